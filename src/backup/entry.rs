@@ -1,0 +1,156 @@
+//! One listed file, and a compact pile of many.
+
+use crate::platform::Timestamp;
+
+use super::path::{self, NameProblem};
+
+/// Where a format finds an entry again; the numbers mean something to that format only.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Locator(pub [u64; 3]);
+
+/// One regular file of a backup, as listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry<'a> {
+    /// Relative path, components joined by `/`, any bytes but NUL. The key that pairs it with its original. Where
+    /// `problem` is set: the name as stored.
+    pub path: &'a [u8],
+    /// Why the name cannot be used as a path below anything (`..`, NUL, empty).
+    pub problem: Option<NameProblem>,
+    /// Size in bytes, where listed or asked for.
+    pub size: Option<u64>,
+    /// Modification time, where listed or asked for.
+    pub mtime: Option<Timestamp>,
+    /// For a hard link to another entry: that entry's path.
+    pub link: Option<&'a [u8]>,
+    /// For the format that listed it.
+    pub locator: Locator,
+}
+
+/// Entries in one compact allocation: paths back to back in one buffer, so that listing a million files allocates
+/// nothing per file once the buffers have grown.
+#[derive(Debug, Clone, Default)]
+pub struct Picks {
+    bytes: Vec<u8>,
+    records: Vec<Record>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Record {
+    start: usize,
+    path_len: u32,
+    link_len: u32,
+    problem: Option<NameProblem>,
+    size: Option<u64>,
+    mtime: Option<Timestamp>,
+    locator: Locator,
+}
+
+impl Picks {
+    /// An empty pile.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How many entries it holds.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Forgets the entries, keeps the room.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.records.clear();
+    }
+
+    /// Adds a copy of `entry` as it is.
+    pub fn push(&mut self, entry: &Entry<'_>) {
+        self.push_parts(b"", entry.path, entry);
+    }
+
+    /// Adds an entry whose path is `folder` (empty, or ending in `/`) followed by `name`; `rest.path` is ignored.
+    pub fn push_parts(&mut self, folder: &[u8], name: &[u8], rest: &Entry<'_>) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(folder);
+        self.bytes.extend_from_slice(name);
+        let path_len = self.bytes.len() - start;
+        self.finish(start, path_len, rest);
+    }
+
+    /// Adds an entry under a name as an archive stores it: leading `/` and `./` and doubled slashes fall away, so that
+    /// the same tree has the same paths in every format; a name that cannot be a path is kept as stored, with its
+    /// problem. `rest.path` and `rest.problem` are ignored.
+    pub fn push_stored(&mut self, name: &[u8], rest: &Entry<'_>) {
+        let start = self.bytes.len();
+        let problem = path::append_relative(&mut self.bytes, name).err();
+        if problem.is_some() {
+            self.bytes.truncate(start);
+            self.bytes.extend_from_slice(name);
+        }
+        let path_len = self.bytes.len() - start;
+        self.finish(start, path_len, &Entry { problem, ..*rest });
+    }
+
+    fn finish(&mut self, start: usize, path_len: usize, rest: &Entry<'_>) {
+        let link = rest.link.unwrap_or_default();
+        self.bytes.extend_from_slice(link);
+        // Names and link targets come from buffers far below 4 GiB; a longer one would be cut, not wrapped.
+        let short = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
+        self.records.push(Record {
+            start,
+            path_len: short(path_len),
+            link_len: short(link.len()),
+            problem: rest.problem,
+            size: rest.size,
+            mtime: rest.mtime,
+            locator: rest.locator,
+        });
+    }
+
+    /// The entry at `index`, which must be below [`len`](Self::len).
+    pub fn get(&self, index: usize) -> Entry<'_> {
+        let record = &self.records[index];
+        let (path, rest) = self.bytes[record.start..].split_at(record.path_len as usize);
+        let link = &rest[..record.link_len as usize];
+        Entry {
+            path,
+            problem: record.problem,
+            size: record.size,
+            mtime: record.mtime,
+            link: (!link.is_empty()).then_some(link),
+            locator: record.locator,
+        }
+    }
+
+    /// All entries, in the order they were added.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Entry<'_>> {
+        (0..self.len()).map(|index| self.get(index))
+    }
+}
+
+impl<'a> Extend<Entry<'a>> for Picks {
+    fn extend<I: IntoIterator<Item = Entry<'a>>>(&mut self, entries: I) {
+        for entry in entries {
+            self.push(&entry);
+        }
+    }
+}
+
+impl<'a> FromIterator<Entry<'a>> for Picks {
+    fn from_iter<I: IntoIterator<Item = Entry<'a>>>(entries: I) -> Self {
+        let mut picks = Self::new();
+        picks.extend(entries);
+        picks
+    }
+}
+
+impl Entry<'_> {
+    /// An entry with nothing known but its path, to be completed with struct update syntax.
+    pub fn named(path: &[u8]) -> Entry<'_> {
+        Entry { path, problem: None, size: None, mtime: None, link: None, locator: Locator::default() }
+    }
+}

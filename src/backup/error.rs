@@ -1,0 +1,77 @@
+//! What can go wrong with a backup as a whole, and with one entry of it.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::NameProblem;
+
+/// The backup, or the folder it is restored to, cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It is not there, or may not be read.
+    #[error("cannot open the backup {}", place.display())]
+    Open {
+        /// The backup.
+        place: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// It is there, but of no format that is known.
+    #[error("{} is no backup format that bkverify knows (its first bytes: {first_bytes})", place.display())]
+    Unrecognised {
+        /// The backup.
+        place: PathBuf,
+        /// The first bytes, in hexadecimal.
+        first_bytes: String,
+    },
+    /// Its format is known, but nothing of it can be listed.
+    #[error("the {format} backup {} cannot be read: {problem}", place.display())]
+    Damaged {
+        /// The backup.
+        place: PathBuf,
+        /// The format's name.
+        format: &'static str,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The folder that is restored to failed (full, read-only, gone).
+    #[error("cannot write to the restore folder {}", place.display())]
+    Scratch {
+        /// The folder.
+        place: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+/// The backup lists a file but cannot give it.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// Reading it failed.
+    #[error("cannot be read from the backup: {0}")]
+    Read(#[source] io::Error),
+    /// What the format stores of it is damaged.
+    #[error("{0}")]
+    Damaged(String),
+    /// The bytes do not match the format's own checksum.
+    #[error("the checksum stored in the backup does not match: {0}")]
+    Checksum(String),
+    /// It is longer than the backup says; restoring stopped there.
+    #[error("longer than the {declared} bytes that the backup declares")]
+    TooLong {
+        /// The size that was declared.
+        declared: u64,
+    },
+    /// It cannot be restored without something that is missing (a password, a format feature).
+    #[error("{0}")]
+    Unsupported(String),
+    /// The run was asked to stop in the middle of it.
+    #[error("not finished")]
+    Stopped,
+    /// Its name is no path.
+    #[error("{0}")]
+    Name(NameProblem),
+    /// The restore folder failed; ends the run.
+    #[error("cannot be written to the restore folder: {0}")]
+    Scratch(#[source] io::Error),
+}

@@ -1,0 +1,4 @@
+//! A folder tree as a backup.
+/// A folder.
+#[derive(Debug)]
+pub struct Folder;

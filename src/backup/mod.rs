@@ -1,0 +1,124 @@
+//! Backup formats: what a backup can list and give back.
+//!
+//! In: a place on disk. Out: a [`Backup`] that lists its entries as a stream and restores chosen ones below a
+//! [`Scratch`]. One file (or folder) a format, one line each in [`registry`]; every format runs the same contract
+//! suite (`tests/it/contract.rs`). This room never writes to a backup, and knows nothing of sampling, verdicts or
+//! reports.
+
+mod compression;
+mod entry;
+mod error;
+mod folder;
+mod path;
+pub mod registry;
+mod repeats;
+mod scratch;
+mod tar;
+mod zip;
+
+pub use entry::{Entry, Locator, Picks};
+pub use error::{Error, RestoreError};
+pub use folder::Folder;
+pub use path::{NameProblem, escape, relative, unescape};
+pub use registry::open;
+pub use scratch::{Leftovers, NamedCopy, Restored, Scratch, remove_leftovers};
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
+use crate::platform::Timestamp;
+
+/// What a backup says of itself, for reports and for decisions that depend on the format.
+#[derive(Debug, Clone)]
+pub struct Description {
+    /// The format's name as users know it: `folder`, `tar.gz`, `zip`.
+    pub format: &'static str,
+    /// Where it is.
+    pub place: PathBuf,
+    /// When it was taken, where that is known or can be inferred (an archive's own modification time).
+    pub taken: Option<Timestamp>,
+    /// How its content can be reached.
+    pub access: Access,
+    /// How finely it records modification times, in nanoseconds (zip: 2 s; ext4: 1).
+    pub time_resolution_ns: u64,
+}
+
+/// How a format's content can be reached; decides how the restore is spread over threads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Any entry by itself: small batches are restored by many threads at once.
+    Random,
+    /// Only front to back: one thread makes one pass, the others judge.
+    Sequential,
+}
+
+/// What a listing must carry beyond the path; asking for less can be much faster (a folder needs no stat).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// Sizes of all entries.
+    pub size: bool,
+    /// Modification times of all entries.
+    pub mtime: bool,
+}
+
+impl Needs {
+    /// Whether anything beyond paths is needed.
+    pub fn any(self) -> bool {
+        self.size || self.mtime
+    }
+}
+
+/// How a listing ended.
+#[derive(Debug)]
+#[must_use]
+pub enum Listing {
+    /// Everything was listed.
+    Whole,
+    /// The receiver asked to stop.
+    Stopped,
+    /// Some names occur more than once, which only showed at the end: discard what was listed and list again; the
+    /// second listing leaves out the entries that later ones replace.
+    Again,
+    /// The listing is incomplete: each line says what could not be listed and why. What was listed is real.
+    Damaged(Vec<String>),
+}
+
+/// Receives a listing. Called from several threads at once by formats that list in parallel.
+pub trait Sink: Sync {
+    /// Takes some entries, in no promised order. `Break` ends the listing early.
+    fn take(&self, entries: &Picks) -> ControlFlow<()>;
+}
+
+/// Which entries a restore is asked for.
+pub enum Wanted<'a> {
+    /// These, as listed by the same backup.
+    These(&'a Picks),
+    /// Every regular file that passes the test, in one pass.
+    Every(&'a (dyn Fn(&Entry<'_>) -> bool + Sync)),
+}
+
+/// Receives restored files, each as soon as it is whole.
+pub trait Landing {
+    /// Takes one entry with its restored copy, or the reason there is none. `Break` ends the restore early.
+    fn land(&mut self, entry: Entry<'_>, outcome: Result<Restored, RestoreError>) -> ControlFlow<()>;
+}
+
+/// A backup of one point in time.
+///
+/// Contract, checked by the contract suite for every format:
+/// - nothing is ever written to it, and its files are opened read-only;
+/// - a listing names every regular file once (see [`Listing::Again`]), with the same path whatever the format;
+/// - each wanted entry is landed exactly once, with exactly the bytes that the format's own program restores, or
+///   with the reason why not; one bad entry does not keep others from landing;
+/// - restored content comes from the backup alone.
+pub trait Backup: Send + Sync {
+    /// What this backup is.
+    fn describe(&self) -> Description;
+
+    /// Lists all regular files to `sink`. An error means that nothing could be listed.
+    fn catalog(&self, needs: Needs, threads: usize, sink: &dyn Sink) -> Result<Listing, Error>;
+
+    /// Restores the wanted entries below `scratch`. An error means that the backup or the scratch folder cannot be
+    /// used any more; trouble with single entries is landed instead.
+    fn restore(&self, wanted: Wanted<'_>, scratch: &Scratch, landing: &mut dyn Landing) -> Result<(), Error>;
+}

@@ -1,0 +1,88 @@
+//! Names that occur more than once in an archive, where a later entry replaces an earlier one.
+//!
+//! A program that restores an archive front to back ends with the last entry of a name. A listing that streams cannot know
+//! whether a name will come again, so the first listing counts hashes of names (8 bytes each) and, in the rare case of
+//! a repeat, asks to be listed again ([`Listing::Again`](super::Listing::Again)); from then on all but the last entry of
+//! a repeated name are left out.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::OnceLock;
+
+/// The repeated names of one archive, once known.
+#[derive(Debug, Default)]
+pub(super) struct Repeats {
+    hasher: RandomState,
+    /// Hash of each name that occurs more than once, and how often.
+    known: OnceLock<HashMap<u64, u32>>,
+}
+
+/// One pass over the archive's names, in their order.
+pub(super) struct Pass<'a> {
+    repeats: &'a Repeats,
+    seen: Vec<u64>,
+    left: HashMap<u64, u32>,
+}
+
+impl Repeats {
+    /// Starts a pass.
+    pub(super) fn pass(&self) -> Pass<'_> {
+        Pass { repeats: self, seen: Vec::new(), left: self.known.get().cloned().unwrap_or_default() }
+    }
+}
+
+impl Pass<'_> {
+    /// Notes the next name; whether it stays, as far as is known: `false` for one that a later entry replaces.
+    pub(super) fn stays(&mut self, name: &[u8]) -> bool {
+        let known = self.repeats.known.get().is_some();
+        if known && self.left.is_empty() {
+            return true;
+        }
+        let hash = self.repeats.hasher.hash_one(name);
+        if !known {
+            self.seen.push(hash);
+            return true;
+        }
+        match self.left.get_mut(&hash) {
+            Some(count) => {
+                *count -= 1;
+                *count == 0
+            }
+            None => true,
+        }
+    }
+
+    /// Ends a pass over the whole archive; whether it must be listed again because repeats came to light.
+    pub(super) fn finish(mut self) -> bool {
+        if self.repeats.known.get().is_some() {
+            return false;
+        }
+        self.seen.sort_unstable();
+        let mut repeated = HashMap::new();
+        for group in self.seen.chunk_by(|a, b| a == b).filter(|group| group.len() > 1) {
+            repeated.insert(group[0], u32::try_from(group.len()).unwrap_or(u32::MAX));
+        }
+        let again = !repeated.is_empty();
+        // Another pass that ended first has stored the same.
+        let _ = self.repeats.known.set(repeated);
+        again
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_last_entry_of_a_repeated_name_stays() {
+        let repeats = Repeats::default();
+        let names: [&[u8]; 5] = [b"a", b"b", b"a", b"c", b"a"];
+        let mut first = repeats.pass();
+        assert!(names.iter().all(|name| first.stays(name)));
+        assert!(first.finish());
+        let mut second = repeats.pass();
+        let staying: Vec<bool> = names.iter().map(|name| second.stays(name)).collect();
+        assert_eq!(staying, [false, true, false, true, true]);
+        assert!(!second.finish());
+    }
+}

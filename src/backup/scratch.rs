@@ -1,0 +1,368 @@
+//! The scratch folder: the one place that restored files are written to.
+//!
+//! In: content, from any format. Out: [`Restored`] files, numbered, in one flat folder of mode 0700 that is entered by
+//! capability, so that no name out of a backup ever reaches the file system. A restored file is deleted as soon as its
+//! value is dropped. A marker file, locked while the run lives, lets the next run recognise and remove what a killed
+//! one left; nothing else is ever removed.
+
+use std::fs::{File, TryLockError};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, OpenOptions};
+
+use crate::platform;
+use crate::stop::Stop;
+
+use super::{Error, RestoreError};
+
+const FOLDER_PREFIX: &str = "bkverify-scratch-";
+const MARKER: &str = "bkverify-scratch.lock";
+const MARKER_TEXT: &str = "A running bkverify holds a lock on this file and removes this folder when it ends.\n\
+    If it was killed, the next bkverify run with the same restore folder removes it.\n";
+
+/// Content is copied in pieces of this many bytes; between them a run can be stopped.
+const PIECE: usize = 1 << 20;
+
+/// A fresh folder for one run, removed when dropped.
+#[derive(Debug)]
+pub struct Scratch {
+    inner: Arc<Inner>,
+    stop: Stop,
+}
+
+#[derive(Debug)]
+struct Inner {
+    parent: Dir,
+    name: String,
+    place: PathBuf,
+    dir: Dir,
+    marker: Option<File>,
+    next: AtomicU64,
+}
+
+/// One restored file, open for reading; deleted when dropped.
+#[derive(Debug)]
+pub struct Restored {
+    file: Option<File>,
+    size: u64,
+    number: u64,
+    scratch: Arc<Inner>,
+}
+
+/// A kept copy's place, for the report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedCopy(pub PathBuf);
+
+/// What earlier runs left behind, and what became of it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Leftovers {
+    /// Folders of killed runs that were removed.
+    pub removed: Vec<PathBuf>,
+    /// Folders that look like ours but hold what is not: left alone.
+    pub left: Vec<PathBuf>,
+}
+
+impl Scratch {
+    /// Makes a fresh folder below `restore_to`, which must exist.
+    pub fn create(restore_to: &Path, stop: Stop) -> Result<Self, Error> {
+        let fail = |source| Error::Scratch { place: restore_to.to_owned(), source };
+        let parent = Dir::open_ambient_dir(restore_to, ambient_authority()).map_err(fail)?;
+        // A run that starts at this very moment may take a folder without a locked marker for a leftover: then try again.
+        let mut attempt = 0;
+        let (name, dir, marker) = loop {
+            match create_locked(&parent) {
+                Ok(made) => break made,
+                Err(error) if attempt == 3 => return Err(fail(error)),
+                Err(_) => attempt += 1,
+            }
+        };
+        let place = restore_to.join(&name);
+        let inner = Inner { parent, name, place, dir, marker: Some(marker), next: AtomicU64::new(0) };
+        Ok(Self { inner: Arc::new(inner), stop })
+    }
+
+    /// Where it is.
+    pub fn place(&self) -> &Path {
+        &self.inner.place
+    }
+
+    /// Whether the run was asked to stop.
+    pub fn stop(&self) -> &Stop {
+        &self.stop
+    }
+
+    /// Restores what `content` gives. `declared` is the size the backup promises: content that grows past it is cut off
+    /// there with an error, content that ends early is kept as it is.
+    pub fn restore(
+        &self,
+        content: &mut dyn Read,
+        declared: Option<u64>,
+        buffer: &mut Vec<u8>,
+    ) -> Result<Restored, RestoreError> {
+        let mut restored = self.create_file().map_err(RestoreError::Scratch)?;
+        // One byte more than declared tells a short file from a growing one.
+        let piece = declared.map_or(PIECE, |size| usize::try_from(size + 1).unwrap_or(PIECE).clamp(4096, PIECE));
+        if buffer.len() < piece {
+            buffer.resize(piece, 0);
+        }
+        loop {
+            let got = platform::read_full(content, &mut buffer[..piece]).map_err(RestoreError::from_read)?;
+            let size = restored.size + got as u64;
+            if let Some(declared) = declared.filter(|&declared| size > declared) {
+                return Err(RestoreError::TooLong { declared });
+            }
+            restored.write(&buffer[..got])?;
+            if got < piece {
+                return Ok(restored);
+            }
+            if self.stop.is_set() {
+                return Err(RestoreError::Stopped);
+            }
+        }
+    }
+
+    /// Restores a whole open file of `size` bytes, by the quickest way the system has (a reflink or an in-kernel copy for
+    /// large ones).
+    pub fn copy(&self, from: &mut File, size: u64, buffer: &mut Vec<u8>) -> Result<Restored, RestoreError> {
+        if size <= PIECE as u64 {
+            return self.restore(from, None, buffer);
+        }
+        let mut restored = self.create_file().map_err(RestoreError::Scratch)?;
+        loop {
+            let to = restored.file.as_mut().ok_or(RestoreError::Stopped)?;
+            let copied = io::copy(&mut from.take(8 * PIECE as u64), to).map_err(RestoreError::from_copy)?;
+            restored.size += copied;
+            if copied == 0 {
+                return Ok(restored);
+            }
+            if self.stop.is_set() {
+                return Err(RestoreError::Stopped);
+            }
+        }
+    }
+
+    /// An empty numbered file, to be filled by [`Restored::write`].
+    pub fn create_file(&self) -> io::Result<Restored> {
+        let number = self.inner.next.fetch_add(1, Ordering::Relaxed);
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true);
+        let file = with_number(number, |name| self.inner.dir.open_with(name, &options))?.into_std();
+        Ok(Restored { file: Some(file), size: 0, number, scratch: Arc::clone(&self.inner) })
+    }
+}
+
+impl Restored {
+    /// Its size in bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The open file, for reading at offsets.
+    pub fn file(&self) -> &File {
+        // Taken by `drop` alone, after which no reference to self can exist.
+        #[expect(clippy::expect_used)]
+        self.file.as_ref().expect("open until dropped")
+    }
+
+    /// Appends `bytes`.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
+        if let Some(file) = &mut self.file {
+            file.write_all(bytes).map_err(RestoreError::Scratch)?;
+        }
+        self.size += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Makes the file `size` bytes long; what was not written reads as zeros (sparse members).
+    pub fn set_len(&mut self, size: u64) -> Result<(), RestoreError> {
+        self.file().set_len(size).map_err(RestoreError::Scratch)?;
+        self.size = size;
+        Ok(())
+    }
+
+    /// Moves the file to `name` below `folder`, which is in the same restore directory, instead of deleting it.
+    pub fn keep(self, folder: &Dir, name: &Path) -> io::Result<()> {
+        if let Some(parent) = name.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            folder.create_dir_all(parent)?;
+        }
+        with_number(self.number, |number| self.scratch.dir.rename(number, folder, name))
+    }
+}
+
+impl Drop for Restored {
+    fn drop(&mut self) {
+        // Closed first: an open file cannot be removed on Windows. One that `keep` moved away is not there any more, and
+        // what cannot be removed now is removed with the folder.
+        drop(self.file.take());
+        let _ = with_number(self.number, |name| self.scratch.dir.remove_file(name));
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        drop(self.marker.take());
+        // What stays (no permission any more, say) is recognised by the next run.
+        let _ = remove_ours(&self.parent, &self.name);
+    }
+}
+
+impl RestoreError {
+    /// An error that came while reading from a decoder or a file of the backup.
+    pub(super) fn from_read(error: io::Error) -> Self {
+        Self::Read(error)
+    }
+
+    /// An error of a copy that the kernel did: only its kind tells which side failed.
+    fn from_copy(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+                Self::Scratch(error)
+            }
+            _ => Self::Read(error),
+        }
+    }
+}
+
+/// Removes what killed runs left below `restore_to`.
+pub fn remove_leftovers(restore_to: &Path) -> io::Result<Leftovers> {
+    let parent = Dir::open_ambient_dir(restore_to, ambient_authority())?;
+    let mut leftovers = Leftovers::default();
+    for entry in parent.entries()? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let Some(name) = name.to_str().filter(|name| name.starts_with(FOLDER_PREFIX)) else { continue };
+        if !entry.file_type()?.is_dir() || is_alive(&parent, name) {
+            continue;
+        }
+        let list = if remove_ours(&parent, name)? { &mut leftovers.removed } else { &mut leftovers.left };
+        list.push(restore_to.join(name));
+    }
+    Ok(leftovers)
+}
+
+/// Whether a run still holds the lock on a scratch folder's marker.
+fn is_alive(parent: &Dir, name: &str) -> bool {
+    let marker = parent.open_dir(name).and_then(|dir| dir.open_with(MARKER, OpenOptions::new().read(true).write(true)));
+    match marker {
+        Ok(marker) => matches!(marker.into_std().try_lock(), Err(TryLockError::WouldBlock)),
+        Err(_) => false,
+    }
+}
+
+/// Removes numbered files and the marker, then the folder; `false` if it holds anything else, which stays.
+fn remove_ours(parent: &Dir, name: &str) -> io::Result<bool> {
+    let dir = parent.open_dir(name)?;
+    let mut ours = Vec::new();
+    for entry in dir.entries()? {
+        let file = entry?.file_name();
+        match file.to_str() {
+            Some(text) if text == MARKER || text.bytes().all(|byte| byte.is_ascii_digit()) => ours.push(file),
+            _ => return Ok(false),
+        }
+    }
+    // The marker last: while anything is left, the folder is recognised.
+    ours.sort_by_key(|file| *file == *MARKER);
+    for file in ours {
+        platform::remove_file_even_read_only(&dir, Path::new(&file))?;
+    }
+    drop(dir);
+    parent.remove_dir(name)?;
+    Ok(true)
+}
+
+fn create_locked(parent: &Dir) -> io::Result<(String, Dir, File)> {
+    let name = format!("{FOLDER_PREFIX}{:016x}", rand::random::<u64>());
+    platform::create_private_dir(parent, &name)?;
+    let dir = parent.open_dir(&name)?;
+    let mut options = OpenOptions::new();
+    let mut marker = dir.open_with(MARKER, options.read(true).write(true).create_new(true))?.into_std();
+    marker.try_lock().map_err(io::Error::from)?;
+    marker.write_all(MARKER_TEXT.as_bytes())?;
+    dir.metadata(MARKER)?;
+    Ok((name, dir, marker))
+}
+
+/// Calls `act` with a number's file name, made without an allocation.
+fn with_number<T>(number: u64, act: impl FnOnce(&str) -> T) -> T {
+    let mut digits = [b'0'; 20];
+    let mut rest = number;
+    let mut start = digits.len();
+    loop {
+        start -= 1;
+        digits[start] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 && start <= digits.len() - 6 {
+            break;
+        }
+    }
+    // ASCII digits alone.
+    act(std::str::from_utf8(&digits[start..]).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn below() -> tempfile::TempDir {
+        tempfile::tempdir().unwrap()
+    }
+
+    #[test]
+    fn a_restored_file_is_readable_and_gone_when_dropped() {
+        let target = below();
+        let scratch = Scratch::create(target.path(), Stop::never()).unwrap();
+        let restored = scratch.restore(&mut &b"hello"[..], Some(5), &mut Vec::new()).unwrap();
+        assert_eq!(restored.size(), 5);
+        assert_eq!(std::fs::read(scratch.place().join("000000")).unwrap(), b"hello");
+        drop(restored);
+        assert!(!scratch.place().join("000000").exists());
+    }
+
+    #[test]
+    fn content_that_grows_past_its_declared_size_is_cut_off() {
+        let target = below();
+        let scratch = Scratch::create(target.path(), Stop::never()).unwrap();
+        let bomb = &mut io::repeat(0);
+        let error = scratch.restore(bomb, Some(10_000), &mut Vec::new()).unwrap_err();
+        assert!(matches!(error, RestoreError::TooLong { declared: 10_000 }), "{error}");
+    }
+
+    #[test]
+    fn the_folder_goes_with_the_run_and_a_killed_runs_folder_with_the_next() {
+        let target = below();
+        let scratch = Scratch::create(target.path(), Stop::never()).unwrap();
+        let alive = scratch.place().to_owned();
+        let killed = target.path().join("bkverify-scratch-killed");
+        std::fs::create_dir(&killed).unwrap();
+        std::fs::write(killed.join(MARKER), "").unwrap();
+        std::fs::write(killed.join("000017"), "half a file").unwrap();
+        let leftovers = remove_leftovers(target.path()).unwrap();
+        assert_eq!(leftovers.removed, [killed]);
+        assert!(alive.exists());
+        drop(scratch);
+        assert!(!alive.exists());
+    }
+
+    #[test]
+    fn a_folder_that_holds_anything_else_is_left_alone() {
+        let target = below();
+        let foreign = target.path().join("bkverify-scratch-foreign");
+        std::fs::create_dir(&foreign).unwrap();
+        std::fs::write(foreign.join("000001"), "").unwrap();
+        std::fs::write(foreign.join("thesis.doc"), "mine").unwrap();
+        let leftovers = remove_leftovers(target.path()).unwrap();
+        assert_eq!(leftovers, Leftovers { removed: vec![], left: vec![foreign.clone()] });
+        assert!(foreign.join("000001").exists());
+    }
+
+    #[test]
+    fn file_names_are_numbers_of_at_least_six_digits() {
+        assert_eq!(with_number(0, str::to_owned), "000000");
+        assert_eq!(with_number(1_234_567, str::to_owned), "1234567");
+        assert_eq!(with_number(u64::MAX, str::to_owned), u64::MAX.to_string());
+    }
+}

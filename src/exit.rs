@@ -1,0 +1,53 @@
+//! The exit codes, which schedulers rely on.
+
+/// How the program ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ExitCode {
+    /// Everything conclusive is good, and the asked-for number was conclusive.
+    Pass = 0,
+    /// At least one file of the backup is bad or missing.
+    IntegrityFailure = 1,
+    /// Usage or configuration error; nothing was verified.
+    Usage = 2,
+    /// Interrupted, out of budget, or too few conclusive picks; nothing bad found.
+    Incomplete = 3,
+    /// The backup, the originals or the restore directory could not be used.
+    Unusable = 4,
+}
+
+impl ExitCode {
+    /// Every code, in order.
+    pub const ALL: [Self; 5] =
+        [Self::Pass, Self::IntegrityFailure, Self::Usage, Self::Incomplete, Self::Unusable];
+
+    /// One word for reports: `pass`, `fail`, `usage`, `incomplete`, `unusable`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::IntegrityFailure => "fail",
+            Self::Usage => "usage",
+            Self::Incomplete => "incomplete",
+            Self::Unusable => "unusable",
+        }
+    }
+
+    /// What it means, for help and documents.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Pass => "pass: everything conclusive is good, and the asked-for number was conclusive",
+            Self::IntegrityFailure => "integrity failure: at least one file is corrupt, cannot be restored, or is missing",
+            Self::Usage => "usage or configuration error; nothing was verified",
+            Self::Incomplete => {
+                "incomplete: interrupted, out of budget, or too few conclusive picks; nothing bad found"
+            }
+            Self::Unusable => "the backup, the originals or the restore directory could not be used",
+        }
+    }
+}
+
+impl From<ExitCode> for std::process::ExitCode {
+    fn from(code: ExitCode) -> Self {
+        Self::from(code as u8)
+    }
+}

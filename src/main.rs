@@ -1,0 +1,2 @@
+//! bkverify: parse, run, exit code.
+fn main() {}

@@ -1,0 +1,153 @@
+//! What a run will do, resolved: made once from flags, configuration, environment, terminal and clock, and never changed.
+//!
+//! No later stage knows clap, the environment or the time of day. `bkverify plan` prints exactly this.
+
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use crate::platform::Timestamp;
+
+/// Everything a verification needs to know.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Name of the configured job, where one was used.
+    pub job: Option<String>,
+    /// The configuration file that was read.
+    pub config: Option<PathBuf>,
+    /// The backup to prove.
+    pub backup: PathBuf,
+    /// Folders that hold the originals.
+    pub sources: Vec<PathBuf>,
+    /// Where entries' originals are, by the beginning of their path; tried before `sources`.
+    pub maps: Vec<Map>,
+    /// Below this folder the scratch folder is made.
+    pub restore_to: PathBuf,
+    /// How many files to verify.
+    pub sample: SampleSize,
+    /// Decides which files are drawn; any text.
+    pub seed: String,
+    /// Which files are in the population.
+    pub filters: Filters,
+    /// How many originals to look up in the catalog; 0 for none.
+    pub completeness: u64,
+    /// Confidence of the statement, between 0 and 1.
+    pub confidence: f64,
+    /// Threads that verify; at least 1.
+    pub threads: usize,
+    /// The hash that both sides go through.
+    pub hash: Algorithm,
+    /// What to do about cached pages of backup and originals.
+    pub cache: CachePolicy,
+    /// Which restored files stay behind.
+    pub keep: Keep,
+    /// Ends the run as incomplete once this many bytes were restored.
+    pub budget: Option<u64>,
+    /// Ends the run as incomplete after this time.
+    pub time_limit: Option<Duration>,
+    /// Where reports are written.
+    pub reports: Reports,
+    /// What the person sees.
+    pub terminal: Terminal,
+    /// When the run began.
+    pub started: SystemTime,
+}
+
+/// Entries whose path begins with `from` have their original below `to`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Map {
+    /// Beginning of an entry's path: whole components without a trailing `/`; empty for all.
+    pub from: Vec<u8>,
+    /// The folder that stands for it.
+    pub to: PathBuf,
+}
+
+/// How many files to verify.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum SampleSize {
+    /// This many.
+    Count(u64),
+    /// This share of the population, between 0 and 1, rounded up.
+    Share(f64),
+    /// Every file.
+    All,
+    /// As many as it takes to rule out, at the plan's confidence, that this share of the files or more is bad.
+    Tolerance(f64),
+}
+
+/// Which files are in the population. Patterns are gitignore globs, held against an entry's path.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filters {
+    /// If any, a file must match one.
+    pub include: Vec<String>,
+    /// A file that matches one is left out.
+    pub exclude: Vec<String>,
+    /// Smallest size in bytes.
+    pub min_size: Option<u64>,
+    /// Largest size in bytes.
+    pub max_size: Option<u64>,
+    /// Modified at or after.
+    pub newer_than: Option<Timestamp>,
+    /// Modified at or before.
+    pub older_than: Option<Timestamp>,
+}
+
+/// The hash that originals and restored copies go through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Algorithm {
+    /// BLAKE3, 256 bits.
+    Blake3,
+    /// SHA-256 (FIPS 180-4).
+    Sha256,
+}
+
+impl Algorithm {
+    /// Its name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Blake3 => "blake3",
+            Self::Sha256 => "sha256",
+        }
+    }
+}
+
+/// What to do about pages of backup and originals that the system holds in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CachePolicy {
+    /// Forget them first, so that the disks are read.
+    Drop,
+    /// Use them.
+    Use,
+}
+
+/// Which restored files stay behind, below `kept-…` in the restore folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// None.
+    None,
+    /// Those that are bad.
+    Failures,
+    /// All of the sample.
+    All,
+}
+
+/// Where reports are written. `-` is standard output.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reports {
+    /// The JSON report.
+    pub json: Option<PathBuf>,
+    /// The JUnit report.
+    pub junit: Option<PathBuf>,
+}
+
+/// What the person sees, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terminal {
+    /// Nothing but errors.
+    pub quiet: bool,
+    /// 0, or more for every verified file's line.
+    pub verbose: u8,
+    /// Bars (standard error is a terminal), or a plain line now and then.
+    pub bars: bool,
+    /// Colours on standard output.
+    pub color: bool,
+}

@@ -1,0 +1,99 @@
+//! The operating system: the only room with `cfg(unix)` and `cfg(windows)`.
+//!
+//! One file a family, each with the same functions: reading trees without disturbing anybody (read-only, sharing
+//! everything, access times untouched, devices and pipes never opened), page caches, free space, folders for
+//! configuration and state. Paths cross this border as bytes: what the file system holds on Unix, UTF-8 (WTF-8 for what
+//! is no Unicode) with `/` on Windows.
+
+use std::io::{self, Read};
+
+#[cfg(unix)]
+mod unix;
+#[cfg(unix)]
+use unix as os;
+#[cfg(windows)]
+mod windows;
+#[cfg(windows)]
+use windows as os;
+
+pub use os::{
+    Tree, create_private_dir, drop_cache, free_space, path_from_bytes, path_to_bytes, read_at,
+    remove_file_even_read_only, stat, system_config_dir, system_state_dir,
+};
+
+/// A point in time as file systems record it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp {
+    /// Seconds since 1970-01-01 00:00:00 UTC; negative before.
+    pub seconds: i64,
+    /// Nanoseconds past that second, below 1,000,000,000.
+    pub nanos: u32,
+}
+
+impl Timestamp {
+    /// The whole as nanoseconds since 1970.
+    pub fn as_nanos(self) -> i128 {
+        i128::from(self.seconds) * 1_000_000_000 + i128::from(self.nanos)
+    }
+
+    /// From nanoseconds since 1970.
+    pub fn from_nanos(nanos: i128) -> Self {
+        let seconds = i64::try_from(nanos.div_euclid(1_000_000_000)).unwrap_or(i64::MAX);
+        // A remainder by 10^9 fits 30 bits.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let nanos = nanos.rem_euclid(1_000_000_000) as u32;
+        Self { seconds, nanos }
+    }
+}
+
+/// What a directory entry is, as far as listing is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A folder.
+    Folder,
+    /// Anything else: links, devices, pipes, sockets, mount points that lead away. Never opened.
+    Other,
+}
+
+/// A file's state; two equal states before and after reading mean that it was not touched in between.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stat {
+    /// What it is.
+    pub kind: Kind,
+    /// Size in bytes.
+    pub size: u64,
+    /// When its content was modified last.
+    pub mtime: Timestamp,
+    /// When its content or attributes changed last, by a clock that programs cannot set back (Unix ctime, NTFS
+    /// ChangeTime), where the system tells.
+    pub changed: Option<Timestamp>,
+    /// Which file it is: volume and file number.
+    pub id: (u64, u64),
+}
+
+/// A name in a folder, as [`Tree::list`] gives it.
+#[derive(Debug)]
+pub struct Listed<'a> {
+    /// The bare name.
+    pub name: &'a [u8],
+    /// What it is, without following links.
+    pub kind: Kind,
+    /// Its state, where asked for (regular files only).
+    pub stat: Option<Stat>,
+}
+
+/// Fills `buffer` as far as the content reaches; less than the whole buffer means the end. Retries interrupted reads.
+pub fn read_full(content: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match content.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(got) => filled += got,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}

@@ -1,0 +1,192 @@
+//! Linux and other Unix systems, through `rustix`.
+
+use std::borrow::Cow;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use cap_std::fs::{Dir, DirBuilder, DirBuilderExt};
+use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, RawDir};
+
+use super::{Kind, Listed, Stat, Timestamp};
+
+/// A folder tree that is only read. All paths are relative to its root.
+#[derive(Debug)]
+pub struct Tree {
+    root: OwnedFd,
+    /// Opening without touching the access time is allowed to a file's owner alone; after the first refusal it is not
+    /// tried again.
+    quiet: AtomicBool,
+}
+
+/// Read-only, and never waiting for the other end of a pipe that took the place of a file.
+const READ: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
+
+impl Tree {
+    /// Opens the folder at `path`.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let root = fs::open(path, READ | OFlags::DIRECTORY, Mode::empty())?;
+        Ok(Self { root, quiet: AtomicBool::new(true) })
+    }
+
+    /// Opens a file for reading. With `follow` a link in the last place is followed, otherwise it is an error.
+    pub fn open_file(&self, path: &[u8], follow: bool) -> io::Result<File> {
+        let flags = if follow { READ } else { READ | OFlags::NOFOLLOW };
+        Ok(self.open_quietly(path, flags)?.into())
+    }
+
+    #[cfg(target_os = "linux")]
+    fn open_quietly(&self, path: &[u8], flags: OFlags) -> io::Result<OwnedFd> {
+        if self.quiet.load(Ordering::Relaxed) {
+            match fs::openat(&self.root, path, flags | OFlags::NOATIME, Mode::empty()) {
+                Err(rustix::io::Errno::PERM) => self.quiet.store(false, Ordering::Relaxed),
+                opened => return Ok(opened?),
+            }
+        }
+        Ok(fs::openat(&self.root, path, flags, Mode::empty())?)
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn open_quietly(&self, path: &[u8], flags: OFlags) -> io::Result<OwnedFd> {
+        Ok(fs::openat(&self.root, path, flags, Mode::empty())?)
+    }
+
+    /// The state of what `path` names; a link is followed.
+    pub fn stat(&self, path: &[u8]) -> io::Result<Stat> {
+        Ok(to_stat(&fs::statat(&self.root, path, AtFlags::empty())?))
+    }
+
+    /// Gives every name in the folder `path` (empty for the root) to `each`, with its state for files if `stat`.
+    ///
+    /// `buffer` is scratch space that is kept between calls.
+    pub fn list(
+        &self,
+        path: &[u8],
+        stat: bool,
+        buffer: &mut Vec<u8>,
+        each: &mut dyn FnMut(Listed<'_>),
+    ) -> io::Result<()> {
+        let path = if path.is_empty() { b"." } else { path };
+        let folder = self.open_quietly(path, READ | OFlags::DIRECTORY | OFlags::NOFOLLOW)?;
+        buffer.reserve(64 << 10);
+        let spare: &mut [MaybeUninit<u8>] = buffer.spare_capacity_mut();
+        let mut names = RawDir::new(&folder, spare);
+        while let Some(entry) = names.next() {
+            let entry = entry?;
+            let name = entry.file_name();
+            if matches!(name.to_bytes(), b"." | b"..") {
+                continue;
+            }
+            let mut kind = to_kind(entry.file_type());
+            let mut state = None;
+            if entry.file_type() == FileType::Unknown || (stat && kind == Kind::File) {
+                match fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+                    Ok(found) => {
+                        let found = to_stat(&found);
+                        kind = found.kind;
+                        state = (kind == Kind::File && stat).then_some(found);
+                    }
+                    // It vanished since: no longer in the folder.
+                    Err(rustix::io::Errno::NOENT) => continue,
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            each(Listed { name: name.to_bytes(), kind, stat: state });
+        }
+        Ok(())
+    }
+
+    /// Sends what the system has not yet written of this tree's file system to the disk, without which cached pages
+    /// cannot be dropped. Writes nothing new.
+    pub fn settle(&self) {
+        #[cfg(target_os = "linux")]
+        // A file system that cannot do it keeps its pages; reading still works.
+        let _ = fs::syncfs(&self.root);
+    }
+}
+
+/// The state of an open file.
+pub fn stat(file: &File) -> io::Result<Stat> {
+    Ok(to_stat(&fs::fstat(file)?))
+}
+
+/// Asks the system to forget what it caches of a file, so that reading comes from the disk.
+pub fn drop_cache(file: &File) {
+    // Advice: where it is not taken, reading still works.
+    #[cfg(target_os = "linux")]
+    let _ = fs::fadvise(file, 0, None, fs::Advice::DontNeed);
+}
+
+/// Reads at an offset without moving the file's position.
+pub fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    loop {
+        match file.read_at(buffer, offset) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            done => return done,
+        }
+    }
+}
+
+/// Bytes that an ordinary user may still write to the file system that holds `path`.
+pub fn free_space(path: &Path) -> io::Result<u64> {
+    let space = fs::statvfs(path)?;
+    Ok(space.f_bavail.saturating_mul(space.f_frsize))
+}
+
+/// Makes a folder that only its owner can enter.
+pub fn create_private_dir(parent: &Dir, name: &str) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.mode(0o700);
+    parent.create_dir_with(name, &builder)
+}
+
+/// Removes a file whatever its own permissions are.
+pub fn remove_file_even_read_only(dir: &Dir, name: &Path) -> io::Result<()> {
+    dir.remove_file(name)
+}
+
+/// A path from its bytes.
+pub fn path_from_bytes(bytes: &[u8]) -> Cow<'_, Path> {
+    Cow::Borrowed(Path::new(OsStr::from_bytes(bytes)))
+}
+
+/// A path's bytes.
+pub fn path_to_bytes(path: &Path) -> Cow<'_, [u8]> {
+    Cow::Borrowed(path.as_os_str().as_bytes())
+}
+
+/// Where the whole machine's configuration lies.
+pub fn system_config_dir() -> Option<PathBuf> {
+    Some(PathBuf::from("/etc/bkverify"))
+}
+
+/// Where scheduled runs keep what they remember.
+pub fn system_state_dir() -> Option<PathBuf> {
+    Some(PathBuf::from("/var/lib/bkverify"))
+}
+
+fn to_kind(kind: FileType) -> Kind {
+    match kind {
+        FileType::RegularFile => Kind::File,
+        FileType::Directory => Kind::Folder,
+        _ => Kind::Other,
+    }
+}
+
+// The widths of these fields differ between systems.
+#[allow(clippy::useless_conversion, clippy::unnecessary_cast, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+fn to_stat(stat: &fs::Stat) -> Stat {
+    Stat {
+        kind: to_kind(FileType::from_raw_mode(stat.st_mode as _)),
+        size: stat.st_size as u64,
+        mtime: Timestamp { seconds: i64::from(stat.st_mtime), nanos: stat.st_mtime_nsec as u32 },
+        changed: Some(Timestamp { seconds: i64::from(stat.st_ctime), nanos: stat.st_ctime_nsec as u32 }),
+        id: (u64::from(stat.st_dev), u64::from(stat.st_ino)),
+    }
+}

@@ -1,0 +1,5 @@
+//! The flow.
+pub mod assurance;
+pub mod difference;
+pub mod outcome;
+pub mod verdict;

@@ -1,0 +1,194 @@
+//! What a run found: plain data, filled by the stages, read by the reports and by the exit code.
+
+use std::time::Duration;
+
+use crate::backup::Description;
+use crate::exit::ExitCode;
+use crate::plan::Algorithm;
+
+use super::assurance::Assurance;
+use super::difference::Difference;
+use super::verdict::Verdict;
+
+/// Everything a run found.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// The backup that was verified.
+    pub backup: Description,
+    /// What was drawn from.
+    pub population: Population,
+    /// What was drawn.
+    pub sample: Sample,
+    /// How many picks ended with which verdict.
+    pub counts: Counts,
+    /// Every pick that is not `verified`, by path; bad ones and inconclusive ones.
+    pub findings: Vec<Finding>,
+    /// The other direction, where asked for.
+    pub completeness: Option<Completeness>,
+    /// What the sample proves about the population; nothing without a conclusive pick.
+    pub assurance: Option<Assurance>,
+    /// What could not be listed: each line a part of the backup that is lost. Any makes the run a failure.
+    pub damage: Vec<String>,
+    /// Why the run ended before its sample was done.
+    pub incomplete: Option<Incomplete>,
+    /// Things worth knowing that change nothing: how originals were paired, leftovers that were removed.
+    pub notes: Vec<String>,
+    /// How fast it went.
+    pub effort: Effort,
+}
+
+/// The files a statement is about.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Population {
+    /// How many files passed the filters.
+    pub files: u64,
+    /// Their bytes, where the format lists sizes.
+    pub bytes: Option<u64>,
+    /// Digest of their names under the run's seed (see `verify::sample`), in hexadecimal.
+    pub digest: String,
+    /// Files that the filters left out.
+    pub filtered: u64,
+    /// Files whose originals no source or map names: not in the population.
+    pub unmapped: u64,
+}
+
+/// What was drawn.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sample {
+    /// `random` or `all`.
+    pub strategy: &'static str,
+    /// The text that decided the draw.
+    pub seed: String,
+    /// How many conclusive picks were asked for.
+    pub wanted: u64,
+    /// How many picks were looked at, replacements included.
+    pub drawn: u64,
+    /// How many of them replaced inconclusive ones.
+    pub replacements: u64,
+}
+
+/// How many picks ended with which verdict.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counts {
+    by_verdict: [u64; Verdict::ALL.len()],
+}
+
+impl Counts {
+    /// Notes one more.
+    pub fn add(&mut self, verdict: Verdict) {
+        self.by_verdict[verdict as usize] += 1;
+    }
+
+    /// How many have this verdict.
+    pub fn of(&self, verdict: Verdict) -> u64 {
+        self.by_verdict[verdict as usize]
+    }
+
+    /// How many prove something.
+    pub fn conclusive(&self) -> u64 {
+        self.sum(Verdict::is_conclusive)
+    }
+
+    /// How many prove the backup bad.
+    pub fn bad(&self) -> u64 {
+        self.sum(Verdict::is_bad)
+    }
+
+    /// How many prove nothing.
+    pub fn inconclusive(&self) -> u64 {
+        self.sum(|verdict| !verdict.is_conclusive())
+    }
+
+    fn sum(&self, which: impl Fn(Verdict) -> bool) -> u64 {
+        Verdict::ALL.iter().filter(|&&verdict| which(verdict)).map(|&verdict| self.of(verdict)).sum()
+    }
+}
+
+/// One pick that is not `verified`.
+#[derive(Debug, Clone)]
+pub struct Finding {
+    /// The entry's path in the backup, any bytes.
+    pub path: Vec<u8>,
+    /// Where its original was looked for, any bytes.
+    pub original: Option<Vec<u8>>,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Why, in words.
+    pub reason: String,
+    /// Size of the restored copy, if there is one.
+    pub restored_size: Option<u64>,
+    /// Size of the original, if there is one.
+    pub original_size: Option<u64>,
+    /// Hashes in hexadecimal: restored, original.
+    pub hashes: Option<(String, String)>,
+    /// Where they differ.
+    pub difference: Option<Difference>,
+    /// Where the restored copy was kept.
+    pub kept: Option<Vec<u8>>,
+}
+
+/// The other direction: originals that were looked up in the backup.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Completeness {
+    /// How many originals there are to draw from (older than the backup, passing the filters).
+    pub originals: u64,
+    /// How many were looked up.
+    pub looked_up: u64,
+    /// Those that the backup does not list, by path of the original; any bytes.
+    pub missing: Vec<Vec<u8>>,
+    /// Folders of the originals that could not be listed.
+    pub unlisted: Vec<String>,
+}
+
+/// Why a run ended early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Incomplete {
+    /// A signal.
+    Interrupted,
+    /// The time limit.
+    TimeLimit,
+    /// The byte budget.
+    Budget,
+    /// Too many picks were inconclusive and the reserve is used up.
+    TooFewConclusive,
+}
+
+/// How fast it went, and with what.
+#[derive(Debug, Clone)]
+pub struct Effort {
+    /// Time for listing and drawing.
+    pub catalog: Duration,
+    /// Time for restoring and comparing.
+    pub verify: Duration,
+    /// Time for the whole run.
+    pub total: Duration,
+    /// Bytes restored.
+    pub restored_bytes: u64,
+    /// Bytes hashed, both sides together.
+    pub hashed_bytes: u64,
+    /// The hash.
+    pub hash: Algorithm,
+    /// Threads that verified.
+    pub threads: usize,
+}
+
+impl Outcome {
+    /// Whether anything proves the backup bad or lacking.
+    pub fn has_failures(&self) -> bool {
+        self.counts.bad() > 0
+            || self.counts.of(Verdict::OriginalCorrupt) > 0
+            || !self.damage.is_empty()
+            || self.completeness.as_ref().is_some_and(|found| !found.missing.is_empty())
+    }
+
+    /// The exit code by the table in [`ExitCode`].
+    pub fn exit_code(&self) -> ExitCode {
+        if self.has_failures() {
+            ExitCode::IntegrityFailure
+        } else if self.incomplete.is_some() || self.counts.conclusive() == 0 {
+            ExitCode::Incomplete
+        } else {
+            ExitCode::Pass
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! The verdict on one pick: a pure function of what was seen.
+
+use crate::platform::{Stat, Timestamp};
+
+/// What became of one pick.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Verdict {
+    /// The restored bytes equal the original's.
+    Verified,
+    /// They differ, and it is the backup's fault.
+    Corrupt,
+    /// The backup lists it but cannot give it.
+    RestoreFailed,
+    /// They differ, and an earlier record says that the backup is right: an alarm about the original.
+    OriginalCorrupt,
+    /// They differ, and the original has been modified since the backup was taken (or while it was read).
+    Changed,
+    /// The original is gone.
+    Deleted,
+    /// The original cannot be read.
+    Unreadable,
+}
+
+impl Verdict {
+    /// Every verdict, in the order of their numbers.
+    pub const ALL: [Self; 7] = [
+        Self::Verified,
+        Self::Corrupt,
+        Self::RestoreFailed,
+        Self::OriginalCorrupt,
+        Self::Changed,
+        Self::Deleted,
+        Self::Unreadable,
+    ];
+
+    /// Its name in reports.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Verified => "verified",
+            Self::Corrupt => "corrupt",
+            Self::RestoreFailed => "restore-failed",
+            Self::OriginalCorrupt => "original-corrupt",
+            Self::Changed => "changed",
+            Self::Deleted => "deleted",
+            Self::Unreadable => "unreadable",
+        }
+    }
+
+    /// Whether it says something about the backup.
+    pub fn is_conclusive(self) -> bool {
+        !matches!(self, Self::Changed | Self::Deleted | Self::Unreadable)
+    }
+
+    /// Whether it says that the backup is bad.
+    pub fn is_bad(self) -> bool {
+        matches!(self, Self::Corrupt | Self::RestoreFailed)
+    }
+}
+
+/// What the backup gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FromBackup {
+    /// This many bytes.
+    Restored {
+        /// Their number.
+        size: u64,
+    },
+    /// Bytes that do not match the format's own checksum.
+    ChecksumFailed,
+    /// Nothing.
+    Failed,
+}
+
+/// What was found where the original should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Original {
+    /// Read to its end.
+    Read {
+        /// Its state before reading.
+        before: Stat,
+        /// Its state after reading.
+        after: Stat,
+        /// Whether it equals the restored copy, byte by byte.
+        equal: bool,
+        /// Whether an earlier record of its content equals the restored copy, where there is a record.
+        record_equals_restored: Option<bool>,
+    },
+    /// Nothing is there.
+    Gone,
+    /// Something is there that is no regular file any more.
+    NotAFile,
+    /// It is there but cannot be read.
+    Unreadable,
+}
+
+/// What the backup recorded of the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recorded {
+    /// Size in bytes.
+    pub size: Option<u64>,
+    /// Modification time.
+    pub mtime: Option<Timestamp>,
+    /// How finely the backup records times, in nanoseconds.
+    pub resolution_ns: u64,
+}
+
+/// The verdict. Trouble with the backup outweighs whatever became of the original.
+pub fn judge(backup: FromBackup, original: &Original, recorded: &Recorded) -> Verdict {
+    let size = match backup {
+        FromBackup::Failed => return Verdict::RestoreFailed,
+        FromBackup::ChecksumFailed => return Verdict::Corrupt,
+        FromBackup::Restored { size } => size,
+    };
+    if recorded.size.is_some_and(|recorded| recorded != size) {
+        return Verdict::Corrupt;
+    }
+    match *original {
+        Original::Gone => Verdict::Deleted,
+        Original::NotAFile => Verdict::Changed,
+        Original::Unreadable => Verdict::Unreadable,
+        Original::Read { equal: true, .. } => Verdict::Verified,
+        Original::Read { before, after, record_equals_restored, .. } => {
+            if before != after || modified_since(&after, recorded) {
+                Verdict::Changed
+            } else if record_equals_restored == Some(true) {
+                Verdict::OriginalCorrupt
+            } else {
+                Verdict::Corrupt
+            }
+        }
+    }
+}
+
+/// Whether the original may have been modified since the backup recorded it.
+///
+/// A later modification time says so. The same time says no, whatever the sizes. An earlier time has two explanations: the backup
+/// did not keep times, so that what it records is when it was copied; or an older file took the original's place. The
+/// change time, which programs cannot set back, tells them apart: if nothing happened to the original after the recorded time, it
+/// is still what was copied. Without one, the doubt goes to "changed".
+fn modified_since(original: &Stat, recorded: &Recorded) -> bool {
+    let Some(mtime) = recorded.mtime else { return true };
+    let resolution = i128::from(recorded.resolution_ns.max(1));
+    let ahead = original.mtime.as_nanos() - mtime.as_nanos();
+    if ahead.abs() < resolution {
+        return false;
+    }
+    ahead > 0
+        || original.changed.is_none_or(|changed| changed.as_nanos() - mtime.as_nanos() >= resolution)
+}
