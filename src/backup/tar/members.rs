@@ -205,7 +205,7 @@ impl<'s> Members<'s> {
         if let Some(step) = self.check_header(at) {
             return Ok(step);
         }
-        let size = self.block.entry_size().map_err(|error| Trouble::Damaged(format!("at byte {at}: {error}")))?;
+        let size = self.size(at)?;
         match self.block.entry_type().as_byte() {
             b'L' => self.long_name = self.read_name(at, size)?,
             b'K' => self.long_link = self.read_name(at, size)?,
@@ -232,6 +232,14 @@ impl<'s> Members<'s> {
             }
         }
         Ok(None)
+    }
+
+    fn size(&self, at: u64) -> Result<u64, Trouble> {
+        // GNU tar leaves the size of a volume label blank.
+        if self.block.as_old().size.iter().all(|byte| matches!(byte, 0 | b' ')) {
+            return Ok(0);
+        }
+        self.block.entry_size().map_err(|error| Trouble::Damaged(format!("at byte {at}: {error}")))
     }
 
     /// The end of the file, after `got` bytes of a header.

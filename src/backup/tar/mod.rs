@@ -235,18 +235,24 @@ impl Batch<'_> {
     /// Restores the member that all of `group` (offset and index) get their content from, once for each.
     fn restore(&mut self, source: &mut dyn Source, group: &[(u64, usize)]) -> Result<(), Ended> {
         let Some((&(start, first), others)) = group.split_first() else { return Ok(()) };
-        let mut outcome = self.extract(source, start);
-        for &(_, index) in others {
-            let another = match &outcome {
+        let mut copies = Vec::with_capacity(others.len());
+        let outcome = match self.extract(source, start) {
+            Err(RestoreError::Stopped) if !self.scratch.stop().is_set() => {
+                Err(RestoreError::Damaged("reading the archive ended early".to_owned()))
+            }
+            outcome => outcome,
+        };
+        for _ in others {
+            copies.push(match &outcome {
                 Ok(restored) => extract::copy(restored, self.scratch, &mut self.buffer),
                 Err(error) => Err(again(error)),
-            };
-            land(self.scratch, self.landing, self.picks.get(index), another)?;
+            });
         }
-        if matches!(outcome, Err(RestoreError::Stopped)) && !self.scratch.stop().is_set() {
-            outcome = Err(RestoreError::Damaged("reading the archive ended early".to_owned()));
+        land(self.scratch, self.landing, self.picks.get(first), outcome)?;
+        for (&(_, index), copy) in others.iter().zip(copies) {
+            land(self.scratch, self.landing, self.picks.get(index), copy)?;
         }
-        land(self.scratch, self.landing, self.picks.get(first), outcome)
+        Ok(())
     }
 
     fn extract(&mut self, source: &mut dyn Source, start: u64) -> Result<super::Restored, RestoreError> {
