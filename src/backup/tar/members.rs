@@ -104,6 +104,8 @@ pub(super) struct Members<'s> {
     held: bool,
     /// Looking for an intact header.
     lost: bool,
+    /// Headers carry the mark of POSIX or GNU headers; in old archives a right checksum must do.
+    marked: bool,
     /// How many empty blocks came last, and where they began.
     empty: u64,
     empty_at: u64,
@@ -140,6 +142,7 @@ impl<'s> Members<'s> {
             block: Header::new_old(),
             held: false,
             lost: false,
+            marked: false,
             empty: 0,
             empty_at: 0,
             extension: Vec::new(),
@@ -258,7 +261,8 @@ impl<'s> Members<'s> {
     /// Whether the block at `at` is a header to be read; otherwise what to do instead.
     fn check_header(&mut self, at: u64) -> Option<Option<Step>> {
         let sound = has_checksum(self.block.as_bytes());
-        if !sound || (self.lost && !has_magic(self.block.as_bytes())) {
+        let marked = has_magic(self.block.as_bytes());
+        if !sound || (self.lost && self.marked && !marked) {
             let known = self.lost || self.empty > 1;
             self.lost = true;
             if known {
@@ -272,6 +276,7 @@ impl<'s> Members<'s> {
             ))));
         }
         self.lost = false;
+        self.marked |= marked;
         match std::mem::take(&mut self.empty) {
             0 => None,
             count => {

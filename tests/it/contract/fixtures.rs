@@ -47,6 +47,7 @@ const EVERYTHING_ODD: &[&str] = &["odd", "long", "bytes", "sparse"];
 const PAX: &[&str] = &["long", "bytes", "sparse"];
 
 pub const ALL: &[Fixture] = &[
+    whole("folder", TREE),
     whole("tree.tar.gz", TREE),
     whole("tree.tar.bz2", TREE),
     whole("tree.tar.xz", TREE),
