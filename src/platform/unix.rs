@@ -23,22 +23,32 @@ pub struct Tree {
     /// Opening without touching the access time is allowed to a file's owner alone; after the first refusal it is not
     /// tried again.
     quiet: AtomicBool,
+    /// Whether files are read from the disk rather than from the system's cache.
+    cold: bool,
 }
 
 /// Read-only, and never waiting for the other end of a pipe that took the place of a file.
 const READ: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 
 impl Tree {
-    /// Opens the folder at `path`.
-    pub fn open(path: &Path) -> io::Result<Self> {
+    /// Opens the folder at `path`. With `cold`, what the system caches of its files is forgotten before they are read, so
+    /// that reading proves the disk; for this, what is not on the disk yet is sent there first (nothing new is written).
+    pub fn open(path: &Path, cold: bool) -> io::Result<Self> {
         let root = fs::open(path, READ | OFlags::DIRECTORY, Mode::empty())?;
-        Ok(Self { root, quiet: AtomicBool::new(true) })
+        if cold {
+            settle(&root);
+        }
+        Ok(Self { root, quiet: AtomicBool::new(true), cold })
     }
 
     /// Opens a file for reading. With `follow` a link in the last place is followed, otherwise it is an error.
     pub fn open_file(&self, path: &[u8], follow: bool) -> io::Result<File> {
         let flags = if follow { READ } else { READ | OFlags::NOFOLLOW };
-        Ok(self.open_quietly(path, flags)?.into())
+        let file = self.open_quietly(path, flags)?.into();
+        if self.cold {
+            drop_cache(&file);
+        }
+        Ok(file)
     }
 
     #[cfg(target_os = "linux")]
@@ -101,14 +111,13 @@ impl Tree {
         }
         Ok(())
     }
+}
 
-    /// Sends what the system has not yet written of this tree's file system to the disk, without which cached pages
-    /// cannot be dropped. Writes nothing new.
-    pub fn settle(&self) {
-        #[cfg(target_os = "linux")]
-        // A file system that cannot do it keeps its pages; reading still works.
-        let _ = fs::syncfs(&self.root);
-    }
+/// Sends what the system has not yet written of a file system to the disk: only clean pages can be forgotten.
+fn settle(root: &OwnedFd) {
+    // A file system that cannot do it keeps its pages; reading still works.
+    #[cfg(target_os = "linux")]
+    let _ = fs::syncfs(root);
 }
 
 /// The state of an open file.
