@@ -17,7 +17,7 @@ mod windows;
 use windows as os;
 
 pub use os::{
-    Tree, create_private_dir, drop_cache, free_space, path_from_bytes, path_to_bytes, read_at,
+    Tree, create_private_dir, drop_cache, free_space, holdable_name, is_same_file, path_from_bytes, path_to_bytes, read_at,
     remove_file_even_read_only, stat, system_config_dir, system_state_dir,
 };
 
