@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -23,22 +23,32 @@ pub struct Tree {
     /// Opening without touching the access time is allowed to a file's owner alone; after the first refusal it is not
     /// tried again.
     quiet: AtomicBool,
+    /// Whether files are read from the disk rather than from the system's cache.
+    cold: bool,
 }
 
 /// Read-only, and never waiting for the other end of a pipe that took the place of a file.
 const READ: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 
 impl Tree {
-    /// Opens the folder at `path`.
-    pub fn open(path: &Path) -> io::Result<Self> {
+    /// Opens the folder at `path`. With `cold`, what the system caches of its files is forgotten before they are read, so
+    /// that reading proves the disk; for this, what is not on the disk yet is sent there first (nothing new is written).
+    pub fn open(path: &Path, cold: bool) -> io::Result<Self> {
         let root = fs::open(path, READ | OFlags::DIRECTORY, Mode::empty())?;
-        Ok(Self { root, quiet: AtomicBool::new(true) })
+        if cold {
+            settle(&root);
+        }
+        Ok(Self { root, quiet: AtomicBool::new(true), cold })
     }
 
     /// Opens a file for reading. With `follow` a link in the last place is followed, otherwise it is an error.
     pub fn open_file(&self, path: &[u8], follow: bool) -> io::Result<File> {
         let flags = if follow { READ } else { READ | OFlags::NOFOLLOW };
-        Ok(self.open_quietly(path, flags)?.into())
+        let file = self.open_quietly(path, flags)?.into();
+        if self.cold {
+            drop_cache(&file);
+        }
+        Ok(file)
     }
 
     #[cfg(target_os = "linux")]
@@ -101,14 +111,13 @@ impl Tree {
         }
         Ok(())
     }
+}
 
-    /// Sends what the system has not yet written of this tree's file system to the disk, without which cached pages
-    /// cannot be dropped. Writes nothing new.
-    pub fn settle(&self) {
-        #[cfg(target_os = "linux")]
-        // A file system that cannot do it keeps its pages; reading still works.
-        let _ = fs::syncfs(&self.root);
-    }
+/// Sends what the system has not yet written of a file system to the disk: only clean pages can be forgotten.
+fn settle(root: &OwnedFd) {
+    // A file system that cannot do it keeps its pages; reading still works.
+    #[cfg(target_os = "linux")]
+    let _ = fs::syncfs(root);
 }
 
 /// The state of an open file.
@@ -116,8 +125,25 @@ pub fn stat(file: &File) -> io::Result<Stat> {
     Ok(to_stat(&fs::fstat(file)?))
 }
 
+/// Whether a file could not be opened or read because another program has it open and does not share it: Unix has no
+/// such thing.
+pub fn is_in_use(_: &io::Error) -> bool {
+    false
+}
+
+/// Opens a single file for reading; with `cold`, from the disk and not from the system's cache. Links are followed.
+pub fn open_to_read(path: &Path, cold: bool) -> io::Result<File> {
+    let file = fs::open(path, READ, Mode::empty())?;
+    if cold {
+        // Only clean pages can be forgotten; a file system that cannot do it keeps them, and reading still works.
+        let _ = fs::fdatasync(&file);
+        drop_cache(&file);
+    }
+    Ok(file.into())
+}
+
 /// Asks the system to forget what it caches of a file, so that reading comes from the disk.
-pub fn drop_cache(file: &File) {
+fn drop_cache(file: impl AsFd) {
     // Advice: where it is not taken, reading still works.
     #[cfg(target_os = "linux")]
     let _ = fs::fadvise(file, 0, None, fs::Advice::DontNeed);
@@ -161,6 +187,11 @@ pub fn path_to_bytes(path: &Path) -> Cow<'_, [u8]> {
     Cow::Borrowed(path.as_os_str().as_bytes())
 }
 
+/// Names as this system's own file systems hold them: as they are.
+pub fn holdable_name(path: &[u8]) -> PathBuf {
+    path_from_bytes(path).into_owned()
+}
+
 /// Where the whole machine's configuration lies.
 pub fn system_config_dir() -> Option<PathBuf> {
     Some(PathBuf::from("/etc/bkverify"))
@@ -180,7 +211,12 @@ fn to_kind(kind: FileType) -> Kind {
 }
 
 // The widths of these fields differ between systems.
-#[allow(clippy::useless_conversion, clippy::unnecessary_cast, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+#[allow(
+    clippy::useless_conversion,
+    clippy::unnecessary_cast,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss
+)]
 fn to_stat(stat: &fs::Stat) -> Stat {
     Stat {
         kind: to_kind(FileType::from_raw_mode(stat.st_mode as _)),
