@@ -8,3 +8,4 @@ pub mod plan;
 pub mod platform;
 pub mod stop;
 pub mod verify;
+pub mod words;

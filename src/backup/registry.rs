@@ -1,7 +1,7 @@
 //! All formats.
-use super::{Backup, Error};
+use super::{Backup, Error, Folder};
 use std::path::Path;
 /// Opens.
-pub fn open(place: &Path) -> Result<Box<dyn Backup>, Error> {
-    Err(Error::Unrecognised { place: place.to_owned(), first_bytes: String::new() })
+pub fn open(place: &Path, cold: bool) -> Result<Box<dyn Backup>, Error> {
+    Ok(Box::new(Folder::open(place, cold)?))
 }

@@ -2,4 +2,5 @@
 pub mod assurance;
 pub mod difference;
 pub mod outcome;
+pub mod progress;
 pub mod verdict;
