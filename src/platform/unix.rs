@@ -7,7 +7,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -165,6 +165,12 @@ pub fn free_space(path: &Path) -> io::Result<u64> {
     Ok(space.f_bavail.saturating_mul(space.f_frsize))
 }
 
+/// Whether two paths lead to the same file or folder.
+pub fn is_same_file(one: &Path, other: &Path) -> bool {
+    let id = |path: &Path| std::fs::metadata(path).map(|found| (found.dev(), found.ino()));
+    matches!((id(one), id(other)), (Ok(one), Ok(other)) if one == other)
+}
+
 /// Makes a folder that only its owner can enter.
 pub fn create_private_dir(parent: &Dir, name: &str) -> io::Result<()> {
     let mut builder = DirBuilder::new();
@@ -177,6 +183,11 @@ pub fn remove_file_even_read_only(dir: &Dir, name: &Path) -> io::Result<()> {
     dir.remove_file(name)
 }
 
+/// The path that a file of this name is kept under: here, any name can be held.
+pub fn holdable_name(path: &[u8]) -> PathBuf {
+    path_from_bytes(path).into_owned()
+}
+
 /// A path from its bytes.
 pub fn path_from_bytes(bytes: &[u8]) -> Cow<'_, Path> {
     Cow::Borrowed(Path::new(OsStr::from_bytes(bytes)))
@@ -185,11 +196,6 @@ pub fn path_from_bytes(bytes: &[u8]) -> Cow<'_, Path> {
 /// A path's bytes.
 pub fn path_to_bytes(path: &Path) -> Cow<'_, [u8]> {
     Cow::Borrowed(path.as_os_str().as_bytes())
-}
-
-/// Names as this system's own file systems hold them: as they are.
-pub fn holdable_name(path: &[u8]) -> PathBuf {
-    path_from_bytes(path).into_owned()
 }
 
 /// Where the whole machine's configuration lies.

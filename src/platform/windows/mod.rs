@@ -213,6 +213,12 @@ pub fn free_space(path: &Path) -> io::Result<u64> {
     info::free_space(path)
 }
 
+/// Whether two paths lead to the same file or folder.
+pub fn is_same_file(one: &Path, other: &Path) -> bool {
+    let id = |path: &Path| info::id(&open_shared(&verbatim(path)?, FILE_READ_ATTRIBUTES, 0)?);
+    matches!((id(one), id(other)), (Ok(one), Ok(other)) if one == other)
+}
+
 /// Removes a file whatever its own attributes are.
 pub fn remove_file_even_read_only(dir: &Dir, name: &Path) -> io::Result<()> {
     match dir.remove_file(name) {

@@ -193,6 +193,9 @@ fn hard_links_have_the_same_number() {
     let id = |name: &[u8]| tree.stat(name).unwrap().id;
     assert_eq!(id(b"one"), id(b"linked"));
     assert_ne!(id(b"one"), id(b"other"));
+    let place = |name| folder.path().join(name);
+    assert!(is_same_file(&place("ONE"), &place("linked")));
+    assert!(!is_same_file(&place("one"), &place("other")) && !is_same_file(&place("gone"), &place("gone")));
 }
 
 #[test]
