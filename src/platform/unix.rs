@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -125,8 +125,25 @@ pub fn stat(file: &File) -> io::Result<Stat> {
     Ok(to_stat(&fs::fstat(file)?))
 }
 
+/// Whether a file could not be opened or read because another program has it open and does not share it: Unix has no
+/// such thing.
+pub fn is_in_use(_: &io::Error) -> bool {
+    false
+}
+
+/// Opens a single file for reading; with `cold`, from the disk and not from the system's cache. Links are followed.
+pub fn open_to_read(path: &Path, cold: bool) -> io::Result<File> {
+    let file = fs::open(path, READ, Mode::empty())?;
+    if cold {
+        // Only clean pages can be forgotten; a file system that cannot do it keeps them, and reading still works.
+        let _ = fs::fdatasync(&file);
+        drop_cache(&file);
+    }
+    Ok(file.into())
+}
+
 /// Asks the system to forget what it caches of a file, so that reading comes from the disk.
-pub fn drop_cache(file: &File) {
+fn drop_cache(file: impl AsFd) {
     // Advice: where it is not taken, reading still works.
     #[cfg(target_os = "linux")]
     let _ = fs::fadvise(file, 0, None, fs::Advice::DontNeed);
@@ -200,7 +217,12 @@ fn to_kind(kind: FileType) -> Kind {
 }
 
 // The widths of these fields differ between systems.
-#[allow(clippy::useless_conversion, clippy::unnecessary_cast, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+#[allow(
+    clippy::useless_conversion,
+    clippy::unnecessary_cast,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss
+)]
 fn to_stat(stat: &fs::Stat) -> Stat {
     Stat {
         kind: to_kind(FileType::from_raw_mode(stat.st_mode as _)),
