@@ -9,6 +9,8 @@ pub mod cli;
 pub mod exit;
 pub mod plan;
 pub mod platform;
+pub mod progress;
+pub mod report;
 pub mod stop;
 pub mod verify;
 pub mod words;
