@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::backup::escape;
 use crate::plan::Terminal;
-use crate::verify::progress::{Progress, Silent};
+use crate::verify::{Progress, Silent};
 use crate::verify::verdict::Verdict;
 use crate::words;
 

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use crate::exit::ExitCode;
+use crate::{report, verify};
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
@@ -41,6 +42,14 @@ impl Error {
         self
     }
 
+    /// Takes over what another stage's error comes from.
+    fn caused_by(self, error: &dyn std::error::Error) -> Self {
+        match error.source() {
+            Some(source) => self.because(source.to_string()),
+            None => self,
+        }
+    }
+
     /// How the program ends.
     pub fn exit_code(&self) -> ExitCode {
         self.exit_code
@@ -66,6 +75,20 @@ impl Error {
     /// Prints it to standard error. Where nobody listens there, the exit code still tells.
     pub fn print(&self) {
         let _ = io::stderr().lock().write_all(self.render().as_bytes());
+    }
+}
+
+impl From<verify::Error> for Error {
+    fn from(error: verify::Error) -> Self {
+        let told = Self::new(error.exit_code(), error.to_string());
+        let told = Self { hint: error.hint(), ..told };
+        told.caused_by(&error)
+    }
+}
+
+impl From<report::Error> for Error {
+    fn from(error: report::Error) -> Self {
+        Self::new(ExitCode::Unusable, error.to_string()).caused_by(&error)
     }
 }
 

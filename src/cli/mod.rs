@@ -28,6 +28,7 @@ pub use self::error::Error;
 use crate::exit::ExitCode;
 use crate::plan::Plan;
 use crate::stop::Stop;
+use crate::{progress, report, verify};
 
 /// Does what the arguments say (the first is the program's name), and tells the person what went wrong.
 pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
@@ -64,8 +65,12 @@ fn plan(verify: Verify) -> Result<Plan, Error> {
 }
 
 /// Verifies, answering signals, and writes the reports.
-fn execute(_plan: &Plan) -> Result<ExitCode, Error> {
+fn execute(plan: &Plan) -> Result<ExitCode, Error> {
     let stop = Stop::never();
     signals::install(&stop)?;
-    Err(Error::new(ExitCode::Unusable, "this build cannot verify yet"))
+    let progress = progress::for_plan(&plan.terminal);
+    let outcome = verify::run(plan, &stop, &*progress)?;
+    drop(progress);
+    report::write_all(plan, &outcome)?;
+    Ok(outcome.exit_code())
 }

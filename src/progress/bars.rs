@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
-use crate::verify::progress::Progress;
+use crate::verify::Progress;
 use crate::verify::verdict::Verdict;
 use crate::words;
 

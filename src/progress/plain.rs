@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::verify::progress::Progress;
+use crate::verify::Progress;
 use crate::verify::verdict::Verdict;
 use crate::words;
 
