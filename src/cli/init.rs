@@ -152,9 +152,7 @@ impl Person<'_> {
             "How many files to verify each time: a number, a share such as 5%, or all [{DEFAULT_SAMPLE}]"
         );
         loop {
-            match self
-                .answer("How many files to verify each time: a number, a share such as 5%, or all [500]")?
-            {
+            match self.answer(&question)? {
                 None => return Ok(SampleSize::Count(DEFAULT_SAMPLE)),
                 Some(text) => match text.parse::<Sample>() {
                     Ok(sample) => return Ok(sample.0),
