@@ -15,8 +15,8 @@ use crate::platform::{self, Kind, Timestamp, Tree};
 
 use super::path::escape;
 use super::{
-    Access, Backup, Description, Entry, Error, Landing, Listing, Needs, Picks, RestoreError, Restored, Scratch, Sink,
-    Wanted,
+    Access, Backup, Description, Entry, Error, Landing, Listing, Needs, Picks, RestoreError, Restored,
+    Scratch, Sink, Wanted,
 };
 
 /// Entries that one thread collects before it hands them on.
@@ -41,7 +41,8 @@ impl Folder {
     /// nothing there, so this is never later than the time of the backup.
     fn taken(&self) -> Option<Timestamp> {
         let mut newest = self.tree.stat(b"").ok()?.changed;
-        let mut see = |found: platform::Listed<'_>| newest = newest.max(found.stat.and_then(|stat| stat.changed));
+        let mut see =
+            |found: platform::Listed<'_>| newest = newest.max(found.stat.and_then(|stat| stat.changed));
         self.tree.list(b"", true, &mut Vec::new(), &mut see).ok()?;
         newest
     }
@@ -80,8 +81,12 @@ impl Backup for Folder {
 
     fn catalog(&self, needs: Needs, threads: usize, sink: &dyn Sink) -> Result<Listing, Error> {
         let threads = threads.max(1);
-        let pool = ThreadPoolBuilder::new().num_threads(threads).thread_name(|index| format!("list-{index}")).build();
-        let pool = pool.map_err(|error| Error::Open { place: self.place.clone(), source: io::Error::other(error) })?;
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(|index| format!("list-{index}"))
+            .build();
+        let pool =
+            pool.map_err(|error| Error::Open { place: self.place.clone(), source: io::Error::other(error) })?;
         let walk = Walk {
             tree: &self.tree,
             needs,
@@ -188,7 +193,10 @@ impl<'a> Walk<'a> {
             Kind::Other => {}
         });
         if let Err(error) = listed {
-            let line = format!("folder {} cannot be listed: {error}", escape(if bare.is_empty() { b"." } else { bare }));
+            let line = format!(
+                "folder {} cannot be listed: {error}",
+                escape(if bare.is_empty() { b"." } else { bare })
+            );
             self.damage.lock().unwrap_or_else(PoisonError::into_inner).push(line);
         }
     }

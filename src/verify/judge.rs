@@ -143,7 +143,8 @@ impl<'a> Judge<'a> {
         }
         finding.verdict = verdict;
         if finding.reason.is_empty() {
-            finding.reason = reason(verdict, &original, &recorded, restored.size(), finding.difference.as_ref());
+            finding.reason =
+                reason(verdict, &original, &recorded, restored.size(), finding.difference.as_ref());
         }
         Ok(Some(Judged { verdict, finding: Some(finding), restored: Some(restored) }))
     }
@@ -158,7 +159,8 @@ impl<'a> Judge<'a> {
     ) -> Result<Option<Original>, io::Error> {
         let Bench { hash, stop, .. } = *self.bench;
         let size = before.size.max(restored.size());
-        let Pair { original, restored: copy } = hash_pair(file, restored.file(), size, hash, &mut self.buffers, stop);
+        let Pair { original, restored: copy } =
+            hash_pair(file, restored.file(), size, hash, &mut self.buffers, stop);
         if stop.is_set() && (original.is_err() || copy.is_err()) {
             return Ok(None);
         }
@@ -200,7 +202,9 @@ impl<'a> Judge<'a> {
                         finding.kept = Some(platform::path_to_bytes(&place).into_owned());
                     }
                 }
-                Err(error) => self.bench.progress.warn(&format!("a restored copy could not be kept: {error}")),
+                Err(error) => {
+                    self.bench.progress.warn(&format!("a restored copy could not be kept: {error}"))
+                }
             }
         }
         self.results.counts.add(verdict);
