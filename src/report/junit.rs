@@ -9,7 +9,6 @@ use std::fmt::Write as _;
 use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestSuite};
 
 use crate::backup::escape;
-use crate::exit::ExitCode;
 use crate::plan::Plan;
 use crate::verify::outcome::{Finding, Outcome};
 use crate::verify::verdict::Verdict;
@@ -149,6 +148,7 @@ fn is_c1(each: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exit::ExitCode;
     use crate::report::samples;
 
     fn count(text: &str, what: &str) -> usize {

@@ -145,6 +145,8 @@ fn modified_since(original: &Stat, recorded: &Recorded) -> bool {
     if ahead.abs() < resolution {
         return false;
     }
-    ahead > 0
-        || original.changed.is_none_or(|changed| changed.as_nanos() - mtime.as_nanos() >= resolution)
+    ahead > 0 || original.changed.is_none_or(|changed| changed.as_nanos() - mtime.as_nanos() >= resolution)
 }
+
+#[cfg(test)]
+mod tests;
