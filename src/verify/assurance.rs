@@ -136,6 +136,9 @@ pub fn sample_size(population: u64, tolerance: f64, confidence: f64) -> u64 {
 
 /// [`sample_size`] for a population without end: the most it can ask for. `u64::MAX` where no number suffices.
 pub fn sample_size_limit(tolerance: f64, confidence: f64) -> u64 {
+    if tolerance >= 1.0 {
+        return 1;
+    }
     let each_good = (-tolerance.clamp(0.0, 1.0)).ln_1p();
     let number = ln_doubt(confidence.clamp(0.0, 1.0)) / each_good;
     // The same tolerance against rounding as in `exceeds`: a hair above a whole number is that number.
@@ -298,6 +301,7 @@ mod tests {
         assert_eq!(sample_size(100, 0.0, 0.95), 95);
         assert_eq!(sample_size(0, 0.01, 0.95), 0);
         assert_eq!(sample_size(7, 1.0, 0.95), 1);
+        assert_eq!(sample_size_limit(1.0, 1.0), 1);
         assert_eq!(sample_size_limit(0.0, 0.95), u64::MAX);
         assert_eq!(sample_size_limit(0.01, 1.0), u64::MAX);
     }

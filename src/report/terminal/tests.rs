@@ -38,9 +38,7 @@ Bad in the backup:
     plan.terminal.quiet = false;
     let whole = render(&plan, &samples::failed());
     assert!(whole.starts_with(expected));
-    assert!(
-        whole.contains("left out   3 picks proved nothing (3 changed); 3 others took their place.\n")
-    );
+    assert!(whole.contains("left out   3 picks proved nothing (3 changed); 3 others took their place.\n"));
 }
 
 #[test]
