@@ -267,6 +267,23 @@ mod tests {
     }
 
     #[test]
+    fn bounds_with_bad_files_are_those_of_exact_fractions() {
+        // Computed with whole-number binomial coefficients of arbitrary length.
+        for (population, conclusive, bad, at_most) in [
+            (1_000, 500, 3, 12),
+            (10_000, 120, 0, 245),
+            (10_000, 500, 2, 123),
+            (78_579, 500, 0, 467),
+            (78_579, 500, 2, 983),
+            (78_579, 5_000, 40, 811),
+            (1_000_000, 1_000, 1, 4_733),
+            (1_000_000, 300, 150, 548_984),
+        ] {
+            assert_eq!(bound(population, conclusive, bad), at_most, "{bad} of {conclusive} of {population}");
+        }
+    }
+
+    #[test]
     fn sample_sizes_are_those_of_the_tables() {
         for (population, size) in [(1_000, 258), (10_000, 294), (100_000, 298), (1_000_000, 299)] {
             assert_eq!(sample_size(population, 0.01, 0.95), size, "1% of {population}");
