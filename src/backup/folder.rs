@@ -95,7 +95,7 @@ impl Backup for Folder {
             stopped: AtomicBool::new(false),
             damage: Mutex::default(),
         };
-        pool.scope(|scope| walk.folder(Vec::new(), scope));
+        pool.scope(|scope| walk.folder(b"", scope));
         for worker in &walk.workers {
             walk.flush(&mut worker.lock().unwrap_or_else(PoisonError::into_inner).batch);
         }
@@ -167,7 +167,7 @@ struct Worker {
 
 impl<'a> Walk<'a> {
     /// Lists the folder `path` (empty, or ending in `/`) and starts a task for each one in it.
-    fn folder<'scope>(&'scope self, path: Vec<u8>, scope: &Scope<'scope>)
+    fn folder<'scope>(&'scope self, path: &[u8], scope: &Scope<'scope>)
     where
         'a: 'scope,
     {
@@ -177,18 +177,18 @@ impl<'a> Walk<'a> {
         let index = rayon::current_thread_index().unwrap_or(0) % self.workers.len();
         let mut worker = self.workers[index].lock().unwrap_or_else(PoisonError::into_inner);
         let Worker { batch, names } = &mut *worker;
-        let bare = path.strip_suffix(b"/").unwrap_or(&path);
+        let bare = path.strip_suffix(b"/").unwrap_or(path);
         let listed = self.tree.list(bare, self.needs.any(), names, &mut |found| match found.kind {
             Kind::File => {
                 let (size, mtime) = (found.stat.map(|stat| stat.size), found.stat.map(|stat| stat.mtime));
-                batch.push_parts(&path, found.name, &Entry { size, mtime, ..Entry::named(b"") });
+                batch.push_parts(path, found.name, &Entry { size, mtime, ..Entry::named(b"") });
                 if batch.len() >= BATCH {
                     self.flush(batch);
                 }
             }
             Kind::Folder => {
-                let below = [&path, found.name, b"/"].concat();
-                scope.spawn(move |scope| self.folder(below, scope));
+                let below = [path, found.name, b"/"].concat();
+                scope.spawn(move |scope| self.folder(&below, scope));
             }
             Kind::Other => {}
         });

@@ -155,10 +155,7 @@ impl<'a> Drawing<'a> {
 }
 
 fn upper_half(order: u128) -> u64 {
-    // The upper 64 of 128 bits.
-    #[expect(clippy::cast_possible_truncation)]
-    let upper = (order >> 64) as u64;
-    upper
+    (order >> 64) as u64
 }
 
 impl Sink for Drawing<'_> {

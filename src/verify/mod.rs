@@ -77,7 +77,6 @@ pub fn run(plan: &Plan, stop: &Stop, progress: &dyn Progress) -> Result<Outcome,
     };
     progress.verify_done();
     let done = done?;
-    drop(gate);
 
     let mut outcome = conclude(plan, description, bench, done, stop)?;
     outcome.completeness = lookup.map(Lookup::finish);
@@ -174,7 +173,7 @@ fn verify_sample(
             Some(draw) => break (draw, damage),
             // The population is known by now: the number it takes can be asked for outright.
             None => {
-                size = SampleSize::Count(Target::new(size, plan.confidence).wanted(gate.population().files))
+                size = SampleSize::Count(Target::new(size, plan.confidence).wanted(gate.population().files));
             }
         }
     };

@@ -158,3 +158,6 @@ fn resolution_of(time: Timestamp) -> u64 {
         _ => 1,
     }
 }
+
+#[cfg(test)]
+mod tests;
