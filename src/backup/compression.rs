@@ -50,13 +50,18 @@ impl Compression {
     }
 
     /// Reads what `compressed` holds. A damaged or truncated stream is an error at the latest when its end is read.
-    pub(super) fn decoder<'a>(self, compressed: impl BufRead + Send + 'a) -> io::Result<Box<dyn Read + Send + 'a>> {
+    pub(super) fn decoder<'a>(
+        self,
+        compressed: impl BufRead + Send + 'a,
+    ) -> io::Result<Box<dyn Read + Send + 'a>> {
         Ok(match self {
             Self::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(compressed)),
             Self::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(compressed)),
             Self::Xz => {
-                let stream =
-                    liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY_LIMIT, liblzma::stream::CONCATENATED)?;
+                let stream = liblzma::stream::Stream::new_stream_decoder(
+                    XZ_MEMORY_LIMIT,
+                    liblzma::stream::CONCATENATED,
+                )?;
                 Box::new(liblzma::bufread::XzDecoder::new_stream(compressed, stream))
             }
             Self::Zstd => {

@@ -1,22 +1,210 @@
-//! A folder tree as a backup.
-use super::*;
-/// A folder.
+//! A folder tree as a backup: what robocopy, rsync, rclone or File History make.
+//!
+//! The catalog reads directories only, no file's state unless asked for, in parallel. What a file's size and time are is
+//! read when it is restored. Links, devices, pipes and sockets are no part of it and are never opened.
+
+use std::io;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use rayon::{Scope, ThreadPoolBuilder};
+
+use crate::platform::{self, Kind, Timestamp, Tree};
+
+use super::land::{conclude, land};
+use super::path::escape;
+use super::{
+    Access, Backup, Description, Entry, Error, Landing, Listing, Needs, Picks, RestoreError, Restored,
+    Scratch, Sink, Wanted,
+};
+
+/// Entries that one thread collects before it hands them on.
+const BATCH: usize = 512;
+
+/// A folder tree that holds copies of files under their own names.
 #[derive(Debug)]
-pub struct Folder;
+pub struct Folder {
+    place: PathBuf,
+    tree: Tree,
+}
+
 impl Folder {
-    /// Opens the folder.
-    pub fn open(_: &std::path::Path) -> Result<Self, Error> {
-        Ok(Self)
+    /// Opens the folder at `place`; with `cold`, its files are read from the disk and not from the system's cache.
+    pub fn open(place: &Path, cold: bool) -> Result<Self, Error> {
+        let tree =
+            Tree::open(place, cold).map_err(|source| Error::Open { place: place.to_owned(), source })?;
+        Ok(Self { place: place.to_owned(), tree })
+    }
+
+    /// The newest change time of the folder and what lies directly in it: a copy that was made later than that has changed
+    /// nothing there, so this is never later than the time of the backup.
+    fn taken(&self) -> Option<Timestamp> {
+        let mut newest = self.tree.stat(b"").ok()?.changed;
+        let mut see =
+            |found: platform::Listed<'_>| newest = newest.max(found.stat.and_then(|stat| stat.changed));
+        self.tree.list(b"", true, &mut Vec::new(), &mut see).ok()?;
+        newest
+    }
+
+    fn restore_one(
+        &self,
+        entry: &Entry<'_>,
+        scratch: &Scratch,
+        buffer: &mut Vec<u8>,
+    ) -> (Option<platform::Stat>, Result<Restored, RestoreError>) {
+        let opened = self.tree.open_file(entry.path, false).and_then(|file| {
+            let stat = platform::stat(&file)?;
+            Ok((file, stat))
+        });
+        match opened {
+            Ok((_, stat)) if stat.kind != Kind::File => {
+                (None, Err(RestoreError::Damaged("is no regular file any more".to_owned())))
+            }
+            Ok((mut file, stat)) => (Some(stat), scratch.copy(&mut file, stat.size, buffer)),
+            Err(error) => (None, Err(RestoreError::Read(error))),
+        }
     }
 }
+
 impl Backup for Folder {
     fn describe(&self) -> Description {
-        Description { format: "folder", place: PathBuf::new(), taken: None, access: Access::Random, time_resolution_ns: 1 }
+        Description {
+            format: "folder",
+            place: self.place.clone(),
+            taken: self.taken(),
+            access: Access::Random,
+            unique_names: true,
+            time_resolution_ns: 1,
+        }
     }
-    fn catalog(&self, _: Needs, _: usize, _: &dyn Sink) -> Result<Listing, Error> {
-        Ok(Listing::Whole)
+
+    fn catalog(&self, needs: Needs, threads: usize, sink: &dyn Sink) -> Result<Listing, Error> {
+        let threads = threads.max(1);
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(|index| format!("list-{index}"))
+            .build();
+        let pool =
+            pool.map_err(|error| Error::Open { place: self.place.clone(), source: io::Error::other(error) })?;
+        let walk = Walk {
+            tree: &self.tree,
+            needs,
+            sink,
+            workers: (0..threads).map(|_| Mutex::default()).collect(),
+            stopped: AtomicBool::new(false),
+            damage: Mutex::default(),
+        };
+        pool.scope(|scope| walk.folder(b"", scope));
+        for worker in &walk.workers {
+            walk.flush(&mut worker.lock().unwrap_or_else(PoisonError::into_inner).batch);
+        }
+        let mut damage = walk.damage.into_inner().unwrap_or_else(PoisonError::into_inner);
+        damage.sort();
+        Ok(if walk.stopped.into_inner() {
+            Listing::Stopped
+        } else if damage.is_empty() {
+            Listing::Whole
+        } else {
+            Listing::Damaged(damage)
+        })
     }
-    fn restore(&self, _: Wanted<'_>, _: &Scratch, _: &mut dyn Landing) -> Result<(), Error> {
-        Ok(())
+
+    fn restore(&self, wanted: Wanted<'_>, scratch: &Scratch, landing: &mut dyn Landing) -> Result<(), Error> {
+        let mut buffer = Vec::new();
+        let mut one = |entry: Entry<'_>| {
+            let (stat, outcome) = self.restore_one(&entry, scratch, &mut buffer);
+            let known = Entry {
+                size: stat.map(|stat| stat.size).or(entry.size),
+                mtime: stat.map(|stat| stat.mtime).or(entry.mtime),
+                ..entry
+            };
+            land(scratch, landing, known, outcome)
+        };
+        if scratch.stop().is_set() {
+            return Ok(());
+        }
+        conclude(match wanted {
+            Wanted::These(picks) => picks.iter().try_for_each(one),
+            Wanted::Every(test) => {
+                let all = Collected::default();
+                let _ = self.catalog(Needs { size: true, mtime: true }, 1, &all)?;
+                let all = all.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+                all.iter().filter(|entry| test(entry)).try_for_each(&mut one)
+            }
+        })
+    }
+}
+
+/// A listing kept whole.
+#[derive(Default)]
+struct Collected(Mutex<Picks>);
+
+impl Sink for Collected {
+    fn take(&self, entries: &Picks) -> ControlFlow<()> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(entries.iter());
+        ControlFlow::Continue(())
+    }
+}
+
+/// One parallel walk over the tree: a task a folder.
+struct Walk<'a> {
+    tree: &'a Tree,
+    needs: Needs,
+    sink: &'a dyn Sink,
+    /// One a thread, so that the locks are never contended.
+    workers: Vec<Mutex<Worker>>,
+    stopped: AtomicBool,
+    damage: Mutex<Vec<String>>,
+}
+
+#[derive(Default)]
+struct Worker {
+    batch: Picks,
+    names: Vec<u8>,
+}
+
+impl<'a> Walk<'a> {
+    /// Lists the folder `path` (empty, or ending in `/`) and starts a task for each one in it.
+    fn folder<'scope>(&'scope self, path: &[u8], scope: &Scope<'scope>)
+    where
+        'a: 'scope,
+    {
+        if self.stopped.load(Ordering::Relaxed) {
+            return;
+        }
+        let index = rayon::current_thread_index().unwrap_or(0) % self.workers.len();
+        let mut worker = self.workers[index].lock().unwrap_or_else(PoisonError::into_inner);
+        let Worker { batch, names } = &mut *worker;
+        let bare = path.strip_suffix(b"/").unwrap_or(path);
+        let listed = self.tree.list(bare, self.needs.any(), names, &mut |found| match found.kind {
+            Kind::File => {
+                let (size, mtime) = (found.stat.map(|stat| stat.size), found.stat.map(|stat| stat.mtime));
+                batch.push_parts(path, found.name, &Entry { size, mtime, ..Entry::named(b"") });
+                if batch.len() >= BATCH {
+                    self.flush(batch);
+                }
+            }
+            Kind::Folder => {
+                let below = [path, found.name, b"/"].concat();
+                scope.spawn(move |scope| self.folder(&below, scope));
+            }
+            Kind::Other => {}
+        });
+        if let Err(error) = listed {
+            let line = format!(
+                "folder {} cannot be listed: {error}",
+                escape(if bare.is_empty() { b"." } else { bare })
+            );
+            self.damage.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+        }
+    }
+
+    fn flush(&self, batch: &mut Picks) {
+        if !batch.is_empty() && !self.stopped.load(Ordering::Relaxed) && self.sink.take(batch).is_break() {
+            self.stopped.store(true, Ordering::Relaxed);
+        }
+        batch.clear();
     }
 }

@@ -40,6 +40,8 @@ pub struct Description {
     pub taken: Option<Timestamp>,
     /// How its content can be reached.
     pub access: Access,
+    /// Whether no name can occur twice, so that a first listing is final (never [`Listing::Again`]).
+    pub unique_names: bool,
     /// How finely it records modification times, in nanoseconds (zip: 2 s; ext4: 1).
     pub time_resolution_ns: u64,
 }

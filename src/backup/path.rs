@@ -56,7 +56,7 @@ pub fn escape(path: &[u8]) -> Cow<'_, str> {
 
 fn escape_bytes(path: &[u8]) -> String {
     let mut out = String::with_capacity(path.len() + 8);
-    let mut hex = |out: &mut String, bytes: &[u8]| {
+    let hex = |out: &mut String, bytes: &[u8]| {
         for byte in bytes {
             out.push_str("\\x");
             for nibble in [byte >> 4, byte & 15] {

@@ -11,7 +11,7 @@ use super::compression::Compression;
 use super::tar::{self, Tar};
 use super::zip::{self, Zip};
 use super::{Backup, Error, Folder};
-use crate::platform::{self, Kind, Stat, Tree};
+use crate::platform::{self, Kind, Stat};
 
 /// A kind of backup that can be verified.
 #[derive(Debug)]
@@ -50,7 +50,11 @@ pub static FORMATS: [Format; 7] = [
         description: "tar compressed by zstd",
         open: |candidate| open_compressed(candidate, Compression::Zstd),
     },
-    Format { name: "tar", description: "tar: v7, ustar, GNU and pax, sparse files and hard links included", open: open_tar },
+    Format {
+        name: "tar",
+        description: "tar: v7, ustar, GNU and pax, sparse files and hard links included",
+        open: open_tar,
+    },
     Format {
         name: "zip",
         description: "zip and zip64: stored, deflate, bzip2, xz, zstd; also behind a program",
@@ -64,6 +68,7 @@ const EMPTY_TAR_MAX: u64 = 1 << 20;
 /// What could be a backup.
 struct Candidate<'a> {
     place: &'a Path,
+    cold: bool,
     /// `None` for a folder.
     file: Option<(File, Stat)>,
     /// Up to two blocks from its start.
@@ -71,36 +76,34 @@ struct Candidate<'a> {
 }
 
 /// Opens the backup at `place`, whatever its name is. Nothing is written to it, and its access time is left alone where
-/// the system allows.
-pub fn open(place: &Path) -> Result<Box<dyn Backup>, Error> {
-    let candidate = Candidate::look(place)?;
+/// the system allows. With `cold` it is read from the disk and not from the system's cache.
+pub fn open(place: &Path, cold: bool) -> Result<Box<dyn Backup>, Error> {
+    let candidate = Candidate::look(place, cold)?;
     if let Some(opened) = FORMATS.iter().find_map(|format| (format.open)(&candidate)) {
         return opened;
     }
     if let Some(problem) = candidate.hint() {
         return Err(Error::NotABackup { place: place.to_owned(), problem });
     }
-    let first_bytes = candidate.first.iter().take(16).map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ");
+    let first_bytes =
+        candidate.first.iter().take(16).map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ");
     Err(Error::Unrecognised { place: place.to_owned(), first_bytes })
 }
 
 impl<'a> Candidate<'a> {
-    fn look(place: &'a Path) -> Result<Self, Error> {
+    fn look(place: &'a Path, cold: bool) -> Result<Self, Error> {
         let fail = |source| Error::Open { place: place.to_owned(), source };
         if std::fs::metadata(place).map_err(fail)?.is_dir() {
-            return Ok(Self { place, file: None, first: Vec::new() });
+            return Ok(Self { place, cold, file: None, first: Vec::new() });
         }
-        let parent = place.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let name = Path::new(place.file_name().unwrap_or_default());
-        let tree = Tree::open(parent).map_err(fail)?;
-        let file = tree.open_file(&platform::path_to_bytes(name), true).map_err(fail)?;
+        let file = platform::open_to_read(place, cold).map_err(fail)?;
         let stat = platform::stat(&file).map_err(fail)?;
         let mut first = vec![0; 1024];
         if stat.kind == Kind::File {
             let got = platform::read_at(&file, &mut first, 0).map_err(fail)?;
             first.truncate(got);
         }
-        Ok(Self { place, file: Some((file, stat)), first })
+        Ok(Self { place, cold, file: Some((file, stat)), first })
     }
 
     /// A handle of its own for a format.
@@ -122,7 +125,9 @@ impl<'a> Candidate<'a> {
             return Some("it is neither a file nor a folder".to_owned());
         }
         if stat.size == 0 {
-            return Some("the file is empty; look whether the program that should have written it failed".to_owned());
+            return Some(
+                "the file is empty; look whether the program that should have written it failed".to_owned(),
+            );
         }
         let foreign = FOREIGN.iter().find(|(mark, _)| self.first.starts_with(mark));
         foreign.map(|(_, name)| {
@@ -144,7 +149,10 @@ const FOREIGN: [(&[u8], &str); 8] = [
 ];
 
 fn open_folder(candidate: &Candidate<'_>) -> Option<Result<Box<dyn Backup>, Error>> {
-    candidate.file.is_none().then(|| Ok(Box::new(Folder::open(candidate.place)?) as Box<dyn Backup>))
+    candidate
+        .file
+        .is_none()
+        .then(|| Ok(Box::new(Folder::open(candidate.place, candidate.cold)?) as Box<dyn Backup>))
 }
 
 fn open_tar(candidate: &Candidate<'_>) -> Option<Result<Box<dyn Backup>, Error>> {
@@ -152,7 +160,8 @@ fn open_tar(candidate: &Candidate<'_>) -> Option<Result<Box<dyn Backup>, Error>>
         Ok(opened) => opened,
         Err(error) => return Some(Err(error)),
     };
-    let is_empty = || stat.size >= 1024 && stat.size <= EMPTY_TAR_MAX && stat.size % 512 == 0 && is_all_zero(&file);
+    let is_empty =
+        || stat.size >= 1024 && stat.size <= EMPTY_TAR_MAX && stat.size % 512 == 0 && is_all_zero(&file);
     let is_tar = tar::is_header(candidate.first_block()?) || is_empty();
     is_tar.then(|| Ok(Box::new(Tar::new(candidate.place, file, stat, None)) as Box<dyn Backup>))
 }
@@ -169,7 +178,10 @@ fn is_all_zero(file: &File) -> bool {
     }
 }
 
-fn open_compressed(candidate: &Candidate<'_>, compression: Compression) -> Option<Result<Box<dyn Backup>, Error>> {
+fn open_compressed(
+    candidate: &Candidate<'_>,
+    compression: Compression,
+) -> Option<Result<Box<dyn Backup>, Error>> {
     if Compression::recognise(&candidate.first) != Some(compression) {
         return None;
     }
@@ -184,12 +196,17 @@ fn check_holds_tar(place: &Path, file: &File, compression: Compression) -> Resul
     let name = compression.name();
     let mut first = [0; 1024];
     let compressed = BufReader::new(FromStart { file, offset: 0 });
-    let read = compression
-        .decoder(compressed)
-        .and_then(|mut decoder| platform::read_full(&mut decoder, &mut first[..512]).and_then(|got| {
+    let read = compression.decoder(compressed).and_then(|mut decoder| {
+        platform::read_full(&mut decoder, &mut first[..512]).and_then(|got| {
             // A second block tells an empty archive from chance; it may lie behind damage, which the listing reports.
-            Ok(got + if got == 512 && first[..512] == [0; 512] { platform::read_full(&mut decoder, &mut first[512..])? } else { 0 })
-        }));
+            Ok(got
+                + if got == 512 && first[..512] == [0; 512] {
+                    platform::read_full(&mut decoder, &mut first[512..])?
+                } else {
+                    0
+                })
+        })
+    });
     let not_a_backup = |problem| Err(Error::NotABackup { place: place.to_owned(), problem });
     match read {
         Ok(0) => not_a_backup(format!("it is {name}-compressed, but there is nothing in it")),
@@ -201,7 +218,9 @@ fn check_holds_tar(place: &Path, file: &File, compression: Compression) -> Resul
         Err(error) => Err(Error::Damaged {
             place: place.to_owned(),
             format: name,
-            problem: format!("not even its first bytes can be uncompressed ({error}); fetch it again from where it was made"),
+            problem: format!(
+                "not even its first bytes can be uncompressed ({error}); fetch it again from where it was made"
+            ),
         }),
     }
 }

@@ -140,11 +140,24 @@ pub fn judge(backup: FromBackup, original: &Original, recorded: &Recorded) -> Ve
 /// is still what was copied. Without one, the doubt goes to "changed".
 fn modified_since(original: &Stat, recorded: &Recorded) -> bool {
     let Some(mtime) = recorded.mtime else { return true };
-    let resolution = i128::from(recorded.resolution_ns.max(1));
+    let resolution = i128::from(recorded.resolution_ns.max(resolution_of(mtime)));
     let ahead = original.mtime.as_nanos() - mtime.as_nanos();
     if ahead.abs() < resolution {
         return false;
     }
-    ahead > 0
-        || original.changed.is_none_or(|changed| changed.as_nanos() - mtime.as_nanos() >= resolution)
+    ahead > 0 || original.changed.is_none_or(|changed| changed.as_nanos() - mtime.as_nanos() >= resolution)
 }
+
+/// How finely a recorded time may have been kept, in nanoseconds: FAT keeps 2 s, tools and old file systems whole seconds,
+/// NTFS 100 ns; a time that ends in that many zeros may have been cut.
+fn resolution_of(time: Timestamp) -> u64 {
+    match time.nanos {
+        0 if time.seconds % 2 == 0 => 2_000_000_000,
+        0 => 1_000_000_000,
+        nanos if nanos % 100 == 0 => 100,
+        _ => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests;

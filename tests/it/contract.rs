@@ -15,14 +15,14 @@ use std::path::Path;
 use bkverify::backup::{self, Access, Backup, Error, Listing, Needs, Picks, Wanted};
 use bkverify::stop::Stop;
 
-use collect::{Landed, Taken, catalog, hash, restore, scratch};
+use collect::{Landed, Taken, catalog, hash, open, restore, scratch};
 use fixtures::{ALL, Fixture, Original, Yield};
 
 /// Every fixture with the file that it is in; compressed tar archives a second time, uncompressed.
 fn each(mut test: impl FnMut(&Fixture, &Path, &dyn Backup)) {
     for fixture in ALL {
         for place in fixture.places() {
-            let backup = backup::open(place.as_ref()).unwrap_or_else(|error| panic!("{}: {error}", fixture.name));
+            let backup = open(place.as_ref()).unwrap_or_else(|error| panic!("{}: {error}", fixture.name));
             eprintln!("{} as {}", fixture.name, backup.describe().format);
             test(fixture, place.as_ref(), &*backup);
         }
@@ -43,7 +43,9 @@ fn assert_landed(fixture: &Fixture, landed: &Landed, expected: &BTreeMap<Vec<u8>
         let name = backup::escape(path);
         match (fixture.gives, outcome) {
             (_, Ok(found)) => assert_eq!(*found, expected[path].hash, "{}: {name}", fixture.name),
-            (Yield::Refusal(with), Err(why)) => assert!(why.contains(with), "{}: {name}: {why}", fixture.name),
+            (Yield::Refusal(with), Err(why)) => {
+                assert!(why.contains(with), "{}: {name}: {why}", fixture.name)
+            }
             (Yield::Content, Err(why)) => panic!("{}: {name}: {why}", fixture.name),
         }
     }
@@ -93,11 +95,17 @@ fn every_format_restores_every_file_exactly() {
         let (picks, _) = catalog(backup);
         assert_landed(fixture, &restore(backup, Wanted::These(&picks)), &expected);
         assert_landed(fixture, &restore(backup, Wanted::Every(&|_| true)), &expected);
-        let refused = restore(backup, Wanted::Every(&|_| true)).files.values().filter(|outcome| outcome.is_err()).count();
+        let refused = restore(backup, Wanted::Every(&|_| true))
+            .files
+            .values()
+            .filter(|outcome| outcome.is_err())
+            .count();
         assert_eq!(refused > 0, fixture.gives != Yield::Content, "{}", fixture.name);
         // Without a listing before.
-        let fresh = backup::open(place).unwrap();
+        let fresh = open(place).unwrap();
         assert_landed(fixture, &restore(&*fresh, Wanted::Every(&|_| true)), &expected);
+        let cold = backup::open(place, true).unwrap();
+        assert_landed(fixture, &restore(&*cold, Wanted::Every(&|_| true)), &expected);
         assert_eq!(hash(&fixtures::content(place)), before, "{} was written to", fixture.name);
     });
 }
@@ -109,10 +117,11 @@ fn any_choice_of_files_can_be_restored() {
         for (step, offset) in [(2, 0), (3, 1), (7, 6), (1000, 0)] {
             let chosen = some(&picks, |index| index % step == offset);
             let expected = fixture.expected();
-            let expected = chosen.iter().map(|entry| (entry.path.to_vec(), expected[entry.path].clone())).collect();
+            let expected =
+                chosen.iter().map(|entry| (entry.path.to_vec(), expected[entry.path].clone())).collect();
             assert_landed(fixture, &restore(backup, Wanted::These(&chosen)), &expected);
             let paths: Vec<_> = chosen.iter().map(|entry| entry.path.to_vec()).collect();
-            let fresh = backup::open(place).unwrap();
+            let fresh = open(place).unwrap();
             let chosen = |entry: &backup::Entry<'_>| paths.iter().any(|path| path == entry.path);
             assert_landed(fixture, &restore(&*fresh, Wanted::Every(&chosen)), &expected);
         }
@@ -189,7 +198,8 @@ fn nothing_is_left_in_the_scratch_folder() {
         let target = tempfile::tempdir().unwrap();
         let scratch = scratch(&target, &Stop::never());
         backup.restore(Wanted::Every(&|_| true), &scratch, &mut Landed::default()).unwrap();
-        let left: Vec<_> = std::fs::read_dir(scratch.place()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        let left: Vec<_> =
+            std::fs::read_dir(scratch.place()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert!(left.len() == 1, "{left:?}");
         drop(scratch);
         assert_eq!(std::fs::read_dir(target.path()).unwrap().count(), 0);
@@ -213,7 +223,7 @@ fn sparse_files_are_restored_with_their_holes() {
         }
     }
     for name in ["gnu.tar", "pax-0.0.tar.gz", "pax-0.1.tar.gz", "pax-1.0.tar.gz", "bsdtar-pax.tar.gz"] {
-        let backup = backup::open(&fixtures::archive(name)).unwrap();
+        let backup = open(&fixtures::archive(name)).unwrap();
         let target = tempfile::tempdir().unwrap();
         let mut blocks = Blocks(Vec::new());
         let sparse = |entry: &backup::Entry<'_>| entry.path == b"many";

@@ -1,3 +1,6 @@
-//! All integration tests, as one program.
+//! The one integration binary: a module a subject.
 
+mod cli;
+mod cli_config;
 mod contract;
+mod world;

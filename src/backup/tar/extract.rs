@@ -76,9 +76,9 @@ fn write_segments(
     let mut restored = scratch.create_file().map_err(RestoreError::Scratch)?;
     // Sets the final size first: a size that no file can have is the archive's fault, not the folder's.
     restored.set_len(size).map_err(|error| match error {
-        RestoreError::Scratch(error) if is_impossible_size(&error) => {
-            RestoreError::Damaged(format!("it claims to be {size} bytes long, more than a file can be here ({error})"))
-        }
+        RestoreError::Scratch(error) if is_impossible_size(&error) => RestoreError::Damaged(format!(
+            "it claims to be {size} bytes long, more than a file can be here ({error})"
+        )),
         other => other,
     })?;
     buffer.resize(buffer.len().max(64 << 10), 0);

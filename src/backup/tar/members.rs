@@ -216,7 +216,9 @@ impl<'s> Members<'s> {
                 let attributes = if self.read_extension(at, size, PAX_MAX)? {
                     self.attributes.read(&self.extension).map_err(|why| format!("at byte {at}: {why}"))
                 } else {
-                    Err(format!("the extended header at byte {at} claims {size} bytes, which is more than any has"))
+                    Err(format!(
+                        "the extended header at byte {at} claims {size} bytes, which is more than any has"
+                    ))
                 };
                 self.start.get_or_insert(at);
                 attributes.map_err(|problem| self.lose_name(problem))?;
@@ -224,7 +226,9 @@ impl<'s> Members<'s> {
             b'g' => {
                 if self.read_extension(at, size, PAX_MAX)? {
                     let mut global = Attributes::default();
-                    global.read(&self.extension).map_err(|why| Trouble::Damaged(format!("at byte {at}: {why}")))?;
+                    global
+                        .read(&self.extension)
+                        .map_err(|why| Trouble::Damaged(format!("at byte {at}: {why}")))?;
                     self.mtime = global.mtime.or(self.mtime);
                 }
             }
@@ -317,7 +321,8 @@ impl<'s> Members<'s> {
         let end = stored.checked_next_multiple_of(BLOCK).and_then(|padded| self.next.checked_add(padded));
         // Beyond that no file reaches, and sums of offsets could run over.
         let end = end.filter(|&end| end < 1 << 63);
-        self.next = end.ok_or_else(|| Trouble::Damaged(format!("the header at byte {at} claims {stored} bytes")))?;
+        self.next =
+            end.ok_or_else(|| Trouble::Damaged(format!("the header at byte {at} claims {stored} bytes")))?;
         Ok(())
     }
 
@@ -420,9 +425,11 @@ fn header_time(header: &Header) -> Option<Timestamp> {
 /// unsigned or, by some old programs, as signed numbers).
 pub(super) fn has_checksum(block: &[u8; 512]) -> bool {
     let Ok(stored) = Header::from_byte_slice(block).cksum() else { return false };
-    let counted = || block.iter().enumerate().map(|(at, &byte)| if (148..156).contains(&at) { b' ' } else { byte });
+    let counted =
+        || block.iter().enumerate().map(|(at, &byte)| if (148..156).contains(&at) { b' ' } else { byte });
     let unsigned: u32 = counted().map(u32::from).sum();
-    unsigned == stored || counted().map(|byte| i64::from(byte.cast_signed())).sum::<i64>() == i64::from(stored)
+    unsigned == stored
+        || counted().map(|byte| i64::from(byte.cast_signed())).sum::<i64>() == i64::from(stored)
 }
 
 /// Whether a block carries the mark of a POSIX or GNU header.

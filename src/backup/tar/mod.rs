@@ -28,8 +28,8 @@ use super::compression::Compression;
 use super::land::{Ended, conclude, land};
 use super::repeats::Repeats;
 use super::{
-    Access, Backup, Description, Entry, Error, Landing, Listing, Locator, Needs, Picks, RestoreError, Scratch, Sink,
-    Wanted,
+    Access, Backup, Description, Entry, Error, Landing, Listing, Locator, Needs, Picks, RestoreError,
+    Scratch, Sink, Wanted,
 };
 use crate::platform::{self, Stat};
 
@@ -72,12 +72,18 @@ impl Tar {
     }
 
     /// Gives `act` a source at the start of the archive; `halt` is asked now and then whether to end.
-    fn with_source<T>(&self, halt: &mut dyn FnMut() -> bool, act: impl FnOnce(&mut dyn Source) -> T) -> Result<T, Error> {
+    fn with_source<T>(
+        &self,
+        halt: &mut dyn FnMut() -> bool,
+        act: impl FnOnce(&mut dyn Source) -> T,
+    ) -> Result<T, Error> {
         let Some(compression) = self.compression else {
             return Ok(act(&mut Window::new(&self.file, self.stat.size)));
         };
         let compressed = BufReader::with_capacity(READ_AHEAD, Positioned { file: &self.file, offset: 0 });
-        let decoder = compression.decoder(compressed).map_err(|source| Error::Open { place: self.place.clone(), source })?;
+        let decoder = compression
+            .decoder(compressed)
+            .map_err(|source| Error::Open { place: self.place.clone(), source })?;
         Ok(act(&mut Stream::new(decoder, halt)))
     }
 
@@ -179,7 +185,12 @@ impl Tar {
         if links.is_empty() { Ok(()) } else { self.restore_these(&links, scratch, landing) }
     }
 
-    fn restore_these(&self, picks: &Picks, scratch: &Scratch, landing: &mut dyn Landing) -> Result<(), Ended> {
+    fn restore_these(
+        &self,
+        picks: &Picks,
+        scratch: &Scratch,
+        landing: &mut dyn Landing,
+    ) -> Result<(), Ended> {
         let mut order = Vec::with_capacity(picks.len());
         let mut resolved = None;
         for index in 0..picks.len() {
@@ -204,7 +215,8 @@ impl Tar {
         order.sort_unstable();
         let mut halt = || scratch.stop().is_set();
         let passed = self.with_source(&mut halt, |source| {
-            let mut batch = Batch { picks, scratch, landing, buffer: BUFFER.take(), member: Member::default() };
+            let mut batch =
+                Batch { picks, scratch, landing, buffer: BUFFER.take(), member: Member::default() };
             let ended = order.chunk_by(|a, b| a.0 == b.0).try_for_each(|group| batch.restore(source, group));
             BUFFER.set(batch.buffer);
             ended
@@ -255,7 +267,9 @@ impl Batch<'_> {
             Err(error) => {
                 let message = again(&error);
                 land(self.scratch, self.landing, self.picks.get(first), Err(error))?;
-                others.into_iter().try_for_each(|entry| land(self.scratch, self.landing, entry, Err(again(&message))))
+                others
+                    .into_iter()
+                    .try_for_each(|entry| land(self.scratch, self.landing, entry, Err(again(&message))))
             }
         }
     }
@@ -264,13 +278,17 @@ impl Batch<'_> {
         source.advance_to(start).map_err(extract::explain)?;
         let mut members = Members::at(source, start);
         match members.step(&mut self.member) {
-            Step::Member if self.member.start == start && matches!(self.member.kind, Kind::File | Kind::Continued) => {
+            Step::Member
+                if self.member.start == start && matches!(self.member.kind, Kind::File | Kind::Continued) =>
+            {
                 extract::extract(members.source(), &mut self.member, self.scratch, &mut self.buffer)
             }
             Step::Damaged(problem) | Step::End(Some(problem)) => Err(RestoreError::Damaged(problem)),
             Step::Halted => Err(RestoreError::Stopped),
             Step::Member | Step::End(None) => {
-                let problem = format!("the archive has changed since it was listed: its header at byte {start} is gone");
+                let problem = format!(
+                    "the archive has changed since it was listed: its header at byte {start} is gone"
+                );
                 Err(RestoreError::Damaged(problem))
             }
         }
@@ -287,7 +305,7 @@ impl Backup for Tar {
             Some(Compression::Zstd) => ("tar.zst", Access::Sequential),
         };
         let (place, taken) = (self.place.clone(), Some(self.stat.mtime));
-        Description { format, place, taken, access, time_resolution_ns: 1_000_000_000 }
+        Description { format, place, taken, access, unique_names: false, time_resolution_ns: 1_000_000_000 }
     }
 
     fn catalog(&self, _needs: Needs, _threads: usize, sink: &dyn Sink) -> Result<Listing, Error> {

@@ -47,8 +47,9 @@ impl Attributes {
             if block.iter().all(|&byte| byte == 0) {
                 break;
             }
-            let (key, value, rest) = split_record(block)
-                .ok_or_else(|| format!("an extended header record is malformed, {} bytes in", whole - block.len()))?;
+            let (key, value, rest) = split_record(block).ok_or_else(|| {
+                format!("an extended header record is malformed, {} bytes in", whole - block.len())
+            })?;
             self.take(key, value)?;
             block = rest;
         }
@@ -56,7 +57,8 @@ impl Attributes {
     }
 
     fn take(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
-        let bad = || format!("the extended header record {} holds no valid number", String::from_utf8_lossy(key));
+        let bad =
+            || format!("the extended header record {} holds no valid number", String::from_utf8_lossy(key));
         match key {
             b"path" => replace(&mut self.path, value),
             b"linkpath" => replace(&mut self.linkpath, value),
@@ -66,7 +68,9 @@ impl Attributes {
             b"mtime" => self.mtime = Some(time(value).ok_or_else(bad)?),
             b"GNU.sparse.major" => self.map_in_data = number(value).ok_or_else(bad)? == 1,
             b"GNU.sparse.name" => replace(&mut self.sparse_name, value),
-            b"GNU.sparse.realsize" | b"GNU.sparse.size" => self.real_size = Some(number(value).ok_or_else(bad)?),
+            b"GNU.sparse.realsize" | b"GNU.sparse.size" => {
+                self.real_size = Some(number(value).ok_or_else(bad)?)
+            }
             b"GNU.sparse.offset" | b"GNU.sparse.numbytes" => self.map.push(number(value).ok_or_else(bad)?),
             b"GNU.sparse.map" => {
                 self.map.clear();
@@ -128,7 +132,8 @@ mod tests {
 
     fn record(key: &str, value: &[u8]) -> Vec<u8> {
         let rest = key.len() + value.len() + 3;
-        let length = (1..).map(|digits| rest + digits).find(|length| rest + length.to_string().len() == *length);
+        let length =
+            (1..).map(|digits| rest + digits).find(|length| rest + length.to_string().len() == *length);
         [length.unwrap().to_string().as_bytes(), b" ", key.as_bytes(), b"=", value, b"\n"].concat()
     }
 
@@ -136,7 +141,9 @@ mod tests {
     fn values_may_hold_line_feeds_equals_signs_and_any_byte() {
         let path = b"a\n13 path=evil\n\xff";
         let mut attributes = Attributes::default();
-        attributes.read(&[record("path", path), record("comment", b"x=y"), record("size", b"17")].concat()).unwrap();
+        attributes
+            .read(&[record("path", path), record("comment", b"x=y"), record("size", b"17")].concat())
+            .unwrap();
         assert_eq!(attributes.path, path);
         assert_eq!(attributes.size, Some(17));
     }
@@ -144,7 +151,10 @@ mod tests {
     #[test]
     fn times_keep_their_nanoseconds_on_both_sides_of_1970() {
         assert_eq!(time(b"12.5"), Some(Timestamp { seconds: 12, nanos: 500_000_000 }));
-        assert_eq!(time(b"1700000000.1234567899"), Some(Timestamp { seconds: 1_700_000_000, nanos: 123_456_789 }));
+        assert_eq!(
+            time(b"1700000000.1234567899"),
+            Some(Timestamp { seconds: 1_700_000_000, nanos: 123_456_789 })
+        );
         assert_eq!(time(b"-1.25"), Some(Timestamp { seconds: -2, nanos: 750_000_000 }));
         assert_eq!(time(b"7"), Some(Timestamp { seconds: 7, nanos: 0 }));
         assert_eq!(time(b"1e9"), None);

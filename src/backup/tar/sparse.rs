@@ -53,7 +53,10 @@ pub(super) fn read_old_gnu(
 
 fn take_headers(headers: &[GnuSparseHeader], map: &mut Vec<Segment>) -> Result<(), String> {
     for header in headers.iter().filter(|header| !header.is_empty()) {
-        let (offset, length) = header.offset().and_then(|offset| Ok((offset, header.length()?))).map_err(|error| error.to_string())?;
+        let (offset, length) = header
+            .offset()
+            .and_then(|offset| Ok((offset, header.length()?)))
+            .map_err(|error| error.to_string())?;
         push(map, Segment { offset, length })?;
     }
     Ok(())
@@ -80,7 +83,10 @@ pub(super) fn from_numbers(numbers: &[u64], map: &mut Vec<Segment>) -> Result<()
 }
 
 /// The segments of pax format 1.0, read from the start of the data up to the padding's end.
-pub(super) fn read_map_in_data(data: &mut dyn Read, map: &mut Vec<Segment>) -> io::Result<Result<(), String>> {
+pub(super) fn read_map_in_data(
+    data: &mut dyn Read,
+    map: &mut Vec<Segment>,
+) -> io::Result<Result<(), String>> {
     let mut lines = Lines { data, block: [0; 512], taken: 512 };
     let count = match lines.number()? {
         Some(count) if usize::try_from(count).is_ok_and(|count| count <= SEGMENTS_MAX) => count,

@@ -61,7 +61,8 @@ impl<'a> Lister<'a> {
         let stored = path.as_ref();
         let unicode = record.extra_fields().find(|(id, _)| *id == ExtraFieldId::INFO_ZIP_UNICODE_PATH);
         self.name.clear();
-        self.name.extend_from_slice(unicode.and_then(|(_, field)| unicode_path(field, stored)).unwrap_or(stored));
+        self.name
+            .extend_from_slice(unicode.and_then(|(_, field)| unicode_path(field, stored)).unwrap_or(stored));
         let on_dos = matches!(
             record.version_made_by().creator_system(),
             CreatorSystem::FAT | CreatorSystem::NTFS | CreatorSystem::MVS | CreatorSystem::VFAT

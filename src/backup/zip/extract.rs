@@ -108,7 +108,10 @@ pub(super) fn extract(
         }
         _ => {
             let name = method.name().unwrap_or("unknown");
-            let problem = format!("compressed by a method that bkverify cannot read (number {}, {name})", stored.method);
+            let problem = format!(
+                "compressed by a method that bkverify cannot read (number {}, {name})",
+                stored.method
+            );
             Err(RestoreError::Unsupported(problem))
         }
     }
@@ -121,7 +124,10 @@ fn restore(
     copy: &mut Vec<u8>,
 ) -> Result<Restored, RestoreError> {
     if stored.size >= 1 << 63 {
-        return Err(RestoreError::Damaged(format!("the directory claims that it is {} bytes long", stored.size)));
+        return Err(RestoreError::Damaged(format!(
+            "the directory claims that it is {} bytes long",
+            stored.size
+        )));
     }
     let mut summed = Summed { content, crc: Crc::new() };
     let restored = scratch.restore(&mut summed, Some(stored.size), copy).map_err(|error| match error {
@@ -143,7 +149,9 @@ fn restore(
 fn explain(error: io::Error) -> RestoreError {
     match error.kind() {
         _ if error.raw_os_error().is_some() => RestoreError::Read(error),
-        io::ErrorKind::UnexpectedEof => RestoreError::Damaged("its compressed data ends too early".to_owned()),
+        io::ErrorKind::UnexpectedEof => {
+            RestoreError::Damaged("its compressed data ends too early".to_owned())
+        }
         _ => RestoreError::Damaged(format!("its compressed data is damaged: {error}")),
     }
 }
@@ -175,20 +183,34 @@ struct Part<'a> {
 
 impl<'a> Part<'a> {
     /// Reads the local header, and with it as much of the data as comes along.
-    fn open(file: &'a File, length: u64, stored: &Stored, buffer: &'a mut [u8]) -> Result<Self, RestoreError> {
+    fn open(
+        file: &'a File,
+        length: u64,
+        stored: &Stored,
+        buffer: &'a mut [u8],
+    ) -> Result<Self, RestoreError> {
         let wanted = stored.compressed.saturating_add(LOCAL_HEADER as u64 + LOCAL_EXTRA);
         let wanted = usize::try_from(wanted).unwrap_or(usize::MAX).min(buffer.len());
         let mut filled = 0;
         while filled < LOCAL_HEADER {
             let at = stored.header.saturating_add(filled as u64);
-            let got = if at < length { platform::read_at(file, &mut buffer[filled..wanted], at) } else { Ok(0) };
+            let got =
+                if at < length { platform::read_at(file, &mut buffer[filled..wanted], at) } else { Ok(0) };
             match got.map_err(RestoreError::Read)? {
-                0 => return Err(RestoreError::Damaged(format!("the archive ends before byte {}", stored.header))),
+                0 => {
+                    return Err(RestoreError::Damaged(format!(
+                        "the archive ends before byte {}",
+                        stored.header
+                    )));
+                }
                 got => filled += got,
             }
         }
         if !buffer.starts_with(b"PK\x03\x04") {
-            return Err(RestoreError::Damaged(format!("its local header at byte {} is damaged", stored.header)));
+            return Err(RestoreError::Damaged(format!(
+                "its local header at byte {} is damaged",
+                stored.header
+            )));
         }
         let short = |at: usize| u64::from(u16::from_le_bytes([buffer[at], buffer[at + 1]]));
         let before = LOCAL_HEADER as u64 + short(26) + short(28);

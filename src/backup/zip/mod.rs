@@ -26,7 +26,8 @@ use self::extract::{Stored, Workspace};
 use super::land::{Ended, conclude, land};
 use super::repeats::Repeats;
 use super::{
-    Access, Backup, Description, Entry, Error, Landing, Listing, Needs, Picks, RestoreError, Scratch, Sink, Wanted,
+    Access, Backup, Description, Entry, Error, Landing, Listing, Needs, Picks, RestoreError, Scratch, Sink,
+    Wanted,
 };
 use crate::platform::{self, Stat};
 
@@ -85,7 +86,10 @@ impl Zip {
     }
 
     /// Gives every record of the directory to `each`, until that breaks (`Ok(None)`); otherwise what is damaged.
-    fn walk<B>(&self, mut each: impl FnMut(&ZipFileHeaderRecord<'_>) -> Result<(), B>) -> Result<Vec<String>, B> {
+    fn walk<B>(
+        &self,
+        mut each: impl FnMut(&ZipFileHeaderRecord<'_>) -> Result<(), B>,
+    ) -> Result<Vec<String>, B> {
         let mut buffer = vec![0; DIRECTORY_BUFFER];
         let mut records = self.archive.entries(&mut buffer);
         let mut count: u64 = 0;
@@ -108,7 +112,9 @@ impl Zip {
         if count == promised || (promised <= 0xffff && count & 0xffff == promised) {
             return Ok(Vec::new());
         }
-        Ok(vec![format!("the archive's end record promises {promised} entries, but its directory lists {count}")])
+        Ok(vec![format!(
+            "the archive's end record promises {promised} entries, but its directory lists {count}"
+        )])
     }
 
     /// Lists to `sink`, or nowhere, only to learn which names repeat.
@@ -185,7 +191,14 @@ impl Zip {
 impl Backup for Zip {
     fn describe(&self) -> Description {
         let (place, taken) = (self.place.clone(), Some(self.stat.mtime));
-        Description { format: "zip", place, taken, access: Access::Random, time_resolution_ns: 2_000_000_000 }
+        Description {
+            format: "zip",
+            place,
+            taken,
+            access: Access::Random,
+            unique_names: false,
+            time_resolution_ns: 2_000_000_000,
+        }
     }
 
     fn catalog(&self, _needs: Needs, _threads: usize, sink: &dyn Sink) -> Result<Listing, Error> {

@@ -2,13 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::Mutex;
 
 use bkverify::backup::{
-    Backup, Entry, Landing, Listing, Needs, Picks, RestoreError, Restored, Scratch, Sink, Wanted,
+    self, Backup, Entry, Error, Landing, Listing, Needs, Picks, RestoreError, Restored, Scratch, Sink, Wanted,
 };
 use bkverify::platform;
 use bkverify::stop::Stop;
+
+/// The backup there.
+pub fn open(place: impl AsRef<Path>) -> Result<Box<dyn Backup>, Error> {
+    backup::open(place.as_ref(), false)
+}
 
 /// A listing that is kept.
 #[derive(Default)]

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use bkverify::backup::{self, Listing, Picks, Wanted};
+use bkverify::backup::{Listing, Picks, Wanted};
 
-use super::collect::{Landed, catalog, restore};
+use super::collect::{Landed, catalog, open, restore};
 use super::fixtures::{self, ALL, Original, Yield};
 
 /// How often each archive is damaged: more often where a try is quick.
@@ -30,7 +30,7 @@ struct Outcome {
 
 fn examine(content: &[u8]) -> Outcome {
     let place = fixtures::copy(content);
-    let Ok(backup) = backup::open(&place) else {
+    let Ok(backup) = open(&place) else {
         return Outcome { listing: None, listed: Picks::new(), landed: Landed::default() };
     };
     let (listed, listing) = catalog(&*backup);
@@ -58,7 +58,8 @@ impl Outcome {
 
     /// Files of the backup that landed as they should.
     fn right(&self, expected: &BTreeMap<Vec<u8>, Original>) -> usize {
-        let is_right = |path: &Vec<u8>, hash| self.landed.files.get(path).is_some_and(|found| *found == Ok(hash));
+        let is_right =
+            |path: &Vec<u8>, hash| self.landed.files.get(path).is_some_and(|found| *found == Ok(hash));
         expected.iter().filter(|(path, original)| is_right(path, original.hash)).count()
     }
 }
@@ -71,10 +72,16 @@ fn each(mut test: impl FnMut(&str, bool, bool, Vec<u8>, BTreeMap<Vec<u8>, Origin
             continue;
         }
         for place in fixture.places() {
-            let format = backup::open(place.as_ref()).unwrap().describe().format;
+            let format = open(place.as_ref()).unwrap().describe().format;
             let name = format!("{} as {format}", fixture.name);
             let content = std::fs::read(&place).unwrap();
-            test(&name, format.starts_with("tar"), format != "tar" && format != "zip", content, fixture.expected());
+            test(
+                &name,
+                format.starts_with("tar"),
+                format != "tar" && format != "zip",
+                content,
+                fixture.expected(),
+            );
         }
     }
 }
@@ -95,7 +102,11 @@ fn a_truncated_archive_is_never_taken_for_whole_and_gives_what_is_left() {
                 continue;
             }
             let bad = outcome.landed.files.values().filter(|landed| landed.is_err()).count();
-            assert!(bad <= 1 || is_compressed, "{name} cut to {cut}: {bad} of {} are bad", outcome.listed.len());
+            assert!(
+                bad <= 1 || is_compressed,
+                "{name} cut to {cut}: {bad} of {} are bad",
+                outcome.listed.len()
+            );
             let right = outcome.right(&expected);
             assert!(right >= best || outcome.listing.is_none(), "{name} cut to {cut}: {right} after {best}");
             best = best.max(right);
@@ -121,8 +132,10 @@ fn a_flipped_bit_spoils_one_file_at_most_or_is_reported() {
             // Hard links share their content.
             let spoilt = if is_tar { 3 } else { 1 };
             assert!(wrong <= if is_tar { spoilt } else { 0 }, "{place}: {wrong} are wrong");
-            let reported = outcome.listing.as_ref().is_none_or(|listing| matches!(listing, Listing::Damaged(_)));
-            assert!(right + spoilt >= expected.len() || (reported && !is_tar), "{place}: {right} are right");
+            // A v7 archive whose first header is damaged has nothing left that marks it as one.
+            let refused = outcome.listing.is_none();
+            let reported = matches!(outcome.listing, Some(Listing::Damaged(_))) && !is_tar;
+            assert!(right + spoilt >= expected.len() || refused || reported, "{place}: {right} are right");
         }
     });
 }
@@ -139,7 +152,8 @@ fn a_zeroed_sector_in_a_tar_archive_is_noticed_and_walked_past() {
             let outcome = examine(&changed);
             let right = outcome.right(&expected);
             let refused = outcome.landed.files.values().any(Result::is_err);
-            let noticed = refused || !outcome.is_whole() || outcome.wrong(&expected) > 0 || right == expected.len();
+            let noticed =
+                refused || !outcome.is_whole() || outcome.wrong(&expected) > 0 || right == expected.len();
             assert!(noticed, "{size} bytes at {start}: {right} of {} are right", expected.len());
             let lost = if start == 0 { expected.len() } else { 9 };
             assert!(right + lost >= expected.len(), "{size} bytes at {start}: {right} of {}", expected.len());
@@ -164,7 +178,7 @@ fn damage_lines_say_where() {
 fn a_zip_archive_without_its_end_says_what_to_do() {
     let content = std::fs::read(fixtures::archive("tree.zip")).unwrap();
     let place = fixtures::copy(&content[..content.len() - 30]);
-    let error = backup::open(&place).err().unwrap().to_string();
+    let error = open(&place).err().unwrap().to_string();
     assert!(error.contains("cut off") && error.contains("zip -FF"), "{error}");
 }
 

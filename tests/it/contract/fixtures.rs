@@ -175,7 +175,9 @@ fn manifest() -> BTreeMap<String, BTreeMap<Vec<u8>, Original>> {
     let text = std::fs::read_to_string(archive("..").join("manifest.txt")).unwrap();
     let mut sets: BTreeMap<String, BTreeMap<_, _>> = BTreeMap::new();
     for line in text.lines() {
-        let [set, size, mtime, hash, path] = line.splitn(5, ' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
+        let [set, size, mtime, hash, path] = line.splitn(5, ' ').collect::<Vec<_>>()[..] else {
+            panic!("{line}")
+        };
         let (seconds, nanos) = mtime.split_once('.').unwrap();
         let mtime_ns = seconds.parse::<i128>().unwrap() * 1_000_000_000 + nanos.parse::<i128>().unwrap();
         let hash = blake3::Hash::from_hex(hash).unwrap();

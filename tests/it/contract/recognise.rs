@@ -5,11 +5,11 @@ use std::io::Write;
 use bkverify::backup::{self, Error, Wanted, registry};
 use proptest::prelude::*;
 
-use super::collect::{catalog, restore};
+use super::collect::{catalog, open, restore};
 use super::fixtures;
 
 fn problem(content: &[u8]) -> String {
-    backup::open(&fixtures::copy(content)).err().expect("no backup").to_string()
+    open(&fixtures::copy(content)).err().expect("no backup").to_string()
 }
 
 fn gzip(content: &[u8]) -> Vec<u8> {
@@ -31,7 +31,8 @@ fn names_of_formats_are_unique_and_described() {
 fn every_registered_format_has_a_fixture_that_is_recognised_as_it() {
     for format in &registry::FORMATS {
         let found = fixtures::ALL.iter().any(|fixture| {
-            let opens = |place: &fixtures::Place| backup::open(place.as_ref()).unwrap().describe().format == format.name;
+            let opens =
+                |place: &fixtures::Place| open(place.as_ref()).unwrap().describe().format == format.name;
             fixture.places().iter().any(opens)
         });
         assert!(found, "{}", format.name);
@@ -40,7 +41,7 @@ fn every_registered_format_has_a_fixture_that_is_recognised_as_it() {
 
 #[test]
 fn a_missing_place_is_an_error_that_names_it() {
-    let error = backup::open(std::path::Path::new("no/such/backup.tar")).err().unwrap();
+    let error = open(std::path::Path::new("no/such/backup.tar")).err().unwrap();
     assert!(matches!(&error, Error::Open { .. }) && error.to_string().contains("backup.tar"), "{error}");
 }
 
@@ -65,7 +66,7 @@ fn what_is_no_backup_is_called_what_it_is() {
 #[test]
 fn an_archive_without_members_lists_nothing() {
     for content in [vec![0; 10_240], gzip(&[0; 10_240])] {
-        let backup = backup::open(&fixtures::copy(&content)).unwrap();
+        let backup = open(&fixtures::copy(&content)).unwrap();
         let (picks, listing) = catalog(&*backup);
         assert!(picks.is_empty() && matches!(listing, backup::Listing::Whole), "{listing:?}");
         assert!(restore(&*backup, Wanted::Every(&|_| true)).files.is_empty());
@@ -78,14 +79,14 @@ fn a_pipe_is_not_waited_for() {
     let folder = tempfile::tempdir().unwrap();
     let pipe = folder.path().join("pipe");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    let error = backup::open(&pipe).err().unwrap().to_string();
+    let error = open(&pipe).err().unwrap().to_string();
     assert!(error.contains("neither a file nor a folder"), "{error}");
 }
 
 /// Whatever is in a file: it is refused, or listed and restored with each entry landing once.
 fn survives(content: &[u8]) {
     let place = fixtures::copy(content);
-    if let Ok(backup) = backup::open(&place) {
+    if let Ok(backup) = open(&place) {
         let (picks, _) = catalog(&*backup);
         let landed = restore(&*backup, Wanted::These(&picks));
         assert_eq!(landed.files.len(), picks.len());

@@ -1,0 +1,147 @@
+//! Why a run could not begin, or not go on.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::backup;
+use crate::exit::ExitCode;
+
+/// A run that ended without an outcome. Trouble with single files is never one of these: it is a finding.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The backup or the scratch folder cannot be used.
+    #[error(transparent)]
+    Backup(backup::Error),
+    /// It lists no file at all.
+    #[error("the backup {} holds no files", place.display())]
+    EmptyBackup {
+        /// The backup.
+        place: PathBuf,
+    },
+    /// It lists files, but the filters or the sources leave none.
+    #[error(
+        "none of the {listed} files in the backup is left to verify: {filtered} are filtered out, {unmapped} belong to no source or map"
+    )]
+    EmptyPopulation {
+        /// Files that were listed.
+        listed: u64,
+        /// Files that the filters left out.
+        filtered: u64,
+        /// Files that no source or map covers.
+        unmapped: u64,
+    },
+    /// The originals cannot be read at all.
+    #[error("cannot open the originals' folder {}", place.display())]
+    Originals {
+        /// The folder.
+        place: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// No entry of the backup has an original.
+    #[error(
+        "no file of the backup has an original in the sources: the backup holds {}, the sources hold {}",
+        list(entries),
+        list(originals)
+    )]
+    NothingPairs {
+        /// Paths as the backup holds them.
+        entries: Vec<String>,
+        /// Paths as the sources hold them.
+        originals: Vec<String>,
+    },
+    /// The restore folder touches what must not be written to.
+    #[error("the restore folder {} {relation} {}", restore_to.display(), other.display())]
+    Overlap {
+        /// The restore folder.
+        restore_to: PathBuf,
+        /// How they touch: `is`, `is inside`, `is above`.
+        relation: &'static str,
+        /// The source or backup.
+        other: PathBuf,
+    },
+    /// The restore folder cannot be used.
+    #[error("cannot use the restore folder {}", place.display())]
+    RestoreFolder {
+        /// The folder.
+        place: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The restore folder is too full.
+    #[error("the restore folder {} has {free} bytes free, {needed} are needed", place.display())]
+    NoRoom {
+        /// The folder.
+        place: PathBuf,
+        /// Bytes free.
+        free: u64,
+        /// Bytes needed for what is in flight, with a margin.
+        needed: u64,
+    },
+    /// A glob that does not parse.
+    #[error("the pattern {glob:?} cannot be used")]
+    Glob {
+        /// The pattern.
+        glob: String,
+        /// What is wrong with it.
+        source: ignore::Error,
+    },
+}
+
+fn list(paths: &[String]) -> String {
+    if paths.is_empty() { "nothing".to_owned() } else { paths.join(" and ") }
+}
+
+impl Error {
+    /// The exit code it stands for.
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Glob { .. }
+            | Self::NothingPairs { .. }
+            | Self::EmptyPopulation { .. }
+            | Self::Overlap { .. } => ExitCode::Usage,
+            Self::Backup(_)
+            | Self::EmptyBackup { .. }
+            | Self::Originals { .. }
+            | Self::RestoreFolder { .. }
+            | Self::NoRoom { .. } => ExitCode::Unusable,
+        }
+    }
+
+    /// What to do next.
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Backup(backup::Error::Open { .. }) => {
+                "check the path given by --backup, that its disk is mounted, and that you may read it"
+            }
+            Self::Backup(backup::Error::Unrecognised { .. } | backup::Error::NotABackup { .. }) => {
+                "it must be a folder, a tar archive (plain, gzip, bzip2, xz, zstd) or a zip archive"
+            }
+            Self::Backup(backup::Error::Damaged { .. }) => {
+                "it was probably cut short: make the backup again, and keep this one until the new one is verified"
+            }
+            Self::Backup(backup::Error::Scratch { .. })
+            | Self::NoRoom { .. }
+            | Self::RestoreFolder { .. } => "free some space, or name another folder with --restore-to",
+            Self::EmptyBackup { .. } => "an empty backup restores nothing: check the job that makes it",
+            Self::EmptyPopulation { .. } => {
+                "loosen --include, --exclude, the size and time limits, or add a --source"
+            }
+            Self::Originals { .. } => "check the path given by --source or --map, and that you may read it",
+            Self::NothingPairs { .. } => {
+                "say where the originals are: --source DIR, or --map FROM=TO with FROM as the backup's paths begin"
+            }
+            Self::Overlap { .. } => {
+                "originals and backups are never written to: name a folder outside of them"
+            }
+            Self::Glob { .. } => "patterns follow gitignore's rules: *.log, /top-level-only/, **/cache/",
+        };
+        Some(hint.to_owned())
+    }
+}
+
+impl From<backup::Error> for Error {
+    fn from(error: backup::Error) -> Self {
+        Self::Backup(error)
+    }
+}

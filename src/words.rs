@@ -1,0 +1,168 @@
+//! Numbers as people read them: grouped digits, bytes, durations, shares. Pure; used by reports, progress and plans.
+
+use std::time::Duration;
+
+/// A count with its digits in groups of three: `78,579`.
+pub fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// A count with its noun, which takes an `s` unless there is one: `1 file`, `2,000 files`.
+pub fn counted(number: u64, noun: &str) -> String {
+    format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })
+}
+
+/// A number of bytes in binary units with three digits: `912 B`, `1.41 GiB`.
+pub fn bytes(number: u64) -> String {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    if number < 1024 {
+        return format!("{number} B");
+    }
+    #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+    let mut value = number as f64 / 1024.0;
+    let mut unit = 0;
+    // 999.5 would print as four digits.
+    while value >= 999.5 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    format!("{} {}", three_digits(value), UNITS[unit])
+}
+
+/// A duration: `0.42 s`, `12.3 s`, `4 min 05 s`, `2 h 03 min`.
+pub fn duration(time: Duration) -> String {
+    let seconds = time.as_secs_f64();
+    if seconds < 59.95 {
+        return format!("{} s", three_digits(seconds));
+    }
+    let whole = time.as_secs() + u64::from(time.subsec_millis() >= 500);
+    if whole < 3600 {
+        format!("{} min {:02} s", whole / 60, whole % 60)
+    } else {
+        format!("{} h {:02} min", whole / 3600, whole / 60 % 60)
+    }
+}
+
+/// How many a second, over `time`; nothing where the time is too short to tell.
+pub fn rate(number: u64, time: Duration) -> Option<u64> {
+    if time < Duration::from_millis(1) {
+        return None;
+    }
+    let rate = u128::from(number) * 1_000_000_000 / time.as_nanos();
+    Some(u64::try_from(rate).unwrap_or(u64::MAX))
+}
+
+/// A share between 0 and 1 as per cent, as exactly as it was typed: `95%`, `99.9%`.
+pub fn percent(share: f64) -> String {
+    format!("{}%", trimmed(&format!("{:.8}", share * 100.0)))
+}
+
+/// `part` of `whole` as per cent, rounded up, so that it never claims less than there is: two decimals, more where two
+/// would leave less than two significant digits.
+pub fn percent_at_most(part: u64, whole: u64) -> String {
+    if part == 0 || whole == 0 {
+        return "0%".to_owned();
+    }
+    let (part, whole) = (u128::from(part), u128::from(whole));
+    let mut decimals = 2;
+    let mut scale = 100_u128;
+    while part * 100 * scale / whole < 10 && decimals < 12 {
+        decimals += 1;
+        scale *= 10;
+    }
+    let units = (part * 100 * scale).div_ceil(whole);
+    let text = format!("{}.{:0decimals$}", units / scale, units % scale);
+    format!("{}%", trimmed(&text))
+}
+
+fn three_digits(value: f64) -> String {
+    let decimals = match value {
+        value if value >= 99.95 => 0,
+        value if value >= 9.995 => 1,
+        _ => 2,
+    };
+    format!("{value:.decimals$}")
+}
+
+/// Without the zeros after the point that say nothing.
+fn trimmed(number: &str) -> &str {
+    if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { number }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_are_grouped_from_the_right() {
+        for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (12_345_678, "12,345,678")] {
+            assert_eq!(count(number), text);
+        }
+        assert_eq!(counted(1, "file"), "1 file");
+        assert_eq!(counted(2_000, "file"), "2,000 files");
+    }
+
+    #[test]
+    fn bytes_have_three_digits_and_a_unit() {
+        let cases = [
+            (0, "0 B"),
+            (1_023, "1023 B"),
+            (1_024, "1.00 KiB"),
+            (1_023 * 1_024, "1.00 MiB"),
+            (1_048_576 * 3 / 2, "1.50 MiB"),
+            (u64::MAX, "16.0 EiB"),
+        ];
+        for (number, text) in cases {
+            assert_eq!(bytes(number), text);
+        }
+    }
+
+    #[test]
+    fn durations_lose_what_nobody_reads() {
+        let cases = [(0, "0.00 s"), (420, "0.42 s"), (12_340, "12.3 s"), (59_960, "1 min 00 s")];
+        for (millis, text) in cases {
+            assert_eq!(duration(Duration::from_millis(millis)), text);
+        }
+        assert_eq!(duration(Duration::from_secs(245)), "4 min 05 s");
+        assert_eq!(duration(Duration::from_secs(7_399)), "2 h 03 min");
+    }
+
+    #[test]
+    fn a_rate_over_no_time_is_unknown() {
+        assert_eq!(rate(500, Duration::from_secs(2)), Some(250));
+        assert_eq!(rate(500, Duration::ZERO), None);
+        assert_eq!(rate(u64::MAX, Duration::from_millis(1)), Some(u64::MAX));
+    }
+
+    #[test]
+    fn a_share_reads_as_it_was_typed() {
+        for (share, text) in [(0.95, "95%"), (0.999, "99.9%"), (0.07, "7%"), (1.0, "100%"), (0.0001, "0.01%")]
+        {
+            assert_eq!(percent(share), text);
+        }
+    }
+
+    #[test]
+    fn an_upper_bound_is_never_rounded_down() {
+        let cases = [
+            (58, 10_000, "0.58%"),
+            (595, 100_000, "0.6%"),
+            (1, 3, "33.34%"),
+            (59_877, 10_000_000, "0.6%"),
+            (3, 10_000_000, "0.00003%"),
+            (10, 10, "100%"),
+            (0, 10, "0%"),
+        ];
+        for (part, whole, text) in cases {
+            assert_eq!(percent_at_most(part, whole), text, "{part} of {whole}");
+        }
+    }
+}
