@@ -44,7 +44,7 @@ fn assert_landed(fixture: &Fixture, landed: &Landed, expected: &BTreeMap<Vec<u8>
         match (fixture.gives, outcome) {
             (_, Ok(found)) => assert_eq!(*found, expected[path].hash, "{}: {name}", fixture.name),
             (Yield::Refusal(with), Err(why)) => {
-                assert!(why.contains(with), "{}: {name}: {why}", fixture.name)
+                assert!(why.contains(with), "{}: {name}: {why}", fixture.name);
             }
             (Yield::Content, Err(why)) => panic!("{}: {name}: {why}", fixture.name),
         }
@@ -223,7 +223,7 @@ fn sparse_files_are_restored_with_their_holes() {
         }
     }
     for name in ["gnu.tar", "pax-0.0.tar.gz", "pax-0.1.tar.gz", "pax-1.0.tar.gz", "bsdtar-pax.tar.gz"] {
-        let backup = open(&fixtures::archive(name)).unwrap();
+        let backup = open(fixtures::archive(name)).unwrap();
         let target = tempfile::tempdir().unwrap();
         let mut blocks = Blocks(Vec::new());
         let sparse = |entry: &backup::Entry<'_>| entry.path == b"many";

@@ -221,7 +221,7 @@ impl<'s> Members<'s> {
                     ))
                 };
                 self.start.get_or_insert(at);
-                attributes.map_err(|problem| self.lose_name(problem))?;
+                attributes.map_err(|problem| self.lose_name(&problem))?;
             }
             b'g' => {
                 if self.read_extension(at, size, PAX_MAX)? {
@@ -299,7 +299,7 @@ impl<'s> Members<'s> {
     fn read_name(&mut self, at: u64, size: u64) -> Result<Option<Vec<u8>>, Trouble> {
         self.start.get_or_insert(at);
         if !self.read_extension(at, size, LONG_NAME_MAX)? {
-            return Err(self.lose_name(format!("the long name at byte {at} claims {size} bytes")));
+            return Err(self.lose_name(&format!("the long name at byte {at} claims {size} bytes")));
         }
         let end = self.extension.iter().position(|&byte| byte == 0).unwrap_or(self.extension.len());
         Ok(Some(self.extension[..end].to_vec()))
@@ -326,7 +326,7 @@ impl<'s> Members<'s> {
         Ok(())
     }
 
-    fn lose_name(&mut self, problem: String) -> Trouble {
+    fn lose_name(&mut self, problem: &str) -> Trouble {
         self.nameless = true;
         Trouble::Damaged(format!("{problem}; the member that follows is left out"))
     }

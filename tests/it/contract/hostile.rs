@@ -44,8 +44,11 @@ fn tar(members: &[(&[u8], u8, u64, &[u8])]) -> Vec<u8> {
     archive
 }
 
+/// A zip entry: name, method, content, and the bytes stored for it.
+type ZipEntry<'a> = (&'a [u8], rawzip::CompressionMethod, &'a [u8], &'a [u8]);
+
 /// A zip archive of stored or otherwise compressed entries.
-fn zip(entries: &[(&[u8], rawzip::CompressionMethod, &[u8], &[u8])]) -> Vec<u8> {
+fn zip(entries: &[ZipEntry<'_>]) -> Vec<u8> {
     let mut writer = rawzip::ZipArchiveWriter::new(Vec::new());
     for &(name, method, content, stored) in entries {
         let path = rawzip::path::EntryPath::verbatim(name);
@@ -59,7 +62,7 @@ fn zip(entries: &[(&[u8], rawzip::CompressionMethod, &[u8], &[u8])]) -> Vec<u8> 
     writer.finish().unwrap()
 }
 
-fn store(name: &[u8]) -> (&[u8], rawzip::CompressionMethod, &[u8], &[u8]) {
+fn store(name: &[u8]) -> ZipEntry<'_> {
     (name, rawzip::CompressionMethod::STORE, b"content", b"content")
 }
 

@@ -9,7 +9,7 @@ use super::collect::{catalog, open, restore};
 use super::fixtures;
 
 fn problem(content: &[u8]) -> String {
-    open(&fixtures::copy(content)).err().expect("no backup").to_string()
+    open(fixtures::copy(content)).err().expect("no backup").to_string()
 }
 
 fn gzip(content: &[u8]) -> Vec<u8> {
@@ -66,7 +66,7 @@ fn what_is_no_backup_is_called_what_it_is() {
 #[test]
 fn an_archive_without_members_lists_nothing() {
     for content in [vec![0; 10_240], gzip(&[0; 10_240])] {
-        let backup = open(&fixtures::copy(&content)).unwrap();
+        let backup = open(fixtures::copy(&content)).unwrap();
         let (picks, listing) = catalog(&*backup);
         assert!(picks.is_empty() && matches!(listing, backup::Listing::Whole), "{listing:?}");
         assert!(restore(&*backup, Wanted::Every(&|_| true)).files.is_empty());
