@@ -436,3 +436,54 @@ pub(super) fn has_checksum(block: &[u8; 512]) -> bool {
 pub(super) fn has_magic(block: &[u8; 512]) -> bool {
     matches!(&block[257..263], b"ustar\0" | b"ustar ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(name: &[u8], mark: &[u8]) -> Header {
+        let mut header = Header::new_old();
+        header.as_old_mut().name[..name.len()].copy_from_slice(name);
+        header.as_mut_bytes()[257..257 + mark.len()].copy_from_slice(mark);
+        header.set_size(0);
+        header.set_cksum();
+        header
+    }
+
+    #[test]
+    fn both_ways_to_sum_up_a_header_are_accepted_and_no_other() {
+        let mut old = header(b"gr\xfc\xdfe", b"");
+        assert!(has_checksum(old.as_bytes()));
+        let sum = old.cksum().unwrap() - 2 * 256;
+        old.as_mut_bytes()[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        assert!(has_checksum(old.as_bytes()));
+        old.as_mut_bytes()[3] ^= 1;
+        assert!(!has_checksum(old.as_bytes()));
+        assert!(!has_checksum(&[0; 512]));
+    }
+
+    #[test]
+    fn posix_and_gnu_headers_are_marked_and_old_ones_are_not() {
+        assert!(has_magic(header(b"a", b"ustar\x0000").as_bytes()));
+        assert!(has_magic(header(b"a", b"ustar  \0").as_bytes()));
+        assert!(!has_magic(header(b"a", b"").as_bytes()));
+    }
+
+    #[test]
+    fn times_before_1970_are_negative() {
+        let mut before = header(b"a", b"ustar  \0");
+        before.as_old_mut().mtime = [0xff; 12];
+        assert_eq!(header_time(&before), Some(Timestamp { seconds: -1, nanos: 0 }));
+    }
+
+    #[test]
+    fn a_lost_extension_is_known_by_its_type_or_its_name() {
+        let mut long = header(b"././@LongLink", b"ustar  \0");
+        assert!(looks_like_extension(&long));
+        assert!(looks_like_extension(&header(b"dir/PaxHeaders/file", b"ustar\x0000")));
+        assert!(!looks_like_extension(&header(b"dir/file", b"ustar\x0000")));
+        long.as_old_mut().name[0] = b'x';
+        long.set_entry_type(tar::EntryType::GNULongName);
+        assert!(looks_like_extension(&long));
+    }
+}

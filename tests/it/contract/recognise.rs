@@ -73,6 +73,15 @@ fn an_archive_without_members_lists_nothing() {
     }
 }
 
+#[test]
+fn a_part_of_a_split_zip_archive_says_how_to_join_it() {
+    let mut content = std::fs::read(fixtures::archive("infozip.zip")).unwrap();
+    let end = content.windows(4).rposition(|four| four == b"PK\x05\x06").unwrap();
+    content[end + 4] = 2;
+    let problem = problem(&content);
+    assert!(problem.contains("split archive") && problem.contains("zip -s 0"), "{problem}");
+}
+
 #[cfg(unix)]
 #[test]
 fn a_pipe_is_not_waited_for() {
