@@ -114,7 +114,7 @@ fn every_format_restores_every_file_exactly() {
 fn any_choice_of_files_can_be_restored() {
     each(|fixture, place, backup| {
         let (picks, _) = catalog(backup);
-        for (step, offset) in [(2, 0), (3, 1), (7, 6), (1000, 0)] {
+        for (step, offset) in [(3, 1), (50, 0)] {
             let chosen = some(&picks, |index| index % step == offset);
             let expected = fixture.expected();
             let expected =
