@@ -15,6 +15,7 @@ use rayon::{Scope, ThreadPoolBuilder};
 
 use crate::platform::{self, Kind, Timestamp, Tree};
 
+use super::land::{conclude, land};
 use super::path::escape;
 use super::{
     Access, Backup, Description, Entry, Error, Landing, Listing, Needs, Picks, RestoreError, Restored,
@@ -119,21 +120,20 @@ impl Backup for Folder {
                 mtime: stat.map(|stat| stat.mtime).or(entry.mtime),
                 ..entry
             };
-            landing.land(known, outcome)
+            land(scratch, landing, known, outcome)
         };
-        match wanted {
-            Wanted::These(picks) => {
-                let _ = picks.iter().try_for_each(one);
-                Ok(())
-            }
+        if scratch.stop().is_set() {
+            return Ok(());
+        }
+        conclude(match wanted {
+            Wanted::These(picks) => picks.iter().try_for_each(one),
             Wanted::Every(test) => {
                 let all = Collected::default();
                 let _ = self.catalog(Needs { size: true, mtime: true }, 1, &all)?;
                 let all = all.0.into_inner().unwrap_or_else(PoisonError::into_inner);
-                let _ = all.iter().filter(|entry| test(entry)).try_for_each(&mut one);
-                Ok(())
+                all.iter().filter(|entry| test(entry)).try_for_each(&mut one)
             }
-        }
+        })
     }
 }
 
