@@ -1,0 +1,5 @@
+//! The one integration binary: a module a subject.
+
+#[cfg(windows)]
+mod windows;
+mod windows_lists;
