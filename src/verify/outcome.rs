@@ -79,6 +79,13 @@ impl Counts {
         self.by_verdict[verdict as usize] += 1;
     }
 
+    /// Adds what others noted.
+    pub fn merge(&mut self, others: &Self) {
+        for (mine, theirs) in self.by_verdict.iter_mut().zip(others.by_verdict) {
+            *mine += theirs;
+        }
+    }
+
     /// How many have this verdict.
     pub fn of(&self, verdict: Verdict) -> u64 {
         self.by_verdict[verdict as usize]

@@ -136,9 +136,10 @@ impl Pairing {
         self.rules.iter().any(|rule| below(path, &rule.from).is_some())
     }
 
-    /// Whether every entry is covered whatever its path.
-    pub fn covers_all(&self) -> bool {
-        self.rules.iter().any(|rule| rule.from.is_empty())
+    /// The rules in words, where they are not self-evident.
+    pub fn notes(&self) -> Vec<String> {
+        let told = self.roots().filter(|(_, from)| !from.is_empty());
+        told.map(|(root, from)| format!("originals of {}/ are in {}", escape(from), root.place.display())).collect()
     }
 
     /// The roots, each with what stands before its files' paths in the backup.

@@ -1,5 +1,8 @@
 //! The one integration binary: a module a subject.
 
+mod cli;
+mod cli_config;
 #[cfg(windows)]
 mod windows;
 mod windows_lists;
+mod world;
