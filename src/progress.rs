@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::backup::escape;
 use crate::plan::Terminal;
-use crate::verify::{Progress, Silent};
 use crate::verify::verdict::Verdict;
+use crate::verify::{Progress, Silent};
 use crate::words;
 
 /// What shows the progress of a run as the plan says.

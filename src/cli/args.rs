@@ -44,12 +44,12 @@ pub enum Command {
 /// Flags of a verification.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Verify {
-    /// Which job, and how to speak: on the command line only.
-    #[command(flatten)]
-    pub invocation: Invocation,
     /// What a configuration can hold, too.
     #[command(flatten)]
     pub settings: Settings,
+    /// Which job, and how to speak: on the command line only.
+    #[command(flatten)]
+    pub invocation: Invocation,
 }
 
 /// What is said of one run and has no place in a configuration.
@@ -65,7 +65,7 @@ pub struct Invocation {
     /// Print nothing but errors
     #[arg(long, short, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// Print a line for every verified file; twice for more
+    /// Print a line for every verified file
     #[arg(long, short, action = clap::ArgAction::Count)]
     pub verbose: u8,
     /// Colour the summary [default: auto; NO_COLOR is honoured]
@@ -100,9 +100,9 @@ Examples:
     bkverify --job nightly --time-limit 2h --json report.json --quiet
 
 Configuration:
-  Every flag from --backup to --junit may stand in bkverify.toml under its own name, at the top or below [jobs.NAME].
-  Flags override the job, the job overrides the top. It is looked for in the current folder, in the user's and in the
-  system's configuration folder; the first one found is read. Relative paths in it start at its own folder.";
+  Every flag from --backup to --junit may stand in bkverify.toml under its own name, at the top or below [jobs.NAME]. \
+Flags override the job, the job overrides the top. The first file found is read: in the current folder, the user's, or \
+the system's configuration folder. Relative paths in it start at its own folder.";
 
 #[cfg(test)]
 mod tests {

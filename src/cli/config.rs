@@ -96,7 +96,7 @@ impl Config {
         for (key, value) in top.into_inner() {
             match key.get_ref().as_ref() {
                 JOBS => jobs = source.jobs(value, &folder)?,
-                DEFAULT_JOB => default_job = Some(source.text_of(value)?),
+                DEFAULT_JOB => default_job = Some(source.text_of(&value)?),
                 _ => {
                     defaults.insert(key, value);
                 }
@@ -177,13 +177,13 @@ impl<'a> Source<'a> {
         let span = value.span();
         match value.into_inner() {
             DeValue::Table(table) => Ok(table),
-            other => Err(self.at(&span, format!("expected a table, found {}", other.type_str())).hint(hint)),
+            other => Err(self.at(&span, &format!("expected a table, found {}", other.type_str())).hint(hint)),
         }
     }
 
-    fn text_of(&self, value: Spanned<DeValue<'a>>) -> Result<String, Error> {
+    fn text_of(&self, value: &Spanned<DeValue<'a>>) -> Result<String, Error> {
         let text = value.get_ref().as_str().map(ToOwned::to_owned);
-        text.ok_or_else(|| self.at(&value.span(), "expected a text in quotes".to_owned()))
+        text.ok_or_else(|| self.at(&value.span(), "expected a text in quotes"))
     }
 
     /// Reads one layer. `also` are the keys that may stand beside the settings, for suggestions.
@@ -199,7 +199,7 @@ impl<'a> Source<'a> {
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect();
         if let [_, (tolerance, _)] = both.as_slice() {
-            let message = "sample and tolerance both say how many files to verify".to_owned();
+            let message = "sample and tolerance both say how many files to verify";
             return Err(self.at(&tolerance.span(), message).hint("remove one of them"));
         }
         Settings::deserialize(Spanned::new(span, table).into_deserializer())
@@ -212,17 +212,17 @@ impl<'a> Source<'a> {
             Some(near) => format!("did you mean {near}?"),
             None => "the keys are the names of the flags: see bkverify --help".to_owned(),
         };
-        self.at(&key.span(), format!("unknown key \"{}\"", key.get_ref())).hint(hint)
+        self.at(&key.span(), &format!("unknown key \"{}\"", key.get_ref())).hint(hint)
     }
 
     fn wrong(&self, error: &toml::de::Error) -> Error {
         match error.span() {
-            Some(span) => self.at(&span, error.message().replace('\n', ", ")),
+            Some(span) => self.at(&span, &error.message().replace('\n', ", ")),
             None => Error::usage(format!("{}: {}", self.place.display(), error.message())),
         }
     }
 
-    fn at(&self, span: &Range<usize>, message: String) -> Error {
+    fn at(&self, span: &Range<usize>, message: &str) -> Error {
         let before = self.text.get(..span.start).unwrap_or(self.text);
         let line = before.matches('\n').count() + 1;
         Error::usage(format!("{}, line {line}: {message}", self.place.display()))

@@ -42,12 +42,9 @@ impl Error {
         self
     }
 
-    /// Takes over what another stage's error comes from.
-    fn caused_by(self, error: &dyn std::error::Error) -> Self {
-        match error.source() {
-            Some(source) => self.because(source.to_string()),
-            None => self,
-        }
+    /// What another room reports: its message with all causes, and its own advice.
+    pub fn from_stage(exit_code: ExitCode, error: &dyn std::error::Error, hint: Option<String>) -> Self {
+        Self { message: with_causes(error), hint, exit_code, source: None }
     }
 
     /// How the program ends.
@@ -57,16 +54,10 @@ impl Error {
 
     /// The text for standard error: the message with its causes on one line, then the hint.
     pub fn render(&self) -> String {
-        let mut text = format!("bkverify: error: {}", self.message);
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            text.push_str(&format!(": {error}"));
-            cause = error.source();
-        }
-        text.push('\n');
+        let mut text = format!("bkverify: error: {}\n", harmless(&with_causes(self)));
         for (number, line) in self.hint.iter().flat_map(|hint| hint.lines()).enumerate() {
             let lead = if number == 0 { "  hint: " } else { "        " };
-            text.push_str(format!("{lead}{line}").trim_end());
+            text.push_str(harmless(&format!("{lead}{line}")).trim_end());
             text.push('\n');
         }
         text
@@ -78,17 +69,40 @@ impl Error {
     }
 }
 
+/// An error and what it comes from, on one line. A cause that a message ends with already is not repeated.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let message = error.to_string();
+        if !text.ends_with(&message) {
+            text.push_str(": ");
+            text.push_str(&message);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// Messages hold names of files, and names can hold what a terminal takes for commands. Backslashes stay, for they are
+/// what Windows paths are made of.
+fn harmless(text: &str) -> String {
+    let escaped = |character: char| match character {
+        control if control.is_control() => format!("\\x{:02x}", u32::from(control)),
+        plain => plain.to_string(),
+    };
+    text.chars().map(escaped).collect()
+}
+
 impl From<verify::Error> for Error {
     fn from(error: verify::Error) -> Self {
-        let told = Self::new(error.exit_code(), error.to_string());
-        let told = Self { hint: error.hint(), ..told };
-        told.caused_by(&error)
+        Self::from_stage(error.exit_code(), &error, error.hint())
     }
 }
 
 impl From<report::Error> for Error {
     fn from(error: report::Error) -> Self {
-        Self::new(ExitCode::Unusable, error.to_string()).caused_by(&error)
+        Self::from_stage(ExitCode::Unusable, &error, None)
     }
 }
 
@@ -120,6 +134,22 @@ mod tests {
             .hint("wait\n\n  a day");
         let text = "bkverify: error: cannot read it: the disk is tired\n  hint: wait\n\n          a day\n";
         assert_eq!(error.render(), text);
+    }
+
+    #[test]
+    fn a_cause_that_the_message_holds_already_is_not_repeated() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("cannot open: {0}")]
+        struct Stage(#[source] io::Error);
+        let error = Error::from_stage(ExitCode::Unusable, &Stage(io::Error::other("gone")), None);
+        assert_eq!(error.render(), "bkverify: error: cannot open: gone\n");
+        assert_eq!(error.exit_code(), ExitCode::Unusable);
+    }
+
+    #[test]
+    fn names_in_a_message_cannot_command_the_terminal() {
+        let error = Error::usage("no \u{1b}[2J\nx at C:\\b").hint("see \u{7}x");
+        assert_eq!(error.render(), "bkverify: error: no \\x1b[2J\\x0ax at C:\\b\n  hint: see \\x07x\n");
     }
 
     #[test]

@@ -4,16 +4,17 @@
 //! that is asked for, and then only by a whole new one. The comments are the help texts of the flags, so that the file
 //! explains itself in the words of `--help`.
 
+use std::collections::BTreeMap;
 use std::io::{self, BufRead, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use clap::builder::{OsStringValueParser, TypedValueParser};
 
 use super::config::{Config, FILE_NAME};
 use super::error::print;
+use super::resolve::DEFAULT_SAMPLE;
 use super::settings::{Settings, absolute};
-use super::values::{Sample, parse_map};
+use super::values::{Sample, map_parser};
 use super::{Environment, Error};
 use crate::exit::ExitCode;
 use crate::plan::{Map, SampleSize};
@@ -29,7 +30,7 @@ pub struct Init {
     #[arg(long, value_name = "DIR")]
     pub source: Vec<PathBuf>,
     /// Paths in the backup that begin with FROM have their originals in folder TO; may be repeated
-    #[arg(long, value_name = "FROM=TO", value_parser = OsStringValueParser::new().try_map(parse_map))]
+    #[arg(long, value_name = "FROM=TO", value_parser = map_parser())]
     pub map: Vec<Map>,
     /// Restore below this folder, which must lie outside the backup and the originals
     #[arg(long, value_name = "DIR")]
@@ -98,7 +99,7 @@ fn complete_without_asking(init: &Init) -> Result<Job, Error> {
     if init.source.is_empty() && init.map.is_empty() {
         return Err(nobody_to_ask());
     }
-    let sample = init.sample.map_or(SampleSize::Count(500), |sample| sample.0);
+    let sample = init.sample.map_or(SampleSize::Count(DEFAULT_SAMPLE), |sample| sample.0);
     Ok(Job { backup, sources: init.source.clone(), maps: init.map.clone(), restore_to, sample })
 }
 
@@ -147,11 +148,12 @@ impl Person<'_> {
     }
 
     fn sample(&mut self) -> Result<SampleSize, Error> {
+        let question = format!(
+            "How many files to verify each time: a number, a share such as 5%, or all [{DEFAULT_SAMPLE}]"
+        );
         loop {
-            match self
-                .answer("How many files to verify each time: a number, a share such as 5%, or all [500]")?
-            {
-                None => return Ok(SampleSize::Count(500)),
+            match self.answer(&question)? {
+                None => return Ok(SampleSize::Count(DEFAULT_SAMPLE)),
                 Some(text) => match text.parse::<Sample>() {
                     Ok(sample) => return Ok(sample.0),
                     Err(problem) => self.say(&format!("{problem}\n"))?,
@@ -270,10 +272,7 @@ const HEAD: &str = "\
 
 fn render(name: &str, job: &Job) -> Result<String, Error> {
     let said = job.said()?;
-    let bare = !name.is_empty()
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
-    let key = if bare { name.to_owned() } else { string(name.to_owned()) };
-    let mut text = format!("{HEAD}{}\n\n[jobs.{key}]\n", string(name.to_owned()));
+    let mut text = format!("{HEAD}{}\n\n{}", string(name.to_owned()), header(name)?);
     for (name, value) in &said {
         text.push_str(&format!("# {}\n{name} = {value}\n\n", help_of(name)));
     }
@@ -282,6 +281,18 @@ fn render(name: &str, job: &Job) -> Result<String, Error> {
         text.push_str(&format!("\n# {}\n# {name} = {example}\n", help_of(name)));
     }
     Ok(text)
+}
+
+/// The line `[jobs.NAME]`, with the quotes that the name needs.
+fn header(name: &str) -> Result<String, Error> {
+    if name.is_empty() || name.chars().any(char::is_control) {
+        return Err(
+            Error::usage("the name of a job is one line of text").hint("name it plainly: --job nightly")
+        );
+    }
+    let nested = BTreeMap::from([("jobs", BTreeMap::from([(name, BTreeMap::<&str, &str>::new())]))]);
+    toml::to_string(&nested)
+        .map_err(|error| Error::usage(format!("no job can be named {name}")).because(error))
 }
 
 fn help_of(name: &str) -> String {

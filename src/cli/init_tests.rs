@@ -1,6 +1,7 @@
 //! What is asked, what is written, and that it can be read back.
 
 use super::*;
+use proptest::prelude::*;
 
 fn init() -> Init {
     Init {
@@ -56,6 +57,13 @@ fn what_is_written_is_what_is_read() {
 }
 
 #[test]
+fn a_name_of_more_than_a_line_is_refused() {
+    for name in ["", "a\nb"] {
+        assert!(render(name, &job()).unwrap_err().render().contains("one line of text"), "{name:?}");
+    }
+}
+
+#[test]
 fn the_file_explains_every_key_and_offers_what_is_not_said() {
     let text = render("main", &job()).unwrap();
     for name in Settings::names() {
@@ -104,4 +112,17 @@ fn an_existing_file_is_only_replaced_when_asked_and_then_as_a_whole() {
     write(&place, "three", true).unwrap();
     assert_eq!(std::fs::read_to_string(&place).unwrap(), "three");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+proptest! {
+    #[test]
+    fn any_name_and_any_path_survive_the_file(name in "\\PC{1,12}", path in any::<String>()) {
+        let backup = PathBuf::from(format!("/{path}"));
+        let text = render(&name, &Job { backup: backup.clone(), ..job() }).unwrap();
+        let config = Config::parse("/elsewhere/bkverify.toml".into(), &text)
+            .map_err(|error| TestCaseError::fail(error.render()))?;
+        let (read_name, read) = config.choose(None).unwrap();
+        prop_assert_eq!(read_name, Some(name));
+        prop_assert_eq!(read.backup, Some(backup));
+    }
 }

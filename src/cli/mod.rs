@@ -1,9 +1,9 @@
 //! The command line: the only room that knows clap, the configuration file and the environment.
 //!
-//! In: the process's arguments and surroundings. Out: an exit code; on the way a [`Plan`](crate::plan::Plan) for the stages.
+//! In: the process's arguments and surroundings. Out: an exit code; on the way a [`Plan`] for the stages.
 //! It decides nothing about backups: what a verdict is and what it means stands elsewhere.
 //!
-//! [`args`] and [`settings`] define the flags, [`config`] reads the file, [`resolve`] makes the plan of both; each other
+//! `args` and `settings` define the flags, `config` reads the file, `resolve` makes the plan of both; each other
 //! file is one command or one helper.
 
 mod args;
@@ -61,7 +61,7 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, Error> {
 fn plan(verify: Verify) -> Result<Plan, Error> {
     let environment = Environment::read()?;
     let config = config::load(verify.invocation.config.as_deref(), &environment)?;
-    resolve::resolve(verify, config, &environment)
+    resolve::resolve(verify, config.as_ref(), &environment)
 }
 
 /// Verifies, answering signals, and writes the reports.

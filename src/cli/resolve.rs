@@ -16,7 +16,7 @@ use super::{Environment, Error};
 use crate::plan::{Algorithm, CachePolicy, Filters, Keep, Plan, Reports, SampleSize, Terminal};
 
 /// So many files are verified when nobody says how many.
-const DEFAULT_SAMPLE: u64 = 500;
+pub const DEFAULT_SAMPLE: u64 = 500;
 /// So sure is the statement when nobody says how sure.
 const DEFAULT_CONFIDENCE: f64 = 0.95;
 
@@ -24,11 +24,11 @@ const DEFAULT_CONFIDENCE: f64 = 0.95;
 ///
 /// A backup named by a flag stands for itself: then no job of the configuration is used unless one is named, and only its
 /// defaults hold.
-pub fn resolve(verify: Verify, config: Option<Config>, environment: &Environment) -> Result<Plan, Error> {
+pub fn resolve(verify: Verify, config: Option<&Config>, environment: &Environment) -> Result<Plan, Error> {
     let Verify { invocation, settings: flags } = verify;
     let flags = flags.based_on(&environment.current_dir);
-    let place = config.as_ref().map(|config| config.place.clone());
-    let (job, configured) = match (&config, &invocation.job) {
+    let place = config.map(|config| config.place.clone());
+    let (job, configured) = match (config, &invocation.job) {
         (None, None) => (None, Settings::default()),
         (None, Some(job)) => return Err(no_config_for(job, environment)),
         (Some(config), None) if flags.backup.is_some() => (None, config.defaults.clone()),

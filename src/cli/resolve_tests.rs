@@ -14,7 +14,7 @@ fn plan_in(environment: &Environment, config: Option<&str>, flags: &str) -> Resu
     let words = std::iter::once("bkverify").chain(flags.split_whitespace());
     let verify = Arguments::try_parse_from(words).unwrap_or_else(|error| panic!("{error}")).verify;
     let config = config.map(|text| Config::parse("/etc/bkverify.toml".into(), text).unwrap());
-    resolve(verify, config, environment)
+    resolve(verify, config.as_ref(), environment)
 }
 
 fn plan(flags: &str) -> Result<Plan, Error> {
@@ -173,4 +173,24 @@ fn no_color_and_a_dumb_terminal_are_honoured_unless_told_otherwise() {
     assert!(plan_in(&environment, None, &format!("{WHOLE} --color always")).unwrap().terminal.color);
     environment = Environment { stderr_is_terminal: true, dumb_terminal: true, ..Environment::for_tests() };
     assert!(!plan_in(&environment, None, WHOLE).unwrap().terminal.bars);
+}
+
+#[test]
+fn help_names_the_defaults_that_hold() {
+    let plan = whole("");
+    let help = |name: &str| {
+        let command = Settings::command();
+        let flag = command.get_arguments().find(|flag| flag.get_long() == Some(name)).unwrap();
+        flag.get_help().unwrap().to_string()
+    };
+    for (name, default) in [
+        ("sample", DEFAULT_SAMPLE.to_string()),
+        ("confidence", crate::cli::show::percent(plan.confidence)),
+        ("completeness", plan.completeness.to_string()),
+        ("hash", plan.hash.name().to_owned()),
+        ("cache", format!("{:?}", plan.cache).to_lowercase()),
+        ("keep", format!("{:?}", plan.keep).to_lowercase()),
+    ] {
+        assert!(help(name).ends_with(&format!("[default: {default}]")), "{name}: {}", help(name));
+    }
 }

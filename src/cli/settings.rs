@@ -4,23 +4,21 @@
 //! In: clap or serde. Out: [`Settings`], where everything unsaid is absent. Layers are laid over each other by
 //! [`Settings::over`].
 
-use std::ffi::OsString;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, CommandFactory, ValueEnum};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
-use super::values::{Limit, Percent, Sample, Size, Threads, When, parse_map};
+use super::values::{Limit, Percent, Sample, Size, Threads, When, map_parser, parse_map};
 use crate::plan::{Algorithm, CachePolicy, Keep, Map};
 
 const WHERE: &str = "What to verify";
 const HOW_MANY: &str = "How many files";
 const WHICH: &str = "Which files";
-const HOW: &str = "How";
+const HOW: &str = "How to verify";
 const REPORTS: &str = "Reports";
 
 /// One layer of what a verification is told.
@@ -37,7 +35,7 @@ pub struct Settings {
     pub source: Vec<PathBuf>,
     /// Paths in the backup that begin with FROM have their originals in folder TO; may be repeated
     #[arg(long, value_name = "FROM=TO", help_heading = WHERE)]
-    #[arg(value_parser = OsStringValueParser::new().try_map(parse_map))]
+    #[arg(value_parser = map_parser())]
     #[serde(deserialize_with = "maps")]
     pub map: Vec<Map>,
     /// Restore below this folder, which must lie outside the backup and the originals
@@ -267,9 +265,8 @@ fn paths<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<PathBuf>, D::Error> 
 }
 
 fn maps<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<Map>, D::Error> {
-    let read = |text: String| {
-        parse_map(OsString::from(&text)).map_err(|error| format!("invalid value '{text}': {error}"))
-    };
+    let read =
+        |text: String| parse_map(text.as_ref()).map_err(|error| format!("invalid value '{text}': {error}"));
     texts(input)?.into_iter().map(read).collect::<Result<_, _>>().map_err(D::Error::custom)
 }
 

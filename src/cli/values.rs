@@ -3,14 +3,14 @@
 //! In: the text of one value, however it was given. Out: the value, or one sentence that says what was expected. Pure:
 //! nothing here looks at the clock, the disk or the environment; an age such as `7d` stays an age until it is resolved.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use clap::builder::PossibleValue;
+use clap::builder::{OsStringValueParser, PossibleValue, TypedValueParser};
 use jiff::{SpanRelativeTo, Zoned, civil};
 
 use crate::backup::{NameProblem, escape, relative};
@@ -161,8 +161,8 @@ impl FromStr for Threads {
 
 /// Reads `FROM=TO`, split at the first `=`. FROM is cleaned as entries' paths are; an empty one (or `.`) stands for all
 /// entries.
-pub fn parse_map(text: OsString) -> Result<Map, String> {
-    let (from, to) = split_at_equals(&text).ok_or_else(|| {
+pub fn parse_map(text: &OsStr) -> Result<Map, String> {
+    let (from, to) = split_at_equals(text).ok_or_else(|| {
         expected("FROM=TO, such as home=/home: a beginning of paths in the backup, and a folder")
     })?;
     if to.as_os_str().is_empty() {
@@ -174,6 +174,11 @@ pub fn parse_map(text: OsString) -> Result<Map, String> {
             .map_err(|problem| format!("\"{}\" names no place in a backup: {problem}", escape(&from)))?,
     };
     Ok(Map { from, to })
+}
+
+/// [`parse_map`] as clap wants it.
+pub fn map_parser() -> impl TypedValueParser<Value = Map> {
+    OsStringValueParser::new().try_map(|text| parse_map(&text))
 }
 
 fn split_at_equals(text: &OsStr) -> Option<(Vec<u8>, PathBuf)> {
@@ -308,7 +313,7 @@ mod tests {
 
     #[test]
     fn a_map_is_split_at_the_first_equals_and_cleaned_like_a_path() {
-        let map = |text: &str| parse_map(text.into());
+        let map = |text: &str| parse_map(text.as_ref());
         let good = |from: &str, to: &str| Ok(Map { from: from.into(), to: to.into() });
         assert_eq!(map("home/x=/home/x"), good("home/x", "/home/x"));
         assert_eq!(map("./home/=/srv/a=b"), good("home", "/srv/a=b"));

@@ -32,7 +32,7 @@ pub struct CloudPlaceholder;
 
 /// Whether a file was not opened because its content lies in a cloud ([`CloudPlaceholder`]).
 pub fn is_cloud_placeholder(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|inner| inner.is::<CloudPlaceholder>())
+    error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<CloudPlaceholder>)
 }
 
 /// A point in time as file systems record it.
@@ -54,7 +54,7 @@ impl Timestamp {
     pub fn from_nanos(nanos: i128) -> Self {
         let seconds = i64::try_from(nanos.div_euclid(1_000_000_000)).unwrap_or(i64::MAX);
         // A remainder by 10^9 fits 30 bits.
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        #[expect(clippy::cast_possible_truncation)]
         let nanos = nanos.rem_euclid(1_000_000_000) as u32;
         Self { seconds, nanos }
     }

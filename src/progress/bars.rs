@@ -17,7 +17,7 @@ use super::{Tally, plain, verdict_line};
 const TICK: Duration = Duration::from_millis(100);
 
 const CATALOG: &str = "{spinner} listing the backup: {count} files, {speed}";
-const VERIFY: &str = "{spinner} [{bar:20}] {count} of {total} files, {done}, {speed}, {eta} left, {msg}";
+const VERIFY: &str = "{spinner} [{wide_bar}] {count} of {total} files, {done}, {speed}, {eta} left, {msg}";
 const VERIFY_ENDLESS: &str = "{spinner} {count} files, {done}, {speed}, {msg}";
 
 /// Draws bars on standard error. Dropping it clears them.

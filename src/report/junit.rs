@@ -148,6 +148,7 @@ fn is_c1(each: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exit::ExitCode;
     use crate::report::samples;
 
     fn count(text: &str, what: &str) -> usize {

@@ -72,3 +72,37 @@ fn rfc3339(time: platform::Timestamp) -> Option<String> {
 fn clock_rfc3339(time: std::time::SystemTime) -> Option<String> {
     Some(jiff::Timestamp::try_from(time).ok()?.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn every_report_is_written_even_if_one_cannot_be() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut plan = samples::plan();
+        plan.terminal.quiet = true;
+        plan.reports.json = Some(folder.path().join("missing/report.json"));
+        plan.reports.junit = Some(folder.path().join("report.xml"));
+        let error = write_all(&plan, &samples::passed()).unwrap_err();
+        assert!(error.to_string().contains("JSON report"), "{error}");
+        assert!(fs::read_to_string(folder.path().join("report.xml")).unwrap().contains("<testsuites"));
+        plan.reports.json = Some(folder.path().join("report.json"));
+        write_all(&plan, &samples::passed()).unwrap();
+        assert!(fs::read_to_string(folder.path().join("report.json")).unwrap().contains(SCHEMA_NAME));
+    }
+
+    #[test]
+    fn quoted_words_keep_their_letters_and_lose_their_controls() {
+        assert_eq!(printable("r\u{e9}seau \x1b[2Jgone\n"), "r\u{e9}seau ?[2Jgone?");
+    }
+
+    #[test]
+    fn times_before_and_after_the_calendar_have_no_text() {
+        let time = |seconds| rfc3339(platform::Timestamp { seconds, nanos: 0 });
+        assert_eq!(time(0).as_deref(), Some("1970-01-01T00:00:00Z"));
+        assert_eq!(time(-1).as_deref(), Some("1969-12-31T23:59:59Z"));
+        assert_eq!(time(i64::MAX), None);
+    }
+}

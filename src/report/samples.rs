@@ -58,6 +58,7 @@ fn outcome(verdicts: &[(Verdict, u64)], wanted: u64) -> Outcome {
             place: PathBuf::from("/srv/backup/data.tar.gz"),
             taken: Some(TAKEN),
             access: Access::Sequential,
+            unique_names: true,
             time_resolution_ns: 1,
         },
         population: Population {

@@ -58,7 +58,8 @@ pub(super) fn incomplete(outcome: &Outcome) -> Option<String> {
     ))
 }
 
-/// Picks that proved nothing, by verdict: `12 picks (10 changed, 2 deleted) proved nothing; 12 others replaced them.`
+/// Picks that proved nothing, by verdict: `12 picks proved nothing (10 changed, 2 deleted); 12 others
+/// took their place.`
 pub(super) fn inconclusive(outcome: &Outcome) -> Option<String> {
     let counts = &outcome.counts;
     if counts.inconclusive() == 0 {
@@ -72,11 +73,11 @@ pub(super) fn inconclusive(outcome: &Outcome) -> Option<String> {
         .collect();
     let replaced = match outcome.sample.replacements {
         0 => "none was replaced".to_owned(),
-        1 => "1 other replaced them".to_owned(),
-        number => format!("{} others replaced them", words::count(number)),
+        1 => "1 other took their place".to_owned(),
+        number => format!("{} others took their place", words::count(number)),
     };
-    let picks = words::counted(counts.inconclusive(), "original");
-    Some(format!("{picks} could not be compared ({}); {replaced}.", kinds.join(", ")))
+    let picks = words::counted(counts.inconclusive(), "pick");
+    Some(format!("{picks} proved nothing ({}); {replaced}.", kinds.join(", ")))
 }
 
 /// Which files the statement is about.

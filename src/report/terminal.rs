@@ -1,6 +1,8 @@
 //! The summary for a person: the verdict first, then what is bad and why, then what was verified. One screen of 24 lines
 //! and 80 columns, as long as names are short.
 
+use std::borrow::Cow;
+
 use crate::backup::escape;
 use crate::exit::ExitCode;
 use crate::plan::Plan;
@@ -14,6 +16,8 @@ use super::{path_text, printable, rfc3339, statement};
 const WIDTH: usize = 80;
 /// Lines that lists of failures share.
 const LIST_LINES: usize = 10;
+/// Columns that the names of facts take.
+const FACT_INDENT: usize = 11;
 
 /// The summary, ending in a line feed. A quiet plan gets the verdict and the failures alone.
 pub(super) fn render(plan: &Plan, outcome: &Outcome) -> String {
@@ -50,51 +54,59 @@ fn verdict(out: &mut String, plan: &Plan, outcome: &Outcome) {
 
 /// One list of failures.
 struct List {
-    title: String,
-    /// Each with its lines.
-    items: Vec<Vec<String>>,
+    title: &'static str,
+    /// The first of them, each with its lines.
+    items: Vec<String>,
     total: usize,
 }
 
 /// What is bad, list by list; lists share the room, and say how much they leave out.
 fn failures(out: &mut String, plan: &Plan, outcome: &Outcome) {
-    let lists: Vec<List> = [
+    let lists = [
         findings(outcome, "Bad in the backup:", Verdict::is_bad),
         findings(outcome, "Corrupt originals, of which the backup has the right bytes:", |verdict| {
             verdict == Verdict::OriginalCorrupt
         }),
-        damage(outcome),
-        missing(outcome),
-    ]
-    .into_iter()
-    .filter(|list| list.total > 0)
-    .collect();
+        lines("Parts of the backup that cannot be listed:", &outcome.damage, |line| printable(line)),
+        lines("Originals that the backup does not hold:", missing(outcome), |path| escape(path)),
+        findings(outcome, "Originals that cannot be read, so that nothing is proven of them:", |verdict| {
+            verdict == Verdict::Unreadable
+        }),
+    ];
+    let lists: Vec<List> = lists.into_iter().filter(|list| list.total > 0).collect();
     let room = LIST_LINES / lists.len().max(1);
     for list in &lists {
-        out.push_str(&format!("\n{}\n", list.title));
-        let lines_each = list.items.first().map_or(1, Vec::len).max(1);
-        let shown = list.items.len().min((room / lines_each).max(1));
-        for line in list.items[..shown].iter().flatten() {
-            out.push_str(&format!("{line}\n"));
-        }
-        if list.total > shown {
-            let more = words::count((list.total - shown) as u64);
-            let place = plan.reports.json.as_deref().filter(|place| !super::write::is_stdout(place));
-            match place {
-                Some(place) => out.push_str(&format!("  and {more} more, see {}\n", path_text(place))),
-                None => out.push_str(&format!("  and {more} more, see --json\n")),
-            }
-        }
+        show(out, plan, list, room);
     }
 }
 
-fn findings(outcome: &Outcome, title: &str, which: impl Fn(Verdict) -> bool) -> List {
-    let found: Vec<&Finding> = outcome.findings.iter().filter(|finding| which(finding.verdict)).collect();
-    let items = found.iter().take(LIST_LINES).map(|finding| {
-        let head = format!("  {}: {}", finding.verdict.word(), escape(&finding.path));
-        vec![head, format!("      {}", printable(&why(finding)))]
+/// A list, as much of it as fits into `room` lines, and at least one item.
+fn show(out: &mut String, plan: &Plan, list: &List, room: usize) {
+    out.push_str(&format!("\n{}\n", list.title));
+    let (mut shown, mut used) = (0, 0);
+    for item in &list.items {
+        used += item.lines().count();
+        if shown > 0 && used > room {
+            break;
+        }
+        out.push_str(item);
+        shown += 1;
+    }
+    if list.total > shown {
+        let more = words::count((list.total - shown) as u64);
+        let place = plan.reports.json.as_deref().filter(|place| !super::write::is_stdout(place));
+        let place = place.map_or_else(|| "--json".to_owned(), path_text);
+        out.push_str(&format!("  and {more} more, see {place}\n"));
+    }
+}
+
+fn findings(outcome: &Outcome, title: &'static str, which: impl Fn(Verdict) -> bool) -> List {
+    let found = || outcome.findings.iter().filter(|finding| which(finding.verdict));
+    let items = found().take(LIST_LINES).map(|finding| {
+        let reason = wrap(&printable(&why(finding)), 6);
+        format!("  {}: {}\n{reason}", finding.verdict.word(), escape(&finding.path))
     });
-    List { title: title.to_owned(), items: items.collect(), total: found.len() }
+    List { title, items: items.collect(), total: found().count() }
 }
 
 /// The reason, and where the bytes differ.
@@ -106,26 +118,22 @@ fn why(finding: &Finding) -> String {
     }
 }
 
-fn damage(outcome: &Outcome) -> List {
-    let items =
-        outcome.damage.iter().take(LIST_LINES).map(|line| vec![format!("  {}", printable(line))]).collect();
-    List {
-        title: "Parts of the backup that cannot be listed:".to_owned(),
-        items,
-        total: outcome.damage.len(),
-    }
+fn lines<'a, T>(title: &'static str, all: &'a [T], text: impl Fn(&'a T) -> Cow<'a, str>) -> List {
+    let items = all.iter().take(LIST_LINES).map(|each| format!("  {}\n", text(each)));
+    List { title, items: items.collect(), total: all.len() }
 }
 
-fn missing(outcome: &Outcome) -> List {
-    let missing = outcome.completeness.as_ref().map_or(&[][..], |found| &found.missing);
-    let items = missing.iter().take(LIST_LINES).map(|path| vec![format!("  {}", escape(path))]).collect();
-    List { title: "Originals that the backup does not hold:".to_owned(), items, total: missing.len() }
+fn missing(outcome: &Outcome) -> &[Vec<u8>] {
+    outcome.completeness.as_ref().map_or(&[], |found| &found.missing)
 }
 
 /// What was verified, how to draw it again, and how fast it went.
 fn facts(out: &mut String, plan: &Plan, outcome: &Outcome) {
     out.push('\n');
-    let mut fact = |name: &str, text: &str| out.push_str(&format!("{name:<11}{text}\n"));
+    let mut fact = |name: &str, text: &str| {
+        let text = wrap(text, FACT_INDENT);
+        out.push_str(&format!("{name:<FACT_INDENT$}{}", &text[FACT_INDENT..]));
+    };
     let backup = &outcome.backup;
     let taken = backup.taken.and_then(rfc3339).map_or(String::new(), |time| format!(", taken {time}"));
     fact("backup", &format!("{} ({}){taken}", path_text(&backup.place), backup.format));
@@ -133,7 +141,7 @@ fn facts(out: &mut String, plan: &Plan, outcome: &Outcome) {
         plan.sources.iter().chain(plan.maps.iter().map(|map| &map.to)).map(|p| path_text(p)).collect();
     fact("originals", &sources.join(", "));
     fact("drawn", &drawn(outcome));
-    fact("redraw", &format!("--seed {}", escape(outcome.sample.seed.as_bytes())));
+    fact("redraw", &redraw(&outcome.sample.seed));
     if let Some(text) = statement::inconclusive(outcome) {
         fact("left out", &text);
     }
@@ -153,11 +161,21 @@ fn facts(out: &mut String, plan: &Plan, outcome: &Outcome) {
     fact("speed", &speed(outcome));
 }
 
+/// The option that draws the same sample; quoted where a shell would split it.
+fn redraw(seed: &str) -> String {
+    let plain =
+        !seed.is_empty() && seed.chars().all(|each| each.is_ascii_alphanumeric() || "-_.".contains(each));
+    let seed = escape(seed.as_bytes());
+    if plain { format!("--seed {seed}") } else { format!("--seed \"{seed}\"") }
+}
+
 fn drawn(outcome: &Outcome) -> String {
     let (population, sample) = (&outcome.population, &outcome.sample);
     let files = words::counted(population.files, "file");
     let size = population.bytes.map_or(String::new(), |bytes| format!(" ({})", words::bytes(bytes)));
-    let mut text = format!("{} of {files}{size}, strategy {}", words::count(sample.drawn), sample.strategy);
+    let drawn = words::count(sample.drawn);
+    let hash = outcome.effort.hash.name();
+    let mut text = format!("{drawn} of {files}{size}, strategy {}, hash {hash}", sample.strategy);
     for (number, why) in [(population.filtered, "filtered out"), (population.unmapped, "without a source")] {
         if number > 0 {
             text.push_str(&format!("; {} {why}", words::count(number)));
@@ -173,13 +191,8 @@ fn speed(outcome: &Outcome) -> String {
     if let Some(rate) = words::rate(effort.restored_bytes, effort.verify) {
         text.push_str(&format!(" ({}/s)", words::bytes(rate)));
     }
-    text.push_str(&format!(
-        ", catalog {}, total {}, {}",
-        words::duration(effort.catalog),
-        words::duration(effort.total),
-        effort.hash.name()
-    ));
-    text
+    let (catalog, total) = (words::duration(effort.catalog), words::duration(effort.total));
+    format!("{text}, catalog {catalog}, total {total}")
 }
 
 /// A sentence in lines of at most [`WIDTH`] columns, each indented, each ending in a line feed. A longer word stands alone.

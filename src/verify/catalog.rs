@@ -76,7 +76,11 @@ impl<'a> Gate<'a> {
     }
 
     /// Counts a batch, and gives each entry of the population with its rank to `each`.
-    pub fn pass<'e>(&self, entries: &'e Picks, mut each: impl FnMut(Entry<'e>, Rank)) -> ControlFlow<(), Added> {
+    pub fn pass<'e>(
+        &self,
+        entries: &'e Picks,
+        mut each: impl FnMut(Entry<'e>, Rank),
+    ) -> ControlFlow<(), Added> {
         let mut added = Added::default();
         let (mut bytes, mut filtered, mut unmapped) = (0, 0, 0);
         for entry in entries.iter() {
@@ -151,10 +155,7 @@ impl<'a> Drawing<'a> {
 }
 
 fn upper_half(order: u128) -> u64 {
-    // The upper 64 of 128 bits.
-    #[expect(clippy::cast_possible_truncation)]
-    let upper = (order >> 64) as u64;
-    upper
+    (order >> 64) as u64
 }
 
 impl Sink for Drawing<'_> {

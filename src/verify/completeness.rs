@@ -50,7 +50,8 @@ impl Lookup {
         for (root, from) in pairing.roots() {
             let folder = Folder::open(&root.place, false)?;
             let leave_out = [&plan.restore_to, &plan.backup].map(|place| std::fs::canonicalize(place).ok());
-            let leave_out = leave_out.into_iter().flatten().filter_map(|place| relative_to(&place, &root.place));
+            let leave_out =
+                leave_out.into_iter().flatten().filter_map(|place| relative_to(&place, &root.place));
             let sink = Originals {
                 from,
                 filter,
@@ -71,7 +72,8 @@ impl Lookup {
             let count = usize::try_from(draw.wanted).unwrap_or(usize::MAX);
             for entry in draw.picks.iter().take(count) {
                 let place = pairing.places(entry.path).next().map(|place| place.display());
-                let original = place.map_or_else(Vec::new, |place| platform::path_to_bytes(&place).into_owned());
+                let original =
+                    place.map_or_else(Vec::new, |place| platform::path_to_bytes(&place).into_owned());
                 wanted.insert(entry.path.to_vec(), Wanted { original, found: AtomicBool::new(false) });
             }
         }
@@ -121,7 +123,10 @@ impl Sink for Originals<'_> {
         for entry in entries.iter() {
             let is_young = self.taken.zip(entry.mtime).is_some_and(|(taken, mtime)| mtime > taken);
             let is_left_out = self.leave_out.iter().any(|place| {
-                entry.path.strip_prefix(place.as_slice()).is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
+                entry
+                    .path
+                    .strip_prefix(place.as_slice())
+                    .is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
             });
             name.clear();
             if !self.from.is_empty() {

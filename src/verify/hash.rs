@@ -154,7 +154,11 @@ fn hash_file(
 }
 
 /// Reads both files again, side by side, and describes where they differ; `None` if they are the same by now.
-pub fn describe_difference(original: &File, restored: &File, buffers: &mut Buffers) -> io::Result<Option<Difference>> {
+pub fn describe_difference(
+    original: &File,
+    restored: &File,
+    buffers: &mut Buffers,
+) -> io::Result<Option<Difference>> {
     let Buffers { original: first, restored: second } = buffers;
     first.resize(PIECE, 0);
     second.resize(PIECE, 0);

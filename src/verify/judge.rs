@@ -13,7 +13,6 @@ use crate::plan::{Algorithm, Keep};
 use crate::platform::{self, Kind, Stat};
 use crate::stop::Stop;
 
-use super::difference::Difference;
 use super::hash::{Buffers, Pair, describe_difference, hash_pair};
 use super::keep::Kept;
 use super::outcome::{Counts, Finding};
@@ -143,7 +142,7 @@ impl<'a> Judge<'a> {
         }
         finding.verdict = verdict;
         if finding.reason.is_empty() {
-            finding.reason = reason(verdict, &original, &recorded, restored.size(), finding.difference.as_ref());
+            finding.reason = reason(verdict, &original, &recorded, restored.size());
         }
         Ok(Some(Judged { verdict, finding: Some(finding), restored: Some(restored) }))
     }
@@ -158,7 +157,8 @@ impl<'a> Judge<'a> {
     ) -> Result<Option<Original>, io::Error> {
         let Bench { hash, stop, .. } = *self.bench;
         let size = before.size.max(restored.size());
-        let Pair { original, restored: copy } = hash_pair(file, restored.file(), size, hash, &mut self.buffers, stop);
+        let Pair { original, restored: copy } =
+            hash_pair(file, restored.file(), size, hash, &mut self.buffers, stop);
         if stop.is_set() && (original.is_err() || copy.is_err()) {
             return Ok(None);
         }
@@ -200,7 +200,9 @@ impl<'a> Judge<'a> {
                         finding.kept = Some(platform::path_to_bytes(&place).into_owned());
                     }
                 }
-                Err(error) => self.bench.progress.warn(&format!("a restored copy could not be kept: {error}")),
+                Err(error) => {
+                    self.bench.progress.warn(&format!("a restored copy could not be kept: {error}"));
+                }
             }
         }
         self.results.counts.add(verdict);
@@ -241,19 +243,12 @@ impl Drop for Judge<'_> {
     }
 }
 
-/// Why, in words.
-fn reason(
-    verdict: Verdict,
-    original: &Original,
-    recorded: &Recorded,
-    restored_size: u64,
-    difference: Option<&Difference>,
-) -> String {
-    let how = difference.map_or_else(|| "differs".to_owned(), ToString::to_string);
+/// Why, in words; where the copies differ is told by the finding's difference.
+fn reason(verdict: Verdict, original: &Original, recorded: &Recorded, restored_size: u64) -> String {
     match (verdict, original) {
         (Verdict::Corrupt, _) => match recorded.size.filter(|&size| size != restored_size) {
             Some(size) => format!("restores to {restored_size} bytes, the backup recorded {size}"),
-            None => format!("{how}; the original has not been modified since the backup"),
+            None => "the original has not been modified since the backup".to_owned(),
         },
         (Verdict::Changed, Original::NotAFile) => "the original is no regular file any more".to_owned(),
         (Verdict::Changed, Original::Read { before, after, .. }) if before != after => {
@@ -261,17 +256,20 @@ fn reason(
         }
         (Verdict::Changed, _) => "the original has been modified since the backup".to_owned(),
         (Verdict::Deleted, _) => "the original is gone".to_owned(),
-        (Verdict::OriginalCorrupt, _) => format!("{how}; an earlier record says that the backup is right"),
+        (Verdict::OriginalCorrupt, _) => "an earlier record says that the backup is right".to_owned(),
         (Verdict::Unreadable | Verdict::RestoreFailed | Verdict::Verified, _) => verdict.word().to_owned(),
     }
 }
 
 /// Why an original cannot be read, with what helps.
 fn unreadable(error: &io::Error) -> String {
-    if error.kind() == io::ErrorKind::PermissionDenied {
-        return format!("{error}: run as a user who may read the originals");
+    if platform::is_in_use(error) {
+        return "in use by another program: close it, or take the originals from a snapshot".to_owned();
     }
-    error.to_string()
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => format!("{error}: run as a user who may read the originals"),
+        _ => error.to_string(),
+    }
 }
 
 /// Tries every place where the original may be.

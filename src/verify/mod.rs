@@ -77,7 +77,6 @@ pub fn run(plan: &Plan, stop: &Stop, progress: &dyn Progress) -> Result<Outcome,
     };
     progress.verify_done();
     let done = done?;
-    drop(gate);
 
     let mut outcome = conclude(plan, description, bench, done, stop)?;
     outcome.completeness = lookup.map(Lookup::finish);
@@ -97,7 +96,8 @@ fn places_to_protect(plan: &Plan) -> Vec<&Path> {
 fn clean_up(plan: &Plan) -> Result<Vec<String>, Error> {
     let leftovers = remove_leftovers(&plan.restore_to)
         .map_err(|source| Error::RestoreFolder { place: plan.restore_to.clone(), source })?;
-    let removed = leftovers.removed.iter().map(|place| format!("removed what a killed run left: {}", place.display()));
+    let removed =
+        leftovers.removed.iter().map(|place| format!("removed what a killed run left: {}", place.display()));
     let left = leftovers.left.iter();
     let left = left.map(|place| format!("left alone, it holds files that are not ours: {}", place.display()));
     Ok(removed.chain(left).collect())
@@ -172,7 +172,9 @@ fn verify_sample(
         match drawing.into_inner().finish() {
             Some(draw) => break (draw, damage),
             // The population is known by now: the number it takes can be asked for outright.
-            None => size = SampleSize::Count(Target::new(size, plan.confidence).wanted(gate.population().files)),
+            None => {
+                size = SampleSize::Count(Target::new(size, plan.confidence).wanted(gate.population().files));
+            }
         }
     };
     let population = population_of(gate, &damage, work.bench)?;
@@ -186,7 +188,12 @@ fn verify_sample(
 
 /// Restores and judges every file. A format whose names may repeat is listed once before, so that no file is judged that
 /// a later one replaces.
-fn verify_all(gate: &Gate<'_>, work: &Work<'_>, needs: Needs, progress: &dyn Progress) -> Result<Done, Error> {
+fn verify_all(
+    gate: &Gate<'_>,
+    work: &Work<'_>,
+    needs: Needs,
+    progress: &dyn Progress,
+) -> Result<Done, Error> {
     let clock = Instant::now();
     let description = work.backup.describe();
     let mut total = None;
@@ -292,5 +299,6 @@ fn conclude(
 /// the conclusive ones are enough if they are the greater part, and the statement covers the others.
 fn is_enough(done: &Done, counts: &Counts) -> bool {
     let (conclusive, looked_at) = (counts.conclusive(), counts.conclusive() + counts.inconclusive());
-    conclusive >= done.wanted.max(1) || (looked_at >= done.population.files.max(1) && 2 * conclusive > looked_at)
+    conclusive >= done.wanted.max(1)
+        || (looked_at >= done.population.files.max(1) && 2 * conclusive > looked_at)
 }

@@ -188,11 +188,16 @@ impl Outcome {
             || self.completeness.as_ref().is_some_and(|found| !found.missing.is_empty())
     }
 
+    /// Whether originals could not be looked up because their folders could not be listed: doubt, which never passes.
+    fn has_gaps(&self) -> bool {
+        self.completeness.as_ref().is_some_and(|found| !found.unlisted.is_empty())
+    }
+
     /// The exit code by the table in [`ExitCode`].
     pub fn exit_code(&self) -> ExitCode {
         if self.has_failures() {
             ExitCode::IntegrityFailure
-        } else if self.incomplete.is_some() || self.counts.conclusive() == 0 {
+        } else if self.incomplete.is_some() || self.counts.conclusive() == 0 || self.has_gaps() {
             ExitCode::Incomplete
         } else {
             ExitCode::Pass

@@ -113,7 +113,8 @@ impl Work<'_> {
                 })
                 .collect();
             drop(picks);
-            let listing = self.backup.catalog(needs, LISTING_THREADS.min(self.threads), &Feed::new(gate, feed));
+            let listing =
+                self.backup.catalog(needs, LISTING_THREADS.min(self.threads), &Feed::new(gate, feed));
             workers.into_iter().try_for_each(join)?;
             listing
         })

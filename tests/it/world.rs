@@ -36,7 +36,9 @@ impl World {
 
     /// A place in this world. Links above it are resolved, as the program's own current folder is.
     pub fn path(&self, path: &str) -> PathBuf {
-        self.folder.path().canonicalize().unwrap().join(path)
+        // Not on Windows, where that would change the way paths are written.
+        let root = self.folder.path();
+        if cfg!(unix) { root.canonicalize().unwrap().join(path) } else { root.join(path) }
     }
 
     /// The content of a text file in this world.

@@ -11,9 +11,9 @@ PASS  500 of 500 identical.
 
 backup     /srv/backup/data.tar.gz (tar.gz), taken 2026-07-01T02:00:00Z
 originals  /srv/data, /home
-drawn      500 of 10,000 files (45.0 GiB), strategy random
+drawn      500 of 10,000 files (45.0 GiB), strategy random, hash blake3
 redraw     --seed spring
-speed      2.31 GiB restored in 14.2 s (167 MiB/s), catalog 0.41 s, total 14.7 s, blake3
+speed      2.31 GiB restored in 14.2 s (167 MiB/s), catalog 0.41 s, total 14.7 s
 ";
     assert_eq!(render(&samples::plan(), &samples::passed()), expected);
 }
@@ -27,7 +27,8 @@ FAIL  498 of 500 identical, 2 bad in the backup.
 
 Bad in the backup:
   corrupt: docs/re\\x1b[31mport\\xff.odt
-      differs from byte 1,048,576 on: 512 bytes in 1 block, overwritten with zeros; the original is as old as the backup says
+      differs from byte 1,048,576 on: 512 bytes in 1 block, overwritten with
+      zeros; the original is as old as the backup says
   restore-failed: photos/a\\x0a.jpg
       the checksum stored in the backup does not match
 ";
@@ -37,9 +38,7 @@ Bad in the backup:
     plan.terminal.quiet = false;
     let whole = render(&plan, &samples::failed());
     assert!(whole.starts_with(expected));
-    assert!(
-        whole.contains("left out   3 originals could not be compared (3 changed); 3 others replaced them.\n")
-    );
+    assert!(whole.contains("left out   3 picks proved nothing (3 changed); 3 others took their place.\n"));
 }
 
 #[test]
@@ -49,8 +48,8 @@ fn an_incomplete_run_says_why_and_what_was_proven_until_then() {
         "\
 INCOMPLETE  120 of 120 identical.
             The time limit ended the run: 120 of 500 files wanted were compared.
-            With 95% confidence at most 243 of 10,000 files in this backup
-            (2.43%) are bad.
+            With 95% confidence at most 245 of 10,000 files in this backup
+            (2.45%) are bad.
 "
     ));
 }
@@ -71,6 +70,29 @@ fn the_worst_run_still_fits_two_screens_and_a_common_failure_one() {
     let mut many = samples::failed();
     many.findings = (0..700).map(|n| samples::finding(format!("{n}").as_bytes(), Verdict::Corrupt)).collect();
     assert!(lines(many) <= 24);
+}
+
+#[test]
+fn sentences_keep_to_the_width() {
+    for outcome in samples::all() {
+        let text = render(&samples::plan(), &outcome);
+        assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
+    }
+}
+
+#[test]
+fn a_seed_with_spaces_is_quoted() {
+    let mut outcome = samples::passed();
+    outcome.sample.seed = "two words".to_owned();
+    assert!(render(&samples::plan(), &outcome).contains("--seed \"two words\"\n"));
+}
+
+#[test]
+fn originals_that_cannot_be_read_are_named() {
+    let mut outcome = samples::passed();
+    outcome.counts.add(Verdict::Unreadable);
+    outcome.findings = vec![samples::finding(b"secret", Verdict::Unreadable)];
+    assert!(render(&samples::plan(), &outcome).contains("\n  unreadable: secret\n"));
 }
 
 #[test]

@@ -16,7 +16,8 @@ fn redraw(seed: &str, paths: &[Vec<u8>]) -> (Vec<Vec<u8>>, String) {
     let mut ranked: Vec<(String, Vec<u8>)> =
         paths.iter().map(|path| (hash(path)[..32].to_owned(), path.clone())).collect();
     ranked.sort();
-    let sum = |sum: u128, path: &Vec<u8>| sum.wrapping_add(u128::from_str_radix(&hash(path)[32..], 16).unwrap());
+    let sum =
+        |sum: u128, path: &Vec<u8>| sum.wrapping_add(u128::from_str_radix(&hash(path)[32..], 16).unwrap());
     let digest = format!("{:032x}", paths.iter().fold(0, sum));
     (ranked.into_iter().map(|(_, path)| path).collect(), digest)
 }
