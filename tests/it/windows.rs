@@ -1,7 +1,6 @@
 //! The program as a Windows program: what it asks of Windows, and what it tells it about itself.
 
 use std::fs;
-use std::process::Command;
 
 use object::LittleEndian as LE;
 use object::pe::ImageNtHeaders64;
