@@ -114,7 +114,7 @@ impl Error {
             Self::Backup(backup::Error::Open { .. }) => {
                 "check the path given by --backup, that its disk is mounted, and that you may read it"
             }
-            Self::Backup(backup::Error::Unrecognised { .. }) => {
+            Self::Backup(backup::Error::Unrecognised { .. } | backup::Error::NotABackup { .. }) => {
                 "it must be a folder, a tar archive (plain, gzip, bzip2, xz, zstd) or a zip archive"
             }
             Self::Backup(backup::Error::Damaged { .. }) => {

@@ -3,7 +3,7 @@ use crate::platform::Kind;
 
 const SECOND: i128 = 1_000_000_000;
 /// When the backup says that the file was modified.
-const RECORDED: i128 = 1_000 * SECOND;
+const RECORDED: i128 = 1_000 * SECOND + 123_456_789;
 
 fn stat(mtime: i128, changed: Option<i128>) -> Stat {
     Stat {
@@ -162,4 +162,17 @@ fn verdicts_are_listed_in_order_and_classed_once() {
     let conclusive: Vec<&str> =
         Verdict::ALL.into_iter().filter(|verdict| verdict.is_conclusive()).map(Verdict::word).collect();
     assert_eq!(conclusive, ["verified", "corrupt", "restore-failed", "original-corrupt"]);
+}
+
+#[test]
+fn a_recorded_time_that_may_have_been_cut_is_compared_as_coarsely() {
+    let judged = |recorded: i128, ahead: i128| {
+        let mtime = Some(Timestamp::from_nanos(recorded));
+        let recorded_there = Recorded { size: Some(10), mtime, resolution_ns: 1 };
+        judge(WHOLE, &read(stat(recorded + ahead, None), false, None), &recorded_there)
+    };
+    for (recorded, within) in [(8 * SECOND, 2 * SECOND), (7 * SECOND, SECOND), (7 * SECOND + 500, 100)] {
+        assert_eq!(judged(recorded, within - 1), Verdict::Corrupt, "{recorded}");
+        assert_eq!(judged(recorded, within), Verdict::Changed, "{recorded}");
+    }
 }
