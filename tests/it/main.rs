@@ -5,4 +5,6 @@ mod cli_config;
 #[cfg(windows)]
 mod windows;
 mod windows_lists;
+#[cfg(windows)]
+mod windows_run;
 mod world;
