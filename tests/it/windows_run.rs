@@ -128,10 +128,13 @@ fn read_only_files_in_the_backup_leave_nothing_behind() {
 
 #[test]
 fn case_does_not_matter_between_an_archive_and_its_originals() {
-    let world = World::new().file("s/docs/readme.txt", "same");
-    let backup = tar(&world, &[("DOCS/ReadMe.TXT", "same")]);
+    let world = World::new().file("s/docs/sub/readme.txt", "same");
+    let backup = tar(&world, &[("DOCS/SUB/ReadMe.TXT", "same")]);
     let restore_to = RestoreTo::new();
-    verify(&world, "--sample all", &backup, &world.path("s"), &restore_to).exits(0);
+    verify(&world, "--sample all --completeness 9", &backup, &world.path("s"), &restore_to).exits(0);
+    let map = r"--sample all --backup backup.tar --map docs\sub=s\docs\sub --restore-to r";
+    world.run(map).exits(0).out_has("1 of 1");
+    world.run(&map.replace('\\', "/")).exits(0).out_has("1 of 1");
 }
 
 #[test]
@@ -157,9 +160,7 @@ fn a_stream_is_never_taken_for_a_file() {
     let world = World::new().file("s/report.doc", "content").file("s/x", "same");
     let backup = tar(&world, &[("report.doc:stream", "hidden"), ("x", "same")]);
     let restore_to = RestoreTo::new();
-    verify(&world, "--sample all", &backup, &world.path("s"), &restore_to)
-        .exits(3)
-        .out_has("1 deleted");
+    verify(&world, "--sample all", &backup, &world.path("s"), &restore_to).exits(3).out_has("1 deleted");
     assert_eq!(fs::read_dir(world.path("s")).unwrap().count(), 2);
 }
 

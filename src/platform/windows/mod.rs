@@ -210,6 +210,21 @@ pub fn free_space(path: &Path) -> io::Result<u64> {
     info::free_space(path)
 }
 
+/// What to do where permission is lacking.
+pub const PERMISSION_HINT: &str =
+    "run as a user who may read it: from a prompt opened with \"Run as administrator\", for example";
+
+/// What stands for a path where paths are looked up: equal for those that name the same file, whatever their case.
+pub fn name_key(path: &[u8]) -> Cow<'_, [u8]> {
+    Cow::Owned(names::fold_case(path))
+}
+
+/// Whether two paths are the same name, whatever their case.
+pub fn is_same_name(one: &[u8], other: &[u8]) -> bool {
+    one.eq_ignore_ascii_case(other)
+        || (!(one.is_ascii() && other.is_ascii()) && names::fold_case(one) == names::fold_case(other))
+}
+
 /// Whether two paths lead to the same file or folder.
 pub fn is_same_file(one: &Path, other: &Path) -> bool {
     let id = |path: &Path| info::id(&open_shared(&verbatim(path)?, FILE_READ_ATTRIBUTES, 0)?);
