@@ -20,9 +20,9 @@ use windows as os;
 mod wtf8;
 
 pub use os::{
-    Tree, create_private_dir, free_space, holdable_name, is_in_use, is_same_file, open_to_read,
-    path_from_bytes, path_to_bytes, read_at, remove_file_even_read_only, stat, system_config_dir,
-    system_state_dir,
+    PERMISSION_HINT, Tree, create_private_dir, free_space, holdable_name, is_in_use, is_same_file,
+    is_same_name, name_key, open_to_read, path_from_bytes, path_to_bytes, read_at,
+    remove_file_even_read_only, stat, system_config_dir, system_state_dir,
 };
 
 /// The content of a file lies in a cloud: opening it would fetch it, so it was not opened.

@@ -268,7 +268,7 @@ fn unreadable(error: &io::Error) -> String {
         return "in use by another program: close it, or take the originals from a snapshot".to_owned();
     }
     match error.kind() {
-        io::ErrorKind::PermissionDenied => format!("{error}: run as a user who may read the originals"),
+        io::ErrorKind::PermissionDenied => format!("{error}: {}", platform::PERMISSION_HINT),
         _ => error.to_string(),
     }
 }

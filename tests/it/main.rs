@@ -6,4 +6,9 @@
 mod cli;
 mod cli_config;
 mod contract;
+#[cfg(windows)]
+mod windows;
+mod windows_lists;
+#[cfg(windows)]
+mod windows_run;
 mod world;
