@@ -6,5 +6,11 @@ mod pack;
 #[cfg(unix)]
 mod unix;
 mod verify_corruption;
+mod verify_draw;
+#[cfg(unix)]
+mod verify_kill;
 mod verify_originals;
+mod verify_pairing;
+#[cfg(unix)]
+mod verify_stop;
 mod world;
