@@ -3,6 +3,8 @@
 //! The catalog reads directories only, no file's state unless asked for, in parallel. What a file's size and time are is
 //! read when it is restored. Links, devices, pipes and sockets are no part of it and are never opened.
 
+use std::cell::RefCell;
+use std::fs::File;
 use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -52,7 +54,6 @@ impl Folder {
         &self,
         entry: &Entry<'_>,
         scratch: &Scratch,
-        buffer: &mut Vec<u8>,
     ) -> (Option<platform::Stat>, Result<Restored, RestoreError>) {
         let opened = self.tree.open_file(entry.path, false).and_then(|file| {
             let stat = platform::stat(&file)?;
@@ -62,7 +63,7 @@ impl Folder {
             Ok((_, stat)) if stat.kind != Kind::File => {
                 (None, Err(RestoreError::Damaged("is no regular file any more".to_owned())))
             }
-            Ok((mut file, stat)) => (Some(stat), scratch.copy(&mut file, stat.size, buffer)),
+            Ok((mut file, stat)) => (Some(stat), copy(&mut file, stat.size, scratch)),
             Err(error) => (None, Err(RestoreError::Read(error))),
         }
     }
@@ -112,9 +113,8 @@ impl Backup for Folder {
     }
 
     fn restore(&self, wanted: Wanted<'_>, scratch: &Scratch, landing: &mut dyn Landing) -> Result<(), Error> {
-        let mut buffer = Vec::new();
         let mut one = |entry: Entry<'_>| {
-            let (stat, outcome) = self.restore_one(&entry, scratch, &mut buffer);
+            let (stat, outcome) = self.restore_one(&entry, scratch);
             let known = Entry {
                 size: stat.map(|stat| stat.size).or(entry.size),
                 mtime: stat.map(|stat| stat.mtime).or(entry.mtime),
@@ -135,6 +135,15 @@ impl Backup for Folder {
             }
         })
     }
+}
+
+thread_local! {
+    /// Grows to the largest small file that the thread copies, and serves all of them.
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+fn copy(file: &mut File, size: u64, scratch: &Scratch) -> Result<Restored, RestoreError> {
+    BUFFER.with_borrow_mut(|buffer| scratch.copy(file, size, buffer))
 }
 
 /// A listing kept whole.

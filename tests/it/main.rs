@@ -6,4 +6,20 @@
 mod cli;
 mod cli_config;
 mod contract;
+mod pack;
+#[cfg(unix)]
+mod unix;
+mod verify_corruption;
+mod verify_draw;
+#[cfg(unix)]
+mod verify_kill;
+mod verify_originals;
+mod verify_pairing;
+#[cfg(unix)]
+mod verify_stop;
+#[cfg(windows)]
+mod windows;
+mod windows_lists;
+#[cfg(windows)]
+mod windows_run;
 mod world;
