@@ -7,8 +7,10 @@ mod pack;
 mod unix;
 mod verify_corruption;
 mod verify_draw;
+mod verify_input;
 #[cfg(unix)]
 mod verify_kill;
+mod verify_names;
 mod verify_originals;
 mod verify_pairing;
 #[cfg(unix)]
