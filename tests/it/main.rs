@@ -3,6 +3,7 @@
 mod cli;
 mod cli_config;
 mod pack;
+mod tidy;
 #[cfg(unix)]
 mod unix;
 mod verify_corruption;
@@ -13,6 +14,7 @@ mod verify_kill;
 mod verify_names;
 mod verify_originals;
 mod verify_pairing;
+mod verify_reports;
 #[cfg(unix)]
 mod verify_stop;
 mod world;
