@@ -166,7 +166,8 @@ fn below<'a>(path: &'a [u8], from: &[u8]) -> Option<&'a [u8]> {
     if from.is_empty() {
         return Some(path);
     }
-    path.strip_prefix(from)?.strip_prefix(b"/")
+    let (beginning, rest) = path.split_at_checked(from.len())?;
+    rest.strip_prefix(b"/").filter(|_| platform::is_same_name(beginning, from))
 }
 
 /// One way in which the paths of a source's files may begin in a backup.
