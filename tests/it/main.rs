@@ -7,14 +7,18 @@ mod cli;
 mod cli_config;
 mod contract;
 mod pack;
+mod tidy;
 #[cfg(unix)]
 mod unix;
 mod verify_corruption;
 mod verify_draw;
+mod verify_input;
 #[cfg(unix)]
 mod verify_kill;
+mod verify_names;
 mod verify_originals;
 mod verify_pairing;
+mod verify_reports;
 #[cfg(unix)]
 mod verify_stop;
 #[cfg(windows)]

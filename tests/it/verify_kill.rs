@@ -13,7 +13,7 @@ const FLAGS: &str = "--backup b --source s --restore-to r --cache use --sample a
 
 #[test]
 fn killed_at_any_moment_it_has_changed_nothing_and_the_next_run_cleans_up() {
-    let members = crowd(3000);
+    let members = crowd(1500);
     let world = World::new()
         .originals(&members)
         .backup("folder", &members)
@@ -38,7 +38,7 @@ fn killed_at_any_moment_it_has_changed_nothing_and_the_next_run_cleans_up() {
     world
         .run(FLAGS)
         .exits(0)
-        .out_has("PASS  3,000 of 3,000 identical.")
+        .out_has("PASS  1,500 of 1,500 identical.")
         .out_has("left alone, it holds files");
     assert_eq!(world.names("r"), foreign);
     assert_eq!(world.read("r/notes.txt") + &world.read("r/000001"), "minemine too");
@@ -56,7 +56,7 @@ fn kill_after(world: &World, time: Duration) {
 
 #[test]
 fn what_a_killed_run_left_is_named_when_it_is_removed() {
-    let members = crowd(3000);
+    let members = crowd(1500);
     let world = World::new().originals(&members).backup("folder", &members).folder("r");
     let mut time = Duration::from_millis(20);
     while world.names("r").is_empty() {
@@ -78,7 +78,7 @@ fn two_runs_may_share_a_restore_folder() {
         for report in ["one.json", "two.json", "three.json"] {
             let world = &world;
             scope.spawn(move || {
-                for _ in 0..5 {
+                for _ in 0..2 {
                     world.run(&format!("{FLAGS} --json {report}")).exits(0);
                 }
             });
