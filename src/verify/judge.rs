@@ -156,9 +156,9 @@ impl<'a> Judge<'a> {
         finding: &mut Finding,
     ) -> Result<Option<Original>, io::Error> {
         let Bench { hash, stop, .. } = *self.bench;
-        let size = before.size.max(restored.size());
+        let sizes = (before.size, restored.size());
         let Pair { original, restored: copy } =
-            hash_pair(file, restored.file(), size, hash, &mut self.buffers, stop);
+            hash_pair(file, restored.file(), sizes, hash, &mut self.buffers, stop);
         if stop.is_set() && (original.is_err() || copy.is_err()) {
             return Ok(None);
         }
@@ -171,8 +171,9 @@ impl<'a> Judge<'a> {
             }
         };
         self.results.hashed_bytes += original.size + copy.size;
-        let equal = original == copy;
         let after = platform::stat(file);
+        // One that grew behind what was read of it is not equal.
+        let equal = original == copy && after.as_ref().is_ok_and(|after| after.size == original.size);
         if !equal {
             finding.hashes = Some((copy.hash.to_string(), original.hash.to_string()));
             finding.original_size = Some(original.size);

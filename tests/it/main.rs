@@ -1,10 +1,22 @@
 //! The one integration binary: a module a subject.
 
-// Clippy knows that tests may unwrap, but not that what stands beside them is a part of them.
-#![allow(clippy::unwrap_used)]
+// A helper that cannot set up its part of a test may end it, like the test itself.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod cli;
 mod cli_config;
+mod contract;
+mod pack;
+#[cfg(unix)]
+mod unix;
+mod verify_corruption;
+mod verify_draw;
+#[cfg(unix)]
+mod verify_kill;
+mod verify_originals;
+mod verify_pairing;
+#[cfg(unix)]
+mod verify_stop;
 #[cfg(windows)]
 mod windows;
 mod windows_lists;
