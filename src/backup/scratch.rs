@@ -117,8 +117,9 @@ impl Scratch {
     ) -> Result<Restored, RestoreError> {
         let mut restored = self.create_file().map_err(RestoreError::Scratch)?;
         // One byte more than declared tells a short file from a growing one.
-        let piece =
-            declared.map_or(PIECE, |size| usize::try_from(size + 1).unwrap_or(PIECE).clamp(4096, PIECE));
+        let piece = declared.map_or(PIECE, |size| {
+            usize::try_from(size.saturating_add(1)).unwrap_or(PIECE).clamp(4096, PIECE)
+        });
         if buffer.len() < piece {
             buffer.resize(piece, 0);
         }

@@ -97,7 +97,7 @@ fn an_original_without_permission_is_named_with_what_helps() {
     use std::os::unix::fs::PermissionsExt;
     let world = intact();
     let place = world.path("s").join(LETTER);
-    fs::set_permissions(&place, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&place, fs::Permissions::from_mode(0o000)).unwrap();
     if fs::File::open(&place).is_ok() {
         // Root reads everything; the test above stands for this one.
         return;
