@@ -13,7 +13,7 @@ mod completeness;
 pub mod difference;
 mod error;
 mod filter;
-mod hash;
+pub mod hash;
 mod judge;
 mod keep;
 pub mod outcome;
