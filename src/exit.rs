@@ -36,7 +36,9 @@ impl ExitCode {
     pub fn meaning(self) -> &'static str {
         match self {
             Self::Pass => "pass: everything conclusive is good, and the asked-for number was conclusive",
-            Self::IntegrityFailure => "integrity failure: at least one file is corrupt, cannot be restored, or is missing",
+            Self::IntegrityFailure => {
+                "integrity failure: at least one file is corrupt, cannot be restored, or is missing"
+            }
             Self::Usage => "usage or configuration error; nothing was verified",
             Self::Incomplete => {
                 "incomplete: interrupted, out of budget, or too few conclusive picks; nothing bad found"

@@ -1,2 +1,5 @@
 //! bkverify: parse, run, exit code.
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    bkverify::run(std::env::args_os()).into()
+}

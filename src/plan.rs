@@ -139,6 +139,13 @@ pub struct Reports {
     pub junit: Option<PathBuf>,
 }
 
+impl Reports {
+    /// Whether one of them is written to standard output; the summary then goes to standard error.
+    pub fn take_stdout(&self) -> bool {
+        [&self.json, &self.junit].into_iter().flatten().any(|path| path.as_os_str() == "-")
+    }
+}
+
 /// What the person sees, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Terminal {
@@ -148,6 +155,6 @@ pub struct Terminal {
     pub verbose: u8,
     /// Bars (standard error is a terminal), or a plain line now and then.
     pub bars: bool,
-    /// Colours on standard output.
+    /// Colours in the summary, wherever it goes.
     pub color: bool,
 }

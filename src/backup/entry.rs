@@ -67,6 +67,14 @@ impl Picks {
         self.records.clear();
     }
 
+    /// Takes back the entries from `len` on.
+    pub fn truncate(&mut self, len: usize) {
+        if let Some(record) = self.records.get(len) {
+            self.bytes.truncate(record.start);
+            self.records.truncate(len);
+        }
+    }
+
     /// Adds a copy of `entry` as it is.
     pub fn push(&mut self, entry: &Entry<'_>) {
         self.push_parts(b"", entry.path, entry);

@@ -24,6 +24,14 @@ pub enum Error {
         /// The first bytes, in hexadecimal.
         first_bytes: String,
     },
+    /// It can be read, but holds no backup that can be verified.
+    #[error("{} is no backup that bkverify can verify: {problem}", place.display())]
+    NotABackup {
+        /// The file.
+        place: PathBuf,
+        /// What it is instead, and what to do.
+        problem: String,
+    },
     /// Its format is known, but nothing of it can be listed.
     #[error("the {format} backup {} cannot be read: {problem}", place.display())]
     Damaged {

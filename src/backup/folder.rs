@@ -15,8 +15,8 @@ use crate::platform::{self, Kind, Timestamp, Tree};
 
 use super::path::escape;
 use super::{
-    Access, Backup, Description, Entry, Error, Landing, Listing, Needs, Picks, RestoreError, Restored, Scratch, Sink,
-    Wanted,
+    Access, Backup, Description, Entry, Error, Landing, Listing, Needs, Picks, RestoreError, Restored,
+    Scratch, Sink, Wanted,
 };
 
 /// Entries that one thread collects before it hands them on.
@@ -41,7 +41,8 @@ impl Folder {
     /// nothing there, so this is never later than the time of the backup.
     fn taken(&self) -> Option<Timestamp> {
         let mut newest = self.tree.stat(b"").ok()?.changed;
-        let mut see = |found: platform::Listed<'_>| newest = newest.max(found.stat.and_then(|stat| stat.changed));
+        let mut see =
+            |found: platform::Listed<'_>| newest = newest.max(found.stat.and_then(|stat| stat.changed));
         self.tree.list(b"", true, &mut Vec::new(), &mut see).ok()?;
         newest
     }
@@ -80,8 +81,12 @@ impl Backup for Folder {
 
     fn catalog(&self, needs: Needs, threads: usize, sink: &dyn Sink) -> Result<Listing, Error> {
         let threads = threads.max(1);
-        let pool = ThreadPoolBuilder::new().num_threads(threads).thread_name(|index| format!("list-{index}")).build();
-        let pool = pool.map_err(|error| Error::Open { place: self.place.clone(), source: io::Error::other(error) })?;
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(|index| format!("list-{index}"))
+            .build();
+        let pool =
+            pool.map_err(|error| Error::Open { place: self.place.clone(), source: io::Error::other(error) })?;
         let walk = Walk {
             tree: &self.tree,
             needs,
@@ -90,7 +95,7 @@ impl Backup for Folder {
             stopped: AtomicBool::new(false),
             damage: Mutex::default(),
         };
-        pool.scope(|scope| walk.folder(Vec::new(), scope));
+        pool.scope(|scope| walk.folder(b"", scope));
         for worker in &walk.workers {
             walk.flush(&mut worker.lock().unwrap_or_else(PoisonError::into_inner).batch);
         }
@@ -162,7 +167,7 @@ struct Worker {
 
 impl<'a> Walk<'a> {
     /// Lists the folder `path` (empty, or ending in `/`) and starts a task for each one in it.
-    fn folder<'scope>(&'scope self, path: Vec<u8>, scope: &Scope<'scope>)
+    fn folder<'scope>(&'scope self, path: &[u8], scope: &Scope<'scope>)
     where
         'a: 'scope,
     {
@@ -172,23 +177,26 @@ impl<'a> Walk<'a> {
         let index = rayon::current_thread_index().unwrap_or(0) % self.workers.len();
         let mut worker = self.workers[index].lock().unwrap_or_else(PoisonError::into_inner);
         let Worker { batch, names } = &mut *worker;
-        let bare = path.strip_suffix(b"/").unwrap_or(&path);
+        let bare = path.strip_suffix(b"/").unwrap_or(path);
         let listed = self.tree.list(bare, self.needs.any(), names, &mut |found| match found.kind {
             Kind::File => {
                 let (size, mtime) = (found.stat.map(|stat| stat.size), found.stat.map(|stat| stat.mtime));
-                batch.push_parts(&path, found.name, &Entry { size, mtime, ..Entry::named(b"") });
+                batch.push_parts(path, found.name, &Entry { size, mtime, ..Entry::named(b"") });
                 if batch.len() >= BATCH {
                     self.flush(batch);
                 }
             }
             Kind::Folder => {
-                let below = [&path, found.name, b"/"].concat();
-                scope.spawn(move |scope| self.folder(below, scope));
+                let below = [path, found.name, b"/"].concat();
+                scope.spawn(move |scope| self.folder(&below, scope));
             }
             Kind::Other => {}
         });
         if let Err(error) = listed {
-            let line = format!("folder {} cannot be listed: {error}", escape(if bare.is_empty() { b"." } else { bare }));
+            let line = format!(
+                "folder {} cannot be listed: {error}",
+                escape(if bare.is_empty() { b"." } else { bare })
+            );
             self.damage.lock().unwrap_or_else(PoisonError::into_inner).push(line);
         }
     }

@@ -9,6 +9,7 @@ mod compression;
 mod entry;
 mod error;
 mod folder;
+mod land;
 mod path;
 pub mod registry;
 mod repeats;

@@ -25,6 +25,11 @@ pub(super) struct Pass<'a> {
 }
 
 impl Repeats {
+    /// Whether a pass over the whole archive has ended.
+    pub(super) fn is_known(&self) -> bool {
+        self.known.get().is_some()
+    }
+
     /// Starts a pass.
     pub(super) fn pass(&self) -> Pass<'_> {
         Pass { repeats: self, seen: Vec::new(), left: self.known.get().cloned().unwrap_or_default() }

@@ -39,7 +39,8 @@ struct Inner {
     parent: Dir,
     name: String,
     place: PathBuf,
-    dir: Dir,
+    /// Closed before the folder is removed: Windows removes no folder that is open.
+    dir: Option<Dir>,
     marker: Option<File>,
     next: AtomicU64,
 }
@@ -81,7 +82,8 @@ impl Scratch {
             }
         };
         let place = restore_to.join(&name);
-        let inner = Inner { parent, name, place, dir, marker: Some(marker), next: AtomicU64::new(0) };
+        let inner =
+            Inner { parent, name, place, dir: Some(dir), marker: Some(marker), next: AtomicU64::new(0) };
         Ok(Self { inner: Arc::new(inner), stop })
     }
 
@@ -105,7 +107,8 @@ impl Scratch {
     ) -> Result<Restored, RestoreError> {
         let mut restored = self.create_file().map_err(RestoreError::Scratch)?;
         // One byte more than declared tells a short file from a growing one.
-        let piece = declared.map_or(PIECE, |size| usize::try_from(size + 1).unwrap_or(PIECE).clamp(4096, PIECE));
+        let piece =
+            declared.map_or(PIECE, |size| usize::try_from(size + 1).unwrap_or(PIECE).clamp(4096, PIECE));
         if buffer.len() < piece {
             buffer.resize(piece, 0);
         }
@@ -150,7 +153,7 @@ impl Scratch {
         let number = self.inner.next.fetch_add(1, Ordering::Relaxed);
         let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(true);
-        let file = with_number(number, |name| self.inner.dir.open_with(name, &options))?.into_std();
+        let file = with_number(number, |name| self.inner.dir()?.open_with(name, &options))?.into_std();
         Ok(Restored { file: Some(file), size: 0, number, scratch: Arc::clone(&self.inner) })
     }
 }
@@ -189,7 +192,7 @@ impl Restored {
         if let Some(parent) = name.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             folder.create_dir_all(parent)?;
         }
-        with_number(self.number, |number| self.scratch.dir.rename(number, folder, name))
+        with_number(self.number, |number| self.scratch.dir()?.rename(number, folder, name))
     }
 }
 
@@ -198,13 +201,19 @@ impl Drop for Restored {
         // Closed first: an open file cannot be removed on Windows. One that `keep` moved away is not there any more, and
         // what cannot be removed now is removed with the folder.
         drop(self.file.take());
-        let _ = with_number(self.number, |name| self.scratch.dir.remove_file(name));
+        let _ = with_number(self.number, |name| self.scratch.dir()?.remove_file(name));
+    }
+}
+
+impl Inner {
+    fn dir(&self) -> io::Result<&Dir> {
+        self.dir.as_ref().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        drop(self.marker.take());
+        drop((self.marker.take(), self.dir.take()));
         // What stays (no permission any more, say) is recognised by the next run.
         let _ = remove_ours(&self.parent, &self.name);
     }
@@ -246,7 +255,9 @@ pub fn remove_leftovers(restore_to: &Path) -> io::Result<Leftovers> {
 
 /// Whether a run still holds the lock on a scratch folder's marker.
 fn is_alive(parent: &Dir, name: &str) -> bool {
-    let marker = parent.open_dir(name).and_then(|dir| dir.open_with(MARKER, OpenOptions::new().read(true).write(true)));
+    let marker = parent
+        .open_dir(name)
+        .and_then(|dir| dir.open_with(MARKER, OpenOptions::new().read(true).write(true)));
     match marker {
         Ok(marker) => matches!(marker.into_std().try_lock(), Err(TryLockError::WouldBlock)),
         Err(_) => false,

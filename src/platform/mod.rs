@@ -7,6 +7,7 @@
 
 use std::io::{self, Read};
 
+pub mod names;
 #[cfg(unix)]
 mod unix;
 #[cfg(unix)]
@@ -15,11 +16,24 @@ use unix as os;
 mod windows;
 #[cfg(windows)]
 use windows as os;
+#[cfg(any(windows, test))]
+mod wtf8;
 
 pub use os::{
-    Tree, create_private_dir, drop_cache, free_space, path_from_bytes, path_to_bytes, read_at,
-    remove_file_even_read_only, stat, system_config_dir, system_state_dir,
+    Tree, create_private_dir, free_space, holdable_name, is_in_use, is_same_file, open_to_read,
+    path_from_bytes, path_to_bytes, read_at, remove_file_even_read_only, stat, system_config_dir,
+    system_state_dir,
 };
+
+/// The content of a file lies in a cloud: opening it would fetch it, so it was not opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("it is a cloud placeholder: not downloaded")]
+pub struct CloudPlaceholder;
+
+/// Whether a file was not opened because its content lies in a cloud ([`CloudPlaceholder`]).
+pub fn is_cloud_placeholder(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<CloudPlaceholder>)
+}
 
 /// A point in time as file systems record it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,7 +54,7 @@ impl Timestamp {
     pub fn from_nanos(nanos: i128) -> Self {
         let seconds = i64::try_from(nanos.div_euclid(1_000_000_000)).unwrap_or(i64::MAX);
         // A remainder by 10^9 fits 30 bits.
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        #[expect(clippy::cast_possible_truncation)]
         let nanos = nanos.rem_euclid(1_000_000_000) as u32;
         Self { seconds, nanos }
     }
@@ -83,6 +97,10 @@ pub struct Listed<'a> {
     /// Its state, where asked for (regular files only).
     pub stat: Option<Stat>,
 }
+
+/// How finely the file systems that folders live on record times, at their coarsest: FAT keeps 2 s. Two copies on finer
+/// ones that differ by less are still told apart by their content.
+pub const FOLDER_TIME_RESOLUTION_NS: u64 = 2_000_000_000;
 
 /// Fills `buffer` as far as the content reaches; less than the whole buffer means the end. Retries interrupted reads.
 pub fn read_full(content: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {

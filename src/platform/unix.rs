@@ -5,9 +5,9 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -125,8 +125,25 @@ pub fn stat(file: &File) -> io::Result<Stat> {
     Ok(to_stat(&fs::fstat(file)?))
 }
 
+/// Whether a file could not be opened or read because another program has it open and does not share it: Unix has no
+/// such thing.
+pub fn is_in_use(_: &io::Error) -> bool {
+    false
+}
+
+/// Opens a single file for reading; with `cold`, from the disk and not from the system's cache. Links are followed.
+pub fn open_to_read(path: &Path, cold: bool) -> io::Result<File> {
+    let file = fs::open(path, READ, Mode::empty())?;
+    if cold {
+        // Only clean pages can be forgotten; a file system that cannot do it keeps them, and reading still works.
+        let _ = fs::fdatasync(&file);
+        drop_cache(&file);
+    }
+    Ok(file.into())
+}
+
 /// Asks the system to forget what it caches of a file, so that reading comes from the disk.
-pub fn drop_cache(file: &File) {
+fn drop_cache(file: impl AsFd) {
     // Advice: where it is not taken, reading still works.
     #[cfg(target_os = "linux")]
     let _ = fs::fadvise(file, 0, None, fs::Advice::DontNeed);
@@ -148,6 +165,12 @@ pub fn free_space(path: &Path) -> io::Result<u64> {
     Ok(space.f_bavail.saturating_mul(space.f_frsize))
 }
 
+/// Whether two paths lead to the same file or folder.
+pub fn is_same_file(one: &Path, other: &Path) -> bool {
+    let id = |path: &Path| std::fs::metadata(path).map(|found| (found.dev(), found.ino()));
+    matches!((id(one), id(other)), (Ok(one), Ok(other)) if one == other)
+}
+
 /// Makes a folder that only its owner can enter.
 pub fn create_private_dir(parent: &Dir, name: &str) -> io::Result<()> {
     let mut builder = DirBuilder::new();
@@ -158,6 +181,11 @@ pub fn create_private_dir(parent: &Dir, name: &str) -> io::Result<()> {
 /// Removes a file whatever its own permissions are.
 pub fn remove_file_even_read_only(dir: &Dir, name: &Path) -> io::Result<()> {
     dir.remove_file(name)
+}
+
+/// The path that a file of this name is kept under: here, any name can be held.
+pub fn holdable_name(path: &[u8]) -> PathBuf {
+    path_from_bytes(path).into_owned()
 }
 
 /// A path from its bytes.
@@ -189,7 +217,12 @@ fn to_kind(kind: FileType) -> Kind {
 }
 
 // The widths of these fields differ between systems.
-#[allow(clippy::useless_conversion, clippy::unnecessary_cast, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+#[allow(
+    clippy::useless_conversion,
+    clippy::unnecessary_cast,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss
+)]
 fn to_stat(stat: &fs::Stat) -> Stat {
     Stat {
         kind: to_kind(FileType::from_raw_mode(stat.st_mode as _)),

@@ -136,6 +136,9 @@ pub fn sample_size(population: u64, tolerance: f64, confidence: f64) -> u64 {
 
 /// [`sample_size`] for a population without end: the most it can ask for. `u64::MAX` where no number suffices.
 pub fn sample_size_limit(tolerance: f64, confidence: f64) -> u64 {
+    if tolerance >= 1.0 {
+        return 1;
+    }
     let each_good = (-tolerance.clamp(0.0, 1.0)).ln_1p();
     let number = ln_doubt(confidence.clamp(0.0, 1.0)) / each_good;
     // The same tolerance against rounding as in `exceeds`: a hair above a whole number is that number.
@@ -264,6 +267,23 @@ mod tests {
     }
 
     #[test]
+    fn bounds_with_bad_files_are_those_of_exact_fractions() {
+        // Computed with whole-number binomial coefficients of arbitrary length.
+        for (population, conclusive, bad, at_most) in [
+            (1_000, 500, 3, 12),
+            (10_000, 120, 0, 245),
+            (10_000, 500, 2, 123),
+            (78_579, 500, 0, 467),
+            (78_579, 500, 2, 983),
+            (78_579, 5_000, 40, 811),
+            (1_000_000, 1_000, 1, 4_733),
+            (1_000_000, 300, 150, 548_984),
+        ] {
+            assert_eq!(bound(population, conclusive, bad), at_most, "{bad} of {conclusive} of {population}");
+        }
+    }
+
+    #[test]
     fn sample_sizes_are_those_of_the_tables() {
         for (population, size) in [(1_000, 258), (10_000, 294), (100_000, 298), (1_000_000, 299)] {
             assert_eq!(sample_size(population, 0.01, 0.95), size, "1% of {population}");
@@ -298,6 +318,7 @@ mod tests {
         assert_eq!(sample_size(100, 0.0, 0.95), 95);
         assert_eq!(sample_size(0, 0.01, 0.95), 0);
         assert_eq!(sample_size(7, 1.0, 0.95), 1);
+        assert_eq!(sample_size_limit(1.0, 1.0), 1);
         assert_eq!(sample_size_limit(0.0, 0.95), u64::MAX);
         assert_eq!(sample_size_limit(0.01, 1.0), u64::MAX);
     }

@@ -8,7 +8,7 @@ use std::fmt;
 use crate::words;
 
 /// Bytes of a sector, the unit that disks lose.
-const SECTOR: u64 = 512;
+const SECTOR: usize = 512;
 /// Bytes of a block, the unit that file systems lose.
 const BLOCK: u64 = 4096;
 
@@ -141,7 +141,7 @@ impl Comparer {
     fn pass_equal(&mut self, piece: &[u8]) {
         let (head, rest) = piece.split_at(self.to_sector_end(piece.len()));
         self.advance_equal(head);
-        let whole = rest.len() - rest.len() % SECTOR as usize;
+        let whole = rest.len() - rest.len() % SECTOR;
         if self.zeros.needs_every_byte() {
             self.zeros.see_equal(&rest[..whole]);
         }
@@ -182,17 +182,16 @@ impl Comparer {
 
     fn advance(&mut self, by: usize) {
         self.offset += by as u64;
-        if by > 0 && self.offset.is_multiple_of(SECTOR) {
+        if by > 0 && self.offset.is_multiple_of(SECTOR as u64) {
             self.zeros.close_sector();
         }
     }
 
     /// How many of the next `available` bytes belong to the sector that `offset` is in.
     fn to_sector_end(&self, available: usize) -> usize {
-        // At most 512.
-        #[expect(clippy::cast_possible_truncation)]
-        let left = (SECTOR - self.offset % SECTOR) as usize;
-        left.min(available)
+        #[expect(clippy::cast_possible_truncation, reason = "at most 511")]
+        let into = (self.offset % SECTOR as u64) as usize;
+        (SECTOR - into).min(available)
     }
 }
 
@@ -389,7 +388,9 @@ mod tests {
             cuts in prop::collection::vec(1_usize..3_000, 1..8),
         ) {
             // Stretches of zeros in the original make the patterns harder to tell.
-            let byte = |at: usize| if sparse && at / 700 % 2 == 0 { 0 } else { (at % 251) as u8 ^ seed };
+            let byte = |at: usize| {
+                if sparse && (at / 700).is_multiple_of(2) { 0 } else { at.to_le_bytes()[0] ^ seed }
+            };
             let original: Vec<u8> = (0..len).map(byte).collect();
             let mut restored = original.clone();
             for (kind, at, len) in damage {

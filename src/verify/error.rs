@@ -19,7 +19,9 @@ pub enum Error {
         place: PathBuf,
     },
     /// It lists files, but the filters or the sources leave none.
-    #[error("none of the {listed} files in the backup is left to verify: {filtered} are filtered out, {unmapped} belong to no source or map")]
+    #[error(
+        "none of the {listed} files in the backup is left to verify: {filtered} are filtered out, {unmapped} belong to no source or map"
+    )]
     EmptyPopulation {
         /// Files that were listed.
         listed: u64,
@@ -38,8 +40,9 @@ pub enum Error {
     },
     /// No entry of the backup has an original.
     #[error(
-        "no file of the backup has an original in the sources\n  in the backup: {}\n  in the sources: {}",
-        list(entries), list(originals)
+        "no file of the backup has an original in the sources: the backup holds {}, the sources hold {}",
+        list(entries),
+        list(originals)
     )]
     NothingPairs {
         /// Paths as the backup holds them.
@@ -86,16 +89,17 @@ pub enum Error {
 }
 
 fn list(paths: &[String]) -> String {
-    if paths.is_empty() { "(nothing)".to_owned() } else { paths.join(", ") }
+    if paths.is_empty() { "nothing".to_owned() } else { paths.join(" and ") }
 }
 
 impl Error {
     /// The exit code it stands for.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Glob { .. } | Self::NothingPairs { .. } | Self::EmptyPopulation { .. } | Self::Overlap { .. } => {
-                ExitCode::Usage
-            }
+            Self::Glob { .. }
+            | Self::NothingPairs { .. }
+            | Self::EmptyPopulation { .. }
+            | Self::Overlap { .. } => ExitCode::Usage,
             Self::Backup(_)
             | Self::EmptyBackup { .. }
             | Self::Originals { .. }
@@ -110,22 +114,26 @@ impl Error {
             Self::Backup(backup::Error::Open { .. }) => {
                 "check the path given by --backup, that its disk is mounted, and that you may read it"
             }
-            Self::Backup(backup::Error::Unrecognised { .. }) => {
+            Self::Backup(backup::Error::Unrecognised { .. } | backup::Error::NotABackup { .. }) => {
                 "it must be a folder, a tar archive (plain, gzip, bzip2, xz, zstd) or a zip archive"
             }
             Self::Backup(backup::Error::Damaged { .. }) => {
                 "it was probably cut short: make the backup again, and keep this one until the new one is verified"
             }
-            Self::Backup(backup::Error::Scratch { .. }) | Self::NoRoom { .. } | Self::RestoreFolder { .. } => {
-                "free some space, or name another folder with --restore-to"
-            }
+            Self::Backup(backup::Error::Scratch { .. })
+            | Self::NoRoom { .. }
+            | Self::RestoreFolder { .. } => "free some space, or name another folder with --restore-to",
             Self::EmptyBackup { .. } => "an empty backup restores nothing: check the job that makes it",
-            Self::EmptyPopulation { .. } => "loosen --include, --exclude, the size and time limits, or add a --source",
+            Self::EmptyPopulation { .. } => {
+                "loosen --include, --exclude, the size and time limits, or add a --source"
+            }
             Self::Originals { .. } => "check the path given by --source or --map, and that you may read it",
             Self::NothingPairs { .. } => {
                 "say where the originals are: --source DIR, or --map FROM=TO with FROM as the backup's paths begin"
             }
-            Self::Overlap { .. } => "originals and backups are never written to: name a folder outside of them",
+            Self::Overlap { .. } => {
+                "originals and backups are never written to: name a folder outside of them"
+            }
             Self::Glob { .. } => "patterns follow gitignore's rules: *.log, /top-level-only/, **/cache/",
         };
         Some(hint.to_owned())

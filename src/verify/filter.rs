@@ -39,10 +39,12 @@ impl Filter {
     pub fn keeps(&self, entry: &Entry<'_>) -> bool {
         let limits = &self.limits;
         let size_fits = entry.size.is_none_or(|size| {
-            limits.min_size.is_none_or(|least| size >= least) && limits.max_size.is_none_or(|most| size <= most)
+            limits.min_size.is_none_or(|least| size >= least)
+                && limits.max_size.is_none_or(|most| size <= most)
         });
         let time_fits = entry.mtime.is_none_or(|time| {
-            limits.newer_than.is_none_or(|first| time >= first) && limits.older_than.is_none_or(|last| time <= last)
+            limits.newer_than.is_none_or(|first| time >= first)
+                && limits.older_than.is_none_or(|last| time <= last)
         });
         size_fits && time_fits && self.keeps_name(entry.path)
     }
@@ -105,7 +107,7 @@ mod tests {
 
     #[test]
     fn a_broken_glob_is_an_error_that_names_it() {
-        let limits = Filters { include: vec!["a[".to_owned()], ..Filters::default() };
-        assert!(Filter::new(&limits).unwrap_err().to_string().contains("a["));
+        let limits = Filters { include: vec!["{a".to_owned()], ..Filters::default() };
+        assert!(Filter::new(&limits).unwrap_err().to_string().contains("{a"));
     }
 }

@@ -79,6 +79,13 @@ impl Counts {
         self.by_verdict[verdict as usize] += 1;
     }
 
+    /// Adds what others noted.
+    pub fn merge(&mut self, others: &Self) {
+        for (mine, theirs) in self.by_verdict.iter_mut().zip(others.by_verdict) {
+            *mine += theirs;
+        }
+    }
+
     /// How many have this verdict.
     pub fn of(&self, verdict: Verdict) -> u64 {
         self.by_verdict[verdict as usize]
@@ -181,11 +188,16 @@ impl Outcome {
             || self.completeness.as_ref().is_some_and(|found| !found.missing.is_empty())
     }
 
+    /// Whether originals could not be looked up because their folders could not be listed: doubt, which never passes.
+    fn has_gaps(&self) -> bool {
+        self.completeness.as_ref().is_some_and(|found| !found.unlisted.is_empty())
+    }
+
     /// The exit code by the table in [`ExitCode`].
     pub fn exit_code(&self) -> ExitCode {
         if self.has_failures() {
             ExitCode::IntegrityFailure
-        } else if self.incomplete.is_some() || self.counts.conclusive() == 0 {
+        } else if self.incomplete.is_some() || self.counts.conclusive() == 0 || self.has_gaps() {
             ExitCode::Incomplete
         } else {
             ExitCode::Pass

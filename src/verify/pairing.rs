@@ -90,16 +90,23 @@ impl Pairing {
         for root in &self.roots[first..] {
             ways.push(ways_of(&root.place));
         }
-        let look = Look { pairing: self, first, state: Mutex::new(State { ways, seen: 0, hits: 0, examples: Vec::new() }) };
+        let look = Look {
+            pairing: self,
+            first,
+            state: Mutex::new(State { ways, seen: 0, hits: 0, examples: Vec::new() }),
+        };
         let _ = backup.catalog(Needs::default(), 1, &look).map_err(Error::Backup)?;
-        let State { ways, examples, hits, seen } = look.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let State { ways, examples, hits, seen } =
+            look.state.into_inner().unwrap_or_else(PoisonError::into_inner);
         if seen == 0 {
             return Err(Error::EmptyBackup { place: backup.describe().place });
         }
         if hits == 0 && self.rules.is_empty() {
             return Err(self.nothing_pairs(&examples));
         }
-        let best = |ways: &[Way]| ways.iter().enumerate().max_by_key(|(_, way)| way.hits).map_or(0, |(index, _)| index);
+        let best = |ways: &[Way]| {
+            ways.iter().enumerate().max_by_key(|(_, way)| way.hits).map_or(0, |(index, _)| index)
+        };
         // A source that no entry was seen of begins like the source that most were seen of.
         let most = ways.iter().max_by_key(|ways| ways[best(ways)].hits).map_or(0, |ways| best(ways));
         for (offset, ways) in ways.iter().enumerate() {
@@ -117,18 +124,22 @@ impl Pairing {
             // Only examples: a root that cannot be listed gives none.
             let _ = root.tree.list(b"", false, &mut Vec::new(), &mut |found| {
                 if originals.len() < 2 && found.kind != Kind::Other {
-                    originals.push(root.place.join(platform::path_from_bytes(found.name)).display().to_string());
+                    originals
+                        .push(root.place.join(platform::path_from_bytes(found.name)).display().to_string());
                 }
             });
         }
-        Error::NothingPairs { entries: examples.iter().map(|path| escape(path).into_owned()).collect(), originals }
+        Error::NothingPairs {
+            entries: examples.iter().map(|path| escape(path).into_owned()).collect(),
+            originals,
+        }
     }
 
     /// Every place where the entry's original may be, in the order of trying.
     pub fn places<'a>(&'a self, path: &'a [u8]) -> impl Iterator<Item = Place<'a>> {
-        self.rules
-            .iter()
-            .filter_map(move |rule| Some(Place { root: &self.roots[rule.root], path: below(path, &rule.from)? }))
+        self.rules.iter().filter_map(move |rule| {
+            Some(Place { root: &self.roots[rule.root], path: below(path, &rule.from)? })
+        })
     }
 
     /// Whether any rule says where the entry's original is.
@@ -136,9 +147,11 @@ impl Pairing {
         self.rules.iter().any(|rule| below(path, &rule.from).is_some())
     }
 
-    /// Whether every entry is covered whatever its path.
-    pub fn covers_all(&self) -> bool {
-        self.rules.iter().any(|rule| rule.from.is_empty())
+    /// The rules in words, where they are not self-evident.
+    pub fn notes(&self) -> Vec<String> {
+        let told = self.roots().filter(|(_, from)| !from.is_empty());
+        told.map(|(root, from)| format!("originals of {}/ are in {}", escape(from), root.place.display()))
+            .collect()
     }
 
     /// The roots, each with what stands before its files' paths in the backup.
@@ -205,7 +218,11 @@ impl Sink for Look<'_> {
                 self.try_all(&mut state, entry.path);
             }
         }
-        if state.seen >= LOOK_AT && state.hits > 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if state.seen >= LOOK_AT && state.hits > 0 {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     }
 }
 
@@ -252,7 +269,8 @@ mod tests {
         let world = tree(&["srv/data/a/x", "srv/data/y", "home/z"]);
         let backup = tree(&["srv/data/a/x", "srv/data/y", "home/z"]);
         let sources = [world.path().join("srv/data"), world.path().join("home")];
-        let pairing = Pairing::new(&Folder::open(backup.path(), false).unwrap(), &sources, &[], false).unwrap();
+        let pairing =
+            Pairing::new(&Folder::open(backup.path(), false).unwrap(), &sources, &[], false).unwrap();
         assert_eq!(original_of(&pairing, b"srv/data/a/x"), Some(sources[0].join("a/x")));
         assert_eq!(original_of(&pairing, b"home/z"), Some(sources[1].join("z")));
         assert!(!pairing.covers(b"etc/passwd"));
@@ -273,7 +291,12 @@ mod tests {
     #[test]
     fn when_nothing_pairs_the_error_shows_both_sides() {
         let (world, backup) = (tree(&["letters/a"]), tree(&["photos/b"]));
-        let error = Pairing::new(&Folder::open(backup.path(), false).unwrap(), &[world.path().to_owned()], &[], false);
+        let error = Pairing::new(
+            &Folder::open(backup.path(), false).unwrap(),
+            &[world.path().to_owned()],
+            &[],
+            false,
+        );
         let text = error.unwrap_err().to_string();
         assert!(text.contains("photos/b") && text.contains("letters"), "{text}");
     }

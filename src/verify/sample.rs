@@ -17,8 +17,7 @@
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
-use crate::backup::{Entry, Locator, Picks};
-use crate::platform::Timestamp;
+use crate::backup::{Entry, Picks};
 use crate::plan::SampleSize;
 
 use super::assurance;

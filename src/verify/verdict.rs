@@ -145,8 +145,7 @@ fn modified_since(original: &Stat, recorded: &Recorded) -> bool {
     if ahead.abs() < resolution {
         return false;
     }
-    ahead > 0
-        || original.changed.is_none_or(|changed| changed.as_nanos() - mtime.as_nanos() >= resolution)
+    ahead > 0 || original.changed.is_none_or(|changed| changed.as_nanos() - mtime.as_nanos() >= resolution)
 }
 
 /// How finely a recorded time may have been kept, in nanoseconds: FAT keeps 2 s, tools and old file systems whole seconds,
@@ -159,3 +158,6 @@ fn resolution_of(time: Timestamp) -> u64 {
         _ => 1,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,107 @@
+//! One member's content, from the archive to the scratch folder.
+
+use std::io::{self, Seek, SeekFrom};
+
+use crate::platform;
+
+use super::members::{Kind, Layout, Member};
+use super::source::{Exactly, Source, is_halt};
+use super::sparse::{self, Segment};
+use crate::backup::{RestoreError, Restored, Scratch};
+
+/// Restores a regular member whose data lies at or after the source's position. Holes of sparse files stay holes.
+pub(super) fn extract(
+    source: &mut dyn Source,
+    member: &mut Member,
+    scratch: &Scratch,
+    buffer: &mut Vec<u8>,
+) -> Result<Restored, RestoreError> {
+    if member.kind == Kind::Continued {
+        let problem = "only its last part is in this archive, which is a later volume of several; \
+             join the volumes with `tar --multi-volume`, and verify the whole";
+        return Err(RestoreError::Unsupported(problem.to_owned()));
+    }
+    source.advance_to(member.data).map_err(explain)?;
+    let mut data = Exactly::new(source, member.stored);
+    let restored = match member.layout {
+        Layout::Plain => scratch.restore(&mut data, Some(member.stored), buffer),
+        Layout::Map => write_segments(&mut data, &member.map, member.size, scratch, buffer),
+        Layout::MapInData => {
+            let read = sparse::read_map_in_data(&mut data, &mut member.map).map_err(explain)?;
+            read.map_err(RestoreError::Damaged)?;
+            write_segments(&mut data, &member.map, member.size, scratch, buffer)
+        }
+    };
+    restored.map_err(|error| match error {
+        RestoreError::Read(error) => explain(error),
+        other => other,
+    })
+}
+
+/// The copy of a restored file for another entry with the same content.
+pub(super) fn copy(of: &Restored, scratch: &Scratch, buffer: &mut Vec<u8>) -> Result<Restored, RestoreError> {
+    struct Positioned<'a>(&'a Restored, u64);
+    impl io::Read for Positioned<'_> {
+        fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+            let got = platform::read_at(self.0.file(), out, self.1)?;
+            self.1 += got as u64;
+            Ok(got)
+        }
+    }
+    scratch.restore(&mut Positioned(of, 0), Some(of.size()), buffer)
+}
+
+/// What a failed read means for the member that was being read.
+pub(super) fn explain(error: io::Error) -> RestoreError {
+    if is_halt(&error) {
+        return RestoreError::Stopped;
+    }
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof if error.get_ref().is_none() => {
+            RestoreError::Damaged("the archive is cut off in the middle of it".to_owned())
+        }
+        _ if error.get_ref().is_some() => RestoreError::Damaged(error.to_string()),
+        _ => RestoreError::Read(error),
+    }
+}
+
+fn write_segments(
+    data: &mut Exactly<'_>,
+    map: &[Segment],
+    size: u64,
+    scratch: &Scratch,
+    buffer: &mut Vec<u8>,
+) -> Result<Restored, RestoreError> {
+    sparse::check(map, size, data.left()).map_err(RestoreError::Damaged)?;
+    let mut restored = scratch.create_file().map_err(RestoreError::Scratch)?;
+    // Sets the final size first: a size that no file can have is the archive's fault, not the folder's.
+    restored.set_len(size).map_err(|error| match error {
+        RestoreError::Scratch(error) if is_impossible_size(&error) => RestoreError::Damaged(format!(
+            "it claims to be {size} bytes long, more than a file can be here ({error})"
+        )),
+        other => other,
+    })?;
+    buffer.resize(buffer.len().max(64 << 10), 0);
+    for segment in map {
+        restored.file().seek(SeekFrom::Start(segment.offset)).map_err(RestoreError::Scratch)?;
+        let mut left = segment.length;
+        while left > 0 {
+            let piece = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+            if platform::read_full(data, &mut buffer[..piece]).map_err(RestoreError::Read)? < piece {
+                return Err(RestoreError::Read(io::ErrorKind::UnexpectedEof.into()));
+            }
+            restored.write(&buffer[..piece])?;
+            left -= piece as u64;
+            if scratch.stop().is_set() {
+                return Err(RestoreError::Stopped);
+            }
+        }
+    }
+    // Writing has counted on from the size that was set.
+    restored.set_len(size)?;
+    Ok(restored)
+}
+
+fn is_impossible_size(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::FileTooLarge | io::ErrorKind::InvalidInput)
+}

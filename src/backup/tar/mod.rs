@@ -1,0 +1,377 @@
+//! Tar archives, plain or compressed as a whole.
+//!
+//! In: an archive file. Out: its regular files and hard links. A plain archive is read at offsets, so that any member is
+//! restored by itself and many threads share one read-only handle; a compressed one is read front to back. Either way a
+//! member's [`Locator`] is the offset of its first header in the uncompressed archive, and a restore begins right there.
+//!
+//! Like tar itself, the last of several members of one name counts, and a hard link gives the content of the nearest
+//! earlier member of the name it points to. Modification times count to the second: only pax headers hold more, and
+//! whether a given archive has them everywhere is not known before its end.
+
+mod extract;
+mod links;
+mod members;
+mod pax;
+mod source;
+mod sparse;
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use self::links::Links;
+use self::members::{Kind, Member, Members, Step};
+use self::source::{Source, Stream, Window};
+use super::compression::Compression;
+use super::land::{Ended, conclude, land};
+use super::repeats::Repeats;
+use super::{
+    Access, Backup, Description, Entry, Error, Landing, Listing, Locator, Needs, Picks, RestoreError,
+    Scratch, Sink, Wanted,
+};
+use crate::platform::{self, Stat};
+
+/// Entries are handed on in piles of this many.
+const PILE: usize = 1024;
+
+/// More lines about damage than this help nobody.
+const DAMAGE_LINES_MAX: usize = 50;
+
+/// Compressed archives are read in pieces of this many bytes.
+const READ_AHEAD: usize = 256 << 10;
+
+thread_local! {
+    /// For copying content; kept from batch to batch.
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A tar archive.
+#[derive(Debug)]
+pub(super) struct Tar {
+    place: PathBuf,
+    file: File,
+    stat: Stat,
+    compression: Option<Compression>,
+    repeats: Repeats,
+    links: Links,
+}
+
+/// Whether `block`, the first of a file (uncompressed), begins a tar archive. The mark of POSIX and GNU headers is enough:
+/// a damaged first header must not make the whole archive unknown.
+pub(super) fn is_header(block: &[u8; 512]) -> bool {
+    members::has_checksum(block) || members::has_magic(block)
+}
+
+impl Tar {
+    /// The archive in `file`, which the caller has recognised.
+    pub(super) fn new(place: &Path, file: File, stat: Stat, compression: Option<Compression>) -> Self {
+        let (repeats, links) = (Repeats::default(), Links::default());
+        Self { place: place.to_owned(), file, stat, compression, repeats, links }
+    }
+
+    /// Gives `act` a source at the start of the archive; `halt` is asked now and then whether to end.
+    fn with_source<T>(
+        &self,
+        halt: &mut dyn FnMut() -> bool,
+        act: impl FnOnce(&mut dyn Source) -> T,
+    ) -> Result<T, Error> {
+        let Some(compression) = self.compression else {
+            return Ok(act(&mut Window::new(&self.file, self.stat.size)));
+        };
+        let compressed = BufReader::with_capacity(READ_AHEAD, Positioned { file: &self.file, offset: 0 });
+        let decoder = compression
+            .decoder(compressed)
+            .map_err(|source| Error::Open { place: self.place.clone(), source })?;
+        Ok(act(&mut Stream::new(decoder, halt)))
+    }
+
+    /// Lists to `sink`, or lists nothing but gets to know repeated names and hard links.
+    fn list(&self, sink: Option<&dyn Sink>, source: &mut dyn Source) -> Listing {
+        let mut pass = self.repeats.pass();
+        let mut targets = self.links.collect();
+        let mut members = Members::at(source, 0);
+        let mut member = Member::default();
+        let (mut pile, mut damage) = (Picks::new(), Vec::new());
+        let hand_on = |pile: &Picks| sink.map_or(ControlFlow::Continue(()), |sink| sink.take(pile));
+        loop {
+            match members.step(&mut member) {
+                Step::Member => {
+                    if member.kind == Kind::Link {
+                        targets.note(&member.link);
+                    }
+                    list_member(&mut pile, &member, |name| pass.stays(name));
+                    if pile.len() >= PILE {
+                        if hand_on(&pile).is_break() {
+                            return Listing::Stopped;
+                        }
+                        pile.clear();
+                    }
+                }
+                Step::Damaged(problem) => note_damage(&mut damage, problem),
+                Step::End(problem) => {
+                    damage.extend(problem);
+                    break;
+                }
+                Step::Halted => return Listing::Stopped,
+            }
+        }
+        targets.finish();
+        if pass.finish() {
+            return Listing::Again;
+        }
+        match hand_on(&pile) {
+            ControlFlow::Break(()) => Listing::Stopped,
+            ControlFlow::Continue(()) if damage.is_empty() => Listing::Whole,
+            ControlFlow::Continue(()) => Listing::Damaged(damage),
+        }
+    }
+
+    /// Makes sure that repeated names and the targets of hard links are known.
+    fn survey(&self, scratch: &Scratch) -> Result<(), Error> {
+        if !self.repeats.is_known() {
+            let mut halt = || scratch.stop().is_set();
+            let _ = self.with_source(&mut halt, |source| self.list(None, source))?;
+        }
+        Ok(())
+    }
+
+    fn restore_every(
+        &self,
+        test: &dyn Fn(&Entry<'_>) -> bool,
+        scratch: &Scratch,
+        landing: &mut dyn Landing,
+    ) -> Result<(), Ended> {
+        self.survey(scratch).map_err(Ended::Failed)?;
+        let mut links = Picks::new();
+        let mut halt = || scratch.stop().is_set();
+        let passed = self.with_source(&mut halt, |source| {
+            let mut pass = self.repeats.pass();
+            let mut members = Members::at(source, 0);
+            let mut member = Member::default();
+            let mut one = Picks::new();
+            let mut buffer = BUFFER.take();
+            let ended = loop {
+                match members.step(&mut member) {
+                    Step::Member => {}
+                    // The listing has reported the damage.
+                    Step::Damaged(_) => continue,
+                    Step::End(_) => break Ok(()),
+                    Step::Halted => break Err(Ended::Enough),
+                }
+                one.clear();
+                list_member(&mut one, &member, |name| pass.stays(name));
+                if one.is_empty() || !test(&one.get(0)) {
+                    continue;
+                }
+                if member.kind == Kind::Link {
+                    links.push(&one.get(0));
+                    continue;
+                }
+                let entry = one.get(0);
+                let outcome = match entry.problem {
+                    Some(problem) => Err(RestoreError::Name(problem)),
+                    None => extract::extract(members.source(), &mut member, scratch, &mut buffer),
+                };
+                if let Err(ended) = land(scratch, landing, entry, outcome) {
+                    break Err(ended);
+                }
+            };
+            BUFFER.set(buffer);
+            ended
+        });
+        passed.map_err(Ended::Failed)??;
+        if links.is_empty() { Ok(()) } else { self.restore_these(&links, scratch, landing) }
+    }
+
+    fn restore_these(
+        &self,
+        picks: &Picks,
+        scratch: &Scratch,
+        landing: &mut dyn Landing,
+    ) -> Result<(), Ended> {
+        let mut order = Vec::with_capacity(picks.len());
+        let mut resolved = None;
+        for index in 0..picks.len() {
+            let entry = picks.get(index);
+            let start = entry.locator.0[0];
+            let content = if entry.link.is_none() {
+                Some(start)
+            } else {
+                if resolved.is_none() {
+                    resolved = Some(self.resolve_links(scratch).map_err(Ended::Failed)?);
+                }
+                resolved.and_then(|resolved| resolved.get(&start)).copied()
+            };
+            match (content, entry.problem) {
+                (Some(content), None) => order.push((content, index)),
+                (_, problem) => {
+                    let error = problem.map_or_else(|| dangling(&entry), RestoreError::Name);
+                    land(scratch, landing, entry, Err(error))?;
+                }
+            }
+        }
+        order.sort_unstable();
+        let mut halt = || scratch.stop().is_set();
+        let passed = self.with_source(&mut halt, |source| {
+            let mut batch =
+                Batch { picks, scratch, landing, buffer: BUFFER.take(), member: Member::default() };
+            let ended = order.chunk_by(|a, b| a.0 == b.0).try_for_each(|group| batch.restore(source, group));
+            BUFFER.set(batch.buffer);
+            ended
+        });
+        passed.map_err(Ended::Failed)?
+    }
+
+    fn resolve_links(&self, scratch: &Scratch) -> Result<&std::collections::HashMap<u64, u64>, Error> {
+        self.survey(scratch)?;
+        let mut halt = || scratch.stop().is_set();
+        if self.links.resolved().is_none() {
+            self.with_source(&mut halt, |source| self.links.resolve(source))?;
+        }
+        Ok(self.links.resolved_or_empty())
+    }
+}
+
+/// A batch of picks in the order of the archive.
+struct Batch<'a> {
+    picks: &'a Picks,
+    scratch: &'a Scratch,
+    landing: &'a mut dyn Landing,
+    buffer: Vec<u8>,
+    member: Member,
+}
+
+impl Batch<'_> {
+    /// Restores the member that all of `group` (offset and index) get their content from, once for each.
+    fn restore(&mut self, source: &mut dyn Source, group: &[(u64, usize)]) -> Result<(), Ended> {
+        let Some((&(start, first), others)) = group.split_first() else { return Ok(()) };
+        let mut outcome = self.extract(source, start);
+        for &(_, index) in others {
+            let another = match &outcome {
+                Ok(restored) => extract::copy(restored, self.scratch, &mut self.buffer),
+                Err(error) => Err(again(error)),
+            };
+            land(self.scratch, self.landing, self.picks.get(index), another)?;
+        }
+        if matches!(outcome, Err(RestoreError::Stopped)) && !self.scratch.stop().is_set() {
+            outcome = Err(RestoreError::Damaged("reading the archive ended early".to_owned()));
+        }
+        land(self.scratch, self.landing, self.picks.get(first), outcome)
+    }
+
+    fn extract(&mut self, source: &mut dyn Source, start: u64) -> Result<super::Restored, RestoreError> {
+        source.advance_to(start).map_err(extract::explain)?;
+        let mut members = Members::at(source, start);
+        match members.step(&mut self.member) {
+            Step::Member
+                if self.member.start == start && matches!(self.member.kind, Kind::File | Kind::Continued) =>
+            {
+                extract::extract(members.source(), &mut self.member, self.scratch, &mut self.buffer)
+            }
+            Step::Damaged(problem) | Step::End(Some(problem)) => Err(RestoreError::Damaged(problem)),
+            Step::Halted => Err(RestoreError::Stopped),
+            Step::Member | Step::End(None) => {
+                let problem = format!(
+                    "the archive has changed since it was listed: its header at byte {start} is gone"
+                );
+                Err(RestoreError::Damaged(problem))
+            }
+        }
+    }
+}
+
+impl Backup for Tar {
+    fn describe(&self) -> Description {
+        let (format, access) = match self.compression {
+            None => ("tar", Access::Random),
+            Some(Compression::Gzip) => ("tar.gz", Access::Sequential),
+            Some(Compression::Bzip2) => ("tar.bz2", Access::Sequential),
+            Some(Compression::Xz) => ("tar.xz", Access::Sequential),
+            Some(Compression::Zstd) => ("tar.zst", Access::Sequential),
+        };
+        let (place, taken) = (self.place.clone(), Some(self.stat.mtime));
+        Description { format, place, taken, access, unique_names: false, time_resolution_ns: 1_000_000_000 }
+    }
+
+    fn catalog(&self, _needs: Needs, _threads: usize, sink: &dyn Sink) -> Result<Listing, Error> {
+        let nothing = Picks::new();
+        let mut halt = || sink.take(&nothing).is_break();
+        self.with_source(&mut halt, |source| self.list(Some(sink), source))
+    }
+
+    fn restore(&self, wanted: Wanted<'_>, scratch: &Scratch, landing: &mut dyn Landing) -> Result<(), Error> {
+        if scratch.stop().is_set() {
+            return Ok(());
+        }
+        conclude(match wanted {
+            Wanted::These(picks) => self.restore_these(picks, scratch, landing),
+            Wanted::Every(test) => self.restore_every(test, scratch, landing),
+        })
+    }
+}
+
+/// Adds a member to `pile` if it is a regular file or hard link that `stays` (asked of every name but folders').
+fn list_member(pile: &mut Picks, member: &Member, mut stays: impl FnMut(&[u8]) -> bool) {
+    if matches!(member.kind, Kind::Folder | Kind::Aside) {
+        return;
+    }
+    let is_link = member.kind == Kind::Link;
+    let mut target = Vec::new();
+    if is_link {
+        target = super::path::relative(&member.link).unwrap_or_else(|_| member.link.clone());
+        if target.is_empty() {
+            // An entry without a target would pass for a file.
+            target.push(b'/');
+        }
+    }
+    let before = pile.len();
+    let rest = Entry {
+        size: (!is_link).then_some(member.size),
+        mtime: member.mtime,
+        link: is_link.then_some(&target),
+        locator: Locator([member.start, 0, 0]),
+        ..Entry::named(b"")
+    };
+    pile.push_stored(&member.name, &rest);
+    if !stays(pile.get(before).path) || member.kind == Kind::Special {
+        pile.truncate(before);
+    }
+}
+
+fn note_damage(damage: &mut Vec<String>, problem: String) {
+    match damage.len() {
+        DAMAGE_LINES_MAX => damage.push("and more damage, further on".to_owned()),
+        count if count < DAMAGE_LINES_MAX => damage.push(problem),
+        _ => {}
+    }
+}
+
+fn dangling(entry: &Entry<'_>) -> RestoreError {
+    let target = super::escape(entry.link.unwrap_or_default());
+    RestoreError::Damaged(format!("it is a hard link to {target}, which is not in the archive before it"))
+}
+
+/// The same error for another entry.
+fn again(error: &RestoreError) -> RestoreError {
+    match error {
+        RestoreError::Stopped => RestoreError::Stopped,
+        RestoreError::Unsupported(problem) => RestoreError::Unsupported(problem.clone()),
+        other => RestoreError::Damaged(other.to_string()),
+    }
+}
+
+/// A file read front to back without its position, which others share.
+struct Positioned<'a> {
+    file: &'a File,
+    offset: u64,
+}
+
+impl Read for Positioned<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let got = platform::read_at(self.file, out, self.offset)?;
+        self.offset += got as u64;
+        Ok(got)
+    }
+}

@@ -1,0 +1,183 @@
+//! Extended header records (POSIX.1-2017, pax, "pax Extended Header"): `LENGTH KEY=VALUE\n`, any bytes in the value.
+//!
+//! Records are taken by their length, not by line: a value may hold a line feed, as file names can.
+
+use crate::platform::Timestamp;
+
+/// What the records of one extended header say of the member that follows, as far as restoring content needs it.
+#[derive(Debug, Default)]
+pub(super) struct Attributes {
+    /// `path`, which replaces the header's name.
+    pub path: Vec<u8>,
+    /// `linkpath`, which replaces the header's link target.
+    pub linkpath: Vec<u8>,
+    /// `size`: stored bytes, where the header's field is too small.
+    pub size: Option<u64>,
+    /// `mtime`, with fractions of a second.
+    pub mtime: Option<Timestamp>,
+    /// Whether there was an extended header at all.
+    pub present: bool,
+    /// `GNU.sparse.major` is 1: the map of segments precedes the data.
+    pub map_in_data: bool,
+    /// `GNU.sparse.name`: the real name where `path` is made up.
+    pub sparse_name: Vec<u8>,
+    /// `GNU.sparse.realsize` (1.0) or `GNU.sparse.size` (0.x): the restored size.
+    pub real_size: Option<u64>,
+    /// The numbers of formats 0.0 (`GNU.sparse.offset`, `.numbytes`) and 0.1 (`GNU.sparse.map`), offset and length in turn.
+    pub map: Vec<u64>,
+}
+
+impl Attributes {
+    /// Forgets everything, keeps the room.
+    pub(super) fn clear(&mut self) {
+        self.path.clear();
+        self.linkpath.clear();
+        self.sparse_name.clear();
+        self.map.clear();
+        (self.size, self.mtime, self.real_size) = (None, None, None);
+        (self.present, self.map_in_data) = (false, false);
+    }
+
+    /// Takes over what the records in `block` say; an error names the first record that is none.
+    pub(super) fn read(&mut self, mut block: &[u8]) -> Result<(), String> {
+        self.present = true;
+        let whole = block.len();
+        while !block.is_empty() {
+            // Some programs fill up with zeros instead of ending where the size says.
+            if block.iter().all(|&byte| byte == 0) {
+                break;
+            }
+            let (key, value, rest) = split_record(block).ok_or_else(|| {
+                format!("an extended header record is malformed, {} bytes in", whole - block.len())
+            })?;
+            self.take(key, value)?;
+            block = rest;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
+        let bad =
+            || format!("the extended header record {} holds no valid number", String::from_utf8_lossy(key));
+        match key {
+            b"path" => replace(&mut self.path, value),
+            b"linkpath" => replace(&mut self.linkpath, value),
+            // An empty value takes back what an earlier header said.
+            b"size" | b"mtime" if value.is_empty() => {}
+            b"size" => self.size = Some(number(value).ok_or_else(bad)?),
+            b"mtime" => self.mtime = Some(time(value).ok_or_else(bad)?),
+            b"GNU.sparse.major" => self.map_in_data = number(value).ok_or_else(bad)? == 1,
+            b"GNU.sparse.name" => replace(&mut self.sparse_name, value),
+            b"GNU.sparse.realsize" | b"GNU.sparse.size" => {
+                self.real_size = Some(number(value).ok_or_else(bad)?)
+            }
+            b"GNU.sparse.offset" | b"GNU.sparse.numbytes" => self.map.push(number(value).ok_or_else(bad)?),
+            b"GNU.sparse.map" => {
+                self.map.clear();
+                for text in value.split(|&byte| byte == b',') {
+                    self.map.push(number(text).ok_or_else(bad)?);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+fn replace(buffer: &mut Vec<u8>, value: &[u8]) {
+    buffer.clear();
+    buffer.extend_from_slice(value);
+}
+
+/// Key, value, and what follows the first record.
+fn split_record(block: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    let space = block.iter().take(20).position(|&byte| byte == b' ')?;
+    let length = usize::try_from(number(&block[..space])?).ok()?;
+    let (record, rest) = block.split_at_checked(length)?;
+    let record = record.get(space + 1..)?.strip_suffix(b"\n")?;
+    let equals = record.iter().position(|&byte| byte == b'=')?;
+    Some((&record[..equals], &record[equals + 1..], rest))
+}
+
+/// A decimal number of digits alone.
+pub(super) fn number(text: &[u8]) -> Option<u64> {
+    if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+/// Seconds since 1970 with an optional sign and fraction, of which nanoseconds are kept.
+fn time(text: &[u8]) -> Option<Timestamp> {
+    let (negative, digits) = text.strip_prefix(b"-").map_or((false, text), |digits| (true, digits));
+    let mut parts = digits.splitn(2, |&byte| byte == b'.');
+    let seconds = i128::from(number(parts.next()?)?);
+    let mut nanos = 0;
+    let mut unit: i128 = 100_000_000;
+    for &digit in parts.next().unwrap_or_default() {
+        if !digit.is_ascii_digit() {
+            return None;
+        }
+        nanos += i128::from(digit - b'0') * unit;
+        unit /= 10;
+    }
+    let whole = seconds * 1_000_000_000 + nanos;
+    Some(Timestamp::from_nanos(if negative { -whole } else { whole }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn record(key: &str, value: &[u8]) -> Vec<u8> {
+        let rest = key.len() + value.len() + 3;
+        let length =
+            (1..).map(|digits| rest + digits).find(|length| rest + length.to_string().len() == *length);
+        [length.unwrap().to_string().as_bytes(), b" ", key.as_bytes(), b"=", value, b"\n"].concat()
+    }
+
+    #[test]
+    fn values_may_hold_line_feeds_equals_signs_and_any_byte() {
+        let path = b"a\n13 path=evil\n\xff";
+        let mut attributes = Attributes::default();
+        attributes
+            .read(&[record("path", path), record("comment", b"x=y"), record("size", b"17")].concat())
+            .unwrap();
+        assert_eq!(attributes.path, path);
+        assert_eq!(attributes.size, Some(17));
+    }
+
+    #[test]
+    fn times_keep_their_nanoseconds_on_both_sides_of_1970() {
+        assert_eq!(time(b"12.5"), Some(Timestamp { seconds: 12, nanos: 500_000_000 }));
+        assert_eq!(
+            time(b"1700000000.1234567899"),
+            Some(Timestamp { seconds: 1_700_000_000, nanos: 123_456_789 })
+        );
+        assert_eq!(time(b"-1.25"), Some(Timestamp { seconds: -2, nanos: 750_000_000 }));
+        assert_eq!(time(b"7"), Some(Timestamp { seconds: 7, nanos: 0 }));
+        assert_eq!(time(b"1e9"), None);
+    }
+
+    #[test]
+    fn malformed_records_are_errors() {
+        for block in [&b"5 a=b\n"[..], b"x", b"99 path=a\n", b"0 \n", b"10 size=1x\n", b"8 nothing\n"] {
+            assert!(Attributes::default().read(block).is_err(), "{}", String::from_utf8_lossy(block));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn random_bytes_never_panic(block in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Attributes::default().read(&block);
+        }
+
+        #[test]
+        fn every_path_survives(path in proptest::collection::vec(any::<u8>(), 1..300)) {
+            let mut attributes = Attributes::default();
+            prop_assert!(attributes.read(&record("path", &path)).is_ok());
+            prop_assert_eq!(attributes.path, path);
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! The two ways to the bytes of a tar archive: by offset in the file, or front to back out of a decompressor.
+//!
+//! Both count offsets in the uncompressed archive, so that a member is found by its offset either way.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+
+use crate::platform;
+
+/// Bytes at offsets that only ever grow (a stream), or at any offset (a file).
+pub(super) trait Source: Read {
+    /// Where the next byte is read from.
+    fn position(&self) -> u64;
+
+    /// Goes to `offset`, for a stream not before [`position`](Self::position). An offset past the end is an
+    /// [`io::ErrorKind::UnexpectedEof`]; the end itself is none.
+    fn advance_to(&mut self, offset: u64) -> io::Result<()>;
+}
+
+/// The error of a [`Stream`] that was asked to end while it was skipping.
+#[derive(Debug)]
+pub(super) struct Halted;
+
+impl fmt::Display for Halted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not finished")
+    }
+}
+
+impl std::error::Error for Halted {}
+
+/// Whether an error is a [`Halted`].
+pub(super) fn is_halt(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<Halted>())
+}
+
+/// Headers of small members lie close together: one read brings several. Larger windows would copy content that nobody
+/// asked for.
+const WINDOW: usize = 16 << 10;
+
+/// A shared file, read at offsets: any number of these can look at one file at once.
+pub(super) struct Window<'a> {
+    file: &'a File,
+    length: u64,
+    position: u64,
+    /// Where `buffer` begins in the file.
+    start: u64,
+    filled: usize,
+    buffer: Box<[u8]>,
+}
+
+impl<'a> Window<'a> {
+    /// At the start of a file of `length` bytes.
+    pub(super) fn new(file: &'a File, length: u64) -> Self {
+        Self { file, length, position: 0, start: 0, filled: 0, buffer: vec![0; WINDOW].into() }
+    }
+
+    /// What the buffer holds from the position on.
+    fn buffered(&self) -> &[u8] {
+        let ahead = self.position.checked_sub(self.start).and_then(|ahead| usize::try_from(ahead).ok());
+        ahead.and_then(|ahead| self.buffer[..self.filled].get(ahead..)).unwrap_or_default()
+    }
+}
+
+impl Read for Window<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if self.buffered().is_empty() {
+            if out.len() >= WINDOW {
+                let got = platform::read_at(self.file, out, self.position)?;
+                self.position += got as u64;
+                return Ok(got);
+            }
+            self.start = self.position;
+            self.filled = platform::read_at(self.file, &mut self.buffer, self.position)?;
+        }
+        let buffered = self.buffered();
+        let got = buffered.len().min(out.len());
+        out[..got].copy_from_slice(&buffered[..got]);
+        self.position += got as u64;
+        Ok(got)
+    }
+}
+
+impl Source for Window<'_> {
+    fn position(&self) -> u64 {
+        self.position
+    }
+
+    fn advance_to(&mut self, offset: u64) -> io::Result<()> {
+        if offset > self.length {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.position = offset;
+        Ok(())
+    }
+}
+
+/// A decompressor's output. Once it has failed it goes on failing, so that nothing behind the damage is taken for real.
+pub(super) struct Stream<'a> {
+    inner: Box<dyn Read + Send + 'a>,
+    position: u64,
+    failed: Option<(io::ErrorKind, String)>,
+    /// Asked every now and then; `true` ends the reading with [`Halted`].
+    halt: &'a mut dyn FnMut() -> bool,
+    asked_at: u64,
+}
+
+/// How many bytes are read between two questions whether to halt.
+const BETWEEN_QUESTIONS: u64 = 8 << 20;
+
+impl<'a> Stream<'a> {
+    /// At the start of what `inner` gives.
+    pub(super) fn new(inner: Box<dyn Read + Send + 'a>, halt: &'a mut dyn FnMut() -> bool) -> Self {
+        Self { inner, position: 0, failed: None, halt, asked_at: 0 }
+    }
+}
+
+impl Read for Stream<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if let Some((kind, message)) = &self.failed {
+            return Err(io::Error::new(*kind, message.clone()));
+        }
+        if self.position - self.asked_at >= BETWEEN_QUESTIONS {
+            self.asked_at = self.position;
+            if (self.halt)() {
+                return Err(io::Error::other(Halted));
+            }
+        }
+        match self.inner.read(out) {
+            Ok(got) => {
+                self.position += got as u64;
+                Ok(got)
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
+            Err(error) => {
+                let message = format!("the compressed stream is damaged: {error}");
+                self.failed = Some((error.kind(), message.clone()));
+                Err(io::Error::new(error.kind(), message))
+            }
+        }
+    }
+}
+
+impl Source for Stream<'_> {
+    fn position(&self) -> u64 {
+        self.position
+    }
+
+    fn advance_to(&mut self, offset: u64) -> io::Result<()> {
+        let mut piece = [0; 32 << 10];
+        while self.position < offset {
+            let left = usize::try_from(offset - self.position).unwrap_or(usize::MAX).min(piece.len());
+            if platform::read_full(self, &mut piece[..left])? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        if self.position > offset {
+            return Err(io::Error::other("a compressed archive cannot be read backwards"));
+        }
+        Ok(())
+    }
+}
+
+/// Exactly `left` bytes of a source: one that ends earlier is an error, never a short read that passes.
+pub(super) struct Exactly<'s> {
+    source: &'s mut dyn Source,
+    left: u64,
+}
+
+impl<'s> Exactly<'s> {
+    /// The next `left` bytes of `source`.
+    pub(super) fn new(source: &'s mut dyn Source, left: u64) -> Self {
+        Self { source, left }
+    }
+
+    /// How many bytes are still to come.
+    pub(super) fn left(&self) -> u64 {
+        self.left
+    }
+}
+
+impl Read for Exactly<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let wanted = usize::try_from(self.left).unwrap_or(usize::MAX).min(out.len());
+        if wanted == 0 {
+            return Ok(0);
+        }
+        match self.source.read(&mut out[..wanted])? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            got => {
+                self.left -= got as u64;
+                Ok(got)
+            }
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! From a record of the central directory to an [`Entry`]: which records are regular files, their names and times.
+
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use rawzip::extra_fields::ExtraFieldId;
+use rawzip::time::{LocalDateTime, ZipDateTimeKind};
+use rawzip::{CreatorSystem, ZipFileHeaderRecord};
+
+use super::extract::Stored;
+use crate::backup::repeats::Pass;
+use crate::backup::{Entry, Picks};
+use crate::platform::Timestamp;
+
+/// The file type bits of a Unix mode, and the type of a regular file.
+const TYPE_MASK: u32 = 0o170_000;
+const REGULAR: u32 = 0o100_000;
+
+/// One walk over the directory.
+pub(super) struct Lister<'a> {
+    pass: Pass<'a>,
+    zone: TimeZone,
+    name: Vec<u8>,
+}
+
+impl<'a> Lister<'a> {
+    /// Starts a walk.
+    pub(super) fn new(pass: Pass<'a>) -> Self {
+        Self { pass, zone: TimeZone::try_system().unwrap_or(TimeZone::UTC), name: Vec::new() }
+    }
+
+    /// Adds what `record` says to `pile`, if it is a regular file that no later entry replaces.
+    pub(super) fn list(&mut self, record: &ZipFileHeaderRecord<'_>, pile: &mut Picks) {
+        self.take_name(record);
+        let kind = record.mode().value() & TYPE_MASK;
+        if self.name.ends_with(b"/") || kind == 0o040_000 {
+            return;
+        }
+        let before = pile.len();
+        let rest = Entry {
+            size: Some(record.uncompressed_size_hint()),
+            mtime: self.time(&record.last_modified()),
+            locator: Stored::locator(record),
+            ..Entry::named(b"")
+        };
+        pile.push_stored(&self.name, &rest);
+        // Many programs store no file type at all.
+        if !self.pass.stays(pile.get(before).path) || !matches!(kind, 0 | REGULAR) {
+            pile.truncate(before);
+        }
+    }
+
+    /// Ends the walk; whether the archive must be listed again.
+    pub(super) fn finish(self) -> bool {
+        self.pass.finish()
+    }
+
+    /// The stored bytes, but for two cases: Info-ZIP's UTF-8 name beside one in an older encoding, and backslashes, which
+    /// some programs on Windows write though the format forbids it.
+    fn take_name(&mut self, record: &ZipFileHeaderRecord<'_>) {
+        let path = record.file_path();
+        let stored = path.as_ref();
+        let unicode = record.extra_fields().find(|(id, _)| *id == ExtraFieldId::INFO_ZIP_UNICODE_PATH);
+        self.name.clear();
+        self.name
+            .extend_from_slice(unicode.and_then(|(_, field)| unicode_path(field, stored)).unwrap_or(stored));
+        let on_dos = matches!(
+            record.version_made_by().creator_system(),
+            CreatorSystem::FAT | CreatorSystem::NTFS | CreatorSystem::MVS | CreatorSystem::VFAT
+        );
+        if on_dos && !self.name.contains(&b'/') {
+            self.name.iter_mut().filter(|byte| **byte == b'\\').for_each(|byte| *byte = b'/');
+        }
+    }
+
+    fn time(&self, time: &ZipDateTimeKind) -> Option<Timestamp> {
+        match time {
+            ZipDateTimeKind::Utc(utc) => Some(Timestamp { seconds: utc.to_unix(), nanos: utc.nanosecond() }),
+            ZipDateTimeKind::Local(local) => local_time(local, &self.zone),
+        }
+    }
+}
+
+/// The name in a Unicode path field (version 1, CRC-32 of the stored name, UTF-8), if it belongs to `stored`.
+fn unicode_path<'a>(field: &'a [u8], stored: &[u8]) -> Option<&'a [u8]> {
+    let (&version, rest) = field.split_first()?;
+    let (crc, name) = rest.split_first_chunk::<4>()?;
+    let fits = version == 1 && u32::from_le_bytes(*crc) == rawzip::crc32(stored) && !name.is_empty();
+    (fits && std::str::from_utf8(name).is_ok()).then_some(name)
+}
+
+/// A time on the wall; of an hour that comes twice, the first; in one that is left out, as far after its beginning.
+fn local_time(time: &LocalDateTime, zone: &TimeZone) -> Option<Timestamp> {
+    let small = |number: u8| i8::try_from(number).ok();
+    let year = i16::try_from(time.year()).ok()?;
+    let (month, day, hour) = (small(time.month())?, small(time.day())?, small(time.hour())?);
+    let (minute, second) = (small(time.minute())?, small(time.second())?);
+    let wall = DateTime::new(year, month, day, hour, minute, second, 0).ok()?;
+    let seconds = zone.to_timestamp(wall).ok()?.as_second();
+    Some(Timestamp { seconds, nanos: 0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unicode_name_counts_only_beside_the_name_it_was_made_for() {
+        let stored = b"gr\x81n.txt";
+        let field = [&[1][..], &rawzip::crc32(stored).to_le_bytes(), "grün.txt".as_bytes()].concat();
+        assert_eq!(unicode_path(&field, stored), Some("grün.txt".as_bytes()));
+        assert_eq!(unicode_path(&field, b"renamed.txt"), None);
+        assert_eq!(unicode_path(&field[..4], stored), None);
+        assert_eq!(unicode_path(b"", stored), None);
+    }
+
+    #[test]
+    fn times_on_the_wall_are_read_in_the_given_zone() {
+        let wall = LocalDateTime::from_components(2024, 7, 1, 12, 30, 58, 0).unwrap();
+        let in_zone = |zone: &TimeZone| local_time(&wall, zone).unwrap().seconds;
+        assert_eq!(in_zone(&TimeZone::UTC), 1_719_837_058);
+        assert_eq!(in_zone(&TimeZone::fixed(jiff::tz::offset(2))), 1_719_837_058 - 7200);
+    }
+}

@@ -1,0 +1,298 @@
+//! One entry's content: found by its local header, decompressed, and checked against its size and CRC-32.
+//!
+//! Buffers and the inflater stay with the thread, so that many small entries cost no allocation each.
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::io::{self, BufRead, Read};
+
+use flate2::{Crc, Decompress, FlushDecompress, Status};
+use rawzip::{CompressionMethod, ZipFileHeaderRecord};
+
+use crate::backup::{Entry, Locator, RestoreError, Restored, Scratch};
+use crate::platform;
+
+/// Compressed bytes are read in pieces of this many.
+const INPUT: usize = 64 << 10;
+
+/// Length of a local header without name and extra field (APPNOTE 4.3.7).
+const LOCAL_HEADER: usize = 30;
+
+/// Enough for most local names and extra fields, so that one read brings a small entry whole.
+const LOCAL_EXTRA: u64 = 512;
+
+const ENCRYPTED: u16 = 1;
+
+/// What of a directory record the restore needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stored {
+    header: u64,
+    compressed: u64,
+    size: u64,
+    crc: u32,
+    method: u16,
+    flags: u16,
+}
+
+impl Stored {
+    /// Packs a record into a locator.
+    pub(super) fn locator(record: &ZipFileHeaderRecord<'_>) -> Locator {
+        let (method, flags) = (record.compression_method().as_u16(), record.flags().bits());
+        let packed = u64::from(record.crc32()) | u64::from(method) << 32 | u64::from(flags) << 48;
+        Locator([record.local_header_offset(), record.compressed_size_hint(), packed])
+    }
+
+    /// Unpacks an entry's locator.
+    pub(super) fn of(entry: &Entry<'_>) -> Self {
+        let Locator([header, compressed, packed]) = entry.locator;
+        // Each part is cut out of the bits it was put into.
+        #[expect(clippy::cast_possible_truncation)]
+        let (crc, method, flags) = (packed as u32, (packed >> 32) as u16, (packed >> 48) as u16);
+        Self { header, compressed, size: entry.size.unwrap_or_default(), crc, method, flags }
+    }
+}
+
+/// What a thread keeps from entry to entry.
+#[derive(Debug, Default)]
+pub(super) struct Workspace {
+    input: Vec<u8>,
+    copy: Vec<u8>,
+    inflate: Option<Decompress>,
+}
+
+thread_local! {
+    static WORKSPACE: RefCell<Workspace> = RefCell::default();
+}
+
+impl Workspace {
+    /// This thread's, until it is put back.
+    pub(super) fn take() -> Self {
+        let mut workspace = WORKSPACE.take();
+        workspace.input.resize(INPUT, 0);
+        workspace
+    }
+
+    /// For the next one.
+    pub(super) fn put_back(self) {
+        WORKSPACE.set(self);
+    }
+}
+
+/// Restores one entry of the archive in `file`, which is `length` bytes long.
+pub(super) fn extract(
+    file: &File,
+    length: u64,
+    stored: &Stored,
+    scratch: &Scratch,
+    workspace: &mut Workspace,
+) -> Result<Restored, RestoreError> {
+    if stored.flags & ENCRYPTED != 0 {
+        let problem = "encrypted: bkverify cannot verify it without its password";
+        return Err(RestoreError::Unsupported(problem.to_owned()));
+    }
+    let Workspace { input, copy, inflate } = workspace;
+    let mut part = Part::open(file, length, stored, input)?;
+    let method = CompressionMethod::new(stored.method);
+    match method {
+        CompressionMethod::STORE => restore(part, stored, scratch, copy),
+        CompressionMethod::DEFLATE => {
+            let state = inflate.get_or_insert_with(|| Decompress::new(false));
+            state.reset(false);
+            restore(Inflate { part: &mut part, state, ended: false }, stored, scratch, copy)
+        }
+        CompressionMethod::BZIP2 => restore(bzip2::bufread::BzDecoder::new(part), stored, scratch, copy),
+        CompressionMethod::XZ => restore(liblzma::bufread::XzDecoder::new(part), stored, scratch, copy),
+        CompressionMethod::ZSTD => {
+            let decoder = zstd::stream::read::Decoder::with_buffer(part).map_err(explain)?;
+            restore(decoder, stored, scratch, copy)
+        }
+        _ => {
+            let name = method.name().unwrap_or("unknown");
+            let problem = format!(
+                "compressed by a method that bkverify cannot read (number {}, {name})",
+                stored.method
+            );
+            Err(RestoreError::Unsupported(problem))
+        }
+    }
+}
+
+fn restore(
+    content: impl Read,
+    stored: &Stored,
+    scratch: &Scratch,
+    copy: &mut Vec<u8>,
+) -> Result<Restored, RestoreError> {
+    if stored.size >= 1 << 63 {
+        return Err(RestoreError::Damaged(format!(
+            "the directory claims that it is {} bytes long",
+            stored.size
+        )));
+    }
+    let mut summed = Summed { content, crc: Crc::new() };
+    let restored = scratch.restore(&mut summed, Some(stored.size), copy).map_err(|error| match error {
+        RestoreError::Read(error) => explain(error),
+        other => other,
+    })?;
+    if restored.size() != stored.size {
+        let problem = format!("it ends after {} of {} bytes", restored.size(), stored.size);
+        return Err(RestoreError::Damaged(problem));
+    }
+    let sum = summed.crc.sum();
+    if sum != stored.crc {
+        return Err(RestoreError::Checksum(format!("CRC-32 is {sum:08x} instead of {:08x}", stored.crc)));
+    }
+    Ok(restored)
+}
+
+/// Errors of the system are read errors; all others come from decoders, whose input is at fault.
+fn explain(error: io::Error) -> RestoreError {
+    match error.kind() {
+        _ if error.raw_os_error().is_some() => RestoreError::Read(error),
+        io::ErrorKind::UnexpectedEof => {
+            RestoreError::Damaged("its compressed data ends too early".to_owned())
+        }
+        _ => RestoreError::Damaged(format!("its compressed data is damaged: {error}")),
+    }
+}
+
+/// Sums up what passes through.
+struct Summed<R> {
+    content: R,
+    crc: Crc,
+}
+
+impl<R: Read> Read for Summed<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let got = self.content.read(out)?;
+        self.crc.update(&out[..got]);
+        Ok(got)
+    }
+}
+
+/// An entry's compressed bytes, read at offsets through a borrowed buffer.
+struct Part<'a> {
+    file: &'a File,
+    offset: u64,
+    /// How many bytes are still to be read into the buffer.
+    left: u64,
+    buffer: &'a mut [u8],
+    taken: usize,
+    filled: usize,
+}
+
+impl<'a> Part<'a> {
+    /// Reads the local header, and with it as much of the data as comes along.
+    fn open(
+        file: &'a File,
+        length: u64,
+        stored: &Stored,
+        buffer: &'a mut [u8],
+    ) -> Result<Self, RestoreError> {
+        let wanted = stored.compressed.saturating_add(LOCAL_HEADER as u64 + LOCAL_EXTRA);
+        let wanted = usize::try_from(wanted).unwrap_or(usize::MAX).min(buffer.len());
+        let mut filled = 0;
+        while filled < LOCAL_HEADER {
+            let at = stored.header.saturating_add(filled as u64);
+            let got =
+                if at < length { platform::read_at(file, &mut buffer[filled..wanted], at) } else { Ok(0) };
+            match got.map_err(RestoreError::Read)? {
+                0 => {
+                    return Err(RestoreError::Damaged(format!(
+                        "the archive ends before byte {}",
+                        stored.header
+                    )));
+                }
+                got => filled += got,
+            }
+        }
+        if !buffer.starts_with(b"PK\x03\x04") {
+            return Err(RestoreError::Damaged(format!(
+                "its local header at byte {} is damaged",
+                stored.header
+            )));
+        }
+        let short = |at: usize| u64::from(u16::from_le_bytes([buffer[at], buffer[at + 1]]));
+        let before = LOCAL_HEADER as u64 + short(26) + short(28);
+        let start = stored.header + before;
+        if stored.compressed > length.saturating_sub(start) {
+            return Err(RestoreError::Damaged("it reaches beyond the end of the archive".to_owned()));
+        }
+        let taken = usize::try_from(before).unwrap_or(usize::MAX).min(filled);
+        let along = ((filled - taken) as u64).min(stored.compressed);
+        let filled = taken + usize::try_from(along).unwrap_or_default();
+        Ok(Self { file, offset: start + along, left: stored.compressed - along, buffer, taken, filled })
+    }
+
+    fn read_file(&mut self, into_buffer: Option<&mut [u8]>) -> io::Result<usize> {
+        let out = into_buffer.unwrap_or(&mut *self.buffer);
+        let wanted = usize::try_from(self.left).unwrap_or(usize::MAX).min(out.len());
+        if wanted == 0 {
+            return Ok(0);
+        }
+        let got = platform::read_at(self.file, &mut out[..wanted], self.offset)?;
+        if got == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.offset += got as u64;
+        self.left -= got as u64;
+        Ok(got)
+    }
+}
+
+impl BufRead for Part<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.taken == self.filled {
+            self.taken = 0;
+            self.filled = 0;
+            self.filled = self.read_file(None)?;
+        }
+        Ok(&self.buffer[self.taken..self.filled])
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.taken = (self.taken + count).min(self.filled);
+    }
+}
+
+impl Read for Part<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if self.taken == self.filled && out.len() >= INPUT {
+            return self.read_file(Some(out));
+        }
+        let buffered = self.fill_buf()?;
+        let got = buffered.len().min(out.len());
+        out[..got].copy_from_slice(&buffered[..got]);
+        self.consume(got);
+        Ok(got)
+    }
+}
+
+/// Deflated data (RFC 1951), by an inflater that is used again and again.
+struct Inflate<'p, 'a> {
+    part: &'p mut Part<'a>,
+    state: &'p mut Decompress,
+    ended: bool,
+}
+
+impl Read for Inflate<'_, '_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        while !self.ended && !out.is_empty() {
+            let input = self.part.fill_buf()?;
+            let at_end = input.is_empty();
+            let (read, written) = (self.state.total_in(), self.state.total_out());
+            let status = self.state.decompress(input, out, FlushDecompress::None)?;
+            let read = usize::try_from(self.state.total_in() - read).unwrap_or_default();
+            let written = usize::try_from(self.state.total_out() - written).unwrap_or_default();
+            self.part.consume(read);
+            self.ended = status == Status::StreamEnd;
+            if written > 0 {
+                return Ok(written);
+            }
+            if !self.ended && (at_end || read == 0) {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        Ok(0)
+    }
+}

@@ -1,0 +1,222 @@
+//! Zip archives, also those with a program in front of them.
+//!
+//! In: an archive file. Out: its regular files, each restored by itself at its offset by any number of threads, checked
+//! against the CRC-32 and the size that the central directory gives. The central directory alone says what is in the
+//! archive; a local header only tells where its data begins.
+//!
+//! The directory is read by `rawzip`, which streams it through one buffer: the `zip` crate keeps every entry in memory,
+//! which a backup of millions of files does not allow. Names are kept as stored bytes, with two exceptions in
+//! [`entry`]. Format: PKWARE APPNOTE.TXT 6.3.10; extra fields of Info-ZIP as in its `proginfo/extrafld.txt`.
+//!
+//! Modification times count to 2 seconds, as finely as the directory itself records them, though many archives hold
+//! finer ones in extra fields. Without those a time is that of the clock on the wall where the archive was made; it is
+//! taken for this machine's time zone, or UTC where that is not known.
+
+mod entry;
+mod extract;
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rawzip::{ErrorKind, RECOMMENDED_BUFFER_SIZE, ReaderAt, ZipArchive, ZipFileHeaderRecord, ZipLocator};
+
+use self::entry::Lister;
+use self::extract::{Stored, Workspace};
+use super::land::{Ended, conclude, land};
+use super::repeats::Repeats;
+use super::{
+    Access, Backup, Description, Entry, Error, Landing, Listing, Needs, Picks, RestoreError, Scratch, Sink,
+    Wanted,
+};
+use crate::platform::{self, Stat};
+
+/// Entries are handed on in piles of this many.
+const PILE: usize = 1024;
+
+/// Room for the longest directory record (three fields of at most 64 KiB) and many ordinary ones.
+const DIRECTORY_BUFFER: usize = 256 << 10;
+
+/// A zip archive.
+#[derive(Debug)]
+pub(super) struct Zip {
+    place: PathBuf,
+    archive: ZipArchive<Positioned>,
+    stat: Stat,
+    repeats: Repeats,
+}
+
+/// The archive's file, read at offsets only.
+#[derive(Debug)]
+struct Positioned(File);
+
+impl ReaderAt for Positioned {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        platform::read_at(&self.0, buffer, offset)
+    }
+}
+
+/// Whether a file begins like a zip archive: with an entry, with the end of an empty one, or with the mark of a volume.
+pub(super) fn is_start(first: &[u8]) -> bool {
+    first.starts_with(b"PK\x03\x04") || first.starts_with(b"PK\x05\x06") || first.starts_with(b"PK\x07\x08")
+}
+
+impl Zip {
+    /// Opens the archive in `file`. An error if it has no end record, which all reading starts from.
+    pub(super) fn open(place: &Path, file: File, stat: Stat) -> Result<Self, Error> {
+        let mut buffer = vec![0; RECOMMENDED_BUFFER_SIZE];
+        let located = ZipLocator::new().locate_in_reader(Positioned(file), &mut buffer, stat.size);
+        let archive = located.map_err(|(_, error)| {
+            let problem = match error.kind() {
+                ErrorKind::MissingEndOfCentralDirectory => "its end, which lists what it holds, is missing: it was \
+                    probably cut off. Fetch it again from where it was made; what is left of it may be saved by \
+                    `zip -FF`"
+                    .to_owned(),
+                _ => format!("its end record is damaged ({error})"),
+            };
+            Error::Damaged { place: place.to_owned(), format: "zip", problem }
+        })?;
+        Ok(Self { place: place.to_owned(), archive, stat, repeats: Repeats::default() })
+    }
+
+    /// Whether the archive's first record is sound, which tells a zip behind a program from a chance resemblance.
+    pub(super) fn has_entries(&self) -> bool {
+        let mut buffer = vec![0; DIRECTORY_BUFFER];
+        matches!(self.archive.entries(&mut buffer).next_entry(), Ok(Some(_)))
+    }
+
+    /// Gives every record of the directory to `each`, until that breaks (`Ok(None)`); otherwise what is damaged.
+    fn walk<B>(
+        &self,
+        mut each: impl FnMut(&ZipFileHeaderRecord<'_>) -> Result<(), B>,
+    ) -> Result<Vec<String>, B> {
+        let mut buffer = vec![0; DIRECTORY_BUFFER];
+        let mut records = self.archive.entries(&mut buffer);
+        let mut count: u64 = 0;
+        loop {
+            match records.next_entry() {
+                Ok(Some(record)) => each(&record)?,
+                Ok(None) => break,
+                Err(error) => {
+                    let promised = self.archive.entries_hint();
+                    return Ok(vec![format!(
+                        "the archive's directory is damaged after {count} of {promised} entries ({error}); the rest \
+                         cannot be listed"
+                    )]);
+                }
+            }
+            count += 1;
+        }
+        // Old programs count to 65,535 and start again.
+        let promised = self.archive.entries_hint();
+        if count == promised || (promised <= 0xffff && count & 0xffff == promised) {
+            return Ok(Vec::new());
+        }
+        Ok(vec![format!(
+            "the archive's end record promises {promised} entries, but its directory lists {count}"
+        )])
+    }
+
+    /// Lists to `sink`, or nowhere, only to learn which names repeat.
+    fn list(&self, sink: Option<&dyn Sink>) -> Listing {
+        let mut lister = Lister::new(self.repeats.pass());
+        let mut pile = Picks::new();
+        let hand_on = |pile: &Picks| sink.is_some_and(|sink| sink.take(pile).is_break());
+        let walked = self.walk(|record| {
+            lister.list(record, &mut pile);
+            if pile.len() >= PILE {
+                if hand_on(&pile) {
+                    return Err(Listing::Stopped);
+                }
+                pile.clear();
+            }
+            Ok(())
+        });
+        let damage = match walked {
+            Ok(damage) => damage,
+            Err(stopped) => return stopped,
+        };
+        if lister.finish() {
+            return Listing::Again;
+        }
+        match hand_on(&pile) {
+            true => Listing::Stopped,
+            false if damage.is_empty() => Listing::Whole,
+            false => Listing::Damaged(damage),
+        }
+    }
+
+    fn restore_every(
+        &self,
+        test: &dyn Fn(&Entry<'_>) -> bool,
+        scratch: &Scratch,
+        landing: &mut dyn Landing,
+        workspace: &mut Workspace,
+    ) -> Result<(), Ended> {
+        if !self.repeats.is_known() {
+            // Only for the names that repeat; the listing has reported what is damaged.
+            let _ = self.list(None);
+        }
+        let mut lister = Lister::new(self.repeats.pass());
+        let mut one = Picks::new();
+        let walked = self.walk(|record| {
+            one.clear();
+            lister.list(record, &mut one);
+            if one.is_empty() || !test(&one.get(0)) {
+                return Ok(());
+            }
+            self.restore_one(one.get(0), scratch, landing, workspace)
+        });
+        walked.map(drop)
+    }
+
+    fn restore_one(
+        &self,
+        entry: Entry<'_>,
+        scratch: &Scratch,
+        landing: &mut dyn Landing,
+        workspace: &mut Workspace,
+    ) -> Result<(), Ended> {
+        let outcome = match entry.problem {
+            Some(problem) => Err(RestoreError::Name(problem)),
+            None => {
+                let stored = Stored::of(&entry);
+                extract::extract(&self.archive.get_ref().0, self.stat.size, &stored, scratch, workspace)
+            }
+        };
+        land(scratch, landing, entry, outcome)
+    }
+}
+
+impl Backup for Zip {
+    fn describe(&self) -> Description {
+        let (place, taken) = (self.place.clone(), Some(self.stat.mtime));
+        Description {
+            format: "zip",
+            place,
+            taken,
+            access: Access::Random,
+            unique_names: false,
+            time_resolution_ns: 2_000_000_000,
+        }
+    }
+
+    fn catalog(&self, _needs: Needs, _threads: usize, sink: &dyn Sink) -> Result<Listing, Error> {
+        Ok(self.list(Some(sink)))
+    }
+
+    fn restore(&self, wanted: Wanted<'_>, scratch: &Scratch, landing: &mut dyn Landing) -> Result<(), Error> {
+        if scratch.stop().is_set() {
+            return Ok(());
+        }
+        let mut workspace = Workspace::take();
+        let ended = match wanted {
+            Wanted::These(picks) => {
+                picks.iter().try_for_each(|entry| self.restore_one(entry, scratch, landing, &mut workspace))
+            }
+            Wanted::Every(test) => self.restore_every(test, scratch, landing, &mut workspace),
+        };
+        workspace.put_back();
+        conclude(ended)
+    }
+}

@@ -1,0 +1,168 @@
+//! The command line: the one definition from which parsing, help, man page and completions come.
+//!
+//! In: arguments. Out: [`Arguments`], syntactically right and nothing more. No default values stand here: a flag that
+//! was not given must let the configuration speak (see [`resolve`](super::resolve)).
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use super::generate::Generate;
+use super::init::Init;
+use super::settings::Settings;
+use super::signals::STOPPED_AT_ONCE;
+use crate::exit::ExitCode;
+
+/// Proves that a backup restores
+///
+/// Picks random files from a backup, restores them to another place, compares them with the originals, and says what
+/// that proves about the whole backup. Originals and backups are only read.
+#[derive(Debug, Parser)]
+#[command(name = "bkverify", version, args_conflicts_with_subcommands = true, max_term_width = 110)]
+#[command(after_help = after_help())]
+pub struct Arguments {
+    /// What to do other than verify.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// The main job, which needs no subcommand.
+    #[command(flatten)]
+    pub verify: Verify,
+}
+
+/// Everything that is not the main job.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show what a run with these flags would do, without doing it
+    Plan(Box<Verify>),
+    /// Write a commented bkverify.toml; asks for what no flag says
+    Init(Box<Init>),
+    /// Print the manual page or shell completions
+    #[command(subcommand)]
+    Generate(Generate),
+}
+
+/// Flags of a verification.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Verify {
+    /// What a configuration can hold, too.
+    #[command(flatten)]
+    pub settings: Settings,
+    /// Which job, and how to speak: on the command line only.
+    #[command(flatten)]
+    pub invocation: Invocation,
+}
+
+/// What is said of one run and has no place in a configuration.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "General")]
+pub struct Invocation {
+    /// Use this job of the configuration
+    #[arg(long, value_name = "NAME")]
+    pub job: Option<String>,
+    /// Read this configuration instead of the first that is found
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print nothing but errors
+    #[arg(long, short, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Print a line for every verified file
+    #[arg(long, short, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Colour the summary [default: auto; NO_COLOR is honoured]
+    #[arg(long, value_name = "WHEN")]
+    pub color: Option<clap::ColorChoice>,
+}
+
+fn after_help() -> String {
+    let mut text = "Exit codes:\n".to_owned();
+    for code in ExitCode::ALL {
+        text.push_str(&format!("  {:<4} {}\n", code as u8, code.meaning()));
+    }
+    text.push_str(&format!(
+        "  {STOPPED_AT_ONCE:<4} stopped at once by a second Ctrl-C; the next run removes what was left behind\n"
+    ));
+    text.push_str(EXAMPLES);
+    text
+}
+
+const EXAMPLES: &str = "
+Examples:
+  Verify 500 random files of a copied folder or an archive:
+    bkverify --backup /mnt/nas/home.tar.zst --source /home --restore-to /var/tmp/verify
+  The same for an archive that holds C/Users/... for what is now D:\\Users:
+    bkverify --backup users.zip --map C/Users=D:\\Users --restore-to E:\\verify
+  Write these down once, then verify with nothing else:
+    bkverify init
+    bkverify --sample 500
+  As many files as it takes to rule out that 1% or more of them are bad:
+    bkverify --confidence 95% --tolerance 1%
+  Every night, for a scheduler:
+    bkverify --job nightly --time-limit 2h --json report.json --quiet
+
+Configuration:
+  Every flag from --backup to --junit may stand in bkverify.toml under its own name, at the top or below [jobs.NAME]. \
+Flags override the job, the job overrides the top. The first file found is read: in the current folder, the user's, or \
+the system's configuration folder. Relative paths in it start at its own folder.";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn every_command(command: &clap::Command, see: &mut dyn FnMut(&clap::Command)) {
+        see(command);
+        for inner in command.get_subcommands() {
+            every_command(inner, see);
+        }
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_and_every_command_has_help() {
+        let mut command = Arguments::command();
+        command.build();
+        every_command(&command, &mut |command| {
+            if command.get_name() != "help" {
+                assert!(command.get_about().is_some(), "{} has no help", command.get_name());
+            }
+            for argument in command.get_arguments() {
+                let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+                assert!(!help.is_empty(), "{} of {} has no help", argument.get_id(), command.get_name());
+                assert!(!help.ends_with('.'), "{}: help lines have no full stop", argument.get_id());
+            }
+        });
+    }
+
+    #[test]
+    fn every_flag_of_the_main_job_stands_below_a_heading() {
+        for argument in Arguments::command().get_arguments() {
+            assert!(argument.get_help_heading().is_some(), "{}", argument.get_id());
+        }
+    }
+
+    #[test]
+    fn help_names_every_exit_code() {
+        let help = Arguments::command().render_help().to_string();
+        for code in ExitCode::ALL {
+            assert!(
+                help.contains(&format!("  {:<4} {}", code as u8, &code.meaning()[..20])),
+                "{code:?}:\n{help}"
+            );
+        }
+        assert!(help.contains("  130  stopped at once"));
+    }
+
+    #[test]
+    fn every_example_of_the_help_parses() {
+        for line in EXAMPLES.lines().filter_map(|line| line.trim().strip_prefix("bkverify ")) {
+            let words = std::iter::once("bkverify").chain(line.split_whitespace());
+            if let Err(error) = Arguments::try_parse_from(words) {
+                panic!("{line}: {error}");
+            }
+        }
+    }
+}

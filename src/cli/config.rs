@@ -1,0 +1,317 @@
+//! The configuration file: finding it, reading it, choosing the job.
+//!
+//! In: places, text. Out: [`Config`], whose relative paths start at the file's own folder. Every error names the file,
+//! and the line where one can be named. Nothing is ignored: an unknown key is an error, for a misspelt `exclude` would
+//! silently verify something else.
+//!
+//! The top of the file holds what all jobs share, each `[jobs.NAME]` what one job adds or changes; the keys are the flags
+//! of the same name. `default-job` names the job that is used when none is asked for.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde::de::IntoDeserializer;
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue};
+
+use super::error::nearest;
+use super::settings::Settings;
+use super::{Environment, Error};
+
+/// The file's name, wherever it lies.
+pub const FILE_NAME: &str = "bkverify.toml";
+const JOBS: &str = "jobs";
+const DEFAULT_JOB: &str = "default-job";
+
+/// A configuration file that was read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// Where it is.
+    pub place: PathBuf,
+    /// What holds for all jobs.
+    pub defaults: Settings,
+    /// The jobs by name.
+    pub jobs: BTreeMap<String, Settings>,
+    /// The job for when none is asked for.
+    pub default_job: Option<String>,
+}
+
+/// Where a configuration is looked for, in this order.
+pub fn places(environment: &Environment) -> Vec<PathBuf> {
+    let folders = [
+        Some(&environment.current_dir),
+        environment.user_config.as_ref(),
+        environment.system_config.as_ref(),
+    ];
+    folders.into_iter().flatten().map(|folder| folder.join(FILE_NAME)).collect()
+}
+
+/// Reads the configuration that was named, or the first that is found; `None` if there is none.
+pub fn load(named: Option<&Path>, environment: &Environment) -> Result<Option<Config>, Error> {
+    if let Some(named) = named {
+        let place = super::settings::absolute(&environment.current_dir, named);
+        let Some(text) = read(&place)? else {
+            let message = format!("there is no configuration at {}", place.display());
+            return Err(
+                Error::usage(message).hint(format!("write one: bkverify init --output {}", named.display()))
+            );
+        };
+        return Config::parse(place, &text).map(Some);
+    }
+    for place in places(environment) {
+        if let Some(text) = read(&place)? {
+            return Config::parse(place, &text).map(Some);
+        }
+    }
+    Ok(None)
+}
+
+/// A file that is there but cannot be read is an error: the next one might say something else.
+fn read(place: &Path) -> Result<Option<String>, Error> {
+    match std::fs::read_to_string(place) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Ok(None)
+        }
+        Err(error) => {
+            let message = format!("cannot read the configuration {}", place.display());
+            Err(Error::usage(message)
+                .because(error)
+                .hint("make it readable, or name another with --config FILE"))
+        }
+    }
+}
+
+impl Config {
+    /// Reads the text of the file at `place`.
+    pub fn parse(place: PathBuf, text: &str) -> Result<Self, Error> {
+        let source = Source { place: &place, text };
+        let folder = place.parent().unwrap_or(Path::new("")).to_owned();
+        let top = DeTable::parse(text).map_err(|error| source.wrong(&error))?;
+        let span = top.span();
+        let (mut defaults, mut jobs, mut default_job) = (DeTable::new(), BTreeMap::new(), None);
+        for (key, value) in top.into_inner() {
+            match key.get_ref().as_ref() {
+                JOBS => jobs = source.jobs(value, &folder)?,
+                DEFAULT_JOB => default_job = Some(source.text_of(&value)?),
+                _ => {
+                    defaults.insert(key, value);
+                }
+            }
+        }
+        let defaults = source.settings(defaults, span, &[JOBS, DEFAULT_JOB])?.based_on(&folder);
+        Ok(Self { place, defaults, jobs, default_job })
+    }
+
+    /// The job that is meant by a name, or without one: its name and what it says, laid over the defaults.
+    ///
+    /// Without jobs and without a name the defaults alone are the job.
+    pub fn choose(&self, asked: Option<&str>) -> Result<(Option<String>, Settings), Error> {
+        let only = self.jobs.keys().next().filter(|_| self.jobs.len() == 1);
+        let Some(name) = asked.or(self.default_job.as_deref()).or(only.map(String::as_str)) else {
+            if self.jobs.is_empty() {
+                return Ok((None, self.defaults.clone()));
+            }
+            return Err(self.several());
+        };
+        let job = self.jobs.get(name).ok_or_else(|| self.unknown(name, asked.is_none()))?;
+        Ok((Some(name.to_owned()), job.clone().over(self.defaults.clone())))
+    }
+
+    fn several(&self) -> Error {
+        let first = self.jobs.keys().next().map_or("NAME", String::as_str);
+        Error::usage(format!(
+            "{} holds several jobs, and none was chosen: {}",
+            self.place.display(),
+            self.list()
+        ))
+        .hint(format!(
+            "choose one with --job {first},\nor write default-job = \"{first}\" at the top of the file"
+        ))
+    }
+
+    fn unknown(&self, name: &str, by_default: bool) -> Error {
+        let place = self.place.display();
+        let message = if by_default {
+            format!("default-job in {place} names \"{name}\", which is no job there")
+        } else {
+            format!("{place} has no job \"{name}\"")
+        };
+        let hint = match nearest(name, self.jobs.keys().map(String::as_str)) {
+            Some(near) => format!("did you mean {near}?"),
+            None if self.jobs.is_empty() => "it holds no jobs; each is a table [jobs.NAME]".to_owned(),
+            None => format!("its jobs are: {}", self.list()),
+        };
+        Error::usage(message).hint(hint)
+    }
+
+    fn list(&self) -> String {
+        self.jobs.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// The file that is being read, for errors that say where.
+struct Source<'a> {
+    place: &'a Path,
+    text: &'a str,
+}
+
+type Keyed<'i> = (Spanned<DeString<'i>>, Spanned<DeValue<'i>>);
+
+impl<'a> Source<'a> {
+    fn jobs(&self, value: Spanned<DeValue<'a>>, folder: &Path) -> Result<BTreeMap<String, Settings>, Error> {
+        let mut jobs = BTreeMap::new();
+        for (name, job) in self.table(value, "jobs holds tables: write [jobs.NAME]")? {
+            let span = job.span();
+            let table = self.table(job, &format!("write the job as a table: [jobs.{}]", name.get_ref()))?;
+            let settings = self.settings(table, span, &[])?.based_on(folder);
+            jobs.insert(name.into_inner().into_owned(), settings);
+        }
+        Ok(jobs)
+    }
+
+    fn table(&self, value: Spanned<DeValue<'a>>, hint: &str) -> Result<DeTable<'a>, Error> {
+        let span = value.span();
+        match value.into_inner() {
+            DeValue::Table(table) => Ok(table),
+            other => Err(self.at(&span, &format!("expected a table, found {}", other.type_str())).hint(hint)),
+        }
+    }
+
+    fn text_of(&self, value: &Spanned<DeValue<'a>>) -> Result<String, Error> {
+        let text = value.get_ref().as_str().map(ToOwned::to_owned);
+        text.ok_or_else(|| self.at(&value.span(), "expected a text in quotes"))
+    }
+
+    /// Reads one layer. `also` are the keys that may stand beside the settings, for suggestions.
+    fn settings(&self, table: DeTable<'a>, span: Range<usize>, also: &[&str]) -> Result<Settings, Error> {
+        let names = Settings::names();
+        if let Some((key, _)) = table.iter().find(|(key, _)| !names.iter().any(|name| name == key.get_ref()))
+        {
+            return Err(self.unknown_key(key, &names, also));
+        }
+        let both: Vec<Keyed<'a>> = ["sample", "tolerance"]
+            .iter()
+            .filter_map(|name| table.iter().find(|(key, _)| key.get_ref() == name))
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect();
+        if let [_, (tolerance, _)] = both.as_slice() {
+            let message = "sample and tolerance both say how many files to verify";
+            return Err(self.at(&tolerance.span(), message).hint("remove one of them"));
+        }
+        Settings::deserialize(Spanned::new(span, table).into_deserializer())
+            .map_err(|error| self.wrong(&error))
+    }
+
+    fn unknown_key(&self, key: &Spanned<DeString<'a>>, names: &[String], also: &[&str]) -> Error {
+        let known = names.iter().map(String::as_str).chain(also.iter().copied());
+        let hint = match nearest(key.get_ref(), known) {
+            Some(near) => format!("did you mean {near}?"),
+            None => "the keys are the names of the flags: see bkverify --help".to_owned(),
+        };
+        self.at(&key.span(), &format!("unknown key \"{}\"", key.get_ref())).hint(hint)
+    }
+
+    fn wrong(&self, error: &toml::de::Error) -> Error {
+        match error.span() {
+            Some(span) => self.at(&span, &error.message().replace('\n', ", ")),
+            None => Error::usage(format!("{}: {}", self.place.display(), error.message())),
+        }
+    }
+
+    fn at(&self, span: &Range<usize>, message: &str) -> Error {
+        let before = self.text.get(..span.start).unwrap_or(self.text);
+        let line = before.matches('\n').count() + 1;
+        Error::usage(format!("{}, line {line}: {message}", self.place.display()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::SampleSize;
+
+    fn parse(text: &str) -> Result<Config, Error> {
+        Config::parse(PathBuf::from("/c/bkverify.toml"), text)
+    }
+
+    #[track_caller]
+    fn refused(text: &str, error: &str) {
+        let found = parse(text).unwrap_err().render();
+        assert_eq!(found.trim_end(), format!("bkverify: error: /c/bkverify.toml, {error}"));
+    }
+
+    #[test]
+    fn a_job_stands_over_the_defaults_and_its_paths_start_at_the_file() {
+        let config =
+            parse("restore-to = 'scratch'\nsample = 9\n[jobs.a]\nsample = '5%'\nsource = 'x'\n").unwrap();
+        let (name, job) = config.choose(None).unwrap();
+        assert_eq!(name.as_deref(), Some("a"));
+        assert_eq!(job.sample.unwrap().0, SampleSize::Share(0.05));
+        assert_eq!(job.restore_to.unwrap(), Path::new("/c/scratch"));
+        assert_eq!(job.source, [Path::new("/c/x")]);
+    }
+
+    #[test]
+    fn an_unknown_key_is_an_error_with_its_line_and_the_nearest_name() {
+        refused("# one\nsmaple = 5\n", "line 2: unknown key \"smaple\"\n  hint: did you mean sample?");
+        refused(
+            "[jobs.a]\nresotre-to = 'x'\n",
+            "line 2: unknown key \"resotre-to\"\n  hint: did you mean restore-to?",
+        );
+        refused("[job.a]\nsample = 5\n", "line 1: unknown key \"job\"\n  hint: did you mean jobs?");
+        let hint = "the keys are the names of the flags: see bkverify --help";
+        refused("quiet = true", &format!("line 1: unknown key \"quiet\"\n  hint: {hint}"));
+    }
+
+    #[test]
+    fn a_wrong_value_is_an_error_with_its_line() {
+        refused(
+            "\nsample = 0",
+            "line 2: invalid value '0': a sample of nothing proves nothing; ask for at least one file",
+        );
+        refused("[jobs.a]\n\nhash = 'md5'", "line 3: invalid value 'md5': expected one of blake3, sha256");
+        refused("confidence = 0.95", "line 1: invalid value '0.95': expected a percent sign, as in 95%");
+        refused("threads = true", "line 1: expected a text in quotes, or a number");
+        refused("source = ['a', '']", "line 1: a value is empty");
+        refused(
+            "jobs = 5",
+            "line 1: expected a table, found integer\n  hint: jobs holds tables: write [jobs.NAME]",
+        );
+        refused(
+            "sample = 5\ntolerance = '1%'",
+            "line 2: sample and tolerance both say how many files to verify\n  hint: remove one of them",
+        );
+    }
+
+    #[test]
+    fn broken_toml_is_an_error_with_its_line() {
+        let error = parse("sample = 5\nsource = [\n").unwrap_err().render();
+        assert!(error.starts_with("bkverify: error: /c/bkverify.toml, line "), "{error}");
+    }
+
+    #[test]
+    fn with_several_jobs_one_must_be_chosen() {
+        let config = parse("[jobs.b]\n[jobs.a]\n").unwrap();
+        let error = config.choose(None).unwrap_err().render();
+        assert!(error.contains("several jobs, and none was chosen: a, b"), "{error}");
+        assert_eq!(config.choose(Some("b")).unwrap().0.as_deref(), Some("b"));
+        let config = parse("default-job = 'b'\n[jobs.b]\n[jobs.a]\n").unwrap();
+        assert_eq!(config.choose(None).unwrap().0.as_deref(), Some("b"));
+    }
+
+    #[test]
+    fn an_unknown_job_is_an_error_with_the_nearest_name() {
+        let error =
+            parse("[jobs.nightly]\n[jobs.weekly]").unwrap().choose(Some("nigthly")).unwrap_err().render();
+        assert!(error.contains("has no job \"nigthly\"\n  hint: did you mean nightly?"), "{error}");
+        let error = parse("default-job = 'x'\n[jobs.nightly]").unwrap().choose(None).unwrap_err().render();
+        assert!(
+            error.contains("names \"x\", which is no job there\n  hint: its jobs are: nightly"),
+            "{error}"
+        );
+    }
+}

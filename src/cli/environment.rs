@@ -1,0 +1,81 @@
+//! The surroundings of a run: read here, once, and nowhere else.
+
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+
+use etcetera::BaseStrategy;
+use jiff::Zoned;
+
+use super::Error;
+use crate::exit::ExitCode;
+use crate::platform;
+
+/// What the process finds around itself when it starts. Tests make their own.
+#[derive(Debug, Clone)]
+pub struct Environment {
+    /// Relative paths of the command line start here.
+    pub current_dir: PathBuf,
+    /// The user's configuration folder of bkverify.
+    pub user_config: Option<PathBuf>,
+    /// The machine's configuration folder of bkverify.
+    pub system_config: Option<PathBuf>,
+    /// The clock and its time zone.
+    pub now: Zoned,
+    /// Processor cores that may be used; at least 1.
+    pub cores: usize,
+    /// Random text for a run that names no seed.
+    pub fresh_seed: String,
+    /// Whether a person answers on standard input.
+    pub stdin_is_terminal: bool,
+    /// Whether a person reads standard output.
+    pub stdout_is_terminal: bool,
+    /// Whether a person reads standard error.
+    pub stderr_is_terminal: bool,
+    /// Whether the terminal is too simple for bars and colours (`TERM=dumb`).
+    pub dumb_terminal: bool,
+    /// Whether colours are unwanted (`NO_COLOR` is set and not empty, <https://no-color.org>).
+    pub no_color: bool,
+}
+
+impl Environment {
+    /// Reads them all.
+    pub fn read() -> Result<Self, Error> {
+        let current_dir = std::env::current_dir().map_err(|error| {
+            Error::new(ExitCode::Unusable, "cannot tell the current folder").because(error)
+        })?;
+        let user = etcetera::choose_base_strategy().ok();
+        Ok(Self {
+            current_dir,
+            user_config: user.map(|folders| folders.config_dir().join("bkverify")),
+            system_config: platform::system_config_dir(),
+            now: Zoned::now(),
+            cores: std::thread::available_parallelism().map_or(1, usize::from),
+            fresh_seed: format!("{:016x}", rand::random::<u64>()),
+            stdin_is_terminal: io::stdin().is_terminal(),
+            stdout_is_terminal: io::stdout().is_terminal(),
+            stderr_is_terminal: io::stderr().is_terminal(),
+            dumb_terminal: std::env::var_os("TERM").is_some_and(|name| name == "dumb"),
+            no_color: std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
+        })
+    }
+}
+
+#[cfg(test)]
+impl Environment {
+    /// A quiet place: no configuration, no terminal, noon of 2026-05-10 in UTC, 4 cores.
+    pub fn for_tests() -> Self {
+        Self {
+            current_dir: PathBuf::from("/here"),
+            user_config: None,
+            system_config: None,
+            now: "2026-05-10T12:00:00+00:00[UTC]".parse().unwrap(),
+            cores: 4,
+            fresh_seed: "0123456789abcdef".into(),
+            stdin_is_terminal: false,
+            stdout_is_terminal: false,
+            stderr_is_terminal: false,
+            dumb_terminal: false,
+            no_color: false,
+        }
+    }
+}

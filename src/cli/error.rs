@@ -1,0 +1,161 @@
+//! What ends a run before (or instead of) a verdict, and how the person is told.
+
+use std::io::{self, Write};
+
+use crate::exit::ExitCode;
+use crate::{report, verify};
+
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// One thing that went wrong, with the next step for the person who reads it.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Error {
+    message: String,
+    hint: Option<String>,
+    exit_code: ExitCode,
+    source: Option<Cause>,
+}
+
+impl Error {
+    /// An error that ends the program with `exit_code`.
+    pub fn new(exit_code: ExitCode, message: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: None, exit_code, source: None }
+    }
+
+    /// A wrong command line or configuration: nothing was done.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(ExitCode::Usage, message)
+    }
+
+    /// Says what to do next. Lines of a hint are printed below each other.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Says what it comes from.
+    #[must_use]
+    pub fn because(mut self, source: impl Into<Cause>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// What another room reports: its message with all causes, and its own advice.
+    pub fn from_stage(exit_code: ExitCode, error: &dyn std::error::Error, hint: Option<String>) -> Self {
+        Self { message: with_causes(error), hint, exit_code, source: None }
+    }
+
+    /// How the program ends.
+    pub fn exit_code(&self) -> ExitCode {
+        self.exit_code
+    }
+
+    /// The text for standard error: the message with its causes on one line, then the hint.
+    pub fn render(&self) -> String {
+        let mut text = format!("bkverify: error: {}\n", harmless(&with_causes(self)));
+        for (number, line) in self.hint.iter().flat_map(|hint| hint.lines()).enumerate() {
+            let lead = if number == 0 { "  hint: " } else { "        " };
+            text.push_str(harmless(&format!("{lead}{line}")).trim_end());
+            text.push('\n');
+        }
+        text
+    }
+
+    /// Prints it to standard error. Where nobody listens there, the exit code still tells.
+    pub fn print(&self) {
+        let _ = io::stderr().lock().write_all(self.render().as_bytes());
+    }
+}
+
+/// An error and what it comes from, on one line. A cause that a message ends with already is not repeated.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let message = error.to_string();
+        if !text.ends_with(&message) {
+            text.push_str(": ");
+            text.push_str(&message);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// Messages hold names of files, and names can hold what a terminal takes for commands. Backslashes stay, for they are
+/// what Windows paths are made of.
+fn harmless(text: &str) -> String {
+    let escaped = |character: char| match character {
+        control if control.is_control() => format!("\\x{:02x}", u32::from(control)),
+        plain => plain.to_string(),
+    };
+    text.chars().map(escaped).collect()
+}
+
+impl From<verify::Error> for Error {
+    fn from(error: verify::Error) -> Self {
+        Self::from_stage(error.exit_code(), &error, error.hint())
+    }
+}
+
+impl From<report::Error> for Error {
+    fn from(error: report::Error) -> Self {
+        Self::from_stage(ExitCode::Unusable, &error, None)
+    }
+}
+
+/// Prints `text` to standard output. A reader that has gone (`bkverify plan | head -1`) has read what it wanted.
+pub fn print(text: &[u8]) -> Result<(), Error> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Error::new(ExitCode::Unusable, "cannot write to standard output").because(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The one of `names` that `word` was probably meant to be.
+pub fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let rated = names.into_iter().map(|name| (strsim::jaro_winkler(word, name), name));
+    rated.filter(|(likeness, _)| *likeness > 0.8).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, name)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_are_chained_and_hints_are_indented() {
+        let error = Error::usage("cannot read it")
+            .because(io::Error::other("the disk is tired"))
+            .hint("wait\n\n  a day");
+        let text = "bkverify: error: cannot read it: the disk is tired\n  hint: wait\n\n          a day\n";
+        assert_eq!(error.render(), text);
+    }
+
+    #[test]
+    fn a_cause_that_the_message_holds_already_is_not_repeated() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("cannot open: {0}")]
+        struct Stage(#[source] io::Error);
+        let error = Error::from_stage(ExitCode::Unusable, &Stage(io::Error::other("gone")), None);
+        assert_eq!(error.render(), "bkverify: error: cannot open: gone\n");
+        assert_eq!(error.exit_code(), ExitCode::Unusable);
+    }
+
+    #[test]
+    fn names_in_a_message_cannot_command_the_terminal() {
+        let error = Error::usage("no \u{1b}[2J\nx at C:\\b").hint("see \u{7}x");
+        assert_eq!(error.render(), "bkverify: error: no \\x1b[2J\\x0ax at C:\\b\n  hint: see \\x07x\n");
+    }
+
+    #[test]
+    fn only_a_likely_name_is_suggested() {
+        assert_eq!(nearest("smaple", ["source", "sample"]), Some("sample"));
+        assert_eq!(nearest("restore_to", ["restore-to", "source"]), Some("restore-to"));
+        assert_eq!(nearest("frequency", ["sample", "seed"]), None);
+    }
+}

@@ -1,0 +1,76 @@
+//! The command line: the only room that knows clap, the configuration file and the environment.
+//!
+//! In: the process's arguments and surroundings. Out: an exit code; on the way a [`Plan`] for the stages.
+//! It decides nothing about backups: what a verdict is and what it means stands elsewhere.
+//!
+//! `args` and `settings` define the flags, `config` reads the file, `resolve` makes the plan of both; each other
+//! file is one command or one helper.
+
+mod args;
+mod config;
+mod environment;
+mod error;
+mod generate;
+mod init;
+mod resolve;
+mod settings;
+mod show;
+mod signals;
+mod values;
+
+use std::ffi::OsString;
+
+use clap::Parser;
+
+use self::args::{Arguments, Command, Verify};
+use self::environment::Environment;
+pub use self::error::Error;
+use crate::exit::ExitCode;
+use crate::plan::Plan;
+use crate::stop::Stop;
+use crate::{progress, report, verify};
+
+/// Does what the arguments say (the first is the program's name), and tells the person what went wrong.
+pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(other) => {
+            // Help, the version, or a wrong command line. A reader that has gone is no reason to fail.
+            let _ = other.print();
+            return if other.use_stderr() { ExitCode::Usage } else { ExitCode::Pass };
+        }
+    };
+    dispatch(arguments).unwrap_or_else(|error| {
+        error.print();
+        error.exit_code()
+    })
+}
+
+fn dispatch(arguments: Arguments) -> Result<ExitCode, Error> {
+    match arguments.command {
+        None => execute(&plan(arguments.verify)?),
+        Some(Command::Plan(verify)) => {
+            error::print(show::render(&plan(*verify)?).as_bytes())?;
+            Ok(ExitCode::Pass)
+        }
+        Some(Command::Init(init)) => init::run(&init, &Environment::read()?),
+        Some(Command::Generate(what)) => generate::run(&what),
+    }
+}
+
+fn plan(verify: Verify) -> Result<Plan, Error> {
+    let environment = Environment::read()?;
+    let config = config::load(verify.invocation.config.as_deref(), &environment)?;
+    resolve::resolve(verify, config.as_ref(), &environment)
+}
+
+/// Verifies, answering signals, and writes the reports.
+fn execute(plan: &Plan) -> Result<ExitCode, Error> {
+    let stop = Stop::never();
+    signals::install(&stop)?;
+    let progress = progress::for_plan(&plan.terminal);
+    let outcome = verify::run(plan, &stop, &*progress)?;
+    drop(progress);
+    report::write_all(plan, &outcome)?;
+    Ok(outcome.exit_code())
+}

@@ -1,0 +1,229 @@
+//! From flags, configuration and surroundings to the plan.
+//!
+//! In: what was said, and by whom. Out: a [`Plan`], complete and free of contradictions, or the error that names
+//! everything that is missing with a line to copy. All default values stand here. Nothing here touches the disk: whether
+//! the folders exist, overlap or have room is for the stages that use them.
+
+use std::path::{Path, PathBuf};
+
+use clap::ColorChoice;
+use ignore::gitignore::GitignoreBuilder;
+
+use super::args::{Invocation, Verify};
+use super::config::{self, Config};
+use super::settings::Settings;
+use super::{Environment, Error};
+use crate::plan::{Algorithm, CachePolicy, Filters, Keep, Plan, Reports, SampleSize, Terminal};
+
+/// So many files are verified when nobody says how many.
+pub const DEFAULT_SAMPLE: u64 = 500;
+/// So sure is the statement when nobody says how sure.
+const DEFAULT_CONFIDENCE: f64 = 0.95;
+
+/// Makes the plan for the flags and the configuration that was found.
+///
+/// A backup named by a flag stands for itself: then no job of the configuration is used unless one is named, and only its
+/// defaults hold.
+pub fn resolve(verify: Verify, config: Option<&Config>, environment: &Environment) -> Result<Plan, Error> {
+    let Verify { invocation, settings: flags } = verify;
+    let flags = flags.based_on(&environment.current_dir);
+    let place = config.map(|config| config.place.clone());
+    let (job, configured) = match (config, &invocation.job) {
+        (None, None) => (None, Settings::default()),
+        (None, Some(job)) => return Err(no_config_for(job, environment)),
+        (Some(config), None) if flags.backup.is_some() => (None, config.defaults.clone()),
+        (Some(config), asked) => config.choose(asked.as_deref())?,
+    };
+    let settings = flags.over(configured);
+    if let Some(missing) = missing(&settings, job.as_deref(), place.as_deref(), environment) {
+        return Err(missing);
+    }
+    let filters = filters(&settings, environment)?;
+    let reports = reports(&settings)?;
+    let cache = settings.cache.unwrap_or(CachePolicy::Drop);
+    if settings.budget.is_some_and(|budget| budget.0 == 0) {
+        return Err(Error::usage("a budget of no bytes restores nothing")
+            .hint("name a size such as 50GiB, or no budget"));
+    }
+    Ok(Plan {
+        job,
+        config: place,
+        terminal: terminal(&invocation, &reports, environment),
+        sample: sample_size(&settings),
+        threads: settings
+            .threads
+            .map_or_else(|| default_threads(cache, environment.cores), |threads| threads.0),
+        backup: settings.backup.unwrap_or_default(),
+        sources: settings.source,
+        maps: settings.map,
+        restore_to: settings.restore_to.unwrap_or_default(),
+        seed: settings.seed.unwrap_or_else(|| environment.fresh_seed.clone()),
+        filters,
+        completeness: settings.completeness.unwrap_or(0),
+        confidence: settings.confidence.map_or(DEFAULT_CONFIDENCE, |confidence| confidence.0),
+        hash: settings.hash.unwrap_or(Algorithm::Blake3),
+        cache,
+        keep: settings.keep.unwrap_or(Keep::None),
+        budget: settings.budget.map(|budget| budget.0),
+        time_limit: settings.time_limit.map(|limit| limit.0),
+        reports,
+        started: environment.now.timestamp().into(),
+    })
+}
+
+fn sample_size(settings: &Settings) -> SampleSize {
+    match (settings.sample, settings.tolerance) {
+        (Some(sample), _) => sample.0,
+        (None, Some(tolerance)) => SampleSize::Tolerance(tolerance.0),
+        (None, None) => SampleSize::Count(DEFAULT_SAMPLE),
+    }
+}
+
+/// Disks that are read cold answer faster the more is asked of them at once; what is in memory only needs the cores, and
+/// one more thread for the moments when one waits.
+fn default_threads(cache: CachePolicy, cores: usize) -> usize {
+    match cache {
+        CachePolicy::Drop => cores.saturating_mul(8).clamp(8, 32),
+        CachePolicy::Use => cores + 1,
+    }
+}
+
+fn no_config_for(job: &str, environment: &Environment) -> Error {
+    Error::usage(format!("there is no configuration that could hold the job \"{job}\""))
+        .hint(format!("looked for {}\nwrite one: bkverify init --job {job}", looked_for(environment)))
+}
+
+fn looked_for(environment: &Environment) -> String {
+    let places = config::places(environment);
+    places.iter().map(|place| place.display().to_string()).collect::<Vec<_>>().join(", ")
+}
+
+/// Says everything at once that a run cannot do without.
+fn missing(
+    settings: &Settings,
+    job: Option<&str>,
+    config: Option<&Path>,
+    environment: &Environment,
+) -> Option<Error> {
+    let mut lacking = Vec::new();
+    if settings.backup.is_none() {
+        lacking.push("the backup (--backup PATH)");
+    }
+    if settings.source.is_empty() && settings.map.is_empty() {
+        lacking.push("where the originals are (--source DIR or --map FROM=TO)");
+    }
+    if settings.restore_to.is_none() {
+        lacking.push("where to restore to (--restore-to DIR)");
+    }
+    let (last, before) = lacking.split_last()?;
+    let list =
+        if before.is_empty() { (*last).to_owned() } else { format!("{} and {last}", before.join(", ")) };
+    let read = match (config, job) {
+        (None, _) => format!("no configuration was found; looked for {}", looked_for(environment)),
+        (Some(config), Some(job)) => format!("the job {job} of {} does not say it", config.display()),
+        (Some(config), None) => format!("{} does not say it", config.display()),
+    };
+    let hint = format!("{}\nor write it down once: bkverify init\n({read})", example(settings));
+    Some(Error::usage(format!("not said: {list}")).hint(hint))
+}
+
+/// A command line with what was said, and for the rest something that looks right on this system.
+fn example(settings: &Settings) -> String {
+    let windows = std::path::MAIN_SEPARATOR == '\\';
+    let [backup, source, restore] = if windows {
+        ["D:\\Backup", "C:\\Users", "E:\\verify"]
+    } else {
+        ["/mnt/backup", "/home", "/var/tmp/verify"]
+    };
+    let said = |path: Option<&PathBuf>, otherwise: &str| {
+        let text = path.map_or_else(|| otherwise.to_owned(), |path| path.display().to_string());
+        if text.contains(' ') { format!("\"{text}\"") } else { text }
+    };
+    let mut line = format!("bkverify --backup {}", said(settings.backup.as_ref(), backup));
+    if settings.map.is_empty() {
+        line.push_str(&format!(" --source {}", said(settings.source.first(), source)));
+    } else {
+        for map in &settings.map {
+            line.push_str(&format!(
+                " --map {}={}",
+                crate::backup::escape(&map.from),
+                said(Some(&map.to), "")
+            ));
+        }
+    }
+    line.push_str(&format!(" --restore-to {}", said(settings.restore_to.as_ref(), restore)));
+    line
+}
+
+fn filters(settings: &Settings, environment: &Environment) -> Result<Filters, Error> {
+    check_globs("include", &settings.include)?;
+    check_globs("exclude", &settings.exclude)?;
+    let time = |name: &str, when: Option<super::values::When>| {
+        let moment = when.map(|when| when.resolve(&environment.now)).transpose();
+        moment.map_err(|problem| Error::usage(format!("invalid value for --{name}: {problem}")))
+    };
+    let filters = Filters {
+        include: settings.include.clone(),
+        exclude: settings.exclude.clone(),
+        min_size: settings.min_size.map(|size| size.0),
+        max_size: settings.max_size.map(|size| size.0),
+        newer_than: time("newer-than", settings.newer_than)?,
+        older_than: time("older-than", settings.older_than)?,
+    };
+    let no_file =
+        |what: &str| Err(Error::usage(format!("no file can be {what}")).hint("swap or change the limits"));
+    if filters.min_size.zip(filters.max_size).is_some_and(|(min, max)| min > max) {
+        return no_file("both larger than --min-size and smaller than --max-size");
+    }
+    if filters.newer_than.zip(filters.older_than).is_some_and(|(newer, older)| newer > older) {
+        return no_file("both newer than --newer-than and older than --older-than");
+    }
+    Ok(filters)
+}
+
+/// Refuses what is no glob, and what the gitignore rules would take for something else than a glob.
+fn check_globs(flag: &str, globs: &[String]) -> Result<(), Error> {
+    for glob in globs {
+        let wrong = |why: &str| Error::usage(format!("invalid value '{glob}' for --{flag}: {why}"));
+        match glob.trim().bytes().next() {
+            None => return Err(wrong("a glob that is empty matches nothing")),
+            Some(b'!') => {
+                return Err(wrong("a glob cannot begin with !").hint("use --include and --exclude together"));
+            }
+            Some(b'#') => return Err(wrong("it would be a comment").hint(format!("write it as '\\{glob}'"))),
+            Some(_) => {}
+        }
+        let mut builder = GitignoreBuilder::new("");
+        // A bracket that is never closed is a slip; taken literally it would match next to nothing.
+        builder.allow_unclosed_class(false);
+        let built = builder.add_line(None, glob).and_then(|builder| builder.build());
+        built.map_err(|error| wrong("it is no glob").because(error))?;
+    }
+    Ok(())
+}
+
+fn reports(settings: &Settings) -> Result<Reports, Error> {
+    let (json, junit) = (settings.json.clone(), settings.junit.clone());
+    if json.is_some() && json == junit {
+        return Err(
+            Error::usage("--json and --junit name the same place").hint("give each report a file of its own")
+        );
+    }
+    Ok(Reports { json, junit })
+}
+
+fn terminal(invocation: &Invocation, reports: &Reports, environment: &Environment) -> Terminal {
+    let summary_is_read =
+        if reports.take_stdout() { environment.stderr_is_terminal } else { environment.stdout_is_terminal };
+    let color = match invocation.color.unwrap_or(ColorChoice::Auto) {
+        ColorChoice::Always => true,
+        ColorChoice::Never => false,
+        ColorChoice::Auto => summary_is_read && !environment.no_color && !environment.dumb_terminal,
+    };
+    let bars = environment.stderr_is_terminal && !environment.dumb_terminal && !invocation.quiet;
+    Terminal { quiet: invocation.quiet, verbose: invocation.verbose, bars, color }
+}
+
+#[cfg(test)]
+#[path = "resolve_tests.rs"]
+mod tests;

@@ -1,0 +1,196 @@
+//! What flags, configuration and surroundings resolve to; and what is refused, in which words.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use clap::Parser;
+
+use super::*;
+use crate::cli::args::Arguments;
+use crate::plan::Map;
+
+const WHOLE: &str = "--backup b --source s --restore-to r";
+
+fn plan_in(environment: &Environment, config: Option<&str>, flags: &str) -> Result<Plan, Error> {
+    let words = std::iter::once("bkverify").chain(flags.split_whitespace());
+    let verify = Arguments::try_parse_from(words).unwrap_or_else(|error| panic!("{error}")).verify;
+    let config = config.map(|text| Config::parse("/etc/bkverify.toml".into(), text).unwrap());
+    resolve(verify, config.as_ref(), environment)
+}
+
+fn plan(flags: &str) -> Result<Plan, Error> {
+    plan_in(&Environment::for_tests(), None, flags)
+}
+
+fn whole(more: &str) -> Plan {
+    plan(&format!("{WHOLE} {more}")).unwrap_or_else(|error| panic!("{}", error.render()))
+}
+
+#[track_caller]
+fn refused(more: &str, error: &str) {
+    let found = plan(&format!("{WHOLE} {more}")).unwrap_err();
+    assert_eq!(found.exit_code() as u8, 2);
+    assert_eq!(found.render().trim_end(), format!("bkverify: error: {error}"));
+}
+
+#[test]
+fn what_nobody_says_has_the_documented_defaults() {
+    let plan = whole("");
+    assert_eq!(plan.sample, SampleSize::Count(500));
+    assert!((plan.confidence - 0.95).abs() < f64::EPSILON);
+    assert_eq!(plan.seed, "0123456789abcdef");
+    assert_eq!((plan.hash, plan.cache, plan.keep), (Algorithm::Blake3, CachePolicy::Drop, Keep::None));
+    assert_eq!((plan.completeness, plan.budget, plan.time_limit), (0, None, None));
+    assert_eq!(plan.filters, Filters::default());
+    assert_eq!(plan.started, UNIX_EPOCH + Duration::from_secs(1_778_414_400));
+}
+
+#[test]
+fn relative_paths_start_at_the_current_folder() {
+    let plan = whole("--map a/b=m --json out/./r.json");
+    assert_eq!(plan.backup, Path::new("/here/b"));
+    assert_eq!(plan.sources, [Path::new("/here/s")]);
+    assert_eq!(plan.restore_to, Path::new("/here/r"));
+    assert_eq!(plan.maps, [Map { from: b"a/b".to_vec(), to: "/here/m".into() }]);
+    assert_eq!(plan.reports.json.as_deref(), Some(Path::new("/here/out/r.json")));
+}
+
+#[test]
+fn everything_that_is_missing_is_named_at_once_with_a_line_to_copy() {
+    let environment = Environment { user_config: Some("/u".into()), ..Environment::for_tests() };
+    let error = plan_in(&environment, None, "").unwrap_err().render();
+    assert!(error.contains("not said: the backup (--backup PATH), where the originals are"), "{error}");
+    assert!(
+        error.contains("and where to restore to (--restore-to DIR)\n  hint: bkverify --backup "),
+        "{error}"
+    );
+    assert!(error.contains("looked for /here/bkverify.toml, /u/bkverify.toml"), "{error}");
+}
+
+#[test]
+fn the_line_to_copy_repeats_what_was_said() {
+    let error = plan("--backup b --map x=m").unwrap_err().render();
+    assert!(error.contains("error: not said: where to restore to (--restore-to DIR)\n"), "{error}");
+    assert!(error.contains("hint: bkverify --backup /here/b --map x=/here/m --restore-to "), "{error}");
+}
+
+#[test]
+fn tolerance_chooses_the_number_and_threads_follow_cores_and_cache() {
+    assert_eq!(whole("--confidence 99% --tolerance 1%").sample, SampleSize::Tolerance(0.01));
+    for (cores, cold, warm) in [(1, 8, 2), (2, 16, 3), (4, 32, 5), (64, 32, 65)] {
+        assert_eq!(default_threads(CachePolicy::Drop, cores), cold);
+        assert_eq!(default_threads(CachePolicy::Use, cores), warm);
+    }
+    assert_eq!(whole("--threads 3").threads, 3);
+    assert_eq!(whole("--cache use").threads, 5);
+}
+
+#[test]
+fn contradictions_and_empty_limits_are_refused() {
+    refused(
+        "--min-size 2KiB --max-size 1KiB",
+        "no file can be both larger than --min-size and smaller than --max-size\n  hint: swap or change the limits",
+    );
+    refused(
+        "--newer-than 1d --older-than 7d",
+        "no file can be both newer than --newer-than and older than --older-than\n  hint: swap or change the limits",
+    );
+    refused(
+        "--budget 0",
+        "a budget of no bytes restores nothing\n  hint: name a size such as 50GiB, or no budget",
+    );
+    refused(
+        "--json - --junit -",
+        "--json and --junit name the same place\n  hint: give each report a file of its own",
+    );
+    assert_eq!(whole("--min-size 1KiB --max-size 1KiB").filters.max_size, Some(1024));
+}
+
+#[test]
+fn what_is_no_glob_is_refused() {
+    for (glob, why) in
+        [("a[", "it is no glob"), ("!a", "cannot begin with !"), ("#a", "it would be a comment")]
+    {
+        let error = plan(&format!("{WHOLE} --exclude {glob}")).unwrap_err().render();
+        assert!(error.contains(&format!("invalid value '{glob}' for --exclude: ")), "{error}");
+        assert!(error.contains(why), "{error}");
+    }
+    assert_eq!(whole("--exclude *.tmp --exclude /var/**/x").filters.exclude, ["*.tmp", "/var/**/x"]);
+}
+
+#[test]
+fn flags_stand_over_the_job_and_the_job_over_the_defaults() {
+    let config =
+        "seed = 'top'\nsample = 9\nrestore-to = 'r'\n[jobs.a]\nbackup = 'b'\nsource = 's'\nsample = 5";
+    let environment = Environment::for_tests();
+    let plan = plan_in(&environment, Some(config), "--restore-to x").unwrap();
+    assert_eq!((plan.job.as_deref(), plan.seed.as_str()), (Some("a"), "top"));
+    assert_eq!(plan.config.as_deref(), Some(Path::new("/etc/bkverify.toml")));
+    assert_eq!(plan.sample, SampleSize::Count(5));
+    assert_eq!(plan.backup, Path::new("/etc/b"));
+    assert_eq!(plan.restore_to, Path::new("/here/x"));
+}
+
+#[test]
+fn a_backup_on_the_command_line_needs_no_job() {
+    let config = "restore-to = 'r'\n[jobs.a]\nsource = '/a'\n[jobs.b]\n";
+    let environment = Environment::for_tests();
+    let plan = plan_in(&environment, Some(config), "--backup b --source s").unwrap();
+    assert_eq!((plan.job, plan.sources), (None, vec!["/here/s".into()]));
+    assert_eq!(plan.restore_to, Path::new("/etc/r"));
+    let plan = plan_in(&environment, Some(config), "--backup b --job a").unwrap();
+    assert_eq!((plan.job.as_deref(), plan.sources), (Some("a"), vec!["/a".into()]));
+}
+
+#[test]
+fn a_job_without_any_configuration_is_an_error() {
+    let error = plan("--job nightly").unwrap_err().render();
+    assert!(error.contains("no configuration that could hold the job \"nightly\""), "{error}");
+}
+
+#[test]
+fn colours_and_bars_follow_the_stream_that_is_read() {
+    let look = |out: bool, err: bool, flags: &str| {
+        let terminals =
+            Environment { stdout_is_terminal: out, stderr_is_terminal: err, ..Environment::for_tests() };
+        let terminal = plan_in(&terminals, None, &format!("{WHOLE} {flags}")).unwrap().terminal;
+        (terminal.color, terminal.bars)
+    };
+    assert_eq!(look(true, true, ""), (true, true));
+    assert_eq!(look(true, true, "--quiet"), (true, false));
+    assert_eq!(look(true, false, ""), (true, false));
+    // The summary goes to standard error when a report takes standard output.
+    assert_eq!(look(true, false, "--json -"), (false, false));
+    assert_eq!(look(false, true, "--junit -"), (true, true));
+    assert_eq!(look(false, false, "--color always"), (true, false));
+    assert_eq!(look(true, true, "--color never"), (false, true));
+}
+
+#[test]
+fn no_color_and_a_dumb_terminal_are_honoured_unless_told_otherwise() {
+    let mut environment =
+        Environment { stdout_is_terminal: true, no_color: true, ..Environment::for_tests() };
+    assert!(!plan_in(&environment, None, WHOLE).unwrap().terminal.color);
+    assert!(plan_in(&environment, None, &format!("{WHOLE} --color always")).unwrap().terminal.color);
+    environment = Environment { stderr_is_terminal: true, dumb_terminal: true, ..Environment::for_tests() };
+    assert!(!plan_in(&environment, None, WHOLE).unwrap().terminal.bars);
+}
+
+#[test]
+fn help_names_the_defaults_that_hold() {
+    let plan = whole("");
+    let help = |name: &str| {
+        let command = Settings::command();
+        let flag = command.get_arguments().find(|flag| flag.get_long() == Some(name)).unwrap();
+        flag.get_help().unwrap().to_string()
+    };
+    for (name, default) in [
+        ("sample", DEFAULT_SAMPLE.to_string()),
+        ("confidence", crate::cli::show::percent(plan.confidence)),
+        ("completeness", plan.completeness.to_string()),
+        ("hash", plan.hash.name().to_owned()),
+        ("cache", format!("{:?}", plan.cache).to_lowercase()),
+        ("keep", format!("{:?}", plan.keep).to_lowercase()),
+    ] {
+        assert!(help(name).ends_with(&format!("[default: {default}]")), "{name}: {}", help(name));
+    }
+}

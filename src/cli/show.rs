@@ -1,0 +1,203 @@
+//! A plan as text, for `bkverify plan`: one line for each thing that a run will do, in the words of the flags.
+
+use std::fmt::Write;
+
+use indicatif::HumanBytes;
+use jiff::SignedDuration;
+
+use crate::backup::escape;
+use crate::plan::{CachePolicy, Filters, Keep, Plan, SampleSize};
+use crate::platform::{Timestamp, path_to_bytes};
+
+/// The whole plan. Names are escaped for terminals.
+pub fn render(plan: &Plan) -> String {
+    let mut lines = Lines(String::new());
+    origin(plan, &mut lines);
+    lines.path("backup", &plan.backup);
+    for source in &plan.sources {
+        lines.path("source", source);
+    }
+    for map in &plan.maps {
+        let from = if map.from.is_empty() { "everything".into() } else { escape(&map.from) };
+        lines.add("map", format!("{from} has its originals in {}", escape(&path_to_bytes(&map.to))));
+    }
+    lines.path("restore-to", &plan.restore_to);
+    lines.add("sample", sample(plan));
+    lines.add("seed", escape(plan.seed.as_bytes()));
+    lines.add("confidence", percent(plan.confidence));
+    if plan.completeness > 0 {
+        lines.add("completeness", format!("{} originals are looked up in the backup", plan.completeness));
+    }
+    filters(&plan.filters, &mut lines);
+    effort(plan, &mut lines);
+    for (name, report) in [("json", &plan.reports.json), ("junit", &plan.reports.junit)] {
+        match report {
+            Some(path) if path.as_os_str() == "-" => lines.add(name, "standard output"),
+            Some(path) => lines.path(name, path),
+            None => {}
+        }
+    }
+    lines.0
+}
+
+struct Lines(String);
+
+impl Lines {
+    fn add(&mut self, name: &str, value: impl std::fmt::Display) {
+        // Writing to a text cannot fail.
+        let _ = writeln!(self.0, "{name:<14}{value}");
+    }
+
+    fn path(&mut self, name: &str, path: &std::path::Path) {
+        self.add(name, escape(&path_to_bytes(path)));
+    }
+}
+
+fn origin(plan: &Plan, lines: &mut Lines) {
+    match &plan.config {
+        Some(config) => lines.path("config", config),
+        None => lines.add("config", "none"),
+    }
+    if let Some(job) = &plan.job {
+        lines.add("job", escape(job.as_bytes()));
+    }
+}
+
+fn sample(plan: &Plan) -> String {
+    match plan.sample {
+        SampleSize::Count(1) => "1 random file".into(),
+        SampleSize::Count(count) => format!("{count} random files"),
+        SampleSize::Share(share) => format!("{} of the files, at random", percent(share)),
+        SampleSize::All => "all files".into(),
+        SampleSize::Tolerance(share) => {
+            format!("as many random files as rule out that {} or more are bad", percent(share))
+        }
+    }
+}
+
+fn filters(filters: &Filters, lines: &mut Lines) {
+    for (name, globs) in [("include", &filters.include), ("exclude", &filters.exclude)] {
+        for glob in globs {
+            lines.add(name, escape(glob.as_bytes()));
+        }
+    }
+    for (name, size) in [("min-size", filters.min_size), ("max-size", filters.max_size)] {
+        if let Some(size) = size {
+            lines.add(name, bytes(size));
+        }
+    }
+    for (name, time) in [("newer-than", filters.newer_than), ("older-than", filters.older_than)] {
+        if let Some(time) = time {
+            lines.add(name, moment(time));
+        }
+    }
+}
+
+fn effort(plan: &Plan, lines: &mut Lines) {
+    lines.add("hash", plan.hash.name());
+    lines.add("threads", plan.threads);
+    lines.add(
+        "cache",
+        match plan.cache {
+            CachePolicy::Drop => "drop: cached pages are forgotten first, so that the disks are read",
+            CachePolicy::Use => "use: what is in memory is not read from the disks",
+        },
+    );
+    lines.add(
+        "keep",
+        match plan.keep {
+            Keep::None => "none: every restored file is removed",
+            Keep::Failures => "failures: restored files that are bad stay behind",
+            Keep::All => "all: every restored file stays behind",
+        },
+    );
+    if let Some(budget) = plan.budget {
+        lines.add("budget", bytes(budget));
+    }
+    if let Some(limit) = plan.time_limit {
+        // A limit too long for the calendar is as good as the longest one.
+        let limit = SignedDuration::try_from(limit).unwrap_or(SignedDuration::MAX);
+        lines.add("time-limit", format!("{limit:#}"));
+    }
+}
+
+/// A size for people, and exactly.
+fn bytes(size: u64) -> String {
+    if size < 1024 { format!("{size} bytes") } else { format!("{} ({size} bytes)", HumanBytes(size)) }
+}
+
+/// A share as the flags take it: `0.05` is `5%`.
+pub fn percent(share: f64) -> String {
+    // Rounded where binary fractions would show: 0.07 * 100 is not 7.
+    let text = format!("{:.6}", share * 100.0);
+    format!("{}%", text.trim_end_matches('0').trim_end_matches('.'))
+}
+
+fn moment(time: Timestamp) -> String {
+    let moment = jiff::Timestamp::from_nanosecond(time.as_nanos());
+    moment.map_or_else(|_| format!("{} s after 1970", time.seconds), |moment| moment.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::Environment;
+    use crate::cli::args::Arguments;
+    use crate::cli::resolve::resolve;
+    use clap::Parser;
+
+    fn shown(flags: &str) -> String {
+        let words = std::iter::once("bkverify").chain(flags.split_whitespace());
+        let verify = Arguments::try_parse_from(words).unwrap().verify;
+        render(&resolve(verify, None, &Environment::for_tests()).unwrap())
+    }
+
+    #[test]
+    fn a_small_plan_fits_a_few_lines() {
+        let text = "\
+config        none
+backup        /b
+source        /s
+restore-to    /r
+sample        500 random files
+seed          0123456789abcdef
+confidence    95%
+hash          blake3
+threads       32
+cache         drop: cached pages are forgotten first, so that the disks are read
+keep          none: every restored file is removed
+";
+        assert_eq!(shown("--backup /b --source /s --restore-to /r"), text);
+    }
+
+    #[test]
+    fn everything_that_was_said_is_shown() {
+        let text = shown(
+            "--backup /b --map home/a=/home/a --restore-to /r --tolerance 0.07% --confidence 99% --seed x\u{1b}y \
+             --completeness 7 --include *.c --exclude *.o --min-size 1023 --max-size 4KiB --newer-than 2026-05-01 \
+             --older-than 1d --hash sha256 --threads 3 --cache use --keep all --budget 50GiB --time-limit 2h30m \
+             --json - --junit /j",
+        );
+        for line in [
+            "map           home/a has its originals in /home/a",
+            "sample        as many random files as rule out that 0.07% or more are bad",
+            "seed          x\\x1by",
+            "confidence    99%",
+            "completeness  7 originals are looked up in the backup",
+            "include       *.c",
+            "exclude       *.o",
+            "min-size      1023 bytes",
+            "max-size      4.00 KiB (4096 bytes)",
+            "newer-than    2026-05-01T00:00:00Z",
+            "older-than    2026-05-09T12:00:00Z",
+            "hash          sha256",
+            "threads       3",
+            "budget        50.00 GiB (53687091200 bytes)",
+            "time-limit    2h 30m",
+            "json          standard output",
+            "junit         /j",
+        ] {
+            assert!(text.lines().any(|shown| shown == line), "{line} is not in:\n{text}");
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Ctrl-C, SIGTERM and the closing of the window: the first asks the run to end cleanly, the second ends it at once.
+
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::Error;
+use crate::exit::ExitCode;
+use crate::stop::Stop;
+
+/// How a process ends that was stopped at once: what shells report for one killed by Ctrl-C (128 + SIGINT).
+///
+/// It is none of [`ExitCode`]'s, for such a run says nothing; what it left behind is removed by the next.
+pub const STOPPED_AT_ONCE: i32 = 130;
+
+/// Answers signals from now on, by setting `stop`. To be called once in a process.
+pub fn install(stop: &Stop) -> Result<(), Error> {
+    let answer = Answer { stop: stop.clone(), asked: AtomicBool::new(false) };
+    ctrlc::set_handler(move || {
+        if answer.is_second() {
+            std::process::exit(STOPPED_AT_ONCE);
+        }
+        // With the terminal gone there is nobody to tell.
+        let _ = writeln!(
+            io::stderr(),
+            "\nstopping: files in flight are dropped and cleaned up (again to stop at once)"
+        );
+    })
+    .map_err(|error| Error::new(ExitCode::Unusable, "cannot prepare for Ctrl-C").because(error))
+}
+
+/// What was asked for so far.
+struct Answer {
+    stop: Stop,
+    asked: AtomicBool,
+}
+
+impl Answer {
+    /// Notes a signal and sets the stop; whether there was one before.
+    fn is_second(&self) -> bool {
+        self.stop.set();
+        self.asked.swap(true, Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_signal_asks_and_the_second_insists() {
+        let stop = Stop::never();
+        let answer = Answer { stop: stop.clone(), asked: AtomicBool::new(false) };
+        assert!(!stop.is_set());
+        assert!(!answer.is_second());
+        assert!(stop.is_set());
+        assert!(answer.is_second());
+    }
+
+    #[test]
+    fn a_stop_for_another_reason_does_not_make_the_first_signal_the_second() {
+        let answer = Answer { stop: Stop::never(), asked: AtomicBool::new(false) };
+        answer.stop.set();
+        assert!(!answer.is_second());
+    }
+}

@@ -1,0 +1,73 @@
+//! What a watching person sees while a run goes on, on standard error: bars on a terminal, a line every half minute where
+//! there is none (so that a log shows life and a short run stays silent), or nothing.
+//!
+//! In: the news of [`Progress`], from many threads. Out: text whose names are escaped. It counts by atomics; nothing is
+//! allocated per file unless every verdict is to be shown. It never writes to standard output, and never fails: a run must
+//! not end because nobody reads its progress.
+
+mod bars;
+mod plain;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::backup::escape;
+use crate::plan::Terminal;
+use crate::verify::verdict::Verdict;
+use crate::verify::{Progress, Silent};
+use crate::words;
+
+/// What shows the progress of a run as the plan says.
+pub fn for_plan(terminal: &Terminal) -> Box<dyn Progress> {
+    let verbose = terminal.verbose > 0;
+    if terminal.quiet {
+        Box::new(Silent)
+    } else if terminal.bars {
+        Box::new(bars::Bars::new(verbose))
+    } else {
+        Box::new(plain::Plain::new(Box::new(std::io::stderr()), verbose))
+    }
+}
+
+/// What was judged so far.
+#[derive(Debug, Default)]
+struct Tally {
+    files: AtomicU64,
+    bytes: AtomicU64,
+    failures: AtomicU64,
+}
+
+impl Tally {
+    /// Notes one more; true where it is a failure.
+    fn add(&self, verdict: Verdict, bytes: u64) -> bool {
+        self.files.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        let failed = is_failure(verdict);
+        if failed {
+            self.failures.fetch_add(1, Ordering::Relaxed);
+        }
+        failed
+    }
+
+    fn files(&self) -> u64 {
+        self.files.load(Ordering::Relaxed)
+    }
+
+    fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    fn failures(&self) -> String {
+        let failures = self.failures.load(Ordering::Relaxed);
+        if failures == 0 { "none bad".to_owned() } else { format!("{} BAD", words::count(failures)) }
+    }
+}
+
+/// Whether a verdict makes the run fail.
+fn is_failure(verdict: Verdict) -> bool {
+    verdict.is_bad() || verdict == Verdict::OriginalCorrupt
+}
+
+/// One judged file as a line.
+fn verdict_line(verdict: Verdict, path: &[u8]) -> String {
+    format!("{:<16} {}", verdict.word(), escape(path))
+}

@@ -1,0 +1,166 @@
+//! Progress on a terminal: a spinner while the backup is listed, a bar while files are verified.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+
+use crate::verify::Progress;
+use crate::verify::verdict::Verdict;
+use crate::words;
+
+use super::{Tally, plain, verdict_line};
+
+/// How often a bar is drawn, whether there is news or not.
+const TICK: Duration = Duration::from_millis(100);
+
+const CATALOG: &str = "{spinner} listing the backup: {count} files, {speed}";
+const VERIFY: &str = "{spinner} [{wide_bar}] {count} of {total} files, {done}, {speed}, {eta} left, {msg}";
+const VERIFY_ENDLESS: &str = "{spinner} {count} files, {done}, {speed}, {msg}";
+
+/// Draws bars on standard error. Dropping it clears them.
+pub(super) struct Bars {
+    catalog: ProgressBar,
+    verify: ProgressBar,
+    verifying: AtomicBool,
+    tally: Arc<Tally>,
+    verbose: bool,
+}
+
+impl Bars {
+    pub(super) fn new(verbose: bool) -> Self {
+        let catalog = ProgressBar::no_length().with_style(catalog_style());
+        catalog.enable_steady_tick(TICK);
+        let verify = ProgressBar::no_length();
+        Self { catalog, verify, verifying: AtomicBool::new(false), tally: Arc::default(), verbose }
+    }
+
+    /// The bar that is on the screen.
+    fn shown(&self) -> Option<&ProgressBar> {
+        let bar = if self.verifying.load(Ordering::Relaxed) { &self.verify } else { &self.catalog };
+        (!bar.is_finished() && !bar.is_hidden()).then_some(bar)
+    }
+
+    /// A line above the bar.
+    fn print(&self, text: &str) {
+        match self.shown() {
+            Some(bar) => bar.println(text),
+            None => plain::write_line(&mut io::stderr(), text),
+        }
+    }
+}
+
+impl Progress for Bars {
+    fn cataloged(&self, files: u64) {
+        self.catalog.inc(files);
+    }
+
+    fn catalog_done(&self, _files: u64) {
+        self.catalog.finish_and_clear();
+    }
+
+    fn verify_starts(&self, picks: Option<u64>) {
+        self.catalog.finish_and_clear();
+        let bar = &self.verify;
+        bar.set_style(verify_style(picks.is_some(), &self.tally));
+        if let Some(picks) = picks {
+            bar.set_length(picks);
+        }
+        bar.set_message(self.tally.failures());
+        bar.reset();
+        self.verifying.store(true, Ordering::Relaxed);
+        bar.enable_steady_tick(TICK);
+    }
+
+    fn judged(&self, verdict: Verdict, bytes: u64, path: &[u8]) {
+        let failed = self.tally.add(verdict, bytes);
+        self.verify.inc(1);
+        if failed {
+            self.verify.set_message(self.tally.failures());
+        }
+        if self.verbose {
+            self.print(&verdict_line(verdict, path));
+        }
+    }
+
+    fn verify_done(&self) {
+        self.verify.finish_and_clear();
+    }
+
+    fn warn(&self, text: &str) {
+        self.print(&format!("warning: {text}"));
+    }
+}
+
+impl Drop for Bars {
+    fn drop(&mut self) {
+        self.catalog.finish_and_clear();
+        self.verify.finish_and_clear();
+    }
+}
+
+fn catalog_style() -> ProgressStyle {
+    style(CATALOG).with_key("speed", |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+        write_all(
+            out,
+            &format!("{}/s", words::count(words::rate(state.pos(), state.elapsed()).unwrap_or(0))),
+        );
+    })
+}
+
+fn verify_style(known: bool, tally: &Arc<Tally>) -> ProgressStyle {
+    let (done, speed) = (Arc::clone(tally), Arc::clone(tally));
+    style(if known { VERIFY } else { VERIFY_ENDLESS })
+        .with_key("done", move |_: &ProgressState, out: &mut dyn std::fmt::Write| {
+            write_all(out, &words::bytes(done.bytes()));
+        })
+        .with_key("speed", move |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+            let rate = words::rate(speed.bytes(), state.elapsed()).unwrap_or(0);
+            write_all(out, &format!("{}/s", words::bytes(rate)));
+        })
+}
+
+/// A style with grouped counts. The templates are constants, and a test parses them all.
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_spinner())
+        .progress_chars("=> ")
+        .with_key("count", |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+            write_all(out, &words::count(state.pos()));
+        })
+        .with_key("total", |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+            write_all(out, &words::count(state.len().unwrap_or(0)));
+        })
+}
+
+/// Writing to a line that is being built cannot fail.
+fn write_all(out: &mut dyn std::fmt::Write, text: &str) {
+    let _ = out.write_str(text);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_templates_are_well_formed() {
+        for template in [CATALOG, VERIFY, VERIFY_ENDLESS] {
+            assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
+        }
+    }
+
+    #[test]
+    fn a_run_without_a_terminal_or_out_of_order_does_no_harm() {
+        let bars = Bars::new(false);
+        bars.judged(Verdict::Corrupt, 5, b"early");
+        bars.cataloged(10);
+        bars.verify_starts(Some(2));
+        bars.judged(Verdict::Verified, 5, b"a");
+        bars.verify_done();
+        bars.judged(Verdict::Verified, 5, b"late");
+        assert_eq!(bars.tally.files(), 3);
+        assert_eq!(bars.tally.failures(), "1 BAD");
+    }
+}

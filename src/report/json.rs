@@ -1,0 +1,411 @@
+//! The report for programs: everything that was found, and everything that is needed to draw the same sample again.
+//!
+//! The form is `bkverify-report/1`, described by the JSON Schema in [`SCHEMA`], which a test holds against reports of every
+//! kind. A field that goes away or changes its meaning makes it `/2`; the schema refuses unknown fields, so a reader
+//! that validates takes the schema of the version that wrote the report (`version`).
+//!
+//! - Paths are text as [`escape`] makes it: valid UTF-8 as it is; control characters, backslashes and other
+//!   bytes as `\xNN`, one a byte. [`unescape`](crate::backup::unescape) gives the bytes back.
+//! - Times are RFC 3339 in UTC; durations are seconds; sizes are bytes; shares are between 0 and 1.
+//! - What is unknown or was not asked for is `null`, never left out.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use serde::Serialize;
+
+use crate::backup::escape;
+use crate::plan::{CachePolicy, Filters, Keep, Plan, SampleSize};
+use crate::verify::assurance::Assurance;
+use crate::verify::outcome::{Completeness, Effort, Finding, Incomplete, Outcome};
+use crate::verify::verdict::Verdict;
+use crate::words;
+
+use super::{Error, clock_rfc3339, path_text, rfc3339, statement};
+
+/// Name and version of the form, the value of `schema` in every report.
+pub const SCHEMA_NAME: &str = "bkverify-report/1";
+
+/// The JSON Schema (draft 2020-12) of the form.
+pub const SCHEMA: &str = include_str!("schema.json");
+
+/// The report, indented, ending in a line feed.
+pub(super) fn render(plan: &Plan, outcome: &Outcome) -> Result<String, Error> {
+    let mut text = serde_json::to_string_pretty(&Report::new(plan, outcome))
+        .map_err(|error| Error::Render { what: "JSON report", problem: error.to_string() })?;
+    text.push('\n');
+    Ok(text)
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    schema: &'static str,
+    program: &'static str,
+    version: &'static str,
+    platform: String,
+    started: Option<String>,
+    finished: Option<String>,
+    exit_code: u8,
+    result: &'static str,
+    headline: String,
+    incomplete: Option<&'static str>,
+    plan: PlanPart<'a>,
+    backup: BackupPart,
+    population: PopulationPart<'a>,
+    sample: SamplePart<'a>,
+    counts: CountsPart,
+    assurance: Option<AssurancePart>,
+    findings: Vec<FindingPart<'a>>,
+    completeness: Option<CompletenessPart<'a>>,
+    damage: &'a [String],
+    notes: &'a [String],
+    effort: EffortPart,
+}
+
+impl<'a> Report<'a> {
+    fn new(plan: &'a Plan, outcome: &'a Outcome) -> Self {
+        let code = outcome.exit_code();
+        let finished = plan.started.checked_add(outcome.effort.total).unwrap_or(SystemTime::UNIX_EPOCH);
+        Self {
+            schema: SCHEMA_NAME,
+            program: env!("CARGO_PKG_NAME"),
+            version: env!("CARGO_PKG_VERSION"),
+            platform: format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH),
+            started: clock_rfc3339(plan.started),
+            finished: clock_rfc3339(finished),
+            exit_code: code as u8,
+            result: code.word(),
+            headline: statement::headline(outcome),
+            incomplete: outcome.incomplete.map(incomplete_word),
+            plan: PlanPart::new(plan),
+            backup: BackupPart {
+                format: outcome.backup.format,
+                place: path_text(&outcome.backup.place),
+                taken: outcome.backup.taken.and_then(rfc3339),
+                time_resolution_ns: outcome.backup.time_resolution_ns,
+            },
+            population: PopulationPart {
+                files: outcome.population.files,
+                bytes: outcome.population.bytes,
+                digest: &outcome.population.digest,
+                filtered: outcome.population.filtered,
+                unmapped: outcome.population.unmapped,
+            },
+            sample: SamplePart {
+                strategy: outcome.sample.strategy,
+                seed: &outcome.sample.seed,
+                wanted: outcome.sample.wanted,
+                drawn: outcome.sample.drawn,
+                replacements: outcome.sample.replacements,
+            },
+            counts: CountsPart::new(outcome),
+            assurance: outcome.assurance.as_ref().map(|found| AssurancePart::new(found, outcome)),
+            findings: outcome.findings.iter().map(FindingPart::new).collect(),
+            completeness: outcome.completeness.as_ref().map(CompletenessPart::new),
+            damage: &outcome.damage,
+            notes: &outcome.notes,
+            effort: EffortPart::new(&outcome.effort, outcome.sample.drawn),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct PlanPart<'a> {
+    job: Option<&'a str>,
+    config: Option<String>,
+    backup: String,
+    sources: Vec<String>,
+    maps: Vec<MapPart>,
+    restore_to: String,
+    sample: SizePart,
+    seed: &'a str,
+    filters: FiltersPart<'a>,
+    completeness: u64,
+    confidence: f64,
+    threads: usize,
+    hash: &'static str,
+    cache: &'static str,
+    keep: &'static str,
+    budget_bytes: Option<u64>,
+    time_limit_seconds: Option<f64>,
+}
+
+impl<'a> PlanPart<'a> {
+    fn new(plan: &'a Plan) -> Self {
+        Self {
+            job: plan.job.as_deref(),
+            config: plan.config.as_deref().map(path_text),
+            backup: path_text(&plan.backup),
+            sources: plan.sources.iter().map(|path| path_text(path)).collect(),
+            maps: plan.maps.iter().map(|map| MapPart::new(&map.from, &map.to)).collect(),
+            restore_to: path_text(&plan.restore_to),
+            sample: SizePart::from(plan.sample),
+            seed: &plan.seed,
+            filters: FiltersPart::new(&plan.filters),
+            completeness: plan.completeness,
+            confidence: plan.confidence,
+            threads: plan.threads,
+            hash: plan.hash.name(),
+            cache: match plan.cache {
+                CachePolicy::Drop => "drop",
+                CachePolicy::Use => "use",
+            },
+            keep: match plan.keep {
+                Keep::None => "none",
+                Keep::Failures => "failures",
+                Keep::All => "all",
+            },
+            budget_bytes: plan.budget,
+            time_limit_seconds: plan.time_limit.as_ref().map(Duration::as_secs_f64),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct MapPart {
+    from: String,
+    to: String,
+}
+
+impl MapPart {
+    fn new(from: &[u8], to: &Path) -> Self {
+        Self { from: escape(from).into_owned(), to: path_text(to) }
+    }
+}
+
+/// How many files were asked for, under the name of the way it was said.
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+enum SizePart {
+    Count(u64),
+    Share(f64),
+    All(bool),
+    Tolerance(f64),
+}
+
+impl From<SampleSize> for SizePart {
+    fn from(size: SampleSize) -> Self {
+        match size {
+            SampleSize::Count(count) => Self::Count(count),
+            SampleSize::Share(share) => Self::Share(share),
+            SampleSize::All => Self::All(true),
+            SampleSize::Tolerance(share) => Self::Tolerance(share),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct FiltersPart<'a> {
+    include: &'a [String],
+    exclude: &'a [String],
+    min_size: Option<u64>,
+    max_size: Option<u64>,
+    newer_than: Option<String>,
+    older_than: Option<String>,
+}
+
+impl<'a> FiltersPart<'a> {
+    fn new(filters: &'a Filters) -> Self {
+        Self {
+            include: &filters.include,
+            exclude: &filters.exclude,
+            min_size: filters.min_size,
+            max_size: filters.max_size,
+            newer_than: filters.newer_than.and_then(rfc3339),
+            older_than: filters.older_than.and_then(rfc3339),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct BackupPart {
+    format: &'static str,
+    place: String,
+    taken: Option<String>,
+    time_resolution_ns: u64,
+}
+
+#[derive(Serialize)]
+struct PopulationPart<'a> {
+    files: u64,
+    bytes: Option<u64>,
+    digest: &'a str,
+    filtered: u64,
+    unmapped: u64,
+}
+
+#[derive(Serialize)]
+struct SamplePart<'a> {
+    strategy: &'static str,
+    seed: &'a str,
+    wanted: u64,
+    drawn: u64,
+    replacements: u64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct CountsPart {
+    verified: u64,
+    corrupt: u64,
+    restore_failed: u64,
+    original_corrupt: u64,
+    changed: u64,
+    deleted: u64,
+    unreadable: u64,
+    conclusive: u64,
+    bad: u64,
+    inconclusive: u64,
+}
+
+impl CountsPart {
+    fn new(outcome: &Outcome) -> Self {
+        let counts = &outcome.counts;
+        Self {
+            verified: counts.of(Verdict::Verified),
+            corrupt: counts.of(Verdict::Corrupt),
+            restore_failed: counts.of(Verdict::RestoreFailed),
+            original_corrupt: counts.of(Verdict::OriginalCorrupt),
+            changed: counts.of(Verdict::Changed),
+            deleted: counts.of(Verdict::Deleted),
+            unreadable: counts.of(Verdict::Unreadable),
+            conclusive: counts.conclusive(),
+            bad: counts.bad(),
+            inconclusive: counts.inconclusive(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct AssurancePart {
+    population: u64,
+    conclusive: u64,
+    bad: u64,
+    confidence: f64,
+    at_most_bad: u64,
+    at_most_bad_share: f64,
+    sentence: Option<String>,
+}
+
+impl AssurancePart {
+    fn new(found: &Assurance, outcome: &Outcome) -> Self {
+        #[expect(clippy::cast_precision_loss, reason = "a share; the exact numbers stand beside it")]
+        let at_most_bad_share = found.at_most_bad as f64 / found.population.max(1) as f64;
+        Self {
+            population: found.population,
+            conclusive: found.conclusive,
+            bad: found.bad,
+            confidence: found.confidence,
+            at_most_bad: found.at_most_bad,
+            at_most_bad_share,
+            sentence: statement::assurance(outcome),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct FindingPart<'a> {
+    path: String,
+    original: Option<String>,
+    verdict: &'static str,
+    reason: &'a str,
+    restored_size: Option<u64>,
+    original_size: Option<u64>,
+    restored_hash: Option<&'a str>,
+    original_hash: Option<&'a str>,
+    difference: Option<DifferencePart>,
+    kept: Option<String>,
+}
+
+#[derive(Serialize)]
+struct DifferencePart {
+    first_offset: u64,
+    differing_bytes: u64,
+    differing_blocks: u64,
+    looks_like: &'static str,
+    sentence: String,
+}
+
+impl<'a> FindingPart<'a> {
+    fn new(finding: &'a Finding) -> Self {
+        let hashes = finding.hashes.as_ref();
+        Self {
+            path: escape(&finding.path).into_owned(),
+            original: finding.original.as_deref().map(|path| escape(path).into_owned()),
+            verdict: finding.verdict.word(),
+            reason: &finding.reason,
+            restored_size: finding.restored_size,
+            original_size: finding.original_size,
+            restored_hash: hashes.map(|(restored, _)| restored.as_str()),
+            original_hash: hashes.map(|(_, original)| original.as_str()),
+            difference: finding.difference.as_ref().map(|found| DifferencePart {
+                first_offset: found.first_offset,
+                differing_bytes: found.differing_bytes,
+                differing_blocks: found.differing_blocks,
+                looks_like: found.looks_like.word(),
+                sentence: found.to_string(),
+            }),
+            kept: finding.kept.as_deref().map(|path| escape(path).into_owned()),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct CompletenessPart<'a> {
+    originals: u64,
+    looked_up: u64,
+    missing: Vec<String>,
+    unlisted: &'a [String],
+}
+
+impl<'a> CompletenessPart<'a> {
+    fn new(found: &'a Completeness) -> Self {
+        Self {
+            originals: found.originals,
+            looked_up: found.looked_up,
+            missing: found.missing.iter().map(|path| escape(path).into_owned()).collect(),
+            unlisted: &found.unlisted,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct EffortPart {
+    catalog_seconds: f64,
+    verify_seconds: f64,
+    total_seconds: f64,
+    restored_bytes: u64,
+    hashed_bytes: u64,
+    restored_bytes_per_second: Option<u64>,
+    files_per_second: Option<u64>,
+    hash: &'static str,
+    threads: usize,
+}
+
+impl EffortPart {
+    fn new(effort: &Effort, files: u64) -> Self {
+        Self {
+            catalog_seconds: effort.catalog.as_secs_f64(),
+            verify_seconds: effort.verify.as_secs_f64(),
+            total_seconds: effort.total.as_secs_f64(),
+            restored_bytes: effort.restored_bytes,
+            hashed_bytes: effort.hashed_bytes,
+            restored_bytes_per_second: words::rate(effort.restored_bytes, effort.verify),
+            files_per_second: words::rate(files, effort.verify),
+            hash: effort.hash.name(),
+            threads: effort.threads,
+        }
+    }
+}
+
+fn incomplete_word(reason: Incomplete) -> &'static str {
+    match reason {
+        Incomplete::Interrupted => "interrupted",
+        Incomplete::TimeLimit => "time-limit",
+        Incomplete::Budget => "budget",
+        Incomplete::TooFewConclusive => "too-few-conclusive",
+    }
+}
+
+#[cfg(test)]
+mod tests;

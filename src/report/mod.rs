@@ -1,0 +1,108 @@
+//! Reports: an outcome for people, for programs and for test dashboards.
+//!
+//! In: the [`Plan`] and the [`Outcome`]. Out: the terminal summary, and the JSON and JUnit files that the plan names. One
+//! renderer a file, each a pure function from plan and outcome to text. A report never holds a secret, names never
+//! reach a terminal unescaped, and a report file is either the old one or the whole new one.
+
+mod json;
+mod junit;
+#[cfg(test)]
+mod samples;
+mod statement;
+mod terminal;
+mod write;
+
+pub use json::{SCHEMA, SCHEMA_NAME};
+pub use write::Error;
+
+use std::borrow::Cow;
+use std::path::Path;
+
+use crate::backup::escape;
+use crate::exit::ExitCode;
+use crate::plan::Plan;
+use crate::platform;
+use crate::verify::outcome::Outcome;
+
+/// Writes every report that the plan asks for, the terminal summary last.
+///
+/// The summary goes to standard output, or to standard error where a report file is `-`. A quiet plan shows it only if
+/// the run did not pass. One report that fails keeps no other from being written; the first error is returned.
+pub fn write_all(plan: &Plan, outcome: &Outcome) -> Result<(), Error> {
+    let reports = &plan.reports;
+    let mut result = Ok(());
+    if let Some(place) = &reports.json {
+        result = result
+            .and(json::render(plan, outcome).and_then(|text| write::report("JSON report", place, &text)));
+    }
+    if let Some(place) = &reports.junit {
+        let written =
+            junit::render(plan, outcome).and_then(|text| write::report("JUnit report", place, &text));
+        result = result.and(written);
+    }
+    if !plan.terminal.quiet || outcome.exit_code() != ExitCode::Pass {
+        let taken =
+            [&reports.json, &reports.junit].into_iter().flatten().any(|place| write::is_stdout(place));
+        result = result.and(write::summary(&terminal::render(plan, outcome), taken));
+    }
+    result
+}
+
+/// A path of this machine as text that is safe to print and can be turned back.
+fn path_text(path: &Path) -> String {
+    escape(&platform::path_to_bytes(path)).into_owned()
+}
+
+/// Words that may quote others, with every control character made visible as `?`.
+fn printable(text: &str) -> Cow<'_, str> {
+    if text.chars().any(char::is_control) {
+        Cow::Owned(text.chars().map(|each| if each.is_control() { '?' } else { each }).collect())
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+/// A point in time by RFC 3339, in UTC; nothing for a time that has no such form (before the year −9999, after 9999).
+fn rfc3339(time: platform::Timestamp) -> Option<String> {
+    let nanos = i32::try_from(time.nanos).ok()?;
+    Some(jiff::Timestamp::new(time.seconds, nanos).ok()?.to_string())
+}
+
+/// The same for the system's clock.
+fn clock_rfc3339(time: std::time::SystemTime) -> Option<String> {
+    Some(jiff::Timestamp::try_from(time).ok()?.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn every_report_is_written_even_if_one_cannot_be() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut plan = samples::plan();
+        plan.terminal.quiet = true;
+        plan.reports.json = Some(folder.path().join("missing/report.json"));
+        plan.reports.junit = Some(folder.path().join("report.xml"));
+        let error = write_all(&plan, &samples::passed()).unwrap_err();
+        assert!(error.to_string().contains("JSON report"), "{error}");
+        assert!(fs::read_to_string(folder.path().join("report.xml")).unwrap().contains("<testsuites"));
+        plan.reports.json = Some(folder.path().join("report.json"));
+        write_all(&plan, &samples::passed()).unwrap();
+        assert!(fs::read_to_string(folder.path().join("report.json")).unwrap().contains(SCHEMA_NAME));
+    }
+
+    #[test]
+    fn quoted_words_keep_their_letters_and_lose_their_controls() {
+        assert_eq!(printable("r\u{e9}seau \x1b[2Jgone\n"), "r\u{e9}seau ?[2Jgone?");
+    }
+
+    #[test]
+    fn times_before_and_after_the_calendar_have_no_text() {
+        let time = |seconds| rfc3339(platform::Timestamp { seconds, nanos: 0 });
+        assert_eq!(time(0).as_deref(), Some("1970-01-01T00:00:00Z"));
+        assert_eq!(time(-1).as_deref(), Some("1969-12-31T23:59:59Z"));
+        assert_eq!(time(i64::MAX), None);
+    }
+}

@@ -1,0 +1,179 @@
+//! Plans and outcomes for the tests of all reports: one of each way a run can end.
+
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use crate::backup::{Access, Description};
+use crate::plan::{Algorithm, CachePolicy, Filters, Keep, Map, Plan, Reports, SampleSize, Terminal};
+use crate::platform::Timestamp;
+use crate::verify::assurance::Assurance;
+use crate::verify::difference::{Difference, Pattern};
+use crate::verify::outcome::{
+    Completeness, Counts, Effort, Finding, Incomplete, Outcome, Population, Sample,
+};
+use crate::verify::verdict::Verdict;
+
+/// 2026-07-01 02:00:00 UTC.
+const TAKEN: Timestamp = Timestamp { seconds: 1_782_871_200, nanos: 0 };
+
+pub(super) fn plan() -> Plan {
+    Plan {
+        job: Some("nightly".to_owned()),
+        config: None,
+        backup: PathBuf::from("/srv/backup/data.tar.gz"),
+        sources: vec![PathBuf::from("/srv/data")],
+        maps: vec![Map { from: b"home".to_vec(), to: PathBuf::from("/home") }],
+        restore_to: PathBuf::from("/mnt/verify"),
+        sample: SampleSize::Count(500),
+        seed: "spring".to_owned(),
+        filters: Filters { newer_than: Some(TAKEN), include: vec!["*.odt".to_owned()], ..Filters::default() },
+        completeness: 200,
+        confidence: 0.95,
+        threads: 8,
+        hash: Algorithm::Blake3,
+        cache: CachePolicy::Drop,
+        keep: Keep::None,
+        budget: None,
+        time_limit: Some(Duration::from_secs(7_200)),
+        reports: Reports::default(),
+        terminal: Terminal { quiet: false, verbose: 0, bars: false, color: false },
+        started: SystemTime::UNIX_EPOCH + Duration::from_millis(1_782_900_000_250),
+    }
+}
+
+/// 500 of 10,000, all good.
+pub(super) fn passed() -> Outcome {
+    outcome(&[(Verdict::Verified, 500)], 500)
+}
+
+fn outcome(verdicts: &[(Verdict, u64)], wanted: u64) -> Outcome {
+    let mut counts = Counts::default();
+    for &(verdict, times) in verdicts {
+        (0..times).for_each(|_| counts.add(verdict));
+    }
+    let drawn = verdicts.iter().map(|(_, times)| times).sum();
+    Outcome {
+        backup: Description {
+            format: "tar.gz",
+            place: PathBuf::from("/srv/backup/data.tar.gz"),
+            taken: Some(TAKEN),
+            access: Access::Sequential,
+            unique_names: true,
+            time_resolution_ns: 1,
+        },
+        population: Population {
+            files: 10_000,
+            bytes: Some(48_318_382_080),
+            digest: "9c1f0e".repeat(10),
+            filtered: 0,
+            unmapped: 0,
+        },
+        sample: Sample { strategy: "random", seed: "spring".to_owned(), wanted, drawn, replacements: 0 },
+        assurance: Assurance::new(10_000, counts.conclusive(), counts.bad(), 0.95),
+        counts,
+        findings: Vec::new(),
+        completeness: None,
+        damage: Vec::new(),
+        incomplete: None,
+        notes: Vec::new(),
+        effort: Effort {
+            catalog: Duration::from_millis(410),
+            verify: Duration::from_millis(14_200),
+            total: Duration::from_millis(14_700),
+            restored_bytes: 2_480_343_613,
+            hashed_bytes: 4_960_687_226,
+            hash: Algorithm::Blake3,
+            threads: 8,
+        },
+    }
+}
+
+pub(super) fn finding(path: &[u8], verdict: Verdict) -> Finding {
+    Finding {
+        path: path.to_vec(),
+        original: Some([b"/srv/data/", path].concat()),
+        verdict,
+        reason: "the original is as old as the backup says".to_owned(),
+        restored_size: Some(2_097_152),
+        original_size: Some(2_097_152),
+        hashes: Some(("1a".repeat(32), "2b".repeat(32))),
+        difference: Some(Difference {
+            first_offset: 1_048_576,
+            differing_bytes: 512,
+            differing_blocks: 1,
+            looks_like: Pattern::Zeroed,
+        }),
+        kept: None,
+    }
+}
+
+fn plain(path: &[u8], verdict: Verdict, reason: &str) -> Finding {
+    Finding {
+        reason: reason.to_owned(),
+        hashes: None,
+        difference: None,
+        restored_size: None,
+        ..finding(path, verdict)
+    }
+}
+
+/// Two bad files with hostile names, and originals that changed.
+pub(super) fn failed() -> Outcome {
+    let counts =
+        [(Verdict::Verified, 498), (Verdict::Corrupt, 1), (Verdict::RestoreFailed, 1), (Verdict::Changed, 3)];
+    let mut found = outcome(&counts, 500);
+    found.sample.replacements = 3;
+    found.findings = vec![
+        finding(b"docs/re\x1b[31mport\xff.odt", Verdict::Corrupt),
+        plain(b"photos/a\n.jpg", Verdict::RestoreFailed, "the checksum stored in the backup does not match"),
+        plain(b"log/1", Verdict::Changed, "modified since the backup"),
+        plain(b"log/2", Verdict::Changed, "modified since the backup"),
+        plain("log/\u{fffe}3".as_bytes(), Verdict::Changed, "modified since\0 the backup"),
+    ];
+    found
+}
+
+/// Everything that can be bad, at once and a lot of it.
+pub(super) fn disaster() -> Outcome {
+    let verdicts = Verdict::ALL.map(|verdict| (verdict, 20));
+    let mut found = outcome(&verdicts, 500);
+    found.sample.replacements = 1;
+    for verdict in Verdict::ALL.into_iter().skip(1) {
+        let each = (0..20).map(|n| finding(format!("{}/{n}", verdict.word()).as_bytes(), verdict));
+        found.findings.extend(each);
+    }
+    found.population.filtered = 77;
+    found.population.unmapped = 5;
+    found.incomplete = Some(Incomplete::Interrupted);
+    found.damage = (0..15).map(|n| format!("folder {n}: permission denied")).collect();
+    found.completeness = Some(Completeness {
+        originals: 9_000,
+        looked_up: 200,
+        missing: (0..30).map(|n| format!("/srv/data/new/{n}").into_bytes()).collect(),
+        unlisted: vec!["/srv/data/private: permission denied".to_owned()],
+    });
+    found.notes = vec!["removed the leftovers of 1 earlier run".to_owned()];
+    found
+}
+
+/// Ended by the time limit after 120 good files.
+pub(super) fn cut_short() -> Outcome {
+    let mut found = outcome(&[(Verdict::Verified, 120), (Verdict::Deleted, 1)], 500);
+    found.incomplete = Some(Incomplete::TimeLimit);
+    found.findings = vec![plain(b"gone", Verdict::Deleted, "the original is gone")];
+    found
+}
+
+/// A backup without a file in it.
+pub(super) fn empty() -> Outcome {
+    let mut found = outcome(&[], 0);
+    found.population = Population { digest: "00".repeat(32), ..Population::default() };
+    found.backup.taken = None;
+    found.effort.verify = Duration::ZERO;
+    found
+}
+
+/// One of each.
+pub(super) fn all() -> [Outcome; 5] {
+    [passed(), failed(), disaster(), cut_short(), empty()]
+}

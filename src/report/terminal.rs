@@ -1,0 +1,221 @@
+//! The summary for a person: the verdict first, then what is bad and why, then what was verified. One screen of 24 lines
+//! and 80 columns, as long as names are short.
+
+use std::borrow::Cow;
+
+use crate::backup::escape;
+use crate::exit::ExitCode;
+use crate::plan::Plan;
+use crate::verify::outcome::{Finding, Outcome};
+use crate::verify::verdict::Verdict;
+use crate::words;
+
+use super::{path_text, printable, rfc3339, statement};
+
+/// Columns that sentences are wrapped at.
+const WIDTH: usize = 80;
+/// Lines that lists of failures share.
+const LIST_LINES: usize = 10;
+/// Columns that the names of facts take.
+const FACT_INDENT: usize = 11;
+
+/// The summary, ending in a line feed. A quiet plan gets the verdict and the failures alone.
+pub(super) fn render(plan: &Plan, outcome: &Outcome) -> String {
+    let mut out = String::new();
+    verdict(&mut out, plan, outcome);
+    failures(&mut out, plan, outcome);
+    if !plan.terminal.quiet {
+        facts(&mut out, plan, outcome);
+    }
+    out
+}
+
+/// `PASS` or not, with what was found and what that proves beside it.
+fn verdict(out: &mut String, plan: &Plan, outcome: &Outcome) {
+    let (word, color) = match outcome.exit_code() {
+        ExitCode::Pass => ("PASS", "\x1b[1;32m"),
+        ExitCode::Incomplete => ("INCOMPLETE", "\x1b[1;33m"),
+        _ => ("FAIL", "\x1b[1;31m"),
+    };
+    if plan.terminal.color {
+        out.push_str(&format!("{color}{word}\x1b[0m"));
+    } else {
+        out.push_str(word);
+    }
+    let indent = word.len() + 2;
+    let lines =
+        [Some(statement::headline(outcome)), statement::incomplete(outcome), statement::assurance(outcome)];
+    for (index, line) in lines.into_iter().flatten().enumerate() {
+        let text = wrap(&line, indent);
+        // The first line stands beside the word.
+        out.push_str(if index == 0 { &text[word.len()..] } else { &text });
+    }
+}
+
+/// One list of failures.
+struct List {
+    title: &'static str,
+    /// The first of them, each with its lines.
+    items: Vec<String>,
+    total: usize,
+}
+
+/// What is bad, list by list; lists share the room, and say how much they leave out.
+fn failures(out: &mut String, plan: &Plan, outcome: &Outcome) {
+    let lists = [
+        findings(outcome, "Bad in the backup:", Verdict::is_bad),
+        findings(outcome, "Corrupt originals, of which the backup has the right bytes:", |verdict| {
+            verdict == Verdict::OriginalCorrupt
+        }),
+        lines("Parts of the backup that cannot be listed:", &outcome.damage, |line| printable(line)),
+        lines("Originals that the backup does not hold:", missing(outcome), |path| escape(path)),
+        findings(outcome, "Originals that cannot be read, so that nothing is proven of them:", |verdict| {
+            verdict == Verdict::Unreadable
+        }),
+    ];
+    let lists: Vec<List> = lists.into_iter().filter(|list| list.total > 0).collect();
+    let room = LIST_LINES / lists.len().max(1);
+    for list in &lists {
+        show(out, plan, list, room);
+    }
+}
+
+/// A list, as much of it as fits into `room` lines, and at least one item.
+fn show(out: &mut String, plan: &Plan, list: &List, room: usize) {
+    out.push_str(&format!("\n{}\n", list.title));
+    let (mut shown, mut used) = (0, 0);
+    for item in &list.items {
+        used += item.lines().count();
+        if shown > 0 && used > room {
+            break;
+        }
+        out.push_str(item);
+        shown += 1;
+    }
+    if list.total > shown {
+        let more = words::count((list.total - shown) as u64);
+        let place = plan.reports.json.as_deref().filter(|place| !super::write::is_stdout(place));
+        let place = place.map_or_else(|| "--json".to_owned(), path_text);
+        out.push_str(&format!("  and {more} more, see {place}\n"));
+    }
+}
+
+fn findings(outcome: &Outcome, title: &'static str, which: impl Fn(Verdict) -> bool) -> List {
+    let found = || outcome.findings.iter().filter(|finding| which(finding.verdict));
+    let items = found().take(LIST_LINES).map(|finding| {
+        let reason = wrap(&printable(&why(finding)), 6);
+        format!("  {}: {}\n{reason}", finding.verdict.word(), escape(&finding.path))
+    });
+    List { title, items: items.collect(), total: found().count() }
+}
+
+/// The reason, and where the bytes differ.
+fn why(finding: &Finding) -> String {
+    match &finding.difference {
+        Some(difference) if finding.reason.is_empty() => difference.to_string(),
+        Some(difference) => format!("{difference}; {}", finding.reason),
+        None => finding.reason.clone(),
+    }
+}
+
+fn lines<'a, T>(title: &'static str, all: &'a [T], text: impl Fn(&'a T) -> Cow<'a, str>) -> List {
+    let items = all.iter().take(LIST_LINES).map(|each| format!("  {}\n", text(each)));
+    List { title, items: items.collect(), total: all.len() }
+}
+
+fn missing(outcome: &Outcome) -> &[Vec<u8>] {
+    outcome.completeness.as_ref().map_or(&[], |found| &found.missing)
+}
+
+/// What was verified, how to draw it again, and how fast it went.
+fn facts(out: &mut String, plan: &Plan, outcome: &Outcome) {
+    out.push('\n');
+    let mut fact = |name: &str, text: &str| {
+        let text = wrap(text, FACT_INDENT);
+        out.push_str(&format!("{name:<FACT_INDENT$}{}", &text[FACT_INDENT..]));
+    };
+    let backup = &outcome.backup;
+    let taken = backup.taken.and_then(rfc3339).map_or(String::new(), |time| format!(", taken {time}"));
+    fact("backup", &format!("{} ({}){taken}", path_text(&backup.place), backup.format));
+    let sources: Vec<String> =
+        plan.sources.iter().chain(plan.maps.iter().map(|map| &map.to)).map(|p| path_text(p)).collect();
+    fact("originals", &sources.join(", "));
+    fact("drawn", &drawn(outcome));
+    fact("redraw", &redraw(&outcome.sample.seed));
+    if let Some(text) = statement::inconclusive(outcome) {
+        fact("left out", &text);
+    }
+    if let Some(found) = &outcome.completeness {
+        let looked_up = words::count(found.looked_up);
+        let mut text =
+            format!("{looked_up} of {} looked up in the backup", words::counted(found.originals, "original"));
+        if !found.unlisted.is_empty() {
+            let folders = words::counted(found.unlisted.len() as u64, "folder");
+            text.push_str(&format!("; {folders} could not be listed"));
+        }
+        fact("complete", &text);
+    }
+    for note in outcome.notes.iter().take(3) {
+        fact("note", &printable(note));
+    }
+    fact("speed", &speed(outcome));
+}
+
+/// The option that draws the same sample; quoted where a shell would split it.
+fn redraw(seed: &str) -> String {
+    let plain =
+        !seed.is_empty() && seed.chars().all(|each| each.is_ascii_alphanumeric() || "-_.".contains(each));
+    let seed = escape(seed.as_bytes());
+    if plain { format!("--seed {seed}") } else { format!("--seed \"{seed}\"") }
+}
+
+fn drawn(outcome: &Outcome) -> String {
+    let (population, sample) = (&outcome.population, &outcome.sample);
+    let files = words::counted(population.files, "file");
+    let size = population.bytes.map_or(String::new(), |bytes| format!(" ({})", words::bytes(bytes)));
+    let drawn = words::count(sample.drawn);
+    let hash = outcome.effort.hash.name();
+    let mut text = format!("{drawn} of {files}{size}, strategy {}, hash {hash}", sample.strategy);
+    for (number, why) in [(population.filtered, "filtered out"), (population.unmapped, "without a source")] {
+        if number > 0 {
+            text.push_str(&format!("; {} {why}", words::count(number)));
+        }
+    }
+    text
+}
+
+fn speed(outcome: &Outcome) -> String {
+    let effort = &outcome.effort;
+    let mut text =
+        format!("{} restored in {}", words::bytes(effort.restored_bytes), words::duration(effort.verify),);
+    if let Some(rate) = words::rate(effort.restored_bytes, effort.verify) {
+        text.push_str(&format!(" ({}/s)", words::bytes(rate)));
+    }
+    let (catalog, total) = (words::duration(effort.catalog), words::duration(effort.total));
+    format!("{text}, catalog {catalog}, total {total}")
+}
+
+/// A sentence in lines of at most [`WIDTH`] columns, each indented, each ending in a line feed. A longer word stands alone.
+fn wrap(text: &str, indent: usize) -> String {
+    let mut out = String::new();
+    let mut column = 0;
+    for word in text.split(' ') {
+        let length = word.chars().count();
+        if column > 0 && column + 1 + length <= WIDTH {
+            out.push(' ');
+            column += 1 + length;
+        } else {
+            if column > 0 {
+                out.push('\n');
+            }
+            out.push_str(&" ".repeat(indent));
+            column = indent + length;
+        }
+        out.push_str(word);
+    }
+    out.push('\n');
+    out
+}
+
+#[cfg(test)]
+mod tests;

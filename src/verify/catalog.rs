@@ -1,0 +1,225 @@
+//! The catalog stage: what the backup lists, reduced to the population and the draw in one streaming pass.
+
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use crate::backup::{Entry, Picks, Sink};
+use crate::stop::Stop;
+
+use super::completeness::Lookup;
+use super::filter::Filter;
+use super::outcome::Population;
+use super::pairing::Pairing;
+use super::progress::Progress;
+use super::sample::{BottomK, Rank, Ranker};
+
+/// Decides what belongs to the population, and counts it.
+pub struct Gate<'a> {
+    filter: &'a Filter,
+    pairing: &'a Pairing,
+    ranker: &'a Ranker,
+    progress: &'a dyn Progress,
+    lookup: Option<&'a Lookup>,
+    stop: &'a Stop,
+    files: AtomicU64,
+    bytes: AtomicU64,
+    sizes_unknown: AtomicBool,
+    filtered: AtomicU64,
+    unmapped: AtomicU64,
+    digest: Mutex<u128>,
+}
+
+/// What one batch adds to the population.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Added {
+    /// Files.
+    pub files: u64,
+    /// The sum of their digests.
+    pub digest: u128,
+}
+
+impl<'a> Gate<'a> {
+    /// A gate that has counted nothing yet.
+    pub fn new(
+        filter: &'a Filter,
+        pairing: &'a Pairing,
+        ranker: &'a Ranker,
+        progress: &'a dyn Progress,
+        lookup: Option<&'a Lookup>,
+        stop: &'a Stop,
+    ) -> Self {
+        Self {
+            filter,
+            pairing,
+            ranker,
+            progress,
+            lookup,
+            stop,
+            files: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            sizes_unknown: AtomicBool::new(false),
+            filtered: AtomicU64::new(0),
+            unmapped: AtomicU64::new(0),
+            digest: Mutex::new(0),
+        }
+    }
+
+    /// Whether an entry is in the population.
+    pub fn admits(&self, entry: &Entry<'_>) -> bool {
+        self.filter.keeps(entry) && self.has_place(entry)
+    }
+
+    /// An entry whose name is no path has no place, but it is in the backup and will not restore: it stays.
+    fn has_place(&self, entry: &Entry<'_>) -> bool {
+        entry.problem.is_some() || self.pairing.covers(entry.path)
+    }
+
+    /// Counts a batch, and gives each entry of the population with its rank to `each`.
+    pub fn pass<'e>(
+        &self,
+        entries: &'e Picks,
+        mut each: impl FnMut(Entry<'e>, Rank),
+    ) -> ControlFlow<(), Added> {
+        let mut added = Added::default();
+        let (mut bytes, mut filtered, mut unmapped) = (0, 0, 0);
+        for entry in entries.iter() {
+            if let Some(lookup) = self.lookup {
+                lookup.note(entry.path);
+            }
+            if !self.filter.keeps(&entry) {
+                filtered += 1;
+            } else if !self.has_place(&entry) {
+                unmapped += 1;
+            } else {
+                let rank = self.ranker.rank(entry.path);
+                added.files += 1;
+                added.digest = added.digest.wrapping_add(rank.digest);
+                match entry.size {
+                    Some(size) => bytes += size,
+                    None => self.sizes_unknown.store(true, Ordering::Relaxed),
+                }
+                each(entry, rank);
+            }
+        }
+        self.files.fetch_add(added.files, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.filtered.fetch_add(filtered, Ordering::Relaxed);
+        self.unmapped.fetch_add(unmapped, Ordering::Relaxed);
+        let mut digest = self.digest.lock().unwrap_or_else(PoisonError::into_inner);
+        *digest = digest.wrapping_add(added.digest);
+        self.progress.cataloged(entries.len() as u64);
+        if self.stop.is_set() { ControlFlow::Break(()) } else { ControlFlow::Continue(added) }
+    }
+
+    /// Forgets what was counted, for listing again.
+    pub fn reset(&self) {
+        for counter in [&self.files, &self.bytes, &self.filtered, &self.unmapped] {
+            counter.store(0, Ordering::Relaxed);
+        }
+        self.sizes_unknown.store(false, Ordering::Relaxed);
+        *self.digest.lock().unwrap_or_else(PoisonError::into_inner) = 0;
+    }
+
+    /// What was counted.
+    pub fn population(&self) -> Population {
+        let known = !self.sizes_unknown.load(Ordering::Relaxed);
+        Population {
+            files: self.files.load(Ordering::Relaxed),
+            bytes: known.then(|| self.bytes.load(Ordering::Relaxed)),
+            digest: format!("{:032x}", *self.digest.lock().unwrap_or_else(PoisonError::into_inner)),
+            filtered: self.filtered.load(Ordering::Relaxed),
+            unmapped: self.unmapped.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// Draws while the backup lists.
+pub struct Drawing<'a> {
+    gate: &'a Gate<'a>,
+    bottom: Mutex<BottomK>,
+    /// The upper half of the draw's threshold: most files are turned away by it without a lock.
+    threshold: AtomicU64,
+}
+
+impl<'a> Drawing<'a> {
+    /// Draws into `bottom` what passes the gate.
+    pub fn new(gate: &'a Gate<'a>, bottom: BottomK) -> Self {
+        Self { gate, bottom: Mutex::new(bottom), threshold: AtomicU64::new(u64::MAX) }
+    }
+
+    /// The draw.
+    pub fn into_inner(self) -> BottomK {
+        self.bottom.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn upper_half(order: u128) -> u64 {
+    (order >> 64) as u64
+}
+
+impl Sink for Drawing<'_> {
+    fn take(&self, entries: &Picks) -> ControlFlow<()> {
+        let threshold = self.threshold.load(Ordering::Relaxed);
+        let mut lowest_dropped = u128::MAX;
+        let mut candidates = Vec::new();
+        let added = self.gate.pass(entries, |entry, rank| {
+            if upper_half(rank.order) > threshold {
+                lowest_dropped = lowest_dropped.min(rank.order);
+            } else {
+                candidates.push((rank.order, entry));
+            }
+        })?;
+        let mut bottom = self.bottom.lock().unwrap_or_else(PoisonError::into_inner);
+        bottom.count(added.files, added.digest, lowest_dropped);
+        for (order, entry) in &candidates {
+            bottom.offer(*order, entry);
+        }
+        self.threshold.store(upper_half(bottom.threshold()), Ordering::Relaxed);
+        ControlFlow::Continue(())
+    }
+}
+
+/// Hands the whole population on, batch by batch.
+pub struct Feed<'a> {
+    gate: &'a Gate<'a>,
+    to: crossbeam_channel::Sender<Picks>,
+}
+
+impl<'a> Feed<'a> {
+    /// Sends what passes the gate.
+    pub fn new(gate: &'a Gate<'a>, to: crossbeam_channel::Sender<Picks>) -> Self {
+        Self { gate, to }
+    }
+}
+
+/// Files that are handed on together: few enough that the last ones of a run are spread over all threads.
+const HANDFUL: usize = 64;
+
+impl Sink for Feed<'_> {
+    fn take(&self, entries: &Picks) -> ControlFlow<()> {
+        let mut handful = Picks::new();
+        let mut closed = false;
+        let mut send = |handful: &mut Picks| {
+            closed |= !handful.is_empty() && self.to.send(std::mem::take(handful)).is_err();
+        };
+        let passed = self.gate.pass(entries, |entry, _| {
+            handful.push(&entry);
+            if handful.len() == HANDFUL {
+                send(&mut handful);
+            }
+        });
+        send(&mut handful);
+        if closed || passed.is_break() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}
+
+/// Counts, and keeps nothing.
+pub struct Count<'a>(pub &'a Gate<'a>);
+
+impl Sink for Count<'_> {
+    fn take(&self, entries: &Picks) -> ControlFlow<()> {
+        self.0.pass(entries, |_, _| {})?;
+        ControlFlow::Continue(())
+    }
+}

@@ -1,0 +1,148 @@
+//! The other direction: are originals in the backup at all?
+//!
+//! A file that was never backed up cannot be found by sampling the backup. So originals are drawn, by the same keyed hash, among
+//! those that are older than the backup, and each is looked up in the catalog while it streams by.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use crate::backup::{Backup, Entry, Folder, Listing, Needs, Picks, Sink};
+use crate::plan::{Plan, SampleSize};
+use crate::platform::{self, Timestamp};
+use crate::stop::Stop;
+
+use super::Error;
+use super::filter::Filter;
+use super::outcome::Completeness;
+use super::pairing::Pairing;
+use super::sample::{BottomK, Ranker, Target};
+
+/// Originals that are to be looked up, by the paths that they should have in the backup.
+#[derive(Debug)]
+pub struct Lookup {
+    wanted: HashMap<Vec<u8>, Wanted>,
+    originals: u64,
+    unlisted: Vec<String>,
+}
+
+#[derive(Debug)]
+struct Wanted {
+    original: Vec<u8>,
+    found: AtomicBool,
+}
+
+impl Lookup {
+    /// Draws `plan.completeness` originals. `taken` is when the backup was made: younger originals cannot be in it.
+    pub fn draw(
+        plan: &Plan,
+        pairing: &Pairing,
+        filter: &Filter,
+        taken: Option<Timestamp>,
+        stop: &Stop,
+    ) -> Result<Self, Error> {
+        let target = Target::new(SampleSize::Count(plan.completeness), plan.confidence);
+        let bottom = Mutex::new((BottomK::new(target), 0));
+        let ranker = Ranker::new(&plan.seed);
+        let mut unlisted = Vec::new();
+        for (root, from) in pairing.roots() {
+            let folder = Folder::open(&root.place, false)?;
+            let leave_out = [&plan.restore_to, &plan.backup].map(|place| std::fs::canonicalize(place).ok());
+            let leave_out =
+                leave_out.into_iter().flatten().filter_map(|place| relative_to(&place, &root.place));
+            let sink = Originals {
+                from,
+                filter,
+                taken,
+                ranker: &ranker,
+                bottom: &bottom,
+                stop,
+                leave_out: leave_out.collect(),
+            };
+            let needs = Needs { size: filter.needs().size, mtime: true };
+            if let Listing::Damaged(lines) = folder.catalog(needs, plan.threads.min(8), &sink)? {
+                unlisted.extend(lines.into_iter().map(|line| format!("{}: {line}", root.place.display())));
+            }
+        }
+        let (bottom, originals) = bottom.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut wanted = HashMap::new();
+        if let Some(draw) = bottom.finish() {
+            let count = usize::try_from(draw.wanted).unwrap_or(usize::MAX);
+            for entry in draw.picks.iter().take(count) {
+                let place = pairing.places(entry.path).next().map(|place| place.display());
+                let original =
+                    place.map_or_else(Vec::new, |place| platform::path_to_bytes(&place).into_owned());
+                wanted.insert(entry.path.to_vec(), Wanted { original, found: AtomicBool::new(false) });
+            }
+        }
+        Ok(Self { wanted, originals, unlisted })
+    }
+
+    /// Notes that the backup lists `path`.
+    pub fn note(&self, path: &[u8]) {
+        if let Some(wanted) = self.wanted.get(path) {
+            wanted.found.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// What was found once the catalog has streamed by.
+    pub fn finish(self) -> Completeness {
+        let looked_up = self.wanted.len() as u64;
+        let lost = self.wanted.into_values().filter(|wanted| !wanted.found.load(Ordering::Relaxed));
+        let mut missing: Vec<Vec<u8>> = lost.map(|wanted| wanted.original).collect();
+        missing.sort();
+        Completeness { originals: self.originals, looked_up, missing, unlisted: self.unlisted }
+    }
+}
+
+/// Where `place` is below `root`, if it is: backups and restored files inside the originals are no originals.
+fn relative_to(place: &Path, root: &Path) -> Option<Vec<u8>> {
+    let root = std::fs::canonicalize(root).ok()?;
+    let rest = place.strip_prefix(root).ok().filter(|rest| !rest.as_os_str().is_empty())?;
+    Some(platform::path_to_bytes(rest).into_owned())
+}
+
+/// Draws among originals, under the paths that they should have in the backup.
+struct Originals<'a> {
+    from: &'a [u8],
+    filter: &'a Filter,
+    taken: Option<Timestamp>,
+    ranker: &'a Ranker,
+    bottom: &'a Mutex<(BottomK, u64)>,
+    stop: &'a Stop,
+    leave_out: Vec<Vec<u8>>,
+}
+
+impl Sink for Originals<'_> {
+    fn take(&self, entries: &Picks) -> ControlFlow<()> {
+        let mut name = Vec::new();
+        let mut guard = self.bottom.lock().unwrap_or_else(PoisonError::into_inner);
+        let (bottom, originals) = &mut *guard;
+        for entry in entries.iter() {
+            let is_young = self.taken.zip(entry.mtime).is_some_and(|(taken, mtime)| mtime > taken);
+            let is_left_out = self.leave_out.iter().any(|place| {
+                entry
+                    .path
+                    .strip_prefix(place.as_slice())
+                    .is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
+            });
+            name.clear();
+            if !self.from.is_empty() {
+                name.extend_from_slice(self.from);
+                name.push(b'/');
+            }
+            name.extend_from_slice(entry.path);
+            let entry = Entry { path: &name, ..entry };
+            if is_young || is_left_out || !self.filter.keeps(&entry) {
+                continue;
+            }
+            *originals += 1;
+            let rank = self.ranker.rank(&name);
+            bottom.count(1, rank.digest, u128::MAX);
+            bottom.offer(rank.order, &entry);
+        }
+        if self.stop.is_set() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}

@@ -1,0 +1,191 @@
+//! Hashing both sides of a pair, and telling where they differ.
+//!
+//! In: an open original (live: it is read plainly, since a mapped file that shrinks kills the process) and a restored copy
+//! (ours). Out: two hashes, each of bytes read by itself. A small file is one read into a buffer that is kept; a large one is
+//! read in pieces while the system reads ahead, both sides at once.
+
+use std::fs::File;
+use std::io;
+
+use sha2::{Digest, Sha256};
+
+use crate::plan::Algorithm;
+use crate::platform;
+use crate::stop::Stop;
+
+use super::difference::{Comparer, Difference};
+
+/// Files up to this size are read whole; larger ones in pieces of this many bytes.
+const PIECE: usize = 512 << 10;
+
+/// From this size on both sides of a pair are read and hashed at the same time.
+const LARGE: u64 = 4 << 20;
+
+/// A hash of either kind: 256 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hash([u8; 32]);
+
+impl std::fmt::Display for Hash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(blake3::Hash::from_bytes(self.0).to_hex().as_str())
+    }
+}
+
+/// What reading one side gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hashed {
+    /// The hash of all bytes up to the end.
+    pub hash: Hash,
+    /// How many they were.
+    pub size: u64,
+}
+
+/// Both sides read; an error on either is told by side.
+#[derive(Debug)]
+pub struct Pair {
+    /// The original.
+    pub original: io::Result<Hashed>,
+    /// The restored copy.
+    pub restored: io::Result<Hashed>,
+}
+
+/// Buffers that are kept from file to file: one a side.
+#[derive(Debug, Default)]
+pub struct Buffers {
+    original: Vec<u8>,
+    restored: Vec<u8>,
+}
+
+enum Hasher {
+    Blake3(Box<blake3::Hasher>),
+    Sha256(Sha256),
+}
+
+impl Hasher {
+    fn new(algorithm: Algorithm) -> Self {
+        match algorithm {
+            Algorithm::Blake3 => Self::Blake3(Box::default()),
+            Algorithm::Sha256 => Self::Sha256(Sha256::new()),
+        }
+    }
+
+    fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Blake3(hasher) => {
+                hasher.update(bytes);
+            }
+            Self::Sha256(hasher) => hasher.update(bytes),
+        }
+    }
+
+    fn finish(self) -> Hash {
+        match self {
+            Self::Blake3(hasher) => Hash(*hasher.finalize().as_bytes()),
+            Self::Sha256(hasher) => Hash(hasher.finalize().into()),
+        }
+    }
+}
+
+fn hash_whole(algorithm: Algorithm, bytes: &[u8]) -> Hash {
+    match algorithm {
+        Algorithm::Blake3 => Hash(*blake3::hash(bytes).as_bytes()),
+        Algorithm::Sha256 => Hash(Sha256::digest(bytes).into()),
+    }
+}
+
+/// Reads and hashes both files from their beginning to their end. `size_hint` decides the way, not the result.
+pub fn hash_pair(
+    original: &File,
+    restored: &File,
+    size_hint: u64,
+    algorithm: Algorithm,
+    buffers: &mut Buffers,
+    stop: &Stop,
+) -> Pair {
+    let Buffers { original: first, restored: second } = buffers;
+    if size_hint < LARGE {
+        return Pair {
+            original: hash_file(original, size_hint, algorithm, first, stop),
+            restored: hash_file(restored, size_hint, algorithm, second, stop),
+        };
+    }
+    let (original, restored) = rayon::join(
+        || hash_file(original, size_hint, algorithm, first, stop),
+        || hash_file(restored, size_hint, algorithm, second, stop),
+    );
+    Pair { original, restored }
+}
+
+fn hash_file(
+    file: &File,
+    size_hint: u64,
+    algorithm: Algorithm,
+    buffer: &mut Vec<u8>,
+    stop: &Stop,
+) -> io::Result<Hashed> {
+    // One byte more than expected: a read that does not fill the buffer is the end, and no second one is needed.
+    let room = usize::try_from(size_hint + 1).unwrap_or(PIECE).clamp(4096, PIECE);
+    if buffer.len() < room {
+        buffer.resize(room, 0);
+    }
+    let mut piece = &mut buffer[..room];
+    let got = read_full_at(file, piece, 0)?;
+    if got < piece.len() {
+        return Ok(Hashed { hash: hash_whole(algorithm, &piece[..got]), size: got as u64 });
+    }
+    let mut hasher = Hasher::new(algorithm);
+    hasher.update(piece);
+    let mut size = got as u64;
+    if buffer.len() < PIECE {
+        buffer.resize(PIECE, 0);
+    }
+    piece = &mut buffer[..];
+    loop {
+        if stop.is_set() {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
+        let got = read_full_at(file, piece, size)?;
+        hasher.update(&piece[..got]);
+        size += got as u64;
+        if got < piece.len() {
+            return Ok(Hashed { hash: hasher.finish(), size });
+        }
+    }
+}
+
+/// Reads both files again, side by side, and describes where they differ; `None` if they are the same by now.
+pub fn describe_difference(
+    original: &File,
+    restored: &File,
+    buffers: &mut Buffers,
+) -> io::Result<Option<Difference>> {
+    let Buffers { original: first, restored: second } = buffers;
+    first.resize(PIECE, 0);
+    second.resize(PIECE, 0);
+    let mut comparer = Comparer::new();
+    let (mut original_size, mut restored_size) = (0, 0);
+    loop {
+        let here = read_full_at(original, first, original_size)?;
+        let there = read_full_at(restored, second, restored_size)?;
+        let common = here.min(there);
+        comparer.feed(&first[..common], &second[..common]);
+        original_size += here as u64;
+        restored_size += there as u64;
+        if common < PIECE {
+            break;
+        }
+    }
+    let rest = |file: &File, size| Ok::<u64, io::Error>(platform::stat(file)?.size.max(size));
+    Ok(comparer.finish(rest(original, original_size)?, rest(restored, restored_size)?))
+}
+
+fn read_full_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match platform::read_at(file, &mut buffer[filled..], offset + filled as u64)? {
+            0 => break,
+            got => filled += got,
+        }
+    }
+    Ok(filled)
+}

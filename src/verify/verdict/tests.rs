@@ -1,0 +1,178 @@
+use super::*;
+use crate::platform::Kind;
+
+const SECOND: i128 = 1_000_000_000;
+/// When the backup says that the file was modified.
+const RECORDED: i128 = 1_000 * SECOND + 123_456_789;
+
+fn stat(mtime: i128, changed: Option<i128>) -> Stat {
+    Stat {
+        kind: Kind::File,
+        size: 10,
+        mtime: Timestamp::from_nanos(mtime),
+        changed: changed.map(Timestamp::from_nanos),
+        id: (1, 2),
+    }
+}
+
+fn read(state: Stat, equal: bool, record_equals_restored: Option<bool>) -> Original {
+    Original::Read { before: state, after: state, equal, record_equals_restored }
+}
+
+fn recorded(resolution_ns: u64) -> Recorded {
+    Recorded { size: Some(10), mtime: Some(Timestamp::from_nanos(RECORDED)), resolution_ns }
+}
+
+const WHOLE: FromBackup = FromBackup::Restored { size: 10 };
+
+/// Every state an original can be found in.
+fn originals() -> Vec<Original> {
+    let mut all = vec![Original::Gone, Original::NotAFile, Original::Unreadable];
+    for mtime in [RECORDED - SECOND, RECORDED, RECORDED + SECOND] {
+        for changed in [None, Some(RECORDED - SECOND), Some(RECORDED), Some(RECORDED + SECOND)] {
+            for record in [None, Some(false), Some(true)] {
+                for equal in [false, true] {
+                    let before = stat(mtime, changed);
+                    let after = Stat { size: 11, ..before };
+                    all.push(read(before, equal, record));
+                    all.push(Original::Read { before, after, equal, record_equals_restored: record });
+                }
+            }
+        }
+    }
+    all
+}
+
+#[test]
+fn trouble_with_the_backup_outweighs_every_state_of_the_original() {
+    for original in originals() {
+        let judged = |backup| judge(backup, &original, &recorded(1));
+        assert_eq!(judged(FromBackup::Failed), Verdict::RestoreFailed, "{original:?}");
+        assert_eq!(judged(FromBackup::ChecksumFailed), Verdict::Corrupt, "{original:?}");
+        assert_eq!(judged(FromBackup::Restored { size: 9 }), Verdict::Corrupt, "{original:?}");
+    }
+}
+
+#[test]
+fn only_equal_bytes_are_verified_and_they_always_are() {
+    for original in originals() {
+        let equal = matches!(original, Original::Read { equal: true, .. });
+        let verdict = judge(WHOLE, &original, &recorded(1));
+        assert_eq!(verdict == Verdict::Verified, equal, "{original:?}");
+    }
+}
+
+#[test]
+fn an_original_that_cannot_be_compared_proves_nothing() {
+    for (original, verdict) in [
+        (Original::Gone, Verdict::Deleted),
+        (Original::NotAFile, Verdict::Changed),
+        (Original::Unreadable, Verdict::Unreadable),
+    ] {
+        assert_eq!(judge(WHOLE, &original, &recorded(1)), verdict);
+    }
+}
+
+#[test]
+fn an_original_touched_while_it_was_read_is_changed_whatever_else_is_known() {
+    for original in originals() {
+        if let Original::Read { before, after, equal: false, .. } = original
+            && before != after
+        {
+            assert_eq!(judge(WHOLE, &original, &recorded(1)), Verdict::Changed, "{original:?}");
+        }
+    }
+}
+
+/// Different bytes, an original that held still: modification time, change time and earlier record decide.
+#[test]
+fn different_bytes_are_the_fault_of_whoever_changed() {
+    use Verdict::{Changed, Corrupt, OriginalCorrupt};
+    let (earlier, same, later) = (RECORDED - SECOND, RECORDED, RECORDED + SECOND);
+    let table = [
+        // The original's mtime, its change time; verdict without a record that agrees with the restored copy, and with one.
+        (same, None, Corrupt, OriginalCorrupt),
+        (same, Some(earlier), Corrupt, OriginalCorrupt),
+        (same, Some(same), Corrupt, OriginalCorrupt),
+        // Attributes changed since; the content's time stands.
+        (same, Some(later), Corrupt, OriginalCorrupt),
+        (later, None, Changed, Changed),
+        (later, Some(earlier), Changed, Changed),
+        (later, Some(later), Changed, Changed),
+        // The backup recorded when it copied, and nothing happened to the original since.
+        (earlier, Some(earlier), Corrupt, OriginalCorrupt),
+        (earlier, Some(same), Corrupt, OriginalCorrupt),
+        // An older file may have taken its place.
+        (earlier, Some(later), Changed, Changed),
+        (earlier, None, Changed, Changed),
+    ];
+    for (mtime, changed, without, with) in table {
+        let judged = |record| judge(WHOLE, &read(stat(mtime, changed), false, record), &recorded(1));
+        let row = format!("mtime {}, changed {:?}", mtime - RECORDED, changed.map(|time| time - RECORDED));
+        assert_eq!(judged(None), without, "{row}, no record");
+        assert_eq!(judged(Some(false)), without, "{row}, another record");
+        assert_eq!(judged(Some(true)), with, "{row}, the same record");
+    }
+}
+
+#[test]
+fn times_are_compared_at_the_backups_resolution() {
+    let two_seconds = 2_000_000_000;
+    let judged = |ahead, resolution| {
+        judge(WHOLE, &read(stat(RECORDED + ahead, None), false, None), &recorded(resolution))
+    };
+    for (ahead, resolution, verdict) in [
+        (0, 1, Verdict::Corrupt),
+        (1, 1, Verdict::Changed),
+        (99, 100, Verdict::Corrupt),
+        (100, 100, Verdict::Changed),
+        (2 * SECOND - 1, two_seconds, Verdict::Corrupt),
+        (2 * SECOND, two_seconds, Verdict::Changed),
+        (-2 * SECOND + 1, two_seconds, Verdict::Corrupt),
+        // A resolution of 0 means the finest there is.
+        (0, 0, Verdict::Corrupt),
+        (1, 0, Verdict::Changed),
+    ] {
+        assert_eq!(judged(ahead, resolution), verdict, "{ahead} ns ahead at {resolution} ns");
+    }
+}
+
+#[test]
+fn a_backup_that_records_no_time_cannot_blame_itself() {
+    let unknown = Recorded { size: None, mtime: None, resolution_ns: 1 };
+    let same = stat(RECORDED, Some(RECORDED));
+    assert_eq!(judge(WHOLE, &read(same, false, Some(true)), &unknown), Verdict::Changed);
+    assert_eq!(judge(WHOLE, &read(same, true, None), &unknown), Verdict::Verified);
+    assert_eq!(judge(FromBackup::Restored { size: 3 }, &read(same, true, None), &unknown), Verdict::Verified);
+}
+
+#[test]
+fn the_sizes_of_different_files_do_not_excuse_the_backup() {
+    // A folder records the size of the copy it has: a truncated copy agrees with its record.
+    let longer = Stat { size: 10_000, ..stat(RECORDED, None) };
+    assert_eq!(judge(WHOLE, &read(longer, false, None), &recorded(1)), Verdict::Corrupt);
+}
+
+#[test]
+fn verdicts_are_listed_in_order_and_classed_once() {
+    for (index, verdict) in Verdict::ALL.into_iter().enumerate() {
+        assert_eq!(verdict as usize, index);
+        assert!(!verdict.is_bad() || verdict.is_conclusive(), "{} proves something", verdict.word());
+    }
+    let conclusive: Vec<&str> =
+        Verdict::ALL.into_iter().filter(|verdict| verdict.is_conclusive()).map(Verdict::word).collect();
+    assert_eq!(conclusive, ["verified", "corrupt", "restore-failed", "original-corrupt"]);
+}
+
+#[test]
+fn a_recorded_time_that_may_have_been_cut_is_compared_as_coarsely() {
+    let judged = |recorded: i128, ahead: i128| {
+        let mtime = Some(Timestamp::from_nanos(recorded));
+        let recorded_there = Recorded { size: Some(10), mtime, resolution_ns: 1 };
+        judge(WHOLE, &read(stat(recorded + ahead, None), false, None), &recorded_there)
+    };
+    for (recorded, within) in [(8 * SECOND, 2 * SECOND), (7 * SECOND, SECOND), (7 * SECOND + 500, 100)] {
+        assert_eq!(judged(recorded, within - 1), Verdict::Corrupt, "{recorded}");
+        assert_eq!(judged(recorded, within), Verdict::Changed, "{recorded}");
+    }
+}

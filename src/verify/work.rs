@@ -1,0 +1,225 @@
+//! Restoring and judging, spread over threads.
+//!
+//! Three ways, by what was asked for and how the format can be reached:
+//! - picks of a random-access format: threads take a few picks at a time, restore and judge them in place;
+//! - everything in a random-access format: the listing feeds the threads, so that memory does not grow with the backup;
+//! - a sequential format: one thread makes a pass over the backup, the others judge what it lands.
+//!
+//! Which picks are looked at does not depend on the threads: as many as it takes, by rank, until the wanted number is conclusive.
+
+use std::ops::ControlFlow;
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::thread;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use crate::backup::{
+    self, Access, Backup, Entry, Landing, Listing, Needs, Picks, RestoreError, Restored, Scratch, Wanted,
+};
+
+use super::catalog::{Feed, Gate};
+use super::judge::{Bench, Judge};
+
+/// Picks that a thread takes at once.
+const HANDFUL: usize = 16;
+
+/// The parts of a run that restore and judge.
+pub struct Work<'a> {
+    /// Restored from.
+    pub backup: &'a dyn Backup,
+    /// Restored to.
+    pub scratch: &'a Scratch,
+    /// Judged with.
+    pub bench: &'a Bench<'a>,
+    /// Threads that judge; at least 1.
+    pub threads: usize,
+}
+
+impl Work<'_> {
+    /// Restores and judges the first `wanted` picks and, for each that is inconclusive, one more. Returns how many were drawn.
+    pub fn picks(&self, picks: &Picks, wanted: usize) -> Result<usize, backup::Error> {
+        match self.backup.describe().access {
+            Access::Random => self.picks_at_random(picks, wanted),
+            Access::Sequential => self.picks_in_passes(picks, wanted),
+        }
+    }
+
+    fn picks_at_random(&self, picks: &Picks, wanted: usize) -> Result<usize, backup::Error> {
+        let queue = Queue::new(picks, wanted);
+        thread::scope(|scope| {
+            let worker = || {
+                let mut judge = Judge::new(self.bench);
+                let mut handful = Picks::new();
+                while !self.bench.is_over() && queue.take(&mut handful, self.threads) {
+                    let before = judge.inconclusive();
+                    let done = self.backup.restore(Wanted::These(&handful), self.scratch, &mut judge);
+                    queue.done(judge.inconclusive() - before);
+                    if done.is_err() {
+                        queue.close();
+                        return done;
+                    }
+                }
+                // Others wait for picks that may still turn out inconclusive: this thread's never will again.
+                if self.bench.is_over() {
+                    queue.close();
+                }
+                Ok(())
+            };
+            let workers: Vec<_> = (0..self.threads).map(|_| scope.spawn(worker)).collect();
+            workers.into_iter().try_for_each(join)
+        })?;
+        Ok(queue.drawn())
+    }
+
+    fn picks_in_passes(&self, picks: &Picks, wanted: usize) -> Result<usize, backup::Error> {
+        let (mut begin, mut end) = (0, wanted.min(picks.len()));
+        while begin < end && !self.bench.is_over() {
+            let pass: Picks = (begin..end).map(|index| picks.get(index)).collect();
+            self.one_pass(Wanted::These(&pass))?;
+            let conclusive = self.bench.conclusive();
+            let missing = wanted.saturating_sub(usize::try_from(conclusive).unwrap_or(usize::MAX));
+            begin = end;
+            // A pass may be long: what replaces the inconclusive is drawn with a little to spare.
+            if missing > 0 {
+                end = picks.len().min(end + missing + missing / 2 + 8);
+            }
+        }
+        Ok(end)
+    }
+
+    /// Restores and judges every file that passes the gate.
+    pub fn everything(&self, gate: &Gate<'_>, needs: Needs) -> Result<Listing, backup::Error> {
+        let description = self.backup.describe();
+        if description.access == Access::Sequential {
+            self.one_pass(Wanted::Every(&|entry| gate.admits(entry)))?;
+            return Ok(Listing::Whole);
+        }
+        let (feed, picks) = bounded::<Picks>(self.threads * 4);
+        thread::scope(|scope| {
+            let worker = |picks: Receiver<Picks>| {
+                let mut judge = Judge::new(self.bench);
+                for handful in &picks {
+                    if self.bench.is_over() {
+                        break;
+                    }
+                    self.backup.restore(Wanted::These(&handful), self.scratch, &mut judge)?;
+                }
+                Ok(())
+            };
+            let workers: Vec<_> = (0..self.threads)
+                .map(|_| {
+                    let picks = picks.clone();
+                    scope.spawn(move || worker(picks))
+                })
+                .collect();
+            drop(picks);
+            let listing =
+                self.backup.catalog(needs, LISTING_THREADS.min(self.threads), &Feed::new(gate, feed));
+            workers.into_iter().try_for_each(join)?;
+            listing
+        })
+    }
+
+    /// One pass over a sequential backup; the other threads judge.
+    fn one_pass(&self, wanted: Wanted<'_>) -> Result<(), backup::Error> {
+        let (send, landed) = bounded::<Landed>(self.threads * 2);
+        thread::scope(|scope| {
+            for _ in 0..self.threads {
+                let landed = landed.clone();
+                scope.spawn(move || {
+                    let mut judge = Judge::new(self.bench);
+                    for Landed { entry, outcome } in &landed {
+                        // A judge that has ended takes what is still under way and drops it.
+                        if !self.bench.is_over() {
+                            let _ = judge.land(entry.get(0), outcome);
+                        }
+                    }
+                });
+            }
+            drop(landed);
+            self.backup.restore(wanted, self.scratch, &mut Forward { to: send, bench: self.bench })
+        })
+    }
+}
+
+/// While files are verified, listing needs few threads.
+const LISTING_THREADS: usize = 2;
+
+fn join(worker: thread::ScopedJoinHandle<'_, Result<(), backup::Error>>) -> Result<(), backup::Error> {
+    worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// A restored file on its way to a judge.
+struct Landed {
+    /// One entry.
+    entry: Picks,
+    outcome: Result<Restored, RestoreError>,
+}
+
+struct Forward<'a> {
+    to: Sender<Landed>,
+    bench: &'a Bench<'a>,
+}
+
+impl Landing for Forward<'_> {
+    fn land(&mut self, entry: Entry<'_>, outcome: Result<Restored, RestoreError>) -> ControlFlow<()> {
+        let entry = Picks::from_iter([entry]);
+        let sent = self.to.send(Landed { entry, outcome });
+        if sent.is_err() || self.bench.is_over() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}
+
+/// Picks by rank, handed out until enough are conclusive.
+struct Queue<'a> {
+    picks: &'a Picks,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+struct State {
+    next: usize,
+    limit: usize,
+    in_flight: usize,
+}
+
+impl<'a> Queue<'a> {
+    fn new(picks: &'a Picks, wanted: usize) -> Self {
+        let state = State { next: 0, limit: wanted.min(picks.len()), in_flight: 0 };
+        Self { picks, state: Mutex::new(state), changed: Condvar::new() }
+    }
+
+    /// Fills `handful` with the next picks. Waits while those under way may still need replacements; `false` when all is done.
+    fn take(&self, handful: &mut Picks, threads: usize) -> bool {
+        handful.clear();
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        while state.next >= state.limit && state.in_flight > 0 {
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        let left = state.limit.saturating_sub(state.next);
+        // Towards the end the handfuls become small, so that all threads finish together.
+        let count = left.min((left / (2 * threads)).clamp(1, HANDFUL));
+        handful.extend((state.next..state.next + count).map(|index| self.picks.get(index)));
+        state.next += count;
+        state.in_flight += usize::from(count > 0);
+        count > 0
+    }
+
+    fn done(&self, inconclusive: u64) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let more = usize::try_from(inconclusive).unwrap_or(usize::MAX);
+        state.limit = state.limit.saturating_add(more).min(self.picks.len());
+        state.in_flight -= 1;
+        self.changed.notify_all();
+    }
+
+    /// Hands nothing out any more.
+    fn close(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.limit = state.next;
+        self.changed.notify_all();
+    }
+
+    fn drawn(&self) -> usize {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).next
+    }
+}

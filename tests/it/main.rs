@@ -1,0 +1,5 @@
+//! The one integration binary: a module a subject.
+
+mod cli;
+mod cli_config;
+mod world;

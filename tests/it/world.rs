@@ -1,0 +1,142 @@
+//! A small world for the program to run in: a temporary folder, files in it, and no configuration of the machine's user.
+//!
+//!     World::new().file("bkverify.toml", "sample = 5").run("plan --backup b").exits(2).err_has("not said");
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+
+/// A folder that is the world, and is gone when this is.
+pub struct World {
+    folder: TempDir,
+}
+
+impl World {
+    /// An empty one.
+    pub fn new() -> Self {
+        Self { folder: TempDir::new().unwrap() }
+    }
+
+    /// Puts a file there, with the folders above it.
+    pub fn file(self, path: &str, content: impl AsRef<[u8]>) -> Self {
+        let place = self.path(path);
+        fs::create_dir_all(place.parent().unwrap()).unwrap();
+        fs::write(place, content).unwrap();
+        self
+    }
+
+    /// Puts an empty folder there.
+    pub fn folder(self, path: &str) -> Self {
+        fs::create_dir_all(self.path(path)).unwrap();
+        self
+    }
+
+    /// A place in this world. Links above it are resolved, as the program's own current folder is.
+    pub fn path(&self, path: &str) -> PathBuf {
+        // Not on Windows, where that would change the way paths are written.
+        let root = self.folder.path();
+        if cfg!(unix) { root.canonicalize().unwrap().join(path) } else { root.join(path) }
+    }
+
+    /// The content of a text file in this world.
+    #[track_caller]
+    pub fn read(&self, path: &str) -> String {
+        let place = self.path(path);
+        fs::read_to_string(&place).unwrap_or_else(|error| panic!("{}: {error}", place.display()))
+    }
+
+    /// The program, about to run here with these words (split at spaces) as its arguments.
+    pub fn command(&self, arguments: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bkverify"));
+        let home = self.path("home");
+        command.current_dir(self.path("")).args(arguments.split_whitespace());
+        for variable in ["HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA", "PROGRAMDATA"] {
+            command.env(variable, &home);
+        }
+        command.env("XDG_CONFIG_HOME", home.join(".config")).env("TZ", "UTC");
+        for variable in ["NO_COLOR", "TERM", "COLUMNS"] {
+            command.env_remove(variable);
+        }
+        command
+    }
+
+    /// Runs the program with nothing on its standard input.
+    #[track_caller]
+    pub fn run(&self, arguments: &str) -> Ran {
+        Ran::of(self.command(arguments), "")
+    }
+}
+
+/// What a run left on its streams, to be asserted on.
+#[derive(Debug)]
+pub struct Ran {
+    /// The exit code; `None` if it was killed.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub out: String,
+    /// Standard error.
+    pub err: String,
+}
+
+impl Ran {
+    /// Runs a command with this on its standard input.
+    #[track_caller]
+    pub fn of(mut command: Command, input: &str) -> Self {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // One that does not read its input has gone already.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        let output = child.wait_with_output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Self { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    }
+
+    /// It ended with this code.
+    #[track_caller]
+    pub fn exits(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{self}");
+        self
+    }
+
+    /// Standard output is exactly this.
+    #[track_caller]
+    pub fn out_is(self, text: &str) -> Self {
+        assert_eq!(self.out, text, "standard output\n{self}");
+        self
+    }
+
+    /// Standard error is exactly this.
+    #[track_caller]
+    pub fn err_is(self, text: &str) -> Self {
+        assert_eq!(self.err, text, "standard error\n{self}");
+        self
+    }
+
+    /// Standard output holds this.
+    #[track_caller]
+    pub fn out_has(self, text: &str) -> Self {
+        assert!(self.out.contains(text), "standard output lacks {text:?}\n{self}");
+        self
+    }
+
+    /// Standard error holds this.
+    #[track_caller]
+    pub fn err_has(self, text: &str) -> Self {
+        assert!(self.err.contains(text), "standard error lacks {text:?}\n{self}");
+        self
+    }
+}
+
+impl std::fmt::Display for Ran {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "exit code {:?}\n--- out\n{}--- err\n{}", self.code, self.out, self.err)
+    }
+}
+
+/// A path as the program prints it.
+pub fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
