@@ -56,11 +56,9 @@ fn apt(visit: &Visit<'_>) -> Finding {
 }
 
 /// Reads apt's simulation: `Inst NAME [OLD] (NEW ORIGIN:SUITE, ... [ARCH])`. Debian's and Ubuntu's security archives
-/// carry `security` in their name. Without its closing count the output is cut short.
+/// carry `security` in their name. The count in the summary line must be reached, or the output is cut short.
 fn parse_apt(said: &str) -> Result<(Vec<String>, Vec<String>), String> {
-    if !said.contains(" upgraded, ") {
-        return Err("apt-get's simulation ends without its count".to_owned());
-    }
+    let announced = said.lines().find_map(announced_by_apt).ok_or("apt-get's simulation names no count")?;
     let (mut all, mut security) = (Vec::new(), Vec::new());
     for line in said.lines().filter_map(|line| line.strip_prefix("Inst ")) {
         let (Some(name), Some((_, origin))) = (line.split_whitespace().next(), line.split_once('(')) else {
@@ -73,7 +71,14 @@ fn parse_apt(said: &str) -> Result<(Vec<String>, Vec<String>), String> {
         }
         all.push(described);
     }
-    Ok((all, security))
+    if all.len() == announced { Ok((all, security)) } else { Err("apt-get's simulation is cut short".to_owned()) }
+}
+
+/// `A upgraded, B newly installed, C to remove and D not upgraded.`: A + B lines follow.
+fn announced_by_apt(line: &str) -> Option<usize> {
+    let (upgraded, rest) = line.split_once(" upgraded, ")?;
+    let new = rest.split_once(" newly installed")?.0;
+    Some(upgraded.trim().parse::<usize>().ok()? + new.trim().parse::<usize>().ok()?)
 }
 
 fn dnf(visit: &Visit<'_>) -> Finding {
@@ -219,7 +224,7 @@ mod tests {
         assert_eq!(security, ["libgcrypt20 1.10.1-3+deb12u1", "zip 3.0-13+deb12u1"]);
         let none = "Reading package lists...\n0 upgraded, 0 newly installed, 0 to remove and 0 not upgraded.\n";
         assert_eq!(parse_apt(none), Ok((vec![], vec![])));
-        assert!(parse_apt(&APT_PENDING[..200]).is_err(), "cut short");
+        assert!(parse_apt(&APT_PENDING[..300]).is_err(), "cut short");
         assert!(parse_apt("").is_err());
     }
 
