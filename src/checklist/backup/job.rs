@@ -94,7 +94,7 @@ fn judge(job: &Job, report: &Report, now: Timestamp) -> Finding {
 /// How old the job's backup is.
 pub(super) fn age(job: &Job, now: Timestamp) -> Finding {
     let what = format!("How old the backup of {} is", job.name);
-    let opened = match backup::open(&job.backup) {
+    let opened = match backup::open(&job.backup, false) {
         Ok(opened) => opened,
         Err(error) => {
             let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();

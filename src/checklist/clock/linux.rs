@@ -121,9 +121,9 @@ fn named_servers(text: &str) -> Vec<String> {
     let mut servers = Vec::new();
     for line in text.lines() {
         let words: Vec<&str> = line.split_whitespace().collect();
-        if let ["server" | "pool" | "peer", name, options @ ..] = words[..] {
+        if let ["server" | "pool" | "peer", name, options @ ..] = words.as_slice() {
             let port = options.iter().position(|word| *word == "port").and_then(|at| options.get(at + 1));
-            servers.push(port.map_or_else(|| name.to_owned(), |port| format!("{name}:{port}")));
+            servers.push(port.map_or_else(|| (*name).to_owned(), |port| format!("{name}:{port}")));
         }
     }
     servers
