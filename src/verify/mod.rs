@@ -17,7 +17,7 @@ pub mod hash;
 mod judge;
 mod keep;
 pub mod outcome;
-mod pairing;
+pub(crate) mod pairing;
 mod progress;
 pub mod sample;
 mod target;
