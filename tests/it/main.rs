@@ -7,6 +7,7 @@ mod cli;
 mod cli_config;
 mod contract;
 mod pack;
+mod readme;
 mod tidy;
 #[cfg(unix)]
 mod unix;
