@@ -10,6 +10,7 @@
 #     LARGE_FILES=4 LARGE_MIB=1024 MANY_FOLDERS=1000               sizes of the other two sets
 #     ROUNDS=5       runs of everything, one after the other in turn; the table shows medians
 #     WORK="small large many"               what to measure
+#     PEERS=.        beside whom: an extended regular expression, such as `rsync|cp`
 #     CACHE="warm cold"                     cold needs root: it empties the system's cache before each run
 #     SCRATCH        ext4                   where files are restored: `ext4` makes one in a file and mounts it (needs root;
 #                                           with a journal: without one, ext4 gets slower with each file that is deleted),
@@ -27,7 +28,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 
 DATA=${DATA:-$here/../target/peers}
 LARGE_FILES=${LARGE_FILES:-4} LARGE_MIB=${LARGE_MIB:-1024} MANY_FOLDERS=${MANY_FOLDERS:-1000}
-ROUNDS=${ROUNDS:-5} WORK=${WORK:-small large many} CACHE=${CACHE:-warm cold} SCRATCH=${SCRATCH:-ext4}
+ROUNDS=${ROUNDS:-5} WORK=${WORK:-small large many} CACHE=${CACHE:-warm cold} PEERS=${PEERS:-.}
+SCRATCH=${SCRATCH:-ext4}
 mkdir -p "$DATA"
 DATA=$(cd "$DATA" && pwd)
 OUT=${OUT:-$DATA/results}
@@ -94,19 +96,22 @@ measure() {
 # contest WORK CACHE SETUP...: runs bkverify and each peer in turn, ROUNDS times. SETUP is backup, original, flags of
 # bkverify, then LABEL=FUNCTION ARGUMENT for each peer.
 contest() {
-    local work=$1 cache=$2 backup=$3 original=$4 flags=$5 policy=use peer round
+    local work=$1 cache=$2 backup=$3 original=$4 flags=$5 policy=use peer peers=() round
     shift 5
     [ "$cache" = warm ] || policy=drop
-    # The first run of each warms the cache, and is thrown away.
+    for peer in "$@"; do
+        [[ ! ${peer%%=*} =~ $PEERS ]] || peers+=("$peer")
+    done
+    # Before warm runs, the first of each is thrown away.
     for round in $([ "$cache" = cold ] || echo 0) $(seq "$ROUNDS"); do
         echo "$work, $cache, round $round" >&2
         # shellcheck disable=SC2086 # flags are words
         measure "$work" bkverify "$cache" verify "$backup" "$original" "$SCRATCH" "$policy" $flags
-        for peer in "$@"; do
+        for peer in "${peers[@]}"; do
             # shellcheck disable=SC2086
             measure "$work" "${peer%%=*}" "$cache" ${peer#*=} "$backup" "$original" "$SCRATCH"
         done
-        [ "$round" != 0 ] || forget_last_round $(($# + 1))
+        [ "$round" != 0 ] || forget_last_round $((${#peers[@]} + 1))
     done
 }
 forget_last_round() { head -n "-$1" "$OUT/runs.tsv" > "$OUT/kept.tsv" && mv "$OUT/kept.tsv" "$OUT/runs.tsv"; }
@@ -115,6 +120,7 @@ comparers=("rclone check --download=rclone_check" "diff -rq=diff_rq" "rsync -anc
 
 measure_small() {
     local size peers
+    [ "$1" = cold ] || read_all "$SMALL" "$SMALL_BACKUP"
     for size in 500 5000 all; do
         peers=("find, shuf, rsync, b3sum=shell_sample_$size")
         [ $size != all ] || peers+=("cp, b3sum=cp_b3sum" "${comparers[@]}")
@@ -126,6 +132,7 @@ shell_sample_5000() { shell_pipeline "$1" "$2" "$3" 5000; }
 shell_sample_all() { shell_pipeline "$1" "$2" "$3" all; }
 
 measure_large() {
+    [ "$1" = cold ] || read_all "$LARGE" "$LARGE_BACKUP"
     contest "all of $LARGE_FILES files of $LARGE_MIB MiB" "$1" "$LARGE_BACKUP" "$LARGE" "--sample all" \
         "cp, b3sum=cp_b3sum" "${comparers[@]}"
 }
@@ -140,6 +147,8 @@ measure_many() {
     contest "sample 500 of $(count "$MANY/tenth") files" "$1" "$MANY_BACKUP/tenth" "$MANY/tenth" "--sample 500" \
         "find, shuf, rsync, b3sum=shell_sample_500"
 }
+# Samples are of other files each time: all of them must be in the system's cache.
+read_all() { find "$@" -type f -exec cat {} + > /dev/null; }
 count() { find "$1" -type f | wc -l; }
 
 # --- the place to restore to -----------------------------------------------------------------------------------------

@@ -41,8 +41,10 @@
 use std::ffi::OsString;
 
 pub mod backup;
+pub mod checklist;
 pub mod cli;
 pub mod exit;
+pub mod facts;
 pub mod plan;
 pub mod platform;
 pub mod progress;

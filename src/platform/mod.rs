@@ -8,6 +8,7 @@
 use std::io::{self, Read};
 
 pub mod names;
+pub mod process;
 #[cfg(unix)]
 mod unix;
 #[cfg(unix)]

@@ -13,11 +13,11 @@ mod completeness;
 pub mod difference;
 mod error;
 mod filter;
-mod hash;
+pub mod hash;
 mod judge;
 mod keep;
 pub mod outcome;
-mod pairing;
+pub(crate) mod pairing;
 mod progress;
 pub mod sample;
 mod target;
@@ -30,7 +30,7 @@ pub use progress::{Progress, Silent};
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::backup::{self, Access, Description, Listing, Needs, Scratch, remove_leftovers};
@@ -135,7 +135,7 @@ fn bench<'a>(
         progress,
         restored_bytes: AtomicU64::new(0),
         out_of_budget: AtomicBool::new(false),
-        broken: Mutex::default(),
+        broken: OnceLock::new(),
         results: Mutex::default(),
     }
 }
@@ -250,7 +250,7 @@ fn conclude(
     stop: &Stop,
 ) -> Result<Outcome, Error> {
     let out_of_budget = bench.out_of_budget.into_inner();
-    if let Some(source) = bench.broken.into_inner().unwrap_or_else(PoisonError::into_inner) {
+    if let Some(source) = bench.broken.into_inner() {
         return Err(Error::RestoreFolder { place: plan.restore_to.clone(), source });
     }
     let Results { counts, mut findings, hashed_bytes } =

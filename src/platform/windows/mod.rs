@@ -239,8 +239,7 @@ pub fn remove_file_even_read_only(dir: &Dir, name: &Path) -> io::Result<()> {
             if !permissions.readonly() {
                 return Err(error);
             }
-            // Windows has no bits for others here: this clears the read-only attribute and nothing else.
-            #[expect(clippy::permissions_set_readonly_false)]
+            // On Windows this clears the read-only attribute and nothing else.
             permissions.set_readonly(false);
             dir.set_permissions(name, permissions)?;
             dir.remove_file(name)
