@@ -89,7 +89,9 @@ fn against_ntp(visit: &Visit<'_>, configured: Result<Vec<String>, String>) -> Ve
     let advice = "Name one that this machine can reach with --ntp SERVER.";
     let servers = match configured {
         Ok(servers) if servers.is_empty() => {
-            return vec![Finding::could_not_check("The clock's offset", "no NTP server is configured").mend(advice)];
+            return vec![
+                Finding::could_not_check("The clock's offset", "no NTP server is configured").mend(advice),
+            ];
         }
         Ok(servers) => servers,
         Err(problem) => return vec![Finding::could_not_check("The clock's offset", problem).mend(advice)],
@@ -172,13 +174,18 @@ fn compare_clocks(facts: &Facts, place: &str, under_way: Option<f64>, apart: f64
     }
     Finding::could_not_check(
         &format!("The clock against {whom}"),
-        format!("the facts were read {} after they say they were written, and nobody knows how much of it they \
-                 were on the way", duration_words(apart as i64)),
+        format!(
+            "the facts were read {} after they say they were written, and nobody knows how much of it they \
+                 were on the way",
+            duration_words(apart as i64)
+        ),
     )
     .seen(place, evidence)
     .why(WHY)
-    .mend("Write them with `bkverify facts --json --ntp SERVER`, or pipe them: \
-           `ssh DEST bkverify facts --json | bkverify checklist clock --against -`.")
+    .mend(
+        "Write them with `bkverify facts --json --ntp SERVER`, or pipe them: \
+           `ssh DEST bkverify facts --json | bkverify checklist clock --against -`.",
+    )
 }
 
 /// Both machines against the same NTP server: the difference of the two offsets.
@@ -227,7 +234,11 @@ mod tests {
         let facts = facts("2026-11-20T12:00:00Z");
         assert_eq!(compare_clocks(&facts, "f", Some(2.0), 1.0).status, Status::Pass);
         assert_eq!(compare_clocks(&facts, "f", Some(2.0), 310.0).status, Status::Fail);
-        assert_eq!(compare_clocks(&facts, "f", Some(700.0), 5.0).status, Status::Fail, "too slow to prove anything");
+        assert_eq!(
+            compare_clocks(&facts, "f", Some(700.0), 5.0).status,
+            Status::Fail,
+            "too slow to prove anything"
+        );
     }
 
     #[test]

@@ -13,6 +13,9 @@ mod tidy;
 mod unix;
 mod verify_corruption;
 mod verify_draw;
+mod verify_fixtures;
+#[cfg(target_os = "linux")]
+mod verify_full;
 mod verify_input;
 #[cfg(unix)]
 mod verify_kill;
