@@ -7,6 +7,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::checklist::ChecklistArgs;
+use super::facts::FactsArgs;
 use super::generate::Generate;
 use super::init::Init;
 use super::settings::Settings;
@@ -36,6 +38,10 @@ pub enum Command {
     Plan(Box<Verify>),
     /// Write a commented bkverify.toml; asks for what no flag says
     Init(Box<Init>),
+    /// Look at the rest of what must be true of a server before it is migrated
+    Checklist(Box<ChecklistArgs>),
+    /// Print what another machine needs to know of this one, to compare clocks and time zones
+    Facts(FactsArgs),
     /// Print the manual page or shell completions
     #[command(subcommand)]
     Generate(Generate),

@@ -7,11 +7,14 @@
 //! file is one command or one helper.
 
 mod args;
+mod checklist;
 mod config;
 mod environment;
 mod error;
+mod facts;
 mod generate;
 mod init;
+mod local;
 mod resolve;
 mod settings;
 mod show;
@@ -54,6 +57,8 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, Error> {
             Ok(ExitCode::Pass)
         }
         Some(Command::Init(init)) => init::run(&init, &Environment::read()?),
+        Some(Command::Checklist(what)) => checklist::run(&what),
+        Some(Command::Facts(what)) => facts::run(&what),
         Some(Command::Generate(what)) => generate::run(&what),
     }
 }

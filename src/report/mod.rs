@@ -12,6 +12,8 @@ mod statement;
 mod terminal;
 mod write;
 
+pub(crate) use write::replace;
+
 pub use json::{SCHEMA, SCHEMA_NAME};
 pub use write::Error;
 

@@ -62,7 +62,7 @@ fn print(out: &mut dyn Write, text: &str) -> io::Result<()> {
 /// Puts a file in the place of another (or of none) by a temporary file beside it, so that a reader, and a crash, find
 /// the old report or the new one. Links are followed; the permissions of the old one stay, a new one is
 /// for its owner alone, because it names files. What is no regular file (a pipe, `/dev/null`) is written as it is.
-fn replace(place: &Path, text: &str) -> io::Result<()> {
+pub(crate) fn replace(place: &Path, text: &str) -> io::Result<()> {
     let target = match fs::canonicalize(place) {
         Ok(target) => target,
         Err(error) if error.kind() == io::ErrorKind::NotFound => place.to_owned(),

@@ -1,0 +1,67 @@
+//! `alerts`: no critical errors are open, in the journals and on the disks.
+
+mod disks;
+mod journal;
+mod space;
+mod windows;
+
+use super::{Check, Finding, Visit};
+
+const WHY: &str = "What is broken before the migration is broken after it, or breaks during it.";
+
+/// The check.
+#[derive(Debug)]
+pub(super) struct Alerts;
+
+impl Check for Alerts {
+    fn name(&self) -> &'static str {
+        "alerts"
+    }
+
+    fn title(&self) -> &'static str {
+        "Alerts, disks and failed services"
+    }
+
+    fn asks(&self) -> &'static str {
+        "The alert viewer shows no critical errors."
+    }
+
+    fn linux(&self, visit: &Visit<'_>) -> Vec<Finding> {
+        let mut findings = journal::look(visit);
+        findings.extend(disks::look(visit));
+        findings.extend(space::look(visit));
+        findings
+    }
+
+    fn windows(&self, visit: &Visit<'_>) -> Vec<Finding> {
+        windows::look(visit)
+    }
+}
+
+/// Lines that are alike but for numbers, with how often each came; the most frequent first.
+fn grouped<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut groups: Vec<(String, usize, &str)> = Vec::new();
+    for line in lines {
+        let shape: String = line.chars().filter(|letter| !letter.is_ascii_digit()).collect();
+        match groups.iter_mut().find(|(known, _, _)| *known == shape) {
+            Some((_, count, _)) => *count += 1,
+            None => groups.push((shape, 1, line)),
+        }
+    }
+    groups.sort_by_key(|(_, count, _)| std::cmp::Reverse(*count));
+    let worded = |(_, count, line): &(String, usize, &str)| {
+        if *count == 1 { (*line).to_owned() } else { format!("{count} times: {line}") }
+    };
+    groups.iter().map(worded).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_that_differ_by_numbers_alone_are_one_group() {
+        let lines = ["a", "error at 12", "error at 345", "error at 6"];
+        assert_eq!(grouped(lines.into_iter()), ["3 times: error at 12", "a"]);
+    }
+}

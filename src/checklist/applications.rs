@@ -1,0 +1,205 @@
+//! `applications`: a plan for line-of-business applications, and whether the backup holds their data.
+//!
+//! Keeps the published table (see [`table`](super::table)), and goes beyond it: for each data path it counts the files
+//! and bytes in the backups' catalogs. Data that nobody backs up is a failure.
+
+mod coverage;
+mod linux;
+mod windows;
+
+use std::time::Duration;
+
+use self::coverage::{Coverage, Held};
+use super::table::{Discovered, Files, Row, update};
+use super::{Check, Finding, Visit};
+use crate::words;
+
+const WHY: &str = "Setup moves the system, not the applications: what nobody planned for and nobody backed up is gone.";
+/// A note that begins so says that nobody needs this data.
+const WAIVED: &str = "no backup";
+
+/// The check.
+#[derive(Debug)]
+pub(super) struct Applications;
+
+impl Check for Applications {
+    fn name(&self) -> &'static str {
+        "applications"
+    }
+
+    fn title(&self) -> &'static str {
+        "Applications and their data"
+    }
+
+    fn asks(&self) -> &'static str {
+        "There is a plan for every line-of-business application: its name, the path to its data, and notes."
+    }
+
+    /// The catalogs of all backups are read.
+    fn patience(&self) -> Duration {
+        Duration::from_secs(300)
+    }
+
+    fn linux(&self, visit: &Visit<'_>) -> Vec<Finding> {
+        plan(visit, linux::discover(visit))
+    }
+
+    fn windows(&self, visit: &Visit<'_>) -> Vec<Finding> {
+        plan(visit, windows::discover(visit))
+    }
+}
+
+/// What a system's discovery gives: applications, and what could not be looked at.
+struct Discovery {
+    found: Vec<Discovered>,
+    problems: Vec<String>,
+}
+
+fn plan(visit: &Visit<'_>, discovery: Discovery) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = discovery
+        .problems
+        .iter()
+        .map(|problem| Finding::could_not_check("Some applications", problem))
+        .collect();
+    if discovery.found.is_empty() && !findings.is_empty() {
+        return findings;
+    }
+    let folder = &visit.settings().table;
+    let mut files = match Files::read(folder) {
+        Ok(files) => files,
+        Err(error) => {
+            findings.push(Finding::could_not_check("The applications table", error));
+            return findings;
+        }
+    };
+    let mut paths: Vec<String> = discovery.found.iter().map(|item| item.path.clone()).collect();
+    paths.extend(files.table.rows.iter().map(|row| row.path.clone()));
+    paths.retain(|path| !path.is_empty());
+    paths.sort_unstable();
+    paths.dedup();
+    let coverage = Coverage::measure(visit, &paths);
+    let today = visit.settings().now.to_zoned(visit.settings().zone.clone()).date().to_string();
+    let last = files.last.clone();
+    update(&mut files.table, &last, &discovery.found, &today, |path| coverage.words(path));
+    findings.extend(judge(&files.table.rows, &coverage));
+    findings.push(filled_in(&files));
+    if let Err(error) = files.write() {
+        findings.push(Finding::could_not_check("The applications table", error));
+    }
+    findings
+}
+
+/// Which data is in a backup, and which is not.
+fn judge(rows: &[Row], coverage: &Coverage) -> Vec<Finding> {
+    let (mut lost, mut held, mut waived, mut unknown) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for row in rows.iter().filter(|row| !row.path.is_empty()) {
+        let line = format!("{}: {}: {}", row.name, row.path, coverage.words(&row.path));
+        match coverage.of(&row.path) {
+            Held::Nothing if is_waived(row) => waived.push(format!("{line} ({})", row.notes)),
+            Held::Nothing => lost.push(line),
+            Held::Some { .. } => held.push(line),
+            Held::Unknown => unknown.push(line),
+            Held::NoData => {}
+        }
+    }
+    let mut findings = Vec::new();
+    let source = "the backups' catalogs";
+    if !lost.is_empty() {
+        findings.push(
+            Finding::fail(format!("{} data folders are in no backup", lost.len()))
+                .seen(source, lost.join("\n"))
+                .why(WHY)
+                .mend(format!(
+                    "Add them to the backup. What nobody needs: begin its note in the table with \"{WAIVED}\" and say why."
+                )),
+        );
+    }
+    if !unknown.is_empty() {
+        let mut finding = Finding::could_not_check(
+            "Whether the backup holds the applications' data",
+            coverage.problem().unwrap_or("some folders could not be looked into"),
+        );
+        finding = finding.seen("data folders", unknown.join("\n")).why(WHY);
+        findings.push(finding.mend("Configure the backup job (`bkverify init`), or run as a user who may read them."));
+    }
+    if !held.is_empty() {
+        findings.push(Finding::pass(format!("{} data folders are in a backup", held.len())).seen(source, held.join("\n")));
+    }
+    if !waived.is_empty() {
+        let finding = Finding::pass(format!("{} data folders are left out of the backup by a note", waived.len()));
+        findings.push(finding.seen("the table's notes", waived.join("\n")));
+    }
+    findings
+}
+
+fn is_waived(row: &Row) -> bool {
+    row.notes.to_lowercase().trim_start().starts_with(WAIVED)
+}
+
+/// The plan itself is a person's work.
+fn filled_in(files: &Files) -> Finding {
+    let rows = &files.table.rows;
+    let open = rows.iter().filter(|row| row.notes.is_empty()).count();
+    let place = files.markdown_place().display().to_string();
+    let evidence = format!("{} rows, {open} of them without a note", rows.len());
+    if rows.is_empty() {
+        return Finding::manual("No application was found: write yours into the table").seen(place, evidence).why(WHY);
+    }
+    Finding::manual(format!("Plan for each application: {open} of {} have no note yet", rows.len()))
+        .seen(place, evidence)
+        .why(WHY)
+        .mend("Fill in the table (Markdown or CSV), then: bkverify checklist done applications --note \"plan agreed\"")
+}
+
+/// `12 files, 3.4 MB`.
+fn amount(files: u64, bytes: u64) -> String {
+    format!("{}, {}", words::counted(files, "file"), words::bytes(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::machine::tests::{Made, recorded};
+    use super::super::{Job, Os, Status};
+    use super::*;
+
+    /// A machine whose `/srv/a` is backed up and whose `/srv/b` is not.
+    fn machine(backup: &std::path::Path) -> Made {
+        std::fs::create_dir_all(backup.join("a")).unwrap();
+        std::fs::write(backup.join("a/x"), "four").unwrap();
+        let made = recorded(Os::Linux, &[("dpkg-query", "")]).file("/var/lib/dpkg/status", "");
+        let made = made.file("/srv/a/x", "four").file("/srv/b/y", "data");
+        let sources = vec![made.machine.root.join("srv")];
+        let job = Job { name: "n".into(), backup: backup.to_owned(), sources, ..Job::default() };
+        made.with(|settings| settings.jobs = vec![job])
+    }
+
+    fn statuses(made: &Made) -> Vec<Status> {
+        Applications.run(&made.visit()).iter().map(|finding| finding.status).collect()
+    }
+
+    #[test]
+    fn data_that_nobody_backs_up_fails_until_a_note_says_that_nobody_needs_it() {
+        let backup = tempfile::tempdir().unwrap();
+        let made = machine(backup.path());
+        assert_eq!(statuses(&made), [Status::Fail, Status::Pass, Status::Manual]);
+        let place = made.machine.settings.table.join("applications.md");
+        let text = std::fs::read_to_string(&place).unwrap();
+        assert!(text.contains("| b | /srv/b |  | NOT IN ANY BACKUP |"), "{text}");
+        assert!(text.contains("| a | /srv/a |  | in the backup: 1 file, 4"), "{text}");
+        std::fs::write(&place, text.replace("| /srv/b |  |", "| /srv/b | No backup: scratch |")).unwrap();
+        assert_eq!(statuses(&made), [Status::Pass, Status::Pass, Status::Manual]);
+    }
+
+    #[test]
+    fn without_a_job_nobody_knows() {
+        let backup = tempfile::tempdir().unwrap();
+        let made = machine(backup.path()).with(|settings| settings.jobs.clear());
+        assert_eq!(statuses(&made), [Status::CouldNotCheck, Status::Manual]);
+    }
+
+    #[test]
+    fn a_backup_that_is_away_proves_nothing_either_way() {
+        let made = machine(tempfile::tempdir().unwrap().path());
+        assert_eq!(statuses(&made), [Status::CouldNotCheck, Status::Manual]);
+    }
+}

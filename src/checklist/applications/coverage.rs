@@ -1,0 +1,216 @@
+//! How many files and bytes of each data folder the configured backups hold.
+//!
+//! Each backup's catalog is streamed once; entries are paired with originals by the same rules as a verification.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use walkdir::WalkDir;
+
+use crate::backup::{self, Listing, Needs, Picks, Sink};
+use crate::platform;
+use crate::verify::pairing::Pairing;
+
+use super::super::machine::Job;
+use super::super::Visit;
+use super::amount;
+
+/// What the backups hold of one folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Held {
+    /// So much, in the backup that holds most.
+    Some { files: u64, bytes: u64 },
+    /// Nothing, though there is data.
+    Nothing,
+    /// The folder holds no files, or does not exist.
+    NoData,
+    /// Nobody knows.
+    Unknown,
+}
+
+/// What the backups hold of all folders.
+#[derive(Debug)]
+pub(super) struct Coverage {
+    held: HashMap<String, Held>,
+    problems: Vec<String>,
+}
+
+impl Coverage {
+    /// Looks up every folder in every job's backup.
+    pub(super) fn measure(visit: &Visit<'_>, folders: &[String]) -> Self {
+        let mut problems = Vec::new();
+        if visit.settings().jobs.is_empty() {
+            problems.push("no backup job is configured".to_owned());
+        }
+        let places: Vec<PathBuf> = folders.iter().map(|folder| real(&visit.place(folder))).collect();
+        let mut most: Vec<(u64, u64)> = vec![(0, 0); folders.len()];
+        for job in &visit.settings().jobs {
+            match count(job, &places, visit.deadline()) {
+                Ok(counts) => {
+                    for (most, count) in most.iter_mut().zip(counts) {
+                        *most = (*most).max(count);
+                    }
+                }
+                Err(problem) => problems.push(format!("{}: {problem}", job.name)),
+            }
+        }
+        let held = folders.iter().zip(places.iter().zip(most)).map(|(folder, (place, (files, bytes)))| {
+            let held = match (files, has_data(place, visit.deadline())) {
+                (1.., _) => Held::Some { files, bytes },
+                (0, Some(false)) => Held::NoData,
+                (0, Some(true)) if problems.is_empty() => Held::Nothing,
+                (0, _) => Held::Unknown,
+            };
+            (folder.clone(), held)
+        });
+        Self { held: held.collect(), problems }
+    }
+
+    /// What is known of a folder.
+    pub(super) fn of(&self, folder: &str) -> &Held {
+        self.held.get(folder).unwrap_or(&Held::Unknown)
+    }
+
+    /// Why something is unknown.
+    pub(super) fn problem(&self) -> Option<&str> {
+        self.problems.first().map(String::as_str)
+    }
+
+    /// The table's words for a folder.
+    pub(super) fn words(&self, folder: &str) -> String {
+        if folder.is_empty() {
+            return "no data folder known".to_owned();
+        }
+        match self.of(folder) {
+            Held::Some { files, bytes } => format!("in the backup: {}", amount(*files, *bytes)),
+            Held::Nothing => "NOT IN ANY BACKUP".to_owned(),
+            Held::NoData => "no files there".to_owned(),
+            Held::Unknown => "not known whether a backup holds it".to_owned(),
+        }
+    }
+}
+
+/// A path without links, so that two ways to write it compare equal.
+fn real(place: &Path) -> PathBuf {
+    place.canonicalize().unwrap_or_else(|_| place.to_owned())
+}
+
+/// Whether there is any file below a folder; nothing where it cannot be told.
+fn has_data(place: &Path, deadline: Instant) -> Option<bool> {
+    if place.symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
+        return Some(false);
+    }
+    let mut unreadable = false;
+    for entry in WalkDir::new(place) {
+        match entry {
+            Ok(entry) if entry.file_type().is_file() => return Some(true),
+            Ok(_) => {}
+            Err(_) => unreadable = true,
+        }
+        if Instant::now() >= deadline {
+            return None;
+        }
+    }
+    (!unreadable).then_some(false)
+}
+
+/// Files and bytes of each folder in one job's backup.
+fn count(job: &Job, folders: &[PathBuf], deadline: Instant) -> Result<Vec<(u64, u64)>, String> {
+    let chained = |error: &dyn std::error::Error| match error.source() {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    };
+    let backup = backup::open(&job.backup, false).map_err(|error| chained(&error))?;
+    let pairing =
+        Pairing::new(&*backup, &job.sources, &job.maps, false).map_err(|error| chained(&error))?;
+    let roots: Vec<(PathBuf, Vec<u8>)> =
+        pairing.roots().map(|(root, from)| (real(&root.place), from.to_vec())).collect();
+    let prefixes = |folder: &PathBuf| roots.iter().filter_map(|(root, from)| prefix(folder, root, from)).collect();
+    // A listing that has to begin again begins with new counters.
+    for _ in 0..2 {
+        let counter = Counter {
+            prefixes: folders.iter().map(prefixes).collect(),
+            counts: folders.iter().map(|_| (AtomicU64::new(0), AtomicU64::new(0))).collect(),
+            deadline,
+        };
+        let needs = Needs { size: true, mtime: false };
+        match backup.catalog(needs, 1, &counter).map_err(|error| chained(&error))? {
+            Listing::Again => {}
+            Listing::Whole => return Ok(counter.result()),
+            Listing::Stopped => return Err("its catalog could not be read in time".to_owned()),
+            Listing::Damaged(lines) => {
+                return Err(format!("its catalog is damaged: {}", lines.first().map_or("", String::as_str)));
+            }
+        }
+    }
+    Err("its catalog names files twice in every listing".to_owned())
+}
+
+/// How the paths of a folder's files begin in the backup, by one rule of the pairing; empty for all entries.
+fn prefix(folder: &Path, root: &Path, from: &[u8]) -> Option<Vec<u8>> {
+    if let Ok(inside) = folder.strip_prefix(root) {
+        let inside = platform::path_to_bytes(inside);
+        let parts = [from, &*inside];
+        return Some(parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(&b'/'));
+    }
+    root.starts_with(folder).then(|| from.to_vec())
+}
+
+struct Counter {
+    /// For each folder, how its files' paths may begin.
+    prefixes: Vec<Vec<Vec<u8>>>,
+    /// For each folder, files and bytes.
+    counts: Vec<(AtomicU64, AtomicU64)>,
+    deadline: Instant,
+}
+
+impl Counter {
+    fn result(self) -> Vec<(u64, u64)> {
+        self.counts.into_iter().map(|(files, bytes)| (files.into_inner(), bytes.into_inner())).collect()
+    }
+}
+
+impl Sink for Counter {
+    fn take(&self, entries: &Picks) -> ControlFlow<()> {
+        if Instant::now() >= self.deadline {
+            return ControlFlow::Break(());
+        }
+        for entry in entries.iter() {
+            for (prefixes, (files, bytes)) in self.prefixes.iter().zip(&self.counts) {
+                if prefixes.iter().any(|prefix| begins(entry.path, prefix)) {
+                    files.fetch_add(1, Ordering::Relaxed);
+                    bytes.fetch_add(entry.size.unwrap_or(0), Ordering::Relaxed);
+                }
+            }
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Whether a path is `prefix` or lies below it.
+fn begins(path: &[u8], prefix: &[u8]) -> bool {
+    prefix.is_empty() || path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prefixes_follow_the_rules_of_the_pairing_in_both_directions() {
+        let inside = prefix(Path::new("/srv/data/app"), Path::new("/srv"), b"backup");
+        assert_eq!(inside.as_deref(), Some(&b"backup/data/app"[..]));
+        assert_eq!(prefix(Path::new("/srv"), Path::new("/srv"), b"").as_deref(), Some(&b""[..]));
+        assert_eq!(prefix(Path::new("/srv"), Path::new("/srv/data"), b"d").as_deref(), Some(&b"d"[..]));
+        assert_eq!(prefix(Path::new("/srv2"), Path::new("/srv"), b""), None);
+    }
+
+    #[test]
+    fn a_folder_of_a_longer_name_is_another_folder() {
+        assert!(begins(b"data/x", b"data") && begins(b"data", b"data") && begins(b"x", b""));
+        assert!(!begins(b"database/x", b"data"));
+    }
+}

@@ -1,0 +1,50 @@
+//! `backup`: a full backup was made, it ran successfully, and random files of it were restored and compared.
+//!
+//! The last part is what bkverify itself does: its newest report of each configured job is the evidence. Windows Server
+//! Backup is asked for its own view as well.
+
+mod job;
+mod windows;
+
+use super::{Check, Finding, Visit};
+
+/// The check.
+#[derive(Debug)]
+pub(super) struct Backup;
+
+impl Check for Backup {
+    fn name(&self) -> &'static str {
+        "backup"
+    }
+
+    fn title(&self) -> &'static str {
+        "Backup, and proof that it restores"
+    }
+
+    fn asks(&self) -> &'static str {
+        "A full backup was made and ran successfully, and random files of it were restored elsewhere and found to be \
+         the same as the originals."
+    }
+
+    fn linux(&self, visit: &Visit<'_>) -> Vec<Finding> {
+        configured(visit)
+    }
+
+    fn windows(&self, visit: &Visit<'_>) -> Vec<Finding> {
+        let mut findings = windows::look(visit);
+        findings.extend(configured(visit));
+        findings
+    }
+}
+
+fn configured(visit: &Visit<'_>) -> Vec<Finding> {
+    let settings = visit.settings();
+    if settings.jobs.is_empty() {
+        return vec![
+            Finding::could_not_check("Whether the backup restores", "no backup job is configured")
+                .why("A backup that was never restored from is a hope, not a backup.")
+                .mend("Run `bkverify init` to write down what is backed up where, then `bkverify`."),
+        ];
+    }
+    settings.jobs.iter().flat_map(|job| [job::proof(job, settings.now), job::age(job, settings.now)]).collect()
+}

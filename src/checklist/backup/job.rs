@@ -1,0 +1,186 @@
+//! A configured job: what its newest report proves, and how old its backup is.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use crate::backup;
+
+use super::super::machine::{Job, duration_words, read_text};
+use super::super::{Finding, Status};
+
+const SCHEMA: &str = "bkverify-report/1";
+const DAY: i64 = 86_400;
+/// A proof older than this is stale, in seconds.
+const PROOF_AGE: i64 = 7 * DAY;
+/// A backup older than this is worth a word; older than the second, no base for a migration. In seconds.
+const BACKUP_AGE: (i64, i64) = (2 * DAY, 7 * DAY);
+const WHY_PROOF: &str = "Only files that were restored and compared prove that the backup restores.";
+const WHY_AGE: &str = "What was written since the backup is lost if the migration goes wrong.";
+
+/// What the checklist reads of a report.
+#[derive(Debug, Deserialize)]
+struct Report {
+    schema: String,
+    result: String,
+    headline: String,
+    finished: Option<Timestamp>,
+    backup: ReportedBackup,
+}
+
+#[derive(Debug, Deserialize)]
+struct ReportedBackup {
+    place: String,
+}
+
+/// What the job's newest report proves.
+pub(super) fn proof(job: &Job, now: Timestamp) -> Finding {
+    let what = format!("Whether the backup of {} restores", job.name);
+    let Some(place) = &job.report else {
+        return Finding::could_not_check(&what, "the job keeps no JSON report")
+            .why(WHY_PROOF)
+            .mend("Add `json = \"FILE\"` to the job in bkverify.toml, and run it.");
+    };
+    let shown = place.display().to_string();
+    let run = format!("bkverify --job {}", job.name);
+    let report: Report = match read_text(place) {
+        Ok(Some(text)) => match serde_json::from_str(&text) {
+            Ok(report) => report,
+            Err(error) => return Finding::could_not_check(&what, format!("{shown} is no report ({error})")).mend(run),
+        },
+        Ok(None) => {
+            return Finding::fail(format!("The backup of {} was never verified", job.name))
+                .seen(&shown, "no such file")
+                .why(WHY_PROOF)
+                .mend(run);
+        }
+        Err(problem) => return Finding::could_not_check(&what, format!("{shown}: {problem}")),
+    };
+    if report.schema != SCHEMA {
+        let problem = format!("{shown} is of the form `{}`, not `{SCHEMA}`", report.schema);
+        return Finding::could_not_check(&what, problem).mend(run);
+    }
+    judge(job, &report, now).seen(&shown, evidence(&report))
+}
+
+fn evidence(report: &Report) -> String {
+    let finished = report.finished.map_or_else(|| "at an unknown time".to_owned(), |time| format!("{time:.0}"));
+    format!("{}: {}\nfinished {finished}, of {}", report.result, report.headline, report.backup.place)
+}
+
+fn judge(job: &Job, report: &Report, now: Timestamp) -> Finding {
+    let name = &job.name;
+    let finding = if backup::escape(&crate::platform::path_to_bytes(&job.backup)) != report.backup.place {
+        Finding::warn(format!("The newest report of {name} is about another place: {}", report.backup.place))
+    } else {
+        let age = report.finished.map(|finished| now.as_second() - finished.as_second());
+        match (report.result.as_str(), age) {
+            ("fail", _) => Finding::fail(format!("The backup of {name} failed its verification")),
+            ("pass", None) => Finding::warn(format!("The backup of {name} was verified, but nobody knows when")),
+            ("pass", Some(age)) if age < -DAY => {
+                Finding::warn(format!("The newest report of {name} is dated in the future"))
+            }
+            ("pass", Some(age)) if age > PROOF_AGE => {
+                Finding::warn(format!("The backup of {name} was last verified {} ago", duration_words(age)))
+            }
+            ("pass", Some(age)) => {
+                return Finding::pass(format!("The backup of {name} was verified {} ago", duration_words(age)));
+            }
+            (other, _) => Finding::fail(format!("The verification of {name} ended as \"{other}\", which proves nothing")),
+        }
+    };
+    finding.why(WHY_PROOF).mend(format!("bkverify --job {name}"))
+}
+
+/// How old the job's backup is.
+pub(super) fn age(job: &Job, now: Timestamp) -> Finding {
+    let what = format!("How old the backup of {} is", job.name);
+    let opened = match backup::open(&job.backup, false) {
+        Ok(opened) => opened,
+        Err(error) => {
+            let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+            return Finding::could_not_check(&what, format!("{error}{cause}"))
+                .mend("Attach the backup, or correct its place in bkverify.toml.");
+        }
+    };
+    let description = opened.describe();
+    let Some(taken) = description.taken else {
+        return Finding::could_not_check(&what, format!("a {} backup does not say when it was taken", description.format))
+            .mend("Look when it ran last.");
+    };
+    let age = now.as_second() - taken.seconds;
+    let status = match age {
+        _ if age < -DAY => Status::Warn,
+        _ if age > BACKUP_AGE.1 => Status::Fail,
+        _ if age > BACKUP_AGE.0 => Status::Warn,
+        _ => Status::Pass,
+    };
+    let title = if age < -DAY {
+        format!("The backup of {} is dated in the future", job.name)
+    } else {
+        format!("The backup of {} was taken {} ago", job.name, duration_words(age))
+    };
+    let time = Timestamp::from_second(taken.seconds).map_or_else(|_| "?".to_owned(), |time| format!("{time:.0}"));
+    let finding = Finding::new(status, title)
+        .seen(job.backup.display().to_string(), format!("{}, taken {time}", description.format));
+    if status == Status::Pass { finding } else { finding.why(WHY_AGE).mend("Run the backup program now, then verify again.") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn now() -> Timestamp {
+        "2026-11-20T12:00:00Z".parse().unwrap()
+    }
+
+    fn proven(text: Option<&str>) -> Status {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("report.json");
+        if let Some(text) = text {
+            std::fs::write(&place, text).unwrap();
+        }
+        let job = Job { name: "n".into(), backup: "/mnt/b".into(), report: Some(place), ..Job::default() };
+        proof(&job, now()).status
+    }
+
+    fn report(result: &str, finished: &str) -> String {
+        format!(
+            r#"{{"schema":"bkverify-report/1","result":"{result}","headline":"h","finished":"{finished}","backup":{{"place":"/mnt/b"}},"more":1}}"#
+        )
+    }
+
+    #[test]
+    fn only_a_recent_pass_of_this_backup_passes() {
+        assert_eq!(proven(Some(&report("pass", "2026-11-20T02:00:00Z"))), Status::Pass);
+        assert_eq!(proven(Some(&report("pass", "2026-11-01T02:00:00Z"))), Status::Warn);
+        assert_eq!(proven(Some(&report("pass", "2027-11-01T02:00:00Z"))), Status::Warn);
+        assert_eq!(proven(Some(&report("fail", "2026-11-20T02:00:00Z"))), Status::Fail);
+        assert_eq!(proven(Some(&report("incomplete", "2026-11-20T02:00:00Z"))), Status::Fail);
+        let other = report("pass", "2026-11-20T02:00:00Z").replace("/mnt/b", "/mnt/c");
+        assert_eq!(proven(Some(&other)), Status::Warn);
+    }
+
+    #[test]
+    fn no_report_fails_and_an_unreadable_one_is_unknown() {
+        assert_eq!(proven(None), Status::Fail);
+        assert_eq!(proven(Some("{\"schema\":")), Status::CouldNotCheck);
+        let later = report("pass", "2026-11-20T02:00:00Z").replace("report/1", "report/9");
+        assert_eq!(proven(Some(&later)), Status::CouldNotCheck);
+        assert_eq!(proof(&Job::default(), now()).status, Status::CouldNotCheck);
+    }
+
+    #[test]
+    fn the_age_of_a_backup_is_read_from_itself_and_a_missing_one_is_unknown() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("x"), "x").unwrap();
+        let job = Job { name: "n".into(), backup: folder.path().into(), ..Job::default() };
+        let today = Timestamp::now();
+        assert_eq!(age(&job, today).status, Status::Pass);
+        let in_days = |days: i64| Timestamp::from_second(today.as_second() + days * DAY).unwrap();
+        assert_eq!(age(&job, in_days(3)).status, Status::Warn);
+        assert_eq!(age(&job, in_days(8)).status, Status::Fail);
+        assert_eq!(age(&job, in_days(-3)).status, Status::Warn);
+        let gone = Job { backup: folder.path().join("gone"), ..job };
+        assert_eq!(age(&gone, today).status, Status::CouldNotCheck);
+    }
+}

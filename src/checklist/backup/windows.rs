@@ -1,0 +1,133 @@
+//! Windows Server Backup's own view.
+
+use jiff::Timestamp;
+
+use super::super::machine::duration_words;
+use super::super::powershell::{self, Item, Probed};
+use super::super::{Finding, Visit};
+
+pub(super) const SCRIPT: &str = include_str!("../scripts/backup.ps1");
+const WHY: &str = "A migration begins with a backup that can bring the source server back.";
+const MEND: &str = "Run it now: `wbadmin start backup`, and read `wbadmin get versions` afterwards.";
+/// A backup older than this is no base for a migration, in seconds.
+const LIMIT: i64 = 2 * 86_400;
+
+pub(super) fn look(visit: &Visit<'_>) -> Vec<Finding> {
+    match powershell::ask(visit, SCRIPT) {
+        Ok(probed) => judge(&probed, visit.settings().now),
+        Err(problem) => vec![Finding::could_not_check("Windows Server Backup", problem)],
+    }
+}
+
+fn judge(probed: &Probed, now: Timestamp) -> Vec<Finding> {
+    let summary = match probed.first("summary") {
+        Some(summary) => judge_summary(summary, now),
+        None => match probed.problem("summary") {
+            Some(missing) if missing.kind == "missing" => {
+                // Another program may make the backups; the configured jobs tell.
+                return vec![
+                    Finding::not_applicable("Windows Server Backup is not installed").seen("Get-WBSummary", &missing.text),
+                ];
+            }
+            Some(problem) => Finding::could_not_check("Windows Server Backup", problem),
+            None => Finding::could_not_check("Windows Server Backup", "the probe did not say"),
+        },
+    };
+    vec![summary, judge_events(probed)]
+}
+
+fn judge_summary(summary: &Item, now: Timestamp) -> Finding {
+    let source = "Get-WBSummary";
+    let evidence = format!(
+        "last success {}, last run {}, result {}, versions {}\n{}",
+        summary.shown("success"),
+        summary.shown("last"),
+        summary.shown("result"),
+        summary.shown("versions"),
+        summary.text("message").unwrap_or_default(),
+    );
+    // The result is an HRESULT without a sign: 2155348129 is 0x807800A1.
+    let Some(result) = summary.number("result") else {
+        return Finding::could_not_check("Windows Server Backup", "its last result is not a number").seen(source, evidence);
+    };
+    // Windows shows the year 1 where there never was a backup.
+    let success = summary.time("success").filter(|time| time.as_second() > 0);
+    let finding = match success {
+        None => Finding::fail("Windows Server Backup has never made a backup of this server"),
+        Some(_) if result != 0 => Finding::fail(format!("The last run of Windows Server Backup failed (0x{result:08X})")),
+        Some(_) if summary.number("versions") == Some(0) => {
+            Finding::fail("Windows Server Backup holds no version to restore from")
+        }
+        Some(success) => {
+            let age = now.as_second() - success.as_second();
+            let title = format!("Windows Server Backup last succeeded {} ago", duration_words(age));
+            if age <= LIMIT {
+                return Finding::pass(title).seen(source, evidence);
+            }
+            Finding::fail(title)
+        }
+    };
+    finding.seen(source, evidence).why(WHY).mend(MEND)
+}
+
+fn judge_events(probed: &Probed) -> Finding {
+    let source = "event log Microsoft-Windows-Backup";
+    if probed.first("events").is_none() {
+        let problem = probed.problem("events").map_or_else(|| "the probe did not say".to_owned(), ToString::to_string);
+        return Finding::could_not_check("The events of Windows Server Backup", problem);
+    }
+    let lines: Vec<String> = probed
+        .part("event")
+        .map(|event| format!("{} event {}: {}", event.shown("time"), event.shown("id"), event.shown("message")))
+        .collect();
+    let newest = |id: i64| probed.part("event").filter(|event| event.number("id") == Some(id)).filter_map(|event| event.time("time")).max();
+    let finding = match (newest(4), newest(5), newest(50)) {
+        (None, None, None) => Finding::warn("No backup of Windows Server Backup began or ended in 14 days"),
+        (good, Some(bad), _) if good.is_none_or(|good| bad > good) => {
+            Finding::fail("The newest event of Windows Server Backup is a failure")
+        }
+        (_, _, Some(_)) => Finding::warn("Windows Server Backup runs out of space"),
+        _ => return Finding::pass("The newest event of Windows Server Backup is a success").seen(source, lines.join("\n")),
+    };
+    finding.seen(source, lines.join("\n")).why(WHY).mend(MEND)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::Status;
+    use super::super::super::powershell::parse;
+    use super::*;
+
+    fn statuses(recorded: &str) -> Vec<Status> {
+        let now = "2026-11-20T12:00:00Z".parse().unwrap();
+        judge(&parse(recorded).unwrap(), now).iter().map(|finding| finding.status).collect()
+    }
+
+    #[test]
+    fn a_recent_success_passes() {
+        let good = include_str!("../../../tests/data/checklist/windows/backup-good.json");
+        assert_eq!(statuses(good), [Status::Pass, Status::Pass]);
+    }
+
+    #[test]
+    fn a_result_beyond_31_bits_is_a_failure_with_its_number() {
+        let failed = include_str!("../../../tests/data/checklist/windows/backup-failed.json");
+        assert_eq!(statuses(failed), [Status::Fail, Status::Fail]);
+        let findings = judge(&parse(failed).unwrap(), "2026-11-20T12:00:00Z".parse().unwrap());
+        assert_eq!(findings[0].title, "The last run of Windows Server Backup failed (0x807800A1)");
+    }
+
+    #[test]
+    fn a_server_that_was_never_backed_up_fails() {
+        let never = include_str!("../../../tests/data/checklist/windows/backup-never.json");
+        assert_eq!(statuses(never), [Status::Fail, Status::Warn]);
+    }
+
+    #[test]
+    fn an_absent_feature_does_not_apply_and_a_refusal_is_unknown() {
+        let missing = r#"{"items":[],"problems":[{"part":"summary","kind":"missing","text":"Get-WBSummary"}]}"#;
+        assert_eq!(statuses(missing), [Status::NotApplicable]);
+        let denied = missing.replace("missing", "denied");
+        assert_eq!(statuses(&denied), [Status::CouldNotCheck, Status::CouldNotCheck]);
+    }
+}

@@ -1,0 +1,242 @@
+//! `clock`: within five minutes of the destination server, same date and time zone, synchronised.
+//!
+//! Kerberos refuses tickets between clocks that differ by more than five minutes, so a migration fails on it. The
+//! comparison is SNTP against the destination, or against an NTP server that both machines were compared with; how the
+//! machine keeps its clock is read from its time service.
+
+mod linux;
+mod windows;
+
+use crate::facts::{Facts, Zone};
+
+use super::machine::{Against, duration_words};
+use super::sntp::{self, Measured};
+use super::{Check, Finding, Visit};
+
+/// Most that two clocks may differ, in seconds (Kerberos' default `MaxClockSkew`).
+const LIMIT: f64 = 300.0;
+/// From here on a difference is worth a word, in seconds.
+const NOTABLE: f64 = 30.0;
+const WHY: &str = "Kerberos refuses to work between clocks that are more than 5 minutes apart, and a migration \
+                   copies files and directory entries by their times.";
+
+/// The check.
+#[derive(Debug)]
+pub(super) struct Clock;
+
+impl Check for Clock {
+    fn name(&self) -> &'static str {
+        "clock"
+    }
+
+    fn title(&self) -> &'static str {
+        "Clock and time zone"
+    }
+
+    fn asks(&self) -> &'static str {
+        "The clock is within five minutes of the destination server's, with the same date and time zone, and follows \
+         an NTP server."
+    }
+
+    fn linux(&self, visit: &Visit<'_>) -> Vec<Finding> {
+        let mut findings = against_destination(visit);
+        findings.extend(against_ntp(visit, linux::configured_servers(visit)));
+        findings.push(linux::service(visit));
+        findings
+    }
+
+    fn windows(&self, visit: &Visit<'_>) -> Vec<Finding> {
+        let mut findings = against_destination(visit);
+        let (servers, service) = windows::look(visit);
+        findings.extend(against_ntp(visit, servers));
+        findings.extend(service);
+        findings
+    }
+}
+
+fn against_destination(visit: &Visit<'_>) -> Vec<Finding> {
+    let own = Zone::of(&visit.settings().zone, visit.settings().now);
+    match &visit.settings().against {
+        None => vec![
+            Finding::manual("The clock and the time zone were not compared with the destination server's")
+                .seen("this machine", format!("{}, {}", visit.settings().now, own.words()))
+                .why(WHY)
+                .mend("Run `bkverify checklist clock --against DESTINATION`, or write its facts there with \
+                       `bkverify facts --json --ntp SERVER > facts.json` and run `--against facts.json` here."),
+        ],
+        Some(Against::Server(server)) => vec![
+            judged(&format!("the destination {server}"), server, sntp::measure(server)),
+            Finding::manual(format!("Compare the time zone with {server}'s: NTP does not tell it"))
+                .seen("this machine", own.words())
+                .mend("Compare by hand, or write facts on the destination with `bkverify facts --json`."),
+        ],
+        Some(Against::Facts { place, facts, under_way, read }) => vec![
+            compare_zones(&own, facts, place),
+            compare_clocks(facts, place, *under_way, read.duration_since(facts.time).as_secs_f64()),
+        ],
+    }
+}
+
+/// The clock against the named NTP server, else against the first configured one that answers.
+fn against_ntp(visit: &Visit<'_>, configured: Result<Vec<String>, String>) -> Vec<Finding> {
+    if let Some(server) = &visit.settings().ntp {
+        return vec![judged(&format!("the NTP server {server}"), server, sntp::measure(server))];
+    }
+    if matches!(visit.settings().against, Some(Against::Server(_))) {
+        // The destination has just been measured.
+        return Vec::new();
+    }
+    let advice = "Name one that this machine can reach with --ntp SERVER.";
+    let servers = match configured {
+        Ok(servers) if servers.is_empty() => {
+            return vec![Finding::could_not_check("The clock's offset", "no NTP server is configured").mend(advice)];
+        }
+        Ok(servers) => servers,
+        Err(problem) => return vec![Finding::could_not_check("The clock's offset", problem).mend(advice)],
+    };
+    let mut problems = Vec::new();
+    // A few are enough to tell an unreachable network from one dead server.
+    for server in servers.iter().take(3) {
+        match sntp::measure(server) {
+            Ok(measured) => return vec![judged(&format!("the NTP server {server}"), server, Ok(measured))],
+            Err(problem) => problems.push(problem),
+        }
+    }
+    vec![Finding::could_not_check("The clock's offset", problems.join("; ")).mend(advice)]
+}
+
+/// A measured offset as a finding.
+fn judged(whom: &str, server: &str, measured: Result<Measured, String>) -> Finding {
+    let measured = match measured {
+        Ok(measured) => measured,
+        Err(problem) => {
+            return Finding::could_not_check(&format!("The clock against {whom}"), problem)
+                .why(WHY)
+                .mend("Open UDP port 123 to it, or name another server with --ntp.");
+        }
+    };
+    let evidence = format!(
+        "offset {:+.3} s, round trip {:.3} s, stratum {}",
+        measured.offset, measured.delay, measured.stratum
+    );
+    offset_finding(whom, measured.offset, measured.delay / 2.0).seen(format!("SNTP to {server}"), evidence)
+}
+
+/// `offset` is the other clock minus this one, known to within `margin`; both in seconds.
+fn offset_finding(whom: &str, offset: f64, margin: f64) -> Finding {
+    let apart = offset.abs();
+    let direction = if offset > 0.0 { "behind" } else { "ahead of" };
+    let amount = if apart < 10.0 { format!("{apart:.3} s") } else { duration_words(apart as i64) };
+    let title = format!("This clock is {amount} {direction} {whom}");
+    let finding = if apart + margin > LIMIT {
+        Finding::fail(title)
+    } else if apart + margin > NOTABLE {
+        Finding::warn(title)
+    } else {
+        return Finding::pass(title);
+    };
+    finding.why(WHY).mend(
+        "Windows: `w32tm /resync`. Linux: `chronyc makestep`, or restart the time service. Then look again.",
+    )
+}
+
+fn compare_zones(own: &Zone, facts: &Facts, place: &str) -> Finding {
+    let titled = |pass: bool| {
+        if pass {
+            Finding::pass(format!("Same time zone as {}", facts.name))
+        } else {
+            Finding::fail(format!("Another time zone than {}", facts.name)).why(WHY).mend(
+                "Set the same zone on both: `timedatectl set-timezone ZONE` on Linux, `tzutil /s ZONE` on Windows.",
+            )
+        }
+    };
+    titled(own.agrees_with(&facts.zone)).seen("this machine", own.words()).seen(place, facts.zone.words())
+}
+
+/// Facts carry the clock of the moment when they were written. How long they were on the way is not in them, so their
+/// time alone proves a difference only in one direction, or when they came through a pipe.
+///
+/// `apart` is this clock when they were read minus the other when they were written.
+fn compare_clocks(facts: &Facts, place: &str, under_way: Option<f64>, apart: f64) -> Finding {
+    let whom = format!("{} (by {place})", facts.name);
+    let evidence = format!("{} wrote {} at {}", facts.name, facts.time, facts.local_time);
+    if let Some(ntp) = &facts.ntp {
+        return through_ntp(&whom, &ntp.server, ntp.offset).seen(place, evidence);
+    }
+    if let Some(longest) = under_way {
+        // The true difference lies between `apart - longest` and `apart`.
+        return offset_finding(&whom, longest / 2.0 - apart, longest / 2.0).seen(place, evidence);
+    }
+    if apart < -LIMIT {
+        return offset_finding(&whom, -apart, 0.0).seen(place, evidence);
+    }
+    Finding::could_not_check(
+        &format!("The clock against {whom}"),
+        format!("the facts were read {} after they say they were written, and nobody knows how much of it they \
+                 were on the way", duration_words(apart as i64)),
+    )
+    .seen(place, evidence)
+    .why(WHY)
+    .mend("Write them with `bkverify facts --json --ntp SERVER`, or pipe them: \
+           `ssh DEST bkverify facts --json | bkverify checklist clock --against -`.")
+}
+
+/// Both machines against the same NTP server: the difference of the two offsets.
+fn through_ntp(whom: &str, server: &str, theirs: f64) -> Finding {
+    match sntp::measure(server) {
+        Ok(ours) => {
+            let evidence = format!("offset here {:+.3} s, there {theirs:+.3} s", ours.offset);
+            // This clock plus our offset, and the other plus its own, are the server's: other - this = ours - theirs.
+            offset_finding(whom, ours.offset - theirs, ours.delay / 2.0)
+                .seen(format!("SNTP from both to {server}"), evidence)
+        }
+        Err(problem) => Finding::could_not_check(&format!("The clock against {whom}"), problem)
+            .mend("Compare both machines with an NTP server that both can reach."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Status;
+    use super::*;
+
+    fn facts(time: &str) -> Facts {
+        let mut facts = crate::facts::gather("dc01".into(), "Windows".into(), None).unwrap();
+        facts.time = time.parse().unwrap();
+        facts
+    }
+
+    #[test]
+    fn five_minutes_is_the_border_and_the_margin_counts_against_it() {
+        assert_eq!(offset_finding("x", 299.0, 0.0).status, Status::Warn);
+        assert_eq!(offset_finding("x", -299.0, 2.0).status, Status::Fail);
+        assert_eq!(offset_finding("x", 0.004, 0.01).status, Status::Pass);
+        assert_eq!(offset_finding("x", 400.0, 0.0).title, "This clock is 6 min behind x");
+    }
+
+    #[test]
+    fn facts_from_a_file_prove_only_that_the_other_clock_is_ahead() {
+        let facts = facts("2026-11-20T12:00:00Z");
+        assert_eq!(compare_clocks(&facts, "f", None, -301.0).status, Status::Fail);
+        assert_eq!(compare_clocks(&facts, "f", None, 5.0).status, Status::CouldNotCheck);
+        assert_eq!(compare_clocks(&facts, "f", None, 90_000.0).status, Status::CouldNotCheck);
+    }
+
+    #[test]
+    fn facts_through_a_pipe_are_judged_with_the_time_under_way() {
+        let facts = facts("2026-11-20T12:00:00Z");
+        assert_eq!(compare_clocks(&facts, "f", Some(2.0), 1.0).status, Status::Pass);
+        assert_eq!(compare_clocks(&facts, "f", Some(2.0), 310.0).status, Status::Fail);
+        assert_eq!(compare_clocks(&facts, "f", Some(700.0), 5.0).status, Status::Fail, "too slow to prove anything");
+    }
+
+    #[test]
+    fn another_zone_fails_even_where_the_name_is_unknown() {
+        let own = Zone { name: None, offsets: vec![3_600; 12] };
+        let mut other = facts("2026-11-20T12:00:00Z");
+        other.zone = Zone { name: Some("Etc/UTC".into()), offsets: vec![0; 12] };
+        assert_eq!(compare_zones(&own, &other, "f").status, Status::Fail);
+        other.zone = Zone { name: Some("Africa/Lagos".into()), offsets: vec![3_600; 12] };
+        assert_eq!(compare_zones(&own, &other, "f").status, Status::Pass);
+    }
+}

@@ -1,0 +1,270 @@
+//! What a check found: plain data that renderers print and the exit code is made from.
+//!
+//! In: words of programs and files of this machine, which nobody vouches for. Out: findings whose every text is safe to
+//! print. A finding must never hold a secret: checks quote what they judged, not whole files.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+/// Longest text of one piece of evidence, in characters; the rest is counted, not kept.
+const EVIDENCE_LIMIT: usize = 2_000;
+
+/// How a finding counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    /// Looked at, and as it should be.
+    Pass,
+    /// Does not apply to this machine.
+    NotApplicable,
+    /// Only a person can tell; ticked off with `bkverify checklist done`.
+    Manual,
+    /// Not as it should be, but it stops no migration.
+    Warn,
+    /// Nobody knows: a program is missing, forbidden, hung or unintelligible. Never counts as a pass.
+    CouldNotCheck,
+    /// Not as it should be.
+    Fail,
+}
+
+impl Status {
+    /// Every status, best first.
+    pub const ALL: [Self; 6] =
+        [Self::Pass, Self::NotApplicable, Self::Manual, Self::Warn, Self::CouldNotCheck, Self::Fail];
+
+    /// Its name in all reports.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::NotApplicable => "not-applicable",
+            Self::Manual => "manual",
+            Self::Warn => "warn",
+            Self::CouldNotCheck => "could-not-check",
+            Self::Fail => "fail",
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.pad(self.word())
+    }
+}
+
+/// Something that was read, and from where.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Evidence {
+    /// The file, or the command as it was run.
+    pub source: String,
+    /// What it said.
+    pub text: String,
+}
+
+/// How to put it right.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Mend {
+    /// The command or click, for a person.
+    pub advice: String,
+    /// What `--fix` runs, in this order, each a program and its arguments; empty where only a person can do it.
+    pub commands: Vec<Vec<String>>,
+}
+
+/// One thing a check found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// How it counts.
+    pub status: Status,
+    /// What was found, in one line.
+    pub title: String,
+    /// What was read, from where.
+    pub evidence: Vec<Evidence>,
+    /// Why it matters.
+    pub why: Option<String>,
+    /// What mends it.
+    pub mend: Option<Mend>,
+}
+
+impl Finding {
+    /// A finding with this status and title.
+    pub fn new(status: Status, title: impl AsRef<str>) -> Self {
+        let title = plain(title.as_ref()).replace('\n', " ");
+        Self { status, title, evidence: Vec::new(), why: None, mend: None }
+    }
+
+    /// All is well.
+    pub fn pass(title: impl AsRef<str>) -> Self {
+        Self::new(Status::Pass, title)
+    }
+
+    /// Not well, but it stops nothing.
+    pub fn warn(title: impl AsRef<str>) -> Self {
+        Self::new(Status::Warn, title)
+    }
+
+    /// Not well.
+    pub fn fail(title: impl AsRef<str>) -> Self {
+        Self::new(Status::Fail, title)
+    }
+
+    /// A person's step.
+    pub fn manual(title: impl AsRef<str>) -> Self {
+        Self::new(Status::Manual, title)
+    }
+
+    /// Nothing to look at on this machine.
+    pub fn not_applicable(title: impl AsRef<str>) -> Self {
+        Self::new(Status::NotApplicable, title)
+    }
+
+    /// `what` could not be found out, because of `problem`.
+    pub fn could_not_check(what: &str, problem: impl fmt::Display) -> Self {
+        Self::new(Status::CouldNotCheck, format!("{what}: {problem}"))
+    }
+
+    /// Adds what was read, and from where.
+    #[must_use]
+    pub fn seen(mut self, source: impl AsRef<str>, text: impl AsRef<str>) -> Self {
+        let text = shorten(plain(text.as_ref().trim()));
+        self.evidence.push(Evidence { source: plain(source.as_ref()), text });
+        self
+    }
+
+    /// Says why it matters.
+    #[must_use]
+    pub fn why(mut self, why: impl AsRef<str>) -> Self {
+        self.why = Some(plain(why.as_ref()));
+        self
+    }
+
+    /// Says what a person does about it.
+    #[must_use]
+    pub fn mend(mut self, advice: impl AsRef<str>) -> Self {
+        let commands = self.mend.take().map(|mend| mend.commands).unwrap_or_default();
+        self.mend = Some(Mend { advice: plain(advice.as_ref()), commands });
+        self
+    }
+
+    /// Adds a command that `--fix` runs; the advice is to run the same.
+    #[must_use]
+    pub fn fix<S: AsRef<str>>(mut self, command: &[S]) -> Self {
+        let command: Vec<String> = command.iter().map(|word| word.as_ref().to_owned()).collect();
+        let line = plain(&command.join(" "));
+        match &mut self.mend {
+            Some(mend) => mend.commands.push(command),
+            None => self.mend = Some(Mend { advice: line, commands: vec![command] }),
+        }
+        self
+    }
+}
+
+/// A check with what it found, ready for the reports.
+#[derive(Debug, Clone, Serialize)]
+pub struct Checked {
+    /// The check's name on the command line.
+    pub name: &'static str,
+    /// What it is about, in a few words.
+    pub title: &'static str,
+    /// What the published checklist asks.
+    pub asks: &'static str,
+    /// What was found; never empty.
+    pub findings: Vec<Finding>,
+    /// How long it took, in seconds.
+    pub seconds: f64,
+}
+
+impl Checked {
+    /// The worst of its findings; without any, nobody knows.
+    pub fn status(&self) -> Status {
+        self.findings.iter().map(|finding| finding.status).max().unwrap_or(Status::CouldNotCheck)
+    }
+}
+
+/// A whole run: the record of one machine at one time.
+#[derive(Debug, Clone, Serialize)]
+pub struct Record {
+    /// The machine's name.
+    pub machine: String,
+    /// Its operating system, with version.
+    pub system: String,
+    /// When the run began.
+    pub taken: Timestamp,
+    /// In the registry's order.
+    pub checks: Vec<Checked>,
+}
+
+impl Record {
+    /// How many findings have this status.
+    pub fn count(&self, status: Status) -> usize {
+        self.findings().filter(|finding| finding.status == status).count()
+    }
+
+    /// All findings of all checks.
+    pub fn findings(&self) -> impl Iterator<Item = &Finding> {
+        self.checks.iter().flat_map(|check| &check.findings)
+    }
+
+    /// `fail` when anything fails, else `could-not-check` when anything is unknown, else `pass`. A record without
+    /// findings has checked nothing.
+    pub fn verdict(&self) -> Status {
+        match self.findings().map(|finding| finding.status).max() {
+            None | Some(Status::CouldNotCheck) => Status::CouldNotCheck,
+            Some(Status::Fail) => Status::Fail,
+            Some(_) => Status::Pass,
+        }
+    }
+}
+
+/// Text that is safe in a terminal and in a report: control characters and invisible direction marks are spelled out.
+pub fn plain(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.replace("\r\n", "\n").chars() {
+        let harmful = character.is_control() && !matches!(character, '\n' | '\t');
+        let invisible = matches!(character,
+            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+        if harmful || invisible {
+            out.extend(character.escape_unicode());
+        } else {
+            out.push(if character == '\t' { ' ' } else { character });
+        }
+    }
+    out
+}
+
+fn shorten(text: String) -> String {
+    match text.char_indices().nth(EVIDENCE_LIMIT) {
+        None => text,
+        Some((cut, _)) => {
+            let rest = text[cut..].chars().count();
+            format!("{} … ({rest} more characters)", &text[..cut])
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(statuses: &[Status]) -> Record {
+        let findings = statuses.iter().map(|&status| Finding::new(status, "x")).collect();
+        let check = Checked { name: "a", title: "A", asks: "", findings, seconds: 0.0 };
+        Record { machine: "m".into(), system: "s".into(), taken: Timestamp::UNIX_EPOCH, checks: vec![check] }
+    }
+
+    #[test]
+    fn the_verdict_is_fail_before_unknown_before_pass() {
+        use Status::{CouldNotCheck, Fail, Manual, NotApplicable, Pass, Warn};
+        assert_eq!(record(&[Pass, Warn, Manual, NotApplicable]).verdict(), Pass);
+        assert_eq!(record(&[Pass, CouldNotCheck, Warn]).verdict(), CouldNotCheck);
+        assert_eq!(record(&[Fail, CouldNotCheck]).verdict(), Fail);
+        assert_eq!(record(&[]).verdict(), CouldNotCheck);
+    }
+
+    #[test]
+    fn text_of_programs_cannot_drive_a_terminal_or_fill_a_report() {
+        let finding = Finding::fail("bad\x1b[2Jline\nnext").seen("src", "x".repeat(3_000));
+        assert_eq!(finding.title, "bad\\u{1b}[2Jline next");
+        assert!(finding.evidence[0].text.ends_with("… (1000 more characters)"));
+    }
+}

@@ -1,0 +1,92 @@
+//! `--fix`: runs the commands that findings carry, each after the person has seen it and agreed.
+//!
+//! In: findings and somebody to ask. Out: what was run and how it ended. The only part of the checklist that changes
+//! the machine, and only by commands that a check named.
+
+use std::time::{Duration, Instant};
+
+use super::findings::{Record, Status};
+use super::probe::Programs;
+
+/// Longest time a mending command may take.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// Something that a finding's commands would mend.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proposal {
+    /// The check that found it.
+    pub check: &'static str,
+    /// What is wrong.
+    pub title: String,
+    /// The commands, in order.
+    pub commands: Vec<Vec<String>>,
+}
+
+/// How a proposal ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mended {
+    /// Every command ended well.
+    Done,
+    /// A command failed, with its complaint; those after it were not run.
+    Failed(String),
+}
+
+/// What can be mended by commands, in the record's order; each list of commands once.
+pub fn proposals(record: &Record) -> Vec<Proposal> {
+    let mut proposals: Vec<Proposal> = Vec::new();
+    for check in &record.checks {
+        for finding in check.findings.iter().filter(|finding| matches!(finding.status, Status::Fail | Status::Warn)) {
+            let commands = finding.mend.as_ref().map(|mend| mend.commands.clone()).unwrap_or_default();
+            let known = proposals.iter().any(|proposal| proposal.commands == commands);
+            if !commands.is_empty() && !known {
+                proposals.push(Proposal { check: check.name, title: finding.title.clone(), commands });
+            }
+        }
+    }
+    proposals
+}
+
+/// Runs one proposal's commands, until one fails.
+pub fn apply(proposal: &Proposal, programs: &dyn Programs) -> Mended {
+    for command in &proposal.commands {
+        let words: Vec<&str> = command.iter().map(String::as_str).collect();
+        let line = words.join(" ");
+        match programs.run(&words, Instant::now() + PATIENCE) {
+            Ok(output) if output.succeeded() => {}
+            Ok(output) => return Mended::Failed(format!("`{line}`: {}", output.complaint())),
+            Err(error) => return Mended::Failed(error.to_string()),
+        }
+    }
+    Mended::Done
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::findings::{Checked, Finding};
+    use super::super::machine::tests::recorded;
+    use super::super::machine::Os;
+    use super::*;
+
+    fn record(findings: Vec<Finding>) -> Record {
+        let checks = vec![Checked { name: "a", title: "A", asks: "", findings, seconds: 0.0 }];
+        Record { machine: String::new(), system: String::new(), taken: jiff::Timestamp::UNIX_EPOCH, checks }
+    }
+
+    #[test]
+    fn only_what_is_wrong_and_has_commands_is_proposed_and_once() {
+        let wrong = || Finding::fail("wrong").fix(&["x", "1"]).fix(&["x", "2"]);
+        let fine = Finding::pass("fine").fix(&["y"]);
+        let by_hand = Finding::fail("by hand").mend("click");
+        let proposals = proposals(&record(vec![wrong(), fine, by_hand, wrong()]));
+        assert_eq!(proposals.len(), 1);
+        assert_eq!(proposals[0].commands, [["x", "1"], ["x", "2"]]);
+    }
+
+    #[test]
+    fn the_first_command_that_fails_ends_the_mending() {
+        let found = proposals(&record(vec![Finding::fail("wrong").fix(&["good"]).fix(&["bad"]).fix(&["never"])]));
+        let machine = recorded(Os::Linux, &[("good", ""), ("bad", "!5 access denied")]);
+        let ended = apply(&found[0], machine.machine.programs.as_ref());
+        assert_eq!(ended, Mended::Failed("`bad`: access denied".into()));
+    }
+}

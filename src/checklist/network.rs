@@ -1,0 +1,248 @@
+//! `network`: one network adapter, with a static address.
+//!
+//! A server whose address moves is lost by its clients, and one with several adapters registers several names of itself,
+//! so that the destination may talk to the wrong one.
+
+use serde::Deserialize;
+
+use super::powershell::{self, Probed};
+use super::systemd::running_programs;
+use super::{Check, Finding, Visit};
+
+const SCRIPT: &str = include_str!("scripts/network.ps1");
+const WHY_STATIC: &str = "A migration writes the source server's address into DNS and into the destination's \
+                          settings; an address that changes breaks both.";
+const WHY_ONE: &str = "A server with several adapters registers several addresses of itself, and the destination may \
+                       talk to the wrong one.";
+
+/// The check.
+#[derive(Debug)]
+pub(super) struct Network;
+
+/// An adapter that is in use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Adapter {
+    name: String,
+    /// Address with prefix length, and whether it was assigned by DHCP or a router.
+    addresses: Vec<(String, bool)>,
+}
+
+impl Check for Network {
+    fn name(&self) -> &'static str {
+        "network"
+    }
+
+    fn title(&self) -> &'static str {
+        "Network adapters and addresses"
+    }
+
+    fn asks(&self) -> &'static str {
+        "The server has one network adapter, with a static address."
+    }
+
+    fn linux(&self, visit: &Visit<'_>) -> Vec<Finding> {
+        let command = ["ip", "-j", "-d", "addr"];
+        let said = match visit.ask(&command) {
+            Ok(said) => said,
+            Err(problem) => return vec![Finding::could_not_check("The network adapters", problem)],
+        };
+        match linux_adapters(&said) {
+            Ok(adapters) => {
+                let clients = dhcp_clients(visit);
+                judge(&adapters, &command.join(" "), clients.as_deref())
+            }
+            Err(problem) => vec![Finding::could_not_check("The network adapters", problem)],
+        }
+    }
+
+    fn windows(&self, visit: &Visit<'_>) -> Vec<Finding> {
+        match powershell::ask(visit, SCRIPT).and_then(|probed| windows_adapters(&probed)) {
+            Ok(adapters) => judge(&adapters, "Get-NetAdapter, Get-NetIPAddress", None),
+            Err(problem) => vec![Finding::could_not_check("The network adapters", problem)],
+        }
+    }
+}
+
+fn judge(adapters: &[Adapter], source: &str, dhcp_client: Option<&str>) -> Vec<Finding> {
+    let described: Vec<String> = adapters.iter().map(describe).collect();
+    let used = adapters.len();
+    let count = match used {
+        0 => Finding::fail("No network adapter is up with an address")
+            .why("Without a network the destination cannot reach this server.")
+            .mend("Connect an adapter and give it a static address."),
+        1 => Finding::pass(format!("One network adapter is in use: {}", adapters[0].name)),
+        _ => Finding::warn(format!("{used} network adapters are in use; the checklist asks for one"))
+            .why(WHY_ONE)
+            .mend("Disable all but one for the migration (Windows: Disable-NetAdapter; Linux: ip link set NAME down)."),
+    };
+    let mut findings = vec![count.seen(source, described.join("\n"))];
+    findings.extend(adapters.iter().map(|adapter| judge_addresses(adapter, source, dhcp_client)));
+    findings
+}
+
+fn judge_addresses(adapter: &Adapter, source: &str, dhcp_client: Option<&str>) -> Finding {
+    let assigned = |v6: bool| {
+        let mut found = adapter.addresses.iter().filter(move |(address, _)| address.contains(':') == v6);
+        found.find(|(_, dynamic)| *dynamic).map(|(address, _)| address.as_str())
+    };
+    let mend = "Windows: New-NetIPAddress -InterfaceAlias NAME -IPAddress ADDRESS -PrefixLength BITS \
+                -DefaultGateway GATEWAY, and Set-DnsClientServerAddress. Linux: set it in the network configuration \
+                (netplan, NetworkManager, /etc/network/interfaces).";
+    let name = &adapter.name;
+    if let Some(address) = assigned(false) {
+        return Finding::fail(format!("{name} has an address from DHCP: {address}"))
+            .seen(source, describe(adapter))
+            .why(WHY_STATIC)
+            .mend(mend);
+    }
+    if let Some(client) = dhcp_client {
+        return Finding::warn(format!("{name}'s address looks static, but a DHCP client is running: {client}"))
+            .seen(source, describe(adapter))
+            .seen("/proc/*/comm", client)
+            .why(WHY_STATIC)
+            .mend("Make sure that the client does not serve this adapter, or stop it.");
+    }
+    if let Some(address) = assigned(true) {
+        return Finding::warn(format!("{name} has an IPv6 address from its router: {address}"))
+            .seen(source, describe(adapter))
+            .why(WHY_STATIC)
+            .mend(mend);
+    }
+    Finding::pass(format!("{name} has only static addresses")).seen(source, describe(adapter))
+}
+
+fn describe(adapter: &Adapter) -> String {
+    let mut words: Vec<String> = Vec::new();
+    for (address, dynamic) in &adapter.addresses {
+        words.push(format!("{address} ({})", if *dynamic { "assigned" } else { "static" }));
+    }
+    format!("{}: {}", adapter.name, words.join(", "))
+}
+
+#[derive(Debug, Deserialize)]
+struct Link {
+    ifname: String,
+    #[serde(default)]
+    flags: Vec<String>,
+    #[serde(default)]
+    linkinfo: Option<serde_json::Value>,
+    #[serde(default)]
+    addr_info: Vec<Address>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Address {
+    local: Option<String>,
+    prefixlen: Option<u8>,
+    scope: Option<String>,
+    #[serde(default)]
+    dynamic: bool,
+    /// A privacy address of IPv6; belongs to another address.
+    #[serde(default)]
+    temporary: bool,
+}
+
+/// Reads `ip -j -d addr`: adapters of hardware (without `linkinfo`, which bridges, tunnels and the like have), and
+/// bridges and bonds, which carry the server's address in their place; up, and with a global address.
+fn linux_adapters(said: &str) -> Result<Vec<Adapter>, String> {
+    let links: Vec<Link> =
+        serde_json::from_str(said).map_err(|error| format!("`ip -j -d addr` printed no list of links ({error})"))?;
+    if links.is_empty() {
+        return Err("`ip -j -d addr` listed no links, not even the loopback".to_owned());
+    }
+    let carries = |link: &Link| {
+        let kind = link.linkinfo.as_ref().and_then(|info| info.get("info_kind")).and_then(|kind| kind.as_str());
+        let containers = ["docker", "virbr", "br-", "lxcbr", "lxdbr", "cni", "podman"];
+        matches!(kind, None | Some("bridge" | "bond" | "vlan" | "team"))
+            && !containers.iter().any(|start| link.ifname.starts_with(start))
+    };
+    let up = |link: &Link| {
+        let has = |flag: &str| link.flags.iter().any(|found| found == flag);
+        has("UP") && !has("LOOPBACK")
+    };
+    let adapters = links.into_iter().filter(|link| up(link) && carries(link)).filter_map(to_adapter);
+    Ok(adapters.collect())
+}
+
+fn to_adapter(link: Link) -> Option<Adapter> {
+    let global = link.addr_info.into_iter().filter(|found| found.scope.as_deref() == Some("global") && !found.temporary);
+    let addresses: Vec<(String, bool)> = global
+        .filter_map(|found| Some((format!("{}/{}", found.local?, found.prefixlen?), found.dynamic)))
+        .collect();
+    (!addresses.is_empty()).then_some(Adapter { name: link.ifname, addresses })
+}
+
+/// A running DHCP client that leaves no trace in the kernel's list of addresses.
+fn dhcp_clients(visit: &Visit<'_>) -> Option<String> {
+    let running = running_programs(visit).unwrap_or_default();
+    running.into_iter().find(|name| matches!(name.as_str(), "dhclient" | "dhcpcd" | "udhcpc" | "pump"))
+}
+
+fn windows_adapters(probed: &Probed) -> Result<Vec<Adapter>, String> {
+    if let Some(problem) = probed.problems().first() {
+        return Err(problem.to_string());
+    }
+    let mut adapters: Vec<Adapter> = Vec::new();
+    for item in probed.part("address") {
+        let (Some(name), Some(address)) = (item.text("adapter"), item.text("address")) else {
+            return Err("an address came without its adapter".to_owned());
+        };
+        let address = format!("{address}/{}", item.shown("prefix"));
+        // Manual or WellKnown are static; Dhcp and RouterAdvertisement are assigned.
+        let dynamic = matches!(item.text("origin"), Some("Dhcp" | "RouterAdvertisement"));
+        match adapters.iter_mut().find(|adapter| adapter.name == name) {
+            Some(adapter) => adapter.addresses.push((address, dynamic)),
+            None => adapters.push(Adapter { name: name.to_owned(), addresses: vec![(address, dynamic)] }),
+        }
+    }
+    if probed.part("adapter").next().is_none() {
+        return Err("Windows listed no adapters at all".to_owned());
+    }
+    Ok(adapters)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::machine::tests::recorded;
+    use super::super::{Os, Status};
+    use super::*;
+
+    const STATIC: &str = include_str!("../../tests/data/checklist/linux/ip-addr-static.json");
+    const DHCP: &str = include_str!("../../tests/data/checklist/linux/ip-addr-dhcp.json");
+    const TWO: &str = include_str!("../../tests/data/checklist/windows/network-two-dhcp.json");
+    const ONE: &str = include_str!("../../tests/data/checklist/windows/network-one.json");
+
+    fn statuses(os: Os, program: &str, answer: &str) -> Vec<Status> {
+        let machine = recorded(os, &[(program, answer)]);
+        Network.run(&machine.visit()).iter().map(|finding| finding.status).collect()
+    }
+
+    #[test]
+    fn one_adapter_with_a_static_address_passes() {
+        assert_eq!(statuses(Os::Linux, "ip", STATIC), [Status::Pass, Status::Pass]);
+        assert_eq!(statuses(Os::Windows, "powershell", ONE), [Status::Pass, Status::Pass]);
+    }
+
+    #[test]
+    fn addresses_from_dhcp_fail_and_a_second_adapter_warns() {
+        assert_eq!(statuses(Os::Linux, "ip", DHCP), [Status::Pass, Status::Fail]);
+        assert_eq!(statuses(Os::Windows, "powershell", TWO), [Status::Warn, Status::Fail, Status::Pass]);
+    }
+
+    #[test]
+    fn a_running_dhcp_client_casts_doubt_on_a_static_address() {
+        let machine = recorded(Os::Linux, &[("ip", STATIC)]).file("/proc/9/comm", "dhclient\n");
+        assert_eq!(Network.run(&machine.visit())[1].status, Status::Warn);
+    }
+
+    #[test]
+    fn no_adapter_that_is_up_fails_but_no_list_is_unknown() {
+        let loopback = r#"[{"ifname":"lo","flags":["LOOPBACK","UP"],"addr_info":[]}]"#;
+        assert_eq!(statuses(Os::Linux, "ip", loopback), [Status::Fail]);
+        for garbage in ["[]", "", "Object \"x\" is unknown", "!timeout", "!1 no"] {
+            assert_eq!(statuses(Os::Linux, "ip", garbage), [Status::CouldNotCheck], "{garbage}");
+        }
+        let missing = r#"{"items":[],"problems":[{"part":"adapters","kind":"missing","text":"Get-NetAdapter"}]}"#;
+        assert_eq!(statuses(Os::Windows, "powershell", missing), [Status::CouldNotCheck]);
+    }
+}

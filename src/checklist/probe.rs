@@ -1,0 +1,202 @@
+//! Running the machine's own programs.
+//!
+//! In: a program with arguments and a deadline. Out: what it printed, or why there is nothing. A program that hangs is
+//! ended with everything it started; one that prints without end is ended too. Never through a shell, never with input,
+//! and always in the C locale, so that parsers meet English.
+
+use std::fmt;
+use std::io::{self, Read};
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::platform::process::spawn_group;
+
+/// Most bytes that a program may print on one stream.
+const OUTPUT_LIMIT: u64 = 16 << 20;
+
+/// How often a running program is looked at.
+const TICK: Duration = Duration::from_millis(15);
+
+/// What a program printed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Output {
+    /// Its exit code; `None` where a signal ended it.
+    pub code: Option<i32>,
+    /// Standard output, without a byte order mark; bytes that are no UTF-8 replaced.
+    pub stdout: String,
+    /// Standard error, likewise.
+    pub stderr: String,
+}
+
+impl Output {
+    /// Whether it ended well.
+    pub fn succeeded(&self) -> bool {
+        self.code == Some(0)
+    }
+
+    /// The first line that tells something about a failure: of standard error, else of standard output.
+    pub fn complaint(&self) -> String {
+        let mut lines = self.stderr.lines().chain(self.stdout.lines()).map(str::trim);
+        lines.find(|line| !line.is_empty()).map_or_else(|| self.ending(), str::to_owned)
+    }
+
+    /// How it ended, in words.
+    pub fn ending(&self) -> String {
+        self.code.map_or_else(|| "ended by a signal".to_owned(), |code| format!("exit code {code}"))
+    }
+}
+
+/// Why a program told nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProbeError {
+    /// It is not there.
+    #[error("`{0}` is not installed")]
+    Missing(String),
+    /// It may not be run.
+    #[error("`{0}` may not be run by this user")]
+    Denied(String),
+    /// It had not finished by the deadline, and was ended.
+    #[error("`{0}` did not answer in time and was ended")]
+    TimedOut(String),
+    /// It printed more than anybody reads, and was ended.
+    #[error("`{0}` printed more than 16 MiB and was ended")]
+    TooLong(String),
+    /// The system would not start it.
+    #[error("`{0}` could not be run: {1}")]
+    Failed(String, String),
+}
+
+impl ProbeError {
+    /// Whether the program is not installed.
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::Missing(_))
+    }
+}
+
+/// Runs programs; in tests, plays back what they once printed.
+pub trait Programs: Send + Sync + fmt::Debug {
+    /// Runs `command` (a program and its arguments; never empty) to its end, or until `deadline`.
+    fn run(&self, command: &[&str], deadline: Instant) -> Result<Output, ProbeError>;
+}
+
+/// The programs of this machine.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Installed;
+
+impl Programs for Installed {
+    fn run(&self, command: &[&str], deadline: Instant) -> Result<Output, ProbeError> {
+        let Some((&program, arguments)) = command.split_first() else {
+            return Err(ProbeError::Missing(String::new()));
+        };
+        let mut prepared = Command::new(program);
+        prepared.args(arguments).env("LC_ALL", "C").env("PATH", search_path());
+        prepared.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        run_prepared(prepared, program, deadline)
+    }
+}
+
+/// The caller's search path, and the folders of administration programs, which an ordinary user's path lacks on Linux.
+fn search_path() -> std::ffi::OsString {
+    let given = std::env::var_os("PATH").unwrap_or_default();
+    if std::env::consts::OS == "windows" {
+        return given;
+    }
+    let sbin = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin"].map(std::path::PathBuf::from);
+    std::env::join_paths(std::env::split_paths(&given).chain(sbin)).unwrap_or(given)
+}
+
+fn run_prepared(command: Command, program: &str, deadline: Instant) -> Result<Output, ProbeError> {
+    let name = || program.to_owned();
+    let mut child = spawn_group(command).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => ProbeError::Missing(name()),
+        io::ErrorKind::PermissionDenied => ProbeError::Denied(name()),
+        _ => ProbeError::Failed(name(), error.to_string()),
+    })?;
+    let stdout = child.stdout().take().map(drain);
+    let stderr = child.stderr().take().map(drain);
+    let ended = loop {
+        match child.try_wait() {
+            Ok(Some(status)) => break Ok(status),
+            Ok(None) if Instant::now() >= deadline => break Err(ProbeError::TimedOut(name())),
+            Ok(None) => thread::sleep(TICK),
+            Err(error) => break Err(ProbeError::Failed(name(), error.to_string())),
+        }
+    };
+    let collected = ended.and_then(|status| {
+        let stdout = collect(stdout, program, deadline)?;
+        let stderr = collect(stderr, program, deadline)?;
+        Ok(Output { code: status.code(), stdout, stderr })
+    });
+    if collected.is_err() {
+        // What it started may still hold the pipes; ending a group that is gone already is no trouble.
+        let _ = child.start_kill();
+        let _ = child.try_wait();
+    }
+    collected
+}
+
+/// Reads a stream to its end on a thread of its own. A stream longer than the limit is closed, which ends the writer.
+fn drain(stream: impl Read + Send + 'static) -> Receiver<io::Result<Vec<u8>>> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let result = stream.take(OUTPUT_LIMIT + 1).read_to_end(&mut bytes).map(|_| bytes);
+        // Nobody listens any more once the deadline has passed.
+        let _ = sender.send(result);
+    });
+    receiver
+}
+
+fn collect(
+    stream: Option<Receiver<io::Result<Vec<u8>>>>,
+    program: &str,
+    deadline: Instant,
+) -> Result<String, ProbeError> {
+    let Some(stream) = stream else { return Ok(String::new()) };
+    let left = deadline.saturating_duration_since(Instant::now()).max(TICK);
+    let bytes = stream
+        .recv_timeout(left)
+        .map_err(|_| ProbeError::TimedOut(program.to_owned()))?
+        .map_err(|error| ProbeError::Failed(program.to_owned(), error.to_string()))?;
+    if bytes.len() as u64 > OUTPUT_LIMIT {
+        return Err(ProbeError::TooLong(program.to_owned()));
+    }
+    Ok(decode(&bytes))
+}
+
+/// Text from bytes: UTF-16 where a byte order mark says so (Windows programs), else UTF-8 with replacements.
+pub(super) fn decode(bytes: &[u8]) -> String {
+    if let Some(wide) = bytes.strip_prefix(&[0xff, 0xfe]) {
+        let units: Vec<u16> = wide.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
+        return String::from_utf16_lossy(&units);
+    }
+    String::from_utf8_lossy(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_program_is_named() {
+        let soon = Instant::now() + Duration::from_secs(5);
+        let error = Installed.run(&["bkverify-no-such-program", "x"], soon).unwrap_err();
+        assert_eq!(error.to_string(), "`bkverify-no-such-program` is not installed");
+    }
+
+    #[test]
+    fn byte_order_marks_are_read_and_dropped() {
+        assert_eq!(decode(b"\xef\xbb\xbf{}"), "{}");
+        assert_eq!(decode(b"\xff\xfeG\0r\0\xfc\0"), "Grü");
+        assert_eq!(decode(b"a\xffb"), "a\u{fffd}b");
+    }
+
+    #[test]
+    fn a_failed_program_complains_with_its_first_words() {
+        let output = Output { code: Some(1), stdout: "x\n".into(), stderr: "\n  no bus \n".into() };
+        assert_eq!(output.complaint(), "no bus");
+        assert_eq!(Output { code: Some(3), ..Output::default() }.complaint(), "exit code 3");
+    }
+}

@@ -1,0 +1,57 @@
+//! The record as JSON, for programs: schema `bkverify-checklist/1`.
+//!
+//! Fields: `schema`, `bkverify` (version), `machine`, `system`, `taken` (UTC), `verdict` (`pass`, `fail`,
+//! `could-not-check`), `counts` by status, and `checks`, each with `name`, `title`, `asks`, `status`, `seconds` and
+//! `findings` (`status`, `title`, `evidence` of `source` and `text`, `why`, `mend` of `advice` and `commands`).
+
+use serde_json::{Map, Value, json};
+
+use super::super::findings::{Record, Status};
+
+/// The schema's name and version.
+pub const SCHEMA: &str = "bkverify-checklist/1";
+
+/// The record as indented JSON with a final newline.
+pub fn render(record: &Record) -> String {
+    let counts: Map<String, Value> =
+        Status::ALL.iter().map(|status| (status.word().to_owned(), json!(record.count(*status)))).collect();
+    let checks: Vec<Value> = record.checks.iter().map(check).collect();
+    let whole = json!({
+        "schema": SCHEMA,
+        "bkverify": env!("CARGO_PKG_VERSION"),
+        "machine": record.machine,
+        "system": record.system,
+        "taken": record.taken,
+        "verdict": record.verdict().word(),
+        "counts": counts,
+        "checks": checks,
+    });
+    format!("{whole:#}\n")
+}
+
+fn check(check: &super::super::Checked) -> Value {
+    json!({
+        "name": check.name,
+        "title": check.title,
+        "asks": check.asks,
+        "status": check.status().word(),
+        "seconds": (check.seconds * 1_000.0).round() / 1_000.0,
+        "findings": check.findings,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::sample;
+    use super::*;
+
+    #[test]
+    fn the_json_holds_verdict_counts_and_every_finding() {
+        let value: Value = serde_json::from_str(&render(&sample())).unwrap();
+        assert_eq!(value["schema"], SCHEMA);
+        assert_eq!(value["verdict"], "fail");
+        assert_eq!(value["counts"]["could-not-check"], 1);
+        assert_eq!(value["checks"][0]["findings"][0]["mend"]["commands"][0][0], "mend");
+        assert_eq!(value["checks"][0]["status"], "fail");
+    }
+}

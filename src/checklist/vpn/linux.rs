@@ -1,0 +1,210 @@
+//! VPNs of Linux: links of their kinds, programs that run, units that start at boot.
+
+use serde::Deserialize;
+
+use super::super::systemd::{enabled_units, running_programs};
+use super::super::{Finding, Visit};
+use super::WHY;
+
+/// Programs (15 letters, as the kernel keeps them) and what they belong to.
+const PROGRAMS: [(&str, &str); 14] = [
+    ("openvpn", "OpenVPN"),
+    ("charon", "strongSwan"),
+    ("charon-systemd", "strongSwan"),
+    ("starter", "strongSwan"),
+    ("pluto", "Libreswan"),
+    ("pppd", "PPP"),
+    ("pptpd", "PPTP"),
+    ("xl2tpd", "L2TP"),
+    ("openconnect", "OpenConnect"),
+    ("ocserv", "OpenConnect server"),
+    ("ocserv-main", "OpenConnect server"),
+    ("tailscaled", "Tailscale"),
+    ("zerotier-one", "ZeroTier"),
+    ("wireguard-go", "WireGuard"),
+];
+
+/// Beginnings of units' names.
+const UNITS: [(&str, &str); 12] = [
+    ("wg-quick@", "WireGuard"),
+    ("openvpn", "OpenVPN"),
+    ("strongswan", "strongSwan"),
+    ("ipsec", "IPsec"),
+    ("pptpd", "PPTP"),
+    ("xl2tpd", "L2TP"),
+    ("ocserv", "OpenConnect server"),
+    ("openconnect", "OpenConnect"),
+    ("tailscaled", "Tailscale"),
+    ("zerotier-one", "ZeroTier"),
+    ("vpnc", "vpnc"),
+    ("softether", "SoftEther"),
+];
+
+#[derive(Debug, Deserialize)]
+struct Link {
+    ifname: String,
+    #[serde(default)]
+    flags: Vec<String>,
+    #[serde(default)]
+    link_type: String,
+    #[serde(default)]
+    linkinfo: Option<LinkInfo>,
+}
+
+#[derive(Debug, Deserialize)]
+struct LinkInfo {
+    info_kind: Option<String>,
+    #[serde(default)]
+    info_data: Option<LinkData>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct LinkData {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+}
+
+pub(super) fn look(visit: &Visit<'_>) -> Vec<Finding> {
+    vec![links(visit), programs(visit), units(visit)]
+}
+
+/// Tunnels that are up.
+fn links(visit: &Visit<'_>) -> Finding {
+    let what = "Tunnels that are up";
+    let said = match visit.ask(&["ip", "-j", "-d", "link"]) {
+        Ok(said) => said,
+        Err(problem) => return Finding::could_not_check(what, problem),
+    };
+    let links: Vec<Link> = match serde_json::from_str(&said) {
+        Ok(links) => links,
+        Err(error) => return Finding::could_not_check(what, format!("`ip -j -d link` printed no list ({error})")),
+    };
+    if links.is_empty() {
+        return Finding::could_not_check(what, "`ip -j -d link` listed no links, not even the loopback");
+    }
+    let up = links.iter().filter(|link| link.flags.iter().any(|flag| flag == "UP"));
+    let tunnels: Vec<(&str, String)> = up.filter_map(|link| Some((link.ifname.as_str(), tunnel_kind(link)?))).collect();
+    let source = "ip -j -d link";
+    if tunnels.is_empty() {
+        return Finding::pass("No VPN link is up").seen(source, format!("{} links, none of them a tunnel", links.len()));
+    }
+    let names: Vec<String> = tunnels.iter().map(|(name, kind)| format!("{name} ({kind})")).collect();
+    let commands: Vec<String> = tunnels.iter().map(|(name, _)| format!("ip link set {name} down")).collect();
+    Finding::fail(format!("VPN links are up: {}", names.join(", "))).seen(source, names.join("\n")).why(WHY).mend(
+        format!("Stop the service that made them (`wg-quick down NAME`, `systemctl stop openvpn@NAME`), or: {}",
+            commands.join("; ")),
+    )
+}
+
+/// What kind of VPN a link is, if any. A tap link is an Ethernet port of a virtual machine as often as of a VPN, so it
+/// counts only under a VPN's name.
+fn tunnel_kind(link: &Link) -> Option<String> {
+    let info = link.linkinfo.as_ref();
+    let kind = info.and_then(|info| info.info_kind.as_deref()).unwrap_or_default();
+    let data = info.and_then(|info| info.info_data.as_ref()).and_then(|data| data.kind.as_deref());
+    match (kind, data) {
+        ("wireguard" | "ppp" | "vti" | "vti6" | "xfrm" | "l2tp" | "ovpn", _) => Some(kind.to_owned()),
+        ("tun", Some("tap")) => ["tap", "vpn"].iter().any(|start| link.ifname.starts_with(start)).then(|| "tap".to_owned()),
+        ("tun", _) => Some("tun".to_owned()),
+        _ => (link.link_type == "ppp").then(|| "ppp".to_owned()),
+    }
+}
+
+/// VPN programs that run.
+fn programs(visit: &Visit<'_>) -> Finding {
+    let running = match running_programs(visit) {
+        Ok(running) => running,
+        Err(problem) => return Finding::could_not_check("VPN programs that run", problem),
+    };
+    let known = |name: &String| PROGRAMS.iter().find(|(program, _)| program == name).map(|(_, product)| *product);
+    let found: Vec<(&String, &str)> = running.iter().filter_map(|name| Some((name, known(name)?))).collect();
+    let source = "/proc/*/comm";
+    if found.is_empty() {
+        return Finding::pass("No VPN program is running").seen(source, format!("{} programs", running.len()));
+    }
+    let names: Vec<String> = found.iter().map(|(name, product)| format!("{product} ({name})")).collect();
+    Finding::fail(format!("VPN programs are running: {}", names.join(", ")))
+        .seen(source, names.join("\n"))
+        .why(WHY)
+        .mend("Stop and disable their services: `systemctl disable --now UNIT`.")
+}
+
+/// VPN services that start at the next boot.
+fn units(visit: &Visit<'_>) -> Finding {
+    let source = "systemctl list-unit-files --state=enabled";
+    let enabled = match enabled_units(visit) {
+        Ok(enabled) => enabled,
+        Err(problem) => return Finding::could_not_check("VPN services that start at boot", problem),
+    };
+    if enabled.is_empty() {
+        return Finding::could_not_check("VPN services that start at boot", "systemctl listed no enabled units at all");
+    }
+    // A template (`name@.service`) starts nothing by itself.
+    let real = |unit: &&String| !unit.contains("@.");
+    let is_vpn = |unit: &&String| UNITS.iter().any(|(start, _)| unit.starts_with(start));
+    let found: Vec<&String> = enabled.iter().filter(real).filter(is_vpn).collect();
+    if found.is_empty() {
+        return Finding::pass("No VPN service starts at boot").seen(source, format!("{} units", enabled.len()));
+    }
+    let names: Vec<&str> = found.iter().map(|unit| unit.as_str()).collect();
+    let mut finding = Finding::fail(format!("VPN services start at boot: {}", names.join(", ")))
+        .seen(source, names.join("\n"))
+        .why(WHY)
+        .mend(format!("systemctl disable --now {}", names.join(" ")));
+    for unit in &names {
+        finding = finding.fix(&["systemctl", "disable", "--now", unit]);
+    }
+    finding
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::machine::tests::{Made, recorded};
+    use super::super::super::{Os, Status};
+    use super::*;
+
+    const PLAIN: &str = include_str!("../../../tests/data/checklist/linux/ip-link-plain.json");
+    const TUN: &str = include_str!("../../../tests/data/checklist/linux/ip-link-tun-up.json");
+    const WIREGUARD: &str = include_str!("../../../tests/data/checklist/linux/ip-link-wireguard.json");
+    const UNITS: &str = "chrony.service enabled enabled\nopenvpn@.service enabled enabled\n";
+
+    fn machine(links: &str, units: &str, program: &str) -> Made {
+        recorded(Os::Linux, &[("ip -j -d link", links), ("systemctl", units)]).file("/proc/1/comm", program)
+    }
+
+    fn statuses(machine: &Made) -> Vec<Status> {
+        look(&machine.visit()).iter().map(|finding| finding.status).collect()
+    }
+
+    #[test]
+    fn a_machine_without_a_vpn_passes_also_with_a_bare_template_enabled() {
+        assert_eq!(statuses(&machine(PLAIN, UNITS, "init\n")), [Status::Pass; 3]);
+    }
+
+    #[test]
+    fn tunnels_programs_and_units_each_fail() {
+        let units = "wg-quick@wg0.service enabled enabled\n";
+        assert_eq!(statuses(&machine(TUN, units, "openvpn\n")), [Status::Fail; 3]);
+        assert_eq!(statuses(&machine(WIREGUARD, UNITS, "init\n"))[0], Status::Fail);
+    }
+
+    #[test]
+    fn a_virtual_machines_tap_port_is_no_vpn() {
+        let port = r#"[{"ifname":"vnet0","flags":["UP"],"linkinfo":{"info_kind":"tun","info_data":{"type":"tap"}}}]"#;
+        assert_eq!(statuses(&machine(port, UNITS, "init\n"))[0], Status::Pass);
+        assert_eq!(statuses(&machine(&port.replace("vnet0", "tap0"), UNITS, "init\n"))[0], Status::Fail);
+    }
+
+    #[test]
+    fn what_cannot_be_listed_is_unknown() {
+        assert_eq!(statuses(&recorded(Os::Linux, &[])), [Status::CouldNotCheck; 3]);
+        assert_eq!(statuses(&machine("[", "", "x\n"))[0], Status::CouldNotCheck);
+        assert_eq!(statuses(&machine("!denied", "!timeout", "x\n"))[2], Status::CouldNotCheck);
+    }
+
+    #[test]
+    fn enabled_units_can_be_disabled_by_fix() {
+        let found = units(&machine(PLAIN, "openvpn@office.service enabled enabled\n", "x\n").visit());
+        assert_eq!(found.mend.unwrap().commands, [["systemctl", "disable", "--now", "openvpn@office.service"]]);
+    }
+}

@@ -1,0 +1,345 @@
+//! `bkverify checklist` and `bkverify checklist done`.
+//!
+//! In: flags, the configuration, the surroundings. Out: the record on the terminal and in files, and an exit code: 0 when
+//! nothing fails, 1 when something does, 3 when something could not be checked.
+
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use clap::{Args, Subcommand};
+use jiff::{SignedDuration, Timestamp};
+
+use super::config::{self, Config};
+use super::environment::Environment;
+use super::error::{self, Error, nearest};
+use super::local::Surroundings;
+use super::values::Limit;
+use crate::checklist::fix::{self, Mended, Proposal};
+use crate::checklist::machine::read_text;
+use crate::checklist::probe::Installed;
+use crate::checklist::ticks::{Tick, Ticks};
+use crate::checklist::{Against, CHECKS, Check, Job, Machine, Os, Record, Settings, Status, render, runner};
+use crate::exit::ExitCode;
+use crate::facts::Facts;
+use crate::report;
+
+/// Flags of the checklist.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, after_help = after_help())]
+pub struct ChecklistArgs {
+    /// What to do other than run checks
+    #[command(subcommand)]
+    command: Option<ChecklistCommand>,
+    /// Run only these checks [default: all]
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+    /// Compare the clock with this destination: a server that answers NTP, a file of facts, or - for facts on standard input
+    #[arg(long, value_name = "HOST|FILE|-")]
+    against: Option<String>,
+    /// Compare the clock with this NTP server instead of the configured ones
+    #[arg(long, value_name = "HOST")]
+    ntp: Option<String>,
+    /// Print the record as JSON instead of a page
+    #[arg(long)]
+    json: bool,
+    /// Also write the record as Markdown
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+    /// Also write the record as one HTML page
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Keep the applications table in this folder [default: the state folder]
+    #[arg(long, value_name = "DIR")]
+    table: Option<PathBuf>,
+    /// Offer to run the commands that mend what was found
+    #[arg(long, conflicts_with = "json")]
+    fix: bool,
+    /// Run them without asking
+    #[arg(long, requires = "fix")]
+    yes: bool,
+    /// Let no check take longer than this [default: 30s; 5m for updates, best-practices and applications]
+    #[arg(long, value_name = "TIME")]
+    timeout: Option<Limit>,
+    /// Read this configuration instead of the first that is found
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum ChecklistCommand {
+    /// Tick off a step that only a person can do
+    Done(Done),
+}
+
+#[derive(Debug, Args)]
+struct Done {
+    /// The check whose step was done
+    #[arg(value_name = "NAME")]
+    name: String,
+    /// What was done, for the record
+    #[arg(long, value_name = "TEXT")]
+    note: String,
+    /// For how long it counts, such as 14d [default: for ever]
+    #[arg(long, value_name = "TIME")]
+    valid_for: Option<Limit>,
+}
+
+fn after_help() -> String {
+    let mut text = "Checks:\n".to_owned();
+    for check in CHECKS {
+        text.push_str(&format!("  {:<15} {}\n", check.name(), check.title()));
+    }
+    text.push_str(
+        "\nExit codes:\n  0  nothing fails\n  1  something fails\n  2  usage or configuration error\n",
+    );
+    text.push_str("  3  nothing fails, but something could not be checked\n");
+    text.push_str("  4  a report or the state folder could not be written\n");
+    text
+}
+
+/// Runs the checklist, or ticks a step off.
+pub fn run(arguments: &ChecklistArgs) -> Result<ExitCode, Error> {
+    let environment = Environment::read()?;
+    let here = Surroundings::read()?;
+    match &arguments.command {
+        Some(ChecklistCommand::Done(done)) => tick_off(done, &here, environment.now.timestamp()),
+        None => check(arguments, &environment, &here),
+    }
+}
+
+fn tick_off(done: &Done, here: &Surroundings, now: Timestamp) -> Result<ExitCode, Error> {
+    let name = known(&done.name)?.name();
+    if done.note.trim().is_empty() {
+        return Err(Error::usage("the note is empty")
+            .hint("write what was done: --note \"ran it on dc01, no errors\""));
+    }
+    let valid = done.valid_for.map(|Limit(time)| SignedDuration::try_from(time)).transpose();
+    let valid = valid.map_err(|_| Error::usage("--valid-for is longer than time itself"))?;
+    let tick = Tick::new(name, done.note.trim(), &here.who, now, valid);
+    Ticks::record(&here.state, tick.clone()).map_err(|error| unusable(&error))?;
+    error::print(format!("{name}: {}\n", tick.words()).as_bytes())?;
+    Ok(ExitCode::Pass)
+}
+
+fn check(
+    arguments: &ChecklistArgs,
+    environment: &Environment,
+    here: &Surroundings,
+) -> Result<ExitCode, Error> {
+    let checks = chosen(&arguments.names)?;
+    let config = config::load(arguments.config.as_deref(), environment)?;
+    let against =
+        arguments.against.as_deref().map(|text| read_against(text, &environment.current_dir)).transpose()?;
+    let table = arguments.table.as_ref().map(|folder| environment.current_dir.join(folder));
+    let machine = Arc::new(Machine {
+        os: Os::current(),
+        programs: Box::new(Installed),
+        root: PathBuf::from("/"),
+        settings: Settings {
+            against,
+            ntp: arguments.ntp.clone(),
+            jobs: config.as_ref().map(jobs).transpose()?.unwrap_or_default(),
+            table: table.unwrap_or_else(|| here.state.clone()),
+            now: environment.now.timestamp(),
+            zone: environment.now.time_zone().clone(),
+        },
+    });
+    let ticks = Ticks::load(&here.state).map_err(|error| unusable(&error))?;
+    let limit = arguments.timeout.map(|Limit(time)| time);
+    let look = |checks: &[&'static dyn Check]| runner::run(checks, &machine, limit, &ticks);
+    let mut record = Record {
+        machine: here.name.clone(),
+        system: here.system.clone(),
+        taken: machine.settings.now,
+        checks: look(&checks),
+    };
+    let color = environment.stdout_is_terminal && !environment.no_color && !environment.dumb_terminal;
+    if arguments.fix && mend(&record, &machine, arguments.yes, color)? {
+        // Only what commands were run for is looked at again; the rest still stands.
+        record.checks = look(&checks);
+    }
+    hand_over(&record, arguments, &environment.current_dir, color)?;
+    Ok(match record.verdict() {
+        Status::Fail => ExitCode::IntegrityFailure,
+        Status::CouldNotCheck => ExitCode::Incomplete,
+        _ => ExitCode::Pass,
+    })
+}
+
+fn chosen(names: &[String]) -> Result<Vec<&'static dyn Check>, Error> {
+    if names.is_empty() {
+        return Ok(CHECKS.to_vec());
+    }
+    let mut checks: Vec<&'static dyn Check> = Vec::new();
+    for name in names {
+        let check = known(name)?;
+        if !checks.iter().any(|chosen| chosen.name() == check.name()) {
+            checks.push(check);
+        }
+    }
+    Ok(checks)
+}
+
+fn known(name: &str) -> Result<&'static dyn Check, Error> {
+    CHECKS.iter().copied().find(|check| check.name() == name).ok_or_else(|| {
+        let hint = match nearest(name, CHECKS.iter().map(|check| check.name())) {
+            Some(near) => format!("did you mean {near}?"),
+            None => {
+                let names: Vec<&str> = CHECKS.iter().map(|check| check.name()).collect();
+                format!("the checks are: {}", names.join(", "))
+            }
+        };
+        Error::usage(format!("there is no check \"{name}\"")).hint(hint)
+    })
+}
+
+/// Every configured job; without named jobs the top of the file is the one job, if it names a backup.
+fn jobs(config: &Config) -> Result<Vec<Job>, Error> {
+    let names: Vec<Option<&str>> = if config.jobs.is_empty() {
+        vec![None]
+    } else {
+        config.jobs.keys().map(|name| Some(name.as_str())).collect()
+    };
+    let mut jobs = Vec::new();
+    for name in names {
+        let (name, settings) = config.choose(name)?;
+        let Some(backup) = settings.backup else { continue };
+        let name = name.unwrap_or_else(|| "the configured job".to_owned());
+        let report = settings.json.filter(|place| place != Path::new("-"));
+        jobs.push(Job { name, backup, sources: settings.source, maps: settings.map, report });
+    }
+    Ok(jobs)
+}
+
+/// A file of facts if there is one of this name, standard input for `-`, else a server.
+fn read_against(text: &str, current_dir: &Path) -> Result<Against, Error> {
+    let facts = |json: &str, place: String, under_way: Option<f64>| {
+        let facts = Facts::parse(json, &place).map_err(|error| Error::usage(error.to_string()))?;
+        Ok(Against::Facts { place, facts: Box::new(facts), under_way, read: Timestamp::now() })
+    };
+    if text == "-" {
+        let started = Instant::now();
+        let mut json = String::new();
+        let read = io::stdin().lock().take(1 << 20).read_to_string(&mut json);
+        read.map_err(|error| Error::usage("cannot read facts from standard input").because(error))?;
+        return facts(&json, "standard input".to_owned(), Some(started.elapsed().as_secs_f64()));
+    }
+    let file = current_dir.join(text);
+    match read_text(&file) {
+        Ok(Some(json)) => facts(&json, text.to_owned(), None),
+        Ok(None) if !text.ends_with(".json") && !text.contains(['/', '\\']) => {
+            Ok(Against::Server(text.to_owned()))
+        }
+        Ok(None) => Err(Error::usage(format!("there are no facts at {}", file.display()))
+            .hint("write them on the destination: bkverify facts --json > facts.json")),
+        Err(problem) => Err(Error::usage(format!("cannot read the facts {}: {problem}", file.display()))),
+    }
+}
+
+/// Proposes what can be mended by commands, and runs what the person agrees to. Whether anything was run.
+fn mend(record: &Record, machine: &Machine, yes: bool, color: bool) -> Result<bool, Error> {
+    let proposals = fix::proposals(record);
+    error::print(render::terminal::render(record, color).as_bytes())?;
+    if proposals.is_empty() {
+        error::print(b"Nothing of this can be mended by a command.\n\n")?;
+        return Ok(false);
+    }
+    let mut any = false;
+    for proposal in &proposals {
+        error::print(describe(proposal).as_bytes())?;
+        if !yes && !agreed()? {
+            error::print(b"  left as it is\n\n")?;
+            continue;
+        }
+        any = true;
+        let ended = match fix::apply(proposal, machine.programs.as_ref()) {
+            Mended::Done => "  done\n\n".to_owned(),
+            Mended::Failed(problem) => {
+                format!("  failed: {}\n\n", crate::checklist::findings::plain(&problem))
+            }
+        };
+        error::print(ended.as_bytes())?;
+    }
+    if any {
+        error::print(b"Looking again:\n\n")?;
+    }
+    Ok(any)
+}
+
+fn describe(proposal: &Proposal) -> String {
+    let mut text = format!("To mend \"{}\" ({}), this will run:\n", proposal.title, proposal.check);
+    for command in &proposal.commands {
+        text.push_str(&format!("    {}\n", crate::checklist::findings::plain(&command.join(" "))));
+    }
+    text
+}
+
+/// Only a clear yes is one; the end of the input is a no.
+fn agreed() -> Result<bool, Error> {
+    error::print(b"  Run it? [y/N] ")?;
+    let mut answer = String::new();
+    let read = io::stdin().read_line(&mut answer);
+    read.map_err(|error| {
+        Error::usage("cannot read the answer").because(error).hint("use --yes to agree in advance")
+    })?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes" | "Yes"))
+}
+
+fn hand_over(
+    record: &Record,
+    arguments: &ChecklistArgs,
+    current_dir: &Path,
+    color: bool,
+) -> Result<(), Error> {
+    let files = [
+        (&arguments.markdown, render::markdown::render as fn(&Record) -> String),
+        (&arguments.html, render::html::render as fn(&Record) -> String),
+    ];
+    for (place, render) in files {
+        if let Some(place) = place {
+            let place = current_dir.join(place);
+            report::replace(&place, &render(record)).map_err(|error| {
+                Error::new(ExitCode::Unusable, format!("cannot write the record to {}", place.display()))
+                    .because(error)
+            })?;
+        }
+    }
+    let page =
+        if arguments.json { render::json::render(record) } else { render::terminal::render(record, color) };
+    error::print(page.as_bytes())
+}
+
+fn unusable(error: &dyn std::error::Error) -> Error {
+    Error::from_stage(ExitCode::Unusable, error, None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_job_with_a_backup_is_looked_at() {
+        let text = "json = 'r.json'\n[jobs.a]\nbackup = 'b'\nsource = 's'\n[jobs.b]\nsource = 's'\n";
+        let config = Config::parse(PathBuf::from("/c/bkverify.toml"), text).unwrap();
+        let jobs = jobs(&config).unwrap();
+        assert_eq!(jobs.len(), 1);
+        assert_eq!((jobs[0].name.as_str(), jobs[0].backup.as_path()), ("a", Path::new("/c/b")));
+        assert_eq!(jobs[0].report.as_deref(), Some(Path::new("/c/r.json")));
+    }
+
+    #[test]
+    fn a_mistyped_check_is_refused_with_the_nearest_name() {
+        let error = chosen(&["cloc".into()]).map(|_| ()).unwrap_err().render();
+        assert!(error.contains("no check \"cloc\"") && error.contains("did you mean clock?"), "{error}");
+    }
+
+    #[test]
+    fn a_name_is_a_server_unless_it_looks_like_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(matches!(read_against("dc01", folder.path()), Ok(Against::Server(_))));
+        let error = read_against("facts.json", folder.path()).map(|_| ()).unwrap_err().render();
+        assert!(error.contains("there are no facts at"), "{error}");
+    }
+}

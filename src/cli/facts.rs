@@ -1,0 +1,51 @@
+//! `bkverify facts`: what another machine needs to know of this one.
+
+use clap::Args;
+
+use super::error::{self, Error};
+use super::local;
+use crate::exit::ExitCode;
+use crate::facts;
+
+/// Flags of the facts.
+#[derive(Debug, Args)]
+pub struct FactsArgs {
+    /// Print them as JSON, for `bkverify checklist clock --against FILE` on the other machine
+    #[arg(long)]
+    json: bool,
+    /// Compare the clock with this NTP server and add the result, so that the other machine can compare exactly
+    #[arg(long, value_name = "HOST")]
+    ntp: Option<String>,
+}
+
+/// Prints the facts of this machine.
+pub fn run(arguments: &FactsArgs) -> Result<ExitCode, Error> {
+    let facts = facts::gather(local::machine_name(), local::system(), arguments.ntp.as_deref()).map_err(
+        |problem| {
+            Error::new(ExitCode::Unusable, problem)
+                .hint("name an NTP server that this machine can reach, or leave --ntp out")
+        },
+    )?;
+    if arguments.json {
+        let text = serde_json::to_string_pretty(&facts);
+        let text =
+            text.map_err(|error| Error::new(ExitCode::Unusable, "cannot write the facts").because(error))?;
+        error::print(format!("{text}\n").as_bytes())?;
+        return Ok(ExitCode::Pass);
+    }
+    let ntp = facts
+        .ntp
+        .as_ref()
+        .map_or_else(|| "not asked".to_owned(), |ntp| format!("{:+.3} s from {}", ntp.offset, ntp.server));
+    let text = format!(
+        "machine   {}\nsystem    {}\nbkverify  {}\nclock     {} (UTC {:.0})\ntime zone {}\nNTP       {ntp}\n",
+        facts.name,
+        facts.system,
+        facts.bkverify,
+        facts.local_time,
+        facts.time,
+        facts.zone.words(),
+    );
+    error::print(text.as_bytes())?;
+    Ok(ExitCode::Pass)
+}

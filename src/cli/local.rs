@@ -1,0 +1,103 @@
+//! What the checklist and the facts need to know of this machine and this person, read once.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::Error;
+use crate::checklist::machine::read_text;
+use crate::checklist::probe::{Installed, Programs};
+use crate::exit::ExitCode;
+use crate::platform;
+use etcetera::BaseStrategy;
+
+/// The machine, the person, and where bkverify remembers things.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    /// The machine's name.
+    pub name: String,
+    /// Its operating system, with version.
+    pub system: String,
+    /// `person@machine`.
+    pub who: String,
+    /// The state folder; it exists and can be written.
+    pub state: PathBuf,
+}
+
+impl Surroundings {
+    /// Reads them all.
+    pub fn read() -> Result<Self, Error> {
+        let name = machine_name();
+        let person = ["SUDO_USER", "USER", "USERNAME", "LOGNAME"].iter().find_map(|variable| said(variable));
+        let who = format!("{}@{name}", person.as_deref().unwrap_or("unknown"));
+        Ok(Self { system: system(), who, state: state_folder()?, name })
+    }
+}
+
+fn said(variable: &str) -> Option<String> {
+    std::env::var(variable).ok().filter(|value| !value.trim().is_empty())
+}
+
+/// The name that the machine gives itself.
+pub fn machine_name() -> String {
+    let linux = read_text(Path::new("/proc/sys/kernel/hostname")).ok().flatten();
+    let name = linux.or_else(|| said("COMPUTERNAME")).or_else(|| said("HOSTNAME"));
+    name.map_or_else(|| "this machine".to_owned(), |name| name.trim().to_owned())
+}
+
+/// The operating system with its version, as it calls itself.
+pub fn system() -> String {
+    let file = |path: &str| read_text(Path::new(path)).ok().flatten();
+    if std::env::consts::OS == "windows" {
+        let soon = Instant::now() + Duration::from_secs(10);
+        let version =
+            Installed.run(&["cmd", "/c", "ver"], soon).map(|output| output.stdout.trim().to_owned());
+        return version.ok().filter(|text| !text.is_empty()).unwrap_or_else(|| "Windows".to_owned());
+    }
+    let release = file("/etc/os-release").unwrap_or_default();
+    let pretty = release.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
+    let pretty = pretty.map_or(std::env::consts::OS, |name| name.trim_matches('"'));
+    match file("/proc/sys/kernel/osrelease") {
+        Some(kernel) => format!("{pretty}, kernel {}", kernel.trim()),
+        None => pretty.to_owned(),
+    }
+}
+
+/// `BKVERIFY_STATE_DIR`, else the machine's state folder where it can be written, else the user's.
+fn state_folder() -> Result<PathBuf, Error> {
+    if let Some(named) = std::env::var_os("BKVERIFY_STATE_DIR").filter(|value| !value.is_empty()) {
+        let named = PathBuf::from(named);
+        return match try_folder(&named) {
+            Ok(()) => Ok(named),
+            Err(error) => Err(refused(&named).because(error)),
+        };
+    }
+    let user = etcetera::choose_base_strategy().ok();
+    let user = user.map(|folders| folders.state_dir().unwrap_or_else(|| folders.data_dir()).join("bkverify"));
+    let places: Vec<PathBuf> = platform::system_state_dir().into_iter().chain(user).collect();
+    if let Some(usable) = places.iter().find(|place| try_folder(place).is_ok()) {
+        return Ok(usable.clone());
+    }
+    Err(refused(places.last().map_or(Path::new("(no home folder)"), PathBuf::as_path)))
+}
+
+fn refused(place: &Path) -> Error {
+    Error::new(ExitCode::Unusable, format!("cannot write to the state folder {}", place.display()))
+        .hint("name another with the environment variable BKVERIFY_STATE_DIR")
+}
+
+fn try_folder(place: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(place)?;
+    tempfile::tempfile_in(place).map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn machine_and_system_have_names() {
+        assert!(!machine_name().is_empty());
+        assert!(!system().is_empty());
+    }
+}
