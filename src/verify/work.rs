@@ -198,7 +198,7 @@ impl<'a> Queue<'a> {
         handful.extend((state.next..state.next + count).map(|index| self.picks.get(index)));
         state.next += count;
         state.in_flight += usize::from(count > 0);
-        (count > 0).then_some(Turn { queue: self, inconclusive: None })
+        (count > 0).then(|| Turn { queue: self, inconclusive: None })
     }
 
     /// Hands nothing out any more.
