@@ -69,7 +69,7 @@ fn a_pipe_or_a_device_is_no_backup_and_is_not_waited_for() {
 fn a_backup_without_permission_is_refused() {
     use std::os::unix::fs::PermissionsExt;
     let world = World::new().originals(&tree()).backup("tar", &tree());
-    fs::set_permissions(world.path("b"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(world.path("b"), fs::Permissions::from_mode(0o000)).unwrap();
     if fs::File::open(world.path("b")).is_ok() {
         // Root reads everything.
         return;
