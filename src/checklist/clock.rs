@@ -59,7 +59,7 @@ fn against_destination(visit: &Visit<'_>) -> Vec<Finding> {
     match &visit.settings().against {
         None => vec![
             Finding::manual("The clock and the time zone were not compared with the destination server's")
-                .seen("this machine", format!("{}, {}", visit.settings().now, own.words()))
+                .seen("this machine", format!("{:.0}, {}", visit.settings().now, own.words()))
                 .why(WHY)
                 .mend("Run `bkverify checklist clock --against DESTINATION`, or write its facts there with \
                        `bkverify facts --json --ntp SERVER > facts.json` and run `--against facts.json` here."),
