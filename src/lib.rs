@@ -1,6 +1,42 @@
-//! bkverify proves that a backup restores.
+//! bkverify proves that a backup restores: it picks random files from a backup, restores them to another place, confirms that
+//! each is the same as the original by hashing both, and says exactly what that proves about the whole backup.
 //!
-//! (the architecture in prose comes here)
+//! ```text
+//! arguments + config ─▶ Plan ─▶ catalog ─▶ sample ─▶ restore ─▶ hash both ─▶ verdict ─▶ assurance ─▶ report
+//! ```
+//!
+//! # Rooms
+//! - [`cli`]: the only room that knows the command line, the configuration file and the environment. It makes a [`plan::Plan`], which is
+//!   immutable and complete: no later stage asks for a setting, a terminal or the date.
+//! - [`backup`]: formats behind one small trait. A format lists its entries as a stream, and restores the wanted ones below a
+//!   scratch folder. It knows nothing of samples and verdicts.
+//! - [`verify`]: the flow, a file a stage. The draw, the verdict, the assurance are pure; only `judge`, `hash` and `work` touch
+//!   files and threads.
+//! - [`report`] and [`progress`]: what people and programs get to see.
+//! - [`platform`]: the only room that asks which operating system this is.
+//!
+//! # What holds everywhere
+//! 1. Originals and backups are opened read-only and never written. All writing happens below the restore folder and to the named
+//!    report files.
+//! 2. Doubt is never "verified": nothing counts but bytes that were restored, read back and found equal. What proves nothing (changed,
+//!    deleted, unreadable) is outside the sample and is replaced from the reserve.
+//! 3. One bad file hides no other: findings are data, and a run goes on.
+//! 4. A run can be drawn again: seed, strategy, filters, number and digest of the population are in every report
+//!    ([`verify::sample`] says how, byte by byte).
+//! 5. Nothing restored outlives the run unless asked for; what a killed run left is recognised and removed by the next.
+//! 6. Memory grows with the sample, not with the backup.
+//!
+//! # Decisions that differ from the first sketch
+//! - Restored files are not deleted one by one: a scratch file is emptied when its content is judged, and filled again with the next
+//!   ([`backup::Scratch`] says what that saves).
+//! - Formats do not use threads of their own to restore. They say how they can be reached ([`backup::Access`]), and the flow spreads
+//!   the work: picks in small handfuls, everything as a stream fed by the listing, or one pass with judges beside it.
+//! - A file that differs though its original looks *older* than the backup's record is settled by the original's change time:
+//!   [`verify::verdict`] says why.
+//! - Once every file of the population was looked at, a run is not incomplete because some originals had changed: there is nothing left
+//!   to draw. It passes if the greater part was conclusive, and the statement speaks of what was.
+//! - Archives are read by small readers of our own over `tar`'s and `rawzip`'s header parsers: one that lists a million entries in
+//!   constant memory, goes on behind damage and never trusts a declared size was not to be had.
 
 use std::ffi::OsString;
 

@@ -3,6 +3,8 @@
 //! The catalog reads directories only, no file's state unless asked for, in parallel. What a file's size and time are is
 //! read when it is restored. Links, devices, pipes and sockets are no part of it and are never opened.
 
+use std::cell::RefCell;
+use std::fs::File;
 use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -13,6 +15,7 @@ use rayon::{Scope, ThreadPoolBuilder};
 
 use crate::platform::{self, Kind, Timestamp, Tree};
 
+use super::land::{conclude, land};
 use super::path::escape;
 use super::{
     Access, Backup, Description, Entry, Error, Landing, Listing, Needs, Picks, RestoreError, Restored,
@@ -51,7 +54,6 @@ impl Folder {
         &self,
         entry: &Entry<'_>,
         scratch: &Scratch,
-        buffer: &mut Vec<u8>,
     ) -> (Option<platform::Stat>, Result<Restored, RestoreError>) {
         let opened = self.tree.open_file(entry.path, false).and_then(|file| {
             let stat = platform::stat(&file)?;
@@ -61,7 +63,7 @@ impl Folder {
             Ok((_, stat)) if stat.kind != Kind::File => {
                 (None, Err(RestoreError::Damaged("is no regular file any more".to_owned())))
             }
-            Ok((mut file, stat)) => (Some(stat), scratch.copy(&mut file, stat.size, buffer)),
+            Ok((mut file, stat)) => (Some(stat), copy(&mut file, stat.size, scratch)),
             Err(error) => (None, Err(RestoreError::Read(error))),
         }
     }
@@ -111,30 +113,37 @@ impl Backup for Folder {
     }
 
     fn restore(&self, wanted: Wanted<'_>, scratch: &Scratch, landing: &mut dyn Landing) -> Result<(), Error> {
-        let mut buffer = Vec::new();
         let mut one = |entry: Entry<'_>| {
-            let (stat, outcome) = self.restore_one(&entry, scratch, &mut buffer);
+            let (stat, outcome) = self.restore_one(&entry, scratch);
             let known = Entry {
                 size: stat.map(|stat| stat.size).or(entry.size),
                 mtime: stat.map(|stat| stat.mtime).or(entry.mtime),
                 ..entry
             };
-            landing.land(known, outcome)
+            land(scratch, landing, known, outcome)
         };
-        match wanted {
-            Wanted::These(picks) => {
-                let _ = picks.iter().try_for_each(one);
-                Ok(())
-            }
+        if scratch.stop().is_set() {
+            return Ok(());
+        }
+        conclude(match wanted {
+            Wanted::These(picks) => picks.iter().try_for_each(one),
             Wanted::Every(test) => {
                 let all = Collected::default();
                 let _ = self.catalog(Needs { size: true, mtime: true }, 1, &all)?;
                 let all = all.0.into_inner().unwrap_or_else(PoisonError::into_inner);
-                let _ = all.iter().filter(|entry| test(entry)).try_for_each(&mut one);
-                Ok(())
+                all.iter().filter(|entry| test(entry)).try_for_each(&mut one)
             }
-        }
+        })
     }
+}
+
+thread_local! {
+    /// Grows to the largest small file that the thread copies, and serves all of them.
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+fn copy(file: &mut File, size: u64, scratch: &Scratch) -> Result<Restored, RestoreError> {
+    BUFFER.with_borrow_mut(|buffer| scratch.copy(file, size, buffer))
 }
 
 /// A listing kept whole.

@@ -20,8 +20,11 @@ pub struct Format {
     pub name: &'static str,
     /// What it is, in one line for help texts.
     pub description: &'static str,
-    open: fn(&Candidate<'_>) -> Option<Result<Box<dyn Backup>, Error>>,
+    open: fn(&Candidate<'_>) -> Attempt,
 }
+
+/// `None` for what is not of the format; an error for what is, but cannot be used.
+type Attempt = Option<Result<Box<dyn Backup>, Error>>;
 
 /// All formats, in the order in which they are tried.
 pub static FORMATS: [Format; 7] = [
@@ -148,14 +151,14 @@ const FOREIGN: [(&[u8], &str); 8] = [
     (b"07070", "a cpio archive"),
 ];
 
-fn open_folder(candidate: &Candidate<'_>) -> Option<Result<Box<dyn Backup>, Error>> {
+fn open_folder(candidate: &Candidate<'_>) -> Attempt {
     candidate
         .file
         .is_none()
         .then(|| Ok(Box::new(Folder::open(candidate.place, candidate.cold)?) as Box<dyn Backup>))
 }
 
-fn open_tar(candidate: &Candidate<'_>) -> Option<Result<Box<dyn Backup>, Error>> {
+fn open_tar(candidate: &Candidate<'_>) -> Attempt {
     let (file, stat) = match candidate.file()? {
         Ok(opened) => opened,
         Err(error) => return Some(Err(error)),
@@ -178,10 +181,7 @@ fn is_all_zero(file: &File) -> bool {
     }
 }
 
-fn open_compressed(
-    candidate: &Candidate<'_>,
-    compression: Compression,
-) -> Option<Result<Box<dyn Backup>, Error>> {
+fn open_compressed(candidate: &Candidate<'_>, compression: Compression) -> Attempt {
     if Compression::recognise(&candidate.first) != Some(compression) {
         return None;
     }
@@ -239,7 +239,7 @@ impl Read for FromStart<'_> {
     }
 }
 
-fn open_zip(candidate: &Candidate<'_>) -> Option<Result<Box<dyn Backup>, Error>> {
+fn open_zip(candidate: &Candidate<'_>) -> Attempt {
     let (file, stat) = match candidate.file()? {
         Ok(opened) => opened,
         Err(error) => return Some(Err(error)),

@@ -91,7 +91,9 @@ fn after_help() -> String {
     for check in CHECKS {
         text.push_str(&format!("  {:<15} {}\n", check.name(), check.title()));
     }
-    text.push_str("\nExit codes:\n  0  nothing fails\n  1  something fails\n  2  usage or configuration error\n");
+    text.push_str(
+        "\nExit codes:\n  0  nothing fails\n  1  something fails\n  2  usage or configuration error\n",
+    );
     text.push_str("  3  nothing fails, but something could not be checked\n");
     text.push_str("  4  a report or the state folder could not be written\n");
     text
@@ -110,7 +112,8 @@ pub fn run(arguments: &ChecklistArgs) -> Result<ExitCode, Error> {
 fn tick_off(done: &Done, here: &Surroundings, now: Timestamp) -> Result<ExitCode, Error> {
     let name = known(&done.name)?.name();
     if done.note.trim().is_empty() {
-        return Err(Error::usage("the note is empty").hint("write what was done: --note \"ran it on dc01, no errors\""));
+        return Err(Error::usage("the note is empty")
+            .hint("write what was done: --note \"ran it on dc01, no errors\""));
     }
     let valid = done.valid_for.map(|Limit(time)| SignedDuration::try_from(time)).transpose();
     let valid = valid.map_err(|_| Error::usage("--valid-for is longer than time itself"))?;
@@ -120,10 +123,15 @@ fn tick_off(done: &Done, here: &Surroundings, now: Timestamp) -> Result<ExitCode
     Ok(ExitCode::Pass)
 }
 
-fn check(arguments: &ChecklistArgs, environment: &Environment, here: &Surroundings) -> Result<ExitCode, Error> {
+fn check(
+    arguments: &ChecklistArgs,
+    environment: &Environment,
+    here: &Surroundings,
+) -> Result<ExitCode, Error> {
     let checks = chosen(&arguments.names)?;
     let config = config::load(arguments.config.as_deref(), environment)?;
-    let against = arguments.against.as_deref().map(|text| read_against(text, &environment.current_dir)).transpose()?;
+    let against =
+        arguments.against.as_deref().map(|text| read_against(text, &environment.current_dir)).transpose()?;
     let table = arguments.table.as_ref().map(|folder| environment.current_dir.join(folder));
     let machine = Arc::new(Machine {
         os: Os::current(),
@@ -221,7 +229,9 @@ fn read_against(text: &str, current_dir: &Path) -> Result<Against, Error> {
     let file = current_dir.join(text);
     match read_text(&file) {
         Ok(Some(json)) => facts(&json, text.to_owned(), None),
-        Ok(None) if !text.ends_with(".json") && !text.contains(['/', '\\']) => Ok(Against::Server(text.to_owned())),
+        Ok(None) if !text.ends_with(".json") && !text.contains(['/', '\\']) => {
+            Ok(Against::Server(text.to_owned()))
+        }
         Ok(None) => Err(Error::usage(format!("there are no facts at {}", file.display()))
             .hint("write them on the destination: bkverify facts --json > facts.json")),
         Err(problem) => Err(Error::usage(format!("cannot read the facts {}: {problem}", file.display()))),
@@ -246,7 +256,9 @@ fn mend(record: &Record, machine: &Machine, yes: bool, color: bool) -> Result<bo
         any = true;
         let ended = match fix::apply(proposal, machine.programs.as_ref()) {
             Mended::Done => "  done\n\n".to_owned(),
-            Mended::Failed(problem) => format!("  failed: {}\n\n", crate::checklist::findings::plain(&problem)),
+            Mended::Failed(problem) => {
+                format!("  failed: {}\n\n", crate::checklist::findings::plain(&problem))
+            }
         };
         error::print(ended.as_bytes())?;
     }
@@ -269,11 +281,18 @@ fn agreed() -> Result<bool, Error> {
     error::print(b"  Run it? [y/N] ")?;
     let mut answer = String::new();
     let read = io::stdin().read_line(&mut answer);
-    read.map_err(|error| Error::usage("cannot read the answer").because(error).hint("use --yes to agree in advance"))?;
+    read.map_err(|error| {
+        Error::usage("cannot read the answer").because(error).hint("use --yes to agree in advance")
+    })?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes" | "Yes"))
 }
 
-fn hand_over(record: &Record, arguments: &ChecklistArgs, current_dir: &Path, color: bool) -> Result<(), Error> {
+fn hand_over(
+    record: &Record,
+    arguments: &ChecklistArgs,
+    current_dir: &Path,
+    color: bool,
+) -> Result<(), Error> {
     let files = [
         (&arguments.markdown, render::markdown::render as fn(&Record) -> String),
         (&arguments.html, render::html::render as fn(&Record) -> String),
@@ -282,11 +301,13 @@ fn hand_over(record: &Record, arguments: &ChecklistArgs, current_dir: &Path, col
         if let Some(place) = place {
             let place = current_dir.join(place);
             report::replace(&place, &render(record)).map_err(|error| {
-                Error::new(ExitCode::Unusable, format!("cannot write the record to {}", place.display())).because(error)
+                Error::new(ExitCode::Unusable, format!("cannot write the record to {}", place.display()))
+                    .because(error)
             })?;
         }
     }
-    let page = if arguments.json { render::json::render(record) } else { render::terminal::render(record, color) };
+    let page =
+        if arguments.json { render::json::render(record) } else { render::terminal::render(record, color) };
     error::print(page.as_bytes())
 }
 

@@ -20,19 +20,23 @@ pub struct FactsArgs {
 
 /// Prints the facts of this machine.
 pub fn run(arguments: &FactsArgs) -> Result<ExitCode, Error> {
-    let facts = facts::gather(local::machine_name(), local::system(), arguments.ntp.as_deref()).map_err(|problem| {
-        Error::new(ExitCode::Unusable, problem).hint("name an NTP server that this machine can reach, or leave --ntp out")
-    })?;
+    let facts = facts::gather(local::machine_name(), local::system(), arguments.ntp.as_deref()).map_err(
+        |problem| {
+            Error::new(ExitCode::Unusable, problem)
+                .hint("name an NTP server that this machine can reach, or leave --ntp out")
+        },
+    )?;
     if arguments.json {
         let text = serde_json::to_string_pretty(&facts);
-        let text = text.map_err(|error| Error::new(ExitCode::Unusable, "cannot write the facts").because(error))?;
+        let text =
+            text.map_err(|error| Error::new(ExitCode::Unusable, "cannot write the facts").because(error))?;
         error::print(format!("{text}\n").as_bytes())?;
         return Ok(ExitCode::Pass);
     }
-    let ntp = facts.ntp.as_ref().map_or_else(
-        || "not asked".to_owned(),
-        |ntp| format!("{:+.3} s from {}", ntp.offset, ntp.server),
-    );
+    let ntp = facts
+        .ntp
+        .as_ref()
+        .map_or_else(|| "not asked".to_owned(), |ntp| format!("{:+.3} s from {}", ntp.offset, ntp.server));
     let text = format!(
         "machine   {}\nsystem    {}\nbkverify  {}\nclock     {} (UTC {:.0})\ntime zone {}\nNTP       {ntp}\n",
         facts.name,

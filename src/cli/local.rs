@@ -4,12 +4,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use etcetera::BaseStrategy;
 use super::Error;
 use crate::checklist::machine::read_text;
 use crate::checklist::probe::{Installed, Programs};
 use crate::exit::ExitCode;
 use crate::platform;
+use etcetera::BaseStrategy;
 
 /// The machine, the person, and where bkverify remembers things.
 #[derive(Debug, Clone)]
@@ -50,7 +50,8 @@ pub fn system() -> String {
     let file = |path: &str| read_text(Path::new(path)).ok().flatten();
     if std::env::consts::OS == "windows" {
         let soon = Instant::now() + Duration::from_secs(10);
-        let version = Installed.run(&["cmd", "/c", "ver"], soon).map(|output| output.stdout.trim().to_owned());
+        let version =
+            Installed.run(&["cmd", "/c", "ver"], soon).map(|output| output.stdout.trim().to_owned());
         return version.ok().filter(|text| !text.is_empty()).unwrap_or_else(|| "Windows".to_owned());
     }
     let release = file("/etc/os-release").unwrap_or_default();

@@ -57,7 +57,7 @@ fn relative_paths_start_at_the_current_folder() {
 #[test]
 fn everything_that_is_missing_is_named_at_once_with_a_line_to_copy() {
     let environment = Environment { user_config: Some("/u".into()), ..Environment::for_tests() };
-    let error = plan_in(&environment, None, "").unwrap_err().render();
+    let error = plan_in(&environment, None, "").unwrap_err().render().replace('\\', "/");
     assert!(error.contains("not said: the backup (--backup PATH), where the originals are"), "{error}");
     assert!(
         error.contains("and where to restore to (--restore-to DIR)\n  hint: bkverify --backup "),
@@ -68,7 +68,7 @@ fn everything_that_is_missing_is_named_at_once_with_a_line_to_copy() {
 
 #[test]
 fn the_line_to_copy_repeats_what_was_said() {
-    let error = plan("--backup b --map x=m").unwrap_err().render();
+    let error = plan("--backup b --map x=m").unwrap_err().render().replace('\\', "/");
     assert!(error.contains("error: not said: where to restore to (--restore-to DIR)\n"), "{error}");
     assert!(error.contains("hint: bkverify --backup /here/b --map x=/here/m --restore-to "), "{error}");
 }

@@ -19,11 +19,14 @@ pub fn install(stop: &Stop) -> Result<(), Error> {
         if answer.is_second() {
             std::process::exit(STOPPED_AT_ONCE);
         }
-        // With the terminal gone there is nobody to tell.
-        let _ = writeln!(
-            io::stderr(),
-            "\nstopping: files in flight are dropped and cleaned up (again to stop at once)"
-        );
+        // By a thread of its own: a pipe that nobody reads must not keep the second signal from being heard.
+        std::thread::spawn(|| {
+            // With the terminal gone there is nobody to tell.
+            let _ = writeln!(
+                io::stderr(),
+                "\nstopping: files in flight are dropped and cleaned up (again to stop at once)"
+            );
+        });
     })
     .map_err(|error| Error::new(ExitCode::Unusable, "cannot prepare for Ctrl-C").because(error))
 }

@@ -21,9 +21,9 @@ use windows as os;
 mod wtf8;
 
 pub use os::{
-    Tree, create_private_dir, free_space, holdable_name, is_in_use, is_same_file, open_to_read,
-    path_from_bytes, path_to_bytes, read_at, remove_file_even_read_only, stat, system_config_dir,
-    system_state_dir,
+    PERMISSION_HINT, Tree, create_private_dir, free_space, holdable_name, is_in_use, is_same_file,
+    is_same_name, name_key, open_to_read, path_from_bytes, path_to_bytes, read_at,
+    remove_file_even_read_only, stat, system_config_dir, system_state_dir,
 };
 
 /// The content of a file lies in a cloud: opening it would fetch it, so it was not opened.
@@ -102,6 +102,18 @@ pub struct Listed<'a> {
 /// How finely the file systems that folders live on record times, at their coarsest: FAT keeps 2 s. Two copies on finer
 /// ones that differ by less are still told apart by their content.
 pub const FOLDER_TIME_RESOLUTION_NS: u64 = 2_000_000_000;
+
+/// Reads a file of `size` bytes into a buffer with room for more: a read that gives just `size` bytes has reached the end, and
+/// spares the one that would give nothing. Otherwise reads until nothing comes.
+pub fn read_whole(content: &mut dyn Read, buffer: &mut [u8], size: u64) -> io::Result<usize> {
+    let got = loop {
+        match content.read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            done => break done?,
+        }
+    };
+    if got as u64 == size || got == 0 { Ok(got) } else { Ok(got + read_full(content, &mut buffer[got..])?) }
+}
 
 /// Fills `buffer` as far as the content reaches; less than the whole buffer means the end. Retries interrupted reads.
 pub fn read_full(content: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {

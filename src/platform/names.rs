@@ -49,6 +49,21 @@ pub fn unescape(name: &str) -> Vec<u8> {
     out
 }
 
+/// The same for all names that Windows takes for one: every character in upper case where that is one character, as NTFS
+/// compares them. What is no Unicode stays.
+pub fn fold_case(path: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(path.len());
+    for chunk in path.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            let mut upper = character.to_uppercase();
+            let folded = upper.next().filter(|_| upper.next().is_none()).unwrap_or(character);
+            out.extend_from_slice(folded.encode_utf8(&mut [0; 4]).as_bytes());
+        }
+        out.extend_from_slice(chunk.invalid());
+    }
+    out
+}
+
 fn escape_component(out: &mut String, component: &[u8]) {
     let device = is_device(component);
     let last = component.len().saturating_sub(1);
@@ -153,6 +168,13 @@ mod tests {
             assert_eq!(escape_for_windows(path), name);
             assert_eq!(unescape(name), path);
         }
+    }
+
+    #[test]
+    fn names_that_differ_in_case_alone_fold_together() {
+        assert_eq!(fold_case("Grüße/Ünder.TXT".as_bytes()), fold_case("GRÜßE/üNDER.txt".as_bytes()));
+        assert_ne!(fold_case("Grüße".as_bytes()), fold_case("GRÜSSE".as_bytes()));
+        assert_eq!(fold_case(b"caf\xE9"), b"CAF\xE9");
     }
 
     /// Paths in which everything that matters here is likely.

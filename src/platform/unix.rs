@@ -171,6 +171,19 @@ pub fn is_same_file(one: &Path, other: &Path) -> bool {
     matches!((id(one), id(other)), (Ok(one), Ok(other)) if one == other)
 }
 
+/// What to do where permission is lacking.
+pub const PERMISSION_HINT: &str = "run as a user who may read it, with sudo for example";
+
+/// What stands for a path where paths are looked up: equal for those that name the same file. Here, the path itself.
+pub fn name_key(path: &[u8]) -> Cow<'_, [u8]> {
+    Cow::Borrowed(path)
+}
+
+/// Whether two paths are the same name.
+pub fn is_same_name(one: &[u8], other: &[u8]) -> bool {
+    one == other
+}
+
 /// Makes a folder that only its owner can enter.
 pub fn create_private_dir(parent: &Dir, name: &str) -> io::Result<()> {
     let mut builder = DirBuilder::new();

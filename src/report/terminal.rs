@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use crate::backup::escape;
 use crate::exit::ExitCode;
 use crate::plan::Plan;
+use crate::platform::Timestamp;
 use crate::verify::outcome::{Finding, Outcome};
 use crate::verify::verdict::Verdict;
 use crate::words;
@@ -135,7 +136,12 @@ fn facts(out: &mut String, plan: &Plan, outcome: &Outcome) {
         out.push_str(&format!("{name:<FACT_INDENT$}{}", &text[FACT_INDENT..]));
     };
     let backup = &outcome.backup;
-    let taken = backup.taken.and_then(rfc3339).map_or(String::new(), |time| format!(", taken {time}"));
+    let to_the_second = |taken: Timestamp| Timestamp { nanos: 0, ..taken };
+    let taken = backup
+        .taken
+        .map(to_the_second)
+        .and_then(rfc3339)
+        .map_or(String::new(), |time| format!(", taken {time}"));
     fact("backup", &format!("{} ({}){taken}", path_text(&backup.place), backup.format));
     let sources: Vec<String> =
         plan.sources.iter().chain(plan.maps.iter().map(|map| &map.to)).map(|p| path_text(p)).collect();
@@ -195,11 +201,23 @@ fn speed(outcome: &Outcome) -> String {
     format!("{text}, catalog {catalog}, total {total}")
 }
 
+/// The words of a sentence; a number and what it counts stay together.
+fn unbroken(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let is_end = |at: usize| !text[..at].ends_with(|last: char| last.is_ascii_digit());
+        let end = text.match_indices(' ').map(|(at, _)| at).find(|&at| is_end(at));
+        rest = end.map(|at| &text[at + 1..]);
+        Some(&text[..end.unwrap_or(text.len())])
+    })
+}
+
 /// A sentence in lines of at most [`WIDTH`] columns, each indented, each ending in a line feed. A longer word stands alone.
 fn wrap(text: &str, indent: usize) -> String {
     let mut out = String::new();
     let mut column = 0;
-    for word in text.split(' ') {
+    for word in unbroken(text) {
         let length = word.chars().count();
         if column > 0 && column + 1 + length <= WIDTH {
             out.push(' ');

@@ -74,7 +74,8 @@ impl Lookup {
                 let place = pairing.places(entry.path).next().map(|place| place.display());
                 let original =
                     place.map_or_else(Vec::new, |place| platform::path_to_bytes(&place).into_owned());
-                wanted.insert(entry.path.to_vec(), Wanted { original, found: AtomicBool::new(false) });
+                let key = platform::name_key(entry.path).into_owned();
+                wanted.insert(key, Wanted { original, found: AtomicBool::new(false) });
             }
         }
         Ok(Self { wanted, originals, unlisted })
@@ -82,7 +83,7 @@ impl Lookup {
 
     /// Notes that the backup lists `path`.
     pub fn note(&self, path: &[u8]) {
-        if let Some(wanted) = self.wanted.get(path) {
+        if let Some(wanted) = self.wanted.get(&*platform::name_key(path)) {
             wanted.found.store(true, Ordering::Relaxed);
         }
     }

@@ -93,25 +93,26 @@ fn hash_whole(algorithm: Algorithm, bytes: &[u8]) -> Hash {
     }
 }
 
-/// Reads and hashes both files from their beginning to their end. `size_hint` decides the way, not the result.
+/// Reads and hashes both files from their beginning to their end. `sizes` are those of original and restored copy as the system
+/// told them: an original that is longer by now is caught by its state after reading.
 pub fn hash_pair(
     original: &File,
     restored: &File,
-    size_hint: u64,
+    sizes: (u64, u64),
     algorithm: Algorithm,
     buffers: &mut Buffers,
     stop: &Stop,
 ) -> Pair {
     let Buffers { original: first, restored: second } = buffers;
-    if size_hint < LARGE {
+    if sizes.0.max(sizes.1) < LARGE {
         return Pair {
-            original: hash_file(original, size_hint, algorithm, first, stop),
-            restored: hash_file(restored, size_hint, algorithm, second, stop),
+            original: hash_file(original, sizes.0, algorithm, first, stop),
+            restored: hash_file(restored, sizes.1, algorithm, second, stop),
         };
     }
     let (original, restored) = rayon::join(
-        || hash_file(original, size_hint, algorithm, first, stop),
-        || hash_file(restored, size_hint, algorithm, second, stop),
+        || hash_file(original, sizes.0, algorithm, first, stop),
+        || hash_file(restored, sizes.1, algorithm, second, stop),
     );
     Pair { original, restored }
 }
@@ -129,7 +130,7 @@ fn hash_file(
         buffer.resize(room, 0);
     }
     let mut piece = &mut buffer[..room];
-    let got = read_full_at(file, piece, 0)?;
+    let got = read_first(file, piece, size_hint)?;
     if got < piece.len() {
         return Ok(Hashed { hash: hash_whole(algorithm, &piece[..got]), size: got as u64 });
     }
@@ -177,6 +178,15 @@ pub fn describe_difference(
     }
     let rest = |file: &File, size| Ok::<u64, io::Error>(platform::stat(file)?.size.max(size));
     Ok(comparer.finish(rest(original, original_size)?, rest(restored, restored_size)?))
+}
+
+/// The beginning of a file; one that is just as long as expected ends there, and no read is spent on finding nothing.
+fn read_first(file: &File, buffer: &mut [u8], expected: u64) -> io::Result<usize> {
+    let got = platform::read_at(file, buffer, 0)?;
+    if got as u64 == expected || got == 0 {
+        return Ok(got);
+    }
+    Ok(got + read_full_at(file, &mut buffer[got..], got as u64)?)
 }
 
 fn read_full_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use crate::backup::{Entry, Landing, RestoreError, Restored};
 use crate::plan::{Algorithm, Keep};
@@ -43,7 +43,7 @@ pub struct Bench<'a> {
     /// Set when the budget is used up.
     pub out_of_budget: AtomicBool,
     /// What keeps the run from going on.
-    pub broken: Mutex<Option<io::Error>>,
+    pub broken: OnceLock<io::Error>,
     /// What judges found; each adds its part when it is done.
     pub results: Mutex<Results>,
 }
@@ -84,7 +84,7 @@ struct Judged {
 impl Bench<'_> {
     /// Whether nothing more should be begun.
     pub fn is_over(&self) -> bool {
-        self.stop.is_set() || self.out_of_budget.load(Ordering::Relaxed) || self.is_broken()
+        self.stop.is_set() || self.out_of_budget.load(Ordering::Relaxed) || self.broken.get().is_some()
     }
 
     /// How many picks are conclusive, by the judges that are done.
@@ -92,12 +92,9 @@ impl Bench<'_> {
         self.results.lock().unwrap_or_else(PoisonError::into_inner).counts.conclusive()
     }
 
-    fn is_broken(&self) -> bool {
-        self.broken.lock().unwrap_or_else(PoisonError::into_inner).is_some()
-    }
-
     fn break_down(&self, error: io::Error) -> ControlFlow<()> {
-        self.broken.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        // The first reason is the one to tell.
+        let _ = self.broken.set(error);
         ControlFlow::Break(())
     }
 }
@@ -156,9 +153,9 @@ impl<'a> Judge<'a> {
         finding: &mut Finding,
     ) -> Result<Option<Original>, io::Error> {
         let Bench { hash, stop, .. } = *self.bench;
-        let size = before.size.max(restored.size());
+        let sizes = (before.size, restored.size());
         let Pair { original, restored: copy } =
-            hash_pair(file, restored.file(), size, hash, &mut self.buffers, stop);
+            hash_pair(file, restored.file(), sizes, hash, &mut self.buffers, stop);
         if stop.is_set() && (original.is_err() || copy.is_err()) {
             return Ok(None);
         }
@@ -171,8 +168,9 @@ impl<'a> Judge<'a> {
             }
         };
         self.results.hashed_bytes += original.size + copy.size;
-        let equal = original == copy;
         let after = platform::stat(file);
+        // One that grew behind what was read of it is not equal.
+        let equal = original == copy && after.as_ref().is_ok_and(|after| after.size == original.size);
         if !equal {
             finding.hashes = Some((copy.hash.to_string(), original.hash.to_string()));
             finding.original_size = Some(original.size);
@@ -267,7 +265,7 @@ fn unreadable(error: &io::Error) -> String {
         return "in use by another program: close it, or take the originals from a snapshot".to_owned();
     }
     match error.kind() {
-        io::ErrorKind::PermissionDenied => format!("{error}: run as a user who may read the originals"),
+        io::ErrorKind::PermissionDenied => format!("{error}: {}", platform::PERMISSION_HINT),
         _ => error.to_string(),
     }
 }

@@ -13,7 +13,7 @@ mod completeness;
 pub mod difference;
 mod error;
 mod filter;
-mod hash;
+pub mod hash;
 mod judge;
 mod keep;
 pub mod outcome;
@@ -30,7 +30,7 @@ pub use progress::{Progress, Silent};
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::backup::{self, Access, Description, Listing, Needs, Scratch, remove_leftovers};
@@ -135,7 +135,7 @@ fn bench<'a>(
         progress,
         restored_bytes: AtomicU64::new(0),
         out_of_budget: AtomicBool::new(false),
-        broken: Mutex::default(),
+        broken: OnceLock::new(),
         results: Mutex::default(),
     }
 }
@@ -177,7 +177,7 @@ fn verify_sample(
             }
         }
     };
-    let population = population_of(gate, &damage, work.bench)?;
+    let population = population_of(gate, &damage, work)?;
     progress.catalog_done(population.files);
     progress.verify_starts(Some(draw.wanted));
     let Draw { wanted, picks, .. } = draw;
@@ -210,7 +210,8 @@ fn verify_all(
         total = Some(gate.population().files);
         progress.catalog_done(gate.population().files);
     }
-    let listed = (description.access == Access::Sequential).then(|| gate.population());
+    let listed = (description.access == Access::Sequential).then(|| population_of(gate, &damage, work));
+    let listed = listed.transpose()?;
     gate.reset();
     let (catalog_time, clock) = (clock.elapsed(), Instant::now());
     progress.verify_starts(total);
@@ -219,7 +220,7 @@ fn verify_all(
     }
     let population = match listed {
         Some(population) => population,
-        None => population_of(gate, &damage, work.bench)?,
+        None => population_of(gate, &damage, work)?,
     };
     let files = population.files;
     Ok(Done { population, wanted: files, drawn: files, damage, catalog_time, verify_time: clock.elapsed() })
@@ -229,14 +230,16 @@ fn verify_all(
 const LISTING_THREADS: usize = 8;
 
 /// The population, unless there is none: an empty one proves nothing and is an error of its own.
-fn population_of(gate: &Gate<'_>, damage: &[String], bench: &Bench<'_>) -> Result<Population, Error> {
+fn population_of(gate: &Gate<'_>, damage: &[String], work: &Work<'_>) -> Result<Population, Error> {
     let population = gate.population();
-    let listed = population.files + population.filtered + population.unmapped;
-    if population.files == 0 && damage.is_empty() && !bench.is_over() && listed > 0 {
-        let Population { filtered, unmapped, .. } = population;
-        return Err(Error::EmptyPopulation { listed, filtered, unmapped });
+    if population.files > 0 || !damage.is_empty() || work.bench.is_over() {
+        return Ok(population);
     }
-    Ok(population)
+    let Population { filtered, unmapped, .. } = population;
+    Err(match filtered + unmapped {
+        0 => Error::EmptyBackup { place: work.backup.describe().place },
+        listed => Error::EmptyPopulation { listed, filtered, unmapped },
+    })
 }
 
 fn conclude(
@@ -247,7 +250,7 @@ fn conclude(
     stop: &Stop,
 ) -> Result<Outcome, Error> {
     let out_of_budget = bench.out_of_budget.into_inner();
-    if let Some(source) = bench.broken.into_inner().unwrap_or_else(PoisonError::into_inner) {
+    if let Some(source) = bench.broken.into_inner() {
         return Err(Error::RestoreFolder { place: plan.restore_to.clone(), source });
     }
     let Results { counts, mut findings, hashed_bytes } =

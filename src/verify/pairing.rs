@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use std::path::{Component, Path, PathBuf, Prefix};
 use std::sync::{Mutex, PoisonError};
 
-use crate::backup::{Backup, Needs, Picks, Sink, escape};
+use crate::backup::{Backup, Listing, Needs, Picks, Sink, escape};
 use crate::plan::Map;
 use crate::platform::{self, Kind, Tree};
 
@@ -95,7 +95,8 @@ impl Pairing {
             first,
             state: Mutex::new(State { ways, seen: 0, hits: 0, examples: Vec::new() }),
         };
-        let _ = backup.catalog(Needs::default(), 1, &look).map_err(Error::Backup)?;
+        // Names that occur more than once make the first listing void; the second says the same of each file once.
+        while matches!(backup.catalog(Needs::default(), 1, &look)?, Listing::Again) {}
         let State { ways, examples, hits, seen } =
             look.state.into_inner().unwrap_or_else(PoisonError::into_inner);
         if seen == 0 {
@@ -165,7 +166,8 @@ fn below<'a>(path: &'a [u8], from: &[u8]) -> Option<&'a [u8]> {
     if from.is_empty() {
         return Some(path);
     }
-    path.strip_prefix(from)?.strip_prefix(b"/")
+    let (beginning, rest) = path.split_at_checked(from.len())?;
+    rest.strip_prefix(b"/").filter(|_| platform::is_same_name(beginning, from))
 }
 
 /// One way in which the paths of a source's files may begin in a backup.

@@ -1,5 +1,29 @@
 //! The one integration binary: a module a subject.
 
+// A helper that cannot set up its part of a test may end it, like the test itself.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod cli;
 mod cli_config;
+mod contract;
+mod pack;
+mod tidy;
+#[cfg(unix)]
+mod unix;
+mod verify_corruption;
+mod verify_draw;
+mod verify_input;
+#[cfg(unix)]
+mod verify_kill;
+mod verify_names;
+mod verify_originals;
+mod verify_pairing;
+mod verify_reports;
+#[cfg(unix)]
+mod verify_stop;
+#[cfg(windows)]
+mod windows;
+mod windows_lists;
+#[cfg(windows)]
+mod windows_run;
 mod world;

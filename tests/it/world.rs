@@ -2,12 +2,17 @@
 //!
 //!     World::new().file("bkverify.toml", "sample = 5").run("plan --backup b").exits(2).err_has("not said");
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 
+use serde_json::Value;
 use tempfile::TempDir;
+
+use crate::pack::{self, Member};
 
 /// A folder that is the world, and is gone when this is.
 pub struct World {
@@ -31,6 +36,18 @@ impl World {
     /// Puts an empty folder there.
     pub fn folder(self, path: &str) -> Self {
         fs::create_dir_all(self.path(path)).unwrap();
+        self
+    }
+
+    /// Puts a backup of these members at `b`, in any format.
+    pub fn backup(self, format: &str, members: &[Member]) -> Self {
+        pack::write(format, &self.path("b"), members);
+        self
+    }
+
+    /// Puts these members at `s`, as the originals.
+    pub fn originals(self, members: &[Member]) -> Self {
+        pack::write_files(&self.path("s"), members);
         self
     }
 
@@ -67,6 +84,104 @@ impl World {
     #[track_caller]
     pub fn run(&self, arguments: &str) -> Ran {
         Ran::of(self.command(arguments), "")
+    }
+
+    /// Verifies backup `b` against the originals `s`, restoring to `r`, and reads the report.
+    #[track_caller]
+    pub fn verify(&self, arguments: &str) -> Verified {
+        self.verify_with(&format!("--source s {arguments}"))
+    }
+
+    /// The same, with the arguments saying where the originals are.
+    #[track_caller]
+    pub fn verify_with(&self, arguments: &str) -> Verified {
+        let fixed = "--backup b --restore-to r --cache use --json report.json";
+        let ran = self.run(&format!("{fixed} {arguments}"));
+        let text =
+            fs::read_to_string(self.path("report.json")).unwrap_or_else(|error| panic!("{error}\n{ran}"));
+        let verified = Verified::new(ran, &text);
+        if !arguments.contains("--keep") {
+            assert_eq!(self.names("r"), [""; 0], "restored files were left behind\n{}", verified.ran);
+        }
+        verified
+    }
+
+    /// The names in a folder of this world, sorted.
+    #[track_caller]
+    pub fn names(&self, path: &str) -> Vec<String> {
+        let entries = fs::read_dir(self.path(path)).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+}
+
+/// A run that wrote a report, and that report.
+#[derive(Debug)]
+pub struct Verified {
+    /// The run.
+    pub ran: Ran,
+    /// The report, which obeys the schema that ships.
+    pub json: Value,
+}
+
+impl Verified {
+    /// Reads and validates a report. Whatever it says, its exit code must be the one the run ended with.
+    #[track_caller]
+    pub fn new(ran: Ran, report: &str) -> Self {
+        static SCHEMA: LazyLock<jsonschema::Validator> = LazyLock::new(|| {
+            let schema = serde_json::from_str(bkverify::report::SCHEMA).unwrap();
+            jsonschema::validator_for(&schema).unwrap()
+        });
+        let json: Value = serde_json::from_str(report).unwrap_or_else(|error| panic!("{error}\n{report}"));
+        if let Err(error) = SCHEMA.validate(&json) {
+            panic!("{error}\n{report}");
+        }
+        assert_eq!(json["exit_code"].as_i64(), ran.code.map(i64::from), "{ran}");
+        Self { ran, json }
+    }
+
+    /// The run ended with this code.
+    #[track_caller]
+    pub fn exits(self, code: i32) -> Self {
+        Self { ran: self.ran.exits(code), ..self }
+    }
+
+    /// The summary holds this, however its lines are broken.
+    #[track_caller]
+    pub fn says(self, text: &str) -> Self {
+        let summary = self.ran.out.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(summary.contains(text), "the summary lacks {text:?}\n{}", self.ran);
+        self
+    }
+
+    /// The report lists exactly these paths, each with its verdict.
+    #[track_caller]
+    pub fn finds(self, expected: &[(&str, &str)]) -> Self {
+        let expected: BTreeMap<_, _> =
+            expected.iter().map(|(path, verdict)| (path.to_string(), verdict.to_string())).collect();
+        assert_eq!(self.findings(), expected, "{}", self.ran);
+        self
+    }
+
+    /// Every path that is not verified, with its verdict.
+    pub fn findings(&self) -> BTreeMap<String, String> {
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let findings = self.json["findings"].as_array().unwrap();
+        findings.iter().map(|finding| (text(&finding["path"]), text(&finding["verdict"]))).collect()
+    }
+
+    /// What the report says at a JSON pointer.
+    #[track_caller]
+    pub fn at(&self, pointer: &str) -> &Value {
+        self.json.pointer(pointer).unwrap_or_else(|| panic!("nothing at {pointer}"))
+    }
+
+    /// A number that the report says at a JSON pointer.
+    #[track_caller]
+    pub fn number(&self, pointer: &str) -> u64 {
+        self.at(pointer).as_u64().unwrap_or_else(|| panic!("no number at {pointer}\n{}", self.ran))
     }
 }
 

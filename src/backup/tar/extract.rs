@@ -18,7 +18,7 @@ pub(super) fn extract(
 ) -> Result<Restored, RestoreError> {
     if member.kind == Kind::Continued {
         let problem = "only its last part is in this archive, which is a later volume of several; \
-             join the volumes with `tar --multi-volume`, and verify the whole";
+             extract all volumes into a folder with `tar --multi-volume`, and verify that folder";
         return Err(RestoreError::Unsupported(problem.to_owned()));
     }
     source.advance_to(member.data).map_err(explain)?;

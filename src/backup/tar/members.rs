@@ -104,6 +104,8 @@ pub(super) struct Members<'s> {
     held: bool,
     /// Looking for an intact header.
     lost: bool,
+    /// Headers carry the mark of POSIX or GNU headers; in old archives a right checksum must do.
+    marked: bool,
     /// How many empty blocks came last, and where they began.
     empty: u64,
     empty_at: u64,
@@ -140,6 +142,7 @@ impl<'s> Members<'s> {
             block: Header::new_old(),
             held: false,
             lost: false,
+            marked: false,
             empty: 0,
             empty_at: 0,
             extension: Vec::new(),
@@ -205,8 +208,7 @@ impl<'s> Members<'s> {
         if let Some(step) = self.check_header(at) {
             return Ok(step);
         }
-        let size =
-            self.block.entry_size().map_err(|error| Trouble::Damaged(format!("at byte {at}: {error}")))?;
+        let size = self.size(at)?;
         match self.block.entry_type().as_byte() {
             b'L' => self.long_name = self.read_name(at, size)?,
             b'K' => self.long_link = self.read_name(at, size)?,
@@ -219,7 +221,7 @@ impl<'s> Members<'s> {
                     ))
                 };
                 self.start.get_or_insert(at);
-                attributes.map_err(|problem| self.lose_name(problem))?;
+                attributes.map_err(|problem| self.lose_name(&problem))?;
             }
             b'g' => {
                 if self.read_extension(at, size, PAX_MAX)? {
@@ -239,6 +241,14 @@ impl<'s> Members<'s> {
         Ok(None)
     }
 
+    fn size(&self, at: u64) -> Result<u64, Trouble> {
+        // GNU tar leaves the size of a volume label blank.
+        if self.block.as_old().size.iter().all(|byte| matches!(byte, 0 | b' ')) {
+            return Ok(0);
+        }
+        self.block.entry_size().map_err(|error| Trouble::Damaged(format!("at byte {at}: {error}")))
+    }
+
     /// The end of the file, after `got` bytes of a header.
     fn at_end(&self, at: u64, got: usize) -> Step {
         if self.empty > 0 {
@@ -255,7 +265,8 @@ impl<'s> Members<'s> {
     /// Whether the block at `at` is a header to be read; otherwise what to do instead.
     fn check_header(&mut self, at: u64) -> Option<Option<Step>> {
         let sound = has_checksum(self.block.as_bytes());
-        if !sound || (self.lost && !has_magic(self.block.as_bytes())) {
+        let marked = has_magic(self.block.as_bytes());
+        if !sound || (self.lost && self.marked && !marked) {
             let known = self.lost || self.empty > 1;
             self.lost = true;
             if known {
@@ -269,6 +280,7 @@ impl<'s> Members<'s> {
             ))));
         }
         self.lost = false;
+        self.marked |= marked;
         match std::mem::take(&mut self.empty) {
             0 => None,
             count => {
@@ -287,7 +299,7 @@ impl<'s> Members<'s> {
     fn read_name(&mut self, at: u64, size: u64) -> Result<Option<Vec<u8>>, Trouble> {
         self.start.get_or_insert(at);
         if !self.read_extension(at, size, LONG_NAME_MAX)? {
-            return Err(self.lose_name(format!("the long name at byte {at} claims {size} bytes")));
+            return Err(self.lose_name(&format!("the long name at byte {at} claims {size} bytes")));
         }
         let end = self.extension.iter().position(|&byte| byte == 0).unwrap_or(self.extension.len());
         Ok(Some(self.extension[..end].to_vec()))
@@ -314,7 +326,7 @@ impl<'s> Members<'s> {
         Ok(())
     }
 
-    fn lose_name(&mut self, problem: String) -> Trouble {
+    fn lose_name(&mut self, problem: &str) -> Trouble {
         self.nameless = true;
         Trouble::Damaged(format!("{problem}; the member that follows is left out"))
     }
@@ -423,4 +435,55 @@ pub(super) fn has_checksum(block: &[u8; 512]) -> bool {
 /// Whether a block carries the mark of a POSIX or GNU header.
 pub(super) fn has_magic(block: &[u8; 512]) -> bool {
     matches!(&block[257..263], b"ustar\0" | b"ustar ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(name: &[u8], mark: &[u8]) -> Header {
+        let mut header = Header::new_old();
+        header.as_old_mut().name[..name.len()].copy_from_slice(name);
+        header.as_mut_bytes()[257..257 + mark.len()].copy_from_slice(mark);
+        header.set_size(0);
+        header.set_cksum();
+        header
+    }
+
+    #[test]
+    fn both_ways_to_sum_up_a_header_are_accepted_and_no_other() {
+        let mut old = header(b"gr\xfc\xdfe", b"");
+        assert!(has_checksum(old.as_bytes()));
+        let sum = old.cksum().unwrap() - 2 * 256;
+        old.as_mut_bytes()[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        assert!(has_checksum(old.as_bytes()));
+        old.as_mut_bytes()[3] ^= 1;
+        assert!(!has_checksum(old.as_bytes()));
+        assert!(!has_checksum(&[0; 512]));
+    }
+
+    #[test]
+    fn posix_and_gnu_headers_are_marked_and_old_ones_are_not() {
+        assert!(has_magic(header(b"a", b"ustar\x0000").as_bytes()));
+        assert!(has_magic(header(b"a", b"ustar  \0").as_bytes()));
+        assert!(!has_magic(header(b"a", b"").as_bytes()));
+    }
+
+    #[test]
+    fn times_before_1970_are_negative() {
+        let mut before = header(b"a", b"ustar  \0");
+        before.as_old_mut().mtime = [0xff; 12];
+        assert_eq!(header_time(&before), Some(Timestamp { seconds: -1, nanos: 0 }));
+    }
+
+    #[test]
+    fn a_lost_extension_is_known_by_its_type_or_its_name() {
+        let mut long = header(b"././@LongLink", b"ustar  \0");
+        assert!(looks_like_extension(&long));
+        assert!(looks_like_extension(&header(b"dir/PaxHeaders/file", b"ustar\x0000")));
+        assert!(!looks_like_extension(&header(b"dir/file", b"ustar\x0000")));
+        long.as_old_mut().name[0] = b'x';
+        long.set_entry_type(tar::EntryType::GNULongName);
+        assert!(looks_like_extension(&long));
+    }
 }

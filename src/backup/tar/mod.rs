@@ -247,18 +247,31 @@ impl Batch<'_> {
     /// Restores the member that all of `group` (offset and index) get their content from, once for each.
     fn restore(&mut self, source: &mut dyn Source, group: &[(u64, usize)]) -> Result<(), Ended> {
         let Some((&(start, first), others)) = group.split_first() else { return Ok(()) };
-        let mut outcome = self.extract(source, start);
-        for &(_, index) in others {
-            let another = match &outcome {
-                Ok(restored) => extract::copy(restored, self.scratch, &mut self.buffer),
-                Err(error) => Err(again(error)),
-            };
-            land(self.scratch, self.landing, self.picks.get(index), another)?;
+        let outcome = match self.extract(source, start) {
+            Err(RestoreError::Stopped) if !self.scratch.stop().is_set() => {
+                Err(RestoreError::Damaged("reading the archive ended early".to_owned()))
+            }
+            outcome => outcome,
+        };
+        let others = others.iter().map(|&(_, index)| self.picks.get(index));
+        match outcome {
+            // One copy after the other, so that a file of a thousand names is not there a thousand times.
+            Ok(restored) => {
+                for entry in others {
+                    let copy = extract::copy(&restored, self.scratch, &mut self.buffer);
+                    land(self.scratch, self.landing, entry, copy)?;
+                }
+                land(self.scratch, self.landing, self.picks.get(first), Ok(restored))
+            }
+            // A failing scratch folder ends the restore with the first.
+            Err(error) => {
+                let message = again(&error);
+                land(self.scratch, self.landing, self.picks.get(first), Err(error))?;
+                others
+                    .into_iter()
+                    .try_for_each(|entry| land(self.scratch, self.landing, entry, Err(again(&message))))
+            }
         }
-        if matches!(outcome, Err(RestoreError::Stopped)) && !self.scratch.stop().is_set() {
-            outcome = Err(RestoreError::Damaged("reading the archive ended early".to_owned()));
-        }
-        land(self.scratch, self.landing, self.picks.get(first), outcome)
     }
 
     fn extract(&mut self, source: &mut dyn Source, start: u64) -> Result<super::Restored, RestoreError> {

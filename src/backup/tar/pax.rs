@@ -69,7 +69,7 @@ impl Attributes {
             b"GNU.sparse.major" => self.map_in_data = number(value).ok_or_else(bad)? == 1,
             b"GNU.sparse.name" => replace(&mut self.sparse_name, value),
             b"GNU.sparse.realsize" | b"GNU.sparse.size" => {
-                self.real_size = Some(number(value).ok_or_else(bad)?)
+                self.real_size = Some(number(value).ok_or_else(bad)?);
             }
             b"GNU.sparse.offset" | b"GNU.sparse.numbytes" => self.map.push(number(value).ok_or_else(bad)?),
             b"GNU.sparse.map" => {

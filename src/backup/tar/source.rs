@@ -32,7 +32,7 @@ impl std::error::Error for Halted {}
 
 /// Whether an error is a [`Halted`].
 pub(super) fn is_halt(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|inner| inner.is::<Halted>())
+    error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Halted>)
 }
 
 /// Headers of small members lie close together: one read brings several. Larger windows would copy content that nobody

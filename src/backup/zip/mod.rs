@@ -76,7 +76,23 @@ impl Zip {
             };
             Error::Damaged { place: place.to_owned(), format: "zip", problem }
         })?;
-        Ok(Self { place: place.to_owned(), archive, stat, repeats: Repeats::default() })
+        let zip = Self { place: place.to_owned(), archive, stat, repeats: Repeats::default() };
+        if zip.is_split() {
+            let problem =
+                "it is the last part of a split archive; join the parts with `zip -s 0 PARTS.zip --out \
+                WHOLE.zip`, and verify the whole"
+                    .to_owned();
+            return Err(Error::Damaged { place: place.to_owned(), format: "zip", problem });
+        }
+        Ok(zip)
+    }
+
+    /// Whether the end record counts more than one part (APPNOTE 4.3.16, "number of this disk").
+    fn is_split(&self) -> bool {
+        let mut end = [0; 6];
+        let read = self.archive.get_ref().read_exact_at(&mut end, self.archive.eocd_offset());
+        // All ones refer to the zip64 record.
+        read.is_ok() && !matches!(u16::from_le_bytes([end[4], end[5]]), 0 | u16::MAX)
     }
 
     /// Whether the archive's first record is sound, which tells a zip behind a program from a chance resemblance.

@@ -39,7 +39,7 @@ pub use private::create_private_dir;
 /// A folder tree that is only read. All paths are relative to its root.
 #[derive(Debug)]
 pub struct Tree {
-    /// Verbatim, and free of links.
+    /// Verbatim, and free of links where the system could resolve them.
     root: OsString,
     volume: u64,
     /// Whether files are read from the disk rather than from the system's cache.
@@ -84,7 +84,8 @@ impl Tree {
         buffer: &mut Vec<u8>,
         each: &mut dyn FnMut(Listed<'_>),
     ) -> io::Result<()> {
-        let folder = open_present(&self.place(path)?, FILE_LIST_DIRECTORY, false, false)?;
+        // The root may be a link that could not be resolved (to a snapshot, say).
+        let folder = open_present(&self.place(path)?, FILE_LIST_DIRECTORY, path.is_empty(), false)?;
         list::list(&folder, self.volume, stat, buffer, each)
     }
 
@@ -115,14 +116,10 @@ fn unknown_name() -> io::Error {
     io::Error::new(io::ErrorKind::NotFound, "Windows can hold no file of this name")
 }
 
-/// The full path in its verbatim form, links resolved as far as the system tells.
+/// The full path in its verbatim form, links resolved as far as the system tells: it cannot name what lies in a snapshot,
+/// on some RAM disks and on some shares.
 fn verbatim(path: &Path) -> io::Result<PathBuf> {
-    match fs::canonicalize(path) {
-        Ok(path) => Ok(path),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(error),
-        // Some RAM disks and shares cannot name what is open.
-        Err(_) => std::path::absolute(path).map(|path| prefixed(&path)),
-    }
+    fs::canonicalize(path).or_else(|_| std::path::absolute(path).map(|path| prefixed(&path)))
 }
 
 /// An absolute path with its prefix made verbatim.
@@ -213,6 +210,21 @@ pub fn free_space(path: &Path) -> io::Result<u64> {
     info::free_space(path)
 }
 
+/// What to do where permission is lacking.
+pub const PERMISSION_HINT: &str =
+    "run as a user who may read it: from a prompt opened with \"Run as administrator\", for example";
+
+/// What stands for a path where paths are looked up: equal for those that name the same file, whatever their case.
+pub fn name_key(path: &[u8]) -> Cow<'_, [u8]> {
+    Cow::Owned(names::fold_case(path))
+}
+
+/// Whether two paths are the same name, whatever their case.
+pub fn is_same_name(one: &[u8], other: &[u8]) -> bool {
+    one.eq_ignore_ascii_case(other)
+        || (!(one.is_ascii() && other.is_ascii()) && names::fold_case(one) == names::fold_case(other))
+}
+
 /// Whether two paths lead to the same file or folder.
 pub fn is_same_file(one: &Path, other: &Path) -> bool {
     let id = |path: &Path| info::id(&open_shared(&verbatim(path)?, FILE_READ_ATTRIBUTES, 0)?);
@@ -227,8 +239,7 @@ pub fn remove_file_even_read_only(dir: &Dir, name: &Path) -> io::Result<()> {
             if !permissions.readonly() {
                 return Err(error);
             }
-            // Windows has no bits for others here: this clears the read-only attribute and nothing else.
-            #[expect(clippy::permissions_set_readonly_false)]
+            // On Windows this clears the read-only attribute and nothing else.
             permissions.set_readonly(false);
             dir.set_permissions(name, permissions)?;
             dir.remove_file(name)

@@ -1,0 +1,47 @@
+//! Listing a folder of 1,000 folders of 100 files, by threads; with and without asking for sizes.
+
+#![allow(missing_docs, reason = "criterion's macros")]
+#![allow(clippy::unwrap_used, reason = "a bench that cannot make its data has nothing to measure")]
+
+mod world;
+
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bkverify::backup::{Backup, Folder, Needs, Picks, Sink};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+
+const FOLDERS: usize = 1000;
+const FILES: usize = 100;
+
+#[derive(Default)]
+struct Count(AtomicUsize);
+
+impl Sink for Count {
+    fn take(&self, entries: &Picks) -> ControlFlow<()> {
+        self.0.fetch_add(entries.len(), Ordering::Relaxed);
+        ControlFlow::Continue(())
+    }
+}
+
+fn catalog(criterion: &mut Criterion) {
+    let root = world::folder();
+    world::tree(root.path(), FOLDERS, FILES, 0);
+    let backup = Folder::open(root.path(), false).unwrap();
+    let mut group = criterion.benchmark_group("list 100,000 files");
+    group.throughput(Throughput::Elements((FOLDERS * FILES) as u64));
+    for (name, size) in [("names", false), ("names and sizes", true)] {
+        for threads in [1, 2, 8] {
+            group.bench_function(BenchmarkId::new(name, threads), |bencher| {
+                bencher.iter(|| {
+                    let count = Count::default();
+                    let listing = backup.catalog(Needs { size, mtime: false }, threads, &count);
+                    assert!(listing.is_ok() && count.0.into_inner() == FOLDERS * FILES);
+                });
+            });
+        }
+    }
+}
+
+criterion_group! { name = benches; config = world::short(); targets = catalog }
+criterion_main!(benches);

@@ -1,0 +1,55 @@
+# Makes the data that peers.sh measures on. Sourced by it; needs DATA, and makes only what is not there yet.
+#
+# Each set is an original and a copy of it that shares nothing with it:
+#   SMALL   the Linux kernel source of Debian's linux-source package, copied by rsync
+#   LARGE   LARGE_FILES files of LARGE_MIB MiB of random bytes
+#   MANY    MANY_FOLDERS folders of 1,000 tiny files, a tenth of them below a folder of their own
+
+# A set that was made halfway is made again: it gets its final name when it is whole.
+whole() { [ -d "$1/original" ] && [ -d "$1/backup" ]; }
+
+make_small() {
+    SMALL=$DATA/small/original SMALL_BACKUP=$DATA/small/backup
+    whole "$DATA/small" && return
+    local part=$DATA/small.part package
+    rm -rf "$part" && mkdir -p "$part/package"
+    package=$(apt-cache depends --important linux-source | awk '$1 == "Depends:" { print $2; exit }')
+    (cd "$part/package" && apt-get download "${package:-linux-source}" && dpkg-deb -x ./*.deb .) >&2
+    mkdir "$part/original"
+    tar -xf "$part"/package/usr/src/linux-source-*.tar.* -C "$part/original" --strip-components=1
+    rm -r "$part/package"
+    rsync -a "$part/original/" "$part/backup"
+    mv "$part" "$DATA/small"
+}
+
+make_large() {
+    LARGE=$DATA/large/original LARGE_BACKUP=$DATA/large/backup
+    whole "$DATA/large" && return
+    local part=$DATA/large.part number
+    rm -rf "$part" && mkdir -p "$part/original"
+    for number in $(seq "$LARGE_FILES"); do
+        head -c "${LARGE_MIB}M" /dev/urandom > "$part/original/$number"
+    done
+    cp -r --reflink=never "$part/original" "$part/backup"
+    mv "$part" "$DATA/large"
+}
+
+make_many() {
+    MANY=$DATA/many/original MANY_BACKUP=$DATA/many/backup
+    whole "$DATA/many" && return
+    local part=$DATA/many.part
+    rm -rf "$part" && mkdir -p "$part"
+    perl -e '
+        my ($root, $folders) = @ARGV;
+        mkdir $_ or die "$_: $!" for $root, "$root/tenth", "$root/rest";
+        for my $folder (0 .. $folders - 1) {
+            my $place = sprintf "%s/%s/%04d", $root, $folder < $folders / 10 ? "tenth" : "rest", $folder;
+            mkdir $place or die "$place: $!";
+            for my $file (0 .. 999) {
+                open my $out, ">", sprintf "%s/file-%03d.txt", $place, $file or die "$place: $!";
+                print $out "folder $folder, file $file\n";
+            }
+        }' "$part/original" "$MANY_FOLDERS"
+    cp -r "$part/original" "$part/backup"
+    mv "$part" "$DATA/many"
+}

@@ -1,0 +1,78 @@
+//! What the benches measure on: a generated tree with its copy, and a plan for it.
+//!
+//! The content is the same on every machine: names are numbers, bytes come from a fixed generator.
+
+#![allow(clippy::unwrap_used, reason = "a bench that cannot make its data has nothing to measure")]
+#![allow(dead_code, reason = "each bench uses a part of this")]
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use bkverify::plan::{Algorithm, CachePolicy, Filters, Keep, Plan, Reports, SampleSize, Terminal};
+use criterion::Criterion;
+use tempfile::TempDir;
+
+/// Few and short samples: the whole set is meant to be run often.
+pub fn short() -> Criterion {
+    Criterion::default()
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(2))
+        .without_plots()
+}
+
+/// An empty folder on the disk that holds the build.
+pub fn folder() -> TempDir {
+    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
+}
+
+/// Writes `folders` folders of `files` files; their sizes go round from 0 to `largest` bytes.
+pub fn tree(root: &Path, folders: usize, files: usize, largest: usize) {
+    let content = bytes(largest);
+    for folder in 0..folders {
+        let place = root.join(format!("folder-{folder:04}"));
+        fs::create_dir_all(&place).unwrap();
+        for file in 0..files {
+            let size = (folder * files + file) * 997 % (largest + 1);
+            fs::write(place.join(format!("file-{file:04}.txt")), &content[..size]).unwrap();
+        }
+    }
+}
+
+/// So many bytes that do not compress, by a linear congruential generator (Knuth, "The Art of Computer Programming", volume
+/// 2, section 3.3.4, line 26: MMIX).
+pub fn bytes(size: usize) -> Vec<u8> {
+    let mut state = 1_u64;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state.to_be_bytes()[0]
+    };
+    std::iter::repeat_with(&mut next).take(size).collect()
+}
+
+/// Verifies `root/backup` against `root/original` by way of `root/restore`, from the system's cache, always with the same draw.
+pub fn plan(root: &Path, sample: SampleSize, threads: usize) -> Plan {
+    Plan {
+        job: None,
+        config: None,
+        backup: root.join("backup"),
+        sources: vec![root.join("original")],
+        maps: Vec::new(),
+        restore_to: root.join("restore"),
+        sample,
+        seed: "bench".to_owned(),
+        filters: Filters::default(),
+        completeness: 0,
+        confidence: 0.95,
+        threads,
+        hash: Algorithm::Blake3,
+        cache: CachePolicy::Use,
+        keep: Keep::None,
+        budget: None,
+        time_limit: None,
+        reports: Reports::default(),
+        terminal: Terminal { quiet: true, verbose: 0, bars: false, color: false },
+        started: SystemTime::now(),
+    }
+}

@@ -1,0 +1,256 @@
+//! What every backup format promises, checked on backups that the real programs made (`fixtures/make.sh`).
+//!
+//! A new format adds its fixtures to [`fixtures::ALL`], and all of this runs on them.
+
+mod collect;
+mod damage;
+mod fixtures;
+mod hostile;
+mod recognise;
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use bkverify::backup::{self, Access, Backup, Error, Listing, Needs, Picks, Wanted};
+use bkverify::stop::Stop;
+
+use collect::{Landed, Taken, catalog, hash, open, restore, scratch};
+use fixtures::{ALL, Fixture, Original, Yield};
+
+/// Every fixture with the file that it is in; compressed tar archives a second time, uncompressed.
+fn each(mut test: impl FnMut(&Fixture, &Path, &dyn Backup)) {
+    for fixture in ALL {
+        for place in fixture.places() {
+            let backup = open(place.as_ref()).unwrap_or_else(|error| panic!("{}: {error}", fixture.name));
+            eprintln!("{} as {}", fixture.name, backup.describe().format);
+            test(fixture, place.as_ref(), &*backup);
+        }
+    }
+}
+
+/// All picks whose index passes.
+fn some(picks: &Picks, keep: impl Fn(usize) -> bool) -> Picks {
+    picks.iter().enumerate().filter(|(index, _)| keep(*index)).map(|(_, entry)| entry).collect()
+}
+
+#[track_caller]
+fn assert_landed(fixture: &Fixture, landed: &Landed, expected: &BTreeMap<Vec<u8>, Original>) {
+    let names = |path: &Vec<u8>| backup::escape(path).into_owned();
+    let paths: Vec<String> = landed.files.keys().map(names).collect();
+    assert_eq!(paths, expected.keys().map(names).collect::<Vec<_>>(), "{}", fixture.name);
+    for (path, outcome) in &landed.files {
+        let name = backup::escape(path);
+        match (fixture.gives, outcome) {
+            (_, Ok(found)) => assert_eq!(*found, expected[path].hash, "{}: {name}", fixture.name),
+            (Yield::Refusal(with), Err(why)) => {
+                assert!(why.contains(with), "{}: {name}: {why}", fixture.name);
+            }
+            (Yield::Content, Err(why)) => panic!("{}: {name}: {why}", fixture.name),
+        }
+    }
+}
+
+#[test]
+fn every_format_lists_exactly_the_regular_files() {
+    each(|fixture, _, backup| {
+        let (picks, listing) = catalog(backup);
+        assert!(matches!(listing, Listing::Whole), "{}: {listing:?}", fixture.name);
+        let expected = fixture.expected();
+        let mut listed: Vec<_> = picks.iter().map(|entry| backup::escape(entry.path).into_owned()).collect();
+        listed.sort();
+        let mut wanted: Vec<_> = expected.keys().map(|path| backup::escape(path).into_owned()).collect();
+        wanted.sort();
+        assert_eq!(listed, wanted, "{}", fixture.name);
+        for entry in picks.iter() {
+            let original = &expected[entry.path];
+            assert!(entry.problem.is_none());
+            assert!(entry.size.is_none_or(|size| size == original.size), "{}: {entry:?}", fixture.name);
+            assert_eq!(entry.size.is_none(), entry.link.is_some(), "{}: {entry:?}", fixture.name);
+        }
+    });
+}
+
+#[test]
+fn recorded_times_are_those_of_the_originals() {
+    each(|fixture, _, backup| {
+        // A checkout gives a folder new times; 7-Zip stores times on the wall of the machine that ran it.
+        if fixture.name.starts_with("folder") || fixture.name.starts_with("7zip") {
+            return;
+        }
+        let resolution = i128::from(backup.describe().time_resolution_ns);
+        let expected = fixture.expected();
+        for entry in catalog(backup).0.iter() {
+            let (found, original) = (entry.mtime.unwrap().as_nanos(), expected[entry.path].mtime_ns);
+            assert!((found - original).abs() < resolution, "{}: {entry:?} {original}", fixture.name);
+        }
+    });
+}
+
+#[test]
+fn every_format_restores_every_file_exactly() {
+    each(|fixture, place, backup| {
+        let before = hash(&fixtures::content(place));
+        let expected = fixture.expected();
+        let (picks, _) = catalog(backup);
+        assert_landed(fixture, &restore(backup, Wanted::These(&picks)), &expected);
+        assert_landed(fixture, &restore(backup, Wanted::Every(&|_| true)), &expected);
+        let refused = restore(backup, Wanted::Every(&|_| true))
+            .files
+            .values()
+            .filter(|outcome| outcome.is_err())
+            .count();
+        assert_eq!(refused > 0, fixture.gives != Yield::Content, "{}", fixture.name);
+        // Without a listing before.
+        let fresh = open(place).unwrap();
+        assert_landed(fixture, &restore(&*fresh, Wanted::Every(&|_| true)), &expected);
+        let cold = backup::open(place, true).unwrap();
+        assert_landed(fixture, &restore(&*cold, Wanted::Every(&|_| true)), &expected);
+        assert_eq!(hash(&fixtures::content(place)), before, "{} was written to", fixture.name);
+    });
+}
+
+#[test]
+fn any_choice_of_files_can_be_restored() {
+    each(|fixture, place, backup| {
+        let (picks, _) = catalog(backup);
+        for (step, offset) in [(3, 1), (50, 0)] {
+            let chosen = some(&picks, |index| index % step == offset);
+            let expected = fixture.expected();
+            let expected =
+                chosen.iter().map(|entry| (entry.path.to_vec(), expected[entry.path].clone())).collect();
+            assert_landed(fixture, &restore(backup, Wanted::These(&chosen)), &expected);
+            let paths: Vec<_> = chosen.iter().map(|entry| entry.path.to_vec()).collect();
+            let fresh = open(place).unwrap();
+            let chosen = |entry: &backup::Entry<'_>| paths.iter().any(|path| path == entry.path);
+            assert_landed(fixture, &restore(&*fresh, Wanted::Every(&chosen)), &expected);
+        }
+    });
+}
+
+#[test]
+fn eight_threads_restore_from_one_backup_at_once() {
+    each(|fixture, _, backup| {
+        if backup.describe().access == Access::Sequential {
+            return;
+        }
+        let (picks, _) = catalog(backup);
+        let target = tempfile::tempdir().unwrap();
+        let scratch = scratch(&target, &Stop::never());
+        let mut all = Landed::default();
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8)
+                .map(|thread| {
+                    let (picks, scratch) = (&picks, &scratch);
+                    scope.spawn(move || {
+                        let mut landed = Landed::default();
+                        let mine = some(picks, |index| index % 8 == thread);
+                        backup.restore(Wanted::These(&mine), scratch, &mut landed).unwrap();
+                        landed
+                    })
+                })
+                .collect();
+            for thread in threads {
+                all.files.extend(thread.join().unwrap().files);
+            }
+        });
+        assert_landed(fixture, &all, &fixture.expected());
+    });
+}
+
+#[test]
+fn a_listing_ends_when_its_receiver_has_enough() {
+    each(|fixture, _, backup| {
+        let sink = Taken { enough: true, ..Taken::default() };
+        let listing = backup.catalog(Needs::default(), 1, &sink).unwrap();
+        // A repeat shows before the first pile is handed on, if the archive is small.
+        assert!(matches!(listing, Listing::Stopped | Listing::Again), "{}: {listing:?}", fixture.name);
+    });
+}
+
+#[test]
+fn a_restore_ends_when_its_receiver_has_enough_or_the_run_stops() {
+    each(|fixture, _, backup| {
+        let (picks, _) = catalog(backup);
+        if picks.len() < 3 {
+            return;
+        }
+        let target = tempfile::tempdir().unwrap();
+        let every = |_: &backup::Entry<'_>| true;
+        for wanted in [Wanted::These(&picks), Wanted::Every(&every)] {
+            let mut landed = Landed { limit: Some(2), ..Landed::default() };
+            backup.restore(wanted, &scratch(&target, &Stop::never()), &mut landed).unwrap();
+            assert_eq!(landed.files.len(), 2, "{}", fixture.name);
+        }
+        let stop = Stop::never();
+        stop.set();
+        for wanted in [Wanted::These(&picks), Wanted::Every(&every)] {
+            let mut landed = Landed::default();
+            backup.restore(wanted, &scratch(&target, &stop), &mut landed).unwrap();
+            assert!(landed.files.len() < 2, "{}", fixture.name);
+        }
+    });
+}
+
+#[test]
+fn nothing_is_left_in_the_scratch_folder() {
+    each(|_, _, backup| {
+        let target = tempfile::tempdir().unwrap();
+        let scratch = scratch(&target, &Stop::never());
+        backup.restore(Wanted::Every(&|_| true), &scratch, &mut Landed::default()).unwrap();
+        // Emptied files wait to be filled again.
+        for entry in std::fs::read_dir(scratch.place()).unwrap() {
+            let entry = entry.unwrap();
+            let is_marker = entry.path().extension().is_some();
+            assert!(is_marker || entry.metadata().unwrap().len() == 0, "{}", entry.path().display());
+        }
+        drop(scratch);
+        assert_eq!(std::fs::read_dir(target.path()).unwrap().count(), 0);
+    });
+}
+
+/// Holes that were written out would fill the restore folder of someone who backs up virtual machines.
+#[cfg(target_os = "linux")]
+#[test]
+fn sparse_files_are_restored_with_their_holes() {
+    use std::os::unix::fs::MetadataExt;
+    struct Blocks(Vec<(Vec<u8>, u64)>);
+    impl backup::Landing for Blocks {
+        fn land(
+            &mut self,
+            entry: backup::Entry<'_>,
+            outcome: Result<backup::Restored, backup::RestoreError>,
+        ) -> ControlFlow<()> {
+            self.0.push((entry.path.to_vec(), outcome.unwrap().file().metadata().unwrap().blocks() * 512));
+            ControlFlow::Continue(())
+        }
+    }
+    for name in ["gnu.tar", "pax-0.0.tar.gz", "pax-0.1.tar.gz", "pax-1.0.tar.gz", "bsdtar-pax.tar.gz"] {
+        let backup = open(fixtures::archive(name)).unwrap();
+        let target = tempfile::tempdir().unwrap();
+        let mut blocks = Blocks(Vec::new());
+        let sparse = |entry: &backup::Entry<'_>| entry.path == b"many";
+        backup.restore(Wanted::Every(&sparse), &scratch(&target, &Stop::never()), &mut blocks).unwrap();
+        assert_eq!(blocks.0.len(), 1, "{name}");
+        assert!(blocks.0[0].1 < 200_000, "{name}: {} of 2,000,000 bytes are on the disk", blocks.0[0].1);
+    }
+}
+
+/// A restore folder that fails ends the restore, instead of failing every file by itself.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_failing_scratch_folder_ends_the_restore() {
+    each(|fixture, _, backup| {
+        let (picks, _) = catalog(backup);
+        if picks.len() < 2 || fixture.gives != Yield::Content {
+            return;
+        }
+        let target = tempfile::tempdir().unwrap();
+        let scratch = scratch(&target, &Stop::never());
+        std::fs::remove_dir_all(scratch.place()).unwrap();
+        let mut landed = Landed::default();
+        let error = backup.restore(Wanted::These(&picks), &scratch, &mut landed).unwrap_err();
+        assert!(matches!(error, Error::Scratch { .. }), "{}: {error}", fixture.name);
+        assert_eq!(landed.files.len(), 1, "{}", fixture.name);
+    });
+}

@@ -1,0 +1,188 @@
+//! The committed backups and what each of them holds.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+/// One original file, as `fixtures/manifest.txt` has it.
+#[derive(Debug, Clone)]
+pub struct Original {
+    pub size: u64,
+    pub mtime_ns: i128,
+    pub hash: blake3::Hash,
+}
+
+/// What a restore gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Yield {
+    /// Every file.
+    Content,
+    /// For some files the reason why they are not restored, which has these words in it.
+    Refusal(&'static str),
+}
+
+/// One backup.
+#[derive(Debug)]
+pub struct Fixture {
+    /// Its name below `fixtures/archives`; `folder` is beside that.
+    pub name: &'static str,
+    /// The sets of the manifest that it holds.
+    sets: &'static [&'static str],
+    /// Whether a file of these sets is in it.
+    holds: fn(&[u8]) -> bool,
+    pub gives: Yield,
+}
+
+const fn whole(name: &'static str, sets: &'static [&'static str]) -> Fixture {
+    Fixture { name, sets, holds: |_| true, gives: Yield::Content }
+}
+
+const fn zip_of_odd(name: &'static str, gives: Yield) -> Fixture {
+    Fixture { name, sets: &["odd"], holds: |path| !path.contains(&b'\n'), gives }
+}
+
+const ODD: &[&str] = &["odd"];
+const TREE: &[&str] = &["tree"];
+const EVERYTHING_ODD: &[&str] = &["odd", "long", "bytes", "sparse"];
+const PAX: &[&str] = &["long", "bytes", "sparse"];
+
+pub const ALL: &[Fixture] = &[
+    whole("folder", TREE),
+    whole("tree.tar.gz", TREE),
+    whole("tree.tar.bz2", TREE),
+    whole("tree.tar.xz", TREE),
+    whole("tree.tar.zst", TREE),
+    whole("tree-members.tar.gz", TREE),
+    whole("tree-streams.tar.bz2", TREE),
+    whole("tree-streams.tar.xz", TREE),
+    whole("tree-frames.tar.zst", TREE),
+    whole("gnu.tar", EVERYTHING_ODD),
+    whole("ustar.tar.gz", &["odd", "bytes"]),
+    Fixture {
+        name: "v7.tar.gz",
+        sets: ODD,
+        holds: |path| !path.windows(5).any(|part| part == b"fifty"),
+        gives: Yield::Content,
+    },
+    whole("pax-0.0.tar.gz", PAX),
+    whole("pax-0.1.tar.gz", PAX),
+    whole("pax-1.0.tar.gz", PAX),
+    Fixture {
+        name: "pax-odd.tar.gz",
+        sets: &["odd", "tree"],
+        holds: |path| path == b"one-byte" || path.starts_with(b"dir/"),
+        gives: Yield::Content,
+    },
+    whole("repeated.tar", &["again"]),
+    whole("incremental.tar.gz", &["again"]),
+    whole("nothing.tar", &[]),
+    whole("bsdtar-pax.tar.gz", EVERYTHING_ODD),
+    whole("bsdtar-ustar.tar.gz", ODD),
+    whole("bsdtar.zip", &["odd", "long"]),
+    Fixture {
+        name: "bsdtar-zip64.zip",
+        sets: ODD,
+        holds: |path| path == b"dir/linked-1" || path == b"dir/empty",
+        gives: Yield::Content,
+    },
+    whole("tree.zip", TREE),
+    zip_of_odd("infozip.zip", Yield::Content),
+    zip_of_odd("infozip-streamed.zip", Yield::Content),
+    zip_of_odd("infozip-encrypted.zip", Yield::Refusal("password")),
+    zip_of_odd("behind-a-program.zip", Yield::Content),
+    whole("7zip.zip", ODD),
+    whole("7zip-bzip2.zip", ODD),
+    Fixture { name: "7zip-deflate64.zip", sets: ODD, holds: |_| true, gives: Yield::Refusal("DEFLATE64") },
+    Fixture { name: "7zip-encrypted.zip", sets: ODD, holds: |_| true, gives: Yield::Refusal("password") },
+];
+
+impl Fixture {
+    /// Where it is; for a compressed tar archive also an uncompressed copy.
+    pub fn places(&self) -> Vec<Place> {
+        let mut places = vec![Place::Committed(archive(self.name))];
+        if let Some(plain) = uncompressed(self.name) {
+            places.push(Place::Copy(copy(&plain)));
+        }
+        places
+    }
+
+    /// The files that it holds.
+    pub fn expected(&self) -> BTreeMap<Vec<u8>, Original> {
+        let sets = manifest();
+        let files = self.sets.iter().flat_map(|set| sets[*set].clone());
+        files.filter(|(path, _)| (self.holds)(path)).collect()
+    }
+}
+
+/// A committed backup or a temporary copy.
+pub enum Place {
+    Committed(PathBuf),
+    Copy(tempfile::TempPath),
+}
+
+impl AsRef<Path> for Place {
+    fn as_ref(&self) -> &Path {
+        match self {
+            Self::Committed(path) => path,
+            Self::Copy(path) => path,
+        }
+    }
+}
+
+/// A file with this content.
+pub fn copy(content: &[u8]) -> tempfile::TempPath {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(content).unwrap();
+    file.into_temp_path()
+}
+
+/// A committed backup's place.
+pub fn archive(name: &str) -> PathBuf {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+    if name == "folder" { fixtures.join(name) } else { fixtures.join("archives").join(name) }
+}
+
+/// All bytes of a backup, names and contents alike for a folder.
+pub fn content(place: &Path) -> Vec<u8> {
+    if !place.is_dir() {
+        return std::fs::read(place).unwrap();
+    }
+    let mut all = Vec::new();
+    for entry in walkdir::WalkDir::new(place).sort_by_file_name() {
+        let entry = entry.unwrap();
+        all.extend_from_slice(entry.path().as_os_str().as_encoded_bytes());
+        if entry.file_type().is_file() {
+            all.extend(std::fs::read(entry.path()).unwrap());
+        }
+    }
+    all
+}
+
+fn uncompressed(name: &str) -> Option<Vec<u8>> {
+    let compressed = std::fs::read(archive(name)).ok()?;
+    let mut plain = Vec::new();
+    match name.rsplit_once(".tar.")?.1 {
+        "gz" => flate2::read::MultiGzDecoder::new(&compressed[..]).read_to_end(&mut plain).unwrap(),
+        "bz2" => bzip2::read::MultiBzDecoder::new(&compressed[..]).read_to_end(&mut plain).unwrap(),
+        "xz" => liblzma::read::XzDecoder::new_multi_decoder(&compressed[..]).read_to_end(&mut plain).unwrap(),
+        _ => zstd::Decoder::new(&compressed[..]).unwrap().read_to_end(&mut plain).unwrap(),
+    };
+    Some(plain)
+}
+
+/// The manifest: for each set, what is in it.
+fn manifest() -> BTreeMap<String, BTreeMap<Vec<u8>, Original>> {
+    let text = std::fs::read_to_string(archive("..").join("manifest.txt")).unwrap();
+    let mut sets: BTreeMap<String, BTreeMap<_, _>> = BTreeMap::new();
+    for line in text.lines() {
+        let [set, size, mtime, hash, path] = line.splitn(5, ' ').collect::<Vec<_>>()[..] else {
+            panic!("{line}")
+        };
+        let (seconds, nanos) = mtime.split_once('.').unwrap();
+        let mtime_ns = seconds.parse::<i128>().unwrap() * 1_000_000_000 + nanos.parse::<i128>().unwrap();
+        let hash = blake3::Hash::from_hex(hash).unwrap();
+        let original = Original { size: size.parse().unwrap(), mtime_ns, hash };
+        sets.entry(set.to_owned()).or_default().insert(bkverify::backup::unescape(path), original);
+    }
+    sets
+}

@@ -1,0 +1,191 @@
+//! Rules of the house that no compiler checks.
+
+use std::fs;
+use std::path::Path;
+
+/// A source file: its path below the project, and its lines.
+struct Source {
+    path: String,
+    lines: Vec<String>,
+}
+
+impl Source {
+    /// Its lines up to the tests at its end; none of a file that holds nothing but tests.
+    fn program(&self) -> &[String] {
+        if self.path.contains("tests.rs") || self.path.ends_with("_tests.rs") {
+            return &[];
+        }
+        let end = self.lines.iter().position(|line| line.trim() == "#[cfg(test)]");
+        &self.lines[..end.unwrap_or(self.lines.len())]
+    }
+}
+
+/// Every Rust file below a folder of the project.
+fn sources(folder: &str) -> Vec<Source> {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let entries = walkdir::WalkDir::new(project.join(folder)).sort_by_file_name();
+    let files = entries
+        .into_iter()
+        .map(Result::unwrap)
+        .filter(|entry| entry.path().extension().is_some_and(|ext| ext == "rs"));
+    let sources: Vec<_> = files
+        .map(|entry| {
+            let path = entry.path().strip_prefix(project).unwrap().to_str().unwrap().replace('\\', "/");
+            let text = fs::read_to_string(entry.path()).unwrap();
+            Source { path, lines: text.lines().map(str::to_owned).collect() }
+        })
+        .collect();
+    assert!(!sources.is_empty(), "no sources in {folder}");
+    sources
+}
+
+/// Every Rust file of the program and of its tests.
+fn sources_and_tests() -> Vec<Source> {
+    sources("src").into_iter().chain(sources("tests")).collect()
+}
+
+/// Collects what breaks a rule, and fails with all of it.
+#[track_caller]
+fn none(rule: &str, broken: &[String]) {
+    assert!(broken.is_empty(), "{rule}\n{}", broken.join("\n"));
+}
+
+/// Lines of the program (not of its tests) that a rule forbids.
+fn forbidden(folder: &str, is_forbidden: impl Fn(&str, &str) -> bool) -> Vec<String> {
+    let mut broken = Vec::new();
+    for source in sources(folder) {
+        for (index, line) in source.program().iter().enumerate() {
+            let is_comment = line.trim_start().starts_with("//");
+            if !is_comment && is_forbidden(&source.path, line) {
+                broken.push(format!("{}:{}: {}", source.path, index + 1, line.trim()));
+            }
+        }
+    }
+    broken
+}
+
+#[test]
+fn operating_systems_are_told_apart_in_the_platform_room_alone() {
+    let words = [
+        "cfg(unix",
+        "cfg(windows",
+        "cfg(not(unix",
+        "cfg(not(windows",
+        "cfg!(unix",
+        "cfg!(windows",
+        "target_os",
+        "target_family",
+        "os::unix",
+        "os::windows",
+        "os::fd",
+    ];
+    let broken = forbidden("src", |path, line| {
+        !path.starts_with("src/platform/") && words.iter().any(|word| line.contains(word))
+    });
+    none("only src/platform may know the operating system", &broken);
+}
+
+#[test]
+fn formats_know_nothing_of_the_flow_and_the_reports() {
+    let rooms = ["verify", "report", "ledger", "cli", "checklist", "progress"];
+    let broken = forbidden("src/backup", |_, line| {
+        rooms.iter().any(|room| {
+            line.contains(&format!("crate::{room}")) || line.contains(&format!("crate::{{{room}"))
+        })
+    });
+    none("src/backup imports nothing of the rooms above it", &broken);
+}
+
+#[test]
+fn only_the_command_line_knows_clap_and_the_environment() {
+    let words = ["clap::", "std::env", "env::var"];
+    let broken = forbidden("src", |path, line| {
+        let is_allowed =
+            path.starts_with("src/cli/") || line.contains("env::consts") || line.contains("env::args_os()");
+        !is_allowed && words.iter().any(|word| line.contains(word))
+    });
+    none("arguments and environment are read in src/cli alone", &broken);
+}
+
+#[test]
+fn nothing_gives_up_without_saying_why_it_cannot_happen() {
+    let mut broken = Vec::new();
+    for source in sources("src") {
+        let program = source.program();
+        for (index, line) in program.iter().enumerate() {
+            let code = line.split("//").next().unwrap_or_default();
+            let gives_up = [".unwrap()", ".expect(", "panic!(", "unreachable!(", "todo!(", "unimplemented!("];
+            let before = &program[index.saturating_sub(6)..index];
+            let is_excused = before.iter().any(|line| line.contains("expect(clippy::"));
+            if gives_up.iter().any(|word| code.contains(word)) && !is_excused {
+                broken.push(format!("{}:{}: {}", source.path, index + 1, line.trim()));
+            }
+        }
+    }
+    none("no panic outside tests without an #[expect] and its reason", &broken);
+}
+
+#[test]
+fn every_file_opens_with_what_it_is_for() {
+    let all = sources_and_tests();
+    let silent = all.iter().filter(|source| {
+        let is_tests = source.path.starts_with("src") && source.path.contains("tests");
+        !is_tests && !source.lines.first().is_some_and(|line| line.starts_with("//! "))
+    });
+    none(
+        "a file opens with its module documentation",
+        &silent.map(|source| source.path.clone()).collect::<Vec<_>>(),
+    );
+}
+
+#[test]
+fn no_file_is_longer_than_500_lines() {
+    let all = sources_and_tests();
+    let long = all.iter().filter(|source| source.lines.len() > 500);
+    let broken: Vec<_> =
+        long.map(|source| format!("{}: {} lines", source.path, source.lines.len())).collect();
+    none("files are at most 500 lines long", &broken);
+}
+
+#[test]
+fn no_function_is_longer_than_70_lines() {
+    let mut broken = Vec::new();
+    for source in sources_and_tests() {
+        for (start, length) in functions(&source.lines) {
+            if length > 70 {
+                broken.push(format!("{}:{}: {length} lines", source.path, start + 1));
+            }
+        }
+    }
+    none("functions are at most 70 lines long", &broken);
+}
+
+/// Where functions begin and how many lines they take. rustfmt puts a closing brace below the first letter of its function.
+fn functions(lines: &[String]) -> Vec<(usize, usize)> {
+    let mut found = Vec::new();
+    for (start, line) in lines.iter().enumerate() {
+        let code = line.trim_start();
+        let indent = &line[..line.len() - code.len()];
+        let words: Vec<_> = code.split_whitespace().take_while(|word| *word != "fn").collect();
+        let is_function = code.split_whitespace().any(|word| word == "fn")
+            && words.iter().all(|word| {
+                word.starts_with("pub")
+                    || ["const", "unsafe", "async", "extern"].contains(word)
+                    || word.ends_with(')')
+                    || word.starts_with('"')
+            });
+        if is_function && !code.ends_with(';') && !code.ends_with('}') {
+            let end = format!("{indent}}}");
+            let length = lines[start..].iter().position(|line| *line == end);
+            found.extend(length.map(|length| (start, length + 1)));
+        }
+    }
+    found
+}
+
+#[test]
+fn the_measure_of_functions_sees_them() {
+    let text = "impl X {\n    pub(super) fn a(\n        b: u8,\n    ) {\n        b;\n    }\n}\nfn c() {\n}\ntrait T {\n    fn d();\n}\n";
+    let lines: Vec<_> = text.lines().map(str::to_owned).collect();
+    assert_eq!(functions(&lines), [(1, 5), (7, 2)]);
+}

@@ -1,0 +1,223 @@
+//! Backups that went bad: whatever is planted in a backup of any format is found, named and described, and nothing
+//! else is blamed.
+
+use std::fs;
+
+use serde_json::json;
+
+use crate::pack::{self, FORMATS, Member, set_mtime, tree};
+use crate::world::{Verified, World};
+
+const REPORT: &str = "docs/report.bin";
+
+/// Verifies backups of every format that hold `backup`, against an intact tree.
+#[track_caller]
+fn in_every_format(backup: &[Member], check: impl Fn(Verified)) {
+    for format in FORMATS {
+        let world = World::new().originals(&tree()).backup(format, backup);
+        let verified = world.verify("--sample all");
+        assert_eq!(verified.at("/backup/format"), format);
+        check(verified);
+    }
+}
+
+/// The tree with one file's content treated.
+fn with(name: &str, treat: impl Fn(&mut Vec<u8>)) -> Vec<Member> {
+    let mut members = tree();
+    treat(&mut member(&mut members, name).content);
+    members
+}
+
+fn member<'a>(members: &'a mut [Member], name: &str) -> &'a mut Member {
+    members.iter_mut().find(|member| member.name == name.as_bytes()).unwrap()
+}
+
+#[test]
+fn an_intact_backup_of_every_format_passes() {
+    in_every_format(&tree(), |verified| {
+        let verified = verified.exits(0).finds(&[]).says("PASS 12 of 12 identical.");
+        assert_eq!(verified.at("/counts/verified"), 12);
+        assert_eq!(verified.at("/assurance/at_most_bad"), 0);
+    });
+}
+
+#[test]
+fn one_flipped_bit_is_found_and_described() {
+    let backup = with(REPORT, |content| content[7001] ^= 8);
+    in_every_format(&backup, |verified| {
+        let verified = verified
+            .exits(1)
+            .finds(&[(REPORT, "corrupt")])
+            .says("FAIL 11 of 12 identical, 1 bad in the backup.")
+            .says("corrupt: docs/report.bin differs from byte 7,001 on: 1 byte in 1 block, one flipped bit;");
+        assert_eq!(verified.at("/findings/0/difference/looks_like"), "flipped-bit");
+        assert_eq!(verified.at("/findings/0/difference/first_offset"), 7001);
+    });
+}
+
+#[test]
+fn a_zeroed_sector_is_found_and_described() {
+    let backup = with(REPORT, |content| content[4096..4608].fill(0));
+    in_every_format(&backup, |verified| {
+        let verified = verified.exits(1).finds(&[(REPORT, "corrupt")]).says("overwritten with zeros");
+        let difference = verified.at("/findings/0/difference");
+        assert_eq!(difference["looks_like"], "zeroed");
+        assert_eq!(
+            [&difference["first_offset"], &difference["differing_bytes"], &difference["differing_blocks"]],
+            [&json!(4096), &json!(512), &json!(1)]
+        );
+    });
+}
+
+#[test]
+fn a_file_that_was_backed_up_in_part_is_found_and_described() {
+    let backup = with(REPORT, |content| content.truncate(12_345));
+    in_every_format(&backup, |verified| {
+        let verified = verified
+            .exits(1)
+            .finds(&[(REPORT, "corrupt")])
+            .says("truncated: ends at byte 12,345, the same until there");
+        let sizes = ["restored_size", "original_size"].map(|field| &verified.json["findings"][0][field]);
+        assert_eq!(sizes, [&json!(12_345), &json!(20_000)]);
+    });
+}
+
+#[test]
+fn swapped_files_are_found_though_sizes_and_times_are_right() {
+    let mut backup = tree();
+    let castor = member(&mut backup, "twins/castor").content.clone();
+    let pollux = std::mem::replace(&mut member(&mut backup, "twins/pollux").content, castor);
+    member(&mut backup, "twins/castor").content = pollux;
+    in_every_format(&backup, |verified| {
+        let verified = verified.exits(1).finds(&[("twins/castor", "corrupt"), ("twins/pollux", "corrupt")]);
+        assert_eq!(verified.at("/findings/0/difference/looks_like"), "mixed");
+        let hashes = |index: usize, side: &str| verified.json["findings"][index][side].clone();
+        assert_eq!(hashes(0, "restored_hash"), hashes(1, "original_hash"));
+    });
+}
+
+#[test]
+fn an_original_that_is_missing_from_the_backup_is_found_by_looking_it_up() {
+    let backup: Vec<_> = tree().into_iter().filter(|member| member.name != REPORT.as_bytes()).collect();
+    for format in FORMATS {
+        let world = World::new().originals(&tree()).backup(format, &backup);
+        world.verify("--sample all").exits(0);
+        let verified = world
+            .verify("--sample all --completeness 100")
+            .exits(1)
+            .finds(&[])
+            .says("FAIL 11 of 11 identical, 1 missing from the backup.")
+            .says("Originals that the backup does not hold:");
+        assert_eq!(verified.at("/completeness/originals"), 12);
+        assert_eq!(verified.at("/completeness/looked_up"), 12);
+        let missing = verified.at("/completeness/missing").as_array().unwrap();
+        assert_eq!(missing.len(), 1);
+        assert!(missing[0].as_str().unwrap().ends_with("report.bin"), "{format}: {missing:?}");
+        world.verify("--sample all --completeness 100 --exclude *.bin").exits(0);
+    }
+}
+
+#[test]
+fn originals_younger_than_the_backup_cannot_be_missing_from_it() {
+    let world = World::new().originals(&tree()).backup("tar", &tree());
+    set_mtime(&world.path("b"), pack::MTIME + 100);
+    let mut young = Member::new("young", "made after the backup");
+    young.mtime = pack::MTIME + 3600;
+    pack::write_files(&world.path("s"), &[young]);
+    let verified = world.verify("--sample all --completeness 100").exits(0);
+    assert_eq!(verified.at("/completeness/originals"), 12);
+}
+
+/// The tree and behind it a large file, so that damage far behind the beginning hits that.
+fn large_tree() -> Vec<Member> {
+    [tree(), vec![Member::new("large", pack::noise(500_000, 9))]].concat()
+}
+
+/// An archive of the large tree that `treat` damages after it was made, beside intact originals.
+fn damaged(format: &str, treat: impl Fn(&mut Vec<u8>)) -> World {
+    let mut archive = pack::archive(format, &large_tree());
+    treat(&mut archive);
+    World::new().originals(&large_tree()).file("b", archive)
+}
+
+#[test]
+fn a_bit_that_flips_in_an_archive_costs_the_file_it_is_in() {
+    for format in &FORMATS[1..] {
+        let world = damaged(format, |bytes| {
+            let place = bytes.len() - 200_000;
+            bytes[place] ^= 0x10;
+        });
+        let verified = world.verify("--sample all").exits(1).says("FAIL 12 of ");
+        let findings = verified.findings();
+        let is_listed_as_damage = !verified.json["damage"].as_array().unwrap().is_empty();
+        assert!(findings.contains_key("large") || is_listed_as_damage, "{format}: {}", verified.ran);
+        assert_eq!(verified.at("/counts/verified"), 12, "{format}: {}", verified.ran);
+    }
+}
+
+#[test]
+fn a_sector_that_was_zeroed_in_an_archive_costs_the_file_it_is_in() {
+    for format in &FORMATS[1..] {
+        let world = damaged(format, |bytes| {
+            let place = bytes.len() - 200_000;
+            bytes[place..place + 512].fill(0);
+        });
+        let verified = world.verify("--sample all").exits(1).says("FAIL 12 of ");
+        assert_eq!(verified.at("/counts/verified"), 12, "{format}: {}", verified.ran);
+    }
+}
+
+#[test]
+fn of_an_archive_that_was_cut_short_everything_before_the_cut_is_verified() {
+    for format in ["tar", "tar.gz", "tar.zst", "tar.xz", "tar.bz2"] {
+        let world = damaged(format, |bytes| bytes.truncate(bytes.len() - 200_000));
+        let verified = world.verify("--sample all").exits(1).says("FAIL");
+        assert_eq!(verified.at("/counts/verified"), 12, "{format}: {}", verified.ran);
+        let lost = verified.number("/counts/bad") + verified.json["damage"].as_array().unwrap().len() as u64;
+        assert!(lost > 0, "{format}: {}", verified.ran);
+    }
+}
+
+#[test]
+fn a_zip_without_its_directory_cannot_be_used_and_says_so() {
+    let world = damaged("zip", |bytes| bytes.truncate(bytes.len() / 2));
+    let ran = world.run("--backup b --source s --restore-to r --sample all --cache use");
+    ran.exits(4).err_has("error: the zip backup").err_has("hint: it was probably cut short").out_is("");
+}
+
+/// A flip may hit a byte that means nothing (padding, a user's number). A run that passes all the same must have seen every
+/// file, and the right bytes.
+#[test]
+fn a_bit_that_flips_anywhere_in_an_archive_is_found_or_harmless() {
+    for format in &FORMATS[1..] {
+        let archive = pack::archive(format, &tree());
+        for part in 0..13 {
+            let place = archive.len() * part / 13 + part;
+            let mut flipped = archive.clone();
+            flipped[place] ^= 1 << (part % 8);
+            let world = World::new().originals(&tree()).file("b", &flipped);
+            let ran = world.run(
+                "--backup b --source s --restore-to r --cache use --sample all --completeness 99 --json j",
+            );
+            assert!(matches!(ran.code, Some(0 | 1 | 2 | 4)), "{format} at {place}: {ran}");
+            if ran.code == Some(0) {
+                let verified = Verified::new(ran, &world.read("j"));
+                assert_eq!(verified.number("/counts/verified"), 12, "{format} at {place}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_backup_that_kept_no_times_is_held_against_the_originals_all_the_same() {
+    let world = World::new().originals(&tree());
+    // A copy of later times, as `cp` without `-p` makes it.
+    let now =
+        std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    let copy = with(REPORT, |content| content[0] ^= 1).into_iter();
+    let copy: Vec<_> = copy.map(|member| Member { mtime: now + 10, ..member }).collect();
+    let world = world.backup("folder", &copy);
+    world.verify("--sample all").exits(1).finds(&[(REPORT, "corrupt")]);
+    fs::write(world.path("b").join(REPORT), &tree()[0].content).unwrap();
+    world.verify("--sample all").exits(0).finds(&[]);
+}

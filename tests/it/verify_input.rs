@@ -1,0 +1,218 @@
+//! Bad input: what cannot be used is refused in plain words, with the exit code that says so, before anything is written.
+
+use std::fs;
+
+use crate::pack::{self, FORMATS, Member, crowd, tree};
+use crate::world::{Ran, World};
+
+const FLAGS: &str = "--backup b --source s --restore-to r --cache use --sample all";
+
+#[track_caller]
+fn refused(world: &World, code: i32) -> Ran {
+    world.run(FLAGS).exits(code).out_is("").err_has("bkverify: error: ").err_has("\n  hint: ")
+}
+
+#[test]
+fn a_backup_that_is_not_there_is_named() {
+    let world = World::new().originals(&tree());
+    let place = world.path("b").display().to_string();
+    refused(&world, 4)
+        .err_has(&format!("cannot open the backup {place}: "))
+        .err_has("that its disk is mounted");
+}
+
+#[test]
+fn an_empty_file_is_no_backup() {
+    let world = World::new().originals(&tree()).file("b", "");
+    refused(&world, 4)
+        .err_has("the file is empty; look whether the program that should have written it failed");
+}
+
+#[test]
+fn an_empty_backup_proves_nothing() {
+    let world = World::new().originals(&tree()).folder("b");
+    refused(&world, 4).err_has("holds no files").err_has("an empty backup restores nothing");
+    for format in &FORMATS[1..] {
+        let world = World::new().originals(&tree()).backup(format, &[]);
+        refused(&world, 4).err_has("holds no files");
+        world.run(&FLAGS.replace("--source s", "--map x=s")).exits(4).err_has("holds no files").out_is("");
+    }
+    let world = World::new().originals(&tree()).folder("b/only/empty/folders");
+    refused(&world, 4).err_has("holds no files");
+}
+
+#[test]
+fn a_file_of_another_kind_is_no_backup() {
+    let words = "no backup at all, but some words that go on for long enough\n".repeat(50);
+    let world = World::new().originals(&tree()).file("b", words);
+    refused(&world, 4)
+        .err_has("is no backup format that bkverify knows (its first bytes: 6e 6f 20 62 61 63 6b 75")
+        .err_has("it must be a folder, a tar archive");
+    let world = World::new().originals(&tree()).file("b", b"7z\xbc\xaf\x27\x1c and more");
+    refused(&world, 4).err_has("it is a 7-Zip archive, which is not supported");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_or_a_device_is_no_backup_and_is_not_waited_for() {
+    let world = World::new().originals(&tree());
+    crate::unix::pipe(&world.path("b"));
+    refused(&world, 4).err_has("it is neither a file nor a folder");
+    world
+        .run(&FLAGS.replace("--backup b", "--backup /dev/null"))
+        .exits(4)
+        .err_has("it is neither a file nor a folder");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_backup_without_permission_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    let world = World::new().originals(&tree()).backup("tar", &tree());
+    fs::set_permissions(world.path("b"), fs::Permissions::from_mode(0)).unwrap();
+    if fs::File::open(world.path("b")).is_ok() {
+        // Root reads everything.
+        return;
+    }
+    refused(&world, 4).err_has("cannot open the backup").err_has("that you may read it");
+}
+
+#[test]
+fn originals_that_are_not_there_are_named() {
+    let world = World::new().backup("folder", &tree());
+    let place = world.path("s").display().to_string();
+    refused(&world, 4).err_has(&format!("cannot open the originals' folder {place}: "));
+    let world = World::new().backup("folder", &tree()).file("s", "a file");
+    refused(&world, 4).err_has("cannot open the originals' folder");
+}
+
+#[test]
+fn filters_that_leave_nothing_are_an_error_and_no_pass() {
+    for format in ["folder", "tar", "tar.gz", "zip"] {
+        let world = World::new().originals(&tree()).backup(format, &tree());
+        for sample in ["--sample all", "--sample 5", "--sample 5%", "--tolerance 1%"] {
+            let flags = FLAGS.replace("--sample all", sample);
+            world
+                .run(&format!("{flags} --include *.nothing"))
+                .exits(2)
+                .out_is("")
+                .err_has(
+                    "none of the 12 files in the backup is left to verify: 12 are filtered out, 0 belong",
+                )
+                .err_has("hint: loosen --include, --exclude");
+        }
+    }
+}
+
+/// Runs with `restore_to` and expects to be refused with nothing made anywhere.
+#[track_caller]
+fn overlaps(world: &World, restore_to: &str, relation: &str) {
+    let before = all_names(world);
+    let flags = FLAGS.replace("--restore-to r", &format!("--restore-to {restore_to}"));
+    world
+        .run(&flags)
+        .exits(2)
+        .out_is("")
+        .err_has(&format!(" {relation} "))
+        .err_has("hint: originals and backups are never written to");
+    assert_eq!(all_names(world), before);
+}
+
+fn all_names(world: &World) -> Vec<std::path::PathBuf> {
+    let entries = walkdir::WalkDir::new(world.path("")).sort_by_file_name();
+    entries.into_iter().map(|entry| entry.unwrap().into_path()).collect()
+}
+
+#[test]
+fn restoring_into_over_or_onto_a_source_or_a_backup_is_refused() {
+    let world = World::new().originals(&tree()).backup("folder", &tree()).folder("s/deep").folder("b/deep");
+    for (place, relation) in [
+        ("s", "is"),
+        ("b", "is"),
+        ("s/deep", "is inside"),
+        ("b/deep", "is inside"),
+        ("s/not/there/yet", "is inside"),
+        ("b/not/there/yet", "is inside"),
+        (".", "is above"),
+        ("s/../s/deep/..", "is"),
+    ] {
+        overlaps(&world, place, relation);
+    }
+    let world = World::new().originals(&tree()).file("above/b", pack::tar(&tree()));
+    let flags = "--backup above/b --source s --restore-to above --sample all";
+    world.run(flags).exits(2).err_has("is above").err_has("never written to");
+    assert_eq!(world.names("above"), ["b"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_does_not_hide_where_the_restore_folder_is() {
+    let world = World::new().originals(&tree()).backup("folder", &tree()).folder("s/deep");
+    for (target, link) in [("s", "to-source"), ("s/deep", "to-deep"), ("b", "to-backup"), (".", "to-all")] {
+        std::os::unix::fs::symlink(world.path(target), world.path(link)).unwrap();
+    }
+    overlaps(&world, "to-source", "is");
+    overlaps(&world, "to-source/new", "is inside");
+    overlaps(&world, "to-deep", "is inside");
+    overlaps(&world, "to-backup", "is");
+    overlaps(&world, "to-all", "is above");
+}
+
+#[test]
+fn a_restore_folder_that_cannot_be_made_is_named() {
+    let world = World::new().originals(&tree()).backup("folder", &tree()).file("r", "a file");
+    refused(&world, 4).err_has("cannot use the restore folder").err_has("--restore-to");
+    assert_eq!(world.read("r"), "a file");
+}
+
+/// A place that is not writable for anybody, root included.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_restore_folder_that_cannot_be_written_is_named() {
+    let world = World::new().originals(&tree()).backup("folder", &tree());
+    let flags = FLAGS.replace("--restore-to r", "--restore-to /proc/self/fd");
+    world.run(&flags).exits(4).err_has("the restore folder /proc/self/fd");
+}
+
+#[cfg(unix)]
+#[test]
+fn links_pipes_and_sockets_in_a_backup_and_beside_originals_are_never_opened() {
+    let world = World::new().originals(&tree()).backup("folder", &tree());
+    let _sockets: Vec<_> = ["s", "b"]
+        .map(|side| {
+            crate::unix::pipe(&world.path(side).join("pipe"));
+            std::os::unix::fs::symlink("pipe", world.path(side).join("link")).unwrap();
+            std::os::unix::net::UnixListener::bind(world.path(side).join("socket")).unwrap()
+        })
+        .into();
+    let verified = world.verify("--sample all --completeness 100").exits(0).finds(&[]);
+    assert_eq!(verified.at("/population/files"), 12);
+    assert_eq!(verified.at("/completeness/originals"), 12);
+    world.verify("--sample 100 --min-size 0").exits(0).finds(&[]);
+}
+
+#[test]
+fn originals_that_grow_and_shrink_while_they_are_read_are_never_verified_wrongly() {
+    let members: Vec<_> =
+        crowd(40).into_iter().map(|one| Member { content: pack::noise(200_000, 1), ..one }).collect();
+    let world = World::new().originals(&members).backup("tar", &members);
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let places: Vec<_> =
+        members.iter().map(|one| world.path("s").join(std::str::from_utf8(&one.name).unwrap())).collect();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut size = 200_000;
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                size = 400_000 - size - 1;
+                for place in &places[..30] {
+                    fs::OpenOptions::new().write(true).open(place).unwrap().set_len(size).unwrap();
+                }
+            }
+        });
+        let verified = world.verify("--sample all");
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(matches!(verified.ran.code, Some(0 | 3)), "{}", verified.ran);
+        assert!(verified.findings().values().all(|verdict| verdict == "changed"), "{}", verified.ran);
+        assert!(verified.number("/counts/verified") >= 10);
+    });
+}

@@ -1,0 +1,88 @@
+//! Runs that are killed: nothing of anybody else's is touched, and the next run cleans up.
+
+use std::process::Stdio;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use crate::pack::crowd;
+use crate::unix::fingerprint;
+use crate::world::World;
+
+const KILLS: u32 = 50;
+const FLAGS: &str = "--backup b --source s --restore-to r --cache use --sample all";
+
+#[test]
+fn killed_at_any_moment_it_has_changed_nothing_and_the_next_run_cleans_up() {
+    let members = crowd(1500);
+    let world = World::new()
+        .originals(&members)
+        .backup("folder", &members)
+        .file("r/notes.txt", "mine")
+        .file("r/000001", "mine too")
+        .file("r/bkverify-scratch-of-mine/letter", "looks like a leftover, and is none");
+    let guarded = || ["s", "b"].map(|folder| fingerprint(&world.path(folder)));
+    let (before, foreign) = (guarded(), world.names("r"));
+
+    let clock = Instant::now();
+    world.run(FLAGS).exits(0);
+    let whole = clock.elapsed();
+    let mut left_behind = 0;
+    for kill in 0..KILLS {
+        // Every part of a run is hit; by what it is divided into, no two kills fall on the same moment.
+        kill_after(&world, whole * kill / KILLS);
+        left_behind += u32::from(world.names("r") != foreign);
+    }
+    assert!(left_behind > KILLS / 4, "only {left_behind} kills hit a run at work");
+    assert_eq!(guarded(), before, "originals or backup were touched");
+
+    world
+        .run(FLAGS)
+        .exits(0)
+        .out_has("PASS  1,500 of 1,500 identical.")
+        .out_has("left alone, it holds files");
+    assert_eq!(world.names("r"), foreign);
+    assert_eq!(world.read("r/notes.txt") + &world.read("r/000001"), "minemine too");
+    assert_eq!(world.names("r/bkverify-scratch-of-mine"), ["letter"]);
+    assert_eq!(guarded(), before);
+}
+
+fn kill_after(world: &World, time: Duration) {
+    let mut command = world.command(FLAGS);
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    sleep(time);
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn what_a_killed_run_left_is_named_when_it_is_removed() {
+    let members = crowd(1500);
+    let world = World::new().originals(&members).backup("folder", &members).folder("r");
+    let mut time = Duration::from_millis(20);
+    while world.names("r").is_empty() {
+        kill_after(&world, time);
+        time += Duration::from_millis(10);
+        assert!(time < Duration::from_secs(5), "no kill left anything");
+    }
+    let left = world.names("r");
+    let verified = world.verify("--sample 5").exits(0);
+    let note = verified.at("/notes/0").as_str().unwrap();
+    assert!(note.starts_with("removed what a killed run left: ") && note.ends_with(&left[0]), "{note}");
+}
+
+#[test]
+fn two_runs_may_share_a_restore_folder() {
+    let members = crowd(500);
+    let world = World::new().originals(&members).backup("folder", &members);
+    std::thread::scope(|scope| {
+        for report in ["one.json", "two.json", "three.json"] {
+            let world = &world;
+            scope.spawn(move || {
+                for _ in 0..2 {
+                    world.run(&format!("{FLAGS} --json {report}")).exits(0);
+                }
+            });
+        }
+    });
+    assert_eq!(world.names("r"), [""; 0]);
+}

@@ -1,0 +1,161 @@
+//! Originals that moved on: what has changed, gone or become unreadable since the backup proves nothing, is replaced, and is
+//! never counted as verified.
+
+use std::fs;
+
+use crate::pack::{self, MTIME, Member, set_mtime, tree};
+use crate::world::World;
+
+const LETTER: &str = "docs/letter.txt";
+
+/// An intact backup of the tree beside its originals.
+fn intact() -> World {
+    World::new().originals(&tree()).backup("tar.gz", &tree())
+}
+
+fn overwrite(world: &World, path: &str, content: &str, mtime: u64) {
+    let member = Member { mtime, ..Member::new(path, content) };
+    pack::write_files(&world.path("s"), &[member]);
+}
+
+#[test]
+fn an_original_that_was_modified_later_is_no_fault_of_the_backup() {
+    for format in pack::FORMATS {
+        let world = World::new().originals(&tree()).backup(format, &tree());
+        overwrite(&world, LETTER, "Dear Sir and Madam,\n", MTIME + 60);
+        let verified = world
+            .verify("--sample all")
+            .exits(0)
+            .finds(&[(LETTER, "changed")])
+            .says("PASS 11 of 11 identical.")
+            .says("With 95% confidence at most 1 of 12 files in this backup")
+            .says("1 pick proved nothing (1 changed); none was replaced.");
+        assert_eq!(verified.at("/counts/inconclusive"), 1);
+        assert_eq!(verified.at("/assurance/conclusive"), 11);
+    }
+}
+
+#[test]
+fn a_file_that_differs_though_nobody_modified_it_is_the_backups_fault() {
+    let world = intact();
+    overwrite(&world, LETTER, "Dear Sir and Madam,\n", MTIME);
+    world.verify("--sample all").exits(1).finds(&[(LETTER, "corrupt")]);
+}
+
+#[test]
+fn an_original_that_was_only_touched_is_verified() {
+    let world = intact();
+    set_mtime(&world.path("s").join(LETTER), MTIME + 60);
+    world.verify("--sample all").exits(0).finds(&[]);
+}
+
+#[test]
+fn an_original_that_is_gone_proves_nothing() {
+    let world = intact();
+    fs::remove_file(world.path("s").join(LETTER)).unwrap();
+    fs::remove_dir_all(world.path("s/twins")).unwrap();
+    let gone = [(LETTER, "deleted"), ("twins/castor", "deleted"), ("twins/pollux", "deleted")];
+    let verified = world.verify("--sample all").exits(0).finds(&gone).says("PASS 9 of 9 identical.");
+    assert_eq!(verified.at("/findings/0/reason"), "the original is gone");
+}
+
+#[test]
+fn a_folder_in_the_place_of_an_original_proves_nothing() {
+    let world = intact();
+    fs::remove_file(world.path("s").join(LETTER)).unwrap();
+    let world = world.folder("s/docs/letter.txt");
+    let verified = world.verify("--sample all").exits(0).finds(&[(LETTER, "changed")]);
+    assert_eq!(verified.at("/findings/0/reason"), "the original is no regular file any more");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_in_the_place_of_an_original_is_not_waited_for() {
+    let world = intact();
+    let place = world.path("s").join(LETTER);
+    fs::remove_file(&place).unwrap();
+    crate::unix::pipe(&place);
+    world.verify("--sample all").exits(0).finds(&[(LETTER, "changed")]);
+}
+
+#[cfg(unix)]
+#[test]
+fn an_original_that_cannot_be_read_is_named_and_proves_nothing() {
+    let world = intact();
+    let place = world.path("s").join(LETTER);
+    fs::remove_file(&place).unwrap();
+    // A link to itself: nobody can read it, not even root.
+    std::os::unix::fs::symlink("letter.txt", &place).unwrap();
+    world.verify("--sample all").exits(0).finds(&[(LETTER, "unreadable")]).says(
+        "Originals that cannot be read, so that nothing is proven of them: unreadable: docs/letter.txt",
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn an_original_without_permission_is_named_with_what_helps() {
+    use std::os::unix::fs::PermissionsExt;
+    let world = intact();
+    let place = world.path("s").join(LETTER);
+    fs::set_permissions(&place, fs::Permissions::from_mode(0o000)).unwrap();
+    if fs::File::open(&place).is_ok() {
+        // Root reads everything; the test above stands for this one.
+        return;
+    }
+    world
+        .verify("--sample all")
+        .exits(0)
+        .finds(&[(LETTER, "unreadable")])
+        .says("run as a user who may read the originals");
+}
+
+#[cfg(unix)]
+#[test]
+fn an_original_behind_a_link_is_compared_by_its_content() {
+    let world = intact();
+    let place = world.path("s").join(LETTER);
+    fs::rename(&place, world.path("elsewhere")).unwrap();
+    std::os::unix::fs::symlink(world.path("elsewhere"), &place).unwrap();
+    world.verify("--sample all").exits(0).finds(&[]);
+}
+
+#[test]
+fn inconclusive_picks_are_replaced_until_the_asked_for_number_is_conclusive() {
+    for format in ["folder", "tar", "zip"] {
+        let crowd = pack::crowd(200);
+        let world = World::new().originals(&crowd).backup(format, &crowd);
+        for member in crowd.iter().step_by(3) {
+            overwrite(&world, std::str::from_utf8(&member.name).unwrap(), "news", MTIME + 60);
+        }
+        let verified = world.verify("--sample 40 --seed s").exits(0).says("PASS 40 of 40 identical.");
+        let changed = verified.number("/counts/changed");
+        assert!(changed > 0);
+        assert_eq!(verified.at("/counts/verified"), 40);
+        assert_eq!(verified.number("/sample/replacements"), changed, "{format}: {}", verified.ran);
+        assert_eq!(verified.number("/sample/drawn"), 40 + changed);
+    }
+}
+
+#[test]
+fn when_most_originals_have_changed_nothing_passes() {
+    let world = intact();
+    for member in tree().iter().take(7) {
+        overwrite(&world, std::str::from_utf8(&member.name).unwrap(), "news", MTIME + 60);
+    }
+    let verified =
+        world.verify("--sample all").exits(3).says("INCOMPLETE 5 of 5 identical.").says(
+            "Too many files changed, vanished or could not be read: 5 of 12 files wanted were compared.",
+        );
+    assert_eq!(verified.at("/incomplete"), "too-few-conclusive");
+}
+
+#[test]
+fn a_bad_file_outweighs_everything_that_is_inconclusive() {
+    let mut backup = tree();
+    backup[0].content[5] ^= 1;
+    let world = World::new().originals(&tree()).backup("tar", &backup);
+    for member in tree().iter().skip(1) {
+        overwrite(&world, std::str::from_utf8(&member.name).unwrap(), "news", MTIME + 60);
+    }
+    world.verify("--sample all").exits(1).says("FAIL 0 of 1 identical, 1 bad in the backup.");
+}

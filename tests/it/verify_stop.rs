@@ -1,0 +1,160 @@
+//! Runs that end early, by a signal, a time limit or a budget: they say so, keep what was proven, and clean up.
+//!
+//! A run is held up, for as long as a test needs, by a standard error that nobody reads: with `-v` it says more than a pipe holds.
+
+use std::io::Read;
+use std::process::{Child, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use crate::pack::Member;
+use crate::unix;
+use crate::world::{Ran, Verified, World};
+
+/// So many long names are more than a pipe holds.
+const MANY: usize = 1200;
+
+fn large_world(format: &str) -> World {
+    let name = |number| format!("{}/{number}", "a-long-name-".repeat(8));
+    let members: Vec<_> = (0..MANY).map(|number| Member::new(name(number), format!("{number}"))).collect();
+    World::new().originals(&members).backup(format, &members).folder("r")
+}
+
+/// Starts a run that is held up once it has verified some files, and waits until it is at work.
+fn held_up(world: &World, arguments: &str) -> Child {
+    let fixed = "-v --backup b --source s --restore-to r --cache use --sample all --json report.json";
+    let mut command = world.command(&format!("{fixed} {arguments}"));
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    let clock = Instant::now();
+    while !is_at_work(world) {
+        assert!(clock.elapsed() < Duration::from_secs(20), "the run did not begin");
+        sleep(Duration::from_millis(2));
+    }
+    child
+}
+
+/// Whether files were restored: the scratch folder holds more than its marker.
+fn is_at_work(world: &World) -> bool {
+    world.names("r").first().is_some_and(|name| {
+        let scratch = std::fs::read_dir(world.path("r").join(name));
+        scratch.is_ok_and(|entries| entries.count() > 1)
+    })
+}
+
+/// Waits until the pipe is full: nothing has been restored for a while.
+fn wait_until_it_is_held_up(world: &World) {
+    let scratch = format!("r/{}", world.names("r")[0]);
+    let (mut last, mut same) = (world.names(&scratch), 0);
+    while same < 10 {
+        sleep(Duration::from_millis(25));
+        let now = world.names(&scratch);
+        same = if now == last { same + 1 } else { 0 };
+        last = now;
+    }
+}
+
+/// Reads what a run says until it ends.
+fn finish(child: Child) -> Ran {
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Ran { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+}
+
+#[track_caller]
+fn assert_interrupted(world: &World, ran: Ran) {
+    let verified = Verified::new(ran, &world.read("report.json"))
+        .exits(3)
+        .finds(&[])
+        .says("INCOMPLETE")
+        .says("The run was interrupted:");
+    assert_eq!(verified.at("/incomplete"), "interrupted");
+    assert!(verified.number("/counts/verified") < MANY as u64);
+    assert_eq!(world.names("r"), [""; 0], "restored files were left behind");
+}
+
+#[test]
+fn ctrl_c_and_sigterm_end_a_run_cleanly() {
+    for format in ["folder", "tar", "zip"] {
+        let world = large_world(format);
+        for signal in [Signal::INT, Signal::TERM] {
+            let child = held_up(&world, "");
+            unix::signal(&child, signal);
+            assert_interrupted(&world, finish(child));
+        }
+    }
+}
+
+#[test]
+fn a_second_ctrl_c_ends_a_run_at_once_even_if_nobody_reads_what_it_says() {
+    let world = large_world("folder");
+    let mut child = held_up(&world, "--threads 1");
+    wait_until_it_is_held_up(&world);
+    unix::signal(&child, Signal::INT);
+    sleep(Duration::from_millis(100));
+    assert!(child.try_wait().unwrap().is_none(), "it was not held up");
+    unix::signal(&child, Signal::INT);
+    let clock = Instant::now();
+    while child.try_wait().unwrap().is_none() && clock.elapsed() < Duration::from_secs(10) {
+        sleep(Duration::from_millis(5));
+    }
+    child.kill().unwrap();
+    assert_eq!(finish(child).code, Some(130));
+    assert_eq!(world.names("r").len(), 1, "what is left is for the next run");
+    world.verify("--sample 5").exits(0);
+}
+
+#[test]
+fn a_terminal_that_closes_is_no_reason_to_fail() {
+    let world = large_world("folder");
+    let mut child = held_up(&world, "");
+    drop((child.stdout.take(), child.stderr.take()));
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(world.names("r"), [""; 0]);
+}
+
+#[test]
+fn a_time_limit_ends_a_run_with_what_was_proven() {
+    let world = large_world("folder");
+    let mut child = held_up(&world, "--time-limit 1500ms");
+    let mut first = [0; 200];
+    child.stderr.as_mut().unwrap().read_exact(&mut first).unwrap();
+    sleep(Duration::from_millis(1500));
+    let ran = finish(child);
+    let verified = Verified::new(ran, &world.read("report.json"))
+        .exits(3)
+        .says("INCOMPLETE")
+        .says("The time limit ended the run:")
+        .says("With 95% confidence at most");
+    assert_eq!(verified.at("/incomplete"), "time-limit");
+    let verified = verified.number("/counts/verified");
+    assert!(verified > 10 && verified < MANY as u64, "{verified}");
+}
+
+#[test]
+fn a_budget_ends_a_run_with_what_was_proven() {
+    for format in ["folder", "tar", "zip"] {
+        let members: Vec<_> =
+            (0..100).map(|number| Member::new(format!("{number}"), vec![7; 1000])).collect();
+        let world = World::new().originals(&members).backup(format, &members);
+        for sample in ["all", "90"] {
+            let arguments = format!("--budget 20kB --threads 2 --sample {sample}");
+            let verified = world.verify(&arguments).exits(3).says("The byte budget ended the run:");
+            assert_eq!(verified.at("/incomplete"), "budget");
+            let verified = verified.number("/counts/verified");
+            assert!((20..30).contains(&verified), "{format} {sample}: {verified}");
+        }
+        world.verify("--budget 1GB --sample all").exits(0);
+    }
+}
+
+#[test]
+fn a_bad_file_found_before_the_end_came_is_a_failure() {
+    let members: Vec<_> = (0..50).map(|number| Member::new(format!("{number}"), vec![7; 1000])).collect();
+    let bad: Vec<_> = members.iter().map(|member| Member::new(&member.name, vec![8; 1000])).collect();
+    let world = World::new().originals(&members).backup("tar", &bad);
+    let verified = world.verify("--budget 5kB --sample all").exits(1).says("FAIL");
+    assert_eq!(verified.at("/incomplete"), "budget");
+}
