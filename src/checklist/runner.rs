@@ -8,10 +8,10 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::Check;
 use super::findings::{Checked, Finding};
 use super::machine::{Machine, Visit};
 use super::ticks::{self, Ticks};
-use super::Check;
 
 /// What a check gets beyond its limit to end its programs and say so.
 const GRACE: Duration = Duration::from_secs(2);

@@ -14,8 +14,8 @@ use crate::backup::{self, Listing, Needs, Picks, Sink};
 use crate::platform;
 use crate::verify::pairing::Pairing;
 
-use super::super::machine::Job;
 use super::super::Visit;
+use super::super::machine::Job;
 use super::amount;
 
 /// What the backups hold of one folder.
@@ -124,11 +124,11 @@ fn count(job: &Job, folders: &[PathBuf], deadline: Instant) -> Result<Vec<(u64, 
         None => error.to_string(),
     };
     let backup = backup::open(&job.backup, false).map_err(|error| chained(&error))?;
-    let pairing =
-        Pairing::new(&*backup, &job.sources, &job.maps, false).map_err(|error| chained(&error))?;
+    let pairing = Pairing::new(&*backup, &job.sources, &job.maps, false).map_err(|error| chained(&error))?;
     let roots: Vec<(PathBuf, Vec<u8>)> =
         pairing.roots().map(|(root, from)| (real(&root.place), from.to_vec())).collect();
-    let prefixes = |folder: &PathBuf| roots.iter().filter_map(|(root, from)| prefix(folder, root, from)).collect();
+    let prefixes =
+        |folder: &PathBuf| roots.iter().filter_map(|(root, from)| prefix(folder, root, from)).collect();
     // A listing that has to begin again begins with new counters.
     for _ in 0..2 {
         let counter = Counter {
@@ -192,7 +192,8 @@ impl Sink for Counter {
 
 /// Whether a path is `prefix` or lies below it.
 fn begins(path: &[u8], prefix: &[u8]) -> bool {
-    prefix.is_empty() || path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+    prefix.is_empty()
+        || path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
 }
 
 #[cfg(test)]

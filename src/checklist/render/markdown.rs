@@ -21,7 +21,13 @@ pub fn render(record: &Record) -> String {
     let _ = writeln!(out, "| Check | Result | What was found |\n|---|---|---|");
     for check in &record.checks {
         let worst = check.findings.first().map(|finding| cell(&finding.title)).unwrap_or_default();
-        let _ = writeln!(out, "| [{}](#{}) | {} | {worst} |", check.title, anchor(check.title), label(check.status()));
+        let _ = writeln!(
+            out,
+            "| [{}](#{}) | {} | {worst} |",
+            check.title,
+            anchor(check.title),
+            label(check.status())
+        );
     }
     for check in &record.checks {
         render_check(&mut out, check);
@@ -73,7 +79,10 @@ fn label(status: Status) -> String {
 fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
-        if matches!(character, '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '<' | '>' | '#' | '|' | '~' | '&') {
+        if matches!(
+            character,
+            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '<' | '>' | '#' | '|' | '~' | '&'
+        ) {
             out.push('\\');
         }
         out.push(character);
@@ -89,7 +98,11 @@ fn cell(text: &str) -> String {
 fn code(text: &str) -> String {
     let text = text.replace('\n', " ");
     let ticks = "`".repeat(longest_run(&text) + 1);
-    if text.starts_with('`') || text.ends_with('`') { format!("{ticks} {text} {ticks}") } else { format!("{ticks}{text}{ticks}") }
+    if text.starts_with('`') || text.ends_with('`') {
+        format!("{ticks} {text} {ticks}")
+    } else {
+        format!("{ticks}{text}{ticks}")
+    }
 }
 
 fn fence(text: &str) -> String {
@@ -103,7 +116,10 @@ fn longest_run(text: &str) -> usize {
 /// The anchor that GitHub makes of a heading.
 fn anchor(title: &str) -> String {
     let kept = title.to_lowercase();
-    kept.chars().filter(|letter| letter.is_alphanumeric() || matches!(letter, ' ' | '-')).map(|letter| if letter == ' ' { '-' } else { letter }).collect()
+    kept.chars()
+        .filter(|letter| letter.is_alphanumeric() || matches!(letter, ' ' | '-'))
+        .map(|letter| if letter == ' ' { '-' } else { letter })
+        .collect()
 }
 
 fn capital(text: &str) -> String {
@@ -121,7 +137,10 @@ mod tests {
         let page = render(&sample());
         assert!(page.contains("# Migration record: host\\<1\\>"));
         assert!(page.contains("Broken \\& \\<b\\>bold\\</b\\>"));
-        assert!(page.contains("    ```text\n    a|b <script>alert(1)</script>"), "evidence stands in a code block");
+        assert!(
+            page.contains("    ```text\n    a|b <script>alert(1)</script>"),
+            "evidence stands in a code block"
+        );
     }
 
     #[test]

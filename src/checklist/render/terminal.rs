@@ -107,7 +107,9 @@ mod tests {
     #[test]
     fn the_page_shows_every_finding_and_the_mend_of_what_is_wrong() {
         let page = render(&sample(), false);
-        for text in ["fail            Broken", "mend: mend it", "could-not-check Unknown: no program", "NOT READY"] {
+        for text in
+            ["fail            Broken", "mend: mend it", "could-not-check Unknown: no program", "NOT READY"]
+        {
             assert!(page.contains(text), "{text} is missing in\n{page}");
         }
         assert!(!page.contains('\x1b'));
