@@ -111,7 +111,7 @@ fn against_ntp(visit: &Visit<'_>, configured: Result<Vec<String>, String>) -> Ve
 
 /// Seconds with a fraction, as a person says them. A clock's difference is far below the limits of the whole seconds.
 fn seconds_words(seconds: f64) -> String {
-    duration_words(SignedDuration::try_from_secs_f64(seconds).map_or(i64::MAX, |time| time.as_secs()))
+    duration_words(SignedDuration::try_from_secs_f64(seconds.round()).map_or(i64::MAX, |time| time.as_secs()))
 }
 
 /// A measured offset as a finding.
