@@ -84,8 +84,13 @@ fn against_ntp(visit: &Visit<'_>, configured: Result<Vec<String>, String>) -> Ve
     if let Some(server) = &visit.settings().ntp {
         return vec![judged(&format!("the NTP server {server}"), server, sntp::measure(server))];
     }
-    if matches!(visit.settings().against, Some(Against::Server(_))) {
-        // The destination has just been measured.
+    let has_ntp = match &visit.settings().against {
+        Some(Against::Server(_)) => true,
+        Some(Against::Facts { facts, .. }) => facts.ntp.is_some(),
+        None => false,
+    };
+    if has_ntp {
+        // That server has just been asked for the comparison with the destination.
         return Vec::new();
     }
     let advice = "Name one that this machine can reach with --ntp SERVER.";
