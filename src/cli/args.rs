@@ -42,7 +42,7 @@ pub enum Command {
     Checklist(Box<ChecklistArgs>),
     /// Print what another machine needs to know of this one, to compare clocks and time zones
     Facts(FactsArgs),
-    /// Print the manual page or shell completions
+    /// Print the manual page, shell completions or the report's schema
     #[command(subcommand)]
     Generate(Generate),
 }

@@ -9,6 +9,7 @@ use super::Error;
 use super::args::Arguments;
 use super::error::print;
 use crate::exit::ExitCode;
+use crate::report;
 
 /// What can be generated.
 #[derive(Debug, Subcommand)]
@@ -24,6 +25,8 @@ pub enum Generate {
         /// The shell
         shell: Shell,
     },
+    /// Print the JSON Schema of the JSON report
+    Schema,
 }
 
 /// Generates it.
@@ -32,6 +35,7 @@ pub fn run(what: &Generate) -> Result<ExitCode, Error> {
         Generate::Man { to: Some(folder) } => man_pages(folder)?,
         Generate::Man { to: None } => print(&man_page()?)?,
         Generate::Completions { shell } => print(&completions(*shell))?,
+        Generate::Schema => print(report::SCHEMA.as_bytes())?,
     }
     Ok(ExitCode::Pass)
 }

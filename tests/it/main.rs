@@ -10,11 +10,15 @@ mod cli;
 mod cli_config;
 mod contract;
 mod pack;
+mod readme;
 mod tidy;
 #[cfg(unix)]
 mod unix;
 mod verify_corruption;
 mod verify_draw;
+mod verify_fixtures;
+#[cfg(target_os = "linux")]
+mod verify_full;
 mod verify_input;
 #[cfg(unix)]
 mod verify_kill;

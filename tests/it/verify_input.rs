@@ -205,14 +205,17 @@ fn originals_that_grow_and_shrink_while_they_are_read_are_never_verified_wrongly
             while !done.load(std::sync::atomic::Ordering::Relaxed) {
                 size = 400_000 - size - 1;
                 for place in &places[..30] {
-                    fs::OpenOptions::new().write(true).open(place).unwrap().set_len(size).unwrap();
+                    // Windows lets nobody cut a file that is being read.
+                    let _ =
+                        fs::OpenOptions::new().write(true).open(place).and_then(|file| file.set_len(size));
                 }
             }
         });
         let verified = world.verify("--sample all");
         done.store(true, std::sync::atomic::Ordering::Relaxed);
         assert!(matches!(verified.ran.code, Some(0 | 3)), "{}", verified.ran);
-        assert!(verified.findings().values().all(|verdict| verdict == "changed"), "{}", verified.ran);
+        let is_innocent = |verdict: &String| ["changed", "unreadable"].contains(&verdict.as_str());
+        assert!(verified.findings().values().all(is_innocent), "{}", verified.ran);
         assert!(verified.number("/counts/verified") >= 10);
     });
 }

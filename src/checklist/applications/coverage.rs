@@ -12,6 +12,7 @@ use walkdir::WalkDir;
 
 use crate::backup::{self, Listing, Needs, Picks, Sink};
 use crate::platform;
+use crate::stop::Stop;
 use crate::verify::pairing::Pairing;
 
 use super::super::Visit;
@@ -124,7 +125,9 @@ fn count(job: &Job, folders: &[PathBuf], deadline: Instant) -> Result<Vec<(u64, 
         None => error.to_string(),
     };
     let backup = backup::open(&job.backup, false).map_err(|error| chained(&error))?;
-    let pairing = Pairing::new(&*backup, &job.sources, &job.maps, false).map_err(|error| chained(&error))?;
+    let in_time = Stop::never().with_deadline(Some(deadline));
+    let pairing = Pairing::new(&*backup, &job.sources, &job.maps, false, &in_time);
+    let pairing = pairing.map_err(|error| chained(&error))?;
     let roots: Vec<(PathBuf, Vec<u8>)> =
         pairing.roots().map(|(root, from)| (real(&root.place), from.to_vec())).collect();
     let prefixes =
