@@ -42,11 +42,11 @@ impl Check for Applications {
     }
 
     fn linux(&self, visit: &Visit<'_>) -> Vec<Finding> {
-        plan(visit, linux::discover(visit))
+        plan(visit, &linux::discover(visit))
     }
 
     fn windows(&self, visit: &Visit<'_>) -> Vec<Finding> {
-        plan(visit, windows::discover(visit))
+        plan(visit, &windows::discover(visit))
     }
 }
 
@@ -56,7 +56,7 @@ struct Discovery {
     problems: Vec<String>,
 }
 
-fn plan(visit: &Visit<'_>, discovery: Discovery) -> Vec<Finding> {
+fn plan(visit: &Visit<'_>, discovery: &Discovery) -> Vec<Finding> {
     let mut findings: Vec<Finding> = discovery
         .problems
         .iter()

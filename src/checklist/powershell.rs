@@ -177,6 +177,16 @@ mod tests {
     }
 
     #[test]
+    fn every_script_fits_a_windows_command_line() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/checklist/scripts");
+        for script in std::fs::read_dir(folder).unwrap() {
+            let place = script.unwrap().path();
+            let encoded = encode(&std::fs::read_to_string(&place).unwrap());
+            assert!(encoded.len() < 32_000, "{}: {}", place.display(), encoded.len());
+        }
+    }
+
+    #[test]
     fn scripts_are_encoded_as_utf16_in_base64() {
         let decoded = STANDARD.decode(encode("ü")).unwrap();
         let units: Vec<u16> = decoded.chunks(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();

@@ -18,6 +18,9 @@ enum State {
     Lost(String),
 }
 
+/// Reads what a time service says.
+type Reader = fn(&str) -> Result<State, String>;
+
 /// How the machine keeps its clock.
 pub(super) fn service(visit: &Visit<'_>) -> Finding {
     let running = match running_programs(visit) {
@@ -26,7 +29,7 @@ pub(super) fn service(visit: &Visit<'_>) -> Finding {
     };
     let runs = |name: &str| running.iter().any(|program| program == name);
     // The kernel keeps 15 letters of a program's name.
-    let (command, read): (&[&str], fn(&str) -> Result<State, String>) = if runs("chronyd") {
+    let (command, read): (&[&str], Reader) = if runs("chronyd") {
         (&CHRONY, chrony_state)
     } else if runs("systemd-timesyn") {
         (&TIMESYNC, timesyncd_state)

@@ -11,7 +11,7 @@ use super::findings::{Record, Status};
 const SUMMARY: [(Status, &str); 6] = [
     (Status::Fail, "failed"),
     (Status::CouldNotCheck, "could not be checked"),
-    (Status::Warn, "warnings"),
+    (Status::Warn, "with a warning"),
     (Status::Manual, "to do by hand"),
     (Status::Pass, "passed"),
     (Status::NotApplicable, "not applicable"),
@@ -72,7 +72,7 @@ pub(super) mod tests {
     #[test]
     fn the_summary_counts_every_status_and_an_empty_record_says_so() {
         let words =
-            "1 failed, 1 could not be checked, 1 warnings, 1 to do by hand, 1 passed, 1 not applicable";
+            "1 failed, 1 could not be checked, 1 with a warning, 1 to do by hand, 1 passed, 1 not applicable";
         assert_eq!(summary(&sample()), words);
         let empty = Record { checks: Vec::new(), ..sample() };
         assert_eq!(summary(&empty), "nothing was checked");
