@@ -35,7 +35,7 @@ pub(super) fn render(plan: &Plan, outcome: &Outcome) -> String {
 fn verdict(out: &mut String, plan: &Plan, outcome: &Outcome) {
     let (word, color) = match outcome.exit_code() {
         ExitCode::Pass => ("PASS", "\x1b[1;32m"),
-        ExitCode::Incomplete => ("INCOMPLETE", "\x1b[1;33m"),
+        ExitCode::Incomplete | ExitCode::Unusable => ("INCOMPLETE", "\x1b[1;33m"),
         _ => ("FAIL", "\x1b[1;31m"),
     };
     if plan.terminal.color {
