@@ -74,3 +74,14 @@ fn lookups_of_a_listing_that_ended_early_invent_no_missing_file() {
     let verified = world.verify("--budget 5kB --threads 1 --sample all --completeness 200").exits(3);
     assert_eq!(verified.at("/incomplete"), "budget");
 }
+
+#[test]
+fn a_zip_whose_two_headers_disagree_on_a_name_does_not_pass() {
+    let world = intact("zip");
+    let mut bytes = fs::read(world.path("b")).unwrap();
+    let name = b"one-byte";
+    let last = bytes.windows(name.len()).rposition(|found| found == name).unwrap();
+    bytes[last] ^= 1;
+    fs::write(world.path("b"), bytes).unwrap();
+    world.verify("--sample all").exits(1).finds(&[("nne-byte", "restore-failed")]);
+}
