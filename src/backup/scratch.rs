@@ -222,6 +222,7 @@ impl Restored {
 
     /// Makes the file `size` bytes long; what was not written reads as zeros (sparse members).
     pub fn set_len(&mut self, size: u64) -> Result<(), RestoreError> {
+        platform::allow_holes(self.file());
         self.file().set_len(size).map_err(RestoreError::Scratch)?;
         self.size = size;
         Ok(())

@@ -23,6 +23,10 @@ use super::verdict::{FromBackup, Original, Recorded, Verdict, judge};
 /// As many inconclusive findings are listed; further ones are only counted, so that memory does not grow with the backup.
 pub const LISTED_MAX: u64 = 10_000;
 
+/// A restored copy that is longer than its original by more than this many bytes is not hashed to its end: an archive of 2 KiB can
+/// claim terabytes of zeros.
+const EXCESS_MAX: u64 = 1 << 30;
+
 /// What all judges of a run share.
 pub struct Bench<'a> {
     /// Where originals are.
@@ -178,6 +182,16 @@ impl<'a> Judge<'a> {
     ) -> Result<Option<Original>, io::Error> {
         let Bench { hash, stop, .. } = *self.bench;
         let sizes = (before.size, restored.size());
+        if sizes.1 > sizes.0.saturating_add(EXCESS_MAX) {
+            finding.difference =
+                describe_difference(file, restored.file(), &mut self.buffers, stop).ok().flatten();
+            return Ok(Some(Original::Read {
+                before,
+                after: before,
+                equal: false,
+                record_equals_restored: None,
+            }));
+        }
         let Pair { original, restored: copy } =
             hash_pair(file, restored.file(), sizes, hash, &mut self.buffers, stop);
         if stop.is_set() && (original.is_err() || copy.is_err()) {
@@ -199,7 +213,8 @@ impl<'a> Judge<'a> {
             finding.hashes = Some((copy.hash.to_string(), original.hash.to_string()));
             finding.original_size = Some(original.size);
             // Only the description is lost if the original cannot be read a second time.
-            finding.difference = describe_difference(file, restored.file(), &mut self.buffers).ok().flatten();
+            finding.difference =
+                describe_difference(file, restored.file(), &mut self.buffers, stop).ok().flatten();
         }
         // An original whose state cannot be had any more is as good as changed.
         let after = after.unwrap_or(Stat { kind: Kind::Other, ..before });
