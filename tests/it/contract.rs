@@ -9,10 +9,9 @@ mod hostile;
 mod recognise;
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 use std::path::Path;
 
-use bkverify::backup::{self, Access, Backup, Error, Listing, Needs, Picks, Wanted};
+use bkverify::backup::{self, Access, Backup, Listing, Needs, Picks, Wanted};
 use bkverify::stop::Stop;
 
 use collect::{Landed, Taken, catalog, hash, open, restore, scratch};
@@ -220,9 +219,9 @@ fn sparse_files_are_restored_with_their_holes() {
             &mut self,
             entry: backup::Entry<'_>,
             outcome: Result<backup::Restored, backup::RestoreError>,
-        ) -> ControlFlow<()> {
+        ) -> std::ops::ControlFlow<()> {
             self.0.push((entry.path.to_vec(), outcome.unwrap().file().metadata().unwrap().blocks() * 512));
-            ControlFlow::Continue(())
+            std::ops::ControlFlow::Continue(())
         }
     }
     for name in ["gnu.tar", "pax-0.0.tar.gz", "pax-0.1.tar.gz", "pax-1.0.tar.gz", "bsdtar-pax.tar.gz"] {
@@ -250,7 +249,7 @@ fn a_failing_scratch_folder_ends_the_restore() {
         std::fs::remove_dir_all(scratch.place()).unwrap();
         let mut landed = Landed::default();
         let error = backup.restore(Wanted::These(&picks), &scratch, &mut landed).unwrap_err();
-        assert!(matches!(error, Error::Scratch { .. }), "{}: {error}", fixture.name);
+        assert!(matches!(error, backup::Error::Scratch { .. }), "{}: {error}", fixture.name);
         assert_eq!(landed.files.len(), 1, "{}", fixture.name);
     });
 }
