@@ -10,6 +10,7 @@
 //! Nothing is written but scratch files below the restore folder, and those are gone when the bench ends, however it ends.
 //! What was not measured is absent, never guessed.
 
+mod advise;
 pub mod figures;
 mod hash;
 pub mod json;
@@ -29,13 +30,12 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::backup::{Access, remove_leftovers};
 use crate::exit::ExitCode;
-use crate::plan::{Algorithm, CachePolicy, Filters, Plan};
+use crate::plan::{Algorithm, CachePolicy, Plan};
 use crate::stop::Stop;
 use crate::verify;
 
-use figures::{Advice, Check, Facts, Figure, Report, Run};
+use figures::{Figure, Report};
 use limits::Slice;
-use model::{Basis, Setting};
 use place::Place;
 
 /// Pieces that files are read in, front to back.
@@ -44,12 +44,8 @@ const IN_ORDER: [usize; 2] = [64 << 10, 1 << 20];
 const AT_RANDOM: [usize; 2] = [4 << 10, 64 << 10];
 /// Threads that write, and whether what they write must be on the disk.
 const WRITERS: [(usize, bool); 4] = [(1, false), (4, false), (1, true), (4, true)];
-/// Files of the calibration.
-const CALIBRATION: u64 = 200;
-/// Files of the check, where time allows.
-const CHECK: u64 = 300;
-/// A run over fewer files says too little.
-const TOO_FEW: u64 = 20;
+/// Hashing in memory needs no longer to show its rate.
+const HASHING: Duration = Duration::from_millis(300);
 /// Faster than this, in bytes a second, few disks are.
 const LOOKS_LIKE_MEMORY: f64 = 8e9;
 
@@ -171,7 +167,7 @@ fn originals(plan: &Plan) -> impl Iterator<Item = &Path> {
 fn prepare(job: &Job, restore_to: &Path) -> Result<(), Error> {
     let read = job.plan.iter().flat_map(|plan| originals(plan).chain([plan.backup.as_path()]));
     let read: Vec<_> = read.chain(job.paths.iter().map(PathBuf::as_path)).collect();
-    verify::target::check(restore_to, &read, job.max_bytes / 10)?;
+    verify::target::check(restore_to, &read, write::most_at_once(4).min(job.max_bytes / 10))?;
     let fail = |source| verify::Error::RestoreFolder { place: restore_to.to_owned(), source };
     remove_leftovers(restore_to).map(drop).map_err(|source| fail(source).into())
 }
@@ -222,7 +218,8 @@ impl<'a> Bench<'a> {
     fn hash(&mut self) {
         (self.say)("hashing in memory");
         for algorithm in [Algorithm::Blake3, Algorithm::Sha256] {
-            let figure = hash::hash(algorithm, &self.slice(0.01, 0.0));
+            let share = HASHING.div_duration_f64(self.job.max_time).min(0.01);
+            let figure = hash::hash(algorithm, &self.slice(share, 0.0));
             self.report.figures.extend(figure);
         }
     }
@@ -273,17 +270,21 @@ impl<'a> Bench<'a> {
         (self.say)(&format!("reading {}", place.name));
         let share = share / (2 * self.job.threads.len()) as f64;
         let cursor = read_sequential::Cursor::default();
-        for &threads in &self.job.threads {
-            for block in IN_ORDER {
-                let slice = self.slice(0.14 * share, 0.34 * share);
-                let figure = read_sequential::read(place, files, (threads, block), &cursor, &slice);
-                self.report.figures.extend(figure);
-            }
-            for block in AT_RANDOM {
-                let slice = self.slice(0.1 * share, 0.06 * share);
-                self.report.figures.extend(read_random::read(place, files, (threads, block), &slice));
-            }
+        for (block, threads) in self.each_with(IN_ORDER) {
+            let slice = self.slice(0.14 * share, 0.34 * share);
+            let figure = read_sequential::read(place, files, (threads, block), &cursor, &slice);
+            self.report.figures.extend(figure);
         }
+        for (block, threads) in self.each_with(AT_RANDOM) {
+            let slice = self.slice(0.1 * share, 0.06 * share);
+            self.report.figures.extend(read_random::read(place, files, (threads, block), &slice));
+        }
+    }
+
+    /// Each block with each number of threads.
+    fn each_with(&self, blocks: [usize; 2]) -> impl Iterator<Item = (usize, usize)> + use<'a> {
+        let job = self.job;
+        blocks.into_iter().flat_map(|block| job.threads.iter().map(move |&threads| (block, threads)))
     }
 
     fn write(&mut self, restore_to: &Path) -> Result<(), Error> {
@@ -293,87 +294,6 @@ impl<'a> Bench<'a> {
             let slice = self.slice(0.02, 0.025);
             self.report.figures.extend(write::write((&name, restore_to), kind, &slice, self.stop)?);
         }
-        Ok(())
-    }
-
-    /// A real run within a share of what is left.
-    fn real(&self, plan: &Plan, files: u64, threads: usize, shares: (f64, f64)) -> Result<Run, Error> {
-        let left = self.deadline.saturating_duration_since(Instant::now()).mul_f64(shares.0);
-        let seed = format!("{} {files}", self.job.seed);
-        // Restored bytes are read twice and written once.
-        let limits = (left, (self.bytes(shares.1) / 3).max(1));
-        Ok(pipeline::run(plan, (files, threads), limits, &seed, self.stop)?)
-    }
-
-    /// Calibrates, advises, and puts the advice to the test.
-    fn advise(&mut self, plan: &Plan, sequential: bool) -> Result<(), Error> {
-        if self.stop.is_set() {
-            return Ok(());
-        }
-        let restore = place::name("restore", &plan.restore_to);
-        let sources = originals(plan).count();
-        let Some((backup, rest)) = self.report.places.split_first() else { return Ok(()) };
-        let setting = Setting {
-            figures: &self.report.figures,
-            sources: rest.iter().take(sources).collect(),
-            backup,
-            restore: &restore,
-            hash: plan.hash.name(),
-            cores: self.job.cores,
-        };
-        let recommended = setting.recommend(&self.job.threads);
-        let Some((threads, costs)) = recommended.and_then(|threads| Some((threads, setting.costs(threads)?)))
-        else {
-            self.note("no advice: the limits left no time to read both sides with any number of threads; raise --max-time or --max-bytes");
-            return Ok(());
-        };
-        (self.say)(&format!("verifying {CALIBRATION} files with {threads} threads"));
-        let calibration = self.real(plan, CALIBRATION, threads, (0.6, 0.3))?;
-        if calibration.files < TOO_FEW.min(calibration.population) || calibration.files == 0 {
-            self.note(format!("no advice: the real run came no further than {} files within the limits; raise --max-time or --max-bytes", calibration.files));
-            return Ok(());
-        }
-        let backup = backup.clone();
-        let basis = self.basis(plan, &backup, (costs, calibration, sequential));
-        self.report.advice = Some(advice(&basis, threads));
-        self.check(plan, &basis, threads)
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-    fn basis(&self, plan: &Plan, backup: &Facts, known: (model::Costs, Run, bool)) -> Basis {
-        let (costs, calibration, sequential) = known;
-        // The sizes that were looked at are those of all files: with filters, the run knows better.
-        let filtered = plan.filters != Filters::default() || backup.sampled == 0;
-        let sizes = if filtered {
-            (calibration.files, calibration.bytes as f64 / calibration.files as f64, backup.variation)
-        } else {
-            (backup.sampled, backup.mean_size, backup.variation)
-        };
-        let is_listing =
-            |figure: &&Figure| figure.place == backup.name && figure.probe == figures::Probe::List;
-        let listing = self.report.figures.iter().find(is_listing);
-        let first_listing = listing.map_or(0.0, |figure| figure.seconds);
-        Basis { costs, calibration, sequential, sizes, first_listing }
-    }
-
-    /// Another draw, as many files as should fit into what is left of the time.
-    fn check(&mut self, plan: &Plan, basis: &Basis, threads: usize) -> Result<(), Error> {
-        let left = self.deadline.saturating_duration_since(Instant::now()).as_secs_f64() * 0.7;
-        let fits =
-            (0..4).map(|halvings| CHECK >> halvings).find(|&files| basis.predict("", files).seconds < left);
-        let Some(files) = fits.filter(|_| !self.stop.is_set()) else {
-            self.note("the prediction was not checked: no time was left; raise --max-time");
-            return Ok(());
-        };
-        (self.say)(&format!("checking the prediction with {files} other files"));
-        let real = self.real(plan, files, threads, (1.0, 0.2))?;
-        if real.files == 0 {
-            self.note("the prediction was not checked: the run was cut short");
-            return Ok(());
-        }
-        // Of the files it came to: the limits may have ended it early.
-        let predicted = basis.predict(&real.files.to_string(), real.files);
-        self.report.check = Some(Check { predicted, real });
         Ok(())
     }
 
@@ -398,21 +318,4 @@ impl<'a> Bench<'a> {
 fn looks_like_memory(figure: &Figure) -> bool {
     let reads = matches!(figure.probe, figures::Probe::SequentialRead | figures::Probe::RandomRead);
     reads && figure.per_second > LOOKS_LIKE_MEMORY
-}
-
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-fn advice(basis: &Basis, threads: usize) -> Advice {
-    let population = basis.calibration.population;
-    let five_percent = (population as f64 * 0.05).ceil() as u64;
-    let shares = basis.shares(500.min(population));
-    Advice {
-        bottleneck: shares.first().map(|(name, _)| name.clone()).unwrap_or_default(),
-        shares,
-        threads,
-        calibration_factor: basis.factor(),
-        calibration: basis.calibration.clone(),
-        predictions: [("500", 500), ("5%", five_percent), ("all", population)]
-            .map(|(sample, files)| basis.predict(sample, files))
-            .into(),
-    }
 }

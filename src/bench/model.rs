@@ -9,6 +9,8 @@ use super::figures::{Facts, Figure, Prediction, Probe, Run};
 
 /// The block that rates in order are taken from.
 pub const BIG_BLOCK: u64 = 1 << 20;
+/// The block that the way to a file's beginning is taken from.
+pub const SMALL_BLOCK: u64 = 4 << 10;
 
 /// A part of the machine: seconds for a file, seconds for a byte.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -56,6 +58,8 @@ pub struct Setting<'a> {
     pub restore: &'a str,
     /// The hash in use.
     pub hash: &'a str,
+    /// Whether the backup is read in one pass, not file by file.
+    pub sequential: bool,
     /// Cores that may be used.
     pub cores: usize,
 }
@@ -81,7 +85,7 @@ impl Setting<'_> {
         if let Some(rate) = self.write_rate(threads) {
             parts.push(("the restore disk", Part { file: 0.0, byte: 1.0 / rate }));
         }
-        if let Some(rate) = self.rate(self.hash, Probe::Hash, None) {
+        if let Some(rate) = self.rate(self.hash, Probe::Hash, None, None) {
             // Both sides are hashed.
             let hashing = 2.0 / (rate * threads.min(self.cores).max(1) as f64);
             parts.push(("the processor", Part { file: 0.0, byte: hashing }));
@@ -93,28 +97,34 @@ impl Setting<'_> {
         part.seconds(1.0, self.backup.mean_size)
     }
 
-    /// An archive has no files to open: its first cost is in the pass that the calibration makes.
+    /// A file costs its opening and the way to its first block, where they are measured; each byte costs its share of the
+    /// rate in order. What is read in one pass has neither: the calibration makes that pass.
     fn disk(&self, place: &Facts, threads: usize) -> Option<Part> {
-        let read = self.rate(&place.name, Probe::SequentialRead, Some(threads))?;
-        let opens = self.rate(&place.name, Probe::Open, Some(threads));
-        Some(Part { file: opens.map_or(0.0, |rate| 1.0 / rate), byte: 1.0 / read })
+        let at = |probe, block| self.rate(&place.name, probe, Some(threads), block);
+        let byte = 1.0 / at(Probe::SequentialRead, Some(BIG_BLOCK))?;
+        if self.sequential && place.name == self.backup.name {
+            return Some(Part { file: 0.0, byte });
+        }
+        let opening = at(Probe::Open, None).map_or(0.0, |rate| 1.0 / rate);
+        let seeking = at(Probe::RandomRead, Some(SMALL_BLOCK)).map_or(0.0, |rate| SMALL_BLOCK as f64 / rate);
+        Some(Part { file: opening + seeking, byte })
     }
 
     fn write_rate(&self, threads: usize) -> Option<f64> {
         let in_flight = self.backup.mean_size * threads as f64;
         let probe = if in_flight < HELD_BACK { Probe::Write } else { Probe::WriteThrough };
-        self.rate(self.restore, probe, None)
+        self.rate(self.restore, probe, None, None)
     }
 
-    /// The best rate of a probe at a place: at so many threads, or at any.
-    fn rate(&self, place: &str, probe: Probe, threads: Option<usize>) -> Option<f64> {
-        let those = self.figures.iter().filter(|figure| {
-            figure.place == place
-                && figure.probe == probe
+    /// The best rate of a probe at a place: with so many threads and such blocks, or with any.
+    fn rate(&self, place: &str, probe: Probe, threads: Option<usize>, block: Option<u64>) -> Option<f64> {
+        let is_meant = |figure: &&Figure| {
+            (figure.place.as_str(), figure.probe) == (place, probe)
                 && threads.is_none_or(|threads| figure.threads == threads)
-        });
-        let in_order = |figure: &&Figure| probe != Probe::SequentialRead || figure.block == Some(BIG_BLOCK);
-        those.filter(in_order).map(|figure| figure.per_second).max_by(f64::total_cmp)
+                && (block.is_none() || figure.block == block)
+        };
+        let meant = self.figures.iter().filter(is_meant);
+        meant.map(|figure| figure.per_second).max_by(f64::total_cmp)
     }
 
     /// The fewest threads that are as good as the best, within a tenth.
@@ -129,6 +139,32 @@ impl Setting<'_> {
     }
 }
 
+/// How real time follows from what the figures promise: seconds to start, and a factor.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Fit {
+    /// Seconds that do not grow with the files.
+    pub start: f64,
+    /// Real seconds for each promised one.
+    pub factor: f64,
+}
+
+#[expect(clippy::cast_precision_loss, reason = "estimates")]
+impl Fit {
+    /// As promised.
+    pub const NONE: Self = Self { start: 0.0, factor: 1.0 };
+
+    /// Through one run, or through two if they tell a start apart: then neither part of the fit is negative.
+    pub fn through(costs: &Costs, short: Option<&Run>, long: &Run) -> Self {
+        let promised = |run: &Run| costs.seconds(run.files as f64, run.bytes as f64);
+        let whole = if promised(long) > 0.0 { long.verify / promised(long) } else { 1.0 };
+        let alone = Self { start: 0.0, factor: whole };
+        let Some(short) = short.filter(|short| promised(short) < promised(long)) else { return alone };
+        let factor = (long.verify - short.verify) / (promised(long) - promised(short));
+        let start = short.verify - factor * promised(short);
+        if factor > 0.0 && start > 0.0 { Self { start, factor } } else { alone }
+    }
+}
+
 /// Everything a prediction rests on.
 #[derive(Debug, Clone)]
 pub struct Basis {
@@ -136,6 +172,8 @@ pub struct Basis {
     pub costs: Costs,
     /// The real run.
     pub calibration: Run,
+    /// What it says of the model.
+    pub fit: Fit,
     /// Whether a run makes a pass over the whole backup, however small its sample.
     pub sequential: bool,
     /// Sizes of the files: how many were looked at, their mean, their variation.
@@ -146,14 +184,6 @@ pub struct Basis {
 
 #[expect(clippy::cast_precision_loss, reason = "estimates")]
 impl Basis {
-    /// By what the figures are multiplied to give the time of the calibration.
-    pub fn factor(&self) -> f64 {
-        let Run { files, bytes, verify, .. } = self.calibration;
-        let promised = self.costs.seconds(files as f64, bytes as f64);
-        // The time of a pass says nothing of the single file.
-        if promised > 0.0 && verify > 0.0 && !self.sequential { verify / promised } else { 1.0 }
-    }
-
     /// Seconds of each part for a run over so many files, the dearest first.
     pub fn shares(&self, files: u64) -> Vec<(String, f64)> {
         let bytes = files as f64 * self.sizes.1;
@@ -177,8 +207,12 @@ impl Basis {
         let luck = (1.0 / number.max(1.0) + 1.0 / (looked_at as f64).max(1.0)).sqrt();
         let few = 1.0 / (self.calibration.files as f64).max(1.0).sqrt();
         let doubt = 0.2 + few + 2.0 * by_size * variation * luck + if self.sequential { 0.5 } else { 0.0 };
-        let work = self.factor() * all;
-        let work = if self.sequential { work.max(0.0) + self.calibration.verify } else { work };
+        // The time of a pass says nothing of the single file, which is added to it as the figures alone have it.
+        let work = if self.sequential {
+            self.calibration.verify + all
+        } else {
+            self.fit.start + self.fit.factor * all
+        };
         let overlaps = files == self.calibration.population && sample == "all" && !self.sequential;
         let total = |listing: f64, work: f64| if overlaps { listing.max(work) } else { listing + work };
         let listing = self.calibration.catalog;

@@ -35,10 +35,10 @@ fn figures(backup_rate: f64) -> Vec<Figure> {
 
 fn with_setting<T>(backup_rate: f64, device: u64, see: impl FnOnce(Setting<'_>) -> T) -> T {
     let (figures, source, backup) = (figures(backup_rate), facts("source s", 1), facts("backup b", device));
-    let sources = vec![&source];
     see(Setting {
         figures: &figures,
-        sources,
+        sources: vec![&source],
+        sequential: false,
         backup: &backup,
         restore: "restore r",
         hash: "blake3",
@@ -46,19 +46,16 @@ fn with_setting<T>(backup_rate: f64, device: u64, see: impl FnOnce(Setting<'_>) 
     })
 }
 
+fn run(files: u64, verify: f64) -> Run {
+    let bytes = files * 1_000_000;
+    Run { files, bytes, threads: 4, catalog: 0.5, verify, population: 10_000, complete: true, bad: 0 }
+}
+
 fn basis(sequential: bool) -> Basis {
     let costs = Costs { parts: vec![("the source disk", Part { file: 1e-4, byte: 1e-8 })] };
-    let calibration = Run {
-        files: 200,
-        bytes: 200_000_000,
-        threads: 4,
-        catalog: 0.5,
-        verify: 4.04,
-        population: 10_000,
-        complete: true,
-        bad: 0,
-    };
-    Basis { costs, calibration, sequential, sizes: (1000, 1e6, 1.0), first_listing: 2.0 }
+    let calibration = run(200, 4.04);
+    let fit = Fit::through(&costs, None, &calibration);
+    Basis { costs, calibration, fit, sequential, sizes: (1000, 1e6, 1.0), first_listing: 2.0 }
 }
 
 #[test]
@@ -94,6 +91,23 @@ fn a_disk_that_is_shared_costs_what_both_sides_cost() {
 }
 
 #[test]
+fn the_way_to_a_file_is_counted_except_in_one_pass() {
+    let (source, backup) = (facts("source s", 1), facts("backup b", 2));
+    let seek = |place| Figure { block: Some(SMALL_BLOCK), ..figure(place, Probe::RandomRead, 4, 409_600.0) };
+    let figures = [figures(1e12), vec![seek("backup b"), seek("source s")]].concat();
+    let cost = |sequential| {
+        let (sources, restore, hash) = (vec![&source], "restore r", "blake3");
+        let setting =
+            Setting { figures: &figures, sources, backup: &backup, restore, hash, sequential, cores: 2 };
+        setting.costs(4).unwrap().parts
+    };
+    let (at_random, in_one_pass) = (cost(false), cost(true));
+    assert!((at_random[1].1.file - 0.01).abs() < 1e-9, "{at_random:?}");
+    assert_eq!(in_one_pass[1].1.file, 0.0);
+    assert_eq!(in_one_pass[0], at_random[0]);
+}
+
+#[test]
 fn large_files_cost_what_the_restore_disk_really_writes() {
     with_setting(1e12, 2, |setting| {
         let rate = |mean_size| {
@@ -108,13 +122,27 @@ fn large_files_cost_what_the_restore_disk_really_writes() {
 fn the_calibration_predicts_itself() {
     // 200 files of a megabyte: 2.02 s promised, 4.04 s real.
     let basis = basis(false);
-    assert!((basis.factor() - 2.0).abs() < 1e-9);
+    assert!((basis.fit.factor - 2.0).abs() < 1e-9);
     let again = basis.predict("200", 200);
     assert!((again.seconds - 4.54).abs() < 1e-9, "{again:?}");
     // The whole backup is listed while it is verified.
     let all = basis.predict("all", u64::MAX);
     assert_eq!(all.files, 10_000);
     assert!((all.seconds - 202.0).abs() < 1e-9, "{all:?}");
+}
+
+#[test]
+fn two_runs_tell_the_start_from_the_work() {
+    let costs = basis(false).costs;
+    // 10.1 ms a file are promised; real are 20.2 ms, and 3 s to start.
+    let fit = Fit::through(&costs, Some(&run(100, 5.02)), &run(1000, 23.2));
+    assert!((fit.start - 3.0).abs() < 1e-9 && (fit.factor - 2.0).abs() < 1e-9, "{fit:?}");
+    // Noise that would make one of them negative is no start.
+    for short in [0.001, 30.0] {
+        let fit = Fit::through(&costs, Some(&run(100, short)), &run(1000, 20.2));
+        assert_eq!(fit.start, 0.0);
+        assert!((fit.factor - 2.0).abs() < 1e-9, "{fit:?}");
+    }
 }
 
 #[test]
@@ -133,6 +161,7 @@ proptest! {
     ) {
         let mut basis = basis(sequential);
         basis.calibration.verify = verify;
+        basis.fit = Fit::through(&basis.costs, None, &basis.calibration);
         basis.sizes.2 = variation;
         let (few, many) = (basis.predict("x", one.min(other)), basis.predict("x", one.max(other)));
         for guess in [&few, &many] {

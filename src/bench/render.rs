@@ -67,8 +67,14 @@ fn rate(figure: &Figure, per_second: f64) -> String {
 
 fn advice(advice: &Advice) -> String {
     let mut text = format!("\nbottleneck   {}\n", advice.bottleneck);
+    let files = advice.predictions.first().map_or(0, |prediction| prediction.files);
     for (name, seconds) in &advice.shares {
-        let _ = writeln!(text, "             {:>10} for 500 files: {name}", time(*seconds));
+        let _ = writeln!(
+            text,
+            "             {:>10} for {}: {name}",
+            time(*seconds),
+            words::counted(files, "file")
+        );
     }
     let _ = writeln!(text, "recommended  --threads {}", advice.threads);
     text.push_str(&bad(&advice.calibration));

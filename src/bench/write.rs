@@ -19,6 +19,11 @@ const PIECE: usize = 1 << 20;
 /// A scratch file is emptied once it is this long.
 const LONG: u64 = 256 << 20;
 
+/// Bytes that so many threads have on the disk at once, at most.
+pub fn most_at_once(threads: u64) -> u64 {
+    threads * (LONG + PIECE as u64)
+}
+
 /// Writes by so many threads; with `through`, what was written is sent to the disk before the clock stops.
 pub fn write(
     (name, restore_to): (&str, &Path),

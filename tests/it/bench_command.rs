@@ -9,7 +9,7 @@ use crate::pack::Member;
 use crate::world::World;
 
 const JOB: &str = "--backup b --source s --restore-to r --threads 1,2";
-const QUICK: &str = "--max-time 4s --max-bytes 64MiB";
+const QUICK: &str = "--max-time 20s --max-bytes 64MiB";
 
 fn world(format: &str) -> World {
     let members: Vec<_> = (0..400)
@@ -134,9 +134,14 @@ fn what_cannot_be_measured_is_refused_by_name() {
 fn ctrl_c_ends_it_soon_with_what_was_measured_and_cleans_up() {
     use std::process::Stdio;
     let world = world("folder");
-    let mut command = world.command("bench --path s --restore-to r --max-time 10m --json f.json");
-    let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(1500));
+    let flags = "bench --path s --restore-to r --threads 2 --max-time 10m --max-bytes 40GiB --json f.json";
+    let child = world.command(flags).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let clock = std::time::Instant::now();
+    // Until it writes.
+    while world.names("r").is_empty() {
+        assert!(clock.elapsed() < std::time::Duration::from_secs(60), "nothing is written");
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
     crate::unix::signal(&child, rustix::process::Signal::INT);
     let clock = std::time::Instant::now();
     let output = child.wait_with_output().unwrap();
