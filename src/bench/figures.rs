@@ -94,8 +94,8 @@ pub struct Facts {
     pub files: u64,
     /// Whether that is all of them.
     pub listed_whole: bool,
-    /// Number of the device it lies on, as the system gives it.
-    pub device: u64,
+    /// Number of the device it lies on, as the system gives it, if it does.
+    pub device: Option<u64>,
     /// Files whose size was looked at.
     pub sampled: u64,
     /// Their mean size in bytes.

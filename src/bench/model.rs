@@ -77,7 +77,8 @@ impl Setting<'_> {
         // Which of several a file comes from is not known: the slowest is taken for all.
         let source =
             sources?.into_iter().max_by(|one, other| self.of_mean(*one).total_cmp(&self.of_mean(*other)))?;
-        let shared = self.sources.iter().any(|source| source.device == self.backup.device);
+        let shared =
+            self.sources.iter().any(|source| source.device.is_some() && source.device == self.backup.device);
         let mut parts = match shared {
             true => vec![("the disk that originals and backup share", source.and(backup))],
             false => vec![("the source disk", source), ("the backup disk", backup)],

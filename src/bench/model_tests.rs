@@ -11,7 +11,7 @@ fn facts(name: &str, device: u64) -> Facts {
         name: name.into(),
         files: 10_000,
         listed_whole: true,
-        device,
+        device: Some(device),
         sampled: 1000,
         mean_size: 1e6,
         variation: 1.0,

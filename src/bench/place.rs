@@ -68,9 +68,10 @@ impl Place {
         Ok((file, stat.size))
     }
 
-    /// The number of the device it lies on.
-    fn device(&self) -> u64 {
-        self.tree.stat(self.archive.as_deref().unwrap_or(b"")).map_or(0, |stat| stat.id.0)
+    /// The number of the device it lies on. Systems differ in how a tree's own folder is called.
+    fn device(&self) -> Option<u64> {
+        let names: [&[u8]; 2] = self.archive.as_deref().map_or([b"", b"."], |archive| [archive, archive]);
+        names.iter().find_map(|name| self.tree.stat(name).ok()).map(|stat| stat.id.0)
     }
 
     /// The files to read rates from: the largest of the sample, or the archive.
@@ -128,6 +129,17 @@ mod tests {
         assert_eq!(mean_and_variation(&[0, 0]), (0.0, 0.0));
         assert_eq!(mean_and_variation(&[5, 5, 5]), (5.0, 0.0));
         assert_eq!(mean_and_variation(&[2, 6]), (4.0, 0.5));
+    }
+
+    #[test]
+    fn folders_and_archives_know_their_device() {
+        let world = tempfile::tempdir().unwrap();
+        let archive = world.path().join("b.tar");
+        std::fs::write(&archive, [0; 1024]).unwrap();
+        let folder = Place::folder("source", world.path(), false).unwrap();
+        let archive = Place::backup(&archive, false).unwrap();
+        assert!(folder.device().is_some());
+        assert_eq!(folder.device(), archive.device());
     }
 
     #[test]

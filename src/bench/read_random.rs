@@ -54,7 +54,7 @@ impl Blocks {
         });
         let ends: Vec<_> = ends.collect();
         // About the golden ratio of the whole: the steps of such a walk stay spread evenly wherever it ends.
-        let mut stride = (u128::from(total) * 618_034 / 1_000_000) as u64 | 1;
+        let mut stride = (total / 1000 * 618 + total % 1000 * 618 / 1000) | 1;
         while total > 1 && common_divisor(stride, total) != 1 {
             stride += 2;
         }
@@ -64,7 +64,9 @@ impl Blocks {
     /// The file and the block of step `number`; `None` once all had their turn.
     fn pick(&self, number: u64) -> Option<(usize, u64)> {
         let total = self.ends.last().copied().filter(|&total| number < total)?;
-        let place = (u128::from(number) * u128::from(self.stride) % u128::from(total)) as u64;
+        let place = u128::from(number) * u128::from(self.stride) % u128::from(total);
+        // Less than the total, which fits.
+        let place = u64::try_from(place).ok()?;
         let file = self.ends.partition_point(|&end| end <= place);
         let before = if file == 0 { 0 } else { self.ends[file - 1] };
         Some((file, place - before))

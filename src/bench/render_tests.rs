@@ -29,7 +29,7 @@ pub fn report() -> Report {
             name: "backup /b".into(),
             files: 2000,
             listed_whole: true,
-            device: 7,
+            device: Some(7),
             sampled: 100,
             mean_size: 2048.0,
             variation: 0.5,

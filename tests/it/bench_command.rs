@@ -56,7 +56,8 @@ fn a_job_is_measured_predicted_and_checked_and_nothing_is_changed() {
         assert!(probes(&report).contains(&figure), "{figure:?}: {report}");
     }
     let calibration = &report["advice"]["calibration"];
-    assert_eq!((calibration["files"].as_u64(), calibration["population"].as_u64()), (Some(200), Some(400)));
+    assert!(calibration["files"].as_u64().is_some_and(|files| (200..=400).contains(&files)), "{report}");
+    assert_eq!(calibration["population"], 400);
     assert_eq!(report["advice"]["predictions"][1]["files"], 20);
 }
 
