@@ -30,7 +30,16 @@ fn hash(criterion: &mut Criterion) {
         group.throughput(Throughput::Bytes(2 * size as u64));
         for algorithm in [Algorithm::Blake3, Algorithm::Sha256] {
             group.bench_function(BenchmarkId::new(algorithm.name(), size), |bencher| {
-                bencher.iter(|| hash_pair(&original, &restored, (size as u64, size as u64), algorithm, &mut buffers, &stop));
+                bencher.iter(|| {
+                    hash_pair(
+                        &original,
+                        &restored,
+                        (size as u64, size as u64),
+                        algorithm,
+                        &mut buffers,
+                        &stop,
+                    )
+                });
             });
         }
     }

@@ -65,7 +65,9 @@ pub enum FactsError {
         source: serde_json::Error,
     },
     /// They are of a version that this program does not know.
-    #[error("{place} holds `{schema}`, but this bkverify reads `{SCHEMA}`; use the same version on both machines")]
+    #[error(
+        "{place} holds `{schema}`, but this bkverify reads `{SCHEMA}`; use the same version on both machines"
+    )]
     Version {
         /// Where they were read.
         place: String,

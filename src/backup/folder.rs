@@ -217,3 +217,21 @@ impl<'a> Walk<'a> {
         batch.clear();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_was_taken_no_later_than_it_was_last_changed() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("file"), "x").unwrap();
+        let changed = |path: &Path| {
+            let tree = Tree::open(path, false).unwrap();
+            tree.stat(b"file").unwrap().changed.max(tree.stat(b"").unwrap().changed)
+        };
+        let taken = Folder::open(dir.path(), false).unwrap().describe().taken;
+        assert!(taken.is_some());
+        assert_eq!(taken, changed(dir.path()));
+    }
+}

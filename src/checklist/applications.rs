@@ -14,7 +14,8 @@ use super::table::{Discovered, Files, Row, update};
 use super::{Check, Finding, Visit};
 use crate::words;
 
-const WHY: &str = "Setup moves the system, not the applications: what nobody planned for and nobody backed up is gone.";
+const WHY: &str =
+    "Setup moves the system, not the applications: what nobody planned for and nobody backed up is gone.";
 /// A note that begins so says that nobody needs this data.
 const WAIVED: &str = "no backup";
 
@@ -41,11 +42,11 @@ impl Check for Applications {
     }
 
     fn linux(&self, visit: &Visit<'_>) -> Vec<Finding> {
-        plan(visit, linux::discover(visit))
+        plan(visit, &linux::discover(visit))
     }
 
     fn windows(&self, visit: &Visit<'_>) -> Vec<Finding> {
-        plan(visit, windows::discover(visit))
+        plan(visit, &windows::discover(visit))
     }
 }
 
@@ -55,7 +56,7 @@ struct Discovery {
     problems: Vec<String>,
 }
 
-fn plan(visit: &Visit<'_>, discovery: Discovery) -> Vec<Finding> {
+fn plan(visit: &Visit<'_>, discovery: &Discovery) -> Vec<Finding> {
     let mut findings: Vec<Finding> = discovery
         .problems
         .iter()
@@ -120,13 +121,19 @@ fn judge(rows: &[Row], coverage: &Coverage) -> Vec<Finding> {
             coverage.problem().unwrap_or("some folders could not be looked into"),
         );
         finding = finding.seen("data folders", unknown.join("\n")).why(WHY);
-        findings.push(finding.mend("Configure the backup job (`bkverify init`), or run as a user who may read them."));
+        findings.push(
+            finding.mend("Configure the backup job (`bkverify init`), or run as a user who may read them."),
+        );
     }
     if !held.is_empty() {
-        findings.push(Finding::pass(format!("{} data folders are in a backup", held.len())).seen(source, held.join("\n")));
+        findings.push(
+            Finding::pass(format!("{} data folders are in a backup", held.len()))
+                .seen(source, held.join("\n")),
+        );
     }
     if !waived.is_empty() {
-        let finding = Finding::pass(format!("{} data folders are left out of the backup by a note", waived.len()));
+        let finding =
+            Finding::pass(format!("{} data folders are left out of the backup by a note", waived.len()));
         findings.push(finding.seen("the table's notes", waived.join("\n")));
     }
     findings
@@ -143,7 +150,9 @@ fn filled_in(files: &Files) -> Finding {
     let place = files.markdown_place().display().to_string();
     let evidence = format!("{} rows, {open} of them without a note", rows.len());
     if rows.is_empty() {
-        return Finding::manual("No application was found: write yours into the table").seen(place, evidence).why(WHY);
+        return Finding::manual("No application was found: write yours into the table")
+            .seen(place, evidence)
+            .why(WHY);
     }
     Finding::manual(format!("Plan for each application: {open} of {} have no note yet", rows.len()))
         .seen(place, evidence)

@@ -46,5 +46,9 @@ fn configured(visit: &Visit<'_>) -> Vec<Finding> {
                 .mend("Run `bkverify init` to write down what is backed up where, then `bkverify`."),
         ];
     }
-    settings.jobs.iter().flat_map(|job| [job::proof(job, settings.now), job::age(job, settings.now)]).collect()
+    settings
+        .jobs
+        .iter()
+        .flat_map(|job| [job::proof(job, settings.now), job::age(job, settings.now)])
+        .collect()
 }

@@ -7,6 +7,8 @@
 mod linux;
 mod windows;
 
+use jiff::SignedDuration;
+
 use crate::facts::{Facts, Zone};
 
 use super::machine::{Against, duration_words};
@@ -59,7 +61,7 @@ fn against_destination(visit: &Visit<'_>) -> Vec<Finding> {
     match &visit.settings().against {
         None => vec![
             Finding::manual("The clock and the time zone were not compared with the destination server's")
-                .seen("this machine", format!("{}, {}", visit.settings().now, own.words()))
+                .seen("this machine", format!("{:.0}, {}", visit.settings().now, own.words()))
                 .why(WHY)
                 .mend("Run `bkverify checklist clock --against DESTINATION`, or write its facts there with \
                        `bkverify facts --json --ntp SERVER > facts.json` and run `--against facts.json` here."),
@@ -82,14 +84,21 @@ fn against_ntp(visit: &Visit<'_>, configured: Result<Vec<String>, String>) -> Ve
     if let Some(server) = &visit.settings().ntp {
         return vec![judged(&format!("the NTP server {server}"), server, sntp::measure(server))];
     }
-    if matches!(visit.settings().against, Some(Against::Server(_))) {
-        // The destination has just been measured.
+    let has_ntp = match &visit.settings().against {
+        Some(Against::Server(_)) => true,
+        Some(Against::Facts { facts, .. }) => facts.ntp.is_some(),
+        None => false,
+    };
+    if has_ntp {
+        // That server has just been asked for the comparison with the destination.
         return Vec::new();
     }
     let advice = "Name one that this machine can reach with --ntp SERVER.";
     let servers = match configured {
         Ok(servers) if servers.is_empty() => {
-            return vec![Finding::could_not_check("The clock's offset", "no NTP server is configured").mend(advice)];
+            return vec![
+                Finding::could_not_check("The clock's offset", "no NTP server is configured").mend(advice),
+            ];
         }
         Ok(servers) => servers,
         Err(problem) => return vec![Finding::could_not_check("The clock's offset", problem).mend(advice)],
@@ -103,6 +112,11 @@ fn against_ntp(visit: &Visit<'_>, configured: Result<Vec<String>, String>) -> Ve
         }
     }
     vec![Finding::could_not_check("The clock's offset", problems.join("; ")).mend(advice)]
+}
+
+/// Seconds with a fraction, as a person says them. A clock's difference is far below the limits of the whole seconds.
+fn seconds_words(seconds: f64) -> String {
+    duration_words(SignedDuration::try_from_secs_f64(seconds.round()).map_or(i64::MAX, |time| time.as_secs()))
 }
 
 /// A measured offset as a finding.
@@ -126,7 +140,7 @@ fn judged(whom: &str, server: &str, measured: Result<Measured, String>) -> Findi
 fn offset_finding(whom: &str, offset: f64, margin: f64) -> Finding {
     let apart = offset.abs();
     let direction = if offset > 0.0 { "behind" } else { "ahead of" };
-    let amount = if apart < 10.0 { format!("{apart:.3} s") } else { duration_words(apart as i64) };
+    let amount = if apart < 10.0 { format!("{apart:.3} s") } else { seconds_words(apart) };
     let title = format!("This clock is {amount} {direction} {whom}");
     let finding = if apart + margin > LIMIT {
         Finding::fail(title)
@@ -172,13 +186,18 @@ fn compare_clocks(facts: &Facts, place: &str, under_way: Option<f64>, apart: f64
     }
     Finding::could_not_check(
         &format!("The clock against {whom}"),
-        format!("the facts were read {} after they say they were written, and nobody knows how much of it they \
-                 were on the way", duration_words(apart as i64)),
+        format!(
+            "the facts were read {} after they say they were written, and nobody knows how much of it they \
+                 were on the way",
+            seconds_words(apart)
+        ),
     )
     .seen(place, evidence)
     .why(WHY)
-    .mend("Write them with `bkverify facts --json --ntp SERVER`, or pipe them: \
-           `ssh DEST bkverify facts --json | bkverify checklist clock --against -`.")
+    .mend(
+        "Write them with `bkverify facts --json --ntp SERVER`, or pipe them: \
+           `ssh DEST bkverify facts --json | bkverify checklist clock --against -`.",
+    )
 }
 
 /// Both machines against the same NTP server: the difference of the two offsets.
@@ -227,7 +246,11 @@ mod tests {
         let facts = facts("2026-11-20T12:00:00Z");
         assert_eq!(compare_clocks(&facts, "f", Some(2.0), 1.0).status, Status::Pass);
         assert_eq!(compare_clocks(&facts, "f", Some(2.0), 310.0).status, Status::Fail);
-        assert_eq!(compare_clocks(&facts, "f", Some(700.0), 5.0).status, Status::Fail, "too slow to prove anything");
+        assert_eq!(
+            compare_clocks(&facts, "f", Some(700.0), 5.0).status,
+            Status::Fail,
+            "too slow to prove anything"
+        );
     }
 
     #[test]

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 /// Longest text of one piece of evidence, in characters; the rest is counted, not kept.
-const EVIDENCE_LIMIT: usize = 2_000;
+const EVIDENCE_LIMIT: usize = 20_000;
 
 /// How a finding counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -263,7 +263,7 @@ mod tests {
 
     #[test]
     fn text_of_programs_cannot_drive_a_terminal_or_fill_a_report() {
-        let finding = Finding::fail("bad\x1b[2Jline\nnext").seen("src", "x".repeat(3_000));
+        let finding = Finding::fail("bad\x1b[2Jline\nnext").seen("src", "x".repeat(21_000));
         assert_eq!(finding.title, "bad\\u{1b}[2Jline next");
         assert!(finding.evidence[0].text.ends_with("… (1000 more characters)"));
     }

@@ -35,7 +35,9 @@ pub enum Mended {
 pub fn proposals(record: &Record) -> Vec<Proposal> {
     let mut proposals: Vec<Proposal> = Vec::new();
     for check in &record.checks {
-        for finding in check.findings.iter().filter(|finding| matches!(finding.status, Status::Fail | Status::Warn)) {
+        for finding in
+            check.findings.iter().filter(|finding| matches!(finding.status, Status::Fail | Status::Warn))
+        {
             let commands = finding.mend.as_ref().map(|mend| mend.commands.clone()).unwrap_or_default();
             let known = proposals.iter().any(|proposal| proposal.commands == commands);
             if !commands.is_empty() && !known {
@@ -63,8 +65,8 @@ pub fn apply(proposal: &Proposal, programs: &dyn Programs) -> Mended {
 #[cfg(test)]
 mod tests {
     use super::super::findings::{Checked, Finding};
-    use super::super::machine::tests::recorded;
     use super::super::machine::Os;
+    use super::super::machine::tests::recorded;
     use super::*;
 
     fn record(findings: Vec<Finding>) -> Record {
@@ -84,7 +86,8 @@ mod tests {
 
     #[test]
     fn the_first_command_that_fails_ends_the_mending() {
-        let found = proposals(&record(vec![Finding::fail("wrong").fix(&["good"]).fix(&["bad"]).fix(&["never"])]));
+        let found =
+            proposals(&record(vec![Finding::fail("wrong").fix(&["good"]).fix(&["bad"]).fix(&["never"])]));
         let machine = recorded(Os::Linux, &[("good", ""), ("bad", "!5 access denied")]);
         let ended = apply(&found[0], machine.machine.programs.as_ref());
         assert_eq!(ended, Mended::Failed("`bad`: access denied".into()));

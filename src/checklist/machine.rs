@@ -165,7 +165,9 @@ impl<'a> Visit<'a> {
     pub fn names(&self, path: &str) -> Result<Vec<String>, String> {
         let listing = match std::fs::read_dir(self.place(path)) {
             Ok(listing) => listing,
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(Vec::new()),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                return Ok(Vec::new());
+            }
             Err(error) => return Err(format!("{path}: {error}")),
         };
         let mut names = Vec::new();
@@ -187,7 +189,8 @@ impl<'a> Visit<'a> {
 
 /// The text of a regular file, at most 32 MiB of it; `None` where it does not exist.
 pub fn read_text(path: &Path) -> Result<Option<String>, String> {
-    let missing = |error: &std::io::Error| matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory);
+    let missing =
+        |error: &std::io::Error| matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory);
     match path.metadata() {
         Ok(state) if state.is_file() => {}
         Ok(_) => return Err("is no regular file".to_owned()),

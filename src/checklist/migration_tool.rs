@@ -55,16 +55,23 @@ fn tool(probed: &Probed, now: Timestamp) -> Finding {
         return Finding::could_not_check(what, problem(probed, "tool"));
     }
     let installed = probed.part("installed").map(|item| format!("installed: {}", item.shown("name")));
-    let logs = probed.part("log").map(|item| format!("log: {} of {}", item.shown("path"), item.shown("time")));
+    let logs =
+        probed.part("log").map(|item| format!("log: {} of {}", item.shown("path"), item.shown("time")));
     let evidence: Vec<String> = installed.chain(logs).collect();
     let newest = probed.part("log").filter_map(|item| item.time("time")).max();
     let age = newest.map(|time| now.as_second() - time.as_second());
     let finding = match age {
-        Some(age) if age > VALID => {
-            Finding::fail(format!("The Migration Preparation Tool last ran {} ago; its result no longer holds", duration_words(age)))
-        }
-        Some(age) => Finding::manual(format!("The Migration Preparation Tool ran {} ago: did it end without errors?", duration_words(age))),
-        None if evidence.is_empty() => Finding::manual("No trace of the Migration Preparation Tool: run it from the destination's installation media"),
+        Some(age) if age > VALID => Finding::fail(format!(
+            "The Migration Preparation Tool last ran {} ago; its result no longer holds",
+            duration_words(age)
+        )),
+        Some(age) => Finding::manual(format!(
+            "The Migration Preparation Tool ran {} ago: did it end without errors?",
+            duration_words(age)
+        )),
+        None if evidence.is_empty() => Finding::manual(
+            "No trace of the Migration Preparation Tool: run it from the destination's installation media",
+        ),
         None => Finding::manual("The Migration Preparation Tool is installed, but left no log: run it"),
     };
     let shown = if evidence.is_empty() { "nothing".to_owned() } else { evidence.join("\n") };
@@ -92,7 +99,8 @@ fn groups(probed: &Probed) -> Finding {
     let source = "groups of the current user";
     let evidence = format!("{}\n{}", item.shown("user"), identifiers.join("\n"));
     if missing.is_empty() {
-        return Finding::pass("This user is in Domain Admins, Schema Admins and Enterprise Admins").seen(source, evidence);
+        return Finding::pass("This user is in Domain Admins, Schema Admins and Enterprise Admins")
+            .seen(source, evidence);
     }
     Finding::warn(format!("This user is not in {}", missing.join(", ")))
         .seen(source, evidence)

@@ -58,7 +58,9 @@ pub trait Check: Sync {
         match visit.os() {
             Os::Linux => self.linux(visit),
             Os::Windows => self.windows(visit),
-            Os::Other(name) => vec![Finding::could_not_check(self.title(), format!("{name} is not supported"))],
+            Os::Other(name) => {
+                vec![Finding::could_not_check(self.title(), format!("{name} is not supported"))]
+            }
         }
     }
 }
@@ -112,7 +114,11 @@ mod tests {
         let machine = machine::tests::recorded(Os::Other("plan9"), &[]);
         for check in CHECKS {
             let findings = check.run(&machine.visit());
-            assert!(findings.iter().all(|finding| finding.status == Status::CouldNotCheck), "{}", check.name());
+            assert!(
+                findings.iter().all(|finding| finding.status == Status::CouldNotCheck),
+                "{}",
+                check.name()
+            );
         }
     }
 
@@ -131,7 +137,9 @@ mod tests {
 
     #[test]
     fn garbage_from_every_program_passes_nothing_and_crashes_nothing() {
-        for garbage in ["", "\0\u{7f}garbage", "{\"items\":[", "[]", "{}", "null", "{\"items\":5,\"problems\":7}"] {
+        for garbage in
+            ["", "\0\u{7f}garbage", "{\"items\":[", "[]", "{}", "null", "{\"items\":5,\"problems\":7}"]
+        {
             for os in [Os::Linux, Os::Windows] {
                 let machine = machine::tests::recorded(os, &[("*", garbage)]);
                 for check in CHECKS {

@@ -96,11 +96,13 @@ fn judge_addresses(adapter: &Adapter, source: &str, dhcp_client: Option<&str>) -
             .mend(mend);
     }
     if let Some(client) = dhcp_client {
-        return Finding::warn(format!("{name}'s address looks static, but a DHCP client is running: {client}"))
-            .seen(source, describe(adapter))
-            .seen("/proc/*/comm", client)
-            .why(WHY_STATIC)
-            .mend("Make sure that the client does not serve this adapter, or stop it.");
+        return Finding::warn(format!(
+            "{name}'s address looks static, but a DHCP client is running: {client}"
+        ))
+        .seen(source, describe(adapter))
+        .seen("/proc/*/comm", client)
+        .why(WHY_STATIC)
+        .mend("Make sure that the client does not serve this adapter, or stop it.");
     }
     if let Some(address) = assigned(true) {
         return Finding::warn(format!("{name} has an IPv6 address from its router: {address}"))
@@ -145,13 +147,14 @@ struct Address {
 /// Reads `ip -j -d addr`: adapters of hardware (without `linkinfo`, which bridges, tunnels and the like have), and
 /// bridges and bonds, which carry the server's address in their place; up, and with a global address.
 fn linux_adapters(said: &str) -> Result<Vec<Adapter>, String> {
-    let links: Vec<Link> =
-        serde_json::from_str(said).map_err(|error| format!("`ip -j -d addr` printed no list of links ({error})"))?;
+    let links: Vec<Link> = serde_json::from_str(said)
+        .map_err(|error| format!("`ip -j -d addr` printed no list of links ({error})"))?;
     if links.is_empty() {
         return Err("`ip -j -d addr` listed no links, not even the loopback".to_owned());
     }
     let carries = |link: &Link| {
-        let kind = link.linkinfo.as_ref().and_then(|info| info.get("info_kind")).and_then(|kind| kind.as_str());
+        let kind =
+            link.linkinfo.as_ref().and_then(|info| info.get("info_kind")).and_then(|kind| kind.as_str());
         let containers = ["docker", "virbr", "br-", "lxcbr", "lxdbr", "cni", "podman"];
         matches!(kind, None | Some("bridge" | "bond" | "vlan" | "team"))
             && !containers.iter().any(|start| link.ifname.starts_with(start))
@@ -165,7 +168,10 @@ fn linux_adapters(said: &str) -> Result<Vec<Adapter>, String> {
 }
 
 fn to_adapter(link: Link) -> Option<Adapter> {
-    let global = link.addr_info.into_iter().filter(|found| found.scope.as_deref() == Some("global") && !found.temporary);
+    let global = link
+        .addr_info
+        .into_iter()
+        .filter(|found| found.scope.as_deref() == Some("global") && !found.temporary);
     let addresses: Vec<(String, bool)> = global
         .filter_map(|found| Some((format!("{}/{}", found.local?, found.prefixlen?), found.dynamic)))
         .collect();
@@ -242,7 +248,8 @@ mod tests {
         for garbage in ["[]", "", "Object \"x\" is unknown", "!timeout", "!1 no"] {
             assert_eq!(statuses(Os::Linux, "ip", garbage), [Status::CouldNotCheck], "{garbage}");
         }
-        let missing = r#"{"items":[],"problems":[{"part":"adapters","kind":"missing","text":"Get-NetAdapter"}]}"#;
+        let missing =
+            r#"{"items":[],"problems":[{"part":"adapters","kind":"missing","text":"Get-NetAdapter"}]}"#;
         assert_eq!(statuses(Os::Windows, "powershell", missing), [Status::CouldNotCheck]);
     }
 }

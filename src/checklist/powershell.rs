@@ -137,10 +137,15 @@ pub fn parse(stdout: &str) -> Result<Probed, String> {
         return Err("powershell printed JSON without `items` and `problems`".to_owned());
     };
     let items = items.iter().filter_map(Value::as_object).map(|item| Item(item.clone())).collect();
-    let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let text =
+        |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     let problems = problems
         .iter()
-        .map(|problem| Problem { part: text(problem, "part"), kind: text(problem, "kind"), text: text(problem, "text") })
+        .map(|problem| Problem {
+            part: text(problem, "part"),
+            kind: text(problem, "kind"),
+            text: text(problem, "text"),
+        })
         .collect();
     Ok(Probed { items, problems })
 }
@@ -151,7 +156,8 @@ mod tests {
 
     #[test]
     fn normal_empty_and_single_answers_are_read() {
-        let probed = parse("{\"items\":[{\"part\":\"a\",\"n\":\"5\",\"t\":\"True\"}],\"problems\":[]}\r\n").unwrap();
+        let probed =
+            parse("{\"items\":[{\"part\":\"a\",\"n\":\"5\",\"t\":\"True\"}],\"problems\":[]}\r\n").unwrap();
         let item = probed.first("a").unwrap();
         assert_eq!((item.number("n"), item.truth("t"), item.text("x")), (Some(5), Some(true), None));
         assert_eq!(parse("{\"items\":[],\"problems\":[]}").unwrap().part("a").count(), 0);
@@ -168,6 +174,16 @@ mod tests {
         assert!(parse("{\"items\":[{\"part\":\"a\"").unwrap_err().contains("no whole answer"));
         assert!(parse("Das System kann den Pfad nicht finden.").unwrap_err().contains("no whole answer"));
         assert!(parse("{\"items\":{}}").unwrap_err().contains("without `items`"));
+    }
+
+    #[test]
+    fn every_script_fits_a_windows_command_line() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/checklist/scripts");
+        for script in std::fs::read_dir(folder).unwrap() {
+            let place = script.unwrap().path();
+            let encoded = encode(&std::fs::read_to_string(&place).unwrap());
+            assert!(encoded.len() < 32_000, "{}: {}", place.display(), encoded.len());
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! ended with everything it started; one that prints without end is ended too. Never through a shell, never with input,
 //! and always in the C locale, so that parsers meet English.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, Read};
 use std::process::{Command, Stdio};
@@ -82,8 +83,11 @@ pub trait Programs: Send + Sync + fmt::Debug {
 }
 
 /// The programs of this machine.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Installed;
+#[derive(Debug, Clone, Default)]
+pub struct Installed {
+    /// Where they are looked for, in the form of the `PATH` variable.
+    pub search_path: OsString,
+}
 
 impl Programs for Installed {
     fn run(&self, command: &[&str], deadline: Instant) -> Result<Output, ProbeError> {
@@ -91,20 +95,10 @@ impl Programs for Installed {
             return Err(ProbeError::Missing(String::new()));
         };
         let mut prepared = Command::new(program);
-        prepared.args(arguments).env("LC_ALL", "C").env("PATH", search_path());
+        prepared.args(arguments).env("LC_ALL", "C").env("PATH", &self.search_path);
         prepared.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         run_prepared(prepared, program, deadline)
     }
-}
-
-/// The caller's search path, and the folders of administration programs, which an ordinary user's path lacks on Linux.
-fn search_path() -> std::ffi::OsString {
-    let given = std::env::var_os("PATH").unwrap_or_default();
-    if std::env::consts::OS == "windows" {
-        return given;
-    }
-    let sbin = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin"].map(std::path::PathBuf::from);
-    std::env::join_paths(std::env::split_paths(&given).chain(sbin)).unwrap_or(given)
 }
 
 fn run_prepared(command: Command, program: &str, deadline: Instant) -> Result<Output, ProbeError> {
@@ -169,7 +163,8 @@ fn collect(
 /// Text from bytes: UTF-16 where a byte order mark says so (Windows programs), else UTF-8 with replacements.
 pub(super) fn decode(bytes: &[u8]) -> String {
     if let Some(wide) = bytes.strip_prefix(&[0xff, 0xfe]) {
-        let units: Vec<u16> = wide.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
+        let units: Vec<u16> =
+            wide.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
         return String::from_utf16_lossy(&units);
     }
     String::from_utf8_lossy(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)).into_owned()
@@ -182,7 +177,7 @@ mod tests {
     #[test]
     fn a_missing_program_is_named() {
         let soon = Instant::now() + Duration::from_secs(5);
-        let error = Installed.run(&["bkverify-no-such-program", "x"], soon).unwrap_err();
+        let error = Installed::default().run(&["bkverify-no-such-program", "x"], soon).unwrap_err();
         assert_eq!(error.to_string(), "`bkverify-no-such-program` is not installed");
     }
 

@@ -8,10 +8,10 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::Check;
 use super::findings::{Checked, Finding};
 use super::machine::{Machine, Visit};
 use super::ticks::{self, Ticks};
-use super::{Check, Status};
 
 /// What a check gets beyond its limit to end its programs and say so.
 const GRACE: Duration = Duration::from_secs(2);
@@ -20,7 +20,7 @@ struct Running {
     check: &'static dyn Check,
     started: Instant,
     limit: Duration,
-    result: Receiver<Vec<Finding>>,
+    result: Receiver<(Vec<Finding>, Duration)>,
 }
 
 /// Runs `checks` at the same time. `timeout` replaces each check's own patience. Steps that a person has ticked off
@@ -49,7 +49,7 @@ fn start(check: &'static dyn Check, machine: &Arc<Machine>, timeout: Option<Dura
     let work = move || {
         let findings = check.run(&Visit::new(&machine, started + limit));
         // Nobody listens any more where the limit has passed.
-        let _ = sender.send(findings);
+        let _ = sender.send((findings, started.elapsed()));
     };
     // Where no thread can be had, the sender is dropped and the check counts as broken.
     let _ = thread::Builder::new().name(check.name().to_owned()).spawn(work);
@@ -59,27 +59,27 @@ fn start(check: &'static dyn Check, machine: &Arc<Machine>, timeout: Option<Dura
 fn finish(running: &Running) -> Checked {
     let Running { check, started, limit, result } = running;
     let left = (*started + *limit + GRACE).saturating_duration_since(Instant::now());
-    let mut findings = result.recv_timeout(left).unwrap_or_else(|error| {
+    let (mut findings, took) = result.recv_timeout(left).unwrap_or_else(|error| {
         let problem = match error {
             RecvTimeoutError::Timeout => format!("no answer within {} s", limit.as_secs_f64()),
             RecvTimeoutError::Disconnected => "the check itself broke; please report this".to_owned(),
         };
-        vec![Finding::could_not_check(check.title(), problem).mend("Give it longer with --timeout.")]
+        let finding = Finding::could_not_check(check.title(), problem).mend("Give it longer with --timeout.");
+        (vec![finding], started.elapsed())
     });
     if findings.is_empty() {
         findings.push(Finding::could_not_check(check.title(), "nothing was found out"));
     }
     // The worst first; otherwise as found.
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.status));
-    let seconds = started.elapsed().as_secs_f64();
-    debug_assert!(findings.iter().all(|finding| finding.status != Status::Fail || finding.mend.is_some()));
+    let seconds = took.as_secs_f64();
     Checked { name: check.name(), title: check.title(), asks: check.asks(), findings, seconds }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Os;
     use super::super::machine::tests::recorded;
+    use super::super::{Os, Status};
     use super::*;
 
     struct Fake(&'static str, fn(&Visit<'_>) -> Vec<Finding>);

@@ -4,14 +4,23 @@ use super::machine::Visit;
 
 /// The units that begin at boot, from the unit files alone, so that it works without a running systemd.
 pub(super) fn enabled_units(visit: &Visit<'_>) -> Result<Vec<String>, String> {
-    let command = ["systemctl", "--root=/", "list-unit-files", "--state=enabled", "--plain", "--no-legend", "--no-pager"];
+    let command = [
+        "systemctl",
+        "--root=/",
+        "list-unit-files",
+        "--state=enabled",
+        "--plain",
+        "--no-legend",
+        "--no-pager",
+    ];
     let listing = visit.ask(&command)?;
     Ok(listing.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect())
 }
 
 /// The names of running programs, from `/proc/PID/comm`.
 pub(super) fn running_programs(visit: &Visit<'_>) -> Result<Vec<String>, String> {
-    let pids = visit.names("/proc")?.into_iter().filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()));
+    let pids =
+        visit.names("/proc")?.into_iter().filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()));
     // A process may end while it is looked at.
     let mut names: Vec<String> =
         pids.filter_map(|pid| visit.read(&format!("/proc/{pid}/comm")).ok().flatten()).collect();

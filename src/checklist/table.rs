@@ -99,7 +99,8 @@ impl Files {
             let place = folder.join(name);
             move |problem: String| TableError::NotTheTable { place, problem }
         };
-        let document = text(MARKDOWN)?.map(|text| markdown::parse(&text)).transpose().map_err(wrong(MARKDOWN))?;
+        let document =
+            text(MARKDOWN)?.map(|text| markdown::parse(&text)).transpose().map_err(wrong(MARKDOWN))?;
         let sheet = text(CSV)?.map(|text| csv::parse(&text)).transpose().map_err(wrong(CSV))?;
         let last = text(LAST)?.map(|text| serde_json::from_str::<Table>(&text)).transpose();
         let last = last.map_err(|error| wrong(LAST)(error.to_string()))?.unwrap_or_default();
@@ -123,7 +124,11 @@ impl Files {
         self.document.table = self.table;
         let table = &self.document.table;
         let last = serde_json::to_string_pretty(table).map_err(|error| failed(&self.folder)(error.into()))?;
-        let texts = [(MARKDOWN, markdown::render(&self.document)), (CSV, csv::render(&self.style, table)), (LAST, last)];
+        let texts = [
+            (MARKDOWN, markdown::render(&self.document)),
+            (CSV, csv::render(&self.style, table)),
+            (LAST, last),
+        ];
         for (name, text) in texts {
             let place = self.folder.join(name);
             // An unchanged file is not touched: a person may have it open.

@@ -42,7 +42,9 @@ pub struct Tick {
 #[derive(Debug, thiserror::Error)]
 pub enum TicksError {
     /// The file cannot be read.
-    #[error("cannot read the ticked steps in {place}: {problem}; repair the file, or move it away to begin anew")]
+    #[error(
+        "cannot read the ticked steps in {place}: {problem}; repair the file, or move it away to begin anew"
+    )]
     Read {
         /// The file.
         place: String,

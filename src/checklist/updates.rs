@@ -51,8 +51,12 @@ fn pending(all: &[String], security: &[String], source: &str, mend: &str) -> Fin
         Finding::warn(format!("{} updates are pending, none of them for security", all.len()))
             .seen(source, all.join("\n"))
     } else {
-        Finding::fail(format!("{} security updates are pending, {} updates in all", security.len(), all.len()))
-            .seen(format!("{source} (security)"), security.join("\n"))
+        Finding::fail(format!(
+            "{} security updates are pending, {} updates in all",
+            security.len(),
+            all.len()
+        ))
+        .seen(format!("{source} (security)"), security.join("\n"))
     };
     finding.why(WHY).mend(mend)
 }

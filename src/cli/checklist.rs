@@ -14,11 +14,10 @@ use jiff::{SignedDuration, Timestamp};
 use super::config::{self, Config};
 use super::environment::Environment;
 use super::error::{self, Error, nearest};
-use super::local::Surroundings;
+use super::local::{self, Surroundings};
 use super::values::Limit;
 use crate::checklist::fix::{self, Mended, Proposal};
 use crate::checklist::machine::read_text;
-use crate::checklist::probe::Installed;
 use crate::checklist::ticks::{Tick, Ticks};
 use crate::checklist::{Against, CHECKS, Check, Job, Machine, Os, Record, Settings, Status, render, runner};
 use crate::exit::ExitCode;
@@ -135,7 +134,7 @@ fn check(
     let table = arguments.table.as_ref().map(|folder| environment.current_dir.join(folder));
     let machine = Arc::new(Machine {
         os: Os::current(),
-        programs: Box::new(Installed),
+        programs: Box::new(local::programs()),
         root: PathBuf::from("/"),
         settings: Settings {
             against,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::Error;
-use crate::checklist::machine::read_text;
+use crate::checklist::machine::{Os, read_text};
 use crate::checklist::probe::{Installed, Programs};
 use crate::exit::ExitCode;
 use crate::platform;
@@ -38,6 +38,18 @@ fn said(variable: &str) -> Option<String> {
     std::env::var(variable).ok().filter(|value| !value.trim().is_empty())
 }
 
+/// The programs that probes run: those of the caller's search path, and on Linux of the folders of administration
+/// programs, too, which an ordinary user's path lacks.
+pub fn programs() -> Installed {
+    let given = std::env::var_os("PATH").unwrap_or_default();
+    if Os::current() == Os::Windows {
+        return Installed { search_path: given };
+    }
+    let sbin = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin"].map(PathBuf::from);
+    let joined = std::env::join_paths(std::env::split_paths(&given).chain(sbin));
+    Installed { search_path: joined.unwrap_or(given) }
+}
+
 /// The name that the machine gives itself.
 pub fn machine_name() -> String {
     let linux = read_text(Path::new("/proc/sys/kernel/hostname")).ok().flatten();
@@ -51,7 +63,7 @@ pub fn system() -> String {
     if std::env::consts::OS == "windows" {
         let soon = Instant::now() + Duration::from_secs(10);
         let version =
-            Installed.run(&["cmd", "/c", "ver"], soon).map(|output| output.stdout.trim().to_owned());
+            programs().run(&["cmd", "/c", "ver"], soon).map(|output| output.stdout.trim().to_owned());
         return version.ok().filter(|text| !text.is_empty()).unwrap_or_else(|| "Windows".to_owned());
     }
     let release = file("/etc/os-release").unwrap_or_default();

@@ -67,8 +67,9 @@ impl Tree {
         Ok(fs::openat(&self.root, path, flags, Mode::empty())?)
     }
 
-    /// The state of what `path` names; a link is followed.
+    /// The state of what `path` names (empty for the root); a link is followed.
     pub fn stat(&self, path: &[u8]) -> io::Result<Stat> {
+        let path = if path.is_empty() { b"." } else { path };
         Ok(to_stat(&fs::statat(&self.root, path, AtFlags::empty())?))
     }
 

@@ -62,7 +62,7 @@ pub fn run(plan: &Plan, stop: &Stop, progress: &dyn Progress) -> Result<Outcome,
     let cold = plan.cache == CachePolicy::Drop;
     let backup = backup::open(&plan.backup, cold)?;
     let description = backup.describe();
-    let pairing = Pairing::new(&*backup, &plan.sources, &plan.maps, cold)?;
+    let pairing = Pairing::new(&*backup, &plan.sources, &plan.maps, cold, stop)?;
     let lookup = draw_originals(plan, &pairing, &filter, &description, stop)?;
     let ranker = Ranker::new(&plan.seed);
 

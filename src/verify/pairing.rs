@@ -12,6 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::backup::{Backup, Listing, Needs, Picks, Sink, escape};
 use crate::plan::Map;
 use crate::platform::{self, Kind, Tree};
+use crate::stop::Stop;
 
 use super::Error;
 
@@ -58,8 +59,15 @@ impl Place<'_> {
 }
 
 impl Pairing {
-    /// Makes the rules: maps as given, sources by looking into the backup.
-    pub fn new(backup: &dyn Backup, sources: &[PathBuf], maps: &[Map], cold: bool) -> Result<Self, Error> {
+    /// Makes the rules: maps as given, sources by looking into the backup, until `stop` is set; then they are as good as
+    /// none, for a run that is over.
+    pub fn new(
+        backup: &dyn Backup,
+        sources: &[PathBuf],
+        maps: &[Map],
+        cold: bool,
+        stop: &Stop,
+    ) -> Result<Self, Error> {
         let mut pairing = Self { roots: Vec::new(), rules: Vec::new() };
         for Map { from, to } in maps {
             let root = pairing.add_root(to, cold)?;
@@ -72,7 +80,7 @@ impl Pairing {
             for source in sources {
                 pairing.add_root(source, cold)?;
             }
-            pairing.look(backup, first)?;
+            pairing.look(backup, first, stop)?;
         }
         Ok(pairing)
     }
@@ -85,7 +93,7 @@ impl Pairing {
     }
 
     /// Finds the rules of the roots from `first` on.
-    fn look(&mut self, backup: &dyn Backup, first: usize) -> Result<(), Error> {
+    fn look(&mut self, backup: &dyn Backup, first: usize, stop: &Stop) -> Result<(), Error> {
         let mut ways: Vec<Vec<Way>> = Vec::new();
         for root in &self.roots[first..] {
             ways.push(ways_of(&root.place));
@@ -93,12 +101,16 @@ impl Pairing {
         let look = Look {
             pairing: self,
             first,
+            stop,
             state: Mutex::new(State { ways, seen: 0, hits: 0, examples: Vec::new() }),
         };
         // Names that occur more than once make the first listing void; the second says the same of each file once.
         while matches!(backup.catalog(Needs::default(), 1, &look)?, Listing::Again) {}
         let State { ways, examples, hits, seen } =
             look.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if stop.is_set() {
+            return Ok(());
+        }
         if seen == 0 {
             return Err(Error::EmptyBackup { place: backup.describe().place });
         }
@@ -196,6 +208,7 @@ fn ways_of(source: &Path) -> Vec<Way> {
 struct Look<'a> {
     pairing: &'a Pairing,
     first: usize,
+    stop: &'a Stop,
     state: Mutex<State>,
 }
 
@@ -220,7 +233,7 @@ impl Sink for Look<'_> {
                 self.try_all(&mut state, entry.path);
             }
         }
-        if state.seen >= LOOK_AT && state.hits > 0 {
+        if self.stop.is_set() || (state.seen >= LOOK_AT && state.hits > 0) {
             ControlFlow::Break(())
         } else {
             ControlFlow::Continue(())
@@ -272,7 +285,8 @@ mod tests {
         let backup = tree(&["srv/data/a/x", "srv/data/y", "home/z"]);
         let sources = [world.path().join("srv/data"), world.path().join("home")];
         let pairing =
-            Pairing::new(&Folder::open(backup.path(), false).unwrap(), &sources, &[], false).unwrap();
+            Pairing::new(&Folder::open(backup.path(), false).unwrap(), &sources, &[], false, &Stop::never())
+                .unwrap();
         assert_eq!(original_of(&pairing, b"srv/data/a/x"), Some(sources[0].join("a/x")));
         assert_eq!(original_of(&pairing, b"home/z"), Some(sources[1].join("z")));
         assert!(!pairing.covers(b"etc/passwd"));
@@ -284,7 +298,8 @@ mod tests {
         let other = tree(&["y"]);
         let backup = Folder::open(world.path(), false).unwrap();
         let maps = [Map { from: b"sub".to_vec(), to: other.path().to_owned() }];
-        let pairing = Pairing::new(&backup, &[world.path().to_owned()], &maps, false).unwrap();
+        let pairing =
+            Pairing::new(&backup, &[world.path().to_owned()], &maps, false, &Stop::never()).unwrap();
         assert_eq!(original_of(&pairing, b"x"), Some(world.path().join("x")));
         assert_eq!(original_of(&pairing, b"sub/y"), Some(other.path().join("y")));
         assert!(pairing.covers(b"anything"));
@@ -298,6 +313,7 @@ mod tests {
             &[world.path().to_owned()],
             &[],
             false,
+            &Stop::never(),
         );
         let text = error.unwrap_err().to_string();
         assert!(text.contains("photos/b") && text.contains("letters"), "{text}");

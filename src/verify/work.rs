@@ -50,16 +50,13 @@ impl Work<'_> {
             let worker = || {
                 let mut judge = Judge::new(self.bench);
                 let mut handful = Picks::new();
-                while !self.bench.is_over() && queue.take(&mut handful, self.threads) {
+                while !self.bench.is_over()
+                    && let Some(turn) = queue.take(&mut handful, self.threads)
+                {
                     let before = judge.inconclusive();
-                    let done = self.backup.restore(Wanted::These(&handful), self.scratch, &mut judge);
-                    queue.done(judge.inconclusive() - before);
-                    if done.is_err() {
-                        queue.close();
-                        return done;
-                    }
+                    self.backup.restore(Wanted::These(&handful), self.scratch, &mut judge)?;
+                    turn.finish(judge.inconclusive() - before);
                 }
-                // Others wait for picks that may still turn out inconclusive: this thread's never will again.
                 if self.bench.is_over() {
                     queue.close();
                 }
@@ -188,8 +185,8 @@ impl<'a> Queue<'a> {
         Self { picks, state: Mutex::new(state), changed: Condvar::new() }
     }
 
-    /// Fills `handful` with the next picks. Waits while those under way may still need replacements; `false` when all is done.
-    fn take(&self, handful: &mut Picks, threads: usize) -> bool {
+    /// Fills `handful` with the next picks. Waits while those under way may still need replacements; nothing when all is done.
+    fn take(&self, handful: &mut Picks, threads: usize) -> Option<Turn<'_>> {
         handful.clear();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         while state.next >= state.limit && state.in_flight > 0 {
@@ -201,15 +198,7 @@ impl<'a> Queue<'a> {
         handful.extend((state.next..state.next + count).map(|index| self.picks.get(index)));
         state.next += count;
         state.in_flight += usize::from(count > 0);
-        count > 0
-    }
-
-    fn done(&self, inconclusive: u64) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let more = usize::try_from(inconclusive).unwrap_or(usize::MAX);
-        state.limit = state.limit.saturating_add(more).min(self.picks.len());
-        state.in_flight -= 1;
-        self.changed.notify_all();
+        (count > 0).then(|| Turn { queue: self, inconclusive: None })
     }
 
     /// Hands nothing out any more.
@@ -221,5 +210,33 @@ impl<'a> Queue<'a> {
 
     fn drawn(&self) -> usize {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).next
+    }
+}
+
+/// Picks under way. Dropped unfinished (an error, a panic), it closes the queue, so that nobody waits for it.
+struct Turn<'a> {
+    queue: &'a Queue<'a>,
+    inconclusive: Option<u64>,
+}
+
+impl Turn<'_> {
+    /// Draws a replacement for each pick that turned out inconclusive.
+    fn finish(mut self, inconclusive: u64) {
+        self.inconclusive = Some(inconclusive);
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut state = self.queue.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.limit = match self.inconclusive {
+            Some(more) => {
+                let more = usize::try_from(more).unwrap_or(usize::MAX);
+                state.limit.saturating_add(more).min(self.queue.picks.len())
+            }
+            None => state.next,
+        };
+        state.in_flight -= 1;
+        self.queue.changed.notify_all();
     }
 }

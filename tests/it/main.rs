@@ -4,15 +4,22 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod bench_command;
+mod checklist;
+#[cfg(unix)]
+mod checklist_linux;
 mod cli;
 mod cli_config;
 mod contract;
 mod pack;
+mod readme;
 mod tidy;
 #[cfg(unix)]
 mod unix;
 mod verify_corruption;
 mod verify_draw;
+mod verify_fixtures;
+#[cfg(target_os = "linux")]
+mod verify_full;
 mod verify_input;
 #[cfg(unix)]
 mod verify_kill;

@@ -99,9 +99,12 @@ fn formats_know_nothing_of_the_flow_and_the_reports() {
 #[test]
 fn only_the_command_line_knows_clap_and_the_environment() {
     let words = ["clap::", "std::env", "env::var"];
+    // The programs that checks ask are started with an environment of their own, made of this one's.
+    let rooms = ["src/cli/", "src/checklist/probe.rs"];
     let broken = forbidden("src", |path, line| {
-        let is_allowed =
-            path.starts_with("src/cli/") || line.contains("env::consts") || line.contains("env::args_os()");
+        let is_allowed = rooms.iter().any(|room| path.starts_with(room))
+            || line.contains("env::consts")
+            || line.contains("env::args_os()");
         !is_allowed && words.iter().any(|word| line.contains(word))
     });
     none("arguments and environment are read in src/cli alone", &broken);

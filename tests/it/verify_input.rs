@@ -69,7 +69,7 @@ fn a_pipe_or_a_device_is_no_backup_and_is_not_waited_for() {
 fn a_backup_without_permission_is_refused() {
     use std::os::unix::fs::PermissionsExt;
     let world = World::new().originals(&tree()).backup("tar", &tree());
-    fs::set_permissions(world.path("b"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(world.path("b"), fs::Permissions::from_mode(0o000)).unwrap();
     if fs::File::open(world.path("b")).is_ok() {
         // Root reads everything.
         return;
@@ -205,14 +205,17 @@ fn originals_that_grow_and_shrink_while_they_are_read_are_never_verified_wrongly
             while !done.load(std::sync::atomic::Ordering::Relaxed) {
                 size = 400_000 - size - 1;
                 for place in &places[..30] {
-                    fs::OpenOptions::new().write(true).open(place).unwrap().set_len(size).unwrap();
+                    // Windows lets nobody cut a file that is being read.
+                    let _ =
+                        fs::OpenOptions::new().write(true).open(place).and_then(|file| file.set_len(size));
                 }
             }
         });
         let verified = world.verify("--sample all");
         done.store(true, std::sync::atomic::Ordering::Relaxed);
         assert!(matches!(verified.ran.code, Some(0 | 3)), "{}", verified.ran);
-        assert!(verified.findings().values().all(|verdict| verdict == "changed"), "{}", verified.ran);
+        let is_innocent = |verdict: &String| ["changed", "unreadable"].contains(&verdict.as_str());
+        assert!(verified.findings().values().all(is_innocent), "{}", verified.ran);
         assert!(verified.number("/counts/verified") >= 10);
     });
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::pack::Member;
+use crate::pack::{self, Member};
 use crate::unix;
 use crate::world::{Ran, Verified, World};
 
@@ -104,6 +104,25 @@ fn a_second_ctrl_c_ends_a_run_at_once_even_if_nobody_reads_what_it_says() {
     assert_eq!(finish(child).code, Some(130));
     assert_eq!(world.names("r").len(), 1, "what is left is for the next run");
     world.verify("--sample 5").exits(0);
+}
+
+#[test]
+fn ctrl_c_is_heard_while_an_endless_archive_is_searched_for_originals() {
+    // Seven gigabytes of zeros in a few hundred kilobytes, and no other file.
+    let frame = zstd::encode_all(&vec![0; 1 << 20][..], 1).unwrap();
+    let header = pack::tar_header(b"endless", 7 << 30, pack::MTIME, b'0');
+    let mut archive = zstd::encode_all(&header[..], 1).unwrap();
+    archive.extend(frame.repeat(7 << 10));
+    let world = World::new().originals(&pack::tree()).file("b", archive);
+    let flags = "--backup b --source s --restore-to r --cache use --json report.json";
+    let mut command = world.command(flags);
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // It makes the restore folder after it began to answer signals and before it searches.
+    while !world.path("r").exists() {
+        sleep(Duration::from_millis(1));
+    }
+    unix::signal(&child, Signal::INT);
+    finish(child).exits(3).out_has("INCOMPLETE");
 }
 
 #[test]

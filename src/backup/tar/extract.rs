@@ -102,6 +102,9 @@ fn write_segments(
     Ok(restored)
 }
 
+/// Whether setting a file's length failed because no file can be that long. (Setting it takes no memory: some Windows file
+/// systems speak of memory all the same.)
 fn is_impossible_size(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::FileTooLarge | io::ErrorKind::InvalidInput)
+    use io::ErrorKind::{FileTooLarge, InvalidInput, OutOfMemory};
+    matches!(error.kind(), FileTooLarge | InvalidInput | OutOfMemory)
 }

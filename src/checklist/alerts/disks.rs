@@ -35,7 +35,9 @@ fn smart(visit: &Visit<'_>) -> Finding {
     }
     let all = [bad.as_slice(), unknown.as_slice(), good.as_slice()].concat().join("\n");
     let finding = if !bad.is_empty() {
-        Finding::fail(format!("{} of {} disks report trouble", bad.len(), devices.len())).why(WHY).mend(REPLACE)
+        Finding::fail(format!("{} of {} disks report trouble", bad.len(), devices.len()))
+            .why(WHY)
+            .mend(REPLACE)
     } else if !unknown.is_empty() {
         Finding::could_not_check(what, format!("{} of {} disks did not tell", unknown.len(), devices.len()))
             .mend("Run as root; for disks behind a RAID controller use its own program.")
@@ -46,7 +48,8 @@ fn smart(visit: &Visit<'_>) -> Finding {
 }
 
 fn smart_devices(said: &str) -> Result<Vec<(String, String)>, String> {
-    let value: Value = serde_json::from_str(said).map_err(|error| format!("smartctl printed no JSON ({error})"))?;
+    let value: Value =
+        serde_json::from_str(said).map_err(|error| format!("smartctl printed no JSON ({error})"))?;
     if value.get("smartctl").is_none() {
         return Err("smartctl printed JSON of another kind".to_owned());
     }
@@ -57,7 +60,8 @@ fn smart_devices(said: &str) -> Result<Vec<(String, String)>, String> {
 
 /// Nothing where the disk is well, its trouble in words where not.
 fn smart_health(said: &str) -> Result<Option<String>, String> {
-    let value: Value = serde_json::from_str(said).map_err(|error| format!("smartctl printed no JSON ({error})"))?;
+    let value: Value =
+        serde_json::from_str(said).map_err(|error| format!("smartctl printed no JSON ({error})"))?;
     let Some(passed) = value.pointer("/smart_status/passed").and_then(Value::as_bool) else {
         let said = value.pointer("/smartctl/messages/0/string").and_then(Value::as_str);
         return Err(said.unwrap_or("it reports no health").to_owned());
@@ -116,8 +120,10 @@ fn degraded_arrays(said: &str) -> Result<(usize, Vec<String>), String> {
                 bad.extend(current.clone());
             }
         }
-        let members = line.rsplit_once('[').and_then(|(_, rest)| rest.split_once(']')).map(|(members, _)| members);
-        let is_map = |members: &&str| !members.is_empty() && members.chars().all(|member| matches!(member, 'U' | '_'));
+        let members =
+            line.rsplit_once('[').and_then(|(_, rest)| rest.split_once(']')).map(|(members, _)| members);
+        let is_map =
+            |members: &&str| !members.is_empty() && members.chars().all(|member| matches!(member, 'U' | '_'));
         if members.filter(is_map).is_some_and(|members| members.contains('_')) {
             bad.extend(current.clone());
         }
@@ -130,7 +136,9 @@ fn zfs(visit: &Visit<'_>) -> Finding {
     let said = match visit.run(&["zpool", "list", "-H", "-o", "name,health"]) {
         Err(error) if error.is_missing() => return Finding::not_applicable("ZFS is not installed"),
         Err(error) => return Finding::could_not_check("ZFS pools", error),
-        Ok(output) if !output.succeeded() => return Finding::could_not_check("ZFS pools", output.complaint()),
+        Ok(output) if !output.succeeded() => {
+            return Finding::could_not_check("ZFS pools", output.complaint());
+        }
         Ok(output) => output.stdout,
     };
     let mut bad = Vec::new();
@@ -140,7 +148,12 @@ fn zfs(visit: &Visit<'_>) -> Finding {
             [name, health @ ("DEGRADED" | "FAULTED" | "OFFLINE" | "REMOVED" | "SUSPENDED" | "UNAVAIL")] => {
                 bad.push(format!("{name} ({health})"));
             }
-            _ => return Finding::could_not_check("ZFS pools", format!("zpool printed an unknown line: {line}")),
+            _ => {
+                return Finding::could_not_check(
+                    "ZFS pools",
+                    format!("zpool printed an unknown line: {line}"),
+                );
+            }
         }
     }
     if said.trim().is_empty() {
@@ -149,7 +162,10 @@ fn zfs(visit: &Visit<'_>) -> Finding {
     if bad.is_empty() {
         return Finding::pass("All ZFS pools are online").seen("zpool list", said);
     }
-    Finding::fail(format!("ZFS pools are not well: {}", bad.join(", "))).seen("zpool list", said).why(WHY).mend(REPLACE)
+    Finding::fail(format!("ZFS pools are not well: {}", bad.join(", ")))
+        .seen("zpool list", said)
+        .why(WHY)
+        .mend(REPLACE)
 }
 
 fn btrfs(visit: &Visit<'_>) -> Finding {
@@ -160,8 +176,10 @@ fn btrfs(visit: &Visit<'_>) -> Finding {
         Err(problem) => return Finding::could_not_check(what, problem),
     };
     let fields = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
-    let mut places: Vec<String> =
-        fields.filter(|words| words.get(2) == Some(&"btrfs")).filter_map(|words| words.get(1).map(|place| unescape(place))).collect();
+    let mut places: Vec<String> = fields
+        .filter(|words| words.get(2) == Some(&"btrfs"))
+        .filter_map(|words| words.get(1).map(|place| unescape(place)))
+        .collect();
     places.dedup();
     if places.is_empty() {
         return Finding::not_applicable("No btrfs file system is mounted");
@@ -170,17 +188,23 @@ fn btrfs(visit: &Visit<'_>) -> Finding {
     for place in &places {
         let said = match visit.ask(&["btrfs", "device", "stats", place]) {
             Ok(said) => said,
-            Err(problem) => return Finding::could_not_check(what, problem).mend("Install btrfs-progs, and run as root."),
+            Err(problem) => {
+                return Finding::could_not_check(what, problem).mend("Install btrfs-progs, and run as root.");
+            }
         };
         match btrfs_errors(&said) {
             Some(errors) => bad.extend(errors),
-            None => return Finding::could_not_check(what, "btrfs printed no counters").seen("btrfs device stats", said),
+            None => {
+                return Finding::could_not_check(what, "btrfs printed no counters")
+                    .seen("btrfs device stats", said);
+            }
         }
         all.push(said);
     }
     let source = format!("btrfs device stats {}", places.join(" "));
     if bad.is_empty() {
-        return Finding::pass(format!("{} btrfs file systems count no errors", places.len())).seen(source, all.join("\n"));
+        return Finding::pass(format!("{} btrfs file systems count no errors", places.len()))
+            .seen(source, all.join("\n"));
     }
     Finding::fail("btrfs counts errors of its disks").seen(source, bad.join("\n")).why(WHY).mend(REPLACE)
 }
@@ -190,7 +214,9 @@ fn btrfs_errors(said: &str) -> Option<Vec<String>> {
     let counters: Vec<(&str, u64)> = said
         .lines()
         .filter(|line| line.starts_with('['))
-        .filter_map(|line| line.rsplit_once(' ').and_then(|(_, count)| Some((line, count.trim().parse().ok()?))))
+        .filter_map(|line| {
+            line.rsplit_once(' ').and_then(|(_, count)| Some((line, count.trim().parse().ok()?)))
+        })
         .collect();
     let bad = counters.iter().filter(|(_, count)| *count > 0).map(|(line, _)| (*line).to_owned()).collect();
     (!counters.is_empty()).then_some(bad)

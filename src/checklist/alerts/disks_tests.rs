@@ -15,7 +15,8 @@ fn smart_status(health: &str) -> Status {
 fn a_disk_that_says_it_is_well_passes_and_one_with_lost_sectors_fails() {
     assert_eq!(smart_status(r#"{"smart_status":{"passed":true}}"#), Status::Pass);
     assert_eq!(smart_status(r#"{"smart_status":{"passed":false}}"#), Status::Fail);
-    let lost = r#"{"smart_status":{"passed":true},"ata_smart_attributes":{"table":[{"id":197,"raw":{"value":8}}]}}"#;
+    let lost =
+        r#"{"smart_status":{"passed":true},"ata_smart_attributes":{"table":[{"id":197,"raw":{"value":8}}]}}"#;
     assert_eq!(smart_status(lost), Status::Fail);
     let media = r#"{"smart_status":{"passed":true},"nvme_smart_health_information_log":{"media_errors":3}}"#;
     assert_eq!(smart_status(media), Status::Fail);
@@ -34,7 +35,9 @@ fn a_disk_that_does_not_tell_is_unknown_and_no_disk_does_not_apply() {
 #[test]
 fn a_missing_member_of_an_array_is_seen() {
     let mdstat = |members: &str, device: &str| {
-        format!("Personalities : [raid1] \nmd0 : active raid1 sdb1[1]{device} sda1[0]\n      976630464 blocks super 1.2 [2/2] [{members}]\n      bitmap: 0/8 pages [0KB], 65536KB chunk\n\nunused devices: <none>\n")
+        format!(
+            "Personalities : [raid1] \nmd0 : active raid1 sdb1[1]{device} sda1[0]\n      976630464 blocks super 1.2 [2/2] [{members}]\n      bitmap: 0/8 pages [0KB], 65536KB chunk\n\nunused devices: <none>\n"
+        )
     };
     let status = |said: &str| raid(&recorded(Os::Linux, &[]).file("/proc/mdstat", said).visit()).status;
     assert_eq!(status(&mdstat("UU", "")), Status::Pass);

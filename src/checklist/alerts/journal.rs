@@ -48,15 +48,16 @@ fn journal_exists(visit: &Visit<'_>) -> Result<(), String> {
 fn messages(said: &str) -> Result<Vec<String>, String> {
     let mut messages = Vec::new();
     for line in said.lines().filter(|line| !line.trim().is_empty()) {
-        let entry: Value =
-            serde_json::from_str(line).map_err(|error| format!("journalctl printed what is no entry ({error})"))?;
+        let entry: Value = serde_json::from_str(line)
+            .map_err(|error| format!("journalctl printed what is no entry ({error})"))?;
         if !entry.is_object() {
             return Err("journalctl printed what is no entry".to_owned());
         }
         let text = |key: &str| match entry.get(key) {
             Some(Value::String(text)) => Some(text.clone()),
             Some(Value::Array(bytes)) => {
-                let bytes: Vec<u8> = bytes.iter().filter_map(|byte| u8::try_from(byte.as_u64()?).ok()).collect();
+                let bytes: Vec<u8> =
+                    bytes.iter().filter_map(|byte| u8::try_from(byte.as_u64()?).ok()).collect();
                 Some(String::from_utf8_lossy(&bytes).into_owned())
             }
             _ => None,
@@ -72,7 +73,9 @@ fn critical(visit: &Visit<'_>) -> Finding {
     let found = journal_exists(visit).and_then(|()| visit.ask(&CRITICAL)).and_then(|said| messages(&said));
     let found = match found {
         Ok(found) => found,
-        Err(problem) => return Finding::could_not_check(what, problem).mend("Read the logs in /var/log by hand."),
+        Err(problem) => {
+            return Finding::could_not_check(what, problem).mend("Read the logs in /var/log by hand.");
+        }
     };
     let source = "journalctl -p crit --since=-7d";
     if found.is_empty() {
@@ -88,17 +91,19 @@ fn critical(visit: &Visit<'_>) -> Finding {
 fn kernel(visit: &Visit<'_>) -> Finding {
     let what = "Hardware errors that the kernel saw";
     // Without a journal the kernel's own buffer still tells what happened since it started.
-    let (source, found) = match journal_exists(visit).and_then(|()| visit.ask(&KERNEL)).and_then(|said| messages(&said)) {
-        Ok(found) => ("journalctl -k -p warning --since=-7d", found),
-        Err(problem) => match visit.ask(&["dmesg"]) {
-            Ok(said) if !said.trim().is_empty() => ("dmesg", said.lines().map(str::to_owned).collect()),
-            Ok(_) => return Finding::could_not_check(what, format!("{problem}; dmesg is empty")),
-            Err(other) => return Finding::could_not_check(what, format!("{problem}; {other}")),
-        },
-    };
+    let (source, found) =
+        match journal_exists(visit).and_then(|()| visit.ask(&KERNEL)).and_then(|said| messages(&said)) {
+            Ok(found) => ("journalctl -k -p warning --since=-7d", found),
+            Err(problem) => match visit.ask(&["dmesg"]) {
+                Ok(said) if !said.trim().is_empty() => ("dmesg", said.lines().map(str::to_owned).collect()),
+                Ok(_) => return Finding::could_not_check(what, format!("{problem}; dmesg is empty")),
+                Err(other) => return Finding::could_not_check(what, format!("{problem}; {other}")),
+            },
+        };
     let bad: Vec<&str> = found.iter().map(String::as_str).filter(|line| is_hardware_error(line)).collect();
     if bad.is_empty() {
-        return Finding::pass("The kernel saw no hardware errors").seen(source, format!("{} messages", found.len()));
+        return Finding::pass("The kernel saw no hardware errors")
+            .seen(source, format!("{} messages", found.len()));
     }
     Finding::fail(format!("The kernel saw {} hardware errors", bad.len()))
         .seen(source, grouped(bad.into_iter()).join("\n"))
@@ -108,10 +113,11 @@ fn kernel(visit: &Visit<'_>) -> Finding {
 
 fn is_hardware_error(line: &str) -> bool {
     let line = line.to_lowercase();
-    HARDWARE.iter().any(|sign| line.contains(sign)) && !HARMLESS.iter().any(|word| {
-        // "uncorrected error" contains "corrected error".
-        line.contains(word) && !line.contains("uncorrected")
-    })
+    HARDWARE.iter().any(|sign| line.contains(sign))
+        && !HARMLESS.iter().any(|word| {
+            // "uncorrected error" contains "corrected error".
+            line.contains(word) && !line.contains("uncorrected")
+        })
 }
 
 fn failed_units(visit: &Visit<'_>) -> Finding {
@@ -124,7 +130,12 @@ fn failed_units(visit: &Visit<'_>) -> Finding {
     for line in said.lines().filter(|line| !line.trim().is_empty()) {
         match line.split_whitespace().collect::<Vec<_>>()[..] {
             [unit, _, "failed", ..] => failed.push(unit),
-            _ => return Finding::could_not_check("Failed services", format!("systemctl printed an unknown line: {line}")),
+            _ => {
+                return Finding::could_not_check(
+                    "Failed services",
+                    format!("systemctl printed an unknown line: {line}"),
+                );
+            }
         }
     }
     if failed.is_empty() {
@@ -167,7 +178,8 @@ mod tests {
 
     #[test]
     fn critical_messages_hardware_errors_and_failed_units_fail() {
-        let kernel = "{\"MESSAGE\":\"blk_update_request: I/O error, dev sda, sector 2048\",\"_COMM\":\"kernel\"}";
+        let kernel =
+            "{\"MESSAGE\":\"blk_update_request: I/O error, dev sda, sector 2048\",\"_COMM\":\"kernel\"}";
         let failed = "nginx.service loaded failed failed A high performance web server\n";
         assert_eq!(statuses(&machine(BROKEN, kernel, failed)), [Status::Fail; 3]);
         let found = critical(&machine(BROKEN, "", "").visit());

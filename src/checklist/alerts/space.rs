@@ -6,7 +6,8 @@ use super::super::{Finding, Visit};
 use super::WHY;
 use crate::words;
 
-const COMMAND: [&str; 6] = ["findmnt", "-J", "-b", "--real", "-o", "TARGET,SOURCE,FSTYPE,SIZE,AVAIL,USED,OPTIONS"];
+const COMMAND: [&str; 6] =
+    ["findmnt", "-J", "-b", "--real", "-o", "TARGET,SOURCE,FSTYPE,SIZE,AVAIL,USED,OPTIONS"];
 /// From these shares of use on: worth a word, and bad.
 const FULL: (f64, f64) = (0.90, 0.97);
 /// File systems that are always full, being images.
@@ -37,7 +38,12 @@ pub(super) fn look(visit: &Visit<'_>) -> Vec<Finding> {
     };
     let mounts: Mounts = match serde_json::from_str(&said) {
         Ok(mounts) => mounts,
-        Err(error) => return vec![Finding::could_not_check(what, format!("findmnt printed no list of mounts ({error})"))],
+        Err(error) => {
+            return vec![Finding::could_not_check(
+                what,
+                format!("findmnt printed no list of mounts ({error})"),
+            )];
+        }
     };
     let mut all = Vec::new();
     flatten(mounts.filesystems, &mut all);
@@ -60,13 +66,17 @@ fn judge(mounts: &[Mount]) -> Vec<Finding> {
     let real = mounts.iter().filter(|mount| !IMAGES.contains(&mount.fstype.as_str()));
     let mut measured: Vec<(f64, String, bool)> = real.filter_map(measure).collect();
     if measured.is_empty() {
-        return vec![Finding::could_not_check("Space on the file systems", "findmnt listed none with a size")];
+        return vec![Finding::could_not_check(
+            "Space on the file systems",
+            "findmnt listed none with a size",
+        )];
     }
     measured.sort_by(|a, b| b.0.total_cmp(&a.0));
     let lines: Vec<&str> = measured.iter().map(|(_, line, _)| line.as_str()).collect();
     let source = "findmnt --real";
     let fullest = measured[0].0;
-    let mend = "Delete or move what is not needed, or enlarge it: a full disk stops services, and the backup of it.";
+    let mend =
+        "Delete or move what is not needed, or enlarge it: a full disk stops services, and the backup of it.";
     let space = if fullest >= FULL.1 {
         Finding::fail(format!("A file system is full: {}", lines[0])).why(WHY).mend(mend)
     } else if fullest >= FULL.0 {
@@ -93,7 +103,13 @@ fn measure(mount: &Mount) -> Option<(f64, String, bool)> {
     let (used, avail) = (mount.used?, mount.avail?);
     let usable = used.checked_add(avail).filter(|usable| *usable > 0)?;
     let share = used as f64 / usable as f64;
-    let line = format!("{} {:.0}% used, {} free ({})", mount.target, share * 100.0, words::bytes(avail), mount.fstype);
+    let line = format!(
+        "{} {:.0}% used, {} free ({})",
+        mount.target,
+        share * 100.0,
+        words::bytes(avail),
+        mount.fstype
+    );
     let read_only = mount.options.as_deref().unwrap_or_default().split(',').any(|option| option == "ro");
     Some((share, line, read_only))
 }
@@ -105,13 +121,22 @@ mod tests {
     use super::*;
 
     fn statuses(said: &str) -> Vec<Status> {
-        look(&recorded(Os::Linux, &[("findmnt", said)]).visit()).iter().map(|finding| finding.status).collect()
+        look(&recorded(Os::Linux, &[("findmnt", said)]).visit())
+            .iter()
+            .map(|finding| finding.status)
+            .collect()
     }
 
     #[test]
     fn a_roomy_machine_passes_and_a_full_disk_fails() {
-        assert_eq!(statuses(include_str!("../../../tests/data/checklist/linux/findmnt-roomy.json")), [Status::Pass]);
-        assert_eq!(statuses(include_str!("../../../tests/data/checklist/linux/findmnt-full.json")), [Status::Fail]);
+        assert_eq!(
+            statuses(include_str!("../../../tests/data/checklist/linux/findmnt-roomy.json")),
+            [Status::Pass]
+        );
+        assert_eq!(
+            statuses(include_str!("../../../tests/data/checklist/linux/findmnt-full.json")),
+            [Status::Fail]
+        );
     }
 
     #[test]

@@ -17,7 +17,8 @@ pub(super) fn look(visit: &Visit<'_>) -> Vec<Finding> {
 }
 
 fn unknown(what: &str, probed: &Probed, part: &str) -> Finding {
-    let problem = probed.problem(part).map_or_else(|| "the probe did not say".to_owned(), ToString::to_string);
+    let problem =
+        probed.problem(part).map_or_else(|| "the probe did not say".to_owned(), ToString::to_string);
     Finding::could_not_check(what, problem)
 }
 
@@ -31,19 +32,26 @@ fn alerts(probed: &Probed) -> Finding {
 }
 
 fn viewer(probed: &Probed) -> Finding {
-    let open: Vec<&Item> = probed.part("alert").filter(|alert| alert.truth("ignored") != Some(true)).collect();
+    let open: Vec<&Item> =
+        probed.part("alert").filter(|alert| alert.truth("ignored") != Some(true)).collect();
     let count = |severity: &str| open.iter().filter(|alert| alert.text("severity") == Some(severity)).count();
     let line = |alert: &&Item| {
-        let (severity, title, machine) = (alert.shown("severity"), alert.shown("title"), alert.shown("machine"));
+        let (severity, title, machine) =
+            (alert.shown("severity"), alert.shown("title"), alert.shown("machine"));
         format!("{severity}: {title} ({machine}). {} {}", alert.shown("text"), alert.shown("resolution"))
     };
     let lines: Vec<String> = open.iter().map(line).collect();
     let finding = match (count("Error") + count("Critical"), open.len()) {
         (0, 0) => return Finding::pass("The alert viewer is empty").seen("Get-WssAlert", "no alerts"),
-        (0, _) => Finding::warn(format!("The alert viewer shows {} alerts, none of them critical", open.len())),
+        (0, _) => {
+            Finding::warn(format!("The alert viewer shows {} alerts, none of them critical", open.len()))
+        }
         (bad, _) => Finding::fail(format!("The alert viewer shows {bad} critical alerts")),
     };
-    finding.seen("Get-WssAlert", lines.join("\n")).why(WHY).mend("Dashboard, alert viewer: follow each alert's resolution.")
+    finding
+        .seen("Get-WssAlert", lines.join("\n"))
+        .why(WHY)
+        .mend("Dashboard, alert viewer: follow each alert's resolution.")
 }
 
 fn events(probed: &Probed) -> Finding {
@@ -58,16 +66,26 @@ fn events(probed: &Probed) -> Finding {
         };
         *(if level == 1 { &mut critical } else { &mut errors }) += count;
         let (provider, id) = (event.shown("provider"), event.shown("id"));
-        lines.push(format!("{count} times {provider} {id}, last {}: {}", event.shown("time"), event.shown("message")));
+        lines.push(format!(
+            "{count} times {provider} {id}, last {}: {}",
+            event.shown("time"),
+            event.shown("message")
+        ));
     }
     let finding = match (critical, errors) {
-        (0, 0) => return Finding::pass("No critical or error events in 7 days").seen("event logs System, Application", "none"),
+        (0, 0) => {
+            return Finding::pass("No critical or error events in 7 days")
+                .seen("event logs System, Application", "none");
+        }
         (0, errors) => Finding::warn(format!("{errors} error events in 7 days, none of them critical")),
-        (critical, errors) => Finding::fail(format!("{critical} critical and {errors} error events in 7 days")),
+        (critical, errors) => {
+            Finding::fail(format!("{critical} critical and {errors} error events in 7 days"))
+        }
     };
-    finding.seen("event logs System, Application", lines.join("\n")).why(WHY).mend(
-        "Event Viewer, Custom Views, Administrative Events: mend what the most frequent ones name.",
-    )
+    finding
+        .seen("event logs System, Application", lines.join("\n"))
+        .why(WHY)
+        .mend("Event Viewer, Custom Views, Administrative Events: mend what the most frequent ones name.")
 }
 
 fn disks(probed: &Probed) -> Finding {
@@ -80,8 +98,12 @@ fn disks(probed: &Probed) -> Finding {
         let found = all.iter().filter(|disk| disk.number("health").is_none_or(|code| codes.contains(&code)));
         found.map(|disk| disk.shown("name")).collect()
     };
-    let lines: Vec<String> =
-        all.iter().map(|disk| format!("{}: health {}, {}", disk.shown("name"), disk.shown("health"), disk.shown("state"))).collect();
+    let lines: Vec<String> = all
+        .iter()
+        .map(|disk| {
+            format!("{}: health {}, {}", disk.shown("name"), disk.shown("health"), disk.shown("state"))
+        })
+        .collect();
     let unhealthy = all.iter().filter(|disk| matches!(disk.number("health"), Some(1 | 2))).count();
     let finding = if unhealthy > 0 {
         Finding::fail(format!("Disks are not healthy: {}", with(&[1, 2]).join(", ")))
@@ -102,7 +124,8 @@ fn volumes(probed: &Probed) -> Finding {
         let number = |key: &str| volume.number(key).and_then(|number| u64::try_from(number).ok());
         if let (Some(size @ 1..), Some(free)) = (number("size"), number("free")) {
             let share = 1.0 - free as f64 / size as f64;
-            let line = format!("{} {:.0}% used, {} free", volume.shown("name"), share * 100.0, words::bytes(free));
+            let line =
+                format!("{} {:.0}% used, {} free", volume.shown("name"), share * 100.0, words::bytes(free));
             measured.push((share, line));
         }
     }
@@ -113,18 +136,24 @@ fn volumes(probed: &Probed) -> Finding {
     } else if *fullest >= FULL.0 {
         Finding::warn(format!("A volume is nearly full: {line}"))
     } else {
-        return Finding::pass(format!("No volume is nearly full; the fullest is {line}")).seen("Win32_LogicalDisk", line);
+        return Finding::pass(format!("No volume is nearly full; the fullest is {line}"))
+            .seen("Win32_LogicalDisk", line);
     };
     let lines: Vec<&str> = measured.iter().map(|(_, line)| line.as_str()).collect();
-    finding.seen("Win32_LogicalDisk", lines.join("\n")).why(WHY).mend("Disk Cleanup (`cleanmgr`), or enlarge the volume.")
+    finding
+        .seen("Win32_LogicalDisk", lines.join("\n"))
+        .why(WHY)
+        .mend("Disk Cleanup (`cleanmgr`), or enlarge the volume.")
 }
 
 fn services(probed: &Probed) -> Finding {
     if probed.first("services").is_none() {
         return unknown("Services that should run", probed, "services");
     }
-    let failed: Vec<String> =
-        probed.part("service").map(|service| format!("{} (exit code {})", service.shown("title"), service.shown("code"))).collect();
+    let failed: Vec<String> = probed
+        .part("service")
+        .map(|service| format!("{} (exit code {})", service.shown("title"), service.shown("code")))
+        .collect();
     if failed.is_empty() {
         return Finding::pass("No automatic service has failed").seen("Win32_Service", "none");
     }
@@ -142,7 +171,9 @@ mod tests {
 
     fn statuses(recorded: &str) -> Vec<Status> {
         let probed = parse(recorded).unwrap();
-        [alerts(&probed), disks(&probed), volumes(&probed), services(&probed)].map(|finding| finding.status).to_vec()
+        [alerts(&probed), disks(&probed), volumes(&probed), services(&probed)]
+            .map(|finding| finding.status)
+            .to_vec()
     }
 
     #[test]

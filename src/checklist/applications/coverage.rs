@@ -12,10 +12,11 @@ use walkdir::WalkDir;
 
 use crate::backup::{self, Listing, Needs, Picks, Sink};
 use crate::platform;
+use crate::stop::Stop;
 use crate::verify::pairing::Pairing;
 
-use super::super::machine::Job;
 use super::super::Visit;
+use super::super::machine::Job;
 use super::amount;
 
 /// What the backups hold of one folder.
@@ -124,11 +125,13 @@ fn count(job: &Job, folders: &[PathBuf], deadline: Instant) -> Result<Vec<(u64, 
         None => error.to_string(),
     };
     let backup = backup::open(&job.backup, false).map_err(|error| chained(&error))?;
-    let pairing =
-        Pairing::new(&*backup, &job.sources, &job.maps, false).map_err(|error| chained(&error))?;
+    let in_time = Stop::never().with_deadline(Some(deadline));
+    let pairing = Pairing::new(&*backup, &job.sources, &job.maps, false, &in_time);
+    let pairing = pairing.map_err(|error| chained(&error))?;
     let roots: Vec<(PathBuf, Vec<u8>)> =
         pairing.roots().map(|(root, from)| (real(&root.place), from.to_vec())).collect();
-    let prefixes = |folder: &PathBuf| roots.iter().filter_map(|(root, from)| prefix(folder, root, from)).collect();
+    let prefixes =
+        |folder: &PathBuf| roots.iter().filter_map(|(root, from)| prefix(folder, root, from)).collect();
     // A listing that has to begin again begins with new counters.
     for _ in 0..2 {
         let counter = Counter {
@@ -192,7 +195,8 @@ impl Sink for Counter {
 
 /// Whether a path is `prefix` or lies below it.
 fn begins(path: &[u8], prefix: &[u8]) -> bool {
-    prefix.is_empty() || path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+    prefix.is_empty()
+        || path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
 }
 
 #[cfg(test)]

@@ -62,11 +62,46 @@ const VOLUMES: [(&str, &str, &str); 2] = [
 
 /// Packages of the system itself, whose services keep no data that a person would plan for.
 const SYSTEM: [&str; 40] = [
-    "systemd", "dbus", "udev", "cron", "cronie", "openssh-server", "sudo", "util-linux", "e2fsprogs", "initscripts",
-    "rsyslog", "procps", "lvm2", "mdadm", "chrony", "ntp", "ntpsec", "policykit-1", "polkitd", "polkit", "udisks2",
-    "network-manager", "NetworkManager", "networkmanager", "wpasupplicant", "avahi-daemon", "bluez", "unattended-upgrades", "apt",
-    "packagekit", "smartmontools", "lynis", "plymouth", "man-db", "logrotate", "dracut", "firewalld", "selinux",
-    "alsa-utils", "apparmor",
+    "systemd",
+    "dbus",
+    "udev",
+    "cron",
+    "cronie",
+    "openssh-server",
+    "sudo",
+    "util-linux",
+    "e2fsprogs",
+    "initscripts",
+    "rsyslog",
+    "procps",
+    "lvm2",
+    "mdadm",
+    "chrony",
+    "ntp",
+    "ntpsec",
+    "policykit-1",
+    "polkitd",
+    "polkit",
+    "udisks2",
+    "network-manager",
+    "NetworkManager",
+    "networkmanager",
+    "wpasupplicant",
+    "avahi-daemon",
+    "bluez",
+    "unattended-upgrades",
+    "apt",
+    "packagekit",
+    "smartmontools",
+    "lynis",
+    "plymouth",
+    "man-db",
+    "logrotate",
+    "dracut",
+    "firewalld",
+    "selinux",
+    "alsa-utils",
+    "apparmor",
 ];
 
 pub(super) fn discover(visit: &Visit<'_>) -> Discovery {
@@ -87,7 +122,8 @@ pub(super) fn discover(visit: &Visit<'_>) -> Discovery {
     }
     // One row a path; the application's own name wins over the general one.
     let mut seen = BTreeSet::new();
-    found.retain(|item| seen.insert(if item.path.is_empty() { item.name.clone() } else { item.path.clone() }));
+    found
+        .retain(|item| seen.insert(if item.path.is_empty() { item.name.clone() } else { item.path.clone() }));
     Discovery { found, problems }
 }
 
@@ -100,7 +136,9 @@ fn packages(visit: &Visit<'_>) -> Result<BTreeMap<String, Vec<String>>, String> 
     } else {
         return Err("neither dpkg's nor rpm's database is on this machine".to_owned());
     };
-    packages.retain(|package, _| !SYSTEM.iter().any(|system| package == system || package.starts_with("systemd-")));
+    packages.retain(|package, _| {
+        !SYSTEM.iter().any(|system| package == system || package.starts_with("systemd-"))
+    });
     Ok(packages)
 }
 
@@ -124,7 +162,9 @@ fn parse_dpkg_owners(said: &str) -> BTreeMap<String, Vec<String>> {
     let mut packages: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for line in said.lines().filter(|line| !line.starts_with("diversion ")) {
         let Some((owners, path)) = line.split_once(": ") else { continue };
-        let Some(unit) = path.rsplit('/').next().and_then(|file| file.strip_suffix(".service")) else { continue };
+        let Some(unit) = path.rsplit('/').next().and_then(|file| file.strip_suffix(".service")) else {
+            continue;
+        };
         for owner in owners.split(", ") {
             let package = owner.split(':').next().unwrap_or(owner).to_owned();
             packages.entry(package).or_default().push(unit.trim_end_matches('@').to_owned());
@@ -135,7 +175,8 @@ fn parse_dpkg_owners(said: &str) -> BTreeMap<String, Vec<String>> {
 
 fn rpm(visit: &Visit<'_>) -> Result<BTreeMap<String, Vec<String>>, String> {
     let folder = UNIT_FOLDERS[0];
-    let units: Vec<String> = visit.names(folder)?.into_iter().filter(|name| name.ends_with(".service")).collect();
+    let units: Vec<String> =
+        visit.names(folder)?.into_iter().filter(|name| name.ends_with(".service")).collect();
     let places: Vec<String> = units.iter().map(|unit| format!("{folder}/{unit}")).collect();
     let mut packages: BTreeMap<String, Vec<String>> = BTreeMap::new();
     // A few hundred at a time stay far below the longest command line.
@@ -168,7 +209,9 @@ fn data_folder(visit: &Visit<'_>, package: &str, units: &[String]) -> Option<Str
 
 /// `StateDirectory=NAME` of a unit file stands for `/var/lib/NAME`.
 fn state_directory(visit: &Visit<'_>, unit: &str) -> Option<String> {
-    let text = UNIT_FOLDERS.iter().find_map(|folder| visit.read(&format!("{folder}/{unit}.service")).ok().flatten())?;
+    let text = UNIT_FOLDERS
+        .iter()
+        .find_map(|folder| visit.read(&format!("{folder}/{unit}.service")).ok().flatten())?;
     let value = text.lines().find_map(|line| line.trim().strip_prefix("StateDirectory="))?;
     let first = value.split_whitespace().next()?;
     (!first.contains('%')).then(|| format!("/var/lib/{first}"))

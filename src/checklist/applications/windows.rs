@@ -97,13 +97,18 @@ impl Rows {
         let Some(name) = name else { return };
         let path = path.map(|path| path.trim_matches('"').trim_end_matches('\\')).unwrap_or_default();
         let last = path.rsplit('\\').next().unwrap_or_default();
-        if SYSTEM.iter().any(|system| system.eq_ignore_ascii_case(last) || system.eq_ignore_ascii_case(name)) {
+        if SYSTEM.iter().any(|system| system.eq_ignore_ascii_case(last) || system.eq_ignore_ascii_case(name))
+        {
             return;
         }
         // A spreadsheet would take such a name for a formula.
         let name = name.trim_start_matches(['=', '+', '-', '@']).trim();
         let same = |row: &Discovered| {
-            if path.is_empty() { row.name.eq_ignore_ascii_case(name) } else { row.path.eq_ignore_ascii_case(path) }
+            if path.is_empty() {
+                row.name.eq_ignore_ascii_case(name)
+            } else {
+                row.path.eq_ignore_ascii_case(path)
+            }
         };
         if !self.0.iter().any(same) {
             self.0.push(Discovered { name: name.to_owned(), path: path.to_owned() });
@@ -113,7 +118,9 @@ impl Rows {
     /// Whether a folder is a row's, or lies in one's.
     fn holds(&self, folder: &str) -> bool {
         let folder = folder.to_lowercase();
-        let inside = |path: &str| folder.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('\\'));
+        let inside = |path: &str| {
+            folder.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('\\'))
+        };
         self.0.iter().any(|row| !row.path.is_empty() && inside(&row.path.to_lowercase()))
     }
 }
@@ -128,7 +135,8 @@ mod tests {
     #[test]
     fn programs_databases_shares_and_services_become_rows() {
         let discovery = gather(&parse(RECORDED).unwrap());
-        let found: Vec<_> = discovery.found.iter().map(|item| (item.name.as_str(), item.path.as_str())).collect();
+        let found: Vec<_> =
+            discovery.found.iter().map(|item| (item.name.as_str(), item.path.as_str())).collect();
         let expected = [
             ("SQL Server MSSQLSERVER", "D:\\MSSQL\\MSSQL16.MSSQLSERVER\\MSSQL\\DATA"),
             ("Buchhaltung", "D:\\Freigaben\\Buchhaltung"),

@@ -45,7 +45,9 @@ pub(super) fn proof(job: &Job, now: Timestamp) -> Finding {
     let report: Report = match read_text(place) {
         Ok(Some(text)) => match serde_json::from_str(&text) {
             Ok(report) => report,
-            Err(error) => return Finding::could_not_check(&what, format!("{shown} is no report ({error})")).mend(run),
+            Err(error) => {
+                return Finding::could_not_check(&what, format!("{shown} is no report ({error})")).mend(run);
+            }
         },
         Ok(None) => {
             return Finding::fail(format!("The backup of {} was never verified", job.name))
@@ -63,7 +65,8 @@ pub(super) fn proof(job: &Job, now: Timestamp) -> Finding {
 }
 
 fn evidence(report: &Report) -> String {
-    let finished = report.finished.map_or_else(|| "at an unknown time".to_owned(), |time| format!("{time:.0}"));
+    let finished =
+        report.finished.map_or_else(|| "at an unknown time".to_owned(), |time| format!("{time:.0}"));
     format!("{}: {}\nfinished {finished}, of {}", report.result, report.headline, report.backup.place)
 }
 
@@ -75,7 +78,9 @@ fn judge(job: &Job, report: &Report, now: Timestamp) -> Finding {
         let age = report.finished.map(|finished| now.as_second() - finished.as_second());
         match (report.result.as_str(), age) {
             ("fail", _) => Finding::fail(format!("The backup of {name} failed its verification")),
-            ("pass", None) => Finding::warn(format!("The backup of {name} was verified, but nobody knows when")),
+            ("pass", None) => {
+                Finding::warn(format!("The backup of {name} was verified, but nobody knows when"))
+            }
             ("pass", Some(age)) if age < -DAY => {
                 Finding::warn(format!("The newest report of {name} is dated in the future"))
             }
@@ -83,9 +88,14 @@ fn judge(job: &Job, report: &Report, now: Timestamp) -> Finding {
                 Finding::warn(format!("The backup of {name} was last verified {} ago", duration_words(age)))
             }
             ("pass", Some(age)) => {
-                return Finding::pass(format!("The backup of {name} was verified {} ago", duration_words(age)));
+                return Finding::pass(format!(
+                    "The backup of {name} was verified {} ago",
+                    duration_words(age)
+                ));
             }
-            (other, _) => Finding::fail(format!("The verification of {name} ended as \"{other}\", which proves nothing")),
+            (other, _) => Finding::fail(format!(
+                "The verification of {name} ended as \"{other}\", which proves nothing"
+            )),
         }
     };
     finding.why(WHY_PROOF).mend(format!("bkverify --job {name}"))
@@ -97,19 +107,25 @@ pub(super) fn age(job: &Job, now: Timestamp) -> Finding {
     let opened = match backup::open(&job.backup, false) {
         Ok(opened) => opened,
         Err(error) => {
-            let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+            let cause =
+                std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
             return Finding::could_not_check(&what, format!("{error}{cause}"))
                 .mend("Attach the backup, or correct its place in bkverify.toml.");
         }
     };
     let description = opened.describe();
     let Some(taken) = description.taken else {
-        return Finding::could_not_check(&what, format!("a {} backup does not say when it was taken", description.format))
-            .mend("Look when it ran last.");
+        return Finding::could_not_check(
+            &what,
+            format!("a {} backup does not say when it was taken", description.format),
+        )
+        .mend("Look when it ran last.");
     };
     let age = now.as_second() - taken.seconds;
     let status = match age {
         _ if age < -DAY => Status::Warn,
+        // A folder tells only when its top was changed last, which may be long before the last copy.
+        _ if age > BACKUP_AGE.1 && description.format == "folder" => Status::Warn,
         _ if age > BACKUP_AGE.1 => Status::Fail,
         _ if age > BACKUP_AGE.0 => Status::Warn,
         _ => Status::Pass,
@@ -119,10 +135,15 @@ pub(super) fn age(job: &Job, now: Timestamp) -> Finding {
     } else {
         format!("The backup of {} was taken {} ago", job.name, duration_words(age))
     };
-    let time = Timestamp::from_second(taken.seconds).map_or_else(|_| "?".to_owned(), |time| format!("{time:.0}"));
+    let time =
+        Timestamp::from_second(taken.seconds).map_or_else(|_| "?".to_owned(), |time| format!("{time:.0}"));
     let finding = Finding::new(status, title)
         .seen(job.backup.display().to_string(), format!("{}, taken {time}", description.format));
-    if status == Status::Pass { finding } else { finding.why(WHY_AGE).mend("Run the backup program now, then verify again.") }
+    if status == Status::Pass {
+        finding
+    } else {
+        finding.why(WHY_AGE).mend("Run the backup program now, then verify again.")
+    }
 }
 
 #[cfg(test)]
@@ -172,8 +193,11 @@ mod tests {
     #[test]
     fn the_age_of_a_backup_is_read_from_itself_and_a_missing_one_is_unknown() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("x"), "x").unwrap();
-        let job = Job { name: "n".into(), backup: folder.path().into(), ..Job::default() };
+        let archive = folder.path().join("b.tar");
+        let mut builder = tar::Builder::new(std::fs::File::create(&archive).unwrap());
+        builder.append_data(&mut tar::Header::new_gnu(), "x", &b""[..]).unwrap();
+        builder.into_inner().unwrap();
+        let job = Job { name: "n".into(), backup: archive, ..Job::default() };
         let today = Timestamp::now();
         assert_eq!(age(&job, today).status, Status::Pass);
         let in_days = |days: i64| Timestamp::from_second(today.as_second() + days * DAY).unwrap();

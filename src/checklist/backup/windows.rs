@@ -26,7 +26,8 @@ fn judge(probed: &Probed, now: Timestamp) -> Vec<Finding> {
             Some(missing) if missing.kind == "missing" => {
                 // Another program may make the backups; the configured jobs tell.
                 return vec![
-                    Finding::not_applicable("Windows Server Backup is not installed").seen("Get-WBSummary", &missing.text),
+                    Finding::not_applicable("Windows Server Backup is not installed")
+                        .seen("Get-WBSummary", &missing.text),
                 ];
             }
             Some(problem) => Finding::could_not_check("Windows Server Backup", problem),
@@ -48,13 +49,16 @@ fn judge_summary(summary: &Item, now: Timestamp) -> Finding {
     );
     // The result is an HRESULT without a sign: 2155348129 is 0x807800A1.
     let Some(result) = summary.number("result") else {
-        return Finding::could_not_check("Windows Server Backup", "its last result is not a number").seen(source, evidence);
+        return Finding::could_not_check("Windows Server Backup", "its last result is not a number")
+            .seen(source, evidence);
     };
     // Windows shows the year 1 where there never was a backup.
     let success = summary.time("success").filter(|time| time.as_second() > 0);
     let finding = match success {
         None => Finding::fail("Windows Server Backup has never made a backup of this server"),
-        Some(_) if result != 0 => Finding::fail(format!("The last run of Windows Server Backup failed (0x{result:08X})")),
+        Some(_) if result != 0 => {
+            Finding::fail(format!("The last run of Windows Server Backup failed (0x{result:08X})"))
+        }
         Some(_) if summary.number("versions") == Some(0) => {
             Finding::fail("Windows Server Backup holds no version to restore from")
         }
@@ -73,21 +77,33 @@ fn judge_summary(summary: &Item, now: Timestamp) -> Finding {
 fn judge_events(probed: &Probed) -> Finding {
     let source = "event log Microsoft-Windows-Backup";
     if probed.first("events").is_none() {
-        let problem = probed.problem("events").map_or_else(|| "the probe did not say".to_owned(), ToString::to_string);
+        let problem =
+            probed.problem("events").map_or_else(|| "the probe did not say".to_owned(), ToString::to_string);
         return Finding::could_not_check("The events of Windows Server Backup", problem);
     }
     let lines: Vec<String> = probed
         .part("event")
-        .map(|event| format!("{} event {}: {}", event.shown("time"), event.shown("id"), event.shown("message")))
+        .map(|event| {
+            format!("{} event {}: {}", event.shown("time"), event.shown("id"), event.shown("message"))
+        })
         .collect();
-    let newest = |id: i64| probed.part("event").filter(|event| event.number("id") == Some(id)).filter_map(|event| event.time("time")).max();
+    let newest = |id: i64| {
+        probed
+            .part("event")
+            .filter(|event| event.number("id") == Some(id))
+            .filter_map(|event| event.time("time"))
+            .max()
+    };
     let finding = match (newest(4), newest(5), newest(50)) {
         (None, None, None) => Finding::warn("No backup of Windows Server Backup began or ended in 14 days"),
         (good, Some(bad), _) if good.is_none_or(|good| bad > good) => {
             Finding::fail("The newest event of Windows Server Backup is a failure")
         }
         (_, _, Some(_)) => Finding::warn("Windows Server Backup runs out of space"),
-        _ => return Finding::pass("The newest event of Windows Server Backup is a success").seen(source, lines.join("\n")),
+        _ => {
+            return Finding::pass("The newest event of Windows Server Backup is a success")
+                .seen(source, lines.join("\n"));
+        }
     };
     finding.seen(source, lines.join("\n")).why(WHY).mend(MEND)
 }
@@ -125,7 +141,8 @@ mod tests {
 
     #[test]
     fn an_absent_feature_does_not_apply_and_a_refusal_is_unknown() {
-        let missing = r#"{"items":[],"problems":[{"part":"summary","kind":"missing","text":"Get-WBSummary"}]}"#;
+        let missing =
+            r#"{"items":[],"problems":[{"part":"summary","kind":"missing","text":"Get-WBSummary"}]}"#;
         assert_eq!(statuses(missing), [Status::NotApplicable]);
         let denied = missing.replace("missing", "denied");
         assert_eq!(statuses(&denied), [Status::CouldNotCheck, Status::CouldNotCheck]);

@@ -16,7 +16,9 @@ pub(super) fn look(visit: &Visit<'_>) -> Vec<Finding> {
     match visit.read(REPORT) {
         Ok(Some(report)) => judge(visit, &report),
         Ok(None) => vec![not_run(visit)],
-        Err(problem) => vec![Finding::could_not_check(what, problem).mend("Run as root: the report is root's.")],
+        Err(problem) => {
+            vec![Finding::could_not_check(what, problem).mend("Run as root: the report is root's.")]
+        }
     }
 }
 
@@ -24,13 +26,16 @@ fn not_run(visit: &Visit<'_>) -> Finding {
     let finding = match visit.run(&["lynis", "show", "version"]) {
         Ok(output) if output.succeeded() => {
             let version = output.stdout.trim().to_owned();
-            Finding::warn("Lynis is installed, but has not been run").seen("lynis show version", version).fix(&RUN)
+            Finding::warn("Lynis is installed, but has not been run")
+                .seen("lynis show version", version)
+                .fix(&RUN)
         }
         Ok(output) => Finding::could_not_check("Lynis", output.complaint()),
         Err(error) if error.is_missing() => {
-            Finding::could_not_check("The analysis", "no report of Lynis, and Lynis is not installed")
-                .mend("Install it (`apt-get install lynis`, `dnf install lynis`, `zypper install lynis`) and run \
-                       `lynis audit system --quick`.")
+            Finding::could_not_check("The analysis", "no report of Lynis, and Lynis is not installed").mend(
+                "Install it (`apt-get install lynis`, `dnf install lynis`, `zypper install lynis`) and run \
+                       `lynis audit system --quick`.",
+            )
         }
         Err(error) => Finding::could_not_check("Lynis", error),
     };
@@ -45,7 +50,8 @@ fn judge(visit: &Visit<'_>, report: &str) -> Vec<Finding> {
     // The last line that a whole run writes.
     if value("finish") != Some("true") {
         return vec![
-            Finding::could_not_check("The Lynis report", format!("{REPORT} is not finished")).mend(RUN.join(" ")),
+            Finding::could_not_check("The Lynis report", format!("{REPORT} is not finished"))
+                .mend(RUN.join(" ")),
         ];
     }
     let about = format!(
@@ -54,7 +60,11 @@ fn judge(visit: &Visit<'_>, report: &str) -> Vec<Finding> {
         value("report_datetime_end").or(value("report_datetime_start")).unwrap_or("?"),
         value("hardening_index").unwrap_or("?")
     );
-    vec![age(visit, value("report_datetime_start"), &about), warnings(report, &about), suggestions(report, &about)]
+    vec![
+        age(visit, value("report_datetime_start"), &about),
+        warnings(report, &about),
+        suggestions(report, &about),
+    ]
 }
 
 /// Lynis writes its own machine's local time.
@@ -100,7 +110,11 @@ fn entries(report: &str, key: &str) -> Vec<String> {
         let mut parts = value.split('|').map(str::trim);
         let (id, text) = (parts.next().unwrap_or("?"), parts.next().unwrap_or("?"));
         let details: Vec<&str> = parts.filter(|part| !part.is_empty() && *part != "-").collect();
-        if details.is_empty() { format!("{id}: {text}") } else { format!("{id}: {text} ({})", details.join("; ")) }
+        if details.is_empty() {
+            format!("{id}: {text}")
+        } else {
+            format!("{id}: {text} ({})", details.join("; "))
+        }
     });
     worded.collect()
 }
@@ -122,7 +136,11 @@ mod tests {
     #[test]
     fn a_report_with_warnings_fails_and_suggestions_alone_warn() {
         assert_eq!(statuses(REPORTED), [Status::Pass, Status::Fail, Status::Warn]);
-        let calm: String = REPORTED.lines().filter(|line| !line.starts_with("warning[]")).map(|line| format!("{line}\n")).collect();
+        let calm: String = REPORTED
+            .lines()
+            .filter(|line| !line.starts_with("warning[]"))
+            .map(|line| format!("{line}\n"))
+            .collect();
         assert_eq!(statuses(&calm), [Status::Pass, Status::Pass, Status::Warn]);
     }
 

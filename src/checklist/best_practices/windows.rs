@@ -18,7 +18,8 @@ fn judge(probed: &Probed) -> Vec<Finding> {
     let scanned: Vec<&str> = probed.part("scanned").map(|item| item.shown("model")).collect();
     for model in probed.part("model").map(|item| item.shown("id")).filter(|id| !scanned.contains(id)) {
         let part = format!("scan of {model}");
-        let problem = probed.problem(&part).map_or_else(|| "the probe did not say".to_owned(), ToString::to_string);
+        let problem =
+            probed.problem(&part).map_or_else(|| "the probe did not say".to_owned(), ToString::to_string);
         findings.push(Finding::could_not_check(&format!("The analysis of {model}"), problem));
     }
     findings.push(models(probed, &scanned));
@@ -32,7 +33,9 @@ fn result(item: &Item) -> Finding {
     let finding = match item.text("severity") {
         Some("Error") => Finding::fail(title),
         Some("Warning") => Finding::warn(title),
-        other => Finding::could_not_check(&title, format!("an unknown severity: {}", other.unwrap_or("none"))),
+        other => {
+            Finding::could_not_check(&title, format!("an unknown severity: {}", other.unwrap_or("none")))
+        }
     };
     finding
         .seen("Get-BpaResult", item.shown("problem"))
@@ -47,14 +50,16 @@ fn models(probed: &Probed, scanned: &[&str]) -> Finding {
     if probed.first("models").is_none() {
         return match probed.problem("models") {
             Some(missing) if missing.kind == "missing" => {
-                Finding::not_applicable("This Windows has no Best Practices Analyzer").seen(source, &missing.text)
+                Finding::not_applicable("This Windows has no Best Practices Analyzer")
+                    .seen(source, &missing.text)
             }
             Some(problem) => Finding::could_not_check(what, problem),
             None => Finding::could_not_check(what, "the probe did not say"),
         };
     }
     if probed.first("model").is_none() {
-        return Finding::not_applicable("No installed role brings rules for the Best Practices Analyzer").seen(source, "none");
+        return Finding::not_applicable("No installed role brings rules for the Best Practices Analyzer")
+            .seen(source, "none");
     }
     if scanned.is_empty() {
         return Finding::could_not_check(what, "no model could be analysed");
@@ -70,7 +75,8 @@ fn essentials(probed: &Probed) -> Finding {
     }
     match probed.problem("essentials") {
         Some(missing) if missing.kind == "missing" => {
-            Finding::not_applicable("This server is no Windows Server Essentials").seen("Invoke-WssBpaScan", &missing.text)
+            Finding::not_applicable("This server is no Windows Server Essentials")
+                .seen("Invoke-WssBpaScan", &missing.text)
         }
         Some(problem) => Finding::could_not_check("Essentials' own analysis", problem),
         None => Finding::could_not_check("Essentials' own analysis", "the probe did not say"),
@@ -90,7 +96,8 @@ mod tests {
     #[test]
     fn every_result_is_a_finding_with_impact_and_resolution() {
         let recorded = include_str!("../../../tests/data/checklist/windows/bpa-results.json");
-        let expected = [Status::Fail, Status::Warn, Status::CouldNotCheck, Status::Pass, Status::NotApplicable];
+        let expected =
+            [Status::Fail, Status::Warn, Status::CouldNotCheck, Status::Pass, Status::NotApplicable];
         assert_eq!(statuses(recorded), expected);
         let first = &judge(&parse(recorded).unwrap())[0];
         assert!(first.why.as_deref().unwrap().contains("replication"));

@@ -3,7 +3,8 @@
 use super::super::systemd::running_programs;
 use super::super::{Finding, Visit};
 
-const WHY: &str = "A clock that follows no server drifts by seconds a day, and nobody notices until logons fail.";
+const WHY: &str =
+    "A clock that follows no server drifts by seconds a day, and nobody notices until logons fail.";
 const CHRONY: [&str; 3] = ["chronyc", "-c", "tracking"];
 const TIMESYNC: [&str; 2] = ["timedatectl", "show"];
 const NTPD: [&str; 3] = ["ntpq", "-c", "rv 0 leap,stratum,refid,offset"];
@@ -17,6 +18,9 @@ enum State {
     Lost(String),
 }
 
+/// Reads what a time service says.
+type Reader = fn(&str) -> Result<State, String>;
+
 /// How the machine keeps its clock.
 pub(super) fn service(visit: &Visit<'_>) -> Finding {
     let running = match running_programs(visit) {
@@ -25,7 +29,7 @@ pub(super) fn service(visit: &Visit<'_>) -> Finding {
     };
     let runs = |name: &str| running.iter().any(|program| program == name);
     // The kernel keeps 15 letters of a program's name.
-    let (command, read): (&[&str], fn(&str) -> Result<State, String>) = if runs("chronyd") {
+    let (command, read): (&[&str], Reader) = if runs("chronyd") {
         (&CHRONY, chrony_state)
     } else if runs("systemd-timesyn") {
         (&TIMESYNC, timesyncd_state)
@@ -44,12 +48,16 @@ pub(super) fn service(visit: &Visit<'_>) -> Finding {
         Err(problem) => return Finding::could_not_check("The time service", problem),
     };
     match read(&said) {
-        Ok(State::Follows(server)) => Finding::pass(format!("The time service follows {server}")).seen(line, said),
+        Ok(State::Follows(server)) => {
+            Finding::pass(format!("The time service follows {server}")).seen(line, said)
+        }
         Ok(State::Lost(why)) => Finding::fail(format!("The time service follows no NTP server: {why}"))
             .seen(line, said)
             .why(WHY)
-            .mend("Check that its servers can be reached (UDP port 123): `chronyc sources`, \
-                   `timedatectl timesync-status` or `ntpq -p`."),
+            .mend(
+                "Check that its servers can be reached (UDP port 123): `chronyc sources`, \
+                   `timedatectl timesync-status` or `ntpq -p`.",
+            ),
         Err(problem) => Finding::could_not_check("The time service", problem).seen(line, said),
     }
 }
@@ -65,9 +73,9 @@ fn chrony_state(said: &str) -> Result<State, String> {
     }
     Ok(match (reference, leap) {
         ("7F7F0101", _) => State::Lost("chronyd follows only its own clock".to_owned()),
-        (_, "Normal" | "Insert second" | "Delete second") if reference != "00000000" => {
-            State::Follows(format!("{} (stratum {stratum}, chronyd)", if name.is_empty() { reference } else { name }))
-        }
+        (_, "Normal" | "Insert second" | "Delete second") if reference != "00000000" => State::Follows(
+            format!("{} (stratum {stratum}, chronyd)", if name.is_empty() { reference } else { name }),
+        ),
         _ => State::Lost("chronyd is not synchronised".to_owned()),
     })
 }
@@ -75,7 +83,9 @@ fn chrony_state(said: &str) -> Result<State, String> {
 /// Reads `timedatectl show`: lines `Key=value`.
 fn timesyncd_state(said: &str) -> Result<State, String> {
     let value = |key: &str| {
-        said.lines().find_map(|line| line.split_once('=').filter(|(name, _)| *name == key)).map(|(_, value)| value)
+        said.lines()
+            .find_map(|line| line.split_once('=').filter(|(name, _)| *name == key))
+            .map(|(_, value)| value)
     };
     match (value("NTPSynchronized"), value("NTP")) {
         (Some("yes"), Some("yes")) => Ok(State::Follows("its NTP server (systemd-timesyncd)".to_owned())),
@@ -168,7 +178,10 @@ mod tests {
 
     #[test]
     fn ntpd_with_leap_alarm_or_its_own_clock_is_lost() {
-        assert!(matches!(ntpd_state("leap=00, stratum=3,\nrefid=192.0.2.7, offset=-0.02"), Ok(State::Follows(_))));
+        assert!(matches!(
+            ntpd_state("leap=00, stratum=3,\nrefid=192.0.2.7, offset=-0.02"),
+            Ok(State::Follows(_))
+        ));
         assert!(matches!(ntpd_state("leap=11, stratum=16, refid=INIT, offset=0"), Ok(State::Lost(_))));
         assert!(matches!(ntpd_state("leap=00, stratum=6, refid=LOCAL, offset=0"), Ok(State::Lost(_))));
         assert!(ntpd_state("ntpq: read: Connection refused").is_err());

@@ -15,7 +15,9 @@ const LOCAL_CLOCK: &str = "0x4C4F434C";
 pub(super) fn look(visit: &Visit<'_>) -> (Result<Vec<String>, String>, Vec<Finding>) {
     match powershell::ask(visit, SCRIPT) {
         Ok(probed) => (servers(&probed), judge(&probed)),
-        Err(problem) => (Err(problem.clone()), vec![Finding::could_not_check("The Windows Time service", problem)]),
+        Err(problem) => {
+            (Err(problem.clone()), vec![Finding::could_not_check("The Windows Time service", problem)])
+        }
     }
 }
 
@@ -49,7 +51,8 @@ fn judge(probed: &Probed) -> Vec<Finding> {
 }
 
 fn unknown(what: &str, probed: &Probed, part: &str) -> Finding {
-    let problem = probed.problem(part).map_or_else(|| "the probe did not say".to_owned(), ToString::to_string);
+    let problem =
+        probed.problem(part).map_or_else(|| "the probe did not say".to_owned(), ToString::to_string);
     Finding::could_not_check(what, problem)
 }
 
@@ -59,7 +62,9 @@ fn judge_service(service: &Item, joined: bool) -> Finding {
     let finding = match (state, start) {
         ("Running", _) => Finding::pass("The Windows Time service is running"),
         // Off a domain Windows starts it by a trigger, when the network comes up.
-        ("Stopped", "Manual") if !joined => Finding::warn("The Windows Time service is not running right now"),
+        ("Stopped", "Manual") if !joined => {
+            Finding::warn("The Windows Time service is not running right now")
+        }
         _ => Finding::fail("The Windows Time service is not running"),
     };
     let finding = finding.seen("Win32_Service W32Time", evidence);
@@ -78,7 +83,8 @@ fn judge_status(status: &Item, probed: &Probed) -> Finding {
     let said = lines.join("\n");
     let source = "w32tm /query /status";
     if status.number("code") != Some(0) {
-        let problem = lines.iter().find(|line| !line.trim().is_empty()).copied().unwrap_or("it printed nothing");
+        let problem =
+            lines.iter().find(|line| !line.trim().is_empty()).copied().unwrap_or("it printed nothing");
         return Finding::could_not_check("What the Windows Time service follows", problem).seen(source, said);
     }
     // First line: the leap indicator, 3 for "not synchronised". Second: the stratum.
@@ -87,8 +93,11 @@ fn judge_status(status: &Item, probed: &Probed) -> Finding {
         value.split(|letter: char| !letter.is_ascii_digit()).next()?.parse().ok()
     };
     let (Some(leap), Some(stratum)) = (digits(0), digits(1)) else {
-        return Finding::could_not_check("What the Windows Time service follows", "w32tm's words are not understood")
-            .seen(source, said);
+        return Finding::could_not_check(
+            "What the Windows Time service follows",
+            "w32tm's words are not understood",
+        )
+        .seen(source, said);
     };
     let local = said.to_ascii_uppercase().contains(&LOCAL_CLOCK.to_ascii_uppercase());
     if leap != 3 && !local && stratum > 0 {

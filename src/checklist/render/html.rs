@@ -39,11 +39,16 @@ pub fn render(record: &Record) -> String {
 }
 
 fn overview(out: &mut String, record: &Record) {
-    out.push_str("<table>\n<thead><tr><th>Check</th><th>Result</th><th>What was found</th></tr></thead>\n<tbody>\n");
+    out.push_str(
+        "<table>\n<thead><tr><th>Check</th><th>Result</th><th>What was found</th></tr></thead>\n<tbody>\n",
+    );
     for check in &record.checks {
         let found = check.findings.first().map(|finding| escape(&finding.title)).unwrap_or_default();
         let (name, title, badge) = (check.name, check.title, badge(check.status()));
-        let _ = writeln!(out, "<tr><td><a href=\"#{name}\">{title}</a></td><td>{badge}</td><td>{found}</td></tr>");
+        let _ = writeln!(
+            out,
+            "<tr><td><a href=\"#{name}\">{title}</a></td><td>{badge}</td><td>{found}</td></tr>"
+        );
     }
     out.push_str("</tbody>\n</table>\n");
 }
@@ -63,7 +68,12 @@ fn render_check(out: &mut String, check: &Checked) {
 
 fn render_finding(out: &mut String, finding: &Finding) {
     let word = finding.status.word();
-    let _ = writeln!(out, "<article class=\"{word}\">\n<h3>{} {}</h3>", badge(finding.status), escape(&finding.title));
+    let _ = writeln!(
+        out,
+        "<article class=\"{word}\">\n<h3>{} {}</h3>",
+        badge(finding.status),
+        escape(&finding.title)
+    );
     if let Some(why) = &finding.why {
         let _ = writeln!(out, "<p><b>Why it matters</b> {}</p>", escape(why));
     }

@@ -21,7 +21,13 @@ pub fn render(record: &Record) -> String {
     let _ = writeln!(out, "| Check | Result | What was found |\n|---|---|---|");
     for check in &record.checks {
         let worst = check.findings.first().map(|finding| cell(&finding.title)).unwrap_or_default();
-        let _ = writeln!(out, "| [{}](#{}) | {} | {worst} |", check.title, anchor(check.title), label(check.status()));
+        let _ = writeln!(
+            out,
+            "| [{}](#{}) | {} | {worst} |",
+            check.title,
+            anchor(check.title),
+            label(check.status())
+        );
     }
     for check in &record.checks {
         render_check(&mut out, check);
@@ -39,7 +45,7 @@ fn render_check(out: &mut String, check: &Checked) {
 }
 
 fn render_finding(out: &mut String, finding: &Finding) {
-    let _ = writeln!(out, "\n- {} **{}**", label(finding.status), escape(&finding.title));
+    let _ = writeln!(out, "\n- {}: **{}**", label(finding.status), escape(&finding.title));
     if let Some(why) = &finding.why {
         let _ = writeln!(out, "  - Why it matters: {}", escape(&why.replace('\n', " ")));
     }
@@ -57,23 +63,22 @@ fn render_finding(out: &mut String, finding: &Finding) {
     }
 }
 
+/// The status by its word: signs and pictures are missing from the fonts of many servers.
 fn label(status: Status) -> String {
-    let sign = match status {
-        Status::Pass => "✅",
-        Status::Warn => "⚠️",
-        Status::Fail => "❌",
-        Status::Manual => "✋",
-        Status::CouldNotCheck => "❓",
-        Status::NotApplicable => "➖",
-    };
-    format!("{sign} {}", status.word())
+    match status {
+        Status::Fail | Status::CouldNotCheck => format!("**{}**", status.word()),
+        _ => status.word().to_owned(),
+    }
 }
 
 /// Plain text as Markdown that shows exactly it.
 fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
-        if matches!(character, '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '<' | '>' | '#' | '|' | '~' | '&') {
+        if matches!(
+            character,
+            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '<' | '>' | '#' | '|' | '~' | '&'
+        ) {
             out.push('\\');
         }
         out.push(character);
@@ -89,7 +94,11 @@ fn cell(text: &str) -> String {
 fn code(text: &str) -> String {
     let text = text.replace('\n', " ");
     let ticks = "`".repeat(longest_run(&text) + 1);
-    if text.starts_with('`') || text.ends_with('`') { format!("{ticks} {text} {ticks}") } else { format!("{ticks}{text}{ticks}") }
+    if text.starts_with('`') || text.ends_with('`') {
+        format!("{ticks} {text} {ticks}")
+    } else {
+        format!("{ticks}{text}{ticks}")
+    }
 }
 
 fn fence(text: &str) -> String {
@@ -103,7 +112,10 @@ fn longest_run(text: &str) -> usize {
 /// The anchor that GitHub makes of a heading.
 fn anchor(title: &str) -> String {
     let kept = title.to_lowercase();
-    kept.chars().filter(|letter| letter.is_alphanumeric() || matches!(letter, ' ' | '-')).map(|letter| if letter == ' ' { '-' } else { letter }).collect()
+    kept.chars()
+        .filter(|letter| letter.is_alphanumeric() || matches!(letter, ' ' | '-'))
+        .map(|letter| if letter == ' ' { '-' } else { letter })
+        .collect()
 }
 
 fn capital(text: &str) -> String {
@@ -121,7 +133,10 @@ mod tests {
         let page = render(&sample());
         assert!(page.contains("# Migration record: host\\<1\\>"));
         assert!(page.contains("Broken \\& \\<b\\>bold\\</b\\>"));
-        assert!(page.contains("    ```text\n    a|b <script>alert(1)</script>"), "evidence stands in a code block");
+        assert!(
+            page.contains("    ```text\n    a|b <script>alert(1)</script>"),
+            "evidence stands in a code block"
+        );
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::findings::{Record, Status};
 const SUMMARY: [(Status, &str); 6] = [
     (Status::Fail, "failed"),
     (Status::CouldNotCheck, "could not be checked"),
-    (Status::Warn, "warnings"),
+    (Status::Warn, "with a warning"),
     (Status::Manual, "to do by hand"),
     (Status::Pass, "passed"),
     (Status::NotApplicable, "not applicable"),
@@ -20,7 +20,8 @@ const SUMMARY: [(Status, &str); 6] = [
 /// `3 failed, 1 could not be checked, 12 passed`.
 fn summary(record: &Record) -> String {
     let counted = SUMMARY.iter().map(|(status, word)| (record.count(*status), word));
-    let words: Vec<String> = counted.filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
+    let words: Vec<String> =
+        counted.filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
     if words.is_empty() { "nothing was checked".to_owned() } else { words.join(", ") }
 }
 
@@ -43,14 +44,23 @@ pub(super) mod tests {
     pub(crate) fn sample() -> Record {
         let hostile = "a|b <script>alert(1)</script> `x` [l](u) *b* \\| C:\\Data\\";
         let findings = vec![
-            Finding::fail("Broken & <b>bold</b>").seen("cmd | x", hostile).why("it \"matters\"").fix(&["mend", "it"]),
+            Finding::fail("Broken & <b>bold</b>")
+                .seen("cmd | x", hostile)
+                .why("it \"matters\"")
+                .fix(&["mend", "it"]),
             Finding::could_not_check("Unknown", "no program"),
             Finding::warn("Odd"),
             Finding::manual("By hand").mend("click"),
             Finding::pass("Fine").seen("file", "line 1\nline 2"),
             Finding::not_applicable("None"),
         ];
-        let check = Checked { name: "sample", title: "A sample", asks: "Everything is asked.", findings, seconds: 0.25 };
+        let check = Checked {
+            name: "sample",
+            title: "A sample",
+            asks: "Everything is asked.",
+            findings,
+            seconds: 0.25,
+        };
         Record {
             machine: "host<1>".into(),
             system: "Linux".into(),
@@ -61,7 +71,8 @@ pub(super) mod tests {
 
     #[test]
     fn the_summary_counts_every_status_and_an_empty_record_says_so() {
-        let words = "1 failed, 1 could not be checked, 1 warnings, 1 to do by hand, 1 passed, 1 not applicable";
+        let words =
+            "1 failed, 1 could not be checked, 1 with a warning, 1 to do by hand, 1 passed, 1 not applicable";
         assert_eq!(summary(&sample()), words);
         let empty = Record { checks: Vec::new(), ..sample() };
         assert_eq!(summary(&empty), "nothing was checked");

@@ -42,7 +42,7 @@ fn render_details(out: &mut String, finding: &Finding) {
         let lines: Vec<&str> = evidence.text.lines().collect();
         let _ = writeln!(out, "{INDENT}seen in {}:", evidence.source);
         for line in lines.iter().take(EVIDENCE_LINES) {
-            let _ = writeln!(out, "{INDENT}  {line}");
+            let _ = writeln!(out, "{INDENT}  {}", cut(line, WIDTH - INDENT.len() - 2));
         }
         if lines.len() > EVIDENCE_LINES {
             let _ = writeln!(out, "{INDENT}  … {} more lines in the reports", lines.len() - EVIDENCE_LINES);
@@ -77,6 +77,14 @@ fn wrap(text: &str, width: usize, indent: &str) -> String {
     out
 }
 
+/// A line that fits; evidence is lists and logs, which wrapping would make unreadable.
+fn cut(line: &str, width: usize) -> String {
+    match line.char_indices().nth(width) {
+        None => line.to_owned(),
+        Some(_) => line.chars().take(width - 1).chain(['…']).collect(),
+    }
+}
+
 fn paint(text: &str, status: Status, color: bool) -> String {
     if !color {
         return text.to_owned();
@@ -99,7 +107,9 @@ mod tests {
     #[test]
     fn the_page_shows_every_finding_and_the_mend_of_what_is_wrong() {
         let page = render(&sample(), false);
-        for text in ["fail            Broken", "mend: mend it", "could-not-check Unknown: no program", "NOT READY"] {
+        for text in
+            ["fail            Broken", "mend: mend it", "could-not-check Unknown: no program", "NOT READY"]
+        {
             assert!(page.contains(text), "{text} is missing in\n{page}");
         }
         assert!(!page.contains('\x1b'));
@@ -110,5 +120,6 @@ mod tests {
     fn long_text_is_broken_at_spaces() {
         assert_eq!(wrap("aa bb cc", 5, "  "), "aa bb\n  cc");
         assert_eq!(wrap("aaaaaaaa b", 5, " "), "aaaaaaaa\n b");
+        assert_eq!((cut("abcdef", 4), cut("abcd", 4)), ("abc…".to_owned(), "abcd".to_owned()));
     }
 }

@@ -16,7 +16,7 @@ Invoke-Part 'events' {
     try { $events = @(Get-WinEvent -FilterHashtable $filter -MaxEvents 2000) } catch {
         if ($_.FullyQualifiedErrorId -notlike 'NoMatchingEventsFound*') { throw }
     }
-    foreach ($group in @($events | Group-Object -Property ProviderName, Id, Level | Sort-Object -Property Count -Descending | Select-Object -First 40)) {
+    foreach ($group in @($events | Group-Object -Property 'ProviderName', 'Id', 'Level' | Sort-Object -Property Count -Descending | Select-Object -First 40)) {
         $first = $group.Group[0]
         $message = Text $first.Message
         if ($message.Length -gt 300) { $message = $message.Substring(0, 300) }

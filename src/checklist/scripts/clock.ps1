@@ -13,6 +13,8 @@ Invoke-Part 'settings' {
     Add-Item 'settings' @{ type = $settings.Type; servers = $settings.NtpServer }
 }
 Invoke-Part 'status' {
+    # What a program prints as an error is text to read here, not an error of the script.
+    $ErrorActionPreference = 'Continue'
     $lines = @(& w32tm.exe /query /status 2>&1 | ForEach-Object { [string]$_ })
     Add-Item 'status' @{ code = $LASTEXITCODE; lines = $lines }
 }

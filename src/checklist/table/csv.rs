@@ -23,8 +23,11 @@ impl Default for Style {
 pub(super) fn parse(text: &str) -> Result<(Style, Table), String> {
     let text = text.trim_start_matches(MARK);
     for delimiter in [b',', b';', b'\t'] {
-        let mut reader =
-            ReaderBuilder::new().has_headers(false).flexible(true).delimiter(delimiter).from_reader(text.as_bytes());
+        let mut reader = ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .delimiter(delimiter)
+            .from_reader(text.as_bytes());
         let mut lines = reader.records().map(|record| {
             let record = record.map_err(|error| error.to_string())?;
             Ok::<Vec<String>, String>(record.iter().map(tidy).collect())

@@ -32,8 +32,8 @@ pub(super) fn parse(text: &str) -> Result<Document, String> {
         extra_header(&cells(lines[index])).filter(|_| ruled)
     };
     let found = (0..lines.len()).find_map(|index| Some((index, header(index)?)));
-    let (start, extra_header) =
-        found.ok_or_else(|| format!("no line reads \"| {} |\" above a line of dashes", HEADER.join(" | ")))?;
+    let (start, extra_header) = found
+        .ok_or_else(|| format!("no line reads \"| {} |\" above a line of dashes", HEADER.join(" | ")))?;
     let body = &lines[start + 2..];
     let end = body.iter().position(|line| !is_row(line)).unwrap_or(body.len());
     let rows = body[..end].iter().filter_map(|line| Row::from_cells(cells(line))).collect();
@@ -160,7 +160,8 @@ mod tests {
     fn bars_line_ends_and_backslashes_of_paths_survive() {
         for text in ["a|b", "C:\\Data\\", "\\|", "\\\\|", "one\ntwo", "<br>", "\\<br>", "a\\ \nb", "\\"] {
             let row = Row { name: text.to_owned(), notes: text.to_owned(), ..Row::default() };
-            let document = Document { table: Table { rows: vec![row], ..Table::default() }, ..Document::default() };
+            let document =
+                Document { table: Table { rows: vec![row], ..Table::default() }, ..Document::default() };
             assert_eq!(parse(&render(&document)).unwrap(), document, "{text:?}");
         }
     }
@@ -171,7 +172,10 @@ mod tests {
         let document = parse(text).unwrap();
         assert_eq!((document.before.as_str(), document.after.as_str()), ("hello\r\n\r\n", "bye\r\n"));
         assert_eq!(document.table.rows[0].notes, "ask Ann");
-        assert_eq!((document.table.rows[1].name.as_str(), document.table.rows[1].extra.clone()), ("Mail|Web", vec!["extra".into()]));
+        assert_eq!(
+            (document.table.rows[1].name.as_str(), document.table.rows[1].extra.clone()),
+            ("Mail|Web", vec!["extra".into()])
+        );
     }
 
     #[test]

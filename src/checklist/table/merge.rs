@@ -80,7 +80,8 @@ fn merge_row(base: Option<&Row>, ours: &Row, theirs: &Row) -> Row {
 fn merge_cells(base: &[String], ours: &[String], theirs: &[String]) -> Vec<String> {
     let cell = |cells: &[String], index: usize| cells.get(index).cloned().unwrap_or_default();
     let count = ours.len().max(theirs.len());
-    let merged = (0..count).map(|index| merge_cell(&cell(base, index), &cell(ours, index), &cell(theirs, index)));
+    let merged =
+        (0..count).map(|index| merge_cell(&cell(base, index), &cell(ours, index), &cell(theirs, index)));
     let mut merged: Vec<String> = merged.collect();
     while merged.last().is_some_and(String::is_empty) {
         merged.pop();
@@ -100,7 +101,13 @@ fn merge_cell(base: &str, ours: &str, theirs: &str) -> String {
 
 /// Brings what was found into the table: known rows stay where they are, new ones come behind, rows whose application is
 /// gone are marked with `today`. `say` gives our column's text for a path.
-pub fn update(table: &mut Table, last: &Table, found: &[Discovered], today: &str, say: impl Fn(&str) -> String) {
+pub fn update(
+    table: &mut Table,
+    last: &Table,
+    found: &[Discovered],
+    today: &str,
+    say: impl Fn(&str) -> String,
+) {
     let mut known: HashSet<&str> = HashSet::new();
     let key = |item: &Discovered| if item.path.is_empty() { item.name.clone() } else { item.path.clone() };
     let found_keys: HashMap<String, &Discovered> = found.iter().map(|item| (key(item), item)).collect();
@@ -124,7 +131,12 @@ pub fn update(table: &mut Table, last: &Table, found: &[Discovered], today: &str
             && known.insert(stored.as_str())
         {
             let found = say(&item.path);
-            table.rows.push(Row { name: item.name.clone(), path: item.path.clone(), found, ..Row::default() });
+            table.rows.push(Row {
+                name: item.name.clone(),
+                path: item.path.clone(),
+                found,
+                ..Row::default()
+            });
         }
     }
 }

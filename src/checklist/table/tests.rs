@@ -40,7 +40,8 @@ fn new_rows_come_behind_and_gone_ones_are_marked_with_their_notes_kept() {
     run(folder.path(), &["a", "b"]);
     edit_markdown(folder.path(), |document| document.table.rows[0].notes = "call Ann".into());
     let table = run(folder.path(), &["b", "c"]);
-    let shown: Vec<_> = table.rows.iter().map(|row| (row.name.as_str(), row.notes.as_str(), row.found.as_str())).collect();
+    let shown: Vec<_> =
+        table.rows.iter().map(|row| (row.name.as_str(), row.notes.as_str(), row.found.as_str())).collect();
     let expected = [
         ("a", "call Ann", "gone since 2026-11-20; looked at /srv/a"),
         ("b", "", "looked at /srv/b"),

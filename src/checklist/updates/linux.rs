@@ -15,13 +15,19 @@ const ZYPPER: [&str; 5] = ["zypper", "--non-interactive", "--no-refresh", "--xml
 
 pub(super) fn look(visit: &Visit<'_>) -> Vec<Finding> {
     let mut findings = if visit.exists("/etc/apt") {
-        vec![apt(visit), lists_age(visit, &["/var/lib/apt/lists", "/var/cache/apt/pkgcache.bin"], "apt-get update")]
+        vec![
+            apt(visit),
+            lists_age(visit, &["/var/lib/apt/lists", "/var/cache/apt/pkgcache.bin"], "apt-get update"),
+        ]
     } else if visit.exists("/etc/zypp") {
         vec![zypper(visit), lists_age(visit, &["/var/cache/zypp/solv"], "zypper refresh")]
     } else if visit.exists("/etc/dnf") || visit.exists("/etc/yum.conf") {
         vec![dnf(visit), lists_age(visit, &["/var/cache/dnf", "/var/cache/libdnf5"], "dnf makecache")]
     } else {
-        vec![Finding::could_not_check("Pending updates", "neither apt, dnf nor zypper is set up on this machine")]
+        vec![Finding::could_not_check(
+            "Pending updates",
+            "neither apt, dnf nor zypper is set up on this machine",
+        )]
     };
     findings.push(restart(visit));
     findings
@@ -31,8 +37,11 @@ pub(super) fn look(visit: &Visit<'_>) -> Vec<Finding> {
 fn lists_age(visit: &Visit<'_>, places: &[&str], refresh: &str) -> Finding {
     let newest = places.iter().filter_map(|place| Some((visit.age(place)?, *place))).min();
     let Some((age, place)) = newest else {
-        return Finding::could_not_check("How current the package lists are", format!("{} does not exist", places[0]))
-            .mend(refresh);
+        return Finding::could_not_check(
+            "How current the package lists are",
+            format!("{} does not exist", places[0]),
+        )
+        .mend(refresh);
     };
     let title = format!("The package lists were refreshed {} ago", duration_words(age));
     if age <= LISTS_AGE {
@@ -48,7 +57,9 @@ fn lists_age(visit: &Visit<'_>, places: &[&str], refresh: &str) -> Finding {
 fn apt(visit: &Visit<'_>) -> Finding {
     match visit.ask(&APT) {
         Ok(said) => match parse_apt(&said) {
-            Ok((all, security)) => pending(&all, &security, "apt-get -s dist-upgrade", "apt-get dist-upgrade"),
+            Ok((all, security)) => {
+                pending(&all, &security, "apt-get -s dist-upgrade", "apt-get dist-upgrade")
+            }
             Err(problem) => Finding::could_not_check("Pending updates", problem),
         },
         Err(problem) => Finding::could_not_check("Pending updates", problem),
@@ -71,7 +82,11 @@ fn parse_apt(said: &str) -> Result<(Vec<String>, Vec<String>), String> {
         }
         all.push(described);
     }
-    if all.len() == announced { Ok((all, security)) } else { Err("apt-get's simulation is cut short".to_owned()) }
+    if all.len() == announced {
+        Ok((all, security))
+    } else {
+        Err("apt-get's simulation is cut short".to_owned())
+    }
 }
 
 /// `A upgraded, B newly installed, C to remove and D not upgraded.`: A + B lines follow.
@@ -86,7 +101,9 @@ fn dnf(visit: &Visit<'_>) -> Finding {
     let all = match visit.run(&DNF) {
         // 100 is dnf's way to say that there are some.
         Ok(output) if matches!(output.code, Some(0 | 100)) => parse_dnf(&output.stdout),
-        Ok(output) => return Finding::could_not_check(what, format!("`{}`: {}", DNF.join(" "), output.complaint())),
+        Ok(output) => {
+            return Finding::could_not_check(what, format!("`{}`: {}", DNF.join(" "), output.complaint()));
+        }
         Err(error) => return Finding::could_not_check(what, error),
     };
     match visit.ask(&DNF_SECURITY) {
@@ -107,8 +124,12 @@ fn parse_dnf_security(said: &str) -> Vec<String> {
     let fields = said.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
     fields
         .filter_map(|words| match words[..] {
-            [advisory, severity, package] if severity.ends_with("/Sec.") => Some(format!("{package} ({advisory}, {severity})")),
-            [advisory, "security", severity, package, ..] => Some(format!("{package} ({advisory}, {severity})")),
+            [advisory, severity, package] if severity.ends_with("/Sec.") => {
+                Some(format!("{package} ({advisory}, {severity})"))
+            }
+            [advisory, "security", severity, package, ..] => {
+                Some(format!("{package} ({advisory}, {severity})"))
+            }
             _ => None,
         })
         .collect()
@@ -122,7 +143,9 @@ fn zypper(visit: &Visit<'_>) -> Finding {
             Ok((all, security)) => pending(&all, &security, "zypper list-patches", "zypper patch"),
             Err(problem) => Finding::could_not_check(what, problem),
         },
-        Ok(output) => Finding::could_not_check(what, format!("`{}`: {}", ZYPPER.join(" "), output.complaint())),
+        Ok(output) => {
+            Finding::could_not_check(what, format!("`{}`: {}", ZYPPER.join(" "), output.complaint()))
+        }
         Err(error) => Finding::could_not_check(what, error),
     }
 }
@@ -158,7 +181,12 @@ fn restart(visit: &Visit<'_>) -> Finding {
     }
     let running = match visit.read("/proc/sys/kernel/osrelease") {
         Ok(Some(release)) => release.trim().to_owned(),
-        Ok(None) => return Finding::could_not_check("The running kernel", "/proc/sys/kernel/osrelease does not exist"),
+        Ok(None) => {
+            return Finding::could_not_check(
+                "The running kernel",
+                "/proc/sys/kernel/osrelease does not exist",
+            );
+        }
         Err(problem) => return Finding::could_not_check("The running kernel", problem),
     };
     let installed = match installed_kernels(visit) {
@@ -168,8 +196,12 @@ fn restart(visit: &Visit<'_>) -> Finding {
     let evidence = format!("running {running}, installed: {}", installed.join(", "));
     let source = "/proc/sys/kernel/osrelease, /boot, /lib/modules";
     match newest(&installed) {
-        None => Finding::not_applicable(format!("No kernel is installed here; {running} comes from outside (a container or a virtual machine)")),
-        Some(newest) if *newest == running => Finding::pass(format!("The newest installed kernel is running ({running})")),
+        None => Finding::not_applicable(format!(
+            "No kernel is installed here; {running} comes from outside (a container or a virtual machine)"
+        )),
+        Some(newest) if *newest == running => {
+            Finding::pass(format!("The newest installed kernel is running ({running})"))
+        }
         Some(_) if !installed.contains(&running) => {
             due(&format!("The running kernel {running} is none of those that are installed"))
         }
@@ -179,14 +211,19 @@ fn restart(visit: &Visit<'_>) -> Finding {
 }
 
 fn due(title: &str) -> Finding {
-    Finding::fail(title).why(WHY_REBOOT).mend("Restart the server at a quiet time, before the migration.").why(WHY)
+    Finding::fail(title)
+        .why(WHY_REBOOT)
+        .mend("Restart the server at a quiet time, before the migration.")
+        .why(WHY)
 }
 
 /// Versions of kernels that have both an image and modules.
 fn installed_kernels(visit: &Visit<'_>) -> Result<Vec<String>, String> {
     let images = visit.names("/boot")?;
     let modules = visit.names("/lib/modules")?;
-    let images = images.iter().filter_map(|name| name.strip_prefix("vmlinuz-").or_else(|| name.strip_prefix("vmlinux-")));
+    let images = images
+        .iter()
+        .filter_map(|name| name.strip_prefix("vmlinuz-").or_else(|| name.strip_prefix("vmlinux-")));
     Ok(images.filter(|version| modules.iter().any(|name| name == version)).map(str::to_owned).collect())
 }
 
@@ -222,7 +259,8 @@ mod tests {
         let (all, security) = parse_apt(APT_PENDING).unwrap();
         assert_eq!(all.len(), 4);
         assert_eq!(security, ["libgcrypt20 1.10.1-3+deb12u1", "zip 3.0-13+deb12u1"]);
-        let none = "Reading package lists...\n0 upgraded, 0 newly installed, 0 to remove and 0 not upgraded.\n";
+        let none =
+            "Reading package lists...\n0 upgraded, 0 newly installed, 0 to remove and 0 not upgraded.\n";
         assert_eq!(parse_apt(none), Ok((vec![], vec![])));
         assert!(parse_apt(&APT_PENDING[..300]).is_err(), "cut short");
         assert!(parse_apt("").is_err());
@@ -234,7 +272,8 @@ mod tests {
         assert_eq!(all, ["kernel.x86_64 5.14.0-503.el9"]);
         let four = "RHSA-2024:1 Important/Sec. kernel-5.14.0-503.x86_64\nRHBA-2024:2 bugfix  x-1.x86_64\n";
         assert_eq!(parse_dnf_security(four), ["kernel-5.14.0-503.x86_64 (RHSA-2024:1, Important/Sec.)"]);
-        let five = "Name Type Severity Package Issued\nFEDORA-1 security Moderate x-1.x86_64 2024-01-01 00:00:00\n";
+        let five =
+            "Name Type Severity Package Issued\nFEDORA-1 security Moderate x-1.x86_64 2024-01-01 00:00:00\n";
         assert_eq!(parse_dnf_security(five), ["x-1.x86_64 (FEDORA-1, Moderate)"]);
     }
 
@@ -250,7 +289,9 @@ mod tests {
         let with = |running: &str| {
             let mut made = recorded(Os::Linux, &[]).file("/proc/sys/kernel/osrelease", running);
             for version in ["6.1.0-9-amd64", "6.1.0-10-amd64"] {
-                made = made.file(&format!("/boot/vmlinuz-{version}"), "").file(&format!("/lib/modules/{version}/x"), "");
+                made = made
+                    .file(&format!("/boot/vmlinuz-{version}"), "")
+                    .file(&format!("/lib/modules/{version}/x"), "");
             }
             restart(&made.visit()).status
         };

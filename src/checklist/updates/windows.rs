@@ -36,17 +36,27 @@ fn updates(probed: &Probed) -> Finding {
     };
     if end.number("code") != Some(SUCCEEDED) {
         let code = end.shown("code");
-        return Finding::could_not_check(what, format!("Windows Update's search ended with code {code}, not 2 (succeeded)"));
+        return Finding::could_not_check(
+            what,
+            format!("Windows Update's search ended with code {code}, not 2 (succeeded)"),
+        );
     }
     let described = |item: &Item| match item.text("severity") {
         Some(severity) => format!("{} ({severity})", item.shown("title")),
         None => item.shown("title").to_owned(),
     };
     // Optional offers, drivers for instance, are for a person to choose.
-    let wanted: Vec<&Item> = probed.part("update").filter(|item| item.truth("optional") != Some(true)).collect();
+    let wanted: Vec<&Item> =
+        probed.part("update").filter(|item| item.truth("optional") != Some(true)).collect();
     let all: Vec<String> = wanted.iter().map(|item| described(item)).collect();
-    let security: Vec<String> = wanted.iter().filter(|item| urgent(item)).map(|item| described(item)).collect();
-    pending(&all, &security, "Microsoft.Update.Session", "Settings, Windows Update, Check for updates; or `usoclient StartInstall`")
+    let security: Vec<String> =
+        wanted.iter().filter(|item| urgent(item)).map(|item| described(item)).collect();
+    pending(
+        &all,
+        &security,
+        "Microsoft.Update.Session",
+        "Settings, Windows Update, Check for updates; or `usoclient StartInstall`",
+    )
 }
 
 fn urgent(item: &Item) -> bool {
@@ -65,7 +75,10 @@ fn restart(probed: &Probed) -> Finding {
         [WEAK_SIGN] => Finding::warn("A restart may be pending: files wait to be replaced"),
         _ => Finding::fail("A restart is pending"),
     };
-    finding.seen("registry", signs.join("\n")).why(WHY_REBOOT).mend("Restart the server before the migration.")
+    finding
+        .seen("registry", signs.join("\n"))
+        .why(WHY_REBOOT)
+        .mend("Restart the server before the migration.")
 }
 
 #[cfg(test)]

@@ -77,23 +77,30 @@ fn links(visit: &Visit<'_>) -> Finding {
     };
     let links: Vec<Link> = match serde_json::from_str(&said) {
         Ok(links) => links,
-        Err(error) => return Finding::could_not_check(what, format!("`ip -j -d link` printed no list ({error})")),
+        Err(error) => {
+            return Finding::could_not_check(what, format!("`ip -j -d link` printed no list ({error})"));
+        }
     };
     if links.is_empty() {
         return Finding::could_not_check(what, "`ip -j -d link` listed no links, not even the loopback");
     }
     let up = links.iter().filter(|link| link.flags.iter().any(|flag| flag == "UP"));
-    let tunnels: Vec<(&str, String)> = up.filter_map(|link| Some((link.ifname.as_str(), tunnel_kind(link)?))).collect();
+    let tunnels: Vec<(&str, String)> =
+        up.filter_map(|link| Some((link.ifname.as_str(), tunnel_kind(link)?))).collect();
     let source = "ip -j -d link";
     if tunnels.is_empty() {
-        return Finding::pass("No VPN link is up").seen(source, format!("{} links, none of them a tunnel", links.len()));
+        return Finding::pass("No VPN link is up")
+            .seen(source, format!("{} links, none of them a tunnel", links.len()));
     }
     let names: Vec<String> = tunnels.iter().map(|(name, kind)| format!("{name} ({kind})")).collect();
     let commands: Vec<String> = tunnels.iter().map(|(name, _)| format!("ip link set {name} down")).collect();
-    Finding::fail(format!("VPN links are up: {}", names.join(", "))).seen(source, names.join("\n")).why(WHY).mend(
-        format!("Stop the service that made them (`wg-quick down NAME`, `systemctl stop openvpn@NAME`), or: {}",
-            commands.join("; ")),
-    )
+    Finding::fail(format!("VPN links are up: {}", names.join(", ")))
+        .seen(source, names.join("\n"))
+        .why(WHY)
+        .mend(format!(
+            "Stop the service that made them (`wg-quick down NAME`, `systemctl stop openvpn@NAME`), or: {}",
+            commands.join("; ")
+        ))
 }
 
 /// What kind of VPN a link is, if any. A tap link is an Ethernet port of a virtual machine as often as of a VPN, so it
@@ -104,7 +111,9 @@ fn tunnel_kind(link: &Link) -> Option<String> {
     let data = info.and_then(|info| info.info_data.as_ref()).and_then(|data| data.kind.as_deref());
     match (kind, data) {
         ("wireguard" | "ppp" | "vti" | "vti6" | "xfrm" | "l2tp" | "ovpn", _) => Some(kind.to_owned()),
-        ("tun", Some("tap")) => ["tap", "vpn"].iter().any(|start| link.ifname.starts_with(start)).then(|| "tap".to_owned()),
+        ("tun", Some("tap")) => {
+            ["tap", "vpn"].iter().any(|start| link.ifname.starts_with(start)).then(|| "tap".to_owned())
+        }
         ("tun", _) => Some("tun".to_owned()),
         _ => (link.link_type == "ppp").then(|| "ppp".to_owned()),
     }
@@ -116,11 +125,13 @@ fn programs(visit: &Visit<'_>) -> Finding {
         Ok(running) => running,
         Err(problem) => return Finding::could_not_check("VPN programs that run", problem),
     };
-    let known = |name: &String| PROGRAMS.iter().find(|(program, _)| program == name).map(|(_, product)| *product);
+    let known =
+        |name: &String| PROGRAMS.iter().find(|(program, _)| program == name).map(|(_, product)| *product);
     let found: Vec<(&String, &str)> = running.iter().filter_map(|name| Some((name, known(name)?))).collect();
     let source = "/proc/*/comm";
     if found.is_empty() {
-        return Finding::pass("No VPN program is running").seen(source, format!("{} programs", running.len()));
+        return Finding::pass("No VPN program is running")
+            .seen(source, format!("{} programs", running.len()));
     }
     let names: Vec<String> = found.iter().map(|(name, product)| format!("{product} ({name})")).collect();
     Finding::fail(format!("VPN programs are running: {}", names.join(", ")))
@@ -137,14 +148,18 @@ fn units(visit: &Visit<'_>) -> Finding {
         Err(problem) => return Finding::could_not_check("VPN services that start at boot", problem),
     };
     if enabled.is_empty() {
-        return Finding::could_not_check("VPN services that start at boot", "systemctl listed no enabled units at all");
+        return Finding::could_not_check(
+            "VPN services that start at boot",
+            "systemctl listed no enabled units at all",
+        );
     }
     // A template (`name@.service`) starts nothing by itself.
     let real = |unit: &&String| !unit.contains("@.");
     let is_vpn = |unit: &&String| UNITS.iter().any(|(start, _)| unit.starts_with(start));
     let found: Vec<&String> = enabled.iter().filter(real).filter(is_vpn).collect();
     if found.is_empty() {
-        return Finding::pass("No VPN service starts at boot").seen(source, format!("{} units", enabled.len()));
+        return Finding::pass("No VPN service starts at boot")
+            .seen(source, format!("{} units", enabled.len()));
     }
     let names: Vec<&str> = found.iter().map(|unit| unit.as_str()).collect();
     let mut finding = Finding::fail(format!("VPN services start at boot: {}", names.join(", ")))
@@ -205,6 +220,9 @@ mod tests {
     #[test]
     fn enabled_units_can_be_disabled_by_fix() {
         let found = units(&machine(PLAIN, "openvpn@office.service enabled enabled\n", "x\n").visit());
-        assert_eq!(found.mend.unwrap().commands, [["systemctl", "disable", "--now", "openvpn@office.service"]]);
+        assert_eq!(
+            found.mend.unwrap().commands,
+            [["systemctl", "disable", "--now", "openvpn@office.service"]]
+        );
     }
 }

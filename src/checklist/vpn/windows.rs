@@ -42,18 +42,23 @@ fn server(probed: &Probed) -> Finding {
     let Some(item) = probed.first("server") else {
         return match probed.problem("server") {
             Some(missing) if missing.kind == "missing" => {
-                Finding::pass("The Remote Access role is not installed").seen("Get-RemoteAccess", &missing.text)
+                Finding::pass("The Remote Access role is not installed")
+                    .seen("Get-RemoteAccess", &missing.text)
             }
             _ => Finding::could_not_check(what, problem(probed, "server")),
         };
     };
     let parts = [("VPN", "vpn"), ("site-to-site VPN", "sites"), ("DirectAccess", "direct")];
-    let evidence: Vec<String> = parts.iter().map(|(name, key)| format!("{name}: {}", item.shown(key))).collect();
+    let evidence: Vec<String> =
+        parts.iter().map(|(name, key)| format!("{name}: {}", item.shown(key))).collect();
     if parts.iter().any(|(_, key)| item.text(key).is_none()) {
         return Finding::could_not_check(what, "Get-RemoteAccess did not say what is installed");
     }
-    let on: Vec<&str> =
-        parts.iter().filter(|(_, key)| item.text(key) != Some("Uninstalled")).map(|(name, _)| *name).collect();
+    let on: Vec<&str> = parts
+        .iter()
+        .filter(|(_, key)| item.text(key) != Some("Uninstalled"))
+        .map(|(name, _)| *name)
+        .collect();
     let finding = if on.is_empty() {
         Finding::pass("The Remote Access role serves no VPN")
     } else {
@@ -68,7 +73,8 @@ fn connections(probed: &Probed) -> Finding {
     if probed.first("connections").is_none() {
         return match probed.problem("connections") {
             Some(missing) if missing.kind == "missing" => {
-                Finding::not_applicable("This Windows has no VPN client commands").seen("Get-VpnConnection", &missing.text)
+                Finding::not_applicable("This Windows has no VPN client commands")
+                    .seen("Get-VpnConnection", &missing.text)
             }
             _ => Finding::could_not_check("VPN connections", problem(probed, "connections")),
         };
@@ -120,7 +126,8 @@ mod tests {
 
     #[test]
     fn refused_reading_is_unknown() {
-        let denied = r#"{"items":[],"problems":[{"part":"server","kind":"denied","text":"Zugriff verweigert"}]}"#;
+        let denied =
+            r#"{"items":[],"problems":[{"part":"server","kind":"denied","text":"Zugriff verweigert"}]}"#;
         assert_eq!(statuses(denied), [Status::CouldNotCheck; 3]);
         assert_eq!(statuses("!timeout"), [Status::CouldNotCheck]);
         assert_eq!(statuses(r#"{"items":[{"part":"server"#), [Status::CouldNotCheck]);

@@ -1,0 +1,100 @@
+//! The checklist from outside, on any system: names, ticks, facts, reports, exit codes.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::world::{Ran, World};
+
+/// The program with a state folder of this world.
+pub fn command(world: &World, arguments: &str) -> Command {
+    let mut command = world.command(arguments);
+    command.env("BKVERIFY_STATE_DIR", world.path("state"));
+    command
+}
+
+#[track_caller]
+pub fn run(world: &World, arguments: &str) -> Ran {
+    Ran::of(command(world, arguments), "")
+}
+
+/// All findings of a JSON record: status and title.
+pub fn findings(ran: &Ran) -> Vec<(String, String)> {
+    let record: Value = serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}\n{ran}"));
+    let checks = record["checks"].as_array().unwrap();
+    let findings = checks.iter().flat_map(|check| check["findings"].as_array().unwrap());
+    let text = |finding: &Value, key: &str| finding[key].as_str().unwrap().to_owned();
+    findings.map(|finding| (text(finding, "status"), text(finding, "title"))).collect()
+}
+
+#[track_caller]
+pub fn has(ran: &Ran, status: &str, title: &str) {
+    let found = findings(ran);
+    assert!(
+        found.iter().any(|(a, b)| a == status && b.contains(title)),
+        "no {status} {title:?} in\n{found:#?}"
+    );
+}
+
+#[test]
+fn a_mistyped_check_is_a_usage_error_with_the_nearest_name() {
+    run(&World::new(), "checklist cluck")
+        .exits(2)
+        .err_has("no check \"cluck\"")
+        .err_has("did you mean clock?");
+}
+
+#[test]
+fn a_step_is_ticked_off_with_who_and_when_and_expires() {
+    let world = World::new();
+    run(&world, "checklist done migration-tool --note ok --valid-for 14d").exits(0).out_has("counts until");
+    assert!(world.read("state/checklist-ticks.json").contains("\"note\": \"ok\""));
+    run(&world, "checklist done nothing --note ok").exits(2).err_has("no check \"nothing\"");
+    run(&world, "checklist done clock").exits(2).err_has("--note");
+}
+
+#[test]
+fn facts_tell_name_clock_and_zone() {
+    let world = World::new();
+    let ran = run(&world, "facts --json").exits(0);
+    let facts: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(facts["schema"], "bkverify-facts/1");
+    assert_eq!(facts["zone"]["offsets"].as_array().unwrap().len(), 12);
+    run(&world, "facts").exits(0).out_has("time zone");
+}
+
+#[test]
+fn facts_through_a_pipe_prove_clock_and_zone() {
+    let world = World::new();
+    let facts = run(&world, "facts --json").out;
+    let ran = Ran::of(command(&world, "checklist clock --against - --json"), &facts);
+    has(&ran, "pass", "Same time zone as");
+    let mut elsewhere: Value = serde_json::from_str(&facts).unwrap();
+    elsewhere["zone"]["offsets"][6] = 3_600.into();
+    let ran = Ran::of(command(&world, "checklist clock --against - --json"), &elsewhere.to_string());
+    has(&ran, "fail", "Another time zone than");
+    assert_eq!(ran.code, Some(1));
+}
+
+#[test]
+fn facts_that_are_none_are_a_usage_error() {
+    let world = World::new().file("x.json", "{}");
+    run(&world, "checklist clock --against x.json").exits(2).err_has("bkverify facts --json");
+    run(&world, "checklist clock --against y.json").exits(2).err_has("there are no facts at");
+}
+
+#[test]
+fn a_state_folder_that_cannot_be_written_is_said() {
+    let world = World::new().file("state", "in the way");
+    run(&world, "checklist migration-tool").exits(4).err_has("BKVERIFY_STATE_DIR");
+}
+
+#[test]
+fn the_record_is_written_as_markdown_and_html_and_the_page_printed() {
+    let world = World::new();
+    let ran = run(&world, "checklist migration-tool --markdown r.md --html r.html");
+    assert!(ran.out.contains("Migration Preparation Tool"), "{ran}");
+    assert!(world.read("r.md").starts_with("# Migration record: "));
+    assert!(world.read("r.html").contains("<title>Migration record: "));
+    run(&world, "checklist migration-tool --html no/such/r.html").exits(4).err_has("cannot write the record");
+}

@@ -1,0 +1,253 @@
+//! The checklist against the real programs of a Linux machine, in healthy states and in broken ones made here.
+//!
+//! Needs chrony, faketime, iproute2, openvpn and procps; see the README's second command.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::checklist::{command, findings, has, run};
+use crate::world::{Ran, World};
+
+/// A program of the system that runs until this is dropped.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Running {
+    #[track_caller]
+    fn start(program: &str, arguments: &[&str]) -> Self {
+        let mut command = Command::new(program);
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.env("PATH", format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap()));
+        Self(command.spawn().unwrap_or_else(|error| panic!("{program} must be installed: {error}")))
+    }
+}
+
+/// A chronyd of our own on the loopback, which serves its machine's time, and the address it answers at.
+fn chronyd(world: &World) -> (Running, String) {
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = socket.local_addr().unwrap().port();
+    drop(socket);
+    let place = world.path("chrony.conf");
+    let mut conf = fs::File::create(&place).unwrap();
+    writeln!(conf, "local stratum 10\nport {port}\nbindaddress 127.0.0.1\nallow 127.0.0.1\ncmdport 0")
+        .unwrap();
+    writeln!(
+        conf,
+        "bindcmdaddress {}\npidfile {}",
+        world.path("c.sock").display(),
+        world.path("c.pid").display()
+    )
+    .unwrap();
+    let user = Command::new("id").arg("-un").output().unwrap().stdout;
+    let user = String::from_utf8(user).unwrap();
+    let server =
+        Running::start("chronyd", &["-x", "-U", "-d", "-u", user.trim(), "-f", place.to_str().unwrap()]);
+    let address = format!("127.0.0.1:{port}");
+    let patience = Instant::now() + Duration::from_secs(20);
+    while run(world, &format!("facts --json --ntp {address}")).code != Some(0) {
+        assert!(Instant::now() < patience, "chronyd does not answer");
+        thread::sleep(Duration::from_millis(200));
+    }
+    (server, address)
+}
+
+/// The program with its clock shifted.
+fn shifted(world: &World, shift: &str, arguments: &str) -> Command {
+    let plain = command(world, arguments);
+    let mut shifted = Command::new("faketime");
+    shifted.args(["-f", shift]).arg(plain.get_program()).args(plain.get_args()).current_dir(world.path(""));
+    for (name, value) in plain.get_envs() {
+        match value {
+            Some(value) => shifted.env(name, value),
+            None => shifted.env_remove(name),
+        };
+    }
+    shifted
+}
+
+#[test]
+fn a_clock_is_measured_against_a_real_ntp_server_right_and_shifted() {
+    let world = World::new();
+    let (_server, address) = chronyd(&world);
+    let clock = format!("checklist clock --json --ntp {address}");
+    has(&run(&world, &clock), "pass", "This clock is 0.0");
+    has(
+        &Ran::of(shifted(&world, "+400s", &clock), ""),
+        "fail",
+        "This clock is 6 min ahead of the NTP server",
+    );
+    has(&Ran::of(shifted(&world, "-90s", &clock), ""), "warn", "This clock is 90 s behind the NTP server");
+    let against = format!("checklist clock --json --against {address}");
+    has(&run(&world, &against), "pass", "the destination 127.0.0.1");
+}
+
+#[test]
+fn two_machines_are_compared_through_an_ntp_server_that_both_asked() {
+    let world = World::new();
+    let (_server, address) = chronyd(&world);
+    let facts = Ran::of(shifted(&world, "+1000s", &format!("facts --json --ntp {address}")), "").exits(0);
+    fs::write(world.path("dc.json"), facts.out).unwrap();
+    let ran = run(&world, &format!("checklist clock --json --against dc.json --ntp {address}"));
+    has(&ran, "fail", "This clock is 16 min behind");
+    let facts = run(&world, &format!("facts --json --ntp {address}")).exits(0);
+    fs::write(world.path("dc.json"), facts.out).unwrap();
+    has(
+        &run(&world, &format!("checklist clock --json --against dc.json --ntp {address}")),
+        "pass",
+        "This clock is 0.0",
+    );
+}
+
+#[test]
+fn an_ntp_server_that_is_not_there_is_unknown() {
+    let ran = run(&World::new(), "checklist clock --json --ntp 127.0.0.1:9");
+    has(&ran, "could-not-check", "127.0.0.1:9 gave no time");
+}
+
+#[test]
+fn a_tunnel_that_is_up_fails_and_one_that_is_down_does_not() {
+    let world = World::new();
+    let plain = command(&world, "checklist vpn --json");
+    let look = |state: &str| {
+        let script =
+            format!("ip tuntap add dev tun7 mode tun && ip link set tun7 {state} && exec \"$0\" \"$@\"");
+        let mut inside = Command::new("unshare");
+        inside.args(["--map-root-user", "--net", "sh", "-c", &script]);
+        inside.arg(plain.get_program()).args(plain.get_args());
+        inside.env("BKVERIFY_STATE_DIR", world.path("state"));
+        inside.env("PATH", format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap()));
+        Ran::of(inside, "")
+    };
+    has(&look("up"), "fail", "VPN links are up: tun7 (tun)");
+    has(&look("down"), "pass", "No VPN link is up");
+}
+
+#[test]
+fn a_running_openvpn_is_seen() {
+    let arguments = ["--dev", "null", "--remote", "127.0.0.1", "--lport", "0", "--verb", "0"];
+    let _openvpn = Running::start("openvpn", &arguments);
+    thread::sleep(Duration::from_millis(500));
+    has(&run(&World::new(), "checklist vpn --json"), "fail", "OpenVPN (openvpn)");
+}
+
+#[test]
+fn every_check_ends_on_this_machine_and_says_something() {
+    let world = World::new();
+    let ran = run(&world, "checklist --json --timeout 60s");
+    assert!(matches!(ran.code, Some(0 | 1 | 3)), "{ran}");
+    assert_eq!(ran.err, "");
+    assert!(findings(&ran).len() >= 9);
+    assert!(world.read("state/applications.md").contains("| Application or general data folder name |"));
+}
+
+/// A folder with a program of our own making, which comes first in the search path.
+fn with_program(world: &World, name: &str, script: &str) -> PathBuf {
+    let folder = world.path("bin");
+    fs::create_dir_all(&folder).unwrap();
+    let place = folder.join(name);
+    fs::write(&place, format!("#!/bin/sh\n{script}\n")).unwrap();
+    fs::set_permissions(&place, fs::Permissions::from_mode(0o755)).unwrap();
+    folder
+}
+
+fn run_with_program(world: &World, folder: &Path, arguments: &str, input: &str) -> Ran {
+    let mut command = command(world, arguments);
+    command.env("PATH", format!("{}:{}", folder.display(), std::env::var("PATH").unwrap()));
+    Ran::of(command, input)
+}
+
+#[test]
+fn a_hung_program_is_ended_with_what_it_started_and_holds_nothing_up() {
+    let world = World::new();
+    let pid = world.path("pid");
+    let folder = with_program(&world, "ip", &format!("sleep 300 & echo $! > {}; wait", pid.display()));
+    let started = Instant::now();
+    let ran = run_with_program(&world, &folder, "checklist vpn network --json --timeout 2s", "");
+    assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
+    has(&ran, "could-not-check", "`ip` did not answer in time and was ended");
+    let pid = fs::read_to_string(pid).unwrap();
+    thread::sleep(Duration::from_millis(300));
+    let state = fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+    assert!(state.is_empty() || state.contains(") Z "), "it still runs: {state}");
+}
+
+#[test]
+fn a_program_that_prints_without_end_is_ended() {
+    let world = World::new();
+    let folder = with_program(&world, "ip", "exec yes");
+    let ran = run_with_program(&world, &folder, "checklist network --json --timeout 60s", "");
+    has(&ran, "could-not-check", "printed more than 16 MiB");
+}
+
+#[test]
+fn a_program_that_leaves_a_child_holding_its_output_is_not_waited_for() {
+    let world = World::new();
+    let folder = with_program(&world, "ip", "sleep 300 & exit 0");
+    let started = Instant::now();
+    let ran = run_with_program(&world, &folder, "checklist network --json --timeout 2s", "");
+    assert!(started.elapsed() < Duration::from_secs(15));
+    has(&ran, "could-not-check", "did not answer in time");
+}
+
+#[test]
+fn fix_asks_first_and_looks_again_afterwards() {
+    let world = World::new();
+    let (done, unit) = (world.path("done"), "openvpn@office.service");
+    let script = format!(
+        "case \"$*\" in\n*list-unit-files*) echo chrony.service; [ -e {0} ] || echo {unit};;\n*disable*) touch {0};;\nesac",
+        done.display()
+    );
+    let folder = with_program(&world, "systemctl", &script);
+    let refused = run_with_program(&world, &folder, "checklist vpn --fix", "n\n");
+    assert!(refused.out.contains(&format!("systemctl disable --now {unit}")), "{refused}");
+    assert!(refused.out.contains("left as it is") && !done.exists(), "{refused}");
+    let silent = run_with_program(&world, &folder, "checklist vpn --fix", "");
+    assert!(!done.exists(), "no answer is no consent\n{silent}");
+    let agreed = run_with_program(&world, &folder, "checklist vpn --fix --yes", "");
+    assert!(done.exists() && agreed.out.contains("No VPN service starts at boot"), "{agreed}");
+}
+
+#[test]
+fn the_applications_table_counts_what_an_archive_holds() {
+    let world = World::new().file("data/app/x", "12345").file("data/app/y", "1").file("data/lost/z", "1");
+    let archive = fs::File::create(world.path("b.tar")).unwrap();
+    let mut builder = tar::Builder::new(archive);
+    builder.append_dir_all("data/app", world.path("data/app")).unwrap();
+    builder.into_inner().unwrap();
+    let (app, lost) = (world.path("data/app"), world.path("data/lost"));
+    let table = format!(
+        "| Application or general data folder name | Path to data | Notes | Found by bkverify |\n|---|---|---|---|\n\
+         | App | {} | ask Ann |  |\n| Lost | {} |  |  |\n",
+        app.display(),
+        lost.display()
+    );
+    let world = world
+        .file("plan/applications.md", table)
+        .file("bkverify.toml", "[jobs.n]\nbackup = 'b.tar'\nsource = 'data'\n");
+    let ran = run(&world, "checklist applications --json --table plan");
+    has(&ran, "fail", "data folders are in no backup");
+    let table = world.read("plan/applications.md");
+    assert!(
+        table.contains(&format!(
+            "| App | {} | ask Ann | written by hand; in the backup: 2 files, 6",
+            app.display()
+        )),
+        "{table}"
+    );
+    assert!(
+        table.contains(&format!("| Lost | {} |  | written by hand; NOT IN ANY BACKUP |", lost.display())),
+        "{table}"
+    );
+    assert!(world.read("plan/applications.csv").contains("ask Ann"));
+}

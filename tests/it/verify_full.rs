@@ -1,0 +1,45 @@
+//! A full disk below the restore folder: the run ends with what to do, and leaves nothing.
+//!
+//! Only Linux lets a test make a small disk without being root, in a name space of its own; where even that is forbidden (some
+//! containers), these tests have nothing to run on and say so.
+
+use std::process::Command;
+
+use crate::pack::{self, Member};
+use crate::world::{Ran, World};
+
+/// Runs the program with `r` on a disk of `size` and lists what is left there; `None` where no small disk can be made.
+fn on_a_small_disk(world: &World, size: &str) -> Option<Ran> {
+    let script = "mount -t tmpfs -o size=$SIZE none r || exit 99; \"$PROGRAM\" --backup b --source s \
+        --restore-to r --cache use --sample all; code=$?; ls -A r; exit $code";
+    let mut command = Command::new("unshare");
+    command.args(["--map-root-user", "--mount", "sh", "-c", script]);
+    command.current_dir(world.path("")).env("SIZE", size).env("PROGRAM", env!("CARGO_BIN_EXE_bkverify"));
+    command.env("HOME", world.path("home")).env("XDG_CONFIG_HOME", world.path("home"));
+    let is_possible = Command::new("unshare").args(["--map-root-user", "--mount", "true"]).status();
+    if !is_possible.is_ok_and(|status| status.success()) {
+        eprintln!("not run: this machine makes no name spaces");
+        return None;
+    }
+    let ran = Ran::of(command, "");
+    (ran.code != Some(99)).then_some(ran)
+}
+
+#[test]
+fn a_disk_without_room_is_refused_before_anything_is_restored() {
+    let world = World::new().originals(&pack::tree()).backup("tar", &pack::tree()).folder("r");
+    if let Some(ran) = on_a_small_disk(&world, "1m") {
+        ran.exits(4).out_is("").err_has("has 1048576 bytes free").err_has("hint: free some space, or name");
+    }
+}
+
+#[test]
+fn a_disk_that_fills_up_on_the_way_ends_the_run_and_blames_no_backup() {
+    for format in ["folder", "tar", "tar.zst"] {
+        let large = [Member::new("large", vec![7; 90 << 20])];
+        let world = World::new().originals(&large).backup(format, &large).folder("r");
+        if let Some(ran) = on_a_small_disk(&world, "80m") {
+            ran.exits(4).out_is("").err_has("the restore folder").err_has("hint: free some space, or name");
+        }
+    }
+}
