@@ -162,6 +162,9 @@ pub struct Advice {
 pub struct Check {
     /// Made before the run.
     pub predicted: Prediction,
+    /// Seconds that the model gives for the bytes which these files turned out to hold: the rest of the difference is luck of the
+    /// draw.
+    pub for_its_bytes: f64,
     /// The run.
     pub real: Run,
 }

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! In: a [`Job`]. Out: a [`Report`], which `render` shows and `json` writes and compares. One probe a file; each measures one
-//! thing, within a [`Slice`] of the job's time and bytes. `model` turns figures into advice and is pure.
+//! thing, within a slice of the job's time and bytes. `model` turns figures into advice and is pure.
 //!
 //! Nothing is written but scratch files below the restore folder, and those are gone when the bench ends, however it ends.
 //! What was not measured is absent, never guessed.

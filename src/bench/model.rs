@@ -198,6 +198,17 @@ impl Basis {
         shares
     }
 
+    /// Seconds for restoring and comparing so many files of so many bytes.
+    pub fn work(&self, files: f64, bytes: f64) -> f64 {
+        let promised = self.costs.seconds(files, bytes);
+        // The time of a pass says nothing of the single file, which is added to it as the figures alone have it.
+        if self.sequential {
+            self.calibration.verify + promised
+        } else {
+            self.fit.start + self.fit.factor * promised
+        }
+    }
+
     /// How long verifying `files` files takes; at most the population counts.
     pub fn predict(&self, sample: &str, files: u64) -> Prediction {
         let files = files.min(self.calibration.population);
@@ -208,12 +219,7 @@ impl Basis {
         let luck = (1.0 / number.max(1.0) + 1.0 / (looked_at as f64).max(1.0)).sqrt();
         let few = 1.0 / (self.calibration.files as f64).max(1.0).sqrt();
         let doubt = 0.2 + few + 2.0 * by_size * variation * luck + if self.sequential { 0.5 } else { 0.0 };
-        // The time of a pass says nothing of the single file, which is added to it as the figures alone have it.
-        let work = if self.sequential {
-            self.calibration.verify + all
-        } else {
-            self.fit.start + self.fit.factor * all
-        };
+        let work = self.work(number, number * mean);
         let overlaps = files == self.calibration.population && sample == "all" && !self.sequential;
         let total = |listing: f64, work: f64| if overlaps { listing.max(work) } else { listing + work };
         let listing = self.calibration.catalog;

@@ -99,7 +99,7 @@ fn expected(prediction: &Prediction) -> String {
 }
 
 fn check(check: &Check) -> String {
-    let Check { predicted, real } = check;
+    let Check { predicted, for_its_bytes, real } = check;
     let took = real.catalog + real.verify;
     let off = (took / predicted.seconds.max(1e-9) - 1.0) * 100.0;
     let is_inside = (predicted.low..=predicted.high).contains(&took);
@@ -107,12 +107,15 @@ fn check(check: &Check) -> String {
         if is_inside { "within its range" } else { "OUTSIDE its range: trust the figures above less" };
     let early = if real.complete { "" } else { " (the run ended early)" };
     format!(
-        "checked      {} real for {}{early}, {} predicted ({} to {}): {off:+.0}%, {range}\n{}",
+        "checked      {} real for {}{early}, {} predicted ({} to {}): {off:+.0}%, {range}\n             \
+         ({} for the {} that these files held)\n{}",
         time(took),
         words::counted(real.files, "file"),
         time(predicted.seconds),
         time(predicted.low),
         time(predicted.high),
+        time(*for_its_bytes),
+        words::bytes(real.bytes),
         bad(real)
     )
 }

@@ -48,7 +48,7 @@ pub fn report() -> Report {
             calibration: run(200, 2.0),
             predictions: vec![prediction("500", 5.5), prediction("all", 90.0)],
         }),
-        check: Some(Check { predicted: prediction("300", 3.0), real: run(300, 3.1) }),
+        check: Some(Check { predicted: prediction("300", 3.0), for_its_bytes: 3.5, real: run(300, 3.1) }),
         compared_with: None,
         slower: Vec::new(),
         notes: vec!["one thing".into()],
@@ -75,6 +75,7 @@ recommended  --threads 4
 expected     --sample 500      5.50 s  (2.75 s to 11.0 s; 500 files)
 expected     --sample all  1 min 30 s  (45.0 s to 3 min 00 s; 500 files)
 checked      3.60 s real for 300 files, 3.00 s predicted (1.50 s to 6.00 s): +20%, within its range
+             (3.50 s for the 9 B that these files held)
 
 note: one thing
 ";

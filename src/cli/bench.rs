@@ -142,19 +142,22 @@ fn plan(arguments: &BenchArgs, environment: &Environment) -> Result<Plan, Error>
 /// The figures to their file, the page to the other stream.
 fn publish(arguments: &BenchArgs, report: &Report) -> Result<(), Error> {
     let page = render::page(report);
+    // Bad files are shown to those, too, who want to hear nothing.
+    let is_quiet = arguments.quiet && report.exit_code() != ExitCode::IntegrityFailure;
+    let show = |page: &[u8]| if is_quiet { Ok(()) } else { error::print(page) };
     let Some(place) = &arguments.json else {
-        return if arguments.quiet { Ok(()) } else { error::print(page.as_bytes()) };
+        return show(page.as_bytes());
     };
     let failed =
         || Error::new(ExitCode::Unusable, format!("cannot write the figures to {}", place.display()));
     let text = json::render(report).map_err(|error| failed().because(error))?;
     if place.as_os_str() == "-" {
-        if !arguments.quiet {
+        if !is_quiet {
             // The figures are what was asked for: they come though nobody may read the page.
             let _ = io::stderr().write_all(page.as_bytes());
         }
         return error::print(text.as_bytes());
     }
     report::replace(place, &text).map_err(|error| failed().because(error))?;
-    if arguments.quiet { Ok(()) } else { error::print(page.as_bytes()) }
+    show(page.as_bytes())
 }
