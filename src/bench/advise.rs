@@ -149,7 +149,8 @@ impl Bench<'_> {
         }
         // Of the files it came to: the limits may have ended it early.
         let predicted = basis.predict(&real.files.to_string(), real.files);
-        let for_its_bytes = basis.calibration.catalog + basis.work(real.files as f64, real.bytes as f64);
+        let Run { prepare, catalog, .. } = basis.calibration;
+        let for_its_bytes = prepare + catalog + basis.work(real.files as f64, real.bytes as f64);
         self.report.check = Some(Check { predicted, for_its_bytes, real });
         Ok(())
     }

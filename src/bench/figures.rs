@@ -128,6 +128,8 @@ pub struct Run {
     pub bytes: u64,
     /// Threads that verified.
     pub threads: usize,
+    /// Seconds for opening the backup, finding out which original belongs to what, and cleaning up.
+    pub prepare: f64,
     /// Seconds for listing and drawing.
     pub catalog: f64,
     /// Seconds for restoring and comparing.
@@ -138,6 +140,13 @@ pub struct Run {
     pub complete: bool,
     /// Files or parts of the backup that are bad.
     pub bad: u64,
+}
+
+impl Run {
+    /// Seconds for all of it.
+    pub fn total(&self) -> f64 {
+        self.prepare + self.catalog + self.verify
+    }
 }
 
 /// What follows from the figures.

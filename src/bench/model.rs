@@ -194,6 +194,7 @@ impl Basis {
         let listing = if self.sequential { "listing and unpacking the archive" } else { "listing" };
         let pass = if self.sequential { self.calibration.verify } else { 0.0 };
         shares.push((listing.to_owned(), self.calibration.catalog + pass));
+        shares.push(("opening and pairing".to_owned(), self.calibration.prepare));
         shares.sort_by(|one, other| other.1.total_cmp(&one.1));
         shares
     }
@@ -221,14 +222,14 @@ impl Basis {
         let doubt = 0.2 + few + 2.0 * by_size * variation * luck + if self.sequential { 0.5 } else { 0.0 };
         let work = self.work(number, number * mean);
         let overlaps = files == self.calibration.population && sample == "all" && !self.sequential;
+        let Run { prepare, catalog: listing, .. } = self.calibration;
         let total = |listing: f64, work: f64| if overlaps { listing.max(work) } else { listing + work };
-        let listing = self.calibration.catalog;
         Prediction {
             sample: sample.to_owned(),
             files,
-            seconds: total(listing, work),
-            low: total(listing / (1.0 + doubt), work / (1.0 + doubt)),
-            high: total(listing.max(self.first_listing) * (1.0 + doubt), work * (1.0 + doubt)),
+            seconds: prepare + total(listing, work),
+            low: (prepare + total(listing, work)) / (1.0 + doubt),
+            high: (prepare + total(listing.max(self.first_listing), work)) * (1.0 + doubt),
         }
     }
 }

@@ -34,6 +34,7 @@ pub fn run(
         files: outcome.counts.conclusive() + outcome.counts.inconclusive(),
         bytes: effort.restored_bytes,
         threads,
+        prepare: effort.total.saturating_sub(effort.catalog + effort.verify).as_secs_f64(),
         catalog: effort.catalog.as_secs_f64(),
         verify: effort.verify.as_secs_f64(),
         population: outcome.population.files,

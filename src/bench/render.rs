@@ -100,7 +100,7 @@ fn expected(prediction: &Prediction) -> String {
 
 fn check(check: &Check) -> String {
     let Check { predicted, for_its_bytes, real } = check;
-    let took = real.catalog + real.verify;
+    let took = real.total();
     let off = (took / predicted.seconds.max(1e-9) - 1.0) * 100.0;
     let is_inside = (predicted.low..=predicted.high).contains(&took);
     let range =

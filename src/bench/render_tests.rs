@@ -2,7 +2,17 @@ use super::super::figures::{Facts, Probe};
 use super::*;
 
 fn run(files: u64, verify: f64) -> Run {
-    Run { files, bytes: 9, threads: 4, catalog: 0.5, verify, population: 2000, complete: true, bad: 0 }
+    Run {
+        files,
+        bytes: 9,
+        threads: 4,
+        prepare: 0.0,
+        catalog: 0.5,
+        verify,
+        population: 2000,
+        complete: true,
+        bad: 0,
+    }
 }
 
 fn prediction(sample: &str, seconds: f64) -> Prediction {
