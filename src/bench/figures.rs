@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 pub enum Probe {
     /// Names listed.
     List,
-    /// Files opened and asked for their state, each for the first time in this bench.
+    /// Files opened and asked for their state, each for the first time in this bench; that the system then forgets what it
+    /// caches of them is part of it, as in a verification.
     Open,
     /// Bytes read front to back.
     SequentialRead,

@@ -77,10 +77,14 @@ impl Setting<'_> {
         // Which of several a file comes from is not known: the slowest is taken for all.
         let source =
             sources?.into_iter().max_by(|one, other| self.of_mean(*one).total_cmp(&self.of_mean(*other)))?;
-        let shared =
-            self.sources.iter().any(|source| source.device.is_some() && source.device == self.backup.device);
+        let shared = !self.sequential
+            && self
+                .sources
+                .iter()
+                .any(|source| source.device.is_some() && source.device == self.backup.device);
         let mut parts = match shared {
             true => vec![("the disk that originals and backup share", source.and(backup))],
+            false if self.sequential => vec![("the source disk", source)],
             false => vec![("the source disk", source), ("the backup disk", backup)],
         };
         if let Some(rate) = self.write_rate(threads) {
@@ -99,12 +103,12 @@ impl Setting<'_> {
     }
 
     /// A file costs its opening and the way to its first block, where they are measured; each byte costs its share of the
-    /// rate in order. What is read in one pass has neither: the calibration makes that pass.
+    /// rate in order. What is read in one pass costs nothing here: the calibration makes that pass.
     fn disk(&self, place: &Facts, threads: usize) -> Option<Part> {
         let at = |probe, block| self.rate(&place.name, probe, Some(threads), block);
         let byte = 1.0 / at(Probe::SequentialRead, Some(BIG_BLOCK))?;
         if self.sequential && place.name == self.backup.name {
-            return Some(Part { file: 0.0, byte });
+            return Some(Part::default());
         }
         let opening = at(Probe::Open, None).map_or(0.0, |rate| 1.0 / rate);
         let seeking = at(Probe::RandomRead, Some(SMALL_BLOCK)).map_or(0.0, |rate| SMALL_BLOCK as f64 / rate);
@@ -191,7 +195,7 @@ impl Basis {
         let parts = self.costs.parts.iter();
         let mut shares: Vec<_> =
             parts.map(|(name, part)| ((*name).to_owned(), part.seconds(files as f64, bytes))).collect();
-        let listing = if self.sequential { "listing and unpacking the archive" } else { "listing" };
+        let listing = if self.sequential { "reading and unpacking the archive" } else { "listing" };
         let pass = if self.sequential { self.calibration.verify } else { 0.0 };
         shares.push((listing.to_owned(), self.calibration.catalog + pass));
         shares.push(("opening and pairing".to_owned(), self.calibration.prepare));

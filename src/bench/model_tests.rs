@@ -113,7 +113,7 @@ fn the_way_to_a_file_is_counted_except_in_one_pass() {
     };
     let (at_random, in_one_pass) = (cost(false), cost(true));
     assert!((at_random[1].1.file - 0.01).abs() < 1e-9, "{at_random:?}");
-    assert_eq!(in_one_pass[1].1.file, 0.0);
+    assert!(in_one_pass.iter().all(|(name, _)| *name != "the backup disk"), "{in_one_pass:?}");
     assert_eq!(in_one_pass[0], at_random[0]);
 }
 
@@ -160,7 +160,7 @@ fn an_archive_costs_its_pass_however_small_the_sample() {
     let basis = basis(true);
     assert!(basis.predict("1", 1).seconds > 4.79);
     assert_eq!(basis.shares(500)[0].0, "the source disk");
-    assert_eq!(basis.shares(1)[0].0, "listing and unpacking the archive");
+    assert_eq!(basis.shares(1)[0].0, "reading and unpacking the archive");
 }
 
 proptest! {

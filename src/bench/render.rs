@@ -103,8 +103,11 @@ fn check(check: &Check) -> String {
     let took = real.total();
     let off = (took / predicted.seconds.max(1e-9) - 1.0) * 100.0;
     let is_inside = (predicted.low..=predicted.high).contains(&took);
-    let range =
-        if is_inside { "within its range" } else { "OUTSIDE its range: trust the figures above less" };
+    let range = if is_inside {
+        "within its range"
+    } else {
+        "OUTSIDE its range: measure again when the machine is quiet, and until then trust the above less"
+    };
     let early = if real.complete { "" } else { " (the run ended early)" };
     format!(
         "checked      {} real for {}{early}, {} predicted ({} to {}): {off:+.0}%, {range}\n             \
