@@ -22,6 +22,9 @@ pub struct Entry<'a> {
     pub mtime: Option<Timestamp>,
     /// For a hard link to another entry: that entry's path.
     pub link: Option<&'a [u8]>,
+    /// Which file of this machine the content was restored from, for formats that hold files as they are; known once it is
+    /// restored. An original with the same number is no second copy.
+    pub id: Option<(u64, u64)>,
     /// For the format that listed it.
     pub locator: Locator,
 }
@@ -130,6 +133,7 @@ impl Picks {
             size: record.size,
             mtime: record.mtime,
             link: (!link.is_empty()).then_some(link),
+            id: None,
             locator: record.locator,
         }
     }
@@ -159,6 +163,14 @@ impl<'a> FromIterator<Entry<'a>> for Picks {
 impl Entry<'_> {
     /// An entry with nothing known but its path, to be completed with struct update syntax.
     pub fn named(path: &[u8]) -> Entry<'_> {
-        Entry { path, problem: None, size: None, mtime: None, link: None, locator: Locator::default() }
+        Entry {
+            path,
+            problem: None,
+            size: None,
+            mtime: None,
+            link: None,
+            id: None,
+            locator: Locator::default(),
+        }
     }
 }

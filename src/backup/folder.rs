@@ -118,6 +118,7 @@ impl Backup for Folder {
             let known = Entry {
                 size: stat.map(|stat| stat.size).or(entry.size),
                 mtime: stat.map(|stat| stat.mtime).or(entry.mtime),
+                id: stat.map(|stat| stat.id),
                 ..entry
             };
             land(scratch, landing, known, outcome)
@@ -201,7 +202,8 @@ impl<'a> Walk<'a> {
             }
             Kind::Other => {}
         });
-        if let Err(error) = listed {
+        // Only root may look into what fsck uses; no backup program puts anything there.
+        if let Err(error) = listed.or_else(|error| if bare == b"lost+found" { Ok(()) } else { Err(error) }) {
             let line = format!(
                 "folder {} cannot be listed: {error}",
                 escape(if bare.is_empty() { b"." } else { bare })

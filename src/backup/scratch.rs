@@ -28,6 +28,9 @@ const MARKER_TEXT: &str = "A running bkverify holds a lock on this file and remo
 /// Content is copied in pieces of this many bytes; between them a run can be stopped.
 const PIECE: usize = 1 << 20;
 
+/// Bytes that stay free on the restore folder's disk, for everybody else who writes there.
+pub const MARGIN: u64 = 64 << 20;
+
 /// A fresh folder for one run, removed when dropped.
 #[derive(Debug)]
 pub struct Scratch {
@@ -115,6 +118,7 @@ impl Scratch {
         declared: Option<u64>,
         buffer: &mut Vec<u8>,
     ) -> Result<Restored, RestoreError> {
+        self.check_room(declared.unwrap_or(0))?;
         let mut restored = self.create_file().map_err(RestoreError::Scratch)?;
         // One byte more than declared tells a short file from a growing one.
         let piece = declared.map_or(PIECE, |size| {
@@ -145,6 +149,7 @@ impl Scratch {
         if size < PIECE as u64 {
             return self.copy_small(from, size, buffer);
         }
+        self.check_room(size)?;
         let mut restored = self.create_file().map_err(RestoreError::Scratch)?;
         loop {
             let to = restored.file.as_mut().ok_or(RestoreError::Stopped)?;
@@ -157,6 +162,19 @@ impl Scratch {
                 return Err(RestoreError::Stopped);
             }
         }
+    }
+
+    /// A large file that has no room is not begun: the disk is not filled to its last byte.
+    fn check_room(&self, size: u64) -> Result<(), RestoreError> {
+        if size < MARGIN {
+            return Ok(());
+        }
+        let free = platform::free_space(&self.inner.place).map_err(RestoreError::Scratch)?;
+        if free >= size.saturating_add(MARGIN) {
+            return Ok(());
+        }
+        let problem = format!("a file of {size} bytes has no room there: {free} bytes are free");
+        Err(RestoreError::Scratch(io::Error::new(io::ErrorKind::StorageFull, problem)))
     }
 
     /// One read, one write. That the read gave just as much as the file was long is its end: no second read is needed.
@@ -204,6 +222,7 @@ impl Restored {
 
     /// Makes the file `size` bytes long; what was not written reads as zeros (sparse members).
     pub fn set_len(&mut self, size: u64) -> Result<(), RestoreError> {
+        platform::allow_holes(self.file());
         self.file().set_len(size).map_err(RestoreError::Scratch)?;
         self.size = size;
         Ok(())
@@ -309,11 +328,16 @@ fn remove_ours(parent: &Dir, name: &str) -> io::Result<bool> {
     let dir = parent.open_dir(name)?;
     let mut ours = Vec::new();
     for entry in dir.entries()? {
-        let file = entry?.file_name();
-        match file.to_str() {
+        let entry = entry?;
+        let file = entry.file_name();
+        match file.to_str().filter(|_| entry.file_type().is_ok_and(|kind| kind.is_file())) {
             Some(text) if text == MARKER || text.bytes().all(|byte| byte.is_ascii_digit()) => ours.push(file),
             _ => return Ok(false),
         }
+    }
+    // Without a marker it is a stranger's, unless a run was killed before it made one.
+    if !ours.is_empty() && !ours.iter().any(|file| *file == *MARKER) {
+        return Ok(false);
     }
     // The marker last: while anything is left, the folder is recognised.
     ours.sort_by_key(|file| *file == *MARKER);
@@ -411,6 +435,16 @@ mod tests {
         let leftovers = remove_leftovers(target.path()).unwrap();
         assert_eq!(leftovers, Leftovers { removed: vec![], left: vec![foreign.clone()] });
         assert!(foreign.join("000001").exists());
+    }
+
+    #[test]
+    fn a_folder_without_our_marker_is_left_alone_even_if_its_files_are_numbers() {
+        let target = below();
+        let foreign = target.path().join("bkverify-scratch-photos");
+        std::fs::create_dir(&foreign).unwrap();
+        std::fs::write(foreign.join("2023"), "holidays").unwrap();
+        assert_eq!(remove_leftovers(target.path()).unwrap().left, std::slice::from_ref(&foreign));
+        assert!(foreign.join("2023").exists());
     }
 
     #[test]

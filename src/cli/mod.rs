@@ -78,6 +78,10 @@ fn execute(plan: &Plan) -> Result<ExitCode, Error> {
     let progress = progress::for_plan(&plan.terminal);
     let outcome = verify::run(plan, &stop, &*progress)?;
     drop(progress);
-    report::write_all(plan, &outcome)?;
+    match report::write_all(plan, &outcome) {
+        // That a report is lost must not hide that the backup is bad.
+        Err(error) if outcome.has_failures() => Error::from(error).print(),
+        written => written?,
+    }
     Ok(outcome.exit_code())
 }

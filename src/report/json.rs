@@ -403,6 +403,7 @@ fn incomplete_word(reason: Incomplete) -> &'static str {
         Incomplete::Interrupted => "interrupted",
         Incomplete::TimeLimit => "time-limit",
         Incomplete::Budget => "budget",
+        Incomplete::RestoreFolder => "restore-folder",
         Incomplete::TooFewConclusive => "too-few-conclusive",
     }
 }

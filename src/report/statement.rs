@@ -45,6 +45,7 @@ pub(super) fn incomplete(outcome: &Outcome) -> Option<String> {
         Some(Incomplete::Interrupted) => "The run was interrupted",
         Some(Incomplete::TimeLimit) => "The time limit ended the run",
         Some(Incomplete::Budget) => "The byte budget ended the run",
+        Some(Incomplete::RestoreFolder) => "The restore folder failed",
         Some(Incomplete::TooFewConclusive) => "Too many files changed, vanished or could not be read",
         None if outcome.exit_code() == ExitCode::Incomplete => {
             return Some("So nothing is proven.".to_owned());

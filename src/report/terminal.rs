@@ -35,7 +35,7 @@ pub(super) fn render(plan: &Plan, outcome: &Outcome) -> String {
 fn verdict(out: &mut String, plan: &Plan, outcome: &Outcome) {
     let (word, color) = match outcome.exit_code() {
         ExitCode::Pass => ("PASS", "\x1b[1;32m"),
-        ExitCode::Incomplete => ("INCOMPLETE", "\x1b[1;33m"),
+        ExitCode::Incomplete | ExitCode::Unusable => ("INCOMPLETE", "\x1b[1;33m"),
         _ => ("FAIL", "\x1b[1;31m"),
     };
     if plan.terminal.color {
@@ -75,22 +75,27 @@ fn failures(out: &mut String, plan: &Plan, outcome: &Outcome) {
         }),
     ];
     let lists: Vec<List> = lists.into_iter().filter(|list| list.total > 0).collect();
-    let room = LIST_LINES / lists.len().max(1);
-    for list in &lists {
-        show(out, plan, list, room);
+    // Each has its share; what a short one leaves goes to those before it.
+    let share = LIST_LINES / lists.len().max(1);
+    let lines_of = |list: &List| list.items.iter().map(|item| item.lines().count()).sum::<usize>();
+    let mut left = LIST_LINES;
+    for (index, list) in lists.iter().enumerate() {
+        let later: usize = lists[index + 1..].iter().map(|list| lines_of(list).min(share)).sum();
+        left -= show(out, plan, list, left.saturating_sub(later)).min(left);
     }
 }
 
-/// A list, as much of it as fits into `room` lines, and at least one item.
-fn show(out: &mut String, plan: &Plan, list: &List, room: usize) {
+/// A list, as much of it as fits into `room` lines, and at least one item; returns how many lines its items took.
+fn show(out: &mut String, plan: &Plan, list: &List, room: usize) -> usize {
     out.push_str(&format!("\n{}\n", list.title));
     let (mut shown, mut used) = (0, 0);
     for item in &list.items {
-        used += item.lines().count();
-        if shown > 0 && used > room {
+        let lines = item.lines().count();
+        if shown > 0 && used + lines > room {
             break;
         }
         out.push_str(item);
+        used += lines;
         shown += 1;
     }
     if list.total > shown {
@@ -99,6 +104,7 @@ fn show(out: &mut String, plan: &Plan, list: &List, room: usize) {
         let place = place.map_or_else(|| "--json".to_owned(), path_text);
         out.push_str(&format!("  and {more} more, see {place}\n"));
     }
+    used
 }
 
 fn findings(outcome: &Outcome, title: &'static str, which: impl Fn(Verdict) -> bool) -> List {

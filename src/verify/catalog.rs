@@ -184,20 +184,23 @@ impl Sink for Drawing<'_> {
 pub struct Feed<'a> {
     gate: &'a Gate<'a>,
     to: crossbeam_channel::Sender<Picks>,
+    threads: usize,
 }
 
 impl<'a> Feed<'a> {
-    /// Sends what passes the gate.
-    pub fn new(gate: &'a Gate<'a>, to: crossbeam_channel::Sender<Picks>) -> Self {
-        Self { gate, to }
+    /// Sends what passes the gate to so many threads.
+    pub fn new(gate: &'a Gate<'a>, to: crossbeam_channel::Sender<Picks>, threads: usize) -> Self {
+        Self { gate, to, threads }
     }
 }
 
-/// Files that are handed on together: few enough that the last ones of a run are spread over all threads.
+/// Most files that are handed on together.
 const HANDFUL: usize = 64;
 
 impl Sink for Feed<'_> {
     fn take(&self, entries: &Picks) -> ControlFlow<()> {
+        // A short listing is spread over all threads: its files may be large.
+        let size = (entries.len() / (2 * self.threads)).clamp(1, HANDFUL);
         let mut handful = Picks::new();
         let mut closed = false;
         let mut send = |handful: &mut Picks| {
@@ -205,7 +208,7 @@ impl Sink for Feed<'_> {
         };
         let passed = self.gate.pass(entries, |entry, _| {
             handful.push(&entry);
-            if handful.len() == HANDFUL {
+            if handful.len() == size {
                 send(&mut handful);
             }
         });

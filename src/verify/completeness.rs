@@ -70,10 +70,12 @@ impl Lookup {
         let mut wanted = HashMap::new();
         if let Some(draw) = bottom.finish() {
             let count = usize::try_from(draw.wanted).unwrap_or(usize::MAX);
-            for entry in draw.picks.iter().take(count) {
-                let place = pairing.places(entry.path).next().map(|place| place.display());
-                let original =
-                    place.map_or_else(Vec::new, |place| platform::path_to_bytes(&place).into_owned());
+            for entry in draw.picks.iter() {
+                if wanted.len() == count {
+                    break;
+                }
+                let Some(place) = pairing.places(entry.path).next() else { continue };
+                let original = platform::path_to_bytes(&place.display()).into_owned();
                 let key = platform::name_key(entry.path).into_owned();
                 wanted.insert(key, Wanted { original, found: AtomicBool::new(false) });
             }
@@ -88,8 +90,11 @@ impl Lookup {
         }
     }
 
-    /// What was found once the catalog has streamed by.
-    pub fn finish(self) -> Completeness {
+    /// What was found once the catalog has streamed by. Of a catalog that ended early (not `whole`), only what was found is known.
+    pub fn finish(mut self, whole: bool) -> Completeness {
+        if !whole {
+            self.wanted.retain(|_, wanted| wanted.found.load(Ordering::Relaxed));
+        }
         let looked_up = self.wanted.len() as u64;
         let lost = self.wanted.into_values().filter(|wanted| !wanted.found.load(Ordering::Relaxed));
         let mut missing: Vec<Vec<u8>> = lost.map(|wanted| wanted.original).collect();

@@ -38,17 +38,30 @@ pub enum Error {
         /// What the system says.
         source: io::Error,
     },
-    /// No entry of the backup has an original.
+    /// No entry of the backup has an original below one of the roots.
     #[error(
-        "no file of the backup has an original in the sources: the backup holds {}, the sources hold {}",
-        list(entries),
-        list(originals)
+        "no file of the backup has an original in {}: the backup holds {}, that folder holds {}",
+        root.display(), list(entries), list(originals)
     )]
     NothingPairs {
+        /// The folder of originals.
+        root: PathBuf,
         /// Paths as the backup holds them.
         entries: Vec<String>,
         /// Paths as the sources hold them.
         originals: Vec<String>,
+    },
+    /// The backup and the originals are the same folder.
+    #[error("the backup is the folder of the originals, {}", place.display())]
+    SameFolder {
+        /// The folder.
+        place: PathBuf,
+    },
+    /// A report would replace or change what must not be written to.
+    #[error("the report {} would be written over an original or into the backup", report.display())]
+    ReportInTheWay {
+        /// The report.
+        report: PathBuf,
     },
     /// The restore folder touches what must not be written to.
     #[error("the restore folder {} {relation} {}", restore_to.display(), other.display())]
@@ -99,7 +112,9 @@ impl Error {
             Self::Glob { .. }
             | Self::NothingPairs { .. }
             | Self::EmptyPopulation { .. }
-            | Self::Overlap { .. } => ExitCode::Usage,
+            | Self::Overlap { .. }
+            | Self::SameFolder { .. }
+            | Self::ReportInTheWay { .. } => ExitCode::Usage,
             Self::Backup(_)
             | Self::EmptyBackup { .. }
             | Self::Originals { .. }
@@ -134,6 +149,8 @@ impl Error {
             Self::Overlap { .. } => {
                 "originals and backups are never written to: name a folder outside of them"
             }
+            Self::SameFolder { .. } => "name the copy with --backup, and what it was made of with --source",
+            Self::ReportInTheWay { .. } => "name another place with --json or --junit",
             Self::Glob { .. } => "patterns follow gitignore's rules: *.log, /top-level-only/, **/cache/",
         };
         Some(hint.to_owned())

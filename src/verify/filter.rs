@@ -1,6 +1,7 @@
 //! Which files are in the population: globs, sizes and times.
 
-use std::path::Path;
+use std::borrow::Cow;
+use std::path::{Component, Path};
 
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
@@ -34,7 +35,7 @@ impl Filter {
         }
     }
 
-    /// Whether a file is in the population. A size or time that the format does not list (a hard link's, say) rules
+    /// Whether a file is in the population. An entry whose name is no path always is: it will not restore. A size or time that the format does not list (a hard link's, say) rules
     /// nothing out: a file that cannot be judged by a limit stays in.
     pub fn keeps(&self, entry: &Entry<'_>) -> bool {
         let limits = &self.limits;
@@ -46,7 +47,7 @@ impl Filter {
             limits.newer_than.is_none_or(|first| time >= first)
                 && limits.older_than.is_none_or(|last| time <= last)
         });
-        size_fits && time_fits && self.keeps_name(entry.path)
+        size_fits && time_fits && (entry.problem.is_some() || self.keeps_name(entry.path))
     }
 
     /// Whether a file of this path passes the globs.
@@ -55,14 +56,18 @@ impl Filter {
             return true;
         }
         let path = platform::path_from_bytes(path);
-        let hit = |globs: &Gitignore| globs.matched_path_or_any_parents(relative(&path), false).is_ignore();
+        let hit = |globs: &Gitignore| globs.matched_path_or_any_parents(&*relative(&path), false).is_ignore();
         self.include.as_ref().is_none_or(hit) && !self.exclude.as_ref().is_some_and(hit)
     }
 }
 
-/// The matcher takes no absolute path; a name as hostile as that matches by what follows its root.
-fn relative(path: &Path) -> &Path {
-    path.strip_prefix("/").unwrap_or(path)
+/// The matcher takes no absolute path: a name that the system takes for one (`C:/x` on Windows) matches by what follows its root.
+fn relative(path: &Path) -> Cow<'_, Path> {
+    let is_plain = |component: &Component<'_>| matches!(component, Component::Normal(_));
+    if path.components().all(|component| is_plain(&component)) {
+        return Cow::Borrowed(path);
+    }
+    Cow::Owned(path.components().filter(is_plain).collect())
 }
 
 fn compile(globs: &[String]) -> Result<Option<Gitignore>, Error> {
@@ -103,6 +108,14 @@ mod tests {
         assert!(filter.keeps(&Entry::named(b"link")));
         assert!(!filter.keeps(&Entry { size: Some(9), ..Entry::named(b"small") }));
         assert!(filter.keeps(&Entry { size: Some(10), ..Entry::named(b"enough") }));
+    }
+
+    #[test]
+    fn a_name_that_is_no_path_is_kept_whatever_the_globs() {
+        let filter = filter(&["*.rs"], &["evil"]);
+        let problem = Some(crate::backup::NameProblem::Parent);
+        assert!(filter.keeps(&Entry { problem, ..Entry::named(b".///../evil") }));
+        assert!(!filter.keeps_name(b"/absolute/evil"));
     }
 
     #[test]

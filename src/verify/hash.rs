@@ -154,11 +154,12 @@ fn hash_file(
     }
 }
 
-/// Reads both files again, side by side, and describes where they differ; `None` if they are the same by now.
+/// Reads both files again, side by side, and describes where they differ; `None` if they are the same by now, or `stop` is set.
 pub fn describe_difference(
     original: &File,
     restored: &File,
     buffers: &mut Buffers,
+    stop: &Stop,
 ) -> io::Result<Option<Difference>> {
     let Buffers { original: first, restored: second } = buffers;
     first.resize(PIECE, 0);
@@ -169,6 +170,9 @@ pub fn describe_difference(
         let here = read_full_at(original, first, original_size)?;
         let there = read_full_at(restored, second, restored_size)?;
         let common = here.min(there);
+        if stop.is_set() {
+            return Ok(None);
+        }
         comparer.feed(&first[..common], &second[..common]);
         original_size += here as u64;
         restored_size += there as u64;

@@ -10,7 +10,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use crate::backup::{Entry, Landing, RestoreError, Restored};
 use crate::plan::{Algorithm, Keep};
-use crate::platform::{self, Kind, Stat};
+use crate::platform::{self, Kind, Stat, Timestamp};
 use crate::stop::Stop;
 
 use super::hash::{Buffers, Pair, describe_difference, hash_pair};
@@ -20,12 +20,21 @@ use super::pairing::{Pairing, Place, is_gone};
 use super::progress::Progress;
 use super::verdict::{FromBackup, Original, Recorded, Verdict, judge};
 
+/// As many inconclusive findings are listed; further ones are only counted, so that memory does not grow with the backup.
+pub const LISTED_MAX: u64 = 10_000;
+
+/// A restored copy that is longer than its original by more than this many bytes is not hashed to its end: an archive of 2 KiB can
+/// claim terabytes of zeros.
+const EXCESS_MAX: u64 = 1 << 30;
+
 /// What all judges of a run share.
 pub struct Bench<'a> {
     /// Where originals are.
     pub pairing: &'a Pairing,
     /// How finely the backup records times, in nanoseconds.
     pub resolution_ns: u64,
+    /// When the backup was taken, where that is known.
+    pub taken: Option<Timestamp>,
     /// The hash.
     pub hash: Algorithm,
     /// Which copies stay.
@@ -40,6 +49,8 @@ pub struct Bench<'a> {
     pub progress: &'a dyn Progress,
     /// Bytes restored so far, by all.
     pub restored_bytes: AtomicU64,
+    /// Inconclusive findings so far.
+    pub listed: AtomicU64,
     /// Set when the budget is used up.
     pub out_of_budget: AtomicBool,
     /// What keeps the run from going on.
@@ -82,6 +93,11 @@ struct Judged {
 }
 
 impl Bench<'_> {
+    fn recorded(&self, entry: &Entry<'_>) -> Recorded {
+        let Self { resolution_ns, taken, .. } = *self;
+        Recorded { size: entry.size, mtime: entry.mtime, resolution_ns, taken }
+    }
+
     /// Whether nothing more should be begun.
     pub fn is_over(&self) -> bool {
         self.stop.is_set() || self.out_of_budget.load(Ordering::Relaxed) || self.broken.get().is_some()
@@ -113,12 +129,24 @@ impl<'a> Judge<'a> {
     /// Compares one restored file with its original. `None` when the run was stopped in the middle of it.
     fn compare(&mut self, entry: &Entry<'_>, restored: Restored) -> Result<Option<Judged>, io::Error> {
         let (place, found) = find(self.bench.pairing, entry.path);
-        let recorded =
-            Recorded { size: entry.size, mtime: entry.mtime, resolution_ns: self.bench.resolution_ns };
+        let recorded = self.bench.recorded(entry);
         let given = FromBackup::Restored { size: restored.size() };
         let mut finding = finding_of(entry, place);
         finding.restored_size = Some(restored.size());
         let original = match found {
+            // A hard link, or a link into the backup: equal for ever, and lost together.
+            Found::Open { before, .. } if entry.id == Some(before.id) => {
+                finding.verdict = Verdict::RestoreFailed;
+                finding.original_size = Some(before.size);
+                finding.reason =
+                    "backup and original are one and the same file on disk (a link): there is no second copy"
+                        .to_owned();
+                return Ok(Some(Judged {
+                    verdict: Verdict::RestoreFailed,
+                    finding: Some(finding),
+                    restored: Some(restored),
+                }));
+            }
             Found::Open { file, before } => {
                 finding.original_size = Some(before.size);
                 match self.read_both(&file, before, &restored, &mut finding)? {
@@ -154,6 +182,16 @@ impl<'a> Judge<'a> {
     ) -> Result<Option<Original>, io::Error> {
         let Bench { hash, stop, .. } = *self.bench;
         let sizes = (before.size, restored.size());
+        if sizes.1 > sizes.0.saturating_add(EXCESS_MAX) {
+            finding.difference =
+                describe_difference(file, restored.file(), &mut self.buffers, stop).ok().flatten();
+            return Ok(Some(Original::Read {
+                before,
+                after: before,
+                equal: false,
+                record_equals_restored: None,
+            }));
+        }
         let Pair { original, restored: copy } =
             hash_pair(file, restored.file(), sizes, hash, &mut self.buffers, stop);
         if stop.is_set() && (original.is_err() || copy.is_err()) {
@@ -175,7 +213,8 @@ impl<'a> Judge<'a> {
             finding.hashes = Some((copy.hash.to_string(), original.hash.to_string()));
             finding.original_size = Some(original.size);
             // Only the description is lost if the original cannot be read a second time.
-            finding.difference = describe_difference(file, restored.file(), &mut self.buffers).ok().flatten();
+            finding.difference =
+                describe_difference(file, restored.file(), &mut self.buffers, stop).ok().flatten();
         }
         // An original whose state cannot be had any more is as good as changed.
         let after = after.unwrap_or(Stat { kind: Kind::Other, ..before });
@@ -204,7 +243,9 @@ impl<'a> Judge<'a> {
             }
         }
         self.results.counts.add(verdict);
-        self.results.findings.extend(finding);
+        let listed =
+            verdict.is_conclusive() || self.bench.listed.fetch_add(1, Ordering::Relaxed) < LISTED_MAX;
+        self.results.findings.extend(finding.filter(|_| listed));
         self.bench.progress.judged(verdict, bytes, entry.path);
         let total = self.bench.restored_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         if self.bench.budget.is_some_and(|budget| total >= budget) {
@@ -304,7 +345,7 @@ fn failed(entry: &Entry<'_>, error: &RestoreError, bench: &Bench<'_>) -> Judged 
         RestoreError::Checksum(_) | RestoreError::TooLong { .. } => FromBackup::ChecksumFailed,
         _ => FromBackup::Failed,
     };
-    let recorded = Recorded { size: entry.size, mtime: entry.mtime, resolution_ns: bench.resolution_ns };
+    let recorded = bench.recorded(entry);
     let verdict = judge(given, &Original::Gone, &recorded);
     let finding = Finding { verdict, reason: error.to_string(), ..finding_of(entry, place) };
     Judged { verdict, finding: Some(finding), restored: None }

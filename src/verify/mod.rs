@@ -40,7 +40,7 @@ use crate::stop::Stop;
 use assurance::Assurance;
 use catalog::{Count, Drawing, Gate};
 use completeness::Lookup;
-use judge::{Bench, Results};
+use judge::{Bench, LISTED_MAX, Results};
 use keep::Kept;
 use outcome::{Counts, Effort, Incomplete, Outcome, Population, Sample};
 use pairing::Pairing;
@@ -56,7 +56,13 @@ pub fn run(plan: &Plan, stop: &Stop, progress: &dyn Progress) -> Result<Outcome,
     let clock = Instant::now();
     let stop = &stop.with_deadline(plan.time_limit.map(|limit| clock + limit));
     let filter = Filter::new(&plan.filters)?;
-    target::check(&plan.restore_to, &places_to_protect(plan), 0)?;
+    let originals = places_of_originals(plan);
+    target::tell_apart(&plan.backup, &originals)?;
+    let reports = [&plan.reports.json, &plan.reports.junit].into_iter().flatten();
+    for report in reports.filter(|report| report.as_os_str() != "-") {
+        target::check_report(report, &plan.backup, &originals)?;
+    }
+    target::check(&plan.restore_to, &[originals, vec![&plan.backup]].concat(), 0)?;
     let leftovers = clean_up(plan)?;
 
     let cold = plan.cache == CachePolicy::Drop;
@@ -78,18 +84,17 @@ pub fn run(plan: &Plan, stop: &Stop, progress: &dyn Progress) -> Result<Outcome,
     progress.verify_done();
     let done = done?;
 
-    let mut outcome = conclude(plan, description, bench, done, stop)?;
-    outcome.completeness = lookup.map(Lookup::finish);
-    outcome.notes = [leftovers, pairing.notes()].concat();
+    let whole = done.whole;
+    let mut outcome = conclude(plan, description, bench, done, stop);
+    outcome.completeness = lookup.map(|lookup| lookup.finish(whole));
+    outcome.notes.extend(leftovers.into_iter().chain(pairing.notes()));
     outcome.effort.total = clock.elapsed();
     Ok(outcome)
 }
 
-/// What the restore folder must keep away from.
-fn places_to_protect(plan: &Plan) -> Vec<&Path> {
+fn places_of_originals(plan: &Plan) -> Vec<&Path> {
     let maps = plan.maps.iter().map(|map| map.to.as_path());
-    let sources = plan.sources.iter().map(PathBuf::as_path);
-    std::iter::once(plan.backup.as_path()).chain(sources).chain(maps).collect()
+    plan.sources.iter().map(PathBuf::as_path).chain(maps).collect()
 }
 
 /// Removes what killed runs left, and says so.
@@ -127,6 +132,7 @@ fn bench<'a>(
     Bench {
         pairing,
         resolution_ns: description.time_resolution_ns,
+        taken: description.taken,
         hash: plan.hash,
         keep: plan.keep,
         kept: Kept::new(&plan.restore_to, &since.as_millis().to_string()),
@@ -134,6 +140,7 @@ fn bench<'a>(
         stop,
         progress,
         restored_bytes: AtomicU64::new(0),
+        listed: AtomicU64::new(0),
         out_of_budget: AtomicBool::new(false),
         broken: OnceLock::new(),
         results: Mutex::default(),
@@ -146,6 +153,8 @@ struct Done {
     wanted: u64,
     drawn: u64,
     damage: Vec<String>,
+    /// Whether the backup was listed to its end.
+    whole: bool,
     catalog_time: Duration,
     verify_time: Duration,
 }
@@ -160,6 +169,7 @@ fn verify_sample(
 ) -> Result<Done, Error> {
     let clock = Instant::now();
     let mut size = plan.sample;
+    let mut whole = true;
     let (draw, damage) = loop {
         gate.reset();
         let drawing = Drawing::new(gate, BottomK::new(Target::new(size, plan.confidence)));
@@ -167,7 +177,11 @@ fn verify_sample(
         let damage = match listing {
             Listing::Again => continue,
             Listing::Damaged(damage) => damage,
-            Listing::Whole | Listing::Stopped => Vec::new(),
+            Listing::Whole => Vec::new(),
+            Listing::Stopped => {
+                whole = false;
+                Vec::new()
+            }
         };
         match drawing.into_inner().finish() {
             Some(draw) => break (draw, damage),
@@ -183,7 +197,7 @@ fn verify_sample(
     let Draw { wanted, picks, .. } = draw;
     let (catalog_time, clock) = (clock.elapsed(), Instant::now());
     let drawn = work.picks(&picks, usize::try_from(wanted).unwrap_or(usize::MAX))? as u64;
-    Ok(Done { population, wanted, drawn, damage, catalog_time, verify_time: clock.elapsed() })
+    Ok(Done { population, wanted, drawn, damage, whole, catalog_time, verify_time: clock.elapsed() })
 }
 
 /// Restores and judges every file. A format whose names may repeat is listed once before, so that no file is judged that
@@ -196,7 +210,7 @@ fn verify_all(
 ) -> Result<Done, Error> {
     let clock = Instant::now();
     let description = work.backup.describe();
-    let mut total = None;
+    let (mut total, mut whole) = (None, true);
     let mut damage = Vec::new();
     if !description.unique_names {
         let mut listing = Listing::Again;
@@ -204,6 +218,7 @@ fn verify_all(
             gate.reset();
             listing = work.backup.catalog(needs, work.threads.min(LISTING_THREADS), &Count(gate))?;
         }
+        whole &= !matches!(listing, Listing::Stopped);
         if let Listing::Damaged(lines) = listing {
             damage = lines;
         }
@@ -215,15 +230,25 @@ fn verify_all(
     gate.reset();
     let (catalog_time, clock) = (clock.elapsed(), Instant::now());
     progress.verify_starts(total);
-    if let Listing::Damaged(lines) = work.everything(gate, needs)? {
-        damage = lines;
+    match work.everything(gate, needs)? {
+        Listing::Damaged(lines) => damage = lines,
+        Listing::Stopped => whole = false,
+        Listing::Whole | Listing::Again => {}
     }
     let population = match listed {
         Some(population) => population,
         None => population_of(gate, &damage, work)?,
     };
     let files = population.files;
-    Ok(Done { population, wanted: files, drawn: files, damage, catalog_time, verify_time: clock.elapsed() })
+    Ok(Done {
+        population,
+        wanted: files,
+        drawn: files,
+        damage,
+        whole,
+        catalog_time,
+        verify_time: clock.elapsed(),
+    })
 }
 
 /// Most threads that list a backup; more of them wait for each other.
@@ -242,24 +267,18 @@ fn population_of(gate: &Gate<'_>, damage: &[String], work: &Work<'_>) -> Result<
     })
 }
 
-fn conclude(
-    plan: &Plan,
-    description: Description,
-    bench: Bench<'_>,
-    done: Done,
-    stop: &Stop,
-) -> Result<Outcome, Error> {
-    let out_of_budget = bench.out_of_budget.into_inner();
-    if let Some(source) = bench.broken.into_inner() {
-        return Err(Error::RestoreFolder { place: plan.restore_to.clone(), source });
-    }
-    let Results { counts, mut findings, hashed_bytes } =
-        bench.results.into_inner().unwrap_or_else(PoisonError::into_inner);
+/// Makes the outcome of all that was found; what went wrong on the way hides none of it.
+fn conclude(plan: &Plan, description: Description, bench: Bench<'_>, done: Done, stop: &Stop) -> Outcome {
+    let results = bench.results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let Results { counts, mut findings, hashed_bytes } = results;
     findings.sort_by(|one, other| one.path.cmp(&other.path));
     let looked_at = counts.conclusive() + counts.inconclusive();
-    let incomplete = if is_enough(&done, &counts) {
+    let broken = bench.broken.into_inner();
+    let incomplete = if broken.is_some() {
+        Some(Incomplete::RestoreFolder)
+    } else if is_enough(plan, &done, &counts) {
         None
-    } else if out_of_budget {
+    } else if bench.out_of_budget.into_inner() {
         Some(Incomplete::Budget)
     } else if stop.is_late() {
         Some(Incomplete::TimeLimit)
@@ -268,10 +287,21 @@ fn conclude(
     } else {
         Some(Incomplete::TooFewConclusive)
     };
-    let Done { population, wanted, drawn, damage, catalog_time, verify_time } = done;
-    Ok(Outcome {
+    let mut notes: Vec<String> = broken
+        .map(|error| format!(
+                "cannot write to the restore folder {}: {error}; free some space, or name another with --restore-to",
+                plan.restore_to.display()
+            ))
+        .into_iter()
+        .collect();
+    if counts.inconclusive() > LISTED_MAX {
+        notes.push(format!("of the picks that proved nothing, {LISTED_MAX} are listed"));
+    }
+    let assurance = assure(plan, &description, &done, &counts, incomplete);
+    let Done { population, wanted, drawn, damage, catalog_time, verify_time, .. } = done;
+    Outcome {
         backup: description,
-        assurance: Assurance::new(population.files, counts.conclusive(), counts.bad(), plan.confidence),
+        assurance,
         population,
         sample: Sample {
             strategy: if plan.sample == SampleSize::All { "all" } else { "random" },
@@ -285,7 +315,7 @@ fn conclude(
         completeness: None,
         damage,
         incomplete,
-        notes: Vec::new(),
+        notes,
         effort: Effort {
             catalog: catalog_time,
             verify: verify_time,
@@ -295,13 +325,36 @@ fn conclude(
             hash: plan.hash,
             threads: plan.threads,
         },
-    })
+    }
 }
 
-/// Whether the asked-for number is conclusive. Once every file of the population was looked at there is nothing left to draw: then
-/// the conclusive ones are enough if they are the greater part, and the statement covers the others.
-fn is_enough(done: &Done, counts: &Counts) -> bool {
+/// The statement, where there is a sample to make it of. A run over everything, or over an archive front to back, that ends early has
+/// seen the front of it, which is no random sample; nor is there a statement about a population that was not listed to its end.
+fn assure(
+    plan: &Plan,
+    description: &Description,
+    done: &Done,
+    counts: &Counts,
+    incomplete: Option<Incomplete>,
+) -> Option<Assurance> {
+    let in_order = plan.sample == SampleSize::All || description.access == Access::Sequential;
+    if !done.whole || (in_order && incomplete.is_some_and(|why| why != Incomplete::TooFewConclusive)) {
+        return None;
+    }
+    let files = done.population.files;
+    let mut assurance = Assurance::new(files, counts.conclusive(), counts.bad(), plan.confidence)?;
+    // Those that could not be judged may all be bad: the statement never says less than that.
+    let undecided = counts.bad() + counts.inconclusive();
+    assurance.at_most_bad = assurance.at_most_bad.max(undecided).min(files);
+    Some(assurance)
+}
+
+/// Whether the asked-for number is conclusive. Where every file was asked for and looked at, there is nothing left to draw: then the
+/// conclusive ones are enough if they are the greater part, and the statement covers the others.
+fn is_enough(plan: &Plan, done: &Done, counts: &Counts) -> bool {
     let (conclusive, looked_at) = (counts.conclusive(), counts.conclusive() + counts.inconclusive());
-    conclusive >= done.wanted.max(1)
-        || (looked_at >= done.population.files.max(1) && 2 * conclusive > looked_at)
+    let files = done.population.files.max(1);
+    let is_everything = done.wanted >= files && !matches!(plan.sample, SampleSize::Tolerance(_));
+    let is_looked_at = looked_at >= files && 2 * conclusive > looked_at;
+    done.whole && (conclusive >= done.wanted.max(1) || (is_everything && is_looked_at))
 }

@@ -158,6 +158,8 @@ pub enum Incomplete {
     Budget,
     /// Too many picks were inconclusive and the reserve is used up.
     TooFewConclusive,
+    /// The restore folder failed; a note says how.
+    RestoreFolder,
 }
 
 /// How fast it went, and with what.
@@ -197,6 +199,8 @@ impl Outcome {
     pub fn exit_code(&self) -> ExitCode {
         if self.has_failures() {
             ExitCode::IntegrityFailure
+        } else if self.incomplete == Some(Incomplete::RestoreFolder) {
+            ExitCode::Unusable
         } else if self.incomplete.is_some() || self.counts.conclusive() == 0 || self.has_gaps() {
             ExitCode::Incomplete
         } else {

@@ -16,9 +16,15 @@ use crate::stop::Stop;
 
 use super::Error;
 
-/// As many entries are looked at before it is decided how a backup's paths begin; if none of them has an original, the
-/// search goes on to the end.
+/// As many entries are looked at, at least, before it is decided how a backup's paths begin; while a root is in doubt, the search
+/// goes on to the end.
 const LOOK_AT: usize = 4096;
+
+/// Of the first ones, every way of every root is tried.
+const LOOK_AT_ALL: usize = 512;
+
+/// So many entries with originals are no coincidence (every second tree holds a README).
+const SURE: usize = 16;
 
 /// A folder that holds originals.
 #[derive(Debug)]
@@ -69,80 +75,79 @@ impl Pairing {
         stop: &Stop,
     ) -> Result<Self, Error> {
         let mut pairing = Self { roots: Vec::new(), rules: Vec::new() };
+        let mut ways = Vec::new();
         for Map { from, to } in maps {
-            let root = pairing.add_root(to, cold)?;
-            pairing.rules.push(Rule { from: from.clone(), root });
+            pairing.add_root(to, cold)?;
+            ways.push(vec![Way { from: from.clone(), hits: 0 }]);
         }
-        // Sort is stable: of equally long ones the first named comes first.
-        pairing.rules.sort_by_key(|rule| std::cmp::Reverse(rule.from.len()));
-        if !sources.is_empty() {
-            let first = pairing.roots.len();
-            for source in sources {
-                pairing.add_root(source, cold)?;
-            }
-            pairing.look(backup, first, stop)?;
+        for source in sources {
+            pairing.add_root(source, cold)?;
+            ways.push(ways_of(source));
         }
+        pairing.look(backup, ways, maps.len(), stop)?;
         Ok(pairing)
     }
 
-    fn add_root(&mut self, place: &Path, cold: bool) -> Result<usize, Error> {
+    fn add_root(&mut self, place: &Path, cold: bool) -> Result<(), Error> {
         let tree = Tree::open(place, cold);
         let tree = tree.map_err(|source| Error::Originals { place: place.to_owned(), source })?;
         self.roots.push(Root { place: place.to_owned(), tree });
-        Ok(self.roots.len() - 1)
+        Ok(())
     }
 
-    /// Finds the rules of the roots from `first` on.
-    fn look(&mut self, backup: &dyn Backup, first: usize, stop: &Stop) -> Result<(), Error> {
-        let mut ways: Vec<Vec<Way>> = Vec::new();
-        for root in &self.roots[first..] {
-            ways.push(ways_of(&root.place));
-        }
-        let look = Look {
-            pairing: self,
-            first,
-            stop,
-            state: Mutex::new(State { ways, seen: 0, hits: 0, examples: Vec::new() }),
-        };
+    /// Finds each root's rule among its ways: the one by which most entries have originals. A source without any has no rule
+    /// that could be trusted, and of several maps one at least must lead somewhere.
+    fn look(
+        &mut self,
+        backup: &dyn Backup,
+        ways: Vec<Vec<Way>>,
+        maps: usize,
+        stop: &Stop,
+    ) -> Result<(), Error> {
+        let look =
+            Look { pairing: self, stop, state: Mutex::new(State { ways, seen: 0, examples: Vec::new() }) };
         // Names that occur more than once make the first listing void; the second says the same of each file once.
-        while matches!(backup.catalog(Needs::default(), 1, &look)?, Listing::Again) {}
-        let State { ways, examples, hits, seen } =
-            look.state.into_inner().unwrap_or_else(PoisonError::into_inner);
-        if stop.is_set() {
-            return Ok(());
+        let mut listing = Listing::Again;
+        while matches!(listing, Listing::Again) {
+            listing = backup.catalog(Needs::default(), 1, &look)?;
         }
-        if seen == 0 {
+        let State { ways, examples, seen } = look.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        // Where all that was listed is damage or names that are no paths, there is nothing to pair, but much to report.
+        let is_empty = seen == 0 && matches!(listing, Listing::Whole);
+        if is_empty {
             return Err(Error::EmptyBackup { place: backup.describe().place });
         }
-        if hits == 0 && self.rules.is_empty() {
-            return Err(self.nothing_pairs(&examples));
+        let is_lost = |ways: &Vec<Way>| most_hits(ways) == 0;
+        let (mapped, sources) = ways.split_at(maps);
+        if seen > 0 && !stop.is_set() {
+            let lost = sources.iter().position(is_lost).map(|index| maps + index);
+            let lost = lost.or_else(|| (maps > 0 && mapped.iter().all(is_lost)).then_some(0));
+            if let Some(root) = lost {
+                return Err(self.nothing_pairs(&examples, &self.roots[root]));
+            }
         }
-        let best = |ways: &[Way]| {
-            ways.iter().enumerate().max_by_key(|(_, way)| way.hits).map_or(0, |(index, _)| index)
-        };
-        // A source that no entry was seen of begins like the source that most were seen of.
-        let most = ways.iter().max_by_key(|ways| ways[best(ways)].hits).map_or(0, |ways| best(ways));
-        for (offset, ways) in ways.iter().enumerate() {
-            let own = best(ways);
-            let chosen = if ways[own].hits > 0 { own } else { most.min(ways.len() - 1) };
-            self.rules.push(Rule { from: ways[chosen].from.clone(), root: first + offset });
+        for (root, ways) in ways.into_iter().enumerate() {
+            // The last of the best: of ways that fit equally well, the one that says more.
+            if let Some(best) = ways.into_iter().max_by_key(|way| way.hits) {
+                self.rules.push(Rule { from: best.from, root });
+            }
         }
+        // The sort is stable: of equally long ones maps come before sources, and the first named first.
         self.rules.sort_by_key(|rule| std::cmp::Reverse(rule.from.len()));
         Ok(())
     }
 
-    fn nothing_pairs(&self, examples: &[Vec<u8>]) -> Error {
+    fn nothing_pairs(&self, examples: &[Vec<u8>], root: &Root) -> Error {
         let mut originals = Vec::new();
-        for root in &self.roots {
-            // Only examples: a root that cannot be listed gives none.
-            let _ = root.tree.list(b"", false, &mut Vec::new(), &mut |found| {
-                if originals.len() < 2 && found.kind != Kind::Other {
-                    originals
-                        .push(root.place.join(platform::path_from_bytes(found.name)).display().to_string());
-                }
-            });
-        }
+        // Only examples: a root that cannot be listed gives none.
+        let _ = root.tree.list(b"", false, &mut Vec::new(), &mut |found| {
+            if originals.len() < 2 && found.kind != Kind::Other {
+                let place = root.place.join(platform::path_from_bytes(found.name));
+                originals.push(escape(&platform::path_to_bytes(&place)).into_owned());
+            }
+        });
         Error::NothingPairs {
+            root: root.place.clone(),
             entries: examples.iter().map(|path| escape(path).into_owned()).collect(),
             originals,
         }
@@ -207,16 +212,14 @@ fn ways_of(source: &Path) -> Vec<Way> {
 
 struct Look<'a> {
     pairing: &'a Pairing,
-    first: usize,
     stop: &'a Stop,
     state: Mutex<State>,
 }
 
 struct State {
-    /// By source.
+    /// By root.
     ways: Vec<Vec<Way>>,
     seen: usize,
-    hits: usize,
     examples: Vec<Vec<u8>>,
 }
 
@@ -228,31 +231,29 @@ impl Sink for Look<'_> {
             if state.examples.len() < 2 {
                 state.examples.push(entry.path.to_vec());
             }
-            // Looking an original up costs a system call a way: a few hundred tell, and after them only hits are sought.
-            if state.seen <= 512 || state.hits == 0 {
-                self.try_all(&mut state, entry.path);
-            }
-        }
-        if self.stop.is_set() || (state.seen >= LOOK_AT && state.hits > 0) {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    }
-}
-
-impl Look<'_> {
-    fn try_all(&self, state: &mut State, path: &[u8]) {
-        for (ways, root) in state.ways.iter_mut().zip(&self.pairing.roots[self.first..]) {
-            for way in ways {
-                let Some(path) = below(path, &way.from) else { continue };
-                if root.tree.stat(path).is_ok_and(|stat| stat.kind == Kind::File) {
-                    way.hits += 1;
-                    state.hits += 1;
+            // Looking an original up costs a system call a way: a few hundred entries tell, and after them only roots that
+            // are still in doubt are tried.
+            let all = state.seen <= LOOK_AT_ALL;
+            for (ways, root) in state.ways.iter_mut().zip(&self.pairing.roots) {
+                if all || most_hits(ways) < SURE {
+                    try_ways(ways, root, entry.path);
                 }
             }
         }
+        let sure = state.seen >= LOOK_AT && state.ways.iter().all(|ways| most_hits(ways) >= SURE);
+        if self.stop.is_set() || sure { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
+}
+
+fn try_ways(ways: &mut [Way], root: &Root, path: &[u8]) {
+    for way in ways {
+        let Some(path) = below(path, &way.from) else { continue };
+        way.hits += usize::from(root.tree.stat(path).is_ok_and(|stat| stat.kind == Kind::File));
+    }
+}
+
+fn most_hits(ways: &[Way]) -> usize {
+    ways.iter().map(|way| way.hits).max().unwrap_or(0)
 }
 
 /// Whether an error means that nothing is there.
@@ -303,6 +304,30 @@ mod tests {
         assert_eq!(original_of(&pairing, b"x"), Some(world.path().join("x")));
         assert_eq!(original_of(&pairing, b"sub/y"), Some(other.path().join("y")));
         assert!(pairing.covers(b"anything"));
+    }
+
+    #[test]
+    fn each_source_is_found_by_its_own_files_however_late_they_come() {
+        let etc: Vec<String> = (0..700).map(|number| format!("etc/{number}")).collect();
+        let mut files: Vec<&str> = etc.iter().map(String::as_str).collect();
+        files.extend(["home/me/docs/a", "home/me/docs/etc/b"]);
+        let (world, backup) = (tree(&files), tree(&files));
+        let sources = [world.path().join("etc"), world.path().join("home/me/docs")];
+        let backup = Folder::open(backup.path(), false).unwrap();
+        let pairing = Pairing::new(&backup, &sources, &[], false, &Stop::never()).unwrap();
+        assert_eq!(original_of(&pairing, b"etc/7"), Some(sources[0].join("7")));
+        assert_eq!(original_of(&pairing, b"home/me/docs/etc/b"), Some(sources[1].join("etc/b")));
+    }
+
+    #[test]
+    fn a_source_of_which_the_backup_holds_nothing_is_an_error_that_names_it() {
+        let (world, other) = (tree(&["a", "b"]), tree(&["letters/x"]));
+        let backup = Folder::open(world.path(), false).unwrap();
+        let sources = [world.path().to_owned(), other.path().to_owned()];
+        let error = Pairing::new(&backup, &sources, &[], false, &Stop::never()).unwrap_err().to_string();
+        assert!(error.contains(other.path().to_str().unwrap()), "{error}");
+        let maps = [Map { from: Vec::new(), to: other.path().to_owned() }];
+        assert!(Pairing::new(&backup, &[], &maps, false, &Stop::never()).is_err());
     }
 
     #[test]

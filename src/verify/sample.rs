@@ -115,7 +115,7 @@ impl Candidate {
             order,
             path: entry.path.into(),
             link: entry.link.map(Into::into),
-            rest: Entry { problem, size, mtime, locator, path: b"", link: None },
+            rest: Entry { problem, size, mtime, locator, ..Entry::named(b"") },
         }
     }
 

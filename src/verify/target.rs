@@ -4,12 +4,10 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::backup::MARGIN;
 use crate::platform;
 
 use super::Error;
-
-/// Bytes that stay free whatever happens, for everybody else who writes there.
-const MARGIN: u64 = 64 << 20;
 
 /// Makes sure that `restore_to` is a folder (it is made if it is missing) that is not inside, above or equal to any of
 /// `protected`, and has room for `in_flight` bytes and a margin. Links and bind mounts are seen through. Returns the free bytes.
@@ -25,6 +23,37 @@ pub fn check(restore_to: &Path, protected: &[&Path], in_flight: u64) -> Result<(
         return Err(Error::NoRoom { place: restore_to.to_owned(), free, needed });
     }
     Ok(())
+}
+
+/// Makes sure that the backup is not one of the folders of originals: everything would equal itself.
+pub fn tell_apart(backup: &Path, originals: &[&Path]) -> Result<(), Error> {
+    match originals.iter().find(|place| is_same(backup, place)) {
+        Some(place) => Err(Error::SameFolder { place: place.to_path_buf() }),
+        None => Ok(()),
+    }
+}
+
+/// Makes sure that writing a report destroys nothing: it is not the backup or in it, and replaces no original.
+pub fn check_report(report: &Path, backup: &Path, originals: &[&Path]) -> Result<(), Error> {
+    let place = || report.to_owned();
+    let resolved = resolve(report).map_err(|source| Error::RestoreFolder { place: place(), source })?;
+    let is_in = |folder: &Path| {
+        resolve(folder).is_ok_and(|folder| is_same(&resolved, &folder) || has_ancestor(&resolved, &folder))
+    };
+    let replaces_an_original = || originals.iter().any(|folder| is_in(folder)) && is_foreign(&resolved);
+    if is_in(backup) || replaces_an_original() {
+        return Err(Error::ReportInTheWay { report: place() });
+    }
+    Ok(())
+}
+
+/// Whether there is a file that is no report of ours.
+fn is_foreign(place: &Path) -> bool {
+    let is_file = fs::metadata(place).is_ok_and(|found| found.is_file());
+    let mut beginning = [0; 512];
+    let read = fs::File::open(place).and_then(|mut file| platform::read_full(&mut file, &mut beginning));
+    let ours = read.is_ok_and(|got| beginning[..got].windows(8).any(|text| text == b"bkverify"));
+    is_file && !ours
 }
 
 fn keep_apart(restore_to: &Path, protected: &[&Path]) -> io::Result<Result<(), Error>> {
@@ -106,6 +135,29 @@ mod tests {
         std::os::unix::fs::symlink(source.join("deep"), &link).unwrap();
         assert_eq!(relation(&link, &source), Some("is inside"));
         assert_eq!(relation(&link.join("new"), &source), Some("is inside"));
+    }
+
+    #[test]
+    fn a_report_replaces_no_backup_and_no_original_but_an_older_report() {
+        let world = tempfile::tempdir().unwrap();
+        let (source, backup) = (world.path().join("data"), world.path().join("b.tar"));
+        fs::create_dir(&source).unwrap();
+        fs::write(&backup, "precious").unwrap();
+        fs::write(source.join("letter"), "precious").unwrap();
+        fs::write(source.join("old.json"), "{\"schema\": \"bkverify-report/1\"}").unwrap();
+        let check = |report: &Path| check_report(report, &backup, &[&source]);
+        assert!(check(&backup).is_err());
+        assert!(check(&source.join("letter")).is_err());
+        assert!(check(&source.join("old.json")).is_ok());
+        assert!(check(&source.join("new.json")).is_ok());
+        assert!(check_report(&source.join("new.json"), &source, &[]).is_err());
+    }
+
+    #[test]
+    fn a_backup_that_is_its_own_original_is_refused() {
+        let world = tempfile::tempdir().unwrap();
+        assert!(tell_apart(world.path(), &[&world.path().join(".")]).is_err());
+        assert!(tell_apart(world.path(), &[]).is_ok());
     }
 
     #[test]

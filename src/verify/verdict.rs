@@ -103,6 +103,8 @@ pub struct Recorded {
     pub mtime: Option<Timestamp>,
     /// How finely the backup records times, in nanoseconds.
     pub resolution_ns: u64,
+    /// When the backup was taken, where that is known.
+    pub taken: Option<Timestamp>,
 }
 
 /// The verdict. Trouble with the backup outweighs whatever became of the original.
@@ -138,15 +140,34 @@ pub fn judge(backup: FromBackup, original: &Original, recorded: &Recorded) -> Ve
 /// did not keep times, so that what it records is when it was copied; or an older file took the original's place. The
 /// change time, which programs cannot set back, tells them apart: if nothing happened to the original after the recorded time, it
 /// is still what was copied. Without one, the doubt goes to "changed".
+///
+/// A recorded time that says nothing (none, or one that programs write for "none": up to 1980) is replaced by the time of the backup. One
+/// that is off by just an hour on a file system that keeps local time (FAT) is the same time.
 fn modified_since(original: &Stat, recorded: &Recorded) -> bool {
-    let Some(mtime) = recorded.mtime else { return true };
-    let resolution = i128::from(recorded.resolution_ns.max(resolution_of(mtime)));
+    let Some(mtime) = recorded.mtime.filter(|mtime| mtime.seconds > DOS_EPOCH) else {
+        let touched = original.changed.max(Some(original.mtime));
+        return recorded.taken.is_none_or(|taken| touched > Some(taken));
+    };
+    let resolution = i128::from(match recorded.resolution_ns {
+        0 | 1 => resolution_of(mtime),
+        known => known,
+    });
     let ahead = original.mtime.as_nanos() - mtime.as_nanos();
     if ahead.abs() < resolution {
         return false;
     }
+    let untouched_since_taken =
+        original.changed.zip(recorded.taken).is_some_and(|(changed, taken)| changed <= taken);
+    if resolution == TWO_SECONDS && (ahead.abs() - HOUR).abs() < resolution && untouched_since_taken {
+        return false;
+    }
     ahead > 0 || original.changed.is_none_or(|changed| changed.as_nanos() - mtime.as_nanos() >= resolution)
 }
+
+/// 1980-01-01 00:00:00 and a day, in seconds since 1970: the earliest time that DOS could write, in any time zone.
+const DOS_EPOCH: i64 = 315_532_800 + 86_400;
+const TWO_SECONDS: i128 = 2_000_000_000;
+const HOUR: i128 = 3_600_000_000_000;
 
 /// How finely a recorded time may have been kept, in nanoseconds: FAT keeps 2 s, tools and old file systems whole seconds,
 /// NTFS 100 ns; a time that ends in that many zeros may have been cut.

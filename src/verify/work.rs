@@ -38,9 +38,18 @@ pub struct Work<'a> {
 impl Work<'_> {
     /// Restores and judges the first `wanted` picks and, for each that is inconclusive, one more. Returns how many were drawn.
     pub fn picks(&self, picks: &Picks, wanted: usize) -> Result<usize, backup::Error> {
-        match self.backup.describe().access {
+        let done = match self.backup.describe().access {
             Access::Random => self.picks_at_random(picks, wanted),
             Access::Sequential => self.picks_in_passes(picks, wanted),
+        };
+        self.spare_findings(done, wanted)
+    }
+
+    /// That the restore folder failed is known to the judges, and ends the run; what they found until then still counts.
+    fn spare_findings<T>(&self, done: Result<T, backup::Error>, instead: T) -> Result<T, backup::Error> {
+        match done {
+            Err(backup::Error::Scratch { .. }) if self.bench.broken.get().is_some() => Ok(instead),
+            done => done,
         }
     }
 
@@ -86,6 +95,10 @@ impl Work<'_> {
 
     /// Restores and judges every file that passes the gate.
     pub fn everything(&self, gate: &Gate<'_>, needs: Needs) -> Result<Listing, backup::Error> {
+        self.spare_findings(self.stream(gate, needs), Listing::Stopped)
+    }
+
+    fn stream(&self, gate: &Gate<'_>, needs: Needs) -> Result<Listing, backup::Error> {
         let description = self.backup.describe();
         if description.access == Access::Sequential {
             self.one_pass(Wanted::Every(&|entry| gate.admits(entry)))?;
@@ -110,8 +123,11 @@ impl Work<'_> {
                 })
                 .collect();
             drop(picks);
-            let listing =
-                self.backup.catalog(needs, LISTING_THREADS.min(self.threads), &Feed::new(gate, feed));
+            let listing = self.backup.catalog(
+                needs,
+                LISTING_THREADS.min(self.threads),
+                &Feed::new(gate, feed, self.threads),
+            );
             workers.into_iter().try_for_each(join)?;
             listing
         })

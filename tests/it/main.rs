@@ -20,6 +20,7 @@ mod verify_draw;
 mod verify_fixtures;
 #[cfg(target_os = "linux")]
 mod verify_full;
+mod verify_guards;
 mod verify_input;
 #[cfg(unix)]
 mod verify_kill;

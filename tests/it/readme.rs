@@ -61,7 +61,7 @@ fn every_flag_that_readme_names_exists() {
     }
     let named = README.split(|character: char| !(character.is_ascii_alphanumeric() || character == '-'));
     // Those of other programs.
-    let foreign = ["--release", "--locked", "--path", "--features"];
+    let foreign = ["--release", "--locked", "--path", "--read-data-subset", "--now", "--state"];
     for flag in named.filter(|word| word.starts_with("--") && word.len() > 3 && !foreign.contains(word)) {
         assert!(help.contains(flag), "README names {flag}, the program does not know it");
     }

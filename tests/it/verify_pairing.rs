@@ -61,9 +61,10 @@ fn when_nothing_pairs_two_paths_of_each_side_are_shown() {
         .run("--backup b --source s --restore-to r --sample all")
         .exits(2)
         .out_is("")
-        .err_has("no file of the backup has an original in the sources: the backup holds another/place/")
+        .err_has(": the backup holds another/place/")
         .err_has(" and another/place/")
-        .err_has(", the sources hold ")
+        .err_has("no file of the backup has an original in ")
+        .err_has(", that folder holds ")
         .err_has("hint: say where the originals are: --source DIR, or --map FROM=TO");
 }
 

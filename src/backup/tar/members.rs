@@ -20,6 +20,9 @@ use super::sparse::{self, Segment};
 /// The unit of a tar archive.
 pub(super) const BLOCK: u64 = 512;
 
+/// An archive ends in two empty blocks, filled up to the record size: 10 KiB by default, and nobody sets it above this many bytes.
+const END_MARKER_MAX: u64 = 1 << 20;
+
 /// The longest name that a GNU long-name header may hold; the longest path of Linux has 4096 bytes.
 const LONG_NAME_MAX: u64 = 1 << 20;
 
@@ -252,7 +255,13 @@ impl<'s> Members<'s> {
     /// The end of the file, after `got` bytes of a header.
     fn at_end(&self, at: u64, got: usize) -> Step {
         if self.empty > 0 {
-            return Step::End(None);
+            let tail = (at + got as u64).saturating_sub(self.empty_at);
+            return Step::End((tail > END_MARKER_MAX).then(|| {
+                format!(
+                    "from byte {} on there is nothing but {tail} zeros, more than any end marker: what was there is lost",
+                    self.empty_at
+                )
+            }));
         }
         let problem = match got {
             _ if self.start.is_some() => "in the middle of a member's headers",

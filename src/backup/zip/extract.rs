@@ -82,6 +82,7 @@ impl Workspace {
 pub(super) fn extract(
     file: &File,
     length: u64,
+    entry: &Entry<'_>,
     stored: &Stored,
     scratch: &Scratch,
     workspace: &mut Workspace,
@@ -91,7 +92,7 @@ pub(super) fn extract(
         return Err(RestoreError::Unsupported(problem.to_owned()));
     }
     let Workspace { input, copy, inflate } = workspace;
-    let mut part = Part::open(file, length, stored, input)?;
+    let mut part = Part::open(file, length, entry.path, stored, input)?;
     let method = CompressionMethod::new(stored.method);
     match method {
         CompressionMethod::STORE => restore(part, stored, scratch, copy),
@@ -170,6 +171,16 @@ impl<R: Read> Read for Summed<R> {
     }
 }
 
+/// Whether a spoilt byte explains that the name in an entry's own header is not the one that was listed. The directory's names have no
+/// checksum: without this, a file whose name rotted there would count as one whose original is gone. Names of another length
+/// are another spelling (the Unicode field).
+fn names_disagree(local: &[u8], path: &[u8]) -> bool {
+    let spelled = |name: &[u8]| crate::backup::relative(name);
+    let slashed = || local.iter().map(|&byte| if byte == b'\\' { b'/' } else { byte }).collect::<Vec<u8>>();
+    spelled(local).is_ok_and(|name| name.len() == path.len() && name != path)
+        && spelled(&slashed()).is_ok_and(|name| name != path)
+}
+
 /// An entry's compressed bytes, read at offsets through a borrowed buffer.
 struct Part<'a> {
     file: &'a File,
@@ -186,6 +197,7 @@ impl<'a> Part<'a> {
     fn open(
         file: &'a File,
         length: u64,
+        path: &[u8],
         stored: &Stored,
         buffer: &'a mut [u8],
     ) -> Result<Self, RestoreError> {
@@ -214,6 +226,11 @@ impl<'a> Part<'a> {
         }
         let short = |at: usize| u64::from(u16::from_le_bytes([buffer[at], buffer[at + 1]]));
         let before = LOCAL_HEADER as u64 + short(26) + short(28);
+        let name_end = LOCAL_HEADER + usize::from(u16::from_le_bytes([buffer[26], buffer[27]]));
+        if filled >= name_end && names_disagree(&buffer[LOCAL_HEADER..name_end], path) {
+            let problem = "its two headers in the archive give it different names: one of them is damaged";
+            return Err(RestoreError::Damaged(problem.to_owned()));
+        }
         let start = stored.header + before;
         if stored.compressed > length.saturating_sub(start) {
             return Err(RestoreError::Damaged("it reaches beyond the end of the archive".to_owned()));

@@ -197,7 +197,14 @@ impl Zip {
             Some(problem) => Err(RestoreError::Name(problem)),
             None => {
                 let stored = Stored::of(&entry);
-                extract::extract(&self.archive.get_ref().0, self.stat.size, &stored, scratch, workspace)
+                extract::extract(
+                    &self.archive.get_ref().0,
+                    self.stat.size,
+                    &entry,
+                    &stored,
+                    scratch,
+                    workspace,
+                )
             }
         };
         land(scratch, landing, entry, outcome)

@@ -20,6 +20,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::windows::ffi::{OsStrExt, OsStringExt};
 use std::os::windows::fs::{FileExt, OpenOptionsExt};
+use std::os::windows::io::AsRawHandle;
 use std::path::{Component, Path, PathBuf, Prefix};
 
 use cap_std::fs::Dir;
@@ -30,6 +31,9 @@ use windows_sys::Win32::Storage::FileSystem::{
     FILE_FLAG_BACKUP_SEMANTICS, FILE_FLAG_NO_BUFFERING, FILE_FLAG_OPEN_REPARSE_POINT, FILE_LIST_DIRECTORY,
     FILE_READ_ATTRIBUTES, FILE_SHARE_DELETE, FILE_SHARE_READ, FILE_SHARE_WRITE,
 };
+
+use windows_sys::Win32::System::IO::DeviceIoControl;
+use windows_sys::Win32::System::Ioctl::FSCTL_SET_SPARSE;
 
 use super::{CloudPlaceholder, Kind, Listed, Stat, names, wtf8};
 
@@ -229,6 +233,25 @@ pub fn is_same_name(one: &[u8], other: &[u8]) -> bool {
 pub fn is_same_file(one: &Path, other: &Path) -> bool {
     let id = |path: &Path| info::id(&open_shared(&verbatim(path)?, FILE_READ_ATTRIBUTES, 0)?);
     matches!((id(one), id(other)), (Ok(one), Ok(other)) if one == other)
+}
+
+/// Lets a file have holes that take no room. A file system without them fills them.
+pub fn allow_holes(file: &File) {
+    let mut returned = 0;
+    // SAFETY: the handle is open for as long as `file` is borrowed; the call takes no input and gives no output, which null pointers of
+    // length zero say, and writes only to `returned`, which outlives it; no overlapped structure means that it is done on return.
+    unsafe {
+        DeviceIoControl(
+            file.as_raw_handle(),
+            FSCTL_SET_SPARSE,
+            std::ptr::null(),
+            0,
+            std::ptr::null_mut(),
+            0,
+            &raw mut returned,
+            std::ptr::null_mut(),
+        );
+    }
 }
 
 /// Removes a file whatever its own attributes are.

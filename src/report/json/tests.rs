@@ -32,7 +32,9 @@ fn reports_of_every_kind_keep_to_the_shipped_schema() {
         plan.config = Some(PathBuf::from("bkverify.toml"));
         assert_valid(&report(&plan, &samples::passed()));
     }
-    for reason in [Incomplete::Interrupted, Incomplete::Budget, Incomplete::TooFewConclusive] {
+    for reason in
+        [Incomplete::Interrupted, Incomplete::Budget, Incomplete::RestoreFolder, Incomplete::TooFewConclusive]
+    {
         let outcome = Outcome { incomplete: Some(reason), ..samples::passed() };
         assert_valid(&report(&plan, &outcome));
     }

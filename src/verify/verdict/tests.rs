@@ -3,7 +3,7 @@ use crate::platform::Kind;
 
 const SECOND: i128 = 1_000_000_000;
 /// When the backup says that the file was modified.
-const RECORDED: i128 = 1_000 * SECOND + 123_456_789;
+const RECORDED: i128 = 1_700_000_000 * SECOND + 123_456_789;
 
 fn stat(mtime: i128, changed: Option<i128>) -> Stat {
     Stat {
@@ -20,7 +20,7 @@ fn read(state: Stat, equal: bool, record_equals_restored: Option<bool>) -> Origi
 }
 
 fn recorded(resolution_ns: u64) -> Recorded {
-    Recorded { size: Some(10), mtime: Some(Timestamp::from_nanos(RECORDED)), resolution_ns }
+    Recorded { size: Some(10), mtime: Some(Timestamp::from_nanos(RECORDED)), resolution_ns, taken: None }
 }
 
 const WHOLE: FromBackup = FromBackup::Restored { size: 10 };
@@ -139,7 +139,7 @@ fn times_are_compared_at_the_backups_resolution() {
 
 #[test]
 fn a_backup_that_records_no_time_cannot_blame_itself() {
-    let unknown = Recorded { size: None, mtime: None, resolution_ns: 1 };
+    let unknown = Recorded { size: None, mtime: None, resolution_ns: 1, taken: None };
     let same = stat(RECORDED, Some(RECORDED));
     assert_eq!(judge(WHOLE, &read(same, false, Some(true)), &unknown), Verdict::Changed);
     assert_eq!(judge(WHOLE, &read(same, true, None), &unknown), Verdict::Verified);
@@ -168,11 +168,38 @@ fn verdicts_are_listed_in_order_and_classed_once() {
 fn a_recorded_time_that_may_have_been_cut_is_compared_as_coarsely() {
     let judged = |recorded: i128, ahead: i128| {
         let mtime = Some(Timestamp::from_nanos(recorded));
-        let recorded_there = Recorded { size: Some(10), mtime, resolution_ns: 1 };
+        let recorded_there = Recorded { size: Some(10), mtime, resolution_ns: 1, taken: None };
         judge(WHOLE, &read(stat(recorded + ahead, None), false, None), &recorded_there)
     };
-    for (recorded, within) in [(8 * SECOND, 2 * SECOND), (7 * SECOND, SECOND), (7 * SECOND + 500, 100)] {
+    let whole = 1_700_000_000 * SECOND;
+    for (recorded, within) in [(whole, 2 * SECOND), (whole + SECOND, SECOND), (whole + SECOND + 500, 100)] {
         assert_eq!(judged(recorded, within - 1), Verdict::Corrupt, "{recorded}");
         assert_eq!(judged(recorded, within), Verdict::Changed, "{recorded}");
     }
+}
+
+#[test]
+fn a_recorded_time_that_says_nothing_is_replaced_by_the_time_of_the_backup() {
+    let judged = |mtime: Option<i128>, changed: i128| {
+        let taken = Some(Timestamp::from_nanos(RECORDED));
+        let recorded =
+            Recorded { size: Some(10), mtime: mtime.map(Timestamp::from_nanos), resolution_ns: 1, taken };
+        judge(WHOLE, &read(stat(RECORDED - 90 * SECOND, Some(changed)), false, None), &recorded)
+    };
+    for nothing in [None, Some(0), Some(315_532_800 * SECOND)] {
+        assert_eq!(judged(nothing, RECORDED - SECOND), Verdict::Corrupt);
+        assert_eq!(judged(nothing, RECORDED + SECOND), Verdict::Changed);
+    }
+}
+
+#[test]
+fn a_fat_disk_that_is_an_hour_off_hides_no_corruption() {
+    let whole = 1_700_000_000 * SECOND;
+    let mtime = Some(Timestamp::from_nanos(whole));
+    let an_hour = 3_600 * SECOND;
+    let taken = Some(Timestamp::from_nanos(whole + 2 * an_hour));
+    let recorded = Recorded { size: Some(10), mtime, resolution_ns: 1, taken };
+    let judged = |mtime, changed| judge(WHOLE, &read(stat(mtime, Some(changed)), false, None), &recorded);
+    assert_eq!(judged(whole + an_hour, whole + an_hour), Verdict::Corrupt);
+    assert_eq!(judged(whole + an_hour, whole + 3 * an_hour), Verdict::Changed);
 }
