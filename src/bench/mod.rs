@@ -58,6 +58,8 @@ pub struct Job {
     pub plan: Option<Plan>,
     /// Where to write; the plan's restore folder if there is a plan.
     pub restore_to: Option<PathBuf>,
+    /// The file that the figures will be written to, if any: it must replace nothing that is measured.
+    pub report: Option<PathBuf>,
     /// Numbers of threads to try, each at least 1.
     pub threads: Vec<usize>,
     /// Bytes that may be read and written, roughly.
@@ -123,6 +125,9 @@ impl Report {
 
 /// Measures. `say` hears what is going on.
 pub fn run(job: &Job, stop: &Stop, say: &dyn Fn(&str)) -> Result<Report, Error> {
+    if let Some(report) = &job.report {
+        spare_the_measured(job, report)?;
+    }
     let mut bench = Bench::new(job, stop, say);
     let places = open_places(job)?;
     if let Some(restore_to) = &job.restore_to {
@@ -161,6 +166,18 @@ fn open_places(job: &Job) -> Result<Vec<Place>, Error> {
 
 fn originals(plan: &Plan) -> impl Iterator<Item = &Path> {
     plan.sources.iter().map(PathBuf::as_path).chain(plan.maps.iter().map(|map| map.to.as_path()))
+}
+
+/// Makes sure that the report is in no backup and replaces no file of those that are only read.
+fn spare_the_measured(job: &Job, report: &Path) -> Result<(), Error> {
+    let paths: Vec<&Path> = job.paths.iter().map(PathBuf::as_path).collect();
+    if let Some(plan) = &job.plan {
+        let read: Vec<&Path> = originals(plan).chain(paths).collect();
+        verify::target::check_report(report, &plan.backup, &read)?;
+    } else if let Some((first, rest)) = paths.split_first() {
+        verify::target::check_report(report, first, rest)?;
+    }
+    Ok(())
 }
 
 /// Makes sure that the restore folder is none of the places that are only read, and clears what killed runs left there.

@@ -118,6 +118,7 @@ fn job(arguments: &BenchArgs, environment: &Environment) -> Result<Job, Error> {
         paths: arguments.path.iter().map(base).collect(),
         plan,
         restore_to: restore_to.or_else(|| arguments.restore_to.as_ref().map(base)),
+        report: arguments.json.as_ref().filter(|place| place.as_os_str() != "-").map(base),
         threads,
         max_bytes,
         max_time: arguments.max_time.map_or(MAX_TIME, |limit| limit.0),

@@ -128,6 +128,9 @@ fn what_cannot_be_measured_is_refused_by_name() {
         .exits(2)
         .err_has("it is a \"x\", not a \"bkverify-bench/1\"");
     assert!(!world.path("s/deep").exists());
+    let before = content(&world.path("b"));
+    world.run(&format!("bench {JOB} --json b/d0/0")).exits(2).err_has("d0");
+    assert_eq!(content(&world.path("b")), before);
 }
 
 #[cfg(unix)]
