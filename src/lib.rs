@@ -12,6 +12,7 @@
 //!   scratch folder. It knows nothing of samples and verdicts.
 //! - [`verify`]: the flow, a file a stage. The draw, the verdict, the assurance are pure; only `judge`, `hash` and `work` touch
 //!   files and threads.
+//! - [`mod@bench`]: what a verification costs on these disks: probes, a model, and a run that checks it.
 //! - [`report`] and [`progress`]: what people and programs get to see.
 //! - [`platform`]: the only room that asks which operating system this is.
 //!
@@ -41,6 +42,7 @@
 use std::ffi::OsString;
 
 pub mod backup;
+pub mod bench;
 pub mod checklist;
 pub mod cli;
 pub mod exit;

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::bench::BenchArgs;
 use super::checklist::ChecklistArgs;
 use super::facts::FactsArgs;
 use super::generate::Generate;
@@ -38,6 +39,8 @@ pub enum Command {
     Plan(Box<Verify>),
     /// Write a commented bkverify.toml; asks for what no flag says
     Init(Box<Init>),
+    /// Measure these disks: what a verification will take, what holds it up, and which --threads suits it
+    Bench(Box<BenchArgs>),
     /// Look at the rest of what must be true of a server before it is migrated
     Checklist(Box<ChecklistArgs>),
     /// Print what another machine needs to know of this one, to compare clocks and time zones

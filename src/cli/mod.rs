@@ -7,6 +7,7 @@
 //! file is one command or one helper.
 
 mod args;
+mod bench;
 mod checklist;
 mod config;
 mod environment;
@@ -57,6 +58,7 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, Error> {
             Ok(ExitCode::Pass)
         }
         Some(Command::Init(init)) => init::run(&init, &Environment::read()?),
+        Some(Command::Bench(what)) => bench::run(&what),
         Some(Command::Checklist(what)) => checklist::run(&what),
         Some(Command::Facts(what)) => facts::run(&what),
         Some(Command::Generate(what)) => generate::run(&what),

@@ -20,7 +20,7 @@ pub mod outcome;
 pub(crate) mod pairing;
 mod progress;
 pub mod sample;
-mod target;
+pub(crate) mod target;
 pub mod verdict;
 mod work;
 

@@ -3,6 +3,7 @@
 // A helper that cannot set up its part of a test may end it, like the test itself.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod bench_command;
 mod checklist;
 #[cfg(unix)]
 mod checklist_linux;

@@ -50,6 +50,7 @@ fn every_flag_that_readme_names_exists() {
     let mut help = String::new();
     for arguments in [
         &["--help"][..],
+        &["bench", "--help"],
         &["checklist", "--help"],
         &["checklist", "done", "--help"],
         &["facts", "--help"],

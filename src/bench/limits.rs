@@ -1,0 +1,82 @@
+//! How long and how much one measurement may take, and the loop that keeps to it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::stop::Stop;
+
+/// The share of time and bytes that one measurement gets.
+#[derive(Debug)]
+pub struct Slice {
+    stop: Stop,
+    bytes_left: AtomicU64,
+}
+
+impl Slice {
+    /// `time` from now on, but never past `deadline`, and at most `bytes`.
+    pub fn new(stop: &Stop, deadline: Instant, time: Duration, bytes: u64) -> Self {
+        let end = (Instant::now() + time).min(deadline);
+        Self { stop: stop.with_deadline(Some(end)), bytes_left: AtomicU64::new(bytes) }
+    }
+
+    /// Whether to end.
+    pub fn is_over(&self) -> bool {
+        self.stop.is_set()
+    }
+
+    /// Claims bytes to read or write; `false` if they are not left.
+    pub fn take(&self, bytes: u64) -> bool {
+        let claim = |left: u64| left.checked_sub(bytes);
+        self.bytes_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, claim).is_ok()
+    }
+}
+
+/// Lets `threads` workers, each made by `make`, work step by step until the slice is over or nothing is left (`None`).
+/// Returns the sum of what their steps gave, and the time it took.
+pub fn measure<W>(threads: usize, slice: &Slice, make: impl Fn() -> W + Sync) -> (u64, Duration)
+where
+    W: FnMut() -> Option<u64>,
+{
+    let done = AtomicU64::new(0);
+    let clock = Instant::now();
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                let mut step = make();
+                while !slice.is_over()
+                    && let Some(amount) = step()
+                {
+                    done.fetch_add(amount, Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    (done.into_inner(), clock.elapsed())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn slice(time: Duration, bytes: u64) -> Slice {
+        Slice::new(&Stop::never(), Instant::now() + Duration::from_secs(60), time, bytes)
+    }
+
+    #[test]
+    fn workers_share_the_bytes_and_take_no_more() {
+        let slice = slice(Duration::from_secs(60), 1000);
+        let (done, _) = measure(4, &slice, || || slice.take(7).then_some(7));
+        assert_eq!(done, 994);
+    }
+
+    #[test]
+    fn time_and_stop_end_what_would_go_on_for_ever() {
+        let (done, time) = measure(2, &slice(Duration::from_millis(30), 0), || || Some(1));
+        assert!(done > 0 && time >= Duration::from_millis(30));
+        let stop = Stop::never();
+        stop.set();
+        let far = Instant::now() + Duration::from_secs(60);
+        assert_eq!(measure(2, &Slice::new(&stop, far, Duration::from_secs(60), 9), || || Some(1)).0, 0);
+    }
+}

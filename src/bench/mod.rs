@@ -1,0 +1,338 @@
+//! The bench: what does a verification of these disks cost, what holds it up, and which settings suit it?
+//!
+//! ```text
+//! job ─▶ hash ─▶ each place: list, open, read ─▶ write ─▶ calibration run ─▶ advice ─▶ check run ─▶ report
+//! ```
+//!
+//! In: a [`Job`]. Out: a [`Report`], which `render` shows and `json` writes and compares. One probe a file; each measures one
+//! thing, within a slice of the job's time and bytes. `model` turns figures into advice and is pure.
+//!
+//! Nothing is written but scratch files below the restore folder, and those are gone when the bench ends, however it ends.
+//! What was not measured is absent, never guessed.
+
+mod advise;
+pub mod figures;
+mod hash;
+pub mod json;
+mod limits;
+mod listing;
+mod model;
+mod open;
+mod pipeline;
+mod place;
+mod read_random;
+mod read_sequential;
+pub mod render;
+mod write;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::backup::{Access, remove_leftovers};
+use crate::exit::ExitCode;
+use crate::plan::{Algorithm, CachePolicy, Plan};
+use crate::stop::Stop;
+use crate::verify;
+
+use figures::{Figure, Report};
+use limits::Slice;
+use place::Place;
+
+/// Pieces that files are read in, front to back.
+const IN_ORDER: [usize; 2] = [64 << 10, 1 << 20];
+/// Blocks that are read at random.
+const AT_RANDOM: [usize; 2] = [4 << 10, 64 << 10];
+/// Threads that write, and whether what they write must be on the disk.
+const WRITERS: [(usize, bool); 4] = [(1, false), (4, false), (1, true), (4, true)];
+/// Hashing in memory needs no longer to show its rate.
+const HASHING: Duration = Duration::from_millis(300);
+/// Faster than this, in bytes a second, few disks are.
+const LOOKS_LIKE_MEMORY: f64 = 8e9;
+
+/// What to measure, and how much it may cost.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// Folders to read that are nothing special.
+    pub paths: Vec<PathBuf>,
+    /// The verification whose backup, originals and restore folder are measured and which is predicted.
+    pub plan: Option<Plan>,
+    /// Where to write; the plan's restore folder if there is a plan.
+    pub restore_to: Option<PathBuf>,
+    /// The file that the figures will be written to, if any: it must replace nothing that is measured.
+    pub report: Option<PathBuf>,
+    /// Numbers of threads to try, each at least 1.
+    pub threads: Vec<usize>,
+    /// Bytes that may be read and written, roughly.
+    pub max_bytes: u64,
+    /// Time that it may take, roughly.
+    pub max_time: Duration,
+    /// Cores that may be used.
+    pub cores: usize,
+    /// Decides which files are looked at.
+    pub seed: String,
+    /// When it began.
+    pub started: SystemTime,
+}
+
+/// Why nothing could be measured.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A place cannot be read.
+    #[error("cannot read {}", place.display())]
+    Place {
+        /// The place.
+        place: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The verification cannot run, or the restore folder cannot be used.
+    #[error(transparent)]
+    Verify(#[from] verify::Error),
+}
+
+impl Error {
+    /// The exit code it stands for.
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Place { .. } => ExitCode::Unusable,
+            Self::Verify(error) => error.exit_code(),
+        }
+    }
+
+    /// What to do next.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Place { .. } => {
+                Some("check that it is a folder, is mounted, and may be read by you".to_owned())
+            }
+            Self::Verify(error) => error.hint(),
+        }
+    }
+}
+
+impl Report {
+    /// How the program ends: a bench that came upon bad files says so, like any run.
+    pub fn exit_code(&self) -> ExitCode {
+        let runs = self.advice.iter().map(|advice| &advice.calibration);
+        let bad = runs.chain(self.check.iter().map(|check| &check.real)).any(|run| run.bad > 0);
+        match (bad, self.interrupted) {
+            (true, _) => ExitCode::IntegrityFailure,
+            (false, true) => ExitCode::Incomplete,
+            (false, false) => ExitCode::Pass,
+        }
+    }
+}
+
+/// Measures. `say` hears what is going on.
+pub fn run(job: &Job, stop: &Stop, say: &dyn Fn(&str)) -> Result<Report, Error> {
+    if let Some(report) = &job.report {
+        spare_the_measured(job, report)?;
+    }
+    let mut bench = Bench::new(job, stop, say);
+    let places = open_places(job)?;
+    if let Some(restore_to) = &job.restore_to {
+        prepare(job, restore_to)?;
+    }
+    bench.hash();
+    let mut kinds = Vec::new();
+    for place in &places {
+        kinds.push(place.lister.describe().access);
+        bench.look_at(place, places.len())?;
+    }
+    if let Some(restore_to) = &job.restore_to {
+        bench.write(restore_to)?;
+    }
+    if let Some(plan) = &job.plan {
+        bench.advise(plan, kinds.first() == Some(&Access::Sequential))?;
+    }
+    Ok(bench.finish())
+}
+
+/// The plan's backup first, then its originals, then the other paths.
+fn open_places(job: &Job) -> Result<Vec<Place>, Error> {
+    let mut places = Vec::new();
+    if let Some(plan) = &job.plan {
+        let cold = plan.cache == CachePolicy::Drop;
+        places.push(Place::backup(&plan.backup, cold)?);
+        for source in originals(plan) {
+            places.push(Place::folder("source", source, cold)?);
+        }
+    }
+    for path in &job.paths {
+        places.push(Place::folder("path", path, true)?);
+    }
+    Ok(places)
+}
+
+fn originals(plan: &Plan) -> impl Iterator<Item = &Path> {
+    plan.sources.iter().map(PathBuf::as_path).chain(plan.maps.iter().map(|map| map.to.as_path()))
+}
+
+/// Makes sure that the report is in no backup and replaces no file of those that are only read.
+fn spare_the_measured(job: &Job, report: &Path) -> Result<(), Error> {
+    let paths: Vec<&Path> = job.paths.iter().map(PathBuf::as_path).collect();
+    if let Some(plan) = &job.plan {
+        let read: Vec<&Path> = originals(plan).chain(paths).collect();
+        verify::target::check_report(report, &plan.backup, &read)?;
+    } else if let Some((first, rest)) = paths.split_first() {
+        verify::target::check_report(report, first, rest)?;
+    }
+    Ok(())
+}
+
+/// Makes sure that the restore folder is none of the places that are only read, and clears what killed runs left there.
+fn prepare(job: &Job, restore_to: &Path) -> Result<(), Error> {
+    let read = job.plan.iter().flat_map(|plan| originals(plan).chain([plan.backup.as_path()]));
+    let read: Vec<_> = read.chain(job.paths.iter().map(PathBuf::as_path)).collect();
+    verify::target::check(restore_to, &read, write::most_at_once(4).min(job.max_bytes / 10))?;
+    let fail = |source| verify::Error::RestoreFolder { place: restore_to.to_owned(), source };
+    remove_leftovers(restore_to).map(drop).map_err(|source| fail(source).into())
+}
+
+/// A bench under way.
+struct Bench<'a> {
+    job: &'a Job,
+    stop: &'a Stop,
+    say: &'a dyn Fn(&str),
+    deadline: Instant,
+    report: Report,
+}
+
+impl<'a> Bench<'a> {
+    fn new(job: &'a Job, stop: &'a Stop, say: &'a dyn Fn(&str)) -> Self {
+        let started = jiff::Timestamp::try_from(job.started).map(|time| time.strftime("%FT%TZ").to_string());
+        let report = Report {
+            schema: json::SCHEMA.to_owned(),
+            bkverify: env!("CARGO_PKG_VERSION").to_owned(),
+            started: started.unwrap_or_default(),
+            interrupted: false,
+            places: Vec::new(),
+            figures: Vec::new(),
+            advice: None,
+            check: None,
+            compared_with: None,
+            slower: Vec::new(),
+            notes: Vec::new(),
+        };
+        Self { job, stop, say, deadline: Instant::now() + job.max_time, report }
+    }
+
+    /// A share of the job's time and bytes.
+    fn slice(&self, time: f64, bytes: f64) -> Slice {
+        let time = self.job.max_time.mul_f64(time.clamp(0.0, 1.0));
+        Slice::new(self.stop, self.deadline, time, self.bytes(bytes))
+    }
+
+    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    fn bytes(&self, share: f64) -> u64 {
+        (self.job.max_bytes as f64 * share) as u64
+    }
+
+    fn note(&mut self, text: impl Into<String>) {
+        self.report.notes.push(text.into());
+    }
+
+    fn hash(&mut self) {
+        (self.say)("hashing in memory");
+        for algorithm in [Algorithm::Blake3, Algorithm::Sha256] {
+            let share = HASHING.div_duration_f64(self.job.max_time).min(0.01);
+            let figure = hash::hash(algorithm, &self.slice(share, 0.0));
+            self.report.figures.extend(figure);
+        }
+    }
+
+    /// Lists, opens and reads one of `places` places.
+    #[expect(clippy::cast_precision_loss, reason = "a handful")]
+    fn look_at(&mut self, place: &Place, places: usize) -> Result<(), Error> {
+        let share = 1.0 / places as f64;
+        (self.say)(&format!("listing {}", place.name));
+        let listed = listing::list(place, &self.job.seed, &self.slice(0.15 * share, 0.0))?;
+        self.report.figures.extend(listed.figure);
+        if let Some(lost) = listed.damage.first() {
+            self.note(format!(
+                "{}: {} parts could not be listed, such as: {lost}",
+                place.name,
+                listed.damage.len()
+            ));
+        }
+        let (sizes, sampled) = match &place.archive {
+            Some(_) => (listed.drawn.iter().filter_map(|entry| entry.size).collect(), Vec::new()),
+            None => {
+                let sampled = self.open(place, &listed.drawn, share);
+                (sampled.iter().map(|file| file.size).collect::<Vec<_>>(), sampled)
+            }
+        };
+        self.report.places.push(place.facts(listed.files, listed.whole, &sizes));
+        self.read(place, &place.reading_set(&sampled), share);
+        Ok(())
+    }
+
+    /// Each number of threads opens its own part of the draw.
+    #[expect(clippy::cast_precision_loss, reason = "a handful")]
+    fn open(&mut self, place: &Place, drawn: &crate::backup::Picks, share: f64) -> Vec<place::Sampled> {
+        (self.say)(&format!("opening files of {}", place.name));
+        let mut sampled = Vec::new();
+        let count = self.job.threads.len();
+        for (turn, &threads) in self.job.threads.iter().enumerate() {
+            let range = drawn.len() * turn / count..drawn.len() * (turn + 1) / count;
+            let slice = self.slice(0.06 * share / count as f64, 0.0);
+            let figure = open::open(place, (drawn, range), threads, &slice, &mut sampled);
+            self.report.figures.extend(figure);
+        }
+        sampled
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a handful")]
+    fn read(&mut self, place: &Place, files: &[place::Sampled], share: f64) {
+        (self.say)(&format!("reading {}", place.name));
+        let share = share / (2 * self.job.threads.len()) as f64;
+        let cursor = read_sequential::Cursor::default();
+        for (block, threads) in self.each_with(IN_ORDER) {
+            let slice = self.slice(0.14 * share, 0.34 * share);
+            let figure = read_sequential::read(place, files, (threads, block), &cursor, &slice);
+            self.report.figures.extend(figure);
+        }
+        for (block, threads) in self.each_with(AT_RANDOM) {
+            let slice = self.slice(0.1 * share, 0.06 * share);
+            self.report.figures.extend(read_random::read(place, files, (threads, block), &slice));
+        }
+    }
+
+    /// Each block with each number of threads.
+    fn each_with(&self, blocks: [usize; 2]) -> impl Iterator<Item = (usize, usize)> + use<'a> {
+        let job = self.job;
+        blocks.into_iter().flat_map(|block| job.threads.iter().map(move |&threads| (block, threads)))
+    }
+
+    fn write(&mut self, restore_to: &Path) -> Result<(), Error> {
+        (self.say)(&format!("writing to {}", restore_to.display()));
+        let name = place::name("restore", restore_to);
+        for kind in WRITERS {
+            let slice = self.slice(0.02, 0.025);
+            self.report.figures.extend(write::write((&name, restore_to), kind, &slice, self.stop)?);
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Report {
+        self.report.interrupted = self.stop.is_set();
+        if self.report.figures.iter().any(looks_like_memory) {
+            self.note("some of this was read faster than most disks can: it may come from a cache that cannot be emptied");
+        }
+        if self.report.places.iter().any(|place| !place.listed_whole) {
+            self.note(
+                "not every place was listed to its end: raise --max-time to know how many files there are",
+            );
+        }
+        if self.job.plan.is_none() {
+            self.note("no advice without a job: name --backup, --source and --restore-to");
+        }
+        self.note("the caches of drives, controllers and file servers, and the system's of folders, cannot be emptied: the first run after a restart may be slower");
+        self.report
+    }
+}
+
+fn looks_like_memory(figure: &Figure) -> bool {
+    let reads = matches!(figure.probe, figures::Probe::SequentialRead | figures::Probe::RandomRead);
+    reads && figure.per_second > LOOKS_LIKE_MEMORY
+}

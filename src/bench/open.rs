@@ -1,0 +1,36 @@
+//! The open probe: how many files a second can be opened and asked for their state. Each file is opened once in a bench,
+//! since the second time the system remembers where it is.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use crate::backup::Picks;
+
+use super::figures::{Figure, Probe};
+use super::limits::{Slice, measure};
+use super::place::{Place, Sampled};
+
+/// Opens the files `drawn[range]` by so many threads, and notes their sizes in `sampled`. Those that cannot be opened are
+/// left out.
+pub fn open(
+    place: &Place,
+    (drawn, range): (&Picks, std::ops::Range<usize>),
+    threads: usize,
+    slice: &Slice,
+    sampled: &mut Vec<Sampled>,
+) -> Option<Figure> {
+    let next = AtomicUsize::new(range.start);
+    let found = Mutex::new(Vec::with_capacity(range.len()));
+    let done = measure(threads, slice, || {
+        || {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let path = (index < range.end).then(|| drawn.get(index).path)?;
+            let Ok((_, size)) = place.open(path) else { return Some(0) };
+            let file = Sampled { path: path.to_vec(), size };
+            found.lock().unwrap_or_else(PoisonError::into_inner).push(file);
+            Some(1)
+        }
+    });
+    sampled.append(&mut found.into_inner().unwrap_or_else(PoisonError::into_inner));
+    Figure::new(&place.name, Probe::Open, (threads, None), done)
+}

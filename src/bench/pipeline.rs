@@ -1,0 +1,44 @@
+//! The pipeline as a whole: a short, real verification, which everything else is calibrated with.
+
+use std::time::Duration;
+
+use crate::plan::{Keep, Plan, Reports, SampleSize};
+use crate::stop::Stop;
+use crate::verify::verdict::Verdict;
+use crate::verify::{self, Silent};
+
+use super::figures::Run;
+
+/// Verifies `files` files of another draw than any run makes, within `time` and `bytes` restored.
+pub fn run(
+    plan: &Plan,
+    (files, threads): (u64, usize),
+    (time, bytes): (Duration, u64),
+    seed: &str,
+    stop: &Stop,
+) -> Result<Run, verify::Error> {
+    let plan = Plan {
+        sample: SampleSize::Count(files),
+        seed: seed.to_owned(),
+        threads,
+        completeness: 0,
+        keep: Keep::None,
+        budget: Some(bytes),
+        time_limit: Some(time),
+        reports: Reports::default(),
+        ..plan.clone()
+    };
+    let outcome = verify::run(&plan, stop, &Silent)?;
+    let effort = &outcome.effort;
+    Ok(Run {
+        files: outcome.counts.conclusive() + outcome.counts.inconclusive(),
+        bytes: effort.restored_bytes,
+        threads,
+        prepare: effort.total.saturating_sub(effort.catalog + effort.verify).as_secs_f64(),
+        catalog: effort.catalog.as_secs_f64(),
+        verify: effort.verify.as_secs_f64(),
+        population: outcome.population.files,
+        complete: outcome.incomplete.is_none(),
+        bad: outcome.counts.bad() + outcome.counts.of(Verdict::OriginalCorrupt) + outcome.damage.len() as u64,
+    })
+}

@@ -1,0 +1,99 @@
+//! The sequential read probe: files are read front to back in spans, each span once, until time or bytes are used up.
+//! Opening is part of it: small files are read no faster than they open.
+
+use std::fs::File;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::platform;
+
+use super::figures::{Figure, Probe};
+use super::limits::{Slice, measure};
+use super::place::{Place, Sampled};
+
+/// Large files are read in spans of so many bytes, so that several threads can share one.
+const SPAN: u64 = 8 << 20;
+
+/// A part of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Span {
+    file: usize,
+    begin: u64,
+    end: u64,
+}
+
+/// Where the next reading goes on: no span is read again before all have been.
+#[derive(Debug, Default)]
+pub struct Cursor(AtomicUsize);
+
+/// Reads by so many threads in pieces of `block` bytes.
+pub fn read(
+    place: &Place,
+    files: &[Sampled],
+    (threads, block): (usize, usize),
+    cursor: &Cursor,
+    slice: &Slice,
+) -> Option<Figure> {
+    let spans = spans(files);
+    let left = AtomicUsize::new(spans.len());
+    let next = || {
+        left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).ok()?;
+        spans.get(cursor.0.fetch_add(1, Ordering::Relaxed) % spans.len()).copied()
+    };
+    let done = measure(threads, slice, || {
+        let mut buffer = vec![0; block];
+        let mut current: Option<(File, u64, u64)> = None;
+        move || {
+            let Some((file, begin, end)) = current.as_mut().filter(|(_, begin, end)| begin < end) else {
+                let span = next()?;
+                current =
+                    place.open(&files[span.file].path).ok().map(|(file, _)| (file, span.begin, span.end));
+                return Some(0);
+            };
+            let piece = usize::try_from(*end - *begin).unwrap_or(block).min(block);
+            if !slice.take(piece as u64) {
+                return None;
+            }
+            // A file that cannot be read, or has become shorter, is left.
+            let got = platform::read_at(file, &mut buffer[..piece], *begin).unwrap_or(0) as u64;
+            *begin = if got == 0 { *end } else { *begin + got };
+            Some(got)
+        }
+    });
+    Figure::new(&place.name, Probe::SequentialRead, (threads, Some(block as u64)), done)
+}
+
+/// All spans, file by file. The order jumps between files, so that threads are not all at the same one.
+fn spans(files: &[Sampled]) -> Vec<Span> {
+    let longest = files.iter().map(|file| file.size).max().unwrap_or(0);
+    let mut spans = Vec::new();
+    for round in 0..longest.div_ceil(SPAN).min(4096) {
+        let begin = round * SPAN;
+        let reached = files.iter().enumerate().filter(|(_, file)| file.size > begin);
+        spans.extend(reached.map(|(index, file)| Span {
+            file: index,
+            begin,
+            end: file.size.min(begin + SPAN),
+        }));
+    }
+    spans
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn spans_cover_every_byte_once(sizes in proptest::collection::vec(0..5 * SPAN, 0..9)) {
+            let files: Vec<_> = sizes.iter().map(|&size| Sampled { path: Vec::new(), size }).collect();
+            let mut reached = vec![0; files.len()];
+            for span in spans(&files) {
+                prop_assert_eq!(span.begin, reached[span.file]);
+                prop_assert!(span.begin < span.end && span.end - span.begin <= SPAN);
+                reached[span.file] = span.end;
+            }
+            prop_assert_eq!(reached, sizes);
+        }
+    }
+}

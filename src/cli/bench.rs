@@ -1,0 +1,164 @@
+//! `bkverify bench`: measures the disks of a job, or any folders, and says what a verification will take.
+//!
+//! In: flags, and the configuration where they do not say all. Out: the page, the JSON file, an exit code.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+
+use super::args::{Invocation, Verify};
+use super::error::{self, Error};
+use super::settings::{Settings, absolute};
+use super::values::{Limit, Size, Threads};
+use super::{Environment, config, resolve, signals};
+use crate::bench::figures::Report;
+use crate::bench::{self, Job, json, render};
+use crate::exit::ExitCode;
+use crate::plan::Plan;
+use crate::report;
+use crate::stop::Stop;
+
+const MAX_BYTES: u64 = 2 << 30;
+const MAX_TIME: Duration = Duration::from_secs(60);
+const THREADS: [usize; 5] = [1, 2, 4, 8, 16];
+
+/// Flags of the bench.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// Measure this folder; may be repeated [default: the job's backup, originals and restore folder]
+    #[arg(long, value_name = "DIR")]
+    path: Vec<PathBuf>,
+    /// Measure this backup: a folder, or an archive
+    #[arg(long, value_name = "PATH")]
+    backup: Option<PathBuf>,
+    /// Measure this folder of originals; may be repeated
+    #[arg(long, value_name = "DIR")]
+    source: Vec<PathBuf>,
+    /// Measure writing below this folder, which must lie outside the others
+    #[arg(long, value_name = "DIR")]
+    restore_to: Option<PathBuf>,
+    /// Use this job of the configuration
+    #[arg(long, value_name = "NAME")]
+    job: Option<String>,
+    /// Read this configuration instead of the first that is found
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Read and write about so much at most [default: 2GiB]
+    #[arg(long, value_name = "SIZE")]
+    max_bytes: Option<Size>,
+    /// Take about so long at most [default: 60s]
+    #[arg(long, value_name = "DURATION")]
+    max_time: Option<Limit>,
+    /// Try these numbers of threads [default: 1,2,4,8,16]
+    #[arg(long, value_name = "N,N,...", value_delimiter = ',')]
+    threads: Vec<Threads>,
+    /// Write the figures as JSON to this file; - is standard output
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Mark what is slower by more than 30% than in this JSON file of an earlier bench
+    #[arg(long, value_name = "OLD.json")]
+    compare: Option<PathBuf>,
+    /// Print nothing but errors
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+/// Measures and reports.
+pub fn run(arguments: &BenchArgs) -> Result<ExitCode, Error> {
+    let environment = Environment::read()?;
+    let old = arguments.compare.as_deref().map(read_old).transpose()?;
+    let job = job(arguments, &environment)?;
+    let stop = Stop::never();
+    signals::install(&stop)?;
+    let say = |what: &str| {
+        if !arguments.quiet && environment.stderr_is_terminal {
+            // Nobody needs it who is not there.
+            let _ = writeln!(io::stderr(), "{what}");
+        }
+    };
+    let mut report = bench::run(&job, &stop, &say)
+        .map_err(|error| Error::from_stage(error.exit_code(), &error, error.hint()))?;
+    if let Some(old) = &old {
+        json::compare(&mut report, old);
+    }
+    publish(arguments, &report)?;
+    Ok(report.exit_code())
+}
+
+fn read_old(place: &Path) -> Result<Report, Error> {
+    let wrong = || Error::usage(format!("cannot compare with {}", place.display()));
+    let text = std::fs::read_to_string(place).map_err(|error| wrong().because(error))?;
+    json::parse(&text)
+        .map_err(|problem| wrong().because(problem).hint("name a file that bkverify bench --json FILE wrote"))
+}
+
+/// Without a job only the named folders are measured.
+fn job(arguments: &BenchArgs, environment: &Environment) -> Result<Job, Error> {
+    let base = |path: &PathBuf| absolute(&environment.current_dir, path);
+    let says_job = arguments.backup.is_some() || !arguments.source.is_empty() || arguments.job.is_some();
+    let plan = if says_job || (arguments.path.is_empty() && arguments.restore_to.is_none()) {
+        Some(plan(arguments, environment)?)
+    } else {
+        None
+    };
+    let restore_to = plan.as_ref().map(|plan| plan.restore_to.clone());
+    let mut threads: Vec<_> = arguments.threads.iter().map(|threads| threads.0).collect();
+    if threads.is_empty() {
+        threads = THREADS.to_vec();
+    }
+    threads.sort_unstable();
+    threads.dedup();
+    let max_bytes = arguments.max_bytes.map_or(MAX_BYTES, |size| size.0);
+    if max_bytes < 1 << 20 {
+        return Err(Error::usage("--max-bytes leaves nothing to read").hint("name at least 1MiB"));
+    }
+    Ok(Job {
+        paths: arguments.path.iter().map(base).collect(),
+        plan,
+        restore_to: restore_to.or_else(|| arguments.restore_to.as_ref().map(base)),
+        report: arguments.json.as_ref().filter(|place| place.as_os_str() != "-").map(base),
+        threads,
+        max_bytes,
+        max_time: arguments.max_time.map_or(MAX_TIME, |limit| limit.0),
+        cores: environment.cores,
+        seed: environment.fresh_seed.clone(),
+        started: environment.now.timestamp().into(),
+    })
+}
+
+fn plan(arguments: &BenchArgs, environment: &Environment) -> Result<Plan, Error> {
+    let settings = Settings {
+        backup: arguments.backup.clone(),
+        source: arguments.source.clone(),
+        restore_to: arguments.restore_to.clone(),
+        ..Settings::default()
+    };
+    let invocation = Invocation { job: arguments.job.clone(), ..Invocation::default() };
+    let config = config::load(arguments.config.as_deref(), environment)?;
+    resolve::resolve(Verify { settings, invocation }, config.as_ref(), environment)
+}
+
+/// The figures to their file, the page to the other stream.
+fn publish(arguments: &BenchArgs, report: &Report) -> Result<(), Error> {
+    let page = render::page(report);
+    // Bad files are shown to those, too, who want to hear nothing.
+    let is_quiet = arguments.quiet && report.exit_code() != ExitCode::IntegrityFailure;
+    let show = |page: &[u8]| if is_quiet { Ok(()) } else { error::print(page) };
+    let Some(place) = &arguments.json else {
+        return show(page.as_bytes());
+    };
+    let failed =
+        || Error::new(ExitCode::Unusable, format!("cannot write the figures to {}", place.display()));
+    let text = json::render(report).map_err(|error| failed().because(error))?;
+    if place.as_os_str() == "-" {
+        if !is_quiet {
+            // The figures are what was asked for: they come though nobody may read the page.
+            let _ = io::stderr().write_all(page.as_bytes());
+        }
+        return error::print(text.as_bytes());
+    }
+    report::replace(place, &text).map_err(|error| failed().because(error))?;
+    show(page.as_bytes())
+}
