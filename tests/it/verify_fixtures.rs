@@ -17,7 +17,8 @@ use crate::world::World;
 const FILES: u64 = 210;
 
 fn fixtures() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
+    // Below wine the working folder of a run is on another drive than this.
+    std::path::absolute(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")).unwrap()
 }
 
 /// A world with the committed originals, which get back the times that git did not keep.
