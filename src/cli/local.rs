@@ -99,7 +99,7 @@ fn refused(place: &Path) -> Error {
 }
 
 fn try_folder(place: &Path) -> io::Result<()> {
-    std::fs::create_dir_all(place)?;
+    platform::create_private_dir_at(place)?;
     tempfile::tempfile_in(place).map(|_| ())
 }
 

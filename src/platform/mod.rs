@@ -6,6 +6,7 @@
 //! is no Unicode) with `/` on Windows.
 
 use std::io::{self, Read};
+use std::path::Path;
 
 pub mod names;
 pub mod process;
@@ -102,6 +103,21 @@ pub struct Listed<'a> {
 /// How finely the file systems that folders live on record times, at their coarsest: FAT keeps 2 s. Two copies on finer
 /// ones that differ by less are still told apart by their content.
 pub const FOLDER_TIME_RESOLUTION_NS: u64 = 2_000_000_000;
+
+/// Makes a folder that keeps others out, and the folders above it, as far as they are missing. One that is there stays as it is.
+pub fn create_private_dir_at(place: &Path) -> io::Result<()> {
+    let (Some(parent), Some(name)) = (place.parent(), place.file_name().and_then(|name| name.to_str()))
+    else {
+        return std::fs::create_dir_all(place);
+    };
+    std::fs::create_dir_all(parent)?;
+    let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+    let parent = cap_std::fs::Dir::open_ambient_dir(parent, cap_std::ambient_authority())?;
+    match create_private_dir(&parent, name) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => std::fs::create_dir_all(place),
+        made => made,
+    }
+}
 
 /// Reads a file of `size` bytes into a buffer with room for more: a read that gives just `size` bytes has reached the end, and
 /// spares the one that would give nothing. Otherwise reads until nothing comes.
