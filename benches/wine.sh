@@ -1,0 +1,33 @@
+#!/bin/bash
+# The same verification natively and as a Windows program under wine: seconds and their ratio for a tenth, a half and all of a tree, to
+# see that nothing grows faster than the work. wine is no Windows: the ratio itself says nothing about it.
+#
+#     BACKUP=folder SOURCE=folder benches/wine.sh
+set -euo pipefail
+cd "$(dirname "$0")/.."
+: "${BACKUP:?the backup, a folder}" "${SOURCE:?its originals, a folder}"
+SCRATCH=${SCRATCH:-$(mktemp -d)}
+
+.ci/setup gcc libc6-dev bc
+cargo build --release --locked
+.ci/windows-setup
+.ci/windows-cargo build --release --locked
+. .ci/windows-env
+exe=$(ls -t target/windows*/"$target"/release/bkverify.exe | head -1)
+
+# Seconds of one run; wine sees this system's root as drive Z:.
+seconds() {
+    local begin end
+    begin=$(date +%s.%N)
+    "$@" --cache use --quiet --seed wine
+    end=$(date +%s.%N)
+    echo "$end - $begin" | bc
+}
+
+echo "| sample | native, s | under wine, s | ratio |"
+echo "|---|---:|---:|---:|"
+for sample in 10% 50% all; do
+    native=$(seconds target/release/bkverify --sample "$sample" --backup "$BACKUP" --source "$SOURCE" --restore-to "$SCRATCH")
+    windows=$(seconds "$wine" "$exe" --sample "$sample" --backup "Z:$BACKUP" --source "Z:$SOURCE" --restore-to "Z:$SCRATCH")
+    echo "| $sample | $native | $windows | $(echo "scale=1; $windows / $native" | bc) |"
+done
