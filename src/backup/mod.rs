@@ -22,7 +22,7 @@ pub use error::{Error, RestoreError};
 pub use folder::Folder;
 pub use path::{NameProblem, escape, relative, unescape};
 pub use registry::open;
-pub use scratch::{Leftovers, MARGIN, NamedCopy, Restored, Scratch, remove_leftovers};
+pub use scratch::{Leftovers, MARGIN, Restored, Scratch, remove_leftovers};
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;

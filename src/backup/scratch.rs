@@ -60,10 +60,6 @@ pub struct Restored {
     scratch: Arc<Inner>,
 }
 
-/// A kept copy's place, for the report.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NamedCopy(pub PathBuf);
-
 /// What earlier runs left behind, and what became of it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Leftovers {
