@@ -1,4 +1,4 @@
-//! Reading and hashing both sides of a pair, by size.
+//! Reading and hashing: both sides of a pair, by size; and one large file, by threads.
 
 #![allow(missing_docs, reason = "criterion's macros")]
 #![allow(clippy::unwrap_used, reason = "a bench that cannot make its data has nothing to measure")]
@@ -6,44 +6,73 @@
 mod world;
 
 use std::fs::{self, File};
+use std::path::Path;
 
 use bkverify::plan::Algorithm;
 use bkverify::stop::Stop;
-use bkverify::verify::hash::{Buffers, hash_pair};
+use bkverify::verify::hash::{Buffers, Hashing};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use memmap2::MmapOptions;
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
-fn hash(criterion: &mut Criterion) {
+const WINDOW: usize = 16 << 20;
+
+fn file(place: &Path, content: &[u8]) -> File {
+    fs::write(place, content).unwrap();
+    File::open(place).unwrap()
+}
+
+fn pairs(criterion: &mut Criterion) {
     let folder = world::folder();
     let mut group = criterion.benchmark_group("hash a pair");
     for size in [KIB, 16 * KIB, 256 * KIB, 4 * MIB, 64 * MIB] {
         let content = world::bytes(size);
-        let side = |name: &str| {
-            let place = folder.path().join(format!("{name}-{size}"));
-            fs::write(&place, &content).unwrap();
-            File::open(place).unwrap()
-        };
-        let (original, restored) = (side("original"), side("restored"));
+        let [original, restored] =
+            ["original", "restored"].map(|side| file(&folder.path().join(side), &content));
         let (mut buffers, stop) = (Buffers::default(), Stop::never());
+        let sizes = (size as u64, size as u64);
         group.throughput(Throughput::Bytes(2 * size as u64));
         for algorithm in [Algorithm::Blake3, Algorithm::Sha256] {
+            let hashing = Hashing::new(algorithm, 2);
             group.bench_function(BenchmarkId::new(algorithm.name(), size), |bencher| {
-                bencher.iter(|| {
-                    hash_pair(
-                        &original,
-                        &restored,
-                        (size as u64, size as u64),
-                        algorithm,
-                        &mut buffers,
-                        &stop,
-                    )
-                });
+                bencher.iter(|| hashing.pair((&original, &restored), sizes, &mut buffers, &stop));
             });
         }
     }
 }
 
-criterion_group! { name = benches; config = world::short(); targets = hash }
+/// One large file: by one thread, by several, and mapped into memory, which is what was decided against.
+fn large(criterion: &mut Criterion) {
+    let folder = world::folder();
+    let size = 256 * MIB;
+    let file = file(&folder.path().join("large"), &world::bytes(size));
+    let stop = Stop::never();
+    let mut group = criterion.benchmark_group("hash one file of 256 MiB");
+    group.throughput(Throughput::Bytes(size as u64));
+    for threads in [1, 2, 4] {
+        let hashing = Hashing::new(Algorithm::Blake3, threads);
+        group.bench_function(BenchmarkId::new("read by threads", threads), |bencher| {
+            bencher.iter(|| hashing.large(&file, size as u64, &stop).unwrap());
+        });
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        group.bench_function(BenchmarkId::new("mapped by threads", threads), |bencher| {
+            bencher.iter(|| pool.install(|| mapped(&file, size)));
+        });
+    }
+}
+
+fn mapped(file: &File, size: usize) -> blake3::Hash {
+    let mut hasher = blake3::Hasher::new();
+    for offset in (0..size).step_by(WINDOW) {
+        let length = (size - offset).min(WINDOW);
+        // SAFETY: the file was made by this bench, in a folder of its own, and nothing changes it.
+        let window = unsafe { MmapOptions::new().offset(offset as u64).len(length).map(file).unwrap() };
+        hasher.update_rayon(&window);
+    }
+    hasher.finalize()
+}
+
+criterion_group! { name = benches; config = world::short(); targets = pairs, large }
 criterion_main!(benches);

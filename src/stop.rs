@@ -9,6 +9,7 @@ use std::time::Instant;
 pub struct Stop {
     flag: Arc<AtomicBool>,
     deadline: Option<Instant>,
+    parent: Option<Arc<Stop>>,
 }
 
 impl Stop {
@@ -20,7 +21,13 @@ impl Stop {
     /// The same request, which also holds from `deadline` on.
     #[must_use]
     pub fn with_deadline(&self, deadline: Option<Instant>) -> Self {
-        Self { flag: Arc::clone(&self.flag), deadline }
+        Self { deadline, ..self.clone() }
+    }
+
+    /// One that holds when this one does, and can be set for itself.
+    #[must_use]
+    pub fn child(&self) -> Self {
+        Self { parent: Some(Arc::new(self.clone())), ..Self::default() }
     }
 
     /// Asks everybody who holds a clone to end.
@@ -30,11 +37,28 @@ impl Stop {
 
     /// Whether to end.
     pub fn is_set(&self) -> bool {
-        self.flag.load(Ordering::Relaxed) || self.is_late()
+        self.flag.load(Ordering::Relaxed)
+            || self.is_late()
+            || self.parent.as_ref().is_some_and(|parent| parent.is_set())
     }
 
     /// Whether the deadline has passed.
     pub fn is_late(&self) -> bool {
         self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_stops_with_its_parent_and_not_the_other_way_round() {
+        let parent = Stop::never();
+        let (one, other) = (parent.child(), parent.child());
+        one.set();
+        assert_eq!((parent.is_set(), one.is_set(), other.is_set()), (false, true, false));
+        parent.set();
+        assert!(other.is_set());
     }
 }

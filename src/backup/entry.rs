@@ -4,7 +4,7 @@ use crate::platform::Timestamp;
 
 use super::path::{self, NameProblem};
 
-/// Where a format finds an entry again; the numbers mean something to that format only.
+/// Where a format finds an entry again; the numbers mean something to that format only, but growing ones lie further on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Locator(pub [u64; 3]);
 
@@ -76,6 +76,11 @@ impl Picks {
             self.bytes.truncate(record.start);
             self.records.truncate(len);
         }
+    }
+
+    /// Puts them into the order in which they lie on the disk or in the archive, as far as their format knows it.
+    pub fn sort_by_place(&mut self) {
+        self.records.sort_unstable_by_key(|record| record.locator.0);
     }
 
     /// Adds a copy of `entry` as it is.

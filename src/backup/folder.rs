@@ -18,8 +18,8 @@ use crate::platform::{self, Kind, Timestamp, Tree};
 use super::land::{conclude, land};
 use super::path::escape;
 use super::{
-    Access, Backup, Description, Entry, Error, Landing, Listing, Needs, Picks, RestoreError, Restored,
-    Scratch, Sink, Wanted,
+    Access, Backup, Description, Entry, Error, Landing, Listing, Locator, Needs, Picks, RestoreError,
+    Restored, Scratch, Sink, Wanted,
 };
 
 /// Entries that one thread collects before it hands them on.
@@ -54,6 +54,7 @@ impl Folder {
         &self,
         entry: &Entry<'_>,
         scratch: &Scratch,
+        landing: &mut dyn Landing,
     ) -> (Option<platform::Stat>, Result<Restored, RestoreError>) {
         let opened = self.tree.open_file(entry.path, false).and_then(|file| {
             let stat = platform::stat(&file)?;
@@ -63,7 +64,10 @@ impl Folder {
             Ok((_, stat)) if stat.kind != Kind::File => {
                 (None, Err(RestoreError::Damaged("is no regular file any more".to_owned())))
             }
-            Ok((mut file, stat)) => (Some(stat), copy(&mut file, stat.size, scratch)),
+            Ok((mut file, stat)) => {
+                landing.begin(entry, stat.size);
+                (Some(stat), copy(&mut file, stat.size, scratch))
+            }
             Err(error) => (None, Err(RestoreError::Read(error))),
         }
     }
@@ -114,7 +118,7 @@ impl Backup for Folder {
 
     fn restore(&self, wanted: Wanted<'_>, scratch: &Scratch, landing: &mut dyn Landing) -> Result<(), Error> {
         let mut one = |entry: Entry<'_>| {
-            let (stat, outcome) = self.restore_one(&entry, scratch);
+            let (stat, outcome) = self.restore_one(&entry, scratch, landing);
             let known = Entry {
                 size: stat.map(|stat| stat.size).or(entry.size),
                 mtime: stat.map(|stat| stat.mtime).or(entry.mtime),
@@ -191,7 +195,8 @@ impl<'a> Walk<'a> {
         let listed = self.tree.list(bare, self.needs.any(), names, &mut |found| match found.kind {
             Kind::File => {
                 let (size, mtime) = (found.stat.map(|stat| stat.size), found.stat.map(|stat| stat.mtime));
-                batch.push_parts(path, found.name, &Entry { size, mtime, ..Entry::named(b"") });
+                let locator = Locator([found.number, 0, 0]);
+                batch.push_parts(path, found.name, &Entry { size, mtime, locator, ..Entry::named(b"") });
                 if batch.len() >= BATCH {
                     self.flush(batch);
                 }

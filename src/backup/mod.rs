@@ -102,6 +102,10 @@ pub enum Wanted<'a> {
 
 /// Receives restored files, each as soon as it is whole.
 pub trait Landing {
+    /// Hears that the content of an entry, of about `size` bytes, is going to be restored, so that its original can be read
+    /// meanwhile. Formats say so that restore entry by entry; it may come to nothing.
+    fn begin(&mut self, _entry: &Entry<'_>, _size: u64) {}
+
     /// Takes one entry with its restored copy, or the reason there is none. `Break` ends the restore early.
     fn land(&mut self, entry: Entry<'_>, outcome: Result<Restored, RestoreError>) -> ControlFlow<()>;
 }

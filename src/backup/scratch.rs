@@ -149,7 +149,8 @@ impl Scratch {
         let mut restored = self.create_file().map_err(RestoreError::Scratch)?;
         loop {
             let to = restored.file.as_mut().ok_or(RestoreError::Stopped)?;
-            let copied = io::copy(&mut from.take(8 * PIECE as u64), to).map_err(RestoreError::from_copy)?;
+            let copied =
+                platform::copy_piece(from, to, 8 * PIECE as u64, buffer).map_err(RestoreError::from_copy)?;
             restored.size += copied;
             if copied == 0 {
                 return Ok(restored);

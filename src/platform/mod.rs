@@ -14,6 +14,8 @@ pub mod process;
 mod unix;
 #[cfg(unix)]
 use unix as os;
+#[cfg(target_os = "linux")]
+mod linux_disks;
 #[cfg(windows)]
 mod windows;
 #[cfg(windows)]
@@ -22,9 +24,9 @@ use windows as os;
 mod wtf8;
 
 pub use os::{
-    PERMISSION_HINT, Tree, allow_holes, create_private_dir, free_space, holdable_name, is_in_use,
-    is_same_file, is_same_name, name_key, open_to_read, path_from_bytes, path_to_bytes, read_at,
-    remove_file_even_read_only, stat, system_config_dir, system_state_dir,
+    PERMISSION_HINT, Tree, allow_holes, copy_piece, create_private_dir, free_space, holdable_name, is_in_use,
+    is_same_file, is_same_name, is_spinning, name_key, open_to_read, path_from_bytes, path_to_bytes, read_at,
+    remove_file_even_read_only, stat, system_config_dir, system_state_dir, volume,
 };
 
 /// The content of a file lies in a cloud: opening it would fetch it, so it was not opened.
@@ -98,6 +100,8 @@ pub struct Listed<'a> {
     pub kind: Kind,
     /// Its state, where asked for (regular files only).
     pub stat: Option<Stat>,
+    /// Its number in the file system, as the folder has it; neighbours tend to lie near each other on the disk.
+    pub number: u64,
 }
 
 /// How finely the file systems that folders live on record times, at their coarsest: FAT keeps 2 s. Two copies on finer

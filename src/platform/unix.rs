@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -108,7 +108,7 @@ impl Tree {
                     Err(error) => return Err(error.into()),
                 }
             }
-            each(Listed { name: name.to_bytes(), kind, stat: state });
+            each(Listed { name: name.to_bytes(), kind, stat: state, number: entry.ino() });
         }
         Ok(())
     }
@@ -160,10 +160,30 @@ pub fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize>
     }
 }
 
+/// Copies up to `most` bytes from one file's position to the other's, inside the kernel where it can: shared blocks (reflinks) where the
+/// file system has them, else without a way through this process. Nothing copied is the end.
+pub fn copy_piece(from: &mut File, to: &mut File, most: u64, _: &mut Vec<u8>) -> io::Result<u64> {
+    io::copy(&mut from.take(most), to)
+}
+
 /// Bytes that an ordinary user may still write to the file system that holds `path`.
 pub fn free_space(path: &Path) -> io::Result<u64> {
     let space = fs::statvfs(path)?;
     Ok(space.f_bavail.saturating_mul(space.f_frsize))
+}
+
+#[cfg(target_os = "linux")]
+pub use super::linux_disks::is_spinning;
+
+/// Whether a path lies on a disk with a head that has to move: this system is not asked.
+#[cfg(not(target_os = "linux"))]
+pub fn is_spinning(_: &Path) -> Option<bool> {
+    None
+}
+
+/// The number of the volume that a path lies on.
+pub fn volume(path: &Path) -> io::Result<u64> {
+    Ok(std::fs::metadata(path)?.dev())
 }
 
 /// Whether two paths lead to the same file or folder.

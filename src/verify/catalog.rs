@@ -204,6 +204,7 @@ impl Sink for Feed<'_> {
         let mut handful = Picks::new();
         let mut closed = false;
         let mut send = |handful: &mut Picks| {
+            handful.sort_by_place();
             closed |= !handful.is_empty() && self.to.send(std::mem::take(handful)).is_err();
         };
         let passed = self.gate.pass(entries, |entry, _| {

@@ -1,12 +1,16 @@
 //! Hashing both sides of a pair, and telling where they differ.
 //!
 //! In: an open original (live: it is read plainly, since a mapped file that shrinks kills the process) and a restored copy
-//! (ours). Out: two hashes, each of bytes read by itself. A small file is one read into a buffer that is kept; a large one is
-//! read in pieces while the system reads ahead, both sides at once.
+//! (ours). Out: two hashes, each of bytes read by itself. A small file is one read into a buffer that is kept; large ones are
+//! shared by the threads that are free, both sides at once.
+
+mod segments;
 
 use std::fs::File;
 use std::io;
+use std::sync::OnceLock;
 
+use rayon::{ThreadPool, ThreadPoolBuilder};
 use sha2::{Digest, Sha256};
 
 use crate::plan::Algorithm;
@@ -18,7 +22,7 @@ use super::difference::{Comparer, Difference};
 /// Files up to this size are read whole; larger ones in pieces of this many bytes.
 const PIECE: usize = 512 << 10;
 
-/// From this size on both sides of a pair are read and hashed at the same time.
+/// From this size on both sides of a pair are read and hashed at the same time, each by as many threads as are free.
 const LARGE: u64 = 4 << 20;
 
 /// A hash of either kind: 256 bits.
@@ -93,28 +97,74 @@ fn hash_whole(algorithm: Algorithm, bytes: &[u8]) -> Hash {
     }
 }
 
-/// Reads and hashes both files from their beginning to their end. `sizes` are those of original and restored copy as the system
-/// told them: an original that is longer by now is caught by its state after reading.
-pub fn hash_pair(
-    original: &File,
-    restored: &File,
-    sizes: (u64, u64),
+/// How a run hashes: the algorithm, and the threads that share large files, which are started when the first one comes.
+#[derive(Debug)]
+pub struct Hashing {
     algorithm: Algorithm,
-    buffers: &mut Buffers,
-    stop: &Stop,
-) -> Pair {
-    let Buffers { original: first, restored: second } = buffers;
-    if sizes.0.max(sizes.1) < LARGE {
-        return Pair {
-            original: hash_file(original, sizes.0, algorithm, first, stop),
-            restored: hash_file(restored, sizes.1, algorithm, second, stop),
-        };
+    threads: usize,
+    pool: OnceLock<Option<ThreadPool>>,
+}
+
+impl Hashing {
+    /// By `threads` threads at most.
+    pub fn new(algorithm: Algorithm, threads: usize) -> Self {
+        Self { algorithm, threads, pool: OnceLock::new() }
     }
-    let (original, restored) = rayon::join(
-        || hash_file(original, sizes.0, algorithm, first, stop),
-        || hash_file(restored, sizes.1, algorithm, second, stop),
-    );
-    Pair { original, restored }
+
+    /// `None` where one thread does all.
+    fn pool(&self) -> Option<&ThreadPool> {
+        if self.threads < 2 {
+            return None;
+        }
+        let build = || {
+            ThreadPoolBuilder::new().num_threads(self.threads).thread_name(|index| format!("hash-{index}"))
+        };
+        self.pool.get_or_init(|| build().build().ok()).as_ref()
+    }
+
+    /// Reads and hashes both files from their beginning to their end. `sizes` are those of original and restored copy as the
+    /// system told them: an original that is longer by now is caught by its state after reading.
+    pub fn pair(
+        &self,
+        (original, restored): (&File, &File),
+        sizes: (u64, u64),
+        buffers: &mut Buffers,
+        stop: &Stop,
+    ) -> Pair {
+        let pool = self.pool().filter(|_| sizes.0.max(sizes.1) >= LARGE);
+        let Some(pool) = pool else {
+            return Pair {
+                original: hash_file(original, sizes.0, self.algorithm, &mut buffers.original, stop),
+                restored: hash_file(restored, sizes.1, self.algorithm, &mut buffers.restored, stop),
+            };
+        };
+        let (original, restored) = pool.install(|| {
+            rayon::join(|| self.shared(original, sizes.0, stop), || self.shared(restored, sizes.1, stop))
+        });
+        Pair { original, restored }
+    }
+
+    /// Reads and hashes one large file.
+    pub fn large(&self, file: &File, size: u64, stop: &Stop) -> io::Result<Hashed> {
+        match self.pool() {
+            Some(pool) => pool.install(|| self.shared(file, size, stop)),
+            None => hash_alone(file, size, self.algorithm, stop),
+        }
+    }
+
+    /// In the pool: by all of its threads where the algorithm lets them.
+    fn shared(&self, file: &File, size: u64, stop: &Stop) -> io::Result<Hashed> {
+        let shared = match self.algorithm {
+            Algorithm::Blake3 => segments::hash(file, size, stop)?,
+            Algorithm::Sha256 => None,
+        };
+        shared.map_or_else(|| hash_alone(file, size, self.algorithm, stop), Ok)
+    }
+}
+
+/// Reads and hashes a file front to back, by the thread that asks.
+pub fn hash_alone(file: &File, size: u64, algorithm: Algorithm, stop: &Stop) -> io::Result<Hashed> {
+    segments::with_buffer(|buffer| hash_file(file, size, algorithm, buffer, stop))
 }
 
 fn hash_file(

@@ -6,14 +6,15 @@ use std::fs::File;
 use std::io;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::backup::{Entry, Landing, RestoreError, Restored};
 use crate::plan::{Algorithm, Keep};
 use crate::platform::{self, Kind, Stat, Timestamp};
 use crate::stop::Stop;
 
-use super::hash::{Buffers, Pair, describe_difference, hash_pair};
+use super::ahead::{self, Ahead};
+use super::hash::{Buffers, Hashing, Pair, describe_difference};
 use super::keep::Kept;
 use super::outcome::{Counts, Finding};
 use super::pairing::{Pairing, Place, is_gone};
@@ -37,6 +38,13 @@ pub struct Bench<'a> {
     pub taken: Option<Timestamp>,
     /// The hash.
     pub hash: Algorithm,
+    /// Computes it.
+    pub hashing: Hashing,
+    /// Where originals may be read while their copies are restored: whoever holds it does so. One is enough to keep both disks
+    /// busy.
+    pub one_ahead: Option<Mutex<()>>,
+    /// Where a disk has to seek: whoever holds it reads a large file, and no other is read meanwhile.
+    pub one_large_file: Option<Mutex<()>>,
     /// Which copies stay.
     pub keep: Keep,
     /// Where they stay.
@@ -75,6 +83,8 @@ pub struct Judge<'a> {
     bench: &'a Bench<'a>,
     buffers: Buffers,
     results: Results,
+    ahead: Option<(Ahead, MutexGuard<'a, ()>)>,
+    turn: Option<MutexGuard<'a, ()>>,
 }
 
 /// An original that was found and opened, or what stands in its way.
@@ -118,7 +128,7 @@ impl Bench<'_> {
 impl<'a> Judge<'a> {
     /// A judge with nothing on its table.
     pub fn new(bench: &'a Bench<'a>) -> Self {
-        Self { bench, buffers: Buffers::default(), results: Results::default() }
+        Self { bench, buffers: Buffers::default(), results: Results::default(), ahead: None, turn: None }
     }
 
     /// How many picks it found inconclusive so far.
@@ -180,7 +190,7 @@ impl<'a> Judge<'a> {
         restored: &Restored,
         finding: &mut Finding,
     ) -> Result<Option<Original>, io::Error> {
-        let Bench { hash, stop, .. } = *self.bench;
+        let Bench { hashing, stop, .. } = self.bench;
         let sizes = (before.size, restored.size());
         if sizes.1 > sizes.0.saturating_add(EXCESS_MAX) {
             finding.difference =
@@ -193,7 +203,13 @@ impl<'a> Judge<'a> {
             }));
         }
         let Pair { original, restored: copy } =
-            hash_pair(file, restored.file(), sizes, hash, &mut self.buffers, stop);
+            match self.ahead.take().filter(|(ahead, _)| ahead.is_of(&before)) {
+                Some((ahead, _turn)) => {
+                    let restored = hashing.large(restored.file(), sizes.1, stop);
+                    Pair { original: ahead.finish(), restored }
+                }
+                None => hashing.pair((file, restored.file()), sizes, &mut self.buffers, stop),
+            };
         if stop.is_set() && (original.is_err() || copy.is_err()) {
             return Ok(None);
         }
@@ -255,6 +271,21 @@ impl<'a> Judge<'a> {
 }
 
 impl Landing for Judge<'_> {
+    fn begin(&mut self, entry: &Entry<'_>, size: u64) {
+        let Bench { pairing, hash, stop, one_large_file, one_ahead, .. } = self.bench;
+        // One that never landed is given up first.
+        (self.ahead, self.turn) = (None, None);
+        if size < ahead::LARGE {
+            return;
+        }
+        self.turn = one_large_file.as_ref().map(|turn| turn.lock().unwrap_or_else(PoisonError::into_inner));
+        if let Some(turn) = one_ahead.as_ref().and_then(|turn| turn.try_lock().ok())
+            && let (_, Found::Open { file, before }) = find(pairing, entry.path)
+        {
+            self.ahead = Ahead::begin(file, before, *hash, stop).map(|ahead| (ahead, turn));
+        }
+    }
+
     fn land(&mut self, entry: Entry<'_>, outcome: Result<Restored, RestoreError>) -> ControlFlow<()> {
         let judged = match outcome {
             Ok(restored) => match self.compare(&entry, restored) {
@@ -268,6 +299,7 @@ impl Landing for Judge<'_> {
             Err(error) => failed(&entry, &error, self.bench),
         };
         self.note(&entry, judged);
+        (self.ahead, self.turn) = (None, None);
         if self.bench.is_over() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }

@@ -7,10 +7,12 @@
 //! A file a stage. This room knows formats by their trait alone; it never writes to a backup or to originals, prints
 //! nothing, and reads no clock but to measure its own time.
 
+mod ahead;
 pub mod assurance;
 mod catalog;
 mod completeness;
 pub mod difference;
+mod disks;
 mod error;
 mod filter;
 pub mod hash;
@@ -40,6 +42,8 @@ use crate::stop::Stop;
 use assurance::Assurance;
 use catalog::{Count, Drawing, Gate};
 use completeness::Lookup;
+use disks::Disks;
+use hash::Hashing;
 use judge::{Bench, LISTED_MAX, Results};
 use keep::Kept;
 use outcome::{Counts, Effort, Incomplete, Outcome, Population, Sample};
@@ -128,12 +132,16 @@ fn bench<'a>(
     stop: &'a Stop,
     progress: &'a dyn Progress,
 ) -> Bench<'a> {
+    let disks = Disks::of(&plan.backup, &places_of_originals(plan), plan.cache);
     let since = plan.started.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Bench {
         pairing,
         resolution_ns: description.time_resolution_ns,
         taken: description.taken,
         hash: plan.hash,
+        hashing: Hashing::new(plan.hash, plan.threads),
+        one_ahead: (disks.reads_ahead && plan.threads > 1).then(Mutex::default),
+        one_large_file: disks.one_large_file.then(Mutex::default),
         keep: plan.keep,
         kept: Kept::new(&plan.restore_to, &since.as_millis().to_string()),
         budget: plan.budget,

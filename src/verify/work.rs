@@ -214,6 +214,7 @@ impl<'a> Queue<'a> {
         handful.extend((state.next..state.next + count).map(|index| self.picks.get(index)));
         state.next += count;
         state.in_flight += usize::from(count > 0);
+        handful.sort_by_place();
         (count > 0).then(|| Turn { queue: self, inconclusive: None })
     }
 

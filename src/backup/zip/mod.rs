@@ -197,6 +197,7 @@ impl Zip {
             Some(problem) => Err(RestoreError::Name(problem)),
             None => {
                 let stored = Stored::of(&entry);
+                landing.begin(&entry, entry.size.unwrap_or(0));
                 extract::extract(
                     &self.archive.get_ref().0,
                     self.stat.size,

@@ -134,7 +134,8 @@ fn give(record: &Record<'_>, volume: u64, stat: bool, name: &mut Vec<u8>, each: 
         changed: (changed != 0).then(|| to_time(changed)),
         id: (volume, record.id),
     });
-    each(Listed { name, kind, stat: state });
+    // NTFS counts in the upper bits how often a number was used again.
+    each(Listed { name, kind, stat: state, number: record.id & 0xFFFF_FFFF_FFFF });
 }
 
 fn u32_at(record: &[u8], offset: usize) -> u32 {

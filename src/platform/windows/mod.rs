@@ -8,6 +8,7 @@
 //!
 //! Access times: NTFS leaves them alone by default, and a handle that is open for reading alone has no way to.
 
+mod disks;
 mod info;
 mod list;
 mod private;
@@ -17,7 +18,7 @@ mod tests;
 use std::borrow::Cow;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Write};
 use std::os::windows::ffi::{OsStrExt, OsStringExt};
 use std::os::windows::fs::{FileExt, OpenOptionsExt};
 use std::os::windows::io::AsRawHandle;
@@ -37,6 +38,7 @@ use windows_sys::Win32::System::Ioctl::FSCTL_SET_SPARSE;
 
 use super::{CloudPlaceholder, Kind, Listed, Stat, names, wtf8};
 
+pub use disks::is_spinning;
 pub use info::stat;
 pub use private::create_private_dir;
 
@@ -209,10 +211,30 @@ pub fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize>
     }
 }
 
+/// Copies up to `most` bytes from one file's position to the other's, through `buffer`: the standard library would take pieces of
+/// 8 KiB. Nothing copied is the end.
+pub fn copy_piece(from: &mut File, to: &mut File, most: u64, buffer: &mut Vec<u8>) -> io::Result<u64> {
+    let most = usize::try_from(most).unwrap_or(usize::MAX).min(COPY_PIECE);
+    if buffer.len() < most {
+        buffer.resize(most, 0);
+    }
+    let got = super::read_full(from, &mut buffer[..most])?;
+    to.write_all(&buffer[..got])?;
+    Ok(got as u64)
+}
+
 /// Bytes that the caller may still write to the volume that holds the folder `path`.
 pub fn free_space(path: &Path) -> io::Result<u64> {
     info::free_space(path)
 }
+
+/// The number of the volume that a path lies on.
+pub fn volume(path: &Path) -> io::Result<u64> {
+    Ok(info::id(&open_shared(&verbatim(path)?, FILE_READ_ATTRIBUTES, 0)?)?.0)
+}
+
+/// Most bytes that are copied at once.
+const COPY_PIECE: usize = 1 << 20;
 
 /// What to do where permission is lacking.
 pub const PERMISSION_HINT: &str =

@@ -1,0 +1,141 @@
+//! What Linux knows of the disks below a file system, from `/sys` (the kernel's Documentation/ABI/stable/sysfs-block).
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, StatxFlags, major, minor, statx};
+
+/// Hypervisors that do not say what a disk is made of; the kernel then calls it rotational.
+const VIRTUAL: [&str; 4] = ["virtual", "qemu", "vbox", "xen"];
+
+/// Disks that lie below other disks (RAID, LVM, encryption) are looked for so deep.
+const DEEPEST: usize = 8;
+
+/// Whether a path lies on a disk with a head that has to move; `None` where nobody knows: networks, virtual disks.
+pub fn is_spinning(path: &Path) -> Option<bool> {
+    let device = fs::metadata(path).ok()?.dev();
+    spins(Path::new("/sys"), device, DEEPEST)
+        .or_else(|| spins(Path::new("/sys"), mounted_device(path)?, DEEPEST))
+}
+
+/// The disk that a file system of several volumes (btrfs) was mounted from: its own device numbers are made up.
+fn mounted_device(path: &Path) -> Option<u64> {
+    let id = statx(CWD, path, AtFlags::empty(), StatxFlags::MNT_ID).ok()?.stx_mnt_id.to_string();
+    let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
+    let device = mounts.lines().find_map(|line| source_of(line, &id))?;
+    Some(fs::metadata(device).ok()?.rdev())
+}
+
+/// The device of a line of `mountinfo` (proc_pid_mountinfo(5)): the second field behind the lone dash.
+fn source_of<'a>(line: &'a str, id: &str) -> Option<&'a str> {
+    let mut fields = line.split(' ');
+    (fields.next()? == id).then_some(())?;
+    fields.skip_while(|&field| field != "-").nth(2).filter(|source| source.starts_with('/'))
+}
+
+fn spins(sys: &Path, device: u64, deepest: usize) -> Option<bool> {
+    let entry = sys.join(format!("dev/block/{}:{}", major(device), minor(device)));
+    let entry = fs::canonicalize(entry).ok()?;
+    // A partition has no queue of its own.
+    let disk = if entry.join("partition").exists() { entry.parent()?.to_owned() } else { entry };
+    disk_spins(&disk, deepest)
+}
+
+fn disk_spins(disk: &Path, deepest: usize) -> Option<bool> {
+    if fs::read_to_string(disk.join("queue/rotational")).ok()?.trim() == "0" {
+        return Some(false);
+    }
+    let below: Vec<PathBuf> = fs::read_dir(disk.join("slaves"))
+        .map(|disks| disks.filter_map(|one| fs::canonicalize(one.ok()?.path()).ok()).collect())
+        .unwrap_or_default();
+    if !below.is_empty() {
+        let deepest = deepest.checked_sub(1)?;
+        let whole = |one: PathBuf| {
+            if one.join("partition").exists() { one.parent().map(Path::to_owned) } else { Some(one) }
+        };
+        let kinds: Vec<_> = below.into_iter().map(|one| disk_spins(&whole(one)?, deepest)).collect();
+        return if kinds.contains(&Some(true)) { Some(true) } else { None };
+    }
+    // Real disks have a model.
+    let model = fs::read_to_string(disk.join("device/model")).ok()?.to_lowercase();
+    (!VIRTUAL.iter().any(|name| model.contains(name))).then_some(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use rustix::fs::makedev;
+
+    use super::*;
+
+    fn disk(sys: &Path, name: &str, rotational: &str, model: Option<&str>) {
+        let disk = sys.join("devices").join(name);
+        fs::create_dir_all(disk.join("queue")).unwrap();
+        fs::write(disk.join("queue/rotational"), rotational).unwrap();
+        if let Some(model) = model {
+            fs::create_dir_all(disk.join("device")).unwrap();
+            fs::write(disk.join("device/model"), model).unwrap();
+        }
+    }
+
+    fn number(sys: &Path, minor: u32, name: &str) -> u64 {
+        fs::create_dir_all(sys.join("dev/block")).unwrap();
+        symlink(sys.join("devices").join(name), sys.join(format!("dev/block/8:{minor}"))).unwrap();
+        makedev(8, minor)
+    }
+
+    #[test]
+    fn disks_and_their_partitions_are_told_by_their_queue() {
+        let world = tempfile::tempdir().unwrap();
+        let sys = world.path();
+        disk(sys, "sda", "1\n", Some("WDC WD40EFRX-68N\n"));
+        disk(sys, "sdb", "0\n", Some("Samsung SSD 870\n"));
+        fs::create_dir(sys.join("devices/sda/sda1")).unwrap();
+        fs::write(sys.join("devices/sda/sda1/partition"), "1\n").unwrap();
+        assert_eq!(spins(sys, number(sys, 0, "sda"), DEEPEST), Some(true));
+        assert_eq!(spins(sys, number(sys, 1, "sda/sda1"), DEEPEST), Some(true));
+        assert_eq!(spins(sys, number(sys, 16, "sdb"), DEEPEST), Some(false));
+        assert_eq!(spins(sys, makedev(0, 47), DEEPEST), None);
+    }
+
+    #[test]
+    fn a_virtual_disk_that_nobody_described_is_not_taken_at_its_word() {
+        let world = tempfile::tempdir().unwrap();
+        let sys = world.path();
+        disk(sys, "vda", "1\n", None);
+        disk(sys, "sdc", "1\n", Some("QEMU HARDDISK\n"));
+        disk(sys, "sdd", "1\n", Some("Virtual disk    \n"));
+        for (minor, name) in [(0, "vda"), (1, "sdc"), (2, "sdd")] {
+            assert_eq!(spins(sys, number(sys, minor, name), DEEPEST), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_lies_below_raid_and_encryption_decides() {
+        let world = tempfile::tempdir().unwrap();
+        let sys = world.path();
+        disk(sys, "sda", "1\n", Some("ST8000NM\n"));
+        disk(sys, "vda", "1\n", None);
+        for (minor, name, below) in [(0, "dm-0", "sda"), (1, "dm-1", "vda"), (2, "dm-2", "dm-2")] {
+            disk(sys, name, "1\n", None);
+            fs::create_dir(sys.join("devices").join(name).join("slaves")).unwrap();
+            symlink(
+                sys.join("devices").join(below),
+                sys.join("devices").join(name).join("slaves").join(below),
+            )
+            .unwrap();
+            let expected = (name == "dm-0").then_some(true);
+            assert_eq!(spins(sys, number(sys, minor, name), DEEPEST), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_source_of_a_mount_is_found_by_the_number_of_the_mount() {
+        let line = "36 35 0:52 /@home /home rw,noatime shared:1 - btrfs /dev/sda2 rw,subvol=/@home";
+        assert_eq!(source_of(line, "36"), Some("/dev/sda2"));
+        assert_eq!(source_of(line, "35"), None);
+        assert_eq!(source_of("36 35 0:52 / / rw - zfs tank/home rw", "36"), None);
+    }
+}

@@ -1,0 +1,101 @@
+//! What Windows knows of the disk below a path.
+
+use std::ffi::c_void;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::windows::ffi::OsStringExt;
+use std::os::windows::fs::OpenOptionsExt;
+use std::os::windows::io::AsRawHandle;
+use std::path::{Path, PathBuf};
+
+use windows_sys::Win32::Storage::FileSystem::{
+    FILE_SHARE_DELETE, FILE_SHARE_READ, FILE_SHARE_WRITE, GetVolumeNameForVolumeMountPointW,
+    GetVolumePathNameW,
+};
+use windows_sys::Win32::System::IO::DeviceIoControl;
+use windows_sys::Win32::System::Ioctl::{
+    DEVICE_SEEK_PENALTY_DESCRIPTOR, IOCTL_STORAGE_QUERY_PROPERTY, PropertyStandardQuery,
+    STORAGE_PROPERTY_QUERY, StorageDeviceSeekPenaltyProperty,
+};
+
+use super::info::{checked, to_wide};
+
+/// Longest path of a mount point, in units.
+const ROOM: usize = 1024;
+
+/// Whether a path lies on a disk with a head that has to move; `None` where nobody knows: networks, some virtual disks.
+pub fn is_spinning(path: &Path) -> Option<bool> {
+    seek_penalty(&open_volume(path).ok()?).ok()
+}
+
+/// The volume, opened for questions only, which needs no right.
+fn open_volume(path: &Path) -> io::Result<File> {
+    let path = to_wide(&std::path::absolute(path)?);
+    let mount_point = filled(|room, units| {
+        // SAFETY: `path` ends in a zero and lives until the call returns, which writes at most `units` units into `room`.
+        unsafe { GetVolumePathNameW(path.as_ptr(), room, units) }
+    })?;
+    let mount_point = to_wide(&mount_point);
+    let name = filled(|room, units| {
+        // SAFETY: as above.
+        unsafe { GetVolumeNameForVolumeMountPointW(mount_point.as_ptr(), room, units) }
+    })?;
+    // With the separator at its end it would name the volume's root folder.
+    let name = name.as_os_str().to_string_lossy().trim_end_matches('\\').to_owned();
+    OpenOptions::new()
+        .access_mode(0)
+        .share_mode(FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE)
+        .open(name)
+}
+
+/// The path that `fill` writes, which says whether it could.
+fn filled(fill: impl FnOnce(*mut u16, u32) -> i32) -> io::Result<PathBuf> {
+    let mut room = [0_u16; ROOM];
+    let units = u32::try_from(ROOM).map_err(io::Error::other)?;
+    checked(fill(room.as_mut_ptr(), units) != 0)?;
+    let length = room.iter().position(|&unit| unit == 0).unwrap_or(ROOM);
+    Ok(std::ffi::OsString::from_wide(&room[..length]).into())
+}
+
+fn seek_penalty(volume: &File) -> io::Result<bool> {
+    let question = STORAGE_PROPERTY_QUERY {
+        PropertyId: StorageDeviceSeekPenaltyProperty,
+        QueryType: PropertyStandardQuery,
+        AdditionalParameters: [0],
+    };
+    // As `DEVICE_SEEK_PENALTY_DESCRIPTOR`, whose last field is any byte.
+    let mut answer = [0_u8; size_of::<DEVICE_SEEK_PENALTY_DESCRIPTOR>()];
+    let mut returned = 0_u32;
+    let [asked, room] =
+        [size_of_val(&question), answer.len()].map(|size| u32::try_from(size).map_err(io::Error::other));
+    // SAFETY: the handle is open as long as `volume` is borrowed; the sizes are those of `question`, which is only read, and of
+    // `answer`, which is bytes; `returned` outlives the call; no overlapped structure means that it is done on return.
+    let done = unsafe {
+        DeviceIoControl(
+            volume.as_raw_handle(),
+            IOCTL_STORAGE_QUERY_PROPERTY,
+            (&raw const question).cast::<c_void>(),
+            asked?,
+            answer.as_mut_ptr().cast::<c_void>(),
+            room?,
+            &raw mut returned,
+            std::ptr::null_mut(),
+        )
+    };
+    checked(done != 0)?;
+    // Version and size come first, four bytes each.
+    let penalty = answer.get(8).filter(|_| returned > 8);
+    penalty.map(|&byte| byte != 0).ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_place_gives_an_answer_or_none_and_its_volume_can_be_opened() {
+        let world = tempfile::tempdir().unwrap();
+        assert!(open_volume(world.path()).is_ok() || is_spinning(world.path()).is_none());
+        assert_eq!(is_spinning(Path::new(r"\\no-such-server\share\x")), None);
+    }
+}

@@ -1,0 +1,81 @@
+//! Reading ahead: while a large file is restored, its original is hashed already.
+//!
+//! So the disk of the originals does not wait for that of the backup, nor a free core for the copy. What was read counts only if
+//! the original is still in the same state when its turn comes; otherwise it is read again like any other.
+
+use std::fs::File;
+use std::io;
+use std::thread::{self, JoinHandle};
+
+use crate::plan::Algorithm;
+use crate::platform::Stat;
+use crate::stop::Stop;
+
+use super::hash::{Hashed, hash_alone};
+
+/// Smaller files are not worth a thread.
+pub const LARGE: u64 = 64 << 20;
+
+/// An original that is being hashed. Dropped, it is not wanted any more.
+#[derive(Debug)]
+pub struct Ahead {
+    before: Stat,
+    stop: Stop,
+    reading: Option<JoinHandle<io::Result<Hashed>>>,
+}
+
+impl Ahead {
+    /// Begins to hash the open file whose state is `before`; `None` if there can be no more threads.
+    pub fn begin(file: File, before: Stat, algorithm: Algorithm, stop: &Stop) -> Option<Self> {
+        let stop = stop.child();
+        let until = stop.clone();
+        let read = move || hash_alone(&file, before.size, algorithm, &until);
+        let reading = thread::Builder::new().name("ahead".to_owned()).spawn(read).ok()?;
+        Some(Self { before, stop, reading: Some(reading) })
+    }
+
+    /// Whether it is this file, in this state.
+    pub fn is_of(&self, now: &Stat) -> bool {
+        self.before == *now
+    }
+
+    /// Waits for the hash.
+    pub fn finish(mut self) -> io::Result<Hashed> {
+        let reading = self.reading.take().map(JoinHandle::join);
+        match reading {
+            Some(Ok(hashed)) => hashed,
+            Some(Err(panic)) => std::panic::resume_unwind(panic),
+            None => Err(io::ErrorKind::Interrupted.into()),
+        }
+    }
+}
+
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        self.stop.set();
+        // What it found, or that it panicked, concerns nobody any more.
+        let _ = self.reading.take().map(JoinHandle::join);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use crate::platform;
+
+    #[test]
+    fn what_was_read_ahead_is_the_hash_of_the_file_in_the_state_it_had() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"content").unwrap();
+        let before = platform::stat(&file).unwrap();
+        let open = || file.try_clone().unwrap();
+        let ahead = Ahead::begin(open(), before, Algorithm::Sha256, &Stop::never()).unwrap();
+        assert!(ahead.is_of(&before));
+        assert!(!ahead.is_of(&Stat { size: 8, ..before }));
+        let hashed = hash_alone(&file, before.size, Algorithm::Sha256, &Stop::never()).unwrap();
+        assert_eq!(ahead.finish().unwrap(), hashed);
+        drop(Ahead::begin(open(), before, Algorithm::Blake3, &Stop::never()));
+    }
+}

@@ -1,0 +1,159 @@
+//! One large file hashed by many threads: it is read and hashed in segments, each by itself, and the segments' hashes are merged as
+//! BLAKE3's tree says (section 2.1 of its paper, <https://github.com/BLAKE3-team/BLAKE3-specs>), so that the result is that of
+//! hashing it front to back.
+//!
+//! Reading is part of what is shared: it takes half of the time. Files are not mapped into memory, neither originals, which may
+//! shrink, nor copies: an error of the restore folder's disk would kill the process instead of ending the run with its report, and
+//! it is no faster (`cargo bench --bench hash`).
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::io;
+
+use blake3::hazmat::{ChainingValue, HasherExt, Mode, merge_subtrees_non_root, merge_subtrees_root};
+use rayon::prelude::*;
+
+use crate::stop::Stop;
+
+use super::{Hash, Hashed, read_full_at};
+
+/// A segment; as a power of two of at least 1024 bytes it is a subtree of its own.
+const SEGMENT: usize = 512 << 10;
+
+/// Segments that are under way at once.
+const WINDOW: usize = 32;
+
+thread_local! {
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Gives a buffer of a segment's size that stays with the thread.
+pub fn with_buffer<T>(work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+    BUFFER.with_borrow_mut(|buffer| {
+        buffer.resize(SEGMENT, 0);
+        work(buffer)
+    })
+}
+
+/// Hashes a file that should have `size` bytes from its beginning to its end, by the threads of the pool that this is called in.
+/// `None` if it turns out to be no longer than one segment, which is no work for many.
+pub fn hash(file: &File, size: u64, stop: &Stop) -> io::Result<Option<Hashed>> {
+    in_segments(file, size, SEGMENT, stop)
+}
+
+fn in_segments(file: &File, size: u64, segment: usize, stop: &Stop) -> io::Result<Option<Hashed>> {
+    let mut tree = Tree::default();
+    let mut end = 0;
+    let mut values = Vec::new();
+    loop {
+        // At least one more: that nothing comes any more is its end, whatever it should have had.
+        let left = usize::try_from(size.saturating_sub(end)).unwrap_or(usize::MAX) / segment;
+        let first = end;
+        (0..(left + 1).min(WINDOW))
+            .into_par_iter()
+            .with_max_len(1)
+            .map(|index| subtree(file, first + (index * segment) as u64, segment, stop))
+            .collect_into_vec(&mut values);
+        for value in values.drain(..) {
+            let (value, got) = value?;
+            if got > 0 {
+                tree.push(value);
+                end += got as u64;
+            }
+            if got < segment {
+                return Ok(tree.root().map(|hash| Hashed { hash, size: end }));
+            }
+        }
+    }
+}
+
+/// Reads and hashes one segment; how many bytes it has is told by its second part.
+fn subtree(file: &File, begin: u64, segment: usize, stop: &Stop) -> io::Result<(ChainingValue, usize)> {
+    if stop.is_set() {
+        return Err(io::ErrorKind::Interrupted.into());
+    }
+    with_buffer(|buffer| {
+        let got = read_full_at(file, &mut buffer[..segment], begin)?;
+        if got == 0 {
+            return Ok((ChainingValue::default(), 0));
+        }
+        let mut hasher = blake3::Hasher::new();
+        hasher.set_input_offset(begin).update(&buffer[..got]);
+        Ok((hasher.finalize_non_root(), got))
+    })
+}
+
+/// The subtrees so far: complete ones of growing size, merged as late as possible, since the last merge of all makes the root.
+#[derive(Default)]
+struct Tree {
+    stack: Vec<ChainingValue>,
+    pushed: usize,
+}
+
+impl Tree {
+    fn push(&mut self, value: ChainingValue) {
+        // As many complete trees as the number of segments has ones in binary.
+        while self.stack.len() > self.pushed.count_ones() as usize {
+            self.merge();
+        }
+        self.stack.push(value);
+        self.pushed += 1;
+    }
+
+    fn merge(&mut self) {
+        if let (Some(right), Some(left)) = (self.stack.pop(), self.stack.pop()) {
+            self.stack.push(merge_subtrees_non_root(&left, &right, Mode::Hash));
+        }
+    }
+
+    /// `None` of less than two segments.
+    fn root(mut self) -> Option<Hash> {
+        while self.stack.len() > 2 {
+            self.merge();
+        }
+        let (right, left) = (self.stack.pop()?, self.stack.pop()?);
+        Some(Hash(*merge_subtrees_root(&left, &right, Mode::Hash).as_bytes()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn file(content: &[u8]) -> File {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(content).unwrap();
+        file
+    }
+
+    proptest! {
+        #[test]
+        fn segments_give_the_hash_of_the_whole(size in 0_usize..140_000, wrong_by in -70_000_i64..70_000) {
+            let content: Vec<u8> = (0..size).map(|index| (index * index / 251).to_le_bytes()[0]).collect();
+            let promised = (size as u64).saturating_add_signed(wrong_by);
+            let hashed = in_segments(&file(&content), promised, 1024, &Stop::never()).unwrap();
+            let whole = Hash(*blake3::hash(&content).as_bytes());
+            prop_assert_eq!(hashed, (size > 1024).then_some(Hashed { hash: whole, size: size as u64 }));
+        }
+    }
+
+    #[test]
+    fn full_segments_and_one_byte_more_are_hashed_like_all_others() {
+        for size in [2 * SEGMENT, 3 * SEGMENT, 3 * SEGMENT + 1, 40 * SEGMENT - 1] {
+            let content = vec![7; size];
+            let hashed = hash(&file(&content), size as u64, &Stop::never()).unwrap().unwrap();
+            assert_eq!((hashed.size, hashed.hash.0), (size as u64, *blake3::hash(&content).as_bytes()));
+        }
+    }
+
+    #[test]
+    fn a_stop_ends_it() {
+        let stop = Stop::never();
+        stop.set();
+        assert_eq!(hash(&file(&[1; 4096]), 4096, &stop).unwrap_err().kind(), io::ErrorKind::Interrupted);
+    }
+}
