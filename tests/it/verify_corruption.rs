@@ -2,6 +2,8 @@
 //! else is blamed.
 
 use std::fs;
+use std::io::{Seek, SeekFrom, Write};
+use std::time::SystemTime;
 
 use serde_json::json;
 
@@ -80,6 +82,38 @@ fn a_file_that_was_backed_up_in_part_is_found_and_described() {
         let sizes = ["restored_size", "original_size"].map(|field| &verified.json["findings"][0][field]);
         assert_eq!(sizes, [&json!(12_345), &json!(20_000)]);
     });
+}
+
+/// Large enough for originals to be read ahead and shared by threads; holes, so that it costs little.
+#[test]
+fn large_files_are_told_apart_by_their_last_byte_however_they_are_read() {
+    const SIZE: u64 = (64 << 20) + 12_345;
+    let world = World::new();
+    for (name, last) in
+        [("b/good", 7), ("s/good", 7), ("b/bad", 7), ("s/bad", 8), ("b/young", 7), ("s/young", 8)]
+    {
+        let place = world.path(name);
+        fs::create_dir_all(place.parent().unwrap()).unwrap();
+        let mut file = fs::File::create(&place).unwrap();
+        file.set_len(SIZE - 1).unwrap();
+        file.seek(SeekFrom::End(0)).unwrap();
+        file.write_all(&[last]).unwrap();
+        set_mtime(&place, pack::MTIME);
+    }
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    set_mtime(&world.path("s/young"), now + 60);
+    let world = world.folder("r");
+    for how in ["--threads 1", "--threads 3", "--threads 3 --hash sha256", "--threads 2 --cache drop"] {
+        let verified = world.verify(&format!("--sample all {how}"));
+        let verified = verified.exits(1).finds(&[("bad", "corrupt"), ("young", "changed")]);
+        assert_eq!(verified.at("/counts/verified"), 1);
+        let bad = &verified.json["findings"][0];
+        assert_eq!(bad["difference"]["first_offset"], SIZE - 1, "{how}");
+        let content = fs::read(world.path("s/bad")).unwrap();
+        if !how.contains("sha256") {
+            assert_eq!(bad["original_hash"], blake3::hash(&content).to_hex().as_str());
+        }
+    }
 }
 
 #[test]

@@ -95,7 +95,8 @@ impl World {
     /// The same, with the arguments saying where the originals are.
     #[track_caller]
     pub fn verify_with(&self, arguments: &str) -> Verified {
-        let fixed = "--backup b --restore-to r --cache use --json report.json";
+        let cache = if arguments.contains("--cache") { "" } else { "--cache use" };
+        let fixed = format!("--backup b --restore-to r {cache} --json report.json");
         let ran = self.run(&format!("{fixed} {arguments}"));
         let text =
             fs::read_to_string(self.path("report.json")).unwrap_or_else(|error| panic!("{error}\n{ran}"));
