@@ -260,7 +260,7 @@ fn verify_all(
 }
 
 /// Most threads that list a backup; more of them wait for each other.
-const LISTING_THREADS: usize = 8;
+const LISTING_THREADS: usize = 16;
 
 /// The population, unless there is none: an empty one proves nothing and is an error of its own.
 fn population_of(gate: &Gate<'_>, damage: &[String], work: &Work<'_>) -> Result<Population, Error> {
