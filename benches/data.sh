@@ -3,6 +3,7 @@
 # Each set is an original and a copy of it that shares nothing with it:
 #   SMALL   the Linux kernel source of Debian's linux-source package, copied by rsync
 #   LARGE   LARGE_FILES files of LARGE_MIB MiB of random bytes
+#   HUGE    one of HUGE_MIB
 #   MANY    MANY_FOLDERS folders of 1,000 tiny files, a tenth of them below a folder of their own
 
 # A set that was made halfway is made again: it gets its final name when it is whole.
@@ -32,6 +33,16 @@ make_large() {
     done
     cp -r --reflink=never "$part/original" "$part/backup"
     mv "$part" "$DATA/large"
+}
+
+make_huge() {
+    HUGE=$DATA/huge/original HUGE_BACKUP=$DATA/huge/backup
+    whole "$DATA/huge" && return
+    local part=$DATA/huge.part
+    rm -rf "$part" && mkdir -p "$part/original"
+    head -c "${HUGE_MIB}M" /dev/urandom > "$part/original/file"
+    cp -r --reflink=never "$part/original" "$part/backup"
+    mv "$part" "$DATA/huge"
 }
 
 make_many() {

@@ -1,25 +1,26 @@
 #!/usr/bin/env bash
 # Runs the whole of bkverify beside the programs that people use for the same work, and prints a table of ratios.
 #
-#     benches/peers.sh                       everything, as README-speed.md shows it: 30 GB of disk, about an hour
-#     LARGE_MIB=64 MANY_FOLDERS=20 ROUNDS=3 benches/peers.sh       the same, small
+#     benches/peers.sh                       everything, as README.md shows it: 50 GB of disk, half an hour and a quiet machine
+#     LARGE_MIB=64 HUGE_MIB=256 MANY_FOLDERS=20 benches/peers.sh   the same, small
 #
 # Variables, with what they are when unset:
-#     DATA           target/peers           where the data is made and kept, about 25 GB
+#     DATA           target/peers           where the data is made and kept, about 40 GB
 #     SMALL, SMALL_BACKUP                   a tree and its copy, instead of Debian's kernel source
-#     LARGE_FILES=4 LARGE_MIB=1024 MANY_FOLDERS=1000               sizes of the other two sets
-#     ROUNDS=5       runs of everything, one after the other in turn; the table shows medians
-#     WORK="small large many"               what to measure
+#     LARGE_FILES=4 LARGE_MIB=1024 HUGE_MIB=8192 MANY_FOLDERS=1000 sizes of the other sets
+#     ROUNDS=3       runs of everything, one after the other in turn; the table shows medians
+#     WORK="small processor many large huge"                       what to measure
 #     PEERS=.        beside whom: an extended regular expression, such as `rsync|cp`
 #     CACHE="warm cold"                     cold needs root: it empties the system's cache before each run
 #     SCRATCH        ext4                   where files are restored: `ext4` makes one in a file and mounts it (needs root;
 #                                           with a journal: without one, ext4 gets slower with each file that is deleted),
 #                                           `tmpfs` mounts one (needs root), anything else is a folder that exists
+#     SCRATCH_LARGE  tmpfs                  the same for large files: there, writing to a disk would be most of the time
 #     BKVERIFY       the release build      the program to measure
 #     OUT            DATA/results           the table, every single run (runs.tsv), and what the programs printed
 #
 # Needs: cargo, rsync, rclone, hashdeep, b3sum, diff, find, GNU time; perl for the data. On Debian:
-#     apt-get install rsync rclone hashdeep b3sum diffutils findutils time perl
+#     apt-get install rsync rclone hashdeep b3sum diffutils findutils time perl util-linux
 set -euo pipefail
 export LC_ALL=C
 here=$(cd "$(dirname "$0")" && pwd)
@@ -27,9 +28,10 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/table.sh"
 
 DATA=${DATA:-$here/../target/peers}
-LARGE_FILES=${LARGE_FILES:-4} LARGE_MIB=${LARGE_MIB:-1024} MANY_FOLDERS=${MANY_FOLDERS:-1000}
-ROUNDS=${ROUNDS:-5} WORK=${WORK:-small large many} CACHE=${CACHE:-warm cold} PEERS=${PEERS:-.}
-SCRATCH=${SCRATCH:-ext4}
+LARGE_FILES=${LARGE_FILES:-4} LARGE_MIB=${LARGE_MIB:-1024} HUGE_MIB=${HUGE_MIB:-8192}
+MANY_FOLDERS=${MANY_FOLDERS:-1000}
+ROUNDS=${ROUNDS:-3} WORK=${WORK:-small processor many large huge} CACHE=${CACHE:-warm cold} PEERS=${PEERS:-.}
+SCRATCH=${SCRATCH:-ext4} SCRATCH_LARGE=${SCRATCH_LARGE:-tmpfs}
 mkdir -p "$DATA"
 DATA=$(cd "$DATA" && pwd)
 OUT=${OUT:-$DATA/results}
@@ -65,6 +67,9 @@ hashdeep_audit() {
     rm "$3/known"
 }
 find_type_f() { find "$1" -type f > /dev/null; }
+# The least that restoring and comparing small files can cost: floor.rs.
+floor() { "$FLOOR" "$1" "$2" "$3"; }
+one_thread() { verify "$1" "$2" "$3" use --sample all --threads 1; }
 verify() {
     cd "$3"
     "$BKVERIFY" --config "$DATA/none.toml" --backup "$1" --source "$2" --restore-to "$3" --cache "$4" "${@:5}"
@@ -72,10 +77,10 @@ verify() {
 
 # --- measuring -------------------------------------------------------------------------------------------------------
 
-# measure WORK LABEL CACHE FUNCTION ARGUMENTS...: one run, as a line of runs.tsv: seconds, and the largest process's peak
-# memory in KiB.
+# measure WORK LABEL CACHE FUNCTION ARGUMENTS...: one run, as a line of runs.tsv: seconds (of the clock, or of all processors where
+# METRIC is `processor`), and the largest process's peak memory in KiB.
 measure() {
-    local work=$1 label=$2 cache=$3 start end log
+    local work=$1 label=$2 cache=$3 start end log seconds
     log=$OUT/last-run.txt
     shift 3
     if [ "$cache" = cold ]; then
@@ -83,14 +88,16 @@ measure() {
         echo 3 > /proc/sys/vm/drop_caches
     fi
     start=${EPOCHREALTIME/./}
-    if ! /usr/bin/time -f %M -o "$OUT/memory" bash -euo pipefail -c '"$@"' run "$@" > "$log" 2>&1; then
+    if ! /usr/bin/time -f '%M %U %S' -o "$OUT/memory" bash -euo pipefail -c '"$@"' run "$@" > "$log" 2>&1; then
         echo "$label failed at $work; it printed:" >&2
         tail -20 "$log" >&2
         exit 1
     fi
     end=${EPOCHREALTIME/./}
-    printf '%s\t%s\t%s\t%s.%06d\t%s\n' "$work" "$label" "$cache" $(((end - start) / 1000000)) \
-        $(((end - start) % 1000000)) "$(tail -1 "$OUT/memory")" >> "$OUT/runs.tsv"
+    seconds=$(((end - start) / 1000000)).$(printf %06d $(((end - start) % 1000000)))
+    [ "${METRIC:-clock}" = clock ] || seconds=$(tail -1 "$OUT/memory" | awk '{ print $2 + $3 }')
+    printf '%s\t%s\t%s\t%s\t%s\n' "$work" "$label" "$cache" "$seconds" \
+        "$(tail -1 "$OUT/memory" | cut -d ' ' -f 1)" >> "$OUT/runs.tsv"
 }
 
 # contest WORK CACHE SETUP...: runs bkverify and each peer in turn, ROUNDS times. SETUP is backup, original, flags of
@@ -106,10 +113,10 @@ contest() {
     for round in $([ "$cache" = cold ] || echo 0) $(seq "$ROUNDS"); do
         echo "$work, $cache, round $round" >&2
         # shellcheck disable=SC2086 # flags are words
-        measure "$work" bkverify "$cache" verify "$backup" "$original" "$SCRATCH" "$policy" $flags
+        measure "$work" bkverify "$cache" verify "$backup" "$original" "$TO" "$policy" $flags
         for peer in "${peers[@]}"; do
             # shellcheck disable=SC2086
-            measure "$work" "${peer%%=*}" "$cache" ${peer#*=} "$backup" "$original" "$SCRATCH"
+            measure "$work" "${peer%%=*}" "$cache" ${peer#*=} "$backup" "$original" "$TO"
         done
         [ "$round" != 0 ] || forget_last_round $((${#peers[@]} + 1))
     done
@@ -133,19 +140,42 @@ shell_sample_all() { shell_pipeline "$1" "$2" "$3" all; }
 
 measure_large() {
     [ "$1" = cold ] || read_all "$LARGE" "$LARGE_BACKUP"
-    contest "all of $LARGE_FILES files of $LARGE_MIB MiB" "$1" "$LARGE_BACKUP" "$LARGE" "--sample all" \
+    contest "all of $LARGE_FILES files of $LARGE_MIB MiB, to $LARGE_FS" "$1" "$LARGE_BACKUP" "$LARGE" "--sample all" \
         "cp, b3sum=cp_b3sum" "${comparers[@]}"
+}
+
+# Both sides and the copy are more than the memory of many machines: cold only.
+measure_huge() {
+    [ "$1" = warm ] || contest "one file of $HUGE_MIB MiB, to $LARGE_FS" cold "$HUGE_BACKUP" "$HUGE" "--sample all" \
+        "cp, b3sum=cp_b3sum"
+}
+
+# What the processor does, without waiting for disks: warm only.
+measure_processor() {
+    [ "$1" = warm ] || return 0
+    local files
+    files=$(count "$SMALL")
+    read_all "$SMALL" "$SMALL_BACKUP"
+    METRIC=processor contest "processor time for all $files files, one thread" warm "$SMALL_BACKUP" "$SMALL" \
+        "--sample all --threads 1" "open, read, write, hash, unlink: floor.rs=floor"
+    contest "all $files files, two threads" warm "$SMALL_BACKUP" "$SMALL" "--sample all --threads 2" \
+        "bkverify, one thread=one_thread"
 }
 
 # The catalog by itself is a run that verifies one file.
 measure_many() {
-    local files
-    files=$(count "$MANY")
+    local files tenth
+    files=$(count "$MANY") tenth=$(count "$MANY/tenth")
     contest "list $files files (verify 1)" "$1" "$MANY_BACKUP" "$MANY" "--sample 1" "find -type f=find_type_f"
     contest "sample 500 of $files files" "$1" "$MANY_BACKUP" "$MANY" "--sample 500" \
         "find, shuf, rsync, b3sum=shell_sample_500"
-    contest "sample 500 of $(count "$MANY/tenth") files" "$1" "$MANY_BACKUP/tenth" "$MANY/tenth" "--sample 500" \
+    contest "sample 500 of $tenth files" "$1" "$MANY_BACKUP/tenth" "$MANY/tenth" "--sample 500" \
         "find, shuf, rsync, b3sum=shell_sample_500"
+    [ "$1" = cold ] || return 0
+    ROUNDS=1 contest "all of $files files" cold "$MANY_BACKUP" "$MANY" "--sample all" \
+        "find, shuf, rsync, b3sum=shell_sample_all"
+    ROUNDS=1 contest "all of $tenth files" cold "$MANY_BACKUP/tenth" "$MANY/tenth" "--sample all" \
+        "find, shuf, rsync, b3sum=shell_sample_all"
 }
 # Samples are of other files each time: all of them must be in the system's cache.
 read_all() { find "$@" -type f -exec cat {} + > /dev/null; }
@@ -153,31 +183,34 @@ count() { find "$1" -type f | wc -l; }
 
 # --- the place to restore to -----------------------------------------------------------------------------------------
 
-mounted=
+mounted=()
 tidy_up() {
-    if [ -n "$mounted" ]; then
-        umount "$mounted" && rmdir "$mounted"
-        rm -f "$DATA/scratch.img"
-    fi
+    local place
+    for place in "${mounted[@]}"; do
+        umount "$place" && rmdir "$place"
+        rm -f "$place.img"
+    done
 }
 trap tidy_up EXIT
 
-make_scratch() {
-    local kind=$SCRATCH
-    case $kind in
-    ext4 | tmpfs) SCRATCH=$DATA/scratch && mkdir -p "$SCRATCH" ;;
-    esac
-    case $kind in
+# scratch KIND NAME: prints nothing, and sets TO to a folder to restore to.
+scratch() {
+    TO=$DATA/$2
+    case $1 in
     ext4)
-        truncate -s 16G "$DATA/scratch.img"
-        mkfs.ext4 -q -F -E lazy_itable_init=0,lazy_journal_init=0 "$DATA/scratch.img"
-        mount -o loop "$DATA/scratch.img" "$SCRATCH"
-        rmdir "$SCRATCH/lost+found"
+        mkdir -p "$TO"
+        truncate -s 16G "$TO.img"
+        mkfs.ext4 -q -F -E lazy_itable_init=0,lazy_journal_init=0 "$TO.img"
+        mount -o loop "$TO.img" "$TO"
+        mounted+=("$TO")
+        rmdir "$TO/lost+found"
         ;;
-    tmpfs) mount -t tmpfs -o size=8G tmpfs "$SCRATCH" ;;
-    esac
-    case $kind in
-    ext4 | tmpfs) mounted=$SCRATCH ;;
+    tmpfs)
+        mkdir -p "$TO"
+        mount -t tmpfs -o size=12G tmpfs "$TO"
+        mounted+=("$TO")
+        ;;
+    *) TO=$1 ;;
     esac
 }
 
@@ -187,21 +220,32 @@ if [ -z "${BKVERIFY:-}" ]; then
     (cd "$here/.." && cargo build --release --quiet)
     BKVERIFY=$here/../target/release/bkverify
 fi
+if [[ $WORK = *processor* ]]; then
+    FLOOR=$here/../$(cd "$here/.." && cargo bench --bench floor --no-run 2>&1 | sed -n 's/.*(\(target[^)]*\)).*/\1/p')
+fi
 : > "$DATA/none.toml"
 for set in $WORK; do
     case $set in
-    small) [ -n "${SMALL:-}" ] || make_small ;;
+    small | processor) [ -n "${SMALL:-}" ] || make_small ;;
     large) make_large ;;
+    huge) make_huge ;;
     many) make_many ;;
-    *) echo "WORK may hold small, large and many, not $set" >&2 && exit 2 ;;
+    *) echo "WORK may hold small, processor, many, large and huge, not $set" >&2 && exit 2 ;;
     esac
 done
-make_scratch
-export BKVERIFY DATA
+scratch "$SCRATCH_LARGE" scratch-large
+TO_LARGE=$TO LARGE_FS=$(findmnt -no FSTYPE -T "$TO")
+scratch "$SCRATCH" scratch
+TO_SMALL=$TO
+export BKVERIFY DATA FLOOR
 export -f verify shell_pipeline shell_sample_500 shell_sample_5000 shell_sample_all cp_b3sum rclone_check diff_rq \
-    rsync_anc hashdeep_audit find_type_f
+    rsync_anc hashdeep_audit find_type_f floor one_thread
 : > "$OUT/runs.tsv"
 for set in $WORK; do
+    case $set in
+    large | huge) TO=$TO_LARGE ;;
+    *) TO=$TO_SMALL ;;
+    esac
     for cache in $CACHE; do
         "measure_$set" "$cache"
     done

@@ -20,7 +20,7 @@ print_table() {
             work = $1 FS $3; key = work FS $2
             if (!(key in runs) && $2 != "bkverify") order[++lines] = key
             if ($2 == "bkverify") ours[work] = $4
-            else note("ratio" key, ours[work] / $4)
+            else if ($4 > 0) note("ratio" key, ours[work] / $4)
             note(key, $4)
             if ($5 > peak[key]) peak[key] = $5
         }
@@ -39,9 +39,9 @@ print_machine() {
     local model memory
     model=$(lscpu | sed -n 's/^Model name: *//p' | head -1)
     memory=$(awk '/^MemTotal/ { printf "%.0f", $2 / 1048576 }' /proc/meminfo)
-    printf '\n%s processors (%s), %s GiB of memory, Linux %s; data on %s, restored to %s. Medians of %s runs.\n' \
+    printf '\n%s processors (%s), %s GiB of memory, Linux %s; data on %s, restored to %s unless noted. Medians of %s runs.\n' \
         "$(nproc)" "${model:-unknown}" "$memory" "$(uname -r)" "$(findmnt -no FSTYPE -T "$DATA")" \
-        "$(findmnt -no FSTYPE -T "$SCRATCH")" "$ROUNDS"
+        "$(findmnt -no FSTYPE -T "$TO_SMALL")" "$ROUNDS"
     printf 'Versions: %s.\n' "$(versions | paste -sd ';' | sed 's/;/; /g')"
 }
 
