@@ -13,6 +13,7 @@ mod land;
 mod path;
 pub mod registry;
 mod repeats;
+mod room;
 mod scratch;
 mod tar;
 mod zip;

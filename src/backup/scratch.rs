@@ -18,6 +18,7 @@ use cap_std::fs::{Dir, OpenOptions};
 use crate::platform;
 use crate::stop::Stop;
 
+use super::room::{Promise, Room};
 use super::{Error, RestoreError};
 
 const FOLDER_PREFIX: &str = "bkverify-scratch-";
@@ -49,6 +50,7 @@ struct Inner {
     next: AtomicU64,
     /// Empty files that wait for content.
     idle: Mutex<Vec<(File, u64)>>,
+    room: Room,
 }
 
 /// One restored file, open for reading; emptied when dropped.
@@ -67,6 +69,8 @@ pub struct Leftovers {
     pub removed: Vec<PathBuf>,
     /// Folders that look like ours but hold what is not: left alone.
     pub left: Vec<PathBuf>,
+    /// Folders of which cannot be told whether their run has ended, because the file system has no locks: left alone.
+    pub doubtful: Vec<PathBuf>,
 }
 
 impl Scratch {
@@ -92,6 +96,7 @@ impl Scratch {
             marker: Some(marker),
             next: AtomicU64::new(0),
             idle: Mutex::default(),
+            room: Room::default(),
         };
         Ok(Self { inner: Arc::new(inner), stop })
     }
@@ -114,7 +119,18 @@ impl Scratch {
         declared: Option<u64>,
         buffer: &mut Vec<u8>,
     ) -> Result<Restored, RestoreError> {
-        self.check_room(declared.unwrap_or(0))?;
+        self.restore_beside(0, content, declared, buffer)
+    }
+
+    /// The same, for a caller that holds `held` restored files which it keeps until this one is restored.
+    pub fn restore_beside(
+        &self,
+        held: u64,
+        content: &mut dyn Read,
+        declared: Option<u64>,
+        buffer: &mut Vec<u8>,
+    ) -> Result<Restored, RestoreError> {
+        let mut promise = self.promise_room(declared.unwrap_or(0), held)?;
         let mut restored = self.create_file().map_err(RestoreError::Scratch)?;
         // One byte more than declared tells a short file from a growing one.
         let piece = declared.map_or(PIECE, |size| {
@@ -130,6 +146,7 @@ impl Scratch {
                 return Err(RestoreError::TooLong { declared });
             }
             restored.write(&buffer[..got])?;
+            promise.keep(got as u64);
             if got < piece {
                 return Ok(restored);
             }
@@ -145,12 +162,13 @@ impl Scratch {
         if size < PIECE as u64 {
             return self.copy_small(from, size, buffer);
         }
-        self.check_room(size)?;
+        let mut promise = self.promise_room(size, 0)?;
         let mut restored = self.create_file().map_err(RestoreError::Scratch)?;
         loop {
             let to = restored.file.as_mut().ok_or(RestoreError::Stopped)?;
             let copied = io::copy(&mut from.take(8 * PIECE as u64), to).map_err(RestoreError::from_copy)?;
             restored.size += copied;
+            promise.keep(copied);
             if copied == 0 {
                 return Ok(restored);
             }
@@ -160,21 +178,14 @@ impl Scratch {
         }
     }
 
-    /// A large file that has no room is not begun: the disk is not filled to its last byte.
-    fn check_room(&self, size: u64) -> Result<(), RestoreError> {
-        if size < MARGIN {
-            return Ok(());
-        }
-        let free = platform::free_space(&self.inner.place).map_err(RestoreError::Scratch)?;
-        if free >= size.saturating_add(MARGIN) {
-            return Ok(());
-        }
-        let problem = format!("a file of {size} bytes has no room there: {free} bytes are free");
-        Err(RestoreError::Scratch(io::Error::new(io::ErrorKind::StorageFull, problem)))
+    /// A file that has no room beside all others is not begun: the disk is not filled to its last byte.
+    pub(super) fn promise_room(&self, size: u64, held: u64) -> Result<Promise<'_>, RestoreError> {
+        self.inner.room.promise(size, held, &self.stop, &|| platform::free_space(&self.inner.place))
     }
 
     /// One read, one write. That the read gave just as much as the file was long is its end: no second read is needed.
     fn copy_small(&self, from: &mut File, size: u64, buffer: &mut Vec<u8>) -> Result<Restored, RestoreError> {
+        let _promise = self.promise_room(size, 0)?;
         let mut restored = self.create_file().map_err(RestoreError::Scratch)?;
         // Smaller than a piece.
         let room = usize::try_from(size).unwrap_or(PIECE) + 1;
@@ -190,6 +201,7 @@ impl Scratch {
     pub fn create_file(&self) -> io::Result<Restored> {
         let idle = self.inner.idle().pop();
         let (file, number) = idle.map_or_else(|| self.inner.new_file(), Ok)?;
+        self.inner.room.enter();
         Ok(Restored { file: Some(file), size: 0, number, scratch: Arc::clone(&self.inner) })
     }
 }
@@ -242,6 +254,7 @@ impl Drop for Restored {
         {
             self.scratch.idle().push((file, self.number));
         }
+        self.scratch.room.leave();
     }
 }
 
@@ -297,8 +310,16 @@ pub fn remove_leftovers(restore_to: &Path) -> io::Result<Leftovers> {
         let entry = entry?;
         let name = entry.file_name();
         let Some(name) = name.to_str().filter(|name| name.starts_with(FOLDER_PREFIX)) else { continue };
-        if !entry.file_type()?.is_dir() || is_alive(&parent, name) {
+        if !entry.file_type()?.is_dir() {
             continue;
+        }
+        match is_alive(&parent, name) {
+            Some(true) => continue,
+            Some(false) => {}
+            None => {
+                leftovers.doubtful.push(restore_to.join(name));
+                continue;
+            }
         }
         // One that cannot be removed may belong to somebody else: no reason not to run.
         let removed = remove_ours(&parent, name).unwrap_or(false);
@@ -308,14 +329,23 @@ pub fn remove_leftovers(restore_to: &Path) -> io::Result<Leftovers> {
     Ok(leftovers)
 }
 
-/// Whether a run still holds the lock on a scratch folder's marker.
-fn is_alive(parent: &Dir, name: &str) -> bool {
+/// Whether a run still holds the lock on a scratch folder's marker, where that can be told.
+fn is_alive(parent: &Dir, name: &str) -> Option<bool> {
     let marker = parent
         .open_dir(name)
         .and_then(|dir| dir.open_with(MARKER, OpenOptions::new().read(true).write(true)));
     match marker {
-        Ok(marker) => matches!(marker.into_std().try_lock(), Err(TryLockError::WouldBlock)),
-        Err(_) => false,
+        Ok(marker) => is_locked(&marker.into_std().try_lock()),
+        Err(_) => Some(false),
+    }
+}
+
+/// Whether somebody else holds a lock, by an attempt to take it; a file system without locks cannot tell.
+fn is_locked(attempt: &Result<(), TryLockError>) -> Option<bool> {
+    match attempt {
+        Ok(()) => Some(false),
+        Err(TryLockError::WouldBlock) => Some(true),
+        Err(TryLockError::Error(_)) => None,
     }
 }
 
@@ -351,7 +381,10 @@ fn create_locked(parent: &Dir) -> io::Result<(String, Dir, File)> {
     let dir = parent.open_dir(&name)?;
     let mut options = OpenOptions::new();
     let mut marker = dir.open_with(MARKER, options.read(true).write(true).create_new(true))?.into_std();
-    marker.try_lock().map_err(io::Error::from)?;
+    // Where there are no locks, no other run takes it for a leftover either.
+    if is_locked(&marker.try_lock()) == Some(true) {
+        return Err(io::ErrorKind::WouldBlock.into());
+    }
     marker.write_all(MARKER_TEXT.as_bytes())?;
     dir.metadata(MARKER)?;
     Ok((name, dir, marker))
@@ -429,7 +462,7 @@ mod tests {
         std::fs::write(foreign.join("000001"), "").unwrap();
         std::fs::write(foreign.join("thesis.doc"), "mine").unwrap();
         let leftovers = remove_leftovers(target.path()).unwrap();
-        assert_eq!(leftovers, Leftovers { removed: vec![], left: vec![foreign.clone()] });
+        assert_eq!(leftovers, Leftovers { left: vec![foreign.clone()], ..Leftovers::default() });
         assert!(foreign.join("000001").exists());
     }
 
@@ -441,6 +474,14 @@ mod tests {
         std::fs::write(foreign.join("2023"), "holidays").unwrap();
         assert_eq!(remove_leftovers(target.path()).unwrap().left, std::slice::from_ref(&foreign));
         assert!(foreign.join("2023").exists());
+    }
+
+    #[test]
+    fn a_file_system_without_locks_neither_stops_a_run_nor_gives_a_living_one_away() {
+        let no_locks = || TryLockError::Error(io::ErrorKind::Unsupported.into());
+        assert_eq!(is_locked(&Err(no_locks())), None);
+        assert_eq!(is_locked(&Err(TryLockError::WouldBlock)), Some(true));
+        assert_eq!(is_locked(&Ok(())), Some(false));
     }
 
     #[test]

@@ -105,7 +105,13 @@ fn clean_up(plan: &Plan) -> Result<Vec<String>, Error> {
         leftovers.removed.iter().map(|place| format!("removed what a killed run left: {}", place.display()));
     let left = leftovers.left.iter();
     let left = left.map(|place| format!("left alone, it holds files that are not ours: {}", place.display()));
-    Ok(removed.chain(left).collect())
+    let doubtful = leftovers.doubtful.iter().map(|place| {
+        format!(
+            "left alone, its run may not have ended (no locks there); remove it if no bkverify runs: {}",
+            place.display()
+        )
+    });
+    Ok(removed.chain(left).chain(doubtful).collect())
 }
 
 fn draw_originals(
