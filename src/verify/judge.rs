@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use crate::backup::{Entry, Landing, RestoreError, Restored};
+use crate::backup::{Damage, Entry, Landing, RestoreError, Restored};
 use crate::plan::{Algorithm, Keep};
 use crate::platform::{self, Kind, Stat, Timestamp};
 use crate::stop::Stop;
@@ -33,8 +33,10 @@ pub struct Bench<'a> {
     pub pairing: &'a Pairing,
     /// How finely the backup records times, in nanoseconds.
     pub resolution_ns: u64,
-    /// When the backup was taken, where that is known.
+    /// When the backup was taken, as far as it tells itself.
     pub taken: Option<Timestamp>,
+    /// The newest modification time in it, once it was listed with times.
+    pub newest: OnceLock<Timestamp>,
     /// The hash.
     pub hash: Algorithm,
     /// Which copies stay.
@@ -68,6 +70,8 @@ pub struct Results {
     pub findings: Vec<Finding>,
     /// Bytes hashed, both sides.
     pub hashed_bytes: u64,
+    /// What could not be read while everything was restored.
+    pub lost: Vec<Damage>,
 }
 
 /// Judges files, one after the other.
@@ -95,7 +99,8 @@ struct Judged {
 impl Bench<'_> {
     fn recorded(&self, entry: &Entry<'_>) -> Recorded {
         let Self { resolution_ns, taken, .. } = *self;
-        Recorded { size: entry.size, mtime: entry.mtime, resolution_ns, taken }
+        let newest = self.newest.get().copied();
+        Recorded { size: entry.size, mtime: entry.mtime, resolution_ns, taken, newest }
     }
 
     /// Whether nothing more should be begun.
@@ -106,6 +111,11 @@ impl Bench<'_> {
     /// How many picks are conclusive, by the judges that are done.
     pub fn conclusive(&self) -> u64 {
         self.results.lock().unwrap_or_else(PoisonError::into_inner).counts.conclusive()
+    }
+
+    /// Notes what a restore of everything could not read.
+    pub fn lose(&self, damage: Damage) {
+        self.results.lock().unwrap_or_else(PoisonError::into_inner).lost.push(damage);
     }
 
     fn break_down(&self, error: io::Error) -> ControlFlow<()> {
@@ -269,6 +279,10 @@ impl Landing for Judge<'_> {
         };
         self.note(&entry, judged);
         if self.bench.is_over() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    fn lose(&mut self, damage: Damage) {
+        self.bench.lose(damage);
     }
 }
 

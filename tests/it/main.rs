@@ -30,6 +30,8 @@ mod verify_pairing;
 mod verify_reports;
 #[cfg(unix)]
 mod verify_stop;
+#[cfg(target_os = "linux")]
+mod verify_unlisted;
 #[cfg(windows)]
 mod windows;
 mod windows_lists;
