@@ -17,6 +17,7 @@ mod tidy;
 mod unix;
 mod verify_corruption;
 mod verify_draw;
+mod verify_errors;
 mod verify_fixtures;
 #[cfg(target_os = "linux")]
 mod verify_full;
