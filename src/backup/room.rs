@@ -5,8 +5,7 @@
 //! nobody else is at work, it never will have room, and that is an error.
 
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -17,13 +16,20 @@ use super::{MARGIN, RestoreError};
 /// How long a file waits before it looks again.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Who has been promised what, on one disk.
+/// What is written and will be written on one disk.
 #[derive(Debug, Default)]
 pub(super) struct Room {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
     /// Bytes that are still to be written.
-    promised: Mutex<u64>,
+    promised: u64,
+    /// Bytes that were written.
+    written: u64,
     /// Files that hold content.
-    busy: AtomicU64,
+    files: u64,
 }
 
 /// Room for one file that is being written; what is left of it is given back when dropped.
@@ -34,20 +40,26 @@ pub(super) struct Promise<'a> {
 }
 
 impl Room {
-    /// One more file holds content, until [`leave`](Self::leave).
-    pub(super) fn enter(&self) {
-        self.busy.fetch_add(1, Ordering::Relaxed);
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A file was emptied or has gone.
-    pub(super) fn leave(&self) {
-        self.busy.fetch_sub(1, Ordering::Relaxed);
+    /// One more file holds content, until it [leaves](Self::leave).
+    pub(super) fn enter(&self) {
+        self.state().files += 1;
+    }
+
+    /// A file has gone or was emptied, which gave `written` bytes back.
+    pub(super) fn leave(&self, written: u64) {
+        let mut state = self.state();
+        state.files = state.files.saturating_sub(1);
+        state.written = state.written.saturating_sub(written);
     }
 
     /// Promises `size` bytes, as soon as there is room for them. `held` is how many files the caller itself holds, which will not
     /// be emptied while it waits; `free` tells how many bytes are free.
     ///
-    /// While little is promised nobody is asked: the margin covers it.
+    /// While little is written and promised nobody is asked: the margin, which was free when the run began, covers it.
     pub(super) fn promise(
         &self,
         size: u64,
@@ -56,51 +68,50 @@ impl Room {
         free: &dyn Fn() -> io::Result<u64>,
     ) -> Result<Promise<'_>, RestoreError> {
         loop {
-            // Read before the disk is asked: who ends in between has made room that was not seen.
-            let busy = self.busy.load(Ordering::Relaxed);
-            let mut promised = self.promised.lock().unwrap_or_else(PoisonError::into_inner);
-            let wanted = promised.saturating_add(size);
-            let free = if wanted < MARGIN { u64::MAX } else { free().map_err(RestoreError::Scratch)? };
+            // Locked while the disk is asked: nobody gets room, or gives some back, in between.
+            let mut state = self.state();
+            let wanted = state.promised.saturating_add(size);
+            let is_little = wanted.saturating_add(state.written) < MARGIN;
+            let free = if is_little { u64::MAX } else { free().map_err(RestoreError::Scratch)? };
             if free >= wanted.saturating_add(MARGIN) {
-                *promised = wanted;
+                state.promised = wanted;
                 return Ok(Promise { room: self, left: size });
             }
-            if *promised == 0 && busy <= held {
+            if state.promised == 0 && state.files <= held {
                 let problem = format!("a file of {size} bytes has no room there: {free} bytes are free");
                 return Err(RestoreError::Scratch(io::Error::new(io::ErrorKind::StorageFull, problem)));
             }
-            drop(promised);
+            drop(state);
             if stop.is_set() {
                 return Err(RestoreError::Stopped);
             }
             sleep(PAUSE);
         }
     }
-
-    fn give_back(&self, bytes: u64) {
-        let mut promised = self.promised.lock().unwrap_or_else(PoisonError::into_inner);
-        *promised = promised.saturating_sub(bytes);
-    }
 }
 
 impl Promise<'_> {
-    /// So many bytes more were written: the disk counts them now.
+    /// So many bytes were written: the disk counts them now.
     pub(super) fn keep(&mut self, bytes: u64) {
         let kept = bytes.min(self.left);
         self.left -= kept;
-        self.room.give_back(kept);
+        let mut state = self.room.state();
+        state.promised = state.promised.saturating_sub(kept);
+        state.written = state.written.saturating_add(bytes);
     }
 }
 
 impl Drop for Promise<'_> {
     fn drop(&mut self) {
-        self.room.give_back(self.left);
+        let mut state = self.room.state();
+        state.promised = state.promised.saturating_sub(self.left);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     const GIB: u64 = 1 << 30;
 
@@ -134,32 +145,34 @@ mod tests {
     fn a_file_waits_for_others_and_fails_alone() {
         let (room, stop) = (Room::default(), Stop::never());
         room.enter();
-        let asked = AtomicU64::new(0);
-        let free = || {
-            // The other one is judged and emptied while this one waits.
-            if asked.fetch_add(1, Ordering::Relaxed) == 2 {
-                room.leave();
-                return Ok(9 * GIB);
-            }
-            Ok(GIB)
-        };
-        room.promise(3 * GIB, 0, &stop, &free).unwrap();
-        assert_eq!(asked.load(Ordering::Relaxed), 3);
+        let is_emptied = AtomicBool::new(false);
+        let free = || Ok(if is_emptied.load(Ordering::Relaxed) { 9 * GIB } else { GIB });
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| room.promise(3 * GIB, 0, &stop, &free).is_ok());
+            // Judged and emptied while the other waits.
+            is_emptied.store(true, Ordering::Relaxed);
+            room.leave(0);
+            assert!(waiting.join().unwrap());
+        });
         is_refused(&room.promise(3 * GIB, 0, &stop, &|| Ok(GIB)));
         room.enter();
         is_refused(&room.promise(3 * GIB, 1, &stop, &|| Ok(GIB)));
     }
 
     #[test]
-    fn many_small_files_count_as_one_large_one() {
+    fn many_small_files_count_as_one_large_one_also_when_they_are_written() {
         let (room, stop) = (Room::default(), Stop::never());
         let never = || -> io::Result<u64> { panic!("nobody needs to know") };
-        let all: Vec<_> = (0..15).map(|_| room.promise(4 << 20, 0, &stop, &never).unwrap()).collect();
-        let asked = AtomicU64::new(0);
-        let free = || Ok(asked.fetch_add(1, Ordering::Relaxed).max(GIB));
-        let last = room.promise(4 << 20, 0, &stop, &free).unwrap();
-        assert_eq!(asked.load(Ordering::Relaxed), 1);
-        drop((all, last));
-        assert_eq!(*room.promised.lock().unwrap(), 0);
+        let mut all: Vec<_> = (0..15).map(|_| room.promise(4 << 20, 0, &stop, &never).unwrap()).collect();
+        let asked = AtomicBool::new(false);
+        let free = || Ok(if asked.swap(true, Ordering::Relaxed) { 0 } else { GIB });
+        drop(room.promise(4 << 20, 0, &stop, &free).unwrap());
+        assert!(asked.swap(false, Ordering::Relaxed));
+        all.iter_mut().for_each(|promise| promise.keep(4 << 20));
+        drop(all);
+        drop(room.promise(4 << 20, 0, &stop, &free).unwrap());
+        assert!(asked.load(Ordering::Relaxed));
+        (0..15).for_each(|_| room.leave(4 << 20));
+        room.promise(60 << 20, 0, &stop, &never).unwrap();
     }
 }

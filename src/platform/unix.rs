@@ -190,6 +190,9 @@ pub fn create_private_dir(parent: &Dir, name: &str) -> io::Result<()> {
     parent.create_dir_with(name, &builder)
 }
 
+/// Whether a file that is open goes when it is removed, rather than when it is closed.
+pub const REMOVES_OPEN_FILES: bool = true;
+
 /// Removes a file whatever its own permissions are.
 pub fn remove_file_even_read_only(dir: &Dir, name: &Path) -> io::Result<()> {
     dir.remove_file(name)
