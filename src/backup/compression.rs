@@ -28,8 +28,8 @@ const XZ_MEMORY_LIMIT: u64 = 2 << 30;
 const ZSTD_WINDOW_LOG_MAX: u32 = if usize::BITS >= 64 { 31 } else { 27 };
 
 /// What to say of data that asks for more memory than is given.
-pub(super) const NEEDS_MEMORY: &str = "to uncompress it takes more than 2 GiB of memory, which bkverify does not give; uncompress it into a folder, and \
-     verify that folder";
+pub(super) const NEEDS_MEMORY: &str = "to uncompress it takes more than 2 GiB of memory, which bkverify does not give; \
+    uncompress it into a folder, and verify that folder";
 
 /// Reads .xz streams, however many stand one after the other.
 pub(super) fn xz_stream() -> io::Result<Stream> {

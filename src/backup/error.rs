@@ -58,13 +58,13 @@ pub enum Error {
 pub struct Damage {
     /// What is lost, and why.
     pub problem: String,
-    /// The path of the folder, as entries have it, where no more than its content is lost; nothing where anything may be.
-    pub folder: Option<Vec<u8>>,
+    /// The path, as entries have it, of the folder or the file that is lost, where it is known to be no more than that.
+    pub lost: Option<Vec<u8>>,
 }
 
 impl From<String> for Damage {
     fn from(problem: String) -> Self {
-        Self { problem, folder: None }
+        Self { problem, lost: None }
     }
 }
 

@@ -83,8 +83,8 @@ impl<'a> Gate<'a> {
     /// Whether files of the population may be lost by a damage; otherwise it is no concern of this run.
     pub fn concerns(&self, damage: &Damage) -> bool {
         let may_hold =
-            |folder: &Vec<u8>| self.filter.may_keep_below(folder) && self.pairing.may_cover_below(folder);
-        damage.folder.as_ref().is_none_or(may_hold)
+            |path: &Vec<u8>| self.filter.may_keep_below(path) && self.pairing.may_cover_below(path);
+        damage.lost.as_ref().is_none_or(may_hold)
     }
 
     /// The newest modification time of all entries that were listed, as far as times were.

@@ -159,7 +159,7 @@ impl Originals<'_> {
 
     /// Whether originals that should be looked up may be lost by a damage.
     fn concerns(&self, damage: &Damage) -> bool {
-        damage.folder.as_ref().is_none_or(|folder| {
+        damage.lost.as_ref().is_none_or(|folder| {
             let mut name = Vec::new();
             self.name(folder, &mut name);
             !self.is_left_out(folder) && self.filter.may_keep_below(&name)

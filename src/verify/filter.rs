@@ -53,7 +53,7 @@ impl Filter {
         size_fits && time_fits && (entry.problem.is_some() || self.keeps_name(entry.path))
     }
 
-    /// Whether a folder may hold files of the population, as far as its path tells; where that is not sure, it may.
+    /// Whether a folder (or a file) of this path may hold (or be) files of the population; where that is not sure, it may.
     pub fn may_keep_below(&self, folder: &[u8]) -> bool {
         if folder.is_empty() {
             return true;

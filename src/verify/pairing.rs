@@ -175,7 +175,7 @@ impl Pairing {
         self.rules.iter().any(|rule| below(path, &rule.from).is_some())
     }
 
-    /// Whether the originals of files in this folder of the backup may be known.
+    /// Whether the originals of files in this folder of the backup, or of this file, may be known.
     pub fn may_cover_below(&self, folder: &[u8]) -> bool {
         let may = |rule: &Rule| {
             platform::is_same_name(folder, &rule.from)

@@ -160,7 +160,7 @@ impl Zip {
             Ok(())
         });
         let damage = match walked {
-            Ok(damage) => [doubts, damage].concat(),
+            Ok(damage) => doubts.into_iter().chain(damage.into_iter().map(Damage::from)).collect::<Vec<_>>(),
             Err(stopped) => return stopped,
         };
         if lister.finish() {
@@ -169,7 +169,7 @@ impl Zip {
         match hand_on(&pile) {
             true => Listing::Stopped,
             false if damage.is_empty() => Listing::Whole,
-            false => Listing::Damaged(damage.into_iter().map(Damage::from).collect()),
+            false => Listing::Damaged(damage),
         }
     }
 
@@ -179,7 +179,7 @@ impl Zip {
         record: &ZipFileHeaderRecord<'_>,
         lister: &mut Lister<'_>,
         pile: &mut Picks,
-        doubts: &mut Vec<String>,
+        doubts: &mut Vec<Damage>,
     ) {
         let wrong = match lister.list(record, pile) {
             Nature::Impossible(wrong) => wrong,
@@ -190,13 +190,17 @@ impl Zip {
             Nature::File | Nature::Folder | Nature::Special | Nature::Link { usual: true } => return,
         };
         let name = super::escape(lister.name());
-        match doubts.len() {
-            DAMAGE_LINES_MAX => doubts.push("and more damage, further on".to_owned()),
-            count if count < DAMAGE_LINES_MAX => doubts.push(format!(
-                "the record of {name} in the archive's directory {wrong}: the record is damaged, and a file may be lost"
-            )),
-            _ => {}
-        }
+        let damage = match doubts.len() {
+            DAMAGE_LINES_MAX => Damage::from("and more damaged records, further on".to_owned()),
+            count if count > DAMAGE_LINES_MAX => return,
+            _ => Damage {
+                problem: format!(
+                    "the record of {name} in the archive's directory {wrong}: the record is damaged, and a file may be lost"
+                ),
+                lost: super::relative(lister.name()).ok(),
+            },
+        };
+        doubts.push(damage);
     }
 
     /// What shows that an entry is no link though its record says so: its content is no path.
@@ -240,7 +244,10 @@ impl Zip {
             self.restore_one(one.get(0), scratch, landing, workspace)
         });
         let damage = walked?;
-        doubts.into_iter().chain(damage).for_each(|problem| landing.lose(problem.into()));
+        doubts
+            .into_iter()
+            .chain(damage.into_iter().map(Damage::from))
+            .for_each(|damage| landing.lose(damage));
         Ok(())
     }
 
