@@ -71,6 +71,7 @@ fn outcome(verdicts: &[(Verdict, u64)], wanted: u64) -> Outcome {
             digest: "9c1f0e".repeat(10),
             filtered: 0,
             unmapped: 0,
+            unlisted: 0,
         },
         sample: Sample { strategy: "random", seed: "spring".to_owned(), wanted, drawn, replacements: 0 },
         assurance: Assurance::new(10_000, counts.conclusive(), counts.bad(), 0.95),

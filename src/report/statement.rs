@@ -104,6 +104,7 @@ fn place(outcome: &Outcome) -> String {
     ];
     let limits: Vec<&str> = limits.into_iter().filter(|(holds, _)| *holds).map(|(_, words)| words).collect();
     match limits[..] {
+        [] if population.unlisted > 0 => "that this run is about".to_owned(),
         [] => "in this backup".to_owned(),
         [one] => one.to_owned(),
         [one, other] => format!("{one} and {other}"),

@@ -158,6 +158,7 @@ impl<'a> Gate<'a> {
             digest: format!("{:032x}", *self.digest.lock().unwrap_or_else(PoisonError::into_inner)),
             filtered: self.filtered.load(Ordering::Relaxed),
             unmapped: self.unmapped.load(Ordering::Relaxed),
+            unlisted: 0,
         }
     }
 }

@@ -345,8 +345,9 @@ fn conclude(
         notes.push(format!("of the picks that proved nothing, {LISTED_MAX} are listed"));
     }
     let assurance = assure(plan, &description, &done, &counts, incomplete);
-    let Done { population, wanted, drawn, damage, catalog_time, verify_time } = done;
+    let Done { mut population, wanted, drawn, damage, catalog_time, verify_time } = done;
     let (damage, aside) = sort_out(gate, damage);
+    population.unlisted = aside.len() as u64;
     notes.extend(aside);
     Outcome {
         backup: description,

@@ -53,6 +53,8 @@ pub struct Population {
     pub filtered: u64,
     /// Files whose originals no source or map names: not in the population.
     pub unmapped: u64,
+    /// Parts of the backup that could not be listed, which filters or sources leave out; notes name them.
+    pub unlisted: u64,
 }
 
 /// What was drawn.
