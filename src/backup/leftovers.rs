@@ -210,7 +210,9 @@ mod tests {
             scope.spawn(|| {
                 while !stop.load(std::sync::atomic::Ordering::Relaxed) {
                     let found = remove_leftovers(target.path()).unwrap_or_default();
-                    assert!(found.left.is_empty(), "{:?}", found.left);
+                    // Elsewhere one that is just going may be named for a moment.
+                    let is_exact = platform::REMOVES_OPEN_FILES;
+                    assert!(found.left.is_empty() || !is_exact, "{:?}", found.left);
                 }
             });
             for _ in 0..300 {
