@@ -5,6 +5,7 @@
 //! nobody else is at work, it never will have room, and that is an error.
 
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
 use std::time::Duration;
@@ -19,17 +20,12 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// What is written and will be written on one disk.
 #[derive(Debug, Default)]
 pub(super) struct Room {
-    state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
     /// Bytes that are still to be written.
-    promised: u64,
-    /// Bytes that were written.
-    written: u64,
-    /// Files that hold content.
-    files: u64,
+    promised: Mutex<u64>,
+    /// Bytes that were written; grows while `promised` is locked, so that none is in between.
+    written: AtomicU64,
+    /// Files that hold content. Nobody enters without a promise.
+    files: AtomicU64,
 }
 
 /// Room for one file that is being written; what is left of it is given back when dropped.
@@ -40,20 +36,19 @@ pub(super) struct Promise<'a> {
 }
 
 impl Room {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn promised(&self) -> MutexGuard<'_, u64> {
+        self.promised.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// One more file holds content, until it [leaves](Self::leave).
     pub(super) fn enter(&self) {
-        self.state().files += 1;
+        self.files.fetch_add(1, Ordering::AcqRel);
     }
 
     /// A file has gone or was emptied, which gave `written` bytes back.
     pub(super) fn leave(&self, written: u64) {
-        let mut state = self.state();
-        state.files = state.files.saturating_sub(1);
-        state.written = state.written.saturating_sub(written);
+        self.written.fetch_sub(written, Ordering::AcqRel);
+        self.files.fetch_sub(1, Ordering::AcqRel);
     }
 
     /// Promises `size` bytes, as soon as there is room for them. `held` is how many files the caller itself holds, which will not
@@ -68,20 +63,22 @@ impl Room {
         free: &dyn Fn() -> io::Result<u64>,
     ) -> Result<Promise<'_>, RestoreError> {
         loop {
-            // Locked while the disk is asked: nobody gets room, or gives some back, in between.
-            let mut state = self.state();
-            let wanted = state.promised.saturating_add(size);
-            let is_little = wanted.saturating_add(state.written) < MARGIN;
+            // Locked while the disk is asked: nobody gets room in between. Who leaves in between was counted before, and has made
+            // room that is not seen before the next look.
+            let mut promised = self.promised();
+            let wanted = promised.saturating_add(size);
+            let files = self.files.load(Ordering::Acquire);
+            let is_little = wanted.saturating_add(self.written.load(Ordering::Acquire)) < MARGIN;
             let free = if is_little { u64::MAX } else { free().map_err(RestoreError::Scratch)? };
             if free >= wanted.saturating_add(MARGIN) {
-                state.promised = wanted;
+                *promised = wanted;
                 return Ok(Promise { room: self, left: size });
             }
-            if state.promised == 0 && state.files <= held {
+            if *promised == 0 && files <= held {
                 let problem = format!("a file of {size} bytes has no room there: {free} bytes are free");
                 return Err(RestoreError::Scratch(io::Error::new(io::ErrorKind::StorageFull, problem)));
             }
-            drop(state);
+            drop(promised);
             if stop.is_set() {
                 return Err(RestoreError::Stopped);
             }
@@ -95,23 +92,25 @@ impl Promise<'_> {
     pub(super) fn keep(&mut self, bytes: u64) {
         let kept = bytes.min(self.left);
         self.left -= kept;
-        let mut state = self.room.state();
-        state.promised = state.promised.saturating_sub(kept);
-        state.written = state.written.saturating_add(bytes);
+        let mut promised = self.room.promised();
+        *promised = promised.saturating_sub(kept);
+        self.room.written.fetch_add(bytes, Ordering::AcqRel);
     }
 }
 
 impl Drop for Promise<'_> {
     fn drop(&mut self) {
-        let mut state = self.room.state();
-        state.promised = state.promised.saturating_sub(self.left);
+        if self.left > 0 {
+            let mut promised = self.room.promised();
+            *promised = promised.saturating_sub(self.left);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::atomic::AtomicBool;
 
     const GIB: u64 = 1 << 30;
 

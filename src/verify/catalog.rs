@@ -106,11 +106,9 @@ impl<'a> Gate<'a> {
     ) -> ControlFlow<(), Added> {
         let mut added = Added::default();
         let (mut bytes, mut filtered, mut unmapped) = (0, 0, 0);
-        let newest = entries.iter().filter_map(|entry| entry.mtime).max();
-        if let Some(newest) = newest.and_then(|time| i64::try_from(time.as_nanos()).ok()) {
-            self.newest.fetch_max(newest, Ordering::Relaxed);
-        }
+        let mut newest = None;
         for entry in entries.iter() {
+            newest = newest.max(entry.mtime);
             if let Some(lookup) = self.lookup {
                 lookup.note(entry.path);
             }
@@ -128,6 +126,9 @@ impl<'a> Gate<'a> {
                 }
                 each(entry, rank);
             }
+        }
+        if let Some(newest) = newest.and_then(|time| i64::try_from(time.as_nanos()).ok()) {
+            self.newest.fetch_max(newest, Ordering::Relaxed);
         }
         self.files.fetch_add(added.files, Ordering::Relaxed);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
