@@ -5,6 +5,8 @@
 
 use std::io::{self, BufRead, Read};
 
+use liblzma::stream::Stream;
+
 /// A compression that a whole archive can be wrapped in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Compression {
@@ -24,6 +26,22 @@ const XZ_MEMORY_LIMIT: u64 = 2 << 30;
 
 /// What `zstd --long=31` makes; the decoder takes the memory that the frame asks for, at most 2 GiB.
 const ZSTD_WINDOW_LOG_MAX: u32 = if usize::BITS >= 64 { 31 } else { 27 };
+
+/// What to say of data that asks for more memory than is given.
+pub(super) const NEEDS_MEMORY: &str = "to uncompress it takes more than 2 GiB of memory, which bkverify does not give; \
+    uncompress it into a folder, and verify that folder";
+
+/// Reads .xz streams, however many stand one after the other.
+pub(super) fn xz_stream() -> io::Result<Stream> {
+    Ok(Stream::new_stream_decoder(XZ_MEMORY_LIMIT, liblzma::stream::CONCATENATED)?)
+}
+
+/// Whether a decoder gave up because its data asks for more memory than it may have.
+pub(super) fn is_out_of_memory(error: &io::Error) -> bool {
+    use liblzma::stream::Error;
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+    matches!(inner, Some(Error::MemLimit | Error::Mem))
+}
 
 impl Compression {
     /// By the first bytes of a file, 12 of which decide.
@@ -57,13 +75,7 @@ impl Compression {
         Ok(match self {
             Self::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(compressed)),
             Self::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(compressed)),
-            Self::Xz => {
-                let stream = liblzma::stream::Stream::new_stream_decoder(
-                    XZ_MEMORY_LIMIT,
-                    liblzma::stream::CONCATENATED,
-                )?;
-                Box::new(liblzma::bufread::XzDecoder::new_stream(compressed, stream))
-            }
+            Self::Xz => Box::new(liblzma::bufread::XzDecoder::new_stream(compressed, xz_stream()?)),
             Self::Zstd => {
                 let mut decoder = zstd::stream::read::Decoder::with_buffer(compressed)?;
                 decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;

@@ -52,6 +52,22 @@ pub enum Error {
     },
 }
 
+/// A part of a backup that cannot be listed or read: files are lost, and nobody can tell which.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{problem}")]
+pub struct Damage {
+    /// What is lost, and why.
+    pub problem: String,
+    /// The path, as entries have it, of the folder or the file that is lost, where it is known to be no more than that.
+    pub lost: Option<Vec<u8>>,
+}
+
+impl From<String> for Damage {
+    fn from(problem: String) -> Self {
+        Self { problem, lost: None }
+    }
+}
+
 /// The backup lists a file but cannot give it.
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {

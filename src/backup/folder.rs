@@ -18,7 +18,7 @@ use crate::platform::{self, Kind, Timestamp, Tree};
 use super::land::{conclude, land};
 use super::path::escape;
 use super::{
-    Access, Backup, Description, Entry, Error, Landing, Listing, Locator, Needs, Picks, RestoreError,
+    Access, Backup, Damage, Description, Entry, Error, Landing, Listing, Locator, Needs, Picks, RestoreError,
     Restored, Scratch, Sink, Wanted,
 };
 
@@ -41,7 +41,7 @@ impl Folder {
     }
 
     /// The newest change time of the folder and what lies directly in it: a copy that was made later than that has changed
-    /// nothing there, so this is never later than the time of the backup.
+    /// nothing there, so this is never later than when the folder was copied to where it is.
     fn taken(&self) -> Option<Timestamp> {
         let mut newest = self.tree.stat(b"").ok()?.changed;
         let mut see =
@@ -106,7 +106,7 @@ impl Backup for Folder {
             walk.flush(&mut worker.lock().unwrap_or_else(PoisonError::into_inner).batch);
         }
         let mut damage = walk.damage.into_inner().unwrap_or_else(PoisonError::into_inner);
-        damage.sort();
+        damage.sort_by(|one, other| one.problem.cmp(&other.problem));
         Ok(if walk.stopped.into_inner() {
             Listing::Stopped
         } else if damage.is_empty() {
@@ -117,7 +117,7 @@ impl Backup for Folder {
     }
 
     fn restore(&self, wanted: Wanted<'_>, scratch: &Scratch, landing: &mut dyn Landing) -> Result<(), Error> {
-        let mut one = |entry: Entry<'_>| {
+        let one = |entry: Entry<'_>, landing: &mut dyn Landing| {
             let (stat, outcome) = self.restore_one(&entry, scratch, landing);
             let known = Entry {
                 size: stat.map(|stat| stat.size).or(entry.size),
@@ -131,12 +131,14 @@ impl Backup for Folder {
             return Ok(());
         }
         conclude(match wanted {
-            Wanted::These(picks) => picks.iter().try_for_each(one),
+            Wanted::These(picks) => picks.iter().try_for_each(|entry| one(entry, landing)),
             Wanted::Every(test) => {
                 let all = Collected::default();
-                let _ = self.catalog(Needs { size: true, mtime: true }, 1, &all)?;
+                if let Listing::Damaged(damage) = self.catalog(Needs { size: true, mtime: true }, 1, &all)? {
+                    damage.into_iter().for_each(|damage| landing.lose(damage));
+                }
                 let all = all.0.into_inner().unwrap_or_else(PoisonError::into_inner);
-                all.iter().filter(|entry| test(entry)).try_for_each(&mut one)
+                all.iter().filter(|entry| test(entry)).try_for_each(|entry| one(entry, landing))
             }
         })
     }
@@ -170,7 +172,7 @@ struct Walk<'a> {
     /// One a thread, so that the locks are never contended.
     workers: Vec<Mutex<Worker>>,
     stopped: AtomicBool,
-    damage: Mutex<Vec<String>>,
+    damage: Mutex<Vec<Damage>>,
 }
 
 #[derive(Default)]
@@ -209,11 +211,10 @@ impl<'a> Walk<'a> {
         });
         // Only root may look into what fsck uses; no backup program puts anything there.
         if let Err(error) = listed.or_else(|error| if bare == b"lost+found" { Ok(()) } else { Err(error) }) {
-            let line = format!(
-                "folder {} cannot be listed: {error}",
-                escape(if bare.is_empty() { b"." } else { bare })
-            );
-            self.damage.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+            let name = escape(if bare.is_empty() { b"." } else { bare });
+            let problem = format!("folder {name} cannot be listed: {error}");
+            let damage = Damage { problem, lost: Some(bare.to_vec()) };
+            self.damage.lock().unwrap_or_else(PoisonError::into_inner).push(damage);
         }
     }
 

@@ -10,19 +10,22 @@ mod entry;
 mod error;
 mod folder;
 mod land;
+mod leftovers;
 mod path;
 pub mod registry;
 mod repeats;
+mod room;
 mod scratch;
 mod tar;
 mod zip;
 
 pub use entry::{Entry, Locator, Picks};
-pub use error::{Error, RestoreError};
+pub use error::{Damage, Error, RestoreError};
 pub use folder::Folder;
+pub use leftovers::{Leftovers, remove_leftovers};
 pub use path::{NameProblem, escape, relative, unescape};
 pub use registry::open;
-pub use scratch::{Leftovers, MARGIN, Restored, Scratch, remove_leftovers};
+pub use scratch::{MARGIN, Restored, Scratch};
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -36,7 +39,8 @@ pub struct Description {
     pub format: &'static str,
     /// Where it is.
     pub place: PathBuf,
-    /// When it was taken, where that is known or can be inferred (an archive's own modification time).
+    /// When it was taken, where that is known or can be inferred: an archive's own modification time, which is later if it was
+    /// copied without it, or the newest change at the top of a folder.
     pub taken: Option<Timestamp>,
     /// How its content can be reached.
     pub access: Access,
@@ -82,8 +86,8 @@ pub enum Listing {
     /// Some names occur more than once, which only showed at the end: discard what was listed and list again; the
     /// second listing leaves out the entries that later ones replace.
     Again,
-    /// The listing is incomplete: each line says what could not be listed and why. What was listed is real.
-    Damaged(Vec<String>),
+    /// The listing is incomplete: each damage says what could not be listed and why. What was listed is real.
+    Damaged(Vec<Damage>),
 }
 
 /// Receives a listing. Called from several threads at once by formats that list in parallel.
@@ -108,6 +112,10 @@ pub trait Landing {
 
     /// Takes one entry with its restored copy, or the reason there is none. `Break` ends the restore early.
     fn land(&mut self, entry: Entry<'_>, outcome: Result<Restored, RestoreError>) -> ControlFlow<()>;
+
+    /// Takes note of a part of the backup that a restore of every file could not read, so that what lies in it does not
+    /// land. A listing may have reported the same in the same words.
+    fn lose(&mut self, damage: Damage);
 }
 
 /// A backup of one point in time.
@@ -117,6 +125,7 @@ pub trait Landing {
 /// - a listing names every regular file once (see [`Listing::Again`]), with the same path whatever the format;
 /// - each wanted entry is landed exactly once, with exactly the bytes that the format's own program restores, or
 ///   with the reason why not; one bad entry does not keep others from landing;
+/// - a restore of every file that comes upon what it cannot read says so ([`Landing::lose`]): it never just ends early;
 /// - restored content comes from the backup alone.
 pub trait Backup: Send + Sync {
     /// What this backup is.

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
-use super::compression::Compression;
+use super::compression::{Compression, NEEDS_MEMORY, is_out_of_memory};
 use super::tar::{self, Tar};
 use super::zip::{self, Zip};
 use super::{Backup, Error, Folder};
@@ -215,6 +215,7 @@ fn check_holds_tar(place: &Path, file: &File, compression: Compression) -> Resul
         Ok(_) => not_a_backup(format!(
             "it is a single {name}-compressed file, not a tar archive; uncompress it into a folder, and verify that"
         )),
+        Err(error) if is_out_of_memory(&error) => not_a_backup(NEEDS_MEMORY.to_owned()),
         Err(error) => Err(Error::Damaged {
             place: place.to_owned(),
             format: name,

@@ -49,8 +49,9 @@ impl Pass<'_> {
             return true;
         }
         match self.left.get_mut(&hash) {
+            // One that comes more often than before (the archive has changed since) is not hidden either.
             Some(count) => {
-                *count -= 1;
+                *count = count.saturating_sub(1);
                 *count == 0
             }
             None => true,
@@ -89,5 +90,16 @@ mod tests {
         let staying: Vec<bool> = names.iter().map(|name| second.stays(name)).collect();
         assert_eq!(staying, [false, true, false, true, true]);
         assert!(!second.finish());
+    }
+
+    #[test]
+    fn a_name_that_comes_more_often_than_it_was_counted_stays() {
+        let repeats = Repeats::default();
+        let mut first = repeats.pass();
+        assert!(first.stays(b"a") && first.stays(b"a"));
+        assert!(first.finish());
+        let mut second = repeats.pass();
+        let staying = [(); 4].map(|()| second.stays(b"a"));
+        assert_eq!(staying, [false, true, true, true]);
     }
 }

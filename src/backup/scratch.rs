@@ -6,7 +6,7 @@
 //! eight times what emptying and filling it does. So there are never more files than are judged at once. A marker file, locked while the run lives, lets the next run recognise and remove what a killed
 //! one left; nothing else is ever removed.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,12 +18,15 @@ use cap_std::fs::{Dir, OpenOptions};
 use crate::platform;
 use crate::stop::Stop;
 
+use super::leftovers::{FOLDER_PREFIX, MARKER, is_locked, remove_ours};
+use super::room::{Promise, Room};
 use super::{Error, RestoreError};
 
-const FOLDER_PREFIX: &str = "bkverify-scratch-";
-const MARKER: &str = "bkverify-scratch.lock";
 const MARKER_TEXT: &str = "A running bkverify holds a lock on this file and removes this folder when it ends.\n\
     If it was killed, the next bkverify run with the same restore folder removes it.\n";
+
+/// How often a fresh folder is tried to be made again.
+const ATTEMPTS: u32 = 16;
 
 /// Content is copied in pieces of this many bytes; between them a run can be stopped.
 const PIECE: usize = 1 << 20;
@@ -49,6 +52,7 @@ struct Inner {
     next: AtomicU64,
     /// Empty files that wait for content.
     idle: Mutex<Vec<(File, u64)>>,
+    room: Room,
 }
 
 /// One restored file, open for reading; emptied when dropped.
@@ -56,17 +60,10 @@ struct Inner {
 pub struct Restored {
     file: Option<File>,
     size: u64,
+    /// Bytes that take room.
+    written: u64,
     number: u64,
     scratch: Arc<Inner>,
-}
-
-/// What earlier runs left behind, and what became of it.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Leftovers {
-    /// Folders of killed runs that were removed.
-    pub removed: Vec<PathBuf>,
-    /// Folders that look like ours but hold what is not: left alone.
-    pub left: Vec<PathBuf>,
 }
 
 impl Scratch {
@@ -79,7 +76,7 @@ impl Scratch {
         let (name, dir, marker) = loop {
             match create_locked(&parent) {
                 Ok(made) => break made,
-                Err(error) if attempt == 3 => return Err(fail(error)),
+                Err(error) if attempt == ATTEMPTS => return Err(fail(error)),
                 Err(_) => attempt += 1,
             }
         };
@@ -92,6 +89,7 @@ impl Scratch {
             marker: Some(marker),
             next: AtomicU64::new(0),
             idle: Mutex::default(),
+            room: Room::default(),
         };
         Ok(Self { inner: Arc::new(inner), stop })
     }
@@ -114,7 +112,18 @@ impl Scratch {
         declared: Option<u64>,
         buffer: &mut Vec<u8>,
     ) -> Result<Restored, RestoreError> {
-        self.check_room(declared.unwrap_or(0))?;
+        self.restore_beside(0, content, declared, buffer)
+    }
+
+    /// The same, for a caller that holds `held` restored files which it keeps until this one is restored.
+    pub fn restore_beside(
+        &self,
+        held: u64,
+        content: &mut dyn Read,
+        declared: Option<u64>,
+        buffer: &mut Vec<u8>,
+    ) -> Result<Restored, RestoreError> {
+        let mut promise = self.promise_room(declared.unwrap_or(0), held)?;
         let mut restored = self.create_file().map_err(RestoreError::Scratch)?;
         // One byte more than declared tells a short file from a growing one.
         let piece = declared.map_or(PIECE, |size| {
@@ -130,6 +139,7 @@ impl Scratch {
                 return Err(RestoreError::TooLong { declared });
             }
             restored.write(&buffer[..got])?;
+            promise.keep(got as u64);
             if got < piece {
                 return Ok(restored);
             }
@@ -145,13 +155,15 @@ impl Scratch {
         if size < PIECE as u64 {
             return self.copy_small(from, size, buffer);
         }
-        self.check_room(size)?;
+        let mut promise = self.promise_room(size, 0)?;
         let mut restored = self.create_file().map_err(RestoreError::Scratch)?;
         loop {
             let to = restored.file.as_mut().ok_or(RestoreError::Stopped)?;
             let copied =
                 platform::copy_piece(from, to, 8 * PIECE as u64, buffer).map_err(RestoreError::from_copy)?;
             restored.size += copied;
+            restored.written += copied;
+            promise.keep(copied);
             if copied == 0 {
                 return Ok(restored);
             }
@@ -161,21 +173,14 @@ impl Scratch {
         }
     }
 
-    /// A large file that has no room is not begun: the disk is not filled to its last byte.
-    fn check_room(&self, size: u64) -> Result<(), RestoreError> {
-        if size < MARGIN {
-            return Ok(());
-        }
-        let free = platform::free_space(&self.inner.place).map_err(RestoreError::Scratch)?;
-        if free >= size.saturating_add(MARGIN) {
-            return Ok(());
-        }
-        let problem = format!("a file of {size} bytes has no room there: {free} bytes are free");
-        Err(RestoreError::Scratch(io::Error::new(io::ErrorKind::StorageFull, problem)))
+    /// A file that has no room beside all others is not begun: the disk is not filled to its last byte.
+    pub(super) fn promise_room(&self, size: u64, held: u64) -> Result<Promise<'_>, RestoreError> {
+        self.inner.room.promise(size, held, &self.stop, &|| platform::free_space(&self.inner.place))
     }
 
     /// One read, one write. That the read gave just as much as the file was long is its end: no second read is needed.
     fn copy_small(&self, from: &mut File, size: u64, buffer: &mut Vec<u8>) -> Result<Restored, RestoreError> {
+        let mut promise = self.promise_room(size, 0)?;
         let mut restored = self.create_file().map_err(RestoreError::Scratch)?;
         // Smaller than a piece.
         let room = usize::try_from(size).unwrap_or(PIECE) + 1;
@@ -184,14 +189,16 @@ impl Scratch {
         }
         let got = platform::read_whole(from, &mut buffer[..room], size).map_err(RestoreError::from_read)?;
         restored.write(&buffer[..got])?;
+        promise.keep(got as u64);
         Ok(restored)
     }
 
-    /// An empty numbered file, to be filled by [`Restored::write`].
+    /// An empty numbered file, to be filled by [`Restored::write`]; the caller has a promise of room for it.
     pub fn create_file(&self) -> io::Result<Restored> {
         let idle = self.inner.idle().pop();
         let (file, number) = idle.map_or_else(|| self.inner.new_file(), Ok)?;
-        Ok(Restored { file: Some(file), size: 0, number, scratch: Arc::clone(&self.inner) })
+        self.inner.room.enter();
+        Ok(Restored { file: Some(file), size: 0, written: 0, number, scratch: Arc::clone(&self.inner) })
     }
 }
 
@@ -214,6 +221,7 @@ impl Restored {
             file.write_all(bytes).map_err(RestoreError::Scratch)?;
         }
         self.size += bytes.len() as u64;
+        self.written += bytes.len() as u64;
         Ok(())
     }
 
@@ -228,6 +236,7 @@ impl Restored {
     /// Moves the file to `name` below `folder`, which is in the same restore directory, instead of deleting it.
     pub fn keep(mut self, folder: &Dir, name: &Path) -> io::Result<()> {
         drop(self.file.take());
+        self.written = 0;
         if let Some(parent) = name.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             folder.create_dir_all(parent)?;
         }
@@ -243,6 +252,7 @@ impl Drop for Restored {
         {
             self.scratch.idle().push((file, self.number));
         }
+        self.scratch.room.leave(self.written);
     }
 }
 
@@ -267,9 +277,9 @@ impl Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         self.idle().clear();
-        drop((self.marker.take(), self.dir.take()));
+        drop(self.dir.take());
         // What stays (no permission any more, say) is recognised by the next run.
-        let _ = remove_ours(&self.parent, &self.name);
+        let _ = remove_ours(&self.parent, &self.name, self.marker.take());
     }
 }
 
@@ -290,69 +300,16 @@ impl RestoreError {
     }
 }
 
-/// Removes what killed runs left below `restore_to`.
-pub fn remove_leftovers(restore_to: &Path) -> io::Result<Leftovers> {
-    let parent = Dir::open_ambient_dir(restore_to, ambient_authority())?;
-    let mut leftovers = Leftovers::default();
-    for entry in parent.entries()? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let Some(name) = name.to_str().filter(|name| name.starts_with(FOLDER_PREFIX)) else { continue };
-        if !entry.file_type()?.is_dir() || is_alive(&parent, name) {
-            continue;
-        }
-        // One that cannot be removed may belong to somebody else: no reason not to run.
-        let removed = remove_ours(&parent, name).unwrap_or(false);
-        let list = if removed { &mut leftovers.removed } else { &mut leftovers.left };
-        list.push(restore_to.join(name));
-    }
-    Ok(leftovers)
-}
-
-/// Whether a run still holds the lock on a scratch folder's marker.
-fn is_alive(parent: &Dir, name: &str) -> bool {
-    let marker = parent
-        .open_dir(name)
-        .and_then(|dir| dir.open_with(MARKER, OpenOptions::new().read(true).write(true)));
-    match marker {
-        Ok(marker) => matches!(marker.into_std().try_lock(), Err(TryLockError::WouldBlock)),
-        Err(_) => false,
-    }
-}
-
-/// Removes numbered files and the marker, then the folder; `false` if it holds anything else, which stays.
-fn remove_ours(parent: &Dir, name: &str) -> io::Result<bool> {
-    let dir = parent.open_dir(name)?;
-    let mut ours = Vec::new();
-    for entry in dir.entries()? {
-        let entry = entry?;
-        let file = entry.file_name();
-        match file.to_str().filter(|_| entry.file_type().is_ok_and(|kind| kind.is_file())) {
-            Some(text) if text == MARKER || text.bytes().all(|byte| byte.is_ascii_digit()) => ours.push(file),
-            _ => return Ok(false),
-        }
-    }
-    // Without a marker it is a stranger's, unless a run was killed before it made one.
-    if !ours.is_empty() && !ours.iter().any(|file| *file == *MARKER) {
-        return Ok(false);
-    }
-    // The marker last: while anything is left, the folder is recognised.
-    ours.sort_by_key(|file| *file == *MARKER);
-    for file in ours {
-        platform::remove_file_even_read_only(&dir, Path::new(&file))?;
-    }
-    drop(dir);
-    parent.remove_dir(name)?;
-    Ok(true)
-}
-
 fn create_locked(parent: &Dir) -> io::Result<(String, Dir, File)> {
     let name = format!("{FOLDER_PREFIX}{:016x}", rand::random::<u64>());
     platform::create_private_dir(parent, &name)?;
     let dir = parent.open_dir(&name)?;
     let mut options = OpenOptions::new();
     let mut marker = dir.open_with(MARKER, options.read(true).write(true).create_new(true))?.into_std();
-    marker.try_lock().map_err(io::Error::from)?;
+    // Where there are no locks, no other run takes it for a leftover either.
+    if is_locked(&marker.try_lock()) == Some(true) {
+        return Err(io::ErrorKind::WouldBlock.into());
+    }
     marker.write_all(MARKER_TEXT.as_bytes())?;
     dir.metadata(MARKER)?;
     Ok((name, dir, marker))
@@ -404,44 +361,6 @@ mod tests {
         let bomb = &mut io::repeat(0);
         let error = scratch.restore(bomb, Some(10_000), &mut Vec::new()).unwrap_err();
         assert!(matches!(error, RestoreError::TooLong { declared: 10_000 }), "{error}");
-    }
-
-    #[test]
-    fn the_folder_goes_with_the_run_and_a_killed_runs_folder_with_the_next() {
-        let target = below();
-        let scratch = Scratch::create(target.path(), Stop::never()).unwrap();
-        let alive = scratch.place().to_owned();
-        let killed = target.path().join("bkverify-scratch-killed");
-        std::fs::create_dir(&killed).unwrap();
-        std::fs::write(killed.join(MARKER), "").unwrap();
-        std::fs::write(killed.join("000017"), "half a file").unwrap();
-        let leftovers = remove_leftovers(target.path()).unwrap();
-        assert_eq!(leftovers.removed, [killed]);
-        assert!(alive.exists());
-        drop(scratch);
-        assert!(!alive.exists());
-    }
-
-    #[test]
-    fn a_folder_that_holds_anything_else_is_left_alone() {
-        let target = below();
-        let foreign = target.path().join("bkverify-scratch-foreign");
-        std::fs::create_dir(&foreign).unwrap();
-        std::fs::write(foreign.join("000001"), "").unwrap();
-        std::fs::write(foreign.join("thesis.doc"), "mine").unwrap();
-        let leftovers = remove_leftovers(target.path()).unwrap();
-        assert_eq!(leftovers, Leftovers { removed: vec![], left: vec![foreign.clone()] });
-        assert!(foreign.join("000001").exists());
-    }
-
-    #[test]
-    fn a_folder_without_our_marker_is_left_alone_even_if_its_files_are_numbers() {
-        let target = below();
-        let foreign = target.path().join("bkverify-scratch-photos");
-        std::fs::create_dir(&foreign).unwrap();
-        std::fs::write(foreign.join("2023"), "holidays").unwrap();
-        assert_eq!(remove_leftovers(target.path()).unwrap().left, std::slice::from_ref(&foreign));
-        assert!(foreign.join("2023").exists());
     }
 
     #[test]

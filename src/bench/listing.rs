@@ -72,7 +72,10 @@ pub fn list(place: &Place, seed: &str, slice: &Slice) -> Result<Listed, Error> {
     let listing = listing.map_err(crate::verify::Error::from)?;
     let files = drawing.files.into_inner();
     let draw = drawing.draw.into_inner().unwrap_or_else(PoisonError::into_inner).finish();
-    let damage = if let Listing::Damaged(lines) = &listing { lines.clone() } else { Vec::new() };
+    let damage = match &listing {
+        Listing::Damaged(parts) => parts.iter().map(ToString::to_string).collect(),
+        Listing::Whole | Listing::Stopped | Listing::Again => Vec::new(),
+    };
     Ok(Listed {
         figure: Figure::new(&place.name, Probe::List, (THREADS, None), (files, time)),
         files,

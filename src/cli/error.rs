@@ -52,9 +52,19 @@ impl Error {
         self.exit_code
     }
 
+    /// The message with its causes, on one line.
+    pub fn message(&self) -> String {
+        harmless(&with_causes(self))
+    }
+
+    /// What to do next.
+    pub fn advice(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
     /// The text for standard error: the message with its causes on one line, then the hint.
     pub fn render(&self) -> String {
-        let mut text = format!("bkverify: error: {}\n", harmless(&with_causes(self)));
+        let mut text = format!("bkverify: error: {}\n", self.message());
         for (number, line) in self.hint.iter().flat_map(|hint| hint.lines()).enumerate() {
             let lead = if number == 0 { "  hint: " } else { "        " };
             text.push_str(harmless(&format!("{lead}{line}")).trim_end());

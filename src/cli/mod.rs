@@ -71,13 +71,31 @@ fn plan(verify: Verify) -> Result<Plan, Error> {
     resolve::resolve(verify, config.as_ref(), &environment)
 }
 
+/// Writes the reports of a run that ended in an error: an old one would pass for its own. Where a report may not be written, none
+/// is.
+fn report_failure(plan: &Plan, error: Error) -> Error {
+    let failure = report::Failure {
+        exit_code: error.exit_code(),
+        message: error.message(),
+        hint: error.advice().map(str::to_owned),
+        took: plan.started.elapsed().unwrap_or_default(),
+    };
+    if verify::check_reports(plan).is_ok()
+        && let Err(other) = report::write_failure(plan, &failure)
+    {
+        Error::from(other).print();
+    }
+    error
+}
+
 /// Verifies, answering signals, and writes the reports.
 fn execute(plan: &Plan) -> Result<ExitCode, Error> {
     let stop = Stop::never();
     signals::install(&stop)?;
     let progress = progress::for_plan(&plan.terminal);
-    let outcome = verify::run(plan, &stop, &*progress)?;
+    let done = verify::run(plan, &stop, &*progress);
     drop(progress);
+    let outcome = done.map_err(|error| report_failure(plan, Error::from(error)))?;
     match report::write_all(plan, &outcome) {
         // That a report is lost must not hide that the backup is bad.
         Err(error) if outcome.has_failures() => Error::from(error).print(),

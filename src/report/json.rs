@@ -8,6 +8,7 @@
 //!   bytes as `\xNN`, one a byte. [`unescape`](crate::backup::unescape) gives the bytes back.
 //! - Times are RFC 3339 in UTC; durations are seconds; sizes are bytes; shares are between 0 and 1.
 //! - What is unknown or was not asked for is `null`, never left out.
+//! - A run that could not begin, or not go on, has an `error`; then nothing was verified, and all numbers are 0.
 
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -21,7 +22,7 @@ use crate::verify::outcome::{Completeness, Effort, Finding, Incomplete, Outcome}
 use crate::verify::verdict::Verdict;
 use crate::words;
 
-use super::{Error, clock_rfc3339, path_text, rfc3339, statement};
+use super::{Error, Failure, clock_rfc3339, path_text, rfc3339, statement};
 
 /// Name and version of the form, the value of `schema` in every report.
 pub const SCHEMA_NAME: &str = "bkverify-report/1";
@@ -31,7 +32,24 @@ pub const SCHEMA: &str = include_str!("schema.json");
 
 /// The report, indented, ending in a line feed.
 pub(super) fn render(plan: &Plan, outcome: &Outcome) -> Result<String, Error> {
-    let mut text = serde_json::to_string_pretty(&Report::new(plan, outcome))
+    to_text(&Report::new(plan, outcome))
+}
+
+/// The report of a run that ended without an outcome: the same form, with nothing in it but the plan and the error.
+pub(super) fn render_failure(plan: &Plan, failure: &Failure) -> Result<String, Error> {
+    let nothing = failure.outcome(plan);
+    let report = Report {
+        exit_code: failure.exit_code as u8,
+        result: failure.exit_code.word(),
+        headline: failure.message.clone(),
+        error: Some(ErrorPart { message: &failure.message, hint: failure.hint.as_deref() }),
+        ..Report::new(plan, &nothing)
+    };
+    to_text(&report)
+}
+
+fn to_text(report: &Report<'_>) -> Result<String, Error> {
+    let mut text = serde_json::to_string_pretty(report)
         .map_err(|error| Error::Render { what: "JSON report", problem: error.to_string() })?;
     text.push('\n');
     Ok(text)
@@ -48,6 +66,7 @@ struct Report<'a> {
     exit_code: u8,
     result: &'static str,
     headline: String,
+    error: Option<ErrorPart<'a>>,
     incomplete: Option<&'static str>,
     plan: PlanPart<'a>,
     backup: BackupPart,
@@ -76,6 +95,7 @@ impl<'a> Report<'a> {
             exit_code: code as u8,
             result: code.word(),
             headline: statement::headline(outcome),
+            error: None,
             incomplete: outcome.incomplete.map(incomplete_word),
             plan: PlanPart::new(plan),
             backup: BackupPart {
@@ -86,6 +106,7 @@ impl<'a> Report<'a> {
             },
             population: PopulationPart {
                 files: outcome.population.files,
+                whole: outcome.population.whole,
                 bytes: outcome.population.bytes,
                 digest: &outcome.population.digest,
                 filtered: outcome.population.filtered,
@@ -107,6 +128,12 @@ impl<'a> Report<'a> {
             effort: EffortPart::new(&outcome.effort, outcome.sample.drawn),
         }
     }
+}
+
+#[derive(Serialize)]
+struct ErrorPart<'a> {
+    message: &'a str,
+    hint: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -228,6 +255,7 @@ struct BackupPart {
 #[derive(Serialize)]
 struct PopulationPart<'a> {
     files: u64,
+    whole: bool,
     bytes: Option<u64>,
     digest: &'a str,
     filtered: u64,
@@ -354,6 +382,7 @@ impl<'a> FindingPart<'a> {
 struct CompletenessPart<'a> {
     originals: u64,
     looked_up: u64,
+    undecided: u64,
     missing: Vec<String>,
     unlisted: &'a [String],
 }
@@ -363,6 +392,7 @@ impl<'a> CompletenessPart<'a> {
         Self {
             originals: found.originals,
             looked_up: found.looked_up,
+            undecided: found.undecided,
             missing: found.missing.iter().map(|path| escape(path).into_owned()).collect(),
             unlisted: &found.unlisted,
         }

@@ -14,7 +14,7 @@ use crate::verify::outcome::{Finding, Outcome};
 use crate::verify::verdict::Verdict;
 use crate::words;
 
-use super::{Error, clock_rfc3339, path_text, statement};
+use super::{Error, Failure, clock_rfc3339, path_text, statement};
 
 /// The report, ending in a line feed.
 pub(super) fn render(plan: &Plan, outcome: &Outcome) -> Result<String, Error> {
@@ -40,8 +40,26 @@ pub(super) fn render(plan: &Plan, outcome: &Outcome) -> Result<String, Error> {
     report.to_string().map_err(|error| Error::Render { what: "JUnit report", problem: error.to_string() })
 }
 
+/// The report of a run that ended without an outcome: one case, an error.
+pub(super) fn render_failure(plan: &Plan, failure: &Failure) -> Result<String, Error> {
+    let mut suite = TestSuite::new("bkverify");
+    suite.set_time(failure.took);
+    if let Some(time) = clock_rfc3339(plan.started) {
+        suite.extra.insert("timestamp".into(), time.into());
+    }
+    let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
+    status.set_type(failure.exit_code.word()).set_message(xml(&failure.message));
+    if let Some(hint) = &failure.hint {
+        status.set_description(xml(hint));
+    }
+    suite.add_test_case(case("run", "the backup can be verified", status));
+    let mut report = Report::new("bkverify");
+    report.set_time(failure.took).add_test_suite(suite);
+    report.to_string().map_err(|error| Error::Render { what: "JUnit report", problem: error.to_string() })
+}
+
 /// What is needed to draw the same sample again, and what ran.
-fn properties(outcome: &Outcome) -> [(&'static str, String); 7] {
+fn properties(outcome: &Outcome) -> [(&'static str, String); 8] {
     [
         ("version", env!("CARGO_PKG_VERSION").to_owned()),
         ("backup", path_text(&outcome.backup.place)),
@@ -49,6 +67,7 @@ fn properties(outcome: &Outcome) -> [(&'static str, String); 7] {
         ("seed", outcome.sample.seed.clone()),
         ("strategy", outcome.sample.strategy.to_owned()),
         ("population", outcome.population.files.to_string()),
+        ("population-whole", outcome.population.whole.to_string()),
         ("population-digest", outcome.population.digest.clone()),
     ]
 }
@@ -172,6 +191,13 @@ mod tests {
         assert!(text.contains("at most 58 of 10,000 files"));
         assert!(text.contains(r#"timestamp="2026-07-01T10:00:00.25Z""#));
         assert!(text.contains(r#"<property name="seed" value="spring"/>"#));
+    }
+
+    #[test]
+    fn a_run_that_could_not_begin_is_red() {
+        let text = render_failure(&samples::plan(), &samples::failure()).unwrap();
+        assert_eq!((count(&text, "<testcase"), count(&text, "<error")), (1, 1));
+        assert!(text.contains("cannot open the backup") && text.contains(r#"type="unusable""#), "{text}");
     }
 
     #[test]

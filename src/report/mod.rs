@@ -4,6 +4,7 @@
 //! renderer a file, each a pure function from plan and outcome to text. A report never holds a secret, names never
 //! reach a terminal unescaped, and a report file is either the old one or the whole new one.
 
+mod failure;
 mod json;
 mod junit;
 #[cfg(test)]
@@ -14,6 +15,7 @@ mod write;
 
 pub(crate) use write::replace;
 
+pub use failure::Failure;
 pub use json::{SCHEMA, SCHEMA_NAME};
 pub use write::Error;
 
@@ -32,20 +34,33 @@ use crate::verify::outcome::Outcome;
 /// the run did not pass. One report that fails keeps no other from being written; the first error is returned.
 pub fn write_all(plan: &Plan, outcome: &Outcome) -> Result<(), Error> {
     let reports = &plan.reports;
-    let mut result = Ok(());
-    if let Some(place) = &reports.json {
-        result = result
-            .and(json::render(plan, outcome).and_then(|text| write::report("JSON report", place, &text)));
-    }
-    if let Some(place) = &reports.junit {
-        let written =
-            junit::render(plan, outcome).and_then(|text| write::report("JUnit report", place, &text));
-        result = result.and(written);
-    }
+    let mut result = write_files(plan, || json::render(plan, outcome), || junit::render(plan, outcome));
     if !plan.terminal.quiet || outcome.exit_code() != ExitCode::Pass {
         let taken =
             [&reports.json, &reports.junit].into_iter().flatten().any(|place| write::is_stdout(place));
         result = result.and(write::summary(&terminal::render(plan, outcome), taken));
+    }
+    result
+}
+
+/// Writes the reports that the plan asks for of a run that ended without an outcome. The caller has made sure that they may be
+/// written where the plan says, and tells the person.
+pub fn write_failure(plan: &Plan, failure: &Failure) -> Result<(), Error> {
+    write_files(plan, || json::render_failure(plan, failure), || junit::render_failure(plan, failure))
+}
+
+/// Writes the report files; the first error is returned.
+fn write_files(
+    plan: &Plan,
+    json: impl FnOnce() -> Result<String, Error>,
+    junit: impl FnOnce() -> Result<String, Error>,
+) -> Result<(), Error> {
+    let mut result = Ok(());
+    if let Some(place) = &plan.reports.json {
+        result = result.and(json().and_then(|text| write::report("JSON report", place, &text)));
+    }
+    if let Some(place) = &plan.reports.junit {
+        result = result.and(junit().and_then(|text| write::report("JUnit report", place, &text)));
     }
     result
 }

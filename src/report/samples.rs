@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use crate::backup::{Access, Description};
+use crate::exit::ExitCode;
 use crate::plan::{Algorithm, CachePolicy, Filters, Keep, Map, Plan, Reports, SampleSize, Terminal};
 use crate::platform::Timestamp;
 use crate::verify::assurance::Assurance;
@@ -12,6 +13,8 @@ use crate::verify::outcome::{
     Completeness, Counts, Effort, Finding, Incomplete, Outcome, Population, Sample,
 };
 use crate::verify::verdict::Verdict;
+
+use super::Failure;
 
 /// 2026-07-01 02:00:00 UTC.
 const TAKEN: Timestamp = Timestamp { seconds: 1_782_871_200, nanos: 0 };
@@ -63,10 +66,12 @@ fn outcome(verdicts: &[(Verdict, u64)], wanted: u64) -> Outcome {
         },
         population: Population {
             files: 10_000,
+            whole: true,
             bytes: Some(48_318_382_080),
             digest: "9c1f0e".repeat(10),
             filtered: 0,
             unmapped: 0,
+            unlisted: 0,
         },
         sample: Sample { strategy: "random", seed: "spring".to_owned(), wanted, drawn, replacements: 0 },
         assurance: Assurance::new(10_000, counts.conclusive(), counts.bad(), 0.95),
@@ -149,6 +154,7 @@ pub(super) fn disaster() -> Outcome {
     found.completeness = Some(Completeness {
         originals: 9_000,
         looked_up: 200,
+        undecided: 3,
         missing: (0..30).map(|n| format!("/srv/data/new/{n}").into_bytes()).collect(),
         unlisted: vec!["/srv/data/private: permission denied".to_owned()],
     });
@@ -167,13 +173,33 @@ pub(super) fn cut_short() -> Outcome {
 /// A backup without a file in it.
 pub(super) fn empty() -> Outcome {
     let mut found = outcome(&[], 0);
-    found.population = Population { digest: "00".repeat(32), ..Population::default() };
+    found.population = Population { whole: true, digest: "00".repeat(32), ..Population::default() };
     found.backup.taken = None;
     found.effort.verify = Duration::ZERO;
     found
 }
 
+/// Everything was asked for, and a signal came while the backup was still being listed.
+pub(super) fn interrupted() -> Outcome {
+    let mut found = outcome(&[(Verdict::Verified, 120)], 640);
+    found.sample.strategy = "all";
+    found.population = Population { files: 640, whole: false, ..found.population };
+    found.assurance = None;
+    found.incomplete = Some(Incomplete::Interrupted);
+    found
+}
+
 /// One of each.
-pub(super) fn all() -> [Outcome; 5] {
-    [passed(), failed(), disaster(), cut_short(), empty()]
+pub(super) fn all() -> [Outcome; 6] {
+    [passed(), failed(), disaster(), cut_short(), interrupted(), empty()]
+}
+
+/// A run that could not begin.
+pub(super) fn failure() -> Failure {
+    Failure {
+        exit_code: ExitCode::Unusable,
+        message: "cannot open the backup /srv/backup/data.tar.gz: no such file".to_owned(),
+        hint: Some("check the path".to_owned()),
+        took: Duration::from_millis(20),
+    }
 }

@@ -1,7 +1,7 @@
 //! The sentences that several reports share: what was found, what it proves, what is missing.
 
 use crate::exit::ExitCode;
-use crate::verify::outcome::{Incomplete, Outcome, Population};
+use crate::verify::outcome::{Incomplete, Outcome};
 use crate::verify::verdict::Verdict;
 use crate::words;
 
@@ -13,7 +13,7 @@ pub(super) fn headline(outcome: &Outcome) -> String {
     if conclusive > 0 {
         let verified = words::count(counts.of(Verdict::Verified));
         parts.push(format!("{verified} of {} identical", words::count(conclusive)));
-    } else if outcome.population.files == 0 {
+    } else if outcome.population.files == 0 && outcome.population.whole {
         parts.push("There is no file to verify".to_owned());
     } else {
         parts.push("No file could be compared".to_owned());
@@ -36,7 +36,7 @@ pub(super) fn headline(outcome: &Outcome) -> String {
 
 /// What the sample proves about the whole, where it proves anything.
 pub(super) fn assurance(outcome: &Outcome) -> Option<String> {
-    outcome.assurance.map(|assurance| assurance.sentence(place(&outcome.population)))
+    outcome.assurance.map(|assurance| assurance.sentence(&place(outcome)))
 }
 
 /// Why less was verified than asked for, where that is so.
@@ -52,7 +52,20 @@ pub(super) fn incomplete(outcome: &Outcome) -> Option<String> {
         }
         None => return None,
     };
-    let compared = words::count(outcome.counts.conclusive());
+    let (conclusive, files) = (outcome.counts.conclusive(), outcome.population.files);
+    // How many were wanted depends on how many there are.
+    if !outcome.population.whole {
+        let were = if conclusive == 1 { "was" } else { "were" };
+        return Some(match files {
+            0 => format!("{reason} before anything was listed."),
+            _ => format!(
+                "{reason}: {} {were} compared. The backup was not listed to its end: there are at least {} to verify.",
+                words::counted(conclusive, "file"),
+                words::counted(files, "file")
+            ),
+        });
+    }
+    let compared = words::count(conclusive);
     Some(format!(
         "{reason}: {compared} of {} wanted were compared.",
         words::counted(outcome.sample.wanted, "file")
@@ -82,11 +95,19 @@ pub(super) fn inconclusive(outcome: &Outcome) -> Option<String> {
 }
 
 /// Which files the statement is about.
-fn place(population: &Population) -> &'static str {
-    match (population.filtered > 0, population.unmapped > 0) {
-        (false, false) => "in this backup",
-        (true, false) => "that pass the filters",
-        (false, true) => "whose originals are named",
-        (true, true) => "that pass the filters and whose originals are named",
+fn place(outcome: &Outcome) -> String {
+    let Outcome { population, damage, .. } = outcome;
+    let limits = [
+        (!damage.is_empty(), "that can be listed"),
+        (population.filtered > 0, "that pass the filters"),
+        (population.unmapped > 0, "whose originals are named"),
+    ];
+    let limits: Vec<&str> = limits.into_iter().filter(|(holds, _)| *holds).map(|(_, words)| words).collect();
+    match limits[..] {
+        [] if population.unlisted > 0 => "that this run is about".to_owned(),
+        [] => "in this backup".to_owned(),
+        [one] => one.to_owned(),
+        [one, other] => format!("{one} and {other}"),
+        [.., last] => format!("{} and {last}", limits[..limits.len() - 1].join(", ")),
     }
 }

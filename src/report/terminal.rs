@@ -153,7 +153,10 @@ fn facts(out: &mut String, plan: &Plan, outcome: &Outcome) {
         plan.sources.iter().chain(plan.maps.iter().map(|map| &map.to)).map(|p| path_text(p)).collect();
     fact("originals", &sources.join(", "));
     fact("drawn", &drawn(outcome));
-    fact("redraw", &redraw(&outcome.sample.seed));
+    // Another run draws from all that there is.
+    if outcome.population.whole {
+        fact("redraw", &redraw(&outcome.sample.seed));
+    }
     if let Some(text) = statement::inconclusive(outcome) {
         fact("left out", &text);
     }
@@ -161,6 +164,10 @@ fn facts(out: &mut String, plan: &Plan, outcome: &Outcome) {
         let looked_up = words::count(found.looked_up);
         let mut text =
             format!("{looked_up} of {} looked up in the backup", words::counted(found.originals, "original"));
+        if found.undecided > 0 {
+            let more = words::count(found.undecided);
+            text.push_str(&format!("; {more} more may be younger than the backup"));
+        }
         if !found.unlisted.is_empty() {
             let folders = words::counted(found.unlisted.len() as u64, "folder");
             text.push_str(&format!("; {folders} could not be listed"));
@@ -187,7 +194,8 @@ fn drawn(outcome: &Outcome) -> String {
     let size = population.bytes.map_or(String::new(), |bytes| format!(" ({})", words::bytes(bytes)));
     let drawn = words::count(sample.drawn);
     let hash = outcome.effort.hash.name();
-    let mut text = format!("{drawn} of {files}{size}, strategy {}, hash {hash}", sample.strategy);
+    let at_least = if population.whole { "" } else { "at least " };
+    let mut text = format!("{drawn} of {at_least}{files}{size}, strategy {}, hash {hash}", sample.strategy);
     for (number, why) in [(population.filtered, "filtered out"), (population.unmapped, "without a source")] {
         if number > 0 {
             text.push_str(&format!("; {} {why}", words::count(number)));

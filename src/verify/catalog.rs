@@ -1,10 +1,11 @@
 //! The catalog stage: what the backup lists, reduced to the population and the draw in one streaming pass.
 
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use crate::backup::{Entry, Picks, Sink};
+use crate::backup::{Damage, Entry, Picks, Sink};
+use crate::platform::Timestamp;
 use crate::stop::Stop;
 
 use super::completeness::Lookup;
@@ -28,6 +29,8 @@ pub struct Gate<'a> {
     filtered: AtomicU64,
     unmapped: AtomicU64,
     digest: Mutex<u128>,
+    /// The newest time of any entry in nanoseconds, or the smallest number.
+    newest: AtomicI64,
 }
 
 /// What one batch adds to the population.
@@ -62,12 +65,32 @@ impl<'a> Gate<'a> {
             filtered: AtomicU64::new(0),
             unmapped: AtomicU64::new(0),
             digest: Mutex::new(0),
+            newest: AtomicI64::new(i64::MIN),
         }
     }
 
-    /// Whether an entry is in the population.
+    /// Whether an entry is in the population, which counts it.
     pub fn admits(&self, entry: &Entry<'_>) -> bool {
-        self.filter.keeps(entry) && self.has_place(entry)
+        let admitted = self.filter.keeps(entry) && self.has_place(entry);
+        if admitted {
+            let mut digest = self.digest.lock().unwrap_or_else(PoisonError::into_inner);
+            *digest = digest.wrapping_add(self.ranker.rank(entry.path).digest);
+            self.files.fetch_add(1, Ordering::Relaxed);
+        }
+        admitted
+    }
+
+    /// Whether files of the population may be lost by a damage; otherwise it is no concern of this run.
+    pub fn concerns(&self, damage: &Damage) -> bool {
+        let may_hold =
+            |path: &Vec<u8>| self.filter.may_keep_below(path) && self.pairing.may_cover_below(path);
+        damage.lost.as_ref().is_none_or(may_hold)
+    }
+
+    /// The newest modification time of all entries that were listed, as far as times were.
+    pub fn newest(&self) -> Option<Timestamp> {
+        let newest = self.newest.load(Ordering::Relaxed);
+        (newest > i64::MIN).then(|| Timestamp::from_nanos(newest.into()))
     }
 
     /// An entry whose name is no path has no place, but it is in the backup and will not restore: it stays.
@@ -83,7 +106,9 @@ impl<'a> Gate<'a> {
     ) -> ControlFlow<(), Added> {
         let mut added = Added::default();
         let (mut bytes, mut filtered, mut unmapped) = (0, 0, 0);
+        let mut newest = None;
         for entry in entries.iter() {
+            newest = newest.max(entry.mtime);
             if let Some(lookup) = self.lookup {
                 lookup.note(entry.path);
             }
@@ -102,6 +127,9 @@ impl<'a> Gate<'a> {
                 each(entry, rank);
             }
         }
+        if let Some(newest) = newest.and_then(|time| i64::try_from(time.as_nanos()).ok()) {
+            self.newest.fetch_max(newest, Ordering::Relaxed);
+        }
         self.files.fetch_add(added.files, Ordering::Relaxed);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         self.filtered.fetch_add(filtered, Ordering::Relaxed);
@@ -112,7 +140,7 @@ impl<'a> Gate<'a> {
         if self.stop.is_set() { ControlFlow::Break(()) } else { ControlFlow::Continue(added) }
     }
 
-    /// Forgets what was counted, for listing again.
+    /// Forgets what was counted, for listing again (not the times: they were seen).
     pub fn reset(&self) {
         for counter in [&self.files, &self.bytes, &self.filtered, &self.unmapped] {
             counter.store(0, Ordering::Relaxed);
@@ -121,15 +149,17 @@ impl<'a> Gate<'a> {
         *self.digest.lock().unwrap_or_else(PoisonError::into_inner) = 0;
     }
 
-    /// What was counted.
-    pub fn population(&self) -> Population {
+    /// What was counted; of a backup that was listed to its end if `whole`.
+    pub fn population(&self, whole: bool) -> Population {
         let known = !self.sizes_unknown.load(Ordering::Relaxed);
         Population {
             files: self.files.load(Ordering::Relaxed),
+            whole,
             bytes: known.then(|| self.bytes.load(Ordering::Relaxed)),
             digest: format!("{:032x}", *self.digest.lock().unwrap_or_else(PoisonError::into_inner)),
             filtered: self.filtered.load(Ordering::Relaxed),
             unmapped: self.unmapped.load(Ordering::Relaxed),
+            unlisted: 0,
         }
     }
 }

@@ -2,6 +2,10 @@
 //!
 //! A file that was never backed up cannot be found by sampling the backup. So originals are drawn, by the same keyed hash, among
 //! those that are older than the backup, and each is looked up in the catalog while it streams by.
+//!
+//! How old the backup is: not younger than an archive's own time says, but older, if the archive was copied without its time. And
+//! not older than the newest file in it. So an original that the backup does not list is missing only if it is no younger than
+//! that file; what lies between is undecided. (Where the backup records no times worth the name, its own must do.)
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -9,7 +13,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use crate::backup::{Backup, Entry, Folder, Listing, Needs, Picks, Sink};
+use crate::backup::{Backup, Damage, Entry, Folder, Listing, Needs, Picks, Sink};
 use crate::plan::{Plan, SampleSize};
 use crate::platform::{self, Timestamp};
 use crate::stop::Stop;
@@ -19,10 +23,12 @@ use super::filter::Filter;
 use super::outcome::Completeness;
 use super::pairing::Pairing;
 use super::sample::{BottomK, Ranker, Target};
+use super::verdict::taken_after;
 
 /// Originals that are to be looked up, by the paths that they should have in the backup.
 #[derive(Debug)]
 pub struct Lookup {
+    taken: Option<Timestamp>,
     wanted: HashMap<Vec<u8>, Wanted>,
     originals: u64,
     unlisted: Vec<String>,
@@ -31,11 +37,12 @@ pub struct Lookup {
 #[derive(Debug)]
 struct Wanted {
     original: Vec<u8>,
+    mtime: Option<Timestamp>,
     found: AtomicBool,
 }
 
 impl Lookup {
-    /// Draws `plan.completeness` originals. `taken` is when the backup was made: younger originals cannot be in it.
+    /// Draws `plan.completeness` originals. `taken` is when the backup was made, as far as it tells itself: younger originals cannot be in it.
     pub fn draw(
         plan: &Plan,
         pairing: &Pairing,
@@ -62,8 +69,9 @@ impl Lookup {
                 leave_out: leave_out.collect(),
             };
             let needs = Needs { size: filter.needs().size, mtime: true };
-            if let Listing::Damaged(lines) = folder.catalog(needs, plan.threads.min(8), &sink)? {
-                unlisted.extend(lines.into_iter().map(|line| format!("{}: {line}", root.place.display())));
+            if let Listing::Damaged(damage) = folder.catalog(needs, plan.threads.min(8), &sink)? {
+                let damage = damage.into_iter().filter(|damage| sink.concerns(damage));
+                unlisted.extend(damage.map(|damage| format!("{}: {damage}", root.place.display())));
             }
         }
         let (bottom, originals) = bottom.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -77,10 +85,10 @@ impl Lookup {
                 let Some(place) = pairing.places(entry.path).next() else { continue };
                 let original = platform::path_to_bytes(&place.display()).into_owned();
                 let key = platform::name_key(entry.path).into_owned();
-                wanted.insert(key, Wanted { original, found: AtomicBool::new(false) });
+                wanted.insert(key, Wanted { original, mtime: entry.mtime, found: AtomicBool::new(false) });
             }
         }
-        Ok(Self { wanted, originals, unlisted })
+        Ok(Self { taken, wanted, originals, unlisted })
     }
 
     /// Notes that the backup lists `path`.
@@ -90,16 +98,25 @@ impl Lookup {
         }
     }
 
-    /// What was found once the catalog has streamed by. Of a catalog that ended early (not `whole`), only what was found is known.
-    pub fn finish(mut self, whole: bool) -> Completeness {
-        if !whole {
-            self.wanted.retain(|_, wanted| wanted.found.load(Ordering::Relaxed));
-        }
-        let looked_up = self.wanted.len() as u64;
+    /// What was found once the catalog has streamed by; `newest` is the newest time in it. Of a catalog that ended early (not
+    /// `whole`), only what was found is known.
+    pub fn finish(self, whole: bool, newest: Option<Timestamp>) -> Completeness {
+        let drawn = self.wanted.len() as u64;
         let lost = self.wanted.into_values().filter(|wanted| !wanted.found.load(Ordering::Relaxed));
-        let mut missing: Vec<Vec<u8>> = lost.map(|wanted| wanted.original).collect();
+        let lost: Vec<Wanted> = lost.collect();
+        let found = drawn - lost.len() as u64;
+        let (mut missing, mut undecided) = (Vec::new(), 0);
+        let surely_taken = taken_after(self.taken, newest);
+        for Wanted { original, mtime, .. } in lost.into_iter().filter(|_| whole) {
+            if mtime.zip(surely_taken).is_some_and(|(mtime, taken)| mtime > taken) {
+                undecided += 1;
+            } else {
+                missing.push(original);
+            }
+        }
         missing.sort();
-        Completeness { originals: self.originals, looked_up, missing, unlisted: self.unlisted }
+        let looked_up = found + missing.len() as u64;
+        Completeness { originals: self.originals, looked_up, undecided, missing, unlisted: self.unlisted }
     }
 }
 
@@ -121,6 +138,35 @@ struct Originals<'a> {
     leave_out: Vec<Vec<u8>>,
 }
 
+impl Originals<'_> {
+    /// The path that something below the root should have in the backup.
+    fn name(&self, path: &[u8], name: &mut Vec<u8>) {
+        name.clear();
+        name.extend_from_slice(self.from);
+        if !self.from.is_empty() && !path.is_empty() {
+            name.push(b'/');
+        }
+        name.extend_from_slice(path);
+    }
+
+    /// Whether a path is in a place of ours among the originals.
+    fn is_left_out(&self, path: &[u8]) -> bool {
+        let is_in = |place: &Vec<u8>| {
+            path.strip_prefix(place.as_slice()).is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
+        };
+        self.leave_out.iter().any(is_in)
+    }
+
+    /// Whether originals that should be looked up may be lost by a damage.
+    fn concerns(&self, damage: &Damage) -> bool {
+        damage.lost.as_ref().is_none_or(|folder| {
+            let mut name = Vec::new();
+            self.name(folder, &mut name);
+            !self.is_left_out(folder) && self.filter.may_keep_below(&name)
+        })
+    }
+}
+
 impl Sink for Originals<'_> {
     fn take(&self, entries: &Picks) -> ControlFlow<()> {
         let mut name = Vec::new();
@@ -128,18 +174,8 @@ impl Sink for Originals<'_> {
         let (bottom, originals) = &mut *guard;
         for entry in entries.iter() {
             let is_young = self.taken.zip(entry.mtime).is_some_and(|(taken, mtime)| mtime > taken);
-            let is_left_out = self.leave_out.iter().any(|place| {
-                entry
-                    .path
-                    .strip_prefix(place.as_slice())
-                    .is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
-            });
-            name.clear();
-            if !self.from.is_empty() {
-                name.extend_from_slice(self.from);
-                name.push(b'/');
-            }
-            name.extend_from_slice(entry.path);
+            let is_left_out = self.is_left_out(entry.path);
+            self.name(entry.path, &mut name);
             let entry = Entry { path: &name, ..entry };
             if is_young || is_left_out || !self.filter.keeps(&entry) {
                 continue;

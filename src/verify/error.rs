@@ -40,7 +40,7 @@ pub enum Error {
     },
     /// No entry of the backup has an original below one of the roots.
     #[error(
-        "no file of the backup has an original in {}: the backup holds {}, that folder holds {}",
+        "no file of the backup has an original in {}: the backup holds {}, that folder holds {}{damage}",
         root.display(), list(entries), list(originals)
     )]
     NothingPairs {
@@ -50,6 +50,8 @@ pub enum Error {
         entries: Vec<String>,
         /// Paths as the sources hold them.
         originals: Vec<String>,
+        /// What of the backup cannot be read, as the end of the sentence.
+        damage: String,
     },
     /// The backup and the originals are the same folder.
     #[error("the backup is the folder of the originals, {}", place.display())]
@@ -72,6 +74,14 @@ pub enum Error {
         relation: &'static str,
         /// The source or backup.
         other: PathBuf,
+    },
+    /// A place that must stay apart from the restore folder or a report cannot be found.
+    #[error("cannot find out where {} is", place.display())]
+    Unresolved {
+        /// The backup, the originals or the report.
+        place: PathBuf,
+        /// What the system says.
+        source: io::Error,
     },
     /// The restore folder cannot be used.
     #[error("cannot use the restore folder {}", place.display())]
@@ -118,6 +128,7 @@ impl Error {
             Self::Backup(_)
             | Self::EmptyBackup { .. }
             | Self::Originals { .. }
+            | Self::Unresolved { .. }
             | Self::RestoreFolder { .. }
             | Self::NoRoom { .. } => ExitCode::Unusable,
         }
@@ -143,6 +154,9 @@ impl Error {
                 "loosen --include, --exclude, the size and time limits, or add a --source"
             }
             Self::Originals { .. } => "check the path given by --source or --map, and that you may read it",
+            Self::Unresolved { .. } => {
+                "check that path, that its disk is mounted, and that you may enter every folder above it"
+            }
             Self::NothingPairs { .. } => {
                 "say where the originals are: --source DIR, or --map FROM=TO with FROM as the backup's paths begin"
             }

@@ -17,6 +17,8 @@ pub struct Filter {
     limits: Filters,
     include: Option<Gitignore>,
     exclude: Option<Gitignore>,
+    /// What matches folders of which nothing is in the population.
+    whole_folders: Option<Gitignore>,
 }
 
 impl Filter {
@@ -24,7 +26,8 @@ impl Filter {
     pub fn new(limits: &Filters) -> Result<Self, Error> {
         let include = compile(&limits.include)?;
         let exclude = compile(&limits.exclude)?;
-        Ok(Self { limits: limits.clone(), include, exclude })
+        let whole_folders = compile(&whole_folders(&limits.exclude))?;
+        Ok(Self { limits: limits.clone(), include, exclude, whole_folders })
     }
 
     /// What a listing must tell for this filter.
@@ -50,6 +53,18 @@ impl Filter {
         size_fits && time_fits && (entry.problem.is_some() || self.keeps_name(entry.path))
     }
 
+    /// Whether a folder (or a file) of this path may hold (or be) files of the population; where that is not sure, it may.
+    pub fn may_keep_below(&self, folder: &[u8]) -> bool {
+        if folder.is_empty() {
+            return true;
+        }
+        let path = platform::path_from_bytes(folder);
+        let hit = |globs: &Gitignore| globs.matched_path_or_any_parents(&*relative(&path), true).is_ignore();
+        let include = &self.limits.include;
+        !self.whole_folders.as_ref().is_some_and(hit)
+            && (include.is_empty() || include.iter().any(|glob| may_match_below(glob, folder)))
+    }
+
     /// Whether a file of this path passes the globs.
     pub fn keeps_name(&self, path: &[u8]) -> bool {
         if self.include.is_none() && self.exclude.is_none() {
@@ -59,6 +74,31 @@ impl Filter {
         let hit = |globs: &Gitignore| globs.matched_path_or_any_parents(&*relative(&path), false).is_ignore();
         self.include.as_ref().is_none_or(hit) && !self.exclude.as_ref().is_some_and(hit)
     }
+}
+
+/// Globs for folders that are left out with all that is in them: those that leave out files, and for `name/*` and `name/**`, which match all
+/// that a folder holds, the folder itself. None where one glob takes back what others leave out.
+fn whole_folders(exclude: &[String]) -> Vec<String> {
+    if exclude.iter().any(|glob| glob.starts_with('!')) {
+        return Vec::new();
+    }
+    let inside = |glob: &String| {
+        let folder = glob.strip_suffix("/**").or_else(|| glob.strip_suffix("/*"))?.trim_start_matches('/');
+        (!folder.is_empty()).then(|| format!("/{folder}"))
+    };
+    exclude.iter().cloned().chain(exclude.iter().filter_map(inside)).collect()
+}
+
+/// Whether a glob may match something below `folder`: not if it is bound to the root and begins with other names.
+fn may_match_below(glob: &str, folder: &[u8]) -> bool {
+    let glob = glob.trim_end().trim_end_matches('/');
+    if glob.starts_with(['!', '#']) || glob.is_empty() {
+        return false;
+    }
+    let names = glob.trim_start_matches('/').split('/');
+    let names = names.take_while(|name| !name.contains(['*', '?', '[', '{', '\\']));
+    !glob.contains('/')
+        || names.zip(folder.split(|&byte| byte == b'/')).all(|(one, other)| one.as_bytes() == other)
 }
 
 /// The matcher takes no absolute path: a name that the system takes for one (`C:/x` on Windows) matches by what follows its root.
@@ -99,6 +139,27 @@ mod tests {
         assert!(!filter.keeps_name(b"target/debug/build.rs"));
         assert!(!filter.keeps_name(b"src/old/a.rs"));
         assert!(filter.keeps_name(b"src/old/keep.rs"));
+    }
+
+    #[test]
+    fn a_folder_is_ruled_out_only_if_nothing_in_it_can_be_in_the_population() {
+        let excluding = filter(&[], &["*.log", "/private/", "cache", "/tmp/*", "run/**"]);
+        for folder in ["private", "private/deep", "a/cache", "cache/x", "tmp", "tmp/x", "run", "run/y"] {
+            assert!(!excluding.may_keep_below(folder.as_bytes()), "{folder}");
+        }
+        for folder in ["", "a", "a/private", "a/tmp", "a/run", "caches"] {
+            assert!(excluding.may_keep_below(folder.as_bytes()), "{folder}");
+        }
+        assert!(filter(&[], &["/private/", "!keep.rs"]).may_keep_below(b"private"), "a glob takes back");
+        let including = filter(&["/docs/a/", "src/*.rs"], &[]);
+        for folder in ["", "docs", "docs/a", "docs/a/b", "src", "src/b.rs"] {
+            assert!(including.may_keep_below(folder.as_bytes()), "{folder}");
+        }
+        for folder in ["private", "docs/b", "a/src"] {
+            assert!(!including.may_keep_below(folder.as_bytes()), "{folder}");
+        }
+        assert!(filter(&["*.rs"], &[]).may_keep_below(b"private"));
+        assert!(filter(&["**/a"], &[]).may_keep_below(b"private"));
     }
 
     #[test]

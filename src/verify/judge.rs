@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use crate::backup::{Entry, Landing, RestoreError, Restored};
+use crate::backup::{Damage, Entry, Landing, RestoreError, Restored};
 use crate::plan::{Algorithm, Keep};
 use crate::platform::{self, Kind, Stat, Timestamp};
 use crate::stop::Stop;
@@ -34,8 +34,10 @@ pub struct Bench<'a> {
     pub pairing: &'a Pairing,
     /// How finely the backup records times, in nanoseconds.
     pub resolution_ns: u64,
-    /// When the backup was taken, where that is known.
+    /// When the backup was taken, as far as it tells itself.
     pub taken: Option<Timestamp>,
+    /// The newest modification time in it, once it was listed with times.
+    pub newest: OnceLock<Timestamp>,
     /// The hash.
     pub hash: Algorithm,
     /// Computes it.
@@ -76,6 +78,8 @@ pub struct Results {
     pub findings: Vec<Finding>,
     /// Bytes hashed, both sides.
     pub hashed_bytes: u64,
+    /// What could not be read while everything was restored.
+    pub lost: Vec<Damage>,
 }
 
 /// Judges files, one after the other.
@@ -105,7 +109,8 @@ struct Judged {
 impl Bench<'_> {
     fn recorded(&self, entry: &Entry<'_>) -> Recorded {
         let Self { resolution_ns, taken, .. } = *self;
-        Recorded { size: entry.size, mtime: entry.mtime, resolution_ns, taken }
+        let newest = self.newest.get().copied();
+        Recorded { size: entry.size, mtime: entry.mtime, resolution_ns, taken, newest }
     }
 
     /// Whether nothing more should be begun.
@@ -116,6 +121,11 @@ impl Bench<'_> {
     /// How many picks are conclusive, by the judges that are done.
     pub fn conclusive(&self) -> u64 {
         self.results.lock().unwrap_or_else(PoisonError::into_inner).counts.conclusive()
+    }
+
+    /// Notes what a restore of everything could not read.
+    pub fn lose(&self, damage: Damage) {
+        self.results.lock().unwrap_or_else(PoisonError::into_inner).lost.push(damage);
     }
 
     fn break_down(&self, error: io::Error) -> ControlFlow<()> {
@@ -301,6 +311,10 @@ impl Landing for Judge<'_> {
         self.note(&entry, judged);
         (self.ahead, self.turn) = (None, None);
         if self.bench.is_over() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    fn lose(&mut self, damage: Damage) {
+        self.bench.lose(damage);
     }
 }
 

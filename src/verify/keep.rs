@@ -15,7 +15,8 @@ use crate::platform;
 pub struct Kept {
     restore_to: PathBuf,
     name: String,
-    folder: Mutex<Option<Dir>>,
+    /// Once it is made, with its name.
+    folder: Mutex<Option<(Dir, String)>>,
 }
 
 impl Kept {
@@ -29,8 +30,8 @@ impl Kept {
     /// case alone, say) gets a number behind it. Returns where it is now.
     pub fn keep(&self, restored: Restored, path: &[u8]) -> io::Result<PathBuf> {
         let mut folder = self.folder.lock().unwrap_or_else(PoisonError::into_inner);
-        let dir = match folder.take() {
-            Some(dir) => dir,
+        let (dir, place) = match folder.take() {
+            Some(made) => made,
             None => self.open()?,
         };
         let wanted = platform::holdable_name(path);
@@ -40,14 +41,45 @@ impl Kept {
             count += 1;
             name = wanted.with_added_extension(count.to_string());
         }
-        let kept = restored.keep(&dir, &name);
-        *folder = Some(dir);
-        kept.map(|()| self.restore_to.join(&self.name).join(name))
+        let kept = restored.keep(&dir, &name).map(|()| self.restore_to.join(&place).join(name));
+        *folder = Some((dir, place));
+        kept
     }
 
-    fn open(&self) -> io::Result<Dir> {
+    /// Makes the folder; where another run that began at the same moment has made it, one with a number behind its name.
+    fn open(&self) -> io::Result<(Dir, String)> {
         let parent = Dir::open_ambient_dir(&self.restore_to, ambient_authority())?;
-        platform::create_private_dir(&parent, &self.name)?;
-        parent.open_dir(&self.name)
+        let mut name = self.name.clone();
+        let mut count = 1;
+        loop {
+            match platform::create_private_dir(&parent, &name) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && count < 1000 => {
+                    count += 1;
+                    name = format!("{}-{count}", self.name);
+                }
+                made => return made.and_then(|()| Ok((parent.open_dir(&name)?, name))),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backup::Scratch;
+    use crate::stop::Stop;
+
+    #[test]
+    fn two_runs_that_began_in_the_same_millisecond_keep_their_copies_apart() {
+        let target = tempfile::tempdir().unwrap();
+        let scratch = Scratch::create(target.path(), Stop::never()).unwrap();
+        let keep = |kept: &Kept, content: &[u8]| {
+            let restored = scratch.restore(&mut &content[..], None, &mut Vec::new()).unwrap();
+            kept.keep(restored, b"docs/a").unwrap()
+        };
+        let (one, other) = (Kept::new(target.path(), "7"), Kept::new(target.path(), "7"));
+        let places = [keep(&one, b"one"), keep(&other, b"other"), keep(&one, b"more")];
+        let contents = places.map(|place| std::fs::read(place).unwrap());
+        assert_eq!(contents, [&b"one"[..], b"other", b"more"]);
     }
 }

@@ -35,7 +35,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::backup::{self, Access, Description, Listing, Needs, Scratch, remove_leftovers};
+use crate::backup::{self, Access, Damage, Description, Listing, Needs, Scratch, remove_leftovers};
 use crate::plan::{CachePolicy, Plan, SampleSize};
 use crate::stop::Stop;
 
@@ -62,10 +62,7 @@ pub fn run(plan: &Plan, stop: &Stop, progress: &dyn Progress) -> Result<Outcome,
     let filter = Filter::new(&plan.filters)?;
     let originals = places_of_originals(plan);
     target::tell_apart(&plan.backup, &originals)?;
-    let reports = [&plan.reports.json, &plan.reports.junit].into_iter().flatten();
-    for report in reports.filter(|report| report.as_os_str() != "-") {
-        target::check_report(report, &plan.backup, &originals)?;
-    }
+    check_reports(plan)?;
     target::check(&plan.restore_to, &[originals, vec![&plan.backup]].concat(), 0)?;
     let leftovers = clean_up(plan)?;
 
@@ -80,7 +77,7 @@ pub fn run(plan: &Plan, stop: &Stop, progress: &dyn Progress) -> Result<Outcome,
     let bench = bench(plan, &pairing, &description, stop, progress);
     let gate = Gate::new(&filter, &pairing, &ranker, progress, lookup.as_ref(), stop);
     let work = Work { backup: &*backup, scratch: &scratch, bench: &bench, threads: plan.threads };
-    let needs = filter.needs();
+    let needs = Needs { mtime: filter.needs().mtime || lookup.is_some(), ..filter.needs() };
     let done = match plan.sample {
         SampleSize::All => verify_all(&gate, &work, needs, progress),
         _ => verify_sample(plan, &gate, &work, needs, progress),
@@ -88,12 +85,19 @@ pub fn run(plan: &Plan, stop: &Stop, progress: &dyn Progress) -> Result<Outcome,
     progress.verify_done();
     let done = done?;
 
-    let whole = done.whole;
-    let mut outcome = conclude(plan, description, bench, done, stop);
-    outcome.completeness = lookup.map(|lookup| lookup.finish(whole));
+    let (whole, newest) = (done.population.whole, gate.newest());
+    let mut outcome = conclude(plan, description, bench, &gate, done, stop);
+    outcome.completeness = lookup.map(|lookup| lookup.finish(whole, newest));
     outcome.notes.extend(leftovers.into_iter().chain(pairing.notes()));
     outcome.effort.total = clock.elapsed();
     Ok(outcome)
+}
+
+/// Makes sure that the plan's reports are written over no backup and no original.
+pub fn check_reports(plan: &Plan) -> Result<(), Error> {
+    let reports = [&plan.reports.json, &plan.reports.junit].into_iter().flatten();
+    let mut files = reports.filter(|report| report.as_os_str() != "-");
+    files.try_for_each(|report| target::check_report(report, &plan.backup, &places_of_originals(plan)))
 }
 
 fn places_of_originals(plan: &Plan) -> Vec<&Path> {
@@ -109,7 +113,13 @@ fn clean_up(plan: &Plan) -> Result<Vec<String>, Error> {
         leftovers.removed.iter().map(|place| format!("removed what a killed run left: {}", place.display()));
     let left = leftovers.left.iter();
     let left = left.map(|place| format!("left alone, it holds files that are not ours: {}", place.display()));
-    Ok(removed.chain(left).collect())
+    let doubtful = leftovers.doubtful.iter().map(|place| {
+        format!(
+            "left alone, its run may not have ended (no locks there); remove it if no bkverify runs: {}",
+            place.display()
+        )
+    });
+    Ok(removed.chain(left).chain(doubtful).collect())
 }
 
 fn draw_originals(
@@ -138,6 +148,7 @@ fn bench<'a>(
         pairing,
         resolution_ns: description.time_resolution_ns,
         taken: description.taken,
+        newest: OnceLock::new(),
         hash: plan.hash,
         hashing: Hashing::new(plan.hash, plan.threads),
         one_ahead: (disks.reads_ahead && plan.threads > 1).then(Mutex::default),
@@ -160,9 +171,7 @@ struct Done {
     population: Population,
     wanted: u64,
     drawn: u64,
-    damage: Vec<String>,
-    /// Whether the backup was listed to its end.
-    whole: bool,
+    damage: Vec<Damage>,
     catalog_time: Duration,
     verify_time: Duration,
 }
@@ -177,35 +186,31 @@ fn verify_sample(
 ) -> Result<Done, Error> {
     let clock = Instant::now();
     let mut size = plan.sample;
-    let mut whole = true;
-    let (draw, damage) = loop {
+    let (draw, whole, damage) = loop {
         gate.reset();
         let drawing = Drawing::new(gate, BottomK::new(Target::new(size, plan.confidence)));
         let listing = work.backup.catalog(needs, work.threads.min(LISTING_THREADS), &drawing)?;
-        let damage = match listing {
+        let (whole, damage) = match listing {
             Listing::Again => continue,
-            Listing::Damaged(damage) => damage,
-            Listing::Whole => Vec::new(),
-            Listing::Stopped => {
-                whole = false;
-                Vec::new()
-            }
+            listing => ended(listing),
         };
         match drawing.into_inner().finish() {
-            Some(draw) => break (draw, damage),
+            Some(draw) => break (draw, whole, damage),
             // The population is known by now: the number it takes can be asked for outright.
             None => {
-                size = SampleSize::Count(Target::new(size, plan.confidence).wanted(gate.population().files));
+                let files = gate.population(whole).files;
+                size = SampleSize::Count(Target::new(size, plan.confidence).wanted(files));
             }
         }
     };
-    let population = population_of(gate, &damage, work)?;
+    let population = population_of(gate, whole, &damage, work)?;
+    learn_times(gate, work);
     progress.catalog_done(population.files);
     progress.verify_starts(Some(draw.wanted));
     let Draw { wanted, picks, .. } = draw;
     let (catalog_time, clock) = (clock.elapsed(), Instant::now());
     let drawn = work.picks(&picks, usize::try_from(wanted).unwrap_or(usize::MAX))? as u64;
-    Ok(Done { population, wanted, drawn, damage, whole, catalog_time, verify_time: clock.elapsed() })
+    Ok(Done { population, wanted, drawn, damage, catalog_time, verify_time: clock.elapsed() })
 }
 
 /// Restores and judges every file. A format whose names may repeat is listed once before, so that no file is judged that
@@ -217,55 +222,89 @@ fn verify_all(
     progress: &dyn Progress,
 ) -> Result<Done, Error> {
     let clock = Instant::now();
-    let description = work.backup.describe();
-    let (mut total, mut whole) = (None, true);
-    let mut damage = Vec::new();
-    if !description.unique_names {
+    let (mut listed, mut damage) = (None, Vec::new());
+    if !work.backup.describe().unique_names {
         let mut listing = Listing::Again;
         while matches!(listing, Listing::Again) {
             gate.reset();
             listing = work.backup.catalog(needs, work.threads.min(LISTING_THREADS), &Count(gate))?;
         }
-        whole &= !matches!(listing, Listing::Stopped);
-        if let Listing::Damaged(lines) = listing {
-            damage = lines;
-        }
-        total = Some(gate.population().files);
-        progress.catalog_done(gate.population().files);
+        let whole;
+        (whole, damage) = ended(listing);
+        let population = population_of(gate, whole, &damage, work)?;
+        learn_times(gate, work);
+        progress.catalog_done(population.files);
+        listed = Some(population);
     }
-    let listed = (description.access == Access::Sequential).then(|| population_of(gate, &damage, work));
-    let listed = listed.transpose()?;
     gate.reset();
     let (catalog_time, clock) = (clock.elapsed(), Instant::now());
-    progress.verify_starts(total);
-    match work.everything(gate, needs)? {
-        Listing::Damaged(lines) => damage = lines,
-        Listing::Stopped => whole = false,
-        Listing::Whole | Listing::Again => {}
-    }
+    progress.verify_starts(listed.as_ref().map(|population| population.files));
+    let (whole, again) = ended(work.everything(gate, needs)?);
+    lose(&mut damage, again);
     let population = match listed {
-        Some(population) => population,
-        None => population_of(gate, &damage, work)?,
+        Some(population) => {
+            if population.whole && whole && !work.bench.is_over() {
+                lose(&mut damage, differs(&population, &gate.population(whole)));
+            }
+            population
+        }
+        None => population_of(gate, whole, &damage, work)?,
     };
     let files = population.files;
-    Ok(Done {
-        population,
-        wanted: files,
-        drawn: files,
-        damage,
-        whole,
-        catalog_time,
-        verify_time: clock.elapsed(),
+    Ok(Done { population, wanted: files, drawn: files, damage, catalog_time, verify_time: clock.elapsed() })
+}
+
+/// Whether a listing came to the backup's end, and what of it is damaged.
+fn ended(listing: Listing) -> (bool, Vec<Damage>) {
+    match listing {
+        Listing::Damaged(damage) => (true, damage),
+        Listing::Stopped => (false, Vec::new()),
+        Listing::Whole | Listing::Again => (true, Vec::new()),
+    }
+}
+
+/// Adds what is not yet among the damage.
+fn lose(damage: &mut Vec<Damage>, more: impl IntoIterator<Item = Damage>) {
+    for each in more {
+        if !damage.contains(&each) {
+            damage.push(each);
+        }
+    }
+}
+
+/// What it means that restoring everything met other files than listing everything: what is not met is not verified.
+fn differs(listed: &Population, met: &Population) -> Option<Damage> {
+    let is_same = (listed.files, &listed.digest) == (met.files, &met.digest);
+    (!is_same).then(|| {
+        Damage::from(format!(
+            "restoring met {} files, listing before that {}, and they are not the same: the backup was changed meanwhile, or \
+             its disk does not read the same twice; verify it again",
+            met.files, listed.files
+        ))
     })
+}
+
+/// Lets the judges know the newest time in the backup, once it was listed.
+fn learn_times(gate: &Gate<'_>, work: &Work<'_>) {
+    if let Some(newest) = gate.newest() {
+        // Nobody has set it before.
+        let _ = work.bench.newest.set(newest);
+    }
 }
 
 /// Most threads that list a backup; more of them wait for each other.
 const LISTING_THREADS: usize = 16;
 
 /// The population, unless there is none: an empty one proves nothing and is an error of its own.
-fn population_of(gate: &Gate<'_>, damage: &[String], work: &Work<'_>) -> Result<Population, Error> {
-    let population = gate.population();
-    if population.files > 0 || !damage.is_empty() || work.bench.is_over() {
+fn population_of(
+    gate: &Gate<'_>,
+    whole: bool,
+    damage: &[Damage],
+    work: &Work<'_>,
+) -> Result<Population, Error> {
+    let population = gate.population(whole);
+    let concerned = damage.iter().any(|damage| gate.concerns(damage));
+    if population.files > 0 || concerned || work.bench.is_over() {
         return Ok(population);
     }
     let Population { filtered, unmapped, .. } = population;
@@ -276,9 +315,17 @@ fn population_of(gate: &Gate<'_>, damage: &[String], work: &Work<'_>) -> Result<
 }
 
 /// Makes the outcome of all that was found; what went wrong on the way hides none of it.
-fn conclude(plan: &Plan, description: Description, bench: Bench<'_>, done: Done, stop: &Stop) -> Outcome {
+fn conclude(
+    plan: &Plan,
+    description: Description,
+    bench: Bench<'_>,
+    gate: &Gate<'_>,
+    mut done: Done,
+    stop: &Stop,
+) -> Outcome {
     let results = bench.results.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let Results { counts, mut findings, hashed_bytes } = results;
+    let Results { counts, mut findings, hashed_bytes, lost } = results;
+    lose(&mut done.damage, lost);
     findings.sort_by(|one, other| one.path.cmp(&other.path));
     let looked_at = counts.conclusive() + counts.inconclusive();
     let broken = bench.broken.into_inner();
@@ -306,7 +353,10 @@ fn conclude(plan: &Plan, description: Description, bench: Bench<'_>, done: Done,
         notes.push(format!("of the picks that proved nothing, {LISTED_MAX} are listed"));
     }
     let assurance = assure(plan, &description, &done, &counts, incomplete);
-    let Done { population, wanted, drawn, damage, catalog_time, verify_time, .. } = done;
+    let Done { mut population, wanted, drawn, damage, catalog_time, verify_time } = done;
+    let (damage, aside) = sort_out(gate, damage);
+    population.unlisted = aside.len() as u64;
+    notes.extend(aside);
     Outcome {
         backup: description,
         assurance,
@@ -336,6 +386,13 @@ fn conclude(plan: &Plan, description: Description, bench: Bench<'_>, done: Done,
     }
 }
 
+/// The damage that is a failure, and notes on what is none because the filters and sources leave it out.
+fn sort_out(gate: &Gate<'_>, damage: Vec<Damage>) -> (Vec<String>, Vec<String>) {
+    let (bad, aside): (Vec<_>, Vec<_>) = damage.into_iter().partition(|damage| gate.concerns(damage));
+    let note = |damage| format!("no concern of this run, by its filters and sources: {damage}");
+    (bad.into_iter().map(|damage| damage.problem).collect(), aside.into_iter().map(note).collect())
+}
+
 /// The statement, where there is a sample to make it of. A run over everything, or over an archive front to back, that ends early has
 /// seen the front of it, which is no random sample; nor is there a statement about a population that was not listed to its end.
 fn assure(
@@ -346,7 +403,9 @@ fn assure(
     incomplete: Option<Incomplete>,
 ) -> Option<Assurance> {
     let in_order = plan.sample == SampleSize::All || description.access == Access::Sequential;
-    if !done.whole || (in_order && incomplete.is_some_and(|why| why != Incomplete::TooFewConclusive)) {
+    if !done.population.whole
+        || (in_order && incomplete.is_some_and(|why| why != Incomplete::TooFewConclusive))
+    {
         return None;
     }
     let files = done.population.files;
@@ -364,5 +423,8 @@ fn is_enough(plan: &Plan, done: &Done, counts: &Counts) -> bool {
     let files = done.population.files.max(1);
     let is_everything = done.wanted >= files && !matches!(plan.sample, SampleSize::Tolerance(_));
     let is_looked_at = looked_at >= files && 2 * conclusive > looked_at;
-    done.whole && (conclusive >= done.wanted.max(1) || (is_everything && is_looked_at))
+    done.population.whole && (conclusive >= done.wanted.max(1) || (is_everything && is_looked_at))
 }
+
+#[cfg(test)]
+mod tests;

@@ -42,6 +42,9 @@ pub struct Outcome {
 pub struct Population {
     /// How many files passed the filters.
     pub files: u64,
+    /// Whether the backup was listed to its end; otherwise there are at least so many files and bytes, and nothing can be
+    /// said of the whole. (What is damaged was not listed either: see [`Outcome::damage`].)
+    pub whole: bool,
     /// Their bytes, where the format lists sizes.
     pub bytes: Option<u64>,
     /// Digest of their names under the run's seed (see `verify::sample`), in hexadecimal.
@@ -50,6 +53,8 @@ pub struct Population {
     pub filtered: u64,
     /// Files whose originals no source or map names: not in the population.
     pub unmapped: u64,
+    /// Parts of the backup that could not be listed, which filters or sources leave out; notes name them.
+    pub unlisted: u64,
 }
 
 /// What was drawn.
@@ -59,7 +64,8 @@ pub struct Sample {
     pub strategy: &'static str,
     /// The text that decided the draw.
     pub seed: String,
-    /// How many conclusive picks were asked for.
+    /// How many conclusive picks were asked for; where the population is not [`whole`](Population::whole), of the files that were
+    /// listed until then.
     pub wanted: u64,
     /// How many picks were looked at, replacements included.
     pub drawn: u64,
@@ -137,13 +143,16 @@ pub struct Finding {
 /// The other direction: originals that were looked up in the backup.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Completeness {
-    /// How many originals there are to draw from (older than the backup, passing the filters).
+    /// How many originals there are to draw from (older than the backup claims to be, passing the filters).
     pub originals: u64,
     /// How many were looked up.
     pub looked_up: u64,
+    /// How many more were drawn that the backup does not list, but that are younger than everything in it: they may have been
+    /// made after it was taken, and prove nothing.
+    pub undecided: u64,
     /// Those that the backup does not list, by path of the original; any bytes.
     pub missing: Vec<Vec<u8>>,
-    /// Folders of the originals that could not be listed.
+    /// Folders of the originals that could not be listed, and may hold what should be in the backup.
     pub unlisted: Vec<String>,
 }
 

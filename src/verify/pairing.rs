@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use std::path::{Component, Path, PathBuf, Prefix};
 use std::sync::{Mutex, PoisonError};
 
-use crate::backup::{Backup, Listing, Needs, Picks, Sink, escape};
+use crate::backup::{Backup, Damage, Listing, Needs, Picks, Sink, escape};
 use crate::plan::Map;
 use crate::platform::{self, Kind, Tree};
 use crate::stop::Stop;
@@ -46,6 +46,8 @@ struct Rule {
 pub struct Pairing {
     roots: Vec<Root>,
     rules: Vec<Rule>,
+    /// Roots of which nothing was found in a backup that cannot be listed as a whole: what is lost may be theirs.
+    unpaired: Vec<usize>,
 }
 
 /// A place where an entry's original may be.
@@ -74,7 +76,7 @@ impl Pairing {
         cold: bool,
         stop: &Stop,
     ) -> Result<Self, Error> {
-        let mut pairing = Self { roots: Vec::new(), rules: Vec::new() };
+        let mut pairing = Self { roots: Vec::new(), rules: Vec::new(), unpaired: Vec::new() };
         let mut ways = Vec::new();
         for Map { from, to } in maps {
             pairing.add_root(to, cold)?;
@@ -118,17 +120,22 @@ impl Pairing {
             return Err(Error::EmptyBackup { place: backup.describe().place });
         }
         let is_lost = |ways: &Vec<Way>| most_hits(ways) == 0;
-        let (mapped, sources) = ways.split_at(maps);
-        if seen > 0 && !stop.is_set() {
-            let lost = sources.iter().position(is_lost).map(|index| maps + index);
-            let lost = lost.or_else(|| (maps > 0 && mapped.iter().all(is_lost)).then_some(0));
-            if let Some(root) = lost {
-                return Err(self.nothing_pairs(&examples, &self.roots[root]));
+        if !stop.is_set() {
+            let damage = if let Listing::Damaged(damage) = listing { damage } else { Vec::new() };
+            // Of a backup that cannot be listed as a whole, what is lost may be what pairs; not where nothing at all does.
+            let is_excused = seen == 0 || !(damage.is_empty() || ways.iter().all(is_lost));
+            self.unpaired = (maps..ways.len()).filter(|&root| is_lost(&ways[root])).collect();
+            let no_map_fits = maps > 0 && ways[..maps].iter().all(is_lost);
+            let first = self.unpaired.first().copied().or(no_map_fits.then_some(0));
+            if let Some(root) = first.filter(|_| !is_excused) {
+                return Err(self.nothing_pairs(&examples, &self.roots[root], damage.into_iter().next()));
             }
         }
         for (root, ways) in ways.into_iter().enumerate() {
             // The last of the best: of ways that fit equally well, the one that says more.
-            if let Some(best) = ways.into_iter().max_by_key(|way| way.hits) {
+            if let Some(best) = ways.into_iter().max_by_key(|way| way.hits)
+                && !self.unpaired.contains(&root)
+            {
                 self.rules.push(Rule { from: best.from, root });
             }
         }
@@ -137,7 +144,7 @@ impl Pairing {
         Ok(())
     }
 
-    fn nothing_pairs(&self, examples: &[Vec<u8>], root: &Root) -> Error {
+    fn nothing_pairs(&self, examples: &[Vec<u8>], root: &Root, damage: Option<Damage>) -> Error {
         let mut originals = Vec::new();
         // Only examples: a root that cannot be listed gives none.
         let _ = root.tree.list(b"", false, &mut Vec::new(), &mut |found| {
@@ -150,6 +157,9 @@ impl Pairing {
             root: root.place.clone(),
             entries: examples.iter().map(|path| escape(path).into_owned()).collect(),
             originals,
+            damage: damage.map_or_else(String::new, |damage| {
+                format!("; and not all of the backup can be read: {damage}")
+            }),
         }
     }
 
@@ -165,11 +175,26 @@ impl Pairing {
         self.rules.iter().any(|rule| below(path, &rule.from).is_some())
     }
 
+    /// Whether the originals of files in this folder of the backup, or of this file, may be known.
+    pub fn may_cover_below(&self, folder: &[u8]) -> bool {
+        let may = |rule: &Rule| {
+            platform::is_same_name(folder, &rule.from)
+                || below(folder, &rule.from).is_some()
+                || below(&rule.from, folder).is_some()
+        };
+        !self.unpaired.is_empty() || self.rules.iter().any(may)
+    }
+
     /// The rules in words, where they are not self-evident.
     pub fn notes(&self) -> Vec<String> {
         let told = self.roots().filter(|(_, from)| !from.is_empty());
-        told.map(|(root, from)| format!("originals of {}/ are in {}", escape(from), root.place.display()))
-            .collect()
+        let told = told
+            .map(|(root, from)| format!("originals of {}/ are in {}", escape(from), root.place.display()));
+        let unpaired = self.unpaired.iter().map(|&root| &self.roots[root].place);
+        let unpaired = unpaired.map(|place| {
+            format!("no file that can be listed in the backup has an original in {}", place.display())
+        });
+        unpaired.chain(told).collect()
     }
 
     /// The roots, each with what stands before its files' paths in the backup.

@@ -88,7 +88,8 @@ impl Target {
             SampleSize::Share(_) | SampleSize::All => self.wanted(files),
         };
         let slack = if matches!(self.size, SampleSize::Share(_)) { 8 * wanted.isqrt() } else { 0 };
-        usize::try_from(wanted + wanted / 4 + 1000 + slack).unwrap_or(usize::MAX)
+        let capacity = wanted.saturating_add(wanted / 4).saturating_add(1000 + slack);
+        usize::try_from(capacity).unwrap_or(usize::MAX)
     }
 }
 

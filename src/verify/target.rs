@@ -14,9 +14,9 @@ use super::Error;
 pub fn check(restore_to: &Path, protected: &[&Path], in_flight: u64) -> Result<(), Error> {
     let fail = |source| Error::RestoreFolder { place: restore_to.to_owned(), source };
     // Checked before anything is made: a missing folder is judged by where it would be.
-    keep_apart(restore_to, protected).map_err(fail)??;
+    keep_apart(restore_to, protected)?;
     fs::create_dir_all(restore_to).map_err(fail)?;
-    keep_apart(restore_to, protected).map_err(fail)??;
+    keep_apart(restore_to, protected)?;
     let free = platform::free_space(restore_to).map_err(fail)?;
     let needed = in_flight.saturating_add(MARGIN);
     if free < needed {
@@ -36,7 +36,7 @@ pub fn tell_apart(backup: &Path, originals: &[&Path]) -> Result<(), Error> {
 /// Makes sure that writing a report destroys nothing: it is not the backup or in it, and replaces no original.
 pub fn check_report(report: &Path, backup: &Path, originals: &[&Path]) -> Result<(), Error> {
     let place = || report.to_owned();
-    let resolved = resolve(report).map_err(|source| Error::RestoreFolder { place: place(), source })?;
+    let resolved = resolve(report).map_err(|source| Error::Unresolved { place: place(), source })?;
     let is_in = |folder: &Path| {
         resolve(folder).is_ok_and(|folder| is_same(&resolved, &folder) || has_ancestor(&resolved, &folder))
     };
@@ -56,10 +56,12 @@ fn is_foreign(place: &Path) -> bool {
     is_file && !ours
 }
 
-fn keep_apart(restore_to: &Path, protected: &[&Path]) -> io::Result<Result<(), Error>> {
-    let target = resolve(restore_to)?;
+/// An error names the place that it is about.
+fn keep_apart(restore_to: &Path, protected: &[&Path]) -> Result<(), Error> {
+    let target = resolve(restore_to)
+        .map_err(|source| Error::RestoreFolder { place: restore_to.to_owned(), source })?;
     for &place in protected {
-        let other = resolve(place)?;
+        let other = resolve(place).map_err(|source| Error::Unresolved { place: place.to_owned(), source })?;
         let relation = if is_same(&target, &other) {
             "is"
         } else if has_ancestor(&target, &other) {
@@ -69,10 +71,10 @@ fn keep_apart(restore_to: &Path, protected: &[&Path]) -> io::Result<Result<(), E
         } else {
             continue;
         };
-        let overlap = Error::Overlap { restore_to: restore_to.to_owned(), relation, other: place.to_owned() };
-        return Ok(Err(overlap));
+        let restore_to = restore_to.to_owned();
+        return Err(Error::Overlap { restore_to, relation, other: place.to_owned() });
     }
-    Ok(Ok(()))
+    Ok(())
 }
 
 /// The path with all links followed; of what does not exist yet, the part that does.
@@ -151,6 +153,22 @@ mod tests {
         assert!(check(&source.join("old.json")).is_ok());
         assert!(check(&source.join("new.json")).is_ok());
         assert!(check_report(&source.join("new.json"), &source, &[]).is_err());
+    }
+
+    /// Elsewhere a path through a file is one that does not exist.
+    #[cfg(unix)]
+    #[test]
+    fn a_backup_that_cannot_be_found_is_not_blamed_on_the_restore_folder() {
+        let world = tempfile::tempdir().unwrap();
+        let file = world.path().join("file");
+        fs::write(&file, "").unwrap();
+        let (backup, target) = (file.join("b.tar"), world.path().join("r"));
+        let error = check(&target, &[&backup], 0).unwrap_err();
+        assert!(matches!(&error, Error::Unresolved { place, .. } if *place == backup), "{error}");
+        let error = check(&file.join("r"), &[world.path()], 0).unwrap_err();
+        assert!(matches!(&error, Error::RestoreFolder { .. } | Error::Overlap { .. }), "{error}");
+        let error = check_report(&file.join("x.json"), world.path(), &[]).unwrap_err();
+        assert!(matches!(&error, Error::Unresolved { place, .. } if place.ends_with("x.json")), "{error}");
     }
 
     #[test]

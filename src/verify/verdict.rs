@@ -103,8 +103,22 @@ pub struct Recorded {
     pub mtime: Option<Timestamp>,
     /// How finely the backup records times, in nanoseconds.
     pub resolution_ns: u64,
-    /// When the backup was taken, where that is known.
+    /// When the backup was taken, as far as it tells itself: later, if it was copied without its times.
     pub taken: Option<Timestamp>,
+    /// The newest modification time in it, where that is known: it was taken then or later.
+    pub newest: Option<Timestamp>,
+}
+
+/// The latest time of which it is sure that the backup was not taken before it: the newest modification time in it. Where
+/// that says nothing (an archive without times), its own time, which is later if it was copied without it.
+pub fn taken_after(taken: Option<Timestamp>, newest: Option<Timestamp>) -> Option<Timestamp> {
+    let newest = newest.filter(|&newest| says_something(newest));
+    taken.into_iter().chain(newest).min()
+}
+
+/// Whether a recorded time is more than what programs write for "none": up to 1980.
+fn says_something(time: Timestamp) -> bool {
+    time.seconds > DOS_EPOCH
 }
 
 /// The verdict. Trouble with the backup outweighs whatever became of the original.
@@ -141,12 +155,13 @@ pub fn judge(backup: FromBackup, original: &Original, recorded: &Recorded) -> Ve
 /// change time, which programs cannot set back, tells them apart: if nothing happened to the original after the recorded time, it
 /// is still what was copied. Without one, the doubt goes to "changed".
 ///
-/// A recorded time that says nothing (none, or one that programs write for "none": up to 1980) is replaced by the time of the backup. One
-/// that is off by just an hour on a file system that keeps local time (FAT) is the same time.
+/// A recorded time that says nothing (none, or one that programs write for "none": up to 1980) is replaced by one at which the backup was
+/// surely not yet taken. One that is off by just an hour on a file system that keeps local time (FAT) is the same time; the time of the backup,
+/// which a copy may have made later, is good enough for that.
 fn modified_since(original: &Stat, recorded: &Recorded) -> bool {
-    let Some(mtime) = recorded.mtime.filter(|mtime| mtime.seconds > DOS_EPOCH) else {
+    let Some(mtime) = recorded.mtime.filter(|&mtime| says_something(mtime)) else {
         let touched = original.changed.max(Some(original.mtime));
-        return recorded.taken.is_none_or(|taken| touched > Some(taken));
+        return taken_after(recorded.taken, recorded.newest).is_none_or(|taken| touched > Some(taken));
     };
     let resolution = i128::from(match recorded.resolution_ns {
         0 | 1 => resolution_of(mtime),

@@ -180,6 +180,10 @@ impl Landing for Forward<'_> {
         let sent = self.to.send(Landed { entry, outcome });
         if sent.is_err() || self.bench.is_over() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
+
+    fn lose(&mut self, damage: backup::Damage) {
+        self.bench.lose(damage);
+    }
 }
 
 /// Picks by rank, handed out until enough are conclusive.

@@ -223,6 +223,10 @@ fn sparse_files_are_restored_with_their_holes() {
             self.0.push((entry.path.to_vec(), outcome.unwrap().file().metadata().unwrap().blocks() * 512));
             std::ops::ControlFlow::Continue(())
         }
+
+        fn lose(&mut self, damage: backup::Damage) {
+            panic!("{damage}");
+        }
     }
     for name in ["gnu.tar", "pax-0.0.tar.gz", "pax-0.1.tar.gz", "pax-1.0.tar.gz", "bsdtar-pax.tar.gz"] {
         let backup = open(fixtures::archive(name)).unwrap();

@@ -17,6 +17,7 @@ mod tidy;
 mod unix;
 mod verify_corruption;
 mod verify_draw;
+mod verify_errors;
 mod verify_fixtures;
 #[cfg(target_os = "linux")]
 mod verify_full;
@@ -30,6 +31,8 @@ mod verify_pairing;
 mod verify_reports;
 #[cfg(unix)]
 mod verify_stop;
+#[cfg(target_os = "linux")]
+mod verify_unlisted;
 #[cfg(windows)]
 mod windows;
 mod windows_lists;

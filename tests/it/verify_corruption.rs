@@ -162,6 +162,27 @@ fn originals_younger_than_the_backup_cannot_be_missing_from_it() {
     assert_eq!(verified.at("/completeness/originals"), 12);
 }
 
+#[test]
+fn an_original_made_between_the_backup_and_a_copy_of_it_is_not_missing() {
+    for format in ["tar", "tar.gz", "zip", "folder"] {
+        let world = World::new().originals(&tree()).backup(format, &tree());
+        // The archive's own time is that of the copy: now.
+        let made = |name: &str, mtime| Member { mtime, ..Member::new(name, "made after the backup") };
+        pack::write_files(&world.path("s"), &[made("young", pack::MTIME + 3600)]);
+        for sample in ["all", "5"] {
+            let verified = world
+                .verify(&format!("--sample {sample} --completeness 100"))
+                .exits(0)
+                .says("12 of 13 originals looked up in the backup; 1 more may be younger than the backup");
+            assert_eq!(verified.number("/completeness/undecided"), 1, "{format}");
+            assert_eq!(verified.number("/completeness/looked_up"), 12, "{format}");
+        }
+        pack::write_files(&world.path("s"), &[made("old", pack::MTIME - 3600)]);
+        let verified = world.verify("--sample all --completeness 100").exits(1);
+        assert_eq!(verified.at("/completeness/missing").as_array().unwrap().len(), 1, "{format}");
+    }
+}
+
 /// The tree and behind it a large file, so that damage far behind the beginning hits that.
 fn large_tree() -> Vec<Member> {
     [tree(), vec![Member::new("large", pack::noise(500_000, 9))]].concat()

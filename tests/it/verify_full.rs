@@ -43,3 +43,15 @@ fn a_disk_that_fills_up_on_the_way_ends_the_run_and_blames_no_backup() {
         }
     }
 }
+
+#[test]
+fn files_that_do_not_fit_together_are_restored_one_after_the_other() {
+    let members: Vec<_> =
+        (0..6).map(|number| Member::new(format!("large-{number}"), vec![number; 45 << 20])).collect();
+    for format in ["folder", "tar", "tar.zst"] {
+        let world = World::new().originals(&members).backup(format, &members).folder("r");
+        if let Some(ran) = on_a_small_disk(&world, "118m") {
+            ran.exits(0).out_has("All 6 files in this backup were checked");
+        }
+    }
+}

@@ -135,6 +135,29 @@ fn a_terminal_that_closes_is_no_reason_to_fail() {
 }
 
 #[test]
+fn an_interrupted_run_over_everything_does_not_take_what_it_has_listed_for_the_whole() {
+    for (format, whole) in [("folder", false), ("tar", true), ("tar.gz", true)] {
+        let world = large_world(format);
+        let child = held_up(&world, "--threads 1");
+        wait_until_it_is_held_up(&world);
+        unix::signal(&child, Signal::INT);
+        let verified = Verified::new(finish(child), &world.read("report.json")).exits(3);
+        let listed = verified.number("/population/files");
+        assert_eq!(verified.at("/population/whole"), whole, "{format}: {}", verified.ran);
+        assert!(verified.at("/assurance").is_null());
+        if whole {
+            assert_eq!(listed, MANY as u64, "{format}");
+            verified.says("of 1,200 files wanted were compared.");
+        } else {
+            let count = if listed < 1000 { listed.to_string() } else { format!("1,{:03}", listed % 1000) };
+            let summary = verified.says(&format!("there are at least {count} files to verify.")).ran.out;
+            assert!(summary.contains(&format!("of at least {count} files")), "{summary}");
+            assert!(!summary.contains("wanted") && !summary.contains("redraw"), "{summary}");
+        }
+    }
+}
+
+#[test]
 fn a_time_limit_ends_a_run_with_what_was_proven() {
     let world = large_world("folder");
     let mut child = held_up(&world, "--time-limit 1500ms");

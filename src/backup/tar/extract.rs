@@ -48,7 +48,7 @@ pub(super) fn copy(of: &Restored, scratch: &Scratch, buffer: &mut Vec<u8>) -> Re
             Ok(got)
         }
     }
-    scratch.restore(&mut Positioned(of, 0), Some(of.size()), buffer)
+    scratch.restore_beside(1, &mut Positioned(of, 0), Some(of.size()), buffer)
 }
 
 /// What a failed read means for the member that was being read.
@@ -73,6 +73,7 @@ fn write_segments(
     buffer: &mut Vec<u8>,
 ) -> Result<Restored, RestoreError> {
     sparse::check(map, size, data.left()).map_err(RestoreError::Damaged)?;
+    let mut promise = scratch.promise_room(data.left(), 0)?;
     let mut restored = scratch.create_file().map_err(RestoreError::Scratch)?;
     // Sets the final size first: a size that no file can have is the archive's fault, not the folder's.
     restored.set_len(size).map_err(|error| match error {
@@ -91,6 +92,7 @@ fn write_segments(
                 return Err(RestoreError::Read(io::ErrorKind::UnexpectedEof.into()));
             }
             restored.write(&buffer[..piece])?;
+            promise.keep(piece as u64);
             left -= piece as u64;
             if scratch.stop().is_set() {
                 return Err(RestoreError::Stopped);

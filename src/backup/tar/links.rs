@@ -47,15 +47,10 @@ impl Links {
         Targets { links: self, hashes: HashSet::new() }
     }
 
-    /// Offset of each link's member, and of the member with its content; links that lead nowhere are not in it.
+    /// Offset of each link's member, and of the member with its content; links that lead nowhere are not in it. Nothing
+    /// before a whole walk.
     pub(super) fn resolved(&self) -> Option<&HashMap<u64, u64>> {
         self.resolved.get()
-    }
-
-    /// The same; nothing where the walk was stopped.
-    pub(super) fn resolved_or_empty(&self) -> &HashMap<u64, u64> {
-        static EMPTY: OnceLock<HashMap<u64, u64>> = OnceLock::new();
-        self.resolved.get().unwrap_or_else(|| EMPTY.get_or_init(HashMap::new))
     }
 
     /// Walks the archive's headers once to resolve all links.

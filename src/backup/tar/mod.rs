@@ -28,7 +28,7 @@ use super::compression::Compression;
 use super::land::{Ended, conclude, land};
 use super::repeats::Repeats;
 use super::{
-    Access, Backup, Description, Entry, Error, Landing, Listing, Locator, Needs, Picks, RestoreError,
+    Access, Backup, Damage, Description, Entry, Error, Landing, Listing, Locator, Needs, Picks, RestoreError,
     Scratch, Sink, Wanted,
 };
 use crate::platform::{self, Stat};
@@ -124,7 +124,7 @@ impl Tar {
         match hand_on(&pile) {
             ControlFlow::Break(()) => Listing::Stopped,
             ControlFlow::Continue(()) if damage.is_empty() => Listing::Whole,
-            ControlFlow::Continue(()) => Listing::Damaged(damage),
+            ControlFlow::Continue(()) => Listing::Damaged(damage.into_iter().map(Damage::from).collect()),
         }
     }
 
@@ -145,6 +145,7 @@ impl Tar {
     ) -> Result<(), Ended> {
         self.survey(scratch).map_err(Ended::Failed)?;
         let mut links = Picks::new();
+        let mut damage = Vec::new();
         let mut halt = || scratch.stop().is_set();
         let passed = self.with_source(&mut halt, |source| {
             let mut pass = self.repeats.pass();
@@ -155,9 +156,14 @@ impl Tar {
             let ended = loop {
                 match members.step(&mut member) {
                     Step::Member => {}
-                    // The listing has reported the damage.
-                    Step::Damaged(_) => continue,
-                    Step::End(_) => break Ok(()),
+                    Step::Damaged(problem) => {
+                        note_damage(&mut damage, problem);
+                        continue;
+                    }
+                    Step::End(problem) => {
+                        damage.extend(problem);
+                        break Ok(());
+                    }
                     Step::Halted => break Err(Ended::Enough),
                 }
                 one.clear();
@@ -181,6 +187,8 @@ impl Tar {
             BUFFER.set(buffer);
             ended
         });
+        // A disk that read well for the listing need not do so again.
+        damage.into_iter().for_each(|problem| landing.lose(problem.into()));
         passed.map_err(Ended::Failed)??;
         if links.is_empty() { Ok(()) } else { self.restore_these(&links, scratch, landing) }
     }
@@ -200,7 +208,7 @@ impl Tar {
                 Some(start)
             } else {
                 if resolved.is_none() {
-                    resolved = Some(self.resolve_links(scratch).map_err(Ended::Failed)?);
+                    resolved = Some(self.resolve_links(scratch)?);
                 }
                 resolved.and_then(|resolved| resolved.get(&start)).copied()
             };
@@ -224,13 +232,14 @@ impl Tar {
         passed.map_err(Ended::Failed)?
     }
 
-    fn resolve_links(&self, scratch: &Scratch) -> Result<&std::collections::HashMap<u64, u64>, Error> {
-        self.survey(scratch)?;
+    /// Finds what hard links give; a walk that was stopped says nothing of any of them.
+    fn resolve_links(&self, scratch: &Scratch) -> Result<&std::collections::HashMap<u64, u64>, Ended> {
+        self.survey(scratch).map_err(Ended::Failed)?;
         let mut halt = || scratch.stop().is_set();
         if self.links.resolved().is_none() {
-            self.with_source(&mut halt, |source| self.links.resolve(source))?;
+            self.with_source(&mut halt, |source| self.links.resolve(source)).map_err(Ended::Failed)?;
         }
-        Ok(self.links.resolved_or_empty())
+        self.links.resolved().ok_or(Ended::Enough)
     }
 }
 

@@ -6,6 +6,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 
+use crate::backup::compression::{NEEDS_MEMORY, is_out_of_memory};
 use crate::platform;
 
 /// Bytes at offsets that only ever grow (a stream), or at any offset (a file).
@@ -134,7 +135,10 @@ impl Read for Stream<'_> {
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
             Err(error) => {
-                let message = format!("the compressed stream is damaged: {error}");
+                let message = match is_out_of_memory(&error) {
+                    true => NEEDS_MEMORY.to_owned(),
+                    false => format!("the compressed stream is damaged: {error}"),
+                };
                 self.failed = Some((error.kind(), message.clone()));
                 Err(io::Error::new(error.kind(), message))
             }

@@ -11,9 +11,46 @@ use crate::backup::repeats::Pass;
 use crate::backup::{Entry, Picks};
 use crate::platform::Timestamp;
 
-/// The file type bits of a Unix mode, and the type of a regular file.
+/// The file type bits of a Unix mode.
 const TYPE_MASK: u32 = 0o170_000;
-const REGULAR: u32 = 0o100_000;
+
+/// The longest target of a link on any system that makes zip archives (Linux, `PATH_MAX`).
+pub(super) const TARGET_MAX: usize = 4096;
+
+/// What a record says that its entry is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Nature {
+    /// A regular file.
+    File,
+    /// A folder.
+    Folder,
+    /// A device, pipe or socket without content.
+    Special,
+    /// A symbolic link; `usual` if it has the permissions that links have and files rarely.
+    Link { usual: bool },
+    /// Something that it cannot be, in words.
+    Impossible(String),
+}
+
+impl Nature {
+    /// Of the mode and the size that a record gives.
+    fn of(mode: u32, has_slash: bool, size: u64) -> Self {
+        let holds =
+            |what: &str| Self::Impossible(format!("says that it is a {what}, but it holds {size} bytes"));
+        match mode & TYPE_MASK {
+            _ if has_slash && size == 0 => Self::Folder,
+            _ if has_slash => holds("folder"),
+            0o040_000 if size == 0 => Self::Folder,
+            0o040_000 => holds("folder"),
+            0o120_000 if size == 0 || size > TARGET_MAX as u64 => holds("symbolic link"),
+            0o120_000 => Self::Link { usual: mode & 0o777 == 0o777 },
+            // Some programs store what they read from a pipe.
+            0o010_000 | 0o020_000 | 0o060_000 | 0o140_000 if size == 0 => Self::Special,
+            // Many programs store no type at all, and one that does not exist is none.
+            _ => Self::File,
+        }
+    }
+}
 
 /// One walk over the directory.
 pub(super) struct Lister<'a> {
@@ -28,25 +65,31 @@ impl<'a> Lister<'a> {
         Self { pass, zone: TimeZone::try_system().unwrap_or(TimeZone::UTC), name: Vec::new() }
     }
 
-    /// Adds what `record` says to `pile`, if it is a regular file that no later entry replaces.
-    pub(super) fn list(&mut self, record: &ZipFileHeaderRecord<'_>, pile: &mut Picks) {
+    /// Adds what `record` says to `pile`, if it is a regular file that no later entry replaces. Returns what it is.
+    pub(super) fn list(&mut self, record: &ZipFileHeaderRecord<'_>, pile: &mut Picks) -> Nature {
         self.take_name(record);
-        let kind = record.mode().value() & TYPE_MASK;
-        if self.name.ends_with(b"/") || kind == 0o040_000 {
-            return;
+        let size = record.uncompressed_size_hint();
+        let nature = Nature::of(record.mode().value(), self.name.ends_with(b"/"), size);
+        if matches!(nature, Nature::Folder | Nature::Impossible(_)) {
+            return nature;
         }
         let before = pile.len();
         let rest = Entry {
-            size: Some(record.uncompressed_size_hint()),
+            size: Some(size),
             mtime: self.time(&record.last_modified()),
             locator: Stored::locator(record),
             ..Entry::named(b"")
         };
         pile.push_stored(&self.name, &rest);
-        // Many programs store no file type at all.
-        if !self.pass.stays(pile.get(before).path) || !matches!(kind, 0 | REGULAR) {
+        if !self.pass.stays(pile.get(before).path) || nature != Nature::File {
             pile.truncate(before);
         }
+        nature
+    }
+
+    /// The name of the entry that was listed last.
+    pub(super) fn name(&self) -> &[u8] {
+        &self.name
     }
 
     /// Ends the walk; whether the archive must be listed again.
@@ -102,6 +145,29 @@ fn local_time(time: &LocalDateTime, zone: &TimeZone) -> Option<Timestamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_holds_bytes_is_no_folder_and_what_has_no_known_type_is_a_file() {
+        let of = |mode, size| Nature::of(mode, false, size);
+        assert_eq!(of(0o100_644, 5), Nature::File);
+        assert_eq!(of(0o110_644, 5), Nature::File, "a flipped bit makes a type that does not exist");
+        assert_eq!(of(0, 0), Nature::File);
+        assert_eq!(of(0o010_644, 5), Nature::File, "read from a pipe");
+        assert_eq!(of(0o010_644, 0), Nature::Special);
+        assert_eq!(of(0o040_755, 0), Nature::Folder);
+        assert!(matches!(of(0o040_755, 5), Nature::Impossible(_)));
+        assert_eq!(Nature::of(0o140_644, true, 0), Nature::Folder);
+        assert!(matches!(Nature::of(0o100_644, true, 5), Nature::Impossible(_)));
+    }
+
+    #[test]
+    fn a_link_has_a_target_of_some_length() {
+        let of = |mode, size| Nature::of(mode, false, size);
+        assert_eq!(of(0o120_777, 12), Nature::Link { usual: true });
+        assert_eq!(of(0o120_644, 12), Nature::Link { usual: false });
+        assert!(matches!(of(0o120_777, 0), Nature::Impossible(_)));
+        assert!(matches!(of(0o120_777, 4097), Nature::Impossible(_)));
+    }
 
     #[test]
     fn a_unicode_name_counts_only_beside_the_name_it_was_made_for() {

@@ -9,6 +9,7 @@ use std::io::{self, BufRead, Read};
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 use rawzip::{CompressionMethod, ZipFileHeaderRecord};
 
+use crate::backup::compression::{NEEDS_MEMORY, is_out_of_memory, xz_stream};
 use crate::backup::{Entry, Locator, RestoreError, Restored, Scratch};
 use crate::platform;
 
@@ -87,26 +88,58 @@ pub(super) fn extract(
     scratch: &Scratch,
     workspace: &mut Workspace,
 ) -> Result<Restored, RestoreError> {
+    let Workspace { input, copy, inflate } = workspace;
+    let part = Part::open(file, length, entry.path, stored, input)?;
+    uncompress(part, stored, inflate, &mut |content| restore(content, stored, scratch, copy))
+}
+
+/// The content of a small entry; an error for one that is longer than `limit` bytes.
+pub(super) fn content(
+    file: &File,
+    length: u64,
+    entry: &Entry<'_>,
+    stored: &Stored,
+    limit: usize,
+    workspace: &mut Workspace,
+) -> Result<Vec<u8>, RestoreError> {
+    let Workspace { input, inflate, .. } = workspace;
+    let part = Part::open(file, length, entry.path, stored, input)?;
+    uncompress(part, stored, inflate, &mut |content| {
+        let mut bytes = vec![0; limit + 1];
+        let got = platform::read_full(content, &mut bytes).map_err(explain)?;
+        if got > limit {
+            return Err(RestoreError::TooLong { declared: stored.size });
+        }
+        bytes.truncate(got);
+        Ok(bytes)
+    })
+}
+
+/// Gives the uncompressed content of `part` to `act`.
+fn uncompress<T>(
+    mut part: Part<'_>,
+    stored: &Stored,
+    inflate: &mut Option<Decompress>,
+    act: &mut dyn FnMut(&mut dyn Read) -> Result<T, RestoreError>,
+) -> Result<T, RestoreError> {
     if stored.flags & ENCRYPTED != 0 {
         let problem = "encrypted: bkverify cannot verify it without its password";
         return Err(RestoreError::Unsupported(problem.to_owned()));
     }
-    let Workspace { input, copy, inflate } = workspace;
-    let mut part = Part::open(file, length, entry.path, stored, input)?;
     let method = CompressionMethod::new(stored.method);
     match method {
-        CompressionMethod::STORE => restore(part, stored, scratch, copy),
+        CompressionMethod::STORE => act(&mut part),
         CompressionMethod::DEFLATE => {
             let state = inflate.get_or_insert_with(|| Decompress::new(false));
             state.reset(false);
-            restore(Inflate { part: &mut part, state, ended: false }, stored, scratch, copy)
+            act(&mut Inflate { part: &mut part, state, ended: false })
         }
-        CompressionMethod::BZIP2 => restore(bzip2::bufread::BzDecoder::new(part), stored, scratch, copy),
-        CompressionMethod::XZ => restore(liblzma::bufread::XzDecoder::new(part), stored, scratch, copy),
-        CompressionMethod::ZSTD => {
-            let decoder = zstd::stream::read::Decoder::with_buffer(part).map_err(explain)?;
-            restore(decoder, stored, scratch, copy)
+        CompressionMethod::BZIP2 => act(&mut bzip2::bufread::BzDecoder::new(part)),
+        CompressionMethod::XZ => {
+            let stream = xz_stream().map_err(explain)?;
+            act(&mut liblzma::bufread::XzDecoder::new_stream(part, stream))
         }
+        CompressionMethod::ZSTD => act(&mut zstd::stream::read::Decoder::with_buffer(part).map_err(explain)?),
         _ => {
             let name = method.name().unwrap_or("unknown");
             let problem = format!(
@@ -119,7 +152,7 @@ pub(super) fn extract(
 }
 
 fn restore(
-    content: impl Read,
+    content: &mut dyn Read,
     stored: &Stored,
     scratch: &Scratch,
     copy: &mut Vec<u8>,
@@ -150,6 +183,7 @@ fn restore(
 fn explain(error: io::Error) -> RestoreError {
     match error.kind() {
         _ if error.raw_os_error().is_some() => RestoreError::Read(error),
+        _ if is_out_of_memory(&error) => RestoreError::Unsupported(NEEDS_MEMORY.to_owned()),
         io::ErrorKind::UnexpectedEof => {
             RestoreError::Damaged("its compressed data ends too early".to_owned())
         }

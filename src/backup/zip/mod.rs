@@ -4,6 +4,13 @@
 //! against the CRC-32 and the size that the central directory gives. The central directory alone says what is in the
 //! archive; a local header only tells where its data begins.
 //!
+//! Damage to a record is found where it shows. Names have no checksum, but stand in the local header too, which a restore compares
+//! (not where the length differs, which is another spelling). The type of an entry stands in the directory alone: one
+//! that says "folder" of an entry with content, or "link" of content that is no target, is reported as damage, so that a flipped
+//! bit does not take a file out of the population. What cannot be told: an empty file whose type or name has become that of a
+//! folder, pipe or socket; and a file of at most 4096 bytes without a line feed that has become a link, or any of
+//! that size with the permissions of links, `rwxrwxrwx`, whose targets are not read because that would cost a read a link.
+//!
 //! The directory is read by `rawzip`, which streams it through one buffer: the `zip` crate keeps every entry in memory,
 //! which a backup of millions of files does not allow. Names are kept as stored bytes, with two exceptions in
 //! [`entry`]. Format: PKWARE APPNOTE.TXT 6.3.10; extra fields of Info-ZIP as in its `proginfo/extrafld.txt`.
@@ -21,18 +28,21 @@ use std::path::{Path, PathBuf};
 
 use rawzip::{ErrorKind, RECOMMENDED_BUFFER_SIZE, ReaderAt, ZipArchive, ZipFileHeaderRecord, ZipLocator};
 
-use self::entry::Lister;
+use self::entry::{Lister, Nature, TARGET_MAX};
 use self::extract::{Stored, Workspace};
 use super::land::{Ended, conclude, land};
 use super::repeats::Repeats;
 use super::{
-    Access, Backup, Description, Entry, Error, Landing, Listing, Needs, Picks, RestoreError, Scratch, Sink,
-    Wanted,
+    Access, Backup, Damage, Description, Entry, Error, Landing, Listing, Needs, Picks, RestoreError, Scratch,
+    Sink, Wanted,
 };
 use crate::platform::{self, Stat};
 
 /// Entries are handed on in piles of this many.
 const PILE: usize = 1024;
+
+/// More lines about damage than this help nobody.
+const DAMAGE_LINES_MAX: usize = 50;
 
 /// Room for the longest directory record (three fields of at most 64 KiB) and many ordinary ones.
 const DIRECTORY_BUFFER: usize = 256 << 10;
@@ -137,9 +147,10 @@ impl Zip {
     fn list(&self, sink: Option<&dyn Sink>) -> Listing {
         let mut lister = Lister::new(self.repeats.pass());
         let mut pile = Picks::new();
+        let mut doubts = Vec::new();
         let hand_on = |pile: &Picks| sink.is_some_and(|sink| sink.take(pile).is_break());
         let walked = self.walk(|record| {
-            lister.list(record, &mut pile);
+            self.list_record(record, &mut lister, &mut pile, &mut doubts);
             if pile.len() >= PILE {
                 if hand_on(&pile) {
                     return Err(Listing::Stopped);
@@ -149,7 +160,7 @@ impl Zip {
             Ok(())
         });
         let damage = match walked {
-            Ok(damage) => damage,
+            Ok(damage) => doubts.into_iter().chain(damage.into_iter().map(Damage::from)).collect::<Vec<_>>(),
             Err(stopped) => return stopped,
         };
         if lister.finish() {
@@ -162,6 +173,55 @@ impl Zip {
         }
     }
 
+    /// Adds a record's entry to `pile`, or what is wrong with it to `doubts`.
+    fn list_record(
+        &self,
+        record: &ZipFileHeaderRecord<'_>,
+        lister: &mut Lister<'_>,
+        pile: &mut Picks,
+        doubts: &mut Vec<Damage>,
+    ) {
+        let wrong = match lister.list(record, pile) {
+            Nature::Impossible(wrong) => wrong,
+            Nature::Link { usual: false } => match self.doubt_link(record, lister.name()) {
+                Some(wrong) => wrong,
+                None => return,
+            },
+            Nature::File | Nature::Folder | Nature::Special | Nature::Link { usual: true } => return,
+        };
+        let name = super::escape(lister.name());
+        let damage = match doubts.len() {
+            DAMAGE_LINES_MAX => Damage::from("and more damaged records, further on".to_owned()),
+            count if count > DAMAGE_LINES_MAX => return,
+            _ => Damage {
+                problem: format!(
+                    "the record of {name} in the archive's directory {wrong}: the record is damaged, and a file may be lost"
+                ),
+                lost: super::relative(lister.name()).ok(),
+            },
+        };
+        doubts.push(damage);
+    }
+
+    /// What shows that an entry is no link though its record says so: its content is no path.
+    fn doubt_link(&self, record: &ZipFileHeaderRecord<'_>, name: &[u8]) -> Option<String> {
+        let size = Some(record.uncompressed_size_hint());
+        let entry = Entry { size, locator: Stored::locator(record), ..Entry::named(name) };
+        let (file, stored) = (&self.archive.get_ref().0, Stored::of(&entry));
+        let mut workspace = Workspace::take();
+        let read = extract::content(file, self.stat.size, &entry, &stored, TARGET_MAX, &mut workspace);
+        workspace.put_back();
+        match read {
+            Ok(target) if target.iter().any(|byte| matches!(byte, 0 | b'\n')) => {
+                Some("says that it is a symbolic link, but what it holds is no path".to_owned())
+            }
+            Ok(_) | Err(RestoreError::Unsupported(_)) => None,
+            Err(error) => {
+                Some(format!("says that it is a symbolic link, but what it holds cannot be read ({error})"))
+            }
+        }
+    }
+
     fn restore_every(
         &self,
         test: &dyn Fn(&Entry<'_>) -> bool,
@@ -170,20 +230,25 @@ impl Zip {
         workspace: &mut Workspace,
     ) -> Result<(), Ended> {
         if !self.repeats.is_known() {
-            // Only for the names that repeat; the listing has reported what is damaged.
+            // Only for the names that repeat.
             let _ = self.list(None);
         }
         let mut lister = Lister::new(self.repeats.pass());
-        let mut one = Picks::new();
+        let (mut one, mut doubts) = (Picks::new(), Vec::new());
         let walked = self.walk(|record| {
             one.clear();
-            lister.list(record, &mut one);
+            self.list_record(record, &mut lister, &mut one, &mut doubts);
             if one.is_empty() || !test(&one.get(0)) {
                 return Ok(());
             }
             self.restore_one(one.get(0), scratch, landing, workspace)
         });
-        walked.map(drop)
+        let damage = walked?;
+        doubts
+            .into_iter()
+            .chain(damage.into_iter().map(Damage::from))
+            .for_each(|damage| landing.lose(damage));
+        Ok(())
     }
 
     fn restore_one(

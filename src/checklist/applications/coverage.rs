@@ -144,8 +144,9 @@ fn count(job: &Job, folders: &[PathBuf], deadline: Instant) -> Result<Vec<(u64, 
             Listing::Again => {}
             Listing::Whole => return Ok(counter.result()),
             Listing::Stopped => return Err("its catalog could not be read in time".to_owned()),
-            Listing::Damaged(lines) => {
-                return Err(format!("its catalog is damaged: {}", lines.first().map_or("", String::as_str)));
+            Listing::Damaged(parts) => {
+                let first = parts.first().map_or("", |part| part.problem.as_str());
+                return Err(format!("its catalog is damaged: {first}"));
             }
         }
     }

@@ -276,6 +276,9 @@ pub fn allow_holes(file: &File) {
     }
 }
 
+/// Whether a file that is open goes when it is removed, rather than when it is closed.
+pub const REMOVES_OPEN_FILES: bool = false;
+
 /// Removes a file whatever its own attributes are.
 pub fn remove_file_even_read_only(dir: &Dir, name: &Path) -> io::Result<()> {
     match dir.remove_file(name) {

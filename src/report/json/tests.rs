@@ -1,11 +1,16 @@
 use super::*;
 use crate::backup::unescape;
+use crate::exit::ExitCode;
 use crate::report::samples;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
 fn report(plan: &Plan, outcome: &Outcome) -> Value {
     serde_json::from_str(&render(plan, outcome).unwrap()).unwrap()
+}
+
+fn failed(plan: &Plan, failure: &Failure) -> Value {
+    serde_json::from_str(&render_failure(plan, failure).unwrap()).unwrap()
 }
 
 fn schema() -> jsonschema::Validator {
@@ -38,12 +43,16 @@ fn reports_of_every_kind_keep_to_the_shipped_schema() {
         let outcome = Outcome { incomplete: Some(reason), ..samples::passed() };
         assert_valid(&report(&plan, &outcome));
     }
+    for exit_code in [ExitCode::Usage, ExitCode::Unusable] {
+        assert_valid(&failed(&plan, &Failure { exit_code, ..samples::failure() }));
+    }
 }
 
 #[test]
 fn the_schema_refuses_unknown_and_missing_fields_at_every_level() {
     let schema = schema();
-    let whole = report(&samples::plan(), &samples::disaster());
+    let mut whole = report(&samples::plan(), &samples::disaster());
+    whole["error"] = failed(&samples::plan(), &samples::failure())["error"].clone();
     let mut places = Vec::new();
     objects(&whole, "", &mut places);
     assert!(places.len() > 12, "{places:?}");
@@ -93,6 +102,25 @@ fn the_numbers_are_those_of_the_outcome() {
     assert_eq!(found["plan"]["filters"]["newer_than"], "2026-07-01T02:00:00Z");
     assert_eq!(found["findings"][0]["difference"]["looks_like"], "zeroed");
     assert_eq!(report(&samples::plan(), &samples::empty())["assurance"], Value::Null);
+}
+
+#[test]
+fn the_report_of_a_run_that_could_not_begin_says_so_and_claims_nothing() {
+    let found = failed(&samples::plan(), &samples::failure());
+    assert_eq!((&found["exit_code"], &found["result"]), (&json!(4), &json!("unusable")));
+    assert_eq!(found["error"]["hint"], "check the path");
+    assert_eq!(found["headline"], found["error"]["message"]);
+    assert_eq!(found["finished"], "2026-07-01T10:00:00.27Z");
+    assert_eq!(found["backup"]["place"], "/srv/backup/data.tar.gz");
+    assert_eq!((&found["counts"]["conclusive"], &found["population"]["whole"]), (&json!(0), &json!(false)));
+}
+
+#[test]
+fn a_population_that_was_not_listed_to_its_end_is_said_to_be_a_part() {
+    let found = report(&samples::plan(), &samples::interrupted());
+    assert_eq!(found["population"]["whole"], false);
+    assert_eq!(found["assurance"], Value::Null);
+    assert_eq!(report(&samples::plan(), &samples::cut_short())["population"]["whole"], true);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 use super::*;
 use crate::report::samples;
+use crate::verify::outcome::Counts;
 use std::path::PathBuf;
 
 #[test]
@@ -52,6 +53,35 @@ INCOMPLETE  120 of 120 identical.
             (2.45%) are bad.
 "
     ));
+}
+
+#[test]
+fn a_run_that_ended_while_the_backup_was_listed_says_nothing_of_the_whole() {
+    let text = render(&samples::plan(), &samples::interrupted());
+    assert!(text.starts_with(
+        "\
+INCOMPLETE  120 of 120 identical.
+            The run was interrupted: 120 files were compared. The backup was not
+            listed to its end: there are at least 640 files to verify.
+
+backup"
+    ));
+    assert!(text.contains("drawn      120 of at least 640 files"), "{text}");
+    assert!(!text.contains("redraw") && !text.contains("wanted"), "{text}");
+    let mut outcome = samples::interrupted();
+    (outcome.counts, outcome.population.files) = (Counts::default(), 0);
+    let text = render(&samples::plan(), &outcome);
+    assert!(text.starts_with(
+        "INCOMPLETE  No file could be compared.\n            The run was interrupted before anything was listed.\n"
+    ));
+}
+
+#[test]
+fn what_is_lost_is_not_in_the_statement() {
+    let mut outcome = samples::passed();
+    outcome.damage = vec!["folder x cannot be listed".to_owned()];
+    let text = render(&samples::plan(), &outcome);
+    assert!(text.contains("at most 58 of 10,000 files that can be listed"), "{text}");
 }
 
 #[test]

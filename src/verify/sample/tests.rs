@@ -83,6 +83,13 @@ fn more_than_there_is_draws_everything() {
     assert_eq!((drawn.wanted, drawn.picks.len()), (30, 30));
 }
 
+#[test]
+fn the_largest_number_that_can_be_asked_for_draws_everything() {
+    let drawn = draw("s", &paths(30), SampleSize::Count(u64::MAX));
+    assert_eq!((drawn.wanted, drawn.picks.len()), (30, 30));
+    assert_eq!(draw("s", &paths(30), SampleSize::Tolerance(f64::MIN_POSITIVE)).picks.len(), 30);
+}
+
 proptest! {
     #[test]
     fn the_order_of_listing_does_not_matter(seed in ".{0,8}", mut numbers in proptest::collection::hash_set(any::<u32>(), 1..3000), n in 1u64..400) {

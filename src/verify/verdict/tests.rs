@@ -20,7 +20,13 @@ fn read(state: Stat, equal: bool, record_equals_restored: Option<bool>) -> Origi
 }
 
 fn recorded(resolution_ns: u64) -> Recorded {
-    Recorded { size: Some(10), mtime: Some(Timestamp::from_nanos(RECORDED)), resolution_ns, taken: None }
+    Recorded {
+        size: Some(10),
+        mtime: Some(Timestamp::from_nanos(RECORDED)),
+        resolution_ns,
+        taken: None,
+        newest: None,
+    }
 }
 
 const WHOLE: FromBackup = FromBackup::Restored { size: 10 };
@@ -139,7 +145,7 @@ fn times_are_compared_at_the_backups_resolution() {
 
 #[test]
 fn a_backup_that_records_no_time_cannot_blame_itself() {
-    let unknown = Recorded { size: None, mtime: None, resolution_ns: 1, taken: None };
+    let unknown = Recorded { size: None, mtime: None, resolution_ns: 1, taken: None, newest: None };
     let same = stat(RECORDED, Some(RECORDED));
     assert_eq!(judge(WHOLE, &read(same, false, Some(true)), &unknown), Verdict::Changed);
     assert_eq!(judge(WHOLE, &read(same, true, None), &unknown), Verdict::Verified);
@@ -168,7 +174,7 @@ fn verdicts_are_listed_in_order_and_classed_once() {
 fn a_recorded_time_that_may_have_been_cut_is_compared_as_coarsely() {
     let judged = |recorded: i128, ahead: i128| {
         let mtime = Some(Timestamp::from_nanos(recorded));
-        let recorded_there = Recorded { size: Some(10), mtime, resolution_ns: 1, taken: None };
+        let recorded_there = Recorded { size: Some(10), mtime, resolution_ns: 1, taken: None, newest: None };
         judge(WHOLE, &read(stat(recorded + ahead, None), false, None), &recorded_there)
     };
     let whole = 1_700_000_000 * SECOND;
@@ -182,8 +188,13 @@ fn a_recorded_time_that_may_have_been_cut_is_compared_as_coarsely() {
 fn a_recorded_time_that_says_nothing_is_replaced_by_the_time_of_the_backup() {
     let judged = |mtime: Option<i128>, changed: i128| {
         let taken = Some(Timestamp::from_nanos(RECORDED));
-        let recorded =
-            Recorded { size: Some(10), mtime: mtime.map(Timestamp::from_nanos), resolution_ns: 1, taken };
+        let recorded = Recorded {
+            size: Some(10),
+            mtime: mtime.map(Timestamp::from_nanos),
+            resolution_ns: 1,
+            taken,
+            newest: None,
+        };
         judge(WHOLE, &read(stat(RECORDED - 90 * SECOND, Some(changed)), false, None), &recorded)
     };
     for nothing in [None, Some(0), Some(315_532_800 * SECOND)] {
@@ -193,12 +204,36 @@ fn a_recorded_time_that_says_nothing_is_replaced_by_the_time_of_the_backup() {
 }
 
 #[test]
+fn an_archive_that_was_copied_later_without_its_time_is_not_blamed_for_what_changed_before_the_copy() {
+    let judged = |newest: Option<i128>| {
+        let recorded = Recorded {
+            size: Some(10),
+            mtime: None,
+            resolution_ns: 1,
+            taken: Some(Timestamp::from_nanos(RECORDED + 900 * SECOND)),
+            newest: newest.map(Timestamp::from_nanos),
+        };
+        judge(WHOLE, &read(stat(RECORDED + SECOND, Some(RECORDED + SECOND)), false, None), &recorded)
+    };
+    assert_eq!(judged(Some(RECORDED)), Verdict::Changed);
+    assert_eq!(judged(Some(RECORDED + 2 * SECOND)), Verdict::Corrupt);
+    assert_eq!(
+        judged(Some(RECORDED + 9_000 * SECOND)),
+        Verdict::Corrupt,
+        "a file with a time from the future"
+    );
+    // Where it records no times, its own must do.
+    assert_eq!(judged(None), Verdict::Corrupt);
+    assert_eq!(judged(Some(0)), Verdict::Corrupt);
+}
+
+#[test]
 fn a_fat_disk_that_is_an_hour_off_hides_no_corruption() {
     let whole = 1_700_000_000 * SECOND;
     let mtime = Some(Timestamp::from_nanos(whole));
     let an_hour = 3_600 * SECOND;
     let taken = Some(Timestamp::from_nanos(whole + 2 * an_hour));
-    let recorded = Recorded { size: Some(10), mtime, resolution_ns: 1, taken };
+    let recorded = Recorded { size: Some(10), mtime, resolution_ns: 1, taken, newest: None };
     let judged = |mtime, changed| judge(WHOLE, &read(stat(mtime, Some(changed)), false, None), &recorded);
     assert_eq!(judged(whole + an_hour, whole + an_hour), Verdict::Corrupt);
     assert_eq!(judged(whole + an_hour, whole + 3 * an_hour), Verdict::Changed);

@@ -6,7 +6,8 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use bkverify::backup::{
-    self, Backup, Entry, Error, Landing, Listing, Needs, Picks, RestoreError, Restored, Scratch, Sink, Wanted,
+    self, Backup, Damage, Entry, Error, Landing, Listing, Needs, Picks, RestoreError, Restored, Scratch,
+    Sink, Wanted,
 };
 use bkverify::platform;
 use bkverify::stop::Stop;
@@ -35,6 +36,8 @@ impl Sink for Taken {
 #[derive(Default)]
 pub struct Landed {
     pub files: BTreeMap<Vec<u8>, Result<blake3::Hash, String>>,
+    /// What the restore could not read.
+    pub lost: Vec<Damage>,
     /// Says that it has enough after this many.
     pub limit: Option<usize>,
 }
@@ -45,6 +48,10 @@ impl Landing for Landed {
         let before = self.files.insert(entry.path.to_vec(), outcome);
         assert!(before.is_none(), "landed twice: {}", bkverify::backup::escape(entry.path));
         if self.limit == Some(self.files.len()) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    fn lose(&mut self, damage: Damage) {
+        self.lost.push(damage);
     }
 }
 

@@ -232,6 +232,31 @@ fn zip_entries_of_every_readable_method_are_restored() {
     assert!(landed.files.values().all(|outcome| *outcome == Ok(hash(&content))), "{:?}", landed.files);
 }
 
+/// A short .xz stream whose header asks for a dictionary of 4 GiB.
+fn greedy_xz(content: &[u8]) -> Vec<u8> {
+    let mut stream = liblzma::encode_all(content, 1).unwrap();
+    // Block header: length, flags, filter 0x21 with one byte of properties, the dictionary's size, padding, CRC-32.
+    assert_eq!(stream[12..16], [2, 0, 0x21, 1]);
+    stream[16] = 40;
+    let sum = rawzip::crc32(&stream[12..20]);
+    stream[20..24].copy_from_slice(&sum.to_le_bytes());
+    stream
+}
+
+#[test]
+fn an_xz_stream_that_asks_for_gigabytes_of_memory_gets_none_and_is_not_called_damaged() {
+    let archive = zip(&[
+        (b"greedy", rawzip::CompressionMethod::XZ, b"content", &greedy_xz(b"content")),
+        store(b"after"),
+    ]);
+    let landed = land(&archive);
+    let why = landed.files[&b"greedy"[..]].as_ref().unwrap_err();
+    assert!(why.contains("2 GiB of memory") && !why.contains("damaged"), "{why}");
+    assert_eq!(landed.files[&b"after"[..]], Ok(hash(b"content")));
+    let error = open(fixtures::copy(&greedy_xz(&tar(&[(b"a", b'0', 1, b"x")])))).err().unwrap().to_string();
+    assert!(error.contains("2 GiB of memory") && !error.contains("damaged"), "{error}");
+}
+
 #[test]
 fn a_repeated_zip_name_gives_its_last_content() {
     let archive = zip(&[

@@ -1,0 +1,225 @@
+//! What killed runs left in a restore folder: recognised by its name, its marker and its content, and removed.
+//!
+//! A running bkverify holds a lock on its marker. Who removes a leftover holds it, too, so that a run that begins at that very
+//! moment either has the lock first, and stays, or notices and takes another name.
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, OpenOptions};
+
+use crate::platform;
+
+/// How the names of scratch folders begin.
+pub(super) const FOLDER_PREFIX: &str = "bkverify-scratch-";
+/// The file in each that its run holds a lock on.
+pub(super) const MARKER: &str = "bkverify-scratch.lock";
+
+/// What earlier runs left behind, and what became of it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Leftovers {
+    /// Folders of killed runs that were removed.
+    pub removed: Vec<PathBuf>,
+    /// Folders that look like ours but hold what is not: left alone.
+    pub left: Vec<PathBuf>,
+    /// Folders of which cannot be told whether their run has ended, because the file system has no locks: left alone.
+    pub doubtful: Vec<PathBuf>,
+}
+
+/// What a folder with the name of a scratch folder is.
+enum Found {
+    /// That of a running bkverify.
+    Alive,
+    /// Left by a killed run; nobody else can take it while the marker is locked.
+    Left(File),
+    /// Without a marker.
+    Unmarked,
+    /// It cannot be told.
+    Doubtful,
+}
+
+/// Removes what killed runs left below `restore_to`.
+pub fn remove_leftovers(restore_to: &Path) -> io::Result<Leftovers> {
+    let parent = Dir::open_ambient_dir(restore_to, ambient_authority())?;
+    let mut leftovers = Leftovers::default();
+    for entry in parent.entries()? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let Some(name) = name.to_str().filter(|name| name.starts_with(FOLDER_PREFIX)) else { continue };
+        if !entry.file_type()?.is_dir() {
+            continue;
+        }
+        let list = match remove_leftover(&parent, name) {
+            Some(Fate::Removed) => &mut leftovers.removed,
+            Some(Fate::Left) => &mut leftovers.left,
+            Some(Fate::Doubtful) => &mut leftovers.doubtful,
+            None => continue,
+        };
+        list.push(restore_to.join(name));
+    }
+    Ok(leftovers)
+}
+
+/// What became of a leftover.
+enum Fate {
+    Removed,
+    Left,
+    Doubtful,
+}
+
+/// Removes a folder if it was left by a killed run; nothing for one whose run is alive, or has just ended. One that cannot be removed
+/// may belong to somebody else: no reason not to run.
+fn remove_leftover(parent: &Dir, name: &str) -> Option<Fate> {
+    // A run that begins at this moment makes its marker between two looks.
+    for _ in 0..3 {
+        match look(parent, name) {
+            Found::Alive => return None,
+            Found::Doubtful => return Some(Fate::Doubtful),
+            Found::Left(marker) => {
+                if remove_ours(parent, name, Some(marker)).unwrap_or(false) {
+                    return Some(Fate::Removed);
+                }
+            }
+            // Killed before it made a marker; a folder that is not empty stays.
+            Found::Unmarked => {
+                if parent.remove_dir(name).is_ok() {
+                    return Some(Fate::Removed);
+                }
+            }
+        }
+        if !parent.exists(name) {
+            return None;
+        }
+    }
+    Some(Fate::Left)
+}
+
+fn look(parent: &Dir, name: &str) -> Found {
+    let marker = parent
+        .open_dir(name)
+        .and_then(|dir| dir.open_with(MARKER, OpenOptions::new().read(true).write(true)));
+    let Ok(marker) = marker.map(cap_std::fs::File::into_std) else { return Found::Unmarked };
+    match is_locked(&marker.try_lock()) {
+        Some(true) => Found::Alive,
+        Some(false) => Found::Left(marker),
+        None => Found::Doubtful,
+    }
+}
+
+/// Whether somebody else holds a lock, by an attempt to take it; a file system without locks cannot tell.
+pub(super) fn is_locked(attempt: &Result<(), TryLockError>) -> Option<bool> {
+    match attempt {
+        Ok(()) => Some(false),
+        Err(TryLockError::WouldBlock) => Some(true),
+        Err(TryLockError::Error(_)) => None,
+    }
+}
+
+/// Removes numbered files and the marker, which the caller has locked, then the folder; `false` if it holds anything else, which
+/// stays.
+pub(super) fn remove_ours(parent: &Dir, name: &str, mut marker: Option<File>) -> io::Result<bool> {
+    let dir = parent.open_dir(name)?;
+    let mut ours = Vec::new();
+    for entry in dir.entries()? {
+        let entry = entry?;
+        let file = entry.file_name();
+        match file.to_str().filter(|_| entry.file_type().is_ok_and(|kind| kind.is_file())) {
+            Some(text) if text == MARKER || text.bytes().all(|byte| byte.is_ascii_digit()) => ours.push(file),
+            _ => return Ok(false),
+        }
+    }
+    // The marker last: while anything is left, the folder is recognised.
+    ours.sort_by_key(|file| *file == *MARKER);
+    for file in ours {
+        if file == *MARKER && !platform::REMOVES_OPEN_FILES {
+            drop(marker.take());
+        }
+        platform::remove_file_even_read_only(&dir, Path::new(&file))?;
+    }
+    drop(dir);
+    parent.remove_dir(name)?;
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Scratch;
+    use super::*;
+    use crate::stop::Stop;
+
+    fn below() -> tempfile::TempDir {
+        tempfile::tempdir().unwrap()
+    }
+
+    #[test]
+    fn the_folder_goes_with_the_run_and_a_killed_runs_folder_with_the_next() {
+        let target = below();
+        let scratch = Scratch::create(target.path(), Stop::never()).unwrap();
+        let alive = scratch.place().to_owned();
+        let killed = target.path().join("bkverify-scratch-killed");
+        std::fs::create_dir(&killed).unwrap();
+        std::fs::write(killed.join(MARKER), "").unwrap();
+        std::fs::write(killed.join("000017"), "half a file").unwrap();
+        let leftovers = remove_leftovers(target.path()).unwrap();
+        assert_eq!(leftovers.removed, [killed]);
+        assert!(alive.exists());
+        drop(scratch);
+        assert!(!alive.exists());
+    }
+
+    #[test]
+    fn a_folder_that_holds_anything_else_is_left_alone() {
+        let target = below();
+        let foreign = target.path().join("bkverify-scratch-foreign");
+        std::fs::create_dir(&foreign).unwrap();
+        std::fs::write(foreign.join("000001"), "").unwrap();
+        std::fs::write(foreign.join("thesis.doc"), "mine").unwrap();
+        let leftovers = remove_leftovers(target.path()).unwrap();
+        assert_eq!(leftovers, Leftovers { left: vec![foreign.clone()], ..Leftovers::default() });
+        assert!(foreign.join("000001").exists());
+    }
+
+    #[test]
+    fn a_folder_without_our_marker_is_left_alone_even_if_its_files_are_numbers() {
+        let target = below();
+        let foreign = target.path().join("bkverify-scratch-photos");
+        std::fs::create_dir(&foreign).unwrap();
+        std::fs::write(foreign.join("2023"), "holidays").unwrap();
+        assert_eq!(remove_leftovers(target.path()).unwrap().left, std::slice::from_ref(&foreign));
+        assert!(foreign.join("2023").exists());
+    }
+
+    #[test]
+    fn a_file_system_without_locks_neither_stops_a_run_nor_gives_a_living_one_away() {
+        let no_locks = || TryLockError::Error(io::ErrorKind::Unsupported.into());
+        assert_eq!(is_locked(&Err(no_locks())), None);
+        assert_eq!(is_locked(&Err(TryLockError::WouldBlock)), Some(true));
+        assert_eq!(is_locked(&Ok(())), Some(false));
+    }
+
+    #[test]
+    fn a_folder_that_its_run_has_just_made_is_taken_from_it_only_whole() {
+        let target = below();
+        let empty = target.path().join("bkverify-scratch-empty");
+        std::fs::create_dir(&empty).unwrap();
+        assert_eq!(remove_leftovers(target.path()).unwrap().removed, [empty]);
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    let found = remove_leftovers(target.path()).unwrap_or_default();
+                    // Elsewhere one that is just going may be named for a moment.
+                    let is_exact = platform::REMOVES_OPEN_FILES;
+                    assert!(found.left.is_empty() || !is_exact, "{:?}", found.left);
+                }
+            });
+            for _ in 0..300 {
+                let scratch = Scratch::create(target.path(), Stop::never()).unwrap();
+                scratch.restore(&mut &b"content"[..], None, &mut Vec::new()).unwrap();
+            }
+            stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+    }
+}

@@ -1,0 +1,97 @@
+//! Folders that cannot be listed: they fail a run only if files that it is about may be lost in them.
+
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+
+use crate::pack::{self, Member, tree};
+use crate::world::World;
+
+/// Makes a folder at `place` in which one lies so deep that no path reaches it: nobody can list it, not even root.
+fn bury(world: &World, place: &str) {
+    let world_folder = Dir::open_ambient_dir(world.path(""), ambient_authority()).unwrap();
+    world_folder.create_dir_all(place).unwrap();
+    let mut folder = world_folder.open_dir(place).unwrap();
+    let name = "deep".repeat(50);
+    for _ in 0..25 {
+        folder.create_dir(&name).unwrap();
+        folder = folder.open_dir(&name).unwrap();
+    }
+}
+
+fn intact() -> World {
+    World::new().originals(&tree()).backup("folder", &tree())
+}
+
+#[test]
+fn a_folder_of_the_backup_that_cannot_be_listed_fails_the_run() {
+    let world = intact();
+    bury(&world, "b/private/x");
+    for sample in ["all", "5"] {
+        let verified = world
+            .verify(&format!("--sample {sample}"))
+            .exits(1)
+            .says("1 part cannot be listed")
+            .says("folder private/x/deepdeep");
+        assert_eq!(verified.at("/damage").as_array().unwrap().len(), 1);
+    }
+    world.verify("--sample all --include *.txt").exits(1);
+    world.verify("--sample all --include private/x/").exits(1);
+}
+
+#[test]
+fn a_folder_that_cannot_be_listed_is_no_failure_where_the_filters_leave_it_out() {
+    let world = intact();
+    bury(&world, "b/private/x");
+    let filters = [
+        "--exclude private/",
+        "--exclude /private/x",
+        "--exclude private/*",
+        "--include /docs/ --include /small/*",
+    ];
+    for filter in filters {
+        for sample in ["all", "5"] {
+            let verified = world
+                .verify(&format!("--sample {sample} {filter}"))
+                .exits(0)
+                .says("no concern of this run, by its filters and sources: folder private/x");
+            assert!(!verified.ran.out.contains("files in this backup"), "{}", verified.ran);
+            assert!(verified.at("/damage").as_array().unwrap().is_empty(), "{filter}");
+        }
+    }
+}
+
+#[test]
+fn a_folder_that_cannot_be_listed_is_no_failure_where_no_source_or_map_names_it() {
+    let members: Vec<_> = (0..30).map(|number| Member::new(format!("home/{number}"), "x")).collect();
+    let world = World::new().backup("folder", &members);
+    pack::write_files(&world.path("home"), &members);
+    bury(&world, "b/other");
+    world.verify_with("--sample all --map home=home/home").exits(0);
+    world.verify_with("--sample all --source home/home").exits(0);
+    bury(&world, "b/home/other");
+    world.verify_with("--sample all --map home=home/home").exits(1);
+}
+
+#[test]
+fn a_source_whose_part_of_the_backup_cannot_be_listed_is_no_usage_error() {
+    let members: Vec<_> = (0..30).map(|number| Member::new(format!("home/{number}"), "x")).collect();
+    let world = World::new().backup("folder", &members);
+    pack::write_files(&world.path("o"), &[members, vec![Member::new("lost/letter", "x")]].concat());
+    bury(&world, "b/lost");
+    world
+        .verify_with("--sample all --source o/home --source o/lost")
+        .exits(1)
+        .says("1 part cannot be listed")
+        .says("no file that can be listed in the backup has an original in");
+    let flags = "--backup b --restore-to r --source o/lost --sample all";
+    world.run(flags).exits(2).err_has("not all of the backup can be read: folder lost/");
+}
+
+#[test]
+fn originals_that_cannot_be_listed_leave_doubt_only_where_they_could_be_looked_up() {
+    let world = intact();
+    bury(&world, "s/private/x");
+    let verified = world.verify("--sample all --completeness 50").exits(3);
+    assert_eq!(verified.at("/completeness/unlisted").as_array().unwrap().len(), 1);
+    world.verify("--sample all --completeness 50 --exclude private/").exits(0);
+}
