@@ -34,6 +34,10 @@ pub struct Plan {
     pub confidence: f64,
     /// Threads that verify; at least 1.
     pub threads: usize,
+    /// Whether the backup or an original lies on a disk whose head has to move.
+    pub spinning: bool,
+    /// Whether picks are verified as they lie on the disk rather than by rank. A run that ends early has then seen no random sample.
+    pub in_place_order: bool,
     /// The hash that both sides go through.
     pub hash: Algorithm,
     /// What to do about cached pages of backup and originals.

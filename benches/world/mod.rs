@@ -66,6 +66,8 @@ pub fn plan(root: &Path, sample: SampleSize, threads: usize) -> Plan {
         completeness: 0,
         confidence: 0.95,
         threads,
+        spinning: false,
+        in_place_order: false,
         hash: Algorithm::Blake3,
         cache: CachePolicy::Use,
         keep: Keep::None,

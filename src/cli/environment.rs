@@ -1,7 +1,7 @@
 //! The surroundings of a run: read here, once, and nowhere else.
 
 use std::io::{self, IsTerminal};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy;
 use jiff::Zoned;
@@ -23,6 +23,8 @@ pub struct Environment {
     pub now: Zoned,
     /// Processor cores that may be used; at least 1.
     pub cores: usize,
+    /// Whether a path lies on a disk whose head has to move, as far as the system knows.
+    pub spins: fn(&Path) -> bool,
     /// Random text for a run that names no seed.
     pub fresh_seed: String,
     /// Whether a person answers on standard input.
@@ -50,6 +52,7 @@ impl Environment {
             system_config: platform::system_config_dir(),
             now: Zoned::now(),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
+            spins: |path| platform::is_spinning(path) == Some(true),
             fresh_seed: format!("{:016x}", rand::random::<u64>()),
             stdin_is_terminal: io::stdin().is_terminal(),
             stdout_is_terminal: io::stdout().is_terminal(),
@@ -71,6 +74,7 @@ impl Environment {
             now: "2026-05-10T12:00:00+00:00[UTC]".parse().unwrap(),
             cores: 4,
             fresh_seed: "0123456789abcdef".into(),
+            spins: |_| false,
             stdin_is_terminal: false,
             stdout_is_terminal: false,
             stderr_is_terminal: false,

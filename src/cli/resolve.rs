@@ -1,8 +1,8 @@
 //! From flags, configuration and surroundings to the plan.
 //!
 //! In: what was said, and by whom. Out: a [`Plan`], complete and free of contradictions, or the error that names
-//! everything that is missing with a line to copy. All default values stand here. Nothing here touches the disk: whether
-//! the folders exist, overlap or have room is for the stages that use them.
+//! everything that is missing with a line to copy. All default values stand here. Nothing here touches the disk, but that the
+//! surroundings are asked of what kind it is: whether the folders exist, overlap or have room is for the stages that use them.
 
 use std::path::{Path, PathBuf};
 
@@ -45,6 +45,8 @@ pub fn resolve(verify: Verify, config: Option<&Config>, environment: &Environmen
         return Err(Error::usage("a budget of no bytes restores nothing")
             .hint("name a size such as 50GiB, or no budget"));
     }
+    let originals = settings.source.iter().chain(settings.map.iter().map(|map| &map.to));
+    let spinning = originals.chain(&settings.backup).any(|place| (environment.spins)(place));
     Ok(Plan {
         job,
         config: place,
@@ -52,7 +54,10 @@ pub fn resolve(verify: Verify, config: Option<&Config>, environment: &Environmen
         sample: sample_size(&settings),
         threads: settings
             .threads
-            .map_or_else(|| default_threads(cache, environment.cores), |threads| threads.0),
+            .map_or_else(|| default_threads(cache, spinning, environment.cores), |threads| threads.0),
+        spinning,
+        // A run that is meant to end early goes by rank, so that there is a statement.
+        in_place_order: spinning && settings.budget.is_none() && settings.time_limit.is_none(),
         backup: settings.backup.unwrap_or_default(),
         sources: settings.source,
         maps: settings.map,
@@ -79,10 +84,11 @@ fn sample_size(settings: &Settings) -> SampleSize {
     }
 }
 
-/// Disks that are read cold answer faster the more is asked of them at once; what is in memory only needs the cores, and
-/// one more thread for the moments when one waits.
-fn default_threads(cache: CachePolicy, cores: usize) -> usize {
+/// Disks that are read cold answer faster the more is asked of them at once, but for those whose head would go to and fro between
+/// the threads. What is in memory only needs the cores, and one more thread for the moments when one waits.
+fn default_threads(cache: CachePolicy, spinning: bool, cores: usize) -> usize {
     match cache {
+        CachePolicy::Drop if spinning => 1,
         CachePolicy::Drop => cores.saturating_mul(8).clamp(8, 32),
         CachePolicy::Use => cores + 1,
     }

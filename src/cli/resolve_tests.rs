@@ -77,11 +77,26 @@ fn the_line_to_copy_repeats_what_was_said() {
 fn tolerance_chooses_the_number_and_threads_follow_cores_and_cache() {
     assert_eq!(whole("--confidence 99% --tolerance 1%").sample, SampleSize::Tolerance(0.01));
     for (cores, cold, warm) in [(1, 8, 2), (2, 16, 3), (4, 32, 5), (64, 32, 65)] {
-        assert_eq!(default_threads(CachePolicy::Drop, cores), cold);
-        assert_eq!(default_threads(CachePolicy::Use, cores), warm);
+        assert_eq!(default_threads(CachePolicy::Drop, false, cores), cold);
+        assert_eq!(default_threads(CachePolicy::Drop, true, cores), 1);
+        assert_eq!(default_threads(CachePolicy::Use, true, cores), warm);
     }
     assert_eq!(whole("--threads 3").threads, 3);
     assert_eq!(whole("--cache use").threads, 5);
+}
+
+#[test]
+fn a_spinning_disk_is_read_in_its_order_unless_the_run_is_meant_to_end_early() {
+    let spins = |place: &std::path::Path| place.ends_with("s");
+    let environment = Environment { spins, ..Environment::for_tests() };
+    let plan = |more: &str| plan_in(&environment, None, &format!("{WHOLE} {more}")).unwrap();
+    let order = |more: &str| (plan(more).spinning, plan(more).in_place_order);
+    assert_eq!(order(""), (true, true));
+    assert_eq!(plan("").threads, 1);
+    assert_eq!(plan("--threads 4").threads, 4);
+    assert_eq!(order("--time-limit 2h"), (true, false));
+    assert_eq!(order("--budget 5GiB"), (true, false));
+    assert_eq!((whole("").spinning, whole("").in_place_order), (false, false));
 }
 
 #[test]

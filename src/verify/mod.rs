@@ -76,7 +76,13 @@ pub fn run(plan: &Plan, stop: &Stop, progress: &dyn Progress) -> Result<Outcome,
     let scratch = Scratch::create(&plan.restore_to, stop.clone())?;
     let bench = bench(plan, &pairing, &description, stop, progress);
     let gate = Gate::new(&filter, &pairing, &ranker, progress, lookup.as_ref(), stop);
-    let work = Work { backup: &*backup, scratch: &scratch, bench: &bench, threads: plan.threads };
+    let work = Work {
+        backup: &*backup,
+        scratch: &scratch,
+        bench: &bench,
+        threads: plan.threads,
+        in_place_order: plan.in_place_order,
+    };
     let needs = Needs { mtime: filter.needs().mtime || lookup.is_some(), ..filter.needs() };
     let done = match plan.sample {
         SampleSize::All => verify_all(&gate, &work, needs, progress),
@@ -142,7 +148,7 @@ fn bench<'a>(
     stop: &'a Stop,
     progress: &'a dyn Progress,
 ) -> Bench<'a> {
-    let disks = Disks::of(&plan.backup, &places_of_originals(plan), plan.cache);
+    let disks = Disks::of(plan, &places_of_originals(plan));
     let since = plan.started.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Bench {
         pairing,
@@ -402,7 +408,8 @@ fn assure(
     counts: &Counts,
     incomplete: Option<Incomplete>,
 ) -> Option<Assurance> {
-    let in_order = plan.sample == SampleSize::All || description.access == Access::Sequential;
+    let in_order =
+        plan.sample == SampleSize::All || description.access == Access::Sequential || plan.in_place_order;
     if !done.population.whole
         || (in_order && incomplete.is_some_and(|why| why != Incomplete::TooFewConclusive))
     {

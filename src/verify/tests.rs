@@ -63,6 +63,8 @@ fn plan(source: &Path, restore_to: &Path) -> Plan {
         completeness: 0,
         confidence: 0.95,
         threads: 2,
+        spinning: false,
+        in_place_order: false,
         hash: Algorithm::Blake3,
         cache: CachePolicy::Use,
         keep: Keep::None,
@@ -88,7 +90,13 @@ fn outcome(backup: &Fickle) -> Outcome {
     let description = backup::Backup::describe(backup);
     let bench = bench(&plan, &pairing, &description, &stop, &Silent);
     let gate = Gate::new(&filter, &pairing, &ranker, &Silent, None, &stop);
-    let work = Work { backup, scratch: &scratch, bench: &bench, threads: plan.threads };
+    let work = Work {
+        backup,
+        scratch: &scratch,
+        bench: &bench,
+        threads: plan.threads,
+        in_place_order: plan.in_place_order,
+    };
     let done = verify_all(&gate, &work, filter.needs(), &Silent).unwrap();
     conclude(&plan, description, bench, &gate, done, &stop)
 }

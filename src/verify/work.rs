@@ -33,6 +33,8 @@ pub struct Work<'a> {
     pub bench: &'a Bench<'a>,
     /// Threads that judge; at least 1.
     pub threads: usize,
+    /// Whether the wanted picks are taken in the order of the disk, not by rank.
+    pub in_place_order: bool,
 }
 
 impl Work<'_> {
@@ -54,7 +56,8 @@ impl Work<'_> {
     }
 
     fn picks_at_random(&self, picks: &Picks, wanted: usize) -> Result<usize, backup::Error> {
-        let queue = Queue::new(picks, wanted);
+        let ordered = self.in_place_order.then(|| in_place_order(picks, wanted));
+        let queue = Queue::new(ordered.as_ref().unwrap_or(picks), wanted);
         thread::scope(|scope| {
             let worker = || {
                 let mut judge = Judge::new(self.bench);
@@ -158,6 +161,14 @@ impl Work<'_> {
 /// While files are verified, listing needs few threads.
 const LISTING_THREADS: usize = 2;
 
+/// The first `wanted` picks as they lie on the disk; their replacements stay in order of rank.
+fn in_place_order(picks: &Picks, wanted: usize) -> Picks {
+    let mut ordered: Picks = picks.iter().take(wanted).collect();
+    ordered.sort_by_place();
+    ordered.extend(picks.iter().skip(wanted));
+    ordered
+}
+
 fn join(worker: thread::ScopedJoinHandle<'_, Result<(), backup::Error>>) -> Result<(), backup::Error> {
     worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
@@ -259,5 +270,23 @@ impl Drop for Turn<'_> {
         };
         state.in_flight -= 1;
         self.queue.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backup::Locator;
+
+    #[test]
+    fn the_wanted_picks_go_by_place_and_their_replacements_by_rank() {
+        let by_rank = [30, 10, 20, 9, 1];
+        let picks: Picks = by_rank
+            .iter()
+            .map(|&place| Entry { locator: Locator([place, 0, 0]), ..Entry::named(b"x") })
+            .collect();
+        let places = |picks: &Picks| picks.iter().map(|entry| entry.locator.0[0]).collect::<Vec<_>>();
+        assert_eq!(places(&in_place_order(&picks, 3)), [10, 20, 30, 9, 1]);
+        assert_eq!(places(&in_place_order(&picks, 9)), [1, 9, 10, 20, 30]);
     }
 }
