@@ -36,6 +36,12 @@
 //!   [`verify::verdict`] says why.
 //! - Once every file of the population was looked at, a run is not incomplete because some originals had changed: there is nothing left
 //!   to draw. It passes if the greater part was conclusive, and the statement speaks of what was.
+//! - Nothing is mapped into memory, though restored copies could be. A large file is hashed by all threads that are free, in segments that are
+//!   subtrees of BLAKE3's own tree (`verify::hash`): as quick as mapping on ext4, half as long on tmpfs, for originals too, and a disk
+//!   that fails is an error, not the end of the process. `benches/hash.rs` measures both, which is what `memmap2` is here for.
+//! - Picks go by rank, not by size with the largest first, though that would even out the end: so a run that ends early has seen a random
+//!   sample, and makes a statement. The end is evened out otherwise: a large original is read while its copy is restored, and
+//!   both are hashed by all threads. Only where a disk spins does the order of the disk come first ([`plan::Plan::in_place_order`]).
 //! - Archives are read by small readers of our own over `tar`'s and `rawzip`'s header parsers: one that lists a million entries in
 //!   constant memory, goes on behind damage and never trusts a declared size was not to be had.
 
