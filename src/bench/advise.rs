@@ -1,21 +1,34 @@
-//! From figures to advice by way of real runs: one or two that calibrate the model, and one that puts it to the test.
+//! Real runs, and from them and the figures to advice.
+//!
+//! The first runs come before any probe: a nightly run finds a system that remembers nothing of the places' folders, and so do they.
+//! Whatever comes later is faster than that.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crate::plan::{Filters, Plan};
+use crate::plan::{Filters, Plan, SampleSize};
 
 use super::figures::{Advice, Check, Facts, Figure, Probe, Run};
 use super::model::{Basis, Costs, Fit, Setting};
 use super::{Bench, Error, originals, pipeline, place};
 
-/// Files of the first real run.
-const FIRST: u64 = 200;
+/// Files of the first real run: what `--sample` is when nothing is said.
+const FIRST: u64 = 500;
 /// The second, where the first was quick, has up to so many times as many.
 const MORE: f64 = 50.0;
 /// Files of the check, where time allows.
 const CHECK: u64 = 300;
 /// A run over fewer files says too little.
 const TOO_FEW: u64 = 20;
+
+/// Real runs.
+pub(super) struct Runs {
+    /// Over a random sample, when the system knew nothing.
+    first: Run,
+    /// Over files in the order of their listing, if more can be learnt from it.
+    in_order: Option<Run>,
+    /// Over a longer random sample, where the first was so short that starting may have been most of it.
+    second: Option<Run>,
+}
 
 #[expect(
     clippy::cast_precision_loss,
@@ -24,28 +37,69 @@ const TOO_FEW: u64 = 20;
     reason = "estimates"
 )]
 impl Bench<'_> {
-    /// Calibrates, advises, and puts the advice to the test.
-    pub(super) fn advise(&mut self, plan: &Plan, sequential: bool) -> Result<(), Error> {
+    /// The real runs that come before all else. `None` where the first did not get far enough. `setting_up` is what went
+    /// before: a run of its own would have found the places just as unknown.
+    pub(super) fn real_runs(
+        &mut self,
+        plan: &Plan,
+        sequential: bool,
+        setting_up: Duration,
+    ) -> Result<Option<Runs>, Error> {
+        (self.say)(&format!("verifying {FIRST} files with {} threads", plan.threads));
+        let first = self.real(plan, ("first", SampleSize::Count(FIRST)), plan.threads, (0.3, 0.45))?;
+        if first.files < TOO_FEW.min(first.population).max(1) {
+            self.note(format!(
+                "no advice: the real run came no further than {} files within the limits; raise --max-time or \
+                 --max-bytes",
+                first.files
+            ));
+            return Ok(None);
+        }
+        let first = Run { prepare: first.prepare + setting_up.as_secs_f64(), ..first };
+        let mut runs = Runs { first, in_order: None, second: None };
+        if sequential || runs.first.files >= runs.first.population || self.stop.is_set() {
+            return Ok(Some(runs));
+        }
+        (self.say)("verifying files in the order of their listing");
+        let in_order = self.real(plan, ("in order", SampleSize::All), plan.threads, (0.2, 0.1))?;
+        runs.in_order = Some(in_order).filter(|run| run.files >= TOO_FEW);
+        runs.second = self.second(plan, &runs.first)?;
+        Ok(Some(runs))
+    }
+
+    fn second(&mut self, plan: &Plan, first: &Run) -> Result<Option<Run>, Error> {
+        let left = self.deadline.saturating_duration_since(Instant::now()).as_secs_f64();
+        let by_time = (left * 0.1 / first.verify.max(1e-3)).min(MORE) * first.files as f64;
+        let by_bytes = self.restorable(0.1) as f64 * 0.8 / (first.bytes.max(1) as f64 / first.files as f64);
+        let files = (by_time.min(by_bytes) as u64).min(first.population);
+        if !first.complete || files < 2 * first.files || self.stop.is_set() {
+            return Ok(None);
+        }
+        (self.say)(&format!("verifying {files} files with {} threads", plan.threads));
+        let second = self.real(plan, ("second", SampleSize::Count(files)), plan.threads, (0.2, 0.1))?;
+        Ok(Some(second).filter(|second| second.files >= 2 * first.files))
+    }
+
+    /// Advises, and puts the advice to the test.
+    pub(super) fn advise(&mut self, plan: &Plan, runs: Runs, sequential: bool) -> Result<(), Error> {
         if self.stop.is_set() {
             return Ok(());
         }
-        let Some((threads, costs)) = self.settings(plan, sequential) else {
+        let Some((threads, costs, by_threads)) = self.settings(plan, sequential) else {
             self.note(
                 "no advice: the limits left no time to read both sides with any number of threads; raise \
                  --max-time or --max-bytes",
             );
             return Ok(());
         };
-        let Some((calibration, fit)) = self.calibrate(plan, (threads, &costs), sequential)? else {
-            return Ok(());
-        };
-        let basis = self.basis(plan, costs, (calibration, fit), sequential);
+        let basis = self.basis(plan, (costs, by_threads), runs, sequential);
         self.report.advice = Some(advice(&basis, threads));
-        self.check(plan, &basis)
+        self.check(plan, &basis, threads)
     }
 
-    /// The number of threads that the figures speak for, and what verifying costs with it.
-    fn settings(&self, plan: &Plan, sequential: bool) -> Option<(usize, Costs)> {
+    /// The number of threads that the figures speak for, what verifying costs with that of the real runs, and the quotient of
+    /// the two.
+    fn settings(&self, plan: &Plan, sequential: bool) -> Option<(usize, Costs, f64)> {
         let (backup, rest) = self.report.places.split_first()?;
         let setting = Setting {
             figures: &self.report.figures,
@@ -56,21 +110,29 @@ impl Bench<'_> {
             sequential,
             cores: self.job.cores,
         };
-        let threads = setting.recommend(&self.job.threads)?;
-        Some((threads, setting.costs(threads)?))
+        let threads = setting.recommend(&self.job.threads, plan.threads)?;
+        let costs = setting.costs(threads)?;
+        let needs = |costs: &Costs| costs.seconds(1.0, backup.mean_size);
+        // Where the usual number was not measured, it is taken to be as good.
+        let usual = setting.costs(plan.threads).filter(|usual| needs(usual) > 0.0);
+        let by_threads = usual.as_ref().map_or(1.0, |usual| needs(&costs) / needs(usual));
+        Some((threads, usual.unwrap_or(costs), by_threads))
     }
 
     /// A real run over another draw for each `purpose`, within a share of the time that is left and of all bytes.
     fn real(
-        &self,
+        &mut self,
         plan: &Plan,
-        (purpose, files): (&str, u64),
+        (purpose, sample): (&str, SampleSize),
         threads: usize,
         shares: (f64, f64),
     ) -> Result<Run, Error> {
         let left = self.deadline.saturating_duration_since(Instant::now()).mul_f64(shares.0);
         let seed = format!("{} {purpose}", self.job.seed);
-        Ok(pipeline::run(plan, (files, threads), (left, self.restorable(shares.1)), &seed, self.stop)?)
+        let run =
+            pipeline::run(plan, (sample, threads), (left, self.restorable(shares.1)), &seed, self.stop)?;
+        self.report.bad = self.report.bad.max(run.bad);
+        Ok(run)
     }
 
     /// Restored bytes are read twice and written once.
@@ -78,43 +140,10 @@ impl Bench<'_> {
         (self.bytes(share) / 3).max(1)
     }
 
-    /// One real run; a second and longer one where the first was so short that starting may have been most of it.
-    fn calibrate(
-        &mut self,
-        plan: &Plan,
-        (threads, costs): (usize, &Costs),
-        sequential: bool,
-    ) -> Result<Option<(Run, Fit)>, Error> {
-        (self.say)(&format!("verifying {FIRST} files with {threads} threads"));
-        let first = self.real(plan, ("first", FIRST), threads, (0.5, 0.15))?;
-        let came_to = first.files;
-        if came_to < TOO_FEW.min(first.population).max(1) {
-            self.note(format!(
-                "no advice: the real run came no further than {came_to} files within the limits; raise --max-time or \
-                 --max-bytes"
-            ));
-            return Ok(None);
-        }
-        // The time of a pass over an archive says nothing of the figures.
-        let alone = if sequential { Fit::NONE } else { Fit::through(costs, None, &first) };
-        let left = self.deadline.saturating_duration_since(Instant::now()).as_secs_f64();
-        let by_time = (left * 0.4 / first.verify.max(1e-3)).min(MORE) * came_to as f64;
-        let by_bytes = self.restorable(0.2) as f64 * 0.8 / (first.bytes.max(1) as f64 / came_to as f64);
-        let files = (by_time.min(by_bytes) as u64).min(first.population);
-        if sequential || !first.complete || files < 2 * came_to || self.stop.is_set() {
-            return Ok(Some((first, alone)));
-        }
-        (self.say)(&format!("verifying {files} files with {threads} threads"));
-        let second = self.real(plan, ("second", files), threads, (0.7, 0.2))?;
-        if second.files < 2 * came_to {
-            return Ok(Some((first, alone)));
-        }
-        let fit = Fit::through(costs, Some(&first), &second);
-        let bad = first.bad.max(second.bad);
-        Ok(Some((Run { bad, ..second }, fit)))
-    }
-
-    fn basis(&self, plan: &Plan, costs: Costs, (calibration, fit): (Run, Fit), sequential: bool) -> Basis {
+    fn basis(&self, plan: &Plan, (costs, by_threads): (Costs, f64), runs: Runs, sequential: bool) -> Basis {
+        let Runs { first, in_order, second } = runs;
+        let fit = Fit::through(&costs, &first, second.as_ref());
+        let calibration = first;
         let backup: Option<&Facts> = self.report.places.first();
         let looked_at = backup.filter(|backup| plan.filters == Filters::default() && backup.sampled > 0);
         // The sizes that were looked at are those of all files: with filters, the run knows better.
@@ -128,11 +157,11 @@ impl Bench<'_> {
         );
         let is_listing = |figure: &&Figure| figure.probe == Probe::List;
         let first_listing = self.report.figures.iter().find(is_listing).map_or(0.0, |figure| figure.seconds);
-        Basis { costs, calibration, fit, sequential, sizes, first_listing }
+        Basis { costs, calibration, fit, in_order, by_threads, sequential, sizes, first_listing }
     }
 
     /// Another draw, as many files as should fit into what is left of the time.
-    fn check(&mut self, plan: &Plan, basis: &Basis) -> Result<(), Error> {
+    fn check(&mut self, plan: &Plan, basis: &Basis, threads: usize) -> Result<(), Error> {
         let left = self.deadline.saturating_duration_since(Instant::now()).as_secs_f64() * 0.7;
         let most = CHECK.max(basis.calibration.files / 2);
         let fits =
@@ -142,7 +171,7 @@ impl Bench<'_> {
             return Ok(());
         };
         (self.say)(&format!("checking the prediction with {files} other files"));
-        let real = self.real(plan, ("check", files), basis.calibration.threads, (1.0, 0.2))?;
+        let real = self.real(plan, ("check", SampleSize::Count(files)), threads, (1.0, 0.1))?;
         if real.files == 0 {
             self.note("the prediction was not checked: the run was cut short");
             return Ok(());
@@ -171,8 +200,9 @@ fn advice(basis: &Basis, threads: usize) -> Advice {
         bottleneck: shares.first().map(|(name, _)| name.clone()).unwrap_or_default(),
         shares,
         threads,
-        calibration_factor: basis.fit.factor,
+        calibration_factor: basis.fit.pace,
         calibration: basis.calibration.clone(),
+        in_order: basis.in_order.clone(),
         predictions: [("500", 500), ("5%", five_percent), ("all", population)]
             .map(|(sample, files)| basis.predict(sample, files))
             .into(),

@@ -159,10 +159,13 @@ pub struct Advice {
     pub shares: Vec<(String, f64)>,
     /// For `--threads`.
     pub threads: usize,
-    /// The real time of the calibration by what the figures alone had promised.
+    /// The real time of one file more by what the figures alone promise.
     pub calibration_factor: f64,
-    /// What it was calibrated with.
+    /// What it was calibrated with: the first real run.
     pub calibration: Run,
+    /// A real run over files in the order of their listing, from which the time for all is taken. It may have ended early.
+    #[serde(default)]
+    pub in_order: Option<Run>,
     /// How long verifications will take.
     pub predictions: Vec<Prediction>,
 }
@@ -207,6 +210,9 @@ pub struct Report {
     pub advice: Option<Advice>,
     /// Whether it is true.
     pub check: Option<Check>,
+    /// Files or parts of the backup that were bad in the real run that came upon most of them.
+    #[serde(default)]
+    pub bad: u64,
     /// The old report that this was compared with, by its `started`.
     pub compared_with: Option<String>,
     /// What became slower since.

@@ -3,7 +3,10 @@
 use super::figures::{Figure, Report, Slower};
 
 /// Name and version of the form. Fields may be added under the same version, none changes its meaning.
-pub const SCHEMA: &str = "bkverify-bench/1";
+pub const SCHEMA_NAME: &str = "bkverify-bench/1";
+
+/// The JSON Schema of the form. It refuses unknown fields: who validates takes that of the version that wrote the report.
+pub const SCHEMA: &str = include_str!("schema.json");
 
 /// A figure below this share of its old value has become slower; less may be chance.
 pub const SLOWER: f64 = 0.7;
@@ -18,9 +21,9 @@ pub fn parse(text: &str) -> Result<Report, String> {
     let value: serde_json::Value =
         serde_json::from_str(text).map_err(|error| format!("it is no JSON: {error}"))?;
     match value["schema"].as_str() {
-        Some(SCHEMA) => serde_json::from_value(value).map_err(|error| error.to_string()),
-        Some(other) => Err(format!("it is a \"{other}\", not a \"{SCHEMA}\"")),
-        None => Err(format!("it does not say that it is a \"{SCHEMA}\"")),
+        Some(SCHEMA_NAME) => serde_json::from_value(value).map_err(|error| error.to_string()),
+        Some(other) => Err(format!("it is a \"{other}\", not a \"{SCHEMA_NAME}\"")),
+        None => Err(format!("it does not say that it is a \"{SCHEMA_NAME}\"")),
     }
 }
 

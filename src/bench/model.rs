@@ -1,9 +1,11 @@
 //! From figures to advice: what a verification costs, what holds it up, how many threads it should have. Pure.
 //!
-//! Each part of the machine needs so long for a file and so long for a byte; parts work side by side, so that the slowest decides. A
-//! real run says by which factor this is wrong (latencies that add up, a busy machine), and predictions are scaled by it. How far they may be
-//! off is said by a range: for what varies from run to run, for the few files of the calibration, and for file sizes,
-//! which a small sample may miss the largest of.
+//! Each part of the machine needs so long for a file and so long for a byte; parts work side by side, so that the slowest decides. That
+//! weighs one amount of work against another, and no more: how long work takes is what real runs took for theirs. How far predictions
+//! may be off is said by a range: for what varies from run to run, for the few files of the calibration, and for file sizes, which a
+//! small sample may miss the largest of.
+
+use std::collections::BTreeMap;
 
 use super::figures::{Facts, Figure, Prediction, Probe, Run};
 
@@ -64,9 +66,6 @@ pub struct Setting<'a> {
     pub cores: usize,
 }
 
-/// Restored bytes that the system holds back from the disk, if all of what is in flight at once is less.
-const HELD_BACK: f64 = 256.0 * 1024.0 * 1024.0;
-
 #[expect(clippy::cast_precision_loss, reason = "small numbers")]
 impl Setting<'_> {
     /// What verifying costs at `threads`; `None` where reading was not measured with so many.
@@ -87,7 +86,8 @@ impl Setting<'_> {
             false if self.sequential => vec![("the source disk", source)],
             false => vec![("the source disk", source), ("the backup disk", backup)],
         };
-        if let Some(rate) = self.write_rate(threads) {
+        // As fast as the system takes it: most is emptied again before it must be on the disk. Where it is not, a real run shows it.
+        if let Some(rate) = self.rate(self.restore, Probe::Write, None, None) {
             parts.push(("the restore disk", Part { file: 0.0, byte: 1.0 / rate }));
         }
         if let Some(rate) = self.rate(self.hash, Probe::Hash, None, None) {
@@ -115,12 +115,6 @@ impl Setting<'_> {
         Some(Part { file: opening + seeking, byte })
     }
 
-    fn write_rate(&self, threads: usize) -> Option<f64> {
-        let in_flight = self.backup.mean_size * threads as f64;
-        let probe = if in_flight < HELD_BACK { Probe::Write } else { Probe::WriteThrough };
-        self.rate(self.restore, probe, None, None)
-    }
-
     /// The best rate of a probe at a place: with so many threads and such blocks, or with any.
     fn rate(&self, place: &str, probe: Probe, threads: Option<usize>, block: Option<u64>) -> Option<f64> {
         let is_meant = |figure: &&Figure| {
@@ -132,41 +126,63 @@ impl Setting<'_> {
         meant.map(|figure| figure.per_second).max_by(f64::total_cmp)
     }
 
-    /// The fewest threads that are as good as the best, within a tenth.
-    pub fn recommend(&self, candidates: &[usize]) -> Option<usize> {
-        let mut rated: Vec<_> = candidates
+    /// `usual` threads where they come near the best: those are what the real runs were made with. Else the fewest that do.
+    pub fn recommend(&self, candidates: &[usize], usual: usize) -> Option<usize> {
+        let rated = candidates
             .iter()
-            .filter_map(|&threads| Some((threads, self.costs(threads)?.seconds(1.0, self.backup.mean_size))))
-            .collect();
-        rated.sort_by_key(|&(threads, _)| threads);
-        let best = rated.iter().map(|&(_, cost)| cost).min_by(f64::total_cmp)?;
-        rated.iter().find(|&&(_, cost)| cost <= best * 1.1).map(|&(threads, _)| threads)
+            .filter_map(|&threads| Some((threads, self.costs(threads)?.seconds(1.0, self.backup.mean_size))));
+        let rated: BTreeMap<usize, f64> = rated.collect();
+        let best = rated.values().copied().min_by(f64::total_cmp)?;
+        let is_near = |threads: &usize, by: f64| rated.get(threads).is_some_and(|&cost| cost <= best * by);
+        if is_near(&usual, USUAL_WITHIN) {
+            return Some(usual);
+        }
+        rated.keys().copied().find(|threads| is_near(threads, 1.1))
     }
 }
 
-/// How real time follows from what the figures promise: seconds to start, and a factor.
+/// The usual number of threads is recommended unless another would need less than a half of its time: figures that were taken
+/// one after the other differ by less than that on a machine that is not quiet.
+const USUAL_WITHIN: f64 = 2.0;
+
+/// How real time follows from promised time: up to a short run in proportion to it, beyond it at a pace of its own. The short run is the
+/// first, when the system knew nothing of the files' folders; the more files, the less there is to find out for each.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Fit {
-    /// Seconds that do not grow with the files.
-    pub start: f64,
-    /// Real seconds for each promised one.
-    pub factor: f64,
+    /// Seconds promised for the short run, and what it took.
+    pub short: (f64, f64),
+    /// Real seconds for each promised one beyond that.
+    pub pace: f64,
 }
 
 #[expect(clippy::cast_precision_loss, reason = "estimates")]
 impl Fit {
-    /// As promised.
-    pub const NONE: Self = Self { start: 0.0, factor: 1.0 };
-
-    /// Through one run, or through two if they tell a start apart: then neither part of the fit is negative.
-    pub fn through(costs: &Costs, short: Option<&Run>, long: &Run) -> Self {
+    /// Through one run, or through two: where time that was lost to chance would make the longer run the shorter one, its own
+    /// pace counts.
+    pub fn through(costs: &Costs, short: &Run, long: Option<&Run>) -> Self {
         let promised = |run: &Run| costs.seconds(run.files as f64, run.bytes as f64);
-        let whole = if promised(long) > 0.0 { long.verify / promised(long) } else { 1.0 };
-        let alone = Self { start: 0.0, factor: whole };
-        let Some(short) = short.filter(|short| promised(short) < promised(long)) else { return alone };
-        let factor = (long.verify - short.verify) / (promised(long) - promised(short));
-        let start = short.verify - factor * promised(short);
-        if factor > 0.0 && start > 0.0 { Self { start, factor } } else { alone }
+        let pace = |real: f64, promised: f64| if promised > 0.0 { real / promised } else { 1.0 };
+        let first = (promised(short), short.verify);
+        let alone = pace(first.1, first.0);
+        let beyond = long.filter(|long| promised(long) > first.0).map(|long| {
+            match pace(long.verify - first.1, promised(long) - first.0) {
+                gain if gain > 0.0 => gain,
+                _ => pace(long.verify, promised(long)),
+            }
+        });
+        Self { short: first, pace: beyond.unwrap_or(alone) }
+    }
+
+    /// Real seconds for so many promised ones.
+    pub fn real(&self, promised: f64) -> f64 {
+        let (short, took) = self.short;
+        if short <= 0.0 {
+            took
+        } else if promised <= short {
+            took * promised / short
+        } else {
+            took + self.pace * (promised - short)
+        }
     }
 }
 
@@ -175,10 +191,14 @@ impl Fit {
 pub struct Basis {
     /// By part of the machine.
     pub costs: Costs,
-    /// The real run.
+    /// The first real run.
     pub calibration: Run,
-    /// What it says of the model.
+    /// What the real runs say of the model.
     pub fit: Fit,
+    /// A real run over files in the order of their listing, as `--sample all` takes them; it may have ended early.
+    pub in_order: Option<Run>,
+    /// What the recommended number of threads needs by the figures, by what that of the real runs needs.
+    pub by_threads: f64,
     /// Whether a run makes a pass over the whole backup, however small its sample.
     pub sequential: bool,
     /// Sizes of the files: how many were looked at, their mean, their variation.
@@ -210,7 +230,16 @@ impl Basis {
         if self.sequential {
             self.calibration.verify + promised
         } else {
-            self.fit.start + self.fit.factor * promised
+            self.by_threads * self.fit.real(promised)
+        }
+    }
+
+    /// Seconds for all files, which are taken in the order of their listing: their neighbours are on the way.
+    fn all(&self, files: f64, bytes: f64) -> f64 {
+        let promised = |run: &Run| self.costs.seconds(run.files as f64, run.bytes as f64);
+        match self.in_order.as_ref().filter(|run| promised(run) > 0.0) {
+            Some(run) => self.by_threads * run.verify * self.costs.seconds(files, bytes) / promised(run),
+            None => self.work(files, bytes),
         }
     }
 
@@ -224,8 +253,8 @@ impl Basis {
         let luck = (1.0 / number.max(1.0) + 1.0 / (looked_at as f64).max(1.0)).sqrt();
         let few = 1.0 / (self.calibration.files as f64).max(1.0).sqrt();
         let doubt = 0.2 + few + 2.0 * by_size * variation * luck + if self.sequential { 0.5 } else { 0.0 };
-        let work = self.work(number, number * mean);
         let overlaps = files == self.calibration.population && sample == "all" && !self.sequential;
+        let work = if overlaps { self.all(number, number * mean) } else { self.work(number, number * mean) };
         let Run { prepare, catalog: listing, .. } = self.calibration;
         let total = |listing: f64, work: f64| if overlaps { listing.max(work) } else { listing + work };
         Prediction {

@@ -64,16 +64,24 @@ fn run(files: u64, verify: f64) -> Run {
 fn basis(sequential: bool) -> Basis {
     let costs = Costs { parts: vec![("the source disk", Part { file: 1e-4, byte: 1e-8 })] };
     let calibration = run(200, 4.04);
-    let fit = Fit::through(&costs, None, &calibration);
-    Basis { costs, calibration, fit, sequential, sizes: (1000, 1e6, 1.0), first_listing: 2.0 }
+    let fit = Fit::through(&costs, &calibration, None);
+    let sizes = (1000, 1e6, 1.0);
+    Basis { costs, calibration, fit, in_order: None, by_threads: 1.0, sequential, sizes, first_listing: 2.0 }
 }
 
 #[test]
-fn the_fewest_threads_that_are_nearly_best_are_recommended() {
-    with_setting(1e12, 2, |setting| assert_eq!(setting.recommend(&[16, 8, 4, 2, 1]), Some(4)));
-    // Where the backup's disk is slow whatever one does, one thread is enough.
-    with_setting(1e6, 2, |setting| assert_eq!(setting.recommend(&[1, 2, 4, 8, 16]), Some(1)));
-    with_setting(1e12, 2, |setting| assert_eq!(setting.recommend(&[3]), None));
+fn the_usual_threads_are_recommended_unless_others_are_far_better() {
+    let recommend = |backup_rate, candidates: &[usize], usual| {
+        with_setting(backup_rate, 2, |setting| setting.recommend(candidates, usual))
+    };
+    // The source gives 1e8 with one thread, 2e8 with two, 4e8 with four, 3e8 with sixteen.
+    let all = &[16, 8, 4, 2, 1];
+    assert_eq!([2, 4, 8, 16].map(|usual| recommend(1e12, all, usual)), [4, 4, 8, 16].map(Some));
+    assert_eq!(recommend(1e12, all, 1), Some(4));
+    // Where the backup's disk is slow whatever one does, any number does.
+    assert_eq!(recommend(1e6, all, 8), Some(8));
+    // One that was not measured is not recommended.
+    assert_eq!((recommend(1e6, all, 5), recommend(1e12, &[3], 3)), (Some(1), None));
 }
 
 #[test]
@@ -118,21 +126,10 @@ fn the_way_to_a_file_is_counted_except_in_one_pass() {
 }
 
 #[test]
-fn large_files_cost_what_the_restore_disk_really_writes() {
-    with_setting(1e12, 2, |setting| {
-        let rate = |mean_size| {
-            let backup = Facts { mean_size, ..setting.backup.clone() };
-            Setting { backup: &backup, ..setting.clone() }.write_rate(4)
-        };
-        assert_eq!((rate(1e6), rate(1e9)), (Some(1e9), Some(5e7)));
-    });
-}
-
-#[test]
 fn the_calibration_predicts_itself() {
     // 200 files of a megabyte: 2.02 s promised, 4.04 s real.
     let basis = basis(false);
-    assert!((basis.fit.factor - 2.0).abs() < 1e-9);
+    assert!((basis.fit.pace - 2.0).abs() < 1e-9);
     let again = basis.predict("200", 200);
     assert!((again.seconds - 4.79).abs() < 1e-9, "{again:?}");
     // The whole backup is listed while it is verified.
@@ -142,17 +139,36 @@ fn the_calibration_predicts_itself() {
 }
 
 #[test]
-fn two_runs_tell_the_start_from_the_work() {
+fn a_longer_run_says_what_more_files_take() {
     let costs = basis(false).costs;
-    // 10.1 ms a file are promised; real are 20.2 ms, and 3 s to start.
-    let fit = Fit::through(&costs, Some(&run(100, 5.02)), &run(1000, 23.2));
-    assert!((fit.start - 3.0).abs() < 1e-9 && (fit.factor - 2.0).abs() < 1e-9, "{fit:?}");
-    // Noise that would make one of them negative is no start.
-    for short in [0.001, 30.0] {
-        let fit = Fit::through(&costs, Some(&run(100, short)), &run(1000, 20.2));
-        assert_eq!(fit.start, 0.0);
-        assert!((fit.factor - 2.0).abs() < 1e-9, "{fit:?}");
+    // 10.1 ms a file are promised; real are 50 ms for each of the first hundred, 20.2 ms for each after them.
+    let (short, long) = (run(100, 5.0), run(1000, 5.0 + 900.0 * 0.0202));
+    let fit = Fit::through(&costs, &short, Some(&long));
+    assert!((fit.pace - 2.0).abs() < 1e-9, "{fit:?}");
+    for (files, seconds) in [(0.0, 0.0), (50.0, 2.5), (100.0, 5.0), (1100.0, 25.2)] {
+        assert!((fit.real(files * 0.0101) - seconds).abs() < 1e-9, "{files}");
     }
+    // One that took less time than the short one counts by its own pace.
+    let fit = Fit::through(&costs, &run(100, 30.0), Some(&run(1000, 20.2)));
+    assert!((fit.pace - 2.0).abs() < 1e-9, "{fit:?}");
+    // Files that cost nothing by the figures take what they took.
+    let fit = Fit::through(&Costs::default(), &run(100, 5.0), None);
+    assert_eq!((fit.real(0.0), fit.real(1.0)), (5.0, 5.0));
+}
+
+#[test]
+fn all_files_take_what_they_take_in_order() {
+    let in_order = Some(run(1000, 10.1));
+    let basis = Basis { in_order, ..basis(false) };
+    assert!((basis.predict("all", u64::MAX).seconds - 101.25).abs() < 1e-9);
+    // A random sample of as many files does not.
+    assert!((basis.predict("100%", u64::MAX).seconds - 202.75).abs() < 1e-9);
+}
+
+#[test]
+fn another_number_of_threads_scales_the_work_alone() {
+    let basis = Basis { by_threads: 0.5, ..basis(false) };
+    assert!((basis.predict("200", 200).seconds - (0.75 + 2.02)).abs() < 1e-9);
 }
 
 #[test]
@@ -171,7 +187,7 @@ proptest! {
     ) {
         let mut basis = basis(sequential);
         basis.calibration.verify = verify;
-        basis.fit = Fit::through(&basis.costs, None, &basis.calibration);
+        basis.fit = Fit::through(&basis.costs, &basis.calibration, None);
         basis.sizes.2 = variation;
         let (few, many) = (basis.predict("x", one.min(other)), basis.predict("x", one.max(other)));
         for guess in [&few, &many] {

@@ -9,16 +9,16 @@ use crate::verify::{self, Silent};
 
 use super::figures::Run;
 
-/// Verifies `files` files of another draw than any run makes, within `time` and `bytes` restored.
+/// Verifies a sample of another draw than any run makes, within `time` and `bytes` restored.
 pub fn run(
     plan: &Plan,
-    (files, threads): (u64, usize),
+    (sample, threads): (SampleSize, usize),
     (time, bytes): (Duration, u64),
     seed: &str,
     stop: &Stop,
 ) -> Result<Run, verify::Error> {
     let plan = Plan {
-        sample: SampleSize::Count(files),
+        sample,
         seed: seed.to_owned(),
         threads,
         completeness: 0,

@@ -33,6 +33,8 @@ pub struct Place {
     /// The one file that is read instead of those that are listed: the archive.
     pub archive: Option<Vec<u8>>,
     tree: Tree,
+    /// The same, for opening files that others are reading.
+    calm: Tree,
 }
 
 impl Place {
@@ -40,8 +42,8 @@ impl Place {
     pub fn folder(role: &str, path: &Path, cold: bool) -> Result<Self, Error> {
         let fail = |source| Error::Place { place: path.to_owned(), source };
         let lister = Folder::open(path, cold).map_err(|error| fail(io::Error::other(error)))?;
-        let tree = Tree::open(path, cold).map_err(fail)?;
-        Ok(Self { name: name(role, path), lister: Box::new(lister), archive: None, tree })
+        let (tree, calm) = trees(path, cold).map_err(fail)?;
+        Ok(Self { name: name(role, path), lister: Box::new(lister), archive: None, tree, calm })
     }
 
     /// A backup: a folder or an archive.
@@ -53,9 +55,9 @@ impl Place {
         let lister = backup::open(path, cold).map_err(crate::verify::Error::from)?;
         let file = path.file_name().map(PathBuf::from).unwrap_or_default();
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let tree = Tree::open(parent.unwrap_or(Path::new(".")), cold).map_err(fail)?;
+        let (tree, calm) = trees(parent.unwrap_or(Path::new(".")), cold).map_err(fail)?;
         let archive = Some(platform::path_to_bytes(&file).into_owned());
-        Ok(Self { name: name("backup", path), lister, archive, tree })
+        Ok(Self { name: name("backup", path), lister, archive, tree, calm })
     }
 
     /// Opens a file, cold. An archive may be named by a link; below a folder no link is followed.
@@ -66,6 +68,11 @@ impl Place {
             return Err(io::Error::other("no regular file"));
         }
         Ok((file, stat.size))
+    }
+
+    /// Opens a file again; what the system caches of it stays, so that other threads do not lose what was read ahead for them.
+    pub fn open_again(&self, path: &[u8]) -> io::Result<File> {
+        self.calm.open_file(path, self.archive.is_some())
     }
 
     /// The number of the device it lies on. Systems differ in how a tree's own folder is called.
@@ -100,6 +107,10 @@ impl Place {
             variation,
         }
     }
+}
+
+fn trees(path: &Path, cold: bool) -> io::Result<(Tree, Tree)> {
+    Ok((Tree::open(path, cold)?, Tree::open(path, false)?))
 }
 
 /// How a place is called in figures: safe to print.

@@ -2,6 +2,7 @@
 //! Opening is part of it: small files are read no faster than they open.
 
 use std::fs::File;
+use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::platform;
@@ -45,8 +46,7 @@ pub fn read(
         move || {
             let Some((file, begin, end)) = current.as_mut().filter(|(_, begin, end)| begin < end) else {
                 let span = next()?;
-                current =
-                    place.open(&files[span.file].path).ok().map(|(file, _)| (file, span.begin, span.end));
+                current = open(place, &files[span.file].path, span).ok();
                 return Some(0);
             };
             let piece = usize::try_from(*end - *begin).unwrap_or(block).min(block);
@@ -60,6 +60,12 @@ pub fn read(
         }
     });
     Figure::new(&place.name, Probe::SequentialRead, (threads, Some(block as u64)), done)
+}
+
+/// With its first span a file is forgotten by the system; with the others it is not, since threads are at it.
+fn open(place: &Place, path: &[u8], span: Span) -> io::Result<(File, u64, u64)> {
+    let file = if span.begin == 0 { place.open(path)?.0 } else { place.open_again(path)? };
+    Ok((file, span.begin, span.end))
 }
 
 /// All spans, file by file. The order jumps between files, so that threads are not all at the same one.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::words;
 
-use super::figures::{Advice, Check, Figure, Prediction, Report, Run, Slower};
+use super::figures::{Advice, Check, Figure, Prediction, Report, Slower};
 
 /// Characters of the longest bar.
 const BAR: f64 = 24.0;
@@ -26,6 +26,7 @@ pub fn page(report: &Report) -> String {
     }
     page.push_str(&report.advice.as_ref().map(advice).unwrap_or_default());
     page.push_str(&report.check.as_ref().map(check).unwrap_or_default());
+    page.push_str(&bad(report));
     page.push_str(&comparison(report));
     for note in &report.notes {
         page.push_str(&format!("\nnote: {note}"));
@@ -77,7 +78,6 @@ fn advice(advice: &Advice) -> String {
         );
     }
     let _ = writeln!(text, "recommended  --threads {}", advice.threads);
-    text.push_str(&bad(&advice.calibration));
     for prediction in &advice.predictions {
         let _ = writeln!(text, "expected     {}", expected(prediction));
     }
@@ -102,29 +102,29 @@ fn check(check: &Check) -> String {
     let Check { predicted, for_its_bytes, real } = check;
     let took = real.total();
     let off = (took / predicted.seconds.max(1e-9) - 1.0) * 100.0;
-    let is_inside = (predicted.low..=predicted.high).contains(&took);
-    let range = if is_inside {
-        "within its range"
-    } else {
+    let range = if took > predicted.high {
         "OUTSIDE its range: measure again when the machine is quiet, and until then trust the above less"
+    } else if took < predicted.low {
+        "below its range: the bench has been here before, and the system remembers folders and files; a first run does not"
+    } else {
+        "within its range"
     };
     let early = if real.complete { "" } else { " (the run ended early)" };
     format!(
         "checked      {} real for {}{early}, {} predicted ({} to {}): {off:+.0}%, {range}\n             \
-         ({} for the {} that these files held)\n{}",
+         ({} for the {} that these files held)\n",
         time(took),
         words::counted(real.files, "file"),
         time(predicted.seconds),
         time(predicted.low),
         time(predicted.high),
         time(*for_its_bytes),
-        words::bytes(real.bytes),
-        bad(real)
+        words::bytes(real.bytes)
     )
 }
 
-fn bad(run: &Run) -> String {
-    match run.bad {
+fn bad(report: &Report) -> String {
+    match report.bad {
         0 => String::new(),
         bad => format!(
             "ATTENTION    a real run came upon {bad} bad: verify this backup now (bkverify says which)\n"

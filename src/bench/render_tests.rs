@@ -1,4 +1,4 @@
-use super::super::figures::{Facts, Probe};
+use super::super::figures::{Facts, Probe, Run};
 use super::*;
 
 fn run(files: u64, verify: f64) -> Run {
@@ -56,9 +56,11 @@ pub fn report() -> Report {
             threads: 4,
             calibration_factor: 1.25,
             calibration: run(200, 2.0),
+            in_order: None,
             predictions: vec![prediction("500", 5.5), prediction("all", 90.0)],
         }),
         check: Some(Check { predicted: prediction("300", 3.0), for_its_bytes: 3.5, real: run(300, 3.1) }),
+        bad: 0,
         compared_with: None,
         slower: Vec::new(),
         notes: vec!["one thing".into()],
@@ -96,14 +98,22 @@ note: one thing
 fn a_wrong_prediction_a_bad_file_and_an_interruption_are_not_hidden() {
     let mut report = report();
     report.interrupted = true;
-    let check = report.check.as_mut().unwrap();
-    (check.real.verify, check.real.bad) = (60.0, 2);
+    report.check.as_mut().unwrap().real.verify = 60.0;
+    report.bad = 2;
     report.advice.as_mut().unwrap().calibration_factor = 12.0;
     let page = page(&report);
     for text in ["INTERRUPTED", "OUTSIDE its range", "came upon 2 bad", "took 12.0 times"] {
         assert!(page.contains(text), "{text}\n{page}");
     }
     assert_eq!(report.exit_code(), crate::exit::ExitCode::IntegrityFailure);
+}
+
+#[test]
+fn a_check_that_was_quicker_than_predicted_is_no_praise() {
+    let mut report = report();
+    report.check.as_mut().unwrap().real.verify = 0.1;
+    let page = page(&report);
+    assert!(page.contains("below its range: ") && !page.contains("OUTSIDE"), "{page}");
 }
 
 #[test]

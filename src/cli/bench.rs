@@ -4,7 +4,7 @@
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 
@@ -67,9 +67,10 @@ pub struct BenchArgs {
 
 /// Measures and reports.
 pub fn run(arguments: &BenchArgs) -> Result<ExitCode, Error> {
+    let since = Instant::now();
     let environment = Environment::read()?;
     let old = arguments.compare.as_deref().map(read_old).transpose()?;
-    let job = job(arguments, &environment)?;
+    let job = job(arguments, &environment, since)?;
     let stop = Stop::never();
     signals::install(&stop)?;
     let say = |what: &str| {
@@ -95,7 +96,7 @@ fn read_old(place: &Path) -> Result<Report, Error> {
 }
 
 /// Without a job only the named folders are measured.
-fn job(arguments: &BenchArgs, environment: &Environment) -> Result<Job, Error> {
+fn job(arguments: &BenchArgs, environment: &Environment, since: Instant) -> Result<Job, Error> {
     let base = |path: &PathBuf| absolute(&environment.current_dir, path);
     let says_job = arguments.backup.is_some() || !arguments.source.is_empty() || arguments.job.is_some();
     let plan = if says_job || (arguments.path.is_empty() && arguments.restore_to.is_none()) {
@@ -107,6 +108,7 @@ fn job(arguments: &BenchArgs, environment: &Environment) -> Result<Job, Error> {
     let mut threads: Vec<_> = arguments.threads.iter().map(|threads| threads.0).collect();
     if threads.is_empty() {
         threads = THREADS.to_vec();
+        threads.extend(plan.as_ref().map(|plan| plan.threads));
     }
     threads.sort_unstable();
     threads.dedup();
@@ -125,6 +127,7 @@ fn job(arguments: &BenchArgs, environment: &Environment) -> Result<Job, Error> {
         cores: environment.cores,
         seed: environment.fresh_seed.clone(),
         started: environment.now.timestamp().into(),
+        since,
     })
 }
 

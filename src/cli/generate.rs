@@ -1,13 +1,14 @@
-//! The manual page and shell completions, from the one clap definition.
+//! The manual page and shell completions, from the one clap definition, and the schemas that ship.
 
 use std::path::{Path, PathBuf};
 
-use clap::{CommandFactory, Subcommand};
+use clap::{CommandFactory, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use super::Error;
 use super::args::Arguments;
 use super::error::print;
+use crate::bench::json;
 use crate::exit::ExitCode;
 use crate::report;
 
@@ -26,7 +27,20 @@ pub enum Generate {
         shell: Shell,
     },
     /// Print the JSON Schema of the JSON report
-    Schema,
+    Schema {
+        /// Whose report
+        #[arg(value_enum, default_value_t = Form::Verify)]
+        of: Form,
+    },
+}
+
+/// What writes JSON that has a schema.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Form {
+    /// A verification
+    Verify,
+    /// A bench
+    Bench,
 }
 
 /// Generates it.
@@ -35,7 +49,8 @@ pub fn run(what: &Generate) -> Result<ExitCode, Error> {
         Generate::Man { to: Some(folder) } => man_pages(folder)?,
         Generate::Man { to: None } => print(&man_page()?)?,
         Generate::Completions { shell } => print(&completions(*shell))?,
-        Generate::Schema => print(report::SCHEMA.as_bytes())?,
+        Generate::Schema { of: Form::Verify } => print(report::SCHEMA.as_bytes())?,
+        Generate::Schema { of: Form::Bench } => print(json::SCHEMA.as_bytes())?,
     }
     Ok(ExitCode::Pass)
 }
@@ -66,7 +81,6 @@ fn completions(shell: Shell) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::cli::settings::Settings;
-    use clap::ValueEnum;
 
     #[test]
     fn the_manual_page_names_every_flag_and_the_exit_codes() {

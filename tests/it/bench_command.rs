@@ -12,7 +12,11 @@ const JOB: &str = "--backup b --source s --restore-to r --threads 1,2";
 const QUICK: &str = "--max-time 20s --max-bytes 64MiB";
 
 fn world(format: &str) -> World {
-    let members: Vec<_> = (0..400)
+    world_of(400, format)
+}
+
+fn world_of(files: usize, format: &str) -> World {
+    let members: Vec<_> = (0..files)
         .map(|number| Member::new(format!("d{}/{number}", number % 7), "x".repeat(number * 40)))
         .collect();
     World::new().originals(&members).backup(format, &members).folder("r")
@@ -34,6 +38,18 @@ fn probes(report: &Value) -> Vec<(&str, &str)> {
         .collect()
 }
 
+/// The figures, which obey the schema that ships.
+#[track_caller]
+fn figures(world: &World, path: &str) -> Value {
+    let text = world.read(path);
+    let schema = serde_json::from_str(bkverify::bench::json::SCHEMA).unwrap();
+    let report: Value = serde_json::from_str(&text).unwrap();
+    if let Err(error) = jsonschema::validator_for(&schema).unwrap().validate(&report) {
+        panic!("{error} at {}\n{text}", error.instance_path());
+    }
+    report
+}
+
 #[test]
 fn a_job_is_measured_predicted_and_checked_and_nothing_is_changed() {
     let world = world("folder");
@@ -44,7 +60,7 @@ fn a_job_is_measured_predicted_and_checked_and_nothing_is_changed() {
     ran.out_has("checked      ").err_is("");
     assert_eq!((content(&world.path("b")), content(&world.path("s"))), before);
     assert_eq!(world.names("r"), [""; 0]);
-    let report: Value = serde_json::from_str(&world.read("f.json")).unwrap();
+    let report = figures(&world, "f.json");
     assert_eq!((&report["schema"], &report["interrupted"]), (&"bkverify-bench/1".into(), &false.into()));
     for place in ["backup", "source"] {
         for probe in ["list", "open", "sequential-read", "random-read"] {
@@ -69,7 +85,7 @@ fn an_archive_is_measured_as_the_one_file_it_is() {
             .run(&format!("bench {JOB} {QUICK} --json f.json"))
             .exits(0)
             .out_has("expected     --sample 500");
-        let report: Value = serde_json::from_str(&world.read("f.json")).unwrap();
+        let report = figures(&world, "f.json");
         assert!(probes(&report).contains(&("backup", "sequential-read")), "{format}: {report}");
         assert!(!probes(&report).contains(&("backup", "open")), "{format}: {report}");
         assert_eq!(report["places"][0]["files"], 400);
@@ -96,13 +112,13 @@ fn what_became_slower_since_an_older_bench_is_marked() {
     let world = world("folder");
     let bench = format!("bench --path s --threads 2 {QUICK} --json new.json");
     world.run(&bench).exits(0);
-    let mut old: Value = serde_json::from_str(&world.read("new.json")).unwrap();
+    let mut old = figures(&world, "new.json");
     for figure in old["figures"].as_array_mut().unwrap() {
         figure["per_second"] = (figure["per_second"].as_f64().unwrap() * 1e6).into();
     }
     let world = world.file("old.json", old.to_string());
     world.run(&format!("{bench} --compare old.json")).exits(0).out_has("SLOWER by more than 30% than on ");
-    let new: Value = serde_json::from_str(&world.read("new.json")).unwrap();
+    let new = figures(&world, "new.json");
     assert_eq!(new["slower"].as_array().unwrap().len(), new["figures"].as_array().unwrap().len());
 }
 
@@ -112,7 +128,45 @@ fn a_bad_file_that_the_bench_comes_upon_is_not_kept_quiet() {
     let damaged = (0..400).fold(world, |world, number| {
         world.file(&format!("b/d{}/{number}", number % 7), "y".repeat(number * 40))
     });
-    damaged.run(&format!("bench {JOB} {QUICK}")).exits(1).out_has("ATTENTION    a real run came upon ");
+    damaged
+        .run(&format!("bench {JOB} {QUICK} --json f.json"))
+        .exits(1)
+        .out_has("ATTENTION    a real run came upon ");
+    assert!(figures(&damaged, "f.json")["bad"].as_u64().is_some_and(|bad| bad > 300));
+    // Too little for advice, but enough to come upon them.
+    let little = "--max-bytes 1MiB --max-time 20s --json f.json";
+    damaged.run(&format!("bench {JOB} {little}")).exits(1).out_has("ATTENTION    a real run came upon ");
+    assert_ne!(figures(&damaged, "f.json")["bad"], 0);
+}
+
+#[test]
+fn where_a_sample_is_not_all_the_time_for_all_is_measured_in_order() {
+    let world = world_of(900, "folder");
+    world.run(&format!("bench {JOB} {QUICK} --json f.json")).exits(0);
+    let report = figures(&world, "f.json");
+    assert_eq!(report["advice"]["calibration"]["files"], 500, "{report}");
+    assert!(report["advice"]["in_order"]["files"].as_u64().is_some_and(|files| files >= 20), "{report}");
+    assert_eq!(report["advice"]["predictions"][2]["files"], 900, "{report}");
+}
+
+#[test]
+fn figures_of_next_to_nothing_obey_the_schema_too() {
+    let world = World::new().folder("empty").folder("one").file("one/file", "");
+    for path in ["empty", "one"] {
+        world.run(&format!("bench --path {path} --threads 1 {QUICK} --json f.json")).exits(0);
+        let report = figures(&world, "f.json");
+        assert_eq!((&report["advice"], &report["check"]), (&Value::Null, &Value::Null), "{report}");
+    }
+}
+
+#[test]
+fn the_schema_that_is_printed_is_the_one_that_ships() {
+    let world = World::new();
+    let printed =
+        |command: &str| -> Value { serde_json::from_str(&world.run(command).exits(0).out).unwrap() };
+    assert_eq!(printed("generate schema bench")["$id"], "urn:bkverify:bench:1");
+    assert_eq!(printed("generate schema"), printed("generate schema verify"));
+    assert_eq!(printed("generate schema")["$id"], "urn:bkverify:report:1");
 }
 
 #[test]
@@ -152,6 +206,6 @@ fn ctrl_c_ends_it_soon_with_what_was_measured_and_cleans_up() {
     assert_eq!(output.status.code(), Some(3));
     assert!(clock.elapsed() < std::time::Duration::from_secs(20));
     assert_eq!(world.names("r"), [""; 0]);
-    let report: Value = serde_json::from_str(&world.read("f.json")).unwrap();
+    let report = figures(&world, "f.json");
     assert_eq!(report["interrupted"], true);
 }
