@@ -18,7 +18,7 @@
 # not cache (`--direct-io`): what the program forgets is forgotten.
 #
 # Variables, with what they are when unset:
-#     DATA           target/devices         where the data is made and kept
+#     DATA           target/devices         where the data is made and kept: remove it to change what it is made of
 #     FROM           /usr/share             the first files of this tree, by name, are the small ones: FILES=30000, and
 #                                           SLOW_FILES=3000 of them on slow devices
 #     LARGE_FILES=6 LARGE_MIB=256           the large ones

@@ -17,6 +17,9 @@ const FIRST: u64 = 500;
 const MORE: f64 = 50.0;
 /// Files of the check, where time allows.
 const CHECK: u64 = 300;
+/// Another number of threads is recommended where work takes less than this share of the time with it: single runs of the same work on
+/// a disk that is not ours alone differ by a third.
+const WORTH_IT: f64 = 0.6;
 /// A run over fewer files says too little.
 const TOO_FEW: u64 = 20;
 
@@ -61,7 +64,7 @@ impl Bench<'_> {
             return Ok(Some(runs));
         }
         (self.say)("verifying files in the order of their listing");
-        let in_order = self.real(plan, ("in order", SampleSize::All), plan.threads, (0.2, 0.1))?;
+        let in_order = self.real(plan, ("in order", SampleSize::All), plan.threads, (0.2, 0.08))?;
         runs.in_order = Some(in_order).filter(|run| run.files >= TOO_FEW);
         runs.second = self.second(plan, &runs.first)?;
         Ok(Some(runs))
@@ -76,7 +79,7 @@ impl Bench<'_> {
             return Ok(None);
         }
         (self.say)(&format!("verifying {files} files with {} threads", plan.threads));
-        let second = self.real(plan, ("second", SampleSize::Count(files)), plan.threads, (0.2, 0.1))?;
+        let second = self.real(plan, ("second", SampleSize::Count(files)), plan.threads, (0.2, 0.08))?;
         Ok(Some(second).filter(|second| second.files >= 2 * first.files))
     }
 
@@ -85,21 +88,23 @@ impl Bench<'_> {
         if self.stop.is_set() {
             return Ok(());
         }
-        let Some((threads, costs, by_threads)) = self.settings(plan, sequential) else {
+        let Some((promising, costs)) = self.settings(plan, sequential) else {
             self.note(
                 "no advice: the limits left no time to read both sides with any number of threads; raise \
                  --max-time or --max-bytes",
             );
             return Ok(());
         };
+        let by_threads = self.gain(plan, promising, &costs)?;
+        let (threads, by_threads) =
+            if by_threads < WORTH_IT { (promising, by_threads) } else { (plan.threads, 1.0) };
         let basis = self.basis(plan, (costs, by_threads), runs, sequential);
         self.report.advice = Some(advice(&basis, threads));
         self.check(plan, &basis, threads)
     }
 
-    /// The number of threads that the figures speak for, what verifying costs with that of the real runs, and the quotient of
-    /// the two.
-    fn settings(&self, plan: &Plan, sequential: bool) -> Option<(usize, Costs, f64)> {
+    /// The number of threads that the figures speak for, and what verifying costs with that of the real runs.
+    fn settings(&self, plan: &Plan, sequential: bool) -> Option<(usize, Costs)> {
         let (backup, rest) = self.report.places.split_first()?;
         let setting = Setting {
             figures: &self.report.figures,
@@ -110,13 +115,24 @@ impl Bench<'_> {
             sequential,
             cores: self.job.cores,
         };
-        let threads = setting.recommend(&self.job.threads, plan.threads)?;
-        let costs = setting.costs(threads)?;
-        let needs = |costs: &Costs| costs.seconds(1.0, backup.mean_size);
-        // Where the usual number was not measured, it is taken to be as good.
-        let usual = setting.costs(plan.threads).filter(|usual| needs(usual) > 0.0);
-        let by_threads = usual.as_ref().map_or(1.0, |usual| needs(&costs) / needs(usual));
-        Some((threads, usual.unwrap_or(costs), by_threads))
+        let promising = setting.recommend(&self.job.threads, plan.threads)?;
+        Some((promising, setting.costs(plan.threads).or_else(|| setting.costs(promising))?))
+    }
+
+    /// What real work takes with a promising number of threads by what it takes with that of the other real runs. Figures alone
+    /// prove nothing: a disk that was busy for a moment shows one number of threads in a bad light.
+    fn gain(&mut self, plan: &Plan, promising: usize, costs: &Costs) -> Result<f64, Error> {
+        if promising == plan.threads {
+            return Ok(1.0);
+        }
+        (self.say)(&format!("verifying with {} threads, and with {promising}", plan.threads));
+        let mut pace = |purpose, threads| {
+            let run = self.real(plan, (purpose, SampleSize::Count(CHECK)), threads, (0.2, 0.05))?;
+            Ok::<f64, Error>(run.verify / costs.seconds(run.files as f64, run.bytes as f64))
+        };
+        let gain = pace("promising", promising)? / pace("usual", plan.threads)?;
+        // Where one of them came to nothing, nothing is known.
+        Ok(if gain.is_finite() { gain } else { 1.0 })
     }
 
     /// A real run over another draw for each `purpose`, within a share of the time that is left and of all bytes.

@@ -315,7 +315,7 @@ impl<'a> Bench<'a> {
         (self.say)(&format!("writing to {}", restore_to.display()));
         let name = place::name("restore", restore_to);
         for kind in WRITERS {
-            let slice = self.slice(0.015, 0.015);
+            let slice = self.slice(0.015, 0.02);
             self.report.figures.extend(write::write((&name, restore_to), kind, &slice, self.stop)?);
         }
         Ok(())

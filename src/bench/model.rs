@@ -197,7 +197,7 @@ pub struct Basis {
     pub fit: Fit,
     /// A real run over files in the order of their listing, as `--sample all` takes them; it may have ended early.
     pub in_order: Option<Run>,
-    /// What the recommended number of threads needs by the figures, by what that of the real runs needs.
+    /// What real work takes with the recommended number of threads by what it takes with that of the other real runs.
     pub by_threads: f64,
     /// Whether a run makes a pass over the whole backup, however small its sample.
     pub sequential: bool,

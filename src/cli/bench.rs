@@ -99,7 +99,7 @@ fn read_old(place: &Path) -> Result<Report, Error> {
 fn job(arguments: &BenchArgs, environment: &Environment, since: Instant) -> Result<Job, Error> {
     let base = |path: &PathBuf| absolute(&environment.current_dir, path);
     let says_job = arguments.backup.is_some() || !arguments.source.is_empty() || arguments.job.is_some();
-    let plan = if says_job || (arguments.path.is_empty() && arguments.restore_to.is_none()) {
+    let mut plan = if says_job || (arguments.path.is_empty() && arguments.restore_to.is_none()) {
         Some(plan(arguments, environment)?)
     } else {
         None
@@ -112,6 +112,12 @@ fn job(arguments: &BenchArgs, environment: &Environment, since: Instant) -> Resu
     }
     threads.sort_unstable();
     threads.dedup();
+    // Real runs take a number of threads that may be recommended.
+    if let (Some(plan), Some(&most)) = (&mut plan, threads.last())
+        && !threads.contains(&plan.threads)
+    {
+        plan.threads = most;
+    }
     let max_bytes = arguments.max_bytes.map_or(MAX_BYTES, |size| size.0);
     if max_bytes < 1 << 20 {
         return Err(Error::usage("--max-bytes leaves nothing to read").hint("name at least 1MiB"));
