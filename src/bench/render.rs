@@ -102,17 +102,21 @@ fn check(check: &Check) -> String {
     let Check { predicted, for_its_bytes, real } = check;
     let took = real.total();
     let off = (took / predicted.seconds.max(1e-9) - 1.0) * 100.0;
-    let range = if took > predicted.high {
-        "OUTSIDE its range: measure again when the machine is quiet, and until then trust the above less"
+    let (range, why) = if took > predicted.high {
+        ("OUTSIDE its range", "measure again when the machine is quiet, and until then trust the above less")
     } else if took < predicted.low {
-        "below its range: the bench has been here before, and the system remembers folders and files; a first run does not"
+        (
+            "below its range",
+            "the bench has been here before: folders and files are in memory, unlike in a first run",
+        )
     } else {
-        "within its range"
+        ("within its range", "")
     };
+    let why = if why.is_empty() { String::new() } else { format!("             {why}\n") };
     let early = if real.complete { "" } else { " (the run ended early)" };
     format!(
         "checked      {} real for {}{early}, {} predicted ({} to {}): {off:+.0}%, {range}\n             \
-         ({} for the {} that these files held)\n",
+         ({} for the {} that these files held)\n{why}",
         time(took),
         words::counted(real.files, "file"),
         time(predicted.seconds),

@@ -113,7 +113,7 @@ fn a_check_that_was_quicker_than_predicted_is_no_praise() {
     let mut report = report();
     report.check.as_mut().unwrap().real.verify = 0.1;
     let page = page(&report);
-    assert!(page.contains("below its range: ") && !page.contains("OUTSIDE"), "{page}");
+    assert!(page.contains("below its range\n") && !page.contains("OUTSIDE"), "{page}");
 }
 
 #[test]
