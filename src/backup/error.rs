@@ -53,13 +53,32 @@ pub enum Error {
 }
 
 /// A part of a backup that cannot be listed or read: files are lost, and nobody can tell which.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
 #[error("{problem}")]
 pub struct Damage {
     /// What is lost, and why.
     pub problem: String,
-    /// The path, as entries have it, of the folder or the file that is lost, where it is known to be no more than that.
-    pub lost: Option<Vec<u8>>,
+    /// What is lost, where it is known to be no more than that.
+    pub lost: Option<Lost>,
+}
+
+/// What is lost, by its path as entries have it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Lost {
+    /// A folder with all that is in it.
+    Folder(Vec<u8>),
+    /// A folder, or a file.
+    Either(Vec<u8>),
+}
+
+impl Lost {
+    /// Whether it may hold files that `below` says may be wanted of a folder, or be a file that `file` wants.
+    pub fn concerns(&self, below: impl Fn(&[u8]) -> bool, file: impl Fn(&[u8]) -> bool) -> bool {
+        match self {
+            Self::Folder(path) => below(path),
+            Self::Either(path) => below(path) || file(path),
+        }
+    }
 }
 
 impl From<String> for Damage {

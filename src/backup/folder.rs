@@ -18,8 +18,8 @@ use crate::platform::{self, Kind, Timestamp, Tree};
 use super::land::{conclude, land};
 use super::path::escape;
 use super::{
-    Access, Backup, Damage, Description, Entry, Error, Landing, Listing, Locator, Needs, Picks, RestoreError,
-    Restored, Scratch, Sink, Wanted,
+    Access, Backup, Damage, Description, Entry, Error, Landing, Listing, Locator, Lost, Needs, Picks,
+    RestoreError, Restored, Scratch, Sink, Wanted,
 };
 
 /// Entries that one thread collects before it hands them on.
@@ -213,7 +213,7 @@ impl<'a> Walk<'a> {
         if let Err(error) = listed.or_else(|error| if bare == b"lost+found" { Ok(()) } else { Err(error) }) {
             let name = escape(if bare.is_empty() { b"." } else { bare });
             let problem = format!("folder {name} cannot be listed: {error}");
-            let damage = Damage { problem, lost: Some(bare.to_vec()) };
+            let damage = Damage { problem, lost: Some(Lost::Folder(bare.to_vec())) };
             self.damage.lock().unwrap_or_else(PoisonError::into_inner).push(damage);
         }
     }

@@ -100,7 +100,12 @@ fn look(parent: &Dir, name: &str) -> Found {
     let marker = parent
         .open_dir(name)
         .and_then(|dir| dir.open_with(MARKER, OpenOptions::new().read(true).write(true)));
-    let Ok(marker) = marker.map(cap_std::fs::File::into_std) else { return Found::Unmarked };
+    let marker = match marker {
+        Ok(marker) => marker.into_std(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Found::Unmarked,
+        // Somebody else's, say.
+        Err(_) => return Found::Doubtful,
+    };
     match is_locked(&marker.try_lock()) {
         Some(true) => Found::Alive,
         Some(false) => Found::Left(marker),

@@ -20,7 +20,7 @@ mod tar;
 mod zip;
 
 pub use entry::{Entry, Locator, Picks};
-pub use error::{Damage, Error, RestoreError};
+pub use error::{Damage, Error, Lost, RestoreError};
 pub use folder::Folder;
 pub use leftovers::{Leftovers, remove_leftovers};
 pub use path::{NameProblem, escape, relative, unescape};

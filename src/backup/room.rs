@@ -2,13 +2,13 @@
 //!
 //! Many threads restore at once, and what each still has to write is promised before it begins: a file begins only if there is room
 //! for it, for what is promised to the others, and for a margin. If there is none it waits until others are judged and emptied; if
-//! nobody else is at work, it never will have room, and that is an error.
+//! all who hold anything wait themselves, it never will have room, and that is an error.
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::stop::Stop;
 
@@ -17,11 +17,18 @@ use super::{MARGIN, RestoreError};
 /// How long a file waits before it looks again.
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// File systems that free in batches (btrfs, ZFS) give room back within this time.
+const GIVEN_BACK_WITHIN: Duration = Duration::from_secs(30);
+
 /// What is written and will be written on one disk.
 #[derive(Debug, Default)]
 pub(super) struct Room {
     /// Bytes that are still to be written.
     promised: Mutex<u64>,
+    /// Files that are held by those who wait for room.
+    held: AtomicU64,
+    /// Bytes that were given back when files were emptied.
+    given_back: AtomicU64,
     /// Bytes that were written; grows while `promised` is locked, so that none is in between.
     written: AtomicU64,
     /// Files that hold content. Nobody enters without a promise.
@@ -48,6 +55,7 @@ impl Room {
     /// A file has gone or was emptied, which gave `written` bytes back.
     pub(super) fn leave(&self, written: u64) {
         self.written.fetch_sub(written, Ordering::AcqRel);
+        self.given_back.fetch_add(written, Ordering::AcqRel);
         self.files.fetch_sub(1, Ordering::AcqRel);
     }
 
@@ -62,6 +70,7 @@ impl Room {
         stop: &Stop,
         free: &dyn Fn() -> io::Result<u64>,
     ) -> Result<Promise<'_>, RestoreError> {
+        let mut waiting: Option<Waiting<'_>> = None;
         loop {
             // Locked while the disk is asked: nobody gets room in between. Who leaves in between was counted before, and has made
             // room that is not seen before the next look.
@@ -74,7 +83,11 @@ impl Room {
                 *promised = wanted;
                 return Ok(Promise { room: self, left: size });
             }
-            if *promised == 0 && files <= held {
+            let waiting = waiting.get_or_insert_with(|| Waiting::new(&self.held, held));
+            let is_hopeless = *promised == 0 && files <= self.held.load(Ordering::Acquire);
+            let may_come =
+                free.saturating_add(self.given_back.load(Ordering::Acquire)) >= wanted.saturating_add(MARGIN);
+            if is_hopeless && (!may_come || waiting.since.elapsed() > GIVEN_BACK_WITHIN) {
                 let problem = format!("a file of {size} bytes has no room there: {free} bytes are free");
                 return Err(RestoreError::Scratch(io::Error::new(io::ErrorKind::StorageFull, problem)));
             }
@@ -84,6 +97,26 @@ impl Room {
             }
             sleep(PAUSE);
         }
+    }
+}
+
+/// Somebody who waits for room, and what he holds meanwhile.
+struct Waiting<'a> {
+    all: &'a AtomicU64,
+    held: u64,
+    since: Instant,
+}
+
+impl<'a> Waiting<'a> {
+    fn new(all: &'a AtomicU64, held: u64) -> Self {
+        all.fetch_add(held, Ordering::AcqRel);
+        Self { all, held, since: Instant::now() }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.all.fetch_sub(self.held, Ordering::AcqRel);
     }
 }
 
@@ -156,6 +189,21 @@ mod tests {
         is_refused(&room.promise(3 * GIB, 0, &stop, &|| Ok(GIB)));
         room.enter();
         is_refused(&room.promise(3 * GIB, 1, &stop, &|| Ok(GIB)));
+    }
+
+    #[test]
+    fn two_that_hold_a_file_each_and_wait_for_the_other_do_not_wait_for_ever() {
+        let (room, stop) = (Room::default(), Stop::never());
+        let wait = || {
+            room.enter();
+            let refused = room.promise(3 * GIB, 1, &stop, &|| Ok(GIB)).is_err();
+            room.leave(0);
+            refused
+        };
+        std::thread::scope(|scope| {
+            let both = [scope.spawn(wait), scope.spawn(wait)];
+            assert!(both.into_iter().all(|one| one.join().unwrap()));
+        });
     }
 
     #[test]

@@ -7,7 +7,7 @@
 //! one left; nothing else is ever removed.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -159,12 +159,40 @@ impl Scratch {
         let mut restored = self.create_file().map_err(RestoreError::Scratch)?;
         loop {
             let to = restored.file.as_mut().ok_or(RestoreError::Stopped)?;
-            let copied =
-                platform::copy_piece(from, to, 8 * PIECE as u64, buffer).map_err(RestoreError::from_copy)?;
+            let Ok(copied) = platform::copy_in_kernel(from, to, 8 * PIECE as u64) else {
+                return self.copy_by_hand(from, restored, &mut promise, buffer);
+            };
             restored.size += copied;
             restored.written += copied;
             promise.keep(copied);
             if copied == 0 {
+                return Ok(restored);
+            }
+            if self.stop.is_set() {
+                return Err(RestoreError::Stopped);
+            }
+        }
+    }
+
+    /// Goes on where a copy inside the kernel failed, or was not to be had: reading and writing tell which side an error comes from.
+    fn copy_by_hand(
+        &self,
+        from: &mut File,
+        mut restored: Restored,
+        promise: &mut Promise<'_>,
+        buffer: &mut Vec<u8>,
+    ) -> Result<Restored, RestoreError> {
+        if buffer.len() < PIECE {
+            buffer.resize(PIECE, 0);
+        }
+        let done = SeekFrom::Start(restored.size);
+        from.seek(done).map_err(RestoreError::from_read)?;
+        restored.file.as_mut().ok_or(RestoreError::Stopped)?.seek(done).map_err(RestoreError::Scratch)?;
+        loop {
+            let got = platform::read_full(from, &mut buffer[..PIECE]).map_err(RestoreError::from_read)?;
+            restored.write(&buffer[..got])?;
+            promise.keep(got as u64);
+            if got < PIECE {
                 return Ok(restored);
             }
             if self.stop.is_set() {
@@ -287,16 +315,6 @@ impl RestoreError {
     /// An error that came while reading from a decoder or a file of the backup.
     pub(super) fn from_read(error: io::Error) -> Self {
         Self::Read(error)
-    }
-
-    /// An error of a copy that the kernel did: only its kind tells which side failed.
-    fn from_copy(error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
-                Self::Scratch(error)
-            }
-            _ => Self::Read(error),
-        }
     }
 }
 

@@ -21,7 +21,7 @@ use super::place::Place;
 const DRAWN: u64 = 4000;
 
 /// Threads that list, as in a verification.
-const THREADS: usize = 8;
+const THREADS: usize = crate::verify::LISTING_THREADS;
 
 /// What a listing gave.
 pub struct Listed {

@@ -93,7 +93,7 @@ pub struct Settings {
     #[arg(long, value_name = "NAME", help_heading = HOW)]
     #[serde(deserialize_with = "choice")]
     pub hash: Option<Algorithm>,
-    /// Threads that verify [default: by the number of cores]
+    /// Threads that verify [default: by cores, cache and disks; see plan]
     #[arg(long, value_name = "N", help_heading = HOW)]
     #[serde(deserialize_with = "parsed")]
     pub threads: Option<Threads>,

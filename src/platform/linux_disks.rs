@@ -6,13 +6,15 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, StatxFlags, major, minor, statx};
 
-/// Hypervisors that do not say what a disk is made of; the kernel then calls it rotational.
-const VIRTUAL: [&str; 4] = ["virtual", "qemu", "vbox", "xen"];
+/// The slowest that a disk can say it turns, in rounds a minute; below it are "does not say" and "does not turn" (SCSI Block Commands 4,
+/// "Block Device Characteristics VPD page").
+const SLOWEST: u16 = 0x0401;
 
 /// Disks that lie below other disks (RAID, LVM, encryption) are looked for so deep.
 const DEEPEST: usize = 8;
 
-/// Whether a path lies on a disk with a head that has to move; `None` where nobody knows: networks, virtual disks.
+/// Whether a path lies on a disk with a head that has to move; `None` where nobody knows: networks, and
+/// whatever the kernel calls rotational only because it does not say what it is (virtual disks, USB bridges, RAID controllers).
 pub fn is_spinning(path: &Path) -> Option<bool> {
     let device = fs::metadata(path).ok()?.dev();
     spins(Path::new("/sys"), device, DEEPEST)
@@ -36,13 +38,12 @@ fn source_of<'a>(line: &'a str, id: &str) -> Option<&'a str> {
 
 fn spins(sys: &Path, device: u64, deepest: usize) -> Option<bool> {
     let entry = sys.join(format!("dev/block/{}:{}", major(device), minor(device)));
-    let entry = fs::canonicalize(entry).ok()?;
-    // A partition has no queue of its own.
-    let disk = if entry.join("partition").exists() { entry.parent()?.to_owned() } else { entry };
-    disk_spins(&disk, deepest)
+    disk_spins(&fs::canonicalize(entry).ok()?, deepest)
 }
 
-fn disk_spins(disk: &Path, deepest: usize) -> Option<bool> {
+fn disk_spins(entry: &Path, deepest: usize) -> Option<bool> {
+    // A partition has no queue of its own.
+    let disk = if entry.join("partition").exists() { entry.parent()? } else { entry };
     if fs::read_to_string(disk.join("queue/rotational")).ok()?.trim() == "0" {
         return Some(false);
     }
@@ -51,15 +52,12 @@ fn disk_spins(disk: &Path, deepest: usize) -> Option<bool> {
         .unwrap_or_default();
     if !below.is_empty() {
         let deepest = deepest.checked_sub(1)?;
-        let whole = |one: PathBuf| {
-            if one.join("partition").exists() { one.parent().map(Path::to_owned) } else { Some(one) }
-        };
-        let kinds: Vec<_> = below.into_iter().map(|one| disk_spins(&whole(one)?, deepest)).collect();
+        let kinds: Vec<_> = below.iter().map(|one| disk_spins(one, deepest)).collect();
         return if kinds.contains(&Some(true)) { Some(true) } else { None };
     }
-    // Real disks have a model.
-    let model = fs::read_to_string(disk.join("device/model")).ok()?.to_lowercase();
-    (!VIRTUAL.iter().any(|name| model.contains(name))).then_some(true)
+    let characteristics = fs::read(disk.join("device/vpd_pgb1")).ok()?;
+    let rate = u16::from_be_bytes([*characteristics.get(4)?, *characteristics.get(5)?]);
+    (rate >= SLOWEST).then_some(true)
 }
 
 #[cfg(test)]
@@ -70,13 +68,14 @@ mod tests {
 
     use super::*;
 
-    fn disk(sys: &Path, name: &str, rotational: &str, model: Option<&str>) {
+    fn disk(sys: &Path, name: &str, rotational: &str, rate: Option<u16>) {
         let disk = sys.join("devices").join(name);
         fs::create_dir_all(disk.join("queue")).unwrap();
         fs::write(disk.join("queue/rotational"), rotational).unwrap();
-        if let Some(model) = model {
+        if let Some(rate) = rate {
+            let [high, low] = rate.to_be_bytes();
             fs::create_dir_all(disk.join("device")).unwrap();
-            fs::write(disk.join("device/model"), model).unwrap();
+            fs::write(disk.join("device/vpd_pgb1"), [0, 0xb1, 0, 0x3c, high, low, 0, 0]).unwrap();
         }
     }
 
@@ -90,8 +89,8 @@ mod tests {
     fn disks_and_their_partitions_are_told_by_their_queue() {
         let world = tempfile::tempdir().unwrap();
         let sys = world.path();
-        disk(sys, "sda", "1\n", Some("WDC WD40EFRX-68N\n"));
-        disk(sys, "sdb", "0\n", Some("Samsung SSD 870\n"));
+        disk(sys, "sda", "1\n", Some(5400));
+        disk(sys, "sdb", "0\n", Some(1));
         fs::create_dir(sys.join("devices/sda/sda1")).unwrap();
         fs::write(sys.join("devices/sda/sda1/partition"), "1\n").unwrap();
         assert_eq!(spins(sys, number(sys, 0, "sda"), DEEPEST), Some(true));
@@ -101,12 +100,12 @@ mod tests {
     }
 
     #[test]
-    fn a_virtual_disk_that_nobody_described_is_not_taken_at_its_word() {
+    fn a_disk_that_does_not_say_how_fast_it_turns_is_not_taken_at_its_word() {
         let world = tempfile::tempdir().unwrap();
         let sys = world.path();
         disk(sys, "vda", "1\n", None);
-        disk(sys, "sdc", "1\n", Some("QEMU HARDDISK\n"));
-        disk(sys, "sdd", "1\n", Some("Virtual disk    \n"));
+        disk(sys, "sdc", "1\n", Some(0));
+        disk(sys, "sdd", "1\n", Some(1));
         for (minor, name) in [(0, "vda"), (1, "sdc"), (2, "sdd")] {
             assert_eq!(spins(sys, number(sys, minor, name), DEEPEST), None, "{name}");
         }
@@ -116,7 +115,7 @@ mod tests {
     fn what_lies_below_raid_and_encryption_decides() {
         let world = tempfile::tempdir().unwrap();
         let sys = world.path();
-        disk(sys, "sda", "1\n", Some("ST8000NM\n"));
+        disk(sys, "sda", "1\n", Some(7200));
         disk(sys, "vda", "1\n", None);
         for (minor, name, below) in [(0, "dm-0", "sda"), (1, "dm-1", "vda"), (2, "dm-2", "dm-2")] {
             disk(sys, name, "1\n", None);

@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
+#[cfg(target_os = "linux")]
+use std::io::Read;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -155,10 +157,17 @@ pub fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize>
     }
 }
 
-/// Copies up to `most` bytes from one file's position to the other's, inside the kernel where it can: shared blocks (reflinks) where the
-/// file system has them, else without a way through this process. Nothing copied is the end.
-pub fn copy_piece(from: &mut File, to: &mut File, most: u64, _: &mut Vec<u8>) -> io::Result<u64> {
+/// Copies up to `most` bytes from one file's position to the other's inside the kernel: as shared blocks (reflinks) where the file system
+/// has them. Nothing copied is the end. An error does not say which side it comes from, nor how far the positions have moved.
+#[cfg(target_os = "linux")]
+pub fn copy_in_kernel(from: &mut File, to: &mut File, most: u64) -> io::Result<u64> {
     io::copy(&mut from.take(most), to)
+}
+
+/// This system is not asked.
+#[cfg(not(target_os = "linux"))]
+pub fn copy_in_kernel(_: &mut File, _: &mut File, _: u64) -> io::Result<u64> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Bytes that an ordinary user may still write to the file system that holds `path`.

@@ -82,9 +82,9 @@ impl<'a> Gate<'a> {
 
     /// Whether files of the population may be lost by a damage; otherwise it is no concern of this run.
     pub fn concerns(&self, damage: &Damage) -> bool {
-        let may_hold =
-            |path: &Vec<u8>| self.filter.may_keep_below(path) && self.pairing.may_cover_below(path);
-        damage.lost.as_ref().is_none_or(may_hold)
+        let below = |path: &[u8]| self.filter.may_keep_below(path) && self.pairing.may_cover_below(path);
+        let file = |path: &[u8]| self.filter.keeps_name(path) && self.pairing.covers(path);
+        damage.lost.as_ref().is_none_or(|lost| lost.concerns(below, file))
     }
 
     /// The newest modification time of all entries that were listed, as far as times were.

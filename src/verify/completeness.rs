@@ -69,7 +69,9 @@ impl Lookup {
                 leave_out: leave_out.collect(),
             };
             let needs = Needs { size: filter.needs().size, mtime: true };
-            if let Listing::Damaged(damage) = folder.catalog(needs, plan.threads.min(8), &sink)? {
+            if let Listing::Damaged(damage) =
+                folder.catalog(needs, plan.threads.min(super::LISTING_THREADS), &sink)?
+            {
                 let damage = damage.into_iter().filter(|damage| sink.concerns(damage));
                 unlisted.extend(damage.map(|damage| format!("{}: {damage}", root.place.display())));
             }
@@ -159,11 +161,14 @@ impl Originals<'_> {
 
     /// Whether originals that should be looked up may be lost by a damage.
     fn concerns(&self, damage: &Damage) -> bool {
-        damage.lost.as_ref().is_none_or(|folder| {
+        let named = |path: &[u8]| {
             let mut name = Vec::new();
-            self.name(folder, &mut name);
-            !self.is_left_out(folder) && self.filter.may_keep_below(&name)
-        })
+            self.name(path, &mut name);
+            (!self.is_left_out(path)).then_some(name)
+        };
+        let below = |path: &[u8]| named(path).is_some_and(|name| self.filter.may_keep_below(&name));
+        let file = |path: &[u8]| named(path).is_some_and(|name| self.filter.keeps_name(&name));
+        damage.lost.as_ref().is_none_or(|lost| lost.concerns(below, file))
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Component, Path};
 
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
-use crate::backup::{Entry, Needs};
+use crate::backup::{Damage, Entry, Needs};
 use crate::plan::Filters;
 use crate::platform;
 
@@ -53,7 +53,7 @@ impl Filter {
         size_fits && time_fits && (entry.problem.is_some() || self.keeps_name(entry.path))
     }
 
-    /// Whether a folder (or a file) of this path may hold (or be) files of the population; where that is not sure, it may.
+    /// Whether a folder of this path may hold files of the population; where that is not sure, it may.
     pub fn may_keep_below(&self, folder: &[u8]) -> bool {
         if folder.is_empty() {
             return true;
@@ -63,6 +63,12 @@ impl Filter {
         let include = &self.limits.include;
         !self.whole_folders.as_ref().is_some_and(hit)
             && (include.is_empty() || include.iter().any(|glob| may_match_below(glob, folder)))
+    }
+
+    /// Whether files that pass may be lost by a damage.
+    pub fn concerns(&self, damage: &Damage) -> bool {
+        let (below, file) = (|path: &[u8]| self.may_keep_below(path), |path: &[u8]| self.keeps_name(path));
+        damage.lost.as_ref().is_none_or(|lost| lost.concerns(below, file))
     }
 
     /// Whether a file of this path passes the globs.
@@ -124,6 +130,7 @@ fn compile(globs: &[String]) -> Result<Option<Gitignore>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backup::Lost;
 
     fn filter(include: &[&str], exclude: &[&str]) -> Filter {
         let own = |globs: &[&str]| globs.iter().map(|&glob| glob.to_owned()).collect();
@@ -183,5 +190,20 @@ mod tests {
     fn a_broken_glob_is_an_error_that_names_it() {
         let limits = Filters { include: vec!["{a".to_owned()], ..Filters::default() };
         assert!(Filter::new(&limits).unwrap_err().to_string().contains("{a"));
+    }
+
+    #[test]
+    fn what_may_be_a_file_is_left_out_only_by_globs_that_leave_out_the_file() {
+        let concerns = |exclude: &str, lost: Lost| {
+            filter(&[], &[exclude]).concerns(&Damage { problem: String::new(), lost: Some(lost) })
+        };
+        for exclude in ["cache/", "cache/*", "*/*"] {
+            assert!(concerns(exclude, Lost::Either(b"cache".to_vec())), "{exclude}");
+        }
+        for exclude in ["cache/", "cache/*", "cache"] {
+            assert!(!concerns(exclude, Lost::Folder(b"cache".to_vec())), "{exclude}");
+        }
+        assert!(!concerns("*.tmp", Lost::Either(b"a/x.tmp".to_vec())));
+        assert!(concerns("*.tmp", Lost::Either(b"a/x".to_vec())));
     }
 }

@@ -30,6 +30,7 @@ pub use error::Error;
 pub use filter::Filter;
 pub use progress::{Progress, Silent};
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -69,7 +70,7 @@ pub fn run(plan: &Plan, stop: &Stop, progress: &dyn Progress) -> Result<Outcome,
     let cold = plan.cache == CachePolicy::Drop;
     let backup = backup::open(&plan.backup, cold)?;
     let description = backup.describe();
-    let pairing = Pairing::new(&*backup, &plan.sources, &plan.maps, cold, stop)?;
+    let pairing = Pairing::new(&*backup, &plan.sources, &plan.maps, cold, Some(&filter), stop)?;
     let lookup = draw_originals(plan, &pairing, &filter, &description, stop)?;
     let ranker = Ranker::new(&plan.seed);
 
@@ -271,11 +272,8 @@ fn ended(listing: Listing) -> (bool, Vec<Damage>) {
 
 /// Adds what is not yet among the damage.
 fn lose(damage: &mut Vec<Damage>, more: impl IntoIterator<Item = Damage>) {
-    for each in more {
-        if !damage.contains(&each) {
-            damage.push(each);
-        }
-    }
+    let known: HashSet<Damage> = damage.iter().cloned().collect();
+    damage.extend(more.into_iter().filter(|each| !known.contains(each)));
 }
 
 /// What it means that restoring everything met other files than listing everything: what is not met is not verified.
@@ -299,7 +297,7 @@ fn learn_times(gate: &Gate<'_>, work: &Work<'_>) {
 }
 
 /// Most threads that list a backup; more of them wait for each other.
-const LISTING_THREADS: usize = 16;
+pub(crate) const LISTING_THREADS: usize = 16;
 
 /// The population, unless there is none: an empty one proves nothing and is an error of its own.
 fn population_of(
@@ -418,7 +416,10 @@ fn assure(
     let files = done.population.files;
     let mut assurance = Assurance::new(files, counts.conclusive(), counts.bad(), plan.confidence)?;
     // Those that could not be judged may all be bad: the statement never says less than that.
-    let undecided = counts.bad() + counts.inconclusive();
+    // The same of those that were under way when a run was ended: a file that keeps a disk busy may be the bad one.
+    let looked_at = counts.conclusive() + counts.inconclusive();
+    let under_way = done.drawn.saturating_sub(looked_at).min(plan.threads as u64);
+    let undecided = counts.bad() + counts.inconclusive() + under_way;
     assurance.at_most_bad = assurance.at_most_bad.max(undecided).min(files);
     Some(assurance)
 }

@@ -14,7 +14,7 @@ use crate::plan::Map;
 use crate::platform::{self, Kind, Tree};
 use crate::stop::Stop;
 
-use super::Error;
+use super::{Error, Filter};
 
 /// As many entries are looked at, at least, before it is decided how a backup's paths begin; while a root is in doubt, the search
 /// goes on to the end.
@@ -74,6 +74,7 @@ impl Pairing {
         sources: &[PathBuf],
         maps: &[Map],
         cold: bool,
+        filter: Option<&Filter>,
         stop: &Stop,
     ) -> Result<Self, Error> {
         let mut pairing = Self { roots: Vec::new(), rules: Vec::new(), unpaired: Vec::new() };
@@ -86,7 +87,7 @@ impl Pairing {
             pairing.add_root(source, cold)?;
             ways.push(ways_of(source));
         }
-        pairing.look(backup, ways, maps.len(), stop)?;
+        pairing.look(backup, ways, maps.len(), filter, stop)?;
         Ok(pairing)
     }
 
@@ -104,6 +105,7 @@ impl Pairing {
         backup: &dyn Backup,
         ways: Vec<Vec<Way>>,
         maps: usize,
+        filter: Option<&Filter>,
         stop: &Stop,
     ) -> Result<(), Error> {
         let look =
@@ -121,7 +123,9 @@ impl Pairing {
         }
         let is_lost = |ways: &Vec<Way>| most_hits(ways) == 0;
         if !stop.is_set() {
-            let damage = if let Listing::Damaged(damage) = listing { damage } else { Vec::new() };
+            let mut damage = if let Listing::Damaged(damage) = listing { damage } else { Vec::new() };
+            // What the filter leaves out excuses nothing.
+            damage.retain(|damage| filter.is_none_or(|filter| filter.concerns(damage)));
             // Of a backup that cannot be listed as a whole, what is lost may be what pairs; not where nothing at all does.
             let is_excused = seen == 0 || !(damage.is_empty() || ways.iter().all(is_lost));
             self.unpaired = (maps..ways.len()).filter(|&root| is_lost(&ways[root])).collect();
@@ -310,9 +314,15 @@ mod tests {
         let world = tree(&["srv/data/a/x", "srv/data/y", "home/z"]);
         let backup = tree(&["srv/data/a/x", "srv/data/y", "home/z"]);
         let sources = [world.path().join("srv/data"), world.path().join("home")];
-        let pairing =
-            Pairing::new(&Folder::open(backup.path(), false).unwrap(), &sources, &[], false, &Stop::never())
-                .unwrap();
+        let pairing = Pairing::new(
+            &Folder::open(backup.path(), false).unwrap(),
+            &sources,
+            &[],
+            false,
+            None,
+            &Stop::never(),
+        )
+        .unwrap();
         assert_eq!(original_of(&pairing, b"srv/data/a/x"), Some(sources[0].join("a/x")));
         assert_eq!(original_of(&pairing, b"home/z"), Some(sources[1].join("z")));
         assert!(!pairing.covers(b"etc/passwd"));
@@ -325,7 +335,7 @@ mod tests {
         let backup = Folder::open(world.path(), false).unwrap();
         let maps = [Map { from: b"sub".to_vec(), to: other.path().to_owned() }];
         let pairing =
-            Pairing::new(&backup, &[world.path().to_owned()], &maps, false, &Stop::never()).unwrap();
+            Pairing::new(&backup, &[world.path().to_owned()], &maps, false, None, &Stop::never()).unwrap();
         assert_eq!(original_of(&pairing, b"x"), Some(world.path().join("x")));
         assert_eq!(original_of(&pairing, b"sub/y"), Some(other.path().join("y")));
         assert!(pairing.covers(b"anything"));
@@ -339,7 +349,7 @@ mod tests {
         let (world, backup) = (tree(&files), tree(&files));
         let sources = [world.path().join("etc"), world.path().join("home/me/docs")];
         let backup = Folder::open(backup.path(), false).unwrap();
-        let pairing = Pairing::new(&backup, &sources, &[], false, &Stop::never()).unwrap();
+        let pairing = Pairing::new(&backup, &sources, &[], false, None, &Stop::never()).unwrap();
         assert_eq!(original_of(&pairing, b"etc/7"), Some(sources[0].join("7")));
         assert_eq!(original_of(&pairing, b"home/me/docs/etc/b"), Some(sources[1].join("etc/b")));
     }
@@ -349,10 +359,11 @@ mod tests {
         let (world, other) = (tree(&["a", "b"]), tree(&["letters/x"]));
         let backup = Folder::open(world.path(), false).unwrap();
         let sources = [world.path().to_owned(), other.path().to_owned()];
-        let error = Pairing::new(&backup, &sources, &[], false, &Stop::never()).unwrap_err().to_string();
+        let error =
+            Pairing::new(&backup, &sources, &[], false, None, &Stop::never()).unwrap_err().to_string();
         assert!(error.contains(other.path().to_str().unwrap()), "{error}");
         let maps = [Map { from: Vec::new(), to: other.path().to_owned() }];
-        assert!(Pairing::new(&backup, &[], &maps, false, &Stop::never()).is_err());
+        assert!(Pairing::new(&backup, &[], &maps, false, None, &Stop::never()).is_err());
     }
 
     #[test]
@@ -363,6 +374,7 @@ mod tests {
             &[world.path().to_owned()],
             &[],
             false,
+            None,
             &Stop::never(),
         );
         let text = error.unwrap_err().to_string();

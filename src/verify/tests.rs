@@ -84,7 +84,7 @@ fn outcome(backup: &Fickle) -> Outcome {
     let (plan, stop) = (plan(originals.path(), target.path()), Stop::never());
     let filter = Filter::new(&plan.filters).unwrap();
     let like = Folder::open(originals.path(), false).unwrap();
-    let pairing = Pairing::new(&like, &plan.sources, &[], false, &stop).unwrap();
+    let pairing = Pairing::new(&like, &plan.sources, &[], false, None, &stop).unwrap();
     let ranker = Ranker::new(&plan.seed);
     let scratch = Scratch::create(target.path(), stop.clone()).unwrap();
     let description = backup::Backup::describe(backup);

@@ -128,7 +128,7 @@ impl Work<'_> {
             drop(picks);
             let listing = self.backup.catalog(
                 needs,
-                LISTING_THREADS.min(self.threads),
+                LISTING_BESIDE.min(self.threads),
                 &Feed::new(gate, feed, self.threads),
             );
             workers.into_iter().try_for_each(join)?;
@@ -159,7 +159,7 @@ impl Work<'_> {
 }
 
 /// While files are verified, listing needs few threads.
-const LISTING_THREADS: usize = 2;
+const LISTING_BESIDE: usize = 2;
 
 /// The first `wanted` picks as they lie on the disk; their replacements stay in order of rank.
 fn in_place_order(picks: &Picks, wanted: usize) -> Picks {
@@ -208,11 +208,12 @@ struct State {
     next: usize,
     limit: usize,
     in_flight: usize,
+    closed: bool,
 }
 
 impl<'a> Queue<'a> {
     fn new(picks: &'a Picks, wanted: usize) -> Self {
-        let state = State { next: 0, limit: wanted.min(picks.len()), in_flight: 0 };
+        let state = State { next: 0, limit: wanted.min(picks.len()), in_flight: 0, closed: false };
         Self { picks, state: Mutex::new(state), changed: Condvar::new() }
     }
 
@@ -229,7 +230,6 @@ impl<'a> Queue<'a> {
         handful.extend((state.next..state.next + count).map(|index| self.picks.get(index)));
         state.next += count;
         state.in_flight += usize::from(count > 0);
-        handful.sort_by_place();
         (count > 0).then(|| Turn { queue: self, inconclusive: None })
     }
 
@@ -237,6 +237,7 @@ impl<'a> Queue<'a> {
     fn close(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.limit = state.next;
+        state.closed = true;
         self.changed.notify_all();
     }
 
@@ -262,11 +263,11 @@ impl Drop for Turn<'_> {
     fn drop(&mut self) {
         let mut state = self.queue.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.limit = match self.inconclusive {
-            Some(more) => {
+            Some(more) if !state.closed => {
                 let more = usize::try_from(more).unwrap_or(usize::MAX);
                 state.limit.saturating_add(more).min(self.queue.picks.len())
             }
-            None => state.next,
+            _ => state.next,
         };
         state.in_flight -= 1;
         self.queue.changed.notify_all();

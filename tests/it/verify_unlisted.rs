@@ -88,6 +88,16 @@ fn a_source_whose_part_of_the_backup_cannot_be_listed_is_no_usage_error() {
 }
 
 #[test]
+fn damage_that_is_left_out_excuses_no_source_of_which_the_backup_holds_nothing() {
+    let members: Vec<_> = (0..30).map(|number| Member::new(format!("home/{number}"), "x")).collect();
+    let world = World::new().backup("folder", &members);
+    pack::write_files(&world.path("o"), &[members, vec![Member::new("mail/letter", "x")]].concat());
+    bury(&world, "b/other");
+    let flags = "--backup b --restore-to r --source o/home --source o/mail --exclude other/ --sample all";
+    world.run(flags).exits(2).err_has("mail");
+}
+
+#[test]
 fn originals_that_cannot_be_listed_leave_doubt_only_where_they_could_be_looked_up() {
     let world = intact();
     bury(&world, "s/private/x");

@@ -256,6 +256,11 @@ impl Batch<'_> {
     /// Restores the member that all of `group` (offset and index) get their content from, once for each.
     fn restore(&mut self, source: &mut dyn Source, group: &[(u64, usize)]) -> Result<(), Ended> {
         let Some((&(start, first), others)) = group.split_first() else { return Ok(()) };
+        let entry = self.picks.get(first);
+        // Who holds a file for its other names waits for room, and must keep nobody waiting meanwhile.
+        if others.is_empty() {
+            self.landing.begin(&entry, entry.size.unwrap_or(0));
+        }
         let outcome = match self.extract(source, start) {
             Err(RestoreError::Stopped) if !self.scratch.stop().is_set() => {
                 Err(RestoreError::Damaged("reading the archive ended early".to_owned()))

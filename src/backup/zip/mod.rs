@@ -33,8 +33,8 @@ use self::extract::{Stored, Workspace};
 use super::land::{Ended, conclude, land};
 use super::repeats::Repeats;
 use super::{
-    Access, Backup, Damage, Description, Entry, Error, Landing, Listing, Needs, Picks, RestoreError, Scratch,
-    Sink, Wanted,
+    Access, Backup, Damage, Description, Entry, Error, Landing, Listing, Lost, Needs, Picks, RestoreError,
+    Scratch, Sink, Wanted,
 };
 use crate::platform::{self, Stat};
 
@@ -197,7 +197,7 @@ impl Zip {
                 problem: format!(
                     "the record of {name} in the archive's directory {wrong}: the record is damaged, and a file may be lost"
                 ),
-                lost: super::relative(lister.name()).ok(),
+                lost: super::relative(lister.name()).ok().map(Lost::Either),
             },
         };
         doubts.push(damage);

@@ -126,7 +126,7 @@ fn count(job: &Job, folders: &[PathBuf], deadline: Instant) -> Result<Vec<(u64, 
     };
     let backup = backup::open(&job.backup, false).map_err(|error| chained(&error))?;
     let in_time = Stop::never().with_deadline(Some(deadline));
-    let pairing = Pairing::new(&*backup, &job.sources, &job.maps, false, &in_time);
+    let pairing = Pairing::new(&*backup, &job.sources, &job.maps, false, None, &in_time);
     let pairing = pairing.map_err(|error| chained(&error))?;
     let roots: Vec<(PathBuf, Vec<u8>)> =
         pairing.roots().map(|(root, from)| (real(&root.place), from.to_vec())).collect();
