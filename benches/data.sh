@@ -1,4 +1,4 @@
-# Makes the data that peers.sh measures on. Sourced by it; needs DATA, and makes only what is not there yet.
+# Makes the data that peers.sh and devices.sh measure on. Sourced by them; needs DATA, and makes only what is not there yet.
 #
 # Each set is an original and a copy of it that shares nothing with it:
 #   SMALL   the Linux kernel source of Debian's linux-source package, copied by rsync
@@ -23,26 +23,26 @@ make_small() {
     mv "$part" "$DATA/small"
 }
 
-make_large() {
-    LARGE=$DATA/large/original LARGE_BACKUP=$DATA/large/backup
-    whole "$DATA/large" && return
-    local part=$DATA/large.part number
+# make_random NAME FILES MIB: files of random bytes.
+make_random() {
+    whole "$DATA/$1" && return
+    local part=$DATA/$1.part number
     rm -rf "$part" && mkdir -p "$part/original"
-    for number in $(seq "$LARGE_FILES"); do
-        head -c "${LARGE_MIB}M" /dev/urandom > "$part/original/$number"
+    for number in $(seq "$2"); do
+        head -c "$3M" /dev/urandom > "$part/original/$number"
     done
     cp -r --reflink=never "$part/original" "$part/backup"
-    mv "$part" "$DATA/large"
+    mv "$part" "$DATA/$1"
+}
+
+make_large() {
+    LARGE=$DATA/large/original LARGE_BACKUP=$DATA/large/backup
+    make_random large "$LARGE_FILES" "$LARGE_MIB"
 }
 
 make_huge() {
     HUGE=$DATA/huge/original HUGE_BACKUP=$DATA/huge/backup
-    whole "$DATA/huge" && return
-    local part=$DATA/huge.part
-    rm -rf "$part" && mkdir -p "$part/original"
-    head -c "${HUGE_MIB}M" /dev/urandom > "$part/original/file"
-    cp -r --reflink=never "$part/original" "$part/backup"
-    mv "$part" "$DATA/huge"
+    make_random huge 1 "$HUGE_MIB"
 }
 
 make_many() {

@@ -36,6 +36,7 @@
 set -euo pipefail
 export LC_ALL=C
 here=$(cd "$(dirname "$0")" && pwd)
+. "$here/data.sh"
 
 DATA=${DATA:-$here/../target/devices}
 FROM=${FROM:-/usr/share} FILES=${FILES:-30000} SLOW_FILES=${SLOW_FILES:-3000}
@@ -50,11 +51,9 @@ mkdir -p "$OUT"
 
 # --- data: each set is an original and a copy of it that shares nothing with it --------------------------------------
 
-# A set that was made halfway is made again: it gets its final name when it is whole.
-
-# make_small NAME FILES
-make_small() {
-    [ -d "$DATA/$1" ] && return
+# make_tree NAME FILES: the first of FROM, by name.
+make_tree() {
+    whole "$DATA/$1" && return
     local part=$DATA/$1.part
     rm -rf "$part" && mkdir -p "$part/original"
     # The whole list is read to its end: no program dies of a closed pipe.
@@ -62,17 +61,6 @@ make_small() {
         tar -cf - -T "$part/list" | tar -xf - -C "$part/original")
     cp -r --reflink=never "$part/original" "$part/backup"
     mv "$part" "$DATA/$1"
-}
-
-make_large() {
-    [ -d "$DATA/large" ] && return
-    local number
-    rm -rf "$DATA/large.part" && mkdir -p "$DATA/large.part/original"
-    for number in $(seq "$LARGE_FILES"); do
-        head -c "${LARGE_MIB}M" /dev/urandom > "$DATA/large.part/original/$number"
-    done
-    cp -r --reflink=never "$DATA/large.part/original" "$DATA/large.part/backup"
-    mv "$DATA/large.part" "$DATA/large"
 }
 
 # The set of the slow devices as an ext4 file system in a file.
@@ -248,9 +236,9 @@ if [ -z "${BKVERIFY:-}" ]; then
 fi
 : > "$DATA/none.toml"
 : > "$OUT/runs.tsv"
-make_small small "$FILES"
+make_tree small "$FILES"
 case $DEVICES in *large*) make_large ;; esac
-case $DEVICES in *slow* | *spinning*) make_small slow "$SLOW_FILES" && make_image ;; esac
+case $DEVICES in *slow* | *spinning*) make_tree slow "$SLOW_FILES" && make_image ;; esac
 for device in $DEVICES; do
     set_up "$device"
     measure "$device"

@@ -20,11 +20,16 @@ pub struct Entry<'a> {
     pub size: Option<u64>,
     /// Modification time, where listed or asked for.
     pub mtime: Option<Timestamp>,
+    /// Whether `mtime` is a time on the wall in a zone that is not known; it was read as if in this machine's.
+    pub zone_unknown: bool,
     /// For a hard link to another entry: that entry's path.
     pub link: Option<&'a [u8]>,
     /// Which file of this machine the content was restored from, for formats that hold files as they are; known once it is
     /// restored. An original with the same number is no second copy.
     pub id: Option<(u64, u64)>,
+    /// What vouches for the restored content: a checksum of this entry, made when it was stored, that was found right
+    /// (`CRC-32 in the archive`). Known once it is restored.
+    pub vouched_by: Option<&'static str>,
     /// For the format that listed it.
     pub locator: Locator,
 }
@@ -45,6 +50,7 @@ struct Record {
     problem: Option<NameProblem>,
     size: Option<u64>,
     mtime: Option<Timestamp>,
+    zone_unknown: bool,
     locator: Locator,
 }
 
@@ -123,6 +129,7 @@ impl Picks {
             problem: rest.problem,
             size: rest.size,
             mtime: rest.mtime,
+            zone_unknown: rest.zone_unknown,
             locator: rest.locator,
         });
     }
@@ -137,8 +144,10 @@ impl Picks {
             problem: record.problem,
             size: record.size,
             mtime: record.mtime,
+            zone_unknown: record.zone_unknown,
             link: (!link.is_empty()).then_some(link),
             id: None,
+            vouched_by: None,
             locator: record.locator,
         }
     }
@@ -173,8 +182,10 @@ impl Entry<'_> {
             problem: None,
             size: None,
             mtime: None,
+            zone_unknown: false,
             link: None,
             id: None,
+            vouched_by: None,
             locator: Locator::default(),
         }
     }

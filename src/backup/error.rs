@@ -71,13 +71,26 @@ pub enum Lost {
     Either(Vec<u8>),
 }
 
-impl Lost {
-    /// Whether it may hold files that `below` says may be wanted of a folder, or be a file that `file` wants.
+impl Damage {
+    /// Whether files may be lost that are wanted: by `below`, of what is in a folder of this path, or by `file`, one of this path.
     pub fn concerns(&self, below: impl Fn(&[u8]) -> bool, file: impl Fn(&[u8]) -> bool) -> bool {
-        match self {
-            Self::Folder(path) => below(path),
-            Self::Either(path) => below(path) || file(path),
+        match &self.lost {
+            None => true,
+            Some(Lost::Folder(path)) => below(path),
+            Some(Lost::Either(path)) => below(path) || file(path),
         }
+    }
+}
+
+/// As many are kept of each kind; a report stays readable.
+const DAMAGE_LINES_MAX: usize = 50;
+
+/// Adds `one` to what is damaged; once there are too many, `more` stands for all that follow.
+pub(super) fn note_damage(damage: &mut Vec<Damage>, one: Damage, more: &str) {
+    match damage.len() {
+        DAMAGE_LINES_MAX => damage.push(more.to_owned().into()),
+        count if count < DAMAGE_LINES_MAX => damage.push(one),
+        _ => {}
     }
 }
 
@@ -108,6 +121,14 @@ pub enum RestoreError {
     /// It cannot be restored without something that is missing (a password, a format feature).
     #[error("{0}")]
     Unsupported(String),
+    /// The restore folder has no room for it, and never will have.
+    #[error("has {needed} bytes, for which the restore folder has no room: {free} bytes are free")]
+    NoRoom {
+        /// Bytes that restoring it takes.
+        needed: u64,
+        /// Bytes that are free.
+        free: u64,
+    },
     /// The run was asked to stop in the middle of it.
     #[error("not finished")]
     Stopped,

@@ -24,7 +24,8 @@ pub struct Leftovers {
     pub removed: Vec<PathBuf>,
     /// Folders that look like ours but hold what is not: left alone.
     pub left: Vec<PathBuf>,
-    /// Folders of which cannot be told whether their run has ended, because the file system has no locks: left alone.
+    /// Folders of which cannot be told whether their run has ended, because the file system has no locks, or
+    /// they are somebody else's: left alone.
     pub doubtful: Vec<PathBuf>,
 }
 

@@ -12,6 +12,7 @@ mod folder;
 mod land;
 mod leftovers;
 mod path;
+mod positioned;
 pub mod registry;
 mod repeats;
 mod room;
@@ -133,6 +134,12 @@ pub trait Backup: Send + Sync {
 
     /// Lists all regular files to `sink`. An error means that nothing could be listed.
     fn catalog(&self, needs: Needs, threads: usize, sink: &dyn Sink) -> Result<Listing, Error>;
+
+    /// What vouches for the content of every file: a checksum over all of it (that of a gzip, xz or zstd stream) that was
+    /// found right when the backup was last listed to its end. Nothing where there is none, or it was not seen yet.
+    fn vouched_by(&self) -> Option<&'static str> {
+        None
+    }
 
     /// Restores the wanted entries below `scratch`. An error means that the backup or the scratch folder cannot be
     /// used any more; trouble with single entries is landed instead.

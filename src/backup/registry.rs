@@ -4,10 +4,11 @@
 //! [`FORMATS`]; the tests below and the contract suite then run on it.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::BufReader;
 use std::path::Path;
 
 use super::compression::{Compression, NEEDS_MEMORY, is_out_of_memory};
+use super::positioned::Positioned;
 use super::tar::{self, Tar};
 use super::zip::{self, Zip};
 use super::{Backup, Error, Folder};
@@ -195,7 +196,7 @@ fn open_compressed(candidate: &Candidate<'_>, compression: Compression) -> Attem
 fn check_holds_tar(place: &Path, file: &File, compression: Compression) -> Result<(), Error> {
     let name = compression.name();
     let mut first = [0; 1024];
-    let compressed = BufReader::new(FromStart { file, offset: 0 });
+    let compressed = BufReader::new(Positioned { file, offset: 0 });
     let read = compression.decoder(compressed).and_then(|mut decoder| {
         platform::read_full(&mut decoder, &mut first[..512]).and_then(|got| {
             // A second block tells an empty archive from chance; it may lie behind damage, which the listing reports.
@@ -223,20 +224,6 @@ fn check_holds_tar(place: &Path, file: &File, compression: Compression) -> Resul
                 "not even its first bytes can be uncompressed ({error}); fetch it again from where it was made"
             ),
         }),
-    }
-}
-
-/// The file front to back, at offsets of its own.
-struct FromStart<'a> {
-    file: &'a File,
-    offset: u64,
-}
-
-impl Read for FromStart<'_> {
-    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
-        let got = platform::read_at(self.file, out, self.offset)?;
-        self.offset += got as u64;
-        Ok(got)
     }
 }
 

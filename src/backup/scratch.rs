@@ -3,8 +3,8 @@
 //! In: content, from any format. Out: [`Restored`] files, numbered, in one flat folder of mode 0700 that is entered by
 //! capability, so that no name out of a backup ever reaches the file system. A restored file is emptied as soon as its
 //! value is dropped, and the empty file serves the next one: making and deleting a file costs a journalling file system
-//! eight times what emptying and filling it does. So there are never more files than are judged at once. A marker file, locked while the run lives, lets the next run recognise and remove what a killed
-//! one left; nothing else is ever removed.
+//! eight times what emptying and filling it does. So there are never more files than are judged at once. A marker file, locked
+//! while the run lives, lets the next run recognise and remove what a killed one left; nothing else is ever removed.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -132,16 +132,29 @@ impl Scratch {
         if buffer.len() < piece {
             buffer.resize(piece, 0);
         }
+        self.fill(&mut restored, &mut promise, content, declared, &mut buffer[..piece])?;
+        Ok(restored)
+    }
+
+    /// Appends all that `content` gives, a full `buffer` at a time.
+    fn fill(
+        &self,
+        restored: &mut Restored,
+        promise: &mut Promise<'_>,
+        content: &mut dyn Read,
+        declared: Option<u64>,
+        buffer: &mut [u8],
+    ) -> Result<(), RestoreError> {
         loop {
-            let got = platform::read_full(content, &mut buffer[..piece]).map_err(RestoreError::from_read)?;
+            let got = platform::read_full(content, buffer).map_err(RestoreError::from_read)?;
             let size = restored.size + got as u64;
             if let Some(declared) = declared.filter(|&declared| size > declared) {
                 return Err(RestoreError::TooLong { declared });
             }
             restored.write(&buffer[..got])?;
             promise.keep(got as u64);
-            if got < piece {
-                return Ok(restored);
+            if got < buffer.len() {
+                return Ok(());
             }
             if self.stop.is_set() {
                 return Err(RestoreError::Stopped);
@@ -188,17 +201,8 @@ impl Scratch {
         let done = SeekFrom::Start(restored.size);
         from.seek(done).map_err(RestoreError::from_read)?;
         restored.file.as_mut().ok_or(RestoreError::Stopped)?.seek(done).map_err(RestoreError::Scratch)?;
-        loop {
-            let got = platform::read_full(from, &mut buffer[..PIECE]).map_err(RestoreError::from_read)?;
-            restored.write(&buffer[..got])?;
-            promise.keep(got as u64);
-            if got < PIECE {
-                return Ok(restored);
-            }
-            if self.stop.is_set() {
-                return Err(RestoreError::Stopped);
-            }
-        }
+        self.fill(&mut restored, promise, from, None, &mut buffer[..PIECE])?;
+        Ok(restored)
     }
 
     /// A file that has no room beside all others is not begun: the disk is not filled to its last byte.

@@ -84,7 +84,7 @@ impl<'a> Gate<'a> {
     pub fn concerns(&self, damage: &Damage) -> bool {
         let below = |path: &[u8]| self.filter.may_keep_below(path) && self.pairing.may_cover_below(path);
         let file = |path: &[u8]| self.filter.keeps_name(path) && self.pairing.covers(path);
-        damage.lost.as_ref().is_none_or(|lost| lost.concerns(below, file))
+        damage.concerns(below, file)
     }
 
     /// The newest modification time of all entries that were listed, as far as times were.

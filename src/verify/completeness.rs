@@ -168,7 +168,7 @@ impl Originals<'_> {
         };
         let below = |path: &[u8]| named(path).is_some_and(|name| self.filter.may_keep_below(&name));
         let file = |path: &[u8]| named(path).is_some_and(|name| self.filter.keeps_name(&name));
-        damage.lost.as_ref().is_none_or(|lost| lost.concerns(below, file))
+        damage.concerns(below, file)
     }
 }
 

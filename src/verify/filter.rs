@@ -67,8 +67,7 @@ impl Filter {
 
     /// Whether files that pass may be lost by a damage.
     pub fn concerns(&self, damage: &Damage) -> bool {
-        let (below, file) = (|path: &[u8]| self.may_keep_below(path), |path: &[u8]| self.keeps_name(path));
-        damage.lost.as_ref().is_none_or(|lost| lost.concerns(below, file))
+        damage.concerns(|path| self.may_keep_below(path), |path| self.keeps_name(path))
     }
 
     /// Whether a file of this path passes the globs.

@@ -122,7 +122,7 @@ fn clean_up(plan: &Plan) -> Result<Vec<String>, Error> {
     let left = left.map(|place| format!("left alone, it holds files that are not ours: {}", place.display()));
     let doubtful = leftovers.doubtful.iter().map(|place| {
         format!(
-            "left alone, its run may not have ended (no locks there); remove it if no bkverify runs: {}",
+            "left alone, it cannot be told whether its run has ended; remove it if no bkverify runs: {}",
             place.display()
         )
     });
@@ -272,8 +272,8 @@ fn ended(listing: Listing) -> (bool, Vec<Damage>) {
 
 /// Adds what is not yet among the damage.
 fn lose(damage: &mut Vec<Damage>, more: impl IntoIterator<Item = Damage>) {
-    let known: HashSet<Damage> = damage.iter().cloned().collect();
-    damage.extend(more.into_iter().filter(|each| !known.contains(each)));
+    let mut known: HashSet<Damage> = damage.iter().cloned().collect();
+    damage.extend(more.into_iter().filter(|each| known.insert(each.clone())));
 }
 
 /// What it means that restoring everything met other files than listing everything: what is not met is not verified.

@@ -111,12 +111,12 @@ struct Candidate {
 
 impl Candidate {
     fn new(order: u128, entry: &Entry<'_>) -> Self {
-        let Entry { problem, size, mtime, locator, .. } = *entry;
+        let Entry { problem, size, mtime, zone_unknown, locator, .. } = *entry;
         Self {
             order,
             path: entry.path.into(),
             link: entry.link.map(Into::into),
-            rest: Entry { problem, size, mtime, locator, ..Entry::named(b"") },
+            rest: Entry { problem, size, mtime, zone_unknown, locator, ..Entry::named(b"") },
         }
     }
 

@@ -2,12 +2,12 @@
 
 use std::io::{self, Seek, SeekFrom};
 
-use crate::platform;
-
 use super::members::{Kind, Layout, Member};
 use super::source::{Exactly, Source, is_halt};
 use super::sparse::{self, Segment};
+use crate::backup::positioned::Positioned;
 use crate::backup::{RestoreError, Restored, Scratch};
+use crate::platform;
 
 /// Restores a regular member whose data lies at or after the source's position. Holes of sparse files stay holes.
 pub(super) fn extract(
@@ -40,15 +40,8 @@ pub(super) fn extract(
 
 /// The copy of a restored file for another entry with the same content.
 pub(super) fn copy(of: &Restored, scratch: &Scratch, buffer: &mut Vec<u8>) -> Result<Restored, RestoreError> {
-    struct Positioned<'a>(&'a Restored, u64);
-    impl io::Read for Positioned<'_> {
-        fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-            let got = platform::read_at(self.0.file(), out, self.1)?;
-            self.1 += got as u64;
-            Ok(got)
-        }
-    }
-    scratch.restore_beside(1, &mut Positioned(of, 0), Some(of.size()), buffer)
+    let mut content = Positioned { file: of.file(), offset: 0 };
+    scratch.restore_beside(1, &mut content, Some(of.size()), buffer)
 }
 
 /// What a failed read means for the member that was being read.

@@ -17,7 +17,7 @@ mod sparse;
 
 use std::cell::RefCell;
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::BufReader;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -25,19 +25,21 @@ use self::links::Links;
 use self::members::{Kind, Member, Members, Step};
 use self::source::{Source, Stream, Window};
 use super::compression::Compression;
+use super::error::note_damage;
 use super::land::{Ended, conclude, land};
+use super::positioned::Positioned;
 use super::repeats::Repeats;
 use super::{
     Access, Backup, Damage, Description, Entry, Error, Landing, Listing, Locator, Needs, Picks, RestoreError,
     Scratch, Sink, Wanted,
 };
-use crate::platform::{self, Stat};
+use crate::platform::Stat;
 
 /// Entries are handed on in piles of this many.
 const PILE: usize = 1024;
 
-/// More lines about damage than this help nobody.
-const DAMAGE_LINES_MAX: usize = 50;
+/// What is said instead of further damage.
+const MORE: &str = "and more damage, further on";
 
 /// Compressed archives are read in pieces of this many bytes.
 const READ_AHEAD: usize = 256 << 10;
@@ -109,9 +111,9 @@ impl Tar {
                         pile.clear();
                     }
                 }
-                Step::Damaged(problem) => note_damage(&mut damage, problem),
+                Step::Damaged(problem) => note_damage(&mut damage, problem.into(), MORE),
                 Step::End(problem) => {
-                    damage.extend(problem);
+                    damage.extend(problem.map(Damage::from));
                     break;
                 }
                 Step::Halted => return Listing::Stopped,
@@ -124,7 +126,7 @@ impl Tar {
         match hand_on(&pile) {
             ControlFlow::Break(()) => Listing::Stopped,
             ControlFlow::Continue(()) if damage.is_empty() => Listing::Whole,
-            ControlFlow::Continue(()) => Listing::Damaged(damage.into_iter().map(Damage::from).collect()),
+            ControlFlow::Continue(()) => Listing::Damaged(damage),
         }
     }
 
@@ -157,11 +159,11 @@ impl Tar {
                 match members.step(&mut member) {
                     Step::Member => {}
                     Step::Damaged(problem) => {
-                        note_damage(&mut damage, problem);
+                        note_damage(&mut damage, problem.into(), MORE);
                         continue;
                     }
                     Step::End(problem) => {
-                        damage.extend(problem);
+                        damage.extend(problem.map(Damage::from));
                         break Ok(());
                     }
                     Step::Halted => break Err(Ended::Enough),
@@ -188,7 +190,7 @@ impl Tar {
             ended
         });
         // A disk that read well for the listing need not do so again.
-        damage.into_iter().for_each(|problem| landing.lose(problem.into()));
+        damage.into_iter().for_each(|damage| landing.lose(damage));
         passed.map_err(Ended::Failed)??;
         if links.is_empty() { Ok(()) } else { self.restore_these(&links, scratch, landing) }
     }
@@ -367,14 +369,6 @@ fn list_member(pile: &mut Picks, member: &Member, mut stays: impl FnMut(&[u8]) -
     }
 }
 
-fn note_damage(damage: &mut Vec<String>, problem: String) {
-    match damage.len() {
-        DAMAGE_LINES_MAX => damage.push("and more damage, further on".to_owned()),
-        count if count < DAMAGE_LINES_MAX => damage.push(problem),
-        _ => {}
-    }
-}
-
 fn dangling(entry: &Entry<'_>) -> RestoreError {
     let target = super::escape(entry.link.unwrap_or_default());
     RestoreError::Damaged(format!("it is a hard link to {target}, which is not in the archive before it"))
@@ -386,19 +380,5 @@ fn again(error: &RestoreError) -> RestoreError {
         RestoreError::Stopped => RestoreError::Stopped,
         RestoreError::Unsupported(problem) => RestoreError::Unsupported(problem.clone()),
         other => RestoreError::Damaged(other.to_string()),
-    }
-}
-
-/// A file read front to back without its position, which others share.
-struct Positioned<'a> {
-    file: &'a File,
-    offset: u64,
-}
-
-impl Read for Positioned<'_> {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let got = platform::read_at(self.file, out, self.offset)?;
-        self.offset += got as u64;
-        Ok(got)
     }
 }

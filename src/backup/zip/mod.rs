@@ -30,6 +30,7 @@ use rawzip::{ErrorKind, RECOMMENDED_BUFFER_SIZE, ReaderAt, ZipArchive, ZipFileHe
 
 use self::entry::{Lister, Nature, TARGET_MAX};
 use self::extract::{Stored, Workspace};
+use super::error::note_damage;
 use super::land::{Ended, conclude, land};
 use super::repeats::Repeats;
 use super::{
@@ -41,8 +42,8 @@ use crate::platform::{self, Stat};
 /// Entries are handed on in piles of this many.
 const PILE: usize = 1024;
 
-/// More lines about damage than this help nobody.
-const DAMAGE_LINES_MAX: usize = 50;
+/// What is said instead of further damaged records.
+const MORE: &str = "and more damaged records, further on";
 
 /// Room for the longest directory record (three fields of at most 64 KiB) and many ordinary ones.
 const DIRECTORY_BUFFER: usize = 256 << 10;
@@ -190,17 +191,11 @@ impl Zip {
             Nature::File | Nature::Folder | Nature::Special | Nature::Link { usual: true } => return,
         };
         let name = super::escape(lister.name());
-        let damage = match doubts.len() {
-            DAMAGE_LINES_MAX => Damage::from("and more damaged records, further on".to_owned()),
-            count if count > DAMAGE_LINES_MAX => return,
-            _ => Damage {
-                problem: format!(
-                    "the record of {name} in the archive's directory {wrong}: the record is damaged, and a file may be lost"
-                ),
-                lost: super::relative(lister.name()).ok().map(Lost::Either),
-            },
-        };
-        doubts.push(damage);
+        let problem = format!(
+            "the record of {name} in the archive's directory {wrong}: the record is damaged, and a file may be lost"
+        );
+        let lost = super::relative(lister.name()).ok().map(Lost::Either);
+        note_damage(doubts, Damage { problem, lost }, MORE);
     }
 
     /// What shows that an entry is no link though its record says so: its content is no path.
