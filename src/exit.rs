@@ -4,13 +4,13 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum ExitCode {
-    /// Everything conclusive is good, and the asked-for number was conclusive.
+    /// Everything that could be compared is good, and it was as much as asked for.
     Pass = 0,
     /// At least one file of the backup is bad or missing.
     IntegrityFailure = 1,
     /// Usage or configuration error; nothing was verified.
     Usage = 2,
-    /// Interrupted, out of budget, or too few conclusive picks; nothing bad found.
+    /// Less was proven than asked for: interrupted, out of budget, or too few files could be compared; nothing bad found.
     Incomplete = 3,
     /// The backup, the originals or the restore directory could not be used.
     Unusable = 4,
@@ -35,13 +35,15 @@ impl ExitCode {
     /// What it means, for help and documents.
     pub fn meaning(self) -> &'static str {
         match self {
-            Self::Pass => "pass: everything conclusive is good, and the asked-for number was conclusive",
+            Self::Pass => {
+                "pass: every file that could be compared is good, and there were as many as asked for"
+            }
             Self::IntegrityFailure => {
                 "integrity failure: at least one file is corrupt, cannot be restored, or is missing"
             }
             Self::Usage => "usage or configuration error; nothing was verified",
             Self::Incomplete => {
-                "incomplete: interrupted, out of budget, or too few conclusive picks; nothing bad found"
+                "incomplete: interrupted, out of budget, or too few files could be compared; nothing bad found"
             }
             Self::Unusable => "the backup, the originals or the restore directory could not be used",
         }

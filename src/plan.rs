@@ -32,6 +32,13 @@ pub struct Plan {
     pub completeness: u64,
     /// Confidence of the statement, between 0 and 1.
     pub confidence: f64,
+    /// The largest share of picks that may prove nothing, between 0 and 1; a run with more is no pass.
+    pub max_undecided: f64,
+    /// The longest time that the backup program may have taken: an original that was last touched longer than that
+    /// before the newest content of the backup should be in it as it is.
+    pub backup_window: Duration,
+    /// Whether originals are known not to have changed since the backup.
+    pub assume_unchanged: bool,
     /// Threads that verify; at least 1.
     pub threads: usize,
     /// Whether the backup or an original lies on a disk whose head has to move.

@@ -41,7 +41,7 @@ impl Tally {
     fn add(&self, verdict: Verdict, bytes: u64) -> bool {
         self.files.fetch_add(1, Ordering::Relaxed);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        let failed = is_failure(verdict);
+        let failed = verdict.is_alarm();
         if failed {
             self.failures.fetch_add(1, Ordering::Relaxed);
         }
@@ -60,11 +60,6 @@ impl Tally {
         let failures = self.failures.load(Ordering::Relaxed);
         if failures == 0 { "none bad".to_owned() } else { format!("{} BAD", words::count(failures)) }
     }
-}
-
-/// Whether a verdict makes the run fail.
-fn is_failure(verdict: Verdict) -> bool {
-    verdict.is_bad() || verdict == Verdict::OriginalCorrupt
 }
 
 /// One judged file as a line.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::platform::Timestamp;
+
 /// A count with its digits in groups of three: `78,579`.
 pub fn count(number: u64) -> String {
     let digits = number.to_string();
@@ -83,6 +85,22 @@ pub fn percent_at_most(part: u64, whole: u64) -> String {
     format!("{}%", trimmed(&text))
 }
 
+/// A point in time by RFC 3339, in UTC; nothing for a time that has no such form (before the year −9999, after 9999).
+pub fn rfc3339(time: Timestamp) -> Option<String> {
+    let nanos = i32::try_from(time.nanos).ok()?;
+    Some(jiff::Timestamp::new(time.seconds, nanos).ok()?.to_string())
+}
+
+/// `part` of `whole` as per cent, about: `about 11%`, `less than 1%`.
+pub fn percent_about(part: u64, whole: u64) -> String {
+    let (part, whole) = (u128::from(part), u128::from(whole.max(1)));
+    match (part * 100 + whole / 2) / whole {
+        0 => "less than 1%".to_owned(),
+        100 if part < whole => "nearly all".to_owned(),
+        share => format!("about {share}%"),
+    }
+}
+
 fn three_digits(value: f64) -> String {
     let decimals = match value {
         value if value >= 99.95 => 0,
@@ -148,6 +166,14 @@ mod tests {
         {
             assert_eq!(percent(share), text);
         }
+    }
+
+    #[test]
+    fn times_before_and_after_the_calendar_have_no_text() {
+        let time = |seconds| rfc3339(Timestamp { seconds, nanos: 0 });
+        assert_eq!(time(0).as_deref(), Some("1970-01-01T00:00:00Z"));
+        assert_eq!(time(-1).as_deref(), Some("1969-12-31T23:59:59Z"));
+        assert_eq!(time(i64::MAX), None);
     }
 
     #[test]

@@ -60,6 +60,8 @@ pub struct Damage {
     pub problem: String,
     /// What is lost, where it is known to be no more than that.
     pub lost: Option<Lost>,
+    /// Whether it is no more than that this account may not read it.
+    pub denied: bool,
 }
 
 /// What is lost, by its path as entries have it.
@@ -96,7 +98,7 @@ pub(super) fn note_damage(damage: &mut Vec<Damage>, one: Damage, more: &str) {
 
 impl From<String> for Damage {
     fn from(problem: String) -> Self {
-        Self { problem, lost: None }
+        Self { problem, lost: None, denied: false }
     }
 }
 

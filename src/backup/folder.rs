@@ -213,7 +213,8 @@ impl<'a> Walk<'a> {
         if let Err(error) = listed.or_else(|error| if bare == b"lost+found" { Ok(()) } else { Err(error) }) {
             let name = escape(if bare.is_empty() { b"." } else { bare });
             let problem = format!("folder {name} cannot be listed: {error}");
-            let damage = Damage { problem, lost: Some(Lost::Folder(bare.to_vec())) };
+            let denied = error.kind() == io::ErrorKind::PermissionDenied;
+            let damage = Damage { problem, lost: Some(Lost::Folder(bare.to_vec())), denied };
             self.damage.lock().unwrap_or_else(PoisonError::into_inner).push(damage);
         }
     }

@@ -137,7 +137,7 @@ pub struct Run {
     pub verify: f64,
     /// Files in the population.
     pub population: u64,
-    /// Whether all of the wanted files were conclusive.
+    /// Whether as many files were compared as were wanted.
     pub complete: bool,
     /// Files or parts of the backup that are bad.
     pub bad: u64,

@@ -31,7 +31,7 @@ pub fn run(
     let outcome = verify::run(&plan, stop, &Silent)?;
     let effort = &outcome.effort;
     Ok(Run {
-        files: outcome.counts.conclusive() + outcome.counts.inconclusive(),
+        files: outcome.counts.looked_at(),
         bytes: effort.restored_bytes,
         threads,
         prepare: effort.total.saturating_sub(effort.catalog + effort.verify).as_secs_f64(),

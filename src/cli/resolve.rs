@@ -5,6 +5,7 @@
 //! surroundings are asked of what kind it is: whether the folders exist, overlap or have room is for the stages that use them.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::ColorChoice;
 use ignore::gitignore::GitignoreBuilder;
@@ -19,6 +20,10 @@ use crate::plan::{Algorithm, CachePolicy, Filters, Keep, Plan, Reports, SampleSi
 pub const DEFAULT_SAMPLE: u64 = 500;
 /// So sure is the statement when nobody says how sure.
 const DEFAULT_CONFIDENCE: f64 = 0.95;
+/// So large a share of picks may prove nothing when nobody says how large.
+const DEFAULT_MAX_UNDECIDED: f64 = 0.2;
+/// So long a backup takes at most when nobody says how long.
+const DEFAULT_BACKUP_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Makes the plan for the flags and the configuration that was found.
 ///
@@ -66,6 +71,9 @@ pub fn resolve(verify: Verify, config: Option<&Config>, environment: &Environmen
         filters,
         completeness: settings.completeness.unwrap_or(0),
         confidence: settings.confidence.map_or(DEFAULT_CONFIDENCE, |confidence| confidence.0),
+        max_undecided: settings.max_undecided.map_or(DEFAULT_MAX_UNDECIDED, |share| share.0),
+        backup_window: settings.backup_window.map_or(DEFAULT_BACKUP_WINDOW, |window| window.0),
+        assume_unchanged: settings.assume_unchanged.unwrap_or(false),
         hash: settings.hash.unwrap_or(Algorithm::Blake3),
         cache,
         keep: settings.keep.unwrap_or(Keep::None),

@@ -12,7 +12,7 @@ use clap::{Args, CommandFactory, ValueEnum};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
-use super::values::{Limit, Percent, Sample, Size, Threads, When, map_parser, parse_map};
+use super::values::{Limit, Percent, Sample, Share, Size, Threads, When, map_parser, parse_map};
 use crate::plan::{Algorithm, CachePolicy, Keep, Map};
 
 const WHERE: &str = "What to verify";
@@ -55,6 +55,10 @@ pub struct Settings {
     #[arg(long, value_name = "P%", help_heading = HOW_MANY)]
     #[serde(deserialize_with = "parsed")]
     pub tolerance: Option<Percent>,
+    /// Do not pass if a larger share of the drawn files was modified, deleted or unreadable [default: 20%]
+    #[arg(long, value_name = "P%", help_heading = HOW_MANY)]
+    #[serde(deserialize_with = "parsed")]
+    pub max_undecided: Option<Share>,
     /// Draw by this text: the same one draws the same files again [default: a new one each run]
     #[arg(long, value_name = "TEXT", help_heading = HOW_MANY)]
     #[serde(deserialize_with = "parsed")]
@@ -89,6 +93,13 @@ pub struct Settings {
     #[serde(deserialize_with = "parsed")]
     pub older_than: Option<When>,
 
+    /// How long the backup takes at most: what was not touched since before that must be in it [default: 24h]
+    #[arg(long, value_name = "DURATION", help_heading = HOW)]
+    #[serde(deserialize_with = "parsed")]
+    pub backup_window: Option<Limit>,
+    /// The originals have not changed since the backup (a server that is being moved): any difference is the backup's fault
+    #[arg(long, value_name = "BOOL", help_heading = HOW, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub assume_unchanged: Option<bool>,
     /// Hash both sides with this [default: blake3]
     #[arg(long, value_name = "NAME", help_heading = HOW)]
     #[serde(deserialize_with = "choice")]
@@ -159,6 +170,7 @@ impl Settings {
             sample: self.sample.or(lower.sample),
             confidence: self.confidence.or(lower.confidence),
             tolerance: self.tolerance.or(lower.tolerance),
+            max_undecided: self.max_undecided.or(lower.max_undecided),
             seed: self.seed.or(lower.seed),
             completeness: self.completeness.or(lower.completeness),
             include: first_said(self.include, lower.include),
@@ -167,6 +179,8 @@ impl Settings {
             max_size: self.max_size.or(lower.max_size),
             newer_than: self.newer_than.or(lower.newer_than),
             older_than: self.older_than.or(lower.older_than),
+            backup_window: self.backup_window.or(lower.backup_window),
+            assume_unchanged: self.assume_unchanged.or(lower.assume_unchanged),
             hash: self.hash.or(lower.hash),
             threads: self.threads.or(lower.threads),
             cache: self.cache.or(lower.cache),
@@ -299,8 +313,8 @@ mod tests {
     #[test]
     fn every_setting_comes_through_from_a_lower_layer() {
         let all = "backup = 'b'\nsource = 's'\nmap = 'a=b'\nrestore-to = 'r'\nsample = 5\nconfidence = '9%'\n\
-            tolerance = '1%'\nseed = 's'\ncompleteness = 3\ninclude = 'i'\nexclude = 'e'\nmin-size = 1\nmax-size = 2\n\
-            newer-than = '7d'\nolder-than = '1d'\nhash = 'sha256'\nthreads = 3\ncache = 'use'\nkeep = 'all'\n\
+            tolerance = '1%'\nmax-undecided = '5%'\nseed = 's'\ncompleteness = 3\ninclude = 'i'\nexclude = 'e'\nmin-size = 1\nmax-size = 2\n\
+            newer-than = '7d'\nolder-than = '1d'\nbackup-window = '8h'\nassume-unchanged = true\nhash = 'sha256'\nthreads = 3\ncache = 'use'\nkeep = 'all'\n\
             budget = '1GiB'\ntime-limit = '1h'\njson = 'j'\njunit = 'u'\n";
         assert_eq!(all.lines().count(), Settings::names().len());
         assert_eq!(Settings::default().over(settings(all)), settings(all));

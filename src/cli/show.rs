@@ -1,6 +1,7 @@
 //! A plan as text, for `bkverify plan`: one line for each thing that a run will do, in the words of the flags.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use indicatif::HumanBytes;
 use jiff::SignedDuration;
@@ -25,6 +26,7 @@ pub fn render(plan: &Plan) -> String {
     lines.add("sample", sample(plan));
     lines.add("seed", escape(plan.seed.as_bytes()));
     lines.add("confidence", percent(plan.confidence));
+    lines.add("max-undecided", percent(plan.max_undecided));
     if plan.completeness > 0 {
         lines.add("completeness", format!("{} originals are looked up in the backup", plan.completeness));
     }
@@ -116,14 +118,22 @@ fn effort(plan: &Plan, lines: &mut Lines) {
             Keep::All => "all: every restored file stays behind",
         },
     );
+    if plan.assume_unchanged {
+        lines.add("originals", "unchanged since the backup: any difference is the backup's fault");
+    } else {
+        lines.add("backup-window", duration(plan.backup_window));
+    }
     if let Some(budget) = plan.budget {
         lines.add("budget", bytes(budget));
     }
     if let Some(limit) = plan.time_limit {
-        // A limit too long for the calendar is as good as the longest one.
-        let limit = SignedDuration::try_from(limit).unwrap_or(SignedDuration::MAX);
-        lines.add("time-limit", format!("{limit:#}"));
+        lines.add("time-limit", duration(limit));
     }
+}
+
+/// A stretch of time; one too long for the calendar is as good as the longest.
+fn duration(time: Duration) -> String {
+    format!("{:#}", SignedDuration::try_from(time).unwrap_or(SignedDuration::MAX))
 }
 
 /// A size for people, and exactly.
@@ -167,10 +177,12 @@ restore-to    /r
 sample        500 random files
 seed          0123456789abcdef
 confidence    95%
+max-undecided 20%
 hash          blake3
 threads       32
 cache         drop: cached pages are forgotten first, so that the disks are read
 keep          none: every restored file is removed
+backup-window 24h
 ";
         assert_eq!(shown("--backup /b --source /s --restore-to /r"), text);
     }
@@ -178,7 +190,7 @@ keep          none: every restored file is removed
     #[test]
     fn everything_that_was_said_is_shown() {
         let text = shown(
-            "--backup /b --map home/a=/home/a --restore-to /r --tolerance 0.07% --confidence 99% --seed x\u{1b}y \
+            "--backup /b --map home/a=/home/a --restore-to /r --tolerance 0.07% --confidence 99% --seed x\u{1b}y --max-undecided 5% --backup-window 8h \
              --completeness 7 --include *.c --exclude *.o --min-size 1023 --max-size 4KiB --newer-than 2026-05-01 \
              --older-than 1d --hash sha256 --threads 3 --cache use --keep all --budget 50GiB --time-limit 2h30m \
              --json - --junit /j",
@@ -188,6 +200,8 @@ keep          none: every restored file is removed
             "sample        as many random files as rule out that 0.07% or more are bad",
             "seed          x\\x1by",
             "confidence    99%",
+            "max-undecided 5%",
+            "backup-window 8h",
             "completeness  7 originals are looked up in the backup",
             "include       *.c",
             "exclude       *.o",

@@ -64,6 +64,19 @@ impl FromStr for Percent {
     }
 }
 
+/// A share from `0%` to `100%`, both included.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Share(pub f64);
+
+impl FromStr for Share {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = text.trim().strip_suffix('%').ok_or_else(|| expected("a percent sign, as in 20%"))?;
+        parse_share(number).map(Self)
+    }
+}
+
 /// The share between 0 and 1 that a number of percent (without its sign) stands for.
 fn parse_share(number: &str) -> Result<f64, String> {
     let number = number.trim_end();

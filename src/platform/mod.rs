@@ -24,8 +24,8 @@ use windows as os;
 mod wtf8;
 
 pub use os::{
-    PERMISSION_HINT, REMOVES_OPEN_FILES, Tree, allow_holes, copy_in_kernel, create_private_dir, free_space,
-    holdable_name, is_in_use, is_same_file, is_same_name, is_spinning, name_key, open_to_read,
+    PERMISSION_HINT, REMOVES_OPEN_FILES, Tree, account, allow_holes, copy_in_kernel, create_private_dir,
+    free_space, holdable_name, is_in_use, is_same_file, is_same_name, is_spinning, name_key, open_to_read,
     path_from_bytes, path_to_bytes, read_at, remove_file_even_read_only, stat, system_config_dir,
     system_state_dir, volume,
 };

@@ -196,6 +196,11 @@ pub fn is_same_file(one: &Path, other: &Path) -> bool {
     matches!((id(one), id(other)), (Ok(one), Ok(other)) if one == other)
 }
 
+/// The account that this program runs under, for people.
+pub fn account() -> String {
+    format!("this account (uid {})", rustix::process::geteuid().as_raw())
+}
+
 /// What to do where permission is lacking.
 pub const PERMISSION_HINT: &str = "run as a user who may read it, with sudo for example";
 

@@ -43,6 +43,7 @@ impl Failure {
             completeness: None,
             assurance: None,
             damage: Vec::new(),
+            denied: Vec::new(),
             incomplete: None,
             notes: Vec::new(),
             effort: Effort {

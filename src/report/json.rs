@@ -1,7 +1,7 @@
 //! The report for programs: everything that was found, and everything that is needed to draw the same sample again.
 //!
-//! The form is `bkverify-report/1`, described by the JSON Schema in [`SCHEMA`], which a test holds against reports of every
-//! kind. A field that goes away or changes its meaning makes it `/2`; the schema refuses unknown fields, so a reader
+//! The form is `bkverify-report/2`, described by the JSON Schema in [`SCHEMA`], which a test holds against reports of every
+//! kind. A field that goes away or changes its meaning makes it `/3`; the schema refuses unknown fields, so a reader
 //! that validates takes the schema of the version that wrote the report (`version`).
 //!
 //! - Paths are text as [`escape`] makes it: valid UTF-8 as it is; control characters, backslashes and other
@@ -10,6 +10,7 @@
 //! - What is unknown or was not asked for is `null`, never left out.
 //! - A run that could not begin, or not go on, has an `error`; then nothing was verified, and all numbers are 0.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -20,12 +21,12 @@ use crate::plan::{CachePolicy, Filters, Keep, Plan, SampleSize};
 use crate::verify::assurance::Assurance;
 use crate::verify::outcome::{Completeness, Effort, Finding, Incomplete, Outcome};
 use crate::verify::verdict::Verdict;
-use crate::words;
+use crate::words::{self, rfc3339};
 
-use super::{Error, Failure, clock_rfc3339, path_text, rfc3339, statement};
+use super::{Error, Failure, clock_rfc3339, path_text, statement};
 
 /// Name and version of the form, the value of `schema` in every report.
-pub const SCHEMA_NAME: &str = "bkverify-report/1";
+pub const SCHEMA_NAME: &str = "bkverify-report/2";
 
 /// The JSON Schema (draft 2020-12) of the form.
 pub const SCHEMA: &str = include_str!("schema.json");
@@ -77,6 +78,7 @@ struct Report<'a> {
     findings: Vec<FindingPart<'a>>,
     completeness: Option<CompletenessPart<'a>>,
     damage: &'a [String],
+    denied: &'a [String],
     notes: &'a [String],
     effort: EffortPart,
 }
@@ -111,6 +113,7 @@ impl<'a> Report<'a> {
                 digest: &outcome.population.digest,
                 filtered: outcome.population.filtered,
                 unmapped: outcome.population.unmapped,
+                unlisted: outcome.population.unlisted,
             },
             sample: SamplePart {
                 strategy: outcome.sample.strategy,
@@ -124,6 +127,7 @@ impl<'a> Report<'a> {
             findings: outcome.findings.iter().map(FindingPart::new).collect(),
             completeness: outcome.completeness.as_ref().map(CompletenessPart::new),
             damage: &outcome.damage,
+            denied: &outcome.denied,
             notes: &outcome.notes,
             effort: EffortPart::new(&outcome.effort, outcome.sample.drawn),
         }
@@ -149,6 +153,9 @@ struct PlanPart<'a> {
     filters: FiltersPart<'a>,
     completeness: u64,
     confidence: f64,
+    max_undecided: f64,
+    backup_window_seconds: f64,
+    assume_unchanged: bool,
     threads: usize,
     hash: &'static str,
     cache: &'static str,
@@ -171,6 +178,9 @@ impl<'a> PlanPart<'a> {
             filters: FiltersPart::new(&plan.filters),
             completeness: plan.completeness,
             confidence: plan.confidence,
+            max_undecided: plan.max_undecided,
+            backup_window_seconds: plan.backup_window.as_secs_f64(),
+            assume_unchanged: plan.assume_unchanged,
             threads: plan.threads,
             hash: plan.hash.name(),
             cache: match plan.cache {
@@ -260,6 +270,7 @@ struct PopulationPart<'a> {
     digest: &'a str,
     filtered: u64,
     unmapped: u64,
+    unlisted: u64,
 }
 
 #[derive(Serialize)]
@@ -271,62 +282,72 @@ struct SamplePart<'a> {
     replacements: u64,
 }
 
+/// Every verdict by its word, and the sums that reports speak of.
 #[derive(Serialize)]
-#[serde(rename_all = "kebab-case")]
 struct CountsPart {
-    verified: u64,
-    corrupt: u64,
-    restore_failed: u64,
-    original_corrupt: u64,
-    changed: u64,
-    deleted: u64,
-    unreadable: u64,
-    conclusive: u64,
+    #[serde(flatten)]
+    by_verdict: BTreeMap<&'static str, u64>,
+    drawn: u64,
+    comparable: u64,
+    comparable_verified: u64,
+    comparable_bad: u64,
+    unresolved: u64,
+    outside: u64,
+    outside_verified: u64,
     bad: u64,
-    inconclusive: u64,
+    undecided: u64,
 }
 
 impl CountsPart {
     fn new(outcome: &Outcome) -> Self {
         let counts = &outcome.counts;
         Self {
-            verified: counts.of(Verdict::Verified),
-            corrupt: counts.of(Verdict::Corrupt),
-            restore_failed: counts.of(Verdict::RestoreFailed),
-            original_corrupt: counts.of(Verdict::OriginalCorrupt),
-            changed: counts.of(Verdict::Changed),
-            deleted: counts.of(Verdict::Deleted),
-            unreadable: counts.of(Verdict::Unreadable),
-            conclusive: counts.conclusive(),
+            by_verdict: Verdict::ALL
+                .into_iter()
+                .map(|verdict| (verdict.word(), counts.of(verdict)))
+                .collect(),
+            drawn: counts.looked_at(),
+            comparable: counts.comparable(),
+            comparable_verified: counts.comparable_of(Verdict::Verified),
+            comparable_bad: counts.comparable_bad(),
+            unresolved: counts.unresolved(),
+            outside: counts.outside(),
+            outside_verified: counts.outside_of(Verdict::Verified),
             bad: counts.bad(),
-            inconclusive: counts.inconclusive(),
+            undecided: counts.undecided(),
         }
     }
 }
 
 #[derive(Serialize)]
 struct AssurancePart {
-    population: u64,
-    conclusive: u64,
+    domain: &'static str,
+    domain_at_most: u64,
+    comparable: u64,
     bad: u64,
+    unresolved: u64,
     confidence: f64,
     at_most_bad: u64,
     at_most_bad_share: f64,
     sentence: Option<String>,
+    rest: Option<String>,
 }
 
 impl AssurancePart {
     fn new(found: &Assurance, outcome: &Outcome) -> Self {
         #[expect(clippy::cast_precision_loss, reason = "a share; the exact numbers stand beside it")]
-        let at_most_bad_share = found.at_most_bad as f64 / found.population.max(1) as f64;
+        let at_most_bad_share = found.at_most_bad as f64 / found.domain_at_most.max(1) as f64;
         Self {
-            population: found.population,
-            conclusive: found.conclusive,
+            domain: "comparable",
+            domain_at_most: found.domain_at_most,
+            comparable: found.comparable,
             bad: found.bad,
+            unresolved: found.unresolved,
             confidence: found.confidence,
             at_most_bad: found.at_most_bad,
             at_most_bad_share,
             sentence: statement::assurance(outcome),
+            rest: statement::rest(outcome),
         }
     }
 }
@@ -336,6 +357,7 @@ struct FindingPart<'a> {
     path: String,
     original: Option<String>,
     verdict: &'static str,
+    comparable: bool,
     reason: &'a str,
     restored_size: Option<u64>,
     original_size: Option<u64>,
@@ -361,6 +383,7 @@ impl<'a> FindingPart<'a> {
             path: escape(&finding.path).into_owned(),
             original: finding.original.as_deref().map(|path| escape(path).into_owned()),
             verdict: finding.verdict.word(),
+            comparable: finding.comparable,
             reason: &finding.reason,
             restored_size: finding.restored_size,
             original_size: finding.original_size,
@@ -434,7 +457,9 @@ fn incomplete_word(reason: Incomplete) -> &'static str {
         Incomplete::TimeLimit => "time-limit",
         Incomplete::Budget => "budget",
         Incomplete::RestoreFolder => "restore-folder",
-        Incomplete::TooFewConclusive => "too-few-conclusive",
+        Incomplete::TooFewComparable => "too-few-comparable",
+        Incomplete::TooManyUndecided => "too-many-undecided",
+        Incomplete::ToleranceNotMet => "tolerance-not-met",
     }
 }
 

@@ -30,6 +30,7 @@ pub(super) fn render(plan: &Plan, outcome: &Outcome) -> Result<String, Error> {
     suite.add_test_case(whole(outcome));
     suite.add_test_cases(outcome.findings.iter().map(finding));
     suite.add_test_cases(outcome.damage.iter().map(|line| case("catalog", line, bad("damage", line))));
+    suite.add_test_cases(outcome.denied.iter().map(|line| case("catalog", line, skipped("denied", line))));
     if let Some(found) = &outcome.completeness {
         suite.add_test_cases(found.missing.iter().map(|path| missing(path)));
         let skipped = |line: &String| case("completeness", line, skipped("unlisted", line));
@@ -93,7 +94,7 @@ fn whole(outcome: &Outcome) -> TestCase {
     };
     let mut case = case("assurance", "the sample is complete", status);
     let mut text = format!("{}: {}", outcome.exit_code().word(), statement::headline(outcome));
-    if let Some(sentence) = statement::assurance(outcome) {
+    for sentence in [statement::assurance(outcome), statement::rest(outcome)].into_iter().flatten() {
         text.push('\n');
         text.push_str(&sentence);
     }
@@ -103,11 +104,8 @@ fn whole(outcome: &Outcome) -> TestCase {
 
 fn finding(finding: &Finding) -> TestCase {
     let kind = finding.verdict.word();
-    let mut status = if finding.verdict.is_conclusive() {
-        bad(kind, &finding.reason)
-    } else {
-        skipped(kind, &finding.reason)
-    };
+    let mut status =
+        if finding.verdict.is_alarm() { bad(kind, &finding.reason) } else { skipped(kind, &finding.reason) };
     let detail = detail(finding);
     if !detail.is_empty() {
         status.set_description(xml(&detail));
@@ -188,7 +186,7 @@ mod tests {
         let text = render(&samples::plan(), &samples::passed()).unwrap();
         assert_eq!(count(&text, "<testcase"), 2);
         assert!(text.contains(r#"name="500 files identical""#) && text.contains(r#"assertions="500""#));
-        assert!(text.contains("at most 58 of 10,000 files"));
+        assert!(text.contains("whose originals have not been modified since the backup, at most 58 are bad"));
         assert!(text.contains(r#"timestamp="2026-07-01T10:00:00.25Z""#));
         assert!(text.contains(r#"<property name="seed" value="spring"/>"#));
     }

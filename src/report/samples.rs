@@ -32,6 +32,9 @@ pub(super) fn plan() -> Plan {
         filters: Filters { newer_than: Some(TAKEN), include: vec!["*.odt".to_owned()], ..Filters::default() },
         completeness: 200,
         confidence: 0.95,
+        max_undecided: 0.2,
+        backup_window: Duration::from_secs(86_400),
+        assume_unchanged: false,
         threads: 8,
         spinning: false,
         in_place_order: false,
@@ -54,7 +57,8 @@ pub(super) fn passed() -> Outcome {
 fn outcome(verdicts: &[(Verdict, u64)], wanted: u64) -> Outcome {
     let mut counts = Counts::default();
     for &(verdict, times) in verdicts {
-        (0..times).for_each(|_| counts.add(verdict));
+        let comparable = !matches!(verdict, Verdict::Changed | Verdict::Deleted | Verdict::Unreadable);
+        (0..times).for_each(|_| counts.add(verdict, comparable));
     }
     let drawn = verdicts.iter().map(|(_, times)| times).sum();
     Outcome {
@@ -76,11 +80,12 @@ fn outcome(verdicts: &[(Verdict, u64)], wanted: u64) -> Outcome {
             unlisted: 0,
         },
         sample: Sample { strategy: "random", seed: "spring".to_owned(), wanted, drawn, replacements: 0 },
-        assurance: Assurance::new(10_000, counts.conclusive(), counts.bad(), 0.95),
+        assurance: Assurance::of(10_000, &counts, 0, 0.95),
         counts,
         findings: Vec::new(),
         completeness: None,
         damage: Vec::new(),
+        denied: Vec::new(),
         incomplete: None,
         notes: Vec::new(),
         effort: Effort {
@@ -100,6 +105,7 @@ pub(super) fn finding(path: &[u8], verdict: Verdict) -> Finding {
         path: path.to_vec(),
         original: Some([b"/srv/data/", path].concat()),
         verdict,
+        comparable: verdict.is_decided(),
         reason: "the original is as old as the backup says".to_owned(),
         restored_size: Some(2_097_152),
         original_size: Some(2_097_152),
@@ -152,6 +158,7 @@ pub(super) fn disaster() -> Outcome {
     found.population.filtered = 77;
     found.population.unmapped = 5;
     found.incomplete = Some(Incomplete::Interrupted);
+    found.denied = vec!["folder private cannot be listed: permission denied".to_owned()];
     found.damage = (0..15).map(|n| format!("folder {n}: permission denied")).collect();
     found.completeness = Some(Completeness {
         originals: 9_000,

@@ -9,9 +9,9 @@ use crate::plan::Plan;
 use crate::platform::Timestamp;
 use crate::verify::outcome::{Finding, Outcome};
 use crate::verify::verdict::Verdict;
-use crate::words;
+use crate::words::{self, rfc3339};
 
-use super::{path_text, printable, rfc3339, statement};
+use super::{path_text, printable, statement};
 
 /// Columns that sentences are wrapped at.
 const WIDTH: usize = 80;
@@ -44,8 +44,12 @@ fn verdict(out: &mut String, plan: &Plan, outcome: &Outcome) {
         out.push_str(word);
     }
     let indent = word.len() + 2;
-    let lines =
-        [Some(statement::headline(outcome)), statement::incomplete(outcome), statement::assurance(outcome)];
+    let lines = [
+        Some(statement::headline(outcome)),
+        statement::incomplete(outcome),
+        statement::assurance(outcome),
+        statement::rest(outcome),
+    ];
     for (index, line) in lines.into_iter().flatten().enumerate() {
         let text = wrap(&line, indent);
         // The first line stands beside the word.
@@ -70,7 +74,10 @@ fn failures(out: &mut String, plan: &Plan, outcome: &Outcome) {
         }),
         lines("Parts of the backup that cannot be listed:", &outcome.damage, |line| printable(line)),
         lines("Originals that the backup does not hold:", missing(outcome), |path| escape(path)),
-        findings(outcome, "Originals that cannot be read, so that nothing is proven of them:", |verdict| {
+        lines("Folders of the backup that this account may not list:", &outcome.denied, |line| {
+            printable(line)
+        }),
+        findings(outcome, "Files that cannot be read, so that nothing is proven of them:", |verdict| {
             verdict == Verdict::Unreadable
         }),
     ];
@@ -108,12 +115,18 @@ fn show(out: &mut String, plan: &Plan, list: &List, room: usize) -> usize {
 }
 
 fn findings(outcome: &Outcome, title: &'static str, which: impl Fn(Verdict) -> bool) -> List {
-    let found = || outcome.findings.iter().filter(|finding| which(finding.verdict));
-    let items = found().take(LIST_LINES).map(|finding| {
+    let found = outcome.findings.iter().filter(|finding| which(finding.verdict));
+    // Not all that was found is listed.
+    let total: u64 = Verdict::ALL
+        .into_iter()
+        .filter(|&verdict| which(verdict))
+        .map(|verdict| outcome.counts.of(verdict))
+        .sum();
+    let items = found.take(LIST_LINES).map(|finding| {
         let reason = wrap(&printable(&why(finding)), 6);
         format!("  {}: {}\n{reason}", finding.verdict.word(), escape(&finding.path))
     });
-    List { title, items: items.collect(), total: found().count() }
+    List { title, items: items.collect(), total: usize::try_from(total).unwrap_or(usize::MAX) }
 }
 
 /// The reason, and where the bytes differ.
@@ -156,9 +169,6 @@ fn facts(out: &mut String, plan: &Plan, outcome: &Outcome) {
     // Another run draws from all that there is.
     if outcome.population.whole {
         fact("redraw", &redraw(&outcome.sample.seed));
-    }
-    if let Some(text) = statement::inconclusive(outcome) {
-        fact("left out", &text);
     }
     if let Some(found) = &outcome.completeness {
         let looked_up = words::count(found.looked_up);

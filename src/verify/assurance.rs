@@ -1,8 +1,8 @@
-//! What a sample proves about the whole backup.
+//! What a sample proves about the backup.
 //!
-//! In: how many files there are, how many were conclusively checked, how many of those are bad. Out: how many bad files the
-//! whole can hold at most, at a chosen confidence; and the other way round, how many files must be checked so that a good
-//! sample rules out a given share of bad files.
+//! In: how many files there are, how many picks could be compared, how many of those are bad. Out: how many bad files there
+//! can be at most, at a chosen confidence; and the other way round, how many files must be compared so that a good sample
+//! rules out a given share of bad files.
 //!
 //! The files are drawn without replacement, so the number of bad ones among `n` drawn from `N` with `K` bad ones
 //! has the hypergeometric distribution
@@ -18,95 +18,161 @@
 //! binomial or normal distribution takes part, so that it also holds for small backups and for samples that are
 //! a large part of the whole.
 //!
-//! The statement supposes that the conclusive picks are a random sample. A pick that proved nothing is never counted as
-//! checked, and what it hides is not covered: reports name those picks.
-
-use std::fmt;
+//! # The domain
+//! The statement is about the files that can be compared: those whose originals are there, can be read, and were not
+//! modified since the backup ([`comparable`](super::comparable)). Which files these are is settled by times, whatever their
+//! copies hold. The picks among them are therefore a simple random sample of them (W. G. Cochran, *Sampling Techniques*, 3rd
+//! ed. 1977, sections 2.12 and 2.13: domains of study). How many such files there are is not known. But `u` of the picks are
+//! not among them, so there are at most `N − u`. The bound grows with the number of files, all else equal, so the bound
+//! for `N − u` files holds for any smaller number: it is conservative. Nothing is said about the other files.
+//!
+//! # Picks without an answer
+//! A comparable pick that was not decided counts as bad in both arguments of the bound. So does each pick that was under way
+//! when a limit ended the run: bad files may be the slow ones. The bound then holds although the limit, not the plan,
+//! decided how many picks there are: the run ends where the picks' times add up to the limit, and with the pick under way
+//! counted as bad no ending is more favourable than the same number drawn by plan. `tests` hold all of this against
+//! thousands of simulated backups.
 
 use statrs::function::factorial::ln_factorial;
 
 use crate::words;
 
-/// The statement: with `confidence`, at most `at_most_bad` of `population` files are bad.
+use super::outcome::Counts;
+
+/// The statement: with `confidence`, at most `at_most_bad` of the comparable files are bad.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Assurance {
-    /// Files the statement is about.
-    pub population: u64,
-    /// Conclusive picks.
-    pub conclusive: u64,
+    /// How many comparable files there are at most.
+    pub domain_at_most: u64,
+    /// Picks that could be compared, and those that were cut off.
+    pub comparable: u64,
     /// Bad ones among them.
     pub bad: u64,
+    /// Those among them that were not decided or cut off: they count as bad.
+    pub unresolved: u64,
     /// Confidence, between 0 and 1.
     pub confidence: f64,
-    /// Upper bound on bad files in the population.
+    /// Upper bound on bad files among the comparable ones.
     pub at_most_bad: u64,
 }
 
 impl Assurance {
-    /// What `bad` bad ones among `conclusive` random files prove about all `population` files.
+    /// What was seen in a run proves. `files` is how many there are in all, `cut_off` how many picks may have been under way
+    /// when the run was ended.
+    pub fn of(files: u64, counts: &Counts, cut_off: u64, confidence: f64) -> Option<Self> {
+        let domain = files.checked_sub(counts.outside())?;
+        let cut_off = cut_off.min(domain.checked_sub(counts.comparable())?);
+        let unresolved = counts.unresolved() + cut_off;
+        // With no pick decided there is nothing to speak of.
+        let is_empty = counts.comparable() == counts.unresolved();
+        let comparable = counts.comparable() + cut_off;
+        Self::new(domain, comparable, counts.comparable_bad(), unresolved, confidence).filter(|_| !is_empty)
+    }
+
+    /// What `bad` bad ones and `unresolved` open ones among `comparable` random files prove about at most `domain_at_most`
+    /// files.
     ///
-    /// Nothing where nothing was conclusive, or where the numbers contradict each other (more drawn than
-    /// there are). `confidence` is held between 0 and 1.
-    pub fn new(population: u64, conclusive: u64, bad: u64, confidence: f64) -> Option<Self> {
-        if conclusive == 0 || conclusive > population || bad > conclusive {
+    /// Nothing where nothing was compared, or where the numbers contradict each other (more drawn than there are).
+    /// `confidence` is held between 0 and 1.
+    pub fn new(
+        domain_at_most: u64,
+        comparable: u64,
+        bad: u64,
+        unresolved: u64,
+        confidence: f64,
+    ) -> Option<Self> {
+        let seen = bad.checked_add(unresolved)?;
+        if comparable == 0 || comparable > domain_at_most || seen > comparable {
             return None;
         }
         let confidence = confidence.clamp(0.0, 1.0);
-        let doubt = ln_doubt(confidence);
-        // Known to be possible: the bad ones seen. Known to be impossible: more than all that were not seen good.
-        let (mut possible, mut impossible) = (bad, population - (conclusive - bad) + 1);
-        while impossible - possible > 1 {
-            let middle = possible + (impossible - possible) / 2;
-            let draw = Draw { population, bad: middle, drawn: conclusive };
-            if exceeds(draw.ln_at_most(bad), doubt) {
-                possible = middle;
-            } else {
-                impossible = middle;
-            }
-        }
-        Some(Self { population, conclusive, bad, confidence, at_most_bad: possible })
+        let at_most_bad = bound(domain_at_most, comparable, seen, confidence);
+        Some(Self { domain_at_most, comparable, bad, unresolved, confidence, at_most_bad })
     }
 
-    /// Whether every file was conclusively checked, so that nothing is left to chance.
+    /// Whether every comparable file was compared, so that nothing is left to chance.
     pub fn is_whole(&self) -> bool {
-        self.conclusive == self.population
+        self.comparable == self.domain_at_most
     }
 
-    /// The statement in words; `place` says where the files are (`in this backup`).
-    pub fn sentence(&self, place: &str) -> String {
-        let all = words::count(self.population);
+    /// Whether it rules out that `tolerance` (a share) of the comparable files or more are bad, however many of them there
+    /// are.
+    pub fn rules_out(&self, tolerance: f64) -> bool {
+        let seen = self.bad + self.unresolved;
+        let is_below =
+            |domain| bound(domain, self.comparable, seen, self.confidence) < share_of(domain, tolerance);
+        let smaller =
+            hardest_below(self.domain_at_most, tolerance).filter(|&domain| domain >= self.comparable);
+        let all_good = self.is_whole() && seen == 0;
+        all_good || (is_below(self.domain_at_most) && (self.is_whole() || smaller.is_none_or(is_below)))
+    }
+
+    /// The statement in words; `which` says which files it is about (`whose originals ...`).
+    pub fn sentence(&self, which: &str) -> String {
+        let all = words::count(self.domain_at_most);
         let are = |number| if number == 1 { "is" } else { "are" };
         if self.is_whole() {
-            return match (self.population, self.bad) {
-                (1, bad) => {
-                    format!(
-                        "The only file {place} was checked: it is {}.",
-                        if bad == 0 { "good" } else { "bad" }
-                    )
+            let open = match self.unresolved {
+                0 => String::new(),
+                open => format!("; {} could not be decided", words::count(open)),
+            };
+            return match (self.domain_at_most, self.bad) {
+                (1, bad) if self.unresolved == 0 => {
+                    let is = if bad == 0 { "good" } else { "bad" };
+                    format!("The only file {which} was compared: it is {is}.")
                 }
-                (_, 0) => format!("All {all} files {place} were checked: none is bad."),
+                (_, 0) => format!("All {all} files {which} were compared: none is bad{open}."),
                 (_, bad) => {
-                    format!("All {all} files {place} were checked: {} {} bad.", words::count(bad), are(bad))
+                    let bad_ones = words::count(bad);
+                    format!("All {all} files {which} were compared: {bad_ones} {} bad{open}.", are(bad))
                 }
             };
         }
         let confidence = words::percent(self.confidence);
         if self.at_most_bad == 0 {
-            return format!("With {confidence} confidence none of the {all} files {place} is bad.");
+            return format!("With {confidence} confidence, of the files {which}, none is bad.");
         }
         format!(
-            "With {confidence} confidence at most {} of {all} files {place} ({}) {} bad.",
+            "With {confidence} confidence, of the files {which}, at most {} {} bad ({} of up to {all}).",
             words::count(self.at_most_bad),
-            words::percent_at_most(self.at_most_bad, self.population),
             are(self.at_most_bad),
+            words::percent_at_most(self.at_most_bad, self.domain_at_most),
         )
     }
 }
 
-impl fmt::Display for Assurance {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(&self.sentence("in this backup"))
+/// The largest number of bad files that is not less likely than the doubt, where `seen` of `drawn` ones are bad.
+fn bound(population: u64, drawn: u64, seen: u64, confidence: f64) -> u64 {
+    let doubt = ln_doubt(confidence);
+    // Known to be possible: the bad ones seen. Known to be impossible: more than all that were not seen good.
+    let (mut possible, mut impossible) = (seen, population - (drawn - seen) + 1);
+    while impossible - possible > 1 {
+        let middle = possible + (impossible - possible) / 2;
+        if exceeds(Draw { population, bad: middle, drawn }.ln_at_most(seen), doubt) {
+            possible = middle;
+        } else {
+            impossible = middle;
+        }
     }
+    possible
+}
+
+/// Among fewer than `population` files, the number of them for which a share of `tolerance` is hardest to rule out: bad
+/// files are whole files, so it is the largest number with one bad file less.
+fn hardest_below(population: u64, tolerance: f64) -> Option<u64> {
+    let bad = share_of(population, tolerance).checked_sub(1).filter(|&bad| bad > 0)?;
+    #[expect(clippy::cast_precision_loss, reason = "exact below 2^53 files")]
+    let files = bad as f64 / tolerance * (1.0 + ROUNDING);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "below `population`")]
+    let files = files.floor() as u64;
+    (share_of(files, tolerance) == bad && files < population).then_some(files)
+}
+
+/// [`sample_size`] for a domain of at most `files`, whose size is not known.
+pub fn sample_size_up_to(files: u64, tolerance: f64, confidence: f64) -> u64 {
+    let smaller = hardest_below(files, tolerance);
+    let most = sample_size(files, tolerance, confidence);
+    smaller.map_or(most, |smaller| most.max(sample_size(smaller, tolerance, confidence)))
 }
 
 /// How many of `population` files must be checked and found good to rule out, with `confidence`, that the share
@@ -251,188 +317,4 @@ fn stirling_rest(m: u64) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn bound(population: u64, conclusive: u64, bad: u64) -> u64 {
-        Assurance::new(population, conclusive, bad, 0.95).unwrap().at_most_bad
-    }
-
-    #[test]
-    fn five_hundred_good_files_bound_the_bad_ones_as_the_tables_say() {
-        assert_eq!(bound(1_000, 500, 0), 4);
-        assert_eq!(bound(10_000, 500, 0), 58);
-        assert_eq!(bound(100_000, 500, 0), 595);
-    }
-
-    #[test]
-    fn bounds_with_bad_files_are_those_of_exact_fractions() {
-        // Computed with whole-number binomial coefficients of arbitrary length.
-        for (population, conclusive, bad, at_most) in [
-            (1_000, 500, 3, 12),
-            (10_000, 120, 0, 245),
-            (10_000, 500, 2, 123),
-            (78_579, 500, 0, 467),
-            (78_579, 500, 2, 983),
-            (78_579, 5_000, 40, 811),
-            (1_000_000, 1_000, 1, 4_733),
-            (1_000_000, 300, 150, 548_984),
-        ] {
-            assert_eq!(bound(population, conclusive, bad), at_most, "{bad} of {conclusive} of {population}");
-        }
-    }
-
-    #[test]
-    fn sample_sizes_are_those_of_the_tables() {
-        for (population, size) in [(1_000, 258), (10_000, 294), (100_000, 298), (1_000_000, 299)] {
-            assert_eq!(sample_size(population, 0.01, 0.95), size, "1% of {population}");
-        }
-        assert_eq!(sample_size(10_000, 0.001, 0.95), 2_588);
-        assert_eq!(sample_size(100_000, 0.001, 0.95), 2_950);
-        assert_eq!(sample_size_limit(0.01, 0.95), 299);
-        assert_eq!(sample_size_limit(0.001, 0.95), 2_995);
-    }
-
-    #[test]
-    fn what_was_checked_wholly_is_known_exactly() {
-        for bad in [0, 1, 7, 100] {
-            assert_eq!(bound(100, 100, bad), bad);
-        }
-        assert_eq!(bound(10_000_000, 10_000_000, 3), 3);
-    }
-
-    #[test]
-    fn nothing_conclusive_and_contradictions_prove_nothing() {
-        assert_eq!(Assurance::new(100, 0, 0, 0.95), None);
-        assert_eq!(Assurance::new(0, 0, 0, 0.95), None);
-        assert_eq!(Assurance::new(10, 11, 0, 0.95), None);
-        assert_eq!(Assurance::new(10, 5, 6, 0.95), None);
-    }
-
-    #[test]
-    fn certainty_bounds_by_what_was_not_seen_and_no_confidence_by_what_was() {
-        assert_eq!(Assurance::new(100, 30, 2, 1.0).unwrap().at_most_bad, 72);
-        assert_eq!(Assurance::new(100, 30, 2, 0.0).unwrap().at_most_bad, 2);
-        assert_eq!(sample_size(100, 0.05, 1.0), 96);
-        assert_eq!(sample_size(100, 0.0, 0.95), 95);
-        assert_eq!(sample_size(0, 0.01, 0.95), 0);
-        assert_eq!(sample_size(7, 1.0, 0.95), 1);
-        assert_eq!(sample_size_limit(1.0, 1.0), 1);
-        assert_eq!(sample_size_limit(0.0, 0.95), u64::MAX);
-        assert_eq!(sample_size_limit(0.01, 1.0), u64::MAX);
-    }
-
-    #[test]
-    fn a_whole_number_of_files_is_not_rounded_past() {
-        // 0.07 × 100 is 7.000000000000001 as floats.
-        assert_eq!(share_of(100, 0.07), 7);
-        assert_eq!(share_of(1_050, 0.01), 11);
-    }
-
-    #[test]
-    fn large_populations_keep_their_digits() {
-        // The product form of P(X = 0), which needs no logarithm, decides on both sides of the bound.
-        for (population, drawn) in [(10_000_000, 500), (10_000_000, 100_000), (1 << 40, 5_000)] {
-            let at_most = bound(population, drawn, 0);
-            let none = |bad: u64| {
-                (0..drawn).fold(1.0, |p, i| p * ((population - bad - i) as f64 / (population - i) as f64))
-            };
-            assert!(none(at_most) > 0.05 && none(at_most + 1) <= 0.05, "{population} {drawn}: {at_most}");
-        }
-    }
-
-    #[test]
-    fn many_bad_files_in_a_large_sample_neither_overflow_nor_vanish() {
-        let found = Assurance::new(10_000_000, 1_000_000, 400_000, 0.95).unwrap();
-        // A normal approximation, good to a hundred files here.
-        let expected = 4_000_000.0 + 1.645 * 10.0 * (1e6_f64 * 0.4 * 0.6 * 0.9).sqrt();
-        assert!((found.at_most_bad as f64 - expected).abs() < 200.0, "{} {expected}", found.at_most_bad);
-    }
-
-    #[test]
-    fn the_words_say_what_is_proven_and_no_more() {
-        let say = |n, c, b| Assurance::new(n, c, b, 0.95).unwrap().to_string();
-        let cases = [
-            (
-                (10_000, 500, 0),
-                "With 95% confidence at most 58 of 10,000 files in this backup (0.58%) are bad.",
-            ),
-            ((20, 18, 0), "With 95% confidence at most 1 of 20 files in this backup (5%) is bad."),
-            ((1_000, 960, 0), "With 95% confidence none of the 1,000 files in this backup is bad."),
-            ((10_000, 10_000, 0), "All 10,000 files in this backup were checked: none is bad."),
-            ((10_000, 10_000, 1), "All 10,000 files in this backup were checked: 1 is bad."),
-            ((10_000, 10_000, 3), "All 10,000 files in this backup were checked: 3 are bad."),
-            ((1, 1, 0), "The only file in this backup was checked: it is good."),
-        ];
-        for ((n, c, b), text) in cases {
-            assert_eq!(say(n, c, b), text);
-        }
-    }
-
-    /// Binomial coefficient in whole numbers.
-    fn choose(n: u64, k: u64) -> u128 {
-        if k > n { 0 } else { (0..u128::from(k)).fold(1, |c, i| c * (u128::from(n) - i) / (i + 1)) }
-    }
-
-    /// Whether P(X ≤ x | K) > 1 − confidence, in whole numbers.
-    fn possible(n_all: u64, bad: u64, drawn: u64, seen: u64, per_mille: u64) -> bool {
-        let ways: u128 =
-            (0..=seen).map(|j| choose(bad, j) * choose(n_all - bad, drawn.saturating_sub(j))).sum();
-        ways * 1000 > choose(n_all, drawn) * u128::from(1000 - per_mille)
-    }
-
-    proptest! {
-        #[test]
-        fn the_bound_is_that_of_whole_number_arithmetic(
-            population in 1_u64..60, drawn in 1_u64..60, seen in 0_u64..60, per_mille in 1_u64..1000,
-        ) {
-            let drawn = drawn.min(population);
-            let seen = seen.min(drawn);
-            let exact = (seen..=population - (drawn - seen))
-                .filter(|&bad| possible(population, bad, drawn, seen, per_mille))
-                .max();
-            let found = Assurance::new(population, drawn, seen, per_mille as f64 / 1000.0).unwrap();
-            prop_assert_eq!(Some(found.at_most_bad), exact);
-        }
-
-        #[test]
-        fn the_sample_size_is_that_of_whole_number_arithmetic(
-            population in 1_u64..60, percent in 1_u64..100, per_mille in 1_u64..1000,
-        ) {
-            let bad = (population * percent).div_ceil(100);
-            let exact = (1..=population).find(|&drawn| !possible(population, bad, drawn, 0, per_mille));
-            let found = sample_size(population, percent as f64 / 100.0, per_mille as f64 / 1000.0);
-            prop_assert_eq!(Some(found), exact);
-        }
-
-        #[test]
-        fn more_checking_proves_more_and_a_larger_backup_less(
-            population in 2_u64..5_000_000, drawn in 1_u64..20_000, seen in 0_u64..50,
-        ) {
-            let drawn = drawn.min(population - 1);
-            let seen = seen.min(drawn);
-            let here = bound(population, drawn, seen);
-            prop_assert!(bound(population, drawn + 1, seen) <= here);
-            prop_assert!(bound(population + 1, drawn, seen) >= here);
-            prop_assert!(bound(population, drawn, (seen + 1).min(drawn)) >= here);
-        }
-
-        #[test]
-        fn sample_sizes_grow_with_the_population_up_to_the_limit(hundreds in 1_u64..100_000, percent in 1_u64..20) {
-            let share = percent as f64 / 100.0;
-            let here = sample_size(hundreds * 100, share, 0.95);
-            prop_assert!(here <= sample_size((hundreds + 1) * 100, share, 0.95));
-            prop_assert!(here <= sample_size_limit(share, 0.95));
-            prop_assert!(sample_size(hundreds * 100 + 1, share, 0.95) <= sample_size_limit(share, 0.95));
-        }
-
-        #[test]
-        fn a_good_sample_of_that_size_keeps_the_promise(population in 1_u64..1_000_000, percent in 1_u64..50) {
-            let share = percent as f64 / 100.0;
-            let drawn = sample_size(population, share, 0.95);
-            let bad = bound(population, drawn, 0);
-            prop_assert!(bad * 100 < population * percent, "{} of {}", bad, population);
-        }
-    }
-}
+mod tests;

@@ -23,6 +23,7 @@ pub struct Gate<'a> {
     progress: &'a dyn Progress,
     lookup: Option<&'a Lookup>,
     stop: &'a Stop,
+    now: Timestamp,
     files: AtomicU64,
     bytes: AtomicU64,
     sizes_unknown: AtomicBool,
@@ -51,6 +52,7 @@ impl<'a> Gate<'a> {
         progress: &'a dyn Progress,
         lookup: Option<&'a Lookup>,
         stop: &'a Stop,
+        now: Timestamp,
     ) -> Self {
         Self {
             filter,
@@ -59,6 +61,7 @@ impl<'a> Gate<'a> {
             progress,
             lookup,
             stop,
+            now,
             files: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             sizes_unknown: AtomicBool::new(false),
@@ -108,7 +111,8 @@ impl<'a> Gate<'a> {
         let (mut bytes, mut filtered, mut unmapped) = (0, 0, 0);
         let mut newest = None;
         for entry in entries.iter() {
-            newest = newest.max(entry.mtime);
+            // A file that is dated in the future says nothing about the backup.
+            newest = newest.max(entry.mtime.filter(|&mtime| mtime <= self.now && !entry.zone_unknown));
             if let Some(lookup) = self.lookup {
                 lookup.note(entry.path);
             }

@@ -19,11 +19,11 @@ use crate::platform::{self, Timestamp};
 use crate::stop::Stop;
 
 use super::Error;
+use super::comparable::taken_after;
 use super::filter::Filter;
 use super::outcome::Completeness;
 use super::pairing::Pairing;
 use super::sample::{BottomK, Ranker, Target};
-use super::verdict::taken_after;
 
 /// Originals that are to be looked up, by the paths that they should have in the backup.
 #[derive(Debug)]

@@ -194,7 +194,11 @@ mod tests {
     #[test]
     fn what_may_be_a_file_is_left_out_only_by_globs_that_leave_out_the_file() {
         let concerns = |exclude: &str, lost: Lost| {
-            filter(&[], &[exclude]).concerns(&Damage { problem: String::new(), lost: Some(lost) })
+            filter(&[], &[exclude]).concerns(&Damage {
+                problem: String::new(),
+                lost: Some(lost),
+                denied: false,
+            })
         };
         for exclude in ["cache/", "cache/*", "*/*"] {
             assert!(concerns(exclude, Lost::Either(b"cache".to_vec())), "{exclude}");

@@ -14,15 +14,21 @@ use crate::platform::{self, Kind, Stat, Timestamp};
 use crate::stop::Stop;
 
 use super::ahead::{self, Ahead};
+use super::comparable::{Recorded, Standing, standing, touched};
 use super::hash::{Buffers, Hashing, Pair, describe_difference};
 use super::keep::Kept;
 use super::outcome::{Counts, Finding};
 use super::pairing::{Pairing, Place, is_gone};
 use super::progress::Progress;
-use super::verdict::{FromBackup, Original, Recorded, Verdict, judge};
+use super::reason::{self, unreadable};
+use super::verdict::{FromBackup, Original, Verdict, judge};
 
-/// As many inconclusive findings are listed; further ones are only counted, so that memory does not grow with the backup.
+/// As many alarms are listed, and as many undecided picks; further ones are only counted, so that neither memory nor a
+/// report grows with what is bad.
 pub const LISTED_MAX: u64 = 10_000;
+
+/// As many picks that could not be compared are looked at again, once the times in the backup are known.
+const RECONSIDERED_MAX: usize = 100_000;
 
 /// A restored copy that is longer than its original by more than this many bytes is not hashed to its end: an archive of 2 KiB can
 /// claim terabytes of zeros.
@@ -32,12 +38,12 @@ const EXCESS_MAX: u64 = 1 << 30;
 pub struct Bench<'a> {
     /// Where originals are.
     pub pairing: &'a Pairing,
-    /// How finely the backup records times, in nanoseconds.
-    pub resolution_ns: u64,
-    /// When the backup was taken, as far as it tells itself.
-    pub taken: Option<Timestamp>,
-    /// The newest modification time in it, once it was listed with times.
+    /// What is known of every file: how finely the backup records times, when it was taken, what the user says.
+    pub recorded: Recorded,
+    /// The newest modification time in the backup, once it was listed with times.
     pub newest: OnceLock<Timestamp>,
+    /// What vouches for the content of every file, once the backup was listed.
+    pub vouched_by: OnceLock<&'static str>,
     /// The hash.
     pub hash: Algorithm,
     /// Computes it.
@@ -59,8 +65,10 @@ pub struct Bench<'a> {
     pub progress: &'a dyn Progress,
     /// Bytes restored so far, by all.
     pub restored_bytes: AtomicU64,
-    /// Inconclusive findings so far.
-    pub listed: AtomicU64,
+    /// Alarms so far.
+    pub alarms: AtomicU64,
+    /// Undecided findings so far.
+    pub undecided: AtomicU64,
     /// Set when the budget is used up.
     pub out_of_budget: AtomicBool,
     /// What keeps the run from going on.
@@ -76,10 +84,25 @@ pub struct Results {
     pub counts: Counts,
     /// Everything but `verified`.
     pub findings: Vec<Finding>,
+    /// Picks that may turn out comparable once the newest time in the backup is known.
+    pub pending: Vec<Pending>,
+    /// The newest modification time that the backup recorded of a pick.
+    pub newest: Option<Timestamp>,
     /// Bytes hashed, both sides.
     pub hashed_bytes: u64,
     /// What could not be read while everything was restored.
     pub lost: Vec<Damage>,
+}
+
+/// A pick that could not be compared by its own times, whose original may have been left alone since before the backup.
+#[derive(Debug, Clone)]
+pub struct Pending {
+    /// When the original was last touched.
+    pub touched: Timestamp,
+    /// Its verdict.
+    pub verdict: Verdict,
+    /// The path of its finding, where it differs.
+    pub path: Option<Vec<u8>>,
 }
 
 /// Judges files, one after the other.
@@ -102,15 +125,39 @@ enum Found {
 /// A verdict with its evidence.
 struct Judged {
     verdict: Verdict,
+    comparable: bool,
+    pending: Option<Pending>,
     finding: Option<Finding>,
     restored: Option<Restored>,
 }
 
+impl Found {
+    /// The state of an original that can be read.
+    fn state(&self) -> Option<&Stat> {
+        match self {
+            Self::Open { before, .. } => Some(before),
+            _ => None,
+        }
+    }
+}
+
+impl Judged {
+    /// One whose verdict no later knowledge changes.
+    fn bad(finding: Finding, restored: Option<Restored>) -> Self {
+        let Finding { verdict, comparable, .. } = finding;
+        Self { verdict, comparable, pending: None, finding: Some(finding), restored }
+    }
+}
+
 impl Bench<'_> {
     fn recorded(&self, entry: &Entry<'_>) -> Recorded {
-        let Self { resolution_ns, taken, .. } = *self;
-        let newest = self.newest.get().copied();
-        Recorded { size: entry.size, mtime: entry.mtime, resolution_ns, taken, newest }
+        Recorded {
+            size: entry.size,
+            mtime: entry.mtime,
+            zone_unknown: entry.zone_unknown,
+            newest: self.newest.get().copied(),
+            ..self.recorded
+        }
     }
 
     /// Whether nothing more should be begun.
@@ -118,9 +165,9 @@ impl Bench<'_> {
         self.stop.is_set() || self.out_of_budget.load(Ordering::Relaxed) || self.broken.get().is_some()
     }
 
-    /// How many picks are conclusive, by the judges that are done.
-    pub fn conclusive(&self) -> u64 {
-        self.results.lock().unwrap_or_else(PoisonError::into_inner).counts.conclusive()
+    /// How many picks could be compared, by the judges that are done.
+    pub fn comparable(&self) -> u64 {
+        self.results.lock().unwrap_or_else(PoisonError::into_inner).counts.comparable()
     }
 
     /// Notes what a restore of everything could not read.
@@ -141,55 +188,58 @@ impl<'a> Judge<'a> {
         Self { bench, buffers: Buffers::default(), results: Results::default(), ahead: None, turn: None }
     }
 
-    /// How many picks it found inconclusive so far.
-    pub fn inconclusive(&self) -> u64 {
-        self.results.counts.inconclusive()
+    /// How many picks could not be compared so far.
+    pub fn outside(&self) -> u64 {
+        self.results.counts.outside()
     }
 
     /// Compares one restored file with its original. `None` when the run was stopped in the middle of it.
     fn compare(&mut self, entry: &Entry<'_>, restored: Restored) -> Result<Option<Judged>, io::Error> {
         let (place, found) = find(self.bench.pairing, entry.path);
         let recorded = self.bench.recorded(entry);
-        let given = FromBackup::Restored { size: restored.size() };
-        let mut finding = finding_of(entry, place);
-        finding.restored_size = Some(restored.size());
+        let vouched_by = entry.vouched_by.or(self.bench.vouched_by.get().copied());
+        let given = FromBackup::Restored { size: restored.size(), vouched: vouched_by.is_some() };
+        let mut finding = Finding { restored_size: Some(restored.size()), ..finding_of(entry, place) };
+        // Before any content is looked at: whether a pick is in the statement must not depend on how it comes out.
+        let state = found.state();
+        let standing = state.map(|state| standing(state, &recorded));
+        finding.comparable = standing.is_some_and(Standing::is_comparable);
+        finding.original_size = state.map(|state| state.size);
         let original = match found {
             // A hard link, or a link into the backup: equal for ever, and lost together.
             Found::Open { before, .. } if entry.id == Some(before.id) => {
                 finding.verdict = Verdict::RestoreFailed;
-                finding.original_size = Some(before.size);
-                finding.reason =
-                    "backup and original are one and the same file on disk (a link): there is no second copy"
-                        .to_owned();
-                return Ok(Some(Judged {
-                    verdict: Verdict::RestoreFailed,
-                    finding: Some(finding),
-                    restored: Some(restored),
-                }));
+                finding.reason = reason::ONE_FILE.to_owned();
+                return Ok(Some(Judged::bad(finding, Some(restored))));
             }
-            Found::Open { file, before } => {
-                finding.original_size = Some(before.size);
-                match self.read_both(&file, before, &restored, &mut finding)? {
+            Found::Open { ref file, before } => {
+                let standing = standing.unwrap_or(Standing::Unknown);
+                match self.read_both(file, before, standing, &restored, &mut finding)? {
                     Some(original) => original,
                     None => return Ok(None),
                 }
             }
             Found::Gone => Original::Gone,
             Found::NotAFile => Original::NotAFile,
-            Found::Unreadable(error) => {
-                finding.reason = unreadable(&error);
+            Found::Unreadable(ref error) => {
+                finding.reason = unreadable(error);
                 Original::Unreadable
             }
         };
-        let verdict = judge(given, &original, &recorded);
-        if verdict == Verdict::Verified {
-            return Ok(Some(Judged { verdict, finding: None, restored: Some(restored) }));
+        // What cannot be read to its end is not readable, whatever its copy holds.
+        finding.comparable &= original != Original::Unreadable;
+        finding.verdict = judge(given, &original, &recorded);
+        let pending = pending(&finding, &original, found.state());
+        if finding.verdict != Verdict::Verified && finding.reason.is_empty() {
+            finding.reason = reason::of(&finding, &original, &recorded, found.state(), vouched_by);
         }
-        finding.verdict = verdict;
-        if finding.reason.is_empty() {
-            finding.reason = reason(verdict, &original, &recorded, restored.size());
-        }
-        Ok(Some(Judged { verdict, finding: Some(finding), restored: Some(restored) }))
+        Ok(Some(Judged {
+            verdict: finding.verdict,
+            comparable: finding.comparable,
+            pending,
+            finding: (finding.verdict != Verdict::Verified).then_some(finding),
+            restored: Some(restored),
+        }))
     }
 
     /// Hashes both sides and, where they differ, finds out how.
@@ -197,6 +247,7 @@ impl<'a> Judge<'a> {
         &mut self,
         file: &File,
         before: Stat,
+        standing: Standing,
         restored: &Restored,
         finding: &mut Finding,
     ) -> Result<Option<Original>, io::Error> {
@@ -205,12 +256,7 @@ impl<'a> Judge<'a> {
         if sizes.1 > sizes.0.saturating_add(EXCESS_MAX) {
             finding.difference =
                 describe_difference(file, restored.file(), &mut self.buffers, stop).ok().flatten();
-            return Ok(Some(Original::Read {
-                before,
-                after: before,
-                equal: false,
-                record_equals_restored: None,
-            }));
+            return Ok(Some(Original::Read { standing, steady: true, equal: false }));
         }
         let Pair { original, restored: copy } =
             match self.ahead.take().filter(|(ahead, _)| ahead.is_of(&before)) {
@@ -243,13 +289,41 @@ impl<'a> Judge<'a> {
                 describe_difference(file, restored.file(), &mut self.buffers, stop).ok().flatten();
         }
         // An original whose state cannot be had any more is as good as changed.
-        let after = after.unwrap_or(Stat { kind: Kind::Other, ..before });
-        Ok(Some(Original::Read { before, after, equal, record_equals_restored: None }))
+        let steady = after.is_ok_and(|after| after == before);
+        Ok(Some(Original::Read { standing, steady, equal }))
+    }
+
+    /// What it means that the backup could not give an entry. Its original is looked at all the same: it decides whether the
+    /// pick is in the statement.
+    fn failed(&self, entry: &Entry<'_>, error: &RestoreError) -> Judged {
+        let (place, found) =
+            if entry.problem.is_none() { find(self.bench.pairing, entry.path) } else { (None, Found::Gone) };
+        let recorded = self.bench.recorded(entry);
+        let given = match error {
+            RestoreError::Checksum(_) | RestoreError::TooLong { .. } => FromBackup::ChecksumFailed,
+            RestoreError::Unsupported(_) | RestoreError::NoRoom { .. } => FromBackup::NotTried,
+            RestoreError::Read(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                FromBackup::NotTried
+            }
+            _ => FromBackup::Failed,
+        };
+        let state = found.state();
+        let standing = state.map(|state| standing(state, &recorded));
+        // A size that rot made up has no room either: what could not be tried for that reason stays in the statement.
+        let is_tried = given != FromBackup::NotTried || matches!(error, RestoreError::NoRoom { .. });
+        let finding = Finding {
+            verdict: judge(given, &Original::Gone, &recorded),
+            comparable: is_tried && standing.is_some_and(Standing::is_comparable),
+            reason: reason::of_failure(error),
+            original_size: state.map(|state| state.size),
+            ..finding_of(entry, place)
+        };
+        Judged::bad(finding, None)
     }
 
     /// Notes a judged pick; keeps its copy if asked to.
     fn note(&mut self, entry: &Entry<'_>, judged: Judged) {
-        let Judged { verdict, mut finding, restored } = judged;
+        let Judged { verdict, comparable, pending, mut finding, restored } = judged;
         let bytes = restored.as_ref().map_or(0, Restored::size);
         let keep = match self.bench.keep {
             Keep::None => false,
@@ -268,10 +342,18 @@ impl<'a> Judge<'a> {
                 }
             }
         }
-        self.results.counts.add(verdict);
-        let listed =
-            verdict.is_conclusive() || self.bench.listed.fetch_add(1, Ordering::Relaxed) < LISTED_MAX;
-        self.results.findings.extend(finding.filter(|_| listed));
+        self.results.counts.add(verdict, comparable);
+        if let Some(finding) = finding {
+            let listed = if verdict.is_alarm() { &self.bench.alarms } else { &self.bench.undecided };
+            if listed.fetch_add(1, Ordering::Relaxed) < LISTED_MAX {
+                self.results.findings.push(finding);
+            }
+        }
+        let recorded = entry.mtime.filter(|&mtime| mtime <= self.bench.recorded.now && !entry.zone_unknown);
+        self.results.newest = self.results.newest.max(recorded);
+        if self.results.pending.len() < RECONSIDERED_MAX {
+            self.results.pending.extend(pending);
+        }
         self.bench.progress.judged(verdict, bytes, entry.path);
         let total = self.bench.restored_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         if self.bench.budget.is_some_and(|budget| total >= budget) {
@@ -306,7 +388,7 @@ impl Landing for Judge<'_> {
             },
             Err(RestoreError::Stopped) => return ControlFlow::Break(()),
             Err(RestoreError::Scratch(error)) => return self.bench.break_down(error),
-            Err(error) => failed(&entry, &error, self.bench),
+            Err(error) => self.failed(&entry, &error),
         };
         self.note(&entry, judged);
         (self.ahead, self.turn) = (None, None);
@@ -324,36 +406,10 @@ impl Drop for Judge<'_> {
         let mut all = self.bench.results.lock().unwrap_or_else(PoisonError::into_inner);
         all.counts.merge(&mine.counts);
         all.findings.extend(mine.findings);
+        all.newest = all.newest.max(mine.newest);
+        let more = RECONSIDERED_MAX.saturating_sub(all.pending.len());
+        all.pending.extend(mine.pending.into_iter().take(more));
         all.hashed_bytes += mine.hashed_bytes;
-    }
-}
-
-/// Why, in words; where the copies differ is told by the finding's difference.
-fn reason(verdict: Verdict, original: &Original, recorded: &Recorded, restored_size: u64) -> String {
-    match (verdict, original) {
-        (Verdict::Corrupt, _) => match recorded.size.filter(|&size| size != restored_size) {
-            Some(size) => format!("restores to {restored_size} bytes, the backup recorded {size}"),
-            None => "the original has not been modified since the backup".to_owned(),
-        },
-        (Verdict::Changed, Original::NotAFile) => "the original is no regular file any more".to_owned(),
-        (Verdict::Changed, Original::Read { before, after, .. }) if before != after => {
-            "the original changed while it was read".to_owned()
-        }
-        (Verdict::Changed, _) => "the original has been modified since the backup".to_owned(),
-        (Verdict::Deleted, _) => "the original is gone".to_owned(),
-        (Verdict::OriginalCorrupt, _) => "an earlier record says that the backup is right".to_owned(),
-        (Verdict::Unreadable | Verdict::RestoreFailed | Verdict::Verified, _) => verdict.word().to_owned(),
-    }
-}
-
-/// Why an original cannot be read, with what helps.
-fn unreadable(error: &io::Error) -> String {
-    if platform::is_in_use(error) {
-        return "in use by another program: close it, or take the originals from a snapshot".to_owned();
-    }
-    match error.kind() {
-        io::ErrorKind::PermissionDenied => format!("{error}: {}", platform::PERMISSION_HINT),
-        _ => error.to_string(),
     }
 }
 
@@ -385,16 +441,14 @@ fn open(place: &Place<'_>) -> Found {
     }
 }
 
-fn failed(entry: &Entry<'_>, error: &RestoreError, bench: &Bench<'_>) -> Judged {
-    let place = entry.problem.is_none().then(|| bench.pairing.places(entry.path).next()).flatten();
-    let given = match error {
-        RestoreError::Checksum(_) | RestoreError::TooLong { .. } => FromBackup::ChecksumFailed,
-        _ => FromBackup::Failed,
-    };
-    let recorded = bench.recorded(entry);
-    let verdict = judge(given, &Original::Gone, &recorded);
-    let finding = Finding { verdict, reason: error.to_string(), ..finding_of(entry, place) };
-    Judged { verdict, finding: Some(finding), restored: None }
+/// What to look at again once the newest time in the backup is known.
+fn pending(finding: &Finding, original: &Original, state: Option<&Stat>) -> Option<Pending> {
+    let Original::Read { steady, standing, .. } = *original else { return None };
+    let is_open = matches!(standing, Standing::Modified | Standing::Unknown | Standing::Replaced);
+    let is_settled_by_reading = finding.verdict.is_bad() || !steady || !is_open;
+    let touched = touched(state?).filter(|_| !is_settled_by_reading)?;
+    let path = (finding.verdict != Verdict::Verified).then(|| finding.path.clone());
+    Some(Pending { touched, verdict: finding.verdict, path })
 }
 
 fn finding_of(entry: &Entry<'_>, place: Option<Place<'_>>) -> Finding {
@@ -402,6 +456,7 @@ fn finding_of(entry: &Entry<'_>, place: Option<Place<'_>>) -> Finding {
         path: entry.path.to_vec(),
         original: place.map(|place| platform::path_to_bytes(&place.display()).into_owned()),
         verdict: Verdict::Verified,
+        comparable: false,
         reason: String::new(),
         restored_size: None,
         original_size: None,

@@ -10,7 +10,9 @@
 mod ahead;
 pub mod assurance;
 mod catalog;
+pub mod comparable;
 mod completeness;
+mod conclude;
 pub mod difference;
 mod disks;
 mod error;
@@ -21,6 +23,7 @@ mod keep;
 pub mod outcome;
 pub(crate) mod pairing;
 mod progress;
+mod reason;
 pub mod sample;
 pub(crate) mod target;
 pub mod verdict;
@@ -33,21 +36,23 @@ pub use progress::{Progress, Silent};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Mutex, OnceLock, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::{Mutex, OnceLock};
+use std::time::{Instant, SystemTime};
 
-use crate::backup::{self, Access, Damage, Description, Listing, Needs, Scratch, remove_leftovers};
+use crate::backup::{self, Damage, Description, Listing, Needs, Scratch, remove_leftovers};
 use crate::plan::{CachePolicy, Plan, SampleSize};
+use crate::platform::Timestamp;
 use crate::stop::Stop;
 
-use assurance::Assurance;
 use catalog::{Count, Drawing, Gate};
+use comparable::Recorded;
 use completeness::Lookup;
+use conclude::{Done, conclude};
 use disks::Disks;
 use hash::Hashing;
-use judge::{Bench, LISTED_MAX, Results};
+use judge::Bench;
 use keep::Kept;
-use outcome::{Counts, Effort, Incomplete, Outcome, Population, Sample};
+use outcome::{Outcome, Population};
 use pairing::Pairing;
 use sample::{BottomK, Draw, Ranker, Target};
 use work::Work;
@@ -76,7 +81,7 @@ pub fn run(plan: &Plan, stop: &Stop, progress: &dyn Progress) -> Result<Outcome,
 
     let scratch = Scratch::create(&plan.restore_to, stop.clone())?;
     let bench = bench(plan, &pairing, &description, stop, progress);
-    let gate = Gate::new(&filter, &pairing, &ranker, progress, lookup.as_ref(), stop);
+    let gate = Gate::new(&filter, &pairing, &ranker, progress, lookup.as_ref(), stop, bench.recorded.now);
     let work = Work {
         backup: &*backup,
         scratch: &scratch,
@@ -153,9 +158,19 @@ fn bench<'a>(
     let since = plan.started.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Bench {
         pairing,
-        resolution_ns: description.time_resolution_ns,
-        taken: description.taken,
+        recorded: Recorded {
+            size: None,
+            mtime: None,
+            zone_unknown: false,
+            resolution_ns: description.time_resolution_ns,
+            taken: description.taken,
+            newest: None,
+            window: plan.backup_window,
+            now: Timestamp::from_nanos(i128::try_from(since.as_nanos()).unwrap_or(i128::MAX)),
+            frozen: plan.assume_unchanged,
+        },
         newest: OnceLock::new(),
+        vouched_by: OnceLock::new(),
         hash: plan.hash,
         hashing: Hashing::new(plan.hash, plan.threads),
         one_ahead: (disks.reads_ahead && plan.threads > 1).then(Mutex::default),
@@ -166,21 +181,12 @@ fn bench<'a>(
         stop,
         progress,
         restored_bytes: AtomicU64::new(0),
-        listed: AtomicU64::new(0),
+        alarms: AtomicU64::new(0),
+        undecided: AtomicU64::new(0),
         out_of_budget: AtomicBool::new(false),
         broken: OnceLock::new(),
         results: Mutex::default(),
     }
-}
-
-/// What restoring and judging came to.
-struct Done {
-    population: Population,
-    wanted: u64,
-    drawn: u64,
-    damage: Vec<Damage>,
-    catalog_time: Duration,
-    verify_time: Duration,
 }
 
 /// Draws while the backup lists, then restores and judges what was drawn.
@@ -211,7 +217,7 @@ fn verify_sample(
         }
     };
     let population = population_of(gate, whole, &damage, work)?;
-    learn_times(gate, work);
+    learn(gate, work);
     progress.catalog_done(population.files);
     progress.verify_starts(Some(draw.wanted));
     let Draw { wanted, picks, .. } = draw;
@@ -239,7 +245,7 @@ fn verify_all(
         let whole;
         (whole, damage) = ended(listing);
         let population = population_of(gate, whole, &damage, work)?;
-        learn_times(gate, work);
+        learn(gate, work);
         progress.catalog_done(population.files);
         listed = Some(population);
     }
@@ -288,11 +294,14 @@ fn differs(listed: &Population, met: &Population) -> Option<Damage> {
     })
 }
 
-/// Lets the judges know the newest time in the backup, once it was listed.
-fn learn_times(gate: &Gate<'_>, work: &Work<'_>) {
+/// Lets the judges know what is only known once the backup was listed: the newest time in it, and what vouches for it.
+fn learn(gate: &Gate<'_>, work: &Work<'_>) {
+    // Neither was set before.
     if let Some(newest) = gate.newest() {
-        // Nobody has set it before.
         let _ = work.bench.newest.set(newest);
+    }
+    if let Some(checksum) = work.backup.vouched_by() {
+        let _ = work.bench.vouched_by.set(checksum);
     }
 }
 
@@ -316,122 +325,6 @@ fn population_of(
         0 => Error::EmptyBackup { place: work.backup.describe().place },
         listed => Error::EmptyPopulation { listed, filtered, unmapped },
     })
-}
-
-/// Makes the outcome of all that was found; what went wrong on the way hides none of it.
-fn conclude(
-    plan: &Plan,
-    description: Description,
-    bench: Bench<'_>,
-    gate: &Gate<'_>,
-    mut done: Done,
-    stop: &Stop,
-) -> Outcome {
-    let results = bench.results.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let Results { counts, mut findings, hashed_bytes, lost } = results;
-    lose(&mut done.damage, lost);
-    findings.sort_by(|one, other| one.path.cmp(&other.path));
-    let looked_at = counts.conclusive() + counts.inconclusive();
-    let broken = bench.broken.into_inner();
-    let incomplete = if broken.is_some() {
-        Some(Incomplete::RestoreFolder)
-    } else if is_enough(plan, &done, &counts) {
-        None
-    } else if bench.out_of_budget.into_inner() {
-        Some(Incomplete::Budget)
-    } else if stop.is_late() {
-        Some(Incomplete::TimeLimit)
-    } else if stop.is_set() {
-        Some(Incomplete::Interrupted)
-    } else {
-        Some(Incomplete::TooFewConclusive)
-    };
-    let mut notes: Vec<String> = broken
-        .map(|error| format!(
-                "cannot write to the restore folder {}: {error}; free some space, or name another with --restore-to",
-                plan.restore_to.display()
-            ))
-        .into_iter()
-        .collect();
-    if counts.inconclusive() > LISTED_MAX {
-        notes.push(format!("of the picks that proved nothing, {LISTED_MAX} are listed"));
-    }
-    let assurance = assure(plan, &description, &done, &counts, incomplete);
-    let Done { mut population, wanted, drawn, damage, catalog_time, verify_time } = done;
-    let (damage, aside) = sort_out(gate, damage);
-    population.unlisted = aside.len() as u64;
-    notes.extend(aside);
-    Outcome {
-        backup: description,
-        assurance,
-        population,
-        sample: Sample {
-            strategy: if plan.sample == SampleSize::All { "all" } else { "random" },
-            seed: plan.seed.clone(),
-            wanted,
-            drawn: looked_at,
-            replacements: drawn.saturating_sub(wanted).min(looked_at),
-        },
-        counts,
-        findings,
-        completeness: None,
-        damage,
-        incomplete,
-        notes,
-        effort: Effort {
-            catalog: catalog_time,
-            verify: verify_time,
-            total: catalog_time + verify_time,
-            restored_bytes: bench.restored_bytes.into_inner(),
-            hashed_bytes,
-            hash: plan.hash,
-            threads: plan.threads,
-        },
-    }
-}
-
-/// The damage that is a failure, and notes on what is none because the filters and sources leave it out.
-fn sort_out(gate: &Gate<'_>, damage: Vec<Damage>) -> (Vec<String>, Vec<String>) {
-    let (bad, aside): (Vec<_>, Vec<_>) = damage.into_iter().partition(|damage| gate.concerns(damage));
-    let note = |damage| format!("no concern of this run, by its filters and sources: {damage}");
-    (bad.into_iter().map(|damage| damage.problem).collect(), aside.into_iter().map(note).collect())
-}
-
-/// The statement, where there is a sample to make it of. A run over everything, or over an archive front to back, that ends early has
-/// seen the front of it, which is no random sample; nor is there a statement about a population that was not listed to its end.
-fn assure(
-    plan: &Plan,
-    description: &Description,
-    done: &Done,
-    counts: &Counts,
-    incomplete: Option<Incomplete>,
-) -> Option<Assurance> {
-    let in_order =
-        plan.sample == SampleSize::All || description.access == Access::Sequential || plan.in_place_order;
-    if !done.population.whole
-        || (in_order && incomplete.is_some_and(|why| why != Incomplete::TooFewConclusive))
-    {
-        return None;
-    }
-    let files = done.population.files;
-    let mut assurance = Assurance::new(files, counts.conclusive(), counts.bad(), plan.confidence)?;
-    // Those that could not be judged may all be bad: the statement never says less than that.
-    // The same of those that were under way when a run was ended: a file that keeps a disk busy may be the bad one.
-    let looked_at = counts.conclusive() + counts.inconclusive();
-    let under_way = done.drawn.saturating_sub(looked_at).min(plan.threads as u64);
-    let undecided = counts.bad() + counts.inconclusive() + under_way;
-    assurance.at_most_bad = assurance.at_most_bad.max(undecided).min(files);
-    Some(assurance)
-}
-
-/// Whether the asked-for number is conclusive. Where every file was asked for and looked at, there is nothing left to draw: then the
-/// conclusive ones are enough if they are the greater part, and the statement covers the others.
-fn is_enough(plan: &Plan, done: &Done, counts: &Counts) -> bool {
-    let (conclusive, looked_at) = (counts.conclusive(), counts.conclusive() + counts.inconclusive());
-    let files = done.population.files.max(1);
-    let is_everything = done.wanted >= files && !matches!(plan.sample, SampleSize::Tolerance(_));
-    let is_looked_at = looked_at >= files && 2 * conclusive > looked_at;
-    done.population.whole && (conclusive >= done.wanted.max(1) || (is_everything && is_looked_at))
 }
 
 #[cfg(test)]

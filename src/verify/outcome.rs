@@ -21,15 +21,18 @@ pub struct Outcome {
     pub sample: Sample,
     /// How many picks ended with which verdict.
     pub counts: Counts,
-    /// Every pick that is not `verified`, by path; bad ones and inconclusive ones.
+    /// Picks that are not `verified`, by path; of alarms and of what is undecided, the first 10,000 each, so that neither
+    /// memory nor a report grows with what is bad.
     pub findings: Vec<Finding>,
     /// The other direction, where asked for.
     pub completeness: Option<Completeness>,
-    /// What the sample proves about the population; nothing without a conclusive pick.
+    /// What the sample proves about the comparable files of the population; nothing where no pick was decided.
     pub assurance: Option<Assurance>,
     /// What could not be listed: each line a part of the backup that is lost. Any makes the run a failure.
     pub damage: Vec<String>,
-    /// Why the run ended before its sample was done.
+    /// Parts of the backup that this account may not list: doubt, which never passes, but no proof that they are bad.
+    pub denied: Vec<String>,
+    /// Why less was proven than asked for.
     pub incomplete: Option<Incomplete>,
     /// Things worth knowing that change nothing: how originals were paired, leftovers that were removed.
     pub notes: Vec<String>,
@@ -64,56 +67,95 @@ pub struct Sample {
     pub strategy: &'static str,
     /// The text that decided the draw.
     pub seed: String,
-    /// How many conclusive picks were asked for; where the population is not [`whole`](Population::whole), of the files that were
+    /// How many comparable picks were asked for; where the population is not [`whole`](Population::whole), of the files that were
     /// listed until then.
     pub wanted: u64,
     /// How many picks were looked at, replacements included.
     pub drawn: u64,
-    /// How many of them replaced inconclusive ones.
+    /// How many of them replaced ones that could not be compared.
     pub replacements: u64,
 }
 
-/// How many picks ended with which verdict.
+/// How many picks ended with which verdict, apart for those that could be compared and those that could not.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
-    by_verdict: [u64; Verdict::ALL.len()],
+    comparable: [u64; Verdict::ALL.len()],
+    outside: [u64; Verdict::ALL.len()],
 }
 
 impl Counts {
-    /// Notes one more.
-    pub fn add(&mut self, verdict: Verdict) {
-        self.by_verdict[verdict as usize] += 1;
+    /// Notes one more. Whether it is `comparable` was decided before its content was looked at.
+    pub fn add(&mut self, verdict: Verdict, comparable: bool) {
+        let counts = if comparable { &mut self.comparable } else { &mut self.outside };
+        counts[verdict as usize] += 1;
     }
 
     /// Adds what others noted.
     pub fn merge(&mut self, others: &Self) {
-        for (mine, theirs) in self.by_verdict.iter_mut().zip(others.by_verdict) {
+        let mine = self.comparable.iter_mut().chain(&mut self.outside);
+        for (mine, theirs) in mine.zip(others.comparable.iter().chain(&others.outside)) {
             *mine += theirs;
         }
     }
 
-    /// How many have this verdict.
-    pub fn of(&self, verdict: Verdict) -> u64 {
-        self.by_verdict[verdict as usize]
+    /// Counts one as comparable with another verdict, which was counted as not comparable.
+    pub fn reconsider(&mut self, from: Verdict, to: Verdict) {
+        let outside = &mut self.outside[from as usize];
+        *outside = outside.saturating_sub(1);
+        self.add(to, true);
     }
 
-    /// How many prove something.
-    pub fn conclusive(&self) -> u64 {
-        self.sum(Verdict::is_conclusive)
+    /// How many have this verdict.
+    pub fn of(&self, verdict: Verdict) -> u64 {
+        self.comparable_of(verdict) + self.outside_of(verdict)
+    }
+
+    /// How many comparable ones have this verdict.
+    pub fn comparable_of(&self, verdict: Verdict) -> u64 {
+        self.comparable[verdict as usize]
+    }
+
+    /// How many of those that could not be compared have this verdict.
+    pub fn outside_of(&self, verdict: Verdict) -> u64 {
+        self.outside[verdict as usize]
+    }
+
+    /// How many there are.
+    pub fn looked_at(&self) -> u64 {
+        self.comparable() + self.outside()
+    }
+
+    /// How many could be compared: these are what the statement rests on.
+    pub fn comparable(&self) -> u64 {
+        self.comparable.iter().sum()
+    }
+
+    /// How many could not be compared: modified, deleted or unreadable. A statement says nothing about such files.
+    pub fn outside(&self) -> u64 {
+        self.outside.iter().sum()
     }
 
     /// How many prove the backup bad.
     pub fn bad(&self) -> u64 {
-        self.sum(Verdict::is_bad)
+        let bad = Verdict::ALL.into_iter().filter(|verdict| verdict.is_bad());
+        bad.map(|verdict| self.of(verdict)).sum()
     }
 
-    /// How many prove nothing.
-    pub fn inconclusive(&self) -> u64 {
-        self.sum(|verdict| !verdict.is_conclusive())
+    /// How many comparable ones prove the backup bad.
+    pub fn comparable_bad(&self) -> u64 {
+        let bad = Verdict::ALL.into_iter().filter(|verdict| verdict.is_bad());
+        bad.map(|verdict| self.comparable_of(verdict)).sum()
     }
 
-    fn sum(&self, which: impl Fn(Verdict) -> bool) -> u64 {
-        Verdict::ALL.iter().filter(|&&verdict| which(verdict)).map(|&verdict| self.of(verdict)).sum()
+    /// How many comparable ones were not decided: the statement counts each as bad.
+    pub fn unresolved(&self) -> u64 {
+        let open = Verdict::ALL.into_iter().filter(|verdict| !verdict.is_decided());
+        open.map(|verdict| self.comparable_of(verdict)).sum()
+    }
+
+    /// How many prove nothing about the backup: not comparable, or not decided.
+    pub fn undecided(&self) -> u64 {
+        self.outside() + self.unresolved()
     }
 }
 
@@ -126,6 +168,8 @@ pub struct Finding {
     pub original: Option<Vec<u8>>,
     /// The verdict.
     pub verdict: Verdict,
+    /// Whether it could be compared, so that it is in the statement; decided before its content was looked at.
+    pub comparable: bool,
     /// Why, in words.
     pub reason: String,
     /// Size of the restored copy, if there is one.
@@ -165,8 +209,12 @@ pub enum Incomplete {
     TimeLimit,
     /// The byte budget.
     Budget,
-    /// Too many picks were inconclusive and the reserve is used up.
-    TooFewConclusive,
+    /// Fewer picks than asked for could be compared, and the reserve is used up.
+    TooFewComparable,
+    /// A larger share of picks than the plan allows proved nothing.
+    TooManyUndecided,
+    /// The bound is not below the tolerance that was asked for.
+    ToleranceNotMet,
     /// The restore folder failed; a note says how.
     RestoreFolder,
 }
@@ -199,9 +247,9 @@ impl Outcome {
             || self.completeness.as_ref().is_some_and(|found| !found.missing.is_empty())
     }
 
-    /// Whether originals could not be looked up because their folders could not be listed: doubt, which never passes.
+    /// Whether parts of the backup or of the originals could not be listed: doubt, which never passes.
     fn has_gaps(&self) -> bool {
-        self.completeness.as_ref().is_some_and(|found| !found.unlisted.is_empty())
+        !self.denied.is_empty() || self.completeness.as_ref().is_some_and(|found| !found.unlisted.is_empty())
     }
 
     /// The exit code by the table in [`ExitCode`].
@@ -210,7 +258,7 @@ impl Outcome {
             ExitCode::IntegrityFailure
         } else if self.incomplete == Some(Incomplete::RestoreFolder) {
             ExitCode::Unusable
-        } else if self.incomplete.is_some() || self.counts.conclusive() == 0 || self.has_gaps() {
+        } else if self.incomplete.is_some() || self.counts.comparable() == 0 || self.has_gaps() {
             ExitCode::Incomplete
         } else {
             ExitCode::Pass

@@ -67,18 +67,20 @@ impl Target {
         Self { size, confidence }
     }
 
-    /// How many conclusive picks are wanted of a population of `files`.
+    /// How many comparable picks are wanted of a population of `files`.
     pub fn wanted(self, files: u64) -> u64 {
         let wanted = match self.size {
             SampleSize::Count(count) => count,
             SampleSize::Share(share) => share_of(files, share),
             SampleSize::All => files,
-            SampleSize::Tolerance(tolerance) => assurance::sample_size(files, tolerance, self.confidence),
+            SampleSize::Tolerance(tolerance) => {
+                assurance::sample_size_up_to(files, tolerance, self.confidence)
+            }
         };
         wanted.min(files)
     }
 
-    /// How many to keep after `files` were seen: the sample and a reserve that replaces inconclusive picks. A share grows with the
+    /// How many to keep after `files` were seen: the sample and a reserve that replaces picks that cannot be compared. A share grows with the
     /// population, and what was thrown away earlier may be wanted later; the slack makes that so unlikely that the
     /// second pass which then becomes necessary is never seen.
     fn capacity(self, files: u64) -> usize {

@@ -5,7 +5,8 @@
 //! - everything in a random-access format: the listing feeds the threads, so that memory does not grow with the backup;
 //! - a sequential format: one thread makes a pass over the backup, the others judge what it lands.
 //!
-//! Which picks are looked at does not depend on the threads: as many as it takes, by rank, until the wanted number is conclusive.
+//! Which picks are looked at does not depend on the threads: as many as it takes, by rank, until the wanted number could be
+//! compared. Nor does it depend on how a copy turns out: whether a pick can be compared is decided by times alone.
 
 use std::ops::ControlFlow;
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -38,7 +39,7 @@ pub struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// Restores and judges the first `wanted` picks and, for each that is inconclusive, one more. Returns how many were drawn.
+    /// Restores and judges the first `wanted` picks and, for each that cannot be compared, one more. Returns how many were drawn.
     pub fn picks(&self, picks: &Picks, wanted: usize) -> Result<usize, backup::Error> {
         let done = match self.backup.describe().access {
             Access::Random => self.picks_at_random(picks, wanted),
@@ -65,9 +66,9 @@ impl Work<'_> {
                 while !self.bench.is_over()
                     && let Some(turn) = queue.take(&mut handful, self.threads)
                 {
-                    let before = judge.inconclusive();
+                    let before = judge.outside();
                     self.backup.restore(Wanted::These(&handful), self.scratch, &mut judge)?;
-                    turn.finish(judge.inconclusive() - before);
+                    turn.finish(judge.outside() - before);
                 }
                 if self.bench.is_over() {
                     queue.close();
@@ -85,10 +86,10 @@ impl Work<'_> {
         while begin < end && !self.bench.is_over() {
             let pass: Picks = (begin..end).map(|index| picks.get(index)).collect();
             self.one_pass(Wanted::These(&pass))?;
-            let conclusive = self.bench.conclusive();
-            let missing = wanted.saturating_sub(usize::try_from(conclusive).unwrap_or(usize::MAX));
+            let comparable = self.bench.comparable();
+            let missing = wanted.saturating_sub(usize::try_from(comparable).unwrap_or(usize::MAX));
             begin = end;
-            // A pass may be long: what replaces the inconclusive is drawn with a little to spare.
+            // A pass may be long: what replaces the others is drawn with a little to spare.
             if missing > 0 {
                 end = picks.len().min(end + missing + missing / 2 + 8);
             }
@@ -197,7 +198,7 @@ impl Landing for Forward<'_> {
     }
 }
 
-/// Picks by rank, handed out until enough are conclusive.
+/// Picks by rank, handed out until enough could be compared.
 struct Queue<'a> {
     picks: &'a Picks,
     state: Mutex<State>,
@@ -230,7 +231,7 @@ impl<'a> Queue<'a> {
         handful.extend((state.next..state.next + count).map(|index| self.picks.get(index)));
         state.next += count;
         state.in_flight += usize::from(count > 0);
-        (count > 0).then(|| Turn { queue: self, inconclusive: None })
+        (count > 0).then(|| Turn { queue: self, outside: None })
     }
 
     /// Hands nothing out any more.
@@ -249,20 +250,20 @@ impl<'a> Queue<'a> {
 /// Picks under way. Dropped unfinished (an error, a panic), it closes the queue, so that nobody waits for it.
 struct Turn<'a> {
     queue: &'a Queue<'a>,
-    inconclusive: Option<u64>,
+    outside: Option<u64>,
 }
 
 impl Turn<'_> {
-    /// Draws a replacement for each pick that turned out inconclusive.
-    fn finish(mut self, inconclusive: u64) {
-        self.inconclusive = Some(inconclusive);
+    /// Draws a replacement for each pick that could not be compared.
+    fn finish(mut self, outside: u64) {
+        self.outside = Some(outside);
     }
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         let mut state = self.queue.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.limit = match self.inconclusive {
+        state.limit = match self.outside {
             Some(more) if !state.closed => {
                 let more = usize::try_from(more).unwrap_or(usize::MAX);
                 state.limit.saturating_add(more).min(self.queue.picks.len())

@@ -26,7 +26,7 @@ fn an_error_replaces_the_report_of_an_earlier_pass() {
     let reported = verified.at("/error/message").as_str().unwrap();
     assert!(reported.contains("cannot open the backup") && message.ends_with(reported), "{reported}");
     assert!(verified.at("/error/hint").as_str().unwrap().contains("--backup"));
-    assert_eq!(verified.number("/counts/conclusive"), 0);
+    assert_eq!(verified.number("/counts/comparable"), 0);
     let junit = world.read("report.xml");
     assert!(junit.contains("<error") && junit.contains("cannot open the backup"), "{junit}");
 }

@@ -27,11 +27,11 @@ fn an_original_that_was_modified_later_is_no_fault_of_the_backup() {
             .verify("--sample all")
             .exits(0)
             .finds(&[(LETTER, "changed")])
-            .says("PASS 11 of 11 identical.")
-            .says("With 95% confidence at most 1 of 12 files in this backup")
-            .says("1 pick proved nothing (1 changed); none was replaced.");
-        assert_eq!(verified.at("/counts/inconclusive"), 1);
-        assert_eq!(verified.at("/assurance/conclusive"), 11);
+            .says("PASS 11 of 11 identical; 11 of 12 drawn could be compared.")
+            .says("All 11 files whose originals have not been modified since the backup were compared: none is bad.")
+            .says("1 of 12 drawn (about 8%) could not be compared: 1 modified as far as times tell.");
+        assert_eq!(verified.at("/counts/undecided"), 1);
+        assert_eq!(verified.at("/assurance/comparable"), 11);
     }
 }
 
@@ -55,7 +55,11 @@ fn an_original_that_is_gone_proves_nothing() {
     fs::remove_file(world.path("s").join(LETTER)).unwrap();
     fs::remove_dir_all(world.path("s/twins")).unwrap();
     let gone = [(LETTER, "deleted"), ("twins/castor", "deleted"), ("twins/pollux", "deleted")];
-    let verified = world.verify("--sample all").exits(0).finds(&gone).says("PASS 9 of 9 identical.");
+    let verified = world
+        .verify("--sample all --max-undecided 25%")
+        .exits(0)
+        .finds(&gone)
+        .says("PASS 9 of 9 identical; 9 of 12 drawn could be compared.");
     assert_eq!(verified.at("/findings/0/reason"), "the original is gone");
 }
 
@@ -86,9 +90,11 @@ fn an_original_that_cannot_be_read_is_named_and_proves_nothing() {
     fs::remove_file(&place).unwrap();
     // A link to itself: nobody can read it, not even root.
     std::os::unix::fs::symlink("letter.txt", &place).unwrap();
-    world.verify("--sample all").exits(0).finds(&[(LETTER, "unreadable")]).says(
-        "Originals that cannot be read, so that nothing is proven of them: unreadable: docs/letter.txt",
-    );
+    world
+        .verify("--sample all")
+        .exits(0)
+        .finds(&[(LETTER, "unreadable")])
+        .says("Files that cannot be read, so that nothing is proven of them: unreadable: docs/letter.txt");
 }
 
 #[cfg(unix)]
@@ -106,7 +112,7 @@ fn an_original_without_permission_is_named_with_what_helps() {
         .verify("--sample all")
         .exits(0)
         .finds(&[(LETTER, "unreadable")])
-        .says("run as a user who may read the originals");
+        .says("run as a user who may read it");
 }
 
 #[cfg(unix)]
@@ -120,14 +126,17 @@ fn an_original_behind_a_link_is_compared_by_its_content() {
 }
 
 #[test]
-fn inconclusive_picks_are_replaced_until_the_asked_for_number_is_conclusive() {
+fn picks_that_cannot_be_compared_are_replaced_until_there_are_as_many_as_asked_for() {
     for format in ["folder", "tar", "zip"] {
         let crowd = pack::crowd(200);
         let world = World::new().originals(&crowd).backup(format, &crowd);
         for member in crowd.iter().step_by(3) {
             overwrite(&world, std::str::from_utf8(&member.name).unwrap(), "news", MTIME + 60);
         }
-        let verified = world.verify("--sample 40 --seed s").exits(0).says("PASS 40 of 40 identical.");
+        let verified = world
+            .verify("--sample 40 --seed s --max-undecided 50%")
+            .exits(0)
+            .says("PASS 40 of 40 identical;");
         let changed = verified.number("/counts/changed");
         assert!(changed > 0);
         assert_eq!(verified.at("/counts/verified"), 40);
@@ -142,20 +151,24 @@ fn when_most_originals_have_changed_nothing_passes() {
     for member in tree().iter().take(7) {
         overwrite(&world, std::str::from_utf8(&member.name).unwrap(), "news", MTIME + 60);
     }
-    let verified =
-        world.verify("--sample all").exits(3).says("INCOMPLETE 5 of 5 identical.").says(
-            "Too many files changed, vanished or could not be read: 5 of 12 files wanted were compared.",
-        );
-    assert_eq!(verified.at("/incomplete"), "too-few-conclusive");
+    let verified = world
+        .verify("--sample all")
+        .exits(3)
+        .says("INCOMPLETE 5 of 5 identical; 5 of 12 drawn")
+        .says("7 of 12 drawn prove nothing, which is more than --max-undecided allows.");
+    assert_eq!(verified.at("/incomplete"), "too-many-undecided");
 }
 
 #[test]
-fn a_bad_file_outweighs_everything_that_is_inconclusive() {
+fn a_bad_file_outweighs_everything_that_is_undecided() {
     let mut backup = tree();
     backup[0].content[5] ^= 1;
     let world = World::new().originals(&tree()).backup("tar", &backup);
     for member in tree().iter().skip(1) {
         overwrite(&world, std::str::from_utf8(&member.name).unwrap(), "news", MTIME + 60);
     }
-    world.verify("--sample all").exits(1).says("FAIL 0 of 1 identical, 1 bad in the backup.");
+    world
+        .verify("--sample all")
+        .exits(1)
+        .says("FAIL 0 of 1 identical, 1 bad in the backup; 1 of 12 drawn could be compared.");
 }

@@ -106,7 +106,7 @@ fn a_report_replaces_an_old_one_whole_and_leaves_nothing_beside_it() {
     let world = world.file("reports/a.json", "old ".repeat(100_000)).file("reports/a.xml", "old");
     world.run(&format!("{FLAGS} --sample all --json reports/a.json --junit reports/a.xml")).exits(0);
     let json: serde_json::Value = serde_json::from_str(&world.read("reports/a.json")).unwrap();
-    assert_eq!(json["schema"], "bkverify-report/1");
+    assert_eq!(json["schema"], "bkverify-report/2");
     assert!(world.read("reports/a.xml").starts_with("<?xml"));
     assert_eq!(world.names("reports"), ["a.json", "a.xml"]);
 }

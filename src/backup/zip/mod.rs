@@ -195,7 +195,7 @@ impl Zip {
             "the record of {name} in the archive's directory {wrong}: the record is damaged, and a file may be lost"
         );
         let lost = super::relative(lister.name()).ok().map(Lost::Either);
-        note_damage(doubts, Damage { problem, lost }, MORE);
+        note_damage(doubts, Damage { problem, lost, denied: false }, MORE);
     }
 
     /// What shows that an entry is no link though its record says so: its content is no path.

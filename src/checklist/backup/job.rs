@@ -8,7 +8,7 @@ use crate::backup;
 use super::super::machine::{Job, duration_words, read_text};
 use super::super::{Finding, Status};
 
-const SCHEMA: &str = "bkverify-report/1";
+const SCHEMA: &str = "bkverify-report/2";
 const DAY: i64 = 86_400;
 /// A proof older than this is stale, in seconds.
 const PROOF_AGE: i64 = 7 * DAY;
@@ -166,7 +166,7 @@ mod tests {
 
     fn report(result: &str, finished: &str) -> String {
         format!(
-            r#"{{"schema":"bkverify-report/1","result":"{result}","headline":"h","finished":"{finished}","backup":{{"place":"/mnt/b"}},"more":1}}"#
+            r#"{{"schema":"bkverify-report/2","result":"{result}","headline":"h","finished":"{finished}","backup":{{"place":"/mnt/b"}},"more":1}}"#
         )
     }
 
@@ -185,7 +185,7 @@ mod tests {
     fn no_report_fails_and_an_unreadable_one_is_unknown() {
         assert_eq!(proven(None), Status::Fail);
         assert_eq!(proven(Some("{\"schema\":")), Status::CouldNotCheck);
-        let later = report("pass", "2026-11-20T02:00:00Z").replace("report/1", "report/9");
+        let later = report("pass", "2026-11-20T02:00:00Z").replace("report/2", "report/9");
         assert_eq!(proven(Some(&later)), Status::CouldNotCheck);
         assert_eq!(proof(&Job::default(), now()).status, Status::CouldNotCheck);
     }

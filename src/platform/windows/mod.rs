@@ -226,6 +226,11 @@ pub fn volume(path: &Path) -> io::Result<u64> {
     Ok(info::id(&open_shared(&verbatim(path)?, FILE_READ_ATTRIBUTES, 0)?)?.0)
 }
 
+/// The account that this program runs under, for people.
+pub fn account() -> String {
+    std::env::var("USERNAME").map_or_else(|_| "this account".to_owned(), |name| format!("the account {name}"))
+}
+
 /// What to do where permission is lacking.
 pub const PERMISSION_HINT: &str =
     "run as a user who may read it: from a prompt opened with \"Run as administrator\", for example";

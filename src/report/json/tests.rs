@@ -37,9 +37,14 @@ fn reports_of_every_kind_keep_to_the_shipped_schema() {
         plan.config = Some(PathBuf::from("bkverify.toml"));
         assert_valid(&report(&plan, &samples::passed()));
     }
-    for reason in
-        [Incomplete::Interrupted, Incomplete::Budget, Incomplete::RestoreFolder, Incomplete::TooFewConclusive]
-    {
+    for reason in [
+        Incomplete::Interrupted,
+        Incomplete::Budget,
+        Incomplete::RestoreFolder,
+        Incomplete::TooFewComparable,
+        Incomplete::TooManyUndecided,
+        Incomplete::ToleranceNotMet,
+    ] {
         let outcome = Outcome { incomplete: Some(reason), ..samples::passed() };
         assert_valid(&report(&plan, &outcome));
     }
@@ -112,7 +117,7 @@ fn the_report_of_a_run_that_could_not_begin_says_so_and_claims_nothing() {
     assert_eq!(found["headline"], found["error"]["message"]);
     assert_eq!(found["finished"], "2026-07-01T10:00:00.27Z");
     assert_eq!(found["backup"]["place"], "/srv/backup/data.tar.gz");
-    assert_eq!((&found["counts"]["conclusive"], &found["population"]["whole"]), (&json!(0), &json!(false)));
+    assert_eq!((&found["counts"]["comparable"], &found["population"]["whole"]), (&json!(0), &json!(false)));
 }
 
 #[test]

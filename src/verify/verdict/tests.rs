@@ -1,5 +1,7 @@
+use super::super::comparable::standing;
 use super::*;
-use crate::platform::Kind;
+use crate::platform::{Kind, Stat, Timestamp};
+use std::time::Duration;
 
 const SECOND: i128 = 1_000_000_000;
 /// When the backup says that the file was modified.
@@ -15,35 +17,40 @@ fn stat(mtime: i128, changed: Option<i128>) -> Stat {
     }
 }
 
-fn read(state: Stat, equal: bool, record_equals_restored: Option<bool>) -> Original {
-    Original::Read { before: state, after: state, equal, record_equals_restored }
+/// An original that held still while it was read.
+fn read(state: Stat, equal: bool, recorded: &Recorded) -> Original {
+    Original::Read { standing: standing(&state, recorded), steady: true, equal }
+}
+
+/// The verdict on a copy of the recorded size, for which nothing vouches.
+fn judged(state: Stat, equal: bool, recorded: &Recorded) -> Verdict {
+    judge(WHOLE, &read(state, equal, recorded), recorded)
 }
 
 fn recorded(resolution_ns: u64) -> Recorded {
     Recorded {
         size: Some(10),
         mtime: Some(Timestamp::from_nanos(RECORDED)),
+        zone_unknown: false,
         resolution_ns,
         taken: None,
         newest: None,
+        window: Duration::from_secs(24 * 60 * 60),
+        now: Timestamp::from_nanos(RECORDED + 1_000_000 * SECOND),
+        frozen: false,
     }
 }
 
-const WHOLE: FromBackup = FromBackup::Restored { size: 10 };
+const WHOLE: FromBackup = FromBackup::Restored { size: 10, vouched: false };
+const VOUCHED: FromBackup = FromBackup::Restored { size: 10, vouched: true };
 
 /// Every state an original can be found in.
 fn originals() -> Vec<Original> {
+    use Standing::{Frozen, Modified, Replaced, SameTime, Settled, Unknown, Untouched};
     let mut all = vec![Original::Gone, Original::NotAFile, Original::Unreadable];
-    for mtime in [RECORDED - SECOND, RECORDED, RECORDED + SECOND] {
-        for changed in [None, Some(RECORDED - SECOND), Some(RECORDED), Some(RECORDED + SECOND)] {
-            for record in [None, Some(false), Some(true)] {
-                for equal in [false, true] {
-                    let before = stat(mtime, changed);
-                    let after = Stat { size: 11, ..before };
-                    all.push(read(before, equal, record));
-                    all.push(Original::Read { before, after, equal, record_equals_restored: record });
-                }
-            }
+    for standing in [SameTime, Untouched, Settled, Frozen, Replaced, Modified, Unknown] {
+        for (steady, equal) in [(false, false), (false, true), (true, false), (true, true)] {
+            all.push(Original::Read { standing, steady, equal });
         }
     }
     all
@@ -55,7 +62,11 @@ fn trouble_with_the_backup_outweighs_every_state_of_the_original() {
         let judged = |backup| judge(backup, &original, &recorded(1));
         assert_eq!(judged(FromBackup::Failed), Verdict::RestoreFailed, "{original:?}");
         assert_eq!(judged(FromBackup::ChecksumFailed), Verdict::Corrupt, "{original:?}");
-        assert_eq!(judged(FromBackup::Restored { size: 9 }), Verdict::Corrupt, "{original:?}");
+        assert_eq!(judged(FromBackup::NotTried), Verdict::Unreadable, "{original:?}");
+        for vouched in [false, true] {
+            let given = FromBackup::Restored { size: 9, vouched };
+            assert_eq!(judged(given), Verdict::Corrupt, "{original:?}");
+        }
     }
 }
 
@@ -63,8 +74,10 @@ fn trouble_with_the_backup_outweighs_every_state_of_the_original() {
 fn only_equal_bytes_are_verified_and_they_always_are() {
     for original in originals() {
         let equal = matches!(original, Original::Read { equal: true, .. });
-        let verdict = judge(WHOLE, &original, &recorded(1));
-        assert_eq!(verdict == Verdict::Verified, equal, "{original:?}");
+        for given in [WHOLE, VOUCHED] {
+            let verdict = judge(given, &original, &recorded(1));
+            assert_eq!(verdict == Verdict::Verified, equal, "{original:?}");
+        }
     }
 }
 
@@ -82,10 +95,10 @@ fn an_original_that_cannot_be_compared_proves_nothing() {
 #[test]
 fn an_original_touched_while_it_was_read_is_changed_whatever_else_is_known() {
     for original in originals() {
-        if let Original::Read { before, after, equal: false, .. } = original
-            && before != after
-        {
-            assert_eq!(judge(WHOLE, &original, &recorded(1)), Verdict::Changed, "{original:?}");
+        if let Original::Read { steady: false, equal: false, .. } = original {
+            for given in [WHOLE, VOUCHED] {
+                assert_eq!(judge(given, &original, &recorded(1)), Verdict::Changed, "{original:?}");
+            }
         }
     }
 }
@@ -96,7 +109,7 @@ fn different_bytes_are_the_fault_of_whoever_changed() {
     use Verdict::{Changed, Corrupt, OriginalCorrupt};
     let (earlier, same, later) = (RECORDED - SECOND, RECORDED, RECORDED + SECOND);
     let table = [
-        // The original's mtime, its change time; verdict without a record that agrees with the restored copy, and with one.
+        // The original's mtime, its change time; the verdict where nothing vouches for the copy, and where something does.
         (same, None, Corrupt, OriginalCorrupt),
         (same, Some(earlier), Corrupt, OriginalCorrupt),
         (same, Some(same), Corrupt, OriginalCorrupt),
@@ -113,20 +126,17 @@ fn different_bytes_are_the_fault_of_whoever_changed() {
         (earlier, None, Changed, Changed),
     ];
     for (mtime, changed, without, with) in table {
-        let judged = |record| judge(WHOLE, &read(stat(mtime, changed), false, record), &recorded(1));
+        let judged = |given| judge(given, &read(stat(mtime, changed), false, &recorded(1)), &recorded(1));
         let row = format!("mtime {}, changed {:?}", mtime - RECORDED, changed.map(|time| time - RECORDED));
-        assert_eq!(judged(None), without, "{row}, no record");
-        assert_eq!(judged(Some(false)), without, "{row}, another record");
-        assert_eq!(judged(Some(true)), with, "{row}, the same record");
+        assert_eq!(judged(WHOLE), without, "{row}");
+        assert_eq!(judged(VOUCHED), with, "{row}, vouched for");
     }
 }
 
 #[test]
 fn times_are_compared_at_the_backups_resolution() {
     let two_seconds = 2_000_000_000;
-    let judged = |ahead, resolution| {
-        judge(WHOLE, &read(stat(RECORDED + ahead, None), false, None), &recorded(resolution))
-    };
+    let judged = |ahead, resolution| judged(stat(RECORDED + ahead, None), false, &recorded(resolution));
     for (ahead, resolution, verdict) in [
         (0, 1, Verdict::Corrupt),
         (1, 1, Verdict::Changed),
@@ -145,40 +155,51 @@ fn times_are_compared_at_the_backups_resolution() {
 
 #[test]
 fn a_backup_that_records_no_time_cannot_blame_itself() {
-    let unknown = Recorded { size: None, mtime: None, resolution_ns: 1, taken: None, newest: None };
+    let unknown = Recorded { size: None, mtime: None, ..recorded(1) };
     let same = stat(RECORDED, Some(RECORDED));
-    assert_eq!(judge(WHOLE, &read(same, false, Some(true)), &unknown), Verdict::Changed);
-    assert_eq!(judge(WHOLE, &read(same, true, None), &unknown), Verdict::Verified);
-    assert_eq!(judge(FromBackup::Restored { size: 3 }, &read(same, true, None), &unknown), Verdict::Verified);
+    assert_eq!(judge(VOUCHED, &read(same, false, &unknown), &unknown), Verdict::Changed);
+    assert_eq!(judged(same, true, &unknown), Verdict::Verified);
+    let other_size = FromBackup::Restored { size: 3, vouched: false };
+    assert_eq!(judge(other_size, &read(same, true, &unknown), &unknown), Verdict::Verified);
 }
 
 #[test]
 fn the_sizes_of_different_files_do_not_excuse_the_backup() {
     // A folder records the size of the copy it has: a truncated copy agrees with its record.
     let longer = Stat { size: 10_000, ..stat(RECORDED, None) };
-    assert_eq!(judge(WHOLE, &read(longer, false, None), &recorded(1)), Verdict::Corrupt);
+    assert_eq!(judged(longer, false, &recorded(1)), Verdict::Corrupt);
 }
 
 #[test]
 fn verdicts_are_listed_in_order_and_classed_once() {
     for (index, verdict) in Verdict::ALL.into_iter().enumerate() {
         assert_eq!(verdict as usize, index);
-        assert!(!verdict.is_bad() || verdict.is_conclusive(), "{} proves something", verdict.word());
+        assert!(!verdict.is_alarm() || verdict.is_decided(), "{} proves something", verdict.word());
     }
-    let conclusive: Vec<&str> =
-        Verdict::ALL.into_iter().filter(|verdict| verdict.is_conclusive()).map(Verdict::word).collect();
-    assert_eq!(conclusive, ["verified", "corrupt", "restore-failed", "original-corrupt"]);
+    let decided: Vec<&str> =
+        Verdict::ALL.into_iter().filter(|verdict| verdict.is_decided()).map(Verdict::word).collect();
+    assert_eq!(decided, ["verified", "corrupt", "restore-failed", "stale", "original-corrupt"]);
 }
 
 #[test]
 fn a_recorded_time_that_may_have_been_cut_is_compared_as_coarsely() {
-    let judged = |recorded: i128, ahead: i128| {
-        let mtime = Some(Timestamp::from_nanos(recorded));
-        let recorded_there = Recorded { size: Some(10), mtime, resolution_ns: 1, taken: None, newest: None };
-        judge(WHOLE, &read(stat(recorded + ahead, None), false, None), &recorded_there)
+    let judged = |mtime: i128, ahead: i128| {
+        let there = Recorded { mtime: Some(Timestamp::from_nanos(mtime)), ..recorded(1) };
+        judged(stat(mtime + ahead, None), false, &there)
     };
     let whole = 1_700_000_000 * SECOND;
-    for (recorded, within) in [(whole, 2 * SECOND), (whole + SECOND, SECOND), (whole + SECOND + 500, 100)] {
+    for (recorded, within) in [
+        (whole, 2 * SECOND),
+        (whole + SECOND, SECOND),
+        (whole + SECOND + 700_000_000, 100_000_000),
+        (whole + SECOND + 710_000_000, 10_000_000),
+        (whole + SECOND + 711_000_000, 1_000_000),
+        (whole + SECOND + 711_110_000, 10_000),
+        (whole + SECOND + 711_111_000, 1_000),
+        (whole + SECOND + 500, 100),
+        (whole + SECOND + 1, 1),
+    ] {
+        assert_eq!(judged(recorded, 1 - within), Verdict::Corrupt, "{recorded}");
         assert_eq!(judged(recorded, within - 1), Verdict::Corrupt, "{recorded}");
         assert_eq!(judged(recorded, within), Verdict::Changed, "{recorded}");
     }
@@ -188,14 +209,8 @@ fn a_recorded_time_that_may_have_been_cut_is_compared_as_coarsely() {
 fn a_recorded_time_that_says_nothing_is_replaced_by_the_time_of_the_backup() {
     let judged = |mtime: Option<i128>, changed: i128| {
         let taken = Some(Timestamp::from_nanos(RECORDED));
-        let recorded = Recorded {
-            size: Some(10),
-            mtime: mtime.map(Timestamp::from_nanos),
-            resolution_ns: 1,
-            taken,
-            newest: None,
-        };
-        judge(WHOLE, &read(stat(RECORDED - 90 * SECOND, Some(changed)), false, None), &recorded)
+        let there = Recorded { mtime: mtime.map(Timestamp::from_nanos), taken, ..recorded(1) };
+        judged(stat(RECORDED - 90 * SECOND, Some(changed)), false, &there)
     };
     for nothing in [None, Some(0), Some(315_532_800 * SECOND)] {
         assert_eq!(judged(nothing, RECORDED - SECOND), Verdict::Corrupt);
@@ -206,14 +221,13 @@ fn a_recorded_time_that_says_nothing_is_replaced_by_the_time_of_the_backup() {
 #[test]
 fn an_archive_that_was_copied_later_without_its_time_is_not_blamed_for_what_changed_before_the_copy() {
     let judged = |newest: Option<i128>| {
-        let recorded = Recorded {
-            size: Some(10),
+        let there = Recorded {
             mtime: None,
-            resolution_ns: 1,
             taken: Some(Timestamp::from_nanos(RECORDED + 900 * SECOND)),
             newest: newest.map(Timestamp::from_nanos),
+            ..recorded(1)
         };
-        judge(WHOLE, &read(stat(RECORDED + SECOND, Some(RECORDED + SECOND)), false, None), &recorded)
+        judged(stat(RECORDED + SECOND, Some(RECORDED + SECOND)), false, &there)
     };
     assert_eq!(judged(Some(RECORDED)), Verdict::Changed);
     assert_eq!(judged(Some(RECORDED + 2 * SECOND)), Verdict::Corrupt);
@@ -233,8 +247,8 @@ fn a_fat_disk_that_is_an_hour_off_hides_no_corruption() {
     let mtime = Some(Timestamp::from_nanos(whole));
     let an_hour = 3_600 * SECOND;
     let taken = Some(Timestamp::from_nanos(whole + 2 * an_hour));
-    let recorded = Recorded { size: Some(10), mtime, resolution_ns: 1, taken, newest: None };
-    let judged = |mtime, changed| judge(WHOLE, &read(stat(mtime, Some(changed)), false, None), &recorded);
+    let there = Recorded { mtime, taken, ..recorded(1) };
+    let judged = |mtime, changed| judged(stat(mtime, Some(changed)), false, &there);
     assert_eq!(judged(whole + an_hour, whole + an_hour), Verdict::Corrupt);
     assert_eq!(judged(whole + an_hour, whole + 3 * an_hour), Verdict::Changed);
 }

@@ -1,0 +1,112 @@
+//! Why a pick got its verdict, in words: what is known, and no more.
+
+use std::io;
+
+use crate::backup::RestoreError;
+use crate::platform::{self, Stat, Timestamp};
+use crate::words;
+
+use super::comparable::{Recorded, Standing, taken_after};
+use super::outcome::Finding;
+use super::verdict::{Original, Verdict};
+
+/// Backup and original are links to one file.
+pub const ONE_FILE: &str =
+    "backup and original are one and the same file on disk (a link): there is no second copy";
+
+const MODIFIED: &str = "the original has been modified since the backup";
+
+/// The reason for a verdict; where the bytes differ is told by the finding's difference.
+pub fn of(
+    finding: &Finding,
+    original: &Original,
+    recorded: &Recorded,
+    state: Option<&Stat>,
+    vouched_by: Option<&str>,
+) -> String {
+    let size = finding.restored_size.unwrap_or_default();
+    match (finding.verdict, original) {
+        (Verdict::Corrupt, _) if recorded.size.is_some_and(|recorded| recorded != size) => {
+            let recorded = recorded.size.unwrap_or_default();
+            format!("restores to {size} bytes, the backup recorded {recorded}")
+        }
+        (Verdict::Corrupt, Original::Read { standing, .. }) => {
+            state.map_or(MODIFIED.to_owned(), |state| unmodified(*standing, state, recorded))
+        }
+        (Verdict::OriginalCorrupt, Original::Read { standing, .. }) => {
+            let unmodified = state.map_or(String::new(), |state| unmodified(*standing, state, recorded));
+            let vouched_by = vouched_by.unwrap_or("a record of its content");
+            format!("{vouched_by} matches the restored copy, and {unmodified}: it is the original that is damaged")
+        }
+        (Verdict::Stale, _) => state.map_or(String::new(), |state| stale(state, recorded.newest)),
+        (Verdict::Changed, Original::NotAFile) => "the original is no regular file any more".to_owned(),
+        (Verdict::Changed, Original::Read { steady: false, .. }) => {
+            "the original changed while it was read".to_owned()
+        }
+        (Verdict::Changed, Original::Read { standing: Standing::Unknown, .. }) => {
+            "the backup records no time that tells whether the original has been modified since".to_owned()
+        }
+        (Verdict::Changed, Original::Read { standing: Standing::Replaced, .. }) => {
+            "the original's modification time is earlier than the backup recorded, and its change time later: an older \
+             file may have taken its place since the backup"
+                .to_owned()
+        }
+        (Verdict::Changed, _) => MODIFIED.to_owned(),
+        (Verdict::Deleted, _) => "the original is gone".to_owned(),
+        (verdict, _) => verdict.word().to_owned(),
+    }
+}
+
+/// That the original was not modified, as far as its times tell.
+fn unmodified(standing: Standing, original: &Stat, recorded: &Recorded) -> String {
+    if standing == Standing::Frozen {
+        return "the originals are said to be unchanged since the backup".to_owned();
+    }
+    let since = taken_after(recorded.taken, recorded.newest).max(recorded.mtime);
+    let is_touched = original.changed.zip(since).is_none_or(|(changed, since)| changed > since);
+    if is_touched && standing == Standing::SameTime {
+        "the original has the modification time that the backup recorded, though its change time is later"
+            .to_owned()
+    } else {
+        "the original has not been modified since the backup".to_owned()
+    }
+}
+
+/// That the backup should hold the original as it is.
+pub fn stale(original: &Stat, newest: Option<Timestamp>) -> String {
+    stale_since(original.changed.max(Some(original.mtime)).unwrap_or(original.mtime), newest)
+}
+
+/// The same, of an original that was last touched at this time.
+pub fn stale_since(touched: Timestamp, newest: Option<Timestamp>) -> String {
+    let text = |time: Timestamp| words::rfc3339(Timestamp { nanos: 0, ..time }).unwrap_or_default();
+    format!(
+        "the original was last touched at {}, and the newest file in the backup is of {}: the backup should hold this \
+         version, and holds another (see --backup-window)",
+        text(touched),
+        newest.map(text).unwrap_or_default()
+    )
+}
+
+/// Why the backup could not give an entry.
+pub fn of_failure(error: &RestoreError) -> String {
+    match error {
+        RestoreError::Read(source) if source.kind() == io::ErrorKind::PermissionDenied => {
+            format!("the backup's file may not be read by {}: {source}", platform::account())
+        }
+        error => error.to_string(),
+    }
+}
+
+/// Why an original cannot be read, with what helps.
+pub fn unreadable(error: &io::Error) -> String {
+    if platform::is_in_use(error) {
+        return "in use by another program: close it, or take the originals from a snapshot".to_owned();
+    }
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            format!("{error} for {}: {}", platform::account(), platform::PERMISSION_HINT)
+        }
+        _ => error.to_string(),
+    }
+}
