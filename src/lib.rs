@@ -19,8 +19,9 @@
 //! # What holds everywhere
 //! 1. Originals and backups are opened read-only and never written. All writing happens below the restore folder and to the named
 //!    report files.
-//! 2. Doubt is never "verified": nothing counts but bytes that were restored, read back and found equal. What proves nothing (changed,
-//!    deleted, unreadable) is outside the sample and is replaced from the reserve.
+//! 2. Doubt is never "verified": nothing counts but bytes that were restored, read back and found equal. Whether a pick is in
+//!    the statement is decided by times, before its content is looked at ([`verify::comparable`]). What cannot be compared is
+//!    replaced from the reserve; what stays undecided counts as bad in the statement; too much of either is no pass.
 //! 3. One bad file hides no other: findings are data, and a run goes on.
 //! 4. A run can be drawn again: seed, strategy, filters, number and digest of the population are in every report
 //!    ([`verify::sample`] says how, byte by byte).
@@ -33,9 +34,11 @@
 //! - Formats do not use threads of their own to restore. They say how they can be reached ([`backup::Access`]), and the flow spreads
 //!   the work: picks in small handfuls, everything as a stream fed by the listing, or one pass with judges beside it.
 //! - A file that differs though its original looks *older* than the backup's record is settled by the original's change time:
-//!   [`verify::verdict`] says why.
-//! - Once every file of the population was looked at, a run is not incomplete because some originals had changed: there is nothing left
-//!   to draw. It passes if the greater part was conclusive, and the statement speaks of what was.
+//!   [`verify::comparable`] says why. If that is later, nobody can tell whose fault it is: the pick stays undecided, and as it
+//!   could be compared by its modification time, it counts as bad in the statement.
+//! - What has no room in the restore folder is not left out of the statement, though it proves nothing: rot can make up a size.
+//! - Once every file of the population was looked at, a run is not incomplete because some originals had changed: there is
+//!   nothing left to draw. It passes if no larger share than `--max-undecided` proved nothing.
 //! - Nothing is mapped into memory, though restored copies could be. A large file is hashed by all threads that are free, in segments that are
 //!   subtrees of BLAKE3's own tree (`verify::hash`): as quick as mapping on ext4, half as long on tmpfs, for originals too, and a disk
 //!   that fails is an error, not the end of the process. `benches/hash.rs` measures both, which is what `memmap2` is here for.

@@ -127,7 +127,7 @@ pub(super) fn rest(outcome: &Outcome) -> Option<String> {
             .map(|(number, what)| format!("{} {what}", words::count(number)))
             .collect();
         sentences.push(format!(
-            "{} of {} drawn ({}) could not be compared: {}. Comparing says nothing about such files.",
+            "{} of {} drawn ({}) could not be compared: {}. Nothing is said about such files.",
             words::count(counts.outside()),
             words::count(counts.looked_at()),
             words::percent_about(counts.outside(), counts.looked_at()),
@@ -136,7 +136,7 @@ pub(super) fn rest(outcome: &Outcome) -> Option<String> {
     }
     if counts.unresolved() > 0 {
         sentences.push(format!(
-            "{} could not be decided; the statement counts them as bad.",
+            "{} could not be decided; each counts as bad in the statement.",
             words::counted(counts.unresolved(), "comparable file")
         ));
     }

@@ -328,4 +328,6 @@ fn population_of(
 }
 
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod tests;

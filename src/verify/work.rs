@@ -226,8 +226,7 @@ impl<'a> Queue<'a> {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         let left = state.limit.saturating_sub(state.next);
-        // Towards the end the handfuls become small, so that all threads finish together.
-        let count = left.min((left / (2 * threads)).clamp(1, HANDFUL));
+        let count = handful_size(left, threads);
         handful.extend((state.next..state.next + count).map(|index| self.picks.get(index)));
         state.next += count;
         state.in_flight += usize::from(count > 0);
@@ -245,6 +244,11 @@ impl<'a> Queue<'a> {
     fn drawn(&self) -> usize {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).next
     }
+}
+
+/// How many of the `left` picks a thread takes at once: few towards the end, so that all threads finish together.
+pub(super) fn handful_size(left: usize, threads: usize) -> usize {
+    left.min((left / (2 * threads)).clamp(1, HANDFUL))
 }
 
 /// Picks under way. Dropped unfinished (an error, a panic), it closes the queue, so that nobody waits for it.

@@ -30,6 +30,7 @@ mod verify_originals;
 mod verify_pairing;
 mod verify_reports;
 #[cfg(unix)]
+mod verify_statement;
 mod verify_stop;
 #[cfg(target_os = "linux")]
 mod verify_unlisted;

@@ -27,7 +27,7 @@ FAIL  498 of 500 identical, 2 bad in the backup; 500 of 503 drawn could be
       With 95% confidence, of the files whose originals have not been modified
       since the backup, at most 123 are bad (1.24% of up to 9,997).
       3 of 503 drawn (about 1%) could not be compared: 3 modified as far as
-      times tell. Comparing says nothing about such files.
+      times tell. Nothing is said about such files.
 
 Bad in the backup:
   corrupt: docs/re\\x1b[31mport\\xff.odt
