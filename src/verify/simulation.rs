@@ -18,7 +18,7 @@ use rand::{RngExt, SeedableRng};
 use crate::platform::{Kind, Stat, Timestamp};
 
 use super::assurance::Assurance;
-use super::comparable::{Recorded, standing};
+use super::comparable::{Recorded, Standing, standing};
 use super::outcome::Counts;
 use super::verdict::{FromBackup, Original, Verdict, judge};
 use super::work::handful_size;
@@ -40,10 +40,10 @@ struct Class {
     together: f64,
     /// Comparable picks that cannot be decided: no room, or modified while they are read.
     open: f64,
-    /// How many times longer a bad file takes.
-    slowness: f64,
-    /// Share of the time for all picks after which the run is ended.
-    limit: f64,
+    /// What a bad file takes.
+    bad_time: u64,
+    /// Per cent of the time for all picks after which the run is ended.
+    limit: u64,
 }
 
 const PLAIN: Class = Class {
@@ -54,8 +54,8 @@ const PLAIN: Class = Class {
     deleted: 0.0,
     together: 1.0,
     open: 0.0,
-    slowness: 1.0,
-    limit: f64::INFINITY,
+    bad_time: 1_000,
+    limit: u64::MAX,
 };
 
 const CLASSES: [Class; 11] = [
@@ -66,9 +66,9 @@ const CLASSES: [Class; 11] = [
     Class { name: "half the originals got new times", touched: 0.5, ..PLAIN },
     Class { name: "older files in their place", replaced: 0.05, together: 4.0, ..PLAIN },
     Class { name: "picks that stay undecided", open: 0.02, ..PLAIN },
-    Class { name: "a limit, all alike", limit: 0.5, ..PLAIN },
-    Class { name: "a limit, bad ones slow", limit: 0.5, slowness: 50.0, ..PLAIN },
-    Class { name: "a limit, bad ones quick", limit: 0.5, slowness: 0.02, ..PLAIN },
+    Class { name: "a limit, all alike", limit: 50, ..PLAIN },
+    Class { name: "a limit, bad ones slow", limit: 50, bad_time: 50_000, ..PLAIN },
+    Class { name: "a limit, bad ones quick", limit: 50, bad_time: 20, ..PLAIN },
     Class {
         name: "all of it together",
         edited: 0.1,
@@ -77,8 +77,8 @@ const CLASSES: [Class; 11] = [
         deleted: 0.05,
         together: 4.0,
         open: 0.01,
-        slowness: 20.0,
-        limit: 0.7,
+        bad_time: 20_000,
+        limit: 70,
     },
 ];
 
@@ -89,7 +89,8 @@ struct File {
     comparable: bool,
     /// Whether the copy is truly bad.
     bad: bool,
-    time: f64,
+    /// What it takes to verify it; a good file takes about 1,000.
+    time: u64,
 }
 
 const DAY: i64 = 86_400;
@@ -129,7 +130,7 @@ fn file(class: &Class, rot: f64, rng: &mut StdRng) -> File {
     let is_gone = (edge(3)..edge(4)).contains(&fate);
     let likelihood = if fate < edge(4) { rot * class.together } else { rot };
     let bad = chance(rng, likelihood.min(1.0));
-    let time = rng.random_range(0.5..1.5) * if bad { class.slowness } else { 1.0 };
+    let time = if bad { class.bad_time } else { 1_000 } * rng.random_range(500..1_500) / 1_000;
 
     let state = Stat { kind: Kind::File, size: 10, mtime, changed: Some(changed), id: (1, 2) };
     let standing = (!is_gone).then(|| standing(&state, &recorded()));
@@ -144,11 +145,11 @@ fn file(class: &Class, rot: f64, rng: &mut StdRng) -> File {
         FromBackup::Restored { size: 10, vouched: false }
     };
     let verdict = judge(given, &original, &recorded());
-    File { verdict, comparable: standing.is_some_and(|standing| standing.is_comparable()), bad, time }
+    File { verdict, comparable: standing.is_some_and(Standing::is_comparable), bad, time }
 }
 
 /// A run over the files in the order of their ranks, by so many threads: what it counted, and how many it had drawn.
-fn run(files: &[File], wanted: usize, threads: usize, until: f64) -> (Counts, u64) {
+fn run(files: &[File], wanted: usize, threads: usize, until: u64) -> (Counts, u64) {
     let (mut counts, mut next, mut limit) = (Counts::default(), 0, wanted.min(files.len()));
     // Threads by the time at which they are free, with what they add to the limit then.
     let mut busy: BinaryHeap<Reverse<(u64, usize)>> = (0..threads).map(|_| Reverse((0, 0))).collect();
@@ -156,10 +157,9 @@ fn run(files: &[File], wanted: usize, threads: usize, until: f64) -> (Counts, u6
     while let Some(Reverse((clock, more))) = busy.pop() {
         limit = (limit + more).min(files.len());
         let mut free = 1 + std::mem::take(&mut waiting);
-        let clock_seconds = clock as f64 / 1e6;
-        while free > 0 && next < limit && clock_seconds < until {
+        while free > 0 && next < limit && clock < until {
             let size = handful_size(limit - next, threads);
-            let (mut time, mut outside) = (clock_seconds, 0);
+            let (mut time, mut outside) = (clock, 0);
             for file in &files[next..next + size] {
                 time += file.time;
                 if time > until {
@@ -170,7 +170,7 @@ fn run(files: &[File], wanted: usize, threads: usize, until: f64) -> (Counts, u6
             }
             next += size;
             free -= 1;
-            busy.push(Reverse(((time * 1e6) as u64 + 1, outside)));
+            busy.push(Reverse((time, outside)));
         }
         waiting += free;
     }
@@ -195,7 +195,7 @@ fn world(class: &Class, rng: &mut StdRng, score: &mut Score) {
     let wanted = rng.random_range(10..=files.len().min(200));
     let threads = rng.random_range(1..=8);
     let confidence = [0.8, 0.95, 0.99][rng.random_range(0..3)];
-    let until = wanted as f64 / threads as f64 * class.limit;
+    let until = (wanted as u64 * 10).saturating_mul(class.limit) / threads as u64;
     let (counts, drawn) = run(&files, wanted, threads, until);
     let total = files.len() as u64;
     let truly_bad = files.iter().filter(|file| file.comparable && file.bad).count() as u64;
