@@ -309,9 +309,10 @@ impl Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         self.idle().clear();
-        drop(self.dir.take());
         // What stays (no permission any more, say) is recognised by the next run.
-        let _ = remove_ours(&self.parent, &self.name, self.marker.take());
+        if let Some(dir) = self.dir.take() {
+            let _ = remove_ours(&self.parent, &self.name, dir, self.marker.take());
+        }
     }
 }
 
@@ -324,8 +325,7 @@ impl RestoreError {
 
 fn create_locked(parent: &Dir) -> io::Result<(String, Dir, File)> {
     let name = format!("{FOLDER_PREFIX}{:016x}", rand::random::<u64>());
-    platform::create_private_dir(parent, &name)?;
-    let dir = parent.open_dir(&name)?;
+    let dir = platform::make_private_dir(parent, &name)?;
     let mut options = OpenOptions::new();
     let mut marker = dir.open_with(MARKER, options.read(true).write(true).create_new(true))?.into_std();
     // Where there are no locks, no other run takes it for a leftover either.

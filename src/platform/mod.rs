@@ -16,18 +16,27 @@ mod unix;
 use unix as os;
 #[cfg(target_os = "linux")]
 mod linux_disks;
+#[cfg(unix)]
+mod unix_private;
 #[cfg(windows)]
 mod windows;
+#[cfg(unix)]
+use unix_private as private;
 #[cfg(windows)]
 use windows as os;
+#[cfg(windows)]
+use windows::private;
 #[cfg(any(windows, test))]
 mod wtf8;
 
 pub use os::{
-    PERMISSION_HINT, REMOVES_OPEN_FILES, Tree, allow_holes, copy_in_kernel, create_private_dir, free_space,
-    holdable_name, is_in_use, is_same_file, is_same_name, is_spinning, name_key, open_to_read,
-    path_from_bytes, path_to_bytes, read_at, remove_file_even_read_only, stat, system_config_dir,
-    system_state_dir, volume,
+    PERMISSION_HINT, Tree, allow_holes, copy_in_kernel, free_space, holdable_name, is_in_use, is_same_file,
+    is_same_name, is_spinning, name_key, open_to_read, path_from_bytes, path_to_bytes, read_at, stat,
+    system_config_dir, system_state_dir, volume,
+};
+pub use private::{
+    REMOVES_OPEN_FILES, create_private_dir, is_named, is_ours, make_private_dir, open_dir_no_follow,
+    open_file_no_follow, remove_file_even_read_only,
 };
 
 /// The content of a file lies in a cloud: opening it would fetch it, so it was not opened.

@@ -12,7 +12,6 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use cap_std::fs::{Dir, DirBuilder, DirBuilderExt};
 use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, RawDir};
 
 use super::{Kind, Listed, Stat, Timestamp};
@@ -211,21 +210,6 @@ pub fn is_same_name(one: &[u8], other: &[u8]) -> bool {
 
 /// Lets a file have holes that take no room: here, every file has them.
 pub fn allow_holes(_: &File) {}
-
-/// Makes a folder that only its owner can enter.
-pub fn create_private_dir(parent: &Dir, name: &str) -> io::Result<()> {
-    let mut builder = DirBuilder::new();
-    builder.mode(0o700);
-    parent.create_dir_with(name, &builder)
-}
-
-/// Whether a file that is open goes when it is removed, rather than when it is closed.
-pub const REMOVES_OPEN_FILES: bool = true;
-
-/// Removes a file whatever its own permissions are.
-pub fn remove_file_even_read_only(dir: &Dir, name: &Path) -> io::Result<()> {
-    dir.remove_file(name)
-}
 
 /// The path that a file of this name is kept under: here, any name can be held.
 pub fn holdable_name(path: &[u8]) -> PathBuf {

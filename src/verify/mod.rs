@@ -122,7 +122,7 @@ fn clean_up(plan: &Plan) -> Result<Vec<String>, Error> {
     let left = left.map(|place| format!("left alone, it holds files that are not ours: {}", place.display()));
     let doubtful = leftovers.doubtful.iter().map(|place| {
         format!(
-            "left alone, it cannot be told whether its run has ended; remove it if no bkverify runs: {}",
+            "left alone, it is another user's or it cannot be told whether its run has ended; remove it if no bkverify runs: {}",
             place.display()
         )
     });

@@ -11,7 +11,7 @@
 mod disks;
 mod info;
 mod list;
-mod private;
+pub mod private;
 #[cfg(test)]
 mod tests;
 
@@ -24,7 +24,6 @@ use std::os::windows::fs::{FileExt, OpenOptionsExt};
 use std::os::windows::io::AsRawHandle;
 use std::path::{Component, Path, PathBuf, Prefix};
 
-use cap_std::fs::Dir;
 use windows_sys::Win32::Foundation::{
     ERROR_INVALID_NAME, ERROR_LOCK_VIOLATION, ERROR_SHARING_VIOLATION, GENERIC_READ,
 };
@@ -40,7 +39,6 @@ use super::{CloudPlaceholder, Kind, Listed, Stat, names, wtf8};
 
 pub use disks::is_spinning;
 pub use info::stat;
-pub use private::create_private_dir;
 
 /// A folder tree that is only read. All paths are relative to its root.
 #[derive(Debug)]
@@ -263,26 +261,6 @@ pub fn allow_holes(file: &File) {
             &raw mut returned,
             std::ptr::null_mut(),
         );
-    }
-}
-
-/// Whether a file that is open goes when it is removed, rather than when it is closed.
-pub const REMOVES_OPEN_FILES: bool = false;
-
-/// Removes a file whatever its own attributes are.
-pub fn remove_file_even_read_only(dir: &Dir, name: &Path) -> io::Result<()> {
-    match dir.remove_file(name) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            let mut permissions = dir.symlink_metadata(name)?.permissions();
-            if !permissions.readonly() {
-                return Err(error);
-            }
-            // On Windows this clears the read-only attribute and nothing else.
-            permissions.set_readonly(false);
-            dir.set_permissions(name, permissions)?;
-            dir.remove_file(name)
-        }
-        done => done,
     }
 }
 
