@@ -39,6 +39,12 @@ pub fn make_private_dir(parent: &Dir, name: &str) -> io::Result<Dir> {
     ))
 }
 
+/// Makes a file that only its owner may read; an error if the name is taken.
+pub fn create_private_file(dir: &Dir, name: &str) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    Ok(dir.open_with(name, options.write(true).create_new(true).mode(0o600))?.into_std())
+}
+
 /// Opens a folder that lies in `parent`; a link is an error.
 pub fn open_dir_no_follow(parent: &Dir, name: &str) -> io::Result<Dir> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::DIRECTORY | OFlags::NOFOLLOW;
@@ -77,9 +83,7 @@ fn is_made_by_us(dir: &Dir, beside: &Dir, bits: u32) -> io::Result<bool> {
 /// What a file that only its owner may read looks like where it is made.
 fn look_of_a_new_file(dir: &Dir) -> io::Result<Stat> {
     let name = format!(".bkverify-probe-{:016x}", rand::random::<u64>());
-    let mut options = OpenOptions::new();
-    let file = dir.open_with(&name, options.write(true).create_new(true).mode(0o600))?;
-    let found = fs::fstat(&file);
+    let found = fs::fstat(&create_private_file(dir, &name)?);
     dir.remove_file(&name)?;
     Ok(found?)
 }

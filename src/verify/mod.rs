@@ -104,7 +104,12 @@ pub fn run(plan: &Plan, stop: &Stop, progress: &dyn Progress) -> Result<Outcome,
 pub fn check_reports(plan: &Plan) -> Result<(), Error> {
     let reports = [&plan.reports.json, &plan.reports.junit].into_iter().flatten();
     let mut files = reports.filter(|report| report.as_os_str() != "-");
-    files.try_for_each(|report| target::check_report(report, &plan.backup, &places_of_originals(plan)))
+    files.try_for_each(|report| check_report(plan, report))
+}
+
+/// The same of one report.
+pub fn check_report(plan: &Plan, report: &Path) -> Result<(), Error> {
+    target::check_report(report, &plan.backup, &places_of_originals(plan))
 }
 
 fn places_of_originals(plan: &Plan) -> Vec<&Path> {

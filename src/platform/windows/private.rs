@@ -44,6 +44,11 @@ pub fn make_private_dir(parent: &Dir, name: &str) -> io::Result<Dir> {
     open_dir_no_follow(parent, name)
 }
 
+/// Makes a file with the permissions that its folder gives; an error if the name is taken.
+pub fn create_private_file(dir: &Dir, name: &str) -> io::Result<File> {
+    Ok(dir.open_with(name, OpenOptions::new().write(true).create_new(true))?.into_std())
+}
+
 /// Opens a folder that lies in `parent`; a link or a junction is an error. While it is open, nobody can rename or exchange it.
 pub fn open_dir_no_follow(parent: &Dir, name: &str) -> io::Result<Dir> {
     let dir = parent.open_dir(name)?;
