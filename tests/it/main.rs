@@ -22,6 +22,8 @@ mod verify_fixtures;
 #[cfg(target_os = "linux")]
 mod verify_full;
 mod verify_guards;
+#[cfg(target_os = "linux")]
+mod verify_harm;
 mod verify_input;
 #[cfg(unix)]
 mod verify_kill;
