@@ -26,7 +26,7 @@ pub use folder::Folder;
 pub use leftovers::{Leftovers, remove_leftovers};
 pub use path::{NameProblem, escape, relative, unescape};
 pub use registry::open;
-pub use scratch::{MARGIN, Restored, Scratch};
+pub use scratch::{MARGIN, Restored, Scratch, Stays};
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;

@@ -95,7 +95,8 @@ pub fn run(plan: &Plan, stop: &Stop, progress: &dyn Progress) -> Result<Outcome,
     let (whole, newest) = (done.population.whole, gate.newest());
     let mut outcome = conclude(plan, description, bench, &gate, done, stop);
     outcome.completeness = lookup.map(|lookup| lookup.finish(whole, newest));
-    outcome.notes.extend(leftovers.into_iter().chain(pairing.notes()));
+    let stays = scratch.remove().err().map(|stays| stays.to_string());
+    outcome.notes.extend(leftovers.into_iter().chain(pairing.notes()).chain(stays));
     outcome.effort.total = clock.elapsed();
     Ok(outcome)
 }
