@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 
 use rayon::Scope;
 
-use crate::platform::{self, Kind, Timestamp, Tree};
+use crate::platform::{self, Cached, Kind, Timestamp, Tree};
 use crate::threads;
 
 use super::land::{conclude, land};
@@ -83,6 +83,10 @@ impl Backup for Folder {
             unique_names: true,
             time_resolution_ns: 1,
         }
+    }
+
+    fn cached(&self) -> Option<Cached> {
+        self.tree.cached()
     }
 
     fn catalog(&self, needs: Needs, threads: usize, sink: &dyn Sink) -> Result<Listing, Error> {

@@ -17,11 +17,19 @@ use unix as os;
 #[cfg(not(target_os = "linux"))]
 mod destination;
 #[cfg(target_os = "linux")]
+mod linux_cache;
+#[cfg(target_os = "linux")]
 mod linux_destination;
 #[cfg(target_os = "linux")]
 mod linux_disks;
 #[cfg(target_os = "linux")]
 use linux_destination as destination;
+#[cfg(not(target_os = "linux"))]
+mod no_cache;
+#[cfg(target_os = "linux")]
+use linux_cache as cache;
+#[cfg(not(target_os = "linux"))]
+use no_cache as cache;
 #[cfg(unix)]
 mod unix_private;
 #[cfg(windows)]
@@ -54,6 +62,24 @@ pub struct CloudPlaceholder;
 /// Whether a file was not opened because its content lies in a cloud ([`CloudPlaceholder`]).
 pub fn is_cloud_placeholder(error: &io::Error) -> bool {
     error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<CloudPlaceholder>)
+}
+
+/// What was still in memory of the files that were opened to be read from the disk: reading those proves nothing about it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Cached {
+    /// Bytes in memory, as far as the system told.
+    pub bytes: u64,
+    /// Bytes of all files that it was asked about.
+    pub of: u64,
+    /// Whether it told about all of them.
+    pub is_known: bool,
+}
+
+/// What is in memory of a single file (an archive) after the system was asked to forget it.
+pub fn cached(path: &Path) -> Option<Cached> {
+    let tally = cache::Tally::default();
+    tally.note(&open_to_read(path, true).ok()?);
+    tally.sum()
 }
 
 /// Where a file is to be written that a person has named, links followed.

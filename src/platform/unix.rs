@@ -14,7 +14,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, RawDir};
 
-use super::{Kind, Listed, Stat, Timestamp};
+use super::cache::Tally;
+use super::{Cached, Kind, Listed, Stat, Timestamp};
 
 /// A folder tree that is only read. All paths are relative to its root.
 #[derive(Debug)]
@@ -22,6 +23,7 @@ pub struct Tree {
     root: OwnedFd,
     /// Whether files are read from the disk rather than from the system's cache.
     cold: bool,
+    tally: Tally,
 }
 
 /// Read-only, and never waiting for the other end of a pipe that took the place of a file.
@@ -35,17 +37,23 @@ impl Tree {
         if cold {
             settle(&root);
         }
-        Ok(Self { root, cold })
+        Ok(Self { root, cold, tally: Tally::default() })
     }
 
     /// Opens a file for reading. With `follow` a link in the last place is followed, otherwise it is an error.
     pub fn open_file(&self, path: &[u8], follow: bool) -> io::Result<File> {
         let flags = if follow { READ } else { READ | OFlags::NOFOLLOW };
-        let file = open_quietly(&self.root, path, flags)?.into();
+        let file: File = open_quietly(&self.root, path, flags)?.into();
         if self.cold {
             drop_cache(&file);
+            self.tally.note(&file);
         }
         Ok(file)
+    }
+
+    /// What was in memory all the same of the files that were opened to be read from the disk; `None` of a tree that is not `cold`.
+    pub fn cached(&self) -> Option<Cached> {
+        self.tally.sum().filter(|_| self.cold)
     }
 
     /// The state of what `path` names (empty for the root); a link is followed.

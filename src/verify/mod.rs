@@ -10,6 +10,7 @@
 mod ahead;
 pub mod assurance;
 mod catalog;
+mod cold;
 mod completeness;
 pub mod difference;
 mod disks;
@@ -38,10 +39,12 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::backup::{self, Access, Damage, Description, Listing, Needs, Scratch, remove_leftovers};
 use crate::plan::{CachePolicy, Plan, SampleSize};
+use crate::platform;
 use crate::stop::Stop;
 
 use assurance::Assurance;
 use catalog::{Count, Drawing, Gate};
+use cold::Cold;
 use completeness::Lookup;
 use disks::Disks;
 use hash::Hashing;
@@ -68,6 +71,7 @@ pub fn run(plan: &Plan, stop: &Stop, progress: &dyn Progress) -> Result<Outcome,
     let leftovers = clean_up(plan)?;
 
     let cold = plan.cache == CachePolicy::Drop;
+    let archive = (cold && plan.backup.is_file()).then(|| platform::cached(&plan.backup)).flatten();
     let backup = backup::open(&plan.backup, cold)?;
     let description = backup.describe();
     let pairing = Pairing::new(&*backup, &plan.sources, &plan.maps, cold, Some(&filter), stop)?;
@@ -97,6 +101,7 @@ pub fn run(plan: &Plan, stop: &Stop, progress: &dyn Progress) -> Result<Outcome,
     outcome.completeness = lookup.map(|lookup| lookup.finish(whole, newest));
     let stays = scratch.remove().err().map(|stays| stays.to_string());
     outcome.notes.extend(leftovers.into_iter().chain(pairing.notes()).chain(stays));
+    Cold::of(pairing.cached(), archive.or(backup.cached())).tell(&mut outcome);
     outcome.effort.total = clock.elapsed();
     Ok(outcome)
 }
@@ -352,13 +357,7 @@ fn conclude(
     } else {
         Some(Incomplete::TooFewConclusive)
     };
-    let mut notes: Vec<String> = broken
-        .map(|error| format!(
-                "cannot write to the restore folder {}: {error}; free some space, or name another with --restore-to",
-                plan.restore_to.display()
-            ))
-        .into_iter()
-        .collect();
+    let mut notes: Vec<String> = broken.iter().map(|error| broken_folder(plan, error)).collect();
     if counts.inconclusive() > LISTED_MAX {
         notes.push(format!("of the picks that proved nothing, {LISTED_MAX} are listed"));
     }
@@ -390,10 +389,19 @@ fn conclude(
             total: catalog_time + verify_time,
             restored_bytes: bench.restored_bytes.into_inner(),
             hashed_bytes,
+            cached_bytes: None,
             hash: plan.hash,
             threads: plan.threads,
         },
     }
+}
+
+/// What a person is told of a restore folder that failed.
+fn broken_folder(plan: &Plan, error: &std::io::Error) -> String {
+    format!(
+        "cannot write to the restore folder {}: {error}; free some space, or name another with --restore-to",
+        plan.restore_to.display()
+    )
 }
 
 /// The damage that is a failure, and notes on what is none because the filters and sources leave it out.

@@ -16,6 +16,8 @@ mod tidy;
 #[cfg(unix)]
 mod unix;
 mod verify_corruption;
+#[cfg(target_os = "linux")]
+mod verify_disks;
 mod verify_draw;
 mod verify_errors;
 mod verify_fixtures;

@@ -35,7 +35,7 @@ use windows_sys::Win32::Storage::FileSystem::{
 use windows_sys::Win32::System::IO::DeviceIoControl;
 use windows_sys::Win32::System::Ioctl::FSCTL_SET_SPARSE;
 
-use super::{CloudPlaceholder, Kind, Listed, Stat, names, wtf8};
+use super::{Cached, CloudPlaceholder, Kind, Listed, Stat, names, wtf8};
 
 pub use disks::is_spinning;
 pub use info::stat;
@@ -70,6 +70,12 @@ impl Tree {
     pub fn open_file(&self, path: &[u8], follow: bool) -> io::Result<File> {
         let place = self.place(path)?;
         open_present(&place, GENERIC_READ, follow, self.cold)
+    }
+
+    /// What was in memory all the same of the files that were opened to be read from the disk: it is not known here. `None` of a
+    /// tree that is not `cold`.
+    pub fn cached(&self) -> Option<Cached> {
+        self.cold.then(Cached::default)
     }
 
     /// The state of what `path` names (empty for the root); a link is followed. Works for files that are in use, and
