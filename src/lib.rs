@@ -61,6 +61,7 @@ pub mod platform;
 pub mod progress;
 pub mod report;
 pub mod stop;
+mod threads;
 pub mod verify;
 pub mod words;
 

@@ -5,15 +5,15 @@
 
 use std::cell::RefCell;
 use std::fs::File;
-use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use rayon::{Scope, ThreadPoolBuilder};
+use rayon::Scope;
 
-use crate::platform::{self, Kind, Timestamp, Tree};
+use crate::platform::{self, Cached, Kind, Timestamp, Tree};
+use crate::threads;
 
 use super::land::{conclude, land};
 use super::path::escape;
@@ -85,14 +85,12 @@ impl Backup for Folder {
         }
     }
 
+    fn cached(&self) -> Option<Cached> {
+        self.tree.cached()
+    }
+
     fn catalog(&self, needs: Needs, threads: usize, sink: &dyn Sink) -> Result<Listing, Error> {
         let threads = threads.max(1);
-        let pool = ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .thread_name(|index| format!("list-{index}"))
-            .build();
-        let pool =
-            pool.map_err(|error| Error::Open { place: self.place.clone(), source: io::Error::other(error) })?;
         let walk = Walk {
             tree: &self.tree,
             needs,
@@ -101,7 +99,10 @@ impl Backup for Folder {
             stopped: AtomicBool::new(false),
             damage: Mutex::default(),
         };
-        pool.scope(|scope| walk.folder(b"", scope));
+        match threads::pool(threads, "list") {
+            Some(pool) => pool.scope(|scope| walk.by_tasks(b"", scope)),
+            None => walk.alone(),
+        }
         for worker in &walk.workers {
             walk.flush(&mut worker.lock().unwrap_or_else(PoisonError::into_inner).batch);
         }
@@ -182,11 +183,24 @@ struct Worker {
 }
 
 impl<'a> Walk<'a> {
-    /// Lists the folder `path` (empty, or ending in `/`) and starts a task for each one in it.
-    fn folder<'scope>(&'scope self, path: &[u8], scope: &Scope<'scope>)
+    /// Lists the folder `path` and what is below it, a task a folder.
+    fn by_tasks<'scope>(&'scope self, path: &[u8], scope: &Scope<'scope>)
     where
         'a: 'scope,
     {
+        self.folder(path, &mut |below| scope.spawn(move |scope| self.by_tasks(&below, scope)));
+    }
+
+    /// Lists everything where no thread can be had.
+    fn alone(&self) {
+        let mut waiting = vec![Vec::new()];
+        while let Some(path) = waiting.pop() {
+            self.folder(&path, &mut |below| waiting.push(below));
+        }
+    }
+
+    /// Lists the folder `path` (empty, or ending in `/`), and gives those in it to `below`.
+    fn folder(&self, path: &[u8], below: &mut dyn FnMut(Vec<u8>)) {
         if self.stopped.load(Ordering::Relaxed) {
             return;
         }
@@ -203,17 +217,14 @@ impl<'a> Walk<'a> {
                     self.flush(batch);
                 }
             }
-            Kind::Folder => {
-                let below = [path, found.name, b"/"].concat();
-                scope.spawn(move |scope| self.folder(&below, scope));
-            }
+            Kind::Folder => below([path, found.name, b"/"].concat()),
             Kind::Other => {}
         });
         // Only root may look into what fsck uses; no backup program puts anything there.
         if let Err(error) = listed.or_else(|error| if bare == b"lost+found" { Ok(()) } else { Err(error) }) {
             let name = escape(if bare.is_empty() { b"." } else { bare });
             let problem = format!("folder {name} cannot be listed: {error}");
-            let denied = error.kind() == io::ErrorKind::PermissionDenied;
+            let denied = error.kind() == std::io::ErrorKind::PermissionDenied;
             let damage = Damage { problem, lost: Some(Lost::Folder(bare.to_vec())), denied };
             self.damage.lock().unwrap_or_else(PoisonError::into_inner).push(damage);
         }

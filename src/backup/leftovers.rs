@@ -2,13 +2,17 @@
 //!
 //! A running bkverify holds a lock on its marker. Who removes a leftover holds it, too, so that a run that begins at that very
 //! moment either has the lock first, and stays, or notices and takes another name.
+//!
+//! Others may write to the restore folder and exchange what lies in it: one of their folders for ours, or for a link to a third
+//! one's. So a leftover is opened once, without following a link; only what this user made is touched; and everything in it
+//! is removed through that one handle. By name there goes only a folder that is empty.
 
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, OpenOptions};
+use cap_std::fs::Dir;
 
 use crate::platform;
 
@@ -24,8 +28,8 @@ pub struct Leftovers {
     pub removed: Vec<PathBuf>,
     /// Folders that look like ours but hold what is not: left alone.
     pub left: Vec<PathBuf>,
-    /// Folders of which cannot be told whether their run has ended, because the file system has no locks, or
-    /// they are somebody else's: left alone.
+    /// Folders of which cannot be told whether their run has ended, because the file system has no locks, and
+    /// those that are somebody else's: left alone.
     pub doubtful: Vec<PathBuf>,
 }
 
@@ -33,11 +37,13 @@ pub struct Leftovers {
 enum Found {
     /// That of a running bkverify.
     Alive,
-    /// Left by a killed run; nobody else can take it while the marker is locked.
-    Left(File),
-    /// Without a marker.
-    Unmarked,
-    /// It cannot be told.
+    /// Left by a killed run of this user; nobody else can take it while the marker is locked.
+    Left(Dir, File),
+    /// This user's, without a marker.
+    Unmarked(Dir),
+    /// It is gone by now.
+    Gone,
+    /// Somebody else's, or it cannot be told.
     Doubtful,
 }
 
@@ -76,16 +82,16 @@ fn remove_leftover(parent: &Dir, name: &str) -> Option<Fate> {
     // A run that begins at this moment makes its marker between two looks.
     for _ in 0..3 {
         match look(parent, name) {
-            Found::Alive => return None,
+            Found::Alive | Found::Gone => return None,
             Found::Doubtful => return Some(Fate::Doubtful),
-            Found::Left(marker) => {
-                if remove_ours(parent, name, Some(marker)).unwrap_or(false) {
+            Found::Left(dir, marker) => {
+                if remove_ours(parent, name, dir, Some(marker)).unwrap_or(false) {
                     return Some(Fate::Removed);
                 }
             }
             // Killed before it made a marker; a folder that is not empty stays.
-            Found::Unmarked => {
-                if parent.remove_dir(name).is_ok() {
+            Found::Unmarked(dir) => {
+                if remove_named(parent, name, dir).is_ok() {
                     return Some(Fate::Removed);
                 }
             }
@@ -98,19 +104,22 @@ fn remove_leftover(parent: &Dir, name: &str) -> Option<Fate> {
 }
 
 fn look(parent: &Dir, name: &str) -> Found {
-    let marker = parent
-        .open_dir(name)
-        .and_then(|dir| dir.open_with(MARKER, OpenOptions::new().read(true).write(true)));
-    let marker = match marker {
-        Ok(marker) => marker.into_std(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Found::Unmarked,
+    let dir = match platform::open_dir_no_follow(parent, name) {
+        Ok(dir) => dir,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Found::Gone,
         // Somebody else's, say.
+        Err(_) => return Found::Doubtful,
+    };
+    let is_ours = platform::is_ours(&dir, parent).unwrap_or(false);
+    let marker = match platform::open_file_no_follow(&dir, MARKER) {
+        Ok(marker) => marker,
+        Err(error) if error.kind() == io::ErrorKind::NotFound && is_ours => return Found::Unmarked(dir),
         Err(_) => return Found::Doubtful,
     };
     match is_locked(&marker.try_lock()) {
         Some(true) => Found::Alive,
-        Some(false) => Found::Left(marker),
-        None => Found::Doubtful,
+        Some(false) if is_ours => Found::Left(dir, marker),
+        _ => Found::Doubtful,
     }
 }
 
@@ -123,10 +132,9 @@ pub(super) fn is_locked(attempt: &Result<(), TryLockError>) -> Option<bool> {
     }
 }
 
-/// Removes numbered files and the marker, which the caller has locked, then the folder; `false` if it holds anything else, which
-/// stays.
-pub(super) fn remove_ours(parent: &Dir, name: &str, mut marker: Option<File>) -> io::Result<bool> {
-    let dir = parent.open_dir(name)?;
+/// Removes numbered files and the marker, which the caller has locked, from the folder `dir` of this `name`, then the folder; `false`
+/// if it holds anything else, which stays.
+pub(super) fn remove_ours(parent: &Dir, name: &str, dir: Dir, mut marker: Option<File>) -> io::Result<bool> {
     let mut ours = Vec::new();
     for entry in dir.entries()? {
         let entry = entry?;
@@ -144,9 +152,18 @@ pub(super) fn remove_ours(parent: &Dir, name: &str, mut marker: Option<File>) ->
         }
         platform::remove_file_even_read_only(&dir, Path::new(&file))?;
     }
-    drop(dir);
-    parent.remove_dir(name)?;
+    remove_named(parent, name, dir)?;
     Ok(true)
+}
+
+/// Removes the folder `dir` itself, which is empty; nothing if its name leads elsewhere by now.
+fn remove_named(parent: &Dir, name: &str, dir: Dir) -> io::Result<()> {
+    if !platform::is_named(parent, name, &dir) {
+        return Err(io::Error::new(io::ErrorKind::NotFound, "another folder or a link has taken its name"));
+    }
+    // Windows removes no folder that is open.
+    drop(dir);
+    parent.remove_dir(name)
 }
 
 #[cfg(test)]
@@ -164,15 +181,77 @@ mod tests {
         let target = below();
         let scratch = Scratch::create(target.path(), Stop::never()).unwrap();
         let alive = scratch.place().to_owned();
-        let killed = target.path().join("bkverify-scratch-killed");
-        std::fs::create_dir(&killed).unwrap();
-        std::fs::write(killed.join(MARKER), "").unwrap();
-        std::fs::write(killed.join("000017"), "half a file").unwrap();
+        let killed = killed(target.path(), "bkverify-scratch-killed");
         let leftovers = remove_leftovers(target.path()).unwrap();
         assert_eq!(leftovers.removed, [killed]);
         assert!(alive.exists());
         drop(scratch);
         assert!(!alive.exists());
+    }
+
+    /// A folder as a killed run leaves it.
+    fn killed(target: &Path, name: &str) -> PathBuf {
+        let parent = Dir::open_ambient_dir(target, ambient_authority()).unwrap();
+        platform::create_private_dir(&parent, name).unwrap();
+        let place = target.join(name);
+        std::fs::write(place.join(MARKER), "").unwrap();
+        std::fs::write(place.join("000017"), "half a file").unwrap();
+        place
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_leftover_that_is_exchanged_for_a_link_after_it_was_locked_takes_nobody_elses_files_with_it() {
+        let target = below();
+        let left = killed(target.path(), "bkverify-scratch-killed");
+        let victim = target.path().join("photos");
+        std::fs::create_dir(&victim).unwrap();
+        std::fs::write(victim.join("2023"), "holidays").unwrap();
+        let parent = Dir::open_ambient_dir(target.path(), ambient_authority()).unwrap();
+        let Found::Left(dir, marker) = look(&parent, "bkverify-scratch-killed") else {
+            panic!("not recognised")
+        };
+        let away = target.path().join("away");
+        std::fs::rename(&left, &away).unwrap();
+        std::os::unix::fs::symlink("photos", &left).unwrap();
+        assert!(!remove_ours(&parent, "bkverify-scratch-killed", dir, Some(marker)).is_ok_and(|done| done));
+        assert_eq!(std::fs::read(victim.join("2023")).unwrap(), b"holidays");
+        assert!(!away.join("000017").exists(), "what is ours goes by its handle, wherever it is");
+        let next = remove_leftovers(target.path()).unwrap();
+        assert_eq!(next, Leftovers::default(), "a link is never a leftover");
+        assert!(left.is_symlink());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_leftover_that_others_could_have_made_is_left_alone() {
+        use std::os::unix::fs::{PermissionsExt, chown};
+        let target = below();
+        let open = killed(target.path(), "bkverify-scratch-open");
+        std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o777)).unwrap();
+        let foreign = killed(target.path(), "bkverify-scratch-foreign");
+        let empty = target.path().join("bkverify-scratch-stub");
+        std::fs::create_dir(&empty).unwrap();
+        // Giving away takes root, who is the one to be cheated.
+        let is_root = [&foreign, &empty].iter().all(|place| chown(place, Some(4_321), None).is_ok());
+        let found = remove_leftovers(target.path()).unwrap();
+        assert!(found.doubtful.contains(&open) && open.join("000017").exists());
+        assert_eq!(found.doubtful.contains(&foreign) && foreign.join("000017").exists(), is_root);
+        assert_eq!(found.doubtful.contains(&empty) && empty.exists(), is_root);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_marker_that_is_a_link_or_has_a_second_name_is_no_marker() {
+        let target = below();
+        let left = killed(target.path(), "bkverify-scratch-killed");
+        std::fs::hard_link(left.join(MARKER), target.path().join("elsewhere")).unwrap();
+        let linked = killed(target.path(), "bkverify-scratch-linked");
+        std::fs::remove_file(linked.join(MARKER)).unwrap();
+        std::os::unix::fs::symlink("000017", linked.join(MARKER)).unwrap();
+        let mut found = remove_leftovers(target.path()).unwrap();
+        found.doubtful.sort();
+        assert_eq!(found, Leftovers { doubtful: vec![left, linked], ..Leftovers::default() });
     }
 
     #[test]

@@ -26,12 +26,12 @@ pub use folder::Folder;
 pub use leftovers::{Leftovers, remove_leftovers};
 pub use path::{NameProblem, escape, relative, unescape};
 pub use registry::open;
-pub use scratch::{MARGIN, Restored, Scratch};
+pub use scratch::{MARGIN, Restored, Scratch, Stays};
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use crate::platform::Timestamp;
+use crate::platform::{Cached, Timestamp};
 
 /// What a backup says of itself, for reports and for decisions that depend on the format.
 #[derive(Debug, Clone)]
@@ -138,6 +138,12 @@ pub trait Backup: Send + Sync {
     /// What vouches for the content of every file: a checksum over all of it (that of a gzip, xz or zstd stream) that was
     /// found right when the backup was last listed to its end. Nothing where there is none, or it was not seen yet.
     fn vouched_by(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// What was still in memory of the files in a folder that were to be read from the disk; nothing of other formats, whose one file
+    /// is asked about by itself, and of those that may be read from memory.
+    fn cached(&self) -> Option<Cached> {
         None
     }
 

@@ -55,6 +55,17 @@ struct Inner {
     room: Room,
 }
 
+/// The folder could not be removed, and holds files of the backup.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "cannot remove {}, which may hold restored files: {problem}; the next run tries again, or remove it by hand",
+    place.display()
+)]
+pub struct Stays {
+    place: PathBuf,
+    problem: String,
+}
+
 /// One restored file, open for reading; emptied when dropped.
 #[derive(Debug)]
 pub struct Restored {
@@ -97,6 +108,16 @@ impl Scratch {
     /// Where it is.
     pub fn place(&self) -> &Path {
         &self.inner.place
+    }
+
+    /// Removes the folder. Otherwise that happens when this is dropped; what stops it is then told on standard error.
+    pub fn remove(self) -> Result<(), Stays> {
+        let place = self.inner.place.clone();
+        match Arc::try_unwrap(self.inner) {
+            Ok(mut inner) => inner.remove(),
+            // A restored file that is still in use keeps it, and removes it in the end.
+            Err(_) => Err(Stays { place, problem: "a restored file is still open".to_owned() }),
+        }
     }
 
     /// Whether the run was asked to stop.
@@ -306,12 +327,26 @@ impl Inner {
     }
 }
 
+impl Inner {
+    /// Once; what stays (no permission any more, say) is recognised by the next run.
+    fn remove(&mut self) -> Result<(), Stays> {
+        self.idle().clear();
+        let Some(dir) = self.dir.take() else { return Ok(()) };
+        let problem = match remove_ours(&self.parent, &self.name, dir, self.marker.take()) {
+            Ok(true) => return Ok(()),
+            Ok(false) => "it holds what is not ours".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        Err(Stays { place: self.place.clone(), problem })
+    }
+}
+
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.idle().clear();
-        drop(self.dir.take());
-        // What stays (no permission any more, say) is recognised by the next run.
-        let _ = remove_ours(&self.parent, &self.name, self.marker.take());
+        if let Err(stays) = self.remove() {
+            // There is no outcome to add it to; and nobody else to tell where standard error is closed.
+            let _ = writeln!(io::stderr(), "bkverify: warning: {stays}");
+        }
     }
 }
 
@@ -324,8 +359,7 @@ impl RestoreError {
 
 fn create_locked(parent: &Dir) -> io::Result<(String, Dir, File)> {
     let name = format!("{FOLDER_PREFIX}{:016x}", rand::random::<u64>());
-    platform::create_private_dir(parent, &name)?;
-    let dir = parent.open_dir(&name)?;
+    let dir = platform::make_private_dir(parent, &name)?;
     let mut options = OpenOptions::new();
     let mut marker = dir.open_with(MARKER, options.read(true).write(true).create_new(true))?.into_std();
     // Where there are no locks, no other run takes it for a leftover either.
@@ -374,6 +408,25 @@ mod tests {
         let next = scratch.restore(&mut &b"abc"[..], None, &mut Vec::new()).unwrap();
         assert_eq!(std::fs::read(scratch.place().join("000000")).unwrap(), b"abc");
         assert_eq!(next.size(), 3);
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_removed_is_told_with_its_place() {
+        let target = below();
+        let scratch = Scratch::create(target.path(), Stop::never()).unwrap();
+        let place = scratch.place().to_owned();
+        std::fs::write(place.join("thesis.doc"), "not ours").unwrap();
+        let stays = scratch.remove().unwrap_err().to_string();
+        assert!(stays.contains(&place.display().to_string()) && stays.contains("by hand"), "{stays}");
+        assert!(place.join("thesis.doc").exists());
+        let scratch = Scratch::create(target.path(), Stop::never()).unwrap();
+        let restored = scratch.restore(&mut &b"content"[..], None, &mut Vec::new()).unwrap();
+        assert!(scratch.remove().unwrap_err().to_string().contains("still open"));
+        drop(restored);
+        std::fs::remove_dir_all(&place).unwrap();
+        assert_eq!(std::fs::read_dir(target.path()).unwrap().count(), 0);
+        let scratch = Scratch::create(target.path(), Stop::never()).unwrap();
+        scratch.remove().unwrap();
     }
 
     #[test]

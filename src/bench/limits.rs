@@ -5,6 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::stop::Stop;
+use crate::threads;
 
 /// The share of time and bytes that one measurement gets.
 #[derive(Debug)]
@@ -41,15 +42,16 @@ where
     let done = AtomicU64::new(0);
     let clock = Instant::now();
     thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                let mut step = make();
-                while !slice.is_over()
-                    && let Some(amount) = step()
-                {
-                    done.fetch_add(amount, Ordering::Relaxed);
-                }
-            });
+        let work = || {
+            let mut step = make();
+            while !slice.is_over()
+                && let Some(amount) = step()
+            {
+                done.fetch_add(amount, Ordering::Relaxed);
+            }
+        };
+        if threads::start(scope, threads, work).is_empty() && threads > 0 {
+            work();
         }
     });
     (done.into_inner(), clock.elapsed())

@@ -134,12 +134,16 @@ fn run_prepared(command: Command, program: &str, deadline: Instant) -> Result<Ou
 /// Reads a stream to its end on a thread of its own. A stream longer than the limit is closed, which ends the writer.
 fn drain(stream: impl Read + Send + 'static) -> Receiver<io::Result<Vec<u8>>> {
     let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || {
+    let answer = sender.clone();
+    let work = move || {
         let mut bytes = Vec::new();
         let result = stream.take(OUTPUT_LIMIT + 1).read_to_end(&mut bytes).map(|_| bytes);
         // Nobody listens any more once the deadline has passed.
         let _ = sender.send(result);
-    });
+    };
+    if let Err(error) = thread::Builder::new().spawn(work) {
+        let _ = answer.send(Err(error));
+    }
     receiver
 }
 

@@ -51,8 +51,10 @@ fn start(check: &'static dyn Check, machine: &Arc<Machine>, timeout: Option<Dura
         // Nobody listens any more where the limit has passed.
         let _ = sender.send((findings, started.elapsed()));
     };
-    // Where no thread can be had, the sender is dropped and the check counts as broken.
-    let _ = thread::Builder::new().name(check.name().to_owned()).spawn(work);
+    if thread::Builder::new().name(check.name().to_owned()).spawn(work.clone()).is_err() {
+        // Where no thread can be had, one check comes after the other.
+        work();
+    }
     Running { check, started, limit, result }
 }
 

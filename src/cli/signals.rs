@@ -2,10 +2,12 @@
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use super::Error;
 use crate::exit::ExitCode;
 use crate::stop::Stop;
+use crate::threads;
 
 /// How a process ends that was stopped at once: what shells report for one killed by Ctrl-C (128 + SIGINT).
 ///
@@ -13,20 +15,26 @@ use crate::stop::Stop;
 pub const STOPPED_AT_ONCE: i32 = 130;
 
 /// Answers signals from now on, by setting `stop`. To be called once in a process.
+///
+/// It takes a thread. Where none can be had, a signal ends the run at once, and the next removes what it left.
 pub fn install(stop: &Stop) -> Result<(), Error> {
+    if !threads::can_start() {
+        return Ok(());
+    }
     let answer = Answer { stop: stop.clone(), asked: AtomicBool::new(false) };
     ctrlc::set_handler(move || {
         if answer.is_second() {
             std::process::exit(STOPPED_AT_ONCE);
         }
         // By a thread of its own: a pipe that nobody reads must not keep the second signal from being heard.
-        std::thread::spawn(|| {
+        let say = || {
             // With the terminal gone there is nobody to tell.
             let _ = writeln!(
                 io::stderr(),
                 "\nstopping: files in flight are dropped and cleaned up (again to stop at once)"
             );
-        });
+        };
+        let _ = thread::Builder::new().spawn(say);
     })
     .map_err(|error| Error::new(ExitCode::Unusable, "cannot prepare for Ctrl-C").because(error))
 }

@@ -14,20 +14,44 @@ pub mod process;
 mod unix;
 #[cfg(unix)]
 use unix as os;
+#[cfg(not(target_os = "linux"))]
+mod destination;
+#[cfg(target_os = "linux")]
+mod linux_cache;
+#[cfg(target_os = "linux")]
+mod linux_destination;
 #[cfg(target_os = "linux")]
 mod linux_disks;
+#[cfg(target_os = "linux")]
+use linux_destination as destination;
+#[cfg(not(target_os = "linux"))]
+mod no_cache;
+#[cfg(target_os = "linux")]
+use linux_cache as cache;
+#[cfg(not(target_os = "linux"))]
+use no_cache as cache;
+#[cfg(unix)]
+mod unix_private;
 #[cfg(windows)]
 mod windows;
+#[cfg(unix)]
+use unix_private as private;
 #[cfg(windows)]
 use windows as os;
+#[cfg(windows)]
+use windows::private;
 #[cfg(any(windows, test))]
 mod wtf8;
 
+pub use destination::{check_destination, destination, put};
 pub use os::{
-    PERMISSION_HINT, REMOVES_OPEN_FILES, Tree, account, allow_holes, copy_in_kernel, create_private_dir,
-    free_space, holdable_name, is_in_use, is_same_file, is_same_name, is_spinning, name_key, open_to_read,
-    path_from_bytes, path_to_bytes, read_at, remove_file_even_read_only, stat, system_config_dir,
-    system_state_dir, volume,
+    PERMISSION_HINT, Tree, account, allow_holes, copy_in_kernel, free_space, holdable_name, is_in_use,
+    is_same_file, is_same_name, is_spinning, name_key, open_to_read, path_from_bytes, path_to_bytes, read_at,
+    stat, system_config_dir, system_state_dir, volume,
+};
+pub use private::{
+    REMOVES_OPEN_FILES, create_private_dir, create_private_file, is_named, is_ours, make_private_dir,
+    open_dir_no_follow, open_file_no_follow, remove_file_even_read_only,
 };
 
 /// The content of a file lies in a cloud: opening it would fetch it, so it was not opened.
@@ -38,6 +62,42 @@ pub struct CloudPlaceholder;
 /// Whether a file was not opened because its content lies in a cloud ([`CloudPlaceholder`]).
 pub fn is_cloud_placeholder(error: &io::Error) -> bool {
     error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<CloudPlaceholder>)
+}
+
+/// What was still in memory of the files that were opened to be read from the disk: reading those proves nothing about it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Cached {
+    /// Bytes in memory, as far as the system told.
+    pub bytes: u64,
+    /// Bytes of all files that it was asked about.
+    pub of: u64,
+    /// Whether it told about all of them.
+    pub is_known: bool,
+}
+
+/// What is in memory of a single file (an archive) after the system was asked to forget it.
+pub fn cached(path: &Path) -> Option<Cached> {
+    let tally = cache::Tally::default();
+    tally.note(&open_to_read(path, true).ok()?);
+    tally.sum()
+}
+
+/// Where a file is to be written that a person has named, links followed.
+#[derive(Debug)]
+pub enum Destination {
+    /// A pipe, a terminal, `/dev/null`: open for writing.
+    Device(std::fs::File),
+    /// A regular file, or the place for one.
+    File {
+        /// The folder that holds it.
+        folder: cap_std::fs::Dir,
+        /// Its name there.
+        name: std::ffi::OsString,
+        /// Whether there is none yet.
+        is_new: bool,
+        /// The permissions of the one that is there, if the new one may have them.
+        permissions: Option<std::fs::Permissions>,
+    },
 }
 
 /// A point in time as file systems record it.

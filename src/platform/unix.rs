@@ -12,10 +12,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use cap_std::fs::{Dir, DirBuilder, DirBuilderExt};
 use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, RawDir};
 
-use super::{Kind, Listed, Stat, Timestamp};
+use super::cache::Tally;
+use super::{Cached, Kind, Listed, Stat, Timestamp};
 
 /// A folder tree that is only read. All paths are relative to its root.
 #[derive(Debug)]
@@ -23,6 +23,7 @@ pub struct Tree {
     root: OwnedFd,
     /// Whether files are read from the disk rather than from the system's cache.
     cold: bool,
+    tally: Tally,
 }
 
 /// Read-only, and never waiting for the other end of a pipe that took the place of a file.
@@ -36,32 +37,23 @@ impl Tree {
         if cold {
             settle(&root);
         }
-        Ok(Self { root, cold })
+        Ok(Self { root, cold, tally: Tally::default() })
     }
 
     /// Opens a file for reading. With `follow` a link in the last place is followed, otherwise it is an error.
     pub fn open_file(&self, path: &[u8], follow: bool) -> io::Result<File> {
         let flags = if follow { READ } else { READ | OFlags::NOFOLLOW };
-        let file = self.open_quietly(path, flags)?.into();
+        let file: File = open_quietly(&self.root, path, flags)?.into();
         if self.cold {
             drop_cache(&file);
+            self.tally.note(&file);
         }
         Ok(file)
     }
 
-    /// Opens without touching the access time, which is allowed to a file's owner alone. It is tried for each file anew: one of
-    /// somebody else's says nothing of the next, and a refusal, which comes before the disk is asked, takes a microsecond.
-    #[cfg(target_os = "linux")]
-    fn open_quietly(&self, path: &[u8], flags: OFlags) -> io::Result<OwnedFd> {
-        match fs::openat(&self.root, path, flags | OFlags::NOATIME, Mode::empty()) {
-            Err(rustix::io::Errno::PERM) => Ok(fs::openat(&self.root, path, flags, Mode::empty())?),
-            opened => Ok(opened?),
-        }
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    fn open_quietly(&self, path: &[u8], flags: OFlags) -> io::Result<OwnedFd> {
-        Ok(fs::openat(&self.root, path, flags, Mode::empty())?)
+    /// What was in memory all the same of the files that were opened to be read from the disk; `None` of a tree that is not `cold`.
+    pub fn cached(&self) -> Option<Cached> {
+        self.tally.sum().filter(|_| self.cold)
     }
 
     /// The state of what `path` names (empty for the root); a link is followed.
@@ -81,7 +73,7 @@ impl Tree {
         each: &mut dyn FnMut(Listed<'_>),
     ) -> io::Result<()> {
         let path = if path.is_empty() { b"." } else { path };
-        let folder = self.open_quietly(path, READ | OFlags::DIRECTORY | OFlags::NOFOLLOW)?;
+        let folder = open_quietly(&self.root, path, READ | OFlags::DIRECTORY | OFlags::NOFOLLOW)?;
         buffer.reserve(64 << 10);
         let spare: &mut [MaybeUninit<u8>] = buffer.spare_capacity_mut();
         let mut names = RawDir::new(&folder, spare);
@@ -111,6 +103,21 @@ impl Tree {
     }
 }
 
+/// Opens without touching the access time, which is allowed to a file's owner alone. It is tried for each file anew: one of
+/// somebody else's says nothing of the next, and a refusal, which comes before the disk is asked, takes a microsecond.
+#[cfg(target_os = "linux")]
+fn open_quietly(folder: impl AsFd, path: &[u8], flags: OFlags) -> io::Result<OwnedFd> {
+    match fs::openat(&folder, path, flags | OFlags::NOATIME, Mode::empty()) {
+        Err(rustix::io::Errno::PERM) => Ok(fs::openat(&folder, path, flags, Mode::empty())?),
+        opened => Ok(opened?),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn open_quietly(folder: impl AsFd, path: &[u8], flags: OFlags) -> io::Result<OwnedFd> {
+    Ok(fs::openat(&folder, path, flags, Mode::empty())?)
+}
+
 /// Sends what the system has not yet written of a file system to the disk: only clean pages can be forgotten.
 fn settle(root: &OwnedFd) {
     // A file system that cannot do it keeps its pages; reading still works.
@@ -131,7 +138,7 @@ pub fn is_in_use(_: &io::Error) -> bool {
 
 /// Opens a single file for reading; with `cold`, from the disk and not from the system's cache. Links are followed.
 pub fn open_to_read(path: &Path, cold: bool) -> io::Result<File> {
-    let file = fs::open(path, READ, Mode::empty())?;
+    let file = open_quietly(fs::CWD, path.as_os_str().as_bytes(), READ)?;
     if cold {
         // Only clean pages can be forgotten; a file system that cannot do it keeps them, and reading still works.
         let _ = fs::fdatasync(&file);
@@ -217,21 +224,6 @@ pub fn is_same_name(one: &[u8], other: &[u8]) -> bool {
 /// Lets a file have holes that take no room: here, every file has them.
 pub fn allow_holes(_: &File) {}
 
-/// Makes a folder that only its owner can enter.
-pub fn create_private_dir(parent: &Dir, name: &str) -> io::Result<()> {
-    let mut builder = DirBuilder::new();
-    builder.mode(0o700);
-    parent.create_dir_with(name, &builder)
-}
-
-/// Whether a file that is open goes when it is removed, rather than when it is closed.
-pub const REMOVES_OPEN_FILES: bool = true;
-
-/// Removes a file whatever its own permissions are.
-pub fn remove_file_even_read_only(dir: &Dir, name: &Path) -> io::Result<()> {
-    dir.remove_file(name)
-}
-
 /// The path that a file of this name is kept under: here, any name can be held.
 pub fn holdable_name(path: &[u8]) -> PathBuf {
     path_from_bytes(path).into_owned()
@@ -291,6 +283,17 @@ mod tests {
     #[cfg(target_os = "linux")]
     fn is_quiet(file: &File) -> bool {
         fs::fcntl_getfl(file).unwrap().contains(OFlags::NOATIME)
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn an_archive_is_opened_without_touching_its_access_time() {
+        let mine = tempfile::NamedTempFile::new().unwrap();
+        for cold in [false, true] {
+            assert!(is_quiet(&open_to_read(mine.path(), cold).unwrap()));
+        }
+        // Not this user's, where it is not root: then it is opened all the same.
+        assert!(open_to_read(Path::new("/proc/version"), false).is_ok());
     }
 
     /// Tells nothing new when run by root, who is allowed everything.

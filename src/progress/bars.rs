@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
@@ -32,7 +33,7 @@ pub(super) struct Bars {
 impl Bars {
     pub(super) fn new(verbose: bool) -> Self {
         let catalog = ProgressBar::no_length().with_style(catalog_style());
-        catalog.enable_steady_tick(TICK);
+        keep_drawing(&catalog);
         let verify = ProgressBar::no_length();
         Self { catalog, verify, verifying: AtomicBool::new(false), tally: Arc::default(), verbose }
     }
@@ -71,7 +72,7 @@ impl Progress for Bars {
         bar.set_message(self.tally.failures());
         bar.reset();
         self.verifying.store(true, Ordering::Relaxed);
-        bar.enable_steady_tick(TICK);
+        keep_drawing(bar);
     }
 
     fn judged(&self, verdict: Verdict, bytes: u64, path: &[u8]) {
@@ -99,6 +100,19 @@ impl Drop for Bars {
         self.catalog.finish_and_clear();
         self.verify.finish_and_clear();
     }
+}
+
+/// Draws a bar now and then until it is finished. Where no thread can be had, it is drawn when there is news.
+fn keep_drawing(bar: &ProgressBar) {
+    let bar = bar.downgrade();
+    let draw = move || {
+        while let Some(bar) = bar.upgrade().filter(|bar| !bar.is_finished()) {
+            bar.tick();
+            drop(bar);
+            thread::sleep(TICK);
+        }
+    };
+    let _ = thread::Builder::new().name("bar".to_owned()).spawn(draw);
 }
 
 fn catalog_style() -> ProgressStyle {

@@ -52,6 +52,7 @@ impl Failure {
                 total: self.took,
                 restored_bytes: 0,
                 hashed_bytes: 0,
+                cached_bytes: None,
                 hash: plan.hash,
                 threads: plan.threads,
             },

@@ -57,10 +57,10 @@ fn write_files(
 ) -> Result<(), Error> {
     let mut result = Ok(());
     if let Some(place) = &plan.reports.json {
-        result = result.and(json().and_then(|text| write::report("JSON report", place, &text)));
+        result = result.and(json().and_then(|text| write::report(plan, "JSON report", place, &text)));
     }
     if let Some(place) = &plan.reports.junit {
-        result = result.and(junit().and_then(|text| write::report("JUnit report", place, &text)));
+        result = result.and(junit().and_then(|text| write::report(plan, "JUnit report", place, &text)));
     }
     result
 }

@@ -94,6 +94,7 @@ fn outcome(verdicts: &[(Verdict, u64)], wanted: u64) -> Outcome {
             total: Duration::from_millis(14_700),
             restored_bytes: 2_480_343_613,
             hashed_bytes: 4_960_687_226,
+            cached_bytes: Some(0),
             hash: Algorithm::Blake3,
             threads: 8,
         },

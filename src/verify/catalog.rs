@@ -217,14 +217,14 @@ impl Sink for Drawing<'_> {
 /// Hands the whole population on, batch by batch.
 pub struct Feed<'a> {
     gate: &'a Gate<'a>,
-    to: crossbeam_channel::Sender<Picks>,
+    to: Box<dyn Fn(Picks) -> bool + Send + Sync + 'a>,
     threads: usize,
 }
 
 impl<'a> Feed<'a> {
-    /// Sends what passes the gate to so many threads.
-    pub fn new(gate: &'a Gate<'a>, to: crossbeam_channel::Sender<Picks>, threads: usize) -> Self {
-        Self { gate, to, threads }
+    /// Gives what passes the gate to `to`, which serves so many threads and says whether it takes more.
+    pub fn new(gate: &'a Gate<'a>, to: impl Fn(Picks) -> bool + Send + Sync + 'a, threads: usize) -> Self {
+        Self { gate, to: Box::new(to), threads }
     }
 }
 
@@ -239,7 +239,7 @@ impl Sink for Feed<'_> {
         let mut closed = false;
         let mut send = |handful: &mut Picks| {
             handful.sort_by_place();
-            closed |= !handful.is_empty() && self.to.send(std::mem::take(handful)).is_err();
+            closed |= !handful.is_empty() && !(self.to)(std::mem::take(handful));
         };
         let passed = self.gate.pass(entries, |entry, _| {
             handful.push(&entry);

@@ -94,6 +94,7 @@ pub(super) fn conclude(
             total: catalog_time + verify_time,
             restored_bytes: bench.restored_bytes.into_inner(),
             hashed_bytes,
+            cached_bytes: None,
             hash: plan.hash,
             threads: plan.threads,
         },

@@ -65,6 +65,14 @@ pub enum Error {
         /// The report.
         report: PathBuf,
     },
+    /// A report's place is one that others could lead astray, or that cannot be written.
+    #[error("the report {} cannot be written", report.display())]
+    ReportPlace {
+        /// The report.
+        report: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
     /// The restore folder touches what must not be written to.
     #[error("the restore folder {} {relation} {}", restore_to.display(), other.display())]
     Overlap {
@@ -124,7 +132,8 @@ impl Error {
             | Self::EmptyPopulation { .. }
             | Self::Overlap { .. }
             | Self::SameFolder { .. }
-            | Self::ReportInTheWay { .. } => ExitCode::Usage,
+            | Self::ReportInTheWay { .. }
+            | Self::ReportPlace { .. } => ExitCode::Usage,
             Self::Backup(_)
             | Self::EmptyBackup { .. }
             | Self::Originals { .. }
@@ -164,7 +173,9 @@ impl Error {
                 "originals and backups are never written to: name a folder outside of them"
             }
             Self::SameFolder { .. } => "name the copy with --backup, and what it was made of with --source",
-            Self::ReportInTheWay { .. } => "name another place with --json or --junit",
+            Self::ReportInTheWay { .. } | Self::ReportPlace { .. } => {
+                "name another place with --json or --junit"
+            }
             Self::Glob { .. } => "patterns follow gitignore's rules: *.log, /top-level-only/, **/cache/",
         };
         Some(hint.to_owned())

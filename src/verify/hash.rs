@@ -10,12 +10,13 @@ use std::fs::File;
 use std::io;
 use std::sync::OnceLock;
 
-use rayon::{ThreadPool, ThreadPoolBuilder};
+use rayon::ThreadPool;
 use sha2::{Digest, Sha256};
 
 use crate::plan::Algorithm;
 use crate::platform;
 use crate::stop::Stop;
+use crate::threads;
 
 use super::difference::{Comparer, Difference};
 
@@ -111,15 +112,12 @@ impl Hashing {
         Self { algorithm, threads, pool: OnceLock::new() }
     }
 
-    /// `None` where one thread does all.
+    /// `None` where one thread does all, because of what was asked for or because no other can be had.
     fn pool(&self) -> Option<&ThreadPool> {
         if self.threads < 2 {
             return None;
         }
-        let build = || {
-            ThreadPoolBuilder::new().num_threads(self.threads).thread_name(|index| format!("hash-{index}"))
-        };
-        self.pool.get_or_init(|| build().build().ok()).as_ref()
+        self.pool.get_or_init(|| threads::pool(self.threads, "hash")).as_ref()
     }
 
     /// Reads and hashes both files from their beginning to their end. `sizes` are those of original and restored copy as the

@@ -52,12 +52,12 @@ impl Kept {
         let mut name = self.name.clone();
         let mut count = 1;
         loop {
-            match platform::create_private_dir(&parent, &name) {
+            match platform::make_private_dir(&parent, &name) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists && count < 1000 => {
                     count += 1;
                     name = format!("{}-{count}", self.name);
                 }
-                made => return made.and_then(|()| Ok((parent.open_dir(&name)?, name))),
+                made => return made.map(|dir| (dir, name)),
             }
         }
     }

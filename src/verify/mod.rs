@@ -10,6 +10,7 @@
 mod ahead;
 pub mod assurance;
 mod catalog;
+mod cold;
 pub mod comparable;
 mod completeness;
 mod conclude;
@@ -41,10 +42,11 @@ use std::time::{Instant, SystemTime};
 
 use crate::backup::{self, Damage, Description, Listing, Needs, Scratch, remove_leftovers};
 use crate::plan::{CachePolicy, Plan, SampleSize};
-use crate::platform::Timestamp;
+use crate::platform::{self, Timestamp};
 use crate::stop::Stop;
 
 use catalog::{Count, Drawing, Gate};
+use cold::Cold;
 use comparable::Recorded;
 use completeness::Lookup;
 use conclude::{Done, conclude};
@@ -73,6 +75,7 @@ pub fn run(plan: &Plan, stop: &Stop, progress: &dyn Progress) -> Result<Outcome,
     let leftovers = clean_up(plan)?;
 
     let cold = plan.cache == CachePolicy::Drop;
+    let archive = (cold && plan.backup.is_file()).then(|| platform::cached(&plan.backup)).flatten();
     let backup = backup::open(&plan.backup, cold)?;
     let description = backup.describe();
     let pairing = Pairing::new(&*backup, &plan.sources, &plan.maps, cold, Some(&filter), stop)?;
@@ -100,7 +103,9 @@ pub fn run(plan: &Plan, stop: &Stop, progress: &dyn Progress) -> Result<Outcome,
     let (whole, newest) = (done.population.whole, gate.newest());
     let mut outcome = conclude(plan, description, bench, &gate, done, stop);
     outcome.completeness = lookup.map(|lookup| lookup.finish(whole, newest));
-    outcome.notes.extend(leftovers.into_iter().chain(pairing.notes()));
+    let stays = scratch.remove().err().map(|stays| stays.to_string());
+    outcome.notes.extend(leftovers.into_iter().chain(pairing.notes()).chain(stays));
+    Cold::of(pairing.cached(), archive.or(backup.cached())).tell(&mut outcome);
     outcome.effort.total = clock.elapsed();
     Ok(outcome)
 }
@@ -109,7 +114,12 @@ pub fn run(plan: &Plan, stop: &Stop, progress: &dyn Progress) -> Result<Outcome,
 pub fn check_reports(plan: &Plan) -> Result<(), Error> {
     let reports = [&plan.reports.json, &plan.reports.junit].into_iter().flatten();
     let mut files = reports.filter(|report| report.as_os_str() != "-");
-    files.try_for_each(|report| target::check_report(report, &plan.backup, &places_of_originals(plan)))
+    files.try_for_each(|report| check_report(plan, report))
+}
+
+/// The same of one report.
+pub fn check_report(plan: &Plan, report: &Path) -> Result<(), Error> {
+    target::check_report(report, &plan.backup, &places_of_originals(plan))
 }
 
 fn places_of_originals(plan: &Plan) -> Vec<&Path> {
@@ -127,7 +137,7 @@ fn clean_up(plan: &Plan) -> Result<Vec<String>, Error> {
     let left = left.map(|place| format!("left alone, it holds files that are not ours: {}", place.display()));
     let doubtful = leftovers.doubtful.iter().map(|place| {
         format!(
-            "left alone, it cannot be told whether its run has ended; remove it if no bkverify runs: {}",
+            "left alone, it is another user's or it cannot be told whether its run has ended; remove it if no bkverify runs: {}",
             place.display()
         )
     });

@@ -232,6 +232,9 @@ pub struct Effort {
     pub restored_bytes: u64,
     /// Bytes hashed, both sides together.
     pub hashed_bytes: u64,
+    /// Bytes of originals and backup that were in memory though they were to be read from the disk; `None` where the system does not
+    /// tell, or where they might be read from memory.
+    pub cached_bytes: Option<u64>,
     /// The hash.
     pub hash: Algorithm,
     /// Threads that verified.

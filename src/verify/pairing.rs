@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::backup::{Backup, Damage, Listing, Needs, Picks, Sink, escape};
 use crate::plan::Map;
-use crate::platform::{self, Kind, Tree};
+use crate::platform::{self, Cached, Kind, Tree};
 use crate::stop::Stop;
 
 use super::{Error, Filter};
@@ -199,6 +199,11 @@ impl Pairing {
             format!("no file that can be listed in the backup has an original in {}", place.display())
         });
         unpaired.chain(told).collect()
+    }
+
+    /// What was still in memory of the originals that were to be read from the disk.
+    pub fn cached(&self) -> impl Iterator<Item = Cached> {
+        self.roots.iter().filter_map(|root| root.tree.cached())
     }
 
     /// The roots, each with what stands before its files' paths in the backup.

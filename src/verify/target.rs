@@ -33,9 +33,17 @@ pub fn tell_apart(backup: &Path, originals: &[&Path]) -> Result<(), Error> {
     }
 }
 
-/// Makes sure that writing a report destroys nothing: it is not the backup or in it, and replaces no original.
+/// Makes sure that writing a report destroys nothing: it is not the backup or in it, replaces no original, and nobody else leads it
+/// to where it goes. Asked before a run, and again right before a report is written.
 pub fn check_report(report: &Path, backup: &Path, originals: &[&Path]) -> Result<(), Error> {
     let place = || report.to_owned();
+    match platform::check_destination(report) {
+        Err(source) if source.kind() == io::ErrorKind::PermissionDenied => {
+            return Err(Error::ReportPlace { report: place(), source });
+        }
+        // What else is wrong is said where it is found.
+        _ => {}
+    }
     let resolved = resolve(report).map_err(|source| Error::Unresolved { place: place(), source })?;
     let is_in = |folder: &Path| {
         resolve(folder).is_ok_and(|folder| is_same(&resolved, &folder) || has_ancestor(&resolved, &folder))
@@ -49,11 +57,29 @@ pub fn check_report(report: &Path, backup: &Path, originals: &[&Path]) -> Result
 
 /// Whether there is a file that is no report of ours.
 fn is_foreign(place: &Path) -> bool {
-    let is_file = fs::metadata(place).is_ok_and(|found| found.is_file());
+    if !fs::metadata(place).is_ok_and(|found| found.is_file()) {
+        return false;
+    }
     let mut beginning = [0; 512];
-    let read = fs::File::open(place).and_then(|mut file| platform::read_full(&mut file, &mut beginning));
-    let ours = read.is_ok_and(|got| beginning[..got].windows(8).any(|text| text == b"bkverify"));
-    is_file && !ours
+    // Asked of the place that links lead to; read like any original.
+    let read = platform::open_to_read(place, false)
+        .and_then(|mut file| platform::read_full(&mut file, &mut beginning));
+    !read.is_ok_and(|got| is_report(&beginning[..got]))
+}
+
+/// Whether a file begins as reports of this program do, in any version. That it mentions the program's name says nothing.
+fn is_report(beginning: &[u8]) -> bool {
+    let beginnings: [&[&str]; 3] = [
+        &["{", r#""schema""#, ":", r#""bkverify-report/"#],
+        &["{", r#""schema""#, ":", r#""bkverify-bench/"#],
+        &[r#"<?xml version="1.0" encoding="UTF-8"?>"#, r#"<testsuites name="bkverify" "#],
+    ];
+    beginnings.iter().any(|parts| {
+        let rest = parts
+            .iter()
+            .try_fold(beginning, |text, part| text.trim_ascii_start().strip_prefix(part.as_bytes()));
+        rest.is_some()
+    })
 }
 
 /// An error names the place that it is about.
@@ -151,6 +177,19 @@ mod tests {
         assert!(check(&backup).is_err());
         assert!(check(&source.join("letter")).is_err());
         assert!(check(&source.join("old.json")).is_ok());
+        for (name, content) in [
+            ("todo.txt", "bkverify: try it"),
+            ("job.json", "{\"program\": \"bkverify\", \"schema\": \"bkverify-report/1\"}"),
+            ("quote.json", "[{\"schema\": \"bkverify-report/1\"}]"),
+            ("other.json", "{\"schema\": \"bkverify-config/1\"}"),
+            (
+                "suites.xml",
+                "<?xml version=\"1.0\"?><testsuites name=\"mine\"><testsuite name=\"bkverify\"/></testsuites>",
+            ),
+        ] {
+            fs::write(source.join(name), content).unwrap();
+            assert!(check(&source.join(name)).is_err(), "{name}");
+        }
         assert!(check(&source.join("new.json")).is_ok());
         assert!(check_report(&source.join("new.json"), &source, &[]).is_err());
     }

@@ -12,11 +12,13 @@ use std::ops::ControlFlow;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Sender, bounded};
 
 use crate::backup::{
     self, Access, Backup, Entry, Landing, Listing, Needs, Picks, RestoreError, Restored, Scratch, Wanted,
 };
+
+use crate::threads;
 
 use super::catalog::{Feed, Gate};
 use super::judge::{Bench, Judge};
@@ -75,8 +77,8 @@ impl Work<'_> {
                 }
                 Ok(())
             };
-            let workers: Vec<_> = (0..self.threads).map(|_| scope.spawn(worker)).collect();
-            workers.into_iter().try_for_each(join)
+            let workers = threads::start(scope, self.threads, worker);
+            if workers.is_empty() { worker() } else { workers.into_iter().try_for_each(join) }
         })?;
         Ok(queue.drawn())
     }
@@ -110,50 +112,65 @@ impl Work<'_> {
         }
         let (feed, picks) = bounded::<Picks>(self.threads * 4);
         thread::scope(|scope| {
-            let worker = |picks: Receiver<Picks>| {
+            let receive = picks.clone();
+            let workers = threads::start(scope, self.threads, move || {
                 let mut judge = Judge::new(self.bench);
-                for handful in &picks {
+                for handful in &receive {
                     if self.bench.is_over() {
                         break;
                     }
                     self.backup.restore(Wanted::These(&handful), self.scratch, &mut judge)?;
                 }
                 Ok(())
-            };
-            let workers: Vec<_> = (0..self.threads)
-                .map(|_| {
-                    let picks = picks.clone();
-                    scope.spawn(move || worker(picks))
-                })
-                .collect();
+            });
             drop(picks);
+            if workers.is_empty() {
+                return self.alone(gate, needs);
+            }
             let listing = self.backup.catalog(
                 needs,
                 LISTING_BESIDE.min(self.threads),
-                &Feed::new(gate, feed, self.threads),
+                &Feed::new(gate, move |picks| feed.send(picks).is_ok(), self.threads),
             );
             workers.into_iter().try_for_each(join)?;
             listing
         })
     }
 
+    /// Lists and judges by turns, where no thread can be had to judge meanwhile.
+    fn alone(&self, gate: &Gate<'_>, needs: Needs) -> Result<Listing, backup::Error> {
+        let done = Mutex::new(Ok(()));
+        let take = |picks: Picks| {
+            let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
+            if done.is_ok() && !self.bench.is_over() {
+                let mut judge = Judge::new(self.bench);
+                *done = self.backup.restore(Wanted::These(&picks), self.scratch, &mut judge);
+            }
+            done.is_ok() && !self.bench.is_over()
+        };
+        let listing = self.backup.catalog(needs, 1, &Feed::new(gate, take, 1));
+        done.into_inner().unwrap_or_else(PoisonError::into_inner)?;
+        listing
+    }
+
     /// One pass over a sequential backup; the other threads judge.
     fn one_pass(&self, wanted: Wanted<'_>) -> Result<(), backup::Error> {
         let (send, landed) = bounded::<Landed>(self.threads * 2);
         thread::scope(|scope| {
-            for _ in 0..self.threads {
-                let landed = landed.clone();
-                scope.spawn(move || {
-                    let mut judge = Judge::new(self.bench);
-                    for Landed { entry, outcome } in &landed {
-                        // A judge that has ended takes what is still under way and drops it.
-                        if !self.bench.is_over() {
-                            let _ = judge.land(entry.get(0), outcome);
-                        }
+            let receive = landed.clone();
+            let judges = threads::start(scope, self.threads, move || {
+                let mut judge = Judge::new(self.bench);
+                for Landed { entry, outcome } in &receive {
+                    // A judge that has ended takes what is still under way and drops it.
+                    if !self.bench.is_over() {
+                        let _ = judge.land(entry.get(0), outcome);
                     }
-                });
-            }
+                }
+            });
             drop(landed);
+            if judges.is_empty() {
+                return self.backup.restore(wanted, self.scratch, &mut Judge::new(self.bench));
+            }
             self.backup.restore(wanted, self.scratch, &mut Forward { to: send, bench: self.bench })
         })
     }

@@ -16,12 +16,16 @@ mod tidy;
 #[cfg(unix)]
 mod unix;
 mod verify_corruption;
+#[cfg(target_os = "linux")]
+mod verify_disks;
 mod verify_draw;
 mod verify_errors;
 mod verify_fixtures;
 #[cfg(target_os = "linux")]
 mod verify_full;
 mod verify_guards;
+#[cfg(target_os = "linux")]
+mod verify_harm;
 mod verify_input;
 #[cfg(unix)]
 mod verify_kill;

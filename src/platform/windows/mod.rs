@@ -11,7 +11,7 @@
 mod disks;
 mod info;
 mod list;
-mod private;
+pub mod private;
 #[cfg(test)]
 mod tests;
 
@@ -24,7 +24,6 @@ use std::os::windows::fs::{FileExt, OpenOptionsExt};
 use std::os::windows::io::AsRawHandle;
 use std::path::{Component, Path, PathBuf, Prefix};
 
-use cap_std::fs::Dir;
 use windows_sys::Win32::Foundation::{
     ERROR_INVALID_NAME, ERROR_LOCK_VIOLATION, ERROR_SHARING_VIOLATION, GENERIC_READ,
 };
@@ -36,11 +35,10 @@ use windows_sys::Win32::Storage::FileSystem::{
 use windows_sys::Win32::System::IO::DeviceIoControl;
 use windows_sys::Win32::System::Ioctl::FSCTL_SET_SPARSE;
 
-use super::{CloudPlaceholder, Kind, Listed, Stat, names, wtf8};
+use super::{Cached, CloudPlaceholder, Kind, Listed, Stat, names, wtf8};
 
 pub use disks::is_spinning;
 pub use info::stat;
-pub use private::create_private_dir;
 
 /// A folder tree that is only read. All paths are relative to its root.
 #[derive(Debug)]
@@ -72,6 +70,12 @@ impl Tree {
     pub fn open_file(&self, path: &[u8], follow: bool) -> io::Result<File> {
         let place = self.place(path)?;
         open_present(&place, GENERIC_READ, follow, self.cold)
+    }
+
+    /// What was in memory all the same of the files that were opened to be read from the disk: it is not known here. `None` of a
+    /// tree that is not `cold`.
+    pub fn cached(&self) -> Option<Cached> {
+        self.cold.then(Cached::default)
     }
 
     /// The state of what `path` names (empty for the root); a link is followed. Works for files that are in use, and
@@ -268,26 +272,6 @@ pub fn allow_holes(file: &File) {
             &raw mut returned,
             std::ptr::null_mut(),
         );
-    }
-}
-
-/// Whether a file that is open goes when it is removed, rather than when it is closed.
-pub const REMOVES_OPEN_FILES: bool = false;
-
-/// Removes a file whatever its own attributes are.
-pub fn remove_file_even_read_only(dir: &Dir, name: &Path) -> io::Result<()> {
-    match dir.remove_file(name) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            let mut permissions = dir.symlink_metadata(name)?.permissions();
-            if !permissions.readonly() {
-                return Err(error);
-            }
-            // On Windows this clears the read-only attribute and nothing else.
-            permissions.set_readonly(false);
-            dir.set_permissions(name, permissions)?;
-            dir.remove_file(name)
-        }
-        done => done,
     }
 }
 

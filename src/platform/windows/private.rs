@@ -1,10 +1,12 @@
-//! A folder that others cannot look into.
+//! Folders that others cannot look into, and cannot exchange while they are used.
 
 use std::ffi::{OsStr, c_void};
+use std::fs::File;
 use std::io;
+use std::path::Path;
 use std::ptr;
 
-use cap_std::fs::Dir;
+use cap_std::fs::{Dir, OpenOptions};
 use windows_sys::Win32::Foundation::LocalFree;
 use windows_sys::Win32::Security::Authorization::{
     ConvertStringSecurityDescriptorToSecurityDescriptorW, SDDL_REVISION_1,
@@ -34,6 +36,71 @@ pub fn create_private_dir(parent: &Dir, name: &str) -> io::Result<()> {
     // SAFETY: `place` ends in a zero; `attributes` says its own size and points to a valid descriptor; all three live until
     // the call returns, and the system keeps none of them.
     checked(unsafe { CreateDirectoryW(place.as_ptr(), &raw const attributes) } != 0)
+}
+
+/// Makes a folder that only its owner, administrators and the system can enter, and opens it.
+pub fn make_private_dir(parent: &Dir, name: &str) -> io::Result<Dir> {
+    create_private_dir(parent, name)?;
+    open_dir_no_follow(parent, name)
+}
+
+/// Makes a file with the permissions that its folder gives; an error if the name is taken.
+pub fn create_private_file(dir: &Dir, name: &str) -> io::Result<File> {
+    Ok(dir.open_with(name, OpenOptions::new().write(true).create_new(true))?.into_std())
+}
+
+/// Opens a folder that lies in `parent`; a link or a junction is an error. While it is open, nobody can rename or exchange it.
+pub fn open_dir_no_follow(parent: &Dir, name: &str) -> io::Result<Dir> {
+    let dir = parent.open_dir(name)?;
+    if is_named(parent, name, &dir) {
+        Ok(dir)
+    } else {
+        Err(io::Error::other("it is a link, which is not followed"))
+    }
+}
+
+/// Opens a file that lies in `dir` for reading and writing; a link is an error.
+pub fn open_file_no_follow(dir: &Dir, name: &str) -> io::Result<File> {
+    if !dir.symlink_metadata(name)?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    Ok(dir.open_with(name, OpenOptions::new().read(true).write(true))?.into_std())
+}
+
+/// Whether a folder is one that this user made: here it is what its name says, since one that others made gives nobody away but
+/// themselves, and none can be exchanged while it is open.
+pub fn is_ours(_: &Dir, _: &Dir) -> io::Result<bool> {
+    Ok(true)
+}
+
+/// Whether a folder that was opened by this name lies in `parent`, and not where a link leads.
+pub fn is_named(parent: &Dir, name: &str, dir: &Dir) -> bool {
+    let expected = path_of(parent).map(|parent| parent.join(name));
+    matches!((expected, path_of(dir)), (Ok(expected), Ok(found)) if names_match(&expected, &found))
+}
+
+fn names_match(one: &Path, other: &Path) -> bool {
+    super::is_same_name(&super::path_to_bytes(one), &super::path_to_bytes(other))
+}
+
+/// Whether a file that is open goes when it is removed, rather than when it is closed.
+pub const REMOVES_OPEN_FILES: bool = false;
+
+/// Removes a file whatever its own attributes are.
+pub fn remove_file_even_read_only(dir: &Dir, name: &Path) -> io::Result<()> {
+    match dir.remove_file(name) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            let mut permissions = dir.symlink_metadata(name)?.permissions();
+            if !permissions.readonly() {
+                return Err(error);
+            }
+            // On Windows this clears the read-only attribute and nothing else.
+            permissions.set_readonly(false);
+            dir.set_permissions(name, permissions)?;
+            dir.remove_file(name)
+        }
+        done => done,
+    }
 }
 
 /// A security descriptor that the system has allocated.

@@ -4,6 +4,7 @@ use super::*;
 use std::io::{Read, Write};
 
 use cap_std::ambient_authority;
+use cap_std::fs::Dir;
 
 /// A folder with `files`, each holding its own name.
 fn world(files: &[&str]) -> (tempfile::TempDir, Tree) {
@@ -202,15 +203,18 @@ fn hard_links_have_the_same_number() {
 fn read_only_files_are_removed_and_open_folders_are_private() {
     let folder = tempfile::tempdir().unwrap();
     let parent = Dir::open_ambient_dir(folder.path(), ambient_authority()).unwrap();
-    create_private_dir(&parent, "private").unwrap();
-    assert_eq!(create_private_dir(&parent, "private").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
-    assert_eq!(create_private_dir(&parent, "a\\b").unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    private::create_private_dir(&parent, "private").unwrap();
+    assert_eq!(
+        private::create_private_dir(&parent, "private").unwrap_err().kind(),
+        io::ErrorKind::AlreadyExists
+    );
+    assert_eq!(private::create_private_dir(&parent, "a\\b").unwrap_err().kind(), io::ErrorKind::InvalidInput);
     let dir = parent.open_dir("private").unwrap();
     dir.write("000000", "restored").unwrap();
     let mut permissions = dir.metadata("000000").unwrap().permissions();
     permissions.set_readonly(true);
     dir.set_permissions("000000", permissions).unwrap();
-    remove_file_even_read_only(&dir, Path::new("000000")).unwrap();
+    private::remove_file_even_read_only(&dir, Path::new("000000")).unwrap();
     assert!(!dir.exists("000000"));
 }
 

@@ -1,0 +1,67 @@
+//! What a run says about the disks that it read from, and what it does not claim.
+
+use std::path::{Path, PathBuf};
+
+use crate::pack::{self, Member};
+use crate::world::World;
+
+/// A folder in memory, where there is one.
+fn in_memory() -> Option<tempfile::TempDir> {
+    let shared = Path::new("/dev/shm");
+    rustix::fs::statfs(shared)
+        .is_ok_and(|found| found.f_type == 0x0102_1994)
+        .then(|| tempfile::tempdir_in(shared).unwrap())
+}
+
+fn members() -> Vec<Member> {
+    vec![Member::new("large", pack::noise(2 << 20, 5)), Member::new("small", "small")]
+}
+
+/// Whether this kernel tells what it keeps in memory (since Linux 6.5).
+fn kernel_tells() -> bool {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let mut numbers = release.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+    (numbers.next(), numbers.next()) >= (Some(6), Some(5))
+}
+
+#[test]
+fn a_backup_in_memory_is_never_said_to_be_read_from_the_disk() {
+    let Some(memory) = in_memory().filter(|_| kernel_tells()) else { return };
+    for format in ["folder", "tar", "zip"] {
+        let world = World::new().originals(&members());
+        let place: PathBuf = memory.path().join(format);
+        pack::write(format, &place, &members());
+        let ran = format!("--backup {} --source s --cache drop --sample all", place.display());
+        let report = world.run(&format!("{ran} --restore-to r --json report.json")).exits(0);
+        let summary = report.out.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(summary.contains("of the backup were in memory and not read from the disk"), "{report}");
+        let read: serde_json::Value = serde_json::from_str(&world.read("report.json")).unwrap();
+        let cached = &read["effort"]["cached_bytes"];
+        assert!(cached.is_null() || cached.as_u64() >= Some(2 << 20), "{format}: {cached}");
+    }
+}
+
+#[test]
+fn what_may_be_read_from_memory_is_not_asked_about() {
+    let world = World::new().originals(&members()).backup("folder", &members());
+    let report = world.verify("--cache use --sample all").exits(0);
+    assert!(report.at("/effort/cached_bytes").is_null());
+}
+
+#[test]
+fn what_another_program_has_mapped_is_told() {
+    if !kernel_tells() {
+        return;
+    }
+    let world = World::new().originals(&members()).backup("folder", &members());
+    let file = std::fs::File::open(world.path("s/large")).unwrap();
+    // SAFETY: nothing changes the file while it is mapped.
+    let map = unsafe { memmap2::Mmap::map(&file).unwrap() };
+    let sum = map.iter().fold(0, |sum: u8, &byte| sum.wrapping_add(byte));
+    std::hint::black_box(sum);
+    let report = world.verify("--cache drop --sample all").exits(0);
+    if !report.at("/effort/cached_bytes").is_null() {
+        assert!(report.number("/effort/cached_bytes") >= 2 << 20);
+        report.says("of the originals were in memory");
+    }
+}

@@ -1,0 +1,71 @@
+//! What a run must not do to others, and what others' limits must not do to it.
+
+use std::os::unix::fs::chown;
+use std::path::Path;
+use std::process::Command;
+
+use crate::pack::{self, Member};
+use crate::world::{Ran, World};
+
+/// A user that owns nothing else here.
+const NOBODY: u32 = 54_321;
+
+/// Whether this is root, who alone can act as another user.
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// Gives a folder and all in it away, so that another user can work there.
+fn give_away(place: &Path) {
+    for entry in walkdir::WalkDir::new(place) {
+        chown(entry.unwrap().path(), Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+}
+
+/// The program's command, as a user who may have so many tasks (root may have any number).
+fn limited(world: &World, tasks: u32, arguments: &str) -> Command {
+    let command = world.command(arguments);
+    let mut limited = Command::new(if is_root() { "setpriv" } else { "prlimit" });
+    if is_root() {
+        let ids = [format!("--reuid={NOBODY}"), format!("--regid={NOBODY}")];
+        limited.args(ids).args(["--clear-groups", "prlimit"]);
+    }
+    limited.arg(format!("--nproc={tasks}")).arg(command.get_program()).args(command.get_args());
+    limited.current_dir(command.get_current_dir().unwrap());
+    limited.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    limited
+}
+
+#[test]
+fn a_run_that_may_have_no_more_threads_goes_on_with_those_it_has() {
+    let large = Member::new("large", pack::noise(9 << 20, 3));
+    let members: Vec<_> = pack::crowd(300).into_iter().chain([large]).collect();
+    for format in ["folder", "tar", "tar.gz", "zip"] {
+        let world = World::new().originals(&members).backup(format, &members).folder("r");
+        if is_root() {
+            give_away(&world.path(""));
+        }
+        for (tasks, sample) in [(1, "all"), (1, "200"), (3, "all"), (3, "200")] {
+            let arguments = format!(
+                "--backup b --source s --restore-to r --threads 8 --cache use --sample {sample} --completeness 50 --json j.json"
+            );
+            let ran = Ran::of(limited(&world, tasks, &arguments), "").exits(0);
+            let report: serde_json::Value = serde_json::from_str(&world.read("j.json")).unwrap();
+            let expected = if sample == "all" { 301 } else { 200 };
+            assert_eq!(report["counts"]["verified"], expected, "{format}, {tasks} tasks\n{ran}");
+            assert_eq!(report["population"]["files"], 301, "{format}, {tasks} tasks\n{ran}");
+            assert_eq!(world.names("r"), [""; 0]);
+        }
+    }
+}
+
+#[test]
+fn a_checklist_that_may_have_no_threads_does_its_checks_one_by_one() {
+    let world = World::new();
+    if is_root() {
+        give_away(&world.path(""));
+    }
+    let ran = Ran::of(limited(&world, 1, "checklist --json"), "");
+    assert!(!ran.to_string().contains("panicked"), "{ran}");
+    assert!(!ran.to_string().contains("the check itself broke"), "{ran}");
+}
