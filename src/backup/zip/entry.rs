@@ -3,7 +3,7 @@
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use rawzip::extra_fields::ExtraFieldId;
-use rawzip::time::{LocalDateTime, ZipDateTimeKind};
+use rawzip::time::{LocalDateTime, UtcDateTime, ZipDateTimeKind};
 use rawzip::{CreatorSystem, ZipFileHeaderRecord};
 
 use super::extract::Stored;
@@ -66,18 +66,25 @@ impl<'a> Lister<'a> {
     }
 
     /// Adds what `record` says to `pile`, if it is a regular file that no later entry replaces. Returns what it is.
-    pub(super) fn list(&mut self, record: &ZipFileHeaderRecord<'_>, pile: &mut Picks) -> Nature {
+    pub(super) fn list(
+        &mut self,
+        record: &ZipFileHeaderRecord<'_>,
+        stored: &Stored,
+        pile: &mut Picks,
+    ) -> Nature {
         self.take_name(record);
-        let size = record.uncompressed_size_hint();
+        let size = stored.size;
         let nature = Nature::of(record.mode().value(), self.name.ends_with(b"/"), size);
         if matches!(nature, Nature::Folder | Nature::Impossible(_)) {
             return nature;
         }
         let before = pile.len();
+        let time = last_modified(record);
         let rest = Entry {
             size: Some(size),
-            mtime: self.time(&record.last_modified()),
-            locator: Stored::locator(record),
+            mtime: self.time(&time),
+            zone_unknown: matches!(time, ZipDateTimeKind::Local(_)),
+            locator: stored.locator(),
             ..Entry::named(b"")
         };
         pile.push_stored(&self.name, &rest);
@@ -121,6 +128,22 @@ impl<'a> Lister<'a> {
             ZipDateTimeKind::Local(local) => local_time(local, &self.zone),
         }
     }
+}
+
+/// The time of the finest field that the record has; on the wall, in a zone that nobody knows, where it has none.
+fn last_modified(record: &ZipFileHeaderRecord<'_>) -> ZipDateTimeKind {
+    let time = record.last_modified();
+    if matches!(time, ZipDateTimeKind::Utc(_)) {
+        return time;
+    }
+    let pkware = record.extra_fields().find(|(id, _)| *id == ExtraFieldId::UNIX);
+    pkware.and_then(|(_, field)| pkware_unix_time(field)).map_or(time, ZipDateTimeKind::Utc)
+}
+
+/// The time of modification in PKWARE's field for Unix (APPNOTE 4.5.7), which follows that of access.
+fn pkware_unix_time(field: &[u8]) -> Option<UtcDateTime> {
+    let seconds = field.get(4..8)?.first_chunk()?;
+    Some(UtcDateTime::from_unix(i64::from(u32::from_le_bytes(*seconds))))
 }
 
 /// The name in a Unicode path field (version 1, CRC-32 of the stored name, UTF-8), if it belongs to `stored`.

@@ -19,8 +19,13 @@
 //! finer ones in extra fields. Without those a time is that of the clock on the wall where the archive was made; it is
 //! taken for this machine's time zone, or UTC where that is not known.
 
+mod bounds;
 mod entry;
+mod extents;
 mod extract;
+mod frame;
+mod local;
+mod record;
 
 use std::fs::File;
 use std::io;
@@ -29,7 +34,10 @@ use std::path::{Path, PathBuf};
 use rawzip::{ErrorKind, RECOMMENDED_BUFFER_SIZE, ReaderAt, ZipArchive, ZipFileHeaderRecord, ZipLocator};
 
 use self::entry::{Lister, Nature, TARGET_MAX};
+use self::extents::Extents;
 use self::extract::{Stored, Workspace};
+use self::frame::Frame;
+use self::record::Records;
 use super::error::note_damage;
 use super::land::{Ended, conclude, land};
 use super::repeats::Repeats;
@@ -48,12 +56,24 @@ const MORE: &str = "and more damaged records, further on";
 /// Room for the longest directory record (three fields of at most 64 KiB) and many ordinary ones.
 const DIRECTORY_BUFFER: usize = 256 << 10;
 
+/// What vouches for an entry that was restored: none is without its CRC-32 being found right.
+const VOUCHER: &str = "the CRC-32 in the archive";
+
+/// One walk over the directory, and what it gathers.
+struct Walk<'a> {
+    lister: Lister<'a>,
+    records: Records<'a>,
+    extents: Extents<'a>,
+    doubts: Vec<Damage>,
+}
+
 /// A zip archive.
 #[derive(Debug)]
 pub(super) struct Zip {
     place: PathBuf,
     archive: ZipArchive<Positioned>,
     stat: Stat,
+    frame: Frame,
     repeats: Repeats,
 }
 
@@ -87,7 +107,8 @@ impl Zip {
             };
             Error::Damaged { place: place.to_owned(), format: "zip", problem }
         })?;
-        let zip = Self { place: place.to_owned(), archive, stat, repeats: Repeats::default() };
+        let frame = Frame::look(&archive, stat.size);
+        let zip = Self { place: place.to_owned(), archive, stat, frame, repeats: Repeats::default() };
         if zip.is_split() {
             let problem =
                 "it is the last part of a split archive; join the parts with `zip -s 0 PARTS.zip --out \
@@ -146,12 +167,11 @@ impl Zip {
 
     /// Lists to `sink`, or nowhere, only to learn which names repeat.
     fn list(&self, sink: Option<&dyn Sink>) -> Listing {
-        let mut lister = Lister::new(self.repeats.pass());
+        let mut walk = self.start_walk();
         let mut pile = Picks::new();
-        let mut doubts = Vec::new();
         let hand_on = |pile: &Picks| sink.is_some_and(|sink| sink.take(pile).is_break());
         let walked = self.walk(|record| {
-            self.list_record(record, &mut lister, &mut pile, &mut doubts);
+            self.list_record(record, &mut walk, &mut pile);
             if pile.len() >= PILE {
                 if hand_on(&pile) {
                     return Err(Listing::Stopped);
@@ -161,10 +181,11 @@ impl Zip {
             Ok(())
         });
         let damage = match walked {
-            Ok(damage) => doubts.into_iter().chain(damage.into_iter().map(Damage::from)).collect::<Vec<_>>(),
+            Ok(damage) => damage,
             Err(stopped) => return stopped,
         };
-        if lister.finish() {
+        let (again, damage) = self.end_walk(walk, damage);
+        if again {
             return Listing::Again;
         }
         match hand_on(&pile) {
@@ -174,37 +195,63 @@ impl Zip {
         }
     }
 
-    /// Adds a record's entry to `pile`, or what is wrong with it to `doubts`.
-    fn list_record(
-        &self,
-        record: &ZipFileHeaderRecord<'_>,
-        lister: &mut Lister<'_>,
-        pile: &mut Picks,
-        doubts: &mut Vec<Damage>,
-    ) {
-        let wrong = match lister.list(record, pile) {
-            Nature::Impossible(wrong) => wrong,
-            Nature::Link { usual: false } => match self.doubt_link(record, lister.name()) {
-                Some(wrong) => wrong,
-                None => return,
-            },
-            Nature::File | Nature::Folder | Nature::Special | Nature::Link { usual: true } => return,
+    fn start_walk(&self) -> Walk<'_> {
+        let file = &self.archive.get_ref().0;
+        Walk {
+            lister: Lister::new(self.repeats.pass()),
+            records: Records::new(file),
+            extents: Extents::new(file, self.archive.directory_offset()),
+            doubts: Vec::new(),
+        }
+    }
+
+    /// Ends a walk over the whole directory: whether the archive must be listed again, and all that is damaged. `records` says what
+    /// kept the walk from being whole; then what the directory does not list proves nothing.
+    fn end_walk(&self, walk: Walk<'_>, records: Vec<String>) -> (bool, Vec<Damage>) {
+        let mut damage: Vec<Damage> = self.frame.damage.iter().cloned().map(Damage::from).collect();
+        damage.extend(walk.doubts);
+        if records.is_empty() {
+            let (first, overlaps) = walk.extents.finish();
+            damage.extend(overlaps);
+            damage.extend(frame::wrong_beginning(&self.archive.get_ref().0, first).map(Damage::from));
+        }
+        damage.extend(records.into_iter().map(Damage::from));
+        (walk.lister.finish(), damage)
+    }
+
+    /// Adds a record's entry to `pile`, or what is wrong with it to the doubts of the walk.
+    fn list_record(&self, record: &ZipFileHeaderRecord<'_>, walk: &mut Walk<'_>, pile: &mut Picks) {
+        let stored = Stored::of_record(record, self.frame.shift);
+        walk.extents.add(record, stored);
+        let nature = walk.lister.list(record, &stored, pile);
+        let name = walk.lister.name();
+        let mut doubt = |wrong: String, follows: &str| {
+            let problem = format!(
+                "the record of {} in the archive's directory {wrong}: {follows}",
+                super::escape(name)
+            );
+            let lost = super::relative(name).ok().map(Lost::Either);
+            note_damage(&mut walk.doubts, Damage { problem, lost }, MORE);
         };
-        let name = super::escape(lister.name());
-        let problem = format!(
-            "the record of {name} in the archive's directory {wrong}: the record is damaged, and a file may be lost"
-        );
-        let lost = super::relative(lister.name()).ok().map(Lost::Either);
-        note_damage(doubts, Damage { problem, lost }, MORE);
+        if let Some(wrong) = walk.records.wrong(record) {
+            doubt(wrong, "the record is damaged, and some programs will not restore this");
+        }
+        let wrong = match nature {
+            Nature::Impossible(wrong) => Some(wrong),
+            Nature::Link { usual: false } => self.doubt_link(&stored, name),
+            Nature::File | Nature::Folder | Nature::Special | Nature::Link { usual: true } => None,
+        };
+        if let Some(wrong) = wrong {
+            doubt(wrong, "the record is damaged, and a file may be lost");
+        }
     }
 
     /// What shows that an entry is no link though its record says so: its content is no path.
-    fn doubt_link(&self, record: &ZipFileHeaderRecord<'_>, name: &[u8]) -> Option<String> {
-        let size = Some(record.uncompressed_size_hint());
-        let entry = Entry { size, locator: Stored::locator(record), ..Entry::named(name) };
-        let (file, stored) = (&self.archive.get_ref().0, Stored::of(&entry));
+    fn doubt_link(&self, stored: &Stored, name: &[u8]) -> Option<String> {
+        let (entry, limit) = (Entry::named(name), self.archive.directory_offset());
         let mut workspace = Workspace::take();
-        let read = extract::content(file, self.stat.size, &entry, &stored, TARGET_MAX, &mut workspace);
+        let read =
+            extract::content(&self.archive.get_ref().0, limit, &entry, stored, TARGET_MAX, &mut workspace);
         workspace.put_back();
         match read {
             Ok(target) if target.iter().any(|byte| matches!(byte, 0 | b'\n')) => {
@@ -228,27 +275,24 @@ impl Zip {
             // Only for the names that repeat.
             let _ = self.list(None);
         }
-        let mut lister = Lister::new(self.repeats.pass());
-        let (mut one, mut doubts) = (Picks::new(), Vec::new());
+        let mut walk = self.start_walk();
+        let mut one = Picks::new();
         let walked = self.walk(|record| {
             one.clear();
-            self.list_record(record, &mut lister, &mut one, &mut doubts);
+            self.list_record(record, &mut walk, &mut one);
             if one.is_empty() || !test(&one.get(0)) {
                 return Ok(());
             }
             self.restore_one(one.get(0), scratch, landing, workspace)
         });
-        let damage = walked?;
-        doubts
-            .into_iter()
-            .chain(damage.into_iter().map(Damage::from))
-            .for_each(|damage| landing.lose(damage));
+        let (_, damage) = self.end_walk(walk, walked?);
+        damage.into_iter().for_each(|damage| landing.lose(damage));
         Ok(())
     }
 
     fn restore_one(
         &self,
-        entry: Entry<'_>,
+        mut entry: Entry<'_>,
         scratch: &Scratch,
         landing: &mut dyn Landing,
         workspace: &mut Workspace,
@@ -260,7 +304,7 @@ impl Zip {
                 landing.begin(&entry, entry.size.unwrap_or(0));
                 extract::extract(
                     &self.archive.get_ref().0,
-                    self.stat.size,
+                    self.archive.directory_offset(),
                     &entry,
                     &stored,
                     scratch,
@@ -268,6 +312,7 @@ impl Zip {
                 )
             }
         };
+        entry.vouched_by = outcome.is_ok().then_some(VOUCHER);
         land(scratch, landing, entry, outcome)
     }
 }
