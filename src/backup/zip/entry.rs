@@ -65,14 +65,13 @@ impl<'a> Lister<'a> {
         Self { pass, zone: TimeZone::try_system().unwrap_or(TimeZone::UTC), name: Vec::new() }
     }
 
-    /// Adds what `record` says to `pile`, if it is a regular file that no later entry replaces. Returns what it is.
+    /// Adds what `record`, whose name was read last, says to `pile`, if it is a regular file that no later entry replaces. Returns what it is.
     pub(super) fn list(
         &mut self,
         record: &ZipFileHeaderRecord<'_>,
         stored: &Stored,
         pile: &mut Picks,
     ) -> Nature {
-        self.take_name(record);
         let size = stored.size;
         let nature = Nature::of(record.mode().value(), self.name.ends_with(b"/"), size);
         if matches!(nature, Nature::Folder | Nature::Impossible(_)) {
@@ -94,7 +93,7 @@ impl<'a> Lister<'a> {
         nature
     }
 
-    /// The name of the entry that was listed last.
+    /// The name that was read last.
     pub(super) fn name(&self) -> &[u8] {
         &self.name
     }
@@ -104,15 +103,17 @@ impl<'a> Lister<'a> {
         self.pass.finish()
     }
 
-    /// The stored bytes, but for two cases: Info-ZIP's UTF-8 name beside one in an older encoding, and backslashes, which
+    /// Reads the name of `record`, and returns its length as stored; 0 where the stored one was not taken.
+    ///
+    /// It is the stored bytes, but for two cases: Info-ZIP's UTF-8 name beside one in an older encoding, and backslashes, which
     /// some programs on Windows write though the format forbids it.
-    fn take_name(&mut self, record: &ZipFileHeaderRecord<'_>) {
+    pub(super) fn read_name(&mut self, record: &ZipFileHeaderRecord<'_>) -> u16 {
         let path = record.file_path();
         let stored = path.as_ref();
         let unicode = record.extra_fields().find(|(id, _)| *id == ExtraFieldId::INFO_ZIP_UNICODE_PATH);
+        let unicode = unicode.and_then(|(_, field)| unicode_path(field, stored));
         self.name.clear();
-        self.name
-            .extend_from_slice(unicode.and_then(|(_, field)| unicode_path(field, stored)).unwrap_or(stored));
+        self.name.extend_from_slice(unicode.unwrap_or(stored));
         let on_dos = matches!(
             record.version_made_by().creator_system(),
             CreatorSystem::FAT | CreatorSystem::NTFS | CreatorSystem::MVS | CreatorSystem::VFAT
@@ -120,6 +121,8 @@ impl<'a> Lister<'a> {
         if on_dos && !self.name.contains(&b'/') {
             self.name.iter_mut().filter(|byte| **byte == b'\\').for_each(|byte| *byte = b'/');
         }
+        // Its field has 16 bits.
+        if unicode.is_some() { 0 } else { u16::try_from(stored.len()).unwrap_or_default() }
     }
 
     fn time(&self, time: &ZipDateTimeKind) -> Option<Timestamp> {

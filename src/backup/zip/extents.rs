@@ -7,8 +7,11 @@
 //! the record tells, takes a few values in the whole archive. The first entry of each value is looked at, and the
 //! others are believed. Where the order breaks, a new run begins; at the end the runs must lie side by side.
 //!
-//! Memory is bounded by [`RUNS_MAX`], and reads by [`LOOKS_MAX`]. An archive that exceeds them (written in random order,
+//! Memory is bounded by [`RUNS_MAX`], and reads by [`LOOKS_MAX`] and [`INSPECTED_MAX`]. An archive that exceeds them (written in random order,
 //! or with padding of many lengths) is only held against the sum of what its entries claim.
+//!
+//! Files have their local headers looked at when they are restored. Those of folders are not, but programs read them and
+//! give up the whole archive for one; so the first ones are inspected here, and that of the very first entry.
 //!
 //! Gaps are no damage unless a local header begins there: programs leave room for growth, align data, keep old
 //! directories where they append, and put signatures before the directory (Android). Local headers without a name
@@ -37,8 +40,11 @@ const PATTERNS_MAX: usize = 32;
 /// A gap shorter than a local header holds no entry.
 const GAP_MIN: u64 = LOCAL_HEADER as u64;
 
-/// Of a name, so much is told.
-const NAME_READ: usize = 256;
+/// Of so many folders, links and the like the local header is looked at.
+const INSPECTED_MAX: u32 = 256;
+
+/// Of a name and an extra field, so much is read.
+const NAME_READ: usize = 512;
 
 /// The extents of all entries, gathered in one walk over the directory.
 pub(super) struct Extents<'a> {
@@ -51,6 +57,7 @@ pub(super) struct Extents<'a> {
     runs: Vec<(u64, u64)>,
     patterns: Vec<Pattern>,
     looks: u32,
+    inspections: u32,
     /// Whether there were more runs or looks than are kept.
     is_partial: bool,
     /// Bytes that all entries claim, at least.
@@ -92,6 +99,7 @@ impl<'a> Extents<'a> {
             runs: Vec::new(),
             patterns: Vec::new(),
             looks: LOOKS_MAX,
+            inspections: INSPECTED_MAX,
             is_partial: false,
             claimed: 0,
             damage: Vec::new(),
@@ -119,10 +127,33 @@ impl<'a> Extents<'a> {
             return;
         }
         match self.last.replace(this) {
-            None => {}
+            None => self.run = self.run.map(|run| run.min(stored.header)),
             Some(last) if stored.header > last.stored.header => self.compare(last, stored.header),
             Some(last) => self.break_run(last, stored.header),
         }
+    }
+
+    /// Holds the local header of an entry that no restore looks at against its record, which has this name.
+    pub(super) fn inspect(&mut self, stored: &Stored, name: &[u8]) {
+        let Some(left) = self.inspections.checked_sub(1) else { return };
+        self.inspections = left;
+        let mut bytes = [0; LOCAL_HEADER + NAME_READ];
+        let Ok(got) = platform::read_at(self.file, &mut bytes, stored.header) else { return };
+        let path = relative(name).unwrap_or_default();
+        let problem = Local::parse(&bytes[..got]).map_or_else(
+            || Some(format!("its local header at byte {} is damaged", stored.header)),
+            |local| local.contradiction(stored, &path),
+        );
+        if let Some(problem) = problem {
+            let problem = format!("{}: {problem}; some programs will not restore the archive", escape(name));
+            let lost = relative(name).ok().map(Lost::Either);
+            note_damage(&mut self.damage, Damage { problem, lost }, MORE);
+        }
+    }
+
+    /// Whether no entry was noted yet.
+    pub(super) fn is_empty(&self) -> bool {
+        self.run.is_none()
     }
 
     fn note(&mut self, problem: String) {
@@ -140,18 +171,26 @@ impl<'a> Extents<'a> {
         if seen.end > next {
             self.overlap(&seen, next);
         } else if next - seen.end >= GAP_MIN {
-            self.search_gap(seen.end, next);
+            if self.name_in_gap(seen.end, next).is_some() {
+                // Of a later record, as a rule: the order is broken.
+                self.end_run(seen.end, next);
+            }
         } else if self.patterns.len() < PATTERNS_MAX {
             self.patterns.push(pattern);
         }
     }
 
     fn break_run(&mut self, last: Extent, next: u64) {
+        let least = last.stored.header + last.least;
+        let end = self.look(&last).map_or(least, |seen| seen.end);
+        self.end_run(end, next);
+    }
+
+    /// The current run ends at `end`, and another begins at `next`.
+    fn end_run(&mut self, end: u64, next: u64) {
         if self.runs.len() == RUNS_MAX {
             self.is_partial = true;
         } else {
-            let least = last.stored.header + last.least;
-            let end = self.look(&last).map_or(least, |seen| seen.end);
             self.runs.push((self.run.unwrap_or(end), end));
         }
         self.run = Some(next);
@@ -165,18 +204,13 @@ impl<'a> Extents<'a> {
         ));
     }
 
-    /// Looks for an entry in what no record of the directory claims.
-    fn search_gap(&mut self, from: u64, to: u64) {
+    /// The name of the entry that lies where no record of the directory says so, if there is one.
+    fn name_in_gap(&self, from: u64, to: u64) -> Option<String> {
         let mut bytes = [0; LOCAL_HEADER + NAME_READ];
-        let got = platform::read_at(self.file, &mut bytes, from).unwrap_or_default();
-        let Some(local) = Local::parse(&bytes[..got]) else { return };
-        if local.name().is_empty() || local.length() > to - from {
-            return;
-        }
-        self.note(format!(
-            "at byte {from} lies an entry {} that the directory does not list: a file may be lost from the directory",
-            escape(local.name())
-        ));
+        let got = platform::read_at(self.file, &mut bytes, from).ok()?;
+        let local = Local::parse(&bytes[..got])?;
+        let is_entry = !local.name().is_empty() && local.length() <= to - from;
+        is_entry.then(|| escape(local.name()).into_owned())
     }
 
     /// Reads an entry's local header and data descriptor; nothing where that is damaged, which a restore tells, or where enough
@@ -201,21 +235,15 @@ impl<'a> Extents<'a> {
 
     /// Ends the walk: where the first entry begins, and what is damaged.
     pub(super) fn finish(mut self) -> (u64, Vec<Damage>) {
-        let last = self.last.take();
-        if self.runs.is_empty() {
-            if let Some(last) = last {
-                self.compare(last, self.directory);
-            }
-            return (self.run.unwrap_or(self.directory), self.damage);
-        }
-        match last {
+        match self.last.take() {
             Some(last) => self.break_run(last, self.directory),
-            None => self.is_partial = true,
+            // Where the last one ends is not known, or there is none.
+            None => self.is_partial = self.run.is_some(),
         }
-        self.runs.push((self.directory, self.directory));
         let mut runs = std::mem::take(&mut self.runs);
+        runs.extend([(self.directory, self.directory)]);
         runs.sort_unstable();
-        let first = runs.first().map_or(self.directory, |run| run.0);
+        let first = runs.iter().map(|run| run.0).chain(self.run).min().unwrap_or(self.directory);
         if !self.is_partial {
             runs.windows(2).for_each(|pair| self.compare_runs(pair[0].1, pair[1].0));
         } else if self.claimed > u128::from(self.directory) {
@@ -226,13 +254,19 @@ impl<'a> Extents<'a> {
 
     /// Whether one run ends where the next begins.
     fn compare_runs(&mut self, end: u64, next: u64) {
-        if end > next {
+        if end > next && next == self.directory {
+            self.note(format!("an entry reaches beyond byte {next}, where the directory begins"));
+        } else if end > next {
             self.note(format!(
                 "two entries of the directory claim the same bytes before byte {end}: one of their records is damaged, and \
                  a file may be lost"
             ));
-        } else if next - end >= GAP_MIN {
-            self.search_gap(end, next);
+        } else if next - end >= GAP_MIN
+            && let Some(name) = self.name_in_gap(end, next)
+        {
+            self.note(format!(
+                "at byte {end} lies an entry {name} that the directory does not list: a file may be lost from there"
+            ));
         }
     }
 }

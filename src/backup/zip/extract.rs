@@ -33,13 +33,19 @@ pub(super) struct Stored {
     pub(super) crc: u32,
     pub(super) method: u16,
     pub(super) flags: u16,
+    /// Length of the name in the record, which its local header should have too; 0 if another spelling was taken.
+    pub(super) name: u16,
 }
+
+/// Where no file has an entry any more: so the place of one fits beside the length of its name.
+const PLACE_MAX: u64 = (1 << 48) - 1;
 
 impl Stored {
     /// Of a record, whose entry lies `shift` bytes before where the reader takes it to be.
-    pub(super) fn of_record(record: &ZipFileHeaderRecord<'_>, shift: u64) -> Self {
+    pub(super) fn of_record(record: &ZipFileHeaderRecord<'_>, shift: u64, name: u16) -> Self {
         Self {
-            header: record.local_header_offset().saturating_sub(shift),
+            name,
+            header: record.local_header_offset().saturating_sub(shift).min(PLACE_MAX),
             compressed: record.compressed_size_hint(),
             size: record.uncompressed_size_hint(),
             crc: record.crc32(),
@@ -51,16 +57,25 @@ impl Stored {
     /// Packs all but the size into a locator.
     pub(super) fn locator(&self) -> Locator {
         let packed = u64::from(self.crc) | u64::from(self.method) << 32 | u64::from(self.flags) << 48;
-        Locator([self.header, self.compressed, packed])
+        Locator([self.header << 16 | u64::from(self.name), self.compressed, packed])
     }
 
     /// Unpacks an entry's locator.
     pub(super) fn of(entry: &Entry<'_>) -> Self {
-        let Locator([header, compressed, packed]) = entry.locator;
+        let Locator([place, compressed, packed]) = entry.locator;
         // Each part is cut out of the bits it was put into.
         #[expect(clippy::cast_possible_truncation)]
-        let (crc, method, flags) = (packed as u32, (packed >> 32) as u16, (packed >> 48) as u16);
-        Self { header, compressed, size: entry.size.unwrap_or_default(), crc, method, flags }
+        let (crc, method, flags, name) =
+            (packed as u32, (packed >> 32) as u16, (packed >> 48) as u16, place as u16);
+        Self {
+            header: place >> 16,
+            compressed,
+            size: entry.size.unwrap_or_default(),
+            crc,
+            method,
+            flags,
+            name,
+        }
     }
 }
 
@@ -322,9 +337,7 @@ impl<'a> Part<'a> {
             return damaged("its data reaches beyond the archive's directory".to_owned());
         }
         if let Some(problem) = contradiction(file, start, &buffer[..filled], stored, path)? {
-            return damaged(format!(
-                "{problem}: one of them is damaged, and some programs will not restore this"
-            ));
+            return damaged(format!("{problem}; some programs will not restore this"));
         }
         let taken = usize::try_from(before).unwrap_or(usize::MAX).min(filled);
         let along = ((filled - taken) as u64).min(stored.compressed);

@@ -11,7 +11,7 @@ use std::fs::File;
 
 use rawzip::ZipArchive;
 
-use super::Positioned;
+use crate::backup::positioned::Positioned;
 use crate::platform;
 
 const END: usize = 22;
@@ -92,7 +92,7 @@ struct End {
 
 impl Frame {
     /// Looks at the end of the archive, whose file is `length` bytes long.
-    pub(super) fn look(archive: &ZipArchive<Positioned>, length: u64) -> Self {
+    pub(super) fn look(archive: &ZipArchive<super::Positioned>, length: u64) -> Self {
         let mut frame = Self::default();
         let (file, at) = (&archive.get_ref().0, archive.eocd_offset());
         let Some(bytes) = read::<END>(file, at) else { return frame };
@@ -179,7 +179,9 @@ impl Frame {
             ));
         }
         let size = end.at.saturating_sub(start);
-        if end.size != size {
+        // A signature may follow the last record, and is counted by some programs.
+        let is_signed = || read::<4>(file, start.saturating_add(end.size)) == Some(*b"PK\x05\x05");
+        if end.size != size && !is_signed() {
             self.note(&format!(
                 "it says that the directory has {} bytes, but it has {size}; some programs will not restore this",
                 end.size
@@ -239,6 +241,21 @@ pub(super) fn wrong_beginning(file: &File, first: u64) -> Option<String> {
             "{first} bytes lie before the archive's first entry and are no program: they may be another archive, or \
              entries that the directory has lost; some programs will not restore this"
         )
+    })
+}
+
+/// Whether an end record ends a file of `length` bytes, right behind a directory as long as it says.
+pub(super) fn ends_with_directory(file: &File, length: u64) -> bool {
+    // The longest comment.
+    let from = length.saturating_sub(u64::from(u16::MAX) + END as u64);
+    let mut bytes = vec![0; END + usize::from(u16::MAX)];
+    let mut tail = Positioned { file, offset: from };
+    let Ok(got) = platform::read_full(&mut tail, &mut bytes) else { return false };
+    (0..=got.saturating_sub(END)).rev().filter(|&at| bytes[at..got].starts_with(b"PK\x05\x06")).any(|at| {
+        let size = u64::from(u32_at(&bytes, at + 12));
+        let directory = (from + at as u64).checked_sub(size);
+        got == at + END + usize::from(u16_at(&bytes, at + 20))
+            && directory.and_then(|at| read::<4>(file, at)).is_some_and(|mark| mark == *b"PK\x01\x02")
     })
 }
 

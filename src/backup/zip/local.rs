@@ -28,8 +28,11 @@ const STRONGLY_ENCRYPTED: u16 = 1 << 6;
 const UTF8: u16 = 1 << 11;
 const MASKED: u16 = 1 << 13;
 
-/// Bits 1 and 2: how hard a compressor tried, or how it marks its end; a hint for people.
+/// Bits 1 and 2: how hard a compressor tried, or how it marks its end.
 const EFFORT: u16 = 0b110;
+
+/// Methods for which programs take no notice of [`EFFORT`]: imploding, deflate, Deflate64 and LZMA.
+const EFFORT_METHODS: [u16; 4] = [6, 8, 9, 14];
 
 /// In a field of 32 bits: the number stands in the zip64 field.
 const SEE_ZIP64: u32 = u32::MAX;
@@ -76,6 +79,11 @@ impl<'a> Local<'a> {
         self.name
     }
 
+    /// Whether name and extra field were read to their ends.
+    fn is_whole(&self) -> bool {
+        self.length() == (LOCAL_HEADER + self.name.len() + self.extra.len()) as u64
+    }
+
     fn flags(&self) -> u16 {
         self.u16(6)
     }
@@ -103,29 +111,35 @@ impl<'a> Local<'a> {
     pub(super) fn contradiction(&self, stored: &Stored, path: &[u8]) -> Option<String> {
         let (method, flags) = (self.u16(8), self.flags());
         if method != stored.method {
-            return Some(format!("its local header says method {method}, the directory {}", stored.method));
+            return Some(disagree("method", method, stored.method));
         }
-        if names_disagree(self.name, path) {
-            return Some("its two headers in the archive give it different names".to_owned());
+        if self.is_whole() && names_disagree(self.name, path, stored.name) {
+            let problem = "its two headers in the archive give it different names: one of them is damaged";
+            return Some(problem.to_owned());
         }
         if let Some(differing) = self.differing_flags(stored) {
-            return Some(format!(
-                "its local header says flags {flags:#06x}, the directory {:#06x} (bits {differing:#06x} differ)",
-                stored.flags
-            ));
+            return Some(disagree("flags", flags & differing, stored.flags & differing));
         }
         if let Some(wrong) = wrong_version(self.u16(4), method, flags) {
             return Some(format!("its local header {wrong}"));
         }
-        if extra_is_broken(self.extra) {
-            return Some("the extra field of its local header is cut off in the middle".to_owned());
+        if !self.is_whole() || flags & MASKED != 0 {
+            return None;
         }
-        if flags & MASKED != 0 { None } else { self.differing_numbers(stored) }
+        if extra_is_broken(self.extra) {
+            let problem =
+                "the extra field of its local header is cut off in the middle: the header is damaged";
+            return Some(problem.to_owned());
+        }
+        self.differing_numbers(stored)
     }
 
     /// Flags that differ though they mean something.
     fn differing_flags(&self, stored: &Stored) -> Option<u16> {
-        let mut differing = (self.flags() ^ stored.flags) & !EFFORT;
+        let mut differing = self.flags() ^ stored.flags;
+        if EFFORT_METHODS.contains(&stored.method) {
+            differing &= !EFFORT;
+        }
         // A name of ASCII alone is the same in UTF-8. Some programs say "UTF-8" in the directory only.
         if self.name.is_ascii() || stored.flags & UTF8 != 0 {
             differing &= !UTF8;
@@ -144,13 +158,13 @@ impl<'a> Local<'a> {
             [("size", size, stored.size), ("compressed size", compressed, stored.compressed)]
         {
             if local != directory && !is_later(local) {
-                return Some(format!("its local header says {what} {local}, the directory {directory}"));
+                return Some(disagree(what, local, directory));
             }
         }
         let crc = self.u32(14);
-        let is_known =
+        let is_wrong =
             crc != stored.crc && !is_later(u64::from(crc)) && stored.flags & STRONGLY_ENCRYPTED == 0;
-        is_known.then(|| format!("its local header says CRC-32 {crc:08x}, the directory {:08x}", stored.crc))
+        is_wrong.then(|| disagree("CRC-32", format!("{crc:08x}"), format!("{:08x}", stored.crc)))
     }
 
     /// What is wrong with the data descriptor, whose place begins with the bytes `behind`.
@@ -164,8 +178,13 @@ impl<'a> Local<'a> {
             && (behind.starts_with(SIGNATURE) || behind.starts_with(b"PK\x01\x02"));
         let is_right = is_none || descriptor_length(behind, stored).is_some();
         (!is_right)
-            .then_some("the sizes and the CRC-32 that stand behind its data are not those of the directory")
+            .then_some("the sizes and the CRC-32 that stand behind its data are not those of the directory: one of them is damaged")
     }
+}
+
+/// That two numbers which should be the same are not.
+fn disagree<T: std::fmt::Display>(what: &str, local: T, directory: T) -> String {
+    format!("its local header says {what} {local}, the directory {directory}: one of them is damaged")
 }
 
 /// The length of the data descriptor that `bytes` begin with, if it is that of `stored`. It may have a signature, and its
@@ -202,14 +221,17 @@ pub(super) fn extra_is_broken(extra: &[u8]) -> bool {
     fields.remaining_bytes().len() > 3
 }
 
-/// Whether a spoilt byte explains that the name in an entry's own header is not the one that was listed. The directory's names have no
-/// checksum: without this, a file whose name rotted there would count as one whose original is gone. Names of another length
-/// are another spelling (the Unicode field).
-fn names_disagree(local: &[u8], path: &[u8]) -> bool {
-    let spelled = |name: &[u8]| crate::backup::relative(name);
+/// Whether the name in an entry's own header is not that of the directory, of which `path` was made. The directory's names have no
+/// checksum: without this, a file whose name rotted there would count as one whose original is gone.
+///
+/// `stored` is the length of the directory's name. A local name of another length is another spelling (the Unicode field),
+/// but for one that makes a path as long as `path`.
+fn names_disagree(local: &[u8], path: &[u8], stored: u16) -> bool {
+    let spelled = |name: &[u8]| crate::backup::relative(name).unwrap_or_default();
     let slashed = || local.iter().map(|&byte| if byte == b'\\' { b'/' } else { byte }).collect::<Vec<u8>>();
-    spelled(local).is_ok_and(|name| name.len() == path.len() && name != path)
-        && spelled(&slashed()).is_ok_and(|name| name != path)
+    let name = spelled(local);
+    let is_comparable = local.len() == usize::from(stored) || name.len() == path.len();
+    is_comparable && name != path && spelled(&slashed()) != path
 }
 
 #[cfg(test)]
@@ -217,10 +239,10 @@ mod tests {
     use super::*;
 
     const STORED: Stored =
-        Stored { header: 0, compressed: 5, size: 7, crc: 0x1122_3344, method: 8, flags: DESCRIPTOR };
+        Stored { header: 0, compressed: 5, size: 7, crc: 0x1122_3344, method: 8, flags: DESCRIPTOR, name: 1 };
 
     #[test]
-    fn a_descriptor_is_known_in_each_of_its_four_forms_and_by_its_content_alone() {
+    fn a_descriptor_is_wrong_in_each_of_its_four_forms_and_by_its_content_alone() {
         let crc = 0x1122_3344_u32.to_le_bytes();
         let short = [&crc[..], &5u32.to_le_bytes(), &7u32.to_le_bytes()].concat();
         let long = [&crc[..], &5u64.to_le_bytes(), &7u64.to_le_bytes()].concat();

@@ -92,6 +92,12 @@ pub(super) fn is_start(first: &[u8]) -> bool {
     first.starts_with(b"PK\x03\x04") || first.starts_with(b"PK\x05\x06") || first.starts_with(b"PK\x07\x08")
 }
 
+/// Whether a file of `length` bytes ends just like a zip archive with entries: its end record, whose comment reaches to the last
+/// byte, is behind a directory.
+pub(super) fn is_end(file: &File, length: u64) -> bool {
+    frame::ends_with_directory(file, length)
+}
+
 impl Zip {
     /// Opens the archive in `file`. An error if it has no end record, which all reading starts from.
     pub(super) fn open(place: &Path, file: File, stat: Stat) -> Result<Self, Error> {
@@ -221,9 +227,14 @@ impl Zip {
 
     /// Adds a record's entry to `pile`, or what is wrong with it to the doubts of the walk.
     fn list_record(&self, record: &ZipFileHeaderRecord<'_>, walk: &mut Walk<'_>, pile: &mut Picks) {
-        let stored = Stored::of_record(record, self.frame.shift);
+        let name_length = walk.lister.read_name(record);
+        let stored = Stored::of_record(record, self.frame.shift, name_length);
+        let is_first = walk.extents.is_empty();
         walk.extents.add(record, stored);
         let nature = walk.lister.list(record, &stored, pile);
+        if is_first || nature != Nature::File {
+            walk.extents.inspect(&stored, walk.lister.name());
+        }
         let name = walk.lister.name();
         let mut doubt = |wrong: String, follows: &str| {
             let problem = format!(
