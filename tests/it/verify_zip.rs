@@ -147,6 +147,21 @@ fn zip64_records_that_contradict_the_end_record_or_the_directory_are_damage() {
 }
 
 #[test]
+fn an_archive_whose_directory_is_encrypted_cannot_be_verified_and_is_not_called_damaged() {
+    let fixture = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/archives/bsdtar-zip64.zip");
+    let mut bytes = std::fs::read(fixture).unwrap();
+    let record = bytes.windows(4).position(|four| four == b"PK\x06\x06").unwrap();
+    // The second version of the record is 28 bytes longer, and names AES-256 here.
+    bytes[record + 4] += 28;
+    let mut second = [0; 28];
+    second[18..20].copy_from_slice(&0x6610_u16.to_le_bytes());
+    bytes.splice(record + 56..record + 56, second);
+    let world = World::new().file("b", bytes);
+    let error = backup::open(&world.path("b"), false).err().unwrap().to_string();
+    assert!(error.contains("directory is encrypted") && !error.contains("damaged"), "{error}");
+}
+
+#[test]
 fn what_lies_behind_the_archive_is_damage_but_for_the_rest_of_a_tape_record() {
     fails(|bytes| bytes.extend(vec![b'x'; 500_000]), "500000 bytes lie behind the archive's end");
     fails(|bytes| bytes.push(0), "1 bytes lie behind");

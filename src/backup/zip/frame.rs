@@ -18,6 +18,9 @@ const END: usize = 22;
 const LOCATOR: usize = 20;
 const END64: usize = 56;
 
+/// The second version of the zip64 end record, without what follows its fixed part.
+const END64_SECOND: usize = END64 + 28;
+
 /// Of the zip64 end record, what its own size does not count.
 const END64_UNCOUNTED: u64 = 12;
 
@@ -241,6 +244,19 @@ pub(super) fn wrong_beginning(file: &File, first: u64) -> Option<String> {
             "{first} bytes lie before the archive's first entry and are no program: they may be another archive, or \
              entries that the directory has lost; some programs will not restore this"
         )
+    })
+}
+
+/// Whether the directory itself is encrypted or compressed, as the second version of the zip64 end record says (APPNOTE 7.3.4).
+pub(super) fn directory_is_hidden(archive: &ZipArchive<super::Positioned>) -> bool {
+    let file = &archive.get_ref().0;
+    let locator = archive.eocd_offset().checked_sub(LOCATOR as u64).and_then(|at| read::<LOCATOR>(file, at));
+    let Some(locator) = locator.filter(|locator| locator.starts_with(b"PK\x06\x07")) else { return false };
+    let record = read::<END64_SECOND>(file, u64_at(&locator, 8));
+    record.filter(|record| record.starts_with(b"PK\x06\x06")).is_some_and(|record| {
+        let is_second = u64_at(&record, 4).saturating_add(END64_UNCOUNTED) >= END64_SECOND as u64;
+        // The method, and the algorithm of the encryption.
+        is_second && (u16_at(&record, END64) != 0 || u16_at(&record, END64 + 18) != 0)
     })
 }
 

@@ -110,21 +110,25 @@ impl<'a> Local<'a> {
     /// What contradicts the directory's record `stored` of the entry at `path`, in words.
     pub(super) fn contradiction(&self, stored: &Stored, path: &[u8]) -> Option<String> {
         let (method, flags) = (self.u16(8), self.flags());
-        if method != stored.method {
-            return Some(disagree("method", method, stored.method));
-        }
-        if self.is_whole() && names_disagree(self.name, path, stored.name) {
-            let problem = "its two headers in the archive give it different names: one of them is damaged";
-            return Some(problem.to_owned());
-        }
         if let Some(differing) = self.differing_flags(stored) {
             return Some(disagree("flags", flags & differing, stored.flags & differing));
+        }
+        // Of an encrypted directory nothing stands in the local header.
+        if flags & MASKED != 0 {
+            return None;
+        }
+        if method != stored.method {
+            return Some(disagree("method", method, stored.method));
         }
         if let Some(wrong) = wrong_version(self.u16(4), method, flags) {
             return Some(format!("its local header {wrong}"));
         }
-        if !self.is_whole() || flags & MASKED != 0 {
+        if !self.is_whole() {
             return None;
+        }
+        if names_disagree(self.name, path, stored.name) {
+            let problem = "its two headers in the archive give it different names: one of them is damaged";
+            return Some(problem.to_owned());
         }
         if extra_is_broken(self.extra) {
             let problem =

@@ -2,10 +2,14 @@
 //!
 //! In: an archive file. Out: its regular files, each restored by itself at its offset by any number of threads, checked
 //! against the CRC-32 and the size that the central directory gives. The central directory alone says what is in the
-//! archive; a local header only tells where its data begins.
+//! archive.
 //!
-//! Damage to a record is found where it shows. Names have no checksum, but stand in the local header too, which a restore compares
-//! (not where the length differs, which is another spelling). The type of an entry stands in the directory alone: one
+//! Other programs read more than that, so whatever contradicts the directory is damage, also where this program could do
+//! without it: in a local header ([`local`]), in the end records and around the archive ([`frame`]), in numbers of the
+//! directory ([`record`]), and where entries overlap or are not listed ([`extents`]). A restore looks at the local
+//! headers of the files that it restores; a listing at those of the first folders, links and the like only.
+//!
+//! Names have no checksum, but stand in the local header too, which a restore compares. The type of an entry stands in the directory alone: one
 //! that says "folder" of an entry with content, or "link" of content that is no target, is reported as damage, so that a flipped
 //! bit does not take a file out of the population. What cannot be told: an empty file whose type or name has become that of a
 //! folder, pipe or socket; and a file of at most 4096 bytes without a line feed that has become a link, or any of
@@ -113,6 +117,12 @@ impl Zip {
             };
             Error::Damaged { place: place.to_owned(), format: "zip", problem }
         })?;
+        if frame::directory_is_hidden(&archive) {
+            let problem = "its directory is encrypted or compressed, so bkverify cannot verify it; unpack it into a folder, and \
+                verify that folder"
+                .to_owned();
+            return Err(Error::NotABackup { place: place.to_owned(), problem });
+        }
         let frame = Frame::look(&archive, stat.size);
         let zip = Self { place: place.to_owned(), archive, stat, frame, repeats: Repeats::default() };
         if zip.is_split() {
