@@ -1,4 +1,5 @@
-//! Numbers as people read them: grouped digits, bytes, durations, shares. Pure; used by reports, progress and plans.
+//! Numbers as people read them: grouped digits, bytes, durations, shares; and which characters they cannot read at all. Pure; used by
+//! whatever prints.
 
 use std::time::Duration;
 
@@ -113,6 +114,34 @@ fn three_digits(value: f64) -> String {
 /// Without the zeros after the point that say nothing.
 fn trimmed(number: &str) -> &str {
     if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { number }
+}
+
+/// Whether a character shows nothing of itself, but may change what is shown: by it a name looks like another, or turns
+/// round what stands beside it (Unicode TR 36).
+///
+/// These are Unicode's `Bidi_Control` and `Default_Ignorable_Code_Point` (DerivedCoreProperties.txt, version 17), which no
+/// later version takes anything from, and the separators of lines and paragraphs and the marks of annotations.
+pub fn is_invisible(character: char) -> bool {
+    matches!(
+        character,
+        '\u{ad}'
+            | '\u{34f}'
+            | '\u{61c}'
+            | '\u{115f}'..='\u{1160}'
+            | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}'
+            | '\u{feff}'
+            | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fffb}'
+            | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}'
+    )
 }
 
 #[cfg(test)]

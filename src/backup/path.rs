@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::words::is_invisible;
+
 /// Why a stored name is no path below a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NameProblem {
@@ -47,8 +49,8 @@ pub fn relative(name: &[u8]) -> Result<Vec<u8>, NameProblem> {
 }
 
 /// A path as text that is safe in a terminal and in a report, and can be turned back by [`unescape`]: valid UTF-8 stands
-/// as it is; control characters, the backslash, bidirectional overrides and bytes that are no UTF-8 become `\xNN`
-/// (one a byte).
+/// as it is; control characters, the backslash, [invisible](is_invisible) characters and bytes that are no UTF-8
+/// become `\xNN` (one a byte).
 pub fn escape(path: &[u8]) -> Cow<'_, str> {
     let plain = std::str::from_utf8(path).ok().filter(|text| text.chars().all(is_plain));
     plain.map_or_else(|| Cow::Owned(escape_bytes(path)), Cow::Borrowed)
@@ -77,11 +79,13 @@ fn escape_bytes(path: &[u8]) -> String {
     out
 }
 
-/// Characters that can do no harm in a terminal: no controls, no backslash (it introduces our escapes), and none of the
-/// invisible direction and format characters that make a name look like another (Unicode TR 36).
+/// Characters that can do no harm in a terminal or a report: neither controls nor the backslash (it introduces our escapes) nor any
+/// that cannot be seen.
 fn is_plain(character: char) -> bool {
-    !(character.is_control()
-        || matches!(character, '\\' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'))
+    match character {
+        ' '..='~' => character != '\\',
+        _ => !character.is_control() && !is_invisible(character),
+    }
 }
 
 /// Turns text made by [`escape`] back into the path. An unfinished escape stands for itself.
@@ -90,6 +94,8 @@ pub fn unescape(text: &str) -> Vec<u8> {
     let mut rest = text.as_bytes();
     while let Some((&byte, tail)) = rest.split_first() {
         let code = rest.strip_prefix(b"\\x").and_then(|hex| hex.get(..2));
+        // A sign would be taken for a part of the number.
+        let code = code.filter(|hex| hex.iter().all(u8::is_ascii_hexdigit));
         let code = code.and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
         if let Some(code) = code {
             out.push(code);
@@ -129,7 +135,56 @@ mod tests {
         assert_eq!(escape("Grüße/文.txt".as_bytes()), "Grüße/文.txt");
     }
 
+    #[test]
+    fn characters_that_cannot_be_seen_are_shown_as_their_bytes_and_come_back() {
+        let seen = ["Gr\u{fc}\u{df}e", "\u{6587}", "e\u{301}", "\u{5d0}\u{628}", "\u{1f600}", "a b\u{a0}c"];
+        for text in seen {
+            assert_eq!(escape(text.as_bytes()), text);
+        }
+        for hidden in [
+            '\u{61c}',
+            '\u{ad}',
+            '\u{34f}',
+            '\u{115f}',
+            '\u{17b4}',
+            '\u{180e}',
+            '\u{200b}',
+            '\u{200e}',
+            '\u{202e}',
+            '\u{2028}',
+            '\u{2066}',
+            '\u{2064}',
+            '\u{3164}',
+            '\u{fe0f}',
+            '\u{feff}',
+            '\u{ffa0}',
+            '\u{fff9}',
+            '\u{1d173}',
+            '\u{e0041}',
+            '\u{85}',
+        ] {
+            let name = format!("a{hidden}b");
+            let text = escape(name.as_bytes());
+            assert!(text.is_ascii() && text.starts_with("a\\x"), "U+{:04x}: {text}", u32::from(hidden));
+            assert_eq!(unescape(&text), name.as_bytes());
+        }
+    }
+
+    #[test]
+    fn an_unfinished_escape_stands_for_itself() {
+        for text in ["\\x", "\\x4", "\\x+f", "\\xzz", "\\"] {
+            assert_eq!(unescape(text), text.as_bytes());
+        }
+    }
+
     proptest! {
+        #[test]
+        fn no_text_of_a_name_holds_what_cannot_be_seen(name in any::<String>()) {
+            let text = escape(name.as_bytes());
+            prop_assert!(!text.chars().any(|each| each.is_control() || is_invisible(each)));
+            prop_assert_eq!(unescape(&text), name.as_bytes());
+        }
+
         #[test]
         fn every_name_survives_escape_and_back(name in proptest::collection::vec(any::<u8>(), 0..40)) {
             let text = escape(&name);

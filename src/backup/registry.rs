@@ -167,7 +167,15 @@ fn open_tar(candidate: &Candidate<'_>) -> Attempt {
     let is_empty =
         || stat.size >= 1024 && stat.size <= EMPTY_TAR_MAX && stat.size % 512 == 0 && is_all_zero(&file);
     let is_tar = tar::is_header(candidate.first_block()?) || is_empty();
-    is_tar.then(|| Ok(Box::new(Tar::new(candidate.place, file, stat, None)) as Box<dyn Backup>))
+    is_tar.then(|| {
+        if zip::is_end(&file, stat.size) {
+            let problem = "it begins as a tar archive and ends as a zip archive: two archives were joined; get both apart, \
+                and verify each"
+                .to_owned();
+            return Err(Error::NotABackup { place: candidate.place.to_owned(), problem });
+        }
+        Ok(Box::new(Tar::new(candidate.place, file, stat, None)) as Box<dyn Backup>)
+    })
 }
 
 fn is_all_zero(file: &File) -> bool {

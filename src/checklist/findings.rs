@@ -8,6 +8,8 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::words::is_invisible;
+
 /// Longest text of one piece of evidence, in characters; the rest is counted, not kept.
 const EVIDENCE_LIMIT: usize = 20_000;
 
@@ -221,9 +223,7 @@ pub fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.replace("\r\n", "\n").chars() {
         let harmful = character.is_control() && !matches!(character, '\n' | '\t');
-        let invisible = matches!(character,
-            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
-        if harmful || invisible {
+        if harmful || is_invisible(character) {
             out.extend(character.escape_unicode());
         } else {
             out.push(if character == '\t' { ' ' } else { character });

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use crate::exit::ExitCode;
+use crate::words::is_invisible;
 use crate::{report, verify};
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -99,6 +100,7 @@ fn with_causes(error: &dyn std::error::Error) -> String {
 fn harmless(text: &str) -> String {
     let escaped = |character: char| match character {
         control if control.is_control() => format!("\\x{:02x}", u32::from(control)),
+        hidden if is_invisible(hidden) => hidden.escape_unicode().to_string(),
         plain => plain.to_string(),
     };
     text.chars().map(escaped).collect()

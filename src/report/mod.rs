@@ -27,6 +27,7 @@ use crate::exit::ExitCode;
 use crate::plan::Plan;
 use crate::platform;
 use crate::verify::outcome::Outcome;
+use crate::words::is_invisible;
 
 /// Writes every report that the plan asks for, the terminal summary last.
 ///
@@ -70,10 +71,11 @@ fn path_text(path: &Path) -> String {
     escape(&platform::path_to_bytes(path)).into_owned()
 }
 
-/// Words that may quote others, with every control character made visible as `?`.
+/// Words that may quote others, with every control and invisible character made visible as `?`.
 fn printable(text: &str) -> Cow<'_, str> {
-    if text.chars().any(char::is_control) {
-        Cow::Owned(text.chars().map(|each| if each.is_control() { '?' } else { each }).collect())
+    let is_hidden = |each: char| each.is_control() || is_invisible(each);
+    if text.chars().any(is_hidden) {
+        Cow::Owned(text.chars().map(|each| if is_hidden(each) { '?' } else { each }).collect())
     } else {
         Cow::Borrowed(text)
     }
@@ -107,5 +109,6 @@ mod tests {
     #[test]
     fn quoted_words_keep_their_letters_and_lose_their_controls() {
         assert_eq!(printable("r\u{e9}seau \x1b[2Jgone\n"), "r\u{e9}seau ?[2Jgone?");
+        assert_eq!(printable("left\u{61c}right \u{202e}and\u{ad}hidden"), "left?right ?and?hidden");
     }
 }

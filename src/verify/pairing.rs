@@ -126,8 +126,8 @@ impl Pairing {
             let mut damage = if let Listing::Damaged(damage) = listing { damage } else { Vec::new() };
             // What the filter leaves out excuses nothing.
             damage.retain(|damage| filter.is_none_or(|filter| filter.concerns(damage)));
-            // Of a backup that cannot be listed as a whole, what is lost may be what pairs; not where nothing at all does.
-            let is_excused = seen == 0 || !(damage.is_empty() || ways.iter().all(is_lost));
+            // Of a backup that cannot be listed as a whole, what is lost may be what pairs: the damage is the finding then.
+            let is_excused = seen == 0 || !damage.is_empty();
             self.unpaired = (maps..ways.len()).filter(|&root| is_lost(&ways[root])).collect();
             let no_map_fits = maps > 0 && ways[..maps].iter().all(is_lost);
             let first = self.unpaired.first().copied().or(no_map_fits.then_some(0));

@@ -14,7 +14,8 @@ use std::path::Path;
 use bkverify::backup::{self, Access, Backup, Listing, Needs, Picks, Wanted};
 use bkverify::stop::Stop;
 
-use collect::{Landed, Taken, catalog, hash, open, restore, scratch};
+pub use collect::catalog;
+use collect::{Landed, Taken, hash, open, restore, scratch};
 use fixtures::{ALL, Fixture, Original, Yield};
 
 /// Every fixture with the file that it is in; compressed tar archives a second time, uncompressed.

@@ -38,6 +38,7 @@ mod verify_statement;
 mod verify_stop;
 #[cfg(target_os = "linux")]
 mod verify_unlisted;
+mod verify_zip;
 #[cfg(windows)]
 mod windows;
 mod windows_lists;

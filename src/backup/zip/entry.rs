@@ -3,7 +3,7 @@
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use rawzip::extra_fields::ExtraFieldId;
-use rawzip::time::{LocalDateTime, ZipDateTimeKind};
+use rawzip::time::{LocalDateTime, UtcDateTime, ZipDateTimeKind};
 use rawzip::{CreatorSystem, ZipFileHeaderRecord};
 
 use super::extract::Stored;
@@ -65,19 +65,25 @@ impl<'a> Lister<'a> {
         Self { pass, zone: TimeZone::try_system().unwrap_or(TimeZone::UTC), name: Vec::new() }
     }
 
-    /// Adds what `record` says to `pile`, if it is a regular file that no later entry replaces. Returns what it is.
-    pub(super) fn list(&mut self, record: &ZipFileHeaderRecord<'_>, pile: &mut Picks) -> Nature {
-        self.take_name(record);
-        let size = record.uncompressed_size_hint();
+    /// Adds what `record`, whose name was read last, says to `pile`, if it is a regular file that no later entry replaces. Returns what it is.
+    pub(super) fn list(
+        &mut self,
+        record: &ZipFileHeaderRecord<'_>,
+        stored: &Stored,
+        pile: &mut Picks,
+    ) -> Nature {
+        let size = stored.size;
         let nature = Nature::of(record.mode().value(), self.name.ends_with(b"/"), size);
         if matches!(nature, Nature::Folder | Nature::Impossible(_)) {
             return nature;
         }
         let before = pile.len();
+        let time = last_modified(record);
         let rest = Entry {
             size: Some(size),
-            mtime: self.time(&record.last_modified()),
-            locator: Stored::locator(record),
+            mtime: self.time(&time),
+            zone_unknown: matches!(time, ZipDateTimeKind::Local(_)),
+            locator: stored.locator(),
             ..Entry::named(b"")
         };
         pile.push_stored(&self.name, &rest);
@@ -87,7 +93,7 @@ impl<'a> Lister<'a> {
         nature
     }
 
-    /// The name of the entry that was listed last.
+    /// The name that was read last.
     pub(super) fn name(&self) -> &[u8] {
         &self.name
     }
@@ -97,15 +103,17 @@ impl<'a> Lister<'a> {
         self.pass.finish()
     }
 
-    /// The stored bytes, but for two cases: Info-ZIP's UTF-8 name beside one in an older encoding, and backslashes, which
+    /// Reads the name of `record`, and returns its length as stored; 0 where the stored one was not taken.
+    ///
+    /// It is the stored bytes, but for two cases: Info-ZIP's UTF-8 name beside one in an older encoding, and backslashes, which
     /// some programs on Windows write though the format forbids it.
-    fn take_name(&mut self, record: &ZipFileHeaderRecord<'_>) {
+    pub(super) fn read_name(&mut self, record: &ZipFileHeaderRecord<'_>) -> u16 {
         let path = record.file_path();
         let stored = path.as_ref();
         let unicode = record.extra_fields().find(|(id, _)| *id == ExtraFieldId::INFO_ZIP_UNICODE_PATH);
+        let unicode = unicode.and_then(|(_, field)| unicode_path(field, stored));
         self.name.clear();
-        self.name
-            .extend_from_slice(unicode.and_then(|(_, field)| unicode_path(field, stored)).unwrap_or(stored));
+        self.name.extend_from_slice(unicode.unwrap_or(stored));
         let on_dos = matches!(
             record.version_made_by().creator_system(),
             CreatorSystem::FAT | CreatorSystem::NTFS | CreatorSystem::MVS | CreatorSystem::VFAT
@@ -113,6 +121,8 @@ impl<'a> Lister<'a> {
         if on_dos && !self.name.contains(&b'/') {
             self.name.iter_mut().filter(|byte| **byte == b'\\').for_each(|byte| *byte = b'/');
         }
+        // Its field has 16 bits.
+        if unicode.is_some() { 0 } else { u16::try_from(stored.len()).unwrap_or_default() }
     }
 
     fn time(&self, time: &ZipDateTimeKind) -> Option<Timestamp> {
@@ -121,6 +131,22 @@ impl<'a> Lister<'a> {
             ZipDateTimeKind::Local(local) => local_time(local, &self.zone),
         }
     }
+}
+
+/// The time of the finest field that the record has; on the wall, in a zone that nobody knows, where it has none.
+fn last_modified(record: &ZipFileHeaderRecord<'_>) -> ZipDateTimeKind {
+    let time = record.last_modified();
+    if matches!(time, ZipDateTimeKind::Utc(_)) {
+        return time;
+    }
+    let pkware = record.extra_fields().find(|(id, _)| *id == ExtraFieldId::UNIX);
+    pkware.and_then(|(_, field)| pkware_unix_time(field)).map_or(time, ZipDateTimeKind::Utc)
+}
+
+/// The time of modification in PKWARE's field for Unix (APPNOTE 4.5.7), which follows that of access.
+fn pkware_unix_time(field: &[u8]) -> Option<UtcDateTime> {
+    let seconds = field.get(4..8)?.first_chunk()?;
+    Some(UtcDateTime::from_unix(i64::from(u32::from_le_bytes(*seconds))))
 }
 
 /// The name in a Unicode path field (version 1, CRC-32 of the stored name, UTF-8), if it belongs to `stored`.

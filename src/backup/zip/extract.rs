@@ -9,6 +9,8 @@ use std::io::{self, BufRead, Read};
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 use rawzip::{CompressionMethod, ZipFileHeaderRecord};
 
+use super::bounds::can_expand;
+use super::local::{DESCRIPTOR_MAX, ENCRYPTED, LOCAL_HEADER, Local};
 use crate::backup::compression::{NEEDS_MEMORY, is_out_of_memory, xz_stream};
 use crate::backup::{Entry, Locator, RestoreError, Restored, Scratch};
 use crate::platform;
@@ -16,40 +18,64 @@ use crate::platform;
 /// Compressed bytes are read in pieces of this many.
 const INPUT: usize = 64 << 10;
 
-/// Length of a local header without name and extra field (APPNOTE 4.3.7).
-const LOCAL_HEADER: usize = 30;
-
 /// Enough for most local names and extra fields, so that one read brings a small entry whole.
 const LOCAL_EXTRA: u64 = 512;
 
-const ENCRYPTED: u16 = 1;
+/// Stands for the method where content is encrypted by AES (WinZip's AE-1 and AE-2).
+const AES: u16 = 99;
 
 /// What of a directory record the restore needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stored {
-    header: u64,
-    compressed: u64,
-    size: u64,
-    crc: u32,
-    method: u16,
-    flags: u16,
+    pub(super) header: u64,
+    pub(super) compressed: u64,
+    pub(super) size: u64,
+    pub(super) crc: u32,
+    pub(super) method: u16,
+    pub(super) flags: u16,
+    /// Length of the name in the record, which its local header should have too; 0 if another spelling was taken.
+    pub(super) name: u16,
 }
 
+/// Where no file has an entry any more: so the place of one fits beside the length of its name.
+const PLACE_MAX: u64 = (1 << 48) - 1;
+
 impl Stored {
-    /// Packs a record into a locator.
-    pub(super) fn locator(record: &ZipFileHeaderRecord<'_>) -> Locator {
-        let (method, flags) = (record.compression_method().as_u16(), record.flags().bits());
-        let packed = u64::from(record.crc32()) | u64::from(method) << 32 | u64::from(flags) << 48;
-        Locator([record.local_header_offset(), record.compressed_size_hint(), packed])
+    /// Of a record, whose entry lies `shift` bytes before where the reader takes it to be.
+    pub(super) fn of_record(record: &ZipFileHeaderRecord<'_>, shift: u64, name: u16) -> Self {
+        Self {
+            name,
+            header: record.local_header_offset().saturating_sub(shift).min(PLACE_MAX),
+            compressed: record.compressed_size_hint(),
+            size: record.uncompressed_size_hint(),
+            crc: record.crc32(),
+            method: record.compression_method().as_u16(),
+            flags: record.flags().bits(),
+        }
+    }
+
+    /// Packs all but the size into a locator.
+    pub(super) fn locator(&self) -> Locator {
+        let packed = u64::from(self.crc) | u64::from(self.method) << 32 | u64::from(self.flags) << 48;
+        Locator([self.header << 16 | u64::from(self.name), self.compressed, packed])
     }
 
     /// Unpacks an entry's locator.
     pub(super) fn of(entry: &Entry<'_>) -> Self {
-        let Locator([header, compressed, packed]) = entry.locator;
+        let Locator([place, compressed, packed]) = entry.locator;
         // Each part is cut out of the bits it was put into.
         #[expect(clippy::cast_possible_truncation)]
-        let (crc, method, flags) = (packed as u32, (packed >> 32) as u16, (packed >> 48) as u16);
-        Self { header, compressed, size: entry.size.unwrap_or_default(), crc, method, flags }
+        let (crc, method, flags, name) =
+            (packed as u32, (packed >> 32) as u16, (packed >> 48) as u16, place as u16);
+        Self {
+            header: place >> 16,
+            compressed,
+            size: entry.size.unwrap_or_default(),
+            crc,
+            method,
+            flags,
+            name,
+        }
     }
 }
 
@@ -79,31 +105,31 @@ impl Workspace {
     }
 }
 
-/// Restores one entry of the archive in `file`, which is `length` bytes long.
+/// Restores one entry of the archive in `file`, whose entries end before the byte `end`.
 pub(super) fn extract(
     file: &File,
-    length: u64,
+    end: u64,
     entry: &Entry<'_>,
     stored: &Stored,
     scratch: &Scratch,
     workspace: &mut Workspace,
 ) -> Result<Restored, RestoreError> {
     let Workspace { input, copy, inflate } = workspace;
-    let part = Part::open(file, length, entry.path, stored, input)?;
+    let part = Part::open(file, end, entry.path, stored, input)?;
     uncompress(part, stored, inflate, &mut |content| restore(content, stored, scratch, copy))
 }
 
 /// The content of a small entry; an error for one that is longer than `limit` bytes.
 pub(super) fn content(
     file: &File,
-    length: u64,
+    end: u64,
     entry: &Entry<'_>,
     stored: &Stored,
     limit: usize,
     workspace: &mut Workspace,
 ) -> Result<Vec<u8>, RestoreError> {
     let Workspace { input, inflate, .. } = workspace;
-    let part = Part::open(file, length, entry.path, stored, input)?;
+    let part = Part::open(file, end, entry.path, stored, input)?;
     uncompress(part, stored, inflate, &mut |content| {
         let mut bytes = vec![0; limit + 1];
         let got = platform::read_full(content, &mut bytes).map_err(explain)?;
@@ -122,11 +148,21 @@ fn uncompress<T>(
     inflate: &mut Option<Decompress>,
     act: &mut dyn FnMut(&mut dyn Read) -> Result<T, RestoreError>,
 ) -> Result<T, RestoreError> {
-    if stored.flags & ENCRYPTED != 0 {
+    if stored.flags & ENCRYPTED != 0 || stored.method == AES {
         let problem = "encrypted: bkverify cannot verify it without its password";
         return Err(RestoreError::Unsupported(problem.to_owned()));
     }
     let method = CompressionMethod::new(stored.method);
+    if !can_expand(method, stored.compressed, stored.size) {
+        let (size, compressed) = (stored.size, stored.compressed);
+        return Err(RestoreError::Damaged(if method == CompressionMethod::STORE {
+            format!("the directory says that it is stored as it is, but {compressed} of {size} bytes of it")
+        } else {
+            format!(
+                "no {compressed} compressed bytes hold {size} bytes, as the directory says that its data does"
+            )
+        }));
+    }
     match method {
         CompressionMethod::STORE => act(&mut part),
         CompressionMethod::DEFLATE => {
@@ -205,14 +241,57 @@ impl<R: Read> Read for Summed<R> {
     }
 }
 
-/// Whether a spoilt byte explains that the name in an entry's own header is not the one that was listed. The directory's names have no
-/// checksum: without this, a file whose name rotted there would count as one whose original is gone. Names of another length
-/// are another spelling (the Unicode field).
-fn names_disagree(local: &[u8], path: &[u8]) -> bool {
-    let spelled = |name: &[u8]| crate::backup::relative(name);
-    let slashed = || local.iter().map(|&byte| if byte == b'\\' { b'/' } else { byte }).collect::<Vec<u8>>();
-    spelled(local).is_ok_and(|name| name.len() == path.len() && name != path)
-        && spelled(&slashed()).is_ok_and(|name| name != path)
+/// Fills `buffer` from byte `offset` of the archive on, where its first `filled` bytes are read already, until there are `least`.
+/// Returns how many there are: fewer where the archive's entries end, at `limit`.
+fn read_more(
+    file: &File,
+    limit: u64,
+    offset: u64,
+    buffer: &mut [u8],
+    mut filled: usize,
+    least: usize,
+) -> Result<usize, RestoreError> {
+    while filled < least {
+        let at = offset.saturating_add(filled as u64);
+        if at >= limit {
+            break;
+        }
+        match platform::read_at(file, &mut buffer[filled..], at).map_err(RestoreError::Read)? {
+            0 => break,
+            got => filled += got,
+        }
+    }
+    Ok(filled)
+}
+
+/// What of an entry's local header (in `bytes`) and of what stands behind its data, which begins at `start`, contradicts the
+/// directory.
+fn contradiction(
+    file: &File,
+    start: u64,
+    bytes: &[u8],
+    stored: &Stored,
+    path: &[u8],
+) -> Result<Option<String>, RestoreError> {
+    let Some(local) = Local::parse(bytes) else { return Ok(None) };
+    if let Some(problem) = local.contradiction(stored, path) {
+        return Ok(Some(problem));
+    }
+    if !local.has_descriptor() {
+        return Ok(None);
+    }
+    let end = start.saturating_add(stored.compressed);
+    let along = usize::try_from(end - stored.header).ok();
+    let along = along.and_then(|end| bytes.get(end..end.checked_add(DESCRIPTOR_MAX)?));
+    let mut descriptor = [0; DESCRIPTOR_MAX];
+    let behind = match along {
+        Some(along) => along,
+        None => {
+            let got = read_more(file, u64::MAX, end, &mut descriptor, 0, DESCRIPTOR_MAX)?;
+            &descriptor[..got]
+        }
+    };
+    Ok(local.wrong_descriptor(stored, behind).map(str::to_owned))
 }
 
 /// An entry's compressed bytes, read at offsets through a borrowed buffer.
@@ -227,47 +306,38 @@ struct Part<'a> {
 }
 
 impl<'a> Part<'a> {
-    /// Reads the local header, and with it as much of the data as comes along.
+    /// Reads the local header, and with it as much of the data as comes along; an error if it contradicts `stored`. Entries end
+    /// before the byte `end`.
     fn open(
         file: &'a File,
-        length: u64,
+        end: u64,
         path: &[u8],
         stored: &Stored,
         buffer: &'a mut [u8],
     ) -> Result<Self, RestoreError> {
+        let damaged = |problem: String| Err(RestoreError::Damaged(problem));
         let wanted = stored.compressed.saturating_add(LOCAL_HEADER as u64 + LOCAL_EXTRA);
         let wanted = usize::try_from(wanted).unwrap_or(usize::MAX).min(buffer.len());
-        let mut filled = 0;
-        while filled < LOCAL_HEADER {
-            let at = stored.header.saturating_add(filled as u64);
-            let got =
-                if at < length { platform::read_at(file, &mut buffer[filled..wanted], at) } else { Ok(0) };
-            match got.map_err(RestoreError::Read)? {
-                0 => {
-                    return Err(RestoreError::Damaged(format!(
-                        "the archive ends before byte {}",
-                        stored.header
-                    )));
-                }
-                got => filled += got,
-            }
-        }
-        if !buffer.starts_with(b"PK\x03\x04") {
-            return Err(RestoreError::Damaged(format!(
-                "its local header at byte {} is damaged",
-                stored.header
-            )));
-        }
-        let short = |at: usize| u64::from(u16::from_le_bytes([buffer[at], buffer[at + 1]]));
-        let before = LOCAL_HEADER as u64 + short(26) + short(28);
-        let name_end = LOCAL_HEADER + usize::from(u16::from_le_bytes([buffer[26], buffer[27]]));
-        if filled >= name_end && names_disagree(&buffer[LOCAL_HEADER..name_end], path) {
-            let problem = "its two headers in the archive give it different names: one of them is damaged";
-            return Err(RestoreError::Damaged(problem.to_owned()));
+        let mut filled = read_more(file, end, stored.header, &mut buffer[..wanted], 0, LOCAL_HEADER)?;
+        let Some(local) = Local::parse(&buffer[..filled]) else {
+            let place = stored.header;
+            return damaged(if filled < LOCAL_HEADER {
+                format!("the archive's entries end before byte {place}, where it should begin")
+            } else {
+                format!("its local header at byte {place} is damaged")
+            });
+        };
+        let before = local.length();
+        let whole = usize::try_from(before).unwrap_or(usize::MAX).min(buffer.len());
+        if filled < whole {
+            filled = read_more(file, end, stored.header, buffer, filled, whole)?;
         }
         let start = stored.header + before;
-        if stored.compressed > length.saturating_sub(start) {
-            return Err(RestoreError::Damaged("it reaches beyond the end of the archive".to_owned()));
+        if stored.compressed > end.saturating_sub(start) {
+            return damaged("its data reaches beyond the archive's directory".to_owned());
+        }
+        if let Some(problem) = contradiction(file, start, &buffer[..filled], stored, path)? {
+            return damaged(format!("{problem}; some programs will not restore this"));
         }
         let taken = usize::try_from(before).unwrap_or(usize::MAX).min(filled);
         let along = ((filled - taken) as u64).min(stored.compressed);

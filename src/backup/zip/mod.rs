@@ -2,10 +2,14 @@
 //!
 //! In: an archive file. Out: its regular files, each restored by itself at its offset by any number of threads, checked
 //! against the CRC-32 and the size that the central directory gives. The central directory alone says what is in the
-//! archive; a local header only tells where its data begins.
+//! archive.
 //!
-//! Damage to a record is found where it shows. Names have no checksum, but stand in the local header too, which a restore compares
-//! (not where the length differs, which is another spelling). The type of an entry stands in the directory alone: one
+//! Other programs read more than that, so whatever contradicts the directory is damage, also where this program could do
+//! without it: in a local header ([`local`]), in the end records and around the archive ([`frame`]), in numbers of the
+//! directory ([`record`]), and where entries overlap or are not listed ([`extents`]). A restore looks at the local
+//! headers of the files that it restores; a listing at those of the first folders, links and the like only.
+//!
+//! Names have no checksum, but stand in the local header too, which a restore compares. The type of an entry stands in the directory alone: one
 //! that says "folder" of an entry with content, or "link" of content that is no target, is reported as damage, so that a flipped
 //! bit does not take a file out of the population. What cannot be told: an empty file whose type or name has become that of a
 //! folder, pipe or socket; and a file of at most 4096 bytes without a line feed that has become a link, or any of
@@ -19,8 +23,13 @@
 //! finer ones in extra fields. Without those a time is that of the clock on the wall where the archive was made; it is
 //! taken for this machine's time zone, or UTC where that is not known.
 
+mod bounds;
 mod entry;
+mod extents;
 mod extract;
+mod frame;
+mod local;
+mod record;
 
 use std::fs::File;
 use std::io;
@@ -29,7 +38,10 @@ use std::path::{Path, PathBuf};
 use rawzip::{ErrorKind, RECOMMENDED_BUFFER_SIZE, ReaderAt, ZipArchive, ZipFileHeaderRecord, ZipLocator};
 
 use self::entry::{Lister, Nature, TARGET_MAX};
+use self::extents::Extents;
 use self::extract::{Stored, Workspace};
+use self::frame::Frame;
+use self::record::Records;
 use super::error::note_damage;
 use super::land::{Ended, conclude, land};
 use super::repeats::Repeats;
@@ -48,12 +60,24 @@ const MORE: &str = "and more damaged records, further on";
 /// Room for the longest directory record (three fields of at most 64 KiB) and many ordinary ones.
 const DIRECTORY_BUFFER: usize = 256 << 10;
 
+/// What vouches for an entry that was restored: none is without its CRC-32 being found right.
+const VOUCHER: &str = "the CRC-32 in the archive";
+
+/// One walk over the directory, and what it gathers.
+struct Walk<'a> {
+    lister: Lister<'a>,
+    records: Records<'a>,
+    extents: Extents<'a>,
+    doubts: Vec<Damage>,
+}
+
 /// A zip archive.
 #[derive(Debug)]
 pub(super) struct Zip {
     place: PathBuf,
     archive: ZipArchive<Positioned>,
     stat: Stat,
+    frame: Frame,
     repeats: Repeats,
 }
 
@@ -72,6 +96,12 @@ pub(super) fn is_start(first: &[u8]) -> bool {
     first.starts_with(b"PK\x03\x04") || first.starts_with(b"PK\x05\x06") || first.starts_with(b"PK\x07\x08")
 }
 
+/// Whether a file of `length` bytes ends just like a zip archive with entries: its end record, whose comment reaches to the last
+/// byte, is behind a directory.
+pub(super) fn is_end(file: &File, length: u64) -> bool {
+    frame::ends_with_directory(file, length)
+}
+
 impl Zip {
     /// Opens the archive in `file`. An error if it has no end record, which all reading starts from.
     pub(super) fn open(place: &Path, file: File, stat: Stat) -> Result<Self, Error> {
@@ -87,7 +117,14 @@ impl Zip {
             };
             Error::Damaged { place: place.to_owned(), format: "zip", problem }
         })?;
-        let zip = Self { place: place.to_owned(), archive, stat, repeats: Repeats::default() };
+        if frame::directory_is_hidden(&archive) {
+            let problem = "its directory is encrypted or compressed, so bkverify cannot verify it; unpack it into a folder, and \
+                verify that folder"
+                .to_owned();
+            return Err(Error::NotABackup { place: place.to_owned(), problem });
+        }
+        let frame = Frame::look(&archive, stat.size);
+        let zip = Self { place: place.to_owned(), archive, stat, frame, repeats: Repeats::default() };
         if zip.is_split() {
             let problem =
                 "it is the last part of a split archive; join the parts with `zip -s 0 PARTS.zip --out \
@@ -146,12 +183,11 @@ impl Zip {
 
     /// Lists to `sink`, or nowhere, only to learn which names repeat.
     fn list(&self, sink: Option<&dyn Sink>) -> Listing {
-        let mut lister = Lister::new(self.repeats.pass());
+        let mut walk = self.start_walk();
         let mut pile = Picks::new();
-        let mut doubts = Vec::new();
         let hand_on = |pile: &Picks| sink.is_some_and(|sink| sink.take(pile).is_break());
         let walked = self.walk(|record| {
-            self.list_record(record, &mut lister, &mut pile, &mut doubts);
+            self.list_record(record, &mut walk, &mut pile);
             if pile.len() >= PILE {
                 if hand_on(&pile) {
                     return Err(Listing::Stopped);
@@ -161,10 +197,11 @@ impl Zip {
             Ok(())
         });
         let damage = match walked {
-            Ok(damage) => doubts.into_iter().chain(damage.into_iter().map(Damage::from)).collect::<Vec<_>>(),
+            Ok(damage) => damage,
             Err(stopped) => return stopped,
         };
-        if lister.finish() {
+        let (again, damage) = self.end_walk(walk, damage);
+        if again {
             return Listing::Again;
         }
         match hand_on(&pile) {
@@ -174,37 +211,68 @@ impl Zip {
         }
     }
 
-    /// Adds a record's entry to `pile`, or what is wrong with it to `doubts`.
-    fn list_record(
-        &self,
-        record: &ZipFileHeaderRecord<'_>,
-        lister: &mut Lister<'_>,
-        pile: &mut Picks,
-        doubts: &mut Vec<Damage>,
-    ) {
-        let wrong = match lister.list(record, pile) {
-            Nature::Impossible(wrong) => wrong,
-            Nature::Link { usual: false } => match self.doubt_link(record, lister.name()) {
-                Some(wrong) => wrong,
-                None => return,
-            },
-            Nature::File | Nature::Folder | Nature::Special | Nature::Link { usual: true } => return,
+    fn start_walk(&self) -> Walk<'_> {
+        let file = &self.archive.get_ref().0;
+        Walk {
+            lister: Lister::new(self.repeats.pass()),
+            records: Records::new(file),
+            extents: Extents::new(file, self.archive.directory_offset()),
+            doubts: Vec::new(),
+        }
+    }
+
+    /// Ends a walk over the whole directory: whether the archive must be listed again, and all that is damaged. `records` says what
+    /// kept the walk from being whole; then what the directory does not list proves nothing.
+    fn end_walk(&self, walk: Walk<'_>, records: Vec<String>) -> (bool, Vec<Damage>) {
+        let mut damage: Vec<Damage> = self.frame.damage.iter().cloned().map(Damage::from).collect();
+        damage.extend(walk.doubts);
+        if records.is_empty() {
+            let (first, overlaps) = walk.extents.finish();
+            damage.extend(overlaps);
+            damage.extend(frame::wrong_beginning(&self.archive.get_ref().0, first).map(Damage::from));
+        }
+        damage.extend(records.into_iter().map(Damage::from));
+        (walk.lister.finish(), damage)
+    }
+
+    /// Adds a record's entry to `pile`, or what is wrong with it to the doubts of the walk.
+    fn list_record(&self, record: &ZipFileHeaderRecord<'_>, walk: &mut Walk<'_>, pile: &mut Picks) {
+        let name_length = walk.lister.read_name(record);
+        let stored = Stored::of_record(record, self.frame.shift, name_length);
+        let is_first = walk.extents.is_empty();
+        walk.extents.add(record, stored);
+        let nature = walk.lister.list(record, &stored, pile);
+        if is_first || nature != Nature::File {
+            walk.extents.inspect(&stored, walk.lister.name());
+        }
+        let name = walk.lister.name();
+        let mut doubt = |wrong: String, follows: &str| {
+            let problem = format!(
+                "the record of {} in the archive's directory {wrong}: {follows}",
+                super::escape(name)
+            );
+            let lost = super::relative(name).ok().map(Lost::Either);
+            note_damage(&mut walk.doubts, Damage { problem, lost, denied: false }, MORE);
         };
-        let name = super::escape(lister.name());
-        let problem = format!(
-            "the record of {name} in the archive's directory {wrong}: the record is damaged, and a file may be lost"
-        );
-        let lost = super::relative(lister.name()).ok().map(Lost::Either);
-        note_damage(doubts, Damage { problem, lost, denied: false }, MORE);
+        if let Some(wrong) = walk.records.wrong(record) {
+            doubt(wrong, "the record is damaged, and some programs will not restore this");
+        }
+        let wrong = match nature {
+            Nature::Impossible(wrong) => Some(wrong),
+            Nature::Link { usual: false } => self.doubt_link(&stored, name),
+            Nature::File | Nature::Folder | Nature::Special | Nature::Link { usual: true } => None,
+        };
+        if let Some(wrong) = wrong {
+            doubt(wrong, "the record is damaged, and a file may be lost");
+        }
     }
 
     /// What shows that an entry is no link though its record says so: its content is no path.
-    fn doubt_link(&self, record: &ZipFileHeaderRecord<'_>, name: &[u8]) -> Option<String> {
-        let size = Some(record.uncompressed_size_hint());
-        let entry = Entry { size, locator: Stored::locator(record), ..Entry::named(name) };
-        let (file, stored) = (&self.archive.get_ref().0, Stored::of(&entry));
+    fn doubt_link(&self, stored: &Stored, name: &[u8]) -> Option<String> {
+        let (entry, limit) = (Entry::named(name), self.archive.directory_offset());
         let mut workspace = Workspace::take();
-        let read = extract::content(file, self.stat.size, &entry, &stored, TARGET_MAX, &mut workspace);
+        let read =
+            extract::content(&self.archive.get_ref().0, limit, &entry, stored, TARGET_MAX, &mut workspace);
         workspace.put_back();
         match read {
             Ok(target) if target.iter().any(|byte| matches!(byte, 0 | b'\n')) => {
@@ -228,27 +296,24 @@ impl Zip {
             // Only for the names that repeat.
             let _ = self.list(None);
         }
-        let mut lister = Lister::new(self.repeats.pass());
-        let (mut one, mut doubts) = (Picks::new(), Vec::new());
+        let mut walk = self.start_walk();
+        let mut one = Picks::new();
         let walked = self.walk(|record| {
             one.clear();
-            self.list_record(record, &mut lister, &mut one, &mut doubts);
+            self.list_record(record, &mut walk, &mut one);
             if one.is_empty() || !test(&one.get(0)) {
                 return Ok(());
             }
             self.restore_one(one.get(0), scratch, landing, workspace)
         });
-        let damage = walked?;
-        doubts
-            .into_iter()
-            .chain(damage.into_iter().map(Damage::from))
-            .for_each(|damage| landing.lose(damage));
+        let (_, damage) = self.end_walk(walk, walked?);
+        damage.into_iter().for_each(|damage| landing.lose(damage));
         Ok(())
     }
 
     fn restore_one(
         &self,
-        entry: Entry<'_>,
+        mut entry: Entry<'_>,
         scratch: &Scratch,
         landing: &mut dyn Landing,
         workspace: &mut Workspace,
@@ -260,7 +325,7 @@ impl Zip {
                 landing.begin(&entry, entry.size.unwrap_or(0));
                 extract::extract(
                     &self.archive.get_ref().0,
-                    self.stat.size,
+                    self.archive.directory_offset(),
                     &entry,
                     &stored,
                     scratch,
@@ -268,6 +333,7 @@ impl Zip {
                 )
             }
         };
+        entry.vouched_by = outcome.is_ok().then_some(VOUCHER);
         land(scratch, landing, entry, outcome)
     }
 }

@@ -1,0 +1,272 @@
+//! Where entries lie in the archive: whether two claim the same bytes, one reaches into the directory, or one lies there
+//! that the directory does not know.
+//!
+//! A record tells where its entry begins and how long its data is, but not how long the local header and the data
+//! descriptor are. Reading each local header would cost a read an entry. But nearly every program writes the directory in
+//! the order of the file, and all its local headers by one pattern: so the distance from an entry to the next, less what
+//! the record tells, takes a few values in the whole archive. The first entry of each value is looked at, and the
+//! others are believed. Where the order breaks, a new run begins; at the end the runs must lie side by side.
+//!
+//! Memory is bounded by [`RUNS_MAX`], and reads by [`LOOKS_MAX`] and [`INSPECTED_MAX`]. An archive that exceeds them (written in random order,
+//! or with padding of many lengths) is only held against the sum of what its entries claim.
+//!
+//! Files have their local headers looked at when they are restored. Those of folders are not, but programs read them and
+//! give up the whole archive for one; so the first ones are inspected here, and that of the very first entry.
+//!
+//! Gaps are no damage unless a local header begins there: programs leave room for growth, align data, keep old
+//! directories where they append, and put signatures before the directory (Android). Local headers without a name
+//! are such padding too (Android's zipflinger).
+
+use std::fs::File;
+
+use rawzip::ZipFileHeaderRecord;
+
+use super::MORE;
+use super::extract::Stored;
+use super::local::{DESCRIPTOR_MAX, LOCAL_HEADER, Local, descriptor_length};
+use crate::backup::error::note_damage;
+use crate::backup::{Damage, Lost, escape, relative};
+use crate::platform;
+
+/// So many runs are kept.
+const RUNS_MAX: usize = 4096;
+
+/// So many local headers are looked at, each for one read.
+const LOOKS_MAX: u32 = 1024;
+
+/// So many distances are known by heart.
+const PATTERNS_MAX: usize = 32;
+
+/// A gap shorter than a local header holds no entry.
+const GAP_MIN: u64 = LOCAL_HEADER as u64;
+
+/// Of so many folders, links and the like the local header is looked at.
+const INSPECTED_MAX: u32 = 256;
+
+/// Of a name and an extra field, so much is read.
+const NAME_READ: usize = 512;
+
+/// The extents of all entries, gathered in one walk over the directory.
+pub(super) struct Extents<'a> {
+    file: &'a File,
+    /// Where the directory begins, and entries end.
+    directory: u64,
+    last: Option<Extent>,
+    /// Where the current run begins, and where each earlier one began and ended.
+    run: Option<u64>,
+    runs: Vec<(u64, u64)>,
+    patterns: Vec<Pattern>,
+    looks: u32,
+    inspections: u32,
+    /// Whether there were more runs or looks than are kept.
+    is_partial: bool,
+    /// Bytes that all entries claim, at least.
+    claimed: u128,
+    damage: Vec<Damage>,
+}
+
+/// What is known of an entry without looking at it.
+#[derive(Clone, Copy)]
+struct Extent {
+    stored: Stored,
+    /// Its local header without extra field, and its data; where both headers give the same name.
+    least: u64,
+    extra: u64,
+}
+
+/// A distance from one entry to the next beyond [`Extent::least`], and what it depends on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Pattern {
+    distance: u64,
+    extra: u64,
+    flags: u16,
+}
+
+/// What looking at an entry shows.
+struct Seen {
+    name: String,
+    end: u64,
+}
+
+impl<'a> Extents<'a> {
+    /// Starts a walk over the directory at the byte `directory` of the archive in `file`.
+    pub(super) fn new(file: &'a File, directory: u64) -> Self {
+        Self {
+            file,
+            directory,
+            last: None,
+            run: None,
+            runs: Vec::new(),
+            patterns: Vec::new(),
+            looks: LOOKS_MAX,
+            inspections: INSPECTED_MAX,
+            is_partial: false,
+            claimed: 0,
+            damage: Vec::new(),
+        }
+    }
+
+    /// Notes the next entry.
+    pub(super) fn add(&mut self, record: &ZipFileHeaderRecord<'_>, stored: Stored) {
+        let name = record.file_path();
+        let extra = record.extra_fields().remaining_bytes().len() as u64;
+        let least = (LOCAL_HEADER + name.as_ref().len()) as u64 + stored.compressed.min(u64::MAX / 2);
+        let this = Extent { stored, least, extra };
+        self.claimed += u128::from(least);
+        self.run.get_or_insert(stored.header);
+        if stored.header.saturating_add(least) > self.directory {
+            let lost = relative(name.as_ref()).ok().map(Lost::Either);
+            let problem = format!(
+                "{}: its data reaches beyond byte {}, where the directory begins",
+                escape(name.as_ref()),
+                self.directory
+            );
+            note_damage(&mut self.damage, Damage { problem, lost, denied: false }, MORE);
+            // Where it ends is not known.
+            self.last = None;
+            return;
+        }
+        match self.last.replace(this) {
+            None => self.run = self.run.map(|run| run.min(stored.header)),
+            Some(last) if stored.header > last.stored.header => self.compare(last, stored.header),
+            Some(last) => self.break_run(last, stored.header),
+        }
+    }
+
+    /// Holds the local header of an entry that no restore looks at against its record, which has this name.
+    pub(super) fn inspect(&mut self, stored: &Stored, name: &[u8]) {
+        let Some(left) = self.inspections.checked_sub(1) else { return };
+        self.inspections = left;
+        let mut bytes = [0; LOCAL_HEADER + NAME_READ];
+        let Ok(got) = platform::read_at(self.file, &mut bytes, stored.header) else { return };
+        let path = relative(name).unwrap_or_default();
+        let problem = Local::parse(&bytes[..got]).map_or_else(
+            || Some(format!("its local header at byte {} is damaged", stored.header)),
+            |local| local.contradiction(stored, &path),
+        );
+        if let Some(problem) = problem {
+            let problem = format!("{}: {problem}; some programs will not restore the archive", escape(name));
+            let lost = relative(name).ok().map(Lost::Either);
+            note_damage(&mut self.damage, Damage { problem, lost, denied: false }, MORE);
+        }
+    }
+
+    /// Whether no entry was noted yet.
+    pub(super) fn is_empty(&self) -> bool {
+        self.run.is_none()
+    }
+
+    fn note(&mut self, problem: String) {
+        note_damage(&mut self.damage, problem.into(), MORE);
+    }
+
+    /// Whether `last` ends where the next entry, or the directory, begins.
+    fn compare(&mut self, last: Extent, next: u64) {
+        let distance = (next - last.stored.header).wrapping_sub(last.least);
+        let pattern = Pattern { distance, extra: last.extra, flags: last.stored.flags };
+        if self.patterns.contains(&pattern) {
+            return;
+        }
+        let Some(seen) = self.look(&last) else { return };
+        if seen.end > next {
+            self.overlap(&seen, next);
+        } else if next - seen.end >= GAP_MIN {
+            if self.name_in_gap(seen.end, next).is_some() {
+                // Of a later record, as a rule: the order is broken.
+                self.end_run(seen.end, next);
+            }
+        } else if self.patterns.len() < PATTERNS_MAX {
+            self.patterns.push(pattern);
+        }
+    }
+
+    fn break_run(&mut self, last: Extent, next: u64) {
+        let least = last.stored.header + last.least;
+        let end = self.look(&last).map_or(least, |seen| seen.end);
+        self.end_run(end, next);
+    }
+
+    /// The current run ends at `end`, and another begins at `next`.
+    fn end_run(&mut self, end: u64, next: u64) {
+        if self.runs.len() == RUNS_MAX {
+            self.is_partial = true;
+        } else {
+            self.runs.push((self.run.unwrap_or(end), end));
+        }
+        self.run = Some(next);
+    }
+
+    fn overlap(&mut self, seen: &Seen, next: u64) {
+        self.note(format!(
+            "{}: its data reaches beyond byte {next}, where another entry or the directory begins; some programs restore \
+             neither",
+            seen.name
+        ));
+    }
+
+    /// The name of the entry that lies where no record of the directory says so, if there is one.
+    fn name_in_gap(&self, from: u64, to: u64) -> Option<String> {
+        let mut bytes = [0; LOCAL_HEADER + NAME_READ];
+        let got = platform::read_at(self.file, &mut bytes, from).ok()?;
+        let local = Local::parse(&bytes[..got])?;
+        let is_entry = !local.name().is_empty() && local.length() <= to - from;
+        is_entry.then(|| escape(local.name()).into_owned())
+    }
+
+    /// Reads an entry's local header and data descriptor; nothing where that is damaged, which a restore tells, or where enough
+    /// was looked at.
+    fn look(&mut self, extent: &Extent) -> Option<Seen> {
+        let Some(left) = self.looks.checked_sub(1) else {
+            self.is_partial = true;
+            return None;
+        };
+        self.looks = left;
+        let mut bytes = [0; LOCAL_HEADER + NAME_READ];
+        let got = platform::read_at(self.file, &mut bytes, extent.stored.header).ok()?;
+        let local = Local::parse(&bytes[..got])?;
+        let mut end = extent.stored.header + local.length() + extent.stored.compressed;
+        if local.has_descriptor() {
+            let mut descriptor = [0; DESCRIPTOR_MAX];
+            let got = platform::read_at(self.file, &mut descriptor, end).ok()?;
+            end += descriptor_length(&descriptor[..got], &extent.stored).unwrap_or_default() as u64;
+        }
+        Some(Seen { name: escape(local.name()).into_owned(), end })
+    }
+
+    /// Ends the walk: where the first entry begins, and what is damaged.
+    pub(super) fn finish(mut self) -> (u64, Vec<Damage>) {
+        match self.last.take() {
+            Some(last) => self.break_run(last, self.directory),
+            // Where the last one ends is not known, or there is none.
+            None => self.is_partial = self.run.is_some(),
+        }
+        let mut runs = std::mem::take(&mut self.runs);
+        runs.extend([(self.directory, self.directory)]);
+        runs.sort_unstable();
+        let first = runs.iter().map(|run| run.0).chain(self.run).min().unwrap_or(self.directory);
+        if !self.is_partial {
+            runs.windows(2).for_each(|pair| self.compare_runs(pair[0].1, pair[1].0));
+        } else if self.claimed > u128::from(self.directory) {
+            self.note("its entries claim more bytes than there are: some of them overlap".to_owned());
+        }
+        (first, self.damage)
+    }
+
+    /// Whether one run ends where the next begins.
+    fn compare_runs(&mut self, end: u64, next: u64) {
+        if end > next && next == self.directory {
+            self.note(format!("an entry reaches beyond byte {next}, where the directory begins"));
+        } else if end > next {
+            self.note(format!(
+                "two entries of the directory claim the same bytes before byte {end}: one of their records is damaged, and \
+                 a file may be lost"
+            ));
+        } else if next - end >= GAP_MIN
+            && let Some(name) = self.name_in_gap(end, next)
+        {
+            self.note(format!(
+                "at byte {end} lies an entry {name} that the directory does not list: a file may be lost from there"
+            ));
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! What frames the entries: the records at the archive's end, and what lies before and behind the archive.
+//!
+//! Programs differ in which of these numbers they use: `unzip` restores nothing if the directory is not where the end
+//! record says, others search for it. So each number that contradicts what is really there is damage.
+//!
+//! What lies behind the end record is damage but for zeros that fill up a tape record (bsdtar to a pipe). What lies
+//! before the first entry is damage but for a program (a self-extracting archive) and the mark of a split archive
+//! that was joined. Format: PKWARE APPNOTE.TXT 6.3.10, sections 4.3.14 to 4.3.16 and 8.5.
+
+use std::fs::File;
+
+use rawzip::ZipArchive;
+
+use crate::backup::positioned::Positioned;
+use crate::platform;
+
+const END: usize = 22;
+const LOCATOR: usize = 20;
+const END64: usize = 56;
+
+/// The second version of the zip64 end record, without what follows its fixed part.
+const END64_SECOND: usize = END64 + 28;
+
+/// Of the zip64 end record, what its own size does not count.
+const END64_UNCOUNTED: u64 = 12;
+
+/// In a central record, where the local header's place stands.
+const RECORD: usize = 46;
+const RECORD_OFFSET: usize = 42;
+
+/// As many zeros may follow an archive, less one: the record of a tape, which bsdtar fills up.
+const TAPE_RECORD: u64 = 10_240;
+const TAPE_BLOCK: u64 = 512;
+
+/// How programs begin: for Windows, Linux, macOS (of either byte order, and for several processors), and scripts.
+const PROGRAMS: [&[u8]; 8] = [
+    b"MZ",
+    b"\x7fELF",
+    b"#!",
+    b"\xfe\xed\xfa\xce",
+    b"\xfe\xed\xfa\xcf",
+    b"\xce\xfa\xed\xfe",
+    b"\xcf\xfa\xed\xfe",
+    b"\xca\xfe\xba\xbe",
+];
+
+/// What a split archive, or one that had room in a single part, begins with (APPNOTE 8.5.4 and 8.5.5).
+const SPLIT_MARKS: [&[u8]; 2] = [b"PK\x07\x08", b"PK00"];
+
+/// The frame of one archive.
+#[derive(Debug, Default)]
+pub(super) struct Frame {
+    /// Bytes by which the reader takes all entries to lie further on than they do, for a damaged end record.
+    pub(super) shift: u64,
+    /// What is damaged.
+    pub(super) damage: Vec<String>,
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> u16 {
+    u16::from_le_bytes([bytes[at], bytes[at + 1]])
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from(u16_at(bytes, at)) | u32::from(u16_at(bytes, at + 2)) << 16
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    u64::from(u32_at(bytes, at)) | u64::from(u32_at(bytes, at + 4)) << 32
+}
+
+/// `N` bytes from `offset` on.
+fn read<const N: usize>(file: &File, offset: u64) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    let mut filled = 0;
+    while filled < N {
+        match platform::read_at(file, &mut bytes[filled..], offset.checked_add(filled as u64)?) {
+            Ok(got) if got > 0 => filled += got,
+            _ => return None,
+        }
+    }
+    Some(bytes)
+}
+
+/// The end record's numbers, from the zip64 records where they have them.
+struct End {
+    /// Parts: the number of this one, and of the one with the directory.
+    disks: [u32; 2],
+    /// Entries in this part, and in all.
+    counts: [u64; 2],
+    size: u64,
+    offset: u64,
+    /// Where the end records begin, and the directory ends.
+    at: u64,
+}
+
+impl Frame {
+    /// Looks at the end of the archive, whose file is `length` bytes long.
+    pub(super) fn look(archive: &ZipArchive<super::Positioned>, length: u64) -> Self {
+        let mut frame = Self::default();
+        let (file, at) = (&archive.get_ref().0, archive.eocd_offset());
+        let Some(bytes) = read::<END>(file, at) else { return frame };
+        let mut end = End {
+            disks: [4, 6].map(|at| u32::from(u16_at(&bytes, at))),
+            counts: [8, 10].map(|at| u64::from(u16_at(&bytes, at))),
+            size: u64::from(u32_at(&bytes, 12)),
+            offset: u64::from(u32_at(&bytes, 16)),
+            at,
+        };
+        frame.read_zip64(file, &mut end);
+        frame.hold_against_directory(file, &end, archive.directory_offset());
+        frame.look_behind(file, archive.end_offset(), length);
+        frame
+    }
+
+    fn note(&mut self, problem: &str) {
+        self.damage.push(format!("the archive's end record is damaged: {problem}"));
+    }
+
+    /// Takes the zip64 records' numbers. Those that the end record has too must be the same.
+    fn read_zip64(&mut self, file: &File, end: &mut End) {
+        let Some(locator) = end.at.checked_sub(LOCATOR as u64).and_then(|at| read::<LOCATOR>(file, at))
+        else {
+            return;
+        };
+        let locator_at = end.at - LOCATOR as u64;
+        let before = locator_at.checked_sub(END64 as u64);
+        let is_record = |bytes: &[u8; END64]| bytes.starts_with(b"PK\x06\x06");
+        let record_before = before.and_then(|at| read::<END64>(file, at)).filter(is_record);
+        if !locator.starts_with(b"PK\x06\x07") {
+            if record_before.is_some() {
+                self.note(
+                    "the zip64 locator before it has lost its mark; some programs will not restore this",
+                );
+            }
+            return;
+        }
+        let claimed = u64_at(&locator, 8);
+        let found = read::<END64>(file, claimed).filter(is_record);
+        if found.is_none() {
+            self.note(&format!(
+                "at byte {claimed}, where the zip64 locator says, is no zip64 end record; some programs will not restore this"
+            ));
+        }
+        let (at, Some(record)) =
+            (if found.is_some() { Some(claimed) } else { before }, found.or(record_before))
+        else {
+            return;
+        };
+        end.at = at.unwrap_or(end.at);
+        if end.at.saturating_add(END64_UNCOUNTED).checked_add(u64_at(&record, 4)) != Some(locator_at) {
+            self.note("the zip64 end record does not have the size that it says");
+        }
+        if u32_at(&locator, 4) != 0 || u32_at(&locator, 16) > 1 {
+            self.note("the zip64 locator says that the archive has several parts");
+        }
+        let disks = [16, 20].map(|at| u32_at(&record, at));
+        let counts = [24, 32].map(|at| u64_at(&record, at));
+        let (size, offset) = (u64_at(&record, 40), u64_at(&record, 48));
+        let agrees = |short: u64, long: u64, full: u64| short == full || short == long;
+        let agree = (0..2).all(|part| {
+            agrees(u64::from(end.disks[part]), u64::from(disks[part]), 0xffff)
+                && agrees(end.counts[part], counts[part], 0xffff)
+        }) && agrees(end.size, size, 0xffff_ffff)
+            && agrees(end.offset, offset, 0xffff_ffff);
+        if !agree {
+            self.note(
+                "its numbers are not those of the zip64 end record; some programs will not restore this",
+            );
+        }
+        (end.disks, end.counts, end.size, end.offset) = (disks, counts, size, offset);
+    }
+
+    /// The directory begins at the byte `start`, which the reader has found.
+    fn hold_against_directory(&mut self, file: &File, end: &End, start: u64) {
+        if end.disks != [0, 0] {
+            self.note("it says that the archive has several parts; some programs will not restore this");
+        }
+        if end.counts[0] != end.counts[1] {
+            self.note(&format!(
+                "it counts {} entries, and {} in this part; some programs will not restore all",
+                end.counts[1], end.counts[0]
+            ));
+        }
+        let size = end.at.saturating_sub(start);
+        // A signature may follow the last record, and is counted by some programs.
+        let is_signed = || read::<4>(file, start.saturating_add(end.size)) == Some(*b"PK\x05\x05");
+        if end.size != size && !is_signed() {
+            self.note(&format!(
+                "it says that the directory has {} bytes, but it has {size}; some programs will not restore this",
+                end.size
+            ));
+        }
+        if end.offset == start {
+            return;
+        }
+        // Behind a program that was put before the archive all places are told from the archive's own beginning.
+        let base = start.saturating_sub(end.offset);
+        let is_local = |at: u64| read::<4>(file, at).is_some_and(|bytes| bytes == *b"PK\x03\x04");
+        let first = read::<RECORD>(file, start).map(|record| u64::from(u32_at(&record, RECORD_OFFSET)));
+        let is_shifted = first.is_some_and(|first| !is_local(first.saturating_add(base)) && is_local(first));
+        if base == 0 || is_shifted {
+            self.shift = base;
+            self.note(&format!(
+                "it says that the directory begins at byte {}, but it begins at {start}; some programs will not restore \
+                 anything",
+                end.offset
+            ));
+        }
+    }
+
+    fn look_behind(&mut self, file: &File, end: u64, length: u64) {
+        let behind = length.saturating_sub(end);
+        if behind == 0
+            || (behind < TAPE_RECORD && length.is_multiple_of(TAPE_BLOCK) && is_all_zero(file, end))
+        {
+            return;
+        }
+        self.damage.push(format!(
+            "{behind} bytes lie behind the archive's end, at byte {end}: they may be another archive, or the file was \
+             overwritten; some programs will not restore this"
+        ));
+    }
+}
+
+/// What is wrong with the bytes before `first`, where the first entry begins.
+pub(super) fn wrong_beginning(file: &File, first: u64) -> Option<String> {
+    let mut bytes = [0; 4];
+    let got = platform::read_at(file, &mut bytes, 0).unwrap_or_default();
+    let begins = |marks: &[&[u8]]| marks.iter().any(|mark| bytes[..got].starts_with(mark));
+    let is_right = match first {
+        // A restore tells that the first entry is damaged; but not where the directory is all there is.
+        0 => begins(&[b"PK"]),
+        4 => begins(&SPLIT_MARKS),
+        _ => begins(&PROGRAMS),
+    };
+    if is_right {
+        return None;
+    }
+    Some(if first == 0 {
+        "the archive does not begin with an entry: its first bytes are damaged; some programs will not recognise it"
+            .to_owned()
+    } else {
+        format!(
+            "{first} bytes lie before the archive's first entry and are no program: they may be another archive, or \
+             entries that the directory has lost; some programs will not restore this"
+        )
+    })
+}
+
+/// Whether the directory itself is encrypted or compressed, as the second version of the zip64 end record says (APPNOTE 7.3.4).
+pub(super) fn directory_is_hidden(archive: &ZipArchive<super::Positioned>) -> bool {
+    let file = &archive.get_ref().0;
+    let locator = archive.eocd_offset().checked_sub(LOCATOR as u64).and_then(|at| read::<LOCATOR>(file, at));
+    let Some(locator) = locator.filter(|locator| locator.starts_with(b"PK\x06\x07")) else { return false };
+    let record = read::<END64_SECOND>(file, u64_at(&locator, 8));
+    record.filter(|record| record.starts_with(b"PK\x06\x06")).is_some_and(|record| {
+        let is_second = u64_at(&record, 4).saturating_add(END64_UNCOUNTED) >= END64_SECOND as u64;
+        // The method, and the algorithm of the encryption.
+        is_second && (u16_at(&record, END64) != 0 || u16_at(&record, END64 + 18) != 0)
+    })
+}
+
+/// Whether an end record ends a file of `length` bytes, right behind a directory as long as it says.
+pub(super) fn ends_with_directory(file: &File, length: u64) -> bool {
+    // The longest comment.
+    let from = length.saturating_sub(u64::from(u16::MAX) + END as u64);
+    let mut bytes = vec![0; END + usize::from(u16::MAX)];
+    let mut tail = Positioned { file, offset: from };
+    let Ok(got) = platform::read_full(&mut tail, &mut bytes) else { return false };
+    (0..=got.saturating_sub(END)).rev().filter(|&at| bytes[at..got].starts_with(b"PK\x05\x06")).any(|at| {
+        let size = u64::from(u32_at(&bytes, at + 12));
+        let directory = (from + at as u64).checked_sub(size);
+        got == at + END + usize::from(u16_at(&bytes, at + 20))
+            && directory.and_then(|at| read::<4>(file, at)).is_some_and(|mark| mark == *b"PK\x01\x02")
+    })
+}
+
+fn is_all_zero(file: &File, mut offset: u64) -> bool {
+    let mut piece = [0; 4096];
+    loop {
+        match platform::read_at(file, &mut piece, offset) {
+            Ok(0) => return true,
+            Ok(got) if piece[..got].iter().all(|&byte| byte == 0) => offset += got as u64,
+            _ => return false,
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Numbers in a record of the directory that no restore of ours needs, but that other programs obey.
+
+use std::fs::File;
+
+use rawzip::ZipFileHeaderRecord;
+
+use super::DIRECTORY_BUFFER;
+use super::local::{extra_is_broken, wrong_version};
+use crate::platform;
+
+/// Length of a record without name, extra field and comment (APPNOTE 4.3.12).
+const FIXED: usize = 46;
+
+/// The fixed parts of records, in order, read a large piece at a time; rawzip does not give all of their numbers.
+pub(super) struct Records<'a> {
+    file: &'a File,
+    buffer: Vec<u8>,
+    filled: usize,
+    /// Where in the archive the buffer begins.
+    start: u64,
+}
+
+impl<'a> Records<'a> {
+    /// Of the archive in `file`.
+    pub(super) fn new(file: &'a File) -> Self {
+        Self { file, buffer: vec![0; DIRECTORY_BUFFER], filled: 0, start: 0 }
+    }
+
+    /// What is wrong with `record` for other programs, in words.
+    pub(super) fn wrong(&mut self, record: &ZipFileHeaderRecord<'_>) -> Option<String> {
+        let (method, flags) = (record.compression_method().as_u16(), record.flags().bits());
+        let fixed = self.fixed(record.central_directory_offset())?;
+        let number = |at: usize| u16::from_le_bytes([fixed[at], fixed[at + 1]]);
+        let (needed, disk) = (number(6), number(34));
+        let wrong = wrong_version(needed, method, flags);
+        // All ones refer to the zip64 field.
+        let in_part =
+            || (!matches!(disk, 0 | 0xffff)).then(|| format!("says that it is in part {disk} of several"));
+        let cut = || {
+            extra_is_broken(record.extra_fields().remaining_bytes())
+                .then(|| "has an extra field that is cut off in the middle".to_owned())
+        };
+        wrong.or_else(in_part).or_else(cut)
+    }
+
+    fn fixed(&mut self, at: u64) -> Option<&[u8; FIXED]> {
+        let is_in = |start: u64, filled: usize| {
+            at.checked_sub(start).is_some_and(|place| place + FIXED as u64 <= filled as u64)
+        };
+        if !is_in(self.start, self.filled) {
+            self.start = at;
+            self.filled = platform::read_at(self.file, &mut self.buffer, at).ok()?;
+        }
+        let place = usize::try_from(at - self.start).ok()?;
+        self.buffer[..self.filled].get(place..)?.first_chunk()
+    }
+}
