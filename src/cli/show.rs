@@ -6,7 +6,7 @@ use indicatif::HumanBytes;
 use jiff::SignedDuration;
 
 use crate::backup::escape;
-use crate::plan::{CachePolicy, Filters, Keep, Plan, SampleSize};
+use crate::plan::{CachePolicy, Completeness, Filters, Keep, Plan, SampleSize};
 use crate::platform::{Timestamp, path_to_bytes};
 
 /// The whole plan. Names are escaped for terminals.
@@ -25,8 +25,8 @@ pub fn render(plan: &Plan) -> String {
     lines.add("sample", sample(plan));
     lines.add("seed", escape(plan.seed.as_bytes()));
     lines.add("confidence", percent(plan.confidence));
-    if plan.completeness > 0 {
-        lines.add("completeness", format!("{} originals are looked up in the backup", plan.completeness));
+    if plan.completeness.originals > 0 {
+        lines.add("completeness", completeness(plan.completeness));
     }
     filters(&plan.filters, &mut lines);
     effort(plan, &mut lines);
@@ -73,6 +73,11 @@ fn sample(plan: &Plan) -> String {
             format!("as many random files as rule out that {} or more are bad", percent(share))
         }
     }
+}
+
+fn completeness(completeness: Completeness) -> String {
+    let warns = if completeness.asked_for { "" } else { "; one that is missing is a warning" };
+    format!("{} originals are looked up in the backup{warns}", completeness.originals)
 }
 
 fn filters(filters: &Filters, lines: &mut Lines) {
@@ -167,6 +172,7 @@ restore-to    /r
 sample        500 random files
 seed          0123456789abcdef
 confidence    95%
+completeness  200 originals are looked up in the backup; one that is missing is a warning
 hash          blake3
 threads       32
 cache         drop: cached pages are forgotten first, so that the disks are read

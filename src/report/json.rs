@@ -18,11 +18,11 @@ use serde::Serialize;
 use crate::backup::escape;
 use crate::plan::{CachePolicy, Filters, Keep, Plan, SampleSize};
 use crate::verify::assurance::Assurance;
-use crate::verify::outcome::{Completeness, Effort, Finding, Incomplete, Outcome};
+use crate::verify::outcome::{Effort, Finding, Incomplete, Outcome};
 use crate::verify::verdict::Verdict;
 use crate::words;
 
-use super::{Error, Failure, clock_rfc3339, path_text, rfc3339, statement};
+use super::{Error, Failure, clock_rfc3339, completeness, path_text, rfc3339, statement};
 
 /// Name and version of the form, the value of `schema` in every report.
 pub const SCHEMA_NAME: &str = "bkverify-report/1";
@@ -75,7 +75,7 @@ struct Report<'a> {
     counts: CountsPart,
     assurance: Option<AssurancePart>,
     findings: Vec<FindingPart<'a>>,
-    completeness: Option<CompletenessPart<'a>>,
+    completeness: Option<completeness::Part<'a>>,
     damage: &'a [String],
     notes: &'a [String],
     effort: EffortPart,
@@ -111,6 +111,7 @@ impl<'a> Report<'a> {
                 digest: &outcome.population.digest,
                 filtered: outcome.population.filtered,
                 unmapped: outcome.population.unmapped,
+                not_compared: outcome.population.not_compared,
             },
             sample: SamplePart {
                 strategy: outcome.sample.strategy,
@@ -122,7 +123,7 @@ impl<'a> Report<'a> {
             counts: CountsPart::new(outcome),
             assurance: outcome.assurance.as_ref().map(|found| AssurancePart::new(found, outcome)),
             findings: outcome.findings.iter().map(FindingPart::new).collect(),
-            completeness: outcome.completeness.as_ref().map(CompletenessPart::new),
+            completeness: outcome.completeness.as_ref().map(completeness::Part::new),
             damage: &outcome.damage,
             notes: &outcome.notes,
             effort: EffortPart::new(&outcome.effort, outcome.sample.drawn),
@@ -169,7 +170,7 @@ impl<'a> PlanPart<'a> {
             sample: SizePart::from(plan.sample),
             seed: &plan.seed,
             filters: FiltersPart::new(&plan.filters),
-            completeness: plan.completeness,
+            completeness: plan.completeness.originals,
             confidence: plan.confidence,
             threads: plan.threads,
             hash: plan.hash.name(),
@@ -260,6 +261,7 @@ struct PopulationPart<'a> {
     digest: &'a str,
     filtered: u64,
     unmapped: u64,
+    not_compared: u64,
 }
 
 #[derive(Serialize)]
@@ -374,27 +376,6 @@ impl<'a> FindingPart<'a> {
                 sentence: found.to_string(),
             }),
             kept: finding.kept.as_deref().map(|path| escape(path).into_owned()),
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct CompletenessPart<'a> {
-    originals: u64,
-    looked_up: u64,
-    undecided: u64,
-    missing: Vec<String>,
-    unlisted: &'a [String],
-}
-
-impl<'a> CompletenessPart<'a> {
-    fn new(found: &'a Completeness) -> Self {
-        Self {
-            originals: found.originals,
-            looked_up: found.looked_up,
-            undecided: found.undecided,
-            missing: found.missing.iter().map(|path| escape(path).into_owned()).collect(),
-            unlisted: &found.unlisted,
         }
     }
 }

@@ -5,6 +5,7 @@
 use std::fs::File;
 use std::io;
 use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -148,10 +149,13 @@ impl<'a> Judge<'a> {
 
     /// Compares one restored file with its original. `None` when the run was stopped in the middle of it.
     fn compare(&mut self, entry: &Entry<'_>, restored: Restored) -> Result<Option<Judged>, io::Error> {
-        let (place, found) = find(self.bench.pairing, entry.path);
+        let (sought, found) = find(self.bench.pairing, entry.path);
+        if sought.is_respelled {
+            self.bench.pairing.count_respelled();
+        }
         let recorded = self.bench.recorded(entry);
         let given = FromBackup::Restored { size: restored.size() };
-        let mut finding = finding_of(entry, place);
+        let mut finding = finding_of(entry, sought.place.as_deref());
         finding.restored_size = Some(restored.size());
         let original = match found {
             // A hard link, or a link into the backup: equal for ever, and lost together.
@@ -357,17 +361,31 @@ fn unreadable(error: &io::Error) -> String {
     }
 }
 
-/// Tries every place where the original may be.
-fn find<'a>(pairing: &'a Pairing, path: &'a [u8]) -> (Option<Place<'a>>, Found) {
+/// Where an original was looked for.
+struct Sought {
+    /// Where it was found; otherwise, the first place that was tried.
+    place: Option<PathBuf>,
+    /// Whether its name there is the entry's in another Unicode spelling.
+    is_respelled: bool,
+}
+
+/// Tries every place where the original may be, and then where its name is spelled otherwise.
+fn find(pairing: &Pairing, path: &[u8]) -> (Sought, Found) {
     let mut first = None;
     for place in pairing.places(path) {
-        first.get_or_insert(place);
         match open(&place) {
-            Found::Gone => {}
-            found => return (Some(place), found),
+            Found::Gone => first = first.or(Some(place)),
+            found => return (Sought { place: Some(place.display()), is_respelled: false }, found),
         }
     }
-    (first, Found::Gone)
+    if let Some(respelled) = pairing.normalised(path) {
+        let place = respelled.place();
+        match open(&place) {
+            Found::Gone => {}
+            found => return (Sought { place: Some(place.display()), is_respelled: true }, found),
+        }
+    }
+    (Sought { place: first.map(|place| place.display()), is_respelled: false }, Found::Gone)
 }
 
 /// Looks before it opens: a device or a pipe in the place of a file is never opened.
@@ -393,14 +411,15 @@ fn failed(entry: &Entry<'_>, error: &RestoreError, bench: &Bench<'_>) -> Judged 
     };
     let recorded = bench.recorded(entry);
     let verdict = judge(given, &Original::Gone, &recorded);
-    let finding = Finding { verdict, reason: error.to_string(), ..finding_of(entry, place) };
+    let place = place.map(|place| place.display());
+    let finding = Finding { verdict, reason: error.to_string(), ..finding_of(entry, place.as_deref()) };
     Judged { verdict, finding: Some(finding), restored: None }
 }
 
-fn finding_of(entry: &Entry<'_>, place: Option<Place<'_>>) -> Finding {
+fn finding_of(entry: &Entry<'_>, place: Option<&Path>) -> Finding {
     Finding {
         path: entry.path.to_vec(),
-        original: place.map(|place| platform::path_to_bytes(&place.display()).into_owned()),
+        original: place.map(|place| platform::path_to_bytes(place).into_owned()),
         verdict: Verdict::Verified,
         reason: String::new(),
         restored_size: None,

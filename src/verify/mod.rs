@@ -14,14 +14,19 @@ mod completeness;
 pub mod difference;
 mod disks;
 mod error;
+mod exclude;
 mod filter;
 pub mod hash;
 mod judge;
 mod keep;
+mod nearby;
 pub mod outcome;
 pub(crate) mod pairing;
 mod progress;
 pub mod sample;
+mod settled;
+mod spelling;
+mod taken;
 pub(crate) mod target;
 pub mod verdict;
 mod work;
@@ -42,7 +47,7 @@ use crate::stop::Stop;
 
 use assurance::Assurance;
 use catalog::{Count, Drawing, Gate};
-use completeness::Lookup;
+use completeness::{Ended, Lookup};
 use disks::Disks;
 use hash::Hashing;
 use judge::{Bench, LISTED_MAX, Results};
@@ -71,7 +76,7 @@ pub fn run(plan: &Plan, stop: &Stop, progress: &dyn Progress) -> Result<Outcome,
     let backup = backup::open(&plan.backup, cold)?;
     let description = backup.describe();
     let pairing = Pairing::new(&*backup, &plan.sources, &plan.maps, cold, Some(&filter), stop)?;
-    let lookup = draw_originals(plan, &pairing, &filter, &description, stop)?;
+    let lookup = draw_originals(plan, &pairing, &filter, stop)?;
     let ranker = Ranker::new(&plan.seed);
 
     let scratch = Scratch::create(&plan.restore_to, stop.clone())?;
@@ -84,7 +89,7 @@ pub fn run(plan: &Plan, stop: &Stop, progress: &dyn Progress) -> Result<Outcome,
         threads: plan.threads,
         in_place_order: plan.in_place_order,
     };
-    let needs = Needs { mtime: filter.needs().mtime || lookup.is_some(), ..filter.needs() };
+    let needs = filter.needs();
     let done = match plan.sample {
         SampleSize::All => verify_all(&gate, &work, needs, progress),
         _ => verify_sample(plan, &gate, &work, needs, progress),
@@ -92,10 +97,12 @@ pub fn run(plan: &Plan, stop: &Stop, progress: &dyn Progress) -> Result<Outcome,
     progress.verify_done();
     let done = done?;
 
-    let (whole, newest) = (done.population.whole, gate.newest());
+    let (whole, damage) = (done.population.whole, done.damage.clone());
     let mut outcome = conclude(plan, description, bench, &gate, done, stop);
-    outcome.completeness = lookup.map(|lookup| lookup.finish(whole, newest));
-    outcome.notes.extend(leftovers.into_iter().chain(pairing.notes()));
+    let ended = Ended { backup: &*backup, whole, damage: &damage, pairing: &pairing, filter: &filter, stop };
+    outcome.completeness = lookup.map(|lookup| lookup.finish(&ended));
+    let gone = nearby::note(&outcome.counts, &outcome.findings, &pairing);
+    outcome.notes.extend(gone.into_iter().chain(leftovers).chain(pairing.notes()));
     outcome.effort.total = clock.elapsed();
     Ok(outcome)
 }
@@ -133,13 +140,12 @@ fn draw_originals(
     plan: &Plan,
     pairing: &Pairing,
     filter: &Filter,
-    description: &Description,
     stop: &Stop,
 ) -> Result<Option<Lookup>, Error> {
-    if plan.completeness == 0 {
+    if plan.completeness.originals == 0 {
         return Ok(None);
     }
-    Lookup::draw(plan, pairing, filter, description.taken, stop).map(Some)
+    Lookup::draw(plan, pairing, filter, stop).map(Some)
 }
 
 fn bench<'a>(

@@ -15,6 +15,7 @@ mod readme;
 mod tidy;
 #[cfg(unix)]
 mod unix;
+mod verify_completeness;
 mod verify_corruption;
 mod verify_draw;
 mod verify_errors;

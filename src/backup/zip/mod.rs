@@ -164,8 +164,12 @@ impl Zip {
             Ok(damage) => doubts.into_iter().chain(damage.into_iter().map(Damage::from)).collect::<Vec<_>>(),
             Err(stopped) => return stopped,
         };
+        let passed_over = lister.passed_over();
         if lister.finish() {
             return Listing::Again;
+        }
+        if let Some(sink) = sink {
+            sink.pass_over(passed_over);
         }
         match hand_on(&pile) {
             true => Listing::Stopped,
