@@ -70,8 +70,8 @@ pub struct Map {
 pub struct Completeness {
     /// How many; 0 for none.
     pub originals: u64,
-    /// Whether a person said so. Otherwise what is missing is a warning and fails nothing: many a backup leaves out on purpose what
-    /// nobody told this program about.
+    /// Whether a person said so. Otherwise what is missing is a warning and fails nothing: many a
+    /// backup leaves out on purpose what nobody told this program about.
     pub asked_for: bool,
 }
 

@@ -1,5 +1,5 @@
-//! What a listing passes over: links, devices, pipes, sockets and empty folders. They are not compared with anything, so they are
-//! counted, for the report to say so.
+//! What a listing passes over: links, devices, pipes, sockets and empty folders. They are not
+//! compared with anything, so they are counted, for the report to say so.
 
 /// Counts them in an archive, whose folders have members of their own, before what is in them.
 #[derive(Debug, Default)]

@@ -97,8 +97,8 @@ pub trait Sink: Sync {
     /// Takes some entries, in no promised order. `Break` ends the listing early.
     fn take(&self, entries: &Picks) -> ControlFlow<()>;
 
-    /// Hears how many more entries are passed over because they are no regular files: links, devices, empty folders. A listing that
-    /// ends early may say nothing of them.
+    /// Hears how many more entries are passed over because they are no regular files: links,
+    /// devices, empty folders. A listing that ends early may say nothing of them.
     fn pass_over(&self, _count: u64) {}
 }
 

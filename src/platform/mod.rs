@@ -16,6 +16,8 @@ mod unix;
 use unix as os;
 #[cfg(target_os = "linux")]
 mod linux_disks;
+#[cfg(target_os = "linux")]
+mod volatile;
 #[cfg(windows)]
 mod windows;
 #[cfg(windows)]
@@ -29,6 +31,15 @@ pub use os::{
     path_from_bytes, path_to_bytes, read_at, remove_file_even_read_only, stat, system_config_dir,
     system_state_dir, volume,
 };
+
+#[cfg(target_os = "linux")]
+pub use volatile::volatile_mounts;
+
+/// Where file systems are mounted that lie on no disk: this system has none.
+#[cfg(not(target_os = "linux"))]
+pub fn volatile_mounts() -> Vec<std::path::PathBuf> {
+    Vec::new()
+}
 
 /// The content of a file lies in a cloud: opening it would fetch it, so it was not opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

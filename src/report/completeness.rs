@@ -1,4 +1,5 @@
-//! What the other direction found, in sentences: originals that the backup does not hold, and what was not looked at.
+//! What the other direction found, in sentences: originals that the backup does not hold, and what
+//! was not looked at.
 
 use serde::Serialize;
 

@@ -1,15 +1,17 @@
 //! The other direction: are originals in the backup at all?
 //!
-//! A file that was never backed up cannot be found by sampling the backup. So originals are drawn, by the same keyed hash, and each
-//! is looked up in the catalog while it streams by. The draw needs names alone; what an original's times are is asked only
-//! of the few that the backup does not list.
+//! A file that was never backed up cannot be found by sampling the backup. So originals are drawn,
+//! by the same keyed hash, and each is looked up in the catalog while it streams by. The draw needs
+//! names alone; what an original's times are is asked only of the few that the backup does not
+//! list.
 //!
-//! Such a one is missing only if it was at its place when the backup was taken: neither its content nor its place
-//! ([`super::settled`]) is younger than what the backup proves of its own age ([`super::taken`]). All others are counted, and
-//! others are drawn in their stead: an original that is younger than the backup's own time is too young; of one that is younger
-//! than everything in the backup, or was moved since, nobody can tell (undecided). One that came to its place after
-//! everything in the backup but before the backup's own time would accuse the backup if that time were sure. It is not, where a
-//! backup was copied: so it is named, and not accused (doubtful).
+//! Such a one is missing only if it was at its place when the backup was taken: neither its content
+//! nor its place ([`super::settled`]) is younger than what the backup proves of its own age
+//! ([`super::taken`]). All others are counted, and others are drawn in their stead: an original
+//! that is younger than the backup's own time is too young; of one that is younger than everything
+//! in the backup, or was moved since, nobody can tell (undecided). One that came to its place after
+//! everything in the backup but before the backup's own time would accuse the backup if that time
+//! were sure. It is not, where a backup was copied: so it is named, and not accused (doubtful).
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -33,8 +35,8 @@ use super::settled::{Places, Since};
 use super::spelling;
 use super::taken::{Newest, Taken};
 
-/// So many times as many originals are drawn as are to be looked up, to replace those that are too young, at most: where it was asked
-/// for, and where it was not.
+/// So many times as many originals are drawn as are to be looked up, to replace those that are too
+/// young, at most: where it was asked for, and where it was not.
 const REPLACEMENTS: (u64, u64) = (9, 1);
 
 /// Originals that are to be looked up, by the paths that they should have in the backup.
@@ -91,7 +93,8 @@ pub struct Ended<'a> {
 }
 
 impl Lookup {
-    /// Draws the originals that the plan asks for. An error only where they were asked for; otherwise, what cannot be listed is told.
+    /// Draws the originals that the plan asks for. An error only where they were asked for;
+    /// otherwise, what cannot be listed is told.
     pub fn draw(plan: &Plan, pairing: &Pairing, filter: &Filter, stop: &Stop) -> Result<Self, Error> {
         let asked = plan.completeness;
         let more = if asked.asked_for { REPLACEMENTS.0 } else { REPLACEMENTS.1 };
@@ -100,11 +103,10 @@ impl Lookup {
         let draw = Draw { bottom: Mutex::new((BottomK::new(target), 0)), limit: AtomicU64::new(u64::MAX) };
         let ranker = Ranker::new(&plan.seed);
         let mut unlisted = Vec::new();
+        let ours = [&plan.restore_to, &plan.backup].map(|place| std::fs::canonicalize(place).ok());
+        let ours: Vec<_> = ours.into_iter().flatten().chain(platform::volatile_mounts()).collect();
         for (number, root, from) in pairing.numbered_roots() {
-            let leave_out = [&plan.restore_to, &plan.backup].map(|place| std::fs::canonicalize(place).ok());
-            let leave_out =
-                leave_out.into_iter().flatten().filter_map(|place| relative_to(&place, &root.place));
-            let leave_out = leave_out.collect();
+            let leave_out = ours.iter().filter_map(|place| relative_to(place, &root.place)).collect();
             let sink =
                 Originals { number, from, pairing, filter, ranker: &ranker, draw: &draw, stop, leave_out };
             let threads = plan.threads.min(super::LISTING_THREADS);
@@ -248,7 +250,8 @@ impl<'a> Court<'a> {
         fate(stat.mtime, since, &self.taken())
     }
 
-    /// Whether the backup holds it under another spelling of its name, which fits no other original.
+    /// Whether the backup holds it under another spelling of its name, which fits no other
+    /// original.
     fn is_respelled(&self, drawn: &Drawn) -> bool {
         let respelled = drawn.respelled.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(entry) = &*respelled else { return false };
@@ -260,7 +263,8 @@ impl<'a> Court<'a> {
             })
     }
 
-    /// Whether the backup holds a name that fits several originals in other spellings: it may be this one.
+    /// Whether the backup holds a name that fits several originals in other spellings: it may be
+    /// this one.
     fn has_twin(&self, drawn: &Drawn) -> bool {
         let respelled = drawn.respelled.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(entry) = &*respelled else { return false };
@@ -285,7 +289,8 @@ impl<'a> Court<'a> {
 /// Of so many originals in the backup it is asked when they changed last.
 const CHANGES: usize = 200;
 
-/// What became of an original that the backup does not list: one that was modified at `mtime` and is at its place `since` then.
+/// What became of an original that the backup does not list: one that was modified at `mtime` and
+/// is at its place `since` then.
 fn fate(mtime: Timestamp, since: Since, taken: &Taken) -> Fate {
     if taken.before.is_some_and(|before| mtime > before) {
         return Fate::TooYoung;
@@ -314,7 +319,8 @@ fn may_be_lost(damage: &Damage, name: &[u8]) -> bool {
     }
 }
 
-/// What stands for a name where names are looked up: equal for those that name the same file, also in another spelling.
+/// What stands for a name where names are looked up: equal for those that name the same file, also
+/// in another spelling.
 fn key(path: &[u8]) -> Cow<'_, [u8]> {
     match spelling::composed(path) {
         Cow::Borrowed(path) => platform::name_key(path),
@@ -354,7 +360,8 @@ impl Tags {
     }
 }
 
-/// Where `place` is below `root`, if it is: backups and restored files inside the originals are no originals.
+/// Where `place` is below `root`, if it is: backups and restored files inside the originals are no
+/// originals.
 fn relative_to(place: &Path, root: &Path) -> Option<Vec<u8>> {
     let root = std::fs::canonicalize(root).ok()?;
     let rest = place.strip_prefix(root).ok().filter(|rest| !rest.as_os_str().is_empty())?;
@@ -392,7 +399,8 @@ impl Originals<'_> {
         name.extend_from_slice(path);
     }
 
-    /// Whether a path is in a place of ours among the originals.
+    /// Whether a path is in a place among the originals that holds none: one of ours, or one that
+    /// lies on no disk.
     fn is_left_out(&self, path: &[u8]) -> bool {
         let is_in = |place: &Vec<u8>| {
             path.strip_prefix(place.as_slice()).is_some_and(|rest| rest.is_empty() || rest[0] == b'/')

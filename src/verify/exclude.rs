@@ -1,15 +1,17 @@
-//! Which `exclude` lines would leave out the originals that the backup does not hold, for somebody who wants it so.
+//! Which `exclude` lines would leave out the originals that the backup does not hold, for somebody
+//! who wants it so.
 //!
-//! A line names a whole folder only where several files of it are missing and none of it was found in the backup: it must not
-//! leave out what is backed up. It is a proposal; the person knows what was meant to be backed up.
+//! A line names a whole folder only where several files of it are missing and none of it was found
+//! in the backup: it must not leave out what is backed up. It is a proposal; the person knows what
+//! was meant to be backed up.
 
 use std::collections::BTreeSet;
 
 /// Most lines that are proposed.
 const LINES_MAX: usize = 5;
 
-/// Globs by gitignore's rules that match all of `missing`, or most of them, and nothing of `found`. Paths are those that
-/// originals have, or should have, in the backup.
+/// Globs by gitignore's rules that match all of `missing`, or most of them, and nothing of `found`.
+/// Paths are those that originals have, or should have, in the backup.
 pub fn lines(missing: &[&[u8]], found: &[&[u8]]) -> Vec<String> {
     let mut lines = Vec::new();
     let mut left: BTreeSet<&[u8]> = missing.iter().copied().collect();
@@ -42,7 +44,8 @@ pub fn lines(missing: &[&[u8]], found: &[&[u8]]) -> Vec<String> {
 /// As many files of one kind are missing, at least, if a line is to name the kind.
 const OF_A_KIND: usize = 3;
 
-/// How the names of several missing files in different folders end, and of no file that was found: `.tmp`.
+/// How the names of several missing files in different folders end, and of no file that was found:
+/// `.tmp`.
 fn common_ending<'a>(missing: &BTreeSet<&'a [u8]>, found: &[&[u8]]) -> Option<&'a [u8]> {
     let with = |ending: &[u8]| {
         missing.iter().filter(move |path| ending_of(path) == Some(ending)).copied().collect::<Vec<_>>()
@@ -64,9 +67,11 @@ fn ending_of(path: &[u8]) -> Option<&[u8]> {
     ((2..=8).contains(&ending.len()) && ending[1..].iter().all(u8::is_ascii_alphanumeric)).then_some(ending)
 }
 
-/// A glob that matches this path from the root on. What cannot be written into a line of text becomes `?`, any character.
+/// A glob that matches this path from the root on. What cannot be written into a line of text
+/// becomes `?`, any character.
 fn literal(path: &[u8]) -> String {
-    // Without a slash before its end, a glob matches in any folder; and these characters mean something at the beginning.
+    // Without a slash before its end, a glob matches in any folder; and these characters mean
+    // something at the beginning.
     let is_bound = path.contains(&b'/');
     let mut glob = String::new();
     if !is_bound || path.starts_with(b"#") || path.starts_with(b"!") {

@@ -1,6 +1,7 @@
 //! Which files are in the population: globs, sizes and times.
 //!
-//! A glob holds for every Unicode spelling of a name ([`super::spelling`]): what a person types must match what a Mac stored.
+//! A glob holds for every Unicode spelling of a name ([`super::spelling`]): what a person types
+//! must match what a Mac stored.
 
 use std::borrow::Cow;
 use std::path::{Component, Path};

@@ -1,7 +1,8 @@
 //! Many originals are gone: were they deleted, or were they looked for in a wrong place?
 //!
-//! In: the findings. Out: one example, with its path in the backup, where its original was looked for, and the name there that is
-//! most like it. A wrong `--map`, or names in another encoding, show at once to a person.
+//! In: the findings. Out: one example, with its path in the backup, where its original was looked
+//! for, and the name there that is most like it. A wrong `--map`, or names in another encoding,
+//! show at once to a person.
 
 use std::path::PathBuf;
 
@@ -22,7 +23,8 @@ const NAMES_MAX: usize = 100_000;
 /// How alike two names are, at least, if one may be meant by the other.
 const ALIKE: f64 = 0.5;
 
-/// A note with an example, where more than a few of the picks have no original: at least three, and more than one in twenty.
+/// A note with an example, where more than a few of the picks have no original: at least three, and
+/// more than one in twenty.
 pub fn note(counts: &Counts, findings: &[Finding], pairing: &Pairing) -> Option<String> {
     let deleted = counts.of(Verdict::Deleted);
     let picks = counts.conclusive() + counts.inconclusive();
@@ -44,8 +46,8 @@ pub fn note(counts: &Counts, findings: &[Finding], pairing: &Pairing) -> Option<
     Some(text)
 }
 
-/// What is there in the place of a path of which nothing is there: in the last folder on the way that exists, the name that is
-/// most like the next one.
+/// What is there in the place of a path of which nothing is there: in the last folder on the way
+/// that exists, the name that is most like the next one.
 fn nearest(place: &Place<'_>) -> Option<Vec<u8>> {
     let tree = &place.root.tree;
     let is_folder = |path: &[u8]| tree.stat(path).is_ok_and(|stat| stat.kind == Kind::Folder);
@@ -69,7 +71,8 @@ fn nearest(place: &Place<'_>) -> Option<Vec<u8>> {
     Some(if folder.is_empty() { near.to_vec() } else { [folder, b"/", near].concat() })
 }
 
-/// The name that is most like the one that was looked for; the first of equally good ones by alphabet.
+/// The name that is most like the one that was looked for; the first of equally good ones by
+/// alphabet.
 fn most_alike<'a>(name: &[u8], names: &'a [Vec<u8>]) -> Option<&'a [u8]> {
     let text = |name: &[u8]| String::from_utf8_lossy(name).to_lowercase();
     let name = text(name);

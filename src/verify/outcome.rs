@@ -55,7 +55,8 @@ pub struct Population {
     pub unmapped: u64,
     /// Parts of the backup that could not be listed, which filters or sources leave out; notes name them.
     pub unlisted: u64,
-    /// Entries that are no regular files (links, devices, empty folders), with filters or without: not compared.
+    /// Entries that are no regular files (links, devices, empty folders), with filters or without:
+    /// not compared.
     pub not_compared: u64,
 }
 
@@ -149,19 +150,22 @@ pub struct Completeness {
     pub asked_for: bool,
     /// How many were to be looked up, of those that there are.
     pub wanted: u64,
-    /// How many originals there are to draw from, by the filters; not those that were drawn and are too young.
+    /// How many originals there are to draw from, by the filters; not those that were drawn and are
+    /// too young.
     pub originals: u64,
     /// How many were looked up: the backup lists them, or they are missing.
     pub looked_up: u64,
-    /// How many more were drawn that the backup does not list, and that were modified after it was made.
+    /// How many more were drawn that the backup does not list, and that were modified after it was
+    /// made.
     pub too_young: u64,
-    /// How many more were drawn that the backup does not list, but that may have been made or moved to their places after it
-    /// was taken: they prove nothing.
+    /// How many more were drawn that the backup does not list, but that may have been made or moved
+    /// to their places after it was taken: they prove nothing.
     pub undecided: u64,
-    /// Those that the backup does not list though they were there, by path of the original; any bytes.
+    /// Those that the backup does not list though they were there, by path of the original; any
+    /// bytes.
     pub missing: Vec<Vec<u8>>,
-    /// Those that the backup does not list, and that were at their places before the time that it has; that time may be the
-    /// one at which it was copied.
+    /// Those that the backup does not list, and that were at their places before the time that it
+    /// has; that time may be the one at which it was copied.
     pub doubtful: Vec<Vec<u8>>,
     /// Globs that would leave out what is missing or doubtful, for somebody who wants it so.
     pub exclude: Vec<String>,
@@ -178,8 +182,8 @@ impl Completeness {
         self.asked_for && !self.missing.is_empty()
     }
 
-    /// Whether less was looked up than was asked for: doubt, which never passes. Of those that could not be decided a few are
-    /// forgiven, if others took their places.
+    /// Whether less was looked up than was asked for: doubt, which never passes. Of those that
+    /// could not be decided a few are forgiven, if others took their places.
     pub fn has_gaps(&self) -> bool {
         self.asked_for && !(self.unlisted.is_empty() && self.doubtful.is_empty() && self.is_enough())
     }

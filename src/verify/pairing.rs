@@ -4,7 +4,8 @@
 //! `--source`, what comes before the files in the backup is found out by looking: a backup of `/srv/data` may hold `x`, `data/x` or
 //! `srv/data/x`, depending on how it was made.
 //!
-//! Names that differ in their Unicode spelling alone ([`super::spelling`]) are paired where only one fits.
+//! Names that differ in their Unicode spelling alone ([`super::spelling`]) are paired where only
+//! one fits.
 
 use std::io;
 use std::ops::ControlFlow;
@@ -154,7 +155,8 @@ impl Pairing {
             let mut damage = if let Listing::Damaged(damage) = listing { damage } else { Vec::new() };
             // What the filter leaves out excuses nothing.
             damage.retain(|damage| filter.is_none_or(|filter| filter.concerns(damage)));
-            // Of a backup that cannot be listed as a whole, what is lost may be what pairs: the damage is what to report.
+            // Of a backup that cannot be listed as a whole, what is lost may be what pairs: the
+            // damage is what to report.
             let is_excused = seen == 0 || !damage.is_empty();
             self.unpaired = (maps..ways.len()).filter(|&root| is_lost(&ways[root])).collect();
             let no_map_fits = maps > 0 && ways[..maps].iter().all(is_lost);
@@ -199,8 +201,9 @@ impl Pairing {
         })
     }
 
-    /// Where the entry's original is if its name is spelled otherwise there, to be asked once nothing is at its
-    /// [`places`](Self::places): the first rule by which just one name fits counts. Costs nothing for a name of ASCII alone.
+    /// Where the entry's original is if its name is spelled otherwise there, to be asked once
+    /// nothing is at its [`places`](Self::places): the first rule by which just one name fits
+    /// counts. Costs nothing for a name of ASCII alone.
     pub fn normalised(&self, path: &[u8]) -> Option<Respelled<'_>> {
         if path.is_ascii() {
             return None;
@@ -307,7 +310,8 @@ fn ways_of(source: &Path) -> Vec<Way> {
     (0..=parts.len()).flat_map(|count| spelled_ways(parts[parts.len() - count..].join(&b'/'))).collect()
 }
 
-/// The same beginning in each Unicode spelling that the backup may have of it, as it was given last.
+/// The same beginning in each Unicode spelling that the backup may have of it, as it was given
+/// last.
 fn spelled_ways(from: Vec<u8>) -> impl Iterator<Item = Way> {
     let mut spellings = Vec::new();
     if !from.is_ascii() {
@@ -360,7 +364,8 @@ fn try_ways(ways: &mut [Way], root: &Root, path: &[u8]) {
     }
 }
 
-/// Whether an original is there, under this spelling of its name or another: that several fit makes no difference here.
+/// Whether an original is there, under this spelling of its name or another: that several fit makes
+/// no difference here.
 fn is_original(root: &Root, path: &[u8]) -> bool {
     let is_file = |path: &[u8]| root.tree.stat(path).is_ok_and(|stat| stat.kind == Kind::File);
     is_file(path)

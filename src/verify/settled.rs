@@ -1,12 +1,14 @@
 //! Since when an original has been where it is, as far as the file system tells.
 //!
-//! A file that is moved keeps its modification time, and so does one that is copied with its times or unpacked: an old file
-//! may have come to its place yesterday. What programs cannot set back is the change time, which a move renews: that of the
-//! file, or of the folder above it that was moved. So it has surely been there since the newest of them, and perhaps for
-//! longer: other things renew them too, and a folder's is renewed by every name that is added to it.
+//! A file that is moved keeps its modification time, and so does one that is copied with its times
+//! or unpacked: an old file may have come to its place yesterday. What programs cannot set back is
+//! the change time, which a move renews: that of the file, or of the folder above it that was
+//! moved. So it has surely been there since the newest of them, and perhaps for longer: other
+//! things renew them too, and a folder's is renewed by every name that is added to it.
 //!
-//! The folder that was named as the originals is an exception: names come and go there all the time, and were it to count
-//! each time, nothing would ever be decided. It counts only if something else happened to it last, such as a move.
+//! The folder that was named as the originals is an exception: names come and go there all the
+//! time, and were it to count each time, nothing would ever be decided. It counts only if something
+//! else happened to it last, such as a move.
 
 use std::collections::HashMap;
 
@@ -19,7 +21,8 @@ use super::pairing::Root;
 pub enum Since {
     /// At least since then.
     Time(Timestamp),
-    /// It lies on a file system that is mounted below the originals' folder; nobody knows since when.
+    /// It lies on a file system that is mounted below the originals' folder; nobody knows since
+    /// when.
     Mounted,
     /// The system keeps no change times here.
     Unknown,
@@ -50,8 +53,8 @@ pub struct Places {
 }
 
 impl Places {
-    /// The state of the original at `path` below `root` (number `number`), and since when it is there. Nothing where no
-    /// regular file is there (any more).
+    /// The state of the original at `path` below `root` (number `number`), and since when it is
+    /// there. Nothing where no regular file is there (any more).
     pub fn look(&mut self, number: usize, root: &Root, path: &[u8]) -> Option<(Stat, Since)> {
         let stat = root.tree.stat(path).ok().filter(|stat| stat.kind == Kind::File)?;
         let top = root.tree.stat(b"").ok()?;

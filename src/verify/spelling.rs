@@ -1,8 +1,9 @@
-//! One name, two spellings: Unicode writes `é` as one character (NFC, what most systems store) or as two (NFD, what a Mac
-//! stores). A backup that went through a Mac, a share or an unpacker may hold the other one. To a person it is the same
-//! name; to a file system it is another.
+//! One name, two spellings: Unicode writes `é` as one character (NFC, what most systems store) or
+//! as two (NFD, what a Mac stores). A backup that went through a Mac, a share or an unpacker may
+//! hold the other one. To a person it is the same name; to a file system it is another.
 //!
-//! What is no Unicode stays as it is. A name of ASCII alone has one spelling, and costs nothing here.
+//! What is no Unicode stays as it is. A name of ASCII alone has one spelling, and costs nothing
+//! here.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -43,13 +44,15 @@ fn each_chunk(path: &[u8], spell: impl Fn(&str, &mut String)) -> Vec<u8> {
     out
 }
 
-/// A folder whose names are kept holds at most so many that are not ASCII; a larger one is asked for the two usual spellings.
+/// A folder whose names are kept holds at most so many that are not ASCII; a larger one is asked
+/// for the two usual spellings.
 const NAMES_MAX: usize = 1 << 12;
 
 /// So many folders are kept at a time: about one a thread.
 const FOLDERS_MAX: usize = 32;
 
-/// The names of a folder that are not ASCII, by their composed spelling; `None` where several share one.
+/// The names of a folder that are not ASCII, by their composed spelling; `None` where several share
+/// one.
 type Names = HashMap<Vec<u8>, Option<Vec<u8>>>;
 
 /// What is kept of a folder: its names, or that there are too many of them.
@@ -66,8 +69,9 @@ pub struct Speller {
 }
 
 impl Speller {
-    /// The one path below `tree` (root number `root`) that is spelled otherwise than `path`, which is not there. Nothing where
-    /// none is, or where one of the folders on the way holds several names that fit and not the very one.
+    /// The one path below `tree` (root number `root`) that is spelled otherwise than `path`, which
+    /// is not there. Nothing where none is, or where one of the folders on the way holds several
+    /// names that fit and not the very one.
     pub fn find(&self, root: usize, tree: &Tree, path: &[u8]) -> Option<Vec<u8>> {
         if path.is_ascii() {
             return None;

@@ -1,11 +1,12 @@
 //! When the backup was taken, as far as it proves that itself.
 //!
-//! Not after its own time: that of the archive, or the newest change of a folder, which is later if it was copied without its times.
-//! Not before the newest modification time in it. A time that was made up (a camera's wrong clock, `touch -d`) is told by
-//! the original: its change time, which nobody can make up, lies before it.
+//! Not after its own time: that of the archive, or the newest change of a folder, which is later if
+//! it was copied without its times. Not before the newest modification time in it. A time that was
+//! made up (a camera's wrong clock, `touch -d`) is told by the original: its change time, which
+//! nobody can make up, lies before it.
 //!
-//! What the originals add: most of those that the backup holds came to their places at some time, and the backup was taken
-//! after that.
+//! What the originals add: most of those that the backup holds came to their places at some time,
+//! and the backup was taken after that.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -20,11 +21,12 @@ use crate::stop::Stop;
 use super::pairing::Pairing;
 use super::verdict::taken_after;
 
-/// Of so many entries the times are doubted, one after the other; after them, the next one is believed.
+/// Of so many entries the times are doubted, one after the other; after them, the next one is
+/// believed.
 const DOUBTED_MAX: usize = 16;
 
-/// So far may the clocks of two file systems differ, and be truncated: a change time that lies before a modification time by
-/// no more makes nobody suspicious.
+/// So far may the clocks of two file systems differ, and be truncated: a change time that lies
+/// before a modification time by no more makes nobody suspicious.
 const CLOCKS_NS: i128 = 5_000_000_000;
 
 /// An entry's time in nanoseconds, and its path.
@@ -70,8 +72,8 @@ impl Newest {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
-    /// The newest time that was not made up, as finely as the original has it; and when the originals of the newest entries
-    /// changed last.
+    /// The newest time that was not made up, as finely as the original has it; and when the
+    /// originals of the newest entries changed last.
     fn read(&self, pairing: &Pairing) -> (Option<Timestamp>, Vec<Timestamp>) {
         let mut entries: Vec<Dated> = {
             let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
@@ -136,8 +138,8 @@ pub struct Taken {
 }
 
 impl Taken {
-    /// From the backup's own time, its newest entries, and when some of the originals that it holds changed last. A backup that
-    /// was listed without times is listed once more with them.
+    /// From the backup's own time, its newest entries, and when some of the originals that it holds
+    /// changed last. A backup that was listed without times is listed once more with them.
     pub fn of(
         backup: &dyn Backup,
         newest: &Newest,
@@ -154,14 +156,16 @@ impl Taken {
         let has_times = !newest.is_empty();
         let (newest, more) = newest.read(pairing);
         changes.extend(more);
-        // Times that are all made up prove nothing, and the backup's own is not to be believed in their stead.
+        // Times that are all made up prove nothing, and the backup's own is not to be believed in
+        // their stead.
         let after = if newest.is_none() && has_times { None } else { taken_after(before, newest) };
         Self { before, after, settled: after.max(most_changed(changes, before).filter(|_| after.is_some())) }
     }
 }
 
-/// The time until which all but a tenth of the originals in the backup have changed last; those that changed after the backup's
-/// own time say nothing. A few may have been touched after the backup was taken, so it is not the newest.
+/// The time until which all but a tenth of the originals in the backup have changed last; those
+/// that changed after the backup's own time say nothing. A few may have been touched after the
+/// backup was taken, so it is not the newest.
 fn most_changed(mut changes: Vec<Timestamp>, before: Option<Timestamp>) -> Option<Timestamp> {
     let before = before?;
     changes.retain(|&changed| changed <= before);

@@ -108,4 +108,7 @@ fn originals_that_cannot_be_listed_leave_doubt_only_where_they_could_be_looked_u
     let verified = world.verify("--sample all --completeness 50").exits(3);
     assert_eq!(verified.at("/completeness/unlisted").as_array().unwrap().len(), 1);
     world.verify("--sample all --completeness 50 --exclude private/").exits(0);
+    // Where nobody asked, it is told and fails nothing.
+    let verified = world.verify("--sample all").exits(0).says("1 folder could not be listed");
+    assert_eq!(verified.at("/completeness/unlisted").as_array().unwrap().len(), 1);
 }
