@@ -28,8 +28,8 @@ pub struct Plan {
     pub seed: String,
     /// Which files are in the population.
     pub filters: Filters,
-    /// How many originals to look up in the catalog; 0 for none.
-    pub completeness: u64,
+    /// How many originals to look up in the catalog.
+    pub completeness: Completeness,
     /// Confidence of the statement, between 0 and 1.
     pub confidence: f64,
     /// The largest share of picks that may prove nothing, between 0 and 1; a run with more is no pass.
@@ -70,6 +70,16 @@ pub struct Map {
     pub from: Vec<u8>,
     /// The folder that stands for it.
     pub to: PathBuf,
+}
+
+/// The other direction: originals that are looked up in the backup's catalog.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Completeness {
+    /// How many; 0 for none.
+    pub originals: u64,
+    /// Whether a person said so. Otherwise what is missing is a warning and fails nothing: many a
+    /// backup leaves out on purpose what nobody told this program about.
+    pub asked_for: bool,
 }
 
 /// How many files to verify.

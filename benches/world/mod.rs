@@ -9,7 +9,9 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use bkverify::plan::{Algorithm, CachePolicy, Filters, Keep, Plan, Reports, SampleSize, Terminal};
+use bkverify::plan::{
+    Algorithm, CachePolicy, Completeness, Filters, Keep, Plan, Reports, SampleSize, Terminal,
+};
 use criterion::Criterion;
 use tempfile::TempDir;
 
@@ -63,7 +65,7 @@ pub fn plan(root: &Path, sample: SampleSize, threads: usize) -> Plan {
         sample,
         seed: "bench".to_owned(),
         filters: Filters::default(),
-        completeness: 0,
+        completeness: Completeness { originals: 0, asked_for: false },
         confidence: 0.95,
         max_undecided: 0.2,
         backup_window: Duration::from_secs(86_400),

@@ -208,8 +208,10 @@ impl<'a> Walk<'a> {
         let mut worker = self.workers[index].lock().unwrap_or_else(PoisonError::into_inner);
         let Worker { batch, names } = &mut *worker;
         let bare = path.strip_suffix(b"/").unwrap_or(path);
+        let (mut is_empty, mut passed_over) = (true, 0);
         let listed = self.tree.list(bare, self.needs.any(), names, &mut |found| match found.kind {
             Kind::File => {
+                is_empty = false;
                 let (size, mtime) = (found.stat.map(|stat| stat.size), found.stat.map(|stat| stat.mtime));
                 let locator = Locator([found.number, 0, 0]);
                 batch.push_parts(path, found.name, &Entry { size, mtime, locator, ..Entry::named(b"") });
@@ -217,9 +219,16 @@ impl<'a> Walk<'a> {
                     self.flush(batch);
                 }
             }
-            Kind::Folder => below([path, found.name, b"/"].concat()),
-            Kind::Other => {}
+            Kind::Folder => {
+                is_empty = false;
+                below([path, found.name, b"/"].concat());
+            }
+            Kind::Other => passed_over += 1,
         });
+        passed_over += u64::from(is_empty && passed_over == 0 && listed.is_ok() && !bare.is_empty());
+        if passed_over > 0 {
+            self.sink.pass_over(passed_over);
+        }
         // Only root may look into what fsck uses; no backup program puts anything there.
         if let Err(error) = listed.or_else(|error| if bare == b"lost+found" { Ok(()) } else { Err(error) }) {
             let name = escape(if bare.is_empty() { b"." } else { bare });

@@ -5,6 +5,7 @@
 //! suite (`tests/it/contract.rs`). This room never writes to a backup, and knows nothing of sampling, verdicts or
 //! reports.
 
+mod aside;
 mod compression;
 mod entry;
 mod error;
@@ -95,6 +96,10 @@ pub enum Listing {
 pub trait Sink: Sync {
     /// Takes some entries, in no promised order. `Break` ends the listing early.
     fn take(&self, entries: &Picks) -> ControlFlow<()>;
+
+    /// Hears how many more entries are passed over because they are no regular files: links,
+    /// devices, empty folders. A listing that ends early may say nothing of them.
+    fn pass_over(&self, _count: u64) {}
 }
 
 /// Which entries a restore is asked for.

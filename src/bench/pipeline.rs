@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::plan::{Keep, Plan, Reports, SampleSize};
+use crate::plan::{Completeness, Keep, Plan, Reports, SampleSize};
 use crate::stop::Stop;
 use crate::verify::verdict::Verdict;
 use crate::verify::{self, Silent};
@@ -21,7 +21,7 @@ pub fn run(
         sample,
         seed: seed.to_owned(),
         threads,
-        completeness: 0,
+        completeness: Completeness { originals: 0, asked_for: false },
         keep: Keep::None,
         budget: Some(bytes),
         time_limit: Some(time),

@@ -14,10 +14,12 @@ use super::args::{Invocation, Verify};
 use super::config::{self, Config};
 use super::settings::Settings;
 use super::{Environment, Error};
-use crate::plan::{Algorithm, CachePolicy, Filters, Keep, Plan, Reports, SampleSize, Terminal};
+use crate::plan::{Algorithm, CachePolicy, Completeness, Filters, Keep, Plan, Reports, SampleSize, Terminal};
 
 /// So many files are verified when nobody says how many.
 pub const DEFAULT_SAMPLE: u64 = 500;
+/// How many originals are looked up unless it is said.
+const DEFAULT_COMPLETENESS: u64 = 200;
 /// So sure is the statement when nobody says how sure.
 const DEFAULT_CONFIDENCE: f64 = 0.95;
 /// So large a share of picks may prove nothing when nobody says how large.
@@ -69,7 +71,10 @@ pub fn resolve(verify: Verify, config: Option<&Config>, environment: &Environmen
         restore_to: settings.restore_to.unwrap_or_default(),
         seed: settings.seed.unwrap_or_else(|| environment.fresh_seed.clone()),
         filters,
-        completeness: settings.completeness.unwrap_or(0),
+        completeness: Completeness {
+            originals: settings.completeness.unwrap_or(DEFAULT_COMPLETENESS),
+            asked_for: settings.completeness.is_some(),
+        },
         confidence: settings.confidence.map_or(DEFAULT_CONFIDENCE, |confidence| confidence.0),
         max_undecided: settings.max_undecided.map_or(DEFAULT_MAX_UNDECIDED, |share| share.0),
         backup_window: settings.backup_window.map_or(DEFAULT_BACKUP_WINDOW, |window| window.0),

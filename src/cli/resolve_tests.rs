@@ -6,7 +6,7 @@ use clap::Parser;
 
 use super::*;
 use crate::cli::args::Arguments;
-use crate::plan::Map;
+use crate::plan::{Completeness, Map};
 
 const WHOLE: &str = "--backup b --source s --restore-to r";
 
@@ -39,7 +39,8 @@ fn what_nobody_says_has_the_documented_defaults() {
     assert!((plan.confidence - 0.95).abs() < f64::EPSILON);
     assert_eq!(plan.seed, "0123456789abcdef");
     assert_eq!((plan.hash, plan.cache, plan.keep), (Algorithm::Blake3, CachePolicy::Drop, Keep::None));
-    assert_eq!((plan.completeness, plan.budget, plan.time_limit), (0, None, None));
+    assert_eq!(plan.completeness, Completeness { originals: 200, asked_for: false });
+    assert_eq!((plan.budget, plan.time_limit), (None, None));
     assert_eq!(plan.filters, Filters::default());
     assert_eq!(plan.started, UNIX_EPOCH + Duration::from_secs(1_778_414_400));
 }
@@ -201,7 +202,7 @@ fn help_names_the_defaults_that_hold() {
     for (name, default) in [
         ("sample", DEFAULT_SAMPLE.to_string()),
         ("confidence", crate::cli::show::percent(plan.confidence)),
-        ("completeness", plan.completeness.to_string()),
+        ("completeness", plan.completeness.originals.to_string()),
         ("hash", plan.hash.name().to_owned()),
         ("cache", format!("{:?}", plan.cache).to_lowercase()),
         ("keep", format!("{:?}", plan.keep).to_lowercase()),

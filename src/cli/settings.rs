@@ -63,7 +63,8 @@ pub struct Settings {
     #[arg(long, value_name = "TEXT", help_heading = HOW_MANY)]
     #[serde(deserialize_with = "parsed")]
     pub seed: Option<String>,
-    /// Also look up so many originals in the backup, to find files that were never backed up [default: 0]
+    /// Look up so many originals in the backup, to find files that were never backed up; 0 for none. Said here, one that is
+    /// missing fails the run, otherwise it is a warning [default: 200]
     #[arg(long, value_name = "N", help_heading = HOW_MANY)]
     #[serde(deserialize_with = "parsed")]
     pub completeness: Option<u64>,

@@ -7,7 +7,7 @@ use indicatif::HumanBytes;
 use jiff::SignedDuration;
 
 use crate::backup::escape;
-use crate::plan::{CachePolicy, Filters, Keep, Plan, SampleSize};
+use crate::plan::{CachePolicy, Completeness, Filters, Keep, Plan, SampleSize};
 use crate::platform::{Timestamp, path_to_bytes};
 
 /// The whole plan. Names are escaped for terminals.
@@ -27,8 +27,8 @@ pub fn render(plan: &Plan) -> String {
     lines.add("seed", escape(plan.seed.as_bytes()));
     lines.add("confidence", percent(plan.confidence));
     lines.add("max-undecided", percent(plan.max_undecided));
-    if plan.completeness > 0 {
-        lines.add("completeness", format!("{} originals are looked up in the backup", plan.completeness));
+    if plan.completeness.originals > 0 {
+        lines.add("completeness", completeness(plan.completeness));
     }
     filters(&plan.filters, &mut lines);
     effort(plan, &mut lines);
@@ -75,6 +75,11 @@ fn sample(plan: &Plan) -> String {
             format!("as many random files as rule out that {} or more are bad", percent(share))
         }
     }
+}
+
+fn completeness(completeness: Completeness) -> String {
+    let warns = if completeness.asked_for { "" } else { "; one that is missing is a warning" };
+    format!("{} originals are looked up in the backup{warns}", completeness.originals)
 }
 
 fn filters(filters: &Filters, lines: &mut Lines) {
@@ -178,6 +183,7 @@ sample        500 random files
 seed          0123456789abcdef
 confidence    95%
 max-undecided 20%
+completeness  200 originals are looked up in the backup; one that is missing is a warning
 hash          blake3
 threads       32
 cache         drop: cached pages are forgotten first, so that the disks are read

@@ -32,6 +32,7 @@ use linux_cache as cache;
 use no_cache as cache;
 #[cfg(unix)]
 mod unix_private;
+mod volatile;
 #[cfg(windows)]
 mod windows;
 #[cfg(unix)]
@@ -53,6 +54,15 @@ pub use private::{
     REMOVES_OPEN_FILES, create_private_dir, create_private_file, is_named, is_ours, make_private_dir,
     open_dir_no_follow, open_file_no_follow, remove_file_even_read_only,
 };
+
+#[cfg(target_os = "linux")]
+pub use volatile::volatile_mounts;
+
+/// Where file systems are mounted that lie on no disk: this system has none.
+#[cfg(not(target_os = "linux"))]
+pub fn volatile_mounts() -> Vec<std::path::PathBuf> {
+    Vec::new()
+}
 
 /// The content of a file lies in a cloud: opening it would fetch it, so it was not opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

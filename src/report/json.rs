@@ -19,11 +19,11 @@ use serde::Serialize;
 use crate::backup::escape;
 use crate::plan::{CachePolicy, Filters, Keep, Plan, SampleSize};
 use crate::verify::assurance::Assurance;
-use crate::verify::outcome::{Completeness, Effort, Finding, Incomplete, Outcome};
+use crate::verify::outcome::{Effort, Finding, Incomplete, Outcome};
 use crate::verify::verdict::Verdict;
 use crate::words::{self, rfc3339};
 
-use super::{Error, Failure, clock_rfc3339, path_text, statement};
+use super::{Error, Failure, clock_rfc3339, completeness, path_text, statement};
 
 /// Name and version of the form, the value of `schema` in every report.
 pub const SCHEMA_NAME: &str = "bkverify-report/2";
@@ -76,7 +76,7 @@ struct Report<'a> {
     counts: CountsPart,
     assurance: Option<AssurancePart>,
     findings: Vec<FindingPart<'a>>,
-    completeness: Option<CompletenessPart<'a>>,
+    completeness: Option<completeness::Part<'a>>,
     damage: &'a [String],
     denied: &'a [String],
     notes: &'a [String],
@@ -114,6 +114,7 @@ impl<'a> Report<'a> {
                 filtered: outcome.population.filtered,
                 unmapped: outcome.population.unmapped,
                 unlisted: outcome.population.unlisted,
+                not_compared: outcome.population.not_compared,
             },
             sample: SamplePart {
                 strategy: outcome.sample.strategy,
@@ -125,7 +126,7 @@ impl<'a> Report<'a> {
             counts: CountsPart::new(outcome),
             assurance: outcome.assurance.as_ref().map(|found| AssurancePart::new(found, outcome)),
             findings: outcome.findings.iter().map(FindingPart::new).collect(),
-            completeness: outcome.completeness.as_ref().map(CompletenessPart::new),
+            completeness: outcome.completeness.as_ref().map(completeness::Part::new),
             damage: &outcome.damage,
             denied: &outcome.denied,
             notes: &outcome.notes,
@@ -176,7 +177,7 @@ impl<'a> PlanPart<'a> {
             sample: SizePart::from(plan.sample),
             seed: &plan.seed,
             filters: FiltersPart::new(&plan.filters),
-            completeness: plan.completeness,
+            completeness: plan.completeness.originals,
             confidence: plan.confidence,
             max_undecided: plan.max_undecided,
             backup_window_seconds: plan.backup_window.as_secs_f64(),
@@ -271,6 +272,7 @@ struct PopulationPart<'a> {
     filtered: u64,
     unmapped: u64,
     unlisted: u64,
+    not_compared: u64,
 }
 
 #[derive(Serialize)]
@@ -397,27 +399,6 @@ impl<'a> FindingPart<'a> {
                 sentence: found.to_string(),
             }),
             kept: finding.kept.as_deref().map(|path| escape(path).into_owned()),
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct CompletenessPart<'a> {
-    originals: u64,
-    looked_up: u64,
-    undecided: u64,
-    missing: Vec<String>,
-    unlisted: &'a [String],
-}
-
-impl<'a> CompletenessPart<'a> {
-    fn new(found: &'a Completeness) -> Self {
-        Self {
-            originals: found.originals,
-            looked_up: found.looked_up,
-            undecided: found.undecided,
-            missing: found.missing.iter().map(|path| escape(path).into_owned()).collect(),
-            unlisted: &found.unlisted,
         }
     }
 }

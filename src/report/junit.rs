@@ -32,7 +32,8 @@ pub(super) fn render(plan: &Plan, outcome: &Outcome) -> Result<String, Error> {
     suite.add_test_cases(outcome.damage.iter().map(|line| case("catalog", line, bad("damage", line))));
     suite.add_test_cases(outcome.denied.iter().map(|line| case("catalog", line, skipped("denied", line))));
     if let Some(found) = &outcome.completeness {
-        suite.add_test_cases(found.missing.iter().map(|path| missing(path)));
+        suite.add_test_cases(found.missing.iter().map(|path| missing(path, found.asked_for)));
+        suite.add_test_cases(found.doubtful.iter().map(|path| doubtful(path)));
         let skipped = |line: &String| case("completeness", line, skipped("unlisted", line));
         suite.add_test_cases(found.unlisted.iter().map(skipped));
     }
@@ -129,8 +130,15 @@ fn detail(finding: &Finding) -> String {
     out
 }
 
-fn missing(path: &[u8]) -> TestCase {
-    case("completeness", &escape(path), bad("missing", "the backup does not hold this original"))
+fn missing(path: &[u8], is_failure: bool) -> TestCase {
+    let why = "the backup does not hold this original";
+    let status = if is_failure { bad("missing", why) } else { skipped("missing", why) };
+    case("completeness", &escape(path), status)
+}
+
+fn doubtful(path: &[u8]) -> TestCase {
+    let why = "the backup does not hold this original, unless it came there after it was made";
+    case("completeness", &escape(path), skipped("doubtful", why))
 }
 
 fn case(kind: &str, name: &str, status: TestCaseStatus) -> TestCase {

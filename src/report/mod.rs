@@ -4,6 +4,7 @@
 //! renderer a file, each a pure function from plan and outcome to text. A report never holds a secret, names never
 //! reach a terminal unescaped, and a report file is either the old one or the whole new one.
 
+mod completeness;
 mod failure;
 mod json;
 mod junit;

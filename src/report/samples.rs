@@ -30,7 +30,7 @@ pub(super) fn plan() -> Plan {
         sample: SampleSize::Count(500),
         seed: "spring".to_owned(),
         filters: Filters { newer_than: Some(TAKEN), include: vec!["*.odt".to_owned()], ..Filters::default() },
-        completeness: 200,
+        completeness: crate::plan::Completeness { originals: 200, asked_for: true },
         confidence: 0.95,
         max_undecided: 0.2,
         backup_window: Duration::from_secs(86_400),
@@ -78,6 +78,7 @@ fn outcome(verdicts: &[(Verdict, u64)], wanted: u64) -> Outcome {
             filtered: 0,
             unmapped: 0,
             unlisted: 0,
+            not_compared: 0,
         },
         sample: Sample { strategy: "random", seed: "spring".to_owned(), wanted, drawn, replacements: 0 },
         assurance: Assurance::of(10_000, &counts, 0, 0.95),
@@ -162,9 +163,14 @@ pub(super) fn disaster() -> Outcome {
     found.denied = vec!["folder private cannot be listed: permission denied".to_owned()];
     found.damage = (0..15).map(|n| format!("folder {n}: permission denied")).collect();
     found.completeness = Some(Completeness {
+        asked_for: true,
+        wanted: 200,
         originals: 9_000,
         looked_up: 200,
         undecided: 3,
+        too_young: 4,
+        doubtful: vec![b"/srv/data/moved".to_vec()],
+        exclude: vec!["new/**".to_owned()],
         missing: (0..30).map(|n| format!("/srv/data/new/{n}").into_bytes()).collect(),
         unlisted: vec!["/srv/data/private: permission denied".to_owned()],
     });

@@ -5,6 +5,8 @@ use crate::verify::outcome::{Incomplete, Outcome};
 use crate::verify::verdict::Verdict;
 use crate::words;
 
+use super::completeness;
+
 /// What was found, in one sentence: `498 of 500 identical, 2 bad in the backup; 500 of 560 drawn could be compared.`
 pub(super) fn headline(outcome: &Outcome) -> String {
     let counts = &outcome.counts;
@@ -20,7 +22,8 @@ pub(super) fn headline(outcome: &Outcome) -> String {
     } else {
         parts.push("No file could be compared".to_owned());
     }
-    let missing = outcome.completeness.as_ref().map_or(0, |found| found.missing.len() as u64);
+    let asked_for = outcome.completeness.as_ref().filter(|found| found.asked_for);
+    let missing = asked_for.map_or(0, |found| found.missing.len() as u64);
     let originals = counts.of(Verdict::OriginalCorrupt);
     let damaged = outcome.damage.len() as u64;
     let denied = outcome.denied.len() as u64;
@@ -45,7 +48,8 @@ pub(super) fn headline(outcome: &Outcome) -> String {
         }
         _ => String::new(),
     };
-    format!("{}{drawn}.", parts.join(", "))
+    let warning = completeness::warning(outcome).map_or_else(String::new, |warning| format!(" {warning}"));
+    format!("{}{drawn}.{warning}", parts.join(", "))
 }
 
 /// What the sample proves about the whole, where it proves anything.
@@ -80,7 +84,8 @@ pub(super) fn incomplete(outcome: &Outcome) -> Option<String> {
             return Some("The sample does not rule out the tolerance that was asked for.".to_owned());
         }
         None if outcome.exit_code() == ExitCode::Incomplete => {
-            return Some("So nothing is proven.".to_owned());
+            let doubt = completeness::doubt(outcome).filter(|_| outcome.counts.comparable() > 0);
+            return Some(doubt.unwrap_or_else(|| "So nothing is proven.".to_owned()));
         }
         None => return None,
     };

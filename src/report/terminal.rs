@@ -11,7 +11,7 @@ use crate::verify::outcome::{Finding, Outcome};
 use crate::verify::verdict::Verdict;
 use crate::words::{self, rfc3339};
 
-use super::{path_text, printable, statement};
+use super::{completeness, path_text, printable, statement};
 
 /// Columns that sentences are wrapped at.
 const WIDTH: usize = 80;
@@ -74,6 +74,9 @@ fn failures(out: &mut String, plan: &Plan, outcome: &Outcome) {
         }),
         lines("Parts of the backup that cannot be listed:", &outcome.damage, |line| printable(line)),
         lines("Originals that the backup does not hold:", missing(outcome), |path| escape(path)),
+        lines("Originals that it does not hold, or that came there since:", doubtful(outcome), |path| {
+            escape(path)
+        }),
         lines("Folders of the backup that this account may not list:", &outcome.denied, |line| {
             printable(line)
         }),
@@ -147,6 +150,10 @@ fn missing(outcome: &Outcome) -> &[Vec<u8>] {
     outcome.completeness.as_ref().map_or(&[], |found| &found.missing)
 }
 
+fn doubtful(outcome: &Outcome) -> &[Vec<u8>] {
+    outcome.completeness.as_ref().map_or(&[], |found| &found.doubtful)
+}
+
 /// What was verified, how to draw it again, and how fast it went.
 fn facts(out: &mut String, plan: &Plan, outcome: &Outcome) {
     out.push('\n');
@@ -171,18 +178,10 @@ fn facts(out: &mut String, plan: &Plan, outcome: &Outcome) {
         fact("redraw", &redraw(&outcome.sample.seed));
     }
     if let Some(found) = &outcome.completeness {
-        let looked_up = words::count(found.looked_up);
-        let mut text =
-            format!("{looked_up} of {} looked up in the backup", words::counted(found.originals, "original"));
-        if found.undecided > 0 {
-            let more = words::count(found.undecided);
-            text.push_str(&format!("; {more} more may be younger than the backup"));
-        }
-        if !found.unlisted.is_empty() {
-            let folders = words::counted(found.unlisted.len() as u64, "folder");
-            text.push_str(&format!("; {folders} could not be listed"));
-        }
-        fact("complete", &text);
+        fact("complete", &completeness::fact(found));
+    }
+    if let Some(text) = completeness::not_compared(outcome) {
+        fact("uncompared", &text);
     }
     for note in outcome.notes.iter().take(3) {
         fact("note", &printable(note));

@@ -29,6 +29,7 @@ pub struct Gate<'a> {
     sizes_unknown: AtomicBool,
     filtered: AtomicU64,
     unmapped: AtomicU64,
+    passed_over: AtomicU64,
     digest: Mutex<u128>,
     /// The newest time of any entry in nanoseconds, or the smallest number.
     newest: AtomicI64,
@@ -67,6 +68,7 @@ impl<'a> Gate<'a> {
             sizes_unknown: AtomicBool::new(false),
             filtered: AtomicU64::new(0),
             unmapped: AtomicU64::new(0),
+            passed_over: AtomicU64::new(0),
             digest: Mutex::new(0),
             newest: AtomicI64::new(i64::MIN),
         }
@@ -114,7 +116,7 @@ impl<'a> Gate<'a> {
             // A file that is dated in the future says nothing about the backup.
             newest = newest.max(entry.mtime.filter(|&mtime| mtime <= self.now && !entry.zone_unknown));
             if let Some(lookup) = self.lookup {
-                lookup.note(entry.path);
+                lookup.note(&entry);
             }
             if !self.filter.keeps(&entry) {
                 filtered += 1;
@@ -144,9 +146,14 @@ impl<'a> Gate<'a> {
         if self.stop.is_set() { ControlFlow::Break(()) } else { ControlFlow::Continue(added) }
     }
 
+    /// Counts entries that are no regular files.
+    pub fn pass_over(&self, count: u64) {
+        self.passed_over.fetch_add(count, Ordering::Relaxed);
+    }
+
     /// Forgets what was counted, for listing again (not the times: they were seen).
     pub fn reset(&self) {
-        for counter in [&self.files, &self.bytes, &self.filtered, &self.unmapped] {
+        for counter in [&self.files, &self.bytes, &self.filtered, &self.unmapped, &self.passed_over] {
             counter.store(0, Ordering::Relaxed);
         }
         self.sizes_unknown.store(false, Ordering::Relaxed);
@@ -164,6 +171,7 @@ impl<'a> Gate<'a> {
             filtered: self.filtered.load(Ordering::Relaxed),
             unmapped: self.unmapped.load(Ordering::Relaxed),
             unlisted: 0,
+            not_compared: self.passed_over.load(Ordering::Relaxed),
         }
     }
 }
@@ -212,6 +220,10 @@ impl Sink for Drawing<'_> {
         self.threshold.store(upper_half(bottom.threshold()), Ordering::Relaxed);
         ControlFlow::Continue(())
     }
+
+    fn pass_over(&self, count: u64) {
+        self.gate.pass_over(count);
+    }
 }
 
 /// Hands the whole population on, batch by batch.
@@ -250,6 +262,10 @@ impl Sink for Feed<'_> {
         send(&mut handful);
         if closed || passed.is_break() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
+
+    fn pass_over(&self, count: u64) {
+        self.gate.pass_over(count);
+    }
 }
 
 /// Counts, and keeps nothing.
@@ -259,5 +275,9 @@ impl Sink for Count<'_> {
     fn take(&self, entries: &Picks) -> ControlFlow<()> {
         self.0.pass(entries, |_, _| {})?;
         ControlFlow::Continue(())
+    }
+
+    fn pass_over(&self, count: u64) {
+        self.0.pass_over(count);
     }
 }

@@ -110,12 +110,12 @@ fn beyond_the_list(number: u64, what: &str) -> Option<String> {
 fn reconsider(results: &mut Results, listed: Option<Timestamp>, window: Duration) {
     let newest = listed.max(results.newest);
     let mut stale = HashMap::new();
-    for Pending { touched, verdict, path } in std::mem::take(&mut results.pending) {
+    for Pending { touched, noted, path } in std::mem::take(&mut results.pending) {
         if !is_long_before(touched, newest, window) {
             continue;
         }
-        let instead = if verdict == Verdict::Verified { Verdict::Verified } else { Verdict::Stale };
-        results.counts.reconsider(verdict, instead);
+        let instead = if noted.0 == Verdict::Verified { Verdict::Verified } else { Verdict::Stale };
+        results.counts.reconsider(noted, instead);
         stale.extend(path.map(|path| (path, touched)));
     }
     for finding in &mut results.findings {

@@ -40,7 +40,7 @@ pub enum Error {
     },
     /// No entry of the backup has an original below one of the roots.
     #[error(
-        "no file of the backup has an original in {}: the backup holds {}, that folder holds {}{damage}",
+        "no file of the backup has an original in {}: the backup holds {}, that folder holds {}",
         root.display(), list(entries), list(originals)
     )]
     NothingPairs {
@@ -50,8 +50,6 @@ pub enum Error {
         entries: Vec<String>,
         /// Paths as the sources hold them.
         originals: Vec<String>,
-        /// What of the backup cannot be read, as the end of the sentence.
-        damage: String,
     },
     /// The backup and the originals are the same folder.
     #[error("the backup is the folder of the originals, {}", place.display())]

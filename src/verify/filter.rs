@@ -1,4 +1,7 @@
 //! Which files are in the population: globs, sizes and times.
+//!
+//! A glob holds for every Unicode spelling of a name ([`super::spelling`]): what a person types
+//! must match what a Mac stored.
 
 use std::borrow::Cow;
 use std::path::{Component, Path};
@@ -9,7 +12,7 @@ use crate::backup::{Damage, Entry, Needs};
 use crate::plan::Filters;
 use crate::platform;
 
-use super::Error;
+use super::{Error, spelling};
 
 /// The plan's filters, compiled.
 #[derive(Debug)]
@@ -58,6 +61,7 @@ impl Filter {
         if folder.is_empty() {
             return true;
         }
+        let folder = &*spelling::composed(folder);
         let path = platform::path_from_bytes(folder);
         let hit = |globs: &Gitignore| globs.matched_path_or_any_parents(&*relative(&path), true).is_ignore();
         let include = &self.limits.include;
@@ -75,7 +79,8 @@ impl Filter {
         if self.include.is_none() && self.exclude.is_none() {
             return true;
         }
-        let path = platform::path_from_bytes(path);
+        let path = spelling::composed(path);
+        let path = platform::path_from_bytes(&path);
         let hit = |globs: &Gitignore| globs.matched_path_or_any_parents(&*relative(&path), false).is_ignore();
         self.include.as_ref().is_none_or(hit) && !self.exclude.as_ref().is_some_and(hit)
     }
@@ -96,6 +101,8 @@ fn whole_folders(exclude: &[String]) -> Vec<String> {
 
 /// Whether a glob may match something below `folder`: not if it is bound to the root and begins with other names.
 fn may_match_below(glob: &str, folder: &[u8]) -> bool {
+    let glob = spelling::composed(glob.as_bytes());
+    let glob = String::from_utf8_lossy(&glob);
     let glob = glob.trim_end().trim_end_matches('/');
     if glob.starts_with(['!', '#']) || glob.is_empty() {
         return false;
@@ -121,7 +128,9 @@ fn compile(globs: &[String]) -> Result<Option<Gitignore>, Error> {
     }
     let mut builder = GitignoreBuilder::new("");
     for glob in globs {
-        builder.add_line(None, glob).map_err(|source| Error::Glob { glob: glob.clone(), source })?;
+        let spelled = spelling::composed(glob.as_bytes());
+        let spelled = String::from_utf8_lossy(&spelled);
+        builder.add_line(None, &spelled).map_err(|source| Error::Glob { glob: glob.clone(), source })?;
     }
     builder.build().map(Some).map_err(|source| Error::Glob { glob: globs.join(" "), source })
 }
@@ -145,6 +154,19 @@ mod tests {
         assert!(!filter.keeps_name(b"target/debug/build.rs"));
         assert!(!filter.keeps_name(b"src/old/a.rs"));
         assert!(filter.keeps_name(b"src/old/keep.rs"));
+    }
+
+    #[test]
+    fn a_glob_holds_for_every_spelling_of_a_name() {
+        let (composed, decomposed) = ("B\u{fc}ro", "Bu\u{308}ro");
+        for (glob, name) in [(composed, decomposed), (decomposed, composed)] {
+            let glob = format!("/{glob}/**");
+            let (including, excluding) = (filter(&[&glob], &[]), filter(&[], &[&glob]));
+            assert!(including.keeps_name(format!("{name}/x").as_bytes()));
+            assert!(including.may_keep_below(name.as_bytes()));
+            assert!(!excluding.keeps_name(format!("{name}/x").as_bytes()));
+            assert!(!excluding.may_keep_below(name.as_bytes()));
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 use std::fs::File;
 use std::io;
 use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -99,8 +100,8 @@ pub struct Results {
 pub struct Pending {
     /// When the original was last touched.
     pub touched: Timestamp,
-    /// Its verdict.
-    pub verdict: Verdict,
+    /// Its verdict, and whether it could be compared all the same.
+    pub noted: (Verdict, bool),
     /// The path of its finding, where it differs.
     pub path: Option<Vec<u8>>,
 }
@@ -195,11 +196,15 @@ impl<'a> Judge<'a> {
 
     /// Compares one restored file with its original. `None` when the run was stopped in the middle of it.
     fn compare(&mut self, entry: &Entry<'_>, restored: Restored) -> Result<Option<Judged>, io::Error> {
-        let (place, found) = find(self.bench.pairing, entry.path);
+        let (sought, found) = find(self.bench.pairing, entry.path);
+        if sought.is_respelled {
+            self.bench.pairing.count_respelled();
+        }
         let recorded = self.bench.recorded(entry);
         let vouched_by = entry.vouched_by.or(self.bench.vouched_by.get().copied());
         let given = FromBackup::Restored { size: restored.size(), vouched: vouched_by.is_some() };
-        let mut finding = Finding { restored_size: Some(restored.size()), ..finding_of(entry, place) };
+        let mut finding =
+            Finding { restored_size: Some(restored.size()), ..finding_of(entry, sought.place.as_deref()) };
         // Before any content is looked at: whether a pick is in the statement must not depend on how it comes out.
         let state = found.state();
         let standing = state.map(|state| standing(state, &recorded));
@@ -296,8 +301,13 @@ impl<'a> Judge<'a> {
     /// What it means that the backup could not give an entry. Its original is looked at all the same: it decides whether the
     /// pick is in the statement.
     fn failed(&self, entry: &Entry<'_>, error: &RestoreError) -> Judged {
-        let (place, found) =
-            if entry.problem.is_none() { find(self.bench.pairing, entry.path) } else { (None, Found::Gone) };
+        let (place, found) = match entry.problem {
+            None => {
+                let (sought, found) = find(self.bench.pairing, entry.path);
+                (sought.place, found)
+            }
+            Some(_) => (None, Found::Gone),
+        };
         let recorded = self.bench.recorded(entry);
         let given = match error {
             RestoreError::Checksum(_) | RestoreError::TooLong { .. } => FromBackup::ChecksumFailed,
@@ -316,7 +326,7 @@ impl<'a> Judge<'a> {
             comparable: is_tried && standing.is_some_and(Standing::is_comparable),
             reason: reason::of_failure(error),
             original_size: state.map(|state| state.size),
-            ..finding_of(entry, place)
+            ..finding_of(entry, place.as_deref())
         };
         Judged::bad(finding, None)
     }
@@ -413,17 +423,31 @@ impl Drop for Judge<'_> {
     }
 }
 
-/// Tries every place where the original may be.
-fn find<'a>(pairing: &'a Pairing, path: &'a [u8]) -> (Option<Place<'a>>, Found) {
+/// Where an original was looked for.
+struct Sought {
+    /// Where it was found; otherwise, the first place that was tried.
+    place: Option<PathBuf>,
+    /// Whether its name there is the entry's in another Unicode spelling.
+    is_respelled: bool,
+}
+
+/// Tries every place where the original may be, and then where its name is spelled otherwise.
+fn find(pairing: &Pairing, path: &[u8]) -> (Sought, Found) {
     let mut first = None;
     for place in pairing.places(path) {
-        first.get_or_insert(place);
         match open(&place) {
-            Found::Gone => {}
-            found => return (Some(place), found),
+            Found::Gone => first = first.or(Some(place)),
+            found => return (Sought { place: Some(place.display()), is_respelled: false }, found),
         }
     }
-    (first, Found::Gone)
+    if let Some(respelled) = pairing.normalised(path) {
+        let place = respelled.place();
+        match open(&place) {
+            Found::Gone => {}
+            found => return (Sought { place: Some(place.display()), is_respelled: true }, found),
+        }
+    }
+    (Sought { place: first.map(|place| place.display()), is_respelled: false }, Found::Gone)
 }
 
 /// Looks before it opens: a device or a pipe in the place of a file is never opened.
@@ -448,13 +472,13 @@ fn pending(finding: &Finding, original: &Original, state: Option<&Stat>) -> Opti
     let is_settled_by_reading = finding.verdict.is_bad() || !steady || !is_open;
     let touched = touched(state?).filter(|_| !is_settled_by_reading)?;
     let path = (finding.verdict != Verdict::Verified).then(|| finding.path.clone());
-    Some(Pending { touched, verdict: finding.verdict, path })
+    Some(Pending { touched, noted: (finding.verdict, finding.comparable), path })
 }
 
-fn finding_of(entry: &Entry<'_>, place: Option<Place<'_>>) -> Finding {
+fn finding_of(entry: &Entry<'_>, place: Option<&Path>) -> Finding {
     Finding {
         path: entry.path.to_vec(),
-        original: place.map(|place| platform::path_to_bytes(&place.display()).into_owned()),
+        original: place.map(|place| platform::path_to_bytes(place).into_owned()),
         verdict: Verdict::Verified,
         comparable: false,
         reason: String::new(),

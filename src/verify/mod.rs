@@ -17,15 +17,20 @@ mod conclude;
 pub mod difference;
 mod disks;
 mod error;
+mod exclude;
 mod filter;
 pub mod hash;
 mod judge;
 mod keep;
+mod nearby;
 pub mod outcome;
 pub(crate) mod pairing;
 mod progress;
 mod reason;
 pub mod sample;
+mod settled;
+mod spelling;
+mod taken;
 pub(crate) mod target;
 pub mod verdict;
 mod work;
@@ -48,7 +53,7 @@ use crate::stop::Stop;
 use catalog::{Count, Drawing, Gate};
 use cold::Cold;
 use comparable::Recorded;
-use completeness::Lookup;
+use completeness::{Ended, Lookup};
 use conclude::{Done, conclude};
 use disks::Disks;
 use hash::Hashing;
@@ -79,7 +84,7 @@ pub fn run(plan: &Plan, stop: &Stop, progress: &dyn Progress) -> Result<Outcome,
     let backup = backup::open(&plan.backup, cold)?;
     let description = backup.describe();
     let pairing = Pairing::new(&*backup, &plan.sources, &plan.maps, cold, Some(&filter), stop)?;
-    let lookup = draw_originals(plan, &pairing, &filter, &description, stop)?;
+    let lookup = draw_originals(plan, &pairing, &filter, stop)?;
     let ranker = Ranker::new(&plan.seed);
 
     let scratch = Scratch::create(&plan.restore_to, stop.clone())?;
@@ -92,7 +97,7 @@ pub fn run(plan: &Plan, stop: &Stop, progress: &dyn Progress) -> Result<Outcome,
         threads: plan.threads,
         in_place_order: plan.in_place_order,
     };
-    let needs = Needs { mtime: filter.needs().mtime || lookup.is_some(), ..filter.needs() };
+    let needs = filter.needs();
     let done = match plan.sample {
         SampleSize::All => verify_all(&gate, &work, needs, progress),
         _ => verify_sample(plan, &gate, &work, needs, progress),
@@ -100,12 +105,14 @@ pub fn run(plan: &Plan, stop: &Stop, progress: &dyn Progress) -> Result<Outcome,
     progress.verify_done();
     let done = done?;
 
-    let (whole, newest) = (done.population.whole, gate.newest());
+    let (whole, damage) = (done.population.whole, done.damage.clone());
     let mut outcome = conclude(plan, description, bench, &gate, done, stop);
-    outcome.completeness = lookup.map(|lookup| lookup.finish(whole, newest));
     let stays = scratch.remove().err().map(|stays| stays.to_string());
-    outcome.notes.extend(leftovers.into_iter().chain(pairing.notes()).chain(stays));
     Cold::of(pairing.cached(), archive.or(backup.cached())).tell(&mut outcome);
+    let ended = Ended { backup: &*backup, whole, damage: &damage, pairing: &pairing, filter: &filter, stop };
+    outcome.completeness = lookup.map(|lookup| lookup.finish(&ended));
+    let gone = nearby::note(&outcome.counts, &outcome.findings, &pairing);
+    outcome.notes.extend(gone.into_iter().chain(leftovers).chain(pairing.notes()).chain(stays));
     outcome.effort.total = clock.elapsed();
     Ok(outcome)
 }
@@ -148,13 +155,12 @@ fn draw_originals(
     plan: &Plan,
     pairing: &Pairing,
     filter: &Filter,
-    description: &Description,
     stop: &Stop,
 ) -> Result<Option<Lookup>, Error> {
-    if plan.completeness == 0 {
+    if plan.completeness.originals == 0 {
         return Ok(None);
     }
-    Lookup::draw(plan, pairing, filter, description.taken, stop).map(Some)
+    Lookup::draw(plan, pairing, filter, stop).map(Some)
 }
 
 fn bench<'a>(

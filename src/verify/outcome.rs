@@ -58,6 +58,9 @@ pub struct Population {
     pub unmapped: u64,
     /// Parts of the backup that could not be listed, which filters or sources leave out; notes name them.
     pub unlisted: u64,
+    /// Entries that are no regular files (links, devices, empty folders), with filters or without:
+    /// not compared.
+    pub not_compared: u64,
 }
 
 /// What was drawn.
@@ -98,10 +101,10 @@ impl Counts {
         }
     }
 
-    /// Counts one as comparable with another verdict, which was counted as not comparable.
-    pub fn reconsider(&mut self, from: Verdict, to: Verdict) {
-        let outside = &mut self.outside[from as usize];
-        *outside = outside.saturating_sub(1);
+    /// Counts one that was noted as comparable after all, and with another verdict.
+    pub fn reconsider(&mut self, (from, was_comparable): (Verdict, bool), to: Verdict) {
+        let counts = if was_comparable { &mut self.comparable } else { &mut self.outside };
+        counts[from as usize] = counts[from as usize].saturating_sub(1);
         self.add(to, true);
     }
 
@@ -187,17 +190,56 @@ pub struct Finding {
 /// The other direction: originals that were looked up in the backup.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Completeness {
-    /// How many originals there are to draw from (older than the backup claims to be, passing the filters).
+    /// Whether a person asked for it. Otherwise it warns, and fails nothing.
+    pub asked_for: bool,
+    /// How many were to be looked up, of those that there are.
+    pub wanted: u64,
+    /// How many originals there are to draw from, by the filters; not those that were drawn and are
+    /// too young.
     pub originals: u64,
-    /// How many were looked up.
+    /// How many were looked up: the backup lists them, or they are missing.
     pub looked_up: u64,
-    /// How many more were drawn that the backup does not list, but that are younger than everything in it: they may have been
-    /// made after it was taken, and prove nothing.
+    /// How many more were drawn that the backup does not list, and that were modified after it was
+    /// made.
+    pub too_young: u64,
+    /// How many more were drawn that the backup does not list, but that may have been made or moved
+    /// to their places after it was taken: they prove nothing.
     pub undecided: u64,
-    /// Those that the backup does not list, by path of the original; any bytes.
+    /// Those that the backup does not list though they were there, by path of the original; any
+    /// bytes.
     pub missing: Vec<Vec<u8>>,
+    /// Those that the backup does not list, and that were at their places before the time that it
+    /// has; that time may be the one at which it was copied.
+    pub doubtful: Vec<Vec<u8>>,
+    /// Globs that would leave out what is missing or doubtful, for somebody who wants it so.
+    pub exclude: Vec<String>,
     /// Folders of the originals that could not be listed, and may hold what should be in the backup.
     pub unlisted: Vec<String>,
+}
+
+/// A larger share of undecided originals is doubt about the whole.
+const UNDECIDED_MAX: f64 = 0.2;
+
+impl Completeness {
+    /// Whether something is missing that must not be.
+    pub fn has_failures(&self) -> bool {
+        self.asked_for && !self.missing.is_empty()
+    }
+
+    /// Whether less was looked up than was asked for: doubt, which never passes. Of those that
+    /// could not be decided a few are forgiven, if others took their places.
+    pub fn has_gaps(&self) -> bool {
+        self.asked_for && !(self.unlisted.is_empty() && self.doubtful.is_empty() && self.is_enough())
+    }
+
+    /// Whether so many could be looked up that the others leave no doubt.
+    pub fn is_enough(&self) -> bool {
+        let is_few = |few: u64| few as f64 <= UNDECIDED_MAX * (few + self.looked_up) as f64;
+        let is_reached = self.looked_up >= self.wanted;
+        self.looked_up > 0
+            && is_few(self.undecided)
+            && (is_reached || is_few(self.undecided + self.too_young))
+    }
 }
 
 /// Why a run ended early.
@@ -247,12 +289,12 @@ impl Outcome {
         self.counts.bad() > 0
             || self.counts.of(Verdict::OriginalCorrupt) > 0
             || !self.damage.is_empty()
-            || self.completeness.as_ref().is_some_and(|found| !found.missing.is_empty())
+            || self.completeness.as_ref().is_some_and(Completeness::has_failures)
     }
 
     /// Whether parts of the backup or of the originals could not be listed: doubt, which never passes.
     fn has_gaps(&self) -> bool {
-        !self.denied.is_empty() || self.completeness.as_ref().is_some_and(|found| !found.unlisted.is_empty())
+        !self.denied.is_empty() || self.completeness.as_ref().is_some_and(Completeness::has_gaps)
     }
 
     /// The exit code by the table in [`ExitCode`].

@@ -3,17 +3,23 @@
 //! A rule says: entries whose path begins with `from` have their original below a root. `--map` gives rules word by word. For
 //! `--source`, what comes before the files in the backup is found out by looking: a backup of `/srv/data` may hold `x`, `data/x` or
 //! `srv/data/x`, depending on how it was made.
+//!
+//! Names that differ in their Unicode spelling alone ([`super::spelling`]) are paired where only
+//! one fits.
 
 use std::io;
 use std::ops::ControlFlow;
 use std::path::{Component, Path, PathBuf, Prefix};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use crate::backup::{Backup, Damage, Listing, Needs, Picks, Sink, escape};
+use crate::backup::{Backup, Listing, Needs, Picks, Sink, escape};
 use crate::plan::Map;
 use crate::platform::{self, Cached, Kind, Tree};
 use crate::stop::Stop;
+use crate::words;
 
+use super::spelling::{self, Speller};
 use super::{Error, Filter};
 
 /// As many entries are looked at, at least, before it is decided how a backup's paths begin; while a root is in doubt, the search
@@ -48,6 +54,9 @@ pub struct Pairing {
     rules: Vec<Rule>,
     /// Roots of which nothing was found in a backup that cannot be listed as a whole: what is lost may be theirs.
     unpaired: Vec<usize>,
+    speller: Speller,
+    /// How many entries were compared with an original that is spelled otherwise.
+    respelled: AtomicU64,
 }
 
 /// A place where an entry's original may be.
@@ -66,6 +75,20 @@ impl Place<'_> {
     }
 }
 
+/// A place whose name is spelled otherwise than the entry's.
+#[derive(Debug, Clone)]
+pub struct Respelled<'a> {
+    root: &'a Root,
+    path: Vec<u8>,
+}
+
+impl Respelled<'_> {
+    /// The place.
+    pub fn place(&self) -> Place<'_> {
+        Place { root: self.root, path: &self.path }
+    }
+}
+
 impl Pairing {
     /// Makes the rules: maps as given, sources by looking into the backup, until `stop` is set; then they are as good as
     /// none, for a run that is over.
@@ -77,11 +100,17 @@ impl Pairing {
         filter: Option<&Filter>,
         stop: &Stop,
     ) -> Result<Self, Error> {
-        let mut pairing = Self { roots: Vec::new(), rules: Vec::new(), unpaired: Vec::new() };
+        let mut pairing = Self {
+            roots: Vec::new(),
+            rules: Vec::new(),
+            unpaired: Vec::new(),
+            speller: Speller::default(),
+            respelled: AtomicU64::new(0),
+        };
         let mut ways = Vec::new();
         for Map { from, to } in maps {
             pairing.add_root(to, cold)?;
-            ways.push(vec![Way { from: from.clone(), hits: 0 }]);
+            ways.push(spelled_ways(from.clone()).collect());
         }
         for source in sources {
             pairing.add_root(source, cold)?;
@@ -132,7 +161,7 @@ impl Pairing {
             let no_map_fits = maps > 0 && ways[..maps].iter().all(is_lost);
             let first = self.unpaired.first().copied().or(no_map_fits.then_some(0));
             if let Some(root) = first.filter(|_| !is_excused) {
-                return Err(self.nothing_pairs(&examples, &self.roots[root], damage.into_iter().next()));
+                return Err(self.nothing_pairs(&examples, &self.roots[root]));
             }
         }
         for (root, ways) in ways.into_iter().enumerate() {
@@ -148,7 +177,7 @@ impl Pairing {
         Ok(())
     }
 
-    fn nothing_pairs(&self, examples: &[Vec<u8>], root: &Root, damage: Option<Damage>) -> Error {
+    fn nothing_pairs(&self, examples: &[Vec<u8>], root: &Root) -> Error {
         let mut originals = Vec::new();
         // Only examples: a root that cannot be listed gives none.
         let _ = root.tree.list(b"", false, &mut Vec::new(), &mut |found| {
@@ -161,9 +190,6 @@ impl Pairing {
             root: root.place.clone(),
             entries: examples.iter().map(|path| escape(path).into_owned()).collect(),
             originals,
-            damage: damage.map_or_else(String::new, |damage| {
-                format!("; and not all of the backup can be read: {damage}")
-            }),
         }
     }
 
@@ -172,6 +198,25 @@ impl Pairing {
         self.rules.iter().filter_map(move |rule| {
             Some(Place { root: &self.roots[rule.root], path: below(path, &rule.from)? })
         })
+    }
+
+    /// Where the entry's original is if its name is spelled otherwise there, to be asked once
+    /// nothing is at its [`places`](Self::places): the first rule by which just one name fits
+    /// counts. Costs nothing for a name of ASCII alone.
+    pub fn normalised(&self, path: &[u8]) -> Option<Respelled<'_>> {
+        if path.is_ascii() {
+            return None;
+        }
+        self.rules.iter().find_map(|rule| {
+            let root = &self.roots[rule.root];
+            let path = self.speller.find(rule.root, &root.tree, below(path, &rule.from)?)?;
+            Some(Respelled { root, path })
+        })
+    }
+
+    /// Notes that one more entry was compared with an original that is spelled otherwise.
+    pub fn count_respelled(&self) {
+        self.respelled.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Whether any rule says where the entry's original is.
@@ -198,7 +243,32 @@ impl Pairing {
         let unpaired = unpaired.map(|place| {
             format!("no file that can be listed in the backup has an original in {}", place.display())
         });
-        unpaired.chain(told).collect()
+        unpaired.chain(told).chain(self.respelled_note()).collect()
+    }
+
+    fn respelled_note(&self) -> Option<String> {
+        let names = match self.respelled.load(Ordering::Relaxed) {
+            0 => return None,
+            1 => "1 name differs from its original's".to_owned(),
+            number => format!("{} names differ from their originals'", words::count(number)),
+        };
+        Some(format!("{names} in the Unicode spelling alone (NFC or NFD); compared all the same"))
+    }
+
+    /// The roots by number, each with what stands before its files' paths in the backup.
+    pub fn numbered_roots(&self) -> impl Iterator<Item = (usize, &Root, &[u8])> {
+        self.rules.iter().map(|rule| (rule.root, &self.roots[rule.root], rule.from.as_slice()))
+    }
+
+    /// The root in which the entry's original is looked for first, by its number.
+    pub fn first_root(&self, path: &[u8]) -> Option<usize> {
+        self.rules.iter().find(|rule| below(path, &rule.from).is_some()).map(|rule| rule.root)
+    }
+
+    /// The place of an entry's original below the root of this number.
+    pub fn place_of<'a>(&'a self, root: usize, path: &'a [u8]) -> Option<Place<'a>> {
+        let rule = self.rules.iter().find(|rule| rule.root == root)?;
+        Some(Place { root: &self.roots[root], path: below(path, &rule.from)? })
     }
 
     /// What was still in memory of the originals that were to be read from the disk.
@@ -241,7 +311,19 @@ fn ways_of(source: &Path) -> Vec<Way> {
             _ => None,
         })
         .collect();
-    (0..=parts.len()).map(|count| Way { from: parts[parts.len() - count..].join(&b'/'), hits: 0 }).collect()
+    (0..=parts.len()).flat_map(|count| spelled_ways(parts[parts.len() - count..].join(&b'/'))).collect()
+}
+
+/// The same beginning in each Unicode spelling that the backup may have of it, as it was given
+/// last.
+fn spelled_ways(from: Vec<u8>) -> impl Iterator<Item = Way> {
+    let mut spellings = Vec::new();
+    if !from.is_ascii() {
+        spellings.extend([spelling::decomposed(&from), spelling::composed(&from).into_owned()]);
+        spellings.retain(|spelling| *spelling != from);
+    }
+    spellings.push(from);
+    spellings.into_iter().map(|from| Way { from, hits: 0 })
 }
 
 struct Look<'a> {
@@ -282,8 +364,16 @@ impl Sink for Look<'_> {
 fn try_ways(ways: &mut [Way], root: &Root, path: &[u8]) {
     for way in ways {
         let Some(path) = below(path, &way.from) else { continue };
-        way.hits += usize::from(root.tree.stat(path).is_ok_and(|stat| stat.kind == Kind::File));
+        way.hits += usize::from(is_original(root, path));
     }
+}
+
+/// Whether an original is there, under this spelling of its name or another: that several fit makes
+/// no difference here.
+fn is_original(root: &Root, path: &[u8]) -> bool {
+    let is_file = |path: &[u8]| root.tree.stat(path).is_ok_and(|stat| stat.kind == Kind::File);
+    is_file(path)
+        || (!path.is_ascii() && (is_file(&spelling::composed(path)) || is_file(&spelling::decomposed(path))))
 }
 
 fn most_hits(ways: &[Way]) -> usize {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::backup::{Access, Entry, Folder, Landing, Picks, Sink, Wanted};
 use crate::exit::ExitCode;
-use crate::plan::{Algorithm, Filters, Keep, Reports, Terminal};
+use crate::plan::{Algorithm, Completeness, Filters, Keep, Reports, Terminal};
 
 /// Lists some files and restores others, in one pass front to back.
 struct Fickle {
@@ -61,7 +61,7 @@ fn plan(source: &Path, restore_to: &Path) -> Plan {
         sample: SampleSize::All,
         seed: "s".to_owned(),
         filters: Filters::default(),
-        completeness: 0,
+        completeness: Completeness { originals: 0, asked_for: false },
         confidence: 0.95,
         max_undecided: 0.2,
         backup_window: Duration::from_secs(86_400),

@@ -61,7 +61,9 @@ fn a_plan_is_printed_and_nothing_is_done() {
         .run("plan --backup b --source s --restore-to r --seed x --threads 3 --sample 5% --time-limit 90m");
     ran.exits(0).err_is("").out_is(&format!(
         "config        none\nbackup        {}\nsource        {}\nrestore-to    {}\n\
-         sample        5% of the files, at random\nseed          x\nconfidence    95%\nmax-undecided 20%\nhash          blake3\nthreads       3\n\
+         sample        5% of the files, at random\nseed          x\nconfidence    95%\nmax-undecided 20%\n\
+         completeness  200 originals are looked up in the backup; one that is missing is a warning\n\
+         hash          blake3\nthreads       3\n\
          cache         drop: cached pages are forgotten first, so that the disks are read\n\
          keep          none: every restored file is removed\nbackup-window 24h\ntime-limit    1h 30m\n",
         at("b"),

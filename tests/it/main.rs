@@ -15,6 +15,7 @@ mod readme;
 mod tidy;
 #[cfg(unix)]
 mod unix;
+mod verify_completeness;
 mod verify_corruption;
 #[cfg(target_os = "linux")]
 mod verify_disks;

@@ -177,9 +177,13 @@ fn an_original_made_between_the_backup_and_a_copy_of_it_is_not_missing() {
             assert_eq!(verified.number("/completeness/undecided"), 1, "{format}");
             assert_eq!(verified.number("/completeness/looked_up"), 12, "{format}");
         }
-        pack::write_files(&world.path("s"), &[made("old", pack::MTIME - 3600)]);
+        // One that was there before everything else is.
+        let originals = [vec![made("old", pack::MTIME - 3600)], tree()].concat();
+        let world = World::new().originals(&originals).backup(format, &tree());
+        pack::write_files(&world.path("s"), &[made("young", pack::MTIME + 3600)]);
         let verified = world.verify("--sample all --completeness 100").exits(1);
         assert_eq!(verified.at("/completeness/missing").as_array().unwrap().len(), 1, "{format}");
+        assert_eq!(verified.number("/completeness/undecided"), 1, "{format}");
     }
 }
 

@@ -105,3 +105,92 @@ fn filters_leave_files_out_and_say_how_many() {
         }
     }
 }
+
+const NFC: &str = "B\u{fc}ro/caf\u{e9}.txt";
+const NFD: &str = "Bu\u{308}ro/cafe\u{301}.txt";
+
+/// Whether this file system takes two spellings for two names, as most do.
+fn tells_spellings_apart() -> bool {
+    let world = World::new().file(NFC, "x");
+    std::fs::metadata(world.path(NFD)).is_err()
+}
+
+#[test]
+fn names_that_differ_in_their_unicode_spelling_alone_are_paired_and_counted() {
+    if !tells_spellings_apart() {
+        return;
+    }
+    for format in ["folder", "tar", "tar.gz", "zip"] {
+        for (stored, original) in [(NFD, NFC), (NFC, NFD)] {
+            let with = |name: &str| [vec![Member::new(name, "words")], tree()].concat();
+            let world = World::new().originals(&with(original)).backup(format, &with(stored));
+            for sample in ["all", "100"] {
+                let verified = world
+                    .verify(&format!("--sample {sample} --completeness 100"))
+                    .exits(0)
+                    .finds(&[])
+                    .says("PASS 13 of 13 identical.")
+                    .says("1 name differs from its original's in the Unicode spelling alone (NFC or NFD)");
+                assert_eq!(verified.number("/completeness/looked_up"), 13, "{format}");
+            }
+            let rotten = [vec![Member::new(stored, "wards")], tree()].concat();
+            let world = World::new().originals(&with(original)).backup(format, &rotten);
+            world.verify("--sample all").exits(1).finds(&[(stored, "corrupt")]);
+        }
+    }
+}
+
+#[test]
+fn a_whole_backup_below_another_spelling_of_its_folder_is_found_by_looking() {
+    if !tells_spellings_apart() {
+        return;
+    }
+    let world = World::new().backup("tar", &below("Bu\u{308}ro/"));
+    pack::write_files(&world.path("B\u{fc}ro"), &tree());
+    world.verify_with("--source B\u{fc}ro --sample all").exits(0).says("PASS 12 of 12 identical.");
+    world.verify_with("--map B\u{fc}ro=B\u{fc}ro --sample all").exits(0).says("PASS 12 of 12 identical.");
+}
+
+#[test]
+fn where_two_names_fit_in_other_spellings_none_is_paired_and_none_accused() {
+    if !tells_spellings_apart() {
+        return;
+    }
+    // Composed, decomposed, and half of each.
+    let (whole, none, half) = ("\u{1eaf}", "a\u{306}\u{301}", "\u{103}\u{301}");
+    let with = |names: &[&str]| {
+        let twins = names.iter().map(|name| Member::new(name, "twin"));
+        twins.chain(tree()).collect::<Vec<_>>()
+    };
+    let world = World::new().originals(&with(&[whole, none])).backup("tar", &with(&[half]));
+    let verified = world.verify("--sample all --completeness 100").finds(&[(half, "deleted")]);
+    assert_eq!(verified.at("/completeness/missing").as_array().unwrap().len(), 0, "{}", verified.ran);
+    // The very name counts before any other.
+    let world = World::new().originals(&with(&[whole, none])).backup("tar", &with(&[none]));
+    let verified = world.verify("--sample all --completeness 100").exits(1).finds(&[]);
+    assert_eq!(verified.at("/completeness/missing").as_array().unwrap().len(), 1, "{}", verified.ran);
+}
+
+#[test]
+fn many_deleted_ones_show_where_they_were_looked_for_and_what_is_there() {
+    let world = World::new().originals(&tree()).backup("tar", &tree());
+    std::fs::rename(world.path("s/small"), world.path("s/Smalls")).unwrap();
+    let verified = world.verify("--sample all");
+    let notes = verified.at("/notes").to_string();
+    let near = world.path("s/Smalls").display().to_string();
+    assert!(notes.contains("6 of 12 picks have no original: small/0.txt, for example"), "{notes}");
+    assert!(notes.replace("\\\\", "\\").contains(&near), "{notes}");
+    assert!(notes.contains("--map"), "{notes}");
+}
+
+#[test]
+fn a_damaged_backup_of_which_nothing_pairs_is_no_usage_error() {
+    for format in ["tar", "tar.gz"] {
+        let elsewhere = ["elsewhere/a", "elsewhere/b"].map(|name| Member::new(name, pack::noise(40_000, 8)));
+        let mut archive = pack::archive(format, &elsewhere);
+        archive.truncate(60_000);
+        let world = World::new().originals(&tree()).file("b", archive);
+        let verified = world.verify("--sample all").exits(1).says("1 part cannot be listed");
+        verified.says("no file that can be listed in the backup has an original in");
+    }
+}

@@ -60,11 +60,10 @@ fn the_summary_of_a_pass() {
 
 #[test]
 fn the_summary_of_a_failure() {
-    let world = World::new().backup("zip", &bad_tree());
     let mut originals = tree();
     originals[1] = Member { mtime: MTIME + 60, ..Member::new("docs/letter.txt", "Dear all,\n") };
-    originals.push(Member::new("never-backed-up", "lost"));
-    let world = world.originals(&originals);
+    originals.insert(0, Member::new("never-backed-up", "lost"));
+    let world = World::new().originals(&originals).backup("zip", &bad_tree());
     let flags = format!("{FLAGS} --sample all --seed spring --completeness 20 --exclude small/0.txt");
     let ran = world.run(&flags).exits(1).err_is("");
     is_golden("fail.txt", &normalised(&world, &ran.out));

@@ -83,8 +83,12 @@ fn a_source_whose_part_of_the_backup_cannot_be_listed_is_no_usage_error() {
         .exits(1)
         .says("1 part cannot be listed")
         .says("no file that can be listed in the backup has an original in");
-    // Also where nothing else pairs: what is damaged is the finding.
-    world.verify_with("--sample all --source o/lost").exits(1).says("folder lost/");
+    // Not even where nothing else pairs: the damage is what to report.
+    world
+        .verify_with("--sample all --source o/lost")
+        .exits(1)
+        .says("1 part cannot be listed")
+        .says("no file that can be listed in the backup has an original in");
 }
 
 #[test]
@@ -104,4 +108,7 @@ fn originals_that_cannot_be_listed_leave_doubt_only_where_they_could_be_looked_u
     let verified = world.verify("--sample all --completeness 50").exits(3);
     assert_eq!(verified.at("/completeness/unlisted").as_array().unwrap().len(), 1);
     world.verify("--sample all --completeness 50 --exclude private/").exits(0);
+    // Where nobody asked, it is told and fails nothing.
+    let verified = world.verify("--sample all").exits(0).says("1 folder could not be listed");
+    assert_eq!(verified.at("/completeness/unlisted").as_array().unwrap().len(), 1);
 }

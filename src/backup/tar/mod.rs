@@ -24,6 +24,7 @@ use std::path::{Path, PathBuf};
 use self::links::Links;
 use self::members::{Kind, Member, Members, Step};
 use self::source::{Source, Stream, Window};
+use super::aside::{Aside, What};
 use super::compression::Compression;
 use super::error::note_damage;
 use super::land::{Ended, conclude, land};
@@ -96,10 +97,12 @@ impl Tar {
         let mut members = Members::at(source, 0);
         let mut member = Member::default();
         let (mut pile, mut damage) = (Picks::new(), Vec::new());
+        let mut aside = Aside::default();
         let hand_on = |pile: &Picks| sink.map_or(ControlFlow::Continue(()), |sink| sink.take(pile));
         loop {
             match members.step(&mut member) {
                 Step::Member => {
+                    aside.see(&member.name, what(member.kind));
                     if member.kind == Kind::Link {
                         targets.note(&member.link);
                     }
@@ -122,6 +125,9 @@ impl Tar {
         targets.finish();
         if pass.finish() {
             return Listing::Again;
+        }
+        if let Some(sink) = sink {
+            sink.pass_over(aside.count());
         }
         match hand_on(&pile) {
             ControlFlow::Break(()) => Listing::Stopped,
@@ -338,6 +344,15 @@ impl Backup for Tar {
             Wanted::These(picks) => self.restore_these(picks, scratch, landing),
             Wanted::Every(test) => self.restore_every(test, scratch, landing),
         })
+    }
+}
+
+/// What a member is to those who count what is passed over.
+fn what(kind: Kind) -> What {
+    match kind {
+        Kind::Folder => What::Folder,
+        Kind::Special => What::Special,
+        _ => What::Other,
     }
 }
 

@@ -7,6 +7,7 @@ use rawzip::time::{LocalDateTime, UtcDateTime, ZipDateTimeKind};
 use rawzip::{CreatorSystem, ZipFileHeaderRecord};
 
 use super::extract::Stored;
+use crate::backup::aside::{Aside, What};
 use crate::backup::repeats::Pass;
 use crate::backup::{Entry, Picks};
 use crate::platform::Timestamp;
@@ -52,17 +53,34 @@ impl Nature {
     }
 }
 
+impl Nature {
+    /// What it is to those who count what is passed over.
+    fn what(&self) -> What {
+        match self {
+            Self::Folder => What::Folder,
+            Self::Special | Self::Link { .. } => What::Special,
+            Self::File | Self::Impossible(_) => What::Other,
+        }
+    }
+}
+
 /// One walk over the directory.
 pub(super) struct Lister<'a> {
     pass: Pass<'a>,
     zone: TimeZone,
     name: Vec<u8>,
+    aside: Aside,
 }
 
 impl<'a> Lister<'a> {
     /// Starts a walk.
     pub(super) fn new(pass: Pass<'a>) -> Self {
-        Self { pass, zone: TimeZone::try_system().unwrap_or(TimeZone::UTC), name: Vec::new() }
+        Self {
+            pass,
+            zone: TimeZone::try_system().unwrap_or(TimeZone::UTC),
+            name: Vec::new(),
+            aside: Aside::default(),
+        }
     }
 
     /// Adds what `record`, whose name was read last, says to `pile`, if it is a regular file that no later entry replaces. Returns what it is.
@@ -74,6 +92,7 @@ impl<'a> Lister<'a> {
     ) -> Nature {
         let size = stored.size;
         let nature = Nature::of(record.mode().value(), self.name.ends_with(b"/"), size);
+        self.aside.see(&self.name, nature.what());
         if matches!(nature, Nature::Folder | Nature::Impossible(_)) {
             return nature;
         }
@@ -96,6 +115,11 @@ impl<'a> Lister<'a> {
     /// The name that was read last.
     pub(super) fn name(&self) -> &[u8] {
         &self.name
+    }
+
+    /// How many entries were passed over.
+    pub(super) fn passed_over(&self) -> u64 {
+        self.aside.count()
     }
 
     /// Ends the walk; whether the archive must be listed again.

@@ -200,9 +200,13 @@ impl Zip {
             Ok(damage) => damage,
             Err(stopped) => return stopped,
         };
+        let passed_over = walk.lister.passed_over();
         let (again, damage) = self.end_walk(walk, damage);
         if again {
             return Listing::Again;
+        }
+        if let Some(sink) = sink {
+            sink.pass_over(passed_over);
         }
         match hand_on(&pile) {
             true => Listing::Stopped,

@@ -1,0 +1,143 @@
+//! Which `exclude` lines would leave out the originals that the backup does not hold, for somebody
+//! who wants it so.
+//!
+//! A line names a whole folder only where several files of it are missing and none of it was found
+//! in the backup: it must not leave out what is backed up. It is a proposal; the person knows what
+//! was meant to be backed up.
+
+use std::collections::BTreeSet;
+
+/// Most lines that are proposed.
+const LINES_MAX: usize = 5;
+
+/// Globs by gitignore's rules that match all of `missing`, or most of them, and nothing of `found`.
+/// Paths are those that originals have, or should have, in the backup.
+pub fn lines(missing: &[&[u8]], found: &[&[u8]]) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut left: BTreeSet<&[u8]> = missing.iter().copied().collect();
+    while let Some(ending) = common_ending(&left, found) {
+        lines.push(format!("*{}", String::from_utf8_lossy(ending)));
+        left.retain(|path| ending_of(path) != Some(ending));
+    }
+    while let Some(&first) = left.first()
+        && lines.len() < LINES_MAX
+    {
+        let folders =
+            first.iter().enumerate().filter(|&(_, &byte)| byte == b'/').map(|(end, _)| &first[..=end]);
+        let mut folders = folders.filter(|folder| !found.iter().any(|path| path.starts_with(folder)));
+        let whole =
+            folders.find(|folder| left.iter().filter(|path| path.starts_with(folder)).nth(1).is_some());
+        match whole {
+            Some(folder) => {
+                lines.push(format!("{}**", literal(folder)));
+                left.retain(|path| !path.starts_with(folder));
+            }
+            None => {
+                lines.push(literal(first));
+                left.remove(first);
+            }
+        }
+    }
+    lines
+}
+
+/// As many files of one kind are missing, at least, if a line is to name the kind.
+const OF_A_KIND: usize = 3;
+
+/// How the names of several missing files in different folders end, and of no file that was found:
+/// `.tmp`.
+fn common_ending<'a>(missing: &BTreeSet<&'a [u8]>, found: &[&[u8]]) -> Option<&'a [u8]> {
+    let with = |ending: &[u8]| {
+        missing.iter().filter(move |path| ending_of(path) == Some(ending)).copied().collect::<Vec<_>>()
+    };
+    let folder = |path: &[u8]| path.iter().rposition(|&byte| byte == b'/').map(|end| path[..end].to_vec());
+    missing.iter().filter_map(|path| ending_of(path)).find(|ending| {
+        let alike = with(ending);
+        alike.len() >= OF_A_KIND
+            && alike.iter().any(|path| folder(path) != folder(alike[0]))
+            && !found.iter().any(|path| ending_of(path) == Some(ending))
+    })
+}
+
+/// The last dot of a name and what follows, if it is a short word.
+fn ending_of(path: &[u8]) -> Option<&[u8]> {
+    let name = path.rsplit(|&byte| byte == b'/').next()?;
+    let dot = name.iter().rposition(|&byte| byte == b'.').filter(|&dot| dot > 0)?;
+    let ending = &name[dot..];
+    ((2..=8).contains(&ending.len()) && ending[1..].iter().all(u8::is_ascii_alphanumeric)).then_some(ending)
+}
+
+/// A glob that matches this path from the root on. What cannot be written into a line of text
+/// becomes `?`, any character.
+fn literal(path: &[u8]) -> String {
+    // Without a slash before its end, a glob matches in any folder; and these characters mean
+    // something at the beginning.
+    let is_bound = path.contains(&b'/');
+    let mut glob = String::new();
+    if !is_bound || path.starts_with(b"#") || path.starts_with(b"!") {
+        glob.push('/');
+    }
+    for chunk in path.utf8_chunks() {
+        for each in chunk.valid().chars() {
+            match each {
+                '*' | '?' | '[' | ']' | '{' | '}' => glob.extend(['[', each, ']']),
+                '\\' | '"' | '\'' => glob.push('?'),
+                _ if each.is_control() => glob.push('?'),
+                _ => glob.push(each),
+            }
+        }
+        chunk.invalid().iter().for_each(|_| glob.push('?'));
+    }
+    if glob.ends_with(' ') {
+        glob.pop();
+        glob.push('?');
+    }
+    glob
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Filters;
+    use crate::verify::Filter;
+
+    fn lines_of(missing: &[&'static str], found: &[&'static str]) -> Vec<String> {
+        let bytes = |paths: &[&'static str]| paths.iter().map(|path| path.as_bytes()).collect::<Vec<_>>();
+        lines(&bytes(missing), &bytes(found))
+    }
+
+    #[test]
+    fn a_folder_of_which_nothing_is_backed_up_is_one_line() {
+        assert_eq!(lines_of(&["cache/a/1", "cache/b/2", "cache/3"], &["docs/x"]), ["cache/**"]);
+        assert_eq!(lines_of(&["a/cache/1", "a/cache/2"], &["a/x"]), ["a/cache/**"]);
+    }
+
+    #[test]
+    fn a_kind_of_file_of_which_nothing_is_backed_up_is_one_line() {
+        assert_eq!(lines_of(&["a/1.tmp", "b/2.tmp", "c/d/3.tmp"], &["a/x"]), ["*.tmp"]);
+        assert_eq!(lines_of(&["a/1.tmp", "b/2.tmp", "c/3.tmp"], &["x.tmp"]).len(), 3);
+        assert_eq!(lines_of(&["a/1.tmp", "a/2.tmp", "a/3.tmp"], &["x"]), ["a/**"]);
+    }
+
+    #[test]
+    fn a_folder_of_which_something_is_backed_up_is_never_left_out_as_a_whole() {
+        assert_eq!(lines_of(&["docs/1", "docs/2"], &["docs/3"]), ["docs/1", "docs/2"]);
+        assert_eq!(lines_of(&["one"], &[]), ["/one"]);
+    }
+
+    #[test]
+    fn a_line_matches_the_names_that_it_was_made_for_and_no_others() {
+        let names = ["a b/[x]*?", "#top", "!top", "end ", "q\"uote\\", "{a,b}", "d/é\u{7}"];
+        for name in names {
+            let exclude = lines_of(&[name], &[]);
+            let filter = Filter::new(&Filters { exclude: exclude.clone(), ..Filters::default() }).unwrap();
+            assert!(!filter.keeps_name(name.as_bytes()), "{name} {exclude:?}");
+            assert!(filter.keeps_name(format!("z/{name}").as_bytes()), "{name} {exclude:?}");
+            assert!(filter.keeps_name(b"other"), "{name} {exclude:?}");
+        }
+        let filter = |glob: &str| {
+            Filter::new(&Filters { exclude: vec![glob.to_owned()], ..Filters::default() }).unwrap()
+        };
+        assert!(!filter(&literal(b"d/\xe9x")).keeps_name(b"d/\xe9x"));
+    }
+}

@@ -1,0 +1,136 @@
+//! Many originals are gone: were they deleted, or were they looked for in a wrong place?
+//!
+//! In: the findings. Out: one example, with its path in the backup, where its original was looked
+//! for, and the name there that is most like it. A wrong `--map`, or names in another encoding,
+//! show at once to a person.
+
+use std::path::PathBuf;
+
+use crate::backup::escape;
+use crate::platform::{self, Kind};
+use crate::words;
+
+use super::outcome::{Counts, Finding};
+use super::pairing::{Pairing, Place};
+use super::verdict::Verdict;
+
+/// Fewer are no cause for a note.
+const DELETED_MIN: u64 = 3;
+
+/// Names of a folder that are compared, at most.
+const NAMES_MAX: usize = 100_000;
+
+/// How alike two names are, at least, if one may be meant by the other.
+const ALIKE: f64 = 0.5;
+
+/// A note with an example, where more than a few of the picks have no original: at least three, and
+/// more than one in twenty.
+pub fn note(counts: &Counts, findings: &[Finding], pairing: &Pairing) -> Option<String> {
+    let deleted = counts.of(Verdict::Deleted);
+    let picks = counts.looked_at();
+    if deleted < DELETED_MIN || deleted * 20 <= picks {
+        return None;
+    }
+    let example = findings.iter().find(|finding| finding.verdict == Verdict::Deleted)?;
+    let mut text = format!("{} of {} have no original", words::count(deleted), words::counted(picks, "pick"));
+    if let Some(place) = pairing.places(&example.path).next() {
+        let shown = |place: PathBuf| escape(&platform::path_to_bytes(&place)).into_owned();
+        let place_shown = shown(place.display());
+        text.push_str(&format!(": {}, for example, was looked for at {place_shown}", escape(&example.path)));
+        if let Some(near) = nearest(&place) {
+            let near = Place { root: place.root, path: &near };
+            text.push_str(&format!("; what is most like it is {}", shown(near.display())));
+        }
+    }
+    text.push_str("; if they were not deleted, --source or --map names a wrong folder, or names are spelled otherwise there");
+    Some(text)
+}
+
+/// What is there in the place of a path of which nothing is there: in the last folder on the way
+/// that exists, the name that is most like the next one.
+fn nearest(place: &Place<'_>) -> Option<Vec<u8>> {
+    let tree = &place.root.tree;
+    let is_folder = |path: &[u8]| tree.stat(path).is_ok_and(|stat| stat.kind == Kind::Folder);
+    let mut folder = place.path;
+    let mut name;
+    loop {
+        let end = folder.iter().rposition(|&byte| byte == b'/');
+        (folder, name) = end.map_or((&b""[..], folder), |end| (&folder[..end], &folder[end + 1..]));
+        if folder.is_empty() || is_folder(folder) {
+            break;
+        }
+    }
+    let mut names = Vec::new();
+    tree.list(folder, false, &mut Vec::new(), &mut |found| {
+        if names.len() < NAMES_MAX {
+            names.push(found.name.to_vec());
+        }
+    })
+    .ok()?;
+    let near = most_alike(name, &names)?;
+    Some(if folder.is_empty() { near.to_vec() } else { [folder, b"/", near].concat() })
+}
+
+/// The name that is most like the one that was looked for; the first of equally good ones by
+/// alphabet.
+fn most_alike<'a>(name: &[u8], names: &'a [Vec<u8>]) -> Option<&'a [u8]> {
+    let text = |name: &[u8]| String::from_utf8_lossy(name).to_lowercase();
+    let name = text(name);
+    let rated = names.iter().map(|other| (strsim::jaro_winkler(&name, &text(other)), other));
+    let rated = rated.filter(|(alike, _)| *alike >= ALIKE);
+    let best = rated.max_by(|(one, name), (other, than)| one.total_cmp(other).then_with(|| than.cmp(name)));
+    best.map(|(_, name)| name.as_slice())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backup::Folder;
+    use crate::plan::Map;
+    use crate::stop::Stop;
+
+    #[test]
+    fn the_most_alike_name_is_found_in_any_encoding_and_case() {
+        let names: Vec<Vec<u8>> = [&b"Reports"[..], b"r\xe9sum\xe9.doc", b"zzz"].map(<[u8]>::to_vec).into();
+        assert_eq!(most_alike("r\u{e9}sum\u{e9}.doc".as_bytes(), &names), Some(&b"r\xe9sum\xe9.doc"[..]));
+        assert_eq!(most_alike(b"report", &names), Some(&b"Reports"[..]));
+        assert_eq!(most_alike(b"qqqq", &names), None);
+    }
+
+    fn deleted(path: &[u8]) -> Finding {
+        Finding {
+            path: path.to_vec(),
+            original: None,
+            verdict: Verdict::Deleted,
+            comparable: false,
+            reason: String::new(),
+            restored_size: None,
+            original_size: None,
+            hashes: None,
+            difference: None,
+            kept: None,
+        }
+    }
+
+    #[test]
+    fn many_that_are_gone_show_an_example_of_both_sides_and_few_do_not() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("Photos/2023")).unwrap();
+        std::fs::write(dir.path().join("Photos/2023/a"), "x").unwrap();
+        let backup = Folder::open(dir.path(), false).unwrap();
+        let maps = [Map { from: Vec::new(), to: dir.path().to_owned() }];
+        let pairing = Pairing::new(&backup, &[], &maps, false, None, &Stop::never()).unwrap();
+        let findings = [deleted(b"photo/2023/a")];
+        let counts = |deleted, verified| {
+            let mut counts = Counts::default();
+            (0..deleted).for_each(|_| counts.add(Verdict::Deleted, false));
+            (0..verified).for_each(|_| counts.add(Verdict::Verified, true));
+            counts
+        };
+        let text = note(&counts(3, 50), &findings, &pairing).unwrap();
+        assert!(text.starts_with("3 of 53 picks have no original: photo/2023/a, for example,"), "{text}");
+        assert!(text.contains(dir.path().join("Photos").to_str().unwrap()), "{text}");
+        assert_eq!(note(&counts(2, 5), &findings, &pairing), None);
+        assert_eq!(note(&counts(5, 95), &findings, &pairing), None);
+    }
+}
