@@ -8,6 +8,7 @@
 //! - `BKVERIFY_CAMPAIGN_TRIALS`: how many (300).
 //! - `BKVERIFY_CAMPAIGN_SEED`: a number that all chance follows from (1).
 //! - `BKVERIFY_CAMPAIGN_TRIAL`: only the trial of this number, told in full.
+//! - `BKVERIFY_CAMPAIGN_FORMAT`: only trials of formats with this in their name, such as `zip`.
 //!
 //! Figures: `cargo test --test it campaign -- --nocapture`. Backups on which a trial failed are kept in `target/campaign`.
 
@@ -54,6 +55,7 @@ fn a_backup_passes_only_if_its_program_restores_it_and_fails_only_if_not() {
     let seed = number("BKVERIFY_CAMPAIGN_SEED").unwrap_or(1);
     let only = number("BKVERIFY_CAMPAIGN_TRIAL");
     let count = number("BKVERIFY_CAMPAIGN_TRIALS").unwrap_or(TRIALS);
+    let format = std::env::var("BKVERIFY_CAMPAIGN_FORMAT").unwrap_or_default();
     let numbers = only.map_or(0..count, |only| only..only + 1);
     let bench = Bench::new();
     let (next, figures) = (AtomicU64::new(numbers.start), Mutex::new(Figures::new(seed, &bench)));
@@ -66,7 +68,7 @@ fn a_backup_passes_only_if_its_program_restores_it_and_fails_only_if_not() {
                     if number >= numbers.end {
                         break;
                     }
-                    let Some(trial) = bench.run(seed, number, &place) else { continue };
+                    let Some(trial) = bench.run(seed, number, &format, &place) else { continue };
                     if only.is_some() {
                         println!("{trial}");
                     }

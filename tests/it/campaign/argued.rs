@@ -42,7 +42,7 @@ struct Argued {
 
 const TARS: &[Shape] = &[Shape::Tar, Shape::Stream];
 
-const ARGUED: [Argued; 10] = [
+const ARGUED: [Argued; 12] = [
     // tar stops at the first end marker. What follows was somebody's backup, and is not restored by `tar -x`.
     argued(TARS, "is followed by more members", Witness::Structure(&[Fault::Behind])),
     argued(TARS, "header at byte", Witness::Structure(&[Fault::Behind])),
@@ -52,12 +52,15 @@ const ARGUED: [Argued; 10] = [
     argued(TARS, "cut off at byte", Witness::Structure(&[Fault::NoEnd])),
     // tar reads a number up to the first byte that is no digit, and takes the rest of a broken header for nothing.
     argued(TARS, "extended header", Witness::Structure(&[Fault::Record])),
+    // zstd also reads what other programs have compressed, and so does not mind a second archive of another kind.
+    argued(&[Shape::Stream], "compressed stream", Witness::Structure(&[Fault::Behind])),
     // tar may end before its decompressor does, and does not hear of its complaint then.
     argued(&[Shape::Stream], "compressed stream", Witness::Program),
     // bsdtar reads on where its headers are damaged if what it needs can be guessed; GNU tar does not, and the other way round.
     argued(&[Shape::Tar], "", Witness::Program),
     // bsdtar needs no directory and believes local headers; unzip begins with the directory and overlooks the others.
     argued(&[Shape::Zip], "director", Witness::Structure(&[Fault::Directory])),
+    argued(&[Shape::Zip], "missing from the backup", Witness::Structure(&[Fault::Directory])),
     argued(&[Shape::Zip], "header", Witness::Structure(&[Fault::Directory])),
     argued(&[Shape::Zip], "end", Witness::Structure(&[Fault::Directory])),
 ];

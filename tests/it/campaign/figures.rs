@@ -4,12 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Instant;
 
 use super::judge::clear;
 use super::rule::Fault;
-use super::trial::{Bench, Place, Trial};
+use super::trial::{Bench, Place, Trial, copy};
 
 /// So many backups are kept.
 const KEPT: usize = 50;
@@ -74,7 +73,7 @@ impl Figures {
             self.kept += 1;
             fs::create_dir_all(&self.folder).unwrap();
             let kept = self.folder.join(format!("seed-{}-trial-{}", trial.seed, trial.number));
-            assert!(Command::new("cp").arg("-a").args([&place.backup(), &kept]).status().unwrap().success());
+            copy(&place.backup(), &kept);
             told.push_str(&format!("  kept: {}\n", kept.display()));
         }
         self.failed.insert(trial.number, told);

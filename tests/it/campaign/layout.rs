@@ -150,10 +150,11 @@ impl Layout {
             locals.push((long(bytes, at + 42)?, at));
             at += 46 + name + extra + short(bytes, at + 32)?;
         }
-        if at < end {
-            self.parts.push(("zip64 end record", at..end));
-        }
-        let is_whole = short(bytes, end + 10)? == locals.len() && long(bytes, end + 12)? == at - directory;
+        // Only the end records of zip64 may stand in between.
+        let is_whole = at == end || bytes[at..].starts_with(b"PK\x06\x06") && end - at == 56 + 20;
+        self.parts.push(("zip64 end record", at..end));
+        let is_whole =
+            is_whole && short(bytes, end + 10)? == locals.len() && long(bytes, end + 12)? == at - directory;
         locals.sort_unstable();
         let nexts = locals.iter().skip(1).map(|&(start, _)| start).chain([directory]).collect::<Vec<_>>();
         let mut agree = locals.first().is_none_or(|&(start, _)| start == 0);

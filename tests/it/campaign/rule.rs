@@ -99,3 +99,73 @@ fn passes_what_is_lost(seen: &Seen, judged: &Judged) -> bool {
     let mut lost = judged.lost.iter().filter(|(path, what)| !is_excused(path, **what));
     lost.any(|(path, _)| seen.all || verified.contains(path))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::campaign::formats::MAKERS;
+    use crate::campaign::tree::{Level, Originals};
+
+    /// What is wrong with a run that ended so, where these files were lost and the judge said this.
+    fn found(change: &dyn Fn(&mut Seen), lost: &[(&str, Loss)], complaint: Option<&str>) -> Vec<Fault> {
+        let err = "verified         docs/a\ncorrupt          docs/b\n".to_owned();
+        let heard = Heard { code: Some(4), err, ..Heard::default() };
+        let mut seen = Seen { heard, report: None, all: true, untouched: true, left: Vec::new() };
+        change(&mut seen);
+        let lost = lost.iter().map(|&(path, what)| (path.to_owned(), what)).collect();
+        let judged =
+            Judged { lost, complaints: complaint.map(str::to_owned).into_iter().collect(), hung: false };
+        let (originals, maker) =
+            (Originals::new(Level::V7), MAKERS.iter().find(|maker| maker.name == "folder").unwrap());
+        let nowhere = Path::new("nowhere");
+        faults(&seen, &judged, &Evidence { maker, backup: nowhere, out: nowhere, originals: &originals })
+    }
+
+    #[test]
+    fn an_exit_code_that_contradicts_the_judge_is_a_fault() {
+        let exit = |code| move |seen: &mut Seen| seen.heard.code = Some(code);
+        let lost = [("docs/a", Loss::Altered)];
+        let of = |code, lost: &[_], complaint| {
+            let mut found = found(&exit(code), lost, complaint);
+            found.retain(|&fault| fault != Fault::Report);
+            found
+        };
+        assert_eq!(of(0, &lost, None), [Fault::FalsePass]);
+        assert_eq!(of(0, &[], None), []);
+        assert_eq!(of(0, &[], Some("trailing garbage ignored")), []);
+        assert_eq!(of(1, &[], None), [Fault::FalseAlarm]);
+        assert_eq!(of(1, &[], Some("trailing garbage ignored")), []);
+        assert_eq!(of(1, &lost, None), []);
+        assert_eq!(of(2, &lost, None), [Fault::Usage]);
+        assert_eq!(of(3, &[], None), [Fault::FalseDoubt]);
+        assert_eq!(of(4, &[], None), [Fault::FalseDoubt]);
+        assert_eq!(of(101, &lost, None), [Fault::Crash]);
+    }
+
+    #[test]
+    fn of_a_sample_only_what_was_drawn_must_be_whole() {
+        let sampled = |seen: &mut Seen| (seen.heard.code, seen.all) = (Some(0), false);
+        assert!(found(&sampled, &[("docs/a", Loss::Altered)], None).contains(&Fault::FalsePass));
+        assert!(!found(&sampled, &[("docs/b", Loss::Altered)], None).contains(&Fault::FalsePass));
+    }
+
+    #[test]
+    fn a_file_from_the_future_may_be_missing_but_not_altered() {
+        let passed = |seen: &mut Seen| seen.heard.code = Some(0);
+        assert!(!found(&passed, &[("newest/1", Loss::Missing)], None).contains(&Fault::FalsePass));
+        assert!(found(&passed, &[("newest/1", Loss::Altered)], None).contains(&Fault::FalsePass));
+    }
+
+    #[test]
+    fn harm_is_a_fault_whatever_the_judge_says() {
+        let lost = [("docs/a", Loss::Missing)];
+        assert_eq!(found(&|seen| seen.heard.code = None, &lost, None), [Fault::Crash]);
+        assert_eq!(found(&|seen| seen.heard.hung = true, &lost, None), [Fault::Hang]);
+        assert_eq!(found(&|seen| seen.untouched = false, &lost, None), [Fault::Touched]);
+        assert_eq!(found(&|seen| seen.left.push("000001".to_owned()), &lost, None), [Fault::LeftBehind]);
+        assert_eq!(found(&|seen| seen.heard.code = Some(1), &lost, None), [Fault::Report]);
+        assert_eq!(found(&|_| {}, &lost, None), []);
+    }
+}

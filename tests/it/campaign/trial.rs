@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tempfile::TempDir;
@@ -47,7 +48,7 @@ impl Place {
     }
 
     /// The damaged backup of the trial that ran last.
-    pub fn backup(&self) -> std::path::PathBuf {
+    pub fn backup(&self) -> PathBuf {
         self.world.path("b")
     }
 }
@@ -100,11 +101,11 @@ impl Bench {
         self.judge((0, 0), made, Vec::new(), "--sample all".to_owned(), place)
     }
 
-    /// The trial of a number; `None` if its format's program is not here.
-    pub fn run(&self, seed: u64, number: u64, place: &Place) -> Option<Trial> {
+    /// The trial of a number; `None` if its format's name lacks `format`, or its program is not here.
+    pub fn run(&self, seed: u64, number: u64, format: &str, place: &Place) -> Option<Trial> {
         let mut dice = Dice::of(seed, number);
-        let maker = dice.pick(&MAKERS);
-        let made = self.made.iter().find(|made| made.maker.name == maker.name)?;
+        let name = dice.pick(&MAKERS).name;
+        let made = self.made.iter().find(|made| made.maker.name == name && name.contains(format))?;
         let mut bytes = made.bytes.clone();
         let damage = match made.maker.shape {
             Shape::Folder => {
@@ -151,11 +152,14 @@ fn put(made: &Made, bytes: Vec<u8>, place: &Place) {
     let backup = place.backup();
     clear(&backup);
     match &made.folder {
-        Some(intact) => {
-            assert!(Command::new("cp").arg("-a").args([intact, &backup]).status().unwrap().success())
-        }
+        Some(intact) => copy(intact, &backup),
         None => fs::write(backup, bytes).unwrap(),
     }
+}
+
+/// Copies a file or a folder, with its times and links.
+pub fn copy(from: &Path, to: &Path) {
+    assert!(Command::new("cp").arg("-a").args([from, to]).status().unwrap().success());
 }
 
 /// Lets the program verify the backup.
