@@ -140,57 +140,76 @@ impl Layout {
         let end = bytes.len().checked_sub(22).filter(|&end| bytes[end..].starts_with(b"PK\x05\x06"))?;
         self.parts.push(("end record", end..bytes.len()));
         let directory = long(bytes, end + 16)?;
-        let mut locals = Vec::new();
+        let (mut locals, mut agree) = (Vec::new(), true);
         let mut at = directory;
         while bytes.get(at..)?.starts_with(b"PK\x01\x02") {
-            let (name, extra) = (short(bytes, at + 28)?, short(bytes, at + 30)?);
+            let name = at + 46 + short(bytes, at + 28)?;
+            let extra = name + short(bytes, at + 30)?;
             self.parts.push(("directory record", at..at + 46));
-            self.parts.push(("directory name", at + 46..at + 46 + name));
-            self.parts.push(("directory extra", at + 46 + name..at + 46 + name + extra));
+            self.parts.push(("directory name", at + 46..name));
+            self.parts.push(("directory extra", name..extra));
+            // It is whole, and so is the archive.
+            agree &= has_fields(bytes.get(name..extra)?) && short(bytes, at + 34)? == 0;
             locals.push((long(bytes, at + 42)?, at));
-            at += 46 + name + extra + short(bytes, at + 32)?;
+            at = extra + short(bytes, at + 32)?;
         }
         // Only the end records of zip64 may stand in between.
-        let is_whole = at == end || bytes[at..].starts_with(b"PK\x06\x06") && end - at == 56 + 20;
+        agree &= at == end || bytes[at..].starts_with(b"PK\x06\x06") && end - at == 56 + 20;
         self.parts.push(("zip64 end record", at..end));
-        let is_whole =
-            is_whole && short(bytes, end + 10)? == locals.len() && long(bytes, end + 12)? == at - directory;
+        agree &= [4, 6, 20].map(|field| short(bytes, end + field)) == [Some(0); 3];
+        agree &= [8, 10].map(|field| short(bytes, end + field)) == [Some(locals.len()); 2];
+        agree &= long(bytes, end + 12)? == at - directory;
         locals.sort_unstable();
+        agree &= locals.first().is_none_or(|&(start, _)| start == 0);
         let nexts = locals.iter().skip(1).map(|&(start, _)| start).chain([directory]).collect::<Vec<_>>();
-        let mut agree = locals.first().is_none_or(|&(start, _)| start == 0);
         for (&(start, record), next) in locals.iter().zip(nexts) {
             agree &= self.read_local(bytes, start, record, next)?;
         }
         self.parts.retain(|(_, range)| !range.is_empty());
-        (is_whole && agree).then_some(())
+        agree.then_some(())
     }
 
     /// Reads the local header at `start`; whether it says what the `record` in the directory says.
     fn read_local(&mut self, bytes: &[u8], start: usize, record: usize, next: usize) -> Option<bool> {
-        let (name, extra) = (short(bytes, start + 26)?, short(bytes, start + 28)?);
-        let data = start + 30 + name + extra;
-        let stored = long(bytes, record + 20)?;
+        let name = start + 30 + short(bytes, start + 26)?;
+        let data = name + short(bytes, start + 28)?;
         self.parts.push(("local header", start..start + 30));
-        self.parts.push(("local name", start + 30..start + 30 + name));
-        self.parts.push(("local extra", start + 30 + name..data));
-        let behind = next.checked_sub(data + stored)?;
-        if behind > 0 {
-            self.parts.push(("data descriptor", data + stored..next));
-        }
+        self.parts.push(("local name", start + 30..name));
+        self.parts.push(("local extra", name..data));
+        let descriptor = data + long(bytes, record + 20)?;
+        self.parts.push(("data descriptor", descriptor..next));
+        // CRC-32, then the sizes, which a descriptor of 24 bytes has in 64 bits.
+        let sums = [16, 20, 24].map(|field| long(bytes, record + field));
+        let at = |places: [usize; 3]| places.map(|place| long(bytes, place));
+        let local = at([14, 18, 22].map(|field| start + field));
+        let fits = local.iter().zip(sums).all(|(&said, sum)| said == Some(0) || said == sum);
         let is_streamed = short(bytes, start + 6)? & 8 != 0;
-        let has_sums = |at: usize| bytes.get(at..at + 12) == bytes.get(record + 16..record + 28);
-        let same = |at: usize, length: usize| bytes.get(start + at..start + at + length);
-        let sums =
-            if is_streamed { has_sums(data + stored + 4) || behind == 24 } else { has_sums(start + 14) };
+        let has_sums = match next.checked_sub(descriptor)? {
+            0 => !is_streamed && local == sums,
+            16 => at([4, 8, 12].map(|field| descriptor + field)) == sums,
+            24 => at([4, 8, 16].map(|field| descriptor + field)) == sums,
+            _ => false,
+        };
         Some(
-            bytes[start..].starts_with(b"PK\x03\x04")
-                // Version, flags, method, time, date.
-                && same(6, 8) == bytes.get(record + 8..record + 16)
-                && same(30, name) == bytes.get(record + 46..record + 46 + short(bytes, record + 28)?)
-                && (sums || behind == 0 && is_streamed && has_sums(start + 14))
-                && (is_streamed || behind == 0),
+            has_sums
+                && (!is_streamed || fits)
+                && bytes[start..].starts_with(b"PK\x03\x04")
+                && has_fields(bytes.get(name..data)?)
+                // Version, flags, method, time, date; the name.
+                && bytes.get(start + 4..start + 14) == bytes.get(record + 6..record + 16)
+                && bytes.get(start + 30..name) == bytes.get(record + 46..record + 46 + short(bytes, record + 28)?),
         )
     }
+}
+
+/// Whether extra fields fill their room: each has its kind and its length before it.
+fn has_fields(mut extra: &[u8]) -> bool {
+    while !extra.is_empty() {
+        let rest = short(extra, 2).and_then(|length| extra.get(4 + length..));
+        let Some(rest) = rest else { return false };
+        extra = rest;
+    }
+    true
 }
 
 fn short(bytes: &[u8], at: usize) -> Option<usize> {

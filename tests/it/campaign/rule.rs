@@ -93,9 +93,12 @@ pub fn faults(seen: &Seen, judged: &Judged, evidence: &Evidence<'_>) -> Vec<Faul
 /// Whether something is lost that the run vouches for: any file, or of a sample the files in it.
 fn passes_what_is_lost(seen: &Seen, judged: &Judged) -> bool {
     let verified = seen.verified();
-    // What is newer than the backup may have been made after it: nobody can tell that it was in there once.
-    let is_excused =
-        |path: &str, what| path.starts_with(NEWEST) && matches!(what, Loss::Missing | Loss::NoFile);
+    let is_excused = |path: &str, what| {
+        let is_missing = matches!(what, Loss::Missing | Loss::NoFile);
+        // What is newer than the backup may have been made after it: nobody can tell that it was in there once. And a
+        // program that gives up at damage to a file that was not drawn gives none of those behind it.
+        is_missing && (path.starts_with(NEWEST) || !seen.all && !judged.complaints.is_empty())
+    };
     let mut lost = judged.lost.iter().filter(|(path, what)| !is_excused(path, **what));
     lost.any(|(path, _)| seen.all || verified.contains(path))
 }
@@ -149,6 +152,7 @@ mod tests {
         let sampled = |seen: &mut Seen| (seen.heard.code, seen.all) = (Some(0), false);
         assert!(found(&sampled, &[("docs/a", Loss::Altered)], None).contains(&Fault::FalsePass));
         assert!(!found(&sampled, &[("docs/b", Loss::Altered)], None).contains(&Fault::FalsePass));
+        assert!(!found(&sampled, &[("docs/a", Loss::Missing)], Some("gave up")).contains(&Fault::FalsePass));
     }
 
     #[test]
