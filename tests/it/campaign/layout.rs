@@ -190,8 +190,10 @@ impl Layout {
             24 => at([4, 8, 16].map(|field| descriptor + field)) == sums,
             _ => false,
         };
+        let is_signed = descriptor == next || bytes[descriptor..].starts_with(b"PK\x07\x08");
         Some(
             has_sums
+                && is_signed
                 && (!is_streamed || fits)
                 && bytes[start..].starts_with(b"PK\x03\x04")
                 && has_fields(bytes.get(name..data)?)
