@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod bench_command;
+#[cfg(target_os = "linux")]
+mod campaign;
 mod checklist;
 #[cfg(unix)]
 mod checklist_linux;

@@ -1,0 +1,134 @@
+//! The judge: what the format's own program makes of a backup.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use super::formats::Program;
+use super::tree::Originals;
+
+/// Seconds after which a program is ended: it hangs.
+const PATIENCE: &str = "60";
+
+/// What a program that was given a limited time left behind.
+#[derive(Debug, Default)]
+pub struct Heard {
+    /// Its exit code; `None` if a signal ended it.
+    pub code: Option<i32>,
+    /// Whether it had to be ended.
+    pub hung: bool,
+    /// Standard output.
+    pub out: String,
+    /// Standard error.
+    pub err: String,
+}
+
+impl Heard {
+    /// Runs a command, which need not end by itself.
+    pub fn of(command: &Command) -> Self {
+        let mut bounded = Command::new("timeout");
+        bounded.args(["--kill-after=5", PATIENCE]).arg(command.get_program()).args(command.get_args());
+        if let Some(folder) = command.get_current_dir() {
+            bounded.current_dir(folder);
+        }
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => bounded.env(name, value),
+                None => bounded.env_remove(name),
+            };
+        }
+        let output = bounded.stdin(Stdio::null()).output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let code = output.status.code();
+        // `timeout` says 124, or 137 if it had to kill.
+        let hung = matches!(code, Some(124 | 137));
+        Self { code, hung, out: text(&output.stdout), err: text(&output.stderr) }
+    }
+}
+
+/// What became of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loss {
+    /// It is not there.
+    Missing,
+    /// Something else is there.
+    NoFile,
+    /// It has another size.
+    OtherSize,
+    /// It has other bytes.
+    Altered,
+    /// It cannot be read.
+    Unreadable,
+}
+
+/// What a program restored.
+#[derive(Debug)]
+pub struct Judged {
+    /// Files that it did not give back as they were: what became of each.
+    pub lost: BTreeMap<String, Loss>,
+    /// What it said of it, and its exit code if that is not 0. Nothing if it saw nothing wrong.
+    pub complaints: Vec<String>,
+    /// Whether it had to be ended, and says nothing.
+    pub hung: bool,
+}
+
+impl Judged {
+    /// Whether it gave back everything, and saw nothing wrong.
+    pub fn is_content(&self) -> bool {
+        self.lost.is_empty() && self.complaints.is_empty()
+    }
+}
+
+/// Restores `backup` to `out`, which is emptied first, by the format's program, and compares that with the originals.
+pub fn judge(program: Program, backup: &Path, out: &Path, originals: &Originals) -> Judged {
+    clear(out);
+    let Some(mut command) = program.command(backup, out) else {
+        return Judged { lost: compare(backup, originals), complaints: Vec::new(), hung: false };
+    };
+    fs::create_dir(out).unwrap();
+    let heard = Heard::of(command.env("LC_ALL", "C.UTF-8").env("TZ", "UTC"));
+    let mut complaints: Vec<_> = heard.err.lines().chain(heard.out.lines()).map(str::to_owned).collect();
+    complaints.retain(|line| !HARMLESS.iter().any(|harmless| line.contains(harmless)));
+    if heard.code != Some(0) {
+        complaints.push(format!("exit code {:?}", heard.code));
+    }
+    Judged { lost: compare(out, originals), complaints, hung: heard.hung }
+}
+
+/// What programs say that is no complaint.
+const HARMLESS: [&str; 2] = ["Removing leading `", "Substituting `.' for empty member name"];
+
+/// Which originals a folder does not hold as they are.
+fn compare(folder: &Path, originals: &Originals) -> BTreeMap<String, Loss> {
+    let wrong = |path: &str, content: &[u8]| {
+        let place = folder.join(path);
+        let Ok(found) = fs::symlink_metadata(&place) else { return Some(Loss::Missing) };
+        if !found.is_file() {
+            return Some(Loss::NoFile);
+        }
+        // The size first: damage may claim one that takes hours to read.
+        if found.len() != content.len() as u64 {
+            return Some(Loss::OtherSize);
+        }
+        match fs::read(&place) {
+            Ok(bytes) if bytes == content => None,
+            Ok(_) => Some(Loss::Altered),
+            Err(_) => Some(Loss::Unreadable),
+        }
+    };
+    let files = originals.files.iter();
+    files.filter_map(|(path, content)| Some((path.clone(), wrong(path, content)?))).collect()
+}
+
+/// Removes a file, or a folder with whatever permissions damage has given to what is in it.
+pub fn clear(place: &Path) {
+    let Ok(found) = fs::symlink_metadata(place) else { return };
+    if !found.is_dir() {
+        fs::remove_file(place).unwrap();
+    } else if fs::remove_dir_all(place).is_err() {
+        let status = Command::new("chmod").args(["-R", "u+rwX"]).arg(place).status().unwrap();
+        assert!(status.success());
+        fs::remove_dir_all(place).unwrap();
+    }
+}

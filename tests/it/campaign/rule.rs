@@ -1,0 +1,175 @@
+//! The rule: what an exit code may be, given what the judge restored.
+
+use std::collections::BTreeSet;
+use std::panic;
+
+use bkverify::backup::unescape;
+
+use super::argued::{Evidence, is_argued};
+use super::judge::{Heard, Judged, Loss};
+use super::tree::NEWEST;
+use crate::world::{Ran, Verified};
+
+/// What is wrong with a run of the program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fault {
+    /// It passed a backup from which files are lost.
+    FalsePass,
+    /// It failed a backup from which everything is restored without a complaint.
+    FalseAlarm,
+    /// It did not verify such a backup, or not all of it.
+    FalseDoubt,
+    /// It blamed the command line, which is right.
+    Usage,
+    /// It ended in a way that it never should.
+    Crash,
+    /// It had to be ended.
+    Hang,
+    /// It changed the backup or the originals.
+    Touched,
+    /// It left something in the restore folder.
+    LeftBehind,
+    /// It wrote no report, or one that breaks its schema.
+    Report,
+}
+
+/// What a run of the program showed.
+#[derive(Debug)]
+pub struct Seen {
+    /// What it left.
+    pub heard: Heard,
+    /// The report, if there is one.
+    pub report: Option<String>,
+    /// Whether everything was to be verified.
+    pub all: bool,
+    /// Whether backup and originals are as they were.
+    pub untouched: bool,
+    /// Names in the restore folder.
+    pub left: Vec<String>,
+}
+
+impl Seen {
+    /// The files that it verified, by the lines that `--verbose` prints.
+    fn verified(&self) -> BTreeSet<String> {
+        let lines = self.heard.err.lines().filter_map(|line| line.strip_prefix("verified "));
+        lines.map(|path| String::from_utf8_lossy(&unescape(path.trim_start())).into_owned()).collect()
+    }
+
+    /// Everything that it said: on its streams and in the report.
+    fn said(&self) -> String {
+        let report = self.report.as_deref().unwrap_or_default();
+        [self.heard.out.as_str(), &self.heard.err, report].concat()
+    }
+
+    /// Whether the report obeys the schema and says what the exit code says.
+    fn has_sound_report(&self) -> bool {
+        let Some(report) = &self.report else { return false };
+        let Heard { code, out, err, .. } = &self.heard;
+        let ran = Ran { code: *code, out: out.clone(), err: err.clone() };
+        panic::catch_unwind(|| Verified::new(ran, report)).is_ok()
+    }
+}
+
+/// What is wrong, given the judge's word.
+pub fn faults(seen: &Seen, judged: &Judged, evidence: &Evidence<'_>) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    let mut note = |fault, is_so: bool| faults.extend(is_so.then_some(fault));
+    let code = seen.heard.code;
+    note(Fault::Hang, seen.heard.hung);
+    note(Fault::Crash, !seen.heard.hung && !matches!(code, Some(0..=4)));
+    note(Fault::Touched, !seen.untouched);
+    note(Fault::LeftBehind, !seen.left.is_empty());
+    note(Fault::Report, matches!(code, Some(0 | 1 | 3)) && !seen.has_sound_report());
+    note(Fault::Usage, code == Some(2));
+    if !judged.hung {
+        note(Fault::FalsePass, code == Some(0) && passes_what_is_lost(seen, judged));
+        let is_false =
+            matches!(code, Some(1 | 3 | 4)) && judged.is_content() && !is_argued(&seen.said(), evidence);
+        note(if code == Some(1) { Fault::FalseAlarm } else { Fault::FalseDoubt }, is_false);
+    }
+    faults
+}
+
+/// Whether something is lost that the run vouches for: any file, or of a sample the files in it.
+fn passes_what_is_lost(seen: &Seen, judged: &Judged) -> bool {
+    let verified = seen.verified();
+    let is_excused = |path: &str, what| {
+        let is_missing = matches!(what, Loss::Missing | Loss::NoFile);
+        // What is newer than the backup may have been made after it: nobody can tell that it was in there once. And a
+        // program that gives up at damage to a file that was not drawn gives none of those behind it.
+        is_missing && (path.starts_with(NEWEST) || !seen.all && !judged.complaints.is_empty())
+    };
+    let mut lost = judged.lost.iter().filter(|(path, what)| !is_excused(path, **what));
+    lost.any(|(path, _)| seen.all || verified.contains(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::campaign::formats::MAKERS;
+    use crate::campaign::tree::{Level, Originals};
+
+    /// What is wrong with a run that ended so, where these files were lost and the judge said this.
+    fn found(change: &dyn Fn(&mut Seen), lost: &[(&str, Loss)], complaint: Option<&str>) -> Vec<Fault> {
+        let err = "verified         docs/a\ncorrupt          docs/b\n".to_owned();
+        let heard = Heard { code: Some(4), err, ..Heard::default() };
+        let mut seen = Seen { heard, report: None, all: true, untouched: true, left: Vec::new() };
+        change(&mut seen);
+        let lost = lost.iter().map(|&(path, what)| (path.to_owned(), what)).collect();
+        let judged =
+            Judged { lost, complaints: complaint.map(str::to_owned).into_iter().collect(), hung: false };
+        let (originals, maker) =
+            (Originals::new(Level::V7), MAKERS.iter().find(|maker| maker.name == "folder").unwrap());
+        let nowhere = Path::new("nowhere");
+        faults(&seen, &judged, &Evidence { maker, backup: nowhere, out: nowhere, originals: &originals })
+    }
+
+    #[test]
+    fn an_exit_code_that_contradicts_the_judge_is_a_fault() {
+        let exit = |code| move |seen: &mut Seen| seen.heard.code = Some(code);
+        let lost = [("docs/a", Loss::Altered)];
+        let of = |code, lost: &[_], complaint| {
+            let mut found = found(&exit(code), lost, complaint);
+            found.retain(|&fault| fault != Fault::Report);
+            found
+        };
+        assert_eq!(of(0, &lost, None), [Fault::FalsePass]);
+        assert_eq!(of(0, &[], None), []);
+        assert_eq!(of(0, &[], Some("trailing garbage ignored")), []);
+        assert_eq!(of(1, &[], None), [Fault::FalseAlarm]);
+        assert_eq!(of(1, &[], Some("trailing garbage ignored")), []);
+        assert_eq!(of(1, &lost, None), []);
+        assert_eq!(of(2, &lost, None), [Fault::Usage]);
+        assert_eq!(of(3, &[], None), [Fault::FalseDoubt]);
+        assert_eq!(of(4, &[], None), [Fault::FalseDoubt]);
+        assert_eq!(of(101, &lost, None), [Fault::Crash]);
+    }
+
+    #[test]
+    fn of_a_sample_only_what_was_drawn_must_be_whole() {
+        let sampled = |seen: &mut Seen| (seen.heard.code, seen.all) = (Some(0), false);
+        assert!(found(&sampled, &[("docs/a", Loss::Altered)], None).contains(&Fault::FalsePass));
+        assert!(!found(&sampled, &[("docs/b", Loss::Altered)], None).contains(&Fault::FalsePass));
+        assert!(!found(&sampled, &[("docs/a", Loss::Missing)], Some("gave up")).contains(&Fault::FalsePass));
+    }
+
+    #[test]
+    fn a_file_from_the_future_may_be_missing_but_not_altered() {
+        let passed = |seen: &mut Seen| seen.heard.code = Some(0);
+        assert!(!found(&passed, &[("newest/1", Loss::Missing)], None).contains(&Fault::FalsePass));
+        assert!(found(&passed, &[("newest/1", Loss::Altered)], None).contains(&Fault::FalsePass));
+    }
+
+    #[test]
+    fn harm_is_a_fault_whatever_the_judge_says() {
+        let lost = [("docs/a", Loss::Missing)];
+        assert_eq!(found(&|seen| seen.heard.code = None, &lost, None), [Fault::Crash]);
+        assert_eq!(found(&|seen| seen.heard.hung = true, &lost, None), [Fault::Hang]);
+        assert_eq!(found(&|seen| seen.untouched = false, &lost, None), [Fault::Touched]);
+        assert_eq!(found(&|seen| seen.left.push("000001".to_owned()), &lost, None), [Fault::LeftBehind]);
+        assert_eq!(found(&|seen| seen.heard.code = Some(1), &lost, None), [Fault::Report]);
+        assert_eq!(found(&|_| {}, &lost, None), []);
+    }
+}
