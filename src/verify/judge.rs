@@ -19,6 +19,7 @@ use super::keep::Kept;
 use super::outcome::{Counts, Finding};
 use super::pairing::{Pairing, Place, is_gone};
 use super::progress::Progress;
+use super::sharing::Shared;
 use super::verdict::{FromBackup, Original, Recorded, Verdict, judge};
 
 /// As many inconclusive findings are listed; further ones are only counted, so that memory does not grow with the backup.
@@ -47,6 +48,8 @@ pub struct Bench<'a> {
     pub one_ahead: Option<Mutex<()>>,
     /// Where a disk has to seek: whoever holds it reads a large file, and no other is read meanwhile.
     pub one_large_file: Option<Mutex<()>>,
+    /// Whether copies share their place on the disk with their originals; nothing where they cannot.
+    pub shared: Option<Shared>,
     /// Which copies stay.
     pub keep: Keep,
     /// Where they stay.
@@ -128,6 +131,13 @@ impl Bench<'_> {
         self.results.lock().unwrap_or_else(PoisonError::into_inner).lost.push(damage);
     }
 
+    /// Whether an entry of the backup is the original itself.
+    fn is_one_file(&self, entry: &Entry<'_>, original: (&File, (u64, u64))) -> bool {
+        let Some(copy) = entry.id else { return false };
+        let by_overlay = |shared: &Shared| shared.is_one_file((entry.path, copy), original);
+        copy == original.1 || self.shared.as_ref().is_some_and(by_overlay)
+    }
+
     fn break_down(&self, error: io::Error) -> ControlFlow<()> {
         // The first reason is the one to tell.
         let _ = self.broken.set(error);
@@ -154,12 +164,12 @@ impl<'a> Judge<'a> {
         let mut finding = finding_of(entry, place);
         finding.restored_size = Some(restored.size());
         let original = match found {
-            // A hard link, or a link into the backup: equal for ever, and lost together.
-            Found::Open { before, .. } if entry.id == Some(before.id) => {
+            // A hard link, a link into the backup, or an overlay over the originals: equal for ever, and lost together.
+            Found::Open { ref file, before } if self.bench.is_one_file(entry, (file, before.id)) => {
                 finding.verdict = Verdict::RestoreFailed;
                 finding.original_size = Some(before.size);
                 finding.reason =
-                    "backup and original are one and the same file on disk (a link): there is no second copy"
+                    "backup and original are one and the same file on disk (a link or an overlay): there is no second copy"
                         .to_owned();
                 return Ok(Some(Judged {
                     verdict: Verdict::RestoreFailed,

@@ -23,6 +23,7 @@ pub mod outcome;
 pub(crate) mod pairing;
 mod progress;
 pub mod sample;
+mod sharing;
 pub(crate) mod target;
 pub mod verdict;
 mod work;
@@ -53,6 +54,7 @@ use keep::Kept;
 use outcome::{Counts, Effort, Incomplete, Outcome, Population, Sample};
 use pairing::Pairing;
 use sample::{BottomK, Draw, Ranker, Target};
+use sharing::Shared;
 use work::Work;
 
 /// Verifies a backup as planned.
@@ -171,6 +173,7 @@ fn bench<'a>(
         hashing: Hashing::new(plan.hash, plan.threads),
         one_ahead: (disks.reads_ahead && plan.threads > 1).then(Mutex::default),
         one_large_file: disks.one_large_file.then(Mutex::default),
+        shared: Shared::new(&plan.backup),
         keep: plan.keep,
         kept: Kept::new(&plan.restore_to, &since.as_millis().to_string()),
         budget: plan.budget,
@@ -357,7 +360,8 @@ fn conclude(
     } else {
         Some(Incomplete::TooFewConclusive)
     };
-    let mut notes: Vec<String> = broken.iter().map(|error| broken_folder(plan, error)).collect();
+    let broken = broken.iter().map(|error| broken_folder(plan, error));
+    let mut notes: Vec<String> = broken.chain(bench.shared.iter().flat_map(Shared::notes)).collect();
     if counts.inconclusive() > LISTED_MAX {
         notes.push(format!("of the picks that proved nothing, {LISTED_MAX} are listed"));
     }
