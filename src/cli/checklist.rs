@@ -156,7 +156,7 @@ fn check(
     };
     let color = environment.stdout_is_terminal && !environment.no_color && !environment.dumb_terminal;
     if arguments.fix && mend(&record, &machine, arguments.yes, color)? {
-        // Only what commands were run for is looked at again; the rest still stands.
+        // Everything is looked at again: what mends one finding may change what another check sees.
         record.checks = look(&checks);
     }
     hand_over(&record, arguments, &environment.current_dir, color)?;

@@ -23,13 +23,21 @@ mod linux_destination;
 #[cfg(target_os = "linux")]
 mod linux_disks;
 #[cfg(target_os = "linux")]
+mod linux_sharing;
+#[cfg(target_os = "linux")]
 use linux_destination as destination;
 #[cfg(not(target_os = "linux"))]
 mod no_cache;
+#[cfg(not(target_os = "linux"))]
+mod no_sharing;
 #[cfg(target_os = "linux")]
 use linux_cache as cache;
+#[cfg(target_os = "linux")]
+use linux_sharing as same_blocks;
 #[cfg(not(target_os = "linux"))]
 use no_cache as cache;
+#[cfg(not(target_os = "linux"))]
+use no_sharing as same_blocks;
 #[cfg(unix)]
 mod unix_private;
 mod volatile;
@@ -54,6 +62,7 @@ pub use private::{
     REMOVES_OPEN_FILES, create_private_dir, create_private_file, is_named, is_ours, make_private_dir,
     open_dir_no_follow, open_file_no_follow, remove_file_even_read_only,
 };
+pub use same_blocks::{may_share, sharing};
 
 #[cfg(target_os = "linux")]
 pub use volatile::volatile_mounts;
@@ -72,6 +81,19 @@ pub struct CloudPlaceholder;
 /// Whether a file was not opened because its content lies in a cloud ([`CloudPlaceholder`]).
 pub fn is_cloud_placeholder(error: &io::Error) -> bool {
     error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<CloudPlaceholder>)
+}
+
+/// Whether two files with numbers of their own lie in the same place on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sharing {
+    /// They are one and the same: one of them is that of an overlay over the other.
+    OneFile,
+    /// They are clones that have blocks in common.
+    Blocks,
+    /// They have none in common, as far as was looked.
+    Apart,
+    /// The system does not tell.
+    Unknown,
 }
 
 /// What was still in memory of the files that were opened to be read from the disk: reading those proves nothing about it.

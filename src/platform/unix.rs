@@ -7,7 +7,7 @@ use std::io;
 #[cfg(target_os = "linux")]
 use std::io::Read;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -29,6 +29,9 @@ pub struct Tree {
 /// Read-only, and never waiting for the other end of a pipe that took the place of a file.
 const READ: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 
+/// As long a path the system takes at once, with the zero behind it (PATH_MAX of the kernel's `limits.h`; less elsewhere).
+const LONGEST: usize = if cfg!(target_os = "linux") { 4096 } else { 1024 };
+
 impl Tree {
     /// Opens the folder at `path`. With `cold`, what the system caches of its files is forgotten before they are read, so
     /// that reading proves the disk; for this, what is not on the disk yet is sent there first (nothing new is written).
@@ -43,7 +46,7 @@ impl Tree {
     /// Opens a file for reading. With `follow` a link in the last place is followed, otherwise it is an error.
     pub fn open_file(&self, path: &[u8], follow: bool) -> io::Result<File> {
         let flags = if follow { READ } else { READ | OFlags::NOFOLLOW };
-        let file: File = open_quietly(&self.root, path, flags)?.into();
+        let file: File = self.reach(path, |folder, name| open_quietly(folder, name, flags))?.into();
         if self.cold {
             drop_cache(&file);
             self.tally.note(&file);
@@ -59,7 +62,27 @@ impl Tree {
     /// The state of what `path` names (empty for the root); a link is followed.
     pub fn stat(&self, path: &[u8]) -> io::Result<Stat> {
         let path = if path.is_empty() { b"." } else { path };
-        Ok(to_stat(&fs::statat(&self.root, path, AtFlags::empty())?))
+        self.reach(path, |folder, name| Ok(to_stat(&fs::statat(folder, name, AtFlags::empty())?)))
+    }
+
+    /// Acts on what a path names, as a folder and a path below it that the system takes: longer ones are gone by handle, piece by piece.
+    fn reach<T>(
+        &self,
+        path: &[u8],
+        act: impl FnOnce(BorrowedFd<'_>, &[u8]) -> io::Result<T>,
+    ) -> io::Result<T> {
+        if path.len() < LONGEST {
+            return act(self.root.as_fd(), path);
+        }
+        let mut folder = self.root.as_fd().try_clone_to_owned()?;
+        let mut rest = path;
+        while rest.len() >= LONGEST
+            && let Some(end) = rest[..LONGEST].iter().rposition(|&byte| byte == b'/')
+        {
+            folder = open_quietly(&folder, &rest[..end], READ | OFlags::DIRECTORY)?;
+            rest = &rest[end + 1..];
+        }
+        act(folder.as_fd(), rest)
     }
 
     /// Gives every name in the folder `path` (empty for the root) to `each`, with its state for files if `stat`.
@@ -73,7 +96,8 @@ impl Tree {
         each: &mut dyn FnMut(Listed<'_>),
     ) -> io::Result<()> {
         let path = if path.is_empty() { b"." } else { path };
-        let folder = open_quietly(&self.root, path, READ | OFlags::DIRECTORY | OFlags::NOFOLLOW)?;
+        let flags = READ | OFlags::DIRECTORY | OFlags::NOFOLLOW;
+        let folder = self.reach(path, |folder, name| open_quietly(folder, name, flags))?;
         buffer.reserve(64 << 10);
         let spare: &mut [MaybeUninit<u8>] = buffer.spare_capacity_mut();
         let mut names = RawDir::new(&folder, spare);

@@ -214,7 +214,7 @@ pub fn sample_size_limit(tolerance: f64, confidence: f64) -> u64 {
 }
 
 /// `share` of `whole`, rounded up to whole files; a product that is whole but for rounding stays (0.07 × 100 is 7).
-fn share_of(whole: u64, share: f64) -> u64 {
+pub(super) fn share_of(whole: u64, share: f64) -> u64 {
     #[expect(clippy::cast_precision_loss, reason = "exact below 2^53 files")]
     let product = whole as f64 * share.clamp(0.0, 1.0);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and `whole`")]

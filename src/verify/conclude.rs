@@ -19,6 +19,7 @@ use super::judge::{Bench, LISTED_MAX, Pending, Results};
 use super::lose;
 use super::outcome::{Counts, Effort, Incomplete, Outcome, Population, Sample};
 use super::reason;
+use super::sharing::Shared;
 use super::verdict::Verdict;
 
 /// What restoring and judging came to.
@@ -63,6 +64,7 @@ pub(super) fn conclude(
             "cannot write to the restore folder {place}: {error}; free some space, or name another with --restore-to"
         ));
     }
+    notes.extend(bench.shared.iter().flat_map(Shared::notes));
     for (listed, what) in [(bench.alarms, "alarms"), (bench.undecided, "undecided picks")] {
         notes.extend(beyond_the_list(listed.into_inner(), what));
     }

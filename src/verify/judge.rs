@@ -22,6 +22,7 @@ use super::outcome::{Counts, Finding};
 use super::pairing::{Pairing, Place, is_gone};
 use super::progress::Progress;
 use super::reason::{self, unreadable};
+use super::sharing::Shared;
 use super::verdict::{FromBackup, Original, Verdict, judge};
 
 /// As many alarms are listed, and as many undecided picks; further ones are only counted, so that neither memory nor a
@@ -54,6 +55,8 @@ pub struct Bench<'a> {
     pub one_ahead: Option<Mutex<()>>,
     /// Where a disk has to seek: whoever holds it reads a large file, and no other is read meanwhile.
     pub one_large_file: Option<Mutex<()>>,
+    /// Whether copies share their place on the disk with their originals; nothing where they cannot.
+    pub shared: Option<Shared>,
     /// Which copies stay.
     pub keep: Keep,
     /// Where they stay.
@@ -176,6 +179,13 @@ impl Bench<'_> {
         self.results.lock().unwrap_or_else(PoisonError::into_inner).lost.push(damage);
     }
 
+    /// Whether an entry of the backup is the original itself.
+    fn is_one_file(&self, entry: &Entry<'_>, original: (&File, (u64, u64))) -> bool {
+        let Some(copy) = entry.id else { return false };
+        let by_overlay = |shared: &Shared| shared.is_one_file((entry.path, copy), original);
+        copy == original.1 || self.shared.as_ref().is_some_and(by_overlay)
+    }
+
     fn break_down(&self, error: io::Error) -> ControlFlow<()> {
         // The first reason is the one to tell.
         let _ = self.broken.set(error);
@@ -211,8 +221,8 @@ impl<'a> Judge<'a> {
         finding.comparable = standing.is_some_and(Standing::is_comparable);
         finding.original_size = state.map(|state| state.size);
         let original = match found {
-            // A hard link, or a link into the backup: equal for ever, and lost together.
-            Found::Open { before, .. } if entry.id == Some(before.id) => {
+            // A hard link, a link into the backup, or an overlay over the originals: equal for ever, and lost together.
+            Found::Open { ref file, before } if self.bench.is_one_file(entry, (file, before.id)) => {
                 finding.verdict = Verdict::RestoreFailed;
                 finding.reason = reason::ONE_FILE.to_owned();
                 return Ok(Some(Judged::bad(finding, Some(restored))));

@@ -29,6 +29,7 @@ mod progress;
 mod reason;
 pub mod sample;
 mod settled;
+mod sharing;
 mod spelling;
 mod taken;
 pub(crate) mod target;
@@ -62,6 +63,7 @@ use keep::Kept;
 use outcome::{Outcome, Population};
 use pairing::Pairing;
 use sample::{BottomK, Draw, Ranker, Target};
+use sharing::Shared;
 use work::Work;
 
 /// Verifies a backup as planned.
@@ -191,6 +193,7 @@ fn bench<'a>(
         hashing: Hashing::new(plan.hash, plan.threads),
         one_ahead: (disks.reads_ahead && plan.threads > 1).then(Mutex::default),
         one_large_file: disks.one_large_file.then(Mutex::default),
+        shared: Shared::new(&plan.backup),
         keep: plan.keep,
         kept: Kept::new(&plan.restore_to, &since.as_millis().to_string()),
         budget: plan.budget,

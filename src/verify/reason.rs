@@ -12,7 +12,7 @@ use super::verdict::{Original, Verdict};
 
 /// Backup and original are links to one file.
 pub const ONE_FILE: &str =
-    "backup and original are one and the same file on disk (a link): there is no second copy";
+    "backup and original are one and the same file on disk (a link or an overlay): there is no second copy";
 
 const MODIFIED: &str = "the original has been modified since the backup";
 

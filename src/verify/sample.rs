@@ -71,7 +71,7 @@ impl Target {
     pub fn wanted(self, files: u64) -> u64 {
         let wanted = match self.size {
             SampleSize::Count(count) => count,
-            SampleSize::Share(share) => share_of(files, share),
+            SampleSize::Share(share) => assurance::share_of(files, share),
             SampleSize::All => files,
             SampleSize::Tolerance(tolerance) => {
                 assurance::sample_size_up_to(files, tolerance, self.confidence)
@@ -93,13 +93,6 @@ impl Target {
         let capacity = wanted.saturating_add(wanted / 4).saturating_add(1000 + slack);
         usize::try_from(capacity).unwrap_or(usize::MAX)
     }
-}
-
-// A share of a count is far below 2^53 wherever it is held in memory.
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-fn share_of(files: u64, share: f64) -> u64 {
-    // 0.07 * 100 is 7.000000000000001 in binary: that much above a whole number is none.
-    ((files as f64 * share) - 1e-9).ceil().max(0.0) as u64
 }
 
 /// One kept file.

@@ -1,9 +1,10 @@
 //! What a run says about the disks that it read from, and what it does not claim.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::pack::{self, Member};
-use crate::world::World;
+use crate::world::{Ran, Verified, World};
 
 /// A folder in memory, where there is one.
 fn in_memory() -> Option<tempfile::TempDir> {
@@ -64,4 +65,48 @@ fn what_another_program_has_mapped_is_told() {
         assert!(report.number("/effort/cached_bytes") >= 2 << 20);
         report.says("of the originals were in memory");
     }
+}
+
+/// Verifies `b`, an overlay over the folder of originals `s` with one file of its own; nothing where none can be mounted.
+fn over_the_originals(world: &World, swapped: bool) -> Option<Ran> {
+    let (backup, source) = if swapped { ("s", "b") } else { ("b", "s") };
+    let script = format!(
+        "mount -t overlay overlay -o lowerdir=s,upperdir=u,workdir=w b || exit 99; \
+         cp s/own own && cat own >b/own && touch -r s/own b/own && sync; \
+         \"$PROGRAM\" --backup {backup} --source {source} --restore-to r --cache use --sample all --json report.json"
+    );
+    let mut command = Command::new("unshare");
+    command.args(["--map-root-user", "--mount", "sh", "-c", &script]).current_dir(world.path(""));
+    command.env("HOME", world.path("home")).env("XDG_CONFIG_HOME", world.path("home"));
+    command.env("PROGRAM", env!("CARGO_BIN_EXE_bkverify"));
+    Some(Ran::of(command, "")).filter(|ran| ran.code == Some(0) || ran.code == Some(1))
+}
+
+#[test]
+fn an_overlay_over_the_originals_is_no_second_copy_but_what_was_written_to_it_is() {
+    for swapped in [false, true] {
+        let mut world = World::new();
+        for name in ["large", "deep/er/small", "own"] {
+            world = world.file(&format!("s/{name}"), pack::noise(70_000, 9));
+        }
+        for name in ["b", "u", "w", "r"] {
+            world = world.folder(name);
+        }
+        Command::new("sync").status().unwrap();
+        let Some(ran) = over_the_originals(&world, swapped) else {
+            eprintln!("not run: this machine mounts no overlays");
+            return;
+        };
+        let found = Verified::new(ran.exits(1), &world.read("report.json"));
+        found
+            .finds(&[("deep/er/small", "restore-failed"), ("large", "restore-failed")])
+            .says("no second copy");
+    }
+}
+
+#[test]
+fn copies_on_the_disk_of_their_originals_pass_without_a_word() {
+    let world = World::new().originals(&members()).backup("folder", &members());
+    let ran = world.verify("--sample all").exits(0).ran;
+    assert!(!ran.out.contains("share"), "{ran}");
 }

@@ -69,3 +69,25 @@ fn a_checklist_that_may_have_no_threads_does_its_checks_one_by_one() {
     assert!(!ran.to_string().contains("panicked"), "{ran}");
     assert!(!ran.to_string().contains("the check itself broke"), "{ran}");
 }
+
+#[test]
+fn folders_deeper_than_a_path_may_be_long_are_verified_by_handle() {
+    let deep = "d".repeat(200);
+    let make = |top: &str, content: &str| {
+        format!(
+            "cd {top}; for n in $(seq 30); do mkdir {deep}; cd {deep}; echo {content} >f; \
+             touch -d 2020-01-01 f; done; cd \"$TOP\"; "
+        )
+    };
+    let sum = |content: &str| {
+        let world = World::new().folder("s").folder("b").folder("r");
+        let script = make("s", "good") + &make("b", content);
+        let mut made = Command::new("bash");
+        made.args(["-c", &script]).current_dir(world.path("")).env("TOP", world.path(""));
+        assert!(made.status().unwrap().success());
+        let verified = world.verify("--sample all --completeness 100");
+        (verified.ran.code, verified.number("/population/files"), verified.number("/counts/verified"))
+    };
+    assert_eq!(sum("good"), (Some(0), 30, 30));
+    assert_eq!(sum("evil"), (Some(1), 30, 0));
+}

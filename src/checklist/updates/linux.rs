@@ -3,7 +3,7 @@
 
 use super::super::machine::duration_words;
 use super::super::{Finding, Visit};
-use super::{WHY, WHY_REBOOT, pending};
+use super::{WHY_REBOOT, pending};
 
 const DAY: i64 = 86_400;
 /// Lists older than this do not know what is pending, in seconds.
@@ -211,10 +211,7 @@ fn restart(visit: &Visit<'_>) -> Finding {
 }
 
 fn due(title: &str) -> Finding {
-    Finding::fail(title)
-        .why(WHY_REBOOT)
-        .mend("Restart the server at a quiet time, before the migration.")
-        .why(WHY)
+    Finding::fail(title).why(WHY_REBOOT).mend("Restart the server at a quiet time, before the migration.")
 }
 
 /// Versions of kernels that have both an image and modules.
@@ -293,11 +290,13 @@ mod tests {
                     .file(&format!("/boot/vmlinuz-{version}"), "")
                     .file(&format!("/lib/modules/{version}/x"), "");
             }
-            restart(&made.visit()).status
+            restart(&made.visit())
         };
-        assert_eq!(with("6.1.0-10-amd64\n"), Status::Pass);
-        assert_eq!(with("6.1.0-9-amd64\n"), Status::Fail);
-        assert_eq!(with("6.1.0-8-amd64\n"), Status::Fail);
+        assert_eq!(with("6.1.0-10-amd64\n").status, Status::Pass);
+        assert_eq!(with("6.1.0-9-amd64\n").status, Status::Fail);
+        assert_eq!(with("6.1.0-8-amd64\n").status, Status::Fail);
+        let why = with("6.1.0-8-amd64\n").why.unwrap_or_default();
+        assert!(why.starts_with("Until the restart"), "the reason is that of a restart: {why}");
         let outside = recorded(Os::Linux, &[]).file("/proc/sys/kernel/osrelease", "6.18");
         assert_eq!(restart(&outside.visit()).status, Status::NotApplicable);
         assert_eq!(restart(&outside.file("/run/reboot-required", "").visit()).status, Status::Fail);

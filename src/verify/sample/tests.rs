@@ -102,3 +102,11 @@ proptest! {
         prop_assert_eq!(one.digest, other.digest);
     }
 }
+
+/// As floats, 0.28 × 10⁸ is 28,000,000.000000004: beyond a fixed slack, within the relative one.
+#[test]
+fn a_share_is_rounded_as_a_tolerance_is() {
+    let wanted = |share, files| Target::new(SampleSize::Share(share), 0.95).wanted(files);
+    assert_eq!(wanted(0.28, 100_000_000), 28_000_000);
+    assert_eq!(wanted(0.29, 1_000_000_000), 290_000_000);
+}
