@@ -25,9 +25,9 @@ mod wtf8;
 
 pub use os::{
     PERMISSION_HINT, REMOVES_OPEN_FILES, Tree, allow_holes, copy_in_kernel, create_private_dir, free_space,
-    holdable_name, is_in_use, is_same_file, is_same_name, is_spinning, name_key, open_to_read,
-    path_from_bytes, path_to_bytes, read_at, remove_file_even_read_only, stat, system_config_dir,
-    system_state_dir, volume,
+    has_holes, holdable_name, is_in_use, is_same_file, is_same_name, is_spinning, name_key, next_data,
+    open_to_read, path_from_bytes, path_to_bytes, read_at, remove_file_even_read_only, stat,
+    system_config_dir, system_state_dir, volume,
 };
 
 /// The content of a file lies in a cloud: opening it would fetch it, so it was not opened.
