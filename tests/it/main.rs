@@ -31,6 +31,7 @@ mod verify_pairing;
 mod verify_reports;
 #[cfg(unix)]
 mod verify_stop;
+mod verify_tar;
 #[cfg(target_os = "linux")]
 mod verify_unlisted;
 #[cfg(windows)]
