@@ -1,11 +1,20 @@
 //! Compressed streams, recognised by their first bytes.
 //!
 //! In: the first bytes of a file, and the file. Out: a reader of the uncompressed bytes, whatever number of members
-//! (gzip), streams (bzip2, xz) or frames (zstd) the file consists of. Knows nothing of what is compressed.
+//! (gzip), streams (bzip2, xz) or frames (zstd) the file consists of, and whether checksums covered all of them. Knows
+//! nothing of what is compressed.
+//!
+//! What may follow the last stream is what the program of the format accepts without data being lost: zeros behind gzip
+//! and bzip2 (a copy to a tape or a disk rounds the length up), whole groups of four zeros behind xz, nothing behind
+//! zstd. Zeros with something behind them are damage, because those programs end there and give up the rest.
+
+mod input;
 
 use std::io::{self, BufRead, Read};
 
 use liblzma::stream::Stream;
+
+use self::input::Input;
 
 /// A compression that a whole archive can be wrapped in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,21 +76,168 @@ impl Compression {
         }
     }
 
+    /// The most bytes that `compressed` bytes of this format can stand for, rounded up generously. One stored size beyond
+    /// that is a lie, and needs no reading to be told.
+    ///
+    /// Deflate: 258 bytes in two bits (RFC 1951), 1032:1. Zstd: 128 KiB in a block of four bytes (RFC 8878). LZMA2:
+    /// 273 bytes in about a third of a bit, 7089:1. Bzip2: 900,000 run-length codes for up to 259 bytes each in about
+    /// 40 bytes.
+    pub(super) fn most_from(self, compressed: u64) -> u64 {
+        let ratio = match self {
+            Self::Gzip => 1040,
+            Self::Bzip2 => 8 << 20,
+            Self::Xz => 8192,
+            Self::Zstd => 64 << 10,
+        };
+        compressed.saturating_add(64).saturating_mul(ratio)
+    }
+
+    /// What a checksum of the whole archive is called in reports.
+    pub(super) fn checksum_name(self) -> &'static str {
+        match self {
+            Self::Gzip => "the gzip checksum of the archive",
+            Self::Bzip2 => "the bzip2 checksum of the archive",
+            Self::Xz => "the xz checksum of the archive",
+            Self::Zstd => "the zstd checksum of the archive",
+        }
+    }
+
     /// Reads what `compressed` holds. A damaged or truncated stream is an error at the latest when its end is read.
-    pub(super) fn decoder<'a>(
-        self,
-        compressed: impl BufRead + Send + 'a,
-    ) -> io::Result<Box<dyn Read + Send + 'a>> {
-        Ok(match self {
-            Self::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(compressed)),
-            Self::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(compressed)),
-            Self::Xz => Box::new(liblzma::bufread::XzDecoder::new_stream(compressed, xz_stream()?)),
-            Self::Zstd => {
-                let mut decoder = zstd::stream::read::Decoder::with_buffer(compressed)?;
+    pub(super) fn decoder<'a>(self, compressed: impl Read + Send + 'a) -> io::Result<Decoder<'a>> {
+        let state = State::Between(Input::new(Box::new(compressed)));
+        Ok(Decoder { compression: self, state, streams: 0, is_checked: true, is_done: false })
+    }
+}
+
+type Source<'a> = Input<Box<dyn Read + Send + 'a>>;
+
+/// Reads one stream after the other.
+pub(super) struct Decoder<'a> {
+    compression: Compression,
+    state: State<'a>,
+    /// How many have begun.
+    streams: u64,
+    /// Whether all of them carry a checksum.
+    is_checked: bool,
+    /// Whether the last one has ended, and nothing follows that should not.
+    is_done: bool,
+}
+
+enum State<'a> {
+    Between(Source<'a>),
+    Gzip(Box<flate2::bufread::GzDecoder<Source<'a>>>),
+    Bzip2(Box<bzip2::bufread::BzDecoder<Source<'a>>>),
+    Xz(Box<liblzma::bufread::XzDecoder<Source<'a>>>),
+    Zstd(Box<zstd::stream::read::Decoder<'static, Source<'a>>>),
+    /// After an error between two streams.
+    Failed,
+}
+
+impl Decoder<'_> {
+    /// Whether all was read to its very end, and checksums over all of it were found right.
+    pub(super) fn is_vouched_for(&self) -> bool {
+        self.is_done && self.is_checked
+    }
+}
+
+impl Read for Decoder<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if out.is_empty() {
+            return Ok(0);
+        }
+        loop {
+            let got = match &mut self.state {
+                State::Between(_) if self.is_done => return Ok(0),
+                State::Between(_) => 0,
+                State::Gzip(decoder) => decoder.read(out)?,
+                State::Bzip2(decoder) => decoder.read(out)?,
+                State::Xz(decoder) => decoder.read(out)?,
+                State::Zstd(decoder) => decoder.read(out)?,
+                State::Failed => return Err(io::ErrorKind::InvalidData.into()),
+            };
+            if got > 0 {
+                return Ok(got);
+            }
+            self.state = match std::mem::replace(&mut self.state, State::Failed) {
+                State::Between(input) => self.begin(input)?,
+                State::Gzip(decoder) => State::Between(decoder.into_inner()),
+                State::Bzip2(decoder) => State::Between(decoder.into_inner()),
+                State::Xz(decoder) => State::Between(decoder.into_inner()),
+                State::Zstd(decoder) => State::Between(decoder.into_inner()),
+                State::Failed => State::Failed,
+            };
+        }
+    }
+}
+
+impl<'a> Decoder<'a> {
+    /// Begins the next stream, or finds that there is none.
+    fn begin(&mut self, mut input: Source<'a>) -> io::Result<State<'a>> {
+        let first = input.peek(12)?;
+        let is_next = Compression::recognise(first) == Some(self.compression);
+        // What comes first was recognised already: whatever is wrong with it, the decoder says.
+        if !is_next && self.streams > 0 {
+            self.expect_end(&mut input)?;
+            self.is_done = true;
+            return Ok(State::Between(input));
+        }
+        self.streams += 1;
+        self.is_checked &= has_checksum(self.compression, first);
+        Ok(match self.compression {
+            Compression::Gzip => State::Gzip(Box::new(flate2::bufread::GzDecoder::new(input))),
+            Compression::Bzip2 => State::Bzip2(Box::new(bzip2::bufread::BzDecoder::new(input))),
+            Compression::Xz => {
+                let stream = Stream::new_stream_decoder(XZ_MEMORY_LIMIT, 0)?;
+                State::Xz(Box::new(liblzma::bufread::XzDecoder::new_stream(input, stream)))
+            }
+            Compression::Zstd => {
+                let mut decoder = zstd::stream::read::Decoder::with_buffer(input)?.single_frame();
                 decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
-                Box::new(decoder)
+                State::Zstd(Box::new(decoder))
             }
         })
+    }
+
+    /// Whether what follows the last stream may be there. It is read to its end.
+    fn expect_end(&self, input: &mut Source<'a>) -> io::Result<()> {
+        let from = input.passed();
+        let mut zeros = 0;
+        loop {
+            let piece = input.fill_buf()?;
+            if piece.is_empty() {
+                break;
+            }
+            if !piece.iter().all(|&byte| byte == 0) {
+                return Err(self.is_behind(from, "something else"));
+            }
+            let length = piece.len();
+            zeros += length as u64;
+            input.consume(length);
+        }
+        let is_accepted = match self.compression {
+            Compression::Gzip | Compression::Bzip2 => true,
+            Compression::Xz => zeros.is_multiple_of(4),
+            Compression::Zstd => zeros == 0,
+        };
+        if is_accepted { Ok(()) } else { Err(self.is_behind(from, "nothing but zeros")) }
+    }
+
+    fn is_behind(&self, from: u64, what: &str) -> io::Error {
+        let name = self.compression.name();
+        let problem =
+            format!("behind the end of its {name} data, from byte {from} of the file on, there is {what}");
+        io::Error::new(io::ErrorKind::InvalidData, problem)
+    }
+}
+
+/// Whether the stream that begins with these bytes ends in a checksum of its content.
+fn has_checksum(compression: Compression, first: &[u8]) -> bool {
+    match compression {
+        Compression::Gzip | Compression::Bzip2 => true,
+        // The .xz file format, 2.1.1.2: CRC-32, CRC-64 and SHA-256 are those that are looked at.
+        Compression::Xz => matches!(first.get(7), Some(1 | 4 | 10)),
+        // RFC 8878, 3.1.1.1.1: a skippable frame has no content, other frames tell in bit 2.
+        Compression::Zstd => first.first() != Some(&0x28) || first.get(4).is_some_and(|flags| flags & 4 != 0),
     }
 }
 

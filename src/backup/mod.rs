@@ -10,6 +10,7 @@ mod compression;
 mod entry;
 mod error;
 mod folder;
+mod holes;
 mod land;
 mod leftovers;
 mod path;

@@ -3,7 +3,9 @@
 //! A program that restores an archive front to back ends with the last entry of a name. A listing that streams cannot know
 //! whether a name will come again, so the first listing counts hashes of names (8 bytes each) and, in the rare case of
 //! a repeat, asks to be listed again ([`Listing::Again`](super::Listing::Again)); from then on all but the last entry of
-//! a repeated name are left out.
+//! a repeated name are left out. The hashes are what grows with a backup: 80 MB for ten million entries, gone once
+//! the first listing has ended. Fewer bits would take two names for one and hide a file; a file to sort them in would be
+//! written outside the restore folder.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -37,6 +39,11 @@ impl Repeats {
 }
 
 impl Pass<'_> {
+    /// Whether each name is known to come once: then nothing replaces anything.
+    pub(super) fn names_are_unique(&self) -> bool {
+        self.left.is_empty()
+    }
+
     /// Notes the next name; whether it stays, as far as is known: `false` for one that a later entry replaces.
     pub(super) fn stays(&mut self, name: &[u8]) -> bool {
         let known = self.repeats.known.get().is_some();

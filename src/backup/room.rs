@@ -1,8 +1,9 @@
 //! Room on the restore folder's disk, for all files in flight together.
 //!
 //! Many threads restore at once, and what each still has to write is promised before it begins: a file begins only if there is room
-//! for it, for what is promised to the others, and for a margin. If there is none it waits until others are judged and emptied; if
-//! all who hold anything wait themselves, it never will have room, and that is an error.
+//! for it, for what is promised to the others, and for a margin. If there is none it waits until others are judged and emptied.
+//! One that has no room even then, or waits for nobody but those who wait themselves, fails alone
+//! ([`RestoreError::NoRoom`]), and the others go on.
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,8 +28,8 @@ pub(super) struct Room {
     promised: Mutex<u64>,
     /// Files that are held by those who wait for room.
     held: AtomicU64,
-    /// Bytes that were given back when files were emptied.
-    given_back: AtomicU64,
+    /// Bytes that were given back of late, when files were emptied.
+    given_back: Mutex<GivenBack>,
     /// Bytes that were written; grows while `promised` is locked, so that none is in between.
     written: AtomicU64,
     /// Files that hold content. Nobody enters without a promise.
@@ -47,6 +48,10 @@ impl Room {
         self.promised.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn given_back(&self) -> MutexGuard<'_, GivenBack> {
+        self.given_back.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// One more file holds content, until it [leaves](Self::leave).
     pub(super) fn enter(&self) {
         self.files.fetch_add(1, Ordering::AcqRel);
@@ -55,7 +60,7 @@ impl Room {
     /// A file has gone or was emptied, which gave `written` bytes back.
     pub(super) fn leave(&self, written: u64) {
         self.written.fetch_sub(written, Ordering::AcqRel);
-        self.given_back.fetch_add(written, Ordering::AcqRel);
+        self.given_back().note(written);
         self.files.fetch_sub(1, Ordering::AcqRel);
     }
 
@@ -84,12 +89,14 @@ impl Room {
                 return Ok(Promise { room: self, left: size });
             }
             let waiting = waiting.get_or_insert_with(|| Waiting::new(&self.held, held));
-            let is_hopeless = *promised == 0 && files <= self.held.load(Ordering::Acquire);
-            let may_come =
-                free.saturating_add(self.given_back.load(Ordering::Acquire)) >= wanted.saturating_add(MARGIN);
-            if is_hopeless && (!may_come || waiting.since.elapsed() > GIVEN_BACK_WITHIN) {
-                let problem = format!("a file of {size} bytes has no room there: {free} bytes are free");
-                return Err(RestoreError::Scratch(io::Error::new(io::ErrorKind::StorageFull, problem)));
+            let is_alone = *promised == 0 && files <= self.held.load(Ordering::Acquire);
+            let coming = free.saturating_add(self.given_back().of_late());
+            let may_come = coming >= wanted.saturating_add(MARGIN);
+            // Not even when all others are emptied.
+            let all = coming.saturating_add(self.written.load(Ordering::Acquire));
+            let is_too_large = all < size.saturating_add(MARGIN);
+            if is_too_large || (is_alone && (!may_come || waiting.since.elapsed() > GIVEN_BACK_WITHIN)) {
+                return Err(RestoreError::NoRoom { needed: size, free });
             }
             drop(promised);
             if stop.is_set() {
@@ -97,6 +104,33 @@ impl Room {
             }
             sleep(PAUSE);
         }
+    }
+}
+
+/// What was given back within the time that a file system may take to show it: so that a file far too large does not wait
+/// for what has long been counted.
+#[derive(Debug, Default)]
+struct GivenBack {
+    since: Option<Instant>,
+    bytes: u64,
+    before: u64,
+}
+
+impl GivenBack {
+    fn note(&mut self, bytes: u64) {
+        self.of_late();
+        self.bytes = self.bytes.saturating_add(bytes);
+    }
+
+    /// The bytes of at least the last [`GIVEN_BACK_WITHIN`], and of at most twice that.
+    fn of_late(&mut self) -> u64 {
+        let since = *self.since.get_or_insert_with(Instant::now);
+        let elapsed = since.elapsed();
+        if elapsed > GIVEN_BACK_WITHIN {
+            self.before = if elapsed > 2 * GIVEN_BACK_WITHIN { 0 } else { self.bytes };
+            (self.since, self.bytes) = (Some(Instant::now()), 0);
+        }
+        self.bytes.saturating_add(self.before)
     }
 }
 
@@ -149,7 +183,8 @@ mod tests {
 
     #[track_caller]
     fn is_refused(asked: &Result<Promise<'_>, RestoreError>) {
-        let is_full = |error: &RestoreError| matches!(error, RestoreError::Scratch(error) if error.kind() == io::ErrorKind::StorageFull);
+        let is_full =
+            |error: &RestoreError| matches!(error, RestoreError::NoRoom { needed, .. } if *needed == 3 * GIB);
         assert!(asked.as_ref().err().is_some_and(is_full), "{asked:?}");
     }
 
@@ -176,19 +211,33 @@ mod tests {
     #[test]
     fn a_file_waits_for_others_and_fails_alone() {
         let (room, stop) = (Room::default(), Stop::never());
-        room.enter();
         let is_emptied = AtomicBool::new(false);
-        let free = || Ok(if is_emptied.load(Ordering::Relaxed) { 9 * GIB } else { GIB });
+        let free = || Ok(if is_emptied.load(Ordering::Relaxed) { 4 * GIB } else { GIB });
+        let mut other = room.promise(3 * GIB, 0, &stop, &|| Ok(4 * GIB)).unwrap();
+        room.enter();
+        other.keep(3 * GIB);
+        drop(other);
         std::thread::scope(|scope| {
             let waiting = scope.spawn(|| room.promise(3 * GIB, 0, &stop, &free).is_ok());
             // Judged and emptied while the other waits.
             is_emptied.store(true, Ordering::Relaxed);
-            room.leave(0);
+            room.leave(3 * GIB);
             assert!(waiting.join().unwrap());
         });
+        let room = Room::default();
         is_refused(&room.promise(3 * GIB, 0, &stop, &|| Ok(GIB)));
         room.enter();
         is_refused(&room.promise(3 * GIB, 1, &stop, &|| Ok(GIB)));
+    }
+
+    #[test]
+    fn a_file_that_has_no_room_even_alone_does_not_wait_for_the_others() {
+        let (room, stop) = (Room::default(), Stop::never());
+        let mut other = room.promise(GIB, 0, &stop, &|| Ok(2 * GIB)).unwrap();
+        room.enter();
+        other.keep(GIB / 2);
+        is_refused(&room.promise(3 * GIB, 0, &stop, &|| Ok(2 * GIB)));
+        assert!(matches!(room.promise(1 << 46, 0, &stop, &|| Ok(GIB)), Err(RestoreError::NoRoom { .. })));
     }
 
     #[test]

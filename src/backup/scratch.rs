@@ -29,7 +29,7 @@ const MARKER_TEXT: &str = "A running bkverify holds a lock on this file and remo
 const ATTEMPTS: u32 = 16;
 
 /// Content is copied in pieces of this many bytes; between them a run can be stopped.
-const PIECE: usize = 1 << 20;
+pub(super) const PIECE: usize = 1 << 20;
 
 /// Bytes that stay free on the restore folder's disk, for everybody else who writes there.
 pub const MARGIN: u64 = 64 << 20;
@@ -184,10 +184,13 @@ impl Scratch {
     }
 
     /// Restores a whole open file of `size` bytes, by the quickest way the system has (a reflink or an in-kernel copy for
-    /// large ones).
+    /// large ones). Its holes stay holes, where the system tells of them, and take no room.
     pub fn copy(&self, from: &mut File, size: u64, buffer: &mut Vec<u8>) -> Result<Restored, RestoreError> {
         if size < PIECE as u64 {
             return self.copy_small(from, size, buffer);
+        }
+        if platform::has_holes(from) {
+            return self.copy_sparse(0, from, size, buffer);
         }
         let mut promise = self.promise_room(size, 0)?;
         let mut restored = self.create_file().map_err(RestoreError::Scratch)?;
@@ -271,7 +274,7 @@ impl Restored {
     /// Appends `bytes`.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
         if let Some(file) = &mut self.file {
-            file.write_all(bytes).map_err(RestoreError::Scratch)?;
+            file.write_all(bytes).map_err(cannot_write)?;
         }
         self.size += bytes.len() as u64;
         self.written += bytes.len() as u64;
@@ -355,6 +358,15 @@ impl RestoreError {
     pub(super) fn from_read(error: io::Error) -> Self {
         Self::Read(error)
     }
+}
+
+/// What a failed write means: that the file system holds no file so large says nothing of the next one.
+fn cannot_write(error: io::Error) -> RestoreError {
+    if error.kind() == io::ErrorKind::FileTooLarge {
+        let problem = "it is larger than any file can be in the restore folder; choose one on another disk";
+        return RestoreError::Unsupported(problem.to_owned());
+    }
+    RestoreError::Scratch(error)
 }
 
 fn create_locked(parent: &Dir) -> io::Result<(String, Dir, File)> {

@@ -201,6 +201,38 @@ pub fn copy_in_kernel(_: &mut File, _: &mut File, _: u64) -> io::Result<u64> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// Whether a file takes less room than its size says: it has holes, or its file system compresses it.
+pub fn has_holes(file: &File) -> bool {
+    file.metadata().is_ok_and(|found| found.blocks().saturating_mul(512) < found.size())
+}
+
+/// The first range at or behind `at` that holds data, in a file of `size` bytes; nothing if all the rest is a hole. Moves
+/// the file's position.
+#[cfg(target_os = "linux")]
+pub fn next_data(file: &File, at: u64, size: u64) -> io::Result<Option<std::ops::Range<u64>>> {
+    use rustix::io::Errno;
+    if at >= size {
+        return Ok(None);
+    }
+    match fs::seek(file, fs::SeekFrom::Data(at)) {
+        Ok(start) if start < size => {
+            let end = fs::seek(file, fs::SeekFrom::Hole(start))?.min(size);
+            // A file that changes under our feet must not lead round in circles.
+            Ok((end > start).then_some(start..end))
+        }
+        // Nothing but a hole.
+        Ok(_) | Err(Errno::NXIO) => Ok(None),
+        Err(Errno::INVAL) => Ok(Some(at..size)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// This system is not asked: all is data.
+#[cfg(not(target_os = "linux"))]
+pub fn next_data(_: &File, at: u64, size: u64) -> io::Result<Option<std::ops::Range<u64>>> {
+    Ok((at < size).then_some(at..size))
+}
+
 /// Bytes that an ordinary user may still write to the file system that holds `path`.
 pub fn free_space(path: &Path) -> io::Result<u64> {
     let space = fs::statvfs(path)?;

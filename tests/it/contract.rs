@@ -7,6 +7,7 @@ mod damage;
 mod fixtures;
 mod hostile;
 mod recognise;
+mod tars;
 
 use std::collections::BTreeMap;
 use std::path::Path;

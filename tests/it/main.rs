@@ -39,6 +39,7 @@ mod verify_reports;
 #[cfg(unix)]
 mod verify_statement;
 mod verify_stop;
+mod verify_tar;
 #[cfg(target_os = "linux")]
 mod verify_unlisted;
 mod verify_zip;

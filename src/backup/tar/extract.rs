@@ -5,9 +5,10 @@ use std::io::{self, Seek, SeekFrom};
 use super::members::{Kind, Layout, Member};
 use super::source::{Exactly, Source, is_halt};
 use super::sparse::{self, Segment};
-use crate::backup::positioned::Positioned;
 use crate::backup::{RestoreError, Restored, Scratch};
 use crate::platform;
+
+const CUT_OFF: &str = "the archive is cut off in the middle of it";
 
 /// Restores a regular member whose data lies at or after the source's position. Holes of sparse files stay holes.
 pub(super) fn extract(
@@ -20,6 +21,10 @@ pub(super) fn extract(
         let problem = "only its last part is in this archive, which is a later volume of several; \
              extract all volumes into a folder with `tar --multi-volume`, and verify that folder";
         return Err(RestoreError::Unsupported(problem.to_owned()));
+    }
+    // Not after room was asked for it: a size that is a lie may be larger than any disk.
+    if source.ends_before(member.data.saturating_add(member.stored)) {
+        return Err(RestoreError::Damaged(CUT_OFF.to_owned()));
     }
     source.advance_to(member.data).map_err(explain)?;
     let mut data = Exactly::new(source, member.stored);
@@ -38,12 +43,6 @@ pub(super) fn extract(
     })
 }
 
-/// The copy of a restored file for another entry with the same content.
-pub(super) fn copy(of: &Restored, scratch: &Scratch, buffer: &mut Vec<u8>) -> Result<Restored, RestoreError> {
-    let mut content = Positioned { file: of.file(), offset: 0 };
-    scratch.restore_beside(1, &mut content, Some(of.size()), buffer)
-}
-
 /// What a failed read means for the member that was being read.
 pub(super) fn explain(error: io::Error) -> RestoreError {
     if is_halt(&error) {
@@ -51,7 +50,7 @@ pub(super) fn explain(error: io::Error) -> RestoreError {
     }
     match error.kind() {
         io::ErrorKind::UnexpectedEof if error.get_ref().is_none() => {
-            RestoreError::Damaged("the archive is cut off in the middle of it".to_owned())
+            RestoreError::Damaged(CUT_OFF.to_owned())
         }
         _ if error.get_ref().is_some() => RestoreError::Damaged(error.to_string()),
         _ => RestoreError::Read(error),

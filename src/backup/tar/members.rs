@@ -13,15 +13,15 @@ use tar::Header;
 
 use crate::platform::{self, Timestamp};
 
+use super::end::Tail;
+use super::header::{has_checksum, has_magic, header_time, looks_like_extension};
+use super::names::{self, Writer};
 use super::pax::Attributes;
 use super::source::{Exactly, Source, is_halt};
 use super::sparse::{self, Segment};
 
 /// The unit of a tar archive.
 pub(super) const BLOCK: u64 = 512;
-
-/// An archive ends in two empty blocks, filled up to the record size: 10 KiB by default, and nobody sets it above this many bytes.
-const END_MARKER_MAX: u64 = 1 << 20;
 
 /// The longest name that a GNU long-name header may hold; the longest path of Linux has 4096 bytes.
 const LONG_NAME_MAX: u64 = 1 << 20;
@@ -109,13 +109,14 @@ pub(super) struct Members<'s> {
     lost: bool,
     /// Headers carry the mark of POSIX or GNU headers; in old archives a right checksum must do.
     marked: bool,
-    /// How many empty blocks came last, and where they began.
-    empty: u64,
-    empty_at: u64,
+    /// The empty blocks that came last.
+    tail: Tail,
     extension: Vec<u8>,
     long_name: Option<Vec<u8>>,
     long_link: Option<Vec<u8>>,
     attributes: Attributes,
+    /// Of the extension header that gave the name.
+    writer: Writer,
     /// From a global header.
     mtime: Option<Timestamp>,
     /// Of an extension header that precedes the member.
@@ -128,6 +129,8 @@ pub(super) struct Members<'s> {
 enum Trouble {
     Io(io::Error),
     Damaged(String),
+    /// Damage that leaves the next member whole.
+    Before(String),
 }
 
 impl From<io::Error> for Trouble {
@@ -146,12 +149,12 @@ impl<'s> Members<'s> {
             held: false,
             lost: false,
             marked: false,
-            empty: 0,
-            empty_at: 0,
+            tail: Tail::default(),
             extension: Vec::new(),
             long_name: None,
             long_link: None,
             attributes: Attributes::default(),
+            writer: Writer::Unknown,
             mtime: None,
             start: None,
             nameless: false,
@@ -169,6 +172,7 @@ impl<'s> Members<'s> {
             match self.try_step(member) {
                 Ok(Some(step)) => return step,
                 Ok(None) => {}
+                Err(Trouble::Before(problem)) => return Step::Damaged(problem),
                 Err(Trouble::Io(error)) if is_halt(&error) => return Step::Halted,
                 Err(Trouble::Io(error)) => return Step::End(Some(self.cut(&error))),
                 Err(Trouble::Damaged(problem)) => {
@@ -202,32 +206,27 @@ impl<'s> Members<'s> {
             }
         }
         if self.block.as_bytes().iter().all(|&byte| byte == 0) {
-            if self.empty == 0 {
-                self.empty_at = at;
-            }
-            self.empty += 1;
-            return Ok(None);
+            self.tail.note_empty(at);
+            return self.check_no_member_is_missing(at).map(|()| None);
         }
         if let Some(step) = self.check_header(at) {
             return Ok(step);
         }
         let size = self.size(at)?;
         match self.block.entry_type().as_byte() {
-            b'L' => self.long_name = self.read_name(at, size)?,
-            b'K' => self.long_link = self.read_name(at, size)?,
-            b'x' | b'X' => {
-                let attributes = if self.read_extension(at, size, PAX_MAX)? {
-                    self.attributes.read(&self.extension).map_err(|why| format!("at byte {at}: {why}"))
-                } else {
-                    Err(format!(
-                        "the extended header at byte {at} claims {size} bytes, which is more than any has"
-                    ))
-                };
-                self.start.get_or_insert(at);
-                attributes.map_err(|problem| self.lose_name(&problem))?;
+            b'L' => {
+                let name = self.read_name(at, size)?;
+                self.writer = Writer::of(&self.block.as_old().name, is_gnu(&self.block));
+                let earlier = self.long_name.replace(name);
+                if earlier.is_some() && earlier != self.long_name {
+                    return Err(self.second_in_a_row("long names", at));
+                }
             }
+            b'K' => self.long_link = Some(self.read_name(at, size)?),
+            b'x' | b'X' => self.read_attributes(at, size)?,
             b'g' => {
-                if self.read_extension(at, size, PAX_MAX)? {
+                // One that was wiped says nothing that restoring would miss.
+                if self.read_extension(at, size, PAX_MAX)? && self.extension.iter().any(|&byte| byte != 0) {
                     let mut global = Attributes::default();
                     global
                         .read(&self.extension)
@@ -253,22 +252,35 @@ impl<'s> Members<'s> {
     }
 
     /// The end of the file, after `got` bytes of a header.
-    fn at_end(&self, at: u64, got: usize) -> Step {
-        if self.empty > 0 {
-            let tail = (at + got as u64).saturating_sub(self.empty_at);
-            return Step::End((tail > END_MARKER_MAX).then(|| {
-                format!(
-                    "from byte {} on there is nothing but {tail} zeros, more than any end marker: what was there is lost",
-                    self.empty_at
-                )
-            }));
+    fn at_end(&mut self, at: u64, got: usize) -> Step {
+        let length = at + got as u64;
+        let rest = &self.block.as_bytes()[..got];
+        let is_empty = rest.iter().all(|&byte| byte == 0);
+        if self.tail.blocks > 0 {
+            if !is_empty {
+                self.tail.note_junk(at, rest);
+            }
+            return Step::End(self.tail.problem(length));
+        }
+        // Cut off in the end marker: a header does not begin with zeros.
+        if got > 0 && is_empty && self.start.is_none() {
+            return Step::End(None);
         }
         let problem = match got {
             _ if self.start.is_some() => "in the middle of a member's headers",
             0 => "without its end marker (two empty blocks)",
             _ => "in the middle of a header",
         };
-        Step::End(Some(format!("the archive is cut off at byte {} {problem}", at + got as u64)))
+        Step::End(Some(format!("the archive is cut off at byte {length} {problem}")))
+    }
+
+    /// An empty block must not take the place of a member that extension headers have announced.
+    fn check_no_member_is_missing(&self, at: u64) -> Result<(), Trouble> {
+        self.start.map_or(Ok(()), |start| {
+            Err(Trouble::Damaged(format!(
+                "the header of the member whose extension header is at byte {start} is empty (at byte {at}): the member is lost"
+            )))
+        })
     }
 
     /// Whether the block at `at` is a header to be read; otherwise what to do instead.
@@ -276,12 +288,12 @@ impl<'s> Members<'s> {
         let sound = has_checksum(self.block.as_bytes());
         let marked = has_magic(self.block.as_bytes());
         if !sound || (self.lost && self.marked && !marked) {
-            let known = self.lost || self.empty > 1;
+            let known = self.tail.note_junk(at, self.block.as_bytes()) || self.lost;
             self.lost = true;
             if known {
                 return Some(None);
             }
-            self.empty = 0;
+            self.tail = Tail::default();
             self.forget_extensions();
             self.nameless = looks_like_extension(&self.block);
             return Some(Some(Step::Damaged(format!(
@@ -290,28 +302,45 @@ impl<'s> Members<'s> {
         }
         self.lost = false;
         self.marked |= marked;
-        match std::mem::take(&mut self.empty) {
-            0 => None,
-            count => {
-                self.held = true;
-                let place = self.empty_at;
-                let what = if count == 1 { "an empty block" } else { "the end marker" };
-                Some(Some(Step::Damaged(format!(
-                    "{what} at byte {place} is followed by more members, from byte {at} on: either a damaged spot, or \
-                     archives one after the other (tar restores those with --ignore-zeros only)"
-                ))))
+        self.tail.go_on(at).map(|problem| {
+            self.held = true;
+            Some(Step::Damaged(problem))
+        })
+    }
+
+    fn read_attributes(&mut self, at: u64, size: u64) -> Result<(), Trouble> {
+        let writer = Writer::of(&self.block.as_old().name, is_gnu(&self.block));
+        self.start.get_or_insert(at);
+        let earlier = self.attributes.present.then(|| self.attributes.clone());
+        let attributes = if self.read_extension(at, size, PAX_MAX)? {
+            self.attributes.read(&self.extension).map_err(|why| format!("at byte {at}: {why}"))
+        } else {
+            Err(format!("the extended header at byte {at} claims {size} bytes, which is more than any has"))
+        };
+        self.writer = writer;
+        attributes.map_err(|problem| self.lose_name(&problem))?;
+        match earlier {
+            Some(earlier) if self.attributes.contradicts(&earlier) => {
+                Err(self.second_in_a_row("extended headers", at))
             }
+            _ => Ok(()),
         }
     }
 
-    /// A GNU long name or link target.
-    fn read_name(&mut self, at: u64, size: u64) -> Result<Option<Vec<u8>>, Trouble> {
+    /// A GNU long name or link target: one name, with a zero byte behind it from most programs.
+    fn read_name(&mut self, at: u64, size: u64) -> Result<Vec<u8>, Trouble> {
         self.start.get_or_insert(at);
         if !self.read_extension(at, size, LONG_NAME_MAX)? {
             return Err(self.lose_name(&format!("the long name at byte {at} claims {size} bytes")));
         }
         let end = self.extension.iter().position(|&byte| byte == 0).unwrap_or(self.extension.len());
-        Ok(Some(self.extension[..end].to_vec()))
+        let (name, rest) = self.extension.split_at(end);
+        // One who fills up the block says so by the size.
+        let is_filled = size.is_multiple_of(BLOCK) && (rest.len() as u64) < BLOCK;
+        if name.is_empty() || rest.iter().any(|&byte| byte != 0) || (rest.len() > 1 && !is_filled) {
+            return Err(self.lose_name(&format!("the long name at byte {at} has zeros in it")));
+        }
+        Ok(name.to_vec())
     }
 
     /// Fills `extension`, or skips it if it is too long to be true; whether it was read.
@@ -335,6 +364,14 @@ impl<'s> Members<'s> {
         Ok(())
     }
 
+    /// What the second says counts for the member that follows.
+    fn second_in_a_row(&mut self, what: &str, at: u64) -> Trouble {
+        self.start = Some(at);
+        Trouble::Before(format!(
+            "two {what} follow one another, the second at byte {at}: the member between them is lost"
+        ))
+    }
+
     fn lose_name(&mut self, problem: &str) -> Trouble {
         self.nameless = true;
         Trouble::Damaged(format!("{problem}; the member that follows is left out"))
@@ -342,6 +379,7 @@ impl<'s> Members<'s> {
 
     fn forget_extensions(&mut self) {
         (self.long_name, self.long_link, self.start, self.nameless) = (None, None, None, false);
+        self.writer = Writer::Unknown;
         self.attributes.clear();
     }
 
@@ -349,7 +387,9 @@ impl<'s> Members<'s> {
     fn fill(&mut self, member: &mut Member, at: u64, kind: u8, size: u64) -> Result<bool, Trouble> {
         let stored = self.attributes.size.unwrap_or(size);
         member.start = self.start.unwrap_or(at);
-        take_name(&mut member.name, &self.attributes.path, &mut self.long_name, &self.block.path_bytes());
+        let short = self.block.path_bytes();
+        let agree = self.names_agree(&short);
+        take_name(&mut member.name, &self.attributes.path, &mut self.long_name, &short);
         let target = self.block.link_name_bytes().unwrap_or_default();
         take_name(&mut member.link, &self.attributes.linkpath, &mut self.long_link, &target);
         member.kind = self.kind(kind, stored, &member.name);
@@ -363,7 +403,23 @@ impl<'s> Members<'s> {
         member.data = self.next;
         self.skip_data(at, member.stored)?;
         sparse?;
+        if !agree {
+            let start = member.start;
+            return Err(Trouble::Damaged(format!(
+                "the name in the extension header at byte {start} and the one in the member's own header at byte {at} cannot both \
+                 be right; the member is left out"
+            )));
+        }
         Ok(!self.nameless)
+    }
+
+    /// Whether the names in extension headers fit `short`, the one in the member's own header.
+    fn names_agree(&self, short: &[u8]) -> bool {
+        let path = &self.attributes.path;
+        let long = Some(path).filter(|path| !path.is_empty()).or(self.long_name.as_ref());
+        let real = &self.attributes.sparse_name;
+        long.is_none_or(|long| names::agree(long, short, self.writer))
+            && (real.is_empty() || names::agree_sparse(real, long.map_or(short, Vec::as_slice), self.writer))
     }
 
     fn kind(&self, kind: u8, stored: u64, name: &[u8]) -> Kind {
@@ -407,6 +463,10 @@ impl<'s> Members<'s> {
     }
 }
 
+fn is_gnu(header: &Header) -> bool {
+    header.as_gnu().is_some()
+}
+
 /// The name that counts: of the pax header, of the GNU header, of the plain header.
 fn take_name(name: &mut Vec<u8>, pax: &[u8], gnu: &mut Option<Vec<u8>>, plain: &[u8]) {
     name.clear();
@@ -414,85 +474,5 @@ fn take_name(name: &mut Vec<u8>, pax: &[u8], gnu: &mut Option<Vec<u8>>, plain: &
         _ if !pax.is_empty() => name.extend_from_slice(pax),
         Some(long) => *name = long,
         None => name.extend_from_slice(plain),
-    }
-}
-
-/// Whether a damaged header was that of an extension, without which the next member's own header tells only a part of it.
-fn looks_like_extension(header: &Header) -> bool {
-    let name = &header.as_old().name;
-    matches!(header.entry_type().as_byte(), b'L' | b'K' | b'x' | b'X')
-        || name.starts_with(b"././@LongLink")
-        || name.windows(9).any(|part| part == b"PaxHeader")
-}
-
-fn header_time(header: &Header) -> Option<Timestamp> {
-    // Times before 1970 are stored as negative binary numbers, which come out as the same bits.
-    header.mtime().ok().map(|seconds| Timestamp { seconds: seconds.cast_signed(), nanos: 0 })
-}
-
-/// Whether a block carries the checksum of a tar header, in either of the two ways it has been computed (bytes taken as
-/// unsigned or, by some old programs, as signed numbers).
-pub(super) fn has_checksum(block: &[u8; 512]) -> bool {
-    let Ok(stored) = Header::from_byte_slice(block).cksum() else { return false };
-    let counted =
-        || block.iter().enumerate().map(|(at, &byte)| if (148..156).contains(&at) { b' ' } else { byte });
-    let unsigned: u32 = counted().map(u32::from).sum();
-    unsigned == stored
-        || counted().map(|byte| i64::from(byte.cast_signed())).sum::<i64>() == i64::from(stored)
-}
-
-/// Whether a block carries the mark of a POSIX or GNU header.
-pub(super) fn has_magic(block: &[u8; 512]) -> bool {
-    matches!(&block[257..263], b"ustar\0" | b"ustar ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn header(name: &[u8], mark: &[u8]) -> Header {
-        let mut header = Header::new_old();
-        header.as_old_mut().name[..name.len()].copy_from_slice(name);
-        header.as_mut_bytes()[257..257 + mark.len()].copy_from_slice(mark);
-        header.set_size(0);
-        header.set_cksum();
-        header
-    }
-
-    #[test]
-    fn both_ways_to_sum_up_a_header_are_accepted_and_no_other() {
-        let mut old = header(b"gr\xfc\xdfe", b"");
-        assert!(has_checksum(old.as_bytes()));
-        let sum = old.cksum().unwrap() - 2 * 256;
-        old.as_mut_bytes()[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
-        assert!(has_checksum(old.as_bytes()));
-        old.as_mut_bytes()[3] ^= 1;
-        assert!(!has_checksum(old.as_bytes()));
-        assert!(!has_checksum(&[0; 512]));
-    }
-
-    #[test]
-    fn posix_and_gnu_headers_are_marked_and_old_ones_are_not() {
-        assert!(has_magic(header(b"a", b"ustar\x0000").as_bytes()));
-        assert!(has_magic(header(b"a", b"ustar  \0").as_bytes()));
-        assert!(!has_magic(header(b"a", b"").as_bytes()));
-    }
-
-    #[test]
-    fn times_before_1970_are_negative() {
-        let mut before = header(b"a", b"ustar  \0");
-        before.as_old_mut().mtime = [0xff; 12];
-        assert_eq!(header_time(&before), Some(Timestamp { seconds: -1, nanos: 0 }));
-    }
-
-    #[test]
-    fn a_lost_extension_is_known_by_its_type_or_its_name() {
-        let mut long = header(b"././@LongLink", b"ustar  \0");
-        assert!(looks_like_extension(&long));
-        assert!(looks_like_extension(&header(b"dir/PaxHeaders/file", b"ustar\x0000")));
-        assert!(!looks_like_extension(&header(b"dir/file", b"ustar\x0000")));
-        long.as_old_mut().name[0] = b'x';
-        long.set_entry_type(tar::EntryType::GNULongName);
-        assert!(looks_like_extension(&long));
     }
 }

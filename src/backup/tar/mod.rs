@@ -8,28 +8,33 @@
 //! earlier member of the name it points to. Modification times count to the second: only pax headers hold more, and
 //! whether a given archive has them everywhere is not known before its end.
 
+mod end;
 mod extract;
+mod header;
 mod links;
 mod members;
+mod names;
 mod pax;
 mod source;
 mod sparse;
+mod specials;
 
 use std::cell::RefCell;
 use std::fs::File;
-use std::io::BufReader;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use self::links::Links;
 use self::members::{Kind, Member, Members, Step};
-use self::source::{Source, Stream, Window};
+use self::source::{End, Source, Stream, Window};
+use self::specials::Specials;
 use super::aside::{Aside, What};
 use super::compression::Compression;
 use super::error::note_damage;
 use super::land::{Ended, conclude, land};
 use super::positioned::Positioned;
-use super::repeats::Repeats;
+use super::repeats::{Pass, Repeats};
 use super::{
     Access, Backup, Damage, Description, Entry, Error, Landing, Listing, Locator, Needs, Picks, RestoreError,
     Scratch, Sink, Wanted,
@@ -41,9 +46,6 @@ const PILE: usize = 1024;
 
 /// What is said instead of further damage.
 const MORE: &str = "and more damage, further on";
-
-/// Compressed archives are read in pieces of this many bytes.
-const READ_AHEAD: usize = 256 << 10;
 
 thread_local! {
     /// For copying content; kept from batch to batch.
@@ -59,19 +61,30 @@ pub(super) struct Tar {
     compression: Option<Compression>,
     repeats: Repeats,
     links: Links,
+    /// What the last walk to the end has found there.
+    end: Mutex<Option<End>>,
 }
 
 /// Whether `block`, the first of a file (uncompressed), begins a tar archive. The mark of POSIX and GNU headers is enough:
 /// a damaged first header must not make the whole archive unknown.
 pub(super) fn is_header(block: &[u8; 512]) -> bool {
-    members::has_checksum(block) || members::has_magic(block)
+    header::has_checksum(block) || header::has_magic(block)
 }
 
 impl Tar {
     /// The archive in `file`, which the caller has recognised.
     pub(super) fn new(place: &Path, file: File, stat: Stat, compression: Option<Compression>) -> Self {
-        let (repeats, links) = (Repeats::default(), Links::default());
-        Self { place: place.to_owned(), file, stat, compression, repeats, links }
+        let (repeats, links, end) = (Repeats::default(), Links::default(), Mutex::default());
+        Self { place: place.to_owned(), file, stat, compression, repeats, links, end }
+    }
+
+    /// What a whole walk has found at the end; nothing if that could not be read.
+    fn note_end(&self, found: Option<End>) {
+        *self.end.lock().unwrap_or_else(PoisonError::into_inner) = found;
+    }
+
+    fn end(&self) -> Option<End> {
+        *self.end.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Gives `act` a source at the start of the archive; `halt` is asked now and then whether to end.
@@ -83,17 +96,18 @@ impl Tar {
         let Some(compression) = self.compression else {
             return Ok(act(&mut Window::new(&self.file, self.stat.size)));
         };
-        let compressed = BufReader::with_capacity(READ_AHEAD, Positioned { file: &self.file, offset: 0 });
         let decoder = compression
-            .decoder(compressed)
+            .decoder(Positioned { file: &self.file, offset: 0 })
             .map_err(|source| Error::Open { place: self.place.clone(), source })?;
-        Ok(act(&mut Stream::new(decoder, halt)))
+        let most = self.end().map_or_else(|| compression.most_from(self.stat.size), |end| end.length);
+        Ok(act(&mut Stream::new(decoder, most, halt)))
     }
 
     /// Lists to `sink`, or lists nothing but gets to know repeated names and hard links.
     fn list(&self, sink: Option<&dyn Sink>, source: &mut dyn Source) -> Listing {
         let mut pass = self.repeats.pass();
         let mut targets = self.links.collect();
+        let mut specials = Specials::default();
         let mut members = Members::at(source, 0);
         let mut member = Member::default();
         let (mut pile, mut damage) = (Picks::new(), Vec::new());
@@ -106,7 +120,7 @@ impl Tar {
                     if member.kind == Kind::Link {
                         targets.note(&member.link);
                     }
-                    list_member(&mut pile, &member, |name| pass.stays(name));
+                    list_member(&mut pile, &member, &mut pass, &mut specials);
                     if pile.len() >= PILE {
                         if hand_on(&pile).is_break() {
                             return Listing::Stopped;
@@ -122,6 +136,7 @@ impl Tar {
                 Step::Halted => return Listing::Stopped,
             }
         }
+        self.note_end(members.source().end());
         targets.finish();
         if pass.finish() {
             return Listing::Again;
@@ -157,6 +172,7 @@ impl Tar {
         let mut halt = || scratch.stop().is_set();
         let passed = self.with_source(&mut halt, |source| {
             let mut pass = self.repeats.pass();
+            let mut specials = Specials::default();
             let mut members = Members::at(source, 0);
             let mut member = Member::default();
             let mut one = Picks::new();
@@ -170,12 +186,13 @@ impl Tar {
                     }
                     Step::End(problem) => {
                         damage.extend(problem.map(Damage::from));
+                        self.note_end(members.source().end());
                         break Ok(());
                     }
                     Step::Halted => break Err(Ended::Enough),
                 }
                 one.clear();
-                list_member(&mut one, &member, |name| pass.stays(name));
+                list_member(&mut one, &member, &mut pass, &mut specials);
                 if one.is_empty() || !test(&one.get(0)) {
                     continue;
                 }
@@ -280,7 +297,7 @@ impl Batch<'_> {
             // One copy after the other, so that a file of a thousand names is not there a thousand times.
             Ok(restored) => {
                 for entry in others {
-                    let copy = extract::copy(&restored, self.scratch, &mut self.buffer);
+                    let copy = self.scratch.copy_again(&restored, &mut self.buffer);
                     land(self.scratch, self.landing, entry, copy)?;
                 }
                 land(self.scratch, self.landing, self.picks.get(first), Ok(restored))
@@ -336,6 +353,11 @@ impl Backup for Tar {
         self.with_source(&mut halt, |source| self.list(Some(sink), source))
     }
 
+    fn vouched_by(&self) -> Option<&'static str> {
+        let compression = self.compression?;
+        self.end().filter(|end| end.is_vouched_for).map(|_| compression.checksum_name())
+    }
+
     fn restore(&self, wanted: Wanted<'_>, scratch: &Scratch, landing: &mut dyn Landing) -> Result<(), Error> {
         if scratch.stop().is_set() {
             return Ok(());
@@ -356,8 +378,8 @@ fn what(kind: Kind) -> What {
     }
 }
 
-/// Adds a member to `pile` if it is a regular file or hard link that `stays` (asked of every name but folders').
-fn list_member(pile: &mut Picks, member: &Member, mut stays: impl FnMut(&[u8]) -> bool) {
+/// Adds a member to `pile` if it is a regular file, or another name of one, that no later member replaces.
+fn list_member(pile: &mut Picks, member: &Member, pass: &mut Pass<'_>, specials: &mut Specials) {
     if matches!(member.kind, Kind::Folder | Kind::Aside) {
         return;
     }
@@ -379,7 +401,14 @@ fn list_member(pile: &mut Picks, member: &Member, mut stays: impl FnMut(&[u8]) -
         ..Entry::named(b"")
     };
     pile.push_stored(&member.name, &rest);
-    if !stays(pile.get(before).path) || member.kind == Kind::Special {
+    let path = pile.get(before).path;
+    let is_special = member.kind == Kind::Special || (is_link && specials.holds(&target));
+    if is_special {
+        specials.note(path);
+    } else if !pass.names_are_unique() {
+        specials.forget(path);
+    }
+    if !pass.stays(path) || is_special {
         pile.truncate(before);
     }
 }

@@ -5,7 +5,7 @@
 use crate::platform::Timestamp;
 
 /// What the records of one extended header say of the member that follows, as far as restoring content needs it.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Attributes {
     /// `path`, which replaces the header's name.
     pub path: Vec<u8>,
@@ -43,17 +43,29 @@ impl Attributes {
         self.present = true;
         let whole = block.len();
         while !block.is_empty() {
-            // Some programs fill up with zeros instead of ending where the size says.
+            let done = whole - block.len();
             if block.iter().all(|&byte| byte == 0) {
-                break;
+                // Some programs fill up the last block with zeros instead of ending where the size says.
+                if done > 0 && whole.is_multiple_of(512) && block.len() < 512 {
+                    break;
+                }
+                return Err(format!("an extended header holds nothing but zeros from {done} bytes in on"));
             }
-            let (key, value, rest) = split_record(block).ok_or_else(|| {
-                format!("an extended header record is malformed, {} bytes in", whole - block.len())
-            })?;
+            let (key, value, rest) = split_record(block)
+                .filter(|(key, ..)| !is_spoilt(key))
+                .ok_or_else(|| format!("an extended header record is malformed, {done} bytes in"))?;
             self.take(key, value)?;
             block = rest;
         }
         Ok(())
+    }
+
+    /// Whether this header and an earlier one cannot both belong to the same member.
+    pub(super) fn contradicts(&self, earlier: &Self) -> bool {
+        let differ = |one: &[u8], other: &[u8]| !one.is_empty() && !other.is_empty() && one != other;
+        differ(&self.path, &earlier.path)
+            || differ(&self.sparse_name, &earlier.sparse_name)
+            || matches!((self.size, earlier.size), (Some(one), Some(other)) if one != other)
     }
 
     fn take(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
@@ -65,7 +77,8 @@ impl Attributes {
             // An empty value takes back what an earlier header said.
             b"size" | b"mtime" if value.is_empty() => {}
             b"size" => self.size = Some(number(value).ok_or_else(bad)?),
-            b"mtime" => self.mtime = Some(time(value).ok_or_else(bad)?),
+            // Without it the header's own, which has whole seconds.
+            b"mtime" => self.mtime = time(value),
             b"GNU.sparse.major" => self.map_in_data = number(value).ok_or_else(bad)? == 1,
             b"GNU.sparse.name" => replace(&mut self.sparse_name, value),
             b"GNU.sparse.realsize" | b"GNU.sparse.size" => {
@@ -82,6 +95,53 @@ impl Attributes {
         }
         Ok(())
     }
+}
+
+/// Keywords of POSIX, and those of GNU tar that decide what is restored. Of two that differ in one byte (`atime` and
+/// `mtime`) each is itself.
+const KEYWORDS: [&[u8]; 21] = [
+    b"path",
+    b"linkpath",
+    b"size",
+    b"mtime",
+    b"atime",
+    b"ctime",
+    b"uid",
+    b"gid",
+    b"uname",
+    b"gname",
+    b"charset",
+    b"hdrcharset",
+    b"comment",
+    b"GNU.sparse.major",
+    b"GNU.sparse.minor",
+    b"GNU.sparse.name",
+    b"GNU.sparse.realsize",
+    b"GNU.sparse.size",
+    b"GNU.sparse.offset",
+    b"GNU.sparse.numbytes",
+    b"GNU.sparse.map",
+];
+
+/// Whether a keyword is no keyword any more, so that its record would be passed over and a shorter name be believed: one
+/// byte away from a known one, or longer than it by what must have been its value. A vendor's own keywords have other
+/// forms (`SCHILY.xattr.user.x`).
+fn is_spoilt(key: &[u8]) -> bool {
+    if KEYWORDS.contains(&key) {
+        return false;
+    }
+    let is_near = |known: &[u8]| {
+        known.len() == key.len() && known.iter().zip(key).filter(|(one, other)| one != other).count() == 1
+    };
+    // Of `path=a/b` with another byte for the equals sign, up to an equals sign in the name.
+    let decides = |known: &[u8]| KEYWORDS[..4].contains(&known) || known.starts_with(b"GNU.");
+    let vendor = key.split(|&byte| byte == b'.').next().unwrap_or_default();
+    let is_word =
+        vendor.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b' '));
+    KEYWORDS.iter().any(|known| is_near(known))
+        || KEYWORDS.iter().any(|known| decides(known) && key.starts_with(known))
+        || vendor.is_empty()
+        || !is_word
 }
 
 fn replace(buffer: &mut Vec<u8>, value: &[u8]) {
@@ -164,6 +224,48 @@ mod tests {
     fn malformed_records_are_errors() {
         for block in [&b"5 a=b\n"[..], b"x", b"99 path=a\n", b"0 \n", b"10 size=1x\n", b"8 nothing\n"] {
             assert!(Attributes::default().read(block).is_err(), "{}", String::from_utf8_lossy(block));
+        }
+    }
+
+    #[test]
+    fn zeros_instead_of_records_are_an_error_but_not_as_filling_of_the_last_block() {
+        let read = |block: &[u8]| Attributes::default().read(block);
+        assert!(read(&[0; 30]).is_err() && read(&[0; 512]).is_err());
+        let mut block = record("path", b"a/b");
+        block.resize(60, 0);
+        assert!(read(&block).is_err());
+        block.resize(512, 0);
+        assert!(read(&block).is_ok());
+        block.resize(1024, 0);
+        assert!(read(&block).is_err());
+    }
+
+    #[test]
+    fn any_flipped_bit_in_a_keyword_or_around_it_is_noticed() {
+        for key in ["path", "size", "linkpath", "GNU.sparse.name", "GNU.sparse.realsize"] {
+            let value = if key.contains("size") { "1234" } else { "some folder/a=b.txt" };
+            let good = record(key, value.as_bytes());
+            assert!(Attributes::default().read(&good).is_ok());
+            let equals = good.iter().position(|&byte| byte == b'=').unwrap();
+            for (at, bit) in (0..=equals).flat_map(|at| (0..8).map(move |bit| (at, bit))) {
+                let mut bad = good.clone();
+                bad[at] ^= 1 << bit;
+                assert!(Attributes::default().read(&bad).is_err(), "{}", String::from_utf8_lossy(&bad));
+            }
+        }
+    }
+
+    #[test]
+    fn keywords_of_other_programs_are_passed_over() {
+        for key in [
+            "SCHILY.xattr.user.mime type",
+            "LIBARCHIVE.creationtime",
+            "atime",
+            "hdrcharset",
+            "RHT.security.selinux",
+            "foo",
+        ] {
+            assert!(Attributes::default().read(&record(key, b"x")).is_ok(), "{key}");
         }
     }
 

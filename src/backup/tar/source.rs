@@ -6,7 +6,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 
-use crate::backup::compression::{NEEDS_MEMORY, is_out_of_memory};
+use crate::backup::compression::{Decoder, NEEDS_MEMORY, is_out_of_memory};
 use crate::platform;
 
 /// Bytes at offsets that only ever grow (a stream), or at any offset (a file).
@@ -17,6 +17,21 @@ pub(super) trait Source: Read {
     /// Goes to `offset`, for a stream not before [`position`](Self::position). An offset past the end is an
     /// [`io::ErrorKind::UnexpectedEof`]; the end itself is none.
     fn advance_to(&mut self, offset: u64) -> io::Result<()>;
+
+    /// Whether it is known to end before `offset`, without a look.
+    fn ends_before(&self, offset: u64) -> bool;
+
+    /// What is known once the last byte was read and nothing had failed.
+    fn end(&self) -> Option<End>;
+}
+
+/// The end of a source that was read well to its last byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct End {
+    /// How many bytes it has.
+    pub length: u64,
+    /// Whether checksums covered all of them.
+    pub is_vouched_for: bool,
 }
 
 /// The error of a [`Stream`] that was asked to end while it was skipping.
@@ -95,12 +110,23 @@ impl Source for Window<'_> {
         self.position = offset;
         Ok(())
     }
+
+    fn ends_before(&self, offset: u64) -> bool {
+        offset > self.length
+    }
+
+    fn end(&self) -> Option<End> {
+        Some(End { length: self.length, is_vouched_for: false })
+    }
 }
 
 /// A decompressor's output. Once it has failed it goes on failing, so that nothing behind the damage is taken for real.
 pub(super) struct Stream<'a> {
-    inner: Box<dyn Read + Send + 'a>,
+    inner: Decoder<'a>,
     position: u64,
+    /// No more bytes than this come out: known from an earlier reading, or what the compression allows.
+    most: u64,
+    is_at_end: bool,
     failed: Option<(io::ErrorKind, String)>,
     /// Asked every now and then; `true` ends the reading with [`Halted`].
     halt: &'a mut dyn FnMut() -> bool,
@@ -111,9 +137,9 @@ pub(super) struct Stream<'a> {
 const BETWEEN_QUESTIONS: u64 = 8 << 20;
 
 impl<'a> Stream<'a> {
-    /// At the start of what `inner` gives.
-    pub(super) fn new(inner: Box<dyn Read + Send + 'a>, halt: &'a mut dyn FnMut() -> bool) -> Self {
-        Self { inner, position: 0, failed: None, halt, asked_at: 0 }
+    /// At the start of what `inner` gives, which is `most` bytes at most.
+    pub(super) fn new(inner: Decoder<'a>, most: u64, halt: &'a mut dyn FnMut() -> bool) -> Self {
+        Self { inner, position: 0, most, is_at_end: false, failed: None, halt, asked_at: 0 }
     }
 }
 
@@ -131,6 +157,7 @@ impl Read for Stream<'_> {
         match self.inner.read(out) {
             Ok(got) => {
                 self.position += got as u64;
+                self.is_at_end |= got == 0 && !out.is_empty();
                 Ok(got)
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
@@ -163,6 +190,15 @@ impl Source for Stream<'_> {
             return Err(io::Error::other("a compressed archive cannot be read backwards"));
         }
         Ok(())
+    }
+
+    fn ends_before(&self, offset: u64) -> bool {
+        offset > self.most
+    }
+
+    fn end(&self) -> Option<End> {
+        let is_vouched_for = self.inner.is_vouched_for();
+        self.is_at_end.then_some(End { length: self.position, is_vouched_for })
     }
 }
 

@@ -220,6 +220,16 @@ pub fn copy_in_kernel(_: &mut File, _: &mut File, _: u64) -> io::Result<u64> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// Whether a file takes less room than its size says: this system is not asked.
+pub fn has_holes(_: &File) -> bool {
+    false
+}
+
+/// The first range at or behind `at` that holds data, in a file of `size` bytes: all of it, since this system is not asked.
+pub fn next_data(_: &File, at: u64, size: u64) -> io::Result<Option<std::ops::Range<u64>>> {
+    Ok((at < size).then_some(at..size))
+}
+
 /// Bytes that the caller may still write to the volume that holds the folder `path`.
 pub fn free_space(path: &Path) -> io::Result<u64> {
     info::free_space(path)

@@ -1,0 +1,121 @@
+//! Copying files with holes: only what holds data is read, written, and asked room for.
+//!
+//! A `lastlog` of 400 GB takes a few kilobytes on its disk, and must not take more in the restore folder. The system tells
+//! where a file holds data; where it does not tell, all of it counts as data.
+
+use std::fs::File;
+use std::io::{self, Seek, SeekFrom};
+
+use crate::platform;
+
+use super::positioned::Positioned;
+use super::scratch::PIECE;
+use super::{RestoreError, Restored, Scratch};
+
+impl Scratch {
+    /// A second copy of a restored file, which the caller keeps until this one is restored.
+    pub(super) fn copy_again(&self, of: &Restored, buffer: &mut Vec<u8>) -> Result<Restored, RestoreError> {
+        if of.size() >= PIECE as u64 && platform::has_holes(of.file()) {
+            let mut from = of.file().try_clone().map_err(RestoreError::Scratch)?;
+            return self.copy_sparse(1, &mut from, of.size(), buffer);
+        }
+        let mut content = Positioned { file: of.file(), offset: 0 };
+        self.restore_beside(1, &mut content, Some(of.size()), buffer)
+    }
+
+    /// Restores a file with holes, range by range, for a caller that holds `held` restored files.
+    pub(super) fn copy_sparse(
+        &self,
+        held: u64,
+        from: &mut File,
+        size: u64,
+        buffer: &mut Vec<u8>,
+    ) -> Result<Restored, RestoreError> {
+        let ranges = DataRanges { file: from, at: 0, size };
+        let data = ranges.map(|range| range.map(|range| range.end - range.start)).sum::<io::Result<u64>>();
+        let mut promise = self.promise_room(data.map_err(RestoreError::from_read)?, held)?;
+        let mut restored = self.create_file().map_err(RestoreError::Scratch)?;
+        restored.set_len(size)?;
+        if buffer.len() < PIECE {
+            buffer.resize(PIECE, 0);
+        }
+        // The end of a file that became shorter while it was copied.
+        let mut end = size;
+        for range in (DataRanges { file: from, at: 0, size }) {
+            let range = range.map_err(RestoreError::from_read)?;
+            let mut at = range.start;
+            restored.file().seek(SeekFrom::Start(at)).map_err(RestoreError::Scratch)?;
+            while at < range.end {
+                let piece = usize::try_from(range.end - at).unwrap_or(PIECE).min(PIECE);
+                let got =
+                    platform::read_at(from, &mut buffer[..piece], at).map_err(RestoreError::from_read)?;
+                if got == 0 {
+                    end = end.min(at);
+                    break;
+                }
+                restored.write(&buffer[..got])?;
+                promise.keep(got as u64);
+                at += got as u64;
+                if self.stop().is_set() {
+                    return Err(RestoreError::Stopped);
+                }
+            }
+        }
+        // Writing has counted on from the size that was set.
+        restored.set_len(end)?;
+        Ok(restored)
+    }
+}
+
+/// The ranges of a file that hold data, up to `size`; everything between them is zeros.
+struct DataRanges<'a> {
+    file: &'a File,
+    at: u64,
+    size: u64,
+}
+
+impl Iterator for DataRanges<'_> {
+    type Item = io::Result<std::ops::Range<u64>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let range = platform::next_data(self.file, self.at, self.size).transpose()?;
+        // An error ends it.
+        self.at = range.as_ref().map_or(self.size, |range| range.end);
+        Some(range)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use crate::stop::Stop;
+
+    #[test]
+    fn a_file_with_holes_is_copied_and_copied_again_byte_by_byte() {
+        let target = tempfile::tempdir().unwrap();
+        let place = target.path().join("sparse");
+        let mut from = File::options().read(true).write(true).create_new(true).open(&place).unwrap();
+        platform::allow_holes(&from);
+        from.set_len((9 << 20) + 5).unwrap();
+        for (at, text) in [(0, &b"start"[..]), (3 << 20, b"in the middle"), ((9 << 20) + 2, b"end")] {
+            from.seek(SeekFrom::Start(at)).unwrap();
+            from.write_all(text).unwrap();
+        }
+        let content = std::fs::read(&place).unwrap();
+        let scratch = Scratch::create(target.path(), Stop::never()).unwrap();
+        from.rewind().unwrap();
+        let first = scratch.copy(&mut from, content.len() as u64, &mut Vec::new()).unwrap();
+        let second = scratch.copy_again(&first, &mut Vec::new()).unwrap();
+        for copy in [&first, &second] {
+            let mut found = vec![0; content.len() + 1];
+            let got =
+                platform::read_full(&mut Positioned { file: copy.file(), offset: 0 }, &mut found).unwrap();
+            assert_eq!(copy.size(), content.len() as u64);
+            assert!(found[..got] == content);
+        }
+        drop((first, second));
+        assert_eq!(scratch.restore(&mut &b"after"[..], None, &mut Vec::new()).unwrap().size(), 5);
+    }
+}

@@ -1,0 +1,150 @@
+//! The end of an archive: empty blocks, and whether there may be as many.
+//!
+//! An archive ends in two empty blocks, which are all that some programs write (7-Zip, Go, busybox, bsdtar to a file);
+//! others fill up with zeros to a whole record: 10 KiB, unless `tar -b` was given another blocking factor. Zeros beyond
+//! that are a wiped range, in which members were. What a wiped range leaves behind it (the data of a member whose header
+//! is gone) shows in the same way: bytes behind the end marker that are no zeros.
+//!
+//! One program writes more: `tar -A` keeps the padding of the archive that it appends and adds its own, up to two records
+//! of the default size. That is called damage too: as often as not it is, and the message names the other cause.
+//!
+//! What cannot be told: members at the very end whose place holds zeros, if these still fit the last record. Looking up
+//! originals in the backup (`--completeness`) finds that they are missing.
+
+use super::members::BLOCK;
+
+/// The record that programs fill up to unless told otherwise: 20 blocks.
+const RECORD: u64 = 20 * BLOCK;
+
+/// Blocking factors that are believed if the archive's length is a multiple of such a record: the default, powers of two
+/// (below), and round numbers. Archives of the default record have such a length once in 8 (for 16 KiB) to once in 500
+/// (for 1 MiB), and multiples of 40 or 100 blocks much more often: those would hide what is lost.
+const ROUND_FACTORS: [u64; 10] = [10, 20, 126, 1000, 2000, 4000, 5000, 8000, 10_000, 20_000];
+
+/// Powers of two from 1 KiB to 1 GiB.
+const RECORD_BITS: std::ops::RangeInclusive<u32> = 10..=30;
+
+/// What a walk has seen of the end, if it has come to it.
+#[derive(Debug, Default)]
+pub(super) struct Tail {
+    /// How many empty blocks came, and where the first is.
+    pub blocks: u64,
+    pub at: u64,
+    /// Where something that is neither empty nor a header came behind them, and how many of its bytes are no zeros.
+    junk: Option<u64>,
+    junk_bytes: usize,
+}
+
+impl Tail {
+    /// Notes an empty block.
+    pub(super) fn note_empty(&mut self, at: u64) {
+        if self.blocks == 0 {
+            self.at = at;
+        }
+        self.blocks += 1;
+    }
+
+    /// Notes a block at `at` that is neither a header nor empty; whether it lies behind an end marker.
+    pub(super) fn note_junk(&mut self, at: u64, block: &[u8]) -> bool {
+        let is_behind_marker = self.blocks > 1;
+        if is_behind_marker {
+            self.junk.get_or_insert(at);
+            self.junk_bytes += block.iter().filter(|&&byte| byte != 0).count();
+        }
+        is_behind_marker
+    }
+
+    /// Forgets all, since the archive goes on; what to say of that.
+    pub(super) fn go_on(&mut self, at: u64) -> Option<String> {
+        let seen = std::mem::take(self);
+        let what = match seen.blocks {
+            0 => return None,
+            1 => "an empty block",
+            _ => "the end marker",
+        };
+        Some(format!(
+            "{what} at byte {} is followed by more members, from byte {at} on: either a damaged spot, or archives one \
+             after the other (tar restores those with --ignore-zeros only)",
+            seen.at
+        ))
+    }
+
+    /// What is wrong with the end of an archive of `length` bytes, which has come to empty blocks.
+    pub(super) fn problem(&self, length: u64) -> Option<String> {
+        // A single byte is one that flipped in the padding: no data of a member looks like that.
+        if let Some(junk) = self.junk.filter(|_| self.junk_bytes > 1) {
+            return Some(format!(
+                "the end marker at byte {} is followed by something that is no part of a tar archive, from byte {junk} on: \
+                 either members whose headers are lost, or another file behind the archive",
+                self.at
+            ));
+        }
+        let tail = length.saturating_sub(self.at);
+        let padding = tail.saturating_sub(2 * BLOCK);
+        (!is_padding(padding, length)).then(|| {
+            format!(
+                "from byte {} on there is nothing but {tail} zeros, more than the end marker and the rest of a record: \
+                 what was there is lost (only `tar -A` leaves up to twice as many)",
+                self.at
+            )
+        })
+    }
+}
+
+/// Whether so many bytes may fill the last record of an archive of `length` bytes.
+fn is_padding(padding: u64, length: u64) -> bool {
+    let powers = RECORD_BITS.map(|bits| 1 << bits);
+    let mut records = powers.chain(ROUND_FACTORS.map(|factor| factor * BLOCK));
+    // Cut off in the padding, where nothing is lost: no program ends in the middle of a block.
+    let is_cut = padding < RECORD && !length.is_multiple_of(BLOCK);
+    padding == 0 || is_cut || records.any(|record| padding < record && length.is_multiple_of(record))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(blocks: u64, length: u64) -> Option<String> {
+        let mut tail = Tail::default();
+        (0..blocks).for_each(|block| tail.note_empty(length - (blocks - block) * BLOCK));
+        tail.problem(length)
+    }
+
+    #[test]
+    fn padding_is_the_rest_of_one_record_of_the_size_that_the_length_shows() {
+        for blocks in [1, 2, 3, 20, 21] {
+            assert_eq!(problem(blocks, 101 * RECORD), None, "{blocks}");
+            assert_eq!(problem(blocks, 101 * RECORD + 7 * BLOCK).is_none(), blocks < 3, "{blocks}");
+        }
+        let cut = Tail { blocks: 9, at: 10 * RECORD, junk: None, junk_bytes: 0 };
+        assert_eq!(cut.problem(10 * RECORD + 9 * BLOCK + 100), None);
+        for factor in [32, 64, 126, 128, 1024, 2000, 8192] {
+            for records in [1, 3, 7] {
+                assert_eq!(problem(factor, records * factor * BLOCK), None, "{records} of {factor}");
+                assert!(
+                    problem(factor + 2, (records * factor + 3) * BLOCK).is_some(),
+                    "{records} of {factor}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn one_byte_that_flipped_in_the_padding_is_no_loss_but_more_may_be_data() {
+        let mut tail = Tail { blocks: 2, at: 0, ..Tail::default() };
+        assert!(tail.note_junk(1024, b"\0\0 \0"));
+        assert_eq!(tail.problem(RECORD), None);
+        assert!(tail.note_junk(1536, b"\0\0 \0"));
+        assert!(tail.problem(RECORD).is_some_and(|problem| problem.contains("byte 1024")));
+    }
+
+    #[test]
+    fn more_zeros_than_that_are_a_loss() {
+        for blocks in [23, 40, 100, 1000, 2000] {
+            for records in [101, 205, 1021, 2047] {
+                let problem = problem(blocks, records * RECORD).unwrap();
+                assert!(problem.contains("is lost"), "{problem}");
+            }
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! A member's long name, held against what its own header says of it.
+//!
+//! No checksum covers a long name: it lies in the data of an extension header (GNU `L`, pax `path`). But the member's own
+//! header, which has a checksum, holds a short form of the same name. What programs write there:
+//!
+//! | program | GNU `L` | pax `path` |
+//! |---|---|---|
+//! | GNU tar, busybox, node-tar | the first 99 or 100 bytes | the first 99 or 100 bytes |
+//! | bsdtar | the first 100 bytes | the same, or the middle cut out: `start/end` |
+//! | Python | the first 100 bytes | the first 100, `?` for what is not ASCII |
+//! | Go | the first 100 bytes without slashes at the end | the same, without what is not ASCII |
+//! | 7-Zip | `@PathCut/_pc_crc32/` + CRC-32 of the folder + the file's name | the same |
+//! | Archive::Tar (Perl) | the last 155 bytes of the folder, 100 of the name | |
+//!
+//! A long name that fits none of these is damaged, if a program is known to have written it or if it agrees with the
+//! short form in most places. What cannot be told: damage in a part of the name that the short form lacks (behind its
+//! first 100 bytes, for most programs). Such a file counts as one whose original is gone, and its original as one that
+//! the backup lacks (`--completeness`).
+
+/// What wrote an extension header, as far as its own name tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Writer {
+    /// Nobody knows: only what is nearly right is called damaged.
+    #[default]
+    Unknown,
+    /// One of those above.
+    Known,
+    /// One of those, which may cut out the middle of a name.
+    Cutting,
+}
+
+impl Writer {
+    /// By the name of an extension header, and whether it is marked as GNU's.
+    pub(super) fn of(header_name: &[u8], is_gnu: bool) -> Self {
+        let holds = |part: &[u8]| header_name.windows(part.len()).any(|found| found == part);
+        if holds(b"PaxHeader/") {
+            Self::Cutting
+        } else if holds(b"PaxHeader") || (is_gnu && header_name.starts_with(b"././@LongLink")) {
+            Self::Known
+        } else {
+            Self::Unknown
+        }
+    }
+}
+
+/// Whether `long` and the short form of it in the member's own header can both be right.
+pub(super) fn agree(long: &[u8], short: &[u8], writer: Writer) -> bool {
+    let (long, short) = (bare(long), bare(short));
+    if short.is_empty() || holds(long, short) {
+        return true;
+    }
+    if let Some(rest) = short.strip_prefix(b"@PathCut/") {
+        return fits_path_cut(long, rest);
+    }
+    if writer == Writer::Cutting && is_cut(long, short) {
+        return true;
+    }
+    if !long.is_ascii() && std::str::from_utf8(long).is_ok() && is_without_unicode(long, short) {
+        return true;
+    }
+    writer == Writer::Unknown && !is_similar(long, short)
+}
+
+/// The same for the real name of a sparse file, which in the header has a folder `GNUSparseFile.NUMBER` put into it.
+pub(super) fn agree_sparse(real: &[u8], short: &[u8], writer: Writer) -> bool {
+    const MARK: &[u8] = b"GNUSparseFile.";
+    let Some(at) = short.windows(MARK.len()).position(|found| found == MARK) else { return true };
+    let rest = &short[at + MARK.len()..];
+    let Some(slash) = rest.iter().position(|&byte| byte == b'/') else { return true };
+    let whole = [&short[..at], &rest[slash + 1..]].concat();
+    agree(real, &whole, writer)
+}
+
+/// Without what says nothing: `./` at the start, slashes at either end.
+fn bare(mut name: &[u8]) -> &[u8] {
+    while let Some(rest) = name.strip_prefix(b"./").or_else(|| name.strip_prefix(b"/")) {
+        name = rest;
+    }
+    while let Some(rest) = name.strip_suffix(b"/") {
+        name = rest;
+    }
+    name
+}
+
+fn holds(whole: &[u8], part: &[u8]) -> bool {
+    whole.starts_with(part) || whole.windows(part.len()).any(|found| found == part)
+}
+
+/// 7-Zip: `_pc_root/NAME`, or `_pc_crc32/` with the CRC-32 of the folder and the name. What it may write else is not known.
+fn fits_path_cut(long: &[u8], rest: &[u8]) -> bool {
+    let slash = long.iter().rposition(|&byte| byte == b'/');
+    let (folder, name) = slash.map_or((&b""[..], long), |at| (&long[..at], &long[at + 1..]));
+    if let Some(stored) = rest.strip_prefix(b"_pc_root/") {
+        return folder.is_empty() && name.starts_with(stored);
+    }
+    let Some((sum, stored)) = rest.strip_prefix(b"_pc_crc32/").and_then(|rest| rest.split_at_checked(8))
+    else {
+        return true;
+    };
+    let sum = std::str::from_utf8(sum).ok().and_then(|sum| u32::from_str_radix(sum, 16).ok());
+    let Some(stored) = stored.strip_prefix(b"/") else { return true };
+    sum.is_none_or(|sum| sum == rawzip::crc32(folder)) && name.starts_with(stored)
+}
+
+/// Whether `short` is the start of `long`, and the start of its last component behind a slash.
+fn is_cut(long: &[u8], short: &[u8]) -> bool {
+    let split = |name: &[u8]| name.iter().rposition(|&byte| byte == b'/');
+    let (Some(middle), Some(last)) = (split(short), split(long)) else { return false };
+    long.starts_with(&short[..middle]) && long[last + 1..].starts_with(&short[middle + 1..])
+}
+
+/// Whether `short` is what remains of the start of `long` where only ASCII is written. If it holds other characters in no
+/// Unicode (a code page), or others than the known programs put there, what comes before the first must do.
+fn is_without_unicode(long: &[u8], short: &[u8]) -> bool {
+    if !short.is_ascii() && is_unicode(short) {
+        return false;
+    }
+    let plain: Vec<u8> = long.iter().copied().filter(u8::is_ascii).collect();
+    // One for each character: those bytes that do not continue one.
+    let marked: Vec<u8> = long
+        .iter()
+        .filter(|&&byte| byte & 0xc0 != 0x80)
+        .map(|&byte| if byte.is_ascii() { byte } else { b'?' })
+        .collect();
+    if short.is_ascii() && (marked.starts_with(short) || bare(&plain).starts_with(short)) {
+        return true;
+    }
+    let is_marked = short.is_ascii() && short.contains(&b'?');
+    let before = long.iter().position(|byte| !byte.is_ascii()).unwrap_or(long.len()).min(short.len());
+    !is_marked && long[..before] == short[..before]
+}
+
+/// Whether this is UTF-8, be it cut off in the middle of a character.
+fn is_unicode(name: &[u8]) -> bool {
+    std::str::from_utf8(name).map_or_else(|error| error.error_len().is_none(), |_| true)
+}
+
+/// Whether two names agree in more than half of their places, so that one is a damaged form of the other.
+fn is_similar(long: &[u8], short: &[u8]) -> bool {
+    let equal = long.iter().zip(short).filter(|(long, short)| long == short).count();
+    equal * 2 > short.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: &[u8] =
+        b"./projects/2023/annual report/drafts of the second quarter/attachments and notes/minutes of the \
+        meeting on the third floor.txt";
+
+    #[test]
+    fn the_short_forms_that_programs_write_agree() {
+        let known = |long: &str, short: &str| agree(long.as_bytes(), short.as_bytes(), Writer::Known);
+        let long = std::str::from_utf8(LONG).unwrap();
+        assert!(known(long, &long[..100]) && known(long, &long[..99]) && known(long, &long[2..102]));
+        assert!(known(long, &long[long.len() - 90..]), "Archive::Tar");
+        assert!(known("ünï/dätei.txt", "?n?/d?tei.txt") && known("ünï/dätei.txt", "n/dtei.txt"));
+        assert!(known("äöü/x", "/x") && known("日本/", ""));
+        assert!(!known(&format!("{}/bb", "b".repeat(149)), "@PathCut/_pc_crc32/1769A4C4/bb"));
+        assert!(known(&format!("{}/bb", "b".repeat(150)), "@PathCut/_pc_crc32/1769A4C4/bb"));
+        assert!(known(&"defg".repeat(40), &format!("@PathCut/_pc_root/{}", "defg".repeat(20))));
+        let cut = format!("{}/minutes of the meeting", &long[..60]);
+        assert!(agree(LONG, cut.as_bytes(), Writer::Cutting) && !known(long, &cut));
+    }
+
+    #[test]
+    fn names_in_a_code_page_are_compared_as_far_as_they_are_ascii() {
+        assert!(agree("docs/Übung.txt".as_bytes(), b"docs/\xdcbung.txt", Writer::Known));
+        assert!(agree("docs/Übung.txt".as_bytes(), b"docs/Uebung.txt", Writer::Known));
+        assert!(!agree("dogs/Übung.txt".as_bytes(), b"docs/\xdcbung.txt", Writer::Known));
+    }
+
+    #[test]
+    fn a_flipped_bit_where_the_short_form_shows_it_does_not_agree() {
+        for (at, writer) in (2..100)
+            .flat_map(|at| [Writer::Known, Writer::Cutting, Writer::Unknown].map(|writer| (at, writer)))
+        {
+            for bit in 0..8 {
+                let mut long = LONG.to_vec();
+                long[at] ^= 1 << bit;
+                assert!(!agree(&long, &LONG[..100], writer), "{at} {bit} {writer:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_of_its_own_from_an_unknown_program_is_left_alone() {
+        assert!(agree(LONG, b"made-up-1234", Writer::Unknown));
+        assert!(!agree(LONG, b"made-up-1234", Writer::Known));
+    }
+
+    #[test]
+    fn the_made_up_folder_of_a_sparse_file_is_seen_through() {
+        let agree = |real: &[u8], short: &[u8]| agree_sparse(real, short, Writer::Known);
+        assert!(agree(b"disks/image.raw", b"./disks/GNUSparseFile.4711/image.raw"));
+        assert!(agree(b"image.raw", b"./GNUSparseFile.0/image.raw"));
+        assert!(!agree(b"disks/imaee.raw", b"./disks/GNUSparseFile.4711/image.raw"));
+        assert!(agree(b"disks/image.raw", b"./disks/GNUSparseFi"));
+    }
+}
