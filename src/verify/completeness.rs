@@ -302,9 +302,17 @@ fn fate(mtime: Timestamp, since: Since, taken: &Taken) -> Fate {
         }
         Since::Unknown => Fate::Undecided,
         _ if mtime > after => Fate::Undecided,
-        Since::Time(since) if taken.before.is_none_or(|before| since > before) => Fate::Undecided,
+        Since::Time(since) if taken.before.is_none_or(|before| is_after(since, before)) => Fate::Undecided,
         Since::Time(_) | Since::Mounted => Fate::Doubtful,
     }
+}
+
+/// Systems keep change times by a clock that ticks: two that lie closer together say nothing of
+/// which was first.
+const TICK_NS: i128 = 10_000_000;
+
+fn is_after(since: Timestamp, before: Timestamp) -> bool {
+    since.as_nanos() + TICK_NS > before.as_nanos()
 }
 
 /// Whether a file of this name may be in a part of the backup that cannot be listed.
@@ -458,3 +466,6 @@ impl Sink for Originals<'_> {
         if self.stop.is_set() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }
+
+#[cfg(test)]
+mod tests;
