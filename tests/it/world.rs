@@ -17,12 +17,19 @@ use crate::pack::{self, Member};
 /// A folder that is the world, and is gone when this is.
 pub struct World {
     folder: TempDir,
+    humble: bool,
 }
 
 impl World {
     /// An empty one.
     pub fn new() -> Self {
-        Self { folder: TempDir::new().unwrap() }
+        Self { folder: TempDir::new().unwrap(), humble: false }
+    }
+
+    /// The same, where root has no more rights to files than their permissions give him.
+    #[cfg(target_os = "linux")]
+    pub fn humble(self) -> Self {
+        Self { humble: rustix::process::geteuid().is_root(), ..self }
     }
 
     /// Puts a file there, with the folders above it.
@@ -67,7 +74,11 @@ impl World {
 
     /// The program, about to run here with these words (split at spaces) as its arguments.
     pub fn command(&self, arguments: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_bkverify"));
+        let program = env!("CARGO_BIN_EXE_bkverify");
+        let mut command = Command::new(if self.humble { "setpriv" } else { program });
+        if self.humble {
+            command.args(["--bounding-set=-dac_override,-dac_read_search", program]);
+        }
         let home = self.path("home");
         command.current_dir(self.path("")).args(arguments.split_whitespace());
         for variable in ["HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA", "PROGRAMDATA"] {
