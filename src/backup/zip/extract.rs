@@ -243,7 +243,7 @@ impl<R: Read> Read for Summed<R> {
 
 /// Fills `buffer` from byte `offset` of the archive on, where its first `filled` bytes are read already, until there are `least`.
 /// Returns how many there are: fewer where the archive's entries end, at `limit`.
-fn read_more(
+pub(super) fn read_more(
     file: &File,
     limit: u64,
     offset: u64,
@@ -266,7 +266,7 @@ fn read_more(
 
 /// What of an entry's local header (in `bytes`) and of what stands behind its data, which begins at `start`, contradicts the
 /// directory.
-fn contradiction(
+pub(super) fn contradiction(
     file: &File,
     start: u64,
     bytes: &[u8],

@@ -144,8 +144,8 @@ impl<'a> Local<'a> {
         if EFFORT_METHODS.contains(&stored.method) {
             differing &= !EFFORT;
         }
-        // A name of ASCII alone is the same in UTF-8. Some programs say "UTF-8" in the directory only.
-        if self.name.is_ascii() || stored.flags & UTF8 != 0 {
+        // A name of ASCII alone is the same in UTF-8.
+        if self.name.is_ascii() {
             differing &= !UTF8;
         }
         // Some programs do not tell the directory of a descriptor. It is looked for, and no program misses it there.
@@ -176,8 +176,9 @@ impl<'a> Local<'a> {
         if !self.has_descriptor() || (self.flags() | stored.flags) & (MASKED | STRONGLY_ENCRYPTED) != 0 {
             return None;
         }
-        // Some programs set the flag, fill in the header all the same, and write no descriptor.
-        let is_none = self.sizes() == [stored.size, stored.compressed]
+        // Some programs set the flag in both headers, fill in the local one all the same, and write no descriptor.
+        let is_none = stored.flags & DESCRIPTOR != 0
+            && self.sizes() == [stored.size, stored.compressed]
             && self.u32(14) == stored.crc
             && (behind.starts_with(SIGNATURE) || behind.starts_with(b"PK\x01\x02"));
         let is_right = is_none || descriptor_length(behind, stored).is_some();

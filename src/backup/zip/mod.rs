@@ -7,7 +7,7 @@
 //! Other programs read more than that, so whatever contradicts the directory is damage, also where this program could do
 //! without it: in a local header ([`local`]), in the end records and around the archive ([`frame`]), in numbers of the
 //! directory ([`record`]), and where entries overlap or are not listed ([`extents`]). A restore looks at the local
-//! headers of the files that it restores; a listing at those of the first folders, links and the like only.
+//! headers of the files that it restores; a listing at those of the first folders, links and empty files only.
 //!
 //! Names have no checksum, but stand in the local header too, which a restore compares. The type of an entry stands in the directory alone: one
 //! that says "folder" of an entry with content, or "link" of content that is no target, is reported as damage, so that a flipped
@@ -242,7 +242,13 @@ impl Zip {
         let is_first = walk.extents.is_empty();
         walk.extents.add(record, stored);
         let nature = walk.lister.list(record, &stored, pile);
-        if is_first || nature != Nature::File {
+        // A file with content has its local header looked at when it is restored, and what is impossible is damage already.
+        let inspected = match nature {
+            Nature::File => is_first || stored.compressed == 0,
+            Nature::Impossible(_) => false,
+            Nature::Folder | Nature::Special | Nature::Link { .. } => true,
+        };
+        if inspected {
             walk.extents.inspect(&stored, walk.lister.name());
         }
         let name = walk.lister.name();
