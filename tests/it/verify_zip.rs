@@ -1,5 +1,5 @@
-//! Zip archives with damage that this program could restore around, but others cannot: it is found, and said to be that. What real
-//! programs write is no damage.
+//! Zip archives with damage that this program could restore around, but others cannot: it is found,
+//! and said to be that. What real programs write is no damage.
 
 use std::io::Write;
 use std::ops::ControlFlow;
@@ -71,7 +71,8 @@ fn a_local_header_that_contradicts_the_directory_is_a_bad_file() {
     }
 }
 
-/// `unzip` gives up the rest of the archive for a folder whose header is damaged, though no file is.
+/// `unzip` gives up the rest of the archive for a folder whose header is damaged, though no file
+/// is.
 #[test]
 fn a_local_header_of_a_folder_that_contradicts_the_directory_is_damage() {
     let bytes = with_folder();
@@ -156,7 +157,8 @@ fn an_end_record_that_contradicts_the_directory_is_damage() {
         bytes[at] ^= bit;
         let world = World::new().originals(&tree()).file("b", &bytes);
         let ran = world.run("--backup b --source s --restore-to r --sample all --cache use");
-        // One of several parts, and one whose directory would begin behind it, cannot be used at all.
+        // One of several parts, and one whose directory would begin behind it, cannot be used at
+        // all.
         assert!(matches!(ran.code, Some(1 | 4)), "byte {field}: {ran}");
         assert!(ran.out.contains("end record") || ran.code == Some(4), "{ran}");
     }
@@ -178,7 +180,8 @@ fn zip64_records_that_contradict_the_end_record_or_the_directory_are_damage() {
         matches!(crate::contract::catalog(&*backup).1, backup::Listing::Whole)
     };
     assert!(is_sound(&bytes));
-    // Mark, size, parts, counts, size and place of the directory; mark, part, place and number of parts.
+    // Mark, size, parts, counts, size and place of the directory; mark, part, place and number of
+    // parts.
     for at in [0, 4, 16, 20, 24, 32, 40, 48]
         .map(|field| record + field)
         .into_iter()

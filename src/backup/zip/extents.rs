@@ -1,22 +1,25 @@
-//! Where entries lie in the archive: whether two claim the same bytes, one reaches into the directory, or one lies there
-//! that the directory does not know.
+//! Where entries lie in the archive: whether two claim the same bytes, one reaches into the
+//! directory, or one lies there that the directory does not know.
 //!
-//! A record tells where its entry begins and how long its data is, but not how long the local header and the data
-//! descriptor are. Reading each local header would cost a read an entry. But nearly every program writes the directory in
-//! the order of the file, and all its local headers by one pattern: so the distance from an entry to the next, less what
-//! the record tells, takes a few values in the whole archive. The first entry of each value is looked at, and the
-//! others are believed. Where the order breaks, a new run begins; at the end the runs must lie side by side.
+//! A record tells where its entry begins and how long its data is, but not how long the local
+//! header and the data descriptor are. Reading each local header would cost a read an entry. But
+//! nearly every program writes the directory in the order of the file, and all its local headers by
+//! one pattern: so the distance from an entry to the next, less what the record tells, takes a few
+//! values in the whole archive. The first entry of each value is looked at, and the others are
+//! believed. Where the order breaks, a new run begins; at the end the runs must lie side by side.
 //!
-//! Memory is bounded by [`RUNS_MAX`], and reads by [`LOOKS_MAX`] and [`INSPECTED_MAX`]. An archive that exceeds them (written in random order,
-//! or with padding of many lengths) is only held against the sum of what its entries claim.
+//! Memory is bounded by [`RUNS_MAX`], and reads by [`LOOKS_MAX`] and [`INSPECTED_MAX`]. An archive
+//! that exceeds them (written in random order, or with padding of many lengths) is only held
+//! against the sum of what its entries claim.
 //!
-//! Files have their local headers looked at when they are restored. Those of folders are not, but programs read them and
-//! give up the whole archive for one; so the first ones are inspected here, and that of the very first entry. Likewise
-//! those of empty files: nothing shows there that the data begins elsewhere.
+//! Files have their local headers looked at when they are restored. Those of folders are not, but
+//! programs read them and give up the whole archive for one; so the first ones are inspected here,
+//! and that of the very first entry. Likewise those of empty files: nothing shows there that the
+//! data begins elsewhere.
 //!
-//! Gaps are no damage unless a local header begins there: programs leave room for growth, align data, keep old
-//! directories where they append, and put signatures before the directory (Android). Local headers without a name
-//! are such padding too (Android's zipflinger).
+//! Gaps are no damage unless a local header begins there: programs leave room for growth, align
+//! data, keep old directories where they append, and put signatures before the directory (Android).
+//! Local headers without a name are such padding too (Android's zipflinger).
 
 use std::fs::File;
 
@@ -136,7 +139,8 @@ impl<'a> Extents<'a> {
         }
     }
 
-    /// Holds the local header of an entry that no restore looks at against its record, which has this name.
+    /// Holds the local header of an entry that no restore looks at against its record, which has
+    /// this name.
     pub(super) fn inspect(&mut self, stored: &Stored, name: &[u8]) {
         let Some(left) = self.inspections.checked_sub(1) else { return };
         self.inspections = left;
@@ -250,8 +254,8 @@ impl<'a> Extents<'a> {
         is_entry.then(|| escape(local.name()).into_owned())
     }
 
-    /// Reads an entry's local header and data descriptor, unless that was done. Nothing where that is damaged, which a restore
-    /// tells, or where enough was looked at.
+    /// Reads an entry's local header and data descriptor, unless that was done. Nothing where that
+    /// is damaged, which a restore tells, or where enough was looked at.
     fn look(&mut self, extent: &Extent) -> Option<Seen> {
         let Some(left) = self.looks.checked_sub(u32::from(extent.end.is_none())) else {
             self.is_partial = true;
