@@ -1,5 +1,5 @@
-//! Zip archives with damage that this program could restore around, but others cannot: it is found, and said to be that. What real
-//! programs write is no damage.
+//! Zip archives with damage that this program could restore around, but others cannot: it is found,
+//! and said to be that. What real programs write is no damage.
 
 use std::io::Write;
 use std::ops::ControlFlow;
@@ -71,6 +71,51 @@ fn a_local_header_that_contradicts_the_directory_is_a_bad_file() {
     }
 }
 
+/// `unzip` gives up the rest of the archive for a folder whose header is damaged, though no file
+/// is.
+#[test]
+fn a_local_header_of_a_folder_that_contradicts_the_directory_is_damage() {
+    let bytes = with_folder();
+    verify(&bytes).exits(0);
+    // Flags, method, CRC-32, sizes, lengths of the name and the extra field.
+    for (field, bit) in
+        [(0, 1), (6, 8), (8, 8), (14, 1), (18, 1), (22, 4), (27, 1), (28, 8), (29, 16), (29, 1)]
+    {
+        let mut flipped = bytes.clone();
+        flipped[field] ^= bit;
+        eprintln!("bit {bit} of byte {field}");
+        verify(&flipped).exits(1).says("some programs");
+    }
+}
+
+/// Nothing is restored from where its data would be, so that is never found to be elsewhere.
+#[test]
+fn an_empty_file_whose_local_header_reaches_into_the_next_entry_is_damage() {
+    for bit in [2, 16, 64] {
+        let mut bytes = with_folder();
+        let at = local(&bytes, "empty") + 28;
+        bytes[at] ^= bit;
+        verify(&bytes).exits(1).says("some programs");
+    }
+}
+
+/// The archive of the tree behind a folder, as programs store one.
+fn with_folder() -> Vec<u8> {
+    let mut writer = rawzip::ZipArchiveWriter::new(Vec::new());
+    writer.new_dir(rawzip::path::EntryPath::verbatim(&b"docs/"[..])).create().unwrap();
+    for member in tree() {
+        let path = rawzip::path::EntryPath::verbatim(&member.name[..]);
+        let time = rawzip::time::UtcDateTime::from_unix(i64::try_from(member.mtime).unwrap());
+        let (mut entry, config) = writer.new_file(path).last_modified(time).start().unwrap();
+        entry.write_all(&member.content).unwrap();
+        let mut sums = config.wrap(std::io::sink());
+        sums.write_all(&member.content).unwrap();
+        let (_, sums) = sums.finish().unwrap();
+        entry.finish(sums).unwrap();
+    }
+    writer.finish().unwrap()
+}
+
 #[test]
 fn a_flipped_bit_of_encryption_is_damage_and_no_matter_of_a_password() {
     for at in [local as fn(&[u8], &str) -> usize, record] {
@@ -112,7 +157,8 @@ fn an_end_record_that_contradicts_the_directory_is_damage() {
         bytes[at] ^= bit;
         let world = World::new().originals(&tree()).file("b", &bytes);
         let ran = world.run("--backup b --source s --restore-to r --sample all --cache use");
-        // One of several parts, and one whose directory would begin behind it, cannot be used at all.
+        // One of several parts, and one whose directory would begin behind it, cannot be used at
+        // all.
         assert!(matches!(ran.code, Some(1 | 4)), "byte {field}: {ran}");
         assert!(ran.out.contains("end record") || ran.code == Some(4), "{ran}");
     }
@@ -134,7 +180,8 @@ fn zip64_records_that_contradict_the_end_record_or_the_directory_are_damage() {
         matches!(crate::contract::catalog(&*backup).1, backup::Listing::Whole)
     };
     assert!(is_sound(&bytes));
-    // Mark, size, parts, counts, size and place of the directory; mark, part, place and number of parts.
+    // Mark, size, parts, counts, size and place of the directory; mark, part, place and number of
+    // parts.
     for at in [0, 4, 16, 20, 24, 32, 40, 48]
         .map(|field| record + field)
         .into_iter()

@@ -1,18 +1,22 @@
-//! How much a method can make of how little: a size beyond that is damage, found before room is asked for it.
+//! How much a method can make of how little: a size beyond that is damage, found before room is
+//! asked for it.
 
 use rawzip::CompressionMethod;
 
-/// The longest match of deflate has 258 bytes, and the shortest codes for one take two bits (RFC 1951): 4 x 258 in a byte.
+/// The longest match of deflate has 258 bytes, and the shortest codes for one take two bits (RFC
+/// 1951): 4 x 258 in a byte.
 const DEFLATE: u64 = 1032;
 
-/// A block of bzip2 takes 173 bits at least. It holds up to 900,000 bytes, of which five may stand for a run of 259.
+/// A block of bzip2 takes 173 bits at least. It holds up to 900,000 bytes, of which five may stand
+/// for a run of 259.
 const BZIP2_BLOCK: u64 = 900_000 / 5 * 259;
 const BZIP2_BLOCK_MIN: u64 = 20;
 
 /// A block of Zstandard holds up to 128 KiB (RFC 8878, 3.1.1.2.4), and takes 4 bytes at least.
 const ZSTD: u64 = (128 << 10) / 4;
 
-/// LZMA's longest match has 273 bytes, and a match takes some 14 decisions of at least 0.02 bits: about 7,100 bytes in one.
+/// LZMA's longest match has 273 bytes, and a match takes some 14 decisions of at least 0.02 bits:
+/// about 7,100 bytes in one.
 const LZMA: u64 = 16 << 10;
 
 /// Whether `size` bytes can come out of `compressed` bytes, for the methods of which that is known.

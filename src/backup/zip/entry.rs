@@ -1,4 +1,5 @@
-//! From a record of the central directory to an [`Entry`]: which records are regular files, their names and times.
+//! From a record of the central directory to an [`Entry`]: which records are regular files, their
+//! names and times.
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -83,7 +84,8 @@ impl<'a> Lister<'a> {
         }
     }
 
-    /// Adds what `record`, whose name was read last, says to `pile`, if it is a regular file that no later entry replaces. Returns what it is.
+    /// Adds what `record`, whose name was read last, says to `pile`, if it is a regular file that
+    /// no later entry replaces. Returns what it is.
     pub(super) fn list(
         &mut self,
         record: &ZipFileHeaderRecord<'_>,
@@ -127,10 +129,12 @@ impl<'a> Lister<'a> {
         self.pass.finish()
     }
 
-    /// Reads the name of `record`, and returns its length as stored; 0 where the stored one was not taken.
+    /// Reads the name of `record`, and returns its length as stored; 0 where the stored one was not
+    /// taken.
     ///
-    /// It is the stored bytes, but for two cases: Info-ZIP's UTF-8 name beside one in an older encoding, and backslashes, which
-    /// some programs on Windows write though the format forbids it.
+    /// It is the stored bytes, but for two cases: Info-ZIP's UTF-8 name beside one in an older
+    /// encoding, and backslashes, which some programs on Windows write though the format forbids
+    /// it.
     pub(super) fn read_name(&mut self, record: &ZipFileHeaderRecord<'_>) -> u16 {
         let path = record.file_path();
         let stored = path.as_ref();
@@ -157,7 +161,8 @@ impl<'a> Lister<'a> {
     }
 }
 
-/// The time of the finest field that the record has; on the wall, in a zone that nobody knows, where it has none.
+/// The time of the finest field that the record has; on the wall, in a zone that nobody knows,
+/// where it has none.
 fn last_modified(record: &ZipFileHeaderRecord<'_>) -> ZipDateTimeKind {
     let time = record.last_modified();
     if matches!(time, ZipDateTimeKind::Utc(_)) {
@@ -167,13 +172,15 @@ fn last_modified(record: &ZipFileHeaderRecord<'_>) -> ZipDateTimeKind {
     pkware.and_then(|(_, field)| pkware_unix_time(field)).map_or(time, ZipDateTimeKind::Utc)
 }
 
-/// The time of modification in PKWARE's field for Unix (APPNOTE 4.5.7), which follows that of access.
+/// The time of modification in PKWARE's field for Unix (APPNOTE 4.5.7), which follows that of
+/// access.
 fn pkware_unix_time(field: &[u8]) -> Option<UtcDateTime> {
     let seconds = field.get(4..8)?.first_chunk()?;
     Some(UtcDateTime::from_unix(i64::from(u32::from_le_bytes(*seconds))))
 }
 
-/// The name in a Unicode path field (version 1, CRC-32 of the stored name, UTF-8), if it belongs to `stored`.
+/// The name in a Unicode path field (version 1, CRC-32 of the stored name, UTF-8), if it belongs to
+/// `stored`.
 fn unicode_path<'a>(field: &'a [u8], stored: &[u8]) -> Option<&'a [u8]> {
     let (&version, rest) = field.split_first()?;
     let (crc, name) = rest.split_first_chunk::<4>()?;
@@ -181,7 +188,8 @@ fn unicode_path<'a>(field: &'a [u8], stored: &[u8]) -> Option<&'a [u8]> {
     (fits && std::str::from_utf8(name).is_ok()).then_some(name)
 }
 
-/// A time on the wall; of an hour that comes twice, the first; in one that is left out, as far after its beginning.
+/// A time on the wall; of an hour that comes twice, the first; in one that is left out, as far
+/// after its beginning.
 fn local_time(time: &LocalDateTime, zone: &TimeZone) -> Option<Timestamp> {
     let small = |number: u8| i8::try_from(number).ok();
     let year = i16::try_from(time.year()).ok()?;

@@ -1,31 +1,35 @@
-//! Where entries lie in the archive: whether two claim the same bytes, one reaches into the directory, or one lies there
-//! that the directory does not know.
+//! Where entries lie in the archive: whether two claim the same bytes, one reaches into the
+//! directory, or one lies there that the directory does not know.
 //!
-//! A record tells where its entry begins and how long its data is, but not how long the local header and the data
-//! descriptor are. Reading each local header would cost a read an entry. But nearly every program writes the directory in
-//! the order of the file, and all its local headers by one pattern: so the distance from an entry to the next, less what
-//! the record tells, takes a few values in the whole archive. The first entry of each value is looked at, and the
-//! others are believed. Where the order breaks, a new run begins; at the end the runs must lie side by side.
+//! A record tells where its entry begins and how long its data is, but not how long the local
+//! header and the data descriptor are. Reading each local header would cost a read an entry. But
+//! nearly every program writes the directory in the order of the file, and all its local headers by
+//! one pattern: so the distance from an entry to the next, less what the record tells, takes a few
+//! values in the whole archive. The first entry of each value is looked at, and the others are
+//! believed. Where the order breaks, a new run begins; at the end the runs must lie side by side.
 //!
-//! Memory is bounded by [`RUNS_MAX`], and reads by [`LOOKS_MAX`] and [`INSPECTED_MAX`]. An archive that exceeds them (written in random order,
-//! or with padding of many lengths) is only held against the sum of what its entries claim.
+//! Memory is bounded by [`RUNS_MAX`], and reads by [`LOOKS_MAX`] and [`INSPECTED_MAX`]. An archive
+//! that exceeds them (written in random order, or with padding of many lengths) is only held
+//! against the sum of what its entries claim.
 //!
-//! Files have their local headers looked at when they are restored. Those of folders are not, but programs read them and
-//! give up the whole archive for one; so the first ones are inspected here, and that of the very first entry.
+//! Files have their local headers looked at when they are restored. Those of folders are not, but
+//! programs read them and give up the whole archive for one; so the first ones are inspected here,
+//! and that of the very first entry. Likewise those of empty files: nothing shows there that the
+//! data begins elsewhere.
 //!
-//! Gaps are no damage unless a local header begins there: programs leave room for growth, align data, keep old
-//! directories where they append, and put signatures before the directory (Android). Local headers without a name
-//! are such padding too (Android's zipflinger).
+//! Gaps are no damage unless a local header begins there: programs leave room for growth, align
+//! data, keep old directories where they append, and put signatures before the directory (Android).
+//! Local headers without a name are such padding too (Android's zipflinger).
 
 use std::fs::File;
 
 use rawzip::ZipFileHeaderRecord;
 
 use super::MORE;
-use super::extract::Stored;
+use super::extract::{Stored, contradiction, read_more};
 use super::local::{DESCRIPTOR_MAX, LOCAL_HEADER, Local, descriptor_length};
 use crate::backup::error::note_damage;
-use crate::backup::{Damage, Lost, escape, relative};
+use crate::backup::{Damage, Lost, RestoreError, escape, relative};
 use crate::platform;
 
 /// So many runs are kept.
@@ -40,7 +44,7 @@ const PATTERNS_MAX: usize = 32;
 /// A gap shorter than a local header holds no entry.
 const GAP_MIN: u64 = LOCAL_HEADER as u64;
 
-/// Of so many folders, links and the like the local header is looked at.
+/// Of so many folders, links, empty files and the like the local header is looked at.
 const INSPECTED_MAX: u32 = 256;
 
 /// Of a name and an extra field, so much is read.
@@ -72,6 +76,8 @@ struct Extent {
     /// Its local header without extra field, and its data; where both headers give the same name.
     least: u64,
     extra: u64,
+    /// Where it ends, if it was inspected.
+    end: Option<u64>,
 }
 
 /// A distance from one entry to the next beyond [`Extent::least`], and what it depends on.
@@ -84,7 +90,7 @@ struct Pattern {
 
 /// What looking at an entry shows.
 struct Seen {
-    name: String,
+    place: u64,
     end: u64,
 }
 
@@ -111,7 +117,7 @@ impl<'a> Extents<'a> {
         let name = record.file_path();
         let extra = record.extra_fields().remaining_bytes().len() as u64;
         let least = (LOCAL_HEADER + name.as_ref().len()) as u64 + stored.compressed.min(u64::MAX / 2);
-        let this = Extent { stored, least, extra };
+        let this = Extent { stored, least, extra, end: None };
         self.claimed += u128::from(least);
         self.run.get_or_insert(stored.header);
         if stored.header.saturating_add(least) > self.directory {
@@ -133,22 +139,57 @@ impl<'a> Extents<'a> {
         }
     }
 
-    /// Holds the local header of an entry that no restore looks at against its record, which has this name.
+    /// Holds the local header of an entry that no restore looks at against its record, which has
+    /// this name.
     pub(super) fn inspect(&mut self, stored: &Stored, name: &[u8]) {
         let Some(left) = self.inspections.checked_sub(1) else { return };
         self.inspections = left;
-        let mut bytes = [0; LOCAL_HEADER + NAME_READ];
-        let Ok(got) = platform::read_at(self.file, &mut bytes, stored.header) else { return };
-        let path = relative(name).unwrap_or_default();
-        let problem = Local::parse(&bytes[..got]).map_or_else(
-            || Some(format!("its local header at byte {} is damaged", stored.header)),
-            |local| local.contradiction(stored, &path),
-        );
-        if let Some(problem) = problem {
-            let problem = format!("{}: {problem}; some programs will not restore the archive", escape(name));
-            let lost = relative(name).ok().map(Lost::Either);
-            note_damage(&mut self.damage, Damage { problem, lost, denied: false }, MORE);
+        let problem = match self.contradiction(stored, name) {
+            Ok(Ok(end)) => {
+                self.last.iter_mut().for_each(|last| last.end = Some(end));
+                return;
+            }
+            Ok(Err(problem)) => problem,
+            // What cannot be read at all is a matter of the disk, which reading files will tell.
+            Err(_) => return,
+        };
+        let problem = format!("{}: {problem}; some programs will not restore the archive", escape(name));
+        let lost = relative(name).ok().map(Lost::Either);
+        note_damage(&mut self.damage, Damage { problem, lost, denied: false }, MORE);
+    }
+
+    /// Where the entry noted last ends, or what of its local header contradicts its record.
+    fn contradiction(&self, stored: &Stored, name: &[u8]) -> Result<Result<u64, String>, RestoreError> {
+        let mut bytes = vec![0; LOCAL_HEADER + NAME_READ];
+        let mut filled = read_more(self.file, u64::MAX, stored.header, &mut bytes, 0, LOCAL_HEADER)?;
+        let Some(local) = Local::parse(&bytes[..filled]) else {
+            return Ok(Err(format!("its local header at byte {} is damaged", stored.header)));
+        };
+        let (start, has_descriptor) = (stored.header + local.length(), local.has_descriptor());
+        let mut end = start.saturating_add(stored.compressed);
+        if end > self.directory {
+            return Ok(Err("its local header reaches beyond the archive's directory".to_owned()));
         }
+        // Two fields of at most 64 KiB.
+        let whole = usize::try_from(local.length()).unwrap_or_default();
+        if filled < whole {
+            bytes.resize(whole, 0);
+            filled = read_more(self.file, u64::MAX, stored.header, &mut bytes, filled, whole)?;
+        }
+        let path = relative(name).unwrap_or_default();
+        if let Some(problem) = contradiction(self.file, start, &bytes[..filled], stored, &path)? {
+            return Ok(Err(problem));
+        }
+        if has_descriptor {
+            end += self.descriptor_length(stored, end);
+        }
+        Ok(Ok(end))
+    }
+
+    fn descriptor_length(&self, stored: &Stored, end: u64) -> u64 {
+        let mut descriptor = [0; DESCRIPTOR_MAX];
+        let got = platform::read_at(self.file, &mut descriptor, end).unwrap_or_default();
+        descriptor_length(&descriptor[..got], stored).unwrap_or_default() as u64
     }
 
     /// Whether no entry was noted yet.
@@ -164,7 +205,7 @@ impl<'a> Extents<'a> {
     fn compare(&mut self, last: Extent, next: u64) {
         let distance = (next - last.stored.header).wrapping_sub(last.least);
         let pattern = Pattern { distance, extra: last.extra, flags: last.stored.flags };
-        if self.patterns.contains(&pattern) {
+        if last.end.is_none() && self.patterns.contains(&pattern) {
             return;
         }
         let Some(seen) = self.look(&last) else { return };
@@ -198,9 +239,9 @@ impl<'a> Extents<'a> {
 
     fn overlap(&mut self, seen: &Seen, next: u64) {
         self.note(format!(
-            "{}: its data reaches beyond byte {next}, where another entry or the directory begins; some programs restore \
-             neither",
-            seen.name
+            "the entry at byte {} reaches beyond byte {next}, where another entry or the directory begins; some programs \
+             restore neither",
+            seen.place
         ));
     }
 
@@ -213,24 +254,25 @@ impl<'a> Extents<'a> {
         is_entry.then(|| escape(local.name()).into_owned())
     }
 
-    /// Reads an entry's local header and data descriptor; nothing where that is damaged, which a restore tells, or where enough
-    /// was looked at.
+    /// Reads an entry's local header and data descriptor, unless that was done. Nothing where that
+    /// is damaged, which a restore tells, or where enough was looked at.
     fn look(&mut self, extent: &Extent) -> Option<Seen> {
-        let Some(left) = self.looks.checked_sub(1) else {
+        let Some(left) = self.looks.checked_sub(u32::from(extent.end.is_none())) else {
             self.is_partial = true;
             return None;
         };
         self.looks = left;
-        let mut bytes = [0; LOCAL_HEADER + NAME_READ];
+        if let Some(end) = extent.end {
+            return Some(Seen { place: extent.stored.header, end });
+        }
+        let mut bytes = [0; LOCAL_HEADER];
         let got = platform::read_at(self.file, &mut bytes, extent.stored.header).ok()?;
         let local = Local::parse(&bytes[..got])?;
         let mut end = extent.stored.header + local.length() + extent.stored.compressed;
         if local.has_descriptor() {
-            let mut descriptor = [0; DESCRIPTOR_MAX];
-            let got = platform::read_at(self.file, &mut descriptor, end).ok()?;
-            end += descriptor_length(&descriptor[..got], &extent.stored).unwrap_or_default() as u64;
+            end += self.descriptor_length(&extent.stored, end);
         }
-        Some(Seen { name: escape(local.name()).into_owned(), end })
+        Some(Seen { place: extent.stored.header, end })
     }
 
     /// Ends the walk: where the first entry begins, and what is damaged.

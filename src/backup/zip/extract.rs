@@ -1,6 +1,8 @@
-//! One entry's content: found by its local header, decompressed, and checked against its size and CRC-32.
+//! One entry's content: found by its local header, decompressed, and checked against its size and
+//! CRC-32.
 //!
-//! Buffers and the inflater stay with the thread, so that many small entries cost no allocation each.
+//! Buffers and the inflater stay with the thread, so that many small entries cost no allocation
+//! each.
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -33,7 +35,8 @@ pub(super) struct Stored {
     pub(super) crc: u32,
     pub(super) method: u16,
     pub(super) flags: u16,
-    /// Length of the name in the record, which its local header should have too; 0 if another spelling was taken.
+    /// Length of the name in the record, which its local header should have too; 0 if another
+    /// spelling was taken.
     pub(super) name: u16,
 }
 
@@ -241,9 +244,10 @@ impl<R: Read> Read for Summed<R> {
     }
 }
 
-/// Fills `buffer` from byte `offset` of the archive on, where its first `filled` bytes are read already, until there are `least`.
-/// Returns how many there are: fewer where the archive's entries end, at `limit`.
-fn read_more(
+/// Fills `buffer` from byte `offset` of the archive on, where its first `filled` bytes are read
+/// already, until there are `least`. Returns how many there are: fewer where the archive's entries
+/// end, at `limit`.
+pub(super) fn read_more(
     file: &File,
     limit: u64,
     offset: u64,
@@ -264,9 +268,9 @@ fn read_more(
     Ok(filled)
 }
 
-/// What of an entry's local header (in `bytes`) and of what stands behind its data, which begins at `start`, contradicts the
-/// directory.
-fn contradiction(
+/// What of an entry's local header (in `bytes`) and of what stands behind its data, which begins at
+/// `start`, contradicts the directory.
+pub(super) fn contradiction(
     file: &File,
     start: u64,
     bytes: &[u8],
@@ -306,8 +310,8 @@ struct Part<'a> {
 }
 
 impl<'a> Part<'a> {
-    /// Reads the local header, and with it as much of the data as comes along; an error if it contradicts `stored`. Entries end
-    /// before the byte `end`.
+    /// Reads the local header, and with it as much of the data as comes along; an error if it
+    /// contradicts `stored`. Entries end before the byte `end`.
     fn open(
         file: &'a File,
         end: u64,

@@ -1,11 +1,14 @@
-//! What frames the entries: the records at the archive's end, and what lies before and behind the archive.
+//! What frames the entries: the records at the archive's end, and what lies before and behind the
+//! archive.
 //!
-//! Programs differ in which of these numbers they use: `unzip` restores nothing if the directory is not where the end
-//! record says, others search for it. So each number that contradicts what is really there is damage.
+//! Programs differ in which of these numbers they use: `unzip` restores nothing if the directory is
+//! not where the end record says, others search for it. So each number that contradicts what is
+//! really there is damage.
 //!
-//! What lies behind the end record is damage but for zeros that fill up a tape record (bsdtar to a pipe). What lies
-//! before the first entry is damage but for a program (a self-extracting archive) and the mark of a split archive
-//! that was joined. Format: PKWARE APPNOTE.TXT 6.3.10, sections 4.3.14 to 4.3.16 and 8.5.
+//! What lies behind the end record is damage but for zeros that fill up a tape record (bsdtar to a
+//! pipe). What lies before the first entry is damage but for a program (a self-extracting archive)
+//! and the mark of a split archive that was joined. Format: PKWARE APPNOTE.TXT 6.3.10, sections
+//! 4.3.14 to 4.3.16 and 8.5.
 
 use std::fs::File;
 
@@ -32,7 +35,8 @@ const RECORD_OFFSET: usize = 42;
 const TAPE_RECORD: u64 = 10_240;
 const TAPE_BLOCK: u64 = 512;
 
-/// How programs begin: for Windows, Linux, macOS (of either byte order, and for several processors), and scripts.
+/// How programs begin: for Windows, Linux, macOS (of either byte order, and for several
+/// processors), and scripts.
 const PROGRAMS: [&[u8]; 8] = [
     b"MZ",
     b"\x7fELF",
@@ -44,13 +48,15 @@ const PROGRAMS: [&[u8]; 8] = [
     b"\xca\xfe\xba\xbe",
 ];
 
-/// What a split archive, or one that had room in a single part, begins with (APPNOTE 8.5.4 and 8.5.5).
+/// What a split archive, or one that had room in a single part, begins with (APPNOTE 8.5.4 and
+/// 8.5.5).
 const SPLIT_MARKS: [&[u8]; 2] = [b"PK\x07\x08", b"PK00"];
 
 /// The frame of one archive.
 #[derive(Debug, Default)]
 pub(super) struct Frame {
-    /// Bytes by which the reader takes all entries to lie further on than they do, for a damaged end record.
+    /// Bytes by which the reader takes all entries to lie further on than they do, for a damaged
+    /// end record.
     pub(super) shift: u64,
     /// What is damaged.
     pub(super) damage: Vec<String>,
@@ -193,7 +199,8 @@ impl Frame {
         if end.offset == start {
             return;
         }
-        // Behind a program that was put before the archive all places are told from the archive's own beginning.
+        // Behind a program that was put before the archive all places are told from the archive's
+        // own beginning.
         let base = start.saturating_sub(end.offset);
         let is_local = |at: u64| read::<4>(file, at).is_some_and(|bytes| bytes == *b"PK\x03\x04");
         let first = read::<RECORD>(file, start).map(|record| u64::from(u32_at(&record, RECORD_OFFSET)));
@@ -228,7 +235,8 @@ pub(super) fn wrong_beginning(file: &File, first: u64) -> Option<String> {
     let got = platform::read_at(file, &mut bytes, 0).unwrap_or_default();
     let begins = |marks: &[&[u8]]| marks.iter().any(|mark| bytes[..got].starts_with(mark));
     let is_right = match first {
-        // A restore tells that the first entry is damaged; but not where the directory is all there is.
+        // A restore tells that the first entry is damaged; but not where the directory is all there
+        // is.
         0 => begins(&[b"PK"]),
         4 => begins(&SPLIT_MARKS),
         _ => begins(&PROGRAMS),
@@ -247,7 +255,8 @@ pub(super) fn wrong_beginning(file: &File, first: u64) -> Option<String> {
     })
 }
 
-/// Whether the directory itself is encrypted or compressed, as the second version of the zip64 end record says (APPNOTE 7.3.4).
+/// Whether the directory itself is encrypted or compressed, as the second version of the zip64 end
+/// record says (APPNOTE 7.3.4).
 pub(super) fn directory_is_hidden(archive: &ZipArchive<super::Positioned>) -> bool {
     let file = &archive.get_ref().0;
     let locator = archive.eocd_offset().checked_sub(LOCATOR as u64).and_then(|at| read::<LOCATOR>(file, at));
@@ -260,7 +269,8 @@ pub(super) fn directory_is_hidden(archive: &ZipArchive<super::Positioned>) -> bo
     })
 }
 
-/// Whether an end record ends a file of `length` bytes, right behind a directory as long as it says.
+/// Whether an end record ends a file of `length` bytes, right behind a directory as long as it
+/// says.
 pub(super) fn ends_with_directory(file: &File, length: u64) -> bool {
     // The longest comment.
     let from = length.saturating_sub(u64::from(u16::MAX) + END as u64);

@@ -1,12 +1,14 @@
 //! An entry's local header and its data descriptor, held against its record in the directory.
 //!
-//! The directory alone is needed to restore an entry. But programs differ in what they read: some take the method, the
-//! sizes or the flags from the local header, and those that read a stream know nothing else. So a local header that
-//! contradicts the directory is damage, also where this program could restore the entry without it.
+//! The directory alone is needed to restore an entry. But programs differ in what they read: some
+//! take the method, the sizes or the flags from the local header, and those that read a stream know
+//! nothing else. So a local header that contradicts the directory is damage, also where this
+//! program could restore the entry without it.
 //!
-//! What real programs write differently in the two places is no damage: zeros in the local header where a data descriptor
-//! follows (bit 3 of the flags), sizes in a zip64 field, how hard the compressor tried, and whether an ASCII name counts
-//! as UTF-8. Format: PKWARE APPNOTE.TXT 6.3.10, sections 4.3.7, 4.3.9, 4.4 and 4.5.
+//! What real programs write differently in the two places is no damage: zeros in the local header
+//! where a data descriptor follows (bit 3 of the flags), sizes in a zip64 field, how hard the
+//! compressor tried, and whether an ASCII name counts as UTF-8. Format: PKWARE APPNOTE.TXT 6.3.10,
+//! sections 4.3.7, 4.3.9, 4.4 and 4.5.
 
 use rawzip::extra_fields::{ExtraFieldId, ExtraFields};
 
@@ -40,7 +42,8 @@ const SEE_ZIP64: u32 = u32::MAX;
 /// The newest version of the format that a program can need (APPNOTE 4.4.3.2), 6.3.
 const VERSION_MAX: u16 = 63;
 
-/// The newest version that plain entries need: what comes later is for methods and encryption that came later.
+/// The newest version that plain entries need: what comes later is for methods and encryption that
+/// came later.
 const PLAIN_VERSION_MAX: u16 = 46;
 
 /// A local header, as far as it was read.
@@ -52,7 +55,8 @@ pub(super) struct Local<'a> {
 }
 
 impl<'a> Local<'a> {
-    /// Of the bytes from its signature on; none without that. Name and extra field may be cut short.
+    /// Of the bytes from its signature on; none without that. Name and extra field may be cut
+    /// short.
     pub(super) fn parse(bytes: &'a [u8]) -> Option<Self> {
         let (fixed, rest) = bytes.split_first_chunk::<LOCAL_HEADER>()?;
         let local = Self { fixed, name: b"", extra: b"" };
@@ -144,11 +148,12 @@ impl<'a> Local<'a> {
         if EFFORT_METHODS.contains(&stored.method) {
             differing &= !EFFORT;
         }
-        // A name of ASCII alone is the same in UTF-8. Some programs say "UTF-8" in the directory only.
-        if self.name.is_ascii() || stored.flags & UTF8 != 0 {
+        // A name of ASCII alone is the same in UTF-8.
+        if self.name.is_ascii() {
             differing &= !UTF8;
         }
-        // Some programs do not tell the directory of a descriptor. It is looked for, and no program misses it there.
+        // Some programs do not tell the directory of a descriptor. It is looked for, and no program
+        // misses it there.
         if self.has_descriptor() {
             differing &= !DESCRIPTOR;
         }
@@ -176,8 +181,10 @@ impl<'a> Local<'a> {
         if !self.has_descriptor() || (self.flags() | stored.flags) & (MASKED | STRONGLY_ENCRYPTED) != 0 {
             return None;
         }
-        // Some programs set the flag, fill in the header all the same, and write no descriptor.
-        let is_none = self.sizes() == [stored.size, stored.compressed]
+        // Some programs set the flag in both headers, fill in the local one all the same, and write
+        // no descriptor.
+        let is_none = stored.flags & DESCRIPTOR != 0
+            && self.sizes() == [stored.size, stored.compressed]
             && self.u32(14) == stored.crc
             && (behind.starts_with(SIGNATURE) || behind.starts_with(b"PK\x01\x02"));
         let is_right = is_none || descriptor_length(behind, stored).is_some();
@@ -191,8 +198,8 @@ fn disagree<T: std::fmt::Display>(what: &str, local: T, directory: T) -> String 
     format!("its local header says {what} {local}, the directory {directory}: one of them is damaged")
 }
 
-/// The length of the data descriptor that `bytes` begin with, if it is that of `stored`. It may have a signature, and its
-/// sizes may have 4 or 8 bytes: programs do not agree on when.
+/// The length of the data descriptor that `bytes` begin with, if it is that of `stored`. It may
+/// have a signature, and its sizes may have 4 or 8 bytes: programs do not agree on when.
 pub(super) fn descriptor_length(bytes: &[u8], stored: &Stored) -> Option<usize> {
     let crc = stored.crc.to_le_bytes();
     let long = [&crc[..], &stored.compressed.to_le_bytes(), &stored.size.to_le_bytes()].concat();
@@ -206,9 +213,10 @@ pub(super) fn descriptor_length(bytes: &[u8], stored: &Stored) -> Option<usize> 
         .map(|(_, body, signature)| body.len() + signature)
 }
 
-/// What is wrong with the version that is "needed to extract" an entry. Programs refuse what needs a newer one than they
-/// know, so one too large loses the entry to them; one too small is overlooked by all. The upper byte is a system's number
-/// in old archives, and is read by no program.
+/// What is wrong with the version that is "needed to extract" an entry. Programs refuse what needs
+/// a newer one than they know, so one too large loses the entry to them; one too small is
+/// overlooked by all. The upper byte is a system's number in old archives, and is read by no
+/// program.
 pub(super) fn wrong_version(needed: u16, method: u16, flags: u16) -> Option<String> {
     let version = needed & 0xff;
     let is_plain = matches!(method, 0 | 8) && flags & (ENCRYPTED | STRONGLY_ENCRYPTED) == 0;
@@ -218,18 +226,20 @@ pub(super) fn wrong_version(needed: u16, method: u16, flags: u16) -> Option<Stri
     })
 }
 
-/// Whether an extra field is cut off in the middle. Up to three bytes at its end are padding, of aligned archives.
+/// Whether an extra field is cut off in the middle. Up to three bytes at its end are padding, of
+/// aligned archives.
 pub(super) fn extra_is_broken(extra: &[u8]) -> bool {
     let mut fields = ExtraFields::new(extra);
     fields.by_ref().for_each(drop);
     fields.remaining_bytes().len() > 3
 }
 
-/// Whether the name in an entry's own header is not that of the directory, of which `path` was made. The directory's names have no
-/// checksum: without this, a file whose name rotted there would count as one whose original is gone.
+/// Whether the name in an entry's own header is not that of the directory, of which `path` was
+/// made. The directory's names have no checksum: without this, a file whose name rotted there would
+/// count as one whose original is gone.
 ///
-/// `stored` is the length of the directory's name. A local name of another length is another spelling (the Unicode field),
-/// but for one that makes a path as long as `path`.
+/// `stored` is the length of the directory's name. A local name of another length is another
+/// spelling (the Unicode field), but for one that makes a path as long as `path`.
 fn names_disagree(local: &[u8], path: &[u8], stored: u16) -> bool {
     let spelled = |name: &[u8]| crate::backup::relative(name).unwrap_or_default();
     let slashed = || local.iter().map(|&byte| if byte == b'\\' { b'/' } else { byte }).collect::<Vec<u8>>();

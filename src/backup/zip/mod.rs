@@ -1,27 +1,32 @@
 //! Zip archives, also those with a program in front of them.
 //!
-//! In: an archive file. Out: its regular files, each restored by itself at its offset by any number of threads, checked
-//! against the CRC-32 and the size that the central directory gives. The central directory alone says what is in the
-//! archive.
+//! In: an archive file. Out: its regular files, each restored by itself at its offset by any number
+//! of threads, checked against the CRC-32 and the size that the central directory gives. The
+//! central directory alone says what is in the archive.
 //!
-//! Other programs read more than that, so whatever contradicts the directory is damage, also where this program could do
-//! without it: in a local header ([`local`]), in the end records and around the archive ([`frame`]), in numbers of the
-//! directory ([`record`]), and where entries overlap or are not listed ([`extents`]). A restore looks at the local
-//! headers of the files that it restores; a listing at those of the first folders, links and the like only.
+//! Other programs read more than that, so whatever contradicts the directory is damage, also where
+//! this program could do without it: in a local header ([`local`]), in the end records and around
+//! the archive ([`frame`]), in numbers of the directory ([`record`]), and where entries overlap or
+//! are not listed ([`extents`]). A restore looks at the local headers of the files that it
+//! restores; a listing at those of the first folders, links and empty files only.
 //!
-//! Names have no checksum, but stand in the local header too, which a restore compares. The type of an entry stands in the directory alone: one
-//! that says "folder" of an entry with content, or "link" of content that is no target, is reported as damage, so that a flipped
-//! bit does not take a file out of the population. What cannot be told: an empty file whose type or name has become that of a
-//! folder, pipe or socket; and a file of at most 4096 bytes without a line feed that has become a link, or any of
-//! that size with the permissions of links, `rwxrwxrwx`, whose targets are not read because that would cost a read a link.
+//! Names have no checksum, but stand in the local header too, which a restore compares. The type of
+//! an entry stands in the directory alone: one that says "folder" of an entry with content, or
+//! "link" of content that is no target, is reported as damage, so that a flipped bit does not take
+//! a file out of the population. What cannot be told: an empty file whose type or name has become
+//! that of a folder, pipe or socket; and a file of at most 4096 bytes without a line feed that has
+//! become a link, or any of that size with the permissions of links, `rwxrwxrwx`, whose targets are
+//! not read because that would cost a read a link.
 //!
-//! The directory is read by `rawzip`, which streams it through one buffer: the `zip` crate keeps every entry in memory,
-//! which a backup of millions of files does not allow. Names are kept as stored bytes, with two exceptions in
-//! [`entry`]. Format: PKWARE APPNOTE.TXT 6.3.10; extra fields of Info-ZIP as in its `proginfo/extrafld.txt`.
+//! The directory is read by `rawzip`, which streams it through one buffer: the `zip` crate keeps
+//! every entry in memory, which a backup of millions of files does not allow. Names are kept as
+//! stored bytes, with two exceptions in [`entry`]. Format: PKWARE APPNOTE.TXT 6.3.10; extra fields
+//! of Info-ZIP as in its `proginfo/extrafld.txt`.
 //!
-//! Modification times count to 2 seconds, as finely as the directory itself records them, though many archives hold
-//! finer ones in extra fields. Without those a time is that of the clock on the wall where the archive was made; it is
-//! taken for this machine's time zone, or UTC where that is not known.
+//! Modification times count to 2 seconds, as finely as the directory itself records them, though
+//! many archives hold finer ones in extra fields. Without those a time is that of the clock on the
+//! wall where the archive was made; it is taken for this machine's time zone, or UTC where that is
+//! not known.
 
 mod bounds;
 mod entry;
@@ -91,19 +96,21 @@ impl ReaderAt for Positioned {
     }
 }
 
-/// Whether a file begins like a zip archive: with an entry, with the end of an empty one, or with the mark of a volume.
+/// Whether a file begins like a zip archive: with an entry, with the end of an empty one, or with
+/// the mark of a volume.
 pub(super) fn is_start(first: &[u8]) -> bool {
     first.starts_with(b"PK\x03\x04") || first.starts_with(b"PK\x05\x06") || first.starts_with(b"PK\x07\x08")
 }
 
-/// Whether a file of `length` bytes ends just like a zip archive with entries: its end record, whose comment reaches to the last
-/// byte, is behind a directory.
+/// Whether a file of `length` bytes ends just like a zip archive with entries: its end record,
+/// whose comment reaches to the last byte, is behind a directory.
 pub(super) fn is_end(file: &File, length: u64) -> bool {
     frame::ends_with_directory(file, length)
 }
 
 impl Zip {
-    /// Opens the archive in `file`. An error if it has no end record, which all reading starts from.
+    /// Opens the archive in `file`. An error if it has no end record, which all reading starts
+    /// from.
     pub(super) fn open(place: &Path, file: File, stat: Stat) -> Result<Self, Error> {
         let mut buffer = vec![0; RECOMMENDED_BUFFER_SIZE];
         let located = ZipLocator::new().locate_in_reader(Positioned(file), &mut buffer, stat.size);
@@ -143,13 +150,15 @@ impl Zip {
         read.is_ok() && !matches!(u16::from_le_bytes([end[4], end[5]]), 0 | u16::MAX)
     }
 
-    /// Whether the archive's first record is sound, which tells a zip behind a program from a chance resemblance.
+    /// Whether the archive's first record is sound, which tells a zip behind a program from a
+    /// chance resemblance.
     pub(super) fn has_entries(&self) -> bool {
         let mut buffer = vec![0; DIRECTORY_BUFFER];
         matches!(self.archive.entries(&mut buffer).next_entry(), Ok(Some(_)))
     }
 
-    /// Gives every record of the directory to `each`, until that breaks (`Ok(None)`); otherwise what is damaged.
+    /// Gives every record of the directory to `each`, until that breaks (`Ok(None)`); otherwise
+    /// what is damaged.
     fn walk<B>(
         &self,
         mut each: impl FnMut(&ZipFileHeaderRecord<'_>) -> Result<(), B>,
@@ -225,8 +234,9 @@ impl Zip {
         }
     }
 
-    /// Ends a walk over the whole directory: whether the archive must be listed again, and all that is damaged. `records` says what
-    /// kept the walk from being whole; then what the directory does not list proves nothing.
+    /// Ends a walk over the whole directory: whether the archive must be listed again, and all that
+    /// is damaged. `records` says what kept the walk from being whole; then what the directory does
+    /// not list proves nothing.
     fn end_walk(&self, walk: Walk<'_>, records: Vec<String>) -> (bool, Vec<Damage>) {
         let mut damage: Vec<Damage> = self.frame.damage.iter().cloned().map(Damage::from).collect();
         damage.extend(walk.doubts);
@@ -246,7 +256,14 @@ impl Zip {
         let is_first = walk.extents.is_empty();
         walk.extents.add(record, stored);
         let nature = walk.lister.list(record, &stored, pile);
-        if is_first || nature != Nature::File {
+        // A file with content has its local header looked at when it is restored, and what is
+        // impossible is damage already.
+        let inspected = match nature {
+            Nature::File => is_first || stored.compressed == 0,
+            Nature::Impossible(_) => false,
+            Nature::Folder | Nature::Special | Nature::Link { .. } => true,
+        };
+        if inspected {
             walk.extents.inspect(&stored, walk.lister.name());
         }
         let name = walk.lister.name();

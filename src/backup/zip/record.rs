@@ -1,4 +1,5 @@
-//! Numbers in a record of the directory that no restore of ours needs, but that other programs obey.
+//! Numbers in a record of the directory that no restore of ours needs, but that other programs
+//! obey.
 
 use std::fs::File;
 
@@ -11,7 +12,8 @@ use crate::platform;
 /// Length of a record without name, extra field and comment (APPNOTE 4.3.12).
 const FIXED: usize = 46;
 
-/// The fixed parts of records, in order, read a large piece at a time; rawzip does not give all of their numbers.
+/// The fixed parts of records, in order, read a large piece at a time; rawzip does not give all of
+/// their numbers.
 pub(super) struct Records<'a> {
     file: &'a File,
     buffer: Vec<u8>,
