@@ -15,7 +15,7 @@ use super::{RestoreError, Restored, Scratch};
 impl Scratch {
     /// A second copy of a restored file, which the caller keeps until this one is restored.
     pub(super) fn copy_again(&self, of: &Restored, buffer: &mut Vec<u8>) -> Result<Restored, RestoreError> {
-        if of.size() >= PIECE as u64 && platform::has_holes(of.file()) {
+        if of.size() >= PIECE as u64 && is_sparse(of.file(), of.size()) {
             let mut from = of.file().try_clone().map_err(RestoreError::Scratch)?;
             return self.copy_sparse(1, &mut from, of.size(), buffer);
         }
@@ -65,6 +65,13 @@ impl Scratch {
         restored.set_len(end)?;
         Ok(restored)
     }
+}
+
+/// Whether a file of `size` bytes has holes; one that takes little room because it is compressed has none. May move the
+/// file's position.
+pub(super) fn is_sparse(file: &File, size: u64) -> bool {
+    platform::has_holes(file)
+        && platform::next_data(file, 0, size).is_ok_and(|first| first.is_none_or(|first| first != (0..size)))
 }
 
 /// The ranges of a file that hold data, up to `size`; everything between them is zeros.

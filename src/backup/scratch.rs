@@ -18,6 +18,7 @@ use cap_std::fs::{Dir, OpenOptions};
 use crate::platform;
 use crate::stop::Stop;
 
+use super::holes;
 use super::leftovers::{FOLDER_PREFIX, MARKER, is_locked, remove_ours};
 use super::room::{Promise, Room};
 use super::{Error, RestoreError};
@@ -189,9 +190,10 @@ impl Scratch {
         if size < PIECE as u64 {
             return self.copy_small(from, size, buffer);
         }
-        if platform::has_holes(from) {
+        if holes::is_sparse(from, size) {
             return self.copy_sparse(0, from, size, buffer);
         }
+        from.rewind().map_err(RestoreError::from_read)?;
         let mut promise = self.promise_room(size, 0)?;
         let mut restored = self.create_file().map_err(RestoreError::Scratch)?;
         loop {
