@@ -72,13 +72,10 @@ fn failures(out: &mut String, plan: &Plan, outcome: &Outcome) {
         findings(outcome, "Corrupt originals, of which the backup has the right bytes:", |verdict| {
             verdict == Verdict::OriginalCorrupt
         }),
-        lines("Parts of the backup that cannot be listed:", &outcome.damage, |line| printable(line)),
+        lines("Parts of the backup that cannot be listed:", &unlisted(outcome), |line| printable(line)),
         lines("Originals that the backup does not hold:", missing(outcome), |path| escape(path)),
         lines("Originals that it does not hold, or that came there since:", doubtful(outcome), |path| {
             escape(path)
-        }),
-        lines("Folders of the backup that this account may not list:", &outcome.denied, |line| {
-            printable(line)
         }),
         findings(outcome, "Files that cannot be read, so that nothing is proven of them:", |verdict| {
             verdict == Verdict::Unreadable
@@ -144,6 +141,11 @@ fn why(finding: &Finding) -> String {
 fn lines<'a, T>(title: &'static str, all: &'a [T], text: impl Fn(&'a T) -> Cow<'a, str>) -> List {
     let items = all.iter().take(LIST_LINES).map(|each| format!("  {}\n", text(each)));
     List { title, items: items.collect(), total: all.len() }
+}
+
+/// What is damaged, and what this account may not list.
+fn unlisted(outcome: &Outcome) -> Vec<&String> {
+    outcome.damage.iter().chain(&outcome.denied).collect()
 }
 
 fn missing(outcome: &Outcome) -> &[Vec<u8>] {
