@@ -42,7 +42,7 @@ struct Argued {
 
 const TARS: &[Shape] = &[Shape::Tar, Shape::Stream];
 
-const ARGUED: [Argued; 14] = [
+const ARGUED: [Argued; 15] = [
     // tar stops at the first end marker. What follows was somebody's backup, and is not restored by `tar -x`.
     argued(TARS, "is followed by", Witness::Structure(&[Fault::Behind])),
     argued(TARS, "two archives were joined", Witness::Structure(&[Fault::Behind])),
@@ -65,6 +65,7 @@ const ARGUED: [Argued; 14] = [
     argued(&[Shape::Zip], "missing from the backup", Witness::Structure(&[Fault::Directory])),
     argued(&[Shape::Zip], "header", Witness::Structure(&[Fault::Directory])),
     argued(&[Shape::Zip], "its end", Witness::Structure(&[Fault::Directory])),
+    argued(&[Shape::Zip], "the archive's end", Witness::Structure(&[Fault::Directory])),
 ];
 
 const fn argued(shapes: &'static [Shape], says: &'static str, witness: Witness) -> Argued {
