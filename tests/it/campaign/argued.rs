@@ -42,27 +42,30 @@ struct Argued {
 
 const TARS: &[Shape] = &[Shape::Tar, Shape::Stream];
 
-const ARGUED: [Argued; 12] = [
+const ARGUED: [Argued; 15] = [
     // tar stops at the first end marker. What follows was somebody's backup, and is not restored by `tar -x`.
-    argued(TARS, "is followed by more members", Witness::Structure(&[Fault::Behind])),
+    argued(TARS, "is followed by", Witness::Structure(&[Fault::Behind])),
+    argued(TARS, "two archives were joined", Witness::Structure(&[Fault::Behind])),
     argued(TARS, "header at byte", Witness::Structure(&[Fault::Behind])),
+    // zstd reads what other programs have compressed, too, and so does not mind a second archive of another kind.
+    argued(&[Shape::Stream], "compressed stream", Witness::Structure(&[Fault::Behind])),
+    // tar may end before its decompressor does, and does not hear of its complaint then.
+    argued(&[Shape::Stream], "compressed stream", Witness::Program),
     // Members that were zeroed look the same as padding; ordinary padding is shorter.
     argued(TARS, "zeros", Witness::Structure(&[Fault::LongTail])),
     // An archive that was cut off between two members looks the same; tar does not mind.
     argued(TARS, "cut off at byte", Witness::Structure(&[Fault::NoEnd])),
-    // tar reads a number up to the first byte that is no digit, and takes the rest of a broken header for nothing.
+    // tar reads a number or a name up to the first byte that cannot belong to it.
     argued(TARS, "extended header", Witness::Structure(&[Fault::Record])),
-    // zstd also reads what other programs have compressed, and so does not mind a second archive of another kind.
-    argued(&[Shape::Stream], "compressed stream", Witness::Structure(&[Fault::Behind])),
-    // tar may end before its decompressor does, and does not hear of its complaint then.
-    argued(&[Shape::Stream], "compressed stream", Witness::Program),
-    // bsdtar reads on where its headers are damaged if what it needs can be guessed; GNU tar does not, and the other way round.
-    argued(&[Shape::Tar], "", Witness::Program),
-    // bsdtar needs no directory and believes local headers; unzip begins with the directory and overlooks the others.
+    argued(TARS, "long name", Witness::Structure(&[Fault::Record])),
+    // bsdtar reads on behind a damaged end marker, and GNU tar does not.
+    argued(&[Shape::Tar], "header at byte", Witness::Program),
+    // bsdtar needs no directory and believes local headers. unzip begins with the directory, and overlooks much of the others.
     argued(&[Shape::Zip], "director", Witness::Structure(&[Fault::Directory])),
     argued(&[Shape::Zip], "missing from the backup", Witness::Structure(&[Fault::Directory])),
     argued(&[Shape::Zip], "header", Witness::Structure(&[Fault::Directory])),
-    argued(&[Shape::Zip], "end", Witness::Structure(&[Fault::Directory])),
+    argued(&[Shape::Zip], "its end", Witness::Structure(&[Fault::Directory])),
+    argued(&[Shape::Zip], "the archive's end", Witness::Structure(&[Fault::Directory])),
 ];
 
 const fn argued(shapes: &'static [Shape], says: &'static str, witness: Witness) -> Argued {

@@ -22,13 +22,14 @@ pub struct Layout {
 pub enum Fault {
     /// A header's sum or mark is wrong.
     Header,
-    /// A record of a pax header has not the form `length key=value`, or a number in it is none.
+    /// A record of a pax header has not the form `length key=value`, or a number in it is none; or a GNU long name has zeros
+    /// in it.
     Record,
     /// A tar has no end marker of two empty blocks.
     NoEnd,
     /// Something other than zeros follows the end.
     Behind,
-    /// More zeros than a record of ordinary size follow the end of a tar.
+    /// A tar ends in more zeros than the end marker and the rest of a record of ordinary size.
     LongTail,
     /// A zip's directory, its end record or the headers that it points to contradict each other.
     Directory,
@@ -56,10 +57,12 @@ pub fn tar(bytes: &[u8]) -> Layout {
     if end + 2 * BLOCK < bytes.len() {
         found.parts.push(("padding of the end", end + 2 * BLOCK..bytes.len()));
     }
+    let padded = (end + 2 * BLOCK).next_multiple_of(RECORD);
+    let has_room = bytes.len() == end + 2 * BLOCK || bytes.len() == padded;
     let wrong = [
         (Fault::NoEnd, zeros < 2 * BLOCK),
         (Fault::Behind, end + zeros < bytes.len()),
-        (Fault::LongTail, zeros > RECORD),
+        (Fault::LongTail, zeros > 2 * BLOCK && !has_room),
     ];
     found.faults.extend(wrong.iter().filter(|(_, is_so)| *is_so).map(|(fault, _)| *fault));
     found
@@ -88,7 +91,12 @@ impl Layout {
         let size = if matches!(kind, b'1' | b'2' | b'5') { 0 } else { octal(&header[124..136]) };
         if what == "extension's header" {
             let range = next..(next + size).min(bytes.len());
-            let is_sound = !matches!(kind, b'x' | b'g') || has_form(&bytes[range.clone()]);
+            let data = &bytes[range.clone()];
+            let is_sound = match kind {
+                b'x' | b'g' => has_form(data),
+                // Only the last byte is a zero.
+                _ => !data[..data.len().saturating_sub(1)].contains(&0),
+            };
             self.faults.extend((!is_sound).then_some(Fault::Record));
             self.parts.push(("extension", range));
         }
@@ -278,6 +286,7 @@ mod tests {
         assert_eq!(damaged(&|bytes| bytes[513] = b'x'), [Fault::Record]);
         assert_eq!(damaged(&|bytes| bytes.truncate(bytes.len() - 1)), [Fault::NoEnd]);
         assert_eq!(damaged(&|bytes| bytes.push(1)), [Fault::Behind]);
+        assert_eq!(damaged(&|bytes| bytes.resize(10_240, 0)), []);
         assert_eq!(damaged(&|bytes| bytes.resize(20_000, 0)), [Fault::LongTail]);
         let intact = pack::zip(&[Member::new("a", "content")]);
         for at in [8, 14, 30, intact.len() - 10] {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::panic;
 
 use bkverify::backup::unescape;
+use serde_json::Value;
 
 use super::argued::{Evidence, is_argued};
 use super::judge::{Heard, Judged, Loss};
@@ -55,10 +56,22 @@ impl Seen {
         lines.map(|path| String::from_utf8_lossy(&unescape(path.trim_start())).into_owned()).collect()
     }
 
-    /// Everything that it said: on its streams and in the report.
-    fn said(&self) -> String {
-        let report = self.report.as_deref().unwrap_or_default();
-        [self.heard.out.as_str(), &self.heard.err, report].concat()
+    /// What it found wrong, by the report: damage, the reasons of findings, why it could not go on, and what is missing.
+    fn reasons(&self) -> String {
+        let report = self.report.as_deref().and_then(|report| serde_json::from_str::<Value>(report).ok());
+        let report = report.unwrap_or_default();
+        let at = |pointer: &str| report.pointer(pointer).cloned().unwrap_or_default();
+        let texts = |list: Value, of: &dyn Fn(&Value) -> Value| -> Vec<String> {
+            let list = list.as_array().cloned().unwrap_or_default();
+            list.iter().filter_map(|one| of(one).as_str().map(str::to_owned)).collect()
+        };
+        let mut reasons = texts(at("/damage"), &Value::clone);
+        reasons.extend(texts(at("/findings"), &|finding| finding["reason"].clone()));
+        reasons.extend(at("/error/message").as_str().map(str::to_owned));
+        if !texts(at("/completeness/missing"), &Value::clone).is_empty() {
+            reasons.push("missing from the backup".to_owned());
+        }
+        reasons.join("\n")
     }
 
     /// Whether the report obeys the schema and says what the exit code says.
@@ -84,7 +97,7 @@ pub fn faults(seen: &Seen, judged: &Judged, evidence: &Evidence<'_>) -> Vec<Faul
     if !judged.hung {
         note(Fault::FalsePass, code == Some(0) && passes_what_is_lost(seen, judged));
         let is_false =
-            matches!(code, Some(1 | 3 | 4)) && judged.is_content() && !is_argued(&seen.said(), evidence);
+            matches!(code, Some(1 | 3 | 4)) && judged.is_content() && !is_argued(&seen.reasons(), evidence);
         note(if code == Some(1) { Fault::FalseAlarm } else { Fault::FalseDoubt }, is_false);
     }
     faults
