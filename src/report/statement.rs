@@ -84,6 +84,9 @@ pub(super) fn incomplete(outcome: &Outcome) -> Option<String> {
             return Some("The sample does not rule out the tolerance that was asked for.".to_owned());
         }
         None if outcome.exit_code() == ExitCode::Incomplete => {
+            if !outcome.denied.is_empty() && outcome.counts.comparable() > 0 {
+                return Some("Nothing is known of what is in folders that may not be listed.".to_owned());
+            }
             let doubt = completeness::doubt(outcome).filter(|_| outcome.counts.comparable() > 0);
             return Some(doubt.unwrap_or_else(|| "So nothing is proven.".to_owned()));
         }

@@ -5,21 +5,22 @@
 use std::fs::File;
 use std::io;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::backup::{Damage, Entry, Landing, RestoreError, Restored};
 use crate::plan::{Algorithm, Keep};
-use crate::platform::{self, Kind, Stat, Timestamp};
+use crate::platform::{self, Stat, Timestamp};
 use crate::stop::Stop;
 
 use super::ahead::{self, Ahead};
 use super::comparable::{Recorded, Standing, standing, touched};
 use super::hash::{Buffers, Hashing, Pair, describe_difference};
 use super::keep::Kept;
+use super::original::{Found, find};
 use super::outcome::{Counts, Finding};
-use super::pairing::{Pairing, Place, is_gone};
+use super::pairing::Pairing;
 use super::progress::Progress;
 use super::reason::{self, unreadable};
 use super::sharing::Shared;
@@ -118,14 +119,6 @@ pub struct Judge<'a> {
     turn: Option<MutexGuard<'a, ()>>,
 }
 
-/// An original that was found and opened, or what stands in its way.
-enum Found {
-    Open { file: File, before: Stat },
-    Gone,
-    NotAFile,
-    Unreadable(io::Error),
-}
-
 /// A verdict with its evidence.
 struct Judged {
     verdict: Verdict,
@@ -133,16 +126,6 @@ struct Judged {
     pending: Option<Pending>,
     finding: Option<Finding>,
     restored: Option<Restored>,
-}
-
-impl Found {
-    /// The state of an original that can be read.
-    fn state(&self) -> Option<&Stat> {
-        match self {
-            Self::Open { before, .. } => Some(before),
-            _ => None,
-        }
-    }
 }
 
 impl Judged {
@@ -347,7 +330,7 @@ impl<'a> Judge<'a> {
         let bytes = restored.as_ref().map_or(0, Restored::size);
         let keep = match self.bench.keep {
             Keep::None => false,
-            Keep::Failures => verdict.is_bad(),
+            Keep::Failures => verdict.is_alarm(),
             Keep::All => true,
         };
         if let Some(restored) = restored.filter(|_| keep) {
@@ -430,48 +413,6 @@ impl Drop for Judge<'_> {
         let more = RECONSIDERED_MAX.saturating_sub(all.pending.len());
         all.pending.extend(mine.pending.into_iter().take(more));
         all.hashed_bytes += mine.hashed_bytes;
-    }
-}
-
-/// Where an original was looked for.
-struct Sought {
-    /// Where it was found; otherwise, the first place that was tried.
-    place: Option<PathBuf>,
-    /// Whether its name there is the entry's in another Unicode spelling.
-    is_respelled: bool,
-}
-
-/// Tries every place where the original may be, and then where its name is spelled otherwise.
-fn find(pairing: &Pairing, path: &[u8]) -> (Sought, Found) {
-    let mut first = None;
-    for place in pairing.places(path) {
-        match open(&place) {
-            Found::Gone => first = first.or(Some(place)),
-            found => return (Sought { place: Some(place.display()), is_respelled: false }, found),
-        }
-    }
-    if let Some(respelled) = pairing.normalised(path) {
-        let place = respelled.place();
-        match open(&place) {
-            Found::Gone => {}
-            found => return (Sought { place: Some(place.display()), is_respelled: true }, found),
-        }
-    }
-    (Sought { place: first.map(|place| place.display()), is_respelled: false }, Found::Gone)
-}
-
-/// Looks before it opens: a device or a pipe in the place of a file is never opened.
-fn open(place: &Place<'_>) -> Found {
-    let tree = &place.root.tree;
-    let opened = tree.stat(place.path).and_then(|before| {
-        let file = (before.kind == Kind::File).then(|| tree.open_file(place.path, true)).transpose()?;
-        Ok((file, before))
-    });
-    match opened {
-        Ok((Some(file), before)) => Found::Open { file, before },
-        Ok((None, _)) => Found::NotAFile,
-        Err(error) if is_gone(&error) => Found::Gone,
-        Err(error) => Found::Unreadable(error),
     }
 }
 

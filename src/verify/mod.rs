@@ -23,6 +23,7 @@ pub mod hash;
 mod judge;
 mod keep;
 mod nearby;
+mod original;
 pub mod outcome;
 pub(crate) mod pairing;
 mod progress;

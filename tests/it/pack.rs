@@ -89,6 +89,13 @@ fn time(seconds: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
 }
 
+/// Whom a difference is blamed on. A checksum that was made when the archive was vouches for what it holds: then it is the
+/// original that is damaged. A plain tar and a folder hold no such checksum, nor
+/// does zstd unless it is asked for one.
+pub fn blamed(format: &str) -> &'static str {
+    if matches!(format, "folder" | "tar" | "tar.zst") { "corrupt" } else { "original-corrupt" }
+}
+
 /// Makes a backup of any format at `place`.
 pub fn write(format: &str, place: &Path, members: &[Member]) {
     match format {

@@ -36,10 +36,19 @@ fn an_original_that_was_modified_later_is_no_fault_of_the_backup() {
 }
 
 #[test]
-fn a_file_that_differs_though_nobody_modified_it_is_the_backups_fault() {
-    let world = intact();
-    overwrite(&world, LETTER, "Dear Sir and Madam,\n", MTIME);
-    world.verify("--sample all").exits(1).finds(&[(LETTER, "corrupt")]);
+fn a_file_that_differs_though_nobody_modified_it_is_the_backups_fault_unless_a_checksum_vouches_for_it() {
+    for (format, verdict) in [("tar", "corrupt"), ("folder", "corrupt"), ("tar.gz", "original-corrupt")] {
+        let world = World::new().originals(&tree()).backup(format, &tree());
+        overwrite(&world, LETTER, "Dear Sir and Madam,\n", MTIME);
+        let verified = world.verify("--sample all").exits(1).finds(&[(LETTER, verdict)]);
+        let reason = verified.at("/findings/0/reason").as_str().unwrap();
+        let vouched = format == "tar.gz";
+        assert_eq!(
+            reason.contains("the gzip checksum of the archive matches the restored copy"),
+            vouched,
+            "{reason}"
+        );
+    }
 }
 
 #[test]

@@ -94,8 +94,8 @@ fn a_tolerance_passes_only_where_the_bound_is_below_it() {
         fs::write(&place, "older content").unwrap();
         set_mtime(&place, MTIME - 60);
     }
-    let verified = world.verify("--tolerance 0.3%").exits(3);
-    assert_eq!(verified.at("/counts/unresolved"), 2, "nearly all are drawn: {}", verified.ran);
+    let verified = world.verify("--tolerance 0.3% --seed s").exits(3);
+    assert!(verified.number("/counts/unresolved") > 0, "most are drawn: {}", verified.ran);
     assert_eq!(verified.at("/incomplete"), "tolerance-not-met");
 }
 

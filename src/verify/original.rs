@@ -1,0 +1,69 @@
+//! Finding and opening the original of an entry, by whatever rule leads to it.
+
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+
+use crate::platform::{Kind, Stat};
+
+use super::pairing::{Pairing, Place, is_gone};
+
+/// An original that was found and opened, or what stands in its way.
+pub(super) enum Found {
+    Open { file: File, before: Stat },
+    Gone,
+    NotAFile,
+    Unreadable(io::Error),
+}
+
+impl Found {
+    /// The state of an original that can be read.
+    pub(super) fn state(&self) -> Option<&Stat> {
+        match self {
+            Self::Open { before, .. } => Some(before),
+            _ => None,
+        }
+    }
+}
+
+/// Where an original was looked for.
+pub(super) struct Sought {
+    /// Where it was found; otherwise, the first place that was tried.
+    pub(super) place: Option<PathBuf>,
+    /// Whether its name there is the entry's in another Unicode spelling.
+    pub(super) is_respelled: bool,
+}
+
+/// Tries every place where the original may be, and then where its name is spelled otherwise.
+pub(super) fn find(pairing: &Pairing, path: &[u8]) -> (Sought, Found) {
+    let mut first = None;
+    for place in pairing.places(path) {
+        match open(&place) {
+            Found::Gone => first = first.or(Some(place)),
+            found => return (Sought { place: Some(place.display()), is_respelled: false }, found),
+        }
+    }
+    if let Some(respelled) = pairing.normalised(path) {
+        let place = respelled.place();
+        match open(&place) {
+            Found::Gone => {}
+            found => return (Sought { place: Some(place.display()), is_respelled: true }, found),
+        }
+    }
+    (Sought { place: first.map(|place| place.display()), is_respelled: false }, Found::Gone)
+}
+
+/// Looks before it opens: a device or a pipe in the place of a file is never opened.
+fn open(place: &Place<'_>) -> Found {
+    let tree = &place.root.tree;
+    let opened = tree.stat(place.path).and_then(|before| {
+        let file = (before.kind == Kind::File).then(|| tree.open_file(place.path, true)).transpose()?;
+        Ok((file, before))
+    });
+    match opened {
+        Ok((Some(file), before)) => Found::Open { file, before },
+        Ok((None, _)) => Found::NotAFile,
+        Err(error) if is_gone(&error) => Found::Gone,
+        Err(error) => Found::Unreadable(error),
+    }
+}
