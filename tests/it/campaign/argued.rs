@@ -84,6 +84,12 @@ pub fn is_argued(said: &str, evidence: &Evidence<'_>) -> bool {
 }
 
 impl Evidence<'_> {
+    /// Whether any witness sees damage.
+    pub fn is_damaged(&self) -> bool {
+        self.maker.shape != Shape::Folder
+            && (!self.structure().is_empty() || !self.second_program_is_content())
+    }
+
     /// What a strict reading finds wrong.
     fn structure(&self) -> Vec<Fault> {
         let bytes = || std::fs::read(self.backup).unwrap();

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, FileTimes};
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use super::dice::Dice;
 use super::mutate::Damage;
@@ -57,8 +57,7 @@ fn once(backup: &Path, files: &[&String], dice: &mut Dice) -> Damage {
         }
         _ => change(&place, kind, dice),
     };
-    // A file that is written anew is newer than its original, also one of those that come from the future.
-    let time = if keeps_time { time } else { SystemTime::now().max(time + Duration::from_secs(2)) };
+    let time = if keeps_time { time } else { SystemTime::now() };
     File::options().write(true).open(&place).unwrap().set_times(FileTimes::new().set_modified(time)).unwrap();
     told(more)
 }

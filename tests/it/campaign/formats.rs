@@ -140,8 +140,8 @@ pub static MAKERS: [Maker; 20] = [
         "zip -q -y -@ - < \"$lines\" | cat > $out",
     ),
     maker("zip of bsdtar", Shape::Zip, Program::BsdTar, Level::Long, bsdtar!("zip")),
-    maker("folder", Shape::Folder, Program::Nobody, Level::Full, "rsync -a ./ $out"),
-    maker("folder with hard links", Shape::Folder, Program::Nobody, Level::Full, "rsync -aH ./ $out"),
+    maker("folder", Shape::Folder, Program::Nobody, Level::Live, "rsync -a ./ $out"),
+    maker("folder with hard links", Shape::Folder, Program::Nobody, Level::Live, "rsync -aH ./ $out"),
     maker(
         "tar.gz of two members",
         Shape::Stream,

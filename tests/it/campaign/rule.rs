@@ -96,9 +96,11 @@ pub fn faults(seen: &Seen, judged: &Judged, evidence: &Evidence<'_>) -> Vec<Faul
     note(Fault::Usage, code == Some(2));
     if !judged.hung {
         note(Fault::FalsePass, code == Some(0) && passes_what_is_lost(seen, judged));
-        let is_false =
-            matches!(code, Some(1 | 3 | 4)) && judged.is_content() && !is_argued(&seen.reasons(), evidence);
-        note(if code == Some(1) { Fault::FalseAlarm } else { Fault::FalseDoubt }, is_false);
+        let is_alarm = code == Some(1) && judged.is_content();
+        note(Fault::FalseAlarm, is_alarm && !is_argued(&seen.reasons(), evidence));
+        // Who only doubts need not name what another witness sees.
+        let is_doubt = matches!(code, Some(3 | 4)) && judged.is_content();
+        note(Fault::FalseDoubt, is_doubt && !evidence.is_damaged());
     }
     faults
 }
@@ -169,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_from_the_future_may_be_missing_but_not_altered() {
+    fn one_of_the_newest_files_may_be_missing_but_not_altered() {
         let passed = |seen: &mut Seen| seen.heard.code = Some(0);
         assert!(!found(&passed, &[("newest/1", Loss::Missing)], None).contains(&Fault::FalsePass));
         assert!(found(&passed, &[("newest/1", Loss::Altered)], None).contains(&Fault::FalsePass));

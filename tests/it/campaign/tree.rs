@@ -13,11 +13,15 @@ use tempfile::TempDir;
 use crate::pack::{self, Member, noise};
 use crate::unix::fingerprint;
 
-/// The newest time in the tree: late in 2037, the last that a zip's 32 bits hold.
+/// When the newest files of the tree were modified, unless that is just now: 2024-05-29, half a year after all others.
 ///
-/// A file that is missing in a backup may have been made after it, and the system's own change times decide. They cannot
-/// be set, and are those of this test. With a newest time beyond them no excuse is left: what is missing was lost.
-const NEWEST_TIME: u64 = 2_145_000_000;
+/// What a backup lacks may have been made after it, if it is newer than everything in it. So the newest files are a few
+/// whose loss nobody can prove, and any other that is missing was lost.
+const NEWEST_TIME: u64 = 1_717_000_000;
+
+/// How long the newest files of the [`Live`](Level::Live) tree are made after the rest: longer than the coarsest clock
+/// of a file system, and than the `--backup-window` of every run.
+const PAUSE: Duration = Duration::from_millis(2_100);
 
 /// Which formats can name a thing. Each holds what the ones before it hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,6 +34,10 @@ pub enum Level {
     Long,
     /// Everything.
     Full,
+    /// The same, but the newest files were modified just now. The system's change times, which cannot be set, are then
+    /// older than the newest file: so it is sure that no original was touched since the backup. That matters where
+    /// content and time can come apart without a trace, which is in folders.
+    Live,
 }
 
 /// The tree as the formats of one level can hold it.
@@ -50,7 +58,7 @@ pub struct Originals {
     _folder: TempDir,
 }
 
-/// Where the files of that time are.
+/// Where the newest files are.
 pub const NEWEST: &str = "newest/";
 
 /// The name of the file that a tar holds in two versions.
@@ -100,6 +108,13 @@ impl Originals {
         let (list, lines) = (top.join("list"), top.join("lines"));
         fs::write(&list, paths('\0')).unwrap();
         fs::write(&lines, paths('\n')).unwrap();
+        if level == Level::Live {
+            std::thread::sleep(PAUSE);
+            for number in 0..3 {
+                let newest = File::open(root.join(format!("{NEWEST}{number}"))).unwrap();
+                newest.set_modified(SystemTime::now()).unwrap();
+            }
+        }
         let state = fingerprint(&root);
         Self { root, older, files, list, lines, state, _folder: folder }
     }
@@ -114,7 +129,7 @@ fn things() -> Vec<(String, Level, What)> {
         add(Level::V7, folder, What::Folder);
     }
     // One of the newest comes first, so that what is cut off at the end does not make the backup look older.
-    add(Level::V7, "newest/0", file(b"from the future\n"));
+    add(Level::V7, "newest/0", file(b"the first of the newest\n"));
     add(Level::V7, "docs/report.bin", What::File(noise(20_000, 1)));
     add(Level::V7, "docs/letter.txt", file(b"Dear Sir or Madam,\n"));
     add(Level::V7, "docs/novel.txt", What::File(text(12_345)));

@@ -26,7 +26,7 @@ const LINES: usize = 8;
 
 /// What all trials share and none may change.
 pub struct Bench {
-    originals: [Originals; 4],
+    originals: [Originals; 5],
     /// A backup for each maker whose program is here.
     pub made: Vec<Made>,
     /// Makers whose program is not.
@@ -76,7 +76,7 @@ pub struct Trial {
 impl Bench {
     /// Makes the originals and a backup of them in every format.
     pub fn new() -> Self {
-        let originals = [Level::V7, Level::Ustar, Level::Long, Level::Full].map(Originals::new);
+        let originals = [Level::V7, Level::Ustar, Level::Long, Level::Full, Level::Live].map(Originals::new);
         let (mut made, mut absent) = (Vec::new(), Vec::new());
         for maker in &MAKERS {
             match maker.make(&originals[maker.level as usize]) {
@@ -167,7 +167,7 @@ fn verify(arguments: &str, originals: &Originals, place: &Place) -> Seen {
     let (world, report) = (&place.world, place.world.path("report.json"));
     let before = fingerprint(&place.backup());
     clear(&report);
-    let fixed = "--backup b --restore-to r --cache use --completeness 200 --json report.json --verbose";
+    let fixed = "--backup b --restore-to r --cache use --completeness 200 --backup-window 1s --json report.json --verbose";
     let mut command = world.command(&format!("{fixed} {arguments} --source"));
     let heard = Heard::of(command.arg(&originals.root));
     let untouched = fingerprint(&place.backup()) == before && fingerprint(&originals.root) == originals.state;
