@@ -26,7 +26,8 @@
 //! 4. A run can be drawn again: seed, strategy, filters, number and digest of the population are in every report
 //!    ([`verify::sample`] says how, byte by byte).
 //! 5. Nothing restored outlives the run unless asked for; what a killed run left is recognised and removed by the next.
-//! 6. Memory grows with the sample, not with the backup.
+//! 6. Memory grows with the sample, not with the backup. (The first listing of a tar keeps 8 bytes for each entry until it
+//!    ends, to find names that occur twice, and up to 16 for each link, device or pipe.)
 //!
 //! # Decisions that differ from the first sketch
 //! - Restored files are not deleted one by one: a scratch file is emptied when its content is judged, and filled again with the next
