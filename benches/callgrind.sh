@@ -38,7 +38,7 @@ tree() {
 # count CASE TREE SAMPLE: the instructions of one run.
 count() {
     valgrind --tool=callgrind --callgrind-out-file="$profiles/$1.out" \
-        "$BKVERIFY" --config "$work/none.toml" --quiet --threads 1 --seed bench --cache use --sample "$3" \
+        "$BKVERIFY" --config "$work/none.toml" --quiet --threads 1 --seed bench --cache use --completeness 0 --sample "$3" \
         --backup "$2/backup" --source "$2/original" --restore-to "$work/restore" 2> "$work/log" ||
         { cat "$work/log" >&2 && exit 1; }
     awk '/Collected :/ { print $NF }' "$work/log"

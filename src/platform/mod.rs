@@ -40,6 +40,7 @@ use no_cache as cache;
 use no_sharing as same_blocks;
 #[cfg(unix)]
 mod unix_private;
+#[cfg(target_os = "linux")]
 mod volatile;
 #[cfg(windows)]
 mod windows;
