@@ -42,7 +42,7 @@ struct Argued {
 
 const TARS: &[Shape] = &[Shape::Tar, Shape::Stream];
 
-const ARGUED: [Argued; 15] = [
+const ARGUED: [Argued; 16] = [
     // tar stops at the first end marker. What follows was somebody's backup, and is not restored by `tar -x`.
     argued(TARS, "is followed by", Witness::Structure(&[Fault::Behind])),
     argued(TARS, "two archives were joined", Witness::Structure(&[Fault::Behind])),
@@ -52,13 +52,14 @@ const ARGUED: [Argued; 15] = [
     // tar may end before its decompressor does, and does not hear of its complaint then.
     argued(&[Shape::Stream], "compressed stream", Witness::Program),
     // Members that were zeroed look the same as padding; ordinary padding is shorter.
-    argued(TARS, "zeros", Witness::Structure(&[Fault::LongTail])),
+    argued(TARS, "zeros", Witness::Structure(&[Fault::LongTail, Fault::Behind])),
     // An archive that was cut off between two members looks the same; tar does not mind.
     argued(TARS, "cut off at byte", Witness::Structure(&[Fault::NoEnd])),
     // tar reads a number or a name up to the first byte that cannot belong to it.
     argued(TARS, "extended header", Witness::Structure(&[Fault::Record])),
     argued(TARS, "long name", Witness::Structure(&[Fault::Record])),
-    // bsdtar reads on behind a damaged end marker, and GNU tar does not.
+    // bsdtar reads on behind a damaged end marker and over unknown keys, and GNU tar does not.
+    argued(&[Shape::Tar], "extended header", Witness::Program),
     argued(&[Shape::Tar], "header at byte", Witness::Program),
     // bsdtar needs no directory and believes local headers. unzip begins with the directory, and overlooks much of the others.
     argued(&[Shape::Zip], "director", Witness::Structure(&[Fault::Directory])),

@@ -1,15 +1,16 @@
 //! The judge: what the format's own program makes of a backup.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::formats::Program;
 use super::tree::Originals;
 
-/// Seconds after which a program is ended: it hangs.
-const PATIENCE: &str = "60";
+/// Seconds after which a program is ended: it hangs. A flipped bit can make hundreds of megabytes of an end in zeros, which an
+/// unoptimised program takes a while to go through.
+const PATIENCE: &str = "300";
 
 /// What a program that was given a limited time left behind.
 #[derive(Debug, Default)]
@@ -67,6 +68,8 @@ pub enum Loss {
 pub struct Judged {
     /// Files that it did not give back as they were: what became of each.
     pub lost: BTreeMap<String, Loss>,
+    /// Whether it gave names, folders or links that the originals do not have, or not all of them.
+    pub is_odd: bool,
     /// What it said of it, and its exit code if that is not 0. Nothing if it saw nothing wrong.
     pub complaints: Vec<String>,
     /// Whether it had to be ended, and says nothing.
@@ -74,9 +77,9 @@ pub struct Judged {
 }
 
 impl Judged {
-    /// Whether it gave back everything, and saw nothing wrong.
+    /// Whether it gave back everything and nothing else, and saw nothing wrong.
     pub fn is_content(&self) -> bool {
-        self.lost.is_empty() && self.complaints.is_empty()
+        self.lost.is_empty() && !self.is_odd && self.complaints.is_empty()
     }
 }
 
@@ -84,7 +87,8 @@ impl Judged {
 pub fn judge(program: Program, backup: &Path, out: &Path, originals: &Originals) -> Judged {
     clear(out);
     let Some(mut command) = program.command(backup, out) else {
-        return Judged { lost: compare(backup, originals), complaints: Vec::new(), hung: false };
+        let (lost, is_odd) = (compare(backup, originals), skeleton(backup) != originals.skeleton);
+        return Judged { lost, is_odd, complaints: Vec::new(), hung: false };
     };
     fs::create_dir(out).unwrap();
     let heard = Heard::of(command.env("LC_ALL", "C.UTF-8").env("TZ", "UTC"));
@@ -93,7 +97,18 @@ pub fn judge(program: Program, backup: &Path, out: &Path, originals: &Originals)
     if heard.code != Some(0) {
         complaints.push(format!("exit code {:?}", heard.code));
     }
-    Judged { lost: compare(out, originals), complaints, hung: heard.hung }
+    let is_odd = skeleton(out) != originals.skeleton;
+    Judged { lost: compare(out, originals), is_odd, complaints, hung: heard.hung }
+}
+
+/// Everything in a folder: each path, whether it is a folder, and where it points if it is a link.
+pub fn skeleton(folder: &Path) -> BTreeSet<(PathBuf, bool, Option<PathBuf>)> {
+    let entries = walkdir::WalkDir::new(folder).min_depth(1).into_iter().filter_map(Result::ok);
+    let bone = |entry: walkdir::DirEntry| {
+        let path = entry.path().strip_prefix(folder).unwrap().to_owned();
+        (path, entry.file_type().is_dir(), fs::read_link(entry.path()).ok())
+    };
+    entries.map(bone).collect()
 }
 
 /// What programs say that is no complaint.

@@ -133,8 +133,8 @@ mod tests {
         let mut seen = Seen { heard, report: None, all: true, untouched: true, left: Vec::new() };
         change(&mut seen);
         let lost = lost.iter().map(|&(path, what)| (path.to_owned(), what)).collect();
-        let judged =
-            Judged { lost, complaints: complaint.map(str::to_owned).into_iter().collect(), hung: false };
+        let complaints = complaint.map(str::to_owned).into_iter().collect();
+        let judged = Judged { lost, is_odd: false, complaints, hung: false };
         let (originals, maker) =
             (Originals::new(Level::V7), MAKERS.iter().find(|maker| maker.name == "folder").unwrap());
         let nowhere = Path::new("nowhere");

@@ -1,7 +1,7 @@
 //! The originals: one small tree that holds whatever a format has a way of its own for, cut down to what old formats can
 //! name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, symlink};
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use tempfile::TempDir;
 
+use super::judge::skeleton;
 use crate::pack::{self, Member, noise};
 use crate::unix::fingerprint;
 
@@ -49,6 +50,8 @@ pub struct Originals {
     pub older: PathBuf,
     /// Every regular file's name, those of hard links too, with what it holds.
     pub files: BTreeMap<String, Vec<u8>>,
+    /// Every path, with what is not a file told apart.
+    pub skeleton: BTreeSet<(PathBuf, bool, Option<PathBuf>)>,
     /// The paths in the order in which programs pack them, each ended by a zero byte, in a file.
     pub list: PathBuf,
     /// The same, each ended by a line feed.
@@ -102,8 +105,10 @@ impl Originals {
                 _ => {}
             }
         }
-        let old = Member { mtime: pack::MTIME - 86_400, ..Member::new(TWICE, "The first version.\n") };
-        pack::write_files(&older, &[old]);
+        // It has the time of the second: one that is older, and takes its place, is what an older backup would hold.
+        pack::write_files(&older, &[Member::new(TWICE, "The first version.\n")]);
+        let second = fs::metadata(root.join(TWICE)).unwrap().modified().unwrap();
+        File::open(older.join(TWICE)).unwrap().set_modified(second).unwrap();
         let paths = |end: char| things.iter().map(|(path, ..)| format!("{path}{end}")).collect::<String>();
         let (list, lines) = (top.join("list"), top.join("lines"));
         fs::write(&list, paths('\0')).unwrap();
@@ -116,7 +121,8 @@ impl Originals {
             }
         }
         let state = fingerprint(&root);
-        Self { root, older, files, list, lines, state, _folder: folder }
+        let skeleton = skeleton(&root);
+        Self { root, older, files, skeleton, list, lines, state, _folder: folder }
     }
 }
 

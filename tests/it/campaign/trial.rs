@@ -188,6 +188,9 @@ impl fmt::Display for Trial {
         let lost = judged.lost.iter().take(LINES).map(|(path, what)| format!("{path} {what:?}"));
         writeln!(f, "  judge: {} lost: {}", judged.lost.len(), lost.collect::<Vec<_>>().join(", "))?;
         judged.complaints.iter().take(LINES).try_for_each(|line| writeln!(f, "  judge says: {line}"))?;
+        if judged.is_odd {
+            writeln!(f, "  judge: restored names, folders or links that are not those of the originals")?;
+        }
         if judged.hung {
             writeln!(f, "  judge: had to be ended")?;
         }
