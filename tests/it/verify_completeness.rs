@@ -2,7 +2,6 @@
 //! tell.
 
 use std::fs;
-use std::path::Path;
 
 use crate::pack::{self, FORMATS, MTIME, Member, tree};
 use crate::world::{Verified, World};
@@ -238,7 +237,7 @@ fn links_devices_and_empty_folders_are_counted_as_not_compared() {
     let world = World::new().originals(&tree()).folder("s/hollow").folder("s/docs/also-empty");
     std::os::unix::fs::symlink("one-byte", world.path("s/link")).unwrap();
     crate::unix::pipe(&world.path("s/pipe"));
-    let tar = |place: &Path| {
+    let tar = |place: &std::path::Path| {
         let mut command = std::process::Command::new("tar");
         command.arg("-C").arg(world.path("s")).arg("-cf").arg(place).arg(".");
         assert!(command.status().unwrap().success());
