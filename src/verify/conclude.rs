@@ -62,13 +62,7 @@ pub(super) fn conclude(
     let assurance = assure(plan, description.access, &done, &counts, ended);
     let incomplete = incomplete(plan, &done, &counts, assurance, ended)
         .or(is_cut_short.then_some(Incomplete::TooManyUndecided));
-    let mut notes = Vec::new();
-    if let Some(error) = broken {
-        let place = plan.restore_to.display();
-        notes.push(format!(
-            "cannot write to the restore folder {place}: {error}; free some space, or name another with --restore-to"
-        ));
-    }
+    let mut notes: Vec<String> = broken.iter().map(|error| broken_folder(plan, error)).collect();
     notes.extend(bench.shared.iter().flat_map(Shared::notes));
     notes.extend(beyond_the_list(&counts, &findings));
     if is_cut_short {
@@ -107,6 +101,14 @@ pub(super) fn conclude(
             threads: plan.threads,
         },
     }
+}
+
+/// What a person is told of a restore folder that failed.
+fn broken_folder(plan: &Plan, error: &std::io::Error) -> String {
+    let place = plan.restore_to.display();
+    format!(
+        "cannot write to the restore folder {place}: {error}; free some space, or name another with --restore-to"
+    )
 }
 
 /// Looks again at picks that could not be compared by their own times. Their originals may have been left alone since before
