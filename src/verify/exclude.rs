@@ -140,6 +140,9 @@ mod tests {
         let filter = |glob: &str| {
             Filter::new(&Filters { exclude: vec![glob.to_owned()], ..Filters::default() }).unwrap()
         };
-        assert!(!filter(&literal(b"d/\xe9x")).keeps_name(b"d/\xe9x"));
+        // Names that are no text are Unix's alone.
+        if std::path::MAIN_SEPARATOR == '/' {
+            assert!(!filter(&literal(b"d/\xe9x")).keeps_name(b"d/\xe9x"));
+        }
     }
 }
