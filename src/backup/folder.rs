@@ -22,6 +22,9 @@ use super::{
     RestoreError, Restored, Scratch, Sink, Wanted,
 };
 
+/// As many folders that cannot be listed are named.
+const DAMAGE_MAX: usize = 1_000;
+
 /// Entries that one thread collects before it hands them on.
 const BATCH: usize = 512;
 
@@ -68,7 +71,11 @@ impl Folder {
                 landing.begin(entry, stat.size);
                 (Some(stat), copy(&mut file, stat.size, scratch))
             }
-            Err(error) => (None, Err(RestoreError::Read(error))),
+            // What it recorded is known all the same, which decides whether the pick can be compared.
+            Err(error) => {
+                let stat = self.tree.stat(entry.path).ok().filter(|stat| stat.kind == Kind::File);
+                (stat, Err(RestoreError::Read(error)))
+            }
         }
     }
 }
@@ -235,7 +242,19 @@ impl<'a> Walk<'a> {
             let problem = format!("folder {name} cannot be listed: {error}");
             let denied = error.kind() == std::io::ErrorKind::PermissionDenied;
             let damage = Damage { problem, lost: Some(Lost::Folder(bare.to_vec())), denied };
-            self.damage.lock().unwrap_or_else(PoisonError::into_inner).push(damage);
+            self.note(damage);
+        }
+    }
+
+    /// Notes a folder that cannot be listed. Of very many the last one stands for all that follow: it may hold anything.
+    fn note(&self, damage: Damage) {
+        let mut all = self.damage.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() < DAMAGE_MAX {
+            all.push(damage);
+        } else if let Some(last) = all.last_mut() {
+            let is_denied = last.denied && damage.denied;
+            *last =
+                Damage { denied: is_denied, ..Damage::from("many more folders cannot be listed".to_owned()) };
         }
     }
 

@@ -40,7 +40,7 @@ pub(super) fn conclude(ended: Result<(), Ended>) -> Result<(), Error> {
 }
 
 /// A second copy of an error, which cannot be cloned.
-fn same(error: &io::Error) -> io::Error {
+pub(super) fn same(error: &io::Error) -> io::Error {
     error
         .raw_os_error()
         .map_or_else(|| io::Error::new(error.kind(), error.to_string()), io::Error::from_raw_os_error)

@@ -49,7 +49,7 @@ pub fn destination(path: &Path) -> io::Result<Destination> {
         }
         // Somebody else's would say who may read ours.
         Some((_, stat)) => (stat.st_uid == geteuid().as_raw() || is_closed)
-            .then(|| Permissions::from_mode(stat.st_mode & 0o7777)),
+            .then(|| Permissions::from_mode(stat.st_mode & 0o777)),
         None => None,
     };
     let folder = Dir::from_std_file(File::from(folder));

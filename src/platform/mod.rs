@@ -198,10 +198,6 @@ pub struct Listed<'a> {
     pub number: u64,
 }
 
-/// How finely the file systems that folders live on record times, at their coarsest: FAT keeps 2 s. Two copies on finer
-/// ones that differ by less are still told apart by their content.
-pub const FOLDER_TIME_RESOLUTION_NS: u64 = 2_000_000_000;
-
 /// Makes a folder that keeps others out, and the folders above it, as far as they are missing. One that is there stays as it is.
 pub fn create_private_dir_at(place: &Path) -> io::Result<()> {
     let (Some(parent), Some(name)) = (place.parent(), place.file_name().and_then(|name| name.to_str()))

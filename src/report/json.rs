@@ -442,6 +442,7 @@ fn incomplete_word(reason: Incomplete) -> &'static str {
         Incomplete::RestoreFolder => "restore-folder",
         Incomplete::TooFewComparable => "too-few-comparable",
         Incomplete::TooManyUndecided => "too-many-undecided",
+        Incomplete::Unresolved => "unresolved",
         Incomplete::ToleranceNotMet => "tolerance-not-met",
     }
 }

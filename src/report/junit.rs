@@ -86,7 +86,9 @@ fn verified(outcome: &Outcome) -> TestCase {
 
 /// The sample as a whole: what it proves, and whether it was completed.
 fn whole(outcome: &Outcome) -> TestCase {
-    let status = if let Some(reason) = statement::incomplete(outcome) {
+    let status = if outcome.has_failures() {
+        bad("fail", &statement::headline(outcome))
+    } else if let Some(reason) = statement::incomplete(outcome) {
         let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
         status.set_type("incomplete").set_message(xml(&reason));
         status
@@ -211,7 +213,7 @@ mod tests {
         let text = render(&samples::plan(), &samples::failed()).unwrap();
         assert_eq!(
             (count(&text, "<testcase"), count(&text, "<failure"), count(&text, "<skipped")),
-            (7, 2, 3)
+            (7, 3, 3)
         );
         assert!(text.contains(r#"classname="bkverify.restore-failed""#));
         assert!(text.contains("overwritten with zeros"));

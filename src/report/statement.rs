@@ -67,7 +67,11 @@ pub(super) fn incomplete(outcome: &Outcome) -> Option<String> {
         Some(Incomplete::TooFewComparable) => "Too few files could be compared",
         Some(Incomplete::TooManyUndecided) => {
             let (open, drawn) = (outcome.counts.undecided(), outcome.counts.looked_at());
+            let is_unreadable = 2 * outcome.counts.of(Verdict::Unreadable) > open;
             let hint = match outcome.exit_code() {
+                ExitCode::Incomplete if is_unreadable => {
+                    " The reasons below say what is lacking: permission, room (--restore-to), a password or a method."
+                }
                 ExitCode::Incomplete => {
                     " Verify sooner after the backup, or against a snapshot; if the originals cannot have changed, say so by \
                      --assume-unchanged."
@@ -78,6 +82,13 @@ pub(super) fn incomplete(outcome: &Outcome) -> Option<String> {
                 "{} of {} drawn prove nothing, which is more than --max-undecided allows.{hint}",
                 words::count(open),
                 words::count(drawn)
+            ));
+        }
+        Some(Incomplete::Unresolved) => {
+            let open = outcome.counts.unresolved();
+            return Some(format!(
+                "Of {} nobody can tell whether it is good, though the original was not modified: look at what is listed below.",
+                words::counted(open, "file")
             ));
         }
         Some(Incomplete::ToleranceNotMet) => {
@@ -162,9 +173,8 @@ fn which(outcome: &Outcome) -> String {
     ];
     let limits: Vec<&str> = limits.into_iter().filter(|(holds, _)| *holds).map(|(_, words)| words).collect();
     match limits[..] {
-        [] => String::new(),
         [one] => one.to_owned(),
         [one, other] => format!("{one} and {other}"),
-        [.., last] => format!("{} and {last}", limits[..limits.len() - 1].join(", ")),
+        [..] => format!("{} and {}", limits[..limits.len() - 1].join(", "), limits[limits.len() - 1]),
     }
 }

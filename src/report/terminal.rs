@@ -77,6 +77,7 @@ fn failures(out: &mut String, plan: &Plan, outcome: &Outcome) {
         lines("Originals that it does not hold, or that came there since:", doubtful(outcome), |path| {
             escape(path)
         }),
+        unresolved(outcome),
         findings(outcome, "Files that cannot be read, so that nothing is proven of them:", |verdict| {
             verdict == Verdict::Unreadable
         }),
@@ -115,14 +116,25 @@ fn show(out: &mut String, plan: &Plan, list: &List, room: usize) -> usize {
 }
 
 fn findings(outcome: &Outcome, title: &'static str, which: impl Fn(Verdict) -> bool) -> List {
-    let found = outcome.findings.iter().filter(|finding| which(finding.verdict));
     // Not all that was found is listed.
     let total: u64 = Verdict::ALL
         .into_iter()
         .filter(|&verdict| which(verdict))
         .map(|verdict| outcome.counts.of(verdict))
         .sum();
-    let items = found.take(LIST_LINES).map(|finding| {
+    list(outcome, title, total, |finding| which(finding.verdict))
+}
+
+/// Comparable files that stayed undecided; those that cannot be read have a list of their own.
+fn unresolved(outcome: &Outcome) -> List {
+    let changed = outcome.counts.comparable_of(Verdict::Changed);
+    list(outcome, "Files that differ, and nobody can tell why:", changed, |finding| {
+        finding.comparable && finding.verdict == Verdict::Changed
+    })
+}
+
+fn list(outcome: &Outcome, title: &'static str, total: u64, which: impl Fn(&Finding) -> bool) -> List {
+    let items = outcome.findings.iter().filter(|finding| which(finding)).take(LIST_LINES).map(|finding| {
         let reason = wrap(&printable(&why(finding)), 6);
         format!("  {}: {}\n{reason}", finding.verdict.word(), escape(&finding.path))
     });

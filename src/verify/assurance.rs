@@ -98,13 +98,11 @@ impl Assurance {
     /// Whether it rules out that `tolerance` (a share) of the comparable files or more are bad, however many of them there
     /// are.
     pub fn rules_out(&self, tolerance: f64) -> bool {
-        let seen = self.bad + self.unresolved;
-        let is_below =
-            |domain| bound(domain, self.comparable, seen, self.confidence) < share_of(domain, tolerance);
-        let smaller =
-            hardest_below(self.domain_at_most, tolerance).filter(|&domain| domain >= self.comparable);
-        let all_good = self.is_whole() && seen == 0;
-        all_good || (is_below(self.domain_at_most) && (self.is_whole() || smaller.is_none_or(is_below)))
+        let (drawn, seen) = (self.comparable, self.bad + self.unresolved);
+        if self.is_whole() {
+            return seen == 0 || seen < share_of(self.domain_at_most, tolerance);
+        }
+        rules_out_up_to(self.domain_at_most, tolerance, drawn, seen, self.confidence)
     }
 
     /// The statement in words; `which` says which files it is about (`whose originals ...`).
@@ -112,19 +110,28 @@ impl Assurance {
         let all = words::count(self.domain_at_most);
         let are = |number| if number == 1 { "is" } else { "are" };
         if self.is_whole() {
-            let open = match self.unresolved {
-                0 => String::new(),
-                open => format!("; {} could not be decided", words::count(open)),
-            };
+            if self.unresolved > 0 {
+                let decided = self.comparable - self.unresolved;
+                return format!(
+                    "Of all {all} files {which}, {} {} compared, and {} bad; {} could not be decided.",
+                    words::count(decided),
+                    if decided == 1 { "was" } else { "were" },
+                    match self.bad {
+                        0 => "none is".to_owned(),
+                        bad => format!("{} {}", words::count(bad), are(bad)),
+                    },
+                    words::count(self.unresolved),
+                );
+            }
             return match (self.domain_at_most, self.bad) {
-                (1, bad) if self.unresolved == 0 => {
+                (1, bad) => {
                     let is = if bad == 0 { "good" } else { "bad" };
                     format!("The only file {which} was compared: it is {is}.")
                 }
-                (_, 0) => format!("All {all} files {which} were compared: none is bad{open}."),
+                (_, 0) => format!("All {all} files {which} were compared: none is bad."),
                 (_, bad) => {
                     let bad_ones = words::count(bad);
-                    format!("All {all} files {which} were compared: {bad_ones} {} bad{open}.", are(bad))
+                    format!("All {all} files {which} were compared: {bad_ones} {} bad.", are(bad))
                 }
             };
         }
@@ -157,22 +164,44 @@ fn bound(population: u64, drawn: u64, seen: u64, confidence: f64) -> u64 {
     possible
 }
 
-/// Among fewer than `population` files, the number of them for which a share of `tolerance` is hardest to rule out: bad
-/// files are whole files, so it is the largest number with one bad file less.
-fn hardest_below(population: u64, tolerance: f64) -> Option<u64> {
-    let bad = share_of(population, tolerance).checked_sub(1).filter(|&bad| bad > 0)?;
+/// Whether `seen` bad ones of `drawn` rule out a share of `tolerance` or more, for every number of files up to `files`.
+///
+/// Bad files are whole files. Of all numbers of files for which the share comes to the same number of bad ones, the largest is
+/// the hardest to rule out; from step to step it becomes easier on the whole, but not from each to the next, since the
+/// largest number is a rounded one. How it is rounded repeats after at most [`STEPS`] steps for a tolerance with up to
+/// two decimals of a per cent.
+fn rules_out_up_to(files: u64, tolerance: f64, drawn: u64, seen: u64, confidence: f64) -> bool {
+    let doubt = ln_doubt(confidence);
+    let most = share_of(files, tolerance).max(1);
+    (1..=most).rev().take(STEPS).map(|bad| (bad, largest_with(bad, tolerance).min(files))).all(
+        |(bad, files)| {
+            // Fewer files than were drawn there cannot be; that they hold so few bad ones was seen.
+            let is_seen_not_to_be = files < drawn || bad > files - (drawn - seen);
+            is_seen_not_to_be
+                || (bad > seen && !exceeds(Draw { population: files, bad, drawn }.ln_at_most(seen), doubt))
+        },
+    )
+}
+
+const STEPS: usize = 10_000;
+
+/// The largest number of files of which a share of `tolerance` is `bad` files.
+fn largest_with(bad: u64, tolerance: f64) -> u64 {
     #[expect(clippy::cast_precision_loss, reason = "exact below 2^53 files")]
     let files = bad as f64 / tolerance * (1.0 + ROUNDING);
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "below `population`")]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
     let files = files.floor() as u64;
-    (share_of(files, tolerance) == bad && files < population).then_some(files)
+    files.max(bad)
 }
 
 /// [`sample_size`] for a domain of at most `files`, whose size is not known.
 pub fn sample_size_up_to(files: u64, tolerance: f64, confidence: f64) -> u64 {
-    let smaller = hardest_below(files, tolerance);
-    let most = sample_size(files, tolerance, confidence);
-    smaller.map_or(most, |smaller| most.max(sample_size(smaller, tolerance, confidence)))
+    let mut drawn = sample_size(files, tolerance, confidence);
+    // The hardest smaller number asks for a few more at most.
+    while drawn < files && !rules_out_up_to(files, tolerance, drawn, 0, confidence) {
+        drawn += 1;
+    }
+    drawn
 }
 
 /// How many of `population` files must be checked and found good to rule out, with `confidence`, that the share

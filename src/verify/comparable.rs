@@ -32,6 +32,8 @@ pub struct Recorded {
     pub resolution_ns: u64,
     /// When the backup was taken, as far as it tells itself: later, if it was copied without its times.
     pub taken: Option<Timestamp>,
+    /// When the archive was written last; nothing for a folder, which has no such time.
+    pub closed: Option<Timestamp>,
     /// The newest modification time in it, where that is known: it was taken then or later.
     pub newest: Option<Timestamp>,
     /// The longest time that the backup program may have taken, before the newest content.
@@ -131,9 +133,9 @@ fn says_something(time: Timestamp) -> bool {
 
 /// Without a recorded time: whether the original was touched after the backup was surely not yet taken.
 fn by_the_backups_time(original: &Stat, recorded: &Recorded) -> Standing {
-    let touched = original.changed.max(Some(original.mtime));
+    let touched = touched(original).unwrap_or(original.mtime);
     match taken_after(recorded.taken, recorded.newest) {
-        Some(taken) if touched <= Some(taken) => Standing::Untouched,
+        Some(taken) if touched <= taken => Standing::Untouched,
         _ => Standing::Unknown,
     }
 }
@@ -144,8 +146,10 @@ fn by_time(original: &Stat, mtime: Timestamp, recorded: &Recorded) -> Standing {
         known => known,
     });
     let ahead = original.mtime.as_nanos() - mtime.as_nanos();
+    // Within the second, say, that an archive keeps; but it was closed before the original was written.
+    let is_later = ahead > 0 && recorded.closed.is_some_and(|closed| original.mtime > closed);
     if ahead.abs() < resolution {
-        return Standing::SameTime;
+        return if is_later { Standing::Modified } else { Standing::SameTime };
     }
     if resolution == TWO_SECONDS
         && (ahead.abs() - HOUR).abs() < resolution
@@ -175,8 +179,12 @@ fn on_the_wall(original: &Stat, mtime: Timestamp, recorded: &Recorded) -> Standi
     let beside = (ahead + QUARTER / 2).rem_euclid(QUARTER) - QUARTER / 2;
     let is_within = ahead.abs() < ZONES_APART + resolution;
     match () {
-        () if is_within && beside.abs() < resolution => Standing::SameTime,
-        () if is_within && ahead <= 0 => Standing::Unknown,
+        () if ahead.abs() < resolution => Standing::SameTime,
+        // An edit may lie just that far from the recorded time: only what was not touched since is the same.
+        () if is_within && beside.abs() < resolution && untouched_since_taken(original, recorded) => {
+            Standing::SameTime
+        }
+        () if is_within => Standing::Unknown,
         () if ahead > 0 => Standing::Modified,
         () if original.changed.is_some_and(|changed| changed.as_nanos() < mtime.as_nanos() - ZONES_APART) => {
             Standing::Untouched

@@ -297,11 +297,10 @@ fn fate(mtime: Timestamp, since: Since, taken: &Taken) -> Fate {
     }
     let Some(after) = taken.after else { return Fate::Undecided };
     match since {
-        Since::Time(since) if taken.settled.is_some_and(|settled| mtime.max(since) <= settled) => {
-            Fate::Missing
-        }
         Since::Unknown => Fate::Undecided,
+        // It may have been written after the backup was, whatever happened to the others since.
         _ if mtime > after => Fate::Undecided,
+        Since::Time(since) if taken.settled.is_some_and(|settled| since <= settled) => Fate::Missing,
         Since::Time(since) if taken.before.is_none_or(|before| is_after(since, before)) => Fate::Undecided,
         Since::Time(_) | Since::Mounted => Fate::Doubtful,
     }

@@ -14,10 +14,10 @@ use crate::stop::Stop;
 
 use super::assurance::Assurance;
 use super::catalog::Gate;
-use super::comparable::is_long_before;
-use super::judge::{Bench, LISTED_MAX, Pending, Results};
+use super::comparable::{is_long_before, taken_after};
+use super::judge::{Bench, LISTED_MAX, Pending, RECONSIDERED_MAX, Results};
 use super::lose;
-use super::outcome::{Counts, Effort, Incomplete, Outcome, Population, Sample};
+use super::outcome::{Counts, Effort, Finding, Incomplete, Outcome, Population, Sample};
 use super::reason;
 use super::sharing::Shared;
 use super::verdict::Verdict;
@@ -32,6 +32,9 @@ pub(super) struct Done {
     pub(super) verify_time: Duration,
 }
 
+const TOO_MANY_PENDING: &str = "so many originals differ or are newer than recorded, and were left alone for long, that not all were \
+                                held against the newest time in the backup: stale copies may be among them";
+
 /// Makes the outcome of all that was found.
 pub(super) fn conclude(
     plan: &Plan,
@@ -41,9 +44,10 @@ pub(super) fn conclude(
     mut done: Done,
     stop: &Stop,
 ) -> Outcome {
-    let newest = bench.newest.get().copied();
     let mut results = bench.results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let newest = taken_after(description.taken, results.newest).filter(|_| results.newest.is_some());
     reconsider(&mut results, newest, plan.backup_window);
+    let is_cut_short = bench.pending.into_inner() > RECONSIDERED_MAX;
     let Results { counts, mut findings, hashed_bytes, lost, .. } = results;
     lose(&mut done.damage, lost);
     findings.sort_by(|one, other| one.path.cmp(&other.path));
@@ -56,17 +60,13 @@ pub(super) fn conclude(
         () => None,
     };
     let assurance = assure(plan, description.access, &done, &counts, ended);
-    let incomplete = incomplete(plan, &done, &counts, assurance, ended);
-    let mut notes = Vec::new();
-    if let Some(error) = broken {
-        let place = plan.restore_to.display();
-        notes.push(format!(
-            "cannot write to the restore folder {place}: {error}; free some space, or name another with --restore-to"
-        ));
-    }
+    let incomplete = incomplete(plan, &done, &counts, assurance, ended)
+        .or(is_cut_short.then_some(Incomplete::TooManyUndecided));
+    let mut notes: Vec<String> = broken.iter().map(|error| broken_folder(plan, error)).collect();
     notes.extend(bench.shared.iter().flat_map(Shared::notes));
-    for (listed, what) in [(bench.alarms, "alarms"), (bench.undecided, "undecided picks")] {
-        notes.extend(beyond_the_list(listed.into_inner(), what));
+    notes.extend(beyond_the_list(&counts, &findings));
+    if is_cut_short {
+        notes.push(TOO_MANY_PENDING.to_owned());
     }
     let Done { mut population, wanted, drawn, damage, catalog_time, verify_time } = done;
     let Sorted { bad, denied, aside } = sort_out(gate, damage);
@@ -103,30 +103,69 @@ pub(super) fn conclude(
     }
 }
 
-fn beyond_the_list(number: u64, what: &str) -> Option<String> {
-    (number > LISTED_MAX).then(|| format!("of {number} {what}, {LISTED_MAX} are listed"))
+/// What a person is told of a restore folder that failed.
+fn broken_folder(plan: &Plan, error: &std::io::Error) -> String {
+    let place = plan.restore_to.display();
+    format!(
+        "cannot write to the restore folder {place}: {error}; free some space, or name another with --restore-to"
+    )
 }
 
 /// Looks again at picks that could not be compared by their own times. Their originals may have been left alone since before
 /// the backup, which shows once the newest time in it is known: then they are comparable, and a difference is the backup's.
-fn reconsider(results: &mut Results, listed: Option<Timestamp>, window: Duration) {
-    let newest = listed.max(results.newest);
+fn reconsider(results: &mut Results, newest: Option<Timestamp>, window: Duration) {
     let mut stale = HashMap::new();
     for Pending { touched, noted, path } in std::mem::take(&mut results.pending) {
         if !is_long_before(touched, newest, window) {
             continue;
         }
-        let instead = if noted.0 == Verdict::Verified { Verdict::Verified } else { Verdict::Stale };
+        let is_known = noted.0.is_bad() || noted.0 == Verdict::Verified;
+        let instead = if is_known { noted.0 } else { Verdict::Stale };
         results.counts.reconsider(noted, instead);
-        stale.extend(path.map(|path| (path, touched)));
+        stale.extend(path.filter(|_| !is_known).map(|path| (path, touched)));
     }
     for finding in &mut results.findings {
-        if let Some(&touched) = stale.get(&finding.path) {
+        if let Some(touched) = stale.remove(&finding.path) {
             finding.verdict = Verdict::Stale;
             finding.comparable = true;
-            finding.reason = reason::stale_since(touched, newest);
+            finding.reason = reason::stale(touched, newest);
         }
     }
+    // Beyond what is listed of undecided picks, only the path is known.
+    let more = LISTED_MAX.saturating_sub(listed(&results.findings, Verdict::is_alarm));
+    let more = stale.into_iter().take(usize::try_from(more).unwrap_or(usize::MAX));
+    results.findings.extend(more.map(|(path, touched)| Finding {
+        path,
+        original: None,
+        verdict: Verdict::Stale,
+        comparable: true,
+        reason: reason::stale(touched, newest),
+        restored_size: None,
+        original_size: None,
+        hashes: None,
+        difference: None,
+        kept: None,
+    }));
+}
+
+fn listed(findings: &[Finding], which: impl Fn(Verdict) -> bool) -> u64 {
+    findings.iter().filter(|finding| which(finding.verdict)).count() as u64
+}
+
+/// Notes on what was found but is not listed.
+fn beyond_the_list(counts: &Counts, findings: &[Finding]) -> Vec<String> {
+    let is_open = |verdict: Verdict| !verdict.is_decided();
+    let kinds: [(&str, &dyn Fn(Verdict) -> bool); 2] =
+        [("alarms", &Verdict::is_alarm), ("undecided picks", &is_open)];
+    let mut notes = Vec::new();
+    for (what, which) in kinds {
+        let total: u64 = Verdict::ALL.into_iter().filter(|&one| which(one)).map(|one| counts.of(one)).sum();
+        let listed = listed(findings, which);
+        if total > listed {
+            notes.push(format!("of {total} {what}, {listed} are listed"));
+        }
+    }
+    notes
 }
 
 /// Damage by what it means for the run.
@@ -167,15 +206,17 @@ fn assure(
     ended: Option<Incomplete>,
 ) -> Option<Assurance> {
     let in_order = plan.sample == SampleSize::All || access == Access::Sequential || plan.in_place_order;
-    let cut_off = match ended {
-        Some(_) => done.drawn.saturating_sub(counts.looked_at()).min(plan.threads as u64),
-        None => 0,
-    };
+    let cut_off = if ended.is_some() { cut_off(done.drawn, counts, plan.threads) } else { 0 };
     let is_cut = ended.is_some() && done.drawn > counts.looked_at();
     if !done.population.whole || (in_order && is_cut) {
         return None;
     }
     Assurance::of(done.population.files, counts, cut_off, plan.confidence)
+}
+
+/// How many picks may have been under way when a run was ended.
+pub(super) fn cut_off(drawn: u64, counts: &Counts, threads: usize) -> u64 {
+    drawn.saturating_sub(counts.looked_at()).min(threads as u64)
 }
 
 /// Why less was proven than asked for, if so.
@@ -204,6 +245,10 @@ fn incomplete(
     }
     if is_more_than(plan.max_undecided, counts.undecided(), looked_at) {
         return Some(Incomplete::TooManyUndecided);
+    }
+    // The original says that it was not modified, and yet nobody can tell whether the copy is good.
+    if counts.unresolved() > 0 {
+        return Some(Incomplete::Unresolved);
     }
     match plan.sample {
         SampleSize::Tolerance(tolerance) if !assurance.is_some_and(|found| found.rules_out(tolerance)) => {

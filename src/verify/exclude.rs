@@ -128,7 +128,9 @@ mod tests {
     #[test]
     fn a_line_matches_the_names_that_it_was_made_for_and_no_others() {
         let names = ["a b/[x]*?", "#top", "!top", "end ", "q\"uote\\", "{a,b}", "d/é\u{7}"];
-        for name in names {
+        // Where a backslash parts folders, no name holds one.
+        let can_be = |name: &&str| std::path::MAIN_SEPARATOR == '/' || !name.contains('\\');
+        for name in names.into_iter().filter(can_be) {
             let exclude = lines_of(&[name], &[]);
             let filter = Filter::new(&Filters { exclude: exclude.clone(), ..Filters::default() }).unwrap();
             assert!(!filter.keeps_name(name.as_bytes()), "{name} {exclude:?}");
@@ -138,6 +140,9 @@ mod tests {
         let filter = |glob: &str| {
             Filter::new(&Filters { exclude: vec![glob.to_owned()], ..Filters::default() }).unwrap()
         };
-        assert!(!filter(&literal(b"d/\xe9x")).keeps_name(b"d/\xe9x"));
+        // Names that are no text are Unix's alone.
+        if std::path::MAIN_SEPARATOR == '/' {
+            assert!(!filter(&literal(b"d/\xe9x")).keeps_name(b"d/\xe9x"));
+        }
     }
 }

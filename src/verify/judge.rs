@@ -15,7 +15,7 @@ use crate::platform::{self, Stat, Timestamp};
 use crate::stop::Stop;
 
 use super::ahead::{self, Ahead};
-use super::comparable::{Recorded, Standing, standing, touched};
+use super::comparable::{Recorded, Standing, is_long_before, standing, touched};
 use super::hash::{Buffers, Hashing, Pair, describe_difference};
 use super::keep::Kept;
 use super::original::{Found, find};
@@ -31,7 +31,7 @@ use super::verdict::{FromBackup, Original, Verdict, judge};
 pub const LISTED_MAX: u64 = 10_000;
 
 /// As many picks that could not be compared are looked at again, once the times in the backup are known.
-const RECONSIDERED_MAX: usize = 100_000;
+pub const RECONSIDERED_MAX: u64 = 100_000;
 
 /// A restored copy that is longer than its original by more than this many bytes is not hashed to its end: an archive of 2 KiB can
 /// claim terabytes of zeros.
@@ -74,6 +74,8 @@ pub struct Bench<'a> {
     pub alarms: AtomicU64,
     /// Undecided findings so far.
     pub undecided: AtomicU64,
+    /// Picks so far that are to be looked at again.
+    pub pending: AtomicU64,
     /// Set when the budget is used up.
     pub out_of_budget: AtomicBool,
     /// What keeps the run from going on.
@@ -123,16 +125,18 @@ pub struct Judge<'a> {
 struct Judged {
     verdict: Verdict,
     comparable: bool,
+    /// The recorded modification time, where the original bears it out.
+    dated: Option<Timestamp>,
     pending: Option<Pending>,
     finding: Option<Finding>,
     restored: Option<Restored>,
 }
 
 impl Judged {
-    /// One whose verdict no later knowledge changes.
-    fn bad(finding: Finding, restored: Option<Restored>) -> Self {
+    /// One whose verdict no later knowledge changes; only whether it could be compared may still show.
+    fn bad(finding: Finding, restored: Option<Restored>, pending: Option<Pending>) -> Self {
         let Finding { verdict, comparable, .. } = finding;
-        Self { verdict, comparable, pending: None, finding: Some(finding), restored }
+        Self { verdict, comparable, dated: None, pending, finding: Some(finding), restored }
     }
 }
 
@@ -208,7 +212,8 @@ impl<'a> Judge<'a> {
             Found::Open { ref file, before } if self.bench.is_one_file(entry, (file, before.id)) => {
                 finding.verdict = Verdict::RestoreFailed;
                 finding.reason = reason::ONE_FILE.to_owned();
-                return Ok(Some(Judged::bad(finding, Some(restored))));
+                let pending = self.pending(&finding, state);
+                return Ok(Some(Judged::bad(finding, Some(restored), pending)));
             }
             Found::Open { ref file, before } => {
                 let standing = standing.unwrap_or(Standing::Unknown);
@@ -227,13 +232,15 @@ impl<'a> Judge<'a> {
         // What cannot be read to its end is not readable, whatever its copy holds.
         finding.comparable &= original != Original::Unreadable;
         finding.verdict = judge(given, &original, &recorded);
-        let pending = pending(&finding, &original, found.state());
+        let is_open = !matches!(original, Original::Read { steady: false, .. } | Original::Unreadable);
+        let pending = found.state().filter(|_| is_open).and_then(|state| self.pending(&finding, Some(state)));
         if finding.verdict != Verdict::Verified && finding.reason.is_empty() {
             finding.reason = reason::of(&finding, &original, &recorded, found.state(), vouched_by);
         }
         Ok(Some(Judged {
             verdict: finding.verdict,
             comparable: finding.comparable,
+            dated: dated(&recorded, found.state()),
             pending,
             finding: (finding.verdict != Verdict::Verified).then_some(finding),
             restored: Some(restored),
@@ -291,6 +298,19 @@ impl<'a> Judge<'a> {
         Ok(Some(Original::Read { standing, steady, equal }))
     }
 
+    /// What to look at again once the newest time in the backup is known: a pick that its own times left open, and whose original
+    /// was last touched so long ago that the backup may turn out to be younger.
+    fn pending(&self, finding: &Finding, state: Option<&Stat>) -> Option<Pending> {
+        let Recorded { now, window, frozen, .. } = self.bench.recorded;
+        let is_settled = finding.comparable && finding.verdict != Verdict::Changed;
+        if is_settled || frozen || self.bench.newest.get().is_some() {
+            return None;
+        }
+        let touched = touched(state?).filter(|&touched| is_long_before(touched, Some(now), window))?;
+        let path = (finding.verdict != Verdict::Verified).then(|| finding.path.clone());
+        Some(Pending { touched, noted: (finding.verdict, finding.comparable), path })
+    }
+
     /// What it means that the backup could not give an entry. Its original is looked at all the same: it decides whether the
     /// pick is in the statement.
     fn failed(&self, entry: &Entry<'_>, error: &RestoreError) -> Judged {
@@ -316,17 +336,20 @@ impl<'a> Judge<'a> {
         let is_tried = given != FromBackup::NotTried || matches!(error, RestoreError::NoRoom { .. });
         let finding = Finding {
             verdict: judge(given, &Original::Gone, &recorded),
-            comparable: is_tried && standing.is_some_and(Standing::is_comparable),
+            // Where no recorded time tells, a bad pick too many in the statement makes it weaker, never wrong.
+            comparable: is_tried
+                && standing.is_some_and(|standing| standing.is_comparable() || standing == Standing::Unknown),
             reason: reason::of_failure(error),
             original_size: state.map(|state| state.size),
             ..finding_of(entry, place.as_deref())
         };
-        Judged::bad(finding, None)
+        let pending = state.filter(|_| is_tried).and_then(|state| self.pending(&finding, Some(state)));
+        Judged::bad(finding, None, pending)
     }
 
     /// Notes a judged pick; keeps its copy if asked to.
     fn note(&mut self, entry: &Entry<'_>, judged: Judged) {
-        let Judged { verdict, comparable, pending, mut finding, restored } = judged;
+        let Judged { verdict, comparable, dated, pending, mut finding, restored } = judged;
         let bytes = restored.as_ref().map_or(0, Restored::size);
         let keep = match self.bench.keep {
             Keep::None => false,
@@ -352,10 +375,11 @@ impl<'a> Judge<'a> {
                 self.results.findings.push(finding);
             }
         }
-        let recorded = entry.mtime.filter(|&mtime| mtime <= self.bench.recorded.now && !entry.zone_unknown);
-        self.results.newest = self.results.newest.max(recorded);
-        if self.results.pending.len() < RECONSIDERED_MAX {
-            self.results.pending.extend(pending);
+        self.results.newest = self.results.newest.max(dated);
+        if let Some(pending) = pending
+            && self.bench.pending.fetch_add(1, Ordering::Relaxed) < RECONSIDERED_MAX
+        {
+            self.results.pending.push(pending);
         }
         self.bench.progress.judged(verdict, bytes, entry.path);
         let total = self.bench.restored_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
@@ -410,20 +434,16 @@ impl Drop for Judge<'_> {
         all.counts.merge(&mine.counts);
         all.findings.extend(mine.findings);
         all.newest = all.newest.max(mine.newest);
-        let more = RECONSIDERED_MAX.saturating_sub(all.pending.len());
-        all.pending.extend(mine.pending.into_iter().take(more));
+        all.pending.extend(mine.pending);
         all.hashed_bytes += mine.hashed_bytes;
     }
 }
 
-/// What to look at again once the newest time in the backup is known.
-fn pending(finding: &Finding, original: &Original, state: Option<&Stat>) -> Option<Pending> {
-    let Original::Read { steady, standing, .. } = *original else { return None };
-    let is_open = matches!(standing, Standing::Modified | Standing::Unknown | Standing::Replaced);
-    let is_settled_by_reading = finding.verdict.is_bad() || !steady || !is_open;
-    let touched = touched(state?).filter(|_| !is_settled_by_reading)?;
-    let path = (finding.verdict != Verdict::Verified).then(|| finding.path.clone());
-    Some(Pending { touched, noted: (finding.verdict, finding.comparable), path })
+/// When the backup was surely not yet taken, by one file: its recorded time, if the original is there and was changed then or
+/// later. A time that was made up, or a file that came into the backup by itself, says nothing.
+fn dated(recorded: &Recorded, original: Option<&Stat>) -> Option<Timestamp> {
+    let changed = original?.changed?;
+    recorded.mtime.filter(|&mtime| mtime <= changed && !recorded.zone_unknown)
 }
 
 fn finding_of(entry: &Entry<'_>, place: Option<&Path>) -> Finding {

@@ -54,7 +54,7 @@ use crate::stop::Stop;
 
 use catalog::{Count, Drawing, Gate};
 use cold::Cold;
-use comparable::Recorded;
+use comparable::{Recorded, taken_after};
 use completeness::{Ended, Lookup};
 use conclude::{Done, conclude};
 use disks::Disks;
@@ -183,6 +183,7 @@ fn bench<'a>(
             zone_unknown: false,
             resolution_ns: description.time_resolution_ns,
             taken: description.taken,
+            closed: description.taken.filter(|_| description.format != "folder"),
             newest: None,
             window: plan.backup_window,
             now: Timestamp::from_nanos(i128::try_from(since.as_nanos()).unwrap_or(i128::MAX)),
@@ -203,6 +204,7 @@ fn bench<'a>(
         restored_bytes: AtomicU64::new(0),
         alarms: AtomicU64::new(0),
         undecided: AtomicU64::new(0),
+        pending: AtomicU64::new(0),
         out_of_budget: AtomicBool::new(false),
         broken: OnceLock::new(),
         results: Mutex::default(),
@@ -317,7 +319,10 @@ fn differs(listed: &Population, met: &Population) -> Option<Damage> {
 /// Lets the judges know what is only known once the backup was listed: the newest time in it, and what vouches for it.
 fn learn(gate: &Gate<'_>, work: &Work<'_>) {
     // Neither was set before.
-    if let Some(newest) = gate.newest() {
+    // A file that is dated after the backup itself says nothing about when that was.
+    if let Some(newest) =
+        taken_after(work.bench.recorded.taken, gate.newest()).filter(|_| gate.newest().is_some())
+    {
         let _ = work.bench.newest.set(newest);
     }
     if let Some(checksum) = work.backup.vouched_by() {

@@ -217,7 +217,7 @@ pub struct Completeness {
     pub unlisted: Vec<String>,
 }
 
-/// A larger share of undecided originals is doubt about the whole.
+/// A larger share of originals that could not be looked up is doubt about the whole.
 const UNDECIDED_MAX: f64 = 0.2;
 
 impl Completeness {
@@ -255,6 +255,8 @@ pub enum Incomplete {
     TooFewComparable,
     /// A larger share of picks than the plan allows proved nothing.
     TooManyUndecided,
+    /// Comparable picks stayed undecided.
+    Unresolved,
     /// The bound is not below the tolerance that was asked for.
     ToleranceNotMet,
     /// The restore folder failed; a note says how.
@@ -299,11 +301,12 @@ impl Outcome {
 
     /// The exit code by the table in [`ExitCode`].
     pub fn exit_code(&self) -> ExitCode {
+        let is_nothing_decided = self.counts.comparable() == self.counts.unresolved();
         if self.has_failures() {
             ExitCode::IntegrityFailure
         } else if self.incomplete == Some(Incomplete::RestoreFolder) {
             ExitCode::Unusable
-        } else if self.incomplete.is_some() || self.counts.comparable() == 0 || self.has_gaps() {
+        } else if self.incomplete.is_some() || is_nothing_decided || self.has_gaps() {
             ExitCode::Incomplete
         } else {
             ExitCode::Pass

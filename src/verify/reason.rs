@@ -6,7 +6,7 @@ use crate::backup::RestoreError;
 use crate::platform::{self, Stat, Timestamp};
 use crate::words;
 
-use super::comparable::{Recorded, Standing, taken_after};
+use super::comparable::{Recorded, Standing, taken_after, touched};
 use super::outcome::Finding;
 use super::verdict::{Original, Verdict};
 
@@ -38,7 +38,10 @@ pub fn of(
             let vouched_by = vouched_by.unwrap_or("a record of its content");
             format!("{vouched_by} matches the restored copy, and {unmodified}: it is the original that is damaged")
         }
-        (Verdict::Stale, _) => state.map_or(String::new(), |state| stale(state, recorded.newest)),
+        (Verdict::Stale, _) => {
+            let touched = state.map(|state| touched(state).unwrap_or(state.mtime));
+            touched.map_or(String::new(), |touched| stale(touched, recorded.newest))
+        }
         (Verdict::Changed, Original::NotAFile) => "the original is no regular file any more".to_owned(),
         (Verdict::Changed, Original::Read { steady: false, .. }) => {
             "the original changed while it was read".to_owned()
@@ -72,13 +75,8 @@ fn unmodified(standing: Standing, original: &Stat, recorded: &Recorded) -> Strin
     }
 }
 
-/// That the backup should hold the original as it is.
-pub fn stale(original: &Stat, newest: Option<Timestamp>) -> String {
-    stale_since(original.changed.max(Some(original.mtime)).unwrap_or(original.mtime), newest)
-}
-
-/// The same, of an original that was last touched at this time.
-pub fn stale_since(touched: Timestamp, newest: Option<Timestamp>) -> String {
+/// That the backup should hold the original, which was last touched at this time, as it is.
+pub fn stale(touched: Timestamp, newest: Option<Timestamp>) -> String {
     let text = |time: Timestamp| words::rfc3339(Timestamp { nanos: 0, ..time }).unwrap_or_default();
     format!(
         "the original was last touched at {}, and the newest file in the backup is of {}: the backup should hold this \

@@ -19,6 +19,7 @@ use crate::platform::{Kind, Stat, Timestamp};
 
 use super::assurance::Assurance;
 use super::comparable::{Recorded, Standing, standing};
+use super::conclude::cut_off;
 use super::outcome::Counts;
 use super::verdict::{FromBackup, Original, Verdict, judge};
 use super::work::handful_size;
@@ -38,6 +39,8 @@ struct Class {
     deleted: f64,
     /// How many times likelier the copy of such an original is bad.
     together: f64,
+    /// Bad copies that cannot be read at all.
+    failing: f64,
     /// Comparable picks that cannot be decided: no room, or modified while they are read.
     open: f64,
     /// What a bad file takes.
@@ -53,18 +56,20 @@ const PLAIN: Class = Class {
     replaced: 0.0,
     deleted: 0.0,
     together: 1.0,
+    failing: 0.0,
     open: 0.0,
     bad_time: 1_000,
     limit: u64::MAX,
 };
 
-const CLASSES: [Class; 11] = [
+const CLASSES: [Class; 12] = [
     PLAIN,
     Class { name: "edits beside rot", edited: 0.2, ..PLAIN },
     Class { name: "edits where the rot is", edited: 0.2, together: 8.0, ..PLAIN },
     Class { name: "deletions where the rot is", deleted: 0.2, together: 8.0, ..PLAIN },
     Class { name: "half the originals got new times", touched: 0.5, ..PLAIN },
     Class { name: "older files in their place", replaced: 0.05, together: 4.0, ..PLAIN },
+    Class { name: "bad copies that cannot be read", edited: 0.2, together: 4.0, failing: 0.7, ..PLAIN },
     Class { name: "picks that stay undecided", open: 0.02, ..PLAIN },
     Class { name: "a limit, all alike", limit: 50, ..PLAIN },
     Class { name: "a limit, bad ones slow", limit: 50, bad_time: 50_000, ..PLAIN },
@@ -76,6 +81,7 @@ const CLASSES: [Class; 11] = [
         replaced: 0.02,
         deleted: 0.05,
         together: 4.0,
+        failing: 0.3,
         open: 0.01,
         bad_time: 20_000,
         limit: 70,
@@ -107,6 +113,7 @@ fn recorded() -> Recorded {
         zone_unknown: false,
         resolution_ns: 1,
         taken: None,
+        closed: None,
         newest: Some(at(RECORDED + DAY)),
         window: Duration::from_secs(86_400),
         now: at(RECORDED + 100 * DAY),
@@ -139,7 +146,9 @@ fn file(class: &Class, rot: f64, rng: &mut StdRng) -> File {
         steady: !chance(rng, class.open),
         equal: is_same && !bad,
     });
-    let given = if chance(rng, class.open) {
+    let given = if bad && chance(rng, class.failing) {
+        FromBackup::Failed
+    } else if chance(rng, class.open) {
         FromBackup::NotTried
     } else {
         FromBackup::Restored { size: 10, vouched: false }
@@ -200,7 +209,7 @@ fn world(class: &Class, rng: &mut StdRng, score: &mut Score) {
     let total = files.len() as u64;
     let truly_bad = files.iter().filter(|file| file.comparable && file.bad).count() as u64;
 
-    let cut_off = drawn.saturating_sub(counts.looked_at()).min(threads as u64);
+    let cut_off = cut_off(drawn, &counts, threads);
     if let Some(found) = Assurance::of(total, &counts, cut_off, confidence) {
         score.made += 1;
         score.expected += 1.0 - confidence;

@@ -96,7 +96,7 @@ impl Work<'_> {
                 end = picks.len().min(end + missing + missing / 2 + 8);
             }
         }
-        Ok(end)
+        Ok(begin)
     }
 
     /// Restores and judges every file that passes the gate.
@@ -289,7 +289,10 @@ impl Drop for Turn<'_> {
                 let more = usize::try_from(more).unwrap_or(usize::MAX);
                 state.limit.saturating_add(more).min(self.queue.picks.len())
             }
-            _ => state.next,
+            _ => {
+                state.closed = true;
+                state.next
+            }
         };
         state.in_flight -= 1;
         self.queue.changed.notify_all();

@@ -166,7 +166,7 @@ fn the_schema_that_is_printed_is_the_one_that_ships() {
         |command: &str| -> Value { serde_json::from_str(&world.run(command).exits(0).out).unwrap() };
     assert_eq!(printed("generate schema bench")["$id"], "urn:bkverify:bench:1");
     assert_eq!(printed("generate schema"), printed("generate schema verify"));
-    assert_eq!(printed("generate schema")["$id"], "urn:bkverify:report:1");
+    assert_eq!(printed("generate schema")["$id"], "urn:bkverify:report:2");
 }
 
 #[test]

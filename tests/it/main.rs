@@ -36,8 +36,8 @@ mod verify_names;
 mod verify_originals;
 mod verify_pairing;
 mod verify_reports;
-#[cfg(unix)]
 mod verify_statement;
+#[cfg(unix)]
 mod verify_stop;
 mod verify_tar;
 #[cfg(target_os = "linux")]

@@ -177,9 +177,10 @@ fn many_deleted_ones_show_where_they_were_looked_for_and_what_is_there() {
     std::fs::rename(world.path("s/small"), world.path("s/Smalls")).unwrap();
     let verified = world.verify("--sample all");
     let notes = verified.at("/notes").to_string();
-    let near = world.path("s/Smalls").display().to_string();
+    // Windows' own paths are shown with slashes.
+    let near = world.path("s/Smalls").display().to_string().replace('\\', "/");
     assert!(notes.contains("6 of 12 picks have no original: small/0.txt, for example"), "{notes}");
-    assert!(notes.replace("\\\\", "\\").contains(&near), "{notes}");
+    assert!(notes.contains(&near), "{notes}");
     assert!(notes.contains("--map"), "{notes}");
 }
 

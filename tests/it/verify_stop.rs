@@ -82,6 +82,8 @@ fn ctrl_c_and_sigterm_end_a_run_cleanly() {
         for signal in [Signal::INT, Signal::TERM] {
             let child = held_up(&world, "");
             unix::signal(&child, signal);
+            // A thread hears of the signal; on a busy machine that takes a moment.
+            sleep(Duration::from_millis(500));
             assert_interrupted(&world, finish(child));
         }
     }

@@ -1,7 +1,6 @@
 //! Tar archives that real programs made or that went bad: what those programs accept passes, and what they would lose is
 //! found, down to the blocks that hold no file.
 
-use std::fs;
 #[cfg(unix)]
 use std::process::Command;
 
@@ -268,7 +267,7 @@ fn archives_of_every_blocking_factor_and_without_padding_pass() {
 fn a_flipped_bit_in_a_long_name_of_gnu_tar_is_damage_and_not_a_deleted_file() {
     for format in ["gnu", "posix"] {
         let world = by_program(&long_tree(), &format!("tar --format={format} -cf b -C s ."));
-        let intact = fs::read(world.path("b")).unwrap();
+        let intact = std::fs::read(world.path("b")).unwrap();
         for (at, kind) in headers(&intact).into_iter().filter(|(_, kind)| matches!(kind, b'L' | b'x')) {
             let end = intact[at + 512..at + 1024]
                 .windows(5)
@@ -280,7 +279,7 @@ fn a_flipped_bit_in_a_long_name_of_gnu_tar_is_damage_and_not_a_deleted_file() {
             for place in [end + 2, end + 33, end + 77, end + 99] {
                 let mut flipped = intact.clone();
                 flipped[at + 512 + place] ^= 1 << (place % 8);
-                fs::write(world.path("b"), flipped).unwrap();
+                std::fs::write(world.path("b"), flipped).unwrap();
                 is_damaged(world.verify("--sample all"), "byte ");
             }
         }

@@ -32,7 +32,7 @@ use self::specials::Specials;
 use super::aside::{Aside, What};
 use super::compression::Compression;
 use super::error::note_damage;
-use super::land::{Ended, conclude, land};
+use super::land::{Ended, conclude, land, same};
 use super::positioned::Positioned;
 use super::repeats::{Pass, Repeats};
 use super::{
@@ -423,6 +423,10 @@ fn again(error: &RestoreError) -> RestoreError {
     match error {
         RestoreError::Stopped => RestoreError::Stopped,
         RestoreError::Unsupported(problem) => RestoreError::Unsupported(problem.clone()),
+        RestoreError::Checksum(problem) => RestoreError::Checksum(problem.clone()),
+        RestoreError::NoRoom { needed, free } => RestoreError::NoRoom { needed: *needed, free: *free },
+        RestoreError::TooLong { declared } => RestoreError::TooLong { declared: *declared },
+        RestoreError::Read(error) => RestoreError::Read(same(error)),
         other => RestoreError::Damaged(other.to_string()),
     }
 }

@@ -110,9 +110,12 @@ fn the_words_say_what_is_proven_and_no_more() {
         ((10_000, 10_000, 0, 0), "All 10,000 files that pass were compared: none is bad."),
         ((10_000, 10_000, 1, 0), "All 10,000 files that pass were compared: 1 is bad."),
         ((10_000, 10_000, 3, 0), "All 10,000 files that pass were compared: 3 are bad."),
-        ((90, 90, 3, 2), "All 90 files that pass were compared: 3 are bad; 2 could not be decided."),
+        (
+            (90, 90, 3, 2),
+            "Of all 90 files that pass, 88 were compared, and 3 are bad; 2 could not be decided.",
+        ),
         ((1, 1, 0, 0), "The only file that pass was compared: it is good."),
-        ((1, 1, 0, 1), "All 1 files that pass were compared: none is bad; 1 could not be decided."),
+        ((4, 4, 0, 3), "Of all 4 files that pass, 1 was compared, and none is bad; 3 could not be decided."),
     ];
     for ((n, c, b, u), text) in cases {
         assert_eq!(say(n, c, b, u), text);
@@ -139,15 +142,18 @@ fn what_is_not_decided_counts_as_bad_and_what_cannot_be_compared_does_not_count(
 
 #[test]
 fn a_tolerance_is_ruled_out_for_every_number_of_comparable_files() {
-    for files in [300, 1_000, 1_001, 1_099, 1_100, 12_345] {
-        let drawn = sample_size_up_to(files, 0.01, 0.95);
-        let found = |bad, drawn| Assurance::new(files, drawn, bad, 0, 0.95).unwrap();
-        assert!(found(0, drawn).rules_out(0.01), "{files}");
-        assert!(!found(1, drawn).rules_out(0.01), "{files}");
-        assert!(!found(0, drawn - 1).rules_out(0.01), "{files}");
-        for domain in drawn..files.min(2_000) {
-            let bad = share_of(domain, 0.01);
-            assert!(drawn >= sample_size(domain, 0.01, 0.95), "{domain} of {files}: {bad} bad ones");
+    for tolerance in [0.01, 0.013, 0.05, 0.07, 0.3, 0.45] {
+        for confidence in [0.8, 0.9, 0.95, 0.99] {
+            for files in [40, 107, 300, 1_000, 1_001, 1_099, 1_100] {
+                let drawn = sample_size_up_to(files, tolerance, confidence);
+                // By brute force: what the hardest of all numbers of files asks for.
+                let hardest =
+                    (1..=files).map(|domain| sample_size(domain, tolerance, confidence)).max().unwrap();
+                assert_eq!(drawn, hardest, "{tolerance} {confidence} {files}");
+                let found = |bad, drawn| Assurance::new(files, drawn, bad, 0, confidence).unwrap();
+                assert!(found(0, drawn).rules_out(tolerance));
+                assert!(drawn < 2 || drawn == files || !found(0, drawn - 1).rules_out(tolerance));
+            }
         }
     }
     assert!(!Assurance::new(100, 100, 1, 0, 0.95).unwrap().rules_out(0.01));

@@ -23,6 +23,7 @@ fn recorded() -> Recorded {
         zone_unknown: false,
         resolution_ns: 1,
         taken: None,
+        closed: None,
         newest: None,
         window: Duration::from_secs(86_400),
         now: Timestamp::from_nanos(RECORDED + 1_000 * DAY),
@@ -62,6 +63,17 @@ fn what_was_left_alone_since_long_before_the_backup_should_be_in_it_as_it_is() {
 }
 
 #[test]
+fn what_was_written_after_the_archive_was_closed_was_modified_within_the_same_second_too() {
+    let mtime = Some(Timestamp { seconds: 1_700_000_001, nanos: 0 });
+    let closed = Some(Timestamp { seconds: 1_700_000_001, nanos: 300_000_000 });
+    let there = Recorded { mtime, taken: closed, closed, ..recorded() };
+    let at =
+        |nanos: i128| standing(&stat(1_700_000_001 * SECOND + nanos, 1_700_000_001 * SECOND + nanos), &there);
+    assert_eq!(at(200_000_000), Standing::SameTime);
+    assert_eq!(at(400_000_000), Standing::Modified);
+}
+
+#[test]
 fn a_file_that_was_dated_in_the_future_and_has_another_time_was_modified() {
     let mtime = Some(Timestamp::from_nanos(RECORDED + 2_000 * DAY));
     let there = Recorded { mtime, ..recorded() };
@@ -74,7 +86,8 @@ fn a_file_that_was_dated_in_the_future_and_has_another_time_was_modified() {
 fn a_time_on_the_wall_of_an_unknown_zone_fits_every_zone_and_no_other_time() {
     let wall = 1_700_000_000;
     let mtime = Some(Timestamp { seconds: wall, nanos: 0 });
-    let there = Recorded { mtime, zone_unknown: true, resolution_ns: 2_000_000_000, ..recorded() };
+    let taken = Some(Timestamp { seconds: wall + 400_000, nanos: 0 });
+    let there = Recorded { mtime, taken, zone_unknown: true, resolution_ns: 2_000_000_000, ..recorded() };
     let at = |seconds: i128| {
         let time = (i128::from(wall) + seconds) * SECOND;
         standing(&stat(time, time), &there)
@@ -87,6 +100,11 @@ fn a_time_on_the_wall_of_an_unknown_zone_fits_every_zone_and_no_other_time() {
     assert_eq!(at(30 * 3_600), Standing::Modified);
     assert_eq!(at(-30 * 3_600), Standing::Untouched);
     assert_eq!(at(27 * 3_600), Standing::Modified, "no two zones are so far apart");
+    // An edit after the backup that happens to lie quarters of an hour behind the recorded time.
+    let edited = (i128::from(wall) + 75 * 60) * SECOND;
+    let touched_later = stat(edited, edited + 500_000 * SECOND);
+    assert_eq!(standing(&touched_later, &there), Standing::Unknown);
+    assert_eq!(standing(&stat(edited, edited), &Recorded { taken: None, ..there }), Standing::Unknown);
 }
 
 #[test]

@@ -34,6 +34,7 @@ fn recorded(resolution_ns: u64) -> Recorded {
         zone_unknown: false,
         resolution_ns,
         taken: None,
+        closed: None,
         newest: None,
         window: Duration::from_secs(24 * 60 * 60),
         now: Timestamp::from_nanos(RECORDED + 1_000_000 * SECOND),
