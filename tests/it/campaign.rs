@@ -1,8 +1,10 @@
-//! A differential campaign: a random mutation of a random format, extracted by the format's own program as the judge.
+//! A differential campaign: a random mutation of a random format, extracted by the format's own
+//! program as the judge.
 //!
-//! Each trial damages a backup that a real program made, lets that program restore it, and lets bkverify verify it. Then:
-//! bkverify never exits 0 where the program loses or alters a file, and never exits 1 where the program restores
-//! everything without a complaint. It never crashes, hangs, writes to the backup or the originals, or leaves anything behind.
+//! Each trial damages a backup that a real program made, lets that program restore it, and lets
+//! bkverify verify it. Then: bkverify never exits 0 where the program loses or alters a file, and
+//! never exits 1 where the program restores everything without a complaint. It never crashes,
+//! hangs, writes to the backup or the originals, or leaves anything behind.
 //!
 //! By the environment:
 //! - `BKVERIFY_CAMPAIGN_TRIALS`: how many (300).
@@ -10,7 +12,8 @@
 //! - `BKVERIFY_CAMPAIGN_TRIAL`: only the trial of this number, told in full.
 //! - `BKVERIFY_CAMPAIGN_FORMAT`: only trials of formats with this in their name, such as `zip`.
 //!
-//! Figures: `cargo test --test it campaign -- --nocapture`. Backups on which a trial failed are kept in `target/campaign`.
+//! Figures: `cargo test --test it campaign -- --nocapture`. Backups on which a trial failed are
+//! kept in `target/campaign`.
 
 mod argued;
 mod dice;

@@ -1,8 +1,8 @@
-//! Failures that are right although the format's own program restores everything without a word: what it overlooks, why that is
-//! damage, and who confirms it.
+//! Failures that are right although the format's own program restores everything without a word:
+//! what it overlooks, why that is damage, and who confirms it.
 //!
-//! In: what bkverify said, and the damaged backup. Out: whether that excuses the failure. Without the message in this table
-//! *and* the confirmation, it is a false alarm.
+//! In: what bkverify said, and the damaged backup. Out: whether that excuses the failure. Without
+//! the message in this table *and* the confirmation, it is a false alarm.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -42,12 +42,14 @@ struct Argued {
 
 const TARS: &[Shape] = &[Shape::Tar, Shape::Stream];
 
-const ARGUED: [Argued; 16] = [
-    // tar stops at the first end marker. What follows was somebody's backup, and is not restored by `tar -x`.
+const ARGUED: [Argued; 18] = [
+    // tar stops at the first end marker. What follows was somebody's backup, and is not restored by
+    // `tar -x`.
     argued(TARS, "is followed by", Witness::Structure(&[Fault::Behind])),
     argued(TARS, "two archives were joined", Witness::Structure(&[Fault::Behind])),
     argued(TARS, "header at byte", Witness::Structure(&[Fault::Behind])),
-    // zstd reads what other programs have compressed, too, and so does not mind a second archive of another kind.
+    // zstd reads what other programs have compressed, too, and so does not mind a second archive of
+    // another kind.
     argued(&[Shape::Stream], "compressed stream", Witness::Structure(&[Fault::Behind])),
     // tar may end before its decompressor does, and does not hear of its complaint then.
     argued(&[Shape::Stream], "compressed stream", Witness::Program),
@@ -61,10 +63,15 @@ const ARGUED: [Argued; 16] = [
     // bsdtar reads on behind a damaged end marker and over unknown keys, and GNU tar does not.
     argued(&[Shape::Tar], "extended header", Witness::Program),
     argued(&[Shape::Tar], "header at byte", Witness::Program),
-    // bsdtar needs no directory and believes local headers. unzip begins with the directory, and overlooks much of the others.
+    // GNU tar takes a number that begins with a zero byte; bsdtar and Python's tarfile end the list
+    // of pieces there.
+    argued(&[Shape::Tar], "sparse file", Witness::Program),
+    // bsdtar needs no directory and believes local headers. unzip begins with the directory, and
+    // overlooks much of the others.
     argued(&[Shape::Zip], "director", Witness::Structure(&[Fault::Directory])),
     argued(&[Shape::Zip], "missing from the backup", Witness::Structure(&[Fault::Directory])),
     argued(&[Shape::Zip], "header", Witness::Structure(&[Fault::Directory])),
+    argued(&[Shape::Zip], "its name", Witness::Structure(&[Fault::Directory])),
     argued(&[Shape::Zip], "its end", Witness::Structure(&[Fault::Directory])),
     argued(&[Shape::Zip], "the archive's end", Witness::Structure(&[Fault::Directory])),
 ];
@@ -105,7 +112,8 @@ impl Evidence<'_> {
         }
     }
 
-    /// Whether another program restores everything without a complaint. One that is not here confirms everything.
+    /// Whether another program restores everything without a complaint. One that is not here
+    /// confirms everything.
     fn second_program_is_content(&self) -> bool {
         let second = match (self.maker.shape, self.maker.judge) {
             (Shape::Stream, Program::Tar(flag)) => {

@@ -1,7 +1,8 @@
-//! Chance that can be thrown again: all that a trial does follows from the campaign's seed and the trial's number.
+//! Chance that can be thrown again: all that a trial does follows from the campaign's seed and the
+//! trial's number.
 //!
-//! SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014), written out here so that a
-//! reproducer stays one when a crate changes its generators.
+//! SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014), written
+//! out here so that a reproducer stays one when a crate changes its generators.
 
 use std::ops::Range;
 

@@ -1,4 +1,5 @@
-//! The formats of the campaign: how real programs make a backup of the tree, and which program is its judge.
+//! The formats of the campaign: how real programs make a backup of the tree, and which program is
+//! its judge.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -46,7 +47,8 @@ pub struct Maker {
     pub judge: Program,
     /// What it can name.
     pub level: Level,
-    /// Makes `$out` of the current folder, by `sh`; `$list` and `$lines` name what is to be packed, in order.
+    /// Makes `$out` of the current folder, by `sh`; `$list` and `$lines` name what is to be packed,
+    /// in order.
     line: &'static str,
 }
 
@@ -64,8 +66,8 @@ pub struct Made {
     _folder: TempDir,
 }
 
-/// Packs `$list` by GNU tar, an older version of one file before it, into `$tar`. Names and numbers are fixed, so that a
-/// trial finds the same bytes again.
+/// Packs `$list` by GNU tar, an older version of one file before it, into `$tar`. Names and numbers
+/// are fixed, so that a trial finds the same bytes again.
 macro_rules! tar {
     ($flags:literal, $then:literal) => {
         concat!(
@@ -208,7 +210,8 @@ pub fn is_here(program: &str) -> bool {
 impl Program {
     /// The command that restores `archive` to `out`.
     pub fn command(self, archive: &Path, out: &Path) -> Option<Command> {
-        // The times of restored files are nobody's concern here, and each program has its own opinion of odd ones.
+        // The times of restored files are nobody's concern here, and each program has its own
+        // opinion of odd ones.
         let words = match self {
             Self::Tar(flag) => {
                 format!("tar {flag} --no-same-owner --no-same-permissions --warning=no-timestamp -xf")

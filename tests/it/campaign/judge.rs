@@ -8,8 +8,8 @@ use std::process::{Command, Stdio};
 use super::formats::Program;
 use super::tree::Originals;
 
-/// Seconds after which a program is ended: it hangs. A flipped bit can make hundreds of megabytes of an end in zeros, which an
-/// unoptimised program takes a while to go through.
+/// Seconds after which a program is ended: it hangs. A flipped bit can make hundreds of megabytes
+/// of an end in zeros, which an unoptimised program takes a while to go through.
 const PATIENCE: &str = "300";
 
 /// What a program that was given a limited time left behind.
@@ -83,7 +83,8 @@ impl Judged {
     }
 }
 
-/// Restores `backup` to `out`, which is emptied first, by the format's program, and compares that with the originals.
+/// Restores `backup` to `out`, which is emptied first, by the format's program, and compares that
+/// with the originals.
 pub fn judge(program: Program, backup: &Path, out: &Path, originals: &Originals) -> Judged {
     clear(out);
     let Some(mut command) = program.command(backup, out) else {

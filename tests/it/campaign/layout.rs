@@ -1,7 +1,9 @@
-//! A strict reading of archives: where their structures lie, so that damage can be aimed at them, and what breaks the rules of
-//! the format, which confirms damage that the format's own program overlooks.
+//! A strict reading of archives: where their structures lie, so that damage can be aimed at them,
+//! and what breaks the rules of the format, which confirms damage that the format's own program
+//! overlooks.
 //!
-//! In: bytes, intact or damaged. Out: a [`Layout`]. It knows nothing of the program that is tested, and reads no content.
+//! In: bytes, intact or damaged. Out: a [`Layout`]. It knows nothing of the program that is tested,
+//! and reads no content.
 
 use std::ops::Range;
 
@@ -22,8 +24,8 @@ pub struct Layout {
 pub enum Fault {
     /// A header's sum or mark is wrong.
     Header,
-    /// A record of a pax header has not the form `length key=value`, or a number in it is none; or a GNU long name has zeros
-    /// in it.
+    /// A record of a pax header has not the form `length key=value`, or a number in it is none; or
+    /// a GNU long name has zeros in it.
     Record,
     /// A tar has no end marker of two empty blocks.
     NoEnd,
@@ -40,7 +42,8 @@ const BLOCK: usize = 512;
 /// The record of an archive made without `-b`, in bytes.
 const RECORD: usize = 10_240;
 
-/// A tar archive (POSIX ustar and pax, GNU): headers, the data of headers that extend others, and the end.
+/// A tar archive (POSIX ustar and pax, GNU): headers, the data of headers that extend others, and
+/// the end.
 pub fn tar(bytes: &[u8]) -> Layout {
     let mut found = Layout::default();
     let mut at = 0;
@@ -133,7 +136,8 @@ fn has_form(mut records: &[u8]) -> bool {
     true
 }
 
-/// A zip archive (PKWARE APPNOTE): every kind of record, found from the end; no comment may follow that.
+/// A zip archive (PKWARE APPNOTE): every kind of record, found from the end; no comment may follow
+/// that.
 pub fn zip(bytes: &[u8]) -> Layout {
     let mut found = Layout::default();
     if found.read_zip(bytes).is_none() {

@@ -1,4 +1,5 @@
-//! Damage to a file of bytes: what disks, cables and copies that break off do, and what people do by mistake.
+//! Damage to a file of bytes: what disks, cables and copies that break off do, and what people do
+//! by mistake.
 //!
 //! In: intact bytes, the structures in them, dice. Out: damaged bytes, and words for what was done.
 
@@ -94,7 +95,8 @@ fn once(bytes: &mut Vec<u8>, parts: &[Part], dice: &mut Dice) -> Damage {
     Damage { kind, told: format!("{kind} in {what}: {told}") }
 }
 
-/// A place to damage, and what lies there: any kind of structure is as likely as any other, however many there are of it.
+/// A place to damage, and what lies there: any kind of structure is as likely as any other, however
+/// many there are of it.
 fn aim(length: usize, parts: &[Part], dice: &mut Dice) -> (&'static str, usize) {
     if parts.is_empty() || !dice.percent(AIMED) {
         return ("any place", dice.below(length));

@@ -56,7 +56,8 @@ impl Seen {
         lines.map(|path| String::from_utf8_lossy(&unescape(path.trim_start())).into_owned()).collect()
     }
 
-    /// What it found wrong, by the report: damage, the reasons of findings, why it could not go on, and what is missing.
+    /// What it found wrong, by the report: damage, the reasons of findings, why it could not go on,
+    /// and what is missing.
     fn reasons(&self) -> String {
         let report = self.report.as_deref().and_then(|report| serde_json::from_str::<Value>(report).ok());
         let report = report.unwrap_or_default();
@@ -110,8 +111,9 @@ fn passes_what_is_lost(seen: &Seen, judged: &Judged) -> bool {
     let verified = seen.verified();
     let is_excused = |path: &str, what| {
         let is_missing = matches!(what, Loss::Missing | Loss::NoFile);
-        // What is newer than the backup may have been made after it: nobody can tell that it was in there once. And a
-        // program that gives up at damage to a file that was not drawn gives none of those behind it.
+        // What is newer than the backup may have been made after it: nobody can tell that it was in
+        // there once. And a program that gives up at damage to a file that was not drawn gives none
+        // of those behind it.
         is_missing && (path.starts_with(NEWEST) || !seen.all && !judged.complaints.is_empty())
     };
     let mut lost = judged.lost.iter().filter(|(path, what)| !is_excused(path, **what));

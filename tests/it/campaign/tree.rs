@@ -1,5 +1,5 @@
-//! The originals: one small tree that holds whatever a format has a way of its own for, cut down to what old formats can
-//! name.
+//! The originals: one small tree that holds whatever a format has a way of its own for, cut down to
+//! what old formats can name.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -14,14 +14,15 @@ use super::judge::skeleton;
 use crate::pack::{self, Member, noise};
 use crate::unix::fingerprint;
 
-/// When the newest files of the tree were modified, unless that is just now: 2024-05-29, half a year after all others.
+/// When the newest files of the tree were modified, unless that is just now: 2024-05-29, half a
+/// year after all others.
 ///
-/// What a backup lacks may have been made after it, if it is newer than everything in it. So the newest files are a few
-/// whose loss nobody can prove, and any other that is missing was lost.
+/// What a backup lacks may have been made after it, if it is newer than everything in it. So the
+/// newest files are a few whose loss nobody can prove, and any other that is missing was lost.
 const NEWEST_TIME: u64 = 1_717_000_000;
 
-/// How long the newest files of the [`Live`](Level::Live) tree are made after the rest: longer than the coarsest clock
-/// of a file system, and than the `--backup-window` of every run.
+/// How long the newest files of the [`Live`](Level::Live) tree are made after the rest: longer than
+/// the coarsest clock of a file system, and than the `--backup-window` of every run.
 const PAUSE: Duration = Duration::from_millis(2_100);
 
 /// Which formats can name a thing. Each holds what the ones before it hold.
@@ -35,9 +36,10 @@ pub enum Level {
     Long,
     /// Everything.
     Full,
-    /// The same, but the newest files were modified just now. The system's change times, which cannot be set, are then
-    /// older than the newest file: so it is sure that no original was touched since the backup. That matters where
-    /// content and time can come apart without a trace, which is in folders.
+    /// The same, but the newest files were modified just now. The system's change times, which
+    /// cannot be set, are then older than the newest file: so it is sure that no original was
+    /// touched since the backup. That matters where content and time can come apart without a
+    /// trace, which is in folders.
     Live,
 }
 
@@ -97,7 +99,8 @@ impl Originals {
             };
             files.insert(path.clone(), content);
         }
-        // What was put into folders and what links point to has changed their times: once more, from the inside out.
+        // What was put into folders and what links point to has changed their times: once more,
+        // from the inside out.
         for (path, _, what) in things.iter().rev() {
             match what {
                 What::Folder => set_time(&root.join(path), pack::MTIME),
@@ -105,7 +108,8 @@ impl Originals {
                 _ => {}
             }
         }
-        // It has the time of the second: one that is older, and takes its place, is what an older backup would hold.
+        // It has the time of the second: one that is older, and takes its place, is what an older
+        // backup would hold.
         pack::write_files(&older, &[Member::new(TWICE, "The first version.\n")]);
         let second = fs::metadata(root.join(TWICE)).unwrap().modified().unwrap();
         File::open(older.join(TWICE)).unwrap().set_modified(second).unwrap();
@@ -134,7 +138,8 @@ fn things() -> Vec<(String, Level, What)> {
     for folder in ["newest", "docs", "twins", "small", "odd", "links", "empty folder"] {
         add(Level::V7, folder, What::Folder);
     }
-    // One of the newest comes first, so that what is cut off at the end does not make the backup look older.
+    // One of the newest comes first, so that what is cut off at the end does not make the backup
+    // look older.
     add(Level::V7, "newest/0", file(b"the first of the newest\n"));
     add(Level::V7, "docs/report.bin", What::File(noise(20_000, 1)));
     add(Level::V7, "docs/letter.txt", file(b"Dear Sir or Madam,\n"));
@@ -153,7 +158,8 @@ fn things() -> Vec<(String, Level, What)> {
     add(Level::V7, "odd/-dash", file(b"a name like an option\n"));
     add(Level::V7, "odd/gr\u{fc}n.txt", file(b"a composed name\n"));
     add(Level::Full, "odd/cafe\u{301} \u{1f4be}.txt", file(b"a decomposed name\n"));
-    // Damage that makes a reader look for the next header must not make it find these and believe them.
+    // Damage that makes a reader look for the next header must not make it find these and believe
+    // them.
     add(Level::V7, "odd/inner.tar", What::File(pack::tar(&impostors())));
     add(Level::V7, "odd/inner.zip", What::File(pack::zip(&impostors())));
     long_names(&mut add);

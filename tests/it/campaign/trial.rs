@@ -101,7 +101,8 @@ impl Bench {
         self.judge((0, 0), made, Vec::new(), "--sample all".to_owned(), place)
     }
 
-    /// The trial of a number; `None` if its format's name lacks `format`, or its program is not here.
+    /// The trial of a number; `None` if its format's name lacks `format`, or its program is not
+    /// here.
     pub fn run(&self, seed: u64, number: u64, format: &str, place: &Place) -> Option<Trial> {
         let mut dice = Dice::of(seed, number);
         let name = dice.pick(&MAKERS).name;
