@@ -42,7 +42,7 @@ struct Argued {
 
 const TARS: &[Shape] = &[Shape::Tar, Shape::Stream];
 
-const ARGUED: [Argued; 18] = [
+const ARGUED: [Argued; 19] = [
     // tar stops at the first end marker. What follows was somebody's backup, and is not restored by
     // `tar -x`.
     argued(TARS, "is followed by", Witness::Structure(&[Fault::Behind])),
@@ -59,6 +59,8 @@ const ARGUED: [Argued; 18] = [
     argued(TARS, "cut off at byte", Witness::Structure(&[Fault::NoEnd])),
     // tar reads a number or a name up to the first byte that cannot belong to it.
     argued(TARS, "extended header", Witness::Structure(&[Fault::Record])),
+    // A long name before a member of another name is what a block leaves that came twice.
+    argued(TARS, "extension header", Witness::Structure(&[Fault::Record])),
     argued(TARS, "long name", Witness::Structure(&[Fault::Record])),
     // bsdtar reads on behind a damaged end marker and over unknown keys, and GNU tar does not.
     argued(&[Shape::Tar], "extended header", Witness::Program),

@@ -17,6 +17,9 @@ pub struct Layout {
     pub parts: Vec<Part>,
     /// What is wrong with it.
     pub faults: Vec<Fault>,
+    /// GNU long names that wait for their member, with the field of its header that begins like
+    /// them.
+    names: Vec<(Range<usize>, Vec<u8>)>,
 }
 
 /// What breaks the rules of a format.
@@ -25,7 +28,7 @@ pub enum Fault {
     /// A header's sum or mark is wrong.
     Header,
     /// A record of a pax header has not the form `length key=value`, or a number in it is none; or
-    /// a GNU long name has zeros in it.
+    /// a GNU long name has zeros in it, or is not that of the member that follows.
     Record,
     /// A tar has no end marker of two empty blocks.
     NoEnd,
@@ -101,7 +104,18 @@ impl Layout {
                 _ => !data[..data.len().saturating_sub(1)].contains(&0),
             };
             self.faults.extend((!is_sound).then_some(Fault::Record));
+            match kind {
+                b'L' => self.names.push((0..100, data.to_vec())),
+                b'K' => self.names.push((157..257, data.to_vec())),
+                _ => {}
+            }
             self.parts.push(("extension", range));
+        } else {
+            let text = |field: &Range<usize>| {
+                header[field.clone()].split(|&byte| byte == 0).next().unwrap_or_default()
+            };
+            let is_other = self.names.drain(..).any(|(field, name)| !name.starts_with(text(&field)));
+            self.faults.extend(is_other.then_some(Fault::Record));
         }
         next + size.next_multiple_of(BLOCK)
     }
@@ -238,7 +252,7 @@ fn long(bytes: &[u8], at: usize) -> Option<usize> {
 pub fn stream(bytes: &[u8]) -> Layout {
     let length = bytes.len();
     let parts = vec![("start of the stream", 0..24), ("end of the stream", length - 24..length)];
-    Layout { parts, faults: Vec::new() }
+    Layout { parts, ..Layout::default() }
 }
 
 #[cfg(test)]
