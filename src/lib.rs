@@ -43,6 +43,8 @@
 //! - Nothing is mapped into memory, though restored copies could be. A large file is hashed by all threads that are free, in segments that are
 //!   subtrees of BLAKE3's own tree (`verify::hash`): as quick as mapping on ext4, half as long on tmpfs, for originals too, and a disk
 //!   that fails is an error, not the end of the process. `benches/hash.rs` measures both, which is what `memmap2` is here for.
+//! - A member of 10 GiB whose original has 260 bytes is restored in full all the same: that it can be restored is what is
+//!   asked, and its own checksum stands at its end. Only hashing it ends early.
 //! - Picks go by rank, not by size with the largest first, though that would even out the end: so a run that ends early has seen a random
 //!   sample, and makes a statement. The end is evened out otherwise: a large original is read while its copy is restored, and
 //!   both are hashed by all threads. Only where a disk spins does the order of the disk come first ([`plan::Plan::in_place_order`]).

@@ -54,8 +54,7 @@ impl FromStr for Percent {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let number = text.trim().strip_suffix('%').ok_or_else(|| expected("a percent sign, as in 95%"))?;
-        let share = parse_share(number)?;
+        let share = parse_percent(text, "95%")?;
         if share > 0.0 && share < 1.0 {
             Ok(Self(share))
         } else {
@@ -72,9 +71,14 @@ impl FromStr for Share {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let number = text.trim().strip_suffix('%').ok_or_else(|| expected("a percent sign, as in 20%"))?;
-        parse_share(number).map(Self)
+        parse_percent(text, "20%").map(Self)
     }
+}
+
+/// The share between 0 and 1 that is written with a percent sign, as `example` is.
+fn parse_percent(text: &str, example: &str) -> Result<f64, String> {
+    let sign = format!("a percent sign, as in {example}");
+    parse_share(text.trim().strip_suffix('%').ok_or_else(|| expected(&sign))?)
 }
 
 /// The share between 0 and 1 that a number of percent (without its sign) stands for.

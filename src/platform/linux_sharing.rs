@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, StatxFlags, fstatfs, statx};
 use rustix::ioctl::opcode::read_write;
 
-use super::Sharing;
+use super::{Sharing, mountinfo};
 
 /// `OVERLAYFS_SUPER_MAGIC` and `BTRFS_SUPER_MAGIC` (statfs(2)).
 const OVERLAY: i64 = 0x794c_7630;
@@ -156,10 +156,8 @@ fn mount(file: &File) -> Option<Mount> {
     Some(Mount { root: front.next()?, point: front.next()?, source: back.next()?, options: back.next()? })
 }
 
-/// A field without its escapes: blanks and backslashes are written in octal.
 fn plain(field: &str) -> String {
-    let escapes = [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")];
-    escapes.iter().fold(field.to_owned(), |text, (escape, letter)| text.replace(escape, letter))
+    String::from_utf8_lossy(&mountinfo::plain(field.as_bytes())).into_owned()
 }
 
 /// The folders that an overlay lies over, by its options, the uppermost first (the kernel's Documentation/filesystems/overlayfs.rst).

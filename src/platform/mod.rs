@@ -38,6 +38,8 @@ use linux_sharing as same_blocks;
 use no_cache as cache;
 #[cfg(not(target_os = "linux"))]
 use no_sharing as same_blocks;
+#[cfg(target_os = "linux")]
+mod mountinfo;
 #[cfg(unix)]
 mod unix_private;
 #[cfg(target_os = "linux")]

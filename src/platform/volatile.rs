@@ -6,6 +6,8 @@ use std::fs;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
+use super::mountinfo::plain;
+
 /// Their types, by the kernel's names.
 const TYPES: &[&str] = &[
     "autofs",
@@ -46,26 +48,6 @@ fn place_of(line: &[u8]) -> Option<PathBuf> {
     let place = fields.nth(4)?;
     let kind = fields.skip_while(|field| *field != b"-").nth(1)?;
     TYPES.iter().any(|known| known.as_bytes() == kind).then(|| OsString::from_vec(plain(place)).into())
-}
-
-/// Blanks and backslashes stand as a backslash and three octal digits.
-fn plain(field: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(field.len());
-    let mut rest = field;
-    while let Some((&byte, tail)) = rest.split_first() {
-        let digits = tail.get(..3).filter(|_| byte == b'\\').and_then(|text| std::str::from_utf8(text).ok());
-        match digits.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
-            Some(code) => {
-                out.push(code);
-                rest = &tail[3..];
-            }
-            None => {
-                out.push(byte);
-                rest = tail;
-            }
-        }
-    }
-    out
 }
 
 #[cfg(test)]

@@ -117,11 +117,7 @@ fn show(out: &mut String, plan: &Plan, list: &List, room: usize) -> usize {
 
 fn findings(outcome: &Outcome, title: &'static str, which: impl Fn(Verdict) -> bool) -> List {
     // Not all that was found is listed.
-    let total: u64 = Verdict::ALL
-        .into_iter()
-        .filter(|&verdict| which(verdict))
-        .map(|verdict| outcome.counts.of(verdict))
-        .sum();
+    let total = outcome.counts.sum(&which);
     list(outcome, title, total, |finding| which(finding.verdict))
 }
 

@@ -126,6 +126,13 @@ pub fn taken_after(taken: Option<Timestamp>, newest: Option<Timestamp>) -> Optio
     taken.into_iter().chain(newest).min()
 }
 
+/// The newest modification time in a backup, as far as it says when the backup was taken: a file that is dated after the
+/// backup's own time says nothing about that.
+pub fn newest_content(newest: Option<Timestamp>, taken: Option<Timestamp>) -> Option<Timestamp> {
+    let newest = newest.filter(|&newest| says_something(newest))?;
+    Some(taken.map_or(newest, |taken| newest.min(taken)))
+}
+
 /// Whether a recorded time is more than what programs write for "none": up to 1980.
 fn says_something(time: Timestamp) -> bool {
     time.seconds > DOS_EPOCH

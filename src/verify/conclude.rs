@@ -14,7 +14,7 @@ use crate::stop::Stop;
 
 use super::assurance::Assurance;
 use super::catalog::Gate;
-use super::comparable::{is_long_before, taken_after};
+use super::comparable::{is_long_before, newest_content};
 use super::judge::{Bench, LISTED_MAX, Pending, RECONSIDERED_MAX, Results};
 use super::lose;
 use super::outcome::{Counts, Effort, Finding, Incomplete, Outcome, Population, Sample};
@@ -45,7 +45,7 @@ pub(super) fn conclude(
     stop: &Stop,
 ) -> Outcome {
     let mut results = bench.results.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let newest = taken_after(description.taken, results.newest).filter(|_| results.newest.is_some());
+    let newest = newest_content(results.newest, description.taken);
     reconsider(&mut results, newest, plan.backup_window);
     let is_cut_short = bench.pending.into_inner() > RECONSIDERED_MAX;
     let Results { counts, mut findings, hashed_bytes, lost, .. } = results;
@@ -135,16 +135,9 @@ fn reconsider(results: &mut Results, newest: Option<Timestamp>, window: Duration
     let more = LISTED_MAX.saturating_sub(listed(&results.findings, Verdict::is_alarm));
     let more = stale.into_iter().take(usize::try_from(more).unwrap_or(usize::MAX));
     results.findings.extend(more.map(|(path, touched)| Finding {
-        path,
-        original: None,
-        verdict: Verdict::Stale,
         comparable: true,
         reason: reason::stale(touched, newest),
-        restored_size: None,
-        original_size: None,
-        hashes: None,
-        difference: None,
-        kept: None,
+        ..Finding::new(&path, Verdict::Stale)
     }));
 }
 
@@ -159,7 +152,7 @@ fn beyond_the_list(counts: &Counts, findings: &[Finding]) -> Vec<String> {
         [("alarms", &Verdict::is_alarm), ("undecided picks", &is_open)];
     let mut notes = Vec::new();
     for (what, which) in kinds {
-        let total: u64 = Verdict::ALL.into_iter().filter(|&one| which(one)).map(|one| counts.of(one)).sum();
+        let total = counts.sum(which);
         let listed = listed(findings, which);
         if total > listed {
             notes.push(format!("of {total} {what}, {listed} are listed"));

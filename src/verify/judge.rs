@@ -212,7 +212,7 @@ impl<'a> Judge<'a> {
             Found::Open { ref file, before } if self.bench.is_one_file(entry, (file, before.id)) => {
                 finding.verdict = Verdict::RestoreFailed;
                 finding.reason = reason::ONE_FILE.to_owned();
-                let pending = self.pending(&finding, state);
+                let pending = state.and_then(|state| self.pending(&finding, state));
                 return Ok(Some(Judged::bad(finding, Some(restored), pending)));
             }
             Found::Open { ref file, before } => {
@@ -233,14 +233,14 @@ impl<'a> Judge<'a> {
         finding.comparable &= original != Original::Unreadable;
         finding.verdict = judge(given, &original, &recorded);
         let is_open = !matches!(original, Original::Read { steady: false, .. } | Original::Unreadable);
-        let pending = found.state().filter(|_| is_open).and_then(|state| self.pending(&finding, Some(state)));
+        let pending = state.filter(|_| is_open).and_then(|state| self.pending(&finding, state));
         if finding.verdict != Verdict::Verified && finding.reason.is_empty() {
-            finding.reason = reason::of(&finding, &original, &recorded, found.state(), vouched_by);
+            finding.reason = reason::of(&finding, &original, &recorded, state, vouched_by);
         }
         Ok(Some(Judged {
             verdict: finding.verdict,
             comparable: finding.comparable,
-            dated: dated(&recorded, found.state()),
+            dated: dated(&recorded, state),
             pending,
             finding: (finding.verdict != Verdict::Verified).then_some(finding),
             restored: Some(restored),
@@ -300,13 +300,13 @@ impl<'a> Judge<'a> {
 
     /// What to look at again once the newest time in the backup is known: a pick that its own times left open, and whose original
     /// was last touched so long ago that the backup may turn out to be younger.
-    fn pending(&self, finding: &Finding, state: Option<&Stat>) -> Option<Pending> {
+    fn pending(&self, finding: &Finding, state: &Stat) -> Option<Pending> {
         let Recorded { now, window, frozen, .. } = self.bench.recorded;
         let is_settled = finding.comparable && finding.verdict != Verdict::Changed;
         if is_settled || frozen || self.bench.newest.get().is_some() {
             return None;
         }
-        let touched = touched(state?).filter(|&touched| is_long_before(touched, Some(now), window))?;
+        let touched = touched(state).filter(|&touched| is_long_before(touched, Some(now), window))?;
         let path = (finding.verdict != Verdict::Verified).then(|| finding.path.clone());
         Some(Pending { touched, noted: (finding.verdict, finding.comparable), path })
     }
@@ -343,7 +343,7 @@ impl<'a> Judge<'a> {
             original_size: state.map(|state| state.size),
             ..finding_of(entry, place.as_deref())
         };
-        let pending = state.filter(|_| is_tried).and_then(|state| self.pending(&finding, Some(state)));
+        let pending = state.filter(|_| is_tried).and_then(|state| self.pending(&finding, state));
         Judged::bad(finding, None, pending)
     }
 
@@ -448,15 +448,7 @@ fn dated(recorded: &Recorded, original: Option<&Stat>) -> Option<Timestamp> {
 
 fn finding_of(entry: &Entry<'_>, place: Option<&Path>) -> Finding {
     Finding {
-        path: entry.path.to_vec(),
         original: place.map(|place| platform::path_to_bytes(place).into_owned()),
-        verdict: Verdict::Verified,
-        comparable: false,
-        reason: String::new(),
-        restored_size: None,
-        original_size: None,
-        hashes: None,
-        difference: None,
-        kept: None,
+        ..Finding::new(entry.path, Verdict::Verified)
     }
 }

@@ -54,7 +54,7 @@ use crate::stop::Stop;
 
 use catalog::{Count, Drawing, Gate};
 use cold::Cold;
-use comparable::{Recorded, taken_after};
+use comparable::{Recorded, newest_content};
 use completeness::{Ended, Lookup};
 use conclude::{Done, conclude};
 use disks::Disks;
@@ -319,10 +319,7 @@ fn differs(listed: &Population, met: &Population) -> Option<Damage> {
 /// Lets the judges know what is only known once the backup was listed: the newest time in it, and what vouches for it.
 fn learn(gate: &Gate<'_>, work: &Work<'_>) {
     // Neither was set before.
-    // A file that is dated after the backup itself says nothing about when that was.
-    if let Some(newest) =
-        taken_after(work.bench.recorded.taken, gate.newest()).filter(|_| gate.newest().is_some())
-    {
+    if let Some(newest) = newest_content(gate.newest(), work.bench.recorded.taken) {
         let _ = work.bench.newest.set(newest);
     }
     if let Some(checksum) = work.backup.vouched_by() {

@@ -98,18 +98,7 @@ mod tests {
     }
 
     fn deleted(path: &[u8]) -> Finding {
-        Finding {
-            path: path.to_vec(),
-            original: None,
-            verdict: Verdict::Deleted,
-            comparable: false,
-            reason: String::new(),
-            restored_size: None,
-            original_size: None,
-            hashes: None,
-            difference: None,
-            kept: None,
-        }
+        Finding::new(path, Verdict::Deleted)
     }
 
     #[test]

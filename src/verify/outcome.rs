@@ -140,20 +140,30 @@ impl Counts {
 
     /// How many prove the backup bad.
     pub fn bad(&self) -> u64 {
-        let bad = Verdict::ALL.into_iter().filter(|verdict| verdict.is_bad());
-        bad.map(|verdict| self.of(verdict)).sum()
+        self.sum(Verdict::is_bad)
     }
 
     /// How many comparable ones prove the backup bad.
     pub fn comparable_bad(&self) -> u64 {
-        let bad = Verdict::ALL.into_iter().filter(|verdict| verdict.is_bad());
-        bad.map(|verdict| self.comparable_of(verdict)).sum()
+        Self::sum_of(&self.comparable, Verdict::is_bad)
     }
 
     /// How many comparable ones were not decided: the statement counts each as bad.
     pub fn unresolved(&self) -> u64 {
-        let open = Verdict::ALL.into_iter().filter(|verdict| !verdict.is_decided());
-        open.map(|verdict| self.comparable_of(verdict)).sum()
+        Self::sum_of(&self.comparable, |verdict| !verdict.is_decided())
+    }
+
+    /// How many have one of these verdicts.
+    pub fn sum(&self, which: impl Fn(Verdict) -> bool) -> u64 {
+        Self::sum_of(&self.comparable, &which) + Self::sum_of(&self.outside, &which)
+    }
+
+    fn sum_of(counts: &[u64; Verdict::ALL.len()], which: impl Fn(Verdict) -> bool) -> u64 {
+        Verdict::ALL
+            .into_iter()
+            .filter(|&verdict| which(verdict))
+            .map(|verdict| counts[verdict as usize])
+            .sum()
     }
 
     /// How many prove nothing about the backup: not comparable, or not decided.
@@ -185,6 +195,24 @@ pub struct Finding {
     pub difference: Option<Difference>,
     /// Where the restored copy was kept.
     pub kept: Option<Vec<u8>>,
+}
+
+impl Finding {
+    /// One of which nothing is known but this.
+    pub fn new(path: &[u8], verdict: Verdict) -> Self {
+        Self {
+            path: path.to_vec(),
+            original: None,
+            verdict,
+            comparable: false,
+            reason: String::new(),
+            restored_size: None,
+            original_size: None,
+            hashes: None,
+            difference: None,
+            kept: None,
+        }
+    }
 }
 
 /// The other direction: originals that were looked up in the backup.

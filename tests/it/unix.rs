@@ -1,13 +1,11 @@
 //! What only Unix has: pipes, signals, and the state of files down to their times.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Child, Command};
 
 use rustix::process::{Pid, Signal, kill_process};
-
-use crate::world::{Ran, World};
 
 /// Makes a named pipe.
 pub fn pipe(place: &Path) {
@@ -33,23 +31,4 @@ pub fn fingerprint(folder: &Path) -> blake3::Hash {
         }
     }
     hasher.finalize()
-}
-
-/// Runs the program in a world as the user nobody; not where this is not root, who alone can become somebody else.
-pub fn run_as_nobody(world: &World, arguments: &str) -> Option<Ran> {
-    if !rustix::process::geteuid().is_root() {
-        return None;
-    }
-    let open = |place: &Path, mode| fs::set_permissions(place, fs::Permissions::from_mode(mode)).unwrap();
-    open(&world.path(""), 0o755);
-    open(&world.path("r"), 0o777);
-    // The program may lie where nobody may go.
-    let program = world.path("program");
-    if !program.exists() {
-        fs::copy(env!("CARGO_BIN_EXE_bkverify"), &program).unwrap();
-    }
-    let mut command = Command::new("setpriv");
-    command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(&program);
-    command.args(arguments.split_whitespace()).current_dir(world.path("")).env("HOME", world.path("home"));
-    Some(Ran::of(command, ""))
 }
