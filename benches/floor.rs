@@ -1,5 +1,6 @@
-//! The least that verifying files by restoring them can cost: one thread that opens, reads, writes, hashes and unlinks, and does
-//! nothing else. No draw, no verdict, no original that may have changed, no progress, nothing to clean up after being killed.
+//! The least that verifying files by restoring them can cost: one thread that opens, reads, writes,
+//! hashes and unlinks, and does nothing else. No draw, no verdict, no original that may have
+//! changed, no progress, nothing to clean up after being killed.
 //!
 //!     cargo bench --bench floor -- BACKUP ORIGINAL SCRATCH
 //!

@@ -43,7 +43,8 @@ fn pairs(criterion: &mut Criterion) {
     }
 }
 
-/// One large file: by one thread, by several, and mapped into memory, which is what was decided against.
+/// One large file: by one thread, by several, and mapped into memory, which is what was decided
+/// against.
 fn large(criterion: &mut Criterion) {
     let folder = world::folder();
     let size = 256 * MIB;

@@ -10,7 +10,8 @@ pub enum ExitCode {
     IntegrityFailure = 1,
     /// Usage or configuration error; nothing was verified.
     Usage = 2,
-    /// Less was proven than asked for: interrupted, out of budget, or too few files could be compared; nothing bad found.
+    /// Less was proven than asked for: interrupted, out of budget, or too few files could be
+    /// compared; nothing bad found.
     Incomplete = 3,
     /// The backup, the originals or the restore directory could not be used.
     Unusable = 4,

@@ -1,7 +1,8 @@
-//! `bkverify facts --json`: what another machine needs to know of this one to compare itself with it.
+//! `bkverify facts --json`: what another machine needs to know of this one to compare itself with
+//! it.
 //!
-//! Written on the destination, read by `bkverify checklist clock --against facts.json` on the source. Holds names,
-//! versions, the clock and the time zone; nothing secret.
+//! Written on the destination, read by `bkverify checklist clock --against facts.json` on the
+//! source. Holds names, versions, the clock and the time zone; nothing secret.
 
 use jiff::civil;
 use jiff::tz::TimeZone;
@@ -39,8 +40,8 @@ pub struct Facts {
 pub struct Zone {
     /// Its IANA name, where the system has one.
     pub name: Option<String>,
-    /// Seconds east of UTC at noon UTC on the first day of each month of the year, January first: zones that agree in
-    /// all twelve show the same time.
+    /// Seconds east of UTC at noon UTC on the first day of each month of the year, January first:
+    /// zones that agree in all twelve show the same time.
     pub offsets: Vec<i32>,
 }
 
@@ -123,7 +124,8 @@ fn offset_words(seconds: i32) -> String {
     format!("UTC{sign}{:02}:{:02}", minutes / 60, minutes % 60)
 }
 
-/// Gathers this machine's facts. `ntp` names a server to compare the clock with; an error says why it gave no time.
+/// Gathers this machine's facts. `ntp` names a server to compare the clock with; an error says why
+/// it gave no time.
 pub fn gather(name: String, system: String, ntp: Option<&str>) -> Result<Facts, String> {
     let ntp = match ntp {
         None => None,

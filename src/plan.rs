@@ -1,6 +1,8 @@
-//! What a run will do, resolved: made once from flags, configuration, environment, terminal and clock, and never changed.
+//! What a run will do, resolved: made once from flags, configuration, environment, terminal and
+//! clock, and never changed.
 //!
-//! No later stage knows clap, the environment or the time of day. `bkverify plan` prints exactly this.
+//! No later stage knows clap, the environment or the time of day. `bkverify plan` prints exactly
+//! this.
 
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
@@ -32,10 +34,11 @@ pub struct Plan {
     pub completeness: Completeness,
     /// Confidence of the statement, between 0 and 1.
     pub confidence: f64,
-    /// The largest share of picks that may prove nothing, between 0 and 1; a run with more is no pass.
+    /// The largest share of picks that may prove nothing, between 0 and 1; a run with more is no
+    /// pass.
     pub max_undecided: f64,
-    /// The longest time that the backup program may have taken: an original that was last touched longer than that
-    /// before the newest content of the backup should be in it as it is.
+    /// The longest time that the backup program may have taken: an original that was last touched
+    /// longer than that before the newest content of the backup should be in it as it is.
     pub backup_window: Duration,
     /// Whether originals are known not to have changed since the backup.
     pub assume_unchanged: bool,
@@ -43,7 +46,8 @@ pub struct Plan {
     pub threads: usize,
     /// Whether the backup or an original lies on a disk whose head has to move.
     pub spinning: bool,
-    /// Whether picks are verified as they lie on the disk rather than by rank. A run that ends early has then seen no random sample.
+    /// Whether picks are verified as they lie on the disk rather than by rank. A run that ends
+    /// early has then seen no random sample.
     pub in_place_order: bool,
     /// The hash that both sides go through.
     pub hash: Algorithm,
@@ -91,7 +95,8 @@ pub enum SampleSize {
     Share(f64),
     /// Every file.
     All,
-    /// As many as it takes to rule out, at the plan's confidence, that this share of the files or more is bad.
+    /// As many as it takes to rule out, at the plan's confidence, that this share of the files or
+    /// more is bad.
     Tolerance(f64),
 }
 

@@ -1,9 +1,10 @@
-//! What a watching person sees while a run goes on, on standard error: bars on a terminal, a line every half minute where
-//! there is none (so that a log shows life and a short run stays silent), or nothing.
+//! What a watching person sees while a run goes on, on standard error: bars on a terminal, a line
+//! every half minute where there is none (so that a log shows life and a short run stays silent),
+//! or nothing.
 //!
-//! In: the news of [`Progress`], from many threads. Out: text whose names are escaped. It counts by atomics; nothing is
-//! allocated per file unless every verdict is to be shown. It never writes to standard output, and never fails: a run must
-//! not end because nobody reads its progress.
+//! In: the news of [`Progress`], from many threads. Out: text whose names are escaped. It counts by
+//! atomics; nothing is allocated per file unless every verdict is to be shown. It never writes to
+//! standard output, and never fails: a run must not end because nobody reads its progress.
 
 mod bars;
 mod plain;

@@ -1,4 +1,5 @@
-//! The one way a run is asked to end early: by a signal, by its time limit, or by a stage that cannot go on.
+//! The one way a run is asked to end early: by a signal, by its time limit, or by a stage that
+//! cannot go on.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

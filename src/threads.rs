@@ -1,11 +1,13 @@
-//! Threads, as many as can be had: a limit on tasks or memory (`ulimit -u`, systemd's `TasksMax`) makes a run slower, and ends none.
+//! Threads, as many as can be had: a limit on tasks or memory (`ulimit -u`, systemd's `TasksMax`)
+//! makes a run slower, and ends none.
 
 use std::io;
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-/// Starts up to `most` threads that do the same work, and stops at the first that cannot be had. None at all: the caller does the work.
+/// Starts up to `most` threads that do the same work, and stops at the first that cannot be had.
+/// None at all: the caller does the work.
 pub fn start<'scope, 'env, T: Send + 'scope>(
     scope: &'scope Scope<'scope, 'env>,
     most: usize,

@@ -1,5 +1,5 @@
-//! Numbers as people read them: grouped digits, bytes, durations, shares; and which characters they cannot read at all. Pure; used by
-//! whatever prints.
+//! Numbers as people read them: grouped digits, bytes, durations, shares; and which characters they
+//! cannot read at all. Pure; used by whatever prints.
 
 use std::time::Duration;
 
@@ -68,8 +68,8 @@ pub fn percent(share: f64) -> String {
     format!("{}%", trimmed(&format!("{:.8}", share * 100.0)))
 }
 
-/// `part` of `whole` as per cent, rounded up, so that it never claims less than there is: two decimals, more where two
-/// would leave less than two significant digits.
+/// `part` of `whole` as per cent, rounded up, so that it never claims less than there is: two
+/// decimals, more where two would leave less than two significant digits.
 pub fn percent_at_most(part: u64, whole: u64) -> String {
     if part == 0 || whole == 0 {
         return "0%".to_owned();
@@ -86,7 +86,8 @@ pub fn percent_at_most(part: u64, whole: u64) -> String {
     format!("{}%", trimmed(&text))
 }
 
-/// A point in time by RFC 3339, in UTC; nothing for a time that has no such form (before the year −9999, after 9999).
+/// A point in time by RFC 3339, in UTC; nothing for a time that has no such form (before the year
+/// −9999, after 9999).
 pub fn rfc3339(time: Timestamp) -> Option<String> {
     let nanos = i32::try_from(time.nanos).ok()?;
     Some(jiff::Timestamp::new(time.seconds, nanos).ok()?.to_string())
@@ -116,11 +117,12 @@ fn trimmed(number: &str) -> &str {
     if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { number }
 }
 
-/// Whether a character shows nothing of itself, but may change what is shown: by it a name looks like another, or turns
-/// round what stands beside it (Unicode TR 36).
+/// Whether a character shows nothing of itself, but may change what is shown: by it a name looks
+/// like another, or turns round what stands beside it (Unicode TR 36).
 ///
-/// These are Unicode's `Bidi_Control` and `Default_Ignorable_Code_Point` (DerivedCoreProperties.txt, version 17), which no
-/// later version takes anything from, and the separators of lines and paragraphs and the marks of annotations.
+/// These are Unicode's `Bidi_Control` and `Default_Ignorable_Code_Point`
+/// (DerivedCoreProperties.txt, version 17), which no later version takes anything from, and the
+/// separators of lines and paragraphs and the marks of annotations.
 pub fn is_invisible(character: char) -> bool {
     matches!(
         character,

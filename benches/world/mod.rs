@@ -42,8 +42,8 @@ pub fn tree(root: &Path, folders: usize, files: usize, largest: usize) {
     }
 }
 
-/// So many bytes that do not compress, by a linear congruential generator (Knuth, "The Art of Computer Programming", volume
-/// 2, section 3.3.4, line 26: MMIX).
+/// So many bytes that do not compress, by a linear congruential generator (Knuth, "The Art of
+/// Computer Programming", volume 2, section 3.3.4, line 26: MMIX).
 pub fn bytes(size: usize) -> Vec<u8> {
     let mut state = 1_u64;
     let mut next = || {
@@ -53,7 +53,8 @@ pub fn bytes(size: usize) -> Vec<u8> {
     std::iter::repeat_with(&mut next).take(size).collect()
 }
 
-/// Verifies `root/backup` against `root/original` by way of `root/restore`, from the system's cache, always with the same draw.
+/// Verifies `root/backup` against `root/original` by way of `root/restore`, from the system's
+/// cache, always with the same draw.
 pub fn plan(root: &Path, sample: SampleSize, threads: usize) -> Plan {
     Plan {
         job: None,

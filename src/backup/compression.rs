@@ -1,12 +1,13 @@
 //! Compressed streams, recognised by their first bytes.
 //!
-//! In: the first bytes of a file, and the file. Out: a reader of the uncompressed bytes, whatever number of members
-//! (gzip), streams (bzip2, xz) or frames (zstd) the file consists of, and whether checksums covered all of them. Knows
-//! nothing of what is compressed.
+//! In: the first bytes of a file, and the file. Out: a reader of the uncompressed bytes, whatever
+//! number of members (gzip), streams (bzip2, xz) or frames (zstd) the file consists of, and whether
+//! checksums covered all of them. Knows nothing of what is compressed.
 //!
-//! What may follow the last stream is what the program of the format accepts without data being lost: zeros behind gzip
-//! and bzip2 (a copy to a tape or a disk rounds the length up), whole groups of four zeros behind xz, nothing behind
-//! zstd. Zeros with something behind them are damage, because those programs end there and give up the rest.
+//! What may follow the last stream is what the program of the format accepts without data being
+//! lost: zeros behind gzip and bzip2 (a copy to a tape or a disk rounds the length up), whole
+//! groups of four zeros behind xz, nothing behind zstd. Zeros with something behind them are
+//! damage, because those programs end there and give up the rest.
 
 mod input;
 
@@ -29,11 +30,12 @@ pub(super) enum Compression {
     Zstd,
 }
 
-/// The largest dictionary that is accepted, in bytes: more than any preset of `xz` needs, so that a header that claims
-/// more does not exhaust the machine.
+/// The largest dictionary that is accepted, in bytes: more than any preset of `xz` needs, so that a
+/// header that claims more does not exhaust the machine.
 const XZ_MEMORY_LIMIT: u64 = 2 << 30;
 
-/// What `zstd --long=31` makes; the decoder takes the memory that the frame asks for, at most 2 GiB.
+/// What `zstd --long=31` makes; the decoder takes the memory that the frame asks for, at most 2
+/// GiB.
 const ZSTD_WINDOW_LOG_MAX: u32 = if usize::BITS >= 64 { 31 } else { 27 };
 
 /// What to say of data that asks for more memory than is given.
@@ -76,12 +78,12 @@ impl Compression {
         }
     }
 
-    /// The most bytes that `compressed` bytes of this format can stand for, rounded up generously. One stored size beyond
-    /// that is a lie, and needs no reading to be told.
+    /// The most bytes that `compressed` bytes of this format can stand for, rounded up generously.
+    /// One stored size beyond that is a lie, and needs no reading to be told.
     ///
-    /// Deflate: 258 bytes in two bits (RFC 1951), 1032:1. Zstd: 128 KiB in a block of four bytes (RFC 8878). LZMA2:
-    /// 273 bytes in about a third of a bit, 7089:1. Bzip2: 900,000 run-length codes for up to 259 bytes each in about
-    /// 40 bytes.
+    /// Deflate: 258 bytes in two bits (RFC 1951), 1032:1. Zstd: 128 KiB in a block of four bytes
+    /// (RFC 8878). LZMA2: 273 bytes in about a third of a bit, 7089:1. Bzip2: 900,000 run-length
+    /// codes for up to 259 bytes each in about 40 bytes.
     pub(super) fn most_from(self, compressed: u64) -> u64 {
         let ratio = match self {
             Self::Gzip => 1040,
@@ -102,7 +104,8 @@ impl Compression {
         }
     }
 
-    /// Reads what `compressed` holds. A damaged or truncated stream is an error at the latest when its end is read.
+    /// Reads what `compressed` holds. A damaged or truncated stream is an error at the latest when
+    /// its end is read.
     pub(super) fn decoder<'a>(self, compressed: impl Read + Send + 'a) -> io::Result<Decoder<'a>> {
         let state = State::Between(Input::new(Box::new(compressed)));
         Ok(Decoder { compression: self, state, streams: 0, is_checked: true, is_done: false })

@@ -4,15 +4,16 @@ use crate::platform::Timestamp;
 
 use super::path::{self, NameProblem};
 
-/// Where a format finds an entry again; the numbers mean something to that format only, but growing ones lie further on.
+/// Where a format finds an entry again; the numbers mean something to that format only, but growing
+/// ones lie further on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Locator(pub [u64; 3]);
 
 /// One regular file of a backup, as listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entry<'a> {
-    /// Relative path, components joined by `/`, any bytes but NUL. The key that pairs it with its original. Where
-    /// `problem` is set: the name as stored.
+    /// Relative path, components joined by `/`, any bytes but NUL. The key that pairs it with its
+    /// original. Where `problem` is set: the name as stored.
     pub path: &'a [u8],
     /// Why the name cannot be used as a path below anything (`..`, NUL, empty).
     pub problem: Option<NameProblem>,
@@ -20,22 +21,23 @@ pub struct Entry<'a> {
     pub size: Option<u64>,
     /// Modification time, where listed or asked for.
     pub mtime: Option<Timestamp>,
-    /// Whether `mtime` is a time on the wall in a zone that is not known; it was read as if in this machine's.
+    /// Whether `mtime` is a time on the wall in a zone that is not known; it was read as if in this
+    /// machine's.
     pub zone_unknown: bool,
     /// For a hard link to another entry: that entry's path.
     pub link: Option<&'a [u8]>,
-    /// Which file of this machine the content was restored from, for formats that hold files as they are; known once it is
-    /// restored. An original with the same number is no second copy.
+    /// Which file of this machine the content was restored from, for formats that hold files as
+    /// they are; known once it is restored. An original with the same number is no second copy.
     pub id: Option<(u64, u64)>,
-    /// What vouches for the restored content: a checksum of this entry, made when it was stored, that was found right
-    /// (`CRC-32 in the archive`). Known once it is restored.
+    /// What vouches for the restored content: a checksum of this entry, made when it was stored,
+    /// that was found right (`CRC-32 in the archive`). Known once it is restored.
     pub vouched_by: Option<&'static str>,
     /// For the format that listed it.
     pub locator: Locator,
 }
 
-/// Entries in one compact allocation: paths back to back in one buffer, so that listing a million files allocates
-/// nothing per file once the buffers have grown.
+/// Entries in one compact allocation: paths back to back in one buffer, so that listing a million
+/// files allocates nothing per file once the buffers have grown.
 #[derive(Debug, Clone, Default)]
 pub struct Picks {
     bytes: Vec<u8>,
@@ -84,7 +86,8 @@ impl Picks {
         }
     }
 
-    /// Puts them into the order in which they lie on the disk or in the archive, as far as their format knows it.
+    /// Puts them into the order in which they lie on the disk or in the archive, as far as their
+    /// format knows it.
     pub fn sort_by_place(&mut self) {
         self.records.sort_unstable_by_key(|record| record.locator.0);
     }
@@ -94,7 +97,8 @@ impl Picks {
         self.push_parts(b"", entry.path, entry);
     }
 
-    /// Adds an entry whose path is `folder` (empty, or ending in `/`) followed by `name`; `rest.path` is ignored.
+    /// Adds an entry whose path is `folder` (empty, or ending in `/`) followed by `name`;
+    /// `rest.path` is ignored.
     pub fn push_parts(&mut self, folder: &[u8], name: &[u8], rest: &Entry<'_>) {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(folder);
@@ -103,9 +107,9 @@ impl Picks {
         self.finish(start, path_len, rest);
     }
 
-    /// Adds an entry under a name as an archive stores it: leading `/` and `./` and doubled slashes fall away, so that
-    /// the same tree has the same paths in every format; a name that cannot be a path is kept as stored, with its
-    /// problem. `rest.path` and `rest.problem` are ignored.
+    /// Adds an entry under a name as an archive stores it: leading `/` and `./` and doubled slashes
+    /// fall away, so that the same tree has the same paths in every format; a name that cannot be a
+    /// path is kept as stored, with its problem. `rest.path` and `rest.problem` are ignored.
     pub fn push_stored(&mut self, name: &[u8], rest: &Entry<'_>) {
         let start = self.bytes.len();
         let problem = path::append_relative(&mut self.bytes, name).err();
@@ -120,7 +124,8 @@ impl Picks {
     fn finish(&mut self, start: usize, path_len: usize, rest: &Entry<'_>) {
         let link = rest.link.unwrap_or_default();
         self.bytes.extend_from_slice(link);
-        // Names and link targets come from buffers far below 4 GiB; a longer one would be cut, not wrapped.
+        // Names and link targets come from buffers far below 4 GiB; a longer one would be cut, not
+        // wrapped.
         let short = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
         self.records.push(Record {
             start,

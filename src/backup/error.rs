@@ -74,7 +74,8 @@ pub enum Lost {
 }
 
 impl Damage {
-    /// Whether files may be lost that are wanted: by `below`, of what is in a folder of this path, or by `file`, one of this path.
+    /// Whether files may be lost that are wanted: by `below`, of what is in a folder of this path,
+    /// or by `file`, one of this path.
     pub fn concerns(&self, below: impl Fn(&[u8]) -> bool, file: impl Fn(&[u8]) -> bool) -> bool {
         match &self.lost {
             None => true,

@@ -1,7 +1,8 @@
 //! A folder tree as a backup: what robocopy, rsync, rclone or File History make.
 //!
-//! The catalog reads directories only, no file's state unless asked for, in parallel. What a file's size and time are is
-//! read when it is restored. Links, devices, pipes and sockets are no part of it and are never opened.
+//! The catalog reads directories only, no file's state unless asked for, in parallel. What a file's
+//! size and time are is read when it is restored. Links, devices, pipes and sockets are no part of
+//! it and are never opened.
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -36,15 +37,17 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Opens the folder at `place`; with `cold`, its files are read from the disk and not from the system's cache.
+    /// Opens the folder at `place`; with `cold`, its files are read from the disk and not from the
+    /// system's cache.
     pub fn open(place: &Path, cold: bool) -> Result<Self, Error> {
         let tree =
             Tree::open(place, cold).map_err(|source| Error::Open { place: place.to_owned(), source })?;
         Ok(Self { place: place.to_owned(), tree })
     }
 
-    /// The newest change time of the folder and what lies directly in it: a copy that was made later than that has changed
-    /// nothing there, so this is never later than when the folder was copied to where it is.
+    /// The newest change time of the folder and what lies directly in it: a copy that was made
+    /// later than that has changed nothing there, so this is never later than when the folder was
+    /// copied to where it is.
     fn taken(&self) -> Option<Timestamp> {
         let mut newest = self.tree.stat(b"").ok()?.changed;
         let mut see =
@@ -71,7 +74,8 @@ impl Folder {
                 landing.begin(entry, stat.size);
                 (Some(stat), copy(&mut file, stat.size, scratch))
             }
-            // What it recorded is known all the same, which decides whether the pick can be compared.
+            // What it recorded is known all the same, which decides whether the pick can be
+            // compared.
             Err(error) => {
                 let stat = self.tree.stat(entry.path).ok().filter(|stat| stat.kind == Kind::File);
                 (stat, Err(RestoreError::Read(error)))
@@ -246,7 +250,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Notes a folder that cannot be listed. Of very many the last one stands for all that follow: it may hold anything.
+    /// Notes a folder that cannot be listed. Of very many the last one stands for all that follow:
+    /// it may hold anything.
     fn note(&self, damage: Damage) {
         let mut all = self.damage.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() < DAMAGE_MAX {

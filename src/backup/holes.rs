@@ -1,7 +1,8 @@
 //! Copying files with holes: only what holds data is read, written, and asked room for.
 //!
-//! A `lastlog` of 400 GB takes a few kilobytes on its disk, and must not take more in the restore folder. The system tells
-//! where a file holds data; where it does not tell, all of it counts as data.
+//! A `lastlog` of 400 GB takes a few kilobytes on its disk, and must not take more in the restore
+//! folder. The system tells where a file holds data; where it does not tell, all of it counts as
+//! data.
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
@@ -67,8 +68,8 @@ impl Scratch {
     }
 }
 
-/// Whether a file of `size` bytes has holes; one that takes little room because it is compressed has none. May move the
-/// file's position.
+/// Whether a file of `size` bytes has holes; one that takes little room because it is compressed
+/// has none. May move the file's position.
 pub(super) fn is_sparse(file: &File, size: u64) -> bool {
     platform::has_holes(file)
         && platform::next_data(file, 0, size).is_ok_and(|first| first.is_none_or(|first| first != (0..size)))

@@ -1,4 +1,5 @@
-//! Landing, as all formats do it: a failing scratch folder and a receiver that has enough both end the restore.
+//! Landing, as all formats do it: a failing scratch folder and a receiver that has enough both end
+//! the restore.
 
 use std::io;
 

@@ -1,11 +1,14 @@
-//! What killed runs left in a restore folder: recognised by its name, its marker and its content, and removed.
+//! What killed runs left in a restore folder: recognised by its name, its marker and its content,
+//! and removed.
 //!
-//! A running bkverify holds a lock on its marker. Who removes a leftover holds it, too, so that a run that begins at that very
-//! moment either has the lock first, and stays, or notices and takes another name.
+//! A running bkverify holds a lock on its marker. Who removes a leftover holds it, too, so that a
+//! run that begins at that very moment either has the lock first, and stays, or notices and takes
+//! another name.
 //!
-//! Others may write to the restore folder and exchange what lies in it: one of their folders for ours, or for a link to a third
-//! one's. So a leftover is opened once, without following a link; only what this user made is touched; and everything in it
-//! is removed through that one handle. By name there goes only a folder that is empty.
+//! Others may write to the restore folder and exchange what lies in it: one of their folders for
+//! ours, or for a link to a third one's. So a leftover is opened once, without following a link;
+//! only what this user made is touched; and everything in it is removed through that one handle. By
+//! name there goes only a folder that is empty.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -28,8 +31,8 @@ pub struct Leftovers {
     pub removed: Vec<PathBuf>,
     /// Folders that look like ours but hold what is not: left alone.
     pub left: Vec<PathBuf>,
-    /// Folders of which cannot be told whether their run has ended, because the file system has no locks, and
-    /// those that are somebody else's: left alone.
+    /// Folders of which cannot be told whether their run has ended, because the file system has no
+    /// locks, and those that are somebody else's: left alone.
     pub doubtful: Vec<PathBuf>,
 }
 
@@ -76,8 +79,8 @@ enum Fate {
     Doubtful,
 }
 
-/// Removes a folder if it was left by a killed run; nothing for one whose run is alive, or has just ended. One that cannot be removed
-/// may belong to somebody else: no reason not to run.
+/// Removes a folder if it was left by a killed run; nothing for one whose run is alive, or has just
+/// ended. One that cannot be removed may belong to somebody else: no reason not to run.
 fn remove_leftover(parent: &Dir, name: &str) -> Option<Fate> {
     // A run that begins at this moment makes its marker between two looks.
     for _ in 0..3 {
@@ -123,7 +126,8 @@ fn look(parent: &Dir, name: &str) -> Found {
     }
 }
 
-/// Whether somebody else holds a lock, by an attempt to take it; a file system without locks cannot tell.
+/// Whether somebody else holds a lock, by an attempt to take it; a file system without locks cannot
+/// tell.
 pub(super) fn is_locked(attempt: &Result<(), TryLockError>) -> Option<bool> {
     match attempt {
         Ok(()) => Some(false),
@@ -132,8 +136,8 @@ pub(super) fn is_locked(attempt: &Result<(), TryLockError>) -> Option<bool> {
     }
 }
 
-/// Removes numbered files and the marker, which the caller has locked, from the folder `dir` of this `name`, then the folder; `false`
-/// if it holds anything else, which stays.
+/// Removes numbered files and the marker, which the caller has locked, from the folder `dir` of
+/// this `name`, then the folder; `false` if it holds anything else, which stays.
 pub(super) fn remove_ours(parent: &Dir, name: &str, dir: Dir, mut marker: Option<File>) -> io::Result<bool> {
     let mut ours = Vec::new();
     for entry in dir.entries()? {

@@ -1,9 +1,9 @@
 //! Backup formats: what a backup can list and give back.
 //!
-//! In: a place on disk. Out: a [`Backup`] that lists its entries as a stream and restores chosen ones below a
-//! [`Scratch`]. One file (or folder) a format, one line each in [`registry`]; every format runs the same contract
-//! suite (`tests/it/contract.rs`). This room never writes to a backup, and knows nothing of sampling, verdicts or
-//! reports.
+//! In: a place on disk. Out: a [`Backup`] that lists its entries as a stream and restores chosen
+//! ones below a [`Scratch`]. One file (or folder) a format, one line each in [`registry`]; every
+//! format runs the same contract suite (`tests/it/contract.rs`). This room never writes to a
+//! backup, and knows nothing of sampling, verdicts or reports.
 
 mod aside;
 mod compression;
@@ -42,12 +42,14 @@ pub struct Description {
     pub format: &'static str,
     /// Where it is.
     pub place: PathBuf,
-    /// When it was taken, where that is known or can be inferred: an archive's own modification time, which is later if it was
-    /// copied without it, or the newest change at the top of a folder.
+    /// When it was taken, where that is known or can be inferred: an archive's own modification
+    /// time, which is later if it was copied without it, or the newest change at the top of a
+    /// folder.
     pub taken: Option<Timestamp>,
     /// How its content can be reached.
     pub access: Access,
-    /// Whether no name can occur twice, so that a first listing is final (never [`Listing::Again`]).
+    /// Whether no name can occur twice, so that a first listing is final (never
+    /// [`Listing::Again`]).
     pub unique_names: bool,
     /// How finely it records modification times, in nanoseconds (zip: 2 s; ext4: 1).
     pub time_resolution_ns: u64,
@@ -62,7 +64,8 @@ pub enum Access {
     Sequential,
 }
 
-/// What a listing must carry beyond the path; asking for less can be much faster (a folder needs no stat).
+/// What a listing must carry beyond the path; asking for less can be much faster (a folder needs no
+/// stat).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Needs {
     /// Sizes of all entries.
@@ -86,10 +89,11 @@ pub enum Listing {
     Whole,
     /// The receiver asked to stop.
     Stopped,
-    /// Some names occur more than once, which only showed at the end: discard what was listed and list again; the
-    /// second listing leaves out the entries that later ones replace.
+    /// Some names occur more than once, which only showed at the end: discard what was listed and
+    /// list again; the second listing leaves out the entries that later ones replace.
     Again,
-    /// The listing is incomplete: each damage says what could not be listed and why. What was listed is real.
+    /// The listing is incomplete: each damage says what could not be listed and why. What was
+    /// listed is real.
     Damaged(Vec<Damage>),
 }
 
@@ -113,15 +117,17 @@ pub enum Wanted<'a> {
 
 /// Receives restored files, each as soon as it is whole.
 pub trait Landing {
-    /// Hears that the content of an entry, of about `size` bytes, is going to be restored, so that its original can be read
-    /// meanwhile. Formats say so that restore entry by entry; it may come to nothing.
+    /// Hears that the content of an entry, of about `size` bytes, is going to be restored, so that
+    /// its original can be read meanwhile. Formats say so that restore entry by entry; it may come
+    /// to nothing.
     fn begin(&mut self, _entry: &Entry<'_>, _size: u64) {}
 
-    /// Takes one entry with its restored copy, or the reason there is none. `Break` ends the restore early.
+    /// Takes one entry with its restored copy, or the reason there is none. `Break` ends the
+    /// restore early.
     fn land(&mut self, entry: Entry<'_>, outcome: Result<Restored, RestoreError>) -> ControlFlow<()>;
 
-    /// Takes note of a part of the backup that a restore of every file could not read, so that what lies in it does not
-    /// land. A listing may have reported the same in the same words.
+    /// Takes note of a part of the backup that a restore of every file could not read, so that what
+    /// lies in it does not land. A listing may have reported the same in the same words.
     fn lose(&mut self, damage: Damage);
 }
 
@@ -129,10 +135,12 @@ pub trait Landing {
 ///
 /// Contract, checked by the contract suite for every format:
 /// - nothing is ever written to it, and its files are opened read-only;
-/// - a listing names every regular file once (see [`Listing::Again`]), with the same path whatever the format;
-/// - each wanted entry is landed exactly once, with exactly the bytes that the format's own program restores, or
-///   with the reason why not; one bad entry does not keep others from landing;
-/// - a restore of every file that comes upon what it cannot read says so ([`Landing::lose`]): it never just ends early;
+/// - a listing names every regular file once (see [`Listing::Again`]), with the same path whatever
+///   the format;
+/// - each wanted entry is landed exactly once, with exactly the bytes that the format's own program
+///   restores, or with the reason why not; one bad entry does not keep others from landing;
+/// - a restore of every file that comes upon what it cannot read says so ([`Landing::lose`]): it
+///   never just ends early;
 /// - restored content comes from the backup alone.
 pub trait Backup: Send + Sync {
     /// What this backup is.
@@ -141,19 +149,21 @@ pub trait Backup: Send + Sync {
     /// Lists all regular files to `sink`. An error means that nothing could be listed.
     fn catalog(&self, needs: Needs, threads: usize, sink: &dyn Sink) -> Result<Listing, Error>;
 
-    /// What vouches for the content of every file: a checksum over all of it (that of a gzip, xz or zstd stream) that was
-    /// found right when the backup was last listed to its end. Nothing where there is none, or it was not seen yet.
+    /// What vouches for the content of every file: a checksum over all of it (that of a gzip, xz or
+    /// zstd stream) that was found right when the backup was last listed to its end. Nothing where
+    /// there is none, or it was not seen yet.
     fn vouched_by(&self) -> Option<&'static str> {
         None
     }
 
-    /// What was still in memory of the files in a folder that were to be read from the disk; nothing of other formats, whose one file
-    /// is asked about by itself, and of those that may be read from memory.
+    /// What was still in memory of the files in a folder that were to be read from the disk;
+    /// nothing of other formats, whose one file is asked about by itself, and of those that may be
+    /// read from memory.
     fn cached(&self) -> Option<Cached> {
         None
     }
 
-    /// Restores the wanted entries below `scratch`. An error means that the backup or the scratch folder cannot be
-    /// used any more; trouble with single entries is landed instead.
+    /// Restores the wanted entries below `scratch`. An error means that the backup or the scratch
+    /// folder cannot be used any more; trouble with single entries is landed instead.
     fn restore(&self, wanted: Wanted<'_>, scratch: &Scratch, landing: &mut dyn Landing) -> Result<(), Error>;
 }

@@ -18,7 +18,8 @@ pub enum NameProblem {
     Nul,
 }
 
-/// Appends the relative form of a stored `name` to `out`: leading slashes, `.` components and doubled slashes fall away.
+/// Appends the relative form of a stored `name` to `out`: leading slashes, `.` components and
+/// doubled slashes fall away.
 ///
 /// On an error `out` holds a part of the name.
 pub(super) fn append_relative(out: &mut Vec<u8>, name: &[u8]) -> Result<(), NameProblem> {
@@ -48,9 +49,9 @@ pub fn relative(name: &[u8]) -> Result<Vec<u8>, NameProblem> {
     Ok(out)
 }
 
-/// A path as text that is safe in a terminal and in a report, and can be turned back by [`unescape`]: valid UTF-8 stands
-/// as it is; control characters, the backslash, [invisible](is_invisible) characters and bytes that are no UTF-8
-/// become `\xNN` (one a byte).
+/// A path as text that is safe in a terminal and in a report, and can be turned back by
+/// [`unescape`]: valid UTF-8 stands as it is; control characters, the backslash,
+/// [invisible](is_invisible) characters and bytes that are no UTF-8 become `\xNN` (one a byte).
 pub fn escape(path: &[u8]) -> Cow<'_, str> {
     let plain = std::str::from_utf8(path).ok().filter(|text| text.chars().all(is_plain));
     plain.map_or_else(|| Cow::Owned(escape_bytes(path)), Cow::Borrowed)
@@ -79,8 +80,8 @@ fn escape_bytes(path: &[u8]) -> String {
     out
 }
 
-/// Characters that can do no harm in a terminal or a report: neither controls nor the backslash (it introduces our escapes) nor any
-/// that cannot be seen.
+/// Characters that can do no harm in a terminal or a report: neither controls nor the backslash (it
+/// introduces our escapes) nor any that cannot be seen.
 fn is_plain(character: char) -> bool {
     match character {
         ' '..='~' => character != '\\',

@@ -1,7 +1,7 @@
 //! All formats: what each is called, and how it is recognised by its content.
 //!
-//! In: a place. Out: the backup there. A file's name never matters. To add a format, write its file and add its line to
-//! [`FORMATS`]; the tests below and the contract suite then run on it.
+//! In: a place. Out: the backup there. A file's name never matters. To add a format, write its file
+//! and add its line to [`FORMATS`]; the tests below and the contract suite then run on it.
 
 use std::fs::File;
 use std::io::BufReader;
@@ -79,8 +79,9 @@ struct Candidate<'a> {
     first: Vec<u8>,
 }
 
-/// Opens the backup at `place`, whatever its name is. Nothing is written to it, and its access time is left alone where
-/// the system allows. With `cold` it is read from the disk and not from the system's cache.
+/// Opens the backup at `place`, whatever its name is. Nothing is written to it, and its access time
+/// is left alone where the system allows. With `cold` it is read from the disk and not from the
+/// system's cache.
 pub fn open(place: &Path, cold: bool) -> Result<Box<dyn Backup>, Error> {
     let candidate = Candidate::look(place, cold)?;
     if let Some(opened) = FORMATS.iter().find_map(|format| (format.open)(&candidate)) {
@@ -200,14 +201,16 @@ fn open_compressed(candidate: &Candidate<'_>, compression: Compression) -> Attem
     }))
 }
 
-/// Uncompresses the first block; an error unless it begins a tar archive, be it one without members.
+/// Uncompresses the first block; an error unless it begins a tar archive, be it one without
+/// members.
 fn check_holds_tar(place: &Path, file: &File, compression: Compression) -> Result<(), Error> {
     let name = compression.name();
     let mut first = [0; 1024];
     let compressed = BufReader::new(Positioned { file, offset: 0 });
     let read = compression.decoder(compressed).and_then(|mut decoder| {
         platform::read_full(&mut decoder, &mut first[..512]).and_then(|got| {
-            // A second block tells an empty archive from chance; it may lie behind damage, which the listing reports.
+            // A second block tells an empty archive from chance; it may lie behind damage, which
+            // the listing reports.
             Ok(got
                 + if got == 512 && first[..512] == [0; 512] {
                     platform::read_full(&mut decoder, &mut first[512..])?

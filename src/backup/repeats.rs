@@ -1,11 +1,12 @@
 //! Names that occur more than once in an archive, where a later entry replaces an earlier one.
 //!
-//! A program that restores an archive front to back ends with the last entry of a name. A listing that streams cannot know
-//! whether a name will come again, so the first listing counts hashes of names (8 bytes each) and, in the rare case of
-//! a repeat, asks to be listed again ([`Listing::Again`](super::Listing::Again)); from then on all but the last entry of
-//! a repeated name are left out. The hashes are what grows with a backup: 80 MB for ten million entries, gone once
-//! the first listing has ended. Fewer bits would take two names for one and hide a file; a file to sort them in would be
-//! written outside the restore folder.
+//! A program that restores an archive front to back ends with the last entry of a name. A listing
+//! that streams cannot know whether a name will come again, so the first listing counts hashes of
+//! names (8 bytes each) and, in the rare case of a repeat, asks to be listed again
+//! ([`Listing::Again`](super::Listing::Again)); from then on all but the last entry of a repeated
+//! name are left out. The hashes are what grows with a backup: 80 MB for ten million entries, gone
+//! once the first listing has ended. Fewer bits would take two names for one and hide a file; a
+//! file to sort them in would be written outside the restore folder.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -44,7 +45,8 @@ impl Pass<'_> {
         self.left.is_empty()
     }
 
-    /// Notes the next name; whether it stays, as far as is known: `false` for one that a later entry replaces.
+    /// Notes the next name; whether it stays, as far as is known: `false` for one that a later
+    /// entry replaces.
     pub(super) fn stays(&mut self, name: &[u8]) -> bool {
         let known = self.repeats.known.get().is_some();
         if known && self.left.is_empty() {
@@ -56,7 +58,8 @@ impl Pass<'_> {
             return true;
         }
         match self.left.get_mut(&hash) {
-            // One that comes more often than before (the archive has changed since) is not hidden either.
+            // One that comes more often than before (the archive has changed since) is not hidden
+            // either.
             Some(count) => {
                 *count = count.saturating_sub(1);
                 *count == 0
@@ -65,7 +68,8 @@ impl Pass<'_> {
         }
     }
 
-    /// Ends a pass over the whole archive; whether it must be listed again because repeats came to light.
+    /// Ends a pass over the whole archive; whether it must be listed again because repeats came to
+    /// light.
     pub(super) fn finish(mut self) -> bool {
         if self.repeats.known.get().is_some() {
             return false;

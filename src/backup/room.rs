@@ -1,9 +1,10 @@
 //! Room on the restore folder's disk, for all files in flight together.
 //!
-//! Many threads restore at once, and what each still has to write is promised before it begins: a file begins only if there is room
-//! for it, for what is promised to the others, and for a margin. If there is none it waits until others are judged and emptied.
-//! One that has no room even then, or waits for nobody but those who wait themselves, fails alone
-//! ([`RestoreError::NoRoom`]), and the others go on.
+//! Many threads restore at once, and what each still has to write is promised before it begins: a
+//! file begins only if there is room for it, for what is promised to the others, and for a margin.
+//! If there is none it waits until others are judged and emptied. One that has no room even then,
+//! or waits for nobody but those who wait themselves, fails alone ([`RestoreError::NoRoom`]), and
+//! the others go on.
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -64,10 +65,12 @@ impl Room {
         self.files.fetch_sub(1, Ordering::AcqRel);
     }
 
-    /// Promises `size` bytes, as soon as there is room for them. `held` is how many files the caller itself holds, which will not
-    /// be emptied while it waits; `free` tells how many bytes are free.
+    /// Promises `size` bytes, as soon as there is room for them. `held` is how many files the
+    /// caller itself holds, which will not be emptied while it waits; `free` tells how many bytes
+    /// are free.
     ///
-    /// While little is written and promised nobody is asked: the margin, which was free when the run began, covers it.
+    /// While little is written and promised nobody is asked: the margin, which was free when the
+    /// run began, covers it.
     pub(super) fn promise(
         &self,
         size: u64,
@@ -77,8 +80,8 @@ impl Room {
     ) -> Result<Promise<'_>, RestoreError> {
         let mut waiting: Option<Waiting<'_>> = None;
         loop {
-            // Locked while the disk is asked: nobody gets room in between. Who leaves in between was counted before, and has made
-            // room that is not seen before the next look.
+            // Locked while the disk is asked: nobody gets room in between. Who leaves in between
+            // was counted before, and has made room that is not seen before the next look.
             let mut promised = self.promised();
             let wanted = promised.saturating_add(size);
             let files = self.files.load(Ordering::Acquire);
@@ -107,8 +110,8 @@ impl Room {
     }
 }
 
-/// What was given back within the time that a file system may take to show it: so that a file far too large does not wait
-/// for what has long been counted.
+/// What was given back within the time that a file system may take to show it: so that a file far
+/// too large does not wait for what has long been counted.
 #[derive(Debug, Default)]
 struct GivenBack {
     since: Option<Instant>,

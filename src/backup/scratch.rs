@@ -1,10 +1,12 @@
 //! The scratch folder: the one place that restored files are written to.
 //!
-//! In: content, from any format. Out: [`Restored`] files, numbered, in one flat folder of mode 0700 that is entered by
-//! capability, so that no name out of a backup ever reaches the file system. A restored file is emptied as soon as its
-//! value is dropped, and the empty file serves the next one: making and deleting a file costs a journalling file system
-//! eight times what emptying and filling it does. So there are never more files than are judged at once. A marker file, locked
-//! while the run lives, lets the next run recognise and remove what a killed one left; nothing else is ever removed.
+//! In: content, from any format. Out: [`Restored`] files, numbered, in one flat folder of mode 0700
+//! that is entered by capability, so that no name out of a backup ever reaches the file system. A
+//! restored file is emptied as soon as its value is dropped, and the empty file serves the next
+//! one: making and deleting a file costs a journalling file system eight times what emptying and
+//! filling it does. So there are never more files than are judged at once. A marker file, locked
+//! while the run lives, lets the next run recognise and remove what a killed one left; nothing else
+//! is ever removed.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -83,7 +85,8 @@ impl Scratch {
     pub fn create(restore_to: &Path, stop: Stop) -> Result<Self, Error> {
         let fail = |source| Error::Scratch { place: restore_to.to_owned(), source };
         let parent = Dir::open_ambient_dir(restore_to, ambient_authority()).map_err(fail)?;
-        // A run that starts at this very moment may take a folder without a locked marker for a leftover: then try again.
+        // A run that starts at this very moment may take a folder without a locked marker for a
+        // leftover: then try again.
         let mut attempt = 0;
         let (name, dir, marker) = loop {
             match create_locked(&parent) {
@@ -111,7 +114,8 @@ impl Scratch {
         &self.inner.place
     }
 
-    /// Removes the folder. Otherwise that happens when this is dropped; what stops it is then told on standard error.
+    /// Removes the folder. Otherwise that happens when this is dropped; what stops it is then told
+    /// on standard error.
     pub fn remove(self) -> Result<(), Stays> {
         let place = self.inner.place.clone();
         match Arc::try_unwrap(self.inner) {
@@ -126,8 +130,8 @@ impl Scratch {
         &self.stop
     }
 
-    /// Restores what `content` gives. `declared` is the size the backup promises: content that grows past it is cut off
-    /// there with an error, content that ends early is kept as it is.
+    /// Restores what `content` gives. `declared` is the size the backup promises: content that
+    /// grows past it is cut off there with an error, content that ends early is kept as it is.
     pub fn restore(
         &self,
         content: &mut dyn Read,
@@ -137,7 +141,8 @@ impl Scratch {
         self.restore_beside(0, content, declared, buffer)
     }
 
-    /// The same, for a caller that holds `held` restored files which it keeps until this one is restored.
+    /// The same, for a caller that holds `held` restored files which it keeps until this one is
+    /// restored.
     pub fn restore_beside(
         &self,
         held: u64,
@@ -184,8 +189,9 @@ impl Scratch {
         }
     }
 
-    /// Restores a whole open file of `size` bytes, by the quickest way the system has (a reflink or an in-kernel copy for
-    /// large ones). Its holes stay holes, where the system tells of them, and take no room.
+    /// Restores a whole open file of `size` bytes, by the quickest way the system has (a reflink or
+    /// an in-kernel copy for large ones). Its holes stay holes, where the system tells of them, and
+    /// take no room.
     pub fn copy(&self, from: &mut File, size: u64, buffer: &mut Vec<u8>) -> Result<Restored, RestoreError> {
         if size < PIECE as u64 {
             return self.copy_small(from, size, buffer);
@@ -213,7 +219,8 @@ impl Scratch {
         }
     }
 
-    /// Goes on where a copy inside the kernel failed, or was not to be had: reading and writing tell which side an error comes from.
+    /// Goes on where a copy inside the kernel failed, or was not to be had: reading and writing
+    /// tell which side an error comes from.
     fn copy_by_hand(
         &self,
         from: &mut File,
@@ -231,12 +238,14 @@ impl Scratch {
         Ok(restored)
     }
 
-    /// A file that has no room beside all others is not begun: the disk is not filled to its last byte.
+    /// A file that has no room beside all others is not begun: the disk is not filled to its last
+    /// byte.
     pub(super) fn promise_room(&self, size: u64, held: u64) -> Result<Promise<'_>, RestoreError> {
         self.inner.room.promise(size, held, &self.stop, &|| platform::free_space(&self.inner.place))
     }
 
-    /// One read, one write. That the read gave just as much as the file was long is its end: no second read is needed.
+    /// One read, one write. That the read gave just as much as the file was long is its end: no
+    /// second read is needed.
     fn copy_small(&self, from: &mut File, size: u64, buffer: &mut Vec<u8>) -> Result<Restored, RestoreError> {
         let mut promise = self.promise_room(size, 0)?;
         let mut restored = self.create_file().map_err(RestoreError::Scratch)?;
@@ -251,7 +260,8 @@ impl Scratch {
         Ok(restored)
     }
 
-    /// An empty numbered file, to be filled by [`Restored::write`]; the caller has a promise of room for it.
+    /// An empty numbered file, to be filled by [`Restored::write`]; the caller has a promise of
+    /// room for it.
     pub fn create_file(&self) -> io::Result<Restored> {
         let idle = self.inner.idle().pop();
         let (file, number) = idle.map_or_else(|| self.inner.new_file(), Ok)?;
@@ -291,7 +301,8 @@ impl Restored {
         Ok(())
     }
 
-    /// Moves the file to `name` below `folder`, which is in the same restore directory, instead of deleting it.
+    /// Moves the file to `name` below `folder`, which is in the same restore directory, instead of
+    /// deleting it.
     pub fn keep(mut self, folder: &Dir, name: &Path) -> io::Result<()> {
         drop(self.file.take());
         self.written = 0;
@@ -304,7 +315,8 @@ impl Restored {
 
 impl Drop for Restored {
     fn drop(&mut self) {
-        // One that `keep` took is closed already. One that cannot be emptied is removed with the folder.
+        // One that `keep` took is closed already. One that cannot be emptied is removed with the
+        // folder.
         if let Some(mut file) = self.file.take()
             && file.set_len(0).and_then(|()| file.rewind()).is_ok()
         {
@@ -349,7 +361,8 @@ impl Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         if let Err(stays) = self.remove() {
-            // There is no outcome to add it to; and nobody else to tell where standard error is closed.
+            // There is no outcome to add it to; and nobody else to tell where standard error is
+            // closed.
             let _ = writeln!(io::stderr(), "bkverify: warning: {stays}");
         }
     }
@@ -362,7 +375,8 @@ impl RestoreError {
     }
 }
 
-/// What a failed write means: that the file system holds no file so large says nothing of the next one.
+/// What a failed write means: that the file system holds no file so large says nothing of the next
+/// one.
 fn cannot_write(error: io::Error) -> RestoreError {
     if error.kind() == io::ErrorKind::FileTooLarge {
         let problem = "it is larger than any file can be in the restore folder; choose one on another disk";

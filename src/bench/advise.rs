@@ -1,7 +1,7 @@
 //! Real runs, and from them and the figures to advice.
 //!
-//! The first runs come before any probe: a nightly run finds a system that remembers nothing of the places' folders, and so do they.
-//! Whatever comes later is faster than that.
+//! The first runs come before any probe: a nightly run finds a system that remembers nothing of the
+//! places' folders, and so do they. Whatever comes later is faster than that.
 
 use std::time::{Duration, Instant};
 
@@ -17,8 +17,8 @@ const FIRST: u64 = 500;
 const MORE: f64 = 50.0;
 /// Files of the check, where time allows.
 const CHECK: u64 = 300;
-/// Another number of threads is recommended where work takes less than this share of the time with it: single runs of the same work on
-/// a disk that is not ours alone differ by a third.
+/// Another number of threads is recommended where work takes less than this share of the time with
+/// it: single runs of the same work on a disk that is not ours alone differ by a third.
 const WORTH_IT: f64 = 0.6;
 /// A run over fewer files says too little.
 const TOO_FEW: u64 = 20;
@@ -29,7 +29,8 @@ pub(super) struct Runs {
     first: Run,
     /// Over files in the order of their listing, if more can be learnt from it.
     in_order: Option<Run>,
-    /// Over a longer random sample, where the first was so short that starting may have been most of it.
+    /// Over a longer random sample, where the first was so short that starting may have been most
+    /// of it.
     second: Option<Run>,
 }
 
@@ -40,8 +41,9 @@ pub(super) struct Runs {
     reason = "estimates"
 )]
 impl Bench<'_> {
-    /// The real runs that come before all else. `None` where the first did not get far enough. `setting_up` is what went
-    /// before: a run of its own would have found the places just as unknown.
+    /// The real runs that come before all else. `None` where the first did not get far enough.
+    /// `setting_up` is what went before: a run of its own would have found the places just as
+    /// unknown.
     pub(super) fn real_runs(
         &mut self,
         plan: &Plan,
@@ -103,7 +105,8 @@ impl Bench<'_> {
         self.check(plan, &basis, threads)
     }
 
-    /// The number of threads that the figures speak for, and what verifying costs with that of the real runs.
+    /// The number of threads that the figures speak for, and what verifying costs with that of the
+    /// real runs.
     fn settings(&self, plan: &Plan, sequential: bool) -> Option<(usize, Costs)> {
         let (backup, rest) = self.report.places.split_first()?;
         let setting = Setting {
@@ -119,8 +122,9 @@ impl Bench<'_> {
         Some((promising, setting.costs(plan.threads).or_else(|| setting.costs(promising))?))
     }
 
-    /// What real work takes with a promising number of threads by what it takes with that of the other real runs. Figures alone
-    /// prove nothing: a disk that was busy for a moment shows one number of threads in a bad light.
+    /// What real work takes with a promising number of threads by what it takes with that of the
+    /// other real runs. Figures alone prove nothing: a disk that was busy for a moment shows one
+    /// number of threads in a bad light.
     fn gain(&mut self, plan: &Plan, promising: usize, costs: &Costs) -> Result<f64, Error> {
         if promising == plan.threads {
             return Ok(1.0);
@@ -135,7 +139,8 @@ impl Bench<'_> {
         Ok(if gain.is_finite() { gain } else { 1.0 })
     }
 
-    /// A real run over another draw for each `purpose`, within a share of the time that is left and of all bytes.
+    /// A real run over another draw for each `purpose`, within a share of the time that is left and
+    /// of all bytes.
     fn real(
         &mut self,
         plan: &Plan,

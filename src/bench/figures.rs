@@ -1,4 +1,5 @@
-//! What a bench found: plain data, filled by the probes, read by the model, the page and the JSON file.
+//! What a bench found: plain data, filled by the probes, read by the model, the page and the JSON
+//! file.
 
 use std::time::Duration;
 
@@ -10,8 +11,8 @@ use serde::{Deserialize, Serialize};
 pub enum Probe {
     /// Names listed.
     List,
-    /// Files opened and asked for their state, each for the first time in this bench; that the system then forgets what it
-    /// caches of them is part of it, as in a verification.
+    /// Files opened and asked for their state, each for the first time in this bench; that the
+    /// system then forgets what it caches of them is part of it, as in a verification.
     Open,
     /// Bytes read front to back.
     SequentialRead,
@@ -65,7 +66,8 @@ pub struct Figure {
 }
 
 impl Figure {
-    /// A measurement; `None` where nothing was done, or the clock saw no time pass: that is no rate.
+    /// A measurement; `None` where nothing was done, or the clock saw no time pass: that is no
+    /// rate.
     #[expect(clippy::cast_precision_loss, reason = "a rate needs no more than 52 bits")]
     pub fn new(
         place: &str,
@@ -163,7 +165,8 @@ pub struct Advice {
     pub calibration_factor: f64,
     /// What it was calibrated with: the first real run.
     pub calibration: Run,
-    /// A real run over files in the order of their listing, from which the time for all is taken. It may have ended early.
+    /// A real run over files in the order of their listing, from which the time for all is taken.
+    /// It may have ended early.
     #[serde(default)]
     pub in_order: Option<Run>,
     /// How long verifications will take.
@@ -175,8 +178,8 @@ pub struct Advice {
 pub struct Check {
     /// Made before the run.
     pub predicted: Prediction,
-    /// Seconds that the model gives for the bytes which these files turned out to hold: the rest of the difference is luck of the
-    /// draw.
+    /// Seconds that the model gives for the bytes which these files turned out to hold: the rest of
+    /// the difference is luck of the draw.
     pub for_its_bytes: f64,
     /// The run.
     pub real: Run,

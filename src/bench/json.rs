@@ -2,10 +2,12 @@
 
 use super::figures::{Figure, Report, Slower};
 
-/// Name and version of the form. Fields may be added under the same version, none changes its meaning.
+/// Name and version of the form. Fields may be added under the same version, none changes its
+/// meaning.
 pub const SCHEMA_NAME: &str = "bkverify-bench/1";
 
-/// The JSON Schema of the form. It refuses unknown fields: who validates takes that of the version that wrote the report.
+/// The JSON Schema of the form. It refuses unknown fields: who validates takes that of the version
+/// that wrote the report.
 pub const SCHEMA: &str = include_str!("schema.json");
 
 /// A figure below this share of its old value has become slower; less may be chance.

@@ -33,8 +33,8 @@ impl Slice {
     }
 }
 
-/// Lets `threads` workers, each made by `make`, work step by step until the slice is over or nothing is left (`None`).
-/// Returns the sum of what their steps gave, and the time it took.
+/// Lets `threads` workers, each made by `make`, work step by step until the slice is over or
+/// nothing is left (`None`). Returns the sum of what their steps gave, and the time it took.
 pub fn measure<W>(threads: usize, slice: &Slice, make: impl Fn() -> W + Sync) -> (u64, Duration)
 where
     W: FnMut() -> Option<u64>,

@@ -1,7 +1,8 @@
-//! The listing probe: how fast a place gives its names, and which of its files the other probes look at.
+//! The listing probe: how fast a place gives its names, and which of its files the other probes
+//! look at.
 //!
-//! Names come through the same code as in a verification. The system's cache of folders cannot be emptied by an ordinary
-//! user: the first listing after a restart may be slower.
+//! Names come through the same code as in a verification. The system's cache of folders cannot be
+//! emptied by an ordinary user: the first listing after a restart may be slower.
 
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering};

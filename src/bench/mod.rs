@@ -1,14 +1,16 @@
-//! The bench: what does a verification of these disks cost, what holds it up, and which settings suit it?
+//! The bench: what does a verification of these disks cost, what holds it up, and which settings
+//! suit it?
 //!
 //! ```text
 //! job ─▶ real runs ─▶ hash ─▶ each place: list, open, read ─▶ write ─▶ advice ─▶ check run ─▶ report
 //! ```
 //!
-//! In: a [`Job`]. Out: a [`Report`], which `render` shows and `json` writes and compares. One probe a file; each measures one
-//! thing, within a slice of the job's time and bytes. `model` turns figures into advice and is pure.
+//! In: a [`Job`]. Out: a [`Report`], which `render` shows and `json` writes and compares. One probe
+//! a file; each measures one thing, within a slice of the job's time and bytes. `model` turns
+//! figures into advice and is pure.
 //!
-//! Nothing is written but scratch files below the restore folder, and those are gone when the bench ends, however it ends.
-//! What was not measured is absent, never guessed.
+//! Nothing is written but scratch files below the restore folder, and those are gone when the bench
+//! ends, however it ends. What was not measured is absent, never guessed.
 
 mod advise;
 pub mod figures;
@@ -54,11 +56,13 @@ const LOOKS_LIKE_MEMORY: f64 = 8e9;
 pub struct Job {
     /// Folders to read that are nothing special.
     pub paths: Vec<PathBuf>,
-    /// The verification whose backup, originals and restore folder are measured and which is predicted.
+    /// The verification whose backup, originals and restore folder are measured and which is
+    /// predicted.
     pub plan: Option<Plan>,
     /// Where to write; the plan's restore folder if there is a plan.
     pub restore_to: Option<PathBuf>,
-    /// The file that the figures will be written to, if any: it must replace nothing that is measured.
+    /// The file that the figures will be written to, if any: it must replace nothing that is
+    /// measured.
     pub report: Option<PathBuf>,
     /// Numbers of threads to try, each at least 1.
     pub threads: Vec<usize>,
@@ -72,8 +76,8 @@ pub struct Job {
     pub seed: String,
     /// When it began.
     pub started: SystemTime,
-    /// The same by the clock that time is measured with: what the program does before it looks at any place, a verification
-    /// does too.
+    /// The same by the clock that time is measured with: what the program does before it looks at
+    /// any place, a verification does too.
     pub since: Instant,
 }
 
@@ -186,7 +190,8 @@ fn spare_the_measured(job: &Job, report: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Makes sure that the restore folder is none of the places that are only read, and clears what killed runs left there.
+/// Makes sure that the restore folder is none of the places that are only read, and clears what
+/// killed runs left there.
 fn prepare(job: &Job, restore_to: &Path) -> Result<(), Error> {
     let read = job.plan.iter().flat_map(|plan| originals(plan).chain([plan.backup.as_path()]));
     let read: Vec<_> = read.chain(job.paths.iter().map(PathBuf::as_path)).collect();

@@ -1,9 +1,11 @@
-//! From figures to advice: what a verification costs, what holds it up, how many threads it should have. Pure.
+//! From figures to advice: what a verification costs, what holds it up, how many threads it should
+//! have. Pure.
 //!
-//! Each part of the machine needs so long for a file and so long for a byte; parts work side by side, so that the slowest decides. That
-//! weighs one amount of work against another, and no more: how long work takes is what real runs took for theirs. How far predictions
-//! may be off is said by a range: for what varies from run to run, for the few files of the calibration, and for file sizes, which a
-//! small sample may miss the largest of.
+//! Each part of the machine needs so long for a file and so long for a byte; parts work side by
+//! side, so that the slowest decides. That weighs one amount of work against another, and no more:
+//! how long work takes is what real runs took for theirs. How far predictions may be off is said by
+//! a range: for what varies from run to run, for the few files of the calibration, and for file
+//! sizes, which a small sample may miss the largest of.
 
 use std::collections::BTreeMap;
 
@@ -86,7 +88,8 @@ impl Setting<'_> {
             false if self.sequential => vec![("the source disk", source)],
             false => vec![("the source disk", source), ("the backup disk", backup)],
         };
-        // As fast as the system takes it: most is emptied again before it must be on the disk. Where it is not, a real run shows it.
+        // As fast as the system takes it: most is emptied again before it must be on the disk.
+        // Where it is not, a real run shows it.
         if let Some(rate) = self.rate(self.restore, Probe::Write, None, None) {
             parts.push(("the restore disk", Part { file: 0.0, byte: 1.0 / rate }));
         }
@@ -102,8 +105,9 @@ impl Setting<'_> {
         part.seconds(1.0, self.backup.mean_size)
     }
 
-    /// A file costs its opening and the way to its first block, where they are measured; each byte costs its share of the
-    /// rate in order. What is read in one pass costs nothing here: the calibration makes that pass.
+    /// A file costs its opening and the way to its first block, where they are measured; each byte
+    /// costs its share of the rate in order. What is read in one pass costs nothing here: the
+    /// calibration makes that pass.
     fn disk(&self, place: &Facts, threads: usize) -> Option<Part> {
         let at = |probe, block| self.rate(&place.name, probe, Some(threads), block);
         let byte = 1.0 / at(Probe::SequentialRead, Some(BIG_BLOCK))?;
@@ -126,7 +130,8 @@ impl Setting<'_> {
         meant.map(|figure| figure.per_second).max_by(f64::total_cmp)
     }
 
-    /// `usual` threads where they come near the best: those are what the real runs were made with. Else the fewest that do.
+    /// `usual` threads where they come near the best: those are what the real runs were made with.
+    /// Else the fewest that do.
     pub fn recommend(&self, candidates: &[usize], usual: usize) -> Option<usize> {
         let rated = candidates
             .iter()
@@ -141,12 +146,14 @@ impl Setting<'_> {
     }
 }
 
-/// The usual number of threads is recommended unless another would need less than a half of its time: figures that were taken
-/// one after the other differ by less than that on a machine that is not quiet.
+/// The usual number of threads is recommended unless another would need less than a half of its
+/// time: figures that were taken one after the other differ by less than that on a machine that is
+/// not quiet.
 const USUAL_WITHIN: f64 = 2.0;
 
-/// How real time follows from promised time: up to a short run in proportion to it, beyond it at a pace of its own. The short run is the
-/// first, when the system knew nothing of the files' folders; the more files, the less there is to find out for each.
+/// How real time follows from promised time: up to a short run in proportion to it, beyond it at a
+/// pace of its own. The short run is the first, when the system knew nothing of the files' folders;
+/// the more files, the less there is to find out for each.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Fit {
     /// Seconds promised for the short run, and what it took.
@@ -157,8 +164,8 @@ pub struct Fit {
 
 #[expect(clippy::cast_precision_loss, reason = "estimates")]
 impl Fit {
-    /// Through one run, or through two: where time that was lost to chance would make the longer run the shorter one, its own
-    /// pace counts.
+    /// Through one run, or through two: where time that was lost to chance would make the longer
+    /// run the shorter one, its own pace counts.
     pub fn through(costs: &Costs, short: &Run, long: Option<&Run>) -> Self {
         let promised = |run: &Run| costs.seconds(run.files as f64, run.bytes as f64);
         let pace = |real: f64, promised: f64| if promised > 0.0 { real / promised } else { 1.0 };
@@ -195,9 +202,11 @@ pub struct Basis {
     pub calibration: Run,
     /// What the real runs say of the model.
     pub fit: Fit,
-    /// A real run over files in the order of their listing, as `--sample all` takes them; it may have ended early.
+    /// A real run over files in the order of their listing, as `--sample all` takes them; it may
+    /// have ended early.
     pub in_order: Option<Run>,
-    /// What real work takes with the recommended number of threads by what it takes with that of the other real runs.
+    /// What real work takes with the recommended number of threads by what it takes with that of
+    /// the other real runs.
     pub by_threads: f64,
     /// Whether a run makes a pass over the whole backup, however small its sample.
     pub sequential: bool,
@@ -226,7 +235,8 @@ impl Basis {
     /// Seconds for restoring and comparing so many files of so many bytes.
     pub fn work(&self, files: f64, bytes: f64) -> f64 {
         let promised = self.costs.seconds(files, bytes);
-        // The time of a pass says nothing of the single file, which is added to it as the figures alone have it.
+        // The time of a pass says nothing of the single file, which is added to it as the figures
+        // alone have it.
         if self.sequential {
             self.calibration.verify + promised
         } else {
@@ -234,7 +244,8 @@ impl Basis {
         }
     }
 
-    /// Seconds for all files, which are taken in the order of their listing: their neighbours are on the way.
+    /// Seconds for all files, which are taken in the order of their listing: their neighbours are
+    /// on the way.
     fn all(&self, files: f64, bytes: f64) -> f64 {
         let promised = |run: &Run| self.costs.seconds(run.files as f64, run.bytes as f64);
         match self.in_order.as_ref().filter(|run| promised(run) > 0.0) {

@@ -141,7 +141,8 @@ fn the_calibration_predicts_itself() {
 #[test]
 fn a_longer_run_says_what_more_files_take() {
     let costs = basis(false).costs;
-    // 10.1 ms a file are promised; real are 50 ms for each of the first hundred, 20.2 ms for each after them.
+    // 10.1 ms a file are promised; real are 50 ms for each of the first hundred, 20.2 ms for each
+    // after them.
     let (short, long) = (run(100, 5.0), run(1000, 5.0 + 900.0 * 0.0202));
     let fit = Fit::through(&costs, &short, Some(&long));
     assert!((fit.pace - 2.0).abs() < 1e-9, "{fit:?}");

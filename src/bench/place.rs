@@ -1,6 +1,7 @@
 //! A place that is only read: a folder of the user's, or an archive.
 //!
-//! Its files are opened read-only through [`Tree`], which forgets what the system caches of a file first.
+//! Its files are opened read-only through [`Tree`], which forgets what the system caches of a file
+//! first.
 
 use std::fs::File;
 use std::io;
@@ -70,7 +71,8 @@ impl Place {
         Ok((file, stat.size))
     }
 
-    /// Opens a file again; what the system caches of it stays, so that other threads do not lose what was read ahead for them.
+    /// Opens a file again; what the system caches of it stays, so that other threads do not lose
+    /// what was read ahead for them.
     pub fn open_again(&self, path: &[u8]) -> io::Result<File> {
         self.calm.open_file(path, self.archive.is_some())
     }

@@ -12,7 +12,8 @@ use super::place::{Place, Sampled};
 /// So many files are kept open at once.
 const OPEN: usize = 64;
 
-/// Reads blocks of `block` bytes by so many threads. Nothing is told of a place whose files are all shorter than a block.
+/// Reads blocks of `block` bytes by so many threads. Nothing is told of a place whose files are all
+/// shorter than a block.
 pub fn read(
     place: &Place,
     files: &[Sampled],
@@ -53,7 +54,8 @@ impl Blocks {
             total
         });
         let ends: Vec<_> = ends.collect();
-        // About the golden ratio of the whole: the steps of such a walk stay spread evenly wherever it ends.
+        // About the golden ratio of the whole: the steps of such a walk stay spread evenly wherever
+        // it ends.
         let mut stride = (total / 1000 * 618 + total % 1000 * 618 / 1000) | 1;
         while total > 1 && common_divisor(stride, total) != 1 {
             stride += 2;

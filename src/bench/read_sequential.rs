@@ -1,5 +1,5 @@
-//! The sequential read probe: files are read front to back in spans, each span once, until time or bytes are used up.
-//! Opening is part of it: small files are read no faster than they open.
+//! The sequential read probe: files are read front to back in spans, each span once, until time or
+//! bytes are used up. Opening is part of it: small files are read no faster than they open.
 
 use std::fs::File;
 use std::io;
@@ -62,13 +62,15 @@ pub fn read(
     Figure::new(&place.name, Probe::SequentialRead, (threads, Some(block as u64)), done)
 }
 
-/// With its first span a file is forgotten by the system; with the others it is not, since threads are at it.
+/// With its first span a file is forgotten by the system; with the others it is not, since threads
+/// are at it.
 fn open(place: &Place, path: &[u8], span: Span) -> io::Result<(File, u64, u64)> {
     let file = if span.begin == 0 { place.open(path)?.0 } else { place.open_again(path)? };
     Ok((file, span.begin, span.end))
 }
 
-/// All spans, file by file. The order jumps between files, so that threads are not all at the same one.
+/// All spans, file by file. The order jumps between files, so that threads are not all at the same
+/// one.
 fn spans(files: &[Sampled]) -> Vec<Span> {
     let longest = files.iter().map(|file| file.size).max().unwrap_or(0);
     let mut spans = Vec::new();

@@ -1,7 +1,9 @@
-//! The write probe: the only one that writes, and only into scratch files below the restore folder, which are removed.
+//! The write probe: the only one that writes, and only into scratch files below the restore folder,
+//! which are removed.
 //!
-//! It tells two rates: what the system takes at once, which is what a run of small files sees (they are emptied before they reach the
-//! disk), and what is known to be on the disk, which is what large files come down to.
+//! It tells two rates: what the system takes at once, which is what a run of small files sees (they
+//! are emptied before they reach the disk), and what is known to be on the disk, which is what
+//! large files come down to.
 
 use std::io;
 use std::path::Path;
@@ -24,7 +26,8 @@ pub fn most_at_once(threads: u64) -> u64 {
     threads * (LONG + PIECE as u64)
 }
 
-/// Writes by so many threads; with `through`, what was written is sent to the disk before the clock stops.
+/// Writes by so many threads; with `through`, what was written is sent to the disk before the clock
+/// stops.
 pub fn write(
     (name, restore_to): (&str, &Path),
     (threads, through): (usize, bool),

@@ -1,7 +1,8 @@
-//! `applications`: a plan for line-of-business applications, and whether the backup holds their data.
+//! `applications`: a plan for line-of-business applications, and whether the backup holds their
+//! data.
 //!
-//! Keeps the published table (see [`table`](super::table)), and goes beyond it: for each data path it counts the files
-//! and bytes in the backups' catalogs. Data that nobody backs up is a failure.
+//! Keeps the published table (see [`table`](super::table)), and goes beyond it: for each data path
+//! it counts the files and bytes in the backups' catalogs. Data that nobody backs up is a failure.
 
 mod coverage;
 mod linux;

@@ -1,7 +1,8 @@
-//! `backup`: a full backup was made, it ran successfully, and random files of it were restored and compared.
+//! `backup`: a full backup was made, it ran successfully, and random files of it were restored and
+//! compared.
 //!
-//! The last part is what bkverify itself does: its newest report of each configured job is the evidence. Windows Server
-//! Backup is asked for its own view as well.
+//! The last part is what bkverify itself does: its newest report of each configured job is the
+//! evidence. Windows Server Backup is asked for its own view as well.
 
 mod job;
 mod windows;

@@ -1,7 +1,8 @@
-//! `best-practices`: an analyser that knows the system's pitfalls has been run, and what it found is mended.
+//! `best-practices`: an analyser that knows the system's pitfalls has been run, and what it found
+//! is mended.
 //!
-//! Windows: the Best Practices Analyzer of every installed role, and that of Essentials. Linux: Lynis, by its report
-//! file, so that nothing is run that writes.
+//! Windows: the Best Practices Analyzer of every installed role, and that of Essentials. Linux:
+//! Lynis, by its report file, so that nothing is run that writes.
 
 mod linux;
 mod windows;

@@ -1,8 +1,8 @@
 //! `clock`: within five minutes of the destination server, same date and time zone, synchronised.
 //!
-//! Kerberos refuses tickets between clocks that differ by more than five minutes, so a migration fails on it. The
-//! comparison is SNTP against the destination, or against an NTP server that both machines were compared with; how the
-//! machine keeps its clock is read from its time service.
+//! Kerberos refuses tickets between clocks that differ by more than five minutes, so a migration
+//! fails on it. The comparison is SNTP against the destination, or against an NTP server that both
+//! machines were compared with; how the machine keeps its clock is read from its time service.
 
 mod linux;
 mod windows;
@@ -114,7 +114,8 @@ fn against_ntp(visit: &Visit<'_>, configured: Result<Vec<String>, String>) -> Ve
     vec![Finding::could_not_check("The clock's offset", problems.join("; ")).mend(advice)]
 }
 
-/// Seconds with a fraction, as a person says them. A clock's difference is far below the limits of the whole seconds.
+/// Seconds with a fraction, as a person says them. A clock's difference is far below the limits of
+/// the whole seconds.
 fn seconds_words(seconds: f64) -> String {
     duration_words(SignedDuration::try_from_secs_f64(seconds.round()).map_or(i64::MAX, |time| time.as_secs()))
 }
@@ -167,8 +168,9 @@ fn compare_zones(own: &Zone, facts: &Facts, place: &str) -> Finding {
     titled(own.agrees_with(&facts.zone)).seen("this machine", own.words()).seen(place, facts.zone.words())
 }
 
-/// Facts carry the clock of the moment when they were written. How long they were on the way is not in them, so their
-/// time alone proves a difference only in one direction, or when they came through a pipe.
+/// Facts carry the clock of the moment when they were written. How long they were on the way is not
+/// in them, so their time alone proves a difference only in one direction, or when they came
+/// through a pipe.
 ///
 /// `apart` is this clock when they were read minus the other when they were written.
 fn compare_clocks(facts: &Facts, place: &str, under_way: Option<f64>, apart: f64) -> Finding {
@@ -205,7 +207,8 @@ fn through_ntp(whom: &str, server: &str, theirs: f64) -> Finding {
     match sntp::measure(server) {
         Ok(ours) => {
             let evidence = format!("offset here {:+.3} s, there {theirs:+.3} s", ours.offset);
-            // This clock plus our offset, and the other plus its own, are the server's: other - this = ours - theirs.
+            // This clock plus our offset, and the other plus its own, are the server's: other -
+            // this = ours - theirs.
             offset_finding(whom, ours.offset - theirs, ours.delay / 2.0)
                 .seen(format!("SNTP from both to {server}"), evidence)
         }

@@ -1,7 +1,8 @@
 //! What a check found: plain data that renderers print and the exit code is made from.
 //!
-//! In: words of programs and files of this machine, which nobody vouches for. Out: findings whose every text is safe to
-//! print. A finding must never hold a secret: checks quote what they judged, not whole files.
+//! In: words of programs and files of this machine, which nobody vouches for. Out: findings whose
+//! every text is safe to print. A finding must never hold a secret: checks quote what they judged,
+//! not whole files.
 
 use std::fmt;
 
@@ -25,7 +26,8 @@ pub enum Status {
     Manual,
     /// Not as it should be, but it stops no migration.
     Warn,
-    /// Nobody knows: a program is missing, forbidden, hung or unintelligible. Never counts as a pass.
+    /// Nobody knows: a program is missing, forbidden, hung or unintelligible. Never counts as a
+    /// pass.
     CouldNotCheck,
     /// Not as it should be.
     Fail,
@@ -69,7 +71,8 @@ pub struct Evidence {
 pub struct Mend {
     /// The command or click, for a person.
     pub advice: String,
-    /// What `--fix` runs, in this order, each a program and its arguments; empty where only a person can do it.
+    /// What `--fix` runs, in this order, each a program and its arguments; empty where only a
+    /// person can do it.
     pub commands: Vec<Vec<String>>,
 }
 
@@ -207,8 +210,8 @@ impl Record {
         self.checks.iter().flat_map(|check| &check.findings)
     }
 
-    /// `fail` when anything fails, else `could-not-check` when anything is unknown, else `pass`. A record without
-    /// findings has checked nothing.
+    /// `fail` when anything fails, else `could-not-check` when anything is unknown, else `pass`. A
+    /// record without findings has checked nothing.
     pub fn verdict(&self) -> Status {
         match self.findings().map(|finding| finding.status).max() {
             None | Some(Status::CouldNotCheck) => Status::CouldNotCheck,
@@ -218,7 +221,8 @@ impl Record {
     }
 }
 
-/// Text that is safe in a terminal and in a report: control characters and invisible direction marks are spelled out.
+/// Text that is safe in a terminal and in a report: control characters and invisible direction
+/// marks are spelled out.
 pub fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.replace("\r\n", "\n").chars() {

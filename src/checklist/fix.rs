@@ -1,7 +1,7 @@
 //! `--fix`: runs the commands that findings carry, each after the person has seen it and agreed.
 //!
-//! In: findings and somebody to ask. Out: what was run and how it ended. The only part of the checklist that changes
-//! the machine, and only by commands that a check named.
+//! In: findings and somebody to ask. Out: what was run and how it ended. The only part of the
+//! checklist that changes the machine, and only by commands that a check named.
 
 use std::time::{Duration, Instant};
 

@@ -1,7 +1,7 @@
 //! The machine that checks look at, and what the person said about it.
 //!
-//! A check sees the machine through a [`Visit`]: programs run until the visit's deadline, files are read below the
-//! machine's root. Tests put recorded programs and made-up trees in their place.
+//! A check sees the machine through a [`Visit`]: programs run until the visit's deadline, files are
+//! read below the machine's root. Tests put recorded programs and made-up trees in their place.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -52,7 +52,8 @@ pub enum Against {
         place: String,
         /// What it says.
         facts: Box<Facts>,
-        /// Longest time that can have passed on the way, in seconds, where that is known (read from a pipe).
+        /// Longest time that can have passed on the way, in seconds, where that is known (read from
+        /// a pipe).
         under_way: Option<f64>,
         /// This machine's time when it was read.
         read: Timestamp,
@@ -137,7 +138,8 @@ impl<'a> Visit<'a> {
         self.machine.programs.run(command, self.deadline)
     }
 
-    /// Runs a program that must succeed; gives its standard output, or the reason why there is none.
+    /// Runs a program that must succeed; gives its standard output, or the reason why there is
+    /// none.
     pub fn ask(&self, command: &[&str]) -> Result<String, String> {
         match self.run(command) {
             Ok(output) if output.succeeded() => Ok(output.stdout),
@@ -223,8 +225,9 @@ pub(super) mod tests {
     use std::collections::HashMap;
     use std::time::Duration;
 
-    /// Plays programs back: the command line, or a beginning of it, or `*` for any; everything else is missing.
-    /// An answer that begins with `!timeout`, `!denied` or `!N ` (an exit code) stands for that.
+    /// Plays programs back: the command line, or a beginning of it, or `*` for any; everything else
+    /// is missing. An answer that begins with `!timeout`, `!denied` or `!N ` (an exit code) stands
+    /// for that.
     #[derive(Debug)]
     struct Recorded(HashMap<String, String>);
 

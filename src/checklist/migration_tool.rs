@@ -1,7 +1,8 @@
 //! `migration-tool`: the Migration Preparation Tool was run, within two weeks of the migration.
 //!
-//! What can be seen from outside is whether it is installed, whether it left a log and when, and whether this user is
-//! in the groups that it needs. That it ended well only a person can say, by ticking it off.
+//! What can be seen from outside is whether it is installed, whether it left a log and when, and
+//! whether this user is in the groups that it needs. That it ended well only a person can say, by
+//! ticking it off.
 
 use jiff::Timestamp;
 

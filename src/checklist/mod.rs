@@ -1,9 +1,11 @@
-//! The preparation checklist: what else must be true of a server before it is migrated, besides a backup that restores.
+//! The preparation checklist: what else must be true of a server before it is migrated, besides a
+//! backup that restores.
 //!
-//! In: a [`Machine`] (its programs, its files, what the person said). Out: a [`Record`] of findings, rendered by
-//! [`render`]. One check a file, one line each in [`CHECKS`]; each is written for Windows and for Linux, and picks at
-//! run time, so that both sides compile and are tested everywhere. A check reads; it never changes anything on the
-//! machine (`--fix` does, through [`fix`], after asking). What it cannot find out is could-not-check, never a pass.
+//! In: a [`Machine`] (its programs, its files, what the person said). Out: a [`Record`] of
+//! findings, rendered by [`render`]. One check a file, one line each in [`CHECKS`]; each is written
+//! for Windows and for Linux, and picks at run time, so that both sides compile and are tested
+//! everywhere. A check reads; it never changes anything on the machine (`--fix` does, through
+//! [`fix`], after asking). What it cannot find out is could-not-check, never a pass.
 
 mod alerts;
 mod applications;

@@ -1,7 +1,7 @@
 //! `network`: one network adapter, with a static address.
 //!
-//! A server whose address moves is lost by its clients, and one with several adapters registers several names of itself,
-//! so that the destination may talk to the wrong one.
+//! A server whose address moves is lost by its clients, and one with several adapters registers
+//! several names of itself, so that the destination may talk to the wrong one.
 
 use serde::Deserialize;
 
@@ -144,8 +144,9 @@ struct Address {
     temporary: bool,
 }
 
-/// Reads `ip -j -d addr`: adapters of hardware (without `linkinfo`, which bridges, tunnels and the like have), and
-/// bridges and bonds, which carry the server's address in their place; up, and with a global address.
+/// Reads `ip -j -d addr`: adapters of hardware (without `linkinfo`, which bridges, tunnels and the
+/// like have), and bridges and bonds, which carry the server's address in their place; up, and with
+/// a global address.
 fn linux_adapters(said: &str) -> Result<Vec<Adapter>, String> {
     let links: Vec<Link> = serde_json::from_str(said)
         .map_err(|error| format!("`ip -j -d addr` printed no list of links ({error})"))?;

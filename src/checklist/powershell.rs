@@ -1,9 +1,10 @@
 //! Windows probes: one PowerShell script each, and one way to read what it prints.
 //!
-//! A script collects into `$items` and `$problems` and prints `{"items": [...], "problems": [...]}`. Windows PowerShell
-//! 5.1 has its ways with JSON, and the common beginning (`scripts/common.ps1`) works around each: everything is text or
-//! a nested list, dates are ISO 8601 in UTC, the outermost object keeps one-element lists from being unwrapped, and the
-//! depth is 6. Output that is cut short, empty or no JSON is an error, never an empty result.
+//! A script collects into `$items` and `$problems` and prints `{"items": [...], "problems":
+//! [...]}`. Windows PowerShell 5.1 has its ways with JSON, and the common beginning
+//! (`scripts/common.ps1`) works around each: everything is text or a nested list, dates are ISO
+//! 8601 in UTC, the outermost object keeps one-element lists from being unwrapped, and the depth is
+//! 6. Output that is cut short, empty or no JSON is an error, never an empty result.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

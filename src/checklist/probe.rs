@@ -1,8 +1,9 @@
 //! Running the machine's own programs.
 //!
-//! In: a program with arguments and a deadline. Out: what it printed, or why there is nothing. A program that hangs is
-//! ended with everything it started; one that prints without end is ended too. Never through a shell, never with input,
-//! and always in the C locale, so that parsers meet English.
+//! In: a program with arguments and a deadline. Out: what it printed, or why there is nothing. A
+//! program that hangs is ended with everything it started; one that prints without end is ended
+//! too. Never through a shell, never with input, and always in the C locale, so that parsers meet
+//! English.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -37,7 +38,8 @@ impl Output {
         self.code == Some(0)
     }
 
-    /// The first line that tells something about a failure: of standard error, else of standard output.
+    /// The first line that tells something about a failure: of standard error, else of standard
+    /// output.
     pub fn complaint(&self) -> String {
         let mut lines = self.stderr.lines().chain(self.stdout.lines()).map(str::trim);
         lines.find(|line| !line.is_empty()).map_or_else(|| self.ending(), str::to_owned)
@@ -124,14 +126,16 @@ fn run_prepared(command: Command, program: &str, deadline: Instant) -> Result<Ou
         Ok(Output { code: status.code(), stdout, stderr })
     });
     if collected.is_err() {
-        // What it started may still hold the pipes; ending a group that is gone already is no trouble.
+        // What it started may still hold the pipes; ending a group that is gone already is no
+        // trouble.
         let _ = child.start_kill();
         let _ = child.try_wait();
     }
     collected
 }
 
-/// Reads a stream to its end on a thread of its own. A stream longer than the limit is closed, which ends the writer.
+/// Reads a stream to its end on a thread of its own. A stream longer than the limit is closed,
+/// which ends the writer.
 fn drain(stream: impl Read + Send + 'static) -> Receiver<io::Result<Vec<u8>>> {
     let (sender, receiver) = mpsc::channel();
     let answer = sender.clone();
@@ -164,7 +168,8 @@ fn collect(
     Ok(decode(&bytes))
 }
 
-/// Text from bytes: UTF-16 where a byte order mark says so (Windows programs), else UTF-8 with replacements.
+/// Text from bytes: UTF-16 where a byte order mark says so (Windows programs), else UTF-8 with
+/// replacements.
 pub(super) fn decode(bytes: &[u8]) -> String {
     if let Some(wide) = bytes.strip_prefix(&[0xff, 0xfe]) {
         let units: Vec<u16> =

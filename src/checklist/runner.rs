@@ -1,7 +1,8 @@
 //! Runs checks side by side, each under its own time limit, so that a hung one holds nothing up.
 //!
-//! In: checks and a machine. Out: what each found, in the order asked for. A check that does not come back, or breaks,
-//! is could-not-check; its thread is left behind and the others' findings stand.
+//! In: checks and a machine. Out: what each found, in the order asked for. A check that does not
+//! come back, or breaks, is could-not-check; its thread is left behind and the others' findings
+//! stand.
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -23,8 +24,8 @@ struct Running {
     result: Receiver<(Vec<Finding>, Duration)>,
 }
 
-/// Runs `checks` at the same time. `timeout` replaces each check's own patience. Steps that a person has ticked off
-/// count as done.
+/// Runs `checks` at the same time. `timeout` replaces each check's own patience. Steps that a
+/// person has ticked off count as done.
 pub fn run(
     checks: &[&'static dyn Check],
     machine: &Arc<Machine>,

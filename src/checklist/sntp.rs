@@ -1,4 +1,5 @@
-//! How far this machine's clock is from an NTP server's, by one SNTP exchange (RFC 5905), through `rsntp`.
+//! How far this machine's clock is from an NTP server's, by one SNTP exchange (RFC 5905), through
+//! `rsntp`.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::time::Duration;
@@ -20,7 +21,8 @@ pub struct Measured {
     pub stratum: u8,
 }
 
-/// Asks `server` (`host`, `host:port`, `[v6]:port`) for the time. The error says why there is no answer.
+/// Asks `server` (`host`, `host:port`, `[v6]:port`) for the time. The error says why there is no
+/// answer.
 pub fn measure(server: &str) -> Result<Measured, String> {
     let address = resolve(server)?;
     let any: SocketAddr = match address {

@@ -2,7 +2,8 @@
 
 use super::machine::Visit;
 
-/// The units that begin at boot, from the unit files alone, so that it works without a running systemd.
+/// The units that begin at boot, from the unit files alone, so that it works without a running
+/// systemd.
 pub(super) fn enabled_units(visit: &Visit<'_>) -> Result<Vec<String>, String> {
     let command = [
         "systemctl",

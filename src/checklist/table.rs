@@ -1,11 +1,14 @@
-//! The table of the line-of-business applications, as Markdown and as CSV, which people fill in by hand.
+//! The table of the line-of-business applications, as Markdown and as CSV, which people fill in by
+//! hand.
 //!
-//! In: the two files as they are, what was written last, and what was found this time. Out: both files, equal in content.
-//! A person may edit either or both: edits are merged against what was written last, cell by cell, and where both files
-//! changed the same cell both texts are kept. Nothing a person wrote is ever dropped: no row, no note, no column behind
-//! ours, no text around the table. A file that cannot be understood is left alone, and is an error.
+//! In: the two files as they are, what was written last, and what was found this time. Out: both
+//! files, equal in content. A person may edit either or both: edits are merged against what was
+//! written last, cell by cell, and where both files changed the same cell both texts are kept.
+//! Nothing a person wrote is ever dropped: no row, no note, no column behind ours, no text around
+//! the table. A file that cannot be understood is left alone, and is an error.
 //!
-//! The files: `applications.md`, `applications.csv`, and `applications.last.json` with what was written last.
+//! The files: `applications.md`, `applications.csv`, and `applications.last.json` with what was
+//! written last.
 
 mod csv;
 mod markdown;
@@ -113,8 +116,8 @@ impl Files {
         Ok(Self { folder: folder.to_owned(), document: document.unwrap_or_default(), style, last, table })
     }
 
-    /// Writes the merged table to both files, each replaced as a whole, then remembers it as written last: a crash in
-    /// between leaves files that still merge to the same.
+    /// Writes the merged table to both files, each replaced as a whole, then remembers it as
+    /// written last: a crash in between leaves files that still merge to the same.
     pub fn write(mut self) -> Result<(), TableError> {
         let failed = |place: &Path| {
             let place = place.to_owned();
@@ -207,8 +210,8 @@ impl Table {
     }
 }
 
-/// A cell as both files can hold it: one kind of line end, no blanks around. A backslash at the end of a line gets a
-/// blank behind it, since in Markdown it would take the line end's meaning away.
+/// A cell as both files can hold it: one kind of line end, no blanks around. A backslash at the end
+/// of a line gets a blank behind it, since in Markdown it would take the line end's meaning away.
 fn tidy(cell: &str) -> String {
     let cell = cell.replace("\r\n", "\n").replace('\r', "\n").replace("\\\n", "\\ \n");
     cell.trim_matches([' ', '\t', '\n']).to_owned()

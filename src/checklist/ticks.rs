@@ -1,7 +1,8 @@
 //! Steps that only a person can do, ticked off with `bkverify checklist done`.
 //!
-//! Kept with who and when in a small JSON file in the state folder, newest last, never shortened: it is part of the
-//! record. A tick counts until it expires, and counts only for what a check itself calls manual.
+//! Kept with who and when in a small JSON file in the state folder, newest last, never shortened:
+//! it is part of the record. A tick counts until it expires, and counts only for what a check
+//! itself calls manual.
 
 use std::io::Write;
 use std::path::Path;
@@ -74,8 +75,8 @@ impl Ticks {
         Ok(ticks)
     }
 
-    /// Adds one tick and keeps all of them in the state folder, which is made if need be. The file is replaced as a
-    /// whole, under a lock, so that two people at once lose nothing.
+    /// Adds one tick and keeps all of them in the state folder, which is made if need be. The file
+    /// is replaced as a whole, under a lock, so that two people at once lose nothing.
     pub fn record(state: &Path, tick: Tick) -> Result<(), TicksError> {
         let place = state.join(FILE);
         let failed = |source| TicksError::Write { place: place.display().to_string(), source };
@@ -118,7 +119,8 @@ impl Tick {
     }
 }
 
-/// Turns a check's manual findings into passes where its step is ticked off, and shows an expired tick.
+/// Turns a check's manual findings into passes where its step is ticked off, and shows an expired
+/// tick.
 pub fn apply(checked: &mut Checked, ticks: &Ticks, now: Timestamp) {
     let Some(tick) = ticks.newest(checked.name) else { return };
     let holds = tick.holds(now);

@@ -1,7 +1,8 @@
 //! The command line: the one definition from which parsing, help, man page and completions come.
 //!
-//! In: arguments. Out: [`Arguments`], syntactically right and nothing more. No default values stand here: a flag that
-//! was not given must let the configuration speak (see [`resolve`](super::resolve)).
+//! In: arguments. Out: [`Arguments`], syntactically right and nothing more. No default values stand
+//! here: a flag that was not given must let the configuration speak (see
+//! [`resolve`](super::resolve)).
 
 use std::path::PathBuf;
 
@@ -18,8 +19,9 @@ use crate::exit::ExitCode;
 
 /// Proves that a backup restores
 ///
-/// Picks random files from a backup, restores them to another place, compares them with the originals, and says what
-/// that proves about the whole backup. Originals and backups are only read.
+/// Picks random files from a backup, restores them to another place, compares them with the
+/// originals, and says what that proves about the whole backup. Originals and backups are only
+/// read.
 #[derive(Debug, Parser)]
 #[command(name = "bkverify", version, args_conflicts_with_subcommands = true, max_term_width = 110)]
 #[command(after_help = after_help())]
@@ -39,7 +41,8 @@ pub enum Command {
     Plan(Box<Verify>),
     /// Write a commented bkverify.toml; asks for what no flag says
     Init(Box<Init>),
-    /// Measure these disks: what a verification will take, what holds it up, and which --threads suits it
+    /// Measure these disks: what a verification will take, what holds it up, and which --threads
+    /// suits it
     Bench(Box<BenchArgs>),
     /// Look at the rest of what must be true of a server before it is migrated
     Checklist(Box<ChecklistArgs>),

@@ -1,6 +1,8 @@
-//! `bkverify bench`: measures the disks of a job, or any folders, and says what a verification will take.
+//! `bkverify bench`: measures the disks of a job, or any folders, and says what a verification will
+//! take.
 //!
-//! In: flags, and the configuration where they do not say all. Out: the page, the JSON file, an exit code.
+//! In: flags, and the configuration where they do not say all. Out: the page, the JSON file, an
+//! exit code.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -27,7 +29,8 @@ const THREADS: [usize; 5] = [1, 2, 4, 8, 16];
 /// Flags of the bench.
 #[derive(Debug, Args)]
 pub struct BenchArgs {
-    /// Measure this folder; may be repeated [default: the job's backup, originals and restore folder]
+    /// Measure this folder; may be repeated [default: the job's backup, originals and restore
+    /// folder]
     #[arg(long, value_name = "DIR")]
     path: Vec<PathBuf>,
     /// Measure this backup: a folder, or an archive

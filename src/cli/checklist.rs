@@ -1,7 +1,8 @@
 //! `bkverify checklist` and `bkverify checklist done`.
 //!
-//! In: flags, the configuration, the surroundings. Out: the record on the terminal and in files, and an exit code: 0 when
-//! nothing fails, 1 when something does, 3 when something could not be checked.
+//! In: flags, the configuration, the surroundings. Out: the record on the terminal and in files,
+//! and an exit code: 0 when nothing fails, 1 when something does, 3 when something could not be
+//! checked.
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -34,7 +35,8 @@ pub struct ChecklistArgs {
     /// Run only these checks [default: all]
     #[arg(value_name = "NAME")]
     names: Vec<String>,
-    /// Compare the clock with this destination: a server that answers NTP, a file of facts, or - for facts on standard input
+    /// Compare the clock with this destination: a server that answers NTP, a file of facts, or -
+    /// for facts on standard input
     #[arg(long, value_name = "HOST|FILE|-")]
     against: Option<String>,
     /// Compare the clock with this NTP server instead of the configured ones
@@ -58,7 +60,8 @@ pub struct ChecklistArgs {
     /// Run them without asking
     #[arg(long, requires = "fix")]
     yes: bool,
-    /// Let no check take longer than this [default: 30s; 5m for updates, best-practices and applications]
+    /// Let no check take longer than this [default: 30s; 5m for updates, best-practices and
+    /// applications]
     #[arg(long, value_name = "TIME")]
     timeout: Option<Limit>,
     /// Read this configuration instead of the first that is found
@@ -194,7 +197,8 @@ fn known(name: &str) -> Result<&'static dyn Check, Error> {
     })
 }
 
-/// Every configured job; without named jobs the top of the file is the one job, if it names a backup.
+/// Every configured job; without named jobs the top of the file is the one job, if it names a
+/// backup.
 fn jobs(config: &Config) -> Result<Vec<Job>, Error> {
     let names: Vec<Option<&str>> = if config.jobs.is_empty() {
         vec![None]
@@ -237,7 +241,8 @@ fn read_against(text: &str, current_dir: &Path) -> Result<Against, Error> {
     }
 }
 
-/// Proposes what can be mended by commands, and runs what the person agrees to. Whether anything was run.
+/// Proposes what can be mended by commands, and runs what the person agrees to. Whether anything
+/// was run.
 fn mend(record: &Record, machine: &Machine, yes: bool, color: bool) -> Result<bool, Error> {
     let proposals = fix::proposals(record);
     error::print(render::terminal::render(record, color).as_bytes())?;

@@ -1,11 +1,12 @@
 //! The configuration file: finding it, reading it, choosing the job.
 //!
-//! In: places, text. Out: [`Config`], whose relative paths start at the file's own folder. Every error names the file,
-//! and the line where one can be named. Nothing is ignored: an unknown key is an error, for a misspelt `exclude` would
-//! silently verify something else.
+//! In: places, text. Out: [`Config`], whose relative paths start at the file's own folder. Every
+//! error names the file, and the line where one can be named. Nothing is ignored: an unknown key is
+//! an error, for a misspelt `exclude` would silently verify something else.
 //!
-//! The top of the file holds what all jobs share, each `[jobs.NAME]` what one job adds or changes; the keys are the flags
-//! of the same name. `default-job` names the job that is used when none is asked for.
+//! The top of the file holds what all jobs share, each `[jobs.NAME]` what one job adds or changes;
+//! the keys are the flags of the same name. `default-job` names the job that is used when none is
+//! asked for.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -106,7 +107,8 @@ impl Config {
         Ok(Self { place, defaults, jobs, default_job })
     }
 
-    /// The job that is meant by a name, or without one: its name and what it says, laid over the defaults.
+    /// The job that is meant by a name, or without one: its name and what it says, laid over the
+    /// defaults.
     ///
     /// Without jobs and without a name the defaults alone are the job.
     pub fn choose(&self, asked: Option<&str>) -> Result<(Option<String>, Settings), Error> {

@@ -80,7 +80,8 @@ impl Error {
     }
 }
 
-/// An error and what it comes from, on one line. A cause that a message ends with already is not repeated.
+/// An error and what it comes from, on one line. A cause that a message ends with already is not
+/// repeated.
 fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -95,8 +96,8 @@ fn with_causes(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// Messages hold names of files, and names can hold what a terminal takes for commands. Backslashes stay, for they are
-/// what Windows paths are made of.
+/// Messages hold names of files, and names can hold what a terminal takes for commands. Backslashes
+/// stay, for they are what Windows paths are made of.
 fn harmless(text: &str) -> String {
     let escaped = |character: char| match character {
         control if control.is_control() => format!("\\x{:02x}", u32::from(control)),
@@ -118,7 +119,8 @@ impl From<report::Error> for Error {
     }
 }
 
-/// Prints `text` to standard output. A reader that has gone (`bkverify plan | head -1`) has read what it wanted.
+/// Prints `text` to standard output. A reader that has gone (`bkverify plan | head -1`) has read
+/// what it wanted.
 pub fn print(text: &[u8]) -> Result<(), Error> {
     let mut out = io::stdout().lock();
     match out.write_all(text).and_then(|()| out.flush()) {

@@ -13,7 +13,8 @@ pub struct FactsArgs {
     /// Print them as JSON, for `bkverify checklist clock --against FILE` on the other machine
     #[arg(long)]
     json: bool,
-    /// Compare the clock with this NTP server and add the result, so that the other machine can compare exactly
+    /// Compare the clock with this NTP server and add the result, so that the other machine can
+    /// compare exactly
     #[arg(long, value_name = "HOST")]
     ntp: Option<String>,
 }

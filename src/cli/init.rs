@@ -1,8 +1,8 @@
 //! `bkverify init`: writes a commented configuration with one job in it.
 //!
-//! In: flags, and a person's answers for what no flag says. Out: a new file. An existing one is never overwritten unless
-//! that is asked for, and then only by a whole new one. The comments are the help texts of the flags, so that the file
-//! explains itself in the words of `--help`.
+//! In: flags, and a person's answers for what no flag says. Out: a new file. An existing one is
+//! never overwritten unless that is asked for, and then only by a whole new one. The comments are
+//! the help texts of the flags, so that the file explains itself in the words of `--help`.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Write};
@@ -71,7 +71,8 @@ pub fn run(init: &Init, environment: &Environment) -> Result<ExitCode, Error> {
         complete_without_asking(init)?
     };
     let text = render(&init.job, &job.based_on(&environment.current_dir))?;
-    // Read back before it is written: a file that bkverify could not read must not come from bkverify.
+    // Read back before it is written: a file that bkverify could not read must not come from
+    // bkverify.
     Config::parse(place.clone(), &text)?;
     write(&place, &text, init.force)?;
     print(next_steps(&place, environment).as_bytes())?;
@@ -304,7 +305,8 @@ fn help_of(name: &str) -> String {
     flag.and_then(clap::Arg::get_help).map(ToString::to_string).unwrap_or_default()
 }
 
-/// Writes the whole file or none. A new one is made under its name; to replace one, the new one is made beside it first.
+/// Writes the whole file or none. A new one is made under its name; to replace one, the new one is
+/// made beside it first.
 fn write(place: &Path, text: &str, force: bool) -> Result<(), Error> {
     let written = if force { replace(place, text) } else { create(place, text) };
     written.map_err(|error| match error.kind() {

@@ -38,8 +38,8 @@ fn said(variable: &str) -> Option<String> {
     std::env::var(variable).ok().filter(|value| !value.trim().is_empty())
 }
 
-/// The programs that probes run: those of the caller's search path, and on Linux of the folders of administration
-/// programs, too, which an ordinary user's path lacks.
+/// The programs that probes run: those of the caller's search path, and on Linux of the folders of
+/// administration programs, too, which an ordinary user's path lacks.
 pub fn programs() -> Installed {
     let given = std::env::var_os("PATH").unwrap_or_default();
     if Os::current() == Os::Windows {

@@ -1,10 +1,10 @@
 //! The command line: the only room that knows clap, the configuration file and the environment.
 //!
-//! In: the process's arguments and surroundings. Out: an exit code; on the way a [`Plan`] for the stages.
-//! It decides nothing about backups: what a verdict is and what it means stands elsewhere.
+//! In: the process's arguments and surroundings. Out: an exit code; on the way a [`Plan`] for the
+//! stages. It decides nothing about backups: what a verdict is and what it means stands elsewhere.
 //!
-//! `args` and `settings` define the flags, `config` reads the file, `resolve` makes the plan of both; each other
-//! file is one command or one helper.
+//! `args` and `settings` define the flags, `config` reads the file, `resolve` makes the plan of
+//! both; each other file is one command or one helper.
 
 mod args;
 mod bench;
@@ -34,12 +34,14 @@ use crate::plan::Plan;
 use crate::stop::Stop;
 use crate::{progress, report, verify};
 
-/// Does what the arguments say (the first is the program's name), and tells the person what went wrong.
+/// Does what the arguments say (the first is the program's name), and tells the person what went
+/// wrong.
 pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(other) => {
-            // Help, the version, or a wrong command line. A reader that has gone is no reason to fail.
+            // Help, the version, or a wrong command line. A reader that has gone is no reason to
+            // fail.
             let _ = other.print();
             return if other.use_stderr() { ExitCode::Usage } else { ExitCode::Pass };
         }
@@ -71,8 +73,8 @@ fn plan(verify: Verify) -> Result<Plan, Error> {
     resolve::resolve(verify, config.as_ref(), &environment)
 }
 
-/// Writes the reports of a run that ended in an error: an old one would pass for its own. Where a report may not be written, none
-/// is.
+/// Writes the reports of a run that ended in an error: an old one would pass for its own. Where a
+/// report may not be written, none is.
 fn report_failure(plan: &Plan, error: Error) -> Error {
     let failure = report::Failure {
         exit_code: error.exit_code(),

@@ -1,8 +1,9 @@
 //! From flags, configuration and surroundings to the plan.
 //!
-//! In: what was said, and by whom. Out: a [`Plan`], complete and free of contradictions, or the error that names
-//! everything that is missing with a line to copy. All default values stand here. Nothing here touches the disk, but that the
-//! surroundings are asked of what kind it is: whether the folders exist, overlap or have room is for the stages that use them.
+//! In: what was said, and by whom. Out: a [`Plan`], complete and free of contradictions, or the
+//! error that names everything that is missing with a line to copy. All default values stand here.
+//! Nothing here touches the disk, but that the surroundings are asked of what kind it is: whether
+//! the folders exist, overlap or have room is for the stages that use them.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -29,8 +30,8 @@ const DEFAULT_BACKUP_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Makes the plan for the flags and the configuration that was found.
 ///
-/// A backup named by a flag stands for itself: then no job of the configuration is used unless one is named, and only its
-/// defaults hold.
+/// A backup named by a flag stands for itself: then no job of the configuration is used unless one
+/// is named, and only its defaults hold.
 pub fn resolve(verify: Verify, config: Option<&Config>, environment: &Environment) -> Result<Plan, Error> {
     let Verify { invocation, settings: flags } = verify;
     let flags = flags.based_on(&environment.current_dir);
@@ -97,8 +98,9 @@ fn sample_size(settings: &Settings) -> SampleSize {
     }
 }
 
-/// Disks that are read cold answer faster the more is asked of them at once, but for those whose head would go to and fro between
-/// the threads. What is in memory only needs the cores, and one more thread for the moments when one waits.
+/// Disks that are read cold answer faster the more is asked of them at once, but for those whose
+/// head would go to and fro between the threads. What is in memory only needs the cores, and one
+/// more thread for the moments when one waits.
 fn default_threads(cache: CachePolicy, spinning: bool, cores: usize) -> usize {
     match cache {
         CachePolicy::Drop if spinning => 1,

@@ -1,8 +1,8 @@
-//! What a verification can be told, by flags and by configuration alike: one struct, so that neither can know what the
-//! other does not.
+//! What a verification can be told, by flags and by configuration alike: one struct, so that
+//! neither can know what the other does not.
 //!
-//! In: clap or serde. Out: [`Settings`], where everything unsaid is absent. Layers are laid over each other by
-//! [`Settings::over`].
+//! In: clap or serde. Out: [`Settings`], where everything unsaid is absent. Layers are laid over
+//! each other by [`Settings::over`].
 
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -51,11 +51,13 @@ pub struct Settings {
     #[arg(long, value_name = "P%", help_heading = HOW_MANY)]
     #[serde(deserialize_with = "parsed")]
     pub confidence: Option<Percent>,
-    /// Verify as many files as it takes to rule out, with that confidence, that so many or more are bad
+    /// Verify as many files as it takes to rule out, with that confidence, that so many or more are
+    /// bad
     #[arg(long, value_name = "P%", help_heading = HOW_MANY)]
     #[serde(deserialize_with = "parsed")]
     pub tolerance: Option<Percent>,
-    /// Do not pass if a larger share of the drawn files was modified, deleted or unreadable [default: 20%]
+    /// Do not pass if a larger share of the drawn files was modified, deleted or unreadable
+    /// [default: 20%]
     #[arg(long, value_name = "P%", help_heading = HOW_MANY)]
     #[serde(deserialize_with = "parsed")]
     pub max_undecided: Option<Share>,
@@ -63,8 +65,8 @@ pub struct Settings {
     #[arg(long, value_name = "TEXT", help_heading = HOW_MANY)]
     #[serde(deserialize_with = "parsed")]
     pub seed: Option<String>,
-    /// Look up so many originals in the backup, to find files that were never backed up; 0 for none. Said here, one that is
-    /// missing fails the run, otherwise it is a warning [default: 200]
+    /// Look up so many originals in the backup, to find files that were never backed up; 0 for
+    /// none. Said here, one that is missing fails the run, otherwise it is a warning [default: 200]
     #[arg(long, value_name = "N", help_heading = HOW_MANY)]
     #[serde(deserialize_with = "parsed")]
     pub completeness: Option<u64>,
@@ -94,11 +96,13 @@ pub struct Settings {
     #[serde(deserialize_with = "parsed")]
     pub older_than: Option<When>,
 
-    /// How long the backup takes at most: what was not touched since before that must be in it [default: 24h]
+    /// How long the backup takes at most: what was not touched since before that must be in it
+    /// [default: 24h]
     #[arg(long, value_name = "DURATION", help_heading = HOW)]
     #[serde(deserialize_with = "parsed")]
     pub backup_window: Option<Limit>,
-    /// The originals have not changed since the backup (a server that is being moved): any difference is the backup's fault
+    /// The originals have not changed since the backup (a server that is being moved): any
+    /// difference is the backup's fault
     #[arg(long, value_name = "BOOL", help_heading = HOW, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub assume_unchanged: Option<bool>,
     /// Hash both sides with this [default: blake3]
@@ -152,7 +156,8 @@ impl Settings {
         Self::command().get_arguments().filter_map(|flag| flag.get_long().map(ToOwned::to_owned)).collect()
     }
 
-    /// Lays this layer over a lower one, which says what this one leaves unsaid. Lists replace lists as a whole.
+    /// Lays this layer over a lower one, which says what this one leaves unsaid. Lists replace
+    /// lists as a whole.
     #[must_use]
     pub fn over(self, mut lower: Self) -> Self {
         // These two answer the same question: an answer here leaves none from below.
@@ -216,7 +221,8 @@ fn first_said<T>(upper: Vec<T>, lower: Vec<T>) -> Vec<T> {
     if upper.is_empty() { lower } else { upper }
 }
 
-/// A value as it may be written in a configuration: text, or a bare number where the text would be one.
+/// A value as it may be written in a configuration: text, or a bare number where the text would be
+/// one.
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "expected a text in quotes, or a number")]
 enum Written {

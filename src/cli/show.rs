@@ -1,4 +1,5 @@
-//! A plan as text, for `bkverify plan`: one line for each thing that a run will do, in the words of the flags.
+//! A plan as text, for `bkverify plan`: one line for each thing that a run will do, in the words of
+//! the flags.
 
 use std::fmt::Write;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! Ctrl-C, SIGTERM and the closing of the window: the first asks the run to end cleanly, the second ends it at once.
+//! Ctrl-C, SIGTERM and the closing of the window: the first asks the run to end cleanly, the second
+//! ends it at once.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,14 +10,17 @@ use crate::exit::ExitCode;
 use crate::stop::Stop;
 use crate::threads;
 
-/// How a process ends that was stopped at once: what shells report for one killed by Ctrl-C (128 + SIGINT).
+/// How a process ends that was stopped at once: what shells report for one killed by Ctrl-C (128 +
+/// SIGINT).
 ///
-/// It is none of [`ExitCode`]'s, for such a run says nothing; what it left behind is removed by the next.
+/// It is none of [`ExitCode`]'s, for such a run says nothing; what it left behind is removed by the
+/// next.
 pub const STOPPED_AT_ONCE: i32 = 130;
 
 /// Answers signals from now on, by setting `stop`. To be called once in a process.
 ///
-/// It takes a thread. Where none can be had, a signal ends the run at once, and the next removes what it left.
+/// It takes a thread. Where none can be had, a signal ends the run at once, and the next removes
+/// what it left.
 pub fn install(stop: &Stop) -> Result<(), Error> {
     if !threads::can_start() {
         return Ok(());
@@ -26,7 +30,8 @@ pub fn install(stop: &Stop) -> Result<(), Error> {
         if answer.is_second() {
             std::process::exit(STOPPED_AT_ONCE);
         }
-        // By a thread of its own: a pipe that nobody reads must not keep the second signal from being heard.
+        // By a thread of its own: a pipe that nobody reads must not keep the second signal from
+        // being heard.
         let say = || {
             // With the terminal gone there is nobody to tell.
             let _ = writeln!(

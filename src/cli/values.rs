@@ -1,7 +1,8 @@
 //! The values that flags and configuration hold: from text to what a plan is made of.
 //!
-//! In: the text of one value, however it was given. Out: the value, or one sentence that says what was expected. Pure:
-//! nothing here looks at the clock, the disk or the environment; an age such as `7d` stays an age until it is resolved.
+//! In: the text of one value, however it was given. Out: the value, or one sentence that says what
+//! was expected. Pure: nothing here looks at the clock, the disk or the environment; an age such as
+//! `7d` stays an age until it is resolved.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -120,8 +121,8 @@ impl FromStr for Limit {
     }
 }
 
-/// A moment: with its offset (`2026-05-01T12:00:00Z`), in local time (`2026-05-01`, `2026-05-01T12:00`), or as an age
-/// (`7d`, `2w`, `3mo`, `1y`).
+/// A moment: with its offset (`2026-05-01T12:00:00Z`), in local time (`2026-05-01`,
+/// `2026-05-01T12:00`), or as an age (`7d`, `2w`, `3mo`, `1y`).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum When {
     /// The same moment everywhere.
@@ -176,8 +177,8 @@ impl FromStr for Threads {
     }
 }
 
-/// Reads `FROM=TO`, split at the first `=`. FROM is cleaned as entries' paths are; an empty one (or `.`) stands for all
-/// entries.
+/// Reads `FROM=TO`, split at the first `=`. FROM is cleaned as entries' paths are; an empty one (or
+/// `.`) stands for all entries.
 pub fn parse_map(text: &OsStr) -> Result<Map, String> {
     let (from, to) = split_at_equals(text).ok_or_else(|| {
         expected("FROM=TO, such as home=/home: a beginning of paths in the backup, and a folder")

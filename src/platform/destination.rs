@@ -1,4 +1,5 @@
-//! Where a file is to be written that a person has named, on systems where links of others are no concern or cannot be told.
+//! Where a file is to be written that a person has named, on systems where links of others are no
+//! concern or cannot be told.
 
 use std::ffi::OsStr;
 use std::fs::{self, OpenOptions};

@@ -1,4 +1,5 @@
-//! What Linux keeps in memory of a file that was to be read from the disk (`cachestat`, since Linux 6.5).
+//! What Linux keeps in memory of a file that was to be read from the disk (`cachestat`, since Linux
+//! 6.5).
 
 use std::fs::File;
 use std::io;
@@ -21,12 +22,14 @@ const SILENT: u8 = 2;
 pub struct Tally {
     bytes: AtomicU64,
     of: AtomicU64,
-    /// Whether the system tells of this file system: some have caches of their own (ZFS, overlays), and say that nothing is kept.
+    /// Whether the system tells of this file system: some have caches of their own (ZFS, overlays),
+    /// and say that nothing is kept.
     tells: AtomicU8,
 }
 
 impl Tally {
-    /// Asks about a file that the system was told to forget, and that nobody here has read from yet.
+    /// Asks about a file that the system was told to forget, and that nobody here has read from
+    /// yet.
     pub fn note(&self, file: &File) {
         if self.tells.load(Ordering::Relaxed) == SILENT {
             return;
@@ -81,11 +84,13 @@ struct Pages {
     recently_evicted: u64,
 }
 
-/// Bytes of a file that are in memory, in whole pages. Kernels before 6.5 do not know, and some tell a file's owner alone.
+/// Bytes of a file that are in memory, in whole pages. Kernels before 6.5 do not know, and some
+/// tell a file's owner alone.
 fn resident(file: &File) -> io::Result<u64> {
     let (range, mut pages) = (Range { offset: 0, length: 0 }, Pages::default());
-    // SAFETY: the descriptor is open as long as `file` is borrowed; both structures have the kernel's layout and live until the call
-    // returns; it reads the first, fills the second with integers, keeps neither, and takes no flags yet.
+    // SAFETY: the descriptor is open as long as `file` is borrowed; both structures have the
+    // kernel's layout and live until the call returns; it reads the first, fills the second with
+    // integers, keeps neither, and takes no flags yet.
     let done =
         unsafe { libc::syscall(SYS_CACHESTAT, file.as_raw_fd(), &raw const range, &raw mut pages, 0_u32) };
     if done != 0 {
@@ -101,8 +106,8 @@ mod tests {
 
     use super::super::Tree;
 
-    /// What a tree says of a file of 64 KiB after it was opened to be read from the disk, and has been read; nothing where
-    /// this kernel does not tell.
+    /// What a tree says of a file of 64 KiB after it was opened to be read from the disk, and has
+    /// been read; nothing where this kernel does not tell.
     fn sum(folder: &Path, cold: bool) -> Option<super::Cached> {
         let mut file = std::fs::File::create(folder.join("file")).unwrap();
         file.write_all(&[7; 65536]).unwrap();

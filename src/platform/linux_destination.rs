@@ -1,9 +1,11 @@
-//! Where a file is to be written that a person has named: found step by step, so that nobody else can lead it astray.
+//! Where a file is to be written that a person has named: found step by step, so that nobody else
+//! can lead it astray.
 //!
-//! In a folder that others may write to, another user can lay a link, a pipe or a file of his own under the name that
-//! somebody with more rights is going to write to. So a link is followed only if it is this user's or root's, or lies where
-//! nobody else can write, wherever it is on the way; each step goes through the handle of the one before; and whose a thing
-//! is, is asked of its own handle.
+//! In a folder that others may write to, another user can lay a link, a pipe or a file of his own
+//! under the name that somebody with more rights is going to write to. So a link is followed only
+//! if it is this user's or root's, or lies where nobody else can write, wherever it is on the way;
+//! each step goes through the handle of the one before; and whose a thing is, is asked of its own
+//! handle.
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
@@ -28,7 +30,8 @@ const ENTER: OFlags = OFlags::PATH.union(OFlags::CLOEXEC).union(OFlags::DIRECTOR
 /// As many links as Linux itself follows (path_resolution(7)).
 const MOST_LINKS: u32 = 40;
 
-/// Who may write to a folder but its owner, and the bit that keeps them from touching each other's files.
+/// Who may write to a folder but its owner, and the bit that keeps them from touching each other's
+/// files.
 const OTHERS_WRITE: u32 = 0o022;
 const STICKY: u32 = 0o1000;
 
@@ -56,7 +59,8 @@ pub fn destination(path: &Path) -> io::Result<Destination> {
     Ok(Destination::File { folder, name, is_new: found.is_none(), permissions })
 }
 
-/// Gives a file its final name in the same folder. With `is_new`, nothing that has taken the name meanwhile is replaced.
+/// Gives a file its final name in the same folder. With `is_new`, nothing that has taken the name
+/// meanwhile is replaced.
 pub fn put(folder: &Dir, from: &str, to: &OsStr, is_new: bool) -> io::Result<()> {
     if is_new {
         match fs::renameat_with(folder, from, folder, to, RenameFlags::NOREPLACE) {
@@ -83,7 +87,8 @@ impl Spot {
         let is_ours = is_trusted(stat.st_uid) || self.is_closed()?;
         match kind(stat) {
             FileType::Directory => Err(io::ErrorKind::IsADirectory.into()),
-            // As the kernel does for files that are opened to be made (sysctl fs.protected_regular).
+            // As the kernel does for files that are opened to be made (sysctl
+            // fs.protected_regular).
             FileType::RegularFile if folder.st_mode & STICKY != 0 && folder.st_mode & OTHERS_WRITE != 0 => {
                 let is_mine = stat.st_uid == geteuid().as_raw();
                 if is_mine { Ok(()) } else { Err(refused("a file there belongs to another user")) }
@@ -172,7 +177,8 @@ fn prepend(steps: &mut VecDeque<OsString>, path: &Path) {
     names.rev().for_each(|step| steps.push_front(step.as_os_str().to_owned()));
 }
 
-/// Whether a link was laid by somebody who may lead this user. One with two names may have been laid elsewhere.
+/// Whether a link was laid by somebody who may lead this user. One with two names may have been
+/// laid elsewhere.
 fn may_follow(folder: &OwnedFd, link: &Stat) -> io::Result<bool> {
     Ok((is_trusted(link.st_uid) && link.st_nlink == 1) || is_closed(&fs::fstat(folder)?))
 }

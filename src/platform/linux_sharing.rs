@@ -1,7 +1,9 @@
-//! Whether two open files lie in the same place on the disk, though they are two files by name and number: clones whose blocks are shared
-//! (btrfs, XFS), and files of an overlay, which are those of the layers below it.
+//! Whether two open files lie in the same place on the disk, though they are two files by name and
+//! number: clones whose blocks are shared (btrfs, XFS), and files of an overlay, which are those of
+//! the layers below it.
 //!
-//! Where a file lies is told by FIEMAP (the kernel's Documentation/filesystems/fiemap.rst); an overlay passes the question on.
+//! Where a file lies is told by FIEMAP (the kernel's Documentation/filesystems/fiemap.rst); an
+//! overlay passes the question on.
 
 use std::fs::{self, File};
 use std::io;
@@ -17,17 +19,19 @@ use super::{Sharing, mountinfo};
 /// `OVERLAYFS_SUPER_MAGIC` and `BTRFS_SUPER_MAGIC` (statfs(2)).
 const OVERLAY: i64 = 0x794c_7630;
 const BTRFS: i64 = 0x9123_683e;
-/// File systems that give every file blocks of its own: ext2 to ext4, tmpfs, ramfs, FAT, exFAT, ISO 9660.
+/// File systems that give every file blocks of its own: ext2 to ext4, tmpfs, ramfs, FAT, exFAT, ISO
+/// 9660.
 const NEVER_SHARE: [i64; 6] = [0xef53, 0x0102_1994, 0x8584_58f6, 0x4d44, 0x2011_bab0, 0x9660];
 
-/// What of an extent's position is not one on the disk, or not yet: unknown, delayed, or among metadata.
+/// What of an extent's position is not one on the disk, or not yet: unknown, delayed, or among
+/// metadata.
 const NO_PLACE: u32 = 0x2 | 0x4 | 0x200;
 
 /// As many extents of a file are looked at.
 const EXTENTS: u32 = 16;
 
-/// Whether files of these two file systems may lie in the same place at all. Asked once for a pair of file systems: it reads the list of
-/// mounts.
+/// Whether files of these two file systems may lie in the same place at all. Asked once for a pair
+/// of file systems: it reads the list of mounts.
 pub fn may_share(one: &File, other: &File) -> bool {
     let kinds = [kind(one), kind(other)];
     let device = |file: &File| file.metadata().map(|found| found.dev()).ok();
@@ -53,7 +57,8 @@ pub fn sharing(one: &File, other: &File) -> Sharing {
     }
     let (Ok(extents), Ok(others)) = (extents(one), extents(other)) else { return Sharing::Unknown };
     let found = compare(&extents, &others);
-    // A file of an overlay has the number of the one below it, also after it was written to and is another.
+    // A file of an overlay has the number of the one below it, also after it was written to and is
+    // another.
     let is_below = || {
         let lies_over = |over: &File, other: &fs::Metadata| {
             kind(over) == Some(OVERLAY) && below(over).is_none_or(|id| id == (other.dev(), other.ino()))
@@ -100,8 +105,9 @@ type Header = [u64; 4];
 fn extents(file: &File) -> io::Result<Vec<Extent>> {
     let mut map = Map { length: u64::MAX, room: EXTENTS, ..Map::default() };
     let call = read_write::<Header>(b'f', 11);
-    // SAFETY: the descriptor is open as long as `file` is borrowed; the structure has the kernel's layout, says itself how many
-    // extents it has room for, and lives until the call returns; whatever is written to it are integers.
+    // SAFETY: the descriptor is open as long as `file` is borrowed; the structure has the kernel's
+    // layout, says itself how many extents it has room for, and lives until the call returns;
+    // whatever is written to it are integers.
     let done = unsafe { libc::ioctl(file.as_raw_fd(), call as _, &raw mut map) };
     if done != 0 {
         return Err(io::Error::last_os_error());
@@ -125,8 +131,8 @@ fn compare(one: &[Extent], other: &[Extent]) -> Sharing {
     }
 }
 
-/// Which file of its layers a file of an overlay is. Nothing where the layers cannot be seen (in a container), or it has another name
-/// there.
+/// Which file of its layers a file of an overlay is. Nothing where the layers cannot be seen (in a
+/// container), or it has another name there.
 fn below(overlay: &File) -> Option<(u64, u64)> {
     let Mount { root, point, options, .. } = mount(overlay)?;
     let name = fs::read_link(format!("/proc/self/fd/{}", overlay.as_raw_fd())).ok()?;
@@ -160,7 +166,8 @@ fn plain(field: &str) -> String {
     String::from_utf8_lossy(&mountinfo::plain(field.as_bytes())).into_owned()
 }
 
-/// The folders that an overlay lies over, by its options, the uppermost first (the kernel's Documentation/filesystems/overlayfs.rst).
+/// The folders that an overlay lies over, by its options, the uppermost first (the kernel's
+/// Documentation/filesystems/overlayfs.rst).
 fn layers(options: &str) -> Vec<PathBuf> {
     let folders = |names: [&'static str; 2]| {
         let values = options.split(',').filter_map(|option| option.split_once('='));

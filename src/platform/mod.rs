@@ -1,9 +1,9 @@
 //! The operating system: the only room with `cfg(unix)` and `cfg(windows)`.
 //!
-//! One file a family, each with the same functions: reading trees without disturbing anybody (read-only, sharing
-//! everything, access times untouched, devices and pipes never opened), page caches, free space, folders for
-//! configuration and state. Paths cross this border as bytes: what the file system holds on Unix, UTF-8 (WTF-8 for what
-//! is no Unicode) with `/` on Windows.
+//! One file a family, each with the same functions: reading trees without disturbing anybody
+//! (read-only, sharing everything, access times untouched, devices and pipes never opened), page
+//! caches, free space, folders for configuration and state. Paths cross this border as bytes: what
+//! the file system holds on Unix, UTF-8 (WTF-8 for what is no Unicode) with `/` on Windows.
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -99,7 +99,8 @@ pub enum Sharing {
     Unknown,
 }
 
-/// What was still in memory of the files that were opened to be read from the disk: reading those proves nothing about it.
+/// What was still in memory of the files that were opened to be read from the disk: reading those
+/// proves nothing about it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Cached {
     /// Bytes in memory, as far as the system told.
@@ -171,7 +172,8 @@ pub enum Kind {
     Other,
 }
 
-/// A file's state; two equal states before and after reading mean that it was not touched in between.
+/// A file's state; two equal states before and after reading mean that it was not touched in
+/// between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stat {
     /// What it is.
@@ -180,8 +182,8 @@ pub struct Stat {
     pub size: u64,
     /// When its content was modified last.
     pub mtime: Timestamp,
-    /// When its content or attributes changed last, by a clock that programs cannot set back (Unix ctime, NTFS
-    /// ChangeTime), where the system tells.
+    /// When its content or attributes changed last, by a clock that programs cannot set back (Unix
+    /// ctime, NTFS ChangeTime), where the system tells.
     pub changed: Option<Timestamp>,
     /// Which file it is: volume and file number.
     pub id: (u64, u64),
@@ -196,11 +198,13 @@ pub struct Listed<'a> {
     pub kind: Kind,
     /// Its state, where asked for (regular files only).
     pub stat: Option<Stat>,
-    /// Its number in the file system, as the folder has it; neighbours tend to lie near each other on the disk.
+    /// Its number in the file system, as the folder has it; neighbours tend to lie near each other
+    /// on the disk.
     pub number: u64,
 }
 
-/// Makes a folder that keeps others out, and the folders above it, as far as they are missing. One that is there stays as it is.
+/// Makes a folder that keeps others out, and the folders above it, as far as they are missing. One
+/// that is there stays as it is.
 pub fn create_private_dir_at(place: &Path) -> io::Result<()> {
     let (Some(parent), Some(name)) = (place.parent(), place.file_name().and_then(|name| name.to_str()))
     else {
@@ -215,8 +219,9 @@ pub fn create_private_dir_at(place: &Path) -> io::Result<()> {
     }
 }
 
-/// Reads a file of `size` bytes into a buffer with room for more: a read that gives just `size` bytes has reached the end, and
-/// spares the one that would give nothing. Otherwise reads until nothing comes.
+/// Reads a file of `size` bytes into a buffer with room for more: a read that gives just `size`
+/// bytes has reached the end, and spares the one that would give nothing. Otherwise reads until
+/// nothing comes.
 pub fn read_whole(content: &mut dyn Read, buffer: &mut [u8], size: u64) -> io::Result<usize> {
     let got = loop {
         match content.read(buffer) {
@@ -227,7 +232,8 @@ pub fn read_whole(content: &mut dyn Read, buffer: &mut [u8], size: u64) -> io::R
     if got as u64 == size || got == 0 { Ok(got) } else { Ok(got + read_full(content, &mut buffer[got..])?) }
 }
 
-/// Fills `buffer` as far as the content reaches; less than the whole buffer means the end. Retries interrupted reads.
+/// Fills `buffer` as far as the content reaches; less than the whole buffer means the end. Retries
+/// interrupted reads.
 pub fn read_full(content: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {

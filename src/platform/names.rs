@@ -1,10 +1,12 @@
-//! Names that Windows cannot hold, and how they are kept there all the same. Pure, and tested on every system.
+//! Names that Windows cannot hold, and how they are kept there all the same. Pure, and tested on
+//! every system.
 //!
-//! A backup made on Linux holds names like `con`, `12:30.log` or `notes.`. Given to Windows as they are, they would open a
-//! device, write a hidden stream of another file, or lose their last character. [`escape_for_windows`] gives each
-//! path a name that Windows holds: what cannot stand becomes `%` and two hexadecimal digits a byte (`12%3A30.log`), and
-//! a `%` that could be taken for the beginning of one becomes `%25`. [`unescape`] leads back, so two paths never get
-//! the same name; whether two names differ in case alone is for the caller to see.
+//! A backup made on Linux holds names like `con`, `12:30.log` or `notes.`. Given to Windows as they
+//! are, they would open a device, write a hidden stream of another file, or lose their last
+//! character. [`escape_for_windows`] gives each path a name that Windows holds: what cannot stand
+//! becomes `%` and two hexadecimal digits a byte (`12%3A30.log`), and a `%` that could be taken for
+//! the beginning of one becomes `%25`. [`unescape`] leads back, so two paths never get the same
+//! name; whether two names differ in case alone is for the caller to see.
 
 /// Whether Windows can hold `component`, a single name, as it is. (Its length is not looked at.)
 pub fn is_holdable(component: &[u8]) -> bool {
@@ -13,15 +15,17 @@ pub fn is_holdable(component: &[u8]) -> bool {
         && !is_device(component)
 }
 
-/// Whether `component` means nothing but itself in a verbatim path (`\\\\?\\…`), in which devices and last dots are plain
-/// names: no separator, no stream, no wildcard, no control. Whether it is encodable is not looked at.
+/// Whether `component` means nothing but itself in a verbatim path (`\\\\?\\…`), in which devices
+/// and last dots are plain names: no separator, no stream, no wildcard, no control. Whether it is
+/// encodable is not looked at.
 pub fn is_plain_when_verbatim(component: &[u8]) -> bool {
     !component.iter().any(|&byte| is_forbidden(byte))
 }
 
 /// The name under which Windows can hold `path` (components separated by `/`).
 ///
-/// Components may come out up to three times as long; one of more than 255 characters is refused by the file system.
+/// Components may come out up to three times as long; one of more than 255 characters is refused by
+/// the file system.
 pub fn escape_for_windows(path: &[u8]) -> String {
     let mut out = String::with_capacity(path.len() + 8);
     for (index, component) in path.split(|&byte| byte == b'/').enumerate() {
@@ -49,8 +53,8 @@ pub fn unescape(name: &str) -> Vec<u8> {
     out
 }
 
-/// The same for all names that Windows takes for one: every character in upper case where that is one character, as NTFS
-/// compares them. What is no Unicode stays.
+/// The same for all names that Windows takes for one: every character in upper case where that is
+/// one character, as NTFS compares them. What is no Unicode stays.
 pub fn fold_case(path: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(path.len());
     for chunk in path.utf8_chunks() {
@@ -72,7 +76,8 @@ fn escape_component(out: &mut String, component: &[u8]) {
         for character in chunk.valid().chars() {
             let start = at;
             at += character.len_utf8();
-            // One escape is enough to make a device's name a plain one, and a last dot or space no last one.
+            // One escape is enough to make a device's name a plain one, and a last dot or space no
+            // last one.
             let escaped = u8::try_from(character).is_ok_and(|byte| {
                 is_forbidden(byte)
                     || (device && start == 0)
@@ -102,7 +107,8 @@ fn escaped_byte(bytes: &[u8]) -> Option<u8> {
     Some(value(digits[0])? << 4 | value(digits[1])?)
 }
 
-/// Bytes that stand in no Windows name: separators, the mark of alternate streams, wildcards, controls.
+/// Bytes that stand in no Windows name: separators, the mark of alternate streams, wildcards,
+/// controls.
 fn is_forbidden(byte: u8) -> bool {
     byte < 0x20 || b"<>:\"/\\|?*".contains(&byte)
 }
@@ -112,7 +118,8 @@ fn ends_badly(component: &[u8]) -> bool {
     matches!(component.last(), Some(b'.' | b' '))
 }
 
-/// Names that open a device, whatever follows a dot: `NUL`, `con.txt`, `COM1 .log`, also with the digits ¹, ² and ³.
+/// Names that open a device, whatever follows a dot: `NUL`, `con.txt`, `COM1 .log`, also with the
+/// digits ¹, ² and ³.
 fn is_device(component: &[u8]) -> bool {
     let stem = component.split(|&byte| byte == b'.' || byte == b':').next().unwrap_or_default();
     let stem = stem.trim_ascii_end().to_ascii_lowercase();

@@ -29,12 +29,14 @@ pub struct Tree {
 /// Read-only, and never waiting for the other end of a pipe that took the place of a file.
 const READ: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 
-/// As long a path the system takes at once, with the zero behind it (PATH_MAX of the kernel's `limits.h`; less elsewhere).
+/// As long a path the system takes at once, with the zero behind it (PATH_MAX of the kernel's
+/// `limits.h`; less elsewhere).
 const LONGEST: usize = if cfg!(target_os = "linux") { 4096 } else { 1024 };
 
 impl Tree {
-    /// Opens the folder at `path`. With `cold`, what the system caches of its files is forgotten before they are read, so
-    /// that reading proves the disk; for this, what is not on the disk yet is sent there first (nothing new is written).
+    /// Opens the folder at `path`. With `cold`, what the system caches of its files is forgotten
+    /// before they are read, so that reading proves the disk; for this, what is not on the disk yet
+    /// is sent there first (nothing new is written).
     pub fn open(path: &Path, cold: bool) -> io::Result<Self> {
         let root = fs::open(path, READ | OFlags::DIRECTORY, Mode::empty())?;
         if cold {
@@ -43,7 +45,8 @@ impl Tree {
         Ok(Self { root, cold, tally: Tally::default() })
     }
 
-    /// Opens a file for reading. With `follow` a link in the last place is followed, otherwise it is an error.
+    /// Opens a file for reading. With `follow` a link in the last place is followed, otherwise it
+    /// is an error.
     pub fn open_file(&self, path: &[u8], follow: bool) -> io::Result<File> {
         let flags = if follow { READ } else { READ | OFlags::NOFOLLOW };
         let file: File = self.reach(path, |folder, name| open_quietly(folder, name, flags))?.into();
@@ -54,7 +57,8 @@ impl Tree {
         Ok(file)
     }
 
-    /// What was in memory all the same of the files that were opened to be read from the disk; `None` of a tree that is not `cold`.
+    /// What was in memory all the same of the files that were opened to be read from the disk;
+    /// `None` of a tree that is not `cold`.
     pub fn cached(&self) -> Option<Cached> {
         self.tally.sum().filter(|_| self.cold)
     }
@@ -65,7 +69,8 @@ impl Tree {
         self.reach(path, |folder, name| Ok(to_stat(&fs::statat(folder, name, AtFlags::empty())?)))
     }
 
-    /// Acts on what a path names, as a folder and a path below it that the system takes: longer ones are gone by handle, piece by piece.
+    /// Acts on what a path names, as a folder and a path below it that the system takes: longer
+    /// ones are gone by handle, piece by piece.
     fn reach<T>(
         &self,
         path: &[u8],
@@ -85,7 +90,8 @@ impl Tree {
         act(folder.as_fd(), rest)
     }
 
-    /// Gives every name in the folder `path` (empty for the root) to `each`, with its state for files if `stat`.
+    /// Gives every name in the folder `path` (empty for the root) to `each`, with its state for
+    /// files if `stat`.
     ///
     /// `buffer` is scratch space that is kept between calls.
     pub fn list(
@@ -127,8 +133,9 @@ impl Tree {
     }
 }
 
-/// Opens without touching the access time, which is allowed to a file's owner alone. It is tried for each file anew: one of
-/// somebody else's says nothing of the next, and a refusal, which comes before the disk is asked, takes a microsecond.
+/// Opens without touching the access time, which is allowed to a file's owner alone. It is tried
+/// for each file anew: one of somebody else's says nothing of the next, and a refusal, which comes
+/// before the disk is asked, takes a microsecond.
 #[cfg(target_os = "linux")]
 fn open_quietly(folder: impl AsFd, path: &[u8], flags: OFlags) -> io::Result<OwnedFd> {
     match fs::openat(&folder, path, flags | OFlags::NOATIME, Mode::empty()) {
@@ -142,7 +149,8 @@ fn open_quietly(folder: impl AsFd, path: &[u8], flags: OFlags) -> io::Result<Own
     Ok(fs::openat(&folder, path, flags, Mode::empty())?)
 }
 
-/// Sends what the system has not yet written of a file system to the disk: only clean pages can be forgotten.
+/// Sends what the system has not yet written of a file system to the disk: only clean pages can be
+/// forgotten.
 fn settle(root: &OwnedFd) {
     // A file system that cannot do it keeps its pages; reading still works.
     #[cfg(target_os = "linux")]
@@ -154,17 +162,19 @@ pub fn stat(file: &File) -> io::Result<Stat> {
     Ok(to_stat(&fs::fstat(file)?))
 }
 
-/// Whether a file could not be opened or read because another program has it open and does not share it: Unix has no
-/// such thing.
+/// Whether a file could not be opened or read because another program has it open and does not
+/// share it: Unix has no such thing.
 pub fn is_in_use(_: &io::Error) -> bool {
     false
 }
 
-/// Opens a single file for reading; with `cold`, from the disk and not from the system's cache. Links are followed.
+/// Opens a single file for reading; with `cold`, from the disk and not from the system's cache.
+/// Links are followed.
 pub fn open_to_read(path: &Path, cold: bool) -> io::Result<File> {
     let file = open_quietly(fs::CWD, path.as_os_str().as_bytes(), READ)?;
     if cold {
-        // Only clean pages can be forgotten; a file system that cannot do it keeps them, and reading still works.
+        // Only clean pages can be forgotten; a file system that cannot do it keeps them, and
+        // reading still works.
         let _ = fs::fdatasync(&file);
         drop_cache(&file);
     }
@@ -188,8 +198,9 @@ pub fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize>
     }
 }
 
-/// Copies up to `most` bytes from one file's position to the other's inside the kernel: as shared blocks (reflinks) where the file system
-/// has them. Nothing copied is the end. An error does not say which side it comes from, nor how far the positions have moved.
+/// Copies up to `most` bytes from one file's position to the other's inside the kernel: as shared
+/// blocks (reflinks) where the file system has them. Nothing copied is the end. An error does not
+/// say which side it comes from, nor how far the positions have moved.
 #[cfg(target_os = "linux")]
 pub fn copy_in_kernel(from: &mut File, to: &mut File, most: u64) -> io::Result<u64> {
     io::copy(&mut from.take(most), to)
@@ -201,13 +212,14 @@ pub fn copy_in_kernel(_: &mut File, _: &mut File, _: u64) -> io::Result<u64> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Whether a file takes less room than its size says: it has holes, or its file system compresses it.
+/// Whether a file takes less room than its size says: it has holes, or its file system compresses
+/// it.
 pub fn has_holes(file: &File) -> bool {
     file.metadata().is_ok_and(|found| found.blocks().saturating_mul(512) < found.size())
 }
 
-/// The first range at or behind `at` that holds data, in a file of `size` bytes; nothing if all the rest is a hole. Moves
-/// the file's position.
+/// The first range at or behind `at` that holds data, in a file of `size` bytes; nothing if all the
+/// rest is a hole. Moves the file's position.
 #[cfg(target_os = "linux")]
 pub fn next_data(file: &File, at: u64, size: u64) -> io::Result<Option<std::ops::Range<u64>>> {
     use rustix::io::Errno;
@@ -267,7 +279,8 @@ pub fn account() -> String {
 /// What to do where permission is lacking.
 pub const PERMISSION_HINT: &str = "run as a user who may read it, with sudo for example";
 
-/// What stands for a path where paths are looked up: equal for those that name the same file. Here, the path itself.
+/// What stands for a path where paths are looked up: equal for those that name the same file. Here,
+/// the path itself.
 pub fn name_key(path: &[u8]) -> Cow<'_, [u8]> {
     Cow::Borrowed(path)
 }

@@ -1,8 +1,9 @@
-//! Folders of our own in a folder that others may write to: what is ours is told by a handle, never by a name alone.
+//! Folders of our own in a folder that others may write to: what is ours is told by a handle, never
+//! by a name alone.
 //!
-//! Who may write to a folder can exchange what lies in it between two looks: a folder for a link, or for another
-//! folder. So a folder is opened once, without following a link; whose it is is asked of that handle, and all that
-//! is done in it is done through that handle.
+//! Who may write to a folder can exchange what lies in it between two looks: a folder for a link,
+//! or for another folder. So a folder is opened once, without following a link; whose it is is
+//! asked of that handle, and all that is done in it is done through that handle.
 
 use std::fs::File;
 use std::io;
@@ -13,7 +14,8 @@ use cap_std::fs::{Dir, DirBuilder, DirBuilderExt, OpenOptions, OpenOptionsExt};
 use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::process::geteuid;
 
-/// The bits of a mode that let anybody but the owner in, and those that let them change what is there.
+/// The bits of a mode that let anybody but the owner in, and those that let them change what is
+/// there.
 const OTHERS: u32 = 0o077;
 const OTHERS_WRITE: u32 = 0o022;
 
@@ -24,7 +26,8 @@ pub fn create_private_dir(parent: &Dir, name: &str) -> io::Result<()> {
     parent.create_dir_with(name, &builder)
 }
 
-/// Makes a folder that only its owner can enter, and opens it. An error if somebody has put another in its place meanwhile.
+/// Makes a folder that only its owner can enter, and opens it. An error if somebody has put another
+/// in its place meanwhile.
 pub fn make_private_dir(parent: &Dir, name: &str) -> io::Result<Dir> {
     create_private_dir(parent, name)?;
     let dir = open_dir_no_follow(parent, name)?;
@@ -51,8 +54,8 @@ pub fn open_dir_no_follow(parent: &Dir, name: &str) -> io::Result<Dir> {
     Ok(Dir::from_std_file(File::from(fs::openat(parent, name, flags, Mode::empty())?)))
 }
 
-/// Opens a file that lies in `dir` for reading and writing. What is no regular file, or has a second name elsewhere, is an error: others
-/// may have put it there.
+/// Opens a file that lies in `dir` for reading and writing. What is no regular file, or has a
+/// second name elsewhere, is an error: others may have put it there.
 pub fn open_file_no_follow(dir: &Dir, name: &str) -> io::Result<File> {
     let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = File::from(fs::openat(dir, name, flags, Mode::empty())?);
@@ -63,13 +66,15 @@ pub fn open_file_no_follow(dir: &Dir, name: &str) -> io::Result<File> {
     Ok(file)
 }
 
-/// Whether a folder is one that this user made in `parent`, and nobody else could put anything into.
+/// Whether a folder is one that this user made in `parent`, and nobody else could put anything
+/// into.
 pub fn is_ours(dir: &Dir, parent: &Dir) -> io::Result<bool> {
     is_made_by_us(dir, parent, OTHERS_WRITE)
 }
 
-/// Whether it belongs to this user and has none of these bits. Where a file system does not keep owners or permissions (FAT, a network
-/// that makes everybody "nobody"), whether it looks like a file that is made in `beside` for a moment.
+/// Whether it belongs to this user and has none of these bits. Where a file system does not keep
+/// owners or permissions (FAT, a network that makes everybody "nobody"), whether it looks like a
+/// file that is made in `beside` for a moment.
 fn is_made_by_us(dir: &Dir, beside: &Dir, bits: u32) -> io::Result<bool> {
     let found = fs::fstat(dir)?;
     let is_closed = found.st_mode & bits == 0;

@@ -1,5 +1,5 @@
-//! Where Linux mounts file systems that lie on no disk: `/proc`, `/sys`, `/dev`, `/run`. What is in there is made by the
-//! system or gone with the next start, and no backup of `/` holds it.
+//! Where Linux mounts file systems that lie on no disk: `/proc`, `/sys`, `/dev`, `/run`. What is in
+//! there is made by the system or gone with the next start, and no backup of `/` holds it.
 
 use std::ffi::OsString;
 use std::fs;
@@ -41,8 +41,8 @@ pub fn volatile_mounts() -> Vec<PathBuf> {
     mounts.split(|&byte| byte == b'\n').filter_map(place_of).collect()
 }
 
-/// The place of a line of `mountinfo` (proc_pid_mountinfo(5)), the fifth field, if its type, the first one behind the lone
-/// dash, is one of them.
+/// The place of a line of `mountinfo` (proc_pid_mountinfo(5)), the fifth field, if its type, the
+/// first one behind the lone dash, is one of them.
 fn place_of(line: &[u8]) -> Option<PathBuf> {
     let mut fields = line.split(|&byte| byte == b' ');
     let place = fields.nth(4)?;

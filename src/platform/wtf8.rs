@@ -1,8 +1,9 @@
 //! Names on Windows: from UTF-16 that may be malformed to bytes, and back.
 //!
-//! Windows names are any 16-bit units. WTF-8 (<https://wtf-8.codeberg.page>) writes them as UTF-8, in which a surrogate
-//! without its partner takes the three bytes of its number; so every name has exactly one form in bytes, and names
-//! that are Unicode have their UTF-8. Pure, and tested on every system.
+//! Windows names are any 16-bit units. WTF-8 (<https://wtf-8.codeberg.page>) writes them as UTF-8,
+//! in which a surrogate without its partner takes the three bytes of its number; so every name has
+//! exactly one form in bytes, and names that are Unicode have their UTF-8. Pure, and tested on
+//! every system.
 
 use std::ops::RangeInclusive;
 
@@ -22,7 +23,8 @@ pub(super) fn append(out: &mut Vec<u8>, units: impl IntoIterator<Item = u16>) {
     }
 }
 
-/// The units that `bytes` stand for; nothing if they are no WTF-8, which means that no Windows name is written so.
+/// The units that `bytes` stand for; nothing if they are no WTF-8, which means that no Windows name
+/// is written so.
 pub(super) fn to_units(bytes: &[u8]) -> Option<Vec<u16>> {
     let mut units = Vec::with_capacity(bytes.len());
     let mut rest = bytes;

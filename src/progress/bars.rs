@@ -102,7 +102,8 @@ impl Drop for Bars {
     }
 }
 
-/// Draws a bar now and then until it is finished. Where no thread can be had, it is drawn when there is news.
+/// Draws a bar now and then until it is finished. Where no thread can be had, it is drawn when
+/// there is news.
 fn keep_drawing(bar: &ProgressBar) {
     let bar = bar.downgrade();
     let draw = move || {

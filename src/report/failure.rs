@@ -1,4 +1,5 @@
-//! A run that ended without an outcome: what its reports say, so that nobody takes the report of an earlier run for its own.
+//! A run that ended without an outcome: what its reports say, so that nobody takes the report of an
+//! earlier run for its own.
 
 use std::time::Duration;
 

@@ -1,14 +1,18 @@
-//! The report for programs: everything that was found, and everything that is needed to draw the same sample again.
+//! The report for programs: everything that was found, and everything that is needed to draw the
+//! same sample again.
 //!
-//! The form is `bkverify-report/2`, described by the JSON Schema in [`SCHEMA`], which a test holds against reports of every
-//! kind. A field that goes away or changes its meaning makes it `/3`; the schema refuses unknown fields, so a reader
-//! that validates takes the schema of the version that wrote the report (`version`).
+//! The form is `bkverify-report/2`, described by the JSON Schema in [`SCHEMA`], which a test holds
+//! against reports of every kind. A field that goes away or changes its meaning makes it `/3`; the
+//! schema refuses unknown fields, so a reader that validates takes the schema of the version that
+//! wrote the report (`version`).
 //!
-//! - Paths are text as [`escape`] makes it: valid UTF-8 as it is; control characters, backslashes and other
-//!   bytes as `\xNN`, one a byte. [`unescape`](crate::backup::unescape) gives the bytes back.
+//! - Paths are text as [`escape`] makes it: valid UTF-8 as it is; control characters, backslashes
+//!   and other bytes as `\xNN`, one a byte. [`unescape`](crate::backup::unescape) gives the bytes
+//!   back.
 //! - Times are RFC 3339 in UTC; durations are seconds; sizes are bytes; shares are between 0 and 1.
 //! - What is unknown or was not asked for is `null`, never left out.
-//! - A run that could not begin, or not go on, has an `error`; then nothing was verified, and all numbers are 0.
+//! - A run that could not begin, or not go on, has an `error`; then nothing was verified, and all
+//!   numbers are 0.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -36,7 +40,8 @@ pub(super) fn render(plan: &Plan, outcome: &Outcome) -> Result<String, Error> {
     to_text(&Report::new(plan, outcome))
 }
 
-/// The report of a run that ended without an outcome: the same form, with nothing in it but the plan and the error.
+/// The report of a run that ended without an outcome: the same form, with nothing in it but the
+/// plan and the error.
 pub(super) fn render_failure(plan: &Plan, failure: &Failure) -> Result<String, Error> {
     let nothing = failure.outcome(plan);
     let report = Report {

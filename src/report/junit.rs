@@ -1,8 +1,9 @@
 //! The report for test dashboards, in JUnit's XML.
 //!
-//! One suite. A test case for all verified files together (a million cases would drown a dashboard), one for the sample as a
-//! whole, and one for each finding: what proves the backup bad is a failure, what could not be done is an error, what
-//! proves nothing is skipped. So the suite is green exactly where the exit code is 0.
+//! One suite. A test case for all verified files together (a million cases would drown a
+//! dashboard), one for the sample as a whole, and one for each finding: what proves the backup bad
+//! is a failure, what could not be done is an error, what proves nothing is skipped. So the suite
+//! is green exactly where the exit code is 0.
 
 use std::fmt::Write as _;
 

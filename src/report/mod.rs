@@ -1,8 +1,9 @@
 //! Reports: an outcome for people, for programs and for test dashboards.
 //!
-//! In: the [`Plan`] and the [`Outcome`]. Out: the terminal summary, and the JSON and JUnit files that the plan names. One
-//! renderer a file, each a pure function from plan and outcome to text. A report never holds a secret, names never
-//! reach a terminal unescaped, and a report file is either the old one or the whole new one.
+//! In: the [`Plan`] and the [`Outcome`]. Out: the terminal summary, and the JSON and JUnit files
+//! that the plan names. One renderer a file, each a pure function from plan and outcome to text. A
+//! report never holds a secret, names never reach a terminal unescaped, and a report file is either
+//! the old one or the whole new one.
 
 mod completeness;
 mod failure;
@@ -32,8 +33,9 @@ use crate::words::is_invisible;
 
 /// Writes every report that the plan asks for, the terminal summary last.
 ///
-/// The summary goes to standard output, or to standard error where a report file is `-`. A quiet plan shows it only if
-/// the run did not pass. One report that fails keeps no other from being written; the first error is returned.
+/// The summary goes to standard output, or to standard error where a report file is `-`. A quiet
+/// plan shows it only if the run did not pass. One report that fails keeps no other from being
+/// written; the first error is returned.
 pub fn write_all(plan: &Plan, outcome: &Outcome) -> Result<(), Error> {
     let reports = &plan.reports;
     let mut result = write_files(plan, || json::render(plan, outcome), || junit::render(plan, outcome));
@@ -45,8 +47,8 @@ pub fn write_all(plan: &Plan, outcome: &Outcome) -> Result<(), Error> {
     result
 }
 
-/// Writes the reports that the plan asks for of a run that ended without an outcome. The caller has made sure that they may be
-/// written where the plan says, and tells the person.
+/// Writes the reports that the plan asks for of a run that ended without an outcome. The caller has
+/// made sure that they may be written where the plan says, and tells the person.
 pub fn write_failure(plan: &Plan, failure: &Failure) -> Result<(), Error> {
     write_files(plan, || json::render_failure(plan, failure), || junit::render_failure(plan, failure))
 }

@@ -7,7 +7,8 @@ use crate::words;
 
 use super::completeness;
 
-/// What was found, in one sentence: `498 of 500 identical, 2 bad in the backup; 500 of 560 drawn could be compared.`
+/// What was found, in one sentence: `498 of 500 identical, 2 bad in the backup; 500 of 560 drawn
+/// could be compared.`
 pub(super) fn headline(outcome: &Outcome) -> String {
     let counts = &outcome.counts;
     let comparable = counts.comparable();

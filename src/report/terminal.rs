@@ -1,5 +1,5 @@
-//! The summary for a person: the verdict first, then what is bad and why, then what was verified. One screen of 24 lines
-//! and 80 columns, as long as names are short.
+//! The summary for a person: the verdict first, then what is bad and why, then what was verified.
+//! One screen of 24 lines and 80 columns, as long as names are short.
 
 use std::borrow::Cow;
 
@@ -93,7 +93,8 @@ fn failures(out: &mut String, plan: &Plan, outcome: &Outcome) {
     }
 }
 
-/// A list, as much of it as fits into `room` lines, and at least one item; returns how many lines its items took.
+/// A list, as much of it as fits into `room` lines, and at least one item; returns how many lines
+/// its items took.
 fn show(out: &mut String, plan: &Plan, list: &List, room: usize) -> usize {
     out.push_str(&format!("\n{}\n", list.title));
     let (mut shown, mut used) = (0, 0);
@@ -246,7 +247,8 @@ fn unbroken(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// A sentence in lines of at most [`WIDTH`] columns, each indented, each ending in a line feed. A longer word stands alone.
+/// A sentence in lines of at most [`WIDTH`] columns, each indented, each ending in a line feed. A
+/// longer word stands alone.
 fn wrap(text: &str, indent: usize) -> String {
     let mut out = String::new();
     let mut column = 0;

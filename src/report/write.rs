@@ -35,7 +35,8 @@ pub(super) fn is_stdout(place: &Path) -> bool {
     place.as_os_str() == "-"
 }
 
-/// Writes a report to a file, or to standard output for `-`. Since the run began an original may have come to lie where it goes.
+/// Writes a report to a file, or to standard output for `-`. Since the run began an original may
+/// have come to lie where it goes.
 pub(super) fn report(plan: &Plan, what: &'static str, place: &Path, text: &str) -> Result<(), Error> {
     let written = if is_stdout(place) {
         print(&mut io::stdout().lock(), text)
@@ -45,8 +46,8 @@ pub(super) fn report(plan: &Plan, what: &'static str, place: &Path, text: &str) 
     written.map_err(|source| Error::Write { what, place: place.to_owned(), source })
 }
 
-/// Shows the summary on standard output, or on standard error where `stdout_taken`. A reader that has gone away is no
-/// failure.
+/// Shows the summary on standard output, or on standard error where `stdout_taken`. A reader that
+/// has gone away is no failure.
 pub(super) fn summary(text: &str, stdout_taken: bool) -> Result<(), Error> {
     let (name, written) = if stdout_taken {
         ("standard error", print(&mut io::stderr().lock(), text))
@@ -66,13 +67,14 @@ fn print(out: &mut dyn Write, text: &str) -> io::Result<()> {
     out.flush()
 }
 
-/// Puts a file in the place of another (or of none) by a temporary file beside it, so that a reader, and a crash, find
-/// the old report or the new one. The permissions of the old one stay, a new one is for its owner alone, because it names files. What is no
-/// regular file (a pipe, `/dev/null`) is written as it is.
+/// Puts a file in the place of another (or of none) by a temporary file beside it, so that a
+/// reader, and a crash, find the old report or the new one. The permissions of the old one stay, a
+/// new one is for its owner alone, because it names files. What is no regular file (a pipe,
+/// `/dev/null`) is written as it is.
 ///
-/// Links are followed if they are this user's or root's, or lie where nobody else can write. Those of others are refused, and so are
-/// their pipes and devices, and their files in a folder like `/tmp`: who may write there could make root write over
-/// a file of his choice.
+/// Links are followed if they are this user's or root's, or lie where nobody else can write. Those
+/// of others are refused, and so are their pipes and devices, and their files in a folder like
+/// `/tmp`: who may write there could make root write over a file of his choice.
 pub(crate) fn replace(place: &Path, text: &str) -> io::Result<()> {
     let (folder, name, is_new, permissions) = match platform::destination(place)? {
         Destination::Device(mut device) => return print(&mut device, text),

@@ -1,7 +1,8 @@
 //! Reading ahead: while a large file is restored, its original is hashed already.
 //!
-//! So the disk of the originals does not wait for that of the backup, nor a free core for the copy. What was read counts only if
-//! the original is still in the same state when its turn comes; otherwise it is read again like any other.
+//! So the disk of the originals does not wait for that of the backup, nor a free core for the copy.
+//! What was read counts only if the original is still in the same state when its turn comes;
+//! otherwise it is read again like any other.
 
 use std::fs::File;
 use std::io;
@@ -25,7 +26,8 @@ pub struct Ahead {
 }
 
 impl Ahead {
-    /// Begins to hash the open file whose state is `before`; `None` if there can be no more threads.
+    /// Begins to hash the open file whose state is `before`; `None` if there can be no more
+    /// threads.
     pub fn begin(file: File, before: Stat, algorithm: Algorithm, stop: &Stop) -> Option<Self> {
         let stop = stop.child();
         let until = stop.clone();

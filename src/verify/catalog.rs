@@ -1,4 +1,5 @@
-//! The catalog stage: what the backup lists, reduced to the population and the draw in one streaming pass.
+//! The catalog stage: what the backup lists, reduced to the population and the draw in one
+//! streaming pass.
 
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -85,7 +86,8 @@ impl<'a> Gate<'a> {
         admitted
     }
 
-    /// Whether files of the population may be lost by a damage; otherwise it is no concern of this run.
+    /// Whether files of the population may be lost by a damage; otherwise it is no concern of this
+    /// run.
     pub fn concerns(&self, damage: &Damage) -> bool {
         let below = |path: &[u8]| self.filter.may_keep_below(path) && self.pairing.may_cover_below(path);
         let file = |path: &[u8]| self.filter.keeps_name(path) && self.pairing.covers(path);
@@ -98,7 +100,8 @@ impl<'a> Gate<'a> {
         (newest > i64::MIN).then(|| Timestamp::from_nanos(newest.into()))
     }
 
-    /// An entry whose name is no path has no place, but it is in the backup and will not restore: it stays.
+    /// An entry whose name is no path has no place, but it is in the backup and will not restore:
+    /// it stays.
     fn has_place(&self, entry: &Entry<'_>) -> bool {
         entry.problem.is_some() || self.pairing.covers(entry.path)
     }
@@ -234,7 +237,8 @@ pub struct Feed<'a> {
 }
 
 impl<'a> Feed<'a> {
-    /// Gives what passes the gate to `to`, which serves so many threads and says whether it takes more.
+    /// Gives what passes the gate to `to`, which serves so many threads and says whether it takes
+    /// more.
     pub fn new(gate: &'a Gate<'a>, to: impl Fn(Picks) -> bool + Send + Sync + 'a, threads: usize) -> Self {
         Self { gate, to: Box::new(to), threads }
     }

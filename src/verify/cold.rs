@@ -1,6 +1,8 @@
-//! Whether what was to be read from the disk was: the system is asked to forget a file, and what it kept is told.
+//! Whether what was to be read from the disk was: the system is asked to forget a file, and what it
+//! kept is told.
 //!
-//! It keeps what lies on a disk in memory, what other programs have mapped or are writing, and what they have just read.
+//! It keeps what lies on a disk in memory, what other programs have mapped or are writing, and what
+//! they have just read.
 
 use crate::platform::Cached;
 use crate::words;

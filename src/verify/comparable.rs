@@ -1,19 +1,22 @@
 //! Whether a pick can be compared with its original: decided before any content is looked at.
 //!
-//! In: the state of the original and what the backup recorded of the file. Out: a [`Standing`]. Nothing in it depends on
-//! the bytes of the copy. This is what makes the statement sound: a pick enters it, or stays outside, whether its copy turns
-//! out good or bad. If a differing copy were left out where an equal one counts, the sample would be cleaned of bad files
-//! (R. J. A. Little, D. B. Rubin, *Statistical Analysis with Missing Data*: data that are not missing at random).
+//! In: the state of the original and what the backup recorded of the file. Out: a [`Standing`].
+//! Nothing in it depends on the bytes of the copy. This is what makes the statement sound: a pick
+//! enters it, or stays outside, whether its copy turns out good or bad. If a differing copy were
+//! left out where an equal one counts, the sample would be cleaned of bad files (R. J. A. Little,
+//! D. B. Rubin, *Statistical Analysis with Missing Data*: data that are not missing at random).
 //!
-//! A pick is comparable if the original is there, is a regular file that can be read, and was not modified since the
-//! backup, as far as times tell. Its size is no criterion: a truncated copy in a folder records its own size.
+//! A pick is comparable if the original is there, is a regular file that can be read, and was not
+//! modified since the backup, as far as times tell. Its size is no criterion: a truncated copy in a
+//! folder records its own size.
 //!
 //! # What this rests on
-//! The recorded time is the backup's own. Damage that reaches it can move a pick out of the statement: a flipped bit in the
-//! time of an archive's member, or in a name. What still holds then: such picks are counted as not comparable, and beyond
-//! the share of `--max-undecided` the run does not pass; a name that was lost is found by the look-up of originals
-//! (`completeness`); and an original that has been left alone since long before the backup is comparable whatever time the
-//! backup recorded ([`Standing::Settled`]).
+//! The recorded time is the backup's own. Damage that reaches it can move a pick out of the
+//! statement: a flipped bit in the time of an archive's member, or in a name. What still holds
+//! then: such picks are counted as not comparable, and beyond the share of `--max-undecided` the
+//! run does not pass; a name that was lost is found by the look-up of originals (`completeness`);
+//! and an original that has been left alone since long before the backup is comparable whatever
+//! time the backup recorded ([`Standing::Settled`]).
 
 use std::time::Duration;
 
@@ -30,7 +33,8 @@ pub struct Recorded {
     pub zone_unknown: bool,
     /// How finely the format records times, in nanoseconds.
     pub resolution_ns: u64,
-    /// When the backup was taken, as far as it tells itself: later, if it was copied without its times.
+    /// When the backup was taken, as far as it tells itself: later, if it was copied without its
+    /// times.
     pub taken: Option<Timestamp>,
     /// When the archive was written last; nothing for a folder, which has no such time.
     pub closed: Option<Timestamp>,
@@ -49,16 +53,16 @@ pub struct Recorded {
 pub enum Standing {
     /// Its modification time is the recorded one, as finely as the backup keeps times.
     SameTime,
-    /// Its modification time is earlier than the recorded one, and nothing happened to it since: the backup recorded when
-    /// it copied the file.
+    /// Its modification time is earlier than the recorded one, and nothing happened to it since:
+    /// the backup recorded when it copied the file.
     Untouched,
-    /// It was last touched longer before the newest content of the backup than a backup takes: the backup should hold it
-    /// as it is.
+    /// It was last touched longer before the newest content of the backup than a backup takes: the
+    /// backup should hold it as it is.
     Settled,
     /// It is known not to have changed, because the user says so.
     Frozen,
-    /// Its modification time is earlier than the recorded one, but its change time is later: an older file may have taken
-    /// its place, or only its attributes changed.
+    /// Its modification time is earlier than the recorded one, but its change time is later: an
+    /// older file may have taken its place, or only its attributes changed.
     Replaced,
     /// Its modification time is later than the recorded one.
     Modified,
@@ -80,13 +84,15 @@ impl Standing {
 
 /// The standing of an original in this state.
 ///
-/// A later modification time says that it was modified, the same one that it was not. An earlier one has two explanations:
-/// the backup keeps no times, so that what it recorded is when it copied; or an older file took the original's place. The
-/// change time, which programs cannot set back, tells them apart.
+/// A later modification time says that it was modified, the same one that it was not. An earlier
+/// one has two explanations: the backup keeps no times, so that what it recorded is when it copied;
+/// or an older file took the original's place. The change time, which programs cannot set back,
+/// tells them apart.
 ///
-/// A recorded time that says nothing (none, or one that programs write for "none": up to 1980) is replaced by one at which
-/// the backup was surely not yet taken. One that is off by just an hour on a file system that keeps local time (FAT) is the
-/// same time; the time of the backup, which a copy may have made later, is good enough for that.
+/// A recorded time that says nothing (none, or one that programs write for "none": up to 1980) is
+/// replaced by one at which the backup was surely not yet taken. One that is off by just an hour on
+/// a file system that keeps local time (FAT) is the same time; the time of the backup, which a copy
+/// may have made later, is good enough for that.
 pub fn standing(original: &Stat, recorded: &Recorded) -> Standing {
     if recorded.frozen {
         return Standing::Frozen;
@@ -119,15 +125,16 @@ pub fn is_long_before(touched: Timestamp, newest: Option<Timestamp>, window: Dur
     newest.is_some_and(|newest| touched.as_nanos() < newest.as_nanos().saturating_sub(window))
 }
 
-/// The latest time of which it is sure that the backup was not taken before it: the newest modification time in it. Where
-/// that says nothing (an archive without times), its own time, which is later if it was copied without it.
+/// The latest time of which it is sure that the backup was not taken before it: the newest
+/// modification time in it. Where that says nothing (an archive without times), its own time, which
+/// is later if it was copied without it.
 pub fn taken_after(taken: Option<Timestamp>, newest: Option<Timestamp>) -> Option<Timestamp> {
     let newest = newest.filter(|&newest| says_something(newest));
     taken.into_iter().chain(newest).min()
 }
 
-/// The newest modification time in a backup, as far as it says when the backup was taken: a file that is dated after the
-/// backup's own time says nothing about that.
+/// The newest modification time in a backup, as far as it says when the backup was taken: a file
+/// that is dated after the backup's own time says nothing about that.
 pub fn newest_content(newest: Option<Timestamp>, taken: Option<Timestamp>) -> Option<Timestamp> {
     let newest = newest.filter(|&newest| says_something(newest))?;
     Some(taken.map_or(newest, |taken| newest.min(taken)))
@@ -138,7 +145,8 @@ fn says_something(time: Timestamp) -> bool {
     time.seconds > DOS_EPOCH
 }
 
-/// Without a recorded time: whether the original was touched after the backup was surely not yet taken.
+/// Without a recorded time: whether the original was touched after the backup was surely not yet
+/// taken.
 fn by_the_backups_time(original: &Stat, recorded: &Recorded) -> Standing {
     let touched = touched(original).unwrap_or(original.mtime);
     match taken_after(recorded.taken, recorded.newest) {
@@ -153,7 +161,8 @@ fn by_time(original: &Stat, mtime: Timestamp, recorded: &Recorded) -> Standing {
         known => known,
     });
     let ahead = original.mtime.as_nanos() - mtime.as_nanos();
-    // Within the second, say, that an archive keeps; but it was closed before the original was written.
+    // Within the second, say, that an archive keeps; but it was closed before the original was
+    // written.
     let is_later = ahead > 0 && recorded.closed.is_some_and(|closed| original.mtime > closed);
     if ahead.abs() < resolution {
         return if is_later { Standing::Modified } else { Standing::SameTime };
@@ -179,7 +188,8 @@ fn untouched_since_taken(original: &Stat, recorded: &Recorded) -> bool {
     original.changed.zip(recorded.taken).is_some_and(|(changed, taken)| changed <= taken)
 }
 
-/// A time on the wall, read as if in this machine's zone. Zones are apart by quarters of an hour, and by 26 hours at most.
+/// A time on the wall, read as if in this machine's zone. Zones are apart by quarters of an hour,
+/// and by 26 hours at most.
 fn on_the_wall(original: &Stat, mtime: Timestamp, recorded: &Recorded) -> Standing {
     let resolution = i128::from(recorded.resolution_ns).max(TWO_SECONDS);
     let ahead = original.mtime.as_nanos() - mtime.as_nanos();
@@ -187,7 +197,8 @@ fn on_the_wall(original: &Stat, mtime: Timestamp, recorded: &Recorded) -> Standi
     let is_within = ahead.abs() < ZONES_APART + resolution;
     match () {
         () if ahead.abs() < resolution => Standing::SameTime,
-        // An edit may lie just that far from the recorded time: only what was not touched since is the same.
+        // An edit may lie just that far from the recorded time: only what was not touched since is
+        // the same.
         () if is_within && beside.abs() < resolution && untouched_since_taken(original, recorded) => {
             Standing::SameTime
         }
@@ -200,7 +211,8 @@ fn on_the_wall(original: &Stat, mtime: Timestamp, recorded: &Recorded) -> Standi
     }
 }
 
-/// 1980-01-01 00:00:00 and a day, in seconds since 1970: the earliest time that DOS could write, in any time zone.
+/// 1980-01-01 00:00:00 and a day, in seconds since 1970: the earliest time that DOS could write, in
+/// any time zone.
 const DOS_EPOCH: i64 = 315_532_800 + 86_400;
 const SECOND: u64 = 1_000_000_000;
 const TWO_SECONDS: i128 = 2_000_000_000;
@@ -210,9 +222,10 @@ const ZONES_APART: i128 = 26 * HOUR;
 /// The clock of the machine that made the backup may be ahead by as much.
 const CLOCKS_APART: i128 = HOUR;
 
-/// How finely a recorded time may have been kept, in nanoseconds: some power of ten up to a second, or two seconds. File
-/// systems and tools keep 1 ns, 100 ns (NTFS), 1 µs (UDF), 1 ms, 10 ms (exFAT), 1 s or 2 s (FAT), cut or rounded: the
-/// recorded time is a whole multiple of that, and the original's lies less than that beside it.
+/// How finely a recorded time may have been kept, in nanoseconds: some power of ten up to a second,
+/// or two seconds. File systems and tools keep 1 ns, 100 ns (NTFS), 1 µs (UDF), 1 ms, 10 ms
+/// (exFAT), 1 s or 2 s (FAT), cut or rounded: the recorded time is a whole multiple of that, and
+/// the original's lies less than that beside it.
 fn resolution_of(time: Timestamp) -> u64 {
     match u64::from(time.nanos) {
         0 if time.seconds % 2 == 0 => 2 * SECOND,

@@ -1,7 +1,7 @@
 //! The end of the flow: what was seen becomes the outcome.
 //!
-//! In: what restoring and judging came to, and the plan. Out: an [`Outcome`]. What went wrong on the way hides nothing of
-//! what was found.
+//! In: what restoring and judging came to, and the plan. Out: an [`Outcome`]. What went wrong on
+//! the way hides nothing of what was found.
 
 use std::collections::HashMap;
 use std::sync::PoisonError;
@@ -111,8 +111,9 @@ fn broken_folder(plan: &Plan, error: &std::io::Error) -> String {
     )
 }
 
-/// Looks again at picks that could not be compared by their own times. Their originals may have been left alone since before
-/// the backup, which shows once the newest time in it is known: then they are comparable, and a difference is the backup's.
+/// Looks again at picks that could not be compared by their own times. Their originals may have
+/// been left alone since before the backup, which shows once the newest time in it is known: then
+/// they are comparable, and a difference is the backup's.
 fn reconsider(results: &mut Results, newest: Option<Timestamp>, window: Duration) {
     let mut stale = HashMap::new();
     for Pending { touched, noted, path } in std::mem::take(&mut results.pending) {
@@ -185,12 +186,12 @@ fn sort_out(gate: &Gate<'_>, damage: Vec<Damage>) -> Sorted {
     sorted
 }
 
-/// The statement, where there is a sample to make it of. A run over everything, or over an archive front to back, that ends
-/// early has seen the front of it, which is no random sample; nor is there a statement about a population that was not
-/// listed to its end.
+/// The statement, where there is a sample to make it of. A run over everything, or over an archive
+/// front to back, that ends early has seen the front of it, which is no random sample; nor is there
+/// a statement about a population that was not listed to its end.
 ///
-/// Picks that were under way when a run was ended count as comparable and bad: a file that keeps a disk busy may be the bad
-/// one. At most one a thread is under way.
+/// Picks that were under way when a run was ended count as comparable and bad: a file that keeps a
+/// disk busy may be the bad one. At most one a thread is under way.
 fn assure(
     plan: &Plan,
     access: Access,

@@ -1,7 +1,8 @@
 //! Where and how a restored copy differs from its original.
 //!
-//! In: both contents, piece by piece. Out: a [`Difference`], or nothing where they are equal. Memory is constant, and the
-//! answer does not depend on how the pieces are cut. It describes; whose fault a difference is, is the verdict's to say.
+//! In: both contents, piece by piece. Out: a [`Difference`], or nothing where they are equal.
+//! Memory is constant, and the answer does not depend on how the pieces are cut. It describes;
+//! whose fault a difference is, is the verdict's to say.
 
 use std::fmt;
 
@@ -15,7 +16,8 @@ const BLOCK: u64 = 4096;
 /// A difference, described.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
-    /// Offset of the first differing byte; where one is a beginning of the other: the shorter's length.
+    /// Offset of the first differing byte; where one is a beginning of the other: the shorter's
+    /// length.
     pub first_offset: u64,
     /// Bytes that differ within the common length.
     pub differing_bytes: u64,
@@ -34,7 +36,8 @@ pub enum Pattern {
     Extended,
     /// One bit differs.
     FlippedBit,
-    /// All differing bytes are zero in the restored copy, in runs of whole 512-byte sectors, or from somewhere to the end.
+    /// All differing bytes are zero in the restored copy, in runs of whole 512-byte sectors, or
+    /// from somewhere to the end.
     Zeroed,
     /// Nothing in particular.
     Mixed,
@@ -100,8 +103,9 @@ impl Comparer {
         Self::default()
     }
 
-    /// Compares the next pieces, which begin at the same offset. Where one is shorter, that side has ended, and what the
-    /// other has beyond is a matter of the lengths given to [`finish`](Self::finish).
+    /// Compares the next pieces, which begin at the same offset. Where one is shorter, that side
+    /// has ended, and what the other has beyond is a matter of the lengths given to
+    /// [`finish`](Self::finish).
     pub fn feed(&mut self, original: &[u8], restored: &[u8]) {
         let common = original.len().min(restored.len());
         let (mut original, mut restored) = (&original[..common], &restored[..common]);
@@ -195,8 +199,8 @@ impl Comparer {
     }
 }
 
-/// Whether zeros in the restored copy explain every difference so far: each sector with a difference is all zeros, or the
-/// copy is all zeros from a difference to its end.
+/// Whether zeros in the restored copy explain every difference so far: each sector with a
+/// difference is all zeros, or the copy is all zeros from a difference to its end.
 #[derive(Debug, Clone, Default)]
 struct Zeros {
     /// A difference was seen that zeros do not explain.

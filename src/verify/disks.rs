@@ -1,8 +1,9 @@
 //! How the disks want to be read, as far as the system knows them.
 //!
-//! Where a head has to move, it is not sent to and fro: files are read in the order of the disk, by one thread (unless more are
-//! asked for, or what is in memory may be used), and large files one after the other. (Modelled by a server of blocks that sleeps for each seek: 1,500 of 9,049 files took
-//! 5.6 s by one thread in this order, 11 to 13 s by 2 to 16 threads by rank.)
+//! Where a head has to move, it is not sent to and fro: files are read in the order of the disk, by
+//! one thread (unless more are asked for, or what is in memory may be used), and large files one
+//! after the other. (Modelled by a server of blocks that sleeps for each seek: 1,500 of 9,049 files
+//! took 5.6 s by one thread in this order, 11 to 13 s by 2 to 16 threads by rank.)
 
 use std::path::Path;
 
@@ -26,8 +27,9 @@ impl Disks {
         Self::choose(plan.spinning, shared, plan.cache)
     }
 
-    /// A disk that is asked for both sides at once gives each of them half; what is in memory only needs a core. Two partitions, or
-    /// two volumes of one file system, look like two disks: a head is not put to the test.
+    /// A disk that is asked for both sides at once gives each of them half; what is in memory only
+    /// needs a core. Two partitions, or two volumes of one file system, look like two disks: a head
+    /// is not put to the test.
     fn choose(spinning: bool, shared: bool, cache: CachePolicy) -> Self {
         Self { one_large_file: spinning, reads_ahead: !spinning && (!shared || cache == CachePolicy::Use) }
     }

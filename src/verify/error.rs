@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use crate::backup;
 use crate::exit::ExitCode;
 
-/// A run that ended without an outcome. Trouble with single files is never one of these: it is a finding.
+/// A run that ended without an outcome. Trouble with single files is never one of these: it is a
+/// finding.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The backup or the scratch folder cannot be used.

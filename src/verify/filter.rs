@@ -41,8 +41,9 @@ impl Filter {
         }
     }
 
-    /// Whether a file is in the population. An entry whose name is no path always is: it will not restore. A size or time that the format does not list (a hard link's, say) rules
-    /// nothing out: a file that cannot be judged by a limit stays in.
+    /// Whether a file is in the population. An entry whose name is no path always is: it will not
+    /// restore. A size or time that the format does not list (a hard link's, say) rules nothing
+    /// out: a file that cannot be judged by a limit stays in.
     pub fn keeps(&self, entry: &Entry<'_>) -> bool {
         let limits = &self.limits;
         let size_fits = entry.size.is_none_or(|size| {
@@ -56,7 +57,8 @@ impl Filter {
         size_fits && time_fits && (entry.problem.is_some() || self.keeps_name(entry.path))
     }
 
-    /// Whether a folder of this path may hold files of the population; where that is not sure, it may.
+    /// Whether a folder of this path may hold files of the population; where that is not sure, it
+    /// may.
     pub fn may_keep_below(&self, folder: &[u8]) -> bool {
         if folder.is_empty() {
             return true;
@@ -86,8 +88,9 @@ impl Filter {
     }
 }
 
-/// Globs for folders that are left out with all that is in them: those that leave out files, and for `name/*` and `name/**`, which match all
-/// that a folder holds, the folder itself. None where one glob takes back what others leave out.
+/// Globs for folders that are left out with all that is in them: those that leave out files, and
+/// for `name/*` and `name/**`, which match all that a folder holds, the folder itself. None where
+/// one glob takes back what others leave out.
 fn whole_folders(exclude: &[String]) -> Vec<String> {
     if exclude.iter().any(|glob| glob.starts_with('!')) {
         return Vec::new();
@@ -99,7 +102,8 @@ fn whole_folders(exclude: &[String]) -> Vec<String> {
     exclude.iter().cloned().chain(exclude.iter().filter_map(inside)).collect()
 }
 
-/// Whether a glob may match something below `folder`: not if it is bound to the root and begins with other names.
+/// Whether a glob may match something below `folder`: not if it is bound to the root and begins
+/// with other names.
 fn may_match_below(glob: &str, folder: &[u8]) -> bool {
     let glob = spelling::composed(glob.as_bytes());
     let glob = String::from_utf8_lossy(&glob);
@@ -113,7 +117,8 @@ fn may_match_below(glob: &str, folder: &[u8]) -> bool {
         || names.zip(folder.split(|&byte| byte == b'/')).all(|(one, other)| one.as_bytes() == other)
 }
 
-/// The matcher takes no absolute path: a name that the system takes for one (`C:/x` on Windows) matches by what follows its root.
+/// The matcher takes no absolute path: a name that the system takes for one (`C:/x` on Windows)
+/// matches by what follows its root.
 fn relative(path: &Path) -> Cow<'_, Path> {
     let is_plain = |component: &Component<'_>| matches!(component, Component::Normal(_));
     if path.components().all(|component| is_plain(&component)) {

@@ -1,8 +1,9 @@
 //! Hashing both sides of a pair, and telling where they differ.
 //!
-//! In: an open original (live: it is read plainly, since a mapped file that shrinks kills the process) and a restored copy
-//! (ours). Out: two hashes, each of bytes read by itself. A small file is one read into a buffer that is kept; large ones are
-//! shared by the threads that are free, both sides at once.
+//! In: an open original (live: it is read plainly, since a mapped file that shrinks kills the
+//! process) and a restored copy (ours). Out: two hashes, each of bytes read by itself. A small file
+//! is one read into a buffer that is kept; large ones are shared by the threads that are free, both
+//! sides at once.
 
 mod segments;
 
@@ -23,7 +24,8 @@ use super::difference::{Comparer, Difference};
 /// Files up to this size are read whole; larger ones in pieces of this many bytes.
 const PIECE: usize = 512 << 10;
 
-/// From this size on both sides of a pair are read and hashed at the same time, each by as many threads as are free.
+/// From this size on both sides of a pair are read and hashed at the same time, each by as many
+/// threads as are free.
 const LARGE: u64 = 4 << 20;
 
 /// A hash of either kind: 256 bits.
@@ -98,7 +100,8 @@ fn hash_whole(algorithm: Algorithm, bytes: &[u8]) -> Hash {
     }
 }
 
-/// How a run hashes: the algorithm, and the threads that share large files, which are started when the first one comes.
+/// How a run hashes: the algorithm, and the threads that share large files, which are started when
+/// the first one comes.
 #[derive(Debug)]
 pub struct Hashing {
     algorithm: Algorithm,
@@ -112,7 +115,8 @@ impl Hashing {
         Self { algorithm, threads, pool: OnceLock::new() }
     }
 
-    /// `None` where one thread does all, because of what was asked for or because no other can be had.
+    /// `None` where one thread does all, because of what was asked for or because no other can be
+    /// had.
     fn pool(&self) -> Option<&ThreadPool> {
         if self.threads < 2 {
             return None;
@@ -120,8 +124,9 @@ impl Hashing {
         self.pool.get_or_init(|| threads::pool(self.threads, "hash")).as_ref()
     }
 
-    /// Reads and hashes both files from their beginning to their end. `sizes` are those of original and restored copy as the
-    /// system told them: an original that is longer by now is caught by its state after reading.
+    /// Reads and hashes both files from their beginning to their end. `sizes` are those of original
+    /// and restored copy as the system told them: an original that is longer by now is caught by
+    /// its state after reading.
     pub fn pair(
         &self,
         (original, restored): (&File, &File),
@@ -172,7 +177,8 @@ fn hash_file(
     buffer: &mut Vec<u8>,
     stop: &Stop,
 ) -> io::Result<Hashed> {
-    // One byte more than expected: a read that does not fill the buffer is the end, and no second one is needed.
+    // One byte more than expected: a read that does not fill the buffer is the end, and no second
+    // one is needed.
     let room = usize::try_from(size_hint + 1).unwrap_or(PIECE).clamp(4096, PIECE);
     if buffer.len() < room {
         buffer.resize(room, 0);
@@ -202,7 +208,8 @@ fn hash_file(
     }
 }
 
-/// Reads both files again, side by side, and describes where they differ; `None` if they are the same by now, or `stop` is set.
+/// Reads both files again, side by side, and describes where they differ; `None` if they are the
+/// same by now, or `stop` is set.
 pub fn describe_difference(
     original: &File,
     restored: &File,
@@ -232,7 +239,8 @@ pub fn describe_difference(
     Ok(comparer.finish(rest(original, original_size)?, rest(restored, restored_size)?))
 }
 
-/// The beginning of a file; one that is just as long as expected ends there, and no read is spent on finding nothing.
+/// The beginning of a file; one that is just as long as expected ends there, and no read is spent
+/// on finding nothing.
 fn read_first(file: &File, buffer: &mut [u8], expected: u64) -> io::Result<usize> {
     let got = platform::read_at(file, buffer, 0)?;
     if got as u64 == expected || got == 0 {

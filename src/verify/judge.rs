@@ -1,6 +1,8 @@
-//! The judge: takes one restored file after the other, finds its original, hashes both, and notes the verdict.
+//! The judge: takes one restored file after the other, finds its original, hashes both, and notes
+//! the verdict.
 //!
-//! One a thread. It reads originals and restored copies, and writes nothing but copies that are to be kept.
+//! One a thread. It reads originals and restored copies, and writes nothing but copies that are to
+//! be kept.
 
 use std::fs::File;
 use std::io;
@@ -26,22 +28,24 @@ use super::reason::{self, unreadable};
 use super::sharing::Shared;
 use super::verdict::{FromBackup, Original, Verdict, judge};
 
-/// As many alarms are listed, and as many undecided picks; further ones are only counted, so that neither memory nor a
-/// report grows with what is bad.
+/// As many alarms are listed, and as many undecided picks; further ones are only counted, so that
+/// neither memory nor a report grows with what is bad.
 pub const LISTED_MAX: u64 = 10_000;
 
-/// As many picks that could not be compared are looked at again, once the times in the backup are known.
+/// As many picks that could not be compared are looked at again, once the times in the backup are
+/// known.
 pub const RECONSIDERED_MAX: u64 = 100_000;
 
-/// A restored copy that is longer than its original by more than this many bytes is not hashed to its end: an archive of 2 KiB can
-/// claim terabytes of zeros.
+/// A restored copy that is longer than its original by more than this many bytes is not hashed to
+/// its end: an archive of 2 KiB can claim terabytes of zeros.
 const EXCESS_MAX: u64 = 1 << 30;
 
 /// What all judges of a run share.
 pub struct Bench<'a> {
     /// Where originals are.
     pub pairing: &'a Pairing,
-    /// What is known of every file: how finely the backup records times, when it was taken, what the user says.
+    /// What is known of every file: how finely the backup records times, when it was taken, what
+    /// the user says.
     pub recorded: Recorded,
     /// The newest modification time in the backup, once it was listed with times.
     pub newest: OnceLock<Timestamp>,
@@ -51,12 +55,14 @@ pub struct Bench<'a> {
     pub hash: Algorithm,
     /// Computes it.
     pub hashing: Hashing,
-    /// Where originals may be read while their copies are restored: whoever holds it does so. One is enough to keep both disks
-    /// busy.
+    /// Where originals may be read while their copies are restored: whoever holds it does so. One
+    /// is enough to keep both disks busy.
     pub one_ahead: Option<Mutex<()>>,
-    /// Where a disk has to seek: whoever holds it reads a large file, and no other is read meanwhile.
+    /// Where a disk has to seek: whoever holds it reads a large file, and no other is read
+    /// meanwhile.
     pub one_large_file: Option<Mutex<()>>,
-    /// Whether copies share their place on the disk with their originals; nothing where they cannot.
+    /// Whether copies share their place on the disk with their originals; nothing where they
+    /// cannot.
     pub shared: Option<Shared>,
     /// Which copies stay.
     pub keep: Keep,
@@ -101,7 +107,8 @@ pub struct Results {
     pub lost: Vec<Damage>,
 }
 
-/// A pick that could not be compared by its own times, whose original may have been left alone since before the backup.
+/// A pick that could not be compared by its own times, whose original may have been left alone
+/// since before the backup.
 #[derive(Debug, Clone)]
 pub struct Pending {
     /// When the original was last touched.
@@ -133,7 +140,8 @@ struct Judged {
 }
 
 impl Judged {
-    /// One whose verdict no later knowledge changes; only whether it could be compared may still show.
+    /// One whose verdict no later knowledge changes; only whether it could be compared may still
+    /// show.
     fn bad(finding: Finding, restored: Option<Restored>, pending: Option<Pending>) -> Self {
         let Finding { verdict, comparable, .. } = finding;
         Self { verdict, comparable, dated: None, pending, finding: Some(finding), restored }
@@ -191,7 +199,8 @@ impl<'a> Judge<'a> {
         self.results.counts.outside()
     }
 
-    /// Compares one restored file with its original. `None` when the run was stopped in the middle of it.
+    /// Compares one restored file with its original. `None` when the run was stopped in the middle
+    /// of it.
     fn compare(&mut self, entry: &Entry<'_>, restored: Restored) -> Result<Option<Judged>, io::Error> {
         let (sought, found) = find(self.bench.pairing, entry.path);
         if sought.is_respelled {
@@ -202,13 +211,15 @@ impl<'a> Judge<'a> {
         let given = FromBackup::Restored { size: restored.size(), vouched: vouched_by.is_some() };
         let mut finding =
             Finding { restored_size: Some(restored.size()), ..finding_of(entry, sought.place.as_deref()) };
-        // Before any content is looked at: whether a pick is in the statement must not depend on how it comes out.
+        // Before any content is looked at: whether a pick is in the statement must not depend on
+        // how it comes out.
         let state = found.state();
         let standing = state.map(|state| standing(state, &recorded));
         finding.comparable = standing.is_some_and(Standing::is_comparable);
         finding.original_size = state.map(|state| state.size);
         let original = match found {
-            // A hard link, a link into the backup, or an overlay over the originals: equal for ever, and lost together.
+            // A hard link, a link into the backup, or an overlay over the originals: equal for
+            // ever, and lost together.
             Found::Open { ref file, before } if self.bench.is_one_file(entry, (file, before.id)) => {
                 finding.verdict = Verdict::RestoreFailed;
                 finding.reason = reason::ONE_FILE.to_owned();
@@ -298,8 +309,9 @@ impl<'a> Judge<'a> {
         Ok(Some(Original::Read { standing, steady, equal }))
     }
 
-    /// What to look at again once the newest time in the backup is known: a pick that its own times left open, and whose original
-    /// was last touched so long ago that the backup may turn out to be younger.
+    /// What to look at again once the newest time in the backup is known: a pick that its own times
+    /// left open, and whose original was last touched so long ago that the backup may turn out to
+    /// be younger.
     fn pending(&self, finding: &Finding, state: &Stat) -> Option<Pending> {
         let Recorded { now, window, frozen, .. } = self.bench.recorded;
         let is_settled = finding.comparable && finding.verdict != Verdict::Changed;
@@ -311,8 +323,8 @@ impl<'a> Judge<'a> {
         Some(Pending { touched, noted: (finding.verdict, finding.comparable), path })
     }
 
-    /// What it means that the backup could not give an entry. Its original is looked at all the same: it decides whether the
-    /// pick is in the statement.
+    /// What it means that the backup could not give an entry. Its original is looked at all the
+    /// same: it decides whether the pick is in the statement.
     fn failed(&self, entry: &Entry<'_>, error: &RestoreError) -> Judged {
         let (place, found) = match entry.problem {
             None => {
@@ -332,11 +344,13 @@ impl<'a> Judge<'a> {
         };
         let state = found.state();
         let standing = state.map(|state| standing(state, &recorded));
-        // A size that rot made up has no room either: what could not be tried for that reason stays in the statement.
+        // A size that rot made up has no room either: what could not be tried for that reason stays
+        // in the statement.
         let is_tried = given != FromBackup::NotTried || matches!(error, RestoreError::NoRoom { .. });
         let finding = Finding {
             verdict: judge(given, &Original::Gone, &recorded),
-            // Where no recorded time tells, a bad pick too many in the statement makes it weaker, never wrong.
+            // Where no recorded time tells, a bad pick too many in the statement makes it weaker,
+            // never wrong.
             comparable: is_tried
                 && standing.is_some_and(|standing| standing.is_comparable() || standing == Standing::Unknown),
             reason: reason::of_failure(error),
@@ -410,7 +424,8 @@ impl Landing for Judge<'_> {
             Ok(restored) => match self.compare(&entry, restored) {
                 Ok(Some(judged)) => judged,
                 Ok(None) => return ControlFlow::Break(()),
-                // A copy that was just written and cannot be read back: the restore folder's disk is not to be trusted.
+                // A copy that was just written and cannot be read back: the restore folder's disk
+                // is not to be trusted.
                 Err(error) => return self.bench.break_down(error),
             },
             Err(RestoreError::Stopped) => return ControlFlow::Break(()),
@@ -439,8 +454,9 @@ impl Drop for Judge<'_> {
     }
 }
 
-/// When the backup was surely not yet taken, by one file: its recorded time, if the original is there and was changed then or
-/// later. A time that was made up, or a file that came into the backup by itself, says nothing.
+/// When the backup was surely not yet taken, by one file: its recorded time, if the original is
+/// there and was changed then or later. A time that was made up, or a file that came into the
+/// backup by itself, says nothing.
 fn dated(recorded: &Recorded, original: Option<&Stat>) -> Option<Timestamp> {
     let changed = original?.changed?;
     recorded.mtime.filter(|&mtime| mtime <= changed && !recorded.zone_unknown)

@@ -26,8 +26,8 @@ impl Kept {
         Self { restore_to: restore_to.to_owned(), name, folder: Mutex::default() }
     }
 
-    /// Moves a copy to its own name, escaped where the file system cannot hold it; a name that is taken (two that differ by
-    /// case alone, say) gets a number behind it. Returns where it is now.
+    /// Moves a copy to its own name, escaped where the file system cannot hold it; a name that is
+    /// taken (two that differ by case alone, say) gets a number behind it. Returns where it is now.
     pub fn keep(&self, restored: Restored, path: &[u8]) -> io::Result<PathBuf> {
         let mut folder = self.folder.lock().unwrap_or_else(PoisonError::into_inner);
         let (dir, place) = match folder.take() {
@@ -46,7 +46,8 @@ impl Kept {
         kept
     }
 
-    /// Makes the folder; where another run that began at the same moment has made it, one with a number behind its name.
+    /// Makes the folder; where another run that began at the same moment has made it, one with a
+    /// number behind its name.
     fn open(&self) -> io::Result<(Dir, String)> {
         let parent = Dir::open_ambient_dir(&self.restore_to, ambient_authority())?;
         let mut name = self.name.clone();

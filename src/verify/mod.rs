@@ -4,8 +4,8 @@
 //! plan ─▶ catalog ─▶ sample ─▶ restore ─▶ hash both ─▶ verdict ─▶ assurance ─▶ outcome
 //! ```
 //!
-//! A file a stage. This room knows formats by their trait alone; it never writes to a backup or to originals, prints
-//! nothing, and reads no clock but to measure its own time.
+//! A file a stage. This room knows formats by their trait alone; it never writes to a backup or to
+//! originals, prints nothing, and reads no clock but to measure its own time.
 
 mod ahead;
 pub mod assurance;
@@ -70,8 +70,8 @@ use work::Work;
 /// Verifies a backup as planned.
 ///
 /// # Errors
-/// When the backup, the originals or the restore folder cannot be used at all, or nothing is left to verify. Trouble with single
-/// files is part of the outcome.
+/// When the backup, the originals or the restore folder cannot be used at all, or nothing is left
+/// to verify. Trouble with single files is part of the outcome.
 pub fn run(plan: &Plan, stop: &Stop, progress: &dyn Progress) -> Result<Outcome, Error> {
     let clock = Instant::now();
     let stop = &stop.with_deadline(plan.time_limit.map(|limit| clock + limit));
@@ -248,8 +248,8 @@ fn verify_sample(
     Ok(Done { population, wanted, drawn, damage, catalog_time, verify_time: clock.elapsed() })
 }
 
-/// Restores and judges every file. A format whose names may repeat is listed once before, so that no file is judged that
-/// a later one replaces.
+/// Restores and judges every file. A format whose names may repeat is listed once before, so that
+/// no file is judged that a later one replaces.
 fn verify_all(
     gate: &Gate<'_>,
     work: &Work<'_>,
@@ -304,7 +304,8 @@ fn lose(damage: &mut Vec<Damage>, more: impl IntoIterator<Item = Damage>) {
     damage.extend(more.into_iter().filter(|each| known.insert(each.clone())));
 }
 
-/// What it means that restoring everything met other files than listing everything: what is not met is not verified.
+/// What it means that restoring everything met other files than listing everything: what is not met
+/// is not verified.
 fn differs(listed: &Population, met: &Population) -> Option<Damage> {
     let is_same = (listed.files, &listed.digest) == (met.files, &met.digest);
     (!is_same).then(|| {
@@ -316,7 +317,8 @@ fn differs(listed: &Population, met: &Population) -> Option<Damage> {
     })
 }
 
-/// Lets the judges know what is only known once the backup was listed: the newest time in it, and what vouches for it.
+/// Lets the judges know what is only known once the backup was listed: the newest time in it, and
+/// what vouches for it.
 fn learn(gate: &Gate<'_>, work: &Work<'_>) {
     // Neither was set before.
     if let Some(newest) = newest_content(gate.newest(), work.bench.recorded.taken) {

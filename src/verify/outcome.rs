@@ -21,20 +21,24 @@ pub struct Outcome {
     pub sample: Sample,
     /// How many picks ended with which verdict.
     pub counts: Counts,
-    /// Picks that are not `verified`, by path; of alarms and of what is undecided, the first 10,000 each, so that neither
-    /// memory nor a report grows with what is bad.
+    /// Picks that are not `verified`, by path; of alarms and of what is undecided, the first 10,000
+    /// each, so that neither memory nor a report grows with what is bad.
     pub findings: Vec<Finding>,
     /// The other direction, where asked for.
     pub completeness: Option<Completeness>,
-    /// What the sample proves about the comparable files of the population; nothing where no pick was decided.
+    /// What the sample proves about the comparable files of the population; nothing where no pick
+    /// was decided.
     pub assurance: Option<Assurance>,
-    /// What could not be listed: each line a part of the backup that is lost. Any makes the run a failure.
+    /// What could not be listed: each line a part of the backup that is lost. Any makes the run a
+    /// failure.
     pub damage: Vec<String>,
-    /// Parts of the backup that this account may not list: doubt, which never passes, but no proof that they are bad.
+    /// Parts of the backup that this account may not list: doubt, which never passes, but no proof
+    /// that they are bad.
     pub denied: Vec<String>,
     /// Why less was proven than asked for.
     pub incomplete: Option<Incomplete>,
-    /// Things worth knowing that change nothing: how originals were paired, leftovers that were removed.
+    /// Things worth knowing that change nothing: how originals were paired, leftovers that were
+    /// removed.
     pub notes: Vec<String>,
     /// How fast it went.
     pub effort: Effort,
@@ -45,8 +49,9 @@ pub struct Outcome {
 pub struct Population {
     /// How many files passed the filters.
     pub files: u64,
-    /// Whether the backup was listed to its end; otherwise there are at least so many files and bytes, and nothing can be
-    /// said of the whole. (What is damaged was not listed either: see [`Outcome::damage`].)
+    /// Whether the backup was listed to its end; otherwise there are at least so many files and
+    /// bytes, and nothing can be said of the whole. (What is damaged was not listed either: see
+    /// [`Outcome::damage`].)
     pub whole: bool,
     /// Their bytes, where the format lists sizes.
     pub bytes: Option<u64>,
@@ -56,7 +61,8 @@ pub struct Population {
     pub filtered: u64,
     /// Files whose originals no source or map names: not in the population.
     pub unmapped: u64,
-    /// Parts of the backup that could not be listed, which filters or sources leave out; notes name them.
+    /// Parts of the backup that could not be listed, which filters or sources leave out; notes name
+    /// them.
     pub unlisted: u64,
     /// Entries that are no regular files (links, devices, empty folders), with filters or without:
     /// not compared.
@@ -70,8 +76,8 @@ pub struct Sample {
     pub strategy: &'static str,
     /// The text that decided the draw.
     pub seed: String,
-    /// How many comparable picks were asked for; where the population is not [`whole`](Population::whole), of the files that were
-    /// listed until then.
+    /// How many comparable picks were asked for; where the population is not
+    /// [`whole`](Population::whole), of the files that were listed until then.
     pub wanted: u64,
     /// How many picks were looked at, replacements included.
     pub drawn: u64,
@@ -79,7 +85,8 @@ pub struct Sample {
     pub replacements: u64,
 }
 
-/// How many picks ended with which verdict, apart for those that could be compared and those that could not.
+/// How many picks ended with which verdict, apart for those that could be compared and those that
+/// could not.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
     comparable: [u64; Verdict::ALL.len()],
@@ -133,7 +140,8 @@ impl Counts {
         self.comparable.iter().sum()
     }
 
-    /// How many could not be compared: modified, deleted or unreadable. A statement says nothing about such files.
+    /// How many could not be compared: modified, deleted or unreadable. A statement says nothing
+    /// about such files.
     pub fn outside(&self) -> u64 {
         self.outside.iter().sum()
     }
@@ -181,7 +189,8 @@ pub struct Finding {
     pub original: Option<Vec<u8>>,
     /// The verdict.
     pub verdict: Verdict,
-    /// Whether it could be compared, so that it is in the statement; decided before its content was looked at.
+    /// Whether it could be compared, so that it is in the statement; decided before its content was
+    /// looked at.
     pub comparable: bool,
     /// Why, in words.
     pub reason: String,
@@ -241,7 +250,8 @@ pub struct Completeness {
     pub doubtful: Vec<Vec<u8>>,
     /// Globs that would leave out what is missing or doubtful, for somebody who wants it so.
     pub exclude: Vec<String>,
-    /// Folders of the originals that could not be listed, and may hold what should be in the backup.
+    /// Folders of the originals that could not be listed, and may hold what should be in the
+    /// backup.
     pub unlisted: Vec<String>,
 }
 
@@ -304,8 +314,8 @@ pub struct Effort {
     pub restored_bytes: u64,
     /// Bytes hashed, both sides together.
     pub hashed_bytes: u64,
-    /// Bytes of originals and backup that were in memory though they were to be read from the disk; `None` where the system does not
-    /// tell, or where they might be read from memory.
+    /// Bytes of originals and backup that were in memory though they were to be read from the disk;
+    /// `None` where the system does not tell, or where they might be read from memory.
     pub cached_bytes: Option<u64>,
     /// The hash.
     pub hash: Algorithm,
@@ -322,7 +332,8 @@ impl Outcome {
             || self.completeness.as_ref().is_some_and(Completeness::has_failures)
     }
 
-    /// Whether parts of the backup or of the originals could not be listed: doubt, which never passes.
+    /// Whether parts of the backup or of the originals could not be listed: doubt, which never
+    /// passes.
     fn has_gaps(&self) -> bool {
         !self.denied.is_empty() || self.completeness.as_ref().is_some_and(Completeness::has_gaps)
     }

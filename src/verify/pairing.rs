@@ -1,8 +1,9 @@
 //! From an entry of the backup to its original and back.
 //!
-//! A rule says: entries whose path begins with `from` have their original below a root. `--map` gives rules word by word. For
-//! `--source`, what comes before the files in the backup is found out by looking: a backup of `/srv/data` may hold `x`, `data/x` or
-//! `srv/data/x`, depending on how it was made.
+//! A rule says: entries whose path begins with `from` have their original below a root. `--map`
+//! gives rules word by word. For `--source`, what comes before the files in the backup is found out
+//! by looking: a backup of `/srv/data` may hold `x`, `data/x` or `srv/data/x`, depending on how it
+//! was made.
 //!
 //! Names that differ in their Unicode spelling alone ([`super::spelling`]) are paired where only
 //! one fits.
@@ -22,8 +23,8 @@ use crate::words;
 use super::spelling::{self, Speller};
 use super::{Error, Filter};
 
-/// As many entries are looked at, at least, before it is decided how a backup's paths begin; while a root is in doubt, the search
-/// goes on to the end.
+/// As many entries are looked at, at least, before it is decided how a backup's paths begin; while
+/// a root is in doubt, the search goes on to the end.
 const LOOK_AT: usize = 4096;
 
 /// Of the first ones, every way of every root is tried.
@@ -52,7 +53,8 @@ struct Rule {
 pub struct Pairing {
     roots: Vec<Root>,
     rules: Vec<Rule>,
-    /// Roots of which nothing was found in a backup that cannot be listed as a whole: what is lost may be theirs.
+    /// Roots of which nothing was found in a backup that cannot be listed as a whole: what is lost
+    /// may be theirs.
     unpaired: Vec<usize>,
     speller: Speller,
     /// How many entries were compared with an original that is spelled otherwise.
@@ -90,8 +92,8 @@ impl Respelled<'_> {
 }
 
 impl Pairing {
-    /// Makes the rules: maps as given, sources by looking into the backup, until `stop` is set; then they are as good as
-    /// none, for a run that is over.
+    /// Makes the rules: maps as given, sources by looking into the backup, until `stop` is set;
+    /// then they are as good as none, for a run that is over.
     pub fn new(
         backup: &dyn Backup,
         sources: &[PathBuf],
@@ -127,8 +129,9 @@ impl Pairing {
         Ok(())
     }
 
-    /// Finds each root's rule among its ways: the one by which most entries have originals. A source without any has no rule
-    /// that could be trusted, and of several maps one at least must lead somewhere.
+    /// Finds each root's rule among its ways: the one by which most entries have originals. A
+    /// source without any has no rule that could be trusted, and of several maps one at least must
+    /// lead somewhere.
     fn look(
         &mut self,
         backup: &dyn Backup,
@@ -139,13 +142,15 @@ impl Pairing {
     ) -> Result<(), Error> {
         let look =
             Look { pairing: self, stop, state: Mutex::new(State { ways, seen: 0, examples: Vec::new() }) };
-        // Names that occur more than once make the first listing void; the second says the same of each file once.
+        // Names that occur more than once make the first listing void; the second says the same of
+        // each file once.
         let mut listing = Listing::Again;
         while matches!(listing, Listing::Again) {
             listing = backup.catalog(Needs::default(), 1, &look)?;
         }
         let State { ways, examples, seen } = look.state.into_inner().unwrap_or_else(PoisonError::into_inner);
-        // Where all that was listed is damage or names that are no paths, there is nothing to pair, but much to report.
+        // Where all that was listed is damage or names that are no paths, there is nothing to pair,
+        // but much to report.
         let is_empty = seen == 0 && matches!(listing, Listing::Whole);
         if is_empty {
             return Err(Error::EmptyBackup { place: backup.describe().place });
@@ -155,7 +160,8 @@ impl Pairing {
             let mut damage = if let Listing::Damaged(damage) = listing { damage } else { Vec::new() };
             // What the filter leaves out excuses nothing.
             damage.retain(|damage| filter.is_none_or(|filter| filter.concerns(damage)));
-            // Of a backup that cannot be listed as a whole, what is lost may be what pairs: the damage is the finding then.
+            // Of a backup that cannot be listed as a whole, what is lost may be what pairs: the
+            // damage is the finding then.
             let is_excused = seen == 0 || !damage.is_empty();
             self.unpaired = (maps..ways.len()).filter(|&root| is_lost(&ways[root])).collect();
             let no_map_fits = maps > 0 && ways[..maps].iter().all(is_lost);
@@ -172,7 +178,8 @@ impl Pairing {
                 self.rules.push(Rule { from: best.from, root });
             }
         }
-        // The sort is stable: of equally long ones maps come before sources, and the first named first.
+        // The sort is stable: of equally long ones maps come before sources, and the first named
+        // first.
         self.rules.sort_by_key(|rule| std::cmp::Reverse(rule.from.len()));
         Ok(())
     }
@@ -297,7 +304,8 @@ struct Way {
     hits: usize,
 }
 
-/// From nothing to the whole path of the source, one component more each time; on Windows the drive's letter is the first.
+/// From nothing to the whole path of the source, one component more each time; on Windows the
+/// drive's letter is the first.
 fn ways_of(source: &Path) -> Vec<Way> {
     let absolute = std::fs::canonicalize(source).unwrap_or_else(|_| source.to_owned());
     let parts: Vec<Vec<u8>> = absolute
@@ -347,8 +355,8 @@ impl Sink for Look<'_> {
             if state.examples.len() < 2 {
                 state.examples.push(entry.path.to_vec());
             }
-            // Looking an original up costs a system call a way: a few hundred entries tell, and after them only roots that
-            // are still in doubt are tried.
+            // Looking an original up costs a system call a way: a few hundred entries tell, and
+            // after them only roots that are still in doubt are tried.
             let all = state.seen <= LOOK_AT_ALL;
             for (ways, root) in state.ways.iter_mut().zip(&self.pairing.roots) {
                 if all || most_hits(ways) < SURE {

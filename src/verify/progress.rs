@@ -1,9 +1,10 @@
-//! What the stages tell a watching person while they run. The stages know this trait only, not what shows it.
+//! What the stages tell a watching person while they run. The stages know this trait only, not what
+//! shows it.
 
 use super::verdict::Verdict;
 
-/// Receives news of a run. Called from many threads at once and up to a million times a second: every method returns
-/// quickly and never fails, and a run's result never depends on it.
+/// Receives news of a run. Called from many threads at once and up to a million times a second:
+/// every method returns quickly and never fails, and a run's result never depends on it.
 pub trait Progress: Sync {
     /// So many more files were listed.
     fn cataloged(&self, files: u64);
@@ -11,7 +12,8 @@ pub trait Progress: Sync {
     fn catalog_done(&self, files: u64);
     /// Restoring and comparing begins; of so many picks, where that is known.
     fn verify_starts(&self, picks: Option<u64>);
-    /// One more pick is judged: its verdict, the bytes restored for it, and its path in the backup (any bytes).
+    /// One more pick is judged: its verdict, the bytes restored for it, and its path in the backup
+    /// (any bytes).
     fn judged(&self, verdict: Verdict, bytes: u64, path: &[u8]);
     /// The last pick is judged, or the run ends early.
     fn verify_done(&self);

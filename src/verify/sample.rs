@@ -1,18 +1,22 @@
-//! Which files are drawn: bottom-k sampling by a keyed hash, so that anybody can draw the same files again.
+//! Which files are drawn: bottom-k sampling by a keyed hash, so that anybody can draw the same
+//! files again.
 //!
 //! Byte by byte:
-//! 1. `key` = BLAKE3 in its key derivation mode, with the context string `bkverify 2026 sample v1` and, as key material, the
-//!    seed's UTF-8 bytes: 32 bytes.
-//! 2. For each file of the population, `hash` = BLAKE3 in its keyed mode with `key`, over the bytes of its path (relative,
-//!    components joined by one `/`, no leading `./`): 32 bytes.
-//! 3. The file's rank is the first 16 bytes of `hash` as a big-endian number. Equal ranks are ordered by path.
-//! 4. The sample is the n files of the smallest ranks; those after them are the reserve, in the same order.
-//! 5. The population's digest is the sum, modulo 2^128, of the last 16 bytes of every file's `hash` as a big-endian number,
-//!    written as 32 hexadecimal digits.
+//! 1. `key` = BLAKE3 in its key derivation mode, with the context string `bkverify 2026 sample v1`
+//!    and, as key material, the seed's UTF-8 bytes: 32 bytes.
+//! 2. For each file of the population, `hash` = BLAKE3 in its keyed mode with `key`, over the bytes
+//!    of its path (relative, components joined by one `/`, no leading `./`): 32 bytes.
+//! 3. The file's rank is the first 16 bytes of `hash` as a big-endian number. Equal ranks are
+//!    ordered by path.
+//! 4. The sample is the n files of the smallest ranks; those after them are the reserve, in the
+//!    same order.
+//! 5. The population's digest is the sum, modulo 2^128, of the last 16 bytes of every file's `hash`
+//!    as a big-endian number, written as 32 hexadecimal digits.
 //!
-//! So a draw depends on the set of paths and the seed alone: not on the order of listing, the threads, or the machine. It
-//! needs one streaming pass and memory for the sample, and merges: the bottom-k of a union is the bottom-k of the bottom-ks
-//! (Cohen and Kaplan, "Summarizing data using bottom-k sketches", PODC 2007).
+//! So a draw depends on the set of paths and the seed alone: not on the order of listing, the
+//! threads, or the machine. It needs one streaming pass and memory for the sample, and merges: the
+//! bottom-k of a union is the bottom-k of the bottom-ks (Cohen and Kaplan, "Summarizing data using
+//! bottom-k sketches", PODC 2007).
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -80,9 +84,10 @@ impl Target {
         wanted.min(files)
     }
 
-    /// How many to keep after `files` were seen: the sample and a reserve that replaces picks that cannot be compared. A share grows with the
-    /// population, and what was thrown away earlier may be wanted later; the slack makes that so unlikely that the
-    /// second pass which then becomes necessary is never seen.
+    /// How many to keep after `files` were seen: the sample and a reserve that replaces picks that
+    /// cannot be compared. A share grows with the population, and what was thrown away earlier may
+    /// be wanted later; the slack makes that so unlikely that the second pass which then becomes
+    /// necessary is never seen.
     fn capacity(self, files: u64) -> usize {
         let wanted = match self.size {
             SampleSize::Tolerance(tolerance) => assurance::sample_size_limit(tolerance, self.confidence),
@@ -177,8 +182,9 @@ impl BottomK {
         self.heap.peek().filter(|_| full).map_or(u128::MAX, |largest| largest.order)
     }
 
-    /// Notes files that are in the population: their number, the sum of their digests, and the smallest rank among those
-    /// that are not offered because they are above the [`threshold`](Self::threshold).
+    /// Notes files that are in the population: their number, the sum of their digests, and the
+    /// smallest rank among those that are not offered because they are above the
+    /// [`threshold`](Self::threshold).
     pub fn count(&mut self, files: u64, digest: u128, lowest_dropped: u128) {
         self.files += files;
         self.digest = self.digest.wrapping_add(digest);
@@ -200,8 +206,8 @@ impl BottomK {
         }
     }
 
-    /// Ends the draw. `None` if the population grew so oddly that a wanted file was thrown away: then draw again with
-    /// [`SampleSize::Count`] of the number that is now known.
+    /// Ends the draw. `None` if the population grew so oddly that a wanted file was thrown away:
+    /// then draw again with [`SampleSize::Count`] of the number that is now known.
     pub fn finish(self) -> Option<Draw> {
         let Self { target, heap, files, digest, lowest_dropped } = self;
         let wanted = target.wanted(files);

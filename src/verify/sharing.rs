@@ -1,8 +1,9 @@
-//! Whether the copies in a backup are copies: a folder may hold the originals themselves (an overlay over them), or clones that
-//! share their blocks on the disk (a snapshot, `cp --reflink`).
+//! Whether the copies in a backup are copies: a folder may hold the originals themselves (an
+//! overlay over them), or clones that share their blocks on the disk (a snapshot, `cp --reflink`).
 //!
-//! The first is no backup. The second is one against everything but the disk: comparing such files proves nothing about it, since
-//! damage to a block hits both. Only picks are asked about, and only where their file systems can do such a thing.
+//! The first is no backup. The second is one against everything but the disk: comparing such files
+//! proves nothing about it, since damage to a block hits both. Only picks are asked about, and only
+//! where their file systems can do such a thing.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -40,7 +41,8 @@ impl Shared {
         })
     }
 
-    /// Whether the backup's file at `path` is the very original, by way of an overlay. Notes whether they share blocks.
+    /// Whether the backup's file at `path` is the very original, by way of an overlay. Notes
+    /// whether they share blocks.
     pub fn is_one_file(&self, (path, copy): (&[u8], Id), (original, id): (&File, Id)) -> bool {
         let known = |may: &Mutex<HashMap<_, _>>| {
             may.lock().unwrap_or_else(PoisonError::into_inner).get(&(copy.0, id.0)).copied()

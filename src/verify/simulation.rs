@@ -1,10 +1,11 @@
 //! The statement, held against simulated backups.
 //!
-//! Each world is a backup with rot, and originals that were edited, deleted, touched or replaced since, as its class says:
-//! independently of the rot or together with it, with bad files that are slow or quick, with a limit that ends the run. The
-//! real rules decide what can be compared, what the verdict is, how many picks are drawn and what the statement is. What it
-//! says must be true as often as its confidence promises, in every class. A rule that leaves out what differs and keeps what is
-//! equal is tried as well, to show that these worlds can tell the difference.
+//! Each world is a backup with rot, and originals that were edited, deleted, touched or replaced
+//! since, as its class says: independently of the rot or together with it, with bad files that are
+//! slow or quick, with a limit that ends the run. The real rules decide what can be compared, what
+//! the verdict is, how many picks are drawn and what the statement is. What it says must be true as
+//! often as its confidence promises, in every class. A rule that leaves out what differs and keeps
+//! what is equal is tried as well, to show that these worlds can tell the difference.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -157,7 +158,8 @@ fn file(class: &Class, rot: f64, rng: &mut StdRng) -> File {
     File { verdict, comparable: standing.is_some_and(Standing::is_comparable), bad, time }
 }
 
-/// A run over the files in the order of their ranks, by so many threads: what it counted, and how many it had drawn.
+/// A run over the files in the order of their ranks, by so many threads: what it counted, and how
+/// many it had drawn.
 fn run(files: &[File], wanted: usize, threads: usize, until: u64) -> (Counts, u64) {
     let (mut counts, mut next, mut limit) = (Counts::default(), 0, wanted.min(files.len()));
     // Threads by the time at which they are free, with what they add to the limit then.
@@ -216,7 +218,8 @@ fn world(class: &Class, rng: &mut StdRng, score: &mut Score) {
         score.variance += confidence * (1.0 - confidence);
         score.false_ones += u64::from(found.at_most_bad < truly_bad);
     }
-    // The rule of old: what differs and was modified is left out, what is equal counts, of all files.
+    // The rule of old: what differs and was modified is left out, what is equal counts, of all
+    // files.
     let decided: u64 = Verdict::ALL
         .into_iter()
         .filter(|verdict| verdict.is_decided())

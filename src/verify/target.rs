@@ -9,8 +9,9 @@ use crate::platform;
 
 use super::Error;
 
-/// Makes sure that `restore_to` is a folder (it is made if it is missing) that is not inside, above or equal to any of
-/// `protected`, and has room for `in_flight` bytes and a margin. Links and bind mounts are seen through. Returns the free bytes.
+/// Makes sure that `restore_to` is a folder (it is made if it is missing) that is not inside, above
+/// or equal to any of `protected`, and has room for `in_flight` bytes and a margin. Links and bind
+/// mounts are seen through. Returns the free bytes.
 pub fn check(restore_to: &Path, protected: &[&Path], in_flight: u64) -> Result<(), Error> {
     let fail = |source| Error::RestoreFolder { place: restore_to.to_owned(), source };
     // Checked before anything is made: a missing folder is judged by where it would be.
@@ -25,7 +26,8 @@ pub fn check(restore_to: &Path, protected: &[&Path], in_flight: u64) -> Result<(
     Ok(())
 }
 
-/// Makes sure that the backup is not one of the folders of originals: everything would equal itself.
+/// Makes sure that the backup is not one of the folders of originals: everything would equal
+/// itself.
 pub fn tell_apart(backup: &Path, originals: &[&Path]) -> Result<(), Error> {
     match originals.iter().find(|place| is_same(backup, place)) {
         Some(place) => Err(Error::SameFolder { place: place.to_path_buf() }),
@@ -33,8 +35,9 @@ pub fn tell_apart(backup: &Path, originals: &[&Path]) -> Result<(), Error> {
     }
 }
 
-/// Makes sure that writing a report destroys nothing: it is not the backup or in it, replaces no original, and nobody else leads it
-/// to where it goes. Asked before a run, and again right before a report is written.
+/// Makes sure that writing a report destroys nothing: it is not the backup or in it, replaces no
+/// original, and nobody else leads it to where it goes. Asked before a run, and again right before
+/// a report is written.
 pub fn check_report(report: &Path, backup: &Path, originals: &[&Path]) -> Result<(), Error> {
     let place = || report.to_owned();
     match platform::check_destination(report) {
@@ -67,7 +70,8 @@ fn is_foreign(place: &Path) -> bool {
     !read.is_ok_and(|got| is_report(&beginning[..got]))
 }
 
-/// Whether a file begins as reports of this program do, in any version. That it mentions the program's name says nothing.
+/// Whether a file begins as reports of this program do, in any version. That it mentions the
+/// program's name says nothing.
 fn is_report(beginning: &[u8]) -> bool {
     let beginnings: [&[&str]; 3] = [
         &["{", r#""schema""#, ":", r#""bkverify-report/"#],
@@ -123,7 +127,8 @@ fn has_ancestor(path: &Path, ancestor: &Path) -> bool {
     path.ancestors().skip(1).any(|one| is_same(one, ancestor))
 }
 
-/// The same name, or the same folder under two names (a bind mount, a second spelling of a case-insensitive name).
+/// The same name, or the same folder under two names (a bind mount, a second spelling of a
+/// case-insensitive name).
 fn is_same(one: &Path, other: &Path) -> bool {
     one == other || platform::is_same_file(one, other)
 }

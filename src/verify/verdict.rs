@@ -12,17 +12,19 @@ pub enum Verdict {
     Corrupt,
     /// The backup lists it but cannot give it.
     RestoreFailed,
-    /// They differ, and the original is older than the backup: the backup should hold it as it is, and holds an older
-    /// version, or something else.
+    /// They differ, and the original is older than the backup: the backup should hold it as it is,
+    /// and holds an older version, or something else.
     Stale,
-    /// They differ, and something that vouches for the backup agrees with the restored copy: an alarm about the original.
+    /// They differ, and something that vouches for the backup agrees with the restored copy: an
+    /// alarm about the original.
     OriginalCorrupt,
-    /// They differ, and the original has been modified since the backup was taken (or while it was read).
+    /// They differ, and the original has been modified since the backup was taken (or while it was
+    /// read).
     Changed,
     /// The original is gone.
     Deleted,
-    /// The original or the backup's file may not or cannot be read here, so that nothing is proven: no permission, no
-    /// room, a password or a method that is missing.
+    /// The original or the backup's file may not or cannot be read here, so that nothing is proven:
+    /// no permission, no room, a password or a method that is missing.
     Unreadable,
 }
 

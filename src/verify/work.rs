@@ -1,12 +1,15 @@
 //! Restoring and judging, spread over threads.
 //!
 //! Three ways, by what was asked for and how the format can be reached:
-//! - picks of a random-access format: threads take a few picks at a time, restore and judge them in place;
-//! - everything in a random-access format: the listing feeds the threads, so that memory does not grow with the backup;
+//! - picks of a random-access format: threads take a few picks at a time, restore and judge them in
+//!   place;
+//! - everything in a random-access format: the listing feeds the threads, so that memory does not
+//!   grow with the backup;
 //! - a sequential format: one thread makes a pass over the backup, the others judge what it lands.
 //!
-//! Which picks are looked at does not depend on the threads: as many as it takes, by rank, until the wanted number could be
-//! compared. Nor does it depend on how a copy turns out: whether a pick can be compared is decided by times alone.
+//! Which picks are looked at does not depend on the threads: as many as it takes, by rank, until
+//! the wanted number could be compared. Nor does it depend on how a copy turns out: whether a pick
+//! can be compared is decided by times alone.
 
 use std::ops::ControlFlow;
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -41,7 +44,8 @@ pub struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// Restores and judges the first `wanted` picks and, for each that cannot be compared, one more. Returns how many were drawn.
+    /// Restores and judges the first `wanted` picks and, for each that cannot be compared, one
+    /// more. Returns how many were drawn.
     pub fn picks(&self, picks: &Picks, wanted: usize) -> Result<usize, backup::Error> {
         let done = match self.backup.describe().access {
             Access::Random => self.picks_at_random(picks, wanted),
@@ -50,7 +54,8 @@ impl Work<'_> {
         self.spare_findings(done, wanted)
     }
 
-    /// That the restore folder failed is known to the judges, and ends the run; what they found until then still counts.
+    /// That the restore folder failed is known to the judges, and ends the run; what they found
+    /// until then still counts.
     fn spare_findings<T>(&self, done: Result<T, backup::Error>, instead: T) -> Result<T, backup::Error> {
         match done {
             Err(backup::Error::Scratch { .. }) if self.bench.broken.get().is_some() => Ok(instead),
@@ -235,7 +240,8 @@ impl<'a> Queue<'a> {
         Self { picks, state: Mutex::new(state), changed: Condvar::new() }
     }
 
-    /// Fills `handful` with the next picks. Waits while those under way may still need replacements; nothing when all is done.
+    /// Fills `handful` with the next picks. Waits while those under way may still need
+    /// replacements; nothing when all is done.
     fn take(&self, handful: &mut Picks, threads: usize) -> Option<Turn<'_>> {
         handful.clear();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -263,12 +269,14 @@ impl<'a> Queue<'a> {
     }
 }
 
-/// How many of the `left` picks a thread takes at once: few towards the end, so that all threads finish together.
+/// How many of the `left` picks a thread takes at once: few towards the end, so that all threads
+/// finish together.
 pub(super) fn handful_size(left: usize, threads: usize) -> usize {
     left.min((left / (2 * threads)).clamp(1, HANDFUL))
 }
 
-/// Picks under way. Dropped unfinished (an error, a panic), it closes the queue, so that nobody waits for it.
+/// Picks under way. Dropped unfinished (an error, a panic), it closes the queue, so that nobody
+/// waits for it.
 struct Turn<'a> {
     queue: &'a Queue<'a>,
     outside: Option<u64>,

@@ -1,4 +1,5 @@
-//! `bkverify bench` through the program itself, on small worlds: what it measures, says, leaves behind and refuses.
+//! `bkverify bench` through the program itself, on small worlds: what it measures, says, leaves
+//! behind and refuses.
 
 use std::collections::BTreeMap;
 use std::path::Path;

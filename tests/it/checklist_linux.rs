@@ -1,4 +1,5 @@
-//! The checklist against the real programs of a Linux machine, in healthy states and in broken ones made here.
+//! The checklist against the real programs of a Linux machine, in healthy states and in broken ones
+//! made here.
 //!
 //! Needs chrony, faketime, iproute2, openvpn and procps; see the README's second command.
 
@@ -33,7 +34,8 @@ impl Running {
     }
 }
 
-/// A chronyd of our own on the loopback, which serves its machine's time, and the address it answers at.
+/// A chronyd of our own on the loopback, which serves its machine's time, and the address it
+/// answers at.
 fn chronyd(world: &World) -> (Running, String) {
     let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let port = socket.local_addr().unwrap().port();

@@ -1,4 +1,5 @@
-//! The command line through the program itself: what it refuses and how, and what it prints without verifying.
+//! The command line through the program itself: what it refuses and how, and what it prints without
+//! verifying.
 
 use std::process::Stdio;
 

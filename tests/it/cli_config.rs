@@ -1,4 +1,5 @@
-//! The configuration through the program itself: which file is read, which job is used, and how mistakes are told.
+//! The configuration through the program itself: which file is read, which job is used, and how
+//! mistakes are told.
 
 use crate::world::{World, shown};
 

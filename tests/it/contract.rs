@@ -1,4 +1,5 @@
-//! What every backup format promises, checked on backups that the real programs made (`fixtures/make.sh`).
+//! What every backup format promises, checked on backups that the real programs made
+//! (`fixtures/make.sh`).
 //!
 //! A new format adds its fixtures to [`fixtures::ALL`], and all of this runs on them.
 
@@ -75,7 +76,8 @@ fn every_format_lists_exactly_the_regular_files() {
 #[test]
 fn recorded_times_are_those_of_the_originals() {
     each(|fixture, _, backup| {
-        // A checkout gives a folder new times; 7-Zip stores times on the wall of the machine that ran it.
+        // A checkout gives a folder new times; 7-Zip stores times on the wall of the machine that
+        // ran it.
         if fixture.name.starts_with("folder") || fixture.name.starts_with("7zip") {
             return;
         }
@@ -210,7 +212,8 @@ fn nothing_is_left_in_the_scratch_folder() {
     });
 }
 
-/// Holes that were written out would fill the restore folder of someone who backs up virtual machines.
+/// Holes that were written out would fill the restore folder of someone who backs up virtual
+/// machines.
 #[cfg(target_os = "linux")]
 #[test]
 fn sparse_files_are_restored_with_their_holes() {

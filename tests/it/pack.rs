@@ -1,6 +1,7 @@
 //! Backups made byte by byte, so that a test can plant in them whatever no program would write.
 //!
-//! In: [`Member`]s. Out: a folder, or the bytes of a tar (plain or compressed) or zip archive of them.
+//! In: [`Member`]s. Out: a folder, or the bytes of a tar (plain or compressed) or zip archive of
+//! them.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -10,7 +11,8 @@ use std::time::{Duration, SystemTime};
 /// Every format by its name in reports.
 pub const FORMATS: [&str; 7] = ["folder", "tar", "tar.gz", "tar.zst", "tar.xz", "tar.bz2", "zip"];
 
-/// Modification time of every file unless a test says otherwise: seconds since 1970, even for the sake of zip.
+/// Modification time of every file unless a test says otherwise: seconds since 1970, even for the
+/// sake of zip.
 pub const MTIME: u64 = 1_700_000_000;
 
 /// A file as a backup tells of it.
@@ -89,9 +91,9 @@ fn time(seconds: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
 }
 
-/// Whom a difference is blamed on. A checksum that was made when the archive was vouches for what it holds: then it is the
-/// original that is damaged. A plain tar and a folder hold no such checksum, nor
-/// does zstd unless it is asked for one.
+/// Whom a difference is blamed on. A checksum that was made when the archive was vouches for what
+/// it holds: then it is the original that is damaged. A plain tar and a folder hold no such
+/// checksum, nor does zstd unless it is asked for one.
 pub fn blamed(format: &str) -> &'static str {
     if matches!(format, "folder" | "tar" | "tar.zst") { "corrupt" } else { "original-corrupt" }
 }
@@ -127,7 +129,8 @@ fn through<W: Write>(mut encoder: W, bytes: &[u8]) -> W {
     encoder
 }
 
-/// POSIX ustar (IEEE 1003.1, pax); a name that its field cannot hold stands in a pax record before it.
+/// POSIX ustar (IEEE 1003.1, pax); a name that its field cannot hold stands in a pax record before
+/// it.
 pub fn tar(members: &[Member]) -> Vec<u8> {
     let mut out = Vec::new();
     for member in members {
@@ -175,7 +178,8 @@ fn pax_record(key: &[u8], value: &[u8]) -> Vec<u8> {
     [length.unwrap().to_string().into_bytes(), rest].concat()
 }
 
-/// A zip archive (PKWARE appnote 6.3): each member deflated, with its time also in UTC (the 0x5455 field).
+/// A zip archive (PKWARE appnote 6.3): each member deflated, with its time also in UTC (the 0x5455
+/// field).
 pub fn zip(members: &[Member]) -> Vec<u8> {
     let (mut out, mut directory) = (Vec::new(), Vec::new());
     for member in members {
@@ -186,7 +190,8 @@ pub fn zip(members: &[Member]) -> Vec<u8> {
         let small = |number: usize| u32::try_from(number).unwrap().to_le_bytes();
         let extra = [&b"UT\x05\x00\x01"[..], &u32::try_from(member.mtime).unwrap().to_le_bytes()].concat();
         let offset = small(out.len());
-        // Version 2.0, UTF-8 names, deflate, 2023-11-14 22:13:20, sums and sizes, lengths of name and extra fields.
+        // Version 2.0, UTF-8 names, deflate, 2023-11-14 22:13:20, sums and sizes, lengths of name
+        // and extra fields.
         let common = [
             &b"\x14\x00\x00\x08\x08\x00\xaa\xb1\x6e\x57"[..],
             &crc.sum().to_le_bytes(),

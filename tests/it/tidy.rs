@@ -99,7 +99,8 @@ fn formats_know_nothing_of_the_flow_and_the_reports() {
 #[test]
 fn only_the_command_line_knows_clap_and_the_environment() {
     let words = ["clap::", "std::env", "env::var"];
-    // The programs that checks ask are started with an environment of their own, made of this one's.
+    // The programs that checks ask are started with an environment of their own, made of this
+    // one's.
     let rooms = ["src/cli/", "src/checklist/probe.rs"];
     let broken = forbidden("src", |path, line| {
         let is_allowed = rooms.iter().any(|room| path.starts_with(room))
@@ -163,7 +164,8 @@ fn no_function_is_longer_than_70_lines() {
     none("functions are at most 70 lines long", &broken);
 }
 
-/// Where functions begin and how many lines they take. rustfmt puts a closing brace below the first letter of its function.
+/// Where functions begin and how many lines they take. rustfmt puts a closing brace below the first
+/// letter of its function.
 fn functions(lines: &[String]) -> Vec<(usize, usize)> {
     let mut found = Vec::new();
     for (start, line) in lines.iter().enumerate() {

@@ -17,7 +17,8 @@ pub fn signal(child: &Child, signal: Signal) {
     kill_process(Pid::from_child(child), signal).unwrap();
 }
 
-/// A hash of everything below `folder`: names, kinds, modes, owners, sizes, times of modification and change, contents.
+/// A hash of everything below `folder`: names, kinds, modes, owners, sizes, times of modification
+/// and change, contents.
 pub fn fingerprint(folder: &Path) -> blake3::Hash {
     let mut hasher = blake3::Hasher::new();
     for entry in walkdir::WalkDir::new(folder).sort_by_file_name() {

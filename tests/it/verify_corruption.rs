@@ -1,5 +1,5 @@
-//! Backups that went bad: whatever is planted in a backup of any format is found, named and described, and nothing
-//! else is blamed.
+//! Backups that went bad: whatever is planted in a backup of any format is found, named and
+//! described, and nothing else is blamed.
 
 use std::fs;
 use std::io::{Seek, SeekFrom, Write};
@@ -83,7 +83,8 @@ fn a_file_that_was_backed_up_in_part_is_found_and_described() {
     });
 }
 
-/// Large enough for originals to be read ahead and shared by threads; holes, so that it costs little.
+/// Large enough for originals to be read ahead and shared by threads; holes, so that it costs
+/// little.
 #[test]
 fn large_files_are_told_apart_by_their_last_byte_however_they_are_read() {
     const SIZE: u64 = (64 << 20) + 12_345;
@@ -243,8 +244,8 @@ fn a_zip_without_its_directory_cannot_be_used_and_says_so() {
     ran.exits(4).err_has("error: the zip backup").err_has("hint: it was probably cut short").out_is("");
 }
 
-/// A flip may hit a byte that means nothing (padding, a user's number). A run that passes all the same must have seen every
-/// file, and the right bytes.
+/// A flip may hit a byte that means nothing (padding, a user's number). A run that passes all the
+/// same must have seen every file, and the right bytes.
 #[test]
 fn a_bit_that_flips_anywhere_in_an_archive_is_found_or_harmless() {
     for format in &FORMATS[1..] {

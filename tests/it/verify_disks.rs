@@ -67,7 +67,8 @@ fn what_another_program_has_mapped_is_told() {
     }
 }
 
-/// Verifies `b`, an overlay over the folder of originals `s` with one file of its own; nothing where none can be mounted.
+/// Verifies `b`, an overlay over the folder of originals `s` with one file of its own; nothing
+/// where none can be mounted.
 fn over_the_originals(world: &World, swapped: bool) -> Option<Ran> {
     let (backup, source) = if swapped { ("s", "b") } else { ("b", "s") };
     let script = format!(

@@ -1,13 +1,15 @@
 //! The draw: which files a seed picks depends on their names alone, and anybody can compute it.
 //!
-//! The computation here goes another way than the program: it hashes everything, sorts, and takes the first.
+//! The computation here goes another way than the program: it hashes everything, sorts, and takes
+//! the first.
 
 use std::collections::BTreeSet;
 
 use crate::pack::{Member, crowd};
 use crate::world::{Verified, World};
 
-/// The names of the `count` files that a seed draws, and the population's digest, by the steps that the program documents.
+/// The names of the `count` files that a seed draws, and the population's digest, by the steps that
+/// the program documents.
 fn redraw(seed: &str, names: &[Vec<u8>], count: usize) -> (BTreeSet<String>, String) {
     let mut key = blake3::Hasher::new_derive_key("bkverify 2026 sample v1");
     key.update(seed.as_bytes());

@@ -1,4 +1,5 @@
-//! Runs that end in an error: their reports say so, so that nobody takes yesterday's pass for today's.
+//! Runs that end in an error: their reports say so, so that nobody takes yesterday's pass for
+//! today's.
 
 use std::fs;
 

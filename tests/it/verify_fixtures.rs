@@ -1,5 +1,5 @@
-//! The committed backups that real programs made, and ones that the programs of this machine make: intact they pass, and
-//! what is planted in a copy is found.
+//! The committed backups that real programs made, and ones that the programs of this machine make:
+//! intact they pass, and what is planted in a copy is found.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,14 +1,15 @@
 //! A full disk below the restore folder: the run ends with what to do, and leaves nothing.
 //!
-//! Only Linux lets a test make a small disk without being root, in a name space of its own; where even that is forbidden (some
-//! containers), these tests have nothing to run on and say so.
+//! Only Linux lets a test make a small disk without being root, in a name space of its own; where
+//! even that is forbidden (some containers), these tests have nothing to run on and say so.
 
 use std::process::Command;
 
 use crate::pack::{self, Member};
 use crate::world::{Ran, World};
 
-/// Runs the program with `r` on a disk of `size` and lists what is left there; `None` where no small disk can be made.
+/// Runs the program with `r` on a disk of `size` and lists what is left there; `None` where no
+/// small disk can be made.
 fn on_a_small_disk(world: &World, size: &str) -> Option<Ran> {
     let script = "mount -t tmpfs -o size=$SIZE none r || exit 99; \"$PROGRAM\" --backup b --source s \
         --restore-to r --cache use --sample all; code=$?; ls -A r; exit $code";

@@ -1,4 +1,5 @@
-//! Bad input: what cannot be used is refused in plain words, with the exit code that says so, before anything is written.
+//! Bad input: what cannot be used is refused in plain words, with the exit code that says so,
+//! before anything is written.
 
 use std::fs;
 

@@ -28,7 +28,8 @@ fn killed_at_any_moment_it_has_changed_nothing_and_the_next_run_cleans_up() {
     let whole = clock.elapsed();
     let mut left_behind = 0;
     for kill in 0..KILLS {
-        // Every part of a run is hit; by what it is divided into, no two kills fall on the same moment.
+        // Every part of a run is hit; by what it is divided into, no two kills fall on the same
+        // moment.
         kill_after(&world, whole * kill / KILLS);
         left_behind += u32::from(world.names("r") != foreign);
     }

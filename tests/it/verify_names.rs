@@ -1,5 +1,5 @@
-//! Archives made by somebody who means harm, or by a program that did not think: names that leave the folder, that no file
-//! system can hold, and members that are not what they declare.
+//! Archives made by somebody who means harm, or by a program that did not think: names that leave
+//! the folder, that no file system can hold, and members that are not what they declare.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

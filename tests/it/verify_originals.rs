@@ -1,5 +1,5 @@
-//! Originals that moved on: what has changed, gone or become unreadable since the backup proves nothing, is replaced, and is
-//! never counted as verified.
+//! Originals that moved on: what has changed, gone or become unreadable since the backup proves
+//! nothing, is replaced, and is never counted as verified.
 
 use std::fs;
 

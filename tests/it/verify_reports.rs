@@ -21,8 +21,8 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A summary without what differs from run to run: the place of the world, times and speeds. Facts stand on one line here,
-/// since where a long place breaks depends on its length.
+/// A summary without what differs from run to run: the place of the world, times and speeds. Facts
+/// stand on one line here, since where a long place breaks depends on its length.
 fn normalised(world: &World, summary: &str) -> String {
     let place = world.path("").display().to_string().replace('\\', "/");
     let (head, facts) = summary.split_once("\nbackup ").unwrap();

@@ -1,7 +1,8 @@
-//! What a run claims: which picks are in the statement, which doubt keeps it from passing, and how each word is earned.
+//! What a run claims: which picks are in the statement, which doubt keeps it from passing, and how
+//! each word is earned.
 //!
-//! In each case copies are damaged where the old rule (what differs and was modified is left out, what is equal counts)
-//! passed with a bound that was wrong.
+//! In each case copies are damaged where the old rule (what differs and was modified is left out,
+//! what is equal counts) passed with a bound that was wrong.
 
 use std::fs;
 use std::time::{Duration, SystemTime};

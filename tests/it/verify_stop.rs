@@ -1,6 +1,8 @@
-//! Runs that end early, by a signal, a time limit or a budget: they say so, keep what was proven, and clean up.
+//! Runs that end early, by a signal, a time limit or a budget: they say so, keep what was proven,
+//! and clean up.
 //!
-//! A run is held up, for as long as a test needs, by a standard error that nobody reads: with `-v` it says more than a pipe holds.
+//! A run is held up, for as long as a test needs, by a standard error that nobody reads: with `-v`
+//! it says more than a pipe holds.
 
 use std::io::Read;
 use std::process::{Child, Stdio};

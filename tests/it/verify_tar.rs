@@ -1,5 +1,5 @@
-//! Tar archives that real programs made or that went bad: what those programs accept passes, and what they would lose is
-//! found, down to the blocks that hold no file.
+//! Tar archives that real programs made or that went bad: what those programs accept passes, and
+//! what they would lose is found, down to the blocks that hold no file.
 
 #[cfg(unix)]
 use std::process::Command;

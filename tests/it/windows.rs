@@ -10,7 +10,8 @@ use crate::windows_lists;
 
 const EXE: &str = env!("CARGO_BIN_EXE_bkverify");
 
-/// Functions that Windows got after Windows Server 2016, and that Rust programs have been seen to reach for.
+/// Functions that Windows got after Windows Server 2016, and that Rust programs have been seen to
+/// reach for.
 const TOO_NEW: [&str; 9] = [
     "ClosePseudoConsole",
     "CreatePseudoConsole",

@@ -1,4 +1,5 @@
-//! The two lists that speak of Windows stay true: what wine cannot show, and which libraries the program may import.
+//! The two lists that speak of Windows stay true: what wine cannot show, and which libraries the
+//! program may import.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,5 @@
-//! The main job as a Windows program: from flags and from a configuration, on drives, with what only Windows does to files.
+//! The main job as a Windows program: from flags and from a configuration, on drives, with what
+//! only Windows does to files.
 
 use std::fs::{self, OpenOptions};
 use std::os::windows::fs::OpenOptionsExt;
@@ -7,8 +8,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::world::{Ran, World};
 
-/// A folder to restore to on a drive of its own, as servers have one; where there is none, in the temporary folder. Gone
-/// with its value.
+/// A folder to restore to on a drive of its own, as servers have one; where there is none, in the
+/// temporary folder. Gone with its value.
 struct RestoreTo(PathBuf);
 
 impl RestoreTo {
@@ -31,8 +32,8 @@ fn fixture(path: &str) -> PathBuf {
     std::path::absolute(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(path)).unwrap()
 }
 
-/// Runs with `arguments` and then these three. The originals are younger than the backups say, as a checkout makes them, so
-/// that most arguments say `--assume-unchanged`.
+/// Runs with `arguments` and then these three. The originals are younger than the backups say, as a
+/// checkout makes them, so that most arguments say `--assume-unchanged`.
 #[track_caller]
 fn verify(world: &World, arguments: &str, backup: &Path, source: &Path, restore_to: &RestoreTo) -> Ran {
     let mut command = world.command(arguments);

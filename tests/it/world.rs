@@ -1,4 +1,5 @@
-//! A small world for the program to run in: a temporary folder, files in it, and no configuration of the machine's user.
+//! A small world for the program to run in: a temporary folder, files in it, and no configuration
+//! of the machine's user.
 //!
 //!     World::new().file("bkverify.toml", "sample = 5").run("plan --backup b").exits(2).err_has("not said");
 
@@ -139,7 +140,8 @@ pub struct Verified {
 }
 
 impl Verified {
-    /// Reads and validates a report. Whatever it says, its exit code must be the one the run ended with.
+    /// Reads and validates a report. Whatever it says, its exit code must be the one the run ended
+    /// with.
     #[track_caller]
     pub fn new(ran: Ran, report: &str) -> Self {
         static SCHEMA: LazyLock<jsonschema::Validator> = LazyLock::new(|| {

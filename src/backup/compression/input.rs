@@ -1,4 +1,5 @@
-//! A buffered file that can be looked into before it is read: what begins at the end of a stream decides what reads it.
+//! A buffered file that can be looked into before it is read: what begins at the end of a stream
+//! decides what reads it.
 
 use std::io::{self, BufRead, Read};
 

@@ -1,24 +1,27 @@
 //! The end of an archive: empty blocks, and whether there may be as many.
 //!
-//! An archive ends in two empty blocks, which are all that some programs write (7-Zip, Go, busybox, bsdtar to a file);
-//! others fill up with zeros to a whole record: 10 KiB, unless `tar -b` was given another blocking factor. Zeros beyond
-//! that are a wiped range, in which members were. What a wiped range leaves behind it (the data of a member whose header
-//! is gone) shows in the same way: bytes behind the end marker that are no zeros.
+//! An archive ends in two empty blocks, which are all that some programs write (7-Zip, Go, busybox,
+//! bsdtar to a file); others fill up with zeros to a whole record: 10 KiB, unless `tar -b` was
+//! given another blocking factor. Zeros beyond that are a wiped range, in which members were. What
+//! a wiped range leaves behind it (the data of a member whose header is gone) shows in the same
+//! way: bytes behind the end marker that are no zeros.
 //!
-//! One program writes more: `tar -A` keeps the padding of the archive that it appends and adds its own, up to two records
-//! of the default size. That is called damage too: as often as not it is, and the message names the other cause.
+//! One program writes more: `tar -A` keeps the padding of the archive that it appends and adds its
+//! own, up to two records of the default size. That is called damage too: as often as not it is,
+//! and the message names the other cause.
 //!
-//! What cannot be told: members at the very end whose place holds zeros, if these still fit the last record. Looking up
-//! originals in the backup (`--completeness`) finds that they are missing.
+//! What cannot be told: members at the very end whose place holds zeros, if these still fit the
+//! last record. Looking up originals in the backup (`--completeness`) finds that they are missing.
 
 use super::members::BLOCK;
 
 /// The record that programs fill up to unless told otherwise: 20 blocks.
 const RECORD: u64 = 20 * BLOCK;
 
-/// Blocking factors that are believed if the archive's length is a multiple of such a record: the default, powers of two
-/// (below), and round numbers. Archives of the default record have such a length once in 8 (for 16 KiB) to once in 500
-/// (for 1 MiB), and multiples of 40 or 100 blocks much more often: those would hide what is lost.
+/// Blocking factors that are believed if the archive's length is a multiple of such a record: the
+/// default, powers of two (below), and round numbers. Archives of the default record have such a
+/// length once in 8 (for 16 KiB) to once in 500 (for 1 MiB), and multiples of 40 or 100 blocks much
+/// more often: those would hide what is lost.
 const ROUND_FACTORS: [u64; 10] = [10, 20, 126, 1000, 2000, 4000, 5000, 8000, 10_000, 20_000];
 
 /// Powers of two from 1 KiB to 1 GiB.
@@ -30,7 +33,8 @@ pub(super) struct Tail {
     /// How many empty blocks came, and where the first is.
     pub blocks: u64,
     pub at: u64,
-    /// Where something that is neither empty nor a header came behind them, and how many of its bytes are no zeros.
+    /// Where something that is neither empty nor a header came behind them, and how many of its
+    /// bytes are no zeros.
     junk: Option<u64>,
     junk_bytes: usize,
 }
@@ -44,7 +48,8 @@ impl Tail {
         self.blocks += 1;
     }
 
-    /// Notes a block at `at` that is neither a header nor empty; whether it lies behind an end marker.
+    /// Notes a block at `at` that is neither a header nor empty; whether it lies behind an end
+    /// marker.
     pub(super) fn note_junk(&mut self, at: u64, block: &[u8]) -> bool {
         let is_behind_marker = self.blocks > 1;
         if is_behind_marker {

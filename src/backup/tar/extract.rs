@@ -10,7 +10,8 @@ use crate::platform;
 
 const CUT_OFF: &str = "the archive is cut off in the middle of it";
 
-/// Restores a regular member whose data lies at or after the source's position. Holes of sparse files stay holes.
+/// Restores a regular member whose data lies at or after the source's position. Holes of sparse
+/// files stay holes.
 pub(super) fn extract(
     source: &mut dyn Source,
     member: &mut Member,
@@ -67,7 +68,8 @@ fn write_segments(
     sparse::check(map, size, data.left()).map_err(RestoreError::Damaged)?;
     let mut promise = scratch.promise_room(data.left(), 0)?;
     let mut restored = scratch.create_file().map_err(RestoreError::Scratch)?;
-    // Sets the final size first: a size that no file can have is the archive's fault, not the folder's.
+    // Sets the final size first: a size that no file can have is the archive's fault, not the
+    // folder's.
     restored.set_len(size).map_err(|error| match error {
         RestoreError::Scratch(error) if is_impossible_size(&error) => RestoreError::Damaged(format!(
             "it claims to be {size} bytes long, more than a file can be here ({error})"
@@ -96,8 +98,8 @@ fn write_segments(
     Ok(restored)
 }
 
-/// Whether setting a file's length failed because no file can be that long. (Setting it takes no memory: some Windows file
-/// systems speak of memory all the same.)
+/// Whether setting a file's length failed because no file can be that long. (Setting it takes no
+/// memory: some Windows file systems speak of memory all the same.)
 fn is_impossible_size(error: &io::Error) -> bool {
     use io::ErrorKind::{FileTooLarge, InvalidInput, OutOfMemory};
     matches!(error.kind(), FileTooLarge | InvalidInput | OutOfMemory)

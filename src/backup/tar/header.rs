@@ -4,7 +4,8 @@ use tar::Header;
 
 use crate::platform::Timestamp;
 
-/// Whether a damaged header was that of an extension, without which the next member's own header tells only a part of it.
+/// Whether a damaged header was that of an extension, without which the next member's own header
+/// tells only a part of it.
 pub(super) fn looks_like_extension(header: &Header) -> bool {
     let name = &header.as_old().name;
     matches!(header.entry_type().as_byte(), b'L' | b'K' | b'x' | b'X')
@@ -17,8 +18,8 @@ pub(super) fn header_time(header: &Header) -> Option<Timestamp> {
     header.mtime().ok().map(|seconds| Timestamp { seconds: seconds.cast_signed(), nanos: 0 })
 }
 
-/// Whether a block carries the checksum of a tar header, in either of the two ways it has been computed (bytes taken as
-/// unsigned or, by some old programs, as signed numbers).
+/// Whether a block carries the checksum of a tar header, in either of the two ways it has been
+/// computed (bytes taken as unsigned or, by some old programs, as signed numbers).
 pub(super) fn has_checksum(block: &[u8; 512]) -> bool {
     let Ok(stored) = Header::from_byte_slice(block).cksum() else { return false };
     let counted =

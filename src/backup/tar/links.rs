@@ -1,8 +1,9 @@
 //! Hard links: which member holds the content of each.
 //!
-//! A tar archive stores content with the first name of a file and refers back to it by name for the others. Names are
-//! not kept: the listing notes hashes of link targets, and when a link is first wanted one more walk over the headers
-//! finds the member that each link gets its content from. Memory grows with the number of hard links alone.
+//! A tar archive stores content with the first name of a file and refers back to it by name for the
+//! others. Names are not kept: the listing notes hashes of link targets, and when a link is first
+//! wanted one more walk over the headers finds the member that each link gets its content from.
+//! Memory grows with the number of hard links alone.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
@@ -47,8 +48,8 @@ impl Links {
         Targets { links: self, hashes: HashSet::new() }
     }
 
-    /// Offset of each link's member, and of the member with its content; links that lead nowhere are not in it. Nothing
-    /// before a whole walk.
+    /// Offset of each link's member, and of the member with its content; links that lead nowhere
+    /// are not in it. Nothing before a whole walk.
     pub(super) fn resolved(&self) -> Option<&HashMap<u64, u64>> {
         self.resolved.get()
     }

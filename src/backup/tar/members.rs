@@ -1,11 +1,12 @@
 //! The walk from member to member: v7, ustar, GNU and pax headers become one kind of record.
 //!
-//! In: a [`Source`]. Out: [`Member`]s, with the offset where each begins, so that a later walk can start right there.
-//! Damage is reported and walked past: behind a header whose checksum is wrong the walk goes on at the next intact
-//! header, as GNU tar does. What a header claims is never believed with memory: extension headers have a size limit.
+//! In: a [`Source`]. Out: [`Member`]s, with the offset where each begins, so that a later walk can
+//! start right there. Damage is reported and walked past: behind a header whose checksum is wrong
+//! the walk goes on at the next intact header, as GNU tar does. What a header claims is never
+//! believed with memory: extension headers have a size limit.
 //!
-//! Formats: POSIX.1-2017 `pax` (ustar and pax interchange format), GNU tar manual, "Basic Tar Format" and "Storing
-//! Sparse Files".
+//! Formats: POSIX.1-2017 `pax` (ustar and pax interchange format), GNU tar manual, "Basic Tar
+//! Format" and "Storing Sparse Files".
 
 use std::io::{self, Read};
 
@@ -426,7 +427,8 @@ impl<'s> Members<'s> {
         match kind {
             // Before there was a type for folders, a slash marked them.
             0 | b'0' | b'7' if name.ends_with(b"/") => Kind::Folder,
-            // POSIX lets a hard link carry its content again; elsewhere the size of a link means nothing.
+            // POSIX lets a hard link carry its content again; elsewhere the size of a link means
+            // nothing.
             b'1' if stored > 0 && self.attributes.present => Kind::File,
             b'1' => Kind::Link,
             b'2' | b'3' | b'4' | b'6' => Kind::Special,

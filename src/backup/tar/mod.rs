@@ -1,12 +1,14 @@
 //! Tar archives, plain or compressed as a whole.
 //!
-//! In: an archive file. Out: its regular files and hard links. A plain archive is read at offsets, so that any member is
-//! restored by itself and many threads share one read-only handle; a compressed one is read front to back. Either way a
-//! member's [`Locator`] is the offset of its first header in the uncompressed archive, and a restore begins right there.
+//! In: an archive file. Out: its regular files and hard links. A plain archive is read at offsets,
+//! so that any member is restored by itself and many threads share one read-only handle; a
+//! compressed one is read front to back. Either way a member's [`Locator`] is the offset of its
+//! first header in the uncompressed archive, and a restore begins right there.
 //!
-//! Like tar itself, the last of several members of one name counts, and a hard link gives the content of the nearest
-//! earlier member of the name it points to. Modification times count to the second: only pax headers hold more, and
-//! whether a given archive has them everywhere is not known before its end.
+//! Like tar itself, the last of several members of one name counts, and a hard link gives the
+//! content of the nearest earlier member of the name it points to. Modification times count to the
+//! second: only pax headers hold more, and whether a given archive has them everywhere is not known
+//! before its end.
 
 mod end;
 mod extract;
@@ -65,8 +67,8 @@ pub(super) struct Tar {
     end: Mutex<Option<End>>,
 }
 
-/// Whether `block`, the first of a file (uncompressed), begins a tar archive. The mark of POSIX and GNU headers is enough:
-/// a damaged first header must not make the whole archive unknown.
+/// Whether `block`, the first of a file (uncompressed), begins a tar archive. The mark of POSIX and
+/// GNU headers is enough: a damaged first header must not make the whole archive unknown.
 pub(super) fn is_header(block: &[u8; 512]) -> bool {
     header::has_checksum(block) || header::has_magic(block)
 }
@@ -87,7 +89,8 @@ impl Tar {
         *self.end.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives `act` a source at the start of the archive; `halt` is asked now and then whether to end.
+    /// Gives `act` a source at the start of the archive; `halt` is asked now and then whether to
+    /// end.
     fn with_source<T>(
         &self,
         halt: &mut dyn FnMut() -> bool,
@@ -278,11 +281,13 @@ struct Batch<'a> {
 }
 
 impl Batch<'_> {
-    /// Restores the member that all of `group` (offset and index) get their content from, once for each.
+    /// Restores the member that all of `group` (offset and index) get their content from, once for
+    /// each.
     fn restore(&mut self, source: &mut dyn Source, group: &[(u64, usize)]) -> Result<(), Ended> {
         let Some((&(start, first), others)) = group.split_first() else { return Ok(()) };
         let entry = self.picks.get(first);
-        // Who holds a file for its other names waits for room, and must keep nobody waiting meanwhile.
+        // Who holds a file for its other names waits for room, and must keep nobody waiting
+        // meanwhile.
         if others.is_empty() {
             self.landing.begin(&entry, entry.size.unwrap_or(0));
         }
@@ -294,7 +299,8 @@ impl Batch<'_> {
         };
         let others = others.iter().map(|&(_, index)| self.picks.get(index));
         match outcome {
-            // One copy after the other, so that a file of a thousand names is not there a thousand times.
+            // One copy after the other, so that a file of a thousand names is not there a thousand
+            // times.
             Ok(restored) => {
                 for entry in others {
                     let copy = self.scratch.copy_again(&restored, &mut self.buffer);
@@ -378,7 +384,8 @@ fn what(kind: Kind) -> What {
     }
 }
 
-/// Adds a member to `pile` if it is a regular file, or another name of one, that no later member replaces.
+/// Adds a member to `pile` if it is a regular file, or another name of one, that no later member
+/// replaces.
 fn list_member(pile: &mut Picks, member: &Member, pass: &mut Pass<'_>, specials: &mut Specials) {
     if matches!(member.kind, Kind::Folder | Kind::Aside) {
         return;

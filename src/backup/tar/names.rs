@@ -1,7 +1,8 @@
 //! A member's long name, held against what its own header says of it.
 //!
-//! No checksum covers a long name: it lies in the data of an extension header (GNU `L`, pax `path`). But the member's own
-//! header, which has a checksum, holds a short form of the same name. What programs write there:
+//! No checksum covers a long name: it lies in the data of an extension header (GNU `L`, pax
+//! `path`). But the member's own header, which has a checksum, holds a short form of the same name.
+//! What programs write there:
 //!
 //! | program | GNU `L` | pax `path` |
 //! |---|---|---|
@@ -12,10 +13,10 @@
 //! | 7-Zip | `@PathCut/_pc_crc32/` + CRC-32 of the folder + the file's name | the same |
 //! | Archive::Tar (Perl) | the last 155 bytes of the folder, 100 of the name | |
 //!
-//! A long name that fits none of these is damaged, if a program is known to have written it or if it agrees with the
-//! short form in most places. What cannot be told: damage in a part of the name that the short form lacks (behind its
-//! first 100 bytes, for most programs). Such a file counts as one whose original is gone, and its original as one that
-//! the backup lacks (`--completeness`).
+//! A long name that fits none of these is damaged, if a program is known to have written it or if
+//! it agrees with the short form in most places. What cannot be told: damage in a part of the name
+//! that the short form lacks (behind its first 100 bytes, for most programs). Such a file counts as
+//! one whose original is gone, and its original as one that the backup lacks (`--completeness`).
 
 /// What wrote an extension header, as far as its own name tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -61,7 +62,8 @@ pub(super) fn agree(long: &[u8], short: &[u8], writer: Writer) -> bool {
     writer == Writer::Unknown && !is_similar(long, short)
 }
 
-/// The same for the real name of a sparse file, which in the header has a folder `GNUSparseFile.NUMBER` put into it.
+/// The same for the real name of a sparse file, which in the header has a folder
+/// `GNUSparseFile.NUMBER` put into it.
 pub(super) fn agree_sparse(real: &[u8], short: &[u8], writer: Writer) -> bool {
     const MARK: &[u8] = b"GNUSparseFile.";
     let Some(at) = short.windows(MARK.len()).position(|found| found == MARK) else { return true };
@@ -85,7 +87,8 @@ fn holds(whole: &[u8], part: &[u8]) -> bool {
     part.is_empty() || whole.windows(part.len()).any(|found| found == part)
 }
 
-/// 7-Zip: `_pc_root/NAME`, or `_pc_crc32/` with the CRC-32 of the folder and the name. What it may write else is not known.
+/// 7-Zip: `_pc_root/NAME`, or `_pc_crc32/` with the CRC-32 of the folder and the name. What it may
+/// write else is not known.
 fn fits_path_cut(long: &[u8], rest: &[u8]) -> bool {
     let slash = long.iter().rposition(|&byte| byte == b'/');
     let (folder, name) = slash.map_or((&b""[..], long), |at| (&long[..at], &long[at + 1..]));
@@ -108,8 +111,9 @@ fn is_cut(long: &[u8], short: &[u8]) -> bool {
     long.starts_with(&short[..middle]) && long[last + 1..].starts_with(&short[middle + 1..])
 }
 
-/// Whether `short` is what remains of the start of `long` where only ASCII is written. If it holds other characters in no
-/// Unicode (a code page), or others than the known programs put there, what comes before the first must do.
+/// Whether `short` is what remains of the start of `long` where only ASCII is written. If it holds
+/// other characters in no Unicode (a code page), or others than the known programs put there, what
+/// comes before the first must do.
 fn is_without_unicode(long: &[u8], short: &[u8]) -> bool {
     if !short.is_ascii() && is_unicode(short) {
         return false;
@@ -134,7 +138,8 @@ fn is_unicode(name: &[u8]) -> bool {
     std::str::from_utf8(name).map_or_else(|error| error.error_len().is_none(), |_| true)
 }
 
-/// Whether two names agree in more than half of their places, so that one is a damaged form of the other.
+/// Whether two names agree in more than half of their places, so that one is a damaged form of the
+/// other.
 fn is_similar(long: &[u8], short: &[u8]) -> bool {
     let equal = long.iter().zip(short).filter(|(long, short)| long == short).count();
     equal * 2 > short.len()

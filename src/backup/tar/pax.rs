@@ -1,10 +1,12 @@
-//! Extended header records (POSIX.1-2017, pax, "pax Extended Header"): `LENGTH KEY=VALUE\n`, any bytes in the value.
+//! Extended header records (POSIX.1-2017, pax, "pax Extended Header"): `LENGTH KEY=VALUE\n`, any
+//! bytes in the value.
 //!
 //! Records are taken by their length, not by line: a value may hold a line feed, as file names can.
 
 use crate::platform::Timestamp;
 
-/// What the records of one extended header say of the member that follows, as far as restoring content needs it.
+/// What the records of one extended header say of the member that follows, as far as restoring
+/// content needs it.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Attributes {
     /// `path`, which replaces the header's name.
@@ -23,7 +25,8 @@ pub(super) struct Attributes {
     pub sparse_name: Vec<u8>,
     /// `GNU.sparse.realsize` (1.0) or `GNU.sparse.size` (0.x): the restored size.
     pub real_size: Option<u64>,
-    /// The numbers of formats 0.0 (`GNU.sparse.offset`, `.numbytes`) and 0.1 (`GNU.sparse.map`), offset and length in turn.
+    /// The numbers of formats 0.0 (`GNU.sparse.offset`, `.numbytes`) and 0.1 (`GNU.sparse.map`),
+    /// offset and length in turn.
     pub map: Vec<u64>,
 }
 
@@ -45,7 +48,8 @@ impl Attributes {
         while !block.is_empty() {
             let done = whole - block.len();
             if block.iter().all(|&byte| byte == 0) {
-                // Some programs fill up the last block with zeros instead of ending where the size says.
+                // Some programs fill up the last block with zeros instead of ending where the size
+                // says.
                 if done > 0 && whole.is_multiple_of(512) && block.len() < 512 {
                     break;
                 }
@@ -97,8 +101,8 @@ impl Attributes {
     }
 }
 
-/// Keywords of POSIX, and those of GNU tar that decide what is restored. Of two that differ in one byte (`atime` and
-/// `mtime`) each is itself.
+/// Keywords of POSIX, and those of GNU tar that decide what is restored. Of two that differ in one
+/// byte (`atime` and `mtime`) each is itself.
 const KEYWORDS: [&[u8]; 21] = [
     b"path",
     b"linkpath",
@@ -123,9 +127,9 @@ const KEYWORDS: [&[u8]; 21] = [
     b"GNU.sparse.map",
 ];
 
-/// Whether a keyword is no keyword any more, so that its record would be passed over and a shorter name be believed: one
-/// byte away from a known one, or longer than it by what must have been its value. A vendor's own keywords have other
-/// forms (`SCHILY.xattr.user.x`).
+/// Whether a keyword is no keyword any more, so that its record would be passed over and a shorter
+/// name be believed: one byte away from a known one, or longer than it by what must have been its
+/// value. A vendor's own keywords have other forms (`SCHILY.xattr.user.x`).
 fn is_spoilt(key: &[u8]) -> bool {
     if KEYWORDS.contains(&key) {
         return false;

@@ -1,6 +1,8 @@
-//! The two ways to the bytes of a tar archive: by offset in the file, or front to back out of a decompressor.
+//! The two ways to the bytes of a tar archive: by offset in the file, or front to back out of a
+//! decompressor.
 //!
-//! Both count offsets in the uncompressed archive, so that a member is found by its offset either way.
+//! Both count offsets in the uncompressed archive, so that a member is found by its offset either
+//! way.
 
 use std::fmt;
 use std::fs::File;
@@ -14,8 +16,8 @@ pub(super) trait Source: Read {
     /// Where the next byte is read from.
     fn position(&self) -> u64;
 
-    /// Goes to `offset`, for a stream not before [`position`](Self::position). An offset past the end is an
-    /// [`io::ErrorKind::UnexpectedEof`]; the end itself is none.
+    /// Goes to `offset`, for a stream not before [`position`](Self::position). An offset past the
+    /// end is an [`io::ErrorKind::UnexpectedEof`]; the end itself is none.
     fn advance_to(&mut self, offset: u64) -> io::Result<()>;
 
     /// Whether it is known to end before `offset`, without a look.
@@ -51,8 +53,8 @@ pub(super) fn is_halt(error: &io::Error) -> bool {
     error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Halted>)
 }
 
-/// Headers of small members lie close together: one read brings several. Larger windows would copy content that nobody
-/// asked for.
+/// Headers of small members lie close together: one read brings several. Larger windows would copy
+/// content that nobody asked for.
 const WINDOW: usize = 16 << 10;
 
 /// A shared file, read at offsets: any number of these can look at one file at once.
@@ -120,11 +122,13 @@ impl Source for Window<'_> {
     }
 }
 
-/// A decompressor's output. Once it has failed it goes on failing, so that nothing behind the damage is taken for real.
+/// A decompressor's output. Once it has failed it goes on failing, so that nothing behind the
+/// damage is taken for real.
 pub(super) struct Stream<'a> {
     inner: Decoder<'a>,
     position: u64,
-    /// No more bytes than this come out: known from an earlier reading, or what the compression allows.
+    /// No more bytes than this come out: known from an earlier reading, or what the compression
+    /// allows.
     most: u64,
     is_at_end: bool,
     failed: Option<(io::ErrorKind, String)>,
@@ -202,7 +206,8 @@ impl Source for Stream<'_> {
     }
 }
 
-/// Exactly `left` bytes of a source: one that ends earlier is an error, never a short read that passes.
+/// Exactly `left` bytes of a source: one that ends earlier is an error, never a short read that
+/// passes.
 pub(super) struct Exactly<'s> {
     source: &'s mut dyn Source,
     left: u64,

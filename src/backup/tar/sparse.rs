@@ -1,7 +1,8 @@
 //! Sparse files: the lists of data segments in the four ways that GNU tar has stored them.
 //!
-//! Old GNU: in the header and in blocks behind it. Pax 0.0 and 0.1: in the extended header. Pax 1.0: as decimal lines at
-//! the start of the data. All come out as [`Segment`]s in ascending order that fit the file, or as an error.
+//! Old GNU: in the header and in blocks behind it. Pax 0.0 and 0.1: in the extended header. Pax
+//! 1.0: as decimal lines at the start of the data. All come out as [`Segment`]s in ascending order
+//! that fit the file, or as an error.
 
 use std::io::{self, Read};
 
@@ -26,7 +27,8 @@ const SEGMENTS_MAX: usize = 1 << 20;
 
 const TOO_MANY: &str = "a sparse file lists more pieces than bkverify keeps in memory";
 
-/// The segments of an old GNU header and the blocks that continue it; the inner result is how many blocks those are.
+/// The segments of an old GNU header and the blocks that continue it; the inner result is how many
+/// blocks those are.
 pub(super) fn read_old_gnu(
     header: &GnuHeader,
     source: &mut dyn Source,
@@ -132,7 +134,8 @@ impl Lines<'_> {
     }
 }
 
-/// Checks that the segments ascend, fit `size`, and take up exactly the `stored` bytes that are there for them.
+/// Checks that the segments ascend, fit `size`, and take up exactly the `stored` bytes that are
+/// there for them.
 pub(super) fn check(map: &[Segment], size: u64, stored: u64) -> Result<(), String> {
     let mut end = 0;
     let mut sum: u64 = 0;

@@ -1,8 +1,9 @@
 //! Links, devices and pipes, and the other names of them.
 //!
-//! Where a tree holds several names of one symbolic link or pipe (`cp -al`, rsnapshot), tar stores all but the first as hard
-//! links, which look like other names of a regular file. What they point to comes before them in the archive: so hashes of
-//! the names of all that is no regular file are kept, 8 to 16 bytes each, and nothing is kept where there is none.
+//! Where a tree holds several names of one symbolic link or pipe (`cp -al`, rsnapshot), tar stores
+//! all but the first as hard links, which look like other names of a regular file. What they point
+//! to comes before them in the archive: so hashes of the names of all that is no regular file are
+//! kept, 8 to 16 bytes each, and nothing is kept where there is none.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};

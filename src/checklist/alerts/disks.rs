@@ -105,7 +105,8 @@ fn raid(visit: &Visit<'_>) -> Finding {
     .seen(source, said)
 }
 
-/// How many arrays there are, and which miss a member: `[U_]` instead of `[UU]`, or a member marked `(F)`.
+/// How many arrays there are, and which miss a member: `[U_]` instead of `[UU]`, or a member marked
+/// `(F)`.
 fn degraded_arrays(said: &str) -> Result<(usize, Vec<String>), String> {
     if !said.starts_with("Personalities") {
         return Err("/proc/mdstat does not begin as it should".to_owned());
@@ -209,7 +210,8 @@ fn btrfs(visit: &Visit<'_>) -> Finding {
     Finding::fail("btrfs counts errors of its disks").seen(source, bad.join("\n")).why(WHY).mend(REPLACE)
 }
 
-/// Lines `[/dev/sda].write_io_errs    0`; those that are not zero. Nothing where there are no counters at all.
+/// Lines `[/dev/sda].write_io_errs 0`; those that are not zero. Nothing where there are no counters
+/// at all.
 fn btrfs_errors(said: &str) -> Option<Vec<String>> {
     let counters: Vec<(&str, u64)> = said
         .lines()

@@ -43,8 +43,8 @@ fn journal_exists(visit: &Visit<'_>) -> Result<(), String> {
     Ok(())
 }
 
-/// The messages of `journalctl --output=json`: one object a line. A message with bytes that are no text comes as an
-/// array of numbers.
+/// The messages of `journalctl --output=json`: one object a line. A message with bytes that are no
+/// text comes as an array of numbers.
 fn messages(said: &str) -> Result<Vec<String>, String> {
     let mut messages = Vec::new();
     for line in said.lines().filter(|line| !line.trim().is_empty()) {

@@ -98,7 +98,8 @@ fn judge(mounts: &[Mount]) -> Vec<Finding> {
     findings
 }
 
-/// Share in use of what an ordinary program can use, the line that says so, and whether it is read-only.
+/// Share in use of what an ordinary program can use, the line that says so, and whether it is
+/// read-only.
 fn measure(mount: &Mount) -> Option<(f64, String, bool)> {
     let (used, avail) = (mount.used?, mount.avail?);
     let usable = used.checked_add(avail).filter(|usable| *usable > 0)?;

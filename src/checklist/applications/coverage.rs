@@ -1,6 +1,7 @@
 //! How many files and bytes of each data folder the configured backups hold.
 //!
-//! Each backup's catalog is streamed once; entries are paired with originals by the same rules as a verification.
+//! Each backup's catalog is streamed once; entries are paired with originals by the same rules as a
+//! verification.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -153,7 +154,8 @@ fn count(job: &Job, folders: &[PathBuf], deadline: Instant) -> Result<Vec<(u64, 
     Err("its catalog names files twice in every listing".to_owned())
 }
 
-/// How the paths of a folder's files begin in the backup, by one rule of the pairing; empty for all entries.
+/// How the paths of a folder's files begin in the backup, by one rule of the pairing; empty for all
+/// entries.
 fn prefix(folder: &Path, root: &Path, from: &[u8]) -> Option<Vec<u8>> {
     if let Ok(inside) = folder.strip_prefix(root) {
         let inside = platform::path_to_bytes(inside);

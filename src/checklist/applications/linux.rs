@@ -1,4 +1,5 @@
-//! Applications of Linux: packages that own services, folders that hold programs or data by custom, containers' volumes.
+//! Applications of Linux: packages that own services, folders that hold programs or data by custom,
+//! containers' volumes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -197,7 +198,8 @@ fn rpm(visit: &Visit<'_>) -> Result<BTreeMap<String, Vec<String>>, String> {
     Ok(packages)
 }
 
-/// Where a package's services keep their data: as is known of them, as their units say, or by custom below `/var/lib`.
+/// Where a package's services keep their data: as is known of them, as their units say, or by
+/// custom below `/var/lib`.
 fn data_folder(visit: &Visit<'_>, package: &str, units: &[String]) -> Option<String> {
     let known = KNOWN.iter().filter(|(start, _)| units.iter().any(|unit| unit.starts_with(start)));
     let known = known.map(|(_, path)| (*path).to_owned());
@@ -231,7 +233,8 @@ fn folders(visit: &Visit<'_>) -> Result<Vec<Discovered>, String> {
         }
     }
     for (kind, folder, data) in VOLUMES {
-        // These folders are root's; who may not look there learns it from the data folders that stay unknown.
+        // These folders are root's; who may not look there learns it from the data folders that
+        // stay unknown.
         for name in visit.names(folder).unwrap_or_default() {
             let path = format!("{folder}/{name}/{data}");
             if visit.exists(&path) {

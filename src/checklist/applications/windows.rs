@@ -1,4 +1,5 @@
-//! Applications of Windows: installed programs, their folders and services, databases, shared folders.
+//! Applications of Windows: installed programs, their folders and services, databases, shared
+//! folders.
 
 use super::super::Visit;
 use super::super::powershell::{self, Item, Probed};
@@ -79,7 +80,8 @@ fn belongs(program: &Item, folder: &Item) -> bool {
     begins(program.text("name")) || begins(program.text("publisher"))
 }
 
-/// The folder of a service's program: `"C:\Program Files\A\b.exe" -k x`, or without quotes up to `.exe`.
+/// The folder of a service's program: `"C:\Program Files\A\b.exe" -k x`, or without quotes up to
+/// `.exe`.
 fn program_folder(command: &str) -> Option<String> {
     let program = match command.strip_prefix('"') {
         Some(quoted) => quoted.split('"').next()?,

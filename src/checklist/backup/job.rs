@@ -12,7 +12,8 @@ const SCHEMA: &str = "bkverify-report/2";
 const DAY: i64 = 86_400;
 /// A proof older than this is stale, in seconds.
 const PROOF_AGE: i64 = 7 * DAY;
-/// A backup older than this is worth a word; older than the second, no base for a migration. In seconds.
+/// A backup older than this is worth a word; older than the second, no base for a migration. In
+/// seconds.
 const BACKUP_AGE: (i64, i64) = (2 * DAY, 7 * DAY);
 const WHY_PROOF: &str = "Only files that were restored and compared prove that the backup restores.";
 const WHY_AGE: &str = "What was written since the backup is lost if the migration goes wrong.";
@@ -124,7 +125,8 @@ pub(super) fn age(job: &Job, now: Timestamp) -> Finding {
     let age = now.as_second() - taken.seconds;
     let status = match age {
         _ if age < -DAY => Status::Warn,
-        // A folder tells only when its top was changed last, which may be long before the last copy.
+        // A folder tells only when its top was changed last, which may be long before the last
+        // copy.
         _ if age > BACKUP_AGE.1 && description.format == "folder" => Status::Warn,
         _ if age > BACKUP_AGE.1 => Status::Fail,
         _ if age > BACKUP_AGE.0 => Status::Warn,

@@ -1,4 +1,5 @@
-//! The Best Practices Analyzer: each result that does not comply, with its problem, impact and resolution.
+//! The Best Practices Analyzer: each result that does not comply, with its problem, impact and
+//! resolution.
 
 use super::super::powershell::{self, Item, Probed};
 use super::super::{Finding, Visit};

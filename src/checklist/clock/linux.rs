@@ -95,7 +95,8 @@ fn timesyncd_state(said: &str) -> Result<State, String> {
     }
 }
 
-/// Reads ntpd's system variables: `leap=00, stratum=3, refid=..., offset=...`. Leap 11 means not synchronised.
+/// Reads ntpd's system variables: `leap=00, stratum=3, refid=..., offset=...`. Leap 11 means not
+/// synchronised.
 fn ntpd_state(said: &str) -> Result<State, String> {
     let value = |key: &str| {
         let mut pairs = said.split([',', '\n']).filter_map(|pair| pair.trim().split_once('='));

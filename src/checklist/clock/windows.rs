@@ -1,7 +1,7 @@
 //! The Windows Time service.
 //!
-//! `w32tm` speaks the machine's language, so only what no translation touches is read: the order of its lines, the
-//! digits at the beginning of a value, and the reference identifier.
+//! `w32tm` speaks the machine's language, so only what no translation touches is read: the order of
+//! its lines, the digits at the beginning of a value, and the reference identifier.
 
 use super::super::powershell::{self, Item, Probed};
 use super::super::{Finding, Visit};
@@ -21,7 +21,8 @@ pub(super) fn look(visit: &Visit<'_>) -> (Result<Vec<String>, String>, Vec<Findi
     }
 }
 
-/// `NtpServer` holds `name,0x9 name,0x9`; members of a domain follow their domain controller instead.
+/// `NtpServer` holds `name,0x9 name,0x9`; members of a domain follow their domain controller
+/// instead.
 fn servers(probed: &Probed) -> Result<Vec<String>, String> {
     let settings = probed.first("settings").ok_or("the registry does not name the time servers")?;
     let mut servers: Vec<String> = Vec::new();

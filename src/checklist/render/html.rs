@@ -1,4 +1,5 @@
-//! The record as one self-contained HTML page to hand in: no script, nothing loaded, light and dark, and printable.
+//! The record as one self-contained HTML page to hand in: no script, nothing loaded, light and
+//! dark, and printable.
 
 use std::fmt::Write;
 

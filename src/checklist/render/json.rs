@@ -1,8 +1,9 @@
 //! The record as JSON, for programs: schema `bkverify-checklist/1`.
 //!
-//! Fields: `schema`, `bkverify` (version), `machine`, `system`, `taken` (UTC), `verdict` (`pass`, `fail`,
-//! `could-not-check`), `counts` by status, and `checks`, each with `name`, `title`, `asks`, `status`, `seconds` and
-//! `findings` (`status`, `title`, `evidence` of `source` and `text`, `why`, `mend` of `advice` and `commands`).
+//! Fields: `schema`, `bkverify` (version), `machine`, `system`, `taken` (UTC), `verdict` (`pass`,
+//! `fail`, `could-not-check`), `counts` by status, and `checks`, each with `name`, `title`, `asks`,
+//! `status`, `seconds` and `findings` (`status`, `title`, `evidence` of `source` and `text`, `why`,
+//! `mend` of `advice` and `commands`).
 
 use serde_json::{Map, Value, json};
 

@@ -1,4 +1,5 @@
-//! The record as a terminal page, as JSON, as Markdown and as HTML; one renderer a file, each from the same data.
+//! The record as a terminal page, as JSON, as Markdown and as HTML; one renderer a file, each from
+//! the same data.
 
 pub mod html;
 pub mod json;

@@ -1,4 +1,5 @@
-//! The record as a page for the terminal: what is wrong first in each check, what is well in one line.
+//! The record as a page for the terminal: what is wrong first in each check, what is well in one
+//! line.
 
 use std::fmt::Write;
 
@@ -57,7 +58,8 @@ fn render_details(out: &mut String, finding: &Finding) {
     }
 }
 
-/// Breaks text at spaces; lines after the first begin with `indent`. A word that is too long stays whole.
+/// Breaks text at spaces; lines after the first begin with `indent`. A word that is too long stays
+/// whole.
 fn wrap(text: &str, width: usize, indent: &str) -> String {
     let mut out = String::new();
     let mut column = 0;

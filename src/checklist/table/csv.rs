@@ -1,5 +1,5 @@
-//! The table as CSV (RFC 4180), as spreadsheets read and write it: with a byte order mark, by which they recognise UTF-8,
-//! and with the separator that the person's spreadsheet uses.
+//! The table as CSV (RFC 4180), as spreadsheets read and write it: with a byte order mark, by which
+//! they recognise UTF-8, and with the separator that the person's spreadsheet uses.
 
 use csv::{QuoteStyle, ReaderBuilder, Terminator, WriterBuilder};
 

@@ -1,6 +1,7 @@
 //! The table in a Markdown document. Text before and behind it is a person's, and stays as it is.
 //!
-//! In a cell `\|` is a bar, `<br>` a line end, and `\<br>` the four letters themselves; everything else stands for itself.
+//! In a cell `\|` is a bar, `<br>` a line end, and `\<br>` the four letters themselves; everything
+//! else stands for itself.
 
 use super::{HEADER, Row, Table, extra_header, tidy};
 

@@ -36,8 +36,9 @@ fn identify(table: &Table) -> Vec<(Id<'_>, &Row)> {
 
 /// What a person means who edited one file, the other, or both, after `last` was written to both.
 ///
-/// A row that one file lacks was deleted there, and goes, unless the other file's was edited since. A cell that one file
-/// changed is changed; where both changed it differently, both texts stay, one below the other.
+/// A row that one file lacks was deleted there, and goes, unless the other file's was edited since.
+/// A cell that one file changed is changed; where both changed it differently, both texts stay, one
+/// below the other.
 pub(super) fn three_ways(last: &Table, markdown: Option<&Table>, csv: Option<&Table>) -> Table {
     let (ours, theirs) = match (markdown, csv) {
         (Some(markdown), Some(csv)) => (markdown, csv),
@@ -99,8 +100,8 @@ fn merge_cell(base: &str, ours: &str, theirs: &str) -> String {
     }
 }
 
-/// Brings what was found into the table: known rows stay where they are, new ones come behind, rows whose application is
-/// gone are marked with `today`. `say` gives our column's text for a path.
+/// Brings what was found into the table: known rows stay where they are, new ones come behind, rows
+/// whose application is gone are marked with `today`. `say` gives our column's text for a path.
 pub fn update(
     table: &mut Table,
     last: &Table,

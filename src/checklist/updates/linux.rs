@@ -1,5 +1,5 @@
-//! Package managers of Linux: apt, dnf, zypper. Each is asked by simulation, from its own cached lists, so that nothing
-//! on the machine changes; how old those lists are is a finding of its own.
+//! Package managers of Linux: apt, dnf, zypper. Each is asked by simulation, from its own cached
+//! lists, so that nothing on the machine changes; how old those lists are is a finding of its own.
 
 use super::super::machine::duration_words;
 use super::super::{Finding, Visit};
@@ -66,8 +66,9 @@ fn apt(visit: &Visit<'_>) -> Finding {
     }
 }
 
-/// Reads apt's simulation: `Inst NAME [OLD] (NEW ORIGIN:SUITE, ... [ARCH])`. Debian's and Ubuntu's security archives
-/// carry `security` in their name. The count in the summary line must be reached, or the output is cut short.
+/// Reads apt's simulation: `Inst NAME [OLD] (NEW ORIGIN:SUITE, ... [ARCH])`. Debian's and Ubuntu's
+/// security archives carry `security` in their name. The count in the summary line must be reached,
+/// or the output is cut short.
 fn parse_apt(said: &str) -> Result<(Vec<String>, Vec<String>), String> {
     let announced = said.lines().find_map(announced_by_apt).ok_or("apt-get's simulation names no count")?;
     let (mut all, mut security) = (Vec::new(), Vec::new());
@@ -119,7 +120,8 @@ fn parse_dnf(said: &str) -> Vec<String> {
     fields.filter(|words| words.len() == 3).map(|words| format!("{} {}", words[0], words[1])).collect()
 }
 
-/// Lines `ADVISORY  SEVERITY/Sec.  PACKAGE` (dnf 4) or `ADVISORY security SEVERITY PACKAGE ...` (dnf 5).
+/// Lines `ADVISORY SEVERITY/Sec. PACKAGE` (dnf 4) or `ADVISORY security SEVERITY PACKAGE ...` (dnf
+/// 5).
 fn parse_dnf_security(said: &str) -> Vec<String> {
     let fields = said.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
     fields
@@ -150,8 +152,8 @@ fn zypper(visit: &Visit<'_>) -> Finding {
     }
 }
 
-/// Reads zypper's XML: `<update name="..." kind="patch" category="security" severity="important" ...>`, one a patch, up
-/// to `</update-list>`.
+/// Reads zypper's XML: `<update name="..." kind="patch" category="security" severity="important"
+/// ...>`, one a patch, up to `</update-list>`.
 fn parse_zypper(said: &str) -> Result<(Vec<String>, Vec<String>), String> {
     if !said.contains("</stream>") || !(said.contains("</update-list>") || said.contains("<update-list/>")) {
         return Err("zypper printed no whole list of patches".to_owned());
@@ -172,7 +174,8 @@ fn parse_zypper(said: &str) -> Result<(Vec<String>, Vec<String>), String> {
     Ok((all, security))
 }
 
-/// Whether a restart is due: by the distribution's mark, or because a newer kernel is installed than runs.
+/// Whether a restart is due: by the distribution's mark, or because a newer kernel is installed
+/// than runs.
 fn restart(visit: &Visit<'_>) -> Finding {
     let mark = "/run/reboot-required";
     if visit.exists(mark) || visit.exists("/var/run/reboot-required") {

@@ -5,7 +5,8 @@ use super::super::{Finding, Visit};
 use super::{WHY_REBOOT, pending};
 
 pub(super) const SCRIPT: &str = include_str!("../scripts/updates.ps1");
-/// Categories by their identifiers, which no language changes: security, critical, service packs, update rollups.
+/// Categories by their identifiers, which no language changes: security, critical, service packs,
+/// update rollups.
 const URGENT: [&str; 4] = [
     "0fa1201d-4330-4fa8-8ae9-b877473b6441",
     "e6cf1350-c01b-414d-a61f-263d14d133b4",
@@ -14,7 +15,8 @@ const URGENT: [&str; 4] = [
 ];
 /// `orcSucceeded` of `OperationResultCode`.
 const SUCCEEDED: i64 = 2;
-/// `PendingFileRenameOperations` is also how programs delete their temporary files: alone it is a hint, not a proof.
+/// `PendingFileRenameOperations` is also how programs delete their temporary files: alone it is a
+/// hint, not a proof.
 const WEAK_SIGN: &str = "PendingFileRenameOperations";
 
 pub(super) fn look(visit: &Visit<'_>) -> Vec<Finding> {

@@ -103,8 +103,8 @@ fn links(visit: &Visit<'_>) -> Finding {
         ))
 }
 
-/// What kind of VPN a link is, if any. A tap link is an Ethernet port of a virtual machine as often as of a VPN, so it
-/// counts only under a VPN's name.
+/// What kind of VPN a link is, if any. A tap link is an Ethernet port of a virtual machine as often
+/// as of a VPN, so it counts only under a VPN's name.
 fn tunnel_kind(link: &Link) -> Option<String> {
     let info = link.linkinfo.as_ref();
     let kind = info.and_then(|info| info.info_kind.as_deref()).unwrap_or_default();

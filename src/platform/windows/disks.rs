@@ -23,7 +23,8 @@ use super::info::{checked, to_wide};
 /// Longest path of a mount point, in units.
 const ROOM: usize = 1024;
 
-/// Whether a path lies on a disk with a head that has to move; `None` where nobody knows: networks, some virtual disks.
+/// Whether a path lies on a disk with a head that has to move; `None` where nobody knows: networks,
+/// some virtual disks.
 pub fn is_spinning(path: &Path) -> Option<bool> {
     seek_penalty(&open_volume(path).ok()?).ok()
 }
@@ -32,7 +33,8 @@ pub fn is_spinning(path: &Path) -> Option<bool> {
 fn open_volume(path: &Path) -> io::Result<File> {
     let path = to_wide(&std::path::absolute(path)?);
     let mount_point = filled(|room, units| {
-        // SAFETY: `path` ends in a zero and lives until the call returns, which writes at most `units` units into `room`.
+        // SAFETY: `path` ends in a zero and lives until the call returns, which writes at most
+        // `units` units into `room`.
         unsafe { GetVolumePathNameW(path.as_ptr(), room, units) }
     })?;
     let mount_point = to_wide(&mount_point);
@@ -68,8 +70,9 @@ fn seek_penalty(volume: &File) -> io::Result<bool> {
     let mut returned = 0_u32;
     let [asked, room] =
         [size_of_val(&question), answer.len()].map(|size| u32::try_from(size).map_err(io::Error::other));
-    // SAFETY: the handle is open as long as `volume` is borrowed; the sizes are those of `question`, which is only read, and of
-    // `answer`, which is bytes; `returned` outlives the call; no overlapped structure means that it is done on return.
+    // SAFETY: the handle is open as long as `volume` is borrowed; the sizes are those of
+    // `question`, which is only read, and of `answer`, which is bytes; `returned` outlives the
+    // call; no overlapped structure means that it is done on return.
     let done = unsafe {
         DeviceIoControl(
             volume.as_raw_handle(),

@@ -21,14 +21,17 @@ use super::super::{Kind, Stat, Timestamp};
 /// Seconds between 1601-01-01, where Windows starts counting, and 1970-01-01 (134,774 days).
 const EPOCH_SECONDS: i64 = 11_644_473_600;
 
-/// Attributes of files whose content lies elsewhere and would be fetched by reading (the last one: by opening).
+/// Attributes of files whose content lies elsewhere and would be fetched by reading (the last one:
+/// by opening).
 const PLACEHOLDER: u32 =
     FILE_ATTRIBUTE_OFFLINE | FILE_ATTRIBUTE_RECALL_ON_DATA_ACCESS | FILE_ATTRIBUTE_RECALL_ON_OPEN;
 
-/// Reparse tags with this bit stand for another name: links, junctions, mount points (Windows' `IsReparseTagNameSurrogate`).
+/// Reparse tags with this bit stand for another name: links, junctions, mount points (Windows'
+/// `IsReparseTagNameSurrogate`).
 const NAME_SURROGATE: u32 = 0x2000_0000;
 
-/// Tags of things that are no files: app aliases, and the sockets, pipes and devices of Linux on Windows ([MS-FSCC] 2.1.2.1).
+/// Tags of things that are no files: app aliases, and the sockets, pipes and devices of Linux on
+/// Windows ([MS-FSCC] 2.1.2.1).
 const NO_FILES: [u32; 5] = [0x8000_001B, 0x8000_0023, 0x8000_0024, 0x8000_0025, 0x8000_0026];
 
 /// Attributes, and the tag that belongs to them where there is one.
@@ -70,8 +73,8 @@ impl Nature {
 /// A structure that the system fills for a handle.
 ///
 /// # Safety
-/// `Self` is the structure that `CLASS` is documented to fill, or has its size and layout, and every bit pattern is a value
-/// of it.
+/// `Self` is the structure that `CLASS` is documented to fill, or has its size and layout, and
+/// every bit pattern is a value of it.
 unsafe trait Query: Default {
     const CLASS: FILE_INFO_BY_HANDLE_CLASS;
 }
@@ -102,7 +105,8 @@ struct Standard {
     directory: u8,
 }
 
-// SAFETY: field by field the documented structure (LARGE_INTEGER twice, DWORD, BOOLEAN twice); integers alone.
+// SAFETY: field by field the documented structure (LARGE_INTEGER twice, DWORD, BOOLEAN twice);
+// integers alone.
 unsafe impl Query for Standard {
     const CLASS: FILE_INFO_BY_HANDLE_CLASS = FileStandardInfo;
 }
@@ -110,8 +114,9 @@ unsafe impl Query for Standard {
 fn query<T: Query>(file: &File) -> io::Result<T> {
     let mut found = T::default();
     let size = u32::try_from(size_of::<T>()).map_err(io::Error::other)?;
-    // SAFETY: the handle is open as long as `file` lives; `found` is an aligned value of `size` bytes, which the system
-    // fills at most, and by the contract of `Query` whatever it writes is a value of `T`.
+    // SAFETY: the handle is open as long as `file` lives; `found` is an aligned value of `size`
+    // bytes, which the system fills at most, and by the contract of `Query` whatever it writes is a
+    // value of `T`.
     let done = unsafe {
         GetFileInformationByHandleEx(file.as_raw_handle(), T::CLASS, (&raw mut found).cast::<c_void>(), size)
     };
@@ -170,13 +175,15 @@ pub(super) fn id(file: &File) -> io::Result<(u64, u64)> {
     }
     // File systems that know no long numbers: FAT, and many network shares.
     let mut found = BY_HANDLE_FILE_INFORMATION::default();
-    // SAFETY: the handle is open as long as `file` lives, and `found` is the structure that the call fills.
+    // SAFETY: the handle is open as long as `file` lives, and `found` is the structure that the
+    // call fills.
     checked(unsafe { GetFileInformationByHandle(file.as_raw_handle(), &raw mut found) } != 0)?;
     let number = u64::from(found.nFileIndexHigh) << 32 | u64::from(found.nFileIndexLow);
     Ok((u64::from(found.dwVolumeSerialNumber), number))
 }
 
-/// A file number in 64 bits: NTFS uses no more; ReFS has a folder's number above a file's number within it, both small.
+/// A file number in 64 bits: NTFS uses no more; ReFS has a folder's number above a file's number
+/// within it, both small.
 fn fold(number: u128) -> u64 {
     let [low, high] =
         [number, number >> 64].map(|part| u64::try_from(part & u128::from(u64::MAX)).unwrap_or(0));
@@ -187,8 +194,8 @@ fn fold(number: u128) -> u64 {
 pub(super) fn free_space(path: &Path) -> io::Result<u64> {
     let wide = to_wide(path);
     let mut free = 0_u64;
-    // SAFETY: `wide` ends in a zero and lives until the call returns; `free` is the integer it fills, and null is allowed
-    // for what is not wanted.
+    // SAFETY: `wide` ends in a zero and lives until the call returns; `free` is the integer it
+    // fills, and null is allowed for what is not wanted.
     let done = unsafe {
         GetDiskFreeSpaceExW(wide.as_ptr(), &raw mut free, std::ptr::null_mut(), std::ptr::null_mut())
     };
@@ -203,8 +210,8 @@ pub(super) fn path_of(open: &impl AsHandle) -> io::Result<PathBuf> {
     let mut wide = vec![0_u16; 512];
     loop {
         let room = u32::try_from(wide.len()).map_err(io::Error::other)?;
-        // SAFETY: the handle is open as long as `open` is borrowed; the call writes at most `room` units into `wide`, which
-        // has as many.
+        // SAFETY: the handle is open as long as `open` is borrowed; the call writes at most `room`
+        // units into `wide`, which has as many.
         let length = unsafe { GetFinalPathNameByHandleW(handle, wide.as_mut_ptr(), room, 0) } as usize;
         checked(length > 0)?;
         // Without room it gives the length that is needed, the zero at the end included.

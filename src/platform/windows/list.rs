@@ -1,7 +1,7 @@
 //! Reading a folder: many names a call, each with its state, straight from the folder's own index.
 //!
-//! A file that has several names (hard links) may show an older size and time here than when it is opened: NTFS brings
-//! the index up to date only under the name that was used.
+//! A file that has several names (hard links) may show an older size and time here than when it is
+//! opened: NTFS brings the index up to date only under the name that was used.
 
 use std::ffi::c_void;
 use std::fs::File;
@@ -23,7 +23,8 @@ use super::info::{Nature, checked, to_time};
 /// Bytes asked for at a time: what network shares give at most.
 const ROOM: usize = 64 << 10;
 
-/// The two shapes in which a folder's index is read. They begin alike (`FILE_FULL_DIR_INFO`, `FILE_ID_BOTH_DIR_INFO`).
+/// The two shapes in which a folder's index is read. They begin alike (`FILE_FULL_DIR_INFO`,
+/// `FILE_ID_BOTH_DIR_INFO`).
 struct Shape {
     first: FILE_INFO_BY_HANDLE_CLASS,
     next: FILE_INFO_BY_HANDLE_CLASS,
@@ -84,8 +85,8 @@ fn is_unknown_class(error: &io::Error) -> bool {
 
 fn fill(folder: &File, class: FILE_INFO_BY_HANDLE_CLASS, room: &mut [u8]) -> io::Result<()> {
     let size = u32::try_from(room.len()).map_err(io::Error::other)?;
-    // SAFETY: the handle is open as long as `folder` lives; `room` is aligned to 8 as these classes demand, and the system
-    // writes at most `size` bytes, which are as many as it has.
+    // SAFETY: the handle is open as long as `folder` lives; `room` is aligned to 8 as these classes
+    // demand, and the system writes at most `size` bytes, which are as many as it has.
     let done = unsafe {
         GetFileInformationByHandleEx(folder.as_raw_handle(), class, room.as_mut_ptr().cast::<c_void>(), size)
     };
@@ -99,7 +100,8 @@ struct Record<'a> {
     id: u64,
 }
 
-/// Walks the records that a call has filled `room` with. What does not fit the room is an error, never read.
+/// Walks the records that a call has filled `room` with. What does not fit the room is an error,
+/// never read.
 fn records(room: &[u8], shape: &Shape, each: &mut dyn FnMut(Record<'_>)) -> io::Result<()> {
     let broken =
         || io::Error::new(io::ErrorKind::InvalidData, "the file system gives a malformed folder index");
@@ -124,7 +126,8 @@ fn give(record: &Record<'_>, volume: u64, stat: bool, name: &mut Vec<u8>, each: 
         return;
     }
     let fixed = record.fixed;
-    // For a reparse point, the size of the extended attributes is not that size but the tag ([MS-FSCC] 2.4.17).
+    // For a reparse point, the size of the extended attributes is not that size but the tag
+    // ([MS-FSCC] 2.4.17).
     let kind = Nature { attributes: u32_at(fixed, 56), tag: u32_at(fixed, 64) }.kind();
     let changed = i64_at(fixed, 32);
     let state = (stat && kind == Kind::File).then(|| Stat {

@@ -1,12 +1,13 @@
 //! Windows, through the standard library and `windows-sys`.
 //!
-//! Everything is opened for reading and shared for reading, writing and deleting, so that no other program is
-//! disturbed; no handle on a folder stays open, because that would keep the folders above from being renamed. Paths are
-//! verbatim (`\\?\C:\…`, `\\?\UNC\…`): of any length, and with no special names. Links and junctions are not followed
-//! below a tree's root, unless asked for; placeholders of files that lie in a cloud are never opened, which would
-//! fetch them.
+//! Everything is opened for reading and shared for reading, writing and deleting, so that no other
+//! program is disturbed; no handle on a folder stays open, because that would keep the folders
+//! above from being renamed. Paths are verbatim (`\\?\C:\…`, `\\?\UNC\…`): of any length, and with
+//! no special names. Links and junctions are not followed below a tree's root, unless asked for;
+//! placeholders of files that lie in a cloud are never opened, which would fetch them.
 //!
-//! Access times: NTFS leaves them alone by default, and a handle that is open for reading alone has no way to.
+//! Access times: NTFS leaves them alone by default, and a handle that is open for reading alone has
+//! no way to.
 
 mod disks;
 mod info;
@@ -51,8 +52,9 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// Opens the folder at `path`. With `cold`, what the system caches of its files is forgotten before they are read, so
-    /// that reading proves the disk. That works for files that no other program has open.
+    /// Opens the folder at `path`. With `cold`, what the system caches of its files is forgotten
+    /// before they are read, so that reading proves the disk. That works for files that no other
+    /// program has open.
     pub fn open(path: &Path, cold: bool) -> io::Result<Self> {
         let root = verbatim(path)?;
         let folder = open_shared(&root, FILE_LIST_DIRECTORY, 0)?;
@@ -63,7 +65,8 @@ impl Tree {
         Ok(Self { root: root.into_os_string(), volume, cold })
     }
 
-    /// Opens a file for reading. With `follow` a link in the last place is followed, otherwise it is an error.
+    /// Opens a file for reading. With `follow` a link in the last place is followed, otherwise it
+    /// is an error.
     ///
     /// Names that Windows cannot hold, and `name:stream`, are not found. See [`is_in_use`] and
     /// [`is_cloud_placeholder`](super::is_cloud_placeholder) for two errors that deserve advice.
@@ -72,19 +75,20 @@ impl Tree {
         open_present(&place, GENERIC_READ, follow, self.cold)
     }
 
-    /// What was in memory all the same of the files that were opened to be read from the disk: it is not known here. `None` of a
-    /// tree that is not `cold`.
+    /// What was in memory all the same of the files that were opened to be read from the disk: it
+    /// is not known here. `None` of a tree that is not `cold`.
     pub fn cached(&self) -> Option<Cached> {
         self.cold.then(Cached::default)
     }
 
-    /// The state of what `path` names (empty for the root); a link is followed. Works for files that are in use, and
-    /// fetches nothing from a cloud.
+    /// The state of what `path` names (empty for the root); a link is followed. Works for files
+    /// that are in use, and fetches nothing from a cloud.
     pub fn stat(&self, path: &[u8]) -> io::Result<Stat> {
         stat(&open_shared(&self.place(path)?, FILE_READ_ATTRIBUTES, 0)?)
     }
 
-    /// Gives every name in the folder `path` (empty for the root) to `each`, with its state for files if `stat`.
+    /// Gives every name in the folder `path` (empty for the root) to `each`, with its state for
+    /// files if `stat`.
     ///
     /// `buffer` is scratch space that is kept between calls.
     pub fn list(
@@ -126,8 +130,8 @@ fn unknown_name() -> io::Error {
     io::Error::new(io::ErrorKind::NotFound, "Windows can hold no file of this name")
 }
 
-/// The full path in its verbatim form, links resolved as far as the system tells: it cannot name what lies in a snapshot,
-/// on some RAM disks and on some shares.
+/// The full path in its verbatim form, links resolved as far as the system tells: it cannot name
+/// what lies in a snapshot, on some RAM disks and on some shares.
 fn verbatim(path: &Path) -> io::Result<PathBuf> {
     fs::canonicalize(path).or_else(|_| std::path::absolute(path).map(|path| prefixed(&path)))
 }
@@ -153,7 +157,8 @@ fn open_shared(path: &Path, access: u32, flags: u32) -> io::Result<File> {
     let opened = OpenOptions::new()
         .access_mode(access)
         .share_mode(FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE)
-        // Folders can be opened with it alone; for files it changes nothing without a privilege that we never enable.
+        // Folders can be opened with it alone; for files it changes nothing without a privilege
+        // that we never enable.
         .custom_flags(FILE_FLAG_BACKUP_SEMANTICS | flags)
         .open(path);
     opened.map_err(|error| if has_code(&error, &[ERROR_INVALID_NAME]) { unknown_name() } else { error })
@@ -161,8 +166,9 @@ fn open_shared(path: &Path, access: u32, flags: u32) -> io::Result<File> {
 
 /// Opens what has its content here: no placeholder, and no link unless `follow`.
 ///
-/// The look at the attributes comes before the opening, because opening by itself could fetch a placeholder's content. A link
-/// that takes the file's place in between is followed; nothing but reading can come of it.
+/// The look at the attributes comes before the opening, because opening by itself could fetch a
+/// placeholder's content. A link that takes the file's place in between is followed; nothing but
+/// reading can come of it.
 fn open_present(path: &Path, access: u32, follow: bool, cold: bool) -> io::Result<File> {
     let mut nature = info::Nature { attributes: info::attributes(path)?, tag: 0 };
     if nature.is_reparse_point() {
@@ -183,8 +189,9 @@ fn open_present(path: &Path, access: u32, follow: bool, cold: bool) -> io::Resul
     open_shared(path, access, 0)
 }
 
-/// Makes the system drop what it caches of a file: it does so when a file is opened for unbuffered reading that nobody
-/// else has open, after writing what it has not written yet. Nothing is read through that handle.
+/// Makes the system drop what it caches of a file: it does so when a file is opened for unbuffered
+/// reading that nobody else has open, after writing what it has not written yet. Nothing is read
+/// through that handle.
 fn forget(path: &Path) {
     // A file that cannot be opened fails again, with its error, when it is opened for reading.
     let _ = open_shared(path, GENERIC_READ, FILE_FLAG_NO_BUFFERING);
@@ -194,18 +201,20 @@ fn has_code(error: &io::Error, codes: &[u32]) -> bool {
     error.raw_os_error().is_some_and(|code| codes.iter().any(|&known| i32::try_from(known) == Ok(code)))
 }
 
-/// Whether a file could not be opened or read because another program has it open and does not share it.
+/// Whether a file could not be opened or read because another program has it open and does not
+/// share it.
 pub fn is_in_use(error: &io::Error) -> bool {
     has_code(error, &[ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION])
 }
 
-/// Opens a single file for reading, disturbing nobody; with `cold`, from the disk and not from the system's cache. Links
-/// are followed, placeholders of files in a cloud are not fetched.
+/// Opens a single file for reading, disturbing nobody; with `cold`, from the disk and not from the
+/// system's cache. Links are followed, placeholders of files in a cloud are not fetched.
 pub fn open_to_read(path: &Path, cold: bool) -> io::Result<File> {
     open_present(&verbatim(path)?, GENERIC_READ, true, cold)
 }
 
-/// Reads at an offset. The file's own position moves along: reads by position and by offset must not be mixed.
+/// Reads at an offset. The file's own position moves along: reads by position and by offset must
+/// not be mixed.
 pub fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     loop {
         match file.seek_read(buffer, offset) {
@@ -225,7 +234,8 @@ pub fn has_holes(_: &File) -> bool {
     false
 }
 
-/// The first range at or behind `at` that holds data, in a file of `size` bytes: all of it, since this system is not asked.
+/// The first range at or behind `at` that holds data, in a file of `size` bytes: all of it, since
+/// this system is not asked.
 pub fn next_data(_: &File, at: u64, size: u64) -> io::Result<Option<std::ops::Range<u64>>> {
     Ok((at < size).then_some(at..size))
 }
@@ -249,7 +259,8 @@ pub fn account() -> String {
 pub const PERMISSION_HINT: &str =
     "run as a user who may read it: from a prompt opened with \"Run as administrator\", for example";
 
-/// What stands for a path where paths are looked up: equal for those that name the same file, whatever their case.
+/// What stands for a path where paths are looked up: equal for those that name the same file,
+/// whatever their case.
 pub fn name_key(path: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(names::fold_case(path))
 }
@@ -269,8 +280,9 @@ pub fn is_same_file(one: &Path, other: &Path) -> bool {
 /// Lets a file have holes that take no room. A file system without them fills them.
 pub fn allow_holes(file: &File) {
     let mut returned = 0;
-    // SAFETY: the handle is open for as long as `file` is borrowed; the call takes no input and gives no output, which null pointers of
-    // length zero say, and writes only to `returned`, which outlives it; no overlapped structure means that it is done on return.
+    // SAFETY: the handle is open for as long as `file` is borrowed; the call takes no input and
+    // gives no output, which null pointers of length zero say, and writes only to `returned`, which
+    // outlives it; no overlapped structure means that it is done on return.
     unsafe {
         DeviceIoControl(
             file.as_raw_handle(),
@@ -285,8 +297,8 @@ pub fn allow_holes(file: &File) {
     }
 }
 
-/// A path from its bytes, `/` made `\`. Bytes that write no Windows name become lone surrogates, which no file has in
-/// practice.
+/// A path from its bytes, `/` made `\`. Bytes that write no Windows name become lone surrogates,
+/// which no file has in practice.
 pub fn path_from_bytes(bytes: &[u8]) -> Cow<'_, Path> {
     let units = match std::str::from_utf8(bytes) {
         Ok(text) if !text.contains('/') => return Cow::Borrowed(Path::new(text)),
@@ -317,8 +329,8 @@ pub fn path_to_bytes(path: &Path) -> Cow<'_, [u8]> {
     Cow::Owned(bytes)
 }
 
-/// Names as this system's own file systems hold them: escaped by [`names::escape_for_windows`] where Windows cannot hold
-/// them.
+/// Names as this system's own file systems hold them: escaped by [`names::escape_for_windows`]
+/// where Windows cannot hold them.
 pub fn holdable_name(path: &[u8]) -> PathBuf {
     names::escape_for_windows(path).replace('/', "\\").into()
 }

@@ -17,11 +17,13 @@ use windows_sys::Win32::Storage::FileSystem::CreateDirectoryW;
 use super::info::{checked, path_of, to_wide};
 use super::names;
 
-/// Inherits nothing from the folder above; full access, also to what is made inside, for the system, for administrators
-/// and for the owner, and nothing for anybody else (SDDL, [MS-DTYP] 2.5.1).
+/// Inherits nothing from the folder above; full access, also to what is made inside, for the
+/// system, for administrators and for the owner, and nothing for anybody else (SDDL, [MS-DTYP]
+/// 2.5.1).
 const OWNER_ONLY: &str = "D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;FA;;;OW)";
 
-/// Makes a folder that only its owner, administrators and the system can enter. An error if it is there already.
+/// Makes a folder that only its owner, administrators and the system can enter. An error if it is
+/// there already.
 pub fn create_private_dir(parent: &Dir, name: &str) -> io::Result<()> {
     if !names::is_holdable(name.as_bytes()) {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "this is no plain name"));
@@ -33,8 +35,8 @@ pub fn create_private_dir(parent: &Dir, name: &str) -> io::Result<()> {
         lpSecurityDescriptor: descriptor.0,
         bInheritHandle: 0,
     };
-    // SAFETY: `place` ends in a zero; `attributes` says its own size and points to a valid descriptor; all three live until
-    // the call returns, and the system keeps none of them.
+    // SAFETY: `place` ends in a zero; `attributes` says its own size and points to a valid
+    // descriptor; all three live until the call returns, and the system keeps none of them.
     checked(unsafe { CreateDirectoryW(place.as_ptr(), &raw const attributes) } != 0)
 }
 
@@ -49,7 +51,8 @@ pub fn create_private_file(dir: &Dir, name: &str) -> io::Result<File> {
     Ok(dir.open_with(name, OpenOptions::new().write(true).create_new(true))?.into_std())
 }
 
-/// Opens a folder that lies in `parent`; a link or a junction is an error. While it is open, nobody can rename or exchange it.
+/// Opens a folder that lies in `parent`; a link or a junction is an error. While it is open, nobody
+/// can rename or exchange it.
 pub fn open_dir_no_follow(parent: &Dir, name: &str) -> io::Result<Dir> {
     let dir = parent.open_dir(name)?;
     if is_named(parent, name, &dir) {
@@ -67,8 +70,8 @@ pub fn open_file_no_follow(dir: &Dir, name: &str) -> io::Result<File> {
     Ok(dir.open_with(name, OpenOptions::new().read(true).write(true))?.into_std())
 }
 
-/// Whether a folder is one that this user made: here it is what its name says, since one that others made gives nobody away but
-/// themselves, and none can be exchanged while it is open.
+/// Whether a folder is one that this user made: here it is what its name says, since one that
+/// others made gives nobody away but themselves, and none can be exchanged while it is open.
 pub fn is_ours(_: &Dir, _: &Dir) -> io::Result<bool> {
     Ok(true)
 }
@@ -110,8 +113,8 @@ impl Descriptor {
     fn parse(text: &str) -> io::Result<Self> {
         let wide = to_wide(text.as_ref());
         let mut descriptor: *mut c_void = ptr::null_mut();
-        // SAFETY: `wide` ends in a zero and lives until the call returns; `descriptor` receives a pointer; null is allowed for
-        // the size, which is not wanted.
+        // SAFETY: `wide` ends in a zero and lives until the call returns; `descriptor` receives a
+        // pointer; null is allowed for the size, which is not wanted.
         let done = unsafe {
             ConvertStringSecurityDescriptorToSecurityDescriptorW(
                 wide.as_ptr(),
@@ -127,7 +130,8 @@ impl Descriptor {
 
 impl Drop for Descriptor {
     fn drop(&mut self) {
-        // SAFETY: the pointer came from the conversion above, which documents LocalFree for it, and is freed only here.
+        // SAFETY: the pointer came from the conversion above, which documents LocalFree for it, and
+        // is freed only here.
         unsafe { LocalFree(self.0) };
     }
 }

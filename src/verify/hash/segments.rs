@@ -1,10 +1,12 @@
-//! One large file hashed by many threads: it is read and hashed in segments, each by itself, and the segments' hashes are merged as
-//! BLAKE3's tree says (section 2.1 of its paper, <https://github.com/BLAKE3-team/BLAKE3-specs>), so that the result is that of
-//! hashing it front to back.
+//! One large file hashed by many threads: it is read and hashed in segments, each by itself, and
+//! the segments' hashes are merged as BLAKE3's tree says (section 2.1 of its paper,
+//! <https://github.com/BLAKE3-team/BLAKE3-specs>), so that the result is that of hashing it front
+//! to back.
 //!
-//! Reading is part of what is shared: it takes half of the time. Files are not mapped into memory, neither originals, which may
-//! shrink, nor copies: an error of the restore folder's disk would kill the process instead of ending the run with its report, and
-//! it is no faster (`cargo bench --bench hash`).
+//! Reading is part of what is shared: it takes half of the time. Files are not mapped into memory,
+//! neither originals, which may shrink, nor copies: an error of the restore folder's disk would
+//! kill the process instead of ending the run with its report, and it is no faster (`cargo bench
+//! --bench hash`).
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -35,8 +37,9 @@ pub fn with_buffer<T>(work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
     })
 }
 
-/// Hashes a file that should have `size` bytes from its beginning to its end, by the threads of the pool that this is called in.
-/// `None` if it turns out to be no longer than one segment, which is no work for many.
+/// Hashes a file that should have `size` bytes from its beginning to its end, by the threads of the
+/// pool that this is called in. `None` if it turns out to be no longer than one segment, which is
+/// no work for many.
 pub fn hash(file: &File, size: u64, stop: &Stop) -> io::Result<Option<Hashed>> {
     in_segments(file, size, SEGMENT, stop)
 }
@@ -83,7 +86,8 @@ fn subtree(file: &File, begin: u64, segment: usize, stop: &Stop) -> io::Result<(
     })
 }
 
-/// The subtrees so far: complete ones of growing size, merged as late as possible, since the last merge of all makes the root.
+/// The subtrees so far: complete ones of growing size, merged as late as possible, since the last
+/// merge of all makes the root.
 #[derive(Default)]
 struct Tree {
     stack: Vec<ChainingValue>,

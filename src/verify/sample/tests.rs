@@ -3,7 +3,8 @@
 use super::*;
 use proptest::prelude::*;
 
-/// The definition in the module's head, literally: hash everything, sort everything, take the first n.
+/// The definition in the module's head, literally: hash everything, sort everything, take the first
+/// n.
 fn redraw(seed: &str, paths: &[Vec<u8>]) -> (Vec<Vec<u8>>, String) {
     let mut derive = blake3::Hasher::new_derive_key("bkverify 2026 sample v1");
     derive.update(seed.as_bytes());
@@ -64,8 +65,8 @@ fn the_first_ranks_of_a_seed_are_fixed_for_all_time() {
     assert_eq!(format!("{:032x} {:032x}", rank.order, rank.digest), KNOWN);
 }
 
-/// Computed with `b3sum`: `printf bkverify | b3sum --derive-key 'bkverify 2026 sample v1' --raw` gives the key, which
-/// `b3sum --keyed` then takes.
+/// Computed with `b3sum`: `printf bkverify | b3sum --derive-key 'bkverify 2026 sample v1' --raw`
+/// gives the key, which `b3sum --keyed` then takes.
 const KNOWN: &str = "c4db12e85ed1fc04302a1d395cc1c058 154661f52a714ae7314563ed2f62c0e8";
 
 #[test]

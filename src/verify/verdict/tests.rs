@@ -104,13 +104,15 @@ fn an_original_touched_while_it_was_read_is_changed_whatever_else_is_known() {
     }
 }
 
-/// Different bytes, an original that held still: modification time, change time and earlier record decide.
+/// Different bytes, an original that held still: modification time, change time and earlier record
+/// decide.
 #[test]
 fn different_bytes_are_the_fault_of_whoever_changed() {
     use Verdict::{Changed, Corrupt, OriginalCorrupt};
     let (earlier, same, later) = (RECORDED - SECOND, RECORDED, RECORDED + SECOND);
     let table = [
-        // The original's mtime, its change time; the verdict where nothing vouches for the copy, and where something does.
+        // The original's mtime, its change time; the verdict where nothing vouches for the copy,
+        // and where something does.
         (same, None, Corrupt, OriginalCorrupt),
         (same, Some(earlier), Corrupt, OriginalCorrupt),
         (same, Some(same), Corrupt, OriginalCorrupt),

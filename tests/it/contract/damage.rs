@@ -1,4 +1,5 @@
-//! Truncated and changed archives: no panic, no wrong content that passes unnoticed, and everything else still lands.
+//! Truncated and changed archives: no panic, no wrong content that passes unnoticed, and everything
+//! else still lands.
 
 use std::collections::BTreeMap;
 
@@ -162,7 +163,8 @@ fn a_zeroed_sector_in_a_tar_archive_is_noticed_and_walked_past() {
     }
 }
 
-/// An archive that rots between the listing and the restore of everything: what is lost then is told.
+/// An archive that rots between the listing and the restore of everything: what is lost then is
+/// told.
 #[test]
 fn a_second_reading_that_ends_early_says_so() {
     for name in ["tree.tar.gz", "tree.tar.bz2", "tree.tar.xz", "tree.tar.zst", "gnu.tar", "tree.zip"] {
@@ -192,7 +194,8 @@ fn a_second_reading_that_ends_early_says_so() {
     }
 }
 
-/// The archive of three members, with the record of the first in its directory changed by `treat`, which gets its bytes.
+/// The archive of three members, with the record of the first in its directory changed by `treat`,
+/// which gets its bytes.
 fn zip_with_a_changed_record(content: &[u8], treat: impl Fn(&mut [u8])) -> Vec<u8> {
     let name = b"folder/letter-o";
     let members = [

@@ -235,7 +235,8 @@ fn zip_entries_of_every_readable_method_are_restored() {
 /// A short .xz stream whose header asks for a dictionary of 4 GiB.
 fn greedy_xz(content: &[u8]) -> Vec<u8> {
     let mut stream = liblzma::encode_all(content, 1).unwrap();
-    // Block header: length, flags, filter 0x21 with one byte of properties, the dictionary's size, padding, CRC-32.
+    // Block header: length, flags, filter 0x21 with one byte of properties, the dictionary's size,
+    // padding, CRC-32.
     assert_eq!(stream[12..16], [2, 0, 0x21, 1]);
     stream[16] = 40;
     let sum = rawzip::crc32(&stream[12..20]);

@@ -1,4 +1,5 @@
-//! What tar archives promise beyond other formats: checksums that cover the whole, and holes that take no room.
+//! What tar archives promise beyond other formats: checksums that cover the whole, and holes that
+//! take no room.
 
 use std::io::Write;
 
@@ -81,7 +82,8 @@ fn nothing_vouches_for_an_archive_that_could_not_be_read_to_its_end() {
     }
 }
 
-/// A sparse file of 4 TiB, `lastlog` of a machine with large user numbers say, needs room for its data alone.
+/// A sparse file of 4 TiB, `lastlog` of a machine with large user numbers say, needs room for its
+/// data alone.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_sparse_file_larger_than_the_disk_is_restored() {
