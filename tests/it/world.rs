@@ -199,6 +199,9 @@ impl Verified {
     }
 }
 
+/// How often a command is given to a system that does not start it.
+const STARTS: usize = 5;
+
 /// What a run left on its streams, to be asserted on.
 #[derive(Debug)]
 pub struct Ran {
@@ -215,12 +218,30 @@ impl Ran {
     #[track_caller]
     pub fn of(mut command: Command, input: &str) -> Self {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        for _ in 0..STARTS {
+            let ran = Self::once(&mut command, input);
+            if !ran.was_never_started() {
+                return ran;
+            }
+        }
+        panic!("the system did not start {command:?} in {STARTS} attempts");
+    }
+
+    fn once(command: &mut Command, input: &str) -> Self {
         let mut child = command.spawn().unwrap();
         // One that does not read its input has gone already.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
         let output = child.wait_with_output().unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
         Self { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    }
+
+    /// Whether a library failed to load before the program's first instruction
+    /// (`STATUS_DLL_INIT_FAILED`), as happens now and then under wine on a busy machine. Nothing
+    /// was done then, so the same command may be given again.
+    fn was_never_started(&self) -> bool {
+        const DLL_INIT_FAILED: u32 = 0xc000_0142;
+        self.code == Some(DLL_INIT_FAILED.cast_signed()) && self.out.is_empty() && self.err.is_empty()
     }
 
     /// It ended with this code.
