@@ -9,7 +9,7 @@ use std::io::{self, Seek, SeekFrom};
 
 use crate::platform;
 
-use super::positioned::Positioned;
+use super::bytes::Reader;
 use super::scratch::PIECE;
 use super::{RestoreError, Restored, Scratch};
 
@@ -20,7 +20,7 @@ impl Scratch {
             let mut from = of.file().try_clone().map_err(RestoreError::Scratch)?;
             return self.copy_sparse(1, &mut from, of.size(), buffer);
         }
-        let mut content = Positioned { file: of.file(), offset: 0 };
+        let mut content = Reader::new(of);
         self.restore_beside(1, &mut content, Some(of.size()), buffer)
     }
 
@@ -98,6 +98,7 @@ mod tests {
     use std::io::Write;
 
     use super::*;
+    use crate::backup::bytes::ReadAt;
     use crate::stop::Stop;
 
     #[test]
@@ -118,8 +119,7 @@ mod tests {
         let second = scratch.copy_again(&first, &mut Vec::new()).unwrap();
         for copy in [&first, &second] {
             let mut found = vec![0; content.len() + 1];
-            let got =
-                platform::read_full(&mut Positioned { file: copy.file(), offset: 0 }, &mut found).unwrap();
+            let got = copy.read_full_at(&mut found, 0).unwrap();
             assert_eq!(copy.size(), content.len() as u64);
             assert!(found[..got] == content);
         }

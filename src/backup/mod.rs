@@ -6,6 +6,7 @@
 //! backup, and knows nothing of sampling, verdicts or reports.
 
 mod aside;
+pub mod bytes;
 mod compression;
 mod entry;
 mod error;
@@ -14,7 +15,6 @@ mod holes;
 mod land;
 mod leftovers;
 mod path;
-mod positioned;
 pub mod registry;
 mod repeats;
 mod room;

@@ -20,6 +20,7 @@ use cap_std::fs::{Dir, OpenOptions};
 use crate::platform;
 use crate::stop::Stop;
 
+use super::bytes::ReadAt;
 use super::holes;
 use super::leftovers::{FOLDER_PREFIX, MARKER, is_locked, remove_ours};
 use super::room::{Promise, Room};
@@ -310,6 +311,17 @@ impl Restored {
             folder.create_dir_all(parent)?;
         }
         with_number(self.number, |number| self.scratch.dir()?.rename(number, folder, name))
+    }
+}
+
+/// A restored file may be a container itself.
+impl ReadAt for Restored {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        platform::read_at(self.file(), buffer, offset)
+    }
+
+    fn len(&self) -> u64 {
+        self.size
     }
 }
 

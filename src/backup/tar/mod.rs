@@ -22,26 +22,25 @@ mod sparse;
 mod specials;
 
 use std::cell::RefCell;
-use std::fs::File;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use self::links::Links;
 use self::members::{Kind, Member, Members, Step};
-use self::source::{End, Source, Stream, Window};
+use self::source::{End, Plain, Source, Stream};
 use self::specials::Specials;
 use super::aside::{Aside, What};
+use super::bytes::{ReadAt, Reader};
 use super::compression::Compression;
 use super::error::note_damage;
 use super::land::{Ended, conclude, land, same};
-use super::positioned::Positioned;
 use super::repeats::{Pass, Repeats};
 use super::{
     Access, Backup, Damage, Description, Entry, Error, Landing, Listing, Locator, Needs, Picks, RestoreError,
     Scratch, Sink, Wanted,
 };
-use crate::platform::Stat;
+use crate::platform::Timestamp;
 
 /// Entries are handed on in piles of this many.
 const PILE: usize = 1024;
@@ -58,8 +57,8 @@ thread_local! {
 #[derive(Debug)]
 pub(super) struct Tar {
     place: PathBuf,
-    file: File,
-    stat: Stat,
+    bytes: Box<dyn ReadAt>,
+    taken: Option<Timestamp>,
     compression: Option<Compression>,
     repeats: Repeats,
     links: Links,
@@ -74,10 +73,16 @@ pub(super) fn is_header(block: &[u8; 512]) -> bool {
 }
 
 impl Tar {
-    /// The archive in `file`, which the caller has recognised.
-    pub(super) fn new(place: &Path, file: File, stat: Stat, compression: Option<Compression>) -> Self {
+    /// The archive in `bytes`, which the caller has recognised; it was modified last when it was
+    /// `taken`.
+    pub(super) fn new(
+        place: &Path,
+        bytes: Box<dyn ReadAt>,
+        taken: Option<Timestamp>,
+        compression: Option<Compression>,
+    ) -> Self {
         let (repeats, links, end) = (Repeats::default(), Links::default(), Mutex::default());
-        Self { place: place.to_owned(), file, stat, compression, repeats, links, end }
+        Self { place: place.to_owned(), bytes, taken, compression, repeats, links, end }
     }
 
     /// What a whole walk has found at the end; nothing if that could not be read.
@@ -97,12 +102,12 @@ impl Tar {
         act: impl FnOnce(&mut dyn Source) -> T,
     ) -> Result<T, Error> {
         let Some(compression) = self.compression else {
-            return Ok(act(&mut Window::new(&self.file, self.stat.size)));
+            return Ok(act(&mut Plain::new(&*self.bytes)));
         };
         let decoder = compression
-            .decoder(Positioned { file: &self.file, offset: 0 })
+            .decoder(Reader::new(&*self.bytes))
             .map_err(|source| Error::Open { place: self.place.clone(), source })?;
-        let most = self.end().map_or_else(|| compression.most_from(self.stat.size), |end| end.length);
+        let most = self.end().map_or_else(|| compression.most_from(self.bytes.len()), |end| end.length);
         Ok(act(&mut Stream::new(decoder, most, halt)))
     }
 
@@ -349,7 +354,7 @@ impl Backup for Tar {
             Some(Compression::Xz) => ("tar.xz", Access::Sequential),
             Some(Compression::Zstd) => ("tar.zst", Access::Sequential),
         };
-        let (place, taken) = (self.place.clone(), Some(self.stat.mtime));
+        let (place, taken) = (self.place.clone(), self.taken);
         Description { format, place, taken, access, unique_names: false, time_resolution_ns: 1_000_000_000 }
     }
 
