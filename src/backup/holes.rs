@@ -34,7 +34,7 @@ impl Scratch {
     ) -> Result<Restored, RestoreError> {
         let ranges = DataRanges { file: from, at: 0, size };
         let data = ranges.map(|range| range.map(|range| range.end - range.start)).sum::<io::Result<u64>>();
-        let mut promise = self.promise_room(data.map_err(RestoreError::from_read)?, held)?;
+        let mut reservation = self.reserve(data.map_err(RestoreError::from_read)?, held)?;
         let mut restored = self.create_file().map_err(RestoreError::Scratch)?;
         restored.set_len(size)?;
         if buffer.len() < PIECE {
@@ -55,7 +55,7 @@ impl Scratch {
                     break;
                 }
                 restored.write(&buffer[..got])?;
-                promise.keep(got as u64);
+                reservation.use_up(got as u64);
                 at += got as u64;
                 if self.stop().is_set() {
                     return Err(RestoreError::Stopped);

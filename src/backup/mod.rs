@@ -8,6 +8,7 @@
 mod aside;
 pub mod bytes;
 mod compression;
+mod damage_lines;
 mod entry;
 mod error;
 mod folder;
@@ -17,7 +18,7 @@ mod leftovers;
 mod path;
 pub mod registry;
 mod repeats;
-mod room;
+mod reservation;
 mod scratch;
 mod tar;
 mod zip;

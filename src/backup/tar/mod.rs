@@ -24,7 +24,7 @@ mod specials;
 use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use self::links::Links;
 use self::members::{Kind, Member, Members, Step};
@@ -33,13 +33,14 @@ use self::specials::Specials;
 use super::aside::{Aside, What};
 use super::bytes::{ReadAt, Reader};
 use super::compression::Compression;
-use super::error::note_damage;
+use super::damage_lines::DamageLines;
 use super::land::{Ended, conclude, land, same};
 use super::repeats::{Pass, Repeats};
 use super::{
-    Access, Backup, Damage, Description, Entry, Error, Landing, Listing, Locator, Needs, Picks, RestoreError,
+    Access, Backup, Description, Entry, Error, Landing, Listing, Locator, Needs, Picks, RestoreError,
     Scratch, Sink, Wanted,
 };
+use crate::lock::lock;
 use crate::platform::Timestamp;
 
 /// Entries are handed on in piles of this many.
@@ -87,11 +88,11 @@ impl Tar {
 
     /// What a whole walk has found at the end; nothing if that could not be read.
     fn note_end(&self, found: Option<End>) {
-        *self.end.lock().unwrap_or_else(PoisonError::into_inner) = found;
+        *lock(&self.end) = found;
     }
 
     fn end(&self) -> Option<End> {
-        *self.end.lock().unwrap_or_else(PoisonError::into_inner)
+        *lock(&self.end)
     }
 
     /// Gives `act` a source at the start of the archive; `halt` is asked now and then whether to
@@ -118,7 +119,7 @@ impl Tar {
         let mut specials = Specials::default();
         let mut members = Members::at(source, 0);
         let mut member = Member::default();
-        let (mut pile, mut damage) = (Picks::new(), Vec::new());
+        let (mut pile, mut damage) = (Picks::new(), DamageLines::new(MORE));
         let mut aside = Aside::default();
         let hand_on = |pile: &Picks| sink.map_or(ControlFlow::Continue(()), |sink| sink.take(pile));
         loop {
@@ -136,9 +137,9 @@ impl Tar {
                         pile.clear();
                     }
                 }
-                Step::Damaged(problem) => note_damage(&mut damage, problem.into(), MORE),
+                Step::Damaged(problem) => damage.note(problem),
                 Step::End(problem) => {
-                    damage.extend(problem.map(Damage::from));
+                    damage.end_with(problem);
                     break;
                 }
                 Step::Halted => return Listing::Stopped,
@@ -152,6 +153,7 @@ impl Tar {
         if let Some(sink) = sink {
             sink.pass_over(aside.count());
         }
+        let damage = damage.into_lines();
         match hand_on(&pile) {
             ControlFlow::Break(()) => Listing::Stopped,
             ControlFlow::Continue(()) if damage.is_empty() => Listing::Whole,
@@ -176,7 +178,7 @@ impl Tar {
     ) -> Result<(), Ended> {
         self.survey(scratch).map_err(Ended::Failed)?;
         let mut links = Picks::new();
-        let mut damage = Vec::new();
+        let mut damage = DamageLines::new(MORE);
         let mut halt = || scratch.stop().is_set();
         let passed = self.with_source(&mut halt, |source| {
             let mut pass = self.repeats.pass();
@@ -189,11 +191,11 @@ impl Tar {
                 match members.step(&mut member) {
                     Step::Member => {}
                     Step::Damaged(problem) => {
-                        note_damage(&mut damage, problem.into(), MORE);
+                        damage.note(problem);
                         continue;
                     }
                     Step::End(problem) => {
-                        damage.extend(problem.map(Damage::from));
+                        damage.end_with(problem);
                         self.note_end(members.source().end());
                         break Ok(());
                     }
@@ -221,7 +223,7 @@ impl Tar {
             ended
         });
         // A disk that read well for the listing need not do so again.
-        damage.into_iter().for_each(|damage| landing.lose(damage));
+        damage.into_lines().into_iter().for_each(|damage| landing.lose(damage));
         passed.map_err(Ended::Failed)??;
         if links.is_empty() { Ok(()) } else { self.restore_these(&links, scratch, landing) }
     }

@@ -27,7 +27,7 @@ use super::MORE;
 use super::extract::{Stored, contradiction, read_more};
 use super::local::{DESCRIPTOR_MAX, LOCAL_HEADER, Local, descriptor_length};
 use crate::backup::bytes::ReadAt;
-use crate::backup::error::note_damage;
+use crate::backup::damage_lines::DamageLines;
 use crate::backup::{Damage, Lost, RestoreError, escape, relative};
 
 /// So many runs are kept.
@@ -64,7 +64,7 @@ pub(super) struct Extents<'a> {
     is_partial: bool,
     /// Bytes that all entries claim, at least.
     claimed: u128,
-    damage: Vec<Damage>,
+    damage: DamageLines,
 }
 
 /// What is known of an entry without looking at it.
@@ -106,7 +106,7 @@ impl<'a> Extents<'a> {
             inspections: INSPECTED_MAX,
             is_partial: false,
             claimed: 0,
-            damage: Vec::new(),
+            damage: DamageLines::new(MORE),
         }
     }
 
@@ -125,7 +125,7 @@ impl<'a> Extents<'a> {
                 escape(name.as_ref()),
                 self.directory
             );
-            note_damage(&mut self.damage, Damage { problem, lost, denied: false }, MORE);
+            self.damage.note(Damage { problem, lost, denied: false });
             // Where it ends is not known.
             self.last = None;
             return;
@@ -153,7 +153,7 @@ impl<'a> Extents<'a> {
         };
         let problem = format!("{}: {problem}; some programs will not restore the archive", escape(name));
         let lost = relative(name).ok().map(Lost::Either);
-        note_damage(&mut self.damage, Damage { problem, lost, denied: false }, MORE);
+        self.damage.note(Damage { problem, lost, denied: false });
     }
 
     /// Where the entry noted last ends, or what of its local header contradicts its record.
@@ -196,7 +196,7 @@ impl<'a> Extents<'a> {
     }
 
     fn note(&mut self, problem: String) {
-        note_damage(&mut self.damage, problem.into(), MORE);
+        self.damage.note(problem);
     }
 
     /// Whether `last` ends where the next entry, or the directory, begins.
@@ -289,7 +289,7 @@ impl<'a> Extents<'a> {
         } else if self.claimed > u128::from(self.directory) {
             self.note("its entries claim more bytes than there are: some of them overlap".to_owned());
         }
-        (first, self.damage)
+        (first, self.damage.into_lines())
     }
 
     /// Whether one run ends where the next begins.

@@ -47,7 +47,7 @@ use self::extract::{Stored, Workspace};
 use self::frame::Frame;
 use self::record::Records;
 use super::bytes::ReadAt;
-use super::error::note_damage;
+use super::damage_lines::DamageLines;
 use super::land::{Ended, conclude, land};
 use super::repeats::Repeats;
 use super::{
@@ -73,7 +73,7 @@ struct Walk<'a> {
     lister: Lister<'a>,
     records: Records<'a>,
     extents: Extents<'a>,
-    doubts: Vec<Damage>,
+    doubts: DamageLines,
 }
 
 /// A zip archive.
@@ -239,7 +239,7 @@ impl Zip {
             lister: Lister::new(self.repeats.pass()),
             records: Records::new(bytes),
             extents: Extents::new(bytes, self.archive.directory_offset()),
-            doubts: Vec::new(),
+            doubts: DamageLines::new(MORE),
         }
     }
 
@@ -248,7 +248,7 @@ impl Zip {
     /// not list proves nothing.
     fn end_walk(&self, walk: Walk<'_>, records: Vec<String>) -> (bool, Vec<Damage>) {
         let mut damage: Vec<Damage> = self.frame.damage.iter().cloned().map(Damage::from).collect();
-        damage.extend(walk.doubts);
+        damage.extend(walk.doubts.into_lines());
         if records.is_empty() {
             let (first, overlaps) = walk.extents.finish();
             damage.extend(overlaps);
@@ -282,7 +282,7 @@ impl Zip {
                 super::escape(name)
             );
             let lost = super::relative(name).ok().map(Lost::Either);
-            note_damage(&mut walk.doubts, Damage { problem, lost, denied: false }, MORE);
+            walk.doubts.note(Damage { problem, lost, denied: false });
         };
         if let Some(wrong) = walk.records.wrong(record) {
             doubt(wrong, "the record is damaged, and some programs will not restore this");
