@@ -11,8 +11,10 @@ mod windows;
 use std::time::Duration;
 
 use self::coverage::{Coverage, Held};
+use super::check::Check;
+use super::findings::Finding;
+use super::machine::Visit;
 use super::table::{Discovered, Files, Row, update};
-use super::{Check, Finding, Visit};
 use crate::words;
 
 const WHY: &str =
@@ -21,34 +23,22 @@ const WHY: &str =
 const WAIVED: &str = "no backup";
 
 /// The check.
-#[derive(Debug)]
-pub(super) struct Applications;
+pub(super) static CHECK: Check = Check {
+    name: "applications",
+    title: "Applications and their data",
+    asks: "There is a plan for every line-of-business application: its name, the path to its data, and notes.",
+    // The catalogs of all backups are read.
+    patience: Duration::from_secs(300),
+    linux: look_linux,
+    windows: look_windows,
+};
 
-impl Check for Applications {
-    fn name(&self) -> &'static str {
-        "applications"
-    }
+fn look_linux(visit: &Visit<'_>) -> Vec<Finding> {
+    plan(visit, &linux::discover(visit))
+}
 
-    fn title(&self) -> &'static str {
-        "Applications and their data"
-    }
-
-    fn asks(&self) -> &'static str {
-        "There is a plan for every line-of-business application: its name, the path to its data, and notes."
-    }
-
-    /// The catalogs of all backups are read.
-    fn patience(&self) -> Duration {
-        Duration::from_secs(300)
-    }
-
-    fn linux(&self, visit: &Visit<'_>) -> Vec<Finding> {
-        plan(visit, &linux::discover(visit))
-    }
-
-    fn windows(&self, visit: &Visit<'_>) -> Vec<Finding> {
-        plan(visit, &windows::discover(visit))
-    }
+fn look_windows(visit: &Visit<'_>) -> Vec<Finding> {
+    plan(visit, &windows::discover(visit))
 }
 
 /// What a system's discovery gives: applications, and what could not be looked at.
@@ -184,7 +174,7 @@ mod tests {
     }
 
     fn statuses(made: &Made) -> Vec<Status> {
-        Applications.run(&made.visit()).iter().map(|finding| finding.status).collect()
+        CHECK.run(&made.visit()).iter().map(|finding| finding.status).collect()
     }
 
     #[test]

@@ -9,11 +9,13 @@ mod windows;
 
 use jiff::SignedDuration;
 
+use crate::facts::sntp::{self, Measured};
 use crate::facts::{Facts, Zone};
 
+use super::check::{Check, PATIENCE};
+use super::findings::Finding;
+use super::machine::Visit;
 use super::machine::{Against, duration_words};
-use super::sntp::{self, Measured};
-use super::{Check, Finding, Visit};
 
 /// Most that two clocks may differ, in seconds (Kerberos' default `MaxClockSkew`).
 const LIMIT: f64 = 300.0;
@@ -23,37 +25,29 @@ const WHY: &str = "Kerberos refuses to work between clocks that are more than 5 
                    copies files and directory entries by their times.";
 
 /// The check.
-#[derive(Debug)]
-pub(super) struct Clock;
+pub(super) static CHECK: Check = Check {
+    name: "clock",
+    title: "Clock and time zone",
+    asks: "The clock is within five minutes of the destination server's, with the same date and time zone, and follows \
+         an NTP server.",
+    patience: PATIENCE,
+    linux: look_linux,
+    windows: look_windows,
+};
 
-impl Check for Clock {
-    fn name(&self) -> &'static str {
-        "clock"
-    }
+fn look_linux(visit: &Visit<'_>) -> Vec<Finding> {
+    let mut findings = against_destination(visit);
+    findings.extend(against_ntp(visit, linux::configured_servers(visit)));
+    findings.push(linux::service(visit));
+    findings
+}
 
-    fn title(&self) -> &'static str {
-        "Clock and time zone"
-    }
-
-    fn asks(&self) -> &'static str {
-        "The clock is within five minutes of the destination server's, with the same date and time zone, and follows \
-         an NTP server."
-    }
-
-    fn linux(&self, visit: &Visit<'_>) -> Vec<Finding> {
-        let mut findings = against_destination(visit);
-        findings.extend(against_ntp(visit, linux::configured_servers(visit)));
-        findings.push(linux::service(visit));
-        findings
-    }
-
-    fn windows(&self, visit: &Visit<'_>) -> Vec<Finding> {
-        let mut findings = against_destination(visit);
-        let (servers, service) = windows::look(visit);
-        findings.extend(against_ntp(visit, servers));
-        findings.extend(service);
-        findings
-    }
+fn look_windows(visit: &Visit<'_>) -> Vec<Finding> {
+    let mut findings = against_destination(visit);
+    let (servers, service) = windows::look(visit);
+    findings.extend(against_ntp(visit, servers));
+    findings.extend(service);
+    findings
 }
 
 fn against_destination(visit: &Visit<'_>) -> Vec<Finding> {

@@ -9,7 +9,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::Check;
+use super::check::Check;
 use super::findings::{Checked, Finding};
 use super::machine::{Machine, Visit};
 use super::ticks::{self, Ticks};
@@ -18,7 +18,7 @@ use super::ticks::{self, Ticks};
 const GRACE: Duration = Duration::from_secs(2);
 
 struct Running {
-    check: &'static dyn Check,
+    check: &'static Check,
     started: Instant,
     limit: Duration,
     result: Receiver<(Vec<Finding>, Duration)>,
@@ -27,7 +27,7 @@ struct Running {
 /// Runs `checks` at the same time. `timeout` replaces each check's own patience. Steps that a
 /// person has ticked off count as done.
 pub fn run(
-    checks: &[&'static dyn Check],
+    checks: &[&'static Check],
     machine: &Arc<Machine>,
     timeout: Option<Duration>,
     ticks: &Ticks,
@@ -42,8 +42,8 @@ pub fn run(
     running.into_iter().map(finish).collect()
 }
 
-fn start(check: &'static dyn Check, machine: &Arc<Machine>, timeout: Option<Duration>) -> Running {
-    let limit = timeout.unwrap_or_else(|| check.patience());
+fn start(check: &'static Check, machine: &Arc<Machine>, timeout: Option<Duration>) -> Running {
+    let limit = timeout.unwrap_or_else(|| check.patience);
     let started = Instant::now();
     let (sender, result) = mpsc::channel();
     let machine = Arc::clone(machine);
@@ -52,7 +52,7 @@ fn start(check: &'static dyn Check, machine: &Arc<Machine>, timeout: Option<Dura
         // Nobody listens any more where the limit has passed.
         let _ = sender.send((findings, started.elapsed()));
     };
-    if thread::Builder::new().name(check.name().to_owned()).spawn(work.clone()).is_err() {
+    if thread::Builder::new().name(check.name.to_owned()).spawn(work.clone()).is_err() {
         // Where no thread can be had, one check comes after the other.
         work();
     }
@@ -67,16 +67,16 @@ fn finish(running: &Running) -> Checked {
             RecvTimeoutError::Timeout => format!("no answer within {} s", limit.as_secs_f64()),
             RecvTimeoutError::Disconnected => "the check itself broke; please report this".to_owned(),
         };
-        let finding = Finding::could_not_check(check.title(), problem).mend("Give it longer with --timeout.");
+        let finding = Finding::could_not_check(check.title, problem).mend("Give it longer with --timeout.");
         (vec![finding], started.elapsed())
     });
     if findings.is_empty() {
-        findings.push(Finding::could_not_check(check.title(), "nothing was found out"));
+        findings.push(Finding::could_not_check(check.title, "nothing was found out"));
     }
     // The worst first; otherwise as found.
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.status));
     let seconds = took.as_secs_f64();
-    Checked { name: check.name(), title: check.title(), asks: check.asks(), findings, seconds }
+    Checked { name: check.name, title: check.title, asks: check.asks, findings, seconds }
 }
 
 #[cfg(test)]
@@ -85,35 +85,20 @@ mod tests {
     use super::super::{Os, Status};
     use super::*;
 
-    struct Fake(&'static str, fn(&Visit<'_>) -> Vec<Finding>);
-
-    impl Check for Fake {
-        fn name(&self) -> &'static str {
-            self.0
-        }
-        fn title(&self) -> &'static str {
-            self.0
-        }
-        fn asks(&self) -> &'static str {
-            ""
-        }
-        fn linux(&self, visit: &Visit<'_>) -> Vec<Finding> {
-            self.1(visit)
-        }
-        fn windows(&self, visit: &Visit<'_>) -> Vec<Finding> {
-            self.1(visit)
-        }
+    const fn fake(name: &'static str, look: fn(&Visit<'_>) -> Vec<Finding>) -> Check {
+        let patience = Duration::from_secs(30);
+        Check { name, title: name, asks: "", patience, linux: look, windows: look }
     }
 
     #[test]
     fn a_hung_and_a_broken_check_hold_nothing_up() {
-        static HUNG: Fake = Fake("hung", |_| {
+        static HUNG: Check = fake("hung", |_| {
             thread::sleep(Duration::from_secs(30));
             Vec::new()
         });
-        static BROKEN: Fake = Fake("broken", |_| panic!("as planned"));
-        static SILENT: Fake = Fake("silent", |_| Vec::new());
-        static GOOD: Fake = Fake("good", |_| vec![Finding::pass("fine")]);
+        static BROKEN: Check = fake("broken", |_| panic!("as planned"));
+        static SILENT: Check = fake("silent", |_| Vec::new());
+        static GOOD: Check = fake("good", |_| vec![Finding::pass("fine")]);
         let made = recorded(Os::Linux, &[]);
         let machine = Arc::new(made.machine);
         let started = Instant::now();

@@ -91,7 +91,7 @@ struct Done {
 fn after_help() -> String {
     let mut text = "Checks:\n".to_owned();
     for check in CHECKS {
-        text.push_str(&format!("  {:<15} {}\n", check.name(), check.title()));
+        text.push_str(&format!("  {:<15} {}\n", check.name, check.title));
     }
     text.push_str(
         "\nExit codes:\n  0  nothing fails\n  1  something fails\n  2  usage or configuration error\n",
@@ -112,7 +112,7 @@ pub fn run(arguments: &ChecklistArgs) -> Result<ExitCode, Error> {
 }
 
 fn tick_off(done: &Done, here: &Surroundings, now: Timestamp) -> Result<ExitCode, Error> {
-    let name = known(&done.name)?.name();
+    let name = known(&done.name)?.name;
     if done.note.trim().is_empty() {
         return Err(Error::usage("the note is empty")
             .hint("write what was done: --note \"ran it on dc01, no errors\""));
@@ -150,7 +150,7 @@ fn check(
     });
     let ticks = Ticks::load(&here.state).map_err(|error| unusable(&error))?;
     let limit = arguments.timeout.map(|Limit(time)| time);
-    let look = |checks: &[&'static dyn Check]| runner::run(checks, &machine, limit, &ticks);
+    let look = |checks: &[&'static Check]| runner::run(checks, &machine, limit, &ticks);
     let mut record = Record {
         machine: here.name.clone(),
         system: here.system.clone(),
@@ -170,26 +170,26 @@ fn check(
     })
 }
 
-fn chosen(names: &[String]) -> Result<Vec<&'static dyn Check>, Error> {
+fn chosen(names: &[String]) -> Result<Vec<&'static Check>, Error> {
     if names.is_empty() {
         return Ok(CHECKS.to_vec());
     }
-    let mut checks: Vec<&'static dyn Check> = Vec::new();
+    let mut checks: Vec<&'static Check> = Vec::new();
     for name in names {
         let check = known(name)?;
-        if !checks.iter().any(|chosen| chosen.name() == check.name()) {
+        if !checks.iter().any(|chosen| chosen.name == check.name) {
             checks.push(check);
         }
     }
     Ok(checks)
 }
 
-fn known(name: &str) -> Result<&'static dyn Check, Error> {
-    CHECKS.iter().copied().find(|check| check.name() == name).ok_or_else(|| {
-        let hint = match nearest(name, CHECKS.iter().map(|check| check.name())) {
+fn known(name: &str) -> Result<&'static Check, Error> {
+    CHECKS.iter().copied().find(|check| check.name == name).ok_or_else(|| {
+        let hint = match nearest(name, CHECKS.iter().map(|check| check.name)) {
             Some(near) => format!("did you mean {near}?"),
             None => {
-                let names: Vec<&str> = CHECKS.iter().map(|check| check.name()).collect();
+                let names: Vec<&str> = CHECKS.iter().map(|check| check.name).collect();
                 format!("the checks are: {}", names.join(", "))
             }
         };
@@ -337,6 +337,8 @@ mod tests {
     fn a_mistyped_check_is_refused_with_the_nearest_name() {
         let error = chosen(&["cloc".into()]).map(|_| ()).unwrap_err().render();
         assert!(error.contains("no check \"cloc\"") && error.contains("did you mean clock?"), "{error}");
+        let error = chosen(&["zzz".into()]).map(|_| ()).unwrap_err().render();
+        assert!(error.contains("the checks are: backup, updates"), "{error}");
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::super::{Finding, Visit};
+use super::super::findings::Finding;
+use super::super::machine::Visit;
 use super::WHY;
 
 const REPLACE: &str = "Verify the backup, replace the disk, and let the array rebuild before the migration.";

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::super::{Finding, Visit};
+use super::super::findings::Finding;
+use super::super::machine::Visit;
 use super::{WHY, grouped};
 
 const ANY: [&str; 6] = ["journalctl", "--no-pager", "-q", "-n", "1", "--output=json"];

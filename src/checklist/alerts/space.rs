@@ -2,7 +2,8 @@
 
 use serde::Deserialize;
 
-use super::super::{Finding, Visit};
+use super::super::findings::Finding;
+use super::super::machine::Visit;
 use super::WHY;
 use crate::words;
 

@@ -1,7 +1,8 @@
 //! Windows: Essentials' alerts or the event logs, disks, volumes and services.
 
+use super::super::findings::Finding;
+use super::super::machine::Visit;
 use super::super::powershell::{self, Item, Probed};
-use super::super::{Finding, Visit};
 use super::WHY;
 use crate::words;
 
@@ -17,9 +18,7 @@ pub(super) fn look(visit: &Visit<'_>) -> Vec<Finding> {
 }
 
 fn unknown(what: &str, probed: &Probed, part: &str) -> Finding {
-    let problem =
-        probed.problem(part).map_or_else(|| "the probe did not say".to_owned(), ToString::to_string);
-    Finding::could_not_check(what, problem)
+    Finding::could_not_check(what, probed.reason(part))
 }
 
 /// The alert viewer where Essentials is installed; the event logs everywhere else.

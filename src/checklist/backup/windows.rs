@@ -2,9 +2,10 @@
 
 use jiff::Timestamp;
 
+use super::super::findings::Finding;
+use super::super::machine::Visit;
 use super::super::machine::duration_words;
 use super::super::powershell::{self, Item, Probed};
-use super::super::{Finding, Visit};
 
 pub(super) const SCRIPT: &str = include_str!("../scripts/backup.ps1");
 const WHY: &str = "A migration begins with a backup that can bring the source server back.";
@@ -30,8 +31,7 @@ fn judge(probed: &Probed, now: Timestamp) -> Vec<Finding> {
                         .seen("Get-WBSummary", &missing.text),
                 ];
             }
-            Some(problem) => Finding::could_not_check("Windows Server Backup", problem),
-            None => Finding::could_not_check("Windows Server Backup", "the probe did not say"),
+            _ => Finding::could_not_check("Windows Server Backup", probed.reason("summary")),
         },
     };
     vec![summary, judge_events(probed)]
@@ -77,9 +77,7 @@ fn judge_summary(summary: &Item, now: Timestamp) -> Finding {
 fn judge_events(probed: &Probed) -> Finding {
     let source = "event log Microsoft-Windows-Backup";
     if probed.first("events").is_none() {
-        let problem =
-            probed.problem("events").map_or_else(|| "the probe did not say".to_owned(), ToString::to_string);
-        return Finding::could_not_check("The events of Windows Server Backup", problem);
+        return Finding::could_not_check("The events of Windows Server Backup", probed.reason("events"));
     }
     let lines: Vec<String> = probed
         .part("event")

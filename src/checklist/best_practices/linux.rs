@@ -2,8 +2,9 @@
 
 use jiff::civil::DateTime;
 
+use super::super::findings::Finding;
+use super::super::machine::Visit;
 use super::super::machine::duration_words;
-use super::super::{Finding, Visit};
 use super::WHY;
 
 const REPORT: &str = "/var/log/lynis-report.dat";

@@ -1,7 +1,8 @@
 //! Time services of Linux: chrony, systemd-timesyncd, ntpd.
 
+use super::super::findings::Finding;
+use super::super::machine::Visit;
 use super::super::systemd::running_programs;
-use super::super::{Finding, Visit};
 
 const WHY: &str =
     "A clock that follows no server drifts by seconds a day, and nobody notices until logons fail.";

@@ -3,8 +3,9 @@
 //! `w32tm` speaks the machine's language, so only what no translation touches is read: the order of
 //! its lines, the digits at the beginning of a value, and the reference identifier.
 
+use super::super::findings::Finding;
+use super::super::machine::Visit;
 use super::super::powershell::{self, Item, Probed};
-use super::super::{Finding, Visit};
 
 pub(super) const SCRIPT: &str = include_str!("../scripts/clock.ps1");
 const WHY: &str = "A clock that follows no server drifts until Kerberos refuses the machine.";
@@ -52,9 +53,7 @@ fn judge(probed: &Probed) -> Vec<Finding> {
 }
 
 fn unknown(what: &str, probed: &Probed, part: &str) -> Finding {
-    let problem =
-        probed.problem(part).map_or_else(|| "the probe did not say".to_owned(), ToString::to_string);
-    Finding::could_not_check(what, problem)
+    Finding::could_not_check(what, probed.reason(part))
 }
 
 fn judge_service(service: &Item, joined: bool) -> Finding {

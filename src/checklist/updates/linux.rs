@@ -1,8 +1,9 @@
 //! Package managers of Linux: apt, dnf, zypper. Each is asked by simulation, from its own cached
 //! lists, so that nothing on the machine changes; how old those lists are is a finding of its own.
 
+use super::super::findings::Finding;
+use super::super::machine::Visit;
 use super::super::machine::duration_words;
-use super::super::{Finding, Visit};
 use super::{WHY_REBOOT, pending};
 
 const DAY: i64 = 86_400;

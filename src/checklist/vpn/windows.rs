@@ -1,7 +1,8 @@
 //! VPNs of Windows: Routing and Remote Access, and the connections of its users.
 
+use super::super::findings::Finding;
+use super::super::machine::Visit;
 use super::super::powershell::{self, Probed};
-use super::super::{Finding, Visit};
 use super::WHY;
 
 pub(super) const SCRIPT: &str = include_str!("../scripts/vpn.ps1");
@@ -13,13 +14,9 @@ pub(super) fn look(visit: &Visit<'_>) -> Vec<Finding> {
     }
 }
 
-fn problem(probed: &Probed, part: &str) -> String {
-    probed.problem(part).map_or_else(|| "the probe did not say".to_owned(), ToString::to_string)
-}
-
 fn service(probed: &Probed) -> Finding {
     let Some(item) = probed.first("service") else {
-        return Finding::could_not_check("The service Routing and Remote Access", problem(probed, "service"));
+        return Finding::could_not_check("The service Routing and Remote Access", probed.reason("service"));
     };
     let (state, start) = (item.shown("state"), item.shown("start"));
     let evidence = format!("state {state}, start mode {start}");
@@ -45,7 +42,7 @@ fn server(probed: &Probed) -> Finding {
                 Finding::pass("The Remote Access role is not installed")
                     .seen("Get-RemoteAccess", &missing.text)
             }
-            _ => Finding::could_not_check(what, problem(probed, "server")),
+            _ => Finding::could_not_check(what, probed.reason("server")),
         };
     };
     let parts = [("VPN", "vpn"), ("site-to-site VPN", "sites"), ("DirectAccess", "direct")];
@@ -76,7 +73,7 @@ fn connections(probed: &Probed) -> Finding {
                 Finding::not_applicable("This Windows has no VPN client commands")
                     .seen("Get-VpnConnection", &missing.text)
             }
-            _ => Finding::could_not_check("VPN connections", problem(probed, "connections")),
+            _ => Finding::could_not_check("VPN connections", probed.reason("connections")),
         };
     }
     let source = "Get-VpnConnection";
