@@ -27,7 +27,7 @@ impl Failure {
         Outcome {
             backup: Description {
                 format: "unknown",
-                place: plan.backup.clone(),
+                place: plan.target.backup.clone(),
                 taken: None,
                 access: Access::Random,
                 unique_names: false,
@@ -35,8 +35,8 @@ impl Failure {
             },
             population: Population::default(),
             sample: Sample {
-                strategy: if plan.sample == SampleSize::All { "all" } else { "random" },
-                seed: plan.seed.clone(),
+                strategy: if plan.draw.sample == SampleSize::All { "all" } else { "random" },
+                seed: plan.draw.seed.clone(),
                 ..Sample::default()
             },
             counts: Counts::default(),
@@ -54,8 +54,8 @@ impl Failure {
                 restored_bytes: 0,
                 hashed_bytes: 0,
                 cached_bytes: None,
-                hash: plan.hash,
-                threads: plan.threads,
+                hash: plan.engine.hash,
+                threads: plan.engine.threads,
             },
         }
     }

@@ -173,33 +173,33 @@ struct PlanPart<'a> {
 impl<'a> PlanPart<'a> {
     fn new(plan: &'a Plan) -> Self {
         Self {
-            job: plan.job.as_deref(),
-            config: plan.config.as_deref().map(path_text),
-            backup: path_text(&plan.backup),
-            sources: plan.sources.iter().map(|path| path_text(path)).collect(),
-            maps: plan.maps.iter().map(|map| MapPart::new(&map.from, &map.to)).collect(),
-            restore_to: path_text(&plan.restore_to),
-            sample: SizePart::from(plan.sample),
-            seed: &plan.seed,
-            filters: FiltersPart::new(&plan.filters),
-            completeness: plan.completeness.originals,
-            confidence: plan.confidence,
-            max_undecided: plan.max_undecided,
-            backup_window_seconds: plan.backup_window.as_secs_f64(),
-            assume_unchanged: plan.assume_unchanged,
-            threads: plan.threads,
-            hash: plan.hash.name(),
-            cache: match plan.cache {
+            job: plan.origin.job.as_deref(),
+            config: plan.origin.config.as_deref().map(path_text),
+            backup: path_text(&plan.target.backup),
+            sources: plan.target.sources.iter().map(|path| path_text(path)).collect(),
+            maps: plan.target.maps.iter().map(|map| MapPart::new(&map.from, &map.to)).collect(),
+            restore_to: path_text(&plan.target.restore_to),
+            sample: SizePart::from(plan.draw.sample),
+            seed: &plan.draw.seed,
+            filters: FiltersPart::new(&plan.draw.filters),
+            completeness: plan.claims.completeness.originals,
+            confidence: plan.claims.confidence,
+            max_undecided: plan.claims.max_undecided,
+            backup_window_seconds: plan.claims.backup_window.as_secs_f64(),
+            assume_unchanged: plan.claims.assume_unchanged,
+            threads: plan.engine.threads,
+            hash: plan.engine.hash.name(),
+            cache: match plan.engine.cache {
                 CachePolicy::Drop => "drop",
                 CachePolicy::Use => "use",
             },
-            keep: match plan.keep {
+            keep: match plan.outputs.keep {
                 Keep::None => "none",
                 Keep::Failures => "failures",
                 Keep::All => "all",
             },
-            budget_bytes: plan.budget,
-            time_limit_seconds: plan.time_limit.as_ref().map(Duration::as_secs_f64),
+            budget_bytes: plan.limits.budget,
+            time_limit_seconds: plan.limits.time_limit.as_ref().map(Duration::as_secs_f64),
         }
     }
 }

@@ -25,7 +25,7 @@ pub(super) fn render(plan: &Plan, outcome: &Outcome) -> String {
     let mut out = String::new();
     verdict(&mut out, plan, outcome);
     failures(&mut out, plan, outcome);
-    if !plan.terminal.quiet {
+    if !plan.outputs.terminal.quiet {
         facts(&mut out, plan, outcome);
     }
     out
@@ -38,7 +38,7 @@ fn verdict(out: &mut String, plan: &Plan, outcome: &Outcome) {
         ExitCode::Incomplete | ExitCode::Unusable => ("INCOMPLETE", "\x1b[1;33m"),
         _ => ("FAIL", "\x1b[1;31m"),
     };
-    if plan.terminal.color {
+    if plan.outputs.terminal.color {
         out.push_str(&format!("{color}{word}\x1b[0m"));
     } else {
         out.push_str(word);
@@ -109,7 +109,7 @@ fn show(out: &mut String, plan: &Plan, list: &List, room: usize) -> usize {
     }
     if list.total > shown {
         let more = words::count((list.total - shown) as u64);
-        let place = plan.reports.json.as_deref().filter(|place| !super::write::is_stdout(place));
+        let place = plan.outputs.reports.json.as_deref().filter(|place| !super::write::is_stdout(place));
         let place = place.map_or_else(|| "--json".to_owned(), path_text);
         out.push_str(&format!("  and {more} more, see {place}\n"));
     }
@@ -180,8 +180,13 @@ fn facts(out: &mut String, plan: &Plan, outcome: &Outcome) {
         .and_then(rfc3339)
         .map_or(String::new(), |time| format!(", taken {time}"));
     fact("backup", &format!("{} ({}){taken}", path_text(&backup.place), backup.format));
-    let sources: Vec<String> =
-        plan.sources.iter().chain(plan.maps.iter().map(|map| &map.to)).map(|p| path_text(p)).collect();
+    let sources: Vec<String> = plan
+        .target
+        .sources
+        .iter()
+        .chain(plan.target.maps.iter().map(|map| &map.to))
+        .map(|p| path_text(p))
+        .collect();
     fact("originals", &sources.join(", "));
     fact("drawn", &drawn(outcome));
     // Another run draws from all that there is.

@@ -46,7 +46,7 @@ pub(super) fn conclude(
 ) -> Outcome {
     let mut results = bench.results.into_inner().unwrap_or_else(PoisonError::into_inner);
     let newest = newest_content(results.newest, description.taken);
-    reconsider(&mut results, newest, plan.backup_window);
+    reconsider(&mut results, newest, plan.claims.backup_window);
     let is_cut_short = bench.pending.into_inner() > RECONSIDERED_MAX;
     let Results { counts, mut findings, hashed_bytes, lost, .. } = results;
     lose(&mut done.damage, lost);
@@ -77,8 +77,8 @@ pub(super) fn conclude(
         assurance,
         population,
         sample: Sample {
-            strategy: if plan.sample == SampleSize::All { "all" } else { "random" },
-            seed: plan.seed.clone(),
+            strategy: if plan.draw.sample == SampleSize::All { "all" } else { "random" },
+            seed: plan.draw.seed.clone(),
             wanted,
             drawn: counts.looked_at(),
             replacements: drawn.saturating_sub(wanted).min(counts.looked_at()),
@@ -97,15 +97,15 @@ pub(super) fn conclude(
             restored_bytes: bench.restored_bytes.into_inner(),
             hashed_bytes,
             cached_bytes: None,
-            hash: plan.hash,
-            threads: plan.threads,
+            hash: plan.engine.hash,
+            threads: plan.engine.threads,
         },
     }
 }
 
 /// What a person is told of a restore folder that failed.
 fn broken_folder(plan: &Plan, error: &std::io::Error) -> String {
-    let place = plan.restore_to.display();
+    let place = plan.target.restore_to.display();
     format!(
         "cannot write to the restore folder {place}: {error}; free some space, or name another with --restore-to"
     )
@@ -199,13 +199,14 @@ fn assure(
     counts: &Counts,
     ended: Option<Incomplete>,
 ) -> Option<Assurance> {
-    let in_order = plan.sample == SampleSize::All || access == Access::Sequential || plan.in_place_order;
-    let cut_off = if ended.is_some() { cut_off(done.drawn, counts, plan.threads) } else { 0 };
+    let in_order =
+        plan.draw.sample == SampleSize::All || access == Access::Sequential || plan.engine.in_place_order;
+    let cut_off = if ended.is_some() { cut_off(done.drawn, counts, plan.engine.threads) } else { 0 };
     let is_cut = ended.is_some() && done.drawn > counts.looked_at();
     if !done.population.whole || (in_order && is_cut) {
         return None;
     }
-    Assurance::of(done.population.files, counts, cut_off, plan.confidence)
+    Assurance::of(done.population.files, counts, cut_off, plan.claims.confidence)
 }
 
 /// How many picks may have been under way when a run was ended.
@@ -227,7 +228,7 @@ fn incomplete(
     let (comparable, looked_at) = (counts.comparable(), counts.looked_at());
     let files = done.population.files.max(1);
     let is_everything = done.population.whole && looked_at >= files;
-    let is_enough = match plan.sample {
+    let is_enough = match plan.draw.sample {
         // The bound itself says whether it was enough.
         SampleSize::Tolerance(_) => is_everything || comparable >= done.wanted.max(1),
         // Where every file was asked for, nothing can replace those that cannot be compared.
@@ -237,14 +238,14 @@ fn incomplete(
     if !is_enough || !done.population.whole {
         return Some(ended.unwrap_or(Incomplete::TooFewComparable));
     }
-    if is_more_than(plan.max_undecided, counts.undecided(), looked_at) {
+    if is_more_than(plan.claims.max_undecided, counts.undecided(), looked_at) {
         return Some(Incomplete::TooManyUndecided);
     }
     // The original says that it was not modified, and yet nobody can tell whether the copy is good.
     if counts.unresolved() > 0 {
         return Some(Incomplete::Unresolved);
     }
-    match plan.sample {
+    match plan.draw.sample {
         SampleSize::Tolerance(tolerance) if !assurance.is_some_and(|found| found.rules_out(tolerance)) => {
             Some(Incomplete::ToleranceNotMet)
         }

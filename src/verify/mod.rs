@@ -42,7 +42,7 @@ pub use filter::Filter;
 pub use progress::{Progress, Silent};
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Instant, SystemTime};
@@ -74,34 +74,35 @@ use work::Work;
 /// to verify. Trouble with single files is part of the outcome.
 pub fn run(plan: &Plan, stop: &Stop, progress: &dyn Progress) -> Result<Outcome, Error> {
     let clock = Instant::now();
-    let stop = &stop.with_deadline(plan.time_limit.map(|limit| clock + limit));
-    let filter = Filter::new(&plan.filters)?;
-    let originals = places_of_originals(plan);
-    target::tell_apart(&plan.backup, &originals)?;
+    let stop = &stop.with_deadline(plan.limits.time_limit.map(|limit| clock + limit));
+    let filter = Filter::new(&plan.draw.filters)?;
+    let originals: Vec<_> = plan.target.originals().collect();
+    target::tell_apart(&plan.target.backup, &originals)?;
     check_reports(plan)?;
-    target::check(&plan.restore_to, &[originals, vec![&plan.backup]].concat(), 0)?;
+    target::check(&plan.target.restore_to, &[originals, vec![&plan.target.backup]].concat(), 0)?;
     let leftovers = clean_up(plan)?;
 
-    let cold = plan.cache == CachePolicy::Drop;
-    let archive = (cold && plan.backup.is_file()).then(|| platform::cached(&plan.backup)).flatten();
-    let backup = backup::open(&plan.backup, cold)?;
+    let cold = plan.engine.cache == CachePolicy::Drop;
+    let archive =
+        (cold && plan.target.backup.is_file()).then(|| platform::cached(&plan.target.backup)).flatten();
+    let backup = backup::open(&plan.target.backup, cold)?;
     let description = backup.describe();
-    let pairing = Pairing::new(&*backup, &plan.sources, &plan.maps, cold, Some(&filter), stop)?;
+    let pairing = Pairing::new(&*backup, &plan.target.sources, &plan.target.maps, cold, Some(&filter), stop)?;
     let lookup = draw_originals(plan, &pairing, &filter, stop)?;
-    let ranker = Ranker::new(&plan.seed);
+    let ranker = Ranker::new(&plan.draw.seed);
 
-    let scratch = Scratch::create(&plan.restore_to, stop.clone())?;
+    let scratch = Scratch::create(&plan.target.restore_to, stop.clone())?;
     let bench = bench(plan, &pairing, &description, stop, progress);
     let gate = Gate::new(&filter, &pairing, &ranker, progress, lookup.as_ref(), stop, bench.recorded.now);
     let work = Work {
         backup: &*backup,
         scratch: &scratch,
         bench: &bench,
-        threads: plan.threads,
-        in_place_order: plan.in_place_order,
+        threads: plan.engine.threads,
+        in_place_order: plan.engine.in_place_order,
     };
     let needs = filter.needs();
-    let done = match plan.sample {
+    let done = match plan.draw.sample {
         SampleSize::All => verify_all(&gate, &work, needs, progress),
         _ => verify_sample(plan, &gate, &work, needs, progress),
     };
@@ -122,25 +123,20 @@ pub fn run(plan: &Plan, stop: &Stop, progress: &dyn Progress) -> Result<Outcome,
 
 /// Makes sure that the plan's reports are written over no backup and no original.
 pub fn check_reports(plan: &Plan) -> Result<(), Error> {
-    let reports = [&plan.reports.json, &plan.reports.junit].into_iter().flatten();
+    let reports = [&plan.outputs.reports.json, &plan.outputs.reports.junit].into_iter().flatten();
     let mut files = reports.filter(|report| report.as_os_str() != "-");
     files.try_for_each(|report| check_report(plan, report))
 }
 
 /// The same of one report.
 pub fn check_report(plan: &Plan, report: &Path) -> Result<(), Error> {
-    target::check_report(report, &plan.backup, &places_of_originals(plan))
-}
-
-fn places_of_originals(plan: &Plan) -> Vec<&Path> {
-    let maps = plan.maps.iter().map(|map| map.to.as_path());
-    plan.sources.iter().map(PathBuf::as_path).chain(maps).collect()
+    target::check_report(report, &plan.target.backup, &plan.target.originals().collect::<Vec<_>>())
 }
 
 /// Removes what killed runs left, and says so.
 fn clean_up(plan: &Plan) -> Result<Vec<String>, Error> {
-    let leftovers = remove_leftovers(&plan.restore_to)
-        .map_err(|source| Error::RestoreFolder { place: plan.restore_to.clone(), source })?;
+    let leftovers = remove_leftovers(&plan.target.restore_to)
+        .map_err(|source| Error::RestoreFolder { place: plan.target.restore_to.clone(), source })?;
     let removed =
         leftovers.removed.iter().map(|place| format!("removed what a killed run left: {}", place.display()));
     let left = leftovers.left.iter();
@@ -160,7 +156,7 @@ fn draw_originals(
     filter: &Filter,
     stop: &Stop,
 ) -> Result<Option<Lookup>, Error> {
-    if plan.completeness.originals == 0 {
+    if plan.claims.completeness.originals == 0 {
         return Ok(None);
     }
     Lookup::draw(plan, pairing, filter, stop).map(Some)
@@ -173,7 +169,7 @@ fn bench<'a>(
     stop: &'a Stop,
     progress: &'a dyn Progress,
 ) -> Bench<'a> {
-    let disks = Disks::of(plan, &places_of_originals(plan));
+    let disks = Disks::of(plan, &plan.target.originals().collect::<Vec<_>>());
     let since = plan.started.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Bench {
         pairing,
@@ -185,20 +181,20 @@ fn bench<'a>(
             taken: description.taken,
             closed: description.taken.filter(|_| description.format != "folder"),
             newest: None,
-            window: plan.backup_window,
+            window: plan.claims.backup_window,
             now: Timestamp::from_nanos(i128::try_from(since.as_nanos()).unwrap_or(i128::MAX)),
-            frozen: plan.assume_unchanged,
+            frozen: plan.claims.assume_unchanged,
         },
         newest: OnceLock::new(),
         vouched_by: OnceLock::new(),
-        hash: plan.hash,
-        hashing: Hashing::new(plan.hash, plan.threads),
-        one_ahead: (disks.reads_ahead && plan.threads > 1).then(Mutex::default),
+        hash: plan.engine.hash,
+        hashing: Hashing::new(plan.engine.hash, plan.engine.threads),
+        one_ahead: (disks.reads_ahead && plan.engine.threads > 1).then(Mutex::default),
         one_large_file: disks.one_large_file.then(Mutex::default),
-        shared: Shared::new(&plan.backup),
-        keep: plan.keep,
-        kept: Kept::new(&plan.restore_to, &since.as_millis().to_string()),
-        budget: plan.budget,
+        shared: Shared::new(&plan.target.backup),
+        keep: plan.outputs.keep,
+        kept: Kept::new(&plan.target.restore_to, &since.as_millis().to_string()),
+        budget: plan.limits.budget,
         stop,
         progress,
         restored_bytes: AtomicU64::new(0),
@@ -220,10 +216,10 @@ fn verify_sample(
     progress: &dyn Progress,
 ) -> Result<Done, Error> {
     let clock = Instant::now();
-    let mut size = plan.sample;
+    let mut size = plan.draw.sample;
     let (draw, whole, damage) = loop {
         gate.reset();
-        let drawing = Drawing::new(gate, BottomK::new(Target::new(size, plan.confidence)));
+        let drawing = Drawing::new(gate, BottomK::new(Target::new(size, plan.claims.confidence)));
         let listing = work.backup.catalog(needs, work.threads.min(LISTING_THREADS), &drawing)?;
         let (whole, damage) = match listing {
             Listing::Again => continue,
@@ -234,7 +230,7 @@ fn verify_sample(
             // The population is known by now: the number it takes can be asked for outright.
             None => {
                 let files = gate.population(whole).files;
-                size = SampleSize::Count(Target::new(size, plan.confidence).wanted(files));
+                size = SampleSize::Count(Target::new(size, plan.claims.confidence).wanted(files));
             }
         }
     };

@@ -1,11 +1,12 @@
 //! The flow over a backup that does not read the same twice.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::*;
 use crate::backup::{Access, Entry, Folder, Landing, Picks, Sink, Wanted};
 use crate::exit::ExitCode;
-use crate::plan::{Algorithm, Completeness, Filters, Keep, Reports, Terminal};
+use crate::plan::Target;
 
 /// Lists some files and restores others, in one pass front to back.
 struct Fickle {
@@ -51,33 +52,19 @@ impl backup::Backup for Fickle {
 }
 
 fn plan(source: &Path, restore_to: &Path) -> Plan {
-    Plan {
-        job: None,
-        config: None,
+    let target = Target {
         backup: PathBuf::from("fickle"),
         sources: vec![source.to_owned()],
         maps: Vec::new(),
         restore_to: restore_to.to_owned(),
-        sample: SampleSize::All,
-        seed: "s".to_owned(),
-        filters: Filters::default(),
-        completeness: Completeness { originals: 0, asked_for: false },
-        confidence: 0.95,
-        max_undecided: 0.2,
-        backup_window: Duration::from_secs(86_400),
-        assume_unchanged: false,
-        threads: 2,
-        spinning: false,
-        in_place_order: false,
-        hash: Algorithm::Blake3,
-        cache: CachePolicy::Use,
-        keep: Keep::None,
-        budget: None,
-        time_limit: Some(Duration::from_secs(600)),
-        reports: Reports::default(),
-        terminal: Terminal { quiet: true, verbose: 0, bars: false, color: false },
-        started: SystemTime::UNIX_EPOCH,
-    }
+    };
+    let mut plan = Plan::new(target, "s".to_owned(), SystemTime::UNIX_EPOCH);
+    plan.draw.sample = SampleSize::All;
+    plan.claims.completeness.originals = 0;
+    plan.engine.threads = 2;
+    plan.engine.cache = CachePolicy::Use;
+    plan.limits.time_limit = Some(Duration::from_secs(600));
+    plan
 }
 
 fn outcome(backup: &Fickle) -> Outcome {
@@ -86,10 +73,10 @@ fn outcome(backup: &Fickle) -> Outcome {
         std::fs::write(originals.path().join(name), "content").unwrap();
     }
     let (plan, stop) = (plan(originals.path(), target.path()), Stop::never());
-    let filter = Filter::new(&plan.filters).unwrap();
+    let filter = Filter::new(&plan.draw.filters).unwrap();
     let like = Folder::open(originals.path(), false).unwrap();
-    let pairing = Pairing::new(&like, &plan.sources, &[], false, None, &stop).unwrap();
-    let ranker = Ranker::new(&plan.seed);
+    let pairing = Pairing::new(&like, &plan.target.sources, &[], false, None, &stop).unwrap();
+    let ranker = Ranker::new(&plan.draw.seed);
     let scratch = Scratch::create(target.path(), stop.clone()).unwrap();
     let description = backup::Backup::describe(backup);
     let bench = bench(&plan, &pairing, &description, &stop, &Silent);
@@ -98,8 +85,8 @@ fn outcome(backup: &Fickle) -> Outcome {
         backup,
         scratch: &scratch,
         bench: &bench,
-        threads: plan.threads,
-        in_place_order: plan.in_place_order,
+        threads: plan.engine.threads,
+        in_place_order: plan.engine.in_place_order,
     };
     let done = verify_all(&gate, &work, filter.needs(), &Silent).unwrap();
     conclude(&plan, description, bench, &gate, done, &stop)
