@@ -8,6 +8,7 @@
 
 mod bars;
 mod plain;
+mod waiting;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -16,6 +17,8 @@ use crate::plan::Terminal;
 use crate::verify::verdict::Verdict;
 use crate::verify::{Progress, Silent};
 use crate::words;
+
+pub use waiting::Waiting;
 
 /// What shows the progress of a run as the plan says.
 pub fn for_plan(terminal: &Terminal) -> Box<dyn Progress> {

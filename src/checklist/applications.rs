@@ -101,7 +101,7 @@ fn judge(rows: &[Row], coverage: &Coverage) -> Vec<Finding> {
             Finding::fail(format!("{} data folders are in no backup", lost.len()))
                 .seen(source, lost.join("\n"))
                 .why(WHY)
-                .mend(format!(
+                .fix(format!(
                     "Add them to the backup. What nobody needs: begin its note in the table with \"{WAIVED}\" and say why."
                 )),
         );
@@ -113,7 +113,7 @@ fn judge(rows: &[Row], coverage: &Coverage) -> Vec<Finding> {
         );
         finding = finding.seen("data folders", unknown.join("\n")).why(WHY);
         findings.push(
-            finding.mend("Configure the backup job (`bkverify init`), or run as a user who may read them."),
+            finding.fix("Configure the backup job (`bkverify init`), or run as a user who may read them."),
         );
     }
     if !held.is_empty() {
@@ -148,7 +148,7 @@ fn filled_in(files: &Files) -> Finding {
     Finding::manual(format!("Plan for each application: {open} of {} have no note yet", rows.len()))
         .seen(place, evidence)
         .why(WHY)
-        .mend("Fill in the table (Markdown or CSV), then: bkverify checklist done applications --note \"plan agreed\"")
+        .fix("Fill in the table (Markdown or CSV), then: bkverify checklist done applications --note \"plan agreed\"")
 }
 
 /// `12 files, 3.4 MB`.

@@ -34,7 +34,7 @@ fn configured(visit: &Visit<'_>) -> Vec<Finding> {
         return vec![
             Finding::could_not_check("Whether the backup restores", "no backup job is configured")
                 .why("A backup that was never restored from is a hope, not a backup.")
-                .mend("Run `bkverify init` to write down what is backed up where, then `bkverify`."),
+                .fix("Run `bkverify init` to write down what is backed up where, then `bkverify`."),
         ];
     }
     settings

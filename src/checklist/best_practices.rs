@@ -1,5 +1,5 @@
 //! `best-practices`: an analyser that knows the system's pitfalls has been run, and what it found
-//! is mended.
+//! is fixed.
 //!
 //! Windows: the Best Practices Analyzer of every installed role, and that of Essentials. Linux:
 //! Lynis, by its report file, so that nothing is run that writes.

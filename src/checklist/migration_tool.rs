@@ -66,7 +66,7 @@ fn tool(probed: &Probed, now: Timestamp) -> Finding {
         None => Finding::manual("The Migration Preparation Tool is installed, but left no log: run it"),
     };
     let shown = if evidence.is_empty() { "nothing".to_owned() } else { evidence.join("\n") };
-    finding.seen("registry, log folders", shown).why(WHY).mend(
+    finding.seen("registry, log folders", shown).why(WHY).fix(
         "Run it, then tick it off: bkverify checklist done migration-tool --note \"no errors\" --valid-for 14d",
     )
 }
@@ -96,7 +96,7 @@ fn groups(probed: &Probed) -> Finding {
     Finding::warn(format!("This user is not in {}", missing.join(", ")))
         .seen(source, evidence)
         .why("The tool changes the schema of the whole forest, which only members of all three groups may.")
-        .mend("Run the tool as a member of all three, or add the user: Active Directory Users and Computers, Member Of.")
+        .fix("Run the tool as a member of all three, or add the user: Active Directory Users and Computers, Member Of.")
 }
 
 #[cfg(test)]

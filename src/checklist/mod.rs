@@ -30,7 +30,7 @@ mod updates;
 mod vpn;
 
 pub use check::Check;
-pub use findings::{Checked, Evidence, Finding, Mend, Record, Status};
+pub use findings::{Checked, Evidence, Finding, Fix, Record, Status};
 pub use machine::{Against, Job, Machine, Os, Settings, Visit};
 
 /// Every check, in the order of the published checklist.

@@ -54,11 +54,11 @@ fn judge(adapters: &[Adapter], source: &str, dhcp_client: Option<&str>) -> Vec<F
     let count = match used {
         0 => Finding::fail("No network adapter is up with an address")
             .why("Without a network the destination cannot reach this server.")
-            .mend("Connect an adapter and give it a static address."),
+            .fix("Connect an adapter and give it a static address."),
         1 => Finding::pass(format!("One network adapter is in use: {}", adapters[0].name)),
         _ => Finding::warn(format!("{used} network adapters are in use; the checklist asks for one"))
             .why(WHY_ONE)
-            .mend("Disable all but one for the migration (Windows: Disable-NetAdapter; Linux: ip link set NAME down)."),
+            .fix("Disable all but one for the migration (Windows: Disable-NetAdapter; Linux: ip link set NAME down)."),
     };
     let mut findings = vec![count.seen(source, described.join("\n"))];
     findings.extend(adapters.iter().map(|adapter| judge_addresses(adapter, source, dhcp_client)));
@@ -70,7 +70,7 @@ fn judge_addresses(adapter: &Adapter, source: &str, dhcp_client: Option<&str>) -
         let mut found = adapter.addresses.iter().filter(move |(address, _)| address.contains(':') == v6);
         found.find(|(_, dynamic)| *dynamic).map(|(address, _)| address.as_str())
     };
-    let mend = "Windows: New-NetIPAddress -InterfaceAlias NAME -IPAddress ADDRESS -PrefixLength BITS \
+    let fix = "Windows: New-NetIPAddress -InterfaceAlias NAME -IPAddress ADDRESS -PrefixLength BITS \
                 -DefaultGateway GATEWAY, and Set-DnsClientServerAddress. Linux: set it in the network configuration \
                 (netplan, NetworkManager, /etc/network/interfaces).";
     let name = &adapter.name;
@@ -78,7 +78,7 @@ fn judge_addresses(adapter: &Adapter, source: &str, dhcp_client: Option<&str>) -
         return Finding::fail(format!("{name} has an address from DHCP: {address}"))
             .seen(source, describe(adapter))
             .why(WHY_STATIC)
-            .mend(mend);
+            .fix(fix);
     }
     if let Some(client) = dhcp_client {
         return Finding::warn(format!(
@@ -87,13 +87,13 @@ fn judge_addresses(adapter: &Adapter, source: &str, dhcp_client: Option<&str>) -
         .seen(source, describe(adapter))
         .seen("/proc/*/comm", client)
         .why(WHY_STATIC)
-        .mend("Make sure that the client does not serve this adapter, or stop it.");
+        .fix("Make sure that the client does not serve this adapter, or stop it.");
     }
     if let Some(address) = assigned(true) {
         return Finding::warn(format!("{name} has an IPv6 address from its router: {address}"))
             .seen(source, describe(adapter))
             .why(WHY_STATIC)
-            .mend(mend);
+            .fix(fix);
     }
     Finding::pass(format!("{name} has only static addresses")).seen(source, describe(adapter))
 }

@@ -25,7 +25,7 @@ pub(super) static CHECK: Check = Check {
 };
 
 /// What is pending, as a finding: security updates fail, others warn.
-fn pending(all: &[String], security: &[String], source: &str, mend: &str) -> Finding {
+fn pending(all: &[String], security: &[String], source: &str, fix: &str) -> Finding {
     let finding = if security.is_empty() && all.is_empty() {
         return Finding::pass("No updates are pending").seen(source, "none");
     } else if security.is_empty() {
@@ -39,5 +39,5 @@ fn pending(all: &[String], security: &[String], source: &str, mend: &str) -> Fin
         ))
         .seen(format!("{source} (security)"), security.join("\n"))
     };
-    finding.why(WHY).mend(mend)
+    finding.why(WHY).fix(fix)
 }

@@ -9,7 +9,7 @@ use super::super::powershell::{self, Item, Probed};
 
 pub(super) const SCRIPT: &str = include_str!("../scripts/backup.ps1");
 const WHY: &str = "A migration begins with a backup that can bring the source server back.";
-const MEND: &str = "Run it now: `wbadmin start backup`, and read `wbadmin get versions` afterwards.";
+const FIX: &str = "Run it now: `wbadmin start backup`, and read `wbadmin get versions` afterwards.";
 /// A backup older than this is no base for a migration, in seconds.
 const LIMIT: i64 = 2 * 86_400;
 
@@ -71,7 +71,7 @@ fn judge_summary(summary: &Item, now: Timestamp) -> Finding {
             Finding::fail(title)
         }
     };
-    finding.seen(source, evidence).why(WHY).mend(MEND)
+    finding.seen(source, evidence).why(WHY).fix(FIX)
 }
 
 fn judge_events(probed: &Probed) -> Finding {
@@ -103,7 +103,7 @@ fn judge_events(probed: &Probed) -> Finding {
                 .seen(source, lines.join("\n"));
         }
     };
-    finding.seen(source, lines.join("\n")).why(WHY).mend(MEND)
+    finding.seen(source, lines.join("\n")).why(WHY).fix(FIX)
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ fn result(item: &Item) -> Finding {
     finding
         .seen("Get-BpaResult", item.shown("problem"))
         .why(item.text("impact").unwrap_or(WHY))
-        .mend(item.text("resolution").unwrap_or("Server Manager, Best Practices Analyzer, shows the steps."))
+        .fix(item.text("resolution").unwrap_or("Server Manager, Best Practices Analyzer, shows the steps."))
 }
 
 /// What was analysed; a pass only speaks of those models, and only where something was.
@@ -99,7 +99,7 @@ mod tests {
         assert_eq!(statuses(recorded), expected);
         let first = &judge(&parse(recorded).unwrap())[0];
         assert!(first.why.as_deref().unwrap().contains("replication"));
-        assert!(first.mend.as_ref().unwrap().advice.contains("second domain controller"));
+        assert!(first.fix.as_ref().unwrap().advice.contains("second domain controller"));
     }
 
     #[test]

@@ -73,9 +73,9 @@ fn judge_service(service: &Item, joined: bool) -> Finding {
     }
     finding
         .why(WHY)
-        .mend("sc config w32time start= auto, then net start w32time")
-        .fix(&["sc", "config", "w32time", "start=", "auto"])
-        .fix(&["net", "start", "w32time"])
+        .fix("sc config w32time start= auto, then net start w32time")
+        .command(&["sc", "config", "w32time", "start=", "auto"])
+        .command(&["net", "start", "w32time"])
 }
 
 fn judge_status(status: &Item, probed: &Probed) -> Finding {
@@ -105,15 +105,15 @@ fn judge_status(status: &Item, probed: &Probed) -> Finding {
     }
     let finding = Finding::fail("The Windows Time service follows no server").seen(source, said).why(WHY);
     if domain(probed).is_none() {
-        return finding.mend(
+        return finding.fix(
             "w32tm /config /manualpeerlist:SERVER /syncfromflags:manual /update, then net stop w32time and net start w32time",
         );
     }
     finding
-        .mend("w32tm /config /syncfromflags:domhier /reliable:no /update, then net stop w32time and net start w32time")
-        .fix(&["w32tm", "/config", "/syncfromflags:domhier", "/reliable:no", "/update"])
-        .fix(&["net", "stop", "w32time"])
-        .fix(&["net", "start", "w32time"])
+        .fix("w32tm /config /syncfromflags:domhier /reliable:no /update, then net stop w32time and net start w32time")
+        .command(&["w32tm", "/config", "/syncfromflags:domhier", "/reliable:no", "/update"])
+        .command(&["net", "stop", "w32time"])
+        .command(&["net", "start", "w32time"])
 }
 
 #[cfg(test)]
@@ -140,9 +140,9 @@ mod tests {
     fn a_machine_on_its_own_clock_fails_in_any_language_with_the_published_mend() {
         assert_eq!(statuses(LOCAL), [Status::Pass, Status::Fail]);
         let findings = judge(&parse(LOCAL).unwrap());
-        let mend = findings[1].mend.clone().unwrap();
-        assert_eq!(mend.commands[0].join(" "), "w32tm /config /syncfromflags:domhier /reliable:no /update");
-        assert_eq!(mend.commands.len(), 3);
+        let fix = findings[1].fix.clone().unwrap();
+        assert_eq!(fix.commands[0].join(" "), "w32tm /config /syncfromflags:domhier /reliable:no /update");
+        assert_eq!(fix.commands.len(), 3);
     }
 
     #[test]

@@ -31,7 +31,7 @@ fn updates(probed: &Probed) -> Finding {
     let what = "Pending updates";
     let Some(end) = probed.first("updates") else {
         return Finding::could_not_check(what, probed.reason("updates"))
-            .mend("Look whether the service wuauserv may run and whether the update server answers.");
+            .fix("Look whether the service wuauserv may run and whether the update server answers.");
     };
     if end.number("code") != Some(SUCCEEDED) {
         let code = end.shown("code");
@@ -74,10 +74,7 @@ fn restart(probed: &Probed) -> Finding {
         [WEAK_SIGN] => Finding::warn("A restart may be pending: files wait to be replaced"),
         _ => Finding::fail("A restart is pending"),
     };
-    finding
-        .seen("registry", signs.join("\n"))
-        .why(WHY_REBOOT)
-        .mend("Restart the server before the migration.")
+    finding.seen("registry", signs.join("\n")).why(WHY_REBOOT).fix("Restart the server before the migration.")
 }
 
 #[cfg(test)]

@@ -64,7 +64,7 @@ fn links(visit: &Visit<'_>) -> Finding {
     Finding::fail(format!("VPN links are up: {}", names.join(", ")))
         .seen(source, names.join("\n"))
         .why(WHY)
-        .mend(format!(
+        .fix(format!(
             "Stop the service that made them (`wg-quick down NAME`, `systemctl stop openvpn@NAME`), or: {}",
             commands.join("; ")
         ))
@@ -102,7 +102,7 @@ fn programs(visit: &Visit<'_>) -> Finding {
     Finding::fail(format!("VPN programs are running: {}", names.join(", ")))
         .seen(source, names.join("\n"))
         .why(WHY)
-        .mend("Stop and disable their services: `systemctl disable --now UNIT`.")
+        .fix("Stop and disable their services: `systemctl disable --now UNIT`.")
 }
 
 /// VPN services that start at the next boot.
@@ -130,9 +130,9 @@ fn units(visit: &Visit<'_>) -> Finding {
     let mut finding = Finding::fail(format!("VPN services start at boot: {}", names.join(", ")))
         .seen(source, names.join("\n"))
         .why(WHY)
-        .mend(format!("systemctl disable --now {}", names.join(" ")));
+        .fix(format!("systemctl disable --now {}", names.join(" ")));
     for unit in &names {
-        finding = finding.fix(&["systemctl", "disable", "--now", unit]);
+        finding = finding.command(&["systemctl", "disable", "--now", unit]);
     }
     finding
 }
@@ -186,7 +186,7 @@ mod tests {
     fn enabled_units_can_be_disabled_by_fix() {
         let found = units(&machine(PLAIN, "openvpn@office.service enabled enabled\n", "x\n").visit());
         assert_eq!(
-            found.mend.unwrap().commands,
+            found.fix.unwrap().commands,
             [["systemctl", "disable", "--now", "openvpn@office.service"]]
         );
     }

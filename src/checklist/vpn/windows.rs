@@ -25,10 +25,10 @@ fn service(probed: &Probed) -> Finding {
         ("Stopped", "Disabled" | "Manual") => Finding::pass("Routing and Remote Access is stopped"),
         (_, _) => Finding::fail(format!("Routing and Remote Access is on ({evidence})"))
             .why(WHY)
-            .mend("Routing and Remote Access console: right-click the server, Disable Routing and Remote Access. Or: \
+            .fix("Routing and Remote Access console: right-click the server, Disable Routing and Remote Access. Or: \
                    Set-Service RemoteAccess -StartupType Disabled; Stop-Service RemoteAccess")
-            .fix(&["sc", "config", "RemoteAccess", "start=", "disabled"])
-            .fix(&["net", "stop", "RemoteAccess", "/y"]),
+            .command(&["sc", "config", "RemoteAccess", "start=", "disabled"])
+            .command(&["net", "stop", "RemoteAccess", "/y"]),
     }
     .seen("Win32_Service RemoteAccess", evidence)
 }
@@ -61,7 +61,7 @@ fn server(probed: &Probed) -> Finding {
     } else {
         Finding::fail(format!("The Remote Access role serves {}", on.join(", ")))
             .why(WHY)
-            .mend("Uninstall-RemoteAccess, or in the Remote Access Management console: Remove Configuration Settings")
+            .fix("Uninstall-RemoteAccess, or in the Remote Access Management console: Remove Configuration Settings")
     };
     finding.seen("Get-RemoteAccess", evidence.join("\n"))
 }
@@ -90,7 +90,7 @@ fn connections(probed: &Probed) -> Finding {
         return Finding::fail(format!("VPN connections are up: {}", up.join(", ")))
             .seen(source, all.join("\n"))
             .why(WHY)
-            .mend("rasdial NAME /disconnect");
+            .fix("rasdial NAME /disconnect");
     }
     if all.is_empty() {
         return Finding::pass("No VPN connection is set up").seen(source, "none");
