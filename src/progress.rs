@@ -8,6 +8,7 @@
 
 mod bars;
 mod plain;
+mod waiting;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -15,6 +16,8 @@ use crate::backup::escape;
 use crate::plan::Terminal;
 use crate::verify::{Observer, PickRecord, Silent};
 use crate::words;
+
+pub use waiting::Waiting;
 
 /// What shows the progress of a run as the plan says.
 pub fn for_plan(terminal: &Terminal) -> Box<dyn Observer> {

@@ -44,16 +44,22 @@ use no_sharing as same_blocks;
 mod mountinfo;
 #[cfg(unix)]
 mod unix_private;
+#[cfg(unix)]
+mod unix_user;
 #[cfg(target_os = "linux")]
 mod volatile;
 #[cfg(windows)]
 mod windows;
 #[cfg(unix)]
 use unix_private as private;
+#[cfg(unix)]
+use unix_user as user;
 #[cfg(windows)]
 use windows as os;
 #[cfg(windows)]
 use windows::private;
+#[cfg(windows)]
+use windows::user;
 #[cfg(any(windows, test))]
 mod wtf8;
 
@@ -68,6 +74,7 @@ pub use private::{
     open_dir_no_follow, open_file_no_follow, remove_file_even_read_only,
 };
 pub use same_blocks::{may_share, sharing};
+pub use user::user_name;
 
 #[cfg(target_os = "linux")]
 pub use volatile::volatile_mounts;

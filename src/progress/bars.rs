@@ -103,7 +103,7 @@ impl Drop for Bars {
 
 /// Draws a bar now and then until it is finished. Where no thread can be had, it is drawn when
 /// there is news.
-fn keep_drawing(bar: &ProgressBar) {
+pub(super) fn keep_drawing(bar: &ProgressBar) {
     let bar = bar.downgrade();
     let draw = move || {
         while let Some(bar) = bar.upgrade().filter(|bar| !bar.is_finished()) {
@@ -137,7 +137,7 @@ fn verify_style(known: bool, tally: &Arc<Tally>) -> ProgressStyle {
 }
 
 /// A style with grouped counts. The templates are constants, and a test parses them all.
-fn style(template: &str) -> ProgressStyle {
+pub(super) fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template)
         .unwrap_or_else(|_| ProgressStyle::default_spinner())
         .progress_chars("=> ")
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn the_templates_are_well_formed() {
-        for template in [CATALOG, VERIFY, VERIFY_ENDLESS] {
+        for template in [CATALOG, VERIFY, VERIFY_ENDLESS, super::super::waiting::TEMPLATE] {
             assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
         }
     }

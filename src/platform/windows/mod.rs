@@ -15,6 +15,7 @@ mod list;
 pub mod private;
 #[cfg(test)]
 mod tests;
+pub mod user;
 
 use std::borrow::Cow;
 use std::ffi::OsString;
