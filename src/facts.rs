@@ -2,14 +2,15 @@
 //! it.
 //!
 //! Written on the destination, read by `bkverify checklist clock --against facts.json` on the
-//! source. Holds names, versions, the clock and the time zone; nothing secret.
+//! source. Holds names, versions, the clock and the time zone; nothing secret. It knows nothing of
+//! the checklist.
+
+pub mod sntp;
 
 use jiff::civil;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 use serde::{Deserialize, Serialize};
-
-use crate::checklist::sntp;
 
 /// The schema's name and version.
 pub const SCHEMA: &str = "bkverify-facts/1";

@@ -11,8 +11,10 @@ mod windows;
 use std::time::Duration;
 
 use self::coverage::{Coverage, Held};
+use super::check::Check;
+use super::findings::Finding;
+use super::machine::Visit;
 use super::table::{Discovered, Files, Row, update};
-use super::{Check, Finding, Visit};
 use crate::words;
 
 const WHY: &str =
@@ -21,34 +23,22 @@ const WHY: &str =
 const WAIVED: &str = "no backup";
 
 /// The check.
-#[derive(Debug)]
-pub(super) struct Applications;
+pub(super) static CHECK: Check = Check {
+    name: "applications",
+    title: "Applications and their data",
+    asks: "There is a plan for every line-of-business application: its name, the path to its data, and notes.",
+    // The catalogs of all backups are read.
+    patience: Duration::from_secs(300),
+    linux: look_linux,
+    windows: look_windows,
+};
 
-impl Check for Applications {
-    fn name(&self) -> &'static str {
-        "applications"
-    }
+fn look_linux(visit: &Visit<'_>) -> Vec<Finding> {
+    plan(visit, &linux::discover(visit))
+}
 
-    fn title(&self) -> &'static str {
-        "Applications and their data"
-    }
-
-    fn asks(&self) -> &'static str {
-        "There is a plan for every line-of-business application: its name, the path to its data, and notes."
-    }
-
-    /// The catalogs of all backups are read.
-    fn patience(&self) -> Duration {
-        Duration::from_secs(300)
-    }
-
-    fn linux(&self, visit: &Visit<'_>) -> Vec<Finding> {
-        plan(visit, &linux::discover(visit))
-    }
-
-    fn windows(&self, visit: &Visit<'_>) -> Vec<Finding> {
-        plan(visit, &windows::discover(visit))
-    }
+fn look_windows(visit: &Visit<'_>) -> Vec<Finding> {
+    plan(visit, &windows::discover(visit))
 }
 
 /// What a system's discovery gives: applications, and what could not be looked at.
@@ -111,7 +101,7 @@ fn judge(rows: &[Row], coverage: &Coverage) -> Vec<Finding> {
             Finding::fail(format!("{} data folders are in no backup", lost.len()))
                 .seen(source, lost.join("\n"))
                 .why(WHY)
-                .mend(format!(
+                .fix(format!(
                     "Add them to the backup. What nobody needs: begin its note in the table with \"{WAIVED}\" and say why."
                 )),
         );
@@ -123,7 +113,7 @@ fn judge(rows: &[Row], coverage: &Coverage) -> Vec<Finding> {
         );
         finding = finding.seen("data folders", unknown.join("\n")).why(WHY);
         findings.push(
-            finding.mend("Configure the backup job (`bkverify init`), or run as a user who may read them."),
+            finding.fix("Configure the backup job (`bkverify init`), or run as a user who may read them."),
         );
     }
     if !held.is_empty() {
@@ -158,7 +148,7 @@ fn filled_in(files: &Files) -> Finding {
     Finding::manual(format!("Plan for each application: {open} of {} have no note yet", rows.len()))
         .seen(place, evidence)
         .why(WHY)
-        .mend("Fill in the table (Markdown or CSV), then: bkverify checklist done applications --note \"plan agreed\"")
+        .fix("Fill in the table (Markdown or CSV), then: bkverify checklist done applications --note \"plan agreed\"")
 }
 
 /// `12 files, 3.4 MB`.
@@ -184,7 +174,7 @@ mod tests {
     }
 
     fn statuses(made: &Made) -> Vec<Status> {
-        Applications.run(&made.visit()).iter().map(|finding| finding.status).collect()
+        CHECK.run(&made.visit()).iter().map(|finding| finding.status).collect()
     }
 
     #[test]

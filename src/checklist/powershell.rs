@@ -55,6 +55,12 @@ impl Probed {
         self.problems.iter().find(|problem| problem.part == part)
     }
 
+    /// Why a part has no items, in words.
+    pub fn reason(&self, part: &str) -> String {
+        self.problem(part)
+            .map_or_else(|| "the probe printed nothing about it".to_owned(), ToString::to_string)
+    }
+
     /// Everything that went wrong.
     pub fn problems(&self) -> &[Problem] {
         &self.problems

@@ -5,7 +5,8 @@ mod windows;
 
 use std::time::Duration;
 
-use super::{Check, Finding, Visit};
+use super::check::Check;
+use super::findings::Finding;
 
 const WHY: &str = "The migration tools are written for servers with current updates, and a known hole is no place to \
                    move data from or to.";
@@ -13,38 +14,18 @@ const WHY_REBOOT: &str = "Until the restart the old code goes on running, and th
                           of the migration.";
 
 /// The check.
-#[derive(Debug)]
-pub(super) struct Updates;
-
-impl Check for Updates {
-    fn name(&self) -> &'static str {
-        "updates"
-    }
-
-    fn title(&self) -> &'static str {
-        "Updates and restarts"
-    }
-
-    fn asks(&self) -> &'static str {
-        "The latest updates and service packs are installed, the critical and security ones first."
-    }
-
-    /// Windows Update takes minutes to search.
-    fn patience(&self) -> Duration {
-        Duration::from_secs(300)
-    }
-
-    fn linux(&self, visit: &Visit<'_>) -> Vec<Finding> {
-        linux::look(visit)
-    }
-
-    fn windows(&self, visit: &Visit<'_>) -> Vec<Finding> {
-        windows::look(visit)
-    }
-}
+pub(super) static CHECK: Check = Check {
+    name: "updates",
+    title: "Updates and restarts",
+    asks: "The latest updates and service packs are installed, the critical and security ones first.",
+    // Windows Update takes minutes to search.
+    patience: Duration::from_secs(300),
+    linux: linux::look,
+    windows: windows::look,
+};
 
 /// What is pending, as a finding: security updates fail, others warn.
-fn pending(all: &[String], security: &[String], source: &str, mend: &str) -> Finding {
+fn pending(all: &[String], security: &[String], source: &str, fix: &str) -> Finding {
     let finding = if security.is_empty() && all.is_empty() {
         return Finding::pass("No updates are pending").seen(source, "none");
     } else if security.is_empty() {
@@ -58,5 +39,5 @@ fn pending(all: &[String], security: &[String], source: &str, mend: &str) -> Fin
         ))
         .seen(format!("{source} (security)"), security.join("\n"))
     };
-    finding.why(WHY).mend(mend)
+    finding.why(WHY).fix(fix)
 }

@@ -8,7 +8,6 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::ColorChoice;
 use ignore::gitignore::GitignoreBuilder;
 
 use super::args::{Invocation, Verify};
@@ -244,13 +243,7 @@ fn reports(settings: &Settings) -> Result<Reports, Error> {
 }
 
 fn terminal(invocation: &Invocation, reports: &Reports, environment: &Environment) -> Terminal {
-    let summary_is_read =
-        if reports.take_stdout() { environment.stderr_is_terminal } else { environment.stdout_is_terminal };
-    let color = match invocation.color.unwrap_or(ColorChoice::Auto) {
-        ColorChoice::Always => true,
-        ColorChoice::Never => false,
-        ColorChoice::Auto => summary_is_read && !environment.no_color && !environment.dumb_terminal,
-    };
+    let color = environment.color(invocation.color, reports.take_stdout());
     let bars = environment.stderr_is_terminal && !environment.dumb_terminal && !invocation.quiet;
     Terminal { quiet: invocation.quiet, verbose: invocation.verbose, bars, color }
 }

@@ -8,6 +8,8 @@
 use std::io::{self, Read};
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
+
 pub mod names;
 pub mod process;
 #[cfg(unix)]
@@ -44,6 +46,8 @@ mod mountinfo;
 mod unix_made;
 #[cfg(unix)]
 mod unix_private;
+#[cfg(unix)]
+mod unix_user;
 #[cfg(target_os = "linux")]
 mod volatile;
 #[cfg(windows)]
@@ -52,10 +56,12 @@ mod windows;
 use unix_made as made;
 #[cfg(unix)]
 use unix_private as private;
+#[cfg(unix)]
+use unix_user as user;
 #[cfg(windows)]
 use windows as os;
 #[cfg(windows)]
-use windows::{made, private};
+use windows::{made, private, user};
 #[cfg(any(windows, test))]
 mod wtf8;
 
@@ -71,6 +77,7 @@ pub use private::{
     open_dir_no_follow, open_file_no_follow, remove_file_even_read_only,
 };
 pub use same_blocks::{may_share, sharing};
+pub use user::user_name;
 
 #[cfg(target_os = "linux")]
 pub use volatile::volatile_mounts;
@@ -142,7 +149,7 @@ pub enum Destination {
 }
 
 /// A point in time as file systems record it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Timestamp {
     /// Seconds since 1970-01-01 00:00:00 UTC; negative before.
     pub seconds: i64,

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::super::{Finding, Visit};
+use super::super::findings::Finding;
+use super::super::machine::Visit;
 use super::WHY;
 
 const REPLACE: &str = "Verify the backup, replace the disk, and let the array rebuild before the migration.";
@@ -16,7 +17,7 @@ fn smart(visit: &Visit<'_>) -> Finding {
     let devices = match visit.ask(&["smartctl", "--scan", "-j"]).and_then(|said| smart_devices(&said)) {
         Ok(devices) => devices,
         Err(problem) => {
-            return Finding::could_not_check(what, problem).mend("Install smartmontools, and run as root.");
+            return Finding::could_not_check(what, problem).fix("Install smartmontools, and run as root.");
         }
     };
     if devices.is_empty() {
@@ -37,10 +38,10 @@ fn smart(visit: &Visit<'_>) -> Finding {
     let finding = if !bad.is_empty() {
         Finding::fail(format!("{} of {} disks report trouble", bad.len(), devices.len()))
             .why(WHY)
-            .mend(REPLACE)
+            .fix(REPLACE)
     } else if !unknown.is_empty() {
         Finding::could_not_check(what, format!("{} of {} disks did not tell", unknown.len(), devices.len()))
-            .mend("Run as root; for disks behind a RAID controller use its own program.")
+            .fix("Run as root; for disks behind a RAID controller use its own program.")
     } else {
         Finding::pass(format!("{} disks report good health", devices.len()))
     };
@@ -100,7 +101,7 @@ fn raid(visit: &Visit<'_>) -> Finding {
         Ok((count, bad)) if bad.is_empty() => Finding::pass(format!("All {count} RAID arrays are complete")),
         Ok((_, bad)) => Finding::fail(format!("RAID arrays are degraded: {}", bad.join(", ")))
             .why(WHY)
-            .mend(format!("`mdadm --detail /dev/{}` names the disk. {REPLACE}", bad[0])),
+            .fix(format!("`mdadm --detail /dev/{}` names the disk. {REPLACE}", bad[0])),
     }
     .seen(source, said)
 }
@@ -166,7 +167,7 @@ fn zfs(visit: &Visit<'_>) -> Finding {
     Finding::fail(format!("ZFS pools are not well: {}", bad.join(", ")))
         .seen("zpool list", said)
         .why(WHY)
-        .mend(REPLACE)
+        .fix(REPLACE)
 }
 
 fn btrfs(visit: &Visit<'_>) -> Finding {
@@ -190,7 +191,7 @@ fn btrfs(visit: &Visit<'_>) -> Finding {
         let said = match visit.ask(&["btrfs", "device", "stats", place]) {
             Ok(said) => said,
             Err(problem) => {
-                return Finding::could_not_check(what, problem).mend("Install btrfs-progs, and run as root.");
+                return Finding::could_not_check(what, problem).fix("Install btrfs-progs, and run as root.");
             }
         };
         match btrfs_errors(&said) {
@@ -207,7 +208,7 @@ fn btrfs(visit: &Visit<'_>) -> Finding {
         return Finding::pass(format!("{} btrfs file systems count no errors", places.len()))
             .seen(source, all.join("\n"));
     }
-    Finding::fail("btrfs counts errors of its disks").seen(source, bad.join("\n")).why(WHY).mend(REPLACE)
+    Finding::fail("btrfs counts errors of its disks").seen(source, bad.join("\n")).why(WHY).fix(REPLACE)
 }
 
 /// Lines `[/dev/sda].write_io_errs 0`; those that are not zero. Nothing where there are no counters

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::super::{Finding, Visit};
+use super::super::findings::Finding;
+use super::super::machine::Visit;
 use super::{WHY, grouped};
 
 const ANY: [&str; 6] = ["journalctl", "--no-pager", "-q", "-n", "1", "--output=json"];
@@ -74,7 +75,7 @@ fn critical(visit: &Visit<'_>) -> Finding {
     let found = match found {
         Ok(found) => found,
         Err(problem) => {
-            return Finding::could_not_check(what, problem).mend("Read the logs in /var/log by hand.");
+            return Finding::could_not_check(what, problem).fix("Read the logs in /var/log by hand.");
         }
     };
     let source = "journalctl -p crit --since=-7d";
@@ -85,7 +86,7 @@ fn critical(visit: &Visit<'_>) -> Finding {
     Finding::fail(format!("{} critical messages in 7 days", found.len()))
         .seen(source, lines.join("\n"))
         .why(WHY)
-        .mend("Read them with `journalctl -p crit --since=-7d` and mend what they name.")
+        .fix("Read them with `journalctl -p crit --since=-7d` and fix what they name.")
 }
 
 fn kernel(visit: &Visit<'_>) -> Finding {
@@ -108,7 +109,7 @@ fn kernel(visit: &Visit<'_>) -> Finding {
     Finding::fail(format!("The kernel saw {} hardware errors", bad.len()))
         .seen(source, grouped(bad.into_iter()).join("\n"))
         .why(WHY)
-        .mend("Check disks, cables and memory; verify the backup before anything else.")
+        .fix("Check disks, cables and memory; verify the backup before anything else.")
 }
 
 fn is_hardware_error(line: &str) -> bool {
@@ -144,7 +145,7 @@ fn failed_units(visit: &Visit<'_>) -> Finding {
     Finding::fail(format!("Services have failed: {}", failed.join(", ")))
         .seen(source, &said)
         .why(WHY)
-        .mend(format!("`systemctl status {}` says why.", failed.join(" ")))
+        .fix(format!("`systemctl status {}` says why.", failed.join(" ")))
 }
 
 #[cfg(test)]

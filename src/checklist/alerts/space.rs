@@ -2,7 +2,8 @@
 
 use serde::Deserialize;
 
-use super::super::{Finding, Visit};
+use super::super::findings::Finding;
+use super::super::machine::Visit;
 use super::WHY;
 use crate::words;
 
@@ -75,12 +76,12 @@ fn judge(mounts: &[Mount]) -> Vec<Finding> {
     let lines: Vec<&str> = measured.iter().map(|(_, line, _)| line.as_str()).collect();
     let source = "findmnt --real";
     let fullest = measured[0].0;
-    let mend =
+    let fix =
         "Delete or move what is not needed, or enlarge it: a full disk stops services, and the backup of it.";
     let space = if fullest >= FULL.1 {
-        Finding::fail(format!("A file system is full: {}", lines[0])).why(WHY).mend(mend)
+        Finding::fail(format!("A file system is full: {}", lines[0])).why(WHY).fix(fix)
     } else if fullest >= FULL.0 {
-        Finding::warn(format!("A file system is nearly full: {}", lines[0])).why(WHY).mend(mend)
+        Finding::warn(format!("A file system is nearly full: {}", lines[0])).why(WHY).fix(fix)
     } else {
         Finding::pass(format!("No file system is nearly full; the fullest is {}", lines[0]))
     };
@@ -92,7 +93,7 @@ fn judge(mounts: &[Mount]) -> Vec<Finding> {
             Finding::warn(format!("{} file systems are read-only", read_only.len()))
                 .seen(source, read_only.join("\n"))
                 .why("The kernel makes a file system read-only when it finds it damaged.")
-                .mend("If nobody meant it: read `dmesg`, and check it with fsck while it is not mounted."),
+                .fix("If nobody meant it: read `dmesg`, and check it with fsck while it is not mounted."),
         );
     }
     findings

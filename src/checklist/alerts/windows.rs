@@ -1,7 +1,8 @@
 //! Windows: Essentials' alerts or the event logs, disks, volumes and services.
 
+use super::super::findings::Finding;
+use super::super::machine::Visit;
 use super::super::powershell::{self, Item, Probed};
-use super::super::{Finding, Visit};
 use super::WHY;
 use crate::words;
 
@@ -17,9 +18,7 @@ pub(super) fn look(visit: &Visit<'_>) -> Vec<Finding> {
 }
 
 fn unknown(what: &str, probed: &Probed, part: &str) -> Finding {
-    let problem =
-        probed.problem(part).map_or_else(|| "the probe did not say".to_owned(), ToString::to_string);
-    Finding::could_not_check(what, problem)
+    Finding::could_not_check(what, probed.reason(part))
 }
 
 /// The alert viewer where Essentials is installed; the event logs everywhere else.
@@ -51,7 +50,7 @@ fn viewer(probed: &Probed) -> Finding {
     finding
         .seen("Get-WssAlert", lines.join("\n"))
         .why(WHY)
-        .mend("Dashboard, alert viewer: follow each alert's resolution.")
+        .fix("Dashboard, alert viewer: follow each alert's resolution.")
 }
 
 fn events(probed: &Probed) -> Finding {
@@ -85,7 +84,7 @@ fn events(probed: &Probed) -> Finding {
     finding
         .seen("event logs System, Application", lines.join("\n"))
         .why(WHY)
-        .mend("Event Viewer, Custom Views, Administrative Events: mend what the most frequent ones name.")
+        .fix("Event Viewer, Custom Views, Administrative Events: fix what the most frequent ones name.")
 }
 
 fn disks(probed: &Probed) -> Finding {
@@ -108,7 +107,7 @@ fn disks(probed: &Probed) -> Finding {
     let finding = if unhealthy > 0 {
         Finding::fail(format!("Disks are not healthy: {}", with(&[1, 2]).join(", ")))
             .why(WHY)
-            .mend("Verify the backup, then replace the disk before the migration.")
+            .fix("Verify the backup, then replace the disk before the migration.")
     } else if all.is_empty() || !with(&[5]).is_empty() {
         Finding::could_not_check("The disks' health", "Windows does not know it for every disk")
     } else {
@@ -143,7 +142,7 @@ fn volumes(probed: &Probed) -> Finding {
     finding
         .seen("Win32_LogicalDisk", lines.join("\n"))
         .why(WHY)
-        .mend("Disk Cleanup (`cleanmgr`), or enlarge the volume.")
+        .fix("Disk Cleanup (`cleanmgr`), or enlarge the volume.")
 }
 
 fn services(probed: &Probed) -> Finding {
@@ -160,7 +159,7 @@ fn services(probed: &Probed) -> Finding {
     Finding::fail(format!("{} automatic services have failed", failed.len()))
         .seen("Win32_Service", failed.join("\n"))
         .why(WHY)
-        .mend("services.msc: start each, and read its events where it does not stay up.")
+        .fix("services.msc: start each, and read its events where it does not stay up.")
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::Visit;
+use super::super::machine::Visit;
 use super::super::table::Discovered;
 use super::Discovery;
 

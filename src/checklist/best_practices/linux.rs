@@ -2,8 +2,9 @@
 
 use jiff::civil::DateTime;
 
+use super::super::findings::Finding;
+use super::super::machine::Visit;
 use super::super::machine::duration_words;
-use super::super::{Finding, Visit};
 use super::WHY;
 
 const REPORT: &str = "/var/log/lynis-report.dat";
@@ -17,7 +18,7 @@ pub(super) fn look(visit: &Visit<'_>) -> Vec<Finding> {
         Ok(Some(report)) => judge(visit, &report),
         Ok(None) => vec![not_run(visit)],
         Err(problem) => {
-            vec![Finding::could_not_check(what, problem).mend("Run as root: the report is root's.")]
+            vec![Finding::could_not_check(what, problem).fix("Run as root: the report is root's.")]
         }
     }
 }
@@ -28,11 +29,11 @@ fn not_run(visit: &Visit<'_>) -> Finding {
             let version = output.stdout.trim().to_owned();
             Finding::warn("Lynis is installed, but has not been run")
                 .seen("lynis show version", version)
-                .fix(&RUN)
+                .command(&RUN)
         }
         Ok(output) => Finding::could_not_check("Lynis", output.complaint()),
         Err(error) if error.is_missing() => {
-            Finding::could_not_check("The analysis", "no report of Lynis, and Lynis is not installed").mend(
+            Finding::could_not_check("The analysis", "no report of Lynis, and Lynis is not installed").fix(
                 "Install it (`apt-get install lynis`, `dnf install lynis`, `zypper install lynis`) and run \
                        `lynis audit system --quick`.",
             )
@@ -51,7 +52,7 @@ fn judge(visit: &Visit<'_>, report: &str) -> Vec<Finding> {
     if value("finish") != Some("true") {
         return vec![
             Finding::could_not_check("The Lynis report", format!("{REPORT} is not finished"))
-                .mend(RUN.join(" ")),
+                .fix(RUN.join(" ")),
         ];
     }
     let about = format!(
@@ -78,7 +79,7 @@ fn age(visit: &Visit<'_>, started: Option<&str>, about: &str) -> Finding {
     if (-86_400..=AGE).contains(&age) {
         return Finding::pass(title).seen(REPORT, about);
     }
-    Finding::warn(title).seen(REPORT, about).why("It does not know what has changed since.").fix(&RUN)
+    Finding::warn(title).seen(REPORT, about).why("It does not know what has changed since.").command(&RUN)
 }
 
 fn warnings(report: &str, about: &str) -> Finding {
@@ -89,7 +90,7 @@ fn warnings(report: &str, about: &str) -> Finding {
     Finding::fail(format!("Lynis warns of {} things", found.len()))
         .seen(REPORT, found.join("\n"))
         .why(WHY)
-        .mend("`lynis show details TEST-ID` explains each; mend them and run it again.")
+        .fix("`lynis show details TEST-ID` explains each; fix them and run it again.")
 }
 
 fn suggestions(report: &str, about: &str) -> Finding {
@@ -100,7 +101,7 @@ fn suggestions(report: &str, about: &str) -> Finding {
     Finding::warn(format!("Lynis suggests {} improvements", found.len()))
         .seen(REPORT, found.join("\n"))
         .why(WHY)
-        .mend("Go through them, and take what suits this server; none of them stops a migration.")
+        .fix("Go through them, and take what suits this server; none of them stops a migration.")
 }
 
 /// `key=TEST-ID|text|details|solution|`, as `TEST-ID: text (details)`.
@@ -156,7 +157,7 @@ mod tests {
         let bare = recorded(Os::Linux, &[]);
         let found = &look(&bare.visit())[0];
         assert_eq!(found.status, Status::CouldNotCheck);
-        assert!(found.mend.as_ref().unwrap().advice.contains("apt-get install lynis"));
+        assert!(found.fix.as_ref().unwrap().advice.contains("apt-get install lynis"));
         let idle = recorded(Os::Linux, &[("lynis", "3.0.8\n")]);
         assert_eq!(look(&idle.visit())[0].status, Status::Warn);
     }

@@ -1,8 +1,9 @@
 //! Package managers of Linux: apt, dnf, zypper. Each is asked by simulation, from its own cached
 //! lists, so that nothing on the machine changes; how old those lists are is a finding of its own.
 
+use super::super::findings::Finding;
+use super::super::machine::Visit;
 use super::super::machine::duration_words;
-use super::super::{Finding, Visit};
 use super::{WHY_REBOOT, pending};
 
 const DAY: i64 = 86_400;
@@ -41,7 +42,7 @@ fn lists_age(visit: &Visit<'_>, places: &[&str], refresh: &str) -> Finding {
             "How current the package lists are",
             format!("{} does not exist", places[0]),
         )
-        .mend(refresh);
+        .fix(refresh);
     };
     let title = format!("The package lists were refreshed {} ago", duration_words(age));
     if age <= LISTS_AGE {
@@ -50,8 +51,8 @@ fn lists_age(visit: &Visit<'_>, places: &[&str], refresh: &str) -> Finding {
     Finding::warn(title)
         .seen(place, "by its modification time")
         .why("Old lists do not know the newest updates.")
-        .mend(refresh)
-        .fix(&refresh.split(' ').collect::<Vec<_>>())
+        .fix(refresh)
+        .command(&refresh.split(' ').collect::<Vec<_>>())
 }
 
 fn apt(visit: &Visit<'_>) -> Finding {
@@ -214,7 +215,7 @@ fn restart(visit: &Visit<'_>) -> Finding {
 }
 
 fn due(title: &str) -> Finding {
-    Finding::fail(title).why(WHY_REBOOT).mend("Restart the server at a quiet time, before the migration.")
+    Finding::fail(title).why(WHY_REBOOT).fix("Restart the server at a quiet time, before the migration.")
 }
 
 /// Versions of kernels that have both an image and modules.

@@ -1,7 +1,8 @@
 //! Windows Update.
 
+use super::super::findings::Finding;
+use super::super::machine::Visit;
 use super::super::powershell::{self, Item, Probed};
-use super::super::{Finding, Visit};
 use super::{WHY_REBOOT, pending};
 
 pub(super) const SCRIPT: &str = include_str!("../scripts/updates.ps1");
@@ -26,15 +27,11 @@ pub(super) fn look(visit: &Visit<'_>) -> Vec<Finding> {
     }
 }
 
-fn problem(probed: &Probed, part: &str) -> String {
-    probed.problem(part).map_or_else(|| "the probe did not say".to_owned(), ToString::to_string)
-}
-
 fn updates(probed: &Probed) -> Finding {
     let what = "Pending updates";
     let Some(end) = probed.first("updates") else {
-        return Finding::could_not_check(what, problem(probed, "updates"))
-            .mend("Look whether the service wuauserv may run and whether the update server answers.");
+        return Finding::could_not_check(what, probed.reason("updates"))
+            .fix("Look whether the service wuauserv may run and whether the update server answers.");
     };
     if end.number("code") != Some(SUCCEEDED) {
         let code = end.shown("code");
@@ -69,7 +66,7 @@ fn urgent(item: &Item) -> bool {
 
 fn restart(probed: &Probed) -> Finding {
     let Some(item) = probed.first("restart") else {
-        return Finding::could_not_check("Whether a restart is pending", problem(probed, "restart"));
+        return Finding::could_not_check("Whether a restart is pending", probed.reason("restart"));
     };
     let signs = item.list("signs");
     let finding = match signs[..] {
@@ -77,10 +74,7 @@ fn restart(probed: &Probed) -> Finding {
         [WEAK_SIGN] => Finding::warn("A restart may be pending: files wait to be replaced"),
         _ => Finding::fail("A restart is pending"),
     };
-    finding
-        .seen("registry", signs.join("\n"))
-        .why(WHY_REBOOT)
-        .mend("Restart the server before the migration.")
+    finding.seen("registry", signs.join("\n")).why(WHY_REBOOT).fix("Restart the server before the migration.")
 }
 
 #[cfg(test)]

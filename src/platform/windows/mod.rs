@@ -16,6 +16,7 @@ pub mod made;
 pub mod private;
 #[cfg(test)]
 mod tests;
+pub mod user;
 
 use std::borrow::Cow;
 use std::ffi::OsString;
