@@ -53,10 +53,9 @@ pub fn empty_made_dir(top: &Dir) -> io::Result<bool> {
             Swept::Foreign => return Ok(false),
             Swept::Folder(folder, name) => below.push((folder, name)),
             Swept::Empty => {
+                let Some((folder, name)) = below.pop() else { return Ok(true) };
                 // A folder that is open cannot be removed.
-                let Some((_, name)) = below.pop().map(|(folder, name)| (drop(folder), name)) else {
-                    return Ok(true);
-                };
+                drop(folder);
                 below.last().map_or(top, |(folder, _)| folder).remove_dir(name)?;
             }
         }
