@@ -75,6 +75,7 @@ pub mod checklist;
 pub mod cli;
 pub mod exit;
 pub mod facts;
+mod lock;
 pub mod plan;
 pub mod platform;
 pub mod progress;

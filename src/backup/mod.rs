@@ -6,7 +6,9 @@
 //! backup, and knows nothing of sampling, verdicts or reports.
 
 mod aside;
+pub mod bytes;
 mod compression;
+mod damage_lines;
 mod entry;
 mod error;
 mod folder;
@@ -14,10 +16,9 @@ mod holes;
 mod land;
 mod leftovers;
 mod path;
-mod positioned;
 pub mod registry;
 mod repeats;
-mod room;
+mod reservation;
 mod scratch;
 mod tar;
 mod zip;

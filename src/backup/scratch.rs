@@ -12,17 +12,19 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions};
 
+use crate::lock::lock;
 use crate::platform;
 use crate::stop::Stop;
 
+use super::bytes::ReadAt;
 use super::holes;
 use super::leftovers::{FOLDER_PREFIX, MARKER, is_locked, remove_ours};
-use super::room::{Promise, Room};
+use super::reservation::{DiskSpace, Reservation};
 use super::{Error, RestoreError};
 
 const MARKER_TEXT: &str = "A running bkverify holds a lock on this file and removes this folder when it ends.\n\
@@ -55,7 +57,7 @@ struct Inner {
     next: AtomicU64,
     /// Empty files that wait for content.
     idle: Mutex<Vec<(File, u64)>>,
-    room: Room,
+    space: DiskSpace,
 }
 
 /// The folder could not be removed, and holds files of the backup.
@@ -104,7 +106,7 @@ impl Scratch {
             marker: Some(marker),
             next: AtomicU64::new(0),
             idle: Mutex::default(),
-            room: Room::default(),
+            space: DiskSpace::default(),
         };
         Ok(Self { inner: Arc::new(inner), stop })
     }
@@ -150,7 +152,7 @@ impl Scratch {
         declared: Option<u64>,
         buffer: &mut Vec<u8>,
     ) -> Result<Restored, RestoreError> {
-        let mut promise = self.promise_room(declared.unwrap_or(0), held)?;
+        let mut reservation = self.reserve(declared.unwrap_or(0), held)?;
         let mut restored = self.create_file().map_err(RestoreError::Scratch)?;
         // One byte more than declared tells a short file from a growing one.
         let piece = declared.map_or(PIECE, |size| {
@@ -159,7 +161,7 @@ impl Scratch {
         if buffer.len() < piece {
             buffer.resize(piece, 0);
         }
-        self.fill(&mut restored, &mut promise, content, declared, &mut buffer[..piece])?;
+        self.fill(&mut restored, &mut reservation, content, declared, &mut buffer[..piece])?;
         Ok(restored)
     }
 
@@ -167,7 +169,7 @@ impl Scratch {
     fn fill(
         &self,
         restored: &mut Restored,
-        promise: &mut Promise<'_>,
+        reservation: &mut Reservation<'_>,
         content: &mut dyn Read,
         declared: Option<u64>,
         buffer: &mut [u8],
@@ -179,7 +181,7 @@ impl Scratch {
                 return Err(RestoreError::TooLong { declared });
             }
             restored.write(&buffer[..got])?;
-            promise.keep(got as u64);
+            reservation.use_up(got as u64);
             if got < buffer.len() {
                 return Ok(());
             }
@@ -200,16 +202,16 @@ impl Scratch {
             return self.copy_sparse(0, from, size, buffer);
         }
         from.rewind().map_err(RestoreError::from_read)?;
-        let mut promise = self.promise_room(size, 0)?;
+        let mut reservation = self.reserve(size, 0)?;
         let mut restored = self.create_file().map_err(RestoreError::Scratch)?;
         loop {
             let to = restored.file.as_mut().ok_or(RestoreError::Stopped)?;
             let Ok(copied) = platform::copy_in_kernel(from, to, 8 * PIECE as u64) else {
-                return self.copy_by_hand(from, restored, &mut promise, buffer);
+                return self.copy_by_hand(from, restored, &mut reservation, buffer);
             };
             restored.size += copied;
             restored.written += copied;
-            promise.keep(copied);
+            reservation.use_up(copied);
             if copied == 0 {
                 return Ok(restored);
             }
@@ -225,7 +227,7 @@ impl Scratch {
         &self,
         from: &mut File,
         mut restored: Restored,
-        promise: &mut Promise<'_>,
+        reservation: &mut Reservation<'_>,
         buffer: &mut Vec<u8>,
     ) -> Result<Restored, RestoreError> {
         if buffer.len() < PIECE {
@@ -234,20 +236,20 @@ impl Scratch {
         let done = SeekFrom::Start(restored.size);
         from.seek(done).map_err(RestoreError::from_read)?;
         restored.file.as_mut().ok_or(RestoreError::Stopped)?.seek(done).map_err(RestoreError::Scratch)?;
-        self.fill(&mut restored, promise, from, None, &mut buffer[..PIECE])?;
+        self.fill(&mut restored, reservation, from, None, &mut buffer[..PIECE])?;
         Ok(restored)
     }
 
     /// A file that has no room beside all others is not begun: the disk is not filled to its last
     /// byte.
-    pub(super) fn promise_room(&self, size: u64, held: u64) -> Result<Promise<'_>, RestoreError> {
-        self.inner.room.promise(size, held, &self.stop, &|| platform::free_space(&self.inner.place))
+    pub(super) fn reserve(&self, size: u64, held: u64) -> Result<Reservation<'_>, RestoreError> {
+        self.inner.space.reserve(size, held, &self.stop, &|| platform::free_space(&self.inner.place))
     }
 
     /// One read, one write. That the read gave just as much as the file was long is its end: no
     /// second read is needed.
     fn copy_small(&self, from: &mut File, size: u64, buffer: &mut Vec<u8>) -> Result<Restored, RestoreError> {
-        let mut promise = self.promise_room(size, 0)?;
+        let mut reservation = self.reserve(size, 0)?;
         let mut restored = self.create_file().map_err(RestoreError::Scratch)?;
         // Smaller than a piece.
         let room = usize::try_from(size).unwrap_or(PIECE) + 1;
@@ -256,16 +258,16 @@ impl Scratch {
         }
         let got = platform::read_whole(from, &mut buffer[..room], size).map_err(RestoreError::from_read)?;
         restored.write(&buffer[..got])?;
-        promise.keep(got as u64);
+        reservation.use_up(got as u64);
         Ok(restored)
     }
 
     /// An empty numbered file, to be filled by [`Restored::write`]; the caller has a promise of
     /// room for it.
     pub fn create_file(&self) -> io::Result<Restored> {
-        let idle = self.inner.idle().pop();
+        let idle = lock(&self.inner.idle).pop();
         let (file, number) = idle.map_or_else(|| self.inner.new_file(), Ok)?;
-        self.inner.room.enter();
+        self.inner.space.add_file();
         Ok(Restored { file: Some(file), size: 0, written: 0, number, scratch: Arc::clone(&self.inner) })
     }
 }
@@ -313,6 +315,17 @@ impl Restored {
     }
 }
 
+/// A restored file may be a container itself.
+impl ReadAt for Restored {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        platform::read_at(self.file(), buffer, offset)
+    }
+
+    fn len(&self) -> u64 {
+        self.size
+    }
+}
+
 impl Drop for Restored {
     fn drop(&mut self) {
         // One that `keep` took is closed already. One that cannot be emptied is removed with the
@@ -320,17 +333,13 @@ impl Drop for Restored {
         if let Some(mut file) = self.file.take()
             && file.set_len(0).and_then(|()| file.rewind()).is_ok()
         {
-            self.scratch.idle().push((file, self.number));
+            lock(&self.scratch.idle).push((file, self.number));
         }
-        self.scratch.room.leave(self.written);
+        self.scratch.space.remove_file(self.written);
     }
 }
 
 impl Inner {
-    fn idle(&self) -> MutexGuard<'_, Vec<(File, u64)>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn new_file(&self) -> io::Result<(File, u64)> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let mut options = OpenOptions::new();
@@ -347,7 +356,7 @@ impl Inner {
 impl Inner {
     /// Once; what stays (no permission any more, say) is recognised by the next run.
     fn remove(&mut self) -> Result<(), Stays> {
-        self.idle().clear();
+        lock(&self.idle).clear();
         let Some(dir) = self.dir.take() else { return Ok(()) };
         let problem = match remove_ours(&self.parent, &self.name, dir, self.marker.take()) {
             Ok(true) => return Ok(()),

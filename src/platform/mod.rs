@@ -8,6 +8,8 @@
 use std::io::{self, Read};
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
+
 pub mod names;
 pub mod process;
 #[cfg(unix)]
@@ -144,7 +146,7 @@ pub enum Destination {
 }
 
 /// A point in time as file systems record it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Timestamp {
     /// Seconds since 1970-01-01 00:00:00 UTC; negative before.
     pub seconds: i64,

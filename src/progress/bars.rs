@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
-use crate::verify::Progress;
-use crate::verify::verdict::Verdict;
+use crate::verify::{Observer, PickRecord};
 use crate::words;
 
 use super::{Tally, plain, verdict_line};
@@ -53,7 +52,7 @@ impl Bars {
     }
 }
 
-impl Progress for Bars {
+impl Observer for Bars {
     fn cataloged(&self, files: u64) {
         self.catalog.inc(files);
     }
@@ -75,14 +74,14 @@ impl Progress for Bars {
         keep_drawing(bar);
     }
 
-    fn judged(&self, verdict: Verdict, bytes: u64, path: &[u8]) {
-        let failed = self.tally.add(verdict, bytes);
+    fn judged(&self, pick: &PickRecord) {
+        let failed = self.tally.add(pick);
         self.verify.inc(1);
         if failed {
             self.verify.set_message(self.tally.failures());
         }
         if self.verbose {
-            self.print(&verdict_line(verdict, path));
+            self.print(&verdict_line(pick));
         }
     }
 
@@ -157,7 +156,9 @@ fn write_all(out: &mut dyn std::fmt::Write, text: &str) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::pick;
     use super::*;
+    use crate::verify::verdict::Verdict;
 
     #[test]
     fn the_templates_are_well_formed() {
@@ -169,12 +170,12 @@ mod tests {
     #[test]
     fn a_run_without_a_terminal_or_out_of_order_does_no_harm() {
         let bars = Bars::new(false);
-        bars.judged(Verdict::Corrupt, 5, b"early");
+        bars.judged(&pick(Verdict::Corrupt, 5, b"early"));
         bars.cataloged(10);
         bars.verify_starts(Some(2));
-        bars.judged(Verdict::Verified, 5, b"a");
+        bars.judged(&pick(Verdict::Verified, 5, b"a"));
         bars.verify_done();
-        bars.judged(Verdict::Verified, 5, b"late");
+        bars.judged(&pick(Verdict::Verified, 5, b"late"));
         assert_eq!(bars.tally.files(), 3);
         assert_eq!(bars.tally.failures(), "1 BAD");
     }

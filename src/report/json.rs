@@ -22,8 +22,9 @@ use serde::Serialize;
 
 use crate::backup::escape;
 use crate::plan::{CachePolicy, Filters, Keep, Plan, SampleSize};
+use crate::verify::PickRecord;
 use crate::verify::assurance::Assurance;
-use crate::verify::outcome::{Effort, Finding, Incomplete, Outcome};
+use crate::verify::outcome::{Effort, Incomplete, Outcome};
 use crate::verify::verdict::Verdict;
 use crate::words::{self, rfc3339};
 
@@ -368,8 +369,8 @@ struct FindingPart<'a> {
     reason: &'a str,
     restored_size: Option<u64>,
     original_size: Option<u64>,
-    restored_hash: Option<&'a str>,
-    original_hash: Option<&'a str>,
+    restored_hash: Option<String>,
+    original_hash: Option<String>,
     difference: Option<DifferencePart>,
     kept: Option<String>,
 }
@@ -384,7 +385,7 @@ struct DifferencePart {
 }
 
 impl<'a> FindingPart<'a> {
-    fn new(finding: &'a Finding) -> Self {
+    fn new(finding: &'a PickRecord) -> Self {
         let hashes = finding.hashes.as_ref();
         Self {
             path: escape(&finding.path).into_owned(),
@@ -394,8 +395,8 @@ impl<'a> FindingPart<'a> {
             reason: &finding.reason,
             restored_size: finding.restored_size,
             original_size: finding.original_size,
-            restored_hash: hashes.map(|(restored, _)| restored.as_str()),
-            original_hash: hashes.map(|(_, original)| original.as_str()),
+            restored_hash: hashes.map(|hashes| hashes.restored.to_string()),
+            original_hash: hashes.map(|hashes| hashes.original.to_string()),
             difference: finding.difference.as_ref().map(|found| DifferencePart {
                 first_offset: found.first_offset,
                 differing_bytes: found.differing_bytes,

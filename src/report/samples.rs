@@ -9,10 +9,10 @@ use crate::plan::{self, Algorithm, Filters, Map, Plan, Target};
 use crate::platform::Timestamp;
 use crate::verify::assurance::Assurance;
 use crate::verify::difference::{Difference, Pattern};
-use crate::verify::outcome::{
-    Completeness, Counts, Effort, Finding, Incomplete, Outcome, Population, Sample,
-};
+use crate::verify::hash::Hash;
+use crate::verify::outcome::{Completeness, Counts, Effort, Incomplete, Outcome, Population, Sample};
 use crate::verify::verdict::Verdict;
+use crate::verify::{Hashes, PickRecord};
 
 use super::Failure;
 
@@ -90,8 +90,8 @@ fn outcome(verdicts: &[(Verdict, u64)], wanted: u64) -> Outcome {
     }
 }
 
-pub(super) fn finding(path: &[u8], verdict: Verdict) -> Finding {
-    Finding {
+pub(super) fn finding(path: &[u8], verdict: Verdict) -> PickRecord {
+    PickRecord {
         path: path.to_vec(),
         original: Some([b"/srv/data/", path].concat()),
         verdict,
@@ -99,7 +99,10 @@ pub(super) fn finding(path: &[u8], verdict: Verdict) -> Finding {
         reason: "the original is as old as the backup says".to_owned(),
         restored_size: Some(2_097_152),
         original_size: Some(2_097_152),
-        hashes: Some(("1a".repeat(32), "2b".repeat(32))),
+        hashes: Some(Hashes { restored: Hash::of_bytes([0x1a; 32]), original: Hash::of_bytes([0x2b; 32]) }),
+        recorded_size: None,
+        recorded_mtime: None,
+        original_mtime: None,
         difference: Some(Difference {
             first_offset: 1_048_576,
             differing_bytes: 512,
@@ -110,8 +113,8 @@ pub(super) fn finding(path: &[u8], verdict: Verdict) -> Finding {
     }
 }
 
-fn plain(path: &[u8], verdict: Verdict, reason: &str) -> Finding {
-    Finding {
+fn plain(path: &[u8], verdict: Verdict, reason: &str) -> PickRecord {
+    PickRecord {
         reason: reason.to_owned(),
         hashes: None,
         difference: None,

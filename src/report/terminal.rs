@@ -7,7 +7,8 @@ use crate::backup::escape;
 use crate::exit::ExitCode;
 use crate::plan::Plan;
 use crate::platform::Timestamp;
-use crate::verify::outcome::{Finding, Outcome};
+use crate::verify::PickRecord;
+use crate::verify::outcome::Outcome;
 use crate::verify::verdict::Verdict;
 use crate::words::{self, rfc3339};
 
@@ -130,7 +131,7 @@ fn unresolved(outcome: &Outcome) -> List {
     })
 }
 
-fn list(outcome: &Outcome, title: &'static str, total: u64, which: impl Fn(&Finding) -> bool) -> List {
+fn list(outcome: &Outcome, title: &'static str, total: u64, which: impl Fn(&PickRecord) -> bool) -> List {
     let items = outcome.findings.iter().filter(|finding| which(finding)).take(LIST_LINES).map(|finding| {
         let reason = wrap(&printable(&why(finding)), 6);
         format!("  {}: {}\n{reason}", finding.verdict.word(), escape(&finding.path))
@@ -139,7 +140,7 @@ fn list(outcome: &Outcome, title: &'static str, total: u64, which: impl Fn(&Find
 }
 
 /// The reason, and where the bytes differ.
-fn why(finding: &Finding) -> String {
+fn why(finding: &PickRecord) -> String {
     match &finding.difference {
         Some(difference) if finding.reason.is_empty() => difference.to_string(),
         Some(difference) => format!("{difference}; {}", finding.reason),

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::backup::Description;
 use crate::exit::ExitCode;
 use crate::plan::Algorithm;
 
 use super::assurance::Assurance;
-use super::difference::Difference;
+use super::record::PickRecord;
 use super::verdict::Verdict;
 
 /// Everything a run found.
@@ -23,7 +25,7 @@ pub struct Outcome {
     pub counts: Counts,
     /// Picks that are not `verified`, by path; of alarms and of what is undecided, the first 10,000
     /// each, so that neither memory nor a report grows with what is bad.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<PickRecord>,
     /// The other direction, where asked for.
     pub completeness: Option<Completeness>,
     /// What the sample proves about the comparable files of the population; nothing where no pick
@@ -45,7 +47,7 @@ pub struct Outcome {
 }
 
 /// The files a statement is about.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Population {
     /// How many files passed the filters.
     pub files: u64,
@@ -69,6 +71,21 @@ pub struct Population {
     pub not_compared: u64,
 }
 
+impl Population {
+    /// Adds other files of the same backup, told apart by the same filters.
+    pub fn merge(&mut self, other: &Self) {
+        let digest = |hex: &str| u128::from_str_radix(hex, 16).unwrap_or_default();
+        self.files += other.files;
+        self.whole &= other.whole;
+        self.bytes = self.bytes.zip(other.bytes).map(|(mine, theirs)| mine + theirs);
+        self.digest = format!("{:032x}", digest(&self.digest).wrapping_add(digest(&other.digest)));
+        self.filtered += other.filtered;
+        self.unmapped += other.unmapped;
+        self.unlisted += other.unlisted;
+        self.not_compared += other.not_compared;
+    }
+}
+
 /// What was drawn.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sample {
@@ -87,7 +104,7 @@ pub struct Sample {
 
 /// How many picks ended with which verdict, apart for those that could be compared and those that
 /// could not.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     comparable: [u64; Verdict::ALL.len()],
     outside: [u64; Verdict::ALL.len()],
@@ -180,50 +197,6 @@ impl Counts {
     }
 }
 
-/// One pick that is not `verified`.
-#[derive(Debug, Clone)]
-pub struct Finding {
-    /// The entry's path in the backup, any bytes.
-    pub path: Vec<u8>,
-    /// Where its original was looked for, any bytes.
-    pub original: Option<Vec<u8>>,
-    /// The verdict.
-    pub verdict: Verdict,
-    /// Whether it could be compared, so that it is in the statement; decided before its content was
-    /// looked at.
-    pub comparable: bool,
-    /// Why, in words.
-    pub reason: String,
-    /// Size of the restored copy, if there is one.
-    pub restored_size: Option<u64>,
-    /// Size of the original, if there is one.
-    pub original_size: Option<u64>,
-    /// Hashes in hexadecimal: restored, original.
-    pub hashes: Option<(String, String)>,
-    /// Where they differ.
-    pub difference: Option<Difference>,
-    /// Where the restored copy was kept.
-    pub kept: Option<Vec<u8>>,
-}
-
-impl Finding {
-    /// One of which nothing is known but this.
-    pub fn new(path: &[u8], verdict: Verdict) -> Self {
-        Self {
-            path: path.to_vec(),
-            original: None,
-            verdict,
-            comparable: false,
-            reason: String::new(),
-            restored_size: None,
-            original_size: None,
-            hashes: None,
-            difference: None,
-            kept: None,
-        }
-    }
-}
-
 /// The other direction: originals that were looked up in the backup.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Completeness {
@@ -281,7 +254,7 @@ impl Completeness {
 }
 
 /// Why a run ended early.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Incomplete {
     /// A signal.
     Interrupted,

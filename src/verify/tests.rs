@@ -1,12 +1,13 @@
 //! The flow over a backup that does not read the same twice.
 
-use std::path::PathBuf;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use super::*;
-use crate::backup::{Access, Entry, Folder, Landing, Picks, Sink, Wanted};
+use crate::backup::{Access, Description, Entry, Landing, Listing, Needs, Picks, Sink, Wanted};
 use crate::exit::ExitCode;
-use crate::plan::Target;
+use crate::plan::{SampleSize, Target};
+use crate::platform::Timestamp;
 
 /// Lists some files and restores others, in one pass front to back.
 struct Fickle {
@@ -72,24 +73,8 @@ fn outcome(backup: &Fickle) -> Outcome {
     for name in ["a", "b", "c", "d"] {
         std::fs::write(originals.path().join(name), "content").unwrap();
     }
-    let (plan, stop) = (plan(originals.path(), target.path()), Stop::never());
-    let filter = Filter::new(&plan.draw.filters).unwrap();
-    let like = Folder::open(originals.path(), false).unwrap();
-    let pairing = Pairing::new(&like, &plan.target.sources, &[], false, None, &stop).unwrap();
-    let ranker = Ranker::new(&plan.draw.seed);
-    let scratch = Scratch::create(target.path(), stop.clone()).unwrap();
-    let description = backup::Backup::describe(backup);
-    let bench = bench(&plan, &pairing, &description, &stop, &Silent);
-    let gate = Gate::new(&filter, &pairing, &ranker, &Silent, None, &stop, bench.recorded.now);
-    let work = Work {
-        backup,
-        scratch: &scratch,
-        bench: &bench,
-        threads: plan.engine.threads,
-        in_place_order: plan.engine.in_place_order,
-    };
-    let done = verify_all(&gate, &work, filter.needs(), &Silent).unwrap();
-    conclude(&plan, description, bench, &gate, done, &stop)
+    let plan = plan(originals.path(), target.path());
+    run_on(&plan, backup, &Stop::never(), &Silent).unwrap()
 }
 
 #[test]
