@@ -49,4 +49,6 @@ mod windows;
 mod windows_lists;
 #[cfg(windows)]
 mod windows_run;
+#[cfg(unix)]
+mod workspace;
 mod world;
