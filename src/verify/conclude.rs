@@ -13,7 +13,8 @@ use crate::platform::Timestamp;
 
 use super::assurance::Assurance;
 use super::comparable::{is_long_before, newest_content};
-use super::outcome::{Counts, Effort, Incomplete, Outcome, Sample};
+use super::counts::Counts;
+use super::outcome::{Effort, Incomplete, Outcome, Sample};
 use super::reason;
 use super::record::PickRecord;
 use super::strategy;

@@ -12,6 +12,7 @@ mod checklist_linux;
 mod cli;
 mod cli_config;
 mod contract;
+mod house;
 mod pack;
 mod readme;
 mod tidy;
@@ -48,4 +49,6 @@ mod windows;
 mod windows_lists;
 #[cfg(windows)]
 mod windows_run;
+#[cfg(unix)]
+mod workspace;
 mod world;
