@@ -12,8 +12,8 @@ mod checklist_linux;
 mod cli;
 mod cli_config;
 mod contract;
+mod manual;
 mod pack;
-mod readme;
 mod tidy;
 #[cfg(unix)]
 mod unix;
