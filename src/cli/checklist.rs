@@ -115,16 +115,24 @@ struct Done {
     valid_for: Option<Limit>,
 }
 
+/// How `bkverify checklist` ends.
+pub const EXIT_CODES: &[(i32, &str)] = &[
+    (0, "nothing fails"),
+    (1, "something fails"),
+    (2, "usage or configuration error"),
+    (3, "nothing fails, but something could not be checked"),
+    (4, "a report or the state folder could not be written"),
+];
+
 fn after_help() -> String {
     let mut text = "Checks:\n".to_owned();
     for check in CHECKS {
         text.push_str(&format!("  {:<15} {}\n", check.name, check.title));
     }
-    text.push_str(
-        "\nExit codes:\n  0  nothing fails\n  1  something fails\n  2  usage or configuration error\n",
-    );
-    text.push_str("  3  nothing fails, but something could not be checked\n");
-    text.push_str("  4  a report or the state folder could not be written\n");
+    text.push_str("\nExit codes:\n");
+    for (code, meaning) in EXIT_CODES {
+        text.push_str(&format!("  {code}  {meaning}\n"));
+    }
     text
 }
 
