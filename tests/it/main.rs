@@ -12,6 +12,7 @@ mod checklist_linux;
 mod cli;
 mod cli_config;
 mod contract;
+mod doors;
 mod house;
 mod pack;
 mod readme;
