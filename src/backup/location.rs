@@ -12,7 +12,6 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
 
-use super::registry;
 use crate::platform;
 
 /// Where a backup is, which of its snapshots is meant, and how to get what unlocks it.
@@ -52,13 +51,9 @@ impl Location {
         Self { place: Place::Local(path.into()), snapshot: None, secret: Secret::None }
     }
 
-    /// Reads what a person wrote. A relative path is taken from `base`, without `.`
-    /// components; a path that exists is never an address.
-    pub fn parse(text: &Path, base: &Path) -> Self {
-        Self::parse_with(&registry::schemes().collect::<Vec<_>>(), text, base)
-    }
-
-    fn parse_with(schemes: &[&str], text: &Path, base: &Path) -> Self {
+    /// Reads what a person wrote, where these schemes are known. A relative path is taken from
+    /// `base`, without `.` components; a path that exists is never an address.
+    pub fn parse(schemes: &[&str], text: &Path, base: &Path) -> Self {
         let path: PathBuf = base.join(text).components().collect();
         match text.to_str().and_then(split_scheme) {
             Some((scheme, rest))
@@ -69,12 +64,6 @@ impl Location {
             }
             _ => Self::at(path),
         }
-    }
-
-    /// The same with a relative path taken from `base`, as text that [`parse`](Self::parse) reads
-    /// again.
-    pub fn absolute(text: &Path, base: &Path) -> PathBuf {
-        Self::parse(text, base).local().unwrap_or(text).to_owned()
     }
 
     /// The same place, of which `snapshot` is meant.
@@ -227,7 +216,7 @@ mod tests {
     const SCHEMES: [&str; 2] = ["sftp", "s3"];
 
     fn parse(text: &str) -> Location {
-        Location::parse_with(&SCHEMES, Path::new(text), Path::new("/base"))
+        Location::parse(&SCHEMES, Path::new(text), Path::new("/base"))
     }
 
     #[test]
@@ -242,7 +231,7 @@ mod tests {
     #[test]
     fn a_path_that_exists_is_no_address() {
         let base = tempfile::tempdir().unwrap();
-        let parse = || Location::parse_with(&SCHEMES, Path::new("sftp:x"), base.path());
+        let parse = || Location::parse(&SCHEMES, Path::new("sftp:x"), base.path());
         assert!(parse().address().is_some());
         // Windows takes the colon for that of a stream of the file `sftp`.
         std::fs::write(base.path().join("sftp:x"), "").unwrap();

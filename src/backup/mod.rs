@@ -24,8 +24,10 @@ mod reach;
 pub mod registry;
 mod repeats;
 mod reservation;
+mod restored;
 mod scratch;
 mod tar;
+mod workspace;
 mod zip;
 
 pub use context::Context;
@@ -39,7 +41,9 @@ pub use location::{Location, Secret};
 pub use path::{NameProblem, escape, relative, unescape};
 pub use reach::Reach;
 pub use registry::open;
-pub use scratch::{MARGIN, Restored, Scratch, Stays};
+pub use restored::Restored;
+pub use scratch::{MARGIN, Scratch, Stays};
+pub use workspace::Workspace;
 
 use std::ops::ControlFlow;
 

@@ -1,6 +1,8 @@
 //! All formats. To add one, write its file with a [`Format`] in it, and name that here; the tests
 //! and the contract suite then run on it, and help, hints and tables show it.
 
+use std::path::Path;
+
 use super::format::{Candidate, Format, Snapshot};
 use super::{Backup, Context, Error, Location, folder, tar, zip};
 
@@ -38,6 +40,12 @@ fn format_of(candidate: &Candidate<'_>) -> Result<&'static Format, Error> {
         None => FORMATS.iter().find(|format| (format.recognise)(candidate)),
     };
     format.ok_or_else(|| candidate.unrecognised())
+}
+
+/// Reads what a person wrote: a path, or an address with the scheme of a format
+/// ([`Location::parse`]).
+pub fn locate(text: &Path, base: &Path) -> Location {
+    Location::parse(&schemes().collect::<Vec<_>>(), text, base)
 }
 
 /// The schemes of all formats.

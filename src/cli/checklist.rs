@@ -17,7 +17,7 @@ use super::environment::Environment;
 use super::error::{self, Error, nearest};
 use super::local::{self, Surroundings};
 use super::values::Limit;
-use crate::backup::Location;
+use crate::backup::registry;
 use crate::checklist::fix::{self, Fixed, Proposal};
 use crate::checklist::machine::read_text;
 use crate::checklist::render::terminal::Page;
@@ -64,7 +64,7 @@ pub struct ChecklistArgs {
     /// Offer to run the commands that fix what was found
     #[arg(long)]
     fix: bool,
-    /// Run them without asking
+    /// Run these commands without asking
     #[arg(long, requires = "fix")]
     yes: bool,
     /// Let no check take longer than this [default: 30s; 5m for updates, best-practices and
@@ -82,14 +82,17 @@ pub struct ChecklistArgs {
     color: Option<ColorChoice>,
 }
 
+/// Makes a report of a record.
+type Render = fn(&Record) -> String;
+
 /// A flag, the place it names, and what makes the report that goes there.
-type Wanted<'a> = (&'static str, &'a Path, fn(&Record) -> String);
+type Wanted<'a> = (&'static str, &'a Path, Render);
 
 impl ChecklistArgs {
     /// The reports that were asked for.
     fn reports(&self) -> impl Iterator<Item = Wanted<'_>> {
-        let all: [(&str, &Option<PathBuf>, fn(&Record) -> String); 3] = [
-            ("--json", &self.json, render::json::render),
+        let all = [
+            ("--json", &self.json, render::json::render as Render),
             ("--markdown", &self.markdown, render::markdown::render),
             ("--html", &self.html, render::html::render),
         ];
@@ -111,21 +114,29 @@ struct Done {
     /// What was done, for the record
     #[arg(long, value_name = "TEXT")]
     note: String,
-    /// For how long it counts, such as 14d [default: for ever]
+    /// How long it counts, such as 14d [default: forever]
     #[arg(long, value_name = "TIME")]
     valid_for: Option<Limit>,
 }
+
+/// How `bkverify checklist` ends.
+pub const EXIT_CODES: &[(i32, &str)] = &[
+    (0, "nothing fails"),
+    (1, "something fails"),
+    (2, "usage or configuration error"),
+    (3, "nothing fails, but something could not be checked"),
+    (4, "a report or the state folder could not be written"),
+];
 
 fn after_help() -> String {
     let mut text = "Checks:\n".to_owned();
     for check in CHECKS {
         text.push_str(&format!("  {:<15} {}\n", check.name, check.title));
     }
-    text.push_str(
-        "\nExit codes:\n  0  nothing fails\n  1  something fails\n  2  usage or configuration error\n",
-    );
-    text.push_str("  3  nothing fails, but something could not be checked\n");
-    text.push_str("  4  a report or the state folder could not be written\n");
+    text.push_str("\nExit codes:\n");
+    for (code, meaning) in EXIT_CODES {
+        text.push_str(&format!("  {code}  {meaning}\n"));
+    }
     text
 }
 
@@ -146,7 +157,7 @@ fn tick_off(done: &Done, here: &Surroundings, now: Timestamp) -> Result<ExitCode
             .hint("write what was done: --note \"ran it on dc01, no errors\""));
     }
     let valid = done.valid_for.map(|Limit(time)| SignedDuration::try_from(time)).transpose();
-    let valid = valid.map_err(|_| Error::usage("--valid-for is longer than time itself"))?;
+    let valid = valid.map_err(|_| Error::usage("--valid-for is too long"))?;
     let tick = Tick::new(name, done.note.trim(), &here.who, now, valid);
     Ticks::record(&here.state, tick.clone()).map_err(|error| unusable(&error))?;
     error::print(format!("{name}: {}\n", tick.words()).as_bytes())?;
@@ -256,7 +267,7 @@ fn jobs(config: &Config) -> Result<Vec<Job>, Error> {
     for name in names {
         let (name, settings) = config.choose(name)?;
         let Some(backup) = settings.backup else { continue };
-        let backup = Location::parse(&backup, Path::new(""));
+        let backup = registry::locate(&backup, Path::new(""));
         let name = name.unwrap_or_else(|| "the configured job".to_owned());
         let report = settings.json.filter(|place| place != Path::new("-"));
         jobs.push(Job { name, backup, sources: settings.source, maps: settings.map, report });
@@ -283,8 +294,8 @@ fn read_against(text: &str, current_dir: &Path) -> Result<Against, Error> {
         Ok(None) if !text.ends_with(".json") && !text.contains(['/', '\\']) => {
             Ok(Against::Server(text.to_owned()))
         }
-        Ok(None) => Err(Error::usage(format!("there are no facts at {}", file.display()))
-            .hint("write them on the destination: bkverify facts --json > facts.json")),
+        Ok(None) => Err(Error::usage(format!("there is no file of facts at {}", file.display()))
+            .hint("write one on the destination: bkverify facts --json > facts.json")),
         Err(problem) => Err(Error::usage(format!("cannot read the facts {}: {problem}", file.display()))),
     }
 }
@@ -295,7 +306,7 @@ fn fix(record: &Record, machine: &Machine, yes: bool, page: Page) -> Result<bool
     let proposals = fix::proposals(record);
     error::print(render::terminal::render(record, page).as_bytes())?;
     if proposals.is_empty() {
-        error::print(b"Nothing of this can be fixed by a command.\n\n")?;
+        error::print(b"None of this can be fixed by a command.\n\n")?;
         return Ok(false);
     }
     let mut any = false;
@@ -315,7 +326,7 @@ fn fix(record: &Record, machine: &Machine, yes: bool, page: Page) -> Result<bool
         error::print(ended.as_bytes())?;
     }
     if any {
-        error::print(b"Looking again:\n\n")?;
+        error::print(b"Checking again:\n\n")?;
     }
     Ok(any)
 }
@@ -416,6 +427,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         assert!(matches!(read_against("dc01", folder.path()), Ok(Against::Server(_))));
         let error = read_against("facts.json", folder.path()).map(|_| ()).unwrap_err().render();
-        assert!(error.contains("there are no facts at"), "{error}");
+        assert!(error.contains("there is no file of facts at"), "{error}");
     }
 }

@@ -14,8 +14,12 @@ mod environment;
 mod error;
 mod facts;
 mod generate;
+mod help;
 mod init;
 mod local;
+mod man;
+#[cfg(test)]
+mod manual_tests;
 mod resolve;
 mod settings;
 mod show;
@@ -64,6 +68,7 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, Error> {
         Some(Command::Checklist(what)) => checklist::run(&what),
         Some(Command::Facts(what)) => facts::run(&what),
         Some(Command::Generate(what)) => generate::run(&what),
+        Some(Command::Help(asked)) => help::run(&asked),
     }
 }
 

@@ -14,7 +14,7 @@ use super::args::{Invocation, Verify};
 use super::config::{self, Config};
 use super::settings::Settings;
 use super::{Environment, Error};
-use crate::backup::Location;
+use crate::backup::{Location, registry};
 use crate::plan::{
     Algorithm, CachePolicy, Claims, Completeness, Draw, Engine, Filters, Limits, Origin, Outputs, Plan,
     Reports, SampleSize, Target, Terminal,
@@ -77,7 +77,7 @@ pub fn resolve(verify: Verify, config: Option<&Config>, environment: &Environmen
 
 /// Where the backup is: an absolute path, or an address.
 fn location(said: Option<&Path>) -> Location {
-    said.map_or_else(Location::default, |said| Location::parse(said, Path::new("")))
+    said.map_or_else(Location::default, |said| registry::locate(said, Path::new("")))
 }
 
 fn claims(settings: &Settings) -> Claims {

@@ -13,7 +13,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
 use super::values::{Limit, Percent, Sample, Share, Size, Threads, When, map_parser, parse_map};
-use crate::backup::{Location, registry};
+use crate::backup::registry;
 use crate::plan::{Algorithm, CachePolicy, Keep, Map};
 
 const WHERE: &str = "What to verify";
@@ -204,7 +204,11 @@ impl Settings {
     #[must_use]
     pub fn based_on(mut self, folder: &Path) -> Self {
         let base = |path: &mut PathBuf| *path = absolute(folder, path);
-        self.backup = self.backup.map(|backup| Location::absolute(&backup, folder));
+        // An address is left as it is.
+        self.backup = self.backup.map(|said| match registry::locate(&said, folder).local() {
+            Some(path) => path.to_owned(),
+            None => said,
+        });
         self.restore_to.as_mut().map(base);
         self.source.iter_mut().for_each(base);
         self.map.iter_mut().for_each(|map| base(&mut map.to));

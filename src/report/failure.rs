@@ -6,7 +6,8 @@ use std::time::Duration;
 use crate::backup::Description;
 use crate::exit::ExitCode;
 use crate::plan::{Plan, SampleSize};
-use crate::verify::outcome::{Counts, Effort, Outcome, Population, Sample};
+use crate::verify::counts::Counts;
+use crate::verify::outcome::{Effort, Outcome, Population, Sample};
 
 /// Why a run could not begin, or not go on.
 #[derive(Debug, Clone)]

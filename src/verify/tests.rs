@@ -19,8 +19,8 @@ struct Fickle {
     description: Description,
 }
 
-fn description() -> Description {
-    // Later than anything that a test makes.
+/// Of a backup that was taken later than anything that a test makes.
+pub(super) fn description() -> Description {
     let at = Timestamp { seconds: 1 << 33, nanos: 0 };
     Description {
         location: "fickle".into(),

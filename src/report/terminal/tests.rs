@@ -1,6 +1,6 @@
 use super::*;
 use crate::report::samples;
-use crate::verify::outcome::Counts;
+use crate::verify::counts::Counts;
 use std::path::PathBuf;
 
 #[test]
