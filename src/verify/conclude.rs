@@ -174,8 +174,12 @@ mod tests {
 
     fn plan() -> Plan {
         let path = PathBuf::from("x");
-        let target =
-            Target { backup: path.clone().into(), sources: vec![path.clone()], maps: Vec::new(), restore_to: path };
+        let target = Target {
+            backup: path.clone().into(),
+            sources: vec![path.clone()],
+            maps: Vec::new(),
+            restore_to: path,
+        };
         Plan::new(target, "s".to_owned(), SystemTime::UNIX_EPOCH)
     }
 
