@@ -2,14 +2,15 @@
 //! it.
 //!
 //! Written on the destination, read by `bkverify checklist clock --against facts.json` on the
-//! source. Holds names, versions, the clock and the time zone; nothing secret.
+//! source. Holds names, versions, the clock and the time zone; nothing secret. It knows nothing of
+//! the checklist.
+
+pub mod sntp;
 
 use jiff::civil;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 use serde::{Deserialize, Serialize};
-
-use crate::checklist::sntp;
 
 /// The schema's name and version.
 pub const SCHEMA: &str = "bkverify-facts/1";
@@ -58,7 +59,9 @@ pub struct NtpFact {
 #[derive(Debug, thiserror::Error)]
 pub enum FactsError {
     /// They are no facts.
-    #[error("{place} holds no facts of a machine ({source}); write it there with `bkverify facts --json`")]
+    #[error(
+        "{place} is not a file of facts ({source}); make one on that machine with `bkverify facts --json`"
+    )]
     Unreadable {
         /// Where they were read.
         place: String,

@@ -6,19 +6,47 @@
 //! arguments + config ─▶ Plan ─▶ catalog ─▶ sample ─▶ restore ─▶ hash both ─▶ verdict ─▶ assurance ─▶ report
 //! ```
 //!
-//! # Rooms
-//! - [`cli`]: the only room that knows the command line, the configuration file and the
-//!   environment. It makes a [`plan::Plan`], which is immutable and complete: no later stage asks
-//!   for a setting, a terminal or the date.
-//! - [`backup`]: formats behind one small trait. A format lists its entries as a stream, and
-//!   restores the wanted ones below a scratch folder. It knows nothing of samples and verdicts.
-//! - [`verify`]: the flow, a file a stage. The draw, the verdict, the assurance are pure; only
-//!   `judge`, `hash` and `work` touch files and threads.
-//! - [`mod@bench`]: what a verification costs on these disks: probes, a model, and a run that
-//!   checks it.
-//! - [`report`] and [`progress`]: what people and programs get to see.
-//! - [`manual`]: the pages that `bkverify help` prints, and that become man pages.
-//! - [`platform`]: the only room that asks which operating system this is.
+//! # The house
+//! ```text
+//!                                cli
+//!                 ┌──────────┬────┴─────┬───────────┐
+//!             checklist    bench     report     progress
+//!                 └──────────┴────┬─────┴───────────┘
+//!                              verify
+//!                            ┌────┴────┐
+//!                         backup     plan
+//!                            └────┬────┘
+//!            words, facts, manual, threads, lock, stop, exit
+//!                                 │
+//!                             platform
+//! ```
+//!
+//! Nobody knows a room above its own. `tests/it/house.rs` compares this table with what the files
+//! import.
+//!
+//! | room | what it is | which rooms it knows |
+//! |---|---|---|
+//! | `lock` | locking, without the question of poison | |
+//! | `stop` | the request to end a run | |
+//! | `exit` | the exit codes | |
+//! | `threads` | threads, as many as can be had | |
+//! | `platform` | the only room that asks which operating system this is | |
+//! | `words` | numbers, sizes, times and lists in English | `platform` |
+//! | `manual` | the pages that `bkverify help` prints, also made into man pages | |
+//! | `plan` | what a run will do: immutable and complete | `platform` |
+//! | `facts` | what another machine needs to know of this one | |
+//! | `backup` | formats behind one small trait | `lock`, `platform`, `stop`, `threads`, `words` |
+//! | `verify` | the flow, a file a stage | `backup`, `exit`, `plan`, `platform`, `stop`, `threads`, `words` |
+//! | `progress` | what a person sees while a run goes on | `backup`, `plan`, `verify`, `words` |
+//! | `report` | what people and programs are told afterwards | `backup`, `exit`, `plan`, `platform`, `verify`, `words` |
+//! | `bench` | what a verification costs on these disks | `backup`, `exit`, `plan`, `platform`, `stop`, `threads`, `verify`, `words` |
+//! | `checklist` | the other steps before a migration, a check a file | `backup`, `facts`, `plan`, `platform`, `report`, `stop`, `verify`, `words` |
+//! | `cli` | the only room that knows the command line, the configuration file and the environment | `backup`, `bench`, `checklist`, `exit`, `facts`, `manual`, `plan`, `platform`, `progress`, `report`, `stop`, `threads`, `verify`, `words` |
+//!
+//! The draw ([`verify::sample`]), the verdict ([`verify::verdict`]), the statement
+//! ([`verify::assurance`]) and the outcome ([`verify::conclude`]) are pure functions; a table, a
+//! simulation or a recomputation holds each. `bkverify help contributing` lists
+//! the files that a change touches.
 //!
 //! # What holds everywhere
 //! 1. Originals and backups are opened read-only and never written. All writing happens below the
@@ -47,6 +75,7 @@ pub mod checklist;
 pub mod cli;
 pub mod exit;
 pub mod facts;
+mod lock;
 pub mod manual;
 pub mod plan;
 pub mod platform;

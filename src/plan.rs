@@ -4,7 +4,7 @@
 //! No later stage knows clap, the environment or the time of day. `bkverify plan` prints exactly
 //! this.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::platform::Timestamp;
@@ -12,10 +12,53 @@ use crate::platform::Timestamp;
 /// Everything a verification needs to know.
 #[derive(Debug, Clone)]
 pub struct Plan {
+    /// Where these settings come from.
+    pub origin: Origin,
+    /// What is verified, and where.
+    pub target: Target,
+    /// Which files.
+    pub draw: Draw,
+    /// What is to be proved, and when that has failed.
+    pub claims: Claims,
+    /// How the work is done.
+    pub engine: Engine,
+    /// When the run ends early.
+    pub limits: Limits,
+    /// What it leaves behind.
+    pub outputs: Outputs,
+    /// When the run began.
+    pub started: SystemTime,
+}
+
+impl Plan {
+    /// A plan with every default that does not depend on the machine: one thread, no reports,
+    /// nothing on the terminal.
+    pub fn new(target: Target, seed: String, started: SystemTime) -> Self {
+        Self {
+            origin: Origin::default(),
+            target,
+            draw: Draw { sample: SampleSize::default(), seed, filters: Filters::default() },
+            claims: Claims::default(),
+            engine: Engine::default(),
+            limits: Limits::default(),
+            outputs: Outputs::default(),
+            started,
+        }
+    }
+}
+
+/// Where the settings of a plan come from.
+#[derive(Debug, Clone, Default)]
+pub struct Origin {
     /// Name of the configured job, where one was used.
     pub job: Option<String>,
     /// The configuration file that was read.
     pub config: Option<PathBuf>,
+}
+
+/// What is verified, and where.
+#[derive(Debug, Clone)]
+pub struct Target {
     /// The backup to prove.
     pub backup: PathBuf,
     /// Folders that hold the originals.
@@ -24,14 +67,30 @@ pub struct Plan {
     pub maps: Vec<Map>,
     /// Below this folder the scratch folder is made.
     pub restore_to: PathBuf,
+}
+
+impl Target {
+    /// Every folder that holds originals.
+    pub fn originals(&self) -> impl Iterator<Item = &Path> {
+        let mapped = self.maps.iter().map(|map| map.to.as_path());
+        self.sources.iter().map(PathBuf::as_path).chain(mapped)
+    }
+}
+
+/// Which files are verified.
+#[derive(Debug, Clone)]
+pub struct Draw {
     /// How many files to verify.
     pub sample: SampleSize,
     /// Decides which files are drawn; any text.
     pub seed: String,
     /// Which files are in the population.
     pub filters: Filters,
-    /// How many originals to look up in the catalog.
-    pub completeness: Completeness,
+}
+
+/// What is to be proved, and when that has failed.
+#[derive(Debug, Clone)]
+pub struct Claims {
     /// Confidence of the statement, between 0 and 1.
     pub confidence: f64,
     /// The largest share of picks that may prove nothing, between 0 and 1; a run with more is no
@@ -42,6 +101,25 @@ pub struct Plan {
     pub backup_window: Duration,
     /// Whether originals are known not to have changed since the backup.
     pub assume_unchanged: bool,
+    /// How many originals to look up in the catalog.
+    pub completeness: Completeness,
+}
+
+impl Default for Claims {
+    fn default() -> Self {
+        Self {
+            confidence: 0.95,
+            max_undecided: 0.2,
+            backup_window: Duration::from_secs(24 * 60 * 60),
+            assume_unchanged: false,
+            completeness: Completeness { originals: 200, asked_for: false },
+        }
+    }
+}
+
+/// How the work is done.
+#[derive(Debug, Clone)]
+pub struct Engine {
     /// Threads that verify; at least 1.
     pub threads: usize,
     /// Whether the backup or an original lies on a disk whose head has to move.
@@ -53,18 +131,38 @@ pub struct Plan {
     pub hash: Algorithm,
     /// What to do about cached pages of backup and originals.
     pub cache: CachePolicy,
-    /// Which restored files stay behind.
-    pub keep: Keep,
-    /// Ends the run as incomplete once this many bytes were restored.
+}
+
+impl Default for Engine {
+    fn default() -> Self {
+        Self {
+            threads: 1,
+            spinning: false,
+            in_place_order: false,
+            hash: Algorithm::Blake3,
+            cache: CachePolicy::Drop,
+        }
+    }
+}
+
+/// When a run ends early, as incomplete.
+#[derive(Debug, Clone, Default)]
+pub struct Limits {
+    /// Once this many bytes were restored.
     pub budget: Option<u64>,
-    /// Ends the run as incomplete after this time.
+    /// After this time.
     pub time_limit: Option<Duration>,
+}
+
+/// What a run leaves behind.
+#[derive(Debug, Clone, Default)]
+pub struct Outputs {
+    /// Which restored files stay.
+    pub keep: Keep,
     /// Where reports are written.
     pub reports: Reports,
     /// What the person sees.
     pub terminal: Terminal,
-    /// When the run began.
-    pub started: SystemTime,
 }
 
 /// Entries whose path begins with `from` have their original below `to`.
@@ -98,6 +196,15 @@ pub enum SampleSize {
     /// As many as it takes to rule out, at the plan's confidence, that this share of the files or
     /// more is bad.
     Tolerance(f64),
+}
+
+/// So many files are verified unless a number is given.
+pub const DEFAULT_SAMPLE: u64 = 500;
+
+impl Default for SampleSize {
+    fn default() -> Self {
+        Self::Count(DEFAULT_SAMPLE)
+    }
 }
 
 /// Which files are in the population. Patterns are gitignore globs, held against an entry's path.
@@ -146,9 +253,10 @@ pub enum CachePolicy {
 }
 
 /// Which restored files stay behind, below `kept-…` in the restore folder.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Keep {
     /// None.
+    #[default]
     None,
     /// Those that are bad.
     Failures,
@@ -173,7 +281,7 @@ impl Reports {
 }
 
 /// What the person sees, and how.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Terminal {
     /// Nothing but errors.
     pub quiet: bool,

@@ -2,23 +2,25 @@
 //! every half minute where there is none (so that a log shows life and a short run stays silent),
 //! or nothing.
 //!
-//! In: the news of [`Progress`], from many threads. Out: text whose names are escaped. It counts by
+//! In: the news of [`Observer`], from many threads. Out: text whose names are escaped. It counts by
 //! atomics; nothing is allocated per file unless every verdict is to be shown. It never writes to
 //! standard output, and never fails: a run must not end because nobody reads its progress.
 
 mod bars;
 mod plain;
+mod waiting;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::backup::escape;
 use crate::plan::Terminal;
-use crate::verify::verdict::Verdict;
-use crate::verify::{Progress, Silent};
+use crate::verify::{Observer, PickRecord, Silent};
 use crate::words;
 
+pub use waiting::Waiting;
+
 /// What shows the progress of a run as the plan says.
-pub fn for_plan(terminal: &Terminal) -> Box<dyn Progress> {
+pub fn for_plan(terminal: &Terminal) -> Box<dyn Observer> {
     let verbose = terminal.verbose > 0;
     if terminal.quiet {
         Box::new(Silent)
@@ -39,10 +41,10 @@ struct Tally {
 
 impl Tally {
     /// Notes one more; true where it is a failure.
-    fn add(&self, verdict: Verdict, bytes: u64) -> bool {
+    fn add(&self, pick: &PickRecord) -> bool {
         self.files.fetch_add(1, Ordering::Relaxed);
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        let failed = verdict.is_alarm();
+        self.bytes.fetch_add(pick.restored_size.unwrap_or(0), Ordering::Relaxed);
+        let failed = pick.verdict.is_alarm();
         if failed {
             self.failures.fetch_add(1, Ordering::Relaxed);
         }
@@ -64,6 +66,11 @@ impl Tally {
 }
 
 /// One judged file as a line.
-fn verdict_line(verdict: Verdict, path: &[u8]) -> String {
-    format!("{:<16} {}", verdict.word(), escape(path))
+fn verdict_line(pick: &PickRecord) -> String {
+    format!("{:<16} {}", pick.verdict.word(), escape(&pick.path))
+}
+
+#[cfg(test)]
+fn pick(verdict: crate::verify::verdict::Verdict, bytes: u64, path: &[u8]) -> PickRecord {
+    PickRecord { restored_size: Some(bytes), ..PickRecord::new(path, verdict) }
 }

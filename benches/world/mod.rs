@@ -9,9 +9,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use bkverify::plan::{
-    Algorithm, CachePolicy, Completeness, Filters, Keep, Plan, Reports, SampleSize, Terminal,
-};
+use bkverify::plan::{CachePolicy, Plan, SampleSize, Target};
 use criterion::Criterion;
 use tempfile::TempDir;
 
@@ -56,31 +54,17 @@ pub fn bytes(size: usize) -> Vec<u8> {
 /// Verifies `root/backup` against `root/original` by way of `root/restore`, from the system's
 /// cache, always with the same draw.
 pub fn plan(root: &Path, sample: SampleSize, threads: usize) -> Plan {
-    Plan {
-        job: None,
-        config: None,
+    let target = Target {
         backup: root.join("backup"),
         sources: vec![root.join("original")],
         maps: Vec::new(),
         restore_to: root.join("restore"),
-        sample,
-        seed: "bench".to_owned(),
-        filters: Filters::default(),
-        completeness: Completeness { originals: 0, asked_for: false },
-        confidence: 0.95,
-        max_undecided: 0.2,
-        backup_window: Duration::from_secs(86_400),
-        assume_unchanged: false,
-        threads,
-        spinning: false,
-        in_place_order: false,
-        hash: Algorithm::Blake3,
-        cache: CachePolicy::Use,
-        keep: Keep::None,
-        budget: None,
-        time_limit: None,
-        reports: Reports::default(),
-        terminal: Terminal { quiet: true, verbose: 0, bars: false, color: false },
-        started: SystemTime::now(),
-    }
+    };
+    let mut plan = Plan::new(target, "bench".to_owned(), SystemTime::now());
+    plan.draw.sample = sample;
+    plan.claims.completeness.originals = 0;
+    plan.engine.threads = threads;
+    plan.engine.cache = CachePolicy::Use;
+    plan.outputs.terminal.quiet = true;
+    plan
 }

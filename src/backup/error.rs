@@ -85,18 +85,6 @@ impl Damage {
     }
 }
 
-/// As many are kept of each kind; a report stays readable.
-const DAMAGE_LINES_MAX: usize = 50;
-
-/// Adds `one` to what is damaged; once there are too many, `more` stands for all that follow.
-pub(super) fn note_damage(damage: &mut Vec<Damage>, one: Damage, more: &str) {
-    match damage.len() {
-        DAMAGE_LINES_MAX => damage.push(more.to_owned().into()),
-        count if count < DAMAGE_LINES_MAX => damage.push(one),
-        _ => {}
-    }
-}
-
 impl From<String> for Damage {
     fn from(problem: String) -> Self {
         Self { problem, lost: None, denied: false }

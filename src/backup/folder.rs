@@ -8,14 +8,16 @@ use std::cell::RefCell;
 use std::fs::File;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use rayon::Scope;
 
+use crate::lock::{into_inner, lock};
 use crate::platform::{self, Cached, Kind, Timestamp, Tree};
 use crate::threads;
 
+use super::damage_lines::DamageLines;
 use super::land::{conclude, land};
 use super::path::escape;
 use super::{
@@ -23,8 +25,12 @@ use super::{
     RestoreError, Restored, Scratch, Sink, Wanted,
 };
 
-/// As many folders that cannot be listed are named.
+/// As many folders that cannot be listed are named: more than lines of an archive's damage, because
+/// each tells the filters what is lost.
 const DAMAGE_MAX: usize = 1_000;
+
+/// What is said instead of further ones.
+const MORE: &str = "many more folders cannot be listed";
 
 /// Entries that one thread collects before it hands them on.
 const BATCH: usize = 512;
@@ -108,17 +114,16 @@ impl Backup for Folder {
             sink,
             workers: (0..threads).map(|_| Mutex::default()).collect(),
             stopped: AtomicBool::new(false),
-            damage: Mutex::default(),
+            damage: Mutex::new(DamageLines::up_to(DAMAGE_MAX, MORE)),
         };
         match threads::pool(threads, "list") {
             Some(pool) => pool.scope(|scope| walk.by_tasks(b"", scope)),
             None => walk.alone(),
         }
         for worker in &walk.workers {
-            walk.flush(&mut worker.lock().unwrap_or_else(PoisonError::into_inner).batch);
+            walk.flush(&mut lock(worker).batch);
         }
-        let mut damage = walk.damage.into_inner().unwrap_or_else(PoisonError::into_inner);
-        damage.sort_by(|one, other| one.problem.cmp(&other.problem));
+        let damage = into_inner(walk.damage).into_sorted_lines();
         Ok(if walk.stopped.into_inner() {
             Listing::Stopped
         } else if damage.is_empty() {
@@ -149,7 +154,7 @@ impl Backup for Folder {
                 if let Listing::Damaged(damage) = self.catalog(Needs { size: true, mtime: true }, 1, &all)? {
                     damage.into_iter().for_each(|damage| landing.lose(damage));
                 }
-                let all = all.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+                let all = into_inner(all.0);
                 all.iter().filter(|entry| test(entry)).try_for_each(|entry| one(entry, landing))
             }
         })
@@ -171,7 +176,7 @@ struct Collected(Mutex<Picks>);
 
 impl Sink for Collected {
     fn take(&self, entries: &Picks) -> ControlFlow<()> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(entries.iter());
+        lock(&self.0).extend(entries.iter());
         ControlFlow::Continue(())
     }
 }
@@ -184,7 +189,7 @@ struct Walk<'a> {
     /// One a thread, so that the locks are never contended.
     workers: Vec<Mutex<Worker>>,
     stopped: AtomicBool,
-    damage: Mutex<Vec<Damage>>,
+    damage: Mutex<DamageLines>,
 }
 
 #[derive(Default)]
@@ -216,7 +221,7 @@ impl<'a> Walk<'a> {
             return;
         }
         let index = rayon::current_thread_index().unwrap_or(0) % self.workers.len();
-        let mut worker = self.workers[index].lock().unwrap_or_else(PoisonError::into_inner);
+        let mut worker = lock(&self.workers[index]);
         let Worker { batch, names } = &mut *worker;
         let bare = path.strip_suffix(b"/").unwrap_or(path);
         let (mut is_empty, mut passed_over) = (true, 0);
@@ -246,20 +251,7 @@ impl<'a> Walk<'a> {
             let problem = format!("folder {name} cannot be listed: {error}");
             let denied = error.kind() == std::io::ErrorKind::PermissionDenied;
             let damage = Damage { problem, lost: Some(Lost::Folder(bare.to_vec())), denied };
-            self.note(damage);
-        }
-    }
-
-    /// Notes a folder that cannot be listed. Of very many the last one stands for all that follow:
-    /// it may hold anything.
-    fn note(&self, damage: Damage) {
-        let mut all = self.damage.lock().unwrap_or_else(PoisonError::into_inner);
-        if all.len() < DAMAGE_MAX {
-            all.push(damage);
-        } else if let Some(last) = all.last_mut() {
-            let is_denied = last.denied && damage.denied;
-            *last =
-                Damage { denied: is_denied, ..Damage::from("many more folders cannot be listed".to_owned()) };
+            lock(&self.damage).note(damage);
         }
     }
 

@@ -9,7 +9,7 @@ use std::io::{self, Seek, SeekFrom};
 
 use crate::platform;
 
-use super::positioned::Positioned;
+use super::bytes::Reader;
 use super::scratch::PIECE;
 use super::{RestoreError, Restored, Scratch};
 
@@ -20,7 +20,7 @@ impl Scratch {
             let mut from = of.file().try_clone().map_err(RestoreError::Scratch)?;
             return self.copy_sparse(1, &mut from, of.size(), buffer);
         }
-        let mut content = Positioned { file: of.file(), offset: 0 };
+        let mut content = Reader::new(of);
         self.restore_beside(1, &mut content, Some(of.size()), buffer)
     }
 
@@ -34,7 +34,7 @@ impl Scratch {
     ) -> Result<Restored, RestoreError> {
         let ranges = DataRanges { file: from, at: 0, size };
         let data = ranges.map(|range| range.map(|range| range.end - range.start)).sum::<io::Result<u64>>();
-        let mut promise = self.promise_room(data.map_err(RestoreError::from_read)?, held)?;
+        let mut reservation = self.reserve(data.map_err(RestoreError::from_read)?, held)?;
         let mut restored = self.create_file().map_err(RestoreError::Scratch)?;
         restored.set_len(size)?;
         if buffer.len() < PIECE {
@@ -55,7 +55,7 @@ impl Scratch {
                     break;
                 }
                 restored.write(&buffer[..got])?;
-                promise.keep(got as u64);
+                reservation.use_up(got as u64);
                 at += got as u64;
                 if self.stop().is_set() {
                     return Err(RestoreError::Stopped);
@@ -98,6 +98,7 @@ mod tests {
     use std::io::Write;
 
     use super::*;
+    use crate::backup::bytes::ReadAt;
     use crate::stop::Stop;
 
     #[test]
@@ -118,8 +119,7 @@ mod tests {
         let second = scratch.copy_again(&first, &mut Vec::new()).unwrap();
         for copy in [&first, &second] {
             let mut found = vec![0; content.len() + 1];
-            let got =
-                platform::read_full(&mut Positioned { file: copy.file(), offset: 0 }, &mut found).unwrap();
+            let got = copy.read_full_at(&mut found, 0).unwrap();
             assert_eq!(copy.size(), content.len() as u64);
             assert!(found[..got] == content);
         }

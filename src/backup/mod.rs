@@ -6,7 +6,9 @@
 //! backup, and knows nothing of sampling, verdicts or reports.
 
 mod aside;
+pub mod bytes;
 mod compression;
+mod damage_lines;
 mod entry;
 mod error;
 mod folder;
@@ -14,12 +16,13 @@ mod holes;
 mod land;
 mod leftovers;
 mod path;
-mod positioned;
 pub mod registry;
 mod repeats;
-mod room;
+mod reservation;
+mod restored;
 mod scratch;
 mod tar;
+mod workspace;
 mod zip;
 
 pub use entry::{Entry, Locator, Picks};
@@ -28,7 +31,9 @@ pub use folder::Folder;
 pub use leftovers::{Leftovers, remove_leftovers};
 pub use path::{NameProblem, escape, relative, unescape};
 pub use registry::open;
-pub use scratch::{MARGIN, Restored, Scratch, Stays};
+pub use restored::Restored;
+pub use scratch::{MARGIN, Scratch, Stays};
+pub use workspace::Workspace;
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;

@@ -7,12 +7,12 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
+use super::bytes::{FileBytes, ReadAt, Reader, is_all_zero};
 use super::compression::{Compression, NEEDS_MEMORY, is_out_of_memory};
-use super::positioned::Positioned;
 use super::tar::{self, Tar};
 use super::zip::{self, Zip};
 use super::{Backup, Error, Folder};
-use crate::platform::{self, Kind, Stat};
+use crate::platform::{self, Kind, Stat, Timestamp};
 
 /// A kind of backup that can be verified.
 #[derive(Debug)]
@@ -111,11 +111,11 @@ impl<'a> Candidate<'a> {
         Ok(Self { place, cold, file: Some((file, stat)), first })
     }
 
-    /// A handle of its own for a format.
-    fn file(&self) -> Option<Result<(File, Stat), Error>> {
+    /// The bytes of a file, for a format to keep, and when it was modified last.
+    fn file(&self) -> Option<Result<(Box<FileBytes>, Timestamp), Error>> {
         let (file, stat) = self.file.as_ref().filter(|(_, stat)| stat.kind == Kind::File)?;
         let cloned = file.try_clone().map_err(|source| Error::Open { place: self.place.to_owned(), source });
-        Some(cloned.map(|file| (file, *stat)))
+        Some(cloned.map(|file| (Box::new(FileBytes::new(file, stat.size)), stat.mtime)))
     }
 
     /// The first block, if there is a whole one.
@@ -161,52 +161,40 @@ fn open_folder(candidate: &Candidate<'_>) -> Attempt {
 }
 
 fn open_tar(candidate: &Candidate<'_>) -> Attempt {
-    let (file, stat) = match candidate.file()? {
+    let (bytes, taken) = match candidate.file()? {
         Ok(opened) => opened,
         Err(error) => return Some(Err(error)),
     };
     let is_empty =
-        || stat.size >= 1024 && stat.size <= EMPTY_TAR_MAX && stat.size % 512 == 0 && is_all_zero(&file);
+        || (1024..=EMPTY_TAR_MAX).contains(&bytes.len()) && bytes.len() % 512 == 0 && is_all_zero(&*bytes, 0);
     let is_tar = tar::is_header(candidate.first_block()?) || is_empty();
     is_tar.then(|| {
-        if zip::is_end(&file, stat.size) {
+        if zip::is_end(&*bytes) {
             let problem = "it begins as a tar archive and ends as a zip archive: two archives were joined; get both apart, \
                 and verify each"
                 .to_owned();
             return Err(Error::NotABackup { place: candidate.place.to_owned(), problem });
         }
-        Ok(Box::new(Tar::new(candidate.place, file, stat, None)) as Box<dyn Backup>)
+        Ok(Box::new(Tar::new(candidate.place, bytes, Some(taken), None)) as Box<dyn Backup>)
     })
-}
-
-fn is_all_zero(file: &File) -> bool {
-    let mut piece = [0; 4096];
-    let mut offset = 0;
-    loop {
-        match platform::read_at(file, &mut piece, offset) {
-            Ok(0) => return true,
-            Ok(got) if piece[..got].iter().all(|&byte| byte == 0) => offset += got as u64,
-            _ => return false,
-        }
-    }
 }
 
 fn open_compressed(candidate: &Candidate<'_>, compression: Compression) -> Attempt {
     if Compression::recognise(&candidate.first) != Some(compression) {
         return None;
     }
-    Some(candidate.file()?.and_then(|(file, stat)| {
-        check_holds_tar(candidate.place, &file, compression)?;
-        Ok(Box::new(Tar::new(candidate.place, file, stat, Some(compression))) as Box<dyn Backup>)
+    Some(candidate.file()?.and_then(|(bytes, taken)| {
+        check_holds_tar(candidate.place, &*bytes, compression)?;
+        Ok(Box::new(Tar::new(candidate.place, bytes, Some(taken), Some(compression))) as Box<dyn Backup>)
     }))
 }
 
 /// Uncompresses the first block; an error unless it begins a tar archive, be it one without
 /// members.
-fn check_holds_tar(place: &Path, file: &File, compression: Compression) -> Result<(), Error> {
+fn check_holds_tar(place: &Path, bytes: &dyn ReadAt, compression: Compression) -> Result<(), Error> {
     let name = compression.name();
     let mut first = [0; 1024];
-    let compressed = BufReader::new(Positioned { file, offset: 0 });
+    let compressed = BufReader::new(Reader::new(bytes));
     let read = compression.decoder(compressed).and_then(|mut decoder| {
         platform::read_full(&mut decoder, &mut first[..512]).and_then(|got| {
             // A second block tells an empty archive from chance; it may lie behind damage, which
@@ -239,11 +227,11 @@ fn check_holds_tar(place: &Path, file: &File, compression: Compression) -> Resul
 }
 
 fn open_zip(candidate: &Candidate<'_>) -> Attempt {
-    let (file, stat) = match candidate.file()? {
+    let (bytes, taken) = match candidate.file()? {
         Ok(opened) => opened,
         Err(error) => return Some(Err(error)),
     };
-    let opened = Zip::open(candidate.place, file, stat);
+    let opened = Zip::open(candidate.place, bytes, Some(taken));
     if zip::is_start(&candidate.first) {
         return Some(opened.map(|zip| Box::new(zip) as Box<dyn Backup>));
     }

@@ -9,7 +9,7 @@ use crate::plan::{Filters, Plan, SampleSize};
 
 use super::figures::{Advice, Check, Facts, Figure, Probe, Run};
 use super::model::{Basis, Costs, Fit, Setting};
-use super::{Bench, Error, originals, pipeline, place};
+use super::{Bench, Error, pipeline, place};
 
 /// Files of the first real run: what `--sample` is when nothing is said.
 const FIRST: u64 = 500;
@@ -50,8 +50,8 @@ impl Bench<'_> {
         sequential: bool,
         setting_up: Duration,
     ) -> Result<Option<Runs>, Error> {
-        (self.say)(&format!("verifying {FIRST} files with {} threads", plan.threads));
-        let first = self.real(plan, ("first", SampleSize::Count(FIRST)), plan.threads, (0.3, 0.45))?;
+        (self.say)(&format!("verifying {FIRST} files with {} threads", plan.engine.threads));
+        let first = self.real(plan, ("first", SampleSize::Count(FIRST)), plan.engine.threads, (0.3, 0.45))?;
         if first.files < TOO_FEW.min(first.population).max(1) {
             self.note(format!(
                 "no advice: the real run came no further than {} files within the limits; raise --max-time or \
@@ -66,7 +66,7 @@ impl Bench<'_> {
             return Ok(Some(runs));
         }
         (self.say)("verifying files in the order of their listing");
-        let in_order = self.real(plan, ("in order", SampleSize::All), plan.threads, (0.2, 0.08))?;
+        let in_order = self.real(plan, ("in order", SampleSize::All), plan.engine.threads, (0.2, 0.08))?;
         runs.in_order = Some(in_order).filter(|run| run.files >= TOO_FEW);
         runs.second = self.second(plan, &runs.first)?;
         Ok(Some(runs))
@@ -80,8 +80,9 @@ impl Bench<'_> {
         if !first.complete || files < 2 * first.files || self.stop.is_set() {
             return Ok(None);
         }
-        (self.say)(&format!("verifying {files} files with {} threads", plan.threads));
-        let second = self.real(plan, ("second", SampleSize::Count(files)), plan.threads, (0.2, 0.08))?;
+        (self.say)(&format!("verifying {files} files with {} threads", plan.engine.threads));
+        let second =
+            self.real(plan, ("second", SampleSize::Count(files)), plan.engine.threads, (0.2, 0.08))?;
         Ok(Some(second).filter(|second| second.files >= 2 * first.files))
     }
 
@@ -99,7 +100,7 @@ impl Bench<'_> {
         };
         let by_threads = self.gain(plan, promising, &costs)?;
         let (threads, by_threads) =
-            if by_threads < WORTH_IT { (promising, by_threads) } else { (plan.threads, 1.0) };
+            if by_threads < WORTH_IT { (promising, by_threads) } else { (plan.engine.threads, 1.0) };
         let basis = self.basis(plan, (costs, by_threads), runs, sequential);
         self.report.advice = Some(advice(&basis, threads));
         self.check(plan, &basis, threads)
@@ -111,30 +112,30 @@ impl Bench<'_> {
         let (backup, rest) = self.report.places.split_first()?;
         let setting = Setting {
             figures: &self.report.figures,
-            sources: rest.iter().take(originals(plan).count()).collect(),
+            sources: rest.iter().take(plan.target.originals().count()).collect(),
             backup,
-            restore: &place::name("restore", &plan.restore_to),
-            hash: plan.hash.name(),
+            restore: &place::name("restore", &plan.target.restore_to),
+            hash: plan.engine.hash.name(),
             sequential,
             cores: self.job.cores,
         };
-        let promising = setting.recommend(&self.job.threads, plan.threads)?;
-        Some((promising, setting.costs(plan.threads).or_else(|| setting.costs(promising))?))
+        let promising = setting.recommend(&self.job.threads, plan.engine.threads)?;
+        Some((promising, setting.costs(plan.engine.threads).or_else(|| setting.costs(promising))?))
     }
 
     /// What real work takes with a promising number of threads by what it takes with that of the
     /// other real runs. Figures alone prove nothing: a disk that was busy for a moment shows one
     /// number of threads in a bad light.
     fn gain(&mut self, plan: &Plan, promising: usize, costs: &Costs) -> Result<f64, Error> {
-        if promising == plan.threads {
+        if promising == plan.engine.threads {
             return Ok(1.0);
         }
-        (self.say)(&format!("verifying with {} threads, and with {promising}", plan.threads));
+        (self.say)(&format!("verifying with {} threads, and with {promising}", plan.engine.threads));
         let mut pace = |purpose, threads| {
             let run = self.real(plan, (purpose, SampleSize::Count(CHECK)), threads, (0.2, 0.05))?;
             Ok::<f64, Error>(run.verify / costs.seconds(run.files as f64, run.bytes as f64))
         };
-        let gain = pace("promising", promising)? / pace("usual", plan.threads)?;
+        let gain = pace("promising", promising)? / pace("usual", plan.engine.threads)?;
         // Where one of them came to nothing, nothing is known.
         Ok(if gain.is_finite() { gain } else { 1.0 })
     }
@@ -166,7 +167,7 @@ impl Bench<'_> {
         let fit = Fit::through(&costs, &first, second.as_ref());
         let calibration = first;
         let backup: Option<&Facts> = self.report.places.first();
-        let looked_at = backup.filter(|backup| plan.filters == Filters::default() && backup.sampled > 0);
+        let looked_at = backup.filter(|backup| plan.draw.filters == Filters::default() && backup.sampled > 0);
         // The sizes that were looked at are those of all files: with filters, the run knows better.
         let sizes = looked_at.map_or(
             (

@@ -162,9 +162,9 @@ pub fn run(job: &Job, stop: &Stop, say: &dyn Fn(&str)) -> Result<Report, Error> 
 fn open_places(job: &Job) -> Result<Vec<Place>, Error> {
     let mut places = Vec::new();
     if let Some(plan) = &job.plan {
-        let cold = plan.cache == CachePolicy::Drop;
-        places.push(Place::backup(&plan.backup, cold)?);
-        for source in originals(plan) {
+        let cold = plan.engine.cache == CachePolicy::Drop;
+        places.push(Place::backup(&plan.target.backup, cold)?);
+        for source in plan.target.originals() {
             places.push(Place::folder("source", source, cold)?);
         }
     }
@@ -174,16 +174,12 @@ fn open_places(job: &Job) -> Result<Vec<Place>, Error> {
     Ok(places)
 }
 
-fn originals(plan: &Plan) -> impl Iterator<Item = &Path> {
-    plan.sources.iter().map(PathBuf::as_path).chain(plan.maps.iter().map(|map| map.to.as_path()))
-}
-
 /// Makes sure that the report is in no backup and replaces no file of those that are only read.
 fn spare_the_measured(job: &Job, report: &Path) -> Result<(), Error> {
     let paths: Vec<&Path> = job.paths.iter().map(PathBuf::as_path).collect();
     if let Some(plan) = &job.plan {
-        let read: Vec<&Path> = originals(plan).chain(paths).collect();
-        verify::target::check_report(report, &plan.backup, &read)?;
+        let read: Vec<&Path> = plan.target.originals().chain(paths).collect();
+        verify::target::check_report(report, &plan.target.backup, &read)?;
     } else if let Some((first, rest)) = paths.split_first() {
         verify::target::check_report(report, first, rest)?;
     }
@@ -193,7 +189,7 @@ fn spare_the_measured(job: &Job, report: &Path) -> Result<(), Error> {
 /// Makes sure that the restore folder is none of the places that are only read, and clears what
 /// killed runs left there.
 fn prepare(job: &Job, restore_to: &Path) -> Result<(), Error> {
-    let read = job.plan.iter().flat_map(|plan| originals(plan).chain([plan.backup.as_path()]));
+    let read = job.plan.iter().flat_map(|plan| plan.target.originals().chain([plan.target.backup.as_path()]));
     let read: Vec<_> = read.chain(job.paths.iter().map(PathBuf::as_path)).collect();
     verify::target::check(restore_to, &read, write::most_at_once(4).min(job.max_bytes / 10))?;
     let fail = |source| verify::Error::RestoreFolder { place: restore_to.to_owned(), source };

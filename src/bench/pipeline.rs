@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::plan::{Completeness, Keep, Plan, Reports, SampleSize};
+use crate::plan::{Completeness, Keep, Limits, Plan, Reports, SampleSize};
 use crate::stop::Stop;
 use crate::verify::verdict::Verdict;
 use crate::verify::{self, Silent};
@@ -17,17 +17,14 @@ pub fn run(
     seed: &str,
     stop: &Stop,
 ) -> Result<Run, verify::Error> {
-    let plan = Plan {
-        sample,
-        seed: seed.to_owned(),
-        threads,
-        completeness: Completeness { originals: 0, asked_for: false },
-        keep: Keep::None,
-        budget: Some(bytes),
-        time_limit: Some(time),
-        reports: Reports::default(),
-        ..plan.clone()
-    };
+    let mut plan = plan.clone();
+    plan.draw.sample = sample;
+    plan.draw.seed = seed.to_owned();
+    plan.engine.threads = threads;
+    plan.claims.completeness = Completeness { originals: 0, asked_for: false };
+    plan.limits = Limits { budget: Some(bytes), time_limit: Some(time) };
+    plan.outputs.keep = Keep::None;
+    plan.outputs.reports = Reports::default();
     let outcome = verify::run(&plan, stop, &Silent)?;
     let effort = &outcome.effort;
     Ok(Run {

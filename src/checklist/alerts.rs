@@ -5,37 +5,27 @@ mod journal;
 mod space;
 mod windows;
 
-use super::{Check, Finding, Visit};
+use super::check::{Check, PATIENCE};
+use super::findings::Finding;
+use super::machine::Visit;
 
-const WHY: &str = "What is broken before the migration is broken after it, or breaks during it.";
+const WHY: &str = "What is broken before the migration stays broken after it, or fails during it.";
 
 /// The check.
-#[derive(Debug)]
-pub(super) struct Alerts;
+pub(super) static CHECK: Check = Check {
+    name: "alerts",
+    title: "Alerts, disks and failed services",
+    asks: "The alert viewer shows no critical errors.",
+    patience: PATIENCE,
+    linux: look_linux,
+    windows: windows::look,
+};
 
-impl Check for Alerts {
-    fn name(&self) -> &'static str {
-        "alerts"
-    }
-
-    fn title(&self) -> &'static str {
-        "Alerts, disks and failed services"
-    }
-
-    fn asks(&self) -> &'static str {
-        "The alert viewer shows no critical errors."
-    }
-
-    fn linux(&self, visit: &Visit<'_>) -> Vec<Finding> {
-        let mut findings = journal::look(visit);
-        findings.extend(disks::look(visit));
-        findings.extend(space::look(visit));
-        findings
-    }
-
-    fn windows(&self, visit: &Visit<'_>) -> Vec<Finding> {
-        windows::look(visit)
-    }
+fn look_linux(visit: &Visit<'_>) -> Vec<Finding> {
+    let mut findings = journal::look(visit);
+    findings.extend(disks::look(visit));
+    findings.extend(space::look(visit));
+    findings
 }
 
 /// Lines that are alike but for numbers, with how often each came; the most frequent first.

@@ -7,35 +7,25 @@
 mod job;
 mod windows;
 
-use super::{Check, Finding, Visit};
+use super::check::{Check, PATIENCE};
+use super::findings::Finding;
+use super::machine::Visit;
 
 /// The check.
-#[derive(Debug)]
-pub(super) struct Backup;
+pub(super) static CHECK: Check = Check {
+    name: "backup",
+    title: "Backup, and proof that it restores",
+    asks: "A full backup was made and ran successfully, and random files of it were restored elsewhere and found to be \
+         identical to the originals.",
+    patience: PATIENCE,
+    linux: configured,
+    windows: look_windows,
+};
 
-impl Check for Backup {
-    fn name(&self) -> &'static str {
-        "backup"
-    }
-
-    fn title(&self) -> &'static str {
-        "Backup, and proof that it restores"
-    }
-
-    fn asks(&self) -> &'static str {
-        "A full backup was made and ran successfully, and random files of it were restored elsewhere and found to be \
-         the same as the originals."
-    }
-
-    fn linux(&self, visit: &Visit<'_>) -> Vec<Finding> {
-        configured(visit)
-    }
-
-    fn windows(&self, visit: &Visit<'_>) -> Vec<Finding> {
-        let mut findings = windows::look(visit);
-        findings.extend(configured(visit));
-        findings
-    }
+fn look_windows(visit: &Visit<'_>) -> Vec<Finding> {
+    let mut findings = windows::look(visit);
+    findings.extend(configured(visit));
+    findings
 }
 
 fn configured(visit: &Visit<'_>) -> Vec<Finding> {
@@ -44,7 +34,7 @@ fn configured(visit: &Visit<'_>) -> Vec<Finding> {
         return vec![
             Finding::could_not_check("Whether the backup restores", "no backup job is configured")
                 .why("A backup that was never restored from is a hope, not a backup.")
-                .mend("Run `bkverify init` to write down what is backed up where, then `bkverify`."),
+                .fix("Run `bkverify init` to write down what is backed up where, then `bkverify`."),
         ];
     }
     settings

@@ -9,11 +9,13 @@ mod windows;
 
 use jiff::SignedDuration;
 
+use crate::facts::sntp::{self, Measured};
 use crate::facts::{Facts, Zone};
 
+use super::check::{Check, PATIENCE};
+use super::findings::Finding;
+use super::machine::Visit;
 use super::machine::{Against, duration_words};
-use super::sntp::{self, Measured};
-use super::{Check, Finding, Visit};
 
 /// Most that two clocks may differ, in seconds (Kerberos' default `MaxClockSkew`).
 const LIMIT: f64 = 300.0;
@@ -23,37 +25,29 @@ const WHY: &str = "Kerberos refuses to work between clocks that are more than 5 
                    copies files and directory entries by their times.";
 
 /// The check.
-#[derive(Debug)]
-pub(super) struct Clock;
+pub(super) static CHECK: Check = Check {
+    name: "clock",
+    title: "Clock and time zone",
+    asks: "The clock is within five minutes of the destination server's, with the same date and time zone, and follows \
+         an NTP server.",
+    patience: PATIENCE,
+    linux: look_linux,
+    windows: look_windows,
+};
 
-impl Check for Clock {
-    fn name(&self) -> &'static str {
-        "clock"
-    }
+fn look_linux(visit: &Visit<'_>) -> Vec<Finding> {
+    let mut findings = against_destination(visit);
+    findings.extend(against_ntp(visit, linux::configured_servers(visit)));
+    findings.push(linux::service(visit));
+    findings
+}
 
-    fn title(&self) -> &'static str {
-        "Clock and time zone"
-    }
-
-    fn asks(&self) -> &'static str {
-        "The clock is within five minutes of the destination server's, with the same date and time zone, and follows \
-         an NTP server."
-    }
-
-    fn linux(&self, visit: &Visit<'_>) -> Vec<Finding> {
-        let mut findings = against_destination(visit);
-        findings.extend(against_ntp(visit, linux::configured_servers(visit)));
-        findings.push(linux::service(visit));
-        findings
-    }
-
-    fn windows(&self, visit: &Visit<'_>) -> Vec<Finding> {
-        let mut findings = against_destination(visit);
-        let (servers, service) = windows::look(visit);
-        findings.extend(against_ntp(visit, servers));
-        findings.extend(service);
-        findings
-    }
+fn look_windows(visit: &Visit<'_>) -> Vec<Finding> {
+    let mut findings = against_destination(visit);
+    let (servers, service) = windows::look(visit);
+    findings.extend(against_ntp(visit, servers));
+    findings.extend(service);
+    findings
 }
 
 fn against_destination(visit: &Visit<'_>) -> Vec<Finding> {
@@ -63,14 +57,20 @@ fn against_destination(visit: &Visit<'_>) -> Vec<Finding> {
             Finding::manual("The clock and the time zone were not compared with the destination server's")
                 .seen("this machine", format!("{:.0}, {}", visit.settings().now, own.words()))
                 .why(WHY)
-                .mend("Run `bkverify checklist clock --against DESTINATION`, or write its facts there with \
-                       `bkverify facts --json --ntp SERVER > facts.json` and run `--against facts.json` here."),
+                .fix(
+                    "Run `bkverify checklist clock --against DESTINATION`, or run `bkverify facts \
+                      --json --ntp SERVER > facts.json` \
+                       on the destination and use `--against facts.json` here.",
+                ),
         ],
         Some(Against::Server(server)) => vec![
             judged(&format!("the destination {server}"), server, sntp::measure(server)),
-            Finding::manual(format!("Compare the time zone with {server}'s: NTP does not tell it"))
+            Finding::manual(format!("Compare the time zone with {server}'s: NTP does not carry it"))
                 .seen("this machine", own.words())
-                .mend("Compare by hand, or write facts on the destination with `bkverify facts --json`."),
+                .fix(
+                    "Compare by hand, or run `bkverify facts --json > facts.json` there and use \
+                      `--against facts.json` here.",
+                ),
         ],
         Some(Against::Facts { place, facts, under_way, read }) => vec![
             compare_zones(&own, facts, place),
@@ -97,11 +97,11 @@ fn against_ntp(visit: &Visit<'_>, configured: Result<Vec<String>, String>) -> Ve
     let servers = match configured {
         Ok(servers) if servers.is_empty() => {
             return vec![
-                Finding::could_not_check("The clock's offset", "no NTP server is configured").mend(advice),
+                Finding::could_not_check("The clock's offset", "no NTP server is configured").fix(advice),
             ];
         }
         Ok(servers) => servers,
-        Err(problem) => return vec![Finding::could_not_check("The clock's offset", problem).mend(advice)],
+        Err(problem) => return vec![Finding::could_not_check("The clock's offset", problem).fix(advice)],
     };
     let mut problems = Vec::new();
     // A few are enough to tell an unreachable network from one dead server.
@@ -111,7 +111,7 @@ fn against_ntp(visit: &Visit<'_>, configured: Result<Vec<String>, String>) -> Ve
             Err(problem) => problems.push(problem),
         }
     }
-    vec![Finding::could_not_check("The clock's offset", problems.join("; ")).mend(advice)]
+    vec![Finding::could_not_check("The clock's offset", problems.join("; ")).fix(advice)]
 }
 
 /// Seconds with a fraction, as a person says them. A clock's difference is far below the limits of
@@ -127,7 +127,7 @@ fn judged(whom: &str, server: &str, measured: Result<Measured, String>) -> Findi
         Err(problem) => {
             return Finding::could_not_check(&format!("The clock against {whom}"), problem)
                 .why(WHY)
-                .mend("Open UDP port 123 to it, or name another server with --ntp.");
+                .fix("Allow UDP port 123 to it, or name another server with --ntp.");
         }
     };
     let evidence = format!(
@@ -150,8 +150,8 @@ fn offset_finding(whom: &str, offset: f64, margin: f64) -> Finding {
     } else {
         return Finding::pass(title);
     };
-    finding.why(WHY).mend(
-        "Windows: `w32tm /resync`. Linux: `chronyc makestep`, or restart the time service. Then look again.",
+    finding.why(WHY).fix(
+        "Windows: `w32tm /resync`. Linux: `chronyc makestep`, or restart the time service. Then check again.",
     )
 }
 
@@ -160,7 +160,7 @@ fn compare_zones(own: &Zone, facts: &Facts, place: &str) -> Finding {
         if pass {
             Finding::pass(format!("Same time zone as {}", facts.name))
         } else {
-            Finding::fail(format!("Another time zone than {}", facts.name)).why(WHY).mend(
+            Finding::fail(format!("The time zone differs from that of {}", facts.name)).why(WHY).fix(
                 "Set the same zone on both: `timedatectl set-timezone ZONE` on Linux, `tzutil /s ZONE` on Windows.",
             )
         }
@@ -175,7 +175,7 @@ fn compare_zones(own: &Zone, facts: &Facts, place: &str) -> Finding {
 /// `apart` is this clock when they were read minus the other when they were written.
 fn compare_clocks(facts: &Facts, place: &str, under_way: Option<f64>, apart: f64) -> Finding {
     let whom = format!("{} (by {place})", facts.name);
-    let evidence = format!("{} wrote {} at {}", facts.name, facts.time, facts.local_time);
+    let evidence = format!("{} wrote its facts at {} ({} there)", facts.name, facts.time, facts.local_time);
     if let Some(ntp) = &facts.ntp {
         return through_ntp(&whom, &ntp.server, ntp.offset).seen(place, evidence);
     }
@@ -189,14 +189,14 @@ fn compare_clocks(facts: &Facts, place: &str, under_way: Option<f64>, apart: f64
     Finding::could_not_check(
         &format!("The clock against {whom}"),
         format!(
-            "the facts were read {} after they say they were written, and nobody knows how much of it they \
-                 were on the way",
+            "the facts were read {} after the time that they state, and it is not known how much of \
+             that they took to arrive",
             seconds_words(apart)
         ),
     )
     .seen(place, evidence)
     .why(WHY)
-    .mend(
+    .fix(
         "Write them with `bkverify facts --json --ntp SERVER`, or pipe them: \
            `ssh DEST bkverify facts --json | bkverify checklist clock --against -`.",
     )
@@ -213,7 +213,7 @@ fn through_ntp(whom: &str, server: &str, theirs: f64) -> Finding {
                 .seen(format!("SNTP from both to {server}"), evidence)
         }
         Err(problem) => Finding::could_not_check(&format!("The clock against {whom}"), problem)
-            .mend("Compare both machines with an NTP server that both can reach."),
+            .fix("Compare both machines with an NTP server that both can reach."),
     }
 }
 

@@ -68,7 +68,7 @@ pub struct Evidence {
 
 /// How to put it right.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Mend {
+pub struct Fix {
     /// The command or click, for a person.
     pub advice: String,
     /// What `--fix` runs, in this order, each a program and its arguments; empty where only a
@@ -87,15 +87,15 @@ pub struct Finding {
     pub evidence: Vec<Evidence>,
     /// Why it matters.
     pub why: Option<String>,
-    /// What mends it.
-    pub mend: Option<Mend>,
+    /// What fixes it.
+    pub fix: Option<Fix>,
 }
 
 impl Finding {
     /// A finding with this status and title.
     pub fn new(status: Status, title: impl AsRef<str>) -> Self {
         let title = plain(title.as_ref()).replace('\n', " ");
-        Self { status, title, evidence: Vec::new(), why: None, mend: None }
+        Self { status, title, evidence: Vec::new(), why: None, fix: None }
     }
 
     /// All is well.
@@ -145,20 +145,20 @@ impl Finding {
 
     /// Says what a person does about it.
     #[must_use]
-    pub fn mend(mut self, advice: impl AsRef<str>) -> Self {
-        let commands = self.mend.take().map(|mend| mend.commands).unwrap_or_default();
-        self.mend = Some(Mend { advice: plain(advice.as_ref()), commands });
+    pub fn fix(mut self, advice: impl AsRef<str>) -> Self {
+        let commands = self.fix.take().map(|fix| fix.commands).unwrap_or_default();
+        self.fix = Some(Fix { advice: plain(advice.as_ref()), commands });
         self
     }
 
     /// Adds a command that `--fix` runs; the advice is to run the same.
     #[must_use]
-    pub fn fix<S: AsRef<str>>(mut self, command: &[S]) -> Self {
+    pub fn command<S: AsRef<str>>(mut self, command: &[S]) -> Self {
         let command: Vec<String> = command.iter().map(|word| word.as_ref().to_owned()).collect();
         let line = plain(&command.join(" "));
-        match &mut self.mend {
-            Some(mend) => mend.commands.push(command),
-            None => self.mend = Some(Mend { advice: line, commands: vec![command] }),
+        match &mut self.fix {
+            Some(fix) => fix.commands.push(command),
+            None => self.fix = Some(Fix { advice: line, commands: vec![command] }),
         }
         self
     }

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use super::findings::{Record, Status};
 use super::probe::Programs;
 
-/// Longest time a mending command may take.
+/// Longest time a fixing command may take.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// Something that a finding's commands would mend.
+/// Something that a finding's commands would fix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proposal {
     /// The check that found it.
@@ -24,21 +24,21 @@ pub struct Proposal {
 
 /// How a proposal ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Mended {
+pub enum Fixed {
     /// Every command ended well.
     Done,
     /// A command failed, with its complaint; those after it were not run.
     Failed(String),
 }
 
-/// What can be mended by commands, in the record's order; each list of commands once.
+/// What can be fixed by commands, in the record's order; each list of commands once.
 pub fn proposals(record: &Record) -> Vec<Proposal> {
     let mut proposals: Vec<Proposal> = Vec::new();
     for check in &record.checks {
         for finding in
             check.findings.iter().filter(|finding| matches!(finding.status, Status::Fail | Status::Warn))
         {
-            let commands = finding.mend.as_ref().map(|mend| mend.commands.clone()).unwrap_or_default();
+            let commands = finding.fix.as_ref().map(|fix| fix.commands.clone()).unwrap_or_default();
             let known = proposals.iter().any(|proposal| proposal.commands == commands);
             if !commands.is_empty() && !known {
                 proposals.push(Proposal { check: check.name, title: finding.title.clone(), commands });
@@ -49,17 +49,17 @@ pub fn proposals(record: &Record) -> Vec<Proposal> {
 }
 
 /// Runs one proposal's commands, until one fails.
-pub fn apply(proposal: &Proposal, programs: &dyn Programs) -> Mended {
+pub fn apply(proposal: &Proposal, programs: &dyn Programs) -> Fixed {
     for command in &proposal.commands {
         let words: Vec<&str> = command.iter().map(String::as_str).collect();
         let line = words.join(" ");
         match programs.run(&words, Instant::now() + PATIENCE) {
             Ok(output) if output.succeeded() => {}
-            Ok(output) => return Mended::Failed(format!("`{line}`: {}", output.complaint())),
-            Err(error) => return Mended::Failed(error.to_string()),
+            Ok(output) => return Fixed::Failed(format!("`{line}`: {}", output.complaint())),
+            Err(error) => return Fixed::Failed(error.to_string()),
         }
     }
-    Mended::Done
+    Fixed::Done
 }
 
 #[cfg(test)]
@@ -76,9 +76,9 @@ mod tests {
 
     #[test]
     fn only_what_is_wrong_and_has_commands_is_proposed_and_once() {
-        let wrong = || Finding::fail("wrong").fix(&["x", "1"]).fix(&["x", "2"]);
-        let fine = Finding::pass("fine").fix(&["y"]);
-        let by_hand = Finding::fail("by hand").mend("click");
+        let wrong = || Finding::fail("wrong").command(&["x", "1"]).command(&["x", "2"]);
+        let fine = Finding::pass("fine").command(&["y"]);
+        let by_hand = Finding::fail("by hand").fix("click");
         let proposals = proposals(&record(vec![wrong(), fine, by_hand, wrong()]));
         assert_eq!(proposals.len(), 1);
         assert_eq!(proposals[0].commands, [["x", "1"], ["x", "2"]]);
@@ -86,10 +86,11 @@ mod tests {
 
     #[test]
     fn the_first_command_that_fails_ends_the_mending() {
-        let found =
-            proposals(&record(vec![Finding::fail("wrong").fix(&["good"]).fix(&["bad"]).fix(&["never"])]));
+        let found = proposals(&record(vec![
+            Finding::fail("wrong").command(&["good"]).command(&["bad"]).command(&["never"]),
+        ]));
         let machine = recorded(Os::Linux, &[("good", ""), ("bad", "!5 access denied")]);
         let ended = apply(&found[0], machine.machine.programs.as_ref());
-        assert_eq!(ended, Mended::Failed("`bad`: access denied".into()));
+        assert_eq!(ended, Fixed::Failed("`bad`: access denied".into()));
     }
 }

@@ -6,9 +6,11 @@
 
 use jiff::Timestamp;
 
+use super::check::{Check, PATIENCE};
+use super::findings::Finding;
+use super::machine::Visit;
 use super::machine::duration_words;
 use super::powershell::{self, Probed};
-use super::{Check, Finding, Visit};
 
 const SCRIPT: &str = include_str!("scripts/migration_tool.ps1");
 /// The tool's result holds for two weeks, in seconds.
@@ -17,43 +19,31 @@ const WHY: &str = "The tool prepares the directory's schema for the destination 
                    without it, or more than two weeks after it.";
 
 /// The check.
-#[derive(Debug)]
-pub(super) struct MigrationTool;
+pub(super) static CHECK: Check = Check {
+    name: "migration-tool",
+    title: "Migration Preparation Tool",
+    asks: "The Migration Preparation Tool ran without errors, at most two weeks before the migration, by a member of \
+         Enterprise Admins, Schema Admins and Domain Admins.",
+    patience: PATIENCE,
+    linux: look_linux,
+    windows: look_windows,
+};
 
-impl Check for MigrationTool {
-    fn name(&self) -> &'static str {
-        "migration-tool"
-    }
-
-    fn title(&self) -> &'static str {
-        "Migration Preparation Tool"
-    }
-
-    fn asks(&self) -> &'static str {
-        "The Migration Preparation Tool ran without errors, at most two weeks before the migration, by a member of \
-         Enterprise Admins, Schema Admins and Domain Admins."
-    }
-
-    fn linux(&self, _: &Visit<'_>) -> Vec<Finding> {
-        vec![Finding::not_applicable("The Migration Preparation Tool exists for Windows servers only")]
-    }
-
-    fn windows(&self, visit: &Visit<'_>) -> Vec<Finding> {
-        match powershell::ask(visit, SCRIPT) {
-            Ok(probed) => vec![tool(&probed, visit.settings().now), groups(&probed)],
-            Err(problem) => vec![Finding::could_not_check("The Migration Preparation Tool", problem)],
-        }
-    }
+fn look_linux(_: &Visit<'_>) -> Vec<Finding> {
+    vec![Finding::not_applicable("The Migration Preparation Tool exists for Windows servers only")]
 }
 
-fn problem(probed: &Probed, part: &str) -> String {
-    probed.problem(part).map_or_else(|| "the probe did not say".to_owned(), ToString::to_string)
+fn look_windows(visit: &Visit<'_>) -> Vec<Finding> {
+    match powershell::ask(visit, SCRIPT) {
+        Ok(probed) => vec![tool(&probed, visit.settings().now), groups(&probed)],
+        Err(problem) => vec![Finding::could_not_check("The Migration Preparation Tool", problem)],
+    }
 }
 
 fn tool(probed: &Probed, now: Timestamp) -> Finding {
     let what = "The Migration Preparation Tool";
     if probed.first("tool").is_none() {
-        return Finding::could_not_check(what, problem(probed, "tool"));
+        return Finding::could_not_check(what, probed.reason("tool"));
     }
     let installed = probed.part("installed").map(|item| format!("installed: {}", item.shown("name")));
     let logs =
@@ -71,12 +61,12 @@ fn tool(probed: &Probed, now: Timestamp) -> Finding {
             duration_words(age)
         )),
         None if evidence.is_empty() => Finding::manual(
-            "No trace of the Migration Preparation Tool: run it from the destination's installation media",
+            "There is no trace of the Migration Preparation Tool: run it from the destination's installation media",
         ),
         None => Finding::manual("The Migration Preparation Tool is installed, but left no log: run it"),
     };
     let shown = if evidence.is_empty() { "nothing".to_owned() } else { evidence.join("\n") };
-    finding.seen("registry, log folders", shown).why(WHY).mend(
+    finding.seen("registry, log folders", shown).why(WHY).fix(
         "Run it, then tick it off: bkverify checklist done migration-tool --note \"no errors\" --valid-for 14d",
     )
 }
@@ -85,11 +75,11 @@ fn tool(probed: &Probed, now: Timestamp) -> Finding {
 fn groups(probed: &Probed) -> Finding {
     let what = "Whether this user may run the tool";
     let Some(item) = probed.first("groups") else {
-        return Finding::could_not_check(what, problem(probed, "groups"));
+        return Finding::could_not_check(what, probed.reason("groups"));
     };
     let identifiers = item.list("sids");
     if identifiers.is_empty() {
-        return Finding::could_not_check(what, "Windows named no groups of this user");
+        return Finding::could_not_check(what, "Windows listed no groups of this user");
     }
     let wanted = [("512", "Domain Admins"), ("518", "Schema Admins"), ("519", "Enterprise Admins")];
     let member = |end: &str| {
@@ -106,7 +96,7 @@ fn groups(probed: &Probed) -> Finding {
     Finding::warn(format!("This user is not in {}", missing.join(", ")))
         .seen(source, evidence)
         .why("The tool changes the schema of the whole forest, which only members of all three groups may.")
-        .mend("Run the tool as a member of all three, or add the user: Active Directory Users and Computers, Member Of.")
+        .fix("Run the tool as a member of all three, or add the user: Active Directory Users and Computers, Member Of.")
 }
 
 #[cfg(test)]
@@ -117,7 +107,7 @@ mod tests {
 
     fn statuses(recording: &str) -> Vec<Status> {
         let machine = recorded(Os::Windows, &[("powershell", recording)]);
-        MigrationTool.run(&machine.visit()).iter().map(|finding| finding.status).collect()
+        CHECK.run(&machine.visit()).iter().map(|finding| finding.status).collect()
     }
 
     #[test]
@@ -143,6 +133,6 @@ mod tests {
     #[test]
     fn linux_servers_have_no_such_tool() {
         let machine = recorded(Os::Linux, &[]);
-        assert_eq!(MigrationTool.run(&machine.visit())[0].status, Status::NotApplicable);
+        assert_eq!(CHECK.run(&machine.visit())[0].status, Status::NotApplicable);
     }
 }

@@ -3,21 +3,18 @@
 //! A server whose address moves is lost by its clients, and one with several adapters registers
 //! several names of itself, so that the destination may talk to the wrong one.
 
-use serde::Deserialize;
-
+use super::check::{Check, PATIENCE};
+use super::findings::Finding;
+use super::links::{self, Link};
+use super::machine::Visit;
 use super::powershell::{self, Probed};
 use super::systemd::running_programs;
-use super::{Check, Finding, Visit};
 
 const SCRIPT: &str = include_str!("scripts/network.ps1");
 const WHY_STATIC: &str = "A migration writes the source server's address into DNS and into the destination's \
                           settings; an address that changes breaks both.";
 const WHY_ONE: &str = "A server with several adapters registers several addresses of itself, and the destination may \
                        talk to the wrong one.";
-
-/// The check.
-#[derive(Debug)]
-pub(super) struct Network;
 
 /// An adapter that is in use.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,39 +24,27 @@ struct Adapter {
     addresses: Vec<(String, bool)>,
 }
 
-impl Check for Network {
-    fn name(&self) -> &'static str {
-        "network"
-    }
+/// The check.
+pub(super) static CHECK: Check = Check {
+    name: "network",
+    title: "Network adapters and addresses",
+    asks: "The server has one network adapter, with a static address.",
+    patience: PATIENCE,
+    linux: look_linux,
+    windows: look_windows,
+};
 
-    fn title(&self) -> &'static str {
-        "Network adapters and addresses"
+fn look_linux(visit: &Visit<'_>) -> Vec<Finding> {
+    match links::links(visit) {
+        Ok(links) => judge(&linux_adapters(links), links::SOURCE, dhcp_clients(visit).as_deref()),
+        Err(problem) => vec![Finding::could_not_check("The network adapters", problem)],
     }
+}
 
-    fn asks(&self) -> &'static str {
-        "The server has one network adapter, with a static address."
-    }
-
-    fn linux(&self, visit: &Visit<'_>) -> Vec<Finding> {
-        let command = ["ip", "-j", "-d", "addr"];
-        let said = match visit.ask(&command) {
-            Ok(said) => said,
-            Err(problem) => return vec![Finding::could_not_check("The network adapters", problem)],
-        };
-        match linux_adapters(&said) {
-            Ok(adapters) => {
-                let clients = dhcp_clients(visit);
-                judge(&adapters, &command.join(" "), clients.as_deref())
-            }
-            Err(problem) => vec![Finding::could_not_check("The network adapters", problem)],
-        }
-    }
-
-    fn windows(&self, visit: &Visit<'_>) -> Vec<Finding> {
-        match powershell::ask(visit, SCRIPT).and_then(|probed| windows_adapters(&probed)) {
-            Ok(adapters) => judge(&adapters, "Get-NetAdapter, Get-NetIPAddress", None),
-            Err(problem) => vec![Finding::could_not_check("The network adapters", problem)],
-        }
+fn look_windows(visit: &Visit<'_>) -> Vec<Finding> {
+    match powershell::ask(visit, SCRIPT).and_then(|probed| windows_adapters(&probed)) {
+        Ok(adapters) => judge(&adapters, "Get-NetAdapter, Get-NetIPAddress", None),
+        Err(problem) => vec![Finding::could_not_check("The network adapters", problem)],
     }
 }
 
@@ -69,11 +54,11 @@ fn judge(adapters: &[Adapter], source: &str, dhcp_client: Option<&str>) -> Vec<F
     let count = match used {
         0 => Finding::fail("No network adapter is up with an address")
             .why("Without a network the destination cannot reach this server.")
-            .mend("Connect an adapter and give it a static address."),
+            .fix("Connect an adapter and give it a static address."),
         1 => Finding::pass(format!("One network adapter is in use: {}", adapters[0].name)),
         _ => Finding::warn(format!("{used} network adapters are in use; the checklist asks for one"))
             .why(WHY_ONE)
-            .mend("Disable all but one for the migration (Windows: Disable-NetAdapter; Linux: ip link set NAME down)."),
+            .fix("Disable all but one for the migration (Windows: Disable-NetAdapter; Linux: ip link set NAME down)."),
     };
     let mut findings = vec![count.seen(source, described.join("\n"))];
     findings.extend(adapters.iter().map(|adapter| judge_addresses(adapter, source, dhcp_client)));
@@ -85,7 +70,7 @@ fn judge_addresses(adapter: &Adapter, source: &str, dhcp_client: Option<&str>) -
         let mut found = adapter.addresses.iter().filter(move |(address, _)| address.contains(':') == v6);
         found.find(|(_, dynamic)| *dynamic).map(|(address, _)| address.as_str())
     };
-    let mend = "Windows: New-NetIPAddress -InterfaceAlias NAME -IPAddress ADDRESS -PrefixLength BITS \
+    let fix = "Windows: New-NetIPAddress -InterfaceAlias NAME -IPAddress ADDRESS -PrefixLength BITS \
                 -DefaultGateway GATEWAY, and Set-DnsClientServerAddress. Linux: set it in the network configuration \
                 (netplan, NetworkManager, /etc/network/interfaces).";
     let name = &adapter.name;
@@ -93,7 +78,7 @@ fn judge_addresses(adapter: &Adapter, source: &str, dhcp_client: Option<&str>) -
         return Finding::fail(format!("{name} has an address from DHCP: {address}"))
             .seen(source, describe(adapter))
             .why(WHY_STATIC)
-            .mend(mend);
+            .fix(fix);
     }
     if let Some(client) = dhcp_client {
         return Finding::warn(format!(
@@ -102,13 +87,13 @@ fn judge_addresses(adapter: &Adapter, source: &str, dhcp_client: Option<&str>) -
         .seen(source, describe(adapter))
         .seen("/proc/*/comm", client)
         .why(WHY_STATIC)
-        .mend("Make sure that the client does not serve this adapter, or stop it.");
+        .fix("Make sure that the client does not serve this adapter, or stop it.");
     }
     if let Some(address) = assigned(true) {
         return Finding::warn(format!("{name} has an IPv6 address from its router: {address}"))
             .seen(source, describe(adapter))
             .why(WHY_STATIC)
-            .mend(mend);
+            .fix(fix);
     }
     Finding::pass(format!("{name} has only static addresses")).seen(source, describe(adapter))
 }
@@ -121,51 +106,16 @@ fn describe(adapter: &Adapter) -> String {
     format!("{}: {}", adapter.name, words.join(", "))
 }
 
-#[derive(Debug, Deserialize)]
-struct Link {
-    ifname: String,
-    #[serde(default)]
-    flags: Vec<String>,
-    #[serde(default)]
-    linkinfo: Option<serde_json::Value>,
-    #[serde(default)]
-    addr_info: Vec<Address>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Address {
-    local: Option<String>,
-    prefixlen: Option<u8>,
-    scope: Option<String>,
-    #[serde(default)]
-    dynamic: bool,
-    /// A privacy address of IPv6; belongs to another address.
-    #[serde(default)]
-    temporary: bool,
-}
-
-/// Reads `ip -j -d addr`: adapters of hardware (without `linkinfo`, which bridges, tunnels and the
-/// like have), and bridges and bonds, which carry the server's address in their place; up, and with
-/// a global address.
-fn linux_adapters(said: &str) -> Result<Vec<Adapter>, String> {
-    let links: Vec<Link> = serde_json::from_str(said)
-        .map_err(|error| format!("`ip -j -d addr` printed no list of links ({error})"))?;
-    if links.is_empty() {
-        return Err("`ip -j -d addr` listed no links, not even the loopback".to_owned());
-    }
+/// Adapters that are up and have a global address: those of hardware, and bridges, bonds and the
+/// like, which carry the server's address in their place. Tunnels and containers' bridges do not.
+fn linux_adapters(links: Vec<Link>) -> Vec<Adapter> {
     let carries = |link: &Link| {
-        let kind =
-            link.linkinfo.as_ref().and_then(|info| info.get("info_kind")).and_then(|kind| kind.as_str());
         let containers = ["docker", "virbr", "br-", "lxcbr", "lxdbr", "cni", "podman"];
-        matches!(kind, None | Some("bridge" | "bond" | "vlan" | "team"))
+        matches!(link.kind(), None | Some("bridge" | "bond" | "vlan" | "team"))
             && !containers.iter().any(|start| link.ifname.starts_with(start))
     };
-    let up = |link: &Link| {
-        let has = |flag: &str| link.flags.iter().any(|found| found == flag);
-        has("UP") && !has("LOOPBACK")
-    };
-    let adapters = links.into_iter().filter(|link| up(link) && carries(link)).filter_map(to_adapter);
-    Ok(adapters.collect())
+    let is_used = |link: &Link| link.has("UP") && !link.has("LOOPBACK") && carries(link);
+    links.into_iter().filter(is_used).filter_map(to_adapter).collect()
 }
 
 fn to_adapter(link: Link) -> Option<Adapter> {
@@ -221,7 +171,7 @@ mod tests {
 
     fn statuses(os: Os, program: &str, answer: &str) -> Vec<Status> {
         let machine = recorded(os, &[(program, answer)]);
-        Network.run(&machine.visit()).iter().map(|finding| finding.status).collect()
+        CHECK.run(&machine.visit()).iter().map(|finding| finding.status).collect()
     }
 
     #[test]
@@ -239,7 +189,7 @@ mod tests {
     #[test]
     fn a_running_dhcp_client_casts_doubt_on_a_static_address() {
         let machine = recorded(Os::Linux, &[("ip", STATIC)]).file("/proc/9/comm", "dhclient\n");
-        assert_eq!(Network.run(&machine.visit())[1].status, Status::Warn);
+        assert_eq!(CHECK.run(&machine.visit())[1].status, Status::Warn);
     }
 
     #[test]

@@ -1,15 +1,15 @@
 //! Runs checks side by side, each under its own time limit, so that a hung one holds nothing up.
 //!
-//! In: checks and a machine. Out: what each found, in the order asked for. A check that does not
-//! come back, or breaks, is could-not-check; its thread is left behind and the others' findings
-//! stand.
+//! In: checks and a machine, and somebody who watches. Out: what each found, in the order asked
+//! for. A check that does not come back, or breaks, is could-not-check; its thread is left behind
+//! and the others' findings stand.
 
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::mpsc::{self, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::Check;
+use super::check::Check;
 use super::findings::{Checked, Finding};
 use super::machine::{Machine, Visit};
 use super::ticks::{self, Ticks};
@@ -17,66 +17,127 @@ use super::ticks::{self, Ticks};
 /// What a check gets beyond its limit to end its programs and say so.
 const GRACE: Duration = Duration::from_secs(2);
 
-struct Running {
-    check: &'static dyn Check,
-    started: Instant,
+/// A check that was started.
+struct Started {
+    check: &'static Check,
+    at: Instant,
     limit: Duration,
-    result: Receiver<(Vec<Finding>, Duration)>,
+    ended: Option<Ended>,
+}
+
+/// How a check ended.
+enum Ended {
+    /// It came back with these findings after this time.
+    Done(Vec<Finding>, Duration),
+    /// Its thread panicked.
+    Broke,
+    /// It did not come back in time.
+    Late,
+}
+
+/// Says how the check with this number ended when it is dropped: also when the thread panics.
+struct Report {
+    number: usize,
+    ended: Option<Ended>,
+    to: Sender<(usize, Ended)>,
+}
+
+impl Drop for Report {
+    fn drop(&mut self) {
+        let ended = self.ended.take().unwrap_or(Ended::Broke);
+        // Nobody listens any more where the limit has passed.
+        let _ = self.to.send((self.number, ended));
+    }
 }
 
 /// Runs `checks` at the same time. `timeout` replaces each check's own patience. Steps that a
-/// person has ticked off count as done.
+/// person has ticked off count as done. `watch` is told the names of the checks that are under way
+/// whenever they change.
 pub fn run(
-    checks: &[&'static dyn Check],
+    checks: &[&'static Check],
     machine: &Arc<Machine>,
     timeout: Option<Duration>,
     ticks: &Ticks,
+    watch: &mut dyn FnMut(&[&str]),
 ) -> Vec<Checked> {
-    let running: Vec<Running> = checks.iter().map(|&check| start(check, machine, timeout)).collect();
+    let (sender, ends) = mpsc::channel();
+    let mut all: Vec<Started> = Vec::new();
+    for (number, &check) in checks.iter().enumerate() {
+        all.push(start(number, check, machine, timeout, &sender));
+    }
+    loop {
+        let waiting = all.iter().filter(|started| started.ended.is_none());
+        let Some(next) = waiting.clone().map(Started::end).min() else { break };
+        watch(&waiting.map(|started| started.check.name).collect::<Vec<_>>());
+        match ends.recv_timeout(next.saturating_duration_since(Instant::now())) {
+            // One that was given up stays so.
+            Ok((number, ended)) => {
+                all[number].ended.get_or_insert(ended);
+            }
+            Err(_) => {
+                let now = Instant::now();
+                for late in all.iter_mut().filter(|started| started.ended.is_none() && started.end() <= now) {
+                    late.ended = Some(Ended::Late);
+                }
+            }
+        }
+    }
     let now = machine.settings.now;
-    let finish = |running: Running| {
-        let mut checked = finish(&running);
+    let finish = |started: Started| {
+        let mut checked = finish(started);
         ticks::apply(&mut checked, ticks, now);
         checked
     };
-    running.into_iter().map(finish).collect()
+    all.into_iter().map(finish).collect()
 }
 
-fn start(check: &'static dyn Check, machine: &Arc<Machine>, timeout: Option<Duration>) -> Running {
-    let limit = timeout.unwrap_or_else(|| check.patience());
-    let started = Instant::now();
-    let (sender, result) = mpsc::channel();
-    let machine = Arc::clone(machine);
+impl Started {
+    /// When it is given up.
+    fn end(&self) -> Instant {
+        self.at + self.limit + GRACE
+    }
+}
+
+fn start(
+    number: usize,
+    check: &'static Check,
+    machine: &Arc<Machine>,
+    timeout: Option<Duration>,
+    sender: &Sender<(usize, Ended)>,
+) -> Started {
+    let limit = timeout.unwrap_or(check.patience);
+    let at = Instant::now();
+    let (machine, to) = (Arc::clone(machine), sender.clone());
     let work = move || {
-        let findings = check.run(&Visit::new(&machine, started + limit));
-        // Nobody listens any more where the limit has passed.
-        let _ = sender.send((findings, started.elapsed()));
+        let mut report = Report { number, ended: None, to: to.clone() };
+        let findings = check.run(&Visit::new(&machine, at + limit));
+        report.ended = Some(Ended::Done(findings, at.elapsed()));
     };
-    if thread::Builder::new().name(check.name().to_owned()).spawn(work.clone()).is_err() {
+    if thread::Builder::new().name(check.name.to_owned()).spawn(work.clone()).is_err() {
         // Where no thread can be had, one check comes after the other.
         work();
     }
-    Running { check, started, limit, result }
+    Started { check, at, limit, ended: None }
 }
 
-fn finish(running: &Running) -> Checked {
-    let Running { check, started, limit, result } = running;
-    let left = (*started + *limit + GRACE).saturating_duration_since(Instant::now());
-    let (mut findings, took) = result.recv_timeout(left).unwrap_or_else(|error| {
-        let problem = match error {
-            RecvTimeoutError::Timeout => format!("no answer within {} s", limit.as_secs_f64()),
-            RecvTimeoutError::Disconnected => "the check itself broke; please report this".to_owned(),
-        };
-        let finding = Finding::could_not_check(check.title(), problem).mend("Give it longer with --timeout.");
-        (vec![finding], started.elapsed())
-    });
+fn finish(started: Started) -> Checked {
+    let Started { check, at, limit, ended } = started;
+    let unknown = |problem: &str| Finding::could_not_check(check.title, problem);
+    let (mut findings, took) = match ended {
+        Some(Ended::Done(findings, took)) => (findings, took),
+        Some(Ended::Broke) => (vec![unknown("the check itself broke; please report this")], at.elapsed()),
+        Some(Ended::Late) | None => {
+            let late = unknown(&format!("no answer within {} s", limit.as_secs_f64()));
+            (vec![late.fix("Allow more time with --timeout.")], at.elapsed())
+        }
+    };
     if findings.is_empty() {
-        findings.push(Finding::could_not_check(check.title(), "nothing was found out"));
+        findings.push(Finding::could_not_check(check.title, "the check reported nothing"));
     }
     // The worst first; otherwise as found.
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.status));
     let seconds = took.as_secs_f64();
-    Checked { name: check.name(), title: check.title(), asks: check.asks(), findings, seconds }
+    Checked { name: check.name, title: check.title, asks: check.asks, findings, seconds }
 }
 
 #[cfg(test)]
@@ -85,44 +146,34 @@ mod tests {
     use super::super::{Os, Status};
     use super::*;
 
-    struct Fake(&'static str, fn(&Visit<'_>) -> Vec<Finding>);
-
-    impl Check for Fake {
-        fn name(&self) -> &'static str {
-            self.0
-        }
-        fn title(&self) -> &'static str {
-            self.0
-        }
-        fn asks(&self) -> &'static str {
-            ""
-        }
-        fn linux(&self, visit: &Visit<'_>) -> Vec<Finding> {
-            self.1(visit)
-        }
-        fn windows(&self, visit: &Visit<'_>) -> Vec<Finding> {
-            self.1(visit)
-        }
+    const fn fake(name: &'static str, look: fn(&Visit<'_>) -> Vec<Finding>) -> Check {
+        let patience = Duration::from_secs(30);
+        Check { name, title: name, asks: "", patience, linux: look, windows: look }
     }
 
     #[test]
     fn a_hung_and_a_broken_check_hold_nothing_up() {
-        static HUNG: Fake = Fake("hung", |_| {
+        static HUNG: Check = fake("hung", |_| {
             thread::sleep(Duration::from_secs(30));
             Vec::new()
         });
-        static BROKEN: Fake = Fake("broken", |_| panic!("as planned"));
-        static SILENT: Fake = Fake("silent", |_| Vec::new());
-        static GOOD: Fake = Fake("good", |_| vec![Finding::pass("fine")]);
+        static BROKEN: Check = fake("broken", |_| panic!("as planned"));
+        static SILENT: Check = fake("silent", |_| Vec::new());
+        static GOOD: Check = fake("good", |_| vec![Finding::pass("fine")]);
         let made = recorded(Os::Linux, &[]);
         let machine = Arc::new(made.machine);
         let started = Instant::now();
         let limit = Some(Duration::from_millis(100));
-        let checked = run(&[&HUNG, &BROKEN, &SILENT, &GOOD], &machine, limit, &Ticks::default());
+        let mut seen: Vec<String> = Vec::new();
+        let watch = &mut |names: &[&str]| seen.push(names.join(" "));
+        let checked = run(&[&HUNG, &BROKEN, &SILENT, &GOOD], &machine, limit, &Ticks::default(), watch);
         assert!(started.elapsed() < Duration::from_secs(10));
         let statuses: Vec<_> = checked.iter().map(|check| (check.name, check.status())).collect();
         let unknown = Status::CouldNotCheck;
         let expected = [("hung", unknown), ("broken", unknown), ("silent", unknown), ("good", Status::Pass)];
         assert_eq!(statuses, expected);
+        // All were under way at first, and the hung one alone at last.
+        assert_eq!(seen.first().map(String::as_str), Some("hung broken silent good"));
+        assert_eq!(seen.last().map(String::as_str), Some("hung"));
     }
 }

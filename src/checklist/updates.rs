@@ -5,58 +5,40 @@ mod windows;
 
 use std::time::Duration;
 
-use super::{Check, Finding, Visit};
+use super::check::Check;
+use super::findings::Finding;
+use super::phrases::{are, several};
 
-const WHY: &str = "The migration tools are written for servers with current updates, and a known hole is no place to \
-                   move data from or to.";
-const WHY_REBOOT: &str = "Until the restart the old code goes on running, and the next restart happens in the middle \
+const WHY: &str = "The migration tools expect servers with current updates, and a server with known security holes \
+                   should not move data.";
+const WHY_REBOOT: &str = "Until the restart the old code keeps running, and the restart may then come in the middle \
                           of the migration.";
 
 /// The check.
-#[derive(Debug)]
-pub(super) struct Updates;
-
-impl Check for Updates {
-    fn name(&self) -> &'static str {
-        "updates"
-    }
-
-    fn title(&self) -> &'static str {
-        "Updates and restarts"
-    }
-
-    fn asks(&self) -> &'static str {
-        "The latest updates and service packs are installed, the critical and security ones first."
-    }
-
-    /// Windows Update takes minutes to search.
-    fn patience(&self) -> Duration {
-        Duration::from_secs(300)
-    }
-
-    fn linux(&self, visit: &Visit<'_>) -> Vec<Finding> {
-        linux::look(visit)
-    }
-
-    fn windows(&self, visit: &Visit<'_>) -> Vec<Finding> {
-        windows::look(visit)
-    }
-}
+pub(super) static CHECK: Check = Check {
+    name: "updates",
+    title: "Updates and restarts",
+    asks: "The latest updates and service packs are installed, the critical and security ones first.",
+    // Windows Update takes minutes to search.
+    patience: Duration::from_secs(300),
+    linux: linux::look,
+    windows: windows::look,
+};
 
 /// What is pending, as a finding: security updates fail, others warn.
-fn pending(all: &[String], security: &[String], source: &str, mend: &str) -> Finding {
+fn pending(all: &[String], security: &[String], source: &str, fix: &str) -> Finding {
     let finding = if security.is_empty() && all.is_empty() {
         return Finding::pass("No updates are pending").seen(source, "none");
     } else if security.is_empty() {
-        Finding::warn(format!("{} updates are pending, none of them for security", all.len()))
+        Finding::warn(format!("{} pending, no security updates", are(all.len(), "update")))
             .seen(source, all.join("\n"))
     } else {
         Finding::fail(format!(
-            "{} security updates are pending, {} updates in all",
-            security.len(),
-            all.len()
+            "{} pending, {} in all",
+            are(security.len(), "security update"),
+            several(all.len(), "update")
         ))
         .seen(format!("{source} (security)"), security.join("\n"))
     };
-    finding.why(WHY).mend(mend)
+    finding.why(WHY).fix(fix)
 }

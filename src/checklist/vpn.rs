@@ -6,33 +6,17 @@
 mod linux;
 mod windows;
 
-use super::{Check, Finding, Visit};
+use super::check::{Check, PATIENCE};
 
-const WHY: &str = "A VPN changes routes and names of the server while the destination copies from it, so that the two \
-                   lose each other.";
+const WHY: &str = "A VPN changes the server's routes and names while the destination copies from it, so that the two \
+                   lose contact.";
 
 /// The check.
-#[derive(Debug)]
-pub(super) struct Vpn;
-
-impl Check for Vpn {
-    fn name(&self) -> &'static str {
-        "vpn"
-    }
-
-    fn title(&self) -> &'static str {
-        "Virtual private networks"
-    }
-
-    fn asks(&self) -> &'static str {
-        "VPN is disabled on the source server."
-    }
-
-    fn linux(&self, visit: &Visit<'_>) -> Vec<Finding> {
-        linux::look(visit)
-    }
-
-    fn windows(&self, visit: &Visit<'_>) -> Vec<Finding> {
-        windows::look(visit)
-    }
-}
+pub(super) static CHECK: Check = Check {
+    name: "vpn",
+    title: "Virtual private networks",
+    asks: "VPN is disabled on the source server.",
+    patience: PATIENCE,
+    linux: linux::look,
+    windows: windows::look,
+};

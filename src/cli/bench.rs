@@ -107,19 +107,19 @@ fn job(arguments: &BenchArgs, environment: &Environment, since: Instant) -> Resu
     } else {
         None
     };
-    let restore_to = plan.as_ref().map(|plan| plan.restore_to.clone());
+    let restore_to = plan.as_ref().map(|plan| plan.target.restore_to.clone());
     let mut threads: Vec<_> = arguments.threads.iter().map(|threads| threads.0).collect();
     if threads.is_empty() {
         threads = THREADS.to_vec();
-        threads.extend(plan.as_ref().map(|plan| plan.threads));
+        threads.extend(plan.as_ref().map(|plan| plan.engine.threads));
     }
     threads.sort_unstable();
     threads.dedup();
     // Real runs take a number of threads that may be recommended.
     if let (Some(plan), Some(&most)) = (&mut plan, threads.last())
-        && !threads.contains(&plan.threads)
+        && !threads.contains(&plan.engine.threads)
     {
-        plan.threads = most;
+        plan.engine.threads = most;
     }
     let max_bytes = arguments.max_bytes.map_or(MAX_BYTES, |size| size.0);
     if max_bytes < 1 << 20 {

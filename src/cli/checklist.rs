@@ -4,12 +4,12 @@
 //! and an exit code: 0 when nothing fails, 1 when something does, 3 when something could not be
 //! checked.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use clap::{Args, Subcommand};
+use clap::{Args, ColorChoice, Subcommand};
 use jiff::{SignedDuration, Timestamp};
 
 use super::config::{self, Config};
@@ -17,13 +17,19 @@ use super::environment::Environment;
 use super::error::{self, Error, nearest};
 use super::local::{self, Surroundings};
 use super::values::Limit;
-use crate::checklist::fix::{self, Mended, Proposal};
+use crate::checklist::fix::{self, Fixed, Proposal};
 use crate::checklist::machine::read_text;
+use crate::checklist::render::terminal::Page;
 use crate::checklist::ticks::{Tick, Ticks};
 use crate::checklist::{Against, CHECKS, Check, Job, Machine, Os, Record, Settings, Status, render, runner};
 use crate::exit::ExitCode;
 use crate::facts::Facts;
+use crate::progress::Waiting;
 use crate::report;
+
+/// Columns that the page takes where there is no terminal, and at most: longer lines are hard to
+/// read.
+const COLUMNS: (usize, usize) = (80, 110);
 
 /// Flags of the checklist.
 #[derive(Debug, Args)]
@@ -42,22 +48,22 @@ pub struct ChecklistArgs {
     /// Compare the clock with this NTP server instead of the configured ones
     #[arg(long, value_name = "HOST")]
     ntp: Option<String>,
-    /// Print the record as JSON instead of a page
-    #[arg(long)]
-    json: bool,
-    /// Also write the record as Markdown
+    /// Write the record as JSON to this file; - is standard output
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Write the record as Markdown to this file; - is standard output
     #[arg(long, value_name = "FILE")]
     markdown: Option<PathBuf>,
-    /// Also write the record as one HTML page
+    /// Write the record as one HTML page to this file; - is standard output
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
     /// Keep the applications table in this folder [default: the state folder]
     #[arg(long, value_name = "DIR")]
     table: Option<PathBuf>,
-    /// Offer to run the commands that mend what was found
-    #[arg(long, conflicts_with = "json")]
+    /// Offer to run the commands that fix what was found
+    #[arg(long)]
     fix: bool,
-    /// Run them without asking
+    /// Run these commands without asking
     #[arg(long, requires = "fix")]
     yes: bool,
     /// Let no check take longer than this [default: 30s; 5m for updates, best-practices and
@@ -67,6 +73,27 @@ pub struct ChecklistArgs {
     /// Read this configuration instead of the first that is found
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Print nothing but errors, unless something is wrong
+    #[arg(long, short)]
+    quiet: bool,
+    /// Colour the page [default: auto; NO_COLOR is honoured]
+    #[arg(long, value_name = "WHEN")]
+    color: Option<ColorChoice>,
+}
+
+/// A flag, the place it names, and what makes the report that goes there.
+type Wanted<'a> = (&'static str, &'a Path, fn(&Record) -> String);
+
+impl ChecklistArgs {
+    /// The reports that were asked for.
+    fn reports(&self) -> impl Iterator<Item = Wanted<'_>> {
+        let all: [(&str, &Option<PathBuf>, fn(&Record) -> String); 3] = [
+            ("--json", &self.json, render::json::render),
+            ("--markdown", &self.markdown, render::markdown::render),
+            ("--html", &self.html, render::html::render),
+        ];
+        all.into_iter().filter_map(|(flag, place, render)| Some((flag, place.as_deref()?, render)))
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -83,7 +110,7 @@ struct Done {
     /// What was done, for the record
     #[arg(long, value_name = "TEXT")]
     note: String,
-    /// For how long it counts, such as 14d [default: for ever]
+    /// How long it counts, such as 14d [default: forever]
     #[arg(long, value_name = "TIME")]
     valid_for: Option<Limit>,
 }
@@ -100,7 +127,7 @@ pub const EXIT_CODES: &[(i32, &str)] = &[
 fn after_help() -> String {
     let mut text = "Checks:\n".to_owned();
     for check in CHECKS {
-        text.push_str(&format!("  {:<15} {}\n", check.name(), check.title()));
+        text.push_str(&format!("  {:<15} {}\n", check.name, check.title));
     }
     text.push_str("\nExit codes:\n");
     for (code, meaning) in EXIT_CODES {
@@ -120,13 +147,13 @@ pub fn run(arguments: &ChecklistArgs) -> Result<ExitCode, Error> {
 }
 
 fn tick_off(done: &Done, here: &Surroundings, now: Timestamp) -> Result<ExitCode, Error> {
-    let name = known(&done.name)?.name();
+    let name = known(&done.name)?.name;
     if done.note.trim().is_empty() {
         return Err(Error::usage("the note is empty")
             .hint("write what was done: --note \"ran it on dc01, no errors\""));
     }
     let valid = done.valid_for.map(|Limit(time)| SignedDuration::try_from(time)).transpose();
-    let valid = valid.map_err(|_| Error::usage("--valid-for is longer than time itself"))?;
+    let valid = valid.map_err(|_| Error::usage("--valid-for is too long"))?;
     let tick = Tick::new(name, done.note.trim(), &here.who, now, valid);
     Ticks::record(&here.state, tick.clone()).map_err(|error| unusable(&error))?;
     error::print(format!("{name}: {}\n", tick.words()).as_bytes())?;
@@ -139,6 +166,7 @@ fn check(
     here: &Surroundings,
 ) -> Result<ExitCode, Error> {
     let checks = chosen(&arguments.names)?;
+    let stdout_taken = takes_stdout(arguments)?;
     let config = config::load(arguments.config.as_deref(), environment)?;
     let against =
         arguments.against.as_deref().map(|text| read_against(text, &environment.current_dir)).transpose()?;
@@ -158,46 +186,64 @@ fn check(
     });
     let ticks = Ticks::load(&here.state).map_err(|error| unusable(&error))?;
     let limit = arguments.timeout.map(|Limit(time)| time);
-    let look = |checks: &[&'static dyn Check]| runner::run(checks, &machine, limit, &ticks);
+    let shows_progress = environment.stderr_is_terminal && !environment.dumb_terminal && !arguments.quiet;
+    let look = |checks: &[&'static Check]| {
+        let waiting = shows_progress.then(Waiting::new);
+        let watch = &mut |names: &[&str]| waiting.iter().for_each(|waiting| waiting.on(names));
+        runner::run(checks, &machine, limit, &ticks, watch)
+    };
     let mut record = Record {
         machine: here.name.clone(),
         system: here.system.clone(),
         taken: machine.settings.now,
         checks: look(&checks),
     };
-    let color = environment.stdout_is_terminal && !environment.no_color && !environment.dumb_terminal;
-    if arguments.fix && mend(&record, &machine, arguments.yes, color)? {
-        // Everything is looked at again: what mends one finding may change what another check sees.
+    let page = Page {
+        color: environment.color(arguments.color, stdout_taken),
+        width: environment.columns.map_or(COLUMNS.0, |columns| columns.min(COLUMNS.1)),
+    };
+    if arguments.fix && fix(&record, &machine, arguments.yes, page)? {
+        // Everything is looked at again: what fixes one finding may change what another check sees.
         record.checks = look(&checks);
     }
-    hand_over(&record, arguments, &environment.current_dir, color)?;
-    Ok(match record.verdict() {
-        Status::Fail => ExitCode::IntegrityFailure,
-        Status::CouldNotCheck => ExitCode::Incomplete,
-        _ => ExitCode::Pass,
-    })
+    hand_over(&record, arguments, &environment.current_dir, page)?;
+    Ok(exit_code(&record))
 }
 
-fn chosen(names: &[String]) -> Result<Vec<&'static dyn Check>, Error> {
+/// Whether a report goes to standard output. Two of them would run into one another there, and so
+/// would one and the questions of `--fix`.
+fn takes_stdout(arguments: &ChecklistArgs) -> Result<bool, Error> {
+    let there: Vec<&str> =
+        arguments.reports().filter(|(_, place, _)| is_stdout(place)).map(|(flag, _, _)| flag).collect();
+    match there[..] {
+        [one, other, ..] => Err(Error::usage(format!("{one} and {other} both go to standard output"))
+            .hint("give each report a file of its own")),
+        [flag] if arguments.fix => Err(Error::usage(format!("--fix and {flag} - both use standard output"))
+            .hint("give the report a file")),
+        _ => Ok(!there.is_empty()),
+    }
+}
+
+fn chosen(names: &[String]) -> Result<Vec<&'static Check>, Error> {
     if names.is_empty() {
         return Ok(CHECKS.to_vec());
     }
-    let mut checks: Vec<&'static dyn Check> = Vec::new();
+    let mut checks: Vec<&'static Check> = Vec::new();
     for name in names {
         let check = known(name)?;
-        if !checks.iter().any(|chosen| chosen.name() == check.name()) {
+        if !checks.iter().any(|chosen| chosen.name == check.name) {
             checks.push(check);
         }
     }
     Ok(checks)
 }
 
-fn known(name: &str) -> Result<&'static dyn Check, Error> {
-    CHECKS.iter().copied().find(|check| check.name() == name).ok_or_else(|| {
-        let hint = match nearest(name, CHECKS.iter().map(|check| check.name())) {
+fn known(name: &str) -> Result<&'static Check, Error> {
+    CHECKS.iter().copied().find(|check| check.name == name).ok_or_else(|| {
+        let hint = match nearest(name, CHECKS.iter().map(|check| check.name)) {
             Some(near) => format!("did you mean {near}?"),
             None => {
-                let names: Vec<&str> = CHECKS.iter().map(|check| check.name()).collect();
+                let names: Vec<&str> = CHECKS.iter().map(|check| check.name).collect();
                 format!("the checks are: {}", names.join(", "))
             }
         };
@@ -243,19 +289,19 @@ fn read_against(text: &str, current_dir: &Path) -> Result<Against, Error> {
         Ok(None) if !text.ends_with(".json") && !text.contains(['/', '\\']) => {
             Ok(Against::Server(text.to_owned()))
         }
-        Ok(None) => Err(Error::usage(format!("there are no facts at {}", file.display()))
-            .hint("write them on the destination: bkverify facts --json > facts.json")),
+        Ok(None) => Err(Error::usage(format!("there is no file of facts at {}", file.display()))
+            .hint("write one on the destination: bkverify facts --json > facts.json")),
         Err(problem) => Err(Error::usage(format!("cannot read the facts {}: {problem}", file.display()))),
     }
 }
 
-/// Proposes what can be mended by commands, and runs what the person agrees to. Whether anything
+/// Proposes what can be fixed by commands, and runs what the person agrees to. Whether anything
 /// was run.
-fn mend(record: &Record, machine: &Machine, yes: bool, color: bool) -> Result<bool, Error> {
+fn fix(record: &Record, machine: &Machine, yes: bool, page: Page) -> Result<bool, Error> {
     let proposals = fix::proposals(record);
-    error::print(render::terminal::render(record, color).as_bytes())?;
+    error::print(render::terminal::render(record, page).as_bytes())?;
     if proposals.is_empty() {
-        error::print(b"Nothing of this can be mended by a command.\n\n")?;
+        error::print(b"None of this can be fixed by a command.\n\n")?;
         return Ok(false);
     }
     let mut any = false;
@@ -267,21 +313,21 @@ fn mend(record: &Record, machine: &Machine, yes: bool, color: bool) -> Result<bo
         }
         any = true;
         let ended = match fix::apply(proposal, machine.programs.as_ref()) {
-            Mended::Done => "  done\n\n".to_owned(),
-            Mended::Failed(problem) => {
+            Fixed::Done => "  done\n\n".to_owned(),
+            Fixed::Failed(problem) => {
                 format!("  failed: {}\n\n", crate::checklist::findings::plain(&problem))
             }
         };
         error::print(ended.as_bytes())?;
     }
     if any {
-        error::print(b"Looking again:\n\n")?;
+        error::print(b"Checking again:\n\n")?;
     }
     Ok(any)
 }
 
 fn describe(proposal: &Proposal) -> String {
-    let mut text = format!("To mend \"{}\" ({}), this will run:\n", proposal.title, proposal.check);
+    let mut text = format!("To fix \"{}\" ({}), this will run:\n", proposal.title, proposal.check);
     for command in &proposal.commands {
         text.push_str(&format!("    {}\n", crate::checklist::findings::plain(&command.join(" "))));
     }
@@ -299,28 +345,50 @@ fn agreed() -> Result<bool, Error> {
     Ok(matches!(answer.trim(), "y" | "Y" | "yes" | "Yes"))
 }
 
+/// The page in standard output's place where a report goes there, and the reports to theirs. A
+/// quiet run shows the page only where something is wrong.
 fn hand_over(
     record: &Record,
     arguments: &ChecklistArgs,
     current_dir: &Path,
-    color: bool,
+    page: Page,
 ) -> Result<(), Error> {
-    let files = [
-        (&arguments.markdown, render::markdown::render as fn(&Record) -> String),
-        (&arguments.html, render::html::render as fn(&Record) -> String),
-    ];
-    for (place, render) in files {
-        if let Some(place) = place {
-            let place = current_dir.join(place);
-            report::replace(&place, &render(record)).map_err(|error| {
-                Error::new(ExitCode::Unusable, format!("cannot write the record to {}", place.display()))
-                    .because(error)
-            })?;
+    let text = render::terminal::render(record, page);
+    let is_quiet = arguments.quiet && exit_code(record) == ExitCode::Pass;
+    let stdout_taken = arguments.reports().any(|(_, place, _)| is_stdout(place));
+    for (_, place, render) in arguments.reports() {
+        let report = render(record);
+        if is_stdout(place) {
+            error::print(report.as_bytes())?;
+            continue;
+        }
+        let place = current_dir.join(place);
+        report::replace(&place, &report).map_err(|error| {
+            Error::new(ExitCode::Unusable, format!("cannot write the record to {}", place.display()))
+                .because(error)
+        })?;
+    }
+    match (is_quiet, stdout_taken) {
+        (true, _) => Ok(()),
+        (false, false) => error::print(text.as_bytes()),
+        (false, true) => {
+            // The report is what was asked for: it came, though nobody may read the page.
+            let _ = io::stderr().write_all(text.as_bytes());
+            Ok(())
         }
     }
-    let page =
-        if arguments.json { render::json::render(record) } else { render::terminal::render(record, color) };
-    error::print(page.as_bytes())
+}
+
+fn is_stdout(place: &Path) -> bool {
+    place == Path::new("-")
+}
+
+fn exit_code(record: &Record) -> ExitCode {
+    match record.verdict() {
+        Status::Fail => ExitCode::IntegrityFailure,
+        Status::CouldNotCheck => ExitCode::Incomplete,
+        _ => ExitCode::Pass,
+    }
 }
 
 fn unusable(error: &dyn std::error::Error) -> Error {
@@ -345,6 +413,8 @@ mod tests {
     fn a_mistyped_check_is_refused_with_the_nearest_name() {
         let error = chosen(&["cloc".into()]).map(|_| ()).unwrap_err().render();
         assert!(error.contains("no check \"cloc\"") && error.contains("did you mean clock?"), "{error}");
+        let error = chosen(&["zzz".into()]).map(|_| ()).unwrap_err().render();
+        assert!(error.contains("the checks are: backup, updates"), "{error}");
     }
 
     #[test]
@@ -352,6 +422,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         assert!(matches!(read_against("dc01", folder.path()), Ok(Against::Server(_))));
         let error = read_against("facts.json", folder.path()).map(|_| ()).unwrap_err().render();
-        assert!(error.contains("there are no facts at"), "{error}");
+        assert!(error.contains("there is no file of facts at"), "{error}");
     }
 }

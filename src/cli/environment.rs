@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
+use clap::ColorChoice;
 use etcetera::BaseStrategy;
 use jiff::Zoned;
 
@@ -33,6 +34,9 @@ pub struct Environment {
     pub stdout_is_terminal: bool,
     /// Whether a person reads standard error.
     pub stderr_is_terminal: bool,
+    /// Columns of the terminal that shows standard output, or standard error where only that is
+    /// one; nothing without a terminal.
+    pub columns: Option<usize>,
     /// Whether the terminal is too simple for bars and colours (`TERM=dumb`).
     pub dumb_terminal: bool,
     /// Whether colours are unwanted (`NO_COLOR` is set and not empty, <https://no-color.org>).
@@ -40,6 +44,17 @@ pub struct Environment {
 }
 
 impl Environment {
+    /// Whether to colour what goes to standard output, or to standard error where that is
+    /// `stdout_taken` by a report.
+    pub fn color(&self, choice: Option<ColorChoice>, stdout_taken: bool) -> bool {
+        let is_read = if stdout_taken { self.stderr_is_terminal } else { self.stdout_is_terminal };
+        match choice.unwrap_or(ColorChoice::Auto) {
+            ColorChoice::Always => true,
+            ColorChoice::Never => false,
+            ColorChoice::Auto => is_read && !self.no_color && !self.dumb_terminal,
+        }
+    }
+
     /// Reads them all.
     pub fn read() -> Result<Self, Error> {
         let current_dir = std::env::current_dir().map_err(|error| {
@@ -57,6 +72,9 @@ impl Environment {
             stdin_is_terminal: io::stdin().is_terminal(),
             stdout_is_terminal: io::stdout().is_terminal(),
             stderr_is_terminal: io::stderr().is_terminal(),
+            columns: terminal_size::terminal_size_of(io::stdout())
+                .or_else(|| terminal_size::terminal_size_of(io::stderr()))
+                .map(|(width, _)| usize::from(width.0)),
             dumb_terminal: std::env::var_os("TERM").is_some_and(|name| name == "dumb"),
             no_color: std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
         })
@@ -78,6 +96,7 @@ impl Environment {
             stdin_is_terminal: false,
             stdout_is_terminal: false,
             stderr_is_terminal: false,
+            columns: None,
             dumb_terminal: false,
             no_color: false,
         }

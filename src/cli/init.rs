@@ -12,12 +12,11 @@ use clap::Args;
 
 use super::config::{Config, FILE_NAME};
 use super::error::print;
-use super::resolve::DEFAULT_SAMPLE;
 use super::settings::{Settings, absolute};
 use super::values::{Sample, map_parser};
 use super::{Environment, Error};
 use crate::exit::ExitCode;
-use crate::plan::{Map, SampleSize};
+use crate::plan::{DEFAULT_SAMPLE, Map, SampleSize};
 use crate::platform::path_from_bytes;
 
 /// Flags of `bkverify init`.
@@ -100,7 +99,7 @@ fn complete_without_asking(init: &Init) -> Result<Job, Error> {
     if init.source.is_empty() && init.map.is_empty() {
         return Err(nobody_to_ask());
     }
-    let sample = init.sample.map_or(SampleSize::Count(DEFAULT_SAMPLE), |sample| sample.0);
+    let sample = init.sample.map_or(SampleSize::default(), |sample| sample.0);
     Ok(Job { backup, sources: init.source.clone(), maps: init.map.clone(), restore_to, sample })
 }
 
@@ -154,7 +153,7 @@ impl Person<'_> {
         );
         loop {
             match self.answer(&question)? {
-                None => return Ok(SampleSize::Count(DEFAULT_SAMPLE)),
+                None => return Ok(SampleSize::default()),
                 Some(text) => match text.parse::<Sample>() {
                     Ok(sample) => return Ok(sample.0),
                     Err(problem) => self.say(&format!("{problem}\n"))?,

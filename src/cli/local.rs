@@ -28,8 +28,8 @@ impl Surroundings {
     /// Reads them all.
     pub fn read() -> Result<Self, Error> {
         let name = machine_name();
-        let person = ["SUDO_USER", "USER", "USERNAME", "LOGNAME"].iter().find_map(|variable| said(variable));
-        let who = format!("{}@{name}", person.as_deref().unwrap_or("unknown"));
+        let sudo_uid = said("SUDO_UID").and_then(|uid| uid.parse().ok());
+        let who = format!("{}@{name}", platform::user_name(sudo_uid));
         Ok(Self { system: system(), who, state: state_folder()?, name })
     }
 }

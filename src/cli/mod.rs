@@ -99,7 +99,7 @@ fn report_failure(plan: &Plan, error: Error) -> Error {
 fn execute(plan: &Plan) -> Result<ExitCode, Error> {
     let stop = Stop::never();
     signals::install(&stop)?;
-    let progress = progress::for_plan(&plan.terminal);
+    let progress = progress::for_plan(&plan.outputs.terminal);
     let done = verify::run(plan, &stop, &*progress);
     drop(progress);
     let outcome = done.map_err(|error| report_failure(plan, Error::from(error)))?;

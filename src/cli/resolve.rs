@@ -1,32 +1,23 @@
 //! From flags, configuration and surroundings to the plan.
 //!
 //! In: what was said, and by whom. Out: a [`Plan`], complete and free of contradictions, or the
-//! error that names everything that is missing with a line to copy. All default values stand here.
+//! error that names everything that is missing with a line to copy. Defaults stand beside what they
+//! are defaults of, in [`plan`](crate::plan).
 //! Nothing here touches the disk, but that the surroundings are asked of what kind it is: whether
 //! the folders exist, overlap or have room is for the stages that use them.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use clap::ColorChoice;
 use ignore::gitignore::GitignoreBuilder;
 
 use super::args::{Invocation, Verify};
 use super::config::{self, Config};
 use super::settings::Settings;
 use super::{Environment, Error};
-use crate::plan::{Algorithm, CachePolicy, Completeness, Filters, Keep, Plan, Reports, SampleSize, Terminal};
-
-/// So many files are verified when nobody says how many.
-pub const DEFAULT_SAMPLE: u64 = 500;
-/// How many originals are looked up unless it is said.
-const DEFAULT_COMPLETENESS: u64 = 200;
-/// So sure is the statement when nobody says how sure.
-const DEFAULT_CONFIDENCE: f64 = 0.95;
-/// So large a share of picks may prove nothing when nobody says how large.
-const DEFAULT_MAX_UNDECIDED: f64 = 0.2;
-/// So long a backup takes at most when nobody says how long.
-const DEFAULT_BACKUP_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
+use crate::plan::{
+    Algorithm, CachePolicy, Claims, Completeness, Draw, Engine, Filters, Limits, Origin, Outputs, Plan,
+    Reports, SampleSize, Target, Terminal,
+};
 
 /// Makes the plan for the flags and the configuration that was found.
 ///
@@ -55,46 +46,64 @@ pub fn resolve(verify: Verify, config: Option<&Config>, environment: &Environmen
     }
     let originals = settings.source.iter().chain(settings.map.iter().map(|map| &map.to));
     let spinning = originals.chain(&settings.backup).any(|place| (environment.spins)(place));
-    Ok(Plan {
-        job,
-        config: place,
-        terminal: terminal(&invocation, &reports, environment),
-        sample: sample_size(&settings),
-        threads: settings
-            .threads
-            .map_or_else(|| default_threads(cache, spinning, environment.cores), |threads| threads.0),
-        spinning,
-        // A run that is meant to end early goes by rank, so that there is a statement.
-        in_place_order: spinning && settings.budget.is_none() && settings.time_limit.is_none(),
+    let terminal = terminal(&invocation, &reports, environment);
+    let sample = sample_size(&settings);
+    let engine = engine(&settings, cache, spinning, environment.cores);
+    let claims = claims(&settings);
+    let target = Target {
         backup: settings.backup.unwrap_or_default(),
         sources: settings.source,
         maps: settings.map,
         restore_to: settings.restore_to.unwrap_or_default(),
-        seed: settings.seed.unwrap_or_else(|| environment.fresh_seed.clone()),
-        filters,
-        completeness: Completeness {
-            originals: settings.completeness.unwrap_or(DEFAULT_COMPLETENESS),
-            asked_for: settings.completeness.is_some(),
+    };
+    let seed = settings.seed.unwrap_or_else(|| environment.fresh_seed.clone());
+    Ok(Plan {
+        origin: Origin { job, config: place },
+        target,
+        draw: Draw { sample, seed, filters },
+        claims,
+        engine,
+        limits: Limits {
+            budget: settings.budget.map(|budget| budget.0),
+            time_limit: settings.time_limit.map(|limit| limit.0),
         },
-        confidence: settings.confidence.map_or(DEFAULT_CONFIDENCE, |confidence| confidence.0),
-        max_undecided: settings.max_undecided.map_or(DEFAULT_MAX_UNDECIDED, |share| share.0),
-        backup_window: settings.backup_window.map_or(DEFAULT_BACKUP_WINDOW, |window| window.0),
-        assume_unchanged: settings.assume_unchanged.unwrap_or(false),
-        hash: settings.hash.unwrap_or(Algorithm::Blake3),
-        cache,
-        keep: settings.keep.unwrap_or(Keep::None),
-        budget: settings.budget.map(|budget| budget.0),
-        time_limit: settings.time_limit.map(|limit| limit.0),
-        reports,
+        outputs: Outputs { keep: settings.keep.unwrap_or_default(), reports, terminal },
         started: environment.now.timestamp().into(),
     })
+}
+
+fn claims(settings: &Settings) -> Claims {
+    let usual = Claims::default();
+    Claims {
+        confidence: settings.confidence.map_or(usual.confidence, |confidence| confidence.0),
+        max_undecided: settings.max_undecided.map_or(usual.max_undecided, |share| share.0),
+        backup_window: settings.backup_window.map_or(usual.backup_window, |window| window.0),
+        assume_unchanged: settings.assume_unchanged.unwrap_or(usual.assume_unchanged),
+        completeness: Completeness {
+            originals: settings.completeness.unwrap_or(usual.completeness.originals),
+            asked_for: settings.completeness.is_some(),
+        },
+    }
+}
+
+fn engine(settings: &Settings, cache: CachePolicy, spinning: bool, cores: usize) -> Engine {
+    Engine {
+        threads: settings
+            .threads
+            .map_or_else(|| default_threads(cache, spinning, cores), |threads| threads.0),
+        spinning,
+        // A run that is meant to end early goes by rank, so that there is a statement.
+        in_place_order: spinning && settings.budget.is_none() && settings.time_limit.is_none(),
+        hash: settings.hash.unwrap_or(Algorithm::Blake3),
+        cache,
+    }
 }
 
 fn sample_size(settings: &Settings) -> SampleSize {
     match (settings.sample, settings.tolerance) {
         (Some(sample), _) => sample.0,
         (None, Some(tolerance)) => SampleSize::Tolerance(tolerance.0),
-        (None, None) => SampleSize::Count(DEFAULT_SAMPLE),
+        (None, None) => SampleSize::default(),
     }
 }
 
@@ -234,13 +243,7 @@ fn reports(settings: &Settings) -> Result<Reports, Error> {
 }
 
 fn terminal(invocation: &Invocation, reports: &Reports, environment: &Environment) -> Terminal {
-    let summary_is_read =
-        if reports.take_stdout() { environment.stderr_is_terminal } else { environment.stdout_is_terminal };
-    let color = match invocation.color.unwrap_or(ColorChoice::Auto) {
-        ColorChoice::Always => true,
-        ColorChoice::Never => false,
-        ColorChoice::Auto => summary_is_read && !environment.no_color && !environment.dumb_terminal,
-    };
+    let color = environment.color(invocation.color, reports.take_stdout());
     let bars = environment.stderr_is_terminal && !environment.dumb_terminal && !invocation.quiet;
     Terminal { quiet: invocation.quiet, verbose: invocation.verbose, bars, color }
 }

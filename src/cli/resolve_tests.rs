@@ -6,7 +6,7 @@ use clap::Parser;
 
 use super::*;
 use crate::cli::args::Arguments;
-use crate::plan::{Completeness, Map};
+use crate::plan::{Completeness, DEFAULT_SAMPLE, Keep, Map};
 
 const WHOLE: &str = "--backup b --source s --restore-to r";
 
@@ -35,24 +35,27 @@ fn refused(more: &str, error: &str) {
 #[test]
 fn what_nobody_says_has_the_documented_defaults() {
     let plan = whole("");
-    assert_eq!(plan.sample, SampleSize::Count(500));
-    assert!((plan.confidence - 0.95).abs() < f64::EPSILON);
-    assert_eq!(plan.seed, "0123456789abcdef");
-    assert_eq!((plan.hash, plan.cache, plan.keep), (Algorithm::Blake3, CachePolicy::Drop, Keep::None));
-    assert_eq!(plan.completeness, Completeness { originals: 200, asked_for: false });
-    assert_eq!((plan.budget, plan.time_limit), (None, None));
-    assert_eq!(plan.filters, Filters::default());
+    assert_eq!(plan.draw.sample, SampleSize::Count(500));
+    assert!((plan.claims.confidence - 0.95).abs() < f64::EPSILON);
+    assert_eq!(plan.draw.seed, "0123456789abcdef");
+    assert_eq!(
+        (plan.engine.hash, plan.engine.cache, plan.outputs.keep),
+        (Algorithm::Blake3, CachePolicy::Drop, Keep::None)
+    );
+    assert_eq!(plan.claims.completeness, Completeness { originals: 200, asked_for: false });
+    assert_eq!((plan.limits.budget, plan.limits.time_limit), (None, None));
+    assert_eq!(plan.draw.filters, Filters::default());
     assert_eq!(plan.started, UNIX_EPOCH + Duration::from_secs(1_778_414_400));
 }
 
 #[test]
 fn relative_paths_start_at_the_current_folder() {
     let plan = whole("--map a/b=m --json out/./r.json");
-    assert_eq!(plan.backup, Path::new("/here/b"));
-    assert_eq!(plan.sources, [Path::new("/here/s")]);
-    assert_eq!(plan.restore_to, Path::new("/here/r"));
-    assert_eq!(plan.maps, [Map { from: b"a/b".to_vec(), to: "/here/m".into() }]);
-    assert_eq!(plan.reports.json.as_deref(), Some(Path::new("/here/out/r.json")));
+    assert_eq!(plan.target.backup, Path::new("/here/b"));
+    assert_eq!(plan.target.sources, [Path::new("/here/s")]);
+    assert_eq!(plan.target.restore_to, Path::new("/here/r"));
+    assert_eq!(plan.target.maps, [Map { from: b"a/b".to_vec(), to: "/here/m".into() }]);
+    assert_eq!(plan.outputs.reports.json.as_deref(), Some(Path::new("/here/out/r.json")));
 }
 
 #[test]
@@ -76,14 +79,14 @@ fn the_line_to_copy_repeats_what_was_said() {
 
 #[test]
 fn tolerance_chooses_the_number_and_threads_follow_cores_and_cache() {
-    assert_eq!(whole("--confidence 99% --tolerance 1%").sample, SampleSize::Tolerance(0.01));
+    assert_eq!(whole("--confidence 99% --tolerance 1%").draw.sample, SampleSize::Tolerance(0.01));
     for (cores, cold, warm) in [(1, 8, 2), (2, 16, 3), (4, 32, 5), (64, 32, 65)] {
         assert_eq!(default_threads(CachePolicy::Drop, false, cores), cold);
         assert_eq!(default_threads(CachePolicy::Drop, true, cores), 1);
         assert_eq!(default_threads(CachePolicy::Use, true, cores), warm);
     }
-    assert_eq!(whole("--threads 3").threads, 3);
-    assert_eq!(whole("--cache use").threads, 5);
+    assert_eq!(whole("--threads 3").engine.threads, 3);
+    assert_eq!(whole("--cache use").engine.threads, 5);
 }
 
 #[test]
@@ -91,13 +94,13 @@ fn a_spinning_disk_is_read_in_its_order_unless_the_run_is_meant_to_end_early() {
     let spins = |place: &std::path::Path| place.ends_with("s");
     let environment = Environment { spins, ..Environment::for_tests() };
     let plan = |more: &str| plan_in(&environment, None, &format!("{WHOLE} {more}")).unwrap();
-    let order = |more: &str| (plan(more).spinning, plan(more).in_place_order);
+    let order = |more: &str| (plan(more).engine.spinning, plan(more).engine.in_place_order);
     assert_eq!(order(""), (true, true));
-    assert_eq!(plan("").threads, 1);
-    assert_eq!(plan("--threads 4").threads, 4);
+    assert_eq!(plan("").engine.threads, 1);
+    assert_eq!(plan("--threads 4").engine.threads, 4);
     assert_eq!(order("--time-limit 2h"), (true, false));
     assert_eq!(order("--budget 5GiB"), (true, false));
-    assert_eq!((whole("").spinning, whole("").in_place_order), (false, false));
+    assert_eq!((whole("").engine.spinning, whole("").engine.in_place_order), (false, false));
 }
 
 #[test]
@@ -118,7 +121,7 @@ fn contradictions_and_empty_limits_are_refused() {
         "--json - --junit -",
         "--json and --junit name the same place\n  hint: give each report a file of its own",
     );
-    assert_eq!(whole("--min-size 1KiB --max-size 1KiB").filters.max_size, Some(1024));
+    assert_eq!(whole("--min-size 1KiB --max-size 1KiB").draw.filters.max_size, Some(1024));
 }
 
 #[test]
@@ -130,7 +133,7 @@ fn what_is_no_glob_is_refused() {
         assert!(error.contains(&format!("invalid value '{glob}' for --exclude: ")), "{error}");
         assert!(error.contains(why), "{error}");
     }
-    assert_eq!(whole("--exclude *.tmp --exclude /var/**/x").filters.exclude, ["*.tmp", "/var/**/x"]);
+    assert_eq!(whole("--exclude *.tmp --exclude /var/**/x").draw.filters.exclude, ["*.tmp", "/var/**/x"]);
 }
 
 #[test]
@@ -139,11 +142,11 @@ fn flags_stand_over_the_job_and_the_job_over_the_defaults() {
         "seed = 'top'\nsample = 9\nrestore-to = 'r'\n[jobs.a]\nbackup = 'b'\nsource = 's'\nsample = 5";
     let environment = Environment::for_tests();
     let plan = plan_in(&environment, Some(config), "--restore-to x").unwrap();
-    assert_eq!((plan.job.as_deref(), plan.seed.as_str()), (Some("a"), "top"));
-    assert_eq!(plan.config.as_deref(), Some(Path::new("/etc/bkverify.toml")));
-    assert_eq!(plan.sample, SampleSize::Count(5));
-    assert_eq!(plan.backup, Path::new("/etc/b"));
-    assert_eq!(plan.restore_to, Path::new("/here/x"));
+    assert_eq!((plan.origin.job.as_deref(), plan.draw.seed.as_str()), (Some("a"), "top"));
+    assert_eq!(plan.origin.config.as_deref(), Some(Path::new("/etc/bkverify.toml")));
+    assert_eq!(plan.draw.sample, SampleSize::Count(5));
+    assert_eq!(plan.target.backup, Path::new("/etc/b"));
+    assert_eq!(plan.target.restore_to, Path::new("/here/x"));
 }
 
 #[test]
@@ -151,10 +154,10 @@ fn a_backup_on_the_command_line_needs_no_job() {
     let config = "restore-to = 'r'\n[jobs.a]\nsource = '/a'\n[jobs.b]\n";
     let environment = Environment::for_tests();
     let plan = plan_in(&environment, Some(config), "--backup b --source s").unwrap();
-    assert_eq!((plan.job, plan.sources), (None, vec!["/here/s".into()]));
-    assert_eq!(plan.restore_to, Path::new("/etc/r"));
+    assert_eq!((plan.origin.job, plan.target.sources), (None, vec!["/here/s".into()]));
+    assert_eq!(plan.target.restore_to, Path::new("/etc/r"));
     let plan = plan_in(&environment, Some(config), "--backup b --job a").unwrap();
-    assert_eq!((plan.job.as_deref(), plan.sources), (Some("a"), vec!["/a".into()]));
+    assert_eq!((plan.origin.job.as_deref(), plan.target.sources), (Some("a"), vec!["/a".into()]));
 }
 
 #[test]
@@ -168,7 +171,7 @@ fn colours_and_bars_follow_the_stream_that_is_read() {
     let look = |out: bool, err: bool, flags: &str| {
         let terminals =
             Environment { stdout_is_terminal: out, stderr_is_terminal: err, ..Environment::for_tests() };
-        let terminal = plan_in(&terminals, None, &format!("{WHOLE} {flags}")).unwrap().terminal;
+        let terminal = plan_in(&terminals, None, &format!("{WHOLE} {flags}")).unwrap().outputs.terminal;
         (terminal.color, terminal.bars)
     };
     assert_eq!(look(true, true, ""), (true, true));
@@ -185,10 +188,10 @@ fn colours_and_bars_follow_the_stream_that_is_read() {
 fn no_color_and_a_dumb_terminal_are_honoured_unless_told_otherwise() {
     let mut environment =
         Environment { stdout_is_terminal: true, no_color: true, ..Environment::for_tests() };
-    assert!(!plan_in(&environment, None, WHOLE).unwrap().terminal.color);
-    assert!(plan_in(&environment, None, &format!("{WHOLE} --color always")).unwrap().terminal.color);
+    assert!(!plan_in(&environment, None, WHOLE).unwrap().outputs.terminal.color);
+    assert!(plan_in(&environment, None, &format!("{WHOLE} --color always")).unwrap().outputs.terminal.color);
     environment = Environment { stderr_is_terminal: true, dumb_terminal: true, ..Environment::for_tests() };
-    assert!(!plan_in(&environment, None, WHOLE).unwrap().terminal.bars);
+    assert!(!plan_in(&environment, None, WHOLE).unwrap().outputs.terminal.bars);
 }
 
 #[test]
@@ -201,11 +204,11 @@ fn help_names_the_defaults_that_hold() {
     };
     for (name, default) in [
         ("sample", DEFAULT_SAMPLE.to_string()),
-        ("confidence", crate::cli::show::percent(plan.confidence)),
-        ("completeness", plan.completeness.originals.to_string()),
-        ("hash", plan.hash.name().to_owned()),
-        ("cache", format!("{:?}", plan.cache).to_lowercase()),
-        ("keep", format!("{:?}", plan.keep).to_lowercase()),
+        ("confidence", crate::cli::show::percent(plan.claims.confidence)),
+        ("completeness", plan.claims.completeness.originals.to_string()),
+        ("hash", plan.engine.hash.name().to_owned()),
+        ("cache", format!("{:?}", plan.engine.cache).to_lowercase()),
+        ("keep", format!("{:?}", plan.outputs.keep).to_lowercase()),
     ] {
         assert!(help(name).ends_with(&format!("[default: {default}]")), "{name}: {}", help(name));
     }

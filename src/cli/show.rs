@@ -15,25 +15,25 @@ use crate::platform::{Timestamp, path_to_bytes};
 pub fn render(plan: &Plan) -> String {
     let mut lines = Lines(String::new());
     origin(plan, &mut lines);
-    lines.path("backup", &plan.backup);
-    for source in &plan.sources {
+    lines.path("backup", &plan.target.backup);
+    for source in &plan.target.sources {
         lines.path("source", source);
     }
-    for map in &plan.maps {
+    for map in &plan.target.maps {
         let from = if map.from.is_empty() { "everything".into() } else { escape(&map.from) };
         lines.add("map", format!("{from} has its originals in {}", escape(&path_to_bytes(&map.to))));
     }
-    lines.path("restore-to", &plan.restore_to);
+    lines.path("restore-to", &plan.target.restore_to);
     lines.add("sample", sample(plan));
-    lines.add("seed", escape(plan.seed.as_bytes()));
-    lines.add("confidence", percent(plan.confidence));
-    lines.add("max-undecided", percent(plan.max_undecided));
-    if plan.completeness.originals > 0 {
-        lines.add("completeness", completeness(plan.completeness));
+    lines.add("seed", escape(plan.draw.seed.as_bytes()));
+    lines.add("confidence", percent(plan.claims.confidence));
+    lines.add("max-undecided", percent(plan.claims.max_undecided));
+    if plan.claims.completeness.originals > 0 {
+        lines.add("completeness", completeness(plan.claims.completeness));
     }
-    filters(&plan.filters, &mut lines);
+    filters(&plan.draw.filters, &mut lines);
     effort(plan, &mut lines);
-    for (name, report) in [("json", &plan.reports.json), ("junit", &plan.reports.junit)] {
+    for (name, report) in [("json", &plan.outputs.reports.json), ("junit", &plan.outputs.reports.junit)] {
         match report {
             Some(path) if path.as_os_str() == "-" => lines.add(name, "standard output"),
             Some(path) => lines.path(name, path),
@@ -57,17 +57,17 @@ impl Lines {
 }
 
 fn origin(plan: &Plan, lines: &mut Lines) {
-    match &plan.config {
+    match &plan.origin.config {
         Some(config) => lines.path("config", config),
         None => lines.add("config", "none"),
     }
-    if let Some(job) = &plan.job {
+    if let Some(job) = &plan.origin.job {
         lines.add("job", escape(job.as_bytes()));
     }
 }
 
 fn sample(plan: &Plan) -> String {
-    match plan.sample {
+    match plan.draw.sample {
         SampleSize::Count(1) => "1 random file".into(),
         SampleSize::Count(count) => format!("{count} random files"),
         SampleSize::Share(share) => format!("{} of the files, at random", percent(share)),
@@ -102,37 +102,37 @@ fn filters(filters: &Filters, lines: &mut Lines) {
 }
 
 fn effort(plan: &Plan, lines: &mut Lines) {
-    lines.add("hash", plan.hash.name());
-    let disks = match (plan.spinning, plan.in_place_order) {
+    lines.add("hash", plan.engine.hash.name());
+    let disks = match (plan.engine.spinning, plan.engine.in_place_order) {
         (true, true) => " (a spinning disk, read in its order)",
         (true, false) => " (a spinning disk)",
         (false, _) => "",
     };
-    lines.add("threads", format!("{}{disks}", plan.threads));
+    lines.add("threads", format!("{}{disks}", plan.engine.threads));
     lines.add(
         "cache",
-        match plan.cache {
+        match plan.engine.cache {
             CachePolicy::Drop => "drop: cached pages are forgotten first, so that the disks are read",
             CachePolicy::Use => "use: what is in memory is not read from the disks",
         },
     );
     lines.add(
         "keep",
-        match plan.keep {
+        match plan.outputs.keep {
             Keep::None => "none: every restored file is removed",
             Keep::Failures => "failures: restored files that are bad stay behind",
             Keep::All => "all: every restored file stays behind",
         },
     );
-    if plan.assume_unchanged {
+    if plan.claims.assume_unchanged {
         lines.add("originals", "unchanged since the backup: any difference is the backup's fault");
     } else {
-        lines.add("backup-window", duration(plan.backup_window));
+        lines.add("backup-window", duration(plan.claims.backup_window));
     }
-    if let Some(budget) = plan.budget {
+    if let Some(budget) = plan.limits.budget {
         lines.add("budget", bytes(budget));
     }
-    if let Some(limit) = plan.time_limit {
+    if let Some(limit) = plan.limits.time_limit {
         lines.add("time-limit", duration(limit));
     }
 }

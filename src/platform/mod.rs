@@ -8,6 +8,8 @@
 use std::io::{self, Read};
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
+
 pub mod names;
 pub mod process;
 #[cfg(unix)]
@@ -41,21 +43,30 @@ use no_sharing as same_blocks;
 #[cfg(target_os = "linux")]
 mod mountinfo;
 #[cfg(unix)]
+mod unix_made;
+#[cfg(unix)]
 mod unix_private;
+#[cfg(unix)]
+mod unix_user;
 #[cfg(target_os = "linux")]
 mod volatile;
 #[cfg(windows)]
 mod windows;
 #[cfg(unix)]
+use unix_made as made;
+#[cfg(unix)]
 use unix_private as private;
+#[cfg(unix)]
+use unix_user as user;
 #[cfg(windows)]
 use windows as os;
 #[cfg(windows)]
-use windows::private;
+use windows::{made, private, user};
 #[cfg(any(windows, test))]
 mod wtf8;
 
 pub use destination::{check_destination, destination, put};
+pub use made::{empty_made_dir, open_made_dir, open_made_file};
 pub use os::{
     PERMISSION_HINT, Tree, account, allow_holes, copy_in_kernel, free_space, has_holes, holdable_name,
     is_in_use, is_same_file, is_same_name, is_spinning, name_key, next_data, open_to_read, path_from_bytes,
@@ -66,6 +77,7 @@ pub use private::{
     open_dir_no_follow, open_file_no_follow, remove_file_even_read_only,
 };
 pub use same_blocks::{may_share, sharing};
+pub use user::user_name;
 
 #[cfg(target_os = "linux")]
 pub use volatile::volatile_mounts;
@@ -137,7 +149,7 @@ pub enum Destination {
 }
 
 /// A point in time as file systems record it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Timestamp {
     /// Seconds since 1970-01-01 00:00:00 UTC; negative before.
     pub seconds: i64,

@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
-use crate::verify::Progress;
-use crate::verify::verdict::Verdict;
+use crate::verify::{Observer, PickRecord};
 use crate::words;
 
 use super::{Tally, plain, verdict_line};
@@ -53,7 +52,7 @@ impl Bars {
     }
 }
 
-impl Progress for Bars {
+impl Observer for Bars {
     fn cataloged(&self, files: u64) {
         self.catalog.inc(files);
     }
@@ -75,14 +74,14 @@ impl Progress for Bars {
         keep_drawing(bar);
     }
 
-    fn judged(&self, verdict: Verdict, bytes: u64, path: &[u8]) {
-        let failed = self.tally.add(verdict, bytes);
+    fn judged(&self, pick: &PickRecord) {
+        let failed = self.tally.add(pick);
         self.verify.inc(1);
         if failed {
             self.verify.set_message(self.tally.failures());
         }
         if self.verbose {
-            self.print(&verdict_line(verdict, path));
+            self.print(&verdict_line(pick));
         }
     }
 
@@ -104,7 +103,7 @@ impl Drop for Bars {
 
 /// Draws a bar now and then until it is finished. Where no thread can be had, it is drawn when
 /// there is news.
-fn keep_drawing(bar: &ProgressBar) {
+pub(super) fn keep_drawing(bar: &ProgressBar) {
     let bar = bar.downgrade();
     let draw = move || {
         while let Some(bar) = bar.upgrade().filter(|bar| !bar.is_finished()) {
@@ -138,7 +137,7 @@ fn verify_style(known: bool, tally: &Arc<Tally>) -> ProgressStyle {
 }
 
 /// A style with grouped counts. The templates are constants, and a test parses them all.
-fn style(template: &str) -> ProgressStyle {
+pub(super) fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template)
         .unwrap_or_else(|_| ProgressStyle::default_spinner())
         .progress_chars("=> ")
@@ -157,11 +156,13 @@ fn write_all(out: &mut dyn std::fmt::Write, text: &str) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::pick;
     use super::*;
+    use crate::verify::verdict::Verdict;
 
     #[test]
     fn the_templates_are_well_formed() {
-        for template in [CATALOG, VERIFY, VERIFY_ENDLESS] {
+        for template in [CATALOG, VERIFY, VERIFY_ENDLESS, super::super::waiting::TEMPLATE] {
             assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
         }
     }
@@ -169,12 +170,12 @@ mod tests {
     #[test]
     fn a_run_without_a_terminal_or_out_of_order_does_no_harm() {
         let bars = Bars::new(false);
-        bars.judged(Verdict::Corrupt, 5, b"early");
+        bars.judged(&pick(Verdict::Corrupt, 5, b"early"));
         bars.cataloged(10);
         bars.verify_starts(Some(2));
-        bars.judged(Verdict::Verified, 5, b"a");
+        bars.judged(&pick(Verdict::Verified, 5, b"a"));
         bars.verify_done();
-        bars.judged(Verdict::Verified, 5, b"late");
+        bars.judged(&pick(Verdict::Verified, 5, b"late"));
         assert_eq!(bars.tally.files(), 3);
         assert_eq!(bars.tally.failures(), "1 BAD");
     }

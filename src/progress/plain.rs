@@ -5,8 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::verify::Progress;
-use crate::verify::verdict::Verdict;
+use crate::verify::{Observer, PickRecord};
 use crate::words;
 
 use super::{Tally, verdict_line};
@@ -80,7 +79,7 @@ impl Plain {
     }
 }
 
-impl Progress for Plain {
+impl Observer for Plain {
     fn cataloged(&self, files: u64) {
         let listed = self.listed.fetch_add(files, Ordering::Relaxed) + files;
         if self.is_due() {
@@ -88,24 +87,20 @@ impl Progress for Plain {
         }
     }
 
-    fn catalog_done(&self, _files: u64) {}
-
     fn verify_starts(&self, picks: Option<u64>) {
         self.picks.store(picks.unwrap_or(u64::MAX), Ordering::Relaxed);
         self.verify_began.store(self.now(), Ordering::Relaxed);
     }
 
-    fn judged(&self, verdict: Verdict, bytes: u64, path: &[u8]) {
-        self.tally.add(verdict, bytes);
+    fn judged(&self, pick: &PickRecord) {
+        self.tally.add(pick);
         if self.verbose {
-            self.write(&verdict_line(verdict, path));
+            self.write(&verdict_line(pick));
         }
         if self.is_due() {
             self.write(&self.verify_line());
         }
     }
-
-    fn verify_done(&self) {}
 
     fn warn(&self, text: &str) {
         self.write(&format!("warning: {text}"));
@@ -123,7 +118,9 @@ fn millis(time: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::pick;
     use super::*;
+    use crate::verify::verdict::Verdict;
     use std::sync::Arc;
 
     #[derive(Clone, Default)]
@@ -145,8 +142,8 @@ mod tests {
         plain.cataloged(1_200);
         plain.catalog_done(1_200);
         plain.verify_starts(Some(2));
-        plain.judged(Verdict::Verified, 1 << 20, b"a\x1bb");
-        plain.judged(Verdict::Corrupt, 1 << 20, b"c");
+        plain.judged(&pick(Verdict::Verified, 1 << 20, b"a\x1bb"));
+        plain.judged(&pick(Verdict::Corrupt, 1 << 20, b"c"));
         plain.warn("the disk is slow");
         let text = String::from_utf8(shared.0.lock().unwrap().clone()).unwrap();
         text.lines().map(str::to_owned).collect()
@@ -179,7 +176,7 @@ mod tests {
         let plain = Plain { interval: INTERVAL, ..plain };
         std::thread::scope(|scope| {
             for _ in 0..8 {
-                scope.spawn(|| (0..1_000).for_each(|_| plain.judged(Verdict::Verified, 1, b"x")));
+                scope.spawn(|| (0..1_000).for_each(|_| plain.judged(&pick(Verdict::Verified, 1, b"x"))));
             }
         });
         assert_eq!(shared.0.lock().unwrap().iter().filter(|&&byte| byte == b'\n').count(), 1);

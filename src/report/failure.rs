@@ -6,7 +6,8 @@ use std::time::Duration;
 use crate::backup::{Access, Description};
 use crate::exit::ExitCode;
 use crate::plan::{Plan, SampleSize};
-use crate::verify::outcome::{Counts, Effort, Outcome, Population, Sample};
+use crate::verify::counts::Counts;
+use crate::verify::outcome::{Effort, Outcome, Population, Sample};
 
 /// Why a run could not begin, or not go on.
 #[derive(Debug, Clone)]
@@ -27,7 +28,7 @@ impl Failure {
         Outcome {
             backup: Description {
                 format: "unknown",
-                place: plan.backup.clone(),
+                place: plan.target.backup.clone(),
                 taken: None,
                 access: Access::Random,
                 unique_names: false,
@@ -35,8 +36,8 @@ impl Failure {
             },
             population: Population::default(),
             sample: Sample {
-                strategy: if plan.sample == SampleSize::All { "all" } else { "random" },
-                seed: plan.seed.clone(),
+                strategy: if plan.draw.sample == SampleSize::All { "all" } else { "random" },
+                seed: plan.draw.seed.clone(),
                 ..Sample::default()
             },
             counts: Counts::default(),
@@ -54,8 +55,8 @@ impl Failure {
                 restored_bytes: 0,
                 hashed_bytes: 0,
                 cached_bytes: None,
-                hash: plan.hash,
-                threads: plan.threads,
+                hash: plan.engine.hash,
+                threads: plan.engine.threads,
             },
         }
     }

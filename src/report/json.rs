@@ -22,8 +22,9 @@ use serde::Serialize;
 
 use crate::backup::escape;
 use crate::plan::{CachePolicy, Filters, Keep, Plan, SampleSize};
+use crate::verify::PickRecord;
 use crate::verify::assurance::Assurance;
-use crate::verify::outcome::{Effort, Finding, Incomplete, Outcome};
+use crate::verify::outcome::{Effort, Incomplete, Outcome};
 use crate::verify::verdict::Verdict;
 use crate::words::{self, rfc3339};
 
@@ -173,33 +174,33 @@ struct PlanPart<'a> {
 impl<'a> PlanPart<'a> {
     fn new(plan: &'a Plan) -> Self {
         Self {
-            job: plan.job.as_deref(),
-            config: plan.config.as_deref().map(path_text),
-            backup: path_text(&plan.backup),
-            sources: plan.sources.iter().map(|path| path_text(path)).collect(),
-            maps: plan.maps.iter().map(|map| MapPart::new(&map.from, &map.to)).collect(),
-            restore_to: path_text(&plan.restore_to),
-            sample: SizePart::from(plan.sample),
-            seed: &plan.seed,
-            filters: FiltersPart::new(&plan.filters),
-            completeness: plan.completeness.originals,
-            confidence: plan.confidence,
-            max_undecided: plan.max_undecided,
-            backup_window_seconds: plan.backup_window.as_secs_f64(),
-            assume_unchanged: plan.assume_unchanged,
-            threads: plan.threads,
-            hash: plan.hash.name(),
-            cache: match plan.cache {
+            job: plan.origin.job.as_deref(),
+            config: plan.origin.config.as_deref().map(path_text),
+            backup: path_text(&plan.target.backup),
+            sources: plan.target.sources.iter().map(|path| path_text(path)).collect(),
+            maps: plan.target.maps.iter().map(|map| MapPart::new(&map.from, &map.to)).collect(),
+            restore_to: path_text(&plan.target.restore_to),
+            sample: SizePart::from(plan.draw.sample),
+            seed: &plan.draw.seed,
+            filters: FiltersPart::new(&plan.draw.filters),
+            completeness: plan.claims.completeness.originals,
+            confidence: plan.claims.confidence,
+            max_undecided: plan.claims.max_undecided,
+            backup_window_seconds: plan.claims.backup_window.as_secs_f64(),
+            assume_unchanged: plan.claims.assume_unchanged,
+            threads: plan.engine.threads,
+            hash: plan.engine.hash.name(),
+            cache: match plan.engine.cache {
                 CachePolicy::Drop => "drop",
                 CachePolicy::Use => "use",
             },
-            keep: match plan.keep {
+            keep: match plan.outputs.keep {
                 Keep::None => "none",
                 Keep::Failures => "failures",
                 Keep::All => "all",
             },
-            budget_bytes: plan.budget,
-            time_limit_seconds: plan.time_limit.as_ref().map(Duration::as_secs_f64),
+            budget_bytes: plan.limits.budget,
+            time_limit_seconds: plan.limits.time_limit.as_ref().map(Duration::as_secs_f64),
         }
     }
 }
@@ -368,8 +369,8 @@ struct FindingPart<'a> {
     reason: &'a str,
     restored_size: Option<u64>,
     original_size: Option<u64>,
-    restored_hash: Option<&'a str>,
-    original_hash: Option<&'a str>,
+    restored_hash: Option<String>,
+    original_hash: Option<String>,
     difference: Option<DifferencePart>,
     kept: Option<String>,
 }
@@ -384,7 +385,7 @@ struct DifferencePart {
 }
 
 impl<'a> FindingPart<'a> {
-    fn new(finding: &'a Finding) -> Self {
+    fn new(finding: &'a PickRecord) -> Self {
         let hashes = finding.hashes.as_ref();
         Self {
             path: escape(&finding.path).into_owned(),
@@ -394,8 +395,8 @@ impl<'a> FindingPart<'a> {
             reason: &finding.reason,
             restored_size: finding.restored_size,
             original_size: finding.original_size,
-            restored_hash: hashes.map(|(restored, _)| restored.as_str()),
-            original_hash: hashes.map(|(_, original)| original.as_str()),
+            restored_hash: hashes.map(|hashes| hashes.restored.to_string()),
+            original_hash: hashes.map(|hashes| hashes.original.to_string()),
             difference: finding.difference.as_ref().map(|found| DifferencePart {
                 first_offset: found.first_offset,
                 differing_bytes: found.differing_bytes,

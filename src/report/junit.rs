@@ -11,8 +11,9 @@ use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, Te
 
 use crate::backup::escape;
 use crate::plan::Plan;
-use crate::verify::outcome::{Finding, Outcome};
+use crate::verify::outcome::Outcome;
 use crate::verify::verdict::Verdict;
+use crate::verify::{Hashes, PickRecord};
 use crate::words;
 
 use super::{Error, Failure, clock_rfc3339, path_text, statement};
@@ -106,7 +107,7 @@ fn whole(outcome: &Outcome) -> TestCase {
     case
 }
 
-fn finding(finding: &Finding) -> TestCase {
+fn finding(finding: &PickRecord) -> TestCase {
     let kind = finding.verdict.word();
     let mut status =
         if finding.verdict.is_alarm() { bad(kind, &finding.reason) } else { skipped(kind, &finding.reason) };
@@ -118,13 +119,13 @@ fn finding(finding: &Finding) -> TestCase {
 }
 
 /// Where the bytes differ, and the hashes, a line each.
-fn detail(finding: &Finding) -> String {
+fn detail(finding: &PickRecord) -> String {
     let mut out = String::new();
     // Writing to a string cannot fail.
     if let Some(difference) = &finding.difference {
         let _ = writeln!(out, "{difference}");
     }
-    if let Some((restored, original)) = &finding.hashes {
+    if let Some(Hashes { restored, original }) = &finding.hashes {
         let _ = writeln!(out, "restored {restored}\noriginal {original}");
     }
     if let Some(path) = &finding.original {

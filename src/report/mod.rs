@@ -37,9 +37,9 @@ use crate::words::is_invisible;
 /// plan shows it only if the run did not pass. One report that fails keeps no other from being
 /// written; the first error is returned.
 pub fn write_all(plan: &Plan, outcome: &Outcome) -> Result<(), Error> {
-    let reports = &plan.reports;
+    let reports = &plan.outputs.reports;
     let mut result = write_files(plan, || json::render(plan, outcome), || junit::render(plan, outcome));
-    if !plan.terminal.quiet || outcome.exit_code() != ExitCode::Pass {
+    if !plan.outputs.terminal.quiet || outcome.exit_code() != ExitCode::Pass {
         let taken =
             [&reports.json, &reports.junit].into_iter().flatten().any(|place| write::is_stdout(place));
         result = result.and(write::summary(&terminal::render(plan, outcome), taken));
@@ -60,10 +60,10 @@ fn write_files(
     junit: impl FnOnce() -> Result<String, Error>,
 ) -> Result<(), Error> {
     let mut result = Ok(());
-    if let Some(place) = &plan.reports.json {
+    if let Some(place) = &plan.outputs.reports.json {
         result = result.and(json().and_then(|text| write::report(plan, "JSON report", place, &text)));
     }
-    if let Some(place) = &plan.reports.junit {
+    if let Some(place) = &plan.outputs.reports.junit {
         result = result.and(junit().and_then(|text| write::report(plan, "JUnit report", place, &text)));
     }
     result
@@ -98,13 +98,13 @@ mod tests {
     fn every_report_is_written_even_if_one_cannot_be() {
         let folder = tempfile::tempdir().unwrap();
         let mut plan = samples::plan();
-        plan.terminal.quiet = true;
-        plan.reports.json = Some(folder.path().join("missing/report.json"));
-        plan.reports.junit = Some(folder.path().join("report.xml"));
+        plan.outputs.terminal.quiet = true;
+        plan.outputs.reports.json = Some(folder.path().join("missing/report.json"));
+        plan.outputs.reports.junit = Some(folder.path().join("report.xml"));
         let error = write_all(&plan, &samples::passed()).unwrap_err();
         assert!(error.to_string().contains("JSON report"), "{error}");
         assert!(fs::read_to_string(folder.path().join("report.xml")).unwrap().contains("<testsuites"));
-        plan.reports.json = Some(folder.path().join("report.json"));
+        plan.outputs.reports.json = Some(folder.path().join("report.json"));
         write_all(&plan, &samples::passed()).unwrap();
         assert!(fs::read_to_string(folder.path().join("report.json")).unwrap().contains(SCHEMA_NAME));
     }

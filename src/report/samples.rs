@@ -5,14 +5,15 @@ use std::time::{Duration, SystemTime};
 
 use crate::backup::{Access, Description};
 use crate::exit::ExitCode;
-use crate::plan::{Algorithm, CachePolicy, Filters, Keep, Map, Plan, Reports, SampleSize, Terminal};
+use crate::plan::{self, Algorithm, Filters, Map, Plan, Target};
 use crate::platform::Timestamp;
 use crate::verify::assurance::Assurance;
+use crate::verify::counts::Counts;
 use crate::verify::difference::{Difference, Pattern};
-use crate::verify::outcome::{
-    Completeness, Counts, Effort, Finding, Incomplete, Outcome, Population, Sample,
-};
+use crate::verify::hash::Hash;
+use crate::verify::outcome::{Completeness, Effort, Incomplete, Outcome, Population, Sample};
 use crate::verify::verdict::Verdict;
+use crate::verify::{Hashes, PickRecord};
 
 use super::Failure;
 
@@ -20,33 +21,21 @@ use super::Failure;
 const TAKEN: Timestamp = Timestamp { seconds: 1_782_871_200, nanos: 0 };
 
 pub(super) fn plan() -> Plan {
-    Plan {
-        job: Some("nightly".to_owned()),
-        config: None,
+    let target = Target {
         backup: PathBuf::from("/srv/backup/data.tar.gz"),
         sources: vec![PathBuf::from("/srv/data")],
         maps: vec![Map { from: b"home".to_vec(), to: PathBuf::from("/home") }],
         restore_to: PathBuf::from("/mnt/verify"),
-        sample: SampleSize::Count(500),
-        seed: "spring".to_owned(),
-        filters: Filters { newer_than: Some(TAKEN), include: vec!["*.odt".to_owned()], ..Filters::default() },
-        completeness: crate::plan::Completeness { originals: 200, asked_for: true },
-        confidence: 0.95,
-        max_undecided: 0.2,
-        backup_window: Duration::from_secs(86_400),
-        assume_unchanged: false,
-        threads: 8,
-        spinning: false,
-        in_place_order: false,
-        hash: Algorithm::Blake3,
-        cache: CachePolicy::Drop,
-        keep: Keep::None,
-        budget: None,
-        time_limit: Some(Duration::from_secs(7_200)),
-        reports: Reports::default(),
-        terminal: Terminal { quiet: false, verbose: 0, bars: false, color: false },
-        started: SystemTime::UNIX_EPOCH + Duration::from_millis(1_782_900_000_250),
-    }
+    };
+    let started = SystemTime::UNIX_EPOCH + Duration::from_millis(1_782_900_000_250);
+    let mut plan = Plan::new(target, "spring".to_owned(), started);
+    plan.origin.job = Some("nightly".to_owned());
+    plan.draw.filters =
+        Filters { newer_than: Some(TAKEN), include: vec!["*.odt".to_owned()], ..Filters::default() };
+    plan.claims.completeness = plan::Completeness { originals: 200, asked_for: true };
+    plan.engine.threads = 8;
+    plan.limits.time_limit = Some(Duration::from_secs(7_200));
+    plan
 }
 
 /// 500 of 10,000, all good.
@@ -102,8 +91,8 @@ fn outcome(verdicts: &[(Verdict, u64)], wanted: u64) -> Outcome {
     }
 }
 
-pub(super) fn finding(path: &[u8], verdict: Verdict) -> Finding {
-    Finding {
+pub(super) fn finding(path: &[u8], verdict: Verdict) -> PickRecord {
+    PickRecord {
         path: path.to_vec(),
         original: Some([b"/srv/data/", path].concat()),
         verdict,
@@ -111,7 +100,10 @@ pub(super) fn finding(path: &[u8], verdict: Verdict) -> Finding {
         reason: "the original is as old as the backup says".to_owned(),
         restored_size: Some(2_097_152),
         original_size: Some(2_097_152),
-        hashes: Some(("1a".repeat(32), "2b".repeat(32))),
+        hashes: Some(Hashes { restored: Hash::of_bytes([0x1a; 32]), original: Hash::of_bytes([0x2b; 32]) }),
+        recorded_size: None,
+        recorded_mtime: None,
+        original_mtime: None,
         difference: Some(Difference {
             first_offset: 1_048_576,
             differing_bytes: 512,
@@ -122,8 +114,8 @@ pub(super) fn finding(path: &[u8], verdict: Verdict) -> Finding {
     }
 }
 
-fn plain(path: &[u8], verdict: Verdict, reason: &str) -> Finding {
-    Finding {
+fn plain(path: &[u8], verdict: Verdict, reason: &str) -> PickRecord {
+    PickRecord {
         reason: reason.to_owned(),
         hashes: None,
         difference: None,

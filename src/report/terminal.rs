@@ -7,7 +7,8 @@ use crate::backup::escape;
 use crate::exit::ExitCode;
 use crate::plan::Plan;
 use crate::platform::Timestamp;
-use crate::verify::outcome::{Finding, Outcome};
+use crate::verify::PickRecord;
+use crate::verify::outcome::Outcome;
 use crate::verify::verdict::Verdict;
 use crate::words::{self, rfc3339};
 
@@ -25,7 +26,7 @@ pub(super) fn render(plan: &Plan, outcome: &Outcome) -> String {
     let mut out = String::new();
     verdict(&mut out, plan, outcome);
     failures(&mut out, plan, outcome);
-    if !plan.terminal.quiet {
+    if !plan.outputs.terminal.quiet {
         facts(&mut out, plan, outcome);
     }
     out
@@ -38,7 +39,7 @@ fn verdict(out: &mut String, plan: &Plan, outcome: &Outcome) {
         ExitCode::Incomplete | ExitCode::Unusable => ("INCOMPLETE", "\x1b[1;33m"),
         _ => ("FAIL", "\x1b[1;31m"),
     };
-    if plan.terminal.color {
+    if plan.outputs.terminal.color {
         out.push_str(&format!("{color}{word}\x1b[0m"));
     } else {
         out.push_str(word);
@@ -109,7 +110,7 @@ fn show(out: &mut String, plan: &Plan, list: &List, room: usize) -> usize {
     }
     if list.total > shown {
         let more = words::count((list.total - shown) as u64);
-        let place = plan.reports.json.as_deref().filter(|place| !super::write::is_stdout(place));
+        let place = plan.outputs.reports.json.as_deref().filter(|place| !super::write::is_stdout(place));
         let place = place.map_or_else(|| "--json".to_owned(), path_text);
         out.push_str(&format!("  and {more} more, see {place}\n"));
     }
@@ -130,7 +131,7 @@ fn unresolved(outcome: &Outcome) -> List {
     })
 }
 
-fn list(outcome: &Outcome, title: &'static str, total: u64, which: impl Fn(&Finding) -> bool) -> List {
+fn list(outcome: &Outcome, title: &'static str, total: u64, which: impl Fn(&PickRecord) -> bool) -> List {
     let items = outcome.findings.iter().filter(|finding| which(finding)).take(LIST_LINES).map(|finding| {
         let reason = wrap(&printable(&why(finding)), 6);
         format!("  {}: {}\n{reason}", finding.verdict.word(), escape(&finding.path))
@@ -139,7 +140,7 @@ fn list(outcome: &Outcome, title: &'static str, total: u64, which: impl Fn(&Find
 }
 
 /// The reason, and where the bytes differ.
-fn why(finding: &Finding) -> String {
+fn why(finding: &PickRecord) -> String {
     match &finding.difference {
         Some(difference) if finding.reason.is_empty() => difference.to_string(),
         Some(difference) => format!("{difference}; {}", finding.reason),
@@ -180,8 +181,13 @@ fn facts(out: &mut String, plan: &Plan, outcome: &Outcome) {
         .and_then(rfc3339)
         .map_or(String::new(), |time| format!(", taken {time}"));
     fact("backup", &format!("{} ({}){taken}", path_text(&backup.place), backup.format));
-    let sources: Vec<String> =
-        plan.sources.iter().chain(plan.maps.iter().map(|map| &map.to)).map(|p| path_text(p)).collect();
+    let sources: Vec<String> = plan
+        .target
+        .sources
+        .iter()
+        .chain(plan.target.maps.iter().map(|map| &map.to))
+        .map(|p| path_text(p))
+        .collect();
     fact("originals", &sources.join(", "));
     fact("drawn", &drawn(outcome));
     // Another run draws from all that there is.

@@ -11,17 +11,18 @@ use crate::stop::Stop;
 
 use super::completeness::Lookup;
 use super::filter::Filter;
+use super::observer::Observer;
 use super::outcome::Population;
 use super::pairing::Pairing;
-use super::progress::Progress;
 use super::sample::{BottomK, Rank, Ranker};
+use super::strategy::Strategy;
 
 /// Decides what belongs to the population, and counts it.
 pub struct Gate<'a> {
     filter: &'a Filter,
     pairing: &'a Pairing,
     ranker: &'a Ranker,
-    progress: &'a dyn Progress,
+    observer: &'a dyn Observer,
     lookup: Option<&'a Lookup>,
     stop: &'a Stop,
     now: Timestamp,
@@ -51,7 +52,7 @@ impl<'a> Gate<'a> {
         filter: &'a Filter,
         pairing: &'a Pairing,
         ranker: &'a Ranker,
-        progress: &'a dyn Progress,
+        observer: &'a dyn Observer,
         lookup: Option<&'a Lookup>,
         stop: &'a Stop,
         now: Timestamp,
@@ -60,7 +61,7 @@ impl<'a> Gate<'a> {
             filter,
             pairing,
             ranker,
-            progress,
+            observer,
             lookup,
             stop,
             now,
@@ -145,7 +146,7 @@ impl<'a> Gate<'a> {
         self.unmapped.fetch_add(unmapped, Ordering::Relaxed);
         let mut digest = self.digest.lock().unwrap_or_else(PoisonError::into_inner);
         *digest = digest.wrapping_add(added.digest);
-        self.progress.cataloged(entries.len() as u64);
+        self.observer.cataloged(entries.len() as u64);
         if self.stop.is_set() { ControlFlow::Break(()) } else { ControlFlow::Continue(added) }
     }
 
@@ -182,15 +183,16 @@ impl<'a> Gate<'a> {
 /// Draws while the backup lists.
 pub struct Drawing<'a> {
     gate: &'a Gate<'a>,
+    strategy: &'static dyn Strategy,
     bottom: Mutex<BottomK>,
     /// The upper half of the draw's threshold: most files are turned away by it without a lock.
     threshold: AtomicU64,
 }
 
 impl<'a> Drawing<'a> {
-    /// Draws into `bottom` what passes the gate.
-    pub fn new(gate: &'a Gate<'a>, bottom: BottomK) -> Self {
-        Self { gate, bottom: Mutex::new(bottom), threshold: AtomicU64::new(u64::MAX) }
+    /// Draws into `bottom` what passes the gate, in the order of a strategy.
+    pub fn new(gate: &'a Gate<'a>, strategy: &'static dyn Strategy, bottom: BottomK) -> Self {
+        Self { gate, strategy, bottom: Mutex::new(bottom), threshold: AtomicU64::new(u64::MAX) }
     }
 
     /// The draw.
@@ -209,10 +211,11 @@ impl Sink for Drawing<'_> {
         let mut lowest_dropped = u128::MAX;
         let mut candidates = Vec::new();
         let added = self.gate.pass(entries, |entry, rank| {
-            if upper_half(rank.order) > threshold {
-                lowest_dropped = lowest_dropped.min(rank.order);
+            let order = self.strategy.order(&entry, rank);
+            if upper_half(order) > threshold {
+                lowest_dropped = lowest_dropped.min(order);
             } else {
-                candidates.push((rank.order, entry));
+                candidates.push((order, entry));
             }
         })?;
         let mut bottom = self.bottom.lock().unwrap_or_else(PoisonError::into_inner);

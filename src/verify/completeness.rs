@@ -96,20 +96,21 @@ impl Lookup {
     /// Draws the originals that the plan asks for. An error only where they were asked for;
     /// otherwise, what cannot be listed is told.
     pub fn draw(plan: &Plan, pairing: &Pairing, filter: &Filter, stop: &Stop) -> Result<Self, Error> {
-        let asked = plan.completeness;
+        let asked = plan.claims.completeness;
         let more = if asked.asked_for { REPLACEMENTS.0 } else { REPLACEMENTS.1 };
         let candidates = asked.originals.saturating_mul(more + 1);
-        let target = Target::new(SampleSize::Count(candidates), plan.confidence);
+        let target = Target::new(SampleSize::Count(candidates), plan.claims.confidence);
         let draw = Draw { bottom: Mutex::new((BottomK::new(target), 0)), limit: AtomicU64::new(u64::MAX) };
-        let ranker = Ranker::new(&plan.seed);
+        let ranker = Ranker::new(&plan.draw.seed);
         let mut unlisted = Vec::new();
-        let ours = [&plan.restore_to, &plan.backup].map(|place| std::fs::canonicalize(place).ok());
+        let ours =
+            [&plan.target.restore_to, &plan.target.backup].map(|place| std::fs::canonicalize(place).ok());
         let ours: Vec<_> = ours.into_iter().flatten().chain(platform::volatile_mounts()).collect();
         for (number, root, from) in pairing.numbered_roots() {
             let leave_out = ours.iter().filter_map(|place| relative_to(place, &root.place)).collect();
             let sink =
                 Originals { number, from, pairing, filter, ranker: &ranker, draw: &draw, stop, leave_out };
-            let threads = plan.threads.min(super::LISTING_THREADS);
+            let threads = plan.engine.threads.min(super::LISTING_THREADS);
             // Of names alone, so that no file's state is read; a filter may need more.
             let listed = Folder::open(&root.place, false)
                 .and_then(|folder| folder.catalog(filter.needs(), threads, &sink));

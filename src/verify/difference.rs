@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::words;
 
 /// Bytes of a sector, the unit that disks lose.
@@ -14,7 +16,7 @@ const SECTOR: usize = 512;
 const BLOCK: u64 = 4096;
 
 /// A difference, described.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Difference {
     /// Offset of the first differing byte; where one is a beginning of the other: the shorter's
     /// length.
@@ -28,7 +30,7 @@ pub struct Difference {
 }
 
 /// What a difference looks like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Pattern {
     /// The restored copy ends early and is the same until then.
     Truncated,

@@ -22,9 +22,9 @@ pub struct Disks {
 impl Disks {
     /// For the backup and the originals of a plan.
     pub fn of(plan: &Plan, originals: &[&Path]) -> Self {
-        let volume = platform::volume(&plan.backup).ok();
+        let volume = platform::volume(&plan.target.backup).ok();
         let shared = originals.iter().any(|place| platform::volume(place).ok() == volume);
-        Self::choose(plan.spinning, shared, plan.cache)
+        Self::choose(plan.engine.spinning, shared, plan.engine.cache)
     }
 
     /// A disk that is asked for both sides at once gives each of them half; what is in memory only

@@ -12,6 +12,7 @@ use std::io;
 use std::sync::OnceLock;
 
 use rayon::ThreadPool;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::plan::Algorithm;
@@ -29,8 +30,15 @@ const PIECE: usize = 512 << 10;
 const LARGE: u64 = 4 << 20;
 
 /// A hash of either kind: 256 bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hash([u8; 32]);
+
+impl Hash {
+    /// The hash with these bytes.
+    pub fn of_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+}
 
 impl std::fmt::Display for Hash {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

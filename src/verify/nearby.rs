@@ -10,8 +10,9 @@ use crate::backup::escape;
 use crate::platform::{self, Kind};
 use crate::words;
 
-use super::outcome::{Counts, Finding};
+use super::counts::Counts;
 use super::pairing::{Pairing, Place};
+use super::record::PickRecord;
 use super::verdict::Verdict;
 
 /// Fewer are no cause for a note.
@@ -25,7 +26,7 @@ const ALIKE: f64 = 0.5;
 
 /// A note with an example, where more than a few of the picks have no original: at least three, and
 /// more than one in twenty.
-pub fn note(counts: &Counts, findings: &[Finding], pairing: &Pairing) -> Option<String> {
+pub fn note(counts: &Counts, findings: &[PickRecord], pairing: &Pairing) -> Option<String> {
     let deleted = counts.of(Verdict::Deleted);
     let picks = counts.looked_at();
     if deleted < DELETED_MIN || deleted * 20 <= picks {
@@ -97,8 +98,8 @@ mod tests {
         assert_eq!(most_alike(b"qqqq", &names), None);
     }
 
-    fn deleted(path: &[u8]) -> Finding {
-        Finding::new(path, Verdict::Deleted)
+    fn deleted(path: &[u8]) -> PickRecord {
+        PickRecord::new(path, Verdict::Deleted)
     }
 
     #[test]

@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::backup::Description;
 use crate::exit::ExitCode;
 use crate::plan::Algorithm;
 
 use super::assurance::Assurance;
-use super::difference::Difference;
+use super::counts::Counts;
+use super::record::PickRecord;
 use super::verdict::Verdict;
 
 /// Everything a run found.
@@ -23,7 +26,7 @@ pub struct Outcome {
     pub counts: Counts,
     /// Picks that are not `verified`, by path; of alarms and of what is undecided, the first 10,000
     /// each, so that neither memory nor a report grows with what is bad.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<PickRecord>,
     /// The other direction, where asked for.
     pub completeness: Option<Completeness>,
     /// What the sample proves about the comparable files of the population; nothing where no pick
@@ -45,7 +48,7 @@ pub struct Outcome {
 }
 
 /// The files a statement is about.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Population {
     /// How many files passed the filters.
     pub files: u64,
@@ -69,6 +72,21 @@ pub struct Population {
     pub not_compared: u64,
 }
 
+impl Population {
+    /// Adds other files of the same backup, told apart by the same filters.
+    pub fn merge(&mut self, other: &Self) {
+        let digest = |hex: &str| u128::from_str_radix(hex, 16).unwrap_or_default();
+        self.files += other.files;
+        self.whole &= other.whole;
+        self.bytes = self.bytes.zip(other.bytes).map(|(mine, theirs)| mine + theirs);
+        self.digest = format!("{:032x}", digest(&self.digest).wrapping_add(digest(&other.digest)));
+        self.filtered += other.filtered;
+        self.unmapped += other.unmapped;
+        self.unlisted += other.unlisted;
+        self.not_compared += other.not_compared;
+    }
+}
+
 /// What was drawn.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sample {
@@ -83,145 +101,6 @@ pub struct Sample {
     pub drawn: u64,
     /// How many of them replaced ones that could not be compared.
     pub replacements: u64,
-}
-
-/// How many picks ended with which verdict, apart for those that could be compared and those that
-/// could not.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Counts {
-    comparable: [u64; Verdict::ALL.len()],
-    outside: [u64; Verdict::ALL.len()],
-}
-
-impl Counts {
-    /// Notes one more. Whether it is `comparable` was decided before its content was looked at.
-    pub fn add(&mut self, verdict: Verdict, comparable: bool) {
-        let counts = if comparable { &mut self.comparable } else { &mut self.outside };
-        counts[verdict as usize] += 1;
-    }
-
-    /// Adds what others noted.
-    pub fn merge(&mut self, others: &Self) {
-        let mine = self.comparable.iter_mut().chain(&mut self.outside);
-        for (mine, theirs) in mine.zip(others.comparable.iter().chain(&others.outside)) {
-            *mine += theirs;
-        }
-    }
-
-    /// Counts one that was noted as comparable after all, and with another verdict.
-    pub fn reconsider(&mut self, (from, was_comparable): (Verdict, bool), to: Verdict) {
-        let counts = if was_comparable { &mut self.comparable } else { &mut self.outside };
-        counts[from as usize] = counts[from as usize].saturating_sub(1);
-        self.add(to, true);
-    }
-
-    /// How many have this verdict.
-    pub fn of(&self, verdict: Verdict) -> u64 {
-        self.comparable_of(verdict) + self.outside_of(verdict)
-    }
-
-    /// How many comparable ones have this verdict.
-    pub fn comparable_of(&self, verdict: Verdict) -> u64 {
-        self.comparable[verdict as usize]
-    }
-
-    /// How many of those that could not be compared have this verdict.
-    pub fn outside_of(&self, verdict: Verdict) -> u64 {
-        self.outside[verdict as usize]
-    }
-
-    /// How many there are.
-    pub fn looked_at(&self) -> u64 {
-        self.comparable() + self.outside()
-    }
-
-    /// How many could be compared: these are what the statement rests on.
-    pub fn comparable(&self) -> u64 {
-        self.comparable.iter().sum()
-    }
-
-    /// How many could not be compared: modified, deleted or unreadable. A statement says nothing
-    /// about such files.
-    pub fn outside(&self) -> u64 {
-        self.outside.iter().sum()
-    }
-
-    /// How many prove the backup bad.
-    pub fn bad(&self) -> u64 {
-        self.sum(Verdict::is_bad)
-    }
-
-    /// How many comparable ones prove the backup bad.
-    pub fn comparable_bad(&self) -> u64 {
-        Self::sum_of(&self.comparable, Verdict::is_bad)
-    }
-
-    /// How many comparable ones were not decided: the statement counts each as bad.
-    pub fn unresolved(&self) -> u64 {
-        Self::sum_of(&self.comparable, |verdict| !verdict.is_decided())
-    }
-
-    /// How many have one of these verdicts.
-    pub fn sum(&self, which: impl Fn(Verdict) -> bool) -> u64 {
-        Self::sum_of(&self.comparable, &which) + Self::sum_of(&self.outside, &which)
-    }
-
-    fn sum_of(counts: &[u64; Verdict::ALL.len()], which: impl Fn(Verdict) -> bool) -> u64 {
-        Verdict::ALL
-            .into_iter()
-            .filter(|&verdict| which(verdict))
-            .map(|verdict| counts[verdict as usize])
-            .sum()
-    }
-
-    /// How many prove nothing about the backup: not comparable, or not decided.
-    pub fn undecided(&self) -> u64 {
-        self.outside() + self.unresolved()
-    }
-}
-
-/// One pick that is not `verified`.
-#[derive(Debug, Clone)]
-pub struct Finding {
-    /// The entry's path in the backup, any bytes.
-    pub path: Vec<u8>,
-    /// Where its original was looked for, any bytes.
-    pub original: Option<Vec<u8>>,
-    /// The verdict.
-    pub verdict: Verdict,
-    /// Whether it could be compared, so that it is in the statement; decided before its content was
-    /// looked at.
-    pub comparable: bool,
-    /// Why, in words.
-    pub reason: String,
-    /// Size of the restored copy, if there is one.
-    pub restored_size: Option<u64>,
-    /// Size of the original, if there is one.
-    pub original_size: Option<u64>,
-    /// Hashes in hexadecimal: restored, original.
-    pub hashes: Option<(String, String)>,
-    /// Where they differ.
-    pub difference: Option<Difference>,
-    /// Where the restored copy was kept.
-    pub kept: Option<Vec<u8>>,
-}
-
-impl Finding {
-    /// One of which nothing is known but this.
-    pub fn new(path: &[u8], verdict: Verdict) -> Self {
-        Self {
-            path: path.to_vec(),
-            original: None,
-            verdict,
-            comparable: false,
-            reason: String::new(),
-            restored_size: None,
-            original_size: None,
-            hashes: None,
-            difference: None,
-            kept: None,
-        }
-    }
 }
 
 /// The other direction: originals that were looked up in the backup.
@@ -281,7 +160,7 @@ impl Completeness {
 }
 
 /// Why a run ended early.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Incomplete {
     /// A signal.
     Interrupted,

@@ -7,7 +7,7 @@ use crate::platform::{self, Stat, Timestamp};
 use crate::words;
 
 use super::comparable::{Recorded, Standing, taken_after, touched};
-use super::outcome::Finding;
+use super::record::PickRecord;
 use super::verdict::{Original, Verdict};
 
 /// Backup and original are links to one file.
@@ -18,7 +18,7 @@ const MODIFIED: &str = "the original has been modified since the backup";
 
 /// The reason for a verdict; where the bytes differ is told by the finding's difference.
 pub fn of(
-    finding: &Finding,
+    finding: &PickRecord,
     original: &Original,
     recorded: &Recorded,
     state: Option<&Stat>,

@@ -20,8 +20,8 @@ use crate::platform::{Kind, Stat, Timestamp};
 
 use super::assurance::Assurance;
 use super::comparable::{Recorded, Standing, standing};
-use super::conclude::cut_off;
-use super::outcome::Counts;
+use super::counts::Counts;
+use super::tally::cut_off;
 use super::verdict::{FromBackup, Original, Verdict, judge};
 use super::work::handful_size;
 
@@ -211,7 +211,7 @@ fn world(class: &Class, rng: &mut StdRng, score: &mut Score) {
     let total = files.len() as u64;
     let truly_bad = files.iter().filter(|file| file.comparable && file.bad).count() as u64;
 
-    let cut_off = cut_off(drawn, &counts, threads);
+    let cut_off = cut_off(drawn, &counts, threads as u64);
     if let Some(found) = Assurance::of(total, &counts, cut_off, confidence) {
         score.made += 1;
         score.expected += 1.0 - confidence;

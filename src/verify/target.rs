@@ -86,8 +86,9 @@ fn is_report(beginning: &[u8]) -> bool {
     })
 }
 
-/// An error names the place that it is about.
-fn keep_apart(restore_to: &Path, protected: &[&Path]) -> Result<(), Error> {
+/// Makes sure that `restore_to` is not inside, above or equal to any of `protected`, whether it is
+/// there already or not. An error names the place that it is about.
+pub fn keep_apart(restore_to: &Path, protected: &[&Path]) -> Result<(), Error> {
     let target = resolve(restore_to)
         .map_err(|source| Error::RestoreFolder { place: restore_to.to_owned(), source })?;
     for &place in protected {

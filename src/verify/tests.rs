@@ -1,11 +1,25 @@
 //! The flow over a backup that does not read the same twice.
 
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use super::*;
-use crate::backup::{Access, Entry, Folder, Landing, Picks, Sink, Wanted};
+use crate::backup::{Access, Description, Entry, Landing, Listing, Needs, Picks, Sink, Wanted};
 use crate::exit::ExitCode;
-use crate::plan::{Algorithm, Completeness, Filters, Keep, Reports, Terminal};
+use crate::plan::{SampleSize, Target};
+use crate::platform::Timestamp;
+
+/// Of a backup that was taken later than anything that a test makes.
+pub(super) fn description() -> Description {
+    Description {
+        format: "fickle",
+        place: PathBuf::from("fickle"),
+        taken: Some(Timestamp { seconds: 1 << 33, nanos: 0 }),
+        access: Access::Sequential,
+        unique_names: false,
+        time_resolution_ns: 1,
+    }
+}
 
 /// Lists some files and restores others, in one pass front to back.
 struct Fickle {
@@ -16,15 +30,7 @@ struct Fickle {
 
 impl backup::Backup for Fickle {
     fn describe(&self) -> Description {
-        Description {
-            format: "fickle",
-            place: PathBuf::from("fickle"),
-            // Later than anything that a test makes.
-            taken: Some(Timestamp { seconds: 1 << 33, nanos: 0 }),
-            access: Access::Sequential,
-            unique_names: false,
-            time_resolution_ns: 1,
-        }
+        description()
     }
 
     fn catalog(&self, _: Needs, _: usize, sink: &dyn Sink) -> Result<Listing, backup::Error> {
@@ -51,33 +57,19 @@ impl backup::Backup for Fickle {
 }
 
 fn plan(source: &Path, restore_to: &Path) -> Plan {
-    Plan {
-        job: None,
-        config: None,
+    let target = Target {
         backup: PathBuf::from("fickle"),
         sources: vec![source.to_owned()],
         maps: Vec::new(),
         restore_to: restore_to.to_owned(),
-        sample: SampleSize::All,
-        seed: "s".to_owned(),
-        filters: Filters::default(),
-        completeness: Completeness { originals: 0, asked_for: false },
-        confidence: 0.95,
-        max_undecided: 0.2,
-        backup_window: Duration::from_secs(86_400),
-        assume_unchanged: false,
-        threads: 2,
-        spinning: false,
-        in_place_order: false,
-        hash: Algorithm::Blake3,
-        cache: CachePolicy::Use,
-        keep: Keep::None,
-        budget: None,
-        time_limit: Some(Duration::from_secs(600)),
-        reports: Reports::default(),
-        terminal: Terminal { quiet: true, verbose: 0, bars: false, color: false },
-        started: SystemTime::UNIX_EPOCH,
-    }
+    };
+    let mut plan = Plan::new(target, "s".to_owned(), SystemTime::UNIX_EPOCH);
+    plan.draw.sample = SampleSize::All;
+    plan.claims.completeness.originals = 0;
+    plan.engine.threads = 2;
+    plan.engine.cache = CachePolicy::Use;
+    plan.limits.time_limit = Some(Duration::from_secs(600));
+    plan
 }
 
 fn outcome(backup: &Fickle) -> Outcome {
@@ -85,24 +77,8 @@ fn outcome(backup: &Fickle) -> Outcome {
     for name in ["a", "b", "c", "d"] {
         std::fs::write(originals.path().join(name), "content").unwrap();
     }
-    let (plan, stop) = (plan(originals.path(), target.path()), Stop::never());
-    let filter = Filter::new(&plan.filters).unwrap();
-    let like = Folder::open(originals.path(), false).unwrap();
-    let pairing = Pairing::new(&like, &plan.sources, &[], false, None, &stop).unwrap();
-    let ranker = Ranker::new(&plan.seed);
-    let scratch = Scratch::create(target.path(), stop.clone()).unwrap();
-    let description = backup::Backup::describe(backup);
-    let bench = bench(&plan, &pairing, &description, &stop, &Silent);
-    let gate = Gate::new(&filter, &pairing, &ranker, &Silent, None, &stop, bench.recorded.now);
-    let work = Work {
-        backup,
-        scratch: &scratch,
-        bench: &bench,
-        threads: plan.threads,
-        in_place_order: plan.in_place_order,
-    };
-    let done = verify_all(&gate, &work, filter.needs(), &Silent).unwrap();
-    conclude(&plan, description, bench, &gate, done, &stop)
+    let plan = plan(originals.path(), target.path());
+    run_on(&plan, backup, &Stop::never(), &Silent).unwrap()
 }
 
 #[test]

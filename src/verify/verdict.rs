@@ -1,9 +1,11 @@
 //! The verdict on one pick: a pure function of what was seen.
 
+use serde::{Deserialize, Serialize};
+
 use super::comparable::{Recorded, Standing};
 
 /// What became of one pick.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum Verdict {
     /// The restored bytes equal the original's.

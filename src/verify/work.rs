@@ -24,7 +24,8 @@ use crate::backup::{
 use crate::threads;
 
 use super::catalog::{Feed, Gate};
-use super::judge::{Bench, Judge};
+use super::judge::Judge;
+use super::judge_context::JudgeContext;
 
 /// Picks that a thread takes at once.
 const HANDFUL: usize = 16;
@@ -36,7 +37,7 @@ pub struct Work<'a> {
     /// Restored to.
     pub scratch: &'a Scratch,
     /// Judged with.
-    pub bench: &'a Bench<'a>,
+    pub context: &'a JudgeContext<'a>,
     /// Threads that judge; at least 1.
     pub threads: usize,
     /// Whether the wanted picks are taken in the order of the disk, not by rank.
@@ -58,7 +59,7 @@ impl Work<'_> {
     /// until then still counts.
     fn spare_findings<T>(&self, done: Result<T, backup::Error>, instead: T) -> Result<T, backup::Error> {
         match done {
-            Err(backup::Error::Scratch { .. }) if self.bench.broken.get().is_some() => Ok(instead),
+            Err(backup::Error::Scratch { .. }) if self.context.broken.get().is_some() => Ok(instead),
             done => done,
         }
     }
@@ -68,16 +69,16 @@ impl Work<'_> {
         let queue = Queue::new(ordered.as_ref().unwrap_or(picks), wanted);
         thread::scope(|scope| {
             let worker = || {
-                let mut judge = Judge::new(self.bench);
+                let mut judge = Judge::new(self.context);
                 let mut handful = Picks::new();
-                while !self.bench.is_over()
+                while !self.context.is_over()
                     && let Some(turn) = queue.take(&mut handful, self.threads)
                 {
                     let before = judge.outside();
                     self.backup.restore(Wanted::These(&handful), self.scratch, &mut judge)?;
                     turn.finish(judge.outside() - before);
                 }
-                if self.bench.is_over() {
+                if self.context.is_over() {
                     queue.close();
                 }
                 Ok(())
@@ -90,10 +91,10 @@ impl Work<'_> {
 
     fn picks_in_passes(&self, picks: &Picks, wanted: usize) -> Result<usize, backup::Error> {
         let (mut begin, mut end) = (0, wanted.min(picks.len()));
-        while begin < end && !self.bench.is_over() {
+        while begin < end && !self.context.is_over() {
             let pass: Picks = (begin..end).map(|index| picks.get(index)).collect();
             self.one_pass(Wanted::These(&pass))?;
-            let comparable = self.bench.comparable();
+            let comparable = self.context.comparable();
             let missing = wanted.saturating_sub(usize::try_from(comparable).unwrap_or(usize::MAX));
             begin = end;
             // A pass may be long: what replaces the others is drawn with a little to spare.
@@ -119,9 +120,9 @@ impl Work<'_> {
         thread::scope(|scope| {
             let receive = picks.clone();
             let workers = threads::start(scope, self.threads, move || {
-                let mut judge = Judge::new(self.bench);
+                let mut judge = Judge::new(self.context);
                 for handful in &receive {
-                    if self.bench.is_over() {
+                    if self.context.is_over() {
                         break;
                     }
                     self.backup.restore(Wanted::These(&handful), self.scratch, &mut judge)?;
@@ -147,11 +148,11 @@ impl Work<'_> {
         let done = Mutex::new(Ok(()));
         let take = |picks: Picks| {
             let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
-            if done.is_ok() && !self.bench.is_over() {
-                let mut judge = Judge::new(self.bench);
+            if done.is_ok() && !self.context.is_over() {
+                let mut judge = Judge::new(self.context);
                 *done = self.backup.restore(Wanted::These(&picks), self.scratch, &mut judge);
             }
-            done.is_ok() && !self.bench.is_over()
+            done.is_ok() && !self.context.is_over()
         };
         let listing = self.backup.catalog(needs, 1, &Feed::new(gate, take, 1));
         done.into_inner().unwrap_or_else(PoisonError::into_inner)?;
@@ -164,19 +165,19 @@ impl Work<'_> {
         thread::scope(|scope| {
             let receive = landed.clone();
             let judges = threads::start(scope, self.threads, move || {
-                let mut judge = Judge::new(self.bench);
+                let mut judge = Judge::new(self.context);
                 for Landed { entry, outcome } in &receive {
                     // A judge that has ended takes what is still under way and drops it.
-                    if !self.bench.is_over() {
+                    if !self.context.is_over() {
                         let _ = judge.land(entry.get(0), outcome);
                     }
                 }
             });
             drop(landed);
             if judges.is_empty() {
-                return self.backup.restore(wanted, self.scratch, &mut Judge::new(self.bench));
+                return self.backup.restore(wanted, self.scratch, &mut Judge::new(self.context));
             }
-            self.backup.restore(wanted, self.scratch, &mut Forward { to: send, bench: self.bench })
+            self.backup.restore(wanted, self.scratch, &mut Forward { to: send, context: self.context })
         })
     }
 }
@@ -205,18 +206,22 @@ struct Landed {
 
 struct Forward<'a> {
     to: Sender<Landed>,
-    bench: &'a Bench<'a>,
+    context: &'a JudgeContext<'a>,
 }
 
 impl Landing for Forward<'_> {
     fn land(&mut self, entry: Entry<'_>, outcome: Result<Restored, RestoreError>) -> ControlFlow<()> {
         let entry = Picks::from_iter([entry]);
         let sent = self.to.send(Landed { entry, outcome });
-        if sent.is_err() || self.bench.is_over() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if sent.is_err() || self.context.is_over() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     }
 
     fn lose(&mut self, damage: backup::Damage) {
-        self.bench.lose(damage);
+        self.context.lose(damage);
     }
 }
 

@@ -19,8 +19,9 @@ pub fn run(world: &World, arguments: &str) -> Ran {
 }
 
 /// All findings of a JSON record: status and title.
-pub fn findings(ran: &Ran) -> Vec<(String, String)> {
-    let record: Value = serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}\n{ran}"));
+#[track_caller]
+pub fn findings(record: &str) -> Vec<(String, String)> {
+    let record: Value = serde_json::from_str(record).unwrap_or_else(|error| panic!("{error}\n{record}"));
     let checks = record["checks"].as_array().unwrap();
     let findings = checks.iter().flat_map(|check| check["findings"].as_array().unwrap());
     let text = |finding: &Value, key: &str| finding[key].as_str().unwrap().to_owned();
@@ -29,7 +30,7 @@ pub fn findings(ran: &Ran) -> Vec<(String, String)> {
 
 #[track_caller]
 pub fn has(ran: &Ran, status: &str, title: &str) {
-    let found = findings(ran);
+    let found = findings(&ran.out);
     assert!(
         found.iter().any(|(a, b)| a == status && b.contains(title)),
         "no {status} {title:?} in\n{found:#?}"
@@ -67,12 +68,12 @@ fn facts_tell_name_clock_and_zone() {
 fn facts_through_a_pipe_prove_clock_and_zone() {
     let world = World::new();
     let facts = run(&world, "facts --json").out;
-    let ran = Ran::of(command(&world, "checklist clock --against - --json"), &facts);
+    let ran = Ran::of(command(&world, "checklist clock --against - --json -"), &facts);
     has(&ran, "pass", "Same time zone as");
     let mut elsewhere: Value = serde_json::from_str(&facts).unwrap();
     elsewhere["zone"]["offsets"][6] = 3_600.into();
-    let ran = Ran::of(command(&world, "checklist clock --against - --json"), &elsewhere.to_string());
-    has(&ran, "fail", "Another time zone than");
+    let ran = Ran::of(command(&world, "checklist clock --against - --json -"), &elsewhere.to_string());
+    has(&ran, "fail", "The time zone differs from that of");
     assert_eq!(ran.code, Some(1));
 }
 
@@ -80,13 +81,70 @@ fn facts_through_a_pipe_prove_clock_and_zone() {
 fn facts_that_are_none_are_a_usage_error() {
     let world = World::new().file("x.json", "{}");
     run(&world, "checklist clock --against x.json").exits(2).err_has("bkverify facts --json");
-    run(&world, "checklist clock --against y.json").exits(2).err_has("there are no facts at");
+    run(&world, "checklist clock --against y.json").exits(2).err_has("there is no file of facts at");
 }
 
 #[test]
 fn a_state_folder_that_cannot_be_written_is_said() {
     let world = World::new().file("state", "in the way");
     run(&world, "checklist migration-tool").exits(4).err_has("BKVERIFY_STATE_DIR");
+}
+
+#[test]
+fn reports_go_to_files_or_one_of_them_to_standard_output() {
+    let world = World::new();
+    let ran = run(&world, "checklist migration-tool --json r.json");
+    assert!(ran.out.contains("Migration Preparation Tool") && ran.err.is_empty(), "{ran}");
+    let record: Value = serde_json::from_str(&world.read("r.json")).unwrap();
+    assert_eq!(record["schema"], "bkverify-checklist/2");
+    let ran = run(&world, "checklist migration-tool --json -");
+    assert_eq!(findings(&ran.out).len(), findings(&world.read("r.json")).len());
+    assert!(ran.err.contains("Migration Preparation Tool"), "the page goes to the other stream\n{ran}");
+    run(&world, "checklist --json - --html -")
+        .exits(2)
+        .err_has("--json and --html both go to standard output");
+    run(&world, "checklist --json - --fix").exits(2).err_has("--fix and --json");
+    run(&world, "checklist --json").exits(2).err_has("--json <FILE>");
+    run(&world, "facts --json f.json").exits(0).out_is("");
+    run(&world, "checklist clock --against f.json").out_has("Same time zone as");
+}
+
+#[test]
+fn the_page_is_coloured_where_asked_for_and_80_columns_wide_without_a_terminal() {
+    let world = World::new();
+    let plain = run(&world, "checklist clock vpn");
+    assert!(!plain.out.contains('\x1b') && plain.err.is_empty(), "{plain}");
+    // Only a word that is longer than a line may go beyond.
+    let wide = |line: &&str| line.chars().count() > 80 && line.split_whitespace().count() > 1;
+    assert_eq!(plain.out.lines().find(wide), None, "{plain}");
+    run(&world, "checklist clock --color always").out_has("\x1b[");
+    let mut without = command(&world, "checklist clock");
+    without.env("NO_COLOR", "1");
+    assert!(!Ran::of(without, "").out.contains('\x1b'));
+}
+
+#[test]
+fn a_quiet_run_prints_nothing_unless_something_is_wrong() {
+    let world = World::new();
+    let facts = run(&world, "facts --json").out;
+    let quiet = Ran::of(command(&world, "checklist clock --against - --quiet"), &facts);
+    assert_eq!(quiet.out.is_empty(), quiet.code == Some(0), "{quiet}");
+    let mut elsewhere: Value = serde_json::from_str(&facts).unwrap();
+    elsewhere["zone"]["offsets"][6] = 3_600.into();
+    Ran::of(command(&world, "checklist clock --against - --quiet"), &elsewhere.to_string())
+        .exits(1)
+        .out_has("The time zone differs from that of");
+}
+
+#[test]
+fn who_ticked_a_step_is_no_claim_of_the_environment() {
+    let world = World::new();
+    let mut done = command(&world, "checklist done clock --note ok");
+    for variable in ["USER", "LOGNAME", "USERNAME", "SUDO_USER"] {
+        done.env(variable, "mallory");
+    }
+    let done = Ran::of(done, "").exits(0);
+    assert!(!done.out.contains("mallory"), "{done}");
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! The checklist against the real programs of a Linux machine, in healthy states and in broken ones
 //! made here.
 //!
-//! Needs chrony, faketime, iproute2, openvpn and procps; see the README's second command.
+//! Needs chronyd, faketime, iproute2, openvpn and procps. `.ci/test` gets them; what is not installed
+//! it unpacks below `target/tools`.
 
 use std::fs;
 use std::io::Write;
@@ -29,9 +30,16 @@ impl Running {
     fn start(program: &str, arguments: &[&str]) -> Self {
         let mut command = Command::new(program);
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        command.env("PATH", format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap()));
-        Self(command.spawn().unwrap_or_else(|error| panic!("{program} must be installed: {error}")))
+        let unpacked = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/bin");
+        let path = std::env::var("PATH").unwrap();
+        command.env("PATH", format!("{path}:/usr/sbin:/sbin:{unpacked}"));
+        Self(command.spawn().unwrap_or_else(|error| lacking(program, &error)))
     }
+}
+
+#[track_caller]
+fn lacking(program: &str, error: &std::io::Error) -> ! {
+    panic!("{program} is not here: {error}; `.ci/test` gets it")
 }
 
 /// A chronyd of our own on the loopback, which serves its machine's time, and the address it
@@ -67,6 +75,9 @@ fn chronyd(world: &World) -> (Running, String) {
 /// The program with its clock shifted.
 fn shifted(world: &World, shift: &str, arguments: &str) -> Command {
     let plain = command(world, arguments);
+    if let Err(error) = Command::new("faketime").arg("--version").output() {
+        lacking("faketime", &error);
+    }
     let mut shifted = Command::new("faketime");
     shifted.args(["-f", shift]).arg(plain.get_program()).args(plain.get_args()).current_dir(world.path(""));
     for (name, value) in plain.get_envs() {
@@ -82,7 +93,7 @@ fn shifted(world: &World, shift: &str, arguments: &str) -> Command {
 fn a_clock_is_measured_against_a_real_ntp_server_right_and_shifted() {
     let world = World::new();
     let (_server, address) = chronyd(&world);
-    let clock = format!("checklist clock --json --ntp {address}");
+    let clock = format!("checklist clock --json - --ntp {address}");
     has(&run(&world, &clock), "pass", "This clock is 0.0");
     has(
         &Ran::of(shifted(&world, "+400s", &clock), ""),
@@ -90,7 +101,7 @@ fn a_clock_is_measured_against_a_real_ntp_server_right_and_shifted() {
         "This clock is 6 min ahead of the NTP server",
     );
     has(&Ran::of(shifted(&world, "-90s", &clock), ""), "warn", "This clock is 90 s behind the NTP server");
-    let against = format!("checklist clock --json --against {address}");
+    let against = format!("checklist clock --json - --against {address}");
     has(&run(&world, &against), "pass", "the destination 127.0.0.1");
 }
 
@@ -100,12 +111,12 @@ fn two_machines_are_compared_through_an_ntp_server_that_both_asked() {
     let (_server, address) = chronyd(&world);
     let facts = Ran::of(shifted(&world, "+1000s", &format!("facts --json --ntp {address}")), "").exits(0);
     fs::write(world.path("dc.json"), facts.out).unwrap();
-    let ran = run(&world, &format!("checklist clock --json --against dc.json --ntp {address}"));
+    let ran = run(&world, &format!("checklist clock --json - --against dc.json --ntp {address}"));
     has(&ran, "fail", "This clock is 16 min behind");
     let facts = run(&world, &format!("facts --json --ntp {address}")).exits(0);
     fs::write(world.path("dc.json"), facts.out).unwrap();
     has(
-        &run(&world, &format!("checklist clock --json --against dc.json --ntp {address}")),
+        &run(&world, &format!("checklist clock --json - --against dc.json --ntp {address}")),
         "pass",
         "This clock is 0.0",
     );
@@ -113,14 +124,14 @@ fn two_machines_are_compared_through_an_ntp_server_that_both_asked() {
 
 #[test]
 fn an_ntp_server_that_is_not_there_is_unknown() {
-    let ran = run(&World::new(), "checklist clock --json --ntp 127.0.0.1:9");
+    let ran = run(&World::new(), "checklist clock --json - --ntp 127.0.0.1:9");
     has(&ran, "could-not-check", "127.0.0.1:9 gave no time");
 }
 
 #[test]
 fn a_tunnel_that_is_up_fails_and_one_that_is_down_does_not() {
     let world = World::new();
-    let plain = command(&world, "checklist vpn --json");
+    let plain = command(&world, "checklist vpn --json -");
     let look = |state: &str| {
         let script =
             format!("ip tuntap add dev tun7 mode tun && ip link set tun7 {state} && exec \"$0\" \"$@\"");
@@ -140,16 +151,16 @@ fn a_running_openvpn_is_seen() {
     let arguments = ["--dev", "null", "--remote", "127.0.0.1", "--lport", "0", "--verb", "0"];
     let _openvpn = Running::start("openvpn", &arguments);
     thread::sleep(Duration::from_millis(500));
-    has(&run(&World::new(), "checklist vpn --json"), "fail", "OpenVPN (openvpn)");
+    has(&run(&World::new(), "checklist vpn --json -"), "fail", "OpenVPN (openvpn)");
 }
 
 #[test]
 fn every_check_ends_on_this_machine_and_says_something() {
     let world = World::new();
-    let ran = run(&world, "checklist --json --timeout 60s");
+    let ran = run(&world, "checklist --json r.json --timeout 60s");
     assert!(matches!(ran.code, Some(0 | 1 | 3)), "{ran}");
     assert_eq!(ran.err, "");
-    assert!(findings(&ran).len() >= 9);
+    assert!(findings(&world.read("r.json")).len() >= 9);
     assert!(world.read("state/applications.md").contains("| Application or general data folder name |"));
 }
 
@@ -175,7 +186,7 @@ fn a_hung_program_is_ended_with_what_it_started_and_holds_nothing_up() {
     let pid = world.path("pid");
     let folder = with_program(&world, "ip", &format!("sleep 300 & echo $! > {}; wait", pid.display()));
     let started = Instant::now();
-    let ran = run_with_program(&world, &folder, "checklist vpn network --json --timeout 2s", "");
+    let ran = run_with_program(&world, &folder, "checklist vpn network --json - --timeout 2s", "");
     assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
     has(&ran, "could-not-check", "`ip` did not answer in time and was ended");
     let pid = fs::read_to_string(pid).unwrap();
@@ -188,7 +199,7 @@ fn a_hung_program_is_ended_with_what_it_started_and_holds_nothing_up() {
 fn a_program_that_prints_without_end_is_ended() {
     let world = World::new();
     let folder = with_program(&world, "ip", "exec yes");
-    let ran = run_with_program(&world, &folder, "checklist network --json --timeout 60s", "");
+    let ran = run_with_program(&world, &folder, "checklist network --json - --timeout 60s", "");
     has(&ran, "could-not-check", "printed more than 16 MiB");
 }
 
@@ -197,7 +208,7 @@ fn a_program_that_leaves_a_child_holding_its_output_is_not_waited_for() {
     let world = World::new();
     let folder = with_program(&world, "ip", "sleep 300 & exit 0");
     let started = Instant::now();
-    let ran = run_with_program(&world, &folder, "checklist network --json --timeout 2s", "");
+    let ran = run_with_program(&world, &folder, "checklist network --json - --timeout 2s", "");
     assert!(started.elapsed() < Duration::from_secs(15));
     has(&ran, "could-not-check", "did not answer in time");
 }
@@ -237,7 +248,7 @@ fn the_applications_table_counts_what_an_archive_holds() {
     let world = world
         .file("plan/applications.md", table)
         .file("bkverify.toml", "[jobs.n]\nbackup = 'b.tar'\nsource = 'data'\n");
-    let ran = run(&world, "checklist applications --json --table plan");
+    let ran = run(&world, "checklist applications --json - --table plan");
     has(&ran, "fail", "data folders are in no backup");
     let table = world.read("plan/applications.md");
     assert!(

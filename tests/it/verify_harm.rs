@@ -65,7 +65,7 @@ fn a_checklist_that_may_have_no_threads_does_its_checks_one_by_one() {
     if is_root() {
         give_away(&world.path(""));
     }
-    let ran = Ran::of(limited(&world, 1, "checklist --json"), "");
+    let ran = Ran::of(limited(&world, 1, "checklist --json -"), "");
     assert!(!ran.to_string().contains("panicked"), "{ran}");
     assert!(!ran.to_string().contains("the check itself broke"), "{ran}");
 }

@@ -66,7 +66,7 @@ fn write_segments(
     buffer: &mut Vec<u8>,
 ) -> Result<Restored, RestoreError> {
     sparse::check(map, size, data.left()).map_err(RestoreError::Damaged)?;
-    let mut promise = scratch.promise_room(data.left(), 0)?;
+    let mut reservation = scratch.reserve(data.left(), 0)?;
     let mut restored = scratch.create_file().map_err(RestoreError::Scratch)?;
     // Sets the final size first: a size that no file can have is the archive's fault, not the
     // folder's.
@@ -86,7 +86,7 @@ fn write_segments(
                 return Err(RestoreError::Read(io::ErrorKind::UnexpectedEof.into()));
             }
             restored.write(&buffer[..piece])?;
-            promise.keep(piece as u64);
+            reservation.use_up(piece as u64);
             left -= piece as u64;
             if scratch.stop().is_set() {
                 return Err(RestoreError::Stopped);

@@ -22,26 +22,26 @@ mod sparse;
 mod specials;
 
 use std::cell::RefCell;
-use std::fs::File;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use self::links::Links;
 use self::members::{Kind, Member, Members, Step};
-use self::source::{End, Source, Stream, Window};
+use self::source::{End, Plain, Source, Stream};
 use self::specials::Specials;
 use super::aside::{Aside, What};
+use super::bytes::{ReadAt, Reader};
 use super::compression::Compression;
-use super::error::note_damage;
+use super::damage_lines::DamageLines;
 use super::land::{Ended, conclude, land, same};
-use super::positioned::Positioned;
 use super::repeats::{Pass, Repeats};
 use super::{
-    Access, Backup, Damage, Description, Entry, Error, Landing, Listing, Locator, Needs, Picks, RestoreError,
+    Access, Backup, Description, Entry, Error, Landing, Listing, Locator, Needs, Picks, RestoreError,
     Scratch, Sink, Wanted,
 };
-use crate::platform::Stat;
+use crate::lock::lock;
+use crate::platform::Timestamp;
 
 /// Entries are handed on in piles of this many.
 const PILE: usize = 1024;
@@ -58,8 +58,8 @@ thread_local! {
 #[derive(Debug)]
 pub(super) struct Tar {
     place: PathBuf,
-    file: File,
-    stat: Stat,
+    bytes: Box<dyn ReadAt>,
+    taken: Option<Timestamp>,
     compression: Option<Compression>,
     repeats: Repeats,
     links: Links,
@@ -74,19 +74,25 @@ pub(super) fn is_header(block: &[u8; 512]) -> bool {
 }
 
 impl Tar {
-    /// The archive in `file`, which the caller has recognised.
-    pub(super) fn new(place: &Path, file: File, stat: Stat, compression: Option<Compression>) -> Self {
+    /// The archive in `bytes`, which the caller has recognised; it was modified last when it was
+    /// `taken`.
+    pub(super) fn new(
+        place: &Path,
+        bytes: Box<dyn ReadAt>,
+        taken: Option<Timestamp>,
+        compression: Option<Compression>,
+    ) -> Self {
         let (repeats, links, end) = (Repeats::default(), Links::default(), Mutex::default());
-        Self { place: place.to_owned(), file, stat, compression, repeats, links, end }
+        Self { place: place.to_owned(), bytes, taken, compression, repeats, links, end }
     }
 
     /// What a whole walk has found at the end; nothing if that could not be read.
     fn note_end(&self, found: Option<End>) {
-        *self.end.lock().unwrap_or_else(PoisonError::into_inner) = found;
+        *lock(&self.end) = found;
     }
 
     fn end(&self) -> Option<End> {
-        *self.end.lock().unwrap_or_else(PoisonError::into_inner)
+        *lock(&self.end)
     }
 
     /// Gives `act` a source at the start of the archive; `halt` is asked now and then whether to
@@ -97,12 +103,12 @@ impl Tar {
         act: impl FnOnce(&mut dyn Source) -> T,
     ) -> Result<T, Error> {
         let Some(compression) = self.compression else {
-            return Ok(act(&mut Window::new(&self.file, self.stat.size)));
+            return Ok(act(&mut Plain::new(&*self.bytes)));
         };
         let decoder = compression
-            .decoder(Positioned { file: &self.file, offset: 0 })
+            .decoder(Reader::new(&*self.bytes))
             .map_err(|source| Error::Open { place: self.place.clone(), source })?;
-        let most = self.end().map_or_else(|| compression.most_from(self.stat.size), |end| end.length);
+        let most = self.end().map_or_else(|| compression.most_from(self.bytes.len()), |end| end.length);
         Ok(act(&mut Stream::new(decoder, most, halt)))
     }
 
@@ -113,7 +119,7 @@ impl Tar {
         let mut specials = Specials::default();
         let mut members = Members::at(source, 0);
         let mut member = Member::default();
-        let (mut pile, mut damage) = (Picks::new(), Vec::new());
+        let (mut pile, mut damage) = (Picks::new(), DamageLines::new(MORE));
         let mut aside = Aside::default();
         let hand_on = |pile: &Picks| sink.map_or(ControlFlow::Continue(()), |sink| sink.take(pile));
         loop {
@@ -131,9 +137,9 @@ impl Tar {
                         pile.clear();
                     }
                 }
-                Step::Damaged(problem) => note_damage(&mut damage, problem.into(), MORE),
+                Step::Damaged(problem) => damage.note(problem),
                 Step::End(problem) => {
-                    damage.extend(problem.map(Damage::from));
+                    damage.end_with(problem);
                     break;
                 }
                 Step::Halted => return Listing::Stopped,
@@ -147,6 +153,7 @@ impl Tar {
         if let Some(sink) = sink {
             sink.pass_over(aside.count());
         }
+        let damage = damage.into_lines();
         match hand_on(&pile) {
             ControlFlow::Break(()) => Listing::Stopped,
             ControlFlow::Continue(()) if damage.is_empty() => Listing::Whole,
@@ -171,7 +178,7 @@ impl Tar {
     ) -> Result<(), Ended> {
         self.survey(scratch).map_err(Ended::Failed)?;
         let mut links = Picks::new();
-        let mut damage = Vec::new();
+        let mut damage = DamageLines::new(MORE);
         let mut halt = || scratch.stop().is_set();
         let passed = self.with_source(&mut halt, |source| {
             let mut pass = self.repeats.pass();
@@ -184,11 +191,11 @@ impl Tar {
                 match members.step(&mut member) {
                     Step::Member => {}
                     Step::Damaged(problem) => {
-                        note_damage(&mut damage, problem.into(), MORE);
+                        damage.note(problem);
                         continue;
                     }
                     Step::End(problem) => {
-                        damage.extend(problem.map(Damage::from));
+                        damage.end_with(problem);
                         self.note_end(members.source().end());
                         break Ok(());
                     }
@@ -216,7 +223,7 @@ impl Tar {
             ended
         });
         // A disk that read well for the listing need not do so again.
-        damage.into_iter().for_each(|damage| landing.lose(damage));
+        damage.into_lines().into_iter().for_each(|damage| landing.lose(damage));
         passed.map_err(Ended::Failed)??;
         if links.is_empty() { Ok(()) } else { self.restore_these(&links, scratch, landing) }
     }
@@ -349,7 +356,7 @@ impl Backup for Tar {
             Some(Compression::Xz) => ("tar.xz", Access::Sequential),
             Some(Compression::Zstd) => ("tar.zst", Access::Sequential),
         };
-        let (place, taken) = (self.place.clone(), Some(self.stat.mtime));
+        let (place, taken) = (self.place.clone(), self.taken);
         Description { format, place, taken, access, unique_names: false, time_resolution_ns: 1_000_000_000 }
     }
 

@@ -5,9 +5,9 @@
 //! way.
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, BufReader, Read};
 
+use crate::backup::bytes::{ReadAt, Reader};
 use crate::backup::compression::{Decoder, NEEDS_MEMORY, is_out_of_memory};
 use crate::platform;
 
@@ -53,54 +53,34 @@ pub(super) fn is_halt(error: &io::Error) -> bool {
     error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Halted>)
 }
 
-/// Headers of small members lie close together: one read brings several. Larger windows would copy
+/// Headers of small members lie close together: one read brings several. A larger buffer would copy
 /// content that nobody asked for.
-const WINDOW: usize = 16 << 10;
+const BUFFER: usize = 16 << 10;
 
-/// A shared file, read at offsets: any number of these can look at one file at once.
-pub(super) struct Window<'a> {
-    file: &'a File,
+/// An archive that is not compressed, read at offsets: any number of these can read one at once.
+pub(super) struct Plain<'a> {
+    reader: BufReader<Reader<&'a dyn ReadAt>>,
     length: u64,
     position: u64,
-    /// Where `buffer` begins in the file.
-    start: u64,
-    filled: usize,
-    buffer: Box<[u8]>,
 }
 
-impl<'a> Window<'a> {
-    /// At the start of a file of `length` bytes.
-    pub(super) fn new(file: &'a File, length: u64) -> Self {
-        Self { file, length, position: 0, start: 0, filled: 0, buffer: vec![0; WINDOW].into() }
-    }
-
-    /// What the buffer holds from the position on.
-    fn buffered(&self) -> &[u8] {
-        let ahead = self.position.checked_sub(self.start).and_then(|ahead| usize::try_from(ahead).ok());
-        ahead.and_then(|ahead| self.buffer[..self.filled].get(ahead..)).unwrap_or_default()
+impl<'a> Plain<'a> {
+    /// At the start of the archive.
+    pub(super) fn new(bytes: &'a dyn ReadAt) -> Self {
+        let reader = BufReader::with_capacity(BUFFER, Reader::new(bytes));
+        Self { reader, length: bytes.len(), position: 0 }
     }
 }
 
-impl Read for Window<'_> {
+impl Read for Plain<'_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        if self.buffered().is_empty() {
-            if out.len() >= WINDOW {
-                let got = platform::read_at(self.file, out, self.position)?;
-                self.position += got as u64;
-                return Ok(got);
-            }
-            self.start = self.position;
-            self.filled = platform::read_at(self.file, &mut self.buffer, self.position)?;
-        }
-        let buffered = self.buffered();
-        let got = buffered.len().min(out.len());
-        out[..got].copy_from_slice(&buffered[..got]);
+        let got = self.reader.read(out)?;
         self.position += got as u64;
         Ok(got)
     }
 }
 
-impl Source for Window<'_> {
+impl Source for Plain<'_> {
     fn position(&self) -> u64 {
         self.position
     }
@@ -109,6 +89,9 @@ impl Source for Window<'_> {
         if offset > self.length {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
+        // Keeps what the buffer holds of it.
+        let distance = offset.checked_signed_diff(self.position).ok_or(io::ErrorKind::InvalidInput)?;
+        self.reader.seek_relative(distance)?;
         self.position = offset;
         Ok(())
     }

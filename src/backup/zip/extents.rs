@@ -21,16 +21,14 @@
 //! data, keep old directories where they append, and put signatures before the directory (Android).
 //! Local headers without a name are such padding too (Android's zipflinger).
 
-use std::fs::File;
-
 use rawzip::ZipFileHeaderRecord;
 
 use super::MORE;
 use super::extract::{Stored, contradiction, read_more};
 use super::local::{DESCRIPTOR_MAX, LOCAL_HEADER, Local, descriptor_length};
-use crate::backup::error::note_damage;
+use crate::backup::bytes::ReadAt;
+use crate::backup::damage_lines::DamageLines;
 use crate::backup::{Damage, Lost, RestoreError, escape, relative};
-use crate::platform;
 
 /// So many runs are kept.
 const RUNS_MAX: usize = 4096;
@@ -52,7 +50,7 @@ const NAME_READ: usize = 512;
 
 /// The extents of all entries, gathered in one walk over the directory.
 pub(super) struct Extents<'a> {
-    file: &'a File,
+    archive: &'a dyn ReadAt,
     /// Where the directory begins, and entries end.
     directory: u64,
     last: Option<Extent>,
@@ -66,7 +64,7 @@ pub(super) struct Extents<'a> {
     is_partial: bool,
     /// Bytes that all entries claim, at least.
     claimed: u128,
-    damage: Vec<Damage>,
+    damage: DamageLines,
 }
 
 /// What is known of an entry without looking at it.
@@ -95,10 +93,10 @@ struct Seen {
 }
 
 impl<'a> Extents<'a> {
-    /// Starts a walk over the directory at the byte `directory` of the archive in `file`.
-    pub(super) fn new(file: &'a File, directory: u64) -> Self {
+    /// Starts a walk over the directory at the byte `directory` of `archive`.
+    pub(super) fn new(archive: &'a dyn ReadAt, directory: u64) -> Self {
         Self {
-            file,
+            archive,
             directory,
             last: None,
             run: None,
@@ -108,7 +106,7 @@ impl<'a> Extents<'a> {
             inspections: INSPECTED_MAX,
             is_partial: false,
             claimed: 0,
-            damage: Vec::new(),
+            damage: DamageLines::new(MORE),
         }
     }
 
@@ -127,7 +125,7 @@ impl<'a> Extents<'a> {
                 escape(name.as_ref()),
                 self.directory
             );
-            note_damage(&mut self.damage, Damage { problem, lost, denied: false }, MORE);
+            self.damage.note(Damage { problem, lost, denied: false });
             // Where it ends is not known.
             self.last = None;
             return;
@@ -155,13 +153,13 @@ impl<'a> Extents<'a> {
         };
         let problem = format!("{}: {problem}; some programs will not restore the archive", escape(name));
         let lost = relative(name).ok().map(Lost::Either);
-        note_damage(&mut self.damage, Damage { problem, lost, denied: false }, MORE);
+        self.damage.note(Damage { problem, lost, denied: false });
     }
 
     /// Where the entry noted last ends, or what of its local header contradicts its record.
     fn contradiction(&self, stored: &Stored, name: &[u8]) -> Result<Result<u64, String>, RestoreError> {
         let mut bytes = vec![0; LOCAL_HEADER + NAME_READ];
-        let mut filled = read_more(self.file, u64::MAX, stored.header, &mut bytes, 0, LOCAL_HEADER)?;
+        let mut filled = read_more(self.archive, u64::MAX, stored.header, &mut bytes, 0, LOCAL_HEADER)?;
         let Some(local) = Local::parse(&bytes[..filled]) else {
             return Ok(Err(format!("its local header at byte {} is damaged", stored.header)));
         };
@@ -174,10 +172,10 @@ impl<'a> Extents<'a> {
         let whole = usize::try_from(local.length()).unwrap_or_default();
         if filled < whole {
             bytes.resize(whole, 0);
-            filled = read_more(self.file, u64::MAX, stored.header, &mut bytes, filled, whole)?;
+            filled = read_more(self.archive, u64::MAX, stored.header, &mut bytes, filled, whole)?;
         }
         let path = relative(name).unwrap_or_default();
-        if let Some(problem) = contradiction(self.file, start, &bytes[..filled], stored, &path)? {
+        if let Some(problem) = contradiction(self.archive, start, &bytes[..filled], stored, &path)? {
             return Ok(Err(problem));
         }
         if has_descriptor {
@@ -188,7 +186,7 @@ impl<'a> Extents<'a> {
 
     fn descriptor_length(&self, stored: &Stored, end: u64) -> u64 {
         let mut descriptor = [0; DESCRIPTOR_MAX];
-        let got = platform::read_at(self.file, &mut descriptor, end).unwrap_or_default();
+        let got = self.archive.read_full_at(&mut descriptor, end).unwrap_or_default();
         descriptor_length(&descriptor[..got], stored).unwrap_or_default() as u64
     }
 
@@ -198,7 +196,7 @@ impl<'a> Extents<'a> {
     }
 
     fn note(&mut self, problem: String) {
-        note_damage(&mut self.damage, problem.into(), MORE);
+        self.damage.note(problem);
     }
 
     /// Whether `last` ends where the next entry, or the directory, begins.
@@ -248,7 +246,7 @@ impl<'a> Extents<'a> {
     /// The name of the entry that lies where no record of the directory says so, if there is one.
     fn name_in_gap(&self, from: u64, to: u64) -> Option<String> {
         let mut bytes = [0; LOCAL_HEADER + NAME_READ];
-        let got = platform::read_at(self.file, &mut bytes, from).ok()?;
+        let got = self.archive.read_full_at(&mut bytes, from).ok()?;
         let local = Local::parse(&bytes[..got])?;
         let is_entry = !local.name().is_empty() && local.length() <= to - from;
         is_entry.then(|| escape(local.name()).into_owned())
@@ -266,7 +264,7 @@ impl<'a> Extents<'a> {
             return Some(Seen { place: extent.stored.header, end });
         }
         let mut bytes = [0; LOCAL_HEADER];
-        let got = platform::read_at(self.file, &mut bytes, extent.stored.header).ok()?;
+        let got = self.archive.read_full_at(&mut bytes, extent.stored.header).ok()?;
         let local = Local::parse(&bytes[..got])?;
         let mut end = extent.stored.header + local.length() + extent.stored.compressed;
         if local.has_descriptor() {
@@ -291,7 +289,7 @@ impl<'a> Extents<'a> {
         } else if self.claimed > u128::from(self.directory) {
             self.note("its entries claim more bytes than there are: some of them overlap".to_owned());
         }
-        (first, self.damage)
+        (first, self.damage.into_lines())
     }
 
     /// Whether one run ends where the next begins.

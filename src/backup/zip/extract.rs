@@ -5,7 +5,6 @@
 //! each.
 
 use std::cell::RefCell;
-use std::fs::File;
 use std::io::{self, BufRead, Read};
 
 use flate2::{Crc, Decompress, FlushDecompress, Status};
@@ -13,6 +12,7 @@ use rawzip::{CompressionMethod, ZipFileHeaderRecord};
 
 use super::bounds::can_expand;
 use super::local::{DESCRIPTOR_MAX, ENCRYPTED, LOCAL_HEADER, Local};
+use crate::backup::bytes::ReadAt;
 use crate::backup::compression::{NEEDS_MEMORY, is_out_of_memory, xz_stream};
 use crate::backup::{Entry, Locator, RestoreError, Restored, Scratch};
 use crate::platform;
@@ -108,9 +108,9 @@ impl Workspace {
     }
 }
 
-/// Restores one entry of the archive in `file`, whose entries end before the byte `end`.
+/// Restores one entry of `archive`, whose entries end before the byte `end`.
 pub(super) fn extract(
-    file: &File,
+    archive: &dyn ReadAt,
     end: u64,
     entry: &Entry<'_>,
     stored: &Stored,
@@ -118,13 +118,13 @@ pub(super) fn extract(
     workspace: &mut Workspace,
 ) -> Result<Restored, RestoreError> {
     let Workspace { input, copy, inflate } = workspace;
-    let part = Part::open(file, end, entry.path, stored, input)?;
+    let part = Part::open(archive, end, entry.path, stored, input)?;
     uncompress(part, stored, inflate, &mut |content| restore(content, stored, scratch, copy))
 }
 
 /// The content of a small entry; an error for one that is longer than `limit` bytes.
 pub(super) fn content(
-    file: &File,
+    archive: &dyn ReadAt,
     end: u64,
     entry: &Entry<'_>,
     stored: &Stored,
@@ -132,7 +132,7 @@ pub(super) fn content(
     workspace: &mut Workspace,
 ) -> Result<Vec<u8>, RestoreError> {
     let Workspace { input, inflate, .. } = workspace;
-    let part = Part::open(file, end, entry.path, stored, input)?;
+    let part = Part::open(archive, end, entry.path, stored, input)?;
     uncompress(part, stored, inflate, &mut |content| {
         let mut bytes = vec![0; limit + 1];
         let got = platform::read_full(content, &mut bytes).map_err(explain)?;
@@ -248,7 +248,7 @@ impl<R: Read> Read for Summed<R> {
 /// already, until there are `least`. Returns how many there are: fewer where the archive's entries
 /// end, at `limit`.
 pub(super) fn read_more(
-    file: &File,
+    archive: &dyn ReadAt,
     limit: u64,
     offset: u64,
     buffer: &mut [u8],
@@ -260,7 +260,7 @@ pub(super) fn read_more(
         if at >= limit {
             break;
         }
-        match platform::read_at(file, &mut buffer[filled..], at).map_err(RestoreError::Read)? {
+        match archive.read_at(&mut buffer[filled..], at).map_err(RestoreError::Read)? {
             0 => break,
             got => filled += got,
         }
@@ -271,7 +271,7 @@ pub(super) fn read_more(
 /// What of an entry's local header (in `bytes`) and of what stands behind its data, which begins at
 /// `start`, contradicts the directory.
 pub(super) fn contradiction(
-    file: &File,
+    archive: &dyn ReadAt,
     start: u64,
     bytes: &[u8],
     stored: &Stored,
@@ -291,7 +291,7 @@ pub(super) fn contradiction(
     let behind = match along {
         Some(along) => along,
         None => {
-            let got = read_more(file, u64::MAX, end, &mut descriptor, 0, DESCRIPTOR_MAX)?;
+            let got = read_more(archive, u64::MAX, end, &mut descriptor, 0, DESCRIPTOR_MAX)?;
             &descriptor[..got]
         }
     };
@@ -300,7 +300,7 @@ pub(super) fn contradiction(
 
 /// An entry's compressed bytes, read at offsets through a borrowed buffer.
 struct Part<'a> {
-    file: &'a File,
+    archive: &'a dyn ReadAt,
     offset: u64,
     /// How many bytes are still to be read into the buffer.
     left: u64,
@@ -313,7 +313,7 @@ impl<'a> Part<'a> {
     /// Reads the local header, and with it as much of the data as comes along; an error if it
     /// contradicts `stored`. Entries end before the byte `end`.
     fn open(
-        file: &'a File,
+        archive: &'a dyn ReadAt,
         end: u64,
         path: &[u8],
         stored: &Stored,
@@ -322,7 +322,7 @@ impl<'a> Part<'a> {
         let damaged = |problem: String| Err(RestoreError::Damaged(problem));
         let wanted = stored.compressed.saturating_add(LOCAL_HEADER as u64 + LOCAL_EXTRA);
         let wanted = usize::try_from(wanted).unwrap_or(usize::MAX).min(buffer.len());
-        let mut filled = read_more(file, end, stored.header, &mut buffer[..wanted], 0, LOCAL_HEADER)?;
+        let mut filled = read_more(archive, end, stored.header, &mut buffer[..wanted], 0, LOCAL_HEADER)?;
         let Some(local) = Local::parse(&buffer[..filled]) else {
             let place = stored.header;
             return damaged(if filled < LOCAL_HEADER {
@@ -334,19 +334,19 @@ impl<'a> Part<'a> {
         let before = local.length();
         let whole = usize::try_from(before).unwrap_or(usize::MAX).min(buffer.len());
         if filled < whole {
-            filled = read_more(file, end, stored.header, buffer, filled, whole)?;
+            filled = read_more(archive, end, stored.header, buffer, filled, whole)?;
         }
         let start = stored.header + before;
         if stored.compressed > end.saturating_sub(start) {
             return damaged("its data reaches beyond the archive's directory".to_owned());
         }
-        if let Some(problem) = contradiction(file, start, &buffer[..filled], stored, path)? {
+        if let Some(problem) = contradiction(archive, start, &buffer[..filled], stored, path)? {
             return damaged(format!("{problem}; some programs will not restore this"));
         }
         let taken = usize::try_from(before).unwrap_or(usize::MAX).min(filled);
         let along = ((filled - taken) as u64).min(stored.compressed);
         let filled = taken + usize::try_from(along).unwrap_or_default();
-        Ok(Self { file, offset: start + along, left: stored.compressed - along, buffer, taken, filled })
+        Ok(Self { archive, offset: start + along, left: stored.compressed - along, buffer, taken, filled })
     }
 
     fn read_file(&mut self, into_buffer: Option<&mut [u8]>) -> io::Result<usize> {
@@ -355,7 +355,7 @@ impl<'a> Part<'a> {
         if wanted == 0 {
             return Ok(0);
         }
-        let got = platform::read_at(self.file, &mut out[..wanted], self.offset)?;
+        let got = self.archive.read_at(&mut out[..wanted], self.offset)?;
         if got == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }

@@ -10,12 +10,11 @@
 //! and the mark of a split archive that was joined. Format: PKWARE APPNOTE.TXT 6.3.10, sections
 //! 4.3.14 to 4.3.16 and 8.5.
 
-use std::fs::File;
-
 use rawzip::ZipArchive;
 
-use crate::backup::positioned::Positioned;
-use crate::platform;
+use crate::backup::bytes::{ReadAt, is_all_zero};
+
+use super::Bytes;
 
 const END: usize = 22;
 const LOCATOR: usize = 20;
@@ -75,16 +74,10 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
 }
 
 /// `N` bytes from `offset` on.
-fn read<const N: usize>(file: &File, offset: u64) -> Option<[u8; N]> {
+fn read<const N: usize>(archive: &dyn ReadAt, offset: u64) -> Option<[u8; N]> {
     let mut bytes = [0; N];
-    let mut filled = 0;
-    while filled < N {
-        match platform::read_at(file, &mut bytes[filled..], offset.checked_add(filled as u64)?) {
-            Ok(got) if got > 0 => filled += got,
-            _ => return None,
-        }
-    }
-    Some(bytes)
+    let got = archive.read_full_at(&mut bytes, offset).ok()?;
+    (got == N).then_some(bytes)
 }
 
 /// The end record's numbers, from the zip64 records where they have them.
@@ -100,11 +93,11 @@ struct End {
 }
 
 impl Frame {
-    /// Looks at the end of the archive, whose file is `length` bytes long.
-    pub(super) fn look(archive: &ZipArchive<super::Positioned>, length: u64) -> Self {
+    /// Looks at the end of the archive.
+    pub(super) fn look(archive: &ZipArchive<Bytes>) -> Self {
         let mut frame = Self::default();
-        let (file, at) = (&archive.get_ref().0, archive.eocd_offset());
-        let Some(bytes) = read::<END>(file, at) else { return frame };
+        let (source, at) = (&*archive.get_ref().0, archive.eocd_offset());
+        let Some(bytes) = read::<END>(source, at) else { return frame };
         let mut end = End {
             disks: [4, 6].map(|at| u32::from(u16_at(&bytes, at))),
             counts: [8, 10].map(|at| u64::from(u16_at(&bytes, at))),
@@ -112,9 +105,9 @@ impl Frame {
             offset: u64::from(u32_at(&bytes, 16)),
             at,
         };
-        frame.read_zip64(file, &mut end);
-        frame.hold_against_directory(file, &end, archive.directory_offset());
-        frame.look_behind(file, archive.end_offset(), length);
+        frame.read_zip64(source, &mut end);
+        frame.hold_against_directory(source, &end, archive.directory_offset());
+        frame.look_behind(source, archive.end_offset());
         frame
     }
 
@@ -123,15 +116,15 @@ impl Frame {
     }
 
     /// Takes the zip64 records' numbers. Those that the end record has too must be the same.
-    fn read_zip64(&mut self, file: &File, end: &mut End) {
-        let Some(locator) = end.at.checked_sub(LOCATOR as u64).and_then(|at| read::<LOCATOR>(file, at))
+    fn read_zip64(&mut self, source: &dyn ReadAt, end: &mut End) {
+        let Some(locator) = end.at.checked_sub(LOCATOR as u64).and_then(|at| read::<LOCATOR>(source, at))
         else {
             return;
         };
         let locator_at = end.at - LOCATOR as u64;
         let before = locator_at.checked_sub(END64 as u64);
         let is_record = |bytes: &[u8; END64]| bytes.starts_with(b"PK\x06\x06");
-        let record_before = before.and_then(|at| read::<END64>(file, at)).filter(is_record);
+        let record_before = before.and_then(|at| read::<END64>(source, at)).filter(is_record);
         if !locator.starts_with(b"PK\x06\x07") {
             if record_before.is_some() {
                 self.note(
@@ -141,7 +134,7 @@ impl Frame {
             return;
         }
         let claimed = u64_at(&locator, 8);
-        let found = read::<END64>(file, claimed).filter(is_record);
+        let found = read::<END64>(source, claimed).filter(is_record);
         if found.is_none() {
             self.note(&format!(
                 "at byte {claimed}, where the zip64 locator says, is no zip64 end record; some programs will not restore this"
@@ -177,7 +170,7 @@ impl Frame {
     }
 
     /// The directory begins at the byte `start`, which the reader has found.
-    fn hold_against_directory(&mut self, file: &File, end: &End, start: u64) {
+    fn hold_against_directory(&mut self, source: &dyn ReadAt, end: &End, start: u64) {
         if end.disks != [0, 0] {
             self.note("it says that the archive has several parts; some programs will not restore this");
         }
@@ -189,7 +182,7 @@ impl Frame {
         }
         let size = end.at.saturating_sub(start);
         // A signature may follow the last record, and is counted by some programs.
-        let is_signed = || read::<4>(file, start.saturating_add(end.size)) == Some(*b"PK\x05\x05");
+        let is_signed = || read::<4>(source, start.saturating_add(end.size)) == Some(*b"PK\x05\x05");
         if end.size != size && !is_signed() {
             self.note(&format!(
                 "it says that the directory has {} bytes, but it has {size}; some programs will not restore this",
@@ -202,8 +195,8 @@ impl Frame {
         // Behind a program that was put before the archive all places are told from the archive's
         // own beginning.
         let base = start.saturating_sub(end.offset);
-        let is_local = |at: u64| read::<4>(file, at).is_some_and(|bytes| bytes == *b"PK\x03\x04");
-        let first = read::<RECORD>(file, start).map(|record| u64::from(u32_at(&record, RECORD_OFFSET)));
+        let is_local = |at: u64| read::<4>(source, at).is_some_and(|bytes| bytes == *b"PK\x03\x04");
+        let first = read::<RECORD>(source, start).map(|record| u64::from(u32_at(&record, RECORD_OFFSET)));
         let is_shifted = first.is_some_and(|first| !is_local(first.saturating_add(base)) && is_local(first));
         if base == 0 || is_shifted {
             self.shift = base;
@@ -215,10 +208,11 @@ impl Frame {
         }
     }
 
-    fn look_behind(&mut self, file: &File, end: u64, length: u64) {
+    fn look_behind(&mut self, source: &dyn ReadAt, end: u64) {
+        let length = source.len();
         let behind = length.saturating_sub(end);
         if behind == 0
-            || (behind < TAPE_RECORD && length.is_multiple_of(TAPE_BLOCK) && is_all_zero(file, end))
+            || (behind < TAPE_RECORD && length.is_multiple_of(TAPE_BLOCK) && is_all_zero(source, end))
         {
             return;
         }
@@ -230,9 +224,9 @@ impl Frame {
 }
 
 /// What is wrong with the bytes before `first`, where the first entry begins.
-pub(super) fn wrong_beginning(file: &File, first: u64) -> Option<String> {
+pub(super) fn wrong_beginning(source: &dyn ReadAt, first: u64) -> Option<String> {
     let mut bytes = [0; 4];
-    let got = platform::read_at(file, &mut bytes, 0).unwrap_or_default();
+    let got = source.read_full_at(&mut bytes, 0).unwrap_or_default();
     let begins = |marks: &[&[u8]]| marks.iter().any(|mark| bytes[..got].starts_with(mark));
     let is_right = match first {
         // A restore tells that the first entry is damaged; but not where the directory is all there
@@ -257,11 +251,12 @@ pub(super) fn wrong_beginning(file: &File, first: u64) -> Option<String> {
 
 /// Whether the directory itself is encrypted or compressed, as the second version of the zip64 end
 /// record says (APPNOTE 7.3.4).
-pub(super) fn directory_is_hidden(archive: &ZipArchive<super::Positioned>) -> bool {
-    let file = &archive.get_ref().0;
-    let locator = archive.eocd_offset().checked_sub(LOCATOR as u64).and_then(|at| read::<LOCATOR>(file, at));
+pub(super) fn directory_is_hidden(archive: &ZipArchive<Bytes>) -> bool {
+    let source = &*archive.get_ref().0;
+    let locator =
+        archive.eocd_offset().checked_sub(LOCATOR as u64).and_then(|at| read::<LOCATOR>(source, at));
     let Some(locator) = locator.filter(|locator| locator.starts_with(b"PK\x06\x07")) else { return false };
-    let record = read::<END64_SECOND>(file, u64_at(&locator, 8));
+    let record = read::<END64_SECOND>(source, u64_at(&locator, 8));
     record.filter(|record| record.starts_with(b"PK\x06\x06")).is_some_and(|record| {
         let is_second = u64_at(&record, 4).saturating_add(END64_UNCOUNTED) >= END64_SECOND as u64;
         // The method, and the algorithm of the encryption.
@@ -269,29 +264,16 @@ pub(super) fn directory_is_hidden(archive: &ZipArchive<super::Positioned>) -> bo
     })
 }
 
-/// Whether an end record ends a file of `length` bytes, right behind a directory as long as it
-/// says.
-pub(super) fn ends_with_directory(file: &File, length: u64) -> bool {
+/// Whether an end record ends the bytes, right behind a directory as long as it says.
+pub(super) fn ends_with_directory(source: &dyn ReadAt) -> bool {
     // The longest comment.
-    let from = length.saturating_sub(u64::from(u16::MAX) + END as u64);
+    let from = source.len().saturating_sub(u64::from(u16::MAX) + END as u64);
     let mut bytes = vec![0; END + usize::from(u16::MAX)];
-    let mut tail = Positioned { file, offset: from };
-    let Ok(got) = platform::read_full(&mut tail, &mut bytes) else { return false };
+    let Ok(got) = source.read_full_at(&mut bytes, from) else { return false };
     (0..=got.saturating_sub(END)).rev().filter(|&at| bytes[at..got].starts_with(b"PK\x05\x06")).any(|at| {
         let size = u64::from(u32_at(&bytes, at + 12));
         let directory = (from + at as u64).checked_sub(size);
         got == at + END + usize::from(u16_at(&bytes, at + 20))
-            && directory.and_then(|at| read::<4>(file, at)).is_some_and(|mark| mark == *b"PK\x01\x02")
+            && directory.and_then(|at| read::<4>(source, at)).is_some_and(|mark| mark == *b"PK\x01\x02")
     })
-}
-
-fn is_all_zero(file: &File, mut offset: u64) -> bool {
-    let mut piece = [0; 4096];
-    loop {
-        match platform::read_at(file, &mut piece, offset) {
-            Ok(0) => return true,
-            Ok(got) if piece[..got].iter().all(|&byte| byte == 0) => offset += got as u64,
-            _ => return false,
-        }
-    }
 }

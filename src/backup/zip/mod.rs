@@ -36,7 +36,6 @@ mod frame;
 mod local;
 mod record;
 
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -47,14 +46,15 @@ use self::extents::Extents;
 use self::extract::{Stored, Workspace};
 use self::frame::Frame;
 use self::record::Records;
-use super::error::note_damage;
+use super::bytes::ReadAt;
+use super::damage_lines::DamageLines;
 use super::land::{Ended, conclude, land};
 use super::repeats::Repeats;
 use super::{
     Access, Backup, Damage, Description, Entry, Error, Landing, Listing, Lost, Needs, Picks, RestoreError,
     Scratch, Sink, Wanted,
 };
-use crate::platform::{self, Stat};
+use crate::platform::Timestamp;
 
 /// Entries are handed on in piles of this many.
 const PILE: usize = 1024;
@@ -73,26 +73,26 @@ struct Walk<'a> {
     lister: Lister<'a>,
     records: Records<'a>,
     extents: Extents<'a>,
-    doubts: Vec<Damage>,
+    doubts: DamageLines,
 }
 
 /// A zip archive.
 #[derive(Debug)]
 pub(super) struct Zip {
     place: PathBuf,
-    archive: ZipArchive<Positioned>,
-    stat: Stat,
+    archive: ZipArchive<Bytes>,
+    taken: Option<Timestamp>,
     frame: Frame,
     repeats: Repeats,
 }
 
-/// The archive's file, read at offsets only.
+/// The archive's bytes, for `rawzip`.
 #[derive(Debug)]
-struct Positioned(File);
+struct Bytes(Box<dyn ReadAt>);
 
-impl ReaderAt for Positioned {
+impl ReaderAt for Bytes {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        platform::read_at(&self.0, buffer, offset)
+        self.0.read_at(buffer, offset)
     }
 }
 
@@ -102,18 +102,23 @@ pub(super) fn is_start(first: &[u8]) -> bool {
     first.starts_with(b"PK\x03\x04") || first.starts_with(b"PK\x05\x06") || first.starts_with(b"PK\x07\x08")
 }
 
-/// Whether a file of `length` bytes ends just like a zip archive with entries: its end record,
-/// whose comment reaches to the last byte, is behind a directory.
-pub(super) fn is_end(file: &File, length: u64) -> bool {
-    frame::ends_with_directory(file, length)
+/// Whether `bytes` end just like a zip archive with entries: the end record, whose comment reaches
+/// to the last byte, is behind a directory.
+pub(super) fn is_end(bytes: &dyn ReadAt) -> bool {
+    frame::ends_with_directory(bytes)
 }
 
 impl Zip {
-    /// Opens the archive in `file`. An error if it has no end record, which all reading starts
-    /// from.
-    pub(super) fn open(place: &Path, file: File, stat: Stat) -> Result<Self, Error> {
+    /// Opens the archive in `bytes`, which was modified last when it was `taken`. An error if it
+    /// has no end record, which all reading starts from.
+    pub(super) fn open(
+        place: &Path,
+        bytes: Box<dyn ReadAt>,
+        taken: Option<Timestamp>,
+    ) -> Result<Self, Error> {
+        let length = bytes.len();
         let mut buffer = vec![0; RECOMMENDED_BUFFER_SIZE];
-        let located = ZipLocator::new().locate_in_reader(Positioned(file), &mut buffer, stat.size);
+        let located = ZipLocator::new().locate_in_reader(Bytes(bytes), &mut buffer, length);
         let archive = located.map_err(|(_, error)| {
             let problem = match error.kind() {
                 ErrorKind::MissingEndOfCentralDirectory => "its end, which lists what it holds, is missing: it was \
@@ -130,8 +135,8 @@ impl Zip {
                 .to_owned();
             return Err(Error::NotABackup { place: place.to_owned(), problem });
         }
-        let frame = Frame::look(&archive, stat.size);
-        let zip = Self { place: place.to_owned(), archive, stat, frame, repeats: Repeats::default() };
+        let frame = Frame::look(&archive);
+        let zip = Self { place: place.to_owned(), archive, taken, frame, repeats: Repeats::default() };
         if zip.is_split() {
             let problem =
                 "it is the last part of a split archive; join the parts with `zip -s 0 PARTS.zip --out \
@@ -140,6 +145,10 @@ impl Zip {
             return Err(Error::Damaged { place: place.to_owned(), format: "zip", problem });
         }
         Ok(zip)
+    }
+
+    fn bytes(&self) -> &dyn ReadAt {
+        &*self.archive.get_ref().0
     }
 
     /// Whether the end record counts more than one part (APPNOTE 4.3.16, "number of this disk").
@@ -225,12 +234,12 @@ impl Zip {
     }
 
     fn start_walk(&self) -> Walk<'_> {
-        let file = &self.archive.get_ref().0;
+        let bytes = self.bytes();
         Walk {
             lister: Lister::new(self.repeats.pass()),
-            records: Records::new(file),
-            extents: Extents::new(file, self.archive.directory_offset()),
-            doubts: Vec::new(),
+            records: Records::new(bytes),
+            extents: Extents::new(bytes, self.archive.directory_offset()),
+            doubts: DamageLines::new(MORE),
         }
     }
 
@@ -239,11 +248,11 @@ impl Zip {
     /// not list proves nothing.
     fn end_walk(&self, walk: Walk<'_>, records: Vec<String>) -> (bool, Vec<Damage>) {
         let mut damage: Vec<Damage> = self.frame.damage.iter().cloned().map(Damage::from).collect();
-        damage.extend(walk.doubts);
+        damage.extend(walk.doubts.into_lines());
         if records.is_empty() {
             let (first, overlaps) = walk.extents.finish();
             damage.extend(overlaps);
-            damage.extend(frame::wrong_beginning(&self.archive.get_ref().0, first).map(Damage::from));
+            damage.extend(frame::wrong_beginning(self.bytes(), first).map(Damage::from));
         }
         damage.extend(records.into_iter().map(Damage::from));
         (walk.lister.finish(), damage)
@@ -273,7 +282,7 @@ impl Zip {
                 super::escape(name)
             );
             let lost = super::relative(name).ok().map(Lost::Either);
-            note_damage(&mut walk.doubts, Damage { problem, lost, denied: false }, MORE);
+            walk.doubts.note(Damage { problem, lost, denied: false });
         };
         if let Some(wrong) = walk.records.wrong(record) {
             doubt(wrong, "the record is damaged, and some programs will not restore this");
@@ -292,8 +301,7 @@ impl Zip {
     fn doubt_link(&self, stored: &Stored, name: &[u8]) -> Option<String> {
         let (entry, limit) = (Entry::named(name), self.archive.directory_offset());
         let mut workspace = Workspace::take();
-        let read =
-            extract::content(&self.archive.get_ref().0, limit, &entry, stored, TARGET_MAX, &mut workspace);
+        let read = extract::content(self.bytes(), limit, &entry, stored, TARGET_MAX, &mut workspace);
         workspace.put_back();
         match read {
             Ok(target) if target.iter().any(|byte| matches!(byte, 0 | b'\n')) => {
@@ -345,7 +353,7 @@ impl Zip {
                 let stored = Stored::of(&entry);
                 landing.begin(&entry, entry.size.unwrap_or(0));
                 extract::extract(
-                    &self.archive.get_ref().0,
+                    self.bytes(),
                     self.archive.directory_offset(),
                     &entry,
                     &stored,
@@ -361,7 +369,7 @@ impl Zip {
 
 impl Backup for Zip {
     fn describe(&self) -> Description {
-        let (place, taken) = (self.place.clone(), Some(self.stat.mtime));
+        let (place, taken) = (self.place.clone(), self.taken);
         Description {
             format: "zip",
             place,

@@ -1,13 +1,11 @@
 //! Numbers in a record of the directory that no restore of ours needs, but that other programs
 //! obey.
 
-use std::fs::File;
-
 use rawzip::ZipFileHeaderRecord;
 
 use super::DIRECTORY_BUFFER;
 use super::local::{extra_is_broken, wrong_version};
-use crate::platform;
+use crate::backup::bytes::ReadAt;
 
 /// Length of a record without name, extra field and comment (APPNOTE 4.3.12).
 const FIXED: usize = 46;
@@ -15,7 +13,7 @@ const FIXED: usize = 46;
 /// The fixed parts of records, in order, read a large piece at a time; rawzip does not give all of
 /// their numbers.
 pub(super) struct Records<'a> {
-    file: &'a File,
+    archive: &'a dyn ReadAt,
     buffer: Vec<u8>,
     filled: usize,
     /// Where in the archive the buffer begins.
@@ -23,9 +21,9 @@ pub(super) struct Records<'a> {
 }
 
 impl<'a> Records<'a> {
-    /// Of the archive in `file`.
-    pub(super) fn new(file: &'a File) -> Self {
-        Self { file, buffer: vec![0; DIRECTORY_BUFFER], filled: 0, start: 0 }
+    /// Of `archive`.
+    pub(super) fn new(archive: &'a dyn ReadAt) -> Self {
+        Self { archive, buffer: vec![0; DIRECTORY_BUFFER], filled: 0, start: 0 }
     }
 
     /// What is wrong with `record` for other programs, in words.
@@ -51,7 +49,7 @@ impl<'a> Records<'a> {
         };
         if !is_in(self.start, self.filled) {
             self.start = at;
-            self.filled = platform::read_at(self.file, &mut self.buffer, at).ok()?;
+            self.filled = self.archive.read_full_at(&mut self.buffer, at).ok()?;
         }
         let place = usize::try_from(at - self.start).ok()?;
         self.buffer[..self.filled].get(place..)?.first_chunk()

@@ -16,8 +16,8 @@ use crate::platform;
 use crate::stop::Stop;
 use crate::verify::pairing::Pairing;
 
-use super::super::Visit;
 use super::super::machine::Job;
+use super::super::machine::Visit;
 use super::amount;
 
 /// What the backups hold of one folder.

@@ -1,7 +1,7 @@
 //! Applications of Windows: installed programs, their folders and services, databases, shared
 //! folders.
 
-use super::super::Visit;
+use super::super::machine::Visit;
 use super::super::powershell::{self, Item, Probed};
 use super::super::table::Discovered;
 use super::Discovery;
@@ -64,7 +64,7 @@ fn gather(probed: &Probed) -> Discovery {
     let missing_end = ["programs", "folders", "services", "databases", "shares"]
         .iter()
         .filter(|part| probed.first(part).is_none() && probed.problem(part).is_none())
-        .map(|part| format!("the probe did not say which {part} there are"));
+        .map(|part| format!("the probe printed nothing about {part}"));
     let problems = probed.problems().iter().map(ToString::to_string).chain(missing_end).collect();
     Discovery { found: rows.0, problems }
 }

@@ -39,7 +39,7 @@ pub(super) fn proof(job: &Job, now: Timestamp) -> Finding {
     let Some(place) = &job.report else {
         return Finding::could_not_check(&what, "the job keeps no JSON report")
             .why(WHY_PROOF)
-            .mend("Add `json = \"FILE\"` to the job in bkverify.toml, and run it.");
+            .fix("Add `json = \"FILE\"` to the job in bkverify.toml, and run it.");
     };
     let shown = place.display().to_string();
     let run = format!("bkverify --job {}", job.name);
@@ -47,20 +47,20 @@ pub(super) fn proof(job: &Job, now: Timestamp) -> Finding {
         Ok(Some(text)) => match serde_json::from_str(&text) {
             Ok(report) => report,
             Err(error) => {
-                return Finding::could_not_check(&what, format!("{shown} is no report ({error})")).mend(run);
+                return Finding::could_not_check(&what, format!("{shown} is no report ({error})")).fix(run);
             }
         },
         Ok(None) => {
             return Finding::fail(format!("The backup of {} was never verified", job.name))
                 .seen(&shown, "no such file")
                 .why(WHY_PROOF)
-                .mend(run);
+                .fix(run);
         }
         Err(problem) => return Finding::could_not_check(&what, format!("{shown}: {problem}")),
     };
     if report.schema != SCHEMA {
         let problem = format!("{shown} is of the form `{}`, not `{SCHEMA}`", report.schema);
-        return Finding::could_not_check(&what, problem).mend(run);
+        return Finding::could_not_check(&what, problem).fix(run);
     }
     judge(job, &report, now).seen(&shown, evidence(&report))
 }
@@ -99,7 +99,7 @@ fn judge(job: &Job, report: &Report, now: Timestamp) -> Finding {
             )),
         }
     };
-    finding.why(WHY_PROOF).mend(format!("bkverify --job {name}"))
+    finding.why(WHY_PROOF).fix(format!("bkverify --job {name}"))
 }
 
 /// How old the job's backup is.
@@ -111,7 +111,7 @@ pub(super) fn age(job: &Job, now: Timestamp) -> Finding {
             let cause =
                 std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
             return Finding::could_not_check(&what, format!("{error}{cause}"))
-                .mend("Attach the backup, or correct its place in bkverify.toml.");
+                .fix("Attach the backup, or correct its place in bkverify.toml.");
         }
     };
     let description = opened.describe();
@@ -120,7 +120,7 @@ pub(super) fn age(job: &Job, now: Timestamp) -> Finding {
             &what,
             format!("a {} backup does not say when it was taken", description.format),
         )
-        .mend("Look when it ran last.");
+        .fix("Look when it ran last.");
     };
     let age = now.as_second() - taken.seconds;
     let status = match age {
@@ -144,7 +144,7 @@ pub(super) fn age(job: &Job, now: Timestamp) -> Finding {
     if status == Status::Pass {
         finding
     } else {
-        finding.why(WHY_AGE).mend("Run the backup program now, then verify again.")
+        finding.why(WHY_AGE).fix("Run the backup program now, then verify again.")
     }
 }
 

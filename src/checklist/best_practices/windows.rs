@@ -1,8 +1,10 @@
 //! The Best Practices Analyzer: each result that does not comply, with its problem, impact and
 //! resolution.
 
+use super::super::findings::Finding;
+use super::super::machine::Visit;
+use super::super::phrases::several;
 use super::super::powershell::{self, Item, Probed};
-use super::super::{Finding, Visit};
 use super::WHY;
 
 pub(super) const SCRIPT: &str = include_str!("../scripts/best_practices.ps1");
@@ -19,9 +21,7 @@ fn judge(probed: &Probed) -> Vec<Finding> {
     let scanned: Vec<&str> = probed.part("scanned").map(|item| item.shown("model")).collect();
     for model in probed.part("model").map(|item| item.shown("id")).filter(|id| !scanned.contains(id)) {
         let part = format!("scan of {model}");
-        let problem =
-            probed.problem(&part).map_or_else(|| "the probe did not say".to_owned(), ToString::to_string);
-        findings.push(Finding::could_not_check(&format!("The analysis of {model}"), problem));
+        findings.push(Finding::could_not_check(&format!("The analysis of {model}"), probed.reason(&part)));
     }
     findings.push(models(probed, &scanned));
     findings.push(essentials(probed));
@@ -41,7 +41,7 @@ fn result(item: &Item) -> Finding {
     finding
         .seen("Get-BpaResult", item.shown("problem"))
         .why(item.text("impact").unwrap_or(WHY))
-        .mend(item.text("resolution").unwrap_or("Server Manager, Best Practices Analyzer, shows the steps."))
+        .fix(item.text("resolution").unwrap_or("Best Practices Analyzer in Server Manager shows the steps."))
 }
 
 /// What was analysed; a pass only speaks of those models, and only where something was.
@@ -54,33 +54,34 @@ fn models(probed: &Probed, scanned: &[&str]) -> Finding {
                 Finding::not_applicable("This Windows has no Best Practices Analyzer")
                     .seen(source, &missing.text)
             }
-            Some(problem) => Finding::could_not_check(what, problem),
-            None => Finding::could_not_check(what, "the probe did not say"),
+            _ => Finding::could_not_check(what, probed.reason("models")),
         };
     }
     if probed.first("model").is_none() {
-        return Finding::not_applicable("No installed role brings rules for the Best Practices Analyzer")
+        return Finding::not_applicable("No installed role has rules for the Best Practices Analyzer")
             .seen(source, "none");
     }
     if scanned.is_empty() {
         return Finding::could_not_check(what, "no model could be analysed");
     }
-    Finding::pass(format!("{} models were analysed; what does not comply is listed by itself", scanned.len()))
-        .seen(source, scanned.join("\n"))
+    Finding::pass(format!(
+        "The analysis of {} is complete; each problem is listed by itself",
+        several(scanned.len(), "model")
+    ))
+    .seen(source, scanned.join("\n"))
 }
 
 fn essentials(probed: &Probed) -> Finding {
     if probed.first("essentials").is_some() {
-        return Finding::pass("Essentials' own analysis ran; what does not comply is listed by itself")
+        return Finding::pass("Essentials' own analysis is complete; each problem is listed by itself")
             .seen("Get-WssBpaScanResult", "complete");
     }
     match probed.problem("essentials") {
         Some(missing) if missing.kind == "missing" => {
-            Finding::not_applicable("This server is no Windows Server Essentials")
+            Finding::not_applicable("This server is not Windows Server Essentials")
                 .seen("Invoke-WssBpaScan", &missing.text)
         }
-        Some(problem) => Finding::could_not_check("Essentials' own analysis", problem),
-        None => Finding::could_not_check("Essentials' own analysis", "the probe did not say"),
+        _ => Finding::could_not_check("Essentials' own analysis", probed.reason("essentials")),
     }
 }
 
@@ -102,7 +103,7 @@ mod tests {
         assert_eq!(statuses(recorded), expected);
         let first = &judge(&parse(recorded).unwrap())[0];
         assert!(first.why.as_deref().unwrap().contains("replication"));
-        assert!(first.mend.as_ref().unwrap().advice.contains("second domain controller"));
+        assert!(first.fix.as_ref().unwrap().advice.contains("second domain controller"));
     }
 
     #[test]

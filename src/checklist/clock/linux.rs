@@ -1,7 +1,8 @@
 //! Time services of Linux: chrony, systemd-timesyncd, ntpd.
 
+use super::super::findings::Finding;
+use super::super::machine::Visit;
 use super::super::systemd::running_programs;
-use super::super::{Finding, Visit};
 
 const WHY: &str =
     "A clock that follows no server drifts by seconds a day, and nobody notices until logons fail.";
@@ -37,9 +38,9 @@ pub(super) fn service(visit: &Visit<'_>) -> Finding {
         (&NTPD, ntpd_state)
     } else {
         return Finding::fail("No time service is running (chronyd, systemd-timesyncd, ntpd)")
-            .seen("/proc/*/comm", format!("{} programs, none of them", running.len()))
+            .seen("/proc/*/comm", format!("none of {} running programs", running.len()))
             .why(WHY)
-            .mend("Install and start one: `apt-get install chrony`, `dnf install chrony` or `zypper install chrony`, \
+            .fix("Install and start one: `apt-get install chrony`, `dnf install chrony` or `zypper install chrony`, \
                    then `systemctl enable --now chronyd`.");
     };
     let line = command.join(" ");
@@ -54,7 +55,7 @@ pub(super) fn service(visit: &Visit<'_>) -> Finding {
         Ok(State::Lost(why)) => Finding::fail(format!("The time service follows no NTP server: {why}"))
             .seen(line, said)
             .why(WHY)
-            .mend(
+            .fix(
                 "Check that its servers can be reached (UDP port 123): `chronyc sources`, \
                    `timedatectl timesync-status` or `ntpq -p`.",
             ),

@@ -3,8 +3,9 @@
 //! `w32tm` speaks the machine's language, so only what no translation touches is read: the order of
 //! its lines, the digits at the beginning of a value, and the reference identifier.
 
+use super::super::findings::Finding;
+use super::super::machine::Visit;
 use super::super::powershell::{self, Item, Probed};
-use super::super::{Finding, Visit};
 
 pub(super) const SCRIPT: &str = include_str!("../scripts/clock.ps1");
 const WHY: &str = "A clock that follows no server drifts until Kerberos refuses the machine.";
@@ -52,9 +53,7 @@ fn judge(probed: &Probed) -> Vec<Finding> {
 }
 
 fn unknown(what: &str, probed: &Probed, part: &str) -> Finding {
-    let problem =
-        probed.problem(part).map_or_else(|| "the probe did not say".to_owned(), ToString::to_string);
-    Finding::could_not_check(what, problem)
+    Finding::could_not_check(what, probed.reason(part))
 }
 
 fn judge_service(service: &Item, joined: bool) -> Finding {
@@ -74,9 +73,9 @@ fn judge_service(service: &Item, joined: bool) -> Finding {
     }
     finding
         .why(WHY)
-        .mend("sc config w32time start= auto, then net start w32time")
-        .fix(&["sc", "config", "w32time", "start=", "auto"])
-        .fix(&["net", "start", "w32time"])
+        .fix("sc config w32time start= auto, then net start w32time")
+        .command(&["sc", "config", "w32time", "start=", "auto"])
+        .command(&["net", "start", "w32time"])
 }
 
 fn judge_status(status: &Item, probed: &Probed) -> Finding {
@@ -96,7 +95,7 @@ fn judge_status(status: &Item, probed: &Probed) -> Finding {
     let (Some(leap), Some(stratum)) = (digits(0), digits(1)) else {
         return Finding::could_not_check(
             "What the Windows Time service follows",
-            "w32tm's words are not understood",
+            "w32tm's answer is not understood",
         )
         .seen(source, said);
     };
@@ -106,15 +105,15 @@ fn judge_status(status: &Item, probed: &Probed) -> Finding {
     }
     let finding = Finding::fail("The Windows Time service follows no server").seen(source, said).why(WHY);
     if domain(probed).is_none() {
-        return finding.mend(
+        return finding.fix(
             "w32tm /config /manualpeerlist:SERVER /syncfromflags:manual /update, then net stop w32time and net start w32time",
         );
     }
     finding
-        .mend("w32tm /config /syncfromflags:domhier /reliable:no /update, then net stop w32time and net start w32time")
-        .fix(&["w32tm", "/config", "/syncfromflags:domhier", "/reliable:no", "/update"])
-        .fix(&["net", "stop", "w32time"])
-        .fix(&["net", "start", "w32time"])
+        .fix("w32tm /config /syncfromflags:domhier /reliable:no /update, then net stop w32time and net start w32time")
+        .command(&["w32tm", "/config", "/syncfromflags:domhier", "/reliable:no", "/update"])
+        .command(&["net", "stop", "w32time"])
+        .command(&["net", "start", "w32time"])
 }
 
 #[cfg(test)]
@@ -141,9 +140,9 @@ mod tests {
     fn a_machine_on_its_own_clock_fails_in_any_language_with_the_published_mend() {
         assert_eq!(statuses(LOCAL), [Status::Pass, Status::Fail]);
         let findings = judge(&parse(LOCAL).unwrap());
-        let mend = findings[1].mend.clone().unwrap();
-        assert_eq!(mend.commands[0].join(" "), "w32tm /config /syncfromflags:domhier /reliable:no /update");
-        assert_eq!(mend.commands.len(), 3);
+        let fix = findings[1].fix.clone().unwrap();
+        assert_eq!(fix.commands[0].join(" "), "w32tm /config /syncfromflags:domhier /reliable:no /update");
+        assert_eq!(fix.commands.len(), 3);
     }
 
     #[test]

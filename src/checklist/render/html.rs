@@ -78,8 +78,8 @@ fn render_finding(out: &mut String, finding: &Finding) {
     if let Some(why) = &finding.why {
         let _ = writeln!(out, "<p><b>Why it matters</b> {}</p>", escape(why));
     }
-    if let Some(mend) = &finding.mend {
-        let _ = writeln!(out, "<p><b>What mends it</b> {}</p>", escape(&mend.advice));
+    if let Some(fix) = &finding.fix {
+        let _ = writeln!(out, "<p><b>How to fix it</b> {}</p>", escape(&fix.advice));
     }
     for evidence in &finding.evidence {
         let (source, text) = (escape(&evidence.source), escape(&evidence.text));

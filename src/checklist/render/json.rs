@@ -1,16 +1,16 @@
-//! The record as JSON, for programs: schema `bkverify-checklist/1`.
+//! The record as JSON, for programs: schema `bkverify-checklist/2`.
 //!
 //! Fields: `schema`, `bkverify` (version), `machine`, `system`, `taken` (UTC), `verdict` (`pass`,
 //! `fail`, `could-not-check`), `counts` by status, and `checks`, each with `name`, `title`, `asks`,
 //! `status`, `seconds` and `findings` (`status`, `title`, `evidence` of `source` and `text`, `why`,
-//! `mend` of `advice` and `commands`).
+//! `fix` of `advice` and `commands`).
 
 use serde_json::{Map, Value, json};
 
 use super::super::findings::{Record, Status};
 
 /// The schema's name and version.
-pub const SCHEMA: &str = "bkverify-checklist/1";
+pub const SCHEMA: &str = "bkverify-checklist/2";
 
 /// The record as indented JSON with a final newline.
 pub fn render(record: &Record) -> String {
@@ -52,7 +52,7 @@ mod tests {
         assert_eq!(value["schema"], SCHEMA);
         assert_eq!(value["verdict"], "fail");
         assert_eq!(value["counts"]["could-not-check"], 1);
-        assert_eq!(value["checks"][0]["findings"][0]["mend"]["commands"][0][0], "mend");
+        assert_eq!(value["checks"][0]["findings"][0]["fix"]["commands"][0][0], "fix");
         assert_eq!(value["checks"][0]["status"], "fail");
     }
 }

@@ -49,8 +49,8 @@ fn render_finding(out: &mut String, finding: &Finding) {
     if let Some(why) = &finding.why {
         let _ = writeln!(out, "  - Why it matters: {}", escape(&why.replace('\n', " ")));
     }
-    if let Some(mend) = &finding.mend {
-        let _ = writeln!(out, "  - What mends it: {}", escape(&mend.advice.replace('\n', " ")));
+    if let Some(fix) = &finding.fix {
+        let _ = writeln!(out, "  - How to fix it: {}", escape(&fix.advice.replace('\n', " ")));
     }
     for evidence in &finding.evidence {
         let _ = writeln!(out, "  - Seen in {}:\n", code(&evidence.source));

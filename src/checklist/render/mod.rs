@@ -48,10 +48,10 @@ pub(super) mod tests {
             Finding::fail("Broken & <b>bold</b>")
                 .seen("cmd | x", hostile)
                 .why("it \"matters\"")
-                .fix(&["mend", "it"]),
+                .command(&["fix", "it"]),
             Finding::could_not_check("Unknown", "no program"),
             Finding::warn("Odd"),
-            Finding::manual("By hand").mend("click"),
+            Finding::manual("By hand").fix("click"),
             Finding::pass("Fine").seen("file", "line 1\nline 2"),
             Finding::not_applicable("None"),
         ];

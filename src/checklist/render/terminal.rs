@@ -5,57 +5,77 @@ use std::fmt::Write;
 
 use super::super::findings::{Checked, Finding, Record, Status};
 use super::{summary, verdict};
+use crate::words;
 
 /// Evidence longer than this many lines is cut on the terminal; the other reports hold all.
 const EVIDENCE_LINES: usize = 6;
 const INDENT: &str = "                  ";
-const WIDTH: usize = 100;
+/// Narrower terminals are written to as if they were this wide.
+const LEAST: usize = 40;
 
-/// The page. With `color`, statuses are coloured by ANSI sequences.
-pub fn render(record: &Record, color: bool) -> String {
+/// How the page is drawn.
+#[derive(Debug, Clone, Copy)]
+pub struct Page {
+    /// Whether statuses are coloured by ANSI sequences.
+    pub color: bool,
+    /// Columns that a line may take.
+    pub width: usize,
+}
+
+/// The page. Sentences are wrapped between words; quoted output of programs is cut, with `…`.
+pub fn render(record: &Record, page: Page) -> String {
+    let page = Page { width: page.width.max(LEAST), ..page };
     let mut out = String::new();
     for check in &record.checks {
-        render_check(&mut out, check, color);
+        render_check(&mut out, check, page);
     }
     let status = record.verdict();
-    let head = paint(verdict(record), status, color);
-    let _ = writeln!(out, "{head}\n  {}", summary(record));
-    let _ = writeln!(out, "  {} · {} · {:.0}", record.machine, record.system, record.taken);
+    let _ = writeln!(out, "{}", paint(verdict(record), status, page.color));
+    let facts = format!("{} · {} · {:.0}", record.machine, record.system, record.taken);
+    for line in [summary(record), facts] {
+        let _ = writeln!(out, "  {}", wrap(&line, page.width - 2, "  "));
+    }
     out
 }
 
 // Writing to a String cannot fail.
-fn render_check(out: &mut String, check: &Checked, color: bool) {
-    let status = check.status();
-    let _ = writeln!(out, "{}  {} ({:.1} s)", paint(check.title, status, color), check.name, check.seconds);
+fn render_check(out: &mut String, check: &Checked, page: Page) {
+    let title = paint(check.title, check.status(), page.color);
+    let _ = writeln!(out, "{title}  {} ({:.1} s)", check.name, check.seconds);
     for finding in &check.findings {
-        let label = paint(&format!("{:<15}", finding.status), finding.status, color);
-        let _ = writeln!(out, "  {label} {}", wrap(&finding.title, WIDTH - INDENT.len(), INDENT));
+        let label = paint(&format!("{:<15}", finding.status), finding.status, page.color);
+        let _ = writeln!(out, "  {label} {}", wrap(&finding.title, page.width - INDENT.len(), INDENT));
         if !matches!(finding.status, Status::Pass | Status::NotApplicable) {
-            render_details(out, finding);
+            render_details(out, finding, page.width);
         }
     }
     out.push('\n');
 }
 
-fn render_details(out: &mut String, finding: &Finding) {
+fn render_details(out: &mut String, finding: &Finding, width: usize) {
     for evidence in &finding.evidence {
+        detail(out, "seen in ", &format!("{}:", evidence.source), width);
         let lines: Vec<&str> = evidence.text.lines().collect();
-        let _ = writeln!(out, "{INDENT}seen in {}:", evidence.source);
         for line in lines.iter().take(EVIDENCE_LINES) {
-            let _ = writeln!(out, "{INDENT}  {}", cut(line, WIDTH - INDENT.len() - 2));
+            let _ = writeln!(out, "{INDENT}  {}", cut(line, width - INDENT.len() - 2));
         }
         if lines.len() > EVIDENCE_LINES {
-            let _ = writeln!(out, "{INDENT}  … {} more lines in the reports", lines.len() - EVIDENCE_LINES);
+            let more = words::counted((lines.len() - EVIDENCE_LINES) as u64, "more line");
+            let _ = writeln!(out, "{INDENT}  … {more} in the reports");
         }
     }
-    let mend = finding.mend.as_ref().map(|mend| &mend.advice);
-    for (label, text) in [("why: ", finding.why.as_ref()), ("mend: ", mend)] {
-        if let Some(text) = text {
-            let hanging = format!("{INDENT}{}", " ".repeat(label.len()));
-            let _ = writeln!(out, "{INDENT}{label}{}", wrap(text, WIDTH - hanging.len(), &hanging));
-        }
+    if let Some(why) = &finding.why {
+        detail(out, "why: ", why, width);
     }
+    if let Some(fix) = &finding.fix {
+        detail(out, "fix: ", &fix.advice, width);
+    }
+}
+
+/// A sentence behind its label.
+fn detail(out: &mut String, label: &str, text: &str, width: usize) {
+    let hanging = format!("{INDENT}{}", " ".repeat(label.len()));
+    let _ = writeln!(out, "{INDENT}{label}{}", wrap(text, width - hanging.len(), &hanging));
 }
 
 /// Breaks text at spaces; lines after the first begin with `indent`. A word that is too long stays
@@ -107,15 +127,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_page_shows_every_finding_and_the_mend_of_what_is_wrong() {
-        let page = render(&sample(), false);
+    fn the_page_shows_every_finding_and_the_fix_of_what_is_wrong() {
+        let page = render(&sample(), Page { color: false, width: 80 });
         for text in
-            ["fail            Broken", "mend: mend it", "could-not-check Unknown: no program", "NOT READY"]
+            ["fail            Broken", "fix: fix it", "could-not-check Unknown: no program", "NOT READY"]
         {
             assert!(page.contains(text), "{text} is missing in\n{page}");
         }
         assert!(!page.contains('\x1b'));
-        assert!(render(&sample(), true).contains("\x1b[1;31m"));
+        assert!(render(&sample(), Page { color: true, width: 80 }).contains("\x1b[1;31m"));
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_terminal_and_no_word_is_cut() {
+        let long = "word ".repeat(60);
+        let mut record = sample();
+        record.system = long.clone();
+        record.checks[0].findings = vec![
+            Finding::fail(&long).seen(&long, format!("first\n  indented\n{long}")).why(&long).fix(&long),
+        ];
+        for width in [1, 60, 80, 200] {
+            let page = render(&record, Page { color: false, width });
+            for line in page.lines() {
+                assert!(line.chars().count() <= width.max(LEAST), "{width}: {line}");
+                let quoted = line.ends_with('…');
+                let cut = |word: &&str| word.starts_with('w') && !matches!(*word, "word" | "word:" | "why:");
+                assert!(quoted || line.split_whitespace().find(cut).is_none(), "{width}: {line}");
+            }
+            assert!(page.contains(&format!("{INDENT}    indented\n")), "{page}");
+        }
     }
 
     #[test]

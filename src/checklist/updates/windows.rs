@@ -1,7 +1,8 @@
 //! Windows Update.
 
+use super::super::findings::Finding;
+use super::super::machine::Visit;
 use super::super::powershell::{self, Item, Probed};
-use super::super::{Finding, Visit};
 use super::{WHY_REBOOT, pending};
 
 pub(super) const SCRIPT: &str = include_str!("../scripts/updates.ps1");
@@ -26,15 +27,11 @@ pub(super) fn look(visit: &Visit<'_>) -> Vec<Finding> {
     }
 }
 
-fn problem(probed: &Probed, part: &str) -> String {
-    probed.problem(part).map_or_else(|| "the probe did not say".to_owned(), ToString::to_string)
-}
-
 fn updates(probed: &Probed) -> Finding {
     let what = "Pending updates";
     let Some(end) = probed.first("updates") else {
-        return Finding::could_not_check(what, problem(probed, "updates"))
-            .mend("Look whether the service wuauserv may run and whether the update server answers.");
+        return Finding::could_not_check(what, probed.reason("updates"))
+            .fix("Check that the service wuauserv may run and that the update server answers.");
     };
     if end.number("code") != Some(SUCCEEDED) {
         let code = end.shown("code");
@@ -69,18 +66,15 @@ fn urgent(item: &Item) -> bool {
 
 fn restart(probed: &Probed) -> Finding {
     let Some(item) = probed.first("restart") else {
-        return Finding::could_not_check("Whether a restart is pending", problem(probed, "restart"));
+        return Finding::could_not_check("Whether a restart is pending", probed.reason("restart"));
     };
     let signs = item.list("signs");
     let finding = match signs[..] {
-        [] => return Finding::pass("No restart is pending").seen("registry", "no sign of one"),
-        [WEAK_SIGN] => Finding::warn("A restart may be pending: files wait to be replaced"),
+        [] => return Finding::pass("No restart is pending").seen("registry", "no sign of it"),
+        [WEAK_SIGN] => Finding::warn("A restart may be pending: files are waiting to be replaced"),
         _ => Finding::fail("A restart is pending"),
     };
-    finding
-        .seen("registry", signs.join("\n"))
-        .why(WHY_REBOOT)
-        .mend("Restart the server before the migration.")
+    finding.seen("registry", signs.join("\n")).why(WHY_REBOOT).fix("Restart the server before the migration.")
 }
 
 #[cfg(test)]
@@ -99,7 +93,7 @@ mod tests {
         let pending = include_str!("../../../tests/data/checklist/windows/updates-pending-german.json");
         assert_eq!(statuses(pending), [Status::Fail, Status::Fail]);
         let found = updates(&parse(pending).unwrap());
-        assert_eq!(found.title, "1 security updates are pending, 2 updates in all");
+        assert_eq!(found.title, "1 security update is pending, 2 updates in all");
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! VPNs of Linux: links of their kinds, programs that run, units that start at boot.
 
-use serde::Deserialize;
-
+use super::super::findings::Finding;
+use super::super::links::{self, Link};
+use super::super::machine::Visit;
+use super::super::phrases::several;
 use super::super::systemd::{enabled_units, running_programs};
-use super::super::{Finding, Visit};
 use super::WHY;
 
 /// Programs (15 letters, as the kernel keeps them) and what they belong to.
@@ -40,30 +41,6 @@ const UNITS: [(&str, &str); 12] = [
     ("softether", "SoftEther"),
 ];
 
-#[derive(Debug, Deserialize)]
-struct Link {
-    ifname: String,
-    #[serde(default)]
-    flags: Vec<String>,
-    #[serde(default)]
-    link_type: String,
-    #[serde(default)]
-    linkinfo: Option<LinkInfo>,
-}
-
-#[derive(Debug, Deserialize)]
-struct LinkInfo {
-    info_kind: Option<String>,
-    #[serde(default)]
-    info_data: Option<LinkData>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-struct LinkData {
-    #[serde(rename = "type")]
-    kind: Option<String>,
-}
-
 pub(super) fn look(visit: &Visit<'_>) -> Vec<Finding> {
     vec![links(visit), programs(visit), units(visit)]
 }
@@ -71,33 +48,24 @@ pub(super) fn look(visit: &Visit<'_>) -> Vec<Finding> {
 /// Tunnels that are up.
 fn links(visit: &Visit<'_>) -> Finding {
     let what = "Tunnels that are up";
-    let said = match visit.ask(&["ip", "-j", "-d", "link"]) {
-        Ok(said) => said,
+    let links = match links::links(visit) {
+        Ok(links) => links,
         Err(problem) => return Finding::could_not_check(what, problem),
     };
-    let links: Vec<Link> = match serde_json::from_str(&said) {
-        Ok(links) => links,
-        Err(error) => {
-            return Finding::could_not_check(what, format!("`ip -j -d link` printed no list ({error})"));
-        }
-    };
-    if links.is_empty() {
-        return Finding::could_not_check(what, "`ip -j -d link` listed no links, not even the loopback");
-    }
-    let up = links.iter().filter(|link| link.flags.iter().any(|flag| flag == "UP"));
+    let up = links.iter().filter(|link| link.has("UP"));
     let tunnels: Vec<(&str, String)> =
         up.filter_map(|link| Some((link.ifname.as_str(), tunnel_kind(link)?))).collect();
-    let source = "ip -j -d link";
+    let source = links::SOURCE;
     if tunnels.is_empty() {
         return Finding::pass("No VPN link is up")
-            .seen(source, format!("{} links, none of them a tunnel", links.len()));
+            .seen(source, format!("no tunnel among {}", several(links.len(), "link")));
     }
     let names: Vec<String> = tunnels.iter().map(|(name, kind)| format!("{name} ({kind})")).collect();
     let commands: Vec<String> = tunnels.iter().map(|(name, _)| format!("ip link set {name} down")).collect();
     Finding::fail(format!("VPN links are up: {}", names.join(", ")))
         .seen(source, names.join("\n"))
         .why(WHY)
-        .mend(format!(
+        .fix(format!(
             "Stop the service that made them (`wg-quick down NAME`, `systemctl stop openvpn@NAME`), or: {}",
             commands.join("; ")
         ))
@@ -106,10 +74,8 @@ fn links(visit: &Visit<'_>) -> Finding {
 /// What kind of VPN a link is, if any. A tap link is an Ethernet port of a virtual machine as often
 /// as of a VPN, so it counts only under a VPN's name.
 fn tunnel_kind(link: &Link) -> Option<String> {
-    let info = link.linkinfo.as_ref();
-    let kind = info.and_then(|info| info.info_kind.as_deref()).unwrap_or_default();
-    let data = info.and_then(|info| info.info_data.as_ref()).and_then(|data| data.kind.as_deref());
-    match (kind, data) {
+    let kind = link.kind().unwrap_or_default();
+    match (kind, link.subtype()) {
         ("wireguard" | "ppp" | "vti" | "vti6" | "xfrm" | "l2tp" | "ovpn", _) => Some(kind.to_owned()),
         ("tun", Some("tap")) => {
             ["tap", "vpn"].iter().any(|start| link.ifname.starts_with(start)).then(|| "tap".to_owned())
@@ -131,13 +97,13 @@ fn programs(visit: &Visit<'_>) -> Finding {
     let source = "/proc/*/comm";
     if found.is_empty() {
         return Finding::pass("No VPN program is running")
-            .seen(source, format!("{} programs", running.len()));
+            .seen(source, format!("none of {}", several(running.len(), "running program")));
     }
     let names: Vec<String> = found.iter().map(|(name, product)| format!("{product} ({name})")).collect();
     Finding::fail(format!("VPN programs are running: {}", names.join(", ")))
         .seen(source, names.join("\n"))
         .why(WHY)
-        .mend("Stop and disable their services: `systemctl disable --now UNIT`.")
+        .fix("Stop and disable their services: `systemctl disable --now UNIT`.")
 }
 
 /// VPN services that start at the next boot.
@@ -159,15 +125,15 @@ fn units(visit: &Visit<'_>) -> Finding {
     let found: Vec<&String> = enabled.iter().filter(real).filter(is_vpn).collect();
     if found.is_empty() {
         return Finding::pass("No VPN service starts at boot")
-            .seen(source, format!("{} units", enabled.len()));
+            .seen(source, format!("none of {}", several(enabled.len(), "enabled unit")));
     }
     let names: Vec<&str> = found.iter().map(|unit| unit.as_str()).collect();
     let mut finding = Finding::fail(format!("VPN services start at boot: {}", names.join(", ")))
         .seen(source, names.join("\n"))
         .why(WHY)
-        .mend(format!("systemctl disable --now {}", names.join(" ")));
+        .fix(format!("systemctl disable --now {}", names.join(" ")));
     for unit in &names {
-        finding = finding.fix(&["systemctl", "disable", "--now", unit]);
+        finding = finding.command(&["systemctl", "disable", "--now", unit]);
     }
     finding
 }
@@ -184,7 +150,7 @@ mod tests {
     const UNITS: &str = "chrony.service enabled enabled\nopenvpn@.service enabled enabled\n";
 
     fn machine(links: &str, units: &str, program: &str) -> Made {
-        recorded(Os::Linux, &[("ip -j -d link", links), ("systemctl", units)]).file("/proc/1/comm", program)
+        recorded(Os::Linux, &[("ip -j -d addr", links), ("systemctl", units)]).file("/proc/1/comm", program)
     }
 
     fn statuses(machine: &Made) -> Vec<Status> {
@@ -221,7 +187,7 @@ mod tests {
     fn enabled_units_can_be_disabled_by_fix() {
         let found = units(&machine(PLAIN, "openvpn@office.service enabled enabled\n", "x\n").visit());
         assert_eq!(
-            found.mend.unwrap().commands,
+            found.fix.unwrap().commands,
             [["systemctl", "disable", "--now", "openvpn@office.service"]]
         );
     }

@@ -1,7 +1,8 @@
 //! VPNs of Windows: Routing and Remote Access, and the connections of its users.
 
+use super::super::findings::Finding;
+use super::super::machine::Visit;
 use super::super::powershell::{self, Probed};
-use super::super::{Finding, Visit};
 use super::WHY;
 
 pub(super) const SCRIPT: &str = include_str!("../scripts/vpn.ps1");
@@ -13,13 +14,9 @@ pub(super) fn look(visit: &Visit<'_>) -> Vec<Finding> {
     }
 }
 
-fn problem(probed: &Probed, part: &str) -> String {
-    probed.problem(part).map_or_else(|| "the probe did not say".to_owned(), ToString::to_string)
-}
-
 fn service(probed: &Probed) -> Finding {
     let Some(item) = probed.first("service") else {
-        return Finding::could_not_check("The service Routing and Remote Access", problem(probed, "service"));
+        return Finding::could_not_check("The service Routing and Remote Access", probed.reason("service"));
     };
     let (state, start) = (item.shown("state"), item.shown("start"));
     let evidence = format!("state {state}, start mode {start}");
@@ -28,10 +25,10 @@ fn service(probed: &Probed) -> Finding {
         ("Stopped", "Disabled" | "Manual") => Finding::pass("Routing and Remote Access is stopped"),
         (_, _) => Finding::fail(format!("Routing and Remote Access is on ({evidence})"))
             .why(WHY)
-            .mend("Routing and Remote Access console: right-click the server, Disable Routing and Remote Access. Or: \
+            .fix("Routing and Remote Access console: right-click the server, Disable Routing and Remote Access. Or: \
                    Set-Service RemoteAccess -StartupType Disabled; Stop-Service RemoteAccess")
-            .fix(&["sc", "config", "RemoteAccess", "start=", "disabled"])
-            .fix(&["net", "stop", "RemoteAccess", "/y"]),
+            .command(&["sc", "config", "RemoteAccess", "start=", "disabled"])
+            .command(&["net", "stop", "RemoteAccess", "/y"]),
     }
     .seen("Win32_Service RemoteAccess", evidence)
 }
@@ -45,7 +42,7 @@ fn server(probed: &Probed) -> Finding {
                 Finding::pass("The Remote Access role is not installed")
                     .seen("Get-RemoteAccess", &missing.text)
             }
-            _ => Finding::could_not_check(what, problem(probed, "server")),
+            _ => Finding::could_not_check(what, probed.reason("server")),
         };
     };
     let parts = [("VPN", "vpn"), ("site-to-site VPN", "sites"), ("DirectAccess", "direct")];
@@ -64,7 +61,7 @@ fn server(probed: &Probed) -> Finding {
     } else {
         Finding::fail(format!("The Remote Access role serves {}", on.join(", ")))
             .why(WHY)
-            .mend("Uninstall-RemoteAccess, or in the Remote Access Management console: Remove Configuration Settings")
+            .fix("Uninstall-RemoteAccess, or Remove Configuration Settings in the Remote Access Management console.")
     };
     finding.seen("Get-RemoteAccess", evidence.join("\n"))
 }
@@ -76,7 +73,7 @@ fn connections(probed: &Probed) -> Finding {
                 Finding::not_applicable("This Windows has no VPN client commands")
                     .seen("Get-VpnConnection", &missing.text)
             }
-            _ => Finding::could_not_check("VPN connections", problem(probed, "connections")),
+            _ => Finding::could_not_check("VPN connections", probed.reason("connections")),
         };
     }
     let source = "Get-VpnConnection";
@@ -93,7 +90,7 @@ fn connections(probed: &Probed) -> Finding {
         return Finding::fail(format!("VPN connections are up: {}", up.join(", ")))
             .seen(source, all.join("\n"))
             .why(WHY)
-            .mend("rasdial NAME /disconnect");
+            .fix("rasdial NAME /disconnect");
     }
     if all.is_empty() {
         return Finding::pass("No VPN connection is set up").seen(source, "none");

@@ -12,9 +12,11 @@
 mod disks;
 mod info;
 mod list;
+pub mod made;
 pub mod private;
 #[cfg(test)]
 mod tests;
+pub mod user;
 
 use std::borrow::Cow;
 use std::ffi::OsString;

@@ -33,8 +33,8 @@ fn reports_of_every_kind_keep_to_the_shipped_schema() {
     }
     let mut plan = samples::plan();
     for sample in [SampleSize::Share(0.05), SampleSize::All, SampleSize::Tolerance(0.01)] {
-        plan.sample = sample;
-        plan.config = Some(PathBuf::from("bkverify.toml"));
+        plan.draw.sample = sample;
+        plan.origin.config = Some(PathBuf::from("bkverify.toml"));
         assert_valid(&report(&plan, &samples::passed()));
     }
     for reason in [

@@ -1,6 +1,6 @@
 use super::*;
 use crate::report::samples;
-use crate::verify::outcome::Counts;
+use crate::verify::counts::Counts;
 use std::path::PathBuf;
 
 #[test]
@@ -37,9 +37,9 @@ Bad in the backup:
       the checksum stored in the backup does not match
 ";
     let mut plan = samples::plan();
-    plan.terminal.quiet = true;
+    plan.outputs.terminal.quiet = true;
     assert_eq!(render(&plan, &samples::failed()), expected);
-    plan.terminal.quiet = false;
+    plan.outputs.terminal.quiet = false;
     let whole = render(&plan, &samples::failed());
     assert!(whole.starts_with(expected));
 }
@@ -134,7 +134,7 @@ fn what_does_not_fit_is_counted_and_its_place_named() {
     let mut plan = samples::plan();
     let outcome = samples::disaster();
     assert!(render(&plan, &outcome).contains("  and 59 more, see --json\n"));
-    plan.reports.json = Some(PathBuf::from("/var/report.json"));
+    plan.outputs.reports.json = Some(PathBuf::from("/var/report.json"));
     assert!(render(&plan, &outcome).contains("  and 59 more, see /var/report.json\n"));
 }
 
@@ -142,9 +142,9 @@ fn what_does_not_fit_is_counted_and_its_place_named() {
 fn colour_marks_the_verdict_alone_and_changes_no_word() {
     let mut plan = samples::plan();
     for outcome in samples::all() {
-        plan.terminal.color = false;
+        plan.outputs.terminal.color = false;
         let plain = render(&plan, &outcome);
-        plan.terminal.color = true;
+        plan.outputs.terminal.color = true;
         let colored = render(&plan, &outcome);
         assert_eq!(colored.matches('\x1b').count(), 2);
         assert!(!plain.contains('\x1b'), "names are escaped");

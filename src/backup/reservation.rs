@@ -1,0 +1,270 @@
+//! Reservations of disk space in the restore folder, for all files in flight together.
+//!
+//! Many threads restore at once. Each reserves what it is going to write before it begins, and
+//! begins only if the free space holds that, all other reservations, and a margin. Otherwise it
+//! waits until other files are judged and emptied. A file that does not fit even then fails alone
+//! ([`RestoreError::NoRoom`]), and so does one that waits while every file on the disk is held by
+//! somebody who waits too: nothing would ever be freed. The others go on.
+
+use std::io;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use crate::lock::lock;
+use crate::stop::Stop;
+
+use super::{MARGIN, RestoreError};
+
+/// How long a file waits before it looks again.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// File systems that free in batches (btrfs, ZFS) show what was freed within this time.
+const SHOWN_WITHIN: Duration = Duration::from_secs(30);
+
+/// What is written and will be written on one disk.
+#[derive(Debug, Default)]
+pub(super) struct DiskSpace {
+    /// Bytes that are reserved and not written yet.
+    reserved: Mutex<u64>,
+    /// Files that are held by those who wait for a reservation.
+    held: AtomicU64,
+    /// Bytes that were freed of late, when files were emptied.
+    freed: Mutex<Freed>,
+    /// Bytes that files hold. Grows while `reserved` is locked, so that no byte is missing from
+    /// both or counted in both.
+    written: AtomicU64,
+    /// Files that hold content. A file is counted only after its bytes were reserved.
+    files: AtomicU64,
+}
+
+/// Disk space for what is being written; what is left of it is released when dropped.
+#[derive(Debug)]
+pub(super) struct Reservation<'a> {
+    space: &'a DiskSpace,
+    left: u64,
+}
+
+impl DiskSpace {
+    /// One more file holds content, until it is [removed](Self::remove_file).
+    pub(super) fn add_file(&self) {
+        self.files.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// A file was removed or emptied, which has freed `written` bytes.
+    pub(super) fn remove_file(&self, written: u64) {
+        self.written.fetch_sub(written, Ordering::AcqRel);
+        lock(&self.freed).note(written);
+        self.files.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Reserves `size` bytes, as soon as they fit. `held` is how many files the caller itself
+    /// holds, which will not be emptied while it waits; `free` tells how many bytes are free.
+    ///
+    /// While little is written and reserved, `free` is not asked: the margin, which was free when
+    /// the run began, covers it.
+    pub(super) fn reserve(
+        &self,
+        size: u64,
+        held: u64,
+        stop: &Stop,
+        free: &dyn Fn() -> io::Result<u64>,
+    ) -> Result<Reservation<'_>, RestoreError> {
+        let mut waiting: Option<Waiting<'_>> = None;
+        loop {
+            // Locked while the disk is asked, so that no two reservations count on the same bytes.
+            // What is freed in between is seen by the next look at the latest.
+            let mut reserved = lock(&self.reserved);
+            let wanted = reserved.saturating_add(size);
+            let files = self.files.load(Ordering::Acquire);
+            let is_little = wanted.saturating_add(self.written.load(Ordering::Acquire)) < MARGIN;
+            let free = if is_little { u64::MAX } else { free().map_err(RestoreError::Scratch)? };
+            if free >= wanted.saturating_add(MARGIN) {
+                *reserved = wanted;
+                return Ok(Reservation { space: self, left: size });
+            }
+            let waiting = waiting.get_or_insert_with(|| Waiting::new(&self.held, held));
+            let is_alone = *reserved == 0 && files <= self.held.load(Ordering::Acquire);
+            let coming = free.saturating_add(lock(&self.freed).of_late());
+            let may_come = coming >= wanted.saturating_add(MARGIN);
+            // Not even when all others are emptied.
+            let all = coming.saturating_add(self.written.load(Ordering::Acquire));
+            let is_too_large = all < size.saturating_add(MARGIN);
+            if is_too_large || (is_alone && (!may_come || waiting.since.elapsed() > SHOWN_WITHIN)) {
+                return Err(RestoreError::NoRoom { needed: size, free });
+            }
+            drop(reserved);
+            if stop.is_set() {
+                return Err(RestoreError::Stopped);
+            }
+            sleep(PAUSE);
+        }
+    }
+}
+
+/// What was freed within the time that a file system may take to show it: so that a file far too
+/// large does not wait for what has long been counted.
+#[derive(Debug, Default)]
+struct Freed {
+    since: Option<Instant>,
+    bytes: u64,
+    before: u64,
+}
+
+impl Freed {
+    fn note(&mut self, bytes: u64) {
+        self.of_late();
+        self.bytes = self.bytes.saturating_add(bytes);
+    }
+
+    /// The bytes of at least the last [`SHOWN_WITHIN`], and of at most twice that.
+    fn of_late(&mut self) -> u64 {
+        let since = *self.since.get_or_insert_with(Instant::now);
+        let elapsed = since.elapsed();
+        if elapsed > SHOWN_WITHIN {
+            self.before = if elapsed > 2 * SHOWN_WITHIN { 0 } else { self.bytes };
+            (self.since, self.bytes) = (Some(Instant::now()), 0);
+        }
+        self.bytes.saturating_add(self.before)
+    }
+}
+
+/// A thread that waits for a reservation, and how many files it holds meanwhile.
+struct Waiting<'a> {
+    all: &'a AtomicU64,
+    held: u64,
+    since: Instant,
+}
+
+impl<'a> Waiting<'a> {
+    fn new(all: &'a AtomicU64, held: u64) -> Self {
+        all.fetch_add(held, Ordering::AcqRel);
+        Self { all, held, since: Instant::now() }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.all.fetch_sub(self.held, Ordering::AcqRel);
+    }
+}
+
+impl Reservation<'_> {
+    /// So many bytes were written: the disk counts them now.
+    pub(super) fn use_up(&mut self, bytes: u64) {
+        let used = bytes.min(self.left);
+        self.left -= used;
+        let mut reserved = lock(&self.space.reserved);
+        *reserved = reserved.saturating_sub(used);
+        self.space.written.fetch_add(bytes, Ordering::AcqRel);
+    }
+}
+
+impl Drop for Reservation<'_> {
+    fn drop(&mut self) {
+        if self.left > 0 {
+            let mut reserved = lock(&self.space.reserved);
+            *reserved = reserved.saturating_sub(self.left);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicBool;
+
+    const GIB: u64 = 1 << 30;
+
+    #[track_caller]
+    fn is_refused(asked: &Result<Reservation<'_>, RestoreError>) {
+        let is_full =
+            |error: &RestoreError| matches!(error, RestoreError::NoRoom { needed, .. } if *needed == 3 * GIB);
+        assert!(asked.as_ref().err().is_some_and(is_full), "{asked:?}");
+    }
+
+    #[test]
+    fn files_that_fit_one_by_one_but_not_together_do_not_begin_together() {
+        let (space, stop) = (DiskSpace::default(), Stop::never());
+        let free = || Ok(5 * GIB);
+        let first = space.reserve(3 * GIB, 0, &stop, &free).unwrap();
+        stop.set();
+        let second = space.reserve(3 * GIB, 0, &stop, &free);
+        assert!(matches!(second, Err(RestoreError::Stopped)), "it waits: {second:?}");
+        drop(first);
+        space.reserve(3 * GIB, 0, &stop, &free).unwrap();
+    }
+
+    #[test]
+    fn what_is_written_already_is_not_counted_twice() {
+        let (space, stop) = (DiskSpace::default(), Stop::never());
+        let mut first = space.reserve(3 * GIB, 0, &stop, &|| Ok(5 * GIB)).unwrap();
+        first.use_up(2 * GIB);
+        space.reserve(GIB, 0, &stop, &|| Ok(3 * GIB)).unwrap();
+    }
+
+    #[test]
+    fn a_file_waits_for_others_and_fails_alone() {
+        let (space, stop) = (DiskSpace::default(), Stop::never());
+        let is_emptied = AtomicBool::new(false);
+        let free = || Ok(if is_emptied.load(Ordering::Relaxed) { 4 * GIB } else { GIB });
+        let mut other = space.reserve(3 * GIB, 0, &stop, &|| Ok(4 * GIB)).unwrap();
+        space.add_file();
+        other.use_up(3 * GIB);
+        drop(other);
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| space.reserve(3 * GIB, 0, &stop, &free).is_ok());
+            // Judged and emptied while the other waits.
+            is_emptied.store(true, Ordering::Relaxed);
+            space.remove_file(3 * GIB);
+            assert!(waiting.join().unwrap());
+        });
+        let space = DiskSpace::default();
+        is_refused(&space.reserve(3 * GIB, 0, &stop, &|| Ok(GIB)));
+        space.add_file();
+        is_refused(&space.reserve(3 * GIB, 1, &stop, &|| Ok(GIB)));
+    }
+
+    #[test]
+    fn a_file_that_has_no_room_even_alone_does_not_wait_for_the_others() {
+        let (space, stop) = (DiskSpace::default(), Stop::never());
+        let mut other = space.reserve(GIB, 0, &stop, &|| Ok(2 * GIB)).unwrap();
+        space.add_file();
+        other.use_up(GIB / 2);
+        is_refused(&space.reserve(3 * GIB, 0, &stop, &|| Ok(2 * GIB)));
+        assert!(matches!(space.reserve(1 << 46, 0, &stop, &|| Ok(GIB)), Err(RestoreError::NoRoom { .. })));
+    }
+
+    #[test]
+    fn two_that_hold_a_file_each_and_wait_for_the_other_do_not_wait_for_ever() {
+        let (space, stop) = (DiskSpace::default(), Stop::never());
+        let wait = || {
+            space.add_file();
+            let refused = space.reserve(3 * GIB, 1, &stop, &|| Ok(GIB)).is_err();
+            space.remove_file(0);
+            refused
+        };
+        std::thread::scope(|scope| {
+            let both = [scope.spawn(wait), scope.spawn(wait)];
+            assert!(both.into_iter().all(|one| one.join().unwrap()));
+        });
+    }
+
+    #[test]
+    fn many_small_files_count_as_one_large_one_also_when_they_are_written() {
+        let (space, stop) = (DiskSpace::default(), Stop::never());
+        let never = || -> io::Result<u64> { panic!("nobody needs to know") };
+        let mut all: Vec<_> = (0..15).map(|_| space.reserve(4 << 20, 0, &stop, &never).unwrap()).collect();
+        let asked = AtomicBool::new(false);
+        let free = || Ok(if asked.swap(true, Ordering::Relaxed) { 0 } else { GIB });
+        drop(space.reserve(4 << 20, 0, &stop, &free).unwrap());
+        assert!(asked.swap(false, Ordering::Relaxed));
+        all.iter_mut().for_each(|reservation| reservation.use_up(4 << 20));
+        drop(all);
+        drop(space.reserve(4 << 20, 0, &stop, &free).unwrap());
+        assert!(asked.load(Ordering::Relaxed));
+        (0..15).for_each(|_| space.remove_file(4 << 20));
+        space.reserve(60 << 20, 0, &stop, &never).unwrap();
+    }
+}
