@@ -81,14 +81,17 @@ pub struct ChecklistArgs {
     color: Option<ColorChoice>,
 }
 
+/// Makes a report of a record.
+type Render = fn(&Record) -> String;
+
 /// A flag, the place it names, and what makes the report that goes there.
-type Wanted<'a> = (&'static str, &'a Path, fn(&Record) -> String);
+type Wanted<'a> = (&'static str, &'a Path, Render);
 
 impl ChecklistArgs {
     /// The reports that were asked for.
     fn reports(&self) -> impl Iterator<Item = Wanted<'_>> {
-        let all: [(&str, &Option<PathBuf>, fn(&Record) -> String); 3] = [
-            ("--json", &self.json, render::json::render),
+        let all = [
+            ("--json", &self.json, render::json::render as Render),
             ("--markdown", &self.markdown, render::markdown::render),
             ("--html", &self.html, render::html::render),
         ];

@@ -279,7 +279,7 @@ mod tests {
         std::fs::create_dir_all(closed.join("inner")).unwrap();
         std::fs::write(closed.join("inner/x"), "").unwrap();
         for folder in [closed.join("inner"), closed] {
-            std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0)).unwrap();
+            std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o000)).unwrap();
         }
         assert!(empty_made_dir(&top).unwrap());
         assert_eq!(std::fs::read_dir(&place).unwrap().count(), 0);
@@ -292,7 +292,7 @@ mod tests {
         let top = Dir::open_ambient_dir(world.path(), ambient_authority()).unwrap();
         let closed = |name: &str| {
             std::fs::write(world.path().join(name), name).unwrap();
-            let none = std::fs::Permissions::from_mode(0);
+            let none = std::fs::Permissions::from_mode(0o000);
             std::fs::set_permissions(world.path().join(name), none).unwrap();
         };
         closed("made");
