@@ -8,7 +8,7 @@ mod world;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bkverify::backup::{Backup, Folder, Needs, Picks, Sink};
+use bkverify::backup::{Backup, CatalogSink, Context, EntryBatch, Folder, Needs};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 const FOLDERS: usize = 1000;
@@ -17,11 +17,13 @@ const FILES: usize = 100;
 #[derive(Default)]
 struct Count(AtomicUsize);
 
-impl Sink for Count {
-    fn take(&self, entries: &Picks) -> ControlFlow<()> {
+impl CatalogSink for Count {
+    fn take(&self, entries: &EntryBatch) -> ControlFlow<()> {
         self.0.fetch_add(entries.len(), Ordering::Relaxed);
         ControlFlow::Continue(())
     }
+
+    fn restart(&self) {}
 }
 
 fn catalog(criterion: &mut Criterion) {
@@ -35,7 +37,8 @@ fn catalog(criterion: &mut Criterion) {
             group.bench_function(BenchmarkId::new(name, threads), |bencher| {
                 bencher.iter(|| {
                     let count = Count::default();
-                    let listing = backup.catalog(Needs { size, mtime: false }, threads, &count);
+                    let context = Context::default().with_threads(threads);
+                    let listing = backup.catalog(Needs { size, mtime: false }, &context, &count);
                     assert!(listing.is_ok() && count.0.into_inner() == FOLDERS * FILES);
                 });
             });

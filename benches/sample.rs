@@ -4,12 +4,12 @@
 
 mod world;
 
-use bkverify::backup::{Entry, Picks};
+use bkverify::backup::{Entry, EntryBatch};
 use bkverify::plan::SampleSize;
 use bkverify::verify::sample::{BottomK, Draw, Ranker, Target};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
-fn draw(population: &Picks) -> Option<Draw> {
+fn draw(population: &EntryBatch) -> Option<Draw> {
     let ranker = Ranker::new("bench");
     let mut bottom = BottomK::new(Target::new(SampleSize::Count(500), 0.95));
     for entry in population.iter() {
@@ -23,7 +23,7 @@ fn draw(population: &Picks) -> Option<Draw> {
 fn sample(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("draw 500 of");
     for files in [10_000_u64, 100_000, 1_000_000] {
-        let mut population = Picks::new();
+        let mut population = EntryBatch::new();
         for file in 0..files {
             let path = format!("home/somebody/folder-{:05}/file-{file:07}.txt", file / 100);
             population.push(&Entry::named(path.as_bytes()));

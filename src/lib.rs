@@ -13,9 +13,11 @@
 //!             checklist    bench     report     progress
 //!                 └──────────┴────┬─────┴───────────┘
 //!                              verify
-//!                            ┌────┴────┐
-//!                         backup     plan
-//!                            └────┬────┘
+//!                                 │
+//!                               plan
+//!                                 │
+//!                              backup
+//!                                 │
 //!            words, facts, manual, threads, lock, stop, exit
 //!                                 │
 //!                             platform
@@ -33,9 +35,9 @@
 //! | `platform` | the only room that asks which operating system this is | |
 //! | `words` | numbers, sizes, times and lists in English | `platform` |
 //! | `manual` | the pages that `bkverify help` prints, also made into man pages | |
-//! | `plan` | what a run will do: immutable and complete | `platform` |
 //! | `facts` | what another machine needs to know of this one | |
 //! | `backup` | formats behind one small trait | `lock`, `platform`, `stop`, `threads`, `words` |
+//! | `plan` | what a run will do: immutable and complete | `backup`, `platform` |
 //! | `verify` | the flow, a file a stage | `backup`, `exit`, `plan`, `platform`, `stop`, `threads`, `words` |
 //! | `progress` | what a person sees while a run goes on | `backup`, `plan`, `verify`, `words` |
 //! | `report` | what people and programs are told afterwards | `backup`, `exit`, `plan`, `platform`, `verify`, `words` |

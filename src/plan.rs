@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use crate::backup::Location;
 use crate::platform::Timestamp;
 
 /// Everything a verification needs to know.
@@ -60,7 +61,7 @@ pub struct Origin {
 #[derive(Debug, Clone)]
 pub struct Target {
     /// The backup to prove.
-    pub backup: PathBuf,
+    pub backup: Location,
     /// Folders that hold the originals.
     pub sources: Vec<PathBuf>,
     /// Where entries' originals are, by the beginning of their path; tried before `sources`.

@@ -55,7 +55,7 @@ pub fn bytes(size: usize) -> Vec<u8> {
 /// cache, always with the same draw.
 pub fn plan(root: &Path, sample: SampleSize, threads: usize) -> Plan {
     let target = Target {
-        backup: root.join("backup"),
+        backup: root.join("backup").into(),
         sources: vec![root.join("original")],
         maps: Vec::new(),
         restore_to: root.join("restore"),

@@ -1,13 +1,8 @@
-//! One listed file, and a compact pile of many.
+//! One listed file, and a compact batch of many.
 
 use crate::platform::Timestamp;
 
 use super::path::{self, NameProblem};
-
-/// Where a format finds an entry again; the numbers mean something to that format only, but growing
-/// ones lie further on.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Locator(pub [u64; 3]);
 
 /// One regular file of a backup, as listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,22 +19,24 @@ pub struct Entry<'a> {
     /// Whether `mtime` is a time on the wall in a zone that is not known; it was read as if in this
     /// machine's.
     pub zone_unknown: bool,
-    /// For a hard link to another entry: that entry's path.
-    pub link: Option<&'a [u8]>,
     /// Which file of this machine the content was restored from, for formats that hold files as
     /// they are; known once it is restored. An original with the same number is no second copy.
     pub id: Option<(u64, u64)>,
     /// What vouches for the restored content: a checksum of this entry, made when it was stored,
     /// that was found right (`CRC-32 in the archive`). Known once it is restored.
     pub vouched_by: Option<&'static str>,
-    /// For the format that listed it.
-    pub locator: Locator,
+    /// Grows with how far on it lies in the archive or on the disk, as far as the format knows:
+    /// entries are read fastest in this order.
+    pub position: u64,
+    /// What the format that listed it needs to find it again, in bytes that mean something to that
+    /// format alone; empty where path and position are enough.
+    pub handle: &'a [u8],
 }
 
-/// Entries in one compact allocation: paths back to back in one buffer, so that listing a million
-/// files allocates nothing per file once the buffers have grown.
+/// Entries in one compact allocation: paths and handles back to back in one buffer, so that listing
+/// a million files allocates nothing per file once the buffers have grown.
 #[derive(Debug, Clone, Default)]
-pub struct Picks {
+pub struct EntryBatch {
     bytes: Vec<u8>,
     records: Vec<Record>,
 }
@@ -48,16 +45,16 @@ pub struct Picks {
 struct Record {
     start: usize,
     path_len: u32,
-    link_len: u32,
+    handle_len: u32,
     problem: Option<NameProblem>,
     size: Option<u64>,
     mtime: Option<Timestamp>,
     zone_unknown: bool,
-    locator: Locator,
+    position: u64,
 }
 
-impl Picks {
-    /// An empty pile.
+impl EntryBatch {
+    /// An empty batch.
     pub fn new() -> Self {
         Self::default()
     }
@@ -88,8 +85,8 @@ impl Picks {
 
     /// Puts them into the order in which they lie on the disk or in the archive, as far as their
     /// format knows it.
-    pub fn sort_by_place(&mut self) {
-        self.records.sort_unstable_by_key(|record| record.locator.0);
+    pub fn sort_by_position(&mut self) {
+        self.records.sort_unstable_by_key(|record| record.position);
     }
 
     /// Adds a copy of `entry` as it is.
@@ -122,20 +119,19 @@ impl Picks {
     }
 
     fn finish(&mut self, start: usize, path_len: usize, rest: &Entry<'_>) {
-        let link = rest.link.unwrap_or_default();
-        self.bytes.extend_from_slice(link);
-        // Names and link targets come from buffers far below 4 GiB; a longer one would be cut, not
+        self.bytes.extend_from_slice(rest.handle);
+        // Names and handles come from buffers far below 4 GiB; a longer one would be cut, not
         // wrapped.
         let short = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
         self.records.push(Record {
             start,
             path_len: short(path_len),
-            link_len: short(link.len()),
+            handle_len: short(rest.handle.len()),
             problem: rest.problem,
             size: rest.size,
             mtime: rest.mtime,
             zone_unknown: rest.zone_unknown,
-            locator: rest.locator,
+            position: rest.position,
         });
     }
 
@@ -143,17 +139,16 @@ impl Picks {
     pub fn get(&self, index: usize) -> Entry<'_> {
         let record = &self.records[index];
         let (path, rest) = self.bytes[record.start..].split_at(record.path_len as usize);
-        let link = &rest[..record.link_len as usize];
         Entry {
             path,
             problem: record.problem,
             size: record.size,
             mtime: record.mtime,
             zone_unknown: record.zone_unknown,
-            link: (!link.is_empty()).then_some(link),
             id: None,
             vouched_by: None,
-            locator: record.locator,
+            position: record.position,
+            handle: &rest[..record.handle_len as usize],
         }
     }
 
@@ -163,7 +158,7 @@ impl Picks {
     }
 }
 
-impl<'a> Extend<Entry<'a>> for Picks {
+impl<'a> Extend<Entry<'a>> for EntryBatch {
     fn extend<I: IntoIterator<Item = Entry<'a>>>(&mut self, entries: I) {
         for entry in entries {
             self.push(&entry);
@@ -171,11 +166,11 @@ impl<'a> Extend<Entry<'a>> for Picks {
     }
 }
 
-impl<'a> FromIterator<Entry<'a>> for Picks {
+impl<'a> FromIterator<Entry<'a>> for EntryBatch {
     fn from_iter<I: IntoIterator<Item = Entry<'a>>>(entries: I) -> Self {
-        let mut picks = Self::new();
-        picks.extend(entries);
-        picks
+        let mut batch = Self::new();
+        batch.extend(entries);
+        batch
     }
 }
 
@@ -188,10 +183,10 @@ impl Entry<'_> {
             size: None,
             mtime: None,
             zone_unknown: false,
-            link: None,
             id: None,
             vouched_by: None,
-            locator: Locator::default(),
+            position: 0,
+            handle: &[],
         }
     }
 }

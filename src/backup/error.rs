@@ -3,40 +3,40 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::NameProblem;
+use super::{Location, NameProblem};
 
 /// The backup, or the folder it is restored to, cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// It is not there, or may not be read.
-    #[error("cannot open the backup {}", place.display())]
+    #[error("cannot open the backup {location}")]
     Open {
         /// The backup.
-        place: PathBuf,
+        location: Location,
         /// What the system says.
         source: io::Error,
     },
     /// It is there, but of no format that is known.
-    #[error("{} is no backup format that bkverify knows (its first bytes: {first_bytes})", place.display())]
+    #[error("{location} is no backup format that bkverify knows (its first bytes: {first_bytes})")]
     Unrecognised {
         /// The backup.
-        place: PathBuf,
+        location: Location,
         /// The first bytes, in hexadecimal.
         first_bytes: String,
     },
     /// It can be read, but holds no backup that can be verified.
-    #[error("{} is no backup that bkverify can verify: {problem}", place.display())]
+    #[error("{location} is no backup that bkverify can verify: {problem}")]
     NotABackup {
         /// The file.
-        place: PathBuf,
+        location: Location,
         /// What it is instead, and what to do.
         problem: String,
     },
     /// Its format is known, but nothing of it can be listed.
-    #[error("the {format} backup {} cannot be read: {problem}", place.display())]
+    #[error("the {format} backup {location} cannot be read: {problem}")]
     Damaged {
         /// The backup.
-        place: PathBuf,
+        location: Location,
         /// The format's name.
         format: &'static str,
         /// What is wrong.

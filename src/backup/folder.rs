@@ -7,9 +7,9 @@
 use std::cell::RefCell;
 use std::fs::File;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, OnceLock};
 
 use rayon::Scope;
 
@@ -18,11 +18,13 @@ use crate::platform::{self, Cached, Kind, Timestamp, Tree};
 use crate::threads;
 
 use super::damage_lines::DamageLines;
-use super::land::{conclude, land};
+use super::delivery::{Delivery, Ended, conclude};
+use super::description::{Taken, TakenFrom};
+use super::format::Format;
 use super::path::escape;
 use super::{
-    Access, Backup, Damage, Description, Entry, Error, Landing, Listing, Locator, Lost, Needs, Picks,
-    RestoreError, Restored, Scratch, Sink, Wanted,
+    Backup, CatalogSink, Context, Damage, Description, Entry, EntryBatch, Error, Listing, Location, Lost,
+    Needs, RestoreError, RestoreSink, Restored, Scratch, Wanted,
 };
 
 /// As many folders that cannot be listed are named: more than lines of an archive's damage, because
@@ -38,17 +40,43 @@ const BATCH: usize = 512;
 /// A folder tree that holds copies of files under their own names.
 #[derive(Debug)]
 pub struct Folder {
-    place: PathBuf,
+    location: Location,
     tree: Tree,
+    description: OnceLock<Description>,
 }
 
+/// Folders that hold the files as they are.
+pub const FORMAT: Format = Format {
+    name: "folder",
+    kind: "a folder",
+    summary: "a folder with the files as they are (robocopy, rsync, rclone, cp, File History)",
+    schemes: &[],
+    recognise: |candidate| candidate.folder().is_some(),
+    open: |candidate, context| {
+        let folder = Folder::at(candidate.location().clone(), context.cold)?;
+        folder.description();
+        Ok(Box::new(folder))
+    },
+    snapshots: None,
+};
+
 impl Folder {
+    /// The format's name.
+    pub const NAME: &'static str = FORMAT.name;
+
     /// Opens the folder at `place`; with `cold`, its files are read from the disk and not from the
     /// system's cache.
     pub fn open(place: &Path, cold: bool) -> Result<Self, Error> {
-        let tree =
-            Tree::open(place, cold).map_err(|source| Error::Open { place: place.to_owned(), source })?;
-        Ok(Self { place: place.to_owned(), tree })
+        Self::at(Location::at(place), cold)
+    }
+
+    fn at(location: Location, cold: bool) -> Result<Self, Error> {
+        // An address is no folder of this machine.
+        let tree = Tree::open(location.local().unwrap_or(Path::new("")), cold);
+        match tree {
+            Ok(tree) => Ok(Self { location, tree, description: OnceLock::new() }),
+            Err(source) => Err(Error::Open { location, source }),
+        }
     }
 
     /// The newest change time of the folder and what lies directly in it: a copy that was made
@@ -62,11 +90,21 @@ impl Folder {
         newest
     }
 
-    fn restore_one(
+    fn restore_one(&self, entry: Entry<'_>, delivery: &mut Delivery<'_>) -> Result<(), Ended> {
+        let (stat, outcome) = self.copy(&entry, delivery);
+        let known = Entry {
+            size: stat.map(|stat| stat.size).or(entry.size),
+            mtime: stat.map(|stat| stat.mtime).or(entry.mtime),
+            id: stat.map(|stat| stat.id),
+            ..entry
+        };
+        delivery.deliver(known, outcome)
+    }
+
+    fn copy(
         &self,
         entry: &Entry<'_>,
-        scratch: &Scratch,
-        landing: &mut dyn Landing,
+        delivery: &mut Delivery<'_>,
     ) -> (Option<platform::Stat>, Result<Restored, RestoreError>) {
         let opened = self.tree.open_file(entry.path, false).and_then(|file| {
             let stat = platform::stat(&file)?;
@@ -77,8 +115,8 @@ impl Folder {
                 (None, Err(RestoreError::Damaged("is no regular file any more".to_owned())))
             }
             Ok((mut file, stat)) => {
-                landing.begin(entry, stat.size);
-                (Some(stat), copy(&mut file, stat.size, scratch))
+                delivery.sink.begin(entry, stat.size);
+                (Some(stat), copy(&mut file, stat.size, delivery.scratch))
             }
             // What it recorded is known all the same, which decides whether the pick can be
             // compared.
@@ -91,23 +129,26 @@ impl Folder {
 }
 
 impl Backup for Folder {
-    fn describe(&self) -> Description {
-        Description {
-            format: "folder",
-            place: self.place.clone(),
-            taken: self.taken(),
-            access: Access::Random,
+    /// Fixed when it is first asked for: the top of a folder of originals, which is only listed, is
+    /// not looked at for it.
+    fn description(&self) -> &Description {
+        self.description.get_or_init(|| Description {
+            location: self.location.clone(),
+            format: FORMAT.name,
+            snapshot: None,
+            id: None,
+            taken: self.taken().map(|at| Taken { at, how: TakenFrom::NewestChange }),
             unique_names: true,
             time_resolution_ns: 1,
-        }
+        })
     }
 
     fn cached(&self) -> Option<Cached> {
         self.tree.cached()
     }
 
-    fn catalog(&self, needs: Needs, threads: usize, sink: &dyn Sink) -> Result<Listing, Error> {
-        let threads = threads.max(1);
+    fn catalog(&self, needs: Needs, context: &Context, sink: &dyn CatalogSink) -> Result<Listing, Error> {
+        let threads = context.threads.max(1);
         let walk = Walk {
             tree: &self.tree,
             needs,
@@ -133,29 +174,28 @@ impl Backup for Folder {
         })
     }
 
-    fn restore(&self, wanted: Wanted<'_>, scratch: &Scratch, landing: &mut dyn Landing) -> Result<(), Error> {
-        let one = |entry: Entry<'_>, landing: &mut dyn Landing| {
-            let (stat, outcome) = self.restore_one(&entry, scratch, landing);
-            let known = Entry {
-                size: stat.map(|stat| stat.size).or(entry.size),
-                mtime: stat.map(|stat| stat.mtime).or(entry.mtime),
-                id: stat.map(|stat| stat.id),
-                ..entry
-            };
-            land(scratch, landing, known, outcome)
-        };
-        if scratch.stop().is_set() {
+    fn restore(
+        &self,
+        wanted: Wanted<'_>,
+        scratch: &Scratch,
+        context: &Context,
+        sink: &mut dyn RestoreSink,
+    ) -> Result<(), Error> {
+        if context.cancel.is_set() {
             return Ok(());
         }
+        let mut delivery = Delivery { scratch, context, sink };
         conclude(match wanted {
-            Wanted::These(picks) => picks.iter().try_for_each(|entry| one(entry, landing)),
+            Wanted::These(batch) => batch.iter().try_for_each(|entry| self.restore_one(entry, &mut delivery)),
             Wanted::Every(test) => {
                 let all = Collected::default();
-                if let Listing::Damaged(damage) = self.catalog(Needs { size: true, mtime: true }, 1, &all)? {
-                    damage.into_iter().for_each(|damage| landing.lose(damage));
+                let needs = Needs { size: true, mtime: true };
+                if let Listing::Damaged(damage) = self.catalog(needs, &context.with_threads(1), &all)? {
+                    damage.into_iter().for_each(|damage| delivery.sink.lost(damage));
                 }
                 let all = into_inner(all.0);
-                all.iter().filter(|entry| test(entry)).try_for_each(|entry| one(entry, landing))
+                let mut wanted = all.iter().filter(|entry| test(entry));
+                wanted.try_for_each(|entry| self.restore_one(entry, &mut delivery))
             }
         })
     }
@@ -172,12 +212,16 @@ fn copy(file: &mut File, size: u64, scratch: &Scratch) -> Result<Restored, Resto
 
 /// A listing kept whole.
 #[derive(Default)]
-struct Collected(Mutex<Picks>);
+struct Collected(Mutex<EntryBatch>);
 
-impl Sink for Collected {
-    fn take(&self, entries: &Picks) -> ControlFlow<()> {
+impl CatalogSink for Collected {
+    fn take(&self, entries: &EntryBatch) -> ControlFlow<()> {
         lock(&self.0).extend(entries.iter());
         ControlFlow::Continue(())
+    }
+
+    fn restart(&self) {
+        lock(&self.0).clear();
     }
 }
 
@@ -185,7 +229,7 @@ impl Sink for Collected {
 struct Walk<'a> {
     tree: &'a Tree,
     needs: Needs,
-    sink: &'a dyn Sink,
+    sink: &'a dyn CatalogSink,
     /// One a thread, so that the locks are never contended.
     workers: Vec<Mutex<Worker>>,
     stopped: AtomicBool,
@@ -194,7 +238,7 @@ struct Walk<'a> {
 
 #[derive(Default)]
 struct Worker {
-    batch: Picks,
+    batch: EntryBatch,
     names: Vec<u8>,
 }
 
@@ -229,8 +273,8 @@ impl<'a> Walk<'a> {
             Kind::File => {
                 is_empty = false;
                 let (size, mtime) = (found.stat.map(|stat| stat.size), found.stat.map(|stat| stat.mtime));
-                let locator = Locator([found.number, 0, 0]);
-                batch.push_parts(path, found.name, &Entry { size, mtime, locator, ..Entry::named(b"") });
+                let position = found.number;
+                batch.push_parts(path, found.name, &Entry { size, mtime, position, ..Entry::named(b"") });
                 if batch.len() >= BATCH {
                     self.flush(batch);
                 }
@@ -255,7 +299,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn flush(&self, batch: &mut Picks) {
+    fn flush(&self, batch: &mut EntryBatch) {
         if !batch.is_empty() && !self.stopped.load(Ordering::Relaxed) && self.sink.take(batch).is_break() {
             self.stopped.store(true, Ordering::Relaxed);
         }
@@ -275,7 +319,7 @@ mod tests {
             let tree = Tree::open(path, false).unwrap();
             tree.stat(b"file").unwrap().changed.max(tree.stat(b"").unwrap().changed)
         };
-        let taken = Folder::open(dir.path(), false).unwrap().describe().taken;
+        let taken = Folder::open(dir.path(), false).unwrap().description().taken_at();
         assert!(taken.is_some());
         assert_eq!(taken, changed(dir.path()));
     }

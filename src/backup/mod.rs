@@ -1,6 +1,6 @@
 //! Backup formats: what a backup can list and give back.
 //!
-//! In: a place on disk. Out: a [`Backup`] that lists its entries as a stream and restores chosen
+//! In: a [`Location`]. Out: a [`Backup`] that lists its entries as a stream and restores chosen
 //! ones below a [`Scratch`]. One file (or folder) a format, one line each in [`registry`]; every
 //! format runs the same contract suite (`tests/it/contract.rs`). This room never writes to a
 //! backup, and knows nothing of sampling, verdicts or reports.
@@ -8,14 +8,19 @@
 mod aside;
 pub mod bytes;
 mod compression;
+mod context;
 mod damage_lines;
+mod delivery;
+mod description;
 mod entry;
 mod error;
 mod folder;
+mod format;
 mod holes;
-mod land;
 mod leftovers;
+mod location;
 mod path;
+mod reach;
 pub mod registry;
 mod repeats;
 mod reservation;
@@ -25,49 +30,24 @@ mod tar;
 mod workspace;
 mod zip;
 
-pub use entry::{Entry, Locator, Picks};
+pub use context::Context;
+pub use description::{Description, Taken, TakenFrom};
+pub use entry::{Entry, EntryBatch};
 pub use error::{Damage, Error, Lost, RestoreError};
 pub use folder::Folder;
+pub use format::{Format, Snapshot};
 pub use leftovers::{Leftovers, remove_leftovers};
+pub use location::{Location, Secret};
 pub use path::{NameProblem, escape, relative, unescape};
+pub use reach::Reach;
 pub use registry::open;
 pub use restored::Restored;
 pub use scratch::{MARGIN, Scratch, Stays};
 pub use workspace::Workspace;
 
 use std::ops::ControlFlow;
-use std::path::PathBuf;
 
-use crate::platform::{Cached, Timestamp};
-
-/// What a backup says of itself, for reports and for decisions that depend on the format.
-#[derive(Debug, Clone)]
-pub struct Description {
-    /// The format's name as users know it: `folder`, `tar.gz`, `zip`.
-    pub format: &'static str,
-    /// Where it is.
-    pub place: PathBuf,
-    /// When it was taken, where that is known or can be inferred: an archive's own modification
-    /// time, which is later if it was copied without it, or the newest change at the top of a
-    /// folder.
-    pub taken: Option<Timestamp>,
-    /// How its content can be reached.
-    pub access: Access,
-    /// Whether no name can occur twice, so that a first listing is final (never
-    /// [`Listing::Again`]).
-    pub unique_names: bool,
-    /// How finely it records modification times, in nanoseconds (zip: 2 s; ext4: 1).
-    pub time_resolution_ns: u64,
-}
-
-/// How a format's content can be reached; decides how the restore is spread over threads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    /// Any entry by itself: small batches are restored by many threads at once.
-    Random,
-    /// Only front to back: one thread makes one pass, the others judge.
-    Sequential,
-}
+use crate::platform::Cached;
 
 /// What a listing must carry beyond the path; asking for less can be much faster (a folder needs no
 /// stat).
@@ -92,20 +72,23 @@ impl Needs {
 pub enum Listing {
     /// Everything was listed.
     Whole,
-    /// The receiver asked to stop.
+    /// The receiver or the run asked to stop.
     Stopped,
-    /// Some names occur more than once, which only showed at the end: discard what was listed and
-    /// list again; the second listing leaves out the entries that later ones replace.
-    Again,
     /// The listing is incomplete: each damage says what could not be listed and why. What was
     /// listed is real.
     Damaged(Vec<Damage>),
 }
 
 /// Receives a listing. Called from several threads at once by formats that list in parallel.
-pub trait Sink: Sync {
+pub trait CatalogSink: Sync {
     /// Takes some entries, in no promised order. `Break` ends the listing early.
-    fn take(&self, entries: &Picks) -> ControlFlow<()>;
+    fn take(&self, entries: &EntryBatch) -> ControlFlow<()>;
+
+    /// Forgets all that it took of this listing, which begins again: some names occur more than
+    /// once, which only shows at the end, and what comes now leaves out the entries that later ones
+    /// replace. Called once at most, by one thread; never for a backup whose names are unique
+    /// ([`Description::unique_names`]), nor once a listing of this backup has come to its end.
+    fn restart(&self);
 
     /// Hears how many more entries are passed over because they are no regular files: links,
     /// devices, empty folders. A listing that ends early may say nothing of them.
@@ -115,13 +98,13 @@ pub trait Sink: Sync {
 /// Which entries a restore is asked for.
 pub enum Wanted<'a> {
     /// These, as listed by the same backup.
-    These(&'a Picks),
+    These(&'a EntryBatch),
     /// Every regular file that passes the test, in one pass.
     Every(&'a (dyn Fn(&Entry<'_>) -> bool + Sync)),
 }
 
 /// Receives restored files, each as soon as it is whole.
-pub trait Landing {
+pub trait RestoreSink {
     /// Hears that the content of an entry, of about `size` bytes, is going to be restored, so that
     /// its original can be read meanwhile. Formats say so that restore entry by entry; it may come
     /// to nothing.
@@ -129,30 +112,36 @@ pub trait Landing {
 
     /// Takes one entry with its restored copy, or the reason there is none. `Break` ends the
     /// restore early.
-    fn land(&mut self, entry: Entry<'_>, outcome: Result<Restored, RestoreError>) -> ControlFlow<()>;
+    fn deliver(&mut self, entry: Entry<'_>, outcome: Result<Restored, RestoreError>) -> ControlFlow<()>;
 
     /// Takes note of a part of the backup that a restore of every file could not read, so that what
-    /// lies in it does not land. A listing may have reported the same in the same words.
-    fn lose(&mut self, damage: Damage);
+    /// lies in it is not delivered. A listing may have reported the same in the same words.
+    fn lost(&mut self, damage: Damage);
 }
 
 /// A backup of one point in time.
 ///
 /// Contract, checked by the contract suite for every format:
 /// - nothing is ever written to it, and its files are opened read-only;
-/// - a listing names every regular file once (see [`Listing::Again`]), with the same path whatever
+/// - a listing that has come to its end named every regular file once, with the same path whatever
 ///   the format;
-/// - each wanted entry is landed exactly once, with exactly the bytes that the format's own program
-///   restores, or with the reason why not; one bad entry does not keep others from landing;
-/// - a restore of every file that comes upon what it cannot read says so ([`Landing::lose`]): it
-///   never just ends early;
+/// - each wanted entry is delivered exactly once, with exactly the bytes that the format's own
+///   program restores, or with the reason why not; one bad entry does not keep others from being
+///   delivered;
+/// - a restore of every file that comes upon what it cannot read says so ([`RestoreSink::lost`]):
+///   it never just ends early;
 /// - restored content comes from the backup alone.
 pub trait Backup: Send + Sync {
-    /// What this backup is.
-    fn describe(&self) -> Description;
+    /// What this backup is. It was fixed when the backup was opened.
+    fn description(&self) -> &Description;
+
+    /// How it wants to be asked for entries.
+    fn reach(&self) -> Reach {
+        Reach::RANDOM
+    }
 
     /// Lists all regular files to `sink`. An error means that nothing could be listed.
-    fn catalog(&self, needs: Needs, threads: usize, sink: &dyn Sink) -> Result<Listing, Error>;
+    fn catalog(&self, needs: Needs, context: &Context, sink: &dyn CatalogSink) -> Result<Listing, Error>;
 
     /// What vouches for the content of every file: a checksum over all of it (that of a gzip, xz or
     /// zstd stream) that was found right when the backup was last listed to its end. Nothing where
@@ -169,6 +158,12 @@ pub trait Backup: Send + Sync {
     }
 
     /// Restores the wanted entries below `scratch`. An error means that the backup or the scratch
-    /// folder cannot be used any more; trouble with single entries is landed instead.
-    fn restore(&self, wanted: Wanted<'_>, scratch: &Scratch, landing: &mut dyn Landing) -> Result<(), Error>;
+    /// folder cannot be used any more; trouble with single entries is delivered instead.
+    fn restore(
+        &self,
+        wanted: Wanted<'_>,
+        scratch: &Scratch,
+        context: &Context,
+        sink: &mut dyn RestoreSink,
+    ) -> Result<(), Error>;
 }

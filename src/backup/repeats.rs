@@ -2,9 +2,8 @@
 //!
 //! A program that restores an archive front to back ends with the last entry of a name. A listing
 //! that streams cannot know whether a name will come again, so the first listing counts hashes of
-//! names (8 bytes each) and, in the rare case of a repeat, asks to be listed again
-//! ([`Listing::Again`](super::Listing::Again)); from then on all but the last entry of a repeated
-//! name are left out. The hashes are what grows with a backup: 80 MB for ten million entries, gone
+//! names (8 bytes each) and, in the rare case of a repeat, begins again
+//! ([`CatalogSink::restart`]); from then on all but the last entry of a repeated name are left out. The hashes are what grows with a backup: 80 MB for ten million entries, gone
 //! once the first listing has ended. Fewer bits would take two names for one and hide a file; a
 //! file to sort them in would be written outside the restore folder.
 
@@ -12,12 +11,28 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::OnceLock;
 
+use super::{CatalogSink, Error, Listing};
+
 /// The repeated names of one archive, once known.
 #[derive(Debug, Default)]
 pub(super) struct Repeats {
     hasher: RandomState,
     /// Hash of each name that occurs more than once, and how often.
     known: OnceLock<HashMap<u64, u32>>,
+}
+
+/// Lists to `sink` by `list`, which gives nothing where names turned out to repeat: then it lists
+/// once more.
+pub(super) fn settled(
+    sink: &dyn CatalogSink,
+    mut list: impl FnMut() -> Result<Option<Listing>, Error>,
+) -> Result<Listing, Error> {
+    if let Some(listing) = list()? {
+        return Ok(listing);
+    }
+    sink.restart();
+    // Repeats are known by now, so this pass cannot ask for another.
+    Ok(list()?.unwrap_or(Listing::Stopped))
 }
 
 /// One pass over the archive's names, in their order.

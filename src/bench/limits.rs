@@ -26,6 +26,11 @@ impl Slice {
         self.stop.is_set()
     }
 
+    /// Set once it is over.
+    pub fn stop(&self) -> Stop {
+        self.stop.clone()
+    }
+
     /// Claims bytes to read or write; `false` if they are not left.
     pub fn take(&self, bytes: u64) -> bool {
         let claim = |left: u64| left.checked_sub(bytes);

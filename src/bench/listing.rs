@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use crate::backup::{Listing, Needs, Picks, Sink};
+use crate::backup::{CatalogSink, Context, EntryBatch, Listing, Needs};
 use crate::plan::SampleSize;
 use crate::verify::sample::{BottomK, Ranker, Target};
 
@@ -33,7 +33,7 @@ pub struct Listed {
     /// Whether they are all.
     pub whole: bool,
     /// A random draw of them.
-    pub drawn: Picks,
+    pub drawn: EntryBatch,
     /// Parts that could not be listed.
     pub damage: Vec<String>,
 }
@@ -45,8 +45,8 @@ struct Drawing<'a> {
     files: AtomicU64,
 }
 
-impl Sink for Drawing<'_> {
-    fn take(&self, entries: &Picks) -> ControlFlow<()> {
+impl CatalogSink for Drawing<'_> {
+    fn take(&self, entries: &EntryBatch) -> ControlFlow<()> {
         let ranked: Vec<_> = entries.iter().map(|entry| (self.ranker.rank(entry.path), entry)).collect();
         let mut draw = self.draw.lock().unwrap_or_else(PoisonError::into_inner);
         for (rank, entry) in &ranked {
@@ -55,6 +55,11 @@ impl Sink for Drawing<'_> {
         }
         self.files.fetch_add(ranked.len() as u64, Ordering::Relaxed);
         if self.slice.is_over() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    fn restart(&self) {
+        self.draw.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.files.store(0, Ordering::Relaxed);
     }
 }
 
@@ -67,20 +72,21 @@ pub fn list(place: &Place, seed: &str, slice: &Slice) -> Result<Listed, Error> {
         draw: Mutex::new(BottomK::new(target)),
         files: AtomicU64::new(0),
     };
+    let context = Context::new(slice.stop()).with_threads(THREADS);
     let clock = Instant::now();
-    let listing = place.lister.catalog(Needs::default(), THREADS, &drawing);
+    let listing = place.lister.catalog(Needs::default(), &context, &drawing);
     let time = clock.elapsed();
     let listing = listing.map_err(crate::verify::Error::from)?;
     let files = drawing.files.into_inner();
     let draw = drawing.draw.into_inner().unwrap_or_else(PoisonError::into_inner).finish();
     let damage = match &listing {
         Listing::Damaged(parts) => parts.iter().map(ToString::to_string).collect(),
-        Listing::Whole | Listing::Stopped | Listing::Again => Vec::new(),
+        Listing::Whole | Listing::Stopped => Vec::new(),
     };
     Ok(Listed {
         figure: Figure::new(&place.name, Probe::List, (THREADS, None), (files, time)),
         files,
-        whole: matches!(listing, Listing::Whole | Listing::Again),
+        whole: matches!(listing, Listing::Whole),
         drawn: draw.map(|draw| draw.picks).unwrap_or_default(),
         damage,
     })

@@ -30,11 +30,12 @@ mod write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::backup::{Access, remove_leftovers};
+use crate::backup::{Context, remove_leftovers};
 use crate::exit::ExitCode;
 use crate::plan::{Algorithm, CachePolicy, Plan};
 use crate::stop::Stop;
 use crate::verify;
+use crate::verify::target::Protected;
 
 use figures::{Figure, Report};
 use limits::Slice;
@@ -134,11 +135,11 @@ pub fn run(job: &Job, stop: &Stop, say: &dyn Fn(&str)) -> Result<Report, Error> 
         spare_the_measured(job, report)?;
     }
     let mut bench = Bench::new(job, stop, say);
-    let places = open_places(job)?;
+    let places = open_places(job, stop)?;
     if let Some(restore_to) = &job.restore_to {
         prepare(job, restore_to)?;
     }
-    let sequential = places.first().map(|place| place.lister.describe().access) == Some(Access::Sequential);
+    let sequential = places.first().is_some_and(|place| place.lister.reach().ordered);
     let runs = job
         .plan
         .as_ref()
@@ -159,11 +160,12 @@ pub fn run(job: &Job, stop: &Stop, say: &dyn Fn(&str)) -> Result<Report, Error> 
 }
 
 /// The plan's backup first, then its originals, then the other paths.
-fn open_places(job: &Job) -> Result<Vec<Place>, Error> {
+fn open_places(job: &Job, stop: &Stop) -> Result<Vec<Place>, Error> {
     let mut places = Vec::new();
     if let Some(plan) = &job.plan {
         let cold = plan.engine.cache == CachePolicy::Drop;
-        places.push(Place::backup(&plan.target.backup, cold)?);
+        let context = Context { cancel: stop.clone(), cold, threads: plan.engine.threads };
+        places.push(Place::backup(&plan.target.backup, &context)?);
         for source in plan.target.originals() {
             places.push(Place::folder("source", source, cold)?);
         }
@@ -178,10 +180,11 @@ fn open_places(job: &Job) -> Result<Vec<Place>, Error> {
 fn spare_the_measured(job: &Job, report: &Path) -> Result<(), Error> {
     let paths: Vec<&Path> = job.paths.iter().map(PathBuf::as_path).collect();
     if let Some(plan) = &job.plan {
-        let read: Vec<&Path> = plan.target.originals().chain(paths).collect();
-        verify::target::check_report(report, &plan.target.backup, &read)?;
+        let mut read = Protected::of(&plan.target);
+        read.originals.extend(paths);
+        read.check_report(report)?;
     } else if let Some((first, rest)) = paths.split_first() {
-        verify::target::check_report(report, first, rest)?;
+        Protected { backup: Some(first), originals: rest.to_vec() }.check_report(report)?;
     }
     Ok(())
 }
@@ -189,9 +192,9 @@ fn spare_the_measured(job: &Job, report: &Path) -> Result<(), Error> {
 /// Makes sure that the restore folder is none of the places that are only read, and clears what
 /// killed runs left there.
 fn prepare(job: &Job, restore_to: &Path) -> Result<(), Error> {
-    let read = job.plan.iter().flat_map(|plan| plan.target.originals().chain([plan.target.backup.as_path()]));
-    let read: Vec<_> = read.chain(job.paths.iter().map(PathBuf::as_path)).collect();
-    verify::target::check(restore_to, &read, write::most_at_once(4).min(job.max_bytes / 10))?;
+    let mut read = job.plan.as_ref().map_or_else(Protected::default, |plan| Protected::of(&plan.target));
+    read.originals.extend(job.paths.iter().map(PathBuf::as_path));
+    read.check(restore_to, write::most_at_once(4).min(job.max_bytes / 10))?;
     let fail = |source| verify::Error::RestoreFolder { place: restore_to.to_owned(), source };
     remove_leftovers(restore_to).map(drop).map_err(|source| fail(source).into())
 }
@@ -263,12 +266,11 @@ impl<'a> Bench<'a> {
                 listed.damage.len()
             ));
         }
-        let (sizes, sampled) = match &place.archive {
-            Some(_) => (listed.drawn.iter().filter_map(|entry| entry.size).collect(), Vec::new()),
-            None => {
-                let sampled = self.open(place, &listed.drawn, share);
-                (sampled.iter().map(|file| file.size).collect::<Vec<_>>(), sampled)
-            }
+        let (sizes, sampled) = if place.holds_files() {
+            let sampled = self.open(place, &listed.drawn, share);
+            (sampled.iter().map(|file| file.size).collect::<Vec<_>>(), sampled)
+        } else {
+            (listed.drawn.iter().filter_map(|entry| entry.size).collect(), Vec::new())
         };
         self.report.places.push(place.facts(listed.files, listed.whole, &sizes));
         self.read(place, &place.reading_set(&sampled), share);
@@ -277,7 +279,7 @@ impl<'a> Bench<'a> {
 
     /// Each number of threads opens its own part of the draw.
     #[expect(clippy::cast_precision_loss, reason = "a small number")]
-    fn open(&mut self, place: &Place, drawn: &crate::backup::Picks, share: f64) -> Vec<place::Sampled> {
+    fn open(&mut self, place: &Place, drawn: &crate::backup::EntryBatch, share: f64) -> Vec<place::Sampled> {
         (self.say)(&format!("opening files of {}", place.name));
         let mut sampled = Vec::new();
         let count = self.job.threads.len();

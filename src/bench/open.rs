@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use crate::backup::Picks;
+use crate::backup::EntryBatch;
 
 use super::figures::{Figure, Probe};
 use super::limits::{Slice, measure};
@@ -14,7 +14,7 @@ use super::place::{Place, Sampled};
 /// that cannot be opened are left out.
 pub fn open(
     place: &Place,
-    (drawn, range): (&Picks, std::ops::Range<usize>),
+    (drawn, range): (&EntryBatch, std::ops::Range<usize>),
     threads: usize,
     slice: &Slice,
     sampled: &mut Vec<Sampled>,

@@ -1,4 +1,4 @@
-//! A place that is only read: a folder of the user's, or an archive.
+//! A place that is only read: a folder of the user's, or a backup.
 //!
 //! Its files are opened read-only through [`Tree`], which forgets what the system caches of a file
 //! first.
@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::backup::{self, Backup, Folder, escape};
+use crate::backup::{self, Backup, Context, Folder, Location, escape};
 use crate::platform::{self, Kind, Tree};
 
 use super::Error;
@@ -31,10 +31,24 @@ pub struct Place {
     pub name: String,
     /// Lists it.
     pub lister: Box<dyn Backup>,
-    /// The one file that is read instead of those that are listed: the archive.
-    pub archive: Option<Vec<u8>>,
-    tree: Tree,
-    /// The same, for opening files that others are reading.
+    content: Content,
+}
+
+/// What can be read of a place without going through its format.
+enum Content {
+    /// The files that are listed.
+    Files(Trees),
+    /// One file, the archive, named below the folder that holds it.
+    Archive(Vec<u8>, Trees),
+    /// Nothing: a repository, or a place of another machine.
+    Nothing,
+}
+
+/// Reads below a folder.
+struct Trees {
+    /// Forgets what the system caches of a file first.
+    cold: Tree,
+    /// For opening files that others are reading.
     calm: Tree,
 }
 
@@ -43,27 +57,51 @@ impl Place {
     pub fn folder(role: &str, path: &Path, cold: bool) -> Result<Self, Error> {
         let fail = |source| Error::Place { place: path.to_owned(), source };
         let lister = Folder::open(path, cold).map_err(|error| fail(io::Error::other(error)))?;
-        let (tree, calm) = trees(path, cold).map_err(fail)?;
-        Ok(Self { name: name(role, path), lister: Box::new(lister), archive: None, tree, calm })
+        let content = Content::Files(Trees::open(path, cold).map_err(fail)?);
+        Ok(Self { name: name(role, path), lister: Box::new(lister), content })
     }
 
-    /// A backup: a folder or an archive.
-    pub fn backup(path: &Path, cold: bool) -> Result<Self, Error> {
-        if path.is_dir() {
-            return Self::folder("backup", path, cold);
+    /// A backup of any format.
+    pub fn backup(location: &Location, context: &Context) -> Result<Self, Error> {
+        let lister = backup::open(location, context).map_err(crate::verify::Error::from)?;
+        let content = match location.local() {
+            Some(path) if lister.description().format == Folder::NAME => {
+                let trees = Trees::open(path, context.cold);
+                trees.map(Content::Files).map_err(|source| Error::Place { place: path.to_owned(), source })
+            }
+            Some(path) if path.is_file() => {
+                let file = path.file_name().map(PathBuf::from).unwrap_or_default();
+                let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+                let trees = Trees::open(parent.unwrap_or(Path::new(".")), context.cold);
+                trees
+                    .map(|trees| Content::Archive(platform::path_to_bytes(&file).into_owned(), trees))
+                    .map_err(|source| Error::Place { place: path.to_owned(), source })
+            }
+            _ => Ok(Content::Nothing),
+        };
+        let name = format!("backup {}", escape(&location.to_bytes()));
+        Ok(Self { name, lister, content: content? })
+    }
+
+    /// Whether the files that are listed can be opened by themselves.
+    pub fn holds_files(&self) -> bool {
+        matches!(self.content, Content::Files(_))
+    }
+
+    /// Where its files are, and whether a link may lead to one. An archive may be named by a link;
+    /// below a folder no link is followed.
+    fn trees(&self) -> io::Result<(&Trees, bool)> {
+        match &self.content {
+            Content::Files(trees) => Ok((trees, false)),
+            Content::Archive(_, trees) => Ok((trees, true)),
+            Content::Nothing => Err(io::ErrorKind::Unsupported.into()),
         }
-        let fail = |source| Error::Place { place: path.to_owned(), source };
-        let lister = backup::open(path, cold).map_err(crate::verify::Error::from)?;
-        let file = path.file_name().map(PathBuf::from).unwrap_or_default();
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let (tree, calm) = trees(parent.unwrap_or(Path::new(".")), cold).map_err(fail)?;
-        let archive = Some(platform::path_to_bytes(&file).into_owned());
-        Ok(Self { name: name("backup", path), lister, archive, tree, calm })
     }
 
-    /// Opens a file, cold. An archive may be named by a link; below a folder no link is followed.
+    /// Opens a file, cold.
     pub fn open(&self, path: &[u8]) -> io::Result<(File, u64)> {
-        let file = self.tree.open_file(path, self.archive.is_some())?;
+        let (trees, follow) = self.trees()?;
+        let file = trees.cold.open_file(path, follow)?;
         let stat = platform::stat(&file)?;
         if stat.kind != Kind::File {
             return Err(io::Error::other("no regular file"));
@@ -74,18 +112,23 @@ impl Place {
     /// Opens a file again; what the system caches of it stays, so that other threads do not lose
     /// what was read ahead for them.
     pub fn open_again(&self, path: &[u8]) -> io::Result<File> {
-        self.calm.open_file(path, self.archive.is_some())
+        let (trees, follow) = self.trees()?;
+        trees.calm.open_file(path, follow)
     }
 
     /// The number of the device it lies on. Systems differ in how a tree's own folder is called.
     fn device(&self) -> Option<u64> {
-        let names: [&[u8]; 2] = self.archive.as_deref().map_or([b"", b"."], |archive| [archive, archive]);
-        names.iter().find_map(|name| self.tree.stat(name).ok()).map(|stat| stat.id.0)
+        let (trees, _) = self.trees().ok()?;
+        let names: [&[u8]; 2] = match &self.content {
+            Content::Archive(archive, _) => [archive, archive],
+            _ => [b"", b"."],
+        };
+        names.iter().find_map(|name| trees.cold.stat(name).ok()).map(|stat| stat.id.0)
     }
 
     /// The files to read rates from: the largest of the sample, or the archive.
     pub fn reading_set(&self, sampled: &[Sampled]) -> Vec<Sampled> {
-        if let Some(archive) = &self.archive {
+        if let Content::Archive(archive, _) = &self.content {
             let size = self.open(archive).map_or(0, |(_, size)| size);
             return vec![Sampled { path: archive.clone(), size }];
         }
@@ -111,8 +154,10 @@ impl Place {
     }
 }
 
-fn trees(path: &Path, cold: bool) -> io::Result<(Tree, Tree)> {
-    Ok((Tree::open(path, cold)?, Tree::open(path, false)?))
+impl Trees {
+    fn open(path: &Path, cold: bool) -> io::Result<Self> {
+        Ok(Self { cold: Tree::open(path, cold)?, calm: Tree::open(path, false)? })
+    }
 }
 
 /// How a place is called in figures: safe to print.
@@ -150,7 +195,7 @@ mod tests {
         let archive = world.path().join("b.tar");
         std::fs::write(&archive, [0; 1024]).unwrap();
         let folder = Place::folder("source", world.path(), false).unwrap();
-        let archive = Place::backup(&archive, false).unwrap();
+        let archive = Place::backup(&archive.into(), &Context::default()).unwrap();
         assert!(folder.device().is_some());
         assert_eq!(folder.device(), archive.device());
     }

@@ -173,7 +173,7 @@ mod tests {
         let made = recorded(Os::Linux, &[("dpkg-query", "")]).file("/var/lib/dpkg/status", "");
         let made = made.file("/srv/a/x", "four").file("/srv/b/y", "data");
         let sources = vec![made.machine.root.join("srv")];
-        let job = Job { name: "n".into(), backup: backup.to_owned(), sources, ..Job::default() };
+        let job = Job { name: "n".into(), backup: backup.into(), sources, ..Job::default() };
         made.with(|settings| settings.jobs = vec![job])
     }
 

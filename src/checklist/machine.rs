@@ -11,6 +11,7 @@ use std::time::Instant;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use crate::backup::Location;
 use crate::facts::Facts;
 use crate::plan::Map;
 
@@ -66,7 +67,7 @@ pub struct Job {
     /// Its name in the configuration.
     pub name: String,
     /// The backup.
-    pub backup: PathBuf,
+    pub backup: Location,
     /// Folders that hold the originals.
     pub sources: Vec<PathBuf>,
     /// Where entries' originals are, by the beginning of their path.

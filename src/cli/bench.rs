@@ -15,6 +15,7 @@ use super::error::{self, Error};
 use super::settings::{Settings, absolute};
 use super::values::{Limit, Size, Threads};
 use super::{Environment, config, resolve, signals};
+use crate::backup::registry;
 use crate::bench::figures::Report;
 use crate::bench::{self, Job, json, render};
 use crate::exit::ExitCode;
@@ -33,8 +34,8 @@ pub struct BenchArgs {
     /// folder]
     #[arg(long, value_name = "DIR")]
     path: Vec<PathBuf>,
-    /// Measure this backup: a folder, or an archive
-    #[arg(long, value_name = "PATH")]
+    /// Measure this backup, of one of the registered formats.
+    #[arg(long, value_name = "PATH", help = format!("Measure this backup: {}", registry::in_words()))]
     backup: Option<PathBuf>,
     /// Measure this folder of originals; may be repeated
     #[arg(long, value_name = "DIR")]

@@ -17,6 +17,7 @@ use super::environment::Environment;
 use super::error::{self, Error, nearest};
 use super::local::{self, Surroundings};
 use super::values::Limit;
+use crate::backup::registry;
 use crate::checklist::fix::{self, Fixed, Proposal};
 use crate::checklist::machine::read_text;
 use crate::checklist::render::terminal::Page;
@@ -266,6 +267,7 @@ fn jobs(config: &Config) -> Result<Vec<Job>, Error> {
     for name in names {
         let (name, settings) = config.choose(name)?;
         let Some(backup) = settings.backup else { continue };
+        let backup = registry::locate(&backup, Path::new(""));
         let name = name.unwrap_or_else(|| "the configured job".to_owned());
         let report = settings.json.filter(|place| place != Path::new("-"));
         jobs.push(Job { name, backup, sources: settings.source, maps: settings.map, report });
@@ -408,7 +410,7 @@ mod tests {
         let config = Config::parse(PathBuf::from("/c/bkverify.toml"), text).unwrap();
         let jobs = jobs(&config).unwrap();
         assert_eq!(jobs.len(), 1);
-        assert_eq!((jobs[0].name.as_str(), jobs[0].backup.as_path()), ("a", Path::new("/c/b")));
+        assert_eq!((jobs[0].name.as_str(), jobs[0].backup.local()), ("a", Some(Path::new("/c/b"))));
         assert_eq!(jobs[0].report.as_deref(), Some(Path::new("/c/r.json")));
     }
 

@@ -15,6 +15,7 @@ use super::error::print;
 use super::settings::{Settings, absolute};
 use super::values::{Sample, map_parser};
 use super::{Environment, Error};
+use crate::backup::registry;
 use crate::exit::ExitCode;
 use crate::plan::{DEFAULT_SAMPLE, Map, SampleSize};
 use crate::platform::path_from_bytes;
@@ -22,8 +23,8 @@ use crate::platform::path_from_bytes;
 /// Flags of `bkverify init`.
 #[derive(Debug, Args)]
 pub struct Init {
-    /// The backup: a folder, or an archive
-    #[arg(long, value_name = "PATH")]
+    /// The backup, of one of the registered formats.
+    #[arg(long, value_name = "PATH", help = format!("The backup: {}", registry::in_words()))]
     pub backup: Option<PathBuf>,
     /// A folder that holds the originals; may be repeated
     #[arg(long, value_name = "DIR")]
@@ -119,7 +120,7 @@ impl Person<'_> {
     fn complete(mut self, init: &Init) -> Result<Job, Error> {
         let backup = match &init.backup {
             Some(backup) => backup.clone(),
-            None => self.path("The backup (a folder, or a tar or zip archive)")?,
+            None => self.path(&format!("The backup ({})", registry::in_words()))?,
         };
         let mut sources = init.source.clone();
         if sources.is_empty() && init.map.is_empty() {

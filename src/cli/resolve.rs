@@ -14,6 +14,7 @@ use super::args::{Invocation, Verify};
 use super::config::{self, Config};
 use super::settings::Settings;
 use super::{Environment, Error};
+use crate::backup::{Location, registry};
 use crate::plan::{
     Algorithm, CachePolicy, Claims, Completeness, Draw, Engine, Filters, Limits, Origin, Outputs, Plan,
     Reports, SampleSize, Target, Terminal,
@@ -45,13 +46,15 @@ pub fn resolve(verify: Verify, config: Option<&Config>, environment: &Environmen
             .hint("name a size such as 50GiB, or no budget"));
     }
     let originals = settings.source.iter().chain(settings.map.iter().map(|map| &map.to));
-    let spinning = originals.chain(&settings.backup).any(|place| (environment.spins)(place));
+    let backup = location(settings.backup.as_deref());
+    let spinning =
+        originals.map(PathBuf::as_path).chain(backup.local()).any(|place| (environment.spins)(place));
     let terminal = terminal(&invocation, &reports, environment);
     let sample = sample_size(&settings);
     let engine = engine(&settings, cache, spinning, environment.cores);
     let claims = claims(&settings);
     let target = Target {
-        backup: settings.backup.unwrap_or_default(),
+        backup,
         sources: settings.source,
         maps: settings.map,
         restore_to: settings.restore_to.unwrap_or_default(),
@@ -70,6 +73,11 @@ pub fn resolve(verify: Verify, config: Option<&Config>, environment: &Environmen
         outputs: Outputs { keep: settings.keep.unwrap_or_default(), reports, terminal },
         started: environment.now.timestamp().into(),
     })
+}
+
+/// Where the backup is: an absolute path, or an address.
+fn location(said: Option<&Path>) -> Location {
+    said.map_or_else(Location::default, |said| registry::locate(said, Path::new("")))
 }
 
 fn claims(settings: &Settings) -> Claims {
@@ -165,23 +173,24 @@ fn example(settings: &Settings) -> String {
     } else {
         ["/mnt/backup", "/home", "/var/tmp/verify"]
     };
-    let said = |path: Option<&PathBuf>, otherwise: &str| {
-        let text = path.map_or_else(|| otherwise.to_owned(), |path| path.display().to_string());
+    let said = |path: Option<&Path>, otherwise: &str| {
+        // An address is shown without its password.
+        let text = path.map_or_else(|| otherwise.to_owned(), |path| location(Some(path)).to_string());
         if text.contains(' ') { format!("\"{text}\"") } else { text }
     };
-    let mut line = format!("bkverify --backup {}", said(settings.backup.as_ref(), backup));
+    let mut line = format!("bkverify --backup {}", said(settings.backup.as_deref(), backup));
     if settings.map.is_empty() {
-        line.push_str(&format!(" --source {}", said(settings.source.first(), source)));
+        line.push_str(&format!(" --source {}", said(settings.source.first().map(PathBuf::as_path), source)));
     } else {
         for map in &settings.map {
             line.push_str(&format!(
                 " --map {}={}",
                 crate::backup::escape(&map.from),
-                said(Some(&map.to), "")
+                said(Some(map.to.as_path()), "")
             ));
         }
     }
-    line.push_str(&format!(" --restore-to {}", said(settings.restore_to.as_ref(), restore)));
+    line.push_str(&format!(" --restore-to {}", said(settings.restore_to.as_deref(), restore)));
     line
 }
 

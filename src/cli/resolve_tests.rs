@@ -51,7 +51,7 @@ fn what_nobody_says_has_the_documented_defaults() {
 #[test]
 fn relative_paths_start_at_the_current_folder() {
     let plan = whole("--map a/b=m --json out/./r.json");
-    assert_eq!(plan.target.backup, Path::new("/here/b"));
+    assert_eq!(plan.target.backup.local(), Some(Path::new("/here/b")));
     assert_eq!(plan.target.sources, [Path::new("/here/s")]);
     assert_eq!(plan.target.restore_to, Path::new("/here/r"));
     assert_eq!(plan.target.maps, [Map { from: b"a/b".to_vec(), to: "/here/m".into() }]);
@@ -145,7 +145,7 @@ fn flags_stand_over_the_job_and_the_job_over_the_defaults() {
     assert_eq!((plan.origin.job.as_deref(), plan.draw.seed.as_str()), (Some("a"), "top"));
     assert_eq!(plan.origin.config.as_deref(), Some(Path::new("/etc/bkverify.toml")));
     assert_eq!(plan.draw.sample, SampleSize::Count(5));
-    assert_eq!(plan.target.backup, Path::new("/etc/b"));
+    assert_eq!(plan.target.backup.local(), Some(Path::new("/etc/b")));
     assert_eq!(plan.target.restore_to, Path::new("/here/x"));
 }
 

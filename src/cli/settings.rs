@@ -13,6 +13,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
 use super::values::{Limit, Percent, Sample, Share, Size, Threads, When, map_parser, parse_map};
+use crate::backup::registry;
 use crate::plan::{Algorithm, CachePolicy, Keep, Map};
 
 const WHERE: &str = "What to verify";
@@ -25,8 +26,9 @@ const REPORTS: &str = "Reports";
 #[derive(Debug, Clone, Default, PartialEq, Args, Deserialize)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Settings {
-    /// The backup: a folder, or an archive (tar, also compressed, or zip)
+    /// The backup, of one of the registered formats.
     #[arg(long, value_name = "PATH", help_heading = WHERE)]
+    #[arg(help = format!("The backup: {}", registry::in_words()))]
     #[serde(deserialize_with = "path")]
     pub backup: Option<PathBuf>,
     /// A folder that holds the originals; may be repeated
@@ -202,7 +204,11 @@ impl Settings {
     #[must_use]
     pub fn based_on(mut self, folder: &Path) -> Self {
         let base = |path: &mut PathBuf| *path = absolute(folder, path);
-        self.backup.as_mut().map(base);
+        // An address is left as it is.
+        self.backup = self.backup.map(|said| match registry::locate(&said, folder).local() {
+            Some(path) => path.to_owned(),
+            None => said,
+        });
         self.restore_to.as_mut().map(base);
         self.source.iter_mut().for_each(base);
         self.map.iter_mut().for_each(|map| base(&mut map.to));

@@ -15,7 +15,7 @@ use crate::platform::{Timestamp, path_to_bytes};
 pub fn render(plan: &Plan) -> String {
     let mut lines = Lines(String::new());
     origin(plan, &mut lines);
-    lines.path("backup", &plan.target.backup);
+    lines.add("backup", escape(&plan.target.backup.to_bytes()));
     for source in &plan.target.sources {
         lines.path("source", source);
     }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::backup::{Access, Description};
+use crate::backup::Description;
 use crate::exit::ExitCode;
 use crate::plan::{Plan, SampleSize};
 use crate::verify::counts::Counts;
@@ -27,10 +27,11 @@ impl Failure {
     pub(super) fn outcome(&self, plan: &Plan) -> Outcome {
         Outcome {
             backup: Description {
+                location: plan.target.backup.clone(),
                 format: "unknown",
-                place: plan.target.backup.clone(),
+                snapshot: None,
+                id: None,
                 taken: None,
-                access: Access::Random,
                 unique_names: false,
                 time_resolution_ns: 0,
             },

@@ -28,7 +28,7 @@ use crate::verify::outcome::{Effort, Incomplete, Outcome};
 use crate::verify::verdict::Verdict;
 use crate::words::{self, rfc3339};
 
-use super::{Error, Failure, clock_rfc3339, completeness, path_text, statement};
+use super::{Error, Failure, clock_rfc3339, completeness, location_text, path_text, statement};
 
 /// Name and version of the form, the value of `schema` in every report.
 pub const SCHEMA_NAME: &str = "bkverify-report/2";
@@ -108,8 +108,8 @@ impl<'a> Report<'a> {
             plan: PlanPart::new(plan),
             backup: BackupPart {
                 format: outcome.backup.format,
-                place: path_text(&outcome.backup.place),
-                taken: outcome.backup.taken.and_then(rfc3339),
+                place: location_text(&outcome.backup.location),
+                taken: outcome.backup.taken_at().and_then(rfc3339),
                 time_resolution_ns: outcome.backup.time_resolution_ns,
             },
             population: PopulationPart {
@@ -176,7 +176,7 @@ impl<'a> PlanPart<'a> {
         Self {
             job: plan.origin.job.as_deref(),
             config: plan.origin.config.as_deref().map(path_text),
-            backup: path_text(&plan.target.backup),
+            backup: location_text(&plan.target.backup),
             sources: plan.target.sources.iter().map(|path| path_text(path)).collect(),
             maps: plan.target.maps.iter().map(|map| MapPart::new(&map.from, &map.to)).collect(),
             restore_to: path_text(&plan.target.restore_to),

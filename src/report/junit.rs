@@ -16,7 +16,7 @@ use crate::verify::verdict::Verdict;
 use crate::verify::{Hashes, PickRecord};
 use crate::words;
 
-use super::{Error, Failure, clock_rfc3339, path_text, statement};
+use super::{Error, Failure, clock_rfc3339, location_text, statement};
 
 /// The report, ending in a line feed.
 pub(super) fn render(plan: &Plan, outcome: &Outcome) -> Result<String, Error> {
@@ -66,7 +66,7 @@ pub(super) fn render_failure(plan: &Plan, failure: &Failure) -> Result<String, E
 fn properties(outcome: &Outcome) -> [(&'static str, String); 8] {
     [
         ("version", env!("CARGO_PKG_VERSION").to_owned()),
-        ("backup", path_text(&outcome.backup.place)),
+        ("backup", location_text(&outcome.backup.location)),
         ("format", outcome.backup.format.to_owned()),
         ("seed", outcome.sample.seed.clone()),
         ("strategy", outcome.sample.strategy.to_owned()),

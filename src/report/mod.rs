@@ -24,7 +24,7 @@ pub use write::Error;
 use std::borrow::Cow;
 use std::path::Path;
 
-use crate::backup::escape;
+use crate::backup::{Location, escape};
 use crate::exit::ExitCode;
 use crate::plan::Plan;
 use crate::platform;
@@ -72,6 +72,11 @@ fn write_files(
 /// A path of this machine as text that is safe to print and can be turned back.
 fn path_text(path: &Path) -> String {
     escape(&platform::path_to_bytes(path)).into_owned()
+}
+
+/// Where a backup is, as text that is safe to print and shows no password.
+fn location_text(location: &Location) -> String {
+    escape(&location.to_bytes()).into_owned()
 }
 
 /// Words that may quote others, with every control and invisible character made visible as `?`.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use crate::backup::{Access, Description};
+use crate::backup::{Description, Taken, TakenFrom};
 use crate::exit::ExitCode;
 use crate::plan::{self, Algorithm, Filters, Map, Plan, Target};
 use crate::platform::Timestamp;
@@ -22,7 +22,7 @@ const TAKEN: Timestamp = Timestamp { seconds: 1_782_871_200, nanos: 0 };
 
 pub(super) fn plan() -> Plan {
     let target = Target {
-        backup: PathBuf::from("/srv/backup/data.tar.gz"),
+        backup: "/srv/backup/data.tar.gz".into(),
         sources: vec![PathBuf::from("/srv/data")],
         maps: vec![Map { from: b"home".to_vec(), to: PathBuf::from("/home") }],
         restore_to: PathBuf::from("/mnt/verify"),
@@ -52,10 +52,11 @@ fn outcome(verdicts: &[(Verdict, u64)], wanted: u64) -> Outcome {
     let drawn = verdicts.iter().map(|(_, times)| times).sum();
     Outcome {
         backup: Description {
+            location: "/srv/backup/data.tar.gz".into(),
             format: "tar.gz",
-            place: PathBuf::from("/srv/backup/data.tar.gz"),
-            taken: Some(TAKEN),
-            access: Access::Sequential,
+            snapshot: None,
+            id: None,
+            taken: Some(Taken { at: TAKEN, how: TakenFrom::FileTime }),
             unique_names: true,
             time_resolution_ns: 1,
         },

@@ -12,7 +12,7 @@ use crate::verify::outcome::Outcome;
 use crate::verify::verdict::Verdict;
 use crate::words::{self, rfc3339};
 
-use super::{completeness, path_text, printable, statement};
+use super::{completeness, location_text, path_text, printable, statement};
 
 /// Columns that sentences are wrapped at.
 const WIDTH: usize = 80;
@@ -176,11 +176,11 @@ fn facts(out: &mut String, plan: &Plan, outcome: &Outcome) {
     let backup = &outcome.backup;
     let to_the_second = |taken: Timestamp| Timestamp { nanos: 0, ..taken };
     let taken = backup
-        .taken
+        .taken_at()
         .map(to_the_second)
         .and_then(rfc3339)
         .map_or(String::new(), |time| format!(", taken {time}"));
-    fact("backup", &format!("{} ({}){taken}", path_text(&backup.place), backup.format));
+    fact("backup", &format!("{} ({}){taken}", location_text(&backup.location), backup.format));
     let sources: Vec<String> = plan
         .target
         .sources

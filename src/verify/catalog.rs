@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use crate::backup::{Damage, Entry, Picks, Sink};
+use crate::backup::{CatalogSink, Damage, Entry, EntryBatch};
 use crate::platform::Timestamp;
 use crate::stop::Stop;
 
@@ -15,6 +15,7 @@ use super::observer::Observer;
 use super::outcome::Population;
 use super::pairing::Pairing;
 use super::sample::{BottomK, Rank, Ranker};
+use super::schedule::Schedule;
 use super::strategy::Strategy;
 
 /// Decides what belongs to the population, and counts it.
@@ -110,7 +111,7 @@ impl<'a> Gate<'a> {
     /// Counts a batch, and gives each entry of the population with its rank to `each`.
     pub fn pass<'e>(
         &self,
-        entries: &'e Picks,
+        entries: &'e EntryBatch,
         mut each: impl FnMut(Entry<'e>, Rank),
     ) -> ControlFlow<(), Added> {
         let mut added = Added::default();
@@ -155,7 +156,7 @@ impl<'a> Gate<'a> {
         self.passed_over.fetch_add(count, Ordering::Relaxed);
     }
 
-    /// Forgets what was counted, for listing again (not the times: they were seen).
+    /// Forgets what was counted, for a listing that begins again (not the times: they were seen).
     pub fn reset(&self) {
         for counter in [&self.files, &self.bytes, &self.filtered, &self.unmapped, &self.passed_over] {
             counter.store(0, Ordering::Relaxed);
@@ -205,8 +206,8 @@ fn upper_half(order: u128) -> u64 {
     (order >> 64) as u64
 }
 
-impl Sink for Drawing<'_> {
-    fn take(&self, entries: &Picks) -> ControlFlow<()> {
+impl CatalogSink for Drawing<'_> {
+    fn take(&self, entries: &EntryBatch) -> ControlFlow<()> {
         let threshold = self.threshold.load(Ordering::Relaxed);
         let mut lowest_dropped = u128::MAX;
         let mut candidates = Vec::new();
@@ -227,6 +228,12 @@ impl Sink for Drawing<'_> {
         ControlFlow::Continue(())
     }
 
+    fn restart(&self) {
+        self.gate.reset();
+        self.bottom.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.threshold.store(u64::MAX, Ordering::Relaxed);
+    }
+
     fn pass_over(&self, count: u64) {
         self.gate.pass_over(count);
     }
@@ -235,39 +242,73 @@ impl Sink for Drawing<'_> {
 /// Hands the whole population on, batch by batch.
 pub struct Feed<'a> {
     gate: &'a Gate<'a>,
-    to: Box<dyn Fn(Picks) -> bool + Send + Sync + 'a>,
-    threads: usize,
+    to: Box<dyn Fn(EntryBatch) -> bool + Send + Sync + 'a>,
+    schedule: Schedule,
+    /// What waits for more, where batches are filled up.
+    rest: Mutex<EntryBatch>,
+    is_void: AtomicBool,
 }
 
 impl<'a> Feed<'a> {
-    /// Gives what passes the gate to `to`, which serves so many threads and says whether it takes
-    /// more.
-    pub fn new(gate: &'a Gate<'a>, to: impl Fn(Picks) -> bool + Send + Sync + 'a, threads: usize) -> Self {
-        Self { gate, to: Box::new(to), threads }
+    /// Gives what passes the gate to `to`, which says whether it takes more.
+    pub fn new(
+        gate: &'a Gate<'a>,
+        to: impl Fn(EntryBatch) -> bool + Send + Sync + 'a,
+        schedule: Schedule,
+    ) -> Self {
+        Self { gate, to: Box::new(to), schedule, rest: Mutex::default(), is_void: AtomicBool::new(false) }
+    }
+
+    /// Hands on what is left once the listing has ended.
+    pub fn finish(self) {
+        let mut rest = self.rest.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if !rest.is_empty() {
+            rest.sort_by_position();
+            // Whoever takes no more has a reason of its own.
+            let _ = (self.to)(rest);
+        }
     }
 }
 
-/// Most files that are handed on together.
-const HANDFUL: usize = 64;
-
-impl Sink for Feed<'_> {
-    fn take(&self, entries: &Picks) -> ControlFlow<()> {
-        // A short listing is spread over all threads: its files may be large.
-        let size = (entries.len() / (2 * self.threads)).clamp(1, HANDFUL);
-        let mut handful = Picks::new();
+impl CatalogSink for Feed<'_> {
+    fn take(&self, entries: &EntryBatch) -> ControlFlow<()> {
+        if self.is_void.load(Ordering::Relaxed) {
+            return ControlFlow::Break(());
+        }
+        let size = self.schedule.fed_batch_of(entries.len());
+        let fills = self.schedule.fills_batches();
+        let rest = || self.rest.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut batch = if fills { std::mem::take(&mut *rest()) } else { EntryBatch::new() };
         let mut closed = false;
-        let mut send = |handful: &mut Picks| {
-            handful.sort_by_place();
-            closed |= !handful.is_empty() && !(self.to)(std::mem::take(handful));
+        let mut send = |batch: &mut EntryBatch| {
+            batch.sort_by_position();
+            closed |= !batch.is_empty() && !(self.to)(std::mem::take(batch));
         };
         let passed = self.gate.pass(entries, |entry, _| {
-            handful.push(&entry);
-            if handful.len() == size {
-                send(&mut handful);
+            batch.push(&entry);
+            if batch.len() == size {
+                send(&mut batch);
             }
         });
-        send(&mut handful);
+        if fills {
+            // Another thread may have left some meanwhile.
+            let mut rest = rest();
+            for entry in batch.iter() {
+                rest.push(&entry);
+                if rest.len() == size {
+                    send(&mut rest);
+                }
+            }
+        } else {
+            send(&mut batch);
+        }
         if closed || passed.is_break() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    /// What was handed on is being judged, and cannot be taken back: whoever feeds lists before, so
+    /// that a listing does not begin again. One that does all the same ends here, as incomplete.
+    fn restart(&self) {
+        self.is_void.store(true, Ordering::Relaxed);
     }
 
     fn pass_over(&self, count: u64) {
@@ -278,10 +319,14 @@ impl Sink for Feed<'_> {
 /// Counts, and keeps nothing.
 pub struct Count<'a>(pub &'a Gate<'a>);
 
-impl Sink for Count<'_> {
-    fn take(&self, entries: &Picks) -> ControlFlow<()> {
+impl CatalogSink for Count<'_> {
+    fn take(&self, entries: &EntryBatch) -> ControlFlow<()> {
         self.0.pass(entries, |_, _| {})?;
         ControlFlow::Continue(())
+    }
+
+    fn restart(&self) {
+        self.0.reset();
     }
 
     fn pass_over(&self, count: u64) {

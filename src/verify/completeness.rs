@@ -20,7 +20,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use crate::backup::{Backup, Damage, Entry, Folder, Listing, Locator, Lost, Picks, Sink};
+use crate::backup::{Backup, CatalogSink, Context, Damage, Entry, EntryBatch, Folder, Listing, Lost};
 use crate::plan::{Plan, SampleSize};
 use crate::platform::{self, Timestamp};
 use crate::stop::Stop;
@@ -103,17 +103,18 @@ impl Lookup {
         let draw = Draw { bottom: Mutex::new((BottomK::new(target), 0)), limit: AtomicU64::new(u64::MAX) };
         let ranker = Ranker::new(&plan.draw.seed);
         let mut unlisted = Vec::new();
-        let ours =
-            [&plan.target.restore_to, &plan.target.backup].map(|place| std::fs::canonicalize(place).ok());
-        let ours: Vec<_> = ours.into_iter().flatten().chain(platform::volatile_mounts()).collect();
+        let ours = [Some(plan.target.restore_to.as_path()), plan.target.backup.local()].into_iter().flatten();
+        let ours = ours.filter_map(|place| std::fs::canonicalize(place).ok());
+        let ours: Vec<_> = ours.chain(platform::volatile_mounts()).collect();
         for (number, root, from) in pairing.numbered_roots() {
             let leave_out = ours.iter().filter_map(|place| relative_to(place, &root.place)).collect();
             let sink =
                 Originals { number, from, pairing, filter, ranker: &ranker, draw: &draw, stop, leave_out };
-            let threads = plan.engine.threads.min(super::LISTING_THREADS);
+            let context =
+                Context::new(stop.clone()).with_threads(plan.engine.threads.min(super::LISTING_THREADS));
             // Of names alone, so that no file's state is read; a filter may need more.
             let listed = Folder::open(&root.place, false)
-                .and_then(|folder| folder.catalog(filter.needs(), threads, &sink));
+                .and_then(|folder| folder.catalog(filter.needs(), &context, &sink));
             let place = root.place.display();
             match listed {
                 Ok(Listing::Damaged(damage)) => {
@@ -211,7 +212,7 @@ impl Lookup {
 
 impl Drawn {
     fn new(entry: &Entry<'_>) -> Self {
-        let root = usize::try_from(entry.locator.0[0]).unwrap_or(usize::MAX);
+        let root = usize::try_from(entry.position).unwrap_or(usize::MAX);
         Self { name: entry.path.to_vec(), root, found: AtomicBool::new(false), respelled: Mutex::default() }
     }
 }
@@ -429,8 +430,8 @@ impl Originals<'_> {
     }
 }
 
-impl Sink for Originals<'_> {
-    fn take(&self, entries: &Picks) -> ControlFlow<()> {
+impl CatalogSink for Originals<'_> {
+    fn take(&self, entries: &EntryBatch) -> ControlFlow<()> {
         let limit = self.draw.limit.load(Ordering::Relaxed);
         let (mut originals, mut lowest_dropped) = (0, u128::MAX);
         let mut candidates = Vec::new();
@@ -438,8 +439,7 @@ impl Sink for Originals<'_> {
         for entry in entries.iter() {
             let is_left_out = self.is_left_out(entry.path);
             self.name(entry.path, &mut name);
-            let locator = Locator([self.number as u64, 0, 0]);
-            let entry = Entry { path: &name, locator, ..entry };
+            let entry = Entry { path: &name, position: self.number as u64, ..entry };
             // Under a name that several rules fit, the first one's original is meant.
             if is_left_out
                 || !self.filter.keeps(&entry)
@@ -452,7 +452,7 @@ impl Sink for Originals<'_> {
             if (order >> 64) as u64 > limit {
                 lowest_dropped = lowest_dropped.min(order);
             } else {
-                candidates.push((order, Picks::from_iter([entry])));
+                candidates.push((order, EntryBatch::from_iter([entry])));
             }
         }
         let mut guard = self.draw.bottom.lock().unwrap_or_else(PoisonError::into_inner);
@@ -465,6 +465,9 @@ impl Sink for Originals<'_> {
         self.draw.limit.store((bottom.threshold() >> 64) as u64, Ordering::Relaxed);
         if self.stop.is_set() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
+
+    /// Folders list each name once.
+    fn restart(&self) {}
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ const TOO_MANY_PENDING: &str = "so many originals differ or are newer than recor
 
 /// Makes the outcome of all that was found.
 pub fn conclude(plan: &Plan, backup: Description, mut tally: Tally) -> Outcome {
-    let newest = newest_content(tally.picks.newest, backup.taken);
+    let newest = newest_content(tally.picks.newest, backup.taken_at());
     reconsider(&mut tally.picks, newest, plan.claims.backup_window);
     tally.picks.findings.sort_by(|one, other| one.path.cmp(&other.path));
     let is_cut_short = tally.picks.pending_seen > RECONSIDERED_MAX;
@@ -174,8 +174,12 @@ mod tests {
 
     fn plan() -> Plan {
         let path = PathBuf::from("x");
-        let target =
-            Target { backup: path.clone(), sources: vec![path.clone()], maps: Vec::new(), restore_to: path };
+        let target = Target {
+            backup: path.clone().into(),
+            sources: vec![path.clone()],
+            maps: Vec::new(),
+            restore_to: path,
+        };
         Plan::new(target, "s".to_owned(), SystemTime::UNIX_EPOCH)
     }
 

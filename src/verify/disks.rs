@@ -22,8 +22,10 @@ pub struct Disks {
 impl Disks {
     /// For the backup and the originals of a plan.
     pub fn of(plan: &Plan, originals: &[&Path]) -> Self {
-        let volume = platform::volume(&plan.target.backup).ok();
-        let shared = originals.iter().any(|place| platform::volume(place).ok() == volume);
+        let shared = plan.target.backup.local().is_some_and(|backup| {
+            let volume = platform::volume(backup).ok();
+            originals.iter().any(|place| platform::volume(place).ok() == volume)
+        });
         Self::choose(plan.engine.spinning, shared, plan.engine.cache)
     }
 

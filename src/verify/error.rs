@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::backup;
+use crate::backup::{self, Location, registry};
 use crate::exit::ExitCode;
 
 /// A run that ended without an outcome. Trouble with single files is never one of these: it is a
@@ -14,10 +14,10 @@ pub enum Error {
     #[error(transparent)]
     Backup(backup::Error),
     /// It lists no file at all.
-    #[error("the backup {} holds no files", place.display())]
+    #[error("the backup {location} holds no files")]
     EmptyBackup {
         /// The backup.
-        place: PathBuf,
+        location: Location,
     },
     /// It lists files, but the filters or the sources leave none.
     #[error(
@@ -145,11 +145,16 @@ impl Error {
     /// What to do next.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::Backup(backup::Error::Open { .. }) => {
-                "check the path given by --backup, that its disk is mounted, and that you may read it"
+            Self::Backup(backup::Error::Open { location, source })
+                if source.kind() == io::ErrorKind::NotFound && location.unknown_scheme().is_some() =>
+            {
+                return registry::address_hint(location);
             }
             Self::Backup(backup::Error::Unrecognised { .. } | backup::Error::NotABackup { .. }) => {
-                "it must be a folder, a tar archive (plain, gzip, bzip2, xz, zstd) or a zip archive"
+                return Some(format!("it must be {}", registry::in_words()));
+            }
+            Self::Backup(backup::Error::Open { .. }) => {
+                "check the path given by --backup, that its disk is mounted, and that you may read it"
             }
             Self::Backup(backup::Error::Damaged { .. }) => {
                 "it was probably cut short: make the backup again, and keep this one until the new one is verified"

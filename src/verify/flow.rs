@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
-use crate::backup::{Access, Damage, Listing, Needs};
+use crate::backup::{Context, Damage, Listing, Needs};
 use crate::plan::{Plan, SampleSize};
 use crate::stop::Stop;
 
@@ -39,6 +39,7 @@ pub(super) struct Seen {
     pub(super) drawn: u64,
     pub(super) damage: Vec<Damage>,
     pub(super) in_order: bool,
+    pub(super) under_way: u64,
     pub(super) catalog_time: Duration,
     pub(super) verify_time: Duration,
 }
@@ -60,9 +61,12 @@ impl<'a> Flow<'a> {
 
     /// Whether picks are judged in the order in which they lie in the backup.
     fn is_in_order(&self) -> bool {
-        self.strategy.is_everything()
-            || self.plan.engine.in_place_order
-            || self.work.backup.describe().access == Access::Sequential
+        self.strategy.is_everything() || self.plan.engine.in_place_order || self.work.schedule.ordered
+    }
+
+    /// For a listing with nothing beside it.
+    fn listing(&self) -> Context {
+        self.work.run.with_threads(self.work.schedule.threads.min(LISTING_THREADS))
     }
 
     /// Verifies what the plan asks for.
@@ -81,12 +85,8 @@ impl<'a> Flow<'a> {
                 self.strategy,
                 BottomK::new(Target::new(size, self.plan.claims.confidence)),
             );
-            let listing =
-                self.work.backup.catalog(self.needs, self.work.threads.min(LISTING_THREADS), &drawing)?;
-            let (whole, damage) = match listing {
-                Listing::Again => continue,
-                listing => ended(listing),
-            };
+            let listing = self.work.backup.catalog(self.needs, &self.listing(), &drawing)?;
+            let (whole, damage) = ended(listing);
             match drawing.into_inner().finish() {
                 Some(draw) => break (draw, whole, damage),
                 // The population is known by now: the number it takes can be asked for outright.
@@ -109,6 +109,7 @@ impl<'a> Flow<'a> {
             drawn,
             damage,
             in_order: self.is_in_order(),
+            under_way: self.work.schedule.under_way(),
             catalog_time,
             verify_time: clock.elapsed(),
         })
@@ -119,16 +120,9 @@ impl<'a> Flow<'a> {
     fn everything(&self) -> Result<Seen, Error> {
         let clock = Instant::now();
         let (mut listed, mut damage) = (None, Vec::new());
-        if !self.work.backup.describe().unique_names {
-            let mut listing = Listing::Again;
-            while matches!(listing, Listing::Again) {
-                self.gate.reset();
-                listing = self.work.backup.catalog(
-                    self.needs,
-                    self.work.threads.min(LISTING_THREADS),
-                    &Count(self.gate),
-                )?;
-            }
+        if !self.work.backup.description().unique_names {
+            self.gate.reset();
+            let listing = self.work.backup.catalog(self.needs, &self.listing(), &Count(self.gate))?;
             let whole;
             (whole, damage) = ended(listing);
             let population = self.population(whole, &damage)?;
@@ -157,6 +151,7 @@ impl<'a> Flow<'a> {
             drawn: files,
             damage,
             in_order: self.is_in_order(),
+            under_way: self.work.schedule.under_way(),
             catalog_time,
             verify_time: clock.elapsed(),
         })
@@ -183,7 +178,7 @@ impl<'a> Flow<'a> {
         }
         let Population { filtered, unmapped, .. } = population;
         Err(match filtered + unmapped {
-            0 => Error::EmptyBackup { place: self.work.backup.describe().place },
+            0 => Error::EmptyBackup { location: self.work.backup.description().location.clone() },
             listed => Error::EmptyPopulation { listed, filtered, unmapped },
         })
     }
@@ -217,7 +212,7 @@ impl Seen {
             wanted: self.wanted,
             drawn: self.drawn,
             in_order: self.in_order,
-            threads: plan.engine.threads as u64,
+            under_way: self.under_way,
             ended,
             damage: Vec::new(),
             denied: Vec::new(),
@@ -257,7 +252,7 @@ fn ended(listing: Listing) -> (bool, Vec<Damage>) {
     match listing {
         Listing::Damaged(damage) => (true, damage),
         Listing::Stopped => (false, Vec::new()),
-        Listing::Whole | Listing::Again => (true, Vec::new()),
+        Listing::Whole => (true, Vec::new()),
     }
 }
 

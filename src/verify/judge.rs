@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{MutexGuard, PoisonError};
 
-use crate::backup::{Damage, Entry, Landing, RestoreError, Restored};
+use crate::backup::{Damage, Entry, RestoreError, RestoreSink, Restored};
 use crate::plan::Keep;
 use crate::platform::{self, Stat, Timestamp};
 
@@ -266,7 +266,7 @@ impl<'a> Judge<'a> {
     }
 }
 
-impl Landing for Judge<'_> {
+impl RestoreSink for Judge<'_> {
     fn begin(&mut self, entry: &Entry<'_>, size: u64) {
         let JudgeContext { pairing, hash, stop, one_large_file, one_ahead, .. } = self.context;
         // One that never landed is given up first.
@@ -282,7 +282,7 @@ impl Landing for Judge<'_> {
         }
     }
 
-    fn land(&mut self, entry: Entry<'_>, outcome: Result<Restored, RestoreError>) -> ControlFlow<()> {
+    fn deliver(&mut self, entry: Entry<'_>, outcome: Result<Restored, RestoreError>) -> ControlFlow<()> {
         let judged = match outcome {
             Ok(restored) => match self.compare(&entry, restored) {
                 Ok(Some(judged)) => judged,
@@ -300,7 +300,7 @@ impl Landing for Judge<'_> {
         if self.context.is_over() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
-    fn lose(&mut self, damage: Damage) {
+    fn lost(&mut self, damage: Damage) {
         self.context.lose(damage);
     }
 }

@@ -34,6 +34,7 @@ mod prepare;
 mod reason;
 mod record;
 pub mod sample;
+mod schedule;
 mod settled;
 mod sharing;
 mod spelling;
@@ -52,7 +53,7 @@ pub use record::{Hashes, PickRecord};
 
 use std::time::Instant;
 
-use crate::backup::{self, Backup, Scratch};
+use crate::backup::{self, Backup, Context, Scratch};
 use crate::plan::{CachePolicy, Plan};
 use crate::platform::{self, Cached};
 use crate::stop::Stop;
@@ -67,6 +68,7 @@ use outcome::Outcome;
 use pairing::Pairing;
 use prepare::Prepared;
 use sample::Ranker;
+use schedule::Schedule;
 use work::Work;
 
 /// Opens the backup that the plan names, and verifies it as planned.
@@ -79,9 +81,10 @@ pub fn run(plan: &Plan, stop: &Stop, observer: &dyn Observer) -> Result<Outcome,
     let prepared = prepare::prepare(plan)?;
     let cold = plan.engine.cache == CachePolicy::Drop;
     // Asked before the file is opened, which makes the system forget it.
-    let archive =
-        (cold && plan.target.backup.is_file()).then(|| platform::cached(&plan.target.backup)).flatten();
-    let backup = backup::open(&plan.target.backup, cold)?;
+    let archive = plan.target.backup.local().filter(|path| cold && path.is_file());
+    let archive = archive.and_then(platform::cached);
+    let context = Context { cancel: stop.clone(), cold, threads: plan.engine.threads };
+    let backup = backup::open(&plan.target.backup, &context)?;
     verify(plan, prepared, (&*backup, archive), stop, observer, clock)
 }
 
@@ -112,7 +115,8 @@ fn verify(
     let Prepared { filter, leftovers } = prepared;
     let stop = &stop.with_deadline(plan.limits.time_limit.map(|limit| clock + limit));
     let cold = plan.engine.cache == CachePolicy::Drop;
-    let description = backup.describe();
+    let description = backup.description();
+    let run = Context { cancel: stop.clone(), cold, threads: plan.engine.threads };
     let pairing = Pairing::new(backup, &plan.target.sources, &plan.target.maps, cold, Some(&filter), stop)?;
     let lookup = (plan.claims.completeness.originals > 0)
         .then(|| Lookup::draw(plan, &pairing, &filter, stop))
@@ -120,13 +124,14 @@ fn verify(
     let ranker = Ranker::new(&plan.draw.seed);
 
     let scratch = Scratch::create(&plan.target.restore_to, stop.clone())?;
-    let context = JudgeContext::new(plan, &pairing, &description, stop, observer);
+    let context = JudgeContext::new(plan, &pairing, description, stop, observer);
     let gate = Gate::new(&filter, &pairing, &ranker, observer, lookup.as_ref(), stop, context.recorded.now);
     let work = Work {
         backup,
         scratch: &scratch,
         context: &context,
-        threads: plan.engine.threads,
+        run: &run,
+        schedule: Schedule::of(backup.reach(), plan.engine.threads),
         in_place_order: plan.engine.in_place_order,
     };
     let seen = Flow::new(plan, &gate, &work, &filter, observer).run();
@@ -134,7 +139,7 @@ fn verify(
     let seen = seen?;
 
     let (whole, damage) = (seen.population.whole, seen.damage.clone());
-    let mut outcome = conclude(plan, description, seen.tally(plan, context, &gate, stop));
+    let mut outcome = conclude(plan, description.clone(), seen.tally(plan, context, &gate, stop));
     let stays = scratch.remove().err().map(|stays| stays.to_string());
     Cold::of(pairing.cached(), archive.or(backup.cached())).tell(&mut outcome);
     let ended = Ended { backup, whole, damage: &damage, pairing: &pairing, filter: &filter, stop };

@@ -14,7 +14,7 @@ use std::path::{Component, Path, PathBuf, Prefix};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use crate::backup::{Backup, Listing, Needs, Picks, Sink, escape};
+use crate::backup::{Backup, CatalogSink, Context, EntryBatch, Listing, Needs, escape};
 use crate::plan::Map;
 use crate::platform::{self, Cached, Kind, Tree};
 use crate::stop::Stop;
@@ -142,18 +142,13 @@ impl Pairing {
     ) -> Result<(), Error> {
         let look =
             Look { pairing: self, stop, state: Mutex::new(State { ways, seen: 0, examples: Vec::new() }) };
-        // Names that occur more than once make the first listing void; the second says the same of
-        // each file once.
-        let mut listing = Listing::Again;
-        while matches!(listing, Listing::Again) {
-            listing = backup.catalog(Needs::default(), 1, &look)?;
-        }
+        let listing = backup.catalog(Needs::default(), &Context::new(stop.clone()), &look)?;
         let State { ways, examples, seen } = look.state.into_inner().unwrap_or_else(PoisonError::into_inner);
         // Where all that was listed is damage or names that are no paths, there is nothing to pair,
         // but much to report.
         let is_empty = seen == 0 && matches!(listing, Listing::Whole);
         if is_empty {
-            return Err(Error::EmptyBackup { place: backup.describe().place });
+            return Err(Error::EmptyBackup { location: backup.description().location.clone() });
         }
         let is_lost = |ways: &Vec<Way>| most_hits(ways) == 0;
         if !stop.is_set() {
@@ -347,8 +342,8 @@ struct State {
     examples: Vec<Vec<u8>>,
 }
 
-impl Sink for Look<'_> {
-    fn take(&self, entries: &Picks) -> ControlFlow<()> {
+impl CatalogSink for Look<'_> {
+    fn take(&self, entries: &EntryBatch) -> ControlFlow<()> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         for entry in entries.iter().filter(|entry| entry.problem.is_none()) {
             state.seen += 1;
@@ -367,6 +362,9 @@ impl Sink for Look<'_> {
         let sure = state.seen >= LOOK_AT && state.ways.iter().all(|ways| most_hits(ways) >= SURE);
         if self.stop.is_set() || sure { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
+
+    /// What was found of names that come twice says the same as what is found of them now.
+    fn restart(&self) {}
 }
 
 fn try_ways(ways: &mut [Way], root: &Root, path: &[u8]) {

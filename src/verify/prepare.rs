@@ -8,8 +8,9 @@ use std::path::Path;
 use crate::backup::remove_leftovers;
 use crate::plan::Plan;
 
+use super::Error;
 use super::filter::Filter;
-use super::{Error, target};
+use super::target::Protected;
 
 /// What a run can begin with.
 pub(super) struct Prepared {
@@ -25,20 +26,20 @@ pub(super) struct Prepared {
 /// What would keep a run from beginning, as far as it shows without opening the backup.
 pub fn check(plan: &Plan) -> Result<(), Error> {
     Filter::new(&plan.draw.filters)?;
-    let originals: Vec<_> = plan.target.originals().collect();
-    target::tell_apart(&plan.target.backup, &originals)?;
+    let protected = Protected::of(&plan.target);
+    protected.tell_apart()?;
     check_reports(plan)?;
-    target::keep_apart(&plan.target.restore_to, &[originals, vec![&plan.target.backup]].concat())
+    protected.keep_apart(&plan.target.restore_to)
 }
 
 /// Checks the paths of a plan, makes the restore folder if it is missing, and clears what killed
 /// runs left in it.
 pub(super) fn prepare(plan: &Plan) -> Result<Prepared, Error> {
     let filter = Filter::new(&plan.draw.filters)?;
-    let originals: Vec<_> = plan.target.originals().collect();
-    target::tell_apart(&plan.target.backup, &originals)?;
+    let protected = Protected::of(&plan.target);
+    protected.tell_apart()?;
     check_reports(plan)?;
-    target::check(&plan.target.restore_to, &[originals, vec![&plan.target.backup]].concat(), 0)?;
+    protected.check(&plan.target.restore_to, 0)?;
     Ok(Prepared { filter, leftovers: clean_up(plan)? })
 }
 
@@ -51,7 +52,7 @@ pub fn check_reports(plan: &Plan) -> Result<(), Error> {
 
 /// The same of one report.
 pub fn check_report(plan: &Plan, report: &Path) -> Result<(), Error> {
-    target::check_report(report, &plan.target.backup, &plan.target.originals().collect::<Vec<_>>())
+    Protected::of(&plan.target).check_report(report)
 }
 
 /// Removes what killed runs left, and says so.

@@ -21,7 +21,7 @@
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
-use crate::backup::{Entry, Picks};
+use crate::backup::{Entry, EntryBatch};
 use crate::plan::SampleSize;
 
 use super::assurance;
@@ -104,28 +104,30 @@ impl Target {
 #[derive(Debug, Clone)]
 struct Candidate {
     order: u128,
-    path: Box<[u8]>,
-    link: Option<Box<[u8]>>,
+    /// Path and handle in one allocation.
+    bytes: Box<[u8]>,
+    path_len: usize,
     rest: Entry<'static>,
 }
 
 impl Candidate {
     fn new(order: u128, entry: &Entry<'_>) -> Self {
-        let Entry { problem, size, mtime, zone_unknown, locator, .. } = *entry;
+        let Entry { problem, size, mtime, zone_unknown, position, .. } = *entry;
         Self {
             order,
-            path: entry.path.into(),
-            link: entry.link.map(Into::into),
-            rest: Entry { problem, size, mtime, zone_unknown, locator, ..Entry::named(b"") },
+            bytes: [entry.path, entry.handle].concat().into(),
+            path_len: entry.path.len(),
+            rest: Entry { problem, size, mtime, zone_unknown, position, ..Entry::named(b"") },
         }
     }
 
     fn entry(&self) -> Entry<'_> {
-        Entry { path: &self.path, link: self.link.as_deref(), ..self.rest }
+        let (path, handle) = self.bytes.split_at(self.path_len);
+        Entry { path, handle, ..self.rest }
     }
 
     fn key(&self) -> (u128, &[u8]) {
-        (self.order, &self.path)
+        (self.order, &self.bytes[..self.path_len])
     }
 }
 
@@ -167,13 +169,18 @@ pub struct Draw {
     /// How many of `picks` are the sample; the others are the reserve.
     pub wanted: u64,
     /// By rank.
-    pub picks: Picks,
+    pub picks: EntryBatch,
 }
 
 impl BottomK {
     /// An empty draw.
     pub fn new(target: Target) -> Self {
         Self { target, heap: BinaryHeap::new(), files: 0, digest: 0, lowest_dropped: u128::MAX }
+    }
+
+    /// Forgets everything it was offered.
+    pub fn clear(&mut self) {
+        *self = Self::new(self.target);
     }
 
     /// Files with a rank above this are not needed (any more).
@@ -213,7 +220,7 @@ impl BottomK {
         let wanted = target.wanted(files);
         let sorted = heap.into_sorted_vec();
         let sure = sorted.iter().take_while(|candidate| candidate.order < lowest_dropped);
-        let picks: Picks = sure.map(Candidate::entry).collect();
+        let picks: EntryBatch = sure.map(Candidate::entry).collect();
         (picks.len() as u64 >= wanted).then_some(Draw { files, digest, wanted, picks })
     }
 }

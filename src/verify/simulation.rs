@@ -21,9 +21,10 @@ use crate::platform::{Kind, Stat, Timestamp};
 use super::assurance::Assurance;
 use super::comparable::{Recorded, Standing, standing};
 use super::counts::Counts;
+use super::schedule::Schedule;
 use super::tally::cut_off;
 use super::verdict::{FromBackup, Original, Verdict, judge};
-use super::work::handful_size;
+use crate::backup::Reach;
 
 const WORLDS: u64 = 910;
 
@@ -161,6 +162,7 @@ fn file(class: &Class, rot: f64, rng: &mut StdRng) -> File {
 /// A run over the files in the order of their ranks, by so many threads: what it counted, and how
 /// many it had drawn.
 fn run(files: &[File], wanted: usize, threads: usize, until: u64) -> (Counts, u64) {
+    let schedule = Schedule::of(Reach::RANDOM, threads);
     let (mut counts, mut next, mut limit) = (Counts::default(), 0, wanted.min(files.len()));
     // Threads by the time at which they are free, with what they add to the limit then.
     let mut busy: BinaryHeap<Reverse<(u64, usize)>> = (0..threads).map(|_| Reverse((0, 0))).collect();
@@ -169,7 +171,7 @@ fn run(files: &[File], wanted: usize, threads: usize, until: u64) -> (Counts, u6
         limit = (limit + more).min(files.len());
         let mut free = 1 + std::mem::take(&mut waiting);
         while free > 0 && next < limit && clock < until {
-            let size = handful_size(limit - next, threads);
+            let size = schedule.batch_of(limit - next);
             let (mut time, mut outside) = (clock, 0);
             for file in &files[next..next + size] {
                 time += file.time;

@@ -14,7 +14,7 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use crate::backup::{Backup, Entry, Needs, Picks, Sink};
+use crate::backup::{Backup, CatalogSink, Context, Entry, EntryBatch, Needs};
 use crate::platform::{Stat, Timestamp};
 use crate::stop::Stop;
 
@@ -109,20 +109,27 @@ fn is_made_up(time: Timestamp, original: &Stat) -> bool {
     original.changed.is_some_and(|changed| time.as_nanos() - changed.as_nanos() > CLOCKS_NS)
 }
 
-impl Sink for Newest {
-    fn take(&self, entries: &Picks) -> ControlFlow<()> {
+impl CatalogSink for Newest {
+    fn take(&self, entries: &EntryBatch) -> ControlFlow<()> {
         entries.iter().for_each(|entry| self.see(&entry));
         ControlFlow::Continue(())
     }
+
+    /// An entry that is listed twice is noted once.
+    fn restart(&self) {}
 }
 
 /// Like it, and ends when the run does.
 struct Until<'a>(&'a Newest, &'a Stop);
 
-impl Sink for Until<'_> {
-    fn take(&self, entries: &Picks) -> ControlFlow<()> {
+impl CatalogSink for Until<'_> {
+    fn take(&self, entries: &EntryBatch) -> ControlFlow<()> {
         self.0.take(entries)?;
         if self.1.is_set() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    fn restart(&self) {
+        self.0.restart();
     }
 }
 
@@ -147,11 +154,12 @@ impl Taken {
         mut changes: Vec<Timestamp>,
         stop: &Stop,
     ) -> Self {
-        let before = backup.describe().taken;
+        let before = backup.description().taken_at();
         if newest.is_empty() {
             let needs = Needs { mtime: true, ..Needs::default() };
-            // Damage was reported before, and names that occur twice make no difference here.
-            let _ = backup.catalog(needs, super::LISTING_THREADS, &Until(newest, stop));
+            let context = Context::new(stop.clone()).with_threads(super::LISTING_THREADS);
+            // Damage was reported before.
+            let _ = backup.catalog(needs, &context, &Until(newest, stop));
         }
         let has_times = !newest.is_empty();
         let (newest, more) = newest.read(pairing);

@@ -89,8 +89,9 @@ pub struct Tally {
     /// Whether picks were judged in the order in which they lie in the backup: a run that ends
     /// early has then seen no random sample.
     pub in_order: bool,
-    /// Threads that judged: at most one pick each was under way when the run was ended.
-    pub threads: u64,
+    /// How many picks may have been under way at once when the run was ended: one for each thread,
+    /// or more where the format restores a batch as a whole.
+    pub under_way: u64,
     /// Why the run was ended before all of it was seen.
     pub ended: Option<Incomplete>,
     /// Parts of the backup that are lost.
@@ -109,7 +110,7 @@ impl Tally {
     /// How many picks may have been under way when the run was ended.
     pub fn cut_off(&self) -> u64 {
         match self.ended {
-            Some(_) => cut_off(self.drawn, &self.picks.counts, self.threads),
+            Some(_) => cut_off(self.drawn, &self.picks.counts, self.under_way),
             None => 0,
         }
     }
@@ -122,7 +123,7 @@ impl Tally {
         self.wanted += other.wanted;
         self.drawn += other.drawn;
         self.in_order |= other.in_order;
-        self.threads += other.threads;
+        self.under_way += other.under_way;
         self.ended = self.ended.or(other.ended);
         for (mine, theirs) in [
             (&mut self.damage, other.damage),
@@ -141,8 +142,8 @@ impl Tally {
 }
 
 /// How many of the picks that were handed out may have been under way when a run was ended.
-pub fn cut_off(drawn: u64, counts: &Counts, threads: u64) -> u64 {
-    drawn.saturating_sub(counts.looked_at()).min(threads)
+pub fn cut_off(drawn: u64, counts: &Counts, under_way: u64) -> u64 {
+    drawn.saturating_sub(counts.looked_at()).min(under_way)
 }
 
 #[cfg(test)]

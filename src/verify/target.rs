@@ -5,14 +5,57 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::backup::MARGIN;
+use crate::plan::Target;
 use crate::platform;
 
 use super::Error;
 
+/// What a run only reads, as far as it is on this machine: nothing is written over it.
+#[derive(Debug, Clone, Default)]
+pub struct Protected<'a> {
+    /// The backup.
+    pub backup: Option<&'a Path>,
+    /// Folders of originals.
+    pub originals: Vec<&'a Path>,
+}
+
+impl<'a> Protected<'a> {
+    /// The backup and the originals of a plan.
+    pub fn of(target: &'a Target) -> Self {
+        Self { backup: target.backup.local(), originals: target.originals().collect() }
+    }
+
+    /// All of it.
+    fn all(&self) -> Vec<&'a Path> {
+        self.originals.iter().copied().chain(self.backup).collect()
+    }
+
+    /// Makes sure that the backup is not one of the folders of originals.
+    pub fn tell_apart(&self) -> Result<(), Error> {
+        self.backup.map_or(Ok(()), |backup| tell_apart(backup, &self.originals))
+    }
+
+    /// Makes sure that `restore_to` neither is nor touches any of it; changes nothing.
+    pub fn keep_apart(&self, restore_to: &Path) -> Result<(), Error> {
+        keep_apart(restore_to, &self.all())
+    }
+
+    /// The same, and that it is a folder (it is made if it is missing) with room for `in_flight`
+    /// bytes and a margin.
+    pub fn check(&self, restore_to: &Path, in_flight: u64) -> Result<(), Error> {
+        check(restore_to, &self.all(), in_flight)
+    }
+
+    /// Makes sure that writing a report destroys none of it.
+    pub fn check_report(&self, report: &Path) -> Result<(), Error> {
+        check_report(report, self.backup, &self.originals)
+    }
+}
+
 /// Makes sure that `restore_to` is a folder (it is made if it is missing) that is not inside, above
 /// or equal to any of `protected`, and has room for `in_flight` bytes and a margin. Links and bind
 /// mounts are seen through. Returns the free bytes.
-pub fn check(restore_to: &Path, protected: &[&Path], in_flight: u64) -> Result<(), Error> {
+fn check(restore_to: &Path, protected: &[&Path], in_flight: u64) -> Result<(), Error> {
     let fail = |source| Error::RestoreFolder { place: restore_to.to_owned(), source };
     // Checked before anything is made: a missing folder is judged by where it would be.
     keep_apart(restore_to, protected)?;
@@ -28,7 +71,7 @@ pub fn check(restore_to: &Path, protected: &[&Path], in_flight: u64) -> Result<(
 
 /// Makes sure that the backup is not one of the folders of originals: everything would equal
 /// itself.
-pub fn tell_apart(backup: &Path, originals: &[&Path]) -> Result<(), Error> {
+fn tell_apart(backup: &Path, originals: &[&Path]) -> Result<(), Error> {
     match originals.iter().find(|place| is_same(backup, place)) {
         Some(place) => Err(Error::SameFolder { place: place.to_path_buf() }),
         None => Ok(()),
@@ -38,7 +81,7 @@ pub fn tell_apart(backup: &Path, originals: &[&Path]) -> Result<(), Error> {
 /// Makes sure that writing a report destroys nothing: it is not the backup or in it, replaces no
 /// original, and nobody else leads it to where it goes. Asked before a run, and again right before
 /// a report is written.
-pub fn check_report(report: &Path, backup: &Path, originals: &[&Path]) -> Result<(), Error> {
+fn check_report(report: &Path, backup: Option<&Path>, originals: &[&Path]) -> Result<(), Error> {
     let place = || report.to_owned();
     match platform::check_destination(report) {
         Err(source) if source.kind() == io::ErrorKind::PermissionDenied => {
@@ -52,7 +95,7 @@ pub fn check_report(report: &Path, backup: &Path, originals: &[&Path]) -> Result
         resolve(folder).is_ok_and(|folder| is_same(&resolved, &folder) || has_ancestor(&resolved, &folder))
     };
     let replaces_an_original = || originals.iter().any(|folder| is_in(folder)) && is_foreign(&resolved);
-    if is_in(backup) || replaces_an_original() {
+    if backup.is_some_and(is_in) || replaces_an_original() {
         return Err(Error::ReportInTheWay { report: place() });
     }
     Ok(())
@@ -88,7 +131,7 @@ fn is_report(beginning: &[u8]) -> bool {
 
 /// Makes sure that `restore_to` is not inside, above or equal to any of `protected`, whether it is
 /// there already or not. An error names the place that it is about.
-pub fn keep_apart(restore_to: &Path, protected: &[&Path]) -> Result<(), Error> {
+fn keep_apart(restore_to: &Path, protected: &[&Path]) -> Result<(), Error> {
     let target = resolve(restore_to)
         .map_err(|source| Error::RestoreFolder { place: restore_to.to_owned(), source })?;
     for &place in protected {
@@ -179,7 +222,7 @@ mod tests {
         fs::write(&backup, "precious").unwrap();
         fs::write(source.join("letter"), "precious").unwrap();
         fs::write(source.join("old.json"), "{\"schema\": \"bkverify-report/1\"}").unwrap();
-        let check = |report: &Path| check_report(report, &backup, &[&source]);
+        let check = |report: &Path| check_report(report, Some(&backup), &[&source]);
         assert!(check(&backup).is_err());
         assert!(check(&source.join("letter")).is_err());
         assert!(check(&source.join("old.json")).is_ok());
@@ -197,7 +240,7 @@ mod tests {
             assert!(check(&source.join(name)).is_err(), "{name}");
         }
         assert!(check(&source.join("new.json")).is_ok());
-        assert!(check_report(&source.join("new.json"), &source, &[]).is_err());
+        assert!(check_report(&source.join("new.json"), Some(&source), &[]).is_err());
     }
 
     /// Elsewhere a path through a file is one that does not exist.
@@ -212,7 +255,7 @@ mod tests {
         assert!(matches!(&error, Error::Unresolved { place, .. } if *place == backup), "{error}");
         let error = check(&file.join("r"), &[world.path()], 0).unwrap_err();
         assert!(matches!(&error, Error::RestoreFolder { .. } | Error::Overlap { .. }), "{error}");
-        let error = check_report(&file.join("x.json"), world.path(), &[]).unwrap_err();
+        let error = check_report(&file.join("x.json"), Some(world.path()), &[]).unwrap_err();
         assert!(matches!(&error, Error::Unresolved { place, .. } if place.ends_with("x.json")), "{error}");
     }
 

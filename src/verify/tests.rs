@@ -1,40 +1,49 @@
 //! The flow over a backup that does not read the same twice.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use super::*;
-use crate::backup::{Access, Description, Entry, Landing, Listing, Needs, Picks, Sink, Wanted};
+use crate::backup::{
+    CatalogSink, Description, Entry, EntryBatch, Listing, Needs, Reach, RestoreSink, Taken, TakenFrom, Wanted,
+};
 use crate::exit::ExitCode;
 use crate::plan::{SampleSize, Target};
 use crate::platform::Timestamp;
-
-/// Of a backup that was taken later than anything that a test makes.
-pub(super) fn description() -> Description {
-    Description {
-        format: "fickle",
-        place: PathBuf::from("fickle"),
-        taken: Some(Timestamp { seconds: 1 << 33, nanos: 0 }),
-        access: Access::Sequential,
-        unique_names: false,
-        time_resolution_ns: 1,
-    }
-}
 
 /// Lists some files and restores others, in one pass front to back.
 struct Fickle {
     listed: &'static [&'static str],
     given: &'static [&'static str],
     lost: Option<&'static str>,
+    description: Description,
+}
+
+/// Of a backup that was taken later than anything that a test makes.
+pub(super) fn description() -> Description {
+    let at = Timestamp { seconds: 1 << 33, nanos: 0 };
+    Description {
+        location: "fickle".into(),
+        format: "fickle",
+        snapshot: None,
+        id: None,
+        taken: Some(Taken { at, how: TakenFrom::FileTime }),
+        unique_names: false,
+        time_resolution_ns: 1,
+    }
 }
 
 impl backup::Backup for Fickle {
-    fn describe(&self) -> Description {
-        description()
+    fn description(&self) -> &Description {
+        &self.description
     }
 
-    fn catalog(&self, _: Needs, _: usize, sink: &dyn Sink) -> Result<Listing, backup::Error> {
-        let picks: Picks = self.listed.iter().map(|name| Entry::named(name.as_bytes())).collect();
+    fn reach(&self) -> Reach {
+        Reach::ORDERED
+    }
+
+    fn catalog(&self, _: Needs, _: &Context, sink: &dyn CatalogSink) -> Result<Listing, backup::Error> {
+        let picks: EntryBatch = self.listed.iter().map(|name| Entry::named(name.as_bytes())).collect();
         Ok(if sink.take(&picks).is_break() { Listing::Stopped } else { Listing::Whole })
     }
 
@@ -42,23 +51,24 @@ impl backup::Backup for Fickle {
         &self,
         wanted: Wanted<'_>,
         scratch: &Scratch,
-        landing: &mut dyn Landing,
+        _: &Context,
+        sink: &mut dyn RestoreSink,
     ) -> Result<(), backup::Error> {
         let Wanted::Every(test) = wanted else { panic!("everything is wanted") };
         for entry in self.given.iter().map(|name| Entry::named(name.as_bytes())).filter(|entry| test(entry)) {
             let restored = scratch.restore(&mut &b"content"[..], None, &mut Vec::new());
-            if landing.land(entry, restored).is_break() {
+            if sink.deliver(entry, restored).is_break() {
                 return Ok(());
             }
         }
-        self.lost.into_iter().for_each(|problem| landing.lose(problem.to_owned().into()));
+        self.lost.into_iter().for_each(|problem| sink.lost(problem.to_owned().into()));
         Ok(())
     }
 }
 
 fn plan(source: &Path, restore_to: &Path) -> Plan {
     let target = Target {
-        backup: PathBuf::from("fickle"),
+        backup: "fickle".into(),
         sources: vec![source.to_owned()],
         maps: Vec::new(),
         restore_to: restore_to.to_owned(),
@@ -83,7 +93,12 @@ fn outcome(backup: &Fickle) -> Outcome {
 
 #[test]
 fn a_backup_that_reads_the_same_twice_passes() {
-    let found = outcome(&Fickle { listed: &["a", "b", "c", "d"], given: &["d", "c", "b", "a"], lost: None });
+    let found = outcome(&Fickle {
+        listed: &["a", "b", "c", "d"],
+        given: &["d", "c", "b", "a"],
+        lost: None,
+        description: description(),
+    });
     assert_eq!((found.exit_code(), found.population.files), (ExitCode::Pass, 4));
     assert_eq!((found.counts.comparable(), found.damage.len()), (4, 0));
 }
@@ -93,7 +108,8 @@ fn a_second_reading_that_gives_fewer_files_or_others_fails() {
     let given: [&'static [&'static str]; 3] =
         [&["a", "b", "c"], &["a", "b", "c", "x"], &["a", "b", "c", "d", "x"]];
     for given in given {
-        let found = outcome(&Fickle { listed: &["a", "b", "c", "d"], given, lost: None });
+        let found =
+            outcome(&Fickle { listed: &["a", "b", "c", "d"], given, lost: None, description: description() });
         assert_eq!(found.exit_code(), ExitCode::IntegrityFailure, "{given:?}");
         assert!(
             found.damage[0].contains(&format!("restoring met {} files", given.len())),
@@ -107,7 +123,8 @@ fn a_second_reading_that_gives_fewer_files_or_others_fails() {
 #[test]
 fn what_only_the_second_reading_could_not_read_fails_even_where_every_file_came() {
     let lost = Some("the archive cannot be read beyond byte 7");
-    let found = outcome(&Fickle { listed: &["a", "b"], given: &["a", "b"], lost });
+    let found =
+        outcome(&Fickle { listed: &["a", "b"], given: &["a", "b"], lost, description: description() });
     assert_eq!(found.exit_code(), ExitCode::IntegrityFailure);
     assert_eq!(found.damage, ["the archive cannot be read beyond byte 7"]);
 }

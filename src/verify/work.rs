@@ -1,11 +1,12 @@
 //! Restoring and judging, spread over threads.
 //!
-//! Three ways, by what was asked for and how the format can be reached:
-//! - picks of a random-access format: threads take a few picks at a time, restore and judge them in
-//!   place;
-//! - everything in a random-access format: the listing feeds the threads, so that memory does not
-//!   grow with the backup;
-//! - a sequential format: one thread makes a pass over the backup, the others judge what it lands.
+//! Three ways, by what was asked for and how the format can be reached ([`Schedule`]):
+//! - picks of a format that is read at any place: workers take a batch of picks at a time, restore
+//!   and judge them;
+//! - everything in such a format: the listing feeds the workers, so that memory does not grow with
+//!   the backup;
+//! - a format that is read front to back: one thread makes a pass over the backup, the others judge
+//!   what it delivers.
 //!
 //! Which picks are looked at does not depend on the threads: as many as it takes, by rank, until
 //! the wanted number could be compared. Nor does it depend on how a copy turns out: whether a pick
@@ -18,7 +19,8 @@ use std::thread;
 use crossbeam_channel::{Sender, bounded};
 
 use crate::backup::{
-    self, Access, Backup, Entry, Landing, Listing, Needs, Picks, RestoreError, Restored, Scratch, Wanted,
+    self, Backup, Context, Entry, EntryBatch, Listing, Needs, RestoreError, RestoreSink, Restored, Scratch,
+    Wanted,
 };
 
 use crate::threads;
@@ -26,9 +28,7 @@ use crate::threads;
 use super::catalog::{Feed, Gate};
 use super::judge::Judge;
 use super::judge_context::JudgeContext;
-
-/// Picks that a thread takes at once.
-const HANDFUL: usize = 16;
+use super::schedule::Schedule;
 
 /// The parts of a run that restore and judge.
 pub struct Work<'a> {
@@ -38,8 +38,10 @@ pub struct Work<'a> {
     pub scratch: &'a Scratch,
     /// Judged with.
     pub context: &'a JudgeContext<'a>,
-    /// Threads that judge; at least 1.
-    pub threads: usize,
+    /// The run that is listed and restored for.
+    pub run: &'a Context,
+    /// How the work is spread.
+    pub schedule: Schedule,
     /// Whether the wanted picks are taken in the order of the disk, not by rank.
     pub in_place_order: bool,
 }
@@ -47,10 +49,11 @@ pub struct Work<'a> {
 impl Work<'_> {
     /// Restores and judges the first `wanted` picks and, for each that cannot be compared, one
     /// more. Returns how many were drawn.
-    pub fn picks(&self, picks: &Picks, wanted: usize) -> Result<usize, backup::Error> {
-        let done = match self.backup.describe().access {
-            Access::Random => self.picks_at_random(picks, wanted),
-            Access::Sequential => self.picks_in_passes(picks, wanted),
+    pub fn picks(&self, picks: &EntryBatch, wanted: usize) -> Result<usize, backup::Error> {
+        let done = if self.schedule.ordered {
+            self.picks_in_passes(picks, wanted)
+        } else {
+            self.picks_at_random(picks, wanted)
         };
         self.spare_findings(done, wanted)
     }
@@ -64,18 +67,18 @@ impl Work<'_> {
         }
     }
 
-    fn picks_at_random(&self, picks: &Picks, wanted: usize) -> Result<usize, backup::Error> {
+    fn picks_at_random(&self, picks: &EntryBatch, wanted: usize) -> Result<usize, backup::Error> {
         let ordered = self.in_place_order.then(|| in_place_order(picks, wanted));
         let queue = Queue::new(ordered.as_ref().unwrap_or(picks), wanted);
         thread::scope(|scope| {
             let worker = || {
                 let mut judge = Judge::new(self.context);
-                let mut handful = Picks::new();
+                let mut batch = EntryBatch::new();
                 while !self.context.is_over()
-                    && let Some(turn) = queue.take(&mut handful, self.threads)
+                    && let Some(turn) = queue.take(&mut batch, &self.schedule)
                 {
                     let before = judge.outside();
-                    self.backup.restore(Wanted::These(&handful), self.scratch, &mut judge)?;
+                    self.restore(Wanted::These(&batch), &mut judge)?;
                     turn.finish(judge.outside() - before);
                 }
                 if self.context.is_over() {
@@ -83,16 +86,16 @@ impl Work<'_> {
                 }
                 Ok(())
             };
-            let workers = threads::start(scope, self.threads, worker);
+            let workers = threads::start(scope, self.schedule.workers, worker);
             if workers.is_empty() { worker() } else { workers.into_iter().try_for_each(join) }
         })?;
         Ok(queue.drawn())
     }
 
-    fn picks_in_passes(&self, picks: &Picks, wanted: usize) -> Result<usize, backup::Error> {
+    fn picks_in_passes(&self, picks: &EntryBatch, wanted: usize) -> Result<usize, backup::Error> {
         let (mut begin, mut end) = (0, wanted.min(picks.len()));
         while begin < end && !self.context.is_over() {
-            let pass: Picks = (begin..end).map(|index| picks.get(index)).collect();
+            let pass: EntryBatch = (begin..end).map(|index| picks.get(index)).collect();
             self.one_pass(Wanted::These(&pass))?;
             let comparable = self.context.comparable();
             let missing = wanted.saturating_sub(usize::try_from(comparable).unwrap_or(usize::MAX));
@@ -111,33 +114,31 @@ impl Work<'_> {
     }
 
     fn stream(&self, gate: &Gate<'_>, needs: Needs) -> Result<Listing, backup::Error> {
-        let description = self.backup.describe();
-        if description.access == Access::Sequential {
+        if self.schedule.ordered {
             self.one_pass(Wanted::Every(&|entry| gate.admits(entry)))?;
             return Ok(Listing::Whole);
         }
-        let (feed, picks) = bounded::<Picks>(self.threads * 4);
+        let (feed, batches) = bounded::<EntryBatch>(self.schedule.workers * 4);
         thread::scope(|scope| {
-            let receive = picks.clone();
-            let workers = threads::start(scope, self.threads, move || {
+            let receive = batches.clone();
+            let workers = threads::start(scope, self.schedule.workers, move || {
                 let mut judge = Judge::new(self.context);
-                for handful in &receive {
+                for batch in &receive {
                     if self.context.is_over() {
                         break;
                     }
-                    self.backup.restore(Wanted::These(&handful), self.scratch, &mut judge)?;
+                    self.restore(Wanted::These(&batch), &mut judge)?;
                 }
                 Ok(())
             });
-            drop(picks);
+            drop(batches);
             if workers.is_empty() {
                 return self.alone(gate, needs);
             }
-            let listing = self.backup.catalog(
-                needs,
-                LISTING_BESIDE.min(self.threads),
-                &Feed::new(gate, move |picks| feed.send(picks).is_ok(), self.threads),
-            );
+            let run = self.run.with_threads(LISTING_BESIDE.min(self.schedule.threads));
+            let feed = Feed::new(gate, move |batch| feed.send(batch).is_ok(), self.schedule);
+            let listing = self.backup.catalog(needs, &run, &feed);
+            feed.finish();
             workers.into_iter().try_for_each(join)?;
             listing
         })
@@ -146,38 +147,44 @@ impl Work<'_> {
     /// Lists and judges by turns, where no thread can be had to judge meanwhile.
     fn alone(&self, gate: &Gate<'_>, needs: Needs) -> Result<Listing, backup::Error> {
         let done = Mutex::new(Ok(()));
-        let take = |picks: Picks| {
+        let take = |batch: EntryBatch| {
             let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
             if done.is_ok() && !self.context.is_over() {
                 let mut judge = Judge::new(self.context);
-                *done = self.backup.restore(Wanted::These(&picks), self.scratch, &mut judge);
+                *done = self.restore(Wanted::These(&batch), &mut judge);
             }
             done.is_ok() && !self.context.is_over()
         };
-        let listing = self.backup.catalog(needs, 1, &Feed::new(gate, take, 1));
+        let feed = Feed::new(gate, take, Schedule::of(self.backup.reach(), 1));
+        let listing = self.backup.catalog(needs, &self.run.with_threads(1), &feed);
+        feed.finish();
         done.into_inner().unwrap_or_else(PoisonError::into_inner)?;
         listing
     }
 
-    /// One pass over a sequential backup; the other threads judge.
+    fn restore(&self, wanted: Wanted<'_>, sink: &mut dyn RestoreSink) -> Result<(), backup::Error> {
+        self.backup.restore(wanted, self.scratch, self.run, sink)
+    }
+
+    /// One pass over a backup that is read front to back; the other threads judge.
     fn one_pass(&self, wanted: Wanted<'_>) -> Result<(), backup::Error> {
-        let (send, landed) = bounded::<Landed>(self.threads * 2);
+        let (send, delivered) = bounded::<Delivered>(self.schedule.threads * 2);
         thread::scope(|scope| {
-            let receive = landed.clone();
-            let judges = threads::start(scope, self.threads, move || {
+            let receive = delivered.clone();
+            let judges = threads::start(scope, self.schedule.threads, move || {
                 let mut judge = Judge::new(self.context);
-                for Landed { entry, outcome } in &receive {
+                for Delivered { entry, outcome } in &receive {
                     // A judge that has ended takes what is still under way and drops it.
                     if !self.context.is_over() {
-                        let _ = judge.land(entry.get(0), outcome);
+                        let _ = judge.deliver(entry.get(0), outcome);
                     }
                 }
             });
-            drop(landed);
+            drop(delivered);
             if judges.is_empty() {
-                return self.backup.restore(wanted, self.scratch, &mut Judge::new(self.context));
+                return self.restore(wanted, &mut Judge::new(self.context));
             }
-            self.backup.restore(wanted, self.scratch, &mut Forward { to: send, context: self.context })
+            self.restore(wanted, &mut Forward { to: send, context: self.context })
         })
     }
 }
@@ -186,9 +193,9 @@ impl Work<'_> {
 const LISTING_BESIDE: usize = 2;
 
 /// The first `wanted` picks as they lie on the disk; their replacements stay in order of rank.
-fn in_place_order(picks: &Picks, wanted: usize) -> Picks {
-    let mut ordered: Picks = picks.iter().take(wanted).collect();
-    ordered.sort_by_place();
+fn in_place_order(picks: &EntryBatch, wanted: usize) -> EntryBatch {
+    let mut ordered: EntryBatch = picks.iter().take(wanted).collect();
+    ordered.sort_by_position();
     ordered.extend(picks.iter().skip(wanted));
     ordered
 }
@@ -198,21 +205,21 @@ fn join(worker: thread::ScopedJoinHandle<'_, Result<(), backup::Error>>) -> Resu
 }
 
 /// A restored file on its way to a judge.
-struct Landed {
+struct Delivered {
     /// One entry.
-    entry: Picks,
+    entry: EntryBatch,
     outcome: Result<Restored, RestoreError>,
 }
 
 struct Forward<'a> {
-    to: Sender<Landed>,
+    to: Sender<Delivered>,
     context: &'a JudgeContext<'a>,
 }
 
-impl Landing for Forward<'_> {
-    fn land(&mut self, entry: Entry<'_>, outcome: Result<Restored, RestoreError>) -> ControlFlow<()> {
-        let entry = Picks::from_iter([entry]);
-        let sent = self.to.send(Landed { entry, outcome });
+impl RestoreSink for Forward<'_> {
+    fn deliver(&mut self, entry: Entry<'_>, outcome: Result<Restored, RestoreError>) -> ControlFlow<()> {
+        let entry = EntryBatch::from_iter([entry]);
+        let sent = self.to.send(Delivered { entry, outcome });
         if sent.is_err() || self.context.is_over() {
             ControlFlow::Break(())
         } else {
@@ -220,14 +227,14 @@ impl Landing for Forward<'_> {
         }
     }
 
-    fn lose(&mut self, damage: backup::Damage) {
+    fn lost(&mut self, damage: backup::Damage) {
         self.context.lose(damage);
     }
 }
 
 /// Picks by rank, handed out until enough could be compared.
 struct Queue<'a> {
-    picks: &'a Picks,
+    picks: &'a EntryBatch,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -240,22 +247,22 @@ struct State {
 }
 
 impl<'a> Queue<'a> {
-    fn new(picks: &'a Picks, wanted: usize) -> Self {
+    fn new(picks: &'a EntryBatch, wanted: usize) -> Self {
         let state = State { next: 0, limit: wanted.min(picks.len()), in_flight: 0, closed: false };
         Self { picks, state: Mutex::new(state), changed: Condvar::new() }
     }
 
-    /// Fills `handful` with the next picks. Waits while those under way may still need
+    /// Fills `batch` with the next picks. Waits while those under way may still need
     /// replacements; nothing when all is done.
-    fn take(&self, handful: &mut Picks, threads: usize) -> Option<Turn<'_>> {
-        handful.clear();
+    fn take(&self, batch: &mut EntryBatch, schedule: &Schedule) -> Option<Turn<'_>> {
+        batch.clear();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         while state.next >= state.limit && state.in_flight > 0 {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         let left = state.limit.saturating_sub(state.next);
-        let count = handful_size(left, threads);
-        handful.extend((state.next..state.next + count).map(|index| self.picks.get(index)));
+        let count = schedule.batch_of(left);
+        batch.extend((state.next..state.next + count).map(|index| self.picks.get(index)));
         state.next += count;
         state.in_flight += usize::from(count > 0);
         (count > 0).then(|| Turn { queue: self, outside: None })
@@ -272,12 +279,6 @@ impl<'a> Queue<'a> {
     fn drawn(&self) -> usize {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).next
     }
-}
-
-/// How many of the `left` picks a thread takes at once: few towards the end, so that all threads
-/// finish together.
-pub(super) fn handful_size(left: usize, threads: usize) -> usize {
-    left.min((left / (2 * threads)).clamp(1, HANDFUL))
 }
 
 /// Picks under way. Dropped unfinished (an error, a panic), it closes the queue, so that nobody
@@ -315,16 +316,13 @@ impl Drop for Turn<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backup::Locator;
 
     #[test]
     fn the_wanted_picks_go_by_place_and_their_replacements_by_rank() {
         let by_rank = [30, 10, 20, 9, 1];
-        let picks: Picks = by_rank
-            .iter()
-            .map(|&place| Entry { locator: Locator([place, 0, 0]), ..Entry::named(b"x") })
-            .collect();
-        let places = |picks: &Picks| picks.iter().map(|entry| entry.locator.0[0]).collect::<Vec<_>>();
+        let picks: EntryBatch =
+            by_rank.iter().map(|&place| Entry { position: place, ..Entry::named(b"x") }).collect();
+        let places = |picks: &EntryBatch| picks.iter().map(|entry| entry.position).collect::<Vec<_>>();
         assert_eq!(places(&in_place_order(&picks, 3)), [10, 20, 30, 9, 1]);
         assert_eq!(places(&in_place_order(&picks, 9)), [1, 9, 10, 20, 30]);
     }

@@ -1,4 +1,64 @@
 //! Worked proofs that the doors are wide enough for what comes: each adds something of another kind,
 //! in a file of its own, by way of what the program has already.
 
+mod network;
 mod observer;
+#[cfg(unix)]
+mod process;
+
+use std::time::SystemTime;
+
+use bkverify::backup::{Backup, Description, Taken, TakenFrom};
+use bkverify::plan::{CachePolicy, Plan, SampleSize, Target};
+use bkverify::platform::Timestamp;
+use bkverify::stop::Stop;
+use bkverify::verify::outcome::Outcome;
+use bkverify::verify::{self, Silent};
+
+use crate::pack::Member;
+use crate::world::World;
+
+/// What every file of [`world`] holds.
+const CONTENT: &[u8] = b"content";
+
+/// The names of so many files.
+fn names(files: usize) -> Vec<Vec<u8>> {
+    (0..files).map(|number| format!("file-{number}").into_bytes()).collect()
+}
+
+/// So many originals.
+fn world(files: usize) -> World {
+    let name = |name: &Vec<u8>| String::from_utf8(name.clone()).unwrap();
+    World::new()
+        .originals(&names(files).iter().map(|each| Member::new(&name(each), CONTENT)).collect::<Vec<_>>())
+}
+
+/// Of a backup that was taken later than anything that a test makes.
+fn described(format: &'static str) -> Description {
+    let at = Timestamp { seconds: 1 << 33, nanos: 0 };
+    Description {
+        location: format.into(),
+        format,
+        snapshot: None,
+        id: None,
+        taken: Some(Taken { at, how: TakenFrom::Record }),
+        unique_names: true,
+        time_resolution_ns: 1,
+    }
+}
+
+/// Verifies an opened backup against a world's originals.
+fn verified(world: &World, backup: &dyn Backup, sample: SampleSize, threads: usize) -> Outcome {
+    let target = Target {
+        backup: world.path("no-path-of-this-machine").into(),
+        sources: vec![world.path("s")],
+        maps: Vec::new(),
+        restore_to: world.path("r"),
+    };
+    let mut plan = Plan::new(target, "seed".to_owned(), SystemTime::now());
+    plan.draw.sample = sample;
+    plan.engine.threads = threads;
+    plan.engine.cache = CachePolicy::Use;
+    plan.claims.completeness.originals = 0;
+    verify::run_on(&plan, backup, &Stop::never(), &Silent).unwrap()
+}

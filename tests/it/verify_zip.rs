@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::ops::ControlFlow;
 
-use bkverify::backup::{self, Damage, Entry, Landing, RestoreError, Restored, Scratch, Wanted};
+use bkverify::backup::{self, Context, Damage, Entry, RestoreError, RestoreSink, Restored, Scratch, Wanted};
 use bkverify::stop::Stop;
 
 use crate::pack::{self, Member, tree};
@@ -176,7 +176,7 @@ fn zip64_records_that_contradict_the_end_record_or_the_directory_are_damage() {
         [b"PK\x06\x06", b"PK\x06\x07"].map(|mark| bytes.windows(4).position(|four| four == mark).unwrap());
     let is_sound = |bytes: &[u8]| {
         let world = World::new().file("b", bytes);
-        let Ok(backup) = backup::open(&world.path("b"), false) else { return false };
+        let Ok(backup) = crate::contract::open(world.path("b")) else { return false };
         matches!(crate::contract::catalog(&*backup).1, backup::Listing::Whole)
     };
     assert!(is_sound(&bytes));
@@ -204,7 +204,7 @@ fn an_archive_whose_directory_is_encrypted_cannot_be_verified_and_is_not_called_
     second[18..20].copy_from_slice(&0x6610_u16.to_le_bytes());
     bytes.splice(record + 56..record + 56, second);
     let world = World::new().file("b", bytes);
-    let error = backup::open(&world.path("b"), false).err().unwrap().to_string();
+    let error = crate::contract::open(world.path("b")).err().unwrap().to_string();
     assert!(error.contains("directory is encrypted") && !error.contains("damaged"), "{error}");
 }
 
@@ -337,13 +337,13 @@ fn a_size_that_the_method_cannot_make_costs_no_room() {
 #[derive(Default)]
 struct Said(Vec<(bool, Option<&'static str>)>);
 
-impl Landing for Said {
-    fn land(&mut self, entry: Entry<'_>, outcome: Result<Restored, RestoreError>) -> ControlFlow<()> {
+impl RestoreSink for Said {
+    fn deliver(&mut self, entry: Entry<'_>, outcome: Result<Restored, RestoreError>) -> ControlFlow<()> {
         self.0.push((outcome.is_ok(), entry.vouched_by));
         ControlFlow::Continue(())
     }
 
-    fn lose(&mut self, damage: Damage) {
+    fn lost(&mut self, damage: Damage) {
         panic!("{damage}");
     }
 }
@@ -354,11 +354,11 @@ fn what_was_restored_is_vouched_for_by_its_checksum_and_nothing_else_is() {
     let report = local(&bytes, REPORT) + 30 + REPORT.len() + 2000;
     bytes[report] ^= 1;
     let world = World::new().file("b", bytes);
-    let backup = backup::open(&world.path("b"), false).unwrap();
+    let backup = crate::contract::open(world.path("b")).unwrap();
     let target = tempfile::tempdir().unwrap();
     let scratch = Scratch::create(target.path(), Stop::never()).unwrap();
     let mut said = Said::default();
-    backup.restore(Wanted::Every(&|_| true), &scratch, &mut said).unwrap();
+    backup.restore(Wanted::Every(&|_| true), &scratch, &Context::default(), &mut said).unwrap();
     assert_eq!(said.0.len(), 12);
     assert!(said.0.iter().all(|(is_ok, by)| by.is_some() == *is_ok), "{:?}", said.0);
     assert!(said.0.contains(&(true, Some("the CRC-32 in the archive"))) && said.0.contains(&(false, None)));
@@ -368,7 +368,7 @@ fn what_was_restored_is_vouched_for_by_its_checksum_and_nothing_else_is() {
 fn a_time_without_a_zone_is_known_to_be_one() {
     let zones = |archive: &[u8]| {
         let world = World::new().file("b", archive);
-        let backup = backup::open(&world.path("b"), false).unwrap();
+        let backup = crate::contract::open(world.path("b")).unwrap();
         let (picks, _) = crate::contract::catalog(&*backup);
         picks.iter().map(|entry| entry.zone_unknown).collect::<Vec<_>>()
     };

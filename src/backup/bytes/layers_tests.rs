@@ -11,7 +11,9 @@ use super::*;
 use crate::backup::compression::Compression;
 use crate::backup::tar::Tar;
 use crate::backup::zip::Zip;
-use crate::backup::{self, Backup, Damage, Entry, Landing, RestoreError, Restored, Scratch, Wanted};
+use crate::backup::{
+    self, Backup, Context, Damage, Description, Entry, RestoreError, RestoreSink, Restored, Scratch, Wanted,
+};
 use crate::platform;
 use crate::stop::Stop;
 
@@ -22,14 +24,14 @@ struct Delivered {
     damage: Vec<Damage>,
 }
 
-impl Landing for Delivered {
-    fn land(&mut self, entry: Entry<'_>, outcome: Result<Restored, RestoreError>) -> ControlFlow<()> {
+impl RestoreSink for Delivered {
+    fn deliver(&mut self, entry: Entry<'_>, outcome: Result<Restored, RestoreError>) -> ControlFlow<()> {
         let content = outcome.map(|restored| whole(&restored)).map_err(|error| error.to_string());
         assert!(self.files.insert(entry.path.to_vec(), content).is_none());
         ControlFlow::Continue(())
     }
 
-    fn lose(&mut self, damage: Damage) {
+    fn lost(&mut self, damage: Damage) {
         self.damage.push(damage);
     }
 }
@@ -38,8 +40,20 @@ fn restore_all(backup: &dyn Backup) -> Delivered {
     let target = tempfile::tempdir().unwrap();
     let scratch = Scratch::create(target.path(), Stop::never()).unwrap();
     let mut delivered = Delivered::default();
-    backup.restore(Wanted::Every(&|_| true), &scratch, &mut delivered).unwrap();
+    backup.restore(Wanted::Every(&|_| true), &scratch, &Context::default(), &mut delivered).unwrap();
     delivered
+}
+
+fn described(location: &str) -> Description {
+    Description {
+        location: location.into(),
+        format: "image",
+        snapshot: None,
+        id: None,
+        taken: None,
+        unique_names: false,
+        time_resolution_ns: 1,
+    }
 }
 
 fn whole(bytes: &dyn ReadAt) -> Vec<u8> {
@@ -97,14 +111,14 @@ fn archives_in_a_window_of_an_overlay_of_a_file_are_restored_as_on_the_disk() {
         ["tree.zip", "infozip-streamed.zip", "bsdtar-zip64.zip", "7zip-bzip2.zip", "behind-a-program.zip"];
     let tars = tars.map(|(name, compression)| {
         let bytes = layered(&std::fs::read(archive(name)).unwrap());
-        (name, Box::new(Tar::new(Path::new("image"), bytes, None, compression)) as Box<dyn Backup>)
+        (name, Box::new(Tar::new(described("image"), bytes, compression)) as Box<dyn Backup>)
     });
     let zips = zips.map(|name| {
         let bytes = layered(&std::fs::read(archive(name)).unwrap());
-        (name, Box::new(Zip::open(Path::new("image"), bytes, None).unwrap()) as Box<dyn Backup>)
+        (name, Box::new(Zip::open(described("image"), bytes).unwrap()) as Box<dyn Backup>)
     });
     for (name, layered) in tars.into_iter().chain(zips) {
-        let expected = restore_all(&*backup::open(&archive(name), false).unwrap());
+        let expected = restore_all(&*backup::open(&archive(name).into(), &Context::default()).unwrap());
         assert!(expected.files.values().any(Result::is_ok), "{name}");
         assert_eq!(restore_all(&*layered), expected, "{name}");
     }
@@ -116,8 +130,8 @@ fn a_restored_file_is_a_container_like_any_other() {
     let scratch = Scratch::create(target.path(), Stop::never()).unwrap();
     let content = std::fs::read(archive("tree.zip")).unwrap();
     let restored = scratch.restore(&mut &content[..], None, &mut Vec::new()).unwrap();
-    let zip = Zip::open(Path::new("inner"), Box::new(restored), None).unwrap();
-    let expected = restore_all(&*backup::open(&archive("tree.zip"), false).unwrap());
+    let zip = Zip::open(described("inner"), Box::new(restored)).unwrap();
+    let expected = restore_all(&*backup::open(&archive("tree.zip").into(), &Context::default()).unwrap());
     assert_eq!(restore_all(&zip), expected);
 }
 

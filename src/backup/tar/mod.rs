@@ -2,8 +2,8 @@
 //!
 //! In: an archive file. Out: its regular files and hard links. A plain archive is read at offsets,
 //! so that any member is restored by itself and many threads share one read-only handle; a
-//! compressed one is read front to back. Either way a member's [`Locator`] is the offset of its
-//! first header in the uncompressed archive, and a restore begins right there.
+//! compressed one is read front to back. Either way a member's position is the offset of its first
+//! header in the uncompressed archive, and a restore begins right there.
 //!
 //! Like tar itself, the last of several members of one name counts, and a hard link gives the
 //! content of the nearest earlier member of the name it points to. Modification times count to the
@@ -12,6 +12,7 @@
 
 mod end;
 mod extract;
+mod format;
 mod header;
 mod links;
 mod members;
@@ -23,9 +24,9 @@ mod specials;
 
 use std::cell::RefCell;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+pub use self::format::{BZIP2, GZIP, PLAIN, XZ, ZSTD};
 use self::links::Links;
 use self::members::{Kind, Member, Members, Step};
 use self::source::{End, Plain, Source, Stream};
@@ -34,17 +35,16 @@ use super::aside::{Aside, What};
 use super::bytes::{ReadAt, Reader};
 use super::compression::Compression;
 use super::damage_lines::DamageLines;
-use super::land::{Ended, conclude, land, same};
-use super::repeats::{Pass, Repeats};
+use super::delivery::{Delivery, Ended, conclude, same};
+use super::repeats::{Pass, Repeats, settled};
 use super::{
-    Access, Backup, Description, Entry, Error, Landing, Listing, Locator, Needs, Picks, RestoreError,
-    Scratch, Sink, Wanted,
+    Backup, CatalogSink, Context, Description, Entry, EntryBatch, Error, Listing, Needs, Reach, RestoreError,
+    RestoreSink, Scratch, Wanted,
 };
 use crate::lock::lock;
-use crate::platform::Timestamp;
 
-/// Entries are handed on in piles of this many.
-const PILE: usize = 1024;
+/// Entries are handed on in batches of this many.
+const BATCH: usize = 1024;
 
 /// What is said instead of further damage.
 const MORE: &str = "and more damage, further on";
@@ -57,9 +57,8 @@ thread_local! {
 /// A tar archive.
 #[derive(Debug)]
 pub(super) struct Tar {
-    place: PathBuf,
+    description: Description,
     bytes: Box<dyn ReadAt>,
-    taken: Option<Timestamp>,
     compression: Option<Compression>,
     repeats: Repeats,
     links: Links,
@@ -69,21 +68,19 @@ pub(super) struct Tar {
 
 /// Whether `block`, the first of a file (uncompressed), begins a tar archive. The mark of POSIX and
 /// GNU headers is enough: a damaged first header must not make the whole archive unknown.
-pub(super) fn is_header(block: &[u8; 512]) -> bool {
+fn is_header(block: &[u8; 512]) -> bool {
     header::has_checksum(block) || header::has_magic(block)
 }
 
 impl Tar {
-    /// The archive in `bytes`, which the caller has recognised; it was modified last when it was
-    /// `taken`.
+    /// The archive in `bytes`, which the caller has recognised and described.
     pub(super) fn new(
-        place: &Path,
+        description: Description,
         bytes: Box<dyn ReadAt>,
-        taken: Option<Timestamp>,
         compression: Option<Compression>,
     ) -> Self {
         let (repeats, links, end) = (Repeats::default(), Links::default(), Mutex::default());
-        Self { place: place.to_owned(), bytes, taken, compression, repeats, links, end }
+        Self { description, bytes, compression, repeats, links, end }
     }
 
     /// What a whole walk has found at the end; nothing if that could not be read.
@@ -107,21 +104,22 @@ impl Tar {
         };
         let decoder = compression
             .decoder(Reader::new(&*self.bytes))
-            .map_err(|source| Error::Open { place: self.place.clone(), source })?;
+            .map_err(|source| Error::Open { location: self.description.location.clone(), source })?;
         let most = self.end().map_or_else(|| compression.most_from(self.bytes.len()), |end| end.length);
         Ok(act(&mut Stream::new(decoder, most, halt)))
     }
 
-    /// Lists to `sink`, or lists nothing but gets to know repeated names and hard links.
-    fn list(&self, sink: Option<&dyn Sink>, source: &mut dyn Source) -> Listing {
+    /// Lists to `sink`, or lists nothing but gets to know repeated names and hard links. None where
+    /// names turned out to repeat, so that the archive is to be listed again.
+    fn list(&self, sink: Option<&dyn CatalogSink>, source: &mut dyn Source) -> Option<Listing> {
         let mut pass = self.repeats.pass();
         let mut targets = self.links.collect();
         let mut specials = Specials::default();
         let mut members = Members::at(source, 0);
         let mut member = Member::default();
-        let (mut pile, mut damage) = (Picks::new(), DamageLines::new(MORE));
+        let (mut batch, mut damage) = (EntryBatch::new(), DamageLines::new(MORE));
         let mut aside = Aside::default();
-        let hand_on = |pile: &Picks| sink.map_or(ControlFlow::Continue(()), |sink| sink.take(pile));
+        let hand_on = |batch: &EntryBatch| sink.map_or(ControlFlow::Continue(()), |sink| sink.take(batch));
         loop {
             match members.step(&mut member) {
                 Step::Member => {
@@ -129,12 +127,12 @@ impl Tar {
                     if member.kind == Kind::Link {
                         targets.note(&member.link);
                     }
-                    list_member(&mut pile, &member, &mut pass, &mut specials);
-                    if pile.len() >= PILE {
-                        if hand_on(&pile).is_break() {
-                            return Listing::Stopped;
+                    list_member(&mut batch, &member, &mut pass, &mut specials);
+                    if batch.len() >= BATCH {
+                        if hand_on(&batch).is_break() {
+                            return Some(Listing::Stopped);
                         }
-                        pile.clear();
+                        batch.clear();
                     }
                 }
                 Step::Damaged(problem) => damage.note(problem),
@@ -142,29 +140,29 @@ impl Tar {
                     damage.end_with(problem);
                     break;
                 }
-                Step::Halted => return Listing::Stopped,
+                Step::Halted => return Some(Listing::Stopped),
             }
         }
         self.note_end(members.source().end());
         targets.finish();
         if pass.finish() {
-            return Listing::Again;
+            return None;
         }
         if let Some(sink) = sink {
             sink.pass_over(aside.count());
         }
         let damage = damage.into_lines();
-        match hand_on(&pile) {
+        Some(match hand_on(&batch) {
             ControlFlow::Break(()) => Listing::Stopped,
             ControlFlow::Continue(()) if damage.is_empty() => Listing::Whole,
             ControlFlow::Continue(()) => Listing::Damaged(damage),
-        }
+        })
     }
 
     /// Makes sure that repeated names and the targets of hard links are known.
-    fn survey(&self, scratch: &Scratch) -> Result<(), Error> {
+    fn survey(&self, context: &Context) -> Result<(), Error> {
         if !self.repeats.is_known() {
-            let mut halt = || scratch.stop().is_set();
+            let mut halt = || context.cancel.is_set();
             let _ = self.with_source(&mut halt, |source| self.list(None, source))?;
         }
         Ok(())
@@ -173,19 +171,19 @@ impl Tar {
     fn restore_every(
         &self,
         test: &dyn Fn(&Entry<'_>) -> bool,
-        scratch: &Scratch,
-        landing: &mut dyn Landing,
+        delivery: &mut Delivery<'_>,
     ) -> Result<(), Ended> {
-        self.survey(scratch).map_err(Ended::Failed)?;
-        let mut links = Picks::new();
+        let context = delivery.context;
+        self.survey(context).map_err(Ended::Failed)?;
+        let mut links = EntryBatch::new();
         let mut damage = DamageLines::new(MORE);
-        let mut halt = || scratch.stop().is_set();
+        let mut halt = || context.cancel.is_set();
         let passed = self.with_source(&mut halt, |source| {
             let mut pass = self.repeats.pass();
             let mut specials = Specials::default();
             let mut members = Members::at(source, 0);
             let mut member = Member::default();
-            let mut one = Picks::new();
+            let mut one = EntryBatch::new();
             let mut buffer = BUFFER.take();
             let ended = loop {
                 match members.step(&mut member) {
@@ -213,9 +211,9 @@ impl Tar {
                 let entry = one.get(0);
                 let outcome = match entry.problem {
                     Some(problem) => Err(RestoreError::Name(problem)),
-                    None => extract::extract(members.source(), &mut member, scratch, &mut buffer),
+                    None => extract::extract(members.source(), &mut member, delivery.scratch, &mut buffer),
                 };
-                if let Err(ended) = land(scratch, landing, entry, outcome) {
+                if let Err(ended) = delivery.deliver(entry, outcome) {
                     break Err(ended);
                 }
             };
@@ -223,27 +221,23 @@ impl Tar {
             ended
         });
         // A disk that read well for the listing need not do so again.
-        damage.into_lines().into_iter().for_each(|damage| landing.lose(damage));
+        damage.into_lines().into_iter().for_each(|damage| delivery.sink.lost(damage));
         passed.map_err(Ended::Failed)??;
-        if links.is_empty() { Ok(()) } else { self.restore_these(&links, scratch, landing) }
+        if links.is_empty() { Ok(()) } else { self.restore_these(&links, delivery) }
     }
 
-    fn restore_these(
-        &self,
-        picks: &Picks,
-        scratch: &Scratch,
-        landing: &mut dyn Landing,
-    ) -> Result<(), Ended> {
-        let mut order = Vec::with_capacity(picks.len());
+    fn restore_these(&self, wanted: &EntryBatch, delivery: &mut Delivery<'_>) -> Result<(), Ended> {
+        let context = delivery.context;
+        let mut order = Vec::with_capacity(wanted.len());
         let mut resolved = None;
-        for index in 0..picks.len() {
-            let entry = picks.get(index);
-            let start = entry.locator.0[0];
-            let content = if entry.link.is_none() {
+        for index in 0..wanted.len() {
+            let entry = wanted.get(index);
+            let start = entry.position;
+            let content = if link_target(&entry).is_none() {
                 Some(start)
             } else {
                 if resolved.is_none() {
-                    resolved = Some(self.resolve_links(scratch)?);
+                    resolved = Some(self.resolve_links(context)?);
                 }
                 resolved.and_then(|resolved| resolved.get(&start)).copied()
             };
@@ -251,26 +245,25 @@ impl Tar {
                 (Some(content), None) => order.push((content, index)),
                 (_, problem) => {
                     let error = problem.map_or_else(|| dangling(&entry), RestoreError::Name);
-                    land(scratch, landing, entry, Err(error))?;
+                    delivery.deliver(entry, Err(error))?;
                 }
             }
         }
         order.sort_unstable();
-        let mut halt = || scratch.stop().is_set();
+        let mut halt = || context.cancel.is_set();
         let passed = self.with_source(&mut halt, |source| {
-            let mut batch =
-                Batch { picks, scratch, landing, buffer: BUFFER.take(), member: Member::default() };
-            let ended = order.chunk_by(|a, b| a.0 == b.0).try_for_each(|group| batch.restore(source, group));
-            BUFFER.set(batch.buffer);
+            let mut pass = InOrder { wanted, delivery, buffer: BUFFER.take(), member: Member::default() };
+            let ended = order.chunk_by(|a, b| a.0 == b.0).try_for_each(|group| pass.restore(source, group));
+            BUFFER.set(pass.buffer);
             ended
         });
         passed.map_err(Ended::Failed)?
     }
 
     /// Finds what hard links give; a walk that was stopped says nothing of any of them.
-    fn resolve_links(&self, scratch: &Scratch) -> Result<&std::collections::HashMap<u64, u64>, Ended> {
-        self.survey(scratch).map_err(Ended::Failed)?;
-        let mut halt = || scratch.stop().is_set();
+    fn resolve_links(&self, context: &Context) -> Result<&std::collections::HashMap<u64, u64>, Ended> {
+        self.survey(context).map_err(Ended::Failed)?;
+        let mut halt = || context.cancel.is_set();
         if self.links.resolved().is_none() {
             self.with_source(&mut halt, |source| self.links.resolve(source)).map_err(Ended::Failed)?;
         }
@@ -278,50 +271,47 @@ impl Tar {
     }
 }
 
-/// A batch of picks in the order of the archive.
-struct Batch<'a> {
-    picks: &'a Picks,
-    scratch: &'a Scratch,
-    landing: &'a mut dyn Landing,
+/// Restores wanted entries in the order of the archive.
+struct InOrder<'a, 'd> {
+    wanted: &'a EntryBatch,
+    delivery: &'a mut Delivery<'d>,
     buffer: Vec<u8>,
     member: Member,
 }
 
-impl Batch<'_> {
+impl InOrder<'_, '_> {
     /// Restores the member that all of `group` (offset and index) get their content from, once for
     /// each.
     fn restore(&mut self, source: &mut dyn Source, group: &[(u64, usize)]) -> Result<(), Ended> {
         let Some((&(start, first), others)) = group.split_first() else { return Ok(()) };
-        let entry = self.picks.get(first);
+        let entry = self.wanted.get(first);
         // Who holds a file for its other names waits for room, and must keep nobody waiting
         // meanwhile.
         if others.is_empty() {
-            self.landing.begin(&entry, entry.size.unwrap_or(0));
+            self.delivery.sink.begin(&entry, entry.size.unwrap_or(0));
         }
         let outcome = match self.extract(source, start) {
-            Err(RestoreError::Stopped) if !self.scratch.stop().is_set() => {
+            Err(RestoreError::Stopped) if !self.delivery.is_cancelled() => {
                 Err(RestoreError::Damaged("reading the archive ended early".to_owned()))
             }
             outcome => outcome,
         };
-        let others = others.iter().map(|&(_, index)| self.picks.get(index));
+        let others = others.iter().map(|&(_, index)| self.wanted.get(index));
         match outcome {
             // One copy after the other, so that a file of a thousand names is not there a thousand
             // times.
             Ok(restored) => {
                 for entry in others {
-                    let copy = self.scratch.copy_again(&restored, &mut self.buffer);
-                    land(self.scratch, self.landing, entry, copy)?;
+                    let copy = self.delivery.scratch.copy_again(&restored, &mut self.buffer);
+                    self.delivery.deliver(entry, copy)?;
                 }
-                land(self.scratch, self.landing, self.picks.get(first), Ok(restored))
+                self.delivery.deliver(self.wanted.get(first), Ok(restored))
             }
             // A failing scratch folder ends the restore with the first.
             Err(error) => {
                 let message = again(&error);
-                land(self.scratch, self.landing, self.picks.get(first), Err(error))?;
-                others
-                    .into_iter()
-                    .try_for_each(|entry| land(self.scratch, self.landing, entry, Err(again(&message))))
+                self.delivery.deliver(self.wanted.get(first), Err(error))?;
+                others.into_iter().try_for_each(|entry| self.delivery.deliver(entry, Err(again(&message))))
             }
         }
     }
@@ -333,7 +323,7 @@ impl Batch<'_> {
             Step::Member
                 if self.member.start == start && matches!(self.member.kind, Kind::File | Kind::Continued) =>
             {
-                extract::extract(members.source(), &mut self.member, self.scratch, &mut self.buffer)
+                extract::extract(members.source(), &mut self.member, self.delivery.scratch, &mut self.buffer)
             }
             Step::Damaged(problem) | Step::End(Some(problem)) => Err(RestoreError::Damaged(problem)),
             Step::Halted => Err(RestoreError::Stopped),
@@ -348,22 +338,17 @@ impl Batch<'_> {
 }
 
 impl Backup for Tar {
-    fn describe(&self) -> Description {
-        let (format, access) = match self.compression {
-            None => ("tar", Access::Random),
-            Some(Compression::Gzip) => ("tar.gz", Access::Sequential),
-            Some(Compression::Bzip2) => ("tar.bz2", Access::Sequential),
-            Some(Compression::Xz) => ("tar.xz", Access::Sequential),
-            Some(Compression::Zstd) => ("tar.zst", Access::Sequential),
-        };
-        let (place, taken) = (self.place.clone(), self.taken);
-        Description { format, place, taken, access, unique_names: false, time_resolution_ns: 1_000_000_000 }
+    fn description(&self) -> &Description {
+        &self.description
     }
 
-    fn catalog(&self, _needs: Needs, _threads: usize, sink: &dyn Sink) -> Result<Listing, Error> {
-        let nothing = Picks::new();
-        let mut halt = || sink.take(&nothing).is_break();
-        self.with_source(&mut halt, |source| self.list(Some(sink), source))
+    fn reach(&self) -> Reach {
+        if self.compression.is_some() { Reach::ORDERED } else { Reach::RANDOM }
+    }
+
+    fn catalog(&self, _needs: Needs, context: &Context, sink: &dyn CatalogSink) -> Result<Listing, Error> {
+        let mut halt = || context.cancel.is_set();
+        settled(sink, || self.with_source(&mut halt, |source| self.list(Some(sink), source)))
     }
 
     fn vouched_by(&self) -> Option<&'static str> {
@@ -371,13 +356,20 @@ impl Backup for Tar {
         self.end().filter(|end| end.is_vouched_for).map(|_| compression.checksum_name())
     }
 
-    fn restore(&self, wanted: Wanted<'_>, scratch: &Scratch, landing: &mut dyn Landing) -> Result<(), Error> {
-        if scratch.stop().is_set() {
+    fn restore(
+        &self,
+        wanted: Wanted<'_>,
+        scratch: &Scratch,
+        context: &Context,
+        sink: &mut dyn RestoreSink,
+    ) -> Result<(), Error> {
+        if context.cancel.is_set() {
             return Ok(());
         }
+        let mut delivery = Delivery { scratch, context, sink };
         conclude(match wanted {
-            Wanted::These(picks) => self.restore_these(picks, scratch, landing),
-            Wanted::Every(test) => self.restore_every(test, scratch, landing),
+            Wanted::These(batch) => self.restore_these(batch, &mut delivery),
+            Wanted::Every(test) => self.restore_every(test, &mut delivery),
         })
     }
 }
@@ -391,9 +383,9 @@ fn what(kind: Kind) -> What {
     }
 }
 
-/// Adds a member to `pile` if it is a regular file, or another name of one, that no later member
+/// Adds a member to `batch` if it is a regular file, or another name of one, that no later member
 /// replaces.
-fn list_member(pile: &mut Picks, member: &Member, pass: &mut Pass<'_>, specials: &mut Specials) {
+fn list_member(batch: &mut EntryBatch, member: &Member, pass: &mut Pass<'_>, specials: &mut Specials) {
     if matches!(member.kind, Kind::Folder | Kind::Aside) {
         return;
     }
@@ -406,16 +398,16 @@ fn list_member(pile: &mut Picks, member: &Member, pass: &mut Pass<'_>, specials:
             target.push(b'/');
         }
     }
-    let before = pile.len();
+    let before = batch.len();
     let rest = Entry {
         size: (!is_link).then_some(member.size),
         mtime: member.mtime,
-        link: is_link.then_some(&target),
-        locator: Locator([member.start, 0, 0]),
+        position: member.start,
+        handle: &target,
         ..Entry::named(b"")
     };
-    pile.push_stored(&member.name, &rest);
-    let path = pile.get(before).path;
+    batch.push_stored(&member.name, &rest);
+    let path = batch.get(before).path;
     let is_special = member.kind == Kind::Special || (is_link && specials.holds(&target));
     if is_special {
         specials.note(path);
@@ -423,12 +415,17 @@ fn list_member(pile: &mut Picks, member: &Member, pass: &mut Pass<'_>, specials:
         specials.forget(path);
     }
     if !pass.stays(path) || is_special {
-        pile.truncate(before);
+        batch.truncate(before);
     }
 }
 
+/// The path that a hard link points to, which is the handle of its entry. Files have none.
+fn link_target<'a>(entry: &Entry<'a>) -> Option<&'a [u8]> {
+    (!entry.handle.is_empty()).then_some(entry.handle)
+}
+
 fn dangling(entry: &Entry<'_>) -> RestoreError {
-    let target = super::escape(entry.link.unwrap_or_default());
+    let target = super::escape(link_target(entry).unwrap_or_default());
     RestoreError::Damaged(format!("it is a hard link to {target}, which is not in the archive before it"))
 }
 

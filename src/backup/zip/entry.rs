@@ -10,7 +10,7 @@ use rawzip::{CreatorSystem, ZipFileHeaderRecord};
 use super::extract::Stored;
 use crate::backup::aside::{Aside, What};
 use crate::backup::repeats::Pass;
-use crate::backup::{Entry, Picks};
+use crate::backup::{Entry, EntryBatch};
 use crate::platform::Timestamp;
 
 /// The file type bits of a Unix mode.
@@ -84,13 +84,13 @@ impl<'a> Lister<'a> {
         }
     }
 
-    /// Adds what `record`, whose name was read last, says to `pile`, if it is a regular file that
+    /// Adds what `record`, whose name was read last, says to `batch`, if it is a regular file that
     /// no later entry replaces. Returns what it is.
     pub(super) fn list(
         &mut self,
         record: &ZipFileHeaderRecord<'_>,
         stored: &Stored,
-        pile: &mut Picks,
+        batch: &mut EntryBatch,
     ) -> Nature {
         let size = stored.size;
         let nature = Nature::of(record.mode().value(), self.name.ends_with(b"/"), size);
@@ -98,18 +98,19 @@ impl<'a> Lister<'a> {
         if matches!(nature, Nature::Folder | Nature::Impossible(_)) {
             return nature;
         }
-        let before = pile.len();
+        let before = batch.len();
         let time = last_modified(record);
         let rest = Entry {
             size: Some(size),
             mtime: self.time(&time),
             zone_unknown: matches!(time, ZipDateTimeKind::Local(_)),
-            locator: stored.locator(),
+            position: stored.header,
+            handle: &stored.handle(),
             ..Entry::named(b"")
         };
-        pile.push_stored(&self.name, &rest);
-        if !self.pass.stays(pile.get(before).path) || nature != Nature::File {
-            pile.truncate(before);
+        batch.push_stored(&self.name, &rest);
+        if !self.pass.stays(batch.get(before).path) || nature != Nature::File {
+            batch.truncate(before);
         }
         nature
     }

@@ -14,7 +14,7 @@ use super::bounds::can_expand;
 use super::local::{DESCRIPTOR_MAX, ENCRYPTED, LOCAL_HEADER, Local};
 use crate::backup::bytes::ReadAt;
 use crate::backup::compression::{NEEDS_MEMORY, is_out_of_memory, xz_stream};
-use crate::backup::{Entry, Locator, RestoreError, Restored, Scratch};
+use crate::backup::{Entry, RestoreError, Restored, Scratch};
 use crate::platform;
 
 /// Compressed bytes are read in pieces of this many.
@@ -40,8 +40,11 @@ pub(super) struct Stored {
     pub(super) name: u16,
 }
 
-/// Where no file has an entry any more: so the place of one fits beside the length of its name.
+/// Where no file has an entry any more; sums with it do not overflow.
 const PLACE_MAX: u64 = (1 << 48) - 1;
+
+/// Bytes of an entry's handle.
+const HANDLE: usize = 18;
 
 impl Stored {
     /// Of a record, whose entry lies `shift` bytes before where the reader takes it to be.
@@ -57,28 +60,32 @@ impl Stored {
         }
     }
 
-    /// Packs all but the size into a locator.
-    pub(super) fn locator(&self) -> Locator {
-        let packed = u64::from(self.crc) | u64::from(self.method) << 32 | u64::from(self.flags) << 48;
-        Locator([self.header << 16 | u64::from(self.name), self.compressed, packed])
+    /// All but the place and the size, which an entry has anyway.
+    pub(super) fn handle(&self) -> [u8; HANDLE] {
+        let mut handle = [0; HANDLE];
+        handle[..8].copy_from_slice(&self.compressed.to_le_bytes());
+        handle[8..12].copy_from_slice(&self.crc.to_le_bytes());
+        handle[12..14].copy_from_slice(&self.method.to_le_bytes());
+        handle[14..16].copy_from_slice(&self.flags.to_le_bytes());
+        handle[16..].copy_from_slice(&self.name.to_le_bytes());
+        handle
     }
 
-    /// Unpacks an entry's locator.
-    pub(super) fn of(entry: &Entry<'_>) -> Self {
-        let Locator([place, compressed, packed]) = entry.locator;
-        // Each part is cut out of the bits it was put into.
-        #[expect(clippy::cast_possible_truncation)]
-        let (crc, method, flags, name) =
-            (packed as u32, (packed >> 32) as u16, (packed >> 48) as u16, place as u16);
-        Self {
-            header: place >> 16,
-            compressed,
+    /// What the entry was listed with; nothing of one that no zip archive has listed.
+    pub(super) fn of(entry: &Entry<'_>) -> Option<Self> {
+        let (compressed, rest) = entry.handle.split_first_chunk()?;
+        let (crc, rest) = rest.split_first_chunk()?;
+        let (method, rest) = rest.split_first_chunk()?;
+        let (flags, name) = rest.split_first_chunk()?;
+        Some(Self {
+            header: entry.position,
+            compressed: u64::from_le_bytes(*compressed),
             size: entry.size.unwrap_or_default(),
-            crc,
-            method,
-            flags,
-            name,
-        }
+            crc: u32::from_le_bytes(*crc),
+            method: u16::from_le_bytes(*method),
+            flags: u16::from_le_bytes(*flags),
+            name: u16::from_le_bytes(name.try_into().ok()?),
+        })
     }
 }
 

@@ -37,7 +37,6 @@ mod local;
 mod record;
 
 use std::io;
-use std::path::{Path, PathBuf};
 
 use rawzip::{ErrorKind, RECOMMENDED_BUFFER_SIZE, ReaderAt, ZipArchive, ZipFileHeaderRecord, ZipLocator};
 
@@ -48,16 +47,16 @@ use self::frame::Frame;
 use self::record::Records;
 use super::bytes::ReadAt;
 use super::damage_lines::DamageLines;
-use super::land::{Ended, conclude, land};
-use super::repeats::Repeats;
+use super::delivery::{Delivery, Ended, conclude};
+use super::format::{Candidate, Format};
+use super::repeats::{Repeats, settled};
 use super::{
-    Access, Backup, Damage, Description, Entry, Error, Landing, Listing, Lost, Needs, Picks, RestoreError,
-    Scratch, Sink, Wanted,
+    Backup, CatalogSink, Context, Damage, Description, Entry, EntryBatch, Error, Listing, Lost, Needs,
+    RestoreError, RestoreSink, Scratch, Wanted,
 };
-use crate::platform::Timestamp;
 
-/// Entries are handed on in piles of this many.
-const PILE: usize = 1024;
+/// Entries are handed on in batches of this many.
+const BATCH: usize = 1024;
 
 /// What is said instead of further damaged records.
 const MORE: &str = "and more damaged records, further on";
@@ -67,6 +66,24 @@ const DIRECTORY_BUFFER: usize = 256 << 10;
 
 /// What vouches for an entry that was restored: none is without its CRC-32 being found right.
 const VOUCHER: &str = "the CRC-32 in the archive";
+
+/// As finely as the directory itself records times.
+const TIME_RESOLUTION_NS: u64 = 2_000_000_000;
+
+/// Zip archives.
+pub const FORMAT: Format = Format {
+    name: "zip",
+    kind: "a zip archive",
+    summary: "zip and zip64: stored, deflate, bzip2, xz, zstd; also behind a program",
+    schemes: &[],
+    recognise: |candidate| {
+        // Behind a program, its own start says nothing, so the directory must be sound.
+        is_start(candidate.first())
+            || (candidate.file().is_some() && Zip::in_file(candidate).is_ok_and(|zip| zip.has_entries()))
+    },
+    open: |candidate, _| Ok(Box::new(Zip::in_file(candidate)?)),
+    snapshots: None,
+};
 
 /// One walk over the directory, and what it gathers.
 struct Walk<'a> {
@@ -79,9 +96,8 @@ struct Walk<'a> {
 /// A zip archive.
 #[derive(Debug)]
 pub(super) struct Zip {
-    place: PathBuf,
+    description: Description,
     archive: ZipArchive<Bytes>,
-    taken: Option<Timestamp>,
     frame: Frame,
     repeats: Repeats,
 }
@@ -98,7 +114,7 @@ impl ReaderAt for Bytes {
 
 /// Whether a file begins like a zip archive: with an entry, with the end of an empty one, or with
 /// the mark of a volume.
-pub(super) fn is_start(first: &[u8]) -> bool {
+fn is_start(first: &[u8]) -> bool {
     first.starts_with(b"PK\x03\x04") || first.starts_with(b"PK\x05\x06") || first.starts_with(b"PK\x07\x08")
 }
 
@@ -109,13 +125,17 @@ pub(super) fn is_end(bytes: &dyn ReadAt) -> bool {
 }
 
 impl Zip {
-    /// Opens the archive in `bytes`, which was modified last when it was `taken`. An error if it
-    /// has no end record, which all reading starts from.
-    pub(super) fn open(
-        place: &Path,
-        bytes: Box<dyn ReadAt>,
-        taken: Option<Timestamp>,
-    ) -> Result<Self, Error> {
+    /// Opens the archive that may be in a file.
+    fn in_file(candidate: &Candidate<'_>) -> Result<Self, Error> {
+        let (bytes, stat) = candidate.bytes()?;
+        let of = (candidate.location(), &stat, candidate.first());
+        Self::open(Description::of_archive(FORMAT.name, of, TIME_RESOLUTION_NS), bytes)
+    }
+
+    /// Opens the archive in `bytes`. An error if it has no end record, which all reading starts
+    /// from.
+    pub(super) fn open(description: Description, bytes: Box<dyn ReadAt>) -> Result<Self, Error> {
+        let location = || description.location.clone();
         let length = bytes.len();
         let mut buffer = vec![0; RECOMMENDED_BUFFER_SIZE];
         let located = ZipLocator::new().locate_in_reader(Bytes(bytes), &mut buffer, length);
@@ -127,22 +147,22 @@ impl Zip {
                     .to_owned(),
                 _ => format!("its end record is damaged ({error})"),
             };
-            Error::Damaged { place: place.to_owned(), format: "zip", problem }
+            Error::Damaged { location: location(), format: FORMAT.name, problem }
         })?;
         if frame::directory_is_hidden(&archive) {
             let problem = "its directory is encrypted or compressed, so bkverify cannot verify it; unpack it into a folder, and \
                 verify that folder"
                 .to_owned();
-            return Err(Error::NotABackup { place: place.to_owned(), problem });
+            return Err(Error::NotABackup { location: location(), problem });
         }
         let frame = Frame::look(&archive);
-        let zip = Self { place: place.to_owned(), archive, taken, frame, repeats: Repeats::default() };
+        let zip = Self { description, archive, frame, repeats: Repeats::default() };
         if zip.is_split() {
             let problem =
                 "it is the last part of a split archive; join the parts with `zip -s 0 PARTS.zip --out \
                 WHOLE.zip`, and verify the whole"
                     .to_owned();
-            return Err(Error::Damaged { place: place.to_owned(), format: "zip", problem });
+            return Err(Error::Damaged { location: zip.description.location, format: FORMAT.name, problem });
         }
         Ok(zip)
     }
@@ -161,7 +181,7 @@ impl Zip {
 
     /// Whether the archive's first record is sound, which tells a zip behind a program from a
     /// chance resemblance.
-    pub(super) fn has_entries(&self) -> bool {
+    fn has_entries(&self) -> bool {
         let mut buffer = vec![0; DIRECTORY_BUFFER];
         matches!(self.archive.entries(&mut buffer).next_entry(), Ok(Some(_)))
     }
@@ -199,38 +219,39 @@ impl Zip {
         )])
     }
 
-    /// Lists to `sink`, or nowhere, only to learn which names repeat.
-    fn list(&self, sink: Option<&dyn Sink>) -> Listing {
+    /// Lists to `sink`, or nowhere, only to learn which names repeat. None where some
+    /// do, so that the archive is to be listed again.
+    fn list(&self, sink: Option<&dyn CatalogSink>) -> Option<Listing> {
         let mut walk = self.start_walk();
-        let mut pile = Picks::new();
-        let hand_on = |pile: &Picks| sink.is_some_and(|sink| sink.take(pile).is_break());
+        let mut batch = EntryBatch::new();
+        let hand_on = |batch: &EntryBatch| sink.is_some_and(|sink| sink.take(batch).is_break());
         let walked = self.walk(|record| {
-            self.list_record(record, &mut walk, &mut pile);
-            if pile.len() >= PILE {
-                if hand_on(&pile) {
+            self.list_record(record, &mut walk, &mut batch);
+            if batch.len() >= BATCH {
+                if hand_on(&batch) {
                     return Err(Listing::Stopped);
                 }
-                pile.clear();
+                batch.clear();
             }
             Ok(())
         });
         let damage = match walked {
             Ok(damage) => damage,
-            Err(stopped) => return stopped,
+            Err(stopped) => return Some(stopped),
         };
         let passed_over = walk.lister.passed_over();
         let (again, damage) = self.end_walk(walk, damage);
         if again {
-            return Listing::Again;
+            return None;
         }
         if let Some(sink) = sink {
             sink.pass_over(passed_over);
         }
-        match hand_on(&pile) {
+        Some(match hand_on(&batch) {
             true => Listing::Stopped,
             false if damage.is_empty() => Listing::Whole,
             false => Listing::Damaged(damage),
-        }
+        })
     }
 
     fn start_walk(&self) -> Walk<'_> {
@@ -258,13 +279,13 @@ impl Zip {
         (walk.lister.finish(), damage)
     }
 
-    /// Adds a record's entry to `pile`, or what is wrong with it to the doubts of the walk.
-    fn list_record(&self, record: &ZipFileHeaderRecord<'_>, walk: &mut Walk<'_>, pile: &mut Picks) {
+    /// Adds a record's entry to `batch`, or what is wrong with it to the doubts of the walk.
+    fn list_record(&self, record: &ZipFileHeaderRecord<'_>, walk: &mut Walk<'_>, batch: &mut EntryBatch) {
         let name_length = walk.lister.read_name(record);
         let stored = Stored::of_record(record, self.frame.shift, name_length);
         let is_first = walk.extents.is_empty();
         walk.extents.add(record, stored);
-        let nature = walk.lister.list(record, &stored, pile);
+        let nature = walk.lister.list(record, &stored, batch);
         // A file with content has its local header looked at when it is restored, and what is
         // impossible is damage already.
         let inspected = match nature {
@@ -317,8 +338,7 @@ impl Zip {
     fn restore_every(
         &self,
         test: &dyn Fn(&Entry<'_>) -> bool,
-        scratch: &Scratch,
-        landing: &mut dyn Landing,
+        delivery: &mut Delivery<'_>,
         workspace: &mut Workspace,
     ) -> Result<(), Ended> {
         if !self.repeats.is_known() {
@@ -326,74 +346,72 @@ impl Zip {
             let _ = self.list(None);
         }
         let mut walk = self.start_walk();
-        let mut one = Picks::new();
+        let mut one = EntryBatch::new();
         let walked = self.walk(|record| {
             one.clear();
             self.list_record(record, &mut walk, &mut one);
             if one.is_empty() || !test(&one.get(0)) {
                 return Ok(());
             }
-            self.restore_one(one.get(0), scratch, landing, workspace)
+            self.restore_one(one.get(0), delivery, workspace)
         });
         let (_, damage) = self.end_walk(walk, walked?);
-        damage.into_iter().for_each(|damage| landing.lose(damage));
+        damage.into_iter().for_each(|damage| delivery.sink.lost(damage));
         Ok(())
     }
 
     fn restore_one(
         &self,
         mut entry: Entry<'_>,
-        scratch: &Scratch,
-        landing: &mut dyn Landing,
+        delivery: &mut Delivery<'_>,
         workspace: &mut Workspace,
     ) -> Result<(), Ended> {
-        let outcome = match entry.problem {
-            Some(problem) => Err(RestoreError::Name(problem)),
-            None => {
-                let stored = Stored::of(&entry);
-                landing.begin(&entry, entry.size.unwrap_or(0));
+        let outcome = match (entry.problem, Stored::of(&entry)) {
+            (Some(problem), _) => Err(RestoreError::Name(problem)),
+            (None, None) => Err(RestoreError::Damaged("this archive does not list it".to_owned())),
+            (None, Some(stored)) => {
+                delivery.sink.begin(&entry, entry.size.unwrap_or(0));
                 extract::extract(
                     self.bytes(),
                     self.archive.directory_offset(),
                     &entry,
                     &stored,
-                    scratch,
+                    delivery.scratch,
                     workspace,
                 )
             }
         };
         entry.vouched_by = outcome.is_ok().then_some(VOUCHER);
-        land(scratch, landing, entry, outcome)
+        delivery.deliver(entry, outcome)
     }
 }
 
 impl Backup for Zip {
-    fn describe(&self) -> Description {
-        let (place, taken) = (self.place.clone(), self.taken);
-        Description {
-            format: "zip",
-            place,
-            taken,
-            access: Access::Random,
-            unique_names: false,
-            time_resolution_ns: 2_000_000_000,
-        }
+    fn description(&self) -> &Description {
+        &self.description
     }
 
-    fn catalog(&self, _needs: Needs, _threads: usize, sink: &dyn Sink) -> Result<Listing, Error> {
-        Ok(self.list(Some(sink)))
+    fn catalog(&self, _needs: Needs, _context: &Context, sink: &dyn CatalogSink) -> Result<Listing, Error> {
+        settled(sink, || Ok(self.list(Some(sink))))
     }
 
-    fn restore(&self, wanted: Wanted<'_>, scratch: &Scratch, landing: &mut dyn Landing) -> Result<(), Error> {
-        if scratch.stop().is_set() {
+    fn restore(
+        &self,
+        wanted: Wanted<'_>,
+        scratch: &Scratch,
+        context: &Context,
+        sink: &mut dyn RestoreSink,
+    ) -> Result<(), Error> {
+        if context.cancel.is_set() {
             return Ok(());
         }
+        let mut delivery = Delivery { scratch, context, sink };
         let mut workspace = Workspace::take();
         let ended = match wanted {
-            Wanted::These(picks) => {
-                picks.iter().try_for_each(|entry| self.restore_one(entry, scratch, landing, &mut workspace))
+            Wanted::These(batch) => {
+                batch.iter().try_for_each(|entry| self.restore_one(entry, &mut delivery, &mut workspace))
             }
-            Wanted::Every(test) => self.restore_every(test, scratch, landing, &mut workspace),
+            Wanted::Every(test) => self.restore_every(test, &mut delivery, &mut workspace),
         };
         workspace.put_back();
         conclude(ended)

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use walkdir::WalkDir;
 
-use crate::backup::{self, Listing, Needs, Picks, Sink};
+use crate::backup::{self, CatalogSink, Context, EntryBatch, Listing, Needs};
 use crate::platform;
 use crate::stop::Stop;
 use crate::verify::pairing::Pairing;
@@ -125,33 +125,29 @@ fn count(job: &Job, folders: &[PathBuf], deadline: Instant) -> Result<Vec<(u64, 
         Some(cause) => format!("{error}: {cause}"),
         None => error.to_string(),
     };
-    let backup = backup::open(&job.backup, false).map_err(|error| chained(&error))?;
     let in_time = Stop::never().with_deadline(Some(deadline));
+    let context = Context::new(in_time.clone());
+    let backup = backup::open(&job.backup, &context).map_err(|error| chained(&error))?;
     let pairing = Pairing::new(&*backup, &job.sources, &job.maps, false, None, &in_time);
     let pairing = pairing.map_err(|error| chained(&error))?;
     let roots: Vec<(PathBuf, Vec<u8>)> =
         pairing.roots().map(|(root, from)| (real(&root.place), from.to_vec())).collect();
     let prefixes =
         |folder: &PathBuf| roots.iter().filter_map(|(root, from)| prefix(folder, root, from)).collect();
-    // A listing that has to begin again begins with new counters.
-    for _ in 0..2 {
-        let counter = Counter {
-            prefixes: folders.iter().map(prefixes).collect(),
-            counts: folders.iter().map(|_| (AtomicU64::new(0), AtomicU64::new(0))).collect(),
-            deadline,
-        };
-        let needs = Needs { size: true, mtime: false };
-        match backup.catalog(needs, 1, &counter).map_err(|error| chained(&error))? {
-            Listing::Again => {}
-            Listing::Whole => return Ok(counter.result()),
-            Listing::Stopped => return Err("its catalog could not be read in time".to_owned()),
-            Listing::Damaged(parts) => {
-                let first = parts.first().map_or("", |part| part.problem.as_str());
-                return Err(format!("its catalog is damaged: {first}"));
-            }
+    let counter = Counter {
+        prefixes: folders.iter().map(prefixes).collect(),
+        counts: folders.iter().map(|_| (AtomicU64::new(0), AtomicU64::new(0))).collect(),
+        deadline,
+    };
+    let needs = Needs { size: true, mtime: false };
+    match backup.catalog(needs, &context, &counter).map_err(|error| chained(&error))? {
+        Listing::Whole => Ok(counter.result()),
+        Listing::Stopped => Err("its catalog could not be read in time".to_owned()),
+        Listing::Damaged(parts) => {
+            let first = parts.first().map_or("", |part| part.problem.as_str());
+            Err(format!("its catalog is damaged: {first}"))
         }
     }
-    Err("its catalog names files twice in every listing".to_owned())
 }
 
 /// How the paths of a folder's files begin in the backup, by one rule of the pairing; empty for all
@@ -179,8 +175,8 @@ impl Counter {
     }
 }
 
-impl Sink for Counter {
-    fn take(&self, entries: &Picks) -> ControlFlow<()> {
+impl CatalogSink for Counter {
+    fn take(&self, entries: &EntryBatch) -> ControlFlow<()> {
         if Instant::now() >= self.deadline {
             return ControlFlow::Break(());
         }
@@ -193,6 +189,12 @@ impl Sink for Counter {
             }
         }
         ControlFlow::Continue(())
+    }
+
+    fn restart(&self) {
+        for counter in self.counts.iter().flat_map(|(files, bytes)| [files, bytes]) {
+            counter.store(0, Ordering::Relaxed);
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use crate::backup;
+use crate::backup::{self, Context};
 
 use super::super::machine::{Job, duration_words, read_text};
 use super::super::{Finding, Status};
@@ -73,7 +73,7 @@ fn evidence(report: &Report) -> String {
 
 fn judge(job: &Job, report: &Report, now: Timestamp) -> Finding {
     let name = &job.name;
-    let finding = if backup::escape(&crate::platform::path_to_bytes(&job.backup)) != report.backup.place {
+    let finding = if backup::escape(&job.backup.to_bytes()) != report.backup.place {
         Finding::warn(format!("The newest report of {name} is about another place: {}", report.backup.place))
     } else {
         let age = report.finished.map(|finished| now.as_second() - finished.as_second());
@@ -105,7 +105,7 @@ fn judge(job: &Job, report: &Report, now: Timestamp) -> Finding {
 /// How old the job's backup is.
 pub(super) fn age(job: &Job, now: Timestamp) -> Finding {
     let what = format!("How old the backup of {} is", job.name);
-    let opened = match backup::open(&job.backup, false) {
+    let opened = match backup::open(&job.backup, &Context::default()) {
         Ok(opened) => opened,
         Err(error) => {
             let cause =
@@ -114,7 +114,7 @@ pub(super) fn age(job: &Job, now: Timestamp) -> Finding {
                 .fix("Attach the backup, or correct its place in bkverify.toml.");
         }
     };
-    let description = opened.describe();
+    let description = opened.description();
     let Some(taken) = description.taken else {
         return Finding::could_not_check(
             &what,
@@ -122,12 +122,12 @@ pub(super) fn age(job: &Job, now: Timestamp) -> Finding {
         )
         .fix("Look when it ran last.");
     };
-    let age = now.as_second() - taken.seconds;
+    let age = now.as_second() - taken.at.seconds;
     let status = match age {
         _ if age < -DAY => Status::Warn,
         // A folder tells only when its top was changed last, which may be long before the last
         // copy.
-        _ if age > BACKUP_AGE.1 && description.format == "folder" => Status::Warn,
+        _ if age > BACKUP_AGE.1 && !taken.how.is_final() => Status::Warn,
         _ if age > BACKUP_AGE.1 => Status::Fail,
         _ if age > BACKUP_AGE.0 => Status::Warn,
         _ => Status::Pass,
@@ -138,9 +138,9 @@ pub(super) fn age(job: &Job, now: Timestamp) -> Finding {
         format!("The backup of {} was taken {} ago", job.name, duration_words(age))
     };
     let time =
-        Timestamp::from_second(taken.seconds).map_or_else(|_| "?".to_owned(), |time| format!("{time:.0}"));
+        Timestamp::from_second(taken.at.seconds).map_or_else(|_| "?".to_owned(), |time| format!("{time:.0}"));
     let finding = Finding::new(status, title)
-        .seen(job.backup.display().to_string(), format!("{}, taken {time}", description.format));
+        .seen(job.backup.to_string(), format!("{}, taken {time}", description.format));
     if status == Status::Pass {
         finding
     } else {
@@ -199,14 +199,14 @@ mod tests {
         let mut builder = tar::Builder::new(std::fs::File::create(&archive).unwrap());
         builder.append_data(&mut tar::Header::new_gnu(), "x", &b""[..]).unwrap();
         builder.into_inner().unwrap();
-        let job = Job { name: "n".into(), backup: archive, ..Job::default() };
+        let job = Job { name: "n".into(), backup: archive.into(), ..Job::default() };
         let today = Timestamp::now();
         assert_eq!(age(&job, today).status, Status::Pass);
         let in_days = |days: i64| Timestamp::from_second(today.as_second() + days * DAY).unwrap();
         assert_eq!(age(&job, in_days(3)).status, Status::Warn);
         assert_eq!(age(&job, in_days(8)).status, Status::Fail);
         assert_eq!(age(&job, in_days(-3)).status, Status::Warn);
-        let gone = Job { backup: folder.path().join("gone"), ..job };
+        let gone = Job { backup: folder.path().join("gone").into(), ..job };
         assert_eq!(age(&gone, today).status, Status::CouldNotCheck);
     }
 }

@@ -4,31 +4,38 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bkverify::backup::{
-    self, Backup, Damage, Entry, Error, Landing, Listing, Needs, Picks, RestoreError, Restored, Scratch,
-    Sink, Wanted,
+    self, Backup, CatalogSink, Context, Damage, Entry, EntryBatch, Error, Listing, Needs, RestoreError,
+    RestoreSink, Restored, Scratch, Wanted,
 };
 use bkverify::platform;
 use bkverify::stop::Stop;
 
 /// The backup there.
 pub fn open(place: impl AsRef<Path>) -> Result<Box<dyn Backup>, Error> {
-    backup::open(place.as_ref(), false)
+    backup::open(&place.as_ref().into(), &Context::default())
 }
 
 /// A listing that is kept.
 #[derive(Default)]
 pub struct Taken {
-    pub picks: Mutex<Picks>,
+    pub picks: Mutex<EntryBatch>,
+    pub restarted: AtomicBool,
     /// Says at once that it has enough.
     pub enough: bool,
 }
 
-impl Sink for Taken {
-    fn take(&self, entries: &Picks) -> ControlFlow<()> {
+impl CatalogSink for Taken {
+    fn take(&self, entries: &EntryBatch) -> ControlFlow<()> {
         self.picks.lock().unwrap().extend(entries.iter());
         if self.enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    fn restart(&self) {
+        self.picks.lock().unwrap().clear();
+        assert!(!self.restarted.swap(true, Ordering::Relaxed), "restarts again and again");
     }
 }
 
@@ -42,15 +49,15 @@ pub struct Landed {
     pub limit: Option<usize>,
 }
 
-impl Landing for Landed {
-    fn land(&mut self, entry: Entry<'_>, outcome: Result<Restored, RestoreError>) -> ControlFlow<()> {
+impl RestoreSink for Landed {
+    fn deliver(&mut self, entry: Entry<'_>, outcome: Result<Restored, RestoreError>) -> ControlFlow<()> {
         let outcome = outcome.map(|restored| hash(&content(&restored))).map_err(|error| error.to_string());
         let before = self.files.insert(entry.path.to_vec(), outcome);
         assert!(before.is_none(), "landed twice: {}", bkverify::backup::escape(entry.path));
         if self.limit == Some(self.files.len()) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
-    fn lose(&mut self, damage: Damage) {
+    fn lost(&mut self, damage: Damage) {
         self.lost.push(damage);
     }
 }
@@ -74,16 +81,13 @@ pub fn hash(content: &[u8]) -> blake3::Hash {
     blake3::hash(content)
 }
 
-/// The whole listing, listed again where that is asked for.
-pub fn catalog(backup: &dyn Backup) -> (Picks, Listing) {
-    for _ in 0..2 {
-        let taken = Taken::default();
-        let listing = backup.catalog(Needs { size: true, mtime: true }, 2, &taken).unwrap();
-        if !matches!(listing, Listing::Again) {
-            return (taken.picks.into_inner().unwrap(), listing);
-        }
-    }
-    panic!("asks to be listed again and again");
+/// The whole listing. A restart is held to its contract: not where names are unique.
+pub fn catalog(backup: &dyn Backup) -> (EntryBatch, Listing) {
+    let taken = Taken::default();
+    let context = Context::default().with_threads(2);
+    let listing = backup.catalog(Needs { size: true, mtime: true }, &context, &taken).unwrap();
+    assert!(!backup.description().unique_names || !taken.restarted.into_inner());
+    (taken.picks.into_inner().unwrap(), listing)
 }
 
 /// A scratch folder below `target`.
@@ -95,6 +99,6 @@ pub fn scratch(target: &tempfile::TempDir, stop: &Stop) -> Scratch {
 pub fn restore(backup: &dyn Backup, wanted: Wanted<'_>) -> Landed {
     let target = tempfile::tempdir().unwrap();
     let mut landed = Landed::default();
-    backup.restore(wanted, &scratch(&target, &Stop::never()), &mut landed).unwrap();
+    backup.restore(wanted, &scratch(&target, &Stop::never()), &Context::default(), &mut landed).unwrap();
     landed
 }

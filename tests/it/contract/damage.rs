@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use bkverify::backup::{Listing, Picks, Wanted};
+use bkverify::backup::{EntryBatch, Listing, Wanted};
 
 use super::collect::{Landed, catalog, open, restore};
 use super::fixtures::{self, ALL, Original, Yield};
@@ -26,14 +26,14 @@ fn spread(below: usize, count: usize) -> impl Iterator<Item = usize> {
 struct Outcome {
     /// `None` if it could not be opened.
     listing: Option<Listing>,
-    listed: Picks,
+    listed: EntryBatch,
     landed: Landed,
 }
 
 fn examine(content: &[u8]) -> Outcome {
     let place = fixtures::copy(content);
     let Ok(backup) = open(&place) else {
-        return Outcome { listing: None, listed: Picks::new(), landed: Landed::default() };
+        return Outcome { listing: None, listed: EntryBatch::new(), landed: Landed::default() };
     };
     let (listed, listing) = catalog(&*backup);
     let landed = restore(&*backup, Wanted::These(&listed));
@@ -74,7 +74,7 @@ fn each(mut test: impl FnMut(&str, bool, bool, Vec<u8>, BTreeMap<Vec<u8>, Origin
             continue;
         }
         for place in fixture.places() {
-            let format = open(place.as_ref()).unwrap().describe().format;
+            let format = open(place.as_ref()).unwrap().description().format;
             let name = format!("{} as {format}", fixture.name);
             let content = std::fs::read(&place).unwrap();
             test(

@@ -80,7 +80,7 @@ fn no_name_leads_out_of_the_restore_folder_and_each_is_listed() {
     for archive in [tar(&as_tar), zip(&as_zip)] {
         let place = fixtures::copy(&archive);
         let backup = open(&place).unwrap();
-        let format = backup.describe().format;
+        let format = backup.description().format;
         let (picks, _) = catalog(&*backup);
         let landed = restore(&*backup, Wanted::These(&picks));
         for (name, wanted) in NAMES {

@@ -21,7 +21,7 @@ fn gzip(content: &[u8]) -> Vec<u8> {
 #[test]
 fn names_of_formats_are_unique_and_described() {
     let mut names: Vec<_> = registry::FORMATS.iter().map(|format| format.name).collect();
-    assert!(registry::FORMATS.iter().all(|format| format.description.len() > 10));
+    assert!(registry::FORMATS.iter().all(|format| format.summary.len() > 10));
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), registry::FORMATS.len());
@@ -32,7 +32,7 @@ fn every_registered_format_has_a_fixture_that_is_recognised_as_it() {
     for format in &registry::FORMATS {
         let found = fixtures::ALL.iter().any(|fixture| {
             let opens =
-                |place: &fixtures::Place| open(place.as_ref()).unwrap().describe().format == format.name;
+                |place: &fixtures::Place| open(place.as_ref()).unwrap().description().format == format.name;
             fixture.places().iter().any(opens)
         });
         assert!(found, "{}", format.name);

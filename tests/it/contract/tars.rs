@@ -3,7 +3,7 @@
 
 use std::io::Write;
 
-use bkverify::backup::{Listing, Wanted};
+use bkverify::backup::{Context, Listing, Wanted};
 
 use super::collect::{catalog, open, restore};
 use super::fixtures;
@@ -89,8 +89,8 @@ fn nothing_vouches_for_an_archive_that_could_not_be_read_to_its_end() {
 fn a_sparse_file_larger_than_the_disk_is_restored() {
     use std::os::unix::fs::MetadataExt;
     struct Sizes(Vec<(u64, u64)>);
-    impl bkverify::backup::Landing for Sizes {
-        fn land(
+    impl bkverify::backup::RestoreSink for Sizes {
+        fn deliver(
             &mut self,
             _: bkverify::backup::Entry<'_>,
             outcome: Result<bkverify::backup::Restored, bkverify::backup::RestoreError>,
@@ -100,7 +100,7 @@ fn a_sparse_file_larger_than_the_disk_is_restored() {
             std::ops::ControlFlow::Continue(())
         }
 
-        fn lose(&mut self, damage: bkverify::backup::Damage) {
+        fn lost(&mut self, damage: bkverify::backup::Damage) {
             panic!("{damage}");
         }
     }
@@ -122,7 +122,7 @@ fn a_sparse_file_larger_than_the_disk_is_restored() {
             let target = tempfile::tempdir().unwrap();
             let scratch = super::scratch(&target, &bkverify::stop::Stop::never());
             let mut sizes = Sizes(Vec::new());
-            backup.restore(Wanted::These(&picks), &scratch, &mut sizes).unwrap();
+            backup.restore(Wanted::These(&picks), &scratch, &Context::default(), &mut sizes).unwrap();
             assert_eq!(sizes.0.len(), 2);
             assert!(sizes.0.iter().all(|&(size, blocks)| size == SIZE && blocks < 1 << 20), "{:?}", sizes.0);
         }

@@ -39,7 +39,7 @@ fn an_observer_hears_of_every_pick_with_its_sizes_times_hashes_and_verdict() {
     stored[1].content[3] ^= 1;
     let world = World::new().originals(&originals).backup("folder", &stored);
     let target = Target {
-        backup: world.path("b"),
+        backup: world.path("b").into(),
         sources: vec![world.path("s")],
         maps: Vec::new(),
         restore_to: world.path("r"),

@@ -1,0 +1,121 @@
+//! What a backup says of itself: known once it is open, and the same until it is closed.
+
+use crate::platform::{Stat, Timestamp};
+
+use super::Location;
+
+/// What a backup says of itself, for reports and for decisions that depend on the format.
+#[derive(Debug, Clone)]
+pub struct Description {
+    /// Where it is.
+    pub location: Location,
+    /// The format's name as users know it: `folder`, `tar.gz`, `zip`.
+    pub format: &'static str,
+    /// The snapshot that was opened, by the name that the format gives it; of backups that hold
+    /// several.
+    pub snapshot: Option<String>,
+    /// Stays the same as long as it is the same backup, wherever it is moved to, and changes when
+    /// another one takes its place. None where nothing tells: a folder that is updated in place.
+    pub id: Option<String>,
+    /// When it was taken, where that is known or can be inferred.
+    pub taken: Option<Taken>,
+    /// Whether no name can occur twice, so that a listing never restarts
+    /// ([`CatalogSink::restart`](super::CatalogSink::restart)).
+    pub unique_names: bool,
+    /// How finely it records modification times, in nanoseconds (zip: 2 s; ext4: 1).
+    pub time_resolution_ns: u64,
+}
+
+/// When a backup was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Taken {
+    /// The time.
+    pub at: Timestamp,
+    /// How it is known.
+    pub how: TakenFrom,
+}
+
+/// How it is known when a backup was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TakenFrom {
+    /// The modification time of its one file: when it was finished, or later if it was copied
+    /// without its time.
+    FileTime,
+    /// The newest change at the top of a folder, which may be long before the last file was
+    /// copied into it.
+    NewestChange,
+    /// The format recorded it.
+    Record,
+}
+
+impl TakenFrom {
+    /// Whether nothing was added to the backup after that time.
+    pub fn is_final(self) -> bool {
+        match self {
+            Self::FileTime | Self::Record => true,
+            Self::NewestChange => false,
+        }
+    }
+}
+
+impl Description {
+    /// An archive in one file, in which a name may occur twice.
+    pub(super) fn of_archive(
+        format: &'static str,
+        (location, stat, first): (&Location, &Stat, &[u8]),
+        time_resolution_ns: u64,
+    ) -> Self {
+        Self {
+            location: location.clone(),
+            format,
+            snapshot: None,
+            id: Some(archive_id(stat, first)),
+            taken: Some(Taken { at: stat.mtime, how: TakenFrom::FileTime }),
+            unique_names: false,
+            time_resolution_ns,
+        }
+    }
+
+    /// When it was taken, however that is known.
+    pub fn taken_at(&self) -> Option<Timestamp> {
+        self.taken.map(|taken| taken.at)
+    }
+}
+
+/// The id of an archive: made of its size, its modification time and how it begins. Numbers of
+/// disks and files are no part of it, because they change when a disk is attached elsewhere or the
+/// archive is copied. A copy without the modification time has another id.
+fn archive_id(stat: &Stat, first: &[u8]) -> String {
+    let mut hasher = blake3::Hasher::new_derive_key("bkverify 2026 id of an archive");
+    hasher.update(&stat.size.to_le_bytes());
+    hasher.update(&stat.mtime.as_nanos().to_le_bytes());
+    hasher.update(first);
+    hasher.finalize().to_hex()[..32].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::Kind;
+
+    #[test]
+    fn an_archive_keeps_its_id_on_another_disk_and_its_successor_has_another() {
+        let stat = |size, seconds, id| Stat {
+            kind: Kind::File,
+            size,
+            mtime: Timestamp { seconds, nanos: 7 },
+            changed: None,
+            id,
+        };
+        let id = archive_id(&stat(5, 9, (1, 2)), b"first");
+        assert_eq!(id.len(), 32);
+        assert_eq!(archive_id(&stat(5, 9, (3, 4)), b"first"), id);
+        for other in [
+            archive_id(&stat(6, 9, (1, 2)), b"first"),
+            archive_id(&stat(5, 8, (1, 2)), b"first"),
+            archive_id(&stat(5, 9, (1, 2)), b"other"),
+        ] {
+            assert_ne!(other, id);
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! Where a backup is: a path on this machine, or an address of some other place.
+//!
+//! An address is `SCHEME:REST`, as in `sftp:host:/folder`. Only schemes that a registered format
+//! claims are addresses, so that a file whose name holds a colon stays a file. Nothing here
+//! connects to anything.
+//!
+//! An address may hold a password (`scheme://user:password@host`). It is kept for the format that
+//! connects, and is printed nowhere: `Display` and `Debug` mask it.
+
+use std::borrow::Cow;
+use std::ffi::OsString;
+use std::fmt;
+use std::path::{Component, Path, PathBuf};
+
+use crate::platform;
+
+/// Where a backup is, which of its snapshots is meant, and how to get what unlocks it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Location {
+    place: Place,
+    snapshot: Option<String>,
+    secret: Secret,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+enum Place {
+    Local(PathBuf),
+    Address { scheme: String, rest: String },
+}
+
+/// Where the secret that unlocks a backup comes from. The secret itself is never stored.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub enum Secret {
+    /// None is needed.
+    #[default]
+    None,
+    /// The first line of this file.
+    File(PathBuf),
+    /// This environment variable.
+    Env(String),
+    /// What this program prints, started with these arguments.
+    Command(Vec<OsString>),
+}
+
+/// Stands for what is not printed.
+const MASK: &str = "***";
+
+impl Location {
+    /// A path on this machine.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self { place: Place::Local(path.into()), snapshot: None, secret: Secret::None }
+    }
+
+    /// Reads what a person wrote, where these schemes are known. A relative path is taken from
+    /// `base`, without `.` components; a path that exists is never an address.
+    pub fn parse(schemes: &[&str], text: &Path, base: &Path) -> Self {
+        let path: PathBuf = base.join(text).components().collect();
+        match text.to_str().and_then(split_scheme) {
+            Some((scheme, rest))
+                if schemes.contains(&scheme) && std::fs::symlink_metadata(&path).is_err() =>
+            {
+                let place = Place::Address { scheme: scheme.to_owned(), rest: rest.to_owned() };
+                Self { place, snapshot: None, secret: Secret::None }
+            }
+            _ => Self::at(path),
+        }
+    }
+
+    /// The same place, of which `snapshot` is meant.
+    #[must_use]
+    pub fn with_snapshot(self, snapshot: Option<String>) -> Self {
+        Self { snapshot, ..self }
+    }
+
+    /// The same place, unlocked by `secret`.
+    #[must_use]
+    pub fn with_secret(self, secret: Secret) -> Self {
+        Self { secret, ..self }
+    }
+
+    /// The path, of a backup on this machine.
+    pub fn local(&self) -> Option<&Path> {
+        match &self.place {
+            Place::Local(path) => Some(path),
+            Place::Address { .. } => None,
+        }
+    }
+
+    /// Scheme and rest of an address. The rest may hold a password: it is for connecting, not for
+    /// printing.
+    pub fn address(&self) -> Option<(&str, &str)> {
+        match &self.place {
+            Place::Local(_) => None,
+            Place::Address { scheme, rest } => Some((scheme, rest)),
+        }
+    }
+
+    /// The snapshot that is meant; of backups that hold several.
+    pub fn snapshot(&self) -> Option<&str> {
+        self.snapshot.as_deref()
+    }
+
+    /// What unlocks it.
+    pub fn secret(&self) -> &Secret {
+        &self.secret
+    }
+
+    /// The bytes of the path, or the address with its password masked, for reports.
+    pub fn to_bytes(&self) -> Cow<'_, [u8]> {
+        match &self.place {
+            Place::Local(path) => platform::path_to_bytes(path),
+            Place::Address { .. } => Cow::Owned(self.to_string().into_bytes()),
+        }
+    }
+
+    /// What looks like a scheme in a path, though no format knows it: somebody may have meant an
+    /// address.
+    pub fn unknown_scheme(&self) -> Option<&str> {
+        self.local()?.components().find_map(|component| match component {
+            Component::Normal(name) => name.to_str().and_then(split_scheme).map(|(scheme, _)| scheme),
+            _ => None,
+        })
+    }
+}
+
+/// Splits an address. A single letter is a Windows drive, not a scheme.
+fn split_scheme(text: &str) -> Option<(&str, &str)> {
+    let (scheme, rest) = text.split_once(':')?;
+    let is_scheme = scheme.len() > 1
+        && scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    is_scheme.then_some((scheme, rest))
+}
+
+/// An address without what may be secret: the password between `user:` and `@host`, and whatever
+/// stands in a query.
+///
+/// A password with a `/` in it should be escaped. Where it is not, the text before the `/` looks
+/// like a host and a port that is no number: then all up to the last `@` is masked.
+fn mask(rest: &str) -> Cow<'_, str> {
+    let start = rest.find("//").map_or(0, |slashes| slashes + 2);
+    let (before, after) = rest.split_at(start);
+    let authority = &after[..after.find(['/', '?', '#']).unwrap_or(after.len())];
+    let is_port = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let end = authority.rfind('@').or_else(|| {
+        let (_, port) = authority.rsplit_once(':')?;
+        after.rfind('@').filter(|_| !is_port(port))
+    });
+    let colon = end.and_then(|end| after[..end].find(':'));
+    let mut shown = match colon.zip(end) {
+        Some((colon, end)) => Cow::Owned(format!("{before}{}:{MASK}{}", &after[..colon], &after[end..])),
+        None => Cow::Borrowed(rest),
+    };
+    if let Some(query) = shown.find('?') {
+        shown = Cow::Owned(format!("{}?{MASK}", &shown[..query]));
+    }
+    shown
+}
+
+impl<P: Into<PathBuf>> From<P> for Location {
+    fn from(path: P) -> Self {
+        Self::at(path)
+    }
+}
+
+impl Default for Location {
+    fn default() -> Self {
+        Self::at(PathBuf::new())
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.place {
+            Place::Local(path) => write!(f, "{}", path.display())?,
+            Place::Address { scheme, rest } => write!(f, "{scheme}:{}", mask(rest))?,
+        }
+        self.snapshot.iter().try_for_each(|snapshot| write!(f, " (snapshot {snapshot})"))
+    }
+}
+
+impl fmt::Debug for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Location({self}, secret: {})", self.secret)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("none"),
+            Self::File(path) => write!(f, "the file {}", path.display()),
+            Self::Env(name) => write!(f, "the environment variable {name}"),
+            // An argument may be the secret itself.
+            Self::Command(command) => {
+                write!(
+                    f,
+                    "the output of {}",
+                    command.first().map_or("nothing".into(), |program| program.to_string_lossy())
+                )
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCHEMES: [&str; 2] = ["sftp", "s3"];
+
+    fn parse(text: &str) -> Location {
+        Location::parse(&SCHEMES, Path::new(text), Path::new("/base"))
+    }
+
+    #[test]
+    fn only_a_known_scheme_makes_an_address() {
+        assert_eq!(parse("sftp:host:/folder").address(), Some(("sftp", "host:/folder")));
+        assert_eq!(parse("s3:https://host/bucket").address(), Some(("s3", "https://host/bucket")));
+        for path in ["data", "/data", "restic:/repo", "D:\\x", "D:x", "d:/x", "a b:c", ":x", "2024:x", ""] {
+            assert_eq!(parse(path).local(), Some(&*Path::new("/base").join(path)), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_exists_is_no_address() {
+        let base = tempfile::tempdir().unwrap();
+        let parse = || Location::parse(&SCHEMES, Path::new("sftp:x"), base.path());
+        assert!(parse().address().is_some());
+        // Windows takes the colon for that of a stream of the file `sftp`.
+        std::fs::write(base.path().join("sftp:x"), "").unwrap();
+        assert_eq!(parse().local(), Some(&*base.path().join("sftp:x")));
+    }
+
+    #[test]
+    fn what_may_have_been_meant_as_an_address_is_told() {
+        assert_eq!(parse("restic:/repo").unknown_scheme(), Some("restic"));
+        assert_eq!(parse("/repo/at 12:30").unknown_scheme(), None);
+        assert_eq!(parse("D:x").unknown_scheme(), None);
+    }
+
+    #[test]
+    fn no_password_is_printed() {
+        for (address, shown) in [
+            ("sftp://user:pass@host/x@y", "sftp://user:***@host/x@y"),
+            ("sftp://user:pa:s@s@host:22/x", "sftp://user:***@host:22/x"),
+            ("s3:https://key:pass@host/bucket?token=pass#1", "s3:https://key:***@host/bucket?***"),
+            ("sftp:user:pass@host:/x", "sftp:user:***@host:/x"),
+            ("sftp://user:pass/word@host/x", "sftp://user:***@host/x"),
+            ("sftp://host:22/x@y", "sftp://host:22/x@y"),
+            ("sftp://:pass@host", "sftp://:***@host"),
+            ("sftp:user@host:/x", "sftp:user@host:/x"),
+        ] {
+            let location = parse(address);
+            assert_eq!(location.to_string(), shown);
+            assert_eq!(location.to_bytes(), shown.as_bytes());
+            assert!(!format!("{location:?}").contains("pass"), "{location:?}");
+        }
+    }
+
+    #[test]
+    fn a_secret_says_where_it_comes_from_and_not_what_it_is() {
+        let command = Secret::Command(vec!["get".into(), "hunter2".into()]);
+        let location = parse("data").with_secret(command).with_snapshot(Some("latest".to_owned()));
+        let shown = format!("{location:?}");
+        assert!(shown.contains("the output of get") && shown.contains("snapshot latest"), "{shown}");
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+}
