@@ -253,7 +253,7 @@ impl<'a> Bench<'a> {
     }
 
     /// Lists, opens and reads one of `places` places.
-    #[expect(clippy::cast_precision_loss, reason = "few of them")]
+    #[expect(clippy::cast_precision_loss, reason = "a small number")]
     fn look_at(&mut self, place: &Place, places: usize) -> Result<(), Error> {
         let share = 1.0 / places as f64;
         (self.say)(&format!("listing {}", place.name));
@@ -278,7 +278,7 @@ impl<'a> Bench<'a> {
     }
 
     /// Each number of threads opens its own part of the draw.
-    #[expect(clippy::cast_precision_loss, reason = "few of them")]
+    #[expect(clippy::cast_precision_loss, reason = "a small number")]
     fn open(&mut self, place: &Place, drawn: &crate::backup::EntryBatch, share: f64) -> Vec<place::Sampled> {
         (self.say)(&format!("opening files of {}", place.name));
         let mut sampled = Vec::new();
@@ -292,7 +292,7 @@ impl<'a> Bench<'a> {
         sampled
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "few of them")]
+    #[expect(clippy::cast_precision_loss, reason = "a small number")]
     fn read(&mut self, place: &Place, files: &[place::Sampled], share: f64) {
         (self.say)(&format!("reading {}", place.name));
         let share = share / (2 * self.job.threads.len()) as f64;

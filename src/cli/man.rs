@@ -43,13 +43,9 @@ pub fn main_page() -> String {
     of_command(&commands())
 }
 
-/// The program with its commands, but without the help commands that clap adds to commands: they
-/// need no pages.
+/// The program with its commands, complete.
 fn commands() -> Command {
-    fn without_help(command: Command) -> Command {
-        command.disable_help_subcommand(true).mut_subcommands(without_help)
-    }
-    let mut root = without_help(Arguments::command());
+    let mut root = Arguments::command();
     root.build();
     root
 }
@@ -66,6 +62,9 @@ fn name(command: &Command) -> &str {
     command.get_display_name().unwrap_or_else(|| command.get_name())
 }
 
+/// Writes one section.
+type Section<'a> = &'a dyn Fn(&mut dyn io::Write) -> io::Result<()>;
+
 fn of_command(command: &Command) -> String {
     let name = name(command);
     let man = Man::new(command.clone())
@@ -74,7 +73,7 @@ fn of_command(command: &Command) -> String {
         .manual("bkverify manual");
     let mut start = Roff::new();
     page::left_aligned(&mut start);
-    let sections: [&dyn Fn(&mut dyn io::Write) -> io::Result<()>; 6] = [
+    let sections: [Section<'_>; 6] = [
         &|out| man.render_title(out),
         &|out| start.to_writer(out),
         &|out| man.render_name_section(out),
@@ -92,7 +91,7 @@ fn of_command(command: &Command) -> String {
     format!("{preamble}{}", page.replace(&preamble, ""))
 }
 
-fn rendered(section: &dyn Fn(&mut dyn io::Write) -> io::Result<()>) -> String {
+fn rendered(section: Section<'_>) -> String {
     let mut text = Vec::new();
     // Writing to memory cannot fail.
     let _ = section(&mut text);

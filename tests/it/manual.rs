@@ -136,7 +136,7 @@ fn anchors(text: &str) -> Vec<String> {
         match event {
             Event::Start(Tag::Heading { .. }) => heading = Some(String::new()),
             Event::Text(text) | Event::Code(text) if heading.is_some() => {
-                heading.as_mut().unwrap().push_str(&text)
+                heading.as_mut().unwrap().push_str(&text);
             }
             Event::End(TagEnd::Heading(_)) => found.extend(heading.take()),
             _ => {}
