@@ -28,9 +28,11 @@ fn names_of_formats_are_unique_and_described() {
 }
 
 #[test]
-fn the_manual_shows_the_formats_as_the_registry_does() {
-    let page = include_str!("../../../src/manual/formats.md");
-    assert!(page.contains(&registry::table()), "src/manual/formats.md lacks:\n{}", registry::table());
+fn readme_and_the_manual_show_the_formats_as_the_registry_does() {
+    let documents = [include_str!("../../../README.md"), include_str!("../../../src/manual/formats.md")];
+    for document in documents {
+        assert!(document.replace('\r', "").contains(&registry::table()), "lacking:\n{}", registry::table());
+    }
     assert_eq!(registry::in_words(), "a folder, a tar archive or a zip archive");
 }
 
