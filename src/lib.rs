@@ -76,6 +76,7 @@ pub mod cli;
 pub mod exit;
 pub mod facts;
 mod lock;
+pub mod output;
 pub mod plan;
 pub mod platform;
 pub mod progress;

@@ -7,8 +7,9 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::backup::{self, Backup, Folder, escape};
+use crate::backup::{self, Backup, Folder};
 use crate::platform::{self, Kind, Tree};
+use crate::report::path_text;
 
 use super::Error;
 use super::figures::Facts;
@@ -117,7 +118,7 @@ fn trees(path: &Path, cold: bool) -> io::Result<(Tree, Tree)> {
 
 /// How a place is called in figures: safe to print.
 pub fn name(role: &str, path: &Path) -> String {
-    format!("{role} {}", escape(&platform::path_to_bytes(path)))
+    format!("{role} {}", path_text(path))
 }
 
 /// The mean, and the standard deviation by the mean (0 where that says nothing).

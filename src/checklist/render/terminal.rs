@@ -143,8 +143,9 @@ mod tests {
         let long = "word ".repeat(60);
         let mut record = sample();
         record.system = long.clone();
-        record.checks[0].findings =
-            vec![Finding::fail(&long).seen(&long, format!("first\n  indented\n{long}")).why(&long).fix(&long)];
+        record.checks[0].findings = vec![
+            Finding::fail(&long).seen(&long, format!("first\n  indented\n{long}")).why(&long).fix(&long),
+        ];
         for width in [1, 60, 80, 200] {
             let page = render(&record, Page { color: false, width });
             for line in page.lines() {
