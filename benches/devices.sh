@@ -2,7 +2,7 @@
 # Asks `bkverify bench` on several kinds of device how long a verification will take, verifies for real, and prints a table
 # of how far off it was.
 #
-#     benches/devices.sh                     everything, as README.md shows it: 6 GB of disk, about five minutes
+#     benches/devices.sh                     everything, as benches/README.md shows it: 6 GB of disk, about five minutes
 #     DEVICES="disk spinning" ROUNDS=1 benches/devices.sh          some of it
 #
 # Devices:

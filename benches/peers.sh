@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the whole of bkverify beside the programs that people use for the same work, and prints a table of ratios.
 #
-#     benches/peers.sh                       everything, as README.md shows it: 50 GB of disk, half an hour and a quiet machine
+#     benches/peers.sh                       everything, as src/manual/speed.md shows it: 50 GB of disk, half an hour and a quiet machine
 #     LARGE_MIB=64 HUGE_MIB=256 MANY_FOLDERS=20 benches/peers.sh   the same, small
 #
 # Variables, with what they are when unset:

@@ -59,7 +59,9 @@ pub struct NtpFact {
 #[derive(Debug, thiserror::Error)]
 pub enum FactsError {
     /// They are no facts.
-    #[error("{place} holds no facts of a machine ({source}); write it there with `bkverify facts --json`")]
+    #[error(
+        "{place} is not a file of facts ({source}); make one on that machine with `bkverify facts --json`"
+    )]
     Unreadable {
         /// Where they were read.
         place: String,

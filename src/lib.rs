@@ -6,18 +6,48 @@
 //! arguments + config ─▶ Plan ─▶ catalog ─▶ sample ─▶ restore ─▶ hash both ─▶ verdict ─▶ assurance ─▶ report
 //! ```
 //!
-//! # Rooms
-//! - [`cli`]: the only room that knows the command line, the configuration file and the
-//!   environment. It makes a [`plan::Plan`], which is immutable and complete: no later stage asks
-//!   for a setting, a terminal or the date.
-//! - [`backup`]: formats behind one small trait. A format lists its entries as a stream, and
-//!   restores the wanted ones below a scratch folder. It knows nothing of samples and verdicts.
-//! - [`verify`]: the flow, a file a stage. The draw, the verdict, the assurance are pure; only
-//!   `judge`, `hash` and `work` touch files and threads.
-//! - [`mod@bench`]: what a verification costs on these disks: probes, a model, and a run that
-//!   checks it.
-//! - [`report`] and [`progress`]: what people and programs get to see.
-//! - [`platform`]: the only room that asks which operating system this is.
+//! # The house
+//! ```text
+//!                                cli
+//!                 ┌──────────┬────┴─────┬───────────┐
+//!             checklist    bench     report     progress
+//!                 └──────────┴────┬─────┴───────────┘
+//!                              verify
+//!                            ┌────┴────┐
+//!                         backup     plan
+//!                            └────┬────┘
+//!        words, facts, manual, output, threads, lock, stop, exit
+//!                                 │
+//!                             platform
+//! ```
+//!
+//! Nobody knows a room above its own. `tests/it/house.rs` compares this table with what the files
+//! import.
+//!
+//! | room | what it is | which rooms it knows |
+//! |---|---|---|
+//! | `lock` | locking, without the question of poison | |
+//! | `stop` | the request to end a run | |
+//! | `exit` | the exit codes | |
+//! | `threads` | threads, as many as can be had | |
+//! | `platform` | the only room that asks which operating system this is | |
+//! | `words` | numbers, sizes, times and lists in English | `platform` |
+//! | `manual` | the pages that `bkverify help` prints, also made into man pages | |
+//! | `output` | standard output, or a file that is replaced as a whole | `platform` |
+//! | `plan` | what a run will do: immutable and complete | `output`, `platform` |
+//! | `facts` | what another machine needs to know of this one | |
+//! | `backup` | formats behind one small trait | `lock`, `platform`, `stop`, `threads`, `words` |
+//! | `verify` | the flow, a file a stage | `backup`, `exit`, `plan`, `platform`, `stop`, `threads`, `words` |
+//! | `progress` | what a person sees while a run goes on | `backup`, `plan`, `verify`, `words` |
+//! | `report` | what people and programs are told afterwards | `backup`, `exit`, `output`, `plan`, `platform`, `verify`, `words` |
+//! | `bench` | what a verification costs on these disks | `backup`, `exit`, `plan`, `platform`, `stop`, `threads`, `verify`, `words` |
+//! | `checklist` | the other steps before a migration, a check a file | `backup`, `exit`, `facts`, `output`, `plan`, `platform`, `report`, `stop`, `verify`, `words` |
+//! | `cli` | the only room that knows the command line, the configuration file and the environment | `backup`, `bench`, `checklist`, `exit`, `facts`, `manual`, `output`, `plan`, `platform`, `progress`, `report`, `stop`, `threads`, `verify`, `words` |
+//!
+//! The draw ([`verify::sample`]), the verdict ([`verify::verdict`]), the statement
+//! ([`verify::assurance`]) and the outcome ([`verify::conclude`]) are pure functions; a table, a
+//! simulation or a recomputation holds each. `bkverify help contributing` lists
+//! the files that a change touches.
 //!
 //! # What holds everywhere
 //! 1. Originals and backups are opened read-only and never written. All writing happens below the
@@ -35,37 +65,8 @@
 //!    for each entry until it ends, to find names that occur twice, and up to 16 for each link,
 //!    device or pipe.)
 //!
-//! # Decisions that differ from the first sketch
-//! - Restored files are not deleted one by one: a scratch file is emptied when its content is
-//!   judged, and filled again with the next ([`backup::Scratch`] says what that saves).
-//! - Formats do not use threads of their own to restore. They say how they can be reached
-//!   ([`backup::Access`]), and the flow spreads the work: picks in small handfuls, everything as a
-//!   stream fed by the listing, or one pass with judges beside it.
-//! - A file that differs though its original looks *older* than the backup's record is settled by
-//!   the original's change time: [`verify::comparable`] says why. If that is later, nobody can tell
-//!   whose fault it is: the pick stays undecided, and as it could be compared by its modification
-//!   time, it counts as bad in the statement.
-//! - What has no room in the restore folder is not left out of the statement, though it proves
-//!   nothing: rot can make up a size.
-//! - Once every file of the population was looked at, a run is not incomplete because some
-//!   originals had changed: there is nothing left to draw. It passes if no larger share than
-//!   `--max-undecided` proved nothing.
-//! - Nothing is mapped into memory, though restored copies could be. A large file is hashed by all
-//!   threads that are free, in segments that are subtrees of BLAKE3's own tree (`verify::hash`): as
-//!   quick as mapping on ext4, half as long on tmpfs, for originals too, and a disk that fails is
-//!   an error, not the end of the process. `benches/hash.rs` measures both, which is what `memmap2`
-//!   is here for.
-//! - A member of 10 GiB whose original has 260 bytes is restored in full all the same: that it can
-//!   be restored is what is asked, and its own checksum stands at its end. Only hashing it ends
-//!   early.
-//! - Picks go by rank, not by size with the largest first, though that would even out the end: so a
-//!   run that ends early has seen a random sample, and makes a statement. The end is evened out
-//!   otherwise: a large original is read while its copy is restored, and both are hashed by all
-//!   threads. Only where a disk spins does the order of the disk come first
-//!   ([`plan::Plan::in_place_order`]).
-//! - Archives are read by small readers of our own over `tar`'s and `rawzip`'s header parsers: one
-//!   that lists a million entries in constant memory, goes on behind damage and never trusts a
-//!   declared size was not to be had.
+//! Designs that look right at first and were rejected are in the manual: `src/manual/design.md`, or
+//! `bkverify help design`.
 
 use std::ffi::OsString;
 
@@ -76,6 +77,7 @@ pub mod cli;
 pub mod exit;
 pub mod facts;
 mod lock;
+pub mod manual;
 pub mod output;
 pub mod plan;
 pub mod platform;

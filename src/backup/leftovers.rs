@@ -9,9 +9,17 @@
 //! ours, or for a link to a third one's. So a leftover is opened once, without following a link;
 //! only what this user made is touched; and everything in it is removed through that one handle. By
 //! name there goes only a folder that is empty.
+//!
+//! Our own files have numbers as names, and anything else keeps the whole folder from being
+//! removed. Workspaces hold files of any name. So the folder that holds them is told by its number
+//! in the file system, which its run has written to the marker: a folder that somebody has put in
+//! its place, or beside it, is left alone. In it there is nothing but numbered folders, each written
+//! to by a program of the killed run; those are removed with whatever they hold, but for what
+//! belongs to another user and for file systems that are mounted there.
 
+use std::ffi::OsStr;
 use std::fs::{File, TryLockError};
-use std::io;
+use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use cap_std::ambient_authority;
@@ -23,6 +31,11 @@ use crate::platform;
 pub(super) const FOLDER_PREFIX: &str = "bkverify-scratch-";
 /// The file in each that its run holds a lock on.
 pub(super) const MARKER: &str = "bkverify-scratch.lock";
+
+/// The folder in each that holds its workspaces, and the word before its number in the marker.
+pub(super) const WORKSPACES: &str = "workspaces";
+/// As much of a marker is read; it has some lines of text and one number.
+const MARKER_MAX: u64 = 4096;
 
 /// What earlier runs left behind, and what became of it.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -136,17 +149,83 @@ pub(super) fn is_locked(attempt: &Result<(), TryLockError>) -> Option<bool> {
     }
 }
 
-/// Removes numbered files and the marker, which the caller has locked, from the folder `dir` of
-/// this `name`, then the folder; `false` if it holds anything else, which stays.
+/// Writes to the marker which folder holds the workspaces.
+pub(super) fn register(marker: Option<&File>, workspaces: &Dir) -> io::Result<()> {
+    let mut marker = marker.ok_or(io::ErrorKind::NotFound)?;
+    // In one piece: a run that is killed has written all of it or nothing.
+    marker.write_all(format!("{WORKSPACES} {}\n", number_of(workspaces)?).as_bytes())
+}
+
+/// The number that [`register`] wrote to a marker.
+fn registered(mut marker: &File) -> io::Result<Option<u64>> {
+    let mut text = Vec::new();
+    marker.rewind()?;
+    marker.take(MARKER_MAX).read_to_end(&mut text)?;
+    let text = String::from_utf8_lossy(&text);
+    let mut numbers = text.split_inclusive('\n').filter_map(|line| {
+        line.strip_prefix(WORKSPACES)?.strip_prefix(' ')?.strip_suffix('\n')?.parse().ok()
+    });
+    Ok(numbers.next_back())
+}
+
+/// A folder's number in its file system; that of the file system may change from start to start.
+fn number_of(dir: &Dir) -> io::Result<u64> {
+    let (_, number) = platform::stat(&dir.try_clone()?.into_std_file())?.id;
+    Ok(number)
+}
+
+fn is_number(name: &OsStr) -> bool {
+    name.to_str().is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// Opens the folder of workspaces in `dir`, unless it may be somebody else's.
+fn open_workspaces(dir: &Dir, marker: Option<&File>) -> io::Result<Option<Dir>> {
+    let found = platform::open_made_dir(dir, dir, Path::new(WORKSPACES))?;
+    let mut is_empty = true;
+    for entry in found.entries()? {
+        let entry = entry?;
+        is_empty = false;
+        if !is_number(&entry.file_name()) || !entry.file_type()?.is_dir() {
+            return Ok(None);
+        }
+    }
+    // Killed before it was written down, a run has not begun to use it.
+    let is_ours = is_empty || marker.map(registered).transpose()?.flatten() == Some(number_of(&found)?);
+    Ok(is_ours.then_some(found))
+}
+
+/// Removes the folder `dir` of this `name`, which only programs have written to, with all that is in
+/// it; whether nothing is left of it.
+pub(super) fn remove_made(parent: &Dir, name: &str, dir: Dir) -> io::Result<bool> {
+    if !platform::empty_made_dir(&dir)? {
+        return Ok(false);
+    }
+    remove_named(parent, name, dir)?;
+    Ok(true)
+}
+
+/// Removes numbered files, workspaces and the marker, which the caller has locked, from the folder
+/// `dir` of this `name`, then the folder; `false` if it holds anything else, which stays.
 pub(super) fn remove_ours(parent: &Dir, name: &str, dir: Dir, mut marker: Option<File>) -> io::Result<bool> {
-    let mut ours = Vec::new();
+    let (mut ours, mut workspaces) = (Vec::new(), None);
     for entry in dir.entries()? {
         let entry = entry?;
-        let file = entry.file_name();
-        match file.to_str().filter(|_| entry.file_type().is_ok_and(|kind| kind.is_file())) {
-            Some(text) if text == MARKER || text.bytes().all(|byte| byte.is_ascii_digit()) => ours.push(file),
-            _ => return Ok(false),
+        let (file, kind) = (entry.file_name(), entry.file_type()?);
+        if kind.is_file() && (file == *MARKER || is_number(&file)) {
+            ours.push(file);
+        } else if kind.is_dir() && file == *WORKSPACES {
+            match open_workspaces(&dir, marker.as_ref())? {
+                Some(found) => workspaces = Some(found),
+                None => return Ok(false),
+            }
+        } else {
+            return Ok(false);
         }
+    }
+    if let Some(workspaces) = workspaces
+        && !remove_made(&dir, WORKSPACES, workspaces)?
+    {
+        return Ok(false);
     }
     // The marker last: while anything is left, the folder is recognised.
     ours.sort_by_key(|file| *file == *MARKER);

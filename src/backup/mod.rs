@@ -19,17 +19,21 @@ mod path;
 pub mod registry;
 mod repeats;
 mod reservation;
+mod restored;
 mod scratch;
 mod tar;
+mod workspace;
 mod zip;
 
 pub use entry::{Entry, Locator, Picks};
 pub use error::{Damage, Error, Lost, RestoreError};
 pub use folder::Folder;
 pub use leftovers::{Leftovers, remove_leftovers};
-pub use path::{NameProblem, escape, relative, unescape};
+pub use path::{NameProblem, escape, path_text, relative, unescape};
 pub use registry::open;
-pub use scratch::{MARGIN, Restored, Scratch, Stays};
+pub use restored::Restored;
+pub use scratch::{MARGIN, Scratch, Stays};
+pub use workspace::Workspace;
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;

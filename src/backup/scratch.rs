@@ -1,7 +1,8 @@
 //! The scratch folder: the one place that restored files are written to.
 //!
 //! In: content, from any format. Out: [`Restored`] files, numbered, in one flat folder of mode 0700
-//! that is entered by capability, so that no name out of a backup ever reaches the file system. A
+//! that is entered by capability, so that no name out of a backup ever reaches the file system.
+//! Programs that restore by themselves write to [`Workspace`](super::Workspace)s in it instead. A
 //! restored file is emptied as soon as its value is dropped, and the empty file serves the next
 //! one: making and deleting a file costs a journalling file system eight times what emptying and
 //! filling it does. So there are never more files than are judged at once. A marker file, locked
@@ -21,10 +22,10 @@ use crate::lock::lock;
 use crate::platform;
 use crate::stop::Stop;
 
-use super::bytes::ReadAt;
 use super::holes;
-use super::leftovers::{FOLDER_PREFIX, MARKER, is_locked, remove_ours};
+use super::leftovers::{self, FOLDER_PREFIX, MARKER, WORKSPACES, is_locked, remove_ours};
 use super::reservation::{DiskSpace, Reservation};
+use super::restored::{Restored, with_number};
 use super::{Error, RestoreError};
 
 const MARKER_TEXT: &str = "A running bkverify holds a lock on this file and removes this folder when it ends.\n\
@@ -42,12 +43,13 @@ pub const MARGIN: u64 = 64 << 20;
 /// A fresh folder for one run, removed when dropped.
 #[derive(Debug)]
 pub struct Scratch {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
     stop: Stop,
 }
 
+/// The folder, for all who have a part in it.
 #[derive(Debug)]
-struct Inner {
+pub(super) struct Inner {
     parent: Dir,
     name: String,
     place: PathBuf,
@@ -56,8 +58,10 @@ struct Inner {
     marker: Option<File>,
     next: AtomicU64,
     /// Empty files that wait for content.
-    idle: Mutex<Vec<(File, u64)>>,
-    space: DiskSpace,
+    pub(super) idle: Mutex<Vec<(File, u64)>>,
+    pub(super) space: DiskSpace,
+    /// The folder of all workspaces, once there is one.
+    workspaces: Mutex<Option<Dir>>,
 }
 
 /// The folder could not be removed, and holds files of the backup.
@@ -69,17 +73,6 @@ struct Inner {
 pub struct Stays {
     place: PathBuf,
     problem: String,
-}
-
-/// One restored file, open for reading; emptied when dropped.
-#[derive(Debug)]
-pub struct Restored {
-    file: Option<File>,
-    size: u64,
-    /// Bytes that take room.
-    written: u64,
-    number: u64,
-    scratch: Arc<Inner>,
 }
 
 impl Scratch {
@@ -107,6 +100,7 @@ impl Scratch {
             next: AtomicU64::new(0),
             idle: Mutex::default(),
             space: DiskSpace::default(),
+            workspaces: Mutex::default(),
         };
         Ok(Self { inner: Arc::new(inner), stop })
     }
@@ -176,7 +170,7 @@ impl Scratch {
     ) -> Result<(), RestoreError> {
         loop {
             let got = platform::read_full(content, buffer).map_err(RestoreError::from_read)?;
-            let size = restored.size + got as u64;
+            let size = restored.size() + got as u64;
             if let Some(declared) = declared.filter(|&declared| size > declared) {
                 return Err(RestoreError::TooLong { declared });
             }
@@ -205,12 +199,11 @@ impl Scratch {
         let mut reservation = self.reserve(size, 0)?;
         let mut restored = self.create_file().map_err(RestoreError::Scratch)?;
         loop {
-            let to = restored.file.as_mut().ok_or(RestoreError::Stopped)?;
+            let to = restored.file_mut()?;
             let Ok(copied) = platform::copy_in_kernel(from, to, 8 * PIECE as u64) else {
                 return self.copy_by_hand(from, restored, &mut reservation, buffer);
             };
-            restored.size += copied;
-            restored.written += copied;
+            restored.count(copied);
             reservation.use_up(copied);
             if copied == 0 {
                 return Ok(restored);
@@ -233,15 +226,15 @@ impl Scratch {
         if buffer.len() < PIECE {
             buffer.resize(PIECE, 0);
         }
-        let done = SeekFrom::Start(restored.size);
+        let done = SeekFrom::Start(restored.size());
         from.seek(done).map_err(RestoreError::from_read)?;
-        restored.file.as_mut().ok_or(RestoreError::Stopped)?.seek(done).map_err(RestoreError::Scratch)?;
+        restored.file_mut()?.seek(done).map_err(RestoreError::Scratch)?;
         self.fill(&mut restored, reservation, from, None, &mut buffer[..PIECE])?;
         Ok(restored)
     }
 
-    /// A file that has no room beside all others is not begun: the disk is not filled to its last
-    /// byte.
+    /// Reserves disk space for what is written next: a file that does not fit beside all others is
+    /// not begun, so the disk is never filled to its last byte.
     pub(super) fn reserve(&self, size: u64, held: u64) -> Result<Reservation<'_>, RestoreError> {
         self.inner.space.reserve(size, held, &self.stop, &|| platform::free_space(&self.inner.place))
     }
@@ -262,93 +255,43 @@ impl Scratch {
         Ok(restored)
     }
 
-    /// An empty numbered file, to be filled by [`Restored::write`]; the caller has a promise of
-    /// room for it.
+    /// An empty numbered file, to be filled by [`Restored::write`]; the caller has reserved
+    /// space for it.
     pub fn create_file(&self) -> io::Result<Restored> {
         let idle = lock(&self.inner.idle).pop();
         let (file, number) = idle.map_or_else(|| self.inner.new_file(), Ok)?;
-        self.inner.space.add_file();
-        Ok(Restored { file: Some(file), size: 0, written: 0, number, scratch: Arc::clone(&self.inner) })
-    }
-}
-
-impl Restored {
-    /// Its size in bytes.
-    pub fn size(&self) -> u64 {
-        self.size
-    }
-
-    /// The open file, for reading at offsets.
-    pub fn file(&self) -> &File {
-        // Taken by `drop` alone, after which no reference to self can exist.
-        #[expect(clippy::expect_used)]
-        self.file.as_ref().expect("open until dropped")
-    }
-
-    /// Appends `bytes`.
-    pub fn write(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
-        if let Some(file) = &mut self.file {
-            file.write_all(bytes).map_err(cannot_write)?;
-        }
-        self.size += bytes.len() as u64;
-        self.written += bytes.len() as u64;
-        Ok(())
-    }
-
-    /// Makes the file `size` bytes long; what was not written reads as zeros (sparse members).
-    pub fn set_len(&mut self, size: u64) -> Result<(), RestoreError> {
-        platform::allow_holes(self.file());
-        self.file().set_len(size).map_err(RestoreError::Scratch)?;
-        self.size = size;
-        Ok(())
-    }
-
-    /// Moves the file to `name` below `folder`, which is in the same restore directory, instead of
-    /// deleting it.
-    pub fn keep(mut self, folder: &Dir, name: &Path) -> io::Result<()> {
-        drop(self.file.take());
-        self.written = 0;
-        if let Some(parent) = name.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            folder.create_dir_all(parent)?;
-        }
-        with_number(self.number, |number| self.scratch.dir()?.rename(number, folder, name))
-    }
-}
-
-/// A restored file may be a container itself.
-impl ReadAt for Restored {
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        platform::read_at(self.file(), buffer, offset)
-    }
-
-    fn len(&self) -> u64 {
-        self.size
-    }
-}
-
-impl Drop for Restored {
-    fn drop(&mut self) {
-        // One that `keep` took is closed already. One that cannot be emptied is removed with the
-        // folder.
-        if let Some(mut file) = self.file.take()
-            && file.set_len(0).and_then(|()| file.rewind()).is_ok()
-        {
-            lock(&self.scratch.idle).push((file, self.number));
-        }
-        self.scratch.space.remove_file(self.written);
+        Ok(Restored::new(file, number, Arc::clone(&self.inner)))
     }
 }
 
 impl Inner {
     fn new_file(&self) -> io::Result<(File, u64)> {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let number = self.next_number();
         let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(true);
         let file = with_number(number, |name| self.dir()?.open_with(name, &options))?;
         Ok((file.into_std(), number))
     }
 
-    fn dir(&self) -> io::Result<&Dir> {
+    /// A number that no file or workspace has had yet.
+    pub(super) fn next_number(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The folder that workspaces are made in. The first who asks makes it, and writes down which
+    /// folder it is: the next run removes no other.
+    pub(super) fn workspaces(&self) -> io::Result<Dir> {
+        let mut known = lock(&self.workspaces);
+        if let Some(dir) = &*known {
+            return dir.try_clone();
+        }
+        let dir = platform::make_private_dir(self.dir()?, WORKSPACES)?;
+        leftovers::register(self.marker.as_ref(), &dir)?;
+        known.insert(dir).try_clone()
+    }
+
+    /// The open folder.
+    pub(super) fn dir(&self) -> io::Result<&Dir> {
         self.dir.as_ref().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 }
@@ -357,6 +300,7 @@ impl Inner {
     /// Once; what stays (no permission any more, say) is recognised by the next run.
     fn remove(&mut self) -> Result<(), Stays> {
         lock(&self.idle).clear();
+        lock(&self.workspaces).take();
         let Some(dir) = self.dir.take() else { return Ok(()) };
         let problem = match remove_ours(&self.parent, &self.name, dir, self.marker.take()) {
             Ok(true) => return Ok(()),
@@ -384,16 +328,6 @@ impl RestoreError {
     }
 }
 
-/// What a failed write means: that the file system holds no file so large says nothing of the next
-/// one.
-fn cannot_write(error: io::Error) -> RestoreError {
-    if error.kind() == io::ErrorKind::FileTooLarge {
-        let problem = "it is larger than any file can be in the restore folder; choose one on another disk";
-        return RestoreError::Unsupported(problem.to_owned());
-    }
-    RestoreError::Scratch(error)
-}
-
 fn create_locked(parent: &Dir) -> io::Result<(String, Dir, File)> {
     let name = format!("{FOLDER_PREFIX}{:016x}", rand::random::<u64>());
     let dir = platform::make_private_dir(parent, &name)?;
@@ -406,23 +340,6 @@ fn create_locked(parent: &Dir) -> io::Result<(String, Dir, File)> {
     marker.write_all(MARKER_TEXT.as_bytes())?;
     dir.metadata(MARKER)?;
     Ok((name, dir, marker))
-}
-
-/// Calls `act` with a number's file name, made without an allocation.
-fn with_number<T>(number: u64, act: impl FnOnce(&str) -> T) -> T {
-    let mut digits = [b'0'; 20];
-    let mut rest = number;
-    let mut start = digits.len();
-    loop {
-        start -= 1;
-        digits[start] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 && start <= digits.len() - 6 {
-            break;
-        }
-    }
-    // ASCII digits alone.
-    act(std::str::from_utf8(&digits[start..]).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -473,12 +390,5 @@ mod tests {
         let bomb = &mut io::repeat(0);
         let error = scratch.restore(bomb, Some(10_000), &mut Vec::new()).unwrap_err();
         assert!(matches!(error, RestoreError::TooLong { declared: 10_000 }), "{error}");
-    }
-
-    #[test]
-    fn file_names_are_numbers_of_at_least_six_digits() {
-        assert_eq!(with_number(0, str::to_owned), "000000");
-        assert_eq!(with_number(1_234_567, str::to_owned), "1234567");
-        assert_eq!(with_number(u64::MAX, str::to_owned), u64::MAX.to_string());
     }
 }

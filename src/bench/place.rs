@@ -7,9 +7,8 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::backup::{self, Backup, Folder};
+use crate::backup::{self, Backup, Folder, path_text};
 use crate::platform::{self, Kind, Tree};
-use crate::report::path_text;
 
 use super::Error;
 use super::figures::Facts;

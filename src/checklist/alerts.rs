@@ -9,7 +9,7 @@ use super::check::{Check, PATIENCE};
 use super::findings::Finding;
 use super::machine::Visit;
 
-const WHY: &str = "What is broken before the migration is broken after it, or breaks during it.";
+const WHY: &str = "What is broken before the migration stays broken after it, or fails during it.";
 
 /// The check.
 pub(super) static CHECK: Check = Check {

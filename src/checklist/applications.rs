@@ -14,11 +14,12 @@ use self::coverage::{Coverage, Held};
 use super::check::Check;
 use super::findings::Finding;
 use super::machine::Visit;
+use super::phrases::{are, several};
 use super::table::{Discovered, Files, Row, update};
 use crate::words;
 
-const WHY: &str =
-    "Setup moves the system, not the applications: what nobody planned for and nobody backed up is gone.";
+const WHY: &str = "Setup moves the system, not the applications: data that nobody planned for and nobody \
+                   backed up is lost.";
 /// A note that begins so says that nobody needs this data.
 const WAIVED: &str = "no backup";
 
@@ -98,33 +99,36 @@ fn judge(rows: &[Row], coverage: &Coverage) -> Vec<Finding> {
     let source = "the backups' catalogs";
     if !lost.is_empty() {
         findings.push(
-            Finding::fail(format!("{} data folders are in no backup", lost.len()))
+            Finding::fail(format!("{} in no backup", are(lost.len(), "data folder")))
                 .seen(source, lost.join("\n"))
                 .why(WHY)
                 .fix(format!(
-                    "Add them to the backup. What nobody needs: begin its note in the table with \"{WAIVED}\" and say why."
+                    "Add them to the backup. For data that nobody needs, begin the note in the table \
+                     with \"{WAIVED}\" and say why."
                 )),
         );
     }
     if !unknown.is_empty() {
         let mut finding = Finding::could_not_check(
             "Whether the backup holds the applications' data",
-            coverage.problem().unwrap_or("some folders could not be looked into"),
+            coverage.problem().unwrap_or("some folders could not be read"),
         );
         finding = finding.seen("data folders", unknown.join("\n")).why(WHY);
         findings.push(
-            finding.fix("Configure the backup job (`bkverify init`), or run as a user who may read them."),
+            finding.fix(
+                "Configure the backup job (`bkverify init`), or run as a user who may read these folders.",
+            ),
         );
     }
     if !held.is_empty() {
         findings.push(
-            Finding::pass(format!("{} data folders are in a backup", held.len()))
+            Finding::pass(format!("{} in a backup", are(held.len(), "data folder")))
                 .seen(source, held.join("\n")),
         );
     }
     if !waived.is_empty() {
         let finding =
-            Finding::pass(format!("{} data folders are left out of the backup by a note", waived.len()));
+            Finding::pass(format!("{} left out of the backup by a note", are(waived.len(), "data folder")));
         findings.push(finding.seen("the table's notes", waived.join("\n")));
     }
     findings
@@ -139,13 +143,13 @@ fn filled_in(files: &Files) -> Finding {
     let rows = &files.table.rows;
     let open = rows.iter().filter(|row| row.notes.is_empty()).count();
     let place = files.markdown_place().display().to_string();
-    let evidence = format!("{} rows, {open} of them without a note", rows.len());
+    let evidence = format!("{}, {open} without a note", several(rows.len(), "row"));
     if rows.is_empty() {
-        return Finding::manual("No application was found: write yours into the table")
+        return Finding::manual("No application was found: add yours to the table")
             .seen(place, evidence)
             .why(WHY);
     }
-    Finding::manual(format!("Plan for each application: {open} of {} have no note yet", rows.len()))
+    Finding::manual(format!("Write a plan for each application: {open} of {} still without a note", rows.len()))
         .seen(place, evidence)
         .why(WHY)
         .fix("Fill in the table (Markdown or CSV), then: bkverify checklist done applications --note \"plan agreed\"")

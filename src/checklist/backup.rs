@@ -16,7 +16,7 @@ pub(super) static CHECK: Check = Check {
     name: "backup",
     title: "Backup, and proof that it restores",
     asks: "A full backup was made and ran successfully, and random files of it were restored elsewhere and found to be \
-         the same as the originals.",
+         identical to the originals.",
     patience: PATIENCE,
     linux: configured,
     windows: look_windows,

@@ -17,7 +17,7 @@ const WHY: &str = "The analyser knows settings that work today and break in a mi
 pub(super) static CHECK: Check = Check {
     name: "best-practices",
     title: "Best practices analysis",
-    asks: "A best practices analysis of Active Directory, the registry and the web server's metabase finds nothing.",
+    asks: "A best practices analysis of Active Directory, the registry and the web server's metabase finds no problems.",
     // The analysis of a role takes up to a minute.
     patience: Duration::from_secs(300),
     linux: linux::look,

@@ -57,14 +57,20 @@ fn against_destination(visit: &Visit<'_>) -> Vec<Finding> {
             Finding::manual("The clock and the time zone were not compared with the destination server's")
                 .seen("this machine", format!("{:.0}, {}", visit.settings().now, own.words()))
                 .why(WHY)
-                .fix("Run `bkverify checklist clock --against DESTINATION`, or write its facts there with \
-                       `bkverify facts --json --ntp SERVER > facts.json` and run `--against facts.json` here."),
+                .fix(
+                    "Run `bkverify checklist clock --against DESTINATION`, or run `bkverify facts \
+                      --json --ntp SERVER > facts.json` \
+                       on the destination and use `--against facts.json` here.",
+                ),
         ],
         Some(Against::Server(server)) => vec![
             judged(&format!("the destination {server}"), server, sntp::measure(server)),
-            Finding::manual(format!("Compare the time zone with {server}'s: NTP does not tell it"))
+            Finding::manual(format!("Compare the time zone with {server}'s: NTP does not carry it"))
                 .seen("this machine", own.words())
-                .fix("Compare by hand, or write facts on the destination with `bkverify facts --json`."),
+                .fix(
+                    "Compare by hand, or run `bkverify facts --json > facts.json` there and use \
+                      `--against facts.json` here.",
+                ),
         ],
         Some(Against::Facts { place, facts, under_way, read }) => vec![
             compare_zones(&own, facts, place),
@@ -121,7 +127,7 @@ fn judged(whom: &str, server: &str, measured: Result<Measured, String>) -> Findi
         Err(problem) => {
             return Finding::could_not_check(&format!("The clock against {whom}"), problem)
                 .why(WHY)
-                .fix("Open UDP port 123 to it, or name another server with --ntp.");
+                .fix("Allow UDP port 123 to it, or name another server with --ntp.");
         }
     };
     let evidence = format!(
@@ -145,7 +151,7 @@ fn offset_finding(whom: &str, offset: f64, margin: f64) -> Finding {
         return Finding::pass(title);
     };
     finding.why(WHY).fix(
-        "Windows: `w32tm /resync`. Linux: `chronyc makestep`, or restart the time service. Then look again.",
+        "Windows: `w32tm /resync`. Linux: `chronyc makestep`, or restart the time service. Then check again.",
     )
 }
 
@@ -154,7 +160,7 @@ fn compare_zones(own: &Zone, facts: &Facts, place: &str) -> Finding {
         if pass {
             Finding::pass(format!("Same time zone as {}", facts.name))
         } else {
-            Finding::fail(format!("Another time zone than {}", facts.name)).why(WHY).fix(
+            Finding::fail(format!("The time zone differs from that of {}", facts.name)).why(WHY).fix(
                 "Set the same zone on both: `timedatectl set-timezone ZONE` on Linux, `tzutil /s ZONE` on Windows.",
             )
         }
@@ -169,7 +175,7 @@ fn compare_zones(own: &Zone, facts: &Facts, place: &str) -> Finding {
 /// `apart` is this clock when they were read minus the other when they were written.
 fn compare_clocks(facts: &Facts, place: &str, under_way: Option<f64>, apart: f64) -> Finding {
     let whom = format!("{} (by {place})", facts.name);
-    let evidence = format!("{} wrote {} at {}", facts.name, facts.time, facts.local_time);
+    let evidence = format!("{} wrote its facts at {} ({} there)", facts.name, facts.time, facts.local_time);
     if let Some(ntp) = &facts.ntp {
         return through_ntp(&whom, &ntp.server, ntp.offset).seen(place, evidence);
     }
@@ -183,8 +189,8 @@ fn compare_clocks(facts: &Facts, place: &str, under_way: Option<f64>, apart: f64
     Finding::could_not_check(
         &format!("The clock against {whom}"),
         format!(
-            "the facts were read {} after they say they were written, and nobody knows how much of it they \
-                 were on the way",
+            "the facts were read {} after the time that they state, and it is not known how much of \
+             that they took to arrive",
             seconds_words(apart)
         ),
     )

@@ -61,7 +61,7 @@ fn tool(probed: &Probed, now: Timestamp) -> Finding {
             duration_words(age)
         )),
         None if evidence.is_empty() => Finding::manual(
-            "No trace of the Migration Preparation Tool: run it from the destination's installation media",
+            "There is no trace of the Migration Preparation Tool: run it from the destination's installation media",
         ),
         None => Finding::manual("The Migration Preparation Tool is installed, but left no log: run it"),
     };
@@ -79,7 +79,7 @@ fn groups(probed: &Probed) -> Finding {
     };
     let identifiers = item.list("sids");
     if identifiers.is_empty() {
-        return Finding::could_not_check(what, "Windows named no groups of this user");
+        return Finding::could_not_check(what, "Windows listed no groups of this user");
     }
     let wanted = [("512", "Domain Admins"), ("518", "Schema Admins"), ("519", "Enterprise Admins")];
     let member = |end: &str| {

@@ -4,8 +4,9 @@
 //! In: a [`Machine`] (its programs, its files, what the person said). Out: a [`Record`] of
 //! findings, rendered by [`render`]. A check is a constant in a file of its own ([`check::Check`]),
 //! and a line in [`CHECKS`]. Each is written for Windows and for Linux, and picks at run time, so
-//! that both sides compile and are tested everywhere. A check reads; it never changes anything on the machine (`--fix` does, through
-//! [`fix`], after asking). What it cannot find out is could-not-check, never a pass.
+//! that both sides compile and are tested everywhere. A check reads; it never changes anything on
+//! the machine (`--fix` does, through [`fix`], after asking). What it cannot find out is
+//! could-not-check, never a pass.
 
 mod alerts;
 mod applications;
@@ -19,6 +20,7 @@ mod links;
 pub mod machine;
 mod migration_tool;
 mod network;
+mod phrases;
 pub mod powershell;
 pub mod probe;
 pub mod render;

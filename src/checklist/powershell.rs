@@ -137,8 +137,8 @@ pub fn parse(stdout: &str) -> Result<Probed, String> {
     // Modules may print greetings of their own before the one line that counts.
     let line = stdout.lines().rev().map(str::trim).find(|line| !line.is_empty());
     let line = line.ok_or("powershell printed nothing")?;
-    let value: Value = serde_json::from_str(line)
-        .map_err(|error| format!("powershell printed what is no whole answer ({error})"))?;
+    let value: Value =
+        serde_json::from_str(line).map_err(|error| format!("powershell's answer is incomplete ({error})"))?;
     let list = |key: &str| value.get(key).and_then(Value::as_array);
     let (Some(items), Some(problems)) = (list("items"), list("problems")) else {
         return Err("powershell printed JSON without `items` and `problems`".to_owned());
@@ -178,8 +178,10 @@ mod tests {
     #[test]
     fn nothing_cut_short_and_garbage_are_errors() {
         assert_eq!(parse("").unwrap_err(), "powershell printed nothing");
-        assert!(parse("{\"items\":[{\"part\":\"a\"").unwrap_err().contains("no whole answer"));
-        assert!(parse("Das System kann den Pfad nicht finden.").unwrap_err().contains("no whole answer"));
+        assert!(parse("{\"items\":[{\"part\":\"a\"").unwrap_err().contains("answer is incomplete"));
+        assert!(
+            parse("Das System kann den Pfad nicht finden.").unwrap_err().contains("answer is incomplete")
+        );
         assert!(parse("{\"items\":{}}").unwrap_err().contains("without `items`"));
     }
 

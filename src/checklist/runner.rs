@@ -122,17 +122,17 @@ fn start(
 
 fn finish(started: Started) -> Checked {
     let Started { check, at, limit, ended } = started;
-    let unknown =
-        |problem: &str| Finding::could_not_check(check.title, problem).fix("Give it longer with --timeout.");
+    let unknown = |problem: &str| Finding::could_not_check(check.title, problem);
     let (mut findings, took) = match ended {
         Some(Ended::Done(findings, took)) => (findings, took),
         Some(Ended::Broke) => (vec![unknown("the check itself broke; please report this")], at.elapsed()),
         Some(Ended::Late) | None => {
-            (vec![unknown(&format!("no answer within {} s", limit.as_secs_f64()))], at.elapsed())
+            let late = unknown(&format!("no answer within {} s", limit.as_secs_f64()));
+            (vec![late.fix("Allow more time with --timeout.")], at.elapsed())
         }
     };
     if findings.is_empty() {
-        findings.push(Finding::could_not_check(check.title, "nothing was found out"));
+        findings.push(Finding::could_not_check(check.title, "the check reported nothing"));
     }
     // The worst first; otherwise as found.
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.status));

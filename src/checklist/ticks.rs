@@ -44,7 +44,7 @@ pub struct Tick {
 pub enum TicksError {
     /// The file cannot be read.
     #[error(
-        "cannot read the ticked steps in {place}: {problem}; repair the file, or move it away to begin anew"
+        "cannot read the ticked steps in {place}: {problem}; repair the file, or move it away to start afresh"
     )]
     Read {
         /// The file.

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use super::check::Check;
 use super::findings::Finding;
+use super::phrases::{are, several};
 
-const WHY: &str = "The migration tools are written for servers with current updates, and a known hole is no place to \
-                   move data from or to.";
-const WHY_REBOOT: &str = "Until the restart the old code goes on running, and the next restart happens in the middle \
+const WHY: &str = "The migration tools expect servers with current updates, and a server with known security holes \
+                   should not move data.";
+const WHY_REBOOT: &str = "Until the restart the old code keeps running, and the restart may then come in the middle \
                           of the migration.";
 
 /// The check.
@@ -29,13 +30,13 @@ fn pending(all: &[String], security: &[String], source: &str, fix: &str) -> Find
     let finding = if security.is_empty() && all.is_empty() {
         return Finding::pass("No updates are pending").seen(source, "none");
     } else if security.is_empty() {
-        Finding::warn(format!("{} updates are pending, none of them for security", all.len()))
+        Finding::warn(format!("{} pending, no security updates", are(all.len(), "update")))
             .seen(source, all.join("\n"))
     } else {
         Finding::fail(format!(
-            "{} security updates are pending, {} updates in all",
-            security.len(),
-            all.len()
+            "{} pending, {} in all",
+            are(security.len(), "security update"),
+            several(all.len(), "update")
         ))
         .seen(format!("{source} (security)"), security.join("\n"))
     };

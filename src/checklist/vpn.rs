@@ -8,8 +8,8 @@ mod windows;
 
 use super::check::{Check, PATIENCE};
 
-const WHY: &str = "A VPN changes routes and names of the server while the destination copies from it, so that the two \
-                   lose each other.";
+const WHY: &str = "A VPN changes the server's routes and names while the destination copies from it, so that the two \
+                   lose contact.";
 
 /// The check.
 pub(super) static CHECK: Check = Check {

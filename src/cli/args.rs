@@ -12,6 +12,7 @@ use super::bench::BenchArgs;
 use super::checklist::ChecklistArgs;
 use super::facts::FactsArgs;
 use super::generate::Generate;
+use super::help::{self, Help};
 use super::init::Init;
 use super::settings::Settings;
 use super::signals::STOPPED_AT_ONCE;
@@ -24,7 +25,7 @@ use crate::exit::ExitCode;
 /// read.
 #[derive(Debug, Parser)]
 #[command(name = "bkverify", version, args_conflicts_with_subcommands = true, max_term_width = 110)]
-#[command(after_help = after_help())]
+#[command(disable_help_subcommand = true, after_help = after_help())]
 pub struct Arguments {
     /// What to do other than verify.
     #[command(subcommand)]
@@ -48,9 +49,11 @@ pub enum Command {
     Checklist(Box<ChecklistArgs>),
     /// Print what another machine needs to know of this one, to compare clocks and time zones
     Facts(FactsArgs),
-    /// Print the manual page, shell completions or the report's schema
+    /// Print manual pages, shell completions or the report's schema
     #[command(subcommand)]
     Generate(Generate),
+    /// Print a page of the manual, or the help of a command
+    Help(Help),
 }
 
 /// Flags of a verification.
@@ -85,36 +88,52 @@ pub struct Invocation {
     pub color: Option<clap::ColorChoice>,
 }
 
-fn after_help() -> String {
-    let mut text = "Exit codes:\n".to_owned();
-    for code in ExitCode::ALL {
-        text.push_str(&format!("  {:<4} {}\n", code as u8, code.meaning()));
-    }
-    text.push_str(&format!(
-        "  {STOPPED_AT_ONCE:<4} stopped at once by a second Ctrl-C; the next run removes what was left behind\n"
-    ));
-    text.push_str(EXAMPLES);
-    text
+/// What a configuration is, for help and the man page.
+pub const CONFIGURATION: &str = "Every flag from --backup to --junit may stand in bkverify.toml under its own name, at the \
+top or below [jobs.NAME]. Flags override the job, the job overrides the top. The first file found is read: in the current \
+folder, the user's, or the system's configuration folder. Relative paths in it start at its own folder.";
+
+/// Uses of the main job, with what each is good for.
+pub const EXAMPLES: &[(&str, &[&str])] = &[
+    (
+        "Verify 500 random files of a copied folder or an archive:",
+        &["bkverify --backup /mnt/nas/home.tar.zst --source /home --restore-to /var/tmp/verify"],
+    ),
+    (
+        "The same for an archive that holds C/Users/... for what is now D:\\Users:",
+        &["bkverify --backup users.zip --map C/Users=D:\\Users --restore-to E:\\verify"],
+    ),
+    ("Write these down once, then verify with nothing else:", &["bkverify init", "bkverify --sample 500"]),
+    (
+        "As many files as it takes to rule out that 1% or more of them are bad:",
+        &["bkverify --confidence 95% --tolerance 1%"],
+    ),
+    ("Every night, for a scheduler:", &["bkverify --job nightly --time-limit 2h --json report.json --quiet"]),
+];
+
+/// The exit codes of the main job.
+pub fn exit_codes() -> Vec<(i32, &'static str)> {
+    let last =
+        (STOPPED_AT_ONCE, "stopped at once by a second Ctrl-C; the next run removes what was left behind");
+    ExitCode::ALL.iter().map(|&code| (code as i32, code.meaning())).chain([last]).collect()
 }
 
-const EXAMPLES: &str = "
-Examples:
-  Verify 500 random files of a copied folder or an archive:
-    bkverify --backup /mnt/nas/home.tar.zst --source /home --restore-to /var/tmp/verify
-  The same for an archive that holds C/Users/... for what is now D:\\Users:
-    bkverify --backup users.zip --map C/Users=D:\\Users --restore-to E:\\verify
-  Write these down once, then verify with nothing else:
-    bkverify init
-    bkverify --sample 500
-  As many files as it takes to rule out that 1% or more of them are bad:
-    bkverify --confidence 95% --tolerance 1%
-  Every night, for a scheduler:
-    bkverify --job nightly --time-limit 2h --json report.json --quiet
-
-Configuration:
-  Every flag from --backup to --junit may stand in bkverify.toml under its own name, at the top or below [jobs.NAME]. \
-Flags override the job, the job overrides the top. The first file found is read: in the current folder, the user's, or \
-the system's configuration folder. Relative paths in it start at its own folder.";
+fn after_help() -> String {
+    let mut text = help::topics();
+    text.push_str("\nExit codes:\n");
+    for (code, meaning) in exit_codes() {
+        text.push_str(&format!("  {code:<4} {meaning}\n"));
+    }
+    text.push_str("\nExamples:\n");
+    for (purpose, lines) in EXAMPLES {
+        text.push_str(&format!("  {purpose}\n"));
+        for line in *lines {
+            text.push_str(&format!("    {line}\n"));
+        }
+    }
+    text.push_str(&format!("\nConfiguration:\n  {CONFIGURATION}"));
+    text
+}
 
 #[cfg(test)]
 mod tests {
@@ -170,8 +189,8 @@ mod tests {
 
     #[test]
     fn every_example_of_the_help_parses() {
-        for line in EXAMPLES.lines().filter_map(|line| line.trim().strip_prefix("bkverify ")) {
-            let words = std::iter::once("bkverify").chain(line.split_whitespace());
+        for line in EXAMPLES.iter().flat_map(|(_, lines)| *lines) {
+            let words = line.split_whitespace();
             if let Err(error) = Arguments::try_parse_from(words) {
                 panic!("{line}: {error}");
             }

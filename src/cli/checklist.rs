@@ -64,7 +64,7 @@ pub struct ChecklistArgs {
     /// Offer to run the commands that fix what was found
     #[arg(long)]
     fix: bool,
-    /// Run them without asking
+    /// Run these commands without asking
     #[arg(long, requires = "fix")]
     yes: bool,
     /// Let no check take longer than this [default: 30s; 5m for updates, best-practices and
@@ -111,7 +111,7 @@ struct Done {
     /// What was done, for the record
     #[arg(long, value_name = "TEXT")]
     note: String,
-    /// For how long it counts, such as 14d [default: for ever]
+    /// How long it counts, such as 14d [default: forever]
     #[arg(long, value_name = "TIME")]
     valid_for: Option<Limit>,
 }
@@ -146,7 +146,7 @@ fn tick_off(done: &Done, here: &Surroundings, now: Timestamp) -> Result<ExitCode
             .hint("write what was done: --note \"ran it on dc01, no errors\""));
     }
     let valid = done.valid_for.map(|Limit(time)| SignedDuration::try_from(time)).transpose();
-    let valid = valid.map_err(|_| Error::usage("--valid-for is longer than time itself"))?;
+    let valid = valid.map_err(|_| Error::usage("--valid-for is too long"))?;
     let tick = Tick::new(name, done.note.trim(), &here.who, now, valid);
     Ticks::record(&here.state, tick.clone()).map_err(|error| unusable(&error))?;
     error::print(format!("{name}: {}\n", tick.words()).as_bytes())?;
@@ -285,8 +285,8 @@ fn read_against(text: &str, current_dir: &Path) -> Result<Against, Error> {
         Ok(None) if !text.ends_with(".json") && !text.contains(['/', '\\']) => {
             Ok(Against::Server(text.to_owned()))
         }
-        Ok(None) => Err(Error::usage(format!("there are no facts at {}", file.display()))
-            .hint("write them on the destination: bkverify facts --json > facts.json")),
+        Ok(None) => Err(Error::usage(format!("there is no file of facts at {}", file.display()))
+            .hint("write one on the destination: bkverify facts --json > facts.json")),
         Err(problem) => Err(Error::usage(format!("cannot read the facts {}: {problem}", file.display()))),
     }
 }
@@ -297,7 +297,7 @@ fn fix(record: &Record, machine: &Machine, yes: bool, page: Page) -> Result<bool
     let proposals = fix::proposals(record);
     error::print(render::terminal::render(record, page).as_bytes())?;
     if proposals.is_empty() {
-        error::print(b"Nothing of this can be fixed by a command.\n\n")?;
+        error::print(b"None of this can be fixed by a command.\n\n")?;
         return Ok(false);
     }
     let mut any = false;
@@ -317,7 +317,7 @@ fn fix(record: &Record, machine: &Machine, yes: bool, page: Page) -> Result<bool
         error::print(ended.as_bytes())?;
     }
     if any {
-        error::print(b"Looking again:\n\n")?;
+        error::print(b"Checking again:\n\n")?;
     }
     Ok(any)
 }
@@ -398,6 +398,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         assert!(matches!(read_against("dc01", folder.path()), Ok(Against::Server(_))));
         let error = read_against("facts.json", folder.path()).map(|_| ()).unwrap_err().render();
-        assert!(error.contains("there are no facts at"), "{error}");
+        assert!(error.contains("there is no file of facts at"), "{error}");
     }
 }

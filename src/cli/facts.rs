@@ -37,7 +37,7 @@ pub fn run(arguments: &FactsArgs) -> Result<ExitCode, Error> {
     let ntp = facts
         .ntp
         .as_ref()
-        .map_or_else(|| "not asked".to_owned(), |ntp| format!("{:+.3} s from {}", ntp.offset, ntp.server));
+        .map_or_else(|| "not measured".to_owned(), |ntp| format!("{:+.3} s from {}", ntp.offset, ntp.server));
     let text = format!(
         "machine   {}\nsystem    {}\nbkverify  {}\nclock     {} (UTC {:.0})\ntime zone {}\nNTP       {ntp}\n",
         facts.name,

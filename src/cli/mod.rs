@@ -14,6 +14,7 @@ mod environment;
 mod error;
 mod facts;
 mod generate;
+mod help;
 mod init;
 mod local;
 mod reports;
@@ -66,6 +67,7 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, Error> {
         Some(Command::Checklist(what)) => checklist::run(&what),
         Some(Command::Facts(what)) => facts::run(&what),
         Some(Command::Generate(what)) => generate::run(&what),
+        Some(Command::Help(asked)) => help::run(&asked),
     }
 }
 

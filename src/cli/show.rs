@@ -7,11 +7,10 @@ use std::time::Duration;
 use indicatif::HumanBytes;
 use jiff::SignedDuration;
 
-use crate::backup::escape;
+use crate::backup::{escape, path_text};
 use crate::output::Output;
 use crate::plan::{CachePolicy, Completeness, Filters, Keep, Plan, ReportOutput, SampleSize};
 use crate::platform::Timestamp;
-use crate::report::path_text;
 use crate::words::{self, percent};
 
 /// The whole plan. Names are escaped for terminals.

@@ -43,6 +43,8 @@ use no_sharing as same_blocks;
 #[cfg(target_os = "linux")]
 mod mountinfo;
 #[cfg(unix)]
+mod unix_made;
+#[cfg(unix)]
 mod unix_private;
 #[cfg(unix)]
 mod unix_user;
@@ -51,19 +53,20 @@ mod volatile;
 #[cfg(windows)]
 mod windows;
 #[cfg(unix)]
+use unix_made as made;
+#[cfg(unix)]
 use unix_private as private;
 #[cfg(unix)]
 use unix_user as user;
 #[cfg(windows)]
 use windows as os;
 #[cfg(windows)]
-use windows::private;
-#[cfg(windows)]
-use windows::user;
+use windows::{made, private, user};
 #[cfg(any(windows, test))]
 mod wtf8;
 
 pub use destination::{check_destination, destination, put};
+pub use made::{empty_made_dir, open_made_dir, open_made_file};
 pub use os::{
     PERMISSION_HINT, Tree, account, allow_holes, copy_in_kernel, free_space, has_holes, holdable_name,
     is_in_use, is_same_file, is_same_name, is_spinning, name_key, next_data, open_to_read, path_from_bytes,

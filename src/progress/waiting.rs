@@ -6,7 +6,7 @@ use indicatif::ProgressBar;
 
 use super::bars::{keep_drawing, style};
 
-pub(super) const TEMPLATE: &str = "{spinner} {elapsed} waiting for {wide_msg}";
+pub(super) const TEMPLATE: &str = "{spinner} {elapsed} {wide_msg}";
 
 /// A spinner that names what is waited for.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ impl Waiting {
 
     /// These are under way now.
     pub fn on(&self, names: &[&str]) {
-        self.0.set_message(names.join(", "));
+        self.0.set_message(format!("waiting for {}", names.join(", ")));
     }
 }
 

@@ -15,6 +15,7 @@
 mod completeness;
 mod json;
 mod junit;
+mod make;
 pub mod model;
 #[cfg(test)]
 pub(crate) mod samples;
@@ -22,15 +23,12 @@ mod statement;
 pub mod terminal;
 mod write;
 
-pub use model::{Failure, Model, SCHEMA, SCHEMA_NAME};
+pub use make::Failure;
+pub use model::{Model, SCHEMA, SCHEMA_NAME};
 pub use write::{Error, show_summary, write_files_with};
 
-use std::path::Path;
-
-use crate::backup::escape;
 use crate::exit::ExitCode;
 use crate::plan::Plan;
-use crate::platform;
 
 /// A kind of report file.
 #[derive(Debug, Clone, Copy)]
@@ -63,11 +61,6 @@ pub fn write_all(plan: &Plan, model: &Model) -> Result<(), Error> {
         return written;
     }
     written.and(show_summary(plan, model))
-}
-
-/// A path of this machine as text that is safe to print and can be turned back.
-pub(crate) fn path_text(path: &Path) -> String {
-    escape(&platform::path_to_bytes(path)).into_owned()
 }
 
 #[cfg(test)]

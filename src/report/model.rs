@@ -1,5 +1,4 @@
-//! What a report says: plain data, made once from the plan and from how the run ended, and read
-//! back from a JSON report.
+//! What a report says: plain data, which is written as the JSON report and reads back from it.
 //!
 //! Its JSON form is the report for programs, `bkverify-report/2`, described by the JSON Schema in
 //! [`SCHEMA`], which a test holds against reports of every kind. A field that goes away or changes
@@ -7,16 +6,13 @@
 //! the schema of the version that wrote the report (`version`). [`Model::read`] skips them: a field
 //! may be added under `/2`, and must then have a serde default, so that older reports still read.
 //!
-//! - Paths are text as [`escape`] makes it: valid UTF-8 as it is; control characters, backslashes
+//! - Paths are text as [`escape`](crate::backup::escape) makes it: valid UTF-8 as it is; control characters, backslashes
 //!   and other bytes as `\xNN`, one a byte. [`unescape`](crate::backup::unescape) gives the bytes
 //!   back.
 //! - Times are RFC 3339 in UTC; durations are seconds; sizes are bytes; shares are between 0 and 1.
 //! - What is unknown or was not asked for is `null`, never left out.
 //! - A run that could not begin, or not go on, has an `error`; then nothing was verified, and all
 //!   numbers are 0.
-//!
-//! This is the one place that reads an [`Outcome`]: renderers see the model alone, so that a report
-//! that was read back renders like the one that was written.
 
 mod asked;
 mod exit;
@@ -28,18 +24,11 @@ pub use found::{
     FindingPart, PopulationPart, SamplePart,
 };
 
-use std::time::{Duration, SystemTime};
-
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::backup::escape;
 use crate::exit::ExitCode;
-use crate::plan::Plan;
-use crate::verify::outcome::{Incomplete, Outcome};
-use crate::verify::strategy;
-
-use super::{path_text, statement};
+use crate::verify::outcome::Incomplete;
 
 /// Name and version of the JSON form, the value of `schema` in every report.
 pub const SCHEMA_NAME: &str = "bkverify-report/2";
@@ -108,28 +97,7 @@ pub enum ReadError {
     NoReport(#[from] serde_json::Error),
 }
 
-/// Why a run could not begin, or not go on.
-#[derive(Debug, Clone)]
-pub struct Failure {
-    /// How the program ends.
-    pub exit_code: ExitCode,
-    /// What went wrong, and where.
-    pub message: String,
-    /// What to do next.
-    pub hint: Option<String>,
-    /// How long it took to find out.
-    pub took: Duration,
-}
-
 impl Model {
-    /// What is to be said of a run that ended in an outcome, or in an error.
-    pub fn new(plan: &Plan, ended: Result<&Outcome, &Failure>) -> Self {
-        match ended {
-            Ok(outcome) => Self::of_outcome(plan, outcome),
-            Err(failure) => Self::of_failure(plan, failure),
-        }
-    }
-
     /// Reads a JSON report.
     ///
     /// # Errors
@@ -146,91 +114,10 @@ impl Model {
         Ok(serde_json::from_str(text)?)
     }
 
-    fn of_outcome(plan: &Plan, outcome: &Outcome) -> Self {
-        let mut model = Self {
-            incomplete: outcome.incomplete,
-            backup: BackupPart::new(&outcome.backup),
-            population: PopulationPart::new(&outcome.population),
-            sample: SamplePart::new(&outcome.sample),
-            counts: CountsPart::new(&outcome.counts),
-            findings: outcome.findings.iter().map(FindingPart::new).collect(),
-            completeness: outcome.completeness.as_ref().map(CompletenessPart::new),
-            damage: outcome.damage.clone(),
-            denied: outcome.denied.clone(),
-            notes: outcome.notes.clone(),
-            effort: EffortPart::new(&outcome.effort, outcome.sample.drawn),
-            ..Self::empty(plan, outcome.exit_code(), outcome.effort.total)
-        };
-        // These sentences are made of the numbers above.
-        model.headline = statement::headline(&model);
-        model.assurance = outcome.assurance.map(|found| AssurancePart {
-            sentence: Some(found.sentence(&statement::which(&model))),
-            rest: statement::rest_of(&model),
-            ..AssurancePart::new(&found)
-        });
-        model
-    }
-
-    fn of_failure(plan: &Plan, failure: &Failure) -> Self {
-        Self {
-            headline: failure.message.clone(),
-            error: Some(ErrorPart { message: failure.message.clone(), hint: failure.hint.clone() }),
-            ..Self::empty(plan, failure.exit_code, failure.took)
-        }
-    }
-
-    /// A run that found nothing, of a backup of which nothing is known.
-    fn empty(plan: &Plan, exit_code: ExitCode, took: Duration) -> Self {
-        let finished = plan.started.checked_add(took).unwrap_or(SystemTime::UNIX_EPOCH);
-        let clock = |time: SystemTime| Timestamp::try_from(time).ok();
-        Self {
-            schema: SCHEMA_NAME.to_owned(),
-            program: env!("CARGO_PKG_NAME").to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            platform: format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH),
-            started: clock(plan.started),
-            finished: clock(finished),
-            exit_code,
-            headline: String::new(),
-            error: None,
-            incomplete: None,
-            plan: PlanPart::new(plan),
-            backup: BackupPart {
-                format: "unknown".to_owned(),
-                place: path_text(&plan.target.backup),
-                ..BackupPart::default()
-            },
-            population: PopulationPart::default(),
-            sample: SamplePart {
-                strategy: strategy::for_sample(plan.draw.sample).name().to_owned(),
-                seed: plan.draw.seed.clone(),
-                ..SamplePart::default()
-            },
-            counts: CountsPart::default(),
-            assurance: None,
-            findings: Vec::new(),
-            completeness: None,
-            damage: Vec::new(),
-            denied: Vec::new(),
-            notes: Vec::new(),
-            effort: EffortPart {
-                total_seconds: took.as_secs_f64(),
-                hash: plan.engine.hash.name().to_owned(),
-                threads: plan.engine.threads,
-                ..EffortPart::default()
-            },
-        }
-    }
-
     /// Whether anything proves the backup bad or lacking.
     pub fn has_failures(&self) -> bool {
         self.exit_code == ExitCode::IntegrityFailure
     }
-}
-
-/// Bytes as text that can be turned back.
-fn escaped(bytes: &[u8]) -> String {
-    escape(bytes).into_owned()
 }
 
 #[cfg(test)]

@@ -8,13 +8,14 @@ use crate::exit::ExitCode;
 use crate::plan::{self, Algorithm, Filters, Map, Plan, Target};
 use crate::platform::Timestamp;
 use crate::verify::assurance::Assurance;
+use crate::verify::counts::Counts;
 use crate::verify::difference::{Difference, Pattern};
 use crate::verify::hash::Hash;
-use crate::verify::outcome::{Completeness, Counts, Effort, Incomplete, Outcome, Population, Sample};
+use crate::verify::outcome::{Completeness, Effort, Incomplete, Outcome, Population, Sample};
 use crate::verify::verdict::Verdict;
 use crate::verify::{Hashes, PickRecord};
 
-use super::model::Failure;
+use super::Failure;
 
 /// 2026-07-01 02:00:00 UTC.
 const TAKEN: Timestamp = Timestamp { seconds: 1_782_871_200, nanos: 0 };

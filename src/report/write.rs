@@ -2,12 +2,13 @@
 
 use std::io;
 
+use crate::backup::path_text;
 use crate::output::{self, Output};
 use crate::plan::Plan;
 use crate::verify;
 
 use super::model::Model;
-use super::{Renderer, path_text, terminal};
+use super::{Renderer, terminal};
 
 /// A report could not be made or written.
 #[derive(Debug, thiserror::Error)]

@@ -41,7 +41,7 @@ use statrs::function::factorial::ln_factorial;
 
 use crate::words;
 
-use super::outcome::Counts;
+use super::counts::Counts;
 
 /// The statement: with `confidence`, at most `at_most_bad` of the comparable files are bad.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -13,7 +13,8 @@ use crate::platform::Timestamp;
 
 use super::assurance::Assurance;
 use super::comparable::{is_long_before, newest_content};
-use super::outcome::{Counts, Effort, Incomplete, Outcome, Sample};
+use super::counts::Counts;
+use super::outcome::{Effort, Incomplete, Outcome, Sample};
 use super::reason;
 use super::record::PickRecord;
 use super::strategy;
@@ -158,4 +159,58 @@ fn incomplete(plan: &Plan, tally: &Tally, assurance: Option<Assurance>) -> Optio
 #[expect(clippy::cast_precision_loss, reason = "counts of files are exact below 2^53")]
 fn is_more_than(share: f64, part: u64, whole: u64) -> bool {
     part as f64 > share * whole as f64 + 1e-9
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::time::SystemTime;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::plan::Target;
+    use crate::verify::tests::description;
+
+    fn plan() -> Plan {
+        let path = PathBuf::from("x");
+        let target =
+            Target { backup: path.clone(), sources: vec![path.clone()], maps: Vec::new(), restore_to: path };
+        Plan::new(target, "s".to_owned(), SystemTime::UNIX_EPOCH)
+    }
+
+    /// What judging these picks comes to; each is a verdict's number, and whether it could be
+    /// compared.
+    fn tally(picks: &[(usize, bool)], first: usize) -> Tally {
+        let drawn = picks.len() as u64;
+        let mut tally = Tally { wanted: drawn, drawn, ..Tally::default() };
+        tally.population.files = drawn * 10;
+        tally.population.whole = true;
+        for (number, &(verdict, comparable)) in picks.iter().enumerate() {
+            let path = format!("{:05}", first + number);
+            let verdict = Verdict::ALL[verdict];
+            tally.picks.counts.add(verdict, comparable);
+            tally.picks.restored_bytes += 10;
+            if verdict != Verdict::Verified {
+                tally.picks.findings.push(PickRecord::new(path.as_bytes(), verdict));
+            }
+        }
+        tally
+    }
+
+    proptest! {
+        #[test]
+        fn parts_of_a_run_conclude_as_the_whole_does(
+            picks in prop::collection::vec((0..Verdict::ALL.len(), any::<bool>()), 1..200),
+            at in any::<prop::sample::Index>(),
+        ) {
+            let at = at.index(picks.len());
+            let mut parts = tally(&picks[..at], 0);
+            parts.merge(tally(&picks[at..], at));
+            let whole = tally(&picks, 0);
+            parts.population.digest = whole.population.digest.clone();
+            let concluded = |tally| format!("{:#?}", conclude(&plan(), description(), tally));
+            prop_assert_eq!(concluded(parts), concluded(whole));
+        }
+    }
 }

@@ -14,6 +14,7 @@ mod cold;
 pub mod comparable;
 mod completeness;
 pub mod conclude;
+pub mod counts;
 pub mod difference;
 mod disks;
 mod error;

@@ -10,7 +10,7 @@ use crate::backup::escape;
 use crate::platform::{self, Kind};
 use crate::words;
 
-use super::outcome::Counts;
+use super::counts::Counts;
 use super::pairing::{Pairing, Place};
 use super::record::PickRecord;
 use super::verdict::Verdict;

@@ -9,6 +9,7 @@ use crate::exit::ExitCode;
 use crate::plan::Algorithm;
 
 use super::assurance::Assurance;
+use super::counts::Counts;
 use super::record::PickRecord;
 use super::verdict::Verdict;
 
@@ -100,101 +101,6 @@ pub struct Sample {
     pub drawn: u64,
     /// How many of them replaced ones that could not be compared.
     pub replacements: u64,
-}
-
-/// How many picks ended with which verdict, apart for those that could be compared and those that
-/// could not.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counts {
-    comparable: [u64; Verdict::ALL.len()],
-    outside: [u64; Verdict::ALL.len()],
-}
-
-impl Counts {
-    /// Notes one more. Whether it is `comparable` was decided before its content was looked at.
-    pub fn add(&mut self, verdict: Verdict, comparable: bool) {
-        let counts = if comparable { &mut self.comparable } else { &mut self.outside };
-        counts[verdict as usize] += 1;
-    }
-
-    /// Adds what others noted.
-    pub fn merge(&mut self, others: &Self) {
-        let mine = self.comparable.iter_mut().chain(&mut self.outside);
-        for (mine, theirs) in mine.zip(others.comparable.iter().chain(&others.outside)) {
-            *mine += theirs;
-        }
-    }
-
-    /// Counts one that was noted as comparable after all, and with another verdict.
-    pub fn reconsider(&mut self, (from, was_comparable): (Verdict, bool), to: Verdict) {
-        let counts = if was_comparable { &mut self.comparable } else { &mut self.outside };
-        counts[from as usize] = counts[from as usize].saturating_sub(1);
-        self.add(to, true);
-    }
-
-    /// How many have this verdict.
-    pub fn of(&self, verdict: Verdict) -> u64 {
-        self.comparable_of(verdict) + self.outside_of(verdict)
-    }
-
-    /// How many comparable ones have this verdict.
-    pub fn comparable_of(&self, verdict: Verdict) -> u64 {
-        self.comparable[verdict as usize]
-    }
-
-    /// How many of those that could not be compared have this verdict.
-    pub fn outside_of(&self, verdict: Verdict) -> u64 {
-        self.outside[verdict as usize]
-    }
-
-    /// How many there are.
-    pub fn looked_at(&self) -> u64 {
-        self.comparable() + self.outside()
-    }
-
-    /// How many could be compared: these are what the statement rests on.
-    pub fn comparable(&self) -> u64 {
-        self.comparable.iter().sum()
-    }
-
-    /// How many could not be compared: modified, deleted or unreadable. A statement says nothing
-    /// about such files.
-    pub fn outside(&self) -> u64 {
-        self.outside.iter().sum()
-    }
-
-    /// How many prove the backup bad.
-    pub fn bad(&self) -> u64 {
-        self.sum(Verdict::is_bad)
-    }
-
-    /// How many comparable ones prove the backup bad.
-    pub fn comparable_bad(&self) -> u64 {
-        Self::sum_of(&self.comparable, Verdict::is_bad)
-    }
-
-    /// How many comparable ones were not decided: the statement counts each as bad.
-    pub fn unresolved(&self) -> u64 {
-        Self::sum_of(&self.comparable, |verdict| !verdict.is_decided())
-    }
-
-    /// How many have one of these verdicts.
-    pub fn sum(&self, which: impl Fn(Verdict) -> bool) -> u64 {
-        Self::sum_of(&self.comparable, &which) + Self::sum_of(&self.outside, &which)
-    }
-
-    fn sum_of(counts: &[u64; Verdict::ALL.len()], which: impl Fn(Verdict) -> bool) -> u64 {
-        Verdict::ALL
-            .into_iter()
-            .filter(|&verdict| which(verdict))
-            .map(|verdict| counts[verdict as usize])
-            .sum()
-    }
-
-    /// How many prove nothing about the backup: not comparable, or not decided.
-    pub fn undecided(&self) -> u64 {
-        self.outside() + self.unresolved()
-    }
 }
 
 /// The other direction: originals that were looked up in the backup.

@@ -20,7 +20,7 @@ use crate::platform::{Kind, Stat, Timestamp};
 
 use super::assurance::Assurance;
 use super::comparable::{Recorded, Standing, standing};
-use super::outcome::Counts;
+use super::counts::Counts;
 use super::tally::cut_off;
 use super::verdict::{FromBackup, Original, Verdict, judge};
 use super::work::handful_size;

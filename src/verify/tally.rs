@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::platform::Timestamp;
 
-use super::outcome::{Counts, Incomplete, Population};
+use super::counts::Counts;
+use super::outcome::{Incomplete, Population};
 use super::record::PickRecord;
 use super::verdict::Verdict;
 

@@ -9,6 +9,18 @@ use crate::exit::ExitCode;
 use crate::plan::{SampleSize, Target};
 use crate::platform::Timestamp;
 
+/// Of a backup that was taken later than anything that a test makes.
+pub(super) fn description() -> Description {
+    Description {
+        format: "fickle",
+        place: PathBuf::from("fickle"),
+        taken: Some(Timestamp { seconds: 1 << 33, nanos: 0 }),
+        access: Access::Sequential,
+        unique_names: false,
+        time_resolution_ns: 1,
+    }
+}
+
 /// Lists some files and restores others, in one pass front to back.
 struct Fickle {
     listed: &'static [&'static str],
@@ -18,15 +30,7 @@ struct Fickle {
 
 impl backup::Backup for Fickle {
     fn describe(&self) -> Description {
-        Description {
-            format: "fickle",
-            place: PathBuf::from("fickle"),
-            // Later than anything that a test makes.
-            taken: Some(Timestamp { seconds: 1 << 33, nanos: 0 }),
-            access: Access::Sequential,
-            unique_names: false,
-            time_resolution_ns: 1,
-        }
+        description()
     }
 
     fn catalog(&self, _: Needs, _: usize, sink: &dyn Sink) -> Result<Listing, backup::Error> {

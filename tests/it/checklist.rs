@@ -73,7 +73,7 @@ fn facts_through_a_pipe_prove_clock_and_zone() {
     let mut elsewhere: Value = serde_json::from_str(&facts).unwrap();
     elsewhere["zone"]["offsets"][6] = 3_600.into();
     let ran = Ran::of(command(&world, "checklist clock --against - --json -"), &elsewhere.to_string());
-    has(&ran, "fail", "Another time zone than");
+    has(&ran, "fail", "The time zone differs from that of");
     assert_eq!(ran.code, Some(1));
 }
 
@@ -81,7 +81,7 @@ fn facts_through_a_pipe_prove_clock_and_zone() {
 fn facts_that_are_none_are_a_usage_error() {
     let world = World::new().file("x.json", "{}");
     run(&world, "checklist clock --against x.json").exits(2).err_has("bkverify facts --json");
-    run(&world, "checklist clock --against y.json").exits(2).err_has("there are no facts at");
+    run(&world, "checklist clock --against y.json").exits(2).err_has("there is no file of facts at");
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn a_quiet_run_prints_nothing_unless_something_is_wrong() {
     elsewhere["zone"]["offsets"][6] = 3_600.into();
     Ran::of(command(&world, "checklist clock --against - --quiet"), &elsewhere.to_string())
         .exits(1)
-        .out_has("Another time zone than");
+        .out_has("The time zone differs from that of");
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! The checklist against the real programs of a Linux machine, in healthy states and in broken ones
 //! made here.
 //!
-//! Needs chrony, faketime, iproute2, openvpn and procps; see the README's second command.
+//! Needs chronyd, faketime, iproute2, openvpn and procps. `.ci/test` gets them; what is not installed
+//! it unpacks below `target/tools`.
 
 use std::fs;
 use std::io::Write;
@@ -29,9 +30,16 @@ impl Running {
     fn start(program: &str, arguments: &[&str]) -> Self {
         let mut command = Command::new(program);
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        command.env("PATH", format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap()));
-        Self(command.spawn().unwrap_or_else(|error| panic!("{program} must be installed: {error}")))
+        let unpacked = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/bin");
+        let path = std::env::var("PATH").unwrap();
+        command.env("PATH", format!("{path}:/usr/sbin:/sbin:{unpacked}"));
+        Self(command.spawn().unwrap_or_else(|error| lacking(program, &error)))
     }
+}
+
+#[track_caller]
+fn lacking(program: &str, error: &std::io::Error) -> ! {
+    panic!("{program} is not here: {error}; `.ci/test` gets it")
 }
 
 /// A chronyd of our own on the loopback, which serves its machine's time, and the address it
@@ -67,6 +75,9 @@ fn chronyd(world: &World) -> (Running, String) {
 /// The program with its clock shifted.
 fn shifted(world: &World, shift: &str, arguments: &str) -> Command {
     let plain = command(world, arguments);
+    if let Err(error) = Command::new("faketime").arg("--version").output() {
+        lacking("faketime", &error);
+    }
     let mut shifted = Command::new("faketime");
     shifted.args(["-f", shift]).arg(plain.get_program()).args(plain.get_args()).current_dir(world.path(""));
     for (name, value) in plain.get_envs() {

@@ -3,7 +3,7 @@
 //!
 //! A new format adds its fixtures to [`fixtures::ALL`], and all of this runs on them.
 
-mod collect;
+pub mod collect;
 mod damage;
 mod fixtures;
 mod hostile;

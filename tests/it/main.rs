@@ -12,6 +12,8 @@ mod checklist_linux;
 mod cli;
 mod cli_config;
 mod contract;
+mod doors;
+mod house;
 mod pack;
 mod readme;
 mod tidy;
@@ -48,4 +50,6 @@ mod windows;
 mod windows_lists;
 #[cfg(windows)]
 mod windows_run;
+#[cfg(unix)]
+mod workspace;
 mod world;

@@ -53,6 +53,7 @@ fn every_flag_that_readme_names_exists() {
         &["bench", "--help"],
         &["checklist", "--help"],
         &["checklist", "done", "--help"],
+        &["generate", "man", "--help"],
         &["facts", "--help"],
         &["init", "--help"],
     ] {

@@ -4,7 +4,9 @@ use serde_json::Value;
 
 use super::super::findings::Finding;
 use super::super::machine::Visit;
+use super::super::phrases::{are, several};
 use super::WHY;
+use crate::words::counted;
 
 const REPLACE: &str = "Verify the backup, replace the disk, and let the array rebuild before the migration.";
 
@@ -36,14 +38,17 @@ fn smart(visit: &Visit<'_>) -> Finding {
     }
     let all = [bad.as_slice(), unknown.as_slice(), good.as_slice()].concat().join("\n");
     let finding = if !bad.is_empty() {
-        Finding::fail(format!("{} of {} disks report trouble", bad.len(), devices.len()))
+        Finding::fail(format!("Disks that report a problem: {} of {}", bad.len(), devices.len()))
             .why(WHY)
             .fix(REPLACE)
     } else if !unknown.is_empty() {
-        Finding::could_not_check(what, format!("{} of {} disks did not tell", unknown.len(), devices.len()))
-            .fix("Run as root; for disks behind a RAID controller use its own program.")
+        Finding::could_not_check(
+            what,
+            format!("unknown for {} of {}", unknown.len(), several(devices.len(), "disk")),
+        )
+        .fix("Run as root; for disks behind a RAID controller use its own program.")
     } else {
-        Finding::pass(format!("{} disks report good health", devices.len()))
+        Finding::pass(format!("{} healthy", are(devices.len(), "disk")))
     };
     finding.seen("smartctl -H -A", all)
 }
@@ -65,23 +70,23 @@ fn smart_health(said: &str) -> Result<Option<String>, String> {
         serde_json::from_str(said).map_err(|error| format!("smartctl printed no JSON ({error})"))?;
     let Some(passed) = value.pointer("/smart_status/passed").and_then(Value::as_bool) else {
         let said = value.pointer("/smartctl/messages/0/string").and_then(Value::as_str);
-        return Err(said.unwrap_or("it reports no health").to_owned());
+        return Err(said.unwrap_or("it does not report its health").to_owned());
     };
     if !passed {
-        return Ok(Some("it says that it is failing".to_owned()));
+        return Ok(Some("it reports that it is failing".to_owned()));
     }
     // Sectors that are lost already, on disks of both kinds (ATA attributes 197 and 198, NVMe).
     let attributes = value.pointer("/ata_smart_attributes/table").and_then(Value::as_array);
     for attribute in attributes.into_iter().flatten() {
         let raw = attribute.pointer("/raw/value").and_then(Value::as_u64).unwrap_or(0);
         match attribute.get("id").and_then(Value::as_u64) {
-            Some(197) if raw > 0 => return Ok(Some(format!("{raw} sectors wait to be remapped"))),
-            Some(198) if raw > 0 => return Ok(Some(format!("{raw} sectors cannot be read"))),
+            Some(197) if raw > 0 => return Ok(Some(format!("sectors that wait to be remapped: {raw}"))),
+            Some(198) if raw > 0 => return Ok(Some(format!("sectors that cannot be read: {raw}"))),
             _ => {}
         }
     }
     let media = value.pointer("/nvme_smart_health_information_log/media_errors").and_then(Value::as_u64);
-    Ok(media.filter(|errors| *errors > 0).map(|errors| format!("{errors} media errors")))
+    Ok(media.filter(|errors| *errors > 0).map(|errors| counted(errors, "media error")))
 }
 
 /// Linux RAID. The kernel's own list is read, so `mdadm` need not be installed.
@@ -90,16 +95,16 @@ fn raid(visit: &Visit<'_>) -> Finding {
     let said = match visit.read(source) {
         Ok(Some(said)) => said,
         Ok(None) if visit.exists("/proc/self") || visit.exists("/proc/1") => {
-            return Finding::not_applicable("This kernel runs no Linux RAID").seen(source, "no such file");
+            return Finding::not_applicable("Linux RAID is not in use").seen(source, "no such file");
         }
-        Ok(None) => return Finding::could_not_check("Linux RAID", "/proc is not there"),
+        Ok(None) => return Finding::could_not_check("Linux RAID", "/proc is not mounted"),
         Err(problem) => return Finding::could_not_check("Linux RAID", problem),
     };
     match degraded_arrays(&said) {
         Err(problem) => Finding::could_not_check("Linux RAID", problem),
         Ok((0, _)) => Finding::not_applicable("No Linux RAID array is set up"),
-        Ok((count, bad)) if bad.is_empty() => Finding::pass(format!("All {count} RAID arrays are complete")),
-        Ok((_, bad)) => Finding::fail(format!("RAID arrays are degraded: {}", bad.join(", ")))
+        Ok((count, bad)) if bad.is_empty() => Finding::pass(format!("{} complete", are(count, "RAID array"))),
+        Ok((_, bad)) => Finding::fail(format!("Degraded RAID arrays: {}", bad.join(", ")))
             .why(WHY)
             .fix(format!("`mdadm --detail /dev/{}` names the disk. {REPLACE}", bad[0])),
     }
@@ -110,7 +115,7 @@ fn raid(visit: &Visit<'_>) -> Finding {
 /// `(F)`.
 fn degraded_arrays(said: &str) -> Result<(usize, Vec<String>), String> {
     if !said.starts_with("Personalities") {
-        return Err("/proc/mdstat does not begin as it should".to_owned());
+        return Err("/proc/mdstat has an unexpected first line".to_owned());
     }
     let (mut count, mut bad) = (0, Vec::new());
     let mut current = None;
@@ -153,7 +158,7 @@ fn zfs(visit: &Visit<'_>) -> Finding {
             _ => {
                 return Finding::could_not_check(
                     "ZFS pools",
-                    format!("zpool printed an unknown line: {line}"),
+                    format!("zpool printed an unexpected line: {line}"),
                 );
             }
         }
@@ -164,7 +169,7 @@ fn zfs(visit: &Visit<'_>) -> Finding {
     if bad.is_empty() {
         return Finding::pass("All ZFS pools are online").seen("zpool list", said);
     }
-    Finding::fail(format!("ZFS pools are not well: {}", bad.join(", ")))
+    Finding::fail(format!("Unhealthy ZFS pools: {}", bad.join(", ")))
         .seen("zpool list", said)
         .why(WHY)
         .fix(REPLACE)
@@ -205,10 +210,13 @@ fn btrfs(visit: &Visit<'_>) -> Finding {
     }
     let source = format!("btrfs device stats {}", places.join(" "));
     if bad.is_empty() {
-        return Finding::pass(format!("{} btrfs file systems count no errors", places.len()))
-            .seen(source, all.join("\n"));
+        return Finding::pass(format!(
+            "No disk errors are counted on {}",
+            several(places.len(), "btrfs file system")
+        ))
+        .seen(source, all.join("\n"));
     }
-    Finding::fail("btrfs counts errors of its disks").seen(source, bad.join("\n")).why(WHY).fix(REPLACE)
+    Finding::fail("btrfs has counted disk errors").seen(source, bad.join("\n")).why(WHY).fix(REPLACE)
 }
 
 /// Lines `[/dev/sda].write_io_errs 0`; those that are not zero. Nothing where there are no counters

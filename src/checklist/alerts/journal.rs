@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::super::findings::Finding;
 use super::super::machine::Visit;
+use super::super::phrases::several;
 use super::{WHY, grouped};
 
 const ANY: [&str; 6] = ["journalctl", "--no-pager", "-q", "-n", "1", "--output=json"];
@@ -50,9 +51,9 @@ fn messages(said: &str) -> Result<Vec<String>, String> {
     let mut messages = Vec::new();
     for line in said.lines().filter(|line| !line.trim().is_empty()) {
         let entry: Value = serde_json::from_str(line)
-            .map_err(|error| format!("journalctl printed what is no entry ({error})"))?;
+            .map_err(|error| format!("journalctl printed something that is not a journal entry ({error})"))?;
         if !entry.is_object() {
-            return Err("journalctl printed what is no entry".to_owned());
+            return Err("journalctl printed something that is not a journal entry".to_owned());
         }
         let text = |key: &str| match entry.get(key) {
             Some(Value::String(text)) => Some(text.clone()),
@@ -80,17 +81,17 @@ fn critical(visit: &Visit<'_>) -> Finding {
     };
     let source = "journalctl -p crit --since=-7d";
     if found.is_empty() {
-        return Finding::pass("No critical messages in 7 days").seen(source, "none");
+        return Finding::pass("No critical messages in the last 7 days").seen(source, "none");
     }
     let lines = grouped(found.iter().map(String::as_str));
-    Finding::fail(format!("{} critical messages in 7 days", found.len()))
+    Finding::fail(format!("{} in the last 7 days", several(found.len(), "critical message")))
         .seen(source, lines.join("\n"))
         .why(WHY)
-        .fix("Read them with `journalctl -p crit --since=-7d` and fix what they name.")
+        .fix("Read them with `journalctl -p crit --since=-7d` and fix their causes.")
 }
 
 fn kernel(visit: &Visit<'_>) -> Finding {
-    let what = "Hardware errors that the kernel saw";
+    let what = "Hardware errors that the kernel reported";
     // Without a journal the kernel's own buffer still tells what happened since it started.
     let (source, found) =
         match journal_exists(visit).and_then(|()| visit.ask(&KERNEL)).and_then(|said| messages(&said)) {
@@ -103,10 +104,10 @@ fn kernel(visit: &Visit<'_>) -> Finding {
         };
     let bad: Vec<&str> = found.iter().map(String::as_str).filter(|line| is_hardware_error(line)).collect();
     if bad.is_empty() {
-        return Finding::pass("The kernel saw no hardware errors")
-            .seen(source, format!("{} messages", found.len()));
+        return Finding::pass("The kernel reported no hardware errors")
+            .seen(source, several(found.len(), "message"));
     }
-    Finding::fail(format!("The kernel saw {} hardware errors", bad.len()))
+    Finding::fail(format!("The kernel reported {}", several(bad.len(), "hardware error")))
         .seen(source, grouped(bad.into_iter()).join("\n"))
         .why(WHY)
         .fix("Check disks, cables and memory; verify the backup before anything else.")
@@ -134,7 +135,7 @@ fn failed_units(visit: &Visit<'_>) -> Finding {
             _ => {
                 return Finding::could_not_check(
                     "Failed services",
-                    format!("systemctl printed an unknown line: {line}"),
+                    format!("systemctl printed an unexpected line: {line}"),
                 );
             }
         }
@@ -142,7 +143,7 @@ fn failed_units(visit: &Visit<'_>) -> Finding {
     if failed.is_empty() {
         return Finding::pass("No service has failed").seen(source, "none");
     }
-    Finding::fail(format!("Services have failed: {}", failed.join(", ")))
+    Finding::fail(format!("Failed services: {}", failed.join(", ")))
         .seen(source, &said)
         .why(WHY)
         .fix(format!("`systemctl status {}` says why.", failed.join(" ")))

@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use super::super::findings::Finding;
 use super::super::machine::Visit;
+use super::super::phrases::are;
 use super::WHY;
 use crate::words;
 
@@ -69,15 +70,14 @@ fn judge(mounts: &[Mount]) -> Vec<Finding> {
     if measured.is_empty() {
         return vec![Finding::could_not_check(
             "Space on the file systems",
-            "findmnt listed none with a size",
+            "findmnt listed no file system with a size",
         )];
     }
     measured.sort_by(|a, b| b.0.total_cmp(&a.0));
     let lines: Vec<&str> = measured.iter().map(|(_, line, _)| line.as_str()).collect();
     let source = "findmnt --real";
     let fullest = measured[0].0;
-    let fix =
-        "Delete or move what is not needed, or enlarge it: a full disk stops services, and the backup of it.";
+    let fix = "Free some space, or enlarge the file system: a full disk stops services and their backups.";
     let space = if fullest >= FULL.1 {
         Finding::fail(format!("A file system is full: {}", lines[0])).why(WHY).fix(fix)
     } else if fullest >= FULL.0 {
@@ -90,10 +90,10 @@ fn judge(mounts: &[Mount]) -> Vec<Finding> {
         measured.iter().filter(|(_, _, read_only)| *read_only).map(|(_, line, _)| line.as_str()).collect();
     if !read_only.is_empty() {
         findings.push(
-            Finding::warn(format!("{} file systems are read-only", read_only.len()))
+            Finding::warn(format!("{} read-only", are(read_only.len(), "file system")))
                 .seen(source, read_only.join("\n"))
                 .why("The kernel makes a file system read-only when it finds it damaged.")
-                .fix("If nobody meant it: read `dmesg`, and check it with fsck while it is not mounted."),
+                .fix("If this is not intended, read `dmesg`, and run fsck while the file system is not mounted."),
         );
     }
     findings

@@ -2,6 +2,7 @@
 
 use super::super::findings::Finding;
 use super::super::machine::Visit;
+use super::super::phrases::{are, have, several};
 use super::super::powershell::{self, Item, Probed};
 use super::WHY;
 use crate::words;
@@ -42,15 +43,16 @@ fn viewer(probed: &Probed) -> Finding {
     let lines: Vec<String> = open.iter().map(line).collect();
     let finding = match (count("Error") + count("Critical"), open.len()) {
         (0, 0) => return Finding::pass("The alert viewer is empty").seen("Get-WssAlert", "no alerts"),
-        (0, _) => {
-            Finding::warn(format!("The alert viewer shows {} alerts, none of them critical", open.len()))
-        }
-        (bad, _) => Finding::fail(format!("The alert viewer shows {bad} critical alerts")),
+        (0, _) => Finding::warn(format!(
+            "The alert viewer shows {}, none of them critical",
+            several(open.len(), "alert")
+        )),
+        (bad, _) => Finding::fail(format!("The alert viewer shows {}", several(bad, "critical alert"))),
     };
     finding
         .seen("Get-WssAlert", lines.join("\n"))
         .why(WHY)
-        .fix("Dashboard, alert viewer: follow each alert's resolution.")
+        .fix("Open the alert viewer in the Dashboard, and follow each alert's resolution.")
 }
 
 fn events(probed: &Probed) -> Finding {
@@ -73,18 +75,18 @@ fn events(probed: &Probed) -> Finding {
     }
     let finding = match (critical, errors) {
         (0, 0) => {
-            return Finding::pass("No critical or error events in 7 days")
+            return Finding::pass("No critical or error events in the last 7 days")
                 .seen("event logs System, Application", "none");
         }
-        (0, errors) => Finding::warn(format!("{errors} error events in 7 days, none of them critical")),
+        (0, errors) => Finding::warn(format!("{errors} error and no critical events in the last 7 days")),
         (critical, errors) => {
-            Finding::fail(format!("{critical} critical and {errors} error events in 7 days"))
+            Finding::fail(format!("{critical} critical and {errors} error events in the last 7 days"))
         }
     };
     finding
         .seen("event logs System, Application", lines.join("\n"))
         .why(WHY)
-        .fix("Event Viewer, Custom Views, Administrative Events: fix what the most frequent ones name.")
+        .fix("Open Custom Views, Administrative Events in Event Viewer, and fix the causes of the most frequent ones.")
 }
 
 fn disks(probed: &Probed) -> Finding {
@@ -105,13 +107,13 @@ fn disks(probed: &Probed) -> Finding {
         .collect();
     let unhealthy = all.iter().filter(|disk| matches!(disk.number("health"), Some(1 | 2))).count();
     let finding = if unhealthy > 0 {
-        Finding::fail(format!("Disks are not healthy: {}", with(&[1, 2]).join(", ")))
+        Finding::fail(format!("Unhealthy disks: {}", with(&[1, 2]).join(", ")))
             .why(WHY)
             .fix("Verify the backup, then replace the disk before the migration.")
     } else if all.is_empty() || !with(&[5]).is_empty() {
-        Finding::could_not_check("The disks' health", "Windows does not know it for every disk")
+        Finding::could_not_check("The disks' health", "Windows does not report it for every disk")
     } else {
-        Finding::pass(format!("{} disks are healthy", all.len()))
+        Finding::pass(format!("{} healthy", are(all.len(), "disk")))
     };
     finding.seen("Get-PhysicalDisk", lines.join("\n"))
 }
@@ -142,7 +144,7 @@ fn volumes(probed: &Probed) -> Finding {
     finding
         .seen("Win32_LogicalDisk", lines.join("\n"))
         .why(WHY)
-        .fix("Disk Cleanup (`cleanmgr`), or enlarge the volume.")
+        .fix("Run Disk Cleanup (`cleanmgr`), or enlarge the volume.")
 }
 
 fn services(probed: &Probed) -> Finding {
@@ -156,10 +158,10 @@ fn services(probed: &Probed) -> Finding {
     if failed.is_empty() {
         return Finding::pass("No automatic service has failed").seen("Win32_Service", "none");
     }
-    Finding::fail(format!("{} automatic services have failed", failed.len()))
+    Finding::fail(format!("{} failed", have(failed.len(), "automatic service")))
         .seen("Win32_Service", failed.join("\n"))
         .why(WHY)
-        .fix("services.msc: start each, and read its events where it does not stay up.")
+        .fix("Start each in services.msc, and read its events if it does not stay up.")
 }
 
 #[cfg(test)]

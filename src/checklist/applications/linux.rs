@@ -135,7 +135,7 @@ fn packages(visit: &Visit<'_>) -> Result<BTreeMap<String, Vec<String>>, String> 
     } else if ["/var/lib/rpm", "/usr/lib/sysimage/rpm"].iter().any(|place| visit.exists(place)) {
         rpm(visit)?
     } else {
-        return Err("neither dpkg's nor rpm's database is on this machine".to_owned());
+        return Err("this machine has neither dpkg's nor rpm's database".to_owned());
     };
     packages.retain(|package, _| {
         !SYSTEM.iter().any(|system| package == system || package.starts_with("systemd-"))
@@ -188,7 +188,7 @@ fn rpm(visit: &Visit<'_>) -> Result<BTreeMap<String, Vec<String>>, String> {
         let said = visit.run(&command).map_err(|error| error.to_string())?.stdout;
         let owners: Vec<&str> = said.lines().collect();
         if owners.len() != units.len() {
-            return Err(format!("rpm named {} owners of {} units", owners.len(), units.len()));
+            return Err(format!("rpm named {} owners for {} units", owners.len(), units.len()));
         }
         for (unit, owner) in units.iter().zip(owners).filter(|(_, owner)| !owner.contains(' ')) {
             let unit = unit.trim_end_matches(".service").trim_end_matches('@').to_owned();

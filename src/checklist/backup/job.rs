@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 
-use crate::backup;
+use crate::backup::{self, path_text};
 use crate::exit::ExitCode;
-use crate::report::{Model, path_text};
+use crate::report::Model;
 
 use super::super::machine::{Job, duration_words, read_text};
 use super::super::{Finding, Status};

@@ -8,8 +8,8 @@ use super::super::machine::duration_words;
 use super::super::powershell::{self, Item, Probed};
 
 pub(super) const SCRIPT: &str = include_str!("../scripts/backup.ps1");
-const WHY: &str = "A migration begins with a backup that can bring the source server back.";
-const FIX: &str = "Run it now: `wbadmin start backup`, and read `wbadmin get versions` afterwards.";
+const WHY: &str = "A migration begins with a backup that can restore the source server.";
+const FIX: &str = "Run it now: `wbadmin start backup`, then check `wbadmin get versions`.";
 /// A backup older than this is no base for a migration, in seconds.
 const LIMIT: i64 = 2 * 86_400;
 
@@ -60,7 +60,7 @@ fn judge_summary(summary: &Item, now: Timestamp) -> Finding {
             Finding::fail(format!("The last run of Windows Server Backup failed (0x{result:08X})"))
         }
         Some(_) if summary.number("versions") == Some(0) => {
-            Finding::fail("Windows Server Backup holds no version to restore from")
+            Finding::fail("Windows Server Backup has no version to restore from")
         }
         Some(success) => {
             let age = now.as_second() - success.as_second();
@@ -93,11 +93,13 @@ fn judge_events(probed: &Probed) -> Finding {
             .max()
     };
     let finding = match (newest(4), newest(5), newest(50)) {
-        (None, None, None) => Finding::warn("No backup of Windows Server Backup began or ended in 14 days"),
+        (None, None, None) => {
+            Finding::warn("Windows Server Backup neither started nor finished a backup in the last 14 days")
+        }
         (good, Some(bad), _) if good.is_none_or(|good| bad > good) => {
             Finding::fail("The newest event of Windows Server Backup is a failure")
         }
-        (_, _, Some(_)) => Finding::warn("Windows Server Backup runs out of space"),
+        (_, _, Some(_)) => Finding::warn("Windows Server Backup is running out of space"),
         _ => {
             return Finding::pass("The newest event of Windows Server Backup is a success")
                 .seen(source, lines.join("\n"));

@@ -5,6 +5,7 @@ use jiff::civil::DateTime;
 use super::super::findings::Finding;
 use super::super::machine::Visit;
 use super::super::machine::duration_words;
+use super::super::phrases::several;
 use super::WHY;
 
 const REPORT: &str = "/var/log/lynis-report.dat";
@@ -18,7 +19,7 @@ pub(super) fn look(visit: &Visit<'_>) -> Vec<Finding> {
         Ok(Some(report)) => judge(visit, &report),
         Ok(None) => vec![not_run(visit)],
         Err(problem) => {
-            vec![Finding::could_not_check(what, problem).fix("Run as root: the report is root's.")]
+            vec![Finding::could_not_check(what, problem).fix("Run as root: only root may read the report.")]
         }
     }
 }
@@ -32,12 +33,14 @@ fn not_run(visit: &Visit<'_>) -> Finding {
                 .command(&RUN)
         }
         Ok(output) => Finding::could_not_check("Lynis", output.complaint()),
-        Err(error) if error.is_missing() => {
-            Finding::could_not_check("The analysis", "no report of Lynis, and Lynis is not installed").fix(
-                "Install it (`apt-get install lynis`, `dnf install lynis`, `zypper install lynis`) and run \
+        Err(error) if error.is_missing() => Finding::could_not_check(
+            "The analysis",
+            "there is no Lynis report, and Lynis is not installed",
+        )
+        .fix(
+            "Install it (`apt-get install lynis`, `dnf install lynis`, `zypper install lynis`) and run \
                        `lynis audit system --quick`.",
-            )
-        }
+        ),
         Err(error) => Finding::could_not_check("Lynis", error),
     };
     finding.seen(REPORT, "no such file").why(WHY)
@@ -51,7 +54,7 @@ fn judge(visit: &Visit<'_>, report: &str) -> Vec<Finding> {
     // The last line that a whole run writes.
     if value("finish") != Some("true") {
         return vec![
-            Finding::could_not_check("The Lynis report", format!("{REPORT} is not finished"))
+            Finding::could_not_check("The Lynis report", format!("{REPORT} is incomplete"))
                 .fix(RUN.join(" ")),
         ];
     }
@@ -79,29 +82,29 @@ fn age(visit: &Visit<'_>, started: Option<&str>, about: &str) -> Finding {
     if (-86_400..=AGE).contains(&age) {
         return Finding::pass(title).seen(REPORT, about);
     }
-    Finding::warn(title).seen(REPORT, about).why("It does not know what has changed since.").command(&RUN)
+    Finding::warn(title).seen(REPORT, about).why("It does not cover what has changed since.").command(&RUN)
 }
 
 fn warnings(report: &str, about: &str) -> Finding {
     let found = entries(report, "warning[]");
     if found.is_empty() {
-        return Finding::pass("Lynis warns of nothing").seen(REPORT, about);
+        return Finding::pass("Lynis gives no warnings").seen(REPORT, about);
     }
-    Finding::fail(format!("Lynis warns of {} things", found.len()))
+    Finding::fail(format!("Lynis gives {}", several(found.len(), "warning")))
         .seen(REPORT, found.join("\n"))
         .why(WHY)
-        .fix("`lynis show details TEST-ID` explains each; fix them and run it again.")
+        .fix("`lynis show details TEST-ID` explains each; fix them, then run Lynis again.")
 }
 
 fn suggestions(report: &str, about: &str) -> Finding {
     let found = entries(report, "suggestion[]");
     if found.is_empty() {
-        return Finding::pass("Lynis suggests nothing").seen(REPORT, about);
+        return Finding::pass("Lynis suggests no improvements").seen(REPORT, about);
     }
-    Finding::warn(format!("Lynis suggests {} improvements", found.len()))
+    Finding::warn(format!("Lynis suggests {}", several(found.len(), "improvement")))
         .seen(REPORT, found.join("\n"))
         .why(WHY)
-        .fix("Go through them, and take what suits this server; none of them stops a migration.")
+        .fix("Go through them, and apply what suits this server; none of them prevents a migration.")
 }
 
 /// `key=TEST-ID|text|details|solution|`, as `TEST-ID: text (details)`.

@@ -3,6 +3,7 @@
 
 use super::super::findings::Finding;
 use super::super::machine::Visit;
+use super::super::phrases::several;
 use super::super::powershell::{self, Item, Probed};
 use super::WHY;
 
@@ -40,7 +41,7 @@ fn result(item: &Item) -> Finding {
     finding
         .seen("Get-BpaResult", item.shown("problem"))
         .why(item.text("impact").unwrap_or(WHY))
-        .fix(item.text("resolution").unwrap_or("Server Manager, Best Practices Analyzer, shows the steps."))
+        .fix(item.text("resolution").unwrap_or("Best Practices Analyzer in Server Manager shows the steps."))
 }
 
 /// What was analysed; a pass only speaks of those models, and only where something was.
@@ -57,24 +58,27 @@ fn models(probed: &Probed, scanned: &[&str]) -> Finding {
         };
     }
     if probed.first("model").is_none() {
-        return Finding::not_applicable("No installed role brings rules for the Best Practices Analyzer")
+        return Finding::not_applicable("No installed role has rules for the Best Practices Analyzer")
             .seen(source, "none");
     }
     if scanned.is_empty() {
         return Finding::could_not_check(what, "no model could be analysed");
     }
-    Finding::pass(format!("{} models were analysed; what does not comply is listed by itself", scanned.len()))
-        .seen(source, scanned.join("\n"))
+    Finding::pass(format!(
+        "The analysis of {} is complete; each problem is listed by itself",
+        several(scanned.len(), "model")
+    ))
+    .seen(source, scanned.join("\n"))
 }
 
 fn essentials(probed: &Probed) -> Finding {
     if probed.first("essentials").is_some() {
-        return Finding::pass("Essentials' own analysis ran; what does not comply is listed by itself")
+        return Finding::pass("Essentials' own analysis is complete; each problem is listed by itself")
             .seen("Get-WssBpaScanResult", "complete");
     }
     match probed.problem("essentials") {
         Some(missing) if missing.kind == "missing" => {
-            Finding::not_applicable("This server is no Windows Server Essentials")
+            Finding::not_applicable("This server is not Windows Server Essentials")
                 .seen("Invoke-WssBpaScan", &missing.text)
         }
         _ => Finding::could_not_check("Essentials' own analysis", probed.reason("essentials")),

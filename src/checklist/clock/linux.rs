@@ -38,7 +38,7 @@ pub(super) fn service(visit: &Visit<'_>) -> Finding {
         (&NTPD, ntpd_state)
     } else {
         return Finding::fail("No time service is running (chronyd, systemd-timesyncd, ntpd)")
-            .seen("/proc/*/comm", format!("{} programs, none of them", running.len()))
+            .seen("/proc/*/comm", format!("none of {} running programs", running.len()))
             .why(WHY)
             .fix("Install and start one: `apt-get install chrony`, `dnf install chrony` or `zypper install chrony`, \
                    then `systemctl enable --now chronyd`.");

@@ -95,7 +95,7 @@ fn judge_status(status: &Item, probed: &Probed) -> Finding {
     let (Some(leap), Some(stratum)) = (digits(0), digits(1)) else {
         return Finding::could_not_check(
             "What the Windows Time service follows",
-            "w32tm's words are not understood",
+            "w32tm's answer is not understood",
         )
         .seen(source, said);
     };

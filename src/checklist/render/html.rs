@@ -79,7 +79,7 @@ fn render_finding(out: &mut String, finding: &Finding) {
         let _ = writeln!(out, "<p><b>Why it matters</b> {}</p>", escape(why));
     }
     if let Some(fix) = &finding.fix {
-        let _ = writeln!(out, "<p><b>What fixes it</b> {}</p>", escape(&fix.advice));
+        let _ = writeln!(out, "<p><b>How to fix it</b> {}</p>", escape(&fix.advice));
     }
     for evidence in &finding.evidence {
         let (source, text) = (escape(&evidence.source), escape(&evidence.text));

@@ -50,7 +50,7 @@ fn render_finding(out: &mut String, finding: &Finding) {
         let _ = writeln!(out, "  - Why it matters: {}", escape(&why.replace('\n', " ")));
     }
     if let Some(fix) = &finding.fix {
-        let _ = writeln!(out, "  - What fixes it: {}", escape(&fix.advice.replace('\n', " ")));
+        let _ = writeln!(out, "  - How to fix it: {}", escape(&fix.advice.replace('\n', " ")));
     }
     for evidence in &finding.evidence {
         let _ = writeln!(out, "  - Seen in {}:\n", code(&evidence.source));

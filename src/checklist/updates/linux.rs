@@ -25,10 +25,7 @@ pub(super) fn look(visit: &Visit<'_>) -> Vec<Finding> {
     } else if visit.exists("/etc/dnf") || visit.exists("/etc/yum.conf") {
         vec![dnf(visit), lists_age(visit, &["/var/cache/dnf", "/var/cache/libdnf5"], "dnf makecache")]
     } else {
-        vec![Finding::could_not_check(
-            "Pending updates",
-            "neither apt, dnf nor zypper is set up on this machine",
-        )]
+        vec![Finding::could_not_check("Pending updates", "this machine uses neither apt, dnf nor zypper")]
     };
     findings.push(restart(visit));
     findings
@@ -50,7 +47,7 @@ fn lists_age(visit: &Visit<'_>, places: &[&str], refresh: &str) -> Finding {
     }
     Finding::warn(title)
         .seen(place, "by its modification time")
-        .why("Old lists do not know the newest updates.")
+        .why("Old lists lack the newest updates.")
         .fix(refresh)
         .command(&refresh.split(' ').collect::<Vec<_>>())
 }
@@ -71,11 +68,11 @@ fn apt(visit: &Visit<'_>) -> Finding {
 /// security archives carry `security` in their name. The count in the summary line must be reached,
 /// or the output is cut short.
 fn parse_apt(said: &str) -> Result<(Vec<String>, Vec<String>), String> {
-    let announced = said.lines().find_map(announced_by_apt).ok_or("apt-get's simulation names no count")?;
+    let announced = said.lines().find_map(announced_by_apt).ok_or("apt-get's simulation gives no count")?;
     let (mut all, mut security) = (Vec::new(), Vec::new());
     for line in said.lines().filter_map(|line| line.strip_prefix("Inst ")) {
         let (Some(name), Some((_, origin))) = (line.split_whitespace().next(), line.split_once('(')) else {
-            return Err(format!("apt-get printed an unknown line: {line}"));
+            return Err(format!("apt-get printed an unexpected line: {line}"));
         };
         let version = origin.split_whitespace().next().unwrap_or_default();
         let described = format!("{name} {version}");
@@ -157,7 +154,7 @@ fn zypper(visit: &Visit<'_>) -> Finding {
 /// ...>`, one a patch, up to `</update-list>`.
 fn parse_zypper(said: &str) -> Result<(Vec<String>, Vec<String>), String> {
     if !said.contains("</stream>") || !(said.contains("</update-list>") || said.contains("<update-list/>")) {
-        return Err("zypper printed no whole list of patches".to_owned());
+        return Err("zypper's list of patches is incomplete".to_owned());
     }
     let (mut all, mut security) = (Vec::new(), Vec::new());
     for tag in said.split("<update ").skip(1).filter_map(|rest| rest.split_once('>').map(|(tag, _)| tag)) {
@@ -207,7 +204,7 @@ fn restart(visit: &Visit<'_>) -> Finding {
             Finding::pass(format!("The newest installed kernel is running ({running})"))
         }
         Some(_) if !installed.contains(&running) => {
-            due(&format!("The running kernel {running} is none of those that are installed"))
+            due(&format!("The running kernel {running} is not among those installed"))
         }
         Some(newest) => due(&format!("Kernel {running} is running, but {newest} is installed")),
     }

@@ -31,7 +31,7 @@ fn updates(probed: &Probed) -> Finding {
     let what = "Pending updates";
     let Some(end) = probed.first("updates") else {
         return Finding::could_not_check(what, probed.reason("updates"))
-            .fix("Look whether the service wuauserv may run and whether the update server answers.");
+            .fix("Check that the service wuauserv may run and that the update server answers.");
     };
     if end.number("code") != Some(SUCCEEDED) {
         let code = end.shown("code");
@@ -70,8 +70,8 @@ fn restart(probed: &Probed) -> Finding {
     };
     let signs = item.list("signs");
     let finding = match signs[..] {
-        [] => return Finding::pass("No restart is pending").seen("registry", "no sign of one"),
-        [WEAK_SIGN] => Finding::warn("A restart may be pending: files wait to be replaced"),
+        [] => return Finding::pass("No restart is pending").seen("registry", "no sign of it"),
+        [WEAK_SIGN] => Finding::warn("A restart may be pending: files are waiting to be replaced"),
         _ => Finding::fail("A restart is pending"),
     };
     finding.seen("registry", signs.join("\n")).why(WHY_REBOOT).fix("Restart the server before the migration.")
@@ -93,7 +93,7 @@ mod tests {
         let pending = include_str!("../../../tests/data/checklist/windows/updates-pending-german.json");
         assert_eq!(statuses(pending), [Status::Fail, Status::Fail]);
         let found = updates(&parse(pending).unwrap());
-        assert_eq!(found.title, "1 security updates are pending, 2 updates in all");
+        assert_eq!(found.title, "1 security update is pending, 2 updates in all");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::super::findings::Finding;
 use super::super::links::{self, Link};
 use super::super::machine::Visit;
+use super::super::phrases::several;
 use super::super::systemd::{enabled_units, running_programs};
 use super::WHY;
 
@@ -57,7 +58,7 @@ fn links(visit: &Visit<'_>) -> Finding {
     let source = links::SOURCE;
     if tunnels.is_empty() {
         return Finding::pass("No VPN link is up")
-            .seen(source, format!("{} links, none of them a tunnel", links.len()));
+            .seen(source, format!("no tunnel among {}", several(links.len(), "link")));
     }
     let names: Vec<String> = tunnels.iter().map(|(name, kind)| format!("{name} ({kind})")).collect();
     let commands: Vec<String> = tunnels.iter().map(|(name, _)| format!("ip link set {name} down")).collect();
@@ -96,7 +97,7 @@ fn programs(visit: &Visit<'_>) -> Finding {
     let source = "/proc/*/comm";
     if found.is_empty() {
         return Finding::pass("No VPN program is running")
-            .seen(source, format!("{} programs", running.len()));
+            .seen(source, format!("none of {}", several(running.len(), "running program")));
     }
     let names: Vec<String> = found.iter().map(|(name, product)| format!("{product} ({name})")).collect();
     Finding::fail(format!("VPN programs are running: {}", names.join(", ")))
@@ -124,7 +125,7 @@ fn units(visit: &Visit<'_>) -> Finding {
     let found: Vec<&String> = enabled.iter().filter(real).filter(is_vpn).collect();
     if found.is_empty() {
         return Finding::pass("No VPN service starts at boot")
-            .seen(source, format!("{} units", enabled.len()));
+            .seen(source, format!("none of {}", several(enabled.len(), "enabled unit")));
     }
     let names: Vec<&str> = found.iter().map(|unit| unit.as_str()).collect();
     let mut finding = Finding::fail(format!("VPN services start at boot: {}", names.join(", ")))

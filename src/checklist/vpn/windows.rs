@@ -61,7 +61,7 @@ fn server(probed: &Probed) -> Finding {
     } else {
         Finding::fail(format!("The Remote Access role serves {}", on.join(", ")))
             .why(WHY)
-            .fix("Uninstall-RemoteAccess, or in the Remote Access Management console: Remove Configuration Settings")
+            .fix("Uninstall-RemoteAccess, or Remove Configuration Settings in the Remote Access Management console.")
     };
     finding.seen("Get-RemoteAccess", evidence.join("\n"))
 }

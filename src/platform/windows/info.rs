@@ -168,6 +168,11 @@ pub fn stat(file: &File) -> io::Result<Stat> {
     })
 }
 
+/// How many names an open file has.
+pub(super) fn links(file: &File) -> io::Result<u32> {
+    Ok(query::<Standard>(file)?.links)
+}
+
 /// Which file it is: volume and number.
 pub(super) fn id(file: &File) -> io::Result<(u64, u64)> {
     if let Ok(found) = query::<FILE_ID_INFO>(file) {

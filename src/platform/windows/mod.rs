@@ -12,6 +12,7 @@
 mod disks;
 mod info;
 mod list;
+pub mod made;
 pub mod private;
 #[cfg(test)]
 mod tests;

@@ -53,7 +53,8 @@ pub fn create_private_file(dir: &Dir, name: &str) -> io::Result<File> {
 
 /// Opens a folder that lies in `parent`; a link or a junction is an error. While it is open, nobody
 /// can rename or exchange it.
-pub fn open_dir_no_follow(parent: &Dir, name: &str) -> io::Result<Dir> {
+pub fn open_dir_no_follow(parent: &Dir, name: impl AsRef<Path>) -> io::Result<Dir> {
+    let name = name.as_ref();
     let dir = parent.open_dir(name)?;
     if is_named(parent, name, &dir) {
         Ok(dir)
@@ -77,7 +78,7 @@ pub fn is_ours(_: &Dir, _: &Dir) -> io::Result<bool> {
 }
 
 /// Whether a folder that was opened by this name lies in `parent`, and not where a link leads.
-pub fn is_named(parent: &Dir, name: &str, dir: &Dir) -> bool {
+pub fn is_named(parent: &Dir, name: impl AsRef<Path>, dir: &Dir) -> bool {
     let expected = path_of(parent).map(|parent| parent.join(name));
     matches!((expected, path_of(dir)), (Ok(expected), Ok(found)) if names_match(&expected, &found))
 }

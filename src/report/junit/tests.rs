@@ -1,6 +1,7 @@
 use super::*;
 use crate::report::samples;
-use crate::verify::outcome::{Completeness, Counts, Incomplete, Outcome};
+use crate::verify::counts::Counts;
+use crate::verify::outcome::{Completeness, Incomplete, Outcome};
 use crate::verify::verdict::Verdict;
 
 fn text(outcome: &Outcome) -> String {

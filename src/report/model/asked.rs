@@ -3,10 +3,9 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::backup::{escape, path_text};
 use crate::plan::{CachePolicy, Filters, Keep, Map, Plan, SampleSize};
 use crate::words;
-
-use super::{escaped, path_text};
 
 /// What was asked for, resolved.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -54,7 +53,7 @@ pub struct PlanPart {
 }
 
 impl PlanPart {
-    pub(super) fn new(plan: &Plan) -> Self {
+    pub(crate) fn new(plan: &Plan) -> Self {
         Self {
             job: plan.origin.job.clone(),
             config: plan.origin.config.as_deref().map(path_text),
@@ -100,7 +99,7 @@ pub struct MapPart {
 
 impl MapPart {
     fn new(map: &Map) -> Self {
-        Self { from: escaped(&map.from), to: path_text(&map.to) }
+        Self { from: escape(&map.from).into_owned(), to: path_text(&map.to) }
     }
 }
 

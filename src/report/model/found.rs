@@ -3,15 +3,19 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::backup::Description;
+use crate::backup::{Description, escape, path_text};
 use crate::verify::PickRecord;
 use crate::verify::assurance::Assurance;
+use crate::verify::counts::Counts;
 use crate::verify::difference::Difference;
-use crate::verify::outcome::{Completeness, Counts, Effort, Population, Sample};
+use crate::verify::outcome::{Completeness, Effort, Population, Sample};
 use crate::verify::verdict::Verdict;
 use crate::words;
 
-use super::{escaped, path_text};
+/// Bytes as text that can be turned back.
+fn escaped(bytes: &Vec<u8>) -> String {
+    escape(bytes).into_owned()
+}
 
 /// Why a run could not begin, or not go on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,7 +40,7 @@ pub struct BackupPart {
 }
 
 impl BackupPart {
-    pub(super) fn new(backup: &Description) -> Self {
+    pub(crate) fn new(backup: &Description) -> Self {
         Self {
             format: backup.format.to_owned(),
             place: path_text(&backup.place),
@@ -68,7 +72,7 @@ pub struct PopulationPart {
 }
 
 impl PopulationPart {
-    pub(super) fn new(population: &Population) -> Self {
+    pub(crate) fn new(population: &Population) -> Self {
         Self {
             files: population.files,
             whole: population.whole,
@@ -98,7 +102,7 @@ pub struct SamplePart {
 }
 
 impl SamplePart {
-    pub(super) fn new(sample: &Sample) -> Self {
+    pub(crate) fn new(sample: &Sample) -> Self {
         Self {
             strategy: sample.strategy.to_owned(),
             seed: sample.seed.clone(),
@@ -144,7 +148,7 @@ pub struct CountsPart {
 }
 
 impl CountsPart {
-    pub(super) fn new(counts: &Counts) -> Self {
+    pub(crate) fn new(counts: &Counts) -> Self {
         Self {
             changed: counts.of(Verdict::Changed),
             corrupt: counts.of(Verdict::Corrupt),
@@ -199,7 +203,7 @@ pub struct AssurancePart {
 
 impl AssurancePart {
     /// The numbers, without words.
-    pub(super) fn new(found: &Assurance) -> Self {
+    pub(crate) fn new(found: &Assurance) -> Self {
         #[expect(clippy::cast_precision_loss, reason = "a share; the exact numbers stand beside it")]
         let at_most_bad_share = found.at_most_bad as f64 / found.domain_at_most.max(1) as f64;
         Self {
@@ -245,11 +249,11 @@ pub struct FindingPart {
 }
 
 impl FindingPart {
-    pub(super) fn new(pick: &PickRecord) -> Self {
+    pub(crate) fn new(pick: &PickRecord) -> Self {
         let hashes = pick.hashes.as_ref();
         Self {
             path: escaped(&pick.path),
-            original: pick.original.as_deref().map(escaped),
+            original: pick.original.as_ref().map(escaped),
             verdict: pick.verdict,
             comparable: pick.comparable,
             reason: pick.reason.clone(),
@@ -258,7 +262,7 @@ impl FindingPart {
             restored_hash: hashes.map(|hashes| hashes.restored.to_string()),
             original_hash: hashes.map(|hashes| hashes.original.to_string()),
             difference: pick.difference.as_ref().map(DifferencePart::new),
-            kept: pick.kept.as_deref().map(escaped),
+            kept: pick.kept.as_ref().map(escaped),
         }
     }
 }
@@ -316,8 +320,8 @@ pub struct CompletenessPart {
 }
 
 impl CompletenessPart {
-    pub(super) fn new(found: &Completeness) -> Self {
-        let texts = |paths: &[Vec<u8>]| paths.iter().map(|path| escaped(path)).collect();
+    pub(crate) fn new(found: &Completeness) -> Self {
+        let texts = |paths: &[Vec<u8>]| paths.iter().map(escaped).collect();
         Self {
             asked_for: found.asked_for,
             wanted: found.wanted,
@@ -359,7 +363,7 @@ pub struct EffortPart {
 }
 
 impl EffortPart {
-    pub(super) fn new(effort: &Effort, files: u64) -> Self {
+    pub(crate) fn new(effort: &Effort, files: u64) -> Self {
         Self {
             catalog_seconds: effort.catalog.as_secs_f64(),
             verify_seconds: effort.verify.as_secs_f64(),

@@ -1,11 +1,16 @@
-use super::*;
-use crate::backup::unescape;
-use crate::plan::SampleSize;
-use crate::report::{RENDERERS, samples};
-use crate::verify::verdict::Verdict;
+use std::path::PathBuf;
+use std::time::Duration;
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use std::path::PathBuf;
+
+use super::*;
+use crate::backup::unescape;
+use crate::exit::ExitCode;
+use crate::plan::{Plan, SampleSize};
+use crate::report::{Failure, RENDERERS, samples};
+use crate::verify::outcome::Outcome;
+use crate::verify::verdict::Verdict;
 
 /// The JSON report.
 fn written(model: &Model) -> String {

@@ -1,6 +1,7 @@
 use super::*;
 use crate::report::samples;
-use crate::verify::outcome::{Counts, Outcome};
+use crate::verify::counts::Counts;
+use crate::verify::outcome::Outcome;
 
 const WIDTH: usize = 80;
 

@@ -1,0 +1,162 @@
+//! One restored file.
+//!
+//! In: a numbered file in the scratch folder, made and filled there, or adopted from a
+//! [`Workspace`](super::Workspace). Out: its bytes at any offset. Nothing of it is left once its
+//! value is dropped.
+
+use std::fs::File;
+use std::io::{self, Seek, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use cap_std::fs::Dir;
+
+use crate::lock::lock;
+use crate::platform;
+
+use super::RestoreError;
+use super::bytes::ReadAt;
+use super::scratch::Inner;
+
+/// One restored file, open for reading; emptied when dropped.
+#[derive(Debug)]
+pub struct Restored {
+    file: Option<File>,
+    size: u64,
+    /// Bytes that take room.
+    written: u64,
+    number: u64,
+    /// Made by a program: removed in the end, and not written to.
+    is_adopted: bool,
+    scratch: Arc<Inner>,
+}
+
+impl Restored {
+    /// An empty file, which is counted from now on.
+    pub(super) fn new(file: File, number: u64, scratch: Arc<Inner>) -> Self {
+        scratch.space.add_file();
+        Self { file: Some(file), size: 0, written: 0, number, is_adopted: false, scratch }
+    }
+
+    /// A file of `size` bytes that a program has made, by now under its number.
+    pub(super) fn adopt(file: File, size: u64, number: u64, scratch: Arc<Inner>) -> Self {
+        scratch.space.add_file();
+        Self { file: Some(file), size, written: size, number, is_adopted: true, scratch }
+    }
+
+    /// Its size in bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The open file, for reading at offsets.
+    pub fn file(&self) -> &File {
+        // Taken by `drop` alone, after which no reference to self can exist.
+        #[expect(clippy::expect_used)]
+        self.file.as_ref().expect("open until dropped")
+    }
+
+    /// The open file, for writing.
+    pub(super) fn file_mut(&mut self) -> Result<&mut File, RestoreError> {
+        self.file.as_mut().ok_or(RestoreError::Stopped)
+    }
+
+    /// So many bytes were written to its end.
+    pub(super) fn count(&mut self, bytes: u64) {
+        self.size += bytes;
+        self.written += bytes;
+    }
+
+    /// Appends `bytes`.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
+        self.file_mut()?.write_all(bytes).map_err(cannot_write)?;
+        self.count(bytes.len() as u64);
+        Ok(())
+    }
+
+    /// Makes the file `size` bytes long; what was not written reads as zeros (sparse members).
+    pub fn set_len(&mut self, size: u64) -> Result<(), RestoreError> {
+        platform::allow_holes(self.file());
+        self.file().set_len(size).map_err(RestoreError::Scratch)?;
+        self.size = size;
+        Ok(())
+    }
+
+    /// Moves the file to `name` below `folder`, which is in the same restore directory, instead of
+    /// deleting it.
+    pub fn keep(mut self, folder: &Dir, name: &Path) -> io::Result<()> {
+        drop(self.file.take());
+        self.written = 0;
+        if let Some(parent) = name.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            folder.create_dir_all(parent)?;
+        }
+        with_number(self.number, |number| self.scratch.dir()?.rename(number, folder, name))
+    }
+}
+
+/// A restored file may be a container itself.
+impl ReadAt for Restored {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        platform::read_at(self.file(), buffer, offset)
+    }
+
+    fn len(&self) -> u64 {
+        self.size
+    }
+}
+
+impl Drop for Restored {
+    fn drop(&mut self) {
+        // A file that `keep` took is closed already. One that cannot be emptied or removed here is
+        // removed with the folder.
+        if let Some(mut file) = self.file.take() {
+            if self.is_adopted {
+                drop(file);
+                // Never emptied: if it has got a second name meanwhile, those bytes are not ours.
+                let _ = with_number(self.number, |name| self.scratch.dir()?.remove_file(name));
+            } else if file.set_len(0).and_then(|()| file.rewind()).is_ok() {
+                lock(&self.scratch.idle).push((file, self.number));
+            }
+        }
+        self.scratch.space.remove_file(self.written);
+    }
+}
+
+/// What a failed write means: that the file system holds no file so large says nothing of the next
+/// one.
+fn cannot_write(error: io::Error) -> RestoreError {
+    if error.kind() == io::ErrorKind::FileTooLarge {
+        let problem = "it is larger than any file can be in the restore folder; choose one on another disk";
+        return RestoreError::Unsupported(problem.to_owned());
+    }
+    RestoreError::Scratch(error)
+}
+
+/// Calls `act` with a number's file name, made without an allocation.
+pub(super) fn with_number<T>(number: u64, act: impl FnOnce(&str) -> T) -> T {
+    let mut digits = [b'0'; 20];
+    let mut rest = number;
+    let mut start = digits.len();
+    loop {
+        start -= 1;
+        digits[start] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 && start <= digits.len() - 6 {
+            break;
+        }
+    }
+    // ASCII digits alone.
+    act(std::str::from_utf8(&digits[start..]).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_names_are_numbers_of_at_least_six_digits() {
+        assert_eq!(with_number(0, str::to_owned), "000000");
+        assert_eq!(with_number(1_234_567, str::to_owned), "1234567");
+        assert_eq!(with_number(u64::MAX, str::to_owned), u64::MAX.to_string());
+    }
+}

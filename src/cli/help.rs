@@ -1,0 +1,133 @@
+//! `bkverify help`: the commands and topics, the help of a command, a page of the manual.
+//!
+//! In: the names behind `help`, the terminal. Out: text on standard output, through a pager if a
+//! person reads it there.
+
+use std::io::{self, Write};
+use std::process::{Command as Process, Stdio};
+
+use clap::{Args, Command, CommandFactory};
+
+use super::args::Arguments;
+use super::error::nearest;
+use super::{Environment, Error};
+use crate::exit::ExitCode;
+use crate::manual::terminal::{self, Look};
+use crate::manual::{self, TOPICS, Topic};
+
+/// Columns of a page that no terminal sets a width for.
+const WIDTH: usize = 80;
+
+/// Columns of the widest page: longer lines are hard to read.
+const MAX_WIDTH: usize = 110;
+
+/// What is asked for.
+#[derive(Debug, Args)]
+pub struct Help {
+    /// A topic of the manual, or a command [default: list both]
+    #[arg(value_name = "TOPIC|COMMAND")]
+    names: Vec<String>,
+}
+
+/// Prints it.
+pub fn run(asked: &Help) -> Result<ExitCode, Error> {
+    let environment = Environment::read()?;
+    let is_person = environment.stdout_is_terminal && !environment.dumb_terminal;
+    let is_styled = is_person && !environment.no_color;
+    let width = terminal_size::terminal_size().filter(|_| environment.stdout_is_terminal);
+    let width = width.map_or(WIDTH, |(width, _)| usize::from(width.0)).clamp(20, MAX_WIDTH);
+    let text = text(&asked.names, Look { width, is_styled })?;
+    if !is_person || !page(&text, &pager()) {
+        print(&text)?;
+    }
+    Ok(ExitCode::Pass)
+}
+
+/// What there is to read under these names. Where a command and a topic have the same name, both.
+fn text(names: &[String], look: Look) -> Result<String, Error> {
+    let mut commands = Arguments::command();
+    commands.build();
+    let command = find(&mut commands, names);
+    let topic = match names {
+        [name] => manual::find(name),
+        _ => None,
+    };
+    let pages = [command.map(|command| of_command(command, look)), topic.map(|topic| of_topic(topic, look))];
+    let pages: Vec<_> = pages.into_iter().flatten().collect();
+    if pages.is_empty() { Err(unknown(names)) } else { Ok(pages.join("\n")) }
+}
+
+/// The command of this path; without names, the program.
+fn find<'a>(commands: &'a mut Command, names: &[String]) -> Option<&'a mut Command> {
+    names.iter().try_fold(commands, |command, name| command.find_subcommand_mut(name))
+}
+
+fn of_command(command: &mut Command, look: Look) -> String {
+    let help = command.render_long_help();
+    if look.is_styled { help.ansi().to_string() } else { help.to_string() }
+}
+
+fn of_topic(topic: &Topic, look: Look) -> String {
+    terminal::render(&topic.document(), look)
+}
+
+fn unknown(names: &[String]) -> Error {
+    let commands = Arguments::command();
+    let commands = commands.get_subcommands().map(Command::get_name);
+    let topics: Vec<_> = TOPICS.iter().map(|topic| topic.name).collect();
+    let asked = names.join(" ");
+    let near = nearest(&asked, commands.chain(topics.iter().copied()));
+    let near = near.map(|name| format!("did you mean `bkverify help {name}`?\n")).unwrap_or_default();
+    Error::usage(format!("there is no topic and no command `{asked}`"))
+        .hint(format!("{near}topics are {}\n`bkverify help` lists commands, too", topics.join(", ")))
+}
+
+/// The topics, for the program's own help.
+pub fn topics() -> String {
+    let mut text = "Topics of the manual (bkverify help TOPIC):\n".to_owned();
+    for topic in TOPICS {
+        text.push_str(&format!("  {:<16} {}\n", topic.name, topic.summary));
+    }
+    text
+}
+
+/// The person's pager with its arguments, else less. None if no pager is wanted.
+fn pager() -> Vec<String> {
+    let named = std::env::var("PAGER").unwrap_or_else(|_| "less".to_owned());
+    named.split_whitespace().map(str::to_owned).collect()
+}
+
+/// Shows text through a pager; whether there was one.
+fn page(text: &str, pager: &[String]) -> bool {
+    let Some((program, arguments)) = pager.split_first() else { return false };
+    let mut process = Process::new(program);
+    process.args(arguments).stdin(Stdio::piped());
+    // What git tells less, too: end at once if all fits on the screen, show colours, and leave the
+    // text behind. The person's own settings come first.
+    for (name, value) in [("LESS", "FRX"), ("LESSCHARSET", "utf-8")] {
+        if std::env::var_os(name).is_none() {
+            process.env(name, value);
+        }
+    }
+    let Ok(mut child) = process.spawn() else { return false };
+    // Ctrl-C is for the pager, which does not end by it. Were this process to end, the pager would
+    // lose its terminal.
+    let _ = ctrlc::set_handler(|| {});
+    if let Some(mut input) = child.stdin.take() {
+        // A pager that is left before the end has shown what the person wanted.
+        let _ = input.write_all(text.as_bytes());
+    }
+    let _ = child.wait();
+    true
+}
+
+/// Prints text, with styles as far as standard output takes them.
+fn print(text: &str) -> Result<(), Error> {
+    let mut out = anstream::AutoStream::auto(io::stdout().lock());
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Error::new(ExitCode::Unusable, "cannot write to standard output").because(error))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,82 @@
+//! The manual: pages in Markdown, one for each topic.
+//!
+//! In: nothing; the pages are part of the program. Out: a page as text for a terminal, or as a man
+//! page of section 7. [`document`] reads the Markdown once for both.
+
+pub mod document;
+pub mod roff;
+pub mod terminal;
+
+pub use document::{Block, Document, Span};
+
+/// One page.
+#[derive(Debug)]
+pub struct Topic {
+    /// Its name: what `bkverify help` is given, and the name of its file.
+    pub name: &'static str,
+    /// What is in it, in a few words.
+    pub summary: &'static str,
+    /// The page in Markdown.
+    pub text: &'static str,
+}
+
+macro_rules! topics {
+    ($($name:literal: $summary:literal,)*) => {
+        /// Every page, in the order in which a newcomer would read them.
+        pub static TOPICS: &[Topic] = &[$(Topic {
+            name: $name,
+            summary: $summary,
+            text: include_str!(concat!($name, ".md")),
+        }),*];
+    };
+}
+
+topics! {
+    "getting-started": "a first verification, step by step",
+    "nightly": "configuration, jobs, schedulers and limits",
+    "formats": "which backups are read, and how originals are found",
+    "sampling": "the draw, the verdicts, and what a run proves",
+    "reports": "summary, JSON, JUnit and monitoring",
+    "bench": "how long a verification of your volume takes, and why",
+    "speed": "measured beside other programs",
+    "checklist": "the rest of what must be true of a server before a migration",
+    "windows": "installing, scheduling and open files on Windows",
+    "security": "what is written where, privileges, hostile archives",
+    "design": "how the program is built, and which designs were rejected",
+    "contributing": "tests, benches, and where additions go",
+}
+
+/// The page of this name.
+pub fn find(name: &str) -> Option<&'static Topic> {
+    TOPICS.iter().find(|topic| topic.name == name)
+}
+
+/// The name of the page that a link leads to, such as `formats` for `formats.md` or
+/// `src/manual/formats.md#formats`.
+pub fn linked(link: &str) -> Option<&'static str> {
+    let file = link.split('#').next()?.rsplit('/').next()?;
+    find(file.strip_suffix(".md")?).map(|topic| topic.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_found_by_its_name_and_by_links() {
+        assert_eq!(find("formats").map(|topic| topic.name), Some("formats"));
+        assert!(find("Formats").is_none());
+        assert_eq!(linked("src/manual/formats.md#formats"), Some("formats"));
+        assert_eq!(linked("../../benches/README.md"), None);
+        assert_eq!(linked("https://example.org"), None);
+    }
+
+    #[test]
+    fn every_page_opens_with_a_title_and_what_the_reader_gets() {
+        for topic in TOPICS {
+            let blocks = topic.document().blocks;
+            assert!(matches!(blocks[0], Block::Heading { level: 1, .. }), "{}", topic.name);
+            assert!(matches!(blocks[1], Block::Paragraph(_)), "{}", topic.name);
+        }
+    }
+}

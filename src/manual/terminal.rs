@@ -1,0 +1,145 @@
+//! A page as text for a terminal, or for a pipe.
+//!
+//! In: a [`Document`], the width, and whether styles are wanted. Out: lines of at most that width,
+//! except code, which is never wrapped. Wrapping is `textwrap`'s and tables are `comfy-table`'s.
+
+use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, presets};
+use textwrap::{Options, WordSplitter, WrapAlgorithm};
+
+use super::{Block, Document, Span};
+
+/// Columns before code, and before what is inside of a list.
+const INDENT: &str = "    ";
+
+/// How a page is shown.
+#[derive(Debug, Clone, Copy)]
+pub struct Look {
+    /// Columns that there are.
+    pub width: usize,
+    /// Whether the reader's terminal shows bold and colours (ECMA-48).
+    pub is_styled: bool,
+}
+
+impl Look {
+    /// Text in a style. Each word has it by itself, since a pager forgets styles at line ends.
+    fn style(self, text: &str, style: &str) -> String {
+        if !self.is_styled {
+            return text.to_owned();
+        }
+        let words = text.split(' ');
+        let words: Vec<_> = words.map(|word| format!("\u{1b}[{style}m{word}\u{1b}[0m")).collect();
+        words.join(" ")
+    }
+
+    /// Text as it stands in a line.
+    fn spans(self, spans: &[Span]) -> String {
+        let span = |span: &Span| match span {
+            Span::Text(text) => text.clone(),
+            Span::Code(code) if self.is_styled => self.style(code, "36"),
+            Span::Code(code) => format!("`{code}`"),
+            Span::Strong(text) => self.style(text, "1"),
+            Span::Emphasis(text) => self.style(text, "3"),
+            Span::Topic(name) if self.is_styled => self.style(&format!("bkverify help {name}"), "36"),
+            Span::Topic(name) => format!("`bkverify help {name}`"),
+            Span::Link { text, to } if to.contains("://") => format!("{text} ({to})"),
+            Span::Link { text, .. } => text.clone(),
+        };
+        spans.iter().map(span).collect()
+    }
+
+    fn wrap(self, text: &str) -> Vec<String> {
+        let options = Options::new(self.width)
+            .word_splitter(WordSplitter::NoHyphenation)
+            .wrap_algorithm(WrapAlgorithm::FirstFit);
+        textwrap::wrap(text, options).into_iter().map(std::borrow::Cow::into_owned).collect()
+    }
+
+    /// Blocks as lines, an empty one between each and the next.
+    fn blocks(self, blocks: &[Block]) -> Vec<String> {
+        let mut lines = Vec::new();
+        for block in blocks {
+            if !lines.is_empty() {
+                lines.push(String::new());
+            }
+            lines.extend(self.block(block));
+        }
+        lines
+    }
+
+    fn block(self, block: &Block) -> Vec<String> {
+        match block {
+            Block::Heading { level, text } => self.heading(*level, text),
+            Block::Paragraph(text) => self.wrap(&self.spans(text)),
+            Block::Code(code) => code.lines().map(|line| indented(INDENT, line)).collect(),
+            Block::List { first, items } => self.list(*first, items),
+            Block::Table { right, head, rows } => self.table(right, head, rows),
+        }
+    }
+
+    fn heading(self, level: u8, text: &[Span]) -> Vec<String> {
+        // A style of their own within a heading would end the heading's.
+        let plain = Self { is_styled: false, ..self };
+        let lines = plain.wrap(&plain.spans(text));
+        if self.is_styled {
+            let style = if level == 1 { "1;4" } else { "1" };
+            return lines.iter().map(|line| format!("\u{1b}[{style}m{line}\u{1b}[0m")).collect();
+        }
+        let under = match level {
+            1 => "=",
+            2 => "-",
+            _ => return lines,
+        };
+        let longest = lines.iter().map(|line| textwrap::core::display_width(line)).max().unwrap_or(0);
+        lines.into_iter().chain([under.repeat(longest)]).collect()
+    }
+
+    fn list(self, first: Option<u64>, items: &[Vec<Block>]) -> Vec<String> {
+        let mut lines = Vec::new();
+        for (item, number) in items.iter().zip(first.unwrap_or(0)..) {
+            let mark = if first.is_some() { format!("{number}. ") } else { "- ".to_owned() };
+            let inner = Self { width: self.width.saturating_sub(mark.len()).max(1), ..self };
+            let next = " ".repeat(mark.len());
+            for (index, line) in inner.blocks(item).iter().enumerate() {
+                lines.push(indented(if index == 0 { &mark } else { &next }, line));
+            }
+        }
+        lines
+    }
+
+    fn table(self, right: &[bool], head: &[Vec<Span>], rows: &[Vec<Vec<Span>>]) -> Vec<String> {
+        // Styles would count as columns.
+        let plain = Self { is_styled: false, ..self };
+        let cells = |row: &[Vec<Span>]| row.iter().map(|cell| plain.spans(cell)).collect::<Vec<_>>();
+        let mut table = Table::new();
+        let below_head =
+            |fill| presets::NOTHING.header_separator(LineStyle::none().fill(fill).junction(fill));
+        table.load_style(below_head('-'));
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+        table.set_width(u16::try_from(self.width).unwrap_or(u16::MAX));
+        table.set_header(cells(head));
+        for row in rows {
+            table.add_row(cells(row));
+        }
+        for (column, right) in table.column_iter_mut().zip(right) {
+            if *right {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        // Rows of several lines need something between them.
+        if table.lines().count() > rows.len() + 2 {
+            table.load_style(below_head('=').row_separator(LineStyle::none().fill('-').junction('-')));
+        }
+        table.lines().map(|line| line.trim_end().to_owned()).collect()
+    }
+}
+
+fn indented(indent: &str, line: &str) -> String {
+    format!("{indent}{line}").trim_end().to_owned()
+}
+
+/// The whole page, each line ended by a line break.
+pub fn render(document: &Document, look: Look) -> String {
+    let mut text = look.blocks(&document.blocks).join("\n");
+    text.push('\n');
+    text
+}
