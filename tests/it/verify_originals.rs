@@ -99,11 +99,9 @@ fn an_original_that_cannot_be_read_is_named_and_proves_nothing() {
     fs::remove_file(&place).unwrap();
     // A link to itself: nobody can read it, not even root.
     std::os::unix::fs::symlink("letter.txt", &place).unwrap();
-    world
-        .verify("--sample all")
-        .exits(0)
-        .finds(&[(LETTER, "unreadable")])
-        .says("Files that cannot be read, so that nothing is proven of them: unreadable: docs/letter.txt");
+    world.verify("--sample all").exits(0).finds(&[(LETTER, "unreadable")]).says(
+        "Files that could not be read, so that nothing is proven about them: unreadable: docs/letter.txt",
+    );
 }
 
 #[cfg(unix)]

@@ -13,7 +13,7 @@ use crate::verify::verdict::Verdict;
 use crate::words;
 
 /// Bytes as text that can be turned back.
-fn escaped(bytes: &Vec<u8>) -> String {
+fn escaped(bytes: &[u8]) -> String {
     escape(bytes).into_owned()
 }
 
@@ -253,7 +253,7 @@ impl FindingPart {
         let hashes = pick.hashes.as_ref();
         Self {
             path: escaped(&pick.path),
-            original: pick.original.as_ref().map(escaped),
+            original: pick.original.as_deref().map(escaped),
             verdict: pick.verdict,
             comparable: pick.comparable,
             reason: pick.reason.clone(),
@@ -262,7 +262,7 @@ impl FindingPart {
             restored_hash: hashes.map(|hashes| hashes.restored.to_string()),
             original_hash: hashes.map(|hashes| hashes.original.to_string()),
             difference: pick.difference.as_ref().map(DifferencePart::new),
-            kept: pick.kept.as_ref().map(escaped),
+            kept: pick.kept.as_deref().map(escaped),
         }
     }
 }
@@ -321,7 +321,7 @@ pub struct CompletenessPart {
 
 impl CompletenessPart {
     pub(crate) fn new(found: &Completeness) -> Self {
-        let texts = |paths: &[Vec<u8>]| paths.iter().map(escaped).collect();
+        let texts = |paths: &[Vec<u8>]| paths.iter().map(|path| escaped(path)).collect();
         Self {
             asked_for: found.asked_for,
             wanted: found.wanted,
