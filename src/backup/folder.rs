@@ -57,7 +57,7 @@ impl Folder {
     fn taken(&self) -> Option<Timestamp> {
         let mut newest = self.tree.stat(b"").ok()?.changed;
         let mut see =
-            |found: platform::Listed<'_>| newest = newest.max(found.stat.and_then(|stat| stat.changed));
+            |found: platform::FolderEntry<'_>| newest = newest.max(found.stat.and_then(|stat| stat.changed));
         self.tree.list(b"", true, &mut Vec::new(), &mut see).ok()?;
         newest
     }

@@ -1,4 +1,4 @@
-//! Copying files with holes: only what holds data is read, written, and asked room for.
+//! Copying files with holes: only what holds data is read, written, and reserved.
 //!
 //! A `lastlog` of 400 GB takes a few kilobytes on its disk, and must not take more in the restore
 //! folder. The system tells where a file holds data; where it does not tell, all of it counts as
@@ -68,7 +68,7 @@ impl Scratch {
     }
 }
 
-/// Whether a file of `size` bytes has holes; one that takes little room because it is compressed
+/// Whether a file of `size` bytes has holes; one that takes little space because it is compressed
 /// has none. May move the file's position.
 pub(super) fn is_sparse(file: &File, size: u64) -> bool {
     platform::has_holes(file)

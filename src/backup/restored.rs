@@ -23,7 +23,7 @@ use super::scratch::Inner;
 pub struct Restored {
     file: Option<File>,
     size: u64,
-    /// Bytes that take room.
+    /// Bytes that take disk space.
     written: u64,
     number: u64,
     /// Made by a program: removed in the end, and not written to.

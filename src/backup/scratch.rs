@@ -126,7 +126,7 @@ impl Scratch {
         &self.stop
     }
 
-    /// Restores what `content` gives. `declared` is the size the backup promises: content that
+    /// Restores what `content` gives. `declared` is the size the backup declares: content that
     /// grows past it is cut off there with an error, content that ends early is kept as it is.
     pub fn restore(
         &self,
@@ -187,7 +187,7 @@ impl Scratch {
 
     /// Restores a whole open file of `size` bytes, by the quickest way the system has (a reflink or
     /// an in-kernel copy for large ones). Its holes stay holes, where the system tells of them, and
-    /// take no room.
+    /// take no space.
     pub fn copy(&self, from: &mut File, size: u64, buffer: &mut Vec<u8>) -> Result<Restored, RestoreError> {
         if size < PIECE as u64 {
             return self.copy_small(from, size, buffer);
@@ -245,11 +245,11 @@ impl Scratch {
         let mut reservation = self.reserve(size, 0)?;
         let mut restored = self.create_file().map_err(RestoreError::Scratch)?;
         // Smaller than a piece.
-        let room = usize::try_from(size).unwrap_or(PIECE) + 1;
-        if buffer.len() < room {
-            buffer.resize(room.next_power_of_two(), 0);
+        let length = usize::try_from(size).unwrap_or(PIECE) + 1;
+        if buffer.len() < length {
+            buffer.resize(length.next_power_of_two(), 0);
         }
-        let got = platform::read_whole(from, &mut buffer[..room], size).map_err(RestoreError::from_read)?;
+        let got = platform::read_whole(from, &mut buffer[..length], size).map_err(RestoreError::from_read)?;
         restored.write(&buffer[..got])?;
         reservation.use_up(got as u64);
         Ok(restored)

@@ -1,7 +1,7 @@
-//! Real runs, and from them and the figures to advice.
+//! Runs real verifications, and derives the advice from them and from the figures.
 //!
-//! The first runs come before any probe: a nightly run finds a system that remembers nothing of the
-//! places' folders, and so do they. Whatever comes later is faster than that.
+//! The first runs come before any probe. A nightly run finds a system that has none of the folders
+//! in memory, and so do these runs. Everything that comes later is faster.
 
 use std::time::{Duration, Instant};
 
@@ -11,26 +11,26 @@ use super::figures::{Advice, Check, Facts, Figure, Probe, Run};
 use super::model::{Basis, Costs, Fit, Setting};
 use super::{Bench, Error, pipeline, place};
 
-/// Files of the first real run: what `--sample` is when nothing is said.
+/// Files of the first real run: the default of `--sample`.
 const FIRST: u64 = 500;
-/// The second, where the first was quick, has up to so many times as many.
+/// If the first run was quick, a second one verifies up to this many times as many files.
 const MORE: f64 = 50.0;
-/// Files of the check, where time allows.
+/// Files of the run that checks the prediction, where time allows.
 const CHECK: u64 = 300;
-/// Another number of threads is recommended where work takes less than this share of the time with
-/// it: single runs of the same work on a disk that is not ours alone differ by a third.
+/// Another number of threads is recommended only if the work takes less than this share of the time
+/// with it. Single runs of the same work differ by a third on a disk that others use too.
 const WORTH_IT: f64 = 0.6;
-/// A run over fewer files says too little.
+/// A run over fewer files is not meaningful.
 const TOO_FEW: u64 = 20;
 
-/// Real runs.
+/// The real runs that come before the probes.
 pub(super) struct Runs {
-    /// Over a random sample, when the system knew nothing.
+    /// Over a random sample, while nothing was cached.
     first: Run,
-    /// Over files in the order of their listing, if more can be learnt from it.
+    /// Over files in the order of their listing, if that tells more.
     in_order: Option<Run>,
-    /// Over a longer random sample, where the first was so short that starting may have been most
-    /// of it.
+    /// Over a larger random sample, if the first run was so short that most of its time may have
+    /// gone into starting.
     second: Option<Run>,
 }
 
@@ -41,9 +41,9 @@ pub(super) struct Runs {
     reason = "estimates"
 )]
 impl Bench<'_> {
-    /// The real runs that come before all else. `None` where the first did not get far enough.
-    /// `setting_up` is what went before: a run of its own would have found the places just as
-    /// unknown.
+    /// The real runs that come before all probes. `None` if the first one did not get far enough.
+    /// `setting_up` is the time since the program started; it is added to the first run, because
+    /// only then were the folders not yet in memory.
     pub(super) fn real_runs(
         &mut self,
         plan: &Plan,
@@ -86,7 +86,7 @@ impl Bench<'_> {
         Ok(Some(second).filter(|second| second.files >= 2 * first.files))
     }
 
-    /// Advises, and puts the advice to the test.
+    /// Gives the advice, and checks it with another run.
     pub(super) fn advise(&mut self, plan: &Plan, runs: Runs, sequential: bool) -> Result<(), Error> {
         if self.stop.is_set() {
             return Ok(());
@@ -106,8 +106,8 @@ impl Bench<'_> {
         self.check(plan, &basis, threads)
     }
 
-    /// The number of threads that the figures speak for, and what verifying costs with that of the
-    /// real runs.
+    /// The number of threads that is best by the figures, and the cost of verifying with the number
+    /// of threads of the real runs.
     fn settings(&self, plan: &Plan, sequential: bool) -> Option<(usize, Costs)> {
         let (backup, rest) = self.report.places.split_first()?;
         let setting = Setting {
@@ -123,9 +123,9 @@ impl Bench<'_> {
         Some((promising, setting.costs(plan.engine.threads).or_else(|| setting.costs(promising))?))
     }
 
-    /// What real work takes with a promising number of threads by what it takes with that of the
-    /// other real runs. Figures alone prove nothing: a disk that was busy for a moment shows one
-    /// number of threads in a bad light.
+    /// How long real work takes with the `promising` number of threads, relative to that of the
+    /// other real runs. The figures alone prove nothing: if the disk was busy for a moment, one
+    /// number of threads looks worse than it is.
     fn gain(&mut self, plan: &Plan, promising: usize, costs: &Costs) -> Result<f64, Error> {
         if promising == plan.engine.threads {
             return Ok(1.0);
@@ -136,12 +136,12 @@ impl Bench<'_> {
             Ok::<f64, Error>(run.verify / costs.seconds(run.files as f64, run.bytes as f64))
         };
         let gain = pace("promising", promising)? / pace("usual", plan.engine.threads)?;
-        // Where one of them came to nothing, nothing is known.
+        // If one of the runs verified nothing, there is nothing to compare.
         Ok(if gain.is_finite() { gain } else { 1.0 })
     }
 
-    /// A real run over another draw for each `purpose`, within a share of the time that is left and
-    /// of all bytes.
+    /// A real run within a share of the remaining time and of all bytes. Each `purpose` draws other
+    /// files.
     fn real(
         &mut self,
         plan: &Plan,
@@ -157,7 +157,7 @@ impl Bench<'_> {
         Ok(run)
     }
 
-    /// Restored bytes are read twice and written once.
+    /// The bytes that may be restored. Each of them costs two reads and one write.
     fn restorable(&self, share: f64) -> u64 {
         (self.bytes(share) / 3).max(1)
     }
@@ -168,7 +168,8 @@ impl Bench<'_> {
         let calibration = first;
         let backup: Option<&Facts> = self.report.places.first();
         let looked_at = backup.filter(|backup| plan.draw.filters == Filters::default() && backup.sampled > 0);
-        // The sizes that were looked at are those of all files: with filters, the run knows better.
+        // The measured sizes are those of all files. With filters, the sizes from the real run fit
+        // better.
         let sizes = looked_at.map_or(
             (
                 calibration.files,
@@ -182,7 +183,7 @@ impl Bench<'_> {
         Basis { costs, calibration, fit, in_order, by_threads, sequential, sizes, first_listing }
     }
 
-    /// Another draw, as many files as should fit into what is left of the time.
+    /// Verifies another sample, of as many files as should fit into the remaining time.
     fn check(&mut self, plan: &Plan, basis: &Basis, threads: usize) -> Result<(), Error> {
         let left = self.deadline.saturating_duration_since(Instant::now()).as_secs_f64() * 0.7;
         let most = CHECK.max(basis.calibration.files / 2);
@@ -204,7 +205,7 @@ impl Bench<'_> {
                  caches that cannot be emptied may have helped it, and a first run is better told by the prediction",
             );
         }
-        // Of the files it came to: the limits may have ended it early.
+        // For the number of files that were verified: the limits may have ended the run early.
         let predicted = basis.predict(&real.files.to_string(), real.files);
         let Run { prepare, catalog, .. } = basis.calibration;
         let for_its_bytes = prepare + catalog + basis.work(real.files as f64, real.bytes as f64);

@@ -1,5 +1,5 @@
-//! What a bench found: plain data, filled by the probes, read by the model, the page and the JSON
-//! file.
+//! The results of a bench: plain data. The probes fill it; the model, the page and the JSON file
+//! read it.
 
 use std::time::Duration;
 
@@ -9,25 +9,25 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Probe {
-    /// Names listed.
+    /// Names listed, in files.
     List,
-    /// Files opened and asked for their state, each for the first time in this bench; that the
-    /// system then forgets what it caches of them is part of it, as in a verification.
+    /// Files opened and their metadata read, each for the first time in this bench. As in a
+    /// verification, this includes dropping the file from the system's cache.
     Open,
-    /// Bytes read front to back.
+    /// Bytes read from beginning to end.
     SequentialRead,
-    /// Bytes read in single blocks here and there.
+    /// Bytes read in single blocks at random positions.
     RandomRead,
-    /// Bytes written, as far as the system takes them.
+    /// Bytes written, at the rate at which the system accepts them.
     Write,
-    /// Bytes written and known to be on the disk.
+    /// Bytes written and synced to the disk.
     WriteThrough,
     /// Bytes hashed in memory.
     Hash,
 }
 
 impl Probe {
-    /// Its name for people.
+    /// The probe's name for people.
     pub fn title(self) -> &'static str {
         match self {
             Self::List => "list",
@@ -49,25 +49,24 @@ impl Probe {
 /// One measurement.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Figure {
-    /// Where: what the place is for and its path, or the hash.
+    /// What was measured: the location's role and path, or the hash algorithm.
     pub place: String,
-    /// What.
+    /// How it was measured.
     pub probe: Probe,
-    /// By so many threads at once.
+    /// Number of threads at once.
     pub threads: usize,
-    /// In pieces of so many bytes, where that matters.
+    /// Bytes per read, for the probes that read.
     pub block: Option<u64>,
-    /// Bytes or files, by the probe.
+    /// Bytes or files, depending on the probe.
     pub amount: u64,
-    /// How long it took.
+    /// Duration in seconds.
     pub seconds: f64,
-    /// Bytes or files a second.
+    /// Bytes or files per second.
     pub per_second: f64,
 }
 
 impl Figure {
-    /// A measurement; `None` where nothing was done, or the clock saw no time pass: that is no
-    /// rate.
+    /// A measurement. `None` if nothing was done or no time passed, because neither gives a rate.
     #[expect(clippy::cast_precision_loss, reason = "a rate needs no more than 52 bits")]
     pub fn new(
         place: &str,
@@ -88,138 +87,138 @@ impl Figure {
     }
 }
 
-/// What a place holds, as far as it was seen.
+/// What a measured location contains, as far as it was listed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Facts {
-    /// What it is for and its path, as in [`Figure::place`].
+    /// Its role and path, as in [`Figure::place`].
     pub name: String,
     /// Files listed.
     pub files: u64,
-    /// Whether that is all of them.
+    /// Whether the listing was complete.
     pub listed_whole: bool,
-    /// Number of the device it lies on, as the system gives it, if it does.
+    /// The number of its device, if the system gives one.
     pub device: Option<u64>,
-    /// Files whose size was looked at.
+    /// Files whose size was read.
     pub sampled: u64,
-    /// Their mean size in bytes.
+    /// The mean size of these files, in bytes.
     pub mean_size: f64,
-    /// Their sizes' standard deviation by their mean.
+    /// The standard deviation of these sizes, divided by their mean.
     pub variation: f64,
 }
 
 /// How long a verification will take.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Prediction {
-    /// As it is written behind `--sample`.
+    /// The value of `--sample`.
     pub sample: String,
-    /// So many files.
+    /// The number of files that this means.
     pub files: u64,
-    /// Seconds, best guess.
+    /// Seconds, best estimate.
     pub seconds: f64,
-    /// Seconds, if all goes well.
+    /// Seconds, lower end of the range.
     pub low: f64,
-    /// Seconds, if it does not.
+    /// Seconds, upper end of the range.
     pub high: f64,
 }
 
-/// A real run.
+/// A real verification and the time it took.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Run {
     /// Files restored and compared.
     pub files: u64,
     /// Bytes restored.
     pub bytes: u64,
-    /// Threads that verified.
+    /// Threads that restored and compared.
     pub threads: usize,
-    /// Seconds for opening the backup, finding out which original belongs to what, and cleaning up.
+    /// Seconds for opening the backup, pairing its files with originals, and cleaning up.
     pub prepare: f64,
-    /// Seconds for listing and drawing.
+    /// Seconds for listing and drawing the sample.
     pub catalog: f64,
     /// Seconds for restoring and comparing.
     pub verify: f64,
     /// Files in the population.
     pub population: u64,
-    /// Whether as many files were compared as were wanted.
+    /// Whether as many files were compared as were asked for.
     pub complete: bool,
-    /// Files or parts of the backup that are bad.
+    /// Number of bad files and damaged parts of the backup.
     pub bad: u64,
 }
 
 impl Run {
-    /// Seconds for all of it.
+    /// Seconds in total.
     pub fn total(&self) -> f64 {
         self.prepare + self.catalog + self.verify
     }
 }
 
-/// What follows from the figures.
+/// The advice that follows from the figures and the real runs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Advice {
-    /// What holds a run of 500 files up.
+    /// What limits a run over 500 files.
     pub bottleneck: String,
-    /// Seconds that each part of the machine would need for it alone, by name.
+    /// The seconds that each part of the machine would need by itself, by name.
     pub shares: Vec<(String, f64)>,
-    /// For `--threads`.
+    /// The recommended value for `--threads`.
     pub threads: usize,
-    /// The real time of one file more by what the figures alone promise.
+    /// The real time per additional file, divided by the time that the figures alone predict.
     pub calibration_factor: f64,
-    /// What it was calibrated with: the first real run.
+    /// The first real run, with which the model was calibrated.
     pub calibration: Run,
-    /// A real run over files in the order of their listing, from which the time for all is taken.
-    /// It may have ended early.
+    /// A real run over files in the order of their listing, which the prediction for all files is
+    /// based on. It may have ended early.
     #[serde(default)]
     pub in_order: Option<Run>,
     /// How long verifications will take.
     pub predictions: Vec<Prediction>,
 }
 
-/// A prediction that was put to the test.
+/// A prediction, and the run that checked it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Check {
-    /// Made before the run.
+    /// The prediction, made before the run.
     pub predicted: Prediction,
-    /// Seconds that the model gives for the bytes which these files turned out to hold: the rest of
-    /// the difference is luck of the draw.
+    /// The seconds that the model gives for the number of bytes in these files. The rest of the
+    /// difference comes from the files that happened to be drawn.
     pub for_its_bytes: f64,
-    /// The run.
+    /// The run that checked it.
     pub real: Run,
 }
 
-/// A figure that became worse.
+/// A figure that is worse than in an earlier bench.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Slower {
-    /// Now.
+    /// The figure of this bench.
     pub now: Figure,
-    /// Bytes or files a second, then.
+    /// Bytes or files per second in the earlier bench.
     pub before: f64,
 }
 
-/// Everything a bench found.
+/// Everything that a bench found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
-    /// Name and version of this form.
+    /// Name and version of the JSON format.
     pub schema: String,
-    /// Version of the program.
+    /// Version of the program that ran the bench.
     pub bkverify: String,
-    /// When it began, RFC 3339.
+    /// When the bench began, as RFC 3339.
     pub started: String,
-    /// Whether it was interrupted: what is missing was not measured.
+    /// Whether the bench was interrupted. Then some measurements are missing.
     pub interrupted: bool,
-    /// The places that were read.
+    /// The locations that were read.
     pub places: Vec<Facts>,
     /// The measurements.
     pub figures: Vec<Figure>,
-    /// What follows; only with backup, originals and restore folder.
+    /// The advice. Needs a backup, originals and a restore folder.
     pub advice: Option<Advice>,
-    /// Whether it is true.
+    /// The run that checked the advice.
     pub check: Option<Check>,
-    /// Files or parts of the backup that were bad in the real run that came upon most of them.
+    /// The largest number of bad files and damaged parts that any real run found.
     #[serde(default)]
     pub bad: u64,
-    /// The old report that this was compared with, by its `started`.
+    /// The `started` of the earlier report that this one was compared with.
     pub compared_with: Option<String>,
-    /// What became slower since.
+    /// What has become slower since.
     pub slower: Vec<Slower>,
-    /// What the figures cannot tell, and what went wrong.
+    /// What the figures do not show, and what went wrong.
     pub notes: Vec<String>,
 }

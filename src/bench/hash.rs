@@ -1,4 +1,4 @@
-//! The hash probe: how fast one thread hashes what is in memory already.
+//! The hash probe: how fast one thread hashes data that is already in memory.
 
 use std::hint::black_box;
 

@@ -250,7 +250,7 @@ impl<'a> Bench<'a> {
     }
 
     /// Lists, opens and reads one of `places` places.
-    #[expect(clippy::cast_precision_loss, reason = "a handful")]
+    #[expect(clippy::cast_precision_loss, reason = "a small number")]
     fn look_at(&mut self, place: &Place, places: usize) -> Result<(), Error> {
         let share = 1.0 / places as f64;
         (self.say)(&format!("listing {}", place.name));
@@ -276,7 +276,7 @@ impl<'a> Bench<'a> {
     }
 
     /// Each number of threads opens its own part of the draw.
-    #[expect(clippy::cast_precision_loss, reason = "a handful")]
+    #[expect(clippy::cast_precision_loss, reason = "a small number")]
     fn open(&mut self, place: &Place, drawn: &crate::backup::Picks, share: f64) -> Vec<place::Sampled> {
         (self.say)(&format!("opening files of {}", place.name));
         let mut sampled = Vec::new();
@@ -290,7 +290,7 @@ impl<'a> Bench<'a> {
         sampled
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "a handful")]
+    #[expect(clippy::cast_precision_loss, reason = "a small number")]
     fn read(&mut self, place: &Place, files: &[place::Sampled], share: f64) {
         (self.say)(&format!("reading {}", place.name));
         let share = share / (2 * self.job.threads.len()) as f64;

@@ -1,27 +1,27 @@
-//! From figures to advice: what a verification costs, what holds it up, how many threads it should
-//! have. Pure.
+//! The model: from the figures to advice. What does a verification cost, what limits it, and how
+//! many threads should it have? Pure.
 //!
-//! Each part of the machine needs so long for a file and so long for a byte; parts work side by
-//! side, so that the slowest decides. That weighs one amount of work against another, and no more:
-//! how long work takes is what real runs took for theirs. How far predictions may be off is said by
-//! a range: for what varies from run to run, for the few files of the calibration, and for file
-//! sizes, which a small sample may miss the largest of.
+//! Each part of the machine needs some time per file and some per byte. The parts work side by
+//! side, so the slowest one decides. This only compares one amount of work with another. How long
+//! the work really takes comes from real runs, which calibrate the model. Each prediction is a
+//! range, for three reasons: times vary from run to run, the calibration had few files, and a small
+//! sample may miss the largest files.
 
 use std::collections::BTreeMap;
 
 use super::figures::{Facts, Figure, Prediction, Probe, Run};
 
-/// The block that rates in order are taken from.
+/// The block size whose rate is taken for reading in order, in bytes.
 pub const BIG_BLOCK: u64 = 1 << 20;
-/// The block that the way to a file's beginning is taken from.
+/// The block size whose rate is taken for the seek to the beginning of a file, in bytes.
 pub const SMALL_BLOCK: u64 = 4 << 10;
 
-/// A part of the machine: seconds for a file, seconds for a byte.
+/// The cost of a part of the machine, in seconds per file and per byte.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Part {
-    /// For each file, whatever its size.
+    /// Seconds per file, whatever its size.
     pub file: f64,
-    /// For each byte.
+    /// Seconds per byte.
     pub byte: f64,
 }
 
@@ -35,34 +35,34 @@ impl Part {
     }
 }
 
-/// What verifying costs at a number of threads, by part of the machine.
+/// What verifying costs with some number of threads, for each part of the machine.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Costs {
-    /// Name and cost of each part.
+    /// The name and cost of each part.
     pub parts: Vec<(&'static str, Part)>,
 }
 
 impl Costs {
-    /// How long so many files of so many bytes keep the busiest part.
+    /// How many seconds the slowest part needs for this many files and bytes.
     pub fn seconds(&self, files: f64, bytes: f64) -> f64 {
         self.parts.iter().map(|(_, part)| part.seconds(files, bytes)).fold(0.0, f64::max)
     }
 }
 
-/// What the figures are about.
+/// The measurements, and what they apply to.
 #[derive(Debug, Clone)]
 pub struct Setting<'a> {
     /// All measurements.
     pub figures: &'a [Figure],
-    /// The places of the originals.
+    /// The locations of the originals.
     pub sources: Vec<&'a Facts>,
-    /// The backup's place.
+    /// The location of the backup.
     pub backup: &'a Facts,
-    /// The restore folder's name in the figures.
+    /// The name of the restore folder in the figures.
     pub restore: &'a str,
-    /// The hash in use.
+    /// The name of the hash algorithm in the figures.
     pub hash: &'a str,
-    /// Whether the backup is read in one pass, not file by file.
+    /// Whether the backup is read in one pass, and not file by file.
     pub sequential: bool,
     /// Cores that may be used.
     pub cores: usize,
@@ -70,12 +70,13 @@ pub struct Setting<'a> {
 
 #[expect(clippy::cast_precision_loss, reason = "small numbers")]
 impl Setting<'_> {
-    /// What verifying costs at `threads`; `None` where reading was not measured with so many.
+    /// What verifying costs with `threads` threads; `None` if reading was not measured with this
+    /// number.
     pub fn costs(&self, threads: usize) -> Option<Costs> {
         let backup = self.disk(self.backup, threads)?;
         let sources: Option<Vec<Part>> =
             self.sources.iter().map(|source| self.disk(source, threads)).collect();
-        // Which of several a file comes from is not known: the slowest is taken for all.
+        // Which of the sources a file will come from is not known, so the slowest one counts.
         let source =
             sources?.into_iter().max_by(|one, other| self.of_mean(*one).total_cmp(&self.of_mean(*other)))?;
         let shared = !self.sequential
@@ -88,13 +89,13 @@ impl Setting<'_> {
             false if self.sequential => vec![("the source disk", source)],
             false => vec![("the source disk", source), ("the backup disk", backup)],
         };
-        // As fast as the system takes it: most is emptied again before it must be on the disk.
-        // Where it is not, a real run shows it.
+        // The rate at which the system accepts the data counts, because most scratch files are
+        // emptied before they reach the disk. If they are not, the real runs show it.
         if let Some(rate) = self.rate(self.restore, Probe::Write, None, None) {
             parts.push(("the restore disk", Part { file: 0.0, byte: 1.0 / rate }));
         }
         if let Some(rate) = self.rate(self.hash, Probe::Hash, None, None) {
-            // Both sides are hashed.
+            // Every byte is hashed twice: original and restored copy.
             let hashing = 2.0 / (rate * threads.min(self.cores).max(1) as f64);
             parts.push(("the processor", Part { file: 0.0, byte: hashing }));
         }
@@ -105,9 +106,10 @@ impl Setting<'_> {
         part.seconds(1.0, self.backup.mean_size)
     }
 
-    /// A file costs its opening and the way to its first block, where they are measured; each byte
-    /// costs its share of the rate in order. What is read in one pass costs nothing here: the
-    /// calibration makes that pass.
+    /// The cost of reading from a location. A file costs its opening and the seek to its first
+    /// block, as far as both were measured; a byte costs its share of the rate for reading in
+    /// order. A backup that is read in one pass costs nothing here, because the calibration
+    /// includes that pass.
     fn disk(&self, place: &Facts, threads: usize) -> Option<Part> {
         let at = |probe, block| self.rate(&place.name, probe, Some(threads), block);
         let byte = 1.0 / at(Probe::SequentialRead, Some(BIG_BLOCK))?;
@@ -119,7 +121,7 @@ impl Setting<'_> {
         Some(Part { file: opening + seeking, byte })
     }
 
-    /// The best rate of a probe at a place: with so many threads and such blocks, or with any.
+    /// The best rate of a probe at a location. `None` for threads or block accepts any.
     fn rate(&self, place: &str, probe: Probe, threads: Option<usize>, block: Option<u64>) -> Option<f64> {
         let is_meant = |figure: &&Figure| {
             (figure.place.as_str(), figure.probe) == (place, probe)
@@ -130,8 +132,8 @@ impl Setting<'_> {
         meant.map(|figure| figure.per_second).max_by(f64::total_cmp)
     }
 
-    /// `usual` threads where they come near the best: those are what the real runs were made with.
-    /// Else the fewest that do.
+    /// `usual`, if it is close to the best: the real runs were made with it. Otherwise the lowest
+    /// number of threads that is close to the best.
     pub fn recommend(&self, candidates: &[usize], usual: usize) -> Option<usize> {
         let rated = candidates
             .iter()
@@ -146,79 +148,82 @@ impl Setting<'_> {
     }
 }
 
-/// The usual number of threads is recommended unless another would need less than a half of its
-/// time: figures that were taken one after the other differ by less than that on a machine that is
-/// not quiet.
+/// The usual number of threads is recommended if it needs at most this many times the least time.
+/// On a machine that others use too, measurements made one after the other differ by almost that
+/// much.
 const USUAL_WITHIN: f64 = 2.0;
 
-/// How real time follows from promised time: up to a short run in proportion to it, beyond it at a
-/// pace of its own. The short run is the first, when the system knew nothing of the files' folders;
-/// the more files, the less there is to find out for each.
+/// How real time follows from estimated time. Up to the length of a short run it is proportional;
+/// beyond that, each further file takes its own pace. The short run is the first one, which found
+/// none of the folders in memory. The more files a run has, the less there is to look up for each
+/// of them.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Fit {
-    /// Seconds promised for the short run, and what it took.
+    /// Estimated and real seconds of the short run.
     pub short: (f64, f64),
-    /// Real seconds for each promised one beyond that.
+    /// Real seconds per estimated second beyond the short run.
     pub pace: f64,
 }
 
 #[expect(clippy::cast_precision_loss, reason = "estimates")]
 impl Fit {
-    /// Through one run, or through two: where time that was lost to chance would make the longer
-    /// run the shorter one, its own pace counts.
+    /// Fits one run or two. If chance made the longer run take less time than the short one, the
+    /// longer run's own pace counts.
     pub fn through(costs: &Costs, short: &Run, long: Option<&Run>) -> Self {
-        let promised = |run: &Run| costs.seconds(run.files as f64, run.bytes as f64);
-        let pace = |real: f64, promised: f64| if promised > 0.0 { real / promised } else { 1.0 };
-        let first = (promised(short), short.verify);
+        let estimated = |run: &Run| costs.seconds(run.files as f64, run.bytes as f64);
+        let pace = |real: f64, estimated: f64| if estimated > 0.0 { real / estimated } else { 1.0 };
+        let first = (estimated(short), short.verify);
         let alone = pace(first.1, first.0);
-        let beyond = long.filter(|long| promised(long) > first.0).map(|long| {
-            match pace(long.verify - first.1, promised(long) - first.0) {
+        let beyond = long.filter(|long| estimated(long) > first.0).map(|long| {
+            match pace(long.verify - first.1, estimated(long) - first.0) {
                 gain if gain > 0.0 => gain,
-                _ => pace(long.verify, promised(long)),
+                _ => pace(long.verify, estimated(long)),
             }
         });
         Self { short: first, pace: beyond.unwrap_or(alone) }
     }
 
-    /// Real seconds for so many promised ones.
-    pub fn real(&self, promised: f64) -> f64 {
+    /// The real seconds for this many estimated seconds.
+    pub fn real(&self, estimated: f64) -> f64 {
         let (short, took) = self.short;
         if short <= 0.0 {
             took
-        } else if promised <= short {
-            took * promised / short
+        } else if estimated <= short {
+            took * estimated / short
         } else {
-            took + self.pace * (promised - short)
+            took + self.pace * (estimated - short)
         }
     }
 }
 
-/// Everything a prediction rests on.
+/// Everything that a prediction is based on.
 #[derive(Debug, Clone)]
 pub struct Basis {
-    /// By part of the machine.
+    /// The cost of each part of the machine.
     pub costs: Costs,
     /// The first real run.
     pub calibration: Run,
-    /// What the real runs say of the model.
+    /// How the real runs compare with the model.
     pub fit: Fit,
-    /// A real run over files in the order of their listing, as `--sample all` takes them; it may
-    /// have ended early.
+    /// A real run over files in the order of their listing, which is the order of `--sample all`.
+    /// It may have ended early.
     pub in_order: Option<Run>,
-    /// What real work takes with the recommended number of threads by what it takes with that of
-    /// the other real runs.
+    /// How long real work takes with the recommended number of threads, relative to that of the
+    /// other real runs.
     pub by_threads: f64,
-    /// Whether a run makes a pass over the whole backup, however small its sample.
+    /// Whether every run makes a pass over the whole backup, however small its sample.
     pub sequential: bool,
-    /// Sizes of the files: how many were looked at, their mean, their variation.
+    /// How many file sizes were read, their mean in bytes, and their standard deviation divided by
+    /// the mean.
     pub sizes: (u64, f64, f64),
-    /// Seconds of a listing whose folders were not in memory, or less where they were.
+    /// Seconds of the first listing in this bench, which may have found the folders already in
+    /// memory.
     pub first_listing: f64,
 }
 
 #[expect(clippy::cast_precision_loss, reason = "estimates")]
 impl Basis {
-    /// Seconds of each part for a run over so many files, the dearest first.
+    /// The seconds of each part for a run over this many files, the largest first.
     pub fn shares(&self, files: u64) -> Vec<(String, f64)> {
         let bytes = files as f64 * self.sizes.1;
         let parts = self.costs.parts.iter();
@@ -232,24 +237,24 @@ impl Basis {
         shares
     }
 
-    /// Seconds for restoring and comparing so many files of so many bytes.
+    /// The seconds for restoring and comparing this many files and bytes.
     pub fn work(&self, files: f64, bytes: f64) -> f64 {
-        let promised = self.costs.seconds(files, bytes);
-        // The time of a pass says nothing of the single file, which is added to it as the figures
-        // alone have it.
+        let estimated = self.costs.seconds(files, bytes);
+        // The time of the pass does not depend on the sample. The cost of the files is added as the
+        // figures alone give it.
         if self.sequential {
-            self.calibration.verify + promised
+            self.calibration.verify + estimated
         } else {
-            self.by_threads * self.fit.real(promised)
+            self.by_threads * self.fit.real(estimated)
         }
     }
 
-    /// Seconds for all files, which are taken in the order of their listing: their neighbours are
-    /// on the way.
+    /// The seconds for all files. They are read in the order of their listing, in which neighbours
+    /// on the disk come one after the other.
     fn all(&self, files: f64, bytes: f64) -> f64 {
-        let promised = |run: &Run| self.costs.seconds(run.files as f64, run.bytes as f64);
-        match self.in_order.as_ref().filter(|run| promised(run) > 0.0) {
-            Some(run) => self.by_threads * run.verify * self.costs.seconds(files, bytes) / promised(run),
+        let estimated = |run: &Run| self.costs.seconds(run.files as f64, run.bytes as f64);
+        match self.in_order.as_ref().filter(|run| estimated(run) > 0.0) {
+            Some(run) => self.by_threads * run.verify * self.costs.seconds(files, bytes) / estimated(run),
             None => self.work(files, bytes),
         }
     }

@@ -18,7 +18,8 @@ fn facts(name: &str, device: u64) -> Facts {
     }
 }
 
-/// A source that gains from threads up to 4, a backup of the given read rate at any, and the rest.
+/// A source that gets faster with up to 4 threads, a backup with the given rate at any number of
+/// threads, and the other parts.
 fn figures(backup_rate: f64) -> Vec<Figure> {
     let mut all = vec![
         figure("restore r", Probe::Write, 1, 1e9),
@@ -78,9 +79,9 @@ fn the_usual_threads_are_recommended_unless_others_are_far_better() {
     let all = &[16, 8, 4, 2, 1];
     assert_eq!([2, 4, 8, 16].map(|usual| recommend(1e12, all, usual)), [4, 4, 8, 16].map(Some));
     assert_eq!(recommend(1e12, all, 1), Some(4));
-    // Where the backup's disk is slow whatever one does, any number does.
+    // If the backup's disk is slow with any number of threads, the usual number is fine.
     assert_eq!(recommend(1e6, all, 8), Some(8));
-    // One that was not measured is not recommended.
+    // A number that was not measured is not recommended.
     assert_eq!((recommend(1e6, all, 5), recommend(1e12, &[3], 3)), (Some(1), None));
 }
 
@@ -127,7 +128,7 @@ fn the_way_to_a_file_is_counted_except_in_one_pass() {
 
 #[test]
 fn the_calibration_predicts_itself() {
-    // 200 files of a megabyte: 2.02 s promised, 4.04 s real.
+    // 200 files of a megabyte: 2.02 s estimated, 4.04 s real.
     let basis = basis(false);
     assert!((basis.fit.pace - 2.0).abs() < 1e-9);
     let again = basis.predict("200", 200);
@@ -141,18 +142,18 @@ fn the_calibration_predicts_itself() {
 #[test]
 fn a_longer_run_says_what_more_files_take() {
     let costs = basis(false).costs;
-    // 10.1 ms a file are promised; real are 50 ms for each of the first hundred, 20.2 ms for each
-    // after them.
+    // The estimate is 10.1 ms per file. Each of the first hundred really takes 50 ms, and each one
+    // after them 20.2 ms.
     let (short, long) = (run(100, 5.0), run(1000, 5.0 + 900.0 * 0.0202));
     let fit = Fit::through(&costs, &short, Some(&long));
     assert!((fit.pace - 2.0).abs() < 1e-9, "{fit:?}");
     for (files, seconds) in [(0.0, 0.0), (50.0, 2.5), (100.0, 5.0), (1100.0, 25.2)] {
         assert!((fit.real(files * 0.0101) - seconds).abs() < 1e-9, "{files}");
     }
-    // One that took less time than the short one counts by its own pace.
+    // A longer run that took less time than the short one counts by its own pace.
     let fit = Fit::through(&costs, &run(100, 30.0), Some(&run(1000, 20.2)));
     assert!((fit.pace - 2.0).abs() < 1e-9, "{fit:?}");
-    // Files that cost nothing by the figures take what they took.
+    // Files that cost nothing by the figures take the time that the run took.
     let fit = Fit::through(&Costs::default(), &run(100, 5.0), None);
     assert_eq!((fit.real(0.0), fit.real(1.0)), (5.0, 5.0));
 }
@@ -162,7 +163,7 @@ fn all_files_take_what_they_take_in_order() {
     let in_order = Some(run(1000, 10.1));
     let basis = Basis { in_order, ..basis(false) };
     assert!((basis.predict("all", u64::MAX).seconds - 101.25).abs() < 1e-9);
-    // A random sample of as many files does not.
+    // A random sample of as many files does not overlap with the listing.
     assert!((basis.predict("100%", u64::MAX).seconds - 202.75).abs() < 1e-9);
 }
 

@@ -1,4 +1,4 @@
-//! The random read probe: single blocks, far from each other, each once.
+//! The random read probe: single blocks, far from each other, each read once.
 
 use std::fs::File;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,11 +9,11 @@ use super::figures::{Figure, Probe};
 use super::limits::{Slice, measure};
 use super::place::{Place, Sampled};
 
-/// So many files are kept open at once.
+/// At most this many files are open at once.
 const OPEN: usize = 64;
 
-/// Reads blocks of `block` bytes by so many threads. Nothing is told of a place whose files are all
-/// shorter than a block.
+/// Reads blocks of `block` bytes with some number of threads. `None` if all files are shorter than
+/// a block.
 pub fn read(
     place: &Place,
     files: &[Sampled],
@@ -39,9 +39,9 @@ pub fn read(
     Figure::new(&place.name, Probe::RandomRead, (threads, Some(size)), done)
 }
 
-/// All whole blocks of some files, in an order that jumps far and comes to each once.
+/// All whole blocks of some files, in an order that jumps far and visits each block once.
 struct Blocks {
-    /// How many blocks there are up to the end of each file.
+    /// For each file, the number of blocks up to its end.
     ends: Vec<u64>,
     stride: u64,
 }
@@ -54,8 +54,8 @@ impl Blocks {
             total
         });
         let ends: Vec<_> = ends.collect();
-        // About the golden ratio of the whole: the steps of such a walk stay spread evenly wherever
-        // it ends.
+        // About the golden ratio of the total. The blocks of such a walk are spread evenly,
+        // wherever it ends.
         let mut stride = (total / 1000 * 618 + total % 1000 * 618 / 1000) | 1;
         while total > 1 && common_divisor(stride, total) != 1 {
             stride += 2;
@@ -63,15 +63,15 @@ impl Blocks {
         Self { ends, stride }
     }
 
-    /// The file and the block of step `number`; `None` once all had their turn.
+    /// The file and the block of step `number`; `None` after the last block.
     fn pick(&self, number: u64) -> Option<(usize, u64)> {
         let total = self.ends.last().copied().filter(|&total| number < total)?;
-        let place = u128::from(number) * u128::from(self.stride) % u128::from(total);
-        // Less than the total, which fits.
-        let place = u64::try_from(place).ok()?;
-        let file = self.ends.partition_point(|&end| end <= place);
+        let position = u128::from(number) * u128::from(self.stride) % u128::from(total);
+        // Less than the total, so it fits.
+        let position = u64::try_from(position).ok()?;
+        let file = self.ends.partition_point(|&end| end <= position);
         let before = if file == 0 { 0 } else { self.ends[file - 1] };
-        Some((file, place - before))
+        Some((file, position - before))
     }
 }
 

@@ -1,5 +1,6 @@
-//! The sequential read probe: files are read front to back in spans, each span once, until time or
-//! bytes are used up. Opening is part of it: small files are read no faster than they open.
+//! The sequential read probe: files are read from beginning to end in spans, each span once, until
+//! the time or the bytes are used up. Opening is included, because small files cannot be read
+//! faster than they are opened.
 
 use std::fs::File;
 use std::io;
@@ -11,7 +12,7 @@ use super::figures::{Figure, Probe};
 use super::limits::{Slice, measure};
 use super::place::{Place, Sampled};
 
-/// Large files are read in spans of so many bytes, so that several threads can share one.
+/// Large files are read in spans of this many bytes, so that several threads can share one file.
 const SPAN: u64 = 8 << 20;
 
 /// A part of a file.
@@ -22,11 +23,11 @@ struct Span {
     end: u64,
 }
 
-/// Where the next reading goes on: no span is read again before all have been.
+/// Where the next probe continues: no span is read twice before all have been read once.
 #[derive(Debug, Default)]
 pub struct Cursor(AtomicUsize);
 
-/// Reads by so many threads in pieces of `block` bytes.
+/// Reads with some number of threads in pieces of `block` bytes.
 pub fn read(
     place: &Place,
     files: &[Sampled],
@@ -53,7 +54,7 @@ pub fn read(
             if !slice.take(piece as u64) {
                 return None;
             }
-            // A file that cannot be read, or has become shorter, is left.
+            // A file that cannot be read or has become shorter is skipped.
             let got = platform::read_at(file, &mut buffer[..piece], *begin).unwrap_or(0) as u64;
             *begin = if got == 0 { *end } else { *begin + got };
             Some(got)
@@ -62,15 +63,15 @@ pub fn read(
     Figure::new(&place.name, Probe::SequentialRead, (threads, Some(block as u64)), done)
 }
 
-/// With its first span a file is forgotten by the system; with the others it is not, since threads
-/// are at it.
+/// The first span of a file drops the file from the system's cache. The other spans do not, because
+/// other threads are reading it.
 fn open(place: &Place, path: &[u8], span: Span) -> io::Result<(File, u64, u64)> {
     let file = if span.begin == 0 { place.open(path)?.0 } else { place.open_again(path)? };
     Ok((file, span.begin, span.end))
 }
 
-/// All spans, file by file. The order jumps between files, so that threads are not all at the same
-/// one.
+/// All spans of all files. The order alternates between files, so that the threads do not all read
+/// the same one.
 fn spans(files: &[Sampled]) -> Vec<Span> {
     let longest = files.iter().map(|file| file.size).max().unwrap_or(0);
     let mut spans = Vec::new();

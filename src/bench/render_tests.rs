@@ -19,7 +19,7 @@ fn prediction(sample: &str, seconds: f64) -> Prediction {
     Prediction { sample: sample.into(), files: 500, seconds, low: seconds / 2.0, high: seconds * 2.0 }
 }
 
-/// A report with a part of everything.
+/// A report in which no part is missing.
 pub fn report() -> Report {
     let figure = |place: &str, probe, threads, per_second| Figure {
         place: place.into(),

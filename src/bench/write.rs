@@ -1,9 +1,9 @@
-//! The write probe: the only one that writes, and only into scratch files below the restore folder,
-//! which are removed.
+//! The write probe. It is the only probe that writes, and it writes only scratch files below the
+//! restore folder, which are removed.
 //!
-//! It tells two rates: what the system takes at once, which is what a run of small files sees (they
-//! are emptied before they reach the disk), and what is known to be on the disk, which is what
-//! large files come down to.
+//! It measures two rates. One is how fast the system accepts data. A run over small files works at
+//! this rate, because they are emptied before they reach the disk. The other is how fast data
+//! reaches the disk, which is what counts for large files.
 
 use std::io;
 use std::path::Path;
@@ -18,16 +18,16 @@ use super::limits::{Slice, measure};
 
 const PIECE: usize = 1 << 20;
 
-/// A scratch file is emptied once it is this long.
+/// A scratch file is emptied when it has reached this length, in bytes.
 const LONG: u64 = 256 << 20;
 
-/// Bytes that so many threads have on the disk at once, at most.
+/// The most bytes that this many threads have on the disk at once.
 pub fn most_at_once(threads: u64) -> u64 {
     threads * (LONG + PIECE as u64)
 }
 
-/// Writes by so many threads; with `through`, what was written is sent to the disk before the clock
-/// stops.
+/// Writes with some number of threads. With `through`, the data is synced to the disk before the
+/// clock stops.
 pub fn write(
     (name, restore_to): (&str, &Path),
     (threads, through): (usize, bool),
@@ -36,7 +36,7 @@ pub fn write(
 ) -> Result<Option<Figure>, verify::Error> {
     let scratch = Scratch::create(restore_to, stop.clone())?;
     let mut content = vec![0; PIECE];
-    // Random bytes: nothing that compression could make smaller.
+    // Random bytes, which compression cannot make smaller.
     blake3::Hasher::new().finalize_xof().fill(&mut content);
     let failed = Mutex::new(None);
     let done = measure(threads, slice, || {
@@ -62,7 +62,7 @@ pub fn write(
 }
 
 fn append(scratch: &Scratch, file: &mut Option<Restored>, content: &[u8], through: bool) -> io::Result<()> {
-    // Emptied before the next one takes its place.
+    // The full file is emptied before the next one is started.
     let mut open = match file.take().filter(|file| file.size() < LONG) {
         Some(open) => open,
         None => scratch.create_file()?,

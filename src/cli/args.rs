@@ -93,8 +93,11 @@ pub const CONFIGURATION: &str = "Every flag from --backup to --junit may stand i
 top or below [jobs.NAME]. Flags override the job, the job overrides the top. The first file found is read: in the current \
 folder, the user's, or the system's configuration folder. Relative paths in it start at its own folder.";
 
-/// Uses of the main job, with what each is good for.
-pub const EXAMPLES: &[(&str, &[&str])] = &[
+/// What command lines are good for, and the lines.
+pub type Example = (&'static str, &'static [&'static str]);
+
+/// Uses of the main job.
+pub const EXAMPLES: &[Example] = &[
     (
         "Verify 500 random files of a copied folder or an archive:",
         &["bkverify --backup /mnt/nas/home.tar.zst --source /home --restore-to /var/tmp/verify"],

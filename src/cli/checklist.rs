@@ -82,19 +82,21 @@ pub struct ChecklistArgs {
     color: Option<ColorChoice>,
 }
 
+/// Makes a report of a record.
+type Render = fn(&Record) -> String;
+
 /// A flag, where its report goes, and what makes it.
 type Wanted<'a> = (&'static str, &'a Output, Render);
-
-type Render = fn(&Record) -> String;
 
 impl ChecklistArgs {
     /// The reports that were asked for.
     fn reports(&self) -> impl Iterator<Item = Wanted<'_>> {
-        let json = self.json.iter().map(|output| ("--json", output, render::json::render as Render));
-        let markdown =
-            self.markdown.iter().map(|output| ("--markdown", output, render::markdown::render as _));
-        let html = self.html.iter().map(|output| ("--html", output, render::html::render as _));
-        json.chain(markdown).chain(html)
+        let all = [
+            ("--json", &self.json, render::json::render as Render),
+            ("--markdown", &self.markdown, render::markdown::render),
+            ("--html", &self.html, render::html::render),
+        ];
+        all.into_iter().filter_map(|(flag, output, render)| Some((flag, output.as_ref()?, render)))
     }
 }
 
@@ -117,16 +119,24 @@ struct Done {
     valid_for: Option<Limit>,
 }
 
+/// How `bkverify checklist` ends.
+pub const EXIT_CODES: &[(i32, &str)] = &[
+    (0, "nothing fails"),
+    (1, "something fails"),
+    (2, "usage or configuration error"),
+    (3, "nothing fails, but something could not be checked"),
+    (4, "a report or the state folder could not be written"),
+];
+
 fn after_help() -> String {
     let mut text = "Checks:\n".to_owned();
     for check in CHECKS {
         text.push_str(&format!("  {:<15} {}\n", check.name, check.title));
     }
-    text.push_str(
-        "\nExit codes:\n  0  nothing fails\n  1  something fails\n  2  usage or configuration error\n",
-    );
-    text.push_str("  3  nothing fails, but something could not be checked\n");
-    text.push_str("  4  a report or the state folder could not be written\n");
+    text.push_str("\nExit codes:\n");
+    for (code, meaning) in EXIT_CODES {
+        text.push_str(&format!("  {code}  {meaning}\n"));
+    }
     text
 }
 

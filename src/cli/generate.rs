@@ -1,5 +1,6 @@
-//! The manual page and shell completions, from the one clap definition, and the schemas that ship.
+//! Man pages and shell completions, from the one clap definition, and the schemas that ship.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::{CommandFactory, Subcommand, ValueEnum};
@@ -8,6 +9,7 @@ use clap_complete::Shell;
 use super::Error;
 use super::args::Arguments;
 use super::error::print;
+use super::man;
 use crate::bench::json;
 use crate::exit::ExitCode;
 use crate::report;
@@ -15,9 +17,9 @@ use crate::report;
 /// What can be generated.
 #[derive(Debug, Subcommand)]
 pub enum Generate {
-    /// Print the manual page, or write one for each command
+    /// Print the man page, or write all of them
     Man {
-        /// Write the page of every command into this folder instead
+        /// Write the pages of all commands and topics into this folder instead
         #[arg(long, value_name = "DIR")]
         to: Option<PathBuf>,
     },
@@ -47,7 +49,7 @@ pub enum Form {
 pub fn run(what: &Generate) -> Result<ExitCode, Error> {
     match what {
         Generate::Man { to: Some(folder) } => man_pages(folder)?,
-        Generate::Man { to: None } => print(&man_page()?)?,
+        Generate::Man { to: None } => print(man::main_page().as_bytes())?,
         Generate::Completions { shell } => print(&completions(*shell))?,
         Generate::Schema { of: Form::Verify } => print(report::SCHEMA.as_bytes())?,
         Generate::Schema { of: Form::Bench } => print(json::SCHEMA.as_bytes())?,
@@ -55,16 +57,9 @@ pub fn run(what: &Generate) -> Result<ExitCode, Error> {
     Ok(ExitCode::Pass)
 }
 
-fn man_page() -> Result<Vec<u8>, Error> {
-    let mut page = Vec::new();
-    let rendered = clap_mangen::Man::new(Arguments::command()).render(&mut page);
-    rendered.map_err(|error| Error::new(ExitCode::Unusable, "cannot make the manual page").because(error))?;
-    Ok(page)
-}
-
 fn man_pages(folder: &Path) -> Result<(), Error> {
-    let written =
-        std::fs::create_dir_all(folder).and_then(|()| clap_mangen::generate_to(Arguments::command(), folder));
+    let written = fs::create_dir_all(folder)
+        .and_then(|()| man::pages().iter().try_for_each(|(name, page)| fs::write(folder.join(name), page)));
     written.map_err(|error| {
         let message = format!("cannot write the manual pages to {}", folder.display());
         Error::new(ExitCode::Unusable, message).because(error)
@@ -80,16 +75,6 @@ fn completions(shell: Shell) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::settings::Settings;
-
-    #[test]
-    fn the_manual_page_names_every_flag_and_the_exit_codes() {
-        let page = String::from_utf8(man_page().unwrap()).unwrap().replace("\\-", "-");
-        for name in Settings::names() {
-            assert!(page.contains(&format!("--{name}")), "{name}");
-        }
-        assert!(page.contains("Exit codes:"), "{page}");
-    }
 
     #[test]
     fn every_shell_has_completions_that_know_the_flags() {
@@ -100,11 +85,12 @@ mod tests {
     }
 
     #[test]
-    fn every_command_gets_a_page_of_its_own() {
+    fn every_command_and_every_topic_gets_a_page_of_its_own() {
         let folder = tempfile::tempdir().unwrap();
-        man_pages(&folder.path().join("man1")).unwrap();
-        for page in ["bkverify.1", "bkverify-plan.1", "bkverify-init.1"] {
-            assert!(folder.path().join("man1").join(page).is_file(), "{page}");
+        man_pages(&folder.path().join("man")).unwrap();
+        let pages = ["bkverify.1", "bkverify-plan.1", "bkverify-checklist-done.1", "bkverify-sampling.7"];
+        for page in pages {
+            assert!(folder.path().join("man").join(page).is_file(), "{page}");
         }
     }
 }

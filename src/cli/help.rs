@@ -45,26 +45,23 @@ pub fn run(asked: &Help) -> Result<ExitCode, Error> {
 
 /// What there is to read under these names. Where a command and a topic have the same name, both.
 fn text(names: &[String], look: Look) -> Result<String, Error> {
-    let mut commands = Arguments::command();
-    commands.build();
-    let command = find(&mut commands, names);
     let topic = match names {
         [name] => manual::find(name),
         _ => None,
     };
-    let pages = [command.map(|command| of_command(command, look)), topic.map(|topic| of_topic(topic, look))];
+    let pages = [of_command(names, look), topic.map(|topic| of_topic(topic, look))];
     let pages: Vec<_> = pages.into_iter().flatten().collect();
     if pages.is_empty() { Err(unknown(names)) } else { Ok(pages.join("\n")) }
 }
 
-/// The command of this path; without names, the program.
-fn find<'a>(commands: &'a mut Command, names: &[String]) -> Option<&'a mut Command> {
-    names.iter().try_fold(commands, |command, name| command.find_subcommand_mut(name))
-}
-
-fn of_command(command: &mut Command, look: Look) -> String {
-    let help = command.render_long_help();
-    if look.is_styled { help.ansi().to_string() } else { help.to_string() }
+/// What the command of this path says of itself; without names, the program.
+fn of_command(names: &[String], look: Look) -> Option<String> {
+    let commands = Arguments::command();
+    names.iter().try_fold(&commands, |command, name| command.find_subcommand(name))?;
+    let words = ["bkverify"].into_iter().chain(names.iter().map(String::as_str)).chain(["--help"]);
+    let help = commands.clone().try_get_matches_from(words).err()?.render();
+    let help = if look.is_styled { help.ansi().to_string() } else { help.to_string() };
+    Some(format!("{}\n", help.trim_end()))
 }
 
 fn of_topic(topic: &Topic, look: Look) -> String {
@@ -129,5 +126,59 @@ fn print(text: &str) -> Result<(), Error> {
             Err(Error::new(ExitCode::Unusable, "cannot write to standard output").because(error))
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAIN: Look = Look { width: 80, is_styled: false };
+
+    fn shown(names: &str) -> Result<String, Error> {
+        text(&names.split_whitespace().map(str::to_owned).collect::<Vec<_>>(), PLAIN)
+    }
+
+    #[test]
+    fn without_a_name_topics_stand_beside_commands() {
+        let text = shown("").unwrap();
+        for topic in TOPICS {
+            assert!(text.contains(&format!("  {:<16} {}", topic.name, topic.summary)), "{}", topic.name);
+        }
+        for command in Arguments::command().get_subcommands() {
+            assert!(text.contains(&format!("\n  {}", command.get_name())), "{}", command.get_name());
+        }
+    }
+
+    #[test]
+    fn a_command_has_its_own_help_however_deep_it_is() {
+        assert!(shown("plan").unwrap().contains("Usage: bkverify plan [OPTIONS]"));
+        assert!(shown("checklist done").unwrap().contains("Usage: bkverify checklist done "));
+        assert!(shown("generate man").unwrap().contains("--to <DIR>"));
+    }
+
+    #[test]
+    fn a_name_that_is_both_shows_the_command_and_then_the_page() {
+        let text = shown("bench").unwrap();
+        let title = text.find("How long a verification takes, and why\n====").unwrap();
+        assert!(text.find("Usage: bkverify bench").unwrap() < title);
+    }
+
+    #[test]
+    fn an_unknown_name_is_a_usage_error_that_says_what_there_is() {
+        let error = shown("sampeling").unwrap_err();
+        assert_eq!(error.exit_code(), ExitCode::Usage);
+        let text = error.render();
+        assert!(text.contains("no topic and no command `sampeling`"), "{text}");
+        assert!(text.contains("did you mean `bkverify help sampling`?"), "{text}");
+        assert!(TOPICS.iter().all(|topic| text.contains(topic.name)), "{text}");
+        assert!(!shown("zzz").unwrap_err().render().contains("did you mean"));
+        assert!(shown("plan zzz").is_err());
+    }
+
+    #[test]
+    fn without_a_pager_the_caller_prints() {
+        assert!(!page("x", &[]));
+        assert!(!page("x", &["/no/such/pager".to_owned()]));
     }
 }

@@ -17,6 +17,9 @@ mod generate;
 mod help;
 mod init;
 mod local;
+mod man;
+#[cfg(test)]
+mod manual_tests;
 mod reports;
 mod resolve;
 mod settings;

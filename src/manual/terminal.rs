@@ -87,7 +87,7 @@ impl Look {
         let under = match level {
             1 => "=",
             2 => "-",
-            _ => return lines,
+            _ => "~",
         };
         let longest = lines.iter().map(|line| textwrap::core::display_width(line)).max().unwrap_or(0);
         lines.into_iter().chain([under.repeat(longest)]).collect()
@@ -142,4 +142,62 @@ pub fn render(document: &Document, look: Look) -> String {
     let mut text = look.blocks(&document.blocks).join("\n");
     text.push('\n');
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manual::TOPICS;
+    use textwrap::core::display_width;
+
+    fn shown(text: &str, width: usize, is_styled: bool) -> String {
+        render(&Document::read(text), Look { width, is_styled })
+    }
+
+    #[test]
+    fn text_is_wrapped_and_lists_hang() {
+        let page =
+            "# Title\n\nOne two three `four`.\n\n1. five six seven eight\n2. nine\n\n- ten\n\n    a  b\n";
+        let expected = "Title\n=====\n\nOne two three\n`four`.\n\n1. five six\n   seven eight\n2. nine\n\n- ten\n\n    a  b\n";
+        assert_eq!(shown(page, 15, false), expected.replace("- ten\n\n    a  b", "- ten\n\n  a  b"));
+    }
+
+    #[test]
+    fn a_table_that_fits_has_no_lines_between_its_rows() {
+        let table = "| a | number |\n|---|---:|\n| b | 1 |\n| c | 20 |\n";
+        assert_eq!(shown(table, 40, false), " a   number\n------------\n b        1\n c       20\n");
+    }
+
+    #[test]
+    fn a_table_that_is_too_wide_is_wrapped_and_has_lines() {
+        let table = "| a | b |\n|---|---|\n| one two three | x |\n| four | y |\n";
+        let expected =
+            " a          b\n==============\n one two    x\n three\n--------------\n four       y\n";
+        assert_eq!(shown(table, 14, false), expected);
+    }
+
+    #[test]
+    fn nothing_but_code_is_wider_than_asked_for() {
+        for topic in TOPICS {
+            for width in [60, 80, 110] {
+                for is_styled in [false, true] {
+                    let mut blocks = topic.document().blocks;
+                    blocks.retain(|block| !matches!(block, Block::Code(_)));
+                    let page = render(&Document { blocks }, Look { width, is_styled });
+                    for line in page.lines() {
+                        assert!(display_width(line) <= width, "{} at {width}: {line}", topic.name);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_pipe_gets_no_styles_and_a_terminal_gets_them_word_by_word() {
+        for topic in TOPICS {
+            assert!(!render(&topic.document(), Look { width: 80, is_styled: false }).contains('\u{1b}'));
+        }
+        let styled = shown("**a b** `c`", 80, true);
+        assert_eq!(styled, "\u{1b}[1ma\u{1b}[0m \u{1b}[1mb\u{1b}[0m \u{1b}[36mc\u{1b}[0m\n");
+    }
 }

@@ -1,5 +1,5 @@
-//! Where a file is to be written that a person has named, on systems where links of others are no
-//! concern or cannot be told.
+//! Finding where to write a file that the user has named, on systems where other users' links are
+//! no threat or cannot be recognised.
 
 use std::ffi::OsStr;
 use std::fs::{self, OpenOptions};
@@ -11,7 +11,8 @@ use cap_std::fs::Dir;
 
 use super::Destination;
 
-/// Makes sure that a file may be written to `path`, without opening anything.
+/// Makes sure that a file may be written to `path`, without opening anything. Nothing is checked
+/// here.
 pub fn check_destination(_: &Path) -> io::Result<()> {
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! What Linux keeps in memory of a file that was to be read from the disk (`cachestat`, since Linux
-//! 6.5).
+//! How much of a file that was to be read from the disk is still in Linux' page cache (`cachestat`,
+//! since Linux 6.5).
 
 use std::fs::File;
 use std::io;
@@ -10,26 +10,27 @@ use rustix::param::page_size;
 
 use super::Cached;
 
-/// The same on all machines that Linux has run on since the call was made, but Alpha.
+/// The number is the same on every architecture that Linux supported when the call was added,
+/// except Alpha.
 const SYS_CACHESTAT: libc::c_long = 451;
 
 const UNTRIED: u8 = 0;
 const TELLS: u8 = 1;
 const SILENT: u8 = 2;
 
-/// Adds up what stayed of the files of one tree.
+/// Adds up how much of one tree's files stayed in the cache.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub struct CacheTally {
     bytes: AtomicU64,
     of: AtomicU64,
-    /// Whether the system tells of this file system: some have caches of their own (ZFS, overlays),
-    /// and say that nothing is kept.
+    /// Whether this file system gives true answers. Some have a cache of their own (ZFS, overlays)
+    /// and always say that nothing is cached.
     tells: AtomicU8,
 }
 
-impl Tally {
-    /// Asks about a file that the system was told to forget, and that nobody here has read from
-    /// yet.
+impl CacheTally {
+    /// Asks about a file that the system was told to drop from the cache and that this process has
+    /// not read since.
     pub fn note(&self, file: &File) {
         if self.tells.load(Ordering::Relaxed) == SILENT {
             return;
@@ -46,19 +47,20 @@ impl Tally {
         self.of.fetch_add(size, Ordering::Relaxed);
     }
 
-    /// That nothing is kept is believed of a file system that keeps what was just read.
+    /// Checks an answer of "nothing is cached": reads a byte and asks again. A file system that
+    /// still says "nothing" cannot be believed.
     fn prove(&self, file: &File, size: u64) {
         if size == 0 || self.tells.load(Ordering::Relaxed) != UNTRIED {
             return;
         }
-        // A file that cannot be read says nothing of the next.
+        // A file that cannot be read tells nothing about the next one.
         if super::read_at(file, &mut [0], 0).is_ok_and(|got| got == 1) {
             let tells = resident(file).is_ok_and(|bytes| bytes > 0);
             self.tells.store(if tells { TELLS } else { SILENT }, Ordering::Relaxed);
         }
     }
 
-    /// The sum; `None` where nothing was asked.
+    /// The sum; `None` if nothing was asked.
     pub fn sum(&self) -> Option<Cached> {
         let (bytes, of) = (self.bytes.load(Ordering::Relaxed), self.of.load(Ordering::Relaxed));
         let is_known = self.tells.load(Ordering::Relaxed) != SILENT;
@@ -66,14 +68,14 @@ impl Tally {
     }
 }
 
-/// `struct cachestat_range` of the kernel's `mman.h`: a length of 0 means up to the end.
+/// `struct cachestat_range` of the kernel's `mman.h`. A length of 0 means up to the end.
 #[repr(C)]
 struct Range {
     offset: u64,
     length: u64,
 }
 
-/// `struct cachestat` of the same.
+/// `struct cachestat` of the kernel's `mman.h`.
 #[derive(Default)]
 #[repr(C)]
 struct Pages {
@@ -84,13 +86,13 @@ struct Pages {
     recently_evicted: u64,
 }
 
-/// Bytes of a file that are in memory, in whole pages. Kernels before 6.5 do not know, and some
-/// tell a file's owner alone.
+/// Bytes of a file that are in memory, in whole pages. Kernels before 6.5 do not have the call, and
+/// some answer only the file's owner.
 fn resident(file: &File) -> io::Result<u64> {
     let (range, mut pages) = (Range { offset: 0, length: 0 }, Pages::default());
-    // SAFETY: the descriptor is open as long as `file` is borrowed; both structures have the
-    // kernel's layout and live until the call returns; it reads the first, fills the second with
-    // integers, keeps neither, and takes no flags yet.
+    // SAFETY: the descriptor is open as long as `file` is borrowed. Both structures have the
+    // kernel's layout and live until the call returns. The call reads the first, fills the second
+    // with integers and retains neither. The flags must be 0.
     let done =
         unsafe { libc::syscall(SYS_CACHESTAT, file.as_raw_fd(), &raw const range, &raw mut pages, 0_u32) };
     if done != 0 {
@@ -106,8 +108,8 @@ mod tests {
 
     use super::super::Tree;
 
-    /// What a tree says of a file of 64 KiB after it was opened to be read from the disk, and has
-    /// been read; nothing where this kernel does not tell.
+    /// What a tree says about a file of 64 KiB that was opened to be read from the disk and then
+    /// read; `None` if this kernel does not tell.
     fn sum(folder: &Path, cold: bool) -> Option<super::Cached> {
         let mut file = std::fs::File::create(folder.join("file")).unwrap();
         file.write_all(&[7; 65536]).unwrap();

@@ -1,11 +1,11 @@
-//! Where a file is to be written that a person has named: found step by step, so that nobody else
-//! can lead it astray.
+//! Finding where to write a file that the user has named. The path is followed step by step, so
+//! that no other user can redirect it.
 //!
-//! In a folder that others may write to, another user can lay a link, a pipe or a file of his own
-//! under the name that somebody with more rights is going to write to. So a link is followed only
-//! if it is this user's or root's, or lies where nobody else can write, wherever it is on the way;
-//! each step goes through the handle of the one before; and whose a thing is, is asked of its own
-//! handle.
+//! In a folder that others can write to, another user can put a link, a pipe or a file of his own
+//! under the name that somebody with more rights is about to write to. So a link is followed,
+//! wherever it is in the path, only if it belongs to this user or to root, or if nobody else can
+//! write to its folder. Each step goes through the handle of the step before, and the owner is read
+//! from the handle of the thing itself.
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
@@ -23,15 +23,15 @@ use rustix::process::geteuid;
 
 use super::Destination;
 
-/// Follows nothing and opens nothing: a handle on the name itself.
+/// A handle on the name itself, which neither follows a link nor opens a device.
 const LOOK: OFlags = OFlags::PATH.union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
 const ENTER: OFlags = OFlags::PATH.union(OFlags::CLOEXEC).union(OFlags::DIRECTORY);
 
 /// As many links as Linux itself follows (path_resolution(7)).
 const MOST_LINKS: u32 = 40;
 
-/// Who may write to a folder but its owner, and the bit that keeps them from touching each other's
-/// files.
+/// The permission bits that let others write to a folder, and the bit that keeps them from touching
+/// each other's files.
 const OTHERS_WRITE: u32 = 0o022;
 const STICKY: u32 = 0o1000;
 
@@ -42,15 +42,15 @@ pub fn check_destination(path: &Path) -> io::Result<()> {
 
 /// Finds where `path` leads.
 pub fn destination(path: &Path) -> io::Result<Destination> {
-    let spot = walk(path)?;
-    spot.check()?;
-    let is_closed = spot.is_closed()?;
-    let Spot { folder, name, found } = spot;
+    let entry = walk(path)?;
+    entry.check()?;
+    let is_closed = entry.is_closed()?;
+    let NamedEntry { folder, name, found } = entry;
     let permissions = match &found {
         Some((thing, stat)) if kind(stat) != FileType::RegularFile => {
             return Ok(Destination::Device(open_again(&folder, &name, thing, stat)?));
         }
-        // Somebody else's would say who may read ours.
+        // Another user's permissions would decide who may read our file.
         Some((_, stat)) => (stat.st_uid == geteuid().as_raw() || is_closed)
             .then(|| Permissions::from_mode(stat.st_mode & 0o777)),
         None => None,
@@ -59,12 +59,12 @@ pub fn destination(path: &Path) -> io::Result<Destination> {
     Ok(Destination::File { folder, name, is_new: found.is_none(), permissions })
 }
 
-/// Gives a file its final name in the same folder. With `is_new`, nothing that has taken the name
-/// meanwhile is replaced.
+/// Gives a file its final name in the same folder. With `is_new`, a file that has taken the name in
+/// the meantime is not replaced.
 pub fn put(folder: &Dir, from: &str, to: &OsStr, is_new: bool) -> io::Result<()> {
     if is_new {
         match fs::renameat_with(folder, from, folder, to, RenameFlags::NOREPLACE) {
-            // This file system, or this kernel, has no such renaming.
+            // This file system or this kernel cannot rename without replacing.
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
             done => return Ok(done?),
         }
@@ -72,22 +72,22 @@ pub fn put(folder: &Dir, from: &str, to: &OsStr, is_new: bool) -> io::Result<()>
     Ok(fs::renameat(folder, from, folder, to)?)
 }
 
-/// A name in a folder, and what it stands for.
-struct Spot {
+/// A name in a folder, and what has that name.
+struct NamedEntry {
     folder: OwnedFd,
     name: OsString,
     found: Option<(OwnedFd, Stat)>,
 }
 
-impl Spot {
-    /// Refuses what belongs to others.
+impl NamedEntry {
+    /// An error if the name is taken by something of another user.
     fn check(&self) -> io::Result<()> {
         let Some((_, stat)) = &self.found else { return Ok(()) };
         let folder = fs::fstat(&self.folder)?;
         let is_ours = is_trusted(stat.st_uid) || self.is_closed()?;
         match kind(stat) {
             FileType::Directory => Err(io::ErrorKind::IsADirectory.into()),
-            // As the kernel does for files that are opened to be made (sysctl
+            // The same rule as the kernel's for opening with `O_CREAT` (sysctl
             // fs.protected_regular).
             FileType::RegularFile if folder.st_mode & STICKY != 0 && folder.st_mode & OTHERS_WRITE != 0 => {
                 let is_mine = stat.st_uid == geteuid().as_raw();
@@ -107,7 +107,7 @@ impl Spot {
 fn refused(problem: &str) -> io::Error {
     io::Error::new(
         io::ErrorKind::PermissionDenied,
-        format!("{problem}: name a place that nobody else can write to"),
+        format!("{problem}: use a folder that nobody else can write to"),
     )
 }
 
@@ -115,18 +115,19 @@ fn kind(stat: &Stat) -> FileType {
     FileType::from_raw_mode(stat.st_mode)
 }
 
-/// Whether a user may lead this one: himself, and root, who can do anything already.
+/// Whether this user may follow a link of `user`: one of his own, or of root, who can do anything
+/// anyway.
 fn is_trusted(user: u32) -> bool {
     user == 0 || user == geteuid().as_raw()
 }
 
-/// Whether nobody else can lay anything into a folder.
+/// Whether nobody else can put anything into a folder.
 fn is_closed(folder: &Stat) -> bool {
     is_trusted(folder.st_uid) && folder.st_mode & OTHERS_WRITE == 0
 }
 
-/// Follows a path to the name in its last folder.
-fn walk(path: &Path) -> io::Result<Spot> {
+/// Follows a path up to the name in its last folder.
+fn walk(path: &Path) -> io::Result<NamedEntry> {
     let mut steps = VecDeque::new();
     let mut folder = fs::openat(CWD, ".", ENTER, Mode::empty())?;
     prepend(&mut steps, path);
@@ -138,13 +139,13 @@ fn walk(path: &Path) -> io::Result<Spot> {
         }
         let is_last = steps.is_empty();
         let thing = match fs::openat(&folder, &*name, LOOK, Mode::empty()) {
-            Err(Errno::NOENT) if is_last => return Ok(Spot { folder, name, found: None }),
+            Err(Errno::NOENT) if is_last => return Ok(NamedEntry { folder, name, found: None }),
             opened => opened?,
         };
         let stat = fs::fstat(&thing)?;
         if kind(&stat) != FileType::Symlink {
             if is_last {
-                return Ok(Spot { folder, name, found: Some((thing, stat)) });
+                return Ok(NamedEntry { folder, name, found: Some((thing, stat)) });
             }
             folder = thing;
             continue;
@@ -155,14 +156,14 @@ fn walk(path: &Path) -> io::Result<Spot> {
         }
         let is_system = fs::fstatfs(&folder)?.f_type == fs::PROC_SUPER_MAGIC;
         if !is_system && !may_follow(&folder, &stat)? {
-            return Err(refused(&format!("{} on the way is a link of another user", name.display())));
+            return Err(refused(&format!("the link {} in the path belongs to another user", name.display())));
         }
-        // What `/dev/stdout` stands for may have no name: a pipe, say.
+        // What `/dev/stdout` stands for may have no name; a pipe has none.
         if is_system && is_last {
             let thing = fs::openat(&folder, &*name, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
             let stat = fs::fstat(&thing)?;
             if !matches!(kind(&stat), FileType::RegularFile | FileType::Directory) {
-                return Ok(Spot { folder, name, found: Some((thing, stat)) });
+                return Ok(NamedEntry { folder, name, found: Some((thing, stat)) });
             }
         }
         let target = OsString::from_vec(fs::readlinkat(&thing, "", Vec::new())?.into_bytes());
@@ -171,19 +172,19 @@ fn walk(path: &Path) -> io::Result<Spot> {
     Err(io::ErrorKind::IsADirectory.into())
 }
 
-/// Puts the steps of a path before those that are left to go.
+/// Puts the components of a path before those that are still to be followed.
 fn prepend(steps: &mut VecDeque<OsString>, path: &Path) {
     let names = path.components().filter(|&step| step != Component::CurDir);
     names.rev().for_each(|step| steps.push_front(step.as_os_str().to_owned()));
 }
 
-/// Whether a link was laid by somebody who may lead this user. One with two names may have been
-/// laid elsewhere.
+/// Whether the link's owner may direct this user. A link with two names may have been hard-linked
+/// here by somebody else, so its owner proves nothing.
 fn may_follow(folder: &OwnedFd, link: &Stat) -> io::Result<bool> {
     Ok((is_trusted(link.st_uid) && link.st_nlink == 1) || is_closed(&fs::fstat(folder)?))
 }
 
-/// Opens for writing what was looked at, and nothing that has taken its place.
+/// Opens for writing the very thing that was checked, and nothing that has replaced it since.
 fn open_again(folder: &OwnedFd, name: &OsStr, thing: &OwnedFd, seen: &Stat) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).custom_flags(OFlags::NOCTTY.bits().cast_signed());
@@ -191,13 +192,13 @@ fn open_again(folder: &OwnedFd, name: &OsStr, thing: &OwnedFd, seen: &Stat) -> i
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         opened => return opened,
     }
-    // Where there is no `/proc`, the name is all there is.
+    // Without `/proc` there is only the name.
     let flags = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NOFOLLOW;
     let file = File::from(fs::openat(folder, name, flags, Mode::empty())?);
     let now = fs::fstat(&file)?;
     if (now.st_dev, now.st_ino) == (seen.st_dev, seen.st_ino) {
         Ok(file)
     } else {
-        Err(refused("it was exchanged meanwhile"))
+        Err(refused("it was replaced in the meantime"))
     }
 }

@@ -1,4 +1,4 @@
-//! What Linux knows of the disks below a file system, from `/sys` (the kernel's
+//! What Linux knows about the disks below a file system, from `/sys` (the kernel's
 //! Documentation/ABI/stable/sysfs-block).
 
 use std::fs;
@@ -7,24 +7,25 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, StatxFlags, major, minor, statx};
 
-/// The slowest that a disk can say it turns, in rounds a minute; below it are "does not say" and
-/// "does not turn" (SCSI Block Commands 4, "Block Device Characteristics VPD page").
+/// The lowest rotation rate that a disk can report, in rounds per minute. Smaller values mean "not
+/// reported" and "does not rotate" (SCSI Block Commands 4, "Block Device Characteristics VPD
+/// page").
 const SLOWEST: u16 = 0x0401;
 
-/// Disks that lie below other disks (RAID, LVM, encryption) are looked for so deep.
+/// How many layers of disks below disks (RAID, LVM, encryption) are followed.
 const DEEPEST: usize = 8;
 
-/// Whether a path lies on a disk with a head that has to move; `None` where nobody knows: networks,
-/// and whatever the kernel calls rotational only because it does not say what it is (virtual disks,
-/// USB bridges, RAID controllers).
+/// Whether a path is on a disk with a moving head. `None` where that is unknown: on networks, and
+/// where the kernel says "rotational" only because the device does not say what it is (virtual
+/// disks, USB bridges, RAID controllers).
 pub fn is_spinning(path: &Path) -> Option<bool> {
     let device = fs::metadata(path).ok()?.dev();
     spins(Path::new("/sys"), device, DEEPEST)
         .or_else(|| spins(Path::new("/sys"), mounted_device(path)?, DEEPEST))
 }
 
-/// The disk that a file system of several volumes (btrfs) was mounted from: its own device numbers
-/// are made up.
+/// The disk that the file system of `path` was mounted from. A file system over several volumes
+/// (btrfs) needs this, because its own device numbers are made up.
 fn mounted_device(path: &Path) -> Option<u64> {
     let id = statx(CWD, path, AtFlags::empty(), StatxFlags::MNT_ID).ok()?.stx_mnt_id.to_string();
     let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
@@ -32,8 +33,8 @@ fn mounted_device(path: &Path) -> Option<u64> {
     Some(fs::metadata(device).ok()?.rdev())
 }
 
-/// The device of a line of `mountinfo` (proc_pid_mountinfo(5)): the second field behind the lone
-/// dash.
+/// The device in a line of `mountinfo` (proc_pid_mountinfo(5)), if the line is that of mount `id`:
+/// the second field after the lone dash.
 fn source_of<'a>(line: &'a str, id: &str) -> Option<&'a str> {
     let mut fields = line.split(' ');
     (fields.next()? == id).then_some(())?;

@@ -1,9 +1,9 @@
-//! Whether two open files lie in the same place on the disk, though they are two files by name and
-//! number: clones whose blocks are shared (btrfs, XFS), and files of an overlay, which are those of
-//! the layers below it.
+//! Whether two open files occupy the same blocks on the disk, although their names and file numbers
+//! differ. Such files are clones with shared blocks (btrfs, XFS), or files of an overlay, whose
+//! content is in one of its layers.
 //!
-//! Where a file lies is told by FIEMAP (the kernel's Documentation/filesystems/fiemap.rst); an
-//! overlay passes the question on.
+//! FIEMAP tells where a file's blocks are (the kernel's Documentation/filesystems/fiemap.rst). An
+//! overlay passes the request on to its layer.
 
 use std::fs::{self, File};
 use std::io;
@@ -19,19 +19,18 @@ use super::{Sharing, mountinfo};
 /// `OVERLAYFS_SUPER_MAGIC` and `BTRFS_SUPER_MAGIC` (statfs(2)).
 const OVERLAY: i64 = 0x794c_7630;
 const BTRFS: i64 = 0x9123_683e;
-/// File systems that give every file blocks of its own: ext2 to ext4, tmpfs, ramfs, FAT, exFAT, ISO
+/// File systems in which files never share blocks: ext2 to ext4, tmpfs, ramfs, FAT, exFAT, ISO
 /// 9660.
 const NEVER_SHARE: [i64; 6] = [0xef53, 0x0102_1994, 0x8584_58f6, 0x4d44, 0x2011_bab0, 0x9660];
 
-/// What of an extent's position is not one on the disk, or not yet: unknown, delayed, or among
-/// metadata.
-const NO_PLACE: u32 = 0x2 | 0x4 | 0x200;
+/// Flags of an extent whose position on the disk is not known, not yet assigned, or among metadata.
+const NO_POSITION: u32 = 0x2 | 0x4 | 0x200;
 
-/// As many extents of a file are looked at.
+/// At most this many extents of a file are compared.
 const EXTENTS: u32 = 16;
 
-/// Whether files of these two file systems may lie in the same place at all. Asked once for a pair
-/// of file systems: it reads the list of mounts.
+/// Whether files of these two file systems could share blocks at all. The caller asks once for each
+/// pair of file systems, because this reads the list of mounts.
 pub fn may_share(one: &File, other: &File) -> bool {
     let kinds = [kind(one), kind(other)];
     let device = |file: &File| file.metadata().map(|found| found.dev()).ok();
@@ -41,12 +40,12 @@ pub fn may_share(one: &File, other: &File) -> bool {
     if device(one) == device(other) {
         return !kinds[0].is_some_and(|kind| NEVER_SHARE.contains(&kind));
     }
-    // Subvolumes have device numbers of their own.
+    // Subvolumes of one btrfs have different device numbers.
     let source = |file: &File| Some(mount(file)?.source);
     kinds == [Some(BTRFS); 2] && source(one).is_some_and(|disk| source(other) == Some(disk))
 }
 
-/// Whether two files lie in the same place. Of file systems that [`may_share`] alone.
+/// Whether two files share blocks. Only for file systems that [`may_share`] accepts.
 pub fn sharing(one: &File, other: &File) -> Sharing {
     let (Ok(first), Ok(second)) = (one.metadata(), other.metadata()) else { return Sharing::Unknown };
     if (first.dev(), first.ino()) == (second.dev(), second.ino()) {
@@ -57,8 +56,8 @@ pub fn sharing(one: &File, other: &File) -> Sharing {
     }
     let (Ok(extents), Ok(others)) = (extents(one), extents(other)) else { return Sharing::Unknown };
     let found = compare(&extents, &others);
-    // A file of an overlay has the number of the one below it, also after it was written to and is
-    // another.
+    // A file of an overlay has the number of the file in the layer below, even after it was written
+    // to and has become a different file.
     let is_below = || {
         let lies_over = |over: &File, other: &fs::Metadata| {
             kind(over) == Some(OVERLAY) && below(over).is_none_or(|id| id == (other.dev(), other.ino()))
@@ -69,15 +68,16 @@ pub fn sharing(one: &File, other: &File) -> Sharing {
 }
 
 fn kind(file: &File) -> Option<i64> {
-    // A magic number is one of 32 bits, whatever the type that it comes in.
+    // A magic number has 32 bits, whatever integer type it comes in.
     #[allow(clippy::cast_possible_truncation)]
     fstatfs(file).ok().map(|found| i64::from(found.f_type as u32))
 }
 
-/// A part of a file, where it begins there and on the disk.
+/// `struct fiemap_extent`: a part of a file, and where it begins in the file and on the disk, in
+/// bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[repr(C)]
-struct Extent {
+struct FiemapExtent {
     logical: u64,
     physical: u64,
     length: u64,
@@ -86,28 +86,28 @@ struct Extent {
     reserved_too: [u32; 3],
 }
 
-/// `struct fiemap` with room for extents.
+/// `struct fiemap` with space for [`EXTENTS`] extents.
 #[derive(Default)]
 #[repr(C)]
-struct Map {
+struct Fiemap {
     start: u64,
     length: u64,
     flags: u32,
     mapped: u32,
-    room: u32,
+    extent_count: u32,
     reserved: u32,
-    extents: [Extent; EXTENTS as usize],
+    extents: [FiemapExtent; EXTENTS as usize],
 }
 
-/// The header alone: its size is part of the call's number.
-type Header = [u64; 4];
+/// `struct fiemap` without extents: this size is encoded in the number of the call.
+type FiemapHeader = [u64; 4];
 
-fn extents(file: &File) -> io::Result<Vec<Extent>> {
-    let mut map = Map { length: u64::MAX, room: EXTENTS, ..Map::default() };
-    let call = read_write::<Header>(b'f', 11);
-    // SAFETY: the descriptor is open as long as `file` is borrowed; the structure has the kernel's
-    // layout, says itself how many extents it has room for, and lives until the call returns;
-    // whatever is written to it are integers.
+fn extents(file: &File) -> io::Result<Vec<FiemapExtent>> {
+    let mut map = Fiemap { length: u64::MAX, extent_count: EXTENTS, ..Fiemap::default() };
+    let call = read_write::<FiemapHeader>(b'f', 11);
+    // SAFETY: the descriptor is open as long as `file` is borrowed. The structure has the kernel's
+    // layout, says how many extents fit into it, and lives until the call returns. The call writes
+    // nothing but integers.
     let done = unsafe { libc::ioctl(file.as_raw_fd(), call as _, &raw mut map) };
     if done != 0 {
         return Err(io::Error::last_os_error());
@@ -115,14 +115,15 @@ fn extents(file: &File) -> io::Result<Vec<Extent>> {
     Ok(map.extents[..EXTENTS.min(map.mapped) as usize].to_vec())
 }
 
-/// Two files share what begins at the same place on the disk. Those of which no place is known may.
-fn compare(one: &[Extent], other: &[Extent]) -> Sharing {
-    let placed = |extents: &[Extent]| -> Vec<u64> {
-        let placed = extents.iter().filter(|extent| extent.flags & NO_PLACE == 0);
+/// Two files share blocks if extents of both begin at the same position on the disk. If no position
+/// of one of them is known, the answer is unknown.
+fn compare(one: &[FiemapExtent], other: &[FiemapExtent]) -> Sharing {
+    let placed = |extents: &[FiemapExtent]| -> Vec<u64> {
+        let placed = extents.iter().filter(|extent| extent.flags & NO_POSITION == 0);
         placed.map(|extent| extent.physical).collect()
     };
     let (first, second) = (placed(one), placed(other));
-    if first.iter().any(|place| second.contains(place)) {
+    if first.iter().any(|position| second.contains(position)) {
         Sharing::Blocks
     } else if first.is_empty() || second.is_empty() {
         Sharing::Unknown
@@ -131,10 +132,10 @@ fn compare(one: &[Extent], other: &[Extent]) -> Sharing {
     }
 }
 
-/// Which file of its layers a file of an overlay is. Nothing where the layers cannot be seen (in a
-/// container), or it has another name there.
+/// The identity of the file in the layers that is behind a file of an overlay. `None` if the layers
+/// cannot be seen (in a container), or if the file has another name there.
 fn below(overlay: &File) -> Option<(u64, u64)> {
-    let Mount { root, point, options, .. } = mount(overlay)?;
+    let MountEntry { root, point, options, .. } = mount(overlay)?;
     let name = fs::read_link(format!("/proc/self/fd/{}", overlay.as_raw_fd())).ok()?;
     let inside = Path::new(&root).strip_prefix("/").ok()?.join(name.strip_prefix(&point).ok()?);
     layers(&options).iter().find_map(|layer| {
@@ -143,30 +144,35 @@ fn below(overlay: &File) -> Option<(u64, u64)> {
     })
 }
 
-/// What `mountinfo` says of where a file lies (proc_pid_mountinfo(5)).
-struct Mount {
-    /// The folder of the file system that is mounted.
+/// A file's mount, as `mountinfo` describes it (proc_pid_mountinfo(5)).
+struct MountEntry {
+    /// The folder within the file system that is mounted.
     root: String,
-    /// Where.
+    /// The mount point.
     point: String,
     source: String,
     options: String,
 }
 
-fn mount(file: &File) -> Option<Mount> {
+fn mount(file: &File) -> Option<MountEntry> {
     let id = statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID).ok()?.stx_mnt_id.to_string();
     let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
     let line = mounts.lines().find(|line| line.split(' ').next() == Some(&id))?;
     let mut front = line.split(' ').skip(3).map(plain);
     let mut back = line.split(' ').skip_while(|&field| field != "-").skip(2).map(plain);
-    Some(Mount { root: front.next()?, point: front.next()?, source: back.next()?, options: back.next()? })
+    Some(MountEntry {
+        root: front.next()?,
+        point: front.next()?,
+        source: back.next()?,
+        options: back.next()?,
+    })
 }
 
 fn plain(field: &str) -> String {
     String::from_utf8_lossy(&mountinfo::plain(field.as_bytes())).into_owned()
 }
 
-/// The folders that an overlay lies over, by its options, the uppermost first (the kernel's
+/// The folders of an overlay's layers, from its mount options, the uppermost first (the kernel's
 /// Documentation/filesystems/overlayfs.rst).
 fn layers(options: &str) -> Vec<PathBuf> {
     let folders = |names: [&'static str; 2]| {
@@ -181,8 +187,8 @@ fn layers(options: &str) -> Vec<PathBuf> {
 mod tests {
     use super::*;
 
-    fn extent(physical: u64, flags: u32) -> Extent {
-        Extent { physical, flags, length: 4096, ..Extent::default() }
+    fn extent(physical: u64, flags: u32) -> FiemapExtent {
+        FiemapExtent { physical, flags, length: 4096, ..FiemapExtent::default() }
     }
 
     #[test]
@@ -207,9 +213,9 @@ mod tests {
     fn two_files_of_their_own_are_apart_and_one_is_itself() {
         let here = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
         let make = |name: &str| {
-            let place = here.path().join(name);
-            fs::write(&place, [7; 65536]).unwrap();
-            let file = File::open(place).unwrap();
+            let path = here.path().join(name);
+            fs::write(&path, [7; 65536]).unwrap();
+            let file = File::open(path).unwrap();
             file.sync_all().unwrap();
             file
         };

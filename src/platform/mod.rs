@@ -1,9 +1,11 @@
-//! The operating system: the only room with `cfg(unix)` and `cfg(windows)`.
+//! The operating system. This is the only module with `cfg(unix)` and `cfg(windows)`.
 //!
-//! One file a family, each with the same functions: reading trees without disturbing anybody
-//! (read-only, sharing everything, access times untouched, devices and pipes never opened), page
-//! caches, free space, folders for configuration and state. Paths cross this border as bytes: what
-//! the file system holds on Unix, UTF-8 (WTF-8 for what is no Unicode) with `/` on Windows.
+//! There is one file for each family of systems, and all of them have the same functions: reading
+//! trees without disturbing other programs (read-only, shared with everybody, access times
+//! untouched, devices and pipes never opened), page caches, free space, folders for configuration
+//! and state. Paths enter and leave this module as bytes. On Unix these are the bytes that the file
+//! system holds. On Windows they are UTF-8 with `/` as the separator, and WTF-8 for names that are
+//! not valid Unicode.
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -82,68 +84,68 @@ pub use user::user_name;
 #[cfg(target_os = "linux")]
 pub use volatile::volatile_mounts;
 
-/// Where file systems are mounted that lie on no disk: this system has none.
+/// Where file systems are mounted that have no disk below them. This system has none.
 #[cfg(not(target_os = "linux"))]
 pub fn volatile_mounts() -> Vec<std::path::PathBuf> {
     Vec::new()
 }
 
-/// The content of a file lies in a cloud: opening it would fetch it, so it was not opened.
+/// A file was not opened because its content is in a cloud: opening it would download it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("it is a cloud placeholder: not downloaded")]
 pub struct CloudPlaceholder;
 
-/// Whether a file was not opened because its content lies in a cloud ([`CloudPlaceholder`]).
+/// Whether a file was not opened because its content is in a cloud ([`CloudPlaceholder`]).
 pub fn is_cloud_placeholder(error: &io::Error) -> bool {
     error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<CloudPlaceholder>)
 }
 
-/// Whether two files with numbers of their own lie in the same place on the disk.
+/// Whether two files occupy the same blocks on the disk, although they differ in name and number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sharing {
-    /// They are one and the same: one of them is that of an overlay over the other.
+    /// They are the same file, or one of them is the other as seen through an overlay.
     OneFile,
-    /// They are clones that have blocks in common.
+    /// They are clones that share blocks.
     Blocks,
-    /// They have none in common, as far as was looked.
+    /// They share no blocks, as far as was looked.
     Apart,
     /// The system does not tell.
     Unknown,
 }
 
-/// What was still in memory of the files that were opened to be read from the disk: reading those
-/// proves nothing about it.
+/// How much of the files that were to be read from the disk was still in memory. Reading that part
+/// proves nothing about the disk.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Cached {
     /// Bytes in memory, as far as the system told.
     pub bytes: u64,
-    /// Bytes of all files that it was asked about.
+    /// Size in bytes of all files that the system was asked about.
     pub of: u64,
-    /// Whether it told about all of them.
+    /// Whether the system answered for all of them.
     pub is_known: bool,
 }
 
-/// What is in memory of a single file (an archive) after the system was asked to forget it.
+/// How much of a single file (an archive) is in memory after the system was asked to drop it.
 pub fn cached(path: &Path) -> Option<Cached> {
-    let tally = cache::Tally::default();
+    let tally = cache::CacheTally::default();
     tally.note(&open_to_read(path, true).ok()?);
     tally.sum()
 }
 
-/// Where a file is to be written that a person has named, links followed.
+/// Where to write a file that the user has named. Links have been followed.
 #[derive(Debug)]
 pub enum Destination {
-    /// A pipe, a terminal, `/dev/null`: open for writing.
+    /// A pipe, a terminal or `/dev/null`, open for writing.
     Device(std::fs::File),
-    /// A regular file, or the place for one.
+    /// A regular file, which may not exist yet.
     File {
-        /// The folder that holds it.
+        /// The folder that holds the file.
         folder: cap_std::fs::Dir,
-        /// Its name there.
+        /// The file's name in that folder.
         name: std::ffi::OsString,
-        /// Whether there is none yet.
+        /// Whether no file has that name yet.
         is_new: bool,
-        /// The permissions of the one that is there, if the new one may have them.
+        /// The permissions of the existing file, if the new one may have the same.
         permissions: Option<std::fs::Permissions>,
     },
 }
@@ -158,82 +160,81 @@ pub struct Timestamp {
 }
 
 impl Timestamp {
-    /// The whole as nanoseconds since 1970.
+    /// Nanoseconds since 1970.
     pub fn as_nanos(self) -> i128 {
         i128::from(self.seconds) * 1_000_000_000 + i128::from(self.nanos)
     }
 
-    /// From nanoseconds since 1970.
+    /// The time that is this many nanoseconds after 1970.
     pub fn from_nanos(nanos: i128) -> Self {
         let seconds = i64::try_from(nanos.div_euclid(1_000_000_000)).unwrap_or(i64::MAX);
-        // A remainder by 10^9 fits 30 bits.
+        // The remainder of a division by 10^9 fits into 30 bits.
         #[expect(clippy::cast_possible_truncation)]
         let nanos = nanos.rem_euclid(1_000_000_000) as u32;
         Self { seconds, nanos }
     }
 }
 
-/// What a directory entry is, as far as listing is concerned.
+/// The type of a directory entry, as far as listing needs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A regular file.
     File,
     /// A folder.
     Folder,
-    /// Anything else: links, devices, pipes, sockets, mount points that lead away. Never opened.
+    /// Anything else: links, devices, pipes, sockets, mount points that lead elsewhere. Never
+    /// opened.
     Other,
 }
 
-/// A file's state; two equal states before and after reading mean that it was not touched in
-/// between.
+/// A file's metadata. If it is equal before and after reading, the file was not changed in between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stat {
-    /// What it is.
+    /// The file's type.
     pub kind: Kind,
     /// Size in bytes.
     pub size: u64,
-    /// When its content was modified last.
+    /// When the content was last modified.
     pub mtime: Timestamp,
-    /// When its content or attributes changed last, by a clock that programs cannot set back (Unix
-    /// ctime, NTFS ChangeTime), where the system tells.
+    /// When the content or the attributes last changed, by a clock that programs cannot set back
+    /// (Unix ctime, NTFS ChangeTime); `None` where the system does not record it.
     pub changed: Option<Timestamp>,
-    /// Which file it is: volume and file number.
+    /// The file's identity: volume and file number.
     pub id: (u64, u64),
 }
 
-/// A name in a folder, as [`Tree::list`] gives it.
+/// One entry of a folder, as [`Tree::list`] gives it.
 #[derive(Debug)]
-pub struct Listed<'a> {
-    /// The bare name.
+pub struct FolderEntry<'a> {
+    /// The name, without the folder.
     pub name: &'a [u8],
-    /// What it is, without following links.
+    /// The type; links are not followed.
     pub kind: Kind,
-    /// Its state, where asked for (regular files only).
+    /// The metadata, where it was asked for (regular files only).
     pub stat: Option<Stat>,
-    /// Its number in the file system, as the folder has it; neighbours tend to lie near each other
+    /// The file number, as the folder has it. Files with neighbouring numbers tend to be neighbours
     /// on the disk.
     pub number: u64,
 }
 
-/// Makes a folder that keeps others out, and the folders above it, as far as they are missing. One
-/// that is there stays as it is.
-pub fn create_private_dir_at(place: &Path) -> io::Result<()> {
-    let (Some(parent), Some(name)) = (place.parent(), place.file_name().and_then(|name| name.to_str()))
-    else {
-        return std::fs::create_dir_all(place);
+/// Makes a folder that only its owner can enter, and the folders above it where they are missing. A
+/// folder that already exists stays as it is.
+pub fn create_private_dir_at(path: &Path) -> io::Result<()> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
+        return std::fs::create_dir_all(path);
     };
     std::fs::create_dir_all(parent)?;
     let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
     let parent = cap_std::fs::Dir::open_ambient_dir(parent, cap_std::ambient_authority())?;
     match create_private_dir(&parent, name) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => std::fs::create_dir_all(place),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => std::fs::create_dir_all(path),
         made => made,
     }
 }
 
-/// Reads a file of `size` bytes into a buffer with room for more: a read that gives just `size`
-/// bytes has reached the end, and spares the one that would give nothing. Otherwise reads until
-/// nothing comes.
+/// Reads a file of `size` bytes into a buffer that is larger than that. A read that returns exactly
+/// `size` bytes has reached the end, which saves the read that would return nothing. Otherwise it
+/// reads on until there is nothing left. Returns the number of bytes read.
 pub fn read_whole(content: &mut dyn Read, buffer: &mut [u8], size: u64) -> io::Result<usize> {
     let got = loop {
         match content.read(buffer) {
@@ -244,8 +245,8 @@ pub fn read_whole(content: &mut dyn Read, buffer: &mut [u8], size: u64) -> io::R
     if got as u64 == size || got == 0 { Ok(got) } else { Ok(got + read_full(content, &mut buffer[got..])?) }
 }
 
-/// Fills `buffer` as far as the content reaches; less than the whole buffer means the end. Retries
-/// interrupted reads.
+/// Fills `buffer` as far as the content reaches. A result below the buffer's length means the end.
+/// Interrupted reads are retried.
 pub fn read_full(content: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {

@@ -1,6 +1,7 @@
 //! The fields of `/proc/self/mountinfo` (proc_pid_mountinfo(5)).
 
-/// A field without its escapes: blanks and backslashes stand as a backslash and three octal digits.
+/// A field without its escapes. The kernel writes blanks and backslashes as a backslash and three
+/// octal digits.
 pub(super) fn plain(field: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(field.len());
     let mut rest = field;

@@ -1,31 +1,31 @@
-//! Names that Windows cannot hold, and how they are kept there all the same. Pure, and tested on
-//! every system.
+//! Names that Windows cannot hold, and the names under which files are stored there instead. The
+//! code is pure and is tested on every system.
 //!
-//! A backup made on Linux holds names like `con`, `12:30.log` or `notes.`. Given to Windows as they
-//! are, they would open a device, write a hidden stream of another file, or lose their last
-//! character. [`escape_for_windows`] gives each path a name that Windows holds: what cannot stand
-//! becomes `%` and two hexadecimal digits a byte (`12%3A30.log`), and a `%` that could be taken for
-//! the beginning of one becomes `%25`. [`unescape`] leads back, so two paths never get the same
-//! name; whether two names differ in case alone is for the caller to see.
+//! A backup made on Linux holds names like `con`, `12:30.log` or `notes.`. If Windows got them as
+//! they are, they would open a device, write a hidden stream of another file, or lose their last
+//! character. [`escape_for_windows`] gives each path a name that Windows can hold. Each byte that
+//! Windows forbids becomes `%` and two hexadecimal digits (`12%3A30.log`), and a `%` that could be
+//! read as the beginning of such an escape becomes `%25`. [`unescape`] reverses this, so two paths
+//! never get the same name. The caller has to check whether two names differ only in case.
 
-/// Whether Windows can hold `component`, a single name, as it is. (Its length is not looked at.)
+/// Whether Windows can hold `component`, a single name, as it is. Its length is not checked.
 pub fn is_holdable(component: &[u8]) -> bool {
     std::str::from_utf8(component).is_ok_and(|name| !name.is_empty() && !name.bytes().any(is_forbidden))
         && !ends_badly(component)
         && !is_device(component)
 }
 
-/// Whether `component` means nothing but itself in a verbatim path (`\\\\?\\…`), in which devices
-/// and last dots are plain names: no separator, no stream, no wildcard, no control. Whether it is
-/// encodable is not looked at.
+/// Whether `component` names exactly one thing in a verbatim path (`\\\\?\\…`), where device names
+/// and trailing dots have no special meaning: it contains no separator, stream, wildcard or control
+/// character. Whether it can be encoded is not checked.
 pub fn is_plain_when_verbatim(component: &[u8]) -> bool {
     !component.iter().any(|&byte| is_forbidden(byte))
 }
 
 /// The name under which Windows can hold `path` (components separated by `/`).
 ///
-/// Components may come out up to three times as long; one of more than 255 characters is refused by
-/// the file system.
+/// A component may become up to three times as long. The file system refuses components of more
+/// than 255 characters.
 pub fn escape_for_windows(path: &[u8]) -> String {
     let mut out = String::with_capacity(path.len() + 8);
     for (index, component) in path.split(|&byte| byte == b'/').enumerate() {
@@ -53,8 +53,8 @@ pub fn unescape(name: &str) -> Vec<u8> {
     out
 }
 
-/// The same for all names that Windows takes for one: every character in upper case where that is
-/// one character, as NTFS compares them. What is no Unicode stays.
+/// A form that is equal for all names that Windows takes for the same. As in NTFS, every character
+/// is in upper case if that is a single character. Bytes that are not UTF-8 stay as they are.
 pub fn fold_case(path: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(path.len());
     for chunk in path.utf8_chunks() {
@@ -76,8 +76,8 @@ fn escape_component(out: &mut String, component: &[u8]) {
         for character in chunk.valid().chars() {
             let start = at;
             at += character.len_utf8();
-            // One escape is enough to make a device's name a plain one, and a last dot or space no
-            // last one.
+            // One escaped character is enough: then the name is no longer a device's, or no longer
+            // ends in a dot or space.
             let escaped = u8::try_from(character).is_ok_and(|byte| {
                 is_forbidden(byte)
                     || (device && start == 0)
@@ -100,26 +100,26 @@ fn push_hex(out: &mut String, byte: u8) {
     }
 }
 
-/// The byte that an escape at the beginning of `bytes` stands for, if one stands there.
+/// The byte that an escape at the beginning of `bytes` stands for; `None` if there is no escape.
 fn escaped_byte(bytes: &[u8]) -> Option<u8> {
     let digits = bytes.strip_prefix(b"%")?.get(..2)?;
     let value = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
     Some(value(digits[0])? << 4 | value(digits[1])?)
 }
 
-/// Bytes that stand in no Windows name: separators, the mark of alternate streams, wildcards,
-/// controls.
+/// Bytes that no Windows name may contain: separators, the colon of alternate streams, wildcards,
+/// control characters.
 fn is_forbidden(byte: u8) -> bool {
     byte < 0x20 || b"<>:\"/\\|?*".contains(&byte)
 }
 
-/// A last dot or space is dropped by most of Windows; `.` and `..` are no names at all.
+/// Most of Windows drops a trailing dot or space; `.` and `..` are not names at all.
 fn ends_badly(component: &[u8]) -> bool {
     matches!(component.last(), Some(b'.' | b' '))
 }
 
-/// Names that open a device, whatever follows a dot: `NUL`, `con.txt`, `COM1 .log`, also with the
-/// digits ¹, ² and ³.
+/// Names that open a device, whatever follows a dot: `NUL`, `con.txt`, `COM1 .log`, and those with
+/// the digits ¹, ² and ³.
 fn is_device(component: &[u8]) -> bool {
     let stem = component.split(|&byte| byte == b'.' || byte == b':').next().unwrap_or_default();
     let stem = stem.trim_ascii_end().to_ascii_lowercase();
@@ -184,7 +184,7 @@ mod tests {
         assert_eq!(fold_case(b"caf\xE9"), b"CAF\xE9");
     }
 
-    /// Paths in which everything that matters here is likely.
+    /// Paths in which the special cases are likely.
     fn paths() -> impl Strategy<Value = Vec<u8>> {
         let piece = prop_oneof![
             Just(b"/".to_vec()),

@@ -1,18 +1,18 @@
-//! What stays in memory of a file that was to be read from the disk: this system is not asked.
+//! The page cache on systems that are not asked about it.
 
 use std::fs::File;
 
 use super::Cached;
 
-/// Adds nothing up.
+/// Counts nothing.
 #[derive(Debug, Default)]
-pub struct Tally {}
+pub struct CacheTally {}
 
-impl Tally {
-    /// Asks nothing.
+impl CacheTally {
+    /// Does nothing: this system is not asked.
     pub fn note(&self, _: &File) {}
 
-    /// It is not known.
+    /// The amount is unknown.
     pub fn sum(&self) -> Option<Cached> {
         Some(Cached::default())
     }

@@ -1,15 +1,15 @@
-//! Whether two files lie in the same place on the disk: this system is not asked.
+//! Whether two files share blocks on the disk, on systems that are not asked about it.
 
 use std::fs::File;
 
 use super::Sharing;
 
-/// As far as is known, they may not.
+/// `false`, because nothing is known about it.
 pub fn may_share(_: &File, _: &File) -> bool {
     false
 }
 
-/// It is not known.
+/// Always unknown.
 pub fn sharing(_: &File, _: &File) -> Sharing {
     Sharing::Unknown
 }

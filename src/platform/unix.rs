@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, RawDir};
 
-use super::cache::Tally;
-use super::{Cached, Kind, Listed, Stat, Timestamp};
+use super::cache::CacheTally;
+use super::{Cached, FolderEntry, Kind, Stat, Timestamp};
 
 /// A folder tree that is only read. All paths are relative to its root.
 #[derive(Debug)]
@@ -23,30 +23,30 @@ pub struct Tree {
     root: OwnedFd,
     /// Whether files are read from the disk rather than from the system's cache.
     cold: bool,
-    tally: Tally,
+    tally: CacheTally,
 }
 
-/// Read-only, and never waiting for the other end of a pipe that took the place of a file.
+/// Read-only, and without waiting for the other end if a pipe has replaced the file.
 const READ: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 
-/// As long a path the system takes at once, with the zero behind it (PATH_MAX of the kernel's
-/// `limits.h`; less elsewhere).
+/// Paths must be shorter than this many bytes for a single system call, because the terminating
+/// zero counts too (PATH_MAX of the kernel's `limits.h`; smaller on other systems).
 const LONGEST: usize = if cfg!(target_os = "linux") { 4096 } else { 1024 };
 
 impl Tree {
-    /// Opens the folder at `path`. With `cold`, what the system caches of its files is forgotten
-    /// before they are read, so that reading proves the disk; for this, what is not on the disk yet
-    /// is sent there first (nothing new is written).
+    /// Opens the folder at `path`. With `cold`, each file is dropped from the system's cache before
+    /// it is read, so that reading proves the disk. Only written pages can be dropped, so the
+    /// system is first asked to write what is pending; nothing new is written.
     pub fn open(path: &Path, cold: bool) -> io::Result<Self> {
         let root = fs::open(path, READ | OFlags::DIRECTORY, Mode::empty())?;
         if cold {
             settle(&root);
         }
-        Ok(Self { root, cold, tally: Tally::default() })
+        Ok(Self { root, cold, tally: CacheTally::default() })
     }
 
-    /// Opens a file for reading. With `follow` a link in the last place is followed, otherwise it
-    /// is an error.
+    /// Opens a file for reading. If the last component of the path is a link, `follow` decides
+    /// whether it is followed or is an error.
     pub fn open_file(&self, path: &[u8], follow: bool) -> io::Result<File> {
         let flags = if follow { READ } else { READ | OFlags::NOFOLLOW };
         let file: File = self.reach(path, |folder, name| open_quietly(folder, name, flags))?.into();
@@ -57,20 +57,20 @@ impl Tree {
         Ok(file)
     }
 
-    /// What was in memory all the same of the files that were opened to be read from the disk;
-    /// `None` of a tree that is not `cold`.
+    /// How much of the files that were opened to be read from the disk was in memory all the same;
+    /// `None` if the tree is not `cold`.
     pub fn cached(&self) -> Option<Cached> {
         self.tally.sum().filter(|_| self.cold)
     }
 
-    /// The state of what `path` names (empty for the root); a link is followed.
+    /// The metadata of what `path` names (empty for the root). A link is followed.
     pub fn stat(&self, path: &[u8]) -> io::Result<Stat> {
         let path = if path.is_empty() { b"." } else { path };
         self.reach(path, |folder, name| Ok(to_stat(&fs::statat(folder, name, AtFlags::empty())?)))
     }
 
-    /// Acts on what a path names, as a folder and a path below it that the system takes: longer
-    /// ones are gone by handle, piece by piece.
+    /// Calls `act` with a folder and a path below it that is short enough for one system call. For
+    /// longer paths, the leading folders are opened one after the other.
     fn reach<T>(
         &self,
         path: &[u8],
@@ -90,16 +90,16 @@ impl Tree {
         act(folder.as_fd(), rest)
     }
 
-    /// Gives every name in the folder `path` (empty for the root) to `each`, with its state for
-    /// files if `stat`.
+    /// Gives every entry of the folder `path` (empty for the root) to `each`. With `stat`, entries
+    /// that are files come with their metadata.
     ///
-    /// `buffer` is scratch space that is kept between calls.
+    /// `buffer` is scratch space; the caller passes the same one again to avoid allocations.
     pub fn list(
         &self,
         path: &[u8],
         stat: bool,
         buffer: &mut Vec<u8>,
-        each: &mut dyn FnMut(Listed<'_>),
+        each: &mut dyn FnMut(FolderEntry<'_>),
     ) -> io::Result<()> {
         let path = if path.is_empty() { b"." } else { path };
         let flags = READ | OFlags::DIRECTORY | OFlags::NOFOLLOW;
@@ -122,20 +122,20 @@ impl Tree {
                         kind = found.kind;
                         state = (kind == Kind::File && stat).then_some(found);
                     }
-                    // It vanished since: no longer in the folder.
+                    // The entry was removed since it was listed.
                     Err(rustix::io::Errno::NOENT) => continue,
                     Err(error) => return Err(error.into()),
                 }
             }
-            each(Listed { name: name.to_bytes(), kind, stat: state, number: entry.ino() });
+            each(FolderEntry { name: name.to_bytes(), kind, stat: state, number: entry.ino() });
         }
         Ok(())
     }
 }
 
-/// Opens without touching the access time, which is allowed to a file's owner alone. It is tried
-/// for each file anew: one of somebody else's says nothing of the next, and a refusal, which comes
-/// before the disk is asked, takes a microsecond.
+/// Opens without changing the access time. Only a file's owner may do that. It is tried for every
+/// file, because a refusal for one file says nothing about the next, whose owner may differ. A
+/// refusal comes before the disk is accessed and costs a microsecond.
 #[cfg(target_os = "linux")]
 fn open_quietly(folder: impl AsFd, path: &[u8], flags: OFlags) -> io::Result<OwnedFd> {
     match fs::openat(&folder, path, flags | OFlags::NOATIME, Mode::empty()) {
@@ -149,21 +149,21 @@ fn open_quietly(folder: impl AsFd, path: &[u8], flags: OFlags) -> io::Result<Own
     Ok(fs::openat(&folder, path, flags, Mode::empty())?)
 }
 
-/// Sends what the system has not yet written of a file system to the disk: only clean pages can be
-/// forgotten.
+/// Asks the system to write the file system's pending changes to the disk: only clean pages can be
+/// dropped from the cache.
 fn settle(root: &OwnedFd) {
-    // A file system that cannot do it keeps its pages; reading still works.
+    // A file system that cannot do this keeps its pages; reading still works.
     #[cfg(target_os = "linux")]
     let _ = fs::syncfs(root);
 }
 
-/// The state of an open file.
+/// The metadata of an open file.
 pub fn stat(file: &File) -> io::Result<Stat> {
     Ok(to_stat(&fs::fstat(file)?))
 }
 
-/// Whether a file could not be opened or read because another program has it open and does not
-/// share it: Unix has no such thing.
+/// Whether opening or reading failed because another program has the file open and does not share
+/// it. Unix has no such error.
 pub fn is_in_use(_: &io::Error) -> bool {
     false
 }
@@ -173,17 +173,17 @@ pub fn is_in_use(_: &io::Error) -> bool {
 pub fn open_to_read(path: &Path, cold: bool) -> io::Result<File> {
     let file = open_quietly(fs::CWD, path.as_os_str().as_bytes(), READ)?;
     if cold {
-        // Only clean pages can be forgotten; a file system that cannot do it keeps them, and
-        // reading still works.
+        // Only clean pages can be dropped. A file system that cannot do this keeps them; reading
+        // still works.
         let _ = fs::fdatasync(&file);
         drop_cache(&file);
     }
     Ok(file.into())
 }
 
-/// Asks the system to forget what it caches of a file, so that reading comes from the disk.
+/// Asks the system to drop a file from its cache, so that it is read from the disk.
 fn drop_cache(file: impl AsFd) {
-    // Advice: where it is not taken, reading still works.
+    // This is advice. If it is not taken, reading still works.
     #[cfg(target_os = "linux")]
     let _ = fs::fadvise(file, 0, None, fs::Advice::DontNeed);
 }
@@ -198,28 +198,28 @@ pub fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize>
     }
 }
 
-/// Copies up to `most` bytes from one file's position to the other's inside the kernel: as shared
-/// blocks (reflinks) where the file system has them. Nothing copied is the end. An error does not
-/// say which side it comes from, nor how far the positions have moved.
+/// Copies up to `most` bytes inside the kernel, from one file's position to the other's. File
+/// systems with shared blocks (reflinks) only link the blocks. Returns the bytes copied; 0 means
+/// the end. An error does not say which of the two files it concerns, nor how far the positions
+/// have moved.
 #[cfg(target_os = "linux")]
 pub fn copy_in_kernel(from: &mut File, to: &mut File, most: u64) -> io::Result<u64> {
     io::copy(&mut from.take(most), to)
 }
 
-/// This system is not asked.
+/// Not supported on this system.
 #[cfg(not(target_os = "linux"))]
 pub fn copy_in_kernel(_: &mut File, _: &mut File, _: u64) -> io::Result<u64> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Whether a file takes less room than its size says: it has holes, or its file system compresses
-/// it.
+/// Whether a file takes less space than its size: it has holes, or the file system compresses it.
 pub fn has_holes(file: &File) -> bool {
     file.metadata().is_ok_and(|found| found.blocks().saturating_mul(512) < found.size())
 }
 
-/// The first range at or behind `at` that holds data, in a file of `size` bytes; nothing if all the
-/// rest is a hole. Moves the file's position.
+/// The first range at or after `at` that holds data, in a file of `size` bytes; `None` if the rest
+/// is a hole. Moves the file's position.
 #[cfg(target_os = "linux")]
 pub fn next_data(file: &File, at: u64, size: u64) -> io::Result<Option<std::ops::Range<u64>>> {
     use rustix::io::Errno;
@@ -229,23 +229,23 @@ pub fn next_data(file: &File, at: u64, size: u64) -> io::Result<Option<std::ops:
     match fs::seek(file, fs::SeekFrom::Data(at)) {
         Ok(start) if start < size => {
             let end = fs::seek(file, fs::SeekFrom::Hole(start))?.min(size);
-            // A file that changes under our feet must not lead round in circles.
+            // A file that changes meanwhile must not cause an endless loop.
             Ok((end > start).then_some(start..end))
         }
-        // Nothing but a hole.
+        // The rest is a hole.
         Ok(_) | Err(Errno::NXIO) => Ok(None),
         Err(Errno::INVAL) => Ok(Some(at..size)),
         Err(error) => Err(error.into()),
     }
 }
 
-/// This system is not asked: all is data.
+/// This system is not asked about holes: everything counts as data.
 #[cfg(not(target_os = "linux"))]
 pub fn next_data(_: &File, at: u64, size: u64) -> io::Result<Option<std::ops::Range<u64>>> {
     Ok((at < size).then_some(at..size))
 }
 
-/// Bytes that an ordinary user may still write to the file system that holds `path`.
+/// Bytes that an ordinary user can still write to the file system that holds `path`.
 pub fn free_space(path: &Path) -> io::Result<u64> {
     let space = fs::statvfs(path)?;
     Ok(space.f_bavail.saturating_mul(space.f_frsize))
@@ -254,13 +254,13 @@ pub fn free_space(path: &Path) -> io::Result<u64> {
 #[cfg(target_os = "linux")]
 pub use super::linux_disks::is_spinning;
 
-/// Whether a path lies on a disk with a head that has to move: this system is not asked.
+/// Whether a path is on a disk with a moving head. This system is not asked.
 #[cfg(not(target_os = "linux"))]
 pub fn is_spinning(_: &Path) -> Option<bool> {
     None
 }
 
-/// The number of the volume that a path lies on.
+/// The number of the volume that holds `path`.
 pub fn volume(path: &Path) -> io::Result<u64> {
     Ok(std::fs::metadata(path)?.dev())
 }
@@ -271,29 +271,29 @@ pub fn is_same_file(one: &Path, other: &Path) -> bool {
     matches!((id(one), id(other)), (Ok(one), Ok(other)) if one == other)
 }
 
-/// The account that this program runs under, for people.
+/// The account that this program runs under, as text for people.
 pub fn account() -> String {
     format!("this account (uid {})", rustix::process::geteuid().as_raw())
 }
 
-/// What to do where permission is lacking.
+/// The hint for a missing permission.
 pub const PERMISSION_HINT: &str = "run as a user who may read it, with sudo for example";
 
-/// What stands for a path where paths are looked up: equal for those that name the same file. Here,
-/// the path itself.
+/// The key under which a path is looked up: equal for paths that name the same file. Here it is the
+/// path itself.
 pub fn name_key(path: &[u8]) -> Cow<'_, [u8]> {
     Cow::Borrowed(path)
 }
 
-/// Whether two paths are the same name.
+/// Whether two paths are the same name. Here they must be equal.
 pub fn is_same_name(one: &[u8], other: &[u8]) -> bool {
     one == other
 }
 
-/// Lets a file have holes that take no room: here, every file has them.
+/// Lets a file have holes that take no space. Here every file can have them.
 pub fn allow_holes(_: &File) {}
 
-/// The path that a file of this name is kept under: here, any name can be held.
+/// The path that a file of this name gets on this system. Here every name is possible.
 pub fn holdable_name(path: &[u8]) -> PathBuf {
     path_from_bytes(path).into_owned()
 }
@@ -308,12 +308,12 @@ pub fn path_to_bytes(path: &Path) -> Cow<'_, [u8]> {
     Cow::Borrowed(path.as_os_str().as_bytes())
 }
 
-/// Where the whole machine's configuration lies.
+/// The folder of the machine-wide configuration.
 pub fn system_config_dir() -> Option<PathBuf> {
     Some(PathBuf::from("/etc/bkverify"))
 }
 
-/// Where scheduled runs keep what they remember.
+/// The folder in which scheduled runs store their state.
 pub fn system_state_dir() -> Option<PathBuf> {
     Some(PathBuf::from("/var/lib/bkverify"))
 }
@@ -361,11 +361,11 @@ mod tests {
         for cold in [false, true] {
             assert!(is_quiet(&open_to_read(mine.path(), cold).unwrap()));
         }
-        // Not this user's, where it is not root: then it is opened all the same.
+        // Where the user is not root, this file is somebody else's. It is opened all the same.
         assert!(open_to_read(Path::new("/proc/version"), false).is_ok());
     }
 
-    /// Tells nothing new when run by root, who is allowed everything.
+    /// Proves nothing when run by root, who is allowed everything.
     #[cfg(target_os = "linux")]
     #[test]
     fn a_file_of_somebody_else_does_not_cost_the_others_their_access_times() {
@@ -373,8 +373,8 @@ mod tests {
         let everything = Tree::open(Path::new("/"), false).unwrap();
         let foreign = everything.open_file(b"proc/version", false).unwrap();
         assert!(is_quiet(&foreign) || !rustix::process::geteuid().is_root());
-        let place = mine.path().canonicalize().unwrap();
-        let below_root = &place.as_os_str().as_bytes()[1..];
+        let path = mine.path().canonicalize().unwrap();
+        let below_root = &path.as_os_str().as_bytes()[1..];
         assert!(is_quiet(&everything.open_file(below_root, false).unwrap()));
     }
 }

@@ -1,12 +1,12 @@
-//! What a program that we have started made in a folder of ours: opened and removed without ever
-//! touching what is not the program's.
+//! Files that a program started by us has made in a folder of ours. They are opened and removed
+//! without ever touching anything that is not the program's.
 //!
-//! Such a program is given names by a backup, and a backup may be hostile or the program wrong. So
-//! links, second names of files that lie elsewhere, pipes, devices and mounted file systems are all
-//! expected. Every step goes by handle from one folder to the next, and no link is followed. The
-//! folder itself (`top`) tells who the owner must be: that holds on file systems that give all
-//! files to one owner, too. Root may find other owners there, because programs that root starts
-//! restore owners.
+//! The program gets its names from a backup. The backup may be hostile, and the program may have
+//! bugs. So links, hard links to files elsewhere, pipes, devices and mounted file systems are all
+//! expected. Every step goes by handle from one folder to the next, and no link is followed.
+//! Everything must have the same owner as the folder itself (`top`), which also works on file
+//! systems that give all files to one owner. Root may find other owners there, because programs
+//! that root starts restore owners.
 
 use std::ffi::CString;
 use std::fs::File;
@@ -20,26 +20,26 @@ use rustix::io::Errno;
 use rustix::path::Arg;
 use rustix::process::geteuid;
 
-/// Without a link in the last place, and without waiting for the other end of a pipe.
+/// Does not follow a link in the last component, and does not wait for the other end of a pipe.
 const READ: OFlags = OFlags::RDONLY
     .union(OFlags::CLOEXEC)
     .union(OFlags::NOFOLLOW)
     .union(OFlags::NONBLOCK)
     .union(OFlags::NOCTTY);
 
-/// What the owner of a folder needs, to look into it and to remove what is there.
+/// The permissions that the owner of a folder needs to list it and to remove its entries.
 const OWNER_ALL: Mode = Mode::RWXU;
 
-/// A folder is gone through until nothing is found in it, but not more often than this: a program
-/// that is still alive may fill it again and again.
+/// A folder is listed until it is empty, but at most this many times: a program that is still
+/// running could fill it again and again.
 const PASSES_MAX: u32 = 100;
 
-/// Opens for reading the regular file `name` that a program has made in `folder`, which lies
-/// somewhere below `top`. An error of the kind [`io::ErrorKind::InvalidInput`] says what it is
-/// instead.
+/// Opens for reading the regular file `name` in `folder`, which is somewhere below `top`. If it is
+/// anything but a file of the program's own, the error has the kind [`io::ErrorKind::InvalidInput`]
+/// and says what it is.
 pub fn open_made_file(top: &Dir, folder: &Dir, name: &Path) -> io::Result<File> {
     let top = fs::fstat(top)?;
-    // Before it is opened, too: opening a device can do something.
+    // Checked before opening as well, because opening a device can have effects.
     check_file(&fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?, &top)?;
     let open = || fs::openat(folder, name, READ, Mode::empty());
     let file = match open() {
@@ -54,26 +54,27 @@ pub fn open_made_file(top: &Dir, folder: &Dir, name: &Path) -> io::Result<File> 
         errno => errno.into(),
     })?;
     check_file(&fs::fstat(&file)?, &top)?;
-    // It may be kept: not with rights for others, nor as a program that runs as its owner. Where
-    // modes cannot be changed, there are none.
+    // The user may keep this file. It must not be writable by others or run as its owner. File
+    // systems that cannot change modes have none.
     let _ = fs::fchmod(&file, Mode::RUSR | Mode::WUSR);
     Ok(file.into())
 }
 
-/// Opens the folder `name` that a program has made in `folder`, which lies somewhere below `top`. A
-/// link, a folder of somebody else, and one on which a file system is mounted are errors.
+/// Opens the folder `name` that a program has made in `folder`, which is somewhere below `top`. It
+/// is an error if the name is a link, if somebody else owns the folder, or if a file system is
+/// mounted on it.
 pub fn open_made_dir(top: &Dir, folder: &Dir, name: &Path) -> io::Result<Dir> {
     let opened = open_folder(&fs::fstat(top)?, folder, name)?;
     Ok(Dir::from_std_file(opened.into()))
 }
 
-/// Removes everything in `top` that the program has made there. `false` as soon as something is
-/// found that is somebody else's or another file system: that stays, and what comes behind it.
+/// Removes everything in `top` that the program has made there. Stops with `false` at the first
+/// entry that is somebody else's or on another file system; that entry and the ones after it stay.
 pub fn empty_made_dir(top: &Dir) -> io::Result<bool> {
     let state = fs::fstat(top)?;
     let mut current = open_folder(&state, top, c".")?;
-    // The folders above the current one: which they are, and their child's name. One handle is
-    // enough, because each folder leads to the one above it.
+    // The folders above the current one: the identity of each, and the name of its child. One open
+    // handle is enough, because each folder leads to its parent.
     let mut above: Vec<((u64, u64), CString)> = Vec::new();
     loop {
         match sweep(&current, &state)? {
@@ -86,7 +87,7 @@ pub fn empty_made_dir(top: &Dir) -> io::Result<bool> {
                 let Some((expected, name)) = above.pop() else { return Ok(true) };
                 let parent = fs::openat(&current, c"..", READ | OFlags::DIRECTORY, Mode::empty())?;
                 if id(&fs::fstat(&parent)?) != expected {
-                    return Err(io::Error::other("a folder was moved while it was removed"));
+                    return Err(io::Error::other("a folder was moved while it was being removed"));
                 }
                 fs::unlinkat(&parent, name, AtFlags::REMOVEDIR)?;
                 current = parent;
@@ -95,19 +96,20 @@ pub fn empty_made_dir(top: &Dir) -> io::Result<bool> {
     }
 }
 
-/// What one look at a folder has come to.
+/// The result of one pass over a folder.
 enum Swept {
     /// Nothing is left in it.
     Empty,
-    /// A folder in it, which must be emptied first.
+    /// It contains this folder, which must be emptied first.
     Folder(CString, OwnedFd),
-    /// Something in it is not the program's.
+    /// It contains something that is not the program's.
     Foreign,
 }
 
-/// Removes what is in a folder, up to the first folder in it.
+/// Removes the entries of a folder, up to the first one that is a folder.
 fn sweep(folder: &OwnedFd, top: &Stat) -> io::Result<Swept> {
-    // File systems differ in what they list while names are removed: empty is what shows nothing.
+    // File systems differ in what they list while entries are being removed. A folder counts as
+    // empty only if a whole pass lists nothing.
     for _ in 0..PASSES_MAX {
         let mut is_empty = true;
         for entry in fs::Dir::read_from(folder)? {
@@ -131,7 +133,7 @@ fn sweep(folder: &OwnedFd, top: &Stat) -> io::Result<Swept> {
                     Err(error) => Err(error),
                 };
             }
-            // Of a file with several names this one alone; of a link, the link.
+            // Of a file with several names, this removes only the one name; of a link, the link.
             match fs::unlinkat(folder, name, AtFlags::empty()) {
                 Ok(()) | Err(Errno::NOENT) => {}
                 Err(errno) => return Err(errno.into()),
@@ -141,11 +143,11 @@ fn sweep(folder: &OwnedFd, top: &Stat) -> io::Result<Swept> {
             return Ok(Swept::Empty);
         }
     }
-    Err(io::Error::other("a program goes on writing to it"))
+    Err(io::Error::other("a program keeps writing to it"))
 }
 
-/// Opens a folder, and makes sure that its owner may look into it and change it: programs restore
-/// permissions, too.
+/// Opens a folder, and makes sure that its owner can list and change it: restore programs also
+/// restore permissions.
 fn open_folder(top: &Stat, folder: impl AsFd, name: impl Arg + Copy) -> io::Result<OwnedFd> {
     let check = |found: &Stat| match FileType::from_raw_mode(found.st_mode) {
         FileType::Directory if found.st_dev != top.st_dev => Err(io::ErrorKind::CrossesDevices.into()),
@@ -174,15 +176,15 @@ fn open_folder(top: &Stat, folder: impl AsFd, name: impl Arg + Copy) -> io::Resu
     Ok(opened)
 }
 
-/// Opens a folder, unless something is mounted on it: another part of the same file system, say,
-/// which nothing else tells.
+/// Opens a folder, unless something is mounted on it. Nothing else detects a bind mount from the
+/// same file system.
 #[cfg(target_os = "linux")]
 fn open_unmounted(folder: impl AsFd, name: impl Arg + Copy) -> Result<OwnedFd, Errno> {
     use rustix::fs::ResolveFlags;
     let flags = READ | OFlags::DIRECTORY;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
     match fs::openat2(&folder, name, flags, Mode::empty(), resolve) {
-        // Before Linux 5.6, and where a sandbox does not know it.
+        // Kernels before 5.6 do not have this call, and some sandboxes refuse it.
         Err(Errno::NOSYS | Errno::PERM) => fs::openat(folder, name, flags, Mode::empty()),
         opened => opened,
     }
@@ -193,7 +195,7 @@ fn open_unmounted(folder: impl AsFd, name: impl Arg + Copy) -> Result<OwnedFd, E
     fs::openat(folder, name, READ | OFlags::DIRECTORY, Mode::empty())
 }
 
-/// Gives the owner more rights to what passes the check; a link is not followed.
+/// Gives the owner additional permissions, if the entry passes the check. A link is not followed.
 #[cfg(target_os = "linux")]
 fn grant(
     folder: impl AsFd,
@@ -206,10 +208,10 @@ fn grant(
     let handle = fs::openat(folder, name, flags, Mode::empty())?;
     let found = fs::fstat(&handle)?;
     check(&found)?;
-    // Older kernels change a mode by a handle without rights only this way; it leads to what the
-    // handle is open on, whatever has the name by now.
-    let place = format!("/proc/self/fd/{}", handle.as_raw_fd());
-    Ok(fs::chmod(place, Mode::from_raw_mode(found.st_mode) | more)?)
+    // On older kernels this is the only way to change the mode of something that cannot be opened.
+    // The path leads to what the handle has open, whoever has the name by now.
+    let path = format!("/proc/self/fd/{}", handle.as_raw_fd());
+    Ok(fs::chmod(path, Mode::from_raw_mode(found.st_mode) | more)?)
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -230,8 +232,8 @@ fn check_file(found: &Stat, top: &Stat) -> io::Result<()> {
     if FileType::from_raw_mode(found.st_mode) != FileType::RegularFile {
         return Err(not_a_file());
     }
-    // It may be a file of somebody else, or an original, which must not be judged in place of a
-    // copy and not be removed.
+    // It may be somebody else's file, or an original. Neither may be judged as if it were the
+    // restored copy.
     if found.st_nlink != 1 {
         return invalid("it has a second name (a hard link)");
     }
@@ -239,7 +241,7 @@ fn check_file(found: &Stat, top: &Stat) -> io::Result<()> {
 }
 
 fn not_a_file() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file")
+    io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")
 }
 
 fn is_owned(found: &Stat, top: &Stat) -> bool {
@@ -264,25 +266,25 @@ mod tests {
         let outside = world.path().join("outside");
         std::fs::create_dir(&outside).unwrap();
         std::fs::write(outside.join("letter"), "mine").unwrap();
-        let place = world.path().join("made");
-        std::fs::create_dir(&place).unwrap();
-        let top = Dir::open_ambient_dir(&place, ambient_authority()).unwrap();
+        let path = world.path().join("made");
+        std::fs::create_dir(&path).unwrap();
+        let top = Dir::open_ambient_dir(&path, ambient_authority()).unwrap();
         let mut folder = top.try_clone().unwrap();
         for depth in 0..3000 {
             folder.create_dir("d").unwrap();
             folder.write(format!("file-{depth}"), "").unwrap();
             folder = folder.open_dir("d").unwrap();
         }
-        symlink(&outside, place.join("link")).unwrap();
-        std::fs::hard_link(outside.join("letter"), place.join("second-name")).unwrap();
-        let closed = place.join("closed");
+        symlink(&outside, path.join("link")).unwrap();
+        std::fs::hard_link(outside.join("letter"), path.join("second-name")).unwrap();
+        let closed = path.join("closed");
         std::fs::create_dir_all(closed.join("inner")).unwrap();
         std::fs::write(closed.join("inner/x"), "").unwrap();
         for folder in [closed.join("inner"), closed] {
-            std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0)).unwrap();
+            std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o000)).unwrap();
         }
         assert!(empty_made_dir(&top).unwrap());
-        assert_eq!(std::fs::read_dir(&place).unwrap().count(), 0);
+        assert_eq!(std::fs::read_dir(&path).unwrap().count(), 0);
         assert_eq!(std::fs::read(outside.join("letter")).unwrap(), b"mine");
     }
 
@@ -292,7 +294,7 @@ mod tests {
         let top = Dir::open_ambient_dir(world.path(), ambient_authority()).unwrap();
         let closed = |name: &str| {
             std::fs::write(world.path().join(name), name).unwrap();
-            let none = std::fs::Permissions::from_mode(0);
+            let none = std::fs::Permissions::from_mode(0o000);
             std::fs::set_permissions(world.path().join(name), none).unwrap();
         };
         closed("made");

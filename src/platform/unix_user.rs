@@ -1,7 +1,8 @@
-//! Who runs this program, by the system's list of users.
+//! The name of the user who runs this program, from the system's list of users.
 
-/// The name of the user who runs this program. `sudo_uid` is who ran `sudo`; it counts for root
-/// alone, because everybody else could claim to be anybody. A user without a name goes by number.
+/// The name of the user who runs this program, or `uid N` for a user without a name. `sudo_uid` is
+/// the user who ran `sudo`. It counts only for root, because everybody else could claim to be
+/// anybody.
 pub fn user_name(sudo_uid: Option<u32>) -> String {
     let own = rustix::process::getuid().as_raw();
     let uid = sudo_uid.filter(|_| own == 0).unwrap_or(own);

@@ -1,5 +1,6 @@
-//! Where Linux mounts file systems that lie on no disk: `/proc`, `/sys`, `/dev`, `/run`. What is in
-//! there is made by the system or gone with the next start, and no backup of `/` holds it.
+//! Where Linux mounts file systems that have no disk below them, such as `/proc`, `/sys`, `/dev`
+//! and `/run`. The system makes their content, or it is gone with the next boot, so no backup of
+//! `/` holds it.
 
 use std::ffi::OsString;
 use std::fs;
@@ -8,7 +9,7 @@ use std::path::PathBuf;
 
 use super::mountinfo::plain;
 
-/// Their types, by the kernel's names.
+/// The types of these file systems, by the kernel's names.
 const TYPES: &[&str] = &[
     "autofs",
     "binfmt_misc",
@@ -35,19 +36,20 @@ const TYPES: &[&str] = &[
     "tracefs",
 ];
 
-/// The places of all of them.
+/// The mount points of all of them.
 pub fn volatile_mounts() -> Vec<PathBuf> {
     let mounts = fs::read("/proc/self/mountinfo").unwrap_or_default();
-    mounts.split(|&byte| byte == b'\n').filter_map(place_of).collect()
+    mounts.split(|&byte| byte == b'\n').filter_map(mount_point_of).collect()
 }
 
-/// The place of a line of `mountinfo` (proc_pid_mountinfo(5)), the fifth field, if its type, the
-/// first one behind the lone dash, is one of them.
-fn place_of(line: &[u8]) -> Option<PathBuf> {
+/// The mount point in a line of `mountinfo` (proc_pid_mountinfo(5)), if the file system's type is
+/// in [`TYPES`]. The mount point is the fifth field; the type is the first field after the lone
+/// dash.
+fn mount_point_of(line: &[u8]) -> Option<PathBuf> {
     let mut fields = line.split(|&byte| byte == b' ');
-    let place = fields.nth(4)?;
+    let mount_point = fields.nth(4)?;
     let kind = fields.skip_while(|field| *field != b"-").nth(1)?;
-    TYPES.iter().any(|known| known.as_bytes() == kind).then(|| OsString::from_vec(plain(place)).into())
+    TYPES.iter().any(|known| known.as_bytes() == kind).then(|| OsString::from_vec(plain(mount_point)).into())
 }
 
 #[cfg(test)]
@@ -56,13 +58,13 @@ mod tests {
 
     #[test]
     fn file_systems_without_a_disk_are_told_by_their_type() {
-        let place = |line: &str| place_of(line.as_bytes());
+        let mount_point = |line: &str| mount_point_of(line.as_bytes());
         let proc = "22 28 0:20 / /proc rw,nosuid - proc proc rw";
-        assert_eq!(place(proc), Some(PathBuf::from("/proc")));
+        assert_eq!(mount_point(proc), Some(PathBuf::from("/proc")));
         let spaced = "9 28 0:9 / /a\\040b\\134c rw shared:7 master:1 - tmpfs tmpfs rw";
-        assert_eq!(place(spaced), Some(PathBuf::from("/a b\\c")));
-        assert_eq!(place("28 1 8:1 / / rw - ext4 /dev/sda1 rw"), None);
-        assert_eq!(place(""), None);
+        assert_eq!(mount_point(spaced), Some(PathBuf::from("/a b\\c")));
+        assert_eq!(mount_point("28 1 8:1 / / rw - ext4 /dev/sda1 rw"), None);
+        assert_eq!(mount_point(""), None);
         assert!(volatile_mounts().contains(&PathBuf::from("/proc")));
     }
 }

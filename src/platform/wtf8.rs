@@ -1,9 +1,9 @@
-//! Names on Windows: from UTF-16 that may be malformed to bytes, and back.
+//! Windows file names as bytes, and back.
 //!
-//! Windows names are any 16-bit units. WTF-8 (<https://wtf-8.codeberg.page>) writes them as UTF-8,
-//! in which a surrogate without its partner takes the three bytes of its number; so every name has
-//! exactly one form in bytes, and names that are Unicode have their UTF-8. Pure, and tested on
-//! every system.
+//! Windows names are sequences of 16-bit units, which need not be valid UTF-16. WTF-8
+//! (<https://wtf-8.codeberg.page>) writes them as UTF-8, and a surrogate without its partner as
+//! three bytes. So every name has exactly one form in bytes, and for valid names it is their UTF-8.
+//! The code is pure and is tested on every system.
 
 use std::ops::RangeInclusive;
 
@@ -23,8 +23,8 @@ pub(super) fn append(out: &mut Vec<u8>, units: impl IntoIterator<Item = u16>) {
     }
 }
 
-/// The units that `bytes` stand for; nothing if they are no WTF-8, which means that no Windows name
-/// is written so.
+/// The units that `bytes` stand for. `None` if the bytes are not WTF-8: then no Windows name has
+/// this form.
 pub(super) fn to_units(bytes: &[u8]) -> Option<Vec<u16>> {
     let mut units = Vec::with_capacity(bytes.len());
     let mut rest = bytes;
@@ -39,7 +39,7 @@ pub(super) fn to_units(bytes: &[u8]) -> Option<Vec<u16>> {
         }
         let (head, tail) = rest.split_first_chunk::<3>()?;
         let unit = surrogate(*head)?;
-        // Two halves of a pair, one after the other, are written as the one character they are.
+        // A whole pair must be written as the one character that it is.
         if after_leading && TRAILING.contains(&unit) {
             return None;
         }
@@ -50,12 +50,12 @@ pub(super) fn to_units(bytes: &[u8]) -> Option<Vec<u16>> {
     Some(units)
 }
 
-/// As much of the beginning as is UTF-8.
+/// The longest prefix that is UTF-8.
 fn valid_prefix(bytes: &[u8]) -> &str {
     bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid())
 }
 
-/// The surrogate that three bytes stand for.
+/// The surrogate that three bytes stand for; `None` for any other bytes.
 fn surrogate(bytes: [u8; 3]) -> Option<u16> {
     match bytes {
         [0xED, middle @ 0xA0..=0xBF, last @ 0x80..=0xBF] => {

@@ -2,7 +2,7 @@
 //!
 //! Each judge keeps a [`PickTally`] of its own; merged, and put beside what was listed, they are the
 //! [`Tally`] of a run. Tallies merge and serialise, so that a run may be split and its parts put
-//! together again: [`conclude`](super::conclude) needs nothing else but the plan.
+//! together again: [`conclude`](fn@super::conclude::conclude) needs nothing else but the plan.
 
 use std::time::Duration;
 

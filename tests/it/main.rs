@@ -14,8 +14,8 @@ mod cli_config;
 mod contract;
 mod doors;
 mod house;
+mod manual;
 mod pack;
-mod readme;
 mod tidy;
 #[cfg(unix)]
 mod unix;

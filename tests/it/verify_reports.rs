@@ -41,7 +41,7 @@ fn normalised(world: &World, summary: &str) -> String {
 
 /// Holds text against `tests/it/golden/NAME`; `BKVERIFY_BLESS=1` writes that file anew.
 #[track_caller]
-fn is_golden(name: &str, text: &str) {
+pub fn is_golden(name: &str, text: &str) {
     let place = format!("{}/tests/it/golden/{name}", env!("CARGO_MANIFEST_DIR"));
     if std::env::var_os("BKVERIFY_BLESS").is_some() {
         fs::write(&place, text).unwrap();

@@ -95,10 +95,10 @@ fn only_honest_files_are_adopted_whatever_a_program_writes_and_nothing_waits_for
         assert_eq!(adopted(&mut workspace, path), Ok(found.to_owned().into_bytes()));
     }
     for (path, reason) in [
-        (&b"link"[..], "no regular file"),
-        (b"pipe", "no regular file"),
-        (b"nested/pipe", "no regular file"),
-        (b"nested", "no regular file"),
+        (&b"link"[..], "not a regular file"),
+        (b"pipe", "not a regular file"),
+        (b"nested/pipe", "not a regular file"),
+        (b"nested", "not a regular file"),
         (b"second-name", "second name"),
         (b"linked-folder/letter", "a link"),
         (b"linked-inside/deep/er/file", "a link"),

@@ -23,7 +23,7 @@ pub(super) fn extract(
              extract all volumes into a folder with `tar --multi-volume`, and verify that folder";
         return Err(RestoreError::Unsupported(problem.to_owned()));
     }
-    // Not after room was asked for it: a size that is a lie may be larger than any disk.
+    // Before space is reserved for it: a size that is a lie may be larger than any disk.
     if source.ends_before(member.data.saturating_add(member.stored)) {
         return Err(RestoreError::Damaged(CUT_OFF.to_owned()));
     }

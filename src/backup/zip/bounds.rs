@@ -1,5 +1,5 @@
-//! How much a method can make of how little: a size beyond that is damage, found before room is
-//! asked for it.
+//! How much a method can make of how little: a size beyond that is damage, found before disk space
+//! is reserved for it.
 
 use rawzip::CompressionMethod;
 

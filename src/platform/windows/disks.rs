@@ -1,4 +1,4 @@
-//! What Windows knows of the disk below a path.
+//! What Windows knows about the disk below a path.
 
 use std::ffi::c_void;
 use std::fs::{File, OpenOptions};
@@ -20,29 +20,29 @@ use windows_sys::Win32::System::Ioctl::{
 
 use super::info::{checked, to_wide};
 
-/// Longest path of a mount point, in units.
-const ROOM: usize = 1024;
+/// Longest path of a mount point, in 16-bit units.
+const MOUNT_POINT_UNITS: usize = 1024;
 
-/// Whether a path lies on a disk with a head that has to move; `None` where nobody knows: networks,
+/// Whether a path is on a disk with a moving head. `None` where that is unknown: on networks and on
 /// some virtual disks.
 pub fn is_spinning(path: &Path) -> Option<bool> {
     seek_penalty(&open_volume(path).ok()?).ok()
 }
 
-/// The volume, opened for questions only, which needs no right.
+/// Opens the volume only for queries, which needs no permission.
 fn open_volume(path: &Path) -> io::Result<File> {
     let path = to_wide(&std::path::absolute(path)?);
-    let mount_point = filled(|room, units| {
+    let mount_point = filled(|buffer, units| {
         // SAFETY: `path` ends in a zero and lives until the call returns, which writes at most
-        // `units` units into `room`.
-        unsafe { GetVolumePathNameW(path.as_ptr(), room, units) }
+        // `units` units into `buffer`.
+        unsafe { GetVolumePathNameW(path.as_ptr(), buffer, units) }
     })?;
     let mount_point = to_wide(&mount_point);
-    let name = filled(|room, units| {
+    let name = filled(|buffer, units| {
         // SAFETY: as above.
-        unsafe { GetVolumeNameForVolumeMountPointW(mount_point.as_ptr(), room, units) }
+        unsafe { GetVolumeNameForVolumeMountPointW(mount_point.as_ptr(), buffer, units) }
     })?;
-    // With the separator at its end it would name the volume's root folder.
+    // With a trailing separator this would be the name of the volume's root folder.
     let name = name.as_os_str().to_string_lossy().trim_end_matches('\\').to_owned();
     OpenOptions::new()
         .access_mode(0)
@@ -50,13 +50,13 @@ fn open_volume(path: &Path) -> io::Result<File> {
         .open(name)
 }
 
-/// The path that `fill` writes, which says whether it could.
+/// The path that `fill` writes into its buffer. `fill` returns 0 for an error.
 fn filled(fill: impl FnOnce(*mut u16, u32) -> i32) -> io::Result<PathBuf> {
-    let mut room = [0_u16; ROOM];
-    let units = u32::try_from(ROOM).map_err(io::Error::other)?;
-    checked(fill(room.as_mut_ptr(), units) != 0)?;
-    let length = room.iter().position(|&unit| unit == 0).unwrap_or(ROOM);
-    Ok(std::ffi::OsString::from_wide(&room[..length]).into())
+    let mut buffer = [0_u16; MOUNT_POINT_UNITS];
+    let units = u32::try_from(MOUNT_POINT_UNITS).map_err(io::Error::other)?;
+    checked(fill(buffer.as_mut_ptr(), units) != 0)?;
+    let length = buffer.iter().position(|&unit| unit == 0).unwrap_or(MOUNT_POINT_UNITS);
+    Ok(std::ffi::OsString::from_wide(&buffer[..length]).into())
 }
 
 fn seek_penalty(volume: &File) -> io::Result<bool> {
@@ -65,22 +65,23 @@ fn seek_penalty(volume: &File) -> io::Result<bool> {
         QueryType: PropertyStandardQuery,
         AdditionalParameters: [0],
     };
-    // As `DEVICE_SEEK_PENALTY_DESCRIPTOR`, whose last field is any byte.
+    // The size of `DEVICE_SEEK_PENALTY_DESCRIPTOR`, but as bytes: its last field is a `BOOLEAN`,
+    // which may hold any byte.
     let mut answer = [0_u8; size_of::<DEVICE_SEEK_PENALTY_DESCRIPTOR>()];
     let mut returned = 0_u32;
-    let [asked, room] =
+    let [question_size, answer_size] =
         [size_of_val(&question), answer.len()].map(|size| u32::try_from(size).map_err(io::Error::other));
-    // SAFETY: the handle is open as long as `volume` is borrowed; the sizes are those of
-    // `question`, which is only read, and of `answer`, which is bytes; `returned` outlives the
-    // call; no overlapped structure means that it is done on return.
+    // SAFETY: the handle is open as long as `volume` is borrowed. The sizes are those of
+    // `question`, which is only read, and of `answer`, which is bytes. `returned` outlives the
+    // call. Without an overlapped structure the call is complete on return.
     let done = unsafe {
         DeviceIoControl(
             volume.as_raw_handle(),
             IOCTL_STORAGE_QUERY_PROPERTY,
             (&raw const question).cast::<c_void>(),
-            asked?,
+            question_size?,
             answer.as_mut_ptr().cast::<c_void>(),
-            room?,
+            answer_size?,
             &raw mut returned,
             std::ptr::null_mut(),
         )
@@ -96,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_place_gives_an_answer_or_none_and_its_volume_can_be_opened() {
+    fn every_path_gives_an_answer_or_none_and_its_volume_can_be_opened() {
         let world = tempfile::tempdir().unwrap();
         assert!(open_volume(world.path()).is_ok() || is_spinning(world.path()).is_none());
         assert_eq!(is_spinning(Path::new(r"\\no-such-server\share\x")), None);

@@ -1,7 +1,7 @@
-//! Reading a folder: many names a call, each with its state, straight from the folder's own index.
+//! Lists a folder: many entries per call, each with its metadata, straight from the folder's index.
 //!
-//! A file that has several names (hard links) may show an older size and time here than when it is
-//! opened: NTFS brings the index up to date only under the name that was used.
+//! For a file with several names (hard links), the size and time here may be older than those of
+//! the opened file. NTFS updates the index only under the name that was used for writing.
 
 use std::ffi::c_void;
 use std::fs::File;
@@ -17,14 +17,14 @@ use windows_sys::Win32::Storage::FileSystem::{
     FileIdBothDirectoryRestartInfo, GetFileInformationByHandleEx,
 };
 
-use super::super::{Kind, Listed, Stat, wtf8};
-use super::info::{Nature, checked, to_time};
+use super::super::{FolderEntry, Kind, Stat, wtf8};
+use super::info::{AttributeTag, checked, to_time};
 
-/// Bytes asked for at a time: what network shares give at most.
-const ROOM: usize = 64 << 10;
+/// Bytes requested per call: the most that network shares return.
+const BUFFER_BYTES: usize = 64 << 10;
 
-/// The two shapes in which a folder's index is read. They begin alike (`FILE_FULL_DIR_INFO`,
-/// `FILE_ID_BOTH_DIR_INFO`).
+/// The layout of the records of a folder's index. There are two, which begin alike
+/// (`FILE_FULL_DIR_INFO`, `FILE_ID_BOTH_DIR_INFO`).
 struct Shape {
     first: FILE_INFO_BY_HANDLE_CLASS,
     next: FILE_INFO_BY_HANDLE_CLASS,
@@ -39,29 +39,29 @@ const WITH_ID: Shape = Shape {
     name_at: 104,
 };
 
-/// For file systems that do not give numbers.
+/// For file systems that do not return file numbers.
 const WITHOUT_ID: Shape =
     Shape { first: FileFullDirectoryRestartInfo, next: FileFullDirectoryInfo, id_at: None, name_at: 68 };
 
-/// Gives every name in `folder`, which lies on `volume`, to `each`.
+/// Gives every entry of `folder`, which is on `volume`, to `each`.
 pub(super) fn list(
     folder: &File,
     volume: u64,
     stat: bool,
     buffer: &mut Vec<u8>,
-    each: &mut dyn FnMut(Listed<'_>),
+    each: &mut dyn FnMut(FolderEntry<'_>),
 ) -> io::Result<()> {
-    buffer.resize(buffer.len().max(ROOM + align_of::<u64>()), 0);
+    buffer.resize(buffer.len().max(BUFFER_BYTES + align_of::<u64>()), 0);
     let aligned = buffer.as_ptr().align_offset(align_of::<u64>());
-    let room = &mut buffer[aligned..aligned + ROOM];
+    let buffer = &mut buffer[aligned..aligned + BUFFER_BYTES];
     let mut name = Vec::with_capacity(256);
     let mut shape = &WITH_ID;
     let mut class = shape.first;
     loop {
-        match fill(folder, class, room) {
+        match fill(folder, class, buffer) {
             Ok(()) => {}
             Err(error) if is(&error, &[ERROR_NO_MORE_FILES]) => return Ok(()),
-            // How an empty volume's root answers.
+            // The root of an empty volume answers with this error.
             Err(error) if class == shape.first && is(&error, &[ERROR_FILE_NOT_FOUND]) => return Ok(()),
             Err(error) if class == WITH_ID.first && is_unknown_class(&error) => {
                 shape = &WITHOUT_ID;
@@ -70,7 +70,7 @@ pub(super) fn list(
             }
             Err(error) => return Err(error),
         }
-        records(room, shape, &mut |record| give(&record, volume, stat, &mut name, each))?;
+        records(buffer, shape, &mut |record| give(&record, volume, stat, &mut name, each))?;
         class = shape.next;
     }
 }
@@ -83,31 +83,36 @@ fn is_unknown_class(error: &io::Error) -> bool {
     is(error, &[ERROR_INVALID_PARAMETER, ERROR_NOT_SUPPORTED, ERROR_INVALID_FUNCTION, ERROR_INVALID_LEVEL])
 }
 
-fn fill(folder: &File, class: FILE_INFO_BY_HANDLE_CLASS, room: &mut [u8]) -> io::Result<()> {
-    let size = u32::try_from(room.len()).map_err(io::Error::other)?;
-    // SAFETY: the handle is open as long as `folder` lives; `room` is aligned to 8 as these classes
-    // demand, and the system writes at most `size` bytes, which are as many as it has.
+fn fill(folder: &File, class: FILE_INFO_BY_HANDLE_CLASS, buffer: &mut [u8]) -> io::Result<()> {
+    let size = u32::try_from(buffer.len()).map_err(io::Error::other)?;
+    // SAFETY: the handle is open as long as `folder` lives. `buffer` is aligned to 8, as these
+    // classes demand, and the system writes at most `size` bytes, which is its length.
     let done = unsafe {
-        GetFileInformationByHandleEx(folder.as_raw_handle(), class, room.as_mut_ptr().cast::<c_void>(), size)
+        GetFileInformationByHandleEx(
+            folder.as_raw_handle(),
+            class,
+            buffer.as_mut_ptr().cast::<c_void>(),
+            size,
+        )
     };
     checked(done != 0)
 }
 
-/// One name with its state, still as it lies in the buffer.
+/// One entry, still in the layout of the buffer.
 struct Record<'a> {
     fixed: &'a [u8],
     name: &'a [u8],
     id: u64,
 }
 
-/// Walks the records that a call has filled `room` with. What does not fit the room is an error,
-/// never read.
-fn records(room: &[u8], shape: &Shape, each: &mut dyn FnMut(Record<'_>)) -> io::Result<()> {
+/// Walks the records that a call has written to `buffer`. A record that reaches beyond the buffer
+/// is an error and is not read.
+fn records(buffer: &[u8], shape: &Shape, each: &mut dyn FnMut(Record<'_>)) -> io::Result<()> {
     let broken =
         || io::Error::new(io::ErrorKind::InvalidData, "the file system gives a malformed folder index");
     let mut at = 0;
     loop {
-        let record = room.get(at..).filter(|record| record.len() >= shape.name_at).ok_or_else(broken)?;
+        let record = buffer.get(at..).filter(|record| record.len() >= shape.name_at).ok_or_else(broken)?;
         let length = u32_at(record, 60) as usize;
         let name = record.get(shape.name_at..shape.name_at + length).ok_or_else(broken)?;
         let id = shape.id_at.map_or(0, |offset| i64_at(record, offset).cast_unsigned());
@@ -119,16 +124,22 @@ fn records(room: &[u8], shape: &Shape, each: &mut dyn FnMut(Record<'_>)) -> io::
     }
 }
 
-fn give(record: &Record<'_>, volume: u64, stat: bool, name: &mut Vec<u8>, each: &mut dyn FnMut(Listed<'_>)) {
+fn give(
+    record: &Record<'_>,
+    volume: u64,
+    stat: bool,
+    name: &mut Vec<u8>,
+    each: &mut dyn FnMut(FolderEntry<'_>),
+) {
     name.clear();
     wtf8::append(name, record.name.chunks_exact(2).map(|unit| u16::from_le_bytes([unit[0], unit[1]])));
     if matches!(&name[..], b"." | b"..") {
         return;
     }
     let fixed = record.fixed;
-    // For a reparse point, the size of the extended attributes is not that size but the tag
+    // For a reparse point, the field for the size of the extended attributes holds the tag instead
     // ([MS-FSCC] 2.4.17).
-    let kind = Nature { attributes: u32_at(fixed, 56), tag: u32_at(fixed, 64) }.kind();
+    let kind = AttributeTag { attributes: u32_at(fixed, 56), tag: u32_at(fixed, 64) }.kind();
     let changed = i64_at(fixed, 32);
     let state = (stat && kind == Kind::File).then(|| Stat {
         kind,
@@ -137,8 +148,8 @@ fn give(record: &Record<'_>, volume: u64, stat: bool, name: &mut Vec<u8>, each: 
         changed: (changed != 0).then(|| to_time(changed)),
         id: (volume, record.id),
     });
-    // NTFS counts in the upper bits how often a number was used again.
-    each(Listed { name, kind, stat: state, number: record.id & 0xFFFF_FFFF_FFFF });
+    // In NTFS, the upper bits count how often a file number was reused.
+    each(FolderEntry { name, kind, stat: state, number: record.id & 0xFFFF_FFFF_FFFF });
 }
 
 fn u32_at(record: &[u8], offset: usize) -> u32 {
@@ -156,9 +167,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_malformed_index_is_an_error_and_never_a_crash(room in proptest::collection::vec(0..3_u8, 0..400)) {
+        fn a_malformed_index_is_an_error_and_never_a_crash(buffer in proptest::collection::vec(0..3_u8, 0..400)) {
             for shape in [&WITH_ID, &WITHOUT_ID] {
-                let _ = records(&room, shape, &mut |record| {
+                let _ = records(&buffer, shape, &mut |record| {
                     give(&record, 1, true, &mut Vec::new(), &mut |_| {});
                 });
             }

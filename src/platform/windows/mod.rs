@@ -1,13 +1,13 @@
 //! Windows, through the standard library and `windows-sys`.
 //!
-//! Everything is opened for reading and shared for reading, writing and deleting, so that no other
-//! program is disturbed; no handle on a folder stays open, because that would keep the folders
-//! above from being renamed. Paths are verbatim (`\\?\C:\…`, `\\?\UNC\…`): of any length, and with
-//! no special names. Links and junctions are not followed below a tree's root, unless asked for;
-//! placeholders of files that lie in a cloud are never opened, which would fetch them.
+//! Everything is opened read-only and shared for reading, writing and deleting, so that no other
+//! program is disturbed. No handle on a folder stays open, because that would prevent renaming the
+//! folders above it. Paths are verbatim (`\\?\C:\…`, `\\?\UNC\…`), so they may have any length and
+//! no name is special. Below a tree's root, links and junctions are not followed unless asked for.
+//! Placeholders of files in a cloud are never opened, because that would download them.
 //!
-//! Access times: NTFS leaves them alone by default, and a handle that is open for reading alone has
-//! no way to.
+//! Access times: NTFS does not update them by default, and a handle that is only open for reading
+//! cannot prevent it.
 
 mod disks;
 mod info;
@@ -38,7 +38,7 @@ use windows_sys::Win32::Storage::FileSystem::{
 use windows_sys::Win32::System::IO::DeviceIoControl;
 use windows_sys::Win32::System::Ioctl::FSCTL_SET_SPARSE;
 
-use super::{Cached, CloudPlaceholder, Kind, Listed, Stat, names, wtf8};
+use super::{Cached, CloudPlaceholder, FolderEntry, Kind, Stat, names, wtf8};
 
 pub use disks::is_spinning;
 pub use info::stat;
@@ -46,7 +46,7 @@ pub use info::stat;
 /// A folder tree that is only read. All paths are relative to its root.
 #[derive(Debug)]
 pub struct Tree {
-    /// Verbatim, and free of links where the system could resolve them.
+    /// Verbatim, with links resolved where the system could do that.
     root: OsString,
     volume: u64,
     /// Whether files are read from the disk rather than from the system's cache.
@@ -54,9 +54,9 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// Opens the folder at `path`. With `cold`, what the system caches of its files is forgotten
-    /// before they are read, so that reading proves the disk. That works for files that no other
-    /// program has open.
+    /// Opens the folder at `path`. With `cold`, each file is dropped from the system's cache before
+    /// it is read, so that reading proves the disk. This works for files that no other program has
+    /// open.
     pub fn open(path: &Path, cold: bool) -> io::Result<Self> {
         let root = verbatim(path)?;
         let folder = open_shared(&root, FILE_LIST_DIRECTORY, 0)?;
@@ -67,78 +67,78 @@ impl Tree {
         Ok(Self { root: root.into_os_string(), volume, cold })
     }
 
-    /// Opens a file for reading. With `follow` a link in the last place is followed, otherwise it
-    /// is an error.
+    /// Opens a file for reading. If the last component of the path is a link, `follow` decides
+    /// whether it is followed or is an error.
     ///
-    /// Names that Windows cannot hold, and `name:stream`, are not found. See [`is_in_use`] and
-    /// [`is_cloud_placeholder`](super::is_cloud_placeholder) for two errors that deserve advice.
+    /// Names that Windows cannot hold, and `name:stream`, are not found. Two errors deserve advice:
+    /// see [`is_in_use`] and [`is_cloud_placeholder`](super::is_cloud_placeholder).
     pub fn open_file(&self, path: &[u8], follow: bool) -> io::Result<File> {
-        let place = self.place(path)?;
-        open_present(&place, GENERIC_READ, follow, self.cold)
+        let full_path = self.full_path(path)?;
+        open_present(&full_path, GENERIC_READ, follow, self.cold)
     }
 
-    /// What was in memory all the same of the files that were opened to be read from the disk: it
-    /// is not known here. `None` of a tree that is not `cold`.
+    /// How much of the files that were opened to be read from the disk was in memory all the same.
+    /// Unknown on this system; `None` if the tree is not `cold`.
     pub fn cached(&self) -> Option<Cached> {
         self.cold.then(Cached::default)
     }
 
-    /// The state of what `path` names (empty for the root); a link is followed. Works for files
-    /// that are in use, and fetches nothing from a cloud.
+    /// The metadata of what `path` names (empty for the root). A link is followed. This works for
+    /// files that are in use, and downloads nothing from a cloud.
     pub fn stat(&self, path: &[u8]) -> io::Result<Stat> {
-        stat(&open_shared(&self.place(path)?, FILE_READ_ATTRIBUTES, 0)?)
+        stat(&open_shared(&self.full_path(path)?, FILE_READ_ATTRIBUTES, 0)?)
     }
 
-    /// Gives every name in the folder `path` (empty for the root) to `each`, with its state for
-    /// files if `stat`.
+    /// Gives every entry of the folder `path` (empty for the root) to `each`. With `stat`, entries
+    /// that are files come with their metadata.
     ///
-    /// `buffer` is scratch space that is kept between calls.
+    /// `buffer` is scratch space; the caller passes the same one again to avoid allocations.
     pub fn list(
         &self,
         path: &[u8],
         stat: bool,
         buffer: &mut Vec<u8>,
-        each: &mut dyn FnMut(Listed<'_>),
+        each: &mut dyn FnMut(FolderEntry<'_>),
     ) -> io::Result<()> {
-        // The root may be a link that could not be resolved (to a snapshot, say).
-        let folder = open_present(&self.place(path)?, FILE_LIST_DIRECTORY, path.is_empty(), false)?;
+        // The root may be a link that could not be resolved (to a snapshot, for example).
+        let folder = open_present(&self.full_path(path)?, FILE_LIST_DIRECTORY, path.is_empty(), false)?;
         list::list(&folder, self.volume, stat, buffer, each)
     }
 
-    /// Where a relative path lies: the root and components that are plain names to Windows.
-    fn place(&self, path: &[u8]) -> io::Result<PathBuf> {
-        let mut place = self.root.clone();
+    /// The full path of a relative one. Its components must be names without a special meaning.
+    fn full_path(&self, path: &[u8]) -> io::Result<PathBuf> {
+        let mut full_path = self.root.clone();
         for component in path.split(|&byte| byte == b'/').filter(|component| !component.is_empty()) {
             if matches!(component, b"." | b"..") || !names::is_plain_when_verbatim(component) {
                 return Err(unknown_name());
             }
-            // Only a drive's root ends in a separator already.
-            if place.as_encoded_bytes().last() != Some(&b'\\') {
-                place.push("\\");
+            // Only the root of a drive already ends in a separator.
+            if full_path.as_encoded_bytes().last() != Some(&b'\\') {
+                full_path.push("\\");
             }
             match std::str::from_utf8(component) {
-                Ok(name) => place.push(name),
+                Ok(name) => full_path.push(name),
                 Err(_) => {
-                    place.push(OsString::from_wide(&wtf8::to_units(component).ok_or_else(unknown_name)?))
+                    full_path.push(OsString::from_wide(&wtf8::to_units(component).ok_or_else(unknown_name)?))
                 }
             }
         }
-        Ok(place.into())
+        Ok(full_path.into())
     }
 }
 
-/// A name that cannot exist on Windows is one that is not there.
+/// The error for a name that cannot exist on Windows: the file is not found.
 fn unknown_name() -> io::Error {
-    io::Error::new(io::ErrorKind::NotFound, "Windows can hold no file of this name")
+    io::Error::new(io::ErrorKind::NotFound, "Windows cannot hold a file with this name")
 }
 
-/// The full path in its verbatim form, links resolved as far as the system tells: it cannot name
-/// what lies in a snapshot, on some RAM disks and on some shares.
+/// The full path in its verbatim form. Links are resolved where the system can: it has no resolved
+/// path for snapshots, some RAM disks and some shares.
 fn verbatim(path: &Path) -> io::Result<PathBuf> {
     fs::canonicalize(path).or_else(|_| std::path::absolute(path).map(|path| prefixed(&path)))
 }
 
-/// An absolute path with its prefix made verbatim.
+/// An absolute path with a verbatim prefix.
 fn prefixed(path: &Path) -> PathBuf {
     let mut components = path.components();
     let prefix = match components.next() {
@@ -154,35 +154,36 @@ fn prefixed(path: &Path) -> PathBuf {
     PathBuf::from(prefix).join(components.as_path())
 }
 
-/// Opens what exists, whatever it is, without standing in anybody's way.
+/// Opens a file or folder of any type, without blocking other programs.
 fn open_shared(path: &Path, access: u32, flags: u32) -> io::Result<File> {
     let opened = OpenOptions::new()
         .access_mode(access)
         .share_mode(FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE)
-        // Folders can be opened with it alone; for files it changes nothing without a privilege
-        // that we never enable.
+        // Needed to open folders. For files it has no effect without a privilege that this program
+        // never enables.
         .custom_flags(FILE_FLAG_BACKUP_SEMANTICS | flags)
         .open(path);
     opened.map_err(|error| if has_code(&error, &[ERROR_INVALID_NAME]) { unknown_name() } else { error })
 }
 
-/// Opens what has its content here: no placeholder, and no link unless `follow`.
+/// Opens a file whose content is local: not a placeholder, and not a link unless `follow`.
 ///
-/// The look at the attributes comes before the opening, because opening by itself could fetch a
-/// placeholder's content. A link that takes the file's place in between is followed; nothing but
-/// reading can come of it.
+/// The attributes are checked before opening, because opening alone could download a placeholder's
+/// content. A link that replaces the file in between is followed; nothing happens to its target but
+/// reading.
 fn open_present(path: &Path, access: u32, follow: bool, cold: bool) -> io::Result<File> {
-    let mut nature = info::Nature { attributes: info::attributes(path)?, tag: 0 };
-    if nature.is_reparse_point() {
-        nature = info::nature(&open_shared(path, FILE_READ_ATTRIBUTES, FILE_FLAG_OPEN_REPARSE_POINT)?)?;
-        let link = nature.is_link();
+    let mut attribute_tag = info::AttributeTag { attributes: info::attributes(path)?, tag: 0 };
+    if attribute_tag.is_reparse_point() {
+        attribute_tag =
+            info::attribute_tag(&open_shared(path, FILE_READ_ATTRIBUTES, FILE_FLAG_OPEN_REPARSE_POINT)?)?;
+        let link = attribute_tag.is_link();
         if link && follow {
-            nature = info::nature(&open_shared(path, FILE_READ_ATTRIBUTES, 0)?)?;
-        } else if link || nature.kind() == Kind::Other {
+            attribute_tag = info::attribute_tag(&open_shared(path, FILE_READ_ATTRIBUTES, 0)?)?;
+        } else if link || attribute_tag.kind() == Kind::Other {
             return Err(io::Error::other("it is a link or a device, which is not followed"));
         }
     }
-    if nature.is_placeholder() {
+    if attribute_tag.is_placeholder() {
         return Err(io::Error::other(CloudPlaceholder));
     }
     if cold {
@@ -191,11 +192,11 @@ fn open_present(path: &Path, access: u32, follow: bool, cold: bool) -> io::Resul
     open_shared(path, access, 0)
 }
 
-/// Makes the system drop what it caches of a file: it does so when a file is opened for unbuffered
-/// reading that nobody else has open, after writing what it has not written yet. Nothing is read
-/// through that handle.
+/// Makes the system drop a file from its cache. It does so when a file that nobody else has open is
+/// opened for unbuffered reading, after it has written what is pending. Nothing is read through
+/// that handle.
 fn forget(path: &Path) {
-    // A file that cannot be opened fails again, with its error, when it is opened for reading.
+    // If this fails, opening the file for reading fails in the same way and reports the error.
     let _ = open_shared(path, GENERIC_READ, FILE_FLAG_NO_BUFFERING);
 }
 
@@ -203,19 +204,20 @@ fn has_code(error: &io::Error, codes: &[u32]) -> bool {
     error.raw_os_error().is_some_and(|code| codes.iter().any(|&known| i32::try_from(known) == Ok(code)))
 }
 
-/// Whether a file could not be opened or read because another program has it open and does not
-/// share it.
+/// Whether opening or reading failed because another program has the file open and does not share
+/// it.
 pub fn is_in_use(error: &io::Error) -> bool {
     has_code(error, &[ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION])
 }
 
-/// Opens a single file for reading, disturbing nobody; with `cold`, from the disk and not from the
-/// system's cache. Links are followed, placeholders of files in a cloud are not fetched.
+/// Opens a single file for reading without disturbing other programs; with `cold`, from the disk
+/// and not from the system's cache. Links are followed. Placeholders of files in a cloud are not
+/// downloaded.
 pub fn open_to_read(path: &Path, cold: bool) -> io::Result<File> {
     open_present(&verbatim(path)?, GENERIC_READ, true, cold)
 }
 
-/// Reads at an offset. The file's own position moves along: reads by position and by offset must
+/// Reads at an offset. This also moves the file's position, so reads by position and by offset must
 /// not be mixed.
 pub fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     loop {
@@ -226,43 +228,43 @@ pub fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize>
     }
 }
 
-/// Windows copies whole files by their names alone.
+/// Not supported: Windows only copies whole files, by name.
 pub fn copy_in_kernel(_: &mut File, _: &mut File, _: u64) -> io::Result<u64> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Whether a file takes less room than its size says: this system is not asked.
+/// Whether a file takes less space than its size. This system is not asked.
 pub fn has_holes(_: &File) -> bool {
     false
 }
 
-/// The first range at or behind `at` that holds data, in a file of `size` bytes: all of it, since
-/// this system is not asked.
+/// The first range at or after `at` that holds data, in a file of `size` bytes. This system is not
+/// asked about holes, so that is everything up to the end.
 pub fn next_data(_: &File, at: u64, size: u64) -> io::Result<Option<std::ops::Range<u64>>> {
     Ok((at < size).then_some(at..size))
 }
 
-/// Bytes that the caller may still write to the volume that holds the folder `path`.
+/// Bytes that the caller can still write to the volume that holds the folder `path`.
 pub fn free_space(path: &Path) -> io::Result<u64> {
     info::free_space(path)
 }
 
-/// The number of the volume that a path lies on.
+/// The number of the volume that holds `path`.
 pub fn volume(path: &Path) -> io::Result<u64> {
     Ok(info::id(&open_shared(&verbatim(path)?, FILE_READ_ATTRIBUTES, 0)?)?.0)
 }
 
-/// The account that this program runs under, for people.
+/// The account that this program runs under, as text for people.
 pub fn account() -> String {
     std::env::var("USERNAME").map_or_else(|_| "this account".to_owned(), |name| format!("the account {name}"))
 }
 
-/// What to do where permission is lacking.
+/// The hint for a missing permission.
 pub const PERMISSION_HINT: &str =
     "run as a user who may read it: from a prompt opened with \"Run as administrator\", for example";
 
-/// What stands for a path where paths are looked up: equal for those that name the same file,
-/// whatever their case.
+/// The key under which a path is looked up: equal for paths that name the same file, whatever their
+/// case.
 pub fn name_key(path: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(names::fold_case(path))
 }
@@ -279,12 +281,12 @@ pub fn is_same_file(one: &Path, other: &Path) -> bool {
     matches!((id(one), id(other)), (Ok(one), Ok(other)) if one == other)
 }
 
-/// Lets a file have holes that take no room. A file system without them fills them.
+/// Lets a file have holes that take no space. File systems without holes fill them.
 pub fn allow_holes(file: &File) {
     let mut returned = 0;
-    // SAFETY: the handle is open for as long as `file` is borrowed; the call takes no input and
-    // gives no output, which null pointers of length zero say, and writes only to `returned`, which
-    // outlives it; no overlapped structure means that it is done on return.
+    // SAFETY: the handle is open as long as `file` is borrowed. The call takes no input and gives
+    // no output, as the null pointers of length zero say. It writes only to `returned`, which
+    // outlives it. Without an overlapped structure the call is complete on return.
     unsafe {
         DeviceIoControl(
             file.as_raw_handle(),
@@ -299,8 +301,8 @@ pub fn allow_holes(file: &File) {
     }
 }
 
-/// A path from its bytes, `/` made `\`. Bytes that write no Windows name become lone surrogates,
-/// which no file has in practice.
+/// A path from its bytes, with `/` replaced by `\`. Bytes that form no Windows name become lone
+/// surrogates, which no file name has in practice.
 pub fn path_from_bytes(bytes: &[u8]) -> Cow<'_, Path> {
     let units = match std::str::from_utf8(bytes) {
         Ok(text) if !text.contains('/') => return Cow::Borrowed(Path::new(text)),
@@ -319,30 +321,30 @@ pub fn path_from_bytes(bytes: &[u8]) -> Cow<'_, Path> {
     Cow::Owned(OsString::from_wide(&units).into())
 }
 
-/// A path's bytes, `\` made `/`.
+/// A path's bytes, with `\` replaced by `/`.
 pub fn path_to_bytes(path: &Path) -> Cow<'_, [u8]> {
     if let Some(text) = path.to_str().filter(|text| !text.contains('\\')) {
         return Cow::Borrowed(text.as_bytes());
     }
     let mut bytes = Vec::with_capacity(path.as_os_str().len());
     wtf8::append(&mut bytes, path.as_os_str().encode_wide());
-    // In WTF-8, as in UTF-8, this byte is never a part of another character.
+    // In WTF-8, as in UTF-8, this byte is never part of another character.
     bytes.iter_mut().filter(|byte| **byte == b'\\').for_each(|byte| *byte = b'/');
     Cow::Owned(bytes)
 }
 
-/// Names as this system's own file systems hold them: escaped by [`names::escape_for_windows`]
-/// where Windows cannot hold them.
+/// The path that a file of this name gets on this system: escaped by [`names::escape_for_windows`]
+/// where Windows cannot hold the name.
 pub fn holdable_name(path: &[u8]) -> PathBuf {
     names::escape_for_windows(path).replace('/', "\\").into()
 }
 
-/// Where the whole machine's configuration lies.
+/// The folder of the machine-wide configuration.
 pub fn system_config_dir() -> Option<PathBuf> {
     program_data()
 }
 
-/// Where scheduled runs keep what they remember.
+/// The folder in which scheduled runs store their state.
 pub fn system_state_dir() -> Option<PathBuf> {
     program_data()
 }

@@ -1,4 +1,4 @@
-//! Folders that others cannot look into, and cannot exchange while they are used.
+//! Private folders that others can neither look into nor replace while they are used.
 
 use std::ffi::{OsStr, c_void};
 use std::fs::File;
@@ -17,27 +17,30 @@ use windows_sys::Win32::Storage::FileSystem::CreateDirectoryW;
 use super::info::{checked, path_of, to_wide};
 use super::names;
 
-/// Inherits nothing from the folder above; full access, also to what is made inside, for the
-/// system, for administrators and for the owner, and nothing for anybody else (SDDL, [MS-DTYP]
+/// Inherits nothing from the parent folder. Gives full access, also to everything made inside, to
+/// the system, to administrators and to the owner, and no access to anybody else (SDDL, [MS-DTYP]
 /// 2.5.1).
 const OWNER_ONLY: &str = "D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;FA;;;OW)";
 
-/// Makes a folder that only its owner, administrators and the system can enter. An error if it is
-/// there already.
+/// Makes a folder that only its owner, administrators and the system can enter. It is an error if
+/// it already exists.
 pub fn create_private_dir(parent: &Dir, name: &str) -> io::Result<()> {
     if !names::is_holdable(name.as_bytes()) {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "this is no plain name"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "this name has a special meaning on Windows",
+        ));
     }
-    let place = to_wide(&path_of(parent)?.join(OsStr::new(name)));
+    let path = to_wide(&path_of(parent)?.join(OsStr::new(name)));
     let descriptor = Descriptor::parse(OWNER_ONLY)?;
     let attributes = SECURITY_ATTRIBUTES {
         nLength: u32::try_from(size_of::<SECURITY_ATTRIBUTES>()).map_err(io::Error::other)?,
         lpSecurityDescriptor: descriptor.0,
         bInheritHandle: 0,
     };
-    // SAFETY: `place` ends in a zero; `attributes` says its own size and points to a valid
-    // descriptor; all three live until the call returns, and the system keeps none of them.
-    checked(unsafe { CreateDirectoryW(place.as_ptr(), &raw const attributes) } != 0)
+    // SAFETY: `path` ends in a zero. `attributes` contains its own size and points to a valid
+    // descriptor. All three live until the call returns, and the system retains none of them.
+    checked(unsafe { CreateDirectoryW(path.as_ptr(), &raw const attributes) } != 0)
 }
 
 /// Makes a folder that only its owner, administrators and the system can enter, and opens it.
@@ -46,13 +49,13 @@ pub fn make_private_dir(parent: &Dir, name: &str) -> io::Result<Dir> {
     open_dir_no_follow(parent, name)
 }
 
-/// Makes a file with the permissions that its folder gives; an error if the name is taken.
+/// Makes a file with the permissions that its folder gives. It is an error if the name is taken.
 pub fn create_private_file(dir: &Dir, name: &str) -> io::Result<File> {
     Ok(dir.open_with(name, OpenOptions::new().write(true).create_new(true))?.into_std())
 }
 
-/// Opens a folder that lies in `parent`; a link or a junction is an error. While it is open, nobody
-/// can rename or exchange it.
+/// Opens a folder in `parent`. It is an error if the name is a link or a junction. While the folder
+/// is open, nobody can rename or replace it.
 pub fn open_dir_no_follow(parent: &Dir, name: impl AsRef<Path>) -> io::Result<Dir> {
     let name = name.as_ref();
     let dir = parent.open_dir(name)?;
@@ -63,21 +66,21 @@ pub fn open_dir_no_follow(parent: &Dir, name: impl AsRef<Path>) -> io::Result<Di
     }
 }
 
-/// Opens a file that lies in `dir` for reading and writing; a link is an error.
+/// Opens a file in `dir` for reading and writing. It is an error if it is not a regular file.
 pub fn open_file_no_follow(dir: &Dir, name: &str) -> io::Result<File> {
     if !dir.symlink_metadata(name)?.is_file() {
-        return Err(io::Error::other("it is no regular file"));
+        return Err(io::Error::other("it is not a regular file"));
     }
     Ok(dir.open_with(name, OpenOptions::new().read(true).write(true))?.into_std())
 }
 
-/// Whether a folder is one that this user made: here it is what its name says, since one that
-/// others made gives nobody away but themselves, and none can be exchanged while it is open.
+/// Whether this user made the folder. Here the name is enough: a folder that somebody else made
+/// reveals nothing of this user's, and nobody can replace a folder while it is open.
 pub fn is_ours(_: &Dir, _: &Dir) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Whether a folder that was opened by this name lies in `parent`, and not where a link leads.
+/// Whether a folder that was opened by this name really is in `parent`, and not where a link leads.
 pub fn is_named(parent: &Dir, name: impl AsRef<Path>, dir: &Dir) -> bool {
     let expected = path_of(parent).map(|parent| parent.join(name));
     matches!((expected, path_of(dir)), (Ok(expected), Ok(found)) if names_match(&expected, &found))
@@ -87,10 +90,10 @@ fn names_match(one: &Path, other: &Path) -> bool {
     super::is_same_name(&super::path_to_bytes(one), &super::path_to_bytes(other))
 }
 
-/// Whether a file that is open goes when it is removed, rather than when it is closed.
+/// Whether an open file that is removed disappears at once, and not only when it is closed.
 pub const REMOVES_OPEN_FILES: bool = false;
 
-/// Removes a file whatever its own attributes are.
+/// Removes a file, whatever its own attributes are.
 pub fn remove_file_even_read_only(dir: &Dir, name: &Path) -> io::Result<()> {
     match dir.remove_file(name) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
@@ -114,8 +117,8 @@ impl Descriptor {
     fn parse(text: &str) -> io::Result<Self> {
         let wide = to_wide(text.as_ref());
         let mut descriptor: *mut c_void = ptr::null_mut();
-        // SAFETY: `wide` ends in a zero and lives until the call returns; `descriptor` receives a
-        // pointer; null is allowed for the size, which is not wanted.
+        // SAFETY: `wide` ends in a zero and lives until the call returns. `descriptor` receives a
+        // pointer. Null is allowed for the size, which is not wanted.
         let done = unsafe {
             ConvertStringSecurityDescriptorToSecurityDescriptorW(
                 wide.as_ptr(),
@@ -132,7 +135,7 @@ impl Descriptor {
 impl Drop for Descriptor {
     fn drop(&mut self) {
         // SAFETY: the pointer came from the conversion above, which documents LocalFree for it, and
-        // is freed only here.
+        // it is freed only here.
         unsafe { LocalFree(self.0) };
     }
 }

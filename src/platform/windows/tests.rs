@@ -1,4 +1,4 @@
-//! What the tests of this room need a Windows system for.
+//! Those tests of this module that need a Windows system.
 
 use super::*;
 use std::io::{Read, Write};
@@ -10,9 +10,9 @@ use cap_std::fs::Dir;
 fn world(files: &[&str]) -> (tempfile::TempDir, Tree) {
     let folder = tempfile::tempdir().unwrap();
     for name in files {
-        let place = folder.path().join(name);
-        fs::create_dir_all(place.parent().unwrap()).unwrap();
-        fs::write(place, name).unwrap();
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, name).unwrap();
     }
     let tree = Tree::open(folder.path(), true).unwrap();
     (folder, tree)
@@ -20,7 +20,7 @@ fn world(files: &[&str]) -> (tempfile::TempDir, Tree) {
 
 fn names(tree: &Tree, path: &str) -> Vec<(String, Kind, Option<u64>)> {
     let mut found = Vec::new();
-    let mut see = |listed: Listed<'_>| {
+    let mut see = |listed: FolderEntry<'_>| {
         found.push((
             String::from_utf8(listed.name.to_vec()).unwrap(),
             listed.kind,
@@ -158,9 +158,9 @@ fn a_file_that_another_program_holds_is_in_use_and_still_has_a_state() {
 fn an_open_original_can_be_written_renamed_and_deleted_by_others() {
     let (folder, tree) = world(&["busy"]);
     let reading = tree.open_file(b"busy", false).unwrap();
-    let place = folder.path().join("busy");
-    OpenOptions::new().append(true).open(&place).unwrap().write_all(b"!").unwrap();
-    fs::rename(&place, folder.path().join("moved")).unwrap();
+    let path = folder.path().join("busy");
+    OpenOptions::new().append(true).open(&path).unwrap().write_all(b"!").unwrap();
+    fs::rename(&path, folder.path().join("moved")).unwrap();
     fs::remove_file(folder.path().join("moved")).unwrap();
     drop(reading);
 }
@@ -194,9 +194,9 @@ fn hard_links_have_the_same_number() {
     let id = |name: &[u8]| tree.stat(name).unwrap().id;
     assert_eq!(id(b"one"), id(b"linked"));
     assert_ne!(id(b"one"), id(b"other"));
-    let place = |name| folder.path().join(name);
-    assert!(is_same_file(&place("ONE"), &place("linked")));
-    assert!(!is_same_file(&place("one"), &place("other")) && !is_same_file(&place("gone"), &place("gone")));
+    let path = |name| folder.path().join(name);
+    assert!(is_same_file(&path("ONE"), &path("linked")));
+    assert!(!is_same_file(&path("one"), &path("other")) && !is_same_file(&path("gone"), &path("gone")));
 }
 
 #[test]
@@ -250,8 +250,8 @@ fn drives_and_shares_get_their_verbatim_form() {
 #[test]
 fn a_tree_at_a_drives_root_opens_what_lies_there() {
     let tree = Tree { root: r"\\?\C:\".into(), volume: 0, cold: false };
-    assert_eq!(tree.place(b"a/b").unwrap().as_os_str(), r"\\?\C:\a\b");
-    assert_eq!(tree.place(b"").unwrap().as_os_str(), r"\\?\C:\");
+    assert_eq!(tree.full_path(b"a/b").unwrap().as_os_str(), r"\\?\C:\a\b");
+    assert_eq!(tree.full_path(b"").unwrap().as_os_str(), r"\\?\C:\");
 }
 
 #[test]

@@ -1,13 +1,14 @@
-//! Who runs this program, as Windows knows it.
+//! The name of the user who runs this program, from Windows.
 
 use windows_sys::Win32::System::WindowsProgramming::GetUserNameW;
 
-/// The name of the user who runs this program; there is no `sudo` to look behind.
+/// The name of the user who runs this program. Windows has no `sudo` whose caller would count.
 pub fn user_name(_: Option<u32>) -> String {
-    // A name has at most 256 letters (`UNLEN`), and a zero behind it.
+    // A name has at most 256 units (`UNLEN`), followed by a zero.
     let mut name = [0_u16; 257];
     let mut length = 257;
-    // SAFETY: the buffer holds `length` letters, and `length` is written with how many were filled.
+    // SAFETY: the buffer has space for `length` units, and the call sets `length` to the number
+    // that it wrote.
     let found = unsafe { GetUserNameW(name.as_mut_ptr(), &raw mut length) } != 0;
     let letters = name.split(|letter| *letter == 0).next().unwrap_or_default();
     if found { String::from_utf16_lossy(letters) } else { "unknown".to_owned() }
