@@ -83,19 +83,21 @@ pub struct ChecklistArgs {
     color: Option<ColorChoice>,
 }
 
+/// Makes a report of a record.
+type Render = fn(&Record) -> String;
+
 /// A flag, where its report goes, and what makes it.
 type Wanted<'a> = (&'static str, &'a Output, Render);
-
-type Render = fn(&Record) -> String;
 
 impl ChecklistArgs {
     /// The reports that were asked for.
     fn reports(&self) -> impl Iterator<Item = Wanted<'_>> {
-        let json = self.json.iter().map(|output| ("--json", output, render::json::render as Render));
-        let markdown =
-            self.markdown.iter().map(|output| ("--markdown", output, render::markdown::render as _));
-        let html = self.html.iter().map(|output| ("--html", output, render::html::render as _));
-        json.chain(markdown).chain(html)
+        let all = [
+            ("--json", &self.json, render::json::render as Render),
+            ("--markdown", &self.markdown, render::markdown::render),
+            ("--html", &self.html, render::html::render),
+        ];
+        all.into_iter().filter_map(|(flag, output, render)| Some((flag, output.as_ref()?, render)))
     }
 }
 
