@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::backup::{self, Backup, Context, Folder, Location, escape};
+use crate::backup::{self, Backup, Context, Folder, Location, path_text};
 use crate::platform::{self, Kind, Tree};
 
 use super::Error;
@@ -79,7 +79,7 @@ impl Place {
             }
             _ => Ok(Content::Nothing),
         };
-        let name = format!("backup {}", escape(&location.to_bytes()));
+        let name = format!("backup {}", location.text());
         Ok(Self { name, lister, content: content? })
     }
 
@@ -162,7 +162,7 @@ impl Trees {
 
 /// How a place is called in figures: safe to print.
 pub fn name(role: &str, path: &Path) -> String {
-    format!("{role} {}", escape(&platform::path_to_bytes(path)))
+    format!("{role} {}", path_text(path))
 }
 
 /// The mean, and the standard deviation by the mean (0 where that says nothing).
