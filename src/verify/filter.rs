@@ -1,7 +1,7 @@
 //! Which files are in the population: globs, sizes and times.
 //!
-//! A glob holds for every Unicode spelling of a name ([`super::spelling`]): what a person types
-//! must match what a Mac stored.
+//! A glob matches every Unicode spelling of a name ([`super::spelling`]): what a person types must
+//! match what a Mac stored.
 
 use std::borrow::Cow;
 use std::path::{Component, Path};
@@ -20,12 +20,12 @@ pub struct Filter {
     limits: Filters,
     include: Option<Gitignore>,
     exclude: Option<Gitignore>,
-    /// What matches folders of which nothing is in the population.
+    /// Matches folders that contain no file of the population.
     whole_folders: Option<Gitignore>,
 }
 
 impl Filter {
-    /// Compiles the globs; gitignore's rules hold, read from the backup's root.
+    /// Compiles the globs. They follow gitignore's rules, relative to the backup's root.
     pub fn new(limits: &Filters) -> Result<Self, Error> {
         let include = compile(&limits.include)?;
         let exclude = compile(&limits.exclude)?;
@@ -33,7 +33,7 @@ impl Filter {
         Ok(Self { limits: limits.clone(), include, exclude, whole_folders })
     }
 
-    /// What a listing must tell for this filter.
+    /// The metadata that a listing must provide for this filter.
     pub fn needs(&self) -> Needs {
         Needs {
             size: self.limits.min_size.is_some() || self.limits.max_size.is_some(),
@@ -41,9 +41,9 @@ impl Filter {
         }
     }
 
-    /// Whether a file is in the population. An entry whose name is no path always is: it will not
-    /// restore. A size or time that the format does not list (a hard link's, say) rules nothing
-    /// out: a file that cannot be judged by a limit stays in.
+    /// Whether a file is in the population. An entry whose name is not a valid path always is: it
+    /// counts as a file that does not restore. A size or time that the format does not list (a hard
+    /// link's, for example) excludes nothing: a file that a limit cannot be applied to stays in.
     pub fn keeps(&self, entry: &Entry<'_>) -> bool {
         let limits = &self.limits;
         let size_fits = entry.size.is_none_or(|size| {
@@ -57,8 +57,8 @@ impl Filter {
         size_fits && time_fits && (entry.problem.is_some() || self.keeps_name(entry.path))
     }
 
-    /// Whether a folder of this path may hold files of the population; where that is not sure, it
-    /// may.
+    /// Whether a folder of this path may contain files of the population. If that is not certain,
+    /// the answer is yes.
     pub fn may_keep_below(&self, folder: &[u8]) -> bool {
         if folder.is_empty() {
             return true;
@@ -71,7 +71,7 @@ impl Filter {
             && (include.is_empty() || include.iter().any(|glob| may_match_below(glob, folder)))
     }
 
-    /// Whether files that pass may be lost by a damage.
+    /// Whether damage may have lost files of the population.
     pub fn concerns(&self, damage: &Damage) -> bool {
         damage.concerns(|path| self.may_keep_below(path), |path| self.keeps_name(path))
     }
@@ -88,9 +88,9 @@ impl Filter {
     }
 }
 
-/// Globs for folders that are left out with all that is in them: those that leave out files, and
-/// for `name/*` and `name/**`, which match all that a folder holds, the folder itself. None where
-/// one glob takes back what others leave out.
+/// Globs for folders that are excluded with everything in them: the globs that exclude files, and
+/// for `name/*` and `name/**`, which match everything in a folder, the folder itself. Empty if a
+/// glob takes back what others exclude.
 fn whole_folders(exclude: &[String]) -> Vec<String> {
     if exclude.iter().any(|glob| glob.starts_with('!')) {
         return Vec::new();
@@ -102,8 +102,8 @@ fn whole_folders(exclude: &[String]) -> Vec<String> {
     exclude.iter().cloned().chain(exclude.iter().filter_map(inside)).collect()
 }
 
-/// Whether a glob may match something below `folder`: not if it is bound to the root and begins
-/// with other names.
+/// Whether a glob may match something below `folder`. It cannot if it is bound to the root and
+/// begins with other names.
 fn may_match_below(glob: &str, folder: &[u8]) -> bool {
     let glob = spelling::composed(glob.as_bytes());
     let glob = String::from_utf8_lossy(&glob);
@@ -117,8 +117,8 @@ fn may_match_below(glob: &str, folder: &[u8]) -> bool {
         || names.zip(folder.split(|&byte| byte == b'/')).all(|(one, other)| one.as_bytes() == other)
 }
 
-/// The matcher takes no absolute path: a name that the system takes for one (`C:/x` on Windows)
-/// matches by what follows its root.
+/// The matcher does not accept absolute paths. A name that the system takes for one (`C:/x` on
+/// Windows) is matched by the part after its root.
 fn relative(path: &Path) -> Cow<'_, Path> {
     let is_plain = |component: &Component<'_>| matches!(component, Component::Normal(_));
     if path.components().all(|component| is_plain(&component)) {

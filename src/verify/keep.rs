@@ -1,4 +1,4 @@
-//! Restored copies that stay behind on request, under their own names.
+//! Restored copies that the user wants to keep, under their own names.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,24 +10,25 @@ use cap_std::fs::Dir;
 use crate::backup::Restored;
 use crate::platform;
 
-/// A folder beside the scratch folder, made when the first copy is kept.
+/// A folder beside the scratch folder. It is made when the first copy is kept.
 #[derive(Debug)]
 pub struct Kept {
     restore_to: PathBuf,
     name: String,
-    /// Once it is made, with its name.
+    /// The folder and its name, once it has been made.
     folder: Mutex<Option<(Dir, String)>>,
 }
 
 impl Kept {
-    /// For a run that began at `stamp` (part of the folder's name).
+    /// For a run that began at `stamp`, which becomes part of the folder's name.
     pub fn new(restore_to: &Path, stamp: &str) -> Self {
         let name = format!("bkverify-kept-{stamp}");
         Self { restore_to: restore_to.to_owned(), name, folder: Mutex::default() }
     }
 
-    /// Moves a copy to its own name, escaped where the file system cannot hold it; a name that is
-    /// taken (two that differ by case alone, say) gets a number behind it. Returns where it is now.
+    /// Moves a copy to its own name, which is escaped if the file system cannot hold it. If the
+    /// name is taken (by one that differs only in case, for example), a number is appended. Returns
+    /// the new path.
     pub fn keep(&self, restored: Restored, path: &[u8]) -> io::Result<PathBuf> {
         let mut folder = self.folder.lock().unwrap_or_else(PoisonError::into_inner);
         let (dir, place) = match folder.take() {
@@ -46,8 +47,8 @@ impl Kept {
         kept
     }
 
-    /// Makes the folder; where another run that began at the same moment has made it, one with a
-    /// number behind its name.
+    /// Makes the folder. If another run that began at the same moment has already made it, a number
+    /// is appended to its name.
     fn open(&self) -> io::Result<(Dir, String)> {
         let parent = Dir::open_ambient_dir(&self.restore_to, ambient_authority())?;
         let mut name = self.name.clone();

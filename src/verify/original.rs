@@ -1,4 +1,4 @@
-//! Finding and opening the original of an entry, by whatever rule leads to it.
+//! Finds and opens the original of an entry, whatever rule leads to it.
 
 use std::fs::File;
 use std::io;
@@ -8,7 +8,7 @@ use crate::platform::{Kind, Stat};
 
 use super::pairing::{Pairing, Place, is_gone};
 
-/// An original that was found and opened, or what stands in its way.
+/// An original that was opened, or the reason why it was not.
 pub(super) enum Found {
     Open { file: File, before: Stat },
     Gone,
@@ -17,7 +17,7 @@ pub(super) enum Found {
 }
 
 impl Found {
-    /// The state of an original that can be read.
+    /// The metadata of an original that can be read.
     pub(super) fn state(&self) -> Option<&Stat> {
         match self {
             Self::Open { before, .. } => Some(before),
@@ -28,13 +28,13 @@ impl Found {
 
 /// Where an original was looked for.
 pub(super) struct Sought {
-    /// Where it was found; otherwise, the first place that was tried.
+    /// The path at which it was found; otherwise the first path that was tried.
     pub(super) place: Option<PathBuf>,
-    /// Whether its name there is the entry's in another Unicode spelling.
+    /// Whether it has the entry's name in another Unicode spelling.
     pub(super) is_respelled: bool,
 }
 
-/// Tries every place where the original may be, and then where its name is spelled otherwise.
+/// Tries every path at which the original may be, and then other Unicode spellings of its name.
 pub(super) fn find(pairing: &Pairing, path: &[u8]) -> (Sought, Found) {
     let mut first = None;
     for place in pairing.places(path) {
@@ -53,7 +53,7 @@ pub(super) fn find(pairing: &Pairing, path: &[u8]) -> (Sought, Found) {
     (Sought { place: first.map(|place| place.display()), is_respelled: false }, Found::Gone)
 }
 
-/// Looks before it opens: a device or a pipe in the place of a file is never opened.
+/// Checks the type before opening: a device or a pipe in the place of a file is never opened.
 fn open(place: &Place<'_>) -> Found {
     let tree = &place.root.tree;
     let opened = tree.stat(place.path).and_then(|before| {
