@@ -1,5 +1,5 @@
-//! Numbers as people read them: grouped digits, bytes, durations, shares; and which characters they
-//! cannot read at all. Pure; used by whatever prints.
+//! Numbers as text for people: digits in groups, bytes, durations, shares. Also the characters that
+//! nobody can see. Pure; used by everything that prints.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub fn count(number: u64) -> String {
     out
 }
 
-/// A count with its noun, which takes an `s` unless there is one: `1 file`, `2,000 files`.
+/// A count with its noun, which takes an `s` unless the count is one: `1 file`, `2,000 files`.
 pub fn counted(number: u64, noun: &str) -> String {
     format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })
 }
@@ -54,7 +54,7 @@ pub fn duration(time: Duration) -> String {
     }
 }
 
-/// How many a second, over `time`; nothing where the time is too short to tell.
+/// The rate per second over `time`; `None` if the time is too short to tell.
 pub fn rate(number: u64, time: Duration) -> Option<u64> {
     if time < Duration::from_millis(1) {
         return None;
@@ -63,13 +63,13 @@ pub fn rate(number: u64, time: Duration) -> Option<u64> {
     Some(u64::try_from(rate).unwrap_or(u64::MAX))
 }
 
-/// A share between 0 and 1 as per cent, as exactly as it was typed: `95%`, `99.9%`.
+/// A share between 0 and 1 as per cent, with the digits that were typed: `95%`, `99.9%`.
 pub fn percent(share: f64) -> String {
     format!("{}%", trimmed(&format!("{:.8}", share * 100.0)))
 }
 
-/// `part` of `whole` as per cent, rounded up, so that it never claims less than there is: two
-/// decimals, more where two would leave less than two significant digits.
+/// `part` of `whole` as per cent, rounded up, so that it never claims less than there is. It has
+/// two decimals, or more if two would leave fewer than two significant digits.
 pub fn percent_at_most(part: u64, whole: u64) -> String {
     if part == 0 || whole == 0 {
         return "0%".to_owned();
@@ -86,14 +86,14 @@ pub fn percent_at_most(part: u64, whole: u64) -> String {
     format!("{}%", trimmed(&text))
 }
 
-/// A point in time by RFC 3339, in UTC; nothing for a time that has no such form (before the year
-/// −9999, after 9999).
+/// A point in time as RFC 3339, in UTC; `None` for a time that has no such form (before the year
+/// −9999 or after 9999).
 pub fn rfc3339(time: Timestamp) -> Option<String> {
     let nanos = i32::try_from(time.nanos).ok()?;
     Some(jiff::Timestamp::new(time.seconds, nanos).ok()?.to_string())
 }
 
-/// `part` of `whole` as per cent, about: `about 11%`, `less than 1%`.
+/// `part` of `whole` as per cent, rounded: `about 11%`, `less than 1%`.
 pub fn percent_about(part: u64, whole: u64) -> String {
     let (part, whole) = (u128::from(part), u128::from(whole.max(1)));
     match (part * 100 + whole / 2) / whole {
@@ -112,17 +112,17 @@ fn three_digits(value: f64) -> String {
     format!("{value:.decimals$}")
 }
 
-/// Without the zeros after the point that say nothing.
+/// The number without trailing zeros after the point.
 fn trimmed(number: &str) -> &str {
     if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { number }
 }
 
-/// Whether a character shows nothing of itself, but may change what is shown: by it a name looks
-/// like another, or turns round what stands beside it (Unicode TR 36).
+/// Whether a character is invisible, but may change what is shown: it can make a name look like
+/// another one, or reverse the text around it (Unicode TR 36).
 ///
 /// These are Unicode's `Bidi_Control` and `Default_Ignorable_Code_Point`
-/// (DerivedCoreProperties.txt, version 17), which no later version takes anything from, and the
-/// separators of lines and paragraphs and the marks of annotations.
+/// (DerivedCoreProperties.txt, version 17; later versions remove none), the separators of lines and
+/// paragraphs, and the marks of annotations.
 pub fn is_invisible(character: char) -> bool {
     matches!(
         character,

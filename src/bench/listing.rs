@@ -1,8 +1,7 @@
-//! The listing probe: how fast a place gives its names, and which of its files the other probes
-//! look at.
+//! The listing probe: how fast a location is listed, and which of its files the other probes use.
 //!
-//! Names come through the same code as in a verification. The system's cache of folders cannot be
-//! emptied by an ordinary user: the first listing after a restart may be slower.
+//! The listing uses the same code as a verification. An ordinary user cannot empty the system's
+//! cache of folders, so the first listing after a reboot may be slower.
 
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,21 +17,21 @@ use super::figures::{Figure, Probe};
 use super::limits::Slice;
 use super::place::Place;
 
-/// So many files are drawn for the other probes, with as many again in reserve.
+/// How many files are drawn for the other probes. The same number is drawn as a reserve.
 const DRAWN: u64 = 4000;
 
 /// Threads that list, as in a verification.
 const THREADS: usize = crate::verify::LISTING_THREADS;
 
-/// What a listing gave.
+/// The result of a listing.
 pub struct Listed {
-    /// How fast.
+    /// The listing rate.
     pub figure: Option<Figure>,
-    /// Files seen.
+    /// Files listed.
     pub files: u64,
-    /// Whether they are all.
+    /// Whether the listing was complete.
     pub whole: bool,
-    /// A random draw of them.
+    /// A random sample of these files.
     pub drawn: EntryBatch,
     /// Parts that could not be listed.
     pub damage: Vec<String>,
@@ -63,7 +62,7 @@ impl CatalogSink for Drawing<'_> {
     }
 }
 
-/// Lists a place and draws from it by `seed`.
+/// Lists a location and draws a sample with `seed`.
 pub fn list(place: &Place, seed: &str, slice: &Slice) -> Result<Listed, Error> {
     let target = Target::new(SampleSize::Count(DRAWN), 0.5);
     let drawing = Drawing {

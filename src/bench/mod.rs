@@ -1,16 +1,16 @@
-//! The bench: what does a verification of these disks cost, what holds it up, and which settings
-//! suit it?
+//! The bench: what does a verification on these disks cost, what limits it, and which settings are
+//! best?
 //!
 //! ```text
-//! job ─▶ real runs ─▶ hash ─▶ each place: list, open, read ─▶ write ─▶ advice ─▶ check run ─▶ report
+//! plan ─▶ real runs ─▶ hash ─▶ each location: list, open, read ─▶ write ─▶ advice ─▶ check ─▶ report
 //! ```
 //!
-//! In: a [`Job`]. Out: a [`Report`], which `render` shows and `json` writes and compares. One probe
-//! a file; each measures one thing, within a slice of the job's time and bytes. `model` turns
-//! figures into advice and is pure.
+//! In: a [`BenchPlan`]. Out: a [`BenchReport`], which `render` shows and `json` writes and
+//! compares. Each probe has a file of its own and measures one thing, within a slice of the plan's
+//! time and bytes. `model` turns figures into advice and is pure.
 //!
-//! Nothing is written but scratch files below the restore folder, and those are gone when the bench
-//! ends, however it ends. What was not measured is absent, never guessed.
+//! Only scratch files below the restore folder are written, and they are removed when the bench
+//! ends, however it ends. A value that was not measured is missing, never guessed.
 
 mod advise;
 pub mod figures;
@@ -41,56 +41,55 @@ use figures::{Figure, Report};
 use limits::Slice;
 use place::Place;
 
-/// Pieces that files are read in, front to back.
+/// Bytes per read when files are read from beginning to end.
 const IN_ORDER: [usize; 2] = [64 << 10, 1 << 20];
-/// Blocks that are read at random.
+/// Bytes per block that is read at random.
 const AT_RANDOM: [usize; 2] = [4 << 10, 64 << 10];
-/// Threads that write, and whether what they write must be on the disk.
+/// Threads that write, and whether the data is synced to the disk.
 const WRITERS: [(usize, bool); 4] = [(1, false), (4, false), (1, true), (4, true)];
-/// Hashing in memory needs no longer to show its rate.
+/// Hashing in memory shows its rate within this time.
 const HASHING: Duration = Duration::from_millis(300);
-/// Faster than this, in bytes a second, few disks are.
+/// Few disks are faster than this, in bytes per second.
 const LOOKS_LIKE_MEMORY: f64 = 8e9;
 
 /// What to measure, and how much it may cost.
 #[derive(Debug, Clone)]
 pub struct Job {
-    /// Folders to read that are nothing special.
+    /// Folders to read that are neither the backup nor originals of the plan.
     pub paths: Vec<PathBuf>,
-    /// The verification whose backup, originals and restore folder are measured and which is
-    /// predicted.
+    /// The verification to predict. Its backup, originals and restore folder are measured.
     pub plan: Option<Plan>,
-    /// Where to write; the plan's restore folder if there is a plan.
+    /// Where to write. The plan's restore folder, if there is a plan.
     pub restore_to: Option<PathBuf>,
-    /// The file that the figures will be written to, if any: it must replace nothing that is
+    /// The file that the report will be written to, if any. It must not replace anything that is
     /// measured.
     pub report: Option<PathBuf>,
     /// Numbers of threads to try, each at least 1.
     pub threads: Vec<usize>,
-    /// Bytes that may be read and written, roughly.
+    /// Roughly how many bytes may be read and written.
     pub max_bytes: u64,
-    /// Time that it may take, roughly.
+    /// Roughly how long the bench may take.
     pub max_time: Duration,
     /// Cores that may be used.
     pub cores: usize,
-    /// Decides which files are looked at.
+    /// Decides which files are measured.
     pub seed: String,
-    /// When it began.
+    /// When the bench began.
     pub started: SystemTime,
-    /// The same by the clock that time is measured with: what the program does before it looks at
-    /// any place, a verification does too.
+    /// The same moment by a monotonic clock. What the program does before it opens a location is
+    /// also part of a verification.
     pub since: Instant,
 }
 
 /// Why nothing could be measured.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A place cannot be read.
+    /// A location cannot be read.
     #[error("cannot read {}", place.display())]
     Place {
         /// The place.
         place: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: std::io::Error,
     },
     /// The verification cannot run, or the restore folder cannot be used.
@@ -99,7 +98,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// The exit code it stands for.
+    /// The exit code for this error.
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Place { .. } => ExitCode::Unusable,
@@ -107,7 +106,7 @@ impl Error {
         }
     }
 
-    /// What to do next.
+    /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Place { .. } => {
@@ -119,7 +118,7 @@ impl Error {
 }
 
 impl Report {
-    /// How the program ends: a bench that came upon bad files says so, like any run.
+    /// The exit code of a bench. One that found bad files fails, like any run.
     pub fn exit_code(&self) -> ExitCode {
         match (self.bad > 0, self.interrupted) {
             (true, _) => ExitCode::IntegrityFailure,
@@ -129,7 +128,7 @@ impl Report {
     }
 }
 
-/// Measures. `say` hears what is going on.
+/// Measures. `say` is called with each step.
 pub fn run(job: &Job, stop: &Stop, say: &dyn Fn(&str)) -> Result<Report, Error> {
     if let Some(report) = &job.report {
         spare_the_measured(job, report)?;
@@ -159,7 +158,7 @@ pub fn run(job: &Job, stop: &Stop, say: &dyn Fn(&str)) -> Result<Report, Error> 
     Ok(bench.finish())
 }
 
-/// The plan's backup first, then its originals, then the other paths.
+/// The plan's backup first, then its originals, then the other folders.
 fn open_places(job: &Job, stop: &Stop) -> Result<Vec<Place>, Error> {
     let mut places = Vec::new();
     if let Some(plan) = &job.plan {
@@ -176,7 +175,8 @@ fn open_places(job: &Job, stop: &Stop) -> Result<Vec<Place>, Error> {
     Ok(places)
 }
 
-/// Makes sure that the report is in no backup and replaces no file of those that are only read.
+/// Makes sure that the report is not inside the backup and does not replace a file that is only
+/// read.
 fn spare_the_measured(job: &Job, report: &Path) -> Result<(), Error> {
     let paths: Vec<&Path> = job.paths.iter().map(PathBuf::as_path).collect();
     if let Some(plan) = &job.plan {
@@ -189,8 +189,8 @@ fn spare_the_measured(job: &Job, report: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Makes sure that the restore folder is none of the places that are only read, and clears what
-/// killed runs left there.
+/// Makes sure that the restore folder does not overlap with a location that is only read, and
+/// removes what killed runs have left there.
 fn prepare(job: &Job, restore_to: &Path) -> Result<(), Error> {
     let mut read = job.plan.as_ref().map_or_else(Protected::default, |plan| Protected::of(&plan.target));
     read.originals.extend(job.paths.iter().map(PathBuf::as_path));
@@ -199,7 +199,7 @@ fn prepare(job: &Job, restore_to: &Path) -> Result<(), Error> {
     remove_leftovers(restore_to).map(drop).map_err(|source| fail(source).into())
 }
 
-/// A bench under way.
+/// A bench in progress.
 struct Bench<'a> {
     job: &'a Job,
     stop: &'a Stop,
@@ -228,7 +228,7 @@ impl<'a> Bench<'a> {
         Self { job, stop, say, deadline: Instant::now() + job.max_time, report }
     }
 
-    /// A share of the job's time and bytes.
+    /// A share of the plan's time and bytes.
     fn slice(&self, time: f64, bytes: f64) -> Slice {
         let time = self.job.max_time.mul_f64(time.clamp(0.0, 1.0));
         Slice::new(self.stop, self.deadline, time, self.bytes(bytes))
@@ -252,7 +252,7 @@ impl<'a> Bench<'a> {
         }
     }
 
-    /// Lists, opens and reads one of `places` places.
+    /// Lists, opens and reads one of `locations` locations.
     #[expect(clippy::cast_precision_loss, reason = "a small number")]
     fn look_at(&mut self, place: &Place, places: usize) -> Result<(), Error> {
         let share = 1.0 / places as f64;
@@ -277,7 +277,7 @@ impl<'a> Bench<'a> {
         Ok(())
     }
 
-    /// Each number of threads opens its own part of the draw.
+    /// Opens files. Each number of threads opens its own part of the draw.
     #[expect(clippy::cast_precision_loss, reason = "a small number")]
     fn open(&mut self, place: &Place, drawn: &crate::backup::EntryBatch, share: f64) -> Vec<place::Sampled> {
         (self.say)(&format!("opening files of {}", place.name));
@@ -308,7 +308,7 @@ impl<'a> Bench<'a> {
         }
     }
 
-    /// Each block with each number of threads.
+    /// Each block size with each number of threads.
     fn each_with(&self, blocks: [usize; 2]) -> impl Iterator<Item = (usize, usize)> + use<'a> {
         let job = self.job;
         blocks.into_iter().flat_map(|block| job.threads.iter().map(move |&threads| (block, threads)))

@@ -1,5 +1,5 @@
-//! The open probe: how many files a second can be opened and asked for their state. Each file is
-//! opened once in a bench, since the second time the system remembers where it is.
+//! The open probe: how many files per second can be opened and their metadata read. Each file is
+//! opened only once in a bench, because the second time the system remembers where it is.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -10,8 +10,8 @@ use super::figures::{Figure, Probe};
 use super::limits::{Slice, measure};
 use super::place::{Place, Sampled};
 
-/// Opens the files `drawn[range]` by so many threads, and notes their sizes in `sampled`. Those
-/// that cannot be opened are left out.
+/// Opens the files `drawn[range]` with some number of threads, and adds them with their sizes to
+/// `sampled`. Files that cannot be opened are skipped.
 pub fn open(
     place: &Place,
     (drawn, range): (&EntryBatch, std::ops::Range<usize>),
