@@ -18,7 +18,7 @@
 //!                                 │
 //!                              backup
 //!                                 │
-//!            words, facts, manual, threads, lock, stop, exit
+//!            words, facts, manual, output, threads, lock, stop, exit
 //!                                 │
 //!                             platform
 //! ```
@@ -35,15 +35,16 @@
 //! | `platform` | the only room that asks which operating system this is | |
 //! | `words` | numbers, sizes, times and lists in English | `platform` |
 //! | `manual` | the pages that `bkverify help` prints, also made into man pages | |
+//! | `output` | standard output, or a file that is replaced as a whole | `platform` |
 //! | `facts` | what another machine needs to know of this one | |
 //! | `backup` | formats behind one small trait | `lock`, `platform`, `stop`, `threads`, `words` |
-//! | `plan` | what a run will do: immutable and complete | `backup`, `platform` |
+//! | `plan` | what a run will do: immutable and complete | `backup`, `output`, `platform` |
 //! | `verify` | the flow, a file a stage | `backup`, `exit`, `plan`, `platform`, `stop`, `threads`, `words` |
 //! | `progress` | what a person sees while a run goes on | `backup`, `plan`, `verify`, `words` |
-//! | `report` | what people and programs are told afterwards | `backup`, `exit`, `plan`, `platform`, `verify`, `words` |
+//! | `report` | what people and programs are told afterwards | `backup`, `exit`, `output`, `plan`, `platform`, `verify`, `words` |
 //! | `bench` | what a verification costs on these disks | `backup`, `exit`, `plan`, `platform`, `stop`, `threads`, `verify`, `words` |
-//! | `checklist` | the other steps before a migration, a check a file | `backup`, `facts`, `plan`, `platform`, `report`, `stop`, `verify`, `words` |
-//! | `cli` | the only room that knows the command line, the configuration file and the environment | `backup`, `bench`, `checklist`, `exit`, `facts`, `manual`, `plan`, `platform`, `progress`, `report`, `stop`, `threads`, `verify`, `words` |
+//! | `checklist` | the other steps before a migration, a check a file | `backup`, `exit`, `facts`, `output`, `plan`, `platform`, `report`, `stop`, `verify`, `words` |
+//! | `cli` | the only room that knows the command line, the configuration file and the environment | `backup`, `bench`, `checklist`, `exit`, `facts`, `manual`, `output`, `plan`, `platform`, `progress`, `report`, `stop`, `threads`, `verify`, `words` |
 //!
 //! The draw ([`verify::sample`]), the verdict ([`verify::verdict`]), the statement
 //! ([`verify::assurance`]) and the outcome ([`verify::conclude`]) are pure functions; a table, a
@@ -79,6 +80,7 @@ pub mod exit;
 pub mod facts;
 mod lock;
 pub mod manual;
+pub mod output;
 pub mod plan;
 pub mod platform;
 pub mod progress;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::backup::Location;
+use crate::output::Output;
 use crate::platform::Timestamp;
 
 /// Everything a verification needs to know.
@@ -159,10 +160,17 @@ pub struct Limits {
 pub struct Outputs {
     /// Which restored files are kept.
     pub keep: Keep,
-    /// Where reports are written.
-    pub reports: Reports,
+    /// The reports that are written.
+    pub reports: Vec<ReportOutput>,
     /// What is shown on the terminal, and how.
     pub terminal: Terminal,
+}
+
+impl Outputs {
+    /// Whether a report is written to standard output; the summary then goes to standard error.
+    pub fn takes_stdout(&self) -> bool {
+        self.reports.iter().any(|report| report.output == Output::Stdout)
+    }
 }
 
 /// Entries whose path begins with `from` have their original below `to`.
@@ -266,20 +274,13 @@ pub enum Keep {
     All,
 }
 
-/// Where reports are written. `-` is standard output.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Reports {
-    /// The JSON report.
-    pub json: Option<PathBuf>,
-    /// The JUnit report.
-    pub junit: Option<PathBuf>,
-}
-
-impl Reports {
-    /// Whether a report is written to standard output. The summary then goes to standard error.
-    pub fn take_stdout(&self) -> bool {
-        [&self.json, &self.junit].into_iter().flatten().any(|path| path.as_os_str() == "-")
-    }
+/// A report that is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportOutput {
+    /// The name of its renderer (`report::RENDERERS`), which is also the name of its flag.
+    pub renderer: &'static str,
+    /// Where it is written.
+    pub output: Output,
 }
 
 /// What is shown on the terminal, and how.

@@ -1,6 +1,7 @@
 //! Numbers as text for people: digits in groups, bytes, durations, shares. Also the characters that
 //! nobody can see. Pure; used by everything that prints.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::platform::Timestamp;
@@ -86,11 +87,15 @@ pub fn percent_at_most(part: u64, whole: u64) -> String {
     format!("{}%", trimmed(&text))
 }
 
-/// A point in time as RFC 3339, in UTC; `None` for a time that has no such form (before the year
-/// −9999 or after 9999).
+/// A point in time that prints as RFC 3339, in UTC; `None` for a time that has no such form (before
+/// the year −9999 or after 9999).
+pub fn moment(time: Timestamp) -> Option<jiff::Timestamp> {
+    jiff::Timestamp::new(time.seconds, i32::try_from(time.nanos).ok()?).ok()
+}
+
+/// A point in time as RFC 3339 text; `None` as in [`moment`].
 pub fn rfc3339(time: Timestamp) -> Option<String> {
-    let nanos = i32::try_from(time.nanos).ok()?;
-    Some(jiff::Timestamp::new(time.seconds, nanos).ok()?.to_string())
+    moment(time).map(|time| time.to_string())
 }
 
 /// `part` of `whole` as per cent, rounded: `about 11%`, `less than 1%`.
@@ -115,6 +120,17 @@ fn three_digits(value: f64) -> String {
 /// The number without trailing zeros after the point.
 fn trimmed(number: &str) -> &str {
     if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { number }
+}
+
+/// A text that may quote names from elsewhere, with a `?` for each control character and each
+/// invisible one.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    let is_hidden = |each: char| each.is_control() || is_invisible(each);
+    if text.chars().any(is_hidden) {
+        Cow::Owned(text.chars().map(|each| if is_hidden(each) { '?' } else { each }).collect())
+    } else {
+        Cow::Borrowed(text)
+    }
 }
 
 /// Whether a character is invisible, but may change what is shown: it can make a name look like
@@ -197,6 +213,12 @@ mod tests {
         {
             assert_eq!(percent(share), text);
         }
+    }
+
+    #[test]
+    fn quoted_words_keep_their_letters_and_lose_their_controls() {
+        assert_eq!(printable("r\u{e9}seau \x1b[2Jgone\n"), "r\u{e9}seau ?[2Jgone?");
+        assert_eq!(printable("left\u{61c}right \u{202e}and\u{ad}hidden"), "left?right ?and?hidden");
     }
 
     #[test]

@@ -14,6 +14,8 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::platform;
 
+use super::path::escape;
+
 /// Where a backup is, which of its snapshots is meant, and how to get what unlocks it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Location {
@@ -105,8 +107,14 @@ impl Location {
         &self.secret
     }
 
-    /// The bytes of the path, or the address with its password masked, for reports.
-    pub fn to_bytes(&self) -> Cow<'_, [u8]> {
+    /// The path as [`escape`](super::escape) makes text of it, or the address with its password
+    /// masked, for reports.
+    pub fn text(&self) -> String {
+        escape(&self.to_bytes()).into_owned()
+    }
+
+    /// The bytes of the path, or the address with its password masked.
+    fn to_bytes(&self) -> Cow<'_, [u8]> {
         match &self.place {
             Place::Local(path) => platform::path_to_bytes(path),
             Place::Address { .. } => Cow::Owned(self.to_string().into_bytes()),

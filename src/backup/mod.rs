@@ -38,7 +38,7 @@ pub use folder::Folder;
 pub use format::{Format, Snapshot};
 pub use leftovers::{Leftovers, remove_leftovers};
 pub use location::{Location, Secret};
-pub use path::{NameProblem, escape, relative, unescape};
+pub use path::{NameProblem, escape, path_text, relative, unescape};
 pub use reach::Reach;
 pub use registry::open;
 pub use restored::Restored;

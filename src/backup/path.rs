@@ -1,7 +1,9 @@
 //! Names: from what a backup stores to a relative path, and to text that is safe to print.
 
 use std::borrow::Cow;
+use std::path::Path;
 
+use crate::platform;
 use crate::words::is_invisible;
 
 /// Why a stored name is no path below a folder.
@@ -55,6 +57,11 @@ pub fn relative(name: &[u8]) -> Result<Vec<u8>, NameProblem> {
 pub fn escape(path: &[u8]) -> Cow<'_, str> {
     let plain = std::str::from_utf8(path).ok().filter(|text| text.chars().all(is_plain));
     plain.map_or_else(|| Cow::Owned(escape_bytes(path)), Cow::Borrowed)
+}
+
+/// A path of this machine as [`escape`] makes text of it.
+pub fn path_text(path: &Path) -> String {
+    escape(&platform::path_to_bytes(path)).into_owned()
 }
 
 fn escape_bytes(path: &[u8]) -> String {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::plan::{Completeness, Keep, Limits, Plan, Reports, SampleSize};
+use crate::plan::{Completeness, Keep, Limits, Plan, SampleSize};
 use crate::stop::Stop;
 use crate::verify::verdict::Verdict;
 use crate::verify::{self, Silent};
@@ -25,7 +25,7 @@ pub fn run(
     plan.claims.completeness = Completeness { originals: 0, asked_for: false };
     plan.limits = Limits { budget: Some(bytes), time_limit: Some(time) };
     plan.outputs.keep = Keep::None;
-    plan.outputs.reports = Reports::default();
+    plan.outputs.reports = Vec::new();
     let outcome = verify::run(&plan, stop, &Silent)?;
     let effort = &outcome.effort;
     Ok(Run {

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::backup::{self, Backup, Context, Folder, Location, escape};
+use crate::backup::{self, Backup, Context, Folder, Location, path_text};
 use crate::platform::{self, Kind, Tree};
 
 use super::Error;
@@ -78,7 +78,7 @@ impl Place {
             }
             _ => Ok(Content::Nothing),
         };
-        let name = format!("backup {}", escape(&location.to_bytes()));
+        let name = format!("backup {}", location.text());
         Ok(Self { name, lister, content: content? })
     }
 
@@ -161,7 +161,7 @@ impl Trees {
 
 /// The name of a location in figures, which is safe to print.
 pub fn name(role: &str, path: &Path) -> String {
-    format!("{role} {}", escape(&platform::path_to_bytes(path)))
+    format!("{role} {}", path_text(path))
 }
 
 /// The mean, and the standard deviation divided by the mean (0 if the mean is 0).

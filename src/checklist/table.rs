@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::machine::read_text;
-use crate::report;
+use crate::output;
 
 pub use merge::{Discovered, update};
 
@@ -136,7 +136,7 @@ impl Files {
             let place = self.folder.join(name);
             // An unchanged file is not touched: a person may have it open.
             if strict_text(&place).ok().flatten().as_deref() != Some(text.as_str()) {
-                report::replace(&place, &text).map_err(failed(&place))?;
+                output::replace(&place, text.as_bytes()).map_err(failed(&place))?;
             }
         }
         Ok(())

@@ -12,6 +12,7 @@ use clap::Args;
 
 use super::args::{Invocation, Verify};
 use super::error::{self, Error};
+use super::reports::output_parser;
 use super::settings::{Settings, absolute};
 use super::values::{Limit, Size, Threads};
 use super::{Environment, config, resolve, signals};
@@ -19,8 +20,8 @@ use crate::backup::registry;
 use crate::bench::figures::Report;
 use crate::bench::{self, Job, json, render};
 use crate::exit::ExitCode;
+use crate::output::Output;
 use crate::plan::Plan;
-use crate::report;
 use crate::stop::Stop;
 
 const MAX_BYTES: u64 = 2 << 30;
@@ -59,8 +60,8 @@ pub struct BenchArgs {
     #[arg(long, value_name = "N,N,...", value_delimiter = ',')]
     threads: Vec<Threads>,
     /// Write the figures as JSON to this file; - is standard output
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
+    #[arg(long, value_name = "FILE", value_parser = output_parser())]
+    json: Option<Output>,
     /// Mark what is slower by more than 30% than in this JSON file of an earlier bench
     #[arg(long, value_name = "OLD.json")]
     compare: Option<PathBuf>,
@@ -130,7 +131,11 @@ fn job(arguments: &BenchArgs, environment: &Environment, since: Instant) -> Resu
         paths: arguments.path.iter().map(base).collect(),
         plan,
         restore_to: restore_to.or_else(|| arguments.restore_to.as_ref().map(base)),
-        report: arguments.json.as_ref().filter(|place| place.as_os_str() != "-").map(base),
+        report: arguments
+            .json
+            .as_ref()
+            .and_then(Output::file)
+            .map(|path| absolute(&environment.current_dir, path)),
         threads,
         max_bytes,
         max_time: arguments.max_time.map_or(MAX_TIME, |limit| limit.0),
@@ -156,22 +161,15 @@ fn plan(arguments: &BenchArgs, environment: &Environment) -> Result<Plan, Error>
 /// The figures to their file, the page to the other stream.
 fn publish(arguments: &BenchArgs, report: &Report) -> Result<(), Error> {
     let page = render::page(report);
-    // Bad files are shown to those, too, who want to hear nothing.
-    let is_quiet = arguments.quiet && report.exit_code() != ExitCode::IntegrityFailure;
-    let show = |page: &[u8]| if is_quiet { Ok(()) } else { error::print(page) };
-    let Some(place) = &arguments.json else {
-        return show(page.as_bytes());
-    };
-    let failed =
-        || Error::new(ExitCode::Unusable, format!("cannot write the figures to {}", place.display()));
-    let text = json::render(report).map_err(|error| failed().because(error))?;
-    if place.as_os_str() == "-" {
-        if !is_quiet {
-            // The figures are what was asked for: they come though nobody may read the page.
-            let _ = io::stderr().write_all(page.as_bytes());
-        }
-        return error::print(text.as_bytes());
+    if let Some(output) = &arguments.json {
+        let text = json::render(report).map_err(|error| {
+            Error::new(ExitCode::Unusable, "cannot make the report of the figures").because(error)
+        })?;
+        error::deliver("the figures", output, text.as_bytes())?;
     }
-    report::replace(place, &text).map_err(|error| failed().because(error))?;
-    show(page.as_bytes())
+    // Bad files are shown to those, too, who want to hear nothing.
+    if arguments.quiet && report.exit_code() != ExitCode::IntegrityFailure {
+        return Ok(());
+    }
+    error::show_beside(page.as_bytes(), arguments.json == Some(Output::Stdout))
 }

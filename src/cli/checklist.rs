@@ -4,7 +4,7 @@
 //! and an exit code: 0 when nothing fails, 1 when something does, 3 when something could not be
 //! checked.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,6 +16,7 @@ use super::config::{self, Config};
 use super::environment::Environment;
 use super::error::{self, Error, nearest};
 use super::local::{self, Surroundings};
+use super::reports::{based_on, output_parser};
 use super::values::Limit;
 use crate::backup::registry;
 use crate::checklist::fix::{self, Fixed, Proposal};
@@ -25,8 +26,8 @@ use crate::checklist::ticks::{Tick, Ticks};
 use crate::checklist::{Against, CHECKS, Check, Job, Machine, Os, Record, Settings, Status, render, runner};
 use crate::exit::ExitCode;
 use crate::facts::Facts;
+use crate::output::Output;
 use crate::progress::Waiting;
-use crate::report;
 
 /// Columns that the page takes where there is no terminal, and at most: longer lines are hard to
 /// read.
@@ -50,14 +51,14 @@ pub struct ChecklistArgs {
     #[arg(long, value_name = "HOST")]
     ntp: Option<String>,
     /// Write the record as JSON to this file; - is standard output
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
+    #[arg(long, value_name = "FILE", value_parser = output_parser())]
+    json: Option<Output>,
     /// Write the record as Markdown to this file; - is standard output
-    #[arg(long, value_name = "FILE")]
-    markdown: Option<PathBuf>,
+    #[arg(long, value_name = "FILE", value_parser = output_parser())]
+    markdown: Option<Output>,
     /// Write the record as one HTML page to this file; - is standard output
-    #[arg(long, value_name = "FILE")]
-    html: Option<PathBuf>,
+    #[arg(long, value_name = "FILE", value_parser = output_parser())]
+    html: Option<Output>,
     /// Keep the applications table in this folder [default: the state folder]
     #[arg(long, value_name = "DIR")]
     table: Option<PathBuf>,
@@ -85,8 +86,8 @@ pub struct ChecklistArgs {
 /// Makes a report of a record.
 type Render = fn(&Record) -> String;
 
-/// A flag, the place it names, and what makes the report that goes there.
-type Wanted<'a> = (&'static str, &'a Path, Render);
+/// A flag, where its report goes, and what makes it.
+type Wanted<'a> = (&'static str, &'a Output, Render);
 
 impl ChecklistArgs {
     /// The reports that were asked for.
@@ -96,7 +97,7 @@ impl ChecklistArgs {
             ("--markdown", &self.markdown, render::markdown::render),
             ("--html", &self.html, render::html::render),
         ];
-        all.into_iter().filter_map(|(flag, place, render)| Some((flag, place.as_deref()?, render)))
+        all.into_iter().filter_map(|(flag, output, render)| Some((flag, output.as_ref()?, render)))
     }
 }
 
@@ -217,8 +218,11 @@ fn check(
 /// Whether a report goes to standard output. Two of them would run into one another there, and so
 /// would one and the questions of `--fix`.
 fn takes_stdout(arguments: &ChecklistArgs) -> Result<bool, Error> {
-    let there: Vec<&str> =
-        arguments.reports().filter(|(_, place, _)| is_stdout(place)).map(|(flag, _, _)| flag).collect();
+    let there: Vec<&str> = arguments
+        .reports()
+        .filter(|(_, output, _)| **output == Output::Stdout)
+        .map(|(flag, _, _)| flag)
+        .collect();
     match there[..] {
         [one, other, ..] => Err(Error::usage(format!("{one} and {other} both go to standard output"))
             .hint("give each report a file of its own")),
@@ -269,7 +273,7 @@ fn jobs(config: &Config) -> Result<Vec<Job>, Error> {
         let Some(backup) = settings.backup else { continue };
         let backup = registry::locate(&backup, Path::new(""));
         let name = name.unwrap_or_else(|| "the configured job".to_owned());
-        let report = settings.json.filter(|place| place != Path::new("-"));
+        let report = settings.reports.of("json").and_then(Output::file).map(Path::to_owned);
         jobs.push(Job { name, backup, sources: settings.source, maps: settings.map, report });
     }
     Ok(jobs)
@@ -360,32 +364,12 @@ fn hand_over(
 ) -> Result<(), Error> {
     let text = render::terminal::render(record, page);
     let is_quiet = arguments.quiet && exit_code(record) == ExitCode::Pass;
-    let stdout_taken = arguments.reports().any(|(_, place, _)| is_stdout(place));
-    for (_, place, render) in arguments.reports() {
-        let report = render(record);
-        if is_stdout(place) {
-            error::print(report.as_bytes())?;
-            continue;
-        }
-        let place = current_dir.join(place);
-        report::replace(&place, &report).map_err(|error| {
-            Error::new(ExitCode::Unusable, format!("cannot write the record to {}", place.display()))
-                .because(error)
-        })?;
+    let mut stdout_taken = false;
+    for (_, output, render) in arguments.reports() {
+        stdout_taken |= *output == Output::Stdout;
+        error::deliver("the record", &based_on(output, current_dir), render(record).as_bytes())?;
     }
-    match (is_quiet, stdout_taken) {
-        (true, _) => Ok(()),
-        (false, false) => error::print(text.as_bytes()),
-        (false, true) => {
-            // The report is what was asked for: it came, though nobody may read the page.
-            let _ = io::stderr().write_all(text.as_bytes());
-            Ok(())
-        }
-    }
-}
-
-fn is_stdout(place: &Path) -> bool {
-    place == Path::new("-")
+    if is_quiet { Ok(()) } else { error::show_beside(text.as_bytes(), stdout_taken) }
 }
 
 fn exit_code(record: &Record) -> ExitCode {

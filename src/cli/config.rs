@@ -19,8 +19,11 @@ use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 use super::error::nearest;
-use super::settings::Settings;
+use super::reports::ReportSettings;
+use super::settings::{self, Settings};
 use super::{Environment, Error};
+use crate::output::Output;
+use crate::report::RENDERERS;
 
 /// The file's name, wherever it lies.
 pub const FILE_NAME: &str = "bkverify.toml";
@@ -204,8 +207,25 @@ impl<'a> Source<'a> {
             let message = "sample and tolerance both say how many files to verify";
             return Err(self.at(&tolerance.span(), message).hint("remove one of them"));
         }
-        Settings::deserialize(Spanned::new(span, table).into_deserializer())
-            .map_err(|error| self.wrong(&error))
+        let (reports, table) = self.reports(table)?;
+        let settings = Settings::deserialize(Spanned::new(span, table).into_deserializer());
+        settings.map(|settings| Settings { reports, ..settings }).map_err(|error| self.wrong(&error))
+    }
+
+    /// Takes the keys that say where reports go out of a layer.
+    fn reports(&self, table: DeTable<'a>) -> Result<(ReportSettings, DeTable<'a>), Error> {
+        let (reports, others): (Vec<Keyed<'a>>, Vec<Keyed<'a>>) = table
+            .into_iter()
+            .partition(|(key, _)| RENDERERS.iter().any(|renderer| renderer.name == key.get_ref()));
+        let settings = ReportSettings::gather(|name| -> Result<_, Error> {
+            let Some((_, value)) = reports.iter().find(|(key, _)| key.get_ref() == name) else {
+                return Ok(None);
+            };
+            let path = settings::path(value.clone().into_deserializer());
+            let path = path.map_err(|error| self.at(&value.span(), &error.message().replace('\n', ", ")))?;
+            Ok(path.map(|path| Output::from(path.into_os_string())))
+        })?;
+        Ok((settings, others.into_iter().collect()))
     }
 
     fn unknown_key(&self, key: &Spanned<DeString<'a>>, names: &[String], also: &[&str]) -> Error {

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use crate::exit::ExitCode;
+use crate::output::{self, Output};
 use crate::words::is_invisible;
 use crate::{report, verify};
 
@@ -119,16 +120,30 @@ impl From<report::Error> for Error {
     }
 }
 
-/// Prints `text` to standard output. A reader that has gone (`bkverify plan | head -1`) has read
-/// what it wanted.
+/// Prints `text` to standard output.
 pub fn print(text: &[u8]) -> Result<(), Error> {
-    let mut out = io::stdout().lock();
-    match out.write_all(text).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Error::new(ExitCode::Unusable, "cannot write to standard output").because(error))
-        }
-        _ => Ok(()),
+    let failed = |error| Error::new(ExitCode::Unusable, "cannot write to standard output").because(error);
+    output::show(text, false).map_err(failed)
+}
+
+/// Shows a page beside a report: where that takes standard output, on standard error. The report is
+/// what was asked for, so that nobody may read the page is then no error.
+pub fn show_beside(text: &[u8], stdout_taken: bool) -> Result<(), Error> {
+    if stdout_taken {
+        let _ = output::show(text, true);
+        return Ok(());
     }
+    print(text)
+}
+
+/// Writes a report to where it was asked for; `what` names it in the error.
+pub fn deliver(what: &str, output: &Output, content: &[u8]) -> Result<(), Error> {
+    if *output == Output::Stdout {
+        return print(content);
+    }
+    let failed =
+        |error| Error::new(ExitCode::Unusable, format!("cannot write {what} to {output}")).because(error);
+    output.write(content).map_err(failed)
 }
 
 /// The one of `names` that `word` was probably meant to be.

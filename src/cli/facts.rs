@@ -1,14 +1,13 @@
 //! `bkverify facts`: what another machine needs to know of this one.
 
-use std::path::{Path, PathBuf};
-
 use clap::Args;
 
 use super::error::{self, Error};
 use super::local;
+use super::reports::output_parser;
 use crate::exit::ExitCode;
 use crate::facts::{self, Facts};
-use crate::report;
+use crate::output::Output;
 
 /// Flags of the facts.
 #[derive(Debug, Args)]
@@ -16,7 +15,8 @@ pub struct FactsArgs {
     /// Write them as JSON to this file, or to standard output without a name or with -; the other
     /// machine reads them with `bkverify checklist clock --against FILE`
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
-    json: Option<PathBuf>,
+    #[arg(value_parser = output_parser())]
+    json: Option<Output>,
     /// Compare the clock with this NTP server and add the result, so that the other machine can
     /// compare exactly
     #[arg(long, value_name = "HOST")]
@@ -31,8 +31,8 @@ pub fn run(arguments: &FactsArgs) -> Result<ExitCode, Error> {
                 .hint("name an NTP server that this machine can reach, or leave --ntp out")
         },
     )?;
-    if let Some(place) = &arguments.json {
-        return write(&facts, place);
+    if let Some(output) = &arguments.json {
+        return write(&facts, output);
     }
     let ntp = facts
         .ntp
@@ -51,14 +51,9 @@ pub fn run(arguments: &FactsArgs) -> Result<ExitCode, Error> {
     Ok(ExitCode::Pass)
 }
 
-fn write(facts: &Facts, place: &Path) -> Result<ExitCode, Error> {
-    let failed = || Error::new(ExitCode::Unusable, format!("cannot write the facts to {}", place.display()));
-    let text = serde_json::to_string_pretty(facts).map_err(|error| failed().because(error))?;
-    let text = format!("{text}\n");
-    if place == Path::new("-") {
-        error::print(text.as_bytes())?;
-    } else {
-        report::replace(place, &text).map_err(|error| failed().because(error))?;
-    }
+fn write(facts: &Facts, output: &Output) -> Result<ExitCode, Error> {
+    let text = serde_json::to_string_pretty(facts)
+        .map_err(|error| Error::new(ExitCode::Unusable, "cannot make the facts").because(error))?;
+    error::deliver("the facts", output, format!("{text}\n").as_bytes())?;
     Ok(ExitCode::Pass)
 }

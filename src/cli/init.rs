@@ -17,8 +17,11 @@ use super::values::{Sample, map_parser};
 use super::{Environment, Error};
 use crate::backup::registry;
 use crate::exit::ExitCode;
+use crate::output;
 use crate::plan::{DEFAULT_SAMPLE, Map, SampleSize};
 use crate::platform::path_from_bytes;
+use crate::report::RENDERERS;
+use crate::words;
 
 /// Flags of `bkverify init`.
 #[derive(Debug, Args)]
@@ -80,7 +83,7 @@ pub fn run(init: &Init, environment: &Environment) -> Result<ExitCode, Error> {
 }
 
 fn exists(place: &Path) -> Error {
-    Error::usage(format!("{} exists already; it was not changed", place.display()))
+    Error::usage(format!("{} already exists; not overwritten", place.display()))
         .hint("write another file with --output FILE, or replace this one with --force")
 }
 
@@ -210,7 +213,7 @@ impl Job {
             "sample",
             match self.sample {
                 SampleSize::Count(count) => count.to_string(),
-                SampleSize::Share(share) => string(super::show::percent(share)),
+                SampleSize::Share(share) => string(words::percent(share)),
                 SampleSize::All | SampleSize::Tolerance(_) => string("all".to_owned()),
             },
         ));
@@ -263,9 +266,14 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("keep", "\"failures\""),
     ("budget", "\"50GiB\""),
     ("time-limit", "\"2h\""),
-    ("json", "\"bkverify.json\""),
-    ("junit", "\"bkverify.xml\""),
 ];
+
+/// The same with the reports there are.
+fn examples() -> Vec<(&'static str, String)> {
+    let settings = EXAMPLES.iter().map(|&(name, example)| (name, example.to_owned()));
+    let reports = RENDERERS.iter().map(|renderer| (renderer.name, format!("\"{}\"", renderer.example)));
+    settings.chain(reports).collect()
+}
 
 const HEAD: &str = "\
 # What bkverify verifies. Every key is the name of a flag: see bkverify --help.
@@ -281,7 +289,7 @@ fn render(name: &str, job: &Job) -> Result<String, Error> {
         text.push_str(&format!("# {}\n{name} = {value}\n\n", help_of(name)));
     }
     text.push_str("# What else a job can say: remove the # before a key to use it.\n");
-    for (name, example) in EXAMPLES.iter().filter(|(name, _)| !said.iter().any(|(said, _)| said == name)) {
+    for (name, example) in examples().iter().filter(|(name, _)| !said.iter().any(|(said, _)| said == name)) {
         text.push_str(&format!("\n# {}\n# {name} = {example}\n", help_of(name)));
     }
     Ok(text)
@@ -305,27 +313,14 @@ fn help_of(name: &str) -> String {
     flag.and_then(clap::Arg::get_help).map(ToString::to_string).unwrap_or_default()
 }
 
-/// Writes the whole file or none. A new one is made under its name; to replace one, the new one is
-/// made beside it first.
+/// Writes the whole file or none.
 fn write(place: &Path, text: &str, force: bool) -> Result<(), Error> {
-    let written = if force { replace(place, text) } else { create(place, text) };
+    let put = if force { output::replace } else { output::create };
+    let written = put(place, text.as_bytes());
     written.map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => exists(place),
         _ => Error::new(ExitCode::Unusable, format!("cannot write {}", place.display())).because(error),
     })
-}
-
-fn create(place: &Path, text: &str) -> io::Result<()> {
-    let mut file = std::fs::File::create_new(place)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
-}
-
-fn replace(place: &Path, text: &str) -> io::Result<()> {
-    let mut beside = place.as_os_str().to_owned();
-    beside.push(format!(".{}.new", std::process::id()));
-    create(Path::new(&beside), text)?;
-    std::fs::rename(&beside, place)
 }
 
 #[cfg(test)]

@@ -34,9 +34,9 @@ fn job() -> Job {
 
 #[test]
 fn every_setting_has_an_example_that_can_be_read() {
-    let names: Vec<_> = EXAMPLES.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let names: Vec<_> = examples().iter().map(|(name, _)| (*name).to_owned()).collect();
     assert_eq!(names, Settings::names());
-    for (name, example) in EXAMPLES {
+    for (name, example) in examples() {
         if let Err(error) = Config::parse("/c/x.toml".into(), &format!("{name} = {example}")) {
             panic!("{}", error.render());
         }
@@ -107,7 +107,7 @@ fn an_existing_file_is_only_replaced_when_asked_and_then_as_a_whole() {
     let place = folder.path().join("x.toml");
     write(&place, "one", false).unwrap();
     let error = write(&place, "two", false).unwrap_err();
-    assert!(error.render().contains("exists already; it was not changed"), "{}", error.render());
+    assert!(error.render().contains("already exists; not overwritten"), "{}", error.render());
     assert_eq!(std::fs::read_to_string(&place).unwrap(), "one");
     write(&place, "three", true).unwrap();
     assert_eq!(std::fs::read_to_string(&place).unwrap(), "three");

@@ -20,6 +20,7 @@ mod local;
 mod man;
 #[cfg(test)]
 mod manual_tests;
+mod reports;
 mod resolve;
 mod settings;
 mod show;
@@ -35,6 +36,7 @@ use self::environment::Environment;
 pub use self::error::Error;
 use crate::exit::ExitCode;
 use crate::plan::Plan;
+use crate::report::Model;
 use crate::stop::Stop;
 use crate::{progress, report, verify};
 
@@ -88,7 +90,7 @@ fn report_failure(plan: &Plan, error: Error) -> Error {
         took: plan.started.elapsed().unwrap_or_default(),
     };
     if verify::check_reports(plan).is_ok()
-        && let Err(other) = report::write_failure(plan, &failure)
+        && let Err(other) = report::write_files(plan, &Model::new(plan, Err(&failure)))
     {
         Error::from(other).print();
     }
@@ -103,10 +105,11 @@ fn execute(plan: &Plan) -> Result<ExitCode, Error> {
     let done = verify::run(plan, &stop, &*progress);
     drop(progress);
     let outcome = done.map_err(|error| report_failure(plan, Error::from(error)))?;
-    match report::write_all(plan, &outcome) {
+    let model = Model::new(plan, Ok(&outcome));
+    match report::write_all(plan, &model) {
         // That a report is lost must not hide that the backup is bad.
-        Err(error) if outcome.has_failures() => Error::from(error).print(),
+        Err(error) if model.has_failures() => Error::from(error).print(),
         written => written?,
     }
-    Ok(outcome.exit_code())
+    Ok(model.exit_code)
 }

@@ -17,7 +17,7 @@ use super::{Environment, Error};
 use crate::backup::{Location, registry};
 use crate::plan::{
     Algorithm, CachePolicy, Claims, Completeness, Draw, Engine, Filters, Limits, Origin, Outputs, Plan,
-    Reports, SampleSize, Target, Terminal,
+    ReportOutput, SampleSize, Target, Terminal,
 };
 
 /// Makes the plan for the flags and the configuration that was found.
@@ -49,7 +49,9 @@ pub fn resolve(verify: Verify, config: Option<&Config>, environment: &Environmen
     let backup = location(settings.backup.as_deref());
     let spinning =
         originals.map(PathBuf::as_path).chain(backup.local()).any(|place| (environment.spins)(place));
-    let terminal = terminal(&invocation, &reports, environment);
+    let mut outputs =
+        Outputs { keep: settings.keep.unwrap_or_default(), reports, terminal: Terminal::default() };
+    outputs.terminal = terminal(&invocation, outputs.takes_stdout(), environment);
     let sample = sample_size(&settings);
     let engine = engine(&settings, cache, spinning, environment.cores);
     let claims = claims(&settings);
@@ -70,7 +72,7 @@ pub fn resolve(verify: Verify, config: Option<&Config>, environment: &Environmen
             budget: settings.budget.map(|budget| budget.0),
             time_limit: settings.time_limit.map(|limit| limit.0),
         },
-        outputs: Outputs { keep: settings.keep.unwrap_or_default(), reports, terminal },
+        outputs,
         started: environment.now.timestamp().into(),
     })
 }
@@ -241,18 +243,20 @@ fn check_globs(flag: &str, globs: &[String]) -> Result<(), Error> {
     Ok(())
 }
 
-fn reports(settings: &Settings) -> Result<Reports, Error> {
-    let (json, junit) = (settings.json.clone(), settings.junit.clone());
-    if json.is_some() && json == junit {
-        return Err(
-            Error::usage("--json and --junit name the same place").hint("give each report a file of its own")
-        );
+/// Two reports in one file would be written over one another.
+fn reports(settings: &Settings) -> Result<Vec<ReportOutput>, Error> {
+    let reports = &settings.reports.0;
+    for (index, one) in reports.iter().enumerate() {
+        if let Some(other) = reports[index + 1..].iter().find(|other| other.output == one.output) {
+            let message = format!("--{} and --{} name the same place", one.renderer, other.renderer);
+            return Err(Error::usage(message).hint("give each report a file of its own"));
+        }
     }
-    Ok(Reports { json, junit })
+    Ok(reports.clone())
 }
 
-fn terminal(invocation: &Invocation, reports: &Reports, environment: &Environment) -> Terminal {
-    let color = environment.color(invocation.color, reports.take_stdout());
+fn terminal(invocation: &Invocation, stdout_taken: bool, environment: &Environment) -> Terminal {
+    let color = environment.color(invocation.color, stdout_taken);
     let bars = environment.stderr_is_terminal && !environment.dumb_terminal && !invocation.quiet;
     Terminal { quiet: invocation.quiet, verbose: invocation.verbose, bars, color }
 }

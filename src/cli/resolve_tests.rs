@@ -6,6 +6,7 @@ use clap::Parser;
 
 use super::*;
 use crate::cli::args::Arguments;
+use crate::output::Output;
 use crate::plan::{Completeness, DEFAULT_SAMPLE, Keep, Map};
 
 const WHOLE: &str = "--backup b --source s --restore-to r";
@@ -55,7 +56,8 @@ fn relative_paths_start_at_the_current_folder() {
     assert_eq!(plan.target.sources, [Path::new("/here/s")]);
     assert_eq!(plan.target.restore_to, Path::new("/here/r"));
     assert_eq!(plan.target.maps, [Map { from: b"a/b".to_vec(), to: "/here/m".into() }]);
-    assert_eq!(plan.outputs.reports.json.as_deref(), Some(Path::new("/here/out/r.json")));
+    let report = ReportOutput { renderer: "json", output: Output::File("/here/out/r.json".into()) };
+    assert_eq!(plan.outputs.reports, [report]);
 }
 
 #[test]
@@ -204,7 +206,7 @@ fn help_names_the_defaults_that_hold() {
     };
     for (name, default) in [
         ("sample", DEFAULT_SAMPLE.to_string()),
-        ("confidence", crate::cli::show::percent(plan.claims.confidence)),
+        ("confidence", crate::words::percent(plan.claims.confidence)),
         ("completeness", plan.claims.completeness.originals.to_string()),
         ("hash", plan.engine.hash.name().to_owned()),
         ("cache", format!("{:?}", plan.engine.cache).to_lowercase()),

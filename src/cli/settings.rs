@@ -12,6 +12,7 @@ use clap::{Args, CommandFactory, ValueEnum};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
+use super::reports::ReportSettings;
 use super::values::{Limit, Percent, Sample, Share, Size, Threads, When, map_parser, parse_map};
 use crate::backup::registry;
 use crate::plan::{Algorithm, CachePolicy, Keep, Map};
@@ -20,7 +21,6 @@ const WHERE: &str = "What to verify";
 const HOW_MANY: &str = "How many files";
 const WHICH: &str = "Which files";
 const HOW: &str = "How to verify";
-const REPORTS: &str = "Reports";
 
 /// One layer of what a verification is told.
 #[derive(Debug, Clone, Default, PartialEq, Args, Deserialize)]
@@ -132,14 +132,10 @@ pub struct Settings {
     #[serde(deserialize_with = "parsed")]
     pub time_limit: Option<Limit>,
 
-    /// Write the report as JSON to this file; - is standard output
-    #[arg(long, value_name = "FILE", help_heading = REPORTS)]
-    #[serde(deserialize_with = "path")]
-    pub json: Option<PathBuf>,
-    /// Write the report as JUnit XML to this file; - is standard output
-    #[arg(long, value_name = "FILE", help_heading = REPORTS)]
-    #[serde(deserialize_with = "path")]
-    pub junit: Option<PathBuf>,
+    /// Where reports are written. The configuration reads them itself.
+    #[command(flatten)]
+    #[serde(skip)]
+    pub reports: ReportSettings,
 }
 
 impl Settings {
@@ -195,8 +191,7 @@ impl Settings {
             keep: self.keep.or(lower.keep),
             budget: self.budget.or(lower.budget),
             time_limit: self.time_limit.or(lower.time_limit),
-            json: self.json.or(lower.json),
-            junit: self.junit.or(lower.junit),
+            reports: self.reports.over(&lower.reports),
         }
     }
 
@@ -212,8 +207,7 @@ impl Settings {
         self.restore_to.as_mut().map(base);
         self.source.iter_mut().for_each(base);
         self.map.iter_mut().for_each(|map| base(&mut map.to));
-        let reports = [self.json.as_mut(), self.junit.as_mut()];
-        reports.into_iter().flatten().filter(|path| path.as_os_str() != "-").for_each(base);
+        self.reports.base_on(folder);
         self
     }
 }
@@ -282,7 +276,8 @@ fn texts<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<String>, D::Error> {
     if texts.iter().any(String::is_empty) { Err(D::Error::custom("a value is empty")) } else { Ok(texts) }
 }
 
-fn path<'de, D: Deserializer<'de>>(input: D) -> Result<Option<PathBuf>, D::Error> {
+/// A path that is not empty.
+pub fn path<'de, D: Deserializer<'de>>(input: D) -> Result<Option<PathBuf>, D::Error> {
     let text = Written::deserialize(input)?.into_text();
     if text.is_empty() { Err(D::Error::custom("the path is empty")) } else { Ok(Some(text.into())) }
 }
@@ -299,20 +294,30 @@ fn maps<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<Map>, D::Error> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::config::Config;
     use super::*;
+    use crate::output::Output;
+    use crate::report::RENDERERS;
 
     fn settings(text: &str) -> Settings {
-        toml::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+        Config::parse(PathBuf::new(), text).unwrap_or_else(|error| panic!("{text}: {error}")).defaults
     }
 
     #[test]
     fn every_flag_is_a_key_and_every_key_is_a_flag() {
         let error = toml::from_str::<Settings>("no-such-key = 1").unwrap_err().to_string();
-        for name in Settings::names() {
+        let is_report = |name: &String| RENDERERS.iter().any(|renderer| renderer.name == name);
+        let names: Vec<String> = Settings::names().into_iter().filter(|name| !is_report(name)).collect();
+        for name in &names {
             assert!(error.contains(&format!("`{name}`")), "the configuration does not know {name}: {error}");
         }
         let keys = error.split("expected one of").nth(1).unwrap().matches('`').count() / 2;
-        assert_eq!(keys, Settings::names().len(), "a key without a flag: {error}");
+        assert_eq!(keys, names.len(), "a key without a flag: {error}");
+        for renderer in &RENDERERS {
+            let text = format!("{} = 'r'", renderer.name);
+            assert!(settings(&text).reports.of(renderer.name).is_some(), "{text}");
+        }
+        assert_eq!(names.len() + RENDERERS.len(), Settings::names().len());
     }
 
     #[test]
@@ -330,8 +335,15 @@ mod tests {
             newer-than = '7d'\nolder-than = '1d'\nbackup-window = '8h'\nassume-unchanged = true\nhash = 'sha256'\nthreads = 3\ncache = 'use'\nkeep = 'all'\n\
             budget = '1GiB'\ntime-limit = '1h'\njson = 'j'\njunit = 'u'\n";
         assert_eq!(all.lines().count(), Settings::names().len());
-        assert_eq!(Settings::default().over(settings(all)), settings(all));
-        assert_eq!(settings(all).over(Settings::default()), settings(all));
+        // These two answer the same question.
+        for other in ["sample", "tolerance"] {
+            let all: Vec<_> = all.lines().filter(|line| !line.trim_start().starts_with(other)).collect();
+            assert_eq!(all.len() + 1, Settings::names().len());
+            let all = settings(&all.join("\n"));
+            assert_eq!(Settings::default().over(all.clone()), all);
+            assert_eq!(all.clone().over(Settings::default()), all);
+            assert_ne!(all.reports, ReportSettings::default());
+        }
     }
 
     #[test]
@@ -348,7 +360,7 @@ mod tests {
         assert_eq!(based.backup.as_deref(), Some(Path::new("/base/b")));
         assert_eq!(based.source, [PathBuf::from("/base/s"), "/abs".into()]);
         assert_eq!(based.map[0].to, Path::new("/base/m"));
-        assert_eq!(based.json.as_deref(), Some(Path::new("-")));
-        assert_eq!(based.junit.as_deref(), Some(Path::new("/base/u")));
+        assert_eq!(based.reports.of("json"), Some(&Output::Stdout));
+        assert_eq!(based.reports.of("junit"), Some(&Output::File("/base/u".into())));
     }
 }

@@ -7,21 +7,23 @@ use std::time::Duration;
 use indicatif::HumanBytes;
 use jiff::SignedDuration;
 
-use crate::backup::escape;
-use crate::plan::{CachePolicy, Completeness, Filters, Keep, Plan, SampleSize};
-use crate::platform::{Timestamp, path_to_bytes};
+use crate::backup::{escape, path_text};
+use crate::output::Output;
+use crate::plan::{CachePolicy, Completeness, Filters, Keep, Plan, ReportOutput, SampleSize};
+use crate::platform::Timestamp;
+use crate::words::{self, percent};
 
 /// The whole plan. Names are escaped for terminals.
 pub fn render(plan: &Plan) -> String {
     let mut lines = Lines(String::new());
     origin(plan, &mut lines);
-    lines.add("backup", escape(&plan.target.backup.to_bytes()));
+    lines.add("backup", plan.target.backup.text());
     for source in &plan.target.sources {
         lines.path("source", source);
     }
     for map in &plan.target.maps {
         let from = if map.from.is_empty() { "everything".into() } else { escape(&map.from) };
-        lines.add("map", format!("{from} has its originals in {}", escape(&path_to_bytes(&map.to))));
+        lines.add("map", format!("{from} has its originals in {}", path_text(&map.to)));
     }
     lines.path("restore-to", &plan.target.restore_to);
     lines.add("sample", sample(plan));
@@ -33,11 +35,10 @@ pub fn render(plan: &Plan) -> String {
     }
     filters(&plan.draw.filters, &mut lines);
     effort(plan, &mut lines);
-    for (name, report) in [("json", &plan.outputs.reports.json), ("junit", &plan.outputs.reports.junit)] {
-        match report {
-            Some(path) if path.as_os_str() == "-" => lines.add(name, "standard output"),
-            Some(path) => lines.path(name, path),
-            None => {}
+    for ReportOutput { renderer, output } in &plan.outputs.reports {
+        match output {
+            Output::Stdout => lines.add(renderer, output),
+            Output::File(path) => lines.path(renderer, path),
         }
     }
     lines.0
@@ -52,7 +53,7 @@ impl Lines {
     }
 
     fn path(&mut self, name: &str, path: &std::path::Path) {
-        self.add(name, escape(&path_to_bytes(path)));
+        self.add(name, path_text(path));
     }
 }
 
@@ -147,16 +148,8 @@ fn bytes(size: u64) -> String {
     if size < 1024 { format!("{size} bytes") } else { format!("{} ({size} bytes)", HumanBytes(size)) }
 }
 
-/// A share as the flags take it: `0.05` is `5%`.
-pub fn percent(share: f64) -> String {
-    // Rounded where binary fractions would show: 0.07 * 100 is not 7.
-    let text = format!("{:.6}", share * 100.0);
-    format!("{}%", text.trim_end_matches('0').trim_end_matches('.'))
-}
-
 fn moment(time: Timestamp) -> String {
-    let moment = jiff::Timestamp::from_nanosecond(time.as_nanos());
-    moment.map_or_else(|_| format!("{} s after 1970", time.seconds), |moment| moment.to_string())
+    words::rfc3339(time).unwrap_or_else(|| format!("{} s after 1970", time.seconds))
 }
 
 #[cfg(test)]

@@ -1,51 +1,56 @@
 //! What the other direction found, in sentences: originals that the backup does not hold, and what
 //! was not looked at.
 
-use serde::Serialize;
-
 use crate::backup::escape;
-use crate::verify::outcome::{Completeness, Outcome};
 use crate::words;
 
-/// What is missing though nobody asked, and the line that says that it is meant.
-pub(super) fn warning(outcome: &Outcome) -> Option<String> {
-    let found = outcome.completeness.as_ref().filter(|found| !found.asked_for)?;
+use super::model::{CompletenessPart, Model};
+
+/// What is missing though nobody asked, and the line that says that it is intended.
+pub(super) fn warning(model: &Model) -> Option<String> {
+    let found = model.completeness.as_ref().filter(|found| !found.asked_for)?;
     let lost = (found.missing.len() + found.doubtful.len()) as u64;
     if lost == 0 {
         return None;
     }
     let all = words::counted(found.looked_up + found.doubtful.len() as u64, "original");
     let are = if lost == 1 { "is" } else { "are" };
-    let unless = if found.missing.is_empty() { ", unless they came there after it was made" } else { "" };
+    let perhaps = if found.missing.is_empty() { perhaps_later(lost) } else { String::new() };
     let lines: Vec<String> =
         found.exclude.iter().map(|glob| format!("\"{}\"", escape(glob.as_bytes()))).collect();
     Some(format!(
-        "WARNING: {} of {all} that were looked up {are} not in the backup{unless}; if that is meant, say so with exclude = [{}] \
+        "WARNING: {} of {all} that were looked up {are} not in the backup{perhaps}; if that is intended, say so with exclude = [{}] \
          (or --exclude).",
         words::count(lost),
         lines.join(", ")
     ))
 }
 
-/// Why originals that were asked for leave doubt, where they do.
-pub(super) fn doubt(outcome: &Outcome) -> Option<String> {
-    let found = outcome.completeness.as_ref().filter(|found| found.has_gaps())?;
+/// What excuses originals that are not in the backup.
+fn perhaps_later(number: u64) -> String {
+    let they = if number == 1 { "it was" } else { "they were" };
+    format!(", perhaps because {they} put there after the backup was taken")
+}
+
+/// Why originals that were asked for leave doubt. To be asked where the run says that they do.
+pub(super) fn doubt(model: &Model) -> Option<String> {
+    let found = model.completeness.as_ref().filter(|found| found.asked_for)?;
     let looked_up = format!(
         "{} of {} wanted could be looked up in the backup",
         words::count(found.looked_up),
         words::counted(found.wanted, "original")
     );
-    Some(if !found.doubtful.is_empty() {
-        let are = if found.doubtful.len() == 1 { "original is" } else { "originals are" };
+    let (doubtful, unlisted) = (found.doubtful.len() as u64, found.unlisted.len() as u64);
+    Some(if doubtful > 0 {
+        let (are, them) = if doubtful == 1 { ("is", "it") } else { ("are", "them") };
         format!(
-            "{} {are} not in the backup, unless they came there after it was made; verify a newer backup, which must hold them.",
-            words::count(found.doubtful.len() as u64)
+            "{} {are} not in the backup{}; verify a newer backup, which must hold {them}.",
+            words::counted(doubtful, "original"),
+            perhaps_later(doubtful)
         )
-    } else if !found.unlisted.is_empty() {
-        let folders = words::counted(found.unlisted.len() as u64, "folder");
-        format!(
-            "{folders} of the originals could not be listed, so that nothing is known of what is in there."
-        )
+    } else if unlisted > 0 {
+        let folders = words::counted(unlisted, "folder");
+        format!("{folders} of the originals could not be listed, so nothing is known about what lies there.")
     } else if found.undecided + found.too_young > 0 {
         format!(
             "{looked_up}: {} may be younger than the backup; verify a newer one.",
@@ -57,7 +62,7 @@ pub(super) fn doubt(outcome: &Outcome) -> Option<String> {
 }
 
 /// What was looked up, and what was not.
-pub(super) fn fact(found: &Completeness) -> String {
+pub(super) fn fact(found: &CompletenessPart) -> String {
     let looked_up = words::count(found.looked_up);
     let mut text =
         format!("{looked_up} of {} looked up in the backup", words::counted(found.originals, "original"));
@@ -65,7 +70,7 @@ pub(super) fn fact(found: &Completeness) -> String {
     for (number, one, many) in [
         (found.too_young, "is younger than the backup", "are younger than the backup"),
         (found.undecided, "may be younger than the backup", "may be younger than the backup"),
-        (doubtful, "is not in it, or came there since", "are not in it, or came there since"),
+        (doubtful, "is not in it, perhaps put there since", "are not in it, perhaps put there since"),
     ] {
         if number > 0 {
             let what = if number == 1 { one } else { many };
@@ -80,44 +85,11 @@ pub(super) fn fact(found: &Completeness) -> String {
 }
 
 /// What is in the backup and is compared with nothing.
-pub(super) fn not_compared(outcome: &Outcome) -> Option<String> {
-    let number = outcome.population.not_compared;
+pub(super) fn not_compared(model: &Model) -> Option<String> {
+    let number = model.population.not_compared;
     let what = if number == 1 { "link, device or empty folder" } else { "links, devices and empty folders" };
     let also = "modes, owners, ACLs and streams";
     (number > 0).then(|| format!("{} {what}; {also} of all files", words::count(number)))
-}
-
-/// The same for programs.
-#[derive(Serialize)]
-pub(super) struct Part<'a> {
-    asked_for: bool,
-    wanted: u64,
-    originals: u64,
-    looked_up: u64,
-    too_young: u64,
-    undecided: u64,
-    missing: Vec<String>,
-    doubtful: Vec<String>,
-    exclude: &'a [String],
-    unlisted: &'a [String],
-}
-
-impl<'a> Part<'a> {
-    pub(super) fn new(found: &'a Completeness) -> Self {
-        let text = |paths: &[Vec<u8>]| paths.iter().map(|path| escape(path).into_owned()).collect();
-        Self {
-            asked_for: found.asked_for,
-            wanted: found.wanted,
-            originals: found.originals,
-            looked_up: found.looked_up,
-            too_young: found.too_young,
-            undecided: found.undecided,
-            missing: text(&found.missing),
-            doubtful: text(&found.doubtful),
-            exclude: &found.exclude,
-            unlisted: &found.unlisted,
-        }
-    }
 }
 
 #[cfg(test)]
@@ -125,9 +97,14 @@ mod tests {
     use super::*;
     use crate::exit::ExitCode;
     use crate::report::samples;
+    use crate::verify::outcome::{Completeness, Outcome};
 
     fn with(found: Completeness) -> Outcome {
         Outcome { completeness: Some(found), ..samples::passed() }
+    }
+
+    fn model(outcome: &Outcome) -> Model {
+        Model::new(&samples::plan(), Ok(outcome))
     }
 
     #[test]
@@ -142,14 +119,14 @@ mod tests {
         };
         let outcome = with(found.clone());
         assert_eq!(outcome.exit_code(), ExitCode::Pass);
-        let text = warning(&outcome).unwrap();
+        let text = warning(&model(&outcome)).unwrap();
         assert!(
             text.starts_with("WARNING: 2 of 200 originals that were looked up are not in the backup;"),
             "{text}"
         );
         assert!(text.contains("exclude = [\"cache/**\"]"), "{text}");
         let asked = with(Completeness { asked_for: true, ..found });
-        assert_eq!((asked.exit_code(), warning(&asked)), (ExitCode::IntegrityFailure, None));
+        assert_eq!((asked.exit_code(), warning(&model(&asked))), (ExitCode::IntegrityFailure, None));
     }
 
     #[test]
@@ -169,8 +146,26 @@ mod tests {
         assert_eq!(with(nobody_asked).exit_code(), ExitCode::Pass);
         let outcome = with(Completeness { looked_up: 18, undecided: 182, ..base });
         assert_eq!(
-            doubt(&outcome).unwrap(),
+            doubt(&model(&outcome)).unwrap(),
             "18 of 200 originals wanted could be looked up in the backup: 182 may be younger than the backup; verify a newer one."
         );
+    }
+
+    #[test]
+    fn one_original_is_spoken_of_as_one() {
+        let found = Completeness {
+            wanted: 200,
+            looked_up: 200,
+            doubtful: vec![b"/s/new".to_vec()],
+            ..Completeness::default()
+        };
+        let text = warning(&model(&with(found.clone()))).unwrap();
+        let expected = "WARNING: 1 of 201 originals that were looked up is not in the backup, \
+                        perhaps because it was put there after the backup was taken;";
+        assert!(text.starts_with(expected), "{text}");
+        let asked = with(Completeness { asked_for: true, ..found });
+        let expected = "1 original is not in the backup, perhaps because it was put there after the backup was taken; \
+                        verify a newer backup, which must hold it.";
+        assert_eq!(doubt(&model(&asked)).unwrap(), expected);
     }
 }

@@ -1,113 +1,126 @@
 //! The report for test dashboards, in JUnit's XML.
 //!
 //! One suite. A test case for all verified files together (a million cases would drown a
-//! dashboard), one for the sample as a whole, and one for each finding: what proves the backup bad
-//! is a failure, what could not be done is an error, what proves nothing is skipped. So the suite
-//! is green exactly where the exit code is 0.
+//! dashboard), one for the run as a whole, and one for each finding: what proves the backup bad is
+//! a failure, what could not be done is an error, what proves nothing is skipped. So the suite is
+//! green exactly where the exit code is 0.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestSuite};
 
-use crate::backup::escape;
-use crate::plan::Plan;
-use crate::verify::outcome::Outcome;
-use crate::verify::verdict::Verdict;
-use crate::verify::{Hashes, PickRecord};
+use crate::exit::ExitCode;
 use crate::words;
 
-use super::{Error, Failure, clock_rfc3339, location_text, statement};
+use super::model::{FindingPart, Model};
+use super::{Error, Renderer, statement};
+
+pub(super) const RENDERER: Renderer = Renderer {
+    name: "junit",
+    title: "JUnit report",
+    summary: "Write the report as JUnit XML to this file; - is standard output",
+    example: "bkverify.xml",
+    render,
+};
 
 /// The report, ending in a line feed.
-pub(super) fn render(plan: &Plan, outcome: &Outcome) -> Result<String, Error> {
+fn render(model: &Model) -> Result<Vec<u8>, Error> {
+    let took = seconds(model.effort.total_seconds);
     let mut suite = TestSuite::new("bkverify");
-    suite.set_time(outcome.effort.total);
-    if let Some(time) = clock_rfc3339(plan.started) {
-        suite.extra.insert("timestamp".into(), time.into());
+    suite.set_time(took);
+    if let Some(time) = model.started {
+        suite.extra.insert("timestamp".into(), time.to_string().into());
     }
-    for (name, value) in properties(outcome) {
-        suite.add_property(Property::new(name, xml(&value)));
-    }
-    suite.add_test_case(verified(outcome));
-    suite.add_test_case(whole(outcome));
-    suite.add_test_cases(outcome.findings.iter().map(finding));
-    suite.add_test_cases(outcome.damage.iter().map(|line| case("catalog", line, bad("damage", line))));
-    suite.add_test_cases(outcome.denied.iter().map(|line| case("catalog", line, skipped("denied", line))));
-    if let Some(found) = &outcome.completeness {
-        suite.add_test_cases(found.missing.iter().map(|path| missing(path, found.asked_for)));
-        suite.add_test_cases(found.doubtful.iter().map(|path| doubtful(path)));
-        let skipped = |line: &String| case("completeness", line, skipped("unlisted", line));
-        suite.add_test_cases(found.unlisted.iter().map(skipped));
+    suite.add_test_case(run(model));
+    // Of a run that ended with an error nothing else is known.
+    if model.error.is_none() {
+        for (name, value) in properties(model) {
+            suite.add_property(Property::new(name, xml(&value)));
+        }
+        suite.add_test_case(verified(model));
+        suite.add_test_cases(findings(model));
     }
     let mut report = Report::new("bkverify");
-    report.set_time(outcome.effort.total).add_test_suite(suite);
-    report.to_string().map_err(|error| Error::Render { what: "JUnit report", problem: error.to_string() })
+    report.set_time(took).add_test_suite(suite);
+    let text = report.to_string();
+    text.map(String::into_bytes)
+        .map_err(|error| Error::Render { what: RENDERER.title, problem: error.to_string() })
 }
 
-/// The report of a run that ended without an outcome: one case, an error.
-pub(super) fn render_failure(plan: &Plan, failure: &Failure) -> Result<String, Error> {
-    let mut suite = TestSuite::new("bkverify");
-    suite.set_time(failure.took);
-    if let Some(time) = clock_rfc3339(plan.started) {
-        suite.extra.insert("timestamp".into(), time.into());
-    }
-    let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
-    status.set_type(failure.exit_code.word()).set_message(xml(&failure.message));
-    if let Some(hint) = &failure.hint {
-        status.set_description(xml(hint));
-    }
-    suite.add_test_case(case("run", "the backup can be verified", status));
-    let mut report = Report::new("bkverify");
-    report.set_time(failure.took).add_test_suite(suite);
-    report.to_string().map_err(|error| Error::Render { what: "JUnit report", problem: error.to_string() })
+/// A duration; none where the number is no duration.
+fn seconds(number: f64) -> Duration {
+    Duration::try_from_secs_f64(number).unwrap_or_default()
 }
 
 /// What is needed to draw the same sample again, and what ran.
-fn properties(outcome: &Outcome) -> [(&'static str, String); 8] {
+fn properties(model: &Model) -> [(&'static str, String); 8] {
     [
-        ("version", env!("CARGO_PKG_VERSION").to_owned()),
-        ("backup", location_text(&outcome.backup.location)),
-        ("format", outcome.backup.format.to_owned()),
-        ("seed", outcome.sample.seed.clone()),
-        ("strategy", outcome.sample.strategy.to_owned()),
-        ("population", outcome.population.files.to_string()),
-        ("population-whole", outcome.population.whole.to_string()),
-        ("population-digest", outcome.population.digest.clone()),
+        ("version", model.version.clone()),
+        ("backup", model.backup.place.clone()),
+        ("format", model.backup.format.clone()),
+        ("seed", model.sample.seed.clone()),
+        ("strategy", model.sample.strategy.clone()),
+        ("population", model.population.files.to_string()),
+        ("population-whole", model.population.whole.to_string()),
+        ("population-digest", model.population.digest.clone()),
     ]
 }
 
+/// The run as a whole, which succeeds where the exit code is 0: what it proves, and why it is no
+/// pass where it is none.
+fn run(model: &Model) -> TestCase {
+    let word = model.exit_code.word();
+    let status = match model.exit_code {
+        ExitCode::Pass => TestCaseStatus::success(),
+        ExitCode::IntegrityFailure => bad(word, &model.headline),
+        ExitCode::Usage | ExitCode::Incomplete | ExitCode::Unusable => {
+            let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
+            let reason = statement::incomplete(model).unwrap_or_else(|| model.headline.clone());
+            status.set_type(word).set_message(xml(&reason));
+            if let Some(hint) = model.error.as_ref().and_then(|error| error.hint.as_deref()) {
+                status.set_description(xml(hint));
+            }
+            status
+        }
+    };
+    let mut case = case("run", "the verification passes", status);
+    if model.error.is_none() {
+        let mut text = format!("{word}: {}", model.headline);
+        for sentence in [statement::assurance(model), statement::rest(model)].into_iter().flatten() {
+            text.push('\n');
+            text.push_str(&sentence);
+        }
+        case.set_system_out(xml(&text));
+    }
+    case
+}
+
 /// All that was found good, as one case.
-fn verified(outcome: &Outcome) -> TestCase {
-    let number = outcome.counts.of(Verdict::Verified);
+fn verified(model: &Model) -> TestCase {
+    let number = model.counts.verified;
     let status = if number > 0 { TestCaseStatus::success() } else { skipped("none", "no file was verified") };
     let mut case = case("verified", &format!("{} identical", words::counted(number, "file")), status);
     case.set_assertions(usize::try_from(number).unwrap_or(usize::MAX));
-    case.set_time(outcome.effort.verify);
+    case.set_time(seconds(model.effort.verify_seconds));
     case
 }
 
-/// The sample as a whole: what it proves, and whether it was completed.
-fn whole(outcome: &Outcome) -> TestCase {
-    let status = if outcome.has_failures() {
-        bad("fail", &statement::headline(outcome))
-    } else if let Some(reason) = statement::incomplete(outcome) {
-        let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
-        status.set_type("incomplete").set_message(xml(&reason));
-        status
-    } else {
-        TestCaseStatus::success()
-    };
-    let mut case = case("assurance", "the sample is complete", status);
-    let mut text = format!("{}: {}", outcome.exit_code().word(), statement::headline(outcome));
-    for sentence in [statement::assurance(outcome), statement::rest(outcome)].into_iter().flatten() {
-        text.push('\n');
-        text.push_str(&sentence);
+/// A case for each thing that was found.
+fn findings(model: &Model) -> Vec<TestCase> {
+    let mut cases: Vec<TestCase> = model.findings.iter().map(finding).collect();
+    cases.extend(model.damage.iter().map(|line| case("catalog", line, bad("damage", line))));
+    cases.extend(model.denied.iter().map(|line| case("catalog", line, skipped("denied", line))));
+    if let Some(found) = &model.completeness {
+        cases.extend(found.missing.iter().map(|path| missing(path, found.asked_for)));
+        cases.extend(found.doubtful.iter().map(|path| doubtful(path)));
+        let unlisted = |line: &String| case("completeness", line, skipped("unlisted", line));
+        cases.extend(found.unlisted.iter().map(unlisted));
     }
-    case.set_system_out(xml(&text));
-    case
+    cases
 }
 
-fn finding(finding: &PickRecord) -> TestCase {
+fn finding(finding: &FindingPart) -> TestCase {
     let kind = finding.verdict.word();
     let mut status =
         if finding.verdict.is_alarm() { bad(kind, &finding.reason) } else { skipped(kind, &finding.reason) };
@@ -115,34 +128,35 @@ fn finding(finding: &PickRecord) -> TestCase {
     if !detail.is_empty() {
         status.set_description(xml(&detail));
     }
-    case(kind, &escape(&finding.path), status)
+    case(kind, &finding.path, status)
 }
 
 /// Where the bytes differ, and the hashes, a line each.
-fn detail(finding: &PickRecord) -> String {
+fn detail(finding: &FindingPart) -> String {
     let mut out = String::new();
     // Writing to a string cannot fail.
     if let Some(difference) = &finding.difference {
-        let _ = writeln!(out, "{difference}");
+        let _ = writeln!(out, "{}", difference.sentence);
     }
-    if let Some(Hashes { restored, original }) = &finding.hashes {
+    if let (Some(restored), Some(original)) = (&finding.restored_hash, &finding.original_hash) {
         let _ = writeln!(out, "restored {restored}\noriginal {original}");
     }
     if let Some(path) = &finding.original {
-        let _ = writeln!(out, "original at {}", escape(path));
+        let _ = writeln!(out, "original at {path}");
     }
     out
 }
 
-fn missing(path: &[u8], is_failure: bool) -> TestCase {
+fn missing(path: &str, is_failure: bool) -> TestCase {
     let why = "the backup does not hold this original";
     let status = if is_failure { bad("missing", why) } else { skipped("missing", why) };
-    case("completeness", &escape(path), status)
+    case("completeness", path, status)
 }
 
-fn doubtful(path: &[u8]) -> TestCase {
-    let why = "the backup does not hold this original, unless it came there after it was made";
-    case("completeness", &escape(path), skipped("doubtful", why))
+fn doubtful(path: &str) -> TestCase {
+    let why = "the backup does not hold this original, \
+               perhaps because it was put there after the backup was taken";
+    case("completeness", path, skipped("doubtful", why))
 }
 
 fn case(kind: &str, name: &str, status: TestCaseStatus) -> TestCase {
@@ -175,61 +189,4 @@ fn is_c1(each: char) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::exit::ExitCode;
-    use crate::report::samples;
-
-    fn count(text: &str, what: &str) -> usize {
-        text.matches(what).count()
-    }
-
-    #[test]
-    fn a_suite_is_green_exactly_where_the_exit_code_is_0() {
-        for outcome in samples::all() {
-            let text = render(&samples::plan(), &outcome).unwrap();
-            let red = count(&text, "<failure") + count(&text, "<error");
-            assert_eq!(red == 0, outcome.exit_code() == ExitCode::Pass, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_pass_is_two_cases_however_many_files() {
-        let text = render(&samples::plan(), &samples::passed()).unwrap();
-        assert_eq!(count(&text, "<testcase"), 2);
-        assert!(text.contains(r#"name="500 files identical""#) && text.contains(r#"assertions="500""#));
-        assert!(text.contains("whose originals have not been modified since the backup, at most 58 are bad"));
-        assert!(text.contains(r#"timestamp="2026-07-01T10:00:00.25Z""#));
-        assert!(text.contains(r#"<property name="seed" value="spring"/>"#));
-    }
-
-    #[test]
-    fn a_run_that_could_not_begin_is_red() {
-        let text = render_failure(&samples::plan(), &samples::failure()).unwrap();
-        assert_eq!((count(&text, "<testcase"), count(&text, "<error")), (1, 1));
-        assert!(text.contains("cannot open the backup") && text.contains(r#"type="unusable""#), "{text}");
-    }
-
-    #[test]
-    fn each_finding_is_a_case_of_its_kind() {
-        let text = render(&samples::plan(), &samples::failed()).unwrap();
-        assert_eq!(
-            (count(&text, "<testcase"), count(&text, "<failure"), count(&text, "<skipped")),
-            (7, 3, 3)
-        );
-        assert!(text.contains(r#"classname="bkverify.restore-failed""#));
-        assert!(text.contains("overwritten with zeros"));
-    }
-
-    #[test]
-    fn no_character_that_xml_forbids_or_a_terminal_obeys_comes_through() {
-        let mut outcome = samples::failed();
-        outcome.sample.seed = "a\u{0}b\u{ffff}\u{9b}<&\"".to_owned();
-        let text = render(&samples::plan(), &outcome).unwrap();
-        assert!(
-            text.chars()
-                .all(|each| each == '\n' || !(each.is_control() || matches!(each, '\u{fffe}' | '\u{ffff}')))
-        );
-        assert!(text.contains("a\u{fffd}b\u{fffd}\u{fffd}&lt;&amp;"));
-    }
-}
+mod tests;

@@ -1,122 +1,96 @@
-//! Reports: an outcome for people, for programs and for test dashboards.
+//! Reports: a run for people, for programs and for test dashboards.
 //!
-//! In: the [`Plan`] and the [`Outcome`]. Out: the terminal summary, and the JSON and JUnit files
-//! that the plan names. One renderer a file, each a pure function from plan and outcome to text. A
-//! report never holds a secret, names never reach a terminal unescaped, and a report file is either
-//! the old one or the whole new one.
+//! In: the [`Plan`], and how the run ended. Out: the terminal summary, and the files that the plan
+//! names. Both are made of one [`Model`], which is made once and holds everything that any of them
+//! says, whether the run ended in an outcome or in an error.
+//!
+//! A renderer is a pure function from the model to bytes. It reads no plan, no clock and no file;
+//! it judges nothing (what a run proves stands in the model); and it renders an error as it does an
+//! outcome. A report never holds a secret, names never reach a terminal unescaped, and a report
+//! file is either the old one or the whole new one.
+//!
+//! A new report is a file here and a line of [`RENDERERS`]: its flag, its key in the configuration,
+//! its line of `bkverify plan` and `bkverify init` and the checks of where it is written follow.
 
 mod completeness;
-mod failure;
 mod json;
 mod junit;
+mod make;
+pub mod model;
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
 mod statement;
-mod terminal;
+pub mod terminal;
 mod write;
 
-pub(crate) use write::replace;
+pub use make::Failure;
+pub use model::{Model, SCHEMA, SCHEMA_NAME};
+pub use write::{Error, show_summary, write_files_with};
 
-pub use failure::Failure;
-pub use json::{SCHEMA, SCHEMA_NAME};
-pub use write::Error;
-
-use std::borrow::Cow;
-use std::path::Path;
-
-use crate::backup::{Location, escape};
 use crate::exit::ExitCode;
 use crate::plan::Plan;
-use crate::platform;
-use crate::verify::outcome::Outcome;
-use crate::words::is_invisible;
 
-/// Writes every report that the plan asks for, the terminal summary last.
-///
-/// The summary goes to standard output, or to standard error where a report file is `-`. A quiet
-/// plan shows it only if the run did not pass. One report that fails keeps no other from being
-/// written; the first error is returned.
-pub fn write_all(plan: &Plan, outcome: &Outcome) -> Result<(), Error> {
-    let reports = &plan.outputs.reports;
-    let mut result = write_files(plan, || json::render(plan, outcome), || junit::render(plan, outcome));
-    if !plan.outputs.terminal.quiet || outcome.exit_code() != ExitCode::Pass {
-        let taken =
-            [&reports.json, &reports.junit].into_iter().flatten().any(|place| write::is_stdout(place));
-        result = result.and(write::summary(&terminal::render(plan, outcome), taken));
+/// A kind of report file.
+#[derive(Debug, Clone, Copy)]
+pub struct Renderer {
+    /// Its flag, and its key in the configuration: `json`.
+    pub name: &'static str,
+    /// What messages call it: `JSON report`.
+    pub title: &'static str,
+    /// The help of the flag.
+    pub summary: &'static str,
+    /// A file to write to, as an example in a configuration.
+    pub example: &'static str,
+    /// Makes the file.
+    pub render: fn(&Model) -> Result<Vec<u8>, Error>,
+}
+
+/// Every kind of report file, in the order of the flags.
+pub static RENDERERS: [Renderer; 2] = [json::RENDERER, junit::RENDERER];
+
+/// Writes the report files that the plan asks for; the first error is returned.
+pub fn write_files(plan: &Plan, model: &Model) -> Result<(), Error> {
+    write_files_with(&RENDERERS, plan, model)
+}
+
+/// Writes the report files and then shows the summary; the first error is returned. A quiet plan
+/// shows it only if the run did not pass.
+pub fn write_all(plan: &Plan, model: &Model) -> Result<(), Error> {
+    let written = write_files(plan, model);
+    if plan.outputs.terminal.quiet && model.exit_code == ExitCode::Pass {
+        return written;
     }
-    result
-}
-
-/// Writes the reports that the plan asks for of a run that ended without an outcome. The caller has
-/// made sure that they may be written where the plan says, and tells the person.
-pub fn write_failure(plan: &Plan, failure: &Failure) -> Result<(), Error> {
-    write_files(plan, || json::render_failure(plan, failure), || junit::render_failure(plan, failure))
-}
-
-/// Writes the report files; the first error is returned.
-fn write_files(
-    plan: &Plan,
-    json: impl FnOnce() -> Result<String, Error>,
-    junit: impl FnOnce() -> Result<String, Error>,
-) -> Result<(), Error> {
-    let mut result = Ok(());
-    if let Some(place) = &plan.outputs.reports.json {
-        result = result.and(json().and_then(|text| write::report(plan, "JSON report", place, &text)));
-    }
-    if let Some(place) = &plan.outputs.reports.junit {
-        result = result.and(junit().and_then(|text| write::report(plan, "JUnit report", place, &text)));
-    }
-    result
-}
-
-/// A path of this machine as text that is safe to print and can be turned back.
-fn path_text(path: &Path) -> String {
-    escape(&platform::path_to_bytes(path)).into_owned()
-}
-
-/// Where a backup is, as text that is safe to print and shows no password.
-fn location_text(location: &Location) -> String {
-    escape(&location.to_bytes()).into_owned()
-}
-
-/// Words that may quote others, with every control and invisible character made visible as `?`.
-fn printable(text: &str) -> Cow<'_, str> {
-    let is_hidden = |each: char| each.is_control() || is_invisible(each);
-    if text.chars().any(is_hidden) {
-        Cow::Owned(text.chars().map(|each| if is_hidden(each) { '?' } else { each }).collect())
-    } else {
-        Cow::Borrowed(text)
-    }
-}
-
-/// The system's clock by RFC 3339, in UTC.
-fn clock_rfc3339(time: std::time::SystemTime) -> Option<String> {
-    Some(jiff::Timestamp::try_from(time).ok()?.to_string())
+    written.and(show_summary(plan, model))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
-    use std::fs;
 
     #[test]
-    fn every_report_is_written_even_if_one_cannot_be() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut plan = samples::plan();
-        plan.outputs.terminal.quiet = true;
-        plan.outputs.reports.json = Some(folder.path().join("missing/report.json"));
-        plan.outputs.reports.junit = Some(folder.path().join("report.xml"));
-        let error = write_all(&plan, &samples::passed()).unwrap_err();
-        assert!(error.to_string().contains("JSON report"), "{error}");
-        assert!(fs::read_to_string(folder.path().join("report.xml")).unwrap().contains("<testsuites"));
-        plan.outputs.reports.json = Some(folder.path().join("report.json"));
-        write_all(&plan, &samples::passed()).unwrap();
-        assert!(fs::read_to_string(folder.path().join("report.json")).unwrap().contains(SCHEMA_NAME));
+    fn renderers_have_names_of_their_own_and_say_what_they_write() {
+        let names: BTreeSet<_> = RENDERERS.iter().map(|renderer| renderer.name).collect();
+        assert_eq!(names.len(), RENDERERS.len());
+        for renderer in &RENDERERS {
+            assert!(renderer.name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'));
+            assert!(!renderer.title.is_empty() && !renderer.summary.ends_with('.'));
+        }
     }
 
     #[test]
-    fn quoted_words_keep_their_letters_and_lose_their_controls() {
-        assert_eq!(printable("r\u{e9}seau \x1b[2Jgone\n"), "r\u{e9}seau ?[2Jgone?");
-        assert_eq!(printable("left\u{61c}right \u{202e}and\u{ad}hidden"), "left?right ?and?hidden");
+    fn every_renderer_makes_something_of_every_way_to_end() {
+        let plan = samples::plan();
+        let outcomes = samples::all();
+        let failure = samples::failure();
+        let models = outcomes.iter().map(|outcome| Model::new(&plan, Ok(outcome)));
+        for model in models.chain([Model::new(&plan, Err(&failure))]) {
+            for renderer in &RENDERERS {
+                let text = String::from_utf8((renderer.render)(&model).unwrap()).unwrap();
+                assert!(text.ends_with('\n') && text.contains("bkverify"), "{}", renderer.name);
+            }
+            assert!(terminal::render(&model, &terminal::Look::default()).ends_with('\n'));
+        }
     }
 }

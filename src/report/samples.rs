@@ -20,7 +20,7 @@ use super::Failure;
 /// 2026-07-01 02:00:00 UTC.
 const TAKEN: Timestamp = Timestamp { seconds: 1_782_871_200, nanos: 0 };
 
-pub(super) fn plan() -> Plan {
+pub(crate) fn plan() -> Plan {
     let target = Target {
         backup: "/srv/backup/data.tar.gz".into(),
         sources: vec![PathBuf::from("/srv/data")],
@@ -39,7 +39,7 @@ pub(super) fn plan() -> Plan {
 }
 
 /// 500 of 10,000, all good.
-pub(super) fn passed() -> Outcome {
+pub(crate) fn passed() -> Outcome {
     outcome(&[(Verdict::Verified, 500)], 500)
 }
 
@@ -92,7 +92,7 @@ fn outcome(verdicts: &[(Verdict, u64)], wanted: u64) -> Outcome {
     }
 }
 
-pub(super) fn finding(path: &[u8], verdict: Verdict) -> PickRecord {
+pub(crate) fn finding(path: &[u8], verdict: Verdict) -> PickRecord {
     PickRecord {
         path: path.to_vec(),
         original: Some([b"/srv/data/", path].concat()),
@@ -126,7 +126,7 @@ fn plain(path: &[u8], verdict: Verdict, reason: &str) -> PickRecord {
 }
 
 /// Two bad files with hostile names, and originals that changed.
-pub(super) fn failed() -> Outcome {
+pub(crate) fn failed() -> Outcome {
     let counts =
         [(Verdict::Verified, 498), (Verdict::Corrupt, 1), (Verdict::RestoreFailed, 1), (Verdict::Changed, 3)];
     let mut found = outcome(&counts, 500);
@@ -142,7 +142,7 @@ pub(super) fn failed() -> Outcome {
 }
 
 /// Everything that can be bad, at once and a lot of it.
-pub(super) fn disaster() -> Outcome {
+pub(crate) fn disaster() -> Outcome {
     let verdicts = Verdict::ALL.map(|verdict| (verdict, 20));
     let mut found = outcome(&verdicts, 500);
     found.sample.replacements = 1;
@@ -172,7 +172,7 @@ pub(super) fn disaster() -> Outcome {
 }
 
 /// Ended by the time limit after 120 good files.
-pub(super) fn cut_short() -> Outcome {
+pub(crate) fn cut_short() -> Outcome {
     let mut found = outcome(&[(Verdict::Verified, 120), (Verdict::Deleted, 1)], 500);
     found.incomplete = Some(Incomplete::TimeLimit);
     found.findings = vec![plain(b"gone", Verdict::Deleted, "the original is gone")];
@@ -180,7 +180,7 @@ pub(super) fn cut_short() -> Outcome {
 }
 
 /// A backup without a file in it.
-pub(super) fn empty() -> Outcome {
+pub(crate) fn empty() -> Outcome {
     let mut found = outcome(&[], 0);
     found.population = Population { whole: true, digest: "00".repeat(32), ..Population::default() };
     found.backup.taken = None;
@@ -189,7 +189,7 @@ pub(super) fn empty() -> Outcome {
 }
 
 /// Everything was asked for, and a signal came while the backup was still being listed.
-pub(super) fn interrupted() -> Outcome {
+pub(crate) fn interrupted() -> Outcome {
     let mut found = outcome(&[(Verdict::Verified, 120)], 640);
     found.sample.strategy = "all";
     found.population = Population { files: 640, whole: false, ..found.population };
@@ -198,13 +198,25 @@ pub(super) fn interrupted() -> Outcome {
     found
 }
 
+/// Every reason why a run may be incomplete.
+pub(crate) const INCOMPLETE: [Incomplete; 8] = [
+    Incomplete::Interrupted,
+    Incomplete::TimeLimit,
+    Incomplete::Budget,
+    Incomplete::TooFewComparable,
+    Incomplete::TooManyUndecided,
+    Incomplete::Unresolved,
+    Incomplete::ToleranceNotMet,
+    Incomplete::RestoreFolder,
+];
+
 /// One of each.
-pub(super) fn all() -> [Outcome; 6] {
+pub(crate) fn all() -> [Outcome; 6] {
     [passed(), failed(), disaster(), cut_short(), interrupted(), empty()]
 }
 
 /// A run that could not begin.
-pub(super) fn failure() -> Failure {
+pub(crate) fn failure() -> Failure {
     Failure {
         exit_code: ExitCode::Unusable,
         message: "cannot open the backup /srv/backup/data.tar.gz: no such file".to_owned(),

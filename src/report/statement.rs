@@ -1,145 +1,173 @@
-//! The sentences that several reports share: what was found, what it proves, what is missing.
+//! The sentences that several reports share: what was found, what it proves, what is missing. Each is
+//! made of the model's numbers.
 
 use crate::exit::ExitCode;
-use crate::verify::outcome::{Incomplete, Outcome};
+use crate::verify::outcome::Incomplete;
 use crate::verify::verdict::Verdict;
 use crate::words;
 
 use super::completeness;
+use super::model::Model;
 
 /// What was found, in one sentence: `498 of 500 identical, 2 bad in the backup; 500 of 560 drawn
 /// could be compared.`
-pub(super) fn headline(outcome: &Outcome) -> String {
-    let counts = &outcome.counts;
-    let comparable = counts.comparable();
+pub(super) fn headline(model: &Model) -> String {
+    let counts = &model.counts;
     let mut parts = Vec::new();
     // What is bad counts, whatever became of its original.
-    let compared = comparable + counts.bad() - counts.comparable_bad();
+    let compared = counts.comparable + counts.outside_bad();
     if compared > 0 {
-        let verified = words::count(counts.comparable_of(Verdict::Verified));
+        let verified = words::count(counts.comparable_verified);
         parts.push(format!("{verified} of {} identical", words::count(compared)));
-    } else if outcome.population.files == 0 && outcome.population.whole {
+    } else if model.population.files == 0 && model.population.whole {
         parts.push("There is no file to verify".to_owned());
     } else {
         parts.push("No file could be compared".to_owned());
     }
-    let asked_for = outcome.completeness.as_ref().filter(|found| found.asked_for);
-    let missing = asked_for.map_or(0, |found| found.missing.len() as u64);
-    let originals = counts.of(Verdict::OriginalCorrupt);
-    let damaged = outcome.damage.len() as u64;
-    let denied = outcome.denied.len() as u64;
-    for (number, what) in [
-        (counts.bad(), "bad in the backup".to_owned()),
-        (originals, if originals == 1 { "original corrupt" } else { "originals corrupt" }.to_owned()),
-        (missing, "missing from the backup".to_owned()),
-        (damaged, if damaged == 1 { "part cannot be listed" } else { "parts cannot be listed" }.to_owned()),
-        (
-            denied,
-            if denied == 1 { "folder may not be listed" } else { "folders may not be listed" }.to_owned(),
-        ),
-    ] {
-        if number > 0 {
-            parts.push(format!("{} {what}", words::count(number)));
-        }
-    }
-    let drawn = match counts.outside() {
-        outside if outside > 0 && comparable > 0 => {
-            let (comparable, drawn) = (words::count(comparable), words::count(counts.looked_at()));
-            format!("; {comparable} of {drawn} drawn could be compared")
-        }
-        _ => String::new(),
+    parts.extend(problems(model));
+    let drawn = if counts.outside > 0 && counts.comparable > 0 {
+        let (comparable, drawn) = (words::count(counts.comparable), words::count(counts.drawn));
+        format!("; {comparable} of {drawn} drawn could be compared")
+    } else {
+        String::new()
     };
-    let warning = completeness::warning(outcome).map_or_else(String::new, |warning| format!(" {warning}"));
+    let warning = completeness::warning(model).map_or_else(String::new, |warning| format!(" {warning}"));
     format!("{}{drawn}.{warning}", parts.join(", "))
 }
 
+/// What is bad or in doubt, kind by kind.
+fn problems(model: &Model) -> Vec<String> {
+    let asked_for = model.completeness.as_ref().filter(|found| found.asked_for);
+    let missing = asked_for.map_or(0, |found| found.missing.len() as u64);
+    let (damaged, denied) = (model.damage.len() as u64, model.denied.len() as u64);
+    let corrupt = words::counted(model.counts.original_corrupt, "original");
+    [
+        (model.counts.bad, format!("{} bad in the backup", words::count(model.counts.bad))),
+        (model.counts.original_corrupt, format!("{corrupt} corrupt")),
+        (missing, format!("{} missing from the backup", words::count(missing))),
+        (damaged, format!("{} cannot be listed", words::counted(damaged, "part"))),
+        (denied, format!("no permission to list {}", words::counted(denied, "folder"))),
+    ]
+    .into_iter()
+    .filter(|(number, _)| *number > 0)
+    .map(|(_, text)| text)
+    .collect()
+}
+
 /// What the sample proves about the whole, where it proves anything.
-pub(super) fn assurance(outcome: &Outcome) -> Option<String> {
-    outcome.assurance.map(|assurance| assurance.sentence(&which(outcome)))
+pub(super) fn assurance(model: &Model) -> Option<String> {
+    model.assurance.as_ref()?.sentence.clone()
 }
 
 /// Why less was verified than asked for, where that is so.
-pub(super) fn incomplete(outcome: &Outcome) -> Option<String> {
-    let reason = match outcome.incomplete {
+pub(super) fn incomplete(model: &Model) -> Option<String> {
+    if model.error.is_some() {
+        // The headline says it all.
+        return None;
+    }
+    let reason = match model.incomplete {
         Some(Incomplete::Interrupted) => "The run was interrupted",
         Some(Incomplete::TimeLimit) => "The time limit ended the run",
         Some(Incomplete::Budget) => "The byte budget ended the run",
         Some(Incomplete::RestoreFolder) => "The restore folder failed",
         Some(Incomplete::TooFewComparable) => "Too few files could be compared",
-        Some(Incomplete::TooManyUndecided) => {
-            let (open, drawn) = (outcome.counts.undecided(), outcome.counts.looked_at());
-            let is_unreadable = 2 * outcome.counts.of(Verdict::Unreadable) > open;
-            let hint = match outcome.exit_code() {
-                ExitCode::Incomplete if is_unreadable => {
-                    " The reasons below say what is lacking: permission, room (--restore-to), a password or a method."
-                }
-                ExitCode::Incomplete => {
-                    " Verify sooner after the backup, or against a snapshot; if the originals cannot have changed, say so by \
-                     --assume-unchanged."
-                }
-                _ => "",
+        Some(Incomplete::TooManyUndecided) => return Some(too_many_undecided(model)),
+        Some(Incomplete::Unresolved) => {
+            let files = words::counted(model.counts.unresolved, "file");
+            let (copies, originals) = if model.counts.unresolved == 1 {
+                ("the copy is good", "the original was")
+            } else {
+                ("the copies are good", "the originals were")
             };
             return Some(format!(
-                "{} of {} drawn prove nothing, which is more than --max-undecided allows.{hint}",
-                words::count(open),
-                words::count(drawn)
-            ));
-        }
-        Some(Incomplete::Unresolved) => {
-            let open = outcome.counts.unresolved();
-            return Some(format!(
-                "Of {} nobody can tell whether it is good, though the original was not modified: look at what is listed below.",
-                words::counted(open, "file")
+                "For {files} it cannot be told whether {copies}, although {originals} not modified: see the list below."
             ));
         }
         Some(Incomplete::ToleranceNotMet) => {
             return Some("The sample does not rule out the tolerance that was asked for.".to_owned());
         }
-        None if outcome.exit_code() == ExitCode::Incomplete => {
-            if !outcome.denied.is_empty() && outcome.counts.comparable() > 0 {
-                return Some("Nothing is known of what is in folders that may not be listed.".to_owned());
-            }
-            let doubt = completeness::doubt(outcome).filter(|_| outcome.counts.comparable() > 0);
-            return Some(doubt.unwrap_or_else(|| "So nothing is proven.".to_owned()));
-        }
+        None if model.exit_code == ExitCode::Incomplete => return Some(doubt(model)),
         None => return None,
     };
-    let (compared, files) = (outcome.counts.comparable(), outcome.population.files);
-    // How many were wanted depends on how many there are.
-    if !outcome.population.whole {
-        let were = if compared == 1 { "was" } else { "were" };
-        return Some(match files {
-            0 => format!("{reason} before anything was listed."),
-            _ => format!(
-                "{reason}: {} {were} compared. The backup was not listed to its end: there are at least {} to verify.",
-                words::counted(compared, "file"),
-                words::counted(files, "file")
-            ),
-        });
+    Some(ended_early(model, reason))
+}
+
+/// Too many picks prove nothing, and what can be done about it.
+fn too_many_undecided(model: &Model) -> String {
+    let counts = &model.counts;
+    let hint = match model.exit_code {
+        ExitCode::Incomplete if 2 * counts.unreadable > counts.undecided => {
+            " The reasons below say what is missing: permission, room (--restore-to), a password or a method."
+        }
+        ExitCode::Incomplete => {
+            " Verify sooner after the backup, or against a snapshot; if the originals cannot have changed, say so with \
+             --assume-unchanged."
+        }
+        _ => "",
+    };
+    format!(
+        "{} of {} drawn prove nothing, which is more than --max-undecided allows.{hint}",
+        words::count(counts.undecided),
+        words::count(counts.drawn)
+    )
+}
+
+/// Why a run that went to its end is no pass, though nothing bad was found.
+fn doubt(model: &Model) -> String {
+    if model.counts.comparable == 0 {
+        "This proves nothing.".to_owned()
+    } else if !model.denied.is_empty() {
+        "Nothing is known about what lies in folders that this account may not list.".to_owned()
+    } else {
+        completeness::doubt(model).unwrap_or_else(|| "This proves nothing.".to_owned())
     }
-    let compared = words::count(compared);
-    Some(format!(
-        "{reason}: {compared} of {} wanted were compared.",
-        words::counted(outcome.sample.wanted, "file")
-    ))
+}
+
+/// Why a run ended early, and how far it came.
+fn ended_early(model: &Model, reason: &str) -> String {
+    let (compared, files) = (model.counts.comparable, model.population.files);
+    let were = if compared == 1 { "was" } else { "were" };
+    // How many were wanted depends on how many there are.
+    if model.population.whole {
+        let wanted = words::counted(model.sample.wanted, "file");
+        return format!("{reason}: {} of {wanted} wanted {were} compared.", words::count(compared));
+    }
+    match files {
+        0 => format!("{reason} before anything was listed."),
+        _ => format!(
+            "{reason}: {} {were} compared. The backup was not listed to its end: there are at least {} to verify.",
+            words::counted(compared, "file"),
+            words::counted(files, "file")
+        ),
+    }
 }
 
 /// The picks that the statement is not about, and those that it counts as bad though nobody knows.
-pub(super) fn rest(outcome: &Outcome) -> Option<String> {
-    let counts = &outcome.counts;
+pub(super) fn rest(model: &Model) -> Option<String> {
+    if let Some(assurance) = &model.assurance {
+        return assurance.rest.clone();
+    }
+    rest_of(model)
+}
+
+/// The same, made of the numbers.
+pub(super) fn rest_of(model: &Model) -> Option<String> {
+    let counts = &model.counts;
     let mut sentences = Vec::new();
-    if counts.outside() > 0 {
-        let identical = counts.outside_of(Verdict::Verified);
-        let modified = identical + counts.outside_of(Verdict::Changed);
-        let all_the_same = match identical {
+    if counts.outside > 0 {
+        let (changed, unreadable) = unresolved(model);
+        let identical = counts.outside_verified;
+        let modified = identical + counts.changed.saturating_sub(changed);
+        let still = match identical {
             0 => String::new(),
-            number => format!(" (of which {} are identical all the same)", words::count(number)),
+            1 => " (of which 1 is still identical)".to_owned(),
+            number => format!(" (of which {} are still identical)", words::count(number)),
         };
         let kinds = [
-            (modified, format!("modified as far as times tell{all_the_same}")),
-            (counts.outside_of(Verdict::Deleted), "deleted".to_owned()),
-            (counts.outside_of(Verdict::Unreadable), "unreadable".to_owned()),
-            (counts.bad() - counts.comparable_bad(), "bad whatever became of the original".to_owned()),
+            (modified, format!("apparently modified since the backup{still}")),
+            (counts.deleted, "deleted".to_owned()),
+            (counts.unreadable.saturating_sub(unreadable), "unreadable".to_owned()),
+            (counts.outside_bad(), "bad whatever became of the original".to_owned()),
         ];
         let kinds: Vec<String> = kinds
             .into_iter()
@@ -147,29 +175,41 @@ pub(super) fn rest(outcome: &Outcome) -> Option<String> {
             .map(|(number, what)| format!("{} {what}", words::count(number)))
             .collect();
         sentences.push(format!(
-            "{} of {} drawn ({}) could not be compared: {}. Nothing is said about such files.",
-            words::count(counts.outside()),
-            words::count(counts.looked_at()),
-            words::percent_about(counts.outside(), counts.looked_at()),
+            "{} of {} drawn ({}) could not be compared: {}. Nothing is claimed about such files.",
+            words::count(counts.outside),
+            words::count(counts.drawn),
+            words::percent_about(counts.outside, counts.drawn),
             kinds.join(", ")
         ));
     }
-    if counts.unresolved() > 0 {
+    if counts.unresolved > 0 {
+        let each = if counts.unresolved == 1 { "it" } else { "each" };
         sentences.push(format!(
-            "{} could not be decided; each counts as bad in the statement.",
-            words::counted(counts.unresolved(), "comparable file")
+            "{} could not be decided; {each} counts as bad in the statement.",
+            words::counted(counts.unresolved, "comparable file")
         ));
     }
     (!sentences.is_empty()).then(|| sentences.join(" "))
 }
 
+/// How many of the comparable files that were not decided differ, and how many could not be read,
+/// for want of room. (A file whose original is gone cannot be compared.) Where more were found than
+/// are listed, this is as close as the sums allow.
+pub(super) fn unresolved(model: &Model) -> (u64, u64) {
+    let counts = &model.counts;
+    let listed = model.findings.iter().filter(|one| one.comparable && one.verdict == Verdict::Unreadable);
+    let at_least = counts.unresolved.saturating_sub(counts.changed);
+    let unreadable = (listed.count() as u64).max(at_least).min(counts.unresolved);
+    (counts.unresolved - unreadable, unreadable)
+}
+
 /// Which files the statement is about.
-fn which(outcome: &Outcome) -> String {
-    let Outcome { population, damage, denied, .. } = outcome;
+pub(super) fn which(model: &Model) -> String {
+    let Model { population, damage, denied, .. } = model;
     let limits = [
         (!damage.is_empty() || !denied.is_empty() || population.unlisted > 0, "that can be listed"),
         (population.filtered > 0, "that pass the filters"),
-        (population.unmapped > 0, "whose originals are named"),
+        (population.unmapped > 0, "that have a source"),
         (true, "whose originals have not been modified since the backup"),
     ];
     let limits: Vec<&str> = limits.into_iter().filter(|(holds, _)| *holds).map(|(_, words)| words).collect();

@@ -1,60 +1,71 @@
 //! The summary for a person: the verdict first, then what is bad and why, then what was verified.
 //! One screen of 24 lines and 80 columns, as long as names are short.
 
-use std::borrow::Cow;
+use std::time::Duration;
 
 use crate::backup::escape;
 use crate::exit::ExitCode;
-use crate::plan::Plan;
-use crate::platform::Timestamp;
-use crate::verify::PickRecord;
-use crate::verify::outcome::Outcome;
 use crate::verify::verdict::Verdict;
-use crate::words::{self, rfc3339};
+use crate::words::{self, printable};
 
-use super::{completeness, location_text, path_text, printable, statement};
+use super::model::{FindingPart, Model};
+use super::{completeness, statement};
 
-/// Columns that sentences are wrapped at.
-const WIDTH: usize = 80;
 /// Lines that lists of failures share.
 const LIST_LINES: usize = 10;
 /// Columns that the names of facts take.
 const FACT_INDENT: usize = 11;
 
-/// The summary, ending in a line feed. A quiet plan gets the verdict and the failures alone.
-pub(super) fn render(plan: &Plan, outcome: &Outcome) -> String {
-    let mut out = String::new();
-    verdict(&mut out, plan, outcome);
-    failures(&mut out, plan, outcome);
-    if !plan.outputs.terminal.quiet {
-        facts(&mut out, plan, outcome);
-    }
-    out
+/// How the summary looks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Look {
+    /// Columns that sentences are wrapped at.
+    pub width: usize,
+    /// Whether the verdict is coloured.
+    pub color: bool,
+    /// Whether only the verdict and the failures are wanted.
+    pub quiet: bool,
+    /// Where the whole of a list that is cut can be found.
+    pub see: String,
 }
 
-/// `PASS` or not, with what was found and what that proves beside it.
-fn verdict(out: &mut String, plan: &Plan, outcome: &Outcome) {
-    let (word, color) = match outcome.exit_code() {
+impl Default for Look {
+    fn default() -> Self {
+        Self { width: 80, color: false, quiet: false, see: "--json".to_owned() }
+    }
+}
+
+/// The summary, ending in a line feed. Whatever the model holds, nothing but printable characters
+/// comes through.
+pub fn render(model: &Model, look: &Look) -> String {
+    let (word, color) = match model.exit_code {
+        _ if model.error.is_some() => ("ERROR", "\x1b[1;31m"),
         ExitCode::Pass => ("PASS", "\x1b[1;32m"),
         ExitCode::Incomplete | ExitCode::Unusable => ("INCOMPLETE", "\x1b[1;33m"),
         _ => ("FAIL", "\x1b[1;31m"),
     };
-    if plan.outputs.terminal.color {
-        out.push_str(&format!("{color}{word}\x1b[0m"));
-    } else {
-        out.push_str(word);
+    let mut out = String::new();
+    verdict(&mut out, model, look, word.len() + 2);
+    // Of a run that ended with an error nothing else is known.
+    if model.error.is_none() {
+        failures(&mut out, model, look);
+        if !look.quiet {
+            facts(&mut out, model, look);
+        }
     }
-    let indent = word.len() + 2;
-    let lines = [
-        Some(statement::headline(outcome)),
-        statement::incomplete(outcome),
-        statement::assurance(outcome),
-        statement::rest(outcome),
-    ];
-    for (index, line) in lines.into_iter().flatten().enumerate() {
-        let text = wrap(&line, indent);
-        // The first line stands beside the word.
-        out.push_str(if index == 0 { &text[word.len()..] } else { &text });
+    // The first line stands beside the word.
+    let rest = &out[word.len()..];
+    if look.color { format!("{color}{word}\x1b[0m{rest}") } else { format!("{word}{rest}") }
+}
+
+/// What was found and what that proves, leaving room for the word beside it.
+fn verdict(out: &mut String, model: &Model, look: &Look, indent: usize) {
+    let hint = model.error.as_ref().and_then(|error| error.hint.as_deref());
+    let sentences = [statement::incomplete(model), statement::assurance(model), statement::rest(model)];
+    let sentences = sentences.into_iter().flatten();
+    let hints = hint.into_iter().flat_map(str::lines).map(str::to_owned);
+    for line in [model.headline.clone()].into_iter().chain(hints).chain(sentences) {
+        out.push_str(&wrap(&line, indent, look.width));
     }
 }
 
@@ -63,25 +74,47 @@ struct List {
     title: &'static str,
     /// The first of them, each with its lines.
     items: Vec<String>,
-    total: usize,
+    total: u64,
 }
 
 /// What is bad, list by list; lists share the room, and say how much they leave out.
-fn failures(out: &mut String, plan: &Plan, outcome: &Outcome) {
+fn failures(out: &mut String, model: &Model, look: &Look) {
+    let completeness = model.completeness.as_ref();
+    let missing = completeness.map_or(&[][..], |found| &found.missing);
+    let doubtful = completeness.map_or(&[][..], |found| &found.doubtful);
+    let bad = |finding: &FindingPart| finding.verdict.is_bad();
+    let corrupt = |finding: &FindingPart| finding.verdict == Verdict::OriginalCorrupt;
+    // Those that cannot be read have a list of their own.
+    let open = |finding: &FindingPart| finding.comparable && finding.verdict == Verdict::Changed;
+    let unreadable = |finding: &FindingPart| finding.verdict == Verdict::Unreadable;
+    // Not all that was found is listed.
+    let counts = &model.counts;
     let lists = [
-        findings(outcome, "Bad in the backup:", Verdict::is_bad),
-        findings(outcome, "Corrupt originals, of which the backup has the right bytes:", |verdict| {
-            verdict == Verdict::OriginalCorrupt
-        }),
-        lines("Parts of the backup that cannot be listed:", &unlisted(outcome), |line| printable(line)),
-        lines("Originals that the backup does not hold:", missing(outcome), |path| escape(path)),
-        lines("Originals that it does not hold, or that came there since:", doubtful(outcome), |path| {
-            escape(path)
-        }),
-        unresolved(outcome),
-        findings(outcome, "Files that cannot be read, so that nothing is proven of them:", |verdict| {
-            verdict == Verdict::Unreadable
-        }),
+        findings("Bad in the backup:", model, look, counts.bad, bad),
+        findings(
+            "Corrupt originals, of which the backup has the right bytes:",
+            model,
+            look,
+            counts.original_corrupt,
+            corrupt,
+        ),
+        lines("Parts of the backup that cannot be listed:", model.damage.iter().chain(&model.denied)),
+        lines("Originals that the backup does not hold:", missing.iter()),
+        lines("Originals that it does not hold, perhaps because they were put there since:", doubtful.iter()),
+        findings(
+            "Files that differ, and it cannot be told which side is wrong:",
+            model,
+            look,
+            statement::unresolved(model).0,
+            open,
+        ),
+        findings(
+            "Files that could not be read, so that nothing is proven about them:",
+            model,
+            look,
+            counts.unreadable,
+            unreadable,
+        ),
     ];
     let lists: Vec<List> = lists.into_iter().filter(|list| list.total > 0).collect();
     // Each has its share; what a short one leaves goes to those before it.
@@ -90,15 +123,15 @@ fn failures(out: &mut String, plan: &Plan, outcome: &Outcome) {
     let mut left = LIST_LINES;
     for (index, list) in lists.iter().enumerate() {
         let later: usize = lists[index + 1..].iter().map(|list| lines_of(list).min(share)).sum();
-        left -= show(out, plan, list, left.saturating_sub(later)).min(left);
+        left -= show(out, look, list, left.saturating_sub(later)).min(left);
     }
 }
 
 /// A list, as much of it as fits into `room` lines, and at least one item; returns how many lines
 /// its items took.
-fn show(out: &mut String, plan: &Plan, list: &List, room: usize) -> usize {
+fn show(out: &mut String, look: &Look, list: &List, room: usize) -> usize {
     out.push_str(&format!("\n{}\n", list.title));
-    let (mut shown, mut used) = (0, 0);
+    let (mut shown, mut used) = (0_u64, 0);
     for item in &list.items {
         let lines = item.lines().count();
         if shown > 0 && used + lines > room {
@@ -109,101 +142,69 @@ fn show(out: &mut String, plan: &Plan, list: &List, room: usize) -> usize {
         shown += 1;
     }
     if list.total > shown {
-        let more = words::count((list.total - shown) as u64);
-        let place = plan.outputs.reports.json.as_deref().filter(|place| !super::write::is_stdout(place));
-        let place = place.map_or_else(|| "--json".to_owned(), path_text);
-        out.push_str(&format!("  and {more} more, see {place}\n"));
+        let more = words::count(list.total - shown);
+        out.push_str(&format!("  and {more} more, see {}\n", look.see));
     }
     used
 }
 
-fn findings(outcome: &Outcome, title: &'static str, which: impl Fn(Verdict) -> bool) -> List {
-    // Not all that was found is listed.
-    let total = outcome.counts.sum(&which);
-    list(outcome, title, total, |finding| which(finding.verdict))
-}
-
-/// Comparable files that stayed undecided; those that cannot be read have a list of their own.
-fn unresolved(outcome: &Outcome) -> List {
-    let changed = outcome.counts.comparable_of(Verdict::Changed);
-    list(outcome, "Files that differ, and nobody can tell why:", changed, |finding| {
-        finding.comparable && finding.verdict == Verdict::Changed
-    })
-}
-
-fn list(outcome: &Outcome, title: &'static str, total: u64, which: impl Fn(&PickRecord) -> bool) -> List {
-    let items = outcome.findings.iter().filter(|finding| which(finding)).take(LIST_LINES).map(|finding| {
-        let reason = wrap(&printable(&why(finding)), 6);
-        format!("  {}: {}\n{reason}", finding.verdict.word(), escape(&finding.path))
+/// Findings of one kind, each with its reason below.
+fn findings(
+    title: &'static str,
+    model: &Model,
+    look: &Look,
+    total: u64,
+    which: impl Fn(&FindingPart) -> bool,
+) -> List {
+    let items = model.findings.iter().filter(|finding| which(finding)).take(LIST_LINES).map(|finding| {
+        let reason = wrap(&why(finding), 6, look.width);
+        format!("  {}: {}\n{reason}", finding.verdict.word(), printable(&finding.path))
     });
-    List { title, items: items.collect(), total: usize::try_from(total).unwrap_or(usize::MAX) }
+    List { title, items: items.collect(), total }
 }
 
 /// The reason, and where the bytes differ.
-fn why(finding: &PickRecord) -> String {
+fn why(finding: &FindingPart) -> String {
     match &finding.difference {
-        Some(difference) if finding.reason.is_empty() => difference.to_string(),
-        Some(difference) => format!("{difference}; {}", finding.reason),
+        Some(difference) if finding.reason.is_empty() => difference.sentence.clone(),
+        Some(difference) => format!("{}; {}", difference.sentence, finding.reason),
         None => finding.reason.clone(),
     }
 }
 
-fn lines<'a, T>(title: &'static str, all: &'a [T], text: impl Fn(&'a T) -> Cow<'a, str>) -> List {
-    let items = all.iter().take(LIST_LINES).map(|each| format!("  {}\n", text(each)));
-    List { title, items: items.collect(), total: all.len() }
-}
-
-/// What is damaged, and what this account may not list.
-fn unlisted(outcome: &Outcome) -> Vec<&String> {
-    outcome.damage.iter().chain(&outcome.denied).collect()
-}
-
-fn missing(outcome: &Outcome) -> &[Vec<u8>] {
-    outcome.completeness.as_ref().map_or(&[], |found| &found.missing)
-}
-
-fn doubtful(outcome: &Outcome) -> &[Vec<u8>] {
-    outcome.completeness.as_ref().map_or(&[], |found| &found.doubtful)
+fn lines<'a>(title: &'static str, all: impl Iterator<Item = &'a String> + Clone) -> List {
+    let items = all.clone().take(LIST_LINES).map(|line| format!("  {}\n", printable(line)));
+    List { title, items: items.collect(), total: all.count() as u64 }
 }
 
 /// What was verified, how to draw it again, and how fast it went.
-fn facts(out: &mut String, plan: &Plan, outcome: &Outcome) {
+fn facts(out: &mut String, model: &Model, look: &Look) {
     out.push('\n');
     let mut fact = |name: &str, text: &str| {
-        let text = wrap(text, FACT_INDENT);
+        let text = wrap(text, FACT_INDENT, look.width);
         out.push_str(&format!("{name:<FACT_INDENT$}{}", &text[FACT_INDENT..]));
     };
-    let backup = &outcome.backup;
-    let to_the_second = |taken: Timestamp| Timestamp { nanos: 0, ..taken };
-    let taken = backup
-        .taken_at()
-        .map(to_the_second)
-        .and_then(rfc3339)
-        .map_or(String::new(), |time| format!(", taken {time}"));
-    fact("backup", &format!("{} ({}){taken}", location_text(&backup.location), backup.format));
-    let sources: Vec<String> = plan
-        .target
-        .sources
-        .iter()
-        .chain(plan.target.maps.iter().map(|map| &map.to))
-        .map(|p| path_text(p))
-        .collect();
-    fact("originals", &sources.join(", "));
-    fact("drawn", &drawn(outcome));
+    let backup = &model.backup;
+    let taken = backup.taken.map_or(String::new(), |time| format!(", taken {time:.0}"));
+    fact("backup", &format!("{} ({}){taken}", backup.place, backup.format));
+    let mapped = model.plan.maps.iter().map(|map| map.to.as_str());
+    let originals: Vec<&str> = model.plan.sources.iter().map(String::as_str).chain(mapped).collect();
+    fact("originals", &originals.join(", "));
+    fact("drawn", &drawn(model));
     // Another run draws from all that there is.
-    if outcome.population.whole {
-        fact("redraw", &redraw(&outcome.sample.seed));
+    if model.population.whole {
+        fact("redraw", &redraw(&model.sample.seed));
     }
-    if let Some(found) = &outcome.completeness {
+    if let Some(found) = &model.completeness {
         fact("complete", &completeness::fact(found));
     }
-    if let Some(text) = completeness::not_compared(outcome) {
+    if let Some(text) = completeness::not_compared(model) {
         fact("uncompared", &text);
     }
-    for note in outcome.notes.iter().take(3) {
-        fact("note", &printable(note));
+    for note in model.notes.iter().take(3) {
+        fact("note", note);
     }
-    fact("speed", &speed(outcome));
+    fact("speed", &speed(model));
 }
 
 /// The option that draws the same sample; quoted where a shell would split it.
@@ -214,12 +215,12 @@ fn redraw(seed: &str) -> String {
     if plain { format!("--seed {seed}") } else { format!("--seed \"{seed}\"") }
 }
 
-fn drawn(outcome: &Outcome) -> String {
-    let (population, sample) = (&outcome.population, &outcome.sample);
+fn drawn(model: &Model) -> String {
+    let (population, sample) = (&model.population, &model.sample);
     let files = words::counted(population.files, "file");
     let size = population.bytes.map_or(String::new(), |bytes| format!(" ({})", words::bytes(bytes)));
     let drawn = words::count(sample.drawn);
-    let hash = outcome.effort.hash.name();
+    let hash = &model.effort.hash;
     let at_least = if population.whole { "" } else { "at least " };
     let mut text = format!("{drawn} of {at_least}{files}{size}, strategy {}, hash {hash}", sample.strategy);
     for (number, why) in [(population.filtered, "filtered out"), (population.unmapped, "without a source")] {
@@ -230,15 +231,15 @@ fn drawn(outcome: &Outcome) -> String {
     text
 }
 
-fn speed(outcome: &Outcome) -> String {
-    let effort = &outcome.effort;
-    let mut text =
-        format!("{} restored in {}", words::bytes(effort.restored_bytes), words::duration(effort.verify),);
-    if let Some(rate) = words::rate(effort.restored_bytes, effort.verify) {
+fn speed(model: &Model) -> String {
+    let effort = &model.effort;
+    let time = |seconds| words::duration(Duration::try_from_secs_f64(seconds).unwrap_or_default());
+    let (verify, restored) = (time(effort.verify_seconds), words::bytes(effort.restored_bytes));
+    let mut text = format!("{restored} restored in {verify}");
+    if let Some(rate) = effort.restored_bytes_per_second {
         text.push_str(&format!(" ({}/s)", words::bytes(rate)));
     }
-    let (catalog, total) = (words::duration(effort.catalog), words::duration(effort.total));
-    format!("{text}, catalog {catalog}, total {total}")
+    format!("{text}, catalog {}, total {}", time(effort.catalog_seconds), time(effort.total_seconds))
 }
 
 /// The words of a sentence; a number and what it counts stay together.
@@ -253,14 +254,14 @@ fn unbroken(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// A sentence in lines of at most [`WIDTH`] columns, each indented, each ending in a line feed. A
-/// longer word stands alone.
-fn wrap(text: &str, indent: usize) -> String {
+/// A sentence in printable lines of at most `width` columns, each indented, each ending in a line
+/// feed. A longer word stands alone.
+fn wrap(text: &str, indent: usize, width: usize) -> String {
     let mut out = String::new();
     let mut column = 0;
-    for word in unbroken(text) {
+    for word in unbroken(&printable(text)) {
         let length = word.chars().count();
-        if column > 0 && column + 1 + length <= WIDTH {
+        if column > 0 && column + 1 + length <= width {
             out.push(' ');
             column += 1 + length;
         } else {

@@ -6,8 +6,8 @@
 
 use std::path::PathBuf;
 
-use crate::backup::escape;
-use crate::platform::{self, Kind};
+use crate::backup::{escape, path_text};
+use crate::platform::Kind;
 use crate::words;
 
 use super::counts::Counts;
@@ -35,7 +35,7 @@ pub fn note(counts: &Counts, findings: &[PickRecord], pairing: &Pairing) -> Opti
     let example = findings.iter().find(|finding| finding.verdict == Verdict::Deleted)?;
     let mut text = format!("{} of {} have no original", words::count(deleted), words::counted(picks, "pick"));
     if let Some(place) = pairing.places(&example.path).next() {
-        let shown = |place: PathBuf| escape(&platform::path_to_bytes(&place)).into_owned();
+        let shown = |place: PathBuf| path_text(&place);
         let place_shown = shown(place.display());
         text.push_str(&format!(": {}, for example, was looked for at {place_shown}", escape(&example.path)));
         if let Some(near) = nearest(&place) {

@@ -161,6 +161,7 @@ impl Completeness {
 
 /// Why a run ended early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Incomplete {
     /// A signal.
     Interrupted,

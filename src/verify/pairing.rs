@@ -14,7 +14,7 @@ use std::path::{Component, Path, PathBuf, Prefix};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use crate::backup::{Backup, CatalogSink, Context, EntryBatch, Listing, Needs, escape};
+use crate::backup::{Backup, CatalogSink, Context, EntryBatch, Listing, Needs, escape, path_text};
 use crate::plan::Map;
 use crate::platform::{self, Cached, Kind, Tree};
 use crate::stop::Stop;
@@ -185,7 +185,7 @@ impl Pairing {
         let _ = root.tree.list(b"", false, &mut Vec::new(), &mut |found| {
             if originals.len() < 2 && found.kind != Kind::Other {
                 let place = root.place.join(platform::path_from_bytes(found.name));
-                originals.push(escape(&platform::path_to_bytes(&place)).into_owned());
+                originals.push(path_text(&place));
             }
         });
         Error::NothingPairs {

@@ -45,8 +45,7 @@ pub(super) fn prepare(plan: &Plan) -> Result<Prepared, Error> {
 
 /// Makes sure that the plan's reports are written over no backup and no original.
 pub fn check_reports(plan: &Plan) -> Result<(), Error> {
-    let reports = [&plan.outputs.reports.json, &plan.outputs.reports.junit].into_iter().flatten();
-    let mut files = reports.filter(|report| report.as_os_str() != "-");
+    let mut files = plan.outputs.reports.iter().filter_map(|report| report.output.file());
     files.try_for_each(|report| check_report(plan, report))
 }
 

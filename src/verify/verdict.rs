@@ -7,6 +7,7 @@ use super::comparable::{Recorded, Standing};
 /// The result for one pick.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[repr(u8)]
+#[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// The restored bytes equal the original's.
     Verified,

@@ -127,7 +127,7 @@ fn init_overwrites_nothing_unless_forced() {
     let world = World::new().file("bkverify.toml", "sample = 5");
     let flags = "init --backup b --source s --restore-to r";
     world.run(flags).exits(2).err_is(&format!(
-        "bkverify: error: {} exists already; it was not changed\n  \
+        "bkverify: error: {} already exists; not overwritten\n  \
          hint: write another file with --output FILE, or replace this one with --force\n",
         shown(&world.path("bkverify.toml"))
     ));

@@ -5,6 +5,7 @@ mod network;
 mod observer;
 #[cfg(unix)]
 mod process;
+mod renderer;
 
 use std::time::SystemTime;
 

@@ -69,7 +69,7 @@ fn an_equal_copy_of_a_modified_original_is_told_and_is_outside_the_statement() {
         .verify("--sample all")
         .exits(0)
         .says("PASS 90 of 90 identical; 90 of 100 drawn could be compared.")
-        .says("10 modified as far as times tell (of which 10 are identical all the same)");
+        .says("10 apparently modified since the backup (of which 10 are still identical)");
     assert_eq!(verified.at("/assurance/comparable"), 90);
     assert_eq!(verified.at("/assurance/domain_at_most"), 90);
     assert_eq!(verified.at("/counts/verified"), 100);
@@ -111,9 +111,9 @@ fn a_comparable_pick_that_stays_undecided_is_no_pass_and_counts_as_bad_in_the_bo
         .exits(3)
         .finds(&[("docs/letter.txt", "changed")])
         .says("INCOMPLETE 11 of 12 identical.")
-        .says("Files that differ, and nobody can tell why: changed: docs/letter.txt")
+        .says("Files that differ, and it cannot be told which side is wrong: changed: docs/letter.txt")
         .says("Of all 12 files whose originals have not been modified since the backup, 11 were compared, and none is bad; 1 could not be decided.")
-        .says("1 comparable file could not be decided; each counts as bad in the statement.");
+        .says("1 comparable file could not be decided; it counts as bad in the statement.");
     assert_eq!(verified.at("/assurance/unresolved"), 1);
     assert_eq!(verified.at("/assurance/at_most_bad"), 1);
     assert_eq!(verified.at("/findings/0/comparable"), true);

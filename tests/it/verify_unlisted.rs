@@ -37,7 +37,7 @@ fn a_folder_of_the_backup_that_may_not_be_listed_is_doubt_and_no_proof_that_it_i
         let verified = world
             .verify(&format!("--sample {sample}"))
             .exits(3)
-            .says("1 folder may not be listed")
+            .says("no permission to list 1 folder")
             .says("folder private/x/closed");
         assert_eq!(verified.at("/denied").as_array().unwrap().len(), 1);
     }
@@ -88,13 +88,13 @@ fn a_source_whose_part_of_the_backup_cannot_be_listed_is_no_usage_error() {
     world
         .verify_with("--sample all --source o/home --source o/lost")
         .exits(3)
-        .says("1 folder may not be listed")
+        .says("no permission to list 1 folder")
         .says("no file that can be listed in the backup has an original in");
     // Not even where nothing else pairs: the damage is what to report.
     world
         .verify_with("--sample all --source o/lost")
         .exits(3)
-        .says("1 folder may not be listed")
+        .says("no permission to list 1 folder")
         .says("no file that can be listed in the backup has an original in");
 }
 

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
+use bkverify::report::Model;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -153,6 +154,8 @@ impl Verified {
             panic!("{error}\n{report}");
         }
         assert_eq!(json["exit_code"].as_i64(), ran.code.map(i64::from), "{ran}");
+        let model = Model::read(report).unwrap_or_else(|error| panic!("{error}\n{report}"));
+        assert_eq!(serde_json::to_string_pretty(&model).unwrap() + "\n", report, "it reads back as it was");
         Self { ran, json }
     }
 

@@ -1,14 +1,14 @@
 //! A configured job: what its newest report proves, and how old its backup is.
 
 use jiff::Timestamp;
-use serde::Deserialize;
 
 use crate::backup::{self, Context};
+use crate::exit::ExitCode;
+use crate::report::Model;
 
 use super::super::machine::{Job, duration_words, read_text};
 use super::super::{Finding, Status};
 
-const SCHEMA: &str = "bkverify-report/2";
 const DAY: i64 = 86_400;
 /// A proof older than this is stale, in seconds.
 const PROOF_AGE: i64 = 7 * DAY;
@@ -17,21 +17,6 @@ const PROOF_AGE: i64 = 7 * DAY;
 const BACKUP_AGE: (i64, i64) = (2 * DAY, 7 * DAY);
 const WHY_PROOF: &str = "Only files that were restored and compared prove that the backup restores.";
 const WHY_AGE: &str = "What was written since the backup is lost if the migration goes wrong.";
-
-/// What the checklist reads of a report.
-#[derive(Debug, Deserialize)]
-struct Report {
-    schema: String,
-    result: String,
-    headline: String,
-    finished: Option<Timestamp>,
-    backup: ReportedBackup,
-}
-
-#[derive(Debug, Deserialize)]
-struct ReportedBackup {
-    place: String,
-}
 
 /// What the job's newest report proves.
 pub(super) fn proof(job: &Job, now: Timestamp) -> Finding {
@@ -43,12 +28,10 @@ pub(super) fn proof(job: &Job, now: Timestamp) -> Finding {
     };
     let shown = place.display().to_string();
     let run = format!("bkverify --job {}", job.name);
-    let report: Report = match read_text(place) {
-        Ok(Some(text)) => match serde_json::from_str(&text) {
+    let report = match read_text(place) {
+        Ok(Some(text)) => match Model::read(&text) {
             Ok(report) => report,
-            Err(error) => {
-                return Finding::could_not_check(&what, format!("{shown} is no report ({error})")).fix(run);
-            }
+            Err(error) => return Finding::could_not_check(&what, format!("{shown}: {error}")).fix(run),
         },
         Ok(None) => {
             return Finding::fail(format!("The backup of {} was never verified", job.name))
@@ -58,44 +41,44 @@ pub(super) fn proof(job: &Job, now: Timestamp) -> Finding {
         }
         Err(problem) => return Finding::could_not_check(&what, format!("{shown}: {problem}")),
     };
-    if report.schema != SCHEMA {
-        let problem = format!("{shown} is of the form `{}`, not `{SCHEMA}`", report.schema);
-        return Finding::could_not_check(&what, problem).fix(run);
-    }
     judge(job, &report, now).seen(&shown, evidence(&report))
 }
 
-fn evidence(report: &Report) -> String {
+fn evidence(report: &Model) -> String {
     let finished =
         report.finished.map_or_else(|| "at an unknown time".to_owned(), |time| format!("{time:.0}"));
-    format!("{}: {}\nfinished {finished}, of {}", report.result, report.headline, report.backup.place)
+    let result = report.exit_code.word();
+    format!("{result}: {}\nfinished {finished}, of {}", report.headline, report.backup.place)
 }
 
-fn judge(job: &Job, report: &Report, now: Timestamp) -> Finding {
+fn judge(job: &Job, report: &Model, now: Timestamp) -> Finding {
     let name = &job.name;
-    let finding = if backup::escape(&job.backup.to_bytes()) != report.backup.place {
-        Finding::warn(format!("The newest report of {name} is about another place: {}", report.backup.place))
+    let finding = if job.backup.text() != report.backup.place {
+        Finding::warn(format!("The newest report of {name} is about another backup: {}", report.backup.place))
     } else {
         let age = report.finished.map(|finished| now.as_second() - finished.as_second());
-        match (report.result.as_str(), age) {
-            ("fail", _) => Finding::fail(format!("The backup of {name} failed its verification")),
-            ("pass", None) => {
+        match (report.exit_code, age) {
+            (ExitCode::IntegrityFailure, _) => {
+                Finding::fail(format!("The backup of {name} failed its verification"))
+            }
+            (ExitCode::Pass, None) => {
                 Finding::warn(format!("The backup of {name} was verified, but nobody knows when"))
             }
-            ("pass", Some(age)) if age < -DAY => {
+            (ExitCode::Pass, Some(age)) if age < -DAY => {
                 Finding::warn(format!("The newest report of {name} is dated in the future"))
             }
-            ("pass", Some(age)) if age > PROOF_AGE => {
+            (ExitCode::Pass, Some(age)) if age > PROOF_AGE => {
                 Finding::warn(format!("The backup of {name} was last verified {} ago", duration_words(age)))
             }
-            ("pass", Some(age)) => {
+            (ExitCode::Pass, Some(age)) => {
                 return Finding::pass(format!(
                     "The backup of {name} was verified {} ago",
                     duration_words(age)
                 ));
             }
             (other, _) => Finding::fail(format!(
-                "The verification of {name} ended as \"{other}\", which proves nothing"
+                "The verification of {name} ended as \"{}\", which proves nothing",
+                other.word()
             )),
         }
     };
@@ -151,6 +134,7 @@ pub(super) fn age(job: &Job, now: Timestamp) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::samples;
 
     fn now() -> Timestamp {
         "2026-11-20T12:00:00Z".parse().unwrap()
@@ -166,10 +150,13 @@ mod tests {
         proof(&job, now()).status
     }
 
+    /// A report of this backup, as a later version may write it.
     fn report(result: &str, finished: &str) -> String {
-        format!(
-            r#"{{"schema":"bkverify-report/2","result":"{result}","headline":"h","finished":"{finished}","backup":{{"place":"/mnt/b"}},"more":1}}"#
-        )
+        let mut model = Model::new(&samples::plan(), Ok(&samples::passed()));
+        model.exit_code = ExitCode::ALL.into_iter().find(|code| code.word() == result).unwrap();
+        model.finished = Some(finished.parse().unwrap());
+        model.backup.place = "/mnt/b".to_owned();
+        serde_json::to_string(&model).unwrap().replacen('{', r#"{"more":1,"#, 1)
     }
 
     #[test]

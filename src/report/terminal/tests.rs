@@ -1,7 +1,17 @@
 use super::*;
 use crate::report::samples;
 use crate::verify::counts::Counts;
-use std::path::PathBuf;
+use crate::verify::outcome::Outcome;
+
+const WIDTH: usize = 80;
+
+fn shown_as(outcome: &Outcome, look: &Look) -> String {
+    render(&Model::new(&samples::plan(), Ok(outcome)), look)
+}
+
+fn shown(outcome: &Outcome) -> String {
+    shown_as(outcome, &Look::default())
+}
 
 #[test]
 fn a_pass_says_what_it_proves() {
@@ -16,7 +26,7 @@ drawn      500 of 10,000 files (45.0 GiB), strategy random, hash blake3
 redraw     --seed spring
 speed      2.31 GiB restored in 14.2 s (167 MiB/s), catalog 0.41 s, total 14.7 s
 ";
-    assert_eq!(render(&samples::plan(), &samples::passed()), expected);
+    assert_eq!(shown(&samples::passed()), expected);
 }
 
 #[test]
@@ -26,8 +36,8 @@ FAIL  498 of 500 identical, 2 bad in the backup; 500 of 503 drawn could be
       compared.
       With 95% confidence, of the files whose originals have not been modified
       since the backup, at most 123 are bad (1.24% of up to 9,997).
-      3 of 503 drawn (about 1%) could not be compared: 3 modified as far as
-      times tell. Nothing is said about such files.
+      3 of 503 drawn (about 1%) could not be compared: 3 apparently modified
+      since the backup. Nothing is claimed about such files.
 
 Bad in the backup:
   corrupt: docs/re\\x1b[31mport\\xff.odt
@@ -36,17 +46,14 @@ Bad in the backup:
   restore-failed: photos/a\\x0a.jpg
       the checksum stored in the backup does not match
 ";
-    let mut plan = samples::plan();
-    plan.outputs.terminal.quiet = true;
-    assert_eq!(render(&plan, &samples::failed()), expected);
-    plan.outputs.terminal.quiet = false;
-    let whole = render(&plan, &samples::failed());
-    assert!(whole.starts_with(expected));
+    let quiet = Look { quiet: true, ..Look::default() };
+    assert_eq!(shown_as(&samples::failed(), &quiet), expected);
+    assert!(shown(&samples::failed()).starts_with(expected));
 }
 
 #[test]
 fn an_incomplete_run_says_why_and_what_was_proven_until_then() {
-    let text = render(&samples::plan(), &samples::cut_short());
+    let text = shown(&samples::cut_short());
     assert!(text.starts_with(
         "\
 INCOMPLETE  120 of 120 identical; 120 of 121 drawn could be compared.
@@ -60,7 +67,7 @@ INCOMPLETE  120 of 120 identical; 120 of 121 drawn could be compared.
 
 #[test]
 fn a_run_that_ended_while_the_backup_was_listed_says_nothing_of_the_whole() {
-    let text = render(&samples::plan(), &samples::interrupted());
+    let text = shown(&samples::interrupted());
     assert!(text.starts_with(
         "\
 INCOMPLETE  120 of 120 identical.
@@ -73,7 +80,7 @@ backup"
     assert!(!text.contains("redraw") && !text.contains("wanted"), "{text}");
     let mut outcome = samples::interrupted();
     (outcome.counts, outcome.population.files) = (Counts::default(), 0);
-    let text = render(&samples::plan(), &outcome);
+    let text = shown(&outcome);
     assert!(text.starts_with(
         "INCOMPLETE  No file could be compared.\n            The run was interrupted before anything was listed.\n"
     ));
@@ -83,21 +90,21 @@ backup"
 fn what_is_lost_is_not_in_the_statement() {
     let mut outcome = samples::passed();
     outcome.damage = vec!["folder x cannot be listed".to_owned()];
-    let text = render(&samples::plan(), &outcome);
+    let text = shown(&outcome);
     assert!(text.contains("of the files that can be listed and whose originals"), "{text}");
 }
 
 #[test]
 fn an_empty_backup_proves_nothing() {
-    let text = render(&samples::plan(), &samples::empty());
+    let text = shown(&samples::empty());
     assert!(
-        text.starts_with("INCOMPLETE  There is no file to verify.\n            So nothing is proven.\n\n")
+        text.starts_with("INCOMPLETE  There is no file to verify.\n            This proves nothing.\n\n")
     );
 }
 
 #[test]
 fn the_worst_run_still_fits_two_screens_and_a_common_failure_one() {
-    let lines = |outcome| render(&samples::plan(), &outcome).lines().count();
+    let lines = |outcome: Outcome| shown(&outcome).lines().count();
     assert!(lines(samples::failed()) <= 24);
     // A console has 25 lines.
     assert!(lines(samples::disaster()) <= 50);
@@ -109,7 +116,7 @@ fn the_worst_run_still_fits_two_screens_and_a_common_failure_one() {
 #[test]
 fn sentences_keep_to_the_width() {
     for outcome in samples::all() {
-        let text = render(&samples::plan(), &outcome);
+        let text = shown(&outcome);
         assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
     }
 }
@@ -118,7 +125,7 @@ fn sentences_keep_to_the_width() {
 fn a_seed_with_spaces_is_quoted() {
     let mut outcome = samples::passed();
     outcome.sample.seed = "two words".to_owned();
-    assert!(render(&samples::plan(), &outcome).contains("--seed \"two words\"\n"));
+    assert!(shown(&outcome).contains("--seed \"two words\"\n"));
 }
 
 #[test]
@@ -126,26 +133,22 @@ fn originals_that_cannot_be_read_are_named() {
     let mut outcome = samples::passed();
     outcome.counts.add(Verdict::Unreadable, false);
     outcome.findings = vec![samples::finding(b"secret", Verdict::Unreadable)];
-    assert!(render(&samples::plan(), &outcome).contains("\n  unreadable: secret\n"));
+    assert!(shown(&outcome).contains("\n  unreadable: secret\n"));
 }
 
 #[test]
 fn what_does_not_fit_is_counted_and_its_place_named() {
-    let mut plan = samples::plan();
     let outcome = samples::disaster();
-    assert!(render(&plan, &outcome).contains("  and 59 more, see --json\n"));
-    plan.outputs.reports.json = Some(PathBuf::from("/var/report.json"));
-    assert!(render(&plan, &outcome).contains("  and 59 more, see /var/report.json\n"));
+    assert!(shown(&outcome).contains("  and 59 more, see --json\n"));
+    let look = Look { see: "/var/report.json".to_owned(), ..Look::default() };
+    assert!(shown_as(&outcome, &look).contains("  and 59 more, see /var/report.json\n"));
 }
 
 #[test]
 fn colour_marks_the_verdict_alone_and_changes_no_word() {
-    let mut plan = samples::plan();
     for outcome in samples::all() {
-        plan.outputs.terminal.color = false;
-        let plain = render(&plan, &outcome);
-        plan.outputs.terminal.color = true;
-        let colored = render(&plan, &outcome);
+        let plain = shown(&outcome);
+        let colored = shown_as(&outcome, &Look { color: true, ..Look::default() });
         assert_eq!(colored.matches('\x1b').count(), 2);
         assert!(!plain.contains('\x1b'), "names are escaped");
         assert!(colored.ends_with(&plain[plain.find(' ').unwrap()..]));
@@ -155,7 +158,40 @@ fn colour_marks_the_verdict_alone_and_changes_no_word() {
 #[test]
 fn a_long_word_stands_alone_and_lines_keep_the_width() {
     let long = "x".repeat(100);
-    assert_eq!(wrap(&format!("a {long} b"), 2), format!("  a\n  {long}\n  b\n"));
-    let text = wrap(&"word ".repeat(60), 6);
+    assert_eq!(wrap(&format!("a {long} b"), 2, WIDTH), format!("  a\n  {long}\n  b\n"));
+    let text = wrap(&"word ".repeat(60), 6, WIDTH);
     assert!(text.lines().all(|line| line.len() <= WIDTH));
+}
+
+#[test]
+fn a_run_that_could_not_begin_says_why_and_what_to_do() {
+    let failure = crate::report::Failure { hint: Some("one\ntwo".to_owned()), ..samples::failure() };
+    let model = Model::new(&samples::plan(), Err(&failure));
+    let expected = "\
+ERROR  cannot open the backup /srv/backup/data.tar.gz: no such file
+       one
+       two
+";
+    assert_eq!(render(&model, &Look::default()), expected);
+}
+
+#[test]
+fn a_report_that_was_read_back_renders_the_same_and_cannot_command_the_terminal() {
+    for outcome in samples::all() {
+        let model = Model::new(&samples::plan(), Ok(&outcome));
+        let text = serde_json::to_string(&model).unwrap();
+        let look = Look::default();
+        assert_eq!(render(&Model::read(&text).unwrap(), &look), render(&model, &look));
+        // Somebody may have written it by hand.
+        let hostile = text.replace("/srv", "\\u001b[2J\\n\\u202e").replace("log/", "\\u009b");
+        let shown = render(&Model::read(&hostile).unwrap(), &look);
+        assert!(!shown.chars().any(|each| each != '\n' && each.is_control()), "{shown:?}");
+        assert_eq!(shown.lines().count(), render(&model, &look).lines().count());
+    }
+}
+
+#[test]
+fn a_narrower_terminal_gets_shorter_lines() {
+    let text = shown_as(&samples::cut_short(), &Look { width: 60, ..Look::default() });
+    assert!(text.lines().all(|line| line.chars().count() <= 60), "{text}");
 }

@@ -1,16 +1,111 @@
+use std::path::PathBuf;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
 use super::*;
 use crate::backup::unescape;
 use crate::exit::ExitCode;
-use crate::report::samples;
-use serde_json::{Value, json};
-use std::path::PathBuf;
+use crate::plan::{Plan, SampleSize};
+use crate::report::{Failure, RENDERERS, samples};
+use crate::verify::outcome::Outcome;
+use crate::verify::verdict::Verdict;
+
+/// The JSON report.
+fn written(model: &Model) -> String {
+    String::from_utf8((RENDERERS[0].render)(model).unwrap()).unwrap()
+}
 
 fn report(plan: &Plan, outcome: &Outcome) -> Value {
-    serde_json::from_str(&render(plan, outcome).unwrap()).unwrap()
+    serde_json::from_str(&written(&Model::new(plan, Ok(outcome)))).unwrap()
 }
 
 fn failed(plan: &Plan, failure: &Failure) -> Value {
-    serde_json::from_str(&render_failure(plan, failure).unwrap()).unwrap()
+    serde_json::from_str(&written(&Model::new(plan, Err(failure)))).unwrap()
+}
+
+/// One of each way to end.
+fn models() -> Vec<Model> {
+    let mut plan = samples::plan();
+    plan.origin.config = Some(PathBuf::from("bkverify.toml"));
+    let mut models: Vec<Model> = samples::all().iter().map(|one| Model::new(&plan, Ok(one))).collect();
+    models.push(Model::new(&plan, Err(&samples::failure())));
+    models
+}
+
+#[test]
+fn a_report_says_what_it_always_said_in_the_same_order() {
+    let models = models();
+    for (name, model) in [("pass", &models[0]), ("fail", &models[1]), ("error", &models[6])] {
+        let place = format!("{}/src/report/golden/{name}.json", env!("CARGO_MANIFEST_DIR"));
+        let model = Model { version: "0.1.0".into(), platform: "linux-x86_64".into(), ..model.clone() };
+        let golden = std::fs::read_to_string(&place).unwrap().replace("\r\n", "\n");
+        assert_eq!(written(&model), golden, "differs from {place}");
+    }
+}
+
+#[test]
+fn what_is_written_reads_back_as_it_was() {
+    for model in models() {
+        let text = written(&model);
+        let read = Model::read(&text).unwrap();
+        assert_eq!(read, model);
+        assert_eq!(written(&read), text);
+    }
+}
+
+#[test]
+fn another_form_is_refused_by_name_and_what_is_added_is_skipped() {
+    let text = written(&models()[0]);
+    let other = text.replace("bkverify-report/2", "bkverify-report/9");
+    let error = Model::read(&other).unwrap_err().to_string();
+    assert_eq!(error, "it is of the form `bkverify-report/9`, not `bkverify-report/2`");
+    for wrong in ["", "{", "{}", "[]", "{\"schema\":\"bkverify-report/2\"}"] {
+        let error = Model::read(wrong).unwrap_err().to_string();
+        assert!(error.starts_with("it is no report ("), "{error}");
+    }
+    let more = text.replacen("{", "{\"more\": [1, \"x\"],", 1);
+    assert_eq!(Model::read(&more).unwrap(), models()[0]);
+    // Whether it passed is said twice.
+    let torn = text.replace("\"result\": \"pass\"", "\"result\": \"fail\"");
+    let error = Model::read(&torn).unwrap_err().to_string();
+    assert!(error.contains("exit code 0 does not mean \"fail\""), "{error}");
+}
+
+#[test]
+fn every_word_of_the_form_is_the_one_that_reports_print() {
+    for verdict in Verdict::ALL {
+        assert_eq!(json!(verdict), verdict.word());
+    }
+    let schema: Value = serde_json::from_str(SCHEMA).unwrap();
+    let words = schema["properties"]["incomplete"]["enum"].as_array().unwrap();
+    assert_eq!(words.len(), samples::INCOMPLETE.len() + 1);
+    for reason in samples::INCOMPLETE {
+        assert!(words.contains(&json!(reason)), "{reason:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_text_path_number_and_share_survives(
+        text in any::<String>(), path in any::<Vec<u8>>(), number: u64, share in 0.0..1.0_f64,
+        seconds in 0_u64..1 << 40, nanos in 0_u32..1_000_000_000,
+    ) {
+        let mut plan = samples::plan();
+        plan.origin.job = Some(text.clone());
+        plan.draw.sample = SampleSize::Tolerance(share);
+        plan.limits = crate::plan::Limits { budget: Some(number), time_limit: Some(Duration::new(seconds, nanos)) };
+        plan.claims.confidence = share;
+        let mut outcome = samples::failed();
+        outcome.findings[0].path = path;
+        outcome.findings[0].reason = text.clone();
+        outcome.notes = vec![text];
+        outcome.population.files = number;
+        outcome.effort.total = Duration::new(seconds, nanos);
+        let model = Model::new(&plan, Ok(&outcome));
+        prop_assert_eq!(Model::read(&written(&model)).unwrap(), model);
+    }
 }
 
 fn schema() -> jsonschema::Validator {
@@ -37,14 +132,7 @@ fn reports_of_every_kind_keep_to_the_shipped_schema() {
         plan.origin.config = Some(PathBuf::from("bkverify.toml"));
         assert_valid(&report(&plan, &samples::passed()));
     }
-    for reason in [
-        Incomplete::Interrupted,
-        Incomplete::Budget,
-        Incomplete::RestoreFolder,
-        Incomplete::TooFewComparable,
-        Incomplete::TooManyUndecided,
-        Incomplete::ToleranceNotMet,
-    ] {
+    for reason in samples::INCOMPLETE {
         let outcome = Outcome { incomplete: Some(reason), ..samples::passed() };
         assert_valid(&report(&plan, &outcome));
     }
