@@ -15,7 +15,7 @@ use crate::verify::sample::{BottomK, Ranker, Target};
 use super::Error;
 use super::figures::{Figure, Probe};
 use super::limits::Slice;
-use super::place::Place;
+use super::location::MeasuredLocation;
 
 /// How many files are drawn for the other probes. The same number is drawn as a reserve.
 const DRAWN: u64 = 4000;
@@ -24,7 +24,7 @@ const DRAWN: u64 = 4000;
 const THREADS: usize = crate::verify::LISTING_THREADS;
 
 /// The result of a listing.
-pub struct Listed {
+pub struct ListingResult {
     /// The listing rate.
     pub figure: Option<Figure>,
     /// Files listed.
@@ -37,14 +37,14 @@ pub struct Listed {
     pub damage: Vec<String>,
 }
 
-struct Drawing<'a> {
+struct SampleSink<'a> {
     ranker: Ranker,
     slice: &'a Slice,
     draw: Mutex<BottomK>,
     files: AtomicU64,
 }
 
-impl CatalogSink for Drawing<'_> {
+impl CatalogSink for SampleSink<'_> {
     fn take(&self, entries: &EntryBatch) -> ControlFlow<()> {
         let ranked: Vec<_> = entries.iter().map(|entry| (self.ranker.rank(entry.path), entry)).collect();
         let mut draw = self.draw.lock().unwrap_or_else(PoisonError::into_inner);
@@ -63,9 +63,9 @@ impl CatalogSink for Drawing<'_> {
 }
 
 /// Lists a location and draws a sample with `seed`.
-pub fn list(place: &Place, seed: &str, slice: &Slice) -> Result<Listed, Error> {
+pub fn list(location: &MeasuredLocation, seed: &str, slice: &Slice) -> Result<ListingResult, Error> {
     let target = Target::new(SampleSize::Count(DRAWN), 0.5);
-    let drawing = Drawing {
+    let drawing = SampleSink {
         ranker: Ranker::new(seed),
         slice,
         draw: Mutex::new(BottomK::new(target)),
@@ -73,7 +73,7 @@ pub fn list(place: &Place, seed: &str, slice: &Slice) -> Result<Listed, Error> {
     };
     let context = Context::new(slice.stop()).with_threads(THREADS);
     let clock = Instant::now();
-    let listing = place.lister.catalog(Needs::default(), &context, &drawing);
+    let listing = location.lister.catalog(Needs::default(), &context, &drawing);
     let time = clock.elapsed();
     let listing = listing.map_err(crate::verify::Error::from)?;
     let files = drawing.files.into_inner();
@@ -82,8 +82,8 @@ pub fn list(place: &Place, seed: &str, slice: &Slice) -> Result<Listed, Error> {
         Listing::Damaged(parts) => parts.iter().map(ToString::to_string).collect(),
         Listing::Whole | Listing::Stopped => Vec::new(),
     };
-    Ok(Listed {
-        figure: Figure::new(&place.name, Probe::List, (THREADS, None), (files, time)),
+    Ok(ListingResult {
+        figure: Figure::new(&location.name, Probe::List, (THREADS, None), (files, time)),
         files,
         whole: matches!(listing, Listing::Whole),
         drawn: draw.map(|draw| draw.picks).unwrap_or_default(),

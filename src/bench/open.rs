@@ -8,12 +8,12 @@ use crate::backup::EntryBatch;
 
 use super::figures::{Figure, Probe};
 use super::limits::{Slice, measure};
-use super::place::{Place, Sampled};
+use super::location::{MeasuredLocation, Sampled};
 
 /// Opens the files `drawn[range]` with some number of threads, and adds them with their sizes to
 /// `sampled`. Files that cannot be opened are skipped.
 pub fn open(
-    place: &Place,
+    location: &MeasuredLocation,
     (drawn, range): (&EntryBatch, std::ops::Range<usize>),
     threads: usize,
     slice: &Slice,
@@ -25,12 +25,12 @@ pub fn open(
         || {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let path = (index < range.end).then(|| drawn.get(index).path)?;
-            let Ok((_, size)) = place.open(path) else { return Some(0) };
+            let Ok((_, size)) = location.open(path) else { return Some(0) };
             let file = Sampled { path: path.to_vec(), size };
             found.lock().unwrap_or_else(PoisonError::into_inner).push(file);
             Some(1)
         }
     });
     sampled.append(&mut found.into_inner().unwrap_or_else(PoisonError::into_inner));
-    Figure::new(&place.name, Probe::Open, (threads, None), done)
+    Figure::new(&location.name, Probe::Open, (threads, None), done)
 }

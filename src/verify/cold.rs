@@ -55,7 +55,7 @@ impl Cold {
         warm.map(|(name, Cached { bytes, of, .. })| {
             format!(
                 "{} of {} of {name} were in memory and not read from the disk, which proves nothing about that disk: \
-                 another program uses them, or they lie on a disk in memory",
+                 another program uses them, or they are on a disk in memory",
                 words::bytes(*bytes),
                 words::bytes(*of)
             )

@@ -171,14 +171,16 @@ impl Error {
                 "check that path, that its disk is mounted, and that you may enter every folder above it"
             }
             Self::NothingPairs { .. } => {
-                "say where the originals are: --source DIR, or --map FROM=TO with FROM as the backup's paths begin"
+                "say where the originals are: --source DIR, or --map FROM=TO where FROM is how the backup's paths begin"
             }
             Self::Overlap { .. } => {
                 "originals and backups are never written to: name a folder outside of them"
             }
-            Self::SameFolder { .. } => "name the copy with --backup, and what it was made of with --source",
+            Self::SameFolder { .. } => {
+                "name the copy with --backup, and the originals that it was made from with --source"
+            }
             Self::ReportInTheWay { .. } | Self::ReportPlace { .. } => {
-                "name another place with --json or --junit"
+                "choose another path with --json or --junit"
             }
             Self::Glob { .. } => "patterns follow gitignore's rules: *.log, /top-level-only/, **/cache/",
         };

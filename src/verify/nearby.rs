@@ -40,10 +40,10 @@ pub fn note(counts: &Counts, findings: &[PickRecord], pairing: &Pairing) -> Opti
         text.push_str(&format!(": {}, for example, was looked for at {place_shown}", escape(&example.path)));
         if let Some(near) = nearest(&place) {
             let near = Place { root: place.root, path: &near };
-            text.push_str(&format!("; what is most like it is {}", shown(near.display())));
+            text.push_str(&format!("; the most similar path there is {}", shown(near.display())));
         }
     }
-    text.push_str("; if they were not deleted, --source or --map names a wrong folder, or names are spelled otherwise there");
+    text.push_str("; if they were not deleted, --source or --map names the wrong folder, or names are spelled differently there");
     Some(text)
 }
 

@@ -42,7 +42,7 @@ pub fn of(
             let touched = state.map(|state| touched(state).unwrap_or(state.mtime));
             touched.map_or(String::new(), |touched| stale(touched, recorded.newest))
         }
-        (Verdict::Changed, Original::NotAFile) => "the original is no regular file any more".to_owned(),
+        (Verdict::Changed, Original::NotAFile) => "the original is no longer a regular file".to_owned(),
         (Verdict::Changed, Original::Read { steady: false, .. }) => {
             "the original changed while it was read".to_owned()
         }
@@ -80,8 +80,8 @@ fn unmodified(standing: Standing, original: &Stat, recorded: &Recorded) -> Strin
 pub fn stale(touched: Timestamp, newest: Option<Timestamp>) -> String {
     let text = |time: Timestamp| words::rfc3339(Timestamp { nanos: 0, ..time }).unwrap_or_default();
     format!(
-        "the original was last touched at {}, and the newest file in the backup is of {}: the backup should hold this \
-         version, and holds another (see --backup-window)",
+        "the original was last touched at {}, and the newest file in the backup is from {}: the backup should hold this \
+         version, but holds another (see --backup-window)",
         text(touched),
         newest.map(text).unwrap_or_default()
     )

@@ -86,8 +86,8 @@ impl Shared {
         });
         let unknown = of(&self.unknown).map(|some| {
             format!(
-                "{some} lie on the same file system as the original or on an overlay, and whether they share its blocks cannot \
-                 be told: damage to the disk may hit both; keep a copy on another disk"
+                "{some} are on the same file system as the original or on an overlay, and it cannot be told whether they share \
+                 its blocks: damage to the disk may hit both; keep a copy on another disk"
             )
         });
         blocks.into_iter().chain(unknown).collect()

@@ -10,7 +10,7 @@ use crate::backup::{self, Backup, Context, Folder, Location, path_text};
 use crate::platform::{self, Kind, Tree};
 
 use super::Error;
-use super::figures::Facts;
+use super::figures::LocationFacts;
 
 /// At most this many of the sampled files are read, the largest ones.
 const READ_FROM: usize = 256;
@@ -25,7 +25,7 @@ pub struct Sampled {
 }
 
 /// An opened location.
-pub struct Place {
+pub struct MeasuredLocation {
     /// Its role and path.
     pub name: String,
     /// Lists its files.
@@ -48,13 +48,13 @@ struct Trees {
     /// Drops each file from the system's cache first.
     cold: Tree,
     /// Leaves the cache alone, for files that other threads are reading.
-    calm: Tree,
+    cached: Tree,
 }
 
-impl Place {
+impl MeasuredLocation {
     /// A folder that is not a backup.
     pub fn folder(role: &str, path: &Path, cold: bool) -> Result<Self, Error> {
-        let fail = |source| Error::Place { place: path.to_owned(), source };
+        let fail = |source| Error::Location { path: path.to_owned(), source };
         let lister = Folder::open(path, cold).map_err(|error| fail(io::Error::other(error)))?;
         let content = Content::Files(Trees::open(path, cold).map_err(fail)?);
         Ok(Self { name: name(role, path), lister: Box::new(lister), content })
@@ -66,7 +66,7 @@ impl Place {
         let content = match location.local() {
             Some(path) if lister.description().format == Folder::NAME => {
                 let trees = Trees::open(path, context.cold);
-                trees.map(Content::Files).map_err(|source| Error::Place { place: path.to_owned(), source })
+                trees.map(Content::Files).map_err(|source| Error::Location { path: path.to_owned(), source })
             }
             Some(path) if path.is_file() => {
                 let file = path.file_name().map(PathBuf::from).unwrap_or_default();
@@ -74,7 +74,7 @@ impl Place {
                 let trees = Trees::open(parent.unwrap_or(Path::new(".")), context.cold);
                 trees
                     .map(|trees| Content::Archive(platform::path_to_bytes(&file).into_owned(), trees))
-                    .map_err(|source| Error::Place { place: path.to_owned(), source })
+                    .map_err(|source| Error::Location { path: path.to_owned(), source })
             }
             _ => Ok(Content::Nothing),
         };
@@ -112,7 +112,7 @@ impl Place {
     /// what was read ahead for them.
     pub fn open_again(&self, path: &[u8]) -> io::Result<File> {
         let (trees, follow) = self.trees()?;
-        trees.calm.open_file(path, follow)
+        trees.cached.open_file(path, follow)
     }
 
     /// The number of the device. Systems differ in the name of a tree's root folder.
@@ -138,10 +138,10 @@ impl Place {
     }
 
     /// What was found out about the location.
-    pub fn facts(&self, files: u64, listed_whole: bool, sizes: &[u64]) -> Facts {
+    pub fn facts(&self, files: u64, listed_whole: bool, sizes: &[u64]) -> LocationFacts {
         let (mean_size, variation) = mean_and_variation(sizes);
         let sampled = sizes.len() as u64;
-        Facts {
+        LocationFacts {
             name: self.name.clone(),
             files,
             listed_whole,
@@ -155,7 +155,7 @@ impl Place {
 
 impl Trees {
     fn open(path: &Path, cold: bool) -> io::Result<Self> {
-        Ok(Self { cold: Tree::open(path, cold)?, calm: Tree::open(path, false)? })
+        Ok(Self { cold: Tree::open(path, cold)?, cached: Tree::open(path, false)? })
     }
 }
 
@@ -193,8 +193,8 @@ mod tests {
         let world = tempfile::tempdir().unwrap();
         let archive = world.path().join("b.tar");
         std::fs::write(&archive, [0; 1024]).unwrap();
-        let folder = Place::folder("source", world.path(), false).unwrap();
-        let archive = Place::backup(&archive.into(), &Context::default()).unwrap();
+        let folder = MeasuredLocation::folder("source", world.path(), false).unwrap();
+        let archive = MeasuredLocation::backup(&archive.into(), &Context::default()).unwrap();
         assert!(folder.device().is_some());
         assert_eq!(folder.device(), archive.device());
     }
@@ -202,9 +202,9 @@ mod tests {
     #[test]
     fn the_largest_files_are_read_and_empty_ones_are_not() {
         let world = tempfile::tempdir().unwrap();
-        let place = Place::folder("source", world.path(), false).unwrap();
+        let location = MeasuredLocation::folder("source", world.path(), false).unwrap();
         let file = |path: &[u8], size| Sampled { path: path.to_vec(), size };
-        let read = place.reading_set(&[file(b"a", 1), file(b"b", 0), file(b"c", 9)]);
+        let read = location.reading_set(&[file(b"a", 1), file(b"b", 0), file(b"c", 9)]);
         assert_eq!(read, [file(b"c", 9), file(b"a", 1)]);
     }
 }
