@@ -127,7 +127,7 @@ pub struct Engine {
     pub spinning: bool,
     /// Whether picks are verified in the order of the disk and not of their rank. If such a run
     /// ends early, the files that it has seen are not a random sample.
-    pub in_place_order: bool,
+    pub in_disk_order: bool,
     /// The hash algorithm for both sides.
     pub hash: Algorithm,
     /// What to do about pages of the backup and the originals that the system has cached.
@@ -139,7 +139,7 @@ impl Default for Engine {
         Self {
             threads: 1,
             spinning: false,
-            in_place_order: false,
+            in_disk_order: false,
             hash: Algorithm::Blake3,
             cache: CachePolicy::Drop,
         }

@@ -60,13 +60,13 @@ pub enum Error {
     },
     /// A report would replace or change something that must not be written to.
     #[error("the report {} would be written over an original or into the backup", report.display())]
-    ReportInTheWay {
+    ReportOverlap {
         /// The report.
         report: PathBuf,
     },
     /// Another user could redirect the report's path, or the report cannot be written there.
     #[error("the report {} cannot be written", report.display())]
-    ReportPlace {
+    ReportUnwritable {
         /// The report.
         report: PathBuf,
         /// The reason.
@@ -100,7 +100,7 @@ pub enum Error {
     },
     /// The restore folder has too little space.
     #[error("the restore folder {} has {free} bytes free, {needed} are needed", place.display())]
-    NoRoom {
+    NoSpace {
         /// The folder.
         place: PathBuf,
         /// Free bytes.
@@ -131,14 +131,14 @@ impl Error {
             | Self::EmptyPopulation { .. }
             | Self::Overlap { .. }
             | Self::SameFolder { .. }
-            | Self::ReportInTheWay { .. }
-            | Self::ReportPlace { .. } => ExitCode::Usage,
+            | Self::ReportOverlap { .. }
+            | Self::ReportUnwritable { .. } => ExitCode::Usage,
             Self::Backup(_)
             | Self::EmptyBackup { .. }
             | Self::Originals { .. }
             | Self::Unresolved { .. }
             | Self::RestoreFolder { .. }
-            | Self::NoRoom { .. } => ExitCode::Unusable,
+            | Self::NoSpace { .. } => ExitCode::Unusable,
         }
     }
 
@@ -160,7 +160,7 @@ impl Error {
                 "it was probably cut short: make the backup again, and keep this one until the new one is verified"
             }
             Self::Backup(backup::Error::Scratch { .. })
-            | Self::NoRoom { .. }
+            | Self::NoSpace { .. }
             | Self::RestoreFolder { .. } => "free some space, or name another folder with --restore-to",
             Self::EmptyBackup { .. } => "an empty backup restores nothing: check the job that makes it",
             Self::EmptyPopulation { .. } => {
@@ -179,7 +179,7 @@ impl Error {
             Self::SameFolder { .. } => {
                 "name the copy with --backup, and the originals that it was made from with --source"
             }
-            Self::ReportInTheWay { .. } | Self::ReportPlace { .. } => {
+            Self::ReportOverlap { .. } | Self::ReportUnwritable { .. } => {
                 "choose another path with --json or --junit"
             }
             Self::Glob { .. } => "patterns follow gitignore's rules: *.log, /top-level-only/, **/cache/",

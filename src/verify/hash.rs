@@ -186,11 +186,11 @@ fn hash_file(
 ) -> io::Result<Hashed> {
     // One byte more than expected: a read that does not fill the buffer has reached the end, which
     // saves a second read.
-    let room = usize::try_from(size_hint + 1).unwrap_or(PIECE).clamp(4096, PIECE);
-    if buffer.len() < room {
-        buffer.resize(room, 0);
+    let length = usize::try_from(size_hint + 1).unwrap_or(PIECE).clamp(4096, PIECE);
+    if buffer.len() < length {
+        buffer.resize(length, 0);
     }
-    let mut piece = &mut buffer[..room];
+    let mut piece = &mut buffer[..length];
     let got = read_first(file, piece, size_hint)?;
     if got < piece.len() {
         return Ok(Hashed { hash: hash_whole(algorithm, &piece[..got]), size: got as u64 });

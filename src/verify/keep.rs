@@ -12,14 +12,14 @@ use crate::platform;
 
 /// A folder beside the scratch folder. It is made when the first copy is kept.
 #[derive(Debug)]
-pub struct Kept {
+pub struct KeptCopies {
     restore_to: PathBuf,
     name: String,
     /// The folder and its name, once it has been made.
     folder: Mutex<Option<(Dir, String)>>,
 }
 
-impl Kept {
+impl KeptCopies {
     /// For a run that began at `stamp`, which becomes part of the folder's name.
     pub fn new(restore_to: &Path, stamp: &str) -> Self {
         let name = format!("bkverify-kept-{stamp}");
@@ -75,11 +75,11 @@ mod tests {
     fn two_runs_that_began_in_the_same_millisecond_keep_their_copies_apart() {
         let target = tempfile::tempdir().unwrap();
         let scratch = Scratch::create(target.path(), Stop::never()).unwrap();
-        let keep = |kept: &Kept, content: &[u8]| {
+        let keep = |kept: &KeptCopies, content: &[u8]| {
             let restored = scratch.restore(&mut &content[..], None, &mut Vec::new()).unwrap();
             kept.keep(restored, b"docs/a").unwrap()
         };
-        let (one, other) = (Kept::new(target.path(), "7"), Kept::new(target.path(), "7"));
+        let (one, other) = (KeptCopies::new(target.path(), "7"), KeptCopies::new(target.path(), "7"));
         let places = [keep(&one, b"one"), keep(&other, b"other"), keep(&one, b"more")];
         let contents = places.map(|place| std::fs::read(place).unwrap());
         assert_eq!(contents, [&b"one"[..], b"other", b"more"]);

@@ -9,14 +9,14 @@ use crate::platform::{Kind, Stat};
 use super::pairing::{Pairing, Place, is_gone};
 
 /// An original that was opened, or the reason why it was not.
-pub(super) enum Found {
+pub(super) enum FoundOriginal {
     Open { file: File, before: Stat },
     Gone,
     NotAFile,
     Unreadable(io::Error),
 }
 
-impl Found {
+impl FoundOriginal {
     /// The metadata of an original that can be read.
     pub(super) fn state(&self) -> Option<&Stat> {
         match self {
@@ -35,35 +35,35 @@ pub(super) struct Sought {
 }
 
 /// Tries every path at which the original may be, and then other Unicode spellings of its name.
-pub(super) fn find(pairing: &Pairing, path: &[u8]) -> (Sought, Found) {
+pub(super) fn find(pairing: &Pairing, path: &[u8]) -> (Sought, FoundOriginal) {
     let mut first = None;
     for place in pairing.places(path) {
         match open(&place) {
-            Found::Gone => first = first.or(Some(place)),
+            FoundOriginal::Gone => first = first.or(Some(place)),
             found => return (Sought { place: Some(place.display()), is_respelled: false }, found),
         }
     }
     if let Some(respelled) = pairing.normalised(path) {
         let place = respelled.place();
         match open(&place) {
-            Found::Gone => {}
+            FoundOriginal::Gone => {}
             found => return (Sought { place: Some(place.display()), is_respelled: true }, found),
         }
     }
-    (Sought { place: first.map(|place| place.display()), is_respelled: false }, Found::Gone)
+    (Sought { place: first.map(|place| place.display()), is_respelled: false }, FoundOriginal::Gone)
 }
 
 /// Checks the type before opening: a device or a pipe in the place of a file is never opened.
-fn open(place: &Place<'_>) -> Found {
+fn open(place: &Place<'_>) -> FoundOriginal {
     let tree = &place.root.tree;
     let opened = tree.stat(place.path).and_then(|before| {
         let file = (before.kind == Kind::File).then(|| tree.open_file(place.path, true)).transpose()?;
         Ok((file, before))
     });
     match opened {
-        Ok((Some(file), before)) => Found::Open { file, before },
-        Ok((None, _)) => Found::NotAFile,
-        Err(error) if is_gone(&error) => Found::Gone,
-        Err(error) => Found::Unreadable(error),
+        Ok((Some(file), before)) => FoundOriginal::Open { file, before },
+        Ok((None, _)) => FoundOriginal::NotAFile,
+        Err(error) if is_gone(&error) => FoundOriginal::Gone,
+        Err(error) => FoundOriginal::Unreadable(error),
     }
 }

@@ -49,11 +49,11 @@ impl Since {
 
 /// Asks the file system, once for each folder.
 #[derive(Debug, Default)]
-pub struct Places {
+pub struct ArrivalTimes {
     folders: HashMap<(usize, Vec<u8>), Since>,
 }
 
-impl Places {
+impl ArrivalTimes {
     /// The metadata of the original at `path` below `root` (number `number`), and since when it has
     /// been there. `None` if there is no regular file at that path.
     pub fn look(&mut self, number: usize, root: &Root, path: &[u8]) -> Option<(Stat, Since)> {
@@ -101,7 +101,7 @@ mod tests {
         let place = dir.path().join("s");
         let tree = crate::platform::Tree::open(&place, false).unwrap();
         let root = Root { place, tree };
-        let at = |path: &[u8]| Places::default().look(0, &root, path).map(|(_, since)| since);
+        let at = |path: &[u8]| ArrivalTimes::default().look(0, &root, path).map(|(_, since)| since);
         let before = at(b"a/b/file");
         std::thread::sleep(std::time::Duration::from_millis(20));
         std::fs::rename(dir.path().join("s/a"), dir.path().join("s/moved")).unwrap();

@@ -20,7 +20,7 @@ type Id = (u64, u64);
 
 /// What one run has found out about its picks.
 #[derive(Debug)]
-pub struct Shared {
+pub struct SharedBlocks {
     backup: Tree,
     /// Whether files on these two file systems can share blocks.
     may: Mutex<HashMap<(u64, u64), bool>>,
@@ -29,7 +29,7 @@ pub struct Shared {
     unknown: AtomicU64,
 }
 
-impl Shared {
+impl SharedBlocks {
     /// For a backup that is a folder. `None` for other formats, whose files cannot share blocks.
     pub fn new(backup: &Path) -> Option<Self> {
         let backup = backup.is_dir().then(|| Tree::open(backup, false).ok()).flatten()?;
@@ -101,8 +101,8 @@ mod tests {
     #[test]
     fn what_shares_its_blocks_and_what_cannot_be_told_are_counted_for_a_person() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(Shared::new(&folder.path().join("backup.tar")).is_none());
-        let shared = Shared::new(folder.path()).unwrap();
+        assert!(SharedBlocks::new(&folder.path().join("backup.tar")).is_none());
+        let shared = SharedBlocks::new(folder.path()).unwrap();
         assert_eq!(shared.notes(), [""; 0]);
         shared.asked.store(1200, Ordering::Relaxed);
         shared.blocks.store(1000, Ordering::Relaxed);

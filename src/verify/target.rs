@@ -31,17 +31,17 @@ impl<'a> Protected<'a> {
     }
 
     /// Makes sure that the backup is not one of the folders of originals.
-    pub fn tell_apart(&self) -> Result<(), Error> {
-        self.backup.map_or(Ok(()), |backup| tell_apart(backup, &self.originals))
+    pub fn check_backup_is_a_copy(&self) -> Result<(), Error> {
+        self.backup.map_or(Ok(()), |backup| check_backup_is_a_copy(backup, &self.originals))
     }
 
     /// Makes sure that `restore_to` is not equal to, inside or above any of these paths. Changes
     /// nothing.
-    pub fn keep_apart(&self, restore_to: &Path) -> Result<(), Error> {
-        keep_apart(restore_to, &self.all())
+    pub fn check_overlap(&self, restore_to: &Path) -> Result<(), Error> {
+        check_overlap(restore_to, &self.all())
     }
 
-    /// As [`keep_apart`](Self::keep_apart). Also makes sure that `restore_to` is a folder with
+    /// As [`check_overlap`](Self::check_overlap). Also makes sure that `restore_to` is a folder with
     /// space for `in_flight` bytes and a margin. A missing folder is made.
     pub fn check(&self, restore_to: &Path, in_flight: u64) -> Result<(), Error> {
         check(restore_to, &self.all(), in_flight)
@@ -59,20 +59,20 @@ impl<'a> Protected<'a> {
 fn check(restore_to: &Path, protected: &[&Path], in_flight: u64) -> Result<(), Error> {
     let fail = |source| Error::RestoreFolder { place: restore_to.to_owned(), source };
     // Checked before anything is made. A missing folder is judged by where it would be.
-    keep_apart(restore_to, protected)?;
+    check_overlap(restore_to, protected)?;
     fs::create_dir_all(restore_to).map_err(fail)?;
-    keep_apart(restore_to, protected)?;
+    check_overlap(restore_to, protected)?;
     let free = platform::free_space(restore_to).map_err(fail)?;
     let needed = in_flight.saturating_add(MARGIN);
     if free < needed {
-        return Err(Error::NoRoom { place: restore_to.to_owned(), free, needed });
+        return Err(Error::NoSpace { place: restore_to.to_owned(), free, needed });
     }
     Ok(())
 }
 
 /// Makes sure that the backup is not one of the folders of originals, because then everything would
 /// equal itself.
-fn tell_apart(backup: &Path, originals: &[&Path]) -> Result<(), Error> {
+fn check_backup_is_a_copy(backup: &Path, originals: &[&Path]) -> Result<(), Error> {
     match originals.iter().find(|place| is_same(backup, place)) {
         Some(place) => Err(Error::SameFolder { place: place.to_path_buf() }),
         None => Ok(()),
@@ -86,7 +86,7 @@ fn check_report(report: &Path, backup: Option<&Path>, originals: &[&Path]) -> Re
     let place = || report.to_owned();
     match platform::check_destination(report) {
         Err(source) if source.kind() == io::ErrorKind::PermissionDenied => {
-            return Err(Error::ReportPlace { report: place(), source });
+            return Err(Error::ReportUnwritable { report: place(), source });
         }
         // Other problems are reported when the file is written.
         _ => {}
@@ -97,7 +97,7 @@ fn check_report(report: &Path, backup: Option<&Path>, originals: &[&Path]) -> Re
     };
     let replaces_an_original = || originals.iter().any(|folder| is_in(folder)) && is_foreign(&resolved);
     if backup.is_some_and(is_in) || replaces_an_original() {
-        return Err(Error::ReportInTheWay { report: place() });
+        return Err(Error::ReportOverlap { report: place() });
     }
     Ok(())
 }
@@ -132,7 +132,7 @@ fn is_report(beginning: &[u8]) -> bool {
 
 /// Makes sure that `restore_to` is not equal to, inside or above any of `protected`, whether it
 /// exists or not. The error names the path that is the problem.
-fn keep_apart(restore_to: &Path, protected: &[&Path]) -> Result<(), Error> {
+fn check_overlap(restore_to: &Path, protected: &[&Path]) -> Result<(), Error> {
     let target = resolve(restore_to)
         .map_err(|source| Error::RestoreFolder { place: restore_to.to_owned(), source })?;
     for &place in protected {
@@ -263,14 +263,14 @@ mod tests {
     #[test]
     fn a_backup_that_is_its_own_original_is_refused() {
         let world = tempfile::tempdir().unwrap();
-        assert!(tell_apart(world.path(), &[&world.path().join(".")]).is_err());
-        assert!(tell_apart(world.path(), &[]).is_ok());
+        assert!(check_backup_is_a_copy(world.path(), &[&world.path().join(".")]).is_err());
+        assert!(check_backup_is_a_copy(world.path(), &[]).is_ok());
     }
 
     #[test]
     fn a_full_disk_is_refused_before_anything_is_restored() {
         let world = tempfile::tempdir().unwrap();
         let error = check(world.path(), &[], u64::MAX).unwrap_err();
-        assert!(matches!(error, Error::NoRoom { .. }), "{error}");
+        assert!(matches!(error, Error::NoSpace { .. }), "{error}");
     }
 }

@@ -44,7 +44,7 @@ pub fn hash(file: &File, size: u64, stop: &Stop) -> io::Result<Option<Hashed>> {
 }
 
 fn in_segments(file: &File, size: u64, segment: usize, stop: &Stop) -> io::Result<Option<Hashed>> {
-    let mut tree = Tree::default();
+    let mut tree = SubtreeStack::default();
     let mut end = 0;
     let mut values = Vec::new();
     loop {
@@ -89,12 +89,12 @@ fn subtree(file: &File, begin: u64, segment: usize, stop: &Stop) -> io::Result<(
 /// The subtrees so far: complete ones in order, merged as late as possible, because the last merge
 /// of all produces the root.
 #[derive(Default)]
-struct Tree {
+struct SubtreeStack {
     stack: Vec<ChainingValue>,
     pushed: usize,
 }
 
-impl Tree {
+impl SubtreeStack {
     fn push(&mut self, value: ChainingValue) {
         // There are as many complete subtrees as the number of segments has ones in binary.
         while self.stack.len() > self.pushed.count_ones() as usize {
@@ -138,8 +138,8 @@ mod tests {
         #[test]
         fn segments_give_the_hash_of_the_whole(size in 0_usize..140_000, wrong_by in -70_000_i64..70_000) {
             let content: Vec<u8> = (0..size).map(|index| (index * index / 251).to_le_bytes()[0]).collect();
-            let promised = (size as u64).saturating_add_signed(wrong_by);
-            let hashed = in_segments(&file(&content), promised, 1024, &Stop::never()).unwrap();
+            let expected = (size as u64).saturating_add_signed(wrong_by);
+            let hashed = in_segments(&file(&content), expected, 1024, &Stop::never()).unwrap();
             let whole = Hash(*blake3::hash(&content).as_bytes());
             prop_assert_eq!(hashed, (size > 1024).then_some(Hashed { hash: whole, size: size as u64 }));
         }
