@@ -80,7 +80,9 @@ impl<'a> Judge<'a> {
         let original = match found {
             // A hard link, a link into the backup, or an overlay over the originals: equal for
             // ever, and lost together.
-            FoundOriginal::Open { ref file, before } if self.context.is_one_file(entry, (file, before.id)) => {
+            FoundOriginal::Open { ref file, before }
+                if self.context.is_one_file(entry, (file, before.id)) =>
+            {
                 record.verdict = Verdict::RestoreFailed;
                 record.reason = reason::ONE_FILE.to_owned();
                 let pending = state.and_then(|state| self.pending(&record, state));
