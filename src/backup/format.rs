@@ -22,11 +22,17 @@ pub struct Format {
     pub(super) recognise: fn(&Candidate<'_>) -> bool,
     /// Opens what was recognised, or what an address with one of its schemes names. Nothing is
     /// written to it.
-    pub(super) open: fn(&Candidate<'_>, &Context) -> Result<Box<dyn Backup>, Error>,
+    pub(super) open: Open,
     /// Lists what can be opened of a place that holds several backups; none for a format whose
     /// place holds one.
-    pub(super) snapshots: Option<fn(&Candidate<'_>, &Context) -> Result<Vec<Snapshot>, Error>>,
+    pub(super) snapshots: Option<Snapshots>,
 }
+
+/// See [`Format::open`].
+type Open = fn(&Candidate<'_>, &Context) -> Result<Box<dyn Backup>, Error>;
+
+/// See [`Format::snapshots`].
+type Snapshots = fn(&Candidate<'_>, &Context) -> Result<Vec<Snapshot>, Error>;
 
 /// One of the backups that a place holds.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -57,7 +57,7 @@ impl Scratch {
                 restored.write(&buffer[..got])?;
                 reservation.use_up(got as u64);
                 at += got as u64;
-                if self.stop().is_set() {
+                if self.cancel().is_set() {
                     return Err(RestoreError::Stopped);
                 }
             }

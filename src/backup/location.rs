@@ -11,14 +11,20 @@ use std::borrow::Cow;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use crate::platform;
 
 use super::path::escape;
 
 /// Where a backup is, which of its snapshots is meant, and how to get what unlocks it.
+///
+/// Cheap to clone.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Location {
+pub struct Location(Arc<Parts>);
+
+#[derive(Clone, PartialEq, Eq)]
+struct Parts {
     place: Place,
     snapshot: Option<String>,
     secret: Secret,
@@ -50,7 +56,11 @@ const MASK: &str = "***";
 impl Location {
     /// A path on this machine.
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self { place: Place::Local(path.into()), snapshot: None, secret: Secret::None }
+        Self::of(Place::Local(path.into()))
+    }
+
+    fn of(place: Place) -> Self {
+        Self(Arc::new(Parts { place, snapshot: None, secret: Secret::None }))
     }
 
     /// Reads what a person wrote, where these schemes are known. A relative path is taken from
@@ -61,8 +71,7 @@ impl Location {
             Some((scheme, rest))
                 if schemes.contains(&scheme) && std::fs::symlink_metadata(&path).is_err() =>
             {
-                let place = Place::Address { scheme: scheme.to_owned(), rest: rest.to_owned() };
-                Self { place, snapshot: None, secret: Secret::None }
+                Self::of(Place::Address { scheme: scheme.to_owned(), rest: rest.to_owned() })
             }
             _ => Self::at(path),
         }
@@ -71,18 +80,18 @@ impl Location {
     /// The same place, of which `snapshot` is meant.
     #[must_use]
     pub fn with_snapshot(self, snapshot: Option<String>) -> Self {
-        Self { snapshot, ..self }
+        Self(Arc::new(Parts { snapshot, ..Arc::unwrap_or_clone(self.0) }))
     }
 
     /// The same place, unlocked by `secret`.
     #[must_use]
     pub fn with_secret(self, secret: Secret) -> Self {
-        Self { secret, ..self }
+        Self(Arc::new(Parts { secret, ..Arc::unwrap_or_clone(self.0) }))
     }
 
     /// The path, of a backup on this machine.
     pub fn local(&self) -> Option<&Path> {
-        match &self.place {
+        match &self.0.place {
             Place::Local(path) => Some(path),
             Place::Address { .. } => None,
         }
@@ -91,7 +100,7 @@ impl Location {
     /// Scheme and rest of an address. The rest may hold a password: it is for connecting, not for
     /// printing.
     pub fn address(&self) -> Option<(&str, &str)> {
-        match &self.place {
+        match &self.0.place {
             Place::Local(_) => None,
             Place::Address { scheme, rest } => Some((scheme, rest)),
         }
@@ -99,12 +108,12 @@ impl Location {
 
     /// The snapshot that is meant; of backups that hold several.
     pub fn snapshot(&self) -> Option<&str> {
-        self.snapshot.as_deref()
+        self.0.snapshot.as_deref()
     }
 
     /// What unlocks it.
     pub fn secret(&self) -> &Secret {
-        &self.secret
+        &self.0.secret
     }
 
     /// The path as [`escape`](super::escape) makes text of it, or the address with its password
@@ -115,7 +124,7 @@ impl Location {
 
     /// The bytes of the path, or the address with its password masked.
     fn to_bytes(&self) -> Cow<'_, [u8]> {
-        match &self.place {
+        match &self.0.place {
             Place::Local(path) => platform::path_to_bytes(path),
             Place::Address { .. } => Cow::Owned(self.to_string().into_bytes()),
         }
@@ -179,17 +188,17 @@ impl Default for Location {
 
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.place {
+        match &self.0.place {
             Place::Local(path) => write!(f, "{}", path.display())?,
             Place::Address { scheme, rest } => write!(f, "{scheme}:{}", mask(rest))?,
         }
-        self.snapshot.iter().try_for_each(|snapshot| write!(f, " (snapshot {snapshot})"))
+        self.0.snapshot.iter().try_for_each(|snapshot| write!(f, " (snapshot {snapshot})"))
     }
 }
 
 impl fmt::Debug for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Location({self}, secret: {})", self.secret)
+        write!(f, "Location({self}, secret: {})", self.0.secret)
     }
 }
 

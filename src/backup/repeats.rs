@@ -2,10 +2,12 @@
 //!
 //! A program that restores an archive front to back ends with the last entry of a name. A listing
 //! that streams cannot know whether a name will come again, so the first listing counts hashes of
-//! names (8 bytes each) and, in the rare case of a repeat, begins again
-//! ([`CatalogSink::restart`]); from then on all but the last entry of a repeated name are left out. The hashes are what grows with a backup: 80 MB for ten million entries, gone
-//! once the first listing has ended. Fewer bits would take two names for one and hide a file; a
-//! file to sort them in would be written outside the restore folder.
+//! names (8 bytes each) and, in the rare case of a repeat, begins again ([`CatalogSink::restart`]).
+//! From then on all but the last entry of a repeated name are left out.
+//!
+//! The hashes are what grows with a backup: 80 MB for ten million entries, freed once the first
+//! listing has ended. Shorter hashes would take two names for one and hide a file; a file to sort
+//! them in would have to be written outside the restore folder.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -38,6 +40,9 @@ pub(super) fn settled(
 /// One pass over the archive's names, in their order.
 pub(super) struct Pass<'a> {
     repeats: &'a Repeats,
+    /// Whether the repeats were not known when it began. Then it counts to its end, though another
+    /// pass may have come to know them meanwhile.
+    is_counting: bool,
     seen: Vec<u64>,
     left: HashMap<u64, u32>,
 }
@@ -50,7 +55,9 @@ impl Repeats {
 
     /// Starts a pass.
     pub(super) fn pass(&self) -> Pass<'_> {
-        Pass { repeats: self, seen: Vec::new(), left: self.known.get().cloned().unwrap_or_default() }
+        let known = self.known.get();
+        let left = known.cloned().unwrap_or_default();
+        Pass { repeats: self, is_counting: known.is_none(), seen: Vec::new(), left }
     }
 }
 
@@ -63,18 +70,17 @@ impl Pass<'_> {
     /// Notes the next name; whether it stays, as far as is known: `false` for one that a later
     /// entry replaces.
     pub(super) fn stays(&mut self, name: &[u8]) -> bool {
-        let known = self.repeats.known.get().is_some();
-        if known && self.left.is_empty() {
+        if !self.is_counting && self.left.is_empty() {
             return true;
         }
         let hash = self.repeats.hasher.hash_one(name);
-        if !known {
+        if self.is_counting {
             self.seen.push(hash);
             return true;
         }
         match self.left.get_mut(&hash) {
-            // One that comes more often than before (the archive has changed since) is not hidden
-            // either.
+            // The archive may have changed, so that the name comes more often than it was counted:
+            // the entries beyond that stay, too.
             Some(count) => {
                 *count = count.saturating_sub(1);
                 *count == 0
@@ -86,7 +92,7 @@ impl Pass<'_> {
     /// Ends a pass over the whole archive; whether it must be listed again because repeats came to
     /// light.
     pub(super) fn finish(mut self) -> bool {
-        if self.repeats.known.get().is_some() {
+        if !self.is_counting {
             return false;
         }
         self.seen.sort_unstable();
@@ -116,6 +122,16 @@ mod tests {
         let staying: Vec<bool> = names.iter().map(|name| second.stays(name)).collect();
         assert_eq!(staying, [false, true, false, true, true]);
         assert!(!second.finish());
+    }
+
+    #[test]
+    fn two_first_passes_at_once_both_find_the_repeats() {
+        let repeats = Repeats::default();
+        let (mut one, mut other) = (repeats.pass(), repeats.pass());
+        assert!(one.stays(b"a") && one.stays(b"a") && other.stays(b"a"));
+        assert!(one.finish());
+        assert!(other.stays(b"a"));
+        assert!(other.finish());
     }
 
     #[test]

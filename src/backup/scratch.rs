@@ -44,7 +44,7 @@ pub const MARGIN: u64 = 64 << 20;
 #[derive(Debug)]
 pub struct Scratch {
     pub(super) inner: Arc<Inner>,
-    stop: Stop,
+    cancel: Stop,
 }
 
 /// The folder, for all who have a part in it.
@@ -77,7 +77,7 @@ pub struct Stays {
 
 impl Scratch {
     /// Makes a fresh folder below `restore_to`, which must exist.
-    pub fn create(restore_to: &Path, stop: Stop) -> Result<Self, Error> {
+    pub fn create(restore_to: &Path, cancel: Stop) -> Result<Self, Error> {
         let fail = |source| Error::Scratch { place: restore_to.to_owned(), source };
         let parent = Dir::open_ambient_dir(restore_to, ambient_authority()).map_err(fail)?;
         // A run that starts at this very moment may take a folder without a locked marker for a
@@ -102,7 +102,7 @@ impl Scratch {
             space: DiskSpace::default(),
             workspaces: Mutex::default(),
         };
-        Ok(Self { inner: Arc::new(inner), stop })
+        Ok(Self { inner: Arc::new(inner), cancel })
     }
 
     /// Where it is.
@@ -121,9 +121,9 @@ impl Scratch {
         }
     }
 
-    /// Whether the run was asked to stop.
-    pub fn stop(&self) -> &Stop {
-        &self.stop
+    /// Set once the run is cancelled.
+    pub(super) fn cancel(&self) -> &Stop {
+        &self.cancel
     }
 
     /// Restores what `content` gives. `declared` is the size the backup declares: content that
@@ -179,7 +179,7 @@ impl Scratch {
             if got < buffer.len() {
                 return Ok(());
             }
-            if self.stop.is_set() {
+            if self.cancel.is_set() {
                 return Err(RestoreError::Stopped);
             }
         }
@@ -208,7 +208,7 @@ impl Scratch {
             if copied == 0 {
                 return Ok(restored);
             }
-            if self.stop.is_set() {
+            if self.cancel.is_set() {
                 return Err(RestoreError::Stopped);
             }
         }
@@ -236,7 +236,7 @@ impl Scratch {
     /// Reserves disk space for what is written next: a file that does not fit beside all others is
     /// not begun, so the disk is never filled to its last byte.
     pub(super) fn reserve(&self, size: u64, held: u64) -> Result<Reservation<'_>, RestoreError> {
-        self.inner.space.reserve(size, held, &self.stop, &|| platform::free_space(&self.inner.place))
+        self.inner.space.reserve(size, held, &self.cancel, &|| platform::free_space(&self.inner.place))
     }
 
     /// One read, one write. That the read gave just as much as the file was long is its end: no

@@ -271,7 +271,7 @@ impl<'a> Judge<'a> {
 impl RestoreSink for Judge<'_> {
     fn begin(&mut self, entry: &Entry<'_>, size: u64) {
         let JudgeContext { pairing, hash, stop, one_large_file, one_ahead, .. } = self.context;
-        // One that never landed is given up first.
+        // One that was never delivered is given up first.
         (self.ahead, self.turn) = (None, None);
         if size < ahead::LARGE {
             return;

@@ -128,3 +128,53 @@ fn what_only_the_second_reading_could_not_read_fails_even_where_every_file_came(
     assert_eq!(found.exit_code(), ExitCode::IntegrityFailure);
     assert_eq!(found.damage, ["the archive cannot be read beyond byte 7"]);
 }
+
+/// Lists its files, and begins again though its names are unique.
+struct Restarting(Description);
+
+impl backup::Backup for Restarting {
+    fn description(&self) -> &Description {
+        &self.0
+    }
+
+    fn catalog(&self, _: Needs, _: &Context, sink: &dyn CatalogSink) -> Result<Listing, backup::Error> {
+        let all: EntryBatch = [&b"a"[..], b"b"].into_iter().map(Entry::named).collect();
+        let first = sink.take(&all);
+        sink.restart();
+        Ok(if first.is_break() || sink.take(&all).is_break() { Listing::Stopped } else { Listing::Whole })
+    }
+
+    fn restore(
+        &self,
+        wanted: Wanted<'_>,
+        scratch: &Scratch,
+        _: &Context,
+        sink: &mut dyn RestoreSink,
+    ) -> Result<(), backup::Error> {
+        let Wanted::These(batch) = wanted else { panic!("it is not read front to back") };
+        for entry in batch.iter() {
+            let _ = sink.deliver(entry, scratch.restore(&mut &b"content"[..], None, &mut Vec::new()));
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_listing_that_begins_again_while_its_files_are_judged_is_no_pass() {
+    let (originals, target) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    for name in ["a", "b"] {
+        std::fs::write(originals.path().join(name), "content").unwrap();
+    }
+    let mut plan = plan(originals.path(), target.path());
+    let run = |plan: &Plan, unique_names| {
+        let backup = Restarting(Description { unique_names, ..description() });
+        run_on(plan, &backup, &Stop::never(), &Silent).unwrap()
+    };
+    let found = run(&plan, true);
+    assert_eq!((found.exit_code(), found.population.whole), (ExitCode::Incomplete, false));
+    // A draw can begin again.
+    plan.draw.sample = SampleSize::Count(2);
+    let found = run(&plan, false);
+    assert_eq!((found.exit_code(), found.population.files), (ExitCode::Pass, 2));
+    assert_eq!(found.counts.looked_at(), 2);
+}

@@ -75,6 +75,21 @@ fn every_format_lists_exactly_the_regular_files() {
     });
 }
 
+/// Repeated names show at the end of the first listing, which then begins again; later ones know.
+#[test]
+fn only_the_first_whole_listing_restarts_and_only_where_names_repeat() {
+    each(|fixture, _, backup| {
+        let restarts = || {
+            let sink = Taken::default();
+            let listing = backup.catalog(Needs::default(), &Context::default(), &sink).unwrap();
+            assert!(matches!(listing, Listing::Whole), "{}: {listing:?}", fixture.name);
+            sink.restarted.into_inner()
+        };
+        assert_eq!(restarts(), fixture.name.starts_with("repeated"), "{}", fixture.name);
+        assert!(!restarts(), "{}", fixture.name);
+    });
+}
+
 #[test]
 fn recorded_times_are_those_of_the_originals() {
     each(|fixture, _, backup| {

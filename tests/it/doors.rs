@@ -31,7 +31,7 @@ fn names(files: usize) -> Vec<Vec<u8>> {
 fn world(files: usize) -> World {
     let name = |name: &Vec<u8>| String::from_utf8(name.clone()).unwrap();
     World::new()
-        .originals(&names(files).iter().map(|each| Member::new(&name(each), CONTENT)).collect::<Vec<_>>())
+        .originals(&names(files).iter().map(|each| Member::new(name(each), CONTENT)).collect::<Vec<_>>())
 }
 
 /// Of a backup that was taken later than anything that a test makes.

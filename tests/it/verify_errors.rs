@@ -33,6 +33,17 @@ fn an_error_replaces_the_report_of_an_earlier_pass() {
 }
 
 #[test]
+fn what_looks_like_an_address_is_a_missing_file_with_a_hint() {
+    let world = World::new().originals(&tree());
+    let flags = FLAGS.replace("--backup b", "--backup restic:/repo");
+    world
+        .run(&flags)
+        .exits(4)
+        .err_has("cannot open the backup")
+        .err_has("if restic: was to begin an address");
+}
+
+#[test]
 fn a_usage_error_that_shows_only_in_the_backup_is_reported_too() {
     let world = passed_yesterday();
     let ran = world.run(&format!("{FLAGS} --exclude *")).exits(2).out_is("");

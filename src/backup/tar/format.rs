@@ -60,7 +60,7 @@ pub const ZSTD: Format = Format {
 pub const PLAIN: Format = Format {
     name: "tar",
     kind: KIND,
-    summary: "tar: v7, ustar, GNU and pax, sparse files and hard links included",
+    summary: "tar: v7, ustar, GNU and pax, sparse files and hard links included, names of any bytes",
     schemes: &[],
     recognise: is_plain,
     open: open_plain,

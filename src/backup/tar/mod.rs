@@ -285,8 +285,8 @@ impl InOrder<'_, '_> {
     fn restore(&mut self, source: &mut dyn Source, group: &[(u64, usize)]) -> Result<(), Ended> {
         let Some((&(start, first), others)) = group.split_first() else { return Ok(()) };
         let entry = self.wanted.get(first);
-        // Who holds a file for its other names waits for room, and must keep nobody waiting
-        // meanwhile.
+        // A worker that holds a file for its other names may wait for disk space. It must not hold
+        // the turn of large files meanwhile, which `begin` takes.
         if others.is_empty() {
             self.delivery.sink.begin(&entry, entry.size.unwrap_or(0));
         }

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use bkverify::backup::{self, Error, Wanted, registry};
+use bkverify::backup::{self, Context, Error, Location, Wanted, registry};
 use proptest::prelude::*;
 
 use super::collect::{catalog, open, restore};
@@ -25,6 +25,38 @@ fn names_of_formats_are_unique_and_described() {
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), registry::FORMATS.len());
+}
+
+#[test]
+fn readme_and_the_manual_show_the_formats_as_the_registry_does() {
+    let documents = [include_str!("../../../README.md"), include_str!("../../../src/manual/formats.md")];
+    for document in documents {
+        assert!(document.replace('\r', "").contains(&registry::table()), "lacking:\n{}", registry::table());
+    }
+    assert_eq!(registry::in_words(), "a folder, a tar archive or a zip archive");
+}
+
+#[test]
+fn a_format_that_holds_one_backup_has_no_snapshots() {
+    let location = Location::at(fixtures::archive("gnu.tar"));
+    assert_eq!(registry::snapshots(&location, &Context::default()).unwrap(), []);
+    let error = backup::open(&location.with_snapshot(Some("latest".to_owned())), &Context::default());
+    let error = error.err().unwrap().to_string();
+    assert!(error.contains("a tar archive holds no snapshots"), "{error}");
+}
+
+#[test]
+fn the_id_of_an_archive_is_that_of_its_copies_and_not_that_of_another() {
+    let id = |place: &std::path::Path| open(place).unwrap().description().id.clone();
+    let archive = fixtures::archive("gnu.tar");
+    let copy = tempfile::NamedTempFile::new().unwrap();
+    std::fs::copy(&archive, copy.path()).unwrap();
+    let modified = std::fs::metadata(&archive).unwrap().modified().unwrap();
+    copy.as_file().set_modified(modified).unwrap();
+    assert!(id(&archive).is_some());
+    assert_eq!(id(&archive), id(copy.path()));
+    assert_ne!(id(&archive), id(&fixtures::archive("infozip.zip")));
+    assert_eq!(id(copy.path().parent().unwrap()), None);
 }
 
 #[test]
