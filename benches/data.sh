@@ -1,5 +1,5 @@
-# Makes the data for peers.sh and devices.sh, which source this file. Needs DATA, and makes only what
-# does not exist yet.
+# Makes the data for peers.sh and devices.sh, which source this file. Needs DATA, and makes only
+# what does not exist yet.
 #
 # Each set is an original and a copy of it that shares no blocks with it:
 #   SMALL   the Linux kernel source of Debian's linux-source package, copied by rsync

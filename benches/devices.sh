@@ -1,40 +1,41 @@
 #!/usr/bin/env bash
-# On several kinds of device, asks `bkverify bench` how long a verification will take, then verifies,
-# and prints a table of how far off the predictions were.
+# On several kinds of device, asks `bkverify bench` how long a verification will take, then
+# verifies, and prints a table of how far off the predictions were.
 #
-#     benches/devices.sh                    everything, as in benches/README.md; takes 6 GB of disk and
-#                                           about five minutes
-#     DEVICES="disk spinning" ROUNDS=1 benches/devices.sh          a part of it
+#   benches/devices.sh                    everything, as in benches/README.md; takes 6 GB and
+#                                         about five minutes
+#   DEVICES="disk spinning" ROUNDS=1 benches/devices.sh          a part of it
 #
 # Devices:
-#     disk           many small files: originals, backup and restore folder on the disk that holds DATA
-#     disk-large     the same, few large files
-#     disk-memory    originals and backup on that disk, the restore folder in memory
-#     memory         everything in memory
-#     slow-backup    the backup on a slow connection, with a limited rate and a delay for each request
-#     slow-source    the originals on such a connection, the backup on the disk
-#     spinning       originals and backup on something like a hard disk: some milliseconds for each
-#                    request, and one request at a time
+#   disk           many small files: everything on the disk that holds DATA
+#   disk-large     the same, few large files
+#   disk-memory    originals and backup on that disk, the restore folder in memory
+#   memory         everything in memory
+#   slow-backup    the backup on a slow connection, with a limited rate and a delay for each request
+#   slow-source    the originals on such a connection, the backup on the disk
+#   spinning       originals and backup on something like a hard disk: some milliseconds for each
+#                  request, and one request at a time
 #
-# A slow device is an ext4 image that nbdkit serves, nbdfuse shows as a file, and a loop device without
-# a cache (`--direct-io`) mounts. So what the program drops from the cache really is dropped.
+# A slow device is an ext4 image that nbdkit serves, nbdfuse shows as a file, and a loop device
+# without a cache (`--direct-io`) mounts. So what the program drops from the cache really is
+# dropped.
 #
 # Variables and their defaults:
-#     DATA           target/devices         where the data is made and left; remove it to change the data
-#     FROM           /usr/share             the small files are the first FILES=30000 of this tree by
-#                                           name, and the first SLOW_FILES=3000 on slow devices
-#     LARGE_FILES=6 LARGE_MIB=256           the large files
-#     DEVICES        all of the above
-#     ROUNDS=3       real runs of each sample, with an empty cache; the table shows the median
-#     SAMPLES="500 5% all"
-#     RATE=160M LATENCY=2ms                 of the slow connection: bits per second, time per request
-#     SEEK=5ms                              of the hard disk: time per request
-#     BENCH          --max-time 30s         flags for the bench
-#     BKVERIFY       the release build      the program to measure
-#     OUT            DATA/results           the table, every single run (runs.tsv), and what was printed
+#   DATA           target/devices         where the data is made; remove it to change it
+#   FROM           /usr/share             the small files are the first FILES=30000 of this tree by
+#                                         name, and the first SLOW_FILES=3000 on slow devices
+#   LARGE_FILES=6 LARGE_MIB=256           the large files
+#   DEVICES        all of the above
+#   ROUNDS=3       real runs of each sample, with an empty cache; the table shows the median
+#   SAMPLES="500 5% all"
+#   RATE=160M LATENCY=2ms                 slow connection: bits per second, time per request
+#   SEEK=5ms                              hard disk: time per request
+#   BENCH          --max-time 30s         flags for the bench
+#   BKVERIFY       the release build      the program to measure
+#   OUT            DATA/results           the table, every run (runs.tsv), and what was printed
 #
 # Needs root, to mount and to empty the system's cache, and cargo unless BKVERIFY is set. On Debian:
-#     apt-get install nbdkit libnbd-bin e2fsprogs jq
+#   apt-get install nbdkit libnbd-bin e2fsprogs jq
 set -euo pipefail
 export LC_ALL=C
 here=$(cd "$(dirname "$0")" && pwd)
@@ -51,7 +52,7 @@ DATA=$(cd "$DATA" && pwd)
 OUT=${OUT:-$DATA/results}
 mkdir -p "$OUT"
 
-# --- data: each set is an original and a copy of it that shares no blocks with it ---------------------
+# --- data: each set is an original and a copy of it that shares no blocks with it -----------------
 
 # make_tree NAME FILES: copies the first FILES files of FROM, by name.
 make_tree() {
@@ -76,7 +77,7 @@ make_image() {
     mv "$DATA/part.img" "$DATA/slow.img"
 }
 
-# --- devices ---------------------------------------------------------------------------------------------------------
+# --- devices --------------------------------------------------------------------------------------
 
 work=$(mktemp -d) mounted=() loop='' kit=''
 
@@ -168,7 +169,7 @@ set_up() {
     esac
 }
 
-# --- measuring -------------------------------------------------------------------------------------------------------
+# --- measuring ------------------------------------------------------------------------------------
 
 # The program itself is read into the cache again, because its own disk is not to be measured.
 empty_cache() {
@@ -229,7 +230,7 @@ print_table() {
     done
 }
 
-# --- the run ---------------------------------------------------------------------------------------------------------
+# --- the run --------------------------------------------------------------------------------------
 
 [ "$(id -u)" = 0 ] || { echo 'devices.sh mounts file systems and empties caches: run it as root' >&2 && exit 2; }
 if [ -z "${BKVERIFY:-}" ]; then

@@ -1,29 +1,29 @@
 #!/usr/bin/env bash
 # Runs bkverify and the programs that people use for the same work, and prints a table of ratios.
 #
-#     benches/peers.sh                      everything, as in src/manual/speed.md; takes 50 GB of disk,
-#                                           half an hour and a quiet machine
-#     LARGE_MIB=64 HUGE_MIB=256 MANY_FOLDERS=20 benches/peers.sh   the same with less data
+#   benches/peers.sh                      everything, as in src/manual/speed.md; takes 50 GB,
+#                                         half an hour and a quiet machine
+#   LARGE_MIB=64 HUGE_MIB=256 MANY_FOLDERS=20 benches/peers.sh   the same with less data
 #
 # Variables and their defaults:
-#     DATA           target/peers           where the data is made and left, about 40 GB
-#     SMALL, SMALL_BACKUP                   a tree and its copy, instead of Debian's kernel source
-#     LARGE_FILES=4 LARGE_MIB=1024 HUGE_MIB=8192 MANY_FOLDERS=1000 sizes of the other sets
-#     ROUNDS=3       runs of each program, taking turns; the table shows medians
-#     WORK="small processor many large huge"                       what to measure
-#     PEERS=.        which programs to compare with: an extended regular expression, such as `rsync|cp`
-#     CACHE="warm cold"                     cold needs root: it empties the system's cache before each run
-#     SCRATCH        ext4                   where files are restored: `ext4` makes a file system in a
-#                                           file and mounts it (needs root; it has a journal, because
-#                                           without one ext4 gets slower with each deleted file),
-#                                           `tmpfs` mounts one (needs root), anything else is a folder
-#     SCRATCH_LARGE  tmpfs                  the same for large files, for which writing to a disk would
-#                                           take most of the time
-#     BKVERIFY       the release build      the program to measure
-#     OUT            DATA/results           the table, every single run (runs.tsv), and what was printed
+#   DATA           target/peers           where the data is made and left, about 40 GB
+#   SMALL, SMALL_BACKUP                   a tree and its copy, instead of Debian's kernel source
+#   LARGE_FILES=4 LARGE_MIB=1024 HUGE_MIB=8192 MANY_FOLDERS=1000 sizes of the other sets
+#   ROUNDS=3       runs of each program, taking turns; the table shows medians
+#   WORK="small processor many large huge"                       what to measure
+#   PEERS=.        which programs to compare with: an extended regex, such as `rsync|cp`
+#   CACHE="warm cold"                     cold needs root, to empty the cache before each run
+#   SCRATCH        ext4                   where files are restored: `ext4` makes a file system in a
+#                                         file and mounts it (needs root; it has a journal, because
+#                                         without one ext4 gets slower with each deleted file),
+#                                         `tmpfs` mounts one (needs root), anything else is a folder
+#   SCRATCH_LARGE  tmpfs                  the same for large files; writing them to a disk would
+#                                         take most of the time
+#   BKVERIFY       the release build      the program to measure
+#   OUT            DATA/results           the table, every run (runs.tsv), and what was printed
 #
 # Needs: cargo, rsync, rclone, hashdeep, b3sum, diff, find, GNU time; perl for the data. On Debian:
-#     apt-get install rsync rclone hashdeep b3sum diffutils findutils time perl util-linux
+#   apt-get install rsync rclone hashdeep b3sum diffutils findutils time perl util-linux
 set -euo pipefail
 export LC_ALL=C
 here=$(cd "$(dirname "$0")" && pwd)
@@ -40,7 +40,7 @@ DATA=$(cd "$DATA" && pwd)
 OUT=${OUT:-$DATA/results}
 mkdir -p "$OUT"
 
-# --- the peers: each is called with $1 = backup, $2 = original, $3 = an empty folder ------------------
+# --- the peers: each is called with $1 = backup, $2 = original, $3 = an empty folder --------------
 
 # Restores a sample of $4 files (or `all`), hashes both sides, compares, and deletes the copies.
 shell_pipeline() {
@@ -78,7 +78,7 @@ verify() {
     "$BKVERIFY" --config "$DATA/none.toml" --backup "$1" --source "$2" --restore-to "$3" --cache "$4" "${@:5}"
 }
 
-# --- measuring -------------------------------------------------------------------------------------------------------
+# --- measuring ------------------------------------------------------------------------------------
 
 # measure WORK LABEL CACHE FUNCTION ARGUMENTS...: measures one run and adds a line to runs.tsv: the
 # seconds (elapsed, or of all processors if METRIC is `processor`), and the largest process's peak
@@ -104,8 +104,8 @@ measure() {
         "$(tail -1 "$OUT/memory" | cut -d ' ' -f 1)" >> "$OUT/runs.tsv"
 }
 
-# contest WORK CACHE SETUP...: runs bkverify and each peer in turn, ROUNDS times. SETUP is the backup,
-# the original, flags for bkverify, and LABEL=FUNCTION ARGUMENT for each peer.
+# contest WORK CACHE SETUP...: runs bkverify and each peer in turn, ROUNDS times. SETUP is the
+# backup, the original, flags for bkverify, and LABEL=FUNCTION ARGUMENT for each peer.
 contest() {
     local work=$1 cache=$2 backup=$3 original=$4 flags=$5 policy=use peer peers=() round
     shift 5
@@ -185,7 +185,7 @@ measure_many() {
 read_all() { find "$@" -type f -exec cat {} + > /dev/null; }
 count() { find "$1" -type f | wc -l; }
 
-# --- the folder to restore to -------------------------------------------------------------------------
+# --- the folder to restore to ---------------------------------------------------------------------
 
 mounted=()
 tidy_up() {
@@ -218,7 +218,7 @@ scratch() {
     esac
 }
 
-# --- the run ---------------------------------------------------------------------------------------------------------
+# --- the run --------------------------------------------------------------------------------------
 
 if [ -z "${BKVERIFY:-}" ]; then
     (cd "$here/.." && cargo build --release --quiet)

@@ -1,7 +1,7 @@
 #!/bin/bash
-# Runs the same verification natively and as a Windows program under wine, and prints the seconds and
-# their ratio for a tenth, a half and all of a tree. This shows whether the time grows faster than the
-# work. Wine is not Windows: the ratio itself says nothing about Windows.
+# Runs the same verification natively and as a Windows program under wine, and prints the seconds
+# and their ratio for a tenth, a half and all of a tree. This shows whether the time grows faster
+# than the work. Wine is not Windows: the ratio itself says nothing about Windows.
 #
 #     BACKUP=folder SOURCE=folder benches/wine.sh
 set -euo pipefail

@@ -18,14 +18,14 @@ pub const SMALL_BLOCK: u64 = 4 << 10;
 
 /// The cost of a part of the machine, in seconds per file and per byte.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Part {
+pub struct PartCost {
     /// Seconds per file, whatever its size.
     pub file: f64,
     /// Seconds per byte.
     pub byte: f64,
 }
 
-impl Part {
+impl PartCost {
     fn seconds(self, files: f64, bytes: f64) -> f64 {
         files * self.file + bytes * self.byte
     }
@@ -39,7 +39,7 @@ impl Part {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Costs {
     /// The name and cost of each part.
-    pub parts: Vec<(&'static str, Part)>,
+    pub parts: Vec<(&'static str, PartCost)>,
 }
 
 impl Costs {
@@ -74,7 +74,7 @@ impl Setting<'_> {
     /// number.
     pub fn costs(&self, threads: usize) -> Option<Costs> {
         let backup = self.disk(self.backup, threads)?;
-        let sources: Option<Vec<Part>> =
+        let sources: Option<Vec<PartCost>> =
             self.sources.iter().map(|source| self.disk(source, threads)).collect();
         // Which of the sources a file will come from is not known, so the slowest one counts.
         let source =
@@ -92,17 +92,17 @@ impl Setting<'_> {
         // The rate at which the system accepts the data counts, because most scratch files are
         // emptied before they reach the disk. If they are not, the real runs show it.
         if let Some(rate) = self.rate(self.restore, Probe::Write, None, None) {
-            parts.push(("the restore disk", Part { file: 0.0, byte: 1.0 / rate }));
+            parts.push(("the restore disk", PartCost { file: 0.0, byte: 1.0 / rate }));
         }
         if let Some(rate) = self.rate(self.hash, Probe::Hash, None, None) {
             // Every byte is hashed twice: original and restored copy.
             let hashing = 2.0 / (rate * threads.min(self.cores).max(1) as f64);
-            parts.push(("the processor", Part { file: 0.0, byte: hashing }));
+            parts.push(("the processor", PartCost { file: 0.0, byte: hashing }));
         }
         Some(Costs { parts })
     }
 
-    fn of_mean(&self, part: Part) -> f64 {
+    fn of_mean(&self, part: PartCost) -> f64 {
         part.seconds(1.0, self.backup.mean_size)
     }
 
@@ -110,15 +110,15 @@ impl Setting<'_> {
     /// block, as far as both were measured; a byte costs its share of the rate for reading in
     /// order. A backup that is read in one pass costs nothing here, because the calibration
     /// includes that pass.
-    fn disk(&self, location: &LocationFacts, threads: usize) -> Option<Part> {
+    fn disk(&self, location: &LocationFacts, threads: usize) -> Option<PartCost> {
         let at = |probe, block| self.rate(&location.name, probe, Some(threads), block);
         let byte = 1.0 / at(Probe::SequentialRead, Some(BIG_BLOCK))?;
         if self.sequential && location.name == self.backup.name {
-            return Some(Part::default());
+            return Some(PartCost::default());
         }
         let opening = at(Probe::Open, None).map_or(0.0, |rate| 1.0 / rate);
         let seeking = at(Probe::RandomRead, Some(SMALL_BLOCK)).map_or(0.0, |rate| SMALL_BLOCK as f64 / rate);
-        Some(Part { file: opening + seeking, byte })
+        Some(PartCost { file: opening + seeking, byte })
     }
 
     /// The best rate of a probe at a location. `None` for threads or block accepts any.

@@ -63,7 +63,7 @@ fn run(files: u64, verify: f64) -> Run {
 }
 
 fn basis(sequential: bool) -> Basis {
-    let costs = Costs { parts: vec![("the source disk", Part { file: 1e-4, byte: 1e-8 })] };
+    let costs = Costs { parts: vec![("the source disk", PartCost { file: 1e-4, byte: 1e-8 })] };
     let calibration = run(200, 4.04);
     let fit = Fit::through(&costs, &calibration, None);
     let sizes = (1000, 1e6, 1.0);
@@ -96,7 +96,7 @@ fn the_dearest_part_is_the_bottleneck() {
     assert_eq!(dearest(1e12, 2), "the source disk");
     assert_eq!(dearest(1e7, 2), "the backup disk");
     assert_eq!(dearest(1e12, 1), "the disk that originals and backup share");
-    let costs = Costs { parts: vec![("the processor", Part { file: 0.0, byte: 1e-7 })] };
+    let costs = Costs { parts: vec![("the processor", PartCost { file: 0.0, byte: 1e-7 })] };
     assert_eq!(Basis { costs, ..basis(false) }.shares(500)[0].0, "the processor");
     let mut slow_to_list = basis(false);
     slow_to_list.calibration.catalog = 1e6;

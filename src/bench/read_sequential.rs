@@ -17,7 +17,7 @@ const SPAN: u64 = 8 << 20;
 
 /// A part of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Span {
+struct FileSpan {
     file: usize,
     begin: u64,
     end: u64,
@@ -65,20 +65,20 @@ pub fn read(
 
 /// The first span of a file drops the file from the system's cache. The other spans do not, because
 /// other threads are reading it.
-fn open(location: &MeasuredLocation, path: &[u8], span: Span) -> io::Result<(File, u64, u64)> {
+fn open(location: &MeasuredLocation, path: &[u8], span: FileSpan) -> io::Result<(File, u64, u64)> {
     let file = if span.begin == 0 { location.open(path)?.0 } else { location.open_again(path)? };
     Ok((file, span.begin, span.end))
 }
 
 /// All spans of all files. The order alternates between files, so that the threads do not all read
 /// the same one.
-fn spans(files: &[Sampled]) -> Vec<Span> {
+fn spans(files: &[Sampled]) -> Vec<FileSpan> {
     let longest = files.iter().map(|file| file.size).max().unwrap_or(0);
     let mut spans = Vec::new();
     for round in 0..longest.div_ceil(SPAN).min(4096) {
         let begin = round * SPAN;
         let reached = files.iter().enumerate().filter(|(_, file)| file.size > begin);
-        spans.extend(reached.map(|(index, file)| Span {
+        spans.extend(reached.map(|(index, file)| FileSpan {
             file: index,
             begin,
             end: file.size.min(begin + SPAN),

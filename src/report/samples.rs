@@ -9,7 +9,7 @@ use crate::plan::{self, Algorithm, Filters, Map, Plan, Target};
 use crate::platform::Timestamp;
 use crate::verify::assurance::Assurance;
 use crate::verify::counts::Counts;
-use crate::verify::difference::{Difference, Pattern};
+use crate::verify::difference::{DamagePattern, Difference};
 use crate::verify::hash::Hash;
 use crate::verify::outcome::{Completeness, Effort, Incomplete, Outcome, Population, Sample};
 use crate::verify::verdict::Verdict;
@@ -109,7 +109,7 @@ pub(crate) fn finding(path: &[u8], verdict: Verdict) -> PickRecord {
             first_offset: 1_048_576,
             differing_bytes: 512,
             differing_blocks: 1,
-            looks_like: Pattern::Zeroed,
+            looks_like: DamagePattern::Zeroed,
         }),
         kept: None,
     }

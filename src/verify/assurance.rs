@@ -161,7 +161,7 @@ fn bound(population: u64, drawn: u64, seen: u64, confidence: f64) -> u64 {
     let (mut possible, mut impossible) = (seen, population - (drawn - seen) + 1);
     while impossible - possible > 1 {
         let middle = possible + (impossible - possible) / 2;
-        if exceeds(Draw { population, bad: middle, drawn }.ln_at_most(seen), doubt) {
+        if exceeds(HypergeometricDraw { population, bad: middle, drawn }.ln_at_most(seen), doubt) {
             possible = middle;
         } else {
             impossible = middle;
@@ -187,7 +187,8 @@ fn rules_out_up_to(files: u64, tolerance: f64, drawn: u64, seen: u64, confidence
             // were not seen to be good.
             let is_seen_not_to_be = files < drawn || bad > files - (drawn - seen);
             is_seen_not_to_be
-                || (bad > seen && !exceeds(Draw { population: files, bad, drawn }.ln_at_most(seen), doubt))
+                || (bad > seen
+                    && !exceeds(HypergeometricDraw { population: files, bad, drawn }.ln_at_most(seen), doubt))
         },
     )
 }
@@ -229,7 +230,7 @@ pub fn sample_size(population: u64, tolerance: f64, confidence: f64) -> u64 {
     let (mut too_few, mut enough) = (0, population - bad + 1);
     while enough - too_few > 1 {
         let drawn = too_few + (enough - too_few) / 2;
-        if exceeds(Draw { population, bad, drawn }.ln_at_most(0), doubt) {
+        if exceeds(HypergeometricDraw { population, bad, drawn }.ln_at_most(0), doubt) {
             too_few = drawn;
         } else {
             enough = drawn;
@@ -277,14 +278,14 @@ fn exceeds(ln_probability: f64, ln_doubt: f64) -> bool {
 
 /// Drawing `drawn` files without replacement from `population`, of which `bad` are bad.
 #[derive(Debug, Clone, Copy)]
-struct Draw {
+struct HypergeometricDraw {
     population: u64,
     bad: u64,
     drawn: u64,
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of files are exact below 2^53")]
-impl Draw {
+impl HypergeometricDraw {
     /// The logarithm of the probability that at most `seen` of the drawn files are bad. `seen` must
     /// be possible: `seen ≤ drawn`, `seen ≤ bad`, and enough good files for the rest.
     fn ln_at_most(self, seen: u64) -> f64 {

@@ -25,12 +25,12 @@ pub struct Difference {
     /// Blocks of 4,096 bytes that contain a difference, within the common length.
     pub differing_blocks: u64,
     /// The kind of damage that it looks like.
-    pub looks_like: Pattern,
+    pub looks_like: DamagePattern,
 }
 
 /// A kind of damage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Pattern {
+pub enum DamagePattern {
     /// The restored copy ends early and is equal up to there.
     Truncated,
     /// The restored copy goes on after the original's end and is equal up to there.
@@ -44,7 +44,7 @@ pub enum Pattern {
     Mixed,
 }
 
-impl Pattern {
+impl DamagePattern {
     /// Its name in reports.
     pub fn word(self) -> &'static str {
         match self {
@@ -61,8 +61,10 @@ impl fmt::Display for Difference {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let from = words::count(self.first_offset);
         match self.looks_like {
-            Pattern::Truncated => return write!(out, "truncated: ends at byte {from}, the same until there"),
-            Pattern::Extended => {
+            DamagePattern::Truncated => {
+                return write!(out, "truncated: ends at byte {from}, the same until there");
+            }
+            DamagePattern::Extended => {
                 return write!(
                     out,
                     "too long: goes on after the original's end at byte {from}, the same until there"
@@ -77,8 +79,8 @@ impl fmt::Display for Difference {
             words::counted(self.differing_blocks, "block"),
         )?;
         match self.looks_like {
-            Pattern::FlippedBit => out.write_str(", one flipped bit"),
-            Pattern::Zeroed => out.write_str(", overwritten with zeros"),
+            DamagePattern::FlippedBit => out.write_str(", one flipped bit"),
+            DamagePattern::Zeroed => out.write_str(", overwritten with zeros"),
             _ => Ok(()),
         }
     }
@@ -129,11 +131,11 @@ impl Comparer {
         self.zeros.close_sector();
         let looks_like = match (self.first, original_len.cmp(&restored_len)) {
             (None, std::cmp::Ordering::Equal) => return None,
-            (None, std::cmp::Ordering::Greater) => Pattern::Truncated,
-            (None, std::cmp::Ordering::Less) => Pattern::Extended,
-            (Some(_), std::cmp::Ordering::Equal) if self.bits == 1 => Pattern::FlippedBit,
-            (Some(_), std::cmp::Ordering::Equal) if self.zeros.explain_all() => Pattern::Zeroed,
-            (Some(_), _) => Pattern::Mixed,
+            (None, std::cmp::Ordering::Greater) => DamagePattern::Truncated,
+            (None, std::cmp::Ordering::Less) => DamagePattern::Extended,
+            (Some(_), std::cmp::Ordering::Equal) if self.bits == 1 => DamagePattern::FlippedBit,
+            (Some(_), std::cmp::Ordering::Equal) if self.zeros.explain_all() => DamagePattern::Zeroed,
+            (Some(_), _) => DamagePattern::Mixed,
         };
         Some(Difference {
             first_offset: self.first.unwrap_or(original_len.min(restored_len)),
@@ -263,7 +265,7 @@ mod tests {
         comparer.finish(original.len() as u64, restored.len() as u64)
     }
 
-    fn pattern(original: &[u8], restored: &[u8]) -> Pattern {
+    fn pattern(original: &[u8], restored: &[u8]) -> DamagePattern {
         compare(original, restored).unwrap().looks_like
     }
 
@@ -276,10 +278,10 @@ mod tests {
     #[test]
     fn a_shorter_copy_is_truncated_and_a_longer_one_extended() {
         let difference = compare(&[7; 5_000], &[7; 4_096]).unwrap();
-        assert_eq!(difference.looks_like, Pattern::Truncated);
+        assert_eq!(difference.looks_like, DamagePattern::Truncated);
         assert_eq!((difference.first_offset, difference.differing_bytes), (4_096, 0));
-        assert_eq!(pattern(&[7; 5_000], b""), Pattern::Truncated);
-        assert_eq!(pattern(&[7; 10], &[7; 11]), Pattern::Extended);
+        assert_eq!(pattern(&[7; 5_000], b""), DamagePattern::Truncated);
+        assert_eq!(pattern(&[7; 10], &[7; 11]), DamagePattern::Extended);
     }
 
     #[test]
@@ -290,7 +292,7 @@ mod tests {
         let difference = compare(&original, &restored).unwrap();
         assert_eq!(difference.to_string(), "differs from byte 4,500 on: 1 byte in 1 block, one flipped bit");
         restored[4_500] = 7 ^ 0x11;
-        assert_eq!(pattern(&original, &restored), Pattern::Mixed);
+        assert_eq!(pattern(&original, &restored), DamagePattern::Mixed);
     }
 
     #[test]
@@ -302,12 +304,12 @@ mod tests {
             compare(&original, &restored).unwrap()
         };
         let difference = zeroed(1_024..1_536);
-        assert_eq!(difference.looks_like, Pattern::Zeroed);
+        assert_eq!(difference.looks_like, DamagePattern::Zeroed);
         assert_eq!((difference.differing_bytes, difference.differing_blocks), (512, 1));
         assert_eq!(zeroed(3_584..4_608).differing_blocks, 2);
-        assert_eq!(zeroed(0..512).looks_like, Pattern::Zeroed);
-        assert_eq!(zeroed(1_025..1_536).looks_like, Pattern::Mixed);
-        assert_eq!(zeroed(1_024..1_535).looks_like, Pattern::Mixed);
+        assert_eq!(zeroed(0..512).looks_like, DamagePattern::Zeroed);
+        assert_eq!(zeroed(1_025..1_536).looks_like, DamagePattern::Mixed);
+        assert_eq!(zeroed(1_024..1_535).looks_like, DamagePattern::Mixed);
     }
 
     #[test]
@@ -316,16 +318,16 @@ mod tests {
         for start in [1, 511, 512, 5_000, 9_998] {
             let mut restored = original;
             restored[start..].fill(0);
-            assert_eq!(pattern(&original, &restored), Pattern::Zeroed, "from {start}");
+            assert_eq!(pattern(&original, &restored), DamagePattern::Zeroed, "from {start}");
             restored[9_999] = 7;
             let last_is_right = pattern(&original, &restored);
-            assert_eq!(last_is_right, Pattern::Mixed, "from {start}, but for the last byte");
+            assert_eq!(last_is_right, DamagePattern::Mixed, "from {start}, but for the last byte");
         }
     }
 
     #[test]
     fn differences_together_with_another_length_are_mixed() {
-        assert_eq!(pattern(&[7; 1_000], &[0; 999]), Pattern::Mixed);
+        assert_eq!(pattern(&[7; 1_000], &[0; 999]), DamagePattern::Mixed);
     }
 
     #[test]
@@ -352,15 +354,15 @@ mod tests {
         let zeroed = differing.iter().all(|&at| at >= tail || sector(at).iter().all(|&byte| byte == 0));
         let one_bit = || matches!(differing[..], [at] if (original[at] ^ restored[at]).is_power_of_two());
         let looks_like = if differing.is_empty() {
-            if original.len() > restored.len() { Pattern::Truncated } else { Pattern::Extended }
+            if original.len() > restored.len() { DamagePattern::Truncated } else { DamagePattern::Extended }
         } else if original.len() != restored.len() {
-            Pattern::Mixed
+            DamagePattern::Mixed
         } else if one_bit() {
-            Pattern::FlippedBit
+            DamagePattern::FlippedBit
         } else if zeroed {
-            Pattern::Zeroed
+            DamagePattern::Zeroed
         } else {
-            Pattern::Mixed
+            DamagePattern::Mixed
         };
         let mut blocks: Vec<usize> = differing.iter().map(|at| at / 4096).collect();
         blocks.dedup();

@@ -109,6 +109,6 @@ mod tests {
         shared.unknown.store(1, Ordering::Relaxed);
         let notes = shared.notes();
         assert!(notes[0].starts_with("1,000 of 1,200 compared files share their blocks"), "{notes:?}");
-        assert!(notes[1].starts_with("1 of 1,200 compared files lie on the same"), "{notes:?}");
+        assert!(notes[1].starts_with("1 of 1,200 compared files are on the same"), "{notes:?}");
     }
 }

@@ -99,7 +99,7 @@ fn fill(folder: &File, class: FILE_INFO_BY_HANDLE_CLASS, buffer: &mut [u8]) -> i
 }
 
 /// One entry, still in the layout of the buffer.
-struct Record<'a> {
+struct IndexRecord<'a> {
     fixed: &'a [u8],
     name: &'a [u8],
     id: u64,
@@ -107,7 +107,7 @@ struct Record<'a> {
 
 /// Walks the records that a call has written to `buffer`. A record that reaches beyond the buffer
 /// is an error and is not read.
-fn records(buffer: &[u8], shape: &Shape, each: &mut dyn FnMut(Record<'_>)) -> io::Result<()> {
+fn records(buffer: &[u8], shape: &Shape, each: &mut dyn FnMut(IndexRecord<'_>)) -> io::Result<()> {
     let broken =
         || io::Error::new(io::ErrorKind::InvalidData, "the file system gives a malformed folder index");
     let mut at = 0;
@@ -116,7 +116,7 @@ fn records(buffer: &[u8], shape: &Shape, each: &mut dyn FnMut(Record<'_>)) -> io
         let length = u32_at(record, 60) as usize;
         let name = record.get(shape.name_at..shape.name_at + length).ok_or_else(broken)?;
         let id = shape.id_at.map_or(0, |offset| i64_at(record, offset).cast_unsigned());
-        each(Record { fixed: &record[..shape.name_at], name, id });
+        each(IndexRecord { fixed: &record[..shape.name_at], name, id });
         match u32_at(record, 0) as usize {
             0 => return Ok(()),
             step => at += step,
@@ -125,7 +125,7 @@ fn records(buffer: &[u8], shape: &Shape, each: &mut dyn FnMut(Record<'_>)) -> io
 }
 
 fn give(
-    record: &Record<'_>,
+    record: &IndexRecord<'_>,
     volume: u64,
     stat: bool,
     name: &mut Vec<u8>,
