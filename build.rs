@@ -1,9 +1,10 @@
-//! Gives the Windows program its icon, its version resource and its manifest. For other systems there is nothing to do.
+//! Adds the icon, the version resource and the manifest to the Windows program. There is nothing to
+//! do for other systems.
 
 use std::error::Error;
 
-/// Asks for no elevation; takes paths of any length; lets text be UTF-8 throughout; names the Windows versions it is made
-/// for, without which Windows pretends to be an older one.
+/// Requests no elevation, allows paths of any length, makes all text UTF-8, and names the supported
+/// versions of Windows. Without the last, Windows pretends to be an older version.
 const MANIFEST: &str = r#"<?xml version="1.0" encoding="UTF-8" standalone="yes"?>
 <assembly xmlns="urn:schemas-microsoft-com:asm.v1" manifestVersion="1.0">
   <trustInfo xmlns="urn:schemas-microsoft-com:asm.v3">

@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
-# Counts the instructions that the program itself executes (not the kernel) in three fixed cases, by Valgrind's callgrind, and
-# prints the change against instructions.txt. The counts hardly depend on the machine or its load, so a regression of a few
-# per cent shows that a clock would not.
+# Counts the instructions that the program itself executes (without the kernel) in three fixed
+# cases, with Valgrind's callgrind, and prints the change from instructions.txt. The counts hardly
+# depend on the machine or its load, so they show a regression of a few per cent that a clock would
+# not show.
 #
 #     benches/callgrind.sh               compare; exit code 1 if a case takes over 3 % more
-#     benches/callgrind.sh --store       compare, and make these the numbers to compare with
+#     benches/callgrind.sh --store       compare, and store the new numbers
 #
-# One case is `valgrind --tool=callgrind bkverify --sample N --threads 1 --seed bench ...`. Valgrind knows no AVX-512, so the
-# hash takes its AVX2 way. The profiles stay in PROFILES (target/callgrind when unset) for callgrind_annotate; for function
-# names in them build with CARGO_PROFILE_RELEASE_STRIP=none CARGO_PROFILE_RELEASE_DEBUG=1.
+# A case is `valgrind --tool=callgrind bkverify --sample N --threads 1 --seed bench ...`. Valgrind
+# does not know AVX-512, so BLAKE3 uses AVX2. The profiles are left in PROFILES (default:
+# target/callgrind) for callgrind_annotate. For function names in them, build with
+# CARGO_PROFILE_RELEASE_STRIP=none CARGO_PROFILE_RELEASE_DEBUG=1.
 #
 # Needs: cargo, valgrind, perl. On Debian: apt-get install valgrind perl
 set -euo pipefail
@@ -20,22 +22,23 @@ mkdir -p "$profiles"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# tree NAME FOLDERS FILES LARGEST: an original and its copy, files of 0 to LARGEST bytes, the same on every machine.
+# tree NAME FOLDERS FILES LARGEST: makes an original and its copy, with files of 0 to LARGEST bytes.
+# The content is the same on every machine.
 tree() {
     perl -e '
         my ($root, $folders, $files, $largest) = @ARGV;
         for my $side ("$root/original", "$root/backup") {
             mkdir $side or die "$side: $!";
             for my $number (0 .. $folders * $files - 1) {
-                my $place = sprintf "%s/folder-%04d", $side, $number / $files;
-                mkdir $place if $number % $files == 0;
-                open my $out, ">", sprintf "%s/file-%05d.txt", $place, $number or die "$place: $!";
+                my $folder = sprintf "%s/folder-%04d", $side, $number / $files;
+                mkdir $folder if $number % $files == 0;
+                open my $out, ">", sprintf "%s/file-%05d.txt", $folder, $number or die "$folder: $!";
                 print $out substr "0123456789abcdef" x ($largest / 16 + 1), 0, $number * 997 % ($largest + 1);
             }
         }' "$1" "$2" "$3" "$4"
 }
 
-# count CASE TREE SAMPLE: the instructions of one run.
+# count CASE TREE SAMPLE: prints the instructions of one run.
 count() {
     valgrind --tool=callgrind --callgrind-out-file="$profiles/$1.out" \
         "$BKVERIFY" --config "$work/none.toml" --quiet --threads 1 --seed bench --cache use --completeness 0 --sample "$3" \

@@ -1,4 +1,5 @@
-//! Listing a folder of 1,000 folders of 100 files, by threads; with and without asking for sizes.
+//! Listing a folder of 1,000 folders with 100 files each, by number of threads, with and without
+//! sizes.
 
 #![allow(missing_docs, reason = "criterion's macros")]
 #![allow(clippy::unwrap_used, reason = "a bench that cannot make its data has nothing to measure")]

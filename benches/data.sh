@@ -1,12 +1,13 @@
-# Makes the data that peers.sh and devices.sh measure on. Sourced by them; needs DATA, and makes only what is not there yet.
+# Makes the data for peers.sh and devices.sh, which source this file. Needs DATA, and makes only what
+# does not exist yet.
 #
-# Each set is an original and a copy of it that shares nothing with it:
+# Each set is an original and a copy of it that shares no blocks with it:
 #   SMALL   the Linux kernel source of Debian's linux-source package, copied by rsync
 #   LARGE   LARGE_FILES files of LARGE_MIB MiB of random bytes
-#   HUGE    one of HUGE_MIB
-#   MANY    MANY_FOLDERS folders of 1,000 tiny files, a tenth of them below a folder of their own
+#   HUGE    one file of HUGE_MIB MiB of random bytes
+#   MANY    MANY_FOLDERS folders of 1,000 tiny files; a tenth of the folders is below `tenth`
 
-# A set that was made halfway is made again: it gets its final name when it is whole.
+# A set gets its final name when it is complete, so one that was made halfway is made again.
 whole() { [ -d "$1/original" ] && [ -d "$1/backup" ]; }
 
 make_small() {
@@ -23,7 +24,7 @@ make_small() {
     mv "$part" "$DATA/small"
 }
 
-# make_random NAME FILES MIB: files of random bytes.
+# make_random NAME FILES MIB: makes files of random bytes.
 make_random() {
     whole "$DATA/$1" && return
     local part=$DATA/$1.part number
@@ -54,10 +55,10 @@ make_many() {
         my ($root, $folders) = @ARGV;
         mkdir $_ or die "$_: $!" for $root, "$root/tenth", "$root/rest";
         for my $folder (0 .. $folders - 1) {
-            my $place = sprintf "%s/%s/%04d", $root, $folder < $folders / 10 ? "tenth" : "rest", $folder;
-            mkdir $place or die "$place: $!";
+            my $path = sprintf "%s/%s/%04d", $root, $folder < $folders / 10 ? "tenth" : "rest", $folder;
+            mkdir $path or die "$path: $!";
             for my $file (0 .. 999) {
-                open my $out, ">", sprintf "%s/file-%03d.txt", $place, $file or die "$place: $!";
+                open my $out, ">", sprintf "%s/file-%03d.txt", $path, $file or die "$path: $!";
                 print $out "folder $folder, file $file\n";
             }
         }' "$part/original" "$MANY_FOLDERS"

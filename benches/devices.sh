@@ -1,37 +1,39 @@
 #!/usr/bin/env bash
-# Asks `bkverify bench` on several kinds of device how long a verification will take, verifies for real, and prints a table
-# of how far off it was.
+# On several kinds of device, asks `bkverify bench` how long a verification will take, then verifies,
+# and prints a table of how far off the predictions were.
 #
-#     benches/devices.sh                     everything, as benches/README.md shows it: 6 GB of disk, about five minutes
-#     DEVICES="disk spinning" ROUNDS=1 benches/devices.sh          some of it
+#     benches/devices.sh                    everything, as in benches/README.md; takes 6 GB of disk and
+#                                           about five minutes
+#     DEVICES="disk spinning" ROUNDS=1 benches/devices.sh          a part of it
 #
 # Devices:
 #     disk           many small files: originals, backup and restore folder on the disk that holds DATA
 #     disk-large     the same, few large files
 #     disk-memory    originals and backup on that disk, the restore folder in memory
 #     memory         everything in memory
-#     slow-backup    the backup on a slow connection: so many bits a second and so long for each request
-#     slow-source    the originals there, the backup on the disk
-#     spinning       originals and backup on what is like one hard disk: some milliseconds for each request, one at a time
+#     slow-backup    the backup on a slow connection, with a limited rate and a delay for each request
+#     slow-source    the originals on such a connection, the backup on the disk
+#     spinning       originals and backup on something like a hard disk: some milliseconds for each
+#                    request, and one request at a time
 #
-# Slow devices are made by nbdkit from an ext4 image, shown as a file by nbdfuse, and mounted through a loop device that does
-# not cache (`--direct-io`): what the program forgets is forgotten.
+# A slow device is an ext4 image that nbdkit serves, nbdfuse shows as a file, and a loop device without
+# a cache (`--direct-io`) mounts. So what the program drops from the cache really is dropped.
 #
-# Variables, with what they are when unset:
-#     DATA           target/devices         where the data is made and kept: remove it to change what it is made of
-#     FROM           /usr/share             the first files of this tree, by name, are the small ones: FILES=30000, and
-#                                           SLOW_FILES=3000 of them on slow devices
-#     LARGE_FILES=6 LARGE_MIB=256           the large ones
+# Variables and their defaults:
+#     DATA           target/devices         where the data is made and left; remove it to change the data
+#     FROM           /usr/share             the small files are the first FILES=30000 of this tree by
+#                                           name, and the first SLOW_FILES=3000 on slow devices
+#     LARGE_FILES=6 LARGE_MIB=256           the large files
 #     DEVICES        all of the above
-#     ROUNDS=3       real runs of each sample, on an empty cache; the table shows the median
+#     ROUNDS=3       real runs of each sample, with an empty cache; the table shows the median
 #     SAMPLES="500 5% all"
-#     RATE=160M LATENCY=2ms                 of the slow connection: bits a second, time for a request
-#     SEEK=5ms                              time for a request of the hard disk
+#     RATE=160M LATENCY=2ms                 of the slow connection: bits per second, time per request
+#     SEEK=5ms                              of the hard disk: time per request
 #     BENCH          --max-time 30s         flags for the bench
 #     BKVERIFY       the release build      the program to measure
-#     OUT            DATA/results           the table, every single run (runs.tsv), and what the benches printed
+#     OUT            DATA/results           the table, every single run (runs.tsv), and what was printed
 #
-# Needs root (it mounts, and empties the system's cache), and cargo unless BKVERIFY is set. On Debian:
+# Needs root, to mount and to empty the system's cache, and cargo unless BKVERIFY is set. On Debian:
 #     apt-get install nbdkit libnbd-bin e2fsprogs jq
 set -euo pipefail
 export LC_ALL=C
@@ -49,21 +51,21 @@ DATA=$(cd "$DATA" && pwd)
 OUT=${OUT:-$DATA/results}
 mkdir -p "$OUT"
 
-# --- data: each set is an original and a copy of it that shares nothing with it --------------------------------------
+# --- data: each set is an original and a copy of it that shares no blocks with it ---------------------
 
-# make_tree NAME FILES: the first of FROM, by name.
+# make_tree NAME FILES: copies the first FILES files of FROM, by name.
 make_tree() {
     whole "$DATA/$1" && return
     local part=$DATA/$1.part
     rm -rf "$part" && mkdir -p "$part/original"
-    # The whole list is read to its end: no program dies of a closed pipe.
+    # awk reads the list to its end, so that no program is killed by a closed pipe.
     (cd "$FROM" && find . -xdev -type f | sort | awk -v files="$2" 'NR <= files' > "$part/list" &&
         tar -cf - -T "$part/list" | tar -xf - -C "$part/original")
     cp -r --reflink=never "$part/original" "$part/backup"
     mv "$part" "$DATA/$1"
 }
 
-# The set of the slow devices as an ext4 file system in a file.
+# Makes an ext4 image with the data of the slow devices.
 make_image() {
     [ -f "$DATA/slow.img" ] && return
     local size
@@ -78,17 +80,17 @@ make_image() {
 
 work=$(mktemp -d) mounted=() loop='' kit=''
 
-# Waits for what a server makes once it is ready.
+# Waits for a file that a server makes when it is ready.
 await() {
     local _
     for _ in $(seq 100); do
         [ ! -e "$1" ] || return 0
         sleep 0.05
     done
-    echo "$1 did not come" >&2 && exit 1
+    echo "$1 did not appear" >&2 && exit 1
 }
 
-# serve FLAGS...: mounts the image at $work/tree, as slow as the flags of nbdkit say.
+# serve FLAGS...: mounts the image at $work/tree. The flags of nbdkit say how slow it is.
 serve() {
     mkdir -p "$work/fuse" "$work/tree"
     nbdkit --foreground --readonly --unix "$work/socket" "$@" &
@@ -97,7 +99,7 @@ serve() {
     nbdfuse --readonly --pidfile "$work/fuse.pid" "$work/fuse/disk" --unix "$work/socket" &
     await "$work/fuse.pid"
     loop=$(losetup --find --show --read-only --direct-io=on "$work/fuse/disk")
-    # One request for a megabyte that is read in order, as a drive that reads ahead would answer it.
+    # Reading in order takes one request per megabyte, as with a drive that reads ahead.
     blockdev --setra 2048 "$loop"
     mount -o ro,noatime "$loop" "$work/tree"
 }
@@ -108,9 +110,9 @@ mount_memory() {
     mounted+=("$1")
 }
 
-# Undoes what the last device needed.
+# Removes the last device.
 take_down() {
-    local place
+    local folder
     if [ -n "$loop" ]; then
         ! mountpoint -q "$work/tree" || umount "$work/tree"
         losetup -d "$loop"
@@ -122,7 +124,7 @@ take_down() {
         wait "$kit" 2> /dev/null || true
         kit=''
     fi
-    for place in "${mounted[@]}"; do umount "$place"; done
+    for folder in "${mounted[@]}"; do umount "$folder"; done
     mounted=()
     rm -f "$work/socket" "$work/fuse.pid"
 }
@@ -133,7 +135,7 @@ tidy_up() {
 }
 trap tidy_up EXIT
 
-# set_up DEVICE: makes it, and sets `original`, `backup` and `restore`.
+# set_up DEVICE: makes the device, and sets `original`, `backup` and `restore`.
 set_up() {
     original=$DATA/small/original backup=$DATA/small/backup restore=$DATA/restore
     mkdir -p "$restore"
@@ -168,14 +170,14 @@ set_up() {
 
 # --- measuring -------------------------------------------------------------------------------------------------------
 
-# The program itself is read into the cache again: on which disk it lies is not what is measured.
+# The program itself is read into the cache again, because its own disk is not to be measured.
 empty_cache() {
     sync
     echo 3 > /proc/sys/vm/drop_caches
     "$BKVERIFY" --version > /dev/null
 }
 
-# Seconds that a real verification takes.
+# Prints the seconds that a real verification takes.
 verify() {
     local start end
     empty_cache
@@ -186,7 +188,7 @@ verify() {
     echo "$(((end - start) / 1000000)).$(printf %06d $(((end - start) % 1000000)))"
 }
 
-# Asks, then does what the answer is about.
+# Asks for a prediction, and then runs what was predicted.
 measure() {
     local device=$1 json=$OUT/$1.json sample threads round
     echo "$device: bench" >&2
@@ -196,7 +198,7 @@ measure() {
         --json "$json" $BENCH > "$OUT/$device.txt"
     threads=$(jq .advice.threads "$json")
     for sample in $SAMPLES; do
-        # Where a sample is the same files as all, it is not measured twice.
+        # A sample that contains all files is not measured twice.
         [ "$sample" = all ] || jq -e --arg sample "$sample" '.advice as $advice | $advice.predictions[] |
             select(.sample == $sample) | .files < $advice.calibration.population and .files > 1' "$json" > /dev/null || continue
         for round in $(seq "$ROUNDS"); do
@@ -208,7 +210,7 @@ measure() {
     done
 }
 
-# A line for each device and sample. Off is how much longer (+) the real run took than was predicted.
+# A line for each device and sample. `off` is how much longer (+) the real run took than predicted.
 print_table() {
     echo '| device | threads | sample | predicted, s | range, s | real, s | off |'
     echo '|---|---:|---:|---:|---:|---:|---:|'
@@ -229,7 +231,7 @@ print_table() {
 
 # --- the run ---------------------------------------------------------------------------------------------------------
 
-[ "$(id -u)" = 0 ] || { echo 'devices.sh mounts and empties caches: run it as root' >&2 && exit 2; }
+[ "$(id -u)" = 0 ] || { echo 'devices.sh mounts file systems and empties caches: run it as root' >&2 && exit 2; }
 if [ -z "${BKVERIFY:-}" ]; then
     (cd "$here/.." && cargo build --release --quiet)
     BKVERIFY=$here/../target/release/bkverify

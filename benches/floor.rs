@@ -1,6 +1,7 @@
 //! The least that verifying files by restoring them can cost: one thread that opens, reads, writes,
-//! hashes and unlinks, and does nothing else. No draw, no verdict, no original that may have
-//! changed, no progress, nothing to clean up after being killed.
+//! hashes and unlinks, and does nothing else. It draws no sample, gives no verdict, does not care
+//! whether an original has changed, shows no progress, and would leave its files behind if it were
+//! killed.
 //!
 //!     cargo bench --bench floor -- BACKUP ORIGINAL SCRATCH
 //!
@@ -16,7 +17,7 @@ use walkdir::WalkDir;
 fn main() -> io::Result<()> {
     let places: Vec<_> = std::env::args_os().skip(1).filter(|argument| argument != "--bench").collect();
     let [backup, original, scratch] = places.as_slice() else {
-        // As a part of `cargo bench`, without data: nothing to measure.
+        // Run by `cargo bench` without data, so there is nothing to measure.
         println!("floor: name a backup, its original and a scratch folder to measure");
         return Ok(());
     };
@@ -44,7 +45,8 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// What a small file holds, by one call: a read that does not fill the buffer has reached the end.
+/// The content of a small file, by one call: a read that does not fill the buffer has reached the
+/// end.
 fn read<'a>(file: &File, buffer: &'a mut [u8]) -> io::Result<&'a [u8]> {
     let got = platform::read_at(file, buffer, 0)?;
     if got == buffer.len() {

@@ -1,4 +1,4 @@
-//! Reading and hashing: both sides of a pair, by size; and one large file, by threads.
+//! Reading and hashing: both sides of a pair, by size; and one large file, by number of threads.
 
 #![allow(missing_docs, reason = "criterion's macros")]
 #![allow(clippy::unwrap_used, reason = "a bench that cannot make its data has nothing to measure")]
@@ -43,8 +43,8 @@ fn pairs(criterion: &mut Criterion) {
     }
 }
 
-/// One large file: by one thread, by several, and mapped into memory, which is what was decided
-/// against.
+/// One large file: with one thread, with several, and mapped into memory, which is the rejected
+/// design.
 fn large(criterion: &mut Criterion) {
     let folder = world::folder();
     let size = 256 * MIB;
@@ -68,7 +68,7 @@ fn mapped(file: &File, size: usize) -> blake3::Hash {
     let mut hasher = blake3::Hasher::new();
     for offset in (0..size).step_by(WINDOW) {
         let length = (size - offset).min(WINDOW);
-        // SAFETY: the file was made by this bench, in a folder of its own, and nothing changes it.
+        // SAFETY: this bench made the file in a folder of its own, and nothing changes it.
         let window = unsafe { MmapOptions::new().offset(offset as u64).len(length).map(file).unwrap() };
         hasher.update_rayon(&window);
     }

@@ -1,23 +1,26 @@
 #!/usr/bin/env bash
-# Runs the whole of bkverify beside the programs that people use for the same work, and prints a table of ratios.
+# Runs bkverify and the programs that people use for the same work, and prints a table of ratios.
 #
-#     benches/peers.sh                       everything, as src/manual/speed.md shows it: 50 GB of disk, half an hour and a quiet machine
-#     LARGE_MIB=64 HUGE_MIB=256 MANY_FOLDERS=20 benches/peers.sh   the same, small
+#     benches/peers.sh                      everything, as in src/manual/speed.md; takes 50 GB of disk,
+#                                           half an hour and a quiet machine
+#     LARGE_MIB=64 HUGE_MIB=256 MANY_FOLDERS=20 benches/peers.sh   the same with less data
 #
-# Variables, with what they are when unset:
-#     DATA           target/peers           where the data is made and kept, about 40 GB
+# Variables and their defaults:
+#     DATA           target/peers           where the data is made and left, about 40 GB
 #     SMALL, SMALL_BACKUP                   a tree and its copy, instead of Debian's kernel source
 #     LARGE_FILES=4 LARGE_MIB=1024 HUGE_MIB=8192 MANY_FOLDERS=1000 sizes of the other sets
-#     ROUNDS=3       runs of everything, one after the other in turn; the table shows medians
+#     ROUNDS=3       runs of each program, taking turns; the table shows medians
 #     WORK="small processor many large huge"                       what to measure
-#     PEERS=.        beside whom: an extended regular expression, such as `rsync|cp`
+#     PEERS=.        which programs to compare with: an extended regular expression, such as `rsync|cp`
 #     CACHE="warm cold"                     cold needs root: it empties the system's cache before each run
-#     SCRATCH        ext4                   where files are restored: `ext4` makes one in a file and mounts it (needs root;
-#                                           with a journal: without one, ext4 gets slower with each file that is deleted),
-#                                           `tmpfs` mounts one (needs root), anything else is a folder that exists
-#     SCRATCH_LARGE  tmpfs                  the same for large files: there, writing to a disk would be most of the time
+#     SCRATCH        ext4                   where files are restored: `ext4` makes a file system in a
+#                                           file and mounts it (needs root; it has a journal, because
+#                                           without one ext4 gets slower with each deleted file),
+#                                           `tmpfs` mounts one (needs root), anything else is a folder
+#     SCRATCH_LARGE  tmpfs                  the same for large files, for which writing to a disk would
+#                                           take most of the time
 #     BKVERIFY       the release build      the program to measure
-#     OUT            DATA/results           the table, every single run (runs.tsv), and what the programs printed
+#     OUT            DATA/results           the table, every single run (runs.tsv), and what was printed
 #
 # Needs: cargo, rsync, rclone, hashdeep, b3sum, diff, find, GNU time; perl for the data. On Debian:
 #     apt-get install rsync rclone hashdeep b3sum diffutils findutils time perl util-linux
@@ -37,9 +40,9 @@ DATA=$(cd "$DATA" && pwd)
 OUT=${OUT:-$DATA/results}
 mkdir -p "$OUT"
 
-# --- the peers: each does its work with $1 = backup, $2 = original, $3 = an empty folder -----------------------------
+# --- the peers: each is called with $1 = backup, $2 = original, $3 = an empty folder ------------------
 
-# A sample of $4 files (or `all`), restored, hashed on both sides, compared, deleted.
+# Restores a sample of $4 files (or `all`), hashes both sides, compares, and deletes the copies.
 shell_pipeline() {
     cd "$1"
     if [ "$4" = all ]; then find . -type f; else find . -type f | shuf -n "$4"; fi > "$3/list"
@@ -57,7 +60,7 @@ cp_b3sum() {
     cmp "$3/restored.b3" "$3/original.b3"
     rm -r "${3:?}"/*
 }
-# These only compare: what they read is never restored.
+# These only compare. They do not restore what they read.
 rclone_check() { rclone check --quiet --download "$1" "$2"; }
 diff_rq() { diff -rq "$1" "$2"; }
 rsync_anc() { [ -z "$(rsync -anc --delete --out-format=%n "$1/" "$2/" | grep -v '/$')" ]; }
@@ -77,8 +80,9 @@ verify() {
 
 # --- measuring -------------------------------------------------------------------------------------------------------
 
-# measure WORK LABEL CACHE FUNCTION ARGUMENTS...: one run, as a line of runs.tsv: seconds (of the clock, or of all processors where
-# METRIC is `processor`), and the largest process's peak memory in KiB.
+# measure WORK LABEL CACHE FUNCTION ARGUMENTS...: measures one run and adds a line to runs.tsv: the
+# seconds (elapsed, or of all processors if METRIC is `processor`), and the largest process's peak
+# memory in KiB.
 measure() {
     local work=$1 label=$2 cache=$3 start end log seconds
     log=$OUT/last-run.txt
@@ -100,8 +104,8 @@ measure() {
         "$(tail -1 "$OUT/memory" | cut -d ' ' -f 1)" >> "$OUT/runs.tsv"
 }
 
-# contest WORK CACHE SETUP...: runs bkverify and each peer in turn, ROUNDS times. SETUP is backup, original, flags of
-# bkverify, then LABEL=FUNCTION ARGUMENT for each peer.
+# contest WORK CACHE SETUP...: runs bkverify and each peer in turn, ROUNDS times. SETUP is the backup,
+# the original, flags for bkverify, and LABEL=FUNCTION ARGUMENT for each peer.
 contest() {
     local work=$1 cache=$2 backup=$3 original=$4 flags=$5 policy=use peer peers=() round
     shift 5
@@ -109,7 +113,7 @@ contest() {
     for peer in "$@"; do
         [[ ! ${peer%%=*} =~ $PEERS ]] || peers+=("$peer")
     done
-    # Before warm runs, the first of each is thrown away.
+    # With a warm cache, one round is measured first and discarded.
     for round in $([ "$cache" = cold ] || echo 0) $(seq "$ROUNDS"); do
         echo "$work, $cache, round $round" >&2
         # shellcheck disable=SC2086 # flags are words
@@ -144,13 +148,13 @@ measure_large() {
         "cp, b3sum=cp_b3sum" "${comparers[@]}"
 }
 
-# Both sides and the copy are more than the memory of many machines: cold only.
+# Only cold: both sides and the copy do not fit into the memory of many machines.
 measure_huge() {
     [ "$1" = warm ] || contest "one file of $HUGE_MIB MiB, to $LARGE_FS" cold "$HUGE_BACKUP" "$HUGE" "--sample all" \
         "cp, b3sum=cp_b3sum"
 }
 
-# What the processor does, without waiting for disks: warm only.
+# Processor time without waiting for disks, so only warm.
 measure_processor() {
     [ "$1" = warm ] || return 0
     local files
@@ -162,7 +166,7 @@ measure_processor() {
         "bkverify, one thread=one_thread"
 }
 
-# The catalog by itself is a run that verifies one file.
+# A run that verifies one file measures the listing.
 measure_many() {
     local files tenth
     files=$(count "$MANY") tenth=$(count "$MANY/tenth")
@@ -177,23 +181,23 @@ measure_many() {
     ROUNDS=1 contest "all of $tenth files" cold "$MANY_BACKUP/tenth" "$MANY/tenth" "--sample all" \
         "find, shuf, rsync, b3sum=shell_sample_all"
 }
-# Samples are of other files each time: all of them must be in the system's cache.
+# Each sample has other files, so all files must be in the system's cache.
 read_all() { find "$@" -type f -exec cat {} + > /dev/null; }
 count() { find "$1" -type f | wc -l; }
 
-# --- the place to restore to -----------------------------------------------------------------------------------------
+# --- the folder to restore to -------------------------------------------------------------------------
 
 mounted=()
 tidy_up() {
-    local place
-    for place in "${mounted[@]}"; do
-        umount "$place" && rmdir "$place"
-        rm -f "$place.img"
+    local folder
+    for folder in "${mounted[@]}"; do
+        umount "$folder" && rmdir "$folder"
+        rm -f "$folder.img"
     done
 }
 trap tidy_up EXIT
 
-# scratch KIND NAME: prints nothing, and sets TO to a folder to restore to.
+# scratch KIND NAME: sets TO to a folder to restore to, and prints nothing.
 scratch() {
     TO=$DATA/$2
     case $1 in

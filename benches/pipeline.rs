@@ -1,5 +1,5 @@
-//! The whole run on a generated tree of 10,000 files of up to 32 KiB: list, draw, restore, hash
-//! both sides, judge.
+//! A whole run on a generated tree of 10,000 files of up to 32 KiB: list, draw, restore, hash both
+//! sides, judge.
 
 #![allow(missing_docs, reason = "criterion's macros")]
 #![allow(clippy::unwrap_used, reason = "a bench that cannot make its data has nothing to measure")]

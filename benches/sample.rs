@@ -1,4 +1,4 @@
-//! Drawing 500 files, by the size of the population: what it costs beyond the listing.
+//! Drawing 500 files, by the size of the population: what it costs in addition to the listing.
 
 #![allow(missing_docs, reason = "criterion's macros")]
 

@@ -1,7 +1,7 @@
-# Turns the runs that peers.sh noted into a Markdown table. Sourced by it.
+# Turns the runs that peers.sh recorded into a Markdown table. Sourced by peers.sh.
 
-# A line for each peer: medians of the times, and the median of the ratios of runs that followed each other, which a load
-# that comes and goes disturbs less.
+# A line for each peer: the medians of the times, and the median of the ratios. A ratio compares two
+# runs that followed each other, so a changing load disturbs it less.
 print_table() {
     echo '| work | beside | cache | bkverify, s | peer, s | ratio | peak MiB, bkverify / peer |'
     echo '|---|---|---|---:|---:|---:|---:|'
@@ -34,7 +34,7 @@ print_table() {
         }' "$1"
 }
 
-# What it was measured on and with.
+# The machine and the versions that were measured.
 print_machine() {
     local model memory
     model=$(lscpu | sed -n 's/^Model name: *//p' | head -1)

@@ -1,6 +1,7 @@
 #!/bin/bash
-# The same verification natively and as a Windows program under wine: seconds and their ratio for a tenth, a half and all of a tree, to
-# see that nothing grows faster than the work. wine is no Windows: the ratio itself says nothing about it.
+# Runs the same verification natively and as a Windows program under wine, and prints the seconds and
+# their ratio for a tenth, a half and all of a tree. This shows whether the time grows faster than the
+# work. Wine is not Windows: the ratio itself says nothing about Windows.
 #
 #     BACKUP=folder SOURCE=folder benches/wine.sh
 set -euo pipefail
@@ -15,7 +16,7 @@ cargo build --release --locked
 . .ci/windows-env
 exe=$(ls -t target/windows*/"$target"/release/bkverify.exe | head -1)
 
-# Seconds of one run; wine sees this system's root as drive Z:.
+# The seconds of one run. Wine shows this system's root as drive Z:.
 seconds() {
     local begin end
     begin=$(date +%s.%N)

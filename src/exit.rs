@@ -1,17 +1,17 @@
-//! The exit codes, which schedulers rely on.
+//! The exit codes. Schedulers rely on them.
 
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum ExitCode {
-    /// Everything that could be compared is good, and it was as much as asked for.
+    /// Every file that could be compared is good, and there were as many as asked for.
     Pass = 0,
     /// At least one file of the backup is bad or missing.
     IntegrityFailure = 1,
     /// Usage or configuration error; nothing was verified.
     Usage = 2,
-    /// Less was proven than asked for: interrupted, out of budget, or too few files could be
-    /// compared; nothing bad found.
+    /// Less was proved than asked for: interrupted, out of budget, or too few files could be
+    /// compared. Nothing bad was found.
     Incomplete = 3,
     /// The backup, the originals or the restore directory could not be used.
     Unusable = 4,
@@ -33,7 +33,7 @@ impl ExitCode {
         }
     }
 
-    /// What it means, for help and documents.
+    /// The meaning of the code, for help and documents.
     pub fn meaning(self) -> &'static str {
         match self {
             Self::Pass => {

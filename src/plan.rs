@@ -1,8 +1,8 @@
-//! What a run will do, resolved: made once from flags, configuration, environment, terminal and
-//! clock, and never changed.
+//! What a run will do. The plan is made once from flags, configuration, environment, terminal and
+//! clock, and never changes.
 //!
 //! No later stage knows clap, the environment or the time of day. `bkverify plan` prints exactly
-//! this.
+//! this plan.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -18,15 +18,15 @@ pub struct Plan {
     pub origin: Origin,
     /// What is verified, and where.
     pub target: Target,
-    /// Which files.
+    /// Which files are verified.
     pub draw: Draw,
-    /// What is to be proved, and when that has failed.
+    /// What is to be proved, and when that counts as failed.
     pub claims: Claims,
     /// How the work is done.
     pub engine: Engine,
     /// When the run ends early.
     pub limits: Limits,
-    /// What it leaves behind.
+    /// What the run leaves behind.
     pub outputs: Outputs,
     /// When the run began.
     pub started: SystemTime,
@@ -52,7 +52,7 @@ impl Plan {
 /// Where the settings of a plan come from.
 #[derive(Debug, Clone, Default)]
 pub struct Origin {
-    /// Name of the configured job, where one was used.
+    /// The name of the configured job, if one was used.
     pub job: Option<String>,
     /// The configuration file that was read.
     pub config: Option<PathBuf>,
@@ -61,18 +61,18 @@ pub struct Origin {
 /// What is verified, and where.
 #[derive(Debug, Clone)]
 pub struct Target {
-    /// The backup to prove.
+    /// The backup to verify.
     pub backup: Location,
-    /// Folders that hold the originals.
+    /// Folders that contain the originals.
     pub sources: Vec<PathBuf>,
-    /// Where entries' originals are, by the beginning of their path; tried before `sources`.
+    /// Where the originals of entries are, by the beginning of their path. Tried before `sources`.
     pub maps: Vec<Map>,
-    /// Below this folder the scratch folder is made.
+    /// The folder in which the scratch folder is made.
     pub restore_to: PathBuf,
 }
 
 impl Target {
-    /// Every folder that holds originals.
+    /// Every folder that contains originals.
     pub fn originals(&self) -> impl Iterator<Item = &Path> {
         let mapped = self.maps.iter().map(|map| map.to.as_path());
         self.sources.iter().map(PathBuf::as_path).chain(mapped)
@@ -84,7 +84,7 @@ impl Target {
 pub struct Draw {
     /// How many files to verify.
     pub sample: SampleSize,
-    /// Decides which files are drawn; any text.
+    /// Any text. It decides which files are drawn.
     pub seed: String,
     /// Which files are in the population.
     pub filters: Filters,
@@ -95,13 +95,12 @@ pub struct Draw {
 pub struct Claims {
     /// Confidence of the statement, between 0 and 1.
     pub confidence: f64,
-    /// The largest share of picks that may prove nothing, between 0 and 1; a run with more is no
-    /// pass.
+    /// The largest share of undecided picks, between 0 and 1. A run with more does not pass.
     pub max_undecided: f64,
-    /// The longest time that the backup program may have taken: an original that was last touched
-    /// longer than that before the newest content of the backup should be in it as it is.
+    /// The longest time that the backup program may have taken. An original that was last touched
+    /// longer than this before the newest content of the backup should be in the backup as it is.
     pub backup_window: Duration,
-    /// Whether originals are known not to have changed since the backup.
+    /// Whether the user says that originals have not changed since the backup.
     pub assume_unchanged: bool,
     /// How many originals to look up in the catalog.
     pub completeness: Completeness,
@@ -124,14 +123,14 @@ impl Default for Claims {
 pub struct Engine {
     /// Threads that verify; at least 1.
     pub threads: usize,
-    /// Whether the backup or an original lies on a disk whose head has to move.
+    /// Whether the backup or an original is on a disk with a moving head.
     pub spinning: bool,
-    /// Whether picks are verified as they lie on the disk rather than by rank. A run that ends
-    /// early has then seen no random sample.
-    pub in_place_order: bool,
-    /// The hash that both sides go through.
+    /// Whether picks are verified in the order of the disk and not of their rank. If such a run
+    /// ends early, the files that it has seen are not a random sample.
+    pub in_disk_order: bool,
+    /// The hash algorithm for both sides.
     pub hash: Algorithm,
-    /// What to do about cached pages of backup and originals.
+    /// What to do about pages of the backup and the originals that the system has cached.
     pub cache: CachePolicy,
 }
 
@@ -140,7 +139,7 @@ impl Default for Engine {
         Self {
             threads: 1,
             spinning: false,
-            in_place_order: false,
+            in_disk_order: false,
             hash: Algorithm::Blake3,
             cache: CachePolicy::Drop,
         }
@@ -150,7 +149,7 @@ impl Default for Engine {
 /// When a run ends early, as incomplete.
 #[derive(Debug, Clone, Default)]
 pub struct Limits {
-    /// Once this many bytes were restored.
+    /// When this many bytes have been restored.
     pub budget: Option<u64>,
     /// After this time.
     pub time_limit: Option<Duration>,
@@ -159,11 +158,11 @@ pub struct Limits {
 /// What a run leaves behind.
 #[derive(Debug, Clone, Default)]
 pub struct Outputs {
-    /// Which restored files stay.
+    /// Which restored files are kept.
     pub keep: Keep,
     /// The reports that are written.
     pub reports: Vec<ReportOutput>,
-    /// What the person sees.
+    /// What is shown on the terminal, and how.
     pub terminal: Terminal,
 }
 
@@ -177,37 +176,38 @@ impl Outputs {
 /// Entries whose path begins with `from` have their original below `to`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Map {
-    /// Beginning of an entry's path: whole components without a trailing `/`; empty for all.
+    /// Beginning of an entry's path: whole components without a trailing `/`. Empty for all
+    /// entries.
     pub from: Vec<u8>,
-    /// The folder that stands for it.
+    /// The folder that replaces it.
     pub to: PathBuf,
 }
 
-/// The other direction: originals that are looked up in the backup's catalog.
+/// Completeness: originals that are looked up in the backup's catalog.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Completeness {
-    /// How many; 0 for none.
+    /// How many originals to look up; 0 for none.
     pub originals: u64,
-    /// Whether a person said so. Otherwise what is missing is a warning and fails nothing: many a
-    /// backup leaves out on purpose what nobody told this program about.
+    /// Whether the user asked for it. Otherwise a missing original is only a warning and fails
+    /// nothing: many backups deliberately exclude files that this program was not told about.
     pub asked_for: bool,
 }
 
 /// How many files to verify.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum SampleSize {
-    /// This many.
+    /// This many files.
     Count(u64),
-    /// This share of the population, between 0 and 1, rounded up.
+    /// This share of the population, between 0 and 1, rounded up to whole files.
     Share(f64),
     /// Every file.
     All,
-    /// As many as it takes to rule out, at the plan's confidence, that this share of the files or
-    /// more is bad.
+    /// As many files as are needed to rule out, at the plan's confidence, that this share of the
+    /// files or more is bad.
     Tolerance(f64),
 }
 
-/// So many files are verified unless a number is given.
+/// How many files are verified unless the user says otherwise.
 pub const DEFAULT_SAMPLE: u64 = 500;
 
 impl Default for SampleSize {
@@ -216,24 +216,25 @@ impl Default for SampleSize {
     }
 }
 
-/// Which files are in the population. Patterns are gitignore globs, held against an entry's path.
+/// Which files are in the population. Patterns are gitignore globs that are matched against an
+/// entry's path.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filters {
-    /// If any, a file must match one.
+    /// If there are any, a file must match one.
     pub include: Vec<String>,
-    /// A file that matches one is left out.
+    /// A file that matches one is excluded.
     pub exclude: Vec<String>,
     /// Smallest size in bytes.
     pub min_size: Option<u64>,
     /// Largest size in bytes.
     pub max_size: Option<u64>,
-    /// Modified at or after.
+    /// Modified at this time or later.
     pub newer_than: Option<Timestamp>,
-    /// Modified at or before.
+    /// Modified at this time or earlier.
     pub older_than: Option<Timestamp>,
 }
 
-/// The hash that originals and restored copies go through.
+/// The hash algorithm for originals and restored copies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Algorithm {
     /// BLAKE3, 256 bits.
@@ -243,7 +244,7 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    /// Its name in reports.
+    /// The algorithm's name in reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Blake3 => "blake3",
@@ -252,45 +253,45 @@ impl Algorithm {
     }
 }
 
-/// What to do about pages of backup and originals that the system holds in memory.
+/// What to do about pages of the backup and the originals that the system has cached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CachePolicy {
-    /// Forget them first, so that the disks are read.
+    /// Drop each file from the cache before it is read, so that the disks are read.
     Drop,
-    /// Use them.
+    /// Use cached pages.
     Use,
 }
 
-/// Which restored files stay behind, below `kept-…` in the restore folder.
+/// Which restored files are kept, in `bkverify-kept-…` in the restore folder.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Keep {
     /// None.
     #[default]
     None,
-    /// Those that are bad.
+    /// Bad files.
     Failures,
-    /// All of the sample.
+    /// All files of the sample.
     All,
 }
 
 /// A report that is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReportOutput {
-    /// The name of its renderer (`report::RENDERERS`), which is that of its flag.
+    /// The name of its renderer (`report::RENDERERS`), which is also the name of its flag.
     pub renderer: &'static str,
-    /// Where it goes.
+    /// Where it is written.
     pub output: Output,
 }
 
-/// What the person sees, and how.
+/// What is shown on the terminal, and how.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Terminal {
-    /// Nothing but errors.
+    /// Only errors.
     pub quiet: bool,
-    /// 0, or more for every verified file's line.
+    /// 0 for no line per file, more for a line for each verified file.
     pub verbose: u8,
-    /// Bars (standard error is a terminal), or a plain line now and then.
+    /// Progress bars, because standard error is a terminal; otherwise a plain line now and then.
     pub bars: bool,
-    /// Colours in the summary, wherever it goes.
+    /// Colours in the summary, wherever it is written.
     pub color: bool,
 }

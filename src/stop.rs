@@ -1,11 +1,10 @@
-//! The one way a run is asked to end early: by a signal, by its time limit, or by a stage that
-//! cannot go on.
+//! A request to end a run early. A signal, the time limit or a stage that cannot continue sets it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-/// Cheap to clone and to ask; once set, it stays set.
+/// Cheap to clone and to check. Once set, it stays set.
 #[derive(Debug, Clone, Default)]
 pub struct Stop {
     flag: Arc<AtomicBool>,
@@ -14,29 +13,29 @@ pub struct Stop {
 }
 
 impl Stop {
-    /// One that nobody sets, unless [`set`](Self::set) is called.
+    /// A request that has not been made. It has no deadline; only [`set`](Self::set) makes it.
     pub fn never() -> Self {
         Self::default()
     }
 
-    /// The same request, which also holds from `deadline` on.
+    /// The same request, which is also made when `deadline` is reached.
     #[must_use]
     pub fn with_deadline(&self, deadline: Option<Instant>) -> Self {
         Self { deadline, ..self.clone() }
     }
 
-    /// One that holds when this one does, and can be set for itself.
+    /// A request that is made whenever this one is, and that can also be set by itself.
     #[must_use]
     pub fn child(&self) -> Self {
         Self { parent: Some(Arc::new(self.clone())), ..Self::default() }
     }
 
-    /// Asks everybody who holds a clone to end.
+    /// Asks every holder of a clone to end.
     pub fn set(&self) {
         self.flag.store(true, Ordering::Relaxed);
     }
 
-    /// Whether to end.
+    /// Whether the request was made.
     pub fn is_set(&self) -> bool {
         self.flag.load(Ordering::Relaxed)
             || self.is_late()

@@ -1,13 +1,13 @@
-//! Threads, as many as can be had: a limit on tasks or memory (`ulimit -u`, systemd's `TasksMax`)
-//! makes a run slower, and ends none.
+//! Starts as many threads as the system allows. A limit on tasks or memory (`ulimit -u`, systemd's
+//! `TasksMax`) makes a run slower, but never ends it.
 
 use std::io;
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-/// Starts up to `most` threads that do the same work, and stops at the first that cannot be had.
-/// None at all: the caller does the work.
+/// Starts up to `most` threads that do the same work, and stops at the first that cannot be
+/// started. If the result is empty, the caller has to do the work.
 pub fn start<'scope, 'env, T: Send + 'scope>(
     scope: &'scope Scope<'scope, 'env>,
     most: usize,
@@ -20,7 +20,7 @@ fn start_with<T>(most: usize, mut one: impl FnMut() -> io::Result<T>) -> Vec<T> 
     (0..most).map_while(|_| one().ok()).collect()
 }
 
-/// A pool of up to `most` threads; `None` where not one can be had.
+/// A pool of up to `most` threads; `None` if not even one can be started.
 pub fn pool(most: usize, name: &'static str) -> Option<ThreadPool> {
     pool_with(most, |threads| {
         ThreadPoolBuilder::new()
@@ -31,13 +31,13 @@ pub fn pool(most: usize, name: &'static str) -> Option<ThreadPool> {
     })
 }
 
-/// Half of what was refused, again and again: a pool starts all of its threads or none.
+/// Tries half as many threads each time, because a pool starts all of its threads or none.
 fn pool_with<T>(most: usize, build: impl Fn(usize) -> Option<T>) -> Option<T> {
     let fewer = |&threads: &usize| Some(threads / 2).filter(|&threads| threads > 0);
     std::iter::successors(Some(most).filter(|&most| most > 0), fewer).find_map(build)
 }
 
-/// Whether one more can be had at this moment.
+/// Whether another thread can be started at this moment.
 pub fn can_start() -> bool {
     Builder::new().spawn(|| {}).is_ok()
 }

@@ -1,5 +1,5 @@
-//! Numbers as people read them: grouped digits, bytes, durations, shares; and which characters they
-//! cannot read at all. Pure; used by whatever prints.
+//! Numbers as text for people: digits in groups, bytes, durations, shares. Also the characters that
+//! nobody can see. Pure; used by everything that prints.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -19,7 +19,7 @@ pub fn count(number: u64) -> String {
     out
 }
 
-/// A count with its noun, which takes an `s` unless there is one: `1 file`, `2,000 files`.
+/// A count with its noun, which takes an `s` unless the count is one: `1 file`, `2,000 files`.
 pub fn counted(number: u64, noun: &str) -> String {
     format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })
 }
@@ -55,7 +55,7 @@ pub fn duration(time: Duration) -> String {
     }
 }
 
-/// How many a second, over `time`; nothing where the time is too short to tell.
+/// The rate per second over `time`; `None` if the time is too short to tell.
 pub fn rate(number: u64, time: Duration) -> Option<u64> {
     if time < Duration::from_millis(1) {
         return None;
@@ -64,13 +64,13 @@ pub fn rate(number: u64, time: Duration) -> Option<u64> {
     Some(u64::try_from(rate).unwrap_or(u64::MAX))
 }
 
-/// A share between 0 and 1 as per cent, as exactly as it was typed: `95%`, `99.9%`.
+/// A share between 0 and 1 as per cent, with the digits that were typed: `95%`, `99.9%`.
 pub fn percent(share: f64) -> String {
     format!("{}%", trimmed(&format!("{:.8}", share * 100.0)))
 }
 
-/// `part` of `whole` as per cent, rounded up, so that it never claims less than there is: two
-/// decimals, more where two would leave less than two significant digits.
+/// `part` of `whole` as per cent, rounded up, so that it never claims less than there is. It has
+/// two decimals, or more if two would leave fewer than two significant digits.
 pub fn percent_at_most(part: u64, whole: u64) -> String {
     if part == 0 || whole == 0 {
         return "0%".to_owned();
@@ -87,18 +87,18 @@ pub fn percent_at_most(part: u64, whole: u64) -> String {
     format!("{}%", trimmed(&text))
 }
 
-/// A point in time of the calendar, which prints by RFC 3339, in UTC; nothing for a time outside of
-/// it (before the year −9999, after 9999).
+/// A point in time that prints as RFC 3339, in UTC; `None` for a time that has no such form (before
+/// the year −9999 or after 9999).
 pub fn moment(time: Timestamp) -> Option<jiff::Timestamp> {
     jiff::Timestamp::new(time.seconds, i32::try_from(time.nanos).ok()?).ok()
 }
 
-/// The same as text.
+/// A point in time as RFC 3339 text; `None` as in [`moment`].
 pub fn rfc3339(time: Timestamp) -> Option<String> {
     moment(time).map(|time| time.to_string())
 }
 
-/// `part` of `whole` as per cent, about: `about 11%`, `less than 1%`.
+/// `part` of `whole` as per cent, rounded: `about 11%`, `less than 1%`.
 pub fn percent_about(part: u64, whole: u64) -> String {
     let (part, whole) = (u128::from(part), u128::from(whole.max(1)));
     match (part * 100 + whole / 2) / whole {
@@ -117,12 +117,13 @@ fn three_digits(value: f64) -> String {
     format!("{value:.decimals$}")
 }
 
-/// Without the zeros after the point that say nothing.
+/// The number without trailing zeros after the point.
 fn trimmed(number: &str) -> &str {
     if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { number }
 }
 
-/// Words that may quote others, with every control and invisible character made visible as `?`.
+/// A text that may quote names from elsewhere, with a `?` for each control character and each
+/// invisible one.
 pub fn printable(text: &str) -> Cow<'_, str> {
     let is_hidden = |each: char| each.is_control() || is_invisible(each);
     if text.chars().any(is_hidden) {
@@ -132,12 +133,12 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Whether a character shows nothing of itself, but may change what is shown: by it a name looks
-/// like another, or turns round what stands beside it (Unicode TR 36).
+/// Whether a character is invisible, but may change what is shown: it can make a name look like
+/// another one, or reverse the text around it (Unicode TR 36).
 ///
 /// These are Unicode's `Bidi_Control` and `Default_Ignorable_Code_Point`
-/// (DerivedCoreProperties.txt, version 17), which no later version takes anything from, and the
-/// separators of lines and paragraphs and the marks of annotations.
+/// (DerivedCoreProperties.txt, version 17; later versions remove none), the separators of lines and
+/// paragraphs, and the marks of annotations.
 pub fn is_invisible(character: char) -> bool {
     matches!(
         character,

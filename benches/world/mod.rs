@@ -1,6 +1,7 @@
-//! What the benches measure on: a generated tree with its copy, and a plan for it.
+//! The data of the benches: a generated tree with its copy, and a plan for them.
 //!
-//! The content is the same on every machine: names are numbers, bytes come from a fixed generator.
+//! The content is the same on every machine: names are numbers, and the bytes come from a fixed
+//! generator.
 
 #![allow(clippy::unwrap_used, reason = "a bench that cannot make its data has nothing to measure")]
 #![allow(dead_code, reason = "each bench uses a part of this")]
@@ -13,7 +14,7 @@ use bkverify::plan::{CachePolicy, Plan, SampleSize, Target};
 use criterion::Criterion;
 use tempfile::TempDir;
 
-/// Few and short samples: the whole set is meant to be run often.
+/// Few and short samples, because all benches are meant to be run often.
 pub fn short() -> Criterion {
     Criterion::default()
         .sample_size(10)
@@ -27,7 +28,8 @@ pub fn folder() -> TempDir {
     tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
 }
 
-/// Writes `folders` folders of `files` files; their sizes go round from 0 to `largest` bytes.
+/// Writes `folders` folders with `files` files each. Their sizes cycle through 0 to `largest`
+/// bytes.
 pub fn tree(root: &Path, folders: usize, files: usize, largest: usize) {
     let content = bytes(largest);
     for folder in 0..folders {
@@ -40,7 +42,7 @@ pub fn tree(root: &Path, folders: usize, files: usize, largest: usize) {
     }
 }
 
-/// So many bytes that do not compress, by a linear congruential generator (Knuth, "The Art of
+/// `size` bytes that do not compress, from a linear congruential generator (Knuth, "The Art of
 /// Computer Programming", volume 2, section 3.3.4, line 26: MMIX).
 pub fn bytes(size: usize) -> Vec<u8> {
     let mut state = 1_u64;
@@ -51,8 +53,8 @@ pub fn bytes(size: usize) -> Vec<u8> {
     std::iter::repeat_with(&mut next).take(size).collect()
 }
 
-/// Verifies `root/backup` against `root/original` by way of `root/restore`, from the system's
-/// cache, always with the same draw.
+/// Verifies `root/backup` against `root/original` by way of `root/restore`, from the system's cache
+/// and always with the same sample.
 pub fn plan(root: &Path, sample: SampleSize, threads: usize) -> Plan {
     let target = Target {
         backup: root.join("backup").into(),

@@ -10,7 +10,7 @@ use std::io::{self, Seek, SeekFrom};
 use crate::platform;
 
 use super::bytes::Reader;
-use super::scratch::PIECE;
+use super::scratch_folder::PIECE;
 use super::{RestoreError, Restored, Scratch};
 
 impl Scratch {

@@ -26,6 +26,7 @@ mod repeats;
 mod reservation;
 mod restored;
 mod scratch;
+mod scratch_folder;
 mod tar;
 mod workspace;
 mod zip;
@@ -42,7 +43,8 @@ pub use path::{NameProblem, escape, path_text, relative, unescape};
 pub use reach::Reach;
 pub use registry::open;
 pub use restored::Restored;
-pub use scratch::{MARGIN, Scratch, Stays};
+pub use scratch::{MARGIN, Scratch};
+pub use scratch_folder::Stays;
 pub use workspace::Workspace;
 
 use std::ops::ControlFlow;

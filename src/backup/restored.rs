@@ -16,7 +16,7 @@ use crate::platform;
 
 use super::RestoreError;
 use super::bytes::ReadAt;
-use super::scratch::Inner;
+use super::scratch_folder::{ScratchFolder, with_number};
 
 /// One restored file, open for reading; emptied when dropped.
 #[derive(Debug)]
@@ -28,18 +28,18 @@ pub struct Restored {
     number: u64,
     /// Made by a program: removed in the end, and not written to.
     is_adopted: bool,
-    scratch: Arc<Inner>,
+    scratch: Arc<ScratchFolder>,
 }
 
 impl Restored {
     /// An empty file, which is counted from now on.
-    pub(super) fn new(file: File, number: u64, scratch: Arc<Inner>) -> Self {
+    pub(super) fn new(file: File, number: u64, scratch: Arc<ScratchFolder>) -> Self {
         scratch.space.add_file();
         Self { file: Some(file), size: 0, written: 0, number, is_adopted: false, scratch }
     }
 
     /// A file of `size` bytes that a program has made, by now under its number.
-    pub(super) fn adopt(file: File, size: u64, number: u64, scratch: Arc<Inner>) -> Self {
+    pub(super) fn adopt(file: File, size: u64, number: u64, scratch: Arc<ScratchFolder>) -> Self {
         scratch.space.add_file();
         Self { file: Some(file), size, written: size, number, is_adopted: true, scratch }
     }
@@ -130,23 +130,6 @@ fn cannot_write(error: io::Error) -> RestoreError {
         return RestoreError::Unsupported(problem.to_owned());
     }
     RestoreError::Scratch(error)
-}
-
-/// Calls `act` with a number's file name, made without an allocation.
-pub(super) fn with_number<T>(number: u64, act: impl FnOnce(&str) -> T) -> T {
-    let mut digits = [b'0'; 20];
-    let mut rest = number;
-    let mut start = digits.len();
-    loop {
-        start -= 1;
-        digits[start] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 && start <= digits.len() - 6 {
-            break;
-        }
-    }
-    // ASCII digits alone.
-    act(std::str::from_utf8(&digits[start..]).unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -10,32 +10,19 @@
 //! is ever removed.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-
-use cap_std::ambient_authority;
-use cap_std::fs::{Dir, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+use std::sync::Arc;
 
 use crate::lock::lock;
 use crate::platform;
 use crate::stop::Stop;
 
 use super::holes;
-use super::leftovers::{self, FOLDER_PREFIX, MARKER, WORKSPACES, is_locked, remove_ours};
-use super::reservation::{DiskSpace, Reservation};
-use super::restored::{Restored, with_number};
+use super::reservation::Reservation;
+use super::restored::Restored;
+use super::scratch_folder::{PIECE, ScratchFolder, Stays};
 use super::{Error, RestoreError};
-
-const MARKER_TEXT: &str = "A running bkverify holds a lock on this file and removes this folder when it ends.\n\
-    If it was killed, the next bkverify run with the same restore folder removes it.\n";
-
-/// How often a fresh folder is tried to be made again.
-const ATTEMPTS: u32 = 16;
-
-/// Content is copied in pieces of this many bytes; between them a run can be stopped.
-pub(super) const PIECE: usize = 1 << 20;
 
 /// Bytes that stay free on the restore folder's disk, for everybody else who writes there.
 pub const MARGIN: u64 = 64 << 20;
@@ -43,77 +30,27 @@ pub const MARGIN: u64 = 64 << 20;
 /// A fresh folder for one run, removed when dropped.
 #[derive(Debug)]
 pub struct Scratch {
-    pub(super) inner: Arc<Inner>,
+    pub(super) inner: Arc<ScratchFolder>,
     cancel: Stop,
-}
-
-/// The folder, for all who have a part in it.
-#[derive(Debug)]
-pub(super) struct Inner {
-    parent: Dir,
-    name: String,
-    place: PathBuf,
-    /// Closed before the folder is removed: Windows removes no folder that is open.
-    dir: Option<Dir>,
-    marker: Option<File>,
-    next: AtomicU64,
-    /// Empty files that wait for content.
-    pub(super) idle: Mutex<Vec<(File, u64)>>,
-    pub(super) space: DiskSpace,
-    /// The folder of all workspaces, once there is one.
-    workspaces: Mutex<Option<Dir>>,
-}
-
-/// The folder could not be removed, and holds files of the backup.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "cannot remove {}, which may hold restored files: {problem}; the next run tries again, or remove it by hand",
-    place.display()
-)]
-pub struct Stays {
-    place: PathBuf,
-    problem: String,
 }
 
 impl Scratch {
     /// Makes a fresh folder below `restore_to`, which must exist.
     pub fn create(restore_to: &Path, cancel: Stop) -> Result<Self, Error> {
         let fail = |source| Error::Scratch { place: restore_to.to_owned(), source };
-        let parent = Dir::open_ambient_dir(restore_to, ambient_authority()).map_err(fail)?;
-        // A run that starts at this very moment may take a folder without a locked marker for a
-        // leftover: then try again.
-        let mut attempt = 0;
-        let (name, dir, marker) = loop {
-            match create_locked(&parent) {
-                Ok(made) => break made,
-                Err(error) if attempt == ATTEMPTS => return Err(fail(error)),
-                Err(_) => attempt += 1,
-            }
-        };
-        let place = restore_to.join(&name);
-        let inner = Inner {
-            parent,
-            name,
-            place,
-            dir: Some(dir),
-            marker: Some(marker),
-            next: AtomicU64::new(0),
-            idle: Mutex::default(),
-            space: DiskSpace::default(),
-            workspaces: Mutex::default(),
-        };
+        let inner = ScratchFolder::create(restore_to).map_err(fail)?;
         Ok(Self { inner: Arc::new(inner), cancel })
     }
 
     /// Where it is.
     pub fn place(&self) -> &Path {
-        &self.inner.place
+        self.inner.path()
     }
 
     /// Removes the folder. Otherwise that happens when this is dropped; what stops it is then told
     /// on standard error.
     pub fn remove(self) -> Result<(), Stays> {
-        let place = self.inner.place.clone();
+        let place = self.inner.path().to_owned();
         match Arc::try_unwrap(self.inner) {
             Ok(mut inner) => inner.remove(),
             // A restored file that is still in use keeps it, and removes it in the end.
@@ -236,7 +173,7 @@ impl Scratch {
     /// Reserves disk space for what is written next: a file that does not fit beside all others is
     /// not begun, so the disk is never filled to its last byte.
     pub(super) fn reserve(&self, size: u64, held: u64) -> Result<Reservation<'_>, RestoreError> {
-        self.inner.space.reserve(size, held, &self.cancel, &|| platform::free_space(&self.inner.place))
+        self.inner.space.reserve(size, held, &self.cancel, &|| platform::free_space(self.inner.path()))
     }
 
     /// One read, one write. That the read gave just as much as the file was long is its end: no
@@ -264,82 +201,11 @@ impl Scratch {
     }
 }
 
-impl Inner {
-    fn new_file(&self) -> io::Result<(File, u64)> {
-        let number = self.next_number();
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create_new(true);
-        let file = with_number(number, |name| self.dir()?.open_with(name, &options))?;
-        Ok((file.into_std(), number))
-    }
-
-    /// A number that no file or workspace has had yet.
-    pub(super) fn next_number(&self) -> u64 {
-        self.next.fetch_add(1, Ordering::Relaxed)
-    }
-
-    /// The folder that workspaces are made in. The first who asks makes it, and writes down which
-    /// folder it is: the next run removes no other.
-    pub(super) fn workspaces(&self) -> io::Result<Dir> {
-        let mut known = lock(&self.workspaces);
-        if let Some(dir) = &*known {
-            return dir.try_clone();
-        }
-        let dir = platform::make_private_dir(self.dir()?, WORKSPACES)?;
-        leftovers::register(self.marker.as_ref(), &dir)?;
-        known.insert(dir).try_clone()
-    }
-
-    /// The open folder.
-    pub(super) fn dir(&self) -> io::Result<&Dir> {
-        self.dir.as_ref().ok_or_else(|| io::ErrorKind::NotFound.into())
-    }
-}
-
-impl Inner {
-    /// Once; what stays (no permission any more, say) is recognised by the next run.
-    fn remove(&mut self) -> Result<(), Stays> {
-        lock(&self.idle).clear();
-        lock(&self.workspaces).take();
-        let Some(dir) = self.dir.take() else { return Ok(()) };
-        let problem = match remove_ours(&self.parent, &self.name, dir, self.marker.take()) {
-            Ok(true) => return Ok(()),
-            Ok(false) => "it holds what is not ours".to_owned(),
-            Err(error) => error.to_string(),
-        };
-        Err(Stays { place: self.place.clone(), problem })
-    }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        if let Err(stays) = self.remove() {
-            // There is no outcome to add it to; and nobody else to tell where standard error is
-            // closed.
-            let _ = writeln!(io::stderr(), "bkverify: warning: {stays}");
-        }
-    }
-}
-
 impl RestoreError {
     /// An error that came while reading from a decoder or a file of the backup.
     pub(super) fn from_read(error: io::Error) -> Self {
         Self::Read(error)
     }
-}
-
-fn create_locked(parent: &Dir) -> io::Result<(String, Dir, File)> {
-    let name = format!("{FOLDER_PREFIX}{:016x}", rand::random::<u64>());
-    let dir = platform::make_private_dir(parent, &name)?;
-    let mut options = OpenOptions::new();
-    let mut marker = dir.open_with(MARKER, options.read(true).write(true).create_new(true))?.into_std();
-    // Where there are no locks, no other run takes it for a leftover either.
-    if is_locked(&marker.try_lock()) == Some(true) {
-        return Err(io::ErrorKind::WouldBlock.into());
-    }
-    marker.write_all(MARKER_TEXT.as_bytes())?;
-    dir.metadata(MARKER)?;
-    Ok((name, dir, marker))
 }
 
 #[cfg(test)]

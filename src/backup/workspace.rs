@@ -28,7 +28,7 @@ use crate::platform;
 
 use super::leftovers::{WORKSPACES, remove_made};
 use super::reservation::Reservation;
-use super::restored::with_number;
+use super::scratch_folder::with_number;
 use super::{RestoreError, Restored, Scratch, relative};
 
 /// A folder that a program may write to; removed with all that is in it when dropped.

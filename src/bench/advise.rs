@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use crate::plan::{Filters, Plan, SampleSize};
 
-use super::figures::{Advice, Check, Facts, Figure, Probe, Run};
+use super::figures::{Advice, Figure, LocationFacts, PredictionCheck, Probe, Run};
 use super::model::{Basis, Costs, Fit, Setting};
-use super::{Bench, Error, pipeline, place};
+use super::{Bench, Error, location, pipeline};
 
 /// Files of the first real run: the default of `--sample`.
 const FIRST: u64 = 500;
@@ -54,7 +54,7 @@ impl Bench<'_> {
         let first = self.real(plan, ("first", SampleSize::Count(FIRST)), plan.engine.threads, (0.3, 0.45))?;
         if first.files < TOO_FEW.min(first.population).max(1) {
             self.note(format!(
-                "no advice: the real run came no further than {} files within the limits; raise --max-time or \
+                "no advice: the real run got through only {} files within the limits; raise --max-time or \
                  --max-bytes",
                 first.files
             ));
@@ -114,12 +114,12 @@ impl Bench<'_> {
             figures: &self.report.figures,
             sources: rest.iter().take(plan.target.originals().count()).collect(),
             backup,
-            restore: &place::name("restore", &plan.target.restore_to),
+            restore: &location::name("restore", &plan.target.restore_to),
             hash: plan.engine.hash.name(),
             sequential,
-            cores: self.job.cores,
+            cores: self.bench_plan.cores,
         };
-        let promising = setting.recommend(&self.job.threads, plan.engine.threads)?;
+        let promising = setting.recommend(&self.bench_plan.threads, plan.engine.threads)?;
         Some((promising, setting.costs(plan.engine.threads).or_else(|| setting.costs(promising))?))
     }
 
@@ -150,7 +150,7 @@ impl Bench<'_> {
         shares: (f64, f64),
     ) -> Result<Run, Error> {
         let left = self.deadline.saturating_duration_since(Instant::now()).mul_f64(shares.0);
-        let seed = format!("{} {purpose}", self.job.seed);
+        let seed = format!("{} {purpose}", self.bench_plan.seed);
         let run =
             pipeline::run(plan, (sample, threads), (left, self.restorable(shares.1)), &seed, self.stop)?;
         self.report.bad = self.report.bad.max(run.bad);
@@ -166,7 +166,7 @@ impl Bench<'_> {
         let Runs { first, in_order, second } = runs;
         let fit = Fit::through(&costs, &first, second.as_ref());
         let calibration = first;
-        let backup: Option<&Facts> = self.report.places.first();
+        let backup: Option<&LocationFacts> = self.report.places.first();
         let looked_at = backup.filter(|backup| plan.draw.filters == Filters::default() && backup.sampled > 0);
         // The measured sizes are those of all files. With filters, the sizes from the real run fit
         // better.
@@ -201,15 +201,15 @@ impl Bench<'_> {
         }
         if basis.calibration.files + real.files > real.population {
             self.note(
-                "some files of the check had been read by the calibration before: where the check is faster than predicted, \
-                 caches that cannot be emptied may have helped it, and a first run is better told by the prediction",
+                "the calibration had already read some files of the check: if the check was faster than predicted, caches that \
+                 cannot be emptied may have helped it, and the prediction says more about a first run",
             );
         }
         // For the number of files that were verified: the limits may have ended the run early.
         let predicted = basis.predict(&real.files.to_string(), real.files);
         let Run { prepare, catalog, .. } = basis.calibration;
         let for_its_bytes = prepare + catalog + basis.work(real.files as f64, real.bytes as f64);
-        self.report.check = Some(Check { predicted, for_its_bytes, real });
+        self.report.check = Some(PredictionCheck { predicted, for_its_bytes, real });
         Ok(())
     }
 }

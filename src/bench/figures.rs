@@ -89,7 +89,7 @@ impl Figure {
 
 /// What a measured location contains, as far as it was listed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Facts {
+pub struct LocationFacts {
     /// Its role and path, as in [`Figure::place`].
     pub name: String,
     /// Files listed.
@@ -174,7 +174,7 @@ pub struct Advice {
 
 /// A prediction, and the run that checked it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Check {
+pub struct PredictionCheck {
     /// The prediction, made before the run.
     pub predicted: Prediction,
     /// The seconds that the model gives for the number of bytes in these files. The rest of the
@@ -195,7 +195,7 @@ pub struct Slower {
 
 /// Everything that a bench found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Report {
+pub struct BenchReport {
     /// Name and version of the JSON format.
     pub schema: String,
     /// Version of the program that ran the bench.
@@ -205,13 +205,13 @@ pub struct Report {
     /// Whether the bench was interrupted. Then some measurements are missing.
     pub interrupted: bool,
     /// The locations that were read.
-    pub places: Vec<Facts>,
+    pub places: Vec<LocationFacts>,
     /// The measurements.
     pub figures: Vec<Figure>,
     /// The advice. Needs a backup, originals and a restore folder.
     pub advice: Option<Advice>,
     /// The run that checked the advice.
-    pub check: Option<Check>,
+    pub check: Option<PredictionCheck>,
     /// The largest number of bad files and damaged parts that any real run found.
     #[serde(default)]
     pub bad: u64,

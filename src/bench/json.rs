@@ -1,6 +1,6 @@
 //! The report as JSON, and the comparison of two of them: pure.
 
-use super::figures::{Figure, Report, Slower};
+use super::figures::{BenchReport, Figure, Slower};
 
 /// Name and version of the form. Fields may be added under the same version, none changes its
 /// meaning.
@@ -14,12 +14,12 @@ pub const SCHEMA: &str = include_str!("schema.json");
 pub const SLOWER: f64 = 0.7;
 
 /// The report as text.
-pub fn render(report: &Report) -> Result<String, serde_json::Error> {
+pub fn render(report: &BenchReport) -> Result<String, serde_json::Error> {
     serde_json::to_string_pretty(report).map(|text| text + "\n")
 }
 
 /// Reads what [`render`] wrote; the error says what is wrong with it.
-pub fn parse(text: &str) -> Result<Report, String> {
+pub fn parse(text: &str) -> Result<BenchReport, String> {
     let value: serde_json::Value =
         serde_json::from_str(text).map_err(|error| format!("it is no JSON: {error}"))?;
     match value["schema"].as_str() {
@@ -30,7 +30,7 @@ pub fn parse(text: &str) -> Result<Report, String> {
 }
 
 /// Notes in `now` what has become slower since `old`, and what could not be compared.
-pub fn compare(now: &mut Report, old: &Report) {
+pub fn compare(now: &mut BenchReport, old: &BenchReport) {
     let is_same = |one: &Figure, other: &Figure| {
         (&one.place, one.probe, one.threads, one.block)
             == (&other.place, other.probe, other.threads, other.block)

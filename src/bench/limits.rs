@@ -1,4 +1,5 @@
-//! How long and how much one measurement may take, and the loop that keeps to it.
+//! How much time and how many bytes one measurement may take, and the loop that respects these
+//! limits.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -15,31 +16,32 @@ pub struct Slice {
 }
 
 impl Slice {
-    /// `time` from now on, but never past `deadline`, and at most `bytes`.
+    /// `time` from now on, but not past `deadline`, and at most `bytes`.
     pub fn new(stop: &Stop, deadline: Instant, time: Duration, bytes: u64) -> Self {
         let end = (Instant::now() + time).min(deadline);
         Self { stop: stop.with_deadline(Some(end)), bytes_left: AtomicU64::new(bytes) }
     }
 
-    /// Whether to end.
+    /// Whether the measurement must end.
     pub fn is_over(&self) -> bool {
         self.stop.is_set()
     }
 
-    /// Set once it is over.
+    /// A request to stop that is set when the slice is over.
     pub fn stop(&self) -> Stop {
         self.stop.clone()
     }
 
-    /// Claims bytes to read or write; `false` if they are not left.
+    /// Claims bytes to read or write; `false` if too few are left.
     pub fn take(&self, bytes: u64) -> bool {
         let claim = |left: u64| left.checked_sub(bytes);
         self.bytes_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, claim).is_ok()
     }
 }
 
-/// Lets `threads` workers, each made by `make`, work step by step until the slice is over or
-/// nothing is left (`None`). Returns the sum of what their steps gave, and the time it took.
+/// Runs `threads` workers, each made by `make`. A worker is called for one step after the other
+/// until the slice is over or it has nothing left to do (`None`). Returns the sum of the steps'
+/// results, and the time taken.
 pub fn measure<W>(threads: usize, slice: &Slice, make: impl Fn() -> W + Sync) -> (u64, Duration)
 where
     W: FnMut() -> Option<u64>,

@@ -1,8 +1,7 @@
-//! The listing probe: how fast a place gives its names, and which of its files the other probes
-//! look at.
+//! The listing probe: how fast a location is listed, and which of its files the other probes use.
 //!
-//! Names come through the same code as in a verification. The system's cache of folders cannot be
-//! emptied by an ordinary user: the first listing after a restart may be slower.
+//! The listing uses the same code as a verification. An ordinary user cannot empty the system's
+//! cache of folders, so the first listing after a reboot may be slower.
 
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,36 +15,36 @@ use crate::verify::sample::{BottomK, Ranker, Target};
 use super::Error;
 use super::figures::{Figure, Probe};
 use super::limits::Slice;
-use super::place::Place;
+use super::location::MeasuredLocation;
 
-/// So many files are drawn for the other probes, with as many again in reserve.
+/// How many files are drawn for the other probes. The same number is drawn as a reserve.
 const DRAWN: u64 = 4000;
 
 /// Threads that list, as in a verification.
 const THREADS: usize = crate::verify::LISTING_THREADS;
 
-/// What a listing gave.
-pub struct Listed {
-    /// How fast.
+/// The result of a listing.
+pub struct ListingResult {
+    /// The listing rate.
     pub figure: Option<Figure>,
-    /// Files seen.
+    /// Files listed.
     pub files: u64,
-    /// Whether they are all.
+    /// Whether the listing was complete.
     pub whole: bool,
-    /// A random draw of them.
+    /// A random sample of these files.
     pub drawn: EntryBatch,
     /// Parts that could not be listed.
     pub damage: Vec<String>,
 }
 
-struct Drawing<'a> {
+struct SampleSink<'a> {
     ranker: Ranker,
     slice: &'a Slice,
     draw: Mutex<BottomK>,
     files: AtomicU64,
 }
 
-impl CatalogSink for Drawing<'_> {
+impl CatalogSink for SampleSink<'_> {
     fn take(&self, entries: &EntryBatch) -> ControlFlow<()> {
         let ranked: Vec<_> = entries.iter().map(|entry| (self.ranker.rank(entry.path), entry)).collect();
         let mut draw = self.draw.lock().unwrap_or_else(PoisonError::into_inner);
@@ -63,10 +62,10 @@ impl CatalogSink for Drawing<'_> {
     }
 }
 
-/// Lists a place and draws from it by `seed`.
-pub fn list(place: &Place, seed: &str, slice: &Slice) -> Result<Listed, Error> {
+/// Lists a location and draws a sample with `seed`.
+pub fn list(location: &MeasuredLocation, seed: &str, slice: &Slice) -> Result<ListingResult, Error> {
     let target = Target::new(SampleSize::Count(DRAWN), 0.5);
-    let drawing = Drawing {
+    let drawing = SampleSink {
         ranker: Ranker::new(seed),
         slice,
         draw: Mutex::new(BottomK::new(target)),
@@ -74,7 +73,7 @@ pub fn list(place: &Place, seed: &str, slice: &Slice) -> Result<Listed, Error> {
     };
     let context = Context::new(slice.stop()).with_threads(THREADS);
     let clock = Instant::now();
-    let listing = place.lister.catalog(Needs::default(), &context, &drawing);
+    let listing = location.lister.catalog(Needs::default(), &context, &drawing);
     let time = clock.elapsed();
     let listing = listing.map_err(crate::verify::Error::from)?;
     let files = drawing.files.into_inner();
@@ -83,8 +82,8 @@ pub fn list(place: &Place, seed: &str, slice: &Slice) -> Result<Listed, Error> {
         Listing::Damaged(parts) => parts.iter().map(ToString::to_string).collect(),
         Listing::Whole | Listing::Stopped => Vec::new(),
     };
-    Ok(Listed {
-        figure: Figure::new(&place.name, Probe::List, (THREADS, None), (files, time)),
+    Ok(ListingResult {
+        figure: Figure::new(&location.name, Probe::List, (THREADS, None), (files, time)),
         files,
         whole: matches!(listing, Listing::Whole),
         drawn: draw.map(|draw| draw.picks).unwrap_or_default(),

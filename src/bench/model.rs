@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 
-use super::figures::{Facts, Figure, Prediction, Probe, Run};
+use super::figures::{Figure, LocationFacts, Prediction, Probe, Run};
 
 /// The block size whose rate is taken for reading in order, in bytes.
 pub const BIG_BLOCK: u64 = 1 << 20;
@@ -55,9 +55,9 @@ pub struct Setting<'a> {
     /// All measurements.
     pub figures: &'a [Figure],
     /// The locations of the originals.
-    pub sources: Vec<&'a Facts>,
+    pub sources: Vec<&'a LocationFacts>,
     /// The location of the backup.
-    pub backup: &'a Facts,
+    pub backup: &'a LocationFacts,
     /// The name of the restore folder in the figures.
     pub restore: &'a str,
     /// The name of the hash algorithm in the figures.
@@ -110,10 +110,10 @@ impl Setting<'_> {
     /// block, as far as both were measured; a byte costs its share of the rate for reading in
     /// order. A backup that is read in one pass costs nothing here, because the calibration
     /// includes that pass.
-    fn disk(&self, place: &Facts, threads: usize) -> Option<Part> {
-        let at = |probe, block| self.rate(&place.name, probe, Some(threads), block);
+    fn disk(&self, location: &LocationFacts, threads: usize) -> Option<Part> {
+        let at = |probe, block| self.rate(&location.name, probe, Some(threads), block);
         let byte = 1.0 / at(Probe::SequentialRead, Some(BIG_BLOCK))?;
-        if self.sequential && place.name == self.backup.name {
+        if self.sequential && location.name == self.backup.name {
             return Some(Part::default());
         }
         let opening = at(Probe::Open, None).map_or(0.0, |rate| 1.0 / rate);
@@ -122,9 +122,9 @@ impl Setting<'_> {
     }
 
     /// The best rate of a probe at a location. `None` for threads or block accepts any.
-    fn rate(&self, place: &str, probe: Probe, threads: Option<usize>, block: Option<u64>) -> Option<f64> {
+    fn rate(&self, location: &str, probe: Probe, threads: Option<usize>, block: Option<u64>) -> Option<f64> {
         let is_meant = |figure: &&Figure| {
-            (figure.place.as_str(), figure.probe) == (place, probe)
+            (figure.place.as_str(), figure.probe) == (location, probe)
                 && threads.is_none_or(|threads| figure.threads == threads)
                 && (block.is_none() || figure.block == block)
         };

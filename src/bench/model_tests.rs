@@ -6,8 +6,8 @@ fn figure(place: &str, probe: Probe, threads: usize, per_second: f64) -> Figure 
     Figure { place: place.into(), probe, threads, block, amount: 1, seconds: 1.0, per_second }
 }
 
-fn facts(name: &str, device: u64) -> Facts {
-    Facts {
+fn facts(name: &str, device: u64) -> LocationFacts {
+    LocationFacts {
         name: name.into(),
         files: 10_000,
         listed_whole: true,

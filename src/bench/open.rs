@@ -1,5 +1,5 @@
-//! The open probe: how many files a second can be opened and asked for their state. Each file is
-//! opened once in a bench, since the second time the system remembers where it is.
+//! The open probe: how many files per second can be opened and their metadata read. Each file is
+//! opened only once in a bench, because the second time the system remembers where it is.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -8,12 +8,12 @@ use crate::backup::EntryBatch;
 
 use super::figures::{Figure, Probe};
 use super::limits::{Slice, measure};
-use super::place::{Place, Sampled};
+use super::location::{MeasuredLocation, Sampled};
 
-/// Opens the files `drawn[range]` by so many threads, and notes their sizes in `sampled`. Those
-/// that cannot be opened are left out.
+/// Opens the files `drawn[range]` with some number of threads, and adds them with their sizes to
+/// `sampled`. Files that cannot be opened are skipped.
 pub fn open(
-    place: &Place,
+    location: &MeasuredLocation,
     (drawn, range): (&EntryBatch, std::ops::Range<usize>),
     threads: usize,
     slice: &Slice,
@@ -25,12 +25,12 @@ pub fn open(
         || {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let path = (index < range.end).then(|| drawn.get(index).path)?;
-            let Ok((_, size)) = place.open(path) else { return Some(0) };
+            let Ok((_, size)) = location.open(path) else { return Some(0) };
             let file = Sampled { path: path.to_vec(), size };
             found.lock().unwrap_or_else(PoisonError::into_inner).push(file);
             Some(1)
         }
     });
     sampled.append(&mut found.into_inner().unwrap_or_else(PoisonError::into_inner));
-    Figure::new(&place.name, Probe::Open, (threads, None), done)
+    Figure::new(&location.name, Probe::Open, (threads, None), done)
 }

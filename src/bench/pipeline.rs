@@ -1,4 +1,4 @@
-//! The pipeline as a whole: a short, real verification, which everything else is calibrated with.
+//! The whole pipeline: a short, real verification, which calibrates everything else.
 
 use std::time::Duration;
 
@@ -9,7 +9,8 @@ use crate::verify::{self, Silent};
 
 use super::figures::Run;
 
-/// Verifies a sample of another draw than any run makes, within `time` and `bytes` restored.
+/// Verifies a sample within `time` and `bytes` restored. `seed` makes it a sample that no ordinary
+/// run draws.
 pub fn run(
     plan: &Plan,
     (sample, threads): (SampleSize, usize),

@@ -7,7 +7,7 @@ use crate::platform;
 
 use super::figures::{Figure, Probe};
 use super::limits::{Slice, measure};
-use super::place::{Place, Sampled};
+use super::location::{MeasuredLocation, Sampled};
 
 /// At most this many files are open at once.
 const OPEN: usize = 64;
@@ -15,14 +15,14 @@ const OPEN: usize = 64;
 /// Reads blocks of `block` bytes with some number of threads. `None` if all files are shorter than
 /// a block.
 pub fn read(
-    place: &Place,
+    location: &MeasuredLocation,
     files: &[Sampled],
     (threads, block): (usize, usize),
     slice: &Slice,
 ) -> Option<Figure> {
     let size = block as u64;
     let opened: Vec<(File, u64)> =
-        files.iter().take(OPEN).filter_map(|file| place.open(&file.path).ok()).collect();
+        files.iter().take(OPEN).filter_map(|file| location.open(&file.path).ok()).collect();
     let blocks = Blocks::new(opened.iter().map(|(_, length)| length / size));
     let next = AtomicU64::new(0);
     let done = measure(threads, slice, || {
@@ -36,7 +36,7 @@ pub fn read(
             Some(platform::read_at(&opened[file].0, &mut buffer, index * size).unwrap_or(0) as u64)
         }
     });
-    Figure::new(&place.name, Probe::RandomRead, (threads, Some(size)), done)
+    Figure::new(&location.name, Probe::RandomRead, (threads, Some(size)), done)
 }
 
 /// All whole blocks of some files, in an order that jumps far and visits each block once.

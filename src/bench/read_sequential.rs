@@ -10,7 +10,7 @@ use crate::platform;
 
 use super::figures::{Figure, Probe};
 use super::limits::{Slice, measure};
-use super::place::{Place, Sampled};
+use super::location::{MeasuredLocation, Sampled};
 
 /// Large files are read in spans of this many bytes, so that several threads can share one file.
 const SPAN: u64 = 8 << 20;
@@ -29,7 +29,7 @@ pub struct Cursor(AtomicUsize);
 
 /// Reads with some number of threads in pieces of `block` bytes.
 pub fn read(
-    place: &Place,
+    location: &MeasuredLocation,
     files: &[Sampled],
     (threads, block): (usize, usize),
     cursor: &Cursor,
@@ -47,7 +47,7 @@ pub fn read(
         move || {
             let Some((file, begin, end)) = current.as_mut().filter(|(_, begin, end)| begin < end) else {
                 let span = next()?;
-                current = open(place, &files[span.file].path, span).ok();
+                current = open(location, &files[span.file].path, span).ok();
                 return Some(0);
             };
             let piece = usize::try_from(*end - *begin).unwrap_or(block).min(block);
@@ -60,13 +60,13 @@ pub fn read(
             Some(got)
         }
     });
-    Figure::new(&place.name, Probe::SequentialRead, (threads, Some(block as u64)), done)
+    Figure::new(&location.name, Probe::SequentialRead, (threads, Some(block as u64)), done)
 }
 
 /// The first span of a file drops the file from the system's cache. The other spans do not, because
 /// other threads are reading it.
-fn open(place: &Place, path: &[u8], span: Span) -> io::Result<(File, u64, u64)> {
-    let file = if span.begin == 0 { place.open(path)?.0 } else { place.open_again(path)? };
+fn open(location: &MeasuredLocation, path: &[u8], span: Span) -> io::Result<(File, u64, u64)> {
+    let file = if span.begin == 0 { location.open(path)?.0 } else { location.open_again(path)? };
     Ok((file, span.begin, span.end))
 }
 

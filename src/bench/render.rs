@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use crate::words;
 
-use super::figures::{Advice, Check, Figure, Prediction, Report, Slower};
+use super::figures::{Advice, BenchReport, Figure, Prediction, PredictionCheck, Slower};
 
 /// Characters of the longest bar.
 const BAR: f64 = 24.0;
 
 /// The whole page.
-pub fn page(report: &Report) -> String {
+pub fn page(report: &BenchReport) -> String {
     let mut page = format!("bkverify {} bench, {}\n", report.bkverify, report.started);
     if report.interrupted {
         page.push_str("INTERRUPTED: what is missing was not measured.\n");
@@ -35,7 +35,7 @@ pub fn page(report: &Report) -> String {
     page
 }
 
-fn heading(report: &Report, place: &str) -> String {
+fn heading(report: &BenchReport, place: &str) -> String {
     let Some(facts) = report.places.iter().find(|facts| facts.name == place) else {
         return format!("\n{place}\n");
     };
@@ -45,7 +45,7 @@ fn heading(report: &Report, place: &str) -> String {
 }
 
 /// The best rate among those that a figure's bar is seen beside.
-fn best(report: &Report, figure: &Figure) -> f64 {
+fn best(report: &BenchReport, figure: &Figure) -> f64 {
     let beside = report.figures.iter().filter(|one| (&one.place, one.probe) == (&figure.place, figure.probe));
     beside.map(|one| one.per_second).fold(0.0, f64::max)
 }
@@ -98,8 +98,8 @@ fn expected(prediction: &Prediction) -> String {
     format!("--sample {sample:<4} {:>10}  ({} to {}; {files})", time(*seconds), time(*low), time(*high))
 }
 
-fn check(check: &Check) -> String {
-    let Check { predicted, for_its_bytes, real } = check;
+fn check(check: &PredictionCheck) -> String {
+    let PredictionCheck { predicted, for_its_bytes, real } = check;
     let took = real.total();
     let off = (took / predicted.seconds.max(1e-9) - 1.0) * 100.0;
     let (range, why) = if took > predicted.high {
@@ -127,7 +127,7 @@ fn check(check: &Check) -> String {
     )
 }
 
-fn bad(report: &Report) -> String {
+fn bad(report: &BenchReport) -> String {
     match report.bad {
         0 => String::new(),
         bad => format!(
@@ -136,7 +136,7 @@ fn bad(report: &Report) -> String {
     }
 }
 
-fn comparison(report: &Report) -> String {
+fn comparison(report: &BenchReport) -> String {
     let Some(old) = &report.compared_with else { return String::new() };
     if report.slower.is_empty() {
         return format!("\nNothing is slower by more than 30% than on {old}.\n");

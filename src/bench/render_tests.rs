@@ -1,4 +1,4 @@
-use super::super::figures::{Facts, Probe, Run};
+use super::super::figures::{LocationFacts, Probe, Run};
 use super::*;
 
 fn run(files: u64, verify: f64) -> Run {
@@ -20,7 +20,7 @@ fn prediction(sample: &str, seconds: f64) -> Prediction {
 }
 
 /// A report in which no part is missing.
-pub fn report() -> Report {
+pub fn report() -> BenchReport {
     let figure = |place: &str, probe, threads, per_second| Figure {
         place: place.into(),
         probe,
@@ -30,12 +30,12 @@ pub fn report() -> Report {
         seconds: 0.5,
         per_second,
     };
-    Report {
+    BenchReport {
         schema: "bkverify-bench/1".into(),
         bkverify: "0.1.0".into(),
         started: "2026-05-10T12:00:00Z".into(),
         interrupted: false,
-        places: vec![Facts {
+        places: vec![LocationFacts {
             name: "backup /b".into(),
             files: 2000,
             listed_whole: true,
@@ -59,7 +59,11 @@ pub fn report() -> Report {
             in_order: None,
             predictions: vec![prediction("500", 5.5), prediction("all", 90.0)],
         }),
-        check: Some(Check { predicted: prediction("300", 3.0), for_its_bytes: 3.5, real: run(300, 3.1) }),
+        check: Some(PredictionCheck {
+            predicted: prediction("300", 3.0),
+            for_its_bytes: 3.5,
+            real: run(300, 3.1),
+        }),
         bad: 0,
         compared_with: None,
         slower: Vec::new(),

@@ -17,8 +17,8 @@ use super::settings::{Settings, absolute};
 use super::values::{Limit, Size, Threads};
 use super::{Environment, config, resolve, signals};
 use crate::backup::registry;
-use crate::bench::figures::Report;
-use crate::bench::{self, Job, json, render};
+use crate::bench::figures::BenchReport;
+use crate::bench::{self, BenchPlan, json, render};
 use crate::exit::ExitCode;
 use crate::output::Output;
 use crate::plan::Plan;
@@ -93,7 +93,7 @@ pub fn run(arguments: &BenchArgs) -> Result<ExitCode, Error> {
     Ok(report.exit_code())
 }
 
-fn read_old(place: &Path) -> Result<Report, Error> {
+fn read_old(place: &Path) -> Result<BenchReport, Error> {
     let wrong = || Error::usage(format!("cannot compare with {}", place.display()));
     let text = std::fs::read_to_string(place).map_err(|error| wrong().because(error))?;
     json::parse(&text)
@@ -101,7 +101,7 @@ fn read_old(place: &Path) -> Result<Report, Error> {
 }
 
 /// Without a job only the named folders are measured.
-fn job(arguments: &BenchArgs, environment: &Environment, since: Instant) -> Result<Job, Error> {
+fn job(arguments: &BenchArgs, environment: &Environment, since: Instant) -> Result<BenchPlan, Error> {
     let base = |path: &PathBuf| absolute(&environment.current_dir, path);
     let says_job = arguments.backup.is_some() || !arguments.source.is_empty() || arguments.job.is_some();
     let mut plan = if says_job || (arguments.path.is_empty() && arguments.restore_to.is_none()) {
@@ -127,7 +127,7 @@ fn job(arguments: &BenchArgs, environment: &Environment, since: Instant) -> Resu
     if max_bytes < 1 << 20 {
         return Err(Error::usage("--max-bytes leaves nothing to read").hint("name at least 1MiB"));
     }
-    Ok(Job {
+    Ok(BenchPlan {
         paths: arguments.path.iter().map(base).collect(),
         plan,
         restore_to: restore_to.or_else(|| arguments.restore_to.as_ref().map(base)),
@@ -159,7 +159,7 @@ fn plan(arguments: &BenchArgs, environment: &Environment) -> Result<Plan, Error>
 }
 
 /// The figures to their file, the page to the other stream.
-fn publish(arguments: &BenchArgs, report: &Report) -> Result<(), Error> {
+fn publish(arguments: &BenchArgs, report: &BenchReport) -> Result<(), Error> {
     let page = render::page(report);
     if let Some(output) = &arguments.json {
         let text = json::render(report).map_err(|error| {

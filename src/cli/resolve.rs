@@ -103,7 +103,7 @@ fn engine(settings: &Settings, cache: CachePolicy, spinning: bool, cores: usize)
             .map_or_else(|| default_threads(cache, spinning, cores), |threads| threads.0),
         spinning,
         // A run that is meant to end early goes by rank, so that there is a statement.
-        in_place_order: spinning && settings.budget.is_none() && settings.time_limit.is_none(),
+        in_disk_order: spinning && settings.budget.is_none() && settings.time_limit.is_none(),
         hash: settings.hash.unwrap_or(Algorithm::Blake3),
         cache,
     }

@@ -96,13 +96,13 @@ fn a_spinning_disk_is_read_in_its_order_unless_the_run_is_meant_to_end_early() {
     let spins = |place: &std::path::Path| place.ends_with("s");
     let environment = Environment { spins, ..Environment::for_tests() };
     let plan = |more: &str| plan_in(&environment, None, &format!("{WHOLE} {more}")).unwrap();
-    let order = |more: &str| (plan(more).engine.spinning, plan(more).engine.in_place_order);
+    let order = |more: &str| (plan(more).engine.spinning, plan(more).engine.in_disk_order);
     assert_eq!(order(""), (true, true));
     assert_eq!(plan("").engine.threads, 1);
     assert_eq!(plan("--threads 4").engine.threads, 4);
     assert_eq!(order("--time-limit 2h"), (true, false));
     assert_eq!(order("--budget 5GiB"), (true, false));
-    assert_eq!((whole("").engine.spinning, whole("").engine.in_place_order), (false, false));
+    assert_eq!((whole("").engine.spinning, whole("").engine.in_disk_order), (false, false));
 }
 
 #[test]

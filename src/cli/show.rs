@@ -104,7 +104,7 @@ fn filters(filters: &Filters, lines: &mut Lines) {
 
 fn effort(plan: &Plan, lines: &mut Lines) {
     lines.add("hash", plan.engine.hash.name());
-    let disks = match (plan.engine.spinning, plan.engine.in_place_order) {
+    let disks = match (plan.engine.spinning, plan.engine.in_disk_order) {
         (true, true) => " (a spinning disk, read in its order)",
         (true, false) => " (a spinning disk)",
         (false, _) => "",

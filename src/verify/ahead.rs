@@ -1,8 +1,8 @@
-//! Reading ahead: while a large file is restored, its original is hashed already.
+//! Reading ahead: the original of a large file is hashed while the copy is still being restored.
 //!
-//! So the disk of the originals does not wait for that of the backup, nor a free core for the copy.
-//! What was read counts only if the original is still in the same state when its turn comes;
-//! otherwise it is read again like any other.
+//! So the disk of the originals does not have to wait for the disk of the backup, nor a free core
+//! for the copy. The hash counts only if the original's metadata is still the same when its turn
+//! comes. Otherwise it is read again like any other.
 
 use std::fs::File;
 use std::io;
@@ -14,10 +14,10 @@ use crate::stop::Stop;
 
 use super::hash::{Hashed, hash_alone};
 
-/// Smaller files are not worth a thread.
+/// From this size in bytes on, reading ahead is worth a thread.
 pub const LARGE: u64 = 64 << 20;
 
-/// An original that is being hashed. Dropped, it is not wanted any more.
+/// An original that is being hashed. Dropping it cancels the hashing.
 #[derive(Debug)]
 pub struct Ahead {
     before: Stat,
@@ -26,8 +26,7 @@ pub struct Ahead {
 }
 
 impl Ahead {
-    /// Begins to hash the open file whose state is `before`; `None` if there can be no more
-    /// threads.
+    /// Begins to hash the open file whose metadata is `before`; `None` if no thread can be started.
     pub fn begin(file: File, before: Stat, algorithm: Algorithm, stop: &Stop) -> Option<Self> {
         let stop = stop.child();
         let until = stop.clone();
@@ -36,7 +35,7 @@ impl Ahead {
         Some(Self { before, stop, reading: Some(reading) })
     }
 
-    /// Whether it is this file, in this state.
+    /// Whether this is the same file with the same metadata.
     pub fn is_of(&self, now: &Stat) -> bool {
         self.before == *now
     }
@@ -55,7 +54,7 @@ impl Ahead {
 impl Drop for Ahead {
     fn drop(&mut self) {
         self.stop.set();
-        // What it found, or that it panicked, concerns nobody any more.
+        // The result, or a panic, no longer matters to anybody.
         let _ = self.reading.take().map(JoinHandle::join);
     }
 }

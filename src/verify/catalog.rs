@@ -79,7 +79,7 @@ impl<'a> Gate<'a> {
 
     /// Whether an entry is in the population, which counts it.
     pub fn admits(&self, entry: &Entry<'_>) -> bool {
-        let admitted = self.filter.keeps(entry) && self.has_place(entry);
+        let admitted = self.filter.includes(entry) && self.has_place(entry);
         if admitted {
             let mut digest = self.digest.lock().unwrap_or_else(PoisonError::into_inner);
             *digest = digest.wrapping_add(self.ranker.rank(entry.path).digest);
@@ -91,8 +91,8 @@ impl<'a> Gate<'a> {
     /// Whether files of the population may be lost by a damage; otherwise it is no concern of this
     /// run.
     pub fn concerns(&self, damage: &Damage) -> bool {
-        let below = |path: &[u8]| self.filter.may_keep_below(path) && self.pairing.may_cover_below(path);
-        let file = |path: &[u8]| self.filter.keeps_name(path) && self.pairing.covers(path);
+        let below = |path: &[u8]| self.filter.may_include_below(path) && self.pairing.may_cover_below(path);
+        let file = |path: &[u8]| self.filter.includes_path(path) && self.pairing.covers(path);
         damage.concerns(below, file)
     }
 
@@ -123,7 +123,7 @@ impl<'a> Gate<'a> {
             if let Some(lookup) = self.lookup {
                 lookup.note(&entry);
             }
-            if !self.filter.keeps(&entry) {
+            if !self.filter.includes(&entry) {
                 filtered += 1;
             } else if !self.has_place(&entry) {
                 unmapped += 1;

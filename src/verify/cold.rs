@@ -1,25 +1,25 @@
-//! Whether what was to be read from the disk was: the system is asked to forget a file, and what it
-//! kept is told.
+//! How much of the data that was to be read from the disk was in memory all the same. The system is
+//! asked to drop each file from its cache, and what it retains is reported.
 //!
-//! It keeps what lies on a disk in memory, what other programs have mapped or are writing, and what
-//! they have just read.
+//! It retains files on a disk in memory, files that other programs have mapped or are writing, and
+//! files that they have just read.
 
 use crate::platform::Cached;
 use crate::words;
 
 use super::outcome::Outcome;
 
-/// A larger share of one side than this is told: a percent.
+/// A note is given if more than this fraction of one side was in memory: one hundredth.
 const TOLD_FROM: u64 = 100;
 
-/// What one run knows of both sides.
+/// What one run knows about both sides.
 #[derive(Debug, Default)]
 pub struct Cold {
     sides: Vec<(&'static str, Cached)>,
 }
 
 impl Cold {
-    /// Adds what is known of one side, in the words of a sentence: `the originals`.
+    /// Adds what is known about one side. `side` is its name within a sentence: `the originals`.
     fn add(&mut self, side: &'static str, parts: impl IntoIterator<Item = Cached>) {
         let sum = parts.into_iter().reduce(|one, other| Cached {
             bytes: one.bytes + other.bytes,
@@ -37,25 +37,25 @@ impl Cold {
         cold
     }
 
-    /// Adds it to what was found.
+    /// Adds this to the outcome of the run.
     pub fn tell(&self, outcome: &mut Outcome) {
         outcome.effort.cached_bytes = self.bytes();
         outcome.notes.extend(self.notes());
     }
 
-    /// The bytes that were in memory; `None` where that is not known of both sides.
+    /// The bytes that were in memory; `None` if that is not known for both sides.
     fn bytes(&self) -> Option<u64> {
         let is_known = self.sides.len() == 2 && self.sides.iter().all(|(_, side)| side.is_known);
         is_known.then(|| self.sides.iter().map(|(_, side)| side.bytes).sum())
     }
 
-    /// What a person is told, who has asked for the disk to be read.
+    /// The notes for a user who has asked for the disks to be read.
     fn notes(&self) -> impl Iterator<Item = String> {
         let warm = self.sides.iter().filter(|(_, side)| side.bytes > side.of / TOLD_FROM);
         warm.map(|(name, Cached { bytes, of, .. })| {
             format!(
                 "{} of {} of {name} were in memory and not read from the disk, which proves nothing about that disk: \
-                 another program uses them, or they lie on a disk in memory",
+                 another program uses them, or they are on a disk in memory",
                 words::bytes(*bytes),
                 words::bytes(*of)
             )

@@ -31,7 +31,7 @@ use super::filter::Filter;
 use super::outcome::Completeness;
 use super::pairing::{Pairing, Place};
 use super::sample::{BottomK, Ranker, Target};
-use super::settled::{Places, Since};
+use super::settled::{ArrivalTimes, Since};
 use super::spelling;
 use super::taken::{Newest, Taken};
 
@@ -221,14 +221,14 @@ impl Drawn {
 struct Court<'a> {
     lookup: &'a Lookup,
     ended: &'a Ended<'a>,
-    places: Places,
+    places: ArrivalTimes,
     /// What the backup tells of its age; found out only if it matters.
     taken: Option<Taken>,
 }
 
 impl<'a> Court<'a> {
     fn new(lookup: &'a Lookup, ended: &'a Ended<'a>) -> Self {
-        Self { lookup, ended, places: Places::default(), taken: None }
+        Self { lookup, ended, places: ArrivalTimes::default(), taken: None }
     }
 
     fn judge(&mut self, drawn: &Drawn) -> Fate {
@@ -243,7 +243,7 @@ impl<'a> Court<'a> {
             return Fate::None;
         };
         let entry = Entry { size: Some(stat.size), mtime: Some(stat.mtime), ..Entry::named(&drawn.name) };
-        if !filter.keeps(&entry) {
+        if !filter.includes(&entry) {
             return Fate::None;
         }
         if self.has_twin(drawn) || damage.iter().any(|damage| may_be_lost(damage, &drawn.name)) {
@@ -424,8 +424,8 @@ impl Originals<'_> {
             self.name(path, &mut name);
             (!self.is_left_out(path)).then_some(name)
         };
-        let below = |path: &[u8]| named(path).is_some_and(|name| self.filter.may_keep_below(&name));
-        let file = |path: &[u8]| named(path).is_some_and(|name| self.filter.keeps_name(&name));
+        let below = |path: &[u8]| named(path).is_some_and(|name| self.filter.may_include_below(&name));
+        let file = |path: &[u8]| named(path).is_some_and(|name| self.filter.includes_path(&name));
         damage.concerns(below, file)
     }
 }
@@ -442,7 +442,7 @@ impl CatalogSink for Originals<'_> {
             let entry = Entry { path: &name, position: self.number as u64, ..entry };
             // Under a name that several rules fit, the first one's original is meant.
             if is_left_out
-                || !self.filter.keeps(&entry)
+                || !self.filter.includes(&entry)
                 || self.pairing.first_root(&name) != Some(self.number)
             {
                 continue;

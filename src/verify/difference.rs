@@ -1,8 +1,8 @@
 //! Where and how a restored copy differs from its original.
 //!
-//! In: both contents, piece by piece. Out: a [`Difference`], or nothing where they are equal.
-//! Memory is constant, and the answer does not depend on how the pieces are cut. It describes;
-//! whose fault a difference is, is the verdict's to say.
+//! In: both contents, piece by piece. Out: a [`Difference`], or `None` if they are equal. Memory is
+//! constant, and the result does not depend on the sizes of the pieces. This only describes the
+//! difference; the verdict says whose fault it is.
 
 use std::fmt;
 
@@ -10,38 +10,37 @@ use serde::{Deserialize, Serialize};
 
 use crate::words;
 
-/// Bytes of a sector, the unit that disks lose.
+/// Bytes in a sector, the unit that disks lose.
 const SECTOR: usize = 512;
-/// Bytes of a block, the unit that file systems lose.
+/// Bytes in a block, the unit that file systems lose.
 const BLOCK: u64 = 4096;
 
-/// A difference, described.
+/// The description of a difference.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Difference {
-    /// Offset of the first differing byte; where one is a beginning of the other: the shorter's
-    /// length.
+    /// Offset of the first differing byte. If one content is a prefix of the other, its length.
     pub first_offset: u64,
     /// Bytes that differ within the common length.
     pub differing_bytes: u64,
-    /// Blocks of 4,096 bytes that hold a difference, within the common length.
+    /// Blocks of 4,096 bytes that contain a difference, within the common length.
     pub differing_blocks: u64,
-    /// What it looks like.
+    /// The kind of damage that it looks like.
     pub looks_like: Pattern,
 }
 
-/// What a difference looks like.
+/// A kind of damage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Pattern {
-    /// The restored copy ends early and is the same until then.
+    /// The restored copy ends early and is equal up to there.
     Truncated,
-    /// The restored copy goes on after the original's end and is the same until then.
+    /// The restored copy goes on after the original's end and is equal up to there.
     Extended,
     /// One bit differs.
     FlippedBit,
-    /// All differing bytes are zero in the restored copy, in runs of whole 512-byte sectors, or
-    /// from somewhere to the end.
+    /// All differing bytes are zero in the restored copy, and they form whole 512-byte sectors or
+    /// reach from some point to the end.
     Zeroed,
-    /// Nothing in particular.
+    /// No known kind.
     Mixed,
 }
 
@@ -100,13 +99,13 @@ pub struct Comparer {
 }
 
 impl Comparer {
-    /// One that has seen nothing.
+    /// A comparer that has seen nothing yet.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Compares the next pieces, which begin at the same offset. Where one is shorter, that side
-    /// has ended, and what the other has beyond is a matter of the lengths given to
+    /// Compares the next pieces, which begin at the same offset. If one piece is shorter, that side
+    /// has ended. The rest of the other side is accounted for by the lengths given to
     /// [`finish`](Self::finish).
     pub fn feed(&mut self, original: &[u8], restored: &[u8]) {
         let common = original.len().min(restored.len());
@@ -124,7 +123,8 @@ impl Comparer {
         }
     }
 
-    /// The difference, if there is one. The lengths are those of the whole contents, in bytes.
+    /// The difference; `None` if the contents are equal. The lengths are those of the whole
+    /// contents, in bytes.
     pub fn finish(mut self, original_len: u64, restored_len: u64) -> Option<Difference> {
         self.zeros.close_sector();
         let looks_like = match (self.first, original_len.cmp(&restored_len)) {
@@ -143,7 +143,7 @@ impl Comparer {
         })
     }
 
-    /// Equal pieces change nothing but what is known of the sectors they begin and end in.
+    /// Takes pieces that are equal. They matter only for the sectors in which they begin and end.
     fn pass_equal(&mut self, piece: &[u8]) {
         let (head, rest) = piece.split_at(self.to_sector_end(piece.len()));
         self.advance_equal(head);
@@ -155,13 +155,13 @@ impl Comparer {
         self.advance_equal(&rest[whole..]);
     }
 
-    /// Takes equal bytes of one sector.
+    /// Takes equal bytes within one sector.
     fn advance_equal(&mut self, part: &[u8]) {
         self.zeros.see_equal(part);
         self.advance(part.len());
     }
 
-    /// Takes bytes of one sector that may differ.
+    /// Takes bytes within one sector that may differ.
     fn sector_part(&mut self, original: &[u8], restored: &[u8]) {
         if original == restored {
             self.advance_equal(restored);
@@ -201,17 +201,18 @@ impl Comparer {
     }
 }
 
-/// Whether zeros in the restored copy explain every difference so far: each sector with a
-/// difference is all zeros, or the copy is all zeros from a difference to its end.
+/// Whether zeros in the restored copy explain every difference so far. Either each sector with a
+/// difference is all zeros, or the copy is all zeros from some difference to its end.
 #[derive(Debug, Clone, Default)]
 struct Zeros {
-    /// A difference was seen that zeros do not explain.
+    /// There was a difference that zeros do not explain.
     refuted: bool,
-    /// A sector began with other bytes and then differed in zeros alone: only zeros may follow.
+    /// A sector began with other bytes and then differed only in zeros. From there on, only zeros
+    /// may follow.
     zeros_to_end: bool,
-    /// The current sector has a difference.
+    /// The current sector contains a difference.
     differs: bool,
-    /// The current sector has a byte that is not zero in the restored copy.
+    /// The current sector contains a byte that is not zero in the restored copy.
     nonzero: bool,
 }
 
@@ -221,7 +222,8 @@ impl Zeros {
         self.differs |= differs;
         if byte != 0 {
             self.nonzero = true;
-            // After a difference in this sector, or in the final zeros.
+            // A byte other than zero after a difference in this sector, or after the zeros that
+            // should reach the end.
             self.refuted |= self.differs || self.zeros_to_end;
         } else if differs && self.nonzero {
             self.zeros_to_end = true;
@@ -338,7 +340,7 @@ mod tests {
         assert_eq!(words, "truncated: ends at byte 10, the same until there");
     }
 
-    /// The same by another way: over the whole contents at once.
+    /// The same result, computed over the whole contents at once.
     fn naive(original: &[u8], restored: &[u8]) -> Option<Difference> {
         if original == restored {
             return None;
@@ -370,7 +372,7 @@ mod tests {
         })
     }
 
-    /// Damage of every kind, so that all patterns come up.
+    /// Damage of every kind, so that every pattern occurs.
     fn damaged(original: &[u8], kind: u8, at: usize, len: usize) -> Vec<u8> {
         let mut restored = original.to_vec();
         let at = at.min(original.len());
@@ -393,7 +395,7 @@ mod tests {
             len in 0_usize..12_000, seed: u8, sparse: bool, damage in prop::collection::vec((0_u8..8, 0_usize..12_000, 0_usize..2_000), 0..3),
             cuts in prop::collection::vec(1_usize..3_000, 1..8),
         ) {
-            // Stretches of zeros in the original make the patterns harder to tell.
+            // Runs of zeros in the original make the patterns harder to tell apart.
             let byte = |at: usize| {
                 if sparse && (at / 700).is_multiple_of(2) { 0 } else { at.to_le_bytes()[0] ^ seed }
             };

@@ -1,16 +1,17 @@
-//! How the disks want to be read, as far as the system knows them.
+//! How to read from the disks of a run, as far as the system knows their kind.
 //!
-//! Where a head has to move, it is not sent to and fro: files are read in the order of the disk, by
-//! one thread (unless more are asked for, or what is in memory may be used), and large files one
-//! after the other. (Modelled by a server of blocks that sleeps for each seek: 1,500 of 9,049 files
-//! took 5.6 s by one thread in this order, 11 to 13 s by 2 to 16 threads by rank.)
+//! A moving head is not sent back and forth: files are read in the order of the disk and by one
+//! thread (unless more are asked for, or cached data may be used), and large files one after the
+//! other. This was modelled with a block server that sleeps for each seek. Of 9,049 files,
+//! verifying 1,500 took 5.6 s with one thread in this order, and 11 to 13 s with 2 to 16 threads in
+//! order of rank.
 
 use std::path::Path;
 
 use crate::plan::{CachePolicy, Plan};
 use crate::platform;
 
-/// What follows from the kind of disks that a run reads from.
+/// Consequences of the kind of disks that a run reads from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Disks {
     /// Whether large files are read one at a time.
@@ -20,7 +21,7 @@ pub struct Disks {
 }
 
 impl Disks {
-    /// For the backup and the originals of a plan.
+    /// Decides this for the backup and the originals of a plan.
     pub fn of(plan: &Plan, originals: &[&Path]) -> Self {
         let shared = plan.target.backup.local().is_some_and(|backup| {
             let volume = platform::volume(backup).ok();
@@ -29,9 +30,9 @@ impl Disks {
         Self::choose(plan.engine.spinning, shared, plan.engine.cache)
     }
 
-    /// A disk that is asked for both sides at once gives each of them half; what is in memory only
-    /// needs a core. Two partitions, or two volumes of one file system, look like two disks: a head
-    /// is not put to the test.
+    /// If one disk serves both sides at once, each side gets half of its rate; cached data only
+    /// needs a core. Two partitions, or two volumes of one file system, look like two disks. That
+    /// cannot be told, so with a moving head nothing is read ahead.
     fn choose(spinning: bool, shared: bool, cache: CachePolicy) -> Self {
         Self { one_large_file: spinning, reads_ahead: !spinning && (!shared || cache == CachePolicy::Use) }
     }

@@ -1,4 +1,4 @@
-//! Why a run could not begin, or not go on.
+//! Why a run could not begin, or could not continue.
 
 use std::io;
 use std::path::PathBuf;
@@ -6,37 +6,37 @@ use std::path::PathBuf;
 use crate::backup::{self, Location, registry};
 use crate::exit::ExitCode;
 
-/// A run that ended without an outcome. Trouble with single files is never one of these: it is a
-/// finding.
+/// The error of a run that has no outcome. A problem with a single file is never one of these; it
+/// is a finding.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The backup or the scratch folder cannot be used.
     #[error(transparent)]
     Backup(backup::Error),
-    /// It lists no file at all.
+    /// The backup lists no file at all.
     #[error("the backup {location} holds no files")]
     EmptyBackup {
         /// The backup.
         location: Location,
     },
-    /// It lists files, but the filters or the sources leave none.
+    /// The backup lists files, but the filters, sources and maps leave none.
     #[error(
         "none of the {listed} files in the backup is left to verify: {filtered} are filtered out, {unmapped} belong to no source or map"
     )]
     EmptyPopulation {
         /// Files that were listed.
         listed: u64,
-        /// Files that the filters left out.
+        /// Files that the filters exclude.
         filtered: u64,
         /// Files that no source or map covers.
         unmapped: u64,
     },
-    /// The originals cannot be read at all.
+    /// A folder of originals cannot be opened.
     #[error("cannot open the originals' folder {}", place.display())]
     Originals {
         /// The folder.
         place: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
     /// No entry of the backup has an original below one of the roots.
@@ -47,9 +47,9 @@ pub enum Error {
     NothingPairs {
         /// The folder of originals.
         root: PathBuf,
-        /// Paths as the backup holds them.
+        /// Examples of paths in the backup.
         entries: Vec<String>,
-        /// Paths as the sources hold them.
+        /// Examples of paths in the folder of originals.
         originals: Vec<String>,
     },
     /// The backup and the originals are the same folder.
@@ -58,36 +58,36 @@ pub enum Error {
         /// The folder.
         place: PathBuf,
     },
-    /// A report would replace or change what must not be written to.
+    /// A report would replace or change something that must not be written to.
     #[error("the report {} would be written over an original or into the backup", report.display())]
-    ReportInTheWay {
+    ReportOverlap {
         /// The report.
         report: PathBuf,
     },
-    /// A report's place is one that others could lead astray, or that cannot be written.
+    /// Another user could redirect the report's path, or the report cannot be written there.
     #[error("the report {} cannot be written", report.display())]
-    ReportPlace {
+    ReportUnwritable {
         /// The report.
         report: PathBuf,
-        /// Why not.
+        /// The reason.
         source: io::Error,
     },
-    /// The restore folder touches what must not be written to.
+    /// The restore folder overlaps with something that must not be written to.
     #[error("the restore folder {} {relation} {}", restore_to.display(), other.display())]
     Overlap {
         /// The restore folder.
         restore_to: PathBuf,
-        /// How they touch: `is`, `is inside`, `is above`.
+        /// How they overlap: `is`, `is inside`, `is above`.
         relation: &'static str,
-        /// The source or backup.
+        /// The folder of originals or the backup.
         other: PathBuf,
     },
-    /// A place that must stay apart from the restore folder or a report cannot be found.
+    /// A path that must not overlap with the restore folder or a report cannot be resolved.
     #[error("cannot find out where {} is", place.display())]
     Unresolved {
         /// The backup, the originals or the report.
         place: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
     /// The restore folder cannot be used.
@@ -95,20 +95,20 @@ pub enum Error {
     RestoreFolder {
         /// The folder.
         place: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
-    /// The restore folder is too full.
+    /// The restore folder has too little space.
     #[error("the restore folder {} has {free} bytes free, {needed} are needed", place.display())]
-    NoRoom {
+    NoSpace {
         /// The folder.
         place: PathBuf,
-        /// Bytes free.
+        /// Free bytes.
         free: u64,
-        /// Bytes needed for what is in flight, with a margin.
+        /// Bytes needed for files that are being restored, and a margin.
         needed: u64,
     },
-    /// A glob that does not parse.
+    /// A glob that cannot be parsed.
     #[error("the pattern {glob:?} cannot be used")]
     Glob {
         /// The pattern.
@@ -123,7 +123,7 @@ fn list(paths: &[String]) -> String {
 }
 
 impl Error {
-    /// The exit code it stands for.
+    /// The exit code for this error.
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Glob { .. }
@@ -131,18 +131,18 @@ impl Error {
             | Self::EmptyPopulation { .. }
             | Self::Overlap { .. }
             | Self::SameFolder { .. }
-            | Self::ReportInTheWay { .. }
-            | Self::ReportPlace { .. } => ExitCode::Usage,
+            | Self::ReportOverlap { .. }
+            | Self::ReportUnwritable { .. } => ExitCode::Usage,
             Self::Backup(_)
             | Self::EmptyBackup { .. }
             | Self::Originals { .. }
             | Self::Unresolved { .. }
             | Self::RestoreFolder { .. }
-            | Self::NoRoom { .. } => ExitCode::Unusable,
+            | Self::NoSpace { .. } => ExitCode::Unusable,
         }
     }
 
-    /// What to do next.
+    /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Backup(backup::Error::Open { location, source })
@@ -160,7 +160,7 @@ impl Error {
                 "it was probably cut short: make the backup again, and keep this one until the new one is verified"
             }
             Self::Backup(backup::Error::Scratch { .. })
-            | Self::NoRoom { .. }
+            | Self::NoSpace { .. }
             | Self::RestoreFolder { .. } => "free some space, or name another folder with --restore-to",
             Self::EmptyBackup { .. } => "an empty backup restores nothing: check the job that makes it",
             Self::EmptyPopulation { .. } => {
@@ -171,14 +171,16 @@ impl Error {
                 "check that path, that its disk is mounted, and that you may enter every folder above it"
             }
             Self::NothingPairs { .. } => {
-                "say where the originals are: --source DIR, or --map FROM=TO with FROM as the backup's paths begin"
+                "say where the originals are: --source DIR, or --map FROM=TO where FROM is how the backup's paths begin"
             }
             Self::Overlap { .. } => {
                 "originals and backups are never written to: name a folder outside of them"
             }
-            Self::SameFolder { .. } => "name the copy with --backup, and what it was made of with --source",
-            Self::ReportInTheWay { .. } | Self::ReportPlace { .. } => {
-                "name another place with --json or --junit"
+            Self::SameFolder { .. } => {
+                "name the copy with --backup, and the originals that it was made from with --source"
+            }
+            Self::ReportOverlap { .. } | Self::ReportUnwritable { .. } => {
+                "choose another path with --json or --junit"
             }
             Self::Glob { .. } => "patterns follow gitignore's rules: *.log, /top-level-only/, **/cache/",
         };

@@ -1,17 +1,17 @@
-//! Which `exclude` lines would leave out the originals that the backup does not hold, for somebody
-//! who wants it so.
+//! Suggests `exclude` lines for originals that are missing from the backup, for a user who wants
+//! them to be left out.
 //!
-//! A line names a whole folder only where several files of it are missing and none of it was found
-//! in the backup: it must not leave out what is backed up. It is a proposal; the person knows what
-//! was meant to be backed up.
+//! A line names a whole folder only if several of its files are missing and none was found in the
+//! backup, because it must not exclude what is backed up. It is a suggestion: only the user knows
+//! what should have been backed up.
 
 use std::collections::BTreeSet;
 
-/// Most lines that are proposed.
+/// The most lines that are suggested.
 const LINES_MAX: usize = 5;
 
-/// Globs by gitignore's rules that match all of `missing`, or most of them, and nothing of `found`.
-/// Paths are those that originals have, or should have, in the backup.
+/// Gitignore globs that match all or most of `missing` and nothing of `found`. The paths are those
+/// that the originals have, or should have, in the backup.
 pub fn lines(missing: &[&[u8]], found: &[&[u8]]) -> Vec<String> {
     let mut lines = Vec::new();
     let mut left: BTreeSet<&[u8]> = missing.iter().copied().collect();
@@ -41,10 +41,10 @@ pub fn lines(missing: &[&[u8]], found: &[&[u8]]) -> Vec<String> {
     lines
 }
 
-/// As many files of one kind are missing, at least, if a line is to name the kind.
+/// At least this many files with the same ending must be missing before a line names the ending.
 const OF_A_KIND: usize = 3;
 
-/// How the names of several missing files in different folders end, and of no file that was found:
+/// An ending that several missing files in different folders share, and no file that was found:
 /// `.tmp`.
 fn common_ending<'a>(missing: &BTreeSet<&'a [u8]>, found: &[&[u8]]) -> Option<&'a [u8]> {
     let with = |ending: &[u8]| {
@@ -59,7 +59,7 @@ fn common_ending<'a>(missing: &BTreeSet<&'a [u8]>, found: &[&[u8]]) -> Option<&'
     })
 }
 
-/// The last dot of a name and what follows, if it is a short word.
+/// The last dot of a name and what follows it, if that is a short word.
 fn ending_of(path: &[u8]) -> Option<&[u8]> {
     let name = path.rsplit(|&byte| byte == b'/').next()?;
     let dot = name.iter().rposition(|&byte| byte == b'.').filter(|&dot| dot > 0)?;
@@ -67,11 +67,11 @@ fn ending_of(path: &[u8]) -> Option<&[u8]> {
     ((2..=8).contains(&ending.len()) && ending[1..].iter().all(u8::is_ascii_alphanumeric)).then_some(ending)
 }
 
-/// A glob that matches this path from the root on. What cannot be written into a line of text
-/// becomes `?`, any character.
+/// A glob that matches this path from the root. Characters that cannot be written in a line of text
+/// become `?`, which matches any character.
 fn literal(path: &[u8]) -> String {
-    // Without a slash before its end, a glob matches in any folder; and these characters mean
-    // something at the beginning.
+    // A glob without a slash before its end matches in any folder, and `#` and `!` have a meaning
+    // at the beginning.
     let is_bound = path.contains(&b'/');
     let mut glob = String::new();
     if !is_bound || path.starts_with(b"#") || path.starts_with(b"!") {
@@ -128,21 +128,21 @@ mod tests {
     #[test]
     fn a_line_matches_the_names_that_it_was_made_for_and_no_others() {
         let names = ["a b/[x]*?", "#top", "!top", "end ", "q\"uote\\", "{a,b}", "d/é\u{7}"];
-        // Where a backslash parts folders, no name holds one.
+        // Where backslashes separate folders, no name contains one.
         let can_be = |name: &&str| std::path::MAIN_SEPARATOR == '/' || !name.contains('\\');
         for name in names.into_iter().filter(can_be) {
             let exclude = lines_of(&[name], &[]);
             let filter = Filter::new(&Filters { exclude: exclude.clone(), ..Filters::default() }).unwrap();
-            assert!(!filter.keeps_name(name.as_bytes()), "{name} {exclude:?}");
-            assert!(filter.keeps_name(format!("z/{name}").as_bytes()), "{name} {exclude:?}");
-            assert!(filter.keeps_name(b"other"), "{name} {exclude:?}");
+            assert!(!filter.includes_path(name.as_bytes()), "{name} {exclude:?}");
+            assert!(filter.includes_path(format!("z/{name}").as_bytes()), "{name} {exclude:?}");
+            assert!(filter.includes_path(b"other"), "{name} {exclude:?}");
         }
         let filter = |glob: &str| {
             Filter::new(&Filters { exclude: vec![glob.to_owned()], ..Filters::default() }).unwrap()
         };
-        // Names that are no text are Unix's alone.
+        // Only Unix has names that are not valid text.
         if std::path::MAIN_SEPARATOR == '/' {
-            assert!(!filter(&literal(b"d/\xe9x")).keeps_name(b"d/\xe9x"));
+            assert!(!filter(&literal(b"d/\xe9x")).includes_path(b"d/\xe9x"));
         }
     }
 }

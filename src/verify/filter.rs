@@ -1,7 +1,7 @@
 //! Which files are in the population: globs, sizes and times.
 //!
-//! A glob holds for every Unicode spelling of a name ([`super::spelling`]): what a person types
-//! must match what a Mac stored.
+//! A glob matches every Unicode spelling of a name ([`super::spelling`]): what a person types must
+//! match what a Mac stored.
 
 use std::borrow::Cow;
 use std::path::{Component, Path};
@@ -20,12 +20,12 @@ pub struct Filter {
     limits: Filters,
     include: Option<Gitignore>,
     exclude: Option<Gitignore>,
-    /// What matches folders of which nothing is in the population.
+    /// Matches folders that contain no file of the population.
     whole_folders: Option<Gitignore>,
 }
 
 impl Filter {
-    /// Compiles the globs; gitignore's rules hold, read from the backup's root.
+    /// Compiles the globs. They follow gitignore's rules, relative to the backup's root.
     pub fn new(limits: &Filters) -> Result<Self, Error> {
         let include = compile(&limits.include)?;
         let exclude = compile(&limits.exclude)?;
@@ -33,7 +33,7 @@ impl Filter {
         Ok(Self { limits: limits.clone(), include, exclude, whole_folders })
     }
 
-    /// What a listing must tell for this filter.
+    /// The metadata that a listing must provide for this filter.
     pub fn needs(&self) -> Needs {
         Needs {
             size: self.limits.min_size.is_some() || self.limits.max_size.is_some(),
@@ -41,10 +41,10 @@ impl Filter {
         }
     }
 
-    /// Whether a file is in the population. An entry whose name is no path always is: it will not
-    /// restore. A size or time that the format does not list (a hard link's, say) rules nothing
-    /// out: a file that cannot be judged by a limit stays in.
-    pub fn keeps(&self, entry: &Entry<'_>) -> bool {
+    /// Whether a file is in the population. An entry whose name is not a valid path always is: it
+    /// counts as a file that does not restore. A size or time that the format does not list (a hard
+    /// link's, for example) excludes nothing: a file that a limit cannot be applied to stays in.
+    pub fn includes(&self, entry: &Entry<'_>) -> bool {
         let limits = &self.limits;
         let size_fits = entry.size.is_none_or(|size| {
             limits.min_size.is_none_or(|least| size >= least)
@@ -54,12 +54,12 @@ impl Filter {
             limits.newer_than.is_none_or(|first| time >= first)
                 && limits.older_than.is_none_or(|last| time <= last)
         });
-        size_fits && time_fits && (entry.problem.is_some() || self.keeps_name(entry.path))
+        size_fits && time_fits && (entry.problem.is_some() || self.includes_path(entry.path))
     }
 
-    /// Whether a folder of this path may hold files of the population; where that is not sure, it
-    /// may.
-    pub fn may_keep_below(&self, folder: &[u8]) -> bool {
+    /// Whether a folder of this path may contain files of the population. If that is not certain,
+    /// the answer is yes.
+    pub fn may_include_below(&self, folder: &[u8]) -> bool {
         if folder.is_empty() {
             return true;
         }
@@ -71,13 +71,13 @@ impl Filter {
             && (include.is_empty() || include.iter().any(|glob| may_match_below(glob, folder)))
     }
 
-    /// Whether files that pass may be lost by a damage.
+    /// Whether damage may have lost files of the population.
     pub fn concerns(&self, damage: &Damage) -> bool {
-        damage.concerns(|path| self.may_keep_below(path), |path| self.keeps_name(path))
+        damage.concerns(|path| self.may_include_below(path), |path| self.includes_path(path))
     }
 
     /// Whether a file of this path passes the globs.
-    pub fn keeps_name(&self, path: &[u8]) -> bool {
+    pub fn includes_path(&self, path: &[u8]) -> bool {
         if self.include.is_none() && self.exclude.is_none() {
             return true;
         }
@@ -88,9 +88,9 @@ impl Filter {
     }
 }
 
-/// Globs for folders that are left out with all that is in them: those that leave out files, and
-/// for `name/*` and `name/**`, which match all that a folder holds, the folder itself. None where
-/// one glob takes back what others leave out.
+/// Globs for folders that are excluded with everything in them: the globs that exclude files, and
+/// for `name/*` and `name/**`, which match everything in a folder, the folder itself. Empty if a
+/// glob takes back what others exclude.
 fn whole_folders(exclude: &[String]) -> Vec<String> {
     if exclude.iter().any(|glob| glob.starts_with('!')) {
         return Vec::new();
@@ -102,8 +102,8 @@ fn whole_folders(exclude: &[String]) -> Vec<String> {
     exclude.iter().cloned().chain(exclude.iter().filter_map(inside)).collect()
 }
 
-/// Whether a glob may match something below `folder`: not if it is bound to the root and begins
-/// with other names.
+/// Whether a glob may match something below `folder`. It cannot if it is bound to the root and
+/// begins with other names.
 fn may_match_below(glob: &str, folder: &[u8]) -> bool {
     let glob = spelling::composed(glob.as_bytes());
     let glob = String::from_utf8_lossy(&glob);
@@ -117,8 +117,8 @@ fn may_match_below(glob: &str, folder: &[u8]) -> bool {
         || names.zip(folder.split(|&byte| byte == b'/')).all(|(one, other)| one.as_bytes() == other)
 }
 
-/// The matcher takes no absolute path: a name that the system takes for one (`C:/x` on Windows)
-/// matches by what follows its root.
+/// The matcher does not accept absolute paths. A name that the system takes for one (`C:/x` on
+/// Windows) is matched by the part after its root.
 fn relative(path: &Path) -> Cow<'_, Path> {
     let is_plain = |component: &Component<'_>| matches!(component, Component::Normal(_));
     if path.components().all(|component| is_plain(&component)) {
@@ -153,12 +153,12 @@ mod tests {
     #[test]
     fn globs_follow_gitignore_rules() {
         let filter = filter(&["*.rs", "/docs/"], &["target/", "**/old/*.rs", "!**/old/keep.rs"]);
-        assert!(filter.keeps_name(b"src/main.rs"));
-        assert!(filter.keeps_name(b"docs/deep/page.html"));
-        assert!(!filter.keeps_name(b"src/docs/page.html"), "a leading slash binds to the root");
-        assert!(!filter.keeps_name(b"target/debug/build.rs"));
-        assert!(!filter.keeps_name(b"src/old/a.rs"));
-        assert!(filter.keeps_name(b"src/old/keep.rs"));
+        assert!(filter.includes_path(b"src/main.rs"));
+        assert!(filter.includes_path(b"docs/deep/page.html"));
+        assert!(!filter.includes_path(b"src/docs/page.html"), "a leading slash binds to the root");
+        assert!(!filter.includes_path(b"target/debug/build.rs"));
+        assert!(!filter.includes_path(b"src/old/a.rs"));
+        assert!(filter.includes_path(b"src/old/keep.rs"));
     }
 
     #[test]
@@ -167,10 +167,10 @@ mod tests {
         for (glob, name) in [(composed, decomposed), (decomposed, composed)] {
             let glob = format!("/{glob}/**");
             let (including, excluding) = (filter(&[&glob], &[]), filter(&[], &[&glob]));
-            assert!(including.keeps_name(format!("{name}/x").as_bytes()));
-            assert!(including.may_keep_below(name.as_bytes()));
-            assert!(!excluding.keeps_name(format!("{name}/x").as_bytes()));
-            assert!(!excluding.may_keep_below(name.as_bytes()));
+            assert!(including.includes_path(format!("{name}/x").as_bytes()));
+            assert!(including.may_include_below(name.as_bytes()));
+            assert!(!excluding.includes_path(format!("{name}/x").as_bytes()));
+            assert!(!excluding.may_include_below(name.as_bytes()));
         }
     }
 
@@ -178,38 +178,38 @@ mod tests {
     fn a_folder_is_ruled_out_only_if_nothing_in_it_can_be_in_the_population() {
         let excluding = filter(&[], &["*.log", "/private/", "cache", "/tmp/*", "run/**"]);
         for folder in ["private", "private/deep", "a/cache", "cache/x", "tmp", "tmp/x", "run", "run/y"] {
-            assert!(!excluding.may_keep_below(folder.as_bytes()), "{folder}");
+            assert!(!excluding.may_include_below(folder.as_bytes()), "{folder}");
         }
         for folder in ["", "a", "a/private", "a/tmp", "a/run", "caches"] {
-            assert!(excluding.may_keep_below(folder.as_bytes()), "{folder}");
+            assert!(excluding.may_include_below(folder.as_bytes()), "{folder}");
         }
-        assert!(filter(&[], &["/private/", "!keep.rs"]).may_keep_below(b"private"), "a glob takes back");
+        assert!(filter(&[], &["/private/", "!keep.rs"]).may_include_below(b"private"), "a glob takes back");
         let including = filter(&["/docs/a/", "src/*.rs"], &[]);
         for folder in ["", "docs", "docs/a", "docs/a/b", "src", "src/b.rs"] {
-            assert!(including.may_keep_below(folder.as_bytes()), "{folder}");
+            assert!(including.may_include_below(folder.as_bytes()), "{folder}");
         }
         for folder in ["private", "docs/b", "a/src"] {
-            assert!(!including.may_keep_below(folder.as_bytes()), "{folder}");
+            assert!(!including.may_include_below(folder.as_bytes()), "{folder}");
         }
-        assert!(filter(&["*.rs"], &[]).may_keep_below(b"private"));
-        assert!(filter(&["**/a"], &[]).may_keep_below(b"private"));
+        assert!(filter(&["*.rs"], &[]).may_include_below(b"private"));
+        assert!(filter(&["**/a"], &[]).may_include_below(b"private"));
     }
 
     #[test]
     fn a_size_that_is_not_listed_rules_nothing_out() {
         let limits = Filters { min_size: Some(10), ..Filters::default() };
         let filter = Filter::new(&limits).unwrap();
-        assert!(filter.keeps(&Entry::named(b"link")));
-        assert!(!filter.keeps(&Entry { size: Some(9), ..Entry::named(b"small") }));
-        assert!(filter.keeps(&Entry { size: Some(10), ..Entry::named(b"enough") }));
+        assert!(filter.includes(&Entry::named(b"link")));
+        assert!(!filter.includes(&Entry { size: Some(9), ..Entry::named(b"small") }));
+        assert!(filter.includes(&Entry { size: Some(10), ..Entry::named(b"enough") }));
     }
 
     #[test]
     fn a_name_that_is_no_path_is_kept_whatever_the_globs() {
         let filter = filter(&["*.rs"], &["evil"]);
         let problem = Some(crate::backup::NameProblem::Parent);
-        assert!(filter.keeps(&Entry { problem, ..Entry::named(b".///../evil") }));
-        assert!(!filter.keeps_name(b"/absolute/evil"));
+        assert!(filter.includes(&Entry { problem, ..Entry::named(b".///../evil") }));
+        assert!(!filter.includes_path(b"/absolute/evil"));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::comparable::newest_content;
 use super::judge_context::JudgeContext;
 use super::outcome::{Incomplete, Population};
 use super::sample::{BottomK, Draw, Target};
-use super::sharing::Shared;
+use super::sharing::SharedBlocks;
 use super::strategy::{self, Strategy};
 use super::tally::Tally;
 use super::work::Work;
@@ -61,7 +61,7 @@ impl<'a> Flow<'a> {
 
     /// Whether picks are judged in the order in which they lie in the backup.
     fn is_in_order(&self) -> bool {
-        self.strategy.is_everything() || self.plan.engine.in_place_order || self.work.schedule.ordered
+        self.strategy.is_everything() || self.plan.engine.in_disk_order || self.work.schedule.ordered
     }
 
     /// For a listing with nothing beside it.
@@ -205,7 +205,7 @@ impl Seen {
             () => None,
         };
         let mut notes: Vec<String> = broken.iter().map(|error| broken_folder(plan, error)).collect();
-        notes.extend(context.shared.iter().flat_map(Shared::notes));
+        notes.extend(context.shared.iter().flat_map(SharedBlocks::notes));
         let mut tally = Tally {
             picks,
             population: self.population,

@@ -1,9 +1,9 @@
-//! Hashing both sides of a pair, and telling where they differ.
+//! Hashes both sides of a pair, and finds where they differ.
 //!
-//! In: an open original (live: it is read plainly, since a mapped file that shrinks kills the
-//! process) and a restored copy (ours). Out: two hashes, each of bytes read by itself. A small file
-//! is one read into a buffer that is kept; large ones are shared by the threads that are free, both
-//! sides at once.
+//! In: an open original and a restored copy. Originals are live files, so they are read and not
+//! mapped: a mapped file that shrinks kills the process. Out: two hashes, each of bytes that were
+//! read independently. A small file takes one read into a reused buffer. Large files are shared by
+//! all free threads, both sides at once.
 
 mod segments;
 
@@ -22,14 +22,14 @@ use crate::threads;
 
 use super::difference::{Comparer, Difference};
 
-/// Files up to this size are read whole; larger ones in pieces of this many bytes.
+/// Files up to this size are read at once, larger ones in pieces of this many bytes.
 const PIECE: usize = 512 << 10;
 
-/// From this size on both sides of a pair are read and hashed at the same time, each by as many
-/// threads as are free.
+/// From this size in bytes on, both sides of a pair are read and hashed at the same time, each by
+/// as many threads as are free.
 const LARGE: u64 = 4 << 20;
 
-/// A hash of either kind: 256 bits.
+/// A 256-bit hash of any algorithm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hash([u8; 32]);
 
@@ -46,16 +46,16 @@ impl std::fmt::Display for Hash {
     }
 }
 
-/// What reading one side gave.
+/// The result of reading one side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hashed {
     /// The hash of all bytes up to the end.
     pub hash: Hash,
-    /// How many they were.
+    /// The number of bytes.
     pub size: u64,
 }
 
-/// Both sides read; an error on either is told by side.
+/// Both sides, read. Each has its own error.
 #[derive(Debug)]
 pub struct Pair {
     /// The original.
@@ -64,7 +64,7 @@ pub struct Pair {
     pub restored: io::Result<Hashed>,
 }
 
-/// Buffers that are kept from file to file: one a side.
+/// Buffers that are reused from file to file, one for each side.
 #[derive(Debug, Default)]
 pub struct Buffers {
     original: Vec<u8>,
@@ -108,8 +108,8 @@ fn hash_whole(algorithm: Algorithm, bytes: &[u8]) -> Hash {
     }
 }
 
-/// How a run hashes: the algorithm, and the threads that share large files, which are started when
-/// the first one comes.
+/// How a run hashes: the algorithm, and the threads that share large files. The threads are started
+/// with the first large file.
 #[derive(Debug)]
 pub struct Hashing {
     algorithm: Algorithm,
@@ -118,13 +118,12 @@ pub struct Hashing {
 }
 
 impl Hashing {
-    /// By `threads` threads at most.
+    /// Hashes with at most `threads` threads.
     pub fn new(algorithm: Algorithm, threads: usize) -> Self {
         Self { algorithm, threads, pool: OnceLock::new() }
     }
 
-    /// `None` where one thread does all, because of what was asked for or because no other can be
-    /// had.
+    /// `None` if a single thread hashes, because only one was asked for or no other can be started.
     fn pool(&self) -> Option<&ThreadPool> {
         if self.threads < 2 {
             return None;
@@ -132,9 +131,9 @@ impl Hashing {
         self.pool.get_or_init(|| threads::pool(self.threads, "hash")).as_ref()
     }
 
-    /// Reads and hashes both files from their beginning to their end. `sizes` are those of original
-    /// and restored copy as the system told them: an original that is longer by now is caught by
-    /// its state after reading.
+    /// Reads and hashes both files from beginning to end. `sizes` are those of the original and the
+    /// restored copy, from their metadata. An original that is longer by now is detected by its
+    /// metadata after reading.
     pub fn pair(
         &self,
         (original, restored): (&File, &File),
@@ -163,7 +162,7 @@ impl Hashing {
         }
     }
 
-    /// In the pool: by all of its threads where the algorithm lets them.
+    /// Hashes a file inside the pool: with all of its threads, if the algorithm allows that.
     fn shared(&self, file: &File, size: u64, stop: &Stop) -> io::Result<Hashed> {
         let shared = match self.algorithm {
             Algorithm::Blake3 => segments::hash(file, size, stop)?,
@@ -173,7 +172,7 @@ impl Hashing {
     }
 }
 
-/// Reads and hashes a file front to back, by the thread that asks.
+/// Reads and hashes a file from beginning to end, in the calling thread.
 pub fn hash_alone(file: &File, size: u64, algorithm: Algorithm, stop: &Stop) -> io::Result<Hashed> {
     segments::with_buffer(|buffer| hash_file(file, size, algorithm, buffer, stop))
 }
@@ -185,13 +184,13 @@ fn hash_file(
     buffer: &mut Vec<u8>,
     stop: &Stop,
 ) -> io::Result<Hashed> {
-    // One byte more than expected: a read that does not fill the buffer is the end, and no second
-    // one is needed.
-    let room = usize::try_from(size_hint + 1).unwrap_or(PIECE).clamp(4096, PIECE);
-    if buffer.len() < room {
-        buffer.resize(room, 0);
+    // One byte more than expected: a read that does not fill the buffer has reached the end, which
+    // saves a second read.
+    let length = usize::try_from(size_hint + 1).unwrap_or(PIECE).clamp(4096, PIECE);
+    if buffer.len() < length {
+        buffer.resize(length, 0);
     }
-    let mut piece = &mut buffer[..room];
+    let mut piece = &mut buffer[..length];
     let got = read_first(file, piece, size_hint)?;
     if got < piece.len() {
         return Ok(Hashed { hash: hash_whole(algorithm, &piece[..got]), size: got as u64 });
@@ -216,8 +215,8 @@ fn hash_file(
     }
 }
 
-/// Reads both files again, side by side, and describes where they differ; `None` if they are the
-/// same by now, or `stop` is set.
+/// Reads both files again, side by side, and describes where they differ. `None` if they are equal
+/// by now, or if `stop` is set.
 pub fn describe_difference(
     original: &File,
     restored: &File,
@@ -247,8 +246,8 @@ pub fn describe_difference(
     Ok(comparer.finish(rest(original, original_size)?, rest(restored, restored_size)?))
 }
 
-/// The beginning of a file; one that is just as long as expected ends there, and no read is spent
-/// on finding nothing.
+/// Reads the beginning of a file. If it is exactly as long as expected, this is also the end, which
+/// saves the read that would return nothing.
 fn read_first(file: &File, buffer: &mut [u8], expected: u64) -> io::Result<usize> {
     let got = platform::read_at(file, buffer, 0)?;
     if got as u64 == expected || got == 0 {

@@ -19,7 +19,7 @@ use super::ahead::{self, Ahead};
 use super::comparable::{Recorded, Standing, is_long_before, standing, touched};
 use super::hash::{Buffers, Pair, describe_difference};
 use super::judge_context::JudgeContext;
-use super::original::{Found, find};
+use super::original::{FoundOriginal, find};
 use super::reason::{self, unreadable};
 use super::record::{Hashes, PickRecord};
 use super::tally::{LISTED_MAX, Pending, PickTally, RECONSIDERED_MAX};
@@ -80,22 +80,24 @@ impl<'a> Judge<'a> {
         let original = match found {
             // A hard link, a link into the backup, or an overlay over the originals: equal for
             // ever, and lost together.
-            Found::Open { ref file, before } if self.context.is_one_file(entry, (file, before.id)) => {
+            FoundOriginal::Open { ref file, before }
+                if self.context.is_one_file(entry, (file, before.id)) =>
+            {
                 record.verdict = Verdict::RestoreFailed;
                 record.reason = reason::ONE_FILE.to_owned();
                 let pending = state.and_then(|state| self.pending(&record, state));
                 return Ok(Some(Judged { record, dated: None, pending, restored: Some(restored) }));
             }
-            Found::Open { ref file, before } => {
+            FoundOriginal::Open { ref file, before } => {
                 let standing = standing.unwrap_or(Standing::Unknown);
                 match self.read_both(file, before, standing, &restored, &mut record)? {
                     Some(original) => original,
                     None => return Ok(None),
                 }
             }
-            Found::Gone => Original::Gone,
-            Found::NotAFile => Original::NotAFile,
-            Found::Unreadable(ref error) => {
+            FoundOriginal::Gone => Original::Gone,
+            FoundOriginal::NotAFile => Original::NotAFile,
+            FoundOriginal::Unreadable(ref error) => {
                 record.reason = unreadable(error);
                 Original::Unreadable
             }
@@ -184,7 +186,7 @@ impl<'a> Judge<'a> {
                 let (sought, found) = find(self.context.pairing, entry.path);
                 (sought.place, found)
             }
-            Some(_) => (None, Found::Gone),
+            Some(_) => (None, FoundOriginal::Gone),
         };
         let recorded = self.context.recorded(entry);
         let given = match error {
@@ -276,7 +278,7 @@ impl RestoreSink for Judge<'_> {
         }
         self.turn = one_large_file.as_ref().map(|turn| turn.lock().unwrap_or_else(PoisonError::into_inner));
         if let Some(turn) = one_ahead.as_ref().and_then(|turn| turn.try_lock().ok())
-            && let (_, Found::Open { file, before }) = find(pairing, entry.path)
+            && let (_, FoundOriginal::Open { file, before }) = find(pairing, entry.path)
         {
             self.ahead = Ahead::begin(file, before, *hash, stop).map(|ahead| (ahead, turn));
         }

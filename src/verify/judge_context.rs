@@ -15,10 +15,10 @@ use crate::stop::Stop;
 use super::comparable::Recorded;
 use super::disks::Disks;
 use super::hash::Hashing;
-use super::keep::Kept;
+use super::keep::KeptCopies;
 use super::observer::Observer;
 use super::pairing::Pairing;
-use super::sharing::Shared;
+use super::sharing::SharedBlocks;
 use super::tally::PickTally;
 
 /// What all judges of a run share.
@@ -44,11 +44,11 @@ pub struct JudgeContext<'a> {
     pub one_large_file: Option<Mutex<()>>,
     /// Whether copies share their place on the disk with their originals; nothing where they
     /// cannot.
-    pub shared: Option<Shared>,
+    pub shared: Option<SharedBlocks>,
     /// Which copies stay.
     pub keep: Keep,
     /// Where they stay.
-    pub kept: Kept,
+    pub kept: KeptCopies,
     /// Bytes that may be restored.
     pub budget: Option<u64>,
     /// Asked between files and pieces of files.
@@ -104,9 +104,9 @@ impl<'a> JudgeContext<'a> {
             hashing: Hashing::new(plan.engine.hash, plan.engine.threads),
             one_ahead: (disks.reads_ahead && plan.engine.threads > 1).then(Mutex::default),
             one_large_file: disks.one_large_file.then(Mutex::default),
-            shared: plan.target.backup.local().and_then(Shared::new),
+            shared: plan.target.backup.local().and_then(SharedBlocks::new),
             keep: plan.outputs.keep,
-            kept: Kept::new(&plan.target.restore_to, &since.as_millis().to_string()),
+            kept: KeptCopies::new(&plan.target.restore_to, &since.as_millis().to_string()),
             budget: plan.limits.budget,
             stop,
             observer,
@@ -152,7 +152,7 @@ impl JudgeContext<'_> {
     /// Whether an entry of the backup is the original itself.
     pub fn is_one_file(&self, entry: &Entry<'_>, original: (&File, (u64, u64))) -> bool {
         let Some(copy) = entry.id else { return false };
-        let by_overlay = |shared: &Shared| shared.is_one_file((entry.path, copy), original);
+        let by_overlay = |shared: &SharedBlocks| shared.is_one_file((entry.path, copy), original);
         copy == original.1 || self.shared.as_ref().is_some_and(by_overlay)
     }
 

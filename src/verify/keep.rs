@@ -1,4 +1,4 @@
-//! Restored copies that stay behind on request, under their own names.
+//! Restored copies that the user wants to keep, under their own names.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,24 +10,25 @@ use cap_std::fs::Dir;
 use crate::backup::Restored;
 use crate::platform;
 
-/// A folder beside the scratch folder, made when the first copy is kept.
+/// A folder beside the scratch folder. It is made when the first copy is kept.
 #[derive(Debug)]
-pub struct Kept {
+pub struct KeptCopies {
     restore_to: PathBuf,
     name: String,
-    /// Once it is made, with its name.
+    /// The folder and its name, once it has been made.
     folder: Mutex<Option<(Dir, String)>>,
 }
 
-impl Kept {
-    /// For a run that began at `stamp` (part of the folder's name).
+impl KeptCopies {
+    /// For a run that began at `stamp`, which becomes part of the folder's name.
     pub fn new(restore_to: &Path, stamp: &str) -> Self {
         let name = format!("bkverify-kept-{stamp}");
         Self { restore_to: restore_to.to_owned(), name, folder: Mutex::default() }
     }
 
-    /// Moves a copy to its own name, escaped where the file system cannot hold it; a name that is
-    /// taken (two that differ by case alone, say) gets a number behind it. Returns where it is now.
+    /// Moves a copy to its own name, which is escaped if the file system cannot hold it. If the
+    /// name is taken (by one that differs only in case, for example), a number is appended. Returns
+    /// the new path.
     pub fn keep(&self, restored: Restored, path: &[u8]) -> io::Result<PathBuf> {
         let mut folder = self.folder.lock().unwrap_or_else(PoisonError::into_inner);
         let (dir, place) = match folder.take() {
@@ -46,8 +47,8 @@ impl Kept {
         kept
     }
 
-    /// Makes the folder; where another run that began at the same moment has made it, one with a
-    /// number behind its name.
+    /// Makes the folder. If another run that began at the same moment has already made it, a number
+    /// is appended to its name.
     fn open(&self) -> io::Result<(Dir, String)> {
         let parent = Dir::open_ambient_dir(&self.restore_to, ambient_authority())?;
         let mut name = self.name.clone();
@@ -74,11 +75,11 @@ mod tests {
     fn two_runs_that_began_in_the_same_millisecond_keep_their_copies_apart() {
         let target = tempfile::tempdir().unwrap();
         let scratch = Scratch::create(target.path(), Stop::never()).unwrap();
-        let keep = |kept: &Kept, content: &[u8]| {
+        let keep = |kept: &KeptCopies, content: &[u8]| {
             let restored = scratch.restore(&mut &content[..], None, &mut Vec::new()).unwrap();
             kept.keep(restored, b"docs/a").unwrap()
         };
-        let (one, other) = (Kept::new(target.path(), "7"), Kept::new(target.path(), "7"));
+        let (one, other) = (KeptCopies::new(target.path(), "7"), KeptCopies::new(target.path(), "7"));
         let places = [keep(&one, b"one"), keep(&other, b"other"), keep(&one, b"more")];
         let contents = places.map(|place| std::fs::read(place).unwrap());
         assert_eq!(contents, [&b"one"[..], b"other", b"more"]);

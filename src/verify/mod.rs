@@ -132,7 +132,7 @@ fn verify(
         context: &context,
         run: &run,
         schedule: Schedule::of(backup.reach(), plan.engine.threads),
-        in_place_order: plan.engine.in_place_order,
+        in_disk_order: plan.engine.in_disk_order,
     };
     let seen = Flow::new(plan, &gate, &work, &filter, observer).run();
     observer.verify_done();

@@ -1,8 +1,8 @@
-//! Many originals are gone: were they deleted, or were they looked for in a wrong place?
+//! Many originals are gone: were they deleted, or were they looked for in the wrong folder?
 //!
-//! In: the findings. Out: one example, with its path in the backup, where its original was looked
-//! for, and the name there that is most like it. A wrong `--map`, or names in another encoding,
-//! show at once to a person.
+//! In: the findings. Out: one example, with its path in the backup, the path at which its original
+//! was expected, and the most similar name there. A wrong `--map`, or names in another encoding,
+//! are then obvious to a person.
 
 use std::path::PathBuf;
 
@@ -15,17 +15,17 @@ use super::pairing::{Pairing, Place};
 use super::record::PickRecord;
 use super::verdict::Verdict;
 
-/// Fewer are no cause for a note.
+/// The least number of deleted originals that gives a note.
 const DELETED_MIN: u64 = 3;
 
-/// Names of a folder that are compared, at most.
+/// The most names of a folder that are compared.
 const NAMES_MAX: usize = 100_000;
 
-/// How alike two names are, at least, if one may be meant by the other.
+/// The least similarity (Jaro–Winkler, 0 to 1) at which one name may be meant by the other.
 const ALIKE: f64 = 0.5;
 
-/// A note with an example, where more than a few of the picks have no original: at least three, and
-/// more than one in twenty.
+/// A note with an example, if more than a few picks have no original: at least three, and more than
+/// one in twenty.
 pub fn note(counts: &Counts, findings: &[PickRecord], pairing: &Pairing) -> Option<String> {
     let deleted = counts.of(Verdict::Deleted);
     let picks = counts.looked_at();
@@ -40,15 +40,15 @@ pub fn note(counts: &Counts, findings: &[PickRecord], pairing: &Pairing) -> Opti
         text.push_str(&format!(": {}, for example, was looked for at {place_shown}", escape(&example.path)));
         if let Some(near) = nearest(&place) {
             let near = Place { root: place.root, path: &near };
-            text.push_str(&format!("; what is most like it is {}", shown(near.display())));
+            text.push_str(&format!("; the most similar path there is {}", shown(near.display())));
         }
     }
-    text.push_str("; if they were not deleted, --source or --map names a wrong folder, or names are spelled otherwise there");
+    text.push_str("; if they were not deleted, --source or --map names the wrong folder, or names are spelled differently there");
     Some(text)
 }
 
-/// What is there in the place of a path of which nothing is there: in the last folder on the way
-/// that exists, the name that is most like the next one.
+/// The existing path that is most similar to a path that does not exist. In the last folder of the
+/// path that exists, it is the name most similar to the next component.
 fn nearest(place: &Place<'_>) -> Option<Vec<u8>> {
     let tree = &place.root.tree;
     let is_folder = |path: &[u8]| tree.stat(path).is_ok_and(|stat| stat.kind == Kind::Folder);
@@ -72,8 +72,8 @@ fn nearest(place: &Place<'_>) -> Option<Vec<u8>> {
     Some(if folder.is_empty() { near.to_vec() } else { [folder, b"/", near].concat() })
 }
 
-/// The name that is most like the one that was looked for; the first of equally good ones by
-/// alphabet.
+/// The name that is most similar to the one that was looked for. Of equally similar ones, the first
+/// in alphabetical order.
 fn most_alike<'a>(name: &[u8], names: &'a [Vec<u8>]) -> Option<&'a [u8]> {
     let text = |name: &[u8]| String::from_utf8_lossy(name).to_lowercase();
     let name = text(name);

@@ -1,4 +1,4 @@
-//! Finding and opening the original of an entry, by whatever rule leads to it.
+//! Finds and opens the original of an entry, whatever rule leads to it.
 
 use std::fs::File;
 use std::io;
@@ -8,16 +8,16 @@ use crate::platform::{Kind, Stat};
 
 use super::pairing::{Pairing, Place, is_gone};
 
-/// An original that was found and opened, or what stands in its way.
-pub(super) enum Found {
+/// An original that was opened, or the reason why it was not.
+pub(super) enum FoundOriginal {
     Open { file: File, before: Stat },
     Gone,
     NotAFile,
     Unreadable(io::Error),
 }
 
-impl Found {
-    /// The state of an original that can be read.
+impl FoundOriginal {
+    /// The metadata of an original that can be read.
     pub(super) fn state(&self) -> Option<&Stat> {
         match self {
             Self::Open { before, .. } => Some(before),
@@ -28,42 +28,42 @@ impl Found {
 
 /// Where an original was looked for.
 pub(super) struct Sought {
-    /// Where it was found; otherwise, the first place that was tried.
+    /// The path at which it was found; otherwise the first path that was tried.
     pub(super) place: Option<PathBuf>,
-    /// Whether its name there is the entry's in another Unicode spelling.
+    /// Whether it has the entry's name in another Unicode spelling.
     pub(super) is_respelled: bool,
 }
 
-/// Tries every place where the original may be, and then where its name is spelled otherwise.
-pub(super) fn find(pairing: &Pairing, path: &[u8]) -> (Sought, Found) {
+/// Tries every path at which the original may be, and then other Unicode spellings of its name.
+pub(super) fn find(pairing: &Pairing, path: &[u8]) -> (Sought, FoundOriginal) {
     let mut first = None;
     for place in pairing.places(path) {
         match open(&place) {
-            Found::Gone => first = first.or(Some(place)),
+            FoundOriginal::Gone => first = first.or(Some(place)),
             found => return (Sought { place: Some(place.display()), is_respelled: false }, found),
         }
     }
     if let Some(respelled) = pairing.normalised(path) {
         let place = respelled.place();
         match open(&place) {
-            Found::Gone => {}
+            FoundOriginal::Gone => {}
             found => return (Sought { place: Some(place.display()), is_respelled: true }, found),
         }
     }
-    (Sought { place: first.map(|place| place.display()), is_respelled: false }, Found::Gone)
+    (Sought { place: first.map(|place| place.display()), is_respelled: false }, FoundOriginal::Gone)
 }
 
-/// Looks before it opens: a device or a pipe in the place of a file is never opened.
-fn open(place: &Place<'_>) -> Found {
+/// Checks the type before opening: a device or a pipe in the place of a file is never opened.
+fn open(place: &Place<'_>) -> FoundOriginal {
     let tree = &place.root.tree;
     let opened = tree.stat(place.path).and_then(|before| {
         let file = (before.kind == Kind::File).then(|| tree.open_file(place.path, true)).transpose()?;
         Ok((file, before))
     });
     match opened {
-        Ok((Some(file), before)) => Found::Open { file, before },
-        Ok((None, _)) => Found::NotAFile,
-        Err(error) if is_gone(&error) => Found::Gone,
-        Err(error) => Found::Unreadable(error),
+        Ok((Some(file), before)) => FoundOriginal::Open { file, before },
+        Ok((None, _)) => FoundOriginal::NotAFile,
+        Err(error) if is_gone(&error) => FoundOriginal::Gone,
+        Err(error) => FoundOriginal::Unreadable(error),
     }
 }

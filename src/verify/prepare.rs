@@ -27,9 +27,9 @@ pub(super) struct Prepared {
 pub fn check(plan: &Plan) -> Result<(), Error> {
     Filter::new(&plan.draw.filters)?;
     let protected = Protected::of(&plan.target);
-    protected.tell_apart()?;
+    protected.check_backup_is_a_copy()?;
     check_reports(plan)?;
-    protected.keep_apart(&plan.target.restore_to)
+    protected.check_overlap(&plan.target.restore_to)
 }
 
 /// Checks the paths of a plan, makes the restore folder if it is missing, and clears what killed
@@ -37,7 +37,7 @@ pub fn check(plan: &Plan) -> Result<(), Error> {
 pub(super) fn prepare(plan: &Plan) -> Result<Prepared, Error> {
     let filter = Filter::new(&plan.draw.filters)?;
     let protected = Protected::of(&plan.target);
-    protected.tell_apart()?;
+    protected.check_backup_is_a_copy()?;
     check_reports(plan)?;
     protected.check(&plan.target.restore_to, 0)?;
     Ok(Prepared { filter, leftovers: clean_up(plan)? })

@@ -1,4 +1,4 @@
-//! Why a pick got its verdict, in words: what is known, and no more.
+//! The reason for a pick's verdict, in words. It says what is known, and no more.
 
 use std::io;
 
@@ -10,13 +10,13 @@ use super::comparable::{Recorded, Standing, taken_after, touched};
 use super::record::PickRecord;
 use super::verdict::{Original, Verdict};
 
-/// Backup and original are links to one file.
+/// The reason if backup and original are the same file.
 pub const ONE_FILE: &str =
     "backup and original are one and the same file on disk (a link or an overlay): there is no second copy";
 
 const MODIFIED: &str = "the original has been modified since the backup";
 
-/// The reason for a verdict; where the bytes differ is told by the finding's difference.
+/// The reason for a verdict. Where the bytes differ is described by the finding's difference.
 pub fn of(
     finding: &PickRecord,
     original: &Original,
@@ -42,7 +42,7 @@ pub fn of(
             let touched = state.map(|state| touched(state).unwrap_or(state.mtime));
             touched.map_or(String::new(), |touched| stale(touched, recorded.newest))
         }
-        (Verdict::Changed, Original::NotAFile) => "the original is no regular file any more".to_owned(),
+        (Verdict::Changed, Original::NotAFile) => "the original is no longer a regular file".to_owned(),
         (Verdict::Changed, Original::Read { steady: false, .. }) => {
             "the original changed while it was read".to_owned()
         }
@@ -60,7 +60,7 @@ pub fn of(
     }
 }
 
-/// That the original was not modified, as far as its times tell.
+/// Says that the original was not modified, as far as its times tell.
 fn unmodified(standing: Standing, original: &Stat, recorded: &Recorded) -> String {
     if standing == Standing::Frozen {
         return "the originals are said to be unchanged since the backup".to_owned();
@@ -75,18 +75,19 @@ fn unmodified(standing: Standing, original: &Stat, recorded: &Recorded) -> Strin
     }
 }
 
-/// That the backup should hold the original, which was last touched at this time, as it is.
+/// Says that the backup should hold this version of the original, which was last touched at
+/// `touched`.
 pub fn stale(touched: Timestamp, newest: Option<Timestamp>) -> String {
     let text = |time: Timestamp| words::rfc3339(Timestamp { nanos: 0, ..time }).unwrap_or_default();
     format!(
-        "the original was last touched at {}, and the newest file in the backup is of {}: the backup should hold this \
-         version, and holds another (see --backup-window)",
+        "the original was last touched at {}, and the newest file in the backup is from {}: the backup should hold this \
+         version, but holds another (see --backup-window)",
         text(touched),
         newest.map(text).unwrap_or_default()
     )
 }
 
-/// Why the backup could not give an entry.
+/// Why the backup could not restore an entry.
 pub fn of_failure(error: &RestoreError) -> String {
     match error {
         RestoreError::Read(source) if source.kind() == io::ErrorKind::PermissionDenied => {
@@ -96,7 +97,7 @@ pub fn of_failure(error: &RestoreError) -> String {
     }
 }
 
-/// Why an original cannot be read, with what helps.
+/// Why an original cannot be read, and what the user can do about it.
 pub fn unreadable(error: &io::Error) -> String {
     if platform::is_in_use(error) {
         return "in use by another program: close it, or take the originals from a snapshot".to_owned();

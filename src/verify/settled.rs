@@ -1,14 +1,15 @@
-//! Since when an original has been where it is, as far as the file system tells.
+//! Since when an original has been at its path, as far as the file system tells.
 //!
-//! A file that is moved keeps its modification time, and so does one that is copied with its times
-//! or unpacked: an old file may have come to its place yesterday. What programs cannot set back is
-//! the change time, which a move renews: that of the file, or of the folder above it that was
-//! moved. So it has surely been there since the newest of them, and perhaps for longer: other
-//! things renew them too, and a folder's is renewed by every name that is added to it.
+//! A file keeps its modification time when it is moved, unpacked, or copied with its times. So an
+//! old file may have arrived at its path only yesterday. What programs cannot set back is the
+//! change time. A move updates it, on the file itself or on the folder that was moved. So the file
+//! has been at its path at least since the newest of these change times, and perhaps for longer,
+//! because other operations update them too. A folder's change time is updated whenever a name is
+//! added to it.
 //!
-//! The folder that was named as the originals is an exception: names come and go there all the
-//! time, and were it to count each time, nothing would ever be decided. It counts only if something
-//! else happened to it last, such as a move.
+//! The folder that was given as the originals is an exception. Names are added and removed there
+//! all the time, and if each of them counted, nothing could ever be decided. It counts only if
+//! something else happened to it last, such as a move.
 
 use std::collections::HashMap;
 
@@ -16,15 +17,15 @@ use crate::platform::{Kind, Stat, Timestamp};
 
 use super::pairing::Root;
 
-/// Since when an original has been at its place.
+/// Since when an original has been at its path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Since {
-    /// At least since then.
+    /// At least since this time.
     Time(Timestamp),
-    /// It lies on a file system that is mounted below the originals' folder; nobody knows since
-    /// when.
+    /// It is on a file system that is mounted below the folder of the originals, so the time is not
+    /// known.
     Mounted,
-    /// The system keeps no change times here.
+    /// The system records no change times here.
     Unknown,
 }
 
@@ -46,15 +47,15 @@ impl Since {
     }
 }
 
-/// Asks the file system, each folder once.
+/// Asks the file system, once for each folder.
 #[derive(Debug, Default)]
-pub struct Places {
+pub struct ArrivalTimes {
     folders: HashMap<(usize, Vec<u8>), Since>,
 }
 
-impl Places {
-    /// The state of the original at `path` below `root` (number `number`), and since when it is
-    /// there. Nothing where no regular file is there (any more).
+impl ArrivalTimes {
+    /// The metadata of the original at `path` below `root` (number `number`), and since when it has
+    /// been there. `None` if there is no regular file at that path.
     pub fn look(&mut self, number: usize, root: &Root, path: &[u8]) -> Option<(Stat, Since)> {
         let stat = root.tree.stat(path).ok().filter(|stat| stat.kind == Kind::File)?;
         let top = root.tree.stat(b"").ok()?;
@@ -100,7 +101,7 @@ mod tests {
         let place = dir.path().join("s");
         let tree = crate::platform::Tree::open(&place, false).unwrap();
         let root = Root { place, tree };
-        let at = |path: &[u8]| Places::default().look(0, &root, path).map(|(_, since)| since);
+        let at = |path: &[u8]| ArrivalTimes::default().look(0, &root, path).map(|(_, since)| since);
         let before = at(b"a/b/file");
         std::thread::sleep(std::time::Duration::from_millis(20));
         std::fs::rename(dir.path().join("s/a"), dir.path().join("s/moved")).unwrap();

@@ -1,9 +1,10 @@
-//! Whether the copies in a backup are copies: a folder may hold the originals themselves (an
-//! overlay over them), or clones that share their blocks on the disk (a snapshot, `cp --reflink`).
+//! Whether the copies in a backup are independent copies. A folder may hold the originals
+//! themselves (through an overlay over them), or clones that share their blocks on the disk (a
+//! snapshot, `cp --reflink`).
 //!
-//! The first is no backup. The second is one against everything but the disk: comparing such files
-//! proves nothing about it, since damage to a block hits both. Only picks are asked about, and only
-//! where their file systems can do such a thing.
+//! The first is not a backup. The second protects against everything but the disk: comparing such
+//! files proves nothing about the disk, because damage to a block hits both. Only picks are
+//! checked, and only on file systems that can share blocks.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -14,22 +15,22 @@ use std::sync::{Mutex, PoisonError};
 use crate::platform::{self, Sharing, Tree};
 use crate::words;
 
-/// A file system's number, and a file's in it.
+/// The numbers of a file system and of a file in it.
 type Id = (u64, u64);
 
-/// What is known of one run's picks.
+/// What one run has found out about its picks.
 #[derive(Debug)]
-pub struct Shared {
+pub struct SharedBlocks {
     backup: Tree,
-    /// Whether two file systems may share anything.
+    /// Whether files on these two file systems can share blocks.
     may: Mutex<HashMap<(u64, u64), bool>>,
     asked: AtomicU64,
     blocks: AtomicU64,
     unknown: AtomicU64,
 }
 
-impl Shared {
-    /// For a backup that is a folder; nothing to ask of others.
+impl SharedBlocks {
+    /// For a backup that is a folder. `None` for other formats, whose files cannot share blocks.
     pub fn new(backup: &Path) -> Option<Self> {
         let backup = backup.is_dir().then(|| Tree::open(backup, false).ok()).flatten()?;
         Some(Self {
@@ -41,8 +42,8 @@ impl Shared {
         })
     }
 
-    /// Whether the backup's file at `path` is the very original, by way of an overlay. Notes
-    /// whether they share blocks.
+    /// Whether the backup's file at `path` is the original itself, seen through an overlay. Also
+    /// counts files that share blocks.
     pub fn is_one_file(&self, (path, copy): (&[u8], Id), (original, id): (&File, Id)) -> bool {
         let known = |may: &Mutex<HashMap<_, _>>| {
             may.lock().unwrap_or_else(PoisonError::into_inner).get(&(copy.0, id.0)).copied()
@@ -70,7 +71,7 @@ impl Shared {
         may
     }
 
-    /// What a person is told.
+    /// The notes for the user.
     pub fn notes(&self) -> Vec<String> {
         let of = |count: &AtomicU64| {
             let (count, asked) = (count.load(Ordering::Relaxed), self.asked.load(Ordering::Relaxed));
@@ -85,8 +86,8 @@ impl Shared {
         });
         let unknown = of(&self.unknown).map(|some| {
             format!(
-                "{some} lie on the same file system as the original or on an overlay, and whether they share its blocks cannot \
-                 be told: damage to the disk may hit both; keep a copy on another disk"
+                "{some} are on the same file system as the original or on an overlay, and it cannot be told whether they share \
+                 its blocks: damage to the disk may hit both; keep a copy on another disk"
             )
         });
         blocks.into_iter().chain(unknown).collect()
@@ -100,8 +101,8 @@ mod tests {
     #[test]
     fn what_shares_its_blocks_and_what_cannot_be_told_are_counted_for_a_person() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(Shared::new(&folder.path().join("backup.tar")).is_none());
-        let shared = Shared::new(folder.path()).unwrap();
+        assert!(SharedBlocks::new(&folder.path().join("backup.tar")).is_none());
+        let shared = SharedBlocks::new(folder.path()).unwrap();
         assert_eq!(shared.notes(), [""; 0]);
         shared.asked.store(1200, Ordering::Relaxed);
         shared.blocks.store(1000, Ordering::Relaxed);

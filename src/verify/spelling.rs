@@ -1,8 +1,9 @@
-//! One name, two spellings: Unicode writes `é` as one character (NFC, what most systems store) or
-//! as two (NFD, what a Mac stores). A backup that went through a Mac, a share or an unpacker may
-//! hold the other one. To a person it is the same name; to a file system it is another.
+//! Different Unicode spellings of one name. Unicode can write `é` as one character (NFC, what most
+//! systems store) or as two (NFD, what a Mac stores). A backup that went through a Mac, a network
+//! share or an unpacker may hold the other spelling. To a person it is the same name; to a file
+//! system it is a different one.
 //!
-//! What is no Unicode stays as it is. A name of ASCII alone has one spelling, and costs nothing
+//! Bytes that are not UTF-8 stay as they are. An ASCII name has only one spelling and costs nothing
 //! here.
 
 use std::borrow::Cow;
@@ -14,7 +15,7 @@ use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
 use crate::platform::{Kind, Tree};
 
-/// The composed spelling (NFC) of a path: equal for all spellings of one name.
+/// The composed spelling (NFC) of a path, which is equal for all spellings of one name.
 pub fn composed(path: &[u8]) -> Cow<'_, [u8]> {
     if path.is_ascii() {
         return Cow::Borrowed(path);
@@ -44,34 +45,34 @@ fn each_chunk(path: &[u8], spell: impl Fn(&str, &mut String)) -> Vec<u8> {
     out
 }
 
-/// A folder whose names are kept holds at most so many that are not ASCII; a larger one is asked
-/// for the two usual spellings.
+/// The most names with non-ASCII characters that are cached for one folder. In a larger folder,
+/// only the two usual spellings are tried.
 const NAMES_MAX: usize = 1 << 12;
 
-/// So many folders are kept at a time: about one a thread.
+/// The most folders that are cached at a time, about one for each thread.
 const FOLDERS_MAX: usize = 32;
 
-/// The names of a folder that are not ASCII, by their composed spelling; `None` where several share
-/// one.
+/// The names in a folder that are not ASCII, by their composed spelling; `None` if several names
+/// have the same.
 type Names = HashMap<Vec<u8>, Option<Vec<u8>>>;
 
-/// What is kept of a folder: its names, or that there are too many of them.
+/// What is cached for a folder: its names, or `None` if there are too many.
 type Known = Option<Arc<Names>>;
 
-/// Which folder: its root's number, and its path below it.
+/// A folder: the number of its root, and its path below the root.
 type Key = (usize, Vec<u8>);
 
-/// Finds what is there under another spelling. It remembers the names of a few folders, not of all.
+/// Finds files that exist under another spelling. It caches the names of a few folders, not of all.
 #[derive(Debug, Default)]
 pub struct Speller {
-    /// The last ones that were looked into, the oldest first.
+    /// The folders that were listed last, the oldest first.
     folders: Mutex<Vec<(Key, Known)>>,
 }
 
 impl Speller {
-    /// The one path below `tree` (root number `root`) that is spelled otherwise than `path`, which
-    /// is not there. Nothing where none is, or where one of the folders on the way holds several
-    /// names that fit and not the very one.
+    /// The path below `tree` (root number `root`) that is another spelling of `path`, which does
+    /// not exist there. `None` if there is no such path, or if a folder of the path contains
+    /// several names that fit and none that is equal.
     pub fn find(&self, root: usize, tree: &Tree, path: &[u8]) -> Option<Vec<u8>> {
         if path.is_ascii() {
             return None;
@@ -120,7 +121,7 @@ impl Speller {
 fn list(tree: &Tree, folder: &[u8]) -> Known {
     let mut names = Names::new();
     let mut is_too_large = false;
-    // Of a folder that cannot be listed to its end, other names may fit as well.
+    // If a folder cannot be listed completely, other names may fit as well, so no name is taken.
     let listed = tree.list(folder, false, &mut Vec::new(), &mut |found| {
         if found.name.is_ascii() || found.kind == Kind::Other || is_too_large {
             return;
@@ -140,7 +141,7 @@ fn list(tree: &Tree, folder: &[u8]) -> Known {
     }
 }
 
-/// The usual spelling of a name that is there, where just one is.
+/// The composed or the decomposed spelling of a name, if exactly one of them exists.
 fn guess(tree: &Tree, folder: &[u8], composed: &[u8]) -> Option<Vec<u8>> {
     let is_there = |name: &Vec<u8>| {
         let path = if folder.is_empty() { name.clone() } else { [folder, b"/", name].concat() };
@@ -177,7 +178,7 @@ mod tests {
         fs::write(dir.path().join(NFC), "x").unwrap();
         fs::write(dir.path().join("B\u{fc}ro/plain/file"), "x").unwrap();
         let (tree, speller) = (Tree::open(dir.path(), false).unwrap(), Speller::default());
-        // A file system that takes both for one name (that of a Mac) has no other to be found.
+        // A file system that takes both for the same name (a Mac's) has no other name to find.
         if tree.stat(NFD.as_bytes()).is_err() {
             assert_eq!(speller.find(0, &tree, NFD.as_bytes()).as_deref(), Some(NFC.as_bytes()));
             let below = speller.find(0, &tree, "Bu\u{308}ro/plain/file".as_bytes());
@@ -190,7 +191,8 @@ mod tests {
     #[test]
     fn where_two_names_fit_none_is_taken() {
         let dir = tempfile::tempdir().unwrap();
-        // Three spellings of one letter: composed, decomposed, and half of each.
+        // Two of the three spellings of one letter: composed and decomposed. `half` below is the
+        // third.
         for name in ["\u{1eaf}", "a\u{306}\u{301}"] {
             fs::write(dir.path().join(name), "x").unwrap();
         }

@@ -1,4 +1,4 @@
-//! The restore folder: is it one that may be written to, and is there room?
+//! Where a run may write: checks of the restore folder and of report paths, including free space.
 
 use std::fs;
 use std::io;
@@ -10,7 +10,7 @@ use crate::platform;
 
 use super::Error;
 
-/// What a run only reads, as far as it is on this machine: nothing is written over it.
+/// The local paths that a run only reads. Nothing may be written over them.
 #[derive(Debug, Clone, Default)]
 pub struct Protected<'a> {
     /// The backup.
@@ -25,69 +25,70 @@ impl<'a> Protected<'a> {
         Self { backup: target.backup.local(), originals: target.originals().collect() }
     }
 
-    /// All of it.
+    /// All of these paths.
     fn all(&self) -> Vec<&'a Path> {
         self.originals.iter().copied().chain(self.backup).collect()
     }
 
     /// Makes sure that the backup is not one of the folders of originals.
-    pub fn tell_apart(&self) -> Result<(), Error> {
-        self.backup.map_or(Ok(()), |backup| tell_apart(backup, &self.originals))
+    pub fn check_backup_is_a_copy(&self) -> Result<(), Error> {
+        self.backup.map_or(Ok(()), |backup| check_backup_is_a_copy(backup, &self.originals))
     }
 
-    /// Makes sure that `restore_to` neither is nor touches any of it; changes nothing.
-    pub fn keep_apart(&self, restore_to: &Path) -> Result<(), Error> {
-        keep_apart(restore_to, &self.all())
+    /// Makes sure that `restore_to` is not equal to, inside or above any of these paths. Changes
+    /// nothing.
+    pub fn check_overlap(&self, restore_to: &Path) -> Result<(), Error> {
+        check_overlap(restore_to, &self.all())
     }
 
-    /// The same, and that it is a folder (it is made if it is missing) with room for `in_flight`
-    /// bytes and a margin.
+    /// As [`check_overlap`](Self::check_overlap). Also makes sure that `restore_to` is a folder with
+    /// space for `in_flight` bytes and a margin. A missing folder is made.
     pub fn check(&self, restore_to: &Path, in_flight: u64) -> Result<(), Error> {
         check(restore_to, &self.all(), in_flight)
     }
 
-    /// Makes sure that writing a report destroys none of it.
+    /// Makes sure that writing a report destroys none of these files.
     pub fn check_report(&self, report: &Path) -> Result<(), Error> {
         check_report(report, self.backup, &self.originals)
     }
 }
 
-/// Makes sure that `restore_to` is a folder (it is made if it is missing) that is not inside, above
-/// or equal to any of `protected`, and has room for `in_flight` bytes and a margin. Links and bind
-/// mounts are seen through. Returns the free bytes.
+/// Makes sure that `restore_to` is a folder that is not equal to, inside or above any of
+/// `protected`, and that it has space for `in_flight` bytes and a margin. A missing folder is made.
+/// Links are followed and bind mounts recognised.
 fn check(restore_to: &Path, protected: &[&Path], in_flight: u64) -> Result<(), Error> {
     let fail = |source| Error::RestoreFolder { place: restore_to.to_owned(), source };
-    // Checked before anything is made: a missing folder is judged by where it would be.
-    keep_apart(restore_to, protected)?;
+    // Checked before anything is made. A missing folder is judged by where it would be.
+    check_overlap(restore_to, protected)?;
     fs::create_dir_all(restore_to).map_err(fail)?;
-    keep_apart(restore_to, protected)?;
+    check_overlap(restore_to, protected)?;
     let free = platform::free_space(restore_to).map_err(fail)?;
     let needed = in_flight.saturating_add(MARGIN);
     if free < needed {
-        return Err(Error::NoRoom { place: restore_to.to_owned(), free, needed });
+        return Err(Error::NoSpace { place: restore_to.to_owned(), free, needed });
     }
     Ok(())
 }
 
-/// Makes sure that the backup is not one of the folders of originals: everything would equal
-/// itself.
-fn tell_apart(backup: &Path, originals: &[&Path]) -> Result<(), Error> {
+/// Makes sure that the backup is not one of the folders of originals, because then everything would
+/// equal itself.
+fn check_backup_is_a_copy(backup: &Path, originals: &[&Path]) -> Result<(), Error> {
     match originals.iter().find(|place| is_same(backup, place)) {
         Some(place) => Err(Error::SameFolder { place: place.to_path_buf() }),
         None => Ok(()),
     }
 }
 
-/// Makes sure that writing a report destroys nothing: it is not the backup or in it, replaces no
-/// original, and nobody else leads it to where it goes. Asked before a run, and again right before
-/// a report is written.
+/// Makes sure that writing a report destroys nothing: it must not be the backup or inside it, it
+/// must not replace an original, and no other user may redirect its path. Checked before a run, and
+/// again immediately before a report is written.
 fn check_report(report: &Path, backup: Option<&Path>, originals: &[&Path]) -> Result<(), Error> {
     let place = || report.to_owned();
     match platform::check_destination(report) {
         Err(source) if source.kind() == io::ErrorKind::PermissionDenied => {
-            return Err(Error::ReportPlace { report: place(), source });
+            return Err(Error::ReportUnwritable { report: place(), source });
         }
-        // What else is wrong is said where it is found.
+        // Other problems are reported when the file is written.
         _ => {}
     }
     let resolved = resolve(report).map_err(|source| Error::Unresolved { place: place(), source })?;
@@ -96,25 +97,25 @@ fn check_report(report: &Path, backup: Option<&Path>, originals: &[&Path]) -> Re
     };
     let replaces_an_original = || originals.iter().any(|folder| is_in(folder)) && is_foreign(&resolved);
     if backup.is_some_and(is_in) || replaces_an_original() {
-        return Err(Error::ReportInTheWay { report: place() });
+        return Err(Error::ReportOverlap { report: place() });
     }
     Ok(())
 }
 
-/// Whether there is a file that is no report of ours.
+/// Whether a file exists at this path that is not a report of this program.
 fn is_foreign(place: &Path) -> bool {
     if !fs::metadata(place).is_ok_and(|found| found.is_file()) {
         return false;
     }
     let mut beginning = [0; 512];
-    // Asked of the place that links lead to; read like any original.
+    // `path` has its links resolved. The file is opened in the same way as an original.
     let read = platform::open_to_read(place, false)
         .and_then(|mut file| platform::read_full(&mut file, &mut beginning));
     !read.is_ok_and(|got| is_report(&beginning[..got]))
 }
 
-/// Whether a file begins as reports of this program do, in any version. That it mentions the
-/// program's name says nothing.
+/// Whether a file begins like a report of this program, in any version. Merely mentioning the
+/// program's name is not enough.
 fn is_report(beginning: &[u8]) -> bool {
     let beginnings: [&[&str]; 3] = [
         &["{", r#""schema""#, ":", r#""bkverify-report/"#],
@@ -129,9 +130,9 @@ fn is_report(beginning: &[u8]) -> bool {
     })
 }
 
-/// Makes sure that `restore_to` is not inside, above or equal to any of `protected`, whether it is
-/// there already or not. An error names the place that it is about.
-fn keep_apart(restore_to: &Path, protected: &[&Path]) -> Result<(), Error> {
+/// Makes sure that `restore_to` is not equal to, inside or above any of `protected`, whether it
+/// exists or not. The error names the path that is the problem.
+fn check_overlap(restore_to: &Path, protected: &[&Path]) -> Result<(), Error> {
     let target = resolve(restore_to)
         .map_err(|source| Error::RestoreFolder { place: restore_to.to_owned(), source })?;
     for &place in protected {
@@ -151,7 +152,7 @@ fn keep_apart(restore_to: &Path, protected: &[&Path]) -> Result<(), Error> {
     Ok(())
 }
 
-/// The path with all links followed; of what does not exist yet, the part that does.
+/// The path with all links followed. If it does not exist yet, this is done for the part that does.
 fn resolve(path: &Path) -> io::Result<PathBuf> {
     let path = std::path::absolute(path)?;
     let mut rest = PathBuf::new();
@@ -171,8 +172,8 @@ fn has_ancestor(path: &Path, ancestor: &Path) -> bool {
     path.ancestors().skip(1).any(|one| is_same(one, ancestor))
 }
 
-/// The same name, or the same folder under two names (a bind mount, a second spelling of a
-/// case-insensitive name).
+/// Whether two paths have the same name or lead to the same folder (by a bind mount, or another
+/// spelling of a case-insensitive name).
 fn is_same(one: &Path, other: &Path) -> bool {
     one == other || platform::is_same_file(one, other)
 }
@@ -243,7 +244,7 @@ mod tests {
         assert!(check_report(&source.join("new.json"), Some(&source), &[]).is_err());
     }
 
-    /// Elsewhere a path through a file is one that does not exist.
+    /// Elsewhere, a path that goes through a file simply does not exist.
     #[cfg(unix)]
     #[test]
     fn a_backup_that_cannot_be_found_is_not_blamed_on_the_restore_folder() {
@@ -262,14 +263,14 @@ mod tests {
     #[test]
     fn a_backup_that_is_its_own_original_is_refused() {
         let world = tempfile::tempdir().unwrap();
-        assert!(tell_apart(world.path(), &[&world.path().join(".")]).is_err());
-        assert!(tell_apart(world.path(), &[]).is_ok());
+        assert!(check_backup_is_a_copy(world.path(), &[&world.path().join(".")]).is_err());
+        assert!(check_backup_is_a_copy(world.path(), &[]).is_ok());
     }
 
     #[test]
     fn a_full_disk_is_refused_before_anything_is_restored() {
         let world = tempfile::tempdir().unwrap();
         let error = check(world.path(), &[], u64::MAX).unwrap_err();
-        assert!(matches!(error, Error::NoRoom { .. }), "{error}");
+        assert!(matches!(error, Error::NoSpace { .. }), "{error}");
     }
 }

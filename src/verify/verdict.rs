@@ -4,30 +4,30 @@ use serde::{Deserialize, Serialize};
 
 use super::comparable::{Recorded, Standing};
 
-/// What became of one pick.
+/// The result for one pick.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[repr(u8)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// The restored bytes equal the original's.
     Verified,
-    /// They differ, and it is the backup's fault.
+    /// The bytes differ, and the backup is at fault.
     Corrupt,
-    /// The backup lists it but cannot give it.
+    /// The backup lists the file but cannot restore it.
     RestoreFailed,
-    /// They differ, and the original is older than the backup: the backup should hold it as it is,
-    /// and holds an older version, or something else.
+    /// The bytes differ, and the original is older than the backup. The backup should hold this
+    /// version, but it holds an older one or something else.
     Stale,
-    /// They differ, and something that vouches for the backup agrees with the restored copy: an
-    /// alarm about the original.
+    /// The bytes differ, and something that vouches for the backup agrees with the restored copy.
+    /// This is an alarm about the original.
     OriginalCorrupt,
-    /// They differ, and the original has been modified since the backup was taken (or while it was
-    /// read).
+    /// The bytes differ, and the original was modified since the backup was taken, or while it was
+    /// read.
     Changed,
-    /// The original is gone.
+    /// The original no longer exists.
     Deleted,
-    /// The original or the backup's file may not or cannot be read here, so that nothing is proven:
-    /// no permission, no room, a password or a method that is missing.
+    /// The original or the backup's file cannot be read here, so nothing is proved: no permission,
+    /// no space, or a password or compression method that is missing.
     Unreadable,
 }
 
@@ -58,17 +58,17 @@ impl Verdict {
         }
     }
 
-    /// Whether it says something about the backup.
+    /// Whether the verdict says something about the backup.
     pub fn is_decided(self) -> bool {
         !matches!(self, Self::Changed | Self::Deleted | Self::Unreadable)
     }
 
-    /// Whether it says that the backup is bad.
+    /// Whether the verdict says that the backup is bad.
     pub fn is_bad(self) -> bool {
         matches!(self, Self::Corrupt | Self::RestoreFailed | Self::Stale)
     }
 
-    /// Whether it is an alarm: about the backup, or about the original.
+    /// Whether the verdict is an alarm, about the backup or about the original.
     pub fn is_alarm(self) -> bool {
         self.is_bad() || self == Self::OriginalCorrupt
     }
@@ -77,7 +77,7 @@ impl Verdict {
 /// What the backup gave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FromBackup {
-    /// This many bytes.
+    /// Bytes without an error.
     Restored {
         /// Their number.
         size: u64,
@@ -86,9 +86,9 @@ pub enum FromBackup {
     },
     /// Bytes that do not match the format's own checksum.
     ChecksumFailed,
-    /// Nothing, because of damage.
+    /// Nothing, because the backup is damaged.
     Failed,
-    /// Nothing, for want of something on this side: permission, room, a password.
+    /// Nothing, because something is missing on this side: permission, space, a password.
     NotTried,
 }
 
@@ -97,22 +97,22 @@ pub enum FromBackup {
 pub enum Original {
     /// Read to its end.
     Read {
-        /// How its times stand to those in the backup.
+        /// How its times compare with those in the backup.
         standing: Standing,
-        /// Whether it held still while it was read.
+        /// Whether it stayed unchanged while it was read.
         steady: bool,
         /// Whether it equals the restored copy, byte by byte.
         equal: bool,
     },
-    /// Nothing is there.
+    /// Nothing has that name.
     Gone,
-    /// Something is there that is no regular file any more.
+    /// Something has that name, but it is no longer a regular file.
     NotAFile,
-    /// It is there but cannot be read.
+    /// It exists but cannot be read.
     Unreadable,
 }
 
-/// The verdict. Trouble with the backup outweighs whatever became of the original.
+/// The verdict. A problem with the backup outweighs whatever happened to the original.
 pub fn judge(backup: FromBackup, original: &Original, recorded: &Recorded) -> Verdict {
     let (size, vouched) = match backup {
         FromBackup::Failed => return Verdict::RestoreFailed,

@@ -43,7 +43,7 @@ pub struct Work<'a> {
     /// How the work is spread.
     pub schedule: Schedule,
     /// Whether the wanted picks are taken in the order of the disk, not by rank.
-    pub in_place_order: bool,
+    pub in_disk_order: bool,
 }
 
 impl Work<'_> {
@@ -68,7 +68,7 @@ impl Work<'_> {
     }
 
     fn picks_at_random(&self, picks: &EntryBatch, wanted: usize) -> Result<usize, backup::Error> {
-        let ordered = self.in_place_order.then(|| in_place_order(picks, wanted));
+        let ordered = self.in_disk_order.then(|| in_disk_order(picks, wanted));
         let queue = Queue::new(ordered.as_ref().unwrap_or(picks), wanted);
         thread::scope(|scope| {
             let worker = || {
@@ -193,7 +193,7 @@ impl Work<'_> {
 const LISTING_BESIDE: usize = 2;
 
 /// The first `wanted` picks as they lie on the disk; their replacements stay in order of rank.
-fn in_place_order(picks: &EntryBatch, wanted: usize) -> EntryBatch {
+fn in_disk_order(picks: &EntryBatch, wanted: usize) -> EntryBatch {
     let mut ordered: EntryBatch = picks.iter().take(wanted).collect();
     ordered.sort_by_position();
     ordered.extend(picks.iter().skip(wanted));
@@ -323,7 +323,7 @@ mod tests {
         let picks: EntryBatch =
             by_rank.iter().map(|&place| Entry { position: place, ..Entry::named(b"x") }).collect();
         let places = |picks: &EntryBatch| picks.iter().map(|entry| entry.position).collect::<Vec<_>>();
-        assert_eq!(places(&in_place_order(&picks, 3)), [10, 20, 30, 9, 1]);
-        assert_eq!(places(&in_place_order(&picks, 9)), [1, 9, 10, 20, 30]);
+        assert_eq!(places(&in_disk_order(&picks, 3)), [10, 20, 30, 9, 1]);
+        assert_eq!(places(&in_disk_order(&picks, 9)), [1, 9, 10, 20, 30]);
     }
 }

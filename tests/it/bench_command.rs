@@ -98,7 +98,9 @@ fn a_folder_alone_is_read_and_nothing_is_written_anywhere() {
     let world = world("folder");
     let before = content(&world.path(""));
     let ran = world.run(&format!("bench --path s --threads 2 {QUICK}")).exits(0);
-    ran.out_has("path ").out_has("read in order").out_has("note: no advice without a job");
+    ran.out_has("path ")
+        .out_has("read in order")
+        .out_has("note: no advice without a verification to predict");
     assert_eq!(content(&world.path("")), before);
 }
 

@@ -78,7 +78,7 @@ fn a_folder_in_the_place_of_an_original_proves_nothing() {
     fs::remove_file(world.path("s").join(LETTER)).unwrap();
     let world = world.folder("s/docs/letter.txt");
     let verified = world.verify("--sample all").exits(0).finds(&[(LETTER, "changed")]);
-    assert_eq!(verified.at("/findings/0/reason"), "the original is no regular file any more");
+    assert_eq!(verified.at("/findings/0/reason"), "the original is no longer a regular file");
 }
 
 #[cfg(unix)]

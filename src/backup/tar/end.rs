@@ -13,7 +13,7 @@
 //! What cannot be told: members at the very end whose place holds zeros, if these still fit the
 //! last record. Looking up originals in the backup (`--completeness`) finds that they are missing.
 
-use super::members::BLOCK;
+use super::header::BLOCK;
 
 /// The record that programs fill up to unless told otherwise: 20 blocks.
 const RECORD: u64 = 20 * BLOCK;

@@ -4,6 +4,9 @@ use tar::Header;
 
 use crate::platform::Timestamp;
 
+/// The unit of a tar archive, in bytes.
+pub(super) const BLOCK: u64 = 512;
+
 /// Whether a damaged header was that of an extension, without which the next member's own header
 /// tells only a part of it.
 pub(super) fn looks_like_extension(header: &Header) -> bool {

@@ -15,14 +15,11 @@ use tar::Header;
 use crate::platform::{self, Timestamp};
 
 use super::end::Tail;
-use super::header::{has_checksum, has_magic, header_time, looks_like_extension};
+use super::header::{BLOCK, has_checksum, has_magic, header_time, looks_like_extension};
 use super::names::{self, Writer};
 use super::pax::Attributes;
 use super::source::{Exactly, Source, is_halt};
 use super::sparse::{self, Segment};
-
-/// The unit of a tar archive.
-pub(super) const BLOCK: u64 = 512;
 
 /// The longest name that a GNU long-name header may hold; the longest path of Linux has 4096 bytes.
 const LONG_NAME_MAX: u64 = 1 << 20;

@@ -7,7 +7,7 @@ use rawzip::extra_fields::ExtraFieldId;
 use rawzip::time::{LocalDateTime, UtcDateTime, ZipDateTimeKind};
 use rawzip::{CreatorSystem, ZipFileHeaderRecord};
 
-use super::extract::Stored;
+use super::stored::Stored;
 use crate::backup::aside::{Aside, What};
 use crate::backup::repeats::Pass;
 use crate::backup::{Entry, EntryBatch};

@@ -24,8 +24,9 @@
 use rawzip::ZipFileHeaderRecord;
 
 use super::MORE;
-use super::extract::{Stored, contradiction, read_more};
+use super::extract::{contradiction, read_more};
 use super::local::{DESCRIPTOR_MAX, LOCAL_HEADER, Local, descriptor_length};
+use super::stored::Stored;
 use crate::backup::bytes::ReadAt;
 use crate::backup::damage_lines::DamageLines;
 use crate::backup::{Damage, Lost, RestoreError, escape, relative};

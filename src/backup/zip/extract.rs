@@ -8,10 +8,11 @@ use std::cell::RefCell;
 use std::io::{self, BufRead, Read};
 
 use flate2::{Crc, Decompress, FlushDecompress, Status};
-use rawzip::{CompressionMethod, ZipFileHeaderRecord};
+use rawzip::CompressionMethod;
 
 use super::bounds::can_expand;
 use super::local::{DESCRIPTOR_MAX, ENCRYPTED, LOCAL_HEADER, Local};
+use super::stored::Stored;
 use crate::backup::bytes::ReadAt;
 use crate::backup::compression::{NEEDS_MEMORY, is_out_of_memory, xz_stream};
 use crate::backup::{Entry, RestoreError, Restored, Scratch};
@@ -25,69 +26,6 @@ const LOCAL_EXTRA: u64 = 512;
 
 /// Stands for the method where content is encrypted by AES (WinZip's AE-1 and AE-2).
 const AES: u16 = 99;
-
-/// What of a directory record the restore needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stored {
-    pub(super) header: u64,
-    pub(super) compressed: u64,
-    pub(super) size: u64,
-    pub(super) crc: u32,
-    pub(super) method: u16,
-    pub(super) flags: u16,
-    /// Length of the name in the record, which its local header should have too; 0 if another
-    /// spelling was taken.
-    pub(super) name: u16,
-}
-
-/// Where no file has an entry any more; sums with it do not overflow.
-const PLACE_MAX: u64 = (1 << 48) - 1;
-
-/// Bytes of an entry's handle.
-const HANDLE: usize = 18;
-
-impl Stored {
-    /// Of a record, whose entry lies `shift` bytes before where the reader takes it to be.
-    pub(super) fn of_record(record: &ZipFileHeaderRecord<'_>, shift: u64, name: u16) -> Self {
-        Self {
-            name,
-            header: record.local_header_offset().saturating_sub(shift).min(PLACE_MAX),
-            compressed: record.compressed_size_hint(),
-            size: record.uncompressed_size_hint(),
-            crc: record.crc32(),
-            method: record.compression_method().as_u16(),
-            flags: record.flags().bits(),
-        }
-    }
-
-    /// All but the place and the size, which an entry has anyway.
-    pub(super) fn handle(&self) -> [u8; HANDLE] {
-        let mut handle = [0; HANDLE];
-        handle[..8].copy_from_slice(&self.compressed.to_le_bytes());
-        handle[8..12].copy_from_slice(&self.crc.to_le_bytes());
-        handle[12..14].copy_from_slice(&self.method.to_le_bytes());
-        handle[14..16].copy_from_slice(&self.flags.to_le_bytes());
-        handle[16..].copy_from_slice(&self.name.to_le_bytes());
-        handle
-    }
-
-    /// What the entry was listed with; nothing of one that no zip archive has listed.
-    pub(super) fn of(entry: &Entry<'_>) -> Option<Self> {
-        let (compressed, rest) = entry.handle.split_first_chunk()?;
-        let (crc, rest) = rest.split_first_chunk()?;
-        let (method, rest) = rest.split_first_chunk()?;
-        let (flags, name) = rest.split_first_chunk()?;
-        Some(Self {
-            header: entry.position,
-            compressed: u64::from_le_bytes(*compressed),
-            size: entry.size.unwrap_or_default(),
-            crc: u32::from_le_bytes(*crc),
-            method: u16::from_le_bytes(*method),
-            flags: u16::from_le_bytes(*flags),
-            name: u16::from_le_bytes(name.try_into().ok()?),
-        })
-    }
-}
 
 /// What a thread keeps from entry to entry.
 #[derive(Debug, Default)]

@@ -12,7 +12,7 @@
 
 use rawzip::extra_fields::{ExtraFieldId, ExtraFields};
 
-use super::extract::Stored;
+use super::stored::Stored;
 
 /// Length of a local header without name and extra field (APPNOTE 4.3.7).
 pub(super) const LOCAL_HEADER: usize = 30;

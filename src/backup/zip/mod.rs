@@ -35,6 +35,7 @@ mod extract;
 mod frame;
 mod local;
 mod record;
+mod stored;
 
 use std::io;
 
@@ -42,9 +43,10 @@ use rawzip::{ErrorKind, RECOMMENDED_BUFFER_SIZE, ReaderAt, ZipArchive, ZipFileHe
 
 use self::entry::{Lister, Nature, TARGET_MAX};
 use self::extents::Extents;
-use self::extract::{Stored, Workspace};
+use self::extract::Workspace;
 use self::frame::Frame;
 use self::record::Records;
+use self::stored::Stored;
 use super::bytes::ReadAt;
 use super::damage_lines::DamageLines;
 use super::delivery::{Delivery, Ended, conclude};

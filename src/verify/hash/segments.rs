@@ -1,12 +1,11 @@
-//! One large file hashed by many threads: it is read and hashed in segments, each by itself, and
-//! the segments' hashes are merged as BLAKE3's tree says (section 2.1 of its paper,
-//! <https://github.com/BLAKE3-team/BLAKE3-specs>), so that the result is that of hashing it front
-//! to back.
+//! Hashes one large file with many threads. The file is read and hashed in independent segments,
+//! and their hashes are merged as in BLAKE3's tree (section 2.1 of its paper,
+//! <https://github.com/BLAKE3-team/BLAKE3-specs>). So the result is the same as from hashing the
+//! file from beginning to end.
 //!
-//! Reading is part of what is shared: it takes half of the time. Files are not mapped into memory,
-//! neither originals, which may shrink, nor copies: an error of the restore folder's disk would
-//! kill the process instead of ending the run with its report, and it is no faster (`cargo bench
-//! --bench hash`).
+//! Reading is shared too, because it takes half of the time. Files are not mapped into memory.
+//! Originals may shrink. For copies, an error of the restore folder's disk would kill the process
+//! instead of ending the run with its report. Nor is mapping faster (`cargo bench --bench hash`).
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -19,17 +18,17 @@ use crate::stop::Stop;
 
 use super::{Hash, Hashed, read_full_at};
 
-/// A segment; as a power of two of at least 1024 bytes it is a subtree of its own.
+/// Bytes in a segment. A power of two of at least 1024 bytes is a complete subtree.
 const SEGMENT: usize = 512 << 10;
 
-/// Segments that are under way at once.
+/// Segments that are in progress at once.
 const WINDOW: usize = 32;
 
 thread_local! {
     static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Gives a buffer of a segment's size that stays with the thread.
+/// Passes on a buffer of a segment's size, which the thread reuses.
 pub fn with_buffer<T>(work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
     BUFFER.with_borrow_mut(|buffer| {
         buffer.resize(SEGMENT, 0);
@@ -37,19 +36,20 @@ pub fn with_buffer<T>(work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
     })
 }
 
-/// Hashes a file that should have `size` bytes from its beginning to its end, by the threads of the
-/// pool that this is called in. `None` if it turns out to be no longer than one segment, which is
-/// no work for many.
+/// Hashes a file from beginning to end with the threads of the current pool. The file should have
+/// `size` bytes. `None` if it turns out to be no longer than one segment, which is not worth
+/// sharing.
 pub fn hash(file: &File, size: u64, stop: &Stop) -> io::Result<Option<Hashed>> {
     in_segments(file, size, SEGMENT, stop)
 }
 
 fn in_segments(file: &File, size: u64, segment: usize, stop: &Stop) -> io::Result<Option<Hashed>> {
-    let mut tree = Tree::default();
+    let mut tree = SubtreeStack::default();
     let mut end = 0;
     let mut values = Vec::new();
     loop {
-        // At least one more: that nothing comes any more is its end, whatever it should have had.
+        // At least one more segment is read: only a short one proves the end, whatever size was
+        // expected.
         let left = usize::try_from(size.saturating_sub(end)).unwrap_or(usize::MAX) / segment;
         let first = end;
         (0..(left + 1).min(WINDOW))
@@ -70,7 +70,7 @@ fn in_segments(file: &File, size: u64, segment: usize, stop: &Stop) -> io::Resul
     }
 }
 
-/// Reads and hashes one segment; how many bytes it has is told by its second part.
+/// Reads and hashes one segment. The second value is its length in bytes.
 fn subtree(file: &File, begin: u64, segment: usize, stop: &Stop) -> io::Result<(ChainingValue, usize)> {
     if stop.is_set() {
         return Err(io::ErrorKind::Interrupted.into());
@@ -86,17 +86,17 @@ fn subtree(file: &File, begin: u64, segment: usize, stop: &Stop) -> io::Result<(
     })
 }
 
-/// The subtrees so far: complete ones of growing size, merged as late as possible, since the last
-/// merge of all makes the root.
+/// The subtrees so far: complete ones in order, merged as late as possible, because the last merge
+/// of all produces the root.
 #[derive(Default)]
-struct Tree {
+struct SubtreeStack {
     stack: Vec<ChainingValue>,
     pushed: usize,
 }
 
-impl Tree {
+impl SubtreeStack {
     fn push(&mut self, value: ChainingValue) {
-        // As many complete trees as the number of segments has ones in binary.
+        // There are as many complete subtrees as the number of segments has ones in binary.
         while self.stack.len() > self.pushed.count_ones() as usize {
             self.merge();
         }
@@ -110,7 +110,7 @@ impl Tree {
         }
     }
 
-    /// `None` of less than two segments.
+    /// The hash of the whole file; `None` for fewer than two segments.
     fn root(mut self) -> Option<Hash> {
         while self.stack.len() > 2 {
             self.merge();
@@ -138,8 +138,8 @@ mod tests {
         #[test]
         fn segments_give_the_hash_of_the_whole(size in 0_usize..140_000, wrong_by in -70_000_i64..70_000) {
             let content: Vec<u8> = (0..size).map(|index| (index * index / 251).to_le_bytes()[0]).collect();
-            let promised = (size as u64).saturating_add_signed(wrong_by);
-            let hashed = in_segments(&file(&content), promised, 1024, &Stop::never()).unwrap();
+            let expected = (size as u64).saturating_add_signed(wrong_by);
+            let hashed = in_segments(&file(&content), expected, 1024, &Stop::never()).unwrap();
             let whole = Hash(*blake3::hash(&content).as_bytes());
             prop_assert_eq!(hashed, (size > 1024).then_some(Hashed { hash: whole, size: size as u64 }));
         }

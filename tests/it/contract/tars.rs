@@ -3,7 +3,9 @@
 
 use std::io::Write;
 
-use bkverify::backup::{Context, Listing, Wanted};
+#[cfg(unix)]
+use bkverify::backup::Context;
+use bkverify::backup::{Listing, Wanted};
 
 use super::collect::{catalog, open, restore};
 use super::fixtures;

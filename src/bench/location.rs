@@ -1,7 +1,6 @@
-//! A place that is only read: a folder of the user's, or a backup.
+//! A location that is measured and only read: a folder, or a backup.
 //!
-//! Its files are opened read-only through [`Tree`], which forgets what the system caches of a file
-//! first.
+//! Its files are opened read-only through [`Tree`], which first drops them from the system's cache.
 
 use std::fs::File;
 use std::io;
@@ -11,51 +10,51 @@ use crate::backup::{self, Backup, Context, Folder, Location, path_text};
 use crate::platform::{self, Kind, Tree};
 
 use super::Error;
-use super::figures::Facts;
+use super::figures::LocationFacts;
 
-/// So many of the largest sampled files are read.
+/// At most this many of the sampled files are read, the largest ones.
 const READ_FROM: usize = 256;
 
-/// A file that was looked at.
+/// A file whose metadata was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sampled {
-    /// Below the place's tree.
+    /// Relative to the root of the location.
     pub path: Vec<u8>,
     /// In bytes.
     pub size: u64,
 }
 
-/// A place, opened.
-pub struct Place {
-    /// What it is for and its path.
+/// An opened location.
+pub struct MeasuredLocation {
+    /// Its role and path.
     pub name: String,
-    /// Lists it.
+    /// Lists its files.
     pub lister: Box<dyn Backup>,
     content: Content,
 }
 
-/// What can be read of a place without going through its format.
+/// The part of a location that can be read without its format.
 enum Content {
-    /// The files that are listed.
+    /// The listed files themselves.
     Files(Trees),
-    /// One file, the archive, named below the folder that holds it.
+    /// A single file, the archive, with its path relative to the tree.
     Archive(Vec<u8>, Trees),
-    /// Nothing: a repository, or a place of another machine.
+    /// Nothing: a repository, or a location on another machine.
     Nothing,
 }
 
-/// Reads below a folder.
+/// Opens files below a folder.
 struct Trees {
-    /// Forgets what the system caches of a file first.
+    /// Drops each file from the system's cache first.
     cold: Tree,
-    /// For opening files that others are reading.
-    calm: Tree,
+    /// Leaves the cache alone, for files that other threads are reading.
+    cached: Tree,
 }
 
-impl Place {
-    /// A folder that is no backup.
+impl MeasuredLocation {
+    /// A folder that is not a backup.
     pub fn folder(role: &str, path: &Path, cold: bool) -> Result<Self, Error> {
-        let fail = |source| Error::Place { place: path.to_owned(), source };
+        let fail = |source| Error::Location { path: path.to_owned(), source };
         let lister = Folder::open(path, cold).map_err(|error| fail(io::Error::other(error)))?;
         let content = Content::Files(Trees::open(path, cold).map_err(fail)?);
         Ok(Self { name: name(role, path), lister: Box::new(lister), content })
@@ -67,7 +66,7 @@ impl Place {
         let content = match location.local() {
             Some(path) if lister.description().format == Folder::NAME => {
                 let trees = Trees::open(path, context.cold);
-                trees.map(Content::Files).map_err(|source| Error::Place { place: path.to_owned(), source })
+                trees.map(Content::Files).map_err(|source| Error::Location { path: path.to_owned(), source })
             }
             Some(path) if path.is_file() => {
                 let file = path.file_name().map(PathBuf::from).unwrap_or_default();
@@ -75,7 +74,7 @@ impl Place {
                 let trees = Trees::open(parent.unwrap_or(Path::new(".")), context.cold);
                 trees
                     .map(|trees| Content::Archive(platform::path_to_bytes(&file).into_owned(), trees))
-                    .map_err(|source| Error::Place { place: path.to_owned(), source })
+                    .map_err(|source| Error::Location { path: path.to_owned(), source })
             }
             _ => Ok(Content::Nothing),
         };
@@ -83,13 +82,13 @@ impl Place {
         Ok(Self { name, lister, content: content? })
     }
 
-    /// Whether the files that are listed can be opened by themselves.
+    /// Whether the listed files can be opened directly.
     pub fn holds_files(&self) -> bool {
         matches!(self.content, Content::Files(_))
     }
 
-    /// Where its files are, and whether a link may lead to one. An archive may be named by a link;
-    /// below a folder no link is followed.
+    /// Where the files are, and whether a link may be followed. The archive's name may be a link.
+    /// Below a folder, no link is followed.
     fn trees(&self) -> io::Result<(&Trees, bool)> {
         match &self.content {
             Content::Files(trees) => Ok((trees, false)),
@@ -98,7 +97,7 @@ impl Place {
         }
     }
 
-    /// Opens a file, cold.
+    /// Opens a file that was dropped from the cache, and returns it with its size in bytes.
     pub fn open(&self, path: &[u8]) -> io::Result<(File, u64)> {
         let (trees, follow) = self.trees()?;
         let file = trees.cold.open_file(path, follow)?;
@@ -109,14 +108,14 @@ impl Place {
         Ok((file, stat.size))
     }
 
-    /// Opens a file again; what the system caches of it stays, so that other threads do not lose
+    /// Opens a file again without dropping it from the cache, so that other threads do not lose
     /// what was read ahead for them.
     pub fn open_again(&self, path: &[u8]) -> io::Result<File> {
         let (trees, follow) = self.trees()?;
-        trees.calm.open_file(path, follow)
+        trees.cached.open_file(path, follow)
     }
 
-    /// The number of the device it lies on. Systems differ in how a tree's own folder is called.
+    /// The number of the device. Systems differ in the name of a tree's root folder.
     fn device(&self) -> Option<u64> {
         let (trees, _) = self.trees().ok()?;
         let names: [&[u8]; 2] = match &self.content {
@@ -126,7 +125,7 @@ impl Place {
         names.iter().find_map(|name| trees.cold.stat(name).ok()).map(|stat| stat.id.0)
     }
 
-    /// The files to read rates from: the largest of the sample, or the archive.
+    /// The files whose reading is measured: the largest of the sample, or the archive.
     pub fn reading_set(&self, sampled: &[Sampled]) -> Vec<Sampled> {
         if let Content::Archive(archive, _) = &self.content {
             let size = self.open(archive).map_or(0, |(_, size)| size);
@@ -138,11 +137,11 @@ impl Place {
         largest
     }
 
-    /// What is known of it.
-    pub fn facts(&self, files: u64, listed_whole: bool, sizes: &[u64]) -> Facts {
+    /// What was found out about the location.
+    pub fn facts(&self, files: u64, listed_whole: bool, sizes: &[u64]) -> LocationFacts {
         let (mean_size, variation) = mean_and_variation(sizes);
         let sampled = sizes.len() as u64;
-        Facts {
+        LocationFacts {
             name: self.name.clone(),
             files,
             listed_whole,
@@ -156,16 +155,16 @@ impl Place {
 
 impl Trees {
     fn open(path: &Path, cold: bool) -> io::Result<Self> {
-        Ok(Self { cold: Tree::open(path, cold)?, calm: Tree::open(path, false)? })
+        Ok(Self { cold: Tree::open(path, cold)?, cached: Tree::open(path, false)? })
     }
 }
 
-/// How a place is called in figures: safe to print.
+/// The name of a location in figures, which is safe to print.
 pub fn name(role: &str, path: &Path) -> String {
     format!("{role} {}", path_text(path))
 }
 
-/// The mean, and the standard deviation by the mean (0 where that says nothing).
+/// The mean, and the standard deviation divided by the mean (0 if the mean is 0).
 #[expect(clippy::cast_precision_loss, reason = "an estimate")]
 fn mean_and_variation(sizes: &[u64]) -> (f64, f64) {
     let count = sizes.len().max(1) as f64;
@@ -194,8 +193,8 @@ mod tests {
         let world = tempfile::tempdir().unwrap();
         let archive = world.path().join("b.tar");
         std::fs::write(&archive, [0; 1024]).unwrap();
-        let folder = Place::folder("source", world.path(), false).unwrap();
-        let archive = Place::backup(&archive.into(), &Context::default()).unwrap();
+        let folder = MeasuredLocation::folder("source", world.path(), false).unwrap();
+        let archive = MeasuredLocation::backup(&archive.into(), &Context::default()).unwrap();
         assert!(folder.device().is_some());
         assert_eq!(folder.device(), archive.device());
     }
@@ -203,9 +202,9 @@ mod tests {
     #[test]
     fn the_largest_files_are_read_and_empty_ones_are_not() {
         let world = tempfile::tempdir().unwrap();
-        let place = Place::folder("source", world.path(), false).unwrap();
+        let location = MeasuredLocation::folder("source", world.path(), false).unwrap();
         let file = |path: &[u8], size| Sampled { path: path.to_vec(), size };
-        let read = place.reading_set(&[file(b"a", 1), file(b"b", 0), file(b"c", 9)]);
+        let read = location.reading_set(&[file(b"a", 1), file(b"b", 0), file(b"c", 9)]);
         assert_eq!(read, [file(b"c", 9), file(b"a", 1)]);
     }
 }

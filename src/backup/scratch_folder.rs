@@ -1,0 +1,175 @@
+//! The folder that restored files lie in: private, with a locked marker, removed in the end.
+//!
+//! The marker lets the next run recognise what a killed one left; nothing else is ever removed.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, OpenOptions};
+
+use crate::lock::lock;
+use crate::platform;
+
+use super::leftovers::{self, FOLDER_PREFIX, MARKER, WORKSPACES, is_locked, remove_ours};
+use super::reservation::DiskSpace;
+
+const MARKER_TEXT: &str = "A running bkverify holds a lock on this file and removes this folder when it ends.\n\
+    If it was killed, the next bkverify run with the same restore folder removes it.\n";
+
+/// How often a fresh folder is tried to be made again.
+const ATTEMPTS: u32 = 16;
+
+/// Content is copied in pieces of this many bytes; between them a run can be stopped.
+pub(super) const PIECE: usize = 1 << 20;
+
+/// The folder of one run, for all who have a part in it; removed when dropped.
+#[derive(Debug)]
+pub(super) struct ScratchFolder {
+    parent: Dir,
+    name: String,
+    place: PathBuf,
+    /// Closed before the folder is removed: Windows removes no folder that is open.
+    dir: Option<Dir>,
+    marker: Option<File>,
+    next: AtomicU64,
+    /// Empty files that wait for content.
+    pub(super) idle: Mutex<Vec<(File, u64)>>,
+    pub(super) space: DiskSpace,
+    /// The folder of all workspaces, once there is one.
+    workspaces: Mutex<Option<Dir>>,
+}
+
+/// The folder could not be removed, and holds files of the backup.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "cannot remove {}, which may hold restored files: {problem}; the next run tries again, or remove it by hand",
+    place.display()
+)]
+pub struct Stays {
+    pub(super) place: PathBuf,
+    pub(super) problem: String,
+}
+
+impl ScratchFolder {
+    /// A new empty file, with its number.
+    pub(super) fn new_file(&self) -> io::Result<(File, u64)> {
+        let number = self.next_number();
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true);
+        let file = with_number(number, |name| self.dir()?.open_with(name, &options))?;
+        Ok((file.into_std(), number))
+    }
+
+    /// A number that no file or workspace has had yet.
+    pub(super) fn next_number(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The folder that workspaces are made in. The first who asks makes it, and writes down which
+    /// folder it is: the next run removes no other.
+    pub(super) fn workspaces(&self) -> io::Result<Dir> {
+        let mut known = lock(&self.workspaces);
+        if let Some(dir) = &*known {
+            return dir.try_clone();
+        }
+        let dir = platform::make_private_dir(self.dir()?, WORKSPACES)?;
+        leftovers::register(self.marker.as_ref(), &dir)?;
+        known.insert(dir).try_clone()
+    }
+
+    /// The open folder.
+    pub(super) fn dir(&self) -> io::Result<&Dir> {
+        self.dir.as_ref().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+}
+
+impl ScratchFolder {
+    /// Makes a fresh folder below `restore_to`, which must exist.
+    pub(super) fn create(restore_to: &Path) -> io::Result<Self> {
+        let parent = Dir::open_ambient_dir(restore_to, ambient_authority())?;
+        // A run that starts at this very moment may take a folder without a locked marker for a
+        // leftover: then try again.
+        let mut attempt = 0;
+        let (name, dir, marker) = loop {
+            match create_locked(&parent) {
+                Ok(made) => break made,
+                Err(error) if attempt == ATTEMPTS => return Err(error),
+                Err(_) => attempt += 1,
+            }
+        };
+        Ok(Self {
+            place: restore_to.join(&name),
+            parent,
+            name,
+            dir: Some(dir),
+            marker: Some(marker),
+            next: AtomicU64::new(0),
+            idle: Mutex::default(),
+            space: DiskSpace::default(),
+            workspaces: Mutex::default(),
+        })
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.place
+    }
+
+    /// Removes it. Once; what stays (no permission any more, say) is recognised by the next run.
+    pub(super) fn remove(&mut self) -> Result<(), Stays> {
+        lock(&self.idle).clear();
+        lock(&self.workspaces).take();
+        let Some(dir) = self.dir.take() else { return Ok(()) };
+        let problem = match remove_ours(&self.parent, &self.name, dir, self.marker.take()) {
+            Ok(true) => return Ok(()),
+            Ok(false) => "it holds what is not ours".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        Err(Stays { place: self.place.clone(), problem })
+    }
+}
+
+impl Drop for ScratchFolder {
+    fn drop(&mut self) {
+        if let Err(stays) = self.remove() {
+            // There is no outcome to add it to; and nobody else to tell where standard error is
+            // closed.
+            let _ = writeln!(io::stderr(), "bkverify: warning: {stays}");
+        }
+    }
+}
+
+fn create_locked(parent: &Dir) -> io::Result<(String, Dir, File)> {
+    let name = format!("{FOLDER_PREFIX}{:016x}", rand::random::<u64>());
+    let dir = platform::make_private_dir(parent, &name)?;
+    let mut options = OpenOptions::new();
+    let mut marker = dir.open_with(MARKER, options.read(true).write(true).create_new(true))?.into_std();
+    // Where there are no locks, no other run takes it for a leftover either.
+    if is_locked(&marker.try_lock()) == Some(true) {
+        return Err(io::ErrorKind::WouldBlock.into());
+    }
+    marker.write_all(MARKER_TEXT.as_bytes())?;
+    dir.metadata(MARKER)?;
+    Ok((name, dir, marker))
+}
+
+/// Calls `act` with a number's file name, made without an allocation.
+pub(super) fn with_number<T>(number: u64, act: impl FnOnce(&str) -> T) -> T {
+    let mut digits = [b'0'; 20];
+    let mut rest = number;
+    let mut start = digits.len();
+    loop {
+        start -= 1;
+        digits[start] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 && start <= digits.len() - 6 {
+            break;
+        }
+    }
+    // ASCII digits alone.
+    act(std::str::from_utf8(&digits[start..]).unwrap_or_default())
+}
