@@ -15,6 +15,7 @@ use rayon::Scope;
 
 use crate::lock::{into_inner, lock};
 use crate::platform::{self, Cached, Kind, Timestamp, Tree};
+use crate::stop::Stop;
 use crate::threads;
 
 use super::damage_lines::DamageLines;
@@ -150,6 +151,7 @@ impl Backup for Folder {
     fn catalog(&self, needs: Needs, context: &Context, sink: &dyn CatalogSink) -> Result<Listing, Error> {
         let threads = context.threads.max(1);
         let walk = Walk {
+            cancel: &context.cancel,
             tree: &self.tree,
             needs,
             sink,
@@ -227,6 +229,7 @@ impl CatalogSink for Collected {
 
 /// One parallel walk over the tree: a task a folder.
 struct Walk<'a> {
+    cancel: &'a Stop,
     tree: &'a Tree,
     needs: Needs,
     sink: &'a dyn CatalogSink,
@@ -261,6 +264,9 @@ impl<'a> Walk<'a> {
 
     /// Lists the folder `path` (empty, or ending in `/`), and gives those in it to `below`.
     fn folder(&self, path: &[u8], below: &mut dyn FnMut(Vec<u8>)) {
+        if self.cancel.is_set() {
+            self.stopped.store(true, Ordering::Relaxed);
+        }
         if self.stopped.load(Ordering::Relaxed) {
             return;
         }

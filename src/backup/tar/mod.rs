@@ -111,7 +111,12 @@ impl Tar {
 
     /// Lists to `sink`, or lists nothing but gets to know repeated names and hard links. None where
     /// names turned out to repeat, so that the archive is to be listed again.
-    fn list(&self, sink: Option<&dyn CatalogSink>, source: &mut dyn Source) -> Option<Listing> {
+    fn list(
+        &self,
+        sink: Option<&dyn CatalogSink>,
+        context: &Context,
+        source: &mut dyn Source,
+    ) -> Option<Listing> {
         let mut pass = self.repeats.pass();
         let mut targets = self.links.collect();
         let mut specials = Specials::default();
@@ -129,7 +134,7 @@ impl Tar {
                     }
                     list_member(&mut batch, &member, &mut pass, &mut specials);
                     if batch.len() >= BATCH {
-                        if hand_on(&batch).is_break() {
+                        if hand_on(&batch).is_break() || context.cancel.is_set() {
                             return Some(Listing::Stopped);
                         }
                         batch.clear();
@@ -163,7 +168,7 @@ impl Tar {
     fn survey(&self, context: &Context) -> Result<(), Error> {
         if !self.repeats.is_known() {
             let mut halt = || context.cancel.is_set();
-            let _ = self.with_source(&mut halt, |source| self.list(None, source))?;
+            let _ = self.with_source(&mut halt, |source| self.list(None, context, source))?;
         }
         Ok(())
     }
@@ -175,6 +180,9 @@ impl Tar {
     ) -> Result<(), Ended> {
         let context = delivery.context;
         self.survey(context).map_err(Ended::Failed)?;
+        if delivery.is_cancelled() {
+            return Err(Ended::Enough);
+        }
         let mut links = EntryBatch::new();
         let mut damage = DamageLines::new(MORE);
         let mut halt = || context.cancel.is_set();
@@ -348,7 +356,7 @@ impl Backup for Tar {
 
     fn catalog(&self, _needs: Needs, context: &Context, sink: &dyn CatalogSink) -> Result<Listing, Error> {
         let mut halt = || context.cancel.is_set();
-        settled(sink, || self.with_source(&mut halt, |source| self.list(Some(sink), source)))
+        settled(sink, || self.with_source(&mut halt, |source| self.list(Some(sink), context, source)))
     }
 
     fn vouched_by(&self) -> Option<&'static str> {

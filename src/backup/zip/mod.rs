@@ -223,14 +223,14 @@ impl Zip {
 
     /// Lists to `sink`, or nowhere, only to learn which names repeat. None where some
     /// do, so that the archive is to be listed again.
-    fn list(&self, sink: Option<&dyn CatalogSink>) -> Option<Listing> {
+    fn list(&self, sink: Option<&dyn CatalogSink>, context: &Context) -> Option<Listing> {
         let mut walk = self.start_walk();
         let mut batch = EntryBatch::new();
         let hand_on = |batch: &EntryBatch| sink.is_some_and(|sink| sink.take(batch).is_break());
         let walked = self.walk(|record| {
             self.list_record(record, &mut walk, &mut batch);
             if batch.len() >= BATCH {
-                if hand_on(&batch) {
+                if hand_on(&batch) || context.cancel.is_set() {
                     return Err(Listing::Stopped);
                 }
                 batch.clear();
@@ -345,7 +345,10 @@ impl Zip {
     ) -> Result<(), Ended> {
         if !self.repeats.is_known() {
             // Only for the names that repeat.
-            let _ = self.list(None);
+            let _ = self.list(None, delivery.context);
+            if delivery.is_cancelled() {
+                return Err(Ended::Enough);
+            }
         }
         let mut walk = self.start_walk();
         let mut one = EntryBatch::new();
@@ -393,8 +396,8 @@ impl Backup for Zip {
         &self.description
     }
 
-    fn catalog(&self, _needs: Needs, _context: &Context, sink: &dyn CatalogSink) -> Result<Listing, Error> {
-        settled(sink, || Ok(self.list(Some(sink))))
+    fn catalog(&self, _needs: Needs, context: &Context, sink: &dyn CatalogSink) -> Result<Listing, Error> {
+        settled(sink, || Ok(self.list(Some(sink), context)))
     }
 
     fn restore(
