@@ -1,27 +1,28 @@
-//! What a listing passes over: links, devices, pipes, sockets and empty folders. They are not
-//! compared with anything, so they are counted, for the report to say so.
+//! Counts what a listing passes over: links, devices, pipes, sockets and empty folders. They are
+//! not compared with anything; the report states their number.
 
-/// Counts them in an archive, whose folders have members of their own, before what is in them.
+/// Counts them in an archive. A folder has a member of its own there, which comes before the
+/// members in it.
 #[derive(Debug, Default)]
 pub(super) struct Aside {
     count: u64,
-    /// The folder that was met last, as long as nothing in it was met.
+    /// The last folder, as long as no member in it has come.
     empty: Option<Vec<u8>>,
 }
 
-/// What an archive's member is, as far as that matters here.
+/// What a member of an archive is, as far as it matters for this count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum What {
     /// A folder.
     Folder,
     /// A link, a device, a pipe or a socket.
     Special,
-    /// Any other.
+    /// Anything else.
     Other,
 }
 
 impl Aside {
-    /// Takes note of the next member, by its name as stored.
+    /// Counts the next member, given its name as stored.
     pub(super) fn see(&mut self, name: &[u8], what: What) {
         let bare = |name: &[u8]| name.strip_suffix(b"/").unwrap_or(name).len();
         if let Some(folder) = self.empty.take() {
@@ -35,7 +36,7 @@ impl Aside {
         }
     }
 
-    /// How many there were, once the last member was seen.
+    /// The number of members passed over. Valid once the last member was seen.
     pub(super) fn count(&self) -> u64 {
         self.count + u64::from(self.empty.is_some())
     }

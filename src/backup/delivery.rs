@@ -1,31 +1,31 @@
-//! Delivering restored files, as all formats do it: a failing scratch folder, a receiver that has
-//! enough and a cancelled run all end the restore.
+//! How all formats deliver restored files. A failing scratch folder, a sink that wants no more and
+//! a cancelled run each end the restore.
 
 use std::io;
 
 use super::{Context, Entry, Error, RestoreError, RestoreSink, Restored, Scratch};
 
-/// Where one restore puts its files, and who gets them.
+/// The destination of one restore: its scratch folder and its sink.
 pub(super) struct Delivery<'a> {
-    /// Restored to.
+    /// The folder to restore to.
     pub(super) scratch: &'a Scratch,
-    /// The run that it is done for.
+    /// The run that this restore is part of.
     pub(super) context: &'a Context,
-    /// Gets each file.
+    /// Receives each file.
     pub(super) sink: &'a mut dyn RestoreSink,
 }
 
-/// Why a restore ends before all wanted entries were delivered.
+/// Why a restore ended before all wanted entries were delivered.
 #[derive(Debug)]
 pub(super) enum Ended {
-    /// The receiver wants no more, or the run is cancelled.
+    /// The sink wants no more entries, or the run is cancelled.
     Enough,
-    /// The scratch folder or the backup is not usable any more.
+    /// The scratch folder or the backup cannot be used any more.
     Failed(Error),
 }
 
 impl Delivery<'_> {
-    /// Delivers one entry; an error ends the restore.
+    /// Delivers one entry. An error means that the restore must end.
     pub(super) fn deliver(
         &mut self,
         entry: Entry<'_>,
@@ -48,7 +48,7 @@ impl Delivery<'_> {
     }
 }
 
-/// The end of a restore as the trait reports it.
+/// Converts the end of a restore to what [`Backup::restore`](super::Backup::restore) returns.
 pub(super) fn conclude(ended: Result<(), Ended>) -> Result<(), Error> {
     match ended {
         Ok(()) | Err(Ended::Enough) => Ok(()),
@@ -56,7 +56,7 @@ pub(super) fn conclude(ended: Result<(), Ended>) -> Result<(), Error> {
     }
 }
 
-/// A second copy of an error, which cannot be cloned.
+/// A copy of an I/O error, which has no `Clone`.
 pub(super) fn same(error: &io::Error) -> io::Error {
     error
         .raw_os_error()

@@ -1,13 +1,15 @@
-//! The scratch folder: the one place that restored files are written to.
+//! The scratch folder, the only folder that restored files are written to.
 //!
-//! In: content, from any format. Out: [`Restored`] files, numbered, in one flat folder of mode 0700
-//! that is entered by capability, so that no name out of a backup ever reaches the file system.
-//! Programs that restore by themselves write to [`Workspace`](super::Workspace)s in it instead. A
-//! restored file is emptied as soon as its value is dropped, and the empty file serves the next
-//! one: making and deleting a file costs a journalling file system eight times what emptying and
-//! filling it does. So there are never more files than are judged at once. A marker file, locked
-//! while the run lives, lets the next run recognise and remove what a killed one left; nothing else
-//! is ever removed.
+//! In: content, from any format. Out: numbered [`Restored`] files in one flat folder of mode 0700.
+//! The folder is accessed through a handle (capability), and no name from a backup ever reaches the
+//! file system. Programs that do the restoring write to [`Workspace`](super::Workspace)s in it
+//! instead.
+//!
+//! A restored file is emptied on drop, and the next file is written into the empty one: creating
+//! and deleting a file costs a journalling file system eight times as much as emptying and filling
+//! it. So there are never more files than are being judged at once. A marker file is locked while
+//! the run lives. It lets the next run recognise and remove what a killed run left behind; nothing
+//! else is ever removed.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -24,10 +26,10 @@ use super::restored::Restored;
 use super::scratch_folder::{PIECE, ScratchFolder, Stays};
 use super::{Error, RestoreError};
 
-/// Bytes that stay free on the restore folder's disk, for everybody else who writes there.
+/// Bytes that are left free on the disk of the restore folder, for other programs that write there.
 pub const MARGIN: u64 = 64 << 20;
 
-/// A fresh folder for one run, removed when dropped.
+/// A new folder for one run. It is removed on drop.
 #[derive(Debug)]
 pub struct Scratch {
     pub(super) inner: Arc<ScratchFolder>,
@@ -35,25 +37,24 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// Makes a fresh folder below `restore_to`, which must exist.
+    /// Creates a new folder below `restore_to`, which must exist.
     pub fn create(restore_to: &Path, cancel: Stop) -> Result<Self, Error> {
         let fail = |source| Error::Scratch { place: restore_to.to_owned(), source };
         let inner = ScratchFolder::create(restore_to).map_err(fail)?;
         Ok(Self { inner: Arc::new(inner), cancel })
     }
 
-    /// Where it is.
+    /// The path of the folder.
     pub fn place(&self) -> &Path {
         self.inner.path()
     }
 
-    /// Removes the folder. Otherwise that happens when this is dropped; what stops it is then told
-    /// on standard error.
+    /// Removes the folder. Drop does this too, but can report an error only on standard error.
     pub fn remove(self) -> Result<(), Stays> {
         let place = self.inner.path().to_owned();
         match Arc::try_unwrap(self.inner) {
             Ok(mut inner) => inner.remove(),
-            // A restored file that is still in use keeps it, and removes it in the end.
+            // The restored file that is still open holds the folder and removes it when dropped.
             Err(_) => Err(Stays { place, problem: "a restored file is still open".to_owned() }),
         }
     }
@@ -63,8 +64,8 @@ impl Scratch {
         &self.cancel
     }
 
-    /// Restores what `content` gives. `declared` is the size the backup declares: content that
-    /// grows past it is cut off there with an error, content that ends early is kept as it is.
+    /// Restores the bytes that `content` gives. `declared` is the size that the backup declares.
+    /// Longer content is cut off there and is an error; shorter content is accepted as it is.
     pub fn restore(
         &self,
         content: &mut dyn Read,
@@ -74,8 +75,8 @@ impl Scratch {
         self.restore_beside(0, content, declared, buffer)
     }
 
-    /// The same, for a caller that holds `held` restored files which it keeps until this one is
-    /// restored.
+    /// The same as [`restore`](Self::restore), for a caller that holds `held` other restored files
+    /// until this one is complete.
     pub fn restore_beside(
         &self,
         held: u64,
@@ -85,7 +86,8 @@ impl Scratch {
     ) -> Result<Restored, RestoreError> {
         let mut reservation = self.reserve(declared.unwrap_or(0), held)?;
         let mut restored = self.create_file().map_err(RestoreError::Scratch)?;
-        // One byte more than declared tells a short file from a growing one.
+        // With a buffer one byte larger than declared, a single read shows whether the content is
+        // longer.
         let piece = declared.map_or(PIECE, |size| {
             usize::try_from(size.saturating_add(1)).unwrap_or(PIECE).clamp(4096, PIECE)
         });
@@ -96,7 +98,7 @@ impl Scratch {
         Ok(restored)
     }
 
-    /// Appends all that `content` gives, a full `buffer` at a time.
+    /// Appends all that `content` gives, one full `buffer` at a time.
     fn fill(
         &self,
         restored: &mut Restored,
@@ -122,9 +124,9 @@ impl Scratch {
         }
     }
 
-    /// Restores a whole open file of `size` bytes, by the quickest way the system has (a reflink or
-    /// an in-kernel copy for large ones). Its holes stay holes, where the system tells of them, and
-    /// take no space.
+    /// Restores a whole open file of `size` bytes in the fastest way the system offers (a reflink,
+    /// or a copy inside the kernel for large files). Holes remain holes and take no space, if the
+    /// system tells where they are.
     pub fn copy(&self, from: &mut File, size: u64, buffer: &mut Vec<u8>) -> Result<Restored, RestoreError> {
         if size < PIECE as u64 {
             return self.copy_small(from, size, buffer);
@@ -151,8 +153,8 @@ impl Scratch {
         }
     }
 
-    /// Goes on where a copy inside the kernel failed, or was not to be had: reading and writing
-    /// tell which side an error comes from.
+    /// Continues with reads and writes after a copy inside the kernel has failed or is not
+    /// available. They show which side an error comes from.
     fn copy_by_hand(
         &self,
         from: &mut File,
@@ -170,18 +172,18 @@ impl Scratch {
         Ok(restored)
     }
 
-    /// Reserves disk space for what is written next: a file that does not fit beside all others is
-    /// not begun, so the disk is never filled to its last byte.
+    /// Reserves disk space for what is written next. A file that does not fit beside all others is
+    /// not started, so that the disk is never filled to the last byte.
     pub(super) fn reserve(&self, size: u64, held: u64) -> Result<Reservation<'_>, RestoreError> {
         self.inner.space.reserve(size, held, &self.cancel, &|| platform::free_space(self.inner.path()))
     }
 
-    /// One read, one write. That the read gave just as much as the file was long is its end: no
-    /// second read is needed.
+    /// Copies with one read and one write. If the read returns exactly as many bytes as the file is
+    /// long, that is its end, and no second read is needed.
     fn copy_small(&self, from: &mut File, size: u64, buffer: &mut Vec<u8>) -> Result<Restored, RestoreError> {
         let mut reservation = self.reserve(size, 0)?;
         let mut restored = self.create_file().map_err(RestoreError::Scratch)?;
-        // Smaller than a piece.
+        // Its size is less than `PIECE`.
         let length = usize::try_from(size).unwrap_or(PIECE) + 1;
         if buffer.len() < length {
             buffer.resize(length.next_power_of_two(), 0);
@@ -192,7 +194,7 @@ impl Scratch {
         Ok(restored)
     }
 
-    /// An empty numbered file, to be filled by [`Restored::write`]; the caller has reserved
+    /// An empty numbered file, to be filled with [`Restored::write`]. The caller must have reserved
     /// space for it.
     pub fn create_file(&self) -> io::Result<Restored> {
         let idle = lock(&self.inner.idle).pop();
@@ -202,7 +204,7 @@ impl Scratch {
 }
 
 impl RestoreError {
-    /// An error that came while reading from a decoder or a file of the backup.
+    /// Converts an error that came from reading a decoder or a file of the backup.
     pub(super) fn from_read(error: io::Error) -> Self {
         Self::Read(error)
     }
