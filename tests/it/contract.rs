@@ -1,7 +1,7 @@
-//! What every backup format promises, checked on backups that the real programs made
+//! The contract of every backup format, checked on backups that the real programs made
 //! (`fixtures/make.sh`).
 //!
-//! A new format adds its fixtures to [`fixtures::ALL`], and all of this runs on them.
+//! A new format adds its fixtures to [`fixtures::ALL`], and all these tests run on them.
 
 pub mod collect;
 mod damage;
@@ -20,7 +20,8 @@ use collect::{Landed, Taken, hash, restore, scratch};
 pub use collect::{catalog, open};
 use fixtures::{ALL, Fixture, Original, Yield};
 
-/// Every fixture with the file that it is in; compressed tar archives a second time, uncompressed.
+/// Calls `test` with every fixture and its path. Compressed tar archives come a second time,
+/// uncompressed.
 fn each(mut test: impl FnMut(&Fixture, &Path, &dyn Backup)) {
     for fixture in ALL {
         for place in fixture.places() {
@@ -31,7 +32,7 @@ fn each(mut test: impl FnMut(&Fixture, &Path, &dyn Backup)) {
     }
 }
 
-/// All picks whose index passes.
+/// All picks whose index passes the test.
 fn some(picks: &EntryBatch, keep: impl Fn(usize) -> bool) -> EntryBatch {
     picks.iter().enumerate().filter(|(index, _)| keep(*index)).map(|(_, entry)| entry).collect()
 }
@@ -68,14 +69,16 @@ fn every_format_lists_exactly_the_regular_files() {
             let original = &expected[entry.path];
             assert!(entry.problem.is_none());
             assert!(entry.size.is_none_or(|size| size == original.size), "{}: {entry:?}", fixture.name);
-            // Of hard links in a tar archive, which alone have a handle, the size stands elsewhere.
+            // Only hard links in a tar archive have a handle. Their size is stored with another
+            // member.
             let is_link = backup.description().format.starts_with("tar") && !entry.handle.is_empty();
             assert_eq!(entry.size.is_none(), is_link, "{}: {entry:?}", fixture.name);
         }
     });
 }
 
-/// Repeated names show at the end of the first listing, which then begins again; later ones know.
+/// Repeated names are known at the end of the first listing, which then restarts. Later listings
+/// know them.
 #[test]
 fn only_the_first_whole_listing_restarts_and_only_where_names_repeat() {
     each(|fixture, _, backup| {
@@ -93,8 +96,8 @@ fn only_the_first_whole_listing_restarts_and_only_where_names_repeat() {
 #[test]
 fn recorded_times_are_those_of_the_originals() {
     each(|fixture, _, backup| {
-        // A checkout gives a folder new times; 7-Zip stores times on the wall of the machine that
-        // ran it.
+        // A checkout gives new times to the files of a folder. 7-Zip stores times in the local time
+        // of the machine that it ran on.
         if fixture.name.starts_with("folder") || fixture.name.starts_with("7zip") {
             return;
         }
@@ -121,7 +124,7 @@ fn every_format_restores_every_file_exactly() {
             .filter(|outcome| outcome.is_err())
             .count();
         assert_eq!(refused > 0, fixture.gives != Yield::Content, "{}", fixture.name);
-        // Without a listing before.
+        // A restore without a listing before it.
         let fresh = open(place).unwrap();
         assert_landed(fixture, &restore(&*fresh, Wanted::Every(&|_| true)), &expected);
         let cold = Context { cold: true, ..Context::default() };
@@ -226,7 +229,7 @@ fn nothing_is_left_in_the_scratch_folder() {
         backup
             .restore(Wanted::Every(&|_| true), &scratch, &Context::default(), &mut Landed::default())
             .unwrap();
-        // Emptied files wait to be filled again.
+        // Emptied files remain, to be filled again.
         for entry in std::fs::read_dir(scratch.place()).unwrap() {
             let entry = entry.unwrap();
             let is_marker = entry.path().extension().is_some();
@@ -237,8 +240,7 @@ fn nothing_is_left_in_the_scratch_folder() {
     });
 }
 
-/// Holes that were written out would fill the restore folder of someone who backs up virtual
-/// machines.
+/// If holes were written as zeros, images of virtual machines would fill the restore folder.
 #[cfg(target_os = "linux")]
 #[test]
 fn sparse_files_are_restored_with_their_holes() {
@@ -276,7 +278,7 @@ fn sparse_files_are_restored_with_their_holes() {
     }
 }
 
-/// A restore folder that fails ends the restore, instead of failing every file by itself.
+/// If the restore folder fails, the restore ends and does not fail for each file.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_failing_scratch_folder_ends_the_restore() {

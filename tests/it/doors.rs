@@ -1,5 +1,5 @@
-//! Worked proofs that the doors are wide enough for what comes: each adds something of another kind,
-//! in a file of its own, by way of what the program has already.
+//! Proves that the interfaces are wide enough for what comes. Each test adds something of a different
+//! kind in a file of its own, and uses only the interfaces that the program already has.
 
 mod network;
 mod observer;

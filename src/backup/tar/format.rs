@@ -9,7 +9,7 @@ use crate::backup::format::{Candidate, Format};
 use crate::backup::{Backup, Context, Description, Error, Location, zip};
 use crate::platform::{self, Stat};
 
-/// What all of them are called.
+/// The name of all these formats in a sentence.
 const KIND: &str = "a tar archive";
 
 /// Compressed by gzip.
@@ -77,7 +77,7 @@ fn name(compression: Option<Compression>) -> &'static str {
     }
 }
 
-/// Only pax headers hold times finer than a second.
+/// One second. Only pax headers have finer times.
 const TIME_RESOLUTION_NS: u64 = 1_000_000_000;
 
 fn open(
@@ -90,7 +90,8 @@ fn open(
     Box::new(Tar::new(description, bytes, compression))
 }
 
-/// An archive of nothing but empty blocks is believed up to this many bytes; GNU tar makes 10,240.
+/// An archive that consists only of empty blocks is accepted up to this size in bytes. GNU tar
+/// writes 10,240.
 const EMPTY_TAR_MAX: u64 = 1 << 20;
 
 fn is_plain(candidate: &Candidate<'_>) -> bool {
@@ -122,7 +123,7 @@ fn open_compressed(candidate: &Candidate<'_>, compression: Compression) -> Resul
     Ok(open(candidate, (bytes, stat), Some(compression)))
 }
 
-/// Uncompresses the first block; an error unless it begins a tar archive, be it one without
+/// Decompresses the first block. An error unless a tar archive begins there, even one without
 /// members.
 fn check_holds_tar(location: &Location, bytes: &dyn ReadAt, compression: Compression) -> Result<(), Error> {
     let name = compression.name();
@@ -130,8 +131,8 @@ fn check_holds_tar(location: &Location, bytes: &dyn ReadAt, compression: Compres
     let compressed = BufReader::new(Reader::new(bytes));
     let read = compression.decoder(compressed).and_then(|mut decoder| {
         platform::read_full(&mut decoder, &mut first[..512]).and_then(|got| {
-            // A second block tells an empty archive from chance; it may lie behind damage, which
-            // the listing reports.
+            // Two empty blocks tell an empty archive from chance. After a header, the second block
+            // is not read: it may be behind damage, which the listing reports.
             Ok(got
                 + if got == 512 && first[..512] == [0; 512] {
                     platform::read_full(&mut decoder, &mut first[512..])?

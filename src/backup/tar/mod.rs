@@ -1,14 +1,14 @@
 //! Tar archives, plain or compressed as a whole.
 //!
 //! In: an archive file. Out: its regular files and hard links. A plain archive is read at offsets,
-//! so that any member is restored by itself and many threads share one read-only handle; a
-//! compressed one is read front to back. Either way a member's position is the offset of its first
-//! header in the uncompressed archive, and a restore begins right there.
+//! so that any member can be restored by itself and many threads share one read-only handle. A
+//! compressed archive is read front to back. In both cases the position of a member is the offset
+//! of its first header in the uncompressed archive, and a restore begins right there.
 //!
-//! Like tar itself, the last of several members of one name counts, and a hard link gives the
-//! content of the nearest earlier member of the name it points to. Modification times count to the
-//! second: only pax headers hold more, and whether a given archive has them everywhere is not known
-//! before its end.
+//! As in tar itself, the last of several members with the same name counts, and a hard link has the
+//! content of the nearest earlier member with the name of its target. Modification times count to
+//! the second: only pax headers have finer times, and whether all members of an archive have them
+//! is not known before its end.
 
 mod end;
 mod extract;
@@ -43,14 +43,14 @@ use super::{
 };
 use crate::lock::lock;
 
-/// Entries are handed on in batches of this many.
+/// The number of entries that are passed to the sink in one batch.
 const BATCH: usize = 1024;
 
-/// What is said instead of further damage.
+/// The line that stands for all further damage.
 const MORE: &str = "and more damage, further on";
 
 thread_local! {
-    /// For copying content; kept from batch to batch.
+    /// For copying content; reused for all batches of a thread.
     static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -62,12 +62,13 @@ pub(super) struct Tar {
     compression: Option<Compression>,
     repeats: Repeats,
     links: Links,
-    /// What the last walk to the end has found there.
+    /// What the last walk that reached the end found there.
     end: Mutex<Option<End>>,
 }
 
-/// Whether `block`, the first of a file (uncompressed), begins a tar archive. The mark of POSIX and
-/// GNU headers is enough: a damaged first header must not make the whole archive unknown.
+/// Whether `block`, the first uncompressed block of a file, begins a tar archive. The magic bytes
+/// of POSIX and GNU headers are enough: the archive must be recognised even if its first header is
+/// damaged.
 fn is_header(block: &[u8; 512]) -> bool {
     header::has_checksum(block) || header::has_magic(block)
 }
@@ -83,7 +84,7 @@ impl Tar {
         Self { description, bytes, compression, repeats, links, end }
     }
 
-    /// What a whole walk has found at the end; nothing if that could not be read.
+    /// Stores what a complete walk found at the end. `None` if the end could not be read.
     fn note_end(&self, found: Option<End>) {
         *lock(&self.end) = found;
     }
@@ -92,8 +93,8 @@ impl Tar {
         *lock(&self.end)
     }
 
-    /// Gives `act` a source at the start of the archive; `halt` is asked now and then whether to
-    /// end.
+    /// Calls `act` with a reader at the start of the archive. `halt` is called regularly and
+    /// returns whether to end.
     fn with_source<T>(
         &self,
         halt: &mut dyn FnMut() -> bool,
@@ -109,8 +110,8 @@ impl Tar {
         Ok(act(&mut Stream::new(decoder, most, halt)))
     }
 
-    /// Lists to `sink`, or lists nothing but gets to know repeated names and hard links. None where
-    /// names turned out to repeat, so that the archive is to be listed again.
+    /// Lists to `sink`. Without a sink, only finds repeated names and hard links. Returns `None` if
+    /// names repeat and the archive must be listed again.
     fn list(
         &self,
         sink: Option<&dyn CatalogSink>,
@@ -228,7 +229,8 @@ impl Tar {
             BUFFER.set(buffer);
             ended
         });
-        // A disk that read well for the listing need not do so again.
+        // Reported here again, because a disk that was read without errors for the listing may fail
+        // now.
         damage.into_lines().into_iter().for_each(|damage| delivery.sink.lost(damage));
         passed.map_err(Ended::Failed)??;
         if links.is_empty() { Ok(()) } else { self.restore_these(&links, delivery) }
@@ -268,7 +270,8 @@ impl Tar {
         passed.map_err(Ended::Failed)?
     }
 
-    /// Finds what hard links give; a walk that was stopped says nothing of any of them.
+    /// Finds the content of all hard links. If the walk was cancelled, nothing is known of any
+    /// link.
     fn resolve_links(&self, context: &Context) -> Result<&std::collections::HashMap<u64, u64>, Ended> {
         self.survey(context).map_err(Ended::Failed)?;
         let mut halt = || context.cancel.is_set();
@@ -288,13 +291,13 @@ struct InOrder<'a, 'd> {
 }
 
 impl InOrder<'_, '_> {
-    /// Restores the member that all of `group` (offset and index) get their content from, once for
-    /// each.
+    /// Restores the member that all entries of `group` (offset and index) have their content from,
+    /// once for each entry.
     fn restore(&mut self, source: &mut dyn Source, group: &[(u64, usize)]) -> Result<(), Ended> {
         let Some((&(start, first), others)) = group.split_first() else { return Ok(()) };
         let entry = self.wanted.get(first);
-        // A worker that holds a file for its other names may wait for disk space. It must not hold
-        // the turn of large files meanwhile, which `begin` takes.
+        // A worker that holds a file for its other names may wait for disk space. Meanwhile it must
+        // not block the other large files, so it does not call `begin`, which takes their turn.
         if others.is_empty() {
             self.delivery.sink.begin(&entry, entry.size.unwrap_or(0));
         }
@@ -306,8 +309,8 @@ impl InOrder<'_, '_> {
         };
         let others = others.iter().map(|&(_, index)| self.wanted.get(index));
         match outcome {
-            // One copy after the other, so that a file of a thousand names is not there a thousand
-            // times.
+            // The copies are made one after the other, so that a file with a thousand names does
+            // not take a thousand times the space.
             Ok(restored) => {
                 for entry in others {
                     let copy = self.delivery.scratch.copy_again(&restored, &mut self.buffer);
@@ -315,7 +318,7 @@ impl InOrder<'_, '_> {
                 }
                 self.delivery.deliver(self.wanted.get(first), Ok(restored))
             }
-            // A failing scratch folder ends the restore with the first.
+            // If the scratch folder has failed, delivering the first entry ends the restore.
             Err(error) => {
                 let message = again(&error);
                 self.delivery.deliver(self.wanted.get(first), Err(error))?;
@@ -382,7 +385,7 @@ impl Backup for Tar {
     }
 }
 
-/// What a member is to those who count what is passed over.
+/// What a member counts as among those that are passed over.
 fn what(kind: Kind) -> What {
     match kind {
         Kind::Folder => What::Folder,
@@ -391,8 +394,8 @@ fn what(kind: Kind) -> What {
     }
 }
 
-/// Adds a member to `batch` if it is a regular file, or another name of one, that no later member
-/// replaces.
+/// Adds a member to `batch` if it is a regular file or a hard link to one, and if no later member
+/// replaces it.
 fn list_member(batch: &mut EntryBatch, member: &Member, pass: &mut Pass<'_>, specials: &mut Specials) {
     if matches!(member.kind, Kind::Folder | Kind::Aside) {
         return;
@@ -402,7 +405,7 @@ fn list_member(batch: &mut EntryBatch, member: &Member, pass: &mut Pass<'_>, spe
     if is_link {
         target = super::path::relative(&member.link).unwrap_or_else(|_| member.link.clone());
         if target.is_empty() {
-            // An entry without a target would pass for a file.
+            // Without a target, the entry would be taken for a file.
             target.push(b'/');
         }
     }
@@ -427,7 +430,7 @@ fn list_member(batch: &mut EntryBatch, member: &Member, pass: &mut Pass<'_>, spe
     }
 }
 
-/// The path that a hard link points to, which is the handle of its entry. Files have none.
+/// The path that a hard link points to, which is the handle of its entry. `None` for files.
 fn link_target<'a>(entry: &Entry<'a>) -> Option<&'a [u8]> {
     (!entry.handle.is_empty()).then_some(entry.handle)
 }
@@ -437,7 +440,7 @@ fn dangling(entry: &Entry<'_>) -> RestoreError {
     RestoreError::Damaged(format!("it is a hard link to {target}, which is not in the archive before it"))
 }
 
-/// The same error for another entry.
+/// A copy of an error, to be delivered for another entry.
 fn again(error: &RestoreError) -> RestoreError {
     match error {
         RestoreError::Stopped => RestoreError::Stopped,

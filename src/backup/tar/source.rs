@@ -1,8 +1,7 @@
-//! The two ways to the bytes of a tar archive: by offset in the file, or front to back out of a
+//! The two ways to read a tar archive: at offsets in the file, or front to back from a
 //! decompressor.
 //!
-//! Both count offsets in the uncompressed archive, so that a member is found by its offset either
-//! way.
+//! Both count offsets in the uncompressed archive, so that a member has the same offset either way.
 
 use std::fmt;
 use std::io::{self, BufReader, Read};
@@ -11,32 +10,33 @@ use crate::backup::bytes::{ReadAt, Reader};
 use crate::backup::compression::{Decoder, NEEDS_MEMORY, is_out_of_memory};
 use crate::platform;
 
-/// Bytes at offsets that only ever grow (a stream), or at any offset (a file).
+/// The bytes of an archive. The position of a stream can only grow; in a file it can be set to any
+/// offset.
 pub(super) trait Source: Read {
-    /// Where the next byte is read from.
+    /// The offset of the next byte that is read.
     fn position(&self) -> u64;
 
-    /// Goes to `offset`, for a stream not before [`position`](Self::position). An offset past the
-    /// end is an [`io::ErrorKind::UnexpectedEof`]; the end itself is none.
+    /// Goes to `offset`. In a stream, this must not be before [`position`](Self::position). An
+    /// offset behind the end is an [`io::ErrorKind::UnexpectedEof`] error; the end itself is not.
     fn advance_to(&mut self, offset: u64) -> io::Result<()>;
 
-    /// Whether it is known to end before `offset`, without a look.
+    /// Whether the archive is known to end before `offset`, without reading it.
     fn ends_before(&self, offset: u64) -> bool;
 
-    /// What is known once the last byte was read and nothing had failed.
+    /// The end of the archive, if it was read to its last byte without an error.
     fn end(&self) -> Option<End>;
 }
 
-/// The end of a source that was read well to its last byte.
+/// The end of an archive that was read to its last byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct End {
-    /// How many bytes it has.
+    /// The length of the uncompressed archive in bytes.
     pub length: u64,
-    /// Whether checksums covered all of them.
+    /// Whether checksums covered all of it.
     pub is_vouched_for: bool,
 }
 
-/// The error of a [`Stream`] that was asked to end while it was skipping.
+/// The error of a [`DecompressedReader`] that was asked to halt.
 #[derive(Debug)]
 pub(super) struct Halted;
 
@@ -48,16 +48,17 @@ impl fmt::Display for Halted {
 
 impl std::error::Error for Halted {}
 
-/// Whether an error is a [`Halted`].
+/// Whether an error is [`Halted`].
 pub(super) fn is_halt(error: &io::Error) -> bool {
     error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Halted>)
 }
 
-/// Headers of small members lie close together: one read brings several. A larger buffer would copy
-/// content that nobody asked for.
+/// The headers of small members are close together, so that one read returns several. A larger
+/// buffer would copy content that nobody needs.
 const BUFFER: usize = 16 << 10;
 
-/// An archive that is not compressed, read at offsets: any number of these can read one at once.
+/// An archive that is not compressed, read at offsets. Any number of these readers can read the
+/// same archive at once.
 pub(super) struct Plain<'a> {
     reader: BufReader<Reader<&'a dyn ReadAt>>,
     length: u64,
@@ -89,7 +90,7 @@ impl Source for Plain<'_> {
         if offset > self.length {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        // Keeps what the buffer holds of it.
+        // Keeps the bytes in the buffer if `offset` is within it.
         let distance = offset.checked_signed_diff(self.position).ok_or(io::ErrorKind::InvalidInput)?;
         self.reader.seek_relative(distance)?;
         self.position = offset;
@@ -105,26 +106,26 @@ impl Source for Plain<'_> {
     }
 }
 
-/// A decompressor's output. Once it has failed it goes on failing, so that nothing behind the
-/// damage is taken for real.
+/// The output of a decompressor. After an error it returns the same error again, so that nothing
+/// behind the damage is used.
 pub(super) struct Stream<'a> {
     inner: Decoder<'a>,
     position: u64,
-    /// No more bytes than this come out: known from an earlier reading, or what the compression
-    /// allows.
+    /// An upper limit for the number of bytes, known from an earlier reading or from the
+    /// compression method.
     most: u64,
     is_at_end: bool,
     failed: Option<(io::ErrorKind, String)>,
-    /// Asked every now and then; `true` ends the reading with [`Halted`].
+    /// Called regularly. If it returns `true`, reading ends with [`Halted`].
     halt: &'a mut dyn FnMut() -> bool,
     asked_at: u64,
 }
 
-/// How many bytes are read between two questions whether to halt.
+/// The number of bytes that are read between two calls of `halt`.
 const BETWEEN_QUESTIONS: u64 = 8 << 20;
 
 impl<'a> Stream<'a> {
-    /// At the start of what `inner` gives, which is `most` bytes at most.
+    /// At the start of the output of `inner`, which has at most `most` bytes.
     pub(super) fn new(inner: Decoder<'a>, most: u64, halt: &'a mut dyn FnMut() -> bool) -> Self {
         Self { inner, position: 0, most, is_at_end: false, failed: None, halt, asked_at: 0 }
     }
@@ -189,8 +190,8 @@ impl Source for Stream<'_> {
     }
 }
 
-/// Exactly `left` bytes of a source: one that ends earlier is an error, never a short read that
-/// passes.
+/// Exactly `left` bytes of an archive. If the archive ends earlier, that is an error and never a
+/// short read.
 pub(super) struct Exactly<'s> {
     source: &'s mut dyn Source,
     left: u64,
@@ -202,7 +203,7 @@ impl<'s> Exactly<'s> {
         Self { source, left }
     }
 
-    /// How many bytes are still to come.
+    /// The number of bytes that are still to be read.
     pub(super) fn left(&self) -> u64 {
         self.left
     }

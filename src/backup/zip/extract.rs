@@ -1,8 +1,7 @@
-//! One entry's content: found by its local header, decompressed, and checked against its size and
-//! CRC-32.
+//! Restores the content of one entry: finds its data by its local header, decompresses it, and
+//! checks it against its size and CRC-32.
 //!
-//! Buffers and the inflater stay with the thread, so that many small entries cost no allocation
-//! each.
+//! Each thread has its own buffers and inflater, so that many small entries need no allocations.
 
 use std::cell::RefCell;
 use std::io::{self, BufRead, Read};
@@ -18,16 +17,16 @@ use crate::backup::compression::{NEEDS_MEMORY, is_out_of_memory, xz_stream};
 use crate::backup::{Entry, RestoreError, Restored, Scratch};
 use crate::platform;
 
-/// Compressed bytes are read in pieces of this many.
+/// The number of compressed bytes that are read at once.
 const INPUT: usize = 64 << 10;
 
-/// Enough for most local names and extra fields, so that one read brings a small entry whole.
+/// Enough for most local names and extra fields, so that a single read returns a whole small entry.
 const LOCAL_EXTRA: u64 = 512;
 
-/// Stands for the method where content is encrypted by AES (WinZip's AE-1 and AE-2).
+/// The method number of content that is encrypted with AES (WinZip's AE-1 and AE-2).
 const AES: u16 = 99;
 
-/// What a thread keeps from entry to entry.
+/// The buffers of a thread, which are reused from entry to entry.
 #[derive(Debug, Default)]
 pub(super) struct Workspace {
     input: Vec<u8>,
@@ -40,20 +39,20 @@ thread_local! {
 }
 
 impl Workspace {
-    /// This thread's, until it is put back.
+    /// Takes the buffers of this thread, until they are put back.
     pub(super) fn take() -> Self {
         let mut workspace = WORKSPACE.take();
         workspace.input.resize(INPUT, 0);
         workspace
     }
 
-    /// For the next one.
+    /// Puts the buffers back for the next entry.
     pub(super) fn put_back(self) {
         WORKSPACE.set(self);
     }
 }
 
-/// Restores one entry of `archive`, whose entries end before the byte `end`.
+/// Restores one entry of `archive`. All entries must end before the byte `end`.
 pub(super) fn extract(
     archive: &dyn ReadAt,
     end: u64,
@@ -67,7 +66,7 @@ pub(super) fn extract(
     uncompress(part, stored, inflate, &mut |content| restore(content, stored, scratch, copy))
 }
 
-/// The content of a small entry; an error for one that is longer than `limit` bytes.
+/// Reads the content of a small entry. An error if it is longer than `limit` bytes.
 pub(super) fn content(
     archive: &dyn ReadAt,
     end: u64,
@@ -89,7 +88,7 @@ pub(super) fn content(
     })
 }
 
-/// Gives the uncompressed content of `part` to `act`.
+/// Calls `act` with the uncompressed content of `part`.
 fn uncompress<T>(
     mut part: Part<'_>,
     stored: &Stored,
@@ -163,7 +162,8 @@ fn restore(
     Ok(restored)
 }
 
-/// Errors of the system are read errors; all others come from decoders, whose input is at fault.
+/// Errors of the system are read errors. All others come from decoders, and mean that their input
+/// is damaged.
 fn explain(error: io::Error) -> RestoreError {
     match error.kind() {
         _ if error.raw_os_error().is_some() => RestoreError::Read(error),
@@ -175,7 +175,7 @@ fn explain(error: io::Error) -> RestoreError {
     }
 }
 
-/// Sums up what passes through.
+/// Computes the CRC-32 of the bytes that are read through it.
 struct Summed<R> {
     content: R,
     crc: Crc,
@@ -189,9 +189,9 @@ impl<R: Read> Read for Summed<R> {
     }
 }
 
-/// Fills `buffer` from byte `offset` of the archive on, where its first `filled` bytes are read
-/// already, until there are `least`. Returns how many there are: fewer where the archive's entries
-/// end, at `limit`.
+/// Reads bytes of the archive from `offset` on into `buffer`, until it has at least `least`. The
+/// first `filled` bytes are there already. Returns how many bytes there are, which is less than
+/// `least` if the entries of the archive end before, at `limit`.
 pub(super) fn read_more(
     archive: &dyn ReadAt,
     limit: u64,
@@ -213,8 +213,8 @@ pub(super) fn read_more(
     Ok(filled)
 }
 
-/// What of an entry's local header (in `bytes`) and of what stands behind its data, which begins at
-/// `start`, contradicts the directory.
+/// What in the local header of an entry (in `bytes`) or in its data descriptor contradicts the
+/// directory. `start` is where its data begins.
 pub(super) fn contradiction(
     archive: &dyn ReadAt,
     start: u64,
@@ -243,11 +243,11 @@ pub(super) fn contradiction(
     Ok(local.wrong_descriptor(stored, behind).map(str::to_owned))
 }
 
-/// An entry's compressed bytes, read at offsets through a borrowed buffer.
+/// The compressed bytes of an entry, read at offsets through a borrowed buffer.
 struct Part<'a> {
     archive: &'a dyn ReadAt,
     offset: u64,
-    /// How many bytes are still to be read into the buffer.
+    /// The number of bytes that are not in the buffer yet.
     left: u64,
     buffer: &'a mut [u8],
     taken: usize,
@@ -255,8 +255,8 @@ struct Part<'a> {
 }
 
 impl<'a> Part<'a> {
-    /// Reads the local header, and with it as much of the data as comes along; an error if it
-    /// contradicts `stored`. Entries end before the byte `end`.
+    /// Reads the local header and, in the same read, as much of the data as fits. An error if the
+    /// header contradicts `stored`. All entries must end before the byte `end`.
     fn open(
         archive: &'a dyn ReadAt,
         end: u64,
@@ -338,7 +338,7 @@ impl Read for Part<'_> {
     }
 }
 
-/// Deflated data (RFC 1951), by an inflater that is used again and again.
+/// Decompresses deflated data (RFC 1951) with an inflater that is reused.
 struct Inflate<'p, 'a> {
     part: &'p mut Part<'a>,
     state: &'p mut Decompress,

@@ -1,32 +1,32 @@
-//! Zip archives, also those with a program in front of them.
+//! Zip archives, including those with a program before them.
 //!
-//! In: an archive file. Out: its regular files, each restored by itself at its offset by any number
-//! of threads, checked against the CRC-32 and the size that the central directory gives. The
-//! central directory alone says what is in the archive.
+//! In: an archive file. Out: its regular files. Each is restored by itself at its offset, by any
+//! number of threads, and checked against the CRC-32 and the size in the central directory. Only
+//! the central directory decides what is in the archive.
 //!
-//! Other programs read more than that, so whatever contradicts the directory is damage, also where
-//! this program could do without it: in a local header ([`local`]), in the end records and around
-//! the archive ([`frame`]), in numbers of the directory ([`record`]), and where entries overlap or
-//! are not listed ([`extents`]). A restore looks at the local headers of the files that it
-//! restores; a listing at those of the first folders, links and empty files only.
+//! Other programs read more than that. So whatever contradicts the directory is damage, even if
+//! this program could ignore it: in a local header ([`local`]), in the end records and around the
+//! archive ([`frame`]), in numbers of the directory ([`record`]), and where entries overlap or are
+//! not listed ([`extents`]). A restore checks the local headers of the files that it restores. A
+//! listing checks only those of the first folders, links and empty files.
 //!
-//! Names have no checksum, but stand in the local header too, which a restore compares. The type of
-//! an entry stands in the directory alone: one that says "folder" of an entry with content, or
-//! "link" of content that is no target, is reported as damage, so that a flipped bit does not take
-//! a file out of the population. What cannot be told: an empty file whose type or name has become
-//! that of a folder, pipe or socket; and a file of at most 4096 bytes without a line feed that has
-//! become a link, or any of that size with the permissions of links, `rwxrwxrwx`, whose targets are
-//! not read because that would cost a read a link.
+//! Names have no checksum, but a restore compares them with the local header. The type of an entry
+//! is stored only in the directory. An entry of type "folder" with content, or of type "link" whose
+//! content is not a link target, is reported as damage, so that a flipped bit does not remove a
+//! file from the population. This cannot detect two cases. One is an empty file whose type or name
+//! has become that of a folder, pipe or socket. The other is a file of at most 4096 bytes that has
+//! become a link: if it has no line feed, or if it has the usual permissions of links, `rwxrwxrwx`.
+//! The targets of such links are not read because that would cost one read for each link.
 //!
-//! The directory is read by `rawzip`, which streams it through one buffer: the `zip` crate keeps
-//! every entry in memory, which a backup of millions of files does not allow. Names are kept as
-//! stored bytes, with two exceptions in [`entry`]. Format: PKWARE APPNOTE.TXT 6.3.10; extra fields
-//! of Info-ZIP as in its `proginfo/extrafld.txt`.
+//! The directory is read by `rawzip`, which streams it through one buffer. The `zip` crate keeps
+//! every entry in memory, which is too much for a backup of millions of files. Names remain as
+//! stored, with two exceptions in [`entry`]. Format: PKWARE APPNOTE.TXT 6.3.10; extra fields of
+//! Info-ZIP as in its `proginfo/extrafld.txt`.
 //!
-//! Modification times count to 2 seconds, as finely as the directory itself records them, though
-//! many archives hold finer ones in extra fields. Without those a time is that of the clock on the
-//! wall where the archive was made; it is taken for this machine's time zone, or UTC where that is
-//! not known.
+//! Modification times count to 2 seconds, which is the resolution of the directory itself, although
+//! many archives have finer times in extra fields. Without such fields a time is the local time
+//! where the archive was made. It is read as a time in this machine's time zone, or in UTC if that
+//! zone is not known.
 
 mod bounds;
 mod entry;
@@ -57,19 +57,21 @@ use super::{
     RestoreError, RestoreSink, Scratch, Wanted,
 };
 
-/// Entries are handed on in batches of this many.
+/// The number of entries that are passed to the sink in one batch.
 const BATCH: usize = 1024;
 
-/// What is said instead of further damaged records.
+/// The line that stands for all further damaged records.
 const MORE: &str = "and more damaged records, further on";
 
-/// Room for the longest directory record (three fields of at most 64 KiB) and many ordinary ones.
+/// Large enough for the longest directory record (three fields of at most 64 KiB) and for many
+/// ordinary ones.
 const DIRECTORY_BUFFER: usize = 256 << 10;
 
-/// What vouches for an entry that was restored: none is without its CRC-32 being found right.
+/// The checksum that confirms each restored entry. An entry whose CRC-32 does not match is not
+/// restored.
 const VOUCHER: &str = "the CRC-32 in the archive";
 
-/// As finely as the directory itself records times.
+/// The resolution of the times in the directory itself.
 const TIME_RESOLUTION_NS: u64 = 2_000_000_000;
 
 /// Zip archives.
@@ -79,7 +81,8 @@ pub const FORMAT: Format = Format {
     summary: "zip and zip64: stored, deflate, bzip2, xz, zstd; also behind a program",
     schemes: &[],
     recognise: |candidate| {
-        // Behind a program, its own start says nothing, so the directory must be sound.
+        // If a program comes first, the start of the file says nothing, so the directory must be
+        // intact.
         is_start(candidate.first())
             || (candidate.file().is_some() && Zip::in_file(candidate).is_ok_and(|zip| zip.has_entries()))
     },
@@ -87,7 +90,7 @@ pub const FORMAT: Format = Format {
     snapshots: None,
 };
 
-/// One walk over the directory, and what it gathers.
+/// The state of one walk over the directory.
 struct Walk<'a> {
     lister: Lister<'a>,
     records: Records<'a>,
@@ -114,20 +117,20 @@ impl ReaderAt for Bytes {
     }
 }
 
-/// Whether a file begins like a zip archive: with an entry, with the end of an empty one, or with
-/// the mark of a volume.
+/// Whether a file begins like a zip archive: with an entry, with the end record of an empty
+/// archive, or with the mark of a volume.
 fn is_start(first: &[u8]) -> bool {
     first.starts_with(b"PK\x03\x04") || first.starts_with(b"PK\x05\x06") || first.starts_with(b"PK\x07\x08")
 }
 
-/// Whether `bytes` end just like a zip archive with entries: the end record, whose comment reaches
-/// to the last byte, is behind a directory.
+/// Whether `bytes` end exactly like a zip archive with entries: with a directory and an end record
+/// whose comment ends at the last byte.
 pub(super) fn is_end(bytes: &dyn ReadAt) -> bool {
     frame::ends_with_directory(bytes)
 }
 
 impl Zip {
-    /// Opens the archive that may be in a file.
+    /// Opens the file of a candidate as an archive.
     fn in_file(candidate: &Candidate<'_>) -> Result<Self, Error> {
         let (bytes, stat) = candidate.bytes()?;
         let of = (candidate.location(), &stat, candidate.first());
@@ -173,23 +176,24 @@ impl Zip {
         &*self.archive.get_ref().0
     }
 
-    /// Whether the end record counts more than one part (APPNOTE 4.3.16, "number of this disk").
+    /// Whether the archive has several parts, according to its end record (APPNOTE 4.3.16, "number
+    /// of this disk").
     fn is_split(&self) -> bool {
         let mut end = [0; 6];
         let read = self.archive.get_ref().read_exact_at(&mut end, self.archive.eocd_offset());
-        // All ones refer to the zip64 record.
+        // The value 0xffff means that the number is in the zip64 record.
         read.is_ok() && !matches!(u16::from_le_bytes([end[4], end[5]]), 0 | u16::MAX)
     }
 
-    /// Whether the archive's first record is sound, which tells a zip behind a program from a
-    /// chance resemblance.
+    /// Whether the first record of the directory is intact. This tells a zip archive behind a
+    /// program from a chance resemblance.
     fn has_entries(&self) -> bool {
         let mut buffer = vec![0; DIRECTORY_BUFFER];
         matches!(self.archive.entries(&mut buffer).next_entry(), Ok(Some(_)))
     }
 
-    /// Gives every record of the directory to `each`, until that breaks (`Ok(None)`); otherwise
-    /// what is damaged.
+    /// Calls `each` with every record of the directory. Returns the damage, or the error of `each`
+    /// if that ended the walk.
     fn walk<B>(
         &self,
         mut each: impl FnMut(&ZipFileHeaderRecord<'_>) -> Result<(), B>,
@@ -211,7 +215,7 @@ impl Zip {
             }
             count += 1;
         }
-        // Old programs count to 65,535 and start again.
+        // Old programs count only up to 65,535 and start again at 0.
         let promised = self.archive.entries_hint();
         if count == promised || (promised <= 0xffff && count & 0xffff == promised) {
             return Ok(Vec::new());
@@ -221,8 +225,8 @@ impl Zip {
         )])
     }
 
-    /// Lists to `sink`, or nowhere, only to learn which names repeat. None where some
-    /// do, so that the archive is to be listed again.
+    /// Lists to `sink`. Without a sink, only finds repeated names. Returns `None` if names repeat
+    /// and the archive must be listed again.
     fn list(&self, sink: Option<&dyn CatalogSink>, context: &Context) -> Option<Listing> {
         let mut walk = self.start_walk();
         let mut batch = EntryBatch::new();
@@ -266,9 +270,9 @@ impl Zip {
         }
     }
 
-    /// Ends a walk over the whole directory: whether the archive must be listed again, and all that
-    /// is damaged. `records` says what kept the walk from being whole; then what the directory does
-    /// not list proves nothing.
+    /// Ends a walk over the whole directory. Returns whether the archive must be listed again, and
+    /// all damage. `records` is the damage that made the walk incomplete. If there is any, an entry
+    /// that is not listed proves nothing.
     fn end_walk(&self, walk: Walk<'_>, records: Vec<String>) -> (bool, Vec<Damage>) {
         let mut damage: Vec<Damage> = self.frame.damage.iter().cloned().map(Damage::from).collect();
         damage.extend(walk.doubts.into_lines());
@@ -281,15 +285,15 @@ impl Zip {
         (walk.lister.finish(), damage)
     }
 
-    /// Adds a record's entry to `batch`, or what is wrong with it to the doubts of the walk.
+    /// Adds the entry of a record to `batch`. Reports what is wrong with the record.
     fn list_record(&self, record: &ZipFileHeaderRecord<'_>, walk: &mut Walk<'_>, batch: &mut EntryBatch) {
         let name_length = walk.lister.read_name(record);
         let stored = Stored::of_record(record, self.frame.shift, name_length);
         let is_first = walk.extents.is_empty();
         walk.extents.add(record, stored);
         let nature = walk.lister.list(record, &stored, batch);
-        // A file with content has its local header looked at when it is restored, and what is
-        // impossible is damage already.
+        // The local header of a file with content is checked when the file is restored, and an
+        // impossible entry is reported as damage anyway.
         let inspected = match nature {
             Nature::File => is_first || stored.compressed == 0,
             Nature::Impossible(_) => false,
@@ -320,7 +324,7 @@ impl Zip {
         }
     }
 
-    /// What shows that an entry is no link though its record says so: its content is no path.
+    /// Evidence that an entry is not a link although its record says so: its content is not a path.
     fn doubt_link(&self, stored: &Stored, name: &[u8]) -> Option<String> {
         let (entry, limit) = (Entry::named(name), self.archive.directory_offset());
         let mut workspace = Workspace::take();
@@ -344,7 +348,7 @@ impl Zip {
         workspace: &mut Workspace,
     ) -> Result<(), Ended> {
         if !self.repeats.is_known() {
-            // Only for the names that repeat.
+            // Needed only to find the names that repeat.
             let _ = self.list(None, delivery.context);
             if delivery.is_cancelled() {
                 return Err(Ended::Enough);

@@ -1,5 +1,5 @@
-//! Truncated and changed archives: no panic, no wrong content that passes unnoticed, and everything
-//! else still lands.
+//! Truncated and changed archives: no panic, no wrong content that goes unnoticed, and all other
+//! files are restored.
 
 use std::collections::BTreeMap;
 
@@ -9,12 +9,12 @@ use super::collect::{Landed, catalog, open, restore};
 use super::fixtures::{self, ALL, Original, Yield};
 use crate::pack::{self, Member};
 
-/// How often each archive is damaged: more often where a try is quick.
+/// How often each archive is damaged: more often if a try is quick.
 fn tries(files: usize) -> usize {
     (600 / (files + 10)).clamp(4, 30)
 }
 
-/// Numbers that are spread evenly and the same in every run.
+/// Numbers below `below`, spread evenly and the same in every run.
 fn spread(below: usize, count: usize) -> impl Iterator<Item = usize> {
     (0..count as u64).map(move |number| {
         let mixed = (number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 11;
@@ -22,7 +22,7 @@ fn spread(below: usize, count: usize) -> impl Iterator<Item = usize> {
     })
 }
 
-/// What became of a damaged archive.
+/// What was found in a damaged archive.
 struct Outcome {
     /// `None` if it could not be opened.
     listing: Option<Listing>,
@@ -38,7 +38,7 @@ fn examine(content: &[u8]) -> Outcome {
     let (listed, listing) = catalog(&*backup);
     let landed = restore(&*backup, Wanted::These(&listed));
     assert_eq!(landed.files.len(), listed.len(), "each listed file lands once");
-    // In the other way of asking nothing may pass that does not pass in this.
+    // If both ways of restoring deliver a file, its content must be the same.
     for (path, outcome) in restore(&*backup, Wanted::Every(&|_| true)).files {
         if let (Ok(every), Some(Ok(these))) = (&outcome, landed.files.get(&path)) {
             assert_eq!(every, these);
@@ -52,13 +52,13 @@ impl Outcome {
         matches!(self.listing, Some(Listing::Whole))
     }
 
-    /// Files that landed with other content than any file of the backup has.
+    /// The number of restored files with content that no file of the backup has.
     fn wrong(&self, expected: &BTreeMap<Vec<u8>, Original>) -> usize {
         let known = |found: &blake3::Hash| expected.values().any(|original| original.hash == *found);
         self.landed.files.values().filter(|outcome| outcome.as_ref().is_ok_and(|found| !known(found))).count()
     }
 
-    /// Files of the backup that landed as they should.
+    /// The number of files of the backup that were restored correctly.
     fn right(&self, expected: &BTreeMap<Vec<u8>, Original>) -> usize {
         let is_right =
             |path: &Vec<u8>, hash| self.landed.files.get(path).is_some_and(|found| *found == Ok(hash));
@@ -66,10 +66,11 @@ impl Outcome {
     }
 }
 
-/// The name, whether it is a tar archive, whether it is compressed, its content, and what it holds.
+/// Calls `test` with the name, whether it is a tar archive, whether it is compressed, its content,
+/// and the expected files.
 fn each(mut test: impl FnMut(&str, bool, bool, Vec<u8>, BTreeMap<Vec<u8>, Original>)) {
     for fixture in ALL {
-        // What a cut leaves of repeated names is their earlier content.
+        // If an archive with repeated names is cut off, the earlier contents of these names remain.
         if fixture.gives != Yield::Content || matches!(fixture.name, "folder" | "repeated.tar") {
             continue;
         }
@@ -126,15 +127,17 @@ fn a_flipped_bit_spoils_one_file_at_most_or_is_reported() {
             let place = format!("{name}, bit {} of byte {at}", number % 8);
             let (wrong, right) = (outcome.wrong(&expected), outcome.right(&expected));
             if is_compressed {
-                // The checksum of the stream comes after the content: the listing has read it.
+                // The checksum of the stream comes after the content, so only the listing has read
+                // it.
                 assert!(wrong == 0 || !outcome.is_whole(), "{place}");
                 assert!(right == expected.len() || !outcome.is_whole(), "{place}: {right} are right");
                 continue;
             }
-            // Hard links share their content.
+            // Hard links share the content of one member.
             let spoilt = if is_tar { 3 } else { 1 };
             assert!(wrong <= if is_tar { spoilt } else { 0 }, "{place}: {wrong} are wrong");
-            // A v7 archive whose first header is damaged has nothing left that marks it as one.
+            // If the first header of a v7 archive is damaged, nothing marks it as a tar archive any
+            // more.
             let refused = outcome.listing.is_none();
             let reported = matches!(outcome.listing, Some(Listing::Damaged(_))) && !is_tar;
             assert!(right + spoilt >= expected.len() || refused || reported, "{place}: {right} are right");
@@ -163,8 +166,8 @@ fn a_zeroed_sector_in_a_tar_archive_is_noticed_and_walked_past() {
     }
 }
 
-/// An archive that rots between the listing and the restore of everything: what is lost then is
-/// told.
+/// If an archive is damaged between the listing and the restore of every file, the restore reports
+/// what is lost.
 #[test]
 fn a_second_reading_that_ends_early_says_so() {
     for name in ["tree.tar.gz", "tree.tar.bz2", "tree.tar.xz", "tree.tar.zst", "gnu.tar", "tree.zip"] {
@@ -174,7 +177,8 @@ fn a_second_reading_that_ends_early_says_so() {
         let (listed, listing) = catalog(&*backup);
         assert!(matches!(listing, Listing::Whole), "{name}");
         let from = match name {
-            // In the directory at its end, and over a member's header.
+            // Damages the directory at the end of a zip archive, and the header of a member in a
+            // tar archive.
             "tree.zip" => content.len() - 2000,
             "gnu.tar" => {
                 content.windows(5).skip(20_000).position(|found| found == b"ustar").unwrap() + 20_000 - 257
@@ -194,8 +198,8 @@ fn a_second_reading_that_ends_early_says_so() {
     }
 }
 
-/// The archive of three members, with the record of the first in its directory changed by `treat`,
-/// which gets its bytes.
+/// The archive of three members, with the first record of its directory changed by `treat`, which
+/// is given its bytes.
 fn zip_with_a_changed_record(content: &[u8], treat: impl Fn(&mut [u8])) -> Vec<u8> {
     let name = b"folder/letter-o";
     let members = [
@@ -222,12 +226,12 @@ fn is_reported(archive: &[u8], why: &str) {
 
 #[test]
 fn a_zip_entry_that_a_flipped_bit_turned_into_a_link_does_not_vanish() {
-    // The upper byte of the Unix mode: 0o100644 becomes 0o120644.
+    // Flips a bit in the upper byte of the Unix mode: 0o100644 becomes 0o120644.
     let link = |content: &[u8]| zip_with_a_changed_record(content, |record| record[41] ^= 0x20);
     is_reported(&link(b"Dear all,\n"), "what it holds is no path");
     is_reported(&link(&[7; 5000]), "holds 5000 bytes");
     is_reported(&link(b""), "holds 0 bytes");
-    // A link as programs that keep no permissions for links store it.
+    // A link as stored by programs that record no permissions for links.
     let outcome = examine(&link(b"../target"));
     assert!(outcome.is_whole() && outcome.listed.len() == 2);
 }
@@ -277,7 +281,7 @@ fn a_damaged_zip_directory_gives_what_comes_before_the_damage() {
     content[records[100]] = 0;
     let outcome = examine(&content);
     assert_eq!(outcome.landed.files.values().filter(|landed| landed.is_ok()).count(), outcome.listed.len());
-    // Folders are records too.
+    // Folders have records, too.
     assert!((80..=100).contains(&outcome.listed.len()), "{}", outcome.listed.len());
     let Some(Listing::Damaged(lines)) = outcome.listing else { panic!() };
     assert!(lines[0].problem.contains("after 100 of"), "{}", lines[0]);

@@ -1,4 +1,4 @@
-//! Archives made to do harm: names that lead elsewhere, sizes that lie, entries that grow.
+//! Archives made to cause harm: names that lead elsewhere, false sizes, entries that grow.
 
 use std::io::Write;
 
@@ -7,7 +7,7 @@ use bkverify::backup::{Listing, NameProblem, Wanted};
 use super::collect::{Landed, catalog, hash, open, restore};
 use super::fixtures;
 
-/// Names that harm careless programs, on some system, and what they come out as.
+/// Names that harm careless programs on some system, and the path or problem that we make of them.
 const NAMES: [(&str, Result<&str, NameProblem>); 14] = [
     ("../x", Err(NameProblem::Parent)),
     ("a/../../x", Err(NameProblem::Parent)),
@@ -84,7 +84,8 @@ fn no_name_leads_out_of_the_restore_folder_and_each_is_listed() {
         let (picks, _) = catalog(&*backup);
         let landed = restore(&*backup, Wanted::These(&picks));
         for (name, wanted) in NAMES {
-            // The zip is one of a DOS machine, where the backslash separates.
+            // The zip archive claims to come from a DOS machine, where the backslash is the
+            // separator.
             let path = wanted.unwrap_or(name).replace('\\', if format == "zip" { "/" } else { "\\" });
             let path = path.as_bytes();
             let entry = picks.iter().find(|entry| entry.path == path);
@@ -155,7 +156,7 @@ fn headers_that_claim_gigabytes_cost_nothing() {
         let backup = open(fixtures::copy(&archive)).unwrap();
         assert!(matches!(catalog(&*backup).1, Listing::Damaged(_)), "{}", char::from(kind));
     }
-    // What a compressor makes of gigabytes of zeros is short.
+    // Gigabytes of zeros are short when they are compressed.
     let mut header = tar(&[(b"claim", b'L', 3 << 30, b"")]);
     header.truncate(512);
     let mut writer = zstd::stream::write::Encoder::new(Vec::new(), 1).unwrap();
@@ -235,8 +236,8 @@ fn zip_entries_of_every_readable_method_are_restored() {
 /// A short .xz stream whose header asks for a dictionary of 4 GiB.
 fn greedy_xz(content: &[u8]) -> Vec<u8> {
     let mut stream = liblzma::encode_all(content, 1).unwrap();
-    // Block header: length, flags, filter 0x21 with one byte of properties, the dictionary's size,
-    // padding, CRC-32.
+    // The block header has its length, flags, filter 0x21 with one byte of properties, the size of
+    // the dictionary, padding, and a CRC-32.
     assert_eq!(stream[12..16], [2, 0, 0x21, 1]);
     stream[16] = 40;
     let sum = rawzip::crc32(&stream[12..20]);

@@ -1,4 +1,4 @@
-//! Recognising formats by their content, and saying clearly what is none.
+//! Formats are recognised by their content, and other files are refused with a clear message.
 
 use std::io::Write;
 
@@ -124,7 +124,7 @@ fn a_pipe_is_not_waited_for() {
     assert!(error.contains("neither a file nor a folder"), "{error}");
 }
 
-/// Whatever is in a file: it is refused, or listed and restored with each entry landing once.
+/// Whatever is in a file, it is refused, or it is listed and each of its entries is delivered once.
 fn survives(content: &[u8]) {
     let place = fixtures::copy(content);
     if let Ok(backup) = open(&place) {
@@ -135,7 +135,7 @@ fn survives(content: &[u8]) {
     }
 }
 
-/// A tar header with a right checksum around random fields.
+/// A tar header with a correct checksum and random fields.
 fn with_checksum(mut block: Vec<u8>, kind: u8, size: &str) -> Vec<u8> {
     block.resize(512, 0);
     block[124..136].copy_from_slice(format!("{size:0>11} ").as_bytes());
@@ -172,7 +172,7 @@ proptest! {
              prop::sample::select(vec!["0", "12", "1000", "77777777777", "2000"])),
             1..6),
     ) {
-        // No name occurs twice but by chance: entries are told apart by name when they land.
+        // The names are unique except by chance, because the collected files are stored by name.
         let mut content = Vec::new();
         for (number, (mut block, kind, size)) in headers.into_iter().enumerate() {
             block.resize(block.len().max(40), b'a');

@@ -1,5 +1,4 @@
-//! What tar archives promise beyond other formats: checksums that cover the whole, and holes that
-//! take no room.
+//! What only tar archives offer: checksums over the whole archive, and holes that take no space.
 
 use std::io::Write;
 
@@ -11,13 +10,13 @@ use super::collect::{catalog, open, restore};
 use super::fixtures;
 use crate::pack;
 
-/// What vouches for an archive that was listed to its end.
+/// The checksum that confirms an archive after it was listed to its end.
 fn vouched_by(content: &[u8]) -> Option<&'static str> {
     let backup = open(fixtures::copy(content)).unwrap();
     assert_eq!(backup.vouched_by(), None, "nothing was read yet");
     assert!(matches!(catalog(&*backup).1, Listing::Whole));
     let vouched_by = backup.vouched_by();
-    // A restore of everything has read it to the end as well.
+    // A restore of every file also reads to the end.
     let fresh = open(fixtures::copy(content)).unwrap();
     restore(&*fresh, Wanted::Every(&|_| true));
     assert_eq!(fresh.vouched_by(), vouched_by);
@@ -84,8 +83,8 @@ fn nothing_vouches_for_an_archive_that_could_not_be_read_to_its_end() {
     }
 }
 
-/// A sparse file of 4 TiB, `lastlog` of a machine with large user numbers say, needs room for its
-/// data alone.
+/// A sparse file of 4 TiB needs space only for its data. An example is `lastlog` on a machine with
+/// large user numbers.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_sparse_file_larger_than_the_disk_is_restored() {
