@@ -58,7 +58,7 @@ use crate::plan::{CachePolicy, Plan};
 use crate::platform::{self, Cached};
 use crate::stop::Stop;
 
-use catalog::Gate;
+use catalog::PopulationFilter;
 use cold::Cold;
 use completeness::{Ended, Lookup};
 use conclude::conclude;
@@ -125,7 +125,15 @@ fn verify(
 
     let scratch = Scratch::create(&plan.target.restore_to, stop.clone())?;
     let context = JudgeContext::new(plan, &pairing, description, stop, observer);
-    let gate = Gate::new(&filter, &pairing, &ranker, observer, lookup.as_ref(), stop, context.recorded.now);
+    let population_filter = PopulationFilter::new(
+        &filter,
+        &pairing,
+        &ranker,
+        observer,
+        lookup.as_ref(),
+        stop,
+        context.recorded.now,
+    );
     let work = Work {
         backup,
         scratch: &scratch,
@@ -134,12 +142,13 @@ fn verify(
         schedule: Schedule::of(backup.reach(), plan.engine.threads),
         in_disk_order: plan.engine.in_disk_order,
     };
-    let seen = Flow::new(plan, &gate, &work, &filter, observer).run();
+    let seen = Flow::new(plan, &population_filter, &work, &filter, observer).run();
     observer.verify_done();
     let seen = seen?;
 
     let (whole, damage) = (seen.population.whole, seen.damage.clone());
-    let mut outcome = conclude(plan, description.clone(), seen.tally(plan, context, &gate, stop));
+    let mut outcome =
+        conclude(plan, description.clone(), seen.tally(plan, context, &population_filter, stop));
     let stays = scratch.remove().err().map(|stays| stays.to_string());
     Cold::of(pairing.cached(), archive.or(backup.cached())).tell(&mut outcome);
     let ended = Ended { backup, whole, damage: &damage, pairing: &pairing, filter: &filter, stop };
