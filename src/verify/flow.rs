@@ -19,6 +19,7 @@ use super::sample::{BottomK, Draw, Target};
 use super::sharing::SharedBlocks;
 use super::strategy::{self, Strategy};
 use super::tally::Tally;
+use super::total::Total;
 use super::work::Work;
 use super::{Error, Filter, LISTING_THREADS, Observer};
 
@@ -134,7 +135,11 @@ impl<'a> Flow<'a> {
         self.population_filter.reset();
         let (catalog_time, clock) = (clock.elapsed(), Instant::now());
         self.observer.verify_starts(listed.as_ref().map(|population| population.files));
-        let (whole, again) = ended(self.work.everything(self.population_filter, self.needs)?);
+        let work = || self.work.everything(self.population_filter, self.needs);
+        // A backup elsewhere is not listed twice for the sake of a number.
+        let is_counted = listed.is_none() && self.plan.target.backup.local().is_some();
+        let done = if is_counted { self.total().told_during(work) } else { work() };
+        let (whole, again) = ended(done?);
         lose(&mut damage, again);
         let population = match listed {
             Some(population) => {
@@ -156,6 +161,17 @@ impl<'a> Flow<'a> {
             catalog_time,
             verify_time: clock.elapsed(),
         })
+    }
+
+    fn total(&self) -> Total<'_> {
+        let (backup, stop) = (self.work.backup, self.work.context.stop.child());
+        Total {
+            backup,
+            population_filter: self.population_filter,
+            needs: self.needs,
+            observer: self.observer,
+            stop,
+        }
     }
 
     /// Lets the judges know what is only known once the backup was listed: the newest time in it, and
@@ -207,7 +223,8 @@ impl Seen {
             () if stop.is_set() => Some(Incomplete::Interrupted),
             () => None,
         };
-        let mut notes: Vec<String> = broken.iter().map(|error| broken_folder(plan, error)).collect();
+        let mut notes: Vec<String> = context.kept.note().into_iter().collect();
+        notes.extend(broken.iter().map(|error| broken_folder(plan, error)));
         notes.extend(context.shared.iter().flat_map(SharedBlocks::notes));
         let mut tally = Tally {
             picks,

@@ -169,3 +169,20 @@ fn imports_are_read_through_groups_and_relative_paths() {
     assert_eq!(longest_module(&names, "serde::Serialize"), None);
     assert!(imports()["verify::judge"].contains("verify::judge_context"));
 }
+
+#[test]
+fn no_two_modules_of_the_command_line_know_each_other() {
+    let imports = imports();
+    let cli = |module: &&String| module.starts_with("cli::");
+    for (module, others) in imports.iter().filter(|(module, _)| cli(module)) {
+        let mut seen: BTreeSet<&String> = BTreeSet::new();
+        let mut next: Vec<&String> = others.iter().filter(cli).collect();
+        while let Some(other) = next.pop() {
+            assert_ne!(other, module, "{module} knows itself through {seen:?}");
+            if seen.insert(other) {
+                next.extend(imports[other].iter().filter(cli));
+            }
+        }
+        assert!(!others.contains("cli"), "{module} imports from src/cli/mod.rs, which knows all of them");
+    }
+}
