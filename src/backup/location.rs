@@ -117,8 +117,8 @@ impl Location {
         &self.0.secret
     }
 
-    /// The text for reports: the path as converted by [`escape`](super::escape), or the address
-    /// with its password masked.
+    /// The text for reports: the path as converted by [`escape`], or the address with its password
+    /// masked.
     pub fn text(&self) -> String {
         escape(&self.to_bytes()).into_owned()
     }
