@@ -107,17 +107,17 @@ impl Compression {
     /// Decompresses `compressed`. A damaged or truncated stream is reported as an error at its end
     /// at the latest.
     pub(super) fn decoder<'a>(self, compressed: impl Read + Send + 'a) -> io::Result<Decoder<'a>> {
-        let state = State::Between(Input::new(Box::new(compressed)));
+        let state = DecoderState::Between(Input::new(Box::new(compressed)));
         Ok(Decoder { compression: self, state, streams: 0, is_checked: true, is_done: false })
     }
 }
 
-type Source<'a> = Input<Box<dyn Read + Send + 'a>>;
+type StreamInput<'a> = Input<Box<dyn Read + Send + 'a>>;
 
 /// Reads the streams of a file one after the other.
 pub(super) struct Decoder<'a> {
     compression: Compression,
-    state: State<'a>,
+    state: DecoderState<'a>,
     /// The number of streams that have begun.
     streams: u64,
     /// Whether all of them have a checksum.
@@ -126,12 +126,12 @@ pub(super) struct Decoder<'a> {
     is_done: bool,
 }
 
-enum State<'a> {
-    Between(Source<'a>),
-    Gzip(Box<flate2::bufread::GzDecoder<Source<'a>>>),
-    Bzip2(Box<bzip2::bufread::BzDecoder<Source<'a>>>),
-    Xz(Box<liblzma::bufread::XzDecoder<Source<'a>>>),
-    Zstd(Box<zstd::stream::read::Decoder<'static, Source<'a>>>),
+enum DecoderState<'a> {
+    Between(StreamInput<'a>),
+    Gzip(Box<flate2::bufread::GzDecoder<StreamInput<'a>>>),
+    Bzip2(Box<bzip2::bufread::BzDecoder<StreamInput<'a>>>),
+    Xz(Box<liblzma::bufread::XzDecoder<StreamInput<'a>>>),
+    Zstd(Box<zstd::stream::read::Decoder<'static, StreamInput<'a>>>),
     /// An error occurred between two streams.
     Failed,
 }
@@ -150,24 +150,24 @@ impl Read for Decoder<'_> {
         }
         loop {
             let got = match &mut self.state {
-                State::Between(_) if self.is_done => return Ok(0),
-                State::Between(_) => 0,
-                State::Gzip(decoder) => decoder.read(out)?,
-                State::Bzip2(decoder) => decoder.read(out)?,
-                State::Xz(decoder) => decoder.read(out)?,
-                State::Zstd(decoder) => decoder.read(out)?,
-                State::Failed => return Err(io::ErrorKind::InvalidData.into()),
+                DecoderState::Between(_) if self.is_done => return Ok(0),
+                DecoderState::Between(_) => 0,
+                DecoderState::Gzip(decoder) => decoder.read(out)?,
+                DecoderState::Bzip2(decoder) => decoder.read(out)?,
+                DecoderState::Xz(decoder) => decoder.read(out)?,
+                DecoderState::Zstd(decoder) => decoder.read(out)?,
+                DecoderState::Failed => return Err(io::ErrorKind::InvalidData.into()),
             };
             if got > 0 {
                 return Ok(got);
             }
-            self.state = match std::mem::replace(&mut self.state, State::Failed) {
-                State::Between(input) => self.begin(input)?,
-                State::Gzip(decoder) => State::Between(decoder.into_inner()),
-                State::Bzip2(decoder) => State::Between(decoder.into_inner()),
-                State::Xz(decoder) => State::Between(decoder.into_inner()),
-                State::Zstd(decoder) => State::Between(decoder.into_inner()),
-                State::Failed => State::Failed,
+            self.state = match std::mem::replace(&mut self.state, DecoderState::Failed) {
+                DecoderState::Between(input) => self.begin(input)?,
+                DecoderState::Gzip(decoder) => DecoderState::Between(decoder.into_inner()),
+                DecoderState::Bzip2(decoder) => DecoderState::Between(decoder.into_inner()),
+                DecoderState::Xz(decoder) => DecoderState::Between(decoder.into_inner()),
+                DecoderState::Zstd(decoder) => DecoderState::Between(decoder.into_inner()),
+                DecoderState::Failed => DecoderState::Failed,
             };
         }
     }
@@ -175,7 +175,7 @@ impl Read for Decoder<'_> {
 
 impl<'a> Decoder<'a> {
     /// Begins the next stream, or finds that there is none.
-    fn begin(&mut self, mut input: Source<'a>) -> io::Result<State<'a>> {
+    fn begin(&mut self, mut input: StreamInput<'a>) -> io::Result<DecoderState<'a>> {
         let first = input.peek(12)?;
         let is_next = Compression::recognise(first) == Some(self.compression);
         // The first stream was recognised before. If anything is wrong with it, the decoder reports
@@ -183,27 +183,27 @@ impl<'a> Decoder<'a> {
         if !is_next && self.streams > 0 {
             self.expect_end(&mut input)?;
             self.is_done = true;
-            return Ok(State::Between(input));
+            return Ok(DecoderState::Between(input));
         }
         self.streams += 1;
         self.is_checked &= has_checksum(self.compression, first);
         Ok(match self.compression {
-            Compression::Gzip => State::Gzip(Box::new(flate2::bufread::GzDecoder::new(input))),
-            Compression::Bzip2 => State::Bzip2(Box::new(bzip2::bufread::BzDecoder::new(input))),
+            Compression::Gzip => DecoderState::Gzip(Box::new(flate2::bufread::GzDecoder::new(input))),
+            Compression::Bzip2 => DecoderState::Bzip2(Box::new(bzip2::bufread::BzDecoder::new(input))),
             Compression::Xz => {
                 let stream = Stream::new_stream_decoder(XZ_MEMORY_LIMIT, 0)?;
-                State::Xz(Box::new(liblzma::bufread::XzDecoder::new_stream(input, stream)))
+                DecoderState::Xz(Box::new(liblzma::bufread::XzDecoder::new_stream(input, stream)))
             }
             Compression::Zstd => {
                 let mut decoder = zstd::stream::read::Decoder::with_buffer(input)?.single_frame();
                 decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
-                State::Zstd(Box::new(decoder))
+                DecoderState::Zstd(Box::new(decoder))
             }
         })
     }
 
     /// Reads what follows the last stream to the end. An error if the format does not allow it.
-    fn expect_end(&self, input: &mut Source<'a>) -> io::Result<()> {
+    fn expect_end(&self, input: &mut StreamInput<'a>) -> io::Result<()> {
         let from = input.passed();
         let mut zeros = 0;
         loop {

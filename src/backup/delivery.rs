@@ -17,7 +17,7 @@ pub(super) struct Delivery<'a> {
 
 /// Why a restore ended before all wanted entries were delivered.
 #[derive(Debug)]
-pub(super) enum Ended {
+pub(super) enum EarlyEnd {
     /// The sink wants no more entries, or the run is cancelled.
     Enough,
     /// The scratch folder or the backup cannot be used any more.
@@ -30,16 +30,16 @@ impl Delivery<'_> {
         &mut self,
         entry: Entry<'_>,
         outcome: Result<Restored, RestoreError>,
-    ) -> Result<(), Ended> {
+    ) -> Result<(), EarlyEnd> {
         let failed = match &outcome {
-            Err(RestoreError::Scratch(error)) => Some(same(error)),
+            Err(RestoreError::Scratch(error)) => Some(copy_of_io_error(error)),
             _ => None,
         };
         let flow = self.sink.deliver(entry, outcome);
         if let Some(source) = failed {
-            return Err(Ended::Failed(Error::Scratch { place: self.scratch.place().to_owned(), source }));
+            return Err(EarlyEnd::Failed(Error::Scratch { path: self.scratch.path().to_owned(), source }));
         }
-        if flow.is_break() || self.is_cancelled() { Err(Ended::Enough) } else { Ok(()) }
+        if flow.is_break() || self.is_cancelled() { Err(EarlyEnd::Enough) } else { Ok(()) }
     }
 
     /// Whether the run is cancelled.
@@ -49,15 +49,15 @@ impl Delivery<'_> {
 }
 
 /// Converts the end of a restore to what [`Backup::restore`](super::Backup::restore) returns.
-pub(super) fn conclude(ended: Result<(), Ended>) -> Result<(), Error> {
+pub(super) fn conclude(ended: Result<(), EarlyEnd>) -> Result<(), Error> {
     match ended {
-        Ok(()) | Err(Ended::Enough) => Ok(()),
-        Err(Ended::Failed(error)) => Err(error),
+        Ok(()) | Err(EarlyEnd::Enough) => Ok(()),
+        Err(EarlyEnd::Failed(error)) => Err(error),
     }
 }
 
 /// A copy of an I/O error, which has no `Clone`.
-pub(super) fn same(error: &io::Error) -> io::Error {
+pub(super) fn copy_of_io_error(error: &io::Error) -> io::Error {
     error
         .raw_os_error()
         .map_or_else(|| io::Error::new(error.kind(), error.to_string()), io::Error::from_raw_os_error)

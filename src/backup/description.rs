@@ -18,7 +18,7 @@ pub struct Description {
     /// place.
     pub id: Option<String>,
     /// When it was taken, if that is known or can be inferred.
-    pub taken: Option<Taken>,
+    pub taken: Option<BackupTime>,
     /// Whether names are known to occur only once, so that a listing never restarts
     /// ([`CatalogSink::restart`](super::CatalogSink::restart)).
     pub unique_names: bool,
@@ -28,7 +28,7 @@ pub struct Description {
 
 /// When a backup was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Taken {
+pub struct BackupTime {
     /// The time.
     pub at: Timestamp,
     /// How it is known.
@@ -70,7 +70,7 @@ impl Description {
             format,
             snapshot: None,
             id: Some(archive_id(stat, first)),
-            taken: Some(Taken { at: stat.mtime, how: TakenFrom::FileTime }),
+            taken: Some(BackupTime { at: stat.mtime, how: TakenFrom::FileTime }),
             unique_names: false,
             time_resolution_ns,
         }

@@ -39,11 +39,11 @@ pub struct Entry<'a> {
 #[derive(Debug, Clone, Default)]
 pub struct EntryBatch {
     bytes: Vec<u8>,
-    records: Vec<Record>,
+    records: Vec<EntryRecord>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Record {
+struct EntryRecord {
     start: usize,
     path_len: u32,
     handle_len: u32,
@@ -125,7 +125,7 @@ impl EntryBatch {
         // Names and handles come from buffers far smaller than 4 GiB. A longer one would be cut
         // off, not wrapped around.
         let short = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
-        self.records.push(Record {
+        self.records.push(EntryRecord {
             start,
             path_len: short(path_len),
             handle_len: short(rest.handle.len()),

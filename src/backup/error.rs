@@ -43,10 +43,10 @@ pub enum Error {
         problem: String,
     },
     /// The restore folder failed (full, read-only, gone).
-    #[error("cannot write to the restore folder {}", place.display())]
+    #[error("cannot write to the restore folder {}", path.display())]
     Scratch {
         /// The folder.
-        place: PathBuf,
+        path: PathBuf,
         /// The system's error.
         source: io::Error,
     },
@@ -115,7 +115,7 @@ pub enum RestoreError {
     Unsupported(String),
     /// The restore folder has too little space for it, and waiting would not help.
     #[error("has {needed} bytes, for which the restore folder has no room: {free} bytes are free")]
-    NoRoom {
+    NoSpace {
         /// The bytes that are needed to restore it.
         needed: u64,
         /// The bytes that are free.

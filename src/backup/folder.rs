@@ -19,8 +19,8 @@ use crate::stop::Stop;
 use crate::threads;
 
 use super::damage_lines::DamageLines;
-use super::delivery::{Delivery, Ended, conclude};
-use super::description::{Taken, TakenFrom};
+use super::delivery::{Delivery, EarlyEnd, conclude};
+use super::description::{BackupTime, TakenFrom};
 use super::format::Format;
 use super::path::escape;
 use super::{
@@ -67,8 +67,8 @@ impl Folder {
 
     /// Opens the folder at `path`. With `cold`, its files are read from the disk and not from the
     /// system's cache.
-    pub fn open(place: &Path, cold: bool) -> Result<Self, Error> {
-        Self::at(Location::at(place), cold)
+    pub fn open(path: &Path, cold: bool) -> Result<Self, Error> {
+        Self::at(Location::at(path), cold)
     }
 
     fn at(location: Location, cold: bool) -> Result<Self, Error> {
@@ -91,7 +91,7 @@ impl Folder {
         newest
     }
 
-    fn restore_one(&self, entry: Entry<'_>, delivery: &mut Delivery<'_>) -> Result<(), Ended> {
+    fn restore_one(&self, entry: Entry<'_>, delivery: &mut Delivery<'_>) -> Result<(), EarlyEnd> {
         let (stat, outcome) = self.copy(&entry, delivery);
         let known = Entry {
             size: stat.map(|stat| stat.size).or(entry.size),
@@ -138,7 +138,7 @@ impl Backup for Folder {
             format: FORMAT.name,
             snapshot: None,
             id: None,
-            taken: self.taken().map(|at| Taken { at, how: TakenFrom::NewestChange }),
+            taken: self.taken().map(|at| BackupTime { at, how: TakenFrom::NewestChange }),
             unique_names: true,
             time_resolution_ns: 1,
         })
@@ -150,7 +150,7 @@ impl Backup for Folder {
 
     fn catalog(&self, needs: Needs, context: &Context, sink: &dyn CatalogSink) -> Result<Listing, Error> {
         let threads = context.threads.max(1);
-        let walk = Walk {
+        let walk = TreeWalk {
             cancel: &context.cancel,
             tree: &self.tree,
             needs,
@@ -228,7 +228,7 @@ impl CatalogSink for Collected {
 }
 
 /// One parallel walk over the tree, with one task for each folder.
-struct Walk<'a> {
+struct TreeWalk<'a> {
     cancel: &'a Stop,
     tree: &'a Tree,
     needs: Needs,
@@ -245,7 +245,7 @@ struct Worker {
     names: Vec<u8>,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> TreeWalk<'a> {
     /// Lists the folder `path` and everything below it, with one task for each folder.
     fn by_tasks<'scope>(&'scope self, path: &[u8], scope: &Scope<'scope>)
     where

@@ -21,7 +21,7 @@ pub struct Format {
     pub schemes: &'static [&'static str],
     /// Tells whether a file or folder on this machine is in this format, by its content and not by
     /// its name.
-    pub(super) recognise: fn(&Candidate<'_>) -> bool,
+    pub(super) recognise: fn(&BackupCandidate<'_>) -> bool,
     /// Opens what was recognised, or the backup at an address with one of the schemes. Nothing is
     /// written to it.
     pub(super) open: Open,
@@ -31,10 +31,10 @@ pub struct Format {
 }
 
 /// See [`Format::open`].
-type Open = fn(&Candidate<'_>, &Context) -> Result<Box<dyn Backup>, Error>;
+type Open = fn(&BackupCandidate<'_>, &Context) -> Result<Box<dyn Backup>, Error>;
 
 /// See [`Format::snapshots`].
-type Snapshots = fn(&Candidate<'_>, &Context) -> Result<Vec<Snapshot>, Error>;
+type Snapshots = fn(&BackupCandidate<'_>, &Context) -> Result<Vec<Snapshot>, Error>;
 
 /// One of several backups at the same location.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,31 +46,31 @@ pub struct Snapshot {
 }
 
 /// A location that may be a backup, and what was found there.
-pub(super) struct Candidate<'a> {
+pub(super) struct BackupCandidate<'a> {
     location: &'a Location,
-    found: Found,
+    kind: CandidateKind,
     /// The first bytes of a file: at most two blocks (1,024 bytes).
     first: Vec<u8>,
 }
 
 /// What was found at a location.
-enum Found {
+enum CandidateKind {
     /// An address. Only the format that claims its scheme can find out what is there.
     Address,
     Folder,
     File(File, Stat),
 }
 
-impl<'a> Candidate<'a> {
+impl<'a> BackupCandidate<'a> {
     /// Looks at the file or folder at `location`. Leaves a file's access time unchanged if the
     /// system allows it. `cold` opens the file to be read from the disk.
     pub(super) fn look(location: &'a Location, cold: bool) -> Result<Self, Error> {
         let fail = |source| Error::Open { location: location.clone(), source };
         let Some(path) = location.local() else {
-            return Ok(Self { location, found: Found::Address, first: Vec::new() });
+            return Ok(Self { location, kind: CandidateKind::Address, first: Vec::new() });
         };
         if std::fs::metadata(path).map_err(fail)?.is_dir() {
-            return Ok(Self { location, found: Found::Folder, first: Vec::new() });
+            return Ok(Self { location, kind: CandidateKind::Folder, first: Vec::new() });
         }
         let file = platform::open_to_read(path, cold).map_err(fail)?;
         let stat = platform::stat(&file).map_err(fail)?;
@@ -79,7 +79,7 @@ impl<'a> Candidate<'a> {
             let got = platform::read_at(&file, &mut first, 0).map_err(fail)?;
             first.truncate(got);
         }
-        Ok(Self { location, found: Found::File(file, stat), first })
+        Ok(Self { location, kind: CandidateKind::File(file, stat), first })
     }
 
     /// The location that was looked at.
@@ -89,13 +89,13 @@ impl<'a> Candidate<'a> {
 
     /// The path, if it is a folder.
     pub(super) fn folder(&self) -> Option<&'a Path> {
-        self.location.local().filter(|_| matches!(self.found, Found::Folder))
+        self.location.local().filter(|_| matches!(self.kind, CandidateKind::Folder))
     }
 
     /// The open file and its metadata, if it is a regular file.
     pub(super) fn file(&self) -> Option<(&File, Stat)> {
-        match &self.found {
-            Found::File(file, stat) if stat.kind == Kind::File => Some((file, *stat)),
+        match &self.kind {
+            CandidateKind::File(file, stat) if stat.kind == Kind::File => Some((file, *stat)),
             _ => None,
         }
     }
@@ -130,7 +130,7 @@ impl<'a> Candidate<'a> {
 
     /// If the file is clearly not a backup of a known format: what it is, and what the user can do.
     fn foreign(&self) -> Option<String> {
-        let Found::File(_, stat) = &self.found else { return None };
+        let CandidateKind::File(_, stat) = &self.kind else { return None };
         if stat.kind != Kind::File {
             return Some("it is neither a file nor a folder".to_owned());
         }

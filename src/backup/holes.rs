@@ -105,15 +105,15 @@ mod tests {
     #[test]
     fn a_file_with_holes_is_copied_and_copied_again_byte_by_byte() {
         let target = tempfile::tempdir().unwrap();
-        let place = target.path().join("sparse");
-        let mut from = File::options().read(true).write(true).create_new(true).open(&place).unwrap();
+        let path = target.path().join("sparse");
+        let mut from = File::options().read(true).write(true).create_new(true).open(&path).unwrap();
         platform::allow_holes(&from);
         from.set_len((9 << 20) + 5).unwrap();
         for (at, text) in [(0, &b"start"[..]), (3 << 20, b"in the middle"), ((9 << 20) + 2, b"end")] {
             from.seek(SeekFrom::Start(at)).unwrap();
             from.write_all(text).unwrap();
         }
-        let content = std::fs::read(&place).unwrap();
+        let content = std::fs::read(&path).unwrap();
         let scratch = Scratch::create(target.path(), Stop::never()).unwrap();
         from.rewind().unwrap();
         let first = scratch.copy(&mut from, content.len() as u64, &mut Vec::new()).unwrap();

@@ -52,7 +52,7 @@ pub struct Leftovers {
 }
 
 /// What a folder with the name of a scratch folder turned out to be.
-enum Found {
+enum FolderState {
     /// The folder of a running bkverify.
     Alive,
     /// Left by a killed run of this user. Nobody else can take it while its marker is locked.
@@ -77,9 +77,9 @@ pub fn remove_leftovers(restore_to: &Path) -> io::Result<Leftovers> {
             continue;
         }
         let list = match remove_leftover(&parent, name) {
-            Some(Fate::Removed) => &mut leftovers.removed,
-            Some(Fate::Left) => &mut leftovers.left,
-            Some(Fate::Doubtful) => &mut leftovers.doubtful,
+            Some(Cleanup::Removed) => &mut leftovers.removed,
+            Some(Cleanup::Left) => &mut leftovers.left,
+            Some(Cleanup::Doubtful) => &mut leftovers.doubtful,
             None => continue,
         };
         list.push(restore_to.join(name));
@@ -88,7 +88,7 @@ pub fn remove_leftovers(restore_to: &Path) -> io::Result<Leftovers> {
 }
 
 /// What was done with a leftover.
-enum Fate {
+enum Cleanup {
     Removed,
     Left,
     Doubtful,
@@ -96,22 +96,22 @@ enum Fate {
 
 /// Removes a folder if a killed run left it. Returns `None` if its run is alive or has just ended.
 /// A folder that cannot be removed may belong to another user, so that is not an error.
-fn remove_leftover(parent: &Dir, name: &str) -> Option<Fate> {
+fn remove_leftover(parent: &Dir, name: &str) -> Option<Cleanup> {
     // A run that is just starting creates its marker between two attempts.
     for _ in 0..3 {
         match look(parent, name) {
-            Found::Alive | Found::Gone => return None,
-            Found::Doubtful => return Some(Fate::Doubtful),
-            Found::Left(dir, marker) => {
+            FolderState::Alive | FolderState::Gone => return None,
+            FolderState::Doubtful => return Some(Cleanup::Doubtful),
+            FolderState::Left(dir, marker) => {
                 if remove_ours(parent, name, dir, Some(marker)).unwrap_or(false) {
-                    return Some(Fate::Removed);
+                    return Some(Cleanup::Removed);
                 }
             }
             // Its run was killed before it created a marker. If the folder is not empty, it is left
             // alone.
-            Found::Unmarked(dir) => {
+            FolderState::Unmarked(dir) => {
                 if remove_named(parent, name, dir).is_ok() {
-                    return Some(Fate::Removed);
+                    return Some(Cleanup::Removed);
                 }
             }
         }
@@ -119,26 +119,28 @@ fn remove_leftover(parent: &Dir, name: &str) -> Option<Fate> {
             return None;
         }
     }
-    Some(Fate::Left)
+    Some(Cleanup::Left)
 }
 
-fn look(parent: &Dir, name: &str) -> Found {
+fn look(parent: &Dir, name: &str) -> FolderState {
     let dir = match platform::open_dir_no_follow(parent, name) {
         Ok(dir) => dir,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Found::Gone,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return FolderState::Gone,
         // It may belong to another user.
-        Err(_) => return Found::Doubtful,
+        Err(_) => return FolderState::Doubtful,
     };
     let is_ours = platform::is_ours(&dir, parent).unwrap_or(false);
     let marker = match platform::open_file_no_follow(&dir, MARKER) {
         Ok(marker) => marker,
-        Err(error) if error.kind() == io::ErrorKind::NotFound && is_ours => return Found::Unmarked(dir),
-        Err(_) => return Found::Doubtful,
+        Err(error) if error.kind() == io::ErrorKind::NotFound && is_ours => {
+            return FolderState::Unmarked(dir);
+        }
+        Err(_) => return FolderState::Doubtful,
     };
     match is_locked(&marker.try_lock()) {
-        Some(true) => Found::Alive,
-        Some(false) if is_ours => Found::Left(dir, marker),
-        _ => Found::Doubtful,
+        Some(true) => FolderState::Alive,
+        Some(false) if is_ours => FolderState::Left(dir, marker),
+        _ => FolderState::Doubtful,
     }
 }
 
@@ -268,7 +270,7 @@ mod tests {
     fn the_folder_goes_with_the_run_and_a_killed_runs_folder_with_the_next() {
         let target = below();
         let scratch = Scratch::create(target.path(), Stop::never()).unwrap();
-        let alive = scratch.place().to_owned();
+        let alive = scratch.path().to_owned();
         let killed = killed(target.path(), "bkverify-scratch-killed");
         let leftovers = remove_leftovers(target.path()).unwrap();
         assert_eq!(leftovers.removed, [killed]);
@@ -281,10 +283,10 @@ mod tests {
     fn killed(target: &Path, name: &str) -> PathBuf {
         let parent = Dir::open_ambient_dir(target, ambient_authority()).unwrap();
         platform::create_private_dir(&parent, name).unwrap();
-        let place = target.join(name);
-        std::fs::write(place.join(MARKER), "").unwrap();
-        std::fs::write(place.join("000017"), "half a file").unwrap();
-        place
+        let folder = target.join(name);
+        std::fs::write(folder.join(MARKER), "").unwrap();
+        std::fs::write(folder.join("000017"), "half a file").unwrap();
+        folder
     }
 
     #[cfg(unix)]
@@ -296,7 +298,7 @@ mod tests {
         std::fs::create_dir(&victim).unwrap();
         std::fs::write(victim.join("2023"), "holidays").unwrap();
         let parent = Dir::open_ambient_dir(target.path(), ambient_authority()).unwrap();
-        let Found::Left(dir, marker) = look(&parent, "bkverify-scratch-killed") else {
+        let FolderState::Left(dir, marker) = look(&parent, "bkverify-scratch-killed") else {
             panic!("not recognised")
         };
         let away = target.path().join("away");
@@ -321,7 +323,7 @@ mod tests {
         let empty = target.path().join("bkverify-scratch-stub");
         std::fs::create_dir(&empty).unwrap();
         // Only root can give files away, and root is the user to be protected here.
-        let is_root = [&foreign, &empty].iter().all(|place| chown(place, Some(4_321), None).is_ok());
+        let is_root = [&foreign, &empty].iter().all(|folder| chown(folder, Some(4_321), None).is_ok());
         let found = remove_leftovers(target.path()).unwrap();
         assert!(found.doubtful.contains(&open) && open.join("000017").exists());
         assert_eq!(found.doubtful.contains(&foreign) && foreign.join("000017").exists(), is_root);

@@ -22,17 +22,17 @@ use super::path::escape;
 ///
 /// Cheap to clone.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Location(Arc<Parts>);
+pub struct Location(Arc<LocationParts>);
 
 #[derive(Clone, PartialEq, Eq)]
-struct Parts {
-    place: Place,
+struct LocationParts {
+    kind: LocationKind,
     snapshot: Option<String>,
     secret: Secret,
 }
 
 #[derive(Clone, PartialEq, Eq)]
-enum Place {
+enum LocationKind {
     Local(PathBuf),
     Address { scheme: String, rest: String },
 }
@@ -57,11 +57,11 @@ const MASK: &str = "***";
 impl Location {
     /// A path on this machine.
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self::of(Place::Local(path.into()))
+        Self::of(LocationKind::Local(path.into()))
     }
 
-    fn of(place: Place) -> Self {
-        Self(Arc::new(Parts { place, snapshot: None, secret: Secret::None }))
+    fn of(kind: LocationKind) -> Self {
+        Self(Arc::new(LocationParts { kind, snapshot: None, secret: Secret::None }))
     }
 
     /// Parses the user's text, given the known schemes. A relative path is resolved against `base`,
@@ -72,7 +72,7 @@ impl Location {
             Some((scheme, rest))
                 if schemes.contains(&scheme) && std::fs::symlink_metadata(&path).is_err() =>
             {
-                Self::of(Place::Address { scheme: scheme.to_owned(), rest: rest.to_owned() })
+                Self::of(LocationKind::Address { scheme: scheme.to_owned(), rest: rest.to_owned() })
             }
             _ => Self::at(path),
         }
@@ -81,29 +81,29 @@ impl Location {
     /// The same location with this snapshot.
     #[must_use]
     pub fn with_snapshot(self, snapshot: Option<String>) -> Self {
-        Self(Arc::new(Parts { snapshot, ..Arc::unwrap_or_clone(self.0) }))
+        Self(Arc::new(LocationParts { snapshot, ..Arc::unwrap_or_clone(self.0) }))
     }
 
     /// The same location, unlocked by `secret`.
     #[must_use]
     pub fn with_secret(self, secret: Secret) -> Self {
-        Self(Arc::new(Parts { secret, ..Arc::unwrap_or_clone(self.0) }))
+        Self(Arc::new(LocationParts { secret, ..Arc::unwrap_or_clone(self.0) }))
     }
 
     /// The path, if the backup is on this machine.
     pub fn local(&self) -> Option<&Path> {
-        match &self.0.place {
-            Place::Local(path) => Some(path),
-            Place::Address { .. } => None,
+        match &self.0.kind {
+            LocationKind::Local(path) => Some(path),
+            LocationKind::Address { .. } => None,
         }
     }
 
     /// The scheme and the rest of an address. The rest may contain a password: use it to connect,
     /// never print it.
     pub fn address(&self) -> Option<(&str, &str)> {
-        match &self.0.place {
-            Place::Local(_) => None,
-            Place::Address { scheme, rest } => Some((scheme, rest)),
+        match &self.0.kind {
+            LocationKind::Local(_) => None,
+            LocationKind::Address { scheme, rest } => Some((scheme, rest)),
         }
     }
 
@@ -125,9 +125,9 @@ impl Location {
 
     /// The bytes of the path, or the address with its password masked.
     fn to_bytes(&self) -> Cow<'_, [u8]> {
-        match &self.0.place {
-            Place::Local(path) => platform::path_to_bytes(path),
-            Place::Address { .. } => Cow::Owned(self.to_string().into_bytes()),
+        match &self.0.kind {
+            LocationKind::Local(path) => platform::path_to_bytes(path),
+            LocationKind::Address { .. } => Cow::Owned(self.to_string().into_bytes()),
         }
     }
 
@@ -189,9 +189,9 @@ impl Default for Location {
 
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0.place {
-            Place::Local(path) => write!(f, "{}", path.display())?,
-            Place::Address { scheme, rest } => write!(f, "{scheme}:{}", mask(rest))?,
+        match &self.0.kind {
+            LocationKind::Local(path) => write!(f, "{}", path.display())?,
+            LocationKind::Address { scheme, rest } => write!(f, "{scheme}:{}", mask(rest))?,
         }
         self.0.snapshot.iter().try_for_each(|snapshot| write!(f, " (snapshot {snapshot})"))
     }

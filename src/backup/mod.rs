@@ -5,7 +5,6 @@
 //! [`registry`], and every format runs the same contract suite (`tests/it/contract.rs`). This
 //! module never writes to a backup. It knows nothing of sampling, verdicts or reports.
 
-mod aside;
 pub mod bytes;
 mod compression;
 mod context;
@@ -19,6 +18,7 @@ mod format;
 mod holes;
 mod leftovers;
 mod location;
+mod passed_over;
 mod path;
 mod reach;
 pub mod registry;
@@ -32,7 +32,7 @@ mod workspace;
 mod zip;
 
 pub use context::Context;
-pub use description::{Description, Taken, TakenFrom};
+pub use description::{BackupTime, Description, TakenFrom};
 pub use entry::{Entry, EntryBatch};
 pub use error::{Damage, Error, Lost, RestoreError};
 pub use folder::Folder;
@@ -44,7 +44,7 @@ pub use reach::Reach;
 pub use registry::open;
 pub use restored::Restored;
 pub use scratch::{MARGIN, Scratch};
-pub use scratch_folder::Stays;
+pub use scratch_folder::NotRemoved;
 pub use workspace::Workspace;
 
 use std::ops::ControlFlow;

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::format::{Candidate, Format, Snapshot};
+use super::format::{BackupCandidate, Format, Snapshot};
 use super::{Backup, Context, Error, Location, folder, tar, zip};
 
 /// All formats, in the order in which they are tried.
@@ -13,7 +13,7 @@ pub static FORMATS: [Format; 7] =
 /// Opens the backup at `location`, whatever its name is. Nothing is written to it. Its access time
 /// is left unchanged if the system allows it.
 pub fn open(location: &Location, context: &Context) -> Result<Box<dyn Backup>, Error> {
-    let candidate = Candidate::look(location, context.cold)?;
+    let candidate = BackupCandidate::look(location, context.cold)?;
     let format = format_of(&candidate)?;
     if format.snapshots.is_none()
         && let Some(snapshot) = location.snapshot()
@@ -27,7 +27,7 @@ pub fn open(location: &Location, context: &Context) -> Result<Box<dyn Backup>, E
 /// The backups at `location` that can be opened by name. Empty if the location holds only one
 /// backup.
 pub fn snapshots(location: &Location, context: &Context) -> Result<Vec<Snapshot>, Error> {
-    let candidate = Candidate::look(location, context.cold)?;
+    let candidate = BackupCandidate::look(location, context.cold)?;
     match format_of(&candidate)?.snapshots {
         Some(snapshots) => snapshots(&candidate, context),
         None => Ok(Vec::new()),
@@ -35,7 +35,7 @@ pub fn snapshots(location: &Location, context: &Context) -> Result<Vec<Snapshot>
 }
 
 /// Finds the format by the scheme of an address, or by the content of a file or folder.
-fn format_of(candidate: &Candidate<'_>) -> Result<&'static Format, Error> {
+fn format_of(candidate: &BackupCandidate<'_>) -> Result<&'static Format, Error> {
     let format = match candidate.location().address() {
         Some((scheme, _)) => FORMATS.iter().find(|format| format.schemes.contains(&scheme)),
         None => FORMATS.iter().find(|format| (format.recognise)(candidate)),

@@ -27,7 +27,7 @@ pub(super) struct Repeats {
 
 /// Lists to `sink` by calling `list`, which returns `None` if it found repeated names. Then it is
 /// called once more.
-pub(super) fn settled(
+pub(super) fn list_with_restart(
     sink: &dyn CatalogSink,
     mut list: impl FnMut() -> Result<Option<Listing>, Error>,
 ) -> Result<Listing, Error> {
@@ -40,7 +40,7 @@ pub(super) fn settled(
 }
 
 /// One pass over the names of the archive, in the order of the archive.
-pub(super) struct Pass<'a> {
+pub(super) struct NamePass<'a> {
     repeats: &'a Repeats,
     /// Whether the repeats were unknown when this pass began. Such a pass counts to its end, even
     /// if another pass finds the repeats in the meantime.
@@ -56,14 +56,14 @@ impl Repeats {
     }
 
     /// Starts a pass.
-    pub(super) fn pass(&self) -> Pass<'_> {
+    pub(super) fn pass(&self) -> NamePass<'_> {
         let known = self.known.get();
         let left = known.cloned().unwrap_or_default();
-        Pass { repeats: self, is_counting: known.is_none(), seen: Vec::new(), left }
+        NamePass { repeats: self, is_counting: known.is_none(), seen: Vec::new(), left }
     }
 }
 
-impl Pass<'_> {
+impl NamePass<'_> {
     /// Whether every name is known to occur only once, so that no entry replaces another.
     pub(super) fn names_are_unique(&self) -> bool {
         self.left.is_empty()

@@ -92,7 +92,7 @@ impl DiskSpace {
             let all = coming.saturating_add(self.written.load(Ordering::Acquire));
             let is_too_large = all < size.saturating_add(MARGIN);
             if is_too_large || (is_alone && (!may_come || waiting.since.elapsed() > SHOWN_WITHIN)) {
-                return Err(RestoreError::NoRoom { needed: size, free });
+                return Err(RestoreError::NoSpace { needed: size, free });
             }
             drop(reserved);
             if stop.is_set() {
@@ -180,8 +180,7 @@ mod tests {
 
     #[track_caller]
     fn is_refused(asked: &Result<Reservation<'_>, RestoreError>) {
-        let is_full =
-            |error: &RestoreError| matches!(error, RestoreError::NoRoom { needed, .. } if *needed == 3 * GIB);
+        let is_full = |error: &RestoreError| matches!(error, RestoreError::NoSpace { needed, .. } if *needed == 3 * GIB);
         assert!(asked.as_ref().err().is_some_and(is_full), "{asked:?}");
     }
 
@@ -234,7 +233,7 @@ mod tests {
         space.add_file();
         other.use_up(GIB / 2);
         is_refused(&space.reserve(3 * GIB, 0, &stop, &|| Ok(2 * GIB)));
-        assert!(matches!(space.reserve(1 << 46, 0, &stop, &|| Ok(GIB)), Err(RestoreError::NoRoom { .. })));
+        assert!(matches!(space.reserve(1 << 46, 0, &stop, &|| Ok(GIB)), Err(RestoreError::NoSpace { .. })));
     }
 
     #[test]

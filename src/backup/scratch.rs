@@ -23,7 +23,7 @@ use crate::stop::Stop;
 use super::holes;
 use super::reservation::Reservation;
 use super::restored::Restored;
-use super::scratch_folder::{PIECE, ScratchFolder, Stays};
+use super::scratch_folder::{NotRemoved, PIECE, ScratchFolder};
 use super::{Error, RestoreError};
 
 /// Bytes that are left free on the disk of the restore folder, for other programs that write there.
@@ -39,23 +39,23 @@ pub struct Scratch {
 impl Scratch {
     /// Creates a new folder below `restore_to`, which must exist.
     pub fn create(restore_to: &Path, cancel: Stop) -> Result<Self, Error> {
-        let fail = |source| Error::Scratch { place: restore_to.to_owned(), source };
+        let fail = |source| Error::Scratch { path: restore_to.to_owned(), source };
         let inner = ScratchFolder::create(restore_to).map_err(fail)?;
         Ok(Self { inner: Arc::new(inner), cancel })
     }
 
     /// The path of the folder.
-    pub fn place(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         self.inner.path()
     }
 
     /// Removes the folder. Drop does this too, but can report an error only on standard error.
-    pub fn remove(self) -> Result<(), Stays> {
-        let place = self.inner.path().to_owned();
+    pub fn remove(self) -> Result<(), NotRemoved> {
+        let path = self.inner.path().to_owned();
         match Arc::try_unwrap(self.inner) {
             Ok(mut inner) => inner.remove(),
             // The restored file that is still open holds the folder and removes it when dropped.
-            Err(_) => Err(Stays { place, problem: "a restored file is still open".to_owned() }),
+            Err(_) => Err(NotRemoved { path, problem: "a restored file is still open".to_owned() }),
         }
     }
 
@@ -224,11 +224,11 @@ mod tests {
         let scratch = Scratch::create(target.path(), Stop::never()).unwrap();
         let restored = scratch.restore(&mut &b"hello"[..], Some(5), &mut Vec::new()).unwrap();
         assert_eq!(restored.size(), 5);
-        assert_eq!(std::fs::read(scratch.place().join("000000")).unwrap(), b"hello");
+        assert_eq!(std::fs::read(scratch.path().join("000000")).unwrap(), b"hello");
         drop(restored);
-        assert_eq!(std::fs::read(scratch.place().join("000000")).unwrap(), b"");
+        assert_eq!(std::fs::read(scratch.path().join("000000")).unwrap(), b"");
         let next = scratch.restore(&mut &b"abc"[..], None, &mut Vec::new()).unwrap();
-        assert_eq!(std::fs::read(scratch.place().join("000000")).unwrap(), b"abc");
+        assert_eq!(std::fs::read(scratch.path().join("000000")).unwrap(), b"abc");
         assert_eq!(next.size(), 3);
     }
 
@@ -236,16 +236,16 @@ mod tests {
     fn a_folder_that_cannot_be_removed_is_told_with_its_place() {
         let target = below();
         let scratch = Scratch::create(target.path(), Stop::never()).unwrap();
-        let place = scratch.place().to_owned();
-        std::fs::write(place.join("thesis.doc"), "not ours").unwrap();
+        let path = scratch.path().to_owned();
+        std::fs::write(path.join("thesis.doc"), "not ours").unwrap();
         let stays = scratch.remove().unwrap_err().to_string();
-        assert!(stays.contains(&place.display().to_string()) && stays.contains("by hand"), "{stays}");
-        assert!(place.join("thesis.doc").exists());
+        assert!(stays.contains(&path.display().to_string()) && stays.contains("by hand"), "{stays}");
+        assert!(path.join("thesis.doc").exists());
         let scratch = Scratch::create(target.path(), Stop::never()).unwrap();
         let restored = scratch.restore(&mut &b"content"[..], None, &mut Vec::new()).unwrap();
         assert!(scratch.remove().unwrap_err().to_string().contains("still open"));
         drop(restored);
-        std::fs::remove_dir_all(&place).unwrap();
+        std::fs::remove_dir_all(&path).unwrap();
         assert_eq!(std::fs::read_dir(target.path()).unwrap().count(), 0);
         let scratch = Scratch::create(target.path(), Stop::never()).unwrap();
         scratch.remove().unwrap();

@@ -33,7 +33,7 @@ pub(super) const PIECE: usize = 1 << 20;
 pub(super) struct ScratchFolder {
     parent: Dir,
     name: String,
-    place: PathBuf,
+    path: PathBuf,
     /// Closed before the folder is removed, because Windows cannot remove an open folder.
     dir: Option<Dir>,
     marker: Option<File>,
@@ -49,10 +49,10 @@ pub(super) struct ScratchFolder {
 #[derive(Debug, thiserror::Error)]
 #[error(
     "cannot remove {}, which may hold restored files: {problem}; the next run tries again, or remove it by hand",
-    place.display()
+    path.display()
 )]
-pub struct Stays {
-    pub(super) place: PathBuf,
+pub struct NotRemoved {
+    pub(super) path: PathBuf,
     pub(super) problem: String,
 }
 
@@ -104,7 +104,7 @@ impl ScratchFolder {
             }
         };
         Ok(Self {
-            place: restore_to.join(&name),
+            path: restore_to.join(&name),
             parent,
             name,
             dir: Some(dir),
@@ -118,12 +118,12 @@ impl ScratchFolder {
 
     /// The path of the folder.
     pub(super) fn path(&self) -> &Path {
-        &self.place
+        &self.path
     }
 
     /// Removes the folder, at the first call only. If something cannot be removed (permission lost,
     /// for example), the next run recognises it.
-    pub(super) fn remove(&mut self) -> Result<(), Stays> {
+    pub(super) fn remove(&mut self) -> Result<(), NotRemoved> {
         lock(&self.idle).clear();
         lock(&self.workspaces).take();
         let Some(dir) = self.dir.take() else { return Ok(()) };
@@ -132,16 +132,16 @@ impl ScratchFolder {
             Ok(false) => "it holds what is not ours".to_owned(),
             Err(error) => error.to_string(),
         };
-        Err(Stays { place: self.place.clone(), problem })
+        Err(NotRemoved { path: self.path.clone(), problem })
     }
 }
 
 impl Drop for ScratchFolder {
     fn drop(&mut self) {
-        if let Err(stays) = self.remove() {
+        if let Err(error) = self.remove() {
             // The run has no outcome any more to add this to. If standard error is closed, there is
             // nobody to tell.
-            let _ = writeln!(io::stderr(), "bkverify: warning: {stays}");
+            let _ = writeln!(io::stderr(), "bkverify: warning: {error}");
         }
     }
 }

@@ -55,7 +55,7 @@ impl Scratch {
             Ok((parent, dir))
         });
         let (parent, dir) = made.map_err(RestoreError::Scratch)?;
-        let path = self.place().join(WORKSPACES).join(&name);
+        let path = self.path().join(WORKSPACES).join(&name);
         Ok(Workspace { scratch: self, parent, name, path, dir: Some(dir), reservation })
     }
 }

@@ -9,7 +9,7 @@ mod renderer;
 
 use std::time::SystemTime;
 
-use bkverify::backup::{Backup, Description, Taken, TakenFrom};
+use bkverify::backup::{Backup, BackupTime, Description, TakenFrom};
 use bkverify::plan::{CachePolicy, Plan, SampleSize, Target};
 use bkverify::platform::Timestamp;
 use bkverify::stop::Stop;
@@ -42,7 +42,7 @@ fn described(format: &'static str) -> Description {
         format,
         snapshot: None,
         id: None,
-        taken: Some(Taken { at, how: TakenFrom::Record }),
+        taken: Some(BackupTime { at, how: TakenFrom::Record }),
         unique_names: true,
         time_resolution_ns: 1,
     }

@@ -143,7 +143,7 @@ fn an_adopted_file_is_like_any_other_but_never_written_to_and_outlives_its_works
     assert_eq!(content(&next), b"next");
     // Files are numbered one after the other, but an adopted one is never filled again.
     let linked = machine.folder.path().join("linked");
-    let number = fs::read_dir(scratch.place()).unwrap().map(|entry| entry.unwrap().path());
+    let number = fs::read_dir(scratch.path()).unwrap().map(|entry| entry.unwrap().path());
     let number = number.filter(|path| path.is_file()).find(|path| fs::read(path).unwrap() == b"two").unwrap();
     fs::hard_link(number, &linked).unwrap();
     drop(two);

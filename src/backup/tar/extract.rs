@@ -2,8 +2,8 @@
 
 use std::io::{self, Seek, SeekFrom};
 
-use super::members::{Kind, Layout, Member};
-use super::source::{Exactly, Source, is_halt};
+use super::members::{Layout, Member, MemberKind};
+use super::source::{ArchiveReader, Exactly, is_halt};
 use super::sparse::{self, Segment};
 use crate::backup::{RestoreError, Restored, Scratch};
 use crate::platform;
@@ -13,12 +13,12 @@ const CUT_OFF: &str = "the archive is cut off in the middle of it";
 /// Restores a regular member whose data is at or after the current position of `source`. Holes of
 /// sparse files stay holes.
 pub(super) fn extract(
-    source: &mut dyn Source,
+    source: &mut dyn ArchiveReader,
     member: &mut Member,
     scratch: &Scratch,
     buffer: &mut Vec<u8>,
 ) -> Result<Restored, RestoreError> {
-    if member.kind == Kind::Continued {
+    if member.kind == MemberKind::Continued {
         let problem = "only its last part is in this archive, which is a later volume of several; \
              extract all volumes into a folder with `tar --multi-volume`, and verify that folder";
         return Err(RestoreError::Unsupported(problem.to_owned()));

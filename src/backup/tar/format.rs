@@ -5,7 +5,7 @@ use std::io::BufReader;
 use super::{Tar, is_header};
 use crate::backup::bytes::{FileBytes, ReadAt, Reader, is_all_zero};
 use crate::backup::compression::{Compression, NEEDS_MEMORY, is_out_of_memory};
-use crate::backup::format::{Candidate, Format};
+use crate::backup::format::{BackupCandidate, Format};
 use crate::backup::{Backup, Context, Description, Error, Location, zip};
 use crate::platform::{self, Stat};
 
@@ -81,7 +81,7 @@ fn name(compression: Option<Compression>) -> &'static str {
 const TIME_RESOLUTION_NS: u64 = 1_000_000_000;
 
 fn open(
-    candidate: &Candidate<'_>,
+    candidate: &BackupCandidate<'_>,
     (bytes, stat): (Box<FileBytes>, Stat),
     compression: Option<Compression>,
 ) -> Box<dyn Backup> {
@@ -94,7 +94,7 @@ fn open(
 /// writes 10,240.
 const EMPTY_TAR_MAX: u64 = 1 << 20;
 
-fn is_plain(candidate: &Candidate<'_>) -> bool {
+fn is_plain(candidate: &BackupCandidate<'_>) -> bool {
     let (Some(block), Some((_, stat))) = (candidate.first_block(), candidate.file()) else {
         return false;
     };
@@ -102,7 +102,7 @@ fn is_plain(candidate: &Candidate<'_>) -> bool {
     is_header(block) || (may_be_empty && candidate.bytes().is_ok_and(|(bytes, _)| is_all_zero(&*bytes, 0)))
 }
 
-fn open_plain(candidate: &Candidate<'_>, _: &Context) -> Result<Box<dyn Backup>, Error> {
+fn open_plain(candidate: &BackupCandidate<'_>, _: &Context) -> Result<Box<dyn Backup>, Error> {
     let (bytes, stat) = candidate.bytes()?;
     if zip::is_end(&*bytes) {
         let problem = "it begins as a tar archive and ends as a zip archive: two archives were joined; get both apart, \
@@ -113,11 +113,14 @@ fn open_plain(candidate: &Candidate<'_>, _: &Context) -> Result<Box<dyn Backup>,
     Ok(open(candidate, (bytes, stat), None))
 }
 
-fn is_compressed_by(candidate: &Candidate<'_>, compression: Compression) -> bool {
+fn is_compressed_by(candidate: &BackupCandidate<'_>, compression: Compression) -> bool {
     candidate.file().is_some() && Compression::recognise(candidate.first()) == Some(compression)
 }
 
-fn open_compressed(candidate: &Candidate<'_>, compression: Compression) -> Result<Box<dyn Backup>, Error> {
+fn open_compressed(
+    candidate: &BackupCandidate<'_>,
+    compression: Compression,
+) -> Result<Box<dyn Backup>, Error> {
     let (bytes, stat) = candidate.bytes()?;
     check_holds_tar(candidate.location(), &*bytes, compression)?;
     Ok(open(candidate, (bytes, stat), Some(compression)))

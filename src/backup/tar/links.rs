@@ -9,8 +9,8 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::OnceLock;
 
-use super::members::{Kind, Member, Members, Step};
-use super::source::Source;
+use super::members::{Member, MemberKind, Members, Step};
+use super::source::ArchiveReader;
 use crate::backup::path;
 
 /// What is known of the hard links of one archive.
@@ -55,7 +55,7 @@ impl Links {
     }
 
     /// Resolves all links with one walk over the headers of the archive.
-    pub(super) fn resolve(&self, source: &mut dyn Source) {
+    pub(super) fn resolve(&self, source: &mut dyn ArchiveReader) {
         let Some(targets) = self.targets.get() else { return };
         let mut latest: HashMap<u64, u64> = HashMap::new();
         let mut resolved = HashMap::new();
@@ -69,12 +69,12 @@ impl Links {
                 Step::Halted => return,
             }
             let content = match member.kind {
-                Kind::File | Kind::Continued => Some(member.start),
-                Kind::Link => latest.get(&self.hash(&member.link)).copied(),
-                Kind::Special => None,
-                Kind::Folder | Kind::Aside => continue,
+                MemberKind::File | MemberKind::Continued => Some(member.start),
+                MemberKind::Link => latest.get(&self.hash(&member.link)).copied(),
+                MemberKind::Special => None,
+                MemberKind::Folder | MemberKind::NoFile => continue,
             };
-            if let (Kind::Link, Some(content)) = (member.kind, content) {
+            if let (MemberKind::Link, Some(content)) = (member.kind, content) {
                 resolved.insert(member.start, content);
             }
             let name = self.hash(&member.name);

@@ -18,7 +18,7 @@ use super::end::Tail;
 use super::header::{BLOCK, has_checksum, has_magic, header_time, looks_like_extension};
 use super::names::{self, Writer};
 use super::pax::Attributes;
-use super::source::{Exactly, Source, is_halt};
+use super::source::{ArchiveReader, Exactly, is_halt};
 use super::sparse::{self, Segment};
 
 /// The longest name that is accepted in a GNU long-name header, in bytes. The longest path on Linux
@@ -31,7 +31,7 @@ const PAX_MAX: u64 = 16 << 20;
 
 /// What a member is, as far as it matters for restoring regular files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Kind {
+pub(super) enum MemberKind {
     /// A regular file.
     #[default]
     File,
@@ -44,7 +44,7 @@ pub(super) enum Kind {
     /// A symbolic link, device or pipe.
     Special,
     /// Not a file: a volume label or the like.
-    Aside,
+    NoFile,
 }
 
 /// How the stored bytes of a file are arranged.
@@ -65,7 +65,7 @@ pub(super) struct Member {
     /// Offset of its first header.
     pub start: u64,
     /// What it is.
-    pub kind: Kind,
+    pub kind: MemberKind,
     /// Its name as stored.
     pub name: Vec<u8>,
     /// Its link target as stored.
@@ -99,7 +99,7 @@ pub(super) enum Step {
 
 /// A walk over the members of an archive.
 pub(super) struct Members<'s> {
-    source: &'s mut dyn Source,
+    source: &'s mut dyn ArchiveReader,
     /// Offset of the next header.
     next: u64,
     block: Header,
@@ -142,7 +142,7 @@ impl From<io::Error> for Trouble {
 
 impl<'s> Members<'s> {
     /// Starts at `offset`, where a member begins.
-    pub(super) fn at(source: &'s mut dyn Source, offset: u64) -> Self {
+    pub(super) fn at(source: &'s mut dyn ArchiveReader, offset: u64) -> Self {
         Self {
             source,
             next: offset,
@@ -163,7 +163,7 @@ impl<'s> Members<'s> {
     }
 
     /// The reader, to read the data of the last member.
-    pub(super) fn source(&mut self) -> &mut dyn Source {
+    pub(super) fn source(&mut self) -> &mut dyn ArchiveReader {
         self.source
     }
 
@@ -397,7 +397,8 @@ impl<'s> Members<'s> {
         let target = self.block.link_name_bytes().unwrap_or_default();
         take_name(&mut member.link, &self.attributes.linkpath, &mut self.long_link, &target);
         member.kind = self.kind(kind, stored, &member.name);
-        member.stored = if matches!(member.kind, Kind::Link | Kind::Special) { 0 } else { stored };
+        member.stored =
+            if matches!(member.kind, MemberKind::Link | MemberKind::Special) { 0 } else { stored };
         if kind == b'5' {
             member.stored = 0;
         }
@@ -426,21 +427,21 @@ impl<'s> Members<'s> {
             && (real.is_empty() || names::agree_sparse(real, long.map_or(short, Vec::as_slice), self.writer))
     }
 
-    fn kind(&self, kind: u8, stored: u64, name: &[u8]) -> Kind {
+    fn kind(&self, kind: u8, stored: u64, name: &[u8]) -> MemberKind {
         match kind {
             // Old formats have no type for folders and mark them with a slash.
-            0 | b'0' | b'7' if name.ends_with(b"/") => Kind::Folder,
+            0 | b'0' | b'7' if name.ends_with(b"/") => MemberKind::Folder,
             // POSIX allows a hard link to store the content again. In other formats, the size of a
             // link means nothing.
-            b'1' if stored > 0 && self.attributes.present => Kind::File,
-            b'1' => Kind::Link,
-            b'2' | b'3' | b'4' | b'6' => Kind::Special,
-            b'5' | b'D' => Kind::Folder,
-            b'M' => Kind::Continued,
+            b'1' if stored > 0 && self.attributes.present => MemberKind::File,
+            b'1' => MemberKind::Link,
+            b'2' | b'3' | b'4' | b'6' => MemberKind::Special,
+            b'5' | b'D' => MemberKind::Folder,
+            b'M' => MemberKind::Continued,
             // Volume label, old long name, Solaris attributes.
-            b'V' | b'N' | b'A' | b'E' => Kind::Aside,
+            b'V' | b'N' | b'A' | b'E' => MemberKind::NoFile,
             // POSIX: an unknown type is treated as a regular file.
-            _ => Kind::File,
+            _ => MemberKind::File,
         }
     }
 
@@ -456,7 +457,7 @@ impl<'s> Members<'s> {
             member.layout = Layout::Map;
             let blocks = sparse::read_old_gnu(gnu, self.source, &mut member.map)?.map_err(bad)?;
             self.next += blocks * BLOCK;
-        } else if member.kind == Kind::File && self.attributes.real_size.is_some() {
+        } else if member.kind == MemberKind::File && self.attributes.real_size.is_some() {
             member.size = self.attributes.real_size.unwrap_or_default();
             if !self.attributes.sparse_name.is_empty() {
                 member.name.clone_from(&self.attributes.sparse_name);

@@ -28,15 +28,15 @@ use std::sync::Mutex;
 
 pub use self::format::{BZIP2, GZIP, PLAIN, XZ, ZSTD};
 use self::links::Links;
-use self::members::{Kind, Member, Members, Step};
-use self::source::{End, Plain, Source, Stream};
+use self::members::{Member, MemberKind, Members, Step};
+use self::source::{ArchiveEnd, ArchiveReader, DecompressedReader, PlainReader};
 use self::specials::Specials;
-use super::aside::{Aside, What};
 use super::bytes::{ReadAt, Reader};
 use super::compression::Compression;
 use super::damage_lines::DamageLines;
-use super::delivery::{Delivery, Ended, conclude, same};
-use super::repeats::{Pass, Repeats, settled};
+use super::delivery::{Delivery, EarlyEnd, conclude, copy_of_io_error};
+use super::passed_over::{PassedOver, PassedOverKind};
+use super::repeats::{NamePass, Repeats, list_with_restart};
 use super::{
     Backup, CatalogSink, Context, Description, Entry, EntryBatch, Error, Listing, Needs, Reach, RestoreError,
     RestoreSink, Scratch, Wanted,
@@ -63,7 +63,7 @@ pub(super) struct Tar {
     repeats: Repeats,
     links: Links,
     /// What the last walk that reached the end found there.
-    end: Mutex<Option<End>>,
+    end: Mutex<Option<ArchiveEnd>>,
 }
 
 /// Whether `block`, the first uncompressed block of a file, begins a tar archive. The magic bytes
@@ -85,11 +85,11 @@ impl Tar {
     }
 
     /// Stores what a complete walk found at the end. `None` if the end could not be read.
-    fn note_end(&self, found: Option<End>) {
+    fn note_end(&self, found: Option<ArchiveEnd>) {
         *lock(&self.end) = found;
     }
 
-    fn end(&self) -> Option<End> {
+    fn end(&self) -> Option<ArchiveEnd> {
         *lock(&self.end)
     }
 
@@ -98,16 +98,16 @@ impl Tar {
     fn with_source<T>(
         &self,
         halt: &mut dyn FnMut() -> bool,
-        act: impl FnOnce(&mut dyn Source) -> T,
+        act: impl FnOnce(&mut dyn ArchiveReader) -> T,
     ) -> Result<T, Error> {
         let Some(compression) = self.compression else {
-            return Ok(act(&mut Plain::new(&*self.bytes)));
+            return Ok(act(&mut PlainReader::new(&*self.bytes)));
         };
         let decoder = compression
             .decoder(Reader::new(&*self.bytes))
             .map_err(|source| Error::Open { location: self.description.location.clone(), source })?;
         let most = self.end().map_or_else(|| compression.most_from(self.bytes.len()), |end| end.length);
-        Ok(act(&mut Stream::new(decoder, most, halt)))
+        Ok(act(&mut DecompressedReader::new(decoder, most, halt)))
     }
 
     /// Lists to `sink`. Without a sink, only finds repeated names and hard links. Returns `None` if
@@ -116,7 +116,7 @@ impl Tar {
         &self,
         sink: Option<&dyn CatalogSink>,
         context: &Context,
-        source: &mut dyn Source,
+        source: &mut dyn ArchiveReader,
     ) -> Option<Listing> {
         let mut pass = self.repeats.pass();
         let mut targets = self.links.collect();
@@ -124,13 +124,13 @@ impl Tar {
         let mut members = Members::at(source, 0);
         let mut member = Member::default();
         let (mut batch, mut damage) = (EntryBatch::new(), DamageLines::new(MORE));
-        let mut aside = Aside::default();
+        let mut passed_over = PassedOver::default();
         let hand_on = |batch: &EntryBatch| sink.map_or(ControlFlow::Continue(()), |sink| sink.take(batch));
         loop {
             match members.step(&mut member) {
                 Step::Member => {
-                    aside.see(&member.name, what(member.kind));
-                    if member.kind == Kind::Link {
+                    passed_over.see(&member.name, what(member.kind));
+                    if member.kind == MemberKind::Link {
                         targets.note(&member.link);
                     }
                     list_member(&mut batch, &member, &mut pass, &mut specials);
@@ -155,7 +155,7 @@ impl Tar {
             return None;
         }
         if let Some(sink) = sink {
-            sink.pass_over(aside.count());
+            sink.pass_over(passed_over.count());
         }
         let damage = damage.into_lines();
         Some(match hand_on(&batch) {
@@ -178,11 +178,11 @@ impl Tar {
         &self,
         test: &dyn Fn(&Entry<'_>) -> bool,
         delivery: &mut Delivery<'_>,
-    ) -> Result<(), Ended> {
+    ) -> Result<(), EarlyEnd> {
         let context = delivery.context;
-        self.survey(context).map_err(Ended::Failed)?;
+        self.survey(context).map_err(EarlyEnd::Failed)?;
         if delivery.is_cancelled() {
-            return Err(Ended::Enough);
+            return Err(EarlyEnd::Enough);
         }
         let mut links = EntryBatch::new();
         let mut damage = DamageLines::new(MORE);
@@ -206,14 +206,14 @@ impl Tar {
                         self.note_end(members.source().end());
                         break Ok(());
                     }
-                    Step::Halted => break Err(Ended::Enough),
+                    Step::Halted => break Err(EarlyEnd::Enough),
                 }
                 one.clear();
                 list_member(&mut one, &member, &mut pass, &mut specials);
                 if one.is_empty() || !test(&one.get(0)) {
                     continue;
                 }
-                if member.kind == Kind::Link {
+                if member.kind == MemberKind::Link {
                     links.push(&one.get(0));
                     continue;
                 }
@@ -232,11 +232,11 @@ impl Tar {
         // Reported here again, because a disk that was read without errors for the listing may fail
         // now.
         damage.into_lines().into_iter().for_each(|damage| delivery.sink.lost(damage));
-        passed.map_err(Ended::Failed)??;
+        passed.map_err(EarlyEnd::Failed)??;
         if links.is_empty() { Ok(()) } else { self.restore_these(&links, delivery) }
     }
 
-    fn restore_these(&self, wanted: &EntryBatch, delivery: &mut Delivery<'_>) -> Result<(), Ended> {
+    fn restore_these(&self, wanted: &EntryBatch, delivery: &mut Delivery<'_>) -> Result<(), EarlyEnd> {
         let context = delivery.context;
         let mut order = Vec::with_capacity(wanted.len());
         let mut resolved = None;
@@ -267,18 +267,18 @@ impl Tar {
             BUFFER.set(pass.buffer);
             ended
         });
-        passed.map_err(Ended::Failed)?
+        passed.map_err(EarlyEnd::Failed)?
     }
 
     /// Finds the content of all hard links. If the walk was cancelled, nothing is known of any
     /// link.
-    fn resolve_links(&self, context: &Context) -> Result<&std::collections::HashMap<u64, u64>, Ended> {
-        self.survey(context).map_err(Ended::Failed)?;
+    fn resolve_links(&self, context: &Context) -> Result<&std::collections::HashMap<u64, u64>, EarlyEnd> {
+        self.survey(context).map_err(EarlyEnd::Failed)?;
         let mut halt = || context.cancel.is_set();
         if self.links.resolved().is_none() {
-            self.with_source(&mut halt, |source| self.links.resolve(source)).map_err(Ended::Failed)?;
+            self.with_source(&mut halt, |source| self.links.resolve(source)).map_err(EarlyEnd::Failed)?;
         }
-        self.links.resolved().ok_or(Ended::Enough)
+        self.links.resolved().ok_or(EarlyEnd::Enough)
     }
 }
 
@@ -293,7 +293,7 @@ struct InOrder<'a, 'd> {
 impl InOrder<'_, '_> {
     /// Restores the member that all entries of `group` (offset and index) have their content from,
     /// once for each entry.
-    fn restore(&mut self, source: &mut dyn Source, group: &[(u64, usize)]) -> Result<(), Ended> {
+    fn restore(&mut self, source: &mut dyn ArchiveReader, group: &[(u64, usize)]) -> Result<(), EarlyEnd> {
         let Some((&(start, first), others)) = group.split_first() else { return Ok(()) };
         let entry = self.wanted.get(first);
         // A worker that holds a file for its other names may wait for disk space. Meanwhile it must
@@ -320,19 +320,26 @@ impl InOrder<'_, '_> {
             }
             // If the scratch folder has failed, delivering the first entry ends the restore.
             Err(error) => {
-                let message = again(&error);
+                let message = copy_of_error(&error);
                 self.delivery.deliver(self.wanted.get(first), Err(error))?;
-                others.into_iter().try_for_each(|entry| self.delivery.deliver(entry, Err(again(&message))))
+                others
+                    .into_iter()
+                    .try_for_each(|entry| self.delivery.deliver(entry, Err(copy_of_error(&message))))
             }
         }
     }
 
-    fn extract(&mut self, source: &mut dyn Source, start: u64) -> Result<super::Restored, RestoreError> {
+    fn extract(
+        &mut self,
+        source: &mut dyn ArchiveReader,
+        start: u64,
+    ) -> Result<super::Restored, RestoreError> {
         source.advance_to(start).map_err(extract::explain)?;
         let mut members = Members::at(source, start);
         match members.step(&mut self.member) {
             Step::Member
-                if self.member.start == start && matches!(self.member.kind, Kind::File | Kind::Continued) =>
+                if self.member.start == start
+                    && matches!(self.member.kind, MemberKind::File | MemberKind::Continued) =>
             {
                 extract::extract(members.source(), &mut self.member, self.delivery.scratch, &mut self.buffer)
             }
@@ -359,7 +366,9 @@ impl Backup for Tar {
 
     fn catalog(&self, _needs: Needs, context: &Context, sink: &dyn CatalogSink) -> Result<Listing, Error> {
         let mut halt = || context.cancel.is_set();
-        settled(sink, || self.with_source(&mut halt, |source| self.list(Some(sink), context, source)))
+        list_with_restart(sink, || {
+            self.with_source(&mut halt, |source| self.list(Some(sink), context, source))
+        })
     }
 
     fn vouched_by(&self) -> Option<&'static str> {
@@ -386,21 +395,21 @@ impl Backup for Tar {
 }
 
 /// What a member counts as among those that are passed over.
-fn what(kind: Kind) -> What {
+fn what(kind: MemberKind) -> PassedOverKind {
     match kind {
-        Kind::Folder => What::Folder,
-        Kind::Special => What::Special,
-        _ => What::Other,
+        MemberKind::Folder => PassedOverKind::Folder,
+        MemberKind::Special => PassedOverKind::Special,
+        _ => PassedOverKind::Other,
     }
 }
 
 /// Adds a member to `batch` if it is a regular file or a hard link to one, and if no later member
 /// replaces it.
-fn list_member(batch: &mut EntryBatch, member: &Member, pass: &mut Pass<'_>, specials: &mut Specials) {
-    if matches!(member.kind, Kind::Folder | Kind::Aside) {
+fn list_member(batch: &mut EntryBatch, member: &Member, pass: &mut NamePass<'_>, specials: &mut Specials) {
+    if matches!(member.kind, MemberKind::Folder | MemberKind::NoFile) {
         return;
     }
-    let is_link = member.kind == Kind::Link;
+    let is_link = member.kind == MemberKind::Link;
     let mut target = Vec::new();
     if is_link {
         target = super::path::relative(&member.link).unwrap_or_else(|_| member.link.clone());
@@ -419,7 +428,7 @@ fn list_member(batch: &mut EntryBatch, member: &Member, pass: &mut Pass<'_>, spe
     };
     batch.push_stored(&member.name, &rest);
     let path = batch.get(before).path;
-    let is_special = member.kind == Kind::Special || (is_link && specials.holds(&target));
+    let is_special = member.kind == MemberKind::Special || (is_link && specials.holds(&target));
     if is_special {
         specials.note(path);
     } else if !pass.names_are_unique() {
@@ -441,14 +450,14 @@ fn dangling(entry: &Entry<'_>) -> RestoreError {
 }
 
 /// A copy of an error, to be delivered for another entry.
-fn again(error: &RestoreError) -> RestoreError {
+fn copy_of_error(error: &RestoreError) -> RestoreError {
     match error {
         RestoreError::Stopped => RestoreError::Stopped,
         RestoreError::Unsupported(problem) => RestoreError::Unsupported(problem.clone()),
         RestoreError::Checksum(problem) => RestoreError::Checksum(problem.clone()),
-        RestoreError::NoRoom { needed, free } => RestoreError::NoRoom { needed: *needed, free: *free },
+        RestoreError::NoSpace { needed, free } => RestoreError::NoSpace { needed: *needed, free: *free },
         RestoreError::TooLong { declared } => RestoreError::TooLong { declared: *declared },
-        RestoreError::Read(error) => RestoreError::Read(same(error)),
+        RestoreError::Read(error) => RestoreError::Read(copy_of_io_error(error)),
         other => RestoreError::Damaged(other.to_string()),
     }
 }

@@ -12,7 +12,7 @@ use crate::platform;
 
 /// The bytes of an archive. The position of a stream can only grow; in a file it can be set to any
 /// offset.
-pub(super) trait Source: Read {
+pub(super) trait ArchiveReader: Read {
     /// The offset of the next byte that is read.
     fn position(&self) -> u64;
 
@@ -24,12 +24,12 @@ pub(super) trait Source: Read {
     fn ends_before(&self, offset: u64) -> bool;
 
     /// The end of the archive, if it was read to its last byte without an error.
-    fn end(&self) -> Option<End>;
+    fn end(&self) -> Option<ArchiveEnd>;
 }
 
 /// The end of an archive that was read to its last byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct End {
+pub(super) struct ArchiveEnd {
     /// The length of the uncompressed archive in bytes.
     pub length: u64,
     /// Whether checksums covered all of it.
@@ -59,13 +59,13 @@ const BUFFER: usize = 16 << 10;
 
 /// An archive that is not compressed, read at offsets. Any number of these readers can read the
 /// same archive at once.
-pub(super) struct Plain<'a> {
+pub(super) struct PlainReader<'a> {
     reader: BufReader<Reader<&'a dyn ReadAt>>,
     length: u64,
     position: u64,
 }
 
-impl<'a> Plain<'a> {
+impl<'a> PlainReader<'a> {
     /// At the start of the archive.
     pub(super) fn new(bytes: &'a dyn ReadAt) -> Self {
         let reader = BufReader::with_capacity(BUFFER, Reader::new(bytes));
@@ -73,7 +73,7 @@ impl<'a> Plain<'a> {
     }
 }
 
-impl Read for Plain<'_> {
+impl Read for PlainReader<'_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let got = self.reader.read(out)?;
         self.position += got as u64;
@@ -81,7 +81,7 @@ impl Read for Plain<'_> {
     }
 }
 
-impl Source for Plain<'_> {
+impl ArchiveReader for PlainReader<'_> {
     fn position(&self) -> u64 {
         self.position
     }
@@ -101,14 +101,14 @@ impl Source for Plain<'_> {
         offset > self.length
     }
 
-    fn end(&self) -> Option<End> {
-        Some(End { length: self.length, is_vouched_for: false })
+    fn end(&self) -> Option<ArchiveEnd> {
+        Some(ArchiveEnd { length: self.length, is_vouched_for: false })
     }
 }
 
 /// The output of a decompressor. After an error it returns the same error again, so that nothing
 /// behind the damage is used.
-pub(super) struct Stream<'a> {
+pub(super) struct DecompressedReader<'a> {
     inner: Decoder<'a>,
     position: u64,
     /// An upper limit for the number of bytes, known from an earlier reading or from the
@@ -124,14 +124,14 @@ pub(super) struct Stream<'a> {
 /// The number of bytes that are read between two calls of `halt`.
 const BETWEEN_QUESTIONS: u64 = 8 << 20;
 
-impl<'a> Stream<'a> {
+impl<'a> DecompressedReader<'a> {
     /// At the start of the output of `inner`, which has at most `most` bytes.
     pub(super) fn new(inner: Decoder<'a>, most: u64, halt: &'a mut dyn FnMut() -> bool) -> Self {
         Self { inner, position: 0, most, is_at_end: false, failed: None, halt, asked_at: 0 }
     }
 }
 
-impl Read for Stream<'_> {
+impl Read for DecompressedReader<'_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         if let Some((kind, message)) = &self.failed {
             return Err(io::Error::new(*kind, message.clone()));
@@ -161,7 +161,7 @@ impl Read for Stream<'_> {
     }
 }
 
-impl Source for Stream<'_> {
+impl ArchiveReader for DecompressedReader<'_> {
     fn position(&self) -> u64 {
         self.position
     }
@@ -184,22 +184,22 @@ impl Source for Stream<'_> {
         offset > self.most
     }
 
-    fn end(&self) -> Option<End> {
+    fn end(&self) -> Option<ArchiveEnd> {
         let is_vouched_for = self.inner.is_vouched_for();
-        self.is_at_end.then_some(End { length: self.position, is_vouched_for })
+        self.is_at_end.then_some(ArchiveEnd { length: self.position, is_vouched_for })
     }
 }
 
 /// Exactly `left` bytes of an archive. If the archive ends earlier, that is an error and never a
 /// short read.
 pub(super) struct Exactly<'s> {
-    source: &'s mut dyn Source,
+    source: &'s mut dyn ArchiveReader,
     left: u64,
 }
 
 impl<'s> Exactly<'s> {
     /// The next `left` bytes of `source`.
-    pub(super) fn new(source: &'s mut dyn Source, left: u64) -> Self {
+    pub(super) fn new(source: &'s mut dyn ArchiveReader, left: u64) -> Self {
         Self { source, left }
     }
 

@@ -11,7 +11,7 @@ use tar::{GnuExtSparseHeader, GnuHeader, GnuSparseHeader};
 use crate::platform;
 
 use super::pax;
-use super::source::Source;
+use super::source::ArchiveReader;
 
 /// A range of a sparse file that is stored. Everything between the segments is zeros.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +31,7 @@ const TOO_MANY: &str = "a sparse file lists more pieces than bkverify keeps in m
 /// is the number of those blocks.
 pub(super) fn read_old_gnu(
     header: &GnuHeader,
-    source: &mut dyn Source,
+    source: &mut dyn ArchiveReader,
     map: &mut Vec<Segment>,
 ) -> io::Result<Result<u64, String>> {
     if let Err(problem) = take_headers(&header.sparse, map) {
@@ -90,7 +90,7 @@ pub(super) fn read_map_in_data(
     data: &mut dyn Read,
     map: &mut Vec<Segment>,
 ) -> io::Result<Result<(), String>> {
-    let mut lines = Lines { data, block: [0; 512], taken: 512 };
+    let mut lines = MapLines { data, block: [0; 512], taken: 512 };
     let count = match lines.number()? {
         Some(count) if usize::try_from(count).is_ok_and(|count| count <= SEGMENTS_MAX) => count,
         Some(_) => return Ok(Err(TOO_MANY.to_owned())),
@@ -108,13 +108,13 @@ pub(super) fn read_map_in_data(
 const NO_NUMBER: &str = "a sparse file's list of pieces holds something that is no number";
 
 /// Reads decimal lines from whole blocks.
-struct Lines<'a> {
+struct MapLines<'a> {
     data: &'a mut dyn Read,
     block: [u8; 512],
     taken: usize,
 }
 
-impl Lines<'_> {
+impl MapLines<'_> {
     fn number(&mut self) -> io::Result<Option<u64>> {
         let mut digits = [0; 20];
         let mut count = 0;

@@ -12,14 +12,14 @@ use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 #[derive(Debug, Default)]
 pub(super) struct Specials {
     hasher: RandomState,
-    names: HashSet<u64, BuildHasherDefault<Same>>,
+    names: HashSet<u64, BuildHasherDefault<IdentityHasher>>,
 }
 
 /// A hasher for values that are hashes already.
 #[derive(Debug, Default)]
-struct Same(u64);
+struct IdentityHasher(u64);
 
-impl Hasher for Same {
+impl Hasher for IdentityHasher {
     fn finish(&self) -> u64 {
         self.0
     }

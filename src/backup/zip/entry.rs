@@ -8,8 +8,8 @@ use rawzip::time::{LocalDateTime, UtcDateTime, ZipDateTimeKind};
 use rawzip::{CreatorSystem, ZipFileHeaderRecord};
 
 use super::stored::Stored;
-use crate::backup::aside::{Aside, What};
-use crate::backup::repeats::Pass;
+use crate::backup::passed_over::{PassedOver, PassedOverKind};
+use crate::backup::repeats::NamePass;
 use crate::backup::{Entry, EntryBatch};
 use crate::platform::Timestamp;
 
@@ -21,7 +21,7 @@ pub(super) const TARGET_MAX: usize = 4096;
 
 /// What an entry is according to its record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Nature {
+pub(super) enum EntryKind {
     /// A regular file.
     File,
     /// A folder.
@@ -35,7 +35,7 @@ pub(super) enum Nature {
     Impossible(String),
 }
 
-impl Nature {
+impl EntryKind {
     /// Decides by the mode, the size, and whether the name ends in a slash.
     fn of(mode: u32, has_slash: bool, size: u64) -> Self {
         let holds =
@@ -55,33 +55,33 @@ impl Nature {
     }
 }
 
-impl Nature {
+impl EntryKind {
     /// What it counts as among the entries that are passed over.
-    fn what(&self) -> What {
+    fn what(&self) -> PassedOverKind {
         match self {
-            Self::Folder => What::Folder,
-            Self::Special | Self::Link { .. } => What::Special,
-            Self::File | Self::Impossible(_) => What::Other,
+            Self::Folder => PassedOverKind::Folder,
+            Self::Special | Self::Link { .. } => PassedOverKind::Special,
+            Self::File | Self::Impossible(_) => PassedOverKind::Other,
         }
     }
 }
 
 /// Converts the records of one walk over the directory.
 pub(super) struct Lister<'a> {
-    pass: Pass<'a>,
+    pass: NamePass<'a>,
     zone: TimeZone,
     name: Vec<u8>,
-    aside: Aside,
+    passed_over: PassedOver,
 }
 
 impl<'a> Lister<'a> {
     /// Starts a walk.
-    pub(super) fn new(pass: Pass<'a>) -> Self {
+    pub(super) fn new(pass: NamePass<'a>) -> Self {
         Self {
             pass,
             zone: TimeZone::try_system().unwrap_or(TimeZone::UTC),
             name: Vec::new(),
-            aside: Aside::default(),
+            passed_over: PassedOver::default(),
         }
     }
 
@@ -92,12 +92,12 @@ impl<'a> Lister<'a> {
         record: &ZipFileHeaderRecord<'_>,
         stored: &Stored,
         batch: &mut EntryBatch,
-    ) -> Nature {
+    ) -> EntryKind {
         let size = stored.size;
-        let nature = Nature::of(record.mode().value(), self.name.ends_with(b"/"), size);
-        self.aside.see(&self.name, nature.what());
-        if matches!(nature, Nature::Folder | Nature::Impossible(_)) {
-            return nature;
+        let kind = EntryKind::of(record.mode().value(), self.name.ends_with(b"/"), size);
+        self.passed_over.see(&self.name, kind.what());
+        if matches!(kind, EntryKind::Folder | EntryKind::Impossible(_)) {
+            return kind;
         }
         let before = batch.len();
         let time = last_modified(record);
@@ -110,10 +110,10 @@ impl<'a> Lister<'a> {
             ..Entry::named(b"")
         };
         batch.push_stored(&self.name, &rest);
-        if !self.pass.stays(batch.get(before).path) || nature != Nature::File {
+        if !self.pass.stays(batch.get(before).path) || kind != EntryKind::File {
             batch.truncate(before);
         }
-        nature
+        kind
     }
 
     /// The name that was read last.
@@ -123,7 +123,7 @@ impl<'a> Lister<'a> {
 
     /// The number of entries that were passed over.
     pub(super) fn passed_over(&self) -> u64 {
-        self.aside.count()
+        self.passed_over.count()
     }
 
     /// Ends the walk. Returns whether the archive must be listed again.
@@ -209,25 +209,25 @@ mod tests {
 
     #[test]
     fn what_holds_bytes_is_no_folder_and_what_has_no_known_type_is_a_file() {
-        let of = |mode, size| Nature::of(mode, false, size);
-        assert_eq!(of(0o100_644, 5), Nature::File);
-        assert_eq!(of(0o110_644, 5), Nature::File, "a flipped bit makes a type that does not exist");
-        assert_eq!(of(0, 0), Nature::File);
-        assert_eq!(of(0o010_644, 5), Nature::File, "read from a pipe");
-        assert_eq!(of(0o010_644, 0), Nature::Special);
-        assert_eq!(of(0o040_755, 0), Nature::Folder);
-        assert!(matches!(of(0o040_755, 5), Nature::Impossible(_)));
-        assert_eq!(Nature::of(0o140_644, true, 0), Nature::Folder);
-        assert!(matches!(Nature::of(0o100_644, true, 5), Nature::Impossible(_)));
+        let of = |mode, size| EntryKind::of(mode, false, size);
+        assert_eq!(of(0o100_644, 5), EntryKind::File);
+        assert_eq!(of(0o110_644, 5), EntryKind::File, "a flipped bit makes a type that does not exist");
+        assert_eq!(of(0, 0), EntryKind::File);
+        assert_eq!(of(0o010_644, 5), EntryKind::File, "read from a pipe");
+        assert_eq!(of(0o010_644, 0), EntryKind::Special);
+        assert_eq!(of(0o040_755, 0), EntryKind::Folder);
+        assert!(matches!(of(0o040_755, 5), EntryKind::Impossible(_)));
+        assert_eq!(EntryKind::of(0o140_644, true, 0), EntryKind::Folder);
+        assert!(matches!(EntryKind::of(0o100_644, true, 5), EntryKind::Impossible(_)));
     }
 
     #[test]
     fn a_link_has_a_target_of_some_length() {
-        let of = |mode, size| Nature::of(mode, false, size);
-        assert_eq!(of(0o120_777, 12), Nature::Link { usual: true });
-        assert_eq!(of(0o120_644, 12), Nature::Link { usual: false });
-        assert!(matches!(of(0o120_777, 0), Nature::Impossible(_)));
-        assert!(matches!(of(0o120_777, 4097), Nature::Impossible(_)));
+        let of = |mode, size| EntryKind::of(mode, false, size);
+        assert_eq!(of(0o120_777, 12), EntryKind::Link { usual: true });
+        assert_eq!(of(0o120_644, 12), EntryKind::Link { usual: false });
+        assert!(matches!(of(0o120_777, 0), EntryKind::Impossible(_)));
+        assert!(matches!(of(0o120_777, 4097), EntryKind::Impossible(_)));
     }
 
     #[test]

@@ -54,11 +54,11 @@ pub(super) struct Extents<'a> {
     archive: &'a dyn ReadAt,
     /// The offset where the directory begins. Entries must end before it.
     directory: u64,
-    last: Option<Extent>,
+    last: Option<EntryExtent>,
     /// Where the current run begins; where each earlier run began and ended.
     run: Option<u64>,
     runs: Vec<(u64, u64)>,
-    patterns: Vec<Pattern>,
+    patterns: Vec<HeaderPattern>,
     looks: u32,
     inspections: u32,
     /// Whether some runs or entries were not checked because of the limits.
@@ -70,7 +70,7 @@ pub(super) struct Extents<'a> {
 
 /// What is known of an entry without looking at it.
 #[derive(Clone, Copy)]
-struct Extent {
+struct EntryExtent {
     stored: Stored,
     /// The length of its local header without the extra field, plus its data. Assumes that both
     /// headers have the same name.
@@ -83,15 +83,15 @@ struct Extent {
 /// The distance from one entry to the next beyond [`EntryExtent::least`], and the values that it
 /// depends on.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Pattern {
+struct HeaderPattern {
     distance: u64,
     extra: u64,
     flags: u16,
 }
 
 /// Where an entry begins and ends, after its local header was read.
-struct Seen {
-    place: u64,
+struct EntryBounds {
+    start: u64,
     end: u64,
 }
 
@@ -118,7 +118,7 @@ impl<'a> Extents<'a> {
         let name = record.file_path();
         let extra = record.extra_fields().remaining_bytes().len() as u64;
         let least = (LOCAL_HEADER + name.as_ref().len()) as u64 + stored.compressed.min(u64::MAX / 2);
-        let this = Extent { stored, least, extra, end: None };
+        let this = EntryExtent { stored, least, extra, end: None };
         self.claimed += u128::from(least);
         self.run.get_or_insert(stored.header);
         if stored.header.saturating_add(least) > self.directory {
@@ -204,28 +204,28 @@ impl<'a> Extents<'a> {
     }
 
     /// Checks that `last` ends before the next entry or the directory, which begins at `next`.
-    fn compare(&mut self, last: Extent, next: u64) {
+    fn compare(&mut self, last: EntryExtent, next: u64) {
         let distance = (next - last.stored.header).wrapping_sub(last.least);
-        let pattern = Pattern { distance, extra: last.extra, flags: last.stored.flags };
+        let pattern = HeaderPattern { distance, extra: last.extra, flags: last.stored.flags };
         if last.end.is_none() && self.patterns.contains(&pattern) {
             return;
         }
-        let Some(seen) = self.look(&last) else { return };
-        if seen.end > next {
-            self.overlap(&seen, next);
-        } else if next - seen.end >= GAP_MIN {
-            if self.name_in_gap(seen.end, next).is_some() {
+        let Some(bounds) = self.look(&last) else { return };
+        if bounds.end > next {
+            self.overlap(&bounds, next);
+        } else if next - bounds.end >= GAP_MIN {
+            if self.name_in_gap(bounds.end, next).is_some() {
                 // Usually this entry has a later record: the order is broken.
-                self.end_run(seen.end, next);
+                self.end_run(bounds.end, next);
             }
         } else if self.patterns.len() < PATTERNS_MAX {
             self.patterns.push(pattern);
         }
     }
 
-    fn break_run(&mut self, last: Extent, next: u64) {
+    fn break_run(&mut self, last: EntryExtent, next: u64) {
         let least = last.stored.header + last.least;
-        let end = self.look(&last).map_or(least, |seen| seen.end);
+        let end = self.look(&last).map_or(least, |bounds| bounds.end);
         self.end_run(end, next);
     }
 
@@ -239,11 +239,11 @@ impl<'a> Extents<'a> {
         self.run = Some(next);
     }
 
-    fn overlap(&mut self, seen: &Seen, next: u64) {
+    fn overlap(&mut self, bounds: &EntryBounds, next: u64) {
         self.note(format!(
             "the entry at byte {} reaches beyond byte {next}, where another entry or the directory begins; some programs \
              restore neither",
-            seen.place
+            bounds.start
         ));
     }
 
@@ -258,14 +258,14 @@ impl<'a> Extents<'a> {
 
     /// Reads the local header and the data descriptor of an entry, unless that was done before.
     /// `None` if they are damaged, which a restore reports, or if the limit of looks is reached.
-    fn look(&mut self, extent: &Extent) -> Option<Seen> {
+    fn look(&mut self, extent: &EntryExtent) -> Option<EntryBounds> {
         let Some(left) = self.looks.checked_sub(u32::from(extent.end.is_none())) else {
             self.is_partial = true;
             return None;
         };
         self.looks = left;
         if let Some(end) = extent.end {
-            return Some(Seen { place: extent.stored.header, end });
+            return Some(EntryBounds { start: extent.stored.header, end });
         }
         let mut bytes = [0; LOCAL_HEADER];
         let got = self.archive.read_full_at(&mut bytes, extent.stored.header).ok()?;
@@ -274,7 +274,7 @@ impl<'a> Extents<'a> {
         if local.has_descriptor() {
             end += self.descriptor_length(&extent.stored, end);
         }
-        Some(Seen { place: extent.stored.header, end })
+        Some(EntryBounds { start: extent.stored.header, end })
     }
 
     /// Ends the walk. Returns where the first entry begins, and the damage.

@@ -28,27 +28,27 @@ const AES: u16 = 99;
 
 /// The buffers of a thread, which are reused from entry to entry.
 #[derive(Debug, Default)]
-pub(super) struct Workspace {
+pub(super) struct EntryBuffers {
     input: Vec<u8>,
     copy: Vec<u8>,
     inflate: Option<Decompress>,
 }
 
 thread_local! {
-    static WORKSPACE: RefCell<Workspace> = RefCell::default();
+    static BUFFERS: RefCell<EntryBuffers> = RefCell::default();
 }
 
-impl Workspace {
+impl EntryBuffers {
     /// Takes the buffers of this thread, until they are put back.
     pub(super) fn take() -> Self {
-        let mut workspace = WORKSPACE.take();
-        workspace.input.resize(INPUT, 0);
-        workspace
+        let mut buffers = BUFFERS.take();
+        buffers.input.resize(INPUT, 0);
+        buffers
     }
 
     /// Puts the buffers back for the next entry.
     pub(super) fn put_back(self) {
-        WORKSPACE.set(self);
+        BUFFERS.set(self);
     }
 }
 
@@ -59,11 +59,11 @@ pub(super) fn extract(
     entry: &Entry<'_>,
     stored: &Stored,
     scratch: &Scratch,
-    workspace: &mut Workspace,
+    buffers: &mut EntryBuffers,
 ) -> Result<Restored, RestoreError> {
-    let Workspace { input, copy, inflate } = workspace;
-    let part = Part::open(archive, end, entry.path, stored, input)?;
-    uncompress(part, stored, inflate, &mut |content| restore(content, stored, scratch, copy))
+    let EntryBuffers { input, copy, inflate } = buffers;
+    let data = CompressedData::open(archive, end, entry.path, stored, input)?;
+    uncompress(data, stored, inflate, &mut |content| restore(content, stored, scratch, copy))
 }
 
 /// Reads the content of a small entry. An error if it is longer than `limit` bytes.
@@ -73,11 +73,11 @@ pub(super) fn content(
     entry: &Entry<'_>,
     stored: &Stored,
     limit: usize,
-    workspace: &mut Workspace,
+    buffers: &mut EntryBuffers,
 ) -> Result<Vec<u8>, RestoreError> {
-    let Workspace { input, inflate, .. } = workspace;
-    let part = Part::open(archive, end, entry.path, stored, input)?;
-    uncompress(part, stored, inflate, &mut |content| {
+    let EntryBuffers { input, inflate, .. } = buffers;
+    let data = CompressedData::open(archive, end, entry.path, stored, input)?;
+    uncompress(data, stored, inflate, &mut |content| {
         let mut bytes = vec![0; limit + 1];
         let got = platform::read_full(content, &mut bytes).map_err(explain)?;
         if got > limit {
@@ -88,9 +88,9 @@ pub(super) fn content(
     })
 }
 
-/// Calls `act` with the uncompressed content of `part`.
+/// Calls `act` with the uncompressed content of `data`.
 fn uncompress<T>(
-    mut part: Part<'_>,
+    mut data: CompressedData<'_>,
     stored: &Stored,
     inflate: &mut Option<Decompress>,
     act: &mut dyn FnMut(&mut dyn Read) -> Result<T, RestoreError>,
@@ -111,18 +111,18 @@ fn uncompress<T>(
         }));
     }
     match method {
-        CompressionMethod::STORE => act(&mut part),
+        CompressionMethod::STORE => act(&mut data),
         CompressionMethod::DEFLATE => {
             let state = inflate.get_or_insert_with(|| Decompress::new(false));
             state.reset(false);
-            act(&mut Inflate { part: &mut part, state, ended: false })
+            act(&mut Inflate { data: &mut data, state, ended: false })
         }
-        CompressionMethod::BZIP2 => act(&mut bzip2::bufread::BzDecoder::new(part)),
+        CompressionMethod::BZIP2 => act(&mut bzip2::bufread::BzDecoder::new(data)),
         CompressionMethod::XZ => {
             let stream = xz_stream().map_err(explain)?;
-            act(&mut liblzma::bufread::XzDecoder::new_stream(part, stream))
+            act(&mut liblzma::bufread::XzDecoder::new_stream(data, stream))
         }
-        CompressionMethod::ZSTD => act(&mut zstd::stream::read::Decoder::with_buffer(part).map_err(explain)?),
+        CompressionMethod::ZSTD => act(&mut zstd::stream::read::Decoder::with_buffer(data).map_err(explain)?),
         _ => {
             let name = method.name().unwrap_or("unknown");
             let problem = format!(
@@ -146,7 +146,7 @@ fn restore(
             stored.size
         )));
     }
-    let mut summed = Summed { content, crc: Crc::new() };
+    let mut summed = ChecksumReader { content, crc: Crc::new() };
     let restored = scratch.restore(&mut summed, Some(stored.size), copy).map_err(|error| match error {
         RestoreError::Read(error) => explain(error),
         other => other,
@@ -176,12 +176,12 @@ fn explain(error: io::Error) -> RestoreError {
 }
 
 /// Computes the CRC-32 of the bytes that are read through it.
-struct Summed<R> {
+struct ChecksumReader<R> {
     content: R,
     crc: Crc,
 }
 
-impl<R: Read> Read for Summed<R> {
+impl<R: Read> Read for ChecksumReader<R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let got = self.content.read(out)?;
         self.crc.update(&out[..got]);
@@ -244,7 +244,7 @@ pub(super) fn contradiction(
 }
 
 /// The compressed bytes of an entry, read at offsets through a borrowed buffer.
-struct Part<'a> {
+struct CompressedData<'a> {
     archive: &'a dyn ReadAt,
     offset: u64,
     /// The number of bytes that are not in the buffer yet.
@@ -254,7 +254,7 @@ struct Part<'a> {
     filled: usize,
 }
 
-impl<'a> Part<'a> {
+impl<'a> CompressedData<'a> {
     /// Reads the local header and, in the same read, as much of the data as fits. An error if the
     /// header contradicts `stored`. All entries must end before the byte `end`.
     fn open(
@@ -310,7 +310,7 @@ impl<'a> Part<'a> {
     }
 }
 
-impl BufRead for Part<'_> {
+impl BufRead for CompressedData<'_> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.taken == self.filled {
             self.taken = 0;
@@ -325,7 +325,7 @@ impl BufRead for Part<'_> {
     }
 }
 
-impl Read for Part<'_> {
+impl Read for CompressedData<'_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         if self.taken == self.filled && out.len() >= INPUT {
             return self.read_file(Some(out));
@@ -340,7 +340,7 @@ impl Read for Part<'_> {
 
 /// Decompresses deflated data (RFC 1951) with an inflater that is reused.
 struct Inflate<'p, 'a> {
-    part: &'p mut Part<'a>,
+    data: &'p mut CompressedData<'a>,
     state: &'p mut Decompress,
     ended: bool,
 }
@@ -348,13 +348,13 @@ struct Inflate<'p, 'a> {
 impl Read for Inflate<'_, '_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         while !self.ended && !out.is_empty() {
-            let input = self.part.fill_buf()?;
+            let input = self.data.fill_buf()?;
             let at_end = input.is_empty();
             let (read, written) = (self.state.total_in(), self.state.total_out());
             let status = self.state.decompress(input, out, FlushDecompress::None)?;
             let read = usize::try_from(self.state.total_in() - read).unwrap_or_default();
             let written = usize::try_from(self.state.total_out() - written).unwrap_or_default();
-            self.part.consume(read);
+            self.data.consume(read);
             self.ended = status == Status::StreamEnd;
             if written > 0 {
                 return Ok(written);

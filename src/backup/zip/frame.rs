@@ -81,7 +81,7 @@ fn read<const N: usize>(archive: &dyn ReadAt, offset: u64) -> Option<[u8; N]> {
 }
 
 /// The numbers of the end record, or of the zip64 records if they have them.
-struct End {
+struct EndRecord {
     /// The numbers of this part and of the part with the directory.
     disks: [u32; 2],
     /// The number of entries in this part, and in all parts.
@@ -98,7 +98,7 @@ impl Frame {
         let mut frame = Self::default();
         let (source, at) = (&*archive.get_ref().0, archive.eocd_offset());
         let Some(bytes) = read::<END>(source, at) else { return frame };
-        let mut end = End {
+        let mut end = EndRecord {
             disks: [4, 6].map(|at| u32::from(u16_at(&bytes, at))),
             counts: [8, 10].map(|at| u64::from(u16_at(&bytes, at))),
             size: u64::from(u32_at(&bytes, 12)),
@@ -117,7 +117,7 @@ impl Frame {
 
     /// Uses the numbers of the zip64 records. A number that the end record has too must be the
     /// same.
-    fn read_zip64(&mut self, source: &dyn ReadAt, end: &mut End) {
+    fn read_zip64(&mut self, source: &dyn ReadAt, end: &mut EndRecord) {
         let Some(locator) = end.at.checked_sub(LOCATOR as u64).and_then(|at| read::<LOCATOR>(source, at))
         else {
             return;
@@ -171,7 +171,7 @@ impl Frame {
     }
 
     /// Compares the end record with the directory, which the reader has found at the byte `start`.
-    fn hold_against_directory(&mut self, source: &dyn ReadAt, end: &End, start: u64) {
+    fn hold_against_directory(&mut self, source: &dyn ReadAt, end: &EndRecord, start: u64) {
         if end.disks != [0, 0] {
             self.note("it says that the archive has several parts; some programs will not restore this");
         }

@@ -41,17 +41,17 @@ use std::io;
 
 use rawzip::{ErrorKind, RECOMMENDED_BUFFER_SIZE, ReaderAt, ZipArchive, ZipFileHeaderRecord, ZipLocator};
 
-use self::entry::{Lister, Nature, TARGET_MAX};
+use self::entry::{EntryKind, Lister, TARGET_MAX};
 use self::extents::Extents;
-use self::extract::Workspace;
+use self::extract::EntryBuffers;
 use self::frame::Frame;
 use self::record::Records;
 use self::stored::Stored;
 use super::bytes::ReadAt;
 use super::damage_lines::DamageLines;
-use super::delivery::{Delivery, Ended, conclude};
-use super::format::{Candidate, Format};
-use super::repeats::{Repeats, settled};
+use super::delivery::{Delivery, EarlyEnd, conclude};
+use super::format::{BackupCandidate, Format};
+use super::repeats::{Repeats, list_with_restart};
 use super::{
     Backup, CatalogSink, Context, Damage, Description, Entry, EntryBatch, Error, Listing, Lost, Needs,
     RestoreError, RestoreSink, Scratch, Wanted,
@@ -91,7 +91,7 @@ pub const FORMAT: Format = Format {
 };
 
 /// The state of one walk over the directory.
-struct Walk<'a> {
+struct DirectoryWalk<'a> {
     lister: Lister<'a>,
     records: Records<'a>,
     extents: Extents<'a>,
@@ -131,7 +131,7 @@ pub(super) fn is_end(bytes: &dyn ReadAt) -> bool {
 
 impl Zip {
     /// Opens the file of a candidate as an archive.
-    fn in_file(candidate: &Candidate<'_>) -> Result<Self, Error> {
+    fn in_file(candidate: &BackupCandidate<'_>) -> Result<Self, Error> {
         let (bytes, stat) = candidate.bytes()?;
         let of = (candidate.location(), &stat, candidate.first());
         Self::open(Description::of_archive(FORMAT.name, of, TIME_RESOLUTION_NS), bytes)
@@ -260,9 +260,9 @@ impl Zip {
         })
     }
 
-    fn start_walk(&self) -> Walk<'_> {
+    fn start_walk(&self) -> DirectoryWalk<'_> {
         let bytes = self.bytes();
-        Walk {
+        DirectoryWalk {
             lister: Lister::new(self.repeats.pass()),
             records: Records::new(bytes),
             extents: Extents::new(bytes, self.archive.directory_offset()),
@@ -273,7 +273,7 @@ impl Zip {
     /// Ends a walk over the whole directory. Returns whether the archive must be listed again, and
     /// all damage. `records` is the damage that made the walk incomplete. If there is any, an entry
     /// that is not listed proves nothing.
-    fn end_walk(&self, walk: Walk<'_>, records: Vec<String>) -> (bool, Vec<Damage>) {
+    fn end_walk(&self, walk: DirectoryWalk<'_>, records: Vec<String>) -> (bool, Vec<Damage>) {
         let mut damage: Vec<Damage> = self.frame.damage.iter().cloned().map(Damage::from).collect();
         damage.extend(walk.doubts.into_lines());
         if records.is_empty() {
@@ -286,18 +286,23 @@ impl Zip {
     }
 
     /// Adds the entry of a record to `batch`. Reports what is wrong with the record.
-    fn list_record(&self, record: &ZipFileHeaderRecord<'_>, walk: &mut Walk<'_>, batch: &mut EntryBatch) {
+    fn list_record(
+        &self,
+        record: &ZipFileHeaderRecord<'_>,
+        walk: &mut DirectoryWalk<'_>,
+        batch: &mut EntryBatch,
+    ) {
         let name_length = walk.lister.read_name(record);
         let stored = Stored::of_record(record, self.frame.shift, name_length);
         let is_first = walk.extents.is_empty();
         walk.extents.add(record, stored);
-        let nature = walk.lister.list(record, &stored, batch);
+        let kind = walk.lister.list(record, &stored, batch);
         // The local header of a file with content is checked when the file is restored, and an
         // impossible entry is reported as damage anyway.
-        let inspected = match nature {
-            Nature::File => is_first || stored.compressed == 0,
-            Nature::Impossible(_) => false,
-            Nature::Folder | Nature::Special | Nature::Link { .. } => true,
+        let inspected = match kind {
+            EntryKind::File => is_first || stored.compressed == 0,
+            EntryKind::Impossible(_) => false,
+            EntryKind::Folder | EntryKind::Special | EntryKind::Link { .. } => true,
         };
         if inspected {
             walk.extents.inspect(&stored, walk.lister.name());
@@ -314,10 +319,12 @@ impl Zip {
         if let Some(wrong) = walk.records.wrong(record) {
             doubt(wrong, "the record is damaged, and some programs will not restore this");
         }
-        let wrong = match nature {
-            Nature::Impossible(wrong) => Some(wrong),
-            Nature::Link { usual: false } => self.doubt_link(&stored, name),
-            Nature::File | Nature::Folder | Nature::Special | Nature::Link { usual: true } => None,
+        let wrong = match kind {
+            EntryKind::Impossible(wrong) => Some(wrong),
+            EntryKind::Link { usual: false } => self.doubt_link(&stored, name),
+            EntryKind::File | EntryKind::Folder | EntryKind::Special | EntryKind::Link { usual: true } => {
+                None
+            }
         };
         if let Some(wrong) = wrong {
             doubt(wrong, "the record is damaged, and a file may be lost");
@@ -327,9 +334,9 @@ impl Zip {
     /// Evidence that an entry is not a link although its record says so: its content is not a path.
     fn doubt_link(&self, stored: &Stored, name: &[u8]) -> Option<String> {
         let (entry, limit) = (Entry::named(name), self.archive.directory_offset());
-        let mut workspace = Workspace::take();
-        let read = extract::content(self.bytes(), limit, &entry, stored, TARGET_MAX, &mut workspace);
-        workspace.put_back();
+        let mut buffers = EntryBuffers::take();
+        let read = extract::content(self.bytes(), limit, &entry, stored, TARGET_MAX, &mut buffers);
+        buffers.put_back();
         match read {
             Ok(target) if target.iter().any(|byte| matches!(byte, 0 | b'\n')) => {
                 Some("says that it is a symbolic link, but what it holds is no path".to_owned())
@@ -345,13 +352,13 @@ impl Zip {
         &self,
         test: &dyn Fn(&Entry<'_>) -> bool,
         delivery: &mut Delivery<'_>,
-        workspace: &mut Workspace,
-    ) -> Result<(), Ended> {
+        buffers: &mut EntryBuffers,
+    ) -> Result<(), EarlyEnd> {
         if !self.repeats.is_known() {
             // Needed only to find the names that repeat.
             let _ = self.list(None, delivery.context);
             if delivery.is_cancelled() {
-                return Err(Ended::Enough);
+                return Err(EarlyEnd::Enough);
             }
         }
         let mut walk = self.start_walk();
@@ -362,7 +369,7 @@ impl Zip {
             if one.is_empty() || !test(&one.get(0)) {
                 return Ok(());
             }
-            self.restore_one(one.get(0), delivery, workspace)
+            self.restore_one(one.get(0), delivery, buffers)
         });
         let (_, damage) = self.end_walk(walk, walked?);
         damage.into_iter().for_each(|damage| delivery.sink.lost(damage));
@@ -373,8 +380,8 @@ impl Zip {
         &self,
         mut entry: Entry<'_>,
         delivery: &mut Delivery<'_>,
-        workspace: &mut Workspace,
-    ) -> Result<(), Ended> {
+        buffers: &mut EntryBuffers,
+    ) -> Result<(), EarlyEnd> {
         let outcome = match (entry.problem, Stored::of(&entry)) {
             (Some(problem), _) => Err(RestoreError::Name(problem)),
             (None, None) => Err(RestoreError::Damaged("this archive does not list it".to_owned())),
@@ -386,7 +393,7 @@ impl Zip {
                     &entry,
                     &stored,
                     delivery.scratch,
-                    workspace,
+                    buffers,
                 )
             }
         };
@@ -401,7 +408,7 @@ impl Backup for Zip {
     }
 
     fn catalog(&self, _needs: Needs, context: &Context, sink: &dyn CatalogSink) -> Result<Listing, Error> {
-        settled(sink, || Ok(self.list(Some(sink), context)))
+        list_with_restart(sink, || Ok(self.list(Some(sink), context)))
     }
 
     fn restore(
@@ -415,14 +422,14 @@ impl Backup for Zip {
             return Ok(());
         }
         let mut delivery = Delivery { scratch, context, sink };
-        let mut workspace = Workspace::take();
+        let mut buffers = EntryBuffers::take();
         let ended = match wanted {
             Wanted::These(batch) => {
-                batch.iter().try_for_each(|entry| self.restore_one(entry, &mut delivery, &mut workspace))
+                batch.iter().try_for_each(|entry| self.restore_one(entry, &mut delivery, &mut buffers))
             }
-            Wanted::Every(test) => self.restore_every(test, &mut delivery, &mut workspace),
+            Wanted::Every(test) => self.restore_every(test, &mut delivery, &mut buffers),
         };
-        workspace.put_back();
+        buffers.put_back();
         conclude(ended)
     }
 }

@@ -20,7 +20,7 @@ pub(super) struct Stored {
 }
 
 /// No file is large enough for an entry at this offset. Sums with it do not overflow.
-const PLACE_MAX: u64 = (1 << 48) - 1;
+const OFFSET_MAX: u64 = (1 << 48) - 1;
 
 /// The length of an entry's handle in bytes.
 const HANDLE: usize = 18;
@@ -30,7 +30,7 @@ impl Stored {
     pub(super) fn of_record(record: &ZipFileHeaderRecord<'_>, shift: u64, name: u16) -> Self {
         Self {
             name,
-            header: record.local_header_offset().saturating_sub(shift).min(PLACE_MAX),
+            header: record.local_header_offset().saturating_sub(shift).min(OFFSET_MAX),
             compressed: record.compressed_size_hint(),
             size: record.uncompressed_size_hint(),
             crc: record.crc32(),

@@ -14,20 +14,20 @@ use bkverify::platform;
 use bkverify::stop::Stop;
 
 /// Opens the backup at `path`.
-pub fn open(place: impl AsRef<Path>) -> Result<Box<dyn Backup>, Error> {
-    backup::open(&place.as_ref().into(), &Context::default())
+pub fn open(path: impl AsRef<Path>) -> Result<Box<dyn Backup>, Error> {
+    backup::open(&path.as_ref().into(), &Context::default())
 }
 
 /// A complete listing.
 #[derive(Default)]
-pub struct Taken {
+pub struct CollectedListing {
     pub picks: Mutex<EntryBatch>,
     pub restarted: AtomicBool,
     /// Whether to break after the first batch.
     pub enough: bool,
 }
 
-impl CatalogSink for Taken {
+impl CatalogSink for CollectedListing {
     fn take(&self, entries: &EntryBatch) -> ControlFlow<()> {
         self.picks.lock().unwrap().extend(entries.iter());
         if self.enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -41,7 +41,7 @@ impl CatalogSink for Taken {
 
 /// What was restored: for each path the hash of its content, or the reason why it was not restored.
 #[derive(Default)]
-pub struct Landed {
+pub struct RestoredFiles {
     pub files: BTreeMap<Vec<u8>, Result<blake3::Hash, String>>,
     /// The damage that the restore reported.
     pub lost: Vec<Damage>,
@@ -49,11 +49,11 @@ pub struct Landed {
     pub limit: Option<usize>,
 }
 
-impl RestoreSink for Landed {
+impl RestoreSink for RestoredFiles {
     fn deliver(&mut self, entry: Entry<'_>, outcome: Result<Restored, RestoreError>) -> ControlFlow<()> {
         let outcome = outcome.map(|restored| hash(&content(&restored))).map_err(|error| error.to_string());
         let before = self.files.insert(entry.path.to_vec(), outcome);
-        assert!(before.is_none(), "landed twice: {}", bkverify::backup::escape(entry.path));
+        assert!(before.is_none(), "delivered twice: {}", bkverify::backup::escape(entry.path));
         if self.limit == Some(self.files.len()) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
@@ -83,7 +83,7 @@ pub fn hash(content: &[u8]) -> blake3::Hash {
 
 /// A complete listing. Checks that a backup with unique names does not restart it.
 pub fn catalog(backup: &dyn Backup) -> (EntryBatch, Listing) {
-    let taken = Taken::default();
+    let taken = CollectedListing::default();
     let context = Context::default().with_threads(2);
     let listing = backup.catalog(Needs { size: true, mtime: true }, &context, &taken).unwrap();
     assert!(!backup.description().unique_names || !taken.restarted.into_inner());
@@ -96,9 +96,9 @@ pub fn scratch(target: &tempfile::TempDir, stop: &Stop) -> Scratch {
 }
 
 /// Restores the wanted entries.
-pub fn restore(backup: &dyn Backup, wanted: Wanted<'_>) -> Landed {
+pub fn restore(backup: &dyn Backup, wanted: Wanted<'_>) -> RestoredFiles {
     let target = tempfile::tempdir().unwrap();
-    let mut landed = Landed::default();
-    backup.restore(wanted, &scratch(&target, &Stop::never()), &Context::default(), &mut landed).unwrap();
-    landed
+    let mut restored = RestoredFiles::default();
+    backup.restore(wanted, &scratch(&target, &Stop::never()), &Context::default(), &mut restored).unwrap();
+    restored
 }

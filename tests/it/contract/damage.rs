@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use bkverify::backup::{EntryBatch, Listing, Wanted};
 
-use super::collect::{Landed, catalog, open, restore};
+use super::collect::{RestoredFiles, catalog, open, restore};
 use super::fixtures::{self, ALL, Original, Yield};
 use crate::pack::{self, Member};
 
@@ -27,24 +27,24 @@ struct Outcome {
     /// `None` if it could not be opened.
     listing: Option<Listing>,
     listed: EntryBatch,
-    landed: Landed,
+    restored: RestoredFiles,
 }
 
 fn examine(content: &[u8]) -> Outcome {
-    let place = fixtures::copy(content);
-    let Ok(backup) = open(&place) else {
-        return Outcome { listing: None, listed: EntryBatch::new(), landed: Landed::default() };
+    let path = fixtures::copy(content);
+    let Ok(backup) = open(&path) else {
+        return Outcome { listing: None, listed: EntryBatch::new(), restored: RestoredFiles::default() };
     };
     let (listed, listing) = catalog(&*backup);
-    let landed = restore(&*backup, Wanted::These(&listed));
-    assert_eq!(landed.files.len(), listed.len(), "each listed file lands once");
+    let restored = restore(&*backup, Wanted::These(&listed));
+    assert_eq!(restored.files.len(), listed.len(), "each listed file is delivered once");
     // If both ways of restoring deliver a file, its content must be the same.
     for (path, outcome) in restore(&*backup, Wanted::Every(&|_| true)).files {
-        if let (Ok(every), Some(Ok(these))) = (&outcome, landed.files.get(&path)) {
+        if let (Ok(every), Some(Ok(these))) = (&outcome, restored.files.get(&path)) {
             assert_eq!(every, these);
         }
     }
-    Outcome { listing: Some(listing), listed, landed }
+    Outcome { listing: Some(listing), listed, restored }
 }
 
 impl Outcome {
@@ -55,13 +55,17 @@ impl Outcome {
     /// The number of restored files with content that no file of the backup has.
     fn wrong(&self, expected: &BTreeMap<Vec<u8>, Original>) -> usize {
         let known = |found: &blake3::Hash| expected.values().any(|original| original.hash == *found);
-        self.landed.files.values().filter(|outcome| outcome.as_ref().is_ok_and(|found| !known(found))).count()
+        self.restored
+            .files
+            .values()
+            .filter(|outcome| outcome.as_ref().is_ok_and(|found| !known(found)))
+            .count()
     }
 
     /// The number of files of the backup that were restored correctly.
     fn right(&self, expected: &BTreeMap<Vec<u8>, Original>) -> usize {
         let is_right =
-            |path: &Vec<u8>, hash| self.landed.files.get(path).is_some_and(|found| *found == Ok(hash));
+            |path: &Vec<u8>, hash| self.restored.files.get(path).is_some_and(|found| *found == Ok(hash));
         expected.iter().filter(|(path, original)| is_right(path, original.hash)).count()
     }
 }
@@ -74,10 +78,10 @@ fn each(mut test: impl FnMut(&str, bool, bool, Vec<u8>, BTreeMap<Vec<u8>, Origin
         if fixture.gives != Yield::Content || matches!(fixture.name, "folder" | "repeated.tar") {
             continue;
         }
-        for place in fixture.places() {
-            let format = open(place.as_ref()).unwrap().description().format;
+        for path in fixture.paths() {
+            let format = open(path.as_ref()).unwrap().description().format;
             let name = format!("{} as {format}", fixture.name);
-            let content = std::fs::read(&place).unwrap();
+            let content = std::fs::read(&path).unwrap();
             test(
                 &name,
                 format.starts_with("tar"),
@@ -104,7 +108,7 @@ fn a_truncated_archive_is_never_taken_for_whole_and_gives_what_is_left() {
                 assert!(outcome.listing.is_none(), "{name} cut to {cut} has no directory");
                 continue;
             }
-            let bad = outcome.landed.files.values().filter(|landed| landed.is_err()).count();
+            let bad = outcome.restored.files.values().filter(|restored| restored.is_err()).count();
             assert!(
                 bad <= 1 || is_compressed,
                 "{name} cut to {cut}: {bad} of {} are bad",
@@ -124,23 +128,23 @@ fn a_flipped_bit_spoils_one_file_at_most_or_is_reported() {
             let mut changed = content.clone();
             changed[at] ^= 1 << (number % 8);
             let outcome = examine(&changed);
-            let place = format!("{name}, bit {} of byte {at}", number % 8);
+            let path = format!("{name}, bit {} of byte {at}", number % 8);
             let (wrong, right) = (outcome.wrong(&expected), outcome.right(&expected));
             if is_compressed {
                 // The checksum of the stream comes after the content, so only the listing has read
                 // it.
-                assert!(wrong == 0 || !outcome.is_whole(), "{place}");
-                assert!(right == expected.len() || !outcome.is_whole(), "{place}: {right} are right");
+                assert!(wrong == 0 || !outcome.is_whole(), "{path}");
+                assert!(right == expected.len() || !outcome.is_whole(), "{path}: {right} are right");
                 continue;
             }
             // Hard links share the content of one member.
             let spoilt = if is_tar { 3 } else { 1 };
-            assert!(wrong <= if is_tar { spoilt } else { 0 }, "{place}: {wrong} are wrong");
+            assert!(wrong <= if is_tar { spoilt } else { 0 }, "{path}: {wrong} are wrong");
             // If the first header of a v7 archive is damaged, nothing marks it as a tar archive any
             // more.
             let refused = outcome.listing.is_none();
             let reported = matches!(outcome.listing, Some(Listing::Damaged(_))) && !is_tar;
-            assert!(right + spoilt >= expected.len() || refused || reported, "{place}: {right} are right");
+            assert!(right + spoilt >= expected.len() || refused || reported, "{path}: {right} are right");
         }
     });
 }
@@ -156,7 +160,7 @@ fn a_zeroed_sector_in_a_tar_archive_is_noticed_and_walked_past() {
             changed[start..start + size].fill(0);
             let outcome = examine(&changed);
             let right = outcome.right(&expected);
-            let refused = outcome.landed.files.values().any(Result::is_err);
+            let refused = outcome.restored.files.values().any(Result::is_err);
             let noticed =
                 refused || !outcome.is_whole() || outcome.wrong(&expected) > 0 || right == expected.len();
             assert!(noticed, "{size} bytes at {start}: {right} of {} are right", expected.len());
@@ -172,8 +176,8 @@ fn a_zeroed_sector_in_a_tar_archive_is_noticed_and_walked_past() {
 fn a_second_reading_that_ends_early_says_so() {
     for name in ["tree.tar.gz", "tree.tar.bz2", "tree.tar.xz", "tree.tar.zst", "gnu.tar", "tree.zip"] {
         let content = std::fs::read(fixtures::archive(name)).unwrap();
-        let place = fixtures::copy(&content);
-        let backup = open(&place).unwrap();
+        let path = fixtures::copy(&content);
+        let backup = open(&path).unwrap();
         let (listed, listing) = catalog(&*backup);
         assert!(matches!(listing, Listing::Whole), "{name}");
         let from = match name {
@@ -187,12 +191,12 @@ fn a_second_reading_that_ends_early_says_so() {
         };
         let mut rotten = content.clone();
         rotten[from..from + 1024].fill(0x55);
-        std::fs::write(&place, rotten).unwrap();
-        let landed = restore(&*backup, Wanted::Every(&|_| true));
-        let good = landed.files.values().filter(|outcome| outcome.is_ok()).count();
+        std::fs::write(&path, rotten).unwrap();
+        let restored = restore(&*backup, Wanted::Every(&|_| true));
+        let good = restored.files.values().filter(|outcome| outcome.is_ok()).count();
         assert!(
-            !landed.lost.is_empty(),
-            "{name}: {good} of {} landed well, and nobody said why",
+            !restored.lost.is_empty(),
+            "{name}: {good} of {} were restored, and nobody said why",
             listed.len()
         );
     }
@@ -221,7 +225,7 @@ fn is_reported(archive: &[u8], why: &str) {
     let Some(Listing::Damaged(damage)) = outcome.listing else { panic!("{:?}", outcome.listing) };
     let line = damage[0].to_string();
     assert!(line.contains("folder/letter-") && line.contains(why), "{line}");
-    assert!(!outcome.landed.lost.is_empty() || damage.len() == 1);
+    assert!(!outcome.restored.lost.is_empty() || damage.len() == 1);
 }
 
 #[test]
@@ -249,7 +253,7 @@ fn a_zip_entry_that_a_flipped_bit_gave_an_unknown_type_is_a_file_all_the_same() 
     let unknown = zip_with_a_changed_record(b"Dear all,\n", |record| record[41] ^= 0x10);
     let outcome = examine(&unknown);
     assert!(outcome.is_whole());
-    assert_eq!(outcome.landed.files[&b"folder/letter-o"[..]], Ok(blake3::hash(b"Dear all,\n")));
+    assert_eq!(outcome.restored.files[&b"folder/letter-o"[..]], Ok(blake3::hash(b"Dear all,\n")));
 }
 
 #[test]
@@ -268,8 +272,8 @@ fn damage_lines_say_where() {
 #[test]
 fn a_zip_archive_without_its_end_says_what_to_do() {
     let content = std::fs::read(fixtures::archive("tree.zip")).unwrap();
-    let place = fixtures::copy(&content[..content.len() - 30]);
-    let error = open(&place).err().unwrap().to_string();
+    let path = fixtures::copy(&content[..content.len() - 30]);
+    let error = open(&path).err().unwrap().to_string();
     assert!(error.contains("cut off") && error.contains("zip -FF"), "{error}");
 }
 
@@ -280,7 +284,10 @@ fn a_damaged_zip_directory_gives_what_comes_before_the_damage() {
         content.windows(4).enumerate().filter(|(_, four)| four == b"PK\x01\x02").map(|(at, _)| at).collect();
     content[records[100]] = 0;
     let outcome = examine(&content);
-    assert_eq!(outcome.landed.files.values().filter(|landed| landed.is_ok()).count(), outcome.listed.len());
+    assert_eq!(
+        outcome.restored.files.values().filter(|restored| restored.is_ok()).count(),
+        outcome.listed.len()
+    );
     // Folders have records, too.
     assert!((80..=100).contains(&outcome.listed.len()), "{}", outcome.listed.len());
     let Some(Listing::Damaged(lines)) = outcome.listing else { panic!() };

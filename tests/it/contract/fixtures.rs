@@ -98,12 +98,12 @@ pub const ALL: &[Fixture] = &[
 
 impl Fixture {
     /// The path of the fixture, and for a compressed tar archive also an uncompressed copy.
-    pub fn places(&self) -> Vec<Place> {
-        let mut places = vec![Place::Committed(archive(self.name))];
+    pub fn paths(&self) -> Vec<FixturePath> {
+        let mut paths = vec![FixturePath::Committed(archive(self.name))];
         if let Some(plain) = uncompressed(self.name) {
-            places.push(Place::Copy(copy(&plain)));
+            paths.push(FixturePath::Copy(copy(&plain)));
         }
-        places
+        paths
     }
 
     /// The files that it contains.
@@ -115,12 +115,12 @@ impl Fixture {
 }
 
 /// The path of a committed backup, or of a temporary copy.
-pub enum Place {
+pub enum FixturePath {
     Committed(PathBuf),
     Copy(tempfile::TempPath),
 }
 
-impl AsRef<Path> for Place {
+impl AsRef<Path> for FixturePath {
     fn as_ref(&self) -> &Path {
         match self {
             Self::Committed(path) => path,
@@ -143,12 +143,12 @@ pub fn archive(name: &str) -> PathBuf {
 }
 
 /// All bytes of a backup. For a folder, these are names and contents.
-pub fn content(place: &Path) -> Vec<u8> {
-    if !place.is_dir() {
-        return std::fs::read(place).unwrap();
+pub fn content(path: &Path) -> Vec<u8> {
+    if !path.is_dir() {
+        return std::fs::read(path).unwrap();
     }
     let mut all = Vec::new();
-    for entry in walkdir::WalkDir::new(place).sort_by_file_name() {
+    for entry in walkdir::WalkDir::new(path).sort_by_file_name() {
         let entry = entry.unwrap();
         all.extend_from_slice(entry.path().as_os_str().as_encoded_bytes());
         if entry.file_type().is_file() {

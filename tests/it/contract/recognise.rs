@@ -47,7 +47,7 @@ fn a_format_that_holds_one_backup_has_no_snapshots() {
 
 #[test]
 fn the_id_of_an_archive_is_that_of_its_copies_and_not_that_of_another() {
-    let id = |place: &std::path::Path| open(place).unwrap().description().id.clone();
+    let id = |path: &std::path::Path| open(path).unwrap().description().id.clone();
     let archive = fixtures::archive("gnu.tar");
     let copy = tempfile::NamedTempFile::new().unwrap();
     std::fs::copy(&archive, copy.path()).unwrap();
@@ -63,9 +63,10 @@ fn the_id_of_an_archive_is_that_of_its_copies_and_not_that_of_another() {
 fn every_registered_format_has_a_fixture_that_is_recognised_as_it() {
     for format in &registry::FORMATS {
         let found = fixtures::ALL.iter().any(|fixture| {
-            let opens =
-                |place: &fixtures::Place| open(place.as_ref()).unwrap().description().format == format.name;
-            fixture.places().iter().any(opens)
+            let opens = |path: &fixtures::FixturePath| {
+                open(path.as_ref()).unwrap().description().format == format.name
+            };
+            fixture.paths().iter().any(opens)
         });
         assert!(found, "{}", format.name);
     }
@@ -126,11 +127,11 @@ fn a_pipe_is_not_waited_for() {
 
 /// Whatever is in a file, it is refused, or it is listed and each of its entries is delivered once.
 fn survives(content: &[u8]) {
-    let place = fixtures::copy(content);
-    if let Ok(backup) = open(&place) {
+    let path = fixtures::copy(content);
+    if let Ok(backup) = open(&path) {
         let (picks, _) = catalog(&*backup);
-        let landed = restore(&*backup, Wanted::These(&picks));
-        assert_eq!(landed.files.len(), picks.len());
+        let restored = restore(&*backup, Wanted::These(&picks));
+        assert_eq!(restored.files.len(), picks.len());
         restore(&*backup, Wanted::Every(&|_| true));
     }
 }

@@ -73,8 +73,8 @@ fn nothing_vouches_for_an_archive_that_could_not_be_read_to_its_end() {
         };
         let mut changed = content.clone();
         // In the checksum at the end, or close to it.
-        let place = content.len() - if format == "tar.xz" { 40 } else { 3 };
-        changed[place] ^= 1;
+        let path = content.len() - if format == "tar.xz" { 40 } else { 3 };
+        changed[path] ^= 1;
         for bad in [&content[..content.len() - 1], &changed] {
             let backup = open(fixtures::copy(bad)).unwrap();
             assert!(matches!(catalog(&*backup).1, Listing::Damaged(_)), "{format}");
@@ -113,12 +113,12 @@ fn a_sparse_file_larger_than_the_disk_is_restored() {
     std::fs::hard_link(folder.path().join("lastlog"), folder.path().join("another")).unwrap();
     let archive = tempfile::tempdir().unwrap();
     for format in ["gnu", "posix"] {
-        let place = archive.path().join(format);
+        let path = archive.path().join(format);
         let mut tar = std::process::Command::new("tar");
-        tar.arg("-S").arg(format!("--format={format}")).arg("-cf").arg(&place).arg("-C").arg(folder.path());
+        tar.arg("-S").arg(format!("--format={format}")).arg("-cf").arg(&path).arg("-C").arg(folder.path());
         assert!(tar.arg(".").status().unwrap().success());
-        for place in [&place, folder.path()] {
-            let backup = open(place).unwrap();
+        for path in [&path, folder.path()] {
+            let backup = open(path).unwrap();
             let (picks, _) = catalog(&*backup);
             let target = tempfile::tempdir().unwrap();
             let scratch = super::scratch(&target, &bkverify::stop::Stop::never());
