@@ -39,7 +39,7 @@ const XZ_MEMORY_LIMIT: u64 = 2 << 30;
 const ZSTD_WINDOW_LOG_MAX: u32 = if usize::BITS >= 64 { 31 } else { 27 };
 
 /// The message for data that needs more memory than is allowed.
-pub(super) const NEEDS_MEMORY: &str = "to uncompress it takes more than 2 GiB of memory, which bkverify does not give; \
+pub(super) const NEEDS_MEMORY: &str = "decompressing it takes more than 2 GiB of memory, which is the most that bkverify allows; \
     uncompress it into a folder, and verify that folder";
 
 /// A decoder for any number of .xz streams, one after the other.
@@ -223,13 +223,13 @@ impl<'a> Decoder<'a> {
             Compression::Xz => zeros.is_multiple_of(4),
             Compression::Zstd => zeros == 0,
         };
-        if is_accepted { Ok(()) } else { Err(self.is_behind(from, "nothing but zeros")) }
+        if is_accepted { Ok(()) } else { Err(self.is_behind(from, "only zeros")) }
     }
 
     fn is_behind(&self, from: u64, what: &str) -> io::Error {
         let name = self.compression.name();
         let problem =
-            format!("behind the end of its {name} data, from byte {from} of the file on, there is {what}");
+            format!("after the end of its {name} data, from byte {from} of the file on, there is {what}");
         io::Error::new(io::ErrorKind::InvalidData, problem)
     }
 }

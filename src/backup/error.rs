@@ -17,7 +17,7 @@ pub enum Error {
         source: io::Error,
     },
     /// It exists, but is in no known format.
-    #[error("{location} is no backup format that bkverify knows (its first bytes: {first_bytes})")]
+    #[error("{location} is not in a backup format that bkverify knows (its first bytes: {first_bytes})")]
     Unrecognised {
         /// The backup.
         location: Location,
@@ -25,7 +25,7 @@ pub enum Error {
         first_bytes: String,
     },
     /// It can be read, but is not a backup that can be verified.
-    #[error("{location} is no backup that bkverify can verify: {problem}")]
+    #[error("{location} is not a backup that bkverify can verify: {problem}")]
     NotABackup {
         /// The location.
         location: Location,
@@ -114,7 +114,7 @@ pub enum RestoreError {
     #[error("{0}")]
     Unsupported(String),
     /// The restore folder has too little space for it, and waiting would not help.
-    #[error("has {needed} bytes, for which the restore folder has no room: {free} bytes are free")]
+    #[error("needs {needed} bytes, but the restore folder has only {free} bytes free")]
     NoSpace {
         /// The bytes that are needed to restore it.
         needed: u64,

@@ -113,7 +113,7 @@ impl Folder {
         });
         match opened {
             Ok((_, stat)) if stat.kind != Kind::File => {
-                (None, Err(RestoreError::Damaged("is no regular file any more".to_owned())))
+                (None, Err(RestoreError::Damaged("is no longer a regular file".to_owned())))
             }
             Ok((mut file, stat)) => {
                 delivery.sink.begin(entry, stat.size);

@@ -136,7 +136,7 @@ impl<'a> BackupCandidate<'a> {
         }
         if stat.size == 0 {
             return Some(
-                "the file is empty; look whether the program that should have written it failed".to_owned(),
+                "the file is empty; check whether the program that should have written it failed".to_owned(),
             );
         }
         let foreign = FOREIGN.iter().find(|(mark, _)| self.first.starts_with(mark));

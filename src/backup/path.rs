@@ -10,13 +10,13 @@ use crate::words::is_invisible;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NameProblem {
     /// It has a `..` component. A careless program would write it outside of the target folder.
-    #[error("its name leaves the folder (\"..\")")]
+    #[error("its name leads out of the folder (\"..\")")]
     Parent,
     /// The name is empty, or only slashes and dots.
     #[error("its name is empty")]
     Empty,
     /// It has a NUL byte, which no file system can store.
-    #[error("its name holds a NUL byte")]
+    #[error("its name contains a NUL byte")]
     Nul,
 }
 

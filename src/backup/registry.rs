@@ -18,7 +18,7 @@ pub fn open(location: &Location, context: &Context) -> Result<Box<dyn Backup>, E
     if format.snapshots.is_none()
         && let Some(snapshot) = location.snapshot()
     {
-        let problem = format!("{} holds no snapshots, such as {snapshot}", format.kind);
+        let problem = format!("{} has no snapshots, so it has none called {snapshot}", format.kind);
         return Err(Error::NotABackup { location: location.clone(), problem });
     }
     (format.open)(&candidate, context)
@@ -75,10 +75,12 @@ pub fn address_hint(location: &Location) -> Option<String> {
     let known = schemes().map(|scheme| format!("{scheme}:")).collect::<Vec<_>>().join(", ");
     Some(if known.is_empty() {
         format!(
-            "if {scheme}: was to begin an address: bkverify opens no addresses; it verifies {}",
+            "if {scheme}: was meant as the scheme of an address: bkverify cannot open addresses; it verifies {}",
             in_words()
         )
     } else {
-        format!("if {scheme}: was to begin an address: bkverify knows those that begin with {known}")
+        format!(
+            "if {scheme}: was meant as the scheme of an address: bkverify knows only addresses that begin with {known}"
+        )
     })
 }

@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_has_no_room_even_alone_does_not_wait_for_the_others() {
+    fn a_file_too_large_even_by_itself_does_not_wait_for_the_others() {
         let (space, stop) = (DiskSpace::default(), Stop::never());
         let mut other = space.reserve(GIB, 0, &stop, &|| Ok(2 * GIB)).unwrap();
         space.add_file();

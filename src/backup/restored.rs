@@ -127,7 +127,8 @@ impl Drop for Restored {
 /// about other files, so the run goes on.
 fn cannot_write(error: io::Error) -> RestoreError {
     if error.kind() == io::ErrorKind::FileTooLarge {
-        let problem = "it is larger than any file can be in the restore folder; choose one on another disk";
+        let problem =
+            "no file in the restore folder can be that large; choose a restore folder on another disk";
         return RestoreError::Unsupported(problem.to_owned());
     }
     RestoreError::Scratch(error)

@@ -238,8 +238,8 @@ mod tests {
         let scratch = Scratch::create(target.path(), Stop::never()).unwrap();
         let path = scratch.path().to_owned();
         std::fs::write(path.join("thesis.doc"), "not ours").unwrap();
-        let stays = scratch.remove().unwrap_err().to_string();
-        assert!(stays.contains(&path.display().to_string()) && stays.contains("by hand"), "{stays}");
+        let error = scratch.remove().unwrap_err().to_string();
+        assert!(error.contains(&path.display().to_string()) && error.contains("by hand"), "{error}");
         assert!(path.join("thesis.doc").exists());
         let scratch = Scratch::create(target.path(), Stop::never()).unwrap();
         let restored = scratch.restore(&mut &b"content"[..], None, &mut Vec::new()).unwrap();

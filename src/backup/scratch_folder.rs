@@ -48,7 +48,7 @@ pub(super) struct ScratchFolder {
 /// The scratch folder could not be removed. It may contain files of the backup.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "cannot remove {}, which may hold restored files: {problem}; the next run tries again, or remove it by hand",
+    "cannot remove {}, which may contain restored files: {problem}; the next run tries again, or remove it by hand",
     path.display()
 )]
 pub struct NotRemoved {
@@ -129,7 +129,7 @@ impl ScratchFolder {
         let Some(dir) = self.dir.take() else { return Ok(()) };
         let problem = match remove_ours(&self.parent, &self.name, dir, self.marker.take()) {
             Ok(true) => return Ok(()),
-            Ok(false) => "it holds what is not ours".to_owned(),
+            Ok(false) => "it contains something that bkverify did not create".to_owned(),
             Err(error) => error.to_string(),
         };
         Err(NotRemoved { path: self.path.clone(), problem })

@@ -116,7 +116,7 @@ fn same_file(first: &File, again: io::Result<File>) -> io::Result<(File, u64)> {
     let again = again?;
     let state = platform::stat(&again)?;
     if state.id != platform::stat(first)?.id {
-        let problem = "another file took its place while it was read";
+        let problem = "another file replaced it while it was read";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
     }
     Ok((again, state.size))
@@ -129,7 +129,7 @@ fn explain(error: io::Error) -> RestoreError {
             RestoreError::Damaged("the program that restores it has not written it".to_owned())
         }
         io::ErrorKind::InvalidInput | io::ErrorKind::PermissionDenied => RestoreError::Damaged(format!(
-            "what the program that restores it has written is not accepted: {error}"
+            "the program that restores it has written something that is not accepted: {error}"
         )),
         io::ErrorKind::NotADirectory | io::ErrorKind::CrossesDevices => RestoreError::Damaged(
             "the program that restores it has written a link, a mount point or a file in place of a folder above it"

@@ -107,8 +107,8 @@ fn only_honest_files_are_adopted_whatever_a_program_writes_and_nothing_waits_for
         (b"never/written", "has not written it"),
         (b"top", "has not written it"),
         (&[b'x'; 300], "has not written it"),
-        (b"../marker", "leaves the folder"),
-        (b"nested/../link", "leaves the folder"),
+        (b"../marker", "leads out of the folder"),
+        (b"nested/../link", "leads out of the folder"),
         (b"", "empty"),
     ] {
         let error = adopted(&mut workspace, path).unwrap_err();

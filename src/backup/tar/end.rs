@@ -69,8 +69,8 @@ impl Tail {
             _ => "the end marker",
         };
         Some(format!(
-            "{what} at byte {} is followed by more members, from byte {at} on: either a damaged spot, or archives one \
-             after the other (tar restores those with --ignore-zeros only)",
+            "{what} at byte {} is followed by more members, from byte {at} on: either this part is damaged, or several \
+             archives were joined (tar restores those only with --ignore-zeros)",
             seen.at
         ))
     }
@@ -81,8 +81,8 @@ impl Tail {
         // looks different.
         if let Some(junk) = self.junk.filter(|_| self.junk_bytes > 1) {
             return Some(format!(
-                "the end marker at byte {} is followed by something that is no part of a tar archive, from byte {junk} on: \
-                 either members whose headers are lost, or another file behind the archive",
+                "the end marker at byte {} is followed by something that is not part of a tar archive, from byte {junk} on: \
+                 either members whose headers are lost, or another file after the archive",
                 self.at
             ));
         }
@@ -90,8 +90,8 @@ impl Tail {
         let padding = tail.saturating_sub(2 * BLOCK);
         (!is_padding(padding, length)).then(|| {
             format!(
-                "from byte {} on there is nothing but {tail} zeros, more than the end marker and the rest of a record: \
-                 what was there is lost (only `tar -A` leaves up to twice as many)",
+                "from byte {} on there are only zeros ({tail} bytes), more than the end marker and the rest of a record: \
+                 what was there is lost (only `tar -A` writes up to twice as many)",
                 self.at
             )
         })

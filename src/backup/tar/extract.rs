@@ -72,7 +72,7 @@ fn write_segments(
     // the folder.
     restored.set_len(size).map_err(|error| match error {
         RestoreError::Scratch(error) if is_impossible_size(&error) => RestoreError::Damaged(format!(
-            "it claims to be {size} bytes long, more than a file can be here ({error})"
+            "it claims to be {size} bytes long, but no file in the restore folder can be that long ({error})"
         )),
         other => other,
     })?;

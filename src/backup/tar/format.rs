@@ -105,9 +105,10 @@ fn is_plain(candidate: &BackupCandidate<'_>) -> bool {
 fn open_plain(candidate: &BackupCandidate<'_>, _: &Context) -> Result<Box<dyn Backup>, Error> {
     let (bytes, stat) = candidate.bytes()?;
     if zip::is_end(&*bytes) {
-        let problem = "it begins as a tar archive and ends as a zip archive: two archives were joined; get both apart, \
+        let problem =
+            "it begins as a tar archive and ends as a zip archive: two archives were joined; split them, \
             and verify each"
-            .to_owned();
+                .to_owned();
         return Err(Error::NotABackup { location: candidate.location().clone(), problem });
     }
     Ok(open(candidate, (bytes, stat), None))
@@ -146,18 +147,18 @@ fn check_holds_tar(location: &Location, bytes: &dyn ReadAt, compression: Compres
     });
     let not_a_backup = |problem| Err(Error::NotABackup { location: location.clone(), problem });
     match read {
-        Ok(0) => not_a_backup(format!("it is {name}-compressed, but there is nothing in it")),
+        Ok(0) => not_a_backup(format!("it is {name}-compressed, but it is empty")),
         Ok(1024) if first == [0; 1024] => Ok(()),
         Ok(512) if first.first_chunk().is_some_and(is_header) => Ok(()),
         Ok(_) => not_a_backup(format!(
-            "it is a single {name}-compressed file, not a tar archive; uncompress it into a folder, and verify that"
+            "it is a single {name}-compressed file, not a tar archive; decompress it into a folder, and verify that folder"
         )),
         Err(error) if is_out_of_memory(&error) => not_a_backup(NEEDS_MEMORY.to_owned()),
         Err(error) => Err(Error::Damaged {
             location: location.clone(),
             format: name,
             problem: format!(
-                "not even its first bytes can be uncompressed ({error}); fetch it again from where it was made"
+                "not even its first bytes can be decompressed ({error}); copy it again from where it was made"
             ),
         }),
     }

@@ -299,7 +299,7 @@ impl<'s> Members<'s> {
             self.forget_extensions();
             self.nameless = looks_like_extension(&self.block);
             return Some(Some(Step::Damaged(format!(
-                "the header at byte {at} is damaged; nothing can be said of what lies between it and the next intact one"
+                "the header at byte {at} is damaged; any members between it and the next intact header cannot be listed"
             ))));
         }
         self.lost = false;
@@ -317,7 +317,9 @@ impl<'s> Members<'s> {
         let attributes = if self.read_extension(at, size, PAX_MAX)? {
             self.attributes.read(&self.extension).map_err(|why| format!("at byte {at}: {why}"))
         } else {
-            Err(format!("the extended header at byte {at} claims {size} bytes, which is more than any has"))
+            Err(format!(
+                "the extended header at byte {at} claims {size} bytes, which is longer than any real one"
+            ))
         };
         self.writer = writer;
         attributes.map_err(|problem| self.lose_name(&problem))?;
@@ -340,7 +342,7 @@ impl<'s> Members<'s> {
         // Some programs fill up the block with zeros, and count these in the size.
         let is_filled = size.is_multiple_of(BLOCK) && (rest.len() as u64) < BLOCK;
         if name.is_empty() || rest.iter().any(|&byte| byte != 0) || (rest.len() > 1 && !is_filled) {
-            return Err(self.lose_name(&format!("the long name at byte {at} has zeros in it")));
+            return Err(self.lose_name(&format!("the long name at byte {at} contains zero bytes")));
         }
         Ok(name.to_vec())
     }

@@ -53,11 +53,14 @@ impl Attributes {
                 if done > 0 && whole.is_multiple_of(512) && block.len() < 512 {
                     break;
                 }
-                return Err(format!("an extended header holds nothing but zeros from {done} bytes in on"));
+                return Err(format!("an extended header has only zeros after its first {done} bytes"));
             }
-            let (key, value, rest) = split_record(block)
-                .filter(|(key, ..)| !is_spoilt(key))
-                .ok_or_else(|| format!("an extended header record is malformed, {done} bytes in"))?;
+            let (key, value, rest) =
+                split_record(block).filter(|(key, ..)| !is_spoilt(key)).ok_or_else(|| {
+                    format!(
+                        "the extended header record {done} bytes after the start of its header is malformed"
+                    )
+                })?;
             self.take(key, value)?;
             block = rest;
         }
@@ -74,7 +77,7 @@ impl Attributes {
 
     fn take(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
         let bad =
-            || format!("the extended header record {} holds no valid number", String::from_utf8_lossy(key));
+            || format!("the extended header record {} has no valid number", String::from_utf8_lossy(key));
         match key {
             b"path" => replace(&mut self.path, value),
             b"linkpath" => replace(&mut self.linkpath, value),

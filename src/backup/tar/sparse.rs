@@ -25,7 +25,7 @@ pub(super) struct Segment {
 /// The most segments that are accepted. They take 16 MiB of memory.
 const SEGMENTS_MAX: usize = 1 << 20;
 
-const TOO_MANY: &str = "a sparse file lists more pieces than bkverify keeps in memory";
+const TOO_MANY: &str = "a sparse file lists more pieces than bkverify can store in memory";
 
 /// Reads the segments from an old GNU header and from the blocks that continue it. The inner result
 /// is the number of those blocks.
@@ -76,7 +76,7 @@ fn push(map: &mut Vec<Segment>, segment: Segment) -> Result<(), String> {
 pub(super) fn from_numbers(numbers: &[u64], map: &mut Vec<Segment>) -> Result<(), String> {
     let (pairs, rest) = numbers.as_chunks::<2>();
     if !rest.is_empty() {
-        return Err("a sparse file's list of pieces ends in the middle of one".to_owned());
+        return Err("a sparse file's list of pieces ends in the middle of a piece".to_owned());
     }
     for &[offset, length] in pairs {
         push(map, Segment { offset, length })?;
@@ -105,7 +105,7 @@ pub(super) fn read_map_in_data(
     Ok(Ok(()))
 }
 
-const NO_NUMBER: &str = "a sparse file's list of pieces holds something that is no number";
+const NO_NUMBER: &str = "a sparse file's list of pieces contains something that is not a number";
 
 /// Reads decimal lines from whole blocks.
 struct MapLines<'a> {

@@ -38,8 +38,9 @@ pub(super) enum EntryKind {
 impl EntryKind {
     /// Decides by the mode, the size, and whether the name ends in a slash.
     fn of(mode: u32, has_slash: bool, size: u64) -> Self {
-        let holds =
-            |what: &str| Self::Impossible(format!("says that it is a {what}, but it holds {size} bytes"));
+        let holds = |what: &str| {
+            Self::Impossible(format!("says that it is a {what}, but it has {size} bytes of content"))
+        };
         match mode & TYPE_MASK {
             _ if has_slash && size == 0 => Self::Folder,
             _ if has_slash => holds("folder"),

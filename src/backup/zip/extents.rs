@@ -291,7 +291,7 @@ impl<'a> Extents<'a> {
         if !self.is_partial {
             runs.windows(2).for_each(|pair| self.compare_runs(pair[0].1, pair[1].0));
         } else if self.claimed > u128::from(self.directory) {
-            self.note("its entries claim more bytes than there are: some of them overlap".to_owned());
+            self.note("its entries claim more bytes than the archive has: some of them overlap".to_owned());
         }
         (first, self.damage.into_lines())
     }
@@ -309,7 +309,7 @@ impl<'a> Extents<'a> {
             && let Some(name) = self.name_in_gap(end, next)
         {
             self.note(format!(
-                "at byte {end} lies an entry {name} that the directory does not list: a file may be lost from there"
+                "the entry {name} at byte {end} is not listed in the directory, which may have lost a file"
             ));
         }
     }

@@ -103,10 +103,12 @@ fn uncompress<T>(
     if !can_expand(method, stored.compressed, stored.size) {
         let (size, compressed) = (stored.size, stored.compressed);
         return Err(RestoreError::Damaged(if method == CompressionMethod::STORE {
-            format!("the directory says that it is stored as it is, but {compressed} of {size} bytes of it")
+            format!(
+                "the directory says that it is stored uncompressed, but with {compressed} of {size} bytes"
+            )
         } else {
             format!(
-                "no {compressed} compressed bytes hold {size} bytes, as the directory says that its data does"
+                "{compressed} compressed bytes cannot expand to {size} bytes, which the directory says is its size"
             )
         }));
     }
@@ -269,11 +271,11 @@ impl<'a> CompressedData<'a> {
         let wanted = usize::try_from(wanted).unwrap_or(usize::MAX).min(buffer.len());
         let mut filled = read_more(archive, end, stored.header, &mut buffer[..wanted], 0, LOCAL_HEADER)?;
         let Some(local) = Local::parse(&buffer[..filled]) else {
-            let place = stored.header;
+            let offset = stored.header;
             return damaged(if filled < LOCAL_HEADER {
-                format!("the archive's entries end before byte {place}, where it should begin")
+                format!("the archive's entries end before byte {offset}, where it should begin")
             } else {
-                format!("its local header at byte {place} is damaged")
+                format!("its local header at byte {offset} is damaged")
             });
         };
         let before = local.length();

@@ -106,8 +106,8 @@ impl Frame {
             at,
         };
         frame.read_zip64(source, &mut end);
-        frame.hold_against_directory(source, &end, archive.directory_offset());
-        frame.look_behind(source, archive.end_offset());
+        frame.compare_with_directory(source, &end, archive.directory_offset());
+        frame.check_behind(source, archive.end_offset());
         frame
     }
 
@@ -129,7 +129,7 @@ impl Frame {
         if !locator.starts_with(b"PK\x06\x07") {
             if record_before.is_some() {
                 self.note(
-                    "the zip64 locator before it has lost its mark; some programs will not restore this",
+                    "the zip64 locator before it has lost its signature; some programs will not restore this",
                 );
             }
             return;
@@ -138,7 +138,7 @@ impl Frame {
         let found = read::<END64>(source, claimed).filter(is_record);
         if found.is_none() {
             self.note(&format!(
-                "at byte {claimed}, where the zip64 locator says, is no zip64 end record; some programs will not restore this"
+                "there is no zip64 end record at byte {claimed}, where the zip64 locator says it is; some programs will not restore this"
             ));
         }
         let (at, Some(record)) =
@@ -148,7 +148,7 @@ impl Frame {
         };
         end.at = at.unwrap_or(end.at);
         if end.at.saturating_add(END64_UNCOUNTED).checked_add(u64_at(&record, 4)) != Some(locator_at) {
-            self.note("the zip64 end record does not have the size that it says");
+            self.note("the zip64 end record does not have the size that it states");
         }
         if u32_at(&locator, 4) != 0 || u32_at(&locator, 16) > 1 {
             self.note("the zip64 locator says that the archive has several parts");
@@ -171,7 +171,7 @@ impl Frame {
     }
 
     /// Compares the end record with the directory, which the reader has found at the byte `start`.
-    fn hold_against_directory(&mut self, source: &dyn ReadAt, end: &EndRecord, start: u64) {
+    fn compare_with_directory(&mut self, source: &dyn ReadAt, end: &EndRecord, start: u64) {
         if end.disks != [0, 0] {
             self.note("it says that the archive has several parts; some programs will not restore this");
         }
@@ -209,7 +209,7 @@ impl Frame {
         }
     }
 
-    fn look_behind(&mut self, source: &dyn ReadAt, end: u64) {
+    fn check_behind(&mut self, source: &dyn ReadAt, end: u64) {
         let length = source.len();
         let behind = length.saturating_sub(end);
         if behind == 0
@@ -218,7 +218,7 @@ impl Frame {
             return;
         }
         self.damage.push(format!(
-            "{behind} bytes lie behind the archive's end, at byte {end}: they may be another archive, or the file was \
+            "{behind} bytes follow the end of the archive at byte {end}: they may be another archive, or the file was \
              overwritten; some programs will not restore this"
         ));
     }
@@ -244,8 +244,8 @@ pub(super) fn wrong_beginning(source: &dyn ReadAt, first: u64) -> Option<String>
             .to_owned()
     } else {
         format!(
-            "{first} bytes lie before the archive's first entry and are no program: they may be another archive, or \
-             entries that the directory has lost; some programs will not restore this"
+            "the {first} bytes before the archive's first entry are not a program: they may be another archive, or \
+             entries that are missing in the directory; some programs will not restore this"
         )
     })
 }

@@ -187,8 +187,9 @@ impl<'a> Local<'a> {
             && self.u32(14) == stored.crc
             && (behind.starts_with(SIGNATURE) || behind.starts_with(b"PK\x01\x02"));
         let is_right = is_none || descriptor_length(behind, stored).is_some();
-        (!is_right)
-            .then_some("the sizes and the CRC-32 that stand behind its data are not those of the directory: one of them is damaged")
+        (!is_right).then_some(
+            "the sizes and the CRC-32 after its data are not those in the directory: one of them is damaged",
+        )
     }
 }
 

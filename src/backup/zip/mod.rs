@@ -146,10 +146,12 @@ impl Zip {
         let located = ZipLocator::new().locate_in_reader(Bytes(bytes), &mut buffer, length);
         let archive = located.map_err(|(_, error)| {
             let problem = match error.kind() {
-                ErrorKind::MissingEndOfCentralDirectory => "its end, which lists what it holds, is missing: it was \
-                    probably cut off. Fetch it again from where it was made; what is left of it may be saved by \
-                    `zip -FF`"
-                    .to_owned(),
+                ErrorKind::MissingEndOfCentralDirectory => {
+                    "its end, which lists its contents, is missing: it was \
+                    probably cut off. Copy it again from where it was made; `zip -FF` may recover \
+                    what is left"
+                        .to_owned()
+                }
                 _ => format!("its end record is damaged ({error})"),
             };
             Error::Damaged { location: location(), format: FORMAT.name, problem }
@@ -206,9 +208,9 @@ impl Zip {
                 Ok(Some(record)) => each(&record)?,
                 Ok(None) => break,
                 Err(error) => {
-                    let promised = self.archive.entries_hint();
+                    let declared = self.archive.entries_hint();
                     return Ok(vec![format!(
-                        "the archive's directory is damaged after {count} of {promised} entries ({error}); the rest \
+                        "the archive's directory is damaged after {count} of {declared} entries ({error}); the rest \
                          cannot be listed"
                     )]);
                 }
@@ -216,12 +218,12 @@ impl Zip {
             count += 1;
         }
         // Old programs count only up to 65,535 and start again at 0.
-        let promised = self.archive.entries_hint();
-        if count == promised || (promised <= 0xffff && count & 0xffff == promised) {
+        let declared = self.archive.entries_hint();
+        if count == declared || (declared <= 0xffff && count & 0xffff == declared) {
             return Ok(Vec::new());
         }
         Ok(vec![format!(
-            "the archive's end record promises {promised} entries, but its directory lists {count}"
+            "the archive's end record declares {declared} entries, but its directory lists {count}"
         )])
     }
 
@@ -339,11 +341,11 @@ impl Zip {
         buffers.put_back();
         match read {
             Ok(target) if target.iter().any(|byte| matches!(byte, 0 | b'\n')) => {
-                Some("says that it is a symbolic link, but what it holds is no path".to_owned())
+                Some("says that it is a symbolic link, but its content is not a path".to_owned())
             }
             Ok(_) | Err(RestoreError::Unsupported(_)) => None,
             Err(error) => {
-                Some(format!("says that it is a symbolic link, but what it holds cannot be read ({error})"))
+                Some(format!("says that it is a symbolic link, but its content cannot be read ({error})"))
             }
         }
     }

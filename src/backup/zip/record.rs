@@ -45,13 +45,13 @@ impl<'a> Records<'a> {
 
     fn fixed(&mut self, at: u64) -> Option<&[u8; FIXED]> {
         let is_in = |start: u64, filled: usize| {
-            at.checked_sub(start).is_some_and(|place| place + FIXED as u64 <= filled as u64)
+            at.checked_sub(start).is_some_and(|before| before + FIXED as u64 <= filled as u64)
         };
         if !is_in(self.start, self.filled) {
             self.start = at;
             self.filled = self.archive.read_full_at(&mut self.buffer, at).ok()?;
         }
-        let place = usize::try_from(at - self.start).ok()?;
-        self.buffer[..self.filled].get(place..)?.first_chunk()
+        let before = usize::try_from(at - self.start).ok()?;
+        self.buffer[..self.filled].get(before..)?.first_chunk()
     }
 }

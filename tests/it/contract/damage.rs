@@ -232,9 +232,9 @@ fn is_reported(archive: &[u8], why: &str) {
 fn a_zip_entry_that_a_flipped_bit_turned_into_a_link_does_not_vanish() {
     // Flips a bit in the upper byte of the Unix mode: 0o100644 becomes 0o120644.
     let link = |content: &[u8]| zip_with_a_changed_record(content, |record| record[41] ^= 0x20);
-    is_reported(&link(b"Dear all,\n"), "what it holds is no path");
-    is_reported(&link(&[7; 5000]), "holds 5000 bytes");
-    is_reported(&link(b""), "holds 0 bytes");
+    is_reported(&link(b"Dear all,\n"), "its content is not a path");
+    is_reported(&link(&[7; 5000]), "it has 5000 bytes of content");
+    is_reported(&link(b""), "it has 0 bytes of content");
     // A link as stored by programs that record no permissions for links.
     let outcome = examine(&link(b"../target"));
     assert!(outcome.is_whole() && outcome.listed.len() == 2);
@@ -243,7 +243,7 @@ fn a_zip_entry_that_a_flipped_bit_turned_into_a_link_does_not_vanish() {
 #[test]
 fn a_zip_entry_that_a_flipped_bit_turned_into_a_folder_does_not_vanish() {
     let by_name = zip_with_a_changed_record(b"Dear all,\n", |record| record[46 + 14] ^= 0x40);
-    is_reported(&by_name, "says that it is a folder, but it holds 10 bytes");
+    is_reported(&by_name, "says that it is a folder, but it has 10 bytes of content");
     let by_mode = zip_with_a_changed_record(b"Dear all,\n", |record| record[41] ^= 0xc0);
     is_reported(&by_mode, "says that it is a folder");
 }

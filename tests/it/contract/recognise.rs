@@ -42,7 +42,7 @@ fn a_format_that_holds_one_backup_has_no_snapshots() {
     assert_eq!(registry::snapshots(&location, &Context::default()).unwrap(), []);
     let error = backup::open(&location.with_snapshot(Some("latest".to_owned())), &Context::default());
     let error = error.err().unwrap().to_string();
-    assert!(error.contains("a tar archive holds no snapshots"), "{error}");
+    assert!(error.contains("a tar archive has no snapshots"), "{error}");
 }
 
 #[test]
@@ -85,10 +85,10 @@ fn what_is_no_backup_is_called_what_it_is() {
         (b"hello, world", "68 65 6c 6c 6f"),
         (b"7z\xbc\xaf\x27\x1c and more", "7-Zip"),
         (b"Rar!\x1a\x07\x01\x00", "RAR"),
-        (&gzip(b""), "nothing in it"),
+        (&gzip(b""), "but it is empty"),
         (&gzip(b"a single file"), "single gzip-compressed file"),
         (&gzip(&[b'x'; 5000]), "single gzip-compressed file"),
-        (b"\x1f\x8b\x08 is not enough of a stream", "fetch it again"),
+        (b"\x1f\x8b\x08 is not enough of a stream", "copy it again"),
         (&[0; 1024 + 7], "00 00 00 00"),
     ] {
         let problem = problem(content);
