@@ -162,22 +162,22 @@ fn amount(files: u64, bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::machine::tests::{Made, recorded};
-    use super::super::{Job, Os, Status};
+    use super::super::machine::tests::{TestMachine, recorded};
+    use super::super::{BackupJob, Os, Status};
     use super::*;
 
     /// A machine whose `/srv/a` is backed up and whose `/srv/b` is not.
-    fn machine(backup: &std::path::Path) -> Made {
+    fn machine(backup: &std::path::Path) -> TestMachine {
         std::fs::create_dir_all(backup.join("a")).unwrap();
         std::fs::write(backup.join("a/x"), "four").unwrap();
         let made = recorded(Os::Linux, &[("dpkg-query", "")]).file("/var/lib/dpkg/status", "");
         let made = made.file("/srv/a/x", "four").file("/srv/b/y", "data");
         let sources = vec![made.machine.root.join("srv")];
-        let job = Job { name: "n".into(), backup: backup.into(), sources, ..Job::default() };
+        let job = BackupJob { name: "n".into(), backup: backup.into(), sources, ..BackupJob::default() };
         made.with(|settings| settings.jobs = vec![job])
     }
 
-    fn statuses(made: &Made) -> Vec<Status> {
+    fn statuses(made: &TestMachine) -> Vec<Status> {
         CHECK.run(&made.visit()).iter().map(|finding| finding.status).collect()
     }
 

@@ -141,7 +141,7 @@ fn an_original_that_is_missing_from_the_backup_is_found_by_looking_it_up() {
             .exits(1)
             .finds(&[])
             .says("FAIL 11 of 11 identical, 1 missing from the backup.")
-            .says("Originals that the backup does not hold:");
+            .says("Originals that the backup does not contain:");
         assert_eq!(verified.at("/completeness/originals"), 12);
         assert_eq!(verified.at("/completeness/looked_up"), 12);
         let missing = verified.at("/completeness/missing").as_array().unwrap();

@@ -151,14 +151,14 @@ fn failed_units(visit: &Visit<'_>) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::machine::tests::{Made, recorded};
+    use super::super::super::machine::tests::{TestMachine, recorded};
     use super::super::super::{Os, Status};
     use super::*;
 
     const BROKEN: &str = include_str!("../../../tests/data/checklist/linux/journal-crit.json");
     const QUIET: &str = "{\"MESSAGE\":\"hello\",\"_COMM\":\"x\"}\n";
 
-    fn machine(critical: &str, kernel: &str, failed: &str) -> Made {
+    fn machine(critical: &str, kernel: &str, failed: &str) -> TestMachine {
         let (critical_line, kernel_line) = (CRITICAL.join(" "), KERNEL.join(" "));
         let answers = [
             ("journalctl", QUIET),
@@ -169,7 +169,7 @@ mod tests {
         recorded(Os::Linux, &answers)
     }
 
-    fn statuses(machine: &Made) -> Vec<Status> {
+    fn statuses(machine: &TestMachine) -> Vec<Status> {
         look(&machine.visit()).iter().map(|finding| finding.status).collect()
     }
 

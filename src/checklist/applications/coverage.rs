@@ -16,7 +16,7 @@ use crate::platform;
 use crate::stop::Stop;
 use crate::verify::pairing::Pairing;
 
-use super::super::machine::Job;
+use super::super::machine::BackupJob;
 use super::super::machine::Visit;
 use super::amount;
 
@@ -120,7 +120,7 @@ fn has_data(place: &Path, deadline: Instant) -> Option<bool> {
 }
 
 /// Files and bytes of each folder in one job's backup.
-fn count(job: &Job, folders: &[PathBuf], deadline: Instant) -> Result<Vec<(u64, u64)>, String> {
+fn count(job: &BackupJob, folders: &[PathBuf], deadline: Instant) -> Result<Vec<(u64, u64)>, String> {
     let chained = |error: &dyn std::error::Error| match error.source() {
         Some(cause) => format!("{error}: {cause}"),
         None => error.to_string(),

@@ -6,7 +6,7 @@ use crate::backup::{self, Context};
 use crate::exit::ExitCode;
 use crate::report::Model;
 
-use super::super::machine::{Job, duration_words, read_text};
+use super::super::machine::{BackupJob, duration_words, read_text};
 use super::super::{Finding, Status};
 
 const DAY: i64 = 86_400;
@@ -19,7 +19,7 @@ const WHY_PROOF: &str = "Only files that were restored and compared prove that t
 const WHY_AGE: &str = "What was written since the backup is lost if the migration goes wrong.";
 
 /// What the job's newest report proves.
-pub(super) fn proof(job: &Job, now: Timestamp) -> Finding {
+pub(super) fn proof(job: &BackupJob, now: Timestamp) -> Finding {
     let what = format!("Whether the backup of {} restores", job.name);
     let Some(place) = &job.report else {
         return Finding::could_not_check(&what, "the job keeps no JSON report")
@@ -51,7 +51,7 @@ fn evidence(report: &Model) -> String {
     format!("{result}: {}\nfinished {finished}, of {}", report.headline, report.backup.place)
 }
 
-fn judge(job: &Job, report: &Model, now: Timestamp) -> Finding {
+fn judge(job: &BackupJob, report: &Model, now: Timestamp) -> Finding {
     let name = &job.name;
     let finding = if job.backup.text() != report.backup.place {
         Finding::warn(format!("The newest report of {name} is about another backup: {}", report.backup.place))
@@ -86,7 +86,7 @@ fn judge(job: &Job, report: &Model, now: Timestamp) -> Finding {
 }
 
 /// How old the job's backup is.
-pub(super) fn age(job: &Job, now: Timestamp) -> Finding {
+pub(super) fn age(job: &BackupJob, now: Timestamp) -> Finding {
     let what = format!("How old the backup of {} is", job.name);
     let opened = match backup::open(&job.backup, &Context::default()) {
         Ok(opened) => opened,
@@ -146,7 +146,12 @@ mod tests {
         if let Some(text) = text {
             std::fs::write(&place, text).unwrap();
         }
-        let job = Job { name: "n".into(), backup: "/mnt/b".into(), report: Some(place), ..Job::default() };
+        let job = BackupJob {
+            name: "n".into(),
+            backup: "/mnt/b".into(),
+            report: Some(place),
+            ..BackupJob::default()
+        };
         proof(&job, now()).status
     }
 
@@ -176,7 +181,7 @@ mod tests {
         assert_eq!(proven(Some("{\"schema\":")), Status::CouldNotCheck);
         let later = report("pass", "2026-11-20T02:00:00Z").replace("report/2", "report/9");
         assert_eq!(proven(Some(&later)), Status::CouldNotCheck);
-        assert_eq!(proof(&Job::default(), now()).status, Status::CouldNotCheck);
+        assert_eq!(proof(&BackupJob::default(), now()).status, Status::CouldNotCheck);
     }
 
     #[test]
@@ -186,14 +191,14 @@ mod tests {
         let mut builder = tar::Builder::new(std::fs::File::create(&archive).unwrap());
         builder.append_data(&mut tar::Header::new_gnu(), "x", &b""[..]).unwrap();
         builder.into_inner().unwrap();
-        let job = Job { name: "n".into(), backup: archive.into(), ..Job::default() };
+        let job = BackupJob { name: "n".into(), backup: archive.into(), ..BackupJob::default() };
         let today = Timestamp::now();
         assert_eq!(age(&job, today).status, Status::Pass);
         let in_days = |days: i64| Timestamp::from_second(today.as_second() + days * DAY).unwrap();
         assert_eq!(age(&job, in_days(3)).status, Status::Warn);
         assert_eq!(age(&job, in_days(8)).status, Status::Fail);
         assert_eq!(age(&job, in_days(-3)).status, Status::Warn);
-        let gone = Job { backup: folder.path().join("gone").into(), ..job };
+        let gone = BackupJob { backup: folder.path().join("gone").into(), ..job };
         assert_eq!(age(&gone, today).status, Status::CouldNotCheck);
     }
 }

@@ -140,7 +140,7 @@ fn units(visit: &Visit<'_>) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::machine::tests::{Made, recorded};
+    use super::super::super::machine::tests::{TestMachine, recorded};
     use super::super::super::{Os, Status};
     use super::*;
 
@@ -149,11 +149,11 @@ mod tests {
     const WIREGUARD: &str = include_str!("../../../tests/data/checklist/linux/ip-link-wireguard.json");
     const UNITS: &str = "chrony.service enabled enabled\nopenvpn@.service enabled enabled\n";
 
-    fn machine(links: &str, units: &str, program: &str) -> Made {
+    fn machine(links: &str, units: &str, program: &str) -> TestMachine {
         recorded(Os::Linux, &[("ip -j -d addr", links), ("systemctl", units)]).file("/proc/1/comm", program)
     }
 
-    fn statuses(machine: &Made) -> Vec<Status> {
+    fn statuses(machine: &TestMachine) -> Vec<Status> {
         look(&machine.visit()).iter().map(|finding| finding.status).collect()
     }
 
