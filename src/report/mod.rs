@@ -91,7 +91,7 @@ mod tests {
                 let text = String::from_utf8((renderer.render)(&model).unwrap()).unwrap();
                 assert!(text.ends_with('\n') && text.contains("bkverify"), "{}", renderer.name);
             }
-            assert!(terminal::render(&model, &terminal::Look::default()).ends_with('\n'));
+            assert!(terminal::render(&model, &terminal::SummaryStyle::default()).ends_with('\n'));
         }
     }
 }

@@ -22,7 +22,7 @@ const WIDTHS: (usize, usize) = (40, 100);
 
 /// How the summary is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Look {
+pub struct SummaryStyle {
     /// Columns that sentences are wrapped at.
     pub width: usize,
     /// Whether to colour the verdict.
@@ -33,7 +33,7 @@ pub struct Look {
     pub see: String,
 }
 
-impl Default for Look {
+impl Default for SummaryStyle {
     fn default() -> Self {
         Self { width: WIDTH, color: false, quiet: false, see: "--json".to_owned() }
     }
@@ -46,7 +46,7 @@ pub fn width(columns: Option<usize>) -> usize {
 
 /// The summary, ending in a line feed. Whatever the model contains, only printable characters are
 /// shown.
-pub fn render(model: &Model, look: &Look) -> String {
+pub fn render(model: &Model, style: &SummaryStyle) -> String {
     let (word, color) = match model.exit_code {
         _ if model.error.is_some() => ("ERROR", "\x1b[1;31m"),
         ExitCode::Pass => ("PASS", "\x1b[1;32m"),
@@ -54,27 +54,27 @@ pub fn render(model: &Model, look: &Look) -> String {
         _ => ("FAIL", "\x1b[1;31m"),
     };
     let mut out = String::new();
-    verdict(&mut out, model, look, word.len() + 2);
+    verdict(&mut out, model, style, word.len() + 2);
     // If the run ended with an error, nothing else is known.
     if model.error.is_none() {
-        failures(&mut out, model, look);
-        if !look.quiet {
-            facts(&mut out, model, look);
+        failures(&mut out, model, style);
+        if !style.quiet {
+            facts(&mut out, model, style);
         }
     }
     // The first line begins beside the word.
     let rest = &out[word.len()..];
-    if look.color { format!("{color}{word}\x1b[0m{rest}") } else { format!("{word}{rest}") }
+    if style.color { format!("{color}{word}\x1b[0m{rest}") } else { format!("{word}{rest}") }
 }
 
 /// What was found and what it proves, indented to leave space for the word.
-fn verdict(out: &mut String, model: &Model, look: &Look, indent: usize) {
+fn verdict(out: &mut String, model: &Model, style: &SummaryStyle, indent: usize) {
     let hint = model.error.as_ref().and_then(|error| error.hint.as_deref());
     let sentences = [statement::incomplete(model), statement::assurance(model), statement::rest(model)];
     let sentences = sentences.into_iter().flatten();
     let hints = hint.into_iter().flat_map(str::lines).map(str::to_owned);
     for line in [model.headline.clone()].into_iter().chain(hints).chain(sentences) {
-        out.push_str(&wrap(&line, indent, look.width));
+        out.push_str(&wrap(&line, indent, style.width));
     }
 }
 
@@ -87,7 +87,7 @@ struct List {
 }
 
 /// The lists of failures. They share [`LIST_LINES`], and each says how much it leaves out.
-fn failures(out: &mut String, model: &Model, look: &Look) {
+fn failures(out: &mut String, model: &Model, style: &SummaryStyle) {
     let completeness = model.completeness.as_ref();
     let missing = completeness.map_or(&[][..], |found| &found.missing);
     let doubtful = completeness.map_or(&[][..], |found| &found.doubtful);
@@ -99,11 +99,11 @@ fn failures(out: &mut String, model: &Model, look: &Look) {
     // The totals come from the counts, because the findings are capped.
     let counts = &model.counts;
     let lists = [
-        findings("Bad in the backup:", model, look, counts.bad, bad),
+        findings("Bad in the backup:", model, style, counts.bad, bad),
         findings(
             "Corrupt originals, of which the backup has the right bytes:",
             model,
-            look,
+            style,
             counts.original_corrupt,
             corrupt,
         ),
@@ -116,14 +116,14 @@ fn failures(out: &mut String, model: &Model, look: &Look) {
         findings(
             "Files that differ, and it cannot be told which side is wrong:",
             model,
-            look,
+            style,
             statement::unresolved(model).0,
             open,
         ),
         findings(
             "Files that could not be read, so that nothing is proven about them:",
             model,
-            look,
+            style,
             counts.unreadable,
             unreadable,
         ),
@@ -135,13 +135,13 @@ fn failures(out: &mut String, model: &Model, look: &Look) {
     let mut left = LIST_LINES;
     for (index, list) in lists.iter().enumerate() {
         let later: usize = lists[index + 1..].iter().map(|list| lines_of(list).min(share)).sum();
-        left -= show(out, look, list, left.saturating_sub(later)).min(left);
+        left -= show(out, style, list, left.saturating_sub(later)).min(left);
     }
 }
 
 /// Shows as much of a list as fits into `room` lines, and at least one item. Returns how many lines
 /// its items took.
-fn show(out: &mut String, look: &Look, list: &List, room: usize) -> usize {
+fn show(out: &mut String, style: &SummaryStyle, list: &List, room: usize) -> usize {
     out.push_str(&format!("\n{}\n", list.title));
     let (mut shown, mut used) = (0_u64, 0);
     for item in &list.items {
@@ -155,7 +155,7 @@ fn show(out: &mut String, look: &Look, list: &List, room: usize) -> usize {
     }
     if list.total > shown {
         let more = words::count(list.total - shown);
-        out.push_str(&format!("  and {more} more, see {}\n", look.see));
+        out.push_str(&format!("  and {more} more, see {}\n", style.see));
     }
     used
 }
@@ -164,12 +164,12 @@ fn show(out: &mut String, look: &Look, list: &List, room: usize) -> usize {
 fn findings(
     title: &'static str,
     model: &Model,
-    look: &Look,
+    style: &SummaryStyle,
     total: u64,
     which: impl Fn(&FindingPart) -> bool,
 ) -> List {
     let items = model.findings.iter().filter(|finding| which(finding)).take(LIST_LINES).map(|finding| {
-        let reason = wrap(&why(finding), 6, look.width);
+        let reason = wrap(&why(finding), 6, style.width);
         format!("  {}: {}\n{reason}", finding.verdict.word(), printable(&finding.path))
     });
     List { title, items: items.collect(), total }
@@ -190,10 +190,10 @@ fn lines<'a>(title: &'static str, all: impl Iterator<Item = &'a String> + Clone)
 }
 
 /// What was verified, how to draw it again, and how fast it went.
-fn facts(out: &mut String, model: &Model, look: &Look) {
+fn facts(out: &mut String, model: &Model, style: &SummaryStyle) {
     out.push('\n');
     let mut fact = |name: &str, text: &str| {
-        let text = wrap(text, FACT_INDENT, look.width);
+        let text = wrap(text, FACT_INDENT, style.width);
         out.push_str(&format!("{name:<FACT_INDENT$}{}", &text[FACT_INDENT..]));
     };
     let backup = &model.backup;

@@ -66,18 +66,18 @@ fn write(renderer: &Renderer, plan: &Plan, model: &Model, output: &Output) -> Re
 pub fn show_summary(plan: &Plan, model: &Model) -> Result<(), Error> {
     let terminal = &plan.outputs.terminal;
     let json = plan.outputs.reports.iter().find(|report| report.renderer == "json");
-    let mut look = terminal::Look {
+    let mut style = terminal::SummaryStyle {
         width: terminal::width(terminal.columns),
         color: terminal.color,
         quiet: terminal.quiet,
         ..Default::default()
     };
     if let Some(file) = json.and_then(|report| report.output.file()) {
-        look.see = path_text(file);
+        style.see = path_text(file);
     }
     let stdout_taken = plan.outputs.takes_stdout();
     let stream = if stdout_taken { "standard error" } else { "standard output" };
-    output::show(terminal::render(model, &look).as_bytes(), stdout_taken).map_err(|source| Error::Write {
+    output::show(terminal::render(model, &style).as_bytes(), stdout_taken).map_err(|source| Error::Write {
         what: "summary",
         place: stream.to_owned(),
         source,

@@ -19,7 +19,7 @@ fn in_every_format(backup: &[Member], check: impl Fn(Verified, &str)) {
         let world = World::new().originals(&tree()).backup(format, backup);
         let verified = world.verify("--sample all");
         assert_eq!(verified.at("/backup/format"), format);
-        check(verified, pack::blamed(format));
+        check(verified, pack::verdict_of_a_difference(format));
     }
 }
 
