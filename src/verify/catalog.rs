@@ -19,7 +19,7 @@ use super::schedule::Schedule;
 use super::strategy::Strategy;
 
 /// Decides what belongs to the population, and counts it.
-pub struct Gate<'a> {
+pub struct PopulationFilter<'a> {
     filter: &'a Filter,
     pairing: &'a Pairing,
     ranker: &'a Ranker,
@@ -47,8 +47,8 @@ pub struct Added {
     pub digest: u128,
 }
 
-impl<'a> Gate<'a> {
-    /// A gate that has counted nothing yet.
+impl<'a> PopulationFilter<'a> {
+    /// One that has counted nothing yet.
     pub fn new(
         filter: &'a Filter,
         pairing: &'a Pairing,
@@ -77,9 +77,14 @@ impl<'a> Gate<'a> {
         }
     }
 
+    /// Whether an entry is in the population.
+    pub fn holds(&self, entry: &Entry<'_>) -> bool {
+        self.filter.includes(entry) && self.has_place(entry)
+    }
+
     /// Whether an entry is in the population, which counts it.
     pub fn admits(&self, entry: &Entry<'_>) -> bool {
-        let admitted = self.filter.includes(entry) && self.has_place(entry);
+        let admitted = self.holds(entry);
         if admitted {
             let mut digest = self.digest.lock().unwrap_or_else(PoisonError::into_inner);
             *digest = digest.wrapping_add(self.ranker.rank(entry.path).digest);
@@ -183,7 +188,7 @@ impl<'a> Gate<'a> {
 
 /// Draws while the backup lists.
 pub struct Drawing<'a> {
-    gate: &'a Gate<'a>,
+    population_filter: &'a PopulationFilter<'a>,
     strategy: &'static dyn Strategy,
     bottom: Mutex<BottomK>,
     /// The upper half of the draw's threshold: most files are turned away by it without a lock.
@@ -191,9 +196,13 @@ pub struct Drawing<'a> {
 }
 
 impl<'a> Drawing<'a> {
-    /// Draws into `bottom` what passes the gate, in the order of a strategy.
-    pub fn new(gate: &'a Gate<'a>, strategy: &'static dyn Strategy, bottom: BottomK) -> Self {
-        Self { gate, strategy, bottom: Mutex::new(bottom), threshold: AtomicU64::new(u64::MAX) }
+    /// Draws into `bottom` what belongs to the population, in the order of a strategy.
+    pub fn new(
+        population_filter: &'a PopulationFilter<'a>,
+        strategy: &'static dyn Strategy,
+        bottom: BottomK,
+    ) -> Self {
+        Self { population_filter, strategy, bottom: Mutex::new(bottom), threshold: AtomicU64::new(u64::MAX) }
     }
 
     /// The draw.
@@ -211,7 +220,7 @@ impl CatalogSink for Drawing<'_> {
         let threshold = self.threshold.load(Ordering::Relaxed);
         let mut lowest_dropped = u128::MAX;
         let mut candidates = Vec::new();
-        let added = self.gate.pass(entries, |entry, rank| {
+        let added = self.population_filter.pass(entries, |entry, rank| {
             let order = self.strategy.order(&entry, rank);
             if upper_half(order) > threshold {
                 lowest_dropped = lowest_dropped.min(order);
@@ -229,19 +238,19 @@ impl CatalogSink for Drawing<'_> {
     }
 
     fn restart(&self) {
-        self.gate.reset();
+        self.population_filter.reset();
         self.bottom.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.threshold.store(u64::MAX, Ordering::Relaxed);
     }
 
     fn pass_over(&self, count: u64) {
-        self.gate.pass_over(count);
+        self.population_filter.pass_over(count);
     }
 }
 
 /// Hands the whole population on, batch by batch.
 pub struct Feed<'a> {
-    gate: &'a Gate<'a>,
+    population_filter: &'a PopulationFilter<'a>,
     to: Box<dyn Fn(EntryBatch) -> bool + Send + Sync + 'a>,
     schedule: Schedule,
     /// What waits for more, where batches are filled up.
@@ -250,13 +259,19 @@ pub struct Feed<'a> {
 }
 
 impl<'a> Feed<'a> {
-    /// Gives what passes the gate to `to`, which says whether it takes more.
+    /// Gives what belongs to the population to `to`, which says whether it takes more.
     pub fn new(
-        gate: &'a Gate<'a>,
+        population_filter: &'a PopulationFilter<'a>,
         to: impl Fn(EntryBatch) -> bool + Send + Sync + 'a,
         schedule: Schedule,
     ) -> Self {
-        Self { gate, to: Box::new(to), schedule, rest: Mutex::default(), is_void: AtomicBool::new(false) }
+        Self {
+            population_filter,
+            to: Box::new(to),
+            schedule,
+            rest: Mutex::default(),
+            is_void: AtomicBool::new(false),
+        }
     }
 
     /// Hands on what is left once the listing has ended.
@@ -284,7 +299,7 @@ impl CatalogSink for Feed<'_> {
             batch.sort_by_position();
             closed |= !batch.is_empty() && !(self.to)(std::mem::take(batch));
         };
-        let passed = self.gate.pass(entries, |entry, _| {
+        let passed = self.population_filter.pass(entries, |entry, _| {
             batch.push(&entry);
             if batch.len() == size {
                 send(&mut batch);
@@ -312,12 +327,12 @@ impl CatalogSink for Feed<'_> {
     }
 
     fn pass_over(&self, count: u64) {
-        self.gate.pass_over(count);
+        self.population_filter.pass_over(count);
     }
 }
 
 /// Counts, and keeps nothing.
-pub struct Count<'a>(pub &'a Gate<'a>);
+pub struct Count<'a>(pub &'a PopulationFilter<'a>);
 
 impl CatalogSink for Count<'_> {
     fn take(&self, entries: &EntryBatch) -> ControlFlow<()> {

@@ -11,7 +11,7 @@ use crate::backup::{Context, Damage, Listing, Needs};
 use crate::plan::{Plan, SampleSize};
 use crate::stop::Stop;
 
-use super::catalog::{Count, Drawing, Gate};
+use super::catalog::{Count, Drawing, PopulationFilter};
 use super::comparable::newest_content;
 use super::judge_context::JudgeContext;
 use super::outcome::{Incomplete, Population};
@@ -19,6 +19,7 @@ use super::sample::{BottomK, Draw, Target};
 use super::sharing::SharedBlocks;
 use super::strategy::{self, Strategy};
 use super::tally::Tally;
+use super::total::Total;
 use super::work::Work;
 use super::{Error, Filter, LISTING_THREADS, Observer};
 
@@ -26,7 +27,7 @@ use super::{Error, Filter, LISTING_THREADS, Observer};
 pub(super) struct Flow<'a> {
     plan: &'a Plan,
     strategy: &'static dyn Strategy,
-    gate: &'a Gate<'a>,
+    population_filter: &'a PopulationFilter<'a>,
     work: &'a Work<'a>,
     observer: &'a dyn Observer,
     needs: Needs,
@@ -48,7 +49,7 @@ impl<'a> Flow<'a> {
     /// A flow that has not begun.
     pub(super) fn new(
         plan: &'a Plan,
-        gate: &'a Gate<'a>,
+        population_filter: &'a PopulationFilter<'a>,
         work: &'a Work<'a>,
         filter: &Filter,
         observer: &'a dyn Observer,
@@ -56,7 +57,7 @@ impl<'a> Flow<'a> {
         let strategy = strategy::for_sample(plan.draw.sample);
         let (filters, order) = (filter.needs(), strategy.needs());
         let needs = Needs { size: filters.size || order.size, mtime: filters.mtime || order.mtime };
-        Self { plan, strategy, gate, work, observer, needs }
+        Self { plan, strategy, population_filter, work, observer, needs }
     }
 
     /// Whether picks are judged in the order in which they lie in the backup.
@@ -79,9 +80,9 @@ impl<'a> Flow<'a> {
         let clock = Instant::now();
         let mut size = self.plan.draw.sample;
         let (draw, whole, damage) = loop {
-            self.gate.reset();
+            self.population_filter.reset();
             let drawing = Drawing::new(
-                self.gate,
+                self.population_filter,
                 self.strategy,
                 BottomK::new(Target::new(size, self.plan.claims.confidence)),
             );
@@ -91,7 +92,7 @@ impl<'a> Flow<'a> {
                 Some(draw) => break (draw, whole, damage),
                 // The population is known by now: the number it takes can be asked for outright.
                 None => {
-                    let files = self.gate.population(whole).files;
+                    let files = self.population_filter.population(whole).files;
                     size = SampleSize::Count(Target::new(size, self.plan.claims.confidence).wanted(files));
                 }
             }
@@ -121,8 +122,9 @@ impl<'a> Flow<'a> {
         let clock = Instant::now();
         let (mut listed, mut damage) = (None, Vec::new());
         if !self.work.backup.description().unique_names {
-            self.gate.reset();
-            let listing = self.work.backup.catalog(self.needs, &self.listing(), &Count(self.gate))?;
+            self.population_filter.reset();
+            let listing =
+                self.work.backup.catalog(self.needs, &self.listing(), &Count(self.population_filter))?;
             let whole;
             (whole, damage) = ended(listing);
             let population = self.population(whole, &damage)?;
@@ -130,15 +132,19 @@ impl<'a> Flow<'a> {
             self.observer.catalog_done(population.files);
             listed = Some(population);
         }
-        self.gate.reset();
+        self.population_filter.reset();
         let (catalog_time, clock) = (clock.elapsed(), Instant::now());
         self.observer.verify_starts(listed.as_ref().map(|population| population.files));
-        let (whole, again) = ended(self.work.everything(self.gate, self.needs)?);
+        let work = || self.work.everything(self.population_filter, self.needs);
+        // A backup elsewhere is not listed twice for the sake of a number.
+        let is_counted = listed.is_none() && self.plan.target.backup.local().is_some();
+        let done = if is_counted { self.total().told_during(work) } else { work() };
+        let (whole, again) = ended(done?);
         lose(&mut damage, again);
         let population = match listed {
             Some(population) => {
                 if population.whole && whole && !self.work.context.is_over() {
-                    lose(&mut damage, differs(&population, &self.gate.population(whole)));
+                    lose(&mut damage, differs(&population, &self.population_filter.population(whole)));
                 }
                 population
             }
@@ -157,11 +163,24 @@ impl<'a> Flow<'a> {
         })
     }
 
+    fn total(&self) -> Total<'_> {
+        let (backup, stop) = (self.work.backup, self.work.context.stop.child());
+        Total {
+            backup,
+            population_filter: self.population_filter,
+            needs: self.needs,
+            observer: self.observer,
+            stop,
+        }
+    }
+
     /// Lets the judges know what is only known once the backup was listed: the newest time in it, and
     /// what vouches for it.
     fn learn(&self) {
         // Neither was set before.
-        if let Some(newest) = newest_content(self.gate.newest(), self.work.context.recorded.taken) {
+        if let Some(newest) =
+            newest_content(self.population_filter.newest(), self.work.context.recorded.taken)
+        {
             let _ = self.work.context.newest.set(newest);
         }
         if let Some(checksum) = self.work.backup.vouched_by() {
@@ -171,8 +190,8 @@ impl<'a> Flow<'a> {
 
     /// The population, unless there is none: an empty one proves nothing and is an error of its own.
     fn population(&self, whole: bool, damage: &[Damage]) -> Result<Population, Error> {
-        let population = self.gate.population(whole);
-        let concerned = damage.iter().any(|damage| self.gate.concerns(damage));
+        let population = self.population_filter.population(whole);
+        let concerned = damage.iter().any(|damage| self.population_filter.concerns(damage));
         if population.files > 0 || concerned || self.work.context.is_over() {
             return Ok(population);
         }
@@ -190,7 +209,7 @@ impl Seen {
         mut self,
         plan: &Plan,
         context: JudgeContext<'_>,
-        gate: &Gate<'_>,
+        population_filter: &PopulationFilter<'_>,
         stop: &Stop,
     ) -> Tally {
         let picks = context.picks.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -204,7 +223,8 @@ impl Seen {
             () if stop.is_set() => Some(Incomplete::Interrupted),
             () => None,
         };
-        let mut notes: Vec<String> = broken.iter().map(|error| broken_folder(plan, error)).collect();
+        let mut notes: Vec<String> = context.kept.note().into_iter().collect();
+        notes.extend(broken.iter().map(|error| broken_folder(plan, error)));
         notes.extend(context.shared.iter().flat_map(SharedBlocks::notes));
         let mut tally = Tally {
             picks,
@@ -220,15 +240,15 @@ impl Seen {
             catalog_time: self.catalog_time,
             verify_time: self.verify_time,
         };
-        sort_out(&mut tally, gate, self.damage);
+        sort_out(&mut tally, population_filter, self.damage);
         tally
     }
 }
 
 /// Damage by what it means for the run: a failure, doubt, or no concern of it.
-fn sort_out(tally: &mut Tally, gate: &Gate<'_>, damage: Vec<Damage>) {
+fn sort_out(tally: &mut Tally, population_filter: &PopulationFilter<'_>, damage: Vec<Damage>) {
     for damage in damage {
-        if !gate.concerns(&damage) {
+        if !population_filter.concerns(&damage) {
             tally.population.unlisted += 1;
             tally.notes.push(format!("no concern of this run, by its filters and sources: {damage}"));
         } else if damage.denied {

@@ -14,6 +14,7 @@ mod cold;
 pub mod comparable;
 mod completeness;
 pub mod conclude;
+mod count;
 pub mod counts;
 pub mod difference;
 mod disks;
@@ -42,13 +43,15 @@ pub mod strategy;
 mod taken;
 pub mod tally;
 pub(crate) mod target;
+mod total;
 pub mod verdict;
 mod work;
 
+pub use count::{Counted, count};
 pub use error::Error;
 pub use filter::Filter;
 pub use observer::{Observer, Observers, Silent};
-pub use prepare::{check, check_report, check_reports};
+pub use prepare::{check, check_backup, check_originals, check_report, check_reports, check_restore_folder};
 pub use record::{Hashes, PickRecord};
 
 use std::time::Instant;
@@ -58,7 +61,7 @@ use crate::plan::{CachePolicy, Plan};
 use crate::platform::{self, Cached};
 use crate::stop::Stop;
 
-use catalog::Gate;
+use catalog::PopulationFilter;
 use cold::Cold;
 use completeness::{Ended, Lookup};
 use conclude::conclude;
@@ -78,6 +81,7 @@ use work::Work;
 /// to verify. Trouble with single files is part of the outcome.
 pub fn run(plan: &Plan, stop: &Stop, observer: &dyn Observer) -> Result<Outcome, Error> {
     let clock = Instant::now();
+    check_backup(&plan.target.backup)?;
     let prepared = prepare::prepare(plan)?;
     let cold = plan.engine.cache == CachePolicy::Drop;
     // Asked before the file is opened, which makes the system forget it.
@@ -125,7 +129,15 @@ fn verify(
 
     let scratch = Scratch::create(&plan.target.restore_to, stop.clone())?;
     let context = JudgeContext::new(plan, &pairing, description, stop, observer);
-    let gate = Gate::new(&filter, &pairing, &ranker, observer, lookup.as_ref(), stop, context.recorded.now);
+    let population_filter = PopulationFilter::new(
+        &filter,
+        &pairing,
+        &ranker,
+        observer,
+        lookup.as_ref(),
+        stop,
+        context.recorded.now,
+    );
     let work = Work {
         backup,
         scratch: &scratch,
@@ -134,12 +146,13 @@ fn verify(
         schedule: Schedule::of(backup.reach(), plan.engine.threads),
         in_disk_order: plan.engine.in_disk_order,
     };
-    let seen = Flow::new(plan, &gate, &work, &filter, observer).run();
+    let seen = Flow::new(plan, &population_filter, &work, &filter, observer).run();
     observer.verify_done();
     let seen = seen?;
 
     let (whole, damage) = (seen.population.whole, seen.damage.clone());
-    let mut outcome = conclude(plan, description.clone(), seen.tally(plan, context, &gate, stop));
+    let mut outcome =
+        conclude(plan, description.clone(), seen.tally(plan, context, &population_filter, stop));
     let stays = scratch.remove().err().map(|stays| stays.to_string());
     Cold::of(pairing.cached(), archive.or(backup.cached())).tell(&mut outcome);
     let ended = Ended { backup, whole, damage: &damage, pairing: &pairing, filter: &filter, stop };

@@ -15,6 +15,14 @@ pub trait Observer: Sync {
     /// Restoring and comparing begins; of so many picks, where that is known.
     fn verify_starts(&self, _picks: Option<u64>) {}
 
+    /// Whether [`expects`](Self::expects) is worth a second listing of the backup.
+    fn wants_total(&self) -> bool {
+        false
+    }
+
+    /// There will be about so many picks in all: known now of a run that began without knowing it.
+    fn expects(&self, _picks: u64) {}
+
     /// One more pick is judged.
     fn judged(&self, _pick: &PickRecord) {}
 
@@ -49,6 +57,14 @@ impl Observer for Observers<'_> {
 
     fn verify_starts(&self, picks: Option<u64>) {
         self.0.iter().for_each(|each| each.verify_starts(picks));
+    }
+
+    fn wants_total(&self) -> bool {
+        self.0.iter().any(|each| each.wants_total())
+    }
+
+    fn expects(&self, picks: u64) {
+        self.0.iter().for_each(|each| each.expects(picks));
     }
 
     fn judged(&self, pick: &PickRecord) {

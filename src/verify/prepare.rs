@@ -1,16 +1,18 @@
-//! What is looked at before a run opens or restores anything: are all paths such that nothing of
-//! anybody's is written over?
+//! What is checked before a run opens or restores anything: is everything there, may everything be
+//! written that is to be written, and is nothing of anybody's written over?
 //!
-//! [`check`] only reads; a run then makes the restore folder and removes what killed runs left.
+//! [`check`] only reads, and is what `bkverify plan` and `bkverify init` ask; a run then makes the
+//! restore folder and removes what killed runs left.
 
+use std::fs;
 use std::path::Path;
 
-use crate::backup::remove_leftovers;
-use crate::plan::Plan;
+use crate::backup::{self, Location, remove_leftovers};
+use crate::plan::{Plan, Target};
 
 use super::Error;
 use super::filter::Filter;
-use super::target::Protected;
+use super::target::{self, Protected};
 
 /// What a run can begin with.
 pub(super) struct Prepared {
@@ -25,28 +27,56 @@ pub(super) struct Prepared {
 /// # Errors
 /// What would keep a run from beginning, as far as it shows without opening the backup.
 pub fn check(plan: &Plan) -> Result<(), Error> {
-    Filter::new(&plan.draw.filters)?;
-    let protected = Protected::of(&plan.target);
-    protected.check_backup_is_a_copy()?;
-    check_reports(plan)?;
-    protected.check_overlap(&plan.target.restore_to)
+    check_backup(&plan.target.backup)?;
+    look(plan)?;
+    check_restore_folder(&plan.target)
 }
 
 /// Checks the paths of a plan, makes the restore folder if it is missing, and clears what killed
 /// runs left in it.
 pub(super) fn prepare(plan: &Plan) -> Result<Prepared, Error> {
-    let filter = Filter::new(&plan.draw.filters)?;
-    let protected = Protected::of(&plan.target);
-    protected.check_backup_is_a_copy()?;
-    check_reports(plan)?;
-    protected.check(&plan.target.restore_to, 0)?;
+    let filter = look(plan)?;
+    Protected::of(&plan.target).check(&plan.target.restore_to, 0)?;
     Ok(Prepared { filter, leftovers: clean_up(plan)? })
+}
+
+/// What [`check`] and a run have in common: everything but the backup, which may be opened already,
+/// and the restore folder, which a run makes.
+fn look(plan: &Plan) -> Result<Filter, Error> {
+    let filter = Filter::new(&plan.draw.filters)?;
+    plan.target.originals().try_for_each(|place| check_originals(place, &plan.target.backup))?;
+    check_reports(plan)?;
+    report_files(plan).try_for_each(target::check_report_folder)?;
+    Ok(filter)
+}
+
+/// Makes sure that there is something where the backup should be, if that is on this machine.
+pub fn check_backup(backup: &Location) -> Result<(), Error> {
+    match backup.local().map(fs::metadata) {
+        Some(Err(source)) => Err(backup::Error::Open { location: backup.clone(), source }.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Makes sure that the originals are not the backup itself, and a folder.
+pub fn check_originals(place: &Path, backup: &Location) -> Result<(), Error> {
+    Protected { backup: backup.local(), originals: vec![place] }.check_backup_is_a_copy()?;
+    target::check_folder(place).map_err(|source| Error::Originals { place: place.to_owned(), source })
+}
+
+/// Makes sure that files may be restored to the plan's restore folder, without making it.
+pub fn check_restore_folder(target: &Target) -> Result<(), Error> {
+    Protected::of(target).check_without_making(&target.restore_to, 0)
+}
+
+/// The files that reports go to.
+fn report_files(plan: &Plan) -> impl Iterator<Item = &Path> {
+    plan.outputs.reports.iter().filter_map(|report| report.output.file())
 }
 
 /// Makes sure that the plan's reports are written over no backup and no original.
 pub fn check_reports(plan: &Plan) -> Result<(), Error> {
-    let mut files = plan.outputs.reports.iter().filter_map(|report| report.output.file());
-    files.try_for_each(|report| check_report(plan, report))
+    report_files(plan).try_for_each(|report| check_report(plan, report))
 }
 
 /// The same of one report.

@@ -25,7 +25,7 @@ use crate::backup::{
 
 use crate::threads;
 
-use super::catalog::{Feed, Gate};
+use super::catalog::{Feed, PopulationFilter};
 use super::judge::Judge;
 use super::judge_context::JudgeContext;
 use super::schedule::Schedule;
@@ -108,14 +108,22 @@ impl Work<'_> {
         Ok(begin)
     }
 
-    /// Restores and judges every file that passes the gate.
-    pub fn everything(&self, gate: &Gate<'_>, needs: Needs) -> Result<Listing, backup::Error> {
-        self.spare_findings(self.stream(gate, needs), Listing::Stopped)
+    /// Restores and judges every file that belongs to the population.
+    pub fn everything(
+        &self,
+        population_filter: &PopulationFilter<'_>,
+        needs: Needs,
+    ) -> Result<Listing, backup::Error> {
+        self.spare_findings(self.stream(population_filter, needs), Listing::Stopped)
     }
 
-    fn stream(&self, gate: &Gate<'_>, needs: Needs) -> Result<Listing, backup::Error> {
+    fn stream(
+        &self,
+        population_filter: &PopulationFilter<'_>,
+        needs: Needs,
+    ) -> Result<Listing, backup::Error> {
         if self.schedule.ordered {
-            self.one_pass(Wanted::Every(&|entry| gate.admits(entry)))?;
+            self.one_pass(Wanted::Every(&|entry| population_filter.admits(entry)))?;
             return Ok(Listing::Whole);
         }
         let (feed, batches) = bounded::<EntryBatch>(self.schedule.workers * 4);
@@ -133,10 +141,10 @@ impl Work<'_> {
             });
             drop(batches);
             if workers.is_empty() {
-                return self.alone(gate, needs);
+                return self.alone(population_filter, needs);
             }
             let run = self.run.with_threads(LISTING_BESIDE.min(self.schedule.threads));
-            let feed = Feed::new(gate, move |batch| feed.send(batch).is_ok(), self.schedule);
+            let feed = Feed::new(population_filter, move |batch| feed.send(batch).is_ok(), self.schedule);
             let listing = self.backup.catalog(needs, &run, &feed);
             feed.finish();
             workers.into_iter().try_for_each(join)?;
@@ -145,7 +153,11 @@ impl Work<'_> {
     }
 
     /// Lists and judges by turns, where no thread can be had to judge meanwhile.
-    fn alone(&self, gate: &Gate<'_>, needs: Needs) -> Result<Listing, backup::Error> {
+    fn alone(
+        &self,
+        population_filter: &PopulationFilter<'_>,
+        needs: Needs,
+    ) -> Result<Listing, backup::Error> {
         let done = Mutex::new(Ok(()));
         let take = |batch: EntryBatch| {
             let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
@@ -155,7 +167,7 @@ impl Work<'_> {
             }
             done.is_ok() && !self.context.is_over()
         };
-        let feed = Feed::new(gate, take, Schedule::of(self.backup.reach(), 1));
+        let feed = Feed::new(population_filter, take, Schedule::of(self.backup.reach(), 1));
         let listing = self.backup.catalog(needs, &self.run.with_threads(1), &feed);
         feed.finish();
         done.into_inner().unwrap_or_else(PoisonError::into_inner)?;

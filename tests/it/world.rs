@@ -1,8 +1,7 @@
 //! A small world for the program to run in: a temporary folder with files in it, isolated from the
 //! configuration of the user who runs the tests.
 //!
-//! World::new().file("bkverify.toml", "sample = 5").run("plan --backup b").exits(2).err_has("not
-//! said");
+//!     World::new().file("bkverify.toml", "sample = 5").run("plan --backup b").exits(2).err_has("missing");
 
 use std::collections::BTreeMap;
 use std::fs;
