@@ -3,6 +3,7 @@
 
 use std::process::Stdio;
 
+use crate::pack::tree;
 use crate::world::{Ran, World, shown};
 
 /// A world with a backup `b` of the originals `s`, one file, and nothing restored.
@@ -248,4 +249,17 @@ fn init_does_not_ask_where_nobody_can_answer() {
     let ran = Ran::of(world.command("init --backup b"), "/s\n/r\n");
     ran.exits(2).err_has("there is no terminal to ask on").err_has("hint: use flags: bkverify init --backup");
     assert!(!world.path("bkverify.toml").exists());
+}
+
+#[test]
+fn a_password_in_an_address_is_shown_nowhere_though_no_format_knows_the_address() {
+    let world = World::new().originals(&tree());
+    let flags = "--backup sftp://user:hunter2@host/x --source s --restore-to r";
+    for command in ["", "plan ", "init "] {
+        let ran = world.run(&format!("{command}{flags}")).exits(4).err_has("sftp://user:***@host/x");
+        assert!(!ran.to_string().contains("hunter2"), "{ran}");
+    }
+    let ran = world.run(&format!("{flags} --json j --junit x")).exits(4);
+    let all = [ran.to_string(), world.read("j"), world.read("x")].concat();
+    assert!(!all.contains("hunter2"), "{all}");
 }
