@@ -1,6 +1,5 @@
-//! What a watching person sees while a run goes on, on standard error: bars on a terminal, a line
-//! every half minute where there is none (so that a log shows life and a short run stays silent),
-//! or nothing.
+//! What a person sees during a run, on standard error: bars on a terminal, a line every half minute
+//! where there is none (so that a log shows life and a short run stays silent), or nothing.
 //!
 //! In: the news of [`Observer`], from many threads. Out: text whose names are escaped. It counts by
 //! atomics; nothing is allocated per file unless every verdict is to be shown. It never writes to
@@ -21,7 +20,7 @@ pub use waiting::Waiting;
 
 /// What shows the progress of a run as the plan says.
 pub fn for_plan(terminal: &Terminal) -> Box<dyn Observer> {
-    let verbose = terminal.verbose > 0;
+    let verbose = terminal.verbose;
     if terminal.quiet {
         Box::new(Silent)
     } else if terminal.bars {
@@ -65,9 +64,23 @@ impl Tally {
     }
 }
 
-/// One judged file as a line.
-fn verdict_line(pick: &PickRecord) -> String {
-    format!("{:<16} {}", pick.verdict.word(), escape(&pick.path))
+/// One judged file as a line; if it is to be very `verbose`, with the size of the restored copy and
+/// its hash, and the original's hash where that is another.
+fn verdict_line(pick: &PickRecord, verbose: u8) -> String {
+    let mut line = format!("{:<16} {}", pick.verdict.word(), escape(&pick.path));
+    if verbose < 2 {
+        return line;
+    }
+    if let Some(size) = pick.restored_size {
+        line.push_str(&format!("  {}", words::bytes(size)));
+    }
+    if let Some(hashes) = &pick.hashes {
+        line.push_str(&format!("  {}", hashes.restored));
+        if hashes.original != hashes.restored {
+            line.push_str(&format!("  original {}", hashes.original));
+        }
+    }
+    line
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Numbers as text for people: digits in groups, bytes, durations, shares. Also the characters that
-//! nobody can see. Pure; used by everything that prints.
+//! Text for people: numbers with grouped digits, bytes, durations, shares; lines that fit a terminal;
+//! characters that nobody can see. Pure; used by everything that prints.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -22,6 +22,11 @@ pub fn count(number: u64) -> String {
 /// A count with its noun, which takes an `s` unless the count is one: `1 file`, `2,000 files`.
 pub fn counted(number: u64, noun: &str) -> String {
     format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })
+}
+
+/// A count with a noun whose plural takes more than an `s`: `1 copy`, `2 copies`.
+pub fn counted_as(number: u64, one: &str, many: &str) -> String {
+    format!("{} {}", count(number), if number == 1 { one } else { many })
 }
 
 /// A number of bytes in binary units with three digits: `912 B`, `1.41 GiB`.
@@ -108,6 +113,44 @@ pub fn percent_about(part: u64, whole: u64) -> String {
     }
 }
 
+/// Breaks a line between words so that none is longer than `width` characters. What follows the
+/// first break is indented by `indent`. A word that is longer by itself stays whole, and spaces
+/// between words of one line stay as they are.
+pub fn wrap(line: &str, width: usize, indent: usize) -> String {
+    let mut out = String::with_capacity(line.len() + 16);
+    let text = line.trim_start_matches(' ');
+    let mut column = line.len() - text.len();
+    out.push_str(&line[..column]);
+    for piece in text.split_inclusive(' ') {
+        let word = piece.trim_end_matches(' ');
+        let length = word.chars().count();
+        let is_first = out.trim_end_matches(' ').rsplit('\n').next().is_none_or(str::is_empty);
+        if !is_first && length > 0 && column + length > width {
+            out.truncate(out.trim_end_matches(' ').len());
+            out.push('\n');
+            out.push_str(&" ".repeat(indent));
+            column = indent;
+        }
+        out.push_str(piece);
+        column += piece.chars().count();
+    }
+    out
+}
+
+/// Wraps every line of a page. What follows a break stands below the text of its line: behind its
+/// own indent, and behind a name that is set off by two spaces or more.
+pub fn wrap_page(page: &str, width: usize) -> String {
+    let wrapped = page.lines().map(|line| wrap(line, width, hanging_indent(line)) + "\n");
+    wrapped.collect()
+}
+
+fn hanging_indent(line: &str) -> usize {
+    let text = line.trim_start_matches(' ');
+    let own = line.len() - text.len();
+    let name = text.find("  ").filter(|&end| own == 0 && end < 16);
+    name.map_or(own, |end| end + text[end..].len() - text[end..].trim_start_matches(' ').len())
+}
+
 fn three_digits(value: f64) -> String {
     let decimals = match value {
         value if value >= 99.95 => 0,
@@ -173,6 +216,8 @@ mod tests {
         }
         assert_eq!(counted(1, "file"), "1 file");
         assert_eq!(counted(2_000, "file"), "2,000 files");
+        assert_eq!(counted_as(1, "copy", "copies"), "1 copy");
+        assert_eq!(counted_as(0, "copy", "copies"), "0 copies");
     }
 
     #[test]
@@ -213,6 +258,24 @@ mod tests {
         {
             assert_eq!(percent(share), text);
         }
+    }
+
+    #[test]
+    fn lines_are_broken_between_words_alone() {
+        assert_eq!(wrap("one two three", 20, 2), "one two three");
+        assert_eq!(wrap("one two three", 8, 2), "one two\n  three");
+        assert_eq!(wrap("  one two", 6, 4), "  one\n    two");
+        assert_eq!(wrap("an-unbreakable-word and more", 8, 2), "an-unbreakable-word\n  and\n  more");
+        assert_eq!(wrap("", 8, 2), "");
+        assert_eq!(wrap("name   one two", 11, 7), "name   one\n       two");
+        assert_eq!(wrap("\u{e4}\u{e4}\u{e4} \u{e4}\u{e4}", 6, 0), "\u{e4}\u{e4}\u{e4} \u{e4}\u{e4}");
+    }
+
+    #[test]
+    fn a_page_is_wrapped_below_its_own_text() {
+        let page = "name   one two three\n       four five six\nshort\n";
+        let wrapped = "name   one two\n       three\n       four five\n       six\nshort\n";
+        assert_eq!(wrap_page(page, 16), wrapped);
     }
 
     #[test]

@@ -116,7 +116,7 @@ impl Location {
         &self.0.secret
     }
 
-    /// The path as [`escape`](super::escape) makes text of it, or the address with its password
+    /// The path as [`escape`] makes text of it, or the address with its password
     /// masked, for reports.
     pub fn text(&self) -> String {
         escape(&self.to_bytes()).into_owned()

@@ -8,10 +8,18 @@ use crate::words;
 use super::figures::{Advice, BenchReport, Figure, Prediction, PredictionCheck, Slower};
 
 /// Characters of the longest bar.
-const BAR: f64 = 24.0;
+const MAX_BAR: usize = 24;
 
-/// The whole page.
-pub fn page(report: &BenchReport) -> String {
+/// Characters of a figure's line before its bar.
+const BEFORE_BAR: usize = 60;
+
+/// The whole page, for a terminal of this width.
+pub fn page(report: &BenchReport, width: usize) -> String {
+    words::wrap_page(&unwrapped(report, width), width)
+}
+
+fn unwrapped(report: &BenchReport, width: usize) -> String {
+    let longest = width.saturating_sub(BEFORE_BAR).clamp(1, MAX_BAR);
     let mut page = format!("bkverify {} bench, {}\n", report.bkverify, report.started);
     if report.interrupted {
         page.push_str("INTERRUPTED: what is missing was not measured.\n");
@@ -22,7 +30,7 @@ pub fn page(report: &BenchReport) -> String {
             place = &figure.place;
             page.push_str(&heading(report, place));
         }
-        page.push_str(&line(figure, best(report, figure)));
+        page.push_str(&line(figure, best(report, figure), longest));
     }
     page.push_str(&report.advice.as_ref().map(advice).unwrap_or_default());
     page.push_str(&report.check.as_ref().map(check).unwrap_or_default());
@@ -50,10 +58,11 @@ fn best(report: &BenchReport, figure: &Figure) -> f64 {
     beside.map(|one| one.per_second).fold(0.0, f64::max)
 }
 
-fn line(figure: &Figure, best: f64) -> String {
+fn line(figure: &Figure, best: f64, longest: usize) -> String {
     let threads = figure.threads.to_string() + if figure.threads == 1 { " thread" } else { " threads" };
     let block = figure.block.map(words::bytes).unwrap_or_default();
-    let length = usize::try_from(whole((figure.per_second / best * BAR).max(1.0))).unwrap_or(1);
+    #[expect(clippy::cast_precision_loss, reason = "a few dozen characters")]
+    let length = usize::try_from(whole((figure.per_second / best * longest as f64).max(1.0))).unwrap_or(1);
     let (title, bar) = (figure.probe.title(), "#".repeat(length));
     format!("  {title:<17} {threads:>10} {block:>9} {:>16}  {bar}\n", rate(figure, figure.per_second))
 }

@@ -95,7 +95,7 @@ checked      3.60 s real for 300 files, 3.00 s predicted (1.50 s to 6.00 s): +20
 
 note: one thing
 ";
-    assert_eq!(page(&report()), expected);
+    assert_eq!(page(&report(), 120), expected);
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn a_wrong_prediction_a_bad_file_and_an_interruption_are_not_hidden() {
     report.check.as_mut().unwrap().real.verify = 60.0;
     report.bad = 2;
     report.advice.as_mut().unwrap().calibration_factor = 12.0;
-    let page = page(&report);
+    let page = page(&report, 120);
     for text in ["INTERRUPTED", "OUTSIDE its range", "came upon 2 bad", "took 12.0 times"] {
         assert!(page.contains(text), "{text}\n{page}");
     }
@@ -116,7 +116,7 @@ fn a_wrong_prediction_a_bad_file_and_an_interruption_are_not_hidden() {
 fn a_check_that_was_quicker_than_predicted_is_no_praise() {
     let mut report = report();
     report.check.as_mut().unwrap().real.verify = 0.1;
-    let page = page(&report);
+    let page = page(&report, 120);
     assert!(page.contains("below its range\n") && !page.contains("OUTSIDE"), "{page}");
 }
 
@@ -124,8 +124,23 @@ fn a_check_that_was_quicker_than_predicted_is_no_praise() {
 fn what_became_slower_is_named_with_both_rates() {
     let mut report = report();
     report.compared_with = Some("2026-04-10T12:00:00Z".into());
-    assert!(page(&report).contains("Nothing is slower by more than 30% than on 2026-04-10T12:00:00Z."));
+    assert!(page(&report, 120).contains("Nothing is slower by more than 30% than on 2026-04-10T12:00:00Z."));
     report.slower = vec![Slower { now: report.figures[1].clone(), before: 4194304.0 }];
     let line = "  backup /b: read in order (1 thread, 1.00 MiB): 4.00 MiB/s then, 1.00 MiB/s now\n";
-    assert!(page(&report).contains(line), "{}", page(&report));
+    assert!(page(&report, 120).contains(line), "{}", page(&report, 120));
+}
+
+#[test]
+fn on_a_narrow_terminal_bars_are_short_and_words_stay_whole() {
+    let mut report = report();
+    report.bad = 2;
+    report.check.as_mut().unwrap().real.verify = 60.0;
+    report.notes.push("a note that goes on and on, ".repeat(9));
+    for width in [64, 80, 100] {
+        let page = page(&report, width);
+        assert!(page.lines().all(|line| line.chars().count() <= width), "{width}:\n{page}");
+        let words =
+            |page: &str| page.split_whitespace().map(|word| word.replace('#', "")).collect::<Vec<_>>();
+        assert_eq!(words(&page).concat(), words(&super::page(&report, 200)).concat());
+    }
 }

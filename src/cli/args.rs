@@ -4,9 +4,7 @@
 //! here: a flag that was not given must let the configuration speak (see
 //! [`resolve`](super::resolve)).
 
-use std::path::PathBuf;
-
-use clap::{Args, Parser, Subcommand};
+use clap::{ColorChoice, Parser, Subcommand};
 
 use super::bench::BenchArgs;
 use super::checklist::ChecklistArgs;
@@ -14,9 +12,8 @@ use super::facts::FactsArgs;
 use super::generate::Generate;
 use super::help::{self, Help};
 use super::init::Init;
-use super::settings::Settings;
-use super::signals::STOPPED_AT_ONCE;
-use crate::exit::ExitCode;
+use super::invocation::Verify;
+use super::usage::{CONFIGURATION, EXAMPLES, exit_codes};
 
 /// Proves that a backup restores
 ///
@@ -24,7 +21,7 @@ use crate::exit::ExitCode;
 /// originals, and says what that proves about the whole backup. Originals and backups are only
 /// read.
 #[derive(Debug, Parser)]
-#[command(name = "bkverify", version, args_conflicts_with_subcommands = true, max_term_width = 110)]
+#[command(name = "bkverify", version, max_term_width = 110)]
 #[command(disable_help_subcommand = true, after_help = after_help())]
 pub struct Arguments {
     /// What to do other than verify.
@@ -33,6 +30,9 @@ pub struct Arguments {
     /// The main job, which needs no subcommand.
     #[command(flatten)]
     pub verify: Verify,
+    /// When to use colour [default: auto; NO_COLOR is honoured]
+    #[arg(long, value_name = "WHEN", global = true, help_heading = "General")]
+    pub color: Option<ColorChoice>,
 }
 
 /// Everything that is not the main job.
@@ -40,7 +40,7 @@ pub struct Arguments {
 pub enum Command {
     /// Show what a run with these flags would do, without doing it
     Plan(Box<Verify>),
-    /// Write a commented bkverify.toml; asks for what no flag says
+    /// Write a commented bkverify.toml; asks for what the flags do not say
     Init(Box<Init>),
     /// Measure these disks: what a verification will take, what holds it up, and which --threads
     /// suits it
@@ -54,71 +54,6 @@ pub enum Command {
     Generate(Generate),
     /// Print a page of the manual, or the help of a command
     Help(Help),
-}
-
-/// Flags of a verification.
-#[derive(Debug, Clone, Default, Args)]
-pub struct Verify {
-    /// What a configuration can hold, too.
-    #[command(flatten)]
-    pub settings: Settings,
-    /// Which job, and how to speak: on the command line only.
-    #[command(flatten)]
-    pub invocation: Invocation,
-}
-
-/// What is said of one run and has no place in a configuration.
-#[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "General")]
-pub struct Invocation {
-    /// Use this job of the configuration
-    #[arg(long, value_name = "NAME")]
-    pub job: Option<String>,
-    /// Read this configuration instead of the first that is found
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// Print nothing but errors
-    #[arg(long, short, conflicts_with = "verbose")]
-    pub quiet: bool,
-    /// Print a line for every verified file
-    #[arg(long, short, action = clap::ArgAction::Count)]
-    pub verbose: u8,
-    /// Colour the summary [default: auto; NO_COLOR is honoured]
-    #[arg(long, value_name = "WHEN")]
-    pub color: Option<clap::ColorChoice>,
-}
-
-/// What a configuration is, for help and the man page.
-pub const CONFIGURATION: &str = "Every flag from --backup to --junit may stand in bkverify.toml under its own name, at the \
-top or below [jobs.NAME]. Flags override the job, the job overrides the top. The first file found is read: in the current \
-folder, the user's, or the system's configuration folder. Relative paths in it start at its own folder.";
-
-/// What command lines are good for, and the lines.
-pub type Example = (&'static str, &'static [&'static str]);
-
-/// Uses of the main job.
-pub const EXAMPLES: &[Example] = &[
-    (
-        "Verify 500 random files of a copied folder or an archive:",
-        &["bkverify --backup /mnt/nas/home.tar.zst --source /home --restore-to /var/tmp/verify"],
-    ),
-    (
-        "The same for an archive that holds C/Users/... for what is now D:\\Users:",
-        &["bkverify --backup users.zip --map C/Users=D:\\Users --restore-to E:\\verify"],
-    ),
-    ("Write these down once, then verify with nothing else:", &["bkverify init", "bkverify --sample 500"]),
-    (
-        "As many files as it takes to rule out that 1% or more of them are bad:",
-        &["bkverify --confidence 95% --tolerance 1%"],
-    ),
-    ("Every night, for a scheduler:", &["bkverify --job nightly --time-limit 2h --json report.json --quiet"]),
-];
-
-/// The exit codes of the main job.
-pub fn exit_codes() -> Vec<(i32, &'static str)> {
-    let last =
-        (STOPPED_AT_ONCE, "stopped at once by a second Ctrl-C; the next run removes what was left behind");
-    ExitCode::ALL.iter().map(|&code| (code as i32, code.meaning())).chain([last]).collect()
 }
 
 fn after_help() -> String {
@@ -141,6 +76,7 @@ fn after_help() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exit::ExitCode;
     use clap::CommandFactory;
 
     fn every_command(command: &clap::Command, see: &mut dyn FnMut(&clap::Command)) {

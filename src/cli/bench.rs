@@ -1,7 +1,7 @@
 //! `bkverify bench`: measures the disks of a job, or any folders, and says what a verification will
 //! take.
 //!
-//! In: flags, and the configuration where they do not say all. Out: the page, the JSON file, an
+//! In: flags, and the configuration for what they do not say. Out: the page, the JSON file, an
 //! exit code.
 
 use std::io::{self, Write};
@@ -10,12 +10,13 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use super::args::{Invocation, Verify};
+use super::environment::Environment;
 use super::error::{self, Error};
-use super::reports::output_parser;
-use super::settings::{Settings, absolute};
-use super::values::{Limit, Size, Threads};
-use super::{Environment, config, resolve, signals};
+use super::invocation::{Invocation, Verify};
+use super::reports::{located, output_parser};
+use super::settings::Settings;
+use super::values::{Address, Limit, Size, Threads};
+use super::{resolve, signals};
 use crate::backup::registry;
 use crate::bench::figures::BenchReport;
 use crate::bench::{self, BenchPlan, json, render};
@@ -37,11 +38,11 @@ pub struct BenchArgs {
     path: Vec<PathBuf>,
     /// Measure this backup, of one of the registered formats.
     #[arg(long, value_name = "PATH", help = format!("Measure this backup: {}", registry::in_words()))]
-    backup: Option<PathBuf>,
+    backup: Option<Address>,
     /// Measure this folder of originals; may be repeated
     #[arg(long, value_name = "DIR")]
     source: Vec<PathBuf>,
-    /// Measure writing below this folder, which must lie outside the others
+    /// Measure writing below this folder, which must be outside the others
     #[arg(long, value_name = "DIR")]
     restore_to: Option<PathBuf>,
     /// Use this job of the configuration
@@ -50,10 +51,10 @@ pub struct BenchArgs {
     /// Read this configuration instead of the first that is found
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Read and write about so much at most [default: 2GiB]
+    /// Read and write about this much at most [default: 2GiB]
     #[arg(long, value_name = "SIZE")]
     max_bytes: Option<Size>,
-    /// Take about so long at most [default: 60s]
+    /// Take about this long at most [default: 60s]
     #[arg(long, value_name = "DURATION")]
     max_time: Option<Limit>,
     /// Try these numbers of threads [default: 1,2,4,8,16]
@@ -62,7 +63,7 @@ pub struct BenchArgs {
     /// Write the figures as JSON to this file; - is standard output
     #[arg(long, value_name = "FILE", value_parser = output_parser())]
     json: Option<Output>,
-    /// Mark what is slower by more than 30% than in this JSON file of an earlier bench
+    /// Mark what is more than 30% slower than in this JSON file of an earlier bench
     #[arg(long, value_name = "OLD.json")]
     compare: Option<PathBuf>,
     /// Print nothing but errors
@@ -71,16 +72,15 @@ pub struct BenchArgs {
 }
 
 /// Measures and reports.
-pub fn run(arguments: &BenchArgs) -> Result<ExitCode, Error> {
+pub fn run(arguments: &BenchArgs, environment: &Environment) -> Result<ExitCode, Error> {
     let since = Instant::now();
-    let environment = Environment::read()?;
     let old = arguments.compare.as_deref().map(read_old).transpose()?;
-    let job = job(arguments, &environment, since)?;
+    let job = job(arguments, environment, since)?;
     let stop = Stop::never();
     signals::install(&stop)?;
     let say = |what: &str| {
         if !arguments.quiet && environment.stderr_is_terminal {
-            // Nobody needs it who is not there.
+            // Where nobody reads it, nothing is lost.
             let _ = writeln!(io::stderr(), "{what}");
         }
     };
@@ -89,20 +89,21 @@ pub fn run(arguments: &BenchArgs) -> Result<ExitCode, Error> {
     if let Some(old) = &old {
         json::compare(&mut report, old);
     }
-    publish(arguments, &report)?;
+    publish(arguments, &report, environment)?;
     Ok(report.exit_code())
 }
 
 fn read_old(place: &Path) -> Result<BenchReport, Error> {
     let wrong = || Error::usage(format!("cannot compare with {}", place.display()));
     let text = std::fs::read_to_string(place).map_err(|error| wrong().because(error))?;
-    json::parse(&text)
-        .map_err(|problem| wrong().because(problem).hint("name a file that bkverify bench --json FILE wrote"))
+    json::parse(&text).map_err(|problem| {
+        wrong().because(problem).hint("name a file that was written by bkverify bench --json FILE")
+    })
 }
 
 /// Without a job only the named folders are measured.
 fn job(arguments: &BenchArgs, environment: &Environment, since: Instant) -> Result<BenchPlan, Error> {
-    let base = |path: &PathBuf| absolute(&environment.current_dir, path);
+    let base = |path: &PathBuf| environment.base().absolute(path);
     let says_job = arguments.backup.is_some() || !arguments.source.is_empty() || arguments.job.is_some();
     let mut plan = if says_job || (arguments.path.is_empty() && arguments.restore_to.is_none()) {
         Some(plan(arguments, environment)?)
@@ -125,17 +126,13 @@ fn job(arguments: &BenchArgs, environment: &Environment, since: Instant) -> Resu
     }
     let max_bytes = arguments.max_bytes.map_or(MAX_BYTES, |size| size.0);
     if max_bytes < 1 << 20 {
-        return Err(Error::usage("--max-bytes leaves nothing to read").hint("name at least 1MiB"));
+        return Err(Error::usage("--max-bytes is too small to measure anything").hint("use at least 1MiB"));
     }
     Ok(BenchPlan {
         paths: arguments.path.iter().map(base).collect(),
         plan,
         restore_to: restore_to.or_else(|| arguments.restore_to.as_ref().map(base)),
-        report: arguments
-            .json
-            .as_ref()
-            .and_then(Output::file)
-            .map(|path| absolute(&environment.current_dir, path)),
+        report: arguments.json.as_ref().and_then(Output::file).map(|path| environment.base().absolute(path)),
         threads,
         max_bytes,
         max_time: arguments.max_time.map_or(MAX_TIME, |limit| limit.0),
@@ -153,21 +150,21 @@ fn plan(arguments: &BenchArgs, environment: &Environment) -> Result<Plan, Error>
         restore_to: arguments.restore_to.clone(),
         ..Settings::default()
     };
-    let invocation = Invocation { job: arguments.job.clone(), ..Invocation::default() };
-    let config = config::load(arguments.config.as_deref(), environment)?;
-    resolve::resolve(Verify { settings, invocation }, config.as_ref(), environment)
+    let invocation =
+        Invocation { job: arguments.job.clone(), config: arguments.config.clone(), ..Invocation::default() };
+    resolve::plan(Verify { settings, invocation }, environment)
 }
 
 /// The figures to their file, the page to the other stream.
-fn publish(arguments: &BenchArgs, report: &BenchReport) -> Result<(), Error> {
-    let page = render::page(report);
+fn publish(arguments: &BenchArgs, report: &BenchReport, environment: &Environment) -> Result<(), Error> {
+    let page = render::page(report, environment.page_width());
     if let Some(output) = &arguments.json {
         let text = json::render(report).map_err(|error| {
             Error::new(ExitCode::Unusable, "cannot make the report of the figures").because(error)
         })?;
-        error::deliver("the figures", output, text.as_bytes())?;
+        error::deliver("the figures", &located(output, environment.base()), text.as_bytes())?;
     }
-    // Bad files are shown to those, too, who want to hear nothing.
+    // A quiet run shows bad files, too.
     if arguments.quiet && report.exit_code() != ExitCode::IntegrityFailure {
         return Ok(());
     }

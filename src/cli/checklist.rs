@@ -9,14 +9,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use clap::{Args, ColorChoice, Subcommand};
+use clap::{Args, Subcommand};
 use jiff::{SignedDuration, Timestamp};
 
 use super::config::{self, Config};
 use super::environment::Environment;
 use super::error::{self, Error, nearest};
 use super::local::{self, Surroundings};
-use super::reports::{based_on, output_parser};
+use super::paths::Base;
+use super::reports::{located, output_parser};
 use super::values::Limit;
 use crate::backup::registry;
 use crate::checklist::fix::{self, Fixed, Proposal};
@@ -78,9 +79,6 @@ pub struct ChecklistArgs {
     /// Print nothing but errors, unless something is wrong
     #[arg(long, short)]
     quiet: bool,
-    /// Colour the page [default: auto; NO_COLOR is honoured]
-    #[arg(long, value_name = "WHEN")]
-    color: Option<ColorChoice>,
 }
 
 /// Makes a report of a record.
@@ -142,12 +140,11 @@ fn after_help() -> String {
 }
 
 /// Runs the checklist, or ticks a step off.
-pub fn run(arguments: &ChecklistArgs) -> Result<ExitCode, Error> {
-    let environment = Environment::read()?;
+pub fn run(arguments: &ChecklistArgs, environment: &Environment) -> Result<ExitCode, Error> {
     let here = Surroundings::read()?;
     match &arguments.command {
         Some(ChecklistCommand::Done(done)) => tick_off(done, &here, environment.now.timestamp()),
-        None => check(arguments, &environment, &here),
+        None => check(arguments, environment, &here),
     }
 }
 
@@ -175,7 +172,7 @@ fn check(
     let config = config::load(arguments.config.as_deref(), environment)?;
     let against =
         arguments.against.as_deref().map(|text| read_against(text, &environment.current_dir)).transpose()?;
-    let table = arguments.table.as_ref().map(|folder| environment.current_dir.join(folder));
+    let table = arguments.table.as_ref().map(|folder| environment.base().absolute(folder));
     let machine = Arc::new(Machine {
         os: Os::current(),
         programs: Box::new(local::programs()),
@@ -204,14 +201,14 @@ fn check(
         checks: look(&checks),
     };
     let page = Page {
-        color: environment.color(arguments.color, stdout_taken),
+        color: environment.color(stdout_taken),
         width: environment.columns.map_or(COLUMNS.0, |columns| columns.min(COLUMNS.1)),
     };
     if arguments.fix && fix(&record, &machine, arguments.yes, page)? {
         // Everything is looked at again: what fixes one finding may change what another check sees.
         record.checks = look(&checks);
     }
-    hand_over(&record, arguments, &environment.current_dir, page)?;
+    hand_over(&record, arguments, environment.base(), page)?;
     Ok(exit_code(&record))
 }
 
@@ -271,7 +268,7 @@ fn jobs(config: &Config) -> Result<Vec<Job>, Error> {
     for name in names {
         let (name, settings) = config.choose(name)?;
         let Some(backup) = settings.backup else { continue };
-        let backup = registry::locate(&backup, Path::new(""));
+        let backup = registry::locate(&backup.0, Path::new(""));
         let name = name.unwrap_or_else(|| "the configured job".to_owned());
         let report = settings.reports.of("json").and_then(Output::file).map(Path::to_owned);
         jobs.push(Job { name, backup, sources: settings.source, maps: settings.map, report });
@@ -356,18 +353,13 @@ fn agreed() -> Result<bool, Error> {
 
 /// The page in standard output's place where a report goes there, and the reports to theirs. A
 /// quiet run shows the page only where something is wrong.
-fn hand_over(
-    record: &Record,
-    arguments: &ChecklistArgs,
-    current_dir: &Path,
-    page: Page,
-) -> Result<(), Error> {
+fn hand_over(record: &Record, arguments: &ChecklistArgs, base: Base<'_>, page: Page) -> Result<(), Error> {
     let text = render::terminal::render(record, page);
     let is_quiet = arguments.quiet && exit_code(record) == ExitCode::Pass;
     let mut stdout_taken = false;
     for (_, output, render) in arguments.reports() {
         stdout_taken |= *output == Output::Stdout;
-        error::deliver("the record", &based_on(output, current_dir), render(record).as_bytes())?;
+        error::deliver("the record", &located(output, base), render(record).as_bytes())?;
     }
     if is_quiet { Ok(()) } else { error::show_beside(text.as_bytes(), stdout_taken) }
 }
@@ -391,7 +383,7 @@ mod tests {
     #[test]
     fn every_job_with_a_backup_is_looked_at() {
         let text = "json = 'r.json'\n[jobs.a]\nbackup = 'b'\nsource = 's'\n[jobs.b]\nsource = 's'\n";
-        let config = Config::parse(PathBuf::from("/c/bkverify.toml"), text).unwrap();
+        let config = Config::parse(PathBuf::from("/c/bkverify.toml"), text, None).unwrap();
         let jobs = jobs(&config).unwrap();
         assert_eq!(jobs.len(), 1);
         assert_eq!((jobs[0].name.as_str(), jobs[0].backup.local()), ("a", Some(Path::new("/c/b"))));
@@ -400,9 +392,9 @@ mod tests {
 
     #[test]
     fn a_mistyped_check_is_refused_with_the_nearest_name() {
-        let error = chosen(&["cloc".into()]).map(|_| ()).unwrap_err().render();
+        let error = chosen(&["cloc".into()]).map(|_| ()).unwrap_err().render(None);
         assert!(error.contains("no check \"cloc\"") && error.contains("did you mean clock?"), "{error}");
-        let error = chosen(&["zzz".into()]).map(|_| ()).unwrap_err().render();
+        let error = chosen(&["zzz".into()]).map(|_| ()).unwrap_err().render(None);
         assert!(error.contains("the checks are: backup, updates"), "{error}");
     }
 
@@ -410,7 +402,7 @@ mod tests {
     fn a_name_is_a_server_unless_it_looks_like_a_file() {
         let folder = tempfile::tempdir().unwrap();
         assert!(matches!(read_against("dc01", folder.path()), Ok(Against::Server(_))));
-        let error = read_against("facts.json", folder.path()).map(|_| ()).unwrap_err().render();
+        let error = read_against("facts.json", folder.path()).map(|_| ()).unwrap_err().render(None);
         assert!(error.contains("there is no file of facts at"), "{error}");
     }
 }

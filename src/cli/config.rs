@@ -1,8 +1,8 @@
 //! The configuration file: finding it, reading it, choosing the job.
 //!
 //! In: places, text. Out: [`Config`], whose relative paths start at the file's own folder. Every
-//! error names the file, and the line where one can be named. Nothing is ignored: an unknown key is
-//! an error, for a misspelt `exclude` would silently verify something else.
+//! error names the file, and the line if it is known. Nothing is ignored: an unknown key is an error,
+//! because with a misspelt `exclude` other files would be verified without notice.
 //!
 //! The top of the file holds what all jobs share, each `[jobs.NAME]` what one job adds or changes;
 //! the keys are the flags of the same name. `default-job` names the job that is used when none is
@@ -18,10 +18,12 @@ use serde::de::IntoDeserializer;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-use super::error::nearest;
+use super::environment::Environment;
+use super::error::{Error, nearest};
+use super::paths::Base;
 use super::reports::ReportSettings;
-use super::settings::{self, Settings};
-use super::{Environment, Error};
+use super::settings::Settings;
+use super::written;
 use crate::output::Output;
 use crate::report::RENDERERS;
 
@@ -56,24 +58,24 @@ pub fn places(environment: &Environment) -> Vec<PathBuf> {
 /// Reads the configuration that was named, or the first that is found; `None` if there is none.
 pub fn load(named: Option<&Path>, environment: &Environment) -> Result<Option<Config>, Error> {
     if let Some(named) = named {
-        let place = super::settings::absolute(&environment.current_dir, named);
+        let place = environment.base().absolute(named);
         let Some(text) = read(&place)? else {
             let message = format!("there is no configuration at {}", place.display());
             return Err(
                 Error::usage(message).hint(format!("write one: bkverify init --output {}", named.display()))
             );
         };
-        return Config::parse(place, &text).map(Some);
+        return Config::parse(place, &text, environment.home.as_deref()).map(Some);
     }
     for place in places(environment) {
         if let Some(text) = read(&place)? {
-            return Config::parse(place, &text).map(Some);
+            return Config::parse(place, &text, environment.home.as_deref()).map(Some);
         }
     }
     Ok(None)
 }
 
-/// A file that is there but cannot be read is an error: the next one might say something else.
+/// A file that exists but cannot be read is an error, because the next one may hold other settings.
 fn read(place: &Path) -> Result<Option<String>, Error> {
     match std::fs::read_to_string(place) {
         Ok(text) => Ok(Some(text)),
@@ -90,23 +92,24 @@ fn read(place: &Path) -> Result<Option<String>, Error> {
 }
 
 impl Config {
-    /// Reads the text of the file at `place`.
-    pub fn parse(place: PathBuf, text: &str) -> Result<Self, Error> {
+    /// Reads the text of the file at `place`; `~` in it stands for `home`.
+    pub fn parse(place: PathBuf, text: &str, home: Option<&Path>) -> Result<Self, Error> {
         let source = Source { place: &place, text };
         let folder = place.parent().unwrap_or(Path::new("")).to_owned();
+        let base = Base { folder: &folder, home };
         let top = DeTable::parse(text).map_err(|error| source.wrong(&error))?;
         let span = top.span();
         let (mut defaults, mut jobs, mut default_job) = (DeTable::new(), BTreeMap::new(), None);
         for (key, value) in top.into_inner() {
             match key.get_ref().as_ref() {
-                JOBS => jobs = source.jobs(value, &folder)?,
+                JOBS => jobs = source.jobs(value, base)?,
                 DEFAULT_JOB => default_job = Some(source.text_of(&value)?),
                 _ => {
                     defaults.insert(key, value);
                 }
             }
         }
-        let defaults = source.settings(defaults, span, &[JOBS, DEFAULT_JOB])?.based_on(&folder);
+        let defaults = source.settings(defaults, span, &[JOBS, DEFAULT_JOB])?.located(base);
         Ok(Self { place, defaults, jobs, default_job })
     }
 
@@ -128,26 +131,20 @@ impl Config {
 
     fn several(&self) -> Error {
         let first = self.jobs.keys().next().map_or("NAME", String::as_str);
-        Error::usage(format!(
-            "{} holds several jobs, and none was chosen: {}",
-            self.place.display(),
-            self.list()
-        ))
-        .hint(format!(
-            "choose one with --job {first},\nor write default-job = \"{first}\" at the top of the file"
-        ))
+        Error::usage(format!("{} holds several jobs; choose one: {}", self.place.display(), self.list()))
+            .hint(format!("use --job {first},\nor write default-job = \"{first}\" at the top of the file"))
     }
 
     fn unknown(&self, name: &str, by_default: bool) -> Error {
         let place = self.place.display();
         let message = if by_default {
-            format!("default-job in {place} names \"{name}\", which is no job there")
+            format!("default-job in {place} names \"{name}\", which is not a job in it")
         } else {
             format!("{place} has no job \"{name}\"")
         };
         let hint = match nearest(name, self.jobs.keys().map(String::as_str)) {
             Some(near) => format!("did you mean {near}?"),
-            None if self.jobs.is_empty() => "it holds no jobs; each is a table [jobs.NAME]".to_owned(),
+            None if self.jobs.is_empty() => "it has no jobs; each is a table [jobs.NAME]".to_owned(),
             None => format!("its jobs are: {}", self.list()),
         };
         Error::usage(message).hint(hint)
@@ -167,12 +164,12 @@ struct Source<'a> {
 type Keyed<'i> = (Spanned<DeString<'i>>, Spanned<DeValue<'i>>);
 
 impl<'a> Source<'a> {
-    fn jobs(&self, value: Spanned<DeValue<'a>>, folder: &Path) -> Result<BTreeMap<String, Settings>, Error> {
+    fn jobs(&self, value: Spanned<DeValue<'a>>, base: Base<'_>) -> Result<BTreeMap<String, Settings>, Error> {
         let mut jobs = BTreeMap::new();
-        for (name, job) in self.table(value, "jobs holds tables: write [jobs.NAME]")? {
+        for (name, job) in self.table(value, "jobs are tables: write [jobs.NAME]")? {
             let span = job.span();
             let table = self.table(job, &format!("write the job as a table: [jobs.{}]", name.get_ref()))?;
-            let settings = self.settings(table, span, &[])?.based_on(folder);
+            let settings = self.settings(table, span, &[])?.located(base);
             jobs.insert(name.into_inner().into_owned(), settings);
         }
         Ok(jobs)
@@ -188,10 +185,10 @@ impl<'a> Source<'a> {
 
     fn text_of(&self, value: &Spanned<DeValue<'a>>) -> Result<String, Error> {
         let text = value.get_ref().as_str().map(ToOwned::to_owned);
-        text.ok_or_else(|| self.at(&value.span(), "expected a text in quotes"))
+        text.ok_or_else(|| self.at(&value.span(), "expected text in quotes"))
     }
 
-    /// Reads one layer. `also` are the keys that may stand beside the settings, for suggestions.
+    /// Reads one layer. `also` are keys that are allowed beside the settings, for suggestions.
     fn settings(&self, table: DeTable<'a>, span: Range<usize>, also: &[&str]) -> Result<Settings, Error> {
         let names = Settings::names();
         if let Some((key, _)) = table.iter().find(|(key, _)| !names.iter().any(|name| name == key.get_ref()))
@@ -221,7 +218,7 @@ impl<'a> Source<'a> {
             let Some((_, value)) = reports.iter().find(|(key, _)| key.get_ref() == name) else {
                 return Ok(None);
             };
-            let path = settings::path(value.clone().into_deserializer());
+            let path = written::path(value.clone().into_deserializer());
             let path = path.map_err(|error| self.at(&value.span(), &error.message().replace('\n', ", ")))?;
             Ok(path.map(|path| Output::from(path.into_os_string())))
         })?;
@@ -257,24 +254,25 @@ mod tests {
     use crate::plan::SampleSize;
 
     fn parse(text: &str) -> Result<Config, Error> {
-        Config::parse(PathBuf::from("/c/bkverify.toml"), text)
+        Config::parse(PathBuf::from("/c/bkverify.toml"), text, Some(Path::new("/home/me")))
     }
 
     #[track_caller]
     fn refused(text: &str, error: &str) {
-        let found = parse(text).unwrap_err().render();
+        let found = parse(text).unwrap_err().render(None);
         assert_eq!(found.trim_end(), format!("bkverify: error: /c/bkverify.toml, {error}"));
     }
 
     #[test]
     fn a_job_stands_over_the_defaults_and_its_paths_start_at_the_file() {
         let config =
-            parse("restore-to = 'scratch'\nsample = 9\n[jobs.a]\nsample = '5%'\nsource = 'x'\n").unwrap();
+            parse("restore-to = 'scratch'\nsample = 9\n[jobs.a]\nsample = '5%'\nsource = ['x', '~/y']\n")
+                .unwrap();
         let (name, job) = config.choose(None).unwrap();
         assert_eq!(name.as_deref(), Some("a"));
         assert_eq!(job.sample.unwrap().0, SampleSize::Share(0.05));
         assert_eq!(job.restore_to.unwrap(), Path::new("/c/scratch"));
-        assert_eq!(job.source, [Path::new("/c/x")]);
+        assert_eq!(job.source, [Path::new("/c/x"), Path::new("/home/me/y")]);
     }
 
     #[test]
@@ -293,15 +291,15 @@ mod tests {
     fn a_wrong_value_is_an_error_with_its_line() {
         refused(
             "\nsample = 0",
-            "line 2: invalid value '0': a sample of nothing proves nothing; ask for at least one file",
+            "line 2: invalid value '0': a sample of nothing proves nothing; it must be at least one file",
         );
         refused("[jobs.a]\n\nhash = 'md5'", "line 3: invalid value 'md5': expected one of blake3, sha256");
         refused("confidence = 0.95", "line 1: invalid value '0.95': expected a percent sign, as in 95%");
-        refused("threads = true", "line 1: expected a text in quotes, or a number");
+        refused("threads = true", "line 1: expected text in quotes, or a number");
         refused("source = ['a', '']", "line 1: a value is empty");
         refused(
             "jobs = 5",
-            "line 1: expected a table, found integer\n  hint: jobs holds tables: write [jobs.NAME]",
+            "line 1: expected a table, found integer\n  hint: jobs are tables: write [jobs.NAME]",
         );
         refused(
             "sample = 5\ntolerance = '1%'",
@@ -311,15 +309,15 @@ mod tests {
 
     #[test]
     fn broken_toml_is_an_error_with_its_line() {
-        let error = parse("sample = 5\nsource = [\n").unwrap_err().render();
+        let error = parse("sample = 5\nsource = [\n").unwrap_err().render(None);
         assert!(error.starts_with("bkverify: error: /c/bkverify.toml, line "), "{error}");
     }
 
     #[test]
     fn with_several_jobs_one_must_be_chosen() {
         let config = parse("[jobs.b]\n[jobs.a]\n").unwrap();
-        let error = config.choose(None).unwrap_err().render();
-        assert!(error.contains("several jobs, and none was chosen: a, b"), "{error}");
+        let error = config.choose(None).unwrap_err().render(None);
+        assert!(error.contains("several jobs; choose one: a, b"), "{error}");
         assert_eq!(config.choose(Some("b")).unwrap().0.as_deref(), Some("b"));
         let config = parse("default-job = 'b'\n[jobs.b]\n[jobs.a]\n").unwrap();
         assert_eq!(config.choose(None).unwrap().0.as_deref(), Some("b"));
@@ -328,11 +326,12 @@ mod tests {
     #[test]
     fn an_unknown_job_is_an_error_with_the_nearest_name() {
         let error =
-            parse("[jobs.nightly]\n[jobs.weekly]").unwrap().choose(Some("nigthly")).unwrap_err().render();
+            parse("[jobs.nightly]\n[jobs.weekly]").unwrap().choose(Some("nigthly")).unwrap_err().render(None);
         assert!(error.contains("has no job \"nigthly\"\n  hint: did you mean nightly?"), "{error}");
-        let error = parse("default-job = 'x'\n[jobs.nightly]").unwrap().choose(None).unwrap_err().render();
+        let error =
+            parse("default-job = 'x'\n[jobs.nightly]").unwrap().choose(None).unwrap_err().render(None);
         assert!(
-            error.contains("names \"x\", which is no job there\n  hint: its jobs are: nightly"),
+            error.contains("names \"x\", which is not a job in it\n  hint: its jobs are: nightly"),
             "{error}"
         );
     }

@@ -1,4 +1,4 @@
-//! The surroundings of a run: read here, once, and nowhere else.
+//! The surroundings of a run: the clock, the terminal, the folders. Read here, once.
 
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
@@ -7,7 +7,8 @@ use clap::ColorChoice;
 use etcetera::BaseStrategy;
 use jiff::Zoned;
 
-use super::Error;
+use super::error::Error;
+use super::paths::Base;
 use crate::exit::ExitCode;
 use crate::platform;
 
@@ -16,6 +17,8 @@ use crate::platform;
 pub struct Environment {
     /// Relative paths of the command line start here.
     pub current_dir: PathBuf,
+    /// The user's home folder, where `~` leads.
+    pub home: Option<PathBuf>,
     /// The user's configuration folder of bkverify.
     pub user_config: Option<PathBuf>,
     /// The machine's configuration folder of bkverify.
@@ -39,6 +42,8 @@ pub struct Environment {
     pub columns: Option<usize>,
     /// Whether the terminal is too simple for bars and colours (`TERM=dumb`).
     pub dumb_terminal: bool,
+    /// When to use colours, where a flag says so.
+    pub color_choice: Option<ColorChoice>,
     /// Whether colours are unwanted (`NO_COLOR` is set and not empty, <https://no-color.org>).
     pub no_color: bool,
 }
@@ -46,23 +51,35 @@ pub struct Environment {
 impl Environment {
     /// Whether to colour what goes to standard output, or to standard error where that is
     /// `stdout_taken` by a report.
-    pub fn color(&self, choice: Option<ColorChoice>, stdout_taken: bool) -> bool {
+    pub fn color(&self, stdout_taken: bool) -> bool {
         let is_read = if stdout_taken { self.stderr_is_terminal } else { self.stdout_is_terminal };
-        match choice.unwrap_or(ColorChoice::Auto) {
+        match self.color_choice.unwrap_or(ColorChoice::Auto) {
             ColorChoice::Always => true,
             ColorChoice::Never => false,
             ColorChoice::Auto => is_read && !self.no_color && !self.dumb_terminal,
         }
     }
 
+    /// Columns that pages of text take: 80 where there is no terminal, and 110 at most, for longer
+    /// lines are hard to read.
+    pub fn page_width(&self) -> usize {
+        self.columns.map_or(80, |columns| columns.clamp(20, 110))
+    }
+
+    /// Where the paths of the command line start.
+    pub fn base(&self) -> Base<'_> {
+        Base { folder: &self.current_dir, home: self.home.as_deref() }
+    }
+
     /// Reads them all.
-    pub fn read() -> Result<Self, Error> {
+    pub fn read(color_choice: Option<ColorChoice>) -> Result<Self, Error> {
         let current_dir = std::env::current_dir().map_err(|error| {
             Error::new(ExitCode::Unusable, "cannot tell the current folder").because(error)
         })?;
         let user = etcetera::choose_base_strategy().ok();
         Ok(Self {
             current_dir,
+            home: etcetera::home_dir().ok(),
             user_config: user.map(|folders| folders.config_dir().join("bkverify")),
             system_config: platform::system_config_dir(),
             now: Zoned::now(),
@@ -76,6 +93,7 @@ impl Environment {
                 .or_else(|| terminal_size::terminal_size_of(io::stderr()))
                 .map(|(width, _)| usize::from(width.0)),
             dumb_terminal: std::env::var_os("TERM").is_some_and(|name| name == "dumb"),
+            color_choice,
             no_color: std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
         })
     }
@@ -87,6 +105,7 @@ impl Environment {
     pub fn for_tests() -> Self {
         Self {
             current_dir: PathBuf::from("/here"),
+            home: Some(PathBuf::from("/home/me")),
             user_config: None,
             system_config: None,
             now: "2026-05-10T12:00:00+00:00[UTC]".parse().unwrap(),
@@ -98,6 +117,7 @@ impl Environment {
             stderr_is_terminal: false,
             columns: None,
             dumb_terminal: false,
+            color_choice: None,
             no_color: false,
         }
     }

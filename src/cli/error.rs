@@ -1,11 +1,14 @@
-//! What ends a run before (or instead of) a verdict, and how the person is told.
+//! Errors that end the program without a verdict, and how they are printed.
 
 use std::io::{self, Write};
 
 use crate::exit::ExitCode;
 use crate::output::{self, Output};
-use crate::words::is_invisible;
+use crate::words::{is_invisible, wrap};
 use crate::{report, verify};
+
+/// Columns of the longest line: longer ones are hard to read.
+const MAX_WIDTH: usize = 110;
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
@@ -64,20 +67,33 @@ impl Error {
         self.hint.as_deref()
     }
 
-    /// The text for standard error: the message with its causes on one line, then the hint.
-    pub fn render(&self) -> String {
-        let mut text = format!("bkverify: error: {}\n", self.message());
+    /// The text for standard error: the message with its causes, then the hint. Without a `width`
+    /// the message is one line, as logs want it. Command lines are never broken: they are there to
+    /// be copied.
+    pub fn render(&self, width: Option<usize>) -> String {
+        let mut text = String::new();
+        let mut add = |line: &str, indent: usize| {
+            let is_command = line.trim_start().trim_start_matches("hint: ").starts_with("bkverify --");
+            match width.filter(|_| !is_command) {
+                Some(width) => text.push_str(&wrap(line, width, indent)),
+                None => text.push_str(line),
+            }
+            text.push('\n');
+        };
+        add(&format!("bkverify: error: {}", self.message()), 2);
         for (number, line) in self.hint.iter().flat_map(|hint| hint.lines()).enumerate() {
             let lead = if number == 0 { "  hint: " } else { "        " };
-            text.push_str(harmless(&format!("{lead}{line}")).trim_end());
-            text.push('\n');
+            add(harmless(&format!("{lead}{line}")).trim_end(), 8);
         }
         text
     }
 
-    /// Prints it to standard error. Where nobody listens there, the exit code still tells.
+    /// Prints it to standard error, wrapped at the width of a terminal. If that fails, the exit code
+    /// still tells.
     pub fn print(&self) {
-        let _ = io::stderr().lock().write_all(self.render().as_bytes());
+        let width = terminal_size::terminal_size_of(io::stderr()).map(|(width, _)| usize::from(width.0));
+        let width = width.map(|width| width.clamp(20, MAX_WIDTH));
+        let _ = io::stderr().lock().write_all(self.render(width).as_bytes());
     }
 }
 
@@ -162,7 +178,16 @@ mod tests {
             .because(io::Error::other("the disk is tired"))
             .hint("wait\n\n  a day");
         let text = "bkverify: error: cannot read it: the disk is tired\n  hint: wait\n\n          a day\n";
-        assert_eq!(error.render(), text);
+        assert_eq!(error.render(None), text);
+    }
+
+    #[test]
+    fn on_a_terminal_text_is_wrapped_and_a_command_line_is_not() {
+        let error = Error::usage("one two three four five")
+            .hint("bkverify --backup /mnt/backup --source /home\nor write it down once");
+        let text = "bkverify: error: one two\n  three four five\n  \
+            hint: bkverify --backup /mnt/backup --source /home\n        or write it down\n        once\n";
+        assert_eq!(error.render(Some(26)), text);
     }
 
     #[test]
@@ -171,14 +196,14 @@ mod tests {
         #[error("cannot open: {0}")]
         struct Stage(#[source] io::Error);
         let error = Error::from_stage(ExitCode::Unusable, &Stage(io::Error::other("gone")), None);
-        assert_eq!(error.render(), "bkverify: error: cannot open: gone\n");
+        assert_eq!(error.render(None), "bkverify: error: cannot open: gone\n");
         assert_eq!(error.exit_code(), ExitCode::Unusable);
     }
 
     #[test]
     fn names_in_a_message_cannot_command_the_terminal() {
         let error = Error::usage("no \u{1b}[2J\nx at C:\\b").hint("see \u{7}x");
-        assert_eq!(error.render(), "bkverify: error: no \\x1b[2J\\x0ax at C:\\b\n  hint: see \\x07x\n");
+        assert_eq!(error.render(None), "bkverify: error: no \\x1b[2J\\x0ax at C:\\b\n  hint: see \\x07x\n");
     }
 
     #[test]

@@ -3,12 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use clap::{CommandFactory, Subcommand, ValueEnum};
+use clap::{Command, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use super::Error;
-use super::args::Arguments;
-use super::error::print;
+use super::error::{Error, print};
 use super::man;
 use crate::bench::json;
 use crate::exit::ExitCode;
@@ -46,40 +44,43 @@ pub enum Form {
 }
 
 /// Generates it.
-pub fn run(what: &Generate) -> Result<ExitCode, Error> {
+pub fn run(what: &Generate, program: Command) -> Result<ExitCode, Error> {
     match what {
-        Generate::Man { to: Some(folder) } => man_pages(folder)?,
-        Generate::Man { to: None } => print(man::main_page().as_bytes())?,
-        Generate::Completions { shell } => print(&completions(*shell))?,
+        Generate::Man { to: Some(folder) } => man_pages(folder, program)?,
+        Generate::Man { to: None } => print(man::main_page(program).as_bytes())?,
+        Generate::Completions { shell } => print(&completions(*shell, program))?,
         Generate::Schema { of: Form::Verify } => print(report::SCHEMA.as_bytes())?,
         Generate::Schema { of: Form::Bench } => print(json::SCHEMA.as_bytes())?,
     }
     Ok(ExitCode::Pass)
 }
 
-fn man_pages(folder: &Path) -> Result<(), Error> {
-    let written = fs::create_dir_all(folder)
-        .and_then(|()| man::pages().iter().try_for_each(|(name, page)| fs::write(folder.join(name), page)));
+fn man_pages(folder: &Path, program: Command) -> Result<(), Error> {
+    let written = fs::create_dir_all(folder).and_then(|()| {
+        man::pages(program).iter().try_for_each(|(name, page)| fs::write(folder.join(name), page))
+    });
     written.map_err(|error| {
         let message = format!("cannot write the manual pages to {}", folder.display());
         Error::new(ExitCode::Unusable, message).because(error)
     })
 }
 
-fn completions(shell: Shell) -> Vec<u8> {
+fn completions(shell: Shell, mut program: Command) -> Vec<u8> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Arguments::command(), "bkverify", &mut script);
+    clap_complete::generate(shell, &mut program, "bkverify", &mut script);
     script
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::args::Arguments;
+    use clap::CommandFactory;
 
     #[test]
     fn every_shell_has_completions_that_know_the_flags() {
         for &shell in Shell::value_variants() {
-            let script = String::from_utf8(completions(shell)).unwrap();
+            let script = String::from_utf8(completions(shell, Arguments::command())).unwrap();
             assert!(script.contains("restore-to"), "{shell}");
         }
     }
@@ -87,7 +88,7 @@ mod tests {
     #[test]
     fn every_command_and_every_topic_gets_a_page_of_its_own() {
         let folder = tempfile::tempdir().unwrap();
-        man_pages(&folder.path().join("man")).unwrap();
+        man_pages(&folder.path().join("man"), Arguments::command()).unwrap();
         let pages = ["bkverify.1", "bkverify-plan.1", "bkverify-checklist-done.1", "bkverify-sampling.7"];
         for page in pages {
             assert!(folder.path().join("man").join(page).is_file(), "{page}");

@@ -1,16 +1,15 @@
 //! `bkverify help`: the commands and topics, the help of a command, a page of the manual.
 //!
-//! In: the names behind `help`, the terminal. Out: text on standard output, through a pager if a
+//! In: the whole command line, the names behind `help`, the terminal. Out: text on standard output, through a pager if a
 //! person reads it there.
 
 use std::io::{self, Write};
 use std::process::{Command as Process, Stdio};
 
-use clap::{Args, Command, CommandFactory};
+use clap::{Args, Command};
 
-use super::args::Arguments;
-use super::error::nearest;
-use super::{Environment, Error};
+use super::environment::Environment;
+use super::error::{Error, nearest};
 use crate::exit::ExitCode;
 use crate::manual::terminal::{self, Look};
 use crate::manual::{self, TOPICS, Topic};
@@ -30,13 +29,12 @@ pub struct Help {
 }
 
 /// Prints it.
-pub fn run(asked: &Help) -> Result<ExitCode, Error> {
-    let environment = Environment::read()?;
+pub fn run(asked: &Help, program: &Command, environment: &Environment) -> Result<ExitCode, Error> {
     let is_person = environment.stdout_is_terminal && !environment.dumb_terminal;
-    let is_styled = is_person && !environment.no_color;
+    let is_styled = environment.color(false);
     let width = terminal_size::terminal_size().filter(|_| environment.stdout_is_terminal);
     let width = width.map_or(WIDTH, |(width, _)| usize::from(width.0)).clamp(20, MAX_WIDTH);
-    let text = text(&asked.names, Look { width, is_styled })?;
+    let text = text(program, &asked.names, Look { width, is_styled })?;
     if !is_person || !page(&text, &pager()) {
         print(&text)?;
     }
@@ -44,22 +42,21 @@ pub fn run(asked: &Help) -> Result<ExitCode, Error> {
 }
 
 /// What there is to read under these names. Where a command and a topic have the same name, both.
-fn text(names: &[String], look: Look) -> Result<String, Error> {
+fn text(program: &Command, names: &[String], look: Look) -> Result<String, Error> {
     let topic = match names {
         [name] => manual::find(name),
         _ => None,
     };
-    let pages = [of_command(names, look), topic.map(|topic| of_topic(topic, look))];
+    let pages = [of_command(program, names, look), topic.map(|topic| of_topic(topic, look))];
     let pages: Vec<_> = pages.into_iter().flatten().collect();
-    if pages.is_empty() { Err(unknown(names)) } else { Ok(pages.join("\n")) }
+    if pages.is_empty() { Err(unknown(program, names)) } else { Ok(pages.join("\n")) }
 }
 
 /// What the command of this path says of itself; without names, the program.
-fn of_command(names: &[String], look: Look) -> Option<String> {
-    let commands = Arguments::command();
-    names.iter().try_fold(&commands, |command, name| command.find_subcommand(name))?;
+fn of_command(program: &Command, names: &[String], look: Look) -> Option<String> {
+    names.iter().try_fold(program, |command, name| command.find_subcommand(name))?;
     let words = ["bkverify"].into_iter().chain(names.iter().map(String::as_str)).chain(["--help"]);
-    let help = commands.clone().try_get_matches_from(words).err()?.render();
+    let help = program.clone().try_get_matches_from(words).err()?.render();
     let help = if look.is_styled { help.ansi().to_string() } else { help.to_string() };
     Some(format!("{}\n", help.trim_end()))
 }
@@ -68,9 +65,8 @@ fn of_topic(topic: &Topic, look: Look) -> String {
     terminal::render(&topic.document(), look)
 }
 
-fn unknown(names: &[String]) -> Error {
-    let commands = Arguments::command();
-    let commands = commands.get_subcommands().map(Command::get_name);
+fn unknown(program: &Command, names: &[String]) -> Error {
+    let commands = program.get_subcommands().map(Command::get_name);
     let topics: Vec<_> = TOPICS.iter().map(|topic| topic.name).collect();
     let asked = names.join(" ");
     let near = nearest(&asked, commands.chain(topics.iter().copied()));
@@ -132,11 +128,13 @@ fn print(text: &str) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::args::Arguments;
+    use clap::CommandFactory;
 
     const PLAIN: Look = Look { width: 80, is_styled: false };
 
     fn shown(names: &str) -> Result<String, Error> {
-        text(&names.split_whitespace().map(str::to_owned).collect::<Vec<_>>(), PLAIN)
+        text(&Arguments::command(), &names.split_whitespace().map(str::to_owned).collect::<Vec<_>>(), PLAIN)
     }
 
     #[test]
@@ -168,11 +166,11 @@ mod tests {
     fn an_unknown_name_is_a_usage_error_that_says_what_there_is() {
         let error = shown("sampeling").unwrap_err();
         assert_eq!(error.exit_code(), ExitCode::Usage);
-        let text = error.render();
+        let text = error.render(None);
         assert!(text.contains("no topic and no command `sampeling`"), "{text}");
         assert!(text.contains("did you mean `bkverify help sampling`?"), "{text}");
         assert!(TOPICS.iter().all(|topic| text.contains(topic.name)), "{text}");
-        assert!(!shown("zzz").unwrap_err().render().contains("did you mean"));
+        assert!(!shown("zzz").unwrap_err().render(None).contains("did you mean"));
         assert!(shown("plan zzz").is_err());
     }
 

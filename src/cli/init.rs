@@ -1,8 +1,10 @@
 //! `bkverify init`: writes a commented configuration with one job in it.
 //!
 //! In: flags, and a person's answers for what no flag says. Out: a new file. An existing one is
-//! never overwritten unless that is asked for, and then only by a whole new one. The comments are
-//! the help texts of the flags, so that the file explains itself in the words of `--help`.
+//! never overwritten unless that is asked for, and then only by a whole new one. What a run would
+//! refuse is not written: a person is asked again, a wrong flag ends the command with the exit code
+//! of a run. The comments are the help texts of the flags, so that the file explains itself in the
+//! words of `--help`.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Write};
@@ -11,17 +13,19 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::config::{Config, FILE_NAME};
-use super::error::print;
-use super::settings::{Settings, absolute};
-use super::values::{Sample, map_parser};
-use super::{Environment, Error};
-use crate::backup::registry;
+use super::environment::Environment;
+use super::error::{Error, print};
+use super::invocation::{Invocation, Verify};
+use super::layer::Value;
+use super::paths::Base;
+use super::resolve;
+use super::settings::{Setting, Settings};
+use super::values::{Address, Sample, map_parser};
+use crate::backup::{Location, registry};
 use crate::exit::ExitCode;
-use crate::output;
-use crate::plan::{DEFAULT_SAMPLE, Map, SampleSize};
+use crate::plan::{DEFAULT_SAMPLE, Map, SampleSize, Target};
 use crate::platform::path_from_bytes;
-use crate::report::RENDERERS;
-use crate::words;
+use crate::{output, verify, words};
 
 /// Flags of `bkverify init`.
 #[derive(Debug, Args)]
@@ -32,13 +36,14 @@ pub struct Init {
     /// A folder that holds the originals; may be repeated
     #[arg(long, value_name = "DIR")]
     pub source: Vec<PathBuf>,
-    /// Paths in the backup that begin with FROM have their originals in folder TO; may be repeated
+    /// Files whose path in the backup begins with FROM have their originals in folder TO; may be
+    /// repeated
     #[arg(long, value_name = "FROM=TO", value_parser = map_parser())]
     pub map: Vec<Map>,
-    /// Restore below this folder, which must lie outside the backup and the originals
+    /// Restore below this folder, which must be outside the backup and the originals
     #[arg(long, value_name = "DIR")]
     pub restore_to: Option<PathBuf>,
-    /// Verify so many random files, such a share of them, or all [default: 500]
+    /// How many random files to verify: a number, a percentage, or all [default: 500]
     #[arg(long, value_name = "N|P%|all")]
     pub sample: Option<Sample>,
     /// Name of the job
@@ -47,12 +52,16 @@ pub struct Init {
     /// Write to this file
     #[arg(long, value_name = "FILE", default_value = FILE_NAME)]
     pub output: PathBuf,
-    /// Replace a file that is there already
+    /// Replace a file that already exists
     #[arg(long)]
     pub force: bool,
 }
 
+/// What is wrong with an answer, by what a run would say.
+type Check<'a> = dyn Fn(&Path) -> Result<(), verify::Error> + 'a;
+
 /// What the job will say, complete.
+#[derive(Debug)]
 struct Job {
     backup: PathBuf,
     sources: Vec<PathBuf>,
@@ -63,20 +72,24 @@ struct Job {
 
 /// Asks, writes the file, and says what comes next.
 pub fn run(init: &Init, environment: &Environment) -> Result<ExitCode, Error> {
-    let place = absolute(&environment.current_dir, &init.output);
+    let base = environment.base();
+    let place = base.absolute(&init.output);
     if !init.force && place.symlink_metadata().is_ok() {
         return Err(exists(&place));
     }
     let job = if environment.stdin_is_terminal {
         let (mut input, mut output) = (io::stdin().lock(), io::stderr());
-        Person { input: &mut input, output: &mut output }.complete(init)?
+        Person { input: &mut input, output: &mut output, base }.complete(init)?
     } else {
-        complete_without_asking(init)?
+        complete_without_asking(init, base)?
     };
-    let text = render(&init.job, &job.based_on(&environment.current_dir))?;
-    // Read back before it is written: a file that bkverify could not read must not come from
-    // bkverify.
-    Config::parse(place.clone(), &text)?;
+    let text = render(&init.job, &job)?;
+    // Read back before it is written: a file that bkverify could not read, or a job that it would
+    // refuse, must not come from bkverify.
+    let config = Config::parse(place.clone(), &text, environment.home.as_deref())?;
+    let invocation = Invocation { job: Some(init.job.clone()), ..Invocation::default() };
+    let flags = Verify { invocation, ..Verify::default() };
+    verify::check(&resolve::resolve(flags, Some(&config), environment)?)?;
     write(&place, &text, init.force)?;
     print(next_steps(&place, environment).as_bytes())?;
     Ok(ExitCode::Pass)
@@ -96,7 +109,7 @@ fn next_steps(place: &Path, environment: &Environment) -> String {
     )
 }
 
-fn complete_without_asking(init: &Init) -> Result<Job, Error> {
+fn complete_without_asking(init: &Init, base: Base<'_>) -> Result<Job, Error> {
     let (Some(backup), Some(restore_to)) = (init.backup.clone(), init.restore_to.clone()) else {
         return Err(nobody_to_ask());
     };
@@ -104,56 +117,90 @@ fn complete_without_asking(init: &Init) -> Result<Job, Error> {
         return Err(nobody_to_ask());
     }
     let sample = init.sample.map_or(SampleSize::default(), |sample| sample.0);
-    Ok(Job { backup, sources: init.source.clone(), maps: init.map.clone(), restore_to, sample })
+    let job = Job { backup, sources: init.source.clone(), maps: init.map.clone(), restore_to, sample };
+    Ok(job.located(base))
 }
 
 fn nobody_to_ask() -> Error {
-    Error::usage("something is not said, and there is no terminal to ask on")
-        .hint("say it with flags: bkverify init --backup PATH --source DIR --restore-to DIR [--sample N]")
+    Error::usage("something is missing, and there is no terminal to ask on")
+        .hint("use flags: bkverify init --backup PATH --source DIR --restore-to DIR [--sample N]")
 }
 
 /// The person at the terminal.
 struct Person<'a> {
     input: &'a mut dyn BufRead,
     output: &'a mut dyn Write,
+    base: Base<'a>,
 }
 
 impl Person<'_> {
-    /// Asks for all that no flag says.
+    /// Asks for all that no flag says. A wrong answer is asked for again; a wrong flag is an error.
     fn complete(mut self, init: &Init) -> Result<Job, Error> {
-        let backup = match &init.backup {
-            Some(backup) => backup.clone(),
-            None => self.path(&format!("The backup ({})", registry::in_words()))?,
-        };
-        let mut sources = init.source.clone();
-        if sources.is_empty() && init.map.is_empty() {
-            sources.push(self.path("The folder that holds the originals")?);
-            while let Some(more) = self.answer("One more such folder (empty if there is none)")? {
-                sources.push(more.into());
+        let sample = init.sample.map_or(SampleSize::default(), |sample| sample.0);
+        let mut job = Job {
+            backup: init.backup.clone().unwrap_or_default(),
+            sources: init.source.clone(),
+            maps: init.map.clone(),
+            restore_to: init.restore_to.clone().unwrap_or_default(),
+            sample,
+        }
+        .located(self.base);
+        if init.backup.is_some() {
+            verify::check_backup(&job.location())?;
+        } else {
+            let question = format!("The backup ({})", registry::in_words());
+            job.backup = self.path(&question, &|place| verify::check_backup(&Location::at(place)))?;
+        }
+        let backup = job.location();
+        let check = |place: &Path| verify::check_originals(place, &backup);
+        if job.sources.is_empty() && job.maps.is_empty() {
+            job.sources.push(self.path("The folder that holds the originals", &check)?);
+            let question = "Another folder of originals (press Enter if there is none)";
+            while let Some(more) = self.path_or_none(question, &check)? {
+                job.sources.push(more);
             }
         }
-        let restore_to = match &init.restore_to {
-            Some(folder) => folder.clone(),
-            None => self.path("The folder to restore to (outside of both)")?,
-        };
-        let sample = match init.sample {
-            Some(sample) => sample.0,
-            None => self.sample()?,
-        };
-        Ok(Job { backup, sources, maps: init.map.clone(), restore_to, sample })
+        job.target().originals().try_for_each(check)?;
+        if init.restore_to.is_some() {
+            verify::check_restore_folder(&job.target())?;
+        } else {
+            let question = "The folder to restore to, outside the backup and the originals";
+            let target = job.target();
+            let check = |place: &Path| {
+                verify::check_restore_folder(&Target { restore_to: place.to_owned(), ..target.clone() })
+            };
+            job.restore_to = self.path(question, &check)?;
+        }
+        if init.sample.is_none() {
+            job.sample = self.sample()?;
+        }
+        Ok(job)
     }
 
-    fn path(&mut self, question: &str) -> Result<PathBuf, Error> {
+    /// A path that passes the check, asked for until there is one.
+    fn path(&mut self, question: &str, check: &Check<'_>) -> Result<PathBuf, Error> {
         loop {
-            if let Some(path) = self.answer(question)? {
-                return Ok(path.into());
+            if let Some(path) = self.path_or_none(question, check)? {
+                return Ok(path);
             }
         }
+    }
+
+    /// The same; nothing if the answer is empty.
+    fn path_or_none(&mut self, question: &str, check: &Check<'_>) -> Result<Option<PathBuf>, Error> {
+        while let Some(answer) = self.answer(question)? {
+            let path = self.base.absolute(Path::new(&answer));
+            match check(&path) {
+                Ok(()) => return Ok(Some(path)),
+                Err(problem) => self.say(&format!("{}\n", Error::from(problem).message()))?,
+            }
+        }
+        Ok(None)
     }
 
     fn sample(&mut self) -> Result<SampleSize, Error> {
         let question = format!(
-            "How many files to verify each time: a number, a share such as 5%, or all [{DEFAULT_SAMPLE}]"
+            "How many files to verify each time: a number, a percentage such as 5%, or all [{DEFAULT_SAMPLE}]"
         );
         loop {
             match self.answer(&question)? {
@@ -189,16 +236,32 @@ fn no_answer() -> Error {
 }
 
 impl Job {
-    /// With paths that start at `folder`: the file's own folder may be another.
-    fn based_on(mut self, folder: &Path) -> Self {
-        let paths = [&mut self.backup, &mut self.restore_to].into_iter().chain(&mut self.sources);
+    /// With absolute paths: the folder of the file may be another than that of the command line.
+    fn located(mut self, base: Base<'_>) -> Self {
+        let mut backup = Address(self.backup);
+        backup.locate(base);
+        self.backup = backup.0;
+        let paths = [&mut self.restore_to].into_iter().chain(&mut self.sources);
         for path in paths.chain(self.maps.iter_mut().map(|map| &mut map.to)) {
-            *path = absolute(folder, path);
+            *path = base.absolute(path);
         }
         self
     }
 
-    /// The keys that are said, with their values in TOML.
+    fn location(&self) -> Location {
+        registry::locate(&self.backup, Path::new(""))
+    }
+
+    fn target(&self) -> Target {
+        Target {
+            backup: self.location(),
+            sources: self.sources.clone(),
+            maps: self.maps.clone(),
+            restore_to: self.restore_to.clone(),
+        }
+    }
+
+    /// The keys that the job sets, with their values in TOML.
     fn said(&self) -> Result<Vec<(&'static str, String)>, Error> {
         let mut said = vec![("backup", quoted(&self.backup)?)];
         if !self.sources.is_empty() {
@@ -240,46 +303,12 @@ fn list(values: impl Iterator<Item = Result<String, Error>>) -> Result<String, E
     Ok(format!("[{}]", values.collect::<Result<Vec<_>, _>>()?.join(", ")))
 }
 
-/// What a setting looks like that is only offered.
-const EXAMPLES: &[(&str, &str)] = &[
-    ("backup", "\"/mnt/backup\""),
-    ("source", "[\"/home\", \"/srv\"]"),
-    ("map", "[\"home=/home\"]"),
-    ("restore-to", "\"/var/tmp/verify\""),
-    ("sample", "500"),
-    ("confidence", "\"99%\""),
-    ("tolerance", "\"1%\""),
-    ("max-undecided", "\"20%\""),
-    ("seed", "\"audit 2026\""),
-    ("completeness", "200"),
-    ("include", "[\"*.db\"]"),
-    ("exclude", "[\"*.tmp\", \"/var/cache/\"]"),
-    ("min-size", "\"4KiB\""),
-    ("max-size", "\"2GiB\""),
-    ("newer-than", "\"30d\""),
-    ("older-than", "\"1d\""),
-    ("backup-window", "\"24h\""),
-    ("assume-unchanged", "true"),
-    ("hash", "\"sha256\""),
-    ("threads", "8"),
-    ("cache", "\"use\""),
-    ("keep", "\"failures\""),
-    ("budget", "\"50GiB\""),
-    ("time-limit", "\"2h\""),
-];
-
-/// The same with the reports there are.
-fn examples() -> Vec<(&'static str, String)> {
-    let settings = EXAMPLES.iter().map(|&(name, example)| (name, example.to_owned()));
-    let reports = RENDERERS.iter().map(|renderer| (renderer.name, format!("\"{}\"", renderer.example)));
-    settings.chain(reports).collect()
-}
-
 const HEAD: &str = "\
 # What bkverify verifies. Every key is the name of a flag: see bkverify --help.
 #
 # Keys at the top, before the first [jobs...], hold for every job. A job adds to them or changes them, and flags change
-# both. Relative paths start at the folder of this file. With several jobs, choose one by --job NAME, or by this line:
+# both. Relative paths start at the folder of this file; ~ is your home folder. With several jobs, choose one with
+# --job NAME, or with this line:
 # default-job = ";
 
 fn render(name: &str, job: &Job) -> Result<String, Error> {
@@ -288,9 +317,11 @@ fn render(name: &str, job: &Job) -> Result<String, Error> {
     for (name, value) in &said {
         text.push_str(&format!("# {}\n{name} = {value}\n\n", help_of(name)));
     }
-    text.push_str("# What else a job can say: remove the # before a key to use it.\n");
-    for (name, example) in examples().iter().filter(|(name, _)| !said.iter().any(|(said, _)| said == name)) {
-        text.push_str(&format!("\n# {}\n# {name} = {example}\n", help_of(name)));
+    text.push_str("# What else a job can set: remove the # before a key to use it.\n");
+    for setting in Settings::all() {
+        if !said.iter().any(|(said, _)| *said == setting.name) {
+            text.push_str(&format!("\n# {}\n# {} = {}\n", setting.help(), setting.name, setting.example));
+        }
     }
     Ok(text)
 }
@@ -299,7 +330,7 @@ fn render(name: &str, job: &Job) -> Result<String, Error> {
 fn header(name: &str) -> Result<String, Error> {
     if name.is_empty() || name.chars().any(char::is_control) {
         return Err(
-            Error::usage("the name of a job is one line of text").hint("name it plainly: --job nightly")
+            Error::usage("the name of a job must be one line of text").hint("for example: --job nightly")
         );
     }
     let nested = BTreeMap::from([("jobs", BTreeMap::from([(name, BTreeMap::<&str, &str>::new())]))]);
@@ -308,9 +339,7 @@ fn header(name: &str) -> Result<String, Error> {
 }
 
 fn help_of(name: &str) -> String {
-    let command = Settings::command();
-    let flag = command.get_arguments().find(|flag| flag.get_long() == Some(name));
-    flag.and_then(clap::Arg::get_help).map(ToString::to_string).unwrap_or_default()
+    Settings::all().iter().find(|setting| setting.name == name).map(Setting::help).unwrap_or_default()
 }
 
 /// Writes the whole file or none.

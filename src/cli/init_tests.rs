@@ -16,9 +16,20 @@ fn init() -> Init {
     }
 }
 
-fn answered(init: &Init, answers: &str) -> (Result<Job, Error>, String) {
+/// A folder with `b`, `s`, `t`, `m`, and a home folder `home` with `x`.
+fn world() -> tempfile::TempDir {
+    let world = tempfile::tempdir().unwrap();
+    for folder in ["b", "s", "t", "m", "home/x"] {
+        std::fs::create_dir_all(world.path().join(folder)).unwrap();
+    }
+    world
+}
+
+fn answered(world: &Path, init: &Init, answers: &str) -> (Result<Job, Error>, String) {
     let (mut input, mut asked) = (answers.as_bytes(), Vec::new());
-    let job = Person { input: &mut input, output: &mut asked }.complete(init);
+    let home = world.join("home");
+    let base = Base { folder: world, home: Some(&home) };
+    let job = Person { input: &mut input, output: &mut asked, base }.complete(init);
     (job, String::from_utf8(asked).unwrap())
 }
 
@@ -33,12 +44,11 @@ fn job() -> Job {
 }
 
 #[test]
-fn every_setting_has_an_example_that_can_be_read() {
-    let names: Vec<_> = examples().iter().map(|(name, _)| (*name).to_owned()).collect();
-    assert_eq!(names, Settings::names());
-    for (name, example) in examples() {
-        if let Err(error) = Config::parse("/c/x.toml".into(), &format!("{name} = {example}")) {
-            panic!("{}", error.render());
+fn every_example_can_be_read() {
+    for setting in Settings::all() {
+        let line = format!("{} = {}", setting.name, setting.example);
+        if let Err(error) = Config::parse("/c/x.toml".into(), &line, None) {
+            panic!("{}", error.render(None));
         }
     }
 }
@@ -46,10 +56,10 @@ fn every_setting_has_an_example_that_can_be_read() {
 #[test]
 fn what_is_written_is_what_is_read() {
     let text = render("every night", &job()).unwrap();
-    let config = Config::parse("/elsewhere/bkverify.toml".into(), &text).unwrap();
+    let config = Config::parse("/elsewhere/bkverify.toml".into(), &text, None).unwrap();
     let (name, read) = config.choose(None).unwrap();
     assert_eq!(name.as_deref(), Some("every night"));
-    assert_eq!(read.backup.unwrap(), Path::new("/b \"x\".tar"));
+    assert_eq!(read.backup.unwrap().0, Path::new("/b \"x\".tar"));
     assert_eq!(read.source[0], Path::new("/s"));
     assert_eq!(read.map, job().maps);
     assert_eq!(read.restore_to.unwrap(), Path::new("/r"));
@@ -59,7 +69,7 @@ fn what_is_written_is_what_is_read() {
 #[test]
 fn a_name_of_more_than_a_line_is_refused() {
     for name in ["", "a\nb"] {
-        assert!(render(name, &job()).unwrap_err().render().contains("one line of text"), "{name:?}");
+        assert!(render(name, &job()).unwrap_err().render(None).contains("one line of text"), "{name:?}");
     }
 }
 
@@ -76,10 +86,11 @@ fn the_file_explains_every_key_and_offers_what_is_not_said() {
 
 #[test]
 fn a_person_is_asked_for_what_no_flag_says_until_the_answer_makes_sense() {
-    let (job, asked) = answered(&init(), "\n/b\n/s\n /t \n\n/r\nmany\n0\n5%\n");
-    let job = job.unwrap();
-    assert_eq!((job.backup, job.restore_to), ("/b".into(), "/r".into()));
-    assert_eq!(job.sources, [Path::new("/s"), Path::new("/t")]);
+    let world = world();
+    let (job, asked) = answered(world.path(), &init(), "\nb\ns\n t \n\nr\nmany\n0\n5%\n");
+    let (job, at) = (job.unwrap(), |path: &str| world.path().join(path));
+    assert_eq!((job.backup, job.restore_to), (at("b"), at("r")));
+    assert_eq!(job.sources, [at("s"), at("t")]);
     assert_eq!(job.sample, SampleSize::Share(0.05));
     assert_eq!(asked.matches("The backup").count(), 2);
     assert!(asked.contains("expected a number") && asked.contains("a sample of nothing"), "{asked}");
@@ -88,17 +99,45 @@ fn a_person_is_asked_for_what_no_flag_says_until_the_answer_makes_sense() {
 #[test]
 fn what_flags_say_is_not_asked() {
     let sample = Some(Sample(SampleSize::All));
-    let map = vec![Map { from: Vec::new(), to: "/m".into() }];
+    let map = vec![Map { from: Vec::new(), to: "m".into() }];
     let init = Init { backup: Some("b".into()), map, restore_to: Some("r".into()), sample, ..init() };
-    let (job, asked) = answered(&init, "");
+    let (job, asked) = answered(world().path(), &init, "");
     assert!(job.is_ok());
     assert_eq!(asked, "");
 }
 
 #[test]
+fn wrong_answers_are_explained_and_asked_for_again() {
+    let world = world();
+    let answers = "gone\nb\nb\ngone\ns\ngone\nt\n\ns/deep\nb\n~/r\n\n";
+    let (job, asked) = answered(world.path(), &init(), answers);
+    let job = job.unwrap();
+    assert_eq!(job.restore_to, world.path().join("home/r"));
+    assert_eq!(job.sources, [world.path().join("s"), world.path().join("t")]);
+    let asked_for = |question: &str| asked.matches(question).count();
+    assert_eq!(asked_for("The backup"), 2, "{asked}");
+    assert_eq!(asked_for("The folder that holds the originals"), 3, "{asked}");
+    assert_eq!(asked_for("Another folder of originals"), 3, "{asked}");
+    assert_eq!(asked_for("The folder to restore to"), 3, "{asked}");
+    for problem in ["cannot open the backup", "the backup is the folder of the originals", "is inside"] {
+        assert!(asked.contains(problem), "{problem}: {asked}");
+    }
+    assert!(!job.restore_to.exists(), "init makes no folder");
+}
+
+#[test]
+fn a_wrong_flag_is_an_error_though_there_is_a_person_to_ask() {
+    let world = world();
+    let wrong = |init: Init| answered(world.path(), &init, "b\ns\n\nr\n\n").0.unwrap_err();
+    assert_eq!(wrong(Init { backup: Some("gone".into()), ..init() }).exit_code(), ExitCode::Unusable);
+    assert_eq!(wrong(Init { source: vec!["gone".into()], ..init() }).exit_code(), ExitCode::Unusable);
+    assert_eq!(wrong(Init { restore_to: Some("s/r".into()), ..init() }).exit_code(), ExitCode::Usage);
+}
+
+#[test]
 fn questions_that_are_not_answered_write_nothing() {
-    let (job, _) = answered(&init(), "/b\n");
-    assert!(job.err().unwrap().render().contains("nothing was written"));
+    let (job, _) = answered(world().path(), &init(), "b\n");
+    assert!(job.err().unwrap().render(None).contains("nothing was written"));
 }
 
 #[test]
@@ -107,7 +146,7 @@ fn an_existing_file_is_only_replaced_when_asked_and_then_as_a_whole() {
     let place = folder.path().join("x.toml");
     write(&place, "one", false).unwrap();
     let error = write(&place, "two", false).unwrap_err();
-    assert!(error.render().contains("already exists; not overwritten"), "{}", error.render());
+    assert!(error.render(None).contains("already exists; not overwritten"), "{}", error.render(None));
     assert_eq!(std::fs::read_to_string(&place).unwrap(), "one");
     write(&place, "three", true).unwrap();
     assert_eq!(std::fs::read_to_string(&place).unwrap(), "three");
@@ -121,10 +160,10 @@ proptest! {
         let path = if cfg!(windows) { path.replace(':', "_") } else { path };
         let backup = PathBuf::from(format!("/{path}"));
         let text = render(&name, &Job { backup: backup.clone(), ..job() }).unwrap();
-        let config = Config::parse("/elsewhere/bkverify.toml".into(), &text)
-            .map_err(|error| TestCaseError::fail(error.render()))?;
+        let config = Config::parse("/elsewhere/bkverify.toml".into(), &text, None)
+            .map_err(|error| TestCaseError::fail(error.render(None)))?;
         let (read_name, read) = config.choose(None).unwrap();
         prop_assert_eq!(read_name, Some(name));
-        prop_assert_eq!(read.backup, Some(backup));
+        prop_assert_eq!(read.backup, Some(Address(backup)));
     }
 }

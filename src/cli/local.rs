@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::Error;
+use super::error::Error;
 use crate::checklist::machine::{Os, read_text};
 use crate::checklist::probe::{Installed, Programs};
 use crate::exit::ExitCode;

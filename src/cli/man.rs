@@ -1,16 +1,16 @@
 //! Man pages: section 1 from the clap definition, section 7 from the pages of the manual.
 //!
-//! In: nothing. Out: pages in roff with their file names. To what clap knows, section 1 adds EXIT
+//! In: the whole command line. Out: pages in roff with their file names. To what clap knows, section 1 adds EXIT
 //! STATUS, EXAMPLES, FILES and ENVIRONMENT, which readers of man pages look for.
 
 use std::io;
 
-use clap::{Command, CommandFactory};
+use clap::Command;
 use clap_mangen::Man;
 use roff::{Roff, bold, roman};
 
-use super::args::{Arguments, CONFIGURATION, EXAMPLES, Example, exit_codes};
 use super::checklist;
+use super::usage::{CONFIGURATION, EXAMPLES, Example, exit_codes};
 use crate::checklist::CHECKS;
 use crate::manual::{TOPICS, find, roff as page};
 
@@ -30,24 +30,23 @@ const PLAIN_EXIT_CODES: &[(i32, &str)] = &[
     (4, "a file, a folder or standard output could not be used"),
 ];
 
-/// Every page: its file name, and its text.
-pub fn pages() -> Vec<(String, String)> {
+/// Every page of the `program`: its file name, and its text.
+pub fn pages(program: Command) -> Vec<(String, String)> {
     let mut found = Vec::new();
-    of_commands(&commands(), &mut found);
+    of_commands(&commands(program), &mut found);
     found.extend(TOPICS.iter().map(|topic| (format!("bkverify-{}.7", topic.name), page::render(topic))));
     found
 }
 
 /// The page of the program itself.
-pub fn main_page() -> String {
-    of_command(&commands())
+pub fn main_page(program: Command) -> String {
+    of_command(&commands(program))
 }
 
 /// The program with its commands, complete.
-fn commands() -> Command {
-    let mut root = Arguments::command();
-    root.build();
-    root
+fn commands(mut program: Command) -> Command {
+    program.build();
+    program
 }
 
 fn of_commands(command: &Command, found: &mut Vec<(String, String)>) {
@@ -258,18 +257,22 @@ fn environment(name: &str) -> Vec<(&'static str, &'static str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::args::Arguments;
     use crate::cli::settings::Settings;
+    use clap::CommandFactory;
     use clap::Parser;
 
     /// Every name of section 1, without its `.1`.
     fn names() -> Vec<String> {
-        let names = pages().into_iter().filter_map(|(name, _)| Some(name.strip_suffix(".1")?.to_owned()));
+        let names = pages(Arguments::command())
+            .into_iter()
+            .filter_map(|(name, _)| Some(name.strip_suffix(".1")?.to_owned()));
         names.collect()
     }
 
     #[test]
     fn the_manual_page_names_every_flag_and_the_exit_codes() {
-        let page = main_page().replace("\\-", "-");
+        let page = main_page(Arguments::command()).replace("\\-", "-");
         for name in Settings::names() {
             assert!(page.contains(&format!("--{name}")), "{name}");
         }
@@ -280,14 +283,14 @@ mod tests {
 
     #[test]
     fn every_command_has_the_sections_that_readers_look_for() {
-        for (name, page) in pages().iter().filter(|(name, _)| name.ends_with(".1")) {
+        for (name, page) in pages(Arguments::command()).iter().filter(|(name, _)| name.ends_with(".1")) {
             for section in ["NAME", "SYNOPSIS", "DESCRIPTION", "\"EXIT STATUS\"", "EXAMPLES", "ENVIRONMENT"] {
                 assert_eq!(page.matches(&format!("\n.SH {section}\n")).count(), 1, "{section} in {name}");
             }
             assert!(!page.contains("EXTRA"), "{name}");
             assert_eq!(page.matches(".TH ").count(), 1, "{name}");
         }
-        assert!(main_page().contains("\n.SH FILES\n"));
+        assert!(main_page(Arguments::command()).contains("\n.SH FILES\n"));
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! The command line: the only room that knows clap, the configuration file and the environment.
 //!
-//! In: the process's arguments and surroundings. Out: an exit code; on the way a [`Plan`] for the
-//! stages. It decides nothing about backups: what a verdict is and what it means stands elsewhere.
+//! In: the process's arguments and surroundings. Out: an exit code; on the way a
+//! [`Plan`](crate::plan::Plan) for the stages. It decides nothing about backups: what a verdict is
+//! and what it means is decided elsewhere.
 //!
-//! `args` and `settings` define the flags, `config` reads the file, `resolve` makes the plan of
-//! both; each other file is one command or one helper.
+//! - `args` is the whole command line: it knows every command, and no command knows it.
+//! - `settings` declares what a verification can be told; `config` reads the same from a file,
+//!   `resolve` makes the plan of both.
+//! - Each other file is one command (`verify`, `plan`, `init`, ...) or one helper.
 
 mod args;
 mod bench;
@@ -16,41 +19,41 @@ mod facts;
 mod generate;
 mod help;
 mod init;
+mod invocation;
+mod layer;
 mod local;
 mod man;
 #[cfg(test)]
 mod manual_tests;
+mod mistakes;
+mod paths;
+mod plan;
 mod reports;
 mod resolve;
 mod settings;
 mod show;
 mod signals;
+mod usage;
 mod values;
+mod verify;
+mod written;
 
 use std::ffi::OsString;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
-use self::args::{Arguments, Command, Verify};
+use self::args::{Arguments, Command};
 use self::environment::Environment;
 pub use self::error::Error;
+use self::invocation::Verify;
 use crate::exit::ExitCode;
-use crate::plan::Plan;
-use crate::report::Model;
-use crate::stop::Stop;
-use crate::{progress, report, verify};
 
 /// Does what the arguments say (the first is the program's name), and tells the person what went
 /// wrong.
 pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
-        Err(other) => {
-            // Help, the version, or a wrong command line. A reader that has gone is no reason to
-            // fail.
-            let _ = other.print();
-            return if other.use_stderr() { ExitCode::Usage } else { ExitCode::Pass };
-        }
+        Err(other) => return refuse(&other),
     };
     dispatch(arguments).unwrap_or_else(|error| {
         error.print();
@@ -58,58 +61,32 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     })
 }
 
+/// Prints help, the version, or what is wrong with a command line. A reader that has gone is no
+/// reason to fail.
+fn refuse(other: &clap::Error) -> ExitCode {
+    if let Some(error) = mistakes::explain(other) {
+        error.print();
+        return error.exit_code();
+    }
+    let _ = other.print();
+    if other.use_stderr() { ExitCode::Usage } else { ExitCode::Pass }
+}
+
 fn dispatch(arguments: Arguments) -> Result<ExitCode, Error> {
+    // clap could refuse this itself, but then it would refuse --color there, too.
+    if arguments.command.is_some() && arguments.verify != Verify::default() {
+        return Err(Error::usage("a command cannot be used with flags before it")
+            .hint("write them behind the command; only --color may be on either side"));
+    }
+    let environment = Environment::read(arguments.color)?;
     match arguments.command {
-        None => execute(&plan(arguments.verify)?),
-        Some(Command::Plan(verify)) => {
-            error::print(show::render(&plan(*verify)?).as_bytes())?;
-            Ok(ExitCode::Pass)
-        }
-        Some(Command::Init(init)) => init::run(&init, &Environment::read()?),
-        Some(Command::Bench(what)) => bench::run(&what),
-        Some(Command::Checklist(what)) => checklist::run(&what),
+        None => verify::run(arguments.verify, &environment),
+        Some(Command::Plan(flags)) => plan::run(*flags, &environment),
+        Some(Command::Init(init)) => init::run(&init, &environment),
+        Some(Command::Bench(what)) => bench::run(&what, &environment),
+        Some(Command::Checklist(what)) => checklist::run(&what, &environment),
         Some(Command::Facts(what)) => facts::run(&what),
-        Some(Command::Generate(what)) => generate::run(&what),
-        Some(Command::Help(asked)) => help::run(&asked),
+        Some(Command::Generate(what)) => generate::run(&what, Arguments::command()),
+        Some(Command::Help(asked)) => help::run(&asked, &Arguments::command(), &environment),
     }
-}
-
-fn plan(verify: Verify) -> Result<Plan, Error> {
-    let environment = Environment::read()?;
-    let config = config::load(verify.invocation.config.as_deref(), &environment)?;
-    resolve::resolve(verify, config.as_ref(), &environment)
-}
-
-/// Writes the reports of a run that ended in an error: an old one would pass for its own. Where a
-/// report may not be written, none is.
-fn report_failure(plan: &Plan, error: Error) -> Error {
-    let failure = report::Failure {
-        exit_code: error.exit_code(),
-        message: error.message(),
-        hint: error.advice().map(str::to_owned),
-        took: plan.started.elapsed().unwrap_or_default(),
-    };
-    if verify::check_reports(plan).is_ok()
-        && let Err(other) = report::write_files(plan, &Model::new(plan, Err(&failure)))
-    {
-        Error::from(other).print();
-    }
-    error
-}
-
-/// Verifies, answering signals, and writes the reports.
-fn execute(plan: &Plan) -> Result<ExitCode, Error> {
-    let stop = Stop::never();
-    signals::install(&stop)?;
-    let progress = progress::for_plan(&plan.outputs.terminal);
-    let done = verify::run(plan, &stop, &*progress);
-    drop(progress);
-    let outcome = done.map_err(|error| report_failure(plan, Error::from(error)))?;
-    let model = Model::new(plan, Ok(&outcome));
-    match report::write_all(plan, &model) {
-        // That a report is lost must not hide that the backup is bad.
-        Err(error) if model.has_failures() => Error::from(error).print(),
-        written => written?,
-    }
-    Ok(model.exit_code)
 }

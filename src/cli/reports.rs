@@ -1,12 +1,11 @@
 //! The flags and keys that say where reports go: one for each renderer there is, so that a new one
 //! needs nothing here.
 
-use std::path::Path;
-
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 
-use super::settings::absolute;
+use super::layer::Layer;
+use super::paths::Base;
 use crate::output::Output;
 use crate::plan::ReportOutput;
 use crate::report::RENDERERS;
@@ -33,27 +32,31 @@ impl ReportSettings {
         self.0.iter().find(|report| report.renderer == renderer).map(|report| &report.output)
     }
 
-    /// Lays this layer over a lower one.
-    #[must_use]
-    pub fn over(&self, lower: &Self) -> Self {
+    /// This layer over a lower one.
+    fn laid_over(&self, lower: &Self) -> Self {
         let both = RENDERERS.iter().filter_map(|renderer| {
             let output = self.of(renderer.name).or_else(|| lower.of(renderer.name))?;
             Some(ReportOutput { renderer: renderer.name, output: output.clone() })
         });
         Self(both.collect())
     }
+}
 
-    /// Lets relative paths start at `folder`.
-    pub fn base_on(&mut self, folder: &Path) {
+impl Layer for ReportSettings {
+    fn over(self, lower: Self) -> Self {
+        self.laid_over(&lower)
+    }
+
+    fn locate(&mut self, base: Base<'_>) {
         for report in &mut self.0 {
-            report.output = based_on(&report.output, folder);
+            report.output = located(&report.output, base);
         }
     }
 }
 
-/// The same output, whose relative path starts at `folder`. Standard output stays what it is.
-pub fn based_on(output: &Output, folder: &Path) -> Output {
-    output.file().map_or(Output::Stdout, |path| Output::File(absolute(folder, path)))
+/// The same output with an absolute path. Standard output stays what it is.
+pub fn located(output: &Output, base: Base<'_>) -> Output {
+    output.file().map_or(Output::Stdout, |path| Output::File(base.absolute(path)))
 }
 
 /// An [`Output`] as clap reads it: `-` or a path.
@@ -88,7 +91,7 @@ impl FromArgMatches for ReportSettings {
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        *self = Self::from_arg_matches(matches)?.over(self);
+        *self = Self::from_arg_matches(matches)?.laid_over(self);
         Ok(())
     }
 }

@@ -1,32 +1,39 @@
 //! From flags, configuration and surroundings to the plan.
 //!
-//! In: what was said, and by whom. Out: a [`Plan`], complete and free of contradictions, or the
-//! error that names everything that is missing with a line to copy. Defaults stand beside what they
-//! are defaults of, in [`plan`](crate::plan).
-//! Nothing here touches the disk, but that the surroundings are asked of what kind it is: whether
-//! the folders exist, overlap or have room is for the stages that use them.
+//! In: flags, configuration, surroundings. Out: a [`Plan`], complete and free of contradictions, or
+//! the error that names everything that is missing with a line to copy. Defaults are declared beside
+//! what they are defaults of, in [`plan`](crate::plan).
+//! Nothing here reads the disk, except to ask whether it spins: whether the folders exist, overlap
+//! or have room is checked by [`verify::check`](crate::verify::check).
 
 use std::path::{Path, PathBuf};
 
 use ignore::gitignore::GitignoreBuilder;
 
-use super::args::{Invocation, Verify};
 use super::config::{self, Config};
+use super::environment::Environment;
+use super::error::Error;
+use super::invocation::{Invocation, Verify};
 use super::settings::Settings;
-use super::{Environment, Error};
 use crate::backup::{Location, registry};
 use crate::plan::{
     Algorithm, CachePolicy, Claims, Completeness, Draw, Engine, Filters, Limits, Origin, Outputs, Plan,
     ReportOutput, SampleSize, Target, Terminal,
 };
 
+/// Reads the configuration that the flags name, or the first that is found, and makes the plan.
+pub fn plan(flags: Verify, environment: &Environment) -> Result<Plan, Error> {
+    let config = config::load(flags.invocation.config.as_deref(), environment)?;
+    resolve(flags, config.as_ref(), environment)
+}
+
 /// Makes the plan for the flags and the configuration that was found.
 ///
-/// A backup named by a flag stands for itself: then no job of the configuration is used unless one
+/// With a backup named by a flag, no job of the configuration is used unless one
 /// is named, and only its defaults hold.
-pub fn resolve(verify: Verify, config: Option<&Config>, environment: &Environment) -> Result<Plan, Error> {
-    let Verify { invocation, settings: flags } = verify;
-    let flags = flags.based_on(&environment.current_dir);
+pub fn resolve(flags: Verify, config: Option<&Config>, environment: &Environment) -> Result<Plan, Error> {
+    let Verify { invocation, settings: flags } = flags;
+    let flags = flags.located(environment.base());
     let place = config.map(|config| config.place.clone());
     let (job, configured) = match (config, &invocation.job) {
         (None, None) => (None, Settings::default()),
@@ -42,11 +49,10 @@ pub fn resolve(verify: Verify, config: Option<&Config>, environment: &Environmen
     let reports = reports(&settings)?;
     let cache = settings.cache.unwrap_or(CachePolicy::Drop);
     if settings.budget.is_some_and(|budget| budget.0 == 0) {
-        return Err(Error::usage("a budget of no bytes restores nothing")
-            .hint("name a size such as 50GiB, or no budget"));
+        return Err(Error::usage("--budget must be greater than zero").hint("for example 50GiB"));
     }
     let originals = settings.source.iter().chain(settings.map.iter().map(|map| &map.to));
-    let backup = location(settings.backup.as_deref());
+    let backup = location(settings.backup.as_ref().map(|address| address.0.as_path()));
     let spinning =
         originals.map(PathBuf::as_path).chain(backup.local()).any(|place| (environment.spins)(place));
     let mut outputs =
@@ -129,7 +135,7 @@ fn default_threads(cache: CachePolicy, spinning: bool, cores: usize) -> usize {
 }
 
 fn no_config_for(job: &str, environment: &Environment) -> Error {
-    Error::usage(format!("there is no configuration that could hold the job \"{job}\""))
+    Error::usage(format!("there is no configuration with the job \"{job}\""))
         .hint(format!("looked for {}\nwrite one: bkverify init --job {job}", looked_for(environment)))
 }
 
@@ -138,7 +144,7 @@ fn looked_for(environment: &Environment) -> String {
     places.iter().map(|place| place.display().to_string()).collect::<Vec<_>>().join(", ")
 }
 
-/// Says everything at once that a run cannot do without.
+/// An error that names, all at once, every setting that a run needs and that is missing.
 fn missing(
     settings: &Settings,
     job: Option<&str>,
@@ -150,24 +156,24 @@ fn missing(
         lacking.push("the backup (--backup PATH)");
     }
     if settings.source.is_empty() && settings.map.is_empty() {
-        lacking.push("where the originals are (--source DIR or --map FROM=TO)");
+        lacking.push("the originals (--source DIR or --map FROM=TO)");
     }
     if settings.restore_to.is_none() {
-        lacking.push("where to restore to (--restore-to DIR)");
+        lacking.push("a folder to restore to (--restore-to DIR)");
     }
     let (last, before) = lacking.split_last()?;
     let list =
         if before.is_empty() { (*last).to_owned() } else { format!("{} and {last}", before.join(", ")) };
     let read = match (config, job) {
         (None, _) => format!("no configuration was found; looked for {}", looked_for(environment)),
-        (Some(config), Some(job)) => format!("the job {job} of {} does not say it", config.display()),
-        (Some(config), None) => format!("{} does not say it", config.display()),
+        (Some(config), Some(job)) => format!("the job {job} in {} does not set it", config.display()),
+        (Some(config), None) => format!("{} does not set it", config.display()),
     };
-    let hint = format!("{}\nor write it down once: bkverify init\n({read})", example(settings));
-    Some(Error::usage(format!("not said: {list}")).hint(hint))
+    let hint = format!("{}\nor write them down once: bkverify init\n({read})", example(settings));
+    Some(Error::usage(format!("missing: {list}")).hint(hint))
 }
 
-/// A command line with what was said, and for the rest something that looks right on this system.
+/// A command line with the settings there are, and examples for this system for the missing ones.
 fn example(settings: &Settings) -> String {
     let windows = std::path::MAIN_SEPARATOR == '\\';
     let [backup, source, restore] = if windows {
@@ -180,7 +186,10 @@ fn example(settings: &Settings) -> String {
         let text = path.map_or_else(|| otherwise.to_owned(), |path| location(Some(path)).to_string());
         if text.contains(' ') { format!("\"{text}\"") } else { text }
     };
-    let mut line = format!("bkverify --backup {}", said(settings.backup.as_deref(), backup));
+    let mut line = format!(
+        "bkverify --backup {}",
+        said(settings.backup.as_ref().map(|address| address.0.as_path()), backup)
+    );
     if settings.map.is_empty() {
         line.push_str(&format!(" --source {}", said(settings.source.first().map(PathBuf::as_path), source)));
     } else {
@@ -227,7 +236,7 @@ fn check_globs(flag: &str, globs: &[String]) -> Result<(), Error> {
     for glob in globs {
         let wrong = |why: &str| Error::usage(format!("invalid value '{glob}' for --{flag}: {why}"));
         match glob.trim().bytes().next() {
-            None => return Err(wrong("a glob that is empty matches nothing")),
+            None => return Err(wrong("an empty glob matches nothing")),
             Some(b'!') => {
                 return Err(wrong("a glob cannot begin with !").hint("use --include and --exclude together"));
             }
@@ -238,7 +247,7 @@ fn check_globs(flag: &str, globs: &[String]) -> Result<(), Error> {
         // A bracket that is never closed is a slip; taken literally it would match next to nothing.
         builder.allow_unclosed_class(false);
         let built = builder.add_line(None, glob).and_then(|builder| builder.build());
-        built.map_err(|error| wrong("it is no glob").because(error))?;
+        built.map_err(|error| wrong("not a valid glob").because(error))?;
     }
     Ok(())
 }
@@ -248,7 +257,7 @@ fn reports(settings: &Settings) -> Result<Vec<ReportOutput>, Error> {
     let reports = &settings.reports.0;
     for (index, one) in reports.iter().enumerate() {
         if let Some(other) = reports[index + 1..].iter().find(|other| other.output == one.output) {
-            let message = format!("--{} and --{} name the same place", one.renderer, other.renderer);
+            let message = format!("--{} and --{} name the same file", one.renderer, other.renderer);
             return Err(Error::usage(message).hint("give each report a file of its own"));
         }
     }
@@ -256,7 +265,7 @@ fn reports(settings: &Settings) -> Result<Vec<ReportOutput>, Error> {
 }
 
 fn terminal(invocation: &Invocation, stdout_taken: bool, environment: &Environment) -> Terminal {
-    let color = environment.color(invocation.color, stdout_taken);
+    let color = environment.color(stdout_taken);
     let bars = environment.stderr_is_terminal && !environment.dumb_terminal && !invocation.quiet;
     Terminal { quiet: invocation.quiet, verbose: invocation.verbose, bars, color }
 }

@@ -2,20 +2,18 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use clap::Parser;
+use clap::ColorChoice;
 
 use super::*;
-use crate::cli::args::Arguments;
 use crate::output::Output;
 use crate::plan::{Completeness, DEFAULT_SAMPLE, Keep, Map};
 
 const WHOLE: &str = "--backup b --source s --restore-to r";
 
 fn plan_in(environment: &Environment, config: Option<&str>, flags: &str) -> Result<Plan, Error> {
-    let words = std::iter::once("bkverify").chain(flags.split_whitespace());
-    let verify = Arguments::try_parse_from(words).unwrap_or_else(|error| panic!("{error}")).verify;
-    let config = config.map(|text| Config::parse("/etc/bkverify.toml".into(), text).unwrap());
-    resolve(verify, config.as_ref(), environment)
+    let home = environment.home.as_deref();
+    let config = config.map(|text| Config::parse("/etc/bkverify.toml".into(), text, home).unwrap());
+    resolve(Verify::parse(flags), config.as_ref(), environment)
 }
 
 fn plan(flags: &str) -> Result<Plan, Error> {
@@ -23,14 +21,14 @@ fn plan(flags: &str) -> Result<Plan, Error> {
 }
 
 fn whole(more: &str) -> Plan {
-    plan(&format!("{WHOLE} {more}")).unwrap_or_else(|error| panic!("{}", error.render()))
+    plan(&format!("{WHOLE} {more}")).unwrap_or_else(|error| panic!("{}", error.render(None)))
 }
 
 #[track_caller]
 fn refused(more: &str, error: &str) {
     let found = plan(&format!("{WHOLE} {more}")).unwrap_err();
     assert_eq!(found.exit_code() as u8, 2);
-    assert_eq!(found.render().trim_end(), format!("bkverify: error: {error}"));
+    assert_eq!(found.render(None).trim_end(), format!("bkverify: error: {error}"));
 }
 
 #[test]
@@ -50,23 +48,24 @@ fn what_nobody_says_has_the_documented_defaults() {
 }
 
 #[test]
-fn relative_paths_start_at_the_current_folder() {
-    let plan = whole("--map a/b=m --json out/./r.json");
+fn relative_paths_start_at_the_current_folder_and_a_tilde_at_the_home_folder() {
+    let plan = whole("--map a/b=m --json out/./r.json --junit=~/r.xml");
     assert_eq!(plan.target.backup.local(), Some(Path::new("/here/b")));
     assert_eq!(plan.target.sources, [Path::new("/here/s")]);
     assert_eq!(plan.target.restore_to, Path::new("/here/r"));
     assert_eq!(plan.target.maps, [Map { from: b"a/b".to_vec(), to: "/here/m".into() }]);
-    let report = ReportOutput { renderer: "json", output: Output::File("/here/out/r.json".into()) };
-    assert_eq!(plan.outputs.reports, [report]);
+    let report = |renderer, path: &str| ReportOutput { renderer, output: Output::File(path.into()) };
+    let reports = [report("json", "/here/out/r.json"), report("junit", "/home/me/r.xml")];
+    assert_eq!(plan.outputs.reports, reports);
 }
 
 #[test]
 fn everything_that_is_missing_is_named_at_once_with_a_line_to_copy() {
     let environment = Environment { user_config: Some("/u".into()), ..Environment::for_tests() };
-    let error = plan_in(&environment, None, "").unwrap_err().render().replace('\\', "/");
-    assert!(error.contains("not said: the backup (--backup PATH), where the originals are"), "{error}");
+    let error = plan_in(&environment, None, "").unwrap_err().render(None).replace('\\', "/");
+    assert!(error.contains("missing: the backup (--backup PATH), the originals"), "{error}");
     assert!(
-        error.contains("and where to restore to (--restore-to DIR)\n  hint: bkverify --backup "),
+        error.contains("and a folder to restore to (--restore-to DIR)\n  hint: bkverify --backup "),
         "{error}"
     );
     assert!(error.contains("looked for /here/bkverify.toml, /u/bkverify.toml"), "{error}");
@@ -74,8 +73,8 @@ fn everything_that_is_missing_is_named_at_once_with_a_line_to_copy() {
 
 #[test]
 fn the_line_to_copy_repeats_what_was_said() {
-    let error = plan("--backup b --map x=m").unwrap_err().render().replace('\\', "/");
-    assert!(error.contains("error: not said: where to restore to (--restore-to DIR)\n"), "{error}");
+    let error = plan("--backup b --map x=m").unwrap_err().render(None).replace('\\', "/");
+    assert!(error.contains("error: missing: a folder to restore to (--restore-to DIR)\n"), "{error}");
     assert!(error.contains("hint: bkverify --backup /here/b --map x=/here/m --restore-to "), "{error}");
 }
 
@@ -115,13 +114,10 @@ fn contradictions_and_empty_limits_are_refused() {
         "--newer-than 1d --older-than 7d",
         "no file can be both newer than --newer-than and older than --older-than\n  hint: swap or change the limits",
     );
-    refused(
-        "--budget 0",
-        "a budget of no bytes restores nothing\n  hint: name a size such as 50GiB, or no budget",
-    );
+    refused("--budget 0", "--budget must be greater than zero\n  hint: for example 50GiB");
     refused(
         "--json - --junit -",
-        "--json and --junit name the same place\n  hint: give each report a file of its own",
+        "--json and --junit name the same file\n  hint: give each report a file of its own",
     );
     assert_eq!(whole("--min-size 1KiB --max-size 1KiB").draw.filters.max_size, Some(1024));
 }
@@ -129,9 +125,9 @@ fn contradictions_and_empty_limits_are_refused() {
 #[test]
 fn what_is_no_glob_is_refused() {
     for (glob, why) in
-        [("a[", "it is no glob"), ("!a", "cannot begin with !"), ("#a", "it would be a comment")]
+        [("a[", "not a valid glob"), ("!a", "cannot begin with !"), ("#a", "it would be a comment")]
     {
-        let error = plan(&format!("{WHOLE} --exclude {glob}")).unwrap_err().render();
+        let error = plan(&format!("{WHOLE} --exclude {glob}")).unwrap_err().render(None);
         assert!(error.contains(&format!("invalid value '{glob}' for --exclude: ")), "{error}");
         assert!(error.contains(why), "{error}");
     }
@@ -164,26 +160,31 @@ fn a_backup_on_the_command_line_needs_no_job() {
 
 #[test]
 fn a_job_without_any_configuration_is_an_error() {
-    let error = plan("--job nightly").unwrap_err().render();
-    assert!(error.contains("no configuration that could hold the job \"nightly\""), "{error}");
+    let error = plan("--job nightly").unwrap_err().render(None);
+    assert!(error.contains("no configuration with the job \"nightly\""), "{error}");
 }
 
 #[test]
 fn colours_and_bars_follow_the_stream_that_is_read() {
-    let look = |out: bool, err: bool, flags: &str| {
-        let terminals =
-            Environment { stdout_is_terminal: out, stderr_is_terminal: err, ..Environment::for_tests() };
+    let look_by = |color_choice, out: bool, err: bool, flags: &str| {
+        let terminals = Environment {
+            stdout_is_terminal: out,
+            stderr_is_terminal: err,
+            color_choice,
+            ..Environment::for_tests()
+        };
         let terminal = plan_in(&terminals, None, &format!("{WHOLE} {flags}")).unwrap().outputs.terminal;
         (terminal.color, terminal.bars)
     };
+    let look = |out, err, flags: &str| look_by(None, out, err, flags);
     assert_eq!(look(true, true, ""), (true, true));
     assert_eq!(look(true, true, "--quiet"), (true, false));
     assert_eq!(look(true, false, ""), (true, false));
     // The summary goes to standard error when a report takes standard output.
     assert_eq!(look(true, false, "--json -"), (false, false));
     assert_eq!(look(false, true, "--junit -"), (true, true));
-    assert_eq!(look(false, false, "--color always"), (true, false));
-    assert_eq!(look(true, true, "--color never"), (false, true));
+    assert_eq!(look_by(Some(ColorChoice::Always), false, false, ""), (true, false));
+    assert_eq!(look_by(Some(ColorChoice::Never), true, true, ""), (false, true));
 }
 
 #[test]
@@ -191,7 +192,8 @@ fn no_color_and_a_dumb_terminal_are_honoured_unless_told_otherwise() {
     let mut environment =
         Environment { stdout_is_terminal: true, no_color: true, ..Environment::for_tests() };
     assert!(!plan_in(&environment, None, WHOLE).unwrap().outputs.terminal.color);
-    assert!(plan_in(&environment, None, &format!("{WHOLE} --color always")).unwrap().outputs.terminal.color);
+    environment.color_choice = Some(ColorChoice::Always);
+    assert!(plan_in(&environment, None, WHOLE).unwrap().outputs.terminal.color);
     environment = Environment { stderr_is_terminal: true, dumb_terminal: true, ..Environment::for_tests() };
     assert!(!plan_in(&environment, None, WHOLE).unwrap().outputs.terminal.bars);
 }

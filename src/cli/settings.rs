@@ -1,141 +1,248 @@
-//! What a verification can be told, by flags and by configuration alike: one struct, so that
-//! neither can know what the other does not.
+//! The settings of a verification, for flags and configuration alike. Each is declared once, so that
+//! the flags, the configuration, `bkverify plan` and `bkverify init` cannot differ.
 //!
-//! In: clap or serde. Out: [`Settings`], where everything unsaid is absent. Layers are laid over
-//! each other by [`Settings::over`].
+//! In: clap or serde. Out: [`Settings`], where every setting that was not given is absent. Layers are laid over
+//! each other by [`Settings::over`]. A new setting is declared here, and used in
+//! [`resolve`](super::resolve); no other code has to change.
 
-use std::fmt::Display;
-use std::path::{Path, PathBuf};
-use std::str::FromStr;
+use std::path::PathBuf;
 
-use clap::{Args, CommandFactory, ValueEnum};
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer};
+use clap::{Args, CommandFactory};
+use serde::Deserialize;
 
+use super::layer::{Layer, settings};
+use super::paths::Base;
 use super::reports::ReportSettings;
-use super::values::{Limit, Percent, Sample, Share, Size, Threads, When, map_parser, parse_map};
+use super::show;
+use super::values::{Address, Limit, Percent, Sample, Share, Size, Threads, When, map_parser};
+use super::written::{address, choice, maps, parsed, path, paths, texts};
 use crate::backup::registry;
-use crate::plan::{Algorithm, CachePolicy, Keep, Map};
+use crate::plan::{Algorithm, CachePolicy, Keep, Map, Plan, SampleSize};
+use crate::report::RENDERERS;
 
 const WHERE: &str = "What to verify";
 const HOW_MANY: &str = "How many files";
 const WHICH: &str = "Which files";
 const HOW: &str = "How to verify";
 
-/// One layer of what a verification is told.
-#[derive(Debug, Clone, Default, PartialEq, Args, Deserialize)]
-#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Settings {
-    /// The backup, of one of the registered formats.
-    #[arg(long, value_name = "PATH", help_heading = WHERE)]
-    #[arg(help = format!("The backup: {}", registry::in_words()))]
-    #[serde(deserialize_with = "path")]
-    pub backup: Option<PathBuf>,
-    /// A folder that holds the originals; may be repeated
-    #[arg(long, value_name = "DIR", help_heading = WHERE)]
-    #[serde(deserialize_with = "paths")]
-    pub source: Vec<PathBuf>,
-    /// Paths in the backup that begin with FROM have their originals in folder TO; may be repeated
-    #[arg(long, value_name = "FROM=TO", help_heading = WHERE)]
-    #[arg(value_parser = map_parser())]
-    #[serde(deserialize_with = "maps")]
-    pub map: Vec<Map>,
-    /// Restore below this folder, which must lie outside the backup and the originals
-    #[arg(long, value_name = "DIR", help_heading = WHERE)]
-    #[serde(deserialize_with = "path")]
-    pub restore_to: Option<PathBuf>,
+/// What a resolved plan says of a setting: a line for each value, none where it says nothing.
+type Shown = dyn Fn(&Plan) -> Vec<String>;
 
-    /// Verify so many random files, such a share of them, or all [default: 500]
-    #[arg(long, value_name = "N|P%|all", help_heading = HOW_MANY, conflicts_with = "tolerance")]
-    #[serde(deserialize_with = "parsed")]
-    pub sample: Option<Sample>,
-    /// Confidence of the statement [default: 95%]
-    #[arg(long, value_name = "P%", help_heading = HOW_MANY)]
-    #[serde(deserialize_with = "parsed")]
-    pub confidence: Option<Percent>,
-    /// Verify as many files as it takes to rule out, with that confidence, that so many or more are
-    /// bad
-    #[arg(long, value_name = "P%", help_heading = HOW_MANY)]
-    #[serde(deserialize_with = "parsed")]
-    pub tolerance: Option<Percent>,
-    /// Do not pass if a larger share of the drawn files was modified, deleted or unreadable
-    /// [default: 20%]
-    #[arg(long, value_name = "P%", help_heading = HOW_MANY)]
-    #[serde(deserialize_with = "parsed")]
-    pub max_undecided: Option<Share>,
-    /// Draw by this text: the same one draws the same files again [default: a new one each run]
-    #[arg(long, value_name = "TEXT", help_heading = HOW_MANY)]
-    #[serde(deserialize_with = "parsed")]
-    pub seed: Option<String>,
-    /// Look up so many originals in the backup, to find files that were never backed up; 0 for
-    /// none. Said here, one that is missing fails the run, otherwise it is a warning [default: 200]
-    #[arg(long, value_name = "N", help_heading = HOW_MANY)]
-    #[serde(deserialize_with = "parsed")]
-    pub completeness: Option<u64>,
+/// What is known of a setting beside its value.
+pub struct Setting {
+    /// Its name: a flag without its dashes, a key of the configuration.
+    pub name: String,
+    /// A value, in TOML.
+    pub example: String,
+    /// What a resolved plan says of it.
+    pub plan: Box<Shown>,
+}
 
-    /// Only files that match this glob (gitignore rules); may be repeated
-    #[arg(long, value_name = "GLOB", help_heading = WHICH)]
-    #[serde(deserialize_with = "texts")]
-    pub include: Vec<String>,
-    /// No files that match this glob (gitignore rules); may be repeated
-    #[arg(long, value_name = "GLOB", help_heading = WHICH)]
-    #[serde(deserialize_with = "texts")]
-    pub exclude: Vec<String>,
-    /// Only files of at least this size, such as 4KiB
-    #[arg(long, value_name = "SIZE", help_heading = WHICH)]
-    #[serde(deserialize_with = "parsed")]
-    pub min_size: Option<Size>,
-    /// Only files of at most this size, such as 2GiB
-    #[arg(long, value_name = "SIZE", help_heading = WHICH)]
-    #[serde(deserialize_with = "parsed")]
-    pub max_size: Option<Size>,
-    /// Only files modified at or after this date, time or age, such as 2026-05-01 or 7d
-    #[arg(long, value_name = "WHEN", help_heading = WHICH)]
-    #[serde(deserialize_with = "parsed")]
-    pub newer_than: Option<When>,
-    /// Only files modified at or before this date, time or age
-    #[arg(long, value_name = "WHEN", help_heading = WHICH)]
-    #[serde(deserialize_with = "parsed")]
-    pub older_than: Option<When>,
+impl Setting {
+    /// Its help text.
+    pub fn help(&self) -> String {
+        let command = Settings::command();
+        let flag = command.get_arguments().find(|flag| flag.get_long() == Some(&self.name));
+        flag.and_then(clap::Arg::get_help).map(ToString::to_string).unwrap_or_default()
+    }
+}
 
-    /// How long the backup takes at most: what was not touched since before that must be in it
-    /// [default: 24h]
-    #[arg(long, value_name = "DURATION", help_heading = HOW)]
-    #[serde(deserialize_with = "parsed")]
-    pub backup_window: Option<Limit>,
-    /// The originals have not changed since the backup (a server that is being moved): any
-    /// difference is the backup's fault
-    #[arg(long, value_name = "BOOL", help_heading = HOW, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    pub assume_unchanged: Option<bool>,
-    /// Hash both sides with this [default: blake3]
-    #[arg(long, value_name = "NAME", help_heading = HOW)]
-    #[serde(deserialize_with = "choice")]
-    pub hash: Option<Algorithm>,
-    /// Threads that verify [default: by cores, cache and disks; see plan]
-    #[arg(long, value_name = "N", help_heading = HOW)]
-    #[serde(deserialize_with = "parsed")]
-    pub threads: Option<Threads>,
-    /// What to do about backup and originals that are cached in memory [default: drop]
-    #[arg(long, value_name = "WHAT", help_heading = HOW)]
-    #[serde(deserialize_with = "choice")]
-    pub cache: Option<CachePolicy>,
-    /// Which restored files stay behind [default: none]
-    #[arg(long, value_name = "WHICH", help_heading = HOW)]
-    #[serde(deserialize_with = "choice")]
-    pub keep: Option<Keep>,
-    /// End the run as incomplete once so much was restored, such as 50GiB
-    #[arg(long, value_name = "SIZE", help_heading = HOW)]
-    #[serde(deserialize_with = "parsed")]
-    pub budget: Option<Size>,
-    /// End the run as incomplete after this time, such as 2h
-    #[arg(long, value_name = "DURATION", help_heading = HOW)]
-    #[serde(deserialize_with = "parsed")]
-    pub time_limit: Option<Limit>,
+settings! {
+    /// One layer of settings: those of the flags, of a job, or of the top of a configuration.
+    #[derive(Debug, Clone, Default, PartialEq, Args, Deserialize)]
+    #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+    pub struct Settings {
+        /// The backup, of one of the registered formats.
+        #[arg(long, value_name = "PATH", help_heading = WHERE)]
+        #[arg(help = format!("The backup: {}", registry::in_words()))]
+        #[serde(deserialize_with = "address")]
+        backup: Option<Address> {
+            example: "\"/mnt/backup\"",
+            plan: |plan| vec![plan.target.backup.text()],
+        }
+        /// A folder that holds the originals; may be repeated
+        #[arg(long, value_name = "DIR", help_heading = WHERE)]
+        #[serde(deserialize_with = "paths")]
+        source: Vec<PathBuf> {
+            example: "[\"/home\", \"/srv\"]",
+            plan: |plan| plan.target.sources.iter().map(|source| show::path(source)).collect(),
+        }
+        /// Files whose path in the backup begins with FROM have their originals in folder TO; may
+        /// be repeated
+        #[arg(long, value_name = "FROM=TO", help_heading = WHERE)]
+        #[arg(value_parser = map_parser())]
+        #[serde(deserialize_with = "maps")]
+        map: Vec<Map> {
+            example: "[\"home=/home\"]",
+            plan: |plan| plan.target.maps.iter().map(show::map).collect(),
+        }
+        /// Restore below this folder, which must be outside the backup and the originals
+        #[arg(long, value_name = "DIR", help_heading = WHERE)]
+        #[serde(deserialize_with = "path")]
+        restore_to: Option<PathBuf> {
+            example: "\"/var/tmp/verify\"",
+            plan: |plan| vec![show::path(&plan.target.restore_to)],
+        }
 
-    /// Where reports are written. The configuration reads them itself.
-    #[command(flatten)]
-    #[serde(skip)]
-    pub reports: ReportSettings,
+        /// How many random files to verify: a number, a percentage, or all [default: 500]
+        #[arg(long, value_name = "N|P%|all", help_heading = HOW_MANY, conflicts_with = "tolerance")]
+        #[serde(deserialize_with = "parsed")]
+        sample: Option<Sample> {
+            example: "500",
+            plan: |plan| vec![show::sample(plan.draw.sample)],
+        }
+        /// Confidence level of the statement [default: 95%]
+        #[arg(long, value_name = "P%", help_heading = HOW_MANY)]
+        #[serde(deserialize_with = "parsed")]
+        confidence: Option<Percent> {
+            example: "\"99%\"",
+            plan: |plan| vec![show::percent(plan.claims.confidence)],
+        }
+        /// Verify as many files as it takes to rule out, at that confidence, that this percentage
+        /// of them or more is bad
+        #[arg(long, value_name = "P%", help_heading = HOW_MANY)]
+        #[serde(deserialize_with = "parsed")]
+        tolerance: Option<Percent> {
+            example: "\"1%\"",
+            plan: |plan| match plan.draw.sample {
+                SampleSize::Tolerance(share) => vec![show::percent(share)],
+                _ => Vec::new(),
+            },
+        }
+        /// Do not pass if more than this percentage of the selected files was modified, deleted or
+        /// unreadable [default: 20%]
+        #[arg(long, value_name = "P%", help_heading = HOW_MANY)]
+        #[serde(deserialize_with = "parsed")]
+        max_undecided: Option<Share> {
+            example: "\"20%\"",
+            plan: |plan| vec![show::percent(plan.claims.max_undecided)],
+        }
+        /// Random seed; the same seed selects the same files [default: a new one each run]
+        #[arg(long, value_name = "TEXT", help_heading = HOW_MANY)]
+        #[serde(deserialize_with = "parsed")]
+        seed: Option<String> {
+            example: "\"audit 2026\"",
+            plan: |plan| vec![show::text(&plan.draw.seed)],
+        }
+        /// Look up this many originals in the backup, to find files that were never backed up; 0
+        /// for none. If it is set, a missing file fails the run; by default it is only a warning
+        /// [default: 200]
+        #[arg(long, value_name = "N", help_heading = HOW_MANY)]
+        #[serde(deserialize_with = "parsed")]
+        completeness: Option<u64> {
+            example: "200",
+            plan: |plan| vec![show::completeness(plan.claims.completeness)],
+        }
+
+        /// Verify only files that match this glob (gitignore rules); may be repeated
+        #[arg(long, value_name = "GLOB", help_heading = WHICH)]
+        #[serde(deserialize_with = "texts")]
+        include: Vec<String> {
+            example: "[\"*.db\"]",
+            plan: |plan| plan.draw.filters.include.iter().map(|glob| show::text(glob)).collect(),
+        }
+        /// Leave out files that match this glob (gitignore rules); may be repeated
+        #[arg(long, value_name = "GLOB", help_heading = WHICH)]
+        #[serde(deserialize_with = "texts")]
+        exclude: Vec<String> {
+            example: "[\"*.tmp\", \"/var/cache/\"]",
+            plan: |plan| plan.draw.filters.exclude.iter().map(|glob| show::text(glob)).collect(),
+        }
+        /// Leave out files smaller than this, such as 4KiB
+        #[arg(long, value_name = "SIZE", help_heading = WHICH)]
+        #[serde(deserialize_with = "parsed")]
+        min_size: Option<Size> {
+            example: "\"4KiB\"",
+            plan: |plan| plan.draw.filters.min_size.map(show::bytes).into_iter().collect(),
+        }
+        /// Leave out files larger than this, such as 2GiB
+        #[arg(long, value_name = "SIZE", help_heading = WHICH)]
+        #[serde(deserialize_with = "parsed")]
+        max_size: Option<Size> {
+            example: "\"2GiB\"",
+            plan: |plan| plan.draw.filters.max_size.map(show::bytes).into_iter().collect(),
+        }
+        /// Leave out files modified before this date, time or age, such as 2026-05-01 or 7d
+        #[arg(long, value_name = "WHEN", help_heading = WHICH)]
+        #[serde(deserialize_with = "parsed")]
+        newer_than: Option<When> {
+            example: "\"30d\"",
+            plan: |plan| plan.draw.filters.newer_than.map(show::moment).into_iter().collect(),
+        }
+        /// Leave out files modified after this date, time or age
+        #[arg(long, value_name = "WHEN", help_heading = WHICH)]
+        #[serde(deserialize_with = "parsed")]
+        older_than: Option<When> {
+            example: "\"1d\"",
+            plan: |plan| plan.draw.filters.older_than.map(show::moment).into_iter().collect(),
+        }
+
+        /// The longest time that making the backup takes: a file that was last touched before that
+        /// must be in it unchanged [default: 24h]
+        #[arg(long, value_name = "DURATION", help_heading = HOW)]
+        #[serde(deserialize_with = "parsed")]
+        backup_window: Option<Limit> {
+            example: "\"24h\"",
+            plan: |plan| show::backup_window(&plan.claims),
+        }
+        /// Treat every difference as the backup's fault: the originals have not changed since the
+        /// backup was made (a server that is being moved)
+        #[arg(long, value_name = "BOOL", help_heading = HOW, num_args = 0..=1)]
+        #[arg(require_equals = true, default_missing_value = "true")]
+        assume_unchanged: Option<bool> {
+            example: "true",
+            plan: |plan| show::assume_unchanged(&plan.claims),
+        }
+        /// Hash function for both sides [default: blake3]
+        #[arg(long, value_name = "NAME", help_heading = HOW)]
+        #[serde(deserialize_with = "choice")]
+        hash: Option<Algorithm> {
+            example: "\"sha256\"",
+            plan: |plan| vec![plan.engine.hash.name().to_owned()],
+        }
+        /// How many threads verify [default: by cores, cache and disks; see bkverify plan]
+        #[arg(long, value_name = "N", help_heading = HOW)]
+        #[serde(deserialize_with = "parsed")]
+        threads: Option<Threads> {
+            example: "8",
+            plan: |plan| vec![show::threads(&plan.engine)],
+        }
+        /// What to do about files of the backup and originals that are cached in memory
+        /// [default: drop]
+        #[arg(long, value_name = "WHAT", help_heading = HOW)]
+        #[serde(deserialize_with = "choice")]
+        cache: Option<CachePolicy> {
+            example: "\"use\"",
+            plan: |plan| vec![show::cache(plan.engine.cache)],
+        }
+        /// Which restored files to keep [default: none]
+        #[arg(long, value_name = "WHICH", help_heading = HOW)]
+        #[serde(deserialize_with = "choice")]
+        keep: Option<Keep> {
+            example: "\"failures\"",
+            plan: |plan| vec![show::keep(plan.outputs.keep)],
+        }
+        /// End the run as incomplete once this much was restored, such as 50GiB
+        #[arg(long, value_name = "SIZE", help_heading = HOW)]
+        #[serde(deserialize_with = "parsed")]
+        budget: Option<Size> {
+            example: "\"50GiB\"",
+            plan: |plan| plan.limits.budget.map(show::bytes).into_iter().collect(),
+        }
+        /// End the run as incomplete after this time, such as 2h
+        #[arg(long, value_name = "DURATION", help_heading = HOW)]
+        #[serde(deserialize_with = "parsed")]
+        time_limit: Option<Limit> {
+            example: "\"2h\"",
+            plan: |plan| plan.limits.time_limit.map(show::duration).into_iter().collect(),
+        }
+    }
+    flattened {
+        /// Where reports are written. The configuration reads them itself.
+        #[command(flatten)]
+        #[serde(skip)]
+        reports: ReportSettings,
+    }
 }
 
 impl Settings {
@@ -149,12 +256,27 @@ impl Settings {
         Only::command()
     }
 
-    /// The name of every setting: a flag without its dashes, a key of the configuration.
-    pub fn names() -> Vec<String> {
-        Self::command().get_arguments().filter_map(|flag| flag.get_long().map(ToOwned::to_owned)).collect()
+    /// Every setting: those that are declared here, and one for each report there is.
+    pub fn all() -> Vec<Setting> {
+        let declared = Self::DECLARED.iter().map(|&(field, example, plan)| Setting {
+            name: field.replace('_', "-"),
+            example: example.to_owned(),
+            plan: Box::new(plan),
+        });
+        let reports = RENDERERS.iter().map(|renderer| Setting {
+            name: renderer.name.to_owned(),
+            example: format!("\"{}\"", renderer.example),
+            plan: Box::new(|plan| show::report(&plan.outputs.reports, renderer.name)),
+        });
+        declared.chain(reports).collect()
     }
 
-    /// Lays this layer over a lower one, which says what this one leaves unsaid. Lists replace
+    /// The name of every setting: a flag without its dashes, a key of the configuration.
+    pub fn names() -> Vec<String> {
+        Self::all().into_iter().map(|setting| setting.name).collect()
+    }
+
+    /// Lays this layer over a lower one, which fills in what this one does not set. Lists replace
     /// lists as a whole.
     #[must_use]
     pub fn over(self, mut lower: Self) -> Self {
@@ -166,141 +288,20 @@ impl Settings {
         if !self.source.is_empty() || !self.map.is_empty() {
             (lower.source, lower.map) = (Vec::new(), Vec::new());
         }
-        Self {
-            backup: self.backup.or(lower.backup),
-            source: first_said(self.source, lower.source),
-            map: first_said(self.map, lower.map),
-            restore_to: self.restore_to.or(lower.restore_to),
-            sample: self.sample.or(lower.sample),
-            confidence: self.confidence.or(lower.confidence),
-            tolerance: self.tolerance.or(lower.tolerance),
-            max_undecided: self.max_undecided.or(lower.max_undecided),
-            seed: self.seed.or(lower.seed),
-            completeness: self.completeness.or(lower.completeness),
-            include: first_said(self.include, lower.include),
-            exclude: first_said(self.exclude, lower.exclude),
-            min_size: self.min_size.or(lower.min_size),
-            max_size: self.max_size.or(lower.max_size),
-            newer_than: self.newer_than.or(lower.newer_than),
-            older_than: self.older_than.or(lower.older_than),
-            backup_window: self.backup_window.or(lower.backup_window),
-            assume_unchanged: self.assume_unchanged.or(lower.assume_unchanged),
-            hash: self.hash.or(lower.hash),
-            threads: self.threads.or(lower.threads),
-            cache: self.cache.or(lower.cache),
-            keep: self.keep.or(lower.keep),
-            budget: self.budget.or(lower.budget),
-            time_limit: self.time_limit.or(lower.time_limit),
-            reports: self.reports.over(&lower.reports),
-        }
+        self.merged(lower)
     }
-
-    /// Lets relative paths start at `folder`. Standard output (`-`) stays what it is.
-    #[must_use]
-    pub fn based_on(mut self, folder: &Path) -> Self {
-        let base = |path: &mut PathBuf| *path = absolute(folder, path);
-        // An address is left as it is.
-        self.backup = self.backup.map(|said| match registry::locate(&said, folder).local() {
-            Some(path) => path.to_owned(),
-            None => said,
-        });
-        self.restore_to.as_mut().map(base);
-        self.source.iter_mut().for_each(base);
-        self.map.iter_mut().for_each(|map| base(&mut map.to));
-        self.reports.base_on(folder);
-        self
-    }
-}
-
-/// The path seen from `folder`, without `.` components. Links are not looked at.
-pub fn absolute(folder: &Path, path: &Path) -> PathBuf {
-    folder.join(path).components().collect()
-}
-
-fn first_said<T>(upper: Vec<T>, lower: Vec<T>) -> Vec<T> {
-    if upper.is_empty() { lower } else { upper }
-}
-
-/// A value as it may be written in a configuration: text, or a bare number where the text would be
-/// one.
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "expected a text in quotes, or a number")]
-enum Written {
-    Text(String),
-    Whole(u64),
-    Number(f64),
-}
-
-impl Written {
-    fn into_text(self) -> String {
-        match self {
-            Self::Text(text) => text,
-            Self::Whole(number) => number.to_string(),
-            Self::Number(number) => number.to_string(),
-        }
-    }
-}
-
-/// One text, or a list of them.
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "expected a text in quotes, or a list of such texts")]
-enum OneOrMany {
-    One(String),
-    Many(Vec<String>),
-}
-
-fn parsed<'de, D: Deserializer<'de>, T>(input: D) -> Result<Option<T>, D::Error>
-where
-    T: FromStr,
-    T::Err: Display,
-{
-    let text = Written::deserialize(input)?.into_text();
-    text.parse().map(Some).map_err(|error| D::Error::custom(format!("invalid value '{text}': {error}")))
-}
-
-fn choice<'de, D: Deserializer<'de>, T: ValueEnum>(input: D) -> Result<Option<T>, D::Error> {
-    let text = Written::deserialize(input)?.into_text();
-    T::from_str(&text, false).map(Some).map_err(|_| {
-        let names = T::value_variants().iter().filter_map(ValueEnum::to_possible_value);
-        let names: Vec<_> = names.map(|value| value.get_name().to_owned()).collect();
-        D::Error::custom(format!("invalid value '{text}': expected one of {}", names.join(", ")))
-    })
-}
-
-fn texts<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<String>, D::Error> {
-    let texts = match OneOrMany::deserialize(input)? {
-        OneOrMany::One(text) => vec![text],
-        OneOrMany::Many(texts) => texts,
-    };
-    // Where a value is needed, an empty one is a slip, never a choice.
-    if texts.iter().any(String::is_empty) { Err(D::Error::custom("a value is empty")) } else { Ok(texts) }
-}
-
-/// A path that is not empty.
-pub fn path<'de, D: Deserializer<'de>>(input: D) -> Result<Option<PathBuf>, D::Error> {
-    let text = Written::deserialize(input)?.into_text();
-    if text.is_empty() { Err(D::Error::custom("the path is empty")) } else { Ok(Some(text.into())) }
-}
-
-fn paths<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<PathBuf>, D::Error> {
-    Ok(texts(input)?.into_iter().map(PathBuf::from).collect())
-}
-
-fn maps<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<Map>, D::Error> {
-    let read =
-        |text: String| parse_map(text.as_ref()).map_err(|error| format!("invalid value '{text}': {error}"));
-    texts(input)?.into_iter().map(read).collect::<Result<_, _>>().map_err(D::Error::custom)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::super::config::Config;
     use super::*;
     use crate::output::Output;
-    use crate::report::RENDERERS;
 
     fn settings(text: &str) -> Settings {
-        Config::parse(PathBuf::new(), text).unwrap_or_else(|error| panic!("{text}: {error}")).defaults
+        Config::parse(PathBuf::new(), text, None).unwrap_or_else(|error| panic!("{text}: {error}")).defaults
     }
 
     #[test]
@@ -328,18 +329,24 @@ mod tests {
         assert_eq!(upper.over(lower), both);
     }
 
+    /// Every setting as its example has it, but for the one that contradicts another.
+    fn all_but(left_out: &str) -> Settings {
+        let said = Settings::all().into_iter().filter(|setting| setting.name != left_out);
+        settings(&said.map(|said| format!("{} = {}\n", said.name, said.example)).collect::<String>())
+    }
+
+    #[test]
+    fn every_flag_is_in_the_table() {
+        let command = Settings::command();
+        let flags: Vec<_> = command.get_arguments().filter_map(|flag| flag.get_long()).collect();
+        assert_eq!(flags, Settings::names());
+        assert!(Settings::all().iter().all(|setting| !setting.help().is_empty()));
+    }
+
     #[test]
     fn every_setting_comes_through_from_a_lower_layer() {
-        let all = "backup = 'b'\nsource = 's'\nmap = 'a=b'\nrestore-to = 'r'\nsample = 5\nconfidence = '9%'\n\
-            tolerance = '1%'\nmax-undecided = '5%'\nseed = 's'\ncompleteness = 3\ninclude = 'i'\nexclude = 'e'\nmin-size = 1\nmax-size = 2\n\
-            newer-than = '7d'\nolder-than = '1d'\nbackup-window = '8h'\nassume-unchanged = true\nhash = 'sha256'\nthreads = 3\ncache = 'use'\nkeep = 'all'\n\
-            budget = '1GiB'\ntime-limit = '1h'\njson = 'j'\njunit = 'u'\n";
-        assert_eq!(all.lines().count(), Settings::names().len());
-        // These two answer the same question.
-        for other in ["sample", "tolerance"] {
-            let all: Vec<_> = all.lines().filter(|line| !line.trim_start().starts_with(other)).collect();
-            assert_eq!(all.len() + 1, Settings::names().len());
-            let all = settings(&all.join("\n"));
+        for left_out in ["sample", "tolerance"] {
+            let all = all_but(left_out);
             assert_eq!(Settings::default().over(all.clone()), all);
             assert_eq!(all.clone().over(Settings::default()), all);
             assert_ne!(all.reports, ReportSettings::default());
@@ -354,12 +361,13 @@ mod tests {
     }
 
     #[test]
-    fn relative_paths_start_at_the_folder_and_standard_output_stays() {
-        let based = settings("backup = './b'\nsource = ['s', '/abs']\nmap = 'x=m'\njson = '-'\njunit = 'u'");
-        let based = based.based_on(Path::new("/base"));
-        assert_eq!(based.backup.as_deref(), Some(Path::new("/base/b")));
+    fn every_path_is_made_absolute_and_standard_output_stays() {
+        let based =
+            settings("backup = './b'\nsource = ['s', '/abs']\nmap = 'x=~/m'\njson = '-'\njunit = 'u'");
+        let based = based.located(Base { folder: Path::new("/base"), home: Some(Path::new("/home/me")) });
+        assert_eq!(based.backup, Some(Address("/base/b".into())));
         assert_eq!(based.source, [PathBuf::from("/base/s"), "/abs".into()]);
-        assert_eq!(based.map[0].to, Path::new("/base/m"));
+        assert_eq!(based.map[0].to, Path::new("/home/me/m"));
         assert_eq!(based.reports.of("json"), Some(&Output::Stdout));
         assert_eq!(based.reports.of("junit"), Some(&Output::File("/base/u".into())));
     }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use super::Error;
+use super::error::Error;
 use crate::exit::ExitCode;
 use crate::stop::Stop;
 use crate::threads;
@@ -30,13 +30,13 @@ pub fn install(stop: &Stop) -> Result<(), Error> {
         if answer.is_second() {
             std::process::exit(STOPPED_AT_ONCE);
         }
-        // By a thread of its own: a pipe that nobody reads must not keep the second signal from
-        // being heard.
+        // In a thread of its own: writing to a pipe that nobody reads blocks, and the second signal
+        // must be handled all the same.
         let say = || {
-            // With the terminal gone there is nobody to tell.
+            // If the terminal is gone, there is nobody to tell.
             let _ = writeln!(
                 io::stderr(),
-                "\nstopping: files in flight are dropped and cleaned up (again to stop at once)"
+                "\nstopping: unfinished files are dropped and cleaned up (press Ctrl-C again to stop at once)"
             );
         };
         let _ = thread::Builder::new().spawn(say);

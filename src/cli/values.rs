@@ -4,7 +4,7 @@
 //! was expected. Pure: nothing here looks at the clock, the disk or the environment; an age such as
 //! `7d` stays an age until it is resolved.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -17,6 +17,16 @@ use jiff::{SpanRelativeTo, Zoned, civil};
 use crate::backup::{NameProblem, escape, relative};
 use crate::plan::{Algorithm, CachePolicy, Keep, Map, SampleSize};
 use crate::platform::{self, Timestamp};
+
+/// Where a backup is: a path, or an address such as `scheme:place`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address(pub PathBuf);
+
+impl From<OsString> for Address {
+    fn from(text: OsString) -> Self {
+        Self(text.into())
+    }
+}
 
 /// How many files to verify: `500`, `5%` or `all`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -35,7 +45,9 @@ impl FromStr for Sample {
             let share = parse_share(number)?;
             if share >= 1.0 { SampleSize::All } else { SampleSize::Share(share) }
         } else {
-            SampleSize::Count(text.parse().map_err(|_| expected("a number, a share such as 5%, or all"))?)
+            SampleSize::Count(
+                text.parse().map_err(|_| expected("a number, a percentage such as 5%, or all"))?,
+            )
         };
         match size {
             SampleSize::Count(0) => Err(NOTHING.into()),
@@ -45,7 +57,7 @@ impl FromStr for Sample {
     }
 }
 
-const NOTHING: &str = "a sample of nothing proves nothing; ask for at least one file";
+const NOTHING: &str = "a sample of nothing proves nothing; it must be at least one file";
 
 /// A share that is more than nothing and less than everything, written with a percent sign: `95%`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -117,7 +129,7 @@ impl FromStr for Limit {
         let span: jiff::Span = text.trim().parse().map_err(|_| wrong())?;
         let time = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong())?;
         let time = Duration::try_from(time).map_err(|_| wrong())?;
-        if time.is_zero() { Err(expected("more than no time at all")) } else { Ok(Self(time)) }
+        if time.is_zero() { Err("must be greater than zero".to_owned()) } else { Ok(Self(time)) }
     }
 }
 
@@ -181,7 +193,7 @@ impl FromStr for Threads {
 /// `.`) stands for all entries.
 pub fn parse_map(text: &OsStr) -> Result<Map, String> {
     let (from, to) = split_at_equals(text).ok_or_else(|| {
-        expected("FROM=TO, such as home=/home: a beginning of paths in the backup, and a folder")
+        expected("FROM=TO, such as home=/home: how paths in the backup begin, and a folder")
     })?;
     if to.as_os_str().is_empty() {
         return Err(expected("a folder after the = (FROM=TO)"));
@@ -189,7 +201,7 @@ pub fn parse_map(text: &OsStr) -> Result<Map, String> {
     let from = match relative(&from) {
         Err(NameProblem::Empty) => Vec::new(),
         cleaned => cleaned
-            .map_err(|problem| format!("\"{}\" names no place in a backup: {problem}", escape(&from)))?,
+            .map_err(|problem| format!("\"{}\" is not a path in a backup: {problem}", escape(&from)))?,
     };
     Ok(Map { from, to })
 }
@@ -221,7 +233,7 @@ impl ValueEnum for Algorithm {
     fn to_possible_value(&self) -> Option<PossibleValue> {
         let help = match self {
             Self::Blake3 => "BLAKE3, the fastest",
-            Self::Sha256 => "SHA-256, for those whose auditors ask for it",
+            Self::Sha256 => "SHA-256, where auditors ask for it",
         };
         Some(PossibleValue::new(self.name()).help(help))
     }
@@ -235,10 +247,10 @@ impl ValueEnum for CachePolicy {
     fn to_possible_value(&self) -> Option<PossibleValue> {
         Some(match self {
             Self::Drop => {
-                PossibleValue::new("drop").help("Forget cached pages first, so that the disks are read")
+                PossibleValue::new("drop").help("Drop cached pages first, so that the disks are read")
             }
             Self::Use => {
-                PossibleValue::new("use").help("Read from memory what is there: faster, and proves less")
+                PossibleValue::new("use").help("Read from memory what is cached: faster, but proves less")
             }
         })
     }
@@ -306,7 +318,8 @@ mod tests {
     fn a_limit_is_a_positive_duration_of_fixed_length() {
         assert_eq!("1h30m".parse(), Ok(Limit(Duration::from_secs(5400))));
         assert_eq!("1d".parse(), Ok(Limit(Duration::from_secs(86_400))));
-        for text in ["0s", "2 months", "-2h", "2", "soon"] {
+        assert_eq!(refusal::<Limit>("0s"), "must be greater than zero");
+        for text in ["2 months", "-2h", "2", "soon"] {
             assert!(refusal::<Limit>(text).starts_with("expected"), "{text}");
         }
     }
@@ -339,7 +352,7 @@ mod tests {
         assert_eq!(map(".=/home"), good("", "/home"));
         assert!(map("home").unwrap_err().contains("FROM=TO"));
         assert!(map("home=").unwrap_err().contains("a folder after the ="));
-        assert!(map("../x=/home").unwrap_err().contains("names no place in a backup"));
+        assert!(map("../x=/home").unwrap_err().contains("is not a path in a backup"));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, RawDir};
+use rustix::fs::{self, Access, AtFlags, FileType, Mode, OFlags, RawDir};
 
 use super::cache::CacheTally;
 use super::{Cached, FolderEntry, Kind, Stat, Timestamp};
@@ -258,6 +258,11 @@ pub use super::linux_disks::is_spinning;
 #[cfg(not(target_os = "linux"))]
 pub fn is_spinning(_: &Path) -> Option<bool> {
     None
+}
+
+/// Whether files may be made in a folder, by its permissions and its file system.
+pub fn may_write_to(folder: &Path) -> io::Result<()> {
+    Ok(fs::access(folder, Access::WRITE_OK | Access::EXEC_OK)?)
 }
 
 /// The number of the volume that holds `path`.

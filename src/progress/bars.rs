@@ -26,11 +26,11 @@ pub(super) struct Bars {
     verify: ProgressBar,
     verifying: AtomicBool,
     tally: Arc<Tally>,
-    verbose: bool,
+    verbose: u8,
 }
 
 impl Bars {
-    pub(super) fn new(verbose: bool) -> Self {
+    pub(super) fn new(verbose: u8) -> Self {
         let catalog = ProgressBar::no_length().with_style(catalog_style());
         keep_drawing(&catalog);
         let verify = ProgressBar::no_length();
@@ -74,14 +74,23 @@ impl Observer for Bars {
         keep_drawing(bar);
     }
 
+    fn wants_total(&self) -> bool {
+        true
+    }
+
+    fn expects(&self, picks: u64) {
+        self.verify.set_length(picks);
+        self.verify.set_style(verify_style(true, &self.tally));
+    }
+
     fn judged(&self, pick: &PickRecord) {
         let failed = self.tally.add(pick);
         self.verify.inc(1);
         if failed {
             self.verify.set_message(self.tally.failures());
         }
-        if self.verbose {
-            self.print(&verdict_line(pick));
+        if self.verbose > 0 {
+            self.print(&verdict_line(pick, self.verbose));
         }
     }
 
@@ -169,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_run_without_a_terminal_or_out_of_order_does_no_harm() {
-        let bars = Bars::new(false);
+        let bars = Bars::new(0);
         bars.judged(&pick(Verdict::Corrupt, 5, b"early"));
         bars.cataloged(10);
         bars.verify_starts(Some(2));
@@ -177,6 +186,9 @@ mod tests {
         bars.verify_done();
         bars.judged(&pick(Verdict::Verified, 5, b"late"));
         assert_eq!(bars.tally.files(), 3);
+        assert_eq!(bars.verify.length(), Some(2));
+        bars.expects(7);
+        assert_eq!(bars.verify.length(), Some(7));
         assert_eq!(bars.tally.failures(), "1 BAD");
     }
 }

@@ -13,7 +13,7 @@ use super::{Tally, verdict_line};
 /// Time between two lines.
 const INTERVAL: Duration = Duration::from_secs(30);
 
-/// Writes lines. News itself is what tells the time: a run that stands still writes nothing.
+/// Writes lines, when something happens and a line is due: a run that makes no progress writes none.
 pub(super) struct Plain {
     out: Mutex<Box<dyn Write + Send>>,
     interval: Duration,
@@ -23,18 +23,18 @@ pub(super) struct Plain {
     listed: AtomicU64,
     /// Milliseconds after `begun` at which verifying began.
     verify_began: AtomicU64,
-    /// How many picks there are; `u64::MAX` where nobody knows.
+    /// How many picks there are; `u64::MAX` if that is unknown.
     picks: AtomicU64,
     tally: Tally,
-    verbose: bool,
+    verbose: u8,
 }
 
 impl Plain {
-    pub(super) fn new(out: Box<dyn Write + Send>, verbose: bool) -> Self {
+    pub(super) fn new(out: Box<dyn Write + Send>, verbose: u8) -> Self {
         Self::every(INTERVAL, out, verbose)
     }
 
-    fn every(interval: Duration, out: Box<dyn Write + Send>, verbose: bool) -> Self {
+    fn every(interval: Duration, out: Box<dyn Write + Send>, verbose: u8) -> Self {
         Self {
             out: Mutex::new(out),
             interval,
@@ -70,10 +70,14 @@ impl Plain {
         if picks != u64::MAX {
             text.push_str(&format!(" of {}", words::count(picks)));
         }
-        text.push_str(&format!(" files, {}", words::bytes(tally.bytes())));
+        let noun = if picks == u64::MAX && tally.files() == 1 { "file" } else { "files" };
+        text.push_str(&format!(" {noun}, {}", words::bytes(tally.bytes())));
         let since = self.now().saturating_sub(self.verify_began.load(Ordering::Relaxed));
         if let Some(rate) = words::rate(tally.bytes(), Duration::from_millis(since)) {
             text.push_str(&format!(", {}/s", words::bytes(rate)));
+        }
+        if let Some(left) = time_left(tally.files(), picks, Duration::from_millis(since)) {
+            text.push_str(&format!(", about {} left", words::duration(left)));
         }
         format!("{text}, {}", tally.failures())
     }
@@ -92,10 +96,18 @@ impl Observer for Plain {
         self.verify_began.store(self.now(), Ordering::Relaxed);
     }
 
+    fn wants_total(&self) -> bool {
+        true
+    }
+
+    fn expects(&self, picks: u64) {
+        self.picks.store(picks, Ordering::Relaxed);
+    }
+
     fn judged(&self, pick: &PickRecord) {
         self.tally.add(pick);
-        if self.verbose {
-            self.write(&verdict_line(pick));
+        if self.verbose > 0 {
+            self.write(&verdict_line(pick, self.verbose));
         }
         if self.is_due() {
             self.write(&self.verify_line());
@@ -105,6 +117,14 @@ impl Observer for Plain {
     fn warn(&self, text: &str) {
         self.write(&format!("warning: {text}"));
     }
+}
+
+/// How long the rest takes at the rate of what is done, of a known number of picks.
+fn time_left(done: u64, picks: u64, since: Duration) -> Option<Duration> {
+    let left = picks.checked_sub(done).filter(|_| picks != u64::MAX && done > 0)?;
+    let nanos = since.as_nanos() * u128::from(left) / u128::from(done);
+    // Seconds are precise enough.
+    Some(Duration::from_secs(u64::try_from(nanos / 1_000_000_000).unwrap_or(u64::MAX)))
 }
 
 /// Writes a line in one piece; a reader that has gone away is no reason to end.
@@ -136,7 +156,7 @@ mod tests {
         }
     }
 
-    fn lines_of(interval: Duration, verbose: bool) -> Vec<String> {
+    fn lines_of(interval: Duration, verbose: u8) -> Vec<String> {
         let shared = Shared::default();
         let plain = Plain::every(interval, Box::new(shared.clone()), verbose);
         plain.cataloged(1_200);
@@ -151,27 +171,55 @@ mod tests {
 
     #[test]
     fn a_short_run_shows_its_warnings_alone() {
-        assert_eq!(lines_of(INTERVAL, false), ["warning: the disk is slow"]);
+        assert_eq!(lines_of(INTERVAL, 0), ["warning: the disk is slow"]);
     }
 
     #[test]
     fn a_long_run_shows_how_far_it_is() {
-        let lines = lines_of(Duration::ZERO, false);
+        let lines = lines_of(Duration::ZERO, 0);
         assert_eq!(lines[0], "listed 1,200 files so far");
         assert!(lines[1].starts_with("verified 1 of 2 files, 1.00 MiB") && lines[1].ends_with(", none bad"));
         assert!(lines[2].starts_with("verified 2 of 2 files, 2.00 MiB") && lines[2].ends_with(", 1 BAD"));
     }
 
     #[test]
+    fn the_time_left_is_told_once_the_total_is_known() {
+        let minute = Duration::from_secs(60);
+        assert_eq!(time_left(100, 300, minute), Some(Duration::from_secs(120)));
+        assert_eq!(time_left(0, 300, minute), None);
+        assert_eq!(time_left(100, u64::MAX, minute), None);
+        assert_eq!(time_left(301, 300, minute), None);
+        let shared = Shared::default();
+        let plain = Plain::every(Duration::ZERO, Box::new(shared.clone()), 0);
+        plain.verify_starts(None);
+        plain.judged(&pick(Verdict::Verified, 1, b"a"));
+        plain.expects(9);
+        plain.judged(&pick(Verdict::Verified, 1, b"b"));
+        let text = String::from_utf8(shared.0.lock().unwrap().clone()).unwrap();
+        let lines: Vec<_> = text.lines().collect();
+        assert!(
+            lines[0].starts_with("verified 1 files") || lines[0].starts_with("verified 1 file,"),
+            "{text}"
+        );
+        assert!(!lines[0].contains("left") && lines[1].starts_with("verified 2 of 9 files"), "{text}");
+        assert!(lines[1].contains(" left, none bad"), "{text}");
+    }
+
+    #[test]
+    fn very_verbose_shows_sizes() {
+        assert_eq!(verdict_line(&pick(Verdict::Verified, 1 << 20, b"a"), 2), "verified         a  1.00 MiB");
+    }
+
+    #[test]
     fn verbose_shows_every_verdict_and_escapes_names() {
-        let lines = lines_of(INTERVAL, true);
+        let lines = lines_of(INTERVAL, 1);
         assert_eq!(lines[..2], ["verified         a\\x1bb", "corrupt          c"]);
     }
 
     #[test]
     fn of_many_threads_one_writes_the_line() {
         let shared = Shared::default();
-        let plain = Plain::every(Duration::from_millis(1), Box::new(shared.clone()), false);
+        let plain = Plain::every(Duration::from_millis(1), Box::new(shared.clone()), 0);
         std::thread::sleep(Duration::from_millis(5));
         let plain = Plain { interval: INTERVAL, ..plain };
         std::thread::scope(|scope| {

@@ -77,9 +77,14 @@ impl<'a> PopulationFilter<'a> {
         }
     }
 
+    /// Whether an entry is in the population.
+    pub fn holds(&self, entry: &Entry<'_>) -> bool {
+        self.filter.includes(entry) && self.has_original_path(entry)
+    }
+
     /// Whether an entry is in the population. If it is, it is counted.
     pub fn admits(&self, entry: &Entry<'_>) -> bool {
-        let admitted = self.filter.includes(entry) && self.has_original_path(entry);
+        let admitted = self.holds(entry);
         if admitted {
             let mut digest = self.digest.lock().unwrap_or_else(PoisonError::into_inner);
             *digest = digest.wrapping_add(self.ranker.rank(entry.path).digest);

@@ -118,6 +118,11 @@ pub enum Error {
     },
 }
 
+/// Whether something may not be written, however much space there is.
+fn is_forbidden(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
+}
+
 fn list(paths: &[String]) -> String {
     if paths.is_empty() { "nothing".to_owned() } else { paths.join(" and ") }
 }
@@ -145,6 +150,14 @@ impl Error {
     /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
+            Self::Backup(backup::Error::Scratch { source, .. }) | Self::RestoreFolder { source, .. }
+                if is_forbidden(source) =>
+            {
+                "check that you may write there, or name another folder with --restore-to"
+            }
+            Self::RestoreFolder { source, .. } if source.kind() == io::ErrorKind::NotADirectory => {
+                "name a folder with --restore-to; it is made if it is missing"
+            }
             Self::Backup(backup::Error::Open { location, source })
                 if source.kind() == io::ErrorKind::NotFound && location.unknown_scheme().is_some() =>
             {

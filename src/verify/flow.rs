@@ -20,6 +20,7 @@ use super::sample::{BottomK, DrawnSample, SampleQuota};
 use super::sharing::SharedBlocks;
 use super::strategy::{self, Strategy};
 use super::tally::Tally;
+use super::total::Total;
 use super::work::Work;
 use super::{Error, Filter, LISTING_THREADS, Observer};
 
@@ -137,7 +138,11 @@ impl<'a> Flow<'a> {
         self.population_filter.reset();
         let (catalog_time, clock) = (clock.elapsed(), Instant::now());
         self.observer.verify_starts(listed.as_ref().map(|population| population.files));
-        let (whole, lost) = into_parts(self.work.everything(self.population_filter, self.needs)?);
+        let work = || self.work.everything(self.population_filter, self.needs);
+        // A backup on another machine is not listed a second time just for a number.
+        let is_counted = listed.is_none() && self.plan.target.backup.local().is_some();
+        let done = if is_counted { self.total().told_during(work) } else { work() };
+        let (whole, lost) = into_parts(done?);
         add_new_damage(&mut damage, lost);
         let population = match listed {
             Some(population) => {
@@ -162,6 +167,18 @@ impl<'a> Flow<'a> {
             catalog_time,
             verify_time: clock.elapsed(),
         })
+    }
+
+    /// Counts the files of the population for the observer, while they are verified.
+    fn total(&self) -> Total<'_> {
+        let (backup, stop) = (self.work.backup, self.work.context.stop.child());
+        Total {
+            backup,
+            population_filter: self.population_filter,
+            needs: self.needs,
+            observer: self.observer,
+            stop,
+        }
     }
 
     /// Gives the judges what is known only after the backup was listed: the newest time in it, and
@@ -214,7 +231,8 @@ impl FlowResult {
             () if stop.is_set() => Some(Incomplete::Interrupted),
             () => None,
         };
-        let mut notes: Vec<String> = broken.iter().map(|error| restore_folder_note(plan, error)).collect();
+        let mut notes: Vec<String> = context.kept.note().into_iter().collect();
+        notes.extend(broken.iter().map(|error| restore_folder_note(plan, error)));
         notes.extend(context.shared.iter().flat_map(SharedBlocks::notes));
         let mut tally = Tally {
             picks,

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use cap_std::ambient_authority;
@@ -9,6 +10,7 @@ use cap_std::fs::Dir;
 
 use crate::backup::Restored;
 use crate::platform;
+use crate::words;
 
 /// A folder beside the scratch folder. It is made when the first copy is kept.
 #[derive(Debug)]
@@ -17,13 +19,14 @@ pub struct KeptCopies {
     name: String,
     /// The folder and its name, once it has been made.
     folder: Mutex<Option<(Dir, String)>>,
+    copies: AtomicU64,
 }
 
 impl KeptCopies {
     /// For a run that began at `stamp`, which becomes part of the folder's name.
     pub fn new(restore_to: &Path, stamp: &str) -> Self {
         let name = format!("bkverify-kept-{stamp}");
-        Self { restore_to: restore_to.to_owned(), name, folder: Mutex::default() }
+        Self { restore_to: restore_to.to_owned(), name, folder: Mutex::default(), copies: AtomicU64::new(0) }
     }
 
     /// Moves a copy to its own name, which is escaped if the file system cannot hold it. If the
@@ -44,7 +47,17 @@ impl KeptCopies {
         }
         let kept = restored.keep(&dir, &name).map(|()| self.restore_to.join(&place).join(name));
         *folder = Some((dir, place));
+        self.copies.fetch_add(u64::from(kept.is_ok()), Ordering::Relaxed);
         kept
+    }
+
+    /// How many copies were kept, and where, for people.
+    pub fn note(&self) -> Option<String> {
+        let folder = self.folder.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = self.restore_to.join(&folder.as_ref()?.1);
+        let copies = self.copies.load(Ordering::Relaxed);
+        let copies = words::counted_as(copies, "restored copy", "restored copies");
+        Some(format!("{copies} kept in {}", place.display()))
     }
 
     /// Makes the folder. If another run that began at the same moment has already made it, a number
@@ -83,5 +96,10 @@ mod tests {
         let places = [keep(&one, b"one"), keep(&other, b"other"), keep(&one, b"more")];
         let contents = places.map(|place| std::fs::read(place).unwrap());
         assert_eq!(contents, [&b"one"[..], b"other", b"more"]);
+        let place = target.path().join("bkverify-kept-7");
+        assert_eq!(one.note().unwrap(), format!("2 restored copies kept in {}", place.display()));
+        let place = target.path().join("bkverify-kept-7-2");
+        assert_eq!(other.note().unwrap(), format!("1 restored copy kept in {}", place.display()));
+        assert_eq!(KeptCopies::new(target.path(), "8").note(), None);
     }
 }

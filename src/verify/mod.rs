@@ -15,6 +15,7 @@ mod cold;
 pub mod comparable;
 mod completeness;
 pub mod conclude;
+mod count;
 pub mod counts;
 pub mod difference;
 mod disks;
@@ -43,13 +44,15 @@ pub mod strategy;
 mod taken;
 pub mod tally;
 pub(crate) mod target;
+mod total;
 pub mod verdict;
 mod work;
 
+pub use count::{Counted, count};
 pub use error::Error;
 pub use filter::Filter;
 pub use observer::{Observer, Observers, Silent};
-pub use prepare::{check, check_report, check_reports};
+pub use prepare::{check, check_backup, check_originals, check_report, check_reports, check_restore_folder};
 pub use record::{Hashes, PickRecord};
 
 use std::time::Instant;
@@ -79,6 +82,7 @@ use work::Work;
 /// to verify. Problems with single files are part of the outcome.
 pub fn run(plan: &Plan, stop: &Stop, observer: &dyn Observer) -> Result<Outcome, Error> {
     let clock = Instant::now();
+    check_backup(&plan.target.backup)?;
     let prepared = prepare::prepare(plan)?;
     let cold = plan.engine.cache == CachePolicy::Drop;
     // Asked before the file is opened: opening it drops it from the system's cache.

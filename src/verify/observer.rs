@@ -16,6 +16,15 @@ pub trait Observer: Sync {
     /// Restoring and comparing begins, with this many picks if the number is known.
     fn verify_starts(&self, _picks: Option<u64>) {}
 
+    /// Whether the run should list the backup a second time to call [`expects`](Self::expects).
+    fn wants_total(&self) -> bool {
+        false
+    }
+
+    /// The run will have about this many picks in all. Called if that was not known when verifying
+    /// began.
+    fn expects(&self, _picks: u64) {}
+
     /// One more pick was judged.
     fn judged(&self, _pick: &PickRecord) {}
 
@@ -50,6 +59,14 @@ impl Observer for Observers<'_> {
 
     fn verify_starts(&self, picks: Option<u64>) {
         self.0.iter().for_each(|each| each.verify_starts(picks));
+    }
+
+    fn wants_total(&self) -> bool {
+        self.0.iter().any(|each| each.wants_total())
+    }
+
+    fn expects(&self, picks: u64) {
+        self.0.iter().for_each(|each| each.expects(picks));
     }
 
     fn judged(&self, pick: &PickRecord) {

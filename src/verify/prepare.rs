@@ -1,17 +1,18 @@
-//! Checks all paths before a run opens or restores anything, so that nobody's files are
-//! overwritten.
+//! Checks all paths before a run opens or restores anything: they must exist, reports and restored
+//! files can be written, and nobody's files are overwritten.
 //!
-//! [`check`] only reads. A run also makes the restore folder, and removes what killed runs left in
-//! it.
+//! [`check`] only reads, and is what `bkverify plan` and `bkverify init` use. A run also makes the
+//! restore folder, and removes what killed runs left in it.
 
+use std::fs;
 use std::path::Path;
 
-use crate::backup::remove_leftovers;
-use crate::plan::Plan;
+use crate::backup::{self, Location, remove_leftovers};
+use crate::plan::{Plan, Target};
 
 use super::Error;
 use super::filter::Filter;
-use super::target::Protected;
+use super::target::{self, Protected};
 
 /// What a run starts with.
 pub(super) struct Prepared {
@@ -26,28 +27,56 @@ pub(super) struct Prepared {
 /// # Errors
 /// Whatever would keep a run from starting, as far as it can be found without opening the backup.
 pub fn check(plan: &Plan) -> Result<(), Error> {
-    Filter::new(&plan.draw.filters)?;
-    let protected = Protected::of(&plan.target);
-    protected.check_backup_is_a_copy()?;
-    check_reports(plan)?;
-    protected.check_overlap(&plan.target.restore_to)
+    check_backup(&plan.target.backup)?;
+    check_all_but_backup_and_restore_folder(plan)?;
+    check_restore_folder(&plan.target)
 }
 
 /// Checks the paths of a plan, makes the restore folder if it does not exist, and removes what
 /// killed runs left in it.
 pub(super) fn prepare(plan: &Plan) -> Result<Prepared, Error> {
-    let filter = Filter::new(&plan.draw.filters)?;
-    let protected = Protected::of(&plan.target);
-    protected.check_backup_is_a_copy()?;
-    check_reports(plan)?;
-    protected.check(&plan.target.restore_to, 0)?;
+    let filter = check_all_but_backup_and_restore_folder(plan)?;
+    Protected::of(&plan.target).check(&plan.target.restore_to, 0)?;
     Ok(Prepared { filter, leftovers: clean_up(plan)? })
+}
+
+/// Checks what [`check`] and a run have in common: everything except the backup, which may already
+/// be open, and the restore folder, which a run makes.
+fn check_all_but_backup_and_restore_folder(plan: &Plan) -> Result<Filter, Error> {
+    let filter = Filter::new(&plan.draw.filters)?;
+    plan.target.originals().try_for_each(|path| check_originals(path, &plan.target.backup))?;
+    check_reports(plan)?;
+    report_files(plan).try_for_each(target::check_report_folder)?;
+    Ok(filter)
+}
+
+/// Makes sure that the backup exists, if it is on this machine.
+pub fn check_backup(backup: &Location) -> Result<(), Error> {
+    match backup.local().map(fs::metadata) {
+        Some(Err(source)) => Err(backup::Error::Open { location: backup.clone(), source }.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Makes sure that the originals are a folder, and not the backup itself.
+pub fn check_originals(path: &Path, backup: &Location) -> Result<(), Error> {
+    Protected { backup: backup.local(), originals: vec![path] }.check_backup_is_a_copy()?;
+    target::check_folder(path).map_err(|source| Error::Originals { place: path.to_owned(), source })
+}
+
+/// Makes sure that files may be restored to the plan's restore folder, without making it.
+pub fn check_restore_folder(target: &Target) -> Result<(), Error> {
+    Protected::of(target).check_without_making(&target.restore_to, 0)
+}
+
+/// The files that reports are written to.
+fn report_files(plan: &Plan) -> impl Iterator<Item = &Path> {
+    plan.outputs.reports.iter().filter_map(|report| report.output.file())
 }
 
 /// Makes sure that the plan's reports overwrite neither a backup nor originals.
 pub fn check_reports(plan: &Plan) -> Result<(), Error> {
-    let mut files = plan.outputs.reports.iter().filter_map(|report| report.output.file());
-    files.try_for_each(|report| check_report(plan, report))
+    report_files(plan).try_for_each(|report| check_report(plan, report))
 }
 
 /// Makes sure that one report overwrites neither the backup nor originals.

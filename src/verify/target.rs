@@ -35,16 +35,15 @@ impl<'a> Protected<'a> {
         self.backup.map_or(Ok(()), |backup| check_backup_is_a_copy(backup, &self.originals))
     }
 
-    /// Makes sure that `restore_to` is not equal to, inside or above any of these paths. Changes
-    /// nothing.
-    pub fn check_overlap(&self, restore_to: &Path) -> Result<(), Error> {
-        check_overlap(restore_to, &self.all())
-    }
-
-    /// As [`check_overlap`](Self::check_overlap). Also makes sure that `restore_to` is a folder with
-    /// space for `in_flight` bytes and a margin. A missing folder is made.
+    /// Makes sure that `restore_to` is a folder that is not equal to, inside or above any of these
+    /// paths, with space for `in_flight` bytes and a margin. A missing folder is made.
     pub fn check(&self, restore_to: &Path, in_flight: u64) -> Result<(), Error> {
         check(restore_to, &self.all(), in_flight)
+    }
+
+    /// The same, but a missing folder is not made: the nearest existing folder above it is checked.
+    pub fn check_without_making(&self, restore_to: &Path, in_flight: u64) -> Result<(), Error> {
+        check_without_making(restore_to, &self.all(), in_flight)
     }
 
     /// Makes sure that writing a report destroys none of these files.
@@ -57,17 +56,59 @@ impl<'a> Protected<'a> {
 /// `protected`, and that it has space for `in_flight` bytes and a margin. A missing folder is made.
 /// Links are followed and bind mounts recognised.
 fn check(restore_to: &Path, protected: &[&Path], in_flight: u64) -> Result<(), Error> {
-    let fail = |source| Error::RestoreFolder { place: restore_to.to_owned(), source };
     // Checked before anything is made. A missing folder is judged by where it would be.
+    check_without_making(restore_to, protected, in_flight)?;
+    fs::create_dir_all(restore_to)
+        .map_err(|source| Error::RestoreFolder { place: restore_to.to_owned(), source })?;
+    check_without_making(restore_to, protected, in_flight)
+}
+
+/// The same, but a missing folder is not made: the nearest existing folder above it must be
+/// writable and have the space.
+fn check_without_making(restore_to: &Path, protected: &[&Path], in_flight: u64) -> Result<(), Error> {
     check_overlap(restore_to, protected)?;
-    fs::create_dir_all(restore_to).map_err(fail)?;
-    check_overlap(restore_to, protected)?;
-    let free = platform::free_space(restore_to).map_err(fail)?;
+    let fail = |source| Error::RestoreFolder { place: restore_to.to_owned(), source };
+    let existing = restore_to.ancestors().find(|place| place.symlink_metadata().is_ok());
+    let existing = existing.unwrap_or(Path::new("."));
+    check_writable(existing).map_err(fail)?;
+    let free = platform::free_space(existing).map_err(fail)?;
     let needed = in_flight.saturating_add(MARGIN);
     if free < needed {
         return Err(Error::NoSpace { place: restore_to.to_owned(), free, needed });
     }
     Ok(())
+}
+
+/// Makes sure that `place` is a folder.
+pub fn check_folder(place: &Path) -> io::Result<()> {
+    if fs::metadata(place)?.is_dir() { Ok(()) } else { Err(io::ErrorKind::NotADirectory.into()) }
+}
+
+/// Makes sure that `folder` is a folder in which files may be created, as far as the system tells.
+fn check_writable(folder: &Path) -> io::Result<()> {
+    check_folder(folder)?;
+    platform::may_write_to(folder)
+}
+
+/// Makes sure that the folder of a report exists and may be written to, so that a run of hours does
+/// not end without its report.
+pub fn check_report_folder(report: &Path) -> Result<(), Error> {
+    let fail = |source| Error::ReportUnwritable { report: report.to_owned(), source };
+    let target = fs::canonicalize(report).unwrap_or_else(|_| report.to_owned());
+    match fs::metadata(&target) {
+        Ok(found) if found.is_dir() => return Err(fail(io::ErrorKind::IsADirectory.into())),
+        // A pipe, a terminal, /dev/null: written as it is.
+        Ok(found) if !found.is_file() => return Ok(()),
+        _ => {}
+    }
+    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match check_writable(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let problem = format!("there is no folder {}", folder.display());
+            Err(fail(io::Error::new(io::ErrorKind::NotFound, problem)))
+        }
+        checked => checked.map_err(fail),
+    }
 }
 
 /// Makes sure that the backup is not one of the folders of originals, because then everything would
@@ -265,6 +306,29 @@ mod tests {
         let world = tempfile::tempdir().unwrap();
         assert!(check_backup_is_a_copy(world.path(), &[&world.path().join(".")]).is_err());
         assert!(check_backup_is_a_copy(world.path(), &[]).is_ok());
+    }
+
+    #[test]
+    fn a_report_needs_a_folder_that_is_there() {
+        let world = tempfile::tempdir().unwrap();
+        let at = |path: &str| check_report_folder(&world.path().join(path));
+        assert!(at("new.json").is_ok());
+        assert!(matches!(at("missing/new.json"), Err(Error::ReportUnwritable { .. })));
+        assert!(matches!(at("."), Err(Error::ReportUnwritable { .. })));
+        fs::write(world.path().join("file"), "").unwrap();
+        assert!(at("file").is_ok());
+        assert!(at("file/new.json").is_err());
+    }
+
+    #[test]
+    fn a_restore_folder_is_judged_without_being_made() {
+        let world = tempfile::tempdir().unwrap();
+        let missing = world.path().join("new/deep");
+        assert!(check_without_making(&missing, &[], 0).is_ok());
+        assert!(!world.path().join("new").exists());
+        fs::write(world.path().join("file"), "").unwrap();
+        let error = check_without_making(&world.path().join("file"), &[], 0).unwrap_err();
+        assert!(matches!(error, Error::RestoreFolder { .. }), "{error}");
     }
 
     #[test]

@@ -175,7 +175,7 @@ fn the_schema_that_is_printed_is_the_one_that_ships() {
 #[test]
 fn what_cannot_be_measured_is_refused_by_name() {
     let world = world("folder").file("other.json", "{\"schema\": \"x\"}");
-    world.run("bench").exits(2).err_has("not said: the backup");
+    world.run("bench").exits(2).err_has("missing: the backup");
     world.run("bench --path gone").exits(4).err_has("cannot read").err_has("gone");
     world.run("bench --path s --restore-to s/deep").exits(2).err_has("is inside");
     world.run("bench --path s --max-bytes 1").exits(2).err_has("--max-bytes");

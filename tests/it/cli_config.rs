@@ -3,6 +3,11 @@
 
 use crate::world::{World, shown};
 
+/// Puts a backup and its originals, one file, below a folder.
+fn with_files(world: World, folder: &str) -> World {
+    world.file(&format!("{folder}b/x"), "content").file(&format!("{folder}s/x"), "content")
+}
+
 const WHOLE: &str = "backup = 'b'\nsource = 's'\nrestore-to = 'r'\n";
 
 #[test]
@@ -16,8 +21,8 @@ fn an_unknown_key_is_told_with_file_line_and_nearest_name() {
 
 #[test]
 fn the_only_job_is_used_and_flags_stand_over_it() {
-    let world =
-        World::new().file("bkverify.toml", format!("sample = 7\n[jobs.nightly]\n{WHOLE}keep = 'failures'\n"));
+    let world = with_files(World::new(), "")
+        .file("bkverify.toml", format!("sample = 7\n[jobs.nightly]\n{WHOLE}keep = 'failures'\n"));
     world
         .run("plan --keep all")
         .exits(0)
@@ -28,10 +33,10 @@ fn the_only_job_is_used_and_flags_stand_over_it() {
 
 #[test]
 fn with_several_jobs_one_must_be_chosen() {
-    let world = World::new().file("bkverify.toml", format!("{WHOLE}[jobs.b]\n[jobs.a]\n"));
+    let world = with_files(World::new(), "").file("bkverify.toml", format!("{WHOLE}[jobs.b]\n[jobs.a]\n"));
     let place = shown(&world.path("bkverify.toml"));
     world.run("plan").exits(2).err_is(&format!(
-        "bkverify: error: {place} holds several jobs, and none was chosen: a, b\n  hint: choose one with --job a,\n        \
+        "bkverify: error: {place} holds several jobs; choose one: a, b\n  hint: use --job a,\n        \
          or write default-job = \"a\" at the top of the file\n"
     ));
     world.run("plan --job b").exits(0).out_has("job           b\n");
@@ -40,7 +45,7 @@ fn with_several_jobs_one_must_be_chosen() {
 
 #[test]
 fn relative_paths_start_at_the_folder_of_the_file() {
-    let world = World::new().file("deep/er/job.toml", WHOLE);
+    let world = with_files(World::new(), "deep/er/").file("deep/er/job.toml", WHOLE);
     let backup = shown(&world.path("deep/er/b")).replace('\\', "/");
     world.run("plan --config deep/er/job.toml").exits(0).out_has(&format!("backup        {backup}\n"));
 }
@@ -48,7 +53,8 @@ fn relative_paths_start_at_the_folder_of_the_file() {
 #[test]
 fn the_nearest_file_is_read_and_the_plan_says_which() {
     let users = |world: &World| world.path("home/.config/bkverify/bkverify.toml");
-    let world = World::new().file("home/.config/bkverify/bkverify.toml", WHOLE);
+    let world = with_files(with_files(World::new(), ""), "home/.config/bkverify/")
+        .file("home/.config/bkverify/bkverify.toml", WHOLE);
     if cfg!(unix) {
         world.run("plan").exits(0).out_has(&format!("config        {}\n", shown(&users(&world))));
     }

@@ -157,6 +157,35 @@ fn no_room_knows_one_above_it() {
     }
 }
 
+/// A module and the modules below it belong together: a parent names its children, and they its
+/// types.
+fn is_kin(one: &str, other: &str) -> bool {
+    let is_above = |above: &str, below: &str| below.starts_with(&format!("{above}::"));
+    is_above(one, other) || is_above(other, one)
+}
+
+#[test]
+fn no_two_files_of_a_room_need_each_other() {
+    let imports = imports();
+    let mut circles = BTreeSet::new();
+    for start in imports.keys() {
+        // Everything that can be reached; a way back is a circle.
+        let mut seen = BTreeSet::new();
+        let mut next = vec![start];
+        while let Some(module) = next.pop() {
+            let others = imports.get(module).into_iter().flatten();
+            for other in others.filter(|other| !is_kin(module, other)) {
+                if other == start {
+                    circles.insert(format!("{start} and {module}"));
+                } else if seen.insert(other) {
+                    next.push(other);
+                }
+            }
+        }
+    }
+    assert!(circles.is_empty(), "these need each other: {circles:#?}");
+}
+
 #[test]
 fn imports_are_read_through_groups_and_relative_paths() {
     let mut found = Vec::new();
@@ -168,4 +197,12 @@ fn imports_are_read_through_groups_and_relative_paths() {
     assert_eq!(longest_module(&names, "backup::holes::X").as_deref(), Some("backup::holes"));
     assert_eq!(longest_module(&names, "serde::Serialize"), None);
     assert!(imports()["verify::judge"].contains("verify::judge_context"));
+}
+
+#[test]
+fn no_command_imports_from_the_list_of_all_commands() {
+    let imports = imports();
+    let cli = imports.iter().filter(|(module, _)| module.starts_with("cli::"));
+    let broken: Vec<_> = cli.filter(|(_, others)| others.contains("cli")).map(|(module, _)| module).collect();
+    assert!(broken.is_empty(), "src/cli/mod.rs knows all of these: {broken:?}");
 }

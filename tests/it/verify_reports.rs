@@ -111,9 +111,21 @@ fn a_report_replaces_an_old_one_whole_and_leaves_nothing_beside_it() {
 }
 
 #[test]
+fn a_report_without_a_folder_is_refused_before_anything_is_verified() {
+    let world = World::new().originals(&tree()).backup("tar", &tree());
+    let ran = world.run(&format!("{FLAGS} --sample all --json missing/folder/report.json --junit j.xml"));
+    let ran = ran.exits(2).out_is("").err_has("the report ").err_has("there is no folder");
+    assert_eq!(ran.err.matches("error: ").count(), 1, "{ran}");
+    // The report that can be written says so, too.
+    assert!(world.read("j.xml").contains("there is no folder"));
+    assert!(!world.path("missing").exists());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
 fn a_report_that_cannot_be_written_is_told_after_the_summary() {
     let world = World::new().originals(&tree()).backup("tar", &tree());
-    let ran = world.run(&format!("{FLAGS} --sample all --json missing/folder/report.json"));
+    let ran = world.run(&format!("{FLAGS} --sample all --json /dev/full"));
     ran.exits(4)
         .out_has("PASS")
         .err_has("cannot write the JSON report")
@@ -166,6 +178,7 @@ fn kept_copies_have_their_names_and_the_bytes_of_the_backup() {
         let bad = bad_tree();
         let world = World::new().originals(&tree()).backup(format, &bad);
         let verified = world.verify("--sample all --keep failures").exits(1);
+        let verified = verified.says("2 restored copies kept in ").says("bkverify-kept-");
         let expected: Vec<_> = [&bad[0], &bad[4]]
             .map(|one| (String::from_utf8(one.name.clone()).unwrap(), one.content.clone()))
             .into();

@@ -1,7 +1,7 @@
 //! A small world for the program to run in: a temporary folder, files in it, and no configuration
 //! of the machine's user.
 //!
-//!     World::new().file("bkverify.toml", "sample = 5").run("plan --backup b").exits(2).err_has("not said");
+//!     World::new().file("bkverify.toml", "sample = 5").run("plan --backup b").exits(2).err_has("missing");
 
 use std::collections::BTreeMap;
 use std::fs;

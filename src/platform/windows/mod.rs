@@ -249,6 +249,12 @@ pub fn free_space(path: &Path) -> io::Result<u64> {
     info::free_space(path)
 }
 
+/// Whether files may be made in a folder: only known once one is made, for the system looks at who
+/// asks, at access lists and at policies.
+pub fn may_write_to(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
 /// The number of the volume that holds `path`.
 pub fn volume(path: &Path) -> io::Result<u64> {
     Ok(info::id(&open_shared(&verbatim(path)?, FILE_READ_ATTRIBUTES, 0)?)?.0)

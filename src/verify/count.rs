@@ -1,0 +1,122 @@
+//! How many files a run would choose from, for `bkverify plan`: what a run does up to the draw, for
+//! a short time, restoring nothing.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crate::backup::{self, Context, Listing};
+use crate::plan::Plan;
+use crate::platform::Timestamp;
+use crate::stop::Stop;
+
+use super::catalog::{CountSink, PopulationFilter};
+use super::pairing::Pairing;
+use super::sample::Ranker;
+use super::{Error, Filter, LISTING_THREADS, Silent};
+
+/// What was counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counted {
+    /// The format of the backup.
+    pub format: &'static str,
+    /// Files that a run would choose from.
+    pub files: u64,
+    /// Files that the filters leave out.
+    pub filtered: u64,
+    /// Files whose originals no source or map names.
+    pub unmapped: u64,
+    /// Whether the backup was listed to its end; otherwise the numbers say nothing.
+    pub whole: bool,
+    /// Whether parts of it cannot be listed.
+    pub damaged: bool,
+}
+
+/// Opens the backup that the plan names, pairs it with the originals and counts, for `limit` at
+/// most. The backup may be read from memory: nothing is proven here.
+///
+/// # Errors
+/// What a run would refuse up to the draw: a backup of no known format, one without files, one that
+/// has nothing in common with the originals.
+pub fn count(plan: &Plan, limit: Duration) -> Result<Counted, Error> {
+    let stop = &Stop::never().with_deadline(Some(Instant::now() + limit));
+    let filter = Filter::new(&plan.draw.filters)?;
+    let context = Context::new(stop.clone()).with_threads(plan.engine.threads.min(LISTING_THREADS));
+    let backup = backup::open(&plan.target.backup, &context)?;
+    let description = backup.description();
+    let (sources, maps) = (&plan.target.sources, &plan.target.maps);
+    let pairing = Pairing::new(&*backup, sources, maps, false, Some(&filter), stop)?;
+    let ranker = Ranker::new(&plan.draw.seed);
+    let population_filter = PopulationFilter::new(&filter, &pairing, &ranker, &Silent, None, stop, now());
+    let listing = backup.catalog(filter.needs(), &context, &CountSink(&population_filter))?;
+    let whole = !matches!(listing, Listing::Stopped) && !stop.is_set();
+    let damaged = matches!(listing, Listing::Damaged(_));
+    let population = population_filter.population(whole);
+    if population.files == 0 && whole && !damaged {
+        return Err(match population.filtered + population.unmapped {
+            0 => Error::EmptyBackup { location: description.location.clone() },
+            listed => Error::EmptyPopulation {
+                listed,
+                filtered: population.filtered,
+                unmapped: population.unmapped,
+            },
+        });
+    }
+    Ok(Counted {
+        format: description.format,
+        files: population.files,
+        filtered: population.filtered,
+        unmapped: population.unmapped,
+        whole,
+        damaged,
+    })
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_nanos(i128::try_from(since.as_nanos()).unwrap_or(i128::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+    use crate::backup::Location;
+    use crate::plan::{Plan, Target};
+
+    fn plan_of(world: &Path, files: &[&str]) -> Plan {
+        for folder in ["b", "s"] {
+            fs::create_dir(world.join(folder)).unwrap();
+            for file in files {
+                fs::write(world.join(folder).join(file), "content").unwrap();
+            }
+        }
+        let target = Target {
+            backup: Location::at(world.join("b")),
+            sources: vec![world.join("s")],
+            maps: Vec::new(),
+            restore_to: world.join("r"),
+        };
+        Plan::new(target, "seed".into(), UNIX_EPOCH)
+    }
+
+    #[test]
+    fn files_are_counted_as_a_run_would_see_them() {
+        let world = tempfile::tempdir().unwrap();
+        let mut plan = plan_of(world.path(), &["a", "b", "c.tmp"]);
+        plan.draw.filters.exclude = vec!["*.tmp".into()];
+        let found = count(&plan, Duration::from_secs(60)).unwrap();
+        assert_eq!((found.files, found.filtered, found.whole, found.damaged), (2, 1, true, false));
+        plan.draw.filters.exclude = vec!["*".into()];
+        let error = count(&plan, Duration::from_secs(60)).unwrap_err();
+        assert!(matches!(error, Error::EmptyPopulation { filtered: 3, .. }), "{error}");
+        assert!(!world.path().join("r").exists());
+    }
+
+    #[test]
+    fn without_time_nothing_is_counted_and_nothing_is_refused() {
+        let world = tempfile::tempdir().unwrap();
+        let found = count(&plan_of(world.path(), &["a"]), Duration::ZERO).unwrap();
+        assert!(!found.whole);
+    }
+}
