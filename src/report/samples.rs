@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use crate::backup::{Description, Taken, TakenFrom};
+use crate::backup::{BackupTime, Description, TakenFrom};
 use crate::exit::ExitCode;
 use crate::plan::{self, Algorithm, Filters, Map, Plan, Target};
 use crate::platform::Timestamp;
@@ -38,7 +38,7 @@ pub(crate) fn plan() -> Plan {
     plan
 }
 
-/// 500 of 10,000, all good.
+/// 500 files out of 10,000, all good.
 pub(crate) fn passed() -> Outcome {
     outcome(&[(Verdict::Verified, 500)], 500)
 }
@@ -56,7 +56,7 @@ fn outcome(verdicts: &[(Verdict, u64)], wanted: u64) -> Outcome {
             format: "tar.gz",
             snapshot: None,
             id: None,
-            taken: Some(Taken { at: TAKEN, how: TakenFrom::FileTime }),
+            taken: Some(BackupTime { at: TAKEN, how: TakenFrom::FileTime }),
             unique_names: true,
             time_resolution_ns: 1,
         },
@@ -147,7 +147,7 @@ pub(crate) fn failed() -> Outcome {
     found
 }
 
-/// Everything that can be bad, at once and a lot of it.
+/// Everything that can be bad at once, and a lot of it.
 pub(crate) fn disaster() -> Outcome {
     let verdicts = Verdict::ALL.map(|verdict| (verdict, 20));
     let mut found = outcome(&verdicts, 500);
@@ -177,7 +177,7 @@ pub(crate) fn disaster() -> Outcome {
     found
 }
 
-/// Ended by the time limit after 120 good files.
+/// A run that the time limit ended after 120 good files.
 pub(crate) fn cut_short() -> Outcome {
     let mut found = outcome(&[(Verdict::Verified, 120), (Verdict::Deleted, 1)], 500);
     found.incomplete = Some(Incomplete::TimeLimit);
@@ -185,7 +185,7 @@ pub(crate) fn cut_short() -> Outcome {
     found
 }
 
-/// A backup without a file in it.
+/// A backup without any file.
 pub(crate) fn empty() -> Outcome {
     let mut found = outcome(&[], 0);
     found.population = Population { whole: true, digest: "00".repeat(32), ..Population::default() };
@@ -194,7 +194,7 @@ pub(crate) fn empty() -> Outcome {
     found
 }
 
-/// Everything was asked for, and a signal came while the backup was still being listed.
+/// All files were asked for, and a signal came while the backup was still being listed.
 pub(crate) fn interrupted() -> Outcome {
     let mut found = outcome(&[(Verdict::Verified, 120)], 640);
     found.sample.strategy = "all";
@@ -216,7 +216,7 @@ pub(crate) const INCOMPLETE: [Incomplete; 8] = [
     Incomplete::RestoreFolder,
 ];
 
-/// One of each.
+/// One outcome for each way a run can end.
 pub(crate) fn all() -> [Outcome; 6] {
     [passed(), failed(), disaster(), cut_short(), interrupted(), empty()]
 }

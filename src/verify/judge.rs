@@ -203,7 +203,7 @@ impl<'a> Judge<'a> {
         let recorded = self.context.recorded(entry);
         let given = match error {
             RestoreError::Checksum(_) | RestoreError::TooLong { .. } => FromBackup::ChecksumFailed,
-            RestoreError::Unsupported(_) | RestoreError::NoRoom { .. } => FromBackup::NotTried,
+            RestoreError::Unsupported(_) | RestoreError::NoSpace { .. } => FromBackup::NotTried,
             RestoreError::Read(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 FromBackup::NotTried
             }
@@ -213,7 +213,7 @@ impl<'a> Judge<'a> {
         let standing = state.map(|state| standing(state, &recorded));
         // Corruption can make up a huge size, which does not fit into the restore folder. A pick
         // that could not be tried for that reason must stay in the statement.
-        let is_tried = given != FromBackup::NotTried || matches!(error, RestoreError::NoRoom { .. });
+        let is_tried = given != FromBackup::NotTried || matches!(error, RestoreError::NoSpace { .. });
         let record = PickRecord {
             verdict: judge(given, &Original::Gone, &recorded),
             // If no recorded time decides it, the pick counts as comparable. A bad pick too many

@@ -122,7 +122,7 @@ fn plan_and_init_refuse_what_a_run_refuses_with_its_exit_code_and_write_nothing(
 #[test]
 fn without_permission_the_hint_is_about_permission() {
     use std::os::unix::fs::PermissionsExt;
-    let world = world().folder("locked").humble();
+    let world = world().folder("locked").without_root_rights();
     std::fs::set_permissions(world.path("locked"), std::fs::Permissions::from_mode(0o555)).unwrap();
     for command in ["", "plan "] {
         let ran = world.run(&format!("{command}--backup b --source s --restore-to locked/r")).exits(4);

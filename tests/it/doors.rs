@@ -1,5 +1,5 @@
-//! Worked proofs that the doors are wide enough for what comes: each adds something of another kind,
-//! in a file of its own, by way of what the program has already.
+//! Proves that the interfaces are wide enough for what comes. Each test adds something of a different
+//! kind in a file of its own, and uses only the interfaces that the program already has.
 
 mod network;
 mod observer;
@@ -9,7 +9,7 @@ mod renderer;
 
 use std::time::SystemTime;
 
-use bkverify::backup::{Backup, Description, Taken, TakenFrom};
+use bkverify::backup::{Backup, BackupTime, Description, TakenFrom};
 use bkverify::plan::{CachePolicy, Plan, SampleSize, Target};
 use bkverify::platform::Timestamp;
 use bkverify::stop::Stop;
@@ -42,7 +42,7 @@ fn described(format: &'static str) -> Description {
         format,
         snapshot: None,
         id: None,
-        taken: Some(Taken { at, how: TakenFrom::Record }),
+        taken: Some(BackupTime { at, how: TakenFrom::Record }),
         unique_names: true,
         time_resolution_ns: 1,
     }

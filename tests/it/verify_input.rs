@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use crate::pack::{self, FORMATS, Member, crowd, tree};
+use crate::pack::{self, FORMATS, Member, many_small_files, tree};
 use crate::world::{Ran, World};
 
 const FLAGS: &str = "--backup b --source s --restore-to r --cache use --sample all";
@@ -26,7 +26,7 @@ fn a_backup_that_is_not_there_is_named() {
 fn an_empty_file_is_no_backup() {
     let world = World::new().originals(&tree()).file("b", "");
     refused(&world, 4)
-        .err_has("the file is empty; look whether the program that should have written it failed");
+        .err_has("the file is empty; check whether the program that should have written it failed");
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn a_file_of_another_kind_is_no_backup() {
     let words = "no backup at all, but some words that go on for long enough\n".repeat(50);
     let world = World::new().originals(&tree()).file("b", words);
     refused(&world, 4)
-        .err_has("is no backup format that bkverify knows (its first bytes: 6e 6f 20 62 61 63 6b 75")
+        .err_has("is not in a backup format that bkverify knows (its first bytes: 6e 6f 20 62 61 63 6b 75")
         .err_has("it must be a folder, a tar archive");
     let world = World::new().originals(&tree()).file("b", b"7z\xbc\xaf\x27\x1c and more");
     refused(&world, 4).err_has("it is a 7-Zip archive, which is not supported");
@@ -194,8 +194,10 @@ fn links_pipes_and_sockets_in_a_backup_and_beside_originals_are_never_opened() {
 
 #[test]
 fn originals_that_grow_and_shrink_while_they_are_read_are_never_verified_wrongly() {
-    let members: Vec<_> =
-        crowd(40).into_iter().map(|one| Member { content: pack::noise(200_000, 1), ..one }).collect();
+    let members: Vec<_> = many_small_files(40)
+        .into_iter()
+        .map(|one| Member { content: pack::noise(200_000, 1), ..one })
+        .collect();
     let world = World::new().originals(&members).backup("tar", &members);
     let done = std::sync::atomic::AtomicBool::new(false);
     let places: Vec<_> =

@@ -135,7 +135,7 @@ fn names_that_differ_in_their_unicode_spelling_alone_are_paired_and_counted() {
             }
             let rotten = [vec![Member::new(stored, "wards")], tree()].concat();
             let world = World::new().originals(&with(original)).backup(format, &rotten);
-            world.verify("--sample all").exits(1).finds(&[(stored, pack::blamed(format))]);
+            world.verify("--sample all").exits(1).finds(&[(stored, pack::verdict_of_a_difference(format))]);
         }
     }
 }

@@ -210,9 +210,9 @@ fn an_archive_whose_directory_is_encrypted_cannot_be_verified_and_is_not_called_
 
 #[test]
 fn what_lies_behind_the_archive_is_damage_but_for_the_rest_of_a_tape_record() {
-    fails(|bytes| bytes.extend(vec![b'x'; 500_000]), "500000 bytes lie behind the archive's end");
-    fails(|bytes| bytes.push(0), "1 bytes lie behind");
-    fails(|bytes| bytes.extend([0; 70_000]), "70000 bytes lie behind");
+    fails(|bytes| bytes.extend(vec![b'x'; 500_000]), "500000 bytes follow the end of the archive");
+    fails(|bytes| bytes.push(0), "1 bytes follow the end of the archive");
+    fails(|bytes| bytes.extend([0; 70_000]), "70000 bytes follow the end of the archive");
     let mut padded = archive();
     padded.resize(padded.len().next_multiple_of(10_240), 0);
     verify(&padded).exits(0);
@@ -298,7 +298,7 @@ fn an_entry_that_the_directory_has_lost_is_damage() {
     }
     // A record that was overwritten by a copy of another.
     let twice = with_records(|records| records[7] = records[3].clone());
-    verify(&twice).exits(1).says("does not list");
+    verify(&twice).exits(1).says("is not listed in the directory");
 }
 
 #[test]
@@ -308,7 +308,7 @@ fn a_directory_in_another_order_than_the_file_is_none_the_worse() {
 }
 
 #[test]
-fn a_size_that_the_method_cannot_make_costs_no_room() {
+fn a_size_that_the_method_cannot_make_costs_no_space() {
     // Both headers say 64 TiB less than 2^46, of some thousand compressed bytes: by zip64 fields.
     let content = b"short";
     let mut writer = rawzip::ZipArchiveWriter::new(Vec::new());
@@ -330,7 +330,7 @@ fn a_size_that_the_method_cannot_make_costs_no_room() {
         bytes[size + 3] = 0x7f;
     }
     let world = World::new().originals(&[Member::new("bomb", content)]).file("b", bytes);
-    world.verify("--sample all").exits(1).says("compressed bytes hold");
+    world.verify("--sample all").exits(1).says("compressed bytes cannot expand to");
 }
 
 /// Keeps what is said of each landed file.
