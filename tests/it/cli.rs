@@ -105,7 +105,7 @@ fn plan_and_init_refuse_what_a_run_refuses_with_its_exit_code_and_write_nothing(
         world.run(&format!("{command}{reports}")).exits(2).err_has("there is no folder");
     }
     for (flags, code, problem) in [
-        ("--backup archive --source s --restore-to r", 4, "no backup format"),
+        ("--backup archive --source s --restore-to r", 4, "not in a backup format"),
         ("--backup empty --source s --restore-to r", 4, "holds no files"),
         ("--backup b --source other --restore-to r", 2, "no file of the backup has an original"),
         ("--backup b --source s --restore-to r --exclude *", 2, "is left to verify"),
