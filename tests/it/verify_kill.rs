@@ -40,7 +40,7 @@ fn killed_at_any_moment_it_has_changed_nothing_and_the_next_run_cleans_up() {
         .run(FLAGS)
         .exits(0)
         .out_has("PASS  1,500 of 1,500 identical.")
-        .out_has("left alone, it holds files");
+        .out_has("not removed, because it holds files");
     assert_eq!(world.names("r"), foreign);
     assert_eq!(world.read("r/notes.txt") + &world.read("r/000001"), "minemine too");
     assert_eq!(world.names("r/bkverify-scratch-of-mine"), ["letter"]);

@@ -60,7 +60,7 @@ fn a_folder_that_cannot_be_listed_is_no_failure_where_the_filters_leave_it_out()
             let verified = world
                 .verify(&format!("--sample {sample} {filter}"))
                 .exits(0)
-                .says("no concern of this run, by its filters and sources: folder private/x");
+                .says("outside this run's filters and sources: folder private/x");
             assert!(!verified.ran.out.contains("files in this backup"), "{}", verified.ran);
             assert!(verified.at("/damage").as_array().unwrap().is_empty(), "{filter}");
         }

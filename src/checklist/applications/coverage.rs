@@ -131,7 +131,7 @@ fn count(job: &BackupJob, folders: &[PathBuf], deadline: Instant) -> Result<Vec<
     let pairing = Pairing::new(&*backup, &job.sources, &job.maps, false, None, &in_time);
     let pairing = pairing.map_err(|error| chained(&error))?;
     let roots: Vec<(PathBuf, Vec<u8>)> =
-        pairing.roots().map(|(root, from)| (real(&root.place), from.to_vec())).collect();
+        pairing.roots().map(|(root, from)| (real(&root.folder), from.to_vec())).collect();
     let prefixes =
         |folder: &PathBuf| roots.iter().filter_map(|(root, from)| prefix(folder, root, from)).collect();
     let counter = Counter {
