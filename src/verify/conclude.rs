@@ -4,7 +4,7 @@
 //! Out: an [`Outcome`]. This is a pure function: it reads no file, no clock and no environment. A
 //! run that was ended early still reports everything that it found.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::backup::Description;
@@ -30,6 +30,7 @@ pub fn conclude(plan: &Plan, backup: Description, mut tally: Tally) -> Outcome {
     reconsider(&mut tally.picks, newest, plan.claims.backup_window);
     tally.picks.findings.sort_by(|one, other| one.path.cmp(&other.path));
     let is_cut_short = tally.picks.pending_seen > RECONSIDERED_MAX;
+    tally.damage.extend(undelivered(&tally));
     let strategy = strategy::for_sample(plan.draw.sample);
     let assurance = strategy.bound(&tally, plan.claims.confidence);
     let incomplete =
@@ -69,11 +70,24 @@ pub fn conclude(plan: &Plan, backup: Description, mut tally: Tally) -> Outcome {
     }
 }
 
+/// The damage that picks are which never came, though nothing ended the run. They are not among
+/// the verdicts, so without this a backup that silently leaves files out would pass.
+fn undelivered(tally: &Tally) -> Option<String> {
+    let missing = tally.drawn.saturating_sub(tally.picks.counts.looked_at());
+    (missing > 0 && tally.ended.is_none()).then(|| {
+        format!(
+            "{missing} of {} files that were to be restored never came, and nothing says why: the backup is damaged, or \
+             what reads it is at fault",
+            tally.drawn
+        )
+    })
+}
+
 /// Looks again at picks that their own times left undecided. Their originals may have been left
 /// alone since before the backup was taken. That shows once the newest time in the backup is known.
 /// Then the picks are comparable, and a difference is the backup's fault.
 fn reconsider(picks: &mut PickTally, newest: Option<Timestamp>, window: Duration) {
-    let mut stale = HashMap::new();
+    let mut stale = BTreeMap::new();
     for Pending { touched, noted, path } in std::mem::take(&mut picks.pending) {
         if !is_long_before(touched, newest, window) {
             continue;
@@ -170,6 +184,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::exit::ExitCode;
     use crate::plan::Target;
     use crate::verify::tests::description;
 
@@ -184,12 +199,11 @@ mod tests {
         Plan::new(target, "s".to_owned(), SystemTime::UNIX_EPOCH)
     }
 
-    /// The tally of judging these picks. Each pick is the number of its verdict, and whether it
-    /// could be compared.
-    fn tally(picks: &[(usize, bool)], first: usize) -> Tally {
-        let drawn = picks.len() as u64;
-        let mut tally = Tally { wanted: drawn, drawn, ..Tally::default() };
-        tally.population.files = drawn * 10;
+    /// The tally of judging these picks, of a draw of `wanted`. Each pick is the number of its
+    /// verdict, and whether it could be compared.
+    fn tally(picks: &[(usize, bool)], first: usize, wanted: usize) -> Tally {
+        let mut tally = Tally { wanted: wanted as u64, drawn: picks.len() as u64, ..Tally::default() };
+        tally.population.files = wanted as u64 * 10;
         tally.population.whole = true;
         for (number, &(verdict, comparable)) in picks.iter().enumerate() {
             let path = format!("{:05}", first + number);
@@ -203,17 +217,28 @@ mod tests {
         tally
     }
 
+    #[test]
+    fn picks_that_never_came_are_damage_unless_the_run_was_ended() {
+        let mut short = tally(&[(Verdict::Verified as usize, true); 99], 0, 100);
+        short.drawn = 100;
+        let found = conclude(&plan(), description(), short.clone());
+        assert_eq!(found.exit_code(), ExitCode::IntegrityFailure);
+        assert!(found.damage[0].starts_with("1 of 100 files that were to be restored never came"));
+        let ended = Tally { ended: Some(Incomplete::Budget), ..short };
+        let found = conclude(&plan(), description(), ended);
+        assert_eq!((found.exit_code(), found.damage.len()), (ExitCode::Incomplete, 0));
+    }
+
     proptest! {
         #[test]
-        fn parts_of_a_run_conclude_as_the_whole_does(
+        fn parts_of_a_draw_conclude_as_the_whole_does(
             picks in prop::collection::vec((0..Verdict::ALL.len(), any::<bool>()), 1..200),
             at in any::<prop::sample::Index>(),
         ) {
             let at = at.index(picks.len());
-            let mut parts = tally(&picks[..at], 0);
-            parts.merge(tally(&picks[at..], at));
-            let whole = tally(&picks, 0);
-            parts.population.digest = whole.population.digest.clone();
+            let mut parts = tally(&picks[..at], 0, picks.len());
+            parts.merge(tally(&picks[at..], at, picks.len())).unwrap();
+            let whole = tally(&picks, 0, picks.len());
             let concluded = |tally| format!("{:#?}", conclude(&plan(), description(), tally));
             prop_assert_eq!(concluded(parts), concluded(whole));
         }

@@ -1,15 +1,41 @@
 //! How many picks ended with which verdict.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::verdict::Verdict;
 
 /// How many picks ended with which verdict. Picks that could be compared are counted apart from
 /// picks that could not, which are `outside` the statement.
+///
+/// Serialised by the name of each verdict, so that a new verdict leaves stored counts readable.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "CountsByName", into = "CountsByName")]
 pub struct Counts {
     comparable: [u64; Verdict::ALL.len()],
     outside: [u64; Verdict::ALL.len()],
+}
+
+/// For each verdict how many picks could be compared, and how many could not.
+type CountsByName = BTreeMap<Verdict, [u64; 2]>;
+
+impl From<CountsByName> for Counts {
+    fn from(named: CountsByName) -> Self {
+        let mut counts = Self::default();
+        for (verdict, [comparable, outside]) in named {
+            counts.comparable[verdict as usize] = comparable;
+            counts.outside[verdict as usize] = outside;
+        }
+        counts
+    }
+}
+
+impl From<Counts> for CountsByName {
+    fn from(counts: Counts) -> Self {
+        let named = |verdict| (verdict, [counts.comparable_of(verdict), counts.outside_of(verdict)]);
+        Verdict::ALL.into_iter().map(named).collect()
+    }
 }
 
 impl Counts {

@@ -120,11 +120,12 @@ impl<'a> Flow<'a> {
     }
 
     /// Restores and judges every file. A format in which names can repeat is listed once
-    /// beforehand, so that no file is judged that a later entry of the same name replaces.
+    /// beforehand, so that no file is judged that a later entry of the same name replaces. So is
+    /// one that is read in a single pass: nothing else tells whether the pass came to its end.
     fn everything(&self) -> Result<FlowResult, Error> {
         let clock = Instant::now();
         let (mut listed, mut damage) = (None, Vec::new());
-        if !self.work.backup.description().unique_names {
+        if self.work.schedule.ordered || !self.work.backup.description().unique_names {
             self.population_filter.reset();
             let listing =
                 self.work.backup.catalog(self.needs, &self.listing(), &CountSink(self.population_filter))?;
@@ -241,6 +242,7 @@ impl FlowResult {
             drawn: self.drawn,
             in_order: self.in_order,
             in_progress: self.in_progress,
+            is_merged: false,
             ended,
             damage: Vec::new(),
             denied: Vec::new(),

@@ -8,6 +8,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 use crate::backup::{Damage, Description, Entry};
+use crate::lock::lock;
 use crate::plan::{Algorithm, Keep, Plan};
 use crate::platform::Timestamp;
 use crate::stop::Stop;
@@ -139,9 +140,9 @@ impl JudgeContext<'_> {
         self.stop.is_set() || self.out_of_budget.load(Ordering::Relaxed) || self.broken.get().is_some()
     }
 
-    /// How many picks could be compared, according to the judges that have finished.
-    pub fn comparable(&self) -> u64 {
-        self.picks.lock().unwrap_or_else(PoisonError::into_inner).counts.comparable()
+    /// How many picks could not be compared, as far as the judges are done.
+    pub fn outside(&self) -> u64 {
+        lock(&self.picks).counts.outside()
     }
 
     /// Records damage that was met while restoring.

@@ -72,21 +72,6 @@ pub struct Population {
     pub not_compared: u64,
 }
 
-impl Population {
-    /// Adds other files of the same backup, counted with the same filters.
-    pub fn merge(&mut self, other: &Self) {
-        let digest = |hex: &str| u128::from_str_radix(hex, 16).unwrap_or_default();
-        self.files += other.files;
-        self.whole &= other.whole;
-        self.bytes = self.bytes.zip(other.bytes).map(|(mine, theirs)| mine + theirs);
-        self.digest = format!("{:032x}", digest(&self.digest).wrapping_add(digest(&other.digest)));
-        self.filtered += other.filtered;
-        self.unmapped += other.unmapped;
-        self.unlisted += other.unlisted;
-        self.not_compared += other.not_compared;
-    }
-}
-
 /// How the sample was drawn.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SampleSummary {

@@ -100,7 +100,8 @@ impl Strategy for All {
 /// keeps a disk busy may be the bad one.
 fn simple_random(tally: &Tally, confidence: f64) -> Option<Assurance> {
     let is_cut = tally.ended.is_some() && tally.drawn > tally.picks.counts.looked_at();
-    if !tally.population.whole || (tally.in_order && is_cut) {
+    let is_partial = tally.is_merged && tally.ended.is_some();
+    if !tally.population.whole || (tally.in_order && is_cut) || is_partial {
         return None;
     }
     Assurance::of(tally.population.files, &tally.picks.counts, tally.cut_off(), confidence)

@@ -91,6 +91,9 @@ pub struct Tally {
     /// The most picks that can have been in progress at the same time: one for each thread, or more
     /// if the format restores a whole batch at once.
     pub in_progress: u64,
+    /// Whether this is several parts of a draw put together.
+    #[serde(default)]
+    pub is_merged: bool,
     /// Why the run was ended early, if it was.
     pub ended: Option<Incomplete>,
     /// Parts of the backup that are lost.
@@ -114,16 +117,37 @@ impl Tally {
         }
     }
 
-    /// Adds what another part of the same run found, with other files of the same backup and the
-    /// same seed. Times are added as if the parts had run one after the other.
-    pub fn merge(&mut self, other: Self) {
+    /// Adds what another part of the same draw found: another share of its picks, from the same
+    /// population, none of them in both parts. Times are added as if the parts had run one after
+    /// the other.
+    ///
+    /// The picks of all parts together are then the sample that one run would have judged, so the
+    /// bound of the strategy holds for them. If a part ended early, it does not: which picks are
+    /// missing then depends on how they were shared out, and there is no bound.
+    ///
+    /// # Errors
+    /// [`NotOneDraw`] if the parts were drawn from different populations or want different
+    /// numbers; then nothing is changed.
+    pub fn merge(&mut self, other: Self) -> Result<(), NotOneDraw> {
+        let draw = |tally: &Self| {
+            let Population { files, whole, ref digest, .. } = tally.population;
+            (files, whole, digest.clone(), tally.wanted)
+        };
+        if draw(self) != draw(&other) {
+            return Err(NotOneDraw);
+        }
         self.picks.merge(other.picks);
-        self.population.merge(&other.population);
-        self.wanted += other.wanted;
         self.drawn += other.drawn;
         self.in_order |= other.in_order;
         self.in_progress += other.in_progress;
-        self.ended = self.ended.or(other.ended);
+        self.is_merged = true;
+        self.ended = match (self.ended, other.ended) {
+            // The only reason that says that something cannot be used.
+            (Some(Incomplete::RestoreFolder), _) | (_, Some(Incomplete::RestoreFolder)) => {
+                Some(Incomplete::RestoreFolder)
+            }
+            (mine, theirs) => mine.or(theirs),
+        };
         for (mine, theirs) in [
             (&mut self.damage, other.damage),
             (&mut self.denied, other.denied),
@@ -137,8 +161,16 @@ impl Tally {
         }
         self.catalog_time += other.catalog_time;
         self.verify_time += other.verify_time;
+        Ok(())
     }
 }
+
+/// Two tallies are not parts of one draw.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "these are not parts of one draw: they are about different populations, or different numbers of files"
+)]
+pub struct NotOneDraw;
 
 /// How many of the picks that were handed out may have been in progress when the run was ended.
 pub fn cut_off(drawn: u64, counts: &Counts, in_progress: u64) -> u64 {
@@ -148,15 +180,14 @@ pub fn cut_off(drawn: u64, counts: &Counts, in_progress: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::SampleSize;
+    use crate::verify::strategy::for_sample;
 
+    /// A part of a draw of three from a population of ten.
     fn part(names: &[&str], verdict: Verdict) -> Tally {
-        let mut tally = Tally { wanted: names.len() as u64, drawn: names.len() as u64, ..Tally::default() };
-        tally.population = Population {
-            files: 10,
-            whole: true,
-            digest: format!("{:032x}", u128::MAX),
-            ..Population::default()
-        };
+        let mut tally = Tally { wanted: 3, drawn: names.len() as u64, ..Tally::default() };
+        tally.population =
+            Population { files: 10, whole: true, digest: "0a".to_owned(), ..Population::default() };
         for name in names {
             tally.picks.counts.add(verdict, true);
             tally.picks.findings.push(PickRecord::new(name.as_bytes(), verdict));
@@ -165,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_of_a_run_survive_json_and_add_up() {
+    fn parts_of_a_draw_survive_json_and_add_up() {
         let parts = [part(&["a", "b"], Verdict::Corrupt), part(&["c"], Verdict::Changed)];
         let read = parts.clone().map(|part| {
             let text = serde_json::to_string(&part).unwrap();
@@ -173,19 +204,40 @@ mod tests {
         });
         assert_eq!(read, parts);
         let [mut whole, other] = read;
-        whole.merge(other);
-        assert_eq!((whole.population.files, whole.wanted, whole.drawn), (20, 3, 3));
-        assert_eq!(whole.population.digest, format!("{:032x}", u128::MAX - 1), "a sum modulo 2^128");
+        whole.merge(other).unwrap();
+        assert_eq!((whole.population.files, whole.wanted, whole.drawn), (10, 3, 3));
         assert_eq!((whole.picks.counts.bad(), whole.picks.counts.comparable()), (2, 3));
         assert_eq!(whole.picks.findings.len(), 3);
     }
 
     #[test]
-    fn a_part_that_was_not_listed_to_its_end_makes_the_whole_one_that_was_not() {
-        let mut whole = part(&[], Verdict::Verified);
-        whole.merge(Tally { ended: Some(Incomplete::TimeLimit), ..Tally::default() });
-        assert!(!whole.population.whole);
-        assert_eq!(whole.ended, Some(Incomplete::TimeLimit));
+    fn tallies_of_different_draws_are_not_merged() {
+        let mut whole = part(&["a"], Verdict::Verified);
+        let before = whole.clone();
+        let mut larger = part(&["b"], Verdict::Verified);
+        larger.population.files = 20_000;
+        let renamed = Population { digest: "0b".to_owned(), ..before.population.clone() };
+        for other in [
+            larger,
+            Tally { wanted: 4, ..before.clone() },
+            Tally { population: renamed, ..before.clone() },
+            Tally::default(),
+        ] {
+            assert_eq!(whole.merge(other), Err(NotOneDraw));
+        }
+        assert_eq!(whole, before);
+    }
+
+    #[test]
+    fn a_part_that_ended_early_leaves_no_bound_and_the_gravest_reason_stays() {
+        let ended = |reason| Tally { ended: Some(reason), ..part(&["a"], Verdict::Verified) };
+        let mut whole = part(&["b"], Verdict::Verified);
+        let bound = |tally: &Tally| for_sample(SampleSize::Count(3)).bound(tally, 0.95);
+        assert!(bound(&whole).is_some());
+        whole.merge(ended(Incomplete::TimeLimit)).unwrap();
+        assert_eq!(bound(&whole), None);
+        whole.merge(ended(Incomplete::RestoreFolder)).unwrap();
+        assert_eq!(whole.ended, Some(Incomplete::RestoreFolder));
     }
 
     #[test]
@@ -193,8 +245,8 @@ mod tests {
         let many: Vec<_> = (0..LISTED_MAX).map(|number| number.to_string()).collect();
         let names: Vec<_> = many.iter().map(String::as_str).collect();
         let mut whole = part(&names, Verdict::Corrupt);
-        whole.merge(part(&names, Verdict::Corrupt));
-        whole.merge(part(&["open"], Verdict::Changed));
+        whole.merge(part(&names, Verdict::Corrupt)).unwrap();
+        whole.merge(part(&["open"], Verdict::Changed)).unwrap();
         assert_eq!(whole.picks.findings.len() as u64, LISTED_MAX + 1);
         assert_eq!(whole.picks.counts.bad(), 2 * LISTED_MAX);
     }

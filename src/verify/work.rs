@@ -103,8 +103,10 @@ impl Work<'_> {
         while begin < end && !self.context.is_over() {
             let pass: EntryBatch = (begin..end).map(|index| picks.get(index)).collect();
             self.one_pass(Wanted::These(&pass))?;
-            let comparable = self.context.comparable();
-            let missing = wanted.saturating_sub(usize::try_from(comparable).unwrap_or(usize::MAX));
+            // Only what could not be compared is replaced. A pick that never came is no reason to
+            // draw another: it is missing from the result.
+            let outside = usize::try_from(self.context.outside()).unwrap_or(usize::MAX);
+            let missing = wanted.saturating_add(outside).saturating_sub(end);
             begin = end;
             // A pass may take long, so it draws a few more replacements than are missing.
             if missing > 0 {
@@ -130,7 +132,7 @@ impl Work<'_> {
     ) -> Result<Listing, backup::Error> {
         if self.schedule.ordered {
             self.one_pass(Wanted::Every(&|entry| population_filter.admits(entry)))?;
-            return Ok(Listing::Whole);
+            return Ok(if self.context.is_over() { Listing::Stopped } else { Listing::Whole });
         }
         let (feed, batches) = bounded::<EntryBatch>(self.schedule.workers * 4);
         thread::scope(|scope| {

@@ -6,6 +6,7 @@ mod observer;
 #[cfg(unix)]
 mod process;
 mod renderer;
+mod unfaithful;
 
 use std::time::SystemTime;
 
