@@ -1,7 +1,7 @@
 //! What every backup format promises, checked on backups that the real programs made
 //! (`fixtures/make.sh`).
 //!
-//! A new format adds its fixtures to [`fixtures::ALL`], and all of this runs on them.
+//! To add a format, add its fixtures to [`fixtures::ALL`]. All of these tests then run on them.
 
 pub mod collect;
 mod damage;
@@ -20,7 +20,8 @@ use collect::{Landed, Taken, hash, restore, scratch};
 pub use collect::{catalog, open};
 use fixtures::{ALL, Fixture, Original, Yield};
 
-/// Every fixture with the file that it is in; compressed tar archives a second time, uncompressed.
+/// Every fixture with the path of its file. Compressed tar archives come a second time,
+/// uncompressed.
 fn each(mut test: impl FnMut(&Fixture, &Path, &dyn Backup)) {
     for fixture in ALL {
         for place in fixture.places() {
@@ -68,16 +69,18 @@ fn every_format_lists_exactly_the_regular_files() {
             let original = &expected[entry.path];
             assert!(entry.problem.is_none());
             assert!(entry.size.is_none_or(|size| size == original.size), "{}: {entry:?}", fixture.name);
-            // Of hard links in a tar archive, which alone have a handle, the size stands elsewhere.
+            // For hard links in a tar archive, which are the only entries with a handle, the size
+            // is stored elsewhere.
             let is_link = backup.description().format.starts_with("tar") && !entry.handle.is_empty();
             assert_eq!(entry.size.is_none(), is_link, "{}: {entry:?}", fixture.name);
         }
     });
 }
 
-/// Repeated names show at the end of the first listing, which then begins again; later ones know.
+/// Repeated names are known at the end of the first listing, which then restarts. Later listings
+/// know them from the beginning.
 #[test]
-fn only_the_first_whole_listing_restarts_and_only_where_names_repeat() {
+fn only_the_first_full_listing_restarts_and_only_if_names_repeat() {
     each(|fixture, _, backup| {
         let restarts = || {
             let sink = Taken::default();
@@ -93,8 +96,8 @@ fn only_the_first_whole_listing_restarts_and_only_where_names_repeat() {
 #[test]
 fn recorded_times_are_those_of_the_originals() {
     each(|fixture, _, backup| {
-        // A checkout gives a folder new times; 7-Zip stores times on the wall of the machine that
-        // ran it.
+        // A checkout gives the files in a folder new times. 7-Zip stores local times of the machine
+        // that it ran on.
         if fixture.name.starts_with("folder") || fixture.name.starts_with("7zip") {
             return;
         }
@@ -121,7 +124,7 @@ fn every_format_restores_every_file_exactly() {
             .filter(|outcome| outcome.is_err())
             .count();
         assert_eq!(refused > 0, fixture.gives != Yield::Content, "{}", fixture.name);
-        // Without a listing before.
+        // Without a listing before the restore.
         let fresh = open(place).unwrap();
         assert_landed(fixture, &restore(&*fresh, Wanted::Every(&|_| true)), &expected);
         let cold = Context { cold: true, ..Context::default() };
@@ -182,7 +185,7 @@ fn eight_threads_restore_from_one_backup_at_once() {
 }
 
 #[test]
-fn a_listing_ends_when_its_receiver_has_enough() {
+fn a_listing_ends_when_its_sink_says_so() {
     each(|fixture, _, backup| {
         let sink = Taken { enough: true, ..Taken::default() };
         let listing = backup.catalog(Needs::default(), &Context::default(), &sink).unwrap();
@@ -191,7 +194,7 @@ fn a_listing_ends_when_its_receiver_has_enough() {
 }
 
 #[test]
-fn a_restore_ends_when_its_receiver_has_enough_or_the_run_stops() {
+fn a_restore_ends_when_its_sink_says_so_or_the_run_is_cancelled() {
     each(|fixture, _, backup| {
         let (picks, _) = catalog(backup);
         if picks.len() < 3 {
@@ -226,7 +229,7 @@ fn nothing_is_left_in_the_scratch_folder() {
         backup
             .restore(Wanted::Every(&|_| true), &scratch, &Context::default(), &mut Landed::default())
             .unwrap();
-        // Emptied files wait to be filled again.
+        // Emptied files are kept to be reused.
         for entry in std::fs::read_dir(scratch.place()).unwrap() {
             let entry = entry.unwrap();
             let is_marker = entry.path().extension().is_some();
@@ -237,8 +240,7 @@ fn nothing_is_left_in_the_scratch_folder() {
     });
 }
 
-/// Holes that were written out would fill the restore folder of someone who backs up virtual
-/// machines.
+/// If holes were written out as zeros, a backup of virtual machines would fill the restore folder.
 #[cfg(target_os = "linux")]
 #[test]
 fn sparse_files_are_restored_with_their_holes() {
@@ -276,7 +278,7 @@ fn sparse_files_are_restored_with_their_holes() {
     }
 }
 
-/// A restore folder that fails ends the restore, instead of failing every file by itself.
+/// If the restore folder fails, the restore ends, instead of failing for each file.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_failing_scratch_folder_ends_the_restore() {

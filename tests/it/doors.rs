@@ -1,5 +1,5 @@
-//! Worked proofs that the doors are wide enough for what comes: each adds something of another kind,
-//! in a file of its own, by way of what the program has already.
+//! Worked proofs that the interfaces are wide enough for what comes. Each adds something of a new
+//! kind in a file of its own, using only what the program already has.
 
 mod network;
 mod observer;
@@ -19,22 +19,22 @@ use bkverify::verify::{self, Silent};
 use crate::pack::Member;
 use crate::world::World;
 
-/// What every file of [`world`] holds.
+/// The content of every file of [`world`].
 const CONTENT: &[u8] = b"content";
 
-/// The names of so many files.
+/// The names of this many files.
 fn names(files: usize) -> Vec<Vec<u8>> {
     (0..files).map(|number| format!("file-{number}").into_bytes()).collect()
 }
 
-/// So many originals.
+/// A world with this many originals.
 fn world(files: usize) -> World {
     let name = |name: &Vec<u8>| String::from_utf8(name.clone()).unwrap();
     World::new()
         .originals(&names(files).iter().map(|each| Member::new(name(each), CONTENT)).collect::<Vec<_>>())
 }
 
-/// Of a backup that was taken later than anything that a test makes.
+/// The description of a backup that was taken later than anything that a test creates.
 fn described(format: &'static str) -> Description {
     let at = Timestamp { seconds: 1 << 33, nanos: 0 };
     Description {
