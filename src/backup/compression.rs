@@ -1,13 +1,13 @@
 //! Compressed streams, recognised by their first bytes.
 //!
-//! In: the first bytes of a file, and the file. Out: a reader of the uncompressed bytes, whatever
-//! number of members (gzip), streams (bzip2, xz) or frames (zstd) the file consists of, and whether
-//! checksums covered all of them. Knows nothing of what is compressed.
+//! In: the first bytes of a file, and the file. Out: a reader of the uncompressed bytes, however
+//! many members (gzip), streams (bzip2, xz) or frames (zstd) the file has, and whether checksums
+//! covered all of them. This module knows nothing about the content.
 //!
-//! What may follow the last stream is what the program of the format accepts without data being
-//! lost: zeros behind gzip and bzip2 (a copy to a tape or a disk rounds the length up), whole
-//! groups of four zeros behind xz, nothing behind zstd. Zeros with something behind them are
-//! damage, because those programs end there and give up the rest.
+//! After the last stream, only those bytes are accepted that the format's own program accepts
+//! without losing data: zeros after gzip and bzip2 (a copy to a tape or a disk rounds the length
+//! up), groups of four zeros after xz, nothing after zstd. Zeros followed by something else are
+//! damage, because those programs stop at the zeros and ignore the rest.
 
 mod input;
 
@@ -17,7 +17,7 @@ use liblzma::stream::Stream;
 
 use self::input::Input;
 
-/// A compression that a whole archive can be wrapped in.
+/// A compression of a whole archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Compression {
     /// RFC 1952.
@@ -30,24 +30,24 @@ pub(super) enum Compression {
     Zstd,
 }
 
-/// The largest dictionary that is accepted, in bytes: more than any preset of `xz` needs, so that a
-/// header that claims more does not exhaust the machine.
+/// The largest dictionary that is accepted, in bytes. It is larger than any preset of `xz` needs,
+/// and small enough that a false header does not exhaust the machine's memory.
 const XZ_MEMORY_LIMIT: u64 = 2 << 30;
 
-/// What `zstd --long=31` makes; the decoder takes the memory that the frame asks for, at most 2
-/// GiB.
+/// The window of `zstd --long=31`. The decoder allocates the memory that the frame asks for, at
+/// most 2 GiB.
 const ZSTD_WINDOW_LOG_MAX: u32 = if usize::BITS >= 64 { 31 } else { 27 };
 
-/// What to say of data that asks for more memory than is given.
-pub(super) const NEEDS_MEMORY: &str = "to uncompress it takes more than 2 GiB of memory, which bkverify does not give; \
+/// The message for data that needs more memory than is allowed.
+pub(super) const NEEDS_MEMORY: &str = "decompressing it takes more than 2 GiB of memory, which is the most that bkverify allows; \
     uncompress it into a folder, and verify that folder";
 
-/// Reads .xz streams, however many stand one after the other.
+/// A decoder for any number of .xz streams, one after the other.
 pub(super) fn xz_stream() -> io::Result<Stream> {
     Ok(Stream::new_stream_decoder(XZ_MEMORY_LIMIT, liblzma::stream::CONCATENATED)?)
 }
 
-/// Whether a decoder gave up because its data asks for more memory than it may have.
+/// Whether a decoder gave up because its data needs more memory than is allowed.
 pub(super) fn is_out_of_memory(error: &io::Error) -> bool {
     use liblzma::stream::Error;
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
@@ -55,7 +55,7 @@ pub(super) fn is_out_of_memory(error: &io::Error) -> bool {
 }
 
 impl Compression {
-    /// By the first bytes of a file, 12 of which decide.
+    /// Recognises the compression by the first bytes of a file; 12 are enough.
     pub(super) fn recognise(first: &[u8]) -> Option<Self> {
         match first {
             [0x1f, 0x8b, 8, ..] => Some(Self::Gzip),
@@ -68,7 +68,7 @@ impl Compression {
         }
     }
 
-    /// Its name, as in messages.
+    /// Its name in messages.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Gzip => "gzip",
@@ -78,8 +78,8 @@ impl Compression {
         }
     }
 
-    /// The most bytes that `compressed` bytes of this format can stand for, rounded up generously.
-    /// One stored size beyond that is a lie, and needs no reading to be told.
+    /// The most bytes that `compressed` bytes of this format can expand to, rounded up generously.
+    /// A stored size above this is false, which can be told without reading the data.
     ///
     /// Deflate: 258 bytes in two bits (RFC 1951), 1032:1. Zstd: 128 KiB in a block of four bytes
     /// (RFC 8878). LZMA2: 273 bytes in about a third of a bit, 7089:1. Bzip2: 900,000 run-length
@@ -94,7 +94,7 @@ impl Compression {
         compressed.saturating_add(64).saturating_mul(ratio)
     }
 
-    /// What a checksum of the whole archive is called in reports.
+    /// What reports call a checksum over the whole archive.
     pub(super) fn checksum_name(self) -> &'static str {
         match self {
             Self::Gzip => "the gzip checksum of the archive",
@@ -104,40 +104,40 @@ impl Compression {
         }
     }
 
-    /// Reads what `compressed` holds. A damaged or truncated stream is an error at the latest when
-    /// its end is read.
+    /// Decompresses `compressed`. A damaged or truncated stream is reported as an error at its end
+    /// at the latest.
     pub(super) fn decoder<'a>(self, compressed: impl Read + Send + 'a) -> io::Result<Decoder<'a>> {
-        let state = State::Between(Input::new(Box::new(compressed)));
+        let state = DecoderState::Between(Input::new(Box::new(compressed)));
         Ok(Decoder { compression: self, state, streams: 0, is_checked: true, is_done: false })
     }
 }
 
-type Source<'a> = Input<Box<dyn Read + Send + 'a>>;
+type StreamInput<'a> = Input<Box<dyn Read + Send + 'a>>;
 
-/// Reads one stream after the other.
+/// Reads the streams of a file one after the other.
 pub(super) struct Decoder<'a> {
     compression: Compression,
-    state: State<'a>,
-    /// How many have begun.
+    state: DecoderState<'a>,
+    /// The number of streams that have begun.
     streams: u64,
-    /// Whether all of them carry a checksum.
+    /// Whether all of them have a checksum.
     is_checked: bool,
-    /// Whether the last one has ended, and nothing follows that should not.
+    /// Whether the last stream has ended, and only accepted bytes follow it.
     is_done: bool,
 }
 
-enum State<'a> {
-    Between(Source<'a>),
-    Gzip(Box<flate2::bufread::GzDecoder<Source<'a>>>),
-    Bzip2(Box<bzip2::bufread::BzDecoder<Source<'a>>>),
-    Xz(Box<liblzma::bufread::XzDecoder<Source<'a>>>),
-    Zstd(Box<zstd::stream::read::Decoder<'static, Source<'a>>>),
-    /// After an error between two streams.
+enum DecoderState<'a> {
+    Between(StreamInput<'a>),
+    Gzip(Box<flate2::bufread::GzDecoder<StreamInput<'a>>>),
+    Bzip2(Box<bzip2::bufread::BzDecoder<StreamInput<'a>>>),
+    Xz(Box<liblzma::bufread::XzDecoder<StreamInput<'a>>>),
+    Zstd(Box<zstd::stream::read::Decoder<'static, StreamInput<'a>>>),
+    /// An error occurred between two streams.
     Failed,
 }
 
 impl Decoder<'_> {
-    /// Whether all was read to its very end, and checksums over all of it were found right.
+    /// Whether everything was read to the very end, and checksums over all of it matched.
     pub(super) fn is_vouched_for(&self) -> bool {
         self.is_done && self.is_checked
     }
@@ -150,24 +150,24 @@ impl Read for Decoder<'_> {
         }
         loop {
             let got = match &mut self.state {
-                State::Between(_) if self.is_done => return Ok(0),
-                State::Between(_) => 0,
-                State::Gzip(decoder) => decoder.read(out)?,
-                State::Bzip2(decoder) => decoder.read(out)?,
-                State::Xz(decoder) => decoder.read(out)?,
-                State::Zstd(decoder) => decoder.read(out)?,
-                State::Failed => return Err(io::ErrorKind::InvalidData.into()),
+                DecoderState::Between(_) if self.is_done => return Ok(0),
+                DecoderState::Between(_) => 0,
+                DecoderState::Gzip(decoder) => decoder.read(out)?,
+                DecoderState::Bzip2(decoder) => decoder.read(out)?,
+                DecoderState::Xz(decoder) => decoder.read(out)?,
+                DecoderState::Zstd(decoder) => decoder.read(out)?,
+                DecoderState::Failed => return Err(io::ErrorKind::InvalidData.into()),
             };
             if got > 0 {
                 return Ok(got);
             }
-            self.state = match std::mem::replace(&mut self.state, State::Failed) {
-                State::Between(input) => self.begin(input)?,
-                State::Gzip(decoder) => State::Between(decoder.into_inner()),
-                State::Bzip2(decoder) => State::Between(decoder.into_inner()),
-                State::Xz(decoder) => State::Between(decoder.into_inner()),
-                State::Zstd(decoder) => State::Between(decoder.into_inner()),
-                State::Failed => State::Failed,
+            self.state = match std::mem::replace(&mut self.state, DecoderState::Failed) {
+                DecoderState::Between(input) => self.begin(input)?,
+                DecoderState::Gzip(decoder) => DecoderState::Between(decoder.into_inner()),
+                DecoderState::Bzip2(decoder) => DecoderState::Between(decoder.into_inner()),
+                DecoderState::Xz(decoder) => DecoderState::Between(decoder.into_inner()),
+                DecoderState::Zstd(decoder) => DecoderState::Between(decoder.into_inner()),
+                DecoderState::Failed => DecoderState::Failed,
             };
         }
     }
@@ -175,34 +175,35 @@ impl Read for Decoder<'_> {
 
 impl<'a> Decoder<'a> {
     /// Begins the next stream, or finds that there is none.
-    fn begin(&mut self, mut input: Source<'a>) -> io::Result<State<'a>> {
+    fn begin(&mut self, mut input: StreamInput<'a>) -> io::Result<DecoderState<'a>> {
         let first = input.peek(12)?;
         let is_next = Compression::recognise(first) == Some(self.compression);
-        // What comes first was recognised already: whatever is wrong with it, the decoder says.
+        // The first stream was recognised before. If anything is wrong with it, the decoder reports
+        // that.
         if !is_next && self.streams > 0 {
             self.expect_end(&mut input)?;
             self.is_done = true;
-            return Ok(State::Between(input));
+            return Ok(DecoderState::Between(input));
         }
         self.streams += 1;
         self.is_checked &= has_checksum(self.compression, first);
         Ok(match self.compression {
-            Compression::Gzip => State::Gzip(Box::new(flate2::bufread::GzDecoder::new(input))),
-            Compression::Bzip2 => State::Bzip2(Box::new(bzip2::bufread::BzDecoder::new(input))),
+            Compression::Gzip => DecoderState::Gzip(Box::new(flate2::bufread::GzDecoder::new(input))),
+            Compression::Bzip2 => DecoderState::Bzip2(Box::new(bzip2::bufread::BzDecoder::new(input))),
             Compression::Xz => {
                 let stream = Stream::new_stream_decoder(XZ_MEMORY_LIMIT, 0)?;
-                State::Xz(Box::new(liblzma::bufread::XzDecoder::new_stream(input, stream)))
+                DecoderState::Xz(Box::new(liblzma::bufread::XzDecoder::new_stream(input, stream)))
             }
             Compression::Zstd => {
                 let mut decoder = zstd::stream::read::Decoder::with_buffer(input)?.single_frame();
                 decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
-                State::Zstd(Box::new(decoder))
+                DecoderState::Zstd(Box::new(decoder))
             }
         })
     }
 
-    /// Whether what follows the last stream may be there. It is read to its end.
-    fn expect_end(&self, input: &mut Source<'a>) -> io::Result<()> {
+    /// Reads what follows the last stream to the end. An error if the format does not allow it.
+    fn expect_end(&self, input: &mut StreamInput<'a>) -> io::Result<()> {
         let from = input.passed();
         let mut zeros = 0;
         loop {
@@ -222,13 +223,13 @@ impl<'a> Decoder<'a> {
             Compression::Xz => zeros.is_multiple_of(4),
             Compression::Zstd => zeros == 0,
         };
-        if is_accepted { Ok(()) } else { Err(self.is_behind(from, "nothing but zeros")) }
+        if is_accepted { Ok(()) } else { Err(self.is_behind(from, "only zeros")) }
     }
 
     fn is_behind(&self, from: u64, what: &str) -> io::Error {
         let name = self.compression.name();
         let problem =
-            format!("behind the end of its {name} data, from byte {from} of the file on, there is {what}");
+            format!("after the end of its {name} data, from byte {from} of the file on, there is {what}");
         io::Error::new(io::ErrorKind::InvalidData, problem)
     }
 }
@@ -237,9 +238,9 @@ impl<'a> Decoder<'a> {
 fn has_checksum(compression: Compression, first: &[u8]) -> bool {
     match compression {
         Compression::Gzip | Compression::Bzip2 => true,
-        // The .xz file format, 2.1.1.2: CRC-32, CRC-64 and SHA-256 are those that are looked at.
+        // The .xz file format, 2.1.1.2: the decoder verifies CRC-32, CRC-64 and SHA-256.
         Compression::Xz => matches!(first.get(7), Some(1 | 4 | 10)),
-        // RFC 8878, 3.1.1.1.1: a skippable frame has no content, other frames tell in bit 2.
+        // RFC 8878, 3.1.1.1.1: a skippable frame has no content; other frames have a flag in bit 2.
         Compression::Zstd => first.first() != Some(&0x28) || first.get(4).is_some_and(|flags| flags & 4 != 0),
     }
 }

@@ -1,60 +1,60 @@
 //! A list of damage that stays short enough for a report.
 //!
-//! A container with a million damaged records must not make a report of a million lines, nor take
-//! the memory for it. So only the first lines are kept, and one more stands for all that follow. It
-//! says of no path that the loss ends there, because nobody can tell any more.
+//! A container with a million damaged records must not produce a report of a million lines, nor
+//! take the memory for them. So only the first lines are stored, and one more line stands for all
+//! others. That line names no path, because the damage it stands for can be anywhere.
 
 use super::Damage;
 
-/// As many lines are kept unless a format says otherwise.
+/// The number of lines that are stored unless a format sets another limit.
 const MOST: usize = 50;
 
-/// Damage, capped.
+/// Damage lines, up to a limit.
 #[derive(Debug)]
 pub(super) struct DamageLines {
     lines: Vec<Damage>,
     most: usize,
-    /// Stands for all that are not kept.
+    /// The text of the line that stands for all lines beyond the limit.
     more: &'static str,
     rest: Option<Damage>,
-    /// Kept whatever their number.
+    /// Lines that are stored whatever their number.
     last: Vec<Damage>,
 }
 
 impl DamageLines {
-    /// None yet; `more` is what the line says that stands for those that are not kept.
+    /// An empty list. `more` is the text of the line that stands for all lines beyond the limit.
     pub(super) fn new(more: &'static str) -> Self {
         Self::up_to(MOST, more)
     }
 
-    /// The same for up to `most` lines.
+    /// An empty list with a limit of `most` lines.
     pub(super) fn up_to(most: usize, more: &'static str) -> Self {
         Self { lines: Vec::new(), most, more, rest: None, last: Vec::new() }
     }
 
-    /// Adds one, or counts it among those that are not kept.
+    /// Adds one damage. Beyond the limit, only the line that stands for the rest is added.
     pub(super) fn note(&mut self, damage: impl Into<Damage>) {
         let damage = damage.into();
         if self.lines.len() < self.most {
             self.lines.push(damage);
         } else {
-            // More rights help only if they help with all of them.
+            // More rights help only if they help with all of the damage.
             let denied = damage.denied && self.rest.as_ref().is_none_or(|rest| rest.denied);
             self.rest = Some(Damage { denied, ..self.more.to_owned().into() });
         }
     }
 
-    /// Adds what ends the list, and is kept in any case.
+    /// Adds damage that is listed last and does not count towards the limit.
     pub(super) fn end_with(&mut self, damage: impl IntoIterator<Item = impl Into<Damage>>) {
         self.last.extend(damage.into_iter().map(Into::into));
     }
 
-    /// All lines, in the order in which they came.
+    /// All lines, in the order in which they were added.
     pub(super) fn into_lines(self) -> Vec<Damage> {
         self.lines.into_iter().chain(self.rest).chain(self.last).collect()
     }
 
-    /// The same, those that were noted in the order of their words.
+    /// All lines, with those that were noted sorted by their text.
     pub(super) fn into_sorted_lines(mut self) -> Vec<Damage> {
         self.lines.sort_by(|one, other| one.problem.cmp(&other.problem));
         self.into_lines()

@@ -1,45 +1,45 @@
-//! Delivering restored files, as all formats do it: a failing scratch folder, a receiver that has
-//! enough and a cancelled run all end the restore.
+//! How all formats deliver restored files. A failing scratch folder, a sink that wants no more and
+//! a cancelled run each end the restore.
 
 use std::io;
 
 use super::{Context, Entry, Error, RestoreError, RestoreSink, Restored, Scratch};
 
-/// Where one restore puts its files, and who gets them.
+/// The destination of one restore: its scratch folder and its sink.
 pub(super) struct Delivery<'a> {
-    /// Restored to.
+    /// The folder to restore to.
     pub(super) scratch: &'a Scratch,
-    /// The run that it is done for.
+    /// The run that this restore is part of.
     pub(super) context: &'a Context,
-    /// Gets each file.
+    /// Receives each file.
     pub(super) sink: &'a mut dyn RestoreSink,
 }
 
-/// Why a restore ends before all wanted entries were delivered.
+/// Why a restore ended before all wanted entries were delivered.
 #[derive(Debug)]
-pub(super) enum Ended {
-    /// The receiver wants no more, or the run is cancelled.
+pub(super) enum EarlyEnd {
+    /// The sink wants no more entries, or the run is cancelled.
     Enough,
-    /// The scratch folder or the backup is not usable any more.
+    /// The scratch folder or the backup cannot be used any more.
     Failed(Error),
 }
 
 impl Delivery<'_> {
-    /// Delivers one entry; an error ends the restore.
+    /// Delivers one entry. An error means that the restore must end.
     pub(super) fn deliver(
         &mut self,
         entry: Entry<'_>,
         outcome: Result<Restored, RestoreError>,
-    ) -> Result<(), Ended> {
+    ) -> Result<(), EarlyEnd> {
         let failed = match &outcome {
-            Err(RestoreError::Scratch(error)) => Some(same(error)),
+            Err(RestoreError::Scratch(error)) => Some(copy_of_io_error(error)),
             _ => None,
         };
         let flow = self.sink.deliver(entry, outcome);
         if let Some(source) = failed {
-            return Err(Ended::Failed(Error::Scratch { place: self.scratch.place().to_owned(), source }));
+            return Err(EarlyEnd::Failed(Error::Scratch { path: self.scratch.path().to_owned(), source }));
         }
-        if flow.is_break() || self.is_cancelled() { Err(Ended::Enough) } else { Ok(()) }
+        if flow.is_break() || self.is_cancelled() { Err(EarlyEnd::Enough) } else { Ok(()) }
     }
 
     /// Whether the run is cancelled.
@@ -48,16 +48,16 @@ impl Delivery<'_> {
     }
 }
 
-/// The end of a restore as the trait reports it.
-pub(super) fn conclude(ended: Result<(), Ended>) -> Result<(), Error> {
+/// Converts the end of a restore to what [`Backup::restore`](super::Backup::restore) returns.
+pub(super) fn conclude(ended: Result<(), EarlyEnd>) -> Result<(), Error> {
     match ended {
-        Ok(()) | Err(Ended::Enough) => Ok(()),
-        Err(Ended::Failed(error)) => Err(error),
+        Ok(()) | Err(EarlyEnd::Enough) => Ok(()),
+        Err(EarlyEnd::Failed(error)) => Err(error),
     }
 }
 
-/// A second copy of an error, which cannot be cloned.
-pub(super) fn same(error: &io::Error) -> io::Error {
+/// A copy of an I/O error, which has no `Clone`.
+pub(super) fn copy_of_io_error(error: &io::Error) -> io::Error {
     error
         .raw_os_error()
         .map_or_else(|| io::Error::new(error.kind(), error.to_string()), io::Error::from_raw_os_error)

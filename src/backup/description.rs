@@ -1,55 +1,55 @@
-//! What a backup says of itself: known once it is open, and the same until it is closed.
+//! Facts about a backup that are known once it is open and do not change until it is closed.
 
 use crate::platform::{Stat, Timestamp};
 
 use super::Location;
 
-/// What a backup says of itself, for reports and for decisions that depend on the format.
+/// Facts about a backup, for reports and for decisions that depend on the format.
 #[derive(Debug, Clone)]
 pub struct Description {
-    /// Where it is.
+    /// The location of the backup.
     pub location: Location,
     /// The format's name as users know it: `folder`, `tar.gz`, `zip`.
     pub format: &'static str,
-    /// The snapshot that was opened, by the name that the format gives it; of backups that hold
-    /// several.
+    /// The name of the snapshot that was opened. `None` for formats without snapshots.
     pub snapshot: Option<String>,
-    /// Stays the same as long as it is the same backup, wherever it is moved to, and changes when
-    /// another one takes its place. None where nothing tells: a folder that is updated in place.
+    /// Identifies the backup. It stays the same when the backup is moved, and changes when another
+    /// backup replaces it. `None` if nothing identifies it, as with a folder that is updated in
+    /// place.
     pub id: Option<String>,
-    /// When it was taken, where that is known or can be inferred.
-    pub taken: Option<Taken>,
-    /// Whether no name can occur twice, so that a listing never restarts
+    /// When it was taken, if that is known or can be inferred.
+    pub taken: Option<BackupTime>,
+    /// Whether names are known to occur only once, so that a listing never restarts
     /// ([`CatalogSink::restart`](super::CatalogSink::restart)).
     pub unique_names: bool,
-    /// How finely it records modification times, in nanoseconds (zip: 2 s; ext4: 1).
+    /// Resolution of the recorded modification times, in nanoseconds (zip: 2 s; ext4: 1 ns).
     pub time_resolution_ns: u64,
 }
 
 /// When a backup was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Taken {
+pub struct BackupTime {
     /// The time.
     pub at: Timestamp,
     /// How it is known.
     pub how: TakenFrom,
 }
 
-/// How it is known when a backup was taken.
+/// How the time of a backup is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TakenFrom {
-    /// The modification time of its one file: when it was finished, or later if it was copied
-    /// without its time.
+    /// It is the modification time of the backup's only file: when the file was finished, or later
+    /// if it was copied without its time.
     FileTime,
-    /// The newest change at the top of a folder, which may be long before the last file was
-    /// copied into it.
+    /// It is the newest change time at the top of a folder, which may be long before the last file
+    /// was copied into the folder.
     NewestChange,
     /// The format recorded it.
     Record,
 }
 
 impl TakenFrom {
-    /// Whether nothing was added to the backup after that time.
+    /// Whether nothing was added to the backup after this time.
     pub fn is_final(self) -> bool {
         match self {
             Self::FileTime | Self::Record => true,
@@ -59,7 +59,7 @@ impl TakenFrom {
 }
 
 impl Description {
-    /// An archive in one file, in which a name may occur twice.
+    /// Describes an archive in one file, in which a name may occur more than once.
     pub(super) fn of_archive(
         format: &'static str,
         (location, stat, first): (&Location, &Stat, &[u8]),
@@ -70,21 +70,21 @@ impl Description {
             format,
             snapshot: None,
             id: Some(archive_id(stat, first)),
-            taken: Some(Taken { at: stat.mtime, how: TakenFrom::FileTime }),
+            taken: Some(BackupTime { at: stat.mtime, how: TakenFrom::FileTime }),
             unique_names: false,
             time_resolution_ns,
         }
     }
 
-    /// When it was taken, however that is known.
+    /// When it was taken, whatever the source of that time.
     pub fn taken_at(&self) -> Option<Timestamp> {
         self.taken.map(|taken| taken.at)
     }
 }
 
-/// The id of an archive: made of its size, its modification time and how it begins. Numbers of
-/// disks and files are no part of it, because they change when a disk is attached elsewhere or the
-/// archive is copied. A copy without the modification time has another id.
+/// The id of an archive, computed from its size, its modification time and its first bytes. It does
+/// not use the numbers of disks and files, because they change when a disk is attached elsewhere or
+/// the archive is copied. A copy without the modification time gets another id.
 fn archive_id(stat: &Stat, first: &[u8]) -> String {
     let mut hasher = blake3::Hasher::new_derive_key("bkverify 2026 id of an archive");
     hasher.update(&stat.size.to_le_bytes());

@@ -7,42 +7,43 @@ use super::path::{self, NameProblem};
 /// One regular file of a backup, as listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entry<'a> {
-    /// Relative path, components joined by `/`, any bytes but NUL. The key that pairs it with its
-    /// original. Where `problem` is set: the name as stored.
+    /// Relative path; its components are joined by `/` and hold any bytes but NUL. The original is
+    /// found by this path. If `problem` is set, this is the name as stored.
     pub path: &'a [u8],
-    /// Why the name cannot be used as a path below anything (`..`, NUL, empty).
+    /// Why the name cannot be used as a path below a folder (`..`, NUL, empty).
     pub problem: Option<NameProblem>,
-    /// Size in bytes, where listed or asked for.
+    /// Size in bytes, if the backup lists it or it was asked for.
     pub size: Option<u64>,
-    /// Modification time, where listed or asked for.
+    /// Modification time, if the backup lists it or it was asked for.
     pub mtime: Option<Timestamp>,
-    /// Whether `mtime` is a time on the wall in a zone that is not known; it was read as if in this
-    /// machine's.
+    /// Whether `mtime` was recorded as local time in an unknown time zone. It was then read as a
+    /// time in this machine's zone.
     pub zone_unknown: bool,
-    /// Which file of this machine the content was restored from, for formats that hold files as
-    /// they are; known once it is restored. An original with the same number is no second copy.
+    /// The file system and file number of the file that the content was restored from, for formats
+    /// that store files as they are. Set once the entry is restored. An original with the same
+    /// numbers is not an independent copy.
     pub id: Option<(u64, u64)>,
-    /// What vouches for the restored content: a checksum of this entry, made when it was stored,
-    /// that was found right (`CRC-32 in the archive`). Known once it is restored.
+    /// The checksum that confirmed the restored content (`CRC-32 in the archive`). It covers this
+    /// entry and was made when the entry was stored. Set once the entry is restored.
     pub vouched_by: Option<&'static str>,
-    /// Grows with how far on it lies in the archive or on the disk, as far as the format knows:
-    /// entries are read fastest in this order.
+    /// Grows with the position in the archive or on the disk, as far as the format knows it.
+    /// Entries are read fastest in this order.
     pub position: u64,
-    /// What the format that listed it needs to find it again, in bytes that mean something to that
-    /// format alone; empty where path and position are enough.
+    /// What the format needs to find the entry again, as opaque bytes that only this format can
+    /// read. Empty if path and position are enough.
     pub handle: &'a [u8],
 }
 
-/// Entries in one compact allocation: paths and handles back to back in one buffer, so that listing
-/// a million files allocates nothing per file once the buffers have grown.
+/// Entries in one compact allocation. Paths and handles lie back to back in one buffer, so that
+/// listing a million files allocates nothing per file once the buffers have grown.
 #[derive(Debug, Clone, Default)]
 pub struct EntryBatch {
     bytes: Vec<u8>,
-    records: Vec<Record>,
+    records: Vec<EntryRecord>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Record {
+struct EntryRecord {
     start: usize,
     path_len: u32,
     handle_len: u32,
@@ -59,23 +60,23 @@ impl EntryBatch {
         Self::default()
     }
 
-    /// How many entries it holds.
+    /// The number of entries.
     pub fn len(&self) -> usize {
         self.records.len()
     }
 
-    /// Whether it holds none.
+    /// Whether it has no entries.
     pub fn is_empty(&self) -> bool {
         self.records.is_empty()
     }
 
-    /// Forgets the entries, keeps the room.
+    /// Removes all entries, but keeps the allocated capacity.
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.records.clear();
     }
 
-    /// Takes back the entries from `len` on.
+    /// Removes the entries from index `len` on.
     pub fn truncate(&mut self, len: usize) {
         if let Some(record) = self.records.get(len) {
             self.bytes.truncate(record.start);
@@ -83,18 +84,18 @@ impl EntryBatch {
         }
     }
 
-    /// Puts them into the order in which they lie on the disk or in the archive, as far as their
-    /// format knows it.
+    /// Sorts the entries by their position on the disk or in the archive, as far as the format
+    /// knows it.
     pub fn sort_by_position(&mut self) {
         self.records.sort_unstable_by_key(|record| record.position);
     }
 
-    /// Adds a copy of `entry` as it is.
+    /// Adds a copy of `entry` without changes.
     pub fn push(&mut self, entry: &Entry<'_>) {
         self.push_parts(b"", entry.path, entry);
     }
 
-    /// Adds an entry whose path is `folder` (empty, or ending in `/`) followed by `name`;
+    /// Adds an entry with the path `folder` (empty, or ending in `/`) followed by `name`.
     /// `rest.path` is ignored.
     pub fn push_parts(&mut self, folder: &[u8], name: &[u8], rest: &Entry<'_>) {
         let start = self.bytes.len();
@@ -104,9 +105,10 @@ impl EntryBatch {
         self.finish(start, path_len, rest);
     }
 
-    /// Adds an entry under a name as an archive stores it: leading `/` and `./` and doubled slashes
-    /// fall away, so that the same tree has the same paths in every format; a name that cannot be a
-    /// path is kept as stored, with its problem. `rest.path` and `rest.problem` are ignored.
+    /// Adds an entry whose name is stored in an archive. Leading `/`, `./` and doubled slashes are
+    /// removed, so that the same tree has the same paths in every format. A name that cannot be a
+    /// path stays as stored, and its problem is recorded. `rest.path` and `rest.problem` are
+    /// ignored.
     pub fn push_stored(&mut self, name: &[u8], rest: &Entry<'_>) {
         let start = self.bytes.len();
         let problem = path::append_relative(&mut self.bytes, name).err();
@@ -120,10 +122,10 @@ impl EntryBatch {
 
     fn finish(&mut self, start: usize, path_len: usize, rest: &Entry<'_>) {
         self.bytes.extend_from_slice(rest.handle);
-        // Names and handles come from buffers far below 4 GiB; a longer one would be cut, not
-        // wrapped.
+        // Names and handles come from buffers far smaller than 4 GiB. A longer one would be cut
+        // off, not wrapped around.
         let short = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
-        self.records.push(Record {
+        self.records.push(EntryRecord {
             start,
             path_len: short(path_len),
             handle_len: short(rest.handle.len()),
@@ -152,7 +154,7 @@ impl EntryBatch {
         }
     }
 
-    /// All entries, in the order they were added.
+    /// All entries, in the order in which they were added.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Entry<'_>> {
         (0..self.len()).map(|index| self.get(index))
     }
@@ -175,7 +177,7 @@ impl<'a> FromIterator<Entry<'a>> for EntryBatch {
 }
 
 impl Entry<'_> {
-    /// An entry with nothing known but its path, to be completed with struct update syntax.
+    /// An entry of which only the path is known, to be completed with struct update syntax.
     pub fn named(path: &[u8]) -> Entry<'_> {
         Entry {
             path,

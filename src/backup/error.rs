@@ -1,81 +1,81 @@
-//! What can go wrong with a backup as a whole, and with one entry of it.
+//! What can go wrong with a backup as a whole, and with a single entry.
 
 use std::io;
 use std::path::PathBuf;
 
 use super::{Location, NameProblem};
 
-/// The backup, or the folder it is restored to, cannot be used.
+/// The backup, or the folder to restore to, cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// It is not there, or may not be read.
+    /// The backup does not exist or must not be read.
     #[error("cannot open the backup {location}")]
     Open {
         /// The backup.
         location: Location,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
-    /// It is there, but of no format that is known.
-    #[error("{location} is no backup format that bkverify knows (its first bytes: {first_bytes})")]
+    /// It exists, but is in no known format.
+    #[error("{location} is not in a backup format that bkverify knows (its first bytes: {first_bytes})")]
     Unrecognised {
         /// The backup.
         location: Location,
-        /// The first bytes, in hexadecimal.
+        /// Its first bytes, in hexadecimal.
         first_bytes: String,
     },
-    /// It can be read, but holds no backup that can be verified.
-    #[error("{location} is no backup that bkverify can verify: {problem}")]
+    /// It can be read, but is not a backup that can be verified.
+    #[error("{location} is not a backup that bkverify can verify: {problem}")]
     NotABackup {
-        /// The file.
+        /// The location.
         location: Location,
-        /// What it is instead, and what to do.
+        /// What it is instead, and what the user can do.
         problem: String,
     },
-    /// Its format is known, but nothing of it can be listed.
+    /// Its format is known, but none of it can be listed.
     #[error("the {format} backup {location} cannot be read: {problem}")]
     Damaged {
         /// The backup.
         location: Location,
-        /// The format's name.
+        /// The name of the format.
         format: &'static str,
         /// What is wrong.
         problem: String,
     },
-    /// The folder that is restored to failed (full, read-only, gone).
-    #[error("cannot write to the restore folder {}", place.display())]
+    /// The restore folder failed (full, read-only, gone).
+    #[error("cannot write to the restore folder {}", path.display())]
     Scratch {
         /// The folder.
-        place: PathBuf,
-        /// What the system says.
+        path: PathBuf,
+        /// The system's error.
         source: io::Error,
     },
 }
 
-/// A part of a backup that cannot be listed or read: files are lost, and nobody can tell which.
+/// A part of a backup that cannot be listed or read. Files are lost, and it is not known which.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
 #[error("{problem}")]
 pub struct Damage {
     /// What is lost, and why.
     pub problem: String,
-    /// What is lost, where it is known to be no more than that.
+    /// The path to which the loss is limited, if that is known.
     pub lost: Option<Lost>,
-    /// Whether it is no more than that this account may not read it.
+    /// Whether the only cause is that this account lacks the permission to read it.
     pub denied: bool,
 }
 
-/// What is lost, by its path as entries have it.
+/// The path of what is lost, in the form of [`Entry::path`](super::Entry::path).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Lost {
-    /// A folder with all that is in it.
+    /// A folder with everything in it.
     Folder(Vec<u8>),
-    /// A folder, or a file.
+    /// A folder with everything in it, or a file.
     Either(Vec<u8>),
 }
 
 impl Damage {
-    /// Whether files may be lost that are wanted: by `below`, of what is in a folder of this path,
-    /// or by `file`, one of this path.
+    /// Whether wanted files may be lost. `below` tells whether files in the folder of a given path
+    /// are wanted; `file` tells whether the file of a given path is.
     pub fn concerns(&self, below: impl Fn(&[u8]) -> bool, file: impl Fn(&[u8]) -> bool) -> bool {
         match &self.lost {
             None => true,
@@ -91,42 +91,43 @@ impl From<String> for Damage {
     }
 }
 
-/// The backup lists a file but cannot give it.
+/// The backup lists a file but cannot restore it.
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
-    /// Reading it failed.
+    /// Reading it from the backup failed.
     #[error("cannot be read from the backup: {0}")]
     Read(#[source] io::Error),
-    /// What the format stores of it is damaged.
+    /// The data that the format stores for it is damaged.
     #[error("{0}")]
     Damaged(String),
     /// The bytes do not match the format's own checksum.
     #[error("the checksum stored in the backup does not match: {0}")]
     Checksum(String),
-    /// It is longer than the backup says; restoring stopped there.
+    /// It is longer than the backup declares. Restoring stopped at the declared size.
     #[error("longer than the {declared} bytes that the backup declares")]
     TooLong {
-        /// The size that was declared.
+        /// The declared size in bytes.
         declared: u64,
     },
-    /// It cannot be restored without something that is missing (a password, a format feature).
+    /// It cannot be restored because something is missing (a password, support for a format
+    /// feature).
     #[error("{0}")]
     Unsupported(String),
-    /// The restore folder has no room for it, and never will have.
-    #[error("has {needed} bytes, for which the restore folder has no room: {free} bytes are free")]
-    NoRoom {
-        /// Bytes that restoring it takes.
+    /// The restore folder has too little space for it, and waiting would not help.
+    #[error("needs {needed} bytes, but the restore folder has only {free} bytes free")]
+    NoSpace {
+        /// The bytes that are needed to restore it.
         needed: u64,
-        /// Bytes that are free.
+        /// The bytes that are free.
         free: u64,
     },
-    /// The run was asked to stop in the middle of it.
+    /// The run was cancelled while it was being restored.
     #[error("not finished")]
     Stopped,
-    /// Its name is no path.
+    /// Its name cannot be used as a path.
     #[error("{0}")]
     Name(NameProblem),
-    /// The restore folder failed; ends the run.
+    /// The restore folder failed, which ends the run.
     #[error("cannot be written to the restore folder: {0}")]
     Scratch(#[source] io::Error),
 }

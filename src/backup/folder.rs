@@ -1,8 +1,8 @@
-//! A folder tree as a backup: what robocopy, rsync, rclone or File History make.
+//! A folder tree as a backup, as robocopy, rsync, rclone or File History create it.
 //!
-//! The catalog reads directories only, no file's state unless asked for, in parallel. What a file's
-//! size and time are is read when it is restored. Links, devices, pipes and sockets are no part of
-//! it and are never opened.
+//! The catalog reads directories in parallel. It asks for the metadata of a file only if sizes or
+//! times are needed; otherwise these are read when the file is restored. Links, devices, pipes and
+//! sockets are not part of the backup and are never opened.
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -19,8 +19,8 @@ use crate::stop::Stop;
 use crate::threads;
 
 use super::damage_lines::DamageLines;
-use super::delivery::{Delivery, Ended, conclude};
-use super::description::{Taken, TakenFrom};
+use super::delivery::{Delivery, EarlyEnd, conclude};
+use super::description::{BackupTime, TakenFrom};
 use super::format::Format;
 use super::path::escape;
 use super::{
@@ -28,17 +28,17 @@ use super::{
     Needs, RestoreError, RestoreSink, Restored, Scratch, Wanted,
 };
 
-/// As many folders that cannot be listed are named: more than lines of an archive's damage, because
-/// each tells the filters what is lost.
+/// The most folders that are named if they cannot be listed. This is more than the damage lines of
+/// an archive, because each line tells the filters which paths are lost.
 const DAMAGE_MAX: usize = 1_000;
 
-/// What is said instead of further ones.
+/// The line that stands for all further folders.
 const MORE: &str = "many more folders cannot be listed";
 
-/// Entries that one thread collects before it hands them on.
+/// The number of entries that one thread collects before it passes them on.
 const BATCH: usize = 512;
 
-/// A folder tree that holds copies of files under their own names.
+/// A folder tree that contains copies of files under their own names.
 #[derive(Debug)]
 pub struct Folder {
     location: Location,
@@ -46,7 +46,7 @@ pub struct Folder {
     description: OnceLock<Description>,
 }
 
-/// Folders that hold the files as they are.
+/// The format of folders that contain the files as they are.
 pub const FORMAT: Format = Format {
     name: "folder",
     kind: "a folder",
@@ -65,14 +65,14 @@ impl Folder {
     /// The format's name.
     pub const NAME: &'static str = FORMAT.name;
 
-    /// Opens the folder at `place`; with `cold`, its files are read from the disk and not from the
+    /// Opens the folder at `path`. With `cold`, its files are read from the disk and not from the
     /// system's cache.
-    pub fn open(place: &Path, cold: bool) -> Result<Self, Error> {
-        Self::at(Location::at(place), cold)
+    pub fn open(path: &Path, cold: bool) -> Result<Self, Error> {
+        Self::at(Location::at(path), cold)
     }
 
     fn at(location: Location, cold: bool) -> Result<Self, Error> {
-        // An address is no folder of this machine.
+        // An address has no path on this machine, so opening it fails.
         let tree = Tree::open(location.local().unwrap_or(Path::new("")), cold);
         match tree {
             Ok(tree) => Ok(Self { location, tree, description: OnceLock::new() }),
@@ -80,9 +80,9 @@ impl Folder {
         }
     }
 
-    /// The newest change time of the folder and what lies directly in it: a copy that was made
-    /// later than that has changed nothing there, so this is never later than when the folder was
-    /// copied to where it is.
+    /// The newest change time of the folder and of what is directly in it. A later copy may have
+    /// changed only what is deeper in the tree. So this is never later than the time when the
+    /// folder was copied to its path.
     fn taken(&self) -> Option<Timestamp> {
         let mut newest = self.tree.stat(b"").ok()?.changed;
         let mut see =
@@ -91,7 +91,7 @@ impl Folder {
         newest
     }
 
-    fn restore_one(&self, entry: Entry<'_>, delivery: &mut Delivery<'_>) -> Result<(), Ended> {
+    fn restore_one(&self, entry: Entry<'_>, delivery: &mut Delivery<'_>) -> Result<(), EarlyEnd> {
         let (stat, outcome) = self.copy(&entry, delivery);
         let known = Entry {
             size: stat.map(|stat| stat.size).or(entry.size),
@@ -113,13 +113,13 @@ impl Folder {
         });
         match opened {
             Ok((_, stat)) if stat.kind != Kind::File => {
-                (None, Err(RestoreError::Damaged("is no regular file any more".to_owned())))
+                (None, Err(RestoreError::Damaged("is no longer a regular file".to_owned())))
             }
             Ok((mut file, stat)) => {
                 delivery.sink.begin(entry, stat.size);
                 (Some(stat), copy(&mut file, stat.size, delivery.scratch))
             }
-            // What it recorded is known all the same, which decides whether the pick can be
+            // Its recorded time and size are still needed: they decide whether the pick can be
             // compared.
             Err(error) => {
                 let stat = self.tree.stat(entry.path).ok().filter(|stat| stat.kind == Kind::File);
@@ -130,15 +130,15 @@ impl Folder {
 }
 
 impl Backup for Folder {
-    /// Fixed when it is first asked for: the top of a folder of originals, which is only listed, is
-    /// not looked at for it.
+    /// Computed at the first call. A folder of originals is only listed, and then its top is not
+    /// looked at.
     fn description(&self) -> &Description {
         self.description.get_or_init(|| Description {
             location: self.location.clone(),
             format: FORMAT.name,
             snapshot: None,
             id: None,
-            taken: self.taken().map(|at| Taken { at, how: TakenFrom::NewestChange }),
+            taken: self.taken().map(|at| BackupTime { at, how: TakenFrom::NewestChange }),
             unique_names: true,
             time_resolution_ns: 1,
         })
@@ -150,7 +150,7 @@ impl Backup for Folder {
 
     fn catalog(&self, needs: Needs, context: &Context, sink: &dyn CatalogSink) -> Result<Listing, Error> {
         let threads = context.threads.max(1);
-        let walk = Walk {
+        let walk = TreeWalk {
             cancel: &context.cancel,
             tree: &self.tree,
             needs,
@@ -204,7 +204,7 @@ impl Backup for Folder {
 }
 
 thread_local! {
-    /// Grows to the largest small file that the thread copies, and serves all of them.
+    /// Grows to the largest small file that the thread copies, and is used for all of them.
     static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -212,7 +212,7 @@ fn copy(file: &mut File, size: u64, scratch: &Scratch) -> Result<Restored, Resto
     BUFFER.with_borrow_mut(|buffer| scratch.copy(file, size, buffer))
 }
 
-/// A listing kept whole.
+/// A complete listing in memory.
 #[derive(Default)]
 struct Collected(Mutex<EntryBatch>);
 
@@ -227,13 +227,13 @@ impl CatalogSink for Collected {
     }
 }
 
-/// One parallel walk over the tree: a task a folder.
-struct Walk<'a> {
+/// One parallel walk over the tree, with one task for each folder.
+struct TreeWalk<'a> {
     cancel: &'a Stop,
     tree: &'a Tree,
     needs: Needs,
     sink: &'a dyn CatalogSink,
-    /// One a thread, so that the locks are never contended.
+    /// One for each thread, so that the locks are never contended.
     workers: Vec<Mutex<Worker>>,
     stopped: AtomicBool,
     damage: Mutex<DamageLines>,
@@ -245,8 +245,8 @@ struct Worker {
     names: Vec<u8>,
 }
 
-impl<'a> Walk<'a> {
-    /// Lists the folder `path` and what is below it, a task a folder.
+impl<'a> TreeWalk<'a> {
+    /// Lists the folder `path` and everything below it, with one task for each folder.
     fn by_tasks<'scope>(&'scope self, path: &[u8], scope: &Scope<'scope>)
     where
         'a: 'scope,
@@ -254,7 +254,7 @@ impl<'a> Walk<'a> {
         self.folder(path, &mut |below| scope.spawn(move |scope| self.by_tasks(&below, scope)));
     }
 
-    /// Lists everything where no thread can be had.
+    /// Lists everything on this thread, if no threads can be started.
     fn alone(&self) {
         let mut waiting = vec![Vec::new()];
         while let Some(path) = waiting.pop() {
@@ -262,7 +262,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Lists the folder `path` (empty, or ending in `/`), and gives those in it to `below`.
+    /// Lists the folder `path` (empty, or ending in `/`), and calls `below` for each folder in it.
     fn folder(&self, path: &[u8], below: &mut dyn FnMut(Vec<u8>)) {
         if self.cancel.is_set() {
             self.stopped.store(true, Ordering::Relaxed);
@@ -295,7 +295,7 @@ impl<'a> Walk<'a> {
         if passed_over > 0 {
             self.sink.pass_over(passed_over);
         }
-        // Only root may look into what fsck uses; no backup program puts anything there.
+        // Only root may read the folder that fsck uses. No backup program stores anything there.
         if let Err(error) = listed.or_else(|error| if bare == b"lost+found" { Ok(()) } else { Err(error) }) {
             let name = escape(if bare.is_empty() { b"." } else { bare });
             let problem = format!("folder {name} cannot be listed: {error}");

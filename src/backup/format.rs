@@ -1,4 +1,5 @@
-//! What a format says of itself to be found and opened: a constant in the format's own file.
+//! How a format describes itself, so that backups of it can be found and opened. Each format
+//! defines one constant of this type in its own file.
 
 use std::fs::File;
 use std::path::Path;
@@ -10,64 +11,66 @@ use crate::platform::{self, Kind, Stat, Timestamp};
 /// A kind of backup that can be verified.
 #[derive(Debug)]
 pub struct Format {
-    /// Its name, as [`Description::format`](super::Description::format) has it.
+    /// Its name, as in [`Description::format`](super::Description::format).
     pub name: &'static str,
-    /// What it is called in a sentence, with its article; formats of one family share it.
+    /// Its name in a sentence, with the article. Formats of one family share it.
     pub kind: &'static str,
-    /// What it is, in one line for help texts and tables.
+    /// One line for help texts and tables.
     pub summary: &'static str,
-    /// Schemes of the addresses that it opens (`sftp` of `sftp:host:/folder`).
+    /// The address schemes that it opens (`sftp` in `sftp:host:/folder`).
     pub schemes: &'static [&'static str],
-    /// Whether something on this machine is of this format, by its content and not by its name.
-    pub(super) recognise: fn(&Candidate<'_>) -> bool,
-    /// Opens what was recognised, or what an address with one of its schemes names. Nothing is
+    /// Tells whether a file or folder on this machine is in this format, by its content and not by
+    /// its name.
+    pub(super) recognise: fn(&BackupCandidate<'_>) -> bool,
+    /// Opens what was recognised, or the backup at an address with one of the schemes. Nothing is
     /// written to it.
     pub(super) open: Open,
-    /// Lists what can be opened of a place that holds several backups; none for a format whose
-    /// place holds one.
+    /// Lists the backups at a location that can hold several. `None` if the format holds only one
+    /// backup at each location.
     pub(super) snapshots: Option<Snapshots>,
 }
 
 /// See [`Format::open`].
-type Open = fn(&Candidate<'_>, &Context) -> Result<Box<dyn Backup>, Error>;
+type Open = fn(&BackupCandidate<'_>, &Context) -> Result<Box<dyn Backup>, Error>;
 
 /// See [`Format::snapshots`].
-type Snapshots = fn(&Candidate<'_>, &Context) -> Result<Vec<Snapshot>, Error>;
+type Snapshots = fn(&BackupCandidate<'_>, &Context) -> Result<Vec<Snapshot>, Error>;
 
-/// One of the backups that a place holds.
+/// One of several backups at the same location.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
-    /// What it is opened by.
+    /// The name by which it is opened.
     pub name: String,
-    /// When it was taken, where that is recorded.
+    /// When it was taken, if the format records that.
     pub taken: Option<Timestamp>,
 }
 
-/// What could be a backup.
-pub(super) struct Candidate<'a> {
+/// A location that may be a backup, and what was found there.
+pub(super) struct BackupCandidate<'a> {
     location: &'a Location,
-    found: Found,
-    /// Up to two blocks from the start of a file.
+    kind: CandidateKind,
+    /// The first bytes of a file: at most two blocks (1,024 bytes).
     first: Vec<u8>,
 }
 
-/// What is at a location.
-enum Found {
-    /// That is for the format to find out which claims the address.
+/// What was found at a location.
+enum CandidateKind {
+    /// An address. Only the format that claims its scheme can find out what is there.
     Address,
     Folder,
     File(File, Stat),
 }
 
-impl<'a> Candidate<'a> {
-    /// Looks at what is there. The access time of a file is left alone where the system allows.
+impl<'a> BackupCandidate<'a> {
+    /// Looks at the file or folder at `location`. Leaves a file's access time unchanged if the
+    /// system allows it. `cold` opens the file to be read from the disk.
     pub(super) fn look(location: &'a Location, cold: bool) -> Result<Self, Error> {
         let fail = |source| Error::Open { location: location.clone(), source };
         let Some(path) = location.local() else {
-            return Ok(Self { location, found: Found::Address, first: Vec::new() });
+            return Ok(Self { location, kind: CandidateKind::Address, first: Vec::new() });
         };
         if std::fs::metadata(path).map_err(fail)?.is_dir() {
-            return Ok(Self { location, found: Found::Folder, first: Vec::new() });
+            return Ok(Self { location, kind: CandidateKind::Folder, first: Vec::new() });
         }
         let file = platform::open_to_read(path, cold).map_err(fail)?;
         let stat = platform::stat(&file).map_err(fail)?;
@@ -76,28 +79,28 @@ impl<'a> Candidate<'a> {
             let got = platform::read_at(&file, &mut first, 0).map_err(fail)?;
             first.truncate(got);
         }
-        Ok(Self { location, found: Found::File(file, stat), first })
+        Ok(Self { location, kind: CandidateKind::File(file, stat), first })
     }
 
-    /// Where it is.
+    /// The location that was looked at.
     pub(super) fn location(&self) -> &'a Location {
         self.location
     }
 
-    /// The path of a folder.
+    /// The path, if it is a folder.
     pub(super) fn folder(&self) -> Option<&'a Path> {
-        self.location.local().filter(|_| matches!(self.found, Found::Folder))
+        self.location.local().filter(|_| matches!(self.kind, CandidateKind::Folder))
     }
 
-    /// A regular file.
+    /// The open file and its metadata, if it is a regular file.
     pub(super) fn file(&self) -> Option<(&File, Stat)> {
-        match &self.found {
-            Found::File(file, stat) if stat.kind == Kind::File => Some((file, *stat)),
+        match &self.kind {
+            CandidateKind::File(file, stat) if stat.kind == Kind::File => Some((file, *stat)),
             _ => None,
         }
     }
 
-    /// The bytes of a file, for a format to keep, and the file's state.
+    /// The bytes of a regular file, through a handle of their own, and the file's metadata.
     pub(super) fn bytes(&self) -> Result<(Box<FileBytes>, Stat), Error> {
         let fail = |source| Error::Open { location: self.location.clone(), source };
         let (file, stat) = self.file().ok_or_else(|| fail(std::io::ErrorKind::InvalidInput.into()))?;
@@ -105,17 +108,17 @@ impl<'a> Candidate<'a> {
         Ok((Box::new(FileBytes::new(file, stat.size)), stat))
     }
 
-    /// How a file begins: two blocks at most.
+    /// The first bytes of a file: at most two blocks (1,024 bytes).
     pub(super) fn first(&self) -> &[u8] {
         &self.first
     }
 
-    /// The first block, if there is a whole one.
+    /// The first block, if the file has a whole one.
     pub(super) fn first_block(&self) -> Option<&[u8; 512]> {
         self.first.first_chunk()
     }
 
-    /// The error for what no format recognises.
+    /// The error if no format recognises it.
     pub(super) fn unrecognised(&self) -> Error {
         let location = self.location.clone();
         if let Some(problem) = self.foreign() {
@@ -125,15 +128,15 @@ impl<'a> Candidate<'a> {
         Error::Unrecognised { location, first_bytes: bytes.join(" ") }
     }
 
-    /// What a file that is no known backup is, where that can be told, and what to do.
+    /// If the file is clearly not a backup of a known format: what it is, and what the user can do.
     fn foreign(&self) -> Option<String> {
-        let Found::File(_, stat) = &self.found else { return None };
+        let CandidateKind::File(_, stat) = &self.kind else { return None };
         if stat.kind != Kind::File {
             return Some("it is neither a file nor a folder".to_owned());
         }
         if stat.size == 0 {
             return Some(
-                "the file is empty; look whether the program that should have written it failed".to_owned(),
+                "the file is empty; check whether the program that should have written it failed".to_owned(),
             );
         }
         let foreign = FOREIGN.iter().find(|(mark, _)| self.first.starts_with(mark));
@@ -143,7 +146,7 @@ impl<'a> Candidate<'a> {
     }
 }
 
-/// First bytes of formats that people may take for supported ones.
+/// The first bytes of formats that people may expect to be supported, with their names.
 const FOREIGN: [(&[u8], &str); 8] = [
     (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
     (b"Rar!\x1a\x07", "a RAR archive"),

@@ -1,8 +1,8 @@
-//! Copying files with holes: only what holds data is read, written, and reserved.
+//! Copies files with holes: only the ranges with data are read, written and reserved.
 //!
 //! A `lastlog` of 400 GB takes a few kilobytes on its disk, and must not take more in the restore
-//! folder. The system tells where a file holds data; where it does not tell, all of it counts as
-//! data.
+//! folder. The system tells which ranges of a file hold data. If it does not, the whole file counts
+//! as data.
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
@@ -14,7 +14,7 @@ use super::scratch_folder::PIECE;
 use super::{RestoreError, Restored, Scratch};
 
 impl Scratch {
-    /// A second copy of a restored file, which the caller keeps until this one is restored.
+    /// Makes a second copy of a restored file, which the caller holds until the copy is complete.
     pub(super) fn copy_again(&self, of: &Restored, buffer: &mut Vec<u8>) -> Result<Restored, RestoreError> {
         if of.size() >= PIECE as u64 && is_sparse(of.file(), of.size()) {
             let mut from = of.file().try_clone().map_err(RestoreError::Scratch)?;
@@ -24,7 +24,8 @@ impl Scratch {
         self.restore_beside(1, &mut content, Some(of.size()), buffer)
     }
 
-    /// Restores a file with holes, range by range, for a caller that holds `held` restored files.
+    /// Restores a file with holes, range by range, for a caller that holds `held` other restored
+    /// files.
     pub(super) fn copy_sparse(
         &self,
         held: u64,
@@ -40,7 +41,7 @@ impl Scratch {
         if buffer.len() < PIECE {
             buffer.resize(PIECE, 0);
         }
-        // The end of a file that became shorter while it was copied.
+        // The end of the file, if it became shorter while it was copied.
         let mut end = size;
         for range in (DataRanges { file: from, at: 0, size }) {
             let range = range.map_err(RestoreError::from_read)?;
@@ -62,20 +63,20 @@ impl Scratch {
                 }
             }
         }
-        // Writing has counted on from the size that was set.
+        // `write` has added to the size that was set before.
         restored.set_len(end)?;
         Ok(restored)
     }
 }
 
-/// Whether a file of `size` bytes has holes; one that takes little space because it is compressed
-/// has none. May move the file's position.
+/// Whether a file of `size` bytes has holes. A file that takes little space because it is
+/// compressed has none. May move the file's position.
 pub(super) fn is_sparse(file: &File, size: u64) -> bool {
     platform::has_holes(file)
         && platform::next_data(file, 0, size).is_ok_and(|first| first.is_none_or(|first| first != (0..size)))
 }
 
-/// The ranges of a file that hold data, up to `size`; everything between them is zeros.
+/// The ranges of a file that hold data, up to `size`. Everything between them is zeros.
 struct DataRanges<'a> {
     file: &'a File,
     at: u64,
@@ -87,7 +88,7 @@ impl Iterator for DataRanges<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let range = platform::next_data(self.file, self.at, self.size).transpose()?;
-        // An error ends it.
+        // An error ends the iteration.
         self.at = range.as_ref().map_or(self.size, |range| range.end);
         Some(range)
     }
@@ -104,15 +105,15 @@ mod tests {
     #[test]
     fn a_file_with_holes_is_copied_and_copied_again_byte_by_byte() {
         let target = tempfile::tempdir().unwrap();
-        let place = target.path().join("sparse");
-        let mut from = File::options().read(true).write(true).create_new(true).open(&place).unwrap();
+        let path = target.path().join("sparse");
+        let mut from = File::options().read(true).write(true).create_new(true).open(&path).unwrap();
         platform::allow_holes(&from);
         from.set_len((9 << 20) + 5).unwrap();
         for (at, text) in [(0, &b"start"[..]), (3 << 20, b"in the middle"), ((9 << 20) + 2, b"end")] {
             from.seek(SeekFrom::Start(at)).unwrap();
             from.write_all(text).unwrap();
         }
-        let content = std::fs::read(&place).unwrap();
+        let content = std::fs::read(&path).unwrap();
         let scratch = Scratch::create(target.path(), Stop::never()).unwrap();
         from.rewind().unwrap();
         let first = scratch.copy(&mut from, content.len() as u64, &mut Vec::new()).unwrap();

@@ -1,21 +1,22 @@
-//! What killed runs left in a restore folder: recognised by its name, its marker and its content,
-//! and removed.
+//! Removes what killed runs left in a restore folder. A leftover is recognised by its name, its
+//! marker and its contents.
 //!
-//! A running bkverify holds a lock on its marker. Who removes a leftover holds it, too, so that a
-//! run that begins at that very moment either has the lock first, and stays, or notices and takes
-//! another name.
+//! A running bkverify holds a lock on its marker. A run that removes a leftover holds that lock
+//! too. So a run that starts at the same moment either has the lock first and is left alone, or
+//! notices and chooses another name.
 //!
-//! Others may write to the restore folder and exchange what lies in it: one of their folders for
-//! ours, or for a link to a third one's. So a leftover is opened once, without following a link;
-//! only what this user made is touched; and everything in it is removed through that one handle. By
-//! name there goes only a folder that is empty.
+//! Other users may be able to write to the restore folder and to replace what is in it: our folder
+//! with one of theirs, or with a link to a third one. So a leftover is opened once, without
+//! following a link. Only files of this user are touched, and everything in the leftover is removed
+//! through that one handle. The only thing removed by name is an empty folder.
 //!
-//! Our own files have numbers as names, and anything else keeps the whole folder from being
-//! removed. Workspaces hold files of any name. So the folder that holds them is told by its number
-//! in the file system, which its run has written to the marker: a folder that somebody has put in
-//! its place, or beside it, is left alone. In it there is nothing but numbered folders, each written
-//! to by a program of the killed run; those are removed with whatever they hold, but for what
-//! belongs to another user and for file systems that are mounted there.
+//! Our own files have numbers as names, and anything else prevents the whole folder from being
+//! removed. Workspaces contain files of any name. So the folder that contains the workspaces is
+//! recognised by its number in the file system, which its run has written to the marker. A folder
+//! that someone has put in its place or beside it is left alone. That folder contains only numbered
+//! folders, each of which a program of the killed run has written to. They are removed with
+//! everything in them, except for what belongs to another user and for file systems that are
+//! mounted there.
 
 use std::ffi::OsStr;
 use std::fs::{File, TryLockError};
@@ -27,14 +28,15 @@ use cap_std::fs::Dir;
 
 use crate::platform;
 
-/// How the names of scratch folders begin.
+/// The prefix of the names of scratch folders.
 pub(super) const FOLDER_PREFIX: &str = "bkverify-scratch-";
-/// The file in each that its run holds a lock on.
+/// The file in each scratch folder that its run holds a lock on.
 pub(super) const MARKER: &str = "bkverify-scratch.lock";
 
-/// The folder in each that holds its workspaces, and the word before its number in the marker.
+/// The name of the folder in each scratch folder that contains its workspaces; also the word before
+/// its number in the marker.
 pub(super) const WORKSPACES: &str = "workspaces";
-/// As much of a marker is read; it has some lines of text and one number.
+/// The most bytes of a marker that are read. A marker has a few lines of text and one number.
 const MARKER_MAX: u64 = 4096;
 
 /// What earlier runs left behind, and what became of it.
@@ -42,24 +44,24 @@ const MARKER_MAX: u64 = 4096;
 pub struct Leftovers {
     /// Folders of killed runs that were removed.
     pub removed: Vec<PathBuf>,
-    /// Folders that look like ours but hold what is not: left alone.
+    /// Folders that look like ours but contain something else. They are left alone.
     pub left: Vec<PathBuf>,
-    /// Folders of which cannot be told whether their run has ended, because the file system has no
-    /// locks, and those that are somebody else's: left alone.
+    /// Folders that belong to another user, and folders of runs that may still be alive because the
+    /// file system has no locks. They are left alone.
     pub doubtful: Vec<PathBuf>,
 }
 
-/// What a folder with the name of a scratch folder is.
-enum Found {
-    /// That of a running bkverify.
+/// What a folder with the name of a scratch folder turned out to be.
+enum FolderState {
+    /// The folder of a running bkverify.
     Alive,
-    /// Left by a killed run of this user; nobody else can take it while the marker is locked.
+    /// Left by a killed run of this user. Nobody else can take it while its marker is locked.
     Left(Dir, File),
-    /// This user's, without a marker.
+    /// A folder of this user, without a marker.
     Unmarked(Dir),
-    /// It is gone by now.
+    /// It no longer exists.
     Gone,
-    /// Somebody else's, or it cannot be told.
+    /// It belongs to another user, or its state is not known.
     Doubtful,
 }
 
@@ -75,9 +77,9 @@ pub fn remove_leftovers(restore_to: &Path) -> io::Result<Leftovers> {
             continue;
         }
         let list = match remove_leftover(&parent, name) {
-            Some(Fate::Removed) => &mut leftovers.removed,
-            Some(Fate::Left) => &mut leftovers.left,
-            Some(Fate::Doubtful) => &mut leftovers.doubtful,
+            Some(Cleanup::Removed) => &mut leftovers.removed,
+            Some(Cleanup::Left) => &mut leftovers.left,
+            Some(Cleanup::Doubtful) => &mut leftovers.doubtful,
             None => continue,
         };
         list.push(restore_to.join(name));
@@ -85,30 +87,31 @@ pub fn remove_leftovers(restore_to: &Path) -> io::Result<Leftovers> {
     Ok(leftovers)
 }
 
-/// What became of a leftover.
-enum Fate {
+/// What was done with a leftover.
+enum Cleanup {
     Removed,
     Left,
     Doubtful,
 }
 
-/// Removes a folder if it was left by a killed run; nothing for one whose run is alive, or has just
-/// ended. One that cannot be removed may belong to somebody else: no reason not to run.
-fn remove_leftover(parent: &Dir, name: &str) -> Option<Fate> {
-    // A run that begins at this moment makes its marker between two looks.
+/// Removes a folder if a killed run left it. Returns `None` if its run is alive or has just ended.
+/// A folder that cannot be removed may belong to another user, so that is not an error.
+fn remove_leftover(parent: &Dir, name: &str) -> Option<Cleanup> {
+    // A run that is just starting creates its marker between two attempts.
     for _ in 0..3 {
         match look(parent, name) {
-            Found::Alive | Found::Gone => return None,
-            Found::Doubtful => return Some(Fate::Doubtful),
-            Found::Left(dir, marker) => {
+            FolderState::Alive | FolderState::Gone => return None,
+            FolderState::Doubtful => return Some(Cleanup::Doubtful),
+            FolderState::Left(dir, marker) => {
                 if remove_ours(parent, name, dir, Some(marker)).unwrap_or(false) {
-                    return Some(Fate::Removed);
+                    return Some(Cleanup::Removed);
                 }
             }
-            // Killed before it made a marker; a folder that is not empty stays.
-            Found::Unmarked(dir) => {
+            // Its run was killed before it created a marker. If the folder is not empty, it is left
+            // alone.
+            FolderState::Unmarked(dir) => {
                 if remove_named(parent, name, dir).is_ok() {
-                    return Some(Fate::Removed);
+                    return Some(Cleanup::Removed);
                 }
             }
         }
@@ -116,31 +119,33 @@ fn remove_leftover(parent: &Dir, name: &str) -> Option<Fate> {
             return None;
         }
     }
-    Some(Fate::Left)
+    Some(Cleanup::Left)
 }
 
-fn look(parent: &Dir, name: &str) -> Found {
+fn look(parent: &Dir, name: &str) -> FolderState {
     let dir = match platform::open_dir_no_follow(parent, name) {
         Ok(dir) => dir,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Found::Gone,
-        // Somebody else's, say.
-        Err(_) => return Found::Doubtful,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return FolderState::Gone,
+        // It may belong to another user.
+        Err(_) => return FolderState::Doubtful,
     };
     let is_ours = platform::is_ours(&dir, parent).unwrap_or(false);
     let marker = match platform::open_file_no_follow(&dir, MARKER) {
         Ok(marker) => marker,
-        Err(error) if error.kind() == io::ErrorKind::NotFound && is_ours => return Found::Unmarked(dir),
-        Err(_) => return Found::Doubtful,
+        Err(error) if error.kind() == io::ErrorKind::NotFound && is_ours => {
+            return FolderState::Unmarked(dir);
+        }
+        Err(_) => return FolderState::Doubtful,
     };
     match is_locked(&marker.try_lock()) {
-        Some(true) => Found::Alive,
-        Some(false) if is_ours => Found::Left(dir, marker),
-        _ => Found::Doubtful,
+        Some(true) => FolderState::Alive,
+        Some(false) if is_ours => FolderState::Left(dir, marker),
+        _ => FolderState::Doubtful,
     }
 }
 
-/// Whether somebody else holds a lock, by an attempt to take it; a file system without locks cannot
-/// tell.
+/// Whether another process holds the lock, given the result of an attempt to take it. `None` on a
+/// file system without locks.
 pub(super) fn is_locked(attempt: &Result<(), TryLockError>) -> Option<bool> {
     match attempt {
         Ok(()) => Some(false),
@@ -149,14 +154,14 @@ pub(super) fn is_locked(attempt: &Result<(), TryLockError>) -> Option<bool> {
     }
 }
 
-/// Writes to the marker which folder holds the workspaces.
+/// Records in the marker which folder contains the workspaces.
 pub(super) fn register(marker: Option<&File>, workspaces: &Dir) -> io::Result<()> {
     let mut marker = marker.ok_or(io::ErrorKind::NotFound)?;
-    // In one piece: a run that is killed has written all of it or nothing.
+    // In a single write, so that a killed run has written all of it or nothing.
     marker.write_all(format!("{WORKSPACES} {}\n", number_of(workspaces)?).as_bytes())
 }
 
-/// The number that [`register`] wrote to a marker.
+/// The number that [`register`] has written to a marker.
 fn registered(mut marker: &File) -> io::Result<Option<u64>> {
     let mut text = Vec::new();
     marker.rewind()?;
@@ -168,7 +173,8 @@ fn registered(mut marker: &File) -> io::Result<Option<u64>> {
     Ok(numbers.next_back())
 }
 
-/// A folder's number in its file system; that of the file system may change from start to start.
+/// The number of a folder in its file system. The number of the file system itself is not used,
+/// because it may change when the machine is restarted.
 fn number_of(dir: &Dir) -> io::Result<u64> {
     let (_, number) = platform::stat(&dir.try_clone()?.into_std_file())?.id;
     Ok(number)
@@ -178,7 +184,7 @@ fn is_number(name: &OsStr) -> bool {
     name.to_str().is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// Opens the folder of workspaces in `dir`, unless it may be somebody else's.
+/// Opens the folder of the workspaces in `dir`. Returns `None` if it may belong to someone else.
 fn open_workspaces(dir: &Dir, marker: Option<&File>) -> io::Result<Option<Dir>> {
     let found = platform::open_made_dir(dir, dir, Path::new(WORKSPACES))?;
     let mut is_empty = true;
@@ -189,13 +195,13 @@ fn open_workspaces(dir: &Dir, marker: Option<&File>) -> io::Result<Option<Dir>> 
             return Ok(None);
         }
     }
-    // Killed before it was written down, a run has not begun to use it.
+    // An empty folder is ours if the run was killed before it recorded the number.
     let is_ours = is_empty || marker.map(registered).transpose()?.flatten() == Some(number_of(&found)?);
     Ok(is_ours.then_some(found))
 }
 
-/// Removes the folder `dir` of this `name`, which only programs have written to, with all that is in
-/// it; whether nothing is left of it.
+/// Removes the folder `dir`, called `name`, with everything in it. Only programs have written to
+/// it. Returns `false` if something in it could not be removed.
 pub(super) fn remove_made(parent: &Dir, name: &str, dir: Dir) -> io::Result<bool> {
     if !platform::empty_made_dir(&dir)? {
         return Ok(false);
@@ -204,8 +210,9 @@ pub(super) fn remove_made(parent: &Dir, name: &str, dir: Dir) -> io::Result<bool
     Ok(true)
 }
 
-/// Removes numbered files, workspaces and the marker, which the caller has locked, from the folder
-/// `dir` of this `name`, then the folder; `false` if it holds anything else, which stays.
+/// Removes the numbered files, the workspaces and the marker from the folder `dir`, called `name`,
+/// and then the folder. The caller has locked the marker. If the folder contains anything else,
+/// nothing is removed and the result is `false`.
 pub(super) fn remove_ours(parent: &Dir, name: &str, dir: Dir, mut marker: Option<File>) -> io::Result<bool> {
     let (mut ours, mut workspaces) = (Vec::new(), None);
     for entry in dir.entries()? {
@@ -227,7 +234,7 @@ pub(super) fn remove_ours(parent: &Dir, name: &str, dir: Dir, mut marker: Option
     {
         return Ok(false);
     }
-    // The marker last: while anything is left, the folder is recognised.
+    // The marker goes last, so that the folder can be recognised as long as anything is left.
     ours.sort_by_key(|file| *file == *MARKER);
     for file in ours {
         if file == *MARKER && !platform::REMOVES_OPEN_FILES {
@@ -239,12 +246,12 @@ pub(super) fn remove_ours(parent: &Dir, name: &str, dir: Dir, mut marker: Option
     Ok(true)
 }
 
-/// Removes the folder `dir` itself, which is empty; nothing if its name leads elsewhere by now.
+/// Removes the empty folder `dir`. An error if `name` no longer leads to that folder.
 fn remove_named(parent: &Dir, name: &str, dir: Dir) -> io::Result<()> {
     if !platform::is_named(parent, name, &dir) {
         return Err(io::Error::new(io::ErrorKind::NotFound, "another folder or a link has taken its name"));
     }
-    // Windows removes no folder that is open.
+    // Windows cannot remove an open folder.
     drop(dir);
     parent.remove_dir(name)
 }
@@ -263,7 +270,7 @@ mod tests {
     fn the_folder_goes_with_the_run_and_a_killed_runs_folder_with_the_next() {
         let target = below();
         let scratch = Scratch::create(target.path(), Stop::never()).unwrap();
-        let alive = scratch.place().to_owned();
+        let alive = scratch.path().to_owned();
         let killed = killed(target.path(), "bkverify-scratch-killed");
         let leftovers = remove_leftovers(target.path()).unwrap();
         assert_eq!(leftovers.removed, [killed]);
@@ -272,14 +279,14 @@ mod tests {
         assert!(!alive.exists());
     }
 
-    /// A folder as a killed run leaves it.
+    /// Creates a folder as a killed run leaves it.
     fn killed(target: &Path, name: &str) -> PathBuf {
         let parent = Dir::open_ambient_dir(target, ambient_authority()).unwrap();
         platform::create_private_dir(&parent, name).unwrap();
-        let place = target.join(name);
-        std::fs::write(place.join(MARKER), "").unwrap();
-        std::fs::write(place.join("000017"), "half a file").unwrap();
-        place
+        let folder = target.join(name);
+        std::fs::write(folder.join(MARKER), "").unwrap();
+        std::fs::write(folder.join("000017"), "half a file").unwrap();
+        folder
     }
 
     #[cfg(unix)]
@@ -291,7 +298,7 @@ mod tests {
         std::fs::create_dir(&victim).unwrap();
         std::fs::write(victim.join("2023"), "holidays").unwrap();
         let parent = Dir::open_ambient_dir(target.path(), ambient_authority()).unwrap();
-        let Found::Left(dir, marker) = look(&parent, "bkverify-scratch-killed") else {
+        let FolderState::Left(dir, marker) = look(&parent, "bkverify-scratch-killed") else {
             panic!("not recognised")
         };
         let away = target.path().join("away");
@@ -315,8 +322,8 @@ mod tests {
         let foreign = killed(target.path(), "bkverify-scratch-foreign");
         let empty = target.path().join("bkverify-scratch-stub");
         std::fs::create_dir(&empty).unwrap();
-        // Giving away takes root, who is the one to be cheated.
-        let is_root = [&foreign, &empty].iter().all(|place| chown(place, Some(4_321), None).is_ok());
+        // Only root can give files away, and root is the user to be protected here.
+        let is_root = [&foreign, &empty].iter().all(|folder| chown(folder, Some(4_321), None).is_ok());
         let found = remove_leftovers(target.path()).unwrap();
         assert!(found.doubtful.contains(&open) && open.join("000017").exists());
         assert_eq!(found.doubtful.contains(&foreign) && foreign.join("000017").exists(), is_root);
@@ -378,7 +385,8 @@ mod tests {
             scope.spawn(|| {
                 while !stop.load(std::sync::atomic::Ordering::Relaxed) {
                     let found = remove_leftovers(target.path()).unwrap_or_default();
-                    // Elsewhere one that is just going may be named for a moment.
+                    // On other systems, a file that is being removed may still be listed for a
+                    // moment.
                     let is_exact = platform::REMOVES_OPEN_FILES;
                     assert!(found.left.is_empty() || !is_exact, "{:?}", found.left);
                 }

@@ -1,11 +1,11 @@
-//! Where a backup is: a path on this machine, or an address of some other place.
+//! The location of a backup: a path on this machine, or an address elsewhere.
 //!
-//! An address is `SCHEME:REST`, as in `sftp:host:/folder`. Only schemes that a registered format
-//! claims are addresses, so that a file whose name holds a colon stays a file. Nothing here
-//! connects to anything.
+//! An address is `SCHEME:REST`, as in `sftp:host:/folder`. Only the schemes of registered formats
+//! make addresses, so that a file whose name contains a colon remains a file. Nothing here connects
+//! to anything.
 //!
-//! An address may hold a password (`scheme://user:password@host`). It is kept for the format that
-//! connects, and is printed nowhere: `Display` and `Debug` mask it.
+//! An address may contain a password (`scheme://user:password@host`). It is stored for the format
+//! that connects, and is never printed: `Display` and `Debug` mask it.
 
 use std::borrow::Cow;
 use std::ffi::OsString;
@@ -17,21 +17,22 @@ use crate::platform;
 
 use super::path::escape;
 
-/// Where a backup is, which of its snapshots is meant, and how to get what unlocks it.
+/// Where a backup is, which of its snapshots to use, and where the secret that unlocks it comes
+/// from.
 ///
 /// Cheap to clone.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Location(Arc<Parts>);
+pub struct Location(Arc<LocationParts>);
 
 #[derive(Clone, PartialEq, Eq)]
-struct Parts {
-    place: Place,
+struct LocationParts {
+    kind: LocationKind,
     snapshot: Option<String>,
     secret: Secret,
 }
 
 #[derive(Clone, PartialEq, Eq)]
-enum Place {
+enum LocationKind {
     Local(PathBuf),
     Address { scheme: String, rest: String },
 }
@@ -39,99 +40,99 @@ enum Place {
 /// Where the secret that unlocks a backup comes from. The secret itself is never stored.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub enum Secret {
-    /// None is needed.
+    /// No secret is needed.
     #[default]
     None,
     /// The first line of this file.
     File(PathBuf),
-    /// This environment variable.
+    /// The value of this environment variable.
     Env(String),
-    /// What this program prints, started with these arguments.
+    /// The output of this program, which is started with these arguments.
     Command(Vec<OsString>),
 }
 
-/// Stands for what is not printed.
+/// Printed in place of a secret.
 const MASK: &str = "***";
 
 impl Location {
     /// A path on this machine.
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self::of(Place::Local(path.into()))
+        Self::of(LocationKind::Local(path.into()))
     }
 
-    fn of(place: Place) -> Self {
-        Self(Arc::new(Parts { place, snapshot: None, secret: Secret::None }))
+    fn of(kind: LocationKind) -> Self {
+        Self(Arc::new(LocationParts { kind, snapshot: None, secret: Secret::None }))
     }
 
-    /// Reads what a person wrote, where these schemes are known. A relative path is taken from
-    /// `base`, without `.` components; a path that exists is never an address.
+    /// Parses the user's text, given the known schemes. A relative path is resolved against `base`,
+    /// without `.` components. A path that exists is never taken for an address.
     pub fn parse(schemes: &[&str], text: &Path, base: &Path) -> Self {
         let path: PathBuf = base.join(text).components().collect();
         match text.to_str().and_then(split_scheme) {
             Some((scheme, rest))
                 if schemes.contains(&scheme) && std::fs::symlink_metadata(&path).is_err() =>
             {
-                Self::of(Place::Address { scheme: scheme.to_owned(), rest: rest.to_owned() })
+                Self::of(LocationKind::Address { scheme: scheme.to_owned(), rest: rest.to_owned() })
             }
             _ => Self::at(path),
         }
     }
 
-    /// The same place, of which `snapshot` is meant.
+    /// The same location with this snapshot.
     #[must_use]
     pub fn with_snapshot(self, snapshot: Option<String>) -> Self {
-        Self(Arc::new(Parts { snapshot, ..Arc::unwrap_or_clone(self.0) }))
+        Self(Arc::new(LocationParts { snapshot, ..Arc::unwrap_or_clone(self.0) }))
     }
 
-    /// The same place, unlocked by `secret`.
+    /// The same location, unlocked by `secret`.
     #[must_use]
     pub fn with_secret(self, secret: Secret) -> Self {
-        Self(Arc::new(Parts { secret, ..Arc::unwrap_or_clone(self.0) }))
+        Self(Arc::new(LocationParts { secret, ..Arc::unwrap_or_clone(self.0) }))
     }
 
-    /// The path, of a backup on this machine.
+    /// The path, if the backup is on this machine.
     pub fn local(&self) -> Option<&Path> {
-        match &self.0.place {
-            Place::Local(path) => Some(path),
-            Place::Address { .. } => None,
+        match &self.0.kind {
+            LocationKind::Local(path) => Some(path),
+            LocationKind::Address { .. } => None,
         }
     }
 
-    /// Scheme and rest of an address. The rest may hold a password: it is for connecting, not for
-    /// printing.
+    /// The scheme and the rest of an address. The rest may contain a password: use it to connect,
+    /// never print it.
     pub fn address(&self) -> Option<(&str, &str)> {
-        match &self.0.place {
-            Place::Local(_) => None,
-            Place::Address { scheme, rest } => Some((scheme, rest)),
+        match &self.0.kind {
+            LocationKind::Local(_) => None,
+            LocationKind::Address { scheme, rest } => Some((scheme, rest)),
         }
     }
 
-    /// The snapshot that is meant; of backups that hold several.
+    /// The snapshot to use, if the user named one.
     pub fn snapshot(&self) -> Option<&str> {
         self.0.snapshot.as_deref()
     }
 
-    /// What unlocks it.
+    /// Where the secret that unlocks the backup comes from.
     pub fn secret(&self) -> &Secret {
         &self.0.secret
     }
 
-    /// The path as [`escape`] makes text of it, or the address with its password
-    /// masked, for reports.
+    /// The text for reports: the path as converted by [`escape`], or the address with its password
+    /// masked.
     pub fn text(&self) -> String {
         escape(&self.to_bytes()).into_owned()
     }
 
     /// The bytes of the path, or the address with its password masked.
     fn to_bytes(&self) -> Cow<'_, [u8]> {
-        match &self.0.place {
-            Place::Local(path) => platform::path_to_bytes(path),
-            Place::Address { .. } => Cow::Owned(self.to_string().into_bytes()),
+        match &self.0.kind {
+            LocationKind::Local(path) => platform::path_to_bytes(path),
+            LocationKind::Address { .. } => Cow::Owned(self.to_string().into_bytes()),
         }
     }
 
-    /// What looks like a scheme in a path, though no format knows it: somebody may have meant an
-    /// address.
+    /// A prefix of the path that looks like a scheme but belongs to no known format. The user may
+    /// have meant an address.
     pub fn unknown_scheme(&self) -> Option<&str> {
         self.local()?.components().find_map(|component| match component {
             Component::Normal(name) => name.to_str().and_then(split_scheme).map(|(scheme, _)| scheme),
@@ -140,7 +141,7 @@ impl Location {
     }
 }
 
-/// Splits an address. A single letter is a Windows drive, not a scheme.
+/// Splits an address into scheme and rest. A single letter is a Windows drive, not a scheme.
 fn split_scheme(text: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = text.split_once(':')?;
     let is_scheme = scheme.len() > 1
@@ -149,11 +150,11 @@ fn split_scheme(text: &str) -> Option<(&str, &str)> {
     is_scheme.then_some((scheme, rest))
 }
 
-/// An address without what may be secret: the password between `user:` and `@host`, and whatever
-/// stands in a query.
+/// An address without its secrets: the password between `user:` and `@host`, and everything in a
+/// query.
 ///
-/// A password with a `/` in it should be escaped. Where it is not, the text before the `/` looks
-/// like a host and a port that is no number: then all up to the last `@` is masked.
+/// A password that contains a `/` should be escaped. If it is not, the text before the `/` looks
+/// like a host with a port that is not a number. Then everything up to the last `@` is masked.
 fn mask(rest: &str) -> Cow<'_, str> {
     let start = rest.find("//").map_or(0, |slashes| slashes + 2);
     let (before, after) = rest.split_at(start);
@@ -188,9 +189,9 @@ impl Default for Location {
 
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0.place {
-            Place::Local(path) => write!(f, "{}", path.display())?,
-            Place::Address { scheme, rest } => write!(f, "{scheme}:{}", mask(rest))?,
+        match &self.0.kind {
+            LocationKind::Local(path) => write!(f, "{}", path.display())?,
+            LocationKind::Address { scheme, rest } => write!(f, "{scheme}:{}", mask(rest))?,
         }
         self.0.snapshot.iter().try_for_each(|snapshot| write!(f, " (snapshot {snapshot})"))
     }
@@ -250,7 +251,7 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let parse = || Location::parse(&SCHEMES, Path::new("sftp:x"), base.path());
         assert!(parse().address().is_some());
-        // Windows takes the colon for that of a stream of the file `sftp`.
+        // Windows would create the stream `x` of a file `sftp` here.
         std::fs::write(base.path().join("sftp:x"), "").unwrap();
         assert_eq!(parse().local(), Some(&*base.path().join("sftp:x")));
     }

@@ -1,11 +1,10 @@
-//! Backup formats: what a backup can list and give back.
+//! Backup formats: listing what a backup contains, and restoring files from it.
 //!
-//! In: a [`Location`]. Out: a [`Backup`] that lists its entries as a stream and restores chosen
-//! ones below a [`Scratch`]. One file (or folder) a format, one line each in [`registry`]; every
-//! format runs the same contract suite (`tests/it/contract.rs`). This room never writes to a
-//! backup, and knows nothing of sampling, verdicts or reports.
+//! In: a [`Location`]. Out: a [`Backup`], which lists its entries as a stream and restores chosen
+//! entries into a [`Scratch`] folder. Each format has its own file or folder and one line in
+//! [`registry`], and every format runs the same contract suite (`tests/it/contract.rs`). This
+//! module never writes to a backup. It knows nothing of sampling, verdicts or reports.
 
-mod aside;
 pub mod bytes;
 mod compression;
 mod context;
@@ -19,6 +18,7 @@ mod format;
 mod holes;
 mod leftovers;
 mod location;
+mod passed_over;
 mod path;
 mod reach;
 pub mod registry;
@@ -32,7 +32,7 @@ mod workspace;
 mod zip;
 
 pub use context::Context;
-pub use description::{Description, Taken, TakenFrom};
+pub use description::{BackupTime, Description, TakenFrom};
 pub use entry::{Entry, EntryBatch};
 pub use error::{Damage, Error, Lost, RestoreError};
 pub use folder::Folder;
@@ -44,25 +44,25 @@ pub use reach::Reach;
 pub use registry::open;
 pub use restored::Restored;
 pub use scratch::{MARGIN, Scratch};
-pub use scratch_folder::Stays;
+pub use scratch_folder::NotRemoved;
 pub use workspace::Workspace;
 
 use std::ops::ControlFlow;
 
 use crate::platform::Cached;
 
-/// What a listing must carry beyond the path; asking for less can be much faster (a folder needs no
-/// stat).
+/// What a listing must contain besides the paths. Asking for less can be much faster: a folder then
+/// needs no `stat` calls.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Needs {
-    /// Sizes of all entries.
+    /// The sizes of all entries.
     pub size: bool,
-    /// Modification times of all entries.
+    /// The modification times of all entries.
     pub mtime: bool,
 }
 
 impl Needs {
-    /// Whether anything beyond paths is needed.
+    /// Whether anything besides the paths is needed.
     pub fn any(self) -> bool {
         self.size || self.mtime
     }
@@ -74,93 +74,96 @@ impl Needs {
 pub enum Listing {
     /// Everything was listed.
     Whole,
-    /// The receiver or the run asked to stop.
+    /// The sink or a cancelled run ended the listing early.
     Stopped,
-    /// The listing is incomplete: each damage says what could not be listed and why. What was
-    /// listed is real.
+    /// The listing is incomplete. Each damage says what could not be listed and why. The entries
+    /// that were listed do exist in the backup.
     Damaged(Vec<Damage>),
 }
 
-/// Receives a listing. Called from several threads at once by formats that list in parallel.
+/// Receives a listing. Formats that list in parallel call it from several threads at once.
 pub trait CatalogSink: Sync {
-    /// Takes some entries, in no promised order. `Break` ends the listing early.
+    /// Takes a batch of entries. Batches and entries come in any order. `Break` ends the listing
+    /// early.
     fn take(&self, entries: &EntryBatch) -> ControlFlow<()>;
 
-    /// Forgets all that it took of this listing, which begins again: some names occur more than
-    /// once, which only shows at the end, and what comes now leaves out the entries that later ones
-    /// replace. Called once at most, by one thread; never for a backup whose names are unique
-    /// ([`Description::unique_names`]), nor once a listing of this backup has come to its end.
+    /// Discards all entries taken so far, because the listing starts again. Some names occur more
+    /// than once, which is known only at the end; the second pass leaves out the entries that a
+    /// later entry replaces. Called at most once for a listing, by one thread. Never called for a
+    /// backup whose names are unique ([`Description::unique_names`]), nor after an earlier listing
+    /// of this backup has run to its end.
     fn restart(&self);
 
-    /// Hears how many more entries are passed over because they are no regular files: links,
-    /// devices, empty folders. A listing that ends early may say nothing of them.
+    /// Reports how many more entries were passed over because they are not regular files: links,
+    /// devices, empty folders. A listing that ends early need not call this.
     fn pass_over(&self, _count: u64) {}
 }
 
-/// Which entries a restore is asked for.
+/// Which entries to restore.
 pub enum Wanted<'a> {
-    /// These, as listed by the same backup.
+    /// These entries, as listed by the same backup.
     These(&'a EntryBatch),
-    /// Every regular file that passes the test, in one pass.
+    /// Every regular file for which the function returns true, in one pass.
     Every(&'a (dyn Fn(&Entry<'_>) -> bool + Sync)),
 }
 
-/// Receives restored files, each as soon as it is whole.
+/// Receives restored files, each as soon as it is complete.
 pub trait RestoreSink {
-    /// Hears that the content of an entry, of about `size` bytes, is going to be restored, so that
-    /// its original can be read meanwhile. Formats say so that restore entry by entry; it may come
-    /// to nothing.
+    /// Announces that an entry of about `size` bytes is about to be restored, so that its original
+    /// can be read at the same time. Only formats that restore entry by entry call this. The
+    /// restore may still fail.
     fn begin(&mut self, _entry: &Entry<'_>, _size: u64) {}
 
-    /// Takes one entry with its restored copy, or the reason there is none. `Break` ends the
-    /// restore early.
+    /// Takes one entry with its restored copy, or with the reason why there is none. `Break` ends
+    /// the restore early.
     fn deliver(&mut self, entry: Entry<'_>, outcome: Result<Restored, RestoreError>) -> ControlFlow<()>;
 
-    /// Takes note of a part of the backup that a restore of every file could not read, so that what
-    /// lies in it is not delivered. A listing may have reported the same in the same words.
+    /// Reports a part of the backup that a restore of every file could not read. The files in that
+    /// part are not delivered. A listing may have reported the same damage in the same words.
     fn lost(&mut self, damage: Damage);
 }
 
 /// A backup of one point in time.
 ///
-/// Contract, checked by the contract suite for every format:
-/// - nothing is ever written to it, and its files are opened read-only;
-/// - a listing that has come to its end named every regular file once, with the same path whatever
-///   the format;
-/// - each wanted entry is delivered exactly once, with exactly the bytes that the format's own
-///   program restores, or with the reason why not; one bad entry does not keep others from being
-///   delivered;
-/// - a restore of every file that comes upon what it cannot read says so ([`RestoreSink::lost`]):
-///   it never just ends early;
-/// - restored content comes from the backup alone.
+/// The contract suite checks this contract for every format:
+/// - Nothing is ever written to the backup, and its files are opened read-only.
+/// - A listing that ran to its end has named every regular file once, with the same path in every
+///   format.
+/// - Each wanted entry is delivered exactly once: either with exactly the bytes that the format's
+///   own program restores, or with the reason why it could not be restored. One bad entry does not
+///   prevent the delivery of others.
+/// - A restore of every file reports each part that it cannot read ([`RestoreSink::lost`]). It
+///   never just ends early.
+/// - Restored content comes from the backup alone.
 pub trait Backup: Send + Sync {
-    /// What this backup is. It was fixed when the backup was opened.
+    /// What this backup is. Fixed when the backup is opened.
     fn description(&self) -> &Description;
 
-    /// How it wants to be asked for entries.
+    /// How the scheduler should request entries.
     fn reach(&self) -> Reach {
         Reach::RANDOM
     }
 
-    /// Lists all regular files to `sink`. An error means that nothing could be listed.
+    /// Lists all regular files to `sink`. Returns an error if nothing could be listed.
     fn catalog(&self, needs: Needs, context: &Context, sink: &dyn CatalogSink) -> Result<Listing, Error>;
 
-    /// What vouches for the content of every file: a checksum over all of it (that of a gzip, xz or
-    /// zstd stream) that was found right when the backup was last listed to its end. Nothing where
-    /// there is none, or it was not seen yet.
+    /// The name of a checksum over the content of all files (of a gzip, xz or zstd stream) that
+    /// matched when the backup was last listed to its end. `None` if there is no such checksum or
+    /// it has not been checked yet.
     fn vouched_by(&self) -> Option<&'static str> {
         None
     }
 
-    /// What was still in memory of the files in a folder that were to be read from the disk;
-    /// nothing of other formats, whose one file is asked about by itself, and of those that may be
-    /// read from memory.
+    /// How much of the files in a folder was still in memory although they were to be read from the
+    /// disk. `None` for other formats, whose single file is checked separately, and for runs that
+    /// may read from memory.
     fn cached(&self) -> Option<Cached> {
         None
     }
 
-    /// Restores the wanted entries below `scratch`. An error means that the backup or the scratch
-    /// folder cannot be used any more; trouble with single entries is delivered instead.
+    /// Restores the wanted entries into `scratch`. Returns an error if the backup or the scratch
+    /// folder cannot be used any more. Problems with single entries are delivered to `sink`
+    /// instead.
     fn restore(
         &self,
         wanted: Wanted<'_>,

@@ -1,4 +1,4 @@
-//! Names: from what a backup stores to a relative path, and to text that is safe to print.
+//! Paths: from the name that a backup stores to a relative path, and to text that is safe to print.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -6,24 +6,24 @@ use std::path::Path;
 use crate::platform;
 use crate::words::is_invisible;
 
-/// Why a stored name is no path below a folder.
+/// Why a stored name cannot be a path below a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NameProblem {
-    /// A `..` component: restored by a careless program, it would be written outside the target.
-    #[error("its name leaves the folder (\"..\")")]
+    /// It has a `..` component. A careless program would write it outside of the target folder.
+    #[error("its name leads out of the folder (\"..\")")]
     Parent,
-    /// Nothing is left of the name.
+    /// The name is empty, or only slashes and dots.
     #[error("its name is empty")]
     Empty,
-    /// A NUL byte, which no file system can hold.
-    #[error("its name holds a NUL byte")]
+    /// It has a NUL byte, which no file system can store.
+    #[error("its name contains a NUL byte")]
     Nul,
 }
 
-/// Appends the relative form of a stored `name` to `out`: leading slashes, `.` components and
-/// doubled slashes fall away.
+/// Appends the relative form of a stored `name` to `out`: without leading slashes, `.` components
+/// and doubled slashes.
 ///
-/// On an error `out` holds a part of the name.
+/// After an error `out` holds a part of the name.
 pub(super) fn append_relative(out: &mut Vec<u8>, name: &[u8]) -> Result<(), NameProblem> {
     if name.contains(&0) {
         return Err(NameProblem::Nul);
@@ -44,22 +44,22 @@ pub(super) fn append_relative(out: &mut Vec<u8>, name: &[u8]) -> Result<(), Name
     if out.len() == start { Err(NameProblem::Empty) } else { Ok(()) }
 }
 
-/// The relative form of a stored name: what [`Entry::path`](super::Entry::path) holds for it.
+/// The relative form of a stored name, as in [`Entry::path`](super::Entry::path).
 pub fn relative(name: &[u8]) -> Result<Vec<u8>, NameProblem> {
     let mut out = Vec::with_capacity(name.len());
     append_relative(&mut out, name)?;
     Ok(out)
 }
 
-/// A path as text that is safe in a terminal and in a report, and can be turned back by
-/// [`unescape`]: valid UTF-8 stands as it is; control characters, the backslash,
-/// [invisible](is_invisible) characters and bytes that are no UTF-8 become `\xNN` (one a byte).
+/// A path as text that is safe in a terminal and in a report. Valid UTF-8 is copied; control
+/// characters, the backslash, [invisible](is_invisible) characters and bytes that are not UTF-8
+/// become `\xNN`, one for each byte. [`unescape`] reverses it.
 pub fn escape(path: &[u8]) -> Cow<'_, str> {
     let plain = std::str::from_utf8(path).ok().filter(|text| text.chars().all(is_plain));
     plain.map_or_else(|| Cow::Owned(escape_bytes(path)), Cow::Borrowed)
 }
 
-/// A path of this machine as [`escape`] makes text of it.
+/// A path of this machine as text, as converted by [`escape`].
 pub fn path_text(path: &Path) -> String {
     escape(&platform::path_to_bytes(path)).into_owned()
 }
@@ -87,8 +87,8 @@ fn escape_bytes(path: &[u8]) -> String {
     out
 }
 
-/// Characters that can do no harm in a terminal or a report: neither controls nor the backslash (it
-/// introduces our escapes) nor any that cannot be seen.
+/// Whether a character is harmless in a terminal or a report: not a control character, not the
+/// backslash (it introduces our escapes), and not invisible.
 fn is_plain(character: char) -> bool {
     match character {
         ' '..='~' => character != '\\',
@@ -96,13 +96,13 @@ fn is_plain(character: char) -> bool {
     }
 }
 
-/// Turns text made by [`escape`] back into the path. An unfinished escape stands for itself.
+/// Converts text made by [`escape`] back to the path. An incomplete escape is copied as it is.
 pub fn unescape(text: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&byte, tail)) = rest.split_first() {
         let code = rest.strip_prefix(b"\\x").and_then(|hex| hex.get(..2));
-        // A sign would be taken for a part of the number.
+        // `from_str_radix` would accept a sign as part of the number.
         let code = code.filter(|hex| hex.iter().all(u8::is_ascii_hexdigit));
         let code = code.and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
         if let Some(code) = code {

@@ -1,26 +1,27 @@
-//! What the scheduler of a restore has to know of a format, in numbers.
+//! What the scheduler of a restore needs to know about a format, in numbers.
 
-/// How a format wants to be asked for entries.
+/// How a format wants entries to be requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reach {
-    /// How many restores at once are useful: fewer than there are threads for one that gets slower
-    /// otherwise, more for one that mostly waits for a network. None: as many as there are threads.
+    /// How many parallel restores are useful. A format that becomes slower in parallel wants fewer
+    /// than there are threads; a format that mostly waits for a network wants more. `None`: as many
+    /// as there are threads.
     pub parallel: Option<usize>,
-    /// How many wanted entries a restore is given at most.
+    /// The most wanted entries that one restore is given.
     pub batch: usize,
-    /// Whether the cost is by the batch and not by the entry (a process is started, a request is
-    /// sent). Then all batches but the last are full, and all of a batch counts as under way until
-    /// it is done. Otherwise batches get smaller towards the end, so that all threads finish
-    /// together, and entries are restored one after the other.
+    /// Whether the cost is per batch and not per entry (each batch starts a process or sends a
+    /// request). If so, all batches but the last are full, and a whole batch counts as in progress
+    /// until it is done. If not, batches get smaller towards the end, so that all threads finish
+    /// together, and the entries of a batch are restored one after the other.
     pub per_batch: bool,
-    /// Whether it is read front to back: all that is wanted goes into one restore.
+    /// Whether the backup is read front to back. Then one restore is given all wanted entries.
     pub ordered: bool,
 }
 
 impl Reach {
-    /// Any entry by itself, as many at once as there are threads.
+    /// Any entry can be restored by itself, by as many threads as there are.
     pub const RANDOM: Self = Self { parallel: None, batch: 16, per_batch: false, ordered: false };
 
-    /// Only front to back: one pass for all that is wanted.
+    /// The backup is read front to back, in one pass for all wanted entries.
     pub const ORDERED: Self = Self { parallel: Some(1), batch: usize::MAX, per_batch: false, ordered: true };
 }

@@ -1,40 +1,41 @@
-//! All formats. To add one, write its file with a [`Format`] in it, and name that here; the tests
-//! and the contract suite then run on it, and help, hints and tables show it.
+//! All formats. To add one, write a file with a [`Format`] in it and add that to [`FORMATS`]. The
+//! tests and the contract suite then run on it, and help, hints and tables show it.
 
 use std::path::Path;
 
-use super::format::{Candidate, Format, Snapshot};
+use super::format::{BackupCandidate, Format, Snapshot};
 use super::{Backup, Context, Error, Location, folder, tar, zip};
 
 /// All formats, in the order in which they are tried.
 pub static FORMATS: [Format; 7] =
     [folder::FORMAT, tar::GZIP, tar::BZIP2, tar::XZ, tar::ZSTD, tar::PLAIN, zip::FORMAT];
 
-/// Opens the backup at `location`, whatever its name is. Nothing is written to it, and its access
-/// time is left alone where the system allows.
+/// Opens the backup at `location`, whatever its name is. Nothing is written to it. Its access time
+/// is left unchanged if the system allows it.
 pub fn open(location: &Location, context: &Context) -> Result<Box<dyn Backup>, Error> {
-    let candidate = Candidate::look(location, context.cold)?;
+    let candidate = BackupCandidate::look(location, context.cold)?;
     let format = format_of(&candidate)?;
     if format.snapshots.is_none()
         && let Some(snapshot) = location.snapshot()
     {
-        let problem = format!("{} holds no snapshots, such as {snapshot}", format.kind);
+        let problem = format!("{} has no snapshots, so it has none called {snapshot}", format.kind);
         return Err(Error::NotABackup { location: location.clone(), problem });
     }
     (format.open)(&candidate, context)
 }
 
-/// The backups at `location` that can be opened by name; none where it holds but one.
+/// The backups at `location` that can be opened by name. Empty if the location holds only one
+/// backup.
 pub fn snapshots(location: &Location, context: &Context) -> Result<Vec<Snapshot>, Error> {
-    let candidate = Candidate::look(location, context.cold)?;
+    let candidate = BackupCandidate::look(location, context.cold)?;
     match format_of(&candidate)?.snapshots {
         Some(snapshots) => snapshots(&candidate, context),
         None => Ok(Vec::new()),
     }
 }
 
-/// By the scheme of an address, or by the content of a file or a folder.
-fn format_of(candidate: &Candidate<'_>) -> Result<&'static Format, Error> {
+/// Finds the format by the scheme of an address, or by the content of a file or folder.
+fn format_of(candidate: &BackupCandidate<'_>) -> Result<&'static Format, Error> {
     let format = match candidate.location().address() {
         Some((scheme, _)) => FORMATS.iter().find(|format| format.schemes.contains(&scheme)),
         None => FORMATS.iter().find(|format| (format.recognise)(candidate)),
@@ -42,7 +43,7 @@ fn format_of(candidate: &Candidate<'_>) -> Result<&'static Format, Error> {
     format.ok_or_else(|| candidate.unrecognised())
 }
 
-/// Reads what a person wrote: a path, or an address with the scheme of a format
+/// Parses the user's text: a path, or an address with the scheme of a known format
 /// ([`Location::parse`]).
 pub fn locate(text: &Path, base: &Path) -> Location {
     Location::parse(&schemes().collect::<Vec<_>>(), text, base)
@@ -53,7 +54,7 @@ pub fn schemes() -> impl Iterator<Item = &'static str> {
     FORMATS.iter().flat_map(|format| format.schemes.iter().copied())
 }
 
-/// What a backup can be, for a sentence: `a folder, a tar archive or a zip archive`.
+/// All kinds of backup, for a sentence: `a folder, a tar archive or a zip archive`.
 pub fn in_words() -> String {
     let mut kinds: Vec<_> = FORMATS.iter().map(|format| format.kind).collect();
     kinds.dedup();
@@ -63,21 +64,23 @@ pub fn in_words() -> String {
     }
 }
 
-/// The formats as rows of a table in Markdown, with name and summary.
+/// The rows of a Markdown table of all formats, with their names and summaries.
 pub fn table() -> String {
     FORMATS.iter().map(|format| format!("| {} | {} |\n", format.name, format.summary)).collect()
 }
 
-/// What to say to somebody whose backup was not found, and who may have meant an address.
+/// A hint for users whose backup was not found because they may have meant an address.
 pub fn address_hint(location: &Location) -> Option<String> {
     let scheme = location.unknown_scheme()?;
     let known = schemes().map(|scheme| format!("{scheme}:")).collect::<Vec<_>>().join(", ");
     Some(if known.is_empty() {
         format!(
-            "if {scheme}: was to begin an address: bkverify opens no addresses; it verifies {}",
+            "if {scheme}: was meant as the scheme of an address: bkverify cannot open addresses; it verifies {}",
             in_words()
         )
     } else {
-        format!("if {scheme}: was to begin an address: bkverify knows those that begin with {known}")
+        format!(
+            "if {scheme}: was meant as the scheme of an address: bkverify knows only addresses that begin with {known}"
+        )
     })
 }

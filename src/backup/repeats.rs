@@ -1,13 +1,15 @@
-//! Names that occur more than once in an archive, where a later entry replaces an earlier one.
+//! Names that occur more than once in an archive. A later entry replaces an earlier one of the same
+//! name.
 //!
-//! A program that restores an archive front to back ends with the last entry of a name. A listing
-//! that streams cannot know whether a name will come again, so the first listing counts hashes of
-//! names (8 bytes each) and, in the rare case of a repeat, begins again ([`CatalogSink::restart`]).
-//! From then on all but the last entry of a repeated name are left out.
+//! A program that restores an archive front to back ends up with the last entry of each name. A
+//! streaming listing cannot know whether a name will come again. So the first listing collects
+//! hashes of the names (8 bytes each). In the rare case that a name repeats, the listing starts
+//! again ([`CatalogSink::restart`]). From then on, all but the last entry of a repeated name are
+//! left out.
 //!
-//! The hashes are what grows with a backup: 80 MB for ten million entries, freed once the first
-//! listing has ended. Shorter hashes would take two names for one and hide a file; a file to sort
-//! them in would have to be written outside the restore folder.
+//! The hashes are the only memory that grows with the backup: 80 MB for ten million entries, freed
+//! when the first listing ends. Shorter hashes could take two names for one and hide a file.
+//! Sorting them in a file would need a file outside the restore folder.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -15,17 +17,17 @@ use std::sync::OnceLock;
 
 use super::{CatalogSink, Error, Listing};
 
-/// The repeated names of one archive, once known.
+/// The repeated names of one archive, once they are known.
 #[derive(Debug, Default)]
 pub(super) struct Repeats {
     hasher: RandomState,
-    /// Hash of each name that occurs more than once, and how often.
+    /// The hash of each name that occurs more than once, and how often it occurs.
     known: OnceLock<HashMap<u64, u32>>,
 }
 
-/// Lists to `sink` by `list`, which gives nothing where names turned out to repeat: then it lists
-/// once more.
-pub(super) fn settled(
+/// Lists to `sink` by calling `list`, which returns `None` if it found repeated names. Then it is
+/// called once more.
+pub(super) fn list_with_restart(
     sink: &dyn CatalogSink,
     mut list: impl FnMut() -> Result<Option<Listing>, Error>,
 ) -> Result<Listing, Error> {
@@ -33,15 +35,15 @@ pub(super) fn settled(
         return Ok(listing);
     }
     sink.restart();
-    // Repeats are known by now, so this pass cannot ask for another.
+    // The repeats are known by now, so the second pass cannot return `None`.
     Ok(list()?.unwrap_or(Listing::Stopped))
 }
 
-/// One pass over the archive's names, in their order.
-pub(super) struct Pass<'a> {
+/// One pass over the names of the archive, in the order of the archive.
+pub(super) struct NamePass<'a> {
     repeats: &'a Repeats,
-    /// Whether the repeats were not known when it began. Then it counts to its end, though another
-    /// pass may have come to know them meanwhile.
+    /// Whether the repeats were unknown when this pass began. Such a pass counts to its end, even
+    /// if another pass finds the repeats in the meantime.
     is_counting: bool,
     seen: Vec<u64>,
     left: HashMap<u64, u32>,
@@ -54,21 +56,21 @@ impl Repeats {
     }
 
     /// Starts a pass.
-    pub(super) fn pass(&self) -> Pass<'_> {
+    pub(super) fn pass(&self) -> NamePass<'_> {
         let known = self.known.get();
         let left = known.cloned().unwrap_or_default();
-        Pass { repeats: self, is_counting: known.is_none(), seen: Vec::new(), left }
+        NamePass { repeats: self, is_counting: known.is_none(), seen: Vec::new(), left }
     }
 }
 
-impl Pass<'_> {
-    /// Whether each name is known to come once: then nothing replaces anything.
+impl NamePass<'_> {
+    /// Whether every name is known to occur only once, so that no entry replaces another.
     pub(super) fn names_are_unique(&self) -> bool {
         self.left.is_empty()
     }
 
-    /// Notes the next name; whether it stays, as far as is known: `false` for one that a later
-    /// entry replaces.
+    /// Notes the next name. Returns whether its entry stays in the listing, as far as is known:
+    /// `false` if a later entry replaces it.
     pub(super) fn stays(&mut self, name: &[u8]) -> bool {
         if !self.is_counting && self.left.is_empty() {
             return true;
@@ -79,8 +81,8 @@ impl Pass<'_> {
             return true;
         }
         match self.left.get_mut(&hash) {
-            // The archive may have changed, so that the name comes more often than it was counted:
-            // the entries beyond that stay, too.
+            // If the archive has changed, the name may come more often than it was counted. The
+            // entries beyond that count stay, too.
             Some(count) => {
                 *count = count.saturating_sub(1);
                 *count == 0
@@ -89,8 +91,8 @@ impl Pass<'_> {
         }
     }
 
-    /// Ends a pass over the whole archive; whether it must be listed again because repeats came to
-    /// light.
+    /// Ends a pass over the whole archive. Returns whether the archive must be listed again because
+    /// names repeat.
     pub(super) fn finish(mut self) -> bool {
         if !self.is_counting {
             return false;
@@ -101,7 +103,7 @@ impl Pass<'_> {
             repeated.insert(group[0], u32::try_from(group.len()).unwrap_or(u32::MAX));
         }
         let again = !repeated.is_empty();
-        // Another pass that ended first has stored the same.
+        // Another pass that ended first has stored the same result.
         let _ = self.repeats.known.set(repeated);
         again
     }

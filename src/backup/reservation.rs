@@ -1,10 +1,10 @@
 //! Reservations of disk space in the restore folder, for all files in flight together.
 //!
-//! Many threads restore at once. Each reserves what it is going to write before it begins, and
-//! begins only if the free space holds that, all other reservations, and a margin. Otherwise it
-//! waits until other files are judged and emptied. A file that does not fit even then fails alone
-//! ([`RestoreError::NoRoom`]), and so does one that waits while every file on the disk is held by
-//! somebody who waits too: nothing would ever be freed. The others go on.
+//! Many threads restore at once. Each reserves the bytes that it is going to write, and begins only
+//! if the free space covers them, all other reservations, and a margin. Otherwise it waits until
+//! other files have been judged and emptied. A file that would not fit even then fails by itself
+//! ([`RestoreError::NoSpace`]). So does a file that waits while every file on the disk is held by a
+//! thread that waits too, because then no space would ever be freed. The other files go on.
 
 use std::io;
 use std::sync::Mutex;
@@ -17,29 +17,29 @@ use crate::stop::Stop;
 
 use super::{MARGIN, RestoreError};
 
-/// How long a file waits before it looks again.
+/// How long a file waits before it checks again.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// File systems that free in batches (btrfs, ZFS) show what was freed within this time.
+/// File systems that free space in batches (btrfs, ZFS) show freed space within this time.
 const SHOWN_WITHIN: Duration = Duration::from_secs(30);
 
-/// What is written and will be written on one disk.
+/// The bytes that are written and reserved on one disk.
 #[derive(Debug, Default)]
 pub(super) struct DiskSpace {
-    /// Bytes that are reserved and not written yet.
+    /// Bytes that are reserved but not written yet.
     reserved: Mutex<u64>,
-    /// Files that are held by those who wait for a reservation.
+    /// The number of files held by threads that wait for a reservation.
     held: AtomicU64,
-    /// Bytes that were freed of late, when files were emptied.
+    /// Bytes that were freed recently, when files were emptied.
     freed: Mutex<Freed>,
-    /// Bytes that files hold. Grows while `reserved` is locked, so that no byte is missing from
-    /// both or counted in both.
+    /// Bytes in files on the disk. Grows only while `reserved` is locked, so that each byte is
+    /// counted either here or there.
     written: AtomicU64,
-    /// Files that hold content. A file is counted only after its bytes were reserved.
+    /// The number of files with content. A file is counted only after its bytes were reserved.
     files: AtomicU64,
 }
 
-/// Disk space for what is being written; what is left of it is released when dropped.
+/// Reserved disk space for a file that is being written. What is left of it is released on drop.
 #[derive(Debug)]
 pub(super) struct Reservation<'a> {
     space: &'a DiskSpace,
@@ -47,23 +47,23 @@ pub(super) struct Reservation<'a> {
 }
 
 impl DiskSpace {
-    /// One more file holds content, until it is [removed](Self::remove_file).
+    /// Counts one more file with content, until it is [removed](Self::remove_file).
     pub(super) fn add_file(&self) {
         self.files.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// A file was removed or emptied, which has freed `written` bytes.
+    /// Counts a file as removed or emptied, which has freed `written` bytes.
     pub(super) fn remove_file(&self, written: u64) {
         self.written.fetch_sub(written, Ordering::AcqRel);
         lock(&self.freed).note(written);
         self.files.fetch_sub(1, Ordering::AcqRel);
     }
 
-    /// Reserves `size` bytes, as soon as they fit. `held` is how many files the caller itself
-    /// holds, which will not be emptied while it waits; `free` tells how many bytes are free.
+    /// Reserves `size` bytes as soon as they fit. `held` is the number of files that the caller
+    /// itself holds, which are not emptied while it waits. `free` returns the number of free bytes.
     ///
-    /// While little is written and reserved, `free` is not asked: the margin, which was free when
-    /// the run began, covers it.
+    /// `free` is not called while little is written and reserved: the margin covers that, and it
+    /// was free when the run began.
     pub(super) fn reserve(
         &self,
         size: u64,
@@ -74,7 +74,7 @@ impl DiskSpace {
         let mut waiting: Option<Waiting<'_>> = None;
         loop {
             // Locked while the disk is asked, so that no two reservations count on the same bytes.
-            // What is freed in between is seen by the next look at the latest.
+            // Bytes that are freed in between are seen at the next check at the latest.
             let mut reserved = lock(&self.reserved);
             let wanted = reserved.saturating_add(size);
             let files = self.files.load(Ordering::Acquire);
@@ -88,11 +88,11 @@ impl DiskSpace {
             let is_alone = *reserved == 0 && files <= self.held.load(Ordering::Acquire);
             let coming = free.saturating_add(lock(&self.freed).of_late());
             let may_come = coming >= wanted.saturating_add(MARGIN);
-            // Not even when all others are emptied.
+            // Too large even if all other files are emptied.
             let all = coming.saturating_add(self.written.load(Ordering::Acquire));
             let is_too_large = all < size.saturating_add(MARGIN);
             if is_too_large || (is_alone && (!may_come || waiting.since.elapsed() > SHOWN_WITHIN)) {
-                return Err(RestoreError::NoRoom { needed: size, free });
+                return Err(RestoreError::NoSpace { needed: size, free });
             }
             drop(reserved);
             if stop.is_set() {
@@ -103,8 +103,9 @@ impl DiskSpace {
     }
 }
 
-/// What was freed within the time that a file system may take to show it: so that a file far too
-/// large does not wait for what has long been counted.
+/// Bytes that were freed recently, within the time that a file system may take to show them. Older
+/// ones are dropped, so that a file that is far too large does not wait for bytes that are already
+/// counted as free.
 #[derive(Debug, Default)]
 struct Freed {
     since: Option<Instant>,
@@ -118,7 +119,7 @@ impl Freed {
         self.bytes = self.bytes.saturating_add(bytes);
     }
 
-    /// The bytes of at least the last [`SHOWN_WITHIN`], and of at most twice that.
+    /// Bytes freed within at least the last [`SHOWN_WITHIN`], and at most twice that time.
     fn of_late(&mut self) -> u64 {
         let since = *self.since.get_or_insert_with(Instant::now);
         let elapsed = since.elapsed();
@@ -130,7 +131,7 @@ impl Freed {
     }
 }
 
-/// A thread that waits for a reservation, and how many files it holds meanwhile.
+/// A thread that waits for a reservation, and the number of files that it holds in the meantime.
 struct Waiting<'a> {
     all: &'a AtomicU64,
     held: u64,
@@ -151,7 +152,7 @@ impl Drop for Waiting<'_> {
 }
 
 impl Reservation<'_> {
-    /// So many bytes were written: the disk counts them now.
+    /// Counts `bytes` as written: from now on the disk counts them itself.
     pub(super) fn use_up(&mut self, bytes: u64) {
         let used = bytes.min(self.left);
         self.left -= used;
@@ -179,8 +180,7 @@ mod tests {
 
     #[track_caller]
     fn is_refused(asked: &Result<Reservation<'_>, RestoreError>) {
-        let is_full =
-            |error: &RestoreError| matches!(error, RestoreError::NoRoom { needed, .. } if *needed == 3 * GIB);
+        let is_full = |error: &RestoreError| matches!(error, RestoreError::NoSpace { needed, .. } if *needed == 3 * GIB);
         assert!(asked.as_ref().err().is_some_and(is_full), "{asked:?}");
     }
 
@@ -227,13 +227,13 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_has_no_room_even_alone_does_not_wait_for_the_others() {
+    fn a_file_too_large_even_by_itself_does_not_wait_for_the_others() {
         let (space, stop) = (DiskSpace::default(), Stop::never());
         let mut other = space.reserve(GIB, 0, &stop, &|| Ok(2 * GIB)).unwrap();
         space.add_file();
         other.use_up(GIB / 2);
         is_refused(&space.reserve(3 * GIB, 0, &stop, &|| Ok(2 * GIB)));
-        assert!(matches!(space.reserve(1 << 46, 0, &stop, &|| Ok(GIB)), Err(RestoreError::NoRoom { .. })));
+        assert!(matches!(space.reserve(1 << 46, 0, &stop, &|| Ok(GIB)), Err(RestoreError::NoSpace { .. })));
     }
 
     #[test]

@@ -1,8 +1,7 @@
-//! One restored file.
+//! A single restored file.
 //!
-//! In: a numbered file in the scratch folder, made and filled there, or adopted from a
-//! [`Workspace`](super::Workspace). Out: its bytes at any offset. Nothing of it is left once its
-//! value is dropped.
+//! In: a numbered file in the scratch folder, either created and filled there, or adopted from a
+//! [`Workspace`](super::Workspace). Out: its bytes at any offset. On drop it is emptied or removed.
 
 use std::fs::File;
 use std::io::{self, Seek, Write};
@@ -18,27 +17,27 @@ use super::RestoreError;
 use super::bytes::ReadAt;
 use super::scratch_folder::{ScratchFolder, with_number};
 
-/// One restored file, open for reading; emptied when dropped.
+/// A restored file, open for reading. On drop it is emptied, or removed if it was adopted.
 #[derive(Debug)]
 pub struct Restored {
     file: Option<File>,
     size: u64,
-    /// Bytes that take disk space.
+    /// The number of its bytes that take up disk space.
     written: u64,
     number: u64,
-    /// Made by a program: removed in the end, and not written to.
+    /// Whether a program created it. Such a file is never written to, and is removed on drop.
     is_adopted: bool,
     scratch: Arc<ScratchFolder>,
 }
 
 impl Restored {
-    /// An empty file, which is counted from now on.
+    /// An empty file. It is counted in the disk space from now on.
     pub(super) fn new(file: File, number: u64, scratch: Arc<ScratchFolder>) -> Self {
         scratch.space.add_file();
         Self { file: Some(file), size: 0, written: 0, number, is_adopted: false, scratch }
     }
 
-    /// A file of `size` bytes that a program has made, by now under its number.
+    /// A file of `size` bytes that a program has written and that is already renamed to its number.
     pub(super) fn adopt(file: File, size: u64, number: u64, scratch: Arc<ScratchFolder>) -> Self {
         scratch.space.add_file();
         Self { file: Some(file), size, written: size, number, is_adopted: true, scratch }
@@ -49,19 +48,19 @@ impl Restored {
         self.size
     }
 
-    /// The open file, for reading at offsets.
+    /// The open file, to be read at offsets.
     pub fn file(&self) -> &File {
-        // Taken by `drop` alone, after which no reference to self can exist.
+        // Only `drop` takes it, and after that no reference to self can exist.
         #[expect(clippy::expect_used)]
         self.file.as_ref().expect("open until dropped")
     }
 
-    /// The open file, for writing.
+    /// The open file, to be written to.
     pub(super) fn file_mut(&mut self) -> Result<&mut File, RestoreError> {
         self.file.as_mut().ok_or(RestoreError::Stopped)
     }
 
-    /// So many bytes were written to its end.
+    /// Counts `bytes` that the caller has written to its end.
     pub(super) fn count(&mut self, bytes: u64) {
         self.size += bytes;
         self.written += bytes;
@@ -74,7 +73,8 @@ impl Restored {
         Ok(())
     }
 
-    /// Makes the file `size` bytes long; what was not written reads as zeros (sparse members).
+    /// Sets the length of the file to `size` bytes. Ranges that were not written read as zeros
+    /// (sparse members).
     pub fn set_len(&mut self, size: u64) -> Result<(), RestoreError> {
         platform::allow_holes(self.file());
         self.file().set_len(size).map_err(RestoreError::Scratch)?;
@@ -82,8 +82,8 @@ impl Restored {
         Ok(())
     }
 
-    /// Moves the file to `name` below `folder`, which is in the same restore directory, instead of
-    /// deleting it.
+    /// Moves the file to `name` below `folder` instead of deleting it. `folder` must be in the same
+    /// restore folder.
     pub fn keep(mut self, folder: &Dir, name: &Path) -> io::Result<()> {
         drop(self.file.take());
         self.written = 0;
@@ -107,12 +107,13 @@ impl ReadAt for Restored {
 
 impl Drop for Restored {
     fn drop(&mut self) {
-        // A file that `keep` took is closed already. One that cannot be emptied or removed here is
-        // removed with the folder.
+        // If `keep` took the file, it is closed already. If it cannot be emptied or removed here,
+        // it is removed with the folder.
         if let Some(mut file) = self.file.take() {
             if self.is_adopted {
                 drop(file);
-                // Never emptied: if it has got a second name meanwhile, those bytes are not ours.
+                // An adopted file is never emptied: if it has been given a second name in the
+                // meantime, the bytes belong to someone else.
                 let _ = with_number(self.number, |name| self.scratch.dir()?.remove_file(name));
             } else if file.set_len(0).and_then(|()| file.rewind()).is_ok() {
                 lock(&self.scratch.idle).push((file, self.number));
@@ -122,11 +123,12 @@ impl Drop for Restored {
     }
 }
 
-/// What a failed write means: that the file system holds no file so large says nothing of the next
-/// one.
+/// What a failed write means. If the file system cannot hold a file this large, that says nothing
+/// about other files, so the run goes on.
 fn cannot_write(error: io::Error) -> RestoreError {
     if error.kind() == io::ErrorKind::FileTooLarge {
-        let problem = "it is larger than any file can be in the restore folder; choose one on another disk";
+        let problem =
+            "no file in the restore folder can be that large; choose a restore folder on another disk";
         return RestoreError::Unsupported(problem.to_owned());
     }
     RestoreError::Scratch(error)

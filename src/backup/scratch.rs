@@ -1,13 +1,15 @@
-//! The scratch folder: the one place that restored files are written to.
+//! The scratch folder, the only folder that restored files are written to.
 //!
-//! In: content, from any format. Out: [`Restored`] files, numbered, in one flat folder of mode 0700
-//! that is entered by capability, so that no name out of a backup ever reaches the file system.
-//! Programs that restore by themselves write to [`Workspace`](super::Workspace)s in it instead. A
-//! restored file is emptied as soon as its value is dropped, and the empty file serves the next
-//! one: making and deleting a file costs a journalling file system eight times what emptying and
-//! filling it does. So there are never more files than are judged at once. A marker file, locked
-//! while the run lives, lets the next run recognise and remove what a killed one left; nothing else
-//! is ever removed.
+//! In: content, from any format. Out: numbered [`Restored`] files in one flat folder of mode 0700.
+//! The folder is accessed through a handle (capability), and no name from a backup ever reaches the
+//! file system. Programs that do the restoring write to [`Workspace`](super::Workspace)s in it
+//! instead.
+//!
+//! A restored file is emptied on drop, and the next file is written into the empty one: creating
+//! and deleting a file costs a journalling file system eight times as much as emptying and filling
+//! it. So there are never more files than are being judged at once. A marker file is locked while
+//! the run lives. It lets the next run recognise and remove what a killed run left behind; nothing
+//! else is ever removed.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -21,13 +23,13 @@ use crate::stop::Stop;
 use super::holes;
 use super::reservation::Reservation;
 use super::restored::Restored;
-use super::scratch_folder::{PIECE, ScratchFolder, Stays};
+use super::scratch_folder::{NotRemoved, PIECE, ScratchFolder};
 use super::{Error, RestoreError};
 
-/// Bytes that stay free on the restore folder's disk, for everybody else who writes there.
+/// Bytes that are left free on the disk of the restore folder, for other programs that write there.
 pub const MARGIN: u64 = 64 << 20;
 
-/// A fresh folder for one run, removed when dropped.
+/// A new folder for one run. It is removed on drop.
 #[derive(Debug)]
 pub struct Scratch {
     pub(super) inner: Arc<ScratchFolder>,
@@ -35,26 +37,25 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// Makes a fresh folder below `restore_to`, which must exist.
+    /// Creates a new folder below `restore_to`, which must exist.
     pub fn create(restore_to: &Path, cancel: Stop) -> Result<Self, Error> {
-        let fail = |source| Error::Scratch { place: restore_to.to_owned(), source };
+        let fail = |source| Error::Scratch { path: restore_to.to_owned(), source };
         let inner = ScratchFolder::create(restore_to).map_err(fail)?;
         Ok(Self { inner: Arc::new(inner), cancel })
     }
 
-    /// Where it is.
-    pub fn place(&self) -> &Path {
+    /// The path of the folder.
+    pub fn path(&self) -> &Path {
         self.inner.path()
     }
 
-    /// Removes the folder. Otherwise that happens when this is dropped; what stops it is then told
-    /// on standard error.
-    pub fn remove(self) -> Result<(), Stays> {
-        let place = self.inner.path().to_owned();
+    /// Removes the folder. Drop does this too, but can report an error only on standard error.
+    pub fn remove(self) -> Result<(), NotRemoved> {
+        let path = self.inner.path().to_owned();
         match Arc::try_unwrap(self.inner) {
             Ok(mut inner) => inner.remove(),
-            // A restored file that is still in use keeps it, and removes it in the end.
-            Err(_) => Err(Stays { place, problem: "a restored file is still open".to_owned() }),
+            // The restored file that is still open holds the folder and removes it when dropped.
+            Err(_) => Err(NotRemoved { path, problem: "a restored file is still open".to_owned() }),
         }
     }
 
@@ -63,8 +64,8 @@ impl Scratch {
         &self.cancel
     }
 
-    /// Restores what `content` gives. `declared` is the size the backup declares: content that
-    /// grows past it is cut off there with an error, content that ends early is kept as it is.
+    /// Restores the bytes that `content` gives. `declared` is the size that the backup declares.
+    /// Longer content is cut off there and is an error; shorter content is accepted as it is.
     pub fn restore(
         &self,
         content: &mut dyn Read,
@@ -74,8 +75,8 @@ impl Scratch {
         self.restore_beside(0, content, declared, buffer)
     }
 
-    /// The same, for a caller that holds `held` restored files which it keeps until this one is
-    /// restored.
+    /// The same as [`restore`](Self::restore), for a caller that holds `held` other restored files
+    /// until this one is complete.
     pub fn restore_beside(
         &self,
         held: u64,
@@ -85,7 +86,8 @@ impl Scratch {
     ) -> Result<Restored, RestoreError> {
         let mut reservation = self.reserve(declared.unwrap_or(0), held)?;
         let mut restored = self.create_file().map_err(RestoreError::Scratch)?;
-        // One byte more than declared tells a short file from a growing one.
+        // With a buffer one byte larger than declared, a single read shows whether the content is
+        // longer.
         let piece = declared.map_or(PIECE, |size| {
             usize::try_from(size.saturating_add(1)).unwrap_or(PIECE).clamp(4096, PIECE)
         });
@@ -96,7 +98,7 @@ impl Scratch {
         Ok(restored)
     }
 
-    /// Appends all that `content` gives, a full `buffer` at a time.
+    /// Appends all that `content` gives, one full `buffer` at a time.
     fn fill(
         &self,
         restored: &mut Restored,
@@ -122,9 +124,9 @@ impl Scratch {
         }
     }
 
-    /// Restores a whole open file of `size` bytes, by the quickest way the system has (a reflink or
-    /// an in-kernel copy for large ones). Its holes stay holes, where the system tells of them, and
-    /// take no space.
+    /// Restores a whole open file of `size` bytes in the fastest way the system offers (a reflink,
+    /// or a copy inside the kernel for large files). Holes remain holes and take no space, if the
+    /// system tells where they are.
     pub fn copy(&self, from: &mut File, size: u64, buffer: &mut Vec<u8>) -> Result<Restored, RestoreError> {
         if size < PIECE as u64 {
             return self.copy_small(from, size, buffer);
@@ -151,8 +153,8 @@ impl Scratch {
         }
     }
 
-    /// Goes on where a copy inside the kernel failed, or was not to be had: reading and writing
-    /// tell which side an error comes from.
+    /// Continues with reads and writes after a copy inside the kernel has failed or is not
+    /// available. They show which side an error comes from.
     fn copy_by_hand(
         &self,
         from: &mut File,
@@ -170,18 +172,18 @@ impl Scratch {
         Ok(restored)
     }
 
-    /// Reserves disk space for what is written next: a file that does not fit beside all others is
-    /// not begun, so the disk is never filled to its last byte.
+    /// Reserves disk space for what is written next. A file that does not fit beside all others is
+    /// not started, so that the disk is never filled to the last byte.
     pub(super) fn reserve(&self, size: u64, held: u64) -> Result<Reservation<'_>, RestoreError> {
         self.inner.space.reserve(size, held, &self.cancel, &|| platform::free_space(self.inner.path()))
     }
 
-    /// One read, one write. That the read gave just as much as the file was long is its end: no
-    /// second read is needed.
+    /// Copies with one read and one write. If the read returns exactly as many bytes as the file is
+    /// long, that is its end, and no second read is needed.
     fn copy_small(&self, from: &mut File, size: u64, buffer: &mut Vec<u8>) -> Result<Restored, RestoreError> {
         let mut reservation = self.reserve(size, 0)?;
         let mut restored = self.create_file().map_err(RestoreError::Scratch)?;
-        // Smaller than a piece.
+        // Its size is less than `PIECE`.
         let length = usize::try_from(size).unwrap_or(PIECE) + 1;
         if buffer.len() < length {
             buffer.resize(length.next_power_of_two(), 0);
@@ -192,7 +194,7 @@ impl Scratch {
         Ok(restored)
     }
 
-    /// An empty numbered file, to be filled by [`Restored::write`]; the caller has reserved
+    /// An empty numbered file, to be filled with [`Restored::write`]. The caller must have reserved
     /// space for it.
     pub fn create_file(&self) -> io::Result<Restored> {
         let idle = lock(&self.inner.idle).pop();
@@ -202,7 +204,7 @@ impl Scratch {
 }
 
 impl RestoreError {
-    /// An error that came while reading from a decoder or a file of the backup.
+    /// Converts an error that came from reading a decoder or a file of the backup.
     pub(super) fn from_read(error: io::Error) -> Self {
         Self::Read(error)
     }
@@ -222,11 +224,11 @@ mod tests {
         let scratch = Scratch::create(target.path(), Stop::never()).unwrap();
         let restored = scratch.restore(&mut &b"hello"[..], Some(5), &mut Vec::new()).unwrap();
         assert_eq!(restored.size(), 5);
-        assert_eq!(std::fs::read(scratch.place().join("000000")).unwrap(), b"hello");
+        assert_eq!(std::fs::read(scratch.path().join("000000")).unwrap(), b"hello");
         drop(restored);
-        assert_eq!(std::fs::read(scratch.place().join("000000")).unwrap(), b"");
+        assert_eq!(std::fs::read(scratch.path().join("000000")).unwrap(), b"");
         let next = scratch.restore(&mut &b"abc"[..], None, &mut Vec::new()).unwrap();
-        assert_eq!(std::fs::read(scratch.place().join("000000")).unwrap(), b"abc");
+        assert_eq!(std::fs::read(scratch.path().join("000000")).unwrap(), b"abc");
         assert_eq!(next.size(), 3);
     }
 
@@ -234,16 +236,16 @@ mod tests {
     fn a_folder_that_cannot_be_removed_is_told_with_its_place() {
         let target = below();
         let scratch = Scratch::create(target.path(), Stop::never()).unwrap();
-        let place = scratch.place().to_owned();
-        std::fs::write(place.join("thesis.doc"), "not ours").unwrap();
-        let stays = scratch.remove().unwrap_err().to_string();
-        assert!(stays.contains(&place.display().to_string()) && stays.contains("by hand"), "{stays}");
-        assert!(place.join("thesis.doc").exists());
+        let path = scratch.path().to_owned();
+        std::fs::write(path.join("thesis.doc"), "not ours").unwrap();
+        let error = scratch.remove().unwrap_err().to_string();
+        assert!(error.contains(&path.display().to_string()) && error.contains("by hand"), "{error}");
+        assert!(path.join("thesis.doc").exists());
         let scratch = Scratch::create(target.path(), Stop::never()).unwrap();
         let restored = scratch.restore(&mut &b"content"[..], None, &mut Vec::new()).unwrap();
         assert!(scratch.remove().unwrap_err().to_string().contains("still open"));
         drop(restored);
-        std::fs::remove_dir_all(&place).unwrap();
+        std::fs::remove_dir_all(&path).unwrap();
         assert_eq!(std::fs::read_dir(target.path()).unwrap().count(), 0);
         let scratch = Scratch::create(target.path(), Stop::never()).unwrap();
         scratch.remove().unwrap();

@@ -1,6 +1,8 @@
-//! The folder that restored files lie in: private, with a locked marker, removed in the end.
+//! The folder that contains the restored files of a run. It is private, has a locked marker, and is
+//! removed at the end.
 //!
-//! The marker lets the next run recognise what a killed one left; nothing else is ever removed.
+//! The marker lets the next run recognise what a killed run left behind. Nothing else is ever
+//! removed.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -20,37 +22,37 @@ use super::reservation::DiskSpace;
 const MARKER_TEXT: &str = "A running bkverify holds a lock on this file and removes this folder when it ends.\n\
     If it was killed, the next bkverify run with the same restore folder removes it.\n";
 
-/// How often a fresh folder is tried to be made again.
+/// How often creating a new folder is retried.
 const ATTEMPTS: u32 = 16;
 
-/// Content is copied in pieces of this many bytes; between them a run can be stopped.
+/// Content is copied in pieces of this many bytes. Between two pieces a run can be cancelled.
 pub(super) const PIECE: usize = 1 << 20;
 
-/// The folder of one run, for all who have a part in it; removed when dropped.
+/// The folder of one run, shared by all who use it. It is removed on drop.
 #[derive(Debug)]
 pub(super) struct ScratchFolder {
     parent: Dir,
     name: String,
-    place: PathBuf,
-    /// Closed before the folder is removed: Windows removes no folder that is open.
+    path: PathBuf,
+    /// Closed before the folder is removed, because Windows cannot remove an open folder.
     dir: Option<Dir>,
     marker: Option<File>,
     next: AtomicU64,
-    /// Empty files that wait for content.
+    /// Empty files that can be filled again, with their numbers.
     pub(super) idle: Mutex<Vec<(File, u64)>>,
     pub(super) space: DiskSpace,
-    /// The folder of all workspaces, once there is one.
+    /// The folder that contains all workspaces, once it was created.
     workspaces: Mutex<Option<Dir>>,
 }
 
-/// The folder could not be removed, and holds files of the backup.
+/// The scratch folder could not be removed. It may contain files of the backup.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "cannot remove {}, which may hold restored files: {problem}; the next run tries again, or remove it by hand",
-    place.display()
+    "cannot remove {}, which may contain restored files: {problem}; the next run tries again, or remove it by hand",
+    path.display()
 )]
-pub struct Stays {
-    pub(super) place: PathBuf,
+pub struct NotRemoved {
+    pub(super) path: PathBuf,
     pub(super) problem: String,
 }
 
@@ -64,13 +66,13 @@ impl ScratchFolder {
         Ok((file.into_std(), number))
     }
 
-    /// A number that no file or workspace has had yet.
+    /// A number that no file or workspace has had before.
     pub(super) fn next_number(&self) -> u64 {
         self.next.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// The folder that workspaces are made in. The first who asks makes it, and writes down which
-    /// folder it is: the next run removes no other.
+    /// The folder that contains the workspaces. The first call creates it and records its number in
+    /// the marker, because the next run removes no other folder of that name.
     pub(super) fn workspaces(&self) -> io::Result<Dir> {
         let mut known = lock(&self.workspaces);
         if let Some(dir) = &*known {
@@ -88,11 +90,11 @@ impl ScratchFolder {
 }
 
 impl ScratchFolder {
-    /// Makes a fresh folder below `restore_to`, which must exist.
+    /// Creates a new folder below `restore_to`, which must exist.
     pub(super) fn create(restore_to: &Path) -> io::Result<Self> {
         let parent = Dir::open_ambient_dir(restore_to, ambient_authority())?;
-        // A run that starts at this very moment may take a folder without a locked marker for a
-        // leftover: then try again.
+        // Another run that starts at the same time may take a folder without a locked marker for a
+        // leftover and remove it. Then this is tried again.
         let mut attempt = 0;
         let (name, dir, marker) = loop {
             match create_locked(&parent) {
@@ -102,7 +104,7 @@ impl ScratchFolder {
             }
         };
         Ok(Self {
-            place: restore_to.join(&name),
+            path: restore_to.join(&name),
             parent,
             name,
             dir: Some(dir),
@@ -114,31 +116,32 @@ impl ScratchFolder {
         })
     }
 
-    /// Where it is.
+    /// The path of the folder.
     pub(super) fn path(&self) -> &Path {
-        &self.place
+        &self.path
     }
 
-    /// Removes it. Once; what stays (no permission any more, say) is recognised by the next run.
-    pub(super) fn remove(&mut self) -> Result<(), Stays> {
+    /// Removes the folder, at the first call only. If something cannot be removed (permission lost,
+    /// for example), the next run recognises it.
+    pub(super) fn remove(&mut self) -> Result<(), NotRemoved> {
         lock(&self.idle).clear();
         lock(&self.workspaces).take();
         let Some(dir) = self.dir.take() else { return Ok(()) };
         let problem = match remove_ours(&self.parent, &self.name, dir, self.marker.take()) {
             Ok(true) => return Ok(()),
-            Ok(false) => "it holds what is not ours".to_owned(),
+            Ok(false) => "it contains something that bkverify did not create".to_owned(),
             Err(error) => error.to_string(),
         };
-        Err(Stays { place: self.place.clone(), problem })
+        Err(NotRemoved { path: self.path.clone(), problem })
     }
 }
 
 impl Drop for ScratchFolder {
     fn drop(&mut self) {
-        if let Err(stays) = self.remove() {
-            // There is no outcome to add it to; and nobody else to tell where standard error is
-            // closed.
-            let _ = writeln!(io::stderr(), "bkverify: warning: {stays}");
+        if let Err(error) = self.remove() {
+            // The run has no outcome any more to add this to. If standard error is closed, there is
+            // nobody to tell.
+            let _ = writeln!(io::stderr(), "bkverify: warning: {error}");
         }
     }
 }
@@ -148,7 +151,7 @@ fn create_locked(parent: &Dir) -> io::Result<(String, Dir, File)> {
     let dir = platform::make_private_dir(parent, &name)?;
     let mut options = OpenOptions::new();
     let mut marker = dir.open_with(MARKER, options.read(true).write(true).create_new(true))?.into_std();
-    // Where there are no locks, no other run takes it for a leftover either.
+    // On a file system without locks, other runs do not take this folder for a leftover either.
     if is_locked(&marker.try_lock()) == Some(true) {
         return Err(io::ErrorKind::WouldBlock.into());
     }
@@ -157,7 +160,7 @@ fn create_locked(parent: &Dir) -> io::Result<(String, Dir, File)> {
     Ok((name, dir, marker))
 }
 
-/// Calls `act` with a number's file name, made without an allocation.
+/// Calls `act` with the file name for a number, without an allocation.
 pub(super) fn with_number<T>(number: u64, act: impl FnOnce(&str) -> T) -> T {
     let mut digits = [b'0'; 20];
     let mut rest = number;
@@ -170,6 +173,6 @@ pub(super) fn with_number<T>(number: u64, act: impl FnOnce(&str) -> T) -> T {
             break;
         }
     }
-    // ASCII digits alone.
+    // Only ASCII digits.
     act(std::str::from_utf8(&digits[start..]).unwrap_or_default())
 }

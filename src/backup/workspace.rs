@@ -1,21 +1,22 @@
-//! A folder in the scratch folder for a program that restores by itself: restic, borg, rclone.
+//! A folder inside the scratch folder for a program that does the restoring: restic, borg, rclone.
 //!
-//! In: whatever the program writes below [`Workspace::path`]. Out: the regular files among it that
+//! In: whatever the program writes below [`Workspace::path`]. Out: those of its regular files that
 //! the caller asks for, as [`Restored`] files that are judged like all others.
 //!
-//! Names come from the backup, and nothing that the program made is trusted. A file is
-//! [adopted](Workspace::adopt) by handle, folder by folder from the workspace's own one, and no
-//! link is followed: a link to an original would make the original its own restored copy, which is
-//! always equal. For the same reason a file with a second name (a hard link) is refused, and so are
-//! pipes and devices, which are not even opened. What was adopted moves under a number of its own,
-//! so that the program cannot exchange it any more.
+//! Names come from the backup, and nothing that the program has written is trusted. A file is
+//! [adopted](Workspace::adopt) through open handles, folder by folder from the workspace down, and
+//! no link is followed: a link to an original would make the original its own restored copy, which
+//! is always equal. For the same reason a file with a second name (a hard link) is refused. So are
+//! pipes and devices, which are not even opened. An adopted file is renamed to a number of its own
+//! in the scratch folder, so that the program can no longer replace it.
 //!
-//! The rest is removed with the workspace, by handle, without following a link or entering a file
-//! system that is mounted there. A run that is killed leaves that to the next one
+//! All other files are removed with the workspace, through open handles, without following a link
+//! or entering a file system that is mounted there. If a run is killed, the next run removes them
 //! ([`leftovers`](super::leftovers)).
 //!
-//! The program itself gets a path, and writes where that leads. Who can rename folders in the
-//! restore folder can lead it elsewhere: so restore to a folder that only you can write to.
+//! The program itself is given a path, and writes wherever that path leads. Anyone who can rename
+//! folders in the restore folder can redirect it. So restore to a folder that only you can write
+//! to.
 
 use std::fs::File;
 use std::io;
@@ -31,21 +32,21 @@ use super::reservation::Reservation;
 use super::scratch_folder::with_number;
 use super::{RestoreError, Restored, Scratch, relative};
 
-/// A folder that a program may write to; removed with all that is in it when dropped.
+/// A folder that a program may write to. It is removed with everything in it on drop.
 #[derive(Debug)]
 pub struct Workspace<'a> {
     scratch: &'a Scratch,
     parent: Dir,
     name: String,
     path: PathBuf,
-    /// Closed before the folder is removed: Windows removes no folder that is open.
+    /// Closed before the folder is removed, because Windows cannot remove an open folder.
     dir: Option<Dir>,
     reservation: Reservation<'a>,
 }
 
 impl Scratch {
-    /// Makes a workspace for a program that is going to write about `size` bytes. Waits until there
-    /// is space for them, as for any file.
+    /// Creates a workspace for a program that is about to write about `size` bytes. Waits until
+    /// there is space for them, as for any file.
     pub fn workspace(&self, size: u64) -> Result<Workspace<'_>, RestoreError> {
         let reservation = self.reserve(size, 0)?;
         let name = with_number(self.inner.next_number(), str::to_owned);
@@ -54,22 +55,22 @@ impl Scratch {
             Ok((parent, dir))
         });
         let (parent, dir) = made.map_err(RestoreError::Scratch)?;
-        let path = self.place().join(WORKSPACES).join(&name);
+        let path = self.path().join(WORKSPACES).join(&name);
         Ok(Workspace { scratch: self, parent, name, path, dir: Some(dir), reservation })
     }
 }
 
 impl Workspace<'_> {
-    /// Where the program shall write. Nobody but this user can enter it.
+    /// The folder that the program must write to. No other user can enter it.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Takes the file at `path`, relative to the workspace, which the program has finished. It is
-    /// no longer in the workspace then.
+    /// Takes the file at `path`, relative to the workspace. The program must have finished writing
+    /// it. Afterwards it is no longer in the workspace.
     ///
-    /// What the program wrote there instead of a plain file is [`RestoreError::Damaged`], and so is
-    /// that it wrote nothing.
+    /// Returns [`RestoreError::Damaged`] if the program wrote something other than a regular file
+    /// there, or nothing.
     pub fn adopt(&mut self, path: &[u8]) -> Result<Restored, RestoreError> {
         let path = relative(path).map_err(RestoreError::Name)?;
         let top = self.dir.as_ref().ok_or(RestoreError::Stopped)?;
@@ -80,10 +81,10 @@ impl Workspace<'_> {
             with_number(number, |number| {
                 let file = platform::open_made_file(top, folder, name)?;
                 folder.rename(name, to, number)?;
-                // The name may have led to another file by then, and this file may have got a
-                // second name.
+                // The program may have replaced the file before the rename, or given it a second
+                // name. So the renamed file is opened again and compared with the first.
                 same_file(&file, platform::open_made_file(top, to, number.as_ref())).inspect_err(|_| {
-                    // Back to where it is removed whatever it is.
+                    // Back to the workspace, which is removed whatever it contains.
                     let _ = to.rename(number, folder, name);
                 })
             })
@@ -98,7 +99,8 @@ impl Workspace<'_> {
     }
 }
 
-/// Goes from folder to folder to where the file lies, and acts on that folder and the file's name.
+/// Opens one folder after the other down to the one that contains the file, and calls `act` with
+/// that folder and the name of the file.
 fn take<T>(top: &Dir, path: &[u8], act: impl FnOnce(&Dir, &Path) -> io::Result<T>) -> io::Result<T> {
     let mut folder = top.try_clone()?;
     let mut rest = path;
@@ -109,25 +111,25 @@ fn take<T>(top: &Dir, path: &[u8], act: impl FnOnce(&Dir, &Path) -> io::Result<T
     act(&folder, &platform::path_from_bytes(rest))
 }
 
-/// The file that was opened once more, with its size, if it is the `first` one.
+/// The file that was opened again, with its size. An error if it is not the same file as `first`.
 fn same_file(first: &File, again: io::Result<File>) -> io::Result<(File, u64)> {
     let again = again?;
     let state = platform::stat(&again)?;
     if state.id != platform::stat(first)?.id {
-        let problem = "another file took its place while it was read";
+        let problem = "another file replaced it while it was read";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
     }
     Ok((again, state.size))
 }
 
-/// Whether the program is to blame, or the disk that it wrote to.
+/// Decides whether the program is to blame, or the disk that it wrote to.
 fn explain(error: io::Error) -> RestoreError {
     match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::InvalidFilename => {
             RestoreError::Damaged("the program that restores it has not written it".to_owned())
         }
         io::ErrorKind::InvalidInput | io::ErrorKind::PermissionDenied => RestoreError::Damaged(format!(
-            "what the program that restores it has written is not accepted: {error}"
+            "the program that restores it has written something that is not accepted: {error}"
         )),
         io::ErrorKind::NotADirectory | io::ErrorKind::CrossesDevices => RestoreError::Damaged(
             "the program that restores it has written a link, a mount point or a file in place of a folder above it"
@@ -140,7 +142,7 @@ fn explain(error: io::Error) -> RestoreError {
 impl Drop for Workspace<'_> {
     fn drop(&mut self) {
         if let Some(dir) = self.dir.take() {
-            // What stays is tried again when the scratch folder is removed, which tells of it.
+            // Whatever remains is removed with the scratch folder, which also reports errors.
             let _ = remove_made(&self.parent, &self.name, dir);
         }
     }

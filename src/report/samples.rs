@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use crate::backup::{Description, Taken, TakenFrom};
+use crate::backup::{BackupTime, Description, TakenFrom};
 use crate::exit::ExitCode;
 use crate::plan::{self, Algorithm, Filters, Map, Plan, Target};
 use crate::platform::Timestamp;
@@ -56,7 +56,7 @@ fn outcome(verdicts: &[(Verdict, u64)], wanted: u64) -> Outcome {
             format: "tar.gz",
             snapshot: None,
             id: None,
-            taken: Some(Taken { at: TAKEN, how: TakenFrom::FileTime }),
+            taken: Some(BackupTime { at: TAKEN, how: TakenFrom::FileTime }),
             unique_names: true,
             time_resolution_ns: 1,
         },

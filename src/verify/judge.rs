@@ -191,7 +191,7 @@ impl<'a> Judge<'a> {
         let recorded = self.context.recorded(entry);
         let given = match error {
             RestoreError::Checksum(_) | RestoreError::TooLong { .. } => FromBackup::ChecksumFailed,
-            RestoreError::Unsupported(_) | RestoreError::NoRoom { .. } => FromBackup::NotTried,
+            RestoreError::Unsupported(_) | RestoreError::NoSpace { .. } => FromBackup::NotTried,
             RestoreError::Read(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 FromBackup::NotTried
             }
@@ -201,7 +201,7 @@ impl<'a> Judge<'a> {
         let standing = state.map(|state| standing(state, &recorded));
         // A size that rot made up has no room either: what could not be tried for that reason stays
         // in the statement.
-        let is_tried = given != FromBackup::NotTried || matches!(error, RestoreError::NoRoom { .. });
+        let is_tried = given != FromBackup::NotTried || matches!(error, RestoreError::NoSpace { .. });
         let record = PickRecord {
             verdict: judge(given, &Original::Gone, &recorded),
             // Where no recorded time tells, a bad pick too many in the statement makes it weaker,

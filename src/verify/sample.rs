@@ -52,9 +52,9 @@ impl Ranker {
     /// The rank of a path.
     pub fn rank(&self, path: &[u8]) -> Rank {
         let hash = blake3::keyed_hash(&self.key, path);
-        let number = |bytes: &[u8]| bytes.iter().fold(0, |number, &byte| number << 8 | u128::from(byte));
-        let (order, digest) = hash.as_bytes().split_at(16);
-        Rank { order: number(order), digest: number(digest) }
+        let bytes = hash.as_bytes();
+        let number = |from: usize| u128::from_be_bytes(std::array::from_fn(|at| bytes[from + at]));
+        Rank { order: number(0), digest: number(16) }
     }
 }
 

@@ -5,7 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use super::*;
 use crate::backup::{
-    CatalogSink, Description, Entry, EntryBatch, Listing, Needs, Reach, RestoreSink, Taken, TakenFrom, Wanted,
+    BackupTime, CatalogSink, Description, Entry, EntryBatch, Listing, Needs, Reach, RestoreSink, TakenFrom,
+    Wanted,
 };
 use crate::exit::ExitCode;
 use crate::plan::{SampleSize, Target};
@@ -27,7 +28,7 @@ pub(super) fn description() -> Description {
         format: "fickle",
         snapshot: None,
         id: None,
-        taken: Some(Taken { at, how: TakenFrom::FileTime }),
+        taken: Some(BackupTime { at, how: TakenFrom::FileTime }),
         unique_names: false,
         time_resolution_ns: 1,
     }

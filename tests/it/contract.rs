@@ -1,7 +1,7 @@
-//! What every backup format promises, checked on backups that the real programs made
+//! The contract of every backup format, checked on backups that the real programs made
 //! (`fixtures/make.sh`).
 //!
-//! To add a format, add its fixtures to [`fixtures::ALL`]. All of these tests then run on them.
+//! A new format adds its fixtures to [`fixtures::ALL`], and all these tests run on them.
 
 pub mod collect;
 mod damage;
@@ -16,33 +16,33 @@ use std::path::Path;
 use bkverify::backup::{self, Backup, Context, EntryBatch, Listing, Needs, Wanted};
 use bkverify::stop::Stop;
 
-use collect::{Landed, Taken, hash, restore, scratch};
+use collect::{CollectedListing, RestoredFiles, hash, restore, scratch};
 pub use collect::{catalog, open};
 use fixtures::{ALL, Fixture, Original, Yield};
 
-/// Every fixture with the path of its file. Compressed tar archives come a second time,
+/// Calls `test` with every fixture and its path. Compressed tar archives come a second time,
 /// uncompressed.
 fn each(mut test: impl FnMut(&Fixture, &Path, &dyn Backup)) {
     for fixture in ALL {
-        for place in fixture.places() {
-            let backup = open(place.as_ref()).unwrap_or_else(|error| panic!("{}: {error}", fixture.name));
+        for path in fixture.paths() {
+            let backup = open(path.as_ref()).unwrap_or_else(|error| panic!("{}: {error}", fixture.name));
             eprintln!("{} as {}", fixture.name, backup.description().format);
-            test(fixture, place.as_ref(), &*backup);
+            test(fixture, path.as_ref(), &*backup);
         }
     }
 }
 
-/// All picks whose index passes.
+/// All picks whose index passes the test.
 fn some(picks: &EntryBatch, keep: impl Fn(usize) -> bool) -> EntryBatch {
     picks.iter().enumerate().filter(|(index, _)| keep(*index)).map(|(_, entry)| entry).collect()
 }
 
 #[track_caller]
-fn assert_landed(fixture: &Fixture, landed: &Landed, expected: &BTreeMap<Vec<u8>, Original>) {
+fn assert_restored(fixture: &Fixture, restored: &RestoredFiles, expected: &BTreeMap<Vec<u8>, Original>) {
     let names = |path: &Vec<u8>| backup::escape(path).into_owned();
-    let paths: Vec<String> = landed.files.keys().map(names).collect();
+    let paths: Vec<String> = restored.files.keys().map(names).collect();
     assert_eq!(paths, expected.keys().map(names).collect::<Vec<_>>(), "{}", fixture.name);
-    for (path, outcome) in &landed.files {
+    for (path, outcome) in &restored.files {
         let name = backup::escape(path);
         match (fixture.gives, outcome) {
             (_, Ok(found)) => assert_eq!(*found, expected[path].hash, "{}: {name}", fixture.name),
@@ -69,8 +69,8 @@ fn every_format_lists_exactly_the_regular_files() {
             let original = &expected[entry.path];
             assert!(entry.problem.is_none());
             assert!(entry.size.is_none_or(|size| size == original.size), "{}: {entry:?}", fixture.name);
-            // For hard links in a tar archive, which are the only entries with a handle, the size
-            // is stored elsewhere.
+            // Only hard links in a tar archive have a handle. Their size is stored with another
+            // member.
             let is_link = backup.description().format.starts_with("tar") && !entry.handle.is_empty();
             assert_eq!(entry.size.is_none(), is_link, "{}: {entry:?}", fixture.name);
         }
@@ -78,12 +78,12 @@ fn every_format_lists_exactly_the_regular_files() {
 }
 
 /// Repeated names are known at the end of the first listing, which then restarts. Later listings
-/// know them from the beginning.
+/// know them.
 #[test]
-fn only_the_first_full_listing_restarts_and_only_if_names_repeat() {
+fn only_the_first_whole_listing_restarts_and_only_where_names_repeat() {
     each(|fixture, _, backup| {
         let restarts = || {
-            let sink = Taken::default();
+            let sink = CollectedListing::default();
             let listing = backup.catalog(Needs::default(), &Context::default(), &sink).unwrap();
             assert!(matches!(listing, Listing::Whole), "{}: {listing:?}", fixture.name);
             sink.restarted.into_inner()
@@ -96,8 +96,8 @@ fn only_the_first_full_listing_restarts_and_only_if_names_repeat() {
 #[test]
 fn recorded_times_are_those_of_the_originals() {
     each(|fixture, _, backup| {
-        // A checkout gives the files in a folder new times. 7-Zip stores local times of the machine
-        // that it ran on.
+        // A checkout gives new times to the files of a folder. 7-Zip stores times in the local time
+        // of the machine that it ran on.
         if fixture.name.starts_with("folder") || fixture.name.starts_with("7zip") {
             return;
         }
@@ -112,42 +112,42 @@ fn recorded_times_are_those_of_the_originals() {
 
 #[test]
 fn every_format_restores_every_file_exactly() {
-    each(|fixture, place, backup| {
-        let before = hash(&fixtures::content(place));
+    each(|fixture, path, backup| {
+        let before = hash(&fixtures::content(path));
         let expected = fixture.expected();
         let (picks, _) = catalog(backup);
-        assert_landed(fixture, &restore(backup, Wanted::These(&picks)), &expected);
-        assert_landed(fixture, &restore(backup, Wanted::Every(&|_| true)), &expected);
+        assert_restored(fixture, &restore(backup, Wanted::These(&picks)), &expected);
+        assert_restored(fixture, &restore(backup, Wanted::Every(&|_| true)), &expected);
         let refused = restore(backup, Wanted::Every(&|_| true))
             .files
             .values()
             .filter(|outcome| outcome.is_err())
             .count();
         assert_eq!(refused > 0, fixture.gives != Yield::Content, "{}", fixture.name);
-        // Without a listing before the restore.
-        let fresh = open(place).unwrap();
-        assert_landed(fixture, &restore(&*fresh, Wanted::Every(&|_| true)), &expected);
+        // A restore without a listing before it.
+        let fresh = open(path).unwrap();
+        assert_restored(fixture, &restore(&*fresh, Wanted::Every(&|_| true)), &expected);
         let cold = Context { cold: true, ..Context::default() };
-        let cold = backup::open(&place.into(), &cold).unwrap();
-        assert_landed(fixture, &restore(&*cold, Wanted::Every(&|_| true)), &expected);
-        assert_eq!(hash(&fixtures::content(place)), before, "{} was written to", fixture.name);
+        let cold = backup::open(&path.into(), &cold).unwrap();
+        assert_restored(fixture, &restore(&*cold, Wanted::Every(&|_| true)), &expected);
+        assert_eq!(hash(&fixtures::content(path)), before, "{} was written to", fixture.name);
     });
 }
 
 #[test]
 fn any_choice_of_files_can_be_restored() {
-    each(|fixture, place, backup| {
+    each(|fixture, path, backup| {
         let (picks, _) = catalog(backup);
         for (step, offset) in [(3, 1), (50, 0)] {
             let chosen = some(&picks, |index| index % step == offset);
             let expected = fixture.expected();
             let expected =
                 chosen.iter().map(|entry| (entry.path.to_vec(), expected[entry.path].clone())).collect();
-            assert_landed(fixture, &restore(backup, Wanted::These(&chosen)), &expected);
+            assert_restored(fixture, &restore(backup, Wanted::These(&chosen)), &expected);
             let paths: Vec<_> = chosen.iter().map(|entry| entry.path.to_vec()).collect();
-            let fresh = open(place).unwrap();
+            let fresh = open(path).unwrap();
             let chosen = |entry: &backup::Entry<'_>| paths.iter().any(|path| path == entry.path);
-            assert_landed(fixture, &restore(&*fresh, Wanted::Every(&chosen)), &expected);
+            assert_restored(fixture, &restore(&*fresh, Wanted::Every(&chosen)), &expected);
         }
     });
 }
@@ -161,18 +161,18 @@ fn eight_threads_restore_from_one_backup_at_once() {
         let (picks, _) = catalog(backup);
         let target = tempfile::tempdir().unwrap();
         let scratch = scratch(&target, &Stop::never());
-        let mut all = Landed::default();
+        let mut all = RestoredFiles::default();
         std::thread::scope(|scope| {
             let threads: Vec<_> = (0..8)
                 .map(|thread| {
                     let (picks, scratch) = (&picks, &scratch);
                     scope.spawn(move || {
-                        let mut landed = Landed::default();
+                        let mut restored = RestoredFiles::default();
                         let mine = some(picks, |index| index % 8 == thread);
                         backup
-                            .restore(Wanted::These(&mine), scratch, &Context::default(), &mut landed)
+                            .restore(Wanted::These(&mine), scratch, &Context::default(), &mut restored)
                             .unwrap();
-                        landed
+                        restored
                     })
                 })
                 .collect();
@@ -180,21 +180,21 @@ fn eight_threads_restore_from_one_backup_at_once() {
                 all.files.extend(thread.join().unwrap().files);
             }
         });
-        assert_landed(fixture, &all, &fixture.expected());
+        assert_restored(fixture, &all, &fixture.expected());
     });
 }
 
 #[test]
-fn a_listing_ends_when_its_sink_says_so() {
+fn a_listing_ends_when_its_receiver_has_enough() {
     each(|fixture, _, backup| {
-        let sink = Taken { enough: true, ..Taken::default() };
+        let sink = CollectedListing { enough: true, ..CollectedListing::default() };
         let listing = backup.catalog(Needs::default(), &Context::default(), &sink).unwrap();
         assert!(matches!(listing, Listing::Stopped), "{}: {listing:?}", fixture.name);
     });
 }
 
 #[test]
-fn a_restore_ends_when_its_sink_says_so_or_the_run_is_cancelled() {
+fn a_restore_ends_when_its_receiver_has_enough_or_the_run_stops() {
     each(|fixture, _, backup| {
         let (picks, _) = catalog(backup);
         if picks.len() < 3 {
@@ -203,20 +203,20 @@ fn a_restore_ends_when_its_sink_says_so_or_the_run_is_cancelled() {
         let target = tempfile::tempdir().unwrap();
         let every = |_: &backup::Entry<'_>| true;
         for wanted in [Wanted::These(&picks), Wanted::Every(&every)] {
-            let mut landed = Landed { limit: Some(2), ..Landed::default() };
+            let mut restored = RestoredFiles { limit: Some(2), ..RestoredFiles::default() };
             backup
-                .restore(wanted, &scratch(&target, &Stop::never()), &Context::default(), &mut landed)
+                .restore(wanted, &scratch(&target, &Stop::never()), &Context::default(), &mut restored)
                 .unwrap();
-            assert_eq!(landed.files.len(), 2, "{}", fixture.name);
+            assert_eq!(restored.files.len(), 2, "{}", fixture.name);
         }
         let stop = Stop::never();
         stop.set();
         for wanted in [Wanted::These(&picks), Wanted::Every(&every)] {
-            let mut landed = Landed::default();
+            let mut restored = RestoredFiles::default();
             backup
-                .restore(wanted, &scratch(&target, &stop), &Context::new(stop.clone()), &mut landed)
+                .restore(wanted, &scratch(&target, &stop), &Context::new(stop.clone()), &mut restored)
                 .unwrap();
-            assert!(landed.files.len() < 2, "{}", fixture.name);
+            assert!(restored.files.len() < 2, "{}", fixture.name);
         }
     });
 }
@@ -227,10 +227,10 @@ fn nothing_is_left_in_the_scratch_folder() {
         let target = tempfile::tempdir().unwrap();
         let scratch = scratch(&target, &Stop::never());
         backup
-            .restore(Wanted::Every(&|_| true), &scratch, &Context::default(), &mut Landed::default())
+            .restore(Wanted::Every(&|_| true), &scratch, &Context::default(), &mut RestoredFiles::default())
             .unwrap();
-        // Emptied files are kept to be reused.
-        for entry in std::fs::read_dir(scratch.place()).unwrap() {
+        // Emptied files remain, to be filled again.
+        for entry in std::fs::read_dir(scratch.path()).unwrap() {
             let entry = entry.unwrap();
             let is_marker = entry.path().extension().is_some();
             assert!(is_marker || entry.metadata().unwrap().len() == 0, "{}", entry.path().display());
@@ -240,7 +240,7 @@ fn nothing_is_left_in_the_scratch_folder() {
     });
 }
 
-/// If holes were written out as zeros, a backup of virtual machines would fill the restore folder.
+/// If holes were written as zeros, images of virtual machines would fill the restore folder.
 #[cfg(target_os = "linux")]
 #[test]
 fn sparse_files_are_restored_with_their_holes() {
@@ -278,7 +278,7 @@ fn sparse_files_are_restored_with_their_holes() {
     }
 }
 
-/// If the restore folder fails, the restore ends, instead of failing for each file.
+/// If the restore folder fails, the restore ends and does not fail for each file.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_failing_scratch_folder_ends_the_restore() {
@@ -289,11 +289,11 @@ fn a_failing_scratch_folder_ends_the_restore() {
         }
         let target = tempfile::tempdir().unwrap();
         let scratch = scratch(&target, &Stop::never());
-        std::fs::remove_dir_all(scratch.place()).unwrap();
-        let mut landed = Landed::default();
+        std::fs::remove_dir_all(scratch.path()).unwrap();
+        let mut restored = RestoredFiles::default();
         let error =
-            backup.restore(Wanted::These(&picks), &scratch, &Context::default(), &mut landed).unwrap_err();
+            backup.restore(Wanted::These(&picks), &scratch, &Context::default(), &mut restored).unwrap_err();
         assert!(matches!(error, backup::Error::Scratch { .. }), "{}: {error}", fixture.name);
-        assert_eq!(landed.files.len(), 1, "{}", fixture.name);
+        assert_eq!(restored.files.len(), 1, "{}", fixture.name);
     });
 }

@@ -1,5 +1,5 @@
-//! Worked proofs that the interfaces are wide enough for what comes. Each adds something of a new
-//! kind in a file of its own, using only what the program already has.
+//! Proves that the interfaces are wide enough for what comes. Each test adds something of a different
+//! kind in a file of its own, and uses only the interfaces that the program already has.
 
 mod network;
 mod observer;
@@ -9,7 +9,7 @@ mod renderer;
 
 use std::time::SystemTime;
 
-use bkverify::backup::{Backup, Description, Taken, TakenFrom};
+use bkverify::backup::{Backup, BackupTime, Description, TakenFrom};
 use bkverify::plan::{CachePolicy, Plan, SampleSize, Target};
 use bkverify::platform::Timestamp;
 use bkverify::stop::Stop;
@@ -19,22 +19,22 @@ use bkverify::verify::{self, Silent};
 use crate::pack::Member;
 use crate::world::World;
 
-/// The content of every file of [`world`].
+/// What every file of [`world`] holds.
 const CONTENT: &[u8] = b"content";
 
-/// The names of this many files.
+/// The names of so many files.
 fn names(files: usize) -> Vec<Vec<u8>> {
     (0..files).map(|number| format!("file-{number}").into_bytes()).collect()
 }
 
-/// A world with this many originals.
+/// So many originals.
 fn world(files: usize) -> World {
     let name = |name: &Vec<u8>| String::from_utf8(name.clone()).unwrap();
     World::new()
         .originals(&names(files).iter().map(|each| Member::new(name(each), CONTENT)).collect::<Vec<_>>())
 }
 
-/// The description of a backup that was taken later than anything that a test creates.
+/// Of a backup that was taken later than anything that a test makes.
 fn described(format: &'static str) -> Description {
     let at = Timestamp { seconds: 1 << 33, nanos: 0 };
     Description {
@@ -42,7 +42,7 @@ fn described(format: &'static str) -> Description {
         format,
         snapshot: None,
         id: None,
-        taken: Some(Taken { at, how: TakenFrom::Record }),
+        taken: Some(BackupTime { at, how: TakenFrom::Record }),
         unique_names: true,
         time_resolution_ns: 1,
     }

@@ -40,7 +40,7 @@ fn a_backup_that_looks_like_an_address_is_a_missing_file_with_a_hint() {
         .run(&flags)
         .exits(4)
         .err_has("cannot open the backup")
-        .err_has("if restic: was to begin an address");
+        .err_has("if restic: was meant as the scheme of an address");
 }
 
 #[test]

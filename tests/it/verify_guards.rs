@@ -63,7 +63,7 @@ fn an_archive_whose_tail_was_zeroed_does_not_pass() {
     bytes.resize(half, 0);
     bytes.resize(half + (3 << 20), 0);
     fs::write(world.path("b"), bytes).unwrap();
-    world.verify("--sample 5").exits(1).says("nothing but");
+    world.verify("--sample 5").exits(1).says("there are only zeros");
 }
 
 #[test]

@@ -26,7 +26,7 @@ fn a_missing_backup_is_named() {
 fn an_empty_file_is_not_a_backup() {
     let world = World::new().originals(&tree()).file("b", "");
     refused(&world, 4)
-        .err_has("the file is empty; look whether the program that should have written it failed");
+        .err_has("the file is empty; check whether the program that should have written it failed");
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn a_file_of_an_unknown_format_is_not_a_backup() {
     let words = "no backup at all, but some words that go on for long enough\n".repeat(50);
     let world = World::new().originals(&tree()).file("b", words);
     refused(&world, 4)
-        .err_has("is no backup format that bkverify knows (its first bytes: 6e 6f 20 62 61 63 6b 75")
+        .err_has("is not in a backup format that bkverify knows (its first bytes: 6e 6f 20 62 61 63 6b 75")
         .err_has("it must be a folder, a tar archive");
     let world = World::new().originals(&tree()).file("b", b"7z\xbc\xaf\x27\x1c and more");
     refused(&world, 4).err_has("it is a 7-Zip archive, which is not supported");

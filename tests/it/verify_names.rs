@@ -45,7 +45,7 @@ fn hostile_names_are_never_created_and_the_other_files_are_verified() {
             verified.findings().into_iter().filter(|(_, verdict)| verdict == "restore-failed").collect();
         assert_eq!(failed.len(), 2, "{format}: {failed:?}");
         assert!(failed.iter().all(|(name, _)| name.contains("..")), "{failed:?}");
-        verified.says("restore-failed: ../escaped its name leaves the folder (\"..\")");
+        verified.says("restore-failed: ../escaped its name leads out of the folder (\"..\")");
     }
 }
 
@@ -78,7 +78,7 @@ fn a_name_is_never_cut_at_a_zero_byte() {
     let mut members = tree();
     members.push(Member::new(b"docs/letter.txt\0.exe", "harm"));
     let world = World::new().originals(&tree()).backup("zip", &members);
-    let verified = world.verify("--sample all").exits(1).says("its name holds a NUL byte");
+    let verified = world.verify("--sample all").exits(1).says("its name contains a NUL byte");
     assert_eq!(verified.at("/counts/verified"), 12);
     assert_eq!(verified.at("/counts/restore-failed"), 1);
 }

@@ -210,9 +210,9 @@ fn an_archive_with_an_encrypted_directory_is_unusable_and_not_damaged() {
 
 #[test]
 fn data_after_the_archive_is_damage_except_for_the_rest_of_a_tape_record() {
-    fails(|bytes| bytes.extend(vec![b'x'; 500_000]), "500000 bytes lie behind the archive's end");
-    fails(|bytes| bytes.push(0), "1 bytes lie behind");
-    fails(|bytes| bytes.extend([0; 70_000]), "70000 bytes lie behind");
+    fails(|bytes| bytes.extend(vec![b'x'; 500_000]), "500000 bytes follow the end of the archive");
+    fails(|bytes| bytes.push(0), "1 bytes follow the end of the archive");
+    fails(|bytes| bytes.extend([0; 70_000]), "70000 bytes follow the end of the archive");
     let mut padded = archive();
     padded.resize(padded.len().next_multiple_of(10_240), 0);
     verify(&padded).exits(0);
@@ -300,7 +300,7 @@ fn an_entry_missing_from_the_directory_is_damage() {
     }
     // A record is overwritten by a copy of another.
     let twice = with_records(|records| records[7] = records[3].clone());
-    verify(&twice).exits(1).says("does not list");
+    verify(&twice).exits(1).says("is not listed in the directory");
 }
 
 #[test]
@@ -311,8 +311,7 @@ fn a_directory_in_another_order_than_the_entries_is_not_damage() {
 
 #[test]
 fn a_size_that_the_compression_cannot_produce_takes_no_space() {
-    // Both headers claim a little less than 64 TiB (2^46 bytes) for about a thousand compressed
-    // bytes, in zip64 fields.
+    // The record and the data descriptor both claim about 2 GiB for a few compressed bytes.
     let content = b"short";
     let mut writer = rawzip::ZipArchiveWriter::new(Vec::new());
     let path = rawzip::path::EntryPath::verbatim(&b"bomb"[..]);
@@ -326,14 +325,13 @@ fn a_size_that_the_compression_cannot_produce_takes_no_space() {
     let (_, sums) = sums.finish().unwrap();
     entry.finish(sums).unwrap();
     let mut bytes = writer.finish().unwrap();
-    // In the record, and in the data descriptor before it.
     for mark in [&b"PK\x01\x02"[..], b"PK\x07\x08"] {
         let at = bytes.windows(4).position(|four| four == mark).unwrap();
         let size = at + if mark[2] == 1 { 24 } else { 12 };
         bytes[size + 3] = 0x7f;
     }
     let world = World::new().originals(&[Member::new("bomb", content)]).file("b", bytes);
-    world.verify("--sample all").exits(1).says("compressed bytes hold");
+    world.verify("--sample all").exits(1).says("compressed bytes cannot expand to");
 }
 
 /// Records what is delivered for each restored file.

@@ -107,8 +107,8 @@ fn only_regular_files_inside_the_workspace_are_adopted_and_pipes_are_not_waited_
         (b"never/written", "has not written it"),
         (b"top", "has not written it"),
         (&[b'x'; 300], "has not written it"),
-        (b"../marker", "leaves the folder"),
-        (b"nested/../link", "leaves the folder"),
+        (b"../marker", "leads out of the folder"),
+        (b"nested/../link", "leads out of the folder"),
         (b"", "empty"),
     ] {
         let error = adopted(&mut workspace, path).unwrap_err();
@@ -143,7 +143,7 @@ fn an_adopted_file_is_never_reused_and_outlives_its_workspace() {
     assert_eq!(content(&next), b"next");
     // Files are numbered in order, but an adopted file is never reused.
     let linked = machine.folder.path().join("linked");
-    let number = fs::read_dir(scratch.place()).unwrap().map(|entry| entry.unwrap().path());
+    let number = fs::read_dir(scratch.path()).unwrap().map(|entry| entry.unwrap().path());
     let number = number.filter(|path| path.is_file()).find(|path| fs::read(path).unwrap() == b"two").unwrap();
     fs::hard_link(number, &linked).unwrap();
     drop(two);

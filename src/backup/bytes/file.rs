@@ -7,8 +7,8 @@ use crate::platform;
 
 use super::ReadAt;
 
-/// A file that somebody has opened for reading. How it was opened stays as it was: without a change
-/// of its access time, from the disk or from the system's cache.
+/// A file that the caller has opened for reading. The way it was opened remains in effect: whether
+/// its access time changes, and whether it is read from the disk or from the system's cache.
 #[derive(Debug)]
 pub struct FileBytes {
     file: File,

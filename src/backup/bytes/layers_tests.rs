@@ -1,4 +1,4 @@
-//! Layers on layers: by a plain model, and by the readers of real archives.
+//! Tests layers on top of layers, against a simple model and with the readers of real archives.
 
 use std::collections::BTreeMap;
 use std::io::{BufReader, Read, Seek, SeekFrom, Write};
@@ -17,7 +17,7 @@ use crate::backup::{
 use crate::platform;
 use crate::stop::Stop;
 
-/// What each path of a backup gives, or why it gives nothing; and what was damaged.
+/// For each path of a backup, its content or the reason why there is none; and what was damaged.
 #[derive(Debug, Default, PartialEq)]
 struct Delivered {
     files: BTreeMap<Vec<u8>, Result<Vec<u8>, String>>,
@@ -67,9 +67,10 @@ fn archive(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/archives").join(name)
 }
 
-/// The content of an archive as an image that was changed after it was made gives it: a file with
-/// other bytes around the archive and wrong ones in every third block of it; over a part of that
-/// file a layer in memory with the right ones; over that a window of the archive alone.
+/// The content of an archive behind three layers, as in a disk image that was changed later. Below,
+/// a file has other bytes around the archive, and every third block of the archive is wrong in it.
+/// On top of a part of that file, a layer in memory has the right bytes. On top of that is a window
+/// that shows only the archive.
 fn layered(content: &[u8]) -> Box<dyn ReadAt> {
     const BLOCK: usize = 700;
     let (before, inner) = (5 * 512 + 3, 1000);
@@ -168,10 +169,10 @@ fn extents_that_cannot_be_right_make_no_layer() {
     assert_eq!(layer(&[(15, 5, 0), (10, 5, 0), (12, 0, 99)]).unwrap()[10..20], [1; 10]);
 }
 
-/// A layer as numbers that any length makes sense of.
+/// A layer in numbers that can be adapted to any length.
 type Layer = (bool, Vec<(u64, u64, u64)>, u64, u64);
 
-/// Puts a layer on `bytes`, and on the plain `model` of them.
+/// Puts a layer on `bytes`, and applies it to the plain `model` of them.
 fn put(bytes: Box<dyn ReadAt>, model: &mut Vec<u8>, layer: Layer, seed: u8) -> Box<dyn ReadAt> {
     let (is_window, extents, start, len) = layer;
     let whole = model.len() as u64;

@@ -1,14 +1,14 @@
-//! The bytes of a container, wherever they lie: in a file, in memory, in a part of another
+//! The bytes of a container, wherever they are stored: in a file, in memory, in a part of another
 //! container, in layers on top of each other.
 //!
-//! In: anything that can be read at an offset ([`ReadAt`]). Out: the same, cut ([`Window`]) or
-//! layered ([`Overlay`]), and a [`Reader`] for whoever reads front to back. The readers of tar and
-//! zip archives and the decompressors know this trait alone, so an archive inside a file inside a
-//! disk image is read by the same code as one on a disk.
+//! In: anything that can be read at an offset ([`ReadAt`]). Out: a part of it ([`Window`]), layers
+//! on top of it ([`Overlay`]), or a [`Reader`] that reads it front to back. The readers of tar and
+//! zip archives and the decompressors know only this trait. So an archive inside a file inside a
+//! disk image is read by the same code as an archive on a disk.
 //!
-//! Calls go through `&dyn ReadAt`, one for a whole block: next to the system call below it, an
-//! indirect call costs nothing. Whoever needs single bytes puts a [`BufReader`](io::BufReader)
-//! around a [`Reader`].
+//! Calls go through `&dyn ReadAt`, one for a whole block. Compared with the system call below it,
+//! an indirect call costs nothing. To read single bytes, put a [`BufReader`](io::BufReader) around
+//! a [`Reader`].
 
 mod file;
 mod overlay;
@@ -27,29 +27,28 @@ pub use window::Window;
 /// Bytes that can be read at any offset, by any number of threads at once.
 ///
 /// Contract:
-/// - nothing is ever written, and no call moves a position that another call reads from;
-/// - the bytes stay the same, unless somebody else changes what they come from; then a read gives
-///   old bytes, new bytes or an error, and `len` stays what it was.
+/// - Nothing is ever written, and no call moves a position that another call reads from.
+/// - The bytes stay the same, unless someone else changes the file that they come from. Then a read
+///   returns old bytes, new bytes or an error, and `len` does not change.
 pub trait ReadAt: fmt::Debug + Send + Sync {
-    /// Reads bytes from `offset` on into the start of `buffer`, and returns how many.
+    /// Reads bytes from `offset` on into the start of `buffer`, and returns their number.
     ///
-    /// - A read may be short: one that crosses the border of a layer is. [`Self::read_full_at`]
-    ///   goes on until the buffer is full.
-    /// - Nothing is read for an empty buffer and at the end, whether `offset` is the end itself or
-    ///   lies behind it. In no other case is the result 0.
+    /// - A read may be short, for example at the border of a layer. [`Self::read_full_at`] goes on
+    ///   until the buffer is full.
+    /// - The result is 0 only if the buffer is empty or `offset` is at or behind the end.
     /// - Interrupted calls are repeated here: [`io::ErrorKind::Interrupted`] is never returned.
-    /// - After an error the content of `buffer` is unspecified.
+    /// - After an error, the content of `buffer` is unspecified.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
 
-    /// How many bytes there are; of a file, how many there were when it was opened.
+    /// The number of bytes. For a file, this is its length when it was opened.
     fn len(&self) -> u64;
 
-    /// Whether there are none.
+    /// Whether there are no bytes.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Reads until `buffer` is full or the end is reached, and returns how many bytes it holds.
+    /// Reads until `buffer` is full or the end is reached. Returns the number of bytes read.
     fn read_full_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         let mut filled = 0;
         while filled < buffer.len() {
@@ -104,7 +103,7 @@ impl ReadAt for [u8] {
     }
 
     fn len(&self) -> u64 {
-        // The slice's own length, not this one.
+        // The length of the slice itself; `self.len()` would call this method again.
         <[u8]>::len(self) as u64
     }
 }
@@ -120,7 +119,7 @@ impl ReadAt for Vec<u8> {
     }
 }
 
-/// Whether there are zeros alone from `offset` on. What cannot be read is none.
+/// Whether all bytes from `offset` on are zeros. `false` if they cannot be read.
 pub(super) fn is_all_zero(bytes: &dyn ReadAt, mut offset: u64) -> bool {
     let mut piece = [0; 4096];
     loop {
@@ -132,8 +131,9 @@ pub(super) fn is_all_zero(bytes: &dyn ReadAt, mut offset: u64) -> bool {
     }
 }
 
-/// What a layer answers when the bytes below it end before they should: somebody has shortened the
-/// file they come from. An end in the middle must not pass for the end of the whole.
+/// The result of a read in a layer. If the bytes below the layer end before they should, someone
+/// has shortened their file. That is an error, because an end in the middle must not be taken for
+/// the end of the whole.
 fn unless_cut_short(got: usize, wanted: usize) -> io::Result<usize> {
     if got == 0 && wanted > 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(got) }
 }

@@ -1,17 +1,17 @@
-//! Bytes on top of others, as an image that is copied on write has them: what was changed lies in
-//! the upper layer, all else in the one below.
+//! Bytes on top of other bytes, as in a copy-on-write image: changed ranges are in the upper layer,
+//! everything else is in the lower one.
 
 use std::io;
 use std::ops::Range;
 
 use super::{ReadAt, unless_cut_short};
 
-/// A range that the upper layer gives.
+/// A range of bytes that the upper layer provides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Extent {
-    /// Where it begins in the whole.
+    /// Where it begins in the overlay.
     pub at: u64,
-    /// How many bytes it has.
+    /// Its length in bytes.
     pub len: u64,
     /// Where its bytes begin in the upper layer.
     pub from: u64,
@@ -23,16 +23,16 @@ impl Extent {
     }
 }
 
-/// Why extents make no layer.
+/// Why a list of extents is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidExtent {
-    /// Two of them claim the same bytes.
+    /// Two extents claim the same byte.
     #[error("two extents claim byte {0}")]
     Overlap(u64),
-    /// One reaches beyond the end of the lower layer.
+    /// An extent reaches beyond the end of the lower layer.
     #[error("the extent at byte {0} reaches beyond the end of the layer below")]
     BeyondBase(u64),
-    /// The upper layer does not hold what one refers to.
+    /// An extent refers to bytes that the upper layer does not have.
     #[error("the extent at byte {0} refers to bytes that its layer does not have")]
     BeyondTop(u64),
 }
@@ -42,13 +42,13 @@ pub enum InvalidExtent {
 pub struct Overlay<Base, Top> {
     base: Base,
     top: Top,
-    /// In order; no two overlap, none is empty.
+    /// Sorted by position. No two overlap, and none is empty.
     extents: Vec<Extent>,
 }
 
 impl<Base: ReadAt, Top: ReadAt> Overlay<Base, Top> {
-    /// The extents may come in any order. They are refused as a whole if one of them cannot be
-    /// right: a layer that guesses would give bytes that nobody has stored.
+    /// Takes the extents in any order. If one of them cannot be right, all are refused: a layer
+    /// that guesses would return bytes that nobody has stored.
     pub fn new(base: Base, top: Top, mut extents: Vec<Extent>) -> Result<Self, InvalidExtent> {
         extents.retain(|extent| extent.len > 0);
         extents.sort_unstable_by_key(|extent| extent.at);
@@ -67,7 +67,8 @@ impl<Base: ReadAt, Top: ReadAt> Overlay<Base, Top> {
         }
     }
 
-    /// The extent that holds the byte at `offset`, or up to where there is none.
+    /// The extent that contains the byte at `offset`. If there is none: the offset of the next
+    /// extent or of the end.
     fn extent_at(&self, offset: u64) -> Result<Extent, u64> {
         let next = self.extents.partition_point(|extent| extent.end() <= offset);
         match self.extents.get(next) {

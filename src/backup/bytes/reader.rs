@@ -1,10 +1,10 @@
-//! Front to back: bytes at offsets as a stream of the standard library.
+//! Reads bytes at offsets front to back, as a stream of the standard library.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
 use super::ReadAt;
 
-/// Reads `bytes` from a position of its own on. Any number of readers can share the same bytes.
+/// Reads `bytes` from its own position on. Any number of readers can share the same bytes.
 #[derive(Debug)]
 pub struct Reader<B> {
     bytes: B,

@@ -1,4 +1,4 @@
-//! A part of other bytes, as a partition is one of a disk.
+//! A part of other bytes, like a partition of a disk.
 
 use std::io;
 
@@ -13,7 +13,7 @@ pub struct Window<B> {
 }
 
 impl<B: ReadAt> Window<B> {
-    /// A window that reaches beyond the end of `inner` ends there; [`ReadAt::len`] tells.
+    /// A window that would reach beyond the end of `inner` is made shorter; see [`ReadAt::len`].
     pub fn new(inner: B, start: u64, len: u64) -> Self {
         let len = len.min(inner.len().saturating_sub(start));
         Self { inner, start, len }
@@ -27,7 +27,7 @@ impl<B: ReadAt> ReadAt for Window<B> {
         if wanted == 0 {
             return Ok(0);
         }
-        // Within the length of `inner`, which fits 64 bits.
+        // The sum is within the length of `inner`, so it cannot overflow.
         let got = self.inner.read_at(&mut buffer[..wanted], self.start + offset)?;
         unless_cut_short(got, wanted)
     }

@@ -1,19 +1,19 @@
-//! A buffered file that can be looked into before it is read: what begins at the end of a stream
-//! decides what reads it.
+//! A buffered file that allows looking ahead. The bytes after the end of a stream decide how they
+//! are read.
 
 use std::io::{self, BufRead, Read};
 
-/// Compressed archives are read in pieces of this many bytes.
+/// The size of one read from a compressed archive, in bytes.
 const READ_AHEAD: usize = 256 << 10;
 
-/// Reads `inner` through a buffer, and counts.
+/// Reads `inner` through a buffer, and counts the bytes.
 pub(super) struct Input<R> {
     inner: R,
     buffer: Box<[u8]>,
-    /// What the buffer holds: from `start` to `end`.
+    /// The bytes in the buffer: those from `start` to `end`.
     start: usize,
     end: usize,
-    /// How many bytes were consumed.
+    /// The number of bytes that were consumed.
     passed: u64,
 }
 
@@ -23,12 +23,13 @@ impl<R: Read> Input<R> {
         Self { inner, buffer: vec![0; READ_AHEAD].into(), start: 0, end: 0, passed: 0 }
     }
 
-    /// How many bytes were consumed so far.
+    /// The number of bytes that were consumed so far.
     pub(super) fn passed(&self) -> u64 {
         self.passed
     }
 
-    /// The next `count` bytes, fewer at the end; `count` is less than the buffer holds.
+    /// The next `count` bytes, or fewer at the end. `count` must be less than the size of the
+    /// buffer.
     pub(super) fn peek(&mut self, count: usize) -> io::Result<&[u8]> {
         if self.end - self.start < count {
             self.buffer.copy_within(self.start..self.end, 0);
@@ -39,7 +40,7 @@ impl<R: Read> Input<R> {
         Ok(&self.buffer[self.start..end])
     }
 
-    /// Reads more behind what the buffer holds.
+    /// Reads more bytes after those in the buffer.
     fn fill(&mut self) -> io::Result<usize> {
         loop {
             match self.inner.read(&mut self.buffer[self.end..]) {

@@ -1,40 +1,41 @@
-//! The end of an archive: empty blocks, and whether there may be as many.
+//! The end of an archive: its empty blocks, and whether their number is plausible.
 //!
-//! An archive ends in two empty blocks, which are all that some programs write (7-Zip, Go, busybox,
-//! bsdtar to a file); others fill up with zeros to a whole record: 10 KiB, unless `tar -b` was
-//! given another blocking factor. Zeros beyond that are a wiped range, in which members were. What
-//! a wiped range leaves behind it (the data of a member whose header is gone) shows in the same
-//! way: bytes behind the end marker that are no zeros.
+//! An archive ends with two empty blocks. Some programs write no more than these (7-Zip, Go,
+//! busybox, bsdtar to a file). Others fill up a whole record with zeros: 10 KiB, unless `tar -b`
+//! set another blocking factor. More zeros than that are a range that was wiped, in which there
+//! were members. Behind a wiped range there may be the data of a member whose header is gone. That
+//! shows in the same way: as bytes behind the end marker that are not zeros.
 //!
-//! One program writes more: `tar -A` keeps the padding of the archive that it appends and adds its
-//! own, up to two records of the default size. That is called damage too: as often as not it is,
-//! and the message names the other cause.
+//! One program writes more zeros: `tar -A` keeps the padding of the archive that it appends and
+//! adds its own, up to two records of the default size. This is called damage as well, because just
+//! as often it is damage. The message names the other cause.
 //!
-//! What cannot be told: members at the very end whose place holds zeros, if these still fit the
-//! last record. Looking up originals in the backup (`--completeness`) finds that they are missing.
+//! This cannot detect members at the very end that were overwritten with zeros, if these zeros
+//! still fit the last record. `--completeness`, which looks up the originals in the backup, finds
+//! that such files are missing.
 
 use super::header::BLOCK;
 
-/// The record that programs fill up to unless told otherwise: 20 blocks.
+/// The record that programs fill up by default: 20 blocks.
 const RECORD: u64 = 20 * BLOCK;
 
-/// Blocking factors that are believed if the archive's length is a multiple of such a record: the
-/// default, powers of two (below), and round numbers. Archives of the default record have such a
-/// length once in 8 (for 16 KiB) to once in 500 (for 1 MiB), and multiples of 40 or 100 blocks much
-/// more often: those would hide what is lost.
+/// Blocking factors that are accepted if the length of the archive is a multiple of the record: the
+/// default, powers of two (below), and round numbers. Archives with the default record have such a
+/// length by chance: between once in 8 (for 16 KiB) and once in 500 (for 1 MiB). Multiples of 40 or
+/// 100 blocks are much more frequent, so accepting them would hide lost members.
 const ROUND_FACTORS: [u64; 10] = [10, 20, 126, 1000, 2000, 4000, 5000, 8000, 10_000, 20_000];
 
-/// Powers of two from 1 KiB to 1 GiB.
+/// Powers of two from 1 KiB to 1 GiB, as exponents.
 const RECORD_BITS: std::ops::RangeInclusive<u32> = 10..=30;
 
-/// What a walk has seen of the end, if it has come to it.
+/// What a walk over the archive has seen of its end.
 #[derive(Debug, Default)]
 pub(super) struct Tail {
-    /// How many empty blocks came, and where the first is.
+    /// The number of empty blocks, and the offset of the first.
     pub blocks: u64,
     pub at: u64,
-    /// Where something that is neither empty nor a header came behind them, and how many of its
-    /// bytes are no zeros.
+    /// The offset of the first block behind them that is neither empty nor a header, and how many
+    /// bytes in such blocks are not zeros.
     junk: Option<u64>,
     junk_bytes: usize,
 }
@@ -48,8 +49,8 @@ impl Tail {
         self.blocks += 1;
     }
 
-    /// Notes a block at `at` that is neither a header nor empty; whether it lies behind an end
-    /// marker.
+    /// Notes a block at `at` that is neither a header nor empty. Returns whether it is behind an
+    /// end marker.
     pub(super) fn note_junk(&mut self, at: u64, block: &[u8]) -> bool {
         let is_behind_marker = self.blocks > 1;
         if is_behind_marker {
@@ -59,7 +60,7 @@ impl Tail {
         is_behind_marker
     }
 
-    /// Forgets all, since the archive goes on; what to say of that.
+    /// Discards what was seen, because the archive goes on. Returns the damage to report.
     pub(super) fn go_on(&mut self, at: u64) -> Option<String> {
         let seen = std::mem::take(self);
         let what = match seen.blocks {
@@ -68,19 +69,20 @@ impl Tail {
             _ => "the end marker",
         };
         Some(format!(
-            "{what} at byte {} is followed by more members, from byte {at} on: either a damaged spot, or archives one \
-             after the other (tar restores those with --ignore-zeros only)",
+            "{what} at byte {} is followed by more members, from byte {at} on: either this part is damaged, or several \
+             archives were joined (tar restores those only with --ignore-zeros)",
             seen.at
         ))
     }
 
-    /// What is wrong with the end of an archive of `length` bytes, which has come to empty blocks.
+    /// The damage at the end of an archive of `length` bytes. Valid once empty blocks were seen.
     pub(super) fn problem(&self, length: u64) -> Option<String> {
-        // A single byte is one that flipped in the padding: no data of a member looks like that.
+        // A single byte that is not zero is a flipped bit in the padding. The data of a member
+        // looks different.
         if let Some(junk) = self.junk.filter(|_| self.junk_bytes > 1) {
             return Some(format!(
-                "the end marker at byte {} is followed by something that is no part of a tar archive, from byte {junk} on: \
-                 either members whose headers are lost, or another file behind the archive",
+                "the end marker at byte {} is followed by something that is not part of a tar archive, from byte {junk} on: \
+                 either members whose headers are lost, or another file after the archive",
                 self.at
             ));
         }
@@ -88,19 +90,20 @@ impl Tail {
         let padding = tail.saturating_sub(2 * BLOCK);
         (!is_padding(padding, length)).then(|| {
             format!(
-                "from byte {} on there is nothing but {tail} zeros, more than the end marker and the rest of a record: \
-                 what was there is lost (only `tar -A` leaves up to twice as many)",
+                "from byte {} on there are only zeros ({tail} bytes), more than the end marker and the rest of a record: \
+                 what was there is lost (only `tar -A` writes up to twice as many)",
                 self.at
             )
         })
     }
 }
 
-/// Whether so many bytes may fill the last record of an archive of `length` bytes.
+/// Whether `padding` bytes can be the rest of the last record in an archive of `length` bytes.
 fn is_padding(padding: u64, length: u64) -> bool {
     let powers = RECORD_BITS.map(|bits| 1 << bits);
     let mut records = powers.chain(ROUND_FACTORS.map(|factor| factor * BLOCK));
-    // Cut off in the padding, where nothing is lost: no program ends in the middle of a block.
+    // An archive that was cut off in its padding has lost nothing. No program ends in the middle of
+    // a block.
     let is_cut = padding < RECORD && !length.is_multiple_of(BLOCK);
     padding == 0 || is_cut || records.any(|record| padding < record && length.is_multiple_of(record))
 }

@@ -1,29 +1,29 @@
-//! One member's content, from the archive to the scratch folder.
+//! Restores the content of one member from the archive to the scratch folder.
 
 use std::io::{self, Seek, SeekFrom};
 
-use super::members::{Kind, Layout, Member};
-use super::source::{Exactly, Source, is_halt};
+use super::members::{Layout, Member, MemberKind};
+use super::source::{ArchiveReader, Exactly, is_halt};
 use super::sparse::{self, Segment};
 use crate::backup::{RestoreError, Restored, Scratch};
 use crate::platform;
 
 const CUT_OFF: &str = "the archive is cut off in the middle of it";
 
-/// Restores a regular member whose data lies at or after the source's position. Holes of sparse
-/// files stay holes.
+/// Restores a regular member whose data is at or after the current position of `source`. Holes of
+/// sparse files stay holes.
 pub(super) fn extract(
-    source: &mut dyn Source,
+    source: &mut dyn ArchiveReader,
     member: &mut Member,
     scratch: &Scratch,
     buffer: &mut Vec<u8>,
 ) -> Result<Restored, RestoreError> {
-    if member.kind == Kind::Continued {
+    if member.kind == MemberKind::Continued {
         let problem = "only its last part is in this archive, which is a later volume of several; \
              extract all volumes into a folder with `tar --multi-volume`, and verify that folder";
         return Err(RestoreError::Unsupported(problem.to_owned()));
     }
-    // Before space is reserved for it: a size that is a lie may be larger than any disk.
+    // Checked before space is reserved: a false size may be larger than any disk.
     if source.ends_before(member.data.saturating_add(member.stored)) {
         return Err(RestoreError::Damaged(CUT_OFF.to_owned()));
     }
@@ -68,11 +68,11 @@ fn write_segments(
     sparse::check(map, size, data.left()).map_err(RestoreError::Damaged)?;
     let mut reservation = scratch.reserve(data.left(), 0)?;
     let mut restored = scratch.create_file().map_err(RestoreError::Scratch)?;
-    // Sets the final size first: a size that no file can have is the archive's fault, not the
-    // folder's.
+    // The final size is set first. If no file can be that large, the archive is at fault and not
+    // the folder.
     restored.set_len(size).map_err(|error| match error {
         RestoreError::Scratch(error) if is_impossible_size(&error) => RestoreError::Damaged(format!(
-            "it claims to be {size} bytes long, more than a file can be here ({error})"
+            "it claims to be {size} bytes long, but no file in the restore folder can be that long ({error})"
         )),
         other => other,
     })?;
@@ -93,13 +93,13 @@ fn write_segments(
             }
         }
     }
-    // Writing has counted on from the size that was set.
+    // `write` has added to the size that was set before.
     restored.set_len(size)?;
     Ok(restored)
 }
 
-/// Whether setting a file's length failed because no file can be that long. (Setting it takes no
-/// memory: some Windows file systems speak of memory all the same.)
+/// Whether setting the length of a file failed because no file can be that long. Some Windows file
+/// systems report a lack of memory then, although setting a length needs none.
 fn is_impossible_size(error: &io::Error) -> bool {
     use io::ErrorKind::{FileTooLarge, InvalidInput, OutOfMemory};
     matches!(error.kind(), FileTooLarge | InvalidInput | OutOfMemory)

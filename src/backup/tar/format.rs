@@ -5,11 +5,11 @@ use std::io::BufReader;
 use super::{Tar, is_header};
 use crate::backup::bytes::{FileBytes, ReadAt, Reader, is_all_zero};
 use crate::backup::compression::{Compression, NEEDS_MEMORY, is_out_of_memory};
-use crate::backup::format::{Candidate, Format};
+use crate::backup::format::{BackupCandidate, Format};
 use crate::backup::{Backup, Context, Description, Error, Location, zip};
 use crate::platform::{self, Stat};
 
-/// What all of them are called.
+/// The name of all these formats in a sentence.
 const KIND: &str = "a tar archive";
 
 /// Compressed by gzip.
@@ -77,11 +77,11 @@ fn name(compression: Option<Compression>) -> &'static str {
     }
 }
 
-/// Only pax headers hold times finer than a second.
+/// One second. Only pax headers have finer times.
 const TIME_RESOLUTION_NS: u64 = 1_000_000_000;
 
 fn open(
-    candidate: &Candidate<'_>,
+    candidate: &BackupCandidate<'_>,
     (bytes, stat): (Box<FileBytes>, Stat),
     compression: Option<Compression>,
 ) -> Box<dyn Backup> {
@@ -90,10 +90,11 @@ fn open(
     Box::new(Tar::new(description, bytes, compression))
 }
 
-/// An archive of nothing but empty blocks is believed up to this many bytes; GNU tar makes 10,240.
+/// An archive that consists only of empty blocks is accepted up to this size in bytes. GNU tar
+/// writes 10,240.
 const EMPTY_TAR_MAX: u64 = 1 << 20;
 
-fn is_plain(candidate: &Candidate<'_>) -> bool {
+fn is_plain(candidate: &BackupCandidate<'_>) -> bool {
     let (Some(block), Some((_, stat))) = (candidate.first_block(), candidate.file()) else {
         return false;
     };
@@ -101,28 +102,32 @@ fn is_plain(candidate: &Candidate<'_>) -> bool {
     is_header(block) || (may_be_empty && candidate.bytes().is_ok_and(|(bytes, _)| is_all_zero(&*bytes, 0)))
 }
 
-fn open_plain(candidate: &Candidate<'_>, _: &Context) -> Result<Box<dyn Backup>, Error> {
+fn open_plain(candidate: &BackupCandidate<'_>, _: &Context) -> Result<Box<dyn Backup>, Error> {
     let (bytes, stat) = candidate.bytes()?;
     if zip::is_end(&*bytes) {
-        let problem = "it begins as a tar archive and ends as a zip archive: two archives were joined; get both apart, \
+        let problem =
+            "it begins as a tar archive and ends as a zip archive: two archives were joined; split them, \
             and verify each"
-            .to_owned();
+                .to_owned();
         return Err(Error::NotABackup { location: candidate.location().clone(), problem });
     }
     Ok(open(candidate, (bytes, stat), None))
 }
 
-fn is_compressed_by(candidate: &Candidate<'_>, compression: Compression) -> bool {
+fn is_compressed_by(candidate: &BackupCandidate<'_>, compression: Compression) -> bool {
     candidate.file().is_some() && Compression::recognise(candidate.first()) == Some(compression)
 }
 
-fn open_compressed(candidate: &Candidate<'_>, compression: Compression) -> Result<Box<dyn Backup>, Error> {
+fn open_compressed(
+    candidate: &BackupCandidate<'_>,
+    compression: Compression,
+) -> Result<Box<dyn Backup>, Error> {
     let (bytes, stat) = candidate.bytes()?;
     check_holds_tar(candidate.location(), &*bytes, compression)?;
     Ok(open(candidate, (bytes, stat), Some(compression)))
 }
 
-/// Uncompresses the first block; an error unless it begins a tar archive, be it one without
+/// Decompresses the first block. An error unless a tar archive begins there, even one without
 /// members.
 fn check_holds_tar(location: &Location, bytes: &dyn ReadAt, compression: Compression) -> Result<(), Error> {
     let name = compression.name();
@@ -130,8 +135,8 @@ fn check_holds_tar(location: &Location, bytes: &dyn ReadAt, compression: Compres
     let compressed = BufReader::new(Reader::new(bytes));
     let read = compression.decoder(compressed).and_then(|mut decoder| {
         platform::read_full(&mut decoder, &mut first[..512]).and_then(|got| {
-            // A second block tells an empty archive from chance; it may lie behind damage, which
-            // the listing reports.
+            // Two empty blocks tell an empty archive from chance. After a header, the second block
+            // is not read: it may be behind damage, which the listing reports.
             Ok(got
                 + if got == 512 && first[..512] == [0; 512] {
                     platform::read_full(&mut decoder, &mut first[512..])?
@@ -142,18 +147,18 @@ fn check_holds_tar(location: &Location, bytes: &dyn ReadAt, compression: Compres
     });
     let not_a_backup = |problem| Err(Error::NotABackup { location: location.clone(), problem });
     match read {
-        Ok(0) => not_a_backup(format!("it is {name}-compressed, but there is nothing in it")),
+        Ok(0) => not_a_backup(format!("it is {name}-compressed, but it is empty")),
         Ok(1024) if first == [0; 1024] => Ok(()),
         Ok(512) if first.first_chunk().is_some_and(is_header) => Ok(()),
         Ok(_) => not_a_backup(format!(
-            "it is a single {name}-compressed file, not a tar archive; uncompress it into a folder, and verify that"
+            "it is a single {name}-compressed file, not a tar archive; decompress it into a folder, and verify that folder"
         )),
         Err(error) if is_out_of_memory(&error) => not_a_backup(NEEDS_MEMORY.to_owned()),
         Err(error) => Err(Error::Damaged {
             location: location.clone(),
             format: name,
             problem: format!(
-                "not even its first bytes can be uncompressed ({error}); fetch it again from where it was made"
+                "not even its first bytes can be decompressed ({error}); copy it again from where it was made"
             ),
         }),
     }

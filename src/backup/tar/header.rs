@@ -1,14 +1,14 @@
-//! A header block by itself: what marks it as one, and what can be read off it.
+//! A single header block: how it is recognised, and what it says by itself.
 
 use tar::Header;
 
 use crate::platform::Timestamp;
 
-/// The unit of a tar archive, in bytes.
+/// The size of a block in a tar archive, in bytes.
 pub(super) const BLOCK: u64 = 512;
 
-/// Whether a damaged header was that of an extension, without which the next member's own header
-/// tells only a part of it.
+/// Whether a damaged header belonged to an extension. Then the header of the next member alone does
+/// not describe that member completely.
 pub(super) fn looks_like_extension(header: &Header) -> bool {
     let name = &header.as_old().name;
     matches!(header.entry_type().as_byte(), b'L' | b'K' | b'x' | b'X')
@@ -17,12 +17,13 @@ pub(super) fn looks_like_extension(header: &Header) -> bool {
 }
 
 pub(super) fn header_time(header: &Header) -> Option<Timestamp> {
-    // Times before 1970 are stored as negative binary numbers, which come out as the same bits.
+    // Times before 1970 are stored as negative binary numbers. The parser returns their bits
+    // unsigned.
     header.mtime().ok().map(|seconds| Timestamp { seconds: seconds.cast_signed(), nanos: 0 })
 }
 
-/// Whether a block carries the checksum of a tar header, in either of the two ways it has been
-/// computed (bytes taken as unsigned or, by some old programs, as signed numbers).
+/// Whether a block has the checksum of a tar header, computed in one of two ways: from unsigned
+/// bytes or, by some old programs, from signed ones.
 pub(super) fn has_checksum(block: &[u8; 512]) -> bool {
     let Ok(stored) = Header::from_byte_slice(block).cksum() else { return false };
     let counted =
@@ -32,7 +33,7 @@ pub(super) fn has_checksum(block: &[u8; 512]) -> bool {
         || counted().map(|byte| i64::from(byte.cast_signed())).sum::<i64>() == i64::from(stored)
 }
 
-/// Whether a block carries the mark of a POSIX or GNU header.
+/// Whether a block has the magic bytes of a POSIX or GNU header.
 pub(super) fn has_magic(block: &[u8; 512]) -> bool {
     matches!(&block[257..263], b"ustar\0" | b"ustar ")
 }

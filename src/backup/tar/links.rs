@@ -1,19 +1,19 @@
-//! Hard links: which member holds the content of each.
+//! Hard links: which member has the content of each link.
 //!
-//! A tar archive stores content with the first name of a file and refers back to it by name for the
-//! others. Names are not kept: the listing notes hashes of link targets, and when a link is first
-//! wanted one more walk over the headers finds the member that each link gets its content from.
-//! Memory grows with the number of hard links alone.
+//! A tar archive stores the content of a file with its first name. Further names of the file refer
+//! to that name. The names are not stored in memory. Instead, the listing collects hashes of link
+//! targets. When the first link is restored, one more walk over the headers finds the member with
+//! the content of each link. Memory grows only with the number of hard links.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::OnceLock;
 
-use super::members::{Kind, Member, Members, Step};
-use super::source::Source;
+use super::members::{Member, MemberKind, Members, Step};
+use super::source::ArchiveReader;
 use crate::backup::path;
 
-/// The hard links of one archive, as far as they are known.
+/// What is known of the hard links of one archive.
 #[derive(Debug, Default)]
 pub(super) struct Links {
     hasher: RandomState,
@@ -21,41 +21,41 @@ pub(super) struct Links {
     resolved: OnceLock<HashMap<u64, u64>>,
 }
 
-/// One listing's walk, which notes link targets.
+/// Collects link targets during one listing.
 pub(super) struct Targets<'a> {
     links: &'a Links,
     hashes: HashSet<u64>,
 }
 
 impl Targets<'_> {
-    /// Notes a link's target as stored.
+    /// Notes the target of a link, as stored.
     pub(super) fn note(&mut self, target: &[u8]) {
         if self.links.targets.get().is_none() {
             self.hashes.insert(self.links.hash(target));
         }
     }
 
-    /// Ends the walk, which has seen the whole archive.
+    /// Ends a walk that has seen the whole archive.
     pub(super) fn finish(self) {
-        // Another walk that ended first has noted the same.
+        // Another walk that ended first has stored the same targets.
         let _ = self.links.targets.set(self.hashes);
     }
 }
 
 impl Links {
-    /// Starts to note targets.
+    /// Starts to collect link targets.
     pub(super) fn collect(&self) -> Targets<'_> {
         Targets { links: self, hashes: HashSet::new() }
     }
 
-    /// Offset of each link's member, and of the member with its content; links that lead nowhere
-    /// are not in it. Nothing before a whole walk.
+    /// Maps the offset of each link's member to the offset of the member with its content. Links
+    /// whose target does not exist are missing. `None` before a complete walk.
     pub(super) fn resolved(&self) -> Option<&HashMap<u64, u64>> {
         self.resolved.get()
     }
 
-    /// Walks the archive's headers once to resolve all links.
-    pub(super) fn resolve(&self, source: &mut dyn Source) {
+    /// Resolves all links with one walk over the headers of the archive.
+    pub(super) fn resolve(&self, source: &mut dyn ArchiveReader) {
         let Some(targets) = self.targets.get() else { return };
         let mut latest: HashMap<u64, u64> = HashMap::new();
         let mut resolved = HashMap::new();
@@ -69,12 +69,12 @@ impl Links {
                 Step::Halted => return,
             }
             let content = match member.kind {
-                Kind::File | Kind::Continued => Some(member.start),
-                Kind::Link => latest.get(&self.hash(&member.link)).copied(),
-                Kind::Special => None,
-                Kind::Folder | Kind::Aside => continue,
+                MemberKind::File | MemberKind::Continued => Some(member.start),
+                MemberKind::Link => latest.get(&self.hash(&member.link)).copied(),
+                MemberKind::Special => None,
+                MemberKind::Folder | MemberKind::NoFile => continue,
             };
-            if let (Kind::Link, Some(content)) = (member.kind, content) {
+            if let (MemberKind::Link, Some(content)) = (member.kind, content) {
                 resolved.insert(member.start, content);
             }
             let name = self.hash(&member.name);
@@ -85,7 +85,7 @@ impl Links {
                 };
             }
         }
-        // Another thread that resolved them first has found the same.
+        // Another thread that resolved them first has stored the same result.
         let _ = self.resolved.set(resolved);
     }
 

@@ -1,9 +1,9 @@
-//! The walk from member to member: v7, ustar, GNU and pax headers become one kind of record.
+//! Walks from member to member. v7, ustar, GNU and pax headers all become the same kind of record.
 //!
-//! In: a [`Source`]. Out: [`Member`]s, with the offset where each begins, so that a later walk can
-//! start right there. Damage is reported and walked past: behind a header whose checksum is wrong
-//! the walk goes on at the next intact header, as GNU tar does. What a header claims is never
-//! believed with memory: extension headers have a size limit.
+//! In: an [`ArchiveReader`]. Out: [`Member`]s with the offset where each begins, so that a later
+//! walk can start right there. Damage is reported, and the walk goes on: after a header with a
+//! wrong checksum it continues at the next intact header, as GNU tar does. No memory is allocated
+//! because of what a header claims: the size of extension headers is limited.
 //!
 //! Formats: POSIX.1-2017 `pax` (ustar and pax interchange format), GNU tar manual, "Basic Tar
 //! Format" and "Storing Sparse Files".
@@ -18,22 +18,24 @@ use super::end::Tail;
 use super::header::{BLOCK, has_checksum, has_magic, header_time, looks_like_extension};
 use super::names::{self, Writer};
 use super::pax::Attributes;
-use super::source::{Exactly, Source, is_halt};
+use super::source::{ArchiveReader, Exactly, is_halt};
 use super::sparse::{self, Segment};
 
-/// The longest name that a GNU long-name header may hold; the longest path of Linux has 4096 bytes.
+/// The longest name that is accepted in a GNU long-name header, in bytes. The longest path on Linux
+/// has 4,096 bytes.
 const LONG_NAME_MAX: u64 = 1 << 20;
 
-/// The longest pax header; sparse maps and extended attributes live in it.
+/// The longest pax header that is accepted, in bytes. It can contain sparse maps and extended
+/// attributes.
 const PAX_MAX: u64 = 16 << 20;
 
-/// What a member is, as far as restoring regular files goes.
+/// What a member is, as far as it matters for restoring regular files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Kind {
+pub(super) enum MemberKind {
     /// A regular file.
     #[default]
     File,
-    /// Another name of an earlier member.
+    /// A hard link: another name of an earlier member.
     Link,
     /// The rest of a file that began on an earlier volume.
     Continued,
@@ -41,36 +43,36 @@ pub(super) enum Kind {
     Folder,
     /// A symbolic link, device or pipe.
     Special,
-    /// No file at all: volume labels and the like.
-    Aside,
+    /// Not a file: a volume label or the like.
+    NoFile,
 }
 
-/// Where a file's bytes are among the stored ones.
+/// How the stored bytes of a file are arranged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Layout {
-    /// One after the other.
+    /// In one piece.
     #[default]
     Plain,
-    /// In the segments that [`Member::map`] lists.
+    /// In segments that are listed in [`Member::map`].
     Map,
-    /// In segments listed at the start of the data.
+    /// In segments that are listed at the start of the data.
     MapInData,
 }
 
-/// One member; the walk reuses its buffers.
+/// One member. The walk reuses its buffers.
 #[derive(Debug, Default)]
 pub(super) struct Member {
     /// Offset of its first header.
     pub start: u64,
     /// What it is.
-    pub kind: Kind,
+    pub kind: MemberKind,
     /// Its name as stored.
     pub name: Vec<u8>,
     /// Its link target as stored.
     pub link: Vec<u8>,
-    /// Its size when restored.
+    /// Its size when restored, in bytes.
     pub size: u64,
-    /// How many bytes are stored of it.
+    /// The number of bytes that are stored for it.
     pub stored: u64,
     /// Offset of its data.
     pub data: u64,
@@ -78,48 +80,49 @@ pub(super) struct Member {
     pub mtime: Option<Timestamp>,
     /// How its data is stored.
     pub layout: Layout,
-    /// The data segments of a sparse file, where the headers list them.
+    /// The data segments of a sparse file, if the headers list them.
     pub map: Vec<Segment>,
 }
 
-/// One step of the walk.
+/// The result of one step of the walk.
 #[derive(Debug)]
 pub(super) enum Step {
-    /// The next member is there.
+    /// The next member was read.
     Member,
     /// Something is damaged; the walk can go on.
     Damaged(String),
-    /// The end, with what is wrong with it.
+    /// The walk has ended, with the damage at the end of the archive.
     End(Option<String>),
-    /// The source was asked to halt.
+    /// The reader was asked to halt.
     Halted,
 }
 
-/// The walk.
+/// A walk over the members of an archive.
 pub(super) struct Members<'s> {
-    source: &'s mut dyn Source,
+    source: &'s mut dyn ArchiveReader,
     /// Offset of the next header.
     next: u64,
     block: Header,
-    /// `block` holds the header before `next`, looked at but not taken.
+    /// Whether `block` contains the header before `next`, which was read but not processed.
     held: bool,
-    /// Looking for an intact header.
+    /// Whether the walk is looking for an intact header.
     lost: bool,
-    /// Headers carry the mark of POSIX or GNU headers; in old archives a right checksum must do.
+    /// Whether the headers have the magic bytes of POSIX or GNU headers. If not, the archive is an
+    /// old one, and a correct checksum is enough.
     marked: bool,
-    /// The empty blocks that came last.
+    /// The empty blocks that were read last.
     tail: Tail,
     extension: Vec<u8>,
     long_name: Option<Vec<u8>>,
     long_link: Option<Vec<u8>>,
     attributes: Attributes,
-    /// Of the extension header that gave the name.
+    /// The program that wrote the extension header with the name.
     writer: Writer,
-    /// From a global header.
+    /// The modification time from a global header.
     mtime: Option<Timestamp>,
-    /// Of an extension header that precedes the member.
+    /// The offset of the first extension header of the next member.
     start: Option<u64>,
-    /// The next member's name is lost with its extension header.
+    /// Whether the name of the next member was lost with its extension header.
     nameless: bool,
 }
 
@@ -127,7 +130,7 @@ pub(super) struct Members<'s> {
 enum Trouble {
     Io(io::Error),
     Damaged(String),
-    /// Damage that leaves the next member whole.
+    /// Damage after which the next member is still complete.
     Before(String),
 }
 
@@ -139,7 +142,7 @@ impl From<io::Error> for Trouble {
 
 impl<'s> Members<'s> {
     /// Starts at `offset`, where a member begins.
-    pub(super) fn at(source: &'s mut dyn Source, offset: u64) -> Self {
+    pub(super) fn at(source: &'s mut dyn ArchiveReader, offset: u64) -> Self {
         Self {
             source,
             next: offset,
@@ -159,8 +162,8 @@ impl<'s> Members<'s> {
         }
     }
 
-    /// The source, to read the data of the member that came last.
-    pub(super) fn source(&mut self) -> &mut dyn Source {
+    /// The reader, to read the data of the last member.
+    pub(super) fn source(&mut self) -> &mut dyn ArchiveReader {
         self.source
     }
 
@@ -183,7 +186,7 @@ impl<'s> Members<'s> {
         }
     }
 
-    /// What to say of an archive that cannot be read on.
+    /// The damage to report if the archive cannot be read any further.
     fn cut(&self, error: &io::Error) -> String {
         let position = self.source.position();
         if error.kind() == io::ErrorKind::UnexpectedEof && error.get_ref().is_none() {
@@ -193,7 +196,7 @@ impl<'s> Members<'s> {
         }
     }
 
-    /// Reads one header; `None` if a member is not complete yet.
+    /// Reads one header. `None` if the member is not complete yet.
     fn try_step(&mut self, member: &mut Member) -> Result<Option<Step>, Trouble> {
         let at = if self.held { self.next - BLOCK } else { self.next };
         if !std::mem::take(&mut self.held) {
@@ -223,7 +226,7 @@ impl<'s> Members<'s> {
             b'K' => self.long_link = Some(self.read_name(at, size)?),
             b'x' | b'X' => self.read_attributes(at, size)?,
             b'g' => {
-                // One that was wiped says nothing that restoring would miss.
+                // A global header that was wiped contains nothing that restoring needs.
                 if self.read_extension(at, size, PAX_MAX)? && self.extension.iter().any(|&byte| byte != 0) {
                     let mut global = Attributes::default();
                     global
@@ -249,7 +252,7 @@ impl<'s> Members<'s> {
         self.block.entry_size().map_err(|error| Trouble::Damaged(format!("at byte {at}: {error}")))
     }
 
-    /// The end of the file, after `got` bytes of a header.
+    /// The end of the file was reached after `got` bytes of a header.
     fn at_end(&mut self, at: u64, got: usize) -> Step {
         let length = at + got as u64;
         let rest = &self.block.as_bytes()[..got];
@@ -260,7 +263,7 @@ impl<'s> Members<'s> {
             }
             return Step::End(self.tail.problem(length));
         }
-        // Cut off in the end marker: a header does not begin with zeros.
+        // The archive was cut off in its end marker: a header does not begin with zeros.
         if got > 0 && is_empty && self.start.is_none() {
             return Step::End(None);
         }
@@ -272,7 +275,7 @@ impl<'s> Members<'s> {
         Step::End(Some(format!("the archive is cut off at byte {length} {problem}")))
     }
 
-    /// An empty block must not take the place of a member that extension headers have announced.
+    /// An empty block is damage if extension headers have announced a member that should be there.
     fn check_no_member_is_missing(&self, at: u64) -> Result<(), Trouble> {
         self.start.map_or(Ok(()), |start| {
             Err(Trouble::Damaged(format!(
@@ -281,7 +284,8 @@ impl<'s> Members<'s> {
         })
     }
 
-    /// Whether the block at `at` is a header to be read; otherwise what to do instead.
+    /// Decides whether the block at `at` is a header that can be read (`None`). Otherwise returns
+    /// what the step returns.
     fn check_header(&mut self, at: u64) -> Option<Option<Step>> {
         let sound = has_checksum(self.block.as_bytes());
         let marked = has_magic(self.block.as_bytes());
@@ -295,7 +299,7 @@ impl<'s> Members<'s> {
             self.forget_extensions();
             self.nameless = looks_like_extension(&self.block);
             return Some(Some(Step::Damaged(format!(
-                "the header at byte {at} is damaged; nothing can be said of what lies between it and the next intact one"
+                "the header at byte {at} is damaged; any members between it and the next intact header cannot be listed"
             ))));
         }
         self.lost = false;
@@ -313,7 +317,9 @@ impl<'s> Members<'s> {
         let attributes = if self.read_extension(at, size, PAX_MAX)? {
             self.attributes.read(&self.extension).map_err(|why| format!("at byte {at}: {why}"))
         } else {
-            Err(format!("the extended header at byte {at} claims {size} bytes, which is more than any has"))
+            Err(format!(
+                "the extended header at byte {at} claims {size} bytes, which is longer than any real one"
+            ))
         };
         self.writer = writer;
         attributes.map_err(|problem| self.lose_name(&problem))?;
@@ -325,7 +331,7 @@ impl<'s> Members<'s> {
         }
     }
 
-    /// A GNU long name or link target: one name, with a zero byte behind it from most programs.
+    /// Reads a GNU long name or link target: one name, which most programs end with a zero byte.
     fn read_name(&mut self, at: u64, size: u64) -> Result<Vec<u8>, Trouble> {
         self.start.get_or_insert(at);
         if !self.read_extension(at, size, LONG_NAME_MAX)? {
@@ -333,15 +339,16 @@ impl<'s> Members<'s> {
         }
         let end = self.extension.iter().position(|&byte| byte == 0).unwrap_or(self.extension.len());
         let (name, rest) = self.extension.split_at(end);
-        // One who fills up the block says so by the size.
+        // Some programs fill up the block with zeros, and count these in the size.
         let is_filled = size.is_multiple_of(BLOCK) && (rest.len() as u64) < BLOCK;
         if name.is_empty() || rest.iter().any(|&byte| byte != 0) || (rest.len() > 1 && !is_filled) {
-            return Err(self.lose_name(&format!("the long name at byte {at} has zeros in it")));
+            return Err(self.lose_name(&format!("the long name at byte {at} contains zero bytes")));
         }
         Ok(name.to_vec())
     }
 
-    /// Fills `extension`, or skips it if it is too long to be true; whether it was read.
+    /// Reads the data of an extension header into `extension`, or skips it if it is longer than
+    /// `limit`. Returns whether it was read.
     fn read_extension(&mut self, at: u64, size: u64, limit: u64) -> Result<bool, Trouble> {
         self.skip_data(at, size)?;
         self.extension.clear();
@@ -352,17 +359,18 @@ impl<'s> Members<'s> {
         Ok(true)
     }
 
-    /// Notes that `stored` bytes of data follow.
+    /// Moves `next` behind `stored` bytes of data.
     fn skip_data(&mut self, at: u64, stored: u64) -> Result<(), Trouble> {
         let end = stored.checked_next_multiple_of(BLOCK).and_then(|padded| self.next.checked_add(padded));
-        // Beyond that no file reaches, and sums of offsets could run over.
+        // No file is larger than this, and sums of offsets below it cannot overflow.
         let end = end.filter(|&end| end < 1 << 63);
         self.next =
             end.ok_or_else(|| Trouble::Damaged(format!("the header at byte {at} claims {stored} bytes")))?;
         Ok(())
     }
 
-    /// What the second says counts for the member that follows.
+    /// Reports two extension headers of the same kind in a row. The second one applies to the next
+    /// member.
     fn second_in_a_row(&mut self, what: &str, at: u64) -> Trouble {
         self.start = Some(at);
         Trouble::Before(format!(
@@ -381,7 +389,7 @@ impl<'s> Members<'s> {
         self.attributes.clear();
     }
 
-    /// Makes a member of the header in `block`; `false` if it has lost its name.
+    /// Fills `member` from the header in `block`. `false` if its name was lost.
     fn fill(&mut self, member: &mut Member, at: u64, kind: u8, size: u64) -> Result<bool, Trouble> {
         let stored = self.attributes.size.unwrap_or(size);
         member.start = self.start.unwrap_or(at);
@@ -391,7 +399,8 @@ impl<'s> Members<'s> {
         let target = self.block.link_name_bytes().unwrap_or_default();
         take_name(&mut member.link, &self.attributes.linkpath, &mut self.long_link, &target);
         member.kind = self.kind(kind, stored, &member.name);
-        member.stored = if matches!(member.kind, Kind::Link | Kind::Special) { 0 } else { stored };
+        member.stored =
+            if matches!(member.kind, MemberKind::Link | MemberKind::Special) { 0 } else { stored };
         if kind == b'5' {
             member.stored = 0;
         }
@@ -411,7 +420,7 @@ impl<'s> Members<'s> {
         Ok(!self.nameless)
     }
 
-    /// Whether the names in extension headers fit `short`, the one in the member's own header.
+    /// Whether the names in the extension headers fit `short`, the name in the member's own header.
     fn names_agree(&self, short: &[u8]) -> bool {
         let path = &self.attributes.path;
         let long = Some(path).filter(|path| !path.is_empty()).or(self.long_name.as_ref());
@@ -420,21 +429,21 @@ impl<'s> Members<'s> {
             && (real.is_empty() || names::agree_sparse(real, long.map_or(short, Vec::as_slice), self.writer))
     }
 
-    fn kind(&self, kind: u8, stored: u64, name: &[u8]) -> Kind {
+    fn kind(&self, kind: u8, stored: u64, name: &[u8]) -> MemberKind {
         match kind {
-            // Before there was a type for folders, a slash marked them.
-            0 | b'0' | b'7' if name.ends_with(b"/") => Kind::Folder,
-            // POSIX lets a hard link carry its content again; elsewhere the size of a link means
-            // nothing.
-            b'1' if stored > 0 && self.attributes.present => Kind::File,
-            b'1' => Kind::Link,
-            b'2' | b'3' | b'4' | b'6' => Kind::Special,
-            b'5' | b'D' => Kind::Folder,
-            b'M' => Kind::Continued,
+            // Old formats have no type for folders and mark them with a slash.
+            0 | b'0' | b'7' if name.ends_with(b"/") => MemberKind::Folder,
+            // POSIX allows a hard link to store the content again. In other formats, the size of a
+            // link means nothing.
+            b'1' if stored > 0 && self.attributes.present => MemberKind::File,
+            b'1' => MemberKind::Link,
+            b'2' | b'3' | b'4' | b'6' => MemberKind::Special,
+            b'5' | b'D' => MemberKind::Folder,
+            b'M' => MemberKind::Continued,
             // Volume label, old long name, Solaris attributes.
-            b'V' | b'N' | b'A' | b'E' => Kind::Aside,
+            b'V' | b'N' | b'A' | b'E' => MemberKind::NoFile,
             // POSIX: an unknown type is treated as a regular file.
-            _ => Kind::File,
+            _ => MemberKind::File,
         }
     }
 
@@ -450,7 +459,7 @@ impl<'s> Members<'s> {
             member.layout = Layout::Map;
             let blocks = sparse::read_old_gnu(gnu, self.source, &mut member.map)?.map_err(bad)?;
             self.next += blocks * BLOCK;
-        } else if member.kind == Kind::File && self.attributes.real_size.is_some() {
+        } else if member.kind == MemberKind::File && self.attributes.real_size.is_some() {
             member.size = self.attributes.real_size.unwrap_or_default();
             if !self.attributes.sparse_name.is_empty() {
                 member.name.clone_from(&self.attributes.sparse_name);
@@ -466,7 +475,8 @@ fn is_gnu(header: &Header) -> bool {
     header.as_gnu().is_some()
 }
 
-/// The name that counts: of the pax header, of the GNU header, of the plain header.
+/// Takes the name that has precedence: that of the pax header, then the GNU header, then the plain
+/// header.
 fn take_name(name: &mut Vec<u8>, pax: &[u8], gnu: &mut Option<Vec<u8>>, plain: &[u8]) {
     name.clear();
     match gnu.take() {

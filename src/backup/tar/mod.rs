@@ -1,14 +1,14 @@
 //! Tar archives, plain or compressed as a whole.
 //!
 //! In: an archive file. Out: its regular files and hard links. A plain archive is read at offsets,
-//! so that any member is restored by itself and many threads share one read-only handle; a
-//! compressed one is read front to back. Either way a member's position is the offset of its first
-//! header in the uncompressed archive, and a restore begins right there.
+//! so that any member can be restored by itself and many threads share one read-only handle. A
+//! compressed archive is read front to back. In both cases the position of a member is the offset
+//! of its first header in the uncompressed archive, and a restore begins right there.
 //!
-//! Like tar itself, the last of several members of one name counts, and a hard link gives the
-//! content of the nearest earlier member of the name it points to. Modification times count to the
-//! second: only pax headers hold more, and whether a given archive has them everywhere is not known
-//! before its end.
+//! As in tar itself, the last of several members with the same name counts, and a hard link has the
+//! content of the nearest earlier member with the name of its target. Modification times count to
+//! the second: only pax headers have finer times, and whether all members of an archive have them
+//! is not known before its end.
 
 mod end;
 mod extract;
@@ -28,29 +28,29 @@ use std::sync::Mutex;
 
 pub use self::format::{BZIP2, GZIP, PLAIN, XZ, ZSTD};
 use self::links::Links;
-use self::members::{Kind, Member, Members, Step};
-use self::source::{End, Plain, Source, Stream};
+use self::members::{Member, MemberKind, Members, Step};
+use self::source::{ArchiveEnd, ArchiveReader, DecompressedReader, PlainReader};
 use self::specials::Specials;
-use super::aside::{Aside, What};
 use super::bytes::{ReadAt, Reader};
 use super::compression::Compression;
 use super::damage_lines::DamageLines;
-use super::delivery::{Delivery, Ended, conclude, same};
-use super::repeats::{Pass, Repeats, settled};
+use super::delivery::{Delivery, EarlyEnd, conclude, copy_of_io_error};
+use super::passed_over::{PassedOver, PassedOverKind};
+use super::repeats::{NamePass, Repeats, list_with_restart};
 use super::{
     Backup, CatalogSink, Context, Description, Entry, EntryBatch, Error, Listing, Needs, Reach, RestoreError,
     RestoreSink, Scratch, Wanted,
 };
 use crate::lock::lock;
 
-/// Entries are handed on in batches of this many.
+/// The number of entries that are passed to the sink in one batch.
 const BATCH: usize = 1024;
 
-/// What is said instead of further damage.
+/// The line that stands for all further damage.
 const MORE: &str = "and more damage, further on";
 
 thread_local! {
-    /// For copying content; kept from batch to batch.
+    /// For copying content; reused for all batches of a thread.
     static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -62,12 +62,13 @@ pub(super) struct Tar {
     compression: Option<Compression>,
     repeats: Repeats,
     links: Links,
-    /// What the last walk to the end has found there.
-    end: Mutex<Option<End>>,
+    /// What the last walk that reached the end found there.
+    end: Mutex<Option<ArchiveEnd>>,
 }
 
-/// Whether `block`, the first of a file (uncompressed), begins a tar archive. The mark of POSIX and
-/// GNU headers is enough: a damaged first header must not make the whole archive unknown.
+/// Whether `block`, the first uncompressed block of a file, begins a tar archive. The magic bytes
+/// of POSIX and GNU headers are enough: the archive must be recognised even if its first header is
+/// damaged.
 fn is_header(block: &[u8; 512]) -> bool {
     header::has_checksum(block) || header::has_magic(block)
 }
@@ -83,39 +84,39 @@ impl Tar {
         Self { description, bytes, compression, repeats, links, end }
     }
 
-    /// What a whole walk has found at the end; nothing if that could not be read.
-    fn note_end(&self, found: Option<End>) {
+    /// Stores what a complete walk found at the end. `None` if the end could not be read.
+    fn note_end(&self, found: Option<ArchiveEnd>) {
         *lock(&self.end) = found;
     }
 
-    fn end(&self) -> Option<End> {
+    fn end(&self) -> Option<ArchiveEnd> {
         *lock(&self.end)
     }
 
-    /// Gives `act` a source at the start of the archive; `halt` is asked now and then whether to
-    /// end.
+    /// Calls `act` with a reader at the start of the archive. `halt` is called regularly and
+    /// returns whether to end.
     fn with_source<T>(
         &self,
         halt: &mut dyn FnMut() -> bool,
-        act: impl FnOnce(&mut dyn Source) -> T,
+        act: impl FnOnce(&mut dyn ArchiveReader) -> T,
     ) -> Result<T, Error> {
         let Some(compression) = self.compression else {
-            return Ok(act(&mut Plain::new(&*self.bytes)));
+            return Ok(act(&mut PlainReader::new(&*self.bytes)));
         };
         let decoder = compression
             .decoder(Reader::new(&*self.bytes))
             .map_err(|source| Error::Open { location: self.description.location.clone(), source })?;
         let most = self.end().map_or_else(|| compression.most_from(self.bytes.len()), |end| end.length);
-        Ok(act(&mut Stream::new(decoder, most, halt)))
+        Ok(act(&mut DecompressedReader::new(decoder, most, halt)))
     }
 
-    /// Lists to `sink`, or lists nothing but gets to know repeated names and hard links. None where
-    /// names turned out to repeat, so that the archive is to be listed again.
+    /// Lists to `sink`. Without a sink, only finds repeated names and hard links. Returns `None` if
+    /// names repeat and the archive must be listed again.
     fn list(
         &self,
         sink: Option<&dyn CatalogSink>,
         context: &Context,
-        source: &mut dyn Source,
+        source: &mut dyn ArchiveReader,
     ) -> Option<Listing> {
         let mut pass = self.repeats.pass();
         let mut targets = self.links.collect();
@@ -123,13 +124,13 @@ impl Tar {
         let mut members = Members::at(source, 0);
         let mut member = Member::default();
         let (mut batch, mut damage) = (EntryBatch::new(), DamageLines::new(MORE));
-        let mut aside = Aside::default();
+        let mut passed_over = PassedOver::default();
         let hand_on = |batch: &EntryBatch| sink.map_or(ControlFlow::Continue(()), |sink| sink.take(batch));
         loop {
             match members.step(&mut member) {
                 Step::Member => {
-                    aside.see(&member.name, what(member.kind));
-                    if member.kind == Kind::Link {
+                    passed_over.see(&member.name, what(member.kind));
+                    if member.kind == MemberKind::Link {
                         targets.note(&member.link);
                     }
                     list_member(&mut batch, &member, &mut pass, &mut specials);
@@ -154,7 +155,7 @@ impl Tar {
             return None;
         }
         if let Some(sink) = sink {
-            sink.pass_over(aside.count());
+            sink.pass_over(passed_over.count());
         }
         let damage = damage.into_lines();
         Some(match hand_on(&batch) {
@@ -177,11 +178,11 @@ impl Tar {
         &self,
         test: &dyn Fn(&Entry<'_>) -> bool,
         delivery: &mut Delivery<'_>,
-    ) -> Result<(), Ended> {
+    ) -> Result<(), EarlyEnd> {
         let context = delivery.context;
-        self.survey(context).map_err(Ended::Failed)?;
+        self.survey(context).map_err(EarlyEnd::Failed)?;
         if delivery.is_cancelled() {
-            return Err(Ended::Enough);
+            return Err(EarlyEnd::Enough);
         }
         let mut links = EntryBatch::new();
         let mut damage = DamageLines::new(MORE);
@@ -205,14 +206,14 @@ impl Tar {
                         self.note_end(members.source().end());
                         break Ok(());
                     }
-                    Step::Halted => break Err(Ended::Enough),
+                    Step::Halted => break Err(EarlyEnd::Enough),
                 }
                 one.clear();
                 list_member(&mut one, &member, &mut pass, &mut specials);
                 if one.is_empty() || !test(&one.get(0)) {
                     continue;
                 }
-                if member.kind == Kind::Link {
+                if member.kind == MemberKind::Link {
                     links.push(&one.get(0));
                     continue;
                 }
@@ -228,13 +229,14 @@ impl Tar {
             BUFFER.set(buffer);
             ended
         });
-        // A disk that read well for the listing need not do so again.
+        // Reported here again, because a disk that was read without errors for the listing may fail
+        // now.
         damage.into_lines().into_iter().for_each(|damage| delivery.sink.lost(damage));
-        passed.map_err(Ended::Failed)??;
+        passed.map_err(EarlyEnd::Failed)??;
         if links.is_empty() { Ok(()) } else { self.restore_these(&links, delivery) }
     }
 
-    fn restore_these(&self, wanted: &EntryBatch, delivery: &mut Delivery<'_>) -> Result<(), Ended> {
+    fn restore_these(&self, wanted: &EntryBatch, delivery: &mut Delivery<'_>) -> Result<(), EarlyEnd> {
         let context = delivery.context;
         let mut order = Vec::with_capacity(wanted.len());
         let mut resolved = None;
@@ -265,17 +267,18 @@ impl Tar {
             BUFFER.set(pass.buffer);
             ended
         });
-        passed.map_err(Ended::Failed)?
+        passed.map_err(EarlyEnd::Failed)?
     }
 
-    /// Finds what hard links give; a walk that was stopped says nothing of any of them.
-    fn resolve_links(&self, context: &Context) -> Result<&std::collections::HashMap<u64, u64>, Ended> {
-        self.survey(context).map_err(Ended::Failed)?;
+    /// Finds the content of all hard links. If the walk was cancelled, nothing is known of any
+    /// link.
+    fn resolve_links(&self, context: &Context) -> Result<&std::collections::HashMap<u64, u64>, EarlyEnd> {
+        self.survey(context).map_err(EarlyEnd::Failed)?;
         let mut halt = || context.cancel.is_set();
         if self.links.resolved().is_none() {
-            self.with_source(&mut halt, |source| self.links.resolve(source)).map_err(Ended::Failed)?;
+            self.with_source(&mut halt, |source| self.links.resolve(source)).map_err(EarlyEnd::Failed)?;
         }
-        self.links.resolved().ok_or(Ended::Enough)
+        self.links.resolved().ok_or(EarlyEnd::Enough)
     }
 }
 
@@ -288,13 +291,13 @@ struct InOrder<'a, 'd> {
 }
 
 impl InOrder<'_, '_> {
-    /// Restores the member that all of `group` (offset and index) get their content from, once for
-    /// each.
-    fn restore(&mut self, source: &mut dyn Source, group: &[(u64, usize)]) -> Result<(), Ended> {
+    /// Restores the member that all entries of `group` (offset and index) have their content from,
+    /// once for each entry.
+    fn restore(&mut self, source: &mut dyn ArchiveReader, group: &[(u64, usize)]) -> Result<(), EarlyEnd> {
         let Some((&(start, first), others)) = group.split_first() else { return Ok(()) };
         let entry = self.wanted.get(first);
-        // A worker that holds a file for its other names may wait for disk space. It must not hold
-        // the turn of large files meanwhile, which `begin` takes.
+        // A worker that holds a file for its other names may wait for disk space. Meanwhile it must
+        // not block the other large files, so it does not call `begin`, which takes their turn.
         if others.is_empty() {
             self.delivery.sink.begin(&entry, entry.size.unwrap_or(0));
         }
@@ -306,8 +309,8 @@ impl InOrder<'_, '_> {
         };
         let others = others.iter().map(|&(_, index)| self.wanted.get(index));
         match outcome {
-            // One copy after the other, so that a file of a thousand names is not there a thousand
-            // times.
+            // The copies are made one after the other, so that a file with a thousand names does
+            // not take a thousand times the space.
             Ok(restored) => {
                 for entry in others {
                     let copy = self.delivery.scratch.copy_again(&restored, &mut self.buffer);
@@ -315,21 +318,28 @@ impl InOrder<'_, '_> {
                 }
                 self.delivery.deliver(self.wanted.get(first), Ok(restored))
             }
-            // A failing scratch folder ends the restore with the first.
+            // If the scratch folder has failed, delivering the first entry ends the restore.
             Err(error) => {
-                let message = again(&error);
+                let message = copy_of_error(&error);
                 self.delivery.deliver(self.wanted.get(first), Err(error))?;
-                others.into_iter().try_for_each(|entry| self.delivery.deliver(entry, Err(again(&message))))
+                others
+                    .into_iter()
+                    .try_for_each(|entry| self.delivery.deliver(entry, Err(copy_of_error(&message))))
             }
         }
     }
 
-    fn extract(&mut self, source: &mut dyn Source, start: u64) -> Result<super::Restored, RestoreError> {
+    fn extract(
+        &mut self,
+        source: &mut dyn ArchiveReader,
+        start: u64,
+    ) -> Result<super::Restored, RestoreError> {
         source.advance_to(start).map_err(extract::explain)?;
         let mut members = Members::at(source, start);
         match members.step(&mut self.member) {
             Step::Member
-                if self.member.start == start && matches!(self.member.kind, Kind::File | Kind::Continued) =>
+                if self.member.start == start
+                    && matches!(self.member.kind, MemberKind::File | MemberKind::Continued) =>
             {
                 extract::extract(members.source(), &mut self.member, self.delivery.scratch, &mut self.buffer)
             }
@@ -356,7 +366,9 @@ impl Backup for Tar {
 
     fn catalog(&self, _needs: Needs, context: &Context, sink: &dyn CatalogSink) -> Result<Listing, Error> {
         let mut halt = || context.cancel.is_set();
-        settled(sink, || self.with_source(&mut halt, |source| self.list(Some(sink), context, source)))
+        list_with_restart(sink, || {
+            self.with_source(&mut halt, |source| self.list(Some(sink), context, source))
+        })
     }
 
     fn vouched_by(&self) -> Option<&'static str> {
@@ -382,27 +394,27 @@ impl Backup for Tar {
     }
 }
 
-/// What a member is to those who count what is passed over.
-fn what(kind: Kind) -> What {
+/// What a member counts as among those that are passed over.
+fn what(kind: MemberKind) -> PassedOverKind {
     match kind {
-        Kind::Folder => What::Folder,
-        Kind::Special => What::Special,
-        _ => What::Other,
+        MemberKind::Folder => PassedOverKind::Folder,
+        MemberKind::Special => PassedOverKind::Special,
+        _ => PassedOverKind::Other,
     }
 }
 
-/// Adds a member to `batch` if it is a regular file, or another name of one, that no later member
-/// replaces.
-fn list_member(batch: &mut EntryBatch, member: &Member, pass: &mut Pass<'_>, specials: &mut Specials) {
-    if matches!(member.kind, Kind::Folder | Kind::Aside) {
+/// Adds a member to `batch` if it is a regular file or a hard link to one, and if no later member
+/// replaces it.
+fn list_member(batch: &mut EntryBatch, member: &Member, pass: &mut NamePass<'_>, specials: &mut Specials) {
+    if matches!(member.kind, MemberKind::Folder | MemberKind::NoFile) {
         return;
     }
-    let is_link = member.kind == Kind::Link;
+    let is_link = member.kind == MemberKind::Link;
     let mut target = Vec::new();
     if is_link {
         target = super::path::relative(&member.link).unwrap_or_else(|_| member.link.clone());
         if target.is_empty() {
-            // An entry without a target would pass for a file.
+            // Without a target, the entry would be taken for a file.
             target.push(b'/');
         }
     }
@@ -416,7 +428,7 @@ fn list_member(batch: &mut EntryBatch, member: &Member, pass: &mut Pass<'_>, spe
     };
     batch.push_stored(&member.name, &rest);
     let path = batch.get(before).path;
-    let is_special = member.kind == Kind::Special || (is_link && specials.holds(&target));
+    let is_special = member.kind == MemberKind::Special || (is_link && specials.holds(&target));
     if is_special {
         specials.note(path);
     } else if !pass.names_are_unique() {
@@ -427,7 +439,7 @@ fn list_member(batch: &mut EntryBatch, member: &Member, pass: &mut Pass<'_>, spe
     }
 }
 
-/// The path that a hard link points to, which is the handle of its entry. Files have none.
+/// The path that a hard link points to, which is the handle of its entry. `None` for files.
 fn link_target<'a>(entry: &Entry<'a>) -> Option<&'a [u8]> {
     (!entry.handle.is_empty()).then_some(entry.handle)
 }
@@ -437,15 +449,15 @@ fn dangling(entry: &Entry<'_>) -> RestoreError {
     RestoreError::Damaged(format!("it is a hard link to {target}, which is not in the archive before it"))
 }
 
-/// The same error for another entry.
-fn again(error: &RestoreError) -> RestoreError {
+/// A copy of an error, to be delivered for another entry.
+fn copy_of_error(error: &RestoreError) -> RestoreError {
     match error {
         RestoreError::Stopped => RestoreError::Stopped,
         RestoreError::Unsupported(problem) => RestoreError::Unsupported(problem.clone()),
         RestoreError::Checksum(problem) => RestoreError::Checksum(problem.clone()),
-        RestoreError::NoRoom { needed, free } => RestoreError::NoRoom { needed: *needed, free: *free },
+        RestoreError::NoSpace { needed, free } => RestoreError::NoSpace { needed: *needed, free: *free },
         RestoreError::TooLong { declared } => RestoreError::TooLong { declared: *declared },
-        RestoreError::Read(error) => RestoreError::Read(same(error)),
+        RestoreError::Read(error) => RestoreError::Read(copy_of_io_error(error)),
         other => RestoreError::Damaged(other.to_string()),
     }
 }

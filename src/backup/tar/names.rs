@@ -1,8 +1,8 @@
-//! A member's long name, held against what its own header says of it.
+//! Compares a member's long name with the short form in its own header.
 //!
-//! No checksum covers a long name: it lies in the data of an extension header (GNU `L`, pax
-//! `path`). But the member's own header, which has a checksum, holds a short form of the same name.
-//! What programs write there:
+//! A long name has no checksum: it is stored in the data of an extension header (GNU `L`, pax
+//! `path`). But the member's own header does have a checksum, and contains a short form of the same
+//! name. Programs write these short forms:
 //!
 //! | program | GNU `L` | pax `path` |
 //! |---|---|---|
@@ -13,25 +13,27 @@
 //! | 7-Zip | `@PathCut/_pc_crc32/` + CRC-32 of the folder + the file's name | the same |
 //! | Archive::Tar (Perl) | the last 155 bytes of the folder, 100 of the name | |
 //!
-//! A long name that fits none of these is damaged, if a program is known to have written it or if
-//! it agrees with the short form in most places. What cannot be told: damage in a part of the name
-//! that the short form lacks (behind its first 100 bytes, for most programs). Such a file counts as
-//! one whose original is gone, and its original as one that the backup lacks (`--completeness`).
+//! A long name that fits none of these is reported as damaged if a known program has written it, or
+//! if it equals the short form in most positions. This cannot detect damage in a part of the name
+//! that the short form lacks (after the first 100 bytes, for most programs). Such a file counts as
+//! one whose original is gone, and its original as one that is missing in the backup
+//! (`--completeness`).
 
-/// What wrote an extension header, as far as its own name tells.
+/// The program that wrote an extension header, as far as the header's own name tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Writer {
-    /// Nobody knows: only what is nearly right is called damaged.
+    /// An unknown program. A name is called damaged only if it is similar to the short form.
     #[default]
     Unknown,
-    /// One of those above.
+    /// One of the programs above.
     Known,
-    /// One of those, which may cut out the middle of a name.
+    /// One of the programs above, which may cut out the middle of a name.
     Cutting,
 }
 
 impl Writer {
-    /// By the name of an extension header, and whether it is marked as GNU's.
+    /// Recognises the program by the name of an extension header, and by whether it is marked as
+    /// GNU's.
     pub(super) fn of(header_name: &[u8], is_gnu: bool) -> Self {
         let holds = |part: &[u8]| header_name.windows(part.len()).any(|found| found == part);
         if holds(b"PaxHeader/") {
@@ -44,7 +46,7 @@ impl Writer {
     }
 }
 
-/// Whether `long` and the short form of it in the member's own header can both be right.
+/// Whether `long` and the short form in the member's own header can both be right.
 pub(super) fn agree(long: &[u8], short: &[u8], writer: Writer) -> bool {
     let (long, short) = (bare(long), bare(short));
     if long.starts_with(short) || (writer == Writer::Unknown && holds(long, short)) {
@@ -62,20 +64,20 @@ pub(super) fn agree(long: &[u8], short: &[u8], writer: Writer) -> bool {
     writer == Writer::Unknown && !is_similar(long, short)
 }
 
-/// The same for the real name of a sparse file, which in the header has a folder
-/// `GNUSparseFile.NUMBER` put into it.
+/// The same for the real name of a sparse file. In the header, a folder `GNUSparseFile.NUMBER` is
+/// inserted into it.
 pub(super) fn agree_sparse(real: &[u8], short: &[u8], writer: Writer) -> bool {
     const MARK: &[u8] = b"GNUSparseFile.";
     let Some(at) = short.windows(MARK.len()).position(|found| found == MARK) else { return true };
     let rest = &short[at + MARK.len()..];
     let Some(slash) = rest.iter().position(|&byte| byte == b'/') else { return true };
     let whole = [&short[..at], &rest[slash + 1..]].concat();
-    // The folder of a name without one is `.`.
+    // For a name without a folder, programs write the folder `.`.
     let whole = whole.strip_prefix(b"./").filter(|_| !real.starts_with(b"./")).unwrap_or(&whole);
     agree(real, whole, writer)
 }
 
-/// Without slashes at the end, which Go leaves out.
+/// The name without slashes at the end, which Go leaves out.
 fn bare(mut name: &[u8]) -> &[u8] {
     while let Some(rest) = name.strip_suffix(b"/") {
         name = rest;
@@ -87,8 +89,8 @@ fn holds(whole: &[u8], part: &[u8]) -> bool {
     part.is_empty() || whole.windows(part.len()).any(|found| found == part)
 }
 
-/// 7-Zip: `_pc_root/NAME`, or `_pc_crc32/` with the CRC-32 of the folder and the name. What it may
-/// write else is not known.
+/// The forms of 7-Zip: `_pc_root/NAME`, or `_pc_crc32/` with the CRC-32 of the folder, and the
+/// name. Other forms that it may write are not known, and are accepted.
 fn fits_path_cut(long: &[u8], rest: &[u8]) -> bool {
     let slash = long.iter().rposition(|&byte| byte == b'/');
     let (folder, name) = slash.map_or((&b""[..], long), |at| (&long[..at], &long[at + 1..]));
@@ -104,22 +106,23 @@ fn fits_path_cut(long: &[u8], rest: &[u8]) -> bool {
     sum.is_none_or(|sum| sum == rawzip::crc32(folder)) && name.starts_with(stored)
 }
 
-/// Whether `short` is the start of `long`, and the start of its last component behind a slash.
+/// Whether `short` consists of the start of `long` and, after a slash, the start of the last
+/// component of `long`.
 fn is_cut(long: &[u8], short: &[u8]) -> bool {
     let split = |name: &[u8]| name.iter().rposition(|&byte| byte == b'/');
     let (Some(middle), Some(last)) = (split(short), split(long)) else { return false };
     long.starts_with(&short[..middle]) && long[last + 1..].starts_with(&short[middle + 1..])
 }
 
-/// Whether `short` is what remains of the start of `long` where only ASCII is written. If it holds
-/// other characters in no Unicode (a code page), or others than the known programs put there, what
-/// comes before the first must do.
+/// Whether `short` is the start of `long` with only its ASCII characters. If `short` has characters
+/// that are not Unicode (a code page), or others than the known programs write, only the part
+/// before the first such character is compared.
 fn is_without_unicode(long: &[u8], short: &[u8]) -> bool {
     if !short.is_ascii() && is_unicode(short) {
         return false;
     }
     let plain: Vec<u8> = long.iter().copied().filter(u8::is_ascii).collect();
-    // One for each character: those bytes that do not continue one.
+    // One `?` for each character: bytes that continue a character are left out.
     let marked: Vec<u8> = long
         .iter()
         .filter(|&&byte| byte & 0xc0 != 0x80)
@@ -133,13 +136,13 @@ fn is_without_unicode(long: &[u8], short: &[u8]) -> bool {
     !is_marked && long[..before] == short[..before]
 }
 
-/// Whether this is UTF-8, be it cut off in the middle of a character.
+/// Whether this is UTF-8, even if it is cut off in the middle of a character.
 fn is_unicode(name: &[u8]) -> bool {
     std::str::from_utf8(name).map_or_else(|error| error.error_len().is_none(), |_| true)
 }
 
-/// Whether two names agree in more than half of their places, so that one is a damaged form of the
-/// other.
+/// Whether two names are equal in more than half of their positions, so that one may be a damaged
+/// form of the other.
 fn is_similar(long: &[u8], short: &[u8]) -> bool {
     let equal = long.iter().zip(short).filter(|(long, short)| long == short).count();
     equal * 2 > short.len()

@@ -1,37 +1,38 @@
-//! Extended header records (POSIX.1-2017, pax, "pax Extended Header"): `LENGTH KEY=VALUE\n`, any
-//! bytes in the value.
+//! Extended header records (POSIX.1-2017, pax, "pax Extended Header"): `LENGTH KEY=VALUE\n`, with
+//! any bytes in the value.
 //!
-//! Records are taken by their length, not by line: a value may hold a line feed, as file names can.
+//! Records are split by their length and not by lines, because a value may contain a line feed, as
+//! file names can.
 
 use crate::platform::Timestamp;
 
-/// What the records of one extended header say of the member that follows, as far as restoring
-/// content needs it.
+/// What the records of one extended header say about the member that follows, as far as it matters
+/// for restoring its content.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Attributes {
-    /// `path`, which replaces the header's name.
+    /// `path`, which replaces the name in the header.
     pub path: Vec<u8>,
-    /// `linkpath`, which replaces the header's link target.
+    /// `linkpath`, which replaces the link target in the header.
     pub linkpath: Vec<u8>,
-    /// `size`: stored bytes, where the header's field is too small.
+    /// `size`: the number of stored bytes, if the field in the header is too small.
     pub size: Option<u64>,
     /// `mtime`, with fractions of a second.
     pub mtime: Option<Timestamp>,
     /// Whether there was an extended header at all.
     pub present: bool,
-    /// `GNU.sparse.major` is 1: the map of segments precedes the data.
+    /// Whether `GNU.sparse.major` is 1: the map of segments is stored before the data.
     pub map_in_data: bool,
-    /// `GNU.sparse.name`: the real name where `path` is made up.
+    /// `GNU.sparse.name`: the real name, if `path` is an invented one.
     pub sparse_name: Vec<u8>,
-    /// `GNU.sparse.realsize` (1.0) or `GNU.sparse.size` (0.x): the restored size.
+    /// `GNU.sparse.realsize` (1.0) or `GNU.sparse.size` (0.x): the size when restored.
     pub real_size: Option<u64>,
-    /// The numbers of formats 0.0 (`GNU.sparse.offset`, `.numbytes`) and 0.1 (`GNU.sparse.map`),
+    /// The numbers of formats 0.0 (`GNU.sparse.offset`, `.numbytes`) and 0.1 (`GNU.sparse.map`):
     /// offset and length in turn.
     pub map: Vec<u64>,
 }
 
 impl Attributes {
-    /// Forgets everything, keeps the room.
+    /// Removes everything, but keeps the allocated capacity.
     pub(super) fn clear(&mut self) {
         self.path.clear();
         self.linkpath.clear();
@@ -41,23 +42,25 @@ impl Attributes {
         (self.present, self.map_in_data) = (false, false);
     }
 
-    /// Takes over what the records in `block` say; an error names the first record that is none.
+    /// Adds what the records in `block` say. An error names the first record that is invalid.
     pub(super) fn read(&mut self, mut block: &[u8]) -> Result<(), String> {
         self.present = true;
         let whole = block.len();
         while !block.is_empty() {
             let done = whole - block.len();
             if block.iter().all(|&byte| byte == 0) {
-                // Some programs fill up the last block with zeros instead of ending where the size
-                // says.
+                // Some programs fill up the last block with zeros beyond the size in the header.
                 if done > 0 && whole.is_multiple_of(512) && block.len() < 512 {
                     break;
                 }
-                return Err(format!("an extended header holds nothing but zeros from {done} bytes in on"));
+                return Err(format!("an extended header has only zeros after its first {done} bytes"));
             }
-            let (key, value, rest) = split_record(block)
-                .filter(|(key, ..)| !is_spoilt(key))
-                .ok_or_else(|| format!("an extended header record is malformed, {done} bytes in"))?;
+            let (key, value, rest) =
+                split_record(block).filter(|(key, ..)| !is_spoilt(key)).ok_or_else(|| {
+                    format!(
+                        "the extended header record {done} bytes after the start of its header is malformed"
+                    )
+                })?;
             self.take(key, value)?;
             block = rest;
         }
@@ -74,14 +77,15 @@ impl Attributes {
 
     fn take(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
         let bad =
-            || format!("the extended header record {} holds no valid number", String::from_utf8_lossy(key));
+            || format!("the extended header record {} has no valid number", String::from_utf8_lossy(key));
         match key {
             b"path" => replace(&mut self.path, value),
             b"linkpath" => replace(&mut self.linkpath, value),
-            // An empty value takes back what an earlier header said.
+            // An empty value removes the value of an earlier header.
             b"size" | b"mtime" if value.is_empty() => {}
             b"size" => self.size = Some(number(value).ok_or_else(bad)?),
-            // Without it the header's own, which has whole seconds.
+            // If the value is invalid, the time in the member's header is used, which has whole
+            // seconds.
             b"mtime" => self.mtime = time(value),
             b"GNU.sparse.major" => self.map_in_data = number(value).ok_or_else(bad)? == 1,
             b"GNU.sparse.name" => replace(&mut self.sparse_name, value),
@@ -101,8 +105,9 @@ impl Attributes {
     }
 }
 
-/// Keywords of POSIX, and those of GNU tar that decide what is restored. Of two that differ in one
-/// byte (`atime` and `mtime`) each is itself.
+/// The keywords of POSIX, and those of GNU tar that matter for what is restored. Two keywords here
+/// may differ in only one byte (`atime` and `mtime`); neither counts as a damaged form of the
+/// other.
 const KEYWORDS: [&[u8]; 21] = [
     b"path",
     b"linkpath",
@@ -127,9 +132,9 @@ const KEYWORDS: [&[u8]; 21] = [
     b"GNU.sparse.map",
 ];
 
-/// Whether a keyword is no keyword any more, so that its record would be passed over and a shorter
-/// name be believed: one byte away from a known one, or longer than it by what must have been its
-/// value. A vendor's own keywords have other forms (`SCHILY.xattr.user.x`).
+/// Whether a keyword looks like a damaged form of a known one. Its record would be ignored, and a
+/// shorter name be used. Such a keyword differs from a known one in one byte, or consists of a
+/// known one and part of its value. Vendors' own keywords have other forms (`SCHILY.xattr.user.x`).
 fn is_spoilt(key: &[u8]) -> bool {
     if KEYWORDS.contains(&key) {
         return false;
@@ -137,7 +142,8 @@ fn is_spoilt(key: &[u8]) -> bool {
     let is_near = |known: &[u8]| {
         known.len() == key.len() && known.iter().zip(key).filter(|(one, other)| one != other).count() == 1
     };
-    // Of `path=a/b` with another byte for the equals sign, up to an equals sign in the name.
+    // In `path=a/b` with a damaged first equals sign, the keyword extends to an equals sign in the
+    // name.
     let decides = |known: &[u8]| KEYWORDS[..4].contains(&known) || known.starts_with(b"GNU.");
     let vendor = key.split(|&byte| byte == b'.').next().unwrap_or_default();
     let is_word =
@@ -153,7 +159,7 @@ fn replace(buffer: &mut Vec<u8>, value: &[u8]) {
     buffer.extend_from_slice(value);
 }
 
-/// Key, value, and what follows the first record.
+/// The key and the value of the first record, and the rest.
 fn split_record(block: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let space = block.iter().take(20).position(|&byte| byte == b' ')?;
     let length = usize::try_from(number(&block[..space])?).ok()?;
@@ -163,7 +169,7 @@ fn split_record(block: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     Some((&record[..equals], &record[equals + 1..], rest))
 }
 
-/// A decimal number of digits alone.
+/// Parses a decimal number that has only digits.
 pub(super) fn number(text: &[u8]) -> Option<u64> {
     if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
         return None;
@@ -171,7 +177,8 @@ pub(super) fn number(text: &[u8]) -> Option<u64> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }
 
-/// Seconds since 1970 with an optional sign and fraction, of which nanoseconds are kept.
+/// Parses seconds since 1970 with an optional sign and fraction. Digits beyond nanoseconds are
+/// ignored.
 fn time(text: &[u8]) -> Option<Timestamp> {
     let (negative, digits) = text.strip_prefix(b"-").map_or((false, text), |digits| (true, digits));
     let mut parts = digits.splitn(2, |&byte| byte == b'.');

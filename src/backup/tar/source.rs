@@ -1,8 +1,7 @@
-//! The two ways to the bytes of a tar archive: by offset in the file, or front to back out of a
+//! The two ways to read a tar archive: at offsets in the file, or front to back from a
 //! decompressor.
 //!
-//! Both count offsets in the uncompressed archive, so that a member is found by its offset either
-//! way.
+//! Both count offsets in the uncompressed archive, so that a member has the same offset either way.
 
 use std::fmt;
 use std::io::{self, BufReader, Read};
@@ -11,32 +10,33 @@ use crate::backup::bytes::{ReadAt, Reader};
 use crate::backup::compression::{Decoder, NEEDS_MEMORY, is_out_of_memory};
 use crate::platform;
 
-/// Bytes at offsets that only ever grow (a stream), or at any offset (a file).
-pub(super) trait Source: Read {
-    /// Where the next byte is read from.
+/// The bytes of an archive. The position of a stream can only grow; in a file it can be set to any
+/// offset.
+pub(super) trait ArchiveReader: Read {
+    /// The offset of the next byte that is read.
     fn position(&self) -> u64;
 
-    /// Goes to `offset`, for a stream not before [`position`](Self::position). An offset past the
-    /// end is an [`io::ErrorKind::UnexpectedEof`]; the end itself is none.
+    /// Goes to `offset`. In a stream, this must not be before [`position`](Self::position). An
+    /// offset behind the end is an [`io::ErrorKind::UnexpectedEof`] error; the end itself is not.
     fn advance_to(&mut self, offset: u64) -> io::Result<()>;
 
-    /// Whether it is known to end before `offset`, without a look.
+    /// Whether the archive is known to end before `offset`, without reading it.
     fn ends_before(&self, offset: u64) -> bool;
 
-    /// What is known once the last byte was read and nothing had failed.
-    fn end(&self) -> Option<End>;
+    /// The end of the archive, if it was read to its last byte without an error.
+    fn end(&self) -> Option<ArchiveEnd>;
 }
 
-/// The end of a source that was read well to its last byte.
+/// The end of an archive that was read to its last byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct End {
-    /// How many bytes it has.
+pub(super) struct ArchiveEnd {
+    /// The length of the uncompressed archive in bytes.
     pub length: u64,
-    /// Whether checksums covered all of them.
+    /// Whether checksums covered all of it.
     pub is_vouched_for: bool,
 }
 
-/// The error of a [`Stream`] that was asked to end while it was skipping.
+/// The error of a [`DecompressedReader`] that was asked to halt.
 #[derive(Debug)]
 pub(super) struct Halted;
 
@@ -48,23 +48,24 @@ impl fmt::Display for Halted {
 
 impl std::error::Error for Halted {}
 
-/// Whether an error is a [`Halted`].
+/// Whether an error is [`Halted`].
 pub(super) fn is_halt(error: &io::Error) -> bool {
     error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Halted>)
 }
 
-/// Headers of small members lie close together: one read brings several. A larger buffer would copy
-/// content that nobody asked for.
+/// The headers of small members are close together, so that one read returns several. A larger
+/// buffer would copy content that nobody needs.
 const BUFFER: usize = 16 << 10;
 
-/// An archive that is not compressed, read at offsets: any number of these can read one at once.
-pub(super) struct Plain<'a> {
+/// An archive that is not compressed, read at offsets. Any number of these readers can read the
+/// same archive at once.
+pub(super) struct PlainReader<'a> {
     reader: BufReader<Reader<&'a dyn ReadAt>>,
     length: u64,
     position: u64,
 }
 
-impl<'a> Plain<'a> {
+impl<'a> PlainReader<'a> {
     /// At the start of the archive.
     pub(super) fn new(bytes: &'a dyn ReadAt) -> Self {
         let reader = BufReader::with_capacity(BUFFER, Reader::new(bytes));
@@ -72,7 +73,7 @@ impl<'a> Plain<'a> {
     }
 }
 
-impl Read for Plain<'_> {
+impl Read for PlainReader<'_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let got = self.reader.read(out)?;
         self.position += got as u64;
@@ -80,7 +81,7 @@ impl Read for Plain<'_> {
     }
 }
 
-impl Source for Plain<'_> {
+impl ArchiveReader for PlainReader<'_> {
     fn position(&self) -> u64 {
         self.position
     }
@@ -89,7 +90,7 @@ impl Source for Plain<'_> {
         if offset > self.length {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        // Keeps what the buffer holds of it.
+        // Keeps the bytes in the buffer if `offset` is within it.
         let distance = offset.checked_signed_diff(self.position).ok_or(io::ErrorKind::InvalidInput)?;
         self.reader.seek_relative(distance)?;
         self.position = offset;
@@ -100,37 +101,37 @@ impl Source for Plain<'_> {
         offset > self.length
     }
 
-    fn end(&self) -> Option<End> {
-        Some(End { length: self.length, is_vouched_for: false })
+    fn end(&self) -> Option<ArchiveEnd> {
+        Some(ArchiveEnd { length: self.length, is_vouched_for: false })
     }
 }
 
-/// A decompressor's output. Once it has failed it goes on failing, so that nothing behind the
-/// damage is taken for real.
-pub(super) struct Stream<'a> {
+/// The output of a decompressor. After an error it returns the same error again, so that nothing
+/// behind the damage is used.
+pub(super) struct DecompressedReader<'a> {
     inner: Decoder<'a>,
     position: u64,
-    /// No more bytes than this come out: known from an earlier reading, or what the compression
-    /// allows.
+    /// An upper limit for the number of bytes, known from an earlier reading or from the
+    /// compression method.
     most: u64,
     is_at_end: bool,
     failed: Option<(io::ErrorKind, String)>,
-    /// Asked every now and then; `true` ends the reading with [`Halted`].
+    /// Called regularly. If it returns `true`, reading ends with [`Halted`].
     halt: &'a mut dyn FnMut() -> bool,
     asked_at: u64,
 }
 
-/// How many bytes are read between two questions whether to halt.
+/// The number of bytes that are read between two calls of `halt`.
 const BETWEEN_QUESTIONS: u64 = 8 << 20;
 
-impl<'a> Stream<'a> {
-    /// At the start of what `inner` gives, which is `most` bytes at most.
+impl<'a> DecompressedReader<'a> {
+    /// At the start of the output of `inner`, which has at most `most` bytes.
     pub(super) fn new(inner: Decoder<'a>, most: u64, halt: &'a mut dyn FnMut() -> bool) -> Self {
         Self { inner, position: 0, most, is_at_end: false, failed: None, halt, asked_at: 0 }
     }
 }
 
-impl Read for Stream<'_> {
+impl Read for DecompressedReader<'_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         if let Some((kind, message)) = &self.failed {
             return Err(io::Error::new(*kind, message.clone()));
@@ -160,7 +161,7 @@ impl Read for Stream<'_> {
     }
 }
 
-impl Source for Stream<'_> {
+impl ArchiveReader for DecompressedReader<'_> {
     fn position(&self) -> u64 {
         self.position
     }
@@ -183,26 +184,26 @@ impl Source for Stream<'_> {
         offset > self.most
     }
 
-    fn end(&self) -> Option<End> {
+    fn end(&self) -> Option<ArchiveEnd> {
         let is_vouched_for = self.inner.is_vouched_for();
-        self.is_at_end.then_some(End { length: self.position, is_vouched_for })
+        self.is_at_end.then_some(ArchiveEnd { length: self.position, is_vouched_for })
     }
 }
 
-/// Exactly `left` bytes of a source: one that ends earlier is an error, never a short read that
-/// passes.
+/// Exactly `left` bytes of an archive. If the archive ends earlier, that is an error and never a
+/// short read.
 pub(super) struct Exactly<'s> {
-    source: &'s mut dyn Source,
+    source: &'s mut dyn ArchiveReader,
     left: u64,
 }
 
 impl<'s> Exactly<'s> {
     /// The next `left` bytes of `source`.
-    pub(super) fn new(source: &'s mut dyn Source, left: u64) -> Self {
+    pub(super) fn new(source: &'s mut dyn ArchiveReader, left: u64) -> Self {
         Self { source, left }
     }
 
-    /// How many bytes are still to come.
+    /// The number of bytes that are still to be read.
     pub(super) fn left(&self) -> u64 {
         self.left
     }

@@ -1,8 +1,8 @@
-//! Sparse files: the lists of data segments in the four ways that GNU tar has stored them.
+//! Sparse files: the lists of their data segments in the four forms that GNU tar has used.
 //!
 //! Old GNU: in the header and in blocks behind it. Pax 0.0 and 0.1: in the extended header. Pax
-//! 1.0: as decimal lines at the start of the data. All come out as [`Segment`]s in ascending order
-//! that fit the file, or as an error.
+//! 1.0: as decimal lines at the start of the data. Each becomes a list of [`Segment`]s in ascending
+//! order that fit the file, or an error.
 
 use std::io::{self, Read};
 
@@ -11,9 +11,9 @@ use tar::{GnuExtSparseHeader, GnuHeader, GnuSparseHeader};
 use crate::platform;
 
 use super::pax;
-use super::source::Source;
+use super::source::ArchiveReader;
 
-/// A piece of a sparse file that is stored; everything between the pieces is zeros.
+/// A range of a sparse file that is stored. Everything between the segments is zeros.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Segment {
     /// Where it begins in the restored file.
@@ -22,16 +22,16 @@ pub(super) struct Segment {
     pub length: u64,
 }
 
-/// More segments than this (16 MiB of them) are not believed.
+/// The most segments that are accepted. They take 16 MiB of memory.
 const SEGMENTS_MAX: usize = 1 << 20;
 
-const TOO_MANY: &str = "a sparse file lists more pieces than bkverify keeps in memory";
+const TOO_MANY: &str = "a sparse file lists more pieces than bkverify can store in memory";
 
-/// The segments of an old GNU header and the blocks that continue it; the inner result is how many
-/// blocks those are.
+/// Reads the segments from an old GNU header and from the blocks that continue it. The inner result
+/// is the number of those blocks.
 pub(super) fn read_old_gnu(
     header: &GnuHeader,
-    source: &mut dyn Source,
+    source: &mut dyn ArchiveReader,
     map: &mut Vec<Segment>,
 ) -> io::Result<Result<u64, String>> {
     if let Err(problem) = take_headers(&header.sparse, map) {
@@ -72,11 +72,11 @@ fn push(map: &mut Vec<Segment>, segment: Segment) -> Result<(), String> {
     Ok(())
 }
 
-/// The segments of pax formats 0.0 and 0.1: offset and length in turn.
+/// The segments of pax formats 0.0 and 0.1, given as offset and length in turn.
 pub(super) fn from_numbers(numbers: &[u64], map: &mut Vec<Segment>) -> Result<(), String> {
     let (pairs, rest) = numbers.as_chunks::<2>();
     if !rest.is_empty() {
-        return Err("a sparse file's list of pieces ends in the middle of one".to_owned());
+        return Err("a sparse file's list of pieces ends in the middle of a piece".to_owned());
     }
     for &[offset, length] in pairs {
         push(map, Segment { offset, length })?;
@@ -84,12 +84,13 @@ pub(super) fn from_numbers(numbers: &[u64], map: &mut Vec<Segment>) -> Result<()
     Ok(())
 }
 
-/// The segments of pax format 1.0, read from the start of the data up to the padding's end.
+/// Reads the segments of pax format 1.0 from the start of the data, including the padding after
+/// them.
 pub(super) fn read_map_in_data(
     data: &mut dyn Read,
     map: &mut Vec<Segment>,
 ) -> io::Result<Result<(), String>> {
-    let mut lines = Lines { data, block: [0; 512], taken: 512 };
+    let mut lines = MapLines { data, block: [0; 512], taken: 512 };
     let count = match lines.number()? {
         Some(count) if usize::try_from(count).is_ok_and(|count| count <= SEGMENTS_MAX) => count,
         Some(_) => return Ok(Err(TOO_MANY.to_owned())),
@@ -104,16 +105,16 @@ pub(super) fn read_map_in_data(
     Ok(Ok(()))
 }
 
-const NO_NUMBER: &str = "a sparse file's list of pieces holds something that is no number";
+const NO_NUMBER: &str = "a sparse file's list of pieces contains something that is not a number";
 
-/// Decimal lines in whole blocks.
-struct Lines<'a> {
+/// Reads decimal lines from whole blocks.
+struct MapLines<'a> {
     data: &'a mut dyn Read,
     block: [u8; 512],
     taken: usize,
 }
 
-impl Lines<'_> {
+impl MapLines<'_> {
     fn number(&mut self) -> io::Result<Option<u64>> {
         let mut digits = [0; 20];
         let mut count = 0;
@@ -134,8 +135,8 @@ impl Lines<'_> {
     }
 }
 
-/// Checks that the segments ascend, fit `size`, and take up exactly the `stored` bytes that are
-/// there for them.
+/// Checks that the segments are in ascending order, fit into `size`, and have exactly `stored`
+/// bytes in total.
 pub(super) fn check(map: &[Segment], size: u64, stored: u64) -> Result<(), String> {
     let mut end = 0;
     let mut sum: u64 = 0;

@@ -1,25 +1,25 @@
-//! Links, devices and pipes, and the other names of them.
+//! Symbolic links, devices and pipes, and hard links to them.
 //!
-//! Where a tree holds several names of one symbolic link or pipe (`cp -al`, rsnapshot), tar stores
-//! all but the first as hard links, which look like other names of a regular file. What they point
-//! to comes before them in the archive: so hashes of the names of all that is no regular file are
-//! kept, 8 to 16 bytes each, and nothing is kept where there is none.
+//! If a tree contains several names of the same symbolic link or pipe (`cp -al`, rsnapshot), tar
+//! stores all but the first as hard links. These look like further names of a regular file. Their
+//! target comes before them in the archive. So hashes of the names of all special files are stored,
+//! 8 to 16 bytes each; an archive without special files needs no memory.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 
-/// The names seen so far in one walk that are no regular files.
+/// The names seen so far in one walk that are not regular files.
 #[derive(Debug, Default)]
 pub(super) struct Specials {
     hasher: RandomState,
-    names: HashSet<u64, BuildHasherDefault<Same>>,
+    names: HashSet<u64, BuildHasherDefault<IdentityHasher>>,
 }
 
-/// What is hashed already.
+/// A hasher for values that are hashes already.
 #[derive(Debug, Default)]
-struct Same(u64);
+struct IdentityHasher(u64);
 
-impl Hasher for Same {
+impl Hasher for IdentityHasher {
     fn finish(&self) -> u64 {
         self.0
     }
@@ -32,12 +32,12 @@ impl Hasher for Same {
 }
 
 impl Specials {
-    /// Notes that `path` is no regular file.
+    /// Notes that `path` is not a regular file.
     pub(super) fn note(&mut self, path: &[u8]) {
         self.names.insert(self.hasher.hash_one(path));
     }
 
-    /// Whether `path` is none.
+    /// Whether `path` was noted as not a regular file.
     pub(super) fn holds(&self, path: &[u8]) -> bool {
         !self.names.is_empty() && self.names.contains(&self.hasher.hash_one(path))
     }

@@ -1,25 +1,25 @@
-//! How much a method can make of how little: a size beyond that is damage, found before disk space
-//! is reserved for it.
+//! The most bytes that each method can make of compressed data. A larger size is damage, and is
+//! found before disk space is reserved for it.
 
 use rawzip::CompressionMethod;
 
-/// The longest match of deflate has 258 bytes, and the shortest codes for one take two bits (RFC
-/// 1951): 4 x 258 in a byte.
+/// The longest match of deflate has 258 bytes, and the shortest codes for a match take two bits
+/// (RFC 1951). So one byte can stand for 4 x 258 bytes.
 const DEFLATE: u64 = 1032;
 
-/// A block of bzip2 takes 173 bits at least. It holds up to 900,000 bytes, of which five may stand
-/// for a run of 259.
+/// A bzip2 block takes at least 173 bits. It contains up to 900,000 bytes, of which five can stand
+/// for a run of 259 bytes.
 const BZIP2_BLOCK: u64 = 900_000 / 5 * 259;
 const BZIP2_BLOCK_MIN: u64 = 20;
 
-/// A block of Zstandard holds up to 128 KiB (RFC 8878, 3.1.1.2.4), and takes 4 bytes at least.
+/// A Zstandard block contains up to 128 KiB (RFC 8878, 3.1.1.2.4) and takes at least 4 bytes.
 const ZSTD: u64 = (128 << 10) / 4;
 
-/// LZMA's longest match has 273 bytes, and a match takes some 14 decisions of at least 0.02 bits:
-/// about 7,100 bytes in one.
+/// The longest match of LZMA has 273 bytes. A match takes about 14 decisions of at least 0.02 bits
+/// each, so one byte can stand for about 7,100 bytes.
 const LZMA: u64 = 16 << 10;
 
-/// Whether `size` bytes can come out of `compressed` bytes, for the methods of which that is known.
+/// Whether `compressed` bytes can expand to `size` bytes. `true` for methods without a known limit.
 pub(super) fn can_expand(method: CompressionMethod, compressed: u64, size: u64) -> bool {
     match method {
         CompressionMethod::STORE => size == compressed,
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
     use std::io::{self, Read, Write};
 
-    /// Zeros compress best; what each method makes of them is within its bound, and not far below.
+    /// Zeros compress best. What each method makes of them is within its bound, and not far below.
     #[test]
     fn the_best_that_each_compressor_can_do_is_within_the_bound_of_its_method() {
         let size = 64 << 20;

@@ -1,5 +1,5 @@
-//! From a record of the central directory to an [`Entry`]: which records are regular files, their
-//! names and times.
+//! Converts a record of the central directory to an [`Entry`]: whether it is a regular file, its
+//! name and its time.
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -8,37 +8,39 @@ use rawzip::time::{LocalDateTime, UtcDateTime, ZipDateTimeKind};
 use rawzip::{CreatorSystem, ZipFileHeaderRecord};
 
 use super::stored::Stored;
-use crate::backup::aside::{Aside, What};
-use crate::backup::repeats::Pass;
+use crate::backup::passed_over::{PassedOver, PassedOverKind};
+use crate::backup::repeats::NamePass;
 use crate::backup::{Entry, EntryBatch};
 use crate::platform::Timestamp;
 
-/// The file type bits of a Unix mode.
+/// The bits of a Unix mode that are the file type.
 const TYPE_MASK: u32 = 0o170_000;
 
 /// The longest target of a link on any system that makes zip archives (Linux, `PATH_MAX`).
 pub(super) const TARGET_MAX: usize = 4096;
 
-/// What a record says that its entry is.
+/// What an entry is according to its record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Nature {
+pub(super) enum EntryKind {
     /// A regular file.
     File,
     /// A folder.
     Folder,
     /// A device, pipe or socket without content.
     Special,
-    /// A symbolic link; `usual` if it has the permissions that links have and files rarely.
+    /// A symbolic link. `usual` if it has the permissions that links usually have and files rarely
+    /// do.
     Link { usual: bool },
-    /// Something that it cannot be, in words.
+    /// A combination that cannot be right, in words.
     Impossible(String),
 }
 
-impl Nature {
-    /// Of the mode and the size that a record gives.
+impl EntryKind {
+    /// Decides by the mode, the size, and whether the name ends in a slash.
     fn of(mode: u32, has_slash: bool, size: u64) -> Self {
-        let holds =
-            |what: &str| Self::Impossible(format!("says that it is a {what}, but it holds {size} bytes"));
+        let holds = |what: &str| {
+            Self::Impossible(format!("says that it is a {what}, but it has {size} bytes of content"))
+        };
         match mode & TYPE_MASK {
             _ if has_slash && size == 0 => Self::Folder,
             _ if has_slash => holds("folder"),
@@ -46,57 +48,57 @@ impl Nature {
             0o040_000 => holds("folder"),
             0o120_000 if size == 0 || size > TARGET_MAX as u64 => holds("symbolic link"),
             0o120_000 => Self::Link { usual: mode & 0o777 == 0o777 },
-            // Some programs store what they read from a pipe.
+            // Some programs store what they have read from a pipe.
             0o010_000 | 0o020_000 | 0o060_000 | 0o140_000 if size == 0 => Self::Special,
-            // Many programs store no type at all, and one that does not exist is none.
+            // Many programs store no type. A type that does not exist counts as none.
             _ => Self::File,
         }
     }
 }
 
-impl Nature {
-    /// What it is to those who count what is passed over.
-    fn what(&self) -> What {
+impl EntryKind {
+    /// What it counts as among the entries that are passed over.
+    fn what(&self) -> PassedOverKind {
         match self {
-            Self::Folder => What::Folder,
-            Self::Special | Self::Link { .. } => What::Special,
-            Self::File | Self::Impossible(_) => What::Other,
+            Self::Folder => PassedOverKind::Folder,
+            Self::Special | Self::Link { .. } => PassedOverKind::Special,
+            Self::File | Self::Impossible(_) => PassedOverKind::Other,
         }
     }
 }
 
-/// One walk over the directory.
+/// Converts the records of one walk over the directory.
 pub(super) struct Lister<'a> {
-    pass: Pass<'a>,
+    pass: NamePass<'a>,
     zone: TimeZone,
     name: Vec<u8>,
-    aside: Aside,
+    passed_over: PassedOver,
 }
 
 impl<'a> Lister<'a> {
     /// Starts a walk.
-    pub(super) fn new(pass: Pass<'a>) -> Self {
+    pub(super) fn new(pass: NamePass<'a>) -> Self {
         Self {
             pass,
             zone: TimeZone::try_system().unwrap_or(TimeZone::UTC),
             name: Vec::new(),
-            aside: Aside::default(),
+            passed_over: PassedOver::default(),
         }
     }
 
-    /// Adds what `record`, whose name was read last, says to `batch`, if it is a regular file that
-    /// no later entry replaces. Returns what it is.
+    /// Adds the entry of `record` to `batch` if it is a regular file that no later entry replaces.
+    /// The name must have been read before. Returns what the entry is.
     pub(super) fn list(
         &mut self,
         record: &ZipFileHeaderRecord<'_>,
         stored: &Stored,
         batch: &mut EntryBatch,
-    ) -> Nature {
+    ) -> EntryKind {
         let size = stored.size;
-        let nature = Nature::of(record.mode().value(), self.name.ends_with(b"/"), size);
-        self.aside.see(&self.name, nature.what());
-        if matches!(nature, Nature::Folder | Nature::Impossible(_)) {
-            return nature;
+        let kind = EntryKind::of(record.mode().value(), self.name.ends_with(b"/"), size);
+        self.passed_over.see(&self.name, kind.what());
+        if matches!(kind, EntryKind::Folder | EntryKind::Impossible(_)) {
+            return kind;
         }
         let before = batch.len();
         let time = last_modified(record);
@@ -109,10 +111,10 @@ impl<'a> Lister<'a> {
             ..Entry::named(b"")
         };
         batch.push_stored(&self.name, &rest);
-        if !self.pass.stays(batch.get(before).path) || nature != Nature::File {
+        if !self.pass.stays(batch.get(before).path) || kind != EntryKind::File {
             batch.truncate(before);
         }
-        nature
+        kind
     }
 
     /// The name that was read last.
@@ -120,22 +122,22 @@ impl<'a> Lister<'a> {
         &self.name
     }
 
-    /// How many entries were passed over.
+    /// The number of entries that were passed over.
     pub(super) fn passed_over(&self) -> u64 {
-        self.aside.count()
+        self.passed_over.count()
     }
 
-    /// Ends the walk; whether the archive must be listed again.
+    /// Ends the walk. Returns whether the archive must be listed again.
     pub(super) fn finish(self) -> bool {
         self.pass.finish()
     }
 
-    /// Reads the name of `record`, and returns its length as stored; 0 where the stored one was not
-    /// taken.
+    /// Reads the name of `record`. Returns the length of the stored name, or 0 if another spelling
+    /// replaced it.
     ///
-    /// It is the stored bytes, but for two cases: Info-ZIP's UTF-8 name beside one in an older
-    /// encoding, and backslashes, which some programs on Windows write though the format forbids
-    /// it.
+    /// The name is the stored bytes, with two exceptions. If the stored name is in an older
+    /// encoding and Info-ZIP's UTF-8 name is beside it, that one is used. Backslashes, which some
+    /// programs on Windows write against the specification, become slashes.
     pub(super) fn read_name(&mut self, record: &ZipFileHeaderRecord<'_>) -> u16 {
         let path = record.file_path();
         let stored = path.as_ref();
@@ -150,7 +152,7 @@ impl<'a> Lister<'a> {
         if on_dos && !self.name.contains(&b'/') {
             self.name.iter_mut().filter(|byte| **byte == b'\\').for_each(|byte| *byte = b'/');
         }
-        // Its field has 16 bits.
+        // The length field in the record has 16 bits.
         if unicode.is_some() { 0 } else { u16::try_from(stored.len()).unwrap_or_default() }
     }
 
@@ -162,8 +164,8 @@ impl<'a> Lister<'a> {
     }
 }
 
-/// The time of the finest field that the record has; on the wall, in a zone that nobody knows,
-/// where it has none.
+/// The modification time from the field with the finest resolution. If only the DOS field exists,
+/// it is a local time in an unknown zone.
 fn last_modified(record: &ZipFileHeaderRecord<'_>) -> ZipDateTimeKind {
     let time = record.last_modified();
     if matches!(time, ZipDateTimeKind::Utc(_)) {
@@ -173,15 +175,15 @@ fn last_modified(record: &ZipFileHeaderRecord<'_>) -> ZipDateTimeKind {
     pkware.and_then(|(_, field)| pkware_unix_time(field)).map_or(time, ZipDateTimeKind::Utc)
 }
 
-/// The time of modification in PKWARE's field for Unix (APPNOTE 4.5.7), which follows that of
-/// access.
+/// The modification time in PKWARE's Unix field (APPNOTE 4.5.7), which is stored after the access
+/// time.
 fn pkware_unix_time(field: &[u8]) -> Option<UtcDateTime> {
     let seconds = field.get(4..8)?.first_chunk()?;
     Some(UtcDateTime::from_unix(i64::from(u32::from_le_bytes(*seconds))))
 }
 
-/// The name in a Unicode path field (version 1, CRC-32 of the stored name, UTF-8), if it belongs to
-/// `stored`.
+/// The name in a Unicode path field (version 1, CRC-32 of the stored name, UTF-8), if the CRC-32
+/// matches `stored`.
 fn unicode_path<'a>(field: &'a [u8], stored: &[u8]) -> Option<&'a [u8]> {
     let (&version, rest) = field.split_first()?;
     let (crc, name) = rest.split_first_chunk::<4>()?;
@@ -189,8 +191,9 @@ fn unicode_path<'a>(field: &'a [u8], stored: &[u8]) -> Option<&'a [u8]> {
     (fits && std::str::from_utf8(name).is_ok()).then_some(name)
 }
 
-/// A time on the wall; of an hour that comes twice, the first; in one that is left out, as far
-/// after its beginning.
+/// Converts a local time. If the clocks were turned back and the time occurred twice, this is the
+/// first. If they were turned forward and the time was skipped, this is as long after the change as
+/// the time was after it on the clock.
 fn local_time(time: &LocalDateTime, zone: &TimeZone) -> Option<Timestamp> {
     let small = |number: u8| i8::try_from(number).ok();
     let year = i16::try_from(time.year()).ok()?;
@@ -207,25 +210,25 @@ mod tests {
 
     #[test]
     fn what_holds_bytes_is_no_folder_and_what_has_no_known_type_is_a_file() {
-        let of = |mode, size| Nature::of(mode, false, size);
-        assert_eq!(of(0o100_644, 5), Nature::File);
-        assert_eq!(of(0o110_644, 5), Nature::File, "a flipped bit makes a type that does not exist");
-        assert_eq!(of(0, 0), Nature::File);
-        assert_eq!(of(0o010_644, 5), Nature::File, "read from a pipe");
-        assert_eq!(of(0o010_644, 0), Nature::Special);
-        assert_eq!(of(0o040_755, 0), Nature::Folder);
-        assert!(matches!(of(0o040_755, 5), Nature::Impossible(_)));
-        assert_eq!(Nature::of(0o140_644, true, 0), Nature::Folder);
-        assert!(matches!(Nature::of(0o100_644, true, 5), Nature::Impossible(_)));
+        let of = |mode, size| EntryKind::of(mode, false, size);
+        assert_eq!(of(0o100_644, 5), EntryKind::File);
+        assert_eq!(of(0o110_644, 5), EntryKind::File, "a flipped bit makes a type that does not exist");
+        assert_eq!(of(0, 0), EntryKind::File);
+        assert_eq!(of(0o010_644, 5), EntryKind::File, "read from a pipe");
+        assert_eq!(of(0o010_644, 0), EntryKind::Special);
+        assert_eq!(of(0o040_755, 0), EntryKind::Folder);
+        assert!(matches!(of(0o040_755, 5), EntryKind::Impossible(_)));
+        assert_eq!(EntryKind::of(0o140_644, true, 0), EntryKind::Folder);
+        assert!(matches!(EntryKind::of(0o100_644, true, 5), EntryKind::Impossible(_)));
     }
 
     #[test]
     fn a_link_has_a_target_of_some_length() {
-        let of = |mode, size| Nature::of(mode, false, size);
-        assert_eq!(of(0o120_777, 12), Nature::Link { usual: true });
-        assert_eq!(of(0o120_644, 12), Nature::Link { usual: false });
-        assert!(matches!(of(0o120_777, 0), Nature::Impossible(_)));
-        assert!(matches!(of(0o120_777, 4097), Nature::Impossible(_)));
+        let of = |mode, size| EntryKind::of(mode, false, size);
+        assert_eq!(of(0o120_777, 12), EntryKind::Link { usual: true });
+        assert_eq!(of(0o120_644, 12), EntryKind::Link { usual: false });
+        assert!(matches!(of(0o120_777, 0), EntryKind::Impossible(_)));
+        assert!(matches!(of(0o120_777, 4097), EntryKind::Impossible(_)));
     }
 
     #[test]

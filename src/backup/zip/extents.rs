@@ -1,25 +1,25 @@
-//! Where entries lie in the archive: whether two claim the same bytes, one reaches into the
-//! directory, or one lies there that the directory does not know.
+//! Checks where entries are in the archive: whether two claim the same bytes, whether one reaches
+//! into the directory, or whether there is one that the directory does not list.
 //!
-//! A record tells where its entry begins and how long its data is, but not how long the local
-//! header and the data descriptor are. Reading each local header would cost a read an entry. But
-//! nearly every program writes the directory in the order of the file, and all its local headers by
-//! one pattern: so the distance from an entry to the next, less what the record tells, takes a few
-//! values in the whole archive. The first entry of each value is looked at, and the others are
-//! believed. Where the order breaks, a new run begins; at the end the runs must lie side by side.
+//! A record says where its entry begins and how long its data is. It does not say how long the
+//! local header and the data descriptor are. Reading each local header would cost one read for each
+//! entry. But nearly every program writes the directory in the order of the entries, and all local
+//! headers in the same form. So the distance from an entry to the next, minus what the record says,
+//! takes only a few values in the whole archive. Only the first entry with each value is looked at.
+//! If the order is broken, a new run of entries begins. At the end, the runs must be adjacent.
 //!
-//! Memory is bounded by [`RUNS_MAX`], and reads by [`LOOKS_MAX`] and [`INSPECTED_MAX`]. An archive
-//! that exceeds them (written in random order, or with padding of many lengths) is only held
-//! against the sum of what its entries claim.
+//! Memory is limited by [`RUNS_MAX`], and reads by [`LOOKS_MAX`] and [`INSPECTED_MAX`]. For an
+//! archive that exceeds these limits (written in random order, or with padding of many lengths),
+//! only the sum of the bytes that its entries claim is checked.
 //!
-//! Files have their local headers looked at when they are restored. Those of folders are not, but
-//! programs read them and give up the whole archive for one; so the first ones are inspected here,
-//! and that of the very first entry. Likewise those of empty files: nothing shows there that the
-//! data begins elsewhere.
+//! The local headers of files are checked when the files are restored. Those of folders are not.
+//! But other programs read them, and some refuse the whole archive because of one. So the first
+//! ones are inspected here, as is the local header of the very first entry. The same is done for
+//! empty files: nothing there shows that the data begins elsewhere.
 //!
-//! Gaps are no damage unless a local header begins there: programs leave room for growth, align
-//! data, keep old directories where they append, and put signatures before the directory (Android).
-//! Local headers without a name are such padding too (Android's zipflinger).
+//! Gaps are damage only if a local header begins there. Programs leave space for growth, align
+//! data, leave old directories behind when they append, and put signatures before the directory
+//! (Android). Local headers without a name are padding, too (Android's zipflinger).
 
 use rawzip::ZipFileHeaderRecord;
 
@@ -31,70 +31,72 @@ use crate::backup::bytes::ReadAt;
 use crate::backup::damage_lines::DamageLines;
 use crate::backup::{Damage, Lost, RestoreError, escape, relative};
 
-/// So many runs are kept.
+/// The most runs that are stored.
 const RUNS_MAX: usize = 4096;
 
-/// So many local headers are looked at, each for one read.
+/// The most local headers that are looked at, with one read each.
 const LOOKS_MAX: u32 = 1024;
 
-/// So many distances are known by heart.
+/// The most distances that are remembered.
 const PATTERNS_MAX: usize = 32;
 
-/// A gap shorter than a local header holds no entry.
+/// A gap shorter than a local header contains no entry.
 const GAP_MIN: u64 = LOCAL_HEADER as u64;
 
-/// Of so many folders, links, empty files and the like the local header is looked at.
+/// The most folders, links, empty files and the like whose local headers are inspected.
 const INSPECTED_MAX: u32 = 256;
 
-/// Of a name and an extra field, so much is read.
+/// The most bytes of a name and an extra field that are read at first.
 const NAME_READ: usize = 512;
 
-/// The extents of all entries, gathered in one walk over the directory.
+/// The extents of all entries, collected in one walk over the directory.
 pub(super) struct Extents<'a> {
     archive: &'a dyn ReadAt,
-    /// Where the directory begins, and entries end.
+    /// The offset where the directory begins. Entries must end before it.
     directory: u64,
-    last: Option<Extent>,
-    /// Where the current run begins, and where each earlier one began and ended.
+    last: Option<EntryExtent>,
+    /// Where the current run begins; where each earlier run began and ended.
     run: Option<u64>,
     runs: Vec<(u64, u64)>,
-    patterns: Vec<Pattern>,
+    patterns: Vec<HeaderPattern>,
     looks: u32,
     inspections: u32,
-    /// Whether there were more runs or looks than are kept.
+    /// Whether some runs or entries were not checked because of the limits.
     is_partial: bool,
-    /// Bytes that all entries claim, at least.
+    /// The least number of bytes that all entries claim.
     claimed: u128,
     damage: DamageLines,
 }
 
 /// What is known of an entry without looking at it.
 #[derive(Clone, Copy)]
-struct Extent {
+struct EntryExtent {
     stored: Stored,
-    /// Its local header without extra field, and its data; where both headers give the same name.
+    /// The length of its local header without the extra field, plus its data. Assumes that both
+    /// headers have the same name.
     least: u64,
     extra: u64,
     /// Where it ends, if it was inspected.
     end: Option<u64>,
 }
 
-/// A distance from one entry to the next beyond [`Extent::least`], and what it depends on.
+/// The distance from one entry to the next beyond [`EntryExtent::least`], and the values that it
+/// depends on.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Pattern {
+struct HeaderPattern {
     distance: u64,
     extra: u64,
     flags: u16,
 }
 
-/// What looking at an entry shows.
-struct Seen {
-    place: u64,
+/// Where an entry begins and ends, after its local header was read.
+struct EntryBounds {
+    start: u64,
     end: u64,
 }
 
 impl<'a> Extents<'a> {
-    /// Starts a walk over the directory at the byte `directory` of `archive`.
+    /// Starts a walk over the directory of `archive`, which begins at the byte `directory`.
     pub(super) fn new(archive: &'a dyn ReadAt, directory: u64) -> Self {
         Self {
             archive,
@@ -116,7 +118,7 @@ impl<'a> Extents<'a> {
         let name = record.file_path();
         let extra = record.extra_fields().remaining_bytes().len() as u64;
         let least = (LOCAL_HEADER + name.as_ref().len()) as u64 + stored.compressed.min(u64::MAX / 2);
-        let this = Extent { stored, least, extra, end: None };
+        let this = EntryExtent { stored, least, extra, end: None };
         self.claimed += u128::from(least);
         self.run.get_or_insert(stored.header);
         if stored.header.saturating_add(least) > self.directory {
@@ -127,7 +129,7 @@ impl<'a> Extents<'a> {
                 self.directory
             );
             self.damage.note(Damage { problem, lost, denied: false });
-            // Where it ends is not known.
+            // Its end is not known.
             self.last = None;
             return;
         }
@@ -138,8 +140,8 @@ impl<'a> Extents<'a> {
         }
     }
 
-    /// Holds the local header of an entry that no restore looks at against its record, which has
-    /// this name.
+    /// Compares the local header of an entry that no restore reads with its record. `name` is the
+    /// name in the record.
     pub(super) fn inspect(&mut self, stored: &Stored, name: &[u8]) {
         let Some(left) = self.inspections.checked_sub(1) else { return };
         self.inspections = left;
@@ -149,7 +151,7 @@ impl<'a> Extents<'a> {
                 return;
             }
             Ok(Err(problem)) => problem,
-            // What cannot be read at all is a matter of the disk, which reading files will tell.
+            // An unreadable header is a problem of the disk, which is found when files are read.
             Err(_) => return,
         };
         let problem = format!("{}: {problem}; some programs will not restore the archive", escape(name));
@@ -157,7 +159,8 @@ impl<'a> Extents<'a> {
         self.damage.note(Damage { problem, lost, denied: false });
     }
 
-    /// Where the entry noted last ends, or what of its local header contradicts its record.
+    /// The end of the entry that was noted last, or what in its local header contradicts its
+    /// record.
     fn contradiction(&self, stored: &Stored, name: &[u8]) -> Result<Result<u64, String>, RestoreError> {
         let mut bytes = vec![0; LOCAL_HEADER + NAME_READ];
         let mut filled = read_more(self.archive, u64::MAX, stored.header, &mut bytes, 0, LOCAL_HEADER)?;
@@ -169,7 +172,7 @@ impl<'a> Extents<'a> {
         if end > self.directory {
             return Ok(Err("its local header reaches beyond the archive's directory".to_owned()));
         }
-        // Two fields of at most 64 KiB.
+        // Name and extra field have at most 64 KiB each.
         let whole = usize::try_from(local.length()).unwrap_or_default();
         if filled < whole {
             bytes.resize(whole, 0);
@@ -200,33 +203,33 @@ impl<'a> Extents<'a> {
         self.damage.note(problem);
     }
 
-    /// Whether `last` ends where the next entry, or the directory, begins.
-    fn compare(&mut self, last: Extent, next: u64) {
+    /// Checks that `last` ends before the next entry or the directory, which begins at `next`.
+    fn compare(&mut self, last: EntryExtent, next: u64) {
         let distance = (next - last.stored.header).wrapping_sub(last.least);
-        let pattern = Pattern { distance, extra: last.extra, flags: last.stored.flags };
+        let pattern = HeaderPattern { distance, extra: last.extra, flags: last.stored.flags };
         if last.end.is_none() && self.patterns.contains(&pattern) {
             return;
         }
-        let Some(seen) = self.look(&last) else { return };
-        if seen.end > next {
-            self.overlap(&seen, next);
-        } else if next - seen.end >= GAP_MIN {
-            if self.name_in_gap(seen.end, next).is_some() {
-                // Of a later record, as a rule: the order is broken.
-                self.end_run(seen.end, next);
+        let Some(bounds) = self.look(&last) else { return };
+        if bounds.end > next {
+            self.overlap(&bounds, next);
+        } else if next - bounds.end >= GAP_MIN {
+            if self.name_in_gap(bounds.end, next).is_some() {
+                // Usually this entry has a later record: the order is broken.
+                self.end_run(bounds.end, next);
             }
         } else if self.patterns.len() < PATTERNS_MAX {
             self.patterns.push(pattern);
         }
     }
 
-    fn break_run(&mut self, last: Extent, next: u64) {
+    fn break_run(&mut self, last: EntryExtent, next: u64) {
         let least = last.stored.header + last.least;
-        let end = self.look(&last).map_or(least, |seen| seen.end);
+        let end = self.look(&last).map_or(least, |bounds| bounds.end);
         self.end_run(end, next);
     }
 
-    /// The current run ends at `end`, and another begins at `next`.
+    /// Ends the current run at `end` and begins another one at `next`.
     fn end_run(&mut self, end: u64, next: u64) {
         if self.runs.len() == RUNS_MAX {
             self.is_partial = true;
@@ -236,15 +239,15 @@ impl<'a> Extents<'a> {
         self.run = Some(next);
     }
 
-    fn overlap(&mut self, seen: &Seen, next: u64) {
+    fn overlap(&mut self, bounds: &EntryBounds, next: u64) {
         self.note(format!(
             "the entry at byte {} reaches beyond byte {next}, where another entry or the directory begins; some programs \
              restore neither",
-            seen.place
+            bounds.start
         ));
     }
 
-    /// The name of the entry that lies where no record of the directory says so, if there is one.
+    /// The name of the entry in a gap, if there is one. No record of the directory lists it there.
     fn name_in_gap(&self, from: u64, to: u64) -> Option<String> {
         let mut bytes = [0; LOCAL_HEADER + NAME_READ];
         let got = self.archive.read_full_at(&mut bytes, from).ok()?;
@@ -253,16 +256,16 @@ impl<'a> Extents<'a> {
         is_entry.then(|| escape(local.name()).into_owned())
     }
 
-    /// Reads an entry's local header and data descriptor, unless that was done. Nothing where that
-    /// is damaged, which a restore tells, or where enough was looked at.
-    fn look(&mut self, extent: &Extent) -> Option<Seen> {
+    /// Reads the local header and the data descriptor of an entry, unless that was done before.
+    /// `None` if they are damaged, which a restore reports, or if the limit of looks is reached.
+    fn look(&mut self, extent: &EntryExtent) -> Option<EntryBounds> {
         let Some(left) = self.looks.checked_sub(u32::from(extent.end.is_none())) else {
             self.is_partial = true;
             return None;
         };
         self.looks = left;
         if let Some(end) = extent.end {
-            return Some(Seen { place: extent.stored.header, end });
+            return Some(EntryBounds { start: extent.stored.header, end });
         }
         let mut bytes = [0; LOCAL_HEADER];
         let got = self.archive.read_full_at(&mut bytes, extent.stored.header).ok()?;
@@ -271,14 +274,14 @@ impl<'a> Extents<'a> {
         if local.has_descriptor() {
             end += self.descriptor_length(&extent.stored, end);
         }
-        Some(Seen { place: extent.stored.header, end })
+        Some(EntryBounds { start: extent.stored.header, end })
     }
 
-    /// Ends the walk: where the first entry begins, and what is damaged.
+    /// Ends the walk. Returns where the first entry begins, and the damage.
     pub(super) fn finish(mut self) -> (u64, Vec<Damage>) {
         match self.last.take() {
             Some(last) => self.break_run(last, self.directory),
-            // Where the last one ends is not known, or there is none.
+            // The end of the last entry is not known, or there are no entries.
             None => self.is_partial = self.run.is_some(),
         }
         let mut runs = std::mem::take(&mut self.runs);
@@ -288,12 +291,12 @@ impl<'a> Extents<'a> {
         if !self.is_partial {
             runs.windows(2).for_each(|pair| self.compare_runs(pair[0].1, pair[1].0));
         } else if self.claimed > u128::from(self.directory) {
-            self.note("its entries claim more bytes than there are: some of them overlap".to_owned());
+            self.note("its entries claim more bytes than the archive has: some of them overlap".to_owned());
         }
         (first, self.damage.into_lines())
     }
 
-    /// Whether one run ends where the next begins.
+    /// Checks that one run, which ends at `end`, is adjacent to the next one.
     fn compare_runs(&mut self, end: u64, next: u64) {
         if end > next && next == self.directory {
             self.note(format!("an entry reaches beyond byte {next}, where the directory begins"));
@@ -306,7 +309,7 @@ impl<'a> Extents<'a> {
             && let Some(name) = self.name_in_gap(end, next)
         {
             self.note(format!(
-                "at byte {end} lies an entry {name} that the directory does not list: a file may be lost from there"
+                "the entry {name} at byte {end} is not listed in the directory, which may have lost a file"
             ));
         }
     }

@@ -1,8 +1,7 @@
-//! One entry's content: found by its local header, decompressed, and checked against its size and
-//! CRC-32.
+//! Restores the content of one entry: finds its data by its local header, decompresses it, and
+//! checks it against its size and CRC-32.
 //!
-//! Buffers and the inflater stay with the thread, so that many small entries cost no allocation
-//! each.
+//! Each thread has its own buffers and inflater, so that many small entries need no allocations.
 
 use std::cell::RefCell;
 use std::io::{self, BufRead, Read};
@@ -18,67 +17,67 @@ use crate::backup::compression::{NEEDS_MEMORY, is_out_of_memory, xz_stream};
 use crate::backup::{Entry, RestoreError, Restored, Scratch};
 use crate::platform;
 
-/// Compressed bytes are read in pieces of this many.
+/// The number of compressed bytes that are read at once.
 const INPUT: usize = 64 << 10;
 
-/// Enough for most local names and extra fields, so that one read brings a small entry whole.
+/// Enough for most local names and extra fields, so that a single read returns a whole small entry.
 const LOCAL_EXTRA: u64 = 512;
 
-/// Stands for the method where content is encrypted by AES (WinZip's AE-1 and AE-2).
+/// The method number of content that is encrypted with AES (WinZip's AE-1 and AE-2).
 const AES: u16 = 99;
 
-/// What a thread keeps from entry to entry.
+/// The buffers of a thread, which are reused from entry to entry.
 #[derive(Debug, Default)]
-pub(super) struct Workspace {
+pub(super) struct EntryBuffers {
     input: Vec<u8>,
     copy: Vec<u8>,
     inflate: Option<Decompress>,
 }
 
 thread_local! {
-    static WORKSPACE: RefCell<Workspace> = RefCell::default();
+    static BUFFERS: RefCell<EntryBuffers> = RefCell::default();
 }
 
-impl Workspace {
-    /// This thread's, until it is put back.
+impl EntryBuffers {
+    /// Takes the buffers of this thread, until they are put back.
     pub(super) fn take() -> Self {
-        let mut workspace = WORKSPACE.take();
-        workspace.input.resize(INPUT, 0);
-        workspace
+        let mut buffers = BUFFERS.take();
+        buffers.input.resize(INPUT, 0);
+        buffers
     }
 
-    /// For the next one.
+    /// Puts the buffers back for the next entry.
     pub(super) fn put_back(self) {
-        WORKSPACE.set(self);
+        BUFFERS.set(self);
     }
 }
 
-/// Restores one entry of `archive`, whose entries end before the byte `end`.
+/// Restores one entry of `archive`. All entries must end before the byte `end`.
 pub(super) fn extract(
     archive: &dyn ReadAt,
     end: u64,
     entry: &Entry<'_>,
     stored: &Stored,
     scratch: &Scratch,
-    workspace: &mut Workspace,
+    buffers: &mut EntryBuffers,
 ) -> Result<Restored, RestoreError> {
-    let Workspace { input, copy, inflate } = workspace;
-    let part = Part::open(archive, end, entry.path, stored, input)?;
-    uncompress(part, stored, inflate, &mut |content| restore(content, stored, scratch, copy))
+    let EntryBuffers { input, copy, inflate } = buffers;
+    let data = CompressedData::open(archive, end, entry.path, stored, input)?;
+    uncompress(data, stored, inflate, &mut |content| restore(content, stored, scratch, copy))
 }
 
-/// The content of a small entry; an error for one that is longer than `limit` bytes.
+/// Reads the content of a small entry. An error if it is longer than `limit` bytes.
 pub(super) fn content(
     archive: &dyn ReadAt,
     end: u64,
     entry: &Entry<'_>,
     stored: &Stored,
     limit: usize,
-    workspace: &mut Workspace,
+    buffers: &mut EntryBuffers,
 ) -> Result<Vec<u8>, RestoreError> {
-    let Workspace { input, inflate, .. } = workspace;
-    let part = Part::open(archive, end, entry.path, stored, input)?;
-    uncompress(part, stored, inflate, &mut |content| {
+    let EntryBuffers { input, inflate, .. } = buffers;
+    let data = CompressedData::open(archive, end, entry.path, stored, input)?;
+    uncompress(data, stored, inflate, &mut |content| {
         let mut bytes = vec![0; limit + 1];
         let got = platform::read_full(content, &mut bytes).map_err(explain)?;
         if got > limit {
@@ -89,9 +88,9 @@ pub(super) fn content(
     })
 }
 
-/// Gives the uncompressed content of `part` to `act`.
+/// Calls `act` with the uncompressed content of `data`.
 fn uncompress<T>(
-    mut part: Part<'_>,
+    mut data: CompressedData<'_>,
     stored: &Stored,
     inflate: &mut Option<Decompress>,
     act: &mut dyn FnMut(&mut dyn Read) -> Result<T, RestoreError>,
@@ -104,26 +103,28 @@ fn uncompress<T>(
     if !can_expand(method, stored.compressed, stored.size) {
         let (size, compressed) = (stored.size, stored.compressed);
         return Err(RestoreError::Damaged(if method == CompressionMethod::STORE {
-            format!("the directory says that it is stored as it is, but {compressed} of {size} bytes of it")
+            format!(
+                "the directory says that it is stored uncompressed, but with {compressed} of {size} bytes"
+            )
         } else {
             format!(
-                "no {compressed} compressed bytes hold {size} bytes, as the directory says that its data does"
+                "{compressed} compressed bytes cannot expand to {size} bytes, which the directory says is its size"
             )
         }));
     }
     match method {
-        CompressionMethod::STORE => act(&mut part),
+        CompressionMethod::STORE => act(&mut data),
         CompressionMethod::DEFLATE => {
             let state = inflate.get_or_insert_with(|| Decompress::new(false));
             state.reset(false);
-            act(&mut Inflate { part: &mut part, state, ended: false })
+            act(&mut Inflate { data: &mut data, state, ended: false })
         }
-        CompressionMethod::BZIP2 => act(&mut bzip2::bufread::BzDecoder::new(part)),
+        CompressionMethod::BZIP2 => act(&mut bzip2::bufread::BzDecoder::new(data)),
         CompressionMethod::XZ => {
             let stream = xz_stream().map_err(explain)?;
-            act(&mut liblzma::bufread::XzDecoder::new_stream(part, stream))
+            act(&mut liblzma::bufread::XzDecoder::new_stream(data, stream))
         }
-        CompressionMethod::ZSTD => act(&mut zstd::stream::read::Decoder::with_buffer(part).map_err(explain)?),
+        CompressionMethod::ZSTD => act(&mut zstd::stream::read::Decoder::with_buffer(data).map_err(explain)?),
         _ => {
             let name = method.name().unwrap_or("unknown");
             let problem = format!(
@@ -147,7 +148,7 @@ fn restore(
             stored.size
         )));
     }
-    let mut summed = Summed { content, crc: Crc::new() };
+    let mut summed = ChecksumReader { content, crc: Crc::new() };
     let restored = scratch.restore(&mut summed, Some(stored.size), copy).map_err(|error| match error {
         RestoreError::Read(error) => explain(error),
         other => other,
@@ -163,7 +164,8 @@ fn restore(
     Ok(restored)
 }
 
-/// Errors of the system are read errors; all others come from decoders, whose input is at fault.
+/// Errors of the system are read errors. All others come from decoders, and mean that their input
+/// is damaged.
 fn explain(error: io::Error) -> RestoreError {
     match error.kind() {
         _ if error.raw_os_error().is_some() => RestoreError::Read(error),
@@ -175,13 +177,13 @@ fn explain(error: io::Error) -> RestoreError {
     }
 }
 
-/// Sums up what passes through.
-struct Summed<R> {
+/// Computes the CRC-32 of the bytes that are read through it.
+struct ChecksumReader<R> {
     content: R,
     crc: Crc,
 }
 
-impl<R: Read> Read for Summed<R> {
+impl<R: Read> Read for ChecksumReader<R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let got = self.content.read(out)?;
         self.crc.update(&out[..got]);
@@ -189,9 +191,9 @@ impl<R: Read> Read for Summed<R> {
     }
 }
 
-/// Fills `buffer` from byte `offset` of the archive on, where its first `filled` bytes are read
-/// already, until there are `least`. Returns how many there are: fewer where the archive's entries
-/// end, at `limit`.
+/// Reads bytes of the archive from `offset` on into `buffer`, until it has at least `least`. The
+/// first `filled` bytes are there already. Returns how many bytes there are, which is less than
+/// `least` if the entries of the archive end before, at `limit`.
 pub(super) fn read_more(
     archive: &dyn ReadAt,
     limit: u64,
@@ -213,8 +215,8 @@ pub(super) fn read_more(
     Ok(filled)
 }
 
-/// What of an entry's local header (in `bytes`) and of what stands behind its data, which begins at
-/// `start`, contradicts the directory.
+/// What in the local header of an entry (in `bytes`) or in its data descriptor contradicts the
+/// directory. `start` is where its data begins.
 pub(super) fn contradiction(
     archive: &dyn ReadAt,
     start: u64,
@@ -243,20 +245,20 @@ pub(super) fn contradiction(
     Ok(local.wrong_descriptor(stored, behind).map(str::to_owned))
 }
 
-/// An entry's compressed bytes, read at offsets through a borrowed buffer.
-struct Part<'a> {
+/// The compressed bytes of an entry, read at offsets through a borrowed buffer.
+struct CompressedData<'a> {
     archive: &'a dyn ReadAt,
     offset: u64,
-    /// How many bytes are still to be read into the buffer.
+    /// The number of bytes that are not in the buffer yet.
     left: u64,
     buffer: &'a mut [u8],
     taken: usize,
     filled: usize,
 }
 
-impl<'a> Part<'a> {
-    /// Reads the local header, and with it as much of the data as comes along; an error if it
-    /// contradicts `stored`. Entries end before the byte `end`.
+impl<'a> CompressedData<'a> {
+    /// Reads the local header and, in the same read, as much of the data as fits. An error if the
+    /// header contradicts `stored`. All entries must end before the byte `end`.
     fn open(
         archive: &'a dyn ReadAt,
         end: u64,
@@ -269,11 +271,11 @@ impl<'a> Part<'a> {
         let wanted = usize::try_from(wanted).unwrap_or(usize::MAX).min(buffer.len());
         let mut filled = read_more(archive, end, stored.header, &mut buffer[..wanted], 0, LOCAL_HEADER)?;
         let Some(local) = Local::parse(&buffer[..filled]) else {
-            let place = stored.header;
+            let offset = stored.header;
             return damaged(if filled < LOCAL_HEADER {
-                format!("the archive's entries end before byte {place}, where it should begin")
+                format!("the archive's entries end before byte {offset}, where it should begin")
             } else {
-                format!("its local header at byte {place} is damaged")
+                format!("its local header at byte {offset} is damaged")
             });
         };
         let before = local.length();
@@ -310,7 +312,7 @@ impl<'a> Part<'a> {
     }
 }
 
-impl BufRead for Part<'_> {
+impl BufRead for CompressedData<'_> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.taken == self.filled {
             self.taken = 0;
@@ -325,7 +327,7 @@ impl BufRead for Part<'_> {
     }
 }
 
-impl Read for Part<'_> {
+impl Read for CompressedData<'_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         if self.taken == self.filled && out.len() >= INPUT {
             return self.read_file(Some(out));
@@ -338,9 +340,9 @@ impl Read for Part<'_> {
     }
 }
 
-/// Deflated data (RFC 1951), by an inflater that is used again and again.
+/// Decompresses deflated data (RFC 1951) with an inflater that is reused.
 struct Inflate<'p, 'a> {
-    part: &'p mut Part<'a>,
+    data: &'p mut CompressedData<'a>,
     state: &'p mut Decompress,
     ended: bool,
 }
@@ -348,13 +350,13 @@ struct Inflate<'p, 'a> {
 impl Read for Inflate<'_, '_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         while !self.ended && !out.is_empty() {
-            let input = self.part.fill_buf()?;
+            let input = self.data.fill_buf()?;
             let at_end = input.is_empty();
             let (read, written) = (self.state.total_in(), self.state.total_out());
             let status = self.state.decompress(input, out, FlushDecompress::None)?;
             let read = usize::try_from(self.state.total_in() - read).unwrap_or_default();
             let written = usize::try_from(self.state.total_out() - written).unwrap_or_default();
-            self.part.consume(read);
+            self.data.consume(read);
             self.ended = status == Status::StreamEnd;
             if written > 0 {
                 return Ok(written);

@@ -1,12 +1,12 @@
-//! What frames the entries: the records at the archive's end, and what lies before and behind the
-//! archive.
+//! Checks what frames the entries: the records at the end of the archive, and the bytes before and
+//! after it.
 //!
-//! Programs differ in which of these numbers they use: `unzip` restores nothing if the directory is
-//! not where the end record says, others search for it. So each number that contradicts what is
-//! really there is damage.
+//! Programs use different ones of these numbers. `unzip` restores nothing if the directory is not
+//! where the end record says; others search for it. So every number that contradicts the archive is
+//! damage.
 //!
-//! What lies behind the end record is damage but for zeros that fill up a tape record (bsdtar to a
-//! pipe). What lies before the first entry is damage but for a program (a self-extracting archive)
+//! Bytes after the end record are damage, except for zeros that fill up a tape record (bsdtar to a
+//! pipe). Bytes before the first entry are damage, except for a program (a self-extracting archive)
 //! and the mark of a split archive that was joined. Format: PKWARE APPNOTE.TXT 6.3.10, sections
 //! 4.3.14 to 4.3.16 and 8.5.
 
@@ -20,22 +20,22 @@ const END: usize = 22;
 const LOCATOR: usize = 20;
 const END64: usize = 56;
 
-/// The second version of the zip64 end record, without what follows its fixed part.
+/// The length of the zip64 end record in its second version, without the fields of variable length.
 const END64_SECOND: usize = END64 + 28;
 
-/// Of the zip64 end record, what its own size does not count.
+/// The bytes of the zip64 end record that its own size field does not count.
 const END64_UNCOUNTED: u64 = 12;
 
-/// In a central record, where the local header's place stands.
+/// The offset of the local header's position within a central record.
 const RECORD: usize = 46;
 const RECORD_OFFSET: usize = 42;
 
-/// As many zeros may follow an archive, less one: the record of a tape, which bsdtar fills up.
+/// Fewer zeros than this may follow an archive: bsdtar fills up the record of a tape.
 const TAPE_RECORD: u64 = 10_240;
 const TAPE_BLOCK: u64 = 512;
 
-/// How programs begin: for Windows, Linux, macOS (of either byte order, and for several
-/// processors), and scripts.
+/// The first bytes of programs: for Windows, Linux, macOS (in both byte orders, and for several
+/// processors), and of scripts.
 const PROGRAMS: [&[u8]; 8] = [
     b"MZ",
     b"\x7fELF",
@@ -47,17 +47,17 @@ const PROGRAMS: [&[u8]; 8] = [
     b"\xca\xfe\xba\xbe",
 ];
 
-/// What a split archive, or one that had room in a single part, begins with (APPNOTE 8.5.4 and
-/// 8.5.5).
+/// The first bytes of a split archive, and of one that could have been split but fitted into one
+/// part (APPNOTE 8.5.4 and 8.5.5).
 const SPLIT_MARKS: [&[u8]; 2] = [b"PK\x07\x08", b"PK00"];
 
-/// The frame of one archive.
+/// What was found in the frame of an archive.
 #[derive(Debug, Default)]
 pub(super) struct Frame {
-    /// Bytes by which the reader takes all entries to lie further on than they do, for a damaged
-    /// end record.
+    /// If a damaged end record makes the reader assume too high offsets for all entries: the
+    /// difference in bytes.
     pub(super) shift: u64,
-    /// What is damaged.
+    /// The damage in the frame.
     pub(super) damage: Vec<String>,
 }
 
@@ -73,32 +73,32 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::from(u32_at(bytes, at)) | u64::from(u32_at(bytes, at + 4)) << 32
 }
 
-/// `N` bytes from `offset` on.
+/// Reads `N` bytes from `offset` on.
 fn read<const N: usize>(archive: &dyn ReadAt, offset: u64) -> Option<[u8; N]> {
     let mut bytes = [0; N];
     let got = archive.read_full_at(&mut bytes, offset).ok()?;
     (got == N).then_some(bytes)
 }
 
-/// The end record's numbers, from the zip64 records where they have them.
-struct End {
-    /// Parts: the number of this one, and of the one with the directory.
+/// The numbers of the end record, or of the zip64 records if they have them.
+struct EndRecord {
+    /// The numbers of this part and of the part with the directory.
     disks: [u32; 2],
-    /// Entries in this part, and in all.
+    /// The number of entries in this part, and in all parts.
     counts: [u64; 2],
     size: u64,
     offset: u64,
-    /// Where the end records begin, and the directory ends.
+    /// Where the end records begin and the directory ends.
     at: u64,
 }
 
 impl Frame {
-    /// Looks at the end of the archive.
+    /// Checks the end of the archive.
     pub(super) fn look(archive: &ZipArchive<Bytes>) -> Self {
         let mut frame = Self::default();
         let (source, at) = (&*archive.get_ref().0, archive.eocd_offset());
         let Some(bytes) = read::<END>(source, at) else { return frame };
-        let mut end = End {
+        let mut end = EndRecord {
             disks: [4, 6].map(|at| u32::from(u16_at(&bytes, at))),
             counts: [8, 10].map(|at| u64::from(u16_at(&bytes, at))),
             size: u64::from(u32_at(&bytes, 12)),
@@ -106,8 +106,8 @@ impl Frame {
             at,
         };
         frame.read_zip64(source, &mut end);
-        frame.hold_against_directory(source, &end, archive.directory_offset());
-        frame.look_behind(source, archive.end_offset());
+        frame.compare_with_directory(source, &end, archive.directory_offset());
+        frame.check_behind(source, archive.end_offset());
         frame
     }
 
@@ -115,8 +115,9 @@ impl Frame {
         self.damage.push(format!("the archive's end record is damaged: {problem}"));
     }
 
-    /// Takes the zip64 records' numbers. Those that the end record has too must be the same.
-    fn read_zip64(&mut self, source: &dyn ReadAt, end: &mut End) {
+    /// Uses the numbers of the zip64 records. A number that the end record has too must be the
+    /// same.
+    fn read_zip64(&mut self, source: &dyn ReadAt, end: &mut EndRecord) {
         let Some(locator) = end.at.checked_sub(LOCATOR as u64).and_then(|at| read::<LOCATOR>(source, at))
         else {
             return;
@@ -128,7 +129,7 @@ impl Frame {
         if !locator.starts_with(b"PK\x06\x07") {
             if record_before.is_some() {
                 self.note(
-                    "the zip64 locator before it has lost its mark; some programs will not restore this",
+                    "the zip64 locator before it has lost its signature; some programs will not restore this",
                 );
             }
             return;
@@ -137,7 +138,7 @@ impl Frame {
         let found = read::<END64>(source, claimed).filter(is_record);
         if found.is_none() {
             self.note(&format!(
-                "at byte {claimed}, where the zip64 locator says, is no zip64 end record; some programs will not restore this"
+                "there is no zip64 end record at byte {claimed}, where the zip64 locator says it is; some programs will not restore this"
             ));
         }
         let (at, Some(record)) =
@@ -147,7 +148,7 @@ impl Frame {
         };
         end.at = at.unwrap_or(end.at);
         if end.at.saturating_add(END64_UNCOUNTED).checked_add(u64_at(&record, 4)) != Some(locator_at) {
-            self.note("the zip64 end record does not have the size that it says");
+            self.note("the zip64 end record does not have the size that it states");
         }
         if u32_at(&locator, 4) != 0 || u32_at(&locator, 16) > 1 {
             self.note("the zip64 locator says that the archive has several parts");
@@ -169,8 +170,8 @@ impl Frame {
         (end.disks, end.counts, end.size, end.offset) = (disks, counts, size, offset);
     }
 
-    /// The directory begins at the byte `start`, which the reader has found.
-    fn hold_against_directory(&mut self, source: &dyn ReadAt, end: &End, start: u64) {
+    /// Compares the end record with the directory, which the reader has found at the byte `start`.
+    fn compare_with_directory(&mut self, source: &dyn ReadAt, end: &EndRecord, start: u64) {
         if end.disks != [0, 0] {
             self.note("it says that the archive has several parts; some programs will not restore this");
         }
@@ -181,7 +182,7 @@ impl Frame {
             ));
         }
         let size = end.at.saturating_sub(start);
-        // A signature may follow the last record, and is counted by some programs.
+        // A signature may follow the last record. Some programs count it in the size.
         let is_signed = || read::<4>(source, start.saturating_add(end.size)) == Some(*b"PK\x05\x05");
         if end.size != size && !is_signed() {
             self.note(&format!(
@@ -192,8 +193,8 @@ impl Frame {
         if end.offset == start {
             return;
         }
-        // Behind a program that was put before the archive all places are told from the archive's
-        // own beginning.
+        // If a program was put before the archive, all offsets count from the beginning of the
+        // archive itself.
         let base = start.saturating_sub(end.offset);
         let is_local = |at: u64| read::<4>(source, at).is_some_and(|bytes| bytes == *b"PK\x03\x04");
         let first = read::<RECORD>(source, start).map(|record| u64::from(u32_at(&record, RECORD_OFFSET)));
@@ -208,7 +209,7 @@ impl Frame {
         }
     }
 
-    fn look_behind(&mut self, source: &dyn ReadAt, end: u64) {
+    fn check_behind(&mut self, source: &dyn ReadAt, end: u64) {
         let length = source.len();
         let behind = length.saturating_sub(end);
         if behind == 0
@@ -217,20 +218,20 @@ impl Frame {
             return;
         }
         self.damage.push(format!(
-            "{behind} bytes lie behind the archive's end, at byte {end}: they may be another archive, or the file was \
+            "{behind} bytes follow the end of the archive at byte {end}: they may be another archive, or the file was \
              overwritten; some programs will not restore this"
         ));
     }
 }
 
-/// What is wrong with the bytes before `first`, where the first entry begins.
+/// The damage in the bytes before `first`, where the first entry begins.
 pub(super) fn wrong_beginning(source: &dyn ReadAt, first: u64) -> Option<String> {
     let mut bytes = [0; 4];
     let got = source.read_full_at(&mut bytes, 0).unwrap_or_default();
     let begins = |marks: &[&[u8]]| marks.iter().any(|mark| bytes[..got].starts_with(mark));
     let is_right = match first {
-        // A restore tells that the first entry is damaged; but not where the directory is all there
-        // is.
+        // If the first entry is damaged, a restore reports that. An archive that has only a
+        // directory has no entry to restore.
         0 => begins(&[b"PK"]),
         4 => begins(&SPLIT_MARKS),
         _ => begins(&PROGRAMS),
@@ -243,14 +244,14 @@ pub(super) fn wrong_beginning(source: &dyn ReadAt, first: u64) -> Option<String>
             .to_owned()
     } else {
         format!(
-            "{first} bytes lie before the archive's first entry and are no program: they may be another archive, or \
-             entries that the directory has lost; some programs will not restore this"
+            "the {first} bytes before the archive's first entry are not a program: they may be another archive, or \
+             entries that are missing in the directory; some programs will not restore this"
         )
     })
 }
 
-/// Whether the directory itself is encrypted or compressed, as the second version of the zip64 end
-/// record says (APPNOTE 7.3.4).
+/// Whether the directory is encrypted or compressed, according to the second version of the zip64
+/// end record (APPNOTE 7.3.4).
 pub(super) fn directory_is_hidden(archive: &ZipArchive<Bytes>) -> bool {
     let source = &*archive.get_ref().0;
     let locator =
@@ -259,14 +260,14 @@ pub(super) fn directory_is_hidden(archive: &ZipArchive<Bytes>) -> bool {
     let record = read::<END64_SECOND>(source, u64_at(&locator, 8));
     record.filter(|record| record.starts_with(b"PK\x06\x06")).is_some_and(|record| {
         let is_second = u64_at(&record, 4).saturating_add(END64_UNCOUNTED) >= END64_SECOND as u64;
-        // The method, and the algorithm of the encryption.
+        // The compression method and the encryption algorithm.
         is_second && (u16_at(&record, END64) != 0 || u16_at(&record, END64 + 18) != 0)
     })
 }
 
-/// Whether an end record ends the bytes, right behind a directory as long as it says.
+/// Whether the bytes end with an end record, directly after a directory of the size that it states.
 pub(super) fn ends_with_directory(source: &dyn ReadAt) -> bool {
-    // The longest comment.
+    // The end record may be followed by the longest comment.
     let from = source.len().saturating_sub(u64::from(u16::MAX) + END as u64);
     let mut bytes = vec![0; END + usize::from(u16::MAX)];
     let Ok(got) = source.read_full_at(&mut bytes, from) else { return false };

@@ -1,14 +1,14 @@
-//! An entry's local header and its data descriptor, held against its record in the directory.
+//! Compares the local header and the data descriptor of an entry with its record in the directory.
 //!
-//! The directory alone is needed to restore an entry. But programs differ in what they read: some
-//! take the method, the sizes or the flags from the local header, and those that read a stream know
-//! nothing else. So a local header that contradicts the directory is damage, also where this
-//! program could restore the entry without it.
+//! Restoring an entry needs only the directory. But other programs read other fields: some take the
+//! method, the sizes or the flags from the local header, and those that read a stream have nothing
+//! else. So a local header that contradicts the directory is damage, even if this program could
+//! restore the entry without it.
 //!
-//! What real programs write differently in the two places is no damage: zeros in the local header
-//! where a data descriptor follows (bit 3 of the flags), sizes in a zip64 field, how hard the
-//! compressor tried, and whether an ASCII name counts as UTF-8. Format: PKWARE APPNOTE.TXT 6.3.10,
-//! sections 4.3.7, 4.3.9, 4.4 and 4.5.
+//! Some differences between the two are normal, because real programs write them: zeros in the
+//! local header if a data descriptor follows (bit 3 of the flags), sizes in a zip64 field, the
+//! level of compression, and whether an ASCII name is marked as UTF-8. Format: PKWARE APPNOTE.TXT
+//! 6.3.10, sections 4.3.7, 4.3.9, 4.4 and 4.5.
 
 use rawzip::extra_fields::{ExtraFieldId, ExtraFields};
 
@@ -17,10 +17,10 @@ use super::stored::Stored;
 /// Length of a local header without name and extra field (APPNOTE 4.3.7).
 pub(super) const LOCAL_HEADER: usize = 30;
 
-/// The longest data descriptor: with its signature, and sizes of 8 bytes.
+/// The length of the longest data descriptor, which has a signature and sizes of 8 bytes.
 pub(super) const DESCRIPTOR_MAX: usize = 24;
 
-/// How each local header begins.
+/// The first bytes of each local header.
 pub(super) const SIGNATURE: &[u8] = b"PK\x03\x04";
 
 /// Flags (APPNOTE 4.4.4).
@@ -30,33 +30,32 @@ const STRONGLY_ENCRYPTED: u16 = 1 << 6;
 const UTF8: u16 = 1 << 11;
 const MASKED: u16 = 1 << 13;
 
-/// Bits 1 and 2: how hard a compressor tried, or how it marks its end.
+/// Bits 1 and 2: the level of compression, or how the end of the data is marked.
 const EFFORT: u16 = 0b110;
 
-/// Methods for which programs take no notice of [`EFFORT`]: imploding, deflate, Deflate64 and LZMA.
+/// Methods for which programs ignore [`EFFORT`]: imploding, deflate, Deflate64 and LZMA.
 const EFFORT_METHODS: [u16; 4] = [6, 8, 9, 14];
 
-/// In a field of 32 bits: the number stands in the zip64 field.
+/// In a field of 32 bits, this value means that the number is in the zip64 field.
 const SEE_ZIP64: u32 = u32::MAX;
 
-/// The newest version of the format that a program can need (APPNOTE 4.4.3.2), 6.3.
+/// The newest version of the format that an entry can need, 6.3 (APPNOTE 4.4.3.2).
 const VERSION_MAX: u16 = 63;
 
-/// The newest version that plain entries need: what comes later is for methods and encryption that
-/// came later.
+/// The newest version that plain entries need. Later versions added only methods and encryption.
 const PLAIN_VERSION_MAX: u16 = 46;
 
 /// A local header, as far as it was read.
 pub(super) struct Local<'a> {
-    /// Its fixed part.
+    /// The part of fixed length.
     fixed: &'a [u8; LOCAL_HEADER],
     name: &'a [u8],
     extra: &'a [u8],
 }
 
 impl<'a> Local<'a> {
-    /// Of the bytes from its signature on; none without that. Name and extra field may be cut
-    /// short.
+    /// Parses the bytes of a local header. `None` if they do not begin with its signature. Name and
+    /// extra field may be incomplete.
     pub(super) fn parse(bytes: &'a [u8]) -> Option<Self> {
         let (fixed, rest) = bytes.split_first_chunk::<LOCAL_HEADER>()?;
         let local = Self { fixed, name: b"", extra: b"" };
@@ -73,7 +72,7 @@ impl<'a> Local<'a> {
         u32::from(self.u16(at)) | u32::from(self.u16(at + 2)) << 16
     }
 
-    /// Its length with name and extra field.
+    /// Its length in bytes, with name and extra field.
     pub(super) fn length(&self) -> u64 {
         (LOCAL_HEADER + usize::from(self.u16(26)) + usize::from(self.u16(28))) as u64
     }
@@ -83,7 +82,7 @@ impl<'a> Local<'a> {
         self.name
     }
 
-    /// Whether name and extra field were read to their ends.
+    /// Whether name and extra field were read completely.
     fn is_whole(&self) -> bool {
         self.length() == (LOCAL_HEADER + self.name.len() + self.extra.len()) as u64
     }
@@ -92,12 +91,12 @@ impl<'a> Local<'a> {
         self.u16(6)
     }
 
-    /// Whether a data descriptor follows the data, by what this header says.
+    /// Whether a data descriptor follows the data, according to this header.
     pub(super) fn has_descriptor(&self) -> bool {
         self.flags() & DESCRIPTOR != 0
     }
 
-    /// The uncompressed and the compressed size, from the zip64 field where that holds them.
+    /// The uncompressed and the compressed size, from the zip64 field if they are stored there.
     fn sizes(&self) -> [u64; 2] {
         let mut zip64 = ExtraFields::new(self.extra)
             .find(|(id, _)| *id == ExtraFieldId::ZIP64)
@@ -111,13 +110,13 @@ impl<'a> Local<'a> {
         })
     }
 
-    /// What contradicts the directory's record `stored` of the entry at `path`, in words.
+    /// What contradicts `stored`, the directory's record of the entry at `path`, in words.
     pub(super) fn contradiction(&self, stored: &Stored, path: &[u8]) -> Option<String> {
         let (method, flags) = (self.u16(8), self.flags());
         if let Some(differing) = self.differing_flags(stored) {
             return Some(disagree("flags", flags & differing, stored.flags & differing));
         }
-        // Of an encrypted directory nothing stands in the local header.
+        // If the directory is encrypted, the fields of the local header are masked.
         if flags & MASKED != 0 {
             return None;
         }
@@ -142,18 +141,18 @@ impl<'a> Local<'a> {
         self.differing_numbers(stored)
     }
 
-    /// Flags that differ though they mean something.
+    /// The flags that differ in a way that matters.
     fn differing_flags(&self, stored: &Stored) -> Option<u16> {
         let mut differing = self.flags() ^ stored.flags;
         if EFFORT_METHODS.contains(&stored.method) {
             differing &= !EFFORT;
         }
-        // A name of ASCII alone is the same in UTF-8.
+        // A name that is only ASCII is the same in UTF-8.
         if self.name.is_ascii() {
             differing &= !UTF8;
         }
-        // Some programs do not tell the directory of a descriptor. It is looked for, and no program
-        // misses it there.
+        // Some programs do not set the flag for a descriptor in the directory. No program depends
+        // on it there, and the descriptor is looked for here anyway.
         if self.has_descriptor() {
             differing &= !DESCRIPTOR;
         }
@@ -176,34 +175,35 @@ impl<'a> Local<'a> {
         is_wrong.then(|| disagree("CRC-32", format!("{crc:08x}"), format!("{:08x}", stored.crc)))
     }
 
-    /// What is wrong with the data descriptor, whose place begins with the bytes `behind`.
+    /// What is wrong with the data descriptor. `behind` are the bytes after the data.
     pub(super) fn wrong_descriptor(&self, stored: &Stored, behind: &[u8]) -> Option<&'static str> {
         if !self.has_descriptor() || (self.flags() | stored.flags) & (MASKED | STRONGLY_ENCRYPTED) != 0 {
             return None;
         }
-        // Some programs set the flag in both headers, fill in the local one all the same, and write
-        // no descriptor.
+        // Some programs set the flag in both headers, but fill in the local one and write no
+        // descriptor.
         let is_none = stored.flags & DESCRIPTOR != 0
             && self.sizes() == [stored.size, stored.compressed]
             && self.u32(14) == stored.crc
             && (behind.starts_with(SIGNATURE) || behind.starts_with(b"PK\x01\x02"));
         let is_right = is_none || descriptor_length(behind, stored).is_some();
-        (!is_right)
-            .then_some("the sizes and the CRC-32 that stand behind its data are not those of the directory: one of them is damaged")
+        (!is_right).then_some(
+            "the sizes and the CRC-32 after its data are not those in the directory: one of them is damaged",
+        )
     }
 }
 
-/// That two numbers which should be the same are not.
+/// The message for two numbers that should be equal and are not.
 fn disagree<T: std::fmt::Display>(what: &str, local: T, directory: T) -> String {
     format!("its local header says {what} {local}, the directory {directory}: one of them is damaged")
 }
 
-/// The length of the data descriptor that `bytes` begin with, if it is that of `stored`. It may
-/// have a signature, and its sizes may have 4 or 8 bytes: programs do not agree on when.
+/// The length of the data descriptor at the start of `bytes`, if it matches `stored`. It may have a
+/// signature, and its sizes may have 4 or 8 bytes: programs do not agree on when.
 pub(super) fn descriptor_length(bytes: &[u8], stored: &Stored) -> Option<usize> {
     let crc = stored.crc.to_le_bytes();
     let long = [&crc[..], &stored.compressed.to_le_bytes(), &stored.size.to_le_bytes()].concat();
-    // Programs that know no zip64 keep the lower half of a size.
+    // Programs that do not support zip64 write the lower half of a size.
     let short = [&crc[..], &stored.compressed.to_le_bytes()[..4], &stored.size.to_le_bytes()[..4]].concat();
     let signed = bytes.strip_prefix(b"PK\x07\x08");
     let fits = |bytes: Option<&[u8]>, body: &[u8]| bytes.is_some_and(|bytes| bytes.starts_with(body));
@@ -213,10 +213,10 @@ pub(super) fn descriptor_length(bytes: &[u8], stored: &Stored) -> Option<usize> 
         .map(|(_, body, signature)| body.len() + signature)
 }
 
-/// What is wrong with the version that is "needed to extract" an entry. Programs refuse what needs
-/// a newer one than they know, so one too large loses the entry to them; one too small is
-/// overlooked by all. The upper byte is a system's number in old archives, and is read by no
-/// program.
+/// What is wrong with the version "needed to extract" of an entry. Programs refuse a version that
+/// is newer than they know, so they cannot restore an entry with a number that is too large. All
+/// programs ignore a number that is too small. In old archives, the upper byte is the number of a
+/// system, which no program reads.
 pub(super) fn wrong_version(needed: u16, method: u16, flags: u16) -> Option<String> {
     let version = needed & 0xff;
     let is_plain = matches!(method, 0 | 8) && flags & (ENCRYPTED | STRONGLY_ENCRYPTED) == 0;
@@ -226,7 +226,7 @@ pub(super) fn wrong_version(needed: u16, method: u16, flags: u16) -> Option<Stri
     })
 }
 
-/// Whether an extra field is cut off in the middle. Up to three bytes at its end are padding, of
+/// Whether an extra field is cut off in the middle. Up to three bytes at its end are padding in
 /// aligned archives.
 pub(super) fn extra_is_broken(extra: &[u8]) -> bool {
     let mut fields = ExtraFields::new(extra);
@@ -234,12 +234,12 @@ pub(super) fn extra_is_broken(extra: &[u8]) -> bool {
     fields.remaining_bytes().len() > 3
 }
 
-/// Whether the name in an entry's own header is not that of the directory, of which `path` was
-/// made. The directory's names have no checksum: without this, a file whose name rotted there would
-/// count as one whose original is gone.
+/// Whether the name in the entry's own header differs from the one in the directory, from which
+/// `path` was made. The names in the directory have no checksum: without this comparison, a file
+/// whose name is damaged there would count as one whose original is gone.
 ///
-/// `stored` is the length of the directory's name. A local name of another length is another
-/// spelling (the Unicode field), but for one that makes a path as long as `path`.
+/// `stored` is the length of the name in the directory. A local name of another length is another
+/// spelling (of the Unicode field) and is not compared, unless its path is as long as `path`.
 fn names_disagree(local: &[u8], path: &[u8], stored: u16) -> bool {
     let spelled = |name: &[u8]| crate::backup::relative(name).unwrap_or_default();
     let slashed = || local.iter().map(|&byte| if byte == b'\\' { b'/' } else { byte }).collect::<Vec<u8>>();

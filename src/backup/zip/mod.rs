@@ -1,32 +1,32 @@
-//! Zip archives, also those with a program in front of them.
+//! Zip archives, including those with a program before them.
 //!
-//! In: an archive file. Out: its regular files, each restored by itself at its offset by any number
-//! of threads, checked against the CRC-32 and the size that the central directory gives. The
-//! central directory alone says what is in the archive.
+//! In: an archive file. Out: its regular files. Each is restored by itself at its offset, by any
+//! number of threads, and checked against the CRC-32 and the size in the central directory. Only
+//! the central directory decides what is in the archive.
 //!
-//! Other programs read more than that, so whatever contradicts the directory is damage, also where
-//! this program could do without it: in a local header ([`local`]), in the end records and around
-//! the archive ([`frame`]), in numbers of the directory ([`record`]), and where entries overlap or
-//! are not listed ([`extents`]). A restore looks at the local headers of the files that it
-//! restores; a listing at those of the first folders, links and empty files only.
+//! Other programs read more than that. So whatever contradicts the directory is damage, even if
+//! this program could ignore it: in a local header ([`local`]), in the end records and around the
+//! archive ([`frame`]), in numbers of the directory ([`record`]), and where entries overlap or are
+//! not listed ([`extents`]). A restore checks the local headers of the files that it restores. A
+//! listing checks only those of the first folders, links and empty files.
 //!
-//! Names have no checksum, but stand in the local header too, which a restore compares. The type of
-//! an entry stands in the directory alone: one that says "folder" of an entry with content, or
-//! "link" of content that is no target, is reported as damage, so that a flipped bit does not take
-//! a file out of the population. What cannot be told: an empty file whose type or name has become
-//! that of a folder, pipe or socket; and a file of at most 4096 bytes without a line feed that has
-//! become a link, or any of that size with the permissions of links, `rwxrwxrwx`, whose targets are
-//! not read because that would cost a read a link.
+//! Names have no checksum, but a restore compares them with the local header. The type of an entry
+//! is stored only in the directory. An entry of type "folder" with content, or of type "link" whose
+//! content is not a link target, is reported as damage, so that a flipped bit does not remove a
+//! file from the population. This cannot detect two cases. One is an empty file whose type or name
+//! has become that of a folder, pipe or socket. The other is a file of at most 4096 bytes that has
+//! become a link: if it has no line feed, or if it has the usual permissions of links, `rwxrwxrwx`.
+//! The targets of such links are not read because that would cost one read for each link.
 //!
-//! The directory is read by `rawzip`, which streams it through one buffer: the `zip` crate keeps
-//! every entry in memory, which a backup of millions of files does not allow. Names are kept as
-//! stored bytes, with two exceptions in [`entry`]. Format: PKWARE APPNOTE.TXT 6.3.10; extra fields
-//! of Info-ZIP as in its `proginfo/extrafld.txt`.
+//! The directory is read by `rawzip`, which streams it through one buffer. The `zip` crate keeps
+//! every entry in memory, which is too much for a backup of millions of files. Names remain as
+//! stored, with two exceptions in [`entry`]. Format: PKWARE APPNOTE.TXT 6.3.10; extra fields of
+//! Info-ZIP as in its `proginfo/extrafld.txt`.
 //!
-//! Modification times count to 2 seconds, as finely as the directory itself records them, though
-//! many archives hold finer ones in extra fields. Without those a time is that of the clock on the
-//! wall where the archive was made; it is taken for this machine's time zone, or UTC where that is
-//! not known.
+//! Modification times count to 2 seconds, which is the resolution of the directory itself, although
+//! many archives have finer times in extra fields. Without such fields a time is the local time
+//! where the archive was made. It is read as a time in this machine's time zone, or in UTC if that
+//! zone is not known.
 
 mod bounds;
 mod entry;
@@ -41,35 +41,37 @@ use std::io;
 
 use rawzip::{ErrorKind, RECOMMENDED_BUFFER_SIZE, ReaderAt, ZipArchive, ZipFileHeaderRecord, ZipLocator};
 
-use self::entry::{Lister, Nature, TARGET_MAX};
+use self::entry::{EntryKind, Lister, TARGET_MAX};
 use self::extents::Extents;
-use self::extract::Workspace;
+use self::extract::EntryBuffers;
 use self::frame::Frame;
 use self::record::Records;
 use self::stored::Stored;
 use super::bytes::ReadAt;
 use super::damage_lines::DamageLines;
-use super::delivery::{Delivery, Ended, conclude};
-use super::format::{Candidate, Format};
-use super::repeats::{Repeats, settled};
+use super::delivery::{Delivery, EarlyEnd, conclude};
+use super::format::{BackupCandidate, Format};
+use super::repeats::{Repeats, list_with_restart};
 use super::{
     Backup, CatalogSink, Context, Damage, Description, Entry, EntryBatch, Error, Listing, Lost, Needs,
     RestoreError, RestoreSink, Scratch, Wanted,
 };
 
-/// Entries are handed on in batches of this many.
+/// The number of entries that are passed to the sink in one batch.
 const BATCH: usize = 1024;
 
-/// What is said instead of further damaged records.
+/// The line that stands for all further damaged records.
 const MORE: &str = "and more damaged records, further on";
 
-/// Room for the longest directory record (three fields of at most 64 KiB) and many ordinary ones.
+/// Large enough for the longest directory record (three fields of at most 64 KiB) and for many
+/// ordinary ones.
 const DIRECTORY_BUFFER: usize = 256 << 10;
 
-/// What vouches for an entry that was restored: none is without its CRC-32 being found right.
+/// The checksum that confirms each restored entry. An entry whose CRC-32 does not match is not
+/// restored.
 const VOUCHER: &str = "the CRC-32 in the archive";
 
-/// As finely as the directory itself records times.
+/// The resolution of the times in the directory itself.
 const TIME_RESOLUTION_NS: u64 = 2_000_000_000;
 
 /// Zip archives.
@@ -79,7 +81,8 @@ pub const FORMAT: Format = Format {
     summary: "zip and zip64: stored, deflate, bzip2, xz, zstd; also behind a program",
     schemes: &[],
     recognise: |candidate| {
-        // Behind a program, its own start says nothing, so the directory must be sound.
+        // If a program comes first, the start of the file says nothing, so the directory must be
+        // intact.
         is_start(candidate.first())
             || (candidate.file().is_some() && Zip::in_file(candidate).is_ok_and(|zip| zip.has_entries()))
     },
@@ -87,8 +90,8 @@ pub const FORMAT: Format = Format {
     snapshots: None,
 };
 
-/// One walk over the directory, and what it gathers.
-struct Walk<'a> {
+/// The state of one walk over the directory.
+struct DirectoryWalk<'a> {
     lister: Lister<'a>,
     records: Records<'a>,
     extents: Extents<'a>,
@@ -114,21 +117,21 @@ impl ReaderAt for Bytes {
     }
 }
 
-/// Whether a file begins like a zip archive: with an entry, with the end of an empty one, or with
-/// the mark of a volume.
+/// Whether a file begins like a zip archive: with an entry, with the end record of an empty
+/// archive, or with the mark of a volume.
 fn is_start(first: &[u8]) -> bool {
     first.starts_with(b"PK\x03\x04") || first.starts_with(b"PK\x05\x06") || first.starts_with(b"PK\x07\x08")
 }
 
-/// Whether `bytes` end just like a zip archive with entries: the end record, whose comment reaches
-/// to the last byte, is behind a directory.
+/// Whether `bytes` end exactly like a zip archive with entries: with a directory and an end record
+/// whose comment ends at the last byte.
 pub(super) fn is_end(bytes: &dyn ReadAt) -> bool {
     frame::ends_with_directory(bytes)
 }
 
 impl Zip {
-    /// Opens the archive that may be in a file.
-    fn in_file(candidate: &Candidate<'_>) -> Result<Self, Error> {
+    /// Opens the file of a candidate as an archive.
+    fn in_file(candidate: &BackupCandidate<'_>) -> Result<Self, Error> {
         let (bytes, stat) = candidate.bytes()?;
         let of = (candidate.location(), &stat, candidate.first());
         Self::open(Description::of_archive(FORMAT.name, of, TIME_RESOLUTION_NS), bytes)
@@ -143,10 +146,12 @@ impl Zip {
         let located = ZipLocator::new().locate_in_reader(Bytes(bytes), &mut buffer, length);
         let archive = located.map_err(|(_, error)| {
             let problem = match error.kind() {
-                ErrorKind::MissingEndOfCentralDirectory => "its end, which lists what it holds, is missing: it was \
-                    probably cut off. Fetch it again from where it was made; what is left of it may be saved by \
-                    `zip -FF`"
-                    .to_owned(),
+                ErrorKind::MissingEndOfCentralDirectory => {
+                    "its end, which lists its contents, is missing: it was \
+                    probably cut off. Copy it again from where it was made; `zip -FF` may recover \
+                    what is left"
+                        .to_owned()
+                }
                 _ => format!("its end record is damaged ({error})"),
             };
             Error::Damaged { location: location(), format: FORMAT.name, problem }
@@ -173,23 +178,24 @@ impl Zip {
         &*self.archive.get_ref().0
     }
 
-    /// Whether the end record counts more than one part (APPNOTE 4.3.16, "number of this disk").
+    /// Whether the archive has several parts, according to its end record (APPNOTE 4.3.16, "number
+    /// of this disk").
     fn is_split(&self) -> bool {
         let mut end = [0; 6];
         let read = self.archive.get_ref().read_exact_at(&mut end, self.archive.eocd_offset());
-        // All ones refer to the zip64 record.
+        // The value 0xffff means that the number is in the zip64 record.
         read.is_ok() && !matches!(u16::from_le_bytes([end[4], end[5]]), 0 | u16::MAX)
     }
 
-    /// Whether the archive's first record is sound, which tells a zip behind a program from a
-    /// chance resemblance.
+    /// Whether the first record of the directory is intact. This tells a zip archive behind a
+    /// program from a chance resemblance.
     fn has_entries(&self) -> bool {
         let mut buffer = vec![0; DIRECTORY_BUFFER];
         matches!(self.archive.entries(&mut buffer).next_entry(), Ok(Some(_)))
     }
 
-    /// Gives every record of the directory to `each`, until that breaks (`Ok(None)`); otherwise
-    /// what is damaged.
+    /// Calls `each` with every record of the directory. Returns the damage, or the error of `each`
+    /// if that ended the walk.
     fn walk<B>(
         &self,
         mut each: impl FnMut(&ZipFileHeaderRecord<'_>) -> Result<(), B>,
@@ -202,27 +208,27 @@ impl Zip {
                 Ok(Some(record)) => each(&record)?,
                 Ok(None) => break,
                 Err(error) => {
-                    let promised = self.archive.entries_hint();
+                    let declared = self.archive.entries_hint();
                     return Ok(vec![format!(
-                        "the archive's directory is damaged after {count} of {promised} entries ({error}); the rest \
+                        "the archive's directory is damaged after {count} of {declared} entries ({error}); the rest \
                          cannot be listed"
                     )]);
                 }
             }
             count += 1;
         }
-        // Old programs count to 65,535 and start again.
-        let promised = self.archive.entries_hint();
-        if count == promised || (promised <= 0xffff && count & 0xffff == promised) {
+        // Old programs count only up to 65,535 and start again at 0.
+        let declared = self.archive.entries_hint();
+        if count == declared || (declared <= 0xffff && count & 0xffff == declared) {
             return Ok(Vec::new());
         }
         Ok(vec![format!(
-            "the archive's end record promises {promised} entries, but its directory lists {count}"
+            "the archive's end record declares {declared} entries, but its directory lists {count}"
         )])
     }
 
-    /// Lists to `sink`, or nowhere, only to learn which names repeat. None where some
-    /// do, so that the archive is to be listed again.
+    /// Lists to `sink`. Without a sink, only finds repeated names. Returns `None` if names repeat
+    /// and the archive must be listed again.
     fn list(&self, sink: Option<&dyn CatalogSink>, context: &Context) -> Option<Listing> {
         let mut walk = self.start_walk();
         let mut batch = EntryBatch::new();
@@ -256,9 +262,9 @@ impl Zip {
         })
     }
 
-    fn start_walk(&self) -> Walk<'_> {
+    fn start_walk(&self) -> DirectoryWalk<'_> {
         let bytes = self.bytes();
-        Walk {
+        DirectoryWalk {
             lister: Lister::new(self.repeats.pass()),
             records: Records::new(bytes),
             extents: Extents::new(bytes, self.archive.directory_offset()),
@@ -266,10 +272,10 @@ impl Zip {
         }
     }
 
-    /// Ends a walk over the whole directory: whether the archive must be listed again, and all that
-    /// is damaged. `records` says what kept the walk from being whole; then what the directory does
-    /// not list proves nothing.
-    fn end_walk(&self, walk: Walk<'_>, records: Vec<String>) -> (bool, Vec<Damage>) {
+    /// Ends a walk over the whole directory. Returns whether the archive must be listed again, and
+    /// all damage. `records` is the damage that made the walk incomplete. If there is any, an entry
+    /// that is not listed proves nothing.
+    fn end_walk(&self, walk: DirectoryWalk<'_>, records: Vec<String>) -> (bool, Vec<Damage>) {
         let mut damage: Vec<Damage> = self.frame.damage.iter().cloned().map(Damage::from).collect();
         damage.extend(walk.doubts.into_lines());
         if records.is_empty() {
@@ -281,19 +287,24 @@ impl Zip {
         (walk.lister.finish(), damage)
     }
 
-    /// Adds a record's entry to `batch`, or what is wrong with it to the doubts of the walk.
-    fn list_record(&self, record: &ZipFileHeaderRecord<'_>, walk: &mut Walk<'_>, batch: &mut EntryBatch) {
+    /// Adds the entry of a record to `batch`. Reports what is wrong with the record.
+    fn list_record(
+        &self,
+        record: &ZipFileHeaderRecord<'_>,
+        walk: &mut DirectoryWalk<'_>,
+        batch: &mut EntryBatch,
+    ) {
         let name_length = walk.lister.read_name(record);
         let stored = Stored::of_record(record, self.frame.shift, name_length);
         let is_first = walk.extents.is_empty();
         walk.extents.add(record, stored);
-        let nature = walk.lister.list(record, &stored, batch);
-        // A file with content has its local header looked at when it is restored, and what is
-        // impossible is damage already.
-        let inspected = match nature {
-            Nature::File => is_first || stored.compressed == 0,
-            Nature::Impossible(_) => false,
-            Nature::Folder | Nature::Special | Nature::Link { .. } => true,
+        let kind = walk.lister.list(record, &stored, batch);
+        // The local header of a file with content is checked when the file is restored, and an
+        // impossible entry is reported as damage anyway.
+        let inspected = match kind {
+            EntryKind::File => is_first || stored.compressed == 0,
+            EntryKind::Impossible(_) => false,
+            EntryKind::Folder | EntryKind::Special | EntryKind::Link { .. } => true,
         };
         if inspected {
             walk.extents.inspect(&stored, walk.lister.name());
@@ -310,29 +321,31 @@ impl Zip {
         if let Some(wrong) = walk.records.wrong(record) {
             doubt(wrong, "the record is damaged, and some programs will not restore this");
         }
-        let wrong = match nature {
-            Nature::Impossible(wrong) => Some(wrong),
-            Nature::Link { usual: false } => self.doubt_link(&stored, name),
-            Nature::File | Nature::Folder | Nature::Special | Nature::Link { usual: true } => None,
+        let wrong = match kind {
+            EntryKind::Impossible(wrong) => Some(wrong),
+            EntryKind::Link { usual: false } => self.doubt_link(&stored, name),
+            EntryKind::File | EntryKind::Folder | EntryKind::Special | EntryKind::Link { usual: true } => {
+                None
+            }
         };
         if let Some(wrong) = wrong {
             doubt(wrong, "the record is damaged, and a file may be lost");
         }
     }
 
-    /// What shows that an entry is no link though its record says so: its content is no path.
+    /// Evidence that an entry is not a link although its record says so: its content is not a path.
     fn doubt_link(&self, stored: &Stored, name: &[u8]) -> Option<String> {
         let (entry, limit) = (Entry::named(name), self.archive.directory_offset());
-        let mut workspace = Workspace::take();
-        let read = extract::content(self.bytes(), limit, &entry, stored, TARGET_MAX, &mut workspace);
-        workspace.put_back();
+        let mut buffers = EntryBuffers::take();
+        let read = extract::content(self.bytes(), limit, &entry, stored, TARGET_MAX, &mut buffers);
+        buffers.put_back();
         match read {
             Ok(target) if target.iter().any(|byte| matches!(byte, 0 | b'\n')) => {
-                Some("says that it is a symbolic link, but what it holds is no path".to_owned())
+                Some("says that it is a symbolic link, but its content is not a path".to_owned())
             }
             Ok(_) | Err(RestoreError::Unsupported(_)) => None,
             Err(error) => {
-                Some(format!("says that it is a symbolic link, but what it holds cannot be read ({error})"))
+                Some(format!("says that it is a symbolic link, but its content cannot be read ({error})"))
             }
         }
     }
@@ -341,13 +354,13 @@ impl Zip {
         &self,
         test: &dyn Fn(&Entry<'_>) -> bool,
         delivery: &mut Delivery<'_>,
-        workspace: &mut Workspace,
-    ) -> Result<(), Ended> {
+        buffers: &mut EntryBuffers,
+    ) -> Result<(), EarlyEnd> {
         if !self.repeats.is_known() {
-            // Only for the names that repeat.
+            // Needed only to find the names that repeat.
             let _ = self.list(None, delivery.context);
             if delivery.is_cancelled() {
-                return Err(Ended::Enough);
+                return Err(EarlyEnd::Enough);
             }
         }
         let mut walk = self.start_walk();
@@ -358,7 +371,7 @@ impl Zip {
             if one.is_empty() || !test(&one.get(0)) {
                 return Ok(());
             }
-            self.restore_one(one.get(0), delivery, workspace)
+            self.restore_one(one.get(0), delivery, buffers)
         });
         let (_, damage) = self.end_walk(walk, walked?);
         damage.into_iter().for_each(|damage| delivery.sink.lost(damage));
@@ -369,8 +382,8 @@ impl Zip {
         &self,
         mut entry: Entry<'_>,
         delivery: &mut Delivery<'_>,
-        workspace: &mut Workspace,
-    ) -> Result<(), Ended> {
+        buffers: &mut EntryBuffers,
+    ) -> Result<(), EarlyEnd> {
         let outcome = match (entry.problem, Stored::of(&entry)) {
             (Some(problem), _) => Err(RestoreError::Name(problem)),
             (None, None) => Err(RestoreError::Damaged("this archive does not list it".to_owned())),
@@ -382,7 +395,7 @@ impl Zip {
                     &entry,
                     &stored,
                     delivery.scratch,
-                    workspace,
+                    buffers,
                 )
             }
         };
@@ -397,7 +410,7 @@ impl Backup for Zip {
     }
 
     fn catalog(&self, _needs: Needs, context: &Context, sink: &dyn CatalogSink) -> Result<Listing, Error> {
-        settled(sink, || Ok(self.list(Some(sink), context)))
+        list_with_restart(sink, || Ok(self.list(Some(sink), context)))
     }
 
     fn restore(
@@ -411,14 +424,14 @@ impl Backup for Zip {
             return Ok(());
         }
         let mut delivery = Delivery { scratch, context, sink };
-        let mut workspace = Workspace::take();
+        let mut buffers = EntryBuffers::take();
         let ended = match wanted {
             Wanted::These(batch) => {
-                batch.iter().try_for_each(|entry| self.restore_one(entry, &mut delivery, &mut workspace))
+                batch.iter().try_for_each(|entry| self.restore_one(entry, &mut delivery, &mut buffers))
             }
-            Wanted::Every(test) => self.restore_every(test, &mut delivery, &mut workspace),
+            Wanted::Every(test) => self.restore_every(test, &mut delivery, &mut buffers),
         };
-        workspace.put_back();
+        buffers.put_back();
         conclude(ended)
     }
 }

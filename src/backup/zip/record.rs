@@ -1,5 +1,5 @@
-//! Numbers in a record of the directory that no restore of ours needs, but that other programs
-//! obey.
+//! Checks numbers in a record of the directory that our restore does not need, but that other
+//! programs use.
 
 use rawzip::ZipFileHeaderRecord;
 
@@ -7,21 +7,21 @@ use super::DIRECTORY_BUFFER;
 use super::local::{extra_is_broken, wrong_version};
 use crate::backup::bytes::ReadAt;
 
-/// Length of a record without name, extra field and comment (APPNOTE 4.3.12).
+/// The length of a record without name, extra field and comment (APPNOTE 4.3.12).
 const FIXED: usize = 46;
 
-/// The fixed parts of records, in order, read a large piece at a time; rawzip does not give all of
-/// their numbers.
+/// Reads the fixed parts of the records in order, a large piece at a time. `rawzip` does not return
+/// all of their numbers.
 pub(super) struct Records<'a> {
     archive: &'a dyn ReadAt,
     buffer: Vec<u8>,
     filled: usize,
-    /// Where in the archive the buffer begins.
+    /// The offset in the archive where the buffer begins.
     start: u64,
 }
 
 impl<'a> Records<'a> {
-    /// Of `archive`.
+    /// The records of `archive`.
     pub(super) fn new(archive: &'a dyn ReadAt) -> Self {
         Self { archive, buffer: vec![0; DIRECTORY_BUFFER], filled: 0, start: 0 }
     }
@@ -33,7 +33,7 @@ impl<'a> Records<'a> {
         let number = |at: usize| u16::from_le_bytes([fixed[at], fixed[at + 1]]);
         let (needed, disk) = (number(6), number(34));
         let wrong = wrong_version(needed, method, flags);
-        // All ones refer to the zip64 field.
+        // The value 0xffff means that the number is in the zip64 field.
         let in_part =
             || (!matches!(disk, 0 | 0xffff)).then(|| format!("says that it is in part {disk} of several"));
         let cut = || {
@@ -45,13 +45,13 @@ impl<'a> Records<'a> {
 
     fn fixed(&mut self, at: u64) -> Option<&[u8; FIXED]> {
         let is_in = |start: u64, filled: usize| {
-            at.checked_sub(start).is_some_and(|place| place + FIXED as u64 <= filled as u64)
+            at.checked_sub(start).is_some_and(|before| before + FIXED as u64 <= filled as u64)
         };
         if !is_in(self.start, self.filled) {
             self.start = at;
             self.filled = self.archive.read_full_at(&mut self.buffer, at).ok()?;
         }
-        let place = usize::try_from(at - self.start).ok()?;
-        self.buffer[..self.filled].get(place..)?.first_chunk()
+        let before = usize::try_from(at - self.start).ok()?;
+        self.buffer[..self.filled].get(before..)?.first_chunk()
     }
 }

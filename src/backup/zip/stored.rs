@@ -1,10 +1,11 @@
-//! What of a directory record a restore needs, and how an entry's handle holds it.
+//! The fields of a directory record that a restore needs, and how they are stored in the handle of
+//! an entry.
 
 use rawzip::ZipFileHeaderRecord;
 
 use crate::backup::Entry;
 
-/// What of a directory record the restore needs.
+/// The fields of a directory record that a restore needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stored {
     pub(super) header: u64,
@@ -13,23 +14,23 @@ pub(super) struct Stored {
     pub(super) crc: u32,
     pub(super) method: u16,
     pub(super) flags: u16,
-    /// Length of the name in the record, which its local header should have too; 0 if another
-    /// spelling was taken.
+    /// The length of the name in the record, which the name in the local header should have too. 0
+    /// if another spelling replaced it.
     pub(super) name: u16,
 }
 
-/// Where no file has an entry any more; sums with it do not overflow.
-const PLACE_MAX: u64 = (1 << 48) - 1;
+/// No file is large enough for an entry at this offset. Sums with it do not overflow.
+const OFFSET_MAX: u64 = (1 << 48) - 1;
 
-/// Bytes of an entry's handle.
+/// The length of an entry's handle in bytes.
 const HANDLE: usize = 18;
 
 impl Stored {
-    /// Of a record, whose entry lies `shift` bytes before where the reader takes it to be.
+    /// Converts a record. Its entry is `shift` bytes before the offset that the reader assumes.
     pub(super) fn of_record(record: &ZipFileHeaderRecord<'_>, shift: u64, name: u16) -> Self {
         Self {
             name,
-            header: record.local_header_offset().saturating_sub(shift).min(PLACE_MAX),
+            header: record.local_header_offset().saturating_sub(shift).min(OFFSET_MAX),
             compressed: record.compressed_size_hint(),
             size: record.uncompressed_size_hint(),
             crc: record.crc32(),
@@ -38,7 +39,7 @@ impl Stored {
         }
     }
 
-    /// All but the place and the size, which an entry has anyway.
+    /// Everything except the offset and the size, which an entry contains anyway.
     pub(super) fn handle(&self) -> [u8; HANDLE] {
         let mut handle = [0; HANDLE];
         handle[..8].copy_from_slice(&self.compressed.to_le_bytes());
@@ -49,7 +50,7 @@ impl Stored {
         handle
     }
 
-    /// What the entry was listed with; nothing of one that no zip archive has listed.
+    /// Reads the fields back from an entry. `None` if no zip archive has listed it.
     pub(super) fn of(entry: &Entry<'_>) -> Option<Self> {
         let (compressed, rest) = entry.handle.split_first_chunk()?;
         let (crc, rest) = rest.split_first_chunk()?;

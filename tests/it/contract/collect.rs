@@ -1,4 +1,4 @@
-//! Receivers that keep everything, for small backups.
+//! Sinks that store everything, for small backups.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -13,21 +13,21 @@ use bkverify::backup::{
 use bkverify::platform;
 use bkverify::stop::Stop;
 
-/// The backup there.
-pub fn open(place: impl AsRef<Path>) -> Result<Box<dyn Backup>, Error> {
-    backup::open(&place.as_ref().into(), &Context::default())
+/// Opens the backup at `path`.
+pub fn open(path: impl AsRef<Path>) -> Result<Box<dyn Backup>, Error> {
+    backup::open(&path.as_ref().into(), &Context::default())
 }
 
-/// A listing that is kept.
+/// A complete listing.
 #[derive(Default)]
-pub struct Taken {
+pub struct CollectedListing {
     pub picks: Mutex<EntryBatch>,
     pub restarted: AtomicBool,
-    /// Says at once that it has enough.
+    /// Whether to break after the first batch.
     pub enough: bool,
 }
 
-impl CatalogSink for Taken {
+impl CatalogSink for CollectedListing {
     fn take(&self, entries: &EntryBatch) -> ControlFlow<()> {
         self.picks.lock().unwrap().extend(entries.iter());
         if self.enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -39,21 +39,21 @@ impl CatalogSink for Taken {
     }
 }
 
-/// What was restored: each path with its content's hash, or with the reason why not.
+/// What was restored: for each path the hash of its content, or the reason why it was not restored.
 #[derive(Default)]
-pub struct Landed {
+pub struct RestoredFiles {
     pub files: BTreeMap<Vec<u8>, Result<blake3::Hash, String>>,
-    /// What the restore could not read.
+    /// The damage that the restore reported.
     pub lost: Vec<Damage>,
-    /// Says that it has enough after this many.
+    /// Breaks after this many files.
     pub limit: Option<usize>,
 }
 
-impl RestoreSink for Landed {
+impl RestoreSink for RestoredFiles {
     fn deliver(&mut self, entry: Entry<'_>, outcome: Result<Restored, RestoreError>) -> ControlFlow<()> {
         let outcome = outcome.map(|restored| hash(&content(&restored))).map_err(|error| error.to_string());
         let before = self.files.insert(entry.path.to_vec(), outcome);
-        assert!(before.is_none(), "landed twice: {}", bkverify::backup::escape(entry.path));
+        assert!(before.is_none(), "delivered twice: {}", bkverify::backup::escape(entry.path));
         if self.limit == Some(self.files.len()) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
@@ -62,7 +62,7 @@ impl RestoreSink for Landed {
     }
 }
 
-/// A restored file's bytes.
+/// The bytes of a restored file.
 pub fn content(restored: &Restored) -> Vec<u8> {
     let mut content = vec![0; usize::try_from(restored.size()).unwrap()];
     let mut at = 0;
@@ -76,29 +76,29 @@ pub fn content(restored: &Restored) -> Vec<u8> {
     content
 }
 
-/// The hash that the manifest has.
+/// The hash as in the manifest.
 pub fn hash(content: &[u8]) -> blake3::Hash {
     blake3::hash(content)
 }
 
-/// The whole listing. A restart is held to its contract: not where names are unique.
+/// A complete listing. Checks that a backup with unique names does not restart it.
 pub fn catalog(backup: &dyn Backup) -> (EntryBatch, Listing) {
-    let taken = Taken::default();
+    let taken = CollectedListing::default();
     let context = Context::default().with_threads(2);
     let listing = backup.catalog(Needs { size: true, mtime: true }, &context, &taken).unwrap();
     assert!(!backup.description().unique_names || !taken.restarted.into_inner());
     (taken.picks.into_inner().unwrap(), listing)
 }
 
-/// A scratch folder below `target`.
+/// Creates a scratch folder below `target`.
 pub fn scratch(target: &tempfile::TempDir, stop: &Stop) -> Scratch {
     Scratch::create(target.path(), stop.clone()).unwrap()
 }
 
-/// Restores what is wanted.
-pub fn restore(backup: &dyn Backup, wanted: Wanted<'_>) -> Landed {
+/// Restores the wanted entries.
+pub fn restore(backup: &dyn Backup, wanted: Wanted<'_>) -> RestoredFiles {
     let target = tempfile::tempdir().unwrap();
-    let mut landed = Landed::default();
-    backup.restore(wanted, &scratch(&target, &Stop::never()), &Context::default(), &mut landed).unwrap();
-    landed
+    let mut restored = RestoredFiles::default();
+    backup.restore(wanted, &scratch(&target, &Stop::never()), &Context::default(), &mut restored).unwrap();
+    restored
 }

@@ -1,20 +1,20 @@
-//! Truncated and changed archives: no panic, no wrong content that passes unnoticed, and everything
-//! else still lands.
+//! Truncated and changed archives: no panic, no wrong content that goes unnoticed, and all other
+//! files are restored.
 
 use std::collections::BTreeMap;
 
 use bkverify::backup::{EntryBatch, Listing, Wanted};
 
-use super::collect::{Landed, catalog, open, restore};
+use super::collect::{RestoredFiles, catalog, open, restore};
 use super::fixtures::{self, ALL, Original, Yield};
 use crate::pack::{self, Member};
 
-/// How often each archive is damaged: more often where a try is quick.
+/// How often each archive is damaged: more often if a try is quick.
 fn tries(files: usize) -> usize {
     (600 / (files + 10)).clamp(4, 30)
 }
 
-/// Numbers that are spread evenly and the same in every run.
+/// Numbers below `below`, spread evenly and the same in every run.
 fn spread(below: usize, count: usize) -> impl Iterator<Item = usize> {
     (0..count as u64).map(move |number| {
         let mixed = (number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 11;
@@ -22,29 +22,29 @@ fn spread(below: usize, count: usize) -> impl Iterator<Item = usize> {
     })
 }
 
-/// What became of a damaged archive.
+/// What was found in a damaged archive.
 struct Outcome {
     /// `None` if it could not be opened.
     listing: Option<Listing>,
     listed: EntryBatch,
-    landed: Landed,
+    restored: RestoredFiles,
 }
 
 fn examine(content: &[u8]) -> Outcome {
-    let place = fixtures::copy(content);
-    let Ok(backup) = open(&place) else {
-        return Outcome { listing: None, listed: EntryBatch::new(), landed: Landed::default() };
+    let path = fixtures::copy(content);
+    let Ok(backup) = open(&path) else {
+        return Outcome { listing: None, listed: EntryBatch::new(), restored: RestoredFiles::default() };
     };
     let (listed, listing) = catalog(&*backup);
-    let landed = restore(&*backup, Wanted::These(&listed));
-    assert_eq!(landed.files.len(), listed.len(), "each listed file lands once");
-    // In the other way of asking nothing may pass that does not pass in this.
+    let restored = restore(&*backup, Wanted::These(&listed));
+    assert_eq!(restored.files.len(), listed.len(), "each listed file is delivered once");
+    // If both ways of restoring deliver a file, its content must be the same.
     for (path, outcome) in restore(&*backup, Wanted::Every(&|_| true)).files {
-        if let (Ok(every), Some(Ok(these))) = (&outcome, landed.files.get(&path)) {
+        if let (Ok(every), Some(Ok(these))) = (&outcome, restored.files.get(&path)) {
             assert_eq!(every, these);
         }
     }
-    Outcome { listing: Some(listing), listed, landed }
+    Outcome { listing: Some(listing), listed, restored }
 }
 
 impl Outcome {
@@ -52,31 +52,36 @@ impl Outcome {
         matches!(self.listing, Some(Listing::Whole))
     }
 
-    /// Files that landed with other content than any file of the backup has.
+    /// The number of restored files with content that no file of the backup has.
     fn wrong(&self, expected: &BTreeMap<Vec<u8>, Original>) -> usize {
         let known = |found: &blake3::Hash| expected.values().any(|original| original.hash == *found);
-        self.landed.files.values().filter(|outcome| outcome.as_ref().is_ok_and(|found| !known(found))).count()
+        self.restored
+            .files
+            .values()
+            .filter(|outcome| outcome.as_ref().is_ok_and(|found| !known(found)))
+            .count()
     }
 
-    /// Files of the backup that landed as they should.
+    /// The number of files of the backup that were restored correctly.
     fn right(&self, expected: &BTreeMap<Vec<u8>, Original>) -> usize {
         let is_right =
-            |path: &Vec<u8>, hash| self.landed.files.get(path).is_some_and(|found| *found == Ok(hash));
+            |path: &Vec<u8>, hash| self.restored.files.get(path).is_some_and(|found| *found == Ok(hash));
         expected.iter().filter(|(path, original)| is_right(path, original.hash)).count()
     }
 }
 
-/// The name, whether it is a tar archive, whether it is compressed, its content, and what it holds.
+/// Calls `test` with the name, whether it is a tar archive, whether it is compressed, its content,
+/// and the expected files.
 fn each(mut test: impl FnMut(&str, bool, bool, Vec<u8>, BTreeMap<Vec<u8>, Original>)) {
     for fixture in ALL {
-        // What a cut leaves of repeated names is their earlier content.
+        // If an archive with repeated names is cut off, the earlier contents of these names remain.
         if fixture.gives != Yield::Content || matches!(fixture.name, "folder" | "repeated.tar") {
             continue;
         }
-        for place in fixture.places() {
-            let format = open(place.as_ref()).unwrap().description().format;
+        for path in fixture.paths() {
+            let format = open(path.as_ref()).unwrap().description().format;
             let name = format!("{} as {format}", fixture.name);
-            let content = std::fs::read(&place).unwrap();
+            let content = std::fs::read(&path).unwrap();
             test(
                 &name,
                 format.starts_with("tar"),
@@ -103,7 +108,7 @@ fn a_truncated_archive_is_never_taken_for_whole_and_gives_what_is_left() {
                 assert!(outcome.listing.is_none(), "{name} cut to {cut} has no directory");
                 continue;
             }
-            let bad = outcome.landed.files.values().filter(|landed| landed.is_err()).count();
+            let bad = outcome.restored.files.values().filter(|restored| restored.is_err()).count();
             assert!(
                 bad <= 1 || is_compressed,
                 "{name} cut to {cut}: {bad} of {} are bad",
@@ -123,21 +128,23 @@ fn a_flipped_bit_spoils_one_file_at_most_or_is_reported() {
             let mut changed = content.clone();
             changed[at] ^= 1 << (number % 8);
             let outcome = examine(&changed);
-            let place = format!("{name}, bit {} of byte {at}", number % 8);
+            let path = format!("{name}, bit {} of byte {at}", number % 8);
             let (wrong, right) = (outcome.wrong(&expected), outcome.right(&expected));
             if is_compressed {
-                // The checksum of the stream comes after the content: the listing has read it.
-                assert!(wrong == 0 || !outcome.is_whole(), "{place}");
-                assert!(right == expected.len() || !outcome.is_whole(), "{place}: {right} are right");
+                // The checksum of the stream comes after the content, so only the listing has read
+                // it.
+                assert!(wrong == 0 || !outcome.is_whole(), "{path}");
+                assert!(right == expected.len() || !outcome.is_whole(), "{path}: {right} are right");
                 continue;
             }
-            // Hard links share their content.
+            // Hard links share the content of one member.
             let spoilt = if is_tar { 3 } else { 1 };
-            assert!(wrong <= if is_tar { spoilt } else { 0 }, "{place}: {wrong} are wrong");
-            // A v7 archive whose first header is damaged has nothing left that marks it as one.
+            assert!(wrong <= if is_tar { spoilt } else { 0 }, "{path}: {wrong} are wrong");
+            // If the first header of a v7 archive is damaged, nothing marks it as a tar archive any
+            // more.
             let refused = outcome.listing.is_none();
             let reported = matches!(outcome.listing, Some(Listing::Damaged(_))) && !is_tar;
-            assert!(right + spoilt >= expected.len() || refused || reported, "{place}: {right} are right");
+            assert!(right + spoilt >= expected.len() || refused || reported, "{path}: {right} are right");
         }
     });
 }
@@ -153,7 +160,7 @@ fn a_zeroed_sector_in_a_tar_archive_is_noticed_and_walked_past() {
             changed[start..start + size].fill(0);
             let outcome = examine(&changed);
             let right = outcome.right(&expected);
-            let refused = outcome.landed.files.values().any(Result::is_err);
+            let refused = outcome.restored.files.values().any(Result::is_err);
             let noticed =
                 refused || !outcome.is_whole() || outcome.wrong(&expected) > 0 || right == expected.len();
             assert!(noticed, "{size} bytes at {start}: {right} of {} are right", expected.len());
@@ -163,18 +170,19 @@ fn a_zeroed_sector_in_a_tar_archive_is_noticed_and_walked_past() {
     }
 }
 
-/// An archive that rots between the listing and the restore of everything: what is lost then is
-/// told.
+/// If an archive is damaged between the listing and the restore of every file, the restore reports
+/// what is lost.
 #[test]
 fn a_second_reading_that_ends_early_says_so() {
     for name in ["tree.tar.gz", "tree.tar.bz2", "tree.tar.xz", "tree.tar.zst", "gnu.tar", "tree.zip"] {
         let content = std::fs::read(fixtures::archive(name)).unwrap();
-        let place = fixtures::copy(&content);
-        let backup = open(&place).unwrap();
+        let path = fixtures::copy(&content);
+        let backup = open(&path).unwrap();
         let (listed, listing) = catalog(&*backup);
         assert!(matches!(listing, Listing::Whole), "{name}");
         let from = match name {
-            // In the directory at its end, and over a member's header.
+            // Damages the directory at the end of a zip archive, and the header of a member in a
+            // tar archive.
             "tree.zip" => content.len() - 2000,
             "gnu.tar" => {
                 content.windows(5).skip(20_000).position(|found| found == b"ustar").unwrap() + 20_000 - 257
@@ -183,19 +191,19 @@ fn a_second_reading_that_ends_early_says_so() {
         };
         let mut rotten = content.clone();
         rotten[from..from + 1024].fill(0x55);
-        std::fs::write(&place, rotten).unwrap();
-        let landed = restore(&*backup, Wanted::Every(&|_| true));
-        let good = landed.files.values().filter(|outcome| outcome.is_ok()).count();
+        std::fs::write(&path, rotten).unwrap();
+        let restored = restore(&*backup, Wanted::Every(&|_| true));
+        let good = restored.files.values().filter(|outcome| outcome.is_ok()).count();
         assert!(
-            !landed.lost.is_empty(),
-            "{name}: {good} of {} landed well, and nobody said why",
+            !restored.lost.is_empty(),
+            "{name}: {good} of {} were restored, and nobody said why",
             listed.len()
         );
     }
 }
 
-/// The archive of three members, with the record of the first in its directory changed by `treat`,
-/// which gets its bytes.
+/// The archive of three members, with the first record of its directory changed by `treat`, which
+/// is given its bytes.
 fn zip_with_a_changed_record(content: &[u8], treat: impl Fn(&mut [u8])) -> Vec<u8> {
     let name = b"folder/letter-o";
     let members = [
@@ -217,17 +225,17 @@ fn is_reported(archive: &[u8], why: &str) {
     let Some(Listing::Damaged(damage)) = outcome.listing else { panic!("{:?}", outcome.listing) };
     let line = damage[0].to_string();
     assert!(line.contains("folder/letter-") && line.contains(why), "{line}");
-    assert!(!outcome.landed.lost.is_empty() || damage.len() == 1);
+    assert!(!outcome.restored.lost.is_empty() || damage.len() == 1);
 }
 
 #[test]
 fn a_zip_entry_that_a_flipped_bit_turned_into_a_link_does_not_vanish() {
-    // The upper byte of the Unix mode: 0o100644 becomes 0o120644.
+    // Flips a bit in the upper byte of the Unix mode: 0o100644 becomes 0o120644.
     let link = |content: &[u8]| zip_with_a_changed_record(content, |record| record[41] ^= 0x20);
-    is_reported(&link(b"Dear all,\n"), "what it holds is no path");
-    is_reported(&link(&[7; 5000]), "holds 5000 bytes");
-    is_reported(&link(b""), "holds 0 bytes");
-    // A link as programs that keep no permissions for links store it.
+    is_reported(&link(b"Dear all,\n"), "its content is not a path");
+    is_reported(&link(&[7; 5000]), "it has 5000 bytes of content");
+    is_reported(&link(b""), "it has 0 bytes of content");
+    // A link as stored by programs that record no permissions for links.
     let outcome = examine(&link(b"../target"));
     assert!(outcome.is_whole() && outcome.listed.len() == 2);
 }
@@ -235,7 +243,7 @@ fn a_zip_entry_that_a_flipped_bit_turned_into_a_link_does_not_vanish() {
 #[test]
 fn a_zip_entry_that_a_flipped_bit_turned_into_a_folder_does_not_vanish() {
     let by_name = zip_with_a_changed_record(b"Dear all,\n", |record| record[46 + 14] ^= 0x40);
-    is_reported(&by_name, "says that it is a folder, but it holds 10 bytes");
+    is_reported(&by_name, "says that it is a folder, but it has 10 bytes of content");
     let by_mode = zip_with_a_changed_record(b"Dear all,\n", |record| record[41] ^= 0xc0);
     is_reported(&by_mode, "says that it is a folder");
 }
@@ -245,7 +253,7 @@ fn a_zip_entry_that_a_flipped_bit_gave_an_unknown_type_is_a_file_all_the_same() 
     let unknown = zip_with_a_changed_record(b"Dear all,\n", |record| record[41] ^= 0x10);
     let outcome = examine(&unknown);
     assert!(outcome.is_whole());
-    assert_eq!(outcome.landed.files[&b"folder/letter-o"[..]], Ok(blake3::hash(b"Dear all,\n")));
+    assert_eq!(outcome.restored.files[&b"folder/letter-o"[..]], Ok(blake3::hash(b"Dear all,\n")));
 }
 
 #[test]
@@ -264,8 +272,8 @@ fn damage_lines_say_where() {
 #[test]
 fn a_zip_archive_without_its_end_says_what_to_do() {
     let content = std::fs::read(fixtures::archive("tree.zip")).unwrap();
-    let place = fixtures::copy(&content[..content.len() - 30]);
-    let error = open(&place).err().unwrap().to_string();
+    let path = fixtures::copy(&content[..content.len() - 30]);
+    let error = open(&path).err().unwrap().to_string();
     assert!(error.contains("cut off") && error.contains("zip -FF"), "{error}");
 }
 
@@ -276,8 +284,11 @@ fn a_damaged_zip_directory_gives_what_comes_before_the_damage() {
         content.windows(4).enumerate().filter(|(_, four)| four == b"PK\x01\x02").map(|(at, _)| at).collect();
     content[records[100]] = 0;
     let outcome = examine(&content);
-    assert_eq!(outcome.landed.files.values().filter(|landed| landed.is_ok()).count(), outcome.listed.len());
-    // Folders are records too.
+    assert_eq!(
+        outcome.restored.files.values().filter(|restored| restored.is_ok()).count(),
+        outcome.listed.len()
+    );
+    // Folders have records, too.
     assert!((80..=100).contains(&outcome.listed.len()), "{}", outcome.listed.len());
     let Some(Listing::Damaged(lines)) = outcome.listing else { panic!() };
     assert!(lines[0].problem.contains("after 100 of"), "{}", lines[0]);

@@ -1,10 +1,10 @@
-//! The committed backups and what each of them holds.
+//! The committed backups, and what each of them contains.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
-/// One original file, as `fixtures/manifest.txt` has it.
+/// One original file, as listed in `fixtures/manifest.txt`.
 #[derive(Debug, Clone)]
 pub struct Original {
     pub size: u64,
@@ -12,23 +12,23 @@ pub struct Original {
     pub hash: blake3::Hash,
 }
 
-/// What a restore gives.
+/// What a restore of the fixture gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Yield {
     /// Every file.
     Content,
-    /// For some files the reason why they are not restored, which has these words in it.
+    /// For some files, a reason why they are not restored, which contains these words.
     Refusal(&'static str),
 }
 
 /// One backup.
 #[derive(Debug)]
 pub struct Fixture {
-    /// Its name below `fixtures/archives`; `folder` is beside that.
+    /// Its name below `fixtures/archives`. The fixture `folder` is beside that folder.
     pub name: &'static str,
-    /// The sets of the manifest that it holds.
+    /// The sets of the manifest that it contains.
     sets: &'static [&'static str],
-    /// Whether a file of these sets is in it.
+    /// Whether it contains the file of these sets with this path.
     holds: fn(&[u8]) -> bool,
     pub gives: Yield,
 }
@@ -97,16 +97,16 @@ pub const ALL: &[Fixture] = &[
 ];
 
 impl Fixture {
-    /// Where it is; for a compressed tar archive also an uncompressed copy.
-    pub fn places(&self) -> Vec<Place> {
-        let mut places = vec![Place::Committed(archive(self.name))];
+    /// The path of the fixture, and for a compressed tar archive also an uncompressed copy.
+    pub fn paths(&self) -> Vec<FixturePath> {
+        let mut paths = vec![FixturePath::Committed(archive(self.name))];
         if let Some(plain) = uncompressed(self.name) {
-            places.push(Place::Copy(copy(&plain)));
+            paths.push(FixturePath::Copy(copy(&plain)));
         }
-        places
+        paths
     }
 
-    /// The files that it holds.
+    /// The files that it contains.
     pub fn expected(&self) -> BTreeMap<Vec<u8>, Original> {
         let sets = manifest();
         let files = self.sets.iter().flat_map(|set| sets[*set].clone());
@@ -114,13 +114,13 @@ impl Fixture {
     }
 }
 
-/// A committed backup or a temporary copy.
-pub enum Place {
+/// The path of a committed backup, or of a temporary copy.
+pub enum FixturePath {
     Committed(PathBuf),
     Copy(tempfile::TempPath),
 }
 
-impl AsRef<Path> for Place {
+impl AsRef<Path> for FixturePath {
     fn as_ref(&self) -> &Path {
         match self {
             Self::Committed(path) => path,
@@ -129,26 +129,26 @@ impl AsRef<Path> for Place {
     }
 }
 
-/// A file with this content.
+/// Creates a temporary file with this content.
 pub fn copy(content: &[u8]) -> tempfile::TempPath {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(content).unwrap();
     file.into_temp_path()
 }
 
-/// A committed backup's place.
+/// The path of a committed backup.
 pub fn archive(name: &str) -> PathBuf {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
     if name == "folder" { fixtures.join(name) } else { fixtures.join("archives").join(name) }
 }
 
-/// All bytes of a backup, names and contents alike for a folder.
-pub fn content(place: &Path) -> Vec<u8> {
-    if !place.is_dir() {
-        return std::fs::read(place).unwrap();
+/// All bytes of a backup. For a folder, these are names and contents.
+pub fn content(path: &Path) -> Vec<u8> {
+    if !path.is_dir() {
+        return std::fs::read(path).unwrap();
     }
     let mut all = Vec::new();
-    for entry in walkdir::WalkDir::new(place).sort_by_file_name() {
+    for entry in walkdir::WalkDir::new(path).sort_by_file_name() {
         let entry = entry.unwrap();
         all.extend_from_slice(entry.path().as_os_str().as_encoded_bytes());
         if entry.file_type().is_file() {
@@ -170,7 +170,7 @@ fn uncompressed(name: &str) -> Option<Vec<u8>> {
     Some(plain)
 }
 
-/// The manifest: for each set, what is in it.
+/// Reads the manifest: for each set, its files.
 fn manifest() -> BTreeMap<String, BTreeMap<Vec<u8>, Original>> {
     let text = std::fs::read_to_string(archive("..").join("manifest.txt")).unwrap();
     let mut sets: BTreeMap<String, BTreeMap<_, _>> = BTreeMap::new();

@@ -1,13 +1,13 @@
-//! Archives made to do harm: names that lead elsewhere, sizes that lie, entries that grow.
+//! Archives made to cause harm: names that lead elsewhere, false sizes, entries that grow.
 
 use std::io::Write;
 
 use bkverify::backup::{Listing, NameProblem, Wanted};
 
-use super::collect::{Landed, catalog, hash, open, restore};
+use super::collect::{RestoredFiles, catalog, hash, open, restore};
 use super::fixtures;
 
-/// Names that harm careless programs, on some system, and what they come out as.
+/// Names that harm careless programs on some system, and the path or problem that we make of them.
 const NAMES: [(&str, Result<&str, NameProblem>); 14] = [
     ("../x", Err(NameProblem::Parent)),
     ("a/../../x", Err(NameProblem::Parent)),
@@ -66,7 +66,7 @@ fn store(name: &[u8]) -> ZipEntry<'_> {
     (name, rawzip::CompressionMethod::STORE, b"content", b"content")
 }
 
-fn land(archive: &[u8]) -> Landed {
+fn restore_archive(archive: &[u8]) -> RestoredFiles {
     let backup = open(fixtures::copy(archive)).unwrap();
     let (picks, listing) = catalog(&*backup);
     assert!(matches!(listing, Listing::Whole), "{listing:?}");
@@ -78,19 +78,20 @@ fn no_name_leads_out_of_the_restore_folder_and_each_is_listed() {
     let as_tar: Vec<_> = NAMES.iter().map(|(name, _)| (name.as_bytes(), b'0', 7, &b"content"[..])).collect();
     let as_zip: Vec<_> = NAMES.iter().map(|(name, _)| store(name.as_bytes())).collect();
     for archive in [tar(&as_tar), zip(&as_zip)] {
-        let place = fixtures::copy(&archive);
-        let backup = open(&place).unwrap();
+        let path = fixtures::copy(&archive);
+        let backup = open(&path).unwrap();
         let format = backup.description().format;
         let (picks, _) = catalog(&*backup);
-        let landed = restore(&*backup, Wanted::These(&picks));
+        let restored = restore(&*backup, Wanted::These(&picks));
         for (name, wanted) in NAMES {
-            // The zip is one of a DOS machine, where the backslash separates.
+            // The zip archive claims to come from a DOS machine, where the backslash is the
+            // separator.
             let path = wanted.unwrap_or(name).replace('\\', if format == "zip" { "/" } else { "\\" });
             let path = path.as_bytes();
             let entry = picks.iter().find(|entry| entry.path == path);
             let entry = entry.unwrap_or_else(|| panic!("{format}: {name} is not listed"));
             assert_eq!(entry.problem, wanted.err(), "{format}: {name}");
-            match (&landed.files[path], wanted) {
+            match (&restored.files[path], wanted) {
                 (Ok(found), Ok(_)) => assert_eq!(*found, hash(b"content"), "{format}: {name}"),
                 (Err(why), Err(problem)) => assert_eq!(*why, problem.to_string(), "{format}: {name}"),
                 (outcome, _) => panic!("{format}: {name}: {outcome:?}"),
@@ -102,9 +103,9 @@ fn no_name_leads_out_of_the_restore_folder_and_each_is_listed() {
 #[test]
 fn names_that_fall_together_elsewhere_stay_apart() {
     let names = ["Readme", "README", "readme.", "e\u{301}", "\u{e9}"];
-    let landed = land(&tar(&names.map(|name| (name.as_bytes(), b'0', 1, &b"x"[..]))));
-    assert_eq!(landed.files.len(), names.len());
-    assert_eq!(land(&zip(&names.map(|name| store(name.as_bytes())))).files.len(), names.len());
+    let restored = restore_archive(&tar(&names.map(|name| (name.as_bytes(), b'0', 1, &b"x"[..]))));
+    assert_eq!(restored.files.len(), names.len());
+    assert_eq!(restore_archive(&zip(&names.map(|name| store(name.as_bytes())))).files.len(), names.len());
 }
 
 #[test]
@@ -127,9 +128,9 @@ fn links_and_devices_are_not_listed_and_a_file_behind_a_link_is_restored_as_itse
         (b"block", b'4', 0, b""),
         (b"pipe", b'6', 0, b""),
     ]);
-    let landed = land(&archive);
-    assert_eq!(landed.files.len(), 1);
-    assert_eq!(landed.files[&b"link/file"[..]], Ok(hash(b"file")));
+    let restored = restore_archive(&archive);
+    assert_eq!(restored.files.len(), 1);
+    assert_eq!(restored.files[&b"link/file"[..]], Ok(hash(b"file")));
 }
 
 #[test]
@@ -142,7 +143,7 @@ fn a_hard_link_gives_archive_content_or_nothing_and_never_a_file_of_this_machine
         let sum: u32 = header.iter().map(|&byte| u32::from(byte)).sum();
         header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
     }
-    for outcome in land(&archive).files.values() {
+    for outcome in restore_archive(&archive).files.values() {
         let why = outcome.as_ref().unwrap_err();
         assert!(why.contains("hard link to") && why.contains("not in the archive"), "{why}");
     }
@@ -155,7 +156,7 @@ fn headers_that_claim_gigabytes_cost_nothing() {
         let backup = open(fixtures::copy(&archive)).unwrap();
         assert!(matches!(catalog(&*backup).1, Listing::Damaged(_)), "{}", char::from(kind));
     }
-    // What a compressor makes of gigabytes of zeros is short.
+    // Gigabytes of zeros are short when they are compressed.
     let mut header = tar(&[(b"claim", b'L', 3 << 30, b"")]);
     header.truncate(512);
     let mut writer = zstd::stream::write::Encoder::new(Vec::new(), 1).unwrap();
@@ -176,13 +177,13 @@ fn a_sparse_size_that_no_file_can_have_fails_that_file_alone() {
         (b"made-up", b'0', 512, b"0\n"),
         (b"after", b'0', 5, b"after"),
     ]);
-    let landed = land(&archive);
+    let restored = restore_archive(&archive);
     assert!(
-        landed.files[&b"big"[..]].as_ref().unwrap_err().contains("9223372036854775000"),
+        restored.files[&b"big"[..]].as_ref().unwrap_err().contains("9223372036854775000"),
         "{:?}",
-        landed.files
+        restored.files
     );
-    assert_eq!(landed.files[&b"after"[..]], Ok(hash(b"after")));
+    assert_eq!(restored.files[&b"after"[..]], Ok(hash(b"after")));
 }
 
 #[test]
@@ -192,18 +193,20 @@ fn an_entry_that_grows_past_its_size_is_cut_off() {
     let bomb = deflate.finish().unwrap();
     let archive =
         zip(&[(b"bomb", rawzip::CompressionMethod::DEFLATE, b"ten  bytes", &bomb), store(b"after")]);
-    let landed = land(&archive);
-    assert!(landed.files[&b"bomb"[..]].as_ref().unwrap_err().contains("longer than the 10 bytes"));
-    assert_eq!(landed.files[&b"after"[..]], Ok(hash(b"content")));
+    let restored = restore_archive(&archive);
+    assert!(restored.files[&b"bomb"[..]].as_ref().unwrap_err().contains("longer than the 10 bytes"));
+    assert_eq!(restored.files[&b"after"[..]], Ok(hash(b"content")));
 }
 
 #[test]
 fn an_entry_that_is_short_or_has_another_checksum_is_refused() {
     let method = rawzip::CompressionMethod::STORE;
-    let landed =
-        land(&zip(&[(b"short", method, b"content", b"cont"), (b"other", method, b"content", b"cantent")]));
-    assert!(landed.files[&b"short"[..]].as_ref().unwrap_err().contains("4 of 7 bytes"));
-    assert!(landed.files[&b"other"[..]].as_ref().unwrap_err().contains("CRC-32"));
+    let restored = restore_archive(&zip(&[
+        (b"short", method, b"content", b"cont"),
+        (b"other", method, b"content", b"cantent"),
+    ]));
+    assert!(restored.files[&b"short"[..]].as_ref().unwrap_err().contains("4 of 7 bytes"));
+    assert!(restored.files[&b"other"[..]].as_ref().unwrap_err().contains("CRC-32"));
 }
 
 #[test]
@@ -227,16 +230,16 @@ fn zip_entries_of_every_readable_method_are_restored() {
         .zip(&names)
         .map(|((method, stored), name)| (name.as_bytes(), *method, &content[..], &stored[..]))
         .collect();
-    let landed = land(&zip(&entries));
-    assert_eq!(landed.files.len(), packed.len());
-    assert!(landed.files.values().all(|outcome| *outcome == Ok(hash(&content))), "{:?}", landed.files);
+    let restored = restore_archive(&zip(&entries));
+    assert_eq!(restored.files.len(), packed.len());
+    assert!(restored.files.values().all(|outcome| *outcome == Ok(hash(&content))), "{:?}", restored.files);
 }
 
 /// A short .xz stream whose header asks for a dictionary of 4 GiB.
 fn greedy_xz(content: &[u8]) -> Vec<u8> {
     let mut stream = liblzma::encode_all(content, 1).unwrap();
-    // Block header: length, flags, filter 0x21 with one byte of properties, the dictionary's size,
-    // padding, CRC-32.
+    // The block header has its length, flags, filter 0x21 with one byte of properties, the size of
+    // the dictionary, padding, and a CRC-32.
     assert_eq!(stream[12..16], [2, 0, 0x21, 1]);
     stream[16] = 40;
     let sum = rawzip::crc32(&stream[12..20]);
@@ -250,10 +253,10 @@ fn an_xz_stream_that_asks_for_gigabytes_of_memory_gets_none_and_is_not_called_da
         (b"greedy", rawzip::CompressionMethod::XZ, b"content", &greedy_xz(b"content")),
         store(b"after"),
     ]);
-    let landed = land(&archive);
-    let why = landed.files[&b"greedy"[..]].as_ref().unwrap_err();
+    let restored = restore_archive(&archive);
+    let why = restored.files[&b"greedy"[..]].as_ref().unwrap_err();
     assert!(why.contains("2 GiB of memory") && !why.contains("damaged"), "{why}");
-    assert_eq!(landed.files[&b"after"[..]], Ok(hash(b"content")));
+    assert_eq!(restored.files[&b"after"[..]], Ok(hash(b"content")));
     let error = open(fixtures::copy(&greedy_xz(&tar(&[(b"a", b'0', 1, b"x")])))).err().unwrap().to_string();
     assert!(error.contains("2 GiB of memory") && !error.contains("damaged"), "{error}");
 }
@@ -265,15 +268,15 @@ fn a_repeated_zip_name_gives_its_last_content() {
         store(b"once"),
         (b"./twice", rawzip::CompressionMethod::STORE, b"second", b"second"),
     ]);
-    let landed = land(&archive);
-    assert_eq!(landed.files.len(), 2);
-    assert_eq!(landed.files[&b"twice"[..]], Ok(hash(b"second")));
+    let restored = restore_archive(&archive);
+    assert_eq!(restored.files.len(), 2);
+    assert_eq!(restored.files[&b"twice"[..]], Ok(hash(b"second")));
 }
 
 #[test]
 fn a_later_volume_of_a_multi_volume_archive_says_so() {
     let archive = tar(&[(b"rest", b'M', 4, b"rest"), (b"whole", b'0', 5, b"whole")]);
-    let landed = land(&archive);
-    assert!(landed.files[&b"rest"[..]].as_ref().unwrap_err().contains("multi-volume"));
-    assert_eq!(landed.files[&b"whole"[..]], Ok(hash(b"whole")));
+    let restored = restore_archive(&archive);
+    assert!(restored.files[&b"rest"[..]].as_ref().unwrap_err().contains("multi-volume"));
+    assert_eq!(restored.files[&b"whole"[..]], Ok(hash(b"whole")));
 }

@@ -1,4 +1,4 @@
-//! Recognising formats by their content, and saying clearly what is none.
+//! Formats are recognised by their content, and other files are refused with a clear message.
 
 use std::io::Write;
 
@@ -42,12 +42,12 @@ fn a_format_that_holds_one_backup_has_no_snapshots() {
     assert_eq!(registry::snapshots(&location, &Context::default()).unwrap(), []);
     let error = backup::open(&location.with_snapshot(Some("latest".to_owned())), &Context::default());
     let error = error.err().unwrap().to_string();
-    assert!(error.contains("a tar archive holds no snapshots"), "{error}");
+    assert!(error.contains("a tar archive has no snapshots"), "{error}");
 }
 
 #[test]
 fn the_id_of_an_archive_is_that_of_its_copies_and_not_that_of_another() {
-    let id = |place: &std::path::Path| open(place).unwrap().description().id.clone();
+    let id = |path: &std::path::Path| open(path).unwrap().description().id.clone();
     let archive = fixtures::archive("gnu.tar");
     let copy = tempfile::NamedTempFile::new().unwrap();
     std::fs::copy(&archive, copy.path()).unwrap();
@@ -63,9 +63,10 @@ fn the_id_of_an_archive_is_that_of_its_copies_and_not_that_of_another() {
 fn every_registered_format_has_a_fixture_that_is_recognised_as_it() {
     for format in &registry::FORMATS {
         let found = fixtures::ALL.iter().any(|fixture| {
-            let opens =
-                |place: &fixtures::Place| open(place.as_ref()).unwrap().description().format == format.name;
-            fixture.places().iter().any(opens)
+            let opens = |path: &fixtures::FixturePath| {
+                open(path.as_ref()).unwrap().description().format == format.name
+            };
+            fixture.paths().iter().any(opens)
         });
         assert!(found, "{}", format.name);
     }
@@ -84,10 +85,10 @@ fn what_is_no_backup_is_called_what_it_is() {
         (b"hello, world", "68 65 6c 6c 6f"),
         (b"7z\xbc\xaf\x27\x1c and more", "7-Zip"),
         (b"Rar!\x1a\x07\x01\x00", "RAR"),
-        (&gzip(b""), "nothing in it"),
+        (&gzip(b""), "but it is empty"),
         (&gzip(b"a single file"), "single gzip-compressed file"),
         (&gzip(&[b'x'; 5000]), "single gzip-compressed file"),
-        (b"\x1f\x8b\x08 is not enough of a stream", "fetch it again"),
+        (b"\x1f\x8b\x08 is not enough of a stream", "copy it again"),
         (&[0; 1024 + 7], "00 00 00 00"),
     ] {
         let problem = problem(content);
@@ -124,18 +125,18 @@ fn a_pipe_is_not_waited_for() {
     assert!(error.contains("neither a file nor a folder"), "{error}");
 }
 
-/// Whatever is in a file: it is refused, or listed and restored with each entry landing once.
+/// Whatever is in a file, it is refused, or it is listed and each of its entries is delivered once.
 fn survives(content: &[u8]) {
-    let place = fixtures::copy(content);
-    if let Ok(backup) = open(&place) {
+    let path = fixtures::copy(content);
+    if let Ok(backup) = open(&path) {
         let (picks, _) = catalog(&*backup);
-        let landed = restore(&*backup, Wanted::These(&picks));
-        assert_eq!(landed.files.len(), picks.len());
+        let restored = restore(&*backup, Wanted::These(&picks));
+        assert_eq!(restored.files.len(), picks.len());
         restore(&*backup, Wanted::Every(&|_| true));
     }
 }
 
-/// A tar header with a right checksum around random fields.
+/// A tar header with a correct checksum and random fields.
 fn with_checksum(mut block: Vec<u8>, kind: u8, size: &str) -> Vec<u8> {
     block.resize(512, 0);
     block[124..136].copy_from_slice(format!("{size:0>11} ").as_bytes());
@@ -172,7 +173,7 @@ proptest! {
              prop::sample::select(vec!["0", "12", "1000", "77777777777", "2000"])),
             1..6),
     ) {
-        // No name occurs twice but by chance: entries are told apart by name when they land.
+        // The names are unique except by chance, because the collected files are stored by name.
         let mut content = Vec::new();
         for (number, (mut block, kind, size)) in headers.into_iter().enumerate() {
             block.resize(block.len().max(40), b'a');

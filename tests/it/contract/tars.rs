@@ -1,5 +1,4 @@
-//! What tar archives promise beyond other formats: checksums that cover the whole, and holes that
-//! take no room.
+//! What only tar archives offer: checksums over the whole archive, and holes that take no space.
 
 use std::io::Write;
 
@@ -11,13 +10,13 @@ use super::collect::{catalog, open, restore};
 use super::fixtures;
 use crate::pack;
 
-/// What vouches for an archive that was listed to its end.
+/// The checksum that confirms an archive after it was listed to its end.
 fn vouched_by(content: &[u8]) -> Option<&'static str> {
     let backup = open(fixtures::copy(content)).unwrap();
     assert_eq!(backup.vouched_by(), None, "nothing was read yet");
     assert!(matches!(catalog(&*backup).1, Listing::Whole));
     let vouched_by = backup.vouched_by();
-    // A restore of everything has read it to the end as well.
+    // A restore of every file also reads to the end.
     let fresh = open(fixtures::copy(content)).unwrap();
     restore(&*fresh, Wanted::Every(&|_| true));
     assert_eq!(fresh.vouched_by(), vouched_by);
@@ -74,8 +73,8 @@ fn nothing_vouches_for_an_archive_that_could_not_be_read_to_its_end() {
         };
         let mut changed = content.clone();
         // In the checksum at the end, or close to it.
-        let place = content.len() - if format == "tar.xz" { 40 } else { 3 };
-        changed[place] ^= 1;
+        let path = content.len() - if format == "tar.xz" { 40 } else { 3 };
+        changed[path] ^= 1;
         for bad in [&content[..content.len() - 1], &changed] {
             let backup = open(fixtures::copy(bad)).unwrap();
             assert!(matches!(catalog(&*backup).1, Listing::Damaged(_)), "{format}");
@@ -84,8 +83,8 @@ fn nothing_vouches_for_an_archive_that_could_not_be_read_to_its_end() {
     }
 }
 
-/// A sparse file of 4 TiB, `lastlog` of a machine with large user numbers say, needs room for its
-/// data alone.
+/// A sparse file of 4 TiB needs space only for its data. An example is `lastlog` on a machine with
+/// large user numbers.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_sparse_file_larger_than_the_disk_is_restored() {
@@ -114,12 +113,12 @@ fn a_sparse_file_larger_than_the_disk_is_restored() {
     std::fs::hard_link(folder.path().join("lastlog"), folder.path().join("another")).unwrap();
     let archive = tempfile::tempdir().unwrap();
     for format in ["gnu", "posix"] {
-        let place = archive.path().join(format);
+        let path = archive.path().join(format);
         let mut tar = std::process::Command::new("tar");
-        tar.arg("-S").arg(format!("--format={format}")).arg("-cf").arg(&place).arg("-C").arg(folder.path());
+        tar.arg("-S").arg(format!("--format={format}")).arg("-cf").arg(&path).arg("-C").arg(folder.path());
         assert!(tar.arg(".").status().unwrap().success());
-        for place in [&place, folder.path()] {
-            let backup = open(place).unwrap();
+        for path in [&path, folder.path()] {
+            let backup = open(path).unwrap();
             let (picks, _) = catalog(&*backup);
             let target = tempfile::tempdir().unwrap();
             let scratch = super::scratch(&target, &bkverify::stop::Stop::never());

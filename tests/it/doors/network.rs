@@ -1,5 +1,5 @@
-//! A worked proof that a format behind a slow network fits: each request takes 50 ms, and many are
-//! under way at once, whatever the number of threads.
+//! Proves that a format behind a slow network is possible. Each request takes 50 ms, and many are
+//! in progress at once, whatever the number of threads.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -17,7 +17,7 @@ use super::{CONTENT, described, names, verified, world};
 const FILES: usize = 640;
 const LATENCY: Duration = Duration::from_millis(50);
 
-/// A store of objects, far away.
+/// A remote object store.
 struct Network {
     description: Description,
     in_flight: AtomicUsize,

@@ -1,5 +1,5 @@
-//! A worked proof that the flow's door for observers is wide enough: one that keeps every pick, as a
-//! ledger would, touches nothing but its own file.
+//! Proves that observers can be added: one that stores every pick, as a ledger would, needs only
+//! its own file.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -14,7 +14,7 @@ use bkverify::verify::{self, Observer, Observers, PickRecord, Silent};
 use crate::pack::tree;
 use crate::world::World;
 
-/// Keeps every pick, and how the run ended.
+/// Stores every pick, and how the run ended.
 #[derive(Default)]
 struct Memory {
     picks: Mutex<BTreeMap<Vec<u8>, PickRecord>>,

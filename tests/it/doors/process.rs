@@ -1,5 +1,5 @@
-//! A worked proof that a format which can only restore by starting a program fits: one process a
-//! batch, which writes into a workspace that files are adopted from.
+//! Proves that a format which can only restore by starting a program is possible. It starts one
+//! process for each batch. The process writes into a workspace, from which files are adopted.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -18,7 +18,7 @@ use super::{described, names, verified, world};
 const FILES: usize = 230;
 const BATCH: usize = 50;
 
-/// Restores by `cp`, as others would by `restic restore --include`.
+/// Restores with `cp`, as other formats would with `restic restore --include`.
 struct Program {
     description: Description,
     store: PathBuf,
@@ -35,7 +35,7 @@ impl Backup for Program {
     }
 
     fn catalog(&self, _: Needs, context: &Context, sink: &dyn CatalogSink) -> Result<Listing, Error> {
-        // In pieces that do not fit the batches of a restore.
+        // The listing comes in pieces that do not fit the batches of a restore.
         for some in names(FILES).chunks(33) {
             let batch: EntryBatch = some.iter().map(|name| Entry::named(name)).collect();
             if sink.take(&batch).is_break() || context.cancel.is_set() {

@@ -1,5 +1,5 @@
-//! A worked proof that the reports' door is wide enough: a renderer is one file, such as this one,
-//! and one line of the list.
+//! Proves that reports can be added: a renderer is one file, such as this one, and one line in the
+//! list.
 
 use std::time::{Duration, SystemTime};
 
@@ -21,7 +21,7 @@ const RENDERER: Renderer = Renderer {
     render,
 };
 
-/// A line for each finding, and one for an error.
+/// One line for each finding, and one for an error.
 fn render(model: &Model) -> Result<Vec<u8>, Error> {
     let mut table = csv::Writer::from_writer(Vec::new());
     let problem =
@@ -60,7 +60,7 @@ fn plan(world: &World) -> Plan {
 
 #[test]
 fn a_renderer_is_a_file_and_a_line_and_renders_outcomes_and_errors() {
-    // The one line.
+    // The line that is added to the list.
     let renderers = [&RENDERERS[..], &[RENDERER]].concat();
     let mut stored = tree();
     stored[0].content[3] ^= 1;
@@ -72,7 +72,7 @@ fn a_renderer_is_a_file_and_a_line_and_renders_outcomes_and_errors() {
     let table = world.read("report.csv");
     assert_eq!(table.lines().count(), 1, "{table}");
     assert!(table.starts_with("corrupt,docs/report.bin,"), "{table}");
-    // What was written for programs tells the same table.
+    // The JSON report contains everything that the table needs.
     let read = Model::read(&world.read("report.json")).unwrap();
     assert_eq!(render(&read).unwrap(), table.as_bytes());
 
