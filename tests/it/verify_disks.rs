@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::pack::{self, Member};
-use crate::world::{Ran, Verified, World};
+use crate::world::{RunResult, Verified, World};
 
 /// A folder on a file system in memory, if there is one.
 fn in_memory() -> Option<tempfile::TempDir> {
@@ -69,7 +69,7 @@ fn bytes_that_another_program_has_mapped_are_reported_as_cached() {
 
 /// Verifies `b`, an overlay over the folder of originals `s` with one file of its own. `None` if no
 /// overlay can be mounted.
-fn over_the_originals(world: &World, swapped: bool) -> Option<Ran> {
+fn over_the_originals(world: &World, swapped: bool) -> Option<RunResult> {
     let (backup, source) = if swapped { ("s", "b") } else { ("b", "s") };
     let script = format!(
         "mount -t overlay overlay -o lowerdir=s,upperdir=u,workdir=w b || exit 99; \
@@ -80,7 +80,7 @@ fn over_the_originals(world: &World, swapped: bool) -> Option<Ran> {
     command.args(["--map-root-user", "--mount", "sh", "-c", &script]).current_dir(world.path(""));
     command.env("HOME", world.path("home")).env("XDG_CONFIG_HOME", world.path("home"));
     command.env("PROGRAM", env!("CARGO_BIN_EXE_bkverify"));
-    Some(Ran::of(command, "")).filter(|ran| ran.code == Some(0) || ran.code == Some(1))
+    Some(RunResult::of(command, "")).filter(|ran| ran.code == Some(0) || ran.code == Some(1))
 }
 
 #[test]

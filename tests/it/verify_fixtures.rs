@@ -64,7 +64,7 @@ fn the_committed_folder_passes() {
     let flags = "--source s --restore-to r --sample all --backup";
     let mut command = world.command(flags);
     command.arg(folder);
-    crate::world::Ran::of(command, "").exits(0).out_has("PASS  210 of 210 identical.");
+    crate::world::RunResult::of(command, "").exits(0).out_has("PASS  210 of 210 identical.");
 }
 
 #[test]

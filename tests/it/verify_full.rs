@@ -6,11 +6,11 @@
 use std::process::Command;
 
 use crate::pack::{self, Member};
-use crate::world::{Ran, World};
+use crate::world::{RunResult, World};
 
 /// Runs the program with `r` on a disk of `size` and lists what is left there. `None` if no small
 /// disk can be made.
-fn on_a_small_disk(world: &World, size: &str) -> Option<Ran> {
+fn on_a_small_disk(world: &World, size: &str) -> Option<RunResult> {
     let script = "mount -t tmpfs -o size=$SIZE none r || exit 99; \"$PROGRAM\" --backup b --source s \
         --restore-to r --cache use --sample all; code=$?; ls -A r; exit $code";
     let mut command = Command::new("unshare");
@@ -22,7 +22,7 @@ fn on_a_small_disk(world: &World, size: &str) -> Option<Ran> {
         eprintln!("not run: this machine makes no name spaces");
         return None;
     }
-    let ran = Ran::of(command, "");
+    let ran = RunResult::of(command, "");
     (ran.code != Some(99)).then_some(ran)
 }
 

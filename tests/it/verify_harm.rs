@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::pack::{self, Member};
-use crate::world::{Ran, World};
+use crate::world::{RunResult, World};
 
 /// A user that owns nothing else on this machine.
 const NOBODY: u32 = 54_321;
@@ -49,7 +49,7 @@ fn a_run_that_cannot_start_more_threads_goes_on_with_those_it_has() {
             let arguments = format!(
                 "--backup b --source s --restore-to r --threads 8 --cache use --sample {sample} --completeness 50 --json j.json"
             );
-            let ran = Ran::of(limited(&world, tasks, &arguments), "").exits(0);
+            let ran = RunResult::of(limited(&world, tasks, &arguments), "").exits(0);
             let report: serde_json::Value = serde_json::from_str(&world.read("j.json")).unwrap();
             let expected = if sample == "all" { 301 } else { 200 };
             assert_eq!(report["counts"]["verified"], expected, "{format}, {tasks} tasks\n{ran}");
@@ -65,7 +65,7 @@ fn a_checklist_that_cannot_start_threads_runs_its_checks_one_by_one() {
     if is_root() {
         give_away(&world.path(""));
     }
-    let ran = Ran::of(limited(&world, 1, "checklist --json -"), "");
+    let ran = RunResult::of(limited(&world, 1, "checklist --json -"), "");
     assert!(!ran.to_string().contains("panicked"), "{ran}");
     assert!(!ran.to_string().contains("the check itself broke"), "{ran}");
 }

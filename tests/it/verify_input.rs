@@ -4,12 +4,12 @@
 use std::fs;
 
 use crate::pack::{self, FORMATS, Member, many_small_files, tree};
-use crate::world::{Ran, World};
+use crate::world::{RunResult, World};
 
 const FLAGS: &str = "--backup b --source s --restore-to r --cache use --sample all";
 
 #[track_caller]
-fn refused(world: &World, code: i32) -> Ran {
+fn refused(world: &World, code: i32) -> RunResult {
     world.run(FLAGS).exits(code).out_is("").err_has("bkverify: error: ").err_has("\n  hint: ")
 }
 

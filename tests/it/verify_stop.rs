@@ -13,7 +13,7 @@ use rustix::process::Signal;
 
 use crate::pack::{self, Member};
 use crate::unix;
-use crate::world::{Ran, Verified, World};
+use crate::world::{RunResult, Verified, World};
 
 /// With names this long, the output of `-v` is more than a pipe can hold.
 const MANY: usize = 1200;
@@ -59,14 +59,14 @@ fn wait_until_blocked(world: &World) {
 }
 
 /// Reads the output of a run until it ends.
-fn finish(child: Child) -> Ran {
+fn finish(child: Child) -> RunResult {
     let output = child.wait_with_output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
-    Ran { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    RunResult { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
 }
 
 #[track_caller]
-fn assert_interrupted(world: &World, ran: Ran) {
+fn assert_interrupted(world: &World, ran: RunResult) {
     let verified = Verified::new(ran, &world.read("report.json"))
         .exits(3)
         .finds(&[])

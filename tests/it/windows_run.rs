@@ -6,7 +6,7 @@ use std::os::windows::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::world::{Ran, World};
+use crate::world::{RunResult, World};
 
 /// A restore folder on a drive of its own, as servers have. If there is no such drive, it is in the
 /// temporary folder. It is removed when this is dropped.
@@ -36,10 +36,10 @@ fn fixture(path: &str) -> PathBuf {
 /// Runs with `arguments`, followed by these three paths. A checkout makes the originals newer than
 /// the backups, so most callers pass `--assume-unchanged`.
 #[track_caller]
-fn verify(world: &World, arguments: &str, backup: &Path, source: &Path, restore_to: &RestoreTo) -> Ran {
+fn verify(world: &World, arguments: &str, backup: &Path, source: &Path, restore_to: &RestoreTo) -> RunResult {
     let mut command = world.command(arguments);
     command.arg("--backup").arg(backup).arg("--source").arg(source).arg("--restore-to").arg(&restore_to.0);
-    Ran::of(command, "")
+    RunResult::of(command, "")
 }
 
 /// A tar archive of these files, as made on Linux.
@@ -105,7 +105,7 @@ fn a_batch_file_sees_the_exit_code_in_errorlevel() {
     let world = world.file("run.bat", batch);
     let mut command = std::process::Command::new("cmd");
     command.current_dir(world.path("")).args(["/c", "run.bat"]);
-    Ran::of(command, "").out_has("usage=2").out_has("unusable=4");
+    RunResult::of(command, "").out_has("usage=2").out_has("unusable=4");
 }
 
 #[test]

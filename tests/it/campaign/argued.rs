@@ -114,8 +114,8 @@ impl Evidence<'_> {
         }
     }
 
-    /// Whether another program restores everything without a complaint. If the program is not
-    /// installed, it confirms the damage.
+    /// Whether another program restores everything without a complaint. `false` if it is not
+    /// installed, so that the damage then counts as confirmed.
     fn second_program_is_content(&self) -> bool {
         let second = match (self.maker.shape, self.maker.judge) {
             (Shape::Stream, Program::Tar(flag)) => {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::argued::{Evidence, is_argued};
 use super::judge::{Judged, Loss, TimedRun};
 use super::tree::NEWEST;
-use crate::world::{Ran, Verified};
+use crate::world::{RunResult, Verified};
 
 /// What is wrong with a run of the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,7 +79,7 @@ impl ObservedRun {
     fn has_sound_report(&self) -> bool {
         let Some(report) = &self.report else { return false };
         let TimedRun { code, out, err, .. } = &self.heard;
-        let ran = Ran { code: *code, out: out.clone(), err: err.clone() };
+        let ran = RunResult { code: *code, out: out.clone(), err: err.clone() };
         panic::catch_unwind(|| Verified::new(ran, report)).is_ok()
     }
 }
