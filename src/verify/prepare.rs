@@ -7,7 +7,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::backup::{self, Location, remove_leftovers};
+use crate::backup::{self, Location, registry, remove_leftovers};
 use crate::plan::{Plan, Target};
 
 use super::Error;
@@ -54,7 +54,8 @@ fn look(plan: &Plan) -> Result<Filter, Error> {
 pub fn check_backup(backup: &Location) -> Result<(), Error> {
     match backup.local().map(fs::metadata) {
         Some(Err(source)) => Err(backup::Error::Open { location: backup.clone(), source }.into()),
-        _ => Ok(()),
+        Some(Ok(_)) => Ok(()),
+        None => Ok(registry::check_scheme(backup)?),
     }
 }
 

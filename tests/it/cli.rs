@@ -3,6 +3,7 @@
 
 use std::process::Stdio;
 
+use crate::pack::tree;
 use crate::world::{RunResult, World, shown};
 
 /// A world with a backup `b` of the originals `s`, one file, and nothing restored.
@@ -105,7 +106,7 @@ fn plan_and_init_refuse_what_a_run_refuses_with_its_exit_code_and_write_nothing(
         world.run(&format!("{command}{reports}")).exits(2).err_has("there is no folder");
     }
     for (flags, code, problem) in [
-        ("--backup archive --source s --restore-to r", 4, "no backup format"),
+        ("--backup archive --source s --restore-to r", 4, "not in a backup format"),
         ("--backup empty --source s --restore-to r", 4, "holds no files"),
         ("--backup b --source other --restore-to r", 2, "no file of the backup has an original"),
         ("--backup b --source s --restore-to r --exclude *", 2, "is left to verify"),
@@ -248,4 +249,17 @@ fn init_does_not_ask_where_nobody_can_answer() {
     let ran = RunResult::of(world.command("init --backup b"), "/s\n/r\n");
     ran.exits(2).err_has("there is no terminal to ask on").err_has("hint: use flags: bkverify init --backup");
     assert!(!world.path("bkverify.toml").exists());
+}
+
+#[test]
+fn a_password_in_an_address_is_shown_nowhere_though_no_format_knows_the_address() {
+    let world = World::new().originals(&tree());
+    let flags = "--backup sftp://user:hunter2@host/x --source s --restore-to r";
+    for command in ["", "plan ", "init "] {
+        let ran = world.run(&format!("{command}{flags}")).exits(4).err_has("sftp://user:***@host/x");
+        assert!(!ran.to_string().contains("hunter2"), "{ran}");
+    }
+    let ran = world.run(&format!("{flags} --json j --junit x")).exits(4);
+    let all = [ran.to_string(), world.read("j"), world.read("x")].concat();
+    assert!(!all.contains("hunter2"), "{all}");
 }
