@@ -71,7 +71,7 @@ pub(super) fn fact(found: &CompletenessPart) -> String {
     for (number, one, many) in [
         (found.too_young, "is younger than the backup", "are younger than the backup"),
         (found.undecided, "may be younger than the backup", "may be younger than the backup"),
-        (doubtful, "is not in it, perhaps put there since", "are not in it, perhaps put there since"),
+        (doubtful, "is not in it, perhaps put there later", "are not in it, perhaps put there later"),
     ] {
         if number > 0 {
             let what = if number == 1 { one } else { many };

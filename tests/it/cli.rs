@@ -4,7 +4,7 @@
 use std::process::Stdio;
 
 use crate::pack::tree;
-use crate::world::{Ran, World, shown};
+use crate::world::{RunResult, World, shown};
 
 /// A world with a backup `b` of the originals `s`, one file, and nothing restored.
 fn world() -> World {
@@ -247,7 +247,7 @@ fn init_overwrites_nothing_unless_forced() {
 #[test]
 fn init_does_not_ask_where_nobody_can_answer() {
     let world = World::new();
-    let ran = Ran::of(world.command("init --backup b"), "/s\n/r\n");
+    let ran = RunResult::of(world.command("init --backup b"), "/s\n/r\n");
     ran.exits(2).err_has("there is no terminal to ask on").err_has("hint: use flags: bkverify init --backup");
     assert!(!world.path("bkverify.toml").exists());
 }

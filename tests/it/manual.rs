@@ -10,7 +10,7 @@ use std::process::{Command, Output};
 use bkverify::manual::TOPICS;
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
-use crate::verify_reports::is_golden;
+use crate::verify_reports::assert_golden;
 
 const README: &str = include_str!("../../README.md");
 
@@ -238,7 +238,7 @@ fn every_page_is_a_topic_and_readme_lists_it() {
 
 #[test]
 fn help_prints_a_page_to_a_pipe_as_plain_text_of_80_columns() {
-    is_golden("help-nightly.txt", &help("nightly"));
+    assert_golden("help-nightly.txt", &help("nightly"));
 }
 
 #[test]

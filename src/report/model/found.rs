@@ -303,8 +303,8 @@ impl DifferencePart {
 /// Originals that were looked up in the backup.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CompletenessPart {
-    /// Whether a person asked for it. Otherwise missing originals are only a warning. Before this field
-    /// existed, originals were looked up only if a person asked.
+    /// Whether a person asked for it. Otherwise missing originals are only a warning. Before this
+    /// field existed, originals were looked up only if a person asked.
     #[serde(default = "yes")]
     pub asked_for: bool,
     /// How many were to be looked up; 0 in reports from before this field existed.
