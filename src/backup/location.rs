@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_have_been_meant_as_an_address_is_told() {
+    fn a_path_that_may_have_been_meant_as_an_address_is_recognised() {
         assert_eq!(parse("restic:/repo").unknown_scheme(), Some("restic"));
         assert_eq!(parse("/repo/at 12:30").unknown_scheme(), None);
         assert_eq!(parse("D:x").unknown_scheme(), None);
