@@ -1,9 +1,9 @@
-//! `bkverify facts --json`: what another machine needs to know of this one to compare itself with
-//! it.
+//! `bkverify facts --json`: what another machine needs to know about this one to compare itself
+//! with it.
 //!
-//! Written on the destination, read by `bkverify checklist clock --against facts.json` on the
-//! source. Holds names, versions, the clock and the time zone; nothing secret. It knows nothing of
-//! the checklist.
+//! The facts are written on the destination. `bkverify checklist clock --against facts.json` reads
+//! them on the source. They contain names, versions, the clock and the time zone, and nothing
+//! secret. This module knows nothing of the checklist.
 
 pub mod sntp;
 
@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 use serde::{Deserialize, Serialize};
 
-/// The schema's name and version.
+/// The name and version of the schema.
 pub const SCHEMA: &str = "bkverify-facts/1";
 
 /// Facts of one machine at one moment.
@@ -22,66 +22,66 @@ pub struct Facts {
     pub schema: String,
     /// The machine's name.
     pub name: String,
-    /// Its operating system, with version.
+    /// Its operating system, with the version.
     pub system: String,
     /// The version of bkverify that wrote this.
     pub bkverify: String,
-    /// Its clock when this was written, in UTC.
+    /// The time of its clock when this was written, in UTC.
     pub time: Timestamp,
-    /// The same as its users see it, with offset.
+    /// The same time as its users see it, with the offset from UTC.
     pub local_time: String,
     /// Its time zone.
     pub zone: Zone,
-    /// How far its clock was from an NTP server's, where one was asked.
+    /// How far its clock was from that of an NTP server, if one was asked.
     pub ntp: Option<NtpFact>,
 }
 
 /// A time zone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Zone {
-    /// Its IANA name, where the system has one.
+    /// Its IANA name, if the system has one.
     pub name: Option<String>,
-    /// Seconds east of UTC at noon UTC on the first day of each month of the year, January first:
-    /// zones that agree in all twelve show the same time.
+    /// Seconds east of UTC at noon UTC on the first day of each month, from January on. Zones that
+    /// agree in all twelve show the same time all year.
     pub offsets: Vec<i32>,
 }
 
 /// A comparison with an NTP server.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NtpFact {
-    /// The server.
+    /// The server, as the person named it.
     pub server: String,
-    /// Server's clock minus the machine's, in seconds.
+    /// The server's clock minus the machine's clock, in seconds.
     pub offset: f64,
 }
 
 /// Why facts cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum FactsError {
-    /// They are no facts.
+    /// The text is not a file of facts.
     #[error(
         "{place} is not a file of facts ({source}); make one on that machine with `bkverify facts --json`"
     )]
     Unreadable {
-        /// Where they were read.
+        /// The file that was read.
         place: String,
         /// What is wrong.
         source: serde_json::Error,
     },
-    /// They are of a version that this program does not know.
+    /// The facts have a version that this program does not know.
     #[error(
         "{place} holds `{schema}`, but this bkverify reads `{SCHEMA}`; use the same version on both machines"
     )]
     Version {
-        /// Where they were read.
+        /// The file that was read.
         place: String,
-        /// The schema found.
+        /// The version that was found.
         schema: String,
     },
 }
 
 impl Facts {
-    /// Reads facts that were written as JSON; `place` names them in errors.
+    /// Reads facts that were written as JSON. `place` is the file's name in errors.
     pub fn parse(text: &str, place: &str) -> Result<Self, FactsError> {
         let facts: Self = serde_json::from_str(text)
             .map_err(|source| FactsError::Unreadable { place: place.to_owned(), source })?;
@@ -93,7 +93,7 @@ impl Facts {
 }
 
 impl Zone {
-    /// The zone in the year of `now`.
+    /// The zone's offsets in the year of `now`.
     pub fn of(zone: &TimeZone, now: Timestamp) -> Self {
         let year = now.to_zoned(TimeZone::UTC).year();
         let noon = |month| civil::date(year, month, 1).at(12, 0, 0, 0).to_zoned(TimeZone::UTC);
@@ -102,7 +102,7 @@ impl Zone {
         Self { name: zone.iana_name().map(str::to_owned), offsets }
     }
 
-    /// Whether both show the same time all year.
+    /// Whether both zones show the same time all year.
     pub fn agrees_with(&self, other: &Self) -> bool {
         self.offsets == other.offsets && !self.offsets.is_empty()
     }
@@ -127,8 +127,10 @@ fn offset_words(seconds: i32) -> String {
     format!("UTC{sign}{:02}:{:02}", minutes / 60, minutes % 60)
 }
 
-/// Gathers this machine's facts. `ntp` names a server to compare the clock with; an error says why
-/// it gave no time.
+/// Gathers the facts of this machine. `ntp` names a server to compare the clock with.
+///
+/// # Errors
+/// Why the server gave no time.
 pub fn gather(name: String, system: String, ntp: Option<&str>) -> Result<Facts, String> {
     let ntp = match ntp {
         None => None,
@@ -171,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_facts_says_how_to_make_them() {
+    fn a_file_without_facts_says_how_to_make_one() {
         let error = Facts::parse("{}", "dc.json").unwrap_err().to_string();
         assert!(error.contains("dc.json") && error.contains("bkverify facts --json"), "{error}");
         let mut facts = gather("a".into(), "b".into(), None).unwrap();

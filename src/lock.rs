@@ -1,19 +1,19 @@
-//! Locks without the question of poison.
+//! Locks that ignore poisoning.
 //!
-//! A thread that panics poisons the mutexes that it holds, and the standard library asks everybody
-//! after it what to do. Here the answer is always the same: go on. Every thread is joined by the
-//! code that has started it, which passes the panic on and ends the run, so no result is ever
-//! reported that a half-finished change could have spoilt; and those who only clean up need what
-//! the mutex holds.
+//! A thread that panics poisons the mutexes that it holds, and the standard library makes every
+//! later user decide what to do. Here the answer is always the same: go on. Every thread is joined
+//! by the code that started it, which passes the panic on and ends the run. So no result is ever
+//! reported that a half-finished change could have spoilt. And code that only cleans up still needs
+//! what the mutex holds.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Locks `mutex`, whether or not a thread has panicked while it held it.
+/// Locks `mutex`, even if a thread panicked while holding it.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What `mutex` holds, whether or not a thread has panicked while it held it.
+/// Returns what `mutex` holds, even if a thread panicked while holding it.
 pub fn into_inner<T>(mutex: Mutex<T>) -> T {
     mutex.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
@@ -23,7 +23,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_elsewhere_keeps_nobody_from_what_is_locked() {
+    fn a_mutex_can_be_used_after_a_thread_panicked_holding_it() {
         let mutex = Mutex::new(1);
         std::thread::scope(|scope| {
             let panics = scope.spawn(|| {

@@ -1,8 +1,8 @@
-//! Where the program puts what a person asked for: on standard output, or in a file that is either
-//! the old one or the whole new one.
+//! Writes what a person asked for: to standard output, or to a file that has either its old content
+//! or all of its new content.
 //!
-//! Every report, page and configuration goes through here. Whether a file may be written where
-//! somebody says (it must be no original and in no backup) is decided before, by the caller.
+//! Every report, page and configuration is written here. The caller decides before whether a file
+//! may be written at that path (it must not be an original or part of a backup).
 
 use std::ffi::OsString;
 use std::fmt;
@@ -13,8 +13,8 @@ use cap_std::fs::OpenOptions;
 
 use crate::platform::{self, Destination};
 
-/// Where a person wants something written. On the command line and in the configuration `-` is
-/// standard output; a file of that name is `./-`.
+/// Where a person wants something written. On the command line and in the configuration, `-` means
+/// standard output. A file with that name is `./-`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
     /// Standard output.
@@ -39,7 +39,7 @@ impl fmt::Display for Output {
 }
 
 impl Output {
-    /// The file, if it is one.
+    /// The path, if it is a file.
     pub fn file(&self) -> Option<&Path> {
         match self {
             Self::Stdout => None,
@@ -47,10 +47,10 @@ impl Output {
         }
     }
 
-    /// Puts the content there; a file is replaced as a whole ([`replace`]).
+    /// Writes the content. A file is replaced as a whole ([`replace`]).
     ///
     /// # Errors
-    /// What the system says; on standard output that includes a reader that has gone.
+    /// The error of the system. On standard output that includes a reader that has closed the pipe.
     pub fn write(&self, content: &[u8]) -> io::Result<()> {
         match self {
             Self::Stdout => write_all(&mut io::stdout().lock(), content),
@@ -59,8 +59,9 @@ impl Output {
     }
 }
 
-/// Shows text to a person on standard output, or on standard error where a report takes standard
-/// output. A reader that has gone (`bkverify plan | head -1`) has read what it wanted.
+/// Shows text to a person on standard output, or on standard error if a report is written to
+/// standard output. A reader that has closed the pipe (`bkverify plan | head -1`) is not an error:
+/// it has read what it wanted.
 pub fn show(text: &[u8], stdout_taken: bool) -> io::Result<()> {
     let shown = if stdout_taken {
         write_all(&mut io::stderr().lock(), text)
@@ -75,14 +76,15 @@ fn write_all(out: &mut dyn Write, content: &[u8]) -> io::Result<()> {
     out.flush()
 }
 
-/// Puts a file in the place of another (or of none) by a temporary file beside it, so that a
-/// reader, and a crash, find the old content or the new one. A replaced file keeps its permissions;
-/// a new one gets those that this user's files get (the umask). What is no regular file (a pipe,
-/// `/dev/null`) is written as it is.
+/// Creates or replaces a file through a temporary file beside it. So a reader always finds the old
+/// content or the new content, even after a crash. A replaced file keeps its permissions. A new
+/// file gets the permissions that this user's files get (the umask). Anything but a regular file (a
+/// pipe, `/dev/null`) is written to directly.
 ///
-/// Links are followed if they are this user's or root's, or lie where nobody else can write. Those
-/// of others are refused, and so are their pipes and devices, and their files in a folder like
-/// `/tmp`: who may write there could make root write over a file of his choice.
+/// Links are followed if they belong to this user or to root, or if nobody else can write to the
+/// folder that they are in. Links of other users are refused. So are their pipes and devices, and
+/// their files in a folder like `/tmp`. Otherwise anybody who can write there could make root
+/// overwrite any file.
 pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     match platform::destination(path)? {
         Destination::Device(mut device) => write_all(&mut device, content),
@@ -90,10 +92,10 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     }
 }
 
-/// Makes a file that is not there yet, as a whole or not at all.
+/// Creates a new file, as a whole or not at all.
 ///
 /// # Errors
-/// `AlreadyExists` where something is there.
+/// `AlreadyExists` if the path exists.
 pub fn create(path: &Path, content: &[u8]) -> io::Result<()> {
     match platform::destination(path)? {
         file @ Destination::File { is_new: true, .. } => put(file, content),
@@ -109,19 +111,20 @@ fn put(destination: Destination, content: &[u8]) -> io::Result<()> {
     let mut file = if is_new {
         folder.open_with(&temporary, OpenOptions::new().write(true).create_new(true))?.into_std()
     } else {
-        // Until it has the permissions of the one that it replaces, nobody else may look.
+        // The old file may be private. So nobody else may read the new one until it has the same
+        // permissions.
         platform::create_private_file(&folder, &temporary)?
     };
     let written = file
         .write_all(content)
         .and_then(|()| permissions.map_or(Ok(()), |permissions| file.set_permissions(permissions)))
         .and_then(|()| file.sync_all());
-    // Windows renames no file that is open.
+    // Windows cannot rename an open file.
     drop(file);
     let done = written.and_then(|()| platform::put(&folder, &temporary, &name, is_new));
     if done.is_err() {
-        // The error is about the file that was asked for; what stays is one of ours with a telling
-        // name.
+        // Report the error about the file that was asked for. If the temporary file cannot be
+        // removed, its name says that it is ours.
         let _ = folder.remove_file(&temporary);
     }
     done

@@ -294,4 +294,6 @@ pub struct Terminal {
     pub bars: bool,
     /// Colours in the summary, wherever it is written.
     pub color: bool,
+    /// Columns of the terminal that shows the summary; `None` if it is not shown on a terminal.
+    pub columns: Option<usize>,
 }

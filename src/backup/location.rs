@@ -65,12 +65,15 @@ impl Location {
     }
 
     /// Parses the user's text, given the known schemes. A relative path is resolved against `base`,
-    /// without `.` components. A path that exists is never taken for an address.
+    /// without `.` components. A path that exists is never taken for an address. What has `//` behind
+    /// its scheme is an address even if no format knows the scheme: it may contain a password, and
+    /// only addresses are masked.
     pub fn parse(schemes: &[&str], text: &Path, base: &Path) -> Self {
         let path: PathBuf = base.join(text).components().collect();
         match text.to_str().and_then(split_scheme) {
             Some((scheme, rest))
-                if schemes.contains(&scheme) && std::fs::symlink_metadata(&path).is_err() =>
+                if (schemes.contains(&scheme) || rest.starts_with("//"))
+                    && std::fs::symlink_metadata(&path).is_err() =>
             {
                 Self::of(LocationKind::Address { scheme: scheme.to_owned(), rest: rest.to_owned() })
             }
@@ -244,6 +247,13 @@ mod tests {
         for path in ["data", "/data", "restic:/repo", "D:\\x", "D:x", "d:/x", "a b:c", ":x", "2024:x", ""] {
             assert_eq!(parse(path).local(), Some(&*Path::new("/base").join(path)), "{path}");
         }
+    }
+
+    #[test]
+    fn an_address_of_an_unknown_scheme_shows_no_password() {
+        let location = parse("ftp://user:hunter2@host/x");
+        assert_eq!(location.local(), None);
+        assert_eq!(location.text(), "ftp://user:***@host/x");
     }
 
     #[test]

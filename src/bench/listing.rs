@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use crate::backup::{CatalogSink, Context, EntryBatch, Listing, Needs};
 use crate::plan::SampleSize;
-use crate::verify::sample::{BottomK, Ranker, Target};
+use crate::verify::sample::{BottomK, Ranker, SampleQuota};
 
 use super::Error;
 use super::figures::{Figure, Probe};
@@ -64,11 +64,11 @@ impl CatalogSink for SampleSink<'_> {
 
 /// Lists a location and draws a sample with `seed`.
 pub fn list(location: &MeasuredLocation, seed: &str, slice: &Slice) -> Result<ListingResult, Error> {
-    let target = Target::new(SampleSize::Count(DRAWN), 0.5);
+    let quota = SampleQuota::new(SampleSize::Count(DRAWN), 0.5);
     let drawing = SampleSink {
         ranker: Ranker::new(seed),
         slice,
-        draw: Mutex::new(BottomK::new(target)),
+        draw: Mutex::new(BottomK::new(quota)),
         files: AtomicU64::new(0),
     };
     let context = Context::new(slice.stop()).with_threads(THREADS);

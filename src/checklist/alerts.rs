@@ -1,4 +1,4 @@
-//! `alerts`: no critical errors are open, in the journals and on the disks.
+//! `alerts`: there are no critical errors in the journals or on the disks.
 
 mod disks;
 mod journal;
@@ -28,7 +28,8 @@ fn look_linux(visit: &Visit<'_>) -> Vec<Finding> {
     findings
 }
 
-/// Lines that are alike but for numbers, with how often each came; the most frequent first.
+/// Groups lines that differ only in numbers, with the number of lines in each group. The largest
+/// groups come first.
 fn grouped<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<String> {
     let mut groups: Vec<(String, usize, &str)> = Vec::new();
     for line in lines {
@@ -50,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_that_differ_by_numbers_alone_are_one_group() {
+    fn lines_that_differ_only_in_numbers_are_one_group() {
         let lines = ["a", "error at 12", "error at 345", "error at 6"];
         assert_eq!(grouped(lines.into_iter()), ["3 times: error at 12", "a"]);
     }

@@ -1,8 +1,9 @@
-//! `applications`: a plan for line-of-business applications, and whether the backup holds their
-//! data.
+//! `applications`: there is a plan for each line-of-business application, and the backup contains
+//! its data.
 //!
-//! Keeps the published table (see [`table`](super::table)), and goes beyond it: for each data path
-//! it counts the files and bytes in the backups' catalogs. Data that nobody backs up is a failure.
+//! The check maintains the published table (see [`table`](super::table)) and goes beyond it: for
+//! each data path it counts the files and bytes in the catalogs of the backups. Data that is in no
+//! backup is a failure.
 
 mod coverage;
 mod linux;
@@ -18,9 +19,9 @@ use super::phrases::{are, several};
 use super::table::{Discovered, Files, Row, update};
 use crate::words;
 
-const WHY: &str = "Setup moves the system, not the applications: data that nobody planned for and nobody \
-                   backed up is lost.";
-/// A note that begins so says that nobody needs this data.
+const WHY: &str = "Setup migrates the system, not the applications. Data that is neither planned for nor backed \
+                   up is lost.";
+/// A note that begins with this says that nobody needs the data.
 const WAIVED: &str = "no backup";
 
 /// The check.
@@ -28,7 +29,7 @@ pub(super) static CHECK: Check = Check {
     name: "applications",
     title: "Applications and their data",
     asks: "There is a plan for every line-of-business application: its name, the path to its data, and notes.",
-    // The catalogs of all backups are read.
+    // The catalogs of all backups are read, which takes time.
     patience: Duration::from_secs(300),
     linux: look_linux,
     windows: look_windows,
@@ -42,7 +43,7 @@ fn look_windows(visit: &Visit<'_>) -> Vec<Finding> {
     plan(visit, &windows::discover(visit))
 }
 
-/// What a system's discovery gives: applications, and what could not be looked at.
+/// What was discovered on a system: applications, and problems that hid some.
 struct Discovery {
     found: Vec<Discovered>,
     problems: Vec<String>,
@@ -138,7 +139,7 @@ fn is_waived(row: &Row) -> bool {
     row.notes.to_lowercase().trim_start().starts_with(WAIVED)
 }
 
-/// The plan itself is a person's work.
+/// Whether the table is filled in. The plan itself is a person's work.
 fn filled_in(files: &Files) -> Finding {
     let rows = &files.table.rows;
     let open = rows.iter().filter(|row| row.notes.is_empty()).count();
@@ -162,27 +163,27 @@ fn amount(files: u64, bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::machine::tests::{Made, recorded};
-    use super::super::{Job, Os, Status};
+    use super::super::machine::tests::{TestMachine, recorded};
+    use super::super::{BackupJob, Os, Status};
     use super::*;
 
     /// A machine whose `/srv/a` is backed up and whose `/srv/b` is not.
-    fn machine(backup: &std::path::Path) -> Made {
+    fn machine(backup: &std::path::Path) -> TestMachine {
         std::fs::create_dir_all(backup.join("a")).unwrap();
         std::fs::write(backup.join("a/x"), "four").unwrap();
         let made = recorded(Os::Linux, &[("dpkg-query", "")]).file("/var/lib/dpkg/status", "");
         let made = made.file("/srv/a/x", "four").file("/srv/b/y", "data");
         let sources = vec![made.machine.root.join("srv")];
-        let job = Job { name: "n".into(), backup: backup.into(), sources, ..Job::default() };
+        let job = BackupJob { name: "n".into(), backup: backup.into(), sources, ..BackupJob::default() };
         made.with(|settings| settings.jobs = vec![job])
     }
 
-    fn statuses(made: &Made) -> Vec<Status> {
+    fn statuses(made: &TestMachine) -> Vec<Status> {
         CHECK.run(&made.visit()).iter().map(|finding| finding.status).collect()
     }
 
     #[test]
-    fn data_that_nobody_backs_up_fails_until_a_note_says_that_nobody_needs_it() {
+    fn data_in_no_backup_fails_until_a_note_says_that_nobody_needs_it() {
         let backup = tempfile::tempdir().unwrap();
         let made = machine(backup.path());
         assert_eq!(statuses(&made), [Status::Fail, Status::Pass, Status::Manual]);
@@ -195,14 +196,14 @@ mod tests {
     }
 
     #[test]
-    fn without_a_job_nobody_knows() {
+    fn without_a_backup_job_coverage_is_unknown() {
         let backup = tempfile::tempdir().unwrap();
         let made = machine(backup.path()).with(|settings| settings.jobs.clear());
         assert_eq!(statuses(&made), [Status::CouldNotCheck, Status::Manual]);
     }
 
     #[test]
-    fn a_backup_that_is_away_proves_nothing_either_way() {
+    fn an_absent_backup_leaves_coverage_unknown() {
         let made = machine(tempfile::tempdir().unwrap().path());
         assert_eq!(statuses(&made), [Status::CouldNotCheck, Status::Manual]);
     }

@@ -1,8 +1,8 @@
-//! `backup`: a full backup was made, it ran successfully, and random files of it were restored and
-//! compared.
+//! `backup`: a full backup was made, it ran successfully, and random files from it were restored
+//! and compared.
 //!
-//! The last part is what bkverify itself does: its newest report of each configured job is the
-//! evidence. Windows Server Backup is asked for its own view as well.
+//! The last part is what bkverify itself does. The newest report of each configured job is the
+//! evidence. On Windows, Windows Server Backup is also asked.
 
 mod job;
 mod windows;
@@ -34,7 +34,7 @@ fn configured(visit: &Visit<'_>) -> Vec<Finding> {
         return vec![
             Finding::could_not_check("Whether the backup restores", "no backup job is configured")
                 .why("A backup that was never restored from is a hope, not a backup.")
-                .fix("Run `bkverify init` to write down what is backed up where, then `bkverify`."),
+                .fix("Run `bkverify init` to configure the backup and its originals, then `bkverify`."),
         ];
     }
     settings

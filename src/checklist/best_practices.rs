@@ -1,8 +1,8 @@
-//! `best-practices`: an analyser that knows the system's pitfalls has been run, and what it found
-//! is fixed.
+//! `best-practices`: an analyser that knows the system's pitfalls was run, and what it found is
+//! fixed.
 //!
 //! Windows: the Best Practices Analyzer of every installed role, and that of Essentials. Linux:
-//! Lynis, by its report file, so that nothing is run that writes.
+//! Lynis. Only its report file is read, because running it would write to the machine.
 
 mod linux;
 mod windows;

@@ -1,15 +1,13 @@
-//! What a check of the checklist is: a constant with two functions.
-//!
-//! A check's own file exports one `CHECK`, and [`CHECKS`](super::CHECKS) lists it: nothing else has
-//! to change for a new one. It is data and not a trait: nothing but these few fields tells one
-//! check from another.
+//! The file of a check exports one `CHECK`, and [`CHECKS`](super::CHECKS) lists it. Nothing else
+//! has to change for a new check. A check is data and not a trait, because checks differ in nothing
+//! but these few fields.
 
 use std::time::Duration;
 
 use super::findings::Finding;
 use super::machine::{Os, Visit};
 
-/// The [`Check::patience`] of a check that asks only this machine's own quick programs.
+/// The [`Check::patience`] of a check that only asks quick programs of this machine.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One item of the checklist.
@@ -21,16 +19,16 @@ pub struct Check {
     pub title: &'static str,
     /// What the published checklist asks for, in one sentence.
     pub asks: &'static str,
-    /// How long it may take where the person sets no limit.
+    /// How long it may take if the person sets no limit.
     pub patience: Duration,
-    /// Looks at a Linux machine.
+    /// Checks a Linux machine.
     pub linux: fn(&Visit<'_>) -> Vec<Finding>,
-    /// Looks at a Windows machine.
+    /// Checks a Windows machine.
     pub windows: fn(&Visit<'_>) -> Vec<Finding>,
 }
 
 impl Check {
-    /// Looks at the machine, whichever it is.
+    /// Checks the machine, whichever system it has.
     pub fn run(&self, visit: &Visit<'_>) -> Vec<Finding> {
         match visit.os() {
             Os::Linux => (self.linux)(visit),

@@ -1,8 +1,9 @@
-//! `clock`: within five minutes of the destination server, same date and time zone, synchronised.
+//! `clock`: the clock is within five minutes of the destination server's, has the same date and
+//! time zone, and is synchronised.
 //!
-//! Kerberos refuses tickets between clocks that differ by more than five minutes, so a migration
-//! fails on it. The comparison is SNTP against the destination, or against an NTP server that both
-//! machines were compared with; how the machine keeps its clock is read from its time service.
+//! Kerberos rejects tickets if two clocks differ by more than five minutes, so a migration fails.
+//! The clock is compared by SNTP with the destination, or with an NTP server that both machines
+//! were compared with. How the machine keeps its clock is read from its time service.
 
 mod linux;
 mod windows;
@@ -17,11 +18,11 @@ use super::findings::Finding;
 use super::machine::Visit;
 use super::machine::{Against, duration_words};
 
-/// Most that two clocks may differ, in seconds (Kerberos' default `MaxClockSkew`).
+/// The most that two clocks may differ, in seconds (the default of Kerberos' `MaxClockSkew`).
 const LIMIT: f64 = 300.0;
-/// From here on a difference is worth a word, in seconds.
+/// A difference from here on, in seconds, gets a warning.
 const NOTABLE: f64 = 30.0;
-const WHY: &str = "Kerberos refuses to work between clocks that are more than 5 minutes apart, and a migration \
+const WHY: &str = "Kerberos does not work between clocks that are more than 5 minutes apart, and a migration \
                    copies files and directory entries by their times.";
 
 /// The check.
@@ -79,7 +80,8 @@ fn against_destination(visit: &Visit<'_>) -> Vec<Finding> {
     }
 }
 
-/// The clock against the named NTP server, else against the first configured one that answers.
+/// Compares the clock with the named NTP server, or otherwise with the first configured server that
+/// answers.
 fn against_ntp(visit: &Visit<'_>, configured: Result<Vec<String>, String>) -> Vec<Finding> {
     if let Some(server) = &visit.settings().ntp {
         return vec![judged(&format!("the NTP server {server}"), server, sntp::measure(server))];
@@ -90,7 +92,7 @@ fn against_ntp(visit: &Visit<'_>, configured: Result<Vec<String>, String>) -> Ve
         None => false,
     };
     if has_ntp {
-        // That server has just been asked for the comparison with the destination.
+        // That server was just asked, for the comparison with the destination.
         return Vec::new();
     }
     let advice = "Name one that this machine can reach with --ntp SERVER.";
@@ -104,7 +106,7 @@ fn against_ntp(visit: &Visit<'_>, configured: Result<Vec<String>, String>) -> Ve
         Err(problem) => return vec![Finding::could_not_check("The clock's offset", problem).fix(advice)],
     };
     let mut problems = Vec::new();
-    // A few are enough to tell an unreachable network from one dead server.
+    // Three are enough to tell an unreachable network from a server that is down.
     for server in servers.iter().take(3) {
         match sntp::measure(server) {
             Ok(measured) => return vec![judged(&format!("the NTP server {server}"), server, Ok(measured))],
@@ -114,13 +116,13 @@ fn against_ntp(visit: &Visit<'_>, configured: Result<Vec<String>, String>) -> Ve
     vec![Finding::could_not_check("The clock's offset", problems.join("; ")).fix(advice)]
 }
 
-/// Seconds with a fraction, as a person says them. A clock's difference is far below the limits of
-/// the whole seconds.
+/// Seconds with a fraction, as a person would say them. The offset of a clock is far below the
+/// limits of whole seconds.
 fn seconds_words(seconds: f64) -> String {
     duration_words(SignedDuration::try_from_secs_f64(seconds.round()).map_or(i64::MAX, |time| time.as_secs()))
 }
 
-/// A measured offset as a finding.
+/// The finding for a measured offset.
 fn judged(whom: &str, server: &str, measured: Result<Measured, String>) -> Finding {
     let measured = match measured {
         Ok(measured) => measured,
@@ -137,7 +139,8 @@ fn judged(whom: &str, server: &str, measured: Result<Measured, String>) -> Findi
     offset_finding(whom, measured.offset, measured.delay / 2.0).seen(format!("SNTP to {server}"), evidence)
 }
 
-/// `offset` is the other clock minus this one, known to within `margin`; both in seconds.
+/// The finding for an offset. `offset` is the other clock minus this one, and is exact to `margin`.
+/// Both are in seconds.
 fn offset_finding(whom: &str, offset: f64, margin: f64) -> Finding {
     let apart = offset.abs();
     let direction = if offset > 0.0 { "behind" } else { "ahead of" };
@@ -168,11 +171,12 @@ fn compare_zones(own: &Zone, facts: &Facts, place: &str) -> Finding {
     titled(own.agrees_with(&facts.zone)).seen("this machine", own.words()).seen(place, facts.zone.words())
 }
 
-/// Facts carry the clock of the moment when they were written. How long they were on the way is not
-/// in them, so their time alone proves a difference only in one direction, or when they came
-/// through a pipe.
+/// Compares this clock with the one in the facts. Facts contain the time at which they were
+/// written, but not how long they took to arrive. So they prove a difference only if the other
+/// clock is ahead, or if they came through a pipe.
 ///
-/// `apart` is this clock when they were read minus the other when they were written.
+/// `apart` is this clock when the facts were read minus the other clock when they were written, in
+/// seconds.
 fn compare_clocks(facts: &Facts, place: &str, under_way: Option<f64>, apart: f64) -> Finding {
     let whom = format!("{} (by {place})", facts.name);
     let evidence = format!("{} wrote its facts at {} ({} there)", facts.name, facts.time, facts.local_time);
@@ -180,7 +184,7 @@ fn compare_clocks(facts: &Facts, place: &str, under_way: Option<f64>, apart: f64
         return through_ntp(&whom, &ntp.server, ntp.offset).seen(place, evidence);
     }
     if let Some(longest) = under_way {
-        // The true difference lies between `apart - longest` and `apart`.
+        // The true difference is between `apart - longest` and `apart`.
         return offset_finding(&whom, longest / 2.0 - apart, longest / 2.0).seen(place, evidence);
     }
     if apart < -LIMIT {
@@ -189,8 +193,8 @@ fn compare_clocks(facts: &Facts, place: &str, under_way: Option<f64>, apart: f64
     Finding::could_not_check(
         &format!("The clock against {whom}"),
         format!(
-            "the facts were read {} after the time that they state, and it is not known how much of \
-             that they took to arrive",
+            "the facts were read {} after the time that they state, and it is unknown how long they \
+             took to arrive",
             seconds_words(apart)
         ),
     )
@@ -202,13 +206,13 @@ fn compare_clocks(facts: &Facts, place: &str, under_way: Option<f64>, apart: f64
     )
 }
 
-/// Both machines against the same NTP server: the difference of the two offsets.
+/// Compares both machines through the same NTP server: the difference of their two offsets.
 fn through_ntp(whom: &str, server: &str, theirs: f64) -> Finding {
     match sntp::measure(server) {
         Ok(ours) => {
             let evidence = format!("offset here {:+.3} s, there {theirs:+.3} s", ours.offset);
-            // This clock plus our offset, and the other plus its own, are the server's: other -
-            // this = ours - theirs.
+            // This clock plus our offset is the server's clock, and so is the other clock plus its
+            // offset. So other - this = ours - theirs.
             offset_finding(whom, ours.offset - theirs, ours.delay / 2.0)
                 .seen(format!("SNTP from both to {server}"), evidence)
         }
@@ -229,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn five_minutes_is_the_border_and_the_margin_counts_against_it() {
+    fn a_difference_with_its_margin_above_five_minutes_fails() {
         assert_eq!(offset_finding("x", 299.0, 0.0).status, Status::Warn);
         assert_eq!(offset_finding("x", -299.0, 2.0).status, Status::Fail);
         assert_eq!(offset_finding("x", 0.004, 0.01).status, Status::Pass);
@@ -245,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn facts_through_a_pipe_are_judged_with_the_time_under_way() {
+    fn facts_through_a_pipe_are_judged_with_their_longest_time_of_arrival() {
         let facts = facts("2026-11-20T12:00:00Z");
         assert_eq!(compare_clocks(&facts, "f", Some(2.0), 1.0).status, Status::Pass);
         assert_eq!(compare_clocks(&facts, "f", Some(2.0), 310.0).status, Status::Fail);
@@ -257,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn another_zone_fails_even_where_the_name_is_unknown() {
+    fn zones_are_compared_by_offset_not_by_name() {
         let own = Zone { name: None, offsets: vec![3_600; 12] };
         let mut other = facts("2026-11-20T12:00:00Z");
         other.zone = Zone { name: Some("Etc/UTC".into()), offsets: vec![0; 12] };

@@ -1,8 +1,8 @@
-//! What a check found: plain data that renderers print and the exit code is made from.
+//! What a check found: plain data from which renderers and the exit code are made.
 //!
-//! In: words of programs and files of this machine, which nobody vouches for. Out: findings whose
-//! every text is safe to print. A finding must never hold a secret: checks quote what they judged,
-//! not whole files.
+//! In: text from programs and files of this machine, which is untrusted. Out: findings whose every
+//! text is safe to print. A finding must never contain a secret: checks quote the part that they
+//! judged, not whole files.
 
 use std::fmt;
 
@@ -11,22 +11,22 @@ use serde::Serialize;
 
 use crate::words::is_invisible;
 
-/// Longest text of one piece of evidence, in characters; the rest is counted, not kept.
+/// The longest text of one piece of evidence, in characters. The rest is counted, but not kept.
 const EVIDENCE_LIMIT: usize = 20_000;
 
 /// How a finding counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
-    /// Looked at, and as it should be.
+    /// Checked, and as it should be.
     Pass,
     /// Does not apply to this machine.
     NotApplicable,
-    /// Only a person can tell; ticked off with `bkverify checklist done`.
+    /// Only a person can say. It is ticked off with `bkverify checklist done`.
     Manual,
-    /// Not as it should be, but it stops no migration.
+    /// Not as it should be, but no obstacle to a migration.
     Warn,
-    /// Nobody knows: a program is missing, forbidden, hung or unintelligible. Never counts as a
+    /// Unknown: a program is missing, forbidden, hanging or unintelligible. This never counts as a
     /// pass.
     CouldNotCheck,
     /// Not as it should be.
@@ -57,22 +57,22 @@ impl fmt::Display for Status {
     }
 }
 
-/// Something that was read, and from where.
+/// Something that was read, and its source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Evidence {
-    /// The file, or the command as it was run.
+    /// The path of the file, or the command as it was run.
     pub source: String,
     /// What it said.
     pub text: String,
 }
 
-/// How to put it right.
+/// How to fix the problem.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Fix {
-    /// The command or click, for a person.
+    /// The command or the clicks, for a person.
     pub advice: String,
-    /// What `--fix` runs, in this order, each a program and its arguments; empty where only a
-    /// person can do it.
+    /// What `--fix` runs, in this order. Each command is a program and its arguments. Empty if only
+    /// a person can fix it.
     pub commands: Vec<Vec<String>>,
 }
 
@@ -83,11 +83,11 @@ pub struct Finding {
     pub status: Status,
     /// What was found, in one line.
     pub title: String,
-    /// What was read, from where.
+    /// What was read, and its sources.
     pub evidence: Vec<Evidence>,
     /// Why it matters.
     pub why: Option<String>,
-    /// What fixes it.
+    /// How to fix it.
     pub fix: Option<Fix>,
 }
 
@@ -98,37 +98,37 @@ impl Finding {
         Self { status, title, evidence: Vec::new(), why: None, fix: None }
     }
 
-    /// All is well.
+    /// A finding that something is as it should be.
     pub fn pass(title: impl AsRef<str>) -> Self {
         Self::new(Status::Pass, title)
     }
 
-    /// Not well, but it stops nothing.
+    /// A finding that something is not as it should be, but no obstacle.
     pub fn warn(title: impl AsRef<str>) -> Self {
         Self::new(Status::Warn, title)
     }
 
-    /// Not well.
+    /// A finding that something is not as it should be.
     pub fn fail(title: impl AsRef<str>) -> Self {
         Self::new(Status::Fail, title)
     }
 
-    /// A person's step.
+    /// A step that a person must do.
     pub fn manual(title: impl AsRef<str>) -> Self {
         Self::new(Status::Manual, title)
     }
 
-    /// Nothing to look at on this machine.
+    /// A finding that the check does not apply to this machine.
     pub fn not_applicable(title: impl AsRef<str>) -> Self {
         Self::new(Status::NotApplicable, title)
     }
 
-    /// `what` could not be found out, because of `problem`.
+    /// A finding that `what` could not be found out, because of `problem`.
     pub fn could_not_check(what: &str, problem: impl fmt::Display) -> Self {
         Self::new(Status::CouldNotCheck, format!("{what}: {problem}"))
     }
 
-    /// Adds what was read, and from where.
+    /// Adds what was read, and its source.
     #[must_use]
     pub fn seen(mut self, source: impl AsRef<str>, text: impl AsRef<str>) -> Self {
         let text = shorten(plain(text.as_ref().trim()));
@@ -143,7 +143,7 @@ impl Finding {
         self
     }
 
-    /// Says what a person does about it.
+    /// Adds what a person should do about it.
     #[must_use]
     pub fn fix(mut self, advice: impl AsRef<str>) -> Self {
         let commands = self.fix.take().map(|fix| fix.commands).unwrap_or_default();
@@ -151,7 +151,7 @@ impl Finding {
         self
     }
 
-    /// Adds a command that `--fix` runs; the advice is to run the same.
+    /// Adds a command that `--fix` runs. Without other advice, the command is also the advice.
     #[must_use]
     pub fn command<S: AsRef<str>>(mut self, command: &[S]) -> Self {
         let command: Vec<String> = command.iter().map(|word| word.as_ref().to_owned()).collect();
@@ -164,29 +164,29 @@ impl Finding {
     }
 }
 
-/// A check with what it found, ready for the reports.
+/// A check with its findings, ready for the reports.
 #[derive(Debug, Clone, Serialize)]
 pub struct Checked {
     /// The check's name on the command line.
     pub name: &'static str,
     /// What it is about, in a few words.
     pub title: &'static str,
-    /// What the published checklist asks.
+    /// What the published checklist asks for.
     pub asks: &'static str,
     /// What was found; never empty.
     pub findings: Vec<Finding>,
-    /// How long it took, in seconds.
+    /// How long the check took, in seconds.
     pub seconds: f64,
 }
 
 impl Checked {
-    /// The worst of its findings; without any, nobody knows.
+    /// The worst status of its findings. Unknown if there are none.
     pub fn status(&self) -> Status {
         self.findings.iter().map(|finding| finding.status).max().unwrap_or(Status::CouldNotCheck)
     }
 }
 
-/// A whole run: the record of one machine at one time.
+/// The record of one run: one machine at one time.
 #[derive(Debug, Clone, Serialize)]
 pub struct Record {
     /// The machine's name.
@@ -195,7 +195,7 @@ pub struct Record {
     pub system: String,
     /// When the run began.
     pub taken: Timestamp,
-    /// In the registry's order.
+    /// The checks, in the order of the registry.
     pub checks: Vec<Checked>,
 }
 
@@ -210,8 +210,8 @@ impl Record {
         self.checks.iter().flat_map(|check| &check.findings)
     }
 
-    /// `fail` when anything fails, else `could-not-check` when anything is unknown, else `pass`. A
-    /// record without findings has checked nothing.
+    /// `fail` if anything fails, otherwise `could-not-check` if anything is unknown, otherwise
+    /// `pass`. A record without findings has checked nothing.
     pub fn verdict(&self) -> Status {
         match self.findings().map(|finding| finding.status).max() {
             None | Some(Status::CouldNotCheck) => Status::CouldNotCheck,
@@ -222,7 +222,7 @@ impl Record {
 }
 
 /// Text that is safe in a terminal and in a report: control characters and invisible direction
-/// marks are spelled out.
+/// marks are escaped.
 pub fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.replace("\r\n", "\n").chars() {
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn the_verdict_is_fail_before_unknown_before_pass() {
+    fn a_failure_outweighs_an_unknown_and_an_unknown_outweighs_a_pass() {
         use Status::{CouldNotCheck, Fail, Manual, NotApplicable, Pass, Warn};
         assert_eq!(record(&[Pass, Warn, Manual, NotApplicable]).verdict(), Pass);
         assert_eq!(record(&[Pass, CouldNotCheck, Warn]).verdict(), CouldNotCheck);
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn text_of_programs_cannot_drive_a_terminal_or_fill_a_report() {
+    fn text_from_programs_cannot_control_a_terminal_or_flood_a_report() {
         let finding = Finding::fail("bad\x1b[2Jline\nnext").seen("src", "x".repeat(21_000));
         assert_eq!(finding.title, "bad\\u{1b}[2Jline next");
         assert!(finding.evidence[0].text.ends_with("… (1000 more characters)"));

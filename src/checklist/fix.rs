@@ -1,20 +1,20 @@
 //! `--fix`: runs the commands that findings carry, each after the person has seen it and agreed.
 //!
-//! In: findings and somebody to ask. Out: what was run and how it ended. The only part of the
-//! checklist that changes the machine, and only by commands that a check named.
+//! In: findings, and a person to ask. Out: what was run and how it ended. This is the only part of
+//! the checklist that changes the machine, and it runs only commands that a check named.
 
 use std::time::{Duration, Instant};
 
 use super::findings::{Record, Status};
 use super::probe::Programs;
 
-/// Longest time a fixing command may take.
+/// The longest time that a fixing command may take.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// Something that a finding's commands would fix.
+/// A problem that the commands of a finding would fix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proposal {
-    /// The check that found it.
+    /// The check that found the problem.
     pub check: &'static str,
     /// What is wrong.
     pub title: String,
@@ -25,13 +25,13 @@ pub struct Proposal {
 /// How a proposal ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fixed {
-    /// Every command ended well.
+    /// Every command succeeded.
     Done,
-    /// A command failed, with its complaint; those after it were not run.
+    /// A command failed, with this message. The commands after it were not run.
     Failed(String),
 }
 
-/// What can be fixed by commands, in the record's order; each list of commands once.
+/// What commands can fix, in the record's order. Each list of commands is proposed once.
 pub fn proposals(record: &Record) -> Vec<Proposal> {
     let mut proposals: Vec<Proposal> = Vec::new();
     for check in &record.checks {
@@ -48,7 +48,7 @@ pub fn proposals(record: &Record) -> Vec<Proposal> {
     proposals
 }
 
-/// Runs one proposal's commands, until one fails.
+/// Runs the commands of one proposal until one fails.
 pub fn apply(proposal: &Proposal, programs: &dyn Programs) -> Fixed {
     for command in &proposal.commands {
         let words: Vec<&str> = command.iter().map(String::as_str).collect();
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_wrong_and_has_commands_is_proposed_and_once() {
+    fn only_problems_with_commands_are_proposed_and_each_once() {
         let wrong = || Finding::fail("wrong").command(&["x", "1"]).command(&["x", "2"]);
         let fine = Finding::pass("fine").command(&["y"]);
         let by_hand = Finding::fail("by hand").fix("click");
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_command_that_fails_ends_the_mending() {
+    fn the_first_command_that_fails_ends_the_fix() {
         let found = proposals(&record(vec![
             Finding::fail("wrong").command(&["good"]).command(&["bad"]).command(&["never"]),
         ]));

@@ -1,17 +1,17 @@
 //! The network links of a Linux machine with their kinds and addresses, as `ip` lists them. Two
-//! checks look at them: adapters and addresses, and tunnels.
+//! checks need them: `network` for adapters and addresses, `vpn` for tunnels.
 
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::machine::Visit;
 
-/// Lists every link with its details and its addresses.
+/// Lists all links with their details and addresses.
 pub(super) const COMMAND: [&str; 4] = ["ip", "-j", "-d", "addr"];
-/// The same as one line, for evidence.
+/// [`COMMAND`] as one line, for evidence.
 pub(super) const SOURCE: &str = "ip -j -d addr";
 
-/// A link: an adapter, the loopback, a bridge, a tunnel.
+/// A link: an adapter, the loopback device, a bridge or a tunnel.
 #[derive(Debug, Deserialize)]
 pub(super) struct Link {
     pub ifname: String,
@@ -44,32 +44,32 @@ pub(super) struct Address {
     pub local: Option<String>,
     pub prefixlen: Option<u8>,
     pub scope: Option<String>,
-    /// Assigned by DHCP or by a router.
+    /// Whether DHCP or a router assigned it.
     #[serde(default)]
     pub dynamic: bool,
-    /// A privacy address of IPv6; it belongs to another address.
+    /// Whether it is an IPv6 privacy address, which is derived from another address.
     #[serde(default)]
     pub temporary: bool,
 }
 
 impl Link {
-    /// Whether the kernel gave it this flag: `UP`, `LOOPBACK`.
+    /// Whether the kernel has set this flag: `UP`, `LOOPBACK`.
     pub(super) fn has(&self, flag: &str) -> bool {
         self.flags.iter().any(|found| found == flag)
     }
 
-    /// What kind of virtual link it is; nothing for hardware.
+    /// The kind of virtual link; `None` for hardware.
     pub(super) fn kind(&self) -> Option<&str> {
         self.linkinfo.as_ref()?.info_kind.as_deref()
     }
 
-    /// The type that its kind distinguishes: `tun` or `tap` of a `tun`.
+    /// The type within its kind: `tun` or `tap` for a `tun`.
     pub(super) fn subtype(&self) -> Option<&str> {
         self.linkinfo.as_ref()?.info_data.as_ref()?.kind.as_ref()?.as_str()
     }
 }
 
-/// All links. An empty list is an error: every machine has a loopback.
+/// All links. An empty list is an error, because every machine has a loopback device.
 pub(super) fn links(visit: &Visit<'_>) -> Result<Vec<Link>, String> {
     let said = visit.ask(&COMMAND)?;
     let links: Vec<Link> = serde_json::from_str(&said)

@@ -1,7 +1,7 @@
-//! The machine that checks look at, and what the person said about it.
+//! The machine that checks examine, and what the person specified about it.
 //!
-//! A check sees the machine through a [`Visit`]: programs run until the visit's deadline, files are
-//! read below the machine's root. Tests put recorded programs and made-up trees in their place.
+//! A check sees the machine through a [`Visit`]. Programs run until the visit's deadline, and files
+//! are read below the machine's root. Tests replace both with recorded programs and made-up trees.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -15,9 +15,9 @@ use crate::backup::Location;
 use crate::facts::Facts;
 use crate::plan::Map;
 
-use super::probe::{Output, ProbeError, Programs, decode};
+use super::probe::{ProbeError, ProgramOutput, Programs, decode};
 
-/// Longest file that a check reads.
+/// The longest file that a check reads, in bytes.
 const FILE_LIMIT: u64 = 32 << 20;
 
 /// The family of operating systems.
@@ -32,7 +32,7 @@ pub enum Os {
 }
 
 impl Os {
-    /// The one that this program runs on.
+    /// The system that this program runs on.
     pub fn current() -> Self {
         match std::env::consts::OS {
             "linux" => Self::Linux,
@@ -47,66 +47,67 @@ impl Os {
 pub enum Against {
     /// A server that answers NTP: `host`, `host:port`, `[v6]:port`.
     Server(String),
-    /// What `bkverify facts --json` wrote on the other machine.
+    /// The facts that `bkverify facts --json` wrote on the other machine.
     Facts {
-        /// Where it was read, for the evidence.
+        /// The file that was read, for the evidence.
         place: String,
-        /// What it says.
+        /// What the file says.
         facts: Box<Facts>,
-        /// Longest time that can have passed on the way, in seconds, where that is known (read from
-        /// a pipe).
+        /// The longest time in seconds that can have passed between writing and reading. Known only
+        /// if the facts came through a pipe.
         under_way: Option<f64>,
-        /// This machine's time when it was read.
+        /// This machine's time when the facts were read.
         read: Timestamp,
     },
 }
 
-/// A configured backup job, as far as the checklist cares.
+/// A configured backup job, as far as the checklist needs it.
 #[derive(Debug, Clone, Default)]
-pub struct Job {
+pub struct BackupJob {
     /// Its name in the configuration.
     pub name: String,
     /// The backup.
     pub backup: Location,
     /// Folders that hold the originals.
     pub sources: Vec<PathBuf>,
-    /// Where entries' originals are, by the beginning of their path.
+    /// Maps from the beginning of an entry's path to the folder of its originals.
     pub maps: Vec<Map>,
-    /// Where its JSON report is written.
+    /// The path of its JSON report.
     pub report: Option<PathBuf>,
 }
 
-/// What the person said, resolved once.
+/// What the person specified in flags and configuration, with defaults filled in.
 #[derive(Debug, Clone)]
-pub struct Settings {
-    /// The destination to compare with.
+pub struct MachineSettings {
+    /// The destination to compare the clock with.
     pub against: Option<Against>,
-    /// An NTP server to compare with; otherwise those that the machine is configured with.
+    /// An NTP server to compare the clock with. If there is none, the servers that the machine is
+    /// configured with.
     pub ntp: Option<String>,
     /// The configured backup jobs.
-    pub jobs: Vec<Job>,
-    /// The folder that holds the applications table.
+    pub jobs: Vec<BackupJob>,
+    /// The folder with the applications table.
     pub table: PathBuf,
-    /// The time of the run.
+    /// The time at which the run began.
     pub now: Timestamp,
     /// The machine's time zone.
     pub zone: TimeZone,
 }
 
-/// A machine to look at.
+/// A machine to check.
 #[derive(Debug)]
 pub struct Machine {
-    /// Its kind.
+    /// Its operating system.
     pub os: Os,
     /// Its programs.
     pub programs: Box<dyn Programs>,
     /// The folder below which its files are read: `/`, or a tree that a test made.
     pub root: PathBuf,
-    /// What the person said.
-    pub settings: Settings,
+    /// What the person specified.
+    pub settings: MachineSettings,
 }
 
-/// One check's look at a machine, which ends at a deadline.
+/// One check's access to a machine. It ends at a deadline.
 #[derive(Debug, Clone, Copy)]
 pub struct Visit<'a> {
     machine: &'a Machine,
@@ -119,13 +120,13 @@ impl<'a> Visit<'a> {
         Self { machine, deadline }
     }
 
-    /// The kind of machine.
+    /// The machine's operating system.
     pub fn os(&self) -> Os {
         self.machine.os
     }
 
-    /// What the person said.
-    pub fn settings(&self) -> &'a Settings {
+    /// What the person specified.
+    pub fn settings(&self) -> &'a MachineSettings {
         &self.machine.settings
     }
 
@@ -134,12 +135,12 @@ impl<'a> Visit<'a> {
         self.deadline
     }
 
-    /// Runs a program; its exit code is the caller's to judge.
-    pub fn run(&self, command: &[&str]) -> Result<Output, ProbeError> {
+    /// Runs a program. The caller judges its exit code.
+    pub fn run(&self, command: &[&str]) -> Result<ProgramOutput, ProbeError> {
         self.machine.programs.run(command, self.deadline)
     }
 
-    /// Runs a program that must succeed; gives its standard output, or the reason why there is
+    /// Runs a program that must succeed. Returns its standard output, or the reason why there is
     /// none.
     pub fn ask(&self, command: &[&str]) -> Result<String, String> {
         match self.run(command) {
@@ -149,22 +150,22 @@ impl<'a> Visit<'a> {
         }
     }
 
-    /// Where `path` (absolute, as on the machine) really lies.
+    /// The real location of `path`, which is absolute on the machine.
     pub fn place(&self, path: &str) -> PathBuf {
         self.machine.root.join(path.trim_start_matches('/'))
     }
 
-    /// Whether something is there.
+    /// Whether the path exists.
     pub fn exists(&self, path: &str) -> bool {
         self.place(path).symlink_metadata().is_ok()
     }
 
-    /// The text of a file of the machine; `None` where it does not exist.
+    /// The text of a file on the machine; `None` if it does not exist.
     pub fn read(&self, path: &str) -> Result<Option<String>, String> {
         read_text(&self.place(path)).map_err(|problem| format!("{path}: {problem}"))
     }
 
-    /// The names in a folder of the machine, sorted; empty where it does not exist.
+    /// The names in a folder of the machine, sorted. Empty if it does not exist.
     pub fn names(&self, path: &str) -> Result<Vec<String>, String> {
         let listing = match std::fs::read_dir(self.place(path)) {
             Ok(listing) => listing,
@@ -182,7 +183,7 @@ impl<'a> Visit<'a> {
         Ok(names)
     }
 
-    /// How long ago a file of the machine was modified, in seconds; `None` where it does not exist.
+    /// How long ago a file of the machine was modified, in seconds; `None` if it does not exist.
     pub fn age(&self, path: &str) -> Option<i64> {
         let modified = self.place(path).metadata().ok()?.modified().ok()?;
         let modified = Timestamp::try_from(modified).ok()?;
@@ -190,13 +191,13 @@ impl<'a> Visit<'a> {
     }
 }
 
-/// The text of a regular file, at most 32 MiB of it; `None` where it does not exist.
+/// The text of a regular file of at most 32 MiB; `None` if it does not exist.
 pub fn read_text(path: &Path) -> Result<Option<String>, String> {
     let missing =
         |error: &std::io::Error| matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory);
     match path.metadata() {
         Ok(state) if state.is_file() => {}
-        Ok(_) => return Err("is no regular file".to_owned()),
+        Ok(_) => return Err("is not a regular file".to_owned()),
         Err(error) if missing(&error) => return Ok(None),
         Err(error) => return Err(error.to_string()),
     }
@@ -209,7 +210,7 @@ pub fn read_text(path: &Path) -> Result<Option<String>, String> {
     Ok(Some(decode(&bytes)))
 }
 
-/// Seconds as a person says them: `3 days`, `5 h`, `40 s`.
+/// Seconds as a person would say them: `3 days`, `5 h`, `40 s`.
 pub fn duration_words(seconds: i64) -> String {
     let seconds = seconds.max(0);
     match seconds {
@@ -226,14 +227,14 @@ pub(super) mod tests {
     use std::collections::HashMap;
     use std::time::Duration;
 
-    /// Plays programs back: the command line, or a beginning of it, or `*` for any; everything else
-    /// is missing. An answer that begins with `!timeout`, `!denied` or `!N ` (an exit code) stands
-    /// for that.
+    /// Plays programs back. A key is a command line, or the beginning of one, or `*` for any. All
+    /// other programs are missing. An answer that begins with `!timeout`, `!denied` or `!N ` (an
+    /// exit code) stands for that result.
     #[derive(Debug)]
-    struct Recorded(HashMap<String, String>);
+    struct RecordedPrograms(HashMap<String, String>);
 
-    impl Programs for Recorded {
-        fn run(&self, command: &[&str], _: Instant) -> Result<Output, ProbeError> {
+    impl Programs for RecordedPrograms {
+        fn run(&self, command: &[&str], _: Instant) -> Result<ProgramOutput, ProbeError> {
             let line = command.join(" ");
             let known = self.0.iter().filter(|(start, _)| line.starts_with(start.as_str()));
             let best = known.max_by_key(|(start, _)| start.len()).map(|(_, answer)| answer);
@@ -241,26 +242,27 @@ pub(super) mod tests {
                 return Err(ProbeError::Missing(command[0].to_owned()));
             };
             let Some(special) = answer.strip_prefix('!') else {
-                return Ok(Output { code: Some(0), stdout: answer.clone(), stderr: String::new() });
+                return Ok(ProgramOutput { code: Some(0), stdout: answer.clone(), stderr: String::new() });
             };
             match special.split_once(' ').unwrap_or((special, "")) {
                 ("timeout", _) => Err(ProbeError::TimedOut(command[0].to_owned())),
                 ("denied", _) => Err(ProbeError::Denied(command[0].to_owned())),
                 (code, text) => {
                     let code = Some(code.parse().unwrap());
-                    Ok(Output { code, stdout: text.to_owned(), stderr: text.to_owned() })
+                    Ok(ProgramOutput { code, stdout: text.to_owned(), stderr: text.to_owned() })
                 }
             }
         }
     }
 
-    /// A machine with an empty root, owned so that the root outlives it.
-    pub(crate) struct Made {
+    /// A machine with an empty root. It owns the root's folder, so that the folder exists as long
+    /// as the machine.
+    pub(crate) struct TestMachine {
         pub machine: Machine,
         _root: tempfile::TempDir,
     }
 
-    impl Made {
+    impl TestMachine {
         pub fn visit(&self) -> Visit<'_> {
             Visit::new(&self.machine, Instant::now() + Duration::from_secs(20))
         }
@@ -272,17 +274,17 @@ pub(super) mod tests {
             self
         }
 
-        pub fn with(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+        pub fn with(mut self, change: impl FnOnce(&mut MachineSettings)) -> Self {
             change(&mut self.machine.settings);
             self
         }
     }
 
-    /// A machine whose programs print what was recorded.
-    pub(crate) fn recorded(os: Os, answers: &[(&str, &str)]) -> Made {
+    /// A machine whose programs print recorded output.
+    pub(crate) fn recorded(os: Os, answers: &[(&str, &str)]) -> TestMachine {
         let root = tempfile::tempdir().unwrap();
         let answers = answers.iter().map(|(line, text)| ((*line).to_owned(), (*text).to_owned())).collect();
-        let settings = Settings {
+        let settings = MachineSettings {
             against: None,
             ntp: None,
             jobs: Vec::new(),
@@ -290,12 +292,12 @@ pub(super) mod tests {
             now: "2026-11-20T12:00:00Z".parse().unwrap(),
             zone: TimeZone::UTC,
         };
-        let programs = Box::new(Recorded(answers));
-        Made { machine: Machine { os, programs, root: root.path().to_owned(), settings }, _root: root }
+        let programs = Box::new(RecordedPrograms(answers));
+        TestMachine { machine: Machine { os, programs, root: root.path().to_owned(), settings }, _root: root }
     }
 
     #[test]
-    fn durations_read_like_a_person_says_them() {
+    fn durations_are_worded_as_a_person_would() {
         assert_eq!(duration_words(40), "40 s");
         assert_eq!(duration_words(3_600), "60 min");
         assert_eq!(duration_words(90_000), "25 h");
@@ -307,6 +309,6 @@ pub(super) mod tests {
         let made = recorded(Os::Linux, &[]).file("/etc/x", "text");
         assert_eq!(made.visit().read("/etc/x"), Ok(Some("text".to_owned())));
         assert_eq!(made.visit().read("/etc/y"), Ok(None));
-        assert_eq!(made.visit().read("/etc"), Err("/etc: is no regular file".to_owned()));
+        assert_eq!(made.visit().read("/etc"), Err("/etc: is not a regular file".to_owned()));
     }
 }

@@ -1,7 +1,7 @@
-//! `migration-tool`: the Migration Preparation Tool was run, within two weeks of the migration.
+//! `migration-tool`: the Migration Preparation Tool was run at most two weeks before the migration.
 //!
-//! What can be seen from outside is whether it is installed, whether it left a log and when, and
-//! whether this user is in the groups that it needs. That it ended well only a person can say, by
+//! The check can see whether the tool is installed, whether and when it wrote a log, and whether
+//! this user is in the groups that the tool needs. Only a person can say that it ended well, by
 //! ticking it off.
 
 use jiff::Timestamp;
@@ -16,7 +16,7 @@ const SCRIPT: &str = include_str!("scripts/migration_tool.ps1");
 /// The tool's result holds for two weeks, in seconds.
 const VALID: i64 = 14 * 86_400;
 const WHY: &str = "The tool prepares the directory's schema for the destination server; setup refuses to migrate \
-                   without it, or more than two weeks after it.";
+                   without it, or if it ran more than two weeks ago.";
 
 /// The check.
 pub(super) static CHECK: Check = Check {
@@ -71,7 +71,8 @@ fn tool(probed: &Probed, now: Timestamp) -> Finding {
     )
 }
 
-/// Groups by the ends of their identifiers, which no language changes: 512, 518, 519.
+/// Whether the user is in the groups that the tool needs. Groups are recognised by the last part of
+/// their identifiers (512, 518, 519), which is the same in every language.
 fn groups(probed: &Probed) -> Finding {
     let what = "Whether this user may run the tool";
     let Some(item) = probed.first("groups") else {
@@ -95,7 +96,7 @@ fn groups(probed: &Probed) -> Finding {
     }
     Finding::warn(format!("This user is not in {}", missing.join(", ")))
         .seen(source, evidence)
-        .why("The tool changes the schema of the whole forest, which only members of all three groups may.")
+        .why("The tool changes the schema of the whole forest, which only members of all three groups may do.")
         .fix("Run the tool as a member of all three, or add the user: Active Directory Users and Computers, Member Of.")
 }
 
@@ -117,13 +118,13 @@ mod tests {
     }
 
     #[test]
-    fn a_run_of_more_than_two_weeks_ago_fails_and_missing_groups_warn() {
+    fn a_run_more_than_two_weeks_ago_fails_and_missing_groups_warn() {
         let old = include_str!("../../tests/data/checklist/windows/migration-tool-old.json");
         assert_eq!(statuses(old), [Status::Fail, Status::Warn]);
     }
 
     #[test]
-    fn without_a_trace_it_is_to_do_and_without_an_answer_unknown() {
+    fn no_trace_of_the_tool_is_a_manual_step_and_no_answer_is_unknown() {
         let none = r#"{"items":[{"part":"tool","read":"True"},{"part":"groups","user":"x","sids":["S-1-5-32-544"]}],"problems":[]}"#;
         assert_eq!(statuses(none), [Status::Manual, Status::Warn]);
         assert_eq!(statuses(r#"{"items":[],"problems":[]}"#), [Status::CouldNotCheck; 2]);
@@ -131,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn linux_servers_have_no_such_tool() {
+    fn the_tool_is_not_applicable_on_linux() {
         let machine = recorded(Os::Linux, &[]);
         assert_eq!(CHECK.run(&machine.visit())[0].status, Status::NotApplicable);
     }

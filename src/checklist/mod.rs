@@ -1,12 +1,13 @@
 //! The preparation checklist: what else must be true of a server before it is migrated, besides a
 //! backup that restores.
 //!
-//! In: a [`Machine`] (its programs, its files, what the person said). Out: a [`Record`] of
-//! findings, rendered by [`render`]. A check is a constant in a file of its own ([`check::Check`]),
-//! and a line in [`CHECKS`]. Each is written for Windows and for Linux, and picks at run time, so
-//! that both sides compile and are tested everywhere. A check reads; it never changes anything on
-//! the machine (`--fix` does, through [`fix`], after asking). What it cannot find out is
-//! could-not-check, never a pass.
+//! In: a [`Machine`] (its programs, its files, and what the person specified). Out: a [`Record`] of
+//! findings, which [`render`] turns into reports.
+//!
+//! A check is a constant in a file of its own ([`check::Check`]) and a line in [`CHECKS`]. Every
+//! check has code for Windows and for Linux and chooses at run time, so that both are compiled and
+//! tested everywhere. A check only reads; it never changes anything on the machine. (`--fix` does,
+//! through [`fix`], after asking.) What a check cannot find out is could-not-check, never a pass.
 
 mod alerts;
 mod applications;
@@ -33,7 +34,7 @@ mod vpn;
 
 pub use check::Check;
 pub use findings::{Checked, Evidence, Finding, Fix, Record, Status};
-pub use machine::{Against, Job, Machine, Os, Settings, Visit};
+pub use machine::{Against, BackupJob, Machine, MachineSettings, Os, Visit};
 
 /// Every check, in the order of the published checklist.
 pub static CHECKS: [&Check; 9] = [
@@ -64,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_system_is_never_a_pass() {
+    fn an_unknown_system_never_passes() {
         let machine = machine::tests::recorded(Os::Other("plan9"), &[]);
         for check in CHECKS {
             let findings = check.run(&machine.visit());
@@ -73,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_without_any_program_passes_nothing_and_crashes_nothing() {
+    fn no_check_passes_or_panics_on_a_machine_without_programs() {
         for os in [Os::Linux, Os::Windows] {
             let machine = machine::tests::recorded(os, &[]);
             for check in CHECKS {
@@ -86,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn garbage_from_every_program_passes_nothing_and_crashes_nothing() {
+    fn no_check_passes_or_panics_if_every_program_prints_garbage() {
         for garbage in
             ["", "\0\u{7f}garbage", "{\"items\":[", "[]", "{}", "null", "{\"items\":5,\"problems\":7}"]
         {

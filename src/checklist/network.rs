@@ -1,7 +1,7 @@
-//! `network`: one network adapter, with a static address.
+//! `network`: there is one network adapter, and its address is static.
 //!
-//! A server whose address moves is lost by its clients, and one with several adapters registers
-//! several names of itself, so that the destination may talk to the wrong one.
+//! Clients lose a server whose address changes. A server with several adapters registers several
+//! addresses under its name, so the destination may talk to the wrong one.
 
 use super::check::{Check, PATIENCE};
 use super::findings::Finding;
@@ -20,7 +20,7 @@ const WHY_ONE: &str = "A server with several adapters registers several addresse
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Adapter {
     name: String,
-    /// Address with prefix length, and whether it was assigned by DHCP or a router.
+    /// Each address with its prefix length, and whether DHCP or a router assigned it.
     addresses: Vec<(String, bool)>,
 }
 
@@ -106,8 +106,8 @@ fn describe(adapter: &Adapter) -> String {
     format!("{}: {}", adapter.name, words.join(", "))
 }
 
-/// Adapters that are up and have a global address: those of hardware, and bridges, bonds and the
-/// like, which carry the server's address in their place. Tunnels and containers' bridges do not.
+/// Adapters that are up and have a global address. Besides hardware these are bridges, bonds and
+/// the like, which carry the server's address instead. Tunnels and container bridges do not count.
 fn linux_adapters(links: Vec<Link>) -> Vec<Adapter> {
     let carries = |link: &Link| {
         let containers = ["docker", "virbr", "br-", "lxcbr", "lxdbr", "cni", "podman"];
@@ -129,7 +129,8 @@ fn to_adapter(link: Link) -> Option<Adapter> {
     (!addresses.is_empty()).then_some(Adapter { name: link.ifname, addresses })
 }
 
-/// A running DHCP client that leaves no trace in the kernel's list of addresses.
+/// The name of a running DHCP client. Such clients leave no trace in the kernel's list of
+/// addresses.
 fn dhcp_clients(visit: &Visit<'_>) -> Option<String> {
     let running = running_programs(visit).unwrap_or_default();
     running.into_iter().find(|name| matches!(name.as_str(), "dhclient" | "dhcpcd" | "udhcpc" | "pump"))
@@ -145,7 +146,7 @@ fn windows_adapters(probed: &Probed) -> Result<Vec<Adapter>, String> {
             return Err("an address came without its adapter".to_owned());
         };
         let address = format!("{address}/{}", item.shown("prefix"));
-        // Manual or WellKnown are static; Dhcp and RouterAdvertisement are assigned.
+        // `Manual` and `WellKnown` are static; `Dhcp` and `RouterAdvertisement` are assigned.
         let dynamic = matches!(item.text("origin"), Some("Dhcp" | "RouterAdvertisement"));
         match adapters.iter_mut().find(|adapter| adapter.name == name) {
             Some(adapter) => adapter.addresses.push((address, dynamic)),
@@ -187,13 +188,13 @@ mod tests {
     }
 
     #[test]
-    fn a_running_dhcp_client_casts_doubt_on_a_static_address() {
+    fn a_running_dhcp_client_makes_a_static_address_a_warning() {
         let machine = recorded(Os::Linux, &[("ip", STATIC)]).file("/proc/9/comm", "dhclient\n");
         assert_eq!(CHECK.run(&machine.visit())[1].status, Status::Warn);
     }
 
     #[test]
-    fn no_adapter_that_is_up_fails_but_no_list_is_unknown() {
+    fn no_active_adapter_fails_but_a_missing_list_is_unknown() {
         let loopback = r#"[{"ifname":"lo","flags":["LOOPBACK","UP"],"addr_info":[]}]"#;
         assert_eq!(statuses(Os::Linux, "ip", loopback), [Status::Fail]);
         for garbage in ["[]", "", "Object \"x\" is unknown", "!timeout", "!1 no"] {

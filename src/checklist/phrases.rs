@@ -1,4 +1,4 @@
-//! Counts in titles, so that one thing is never "1 things", nor "are".
+//! Counts in titles with the right number: "1 update is", never "1 updates are".
 
 use crate::words::counted;
 
@@ -22,7 +22,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_is_and_many_are() {
+    fn counts_agree_with_their_verb() {
         assert_eq!((are(1, "update"), are(2, "update")), ("1 update is".into(), "2 updates are".into()));
         assert_eq!((have(1, "disk"), have(0, "disk")), ("1 disk has".into(), "0 disks have".into()));
     }

@@ -1,10 +1,10 @@
-//! Windows probes: one PowerShell script each, and one way to read what it prints.
+//! Windows probes: one PowerShell script for each, and one parser for what they print.
 //!
-//! A script collects into `$items` and `$problems` and prints `{"items": [...], "problems":
-//! [...]}`. Windows PowerShell 5.1 has its ways with JSON, and the common beginning
-//! (`scripts/common.ps1`) works around each: everything is text or a nested list, dates are ISO
-//! 8601 in UTC, the outermost object keeps one-element lists from being unwrapped, and the depth is
-//! 6. Output that is cut short, empty or no JSON is an error, never an empty result.
+//! A script collects `$items` and `$problems` and prints `{"items": [...], "problems": [...]}`. The
+//! JSON of Windows PowerShell 5.1 has several quirks, and the common beginning
+//! (`scripts/common.ps1`) works around each of them. Everything is text or a nested list. Dates are
+//! ISO 8601 in UTC. The outermost object prevents lists with one element from being unwrapped. The
+//! depth is 6. Output that is cut short, empty or not JSON is an error, never an empty result.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -20,38 +20,38 @@ const END: &str = "\nShow-Result\n";
 /// What a script printed.
 #[derive(Debug, Clone, Default)]
 pub struct Probed {
-    items: Vec<Item>,
-    problems: Vec<Problem>,
+    items: Vec<ProbedItem>,
+    problems: Vec<ProbeProblem>,
 }
 
-/// One object of a script's output: names and texts.
+/// One object in a script's output: names and texts.
 #[derive(Debug, Clone, Default)]
-pub struct Item(Map<String, Value>);
+pub struct ProbedItem(Map<String, Value>);
 
 /// A part of a script that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// Which part.
+pub struct ProbeProblem {
+    /// The part that failed.
     pub part: String,
-    /// `missing` (a command that this Windows does not have), `denied`, or `failed`.
+    /// `missing` (this Windows does not have a command), `denied` or `failed`.
     pub kind: String,
-    /// What Windows says, in the machine's language.
+    /// The message from Windows, in the machine's language.
     pub text: String,
 }
 
 impl Probed {
     /// The items of one part.
-    pub fn part<'a>(&'a self, part: &'a str) -> impl Iterator<Item = &'a Item> {
+    pub fn part<'a>(&'a self, part: &'a str) -> impl Iterator<Item = &'a ProbedItem> {
         self.items.iter().filter(move |item| item.text("part") == Some(part))
     }
 
     /// The first item of one part.
-    pub fn first(&self, part: &str) -> Option<&Item> {
+    pub fn first(&self, part: &str) -> Option<&ProbedItem> {
         self.items.iter().find(|item| item.text("part") == Some(part))
     }
 
-    /// The problem that a part had.
-    pub fn problem(&self, part: &str) -> Option<&Problem> {
+    /// The problem of one part, if it failed.
+    pub fn problem(&self, part: &str) -> Option<&ProbeProblem> {
         self.problems.iter().find(|problem| problem.part == part)
     }
 
@@ -62,13 +62,13 @@ impl Probed {
     }
 
     /// Everything that went wrong.
-    pub fn problems(&self) -> &[Problem] {
+    pub fn problems(&self) -> &[ProbeProblem] {
         &self.problems
     }
 }
 
-impl Item {
-    /// The text under `key`; nothing where it is missing, empty or no text.
+impl ProbedItem {
+    /// The text under `key`; `None` if it is missing, empty or not text.
     pub fn text(&self, key: &str) -> Option<&str> {
         self.0.get(key).and_then(Value::as_str).filter(|text| !text.is_empty())
     }
@@ -83,7 +83,7 @@ impl Item {
         self.text(key)?.trim().parse().ok()
     }
 
-    /// The truth under `key`, as PowerShell prints it in every language.
+    /// The boolean under `key`. PowerShell prints it in English in every language.
     pub fn truth(&self, key: &str) -> Option<bool> {
         match self.text(key)? {
             "True" => Some(true),
@@ -104,7 +104,7 @@ impl Item {
     }
 }
 
-impl std::fmt::Display for Problem {
+impl std::fmt::Display for ProbeProblem {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.kind.as_str() {
             "missing" => write!(out, "{} is not available on this Windows: {}", self.part, self.text),
@@ -125,7 +125,7 @@ pub fn ask(visit: &Visit<'_>, script: &str) -> Result<Probed, String> {
     parse(&output.stdout)
 }
 
-/// A script with the common beginning and end, as `-EncodedCommand` takes it: UTF-16LE in base64.
+/// A script with the common beginning and end, encoded for `-EncodedCommand`: UTF-16LE in base64.
 pub fn encode(script: &str) -> String {
     let whole = [COMMON, script, END].concat();
     let bytes: Vec<u8> = whole.encode_utf16().flat_map(u16::to_le_bytes).collect();
@@ -134,7 +134,7 @@ pub fn encode(script: &str) -> String {
 
 /// Reads what a script printed.
 pub fn parse(stdout: &str) -> Result<Probed, String> {
-    // Modules may print greetings of their own before the one line that counts.
+    // Modules may print greetings before the line with the result.
     let line = stdout.lines().rev().map(str::trim).find(|line| !line.is_empty());
     let line = line.ok_or("powershell printed nothing")?;
     let value: Value =
@@ -143,12 +143,12 @@ pub fn parse(stdout: &str) -> Result<Probed, String> {
     let (Some(items), Some(problems)) = (list("items"), list("problems")) else {
         return Err("powershell printed JSON without `items` and `problems`".to_owned());
     };
-    let items = items.iter().filter_map(Value::as_object).map(|item| Item(item.clone())).collect();
+    let items = items.iter().filter_map(Value::as_object).map(|item| ProbedItem(item.clone())).collect();
     let text =
         |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     let problems = problems
         .iter()
-        .map(|problem| Problem {
+        .map(|problem| ProbeProblem {
             part: text(problem, "part"),
             kind: text(problem, "kind"),
             text: text(problem, "text"),
@@ -171,12 +171,12 @@ mod tests {
     }
 
     #[test]
-    fn a_greeting_before_the_answer_is_passed_over() {
+    fn a_greeting_before_the_answer_is_skipped() {
         assert!(parse("WARNING: module loaded\n{\"items\":[],\"problems\":[]}\n\n").is_ok());
     }
 
     #[test]
-    fn nothing_cut_short_and_garbage_are_errors() {
+    fn empty_truncated_and_garbage_answers_are_errors() {
         assert_eq!(parse("").unwrap_err(), "powershell printed nothing");
         assert!(parse("{\"items\":[{\"part\":\"a\"").unwrap_err().contains("answer is incomplete"));
         assert!(

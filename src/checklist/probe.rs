@@ -1,9 +1,9 @@
-//! Running the machine's own programs.
+//! Runs the machine's own programs.
 //!
-//! In: a program with arguments and a deadline. Out: what it printed, or why there is nothing. A
-//! program that hangs is ended with everything it started; one that prints without end is ended
-//! too. Never through a shell, never with input, and always in the C locale, so that parsers meet
-//! English.
+//! In: a program with arguments, and a deadline. Out: what it printed, or why there is no output. A
+//! program that hangs is ended together with everything that it started. So is a program that
+//! prints without end. Programs never run through a shell and never get input. They always run in
+//! the C locale, so that parsers only have to understand English.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -15,55 +15,55 @@ use std::time::{Duration, Instant};
 
 use crate::platform::process::spawn_group;
 
-/// Most bytes that a program may print on one stream.
+/// The most bytes that a program may print on one stream.
 const OUTPUT_LIMIT: u64 = 16 << 20;
 
-/// How often a running program is looked at.
+/// The interval in which a running program is polled.
 const TICK: Duration = Duration::from_millis(15);
 
 /// What a program printed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Output {
-    /// Its exit code; `None` where a signal ended it.
+pub struct ProgramOutput {
+    /// Its exit code; `None` if a signal ended it.
     pub code: Option<i32>,
-    /// Standard output, without a byte order mark; bytes that are no UTF-8 replaced.
+    /// Standard output without a byte order mark. Bytes that are not UTF-8 are replaced.
     pub stdout: String,
-    /// Standard error, likewise.
+    /// Standard error, decoded in the same way.
     pub stderr: String,
 }
 
-impl Output {
-    /// Whether it ended well.
+impl ProgramOutput {
+    /// Whether the program succeeded.
     pub fn succeeded(&self) -> bool {
         self.code == Some(0)
     }
 
-    /// The first line that tells something about a failure: of standard error, else of standard
-    /// output.
+    /// The first line that says something about a failure: from standard error, otherwise from
+    /// standard output.
     pub fn complaint(&self) -> String {
         let mut lines = self.stderr.lines().chain(self.stdout.lines()).map(str::trim);
         lines.find(|line| !line.is_empty()).map_or_else(|| self.ending(), str::to_owned)
     }
 
-    /// How it ended, in words.
+    /// How the program ended, in words.
     pub fn ending(&self) -> String {
         self.code.map_or_else(|| "ended by a signal".to_owned(), |code| format!("exit code {code}"))
     }
 }
 
-/// Why a program told nothing.
+/// Why a program gave no output.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProbeError {
-    /// It is not there.
+    /// The program does not exist.
     #[error("`{0}` is not installed")]
     Missing(String),
-    /// It may not be run.
+    /// This user may not run the program.
     #[error("`{0}` may not be run by this user")]
     Denied(String),
     /// It had not finished by the deadline, and was ended.
     #[error("`{0}` did not answer in time and was ended")]
     TimedOut(String),
-    /// It printed more than anybody reads, and was ended.
+    /// It printed more than the limit and was ended.
     #[error("`{0}` printed more than 16 MiB and was ended")]
     TooLong(String),
     /// The system would not start it.
@@ -78,21 +78,21 @@ impl ProbeError {
     }
 }
 
-/// Runs programs; in tests, plays back what they once printed.
+/// Runs programs. In tests, plays back what they once printed.
 pub trait Programs: Send + Sync + fmt::Debug {
     /// Runs `command` (a program and its arguments; never empty) to its end, or until `deadline`.
-    fn run(&self, command: &[&str], deadline: Instant) -> Result<Output, ProbeError>;
+    fn run(&self, command: &[&str], deadline: Instant) -> Result<ProgramOutput, ProbeError>;
 }
 
 /// The programs of this machine.
 #[derive(Debug, Clone, Default)]
 pub struct Installed {
-    /// Where they are looked for, in the form of the `PATH` variable.
+    /// The folders in which they are looked for, in the form of the `PATH` variable.
     pub search_path: OsString,
 }
 
 impl Programs for Installed {
-    fn run(&self, command: &[&str], deadline: Instant) -> Result<Output, ProbeError> {
+    fn run(&self, command: &[&str], deadline: Instant) -> Result<ProgramOutput, ProbeError> {
         let Some((&program, arguments)) = command.split_first() else {
             return Err(ProbeError::Missing(String::new()));
         };
@@ -103,7 +103,7 @@ impl Programs for Installed {
     }
 }
 
-fn run_prepared(command: Command, program: &str, deadline: Instant) -> Result<Output, ProbeError> {
+fn run_prepared(command: Command, program: &str, deadline: Instant) -> Result<ProgramOutput, ProbeError> {
     let name = || program.to_owned();
     let mut child = spawn_group(command).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => ProbeError::Missing(name()),
@@ -123,11 +123,11 @@ fn run_prepared(command: Command, program: &str, deadline: Instant) -> Result<Ou
     let collected = ended.and_then(|status| {
         let stdout = collect(stdout, program, deadline)?;
         let stderr = collect(stderr, program, deadline)?;
-        Ok(Output { code: status.code(), stdout, stderr })
+        Ok(ProgramOutput { code: status.code(), stdout, stderr })
     });
     if collected.is_err() {
-        // What it started may still hold the pipes; ending a group that is gone already is no
-        // trouble.
+        // Processes that it started may still have the pipes open. Ending a group that has already
+        // ended does no harm.
         let _ = child.start_kill();
         let _ = child.try_wait();
     }
@@ -135,14 +135,14 @@ fn run_prepared(command: Command, program: &str, deadline: Instant) -> Result<Ou
 }
 
 /// Reads a stream to its end on a thread of its own. A stream longer than the limit is closed,
-/// which ends the writer.
+/// which ends the program that writes.
 fn drain(stream: impl Read + Send + 'static) -> Receiver<io::Result<Vec<u8>>> {
     let (sender, receiver) = mpsc::channel();
     let answer = sender.clone();
     let work = move || {
         let mut bytes = Vec::new();
         let result = stream.take(OUTPUT_LIMIT + 1).read_to_end(&mut bytes).map(|_| bytes);
-        // Nobody listens any more once the deadline has passed.
+        // Once the deadline has passed, nobody is receiving any more.
         let _ = sender.send(result);
     };
     if let Err(error) = thread::Builder::new().spawn(work) {
@@ -168,7 +168,7 @@ fn collect(
     Ok(decode(&bytes))
 }
 
-/// Text from bytes: UTF-16 where a byte order mark says so (Windows programs), else UTF-8 with
+/// Text from bytes: UTF-16 if a byte order mark says so (Windows programs), otherwise UTF-8 with
 /// replacements.
 pub(super) fn decode(bytes: &[u8]) -> String {
     if let Some(wide) = bytes.strip_prefix(&[0xff, 0xfe]) {
@@ -199,8 +199,8 @@ mod tests {
 
     #[test]
     fn a_failed_program_complains_with_its_first_words() {
-        let output = Output { code: Some(1), stdout: "x\n".into(), stderr: "\n  no bus \n".into() };
+        let output = ProgramOutput { code: Some(1), stdout: "x\n".into(), stderr: "\n  no bus \n".into() };
         assert_eq!(output.complaint(), "no bus");
-        assert_eq!(Output { code: Some(3), ..Output::default() }.complaint(), "exit code 3");
+        assert_eq!(ProgramOutput { code: Some(3), ..ProgramOutput::default() }.complaint(), "exit code 3");
     }
 }

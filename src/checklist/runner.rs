@@ -1,8 +1,9 @@
-//! Runs checks side by side, each under its own time limit, so that a hung one holds nothing up.
+//! Runs checks in parallel, each with its own time limit, so that a check that hangs does not block
+//! the others.
 //!
-//! In: checks and a machine, and somebody who watches. Out: what each found, in the order asked
-//! for. A check that does not come back, or breaks, is could-not-check; its thread is left behind
-//! and the others' findings stand.
+//! In: checks, a machine, and a callback that watches. Out: what each check found, in the order
+//! that was asked for. A check that does not return in time or that panics is could-not-check. Its
+//! thread is left behind, and the findings of the others stand.
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
@@ -14,7 +15,7 @@ use super::findings::{Checked, Finding};
 use super::machine::{Machine, Visit};
 use super::ticks::{self, Ticks};
 
-/// What a check gets beyond its limit to end its programs and say so.
+/// Extra time that a check gets beyond its limit, to end its programs and say so.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// A check that was started.
@@ -22,37 +23,37 @@ struct Started {
     check: &'static Check,
     at: Instant,
     limit: Duration,
-    ended: Option<Ended>,
+    ended: Option<CheckEnd>,
 }
 
 /// How a check ended.
-enum Ended {
-    /// It came back with these findings after this time.
+enum CheckEnd {
+    /// It returned these findings after this time.
     Done(Vec<Finding>, Duration),
     /// Its thread panicked.
     Broke,
-    /// It did not come back in time.
+    /// It did not return in time.
     Late,
 }
 
-/// Says how the check with this number ended when it is dropped: also when the thread panics.
-struct Report {
+/// Reports how a check ended when it is dropped, even if the thread panics.
+struct EndReport {
     number: usize,
-    ended: Option<Ended>,
-    to: Sender<(usize, Ended)>,
+    ended: Option<CheckEnd>,
+    to: Sender<(usize, CheckEnd)>,
 }
 
-impl Drop for Report {
+impl Drop for EndReport {
     fn drop(&mut self) {
-        let ended = self.ended.take().unwrap_or(Ended::Broke);
-        // Nobody listens any more where the limit has passed.
+        let ended = self.ended.take().unwrap_or(CheckEnd::Broke);
+        // If the limit has passed, nobody is receiving any more.
         let _ = self.to.send((self.number, ended));
     }
 }
 
-/// Runs `checks` at the same time. `timeout` replaces each check's own patience. Steps that a
-/// person has ticked off count as done. `watch` is told the names of the checks that are under way
-/// whenever they change.
+/// Runs `checks` in parallel. `timeout` replaces each check's own patience. Steps that a person has
+/// ticked off count as done. `watch` gets the names of the running checks each time that they
+/// change.
 pub fn run(
     checks: &[&'static Check],
     machine: &Arc<Machine>,
@@ -70,14 +71,14 @@ pub fn run(
         let Some(next) = waiting.clone().map(Started::end).min() else { break };
         watch(&waiting.map(|started| started.check.name).collect::<Vec<_>>());
         match ends.recv_timeout(next.saturating_duration_since(Instant::now())) {
-            // One that was given up stays so.
+            // A check that was given up stays given up, even if it returns now.
             Ok((number, ended)) => {
                 all[number].ended.get_or_insert(ended);
             }
             Err(_) => {
                 let now = Instant::now();
                 for late in all.iter_mut().filter(|started| started.ended.is_none() && started.end() <= now) {
-                    late.ended = Some(Ended::Late);
+                    late.ended = Some(CheckEnd::Late);
                 }
             }
         }
@@ -92,7 +93,7 @@ pub fn run(
 }
 
 impl Started {
-    /// When it is given up.
+    /// When the check is given up.
     fn end(&self) -> Instant {
         self.at + self.limit + GRACE
     }
@@ -103,18 +104,18 @@ fn start(
     check: &'static Check,
     machine: &Arc<Machine>,
     timeout: Option<Duration>,
-    sender: &Sender<(usize, Ended)>,
+    sender: &Sender<(usize, CheckEnd)>,
 ) -> Started {
     let limit = timeout.unwrap_or(check.patience);
     let at = Instant::now();
     let (machine, to) = (Arc::clone(machine), sender.clone());
     let work = move || {
-        let mut report = Report { number, ended: None, to: to.clone() };
+        let mut report = EndReport { number, ended: None, to: to.clone() };
         let findings = check.run(&Visit::new(&machine, at + limit));
-        report.ended = Some(Ended::Done(findings, at.elapsed()));
+        report.ended = Some(CheckEnd::Done(findings, at.elapsed()));
     };
     if thread::Builder::new().name(check.name.to_owned()).spawn(work.clone()).is_err() {
-        // Where no thread can be had, one check comes after the other.
+        // If no thread can be started, the checks run one after the other.
         work();
     }
     Started { check, at, limit, ended: None }
@@ -124,9 +125,9 @@ fn finish(started: Started) -> Checked {
     let Started { check, at, limit, ended } = started;
     let unknown = |problem: &str| Finding::could_not_check(check.title, problem);
     let (mut findings, took) = match ended {
-        Some(Ended::Done(findings, took)) => (findings, took),
-        Some(Ended::Broke) => (vec![unknown("the check itself broke; please report this")], at.elapsed()),
-        Some(Ended::Late) | None => {
+        Some(CheckEnd::Done(findings, took)) => (findings, took),
+        Some(CheckEnd::Broke) => (vec![unknown("the check itself broke; please report this")], at.elapsed()),
+        Some(CheckEnd::Late) | None => {
             let late = unknown(&format!("no answer within {} s", limit.as_secs_f64()));
             (vec![late.fix("Allow more time with --timeout.")], at.elapsed())
         }
@@ -134,7 +135,7 @@ fn finish(started: Started) -> Checked {
     if findings.is_empty() {
         findings.push(Finding::could_not_check(check.title, "the check reported nothing"));
     }
-    // The worst first; otherwise as found.
+    // The worst findings first, otherwise in the order in which they were found.
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.status));
     let seconds = took.as_secs_f64();
     Checked { name: check.name, title: check.title, asks: check.asks, findings, seconds }
@@ -152,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hung_and_a_broken_check_hold_nothing_up() {
+    fn a_check_that_hangs_or_panics_does_not_block_the_others() {
         static HUNG: Check = fake("hung", |_| {
             thread::sleep(Duration::from_secs(30));
             Vec::new()
@@ -172,7 +173,7 @@ mod tests {
         let unknown = Status::CouldNotCheck;
         let expected = [("hung", unknown), ("broken", unknown), ("silent", unknown), ("good", Status::Pass)];
         assert_eq!(statuses, expected);
-        // All were under way at first, and the hung one alone at last.
+        // At first all checks were running, and at last only the one that hangs.
         assert_eq!(seen.first().map(String::as_str), Some("hung broken silent good"));
         assert_eq!(seen.last().map(String::as_str), Some("hung"));
     }

@@ -1,9 +1,8 @@
-//! Questions to systemd that several checks ask.
+//! What several checks ask systemd.
 
 use super::machine::Visit;
 
-/// The units that begin at boot, from the unit files alone, so that it works without a running
-/// systemd.
+/// The units that start at boot. They are read from the unit files, so systemd need not be running.
 pub(super) fn enabled_units(visit: &Visit<'_>) -> Result<Vec<String>, String> {
     let command = [
         "systemctl",
@@ -18,11 +17,11 @@ pub(super) fn enabled_units(visit: &Visit<'_>) -> Result<Vec<String>, String> {
     Ok(listing.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect())
 }
 
-/// The names of running programs, from `/proc/PID/comm`.
+/// The names of the running programs, from `/proc/PID/comm`.
 pub(super) fn running_programs(visit: &Visit<'_>) -> Result<Vec<String>, String> {
     let pids =
         visit.names("/proc")?.into_iter().filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()));
-    // A process may end while it is looked at.
+    // A process may end while it is being read.
     let mut names: Vec<String> =
         pids.filter_map(|pid| visit.read(&format!("/proc/{pid}/comm")).ok().flatten()).collect();
     if names.is_empty() {

@@ -1,13 +1,13 @@
-//! The table of the line-of-business applications, as Markdown and as CSV, which people fill in by
+//! The table of the line-of-business applications, as Markdown and as CSV. People fill it in by
 //! hand.
 //!
-//! In: the two files as they are, what was written last, and what was found this time. Out: both
-//! files, equal in content. A person may edit either or both: edits are merged against what was
-//! written last, cell by cell, and where both files changed the same cell both texts are kept.
-//! Nothing a person wrote is ever dropped: no row, no note, no column behind ours, no text around
-//! the table. A file that cannot be understood is left alone, and is an error.
+//! In: the two files as they are now, what was written last, and what was found this time. Out:
+//! both files, with the same content. A person may edit either file or both. Edits are merged cell
+//! by cell against what was written last, and if both files changed the same cell, both texts are
+//! kept. Nothing that a person wrote is ever dropped: no row, no note, no added column, no text
+//! around the table. A file that cannot be understood is left alone and is an error.
 //!
-//! The files: `applications.md`, `applications.csv`, and `applications.last.json` with what was
+//! The files are `applications.md`, `applications.csv`, and `applications.last.json` with what was
 //! written last.
 
 mod csv;
@@ -23,7 +23,7 @@ use crate::output;
 
 pub use merge::{Discovered, update};
 
-/// The published table's columns, and ours.
+/// The columns of the published table, and one column of ours.
 pub const HEADER: [&str; 4] =
     ["Application or general data folder name", "Path to data", "Notes", "Found by bkverify"];
 const MARKDOWN: &str = "applications.md";
@@ -33,15 +33,15 @@ const LAST: &str = "applications.last.json";
 /// One line of the table.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
-    /// The application, or the folder, by its name.
+    /// The name of the application or folder.
     pub name: String,
-    /// Where its data lies; may be empty.
+    /// The path of its data; may be empty.
     pub path: String,
-    /// What a person wrote.
+    /// Notes that a person wrote.
     pub notes: String,
-    /// What bkverify found; rewritten each time.
+    /// What bkverify found. Rewritten in every run.
     pub found: String,
-    /// Cells of columns that a person added.
+    /// Cells in columns that a person added.
     #[serde(default)]
     pub extra: Vec<String>,
 }
@@ -49,17 +49,17 @@ pub struct Row {
 /// The table.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Table {
-    /// Names of columns that a person added behind ours.
+    /// Names of columns that a person added after ours.
     #[serde(default)]
     pub extra_header: Vec<String>,
-    /// The lines in their order.
+    /// The rows, in their order.
     pub rows: Vec<Row>,
 }
 
-/// Why the table cannot be kept.
+/// Why the table cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
-    /// A file is there, but is not the table.
+    /// A file exists but is not the table.
     #[error("{} cannot be read as the table: {problem}; it was left alone. Repair it, or move it away", place.display())]
     NotTheTable {
         /// The file.
@@ -81,21 +81,21 @@ pub enum TableError {
 #[derive(Debug)]
 pub struct Files {
     folder: PathBuf,
-    document: markdown::Document,
-    style: csv::Style,
-    /// What was written last.
+    document: markdown::TableDocument,
+    style: csv::CsvStyle,
+    /// The table as it was written last.
     pub last: Table,
-    /// What the files say now, merged.
+    /// The merged content of the files.
     pub table: Table,
 }
 
 impl Files {
-    /// Reads the files in `folder`; an empty table where there are none.
+    /// Reads the files in `folder`. The table is empty if there are none.
     pub fn read(folder: &Path) -> Result<Self, TableError> {
         let text = |name: &str| -> Result<Option<String>, TableError> {
             let place = folder.join(name);
             let read = strict_text(&place).map_err(|problem| TableError::NotTheTable { place, problem })?;
-            // A file that was emptied says nothing.
+            // A file that was emptied counts as missing.
             Ok(read.filter(|text| !text.trim().is_empty()))
         };
         let wrong = |name: &str| {
@@ -112,12 +112,12 @@ impl Files {
             document.as_ref().map(|document| &document.table),
             sheet.as_ref().map(|(_, table)| table),
         );
-        let style = sheet.map_or_else(csv::Style::default, |(style, _)| style);
+        let style = sheet.map_or_else(csv::CsvStyle::default, |(style, _)| style);
         Ok(Self { folder: folder.to_owned(), document: document.unwrap_or_default(), style, last, table })
     }
 
-    /// Writes the merged table to both files, each replaced as a whole, then remembers it as
-    /// written last: a crash in between leaves files that still merge to the same.
+    /// Writes the merged table to both files, each replaced as a whole, and then stores it as
+    /// written last. After a crash in between, the files still merge to the same content.
     pub fn write(mut self) -> Result<(), TableError> {
         let failed = |place: &Path| {
             let place = place.to_owned();
@@ -134,7 +134,7 @@ impl Files {
         ];
         for (name, text) in texts {
             let place = self.folder.join(name);
-            // An unchanged file is not touched: a person may have it open.
+            // An unchanged file is not written, because a person may have it open.
             if strict_text(&place).ok().flatten().as_deref() != Some(text.as_str()) {
                 output::replace(&place, text.as_bytes()).map_err(failed(&place))?;
             }
@@ -142,15 +142,16 @@ impl Files {
         Ok(())
     }
 
-    /// Where the Markdown file lies.
+    /// The path of the Markdown file.
     pub fn markdown_place(&self) -> PathBuf {
         self.folder.join(MARKDOWN)
     }
 }
 
-/// The text of a file, exactly: what is no UTF-8 is an error, for writing it back would destroy it.
+/// The exact text of a file. Text that is not UTF-8 is an error, because writing it back would
+/// destroy it.
 fn strict_text(place: &Path) -> Result<Option<String>, String> {
-    // Bounds the size, and refuses what is no regular file.
+    // This limits the size and refuses anything but a regular file.
     if read_text(place)?.is_none() {
         return Ok(None);
     }
@@ -163,12 +164,12 @@ fn strict_text(place: &Path) -> Result<Option<String>, String> {
 }
 
 impl Row {
-    /// What makes it the same row in both files: its path, or its name where it has none.
+    /// What identifies a row in both files: its path, or its name if it has no path.
     fn key(&self) -> &str {
         if self.path.is_empty() { &self.name } else { &self.path }
     }
 
-    /// Whether a person could tell them apart: everything but our own column.
+    /// Whether the rows are the same to a person: all cells except those in our column.
     fn same_content(&self, other: &Self) -> bool {
         let filled = |row: &Self| row.extra.iter().filter(|cell| !cell.is_empty()).count();
         self.name == other.name
@@ -193,7 +194,7 @@ impl Row {
         Some(Self { name, path, notes, found, extra })
     }
 
-    /// Its cells, filled up to `columns`.
+    /// The row's cells, padded to `columns` cells.
     fn cells(&self, columns: usize) -> Vec<&str> {
         let mut cells = vec![self.name.as_str(), &self.path, &self.notes, &self.found];
         cells.extend(self.extra.iter().map(String::as_str));
@@ -203,21 +204,21 @@ impl Row {
 }
 
 impl Table {
-    /// Number of columns of the widest line.
+    /// The number of columns of the widest row.
     fn columns(&self) -> usize {
         let widest = self.rows.iter().map(|row| row.extra.len()).max().unwrap_or(0);
         HEADER.len() + widest.max(self.extra_header.len())
     }
 }
 
-/// A cell as both files can hold it: one kind of line end, no blanks around. A backslash at the end
-/// of a line gets a blank behind it, since in Markdown it would take the line end's meaning away.
+/// A cell as both files can represent it: only line feeds, and no blanks around it. A backslash at
+/// the end of a line gets a blank after it. Otherwise it would escape the line break in Markdown.
 fn tidy(cell: &str) -> String {
     let cell = cell.replace("\r\n", "\n").replace('\r', "\n").replace("\\\n", "\\ \n");
     cell.trim_matches([' ', '\t', '\n']).to_owned()
 }
 
-/// The columns behind ours, if the line is our header.
+/// The names of the columns after ours, if the line is our header.
 fn extra_header(cells: &[String]) -> Option<Vec<String>> {
     let ours = HEADER.iter().enumerate().all(|(index, name)| {
         cells.get(index).is_some_and(|cell| cell.trim_matches('*').eq_ignore_ascii_case(name))

@@ -1,8 +1,8 @@
 //! Steps that only a person can do, ticked off with `bkverify checklist done`.
 //!
-//! Kept with who and when in a small JSON file in the state folder, newest last, never shortened:
-//! it is part of the record. A tick counts until it expires, and counts only for what a check
-//! itself calls manual.
+//! The ticks are kept in a small JSON file in the state folder, with who and when, the newest last.
+//! Ticks are never removed, because they are part of the record. A tick counts until it expires,
+//! and only for findings that a check itself calls manual.
 
 use std::io::Write;
 use std::path::Path;
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::findings::{Checked, Evidence, Status, plain};
 use super::machine::read_text;
 
-/// The file's name in the state folder.
+/// The name of the file in the state folder.
 pub const FILE: &str = "checklist-ticks.json";
 const SCHEMA: &str = "bkverify-ticks/1";
 
@@ -31,15 +31,15 @@ pub struct Tick {
     pub name: String,
     /// What the person wrote.
     pub note: String,
-    /// Who.
+    /// Who did it.
     pub who: String,
-    /// When.
+    /// When it was ticked off.
     pub when: Timestamp,
-    /// From when on it no longer counts.
+    /// When it stops counting, if it expires.
     pub until: Option<Timestamp>,
 }
 
-/// Ticks cannot be read or kept.
+/// Why ticks cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum TicksError {
     /// The file cannot be read.
@@ -63,7 +63,7 @@ pub enum TicksError {
 }
 
 impl Ticks {
-    /// Reads the ticks in the state folder; none where there is no file.
+    /// Reads the ticks in the state folder. There are none if there is no file.
     pub fn load(state: &Path) -> Result<Self, TicksError> {
         let place = state.join(FILE);
         let problem = |problem: String| TicksError::Read { place: place.display().to_string(), problem };
@@ -75,7 +75,7 @@ impl Ticks {
         Ok(ticks)
     }
 
-    /// Adds one tick and keeps all of them in the state folder, which is made if need be. The file
+    /// Adds one tick to the file in the state folder. The folder is created if necessary. The file
     /// is replaced as a whole, under a lock, so that two people at once lose nothing.
     pub fn record(state: &Path, tick: Tick) -> Result<(), TicksError> {
         let place = state.join(FILE);
@@ -100,9 +100,9 @@ impl Ticks {
 }
 
 impl Tick {
-    /// A tick made now, which counts for `valid` if given.
+    /// A tick made now. It expires after `valid`, if that is given.
     pub fn new(name: &str, note: &str, who: &str, now: Timestamp, valid: Option<SignedDuration>) -> Self {
-        // A time beyond the calendar's end never comes.
+        // A time beyond the end of the calendar never comes.
         let until = valid.and_then(|valid| now.checked_add(valid).ok());
         Self { name: name.to_owned(), note: note.to_owned(), who: who.to_owned(), when: now, until }
     }
@@ -112,15 +112,15 @@ impl Tick {
         self.until.is_none_or(|until| now < until)
     }
 
-    /// It in words.
+    /// The tick in words.
     pub fn words(&self) -> String {
         let until = self.until.map(|until| format!(", counts until {until:.0}")).unwrap_or_default();
         plain(&format!("done by {} on {:.0}{until}: {}", self.who, self.when, self.note))
     }
 }
 
-/// Turns a check's manual findings into passes where its step is ticked off, and shows an expired
-/// tick.
+/// Turns the manual findings of a check into passes if its step is ticked off. An expired tick is
+/// shown as evidence.
 pub fn apply(checked: &mut Checked, ticks: &Ticks, now: Timestamp) {
     let Some(tick) = ticks.newest(checked.name) else { return };
     let holds = tick.holds(now);

@@ -19,13 +19,13 @@ pub(super) static CHECK: Check = Check {
     name: "updates",
     title: "Updates and restarts",
     asks: "The latest updates and service packs are installed, the critical and security ones first.",
-    // Windows Update takes minutes to search.
+    // A search of Windows Update takes minutes.
     patience: Duration::from_secs(300),
     linux: linux::look,
     windows: windows::look,
 };
 
-/// What is pending, as a finding: security updates fail, others warn.
+/// The finding for pending updates: security updates fail, others are a warning.
 fn pending(all: &[String], security: &[String], source: &str, fix: &str) -> Finding {
     let finding = if security.is_empty() && all.is_empty() {
         return Finding::pass("No updates are pending").seen(source, "none");

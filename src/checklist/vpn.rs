@@ -1,7 +1,7 @@
 //! `vpn`: virtual private networks are off on the source server.
 //!
-//! A VPN that starts by itself changes routes and names in the middle of a migration; a VPN server
-//! hands out addresses that the destination will then claim.
+//! A VPN that starts by itself changes routes and names in the middle of a migration. A VPN server
+//! assigns addresses that the destination will then want to use.
 
 mod linux;
 mod windows;

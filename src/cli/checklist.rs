@@ -24,7 +24,9 @@ use crate::checklist::fix::{self, Fixed, Proposal};
 use crate::checklist::machine::read_text;
 use crate::checklist::render::terminal::Page;
 use crate::checklist::ticks::{Tick, Ticks};
-use crate::checklist::{Against, CHECKS, Check, Job, Machine, Os, Record, Settings, Status, render, runner};
+use crate::checklist::{
+    Against, BackupJob, CHECKS, Check, Machine, MachineSettings, Os, Record, Status, render, runner,
+};
 use crate::exit::ExitCode;
 use crate::facts::Facts;
 use crate::output::Output;
@@ -177,7 +179,7 @@ fn check(
         os: Os::current(),
         programs: Box::new(local::programs()),
         root: PathBuf::from("/"),
-        settings: Settings {
+        settings: MachineSettings {
             against,
             ntp: arguments.ntp.clone(),
             jobs: config.as_ref().map(jobs).transpose()?.unwrap_or_default(),
@@ -258,7 +260,7 @@ fn known(name: &str) -> Result<&'static Check, Error> {
 
 /// Every configured job; without named jobs the top of the file is the one job, if it names a
 /// backup.
-fn jobs(config: &Config) -> Result<Vec<Job>, Error> {
+fn jobs(config: &Config) -> Result<Vec<BackupJob>, Error> {
     let names: Vec<Option<&str>> = if config.jobs.is_empty() {
         vec![None]
     } else {
@@ -271,7 +273,7 @@ fn jobs(config: &Config) -> Result<Vec<Job>, Error> {
         let backup = registry::locate(&backup.0, Path::new(""));
         let name = name.unwrap_or_else(|| "the configured job".to_owned());
         let report = settings.reports.of("json").and_then(Output::file).map(Path::to_owned);
-        jobs.push(Job { name, backup, sources: settings.source, maps: settings.map, report });
+        jobs.push(BackupJob { name, backup, sources: settings.source, maps: settings.map, report });
     }
     Ok(jobs)
 }

@@ -267,7 +267,9 @@ fn reports(settings: &Settings) -> Result<Vec<ReportOutput>, Error> {
 fn terminal(invocation: &Invocation, stdout_taken: bool, environment: &Environment) -> Terminal {
     let color = environment.color(stdout_taken);
     let bars = environment.stderr_is_terminal && !environment.dumb_terminal && !invocation.quiet;
-    Terminal { quiet: invocation.quiet, verbose: invocation.verbose, bars, color }
+    let is_shown = if stdout_taken { environment.stderr_is_terminal } else { environment.stdout_is_terminal };
+    let columns = environment.columns.filter(|_| is_shown);
+    Terminal { quiet: invocation.quiet, verbose: invocation.verbose, bars, color, columns }
 }
 
 #[cfg(test)]

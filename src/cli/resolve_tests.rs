@@ -188,6 +188,22 @@ fn colours_and_bars_follow_the_stream_that_is_read() {
 }
 
 #[test]
+fn the_summary_is_as_wide_as_the_terminal_that_shows_it() {
+    let columns = |out: bool, err: bool, flags: &str| {
+        let terminals = Environment {
+            stdout_is_terminal: out,
+            stderr_is_terminal: err,
+            columns: Some(120),
+            ..Environment::for_tests()
+        };
+        plan_in(&terminals, None, &format!("{WHOLE} {flags}")).unwrap().outputs.terminal.columns
+    };
+    assert_eq!(columns(true, true, ""), Some(120));
+    assert_eq!(columns(false, true, ""), None, "the summary goes to a file");
+    assert_eq!(columns(false, true, "--json -"), Some(120), "the summary goes to standard error");
+}
+
+#[test]
 fn no_color_and_a_dumb_terminal_are_honoured_unless_told_otherwise() {
     let mut environment =
         Environment { stdout_is_terminal: true, no_color: true, ..Environment::for_tests() };

@@ -1,28 +1,30 @@
-//! How far this machine's clock is from an NTP server's, by one SNTP exchange (RFC 5905), through
-//! `rsntp`.
+//! How far this machine's clock is from the clock of an NTP server, measured by one SNTP exchange
+//! (RFC 5905) with `rsntp`.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
 use rsntp::{Config, SntpClient};
 
-/// How long a server may take to answer.
+/// The longest time that a server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(4);
 const NTP_PORT: u16 = 123;
 
 /// One measurement.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Measured {
-    /// Server's clock minus this machine's, in seconds.
+    /// The server's clock minus this machine's clock, in seconds.
     pub offset: f64,
-    /// Time on the way there and back, in seconds; the offset is exact to half of it.
+    /// The time of the round trip, in seconds. The offset is exact to half of it.
     pub delay: f64,
-    /// The server's distance from a reference clock.
+    /// The server's distance from a reference clock, in hops.
     pub stratum: u8,
 }
 
-/// Asks `server` (`host`, `host:port`, `[v6]:port`) for the time. The error says why there is no
-/// answer.
+/// Asks `server` (`host`, `host:port`, `[v6]:port`) for the time.
+///
+/// # Errors
+/// Why there is no answer.
 pub fn measure(server: &str) -> Result<Measured, String> {
     let address = resolve(server)?;
     let any: SocketAddr = match address {

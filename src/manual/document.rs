@@ -1,7 +1,8 @@
-//! A page as a list of blocks, so that the terminal and man pages need not know Markdown.
+//! A page as a list of blocks, so that the renderers for the terminal and for man pages do not need
+//! to know Markdown.
 //!
-//! In: Markdown. Out: a [`Document`]. Of Markdown it knows what the pages use: headings, paragraphs,
-//! code, lists, tables, links. A test holds that no page uses anything else.
+//! In: Markdown. Out: a [`Document`]. Only the Markdown that the pages use is supported: headings,
+//! paragraphs, code, lists, tables, links. A test checks that no page uses anything else.
 
 use pulldown_cmark::{Alignment, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 
@@ -10,23 +11,23 @@ use super::{Topic, linked};
 /// A page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
-    /// Its blocks, from top to bottom.
+    /// The blocks, from top to bottom.
     pub blocks: Vec<Block>,
 }
 
-/// A part of a page that begins on a line of its own.
+/// A part of a page that begins on its own line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Block {
     /// A heading.
     Heading {
-        /// 1 for the title, 2 for sections, 3 for what is below them.
+        /// 1 for the title, 2 for sections, 3 for everything below.
         level: u8,
         /// Its text.
         text: Vec<Span>,
     },
-    /// Running text.
+    /// A paragraph of text.
     Paragraph(Vec<Span>),
-    /// Lines that stay as they are, each ended by a line break.
+    /// Lines that are not wrapped, each ending in a line break.
     Code(String),
     /// A list.
     List {
@@ -41,7 +42,7 @@ pub enum Block {
         right: Vec<bool>,
         /// The cells of the first row.
         head: Vec<Vec<Span>>,
-        /// The cells of the others.
+        /// The cells of the other rows.
         rows: Vec<Vec<Vec<Span>>>,
     },
 }
@@ -49,44 +50,45 @@ pub enum Block {
 /// A piece of text in one style.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Span {
-    /// Plain.
+    /// Plain text.
     Text(String),
-    /// Something to type, or as a program prints it.
+    /// Something to type, or the output of a program.
     Code(String),
-    /// Strong.
+    /// Strong text.
     Strong(String),
-    /// Emphasised.
+    /// Emphasised text.
     Emphasis(String),
-    /// A link to a page of the manual: its name.
+    /// A link to a page of the manual, by the page's name.
     Topic(&'static str),
     /// A link to something else.
     Link {
-        /// What stands there.
+        /// The text of the link.
         text: String,
-        /// Where it leads.
+        /// The target of the link.
         to: String,
     },
 }
 
 impl Topic {
-    /// The page, read.
+    /// Parses the page.
     pub fn document(&self) -> Document {
         Document::read(self.text)
     }
 }
 
 impl Document {
-    /// Reads Markdown.
+    /// Parses Markdown.
     pub fn read(text: &str) -> Self {
         let mut events = Parser::new_ext(text, Options::ENABLE_TABLES);
         Self { blocks: blocks(&mut events) }
     }
 }
 
-/// Blocks up to the end of what holds them. Its end is taken.
+/// The blocks up to the end of the enclosing element. The end event is consumed.
 fn blocks<'a>(events: &mut impl Iterator<Item = Event<'a>>) -> Vec<Block> {
     let mut found = Vec::new();
-    // A list whose items are not set apart holds their text without a paragraph around it.
+    // In a list without blank lines between the items, the text of an item has no paragraph around
+    // it.
     let mut bare = Vec::new();
     while let Some(event) = events.next() {
         let Some(event) = take_span(event, events, &mut bare) else { continue };
@@ -138,7 +140,7 @@ fn table<'a>(alignments: &[Alignment], events: &mut impl Iterator<Item = Event<'
     Block::Table { right, head, rows }
 }
 
-/// Text up to the end of what holds it. Its end is taken.
+/// The text up to the end of the enclosing element. The end event is consumed.
 fn spans<'a>(events: &mut impl Iterator<Item = Event<'a>>) -> Vec<Span> {
     let mut found = Vec::new();
     while let Some(event) = events.next() {
@@ -149,7 +151,7 @@ fn spans<'a>(events: &mut impl Iterator<Item = Event<'a>>) -> Vec<Span> {
     found
 }
 
-/// Adds what an event begins to the end of `spans`; gives the event back if it is no text.
+/// Adds the text that an event begins to the end of `spans`. Returns the event if it is not text.
 fn take_span<'a>(
     event: Event<'a>,
     events: &mut impl Iterator<Item = Event<'a>>,
@@ -173,7 +175,7 @@ fn take_span<'a>(
     None
 }
 
-/// Adds text to the end. The parser cuts it into pieces where a character might have had a meaning.
+/// Adds text to the end. The parser splits text at characters that might have had a meaning.
 fn push_text(spans: &mut Vec<Span>, text: &str) {
     match spans.last_mut() {
         Some(Span::Text(last)) => last.push_str(text),
@@ -181,7 +183,7 @@ fn push_text(spans: &mut Vec<Span>, text: &str) {
     }
 }
 
-/// The bare text up to the end of what holds it. Its end is taken.
+/// The text without styles up to the end of the enclosing element. The end event is consumed.
 fn text<'a>(events: &mut impl Iterator<Item = Event<'a>>) -> String {
     let mut found = String::new();
     for event in events {
@@ -205,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn blocks_come_in_order_and_lines_of_a_paragraph_are_joined() {
+    fn blocks_keep_their_order_and_lines_of_a_paragraph_are_joined() {
         let read = Document::read("# A\n\nb\nc\n\n    d\n     e\n\n1. f\n2. g\n   - h\n\n## I\n");
         let item = |blocks: Vec<Block>| blocks;
         let nested = Block::List { first: None, items: vec![vec![Block::Paragraph(plain("h"))]] };
@@ -255,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn no_page_uses_what_would_be_lost() {
+    fn no_page_uses_unsupported_markdown() {
         for topic in TOPICS {
             for event in Parser::new_ext(topic.text, Options::all()) {
                 let is_known = match &event {

@@ -1,7 +1,7 @@
 //! The manual: pages in Markdown, one for each topic.
 //!
-//! In: nothing; the pages are part of the program. Out: a page as text for a terminal, or as a man
-//! page of section 7. [`document`] reads the Markdown once for both.
+//! In: nothing, because the pages are part of the program. Out: a page as text for a terminal, or
+//! as a man page of section 7. [`document`] parses the Markdown for both.
 
 pub mod document;
 pub mod roff;
@@ -9,12 +9,12 @@ pub mod terminal;
 
 pub use document::{Block, Document, Span};
 
-/// One page.
+/// One page of the manual.
 #[derive(Debug)]
 pub struct Topic {
-    /// Its name: what `bkverify help` is given, and the name of its file.
+    /// The name for `bkverify help`, and the name of the file.
     pub name: &'static str,
-    /// What is in it, in a few words.
+    /// What the page is about, in a few words.
     pub summary: &'static str,
     /// The page in Markdown.
     pub text: &'static str,
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn every_page_opens_with_a_title_and_what_the_reader_gets() {
+    fn every_page_begins_with_a_title_and_a_paragraph() {
         for topic in TOPICS {
             let blocks = topic.document().blocks;
             assert!(matches!(blocks[0], Block::Heading { level: 1, .. }), "{}", topic.name);

@@ -1,18 +1,18 @@
 //! A page as a man page of section 7.
 //!
-//! In: a topic. Out: roff with the macros of man(7), `bkverify-TOPIC.7`. Tables are laid out here,
-//! as text of fixed width: tbl(1) is not on every machine.
+//! In: a topic. Out: `bkverify-TOPIC.7`, in roff with the macros of man(7). Tables are laid out
+//! here as text of fixed width, because tbl(1) is not installed everywhere.
 
 use roff::{Inline, Roff, bold, italic, roman};
 
 use super::terminal::{self, Look};
 use super::{Block, Document, Span, TOPICS, Topic};
 
-/// Columns for a table: what man leaves of a terminal with 80, when it is indented.
+/// Columns for a table: what man leaves of an 80-column terminal, with indentation.
 const TABLE_WIDTH: usize = 66;
 
-/// Stands where man pages have a date. The builder leaves out an empty one, and the version would
-/// pass for it.
+/// Takes the place of the date in a man page. The builder would leave out an empty date, and the
+/// version would then take its place.
 pub const NO_DATE: &str = " ";
 
 /// The man page of a topic.
@@ -31,13 +31,14 @@ pub fn render(topic: &Topic) -> String {
     page.render()
 }
 
-/// Keeps lines as they come: names of commands and flags must not be hyphenated.
+/// Turns off hyphenation and justification, because names of commands and flags must not be
+/// hyphenated.
 pub fn left_aligned(page: &mut Roff) {
     page.control("nh", []);
     page.control("ad", ["l"]);
 }
 
-/// The program's page and all topics but this one.
+/// The program's own page and all other topics.
 fn see_also(name: &str) -> Vec<Inline> {
     let mut spans = vec![bold("bkverify"), roman("(1)")];
     for other in TOPICS.iter().filter(|other| other.name != name) {
@@ -55,7 +56,7 @@ fn blocks(page: &mut Roff, blocks: &[Block]) {
         }
         after_heading = is_heading;
         match block {
-            // The title says no more than NAME.
+            // The title repeats what is in NAME.
             Block::Heading { level: 1, .. } => {}
             Block::Heading { level: 2, text } => heading(page, "SH", &bare(text).to_uppercase()),
             Block::Heading { text, .. } => heading(page, "SS", &bare(text)),
@@ -77,7 +78,7 @@ fn heading(page: &mut Roff, macro_name: &str, text: &str) {
     page.control(macro_name, [text.replace('"', "").as_str()]);
 }
 
-/// Lines as they are, indented.
+/// Shows lines unchanged, but indented.
 fn verbatim(page: &mut Roff, text: &str) {
     page.control("RS", ["4"]);
     page.control("nf", []);
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_roff_would_take_for_commands_is_escaped() {
+    fn text_that_looks_like_roff_commands_is_escaped() {
         let text = "# T\n\nIn `C:\\n`:\n\n    .ci/test -x\n    'a\n";
         let topic = Topic { name: "x", summary: "y", text };
         let page = render(&topic);

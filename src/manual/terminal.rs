@@ -1,27 +1,28 @@
-//! A page as text for a terminal, or for a pipe.
+//! A page as text for a terminal or for a pipe.
 //!
-//! In: a [`Document`], the width, and whether styles are wanted. Out: lines of at most that width,
-//! except code, which is never wrapped. Wrapping is `textwrap`'s and tables are `comfy-table`'s.
+//! In: a [`Document`], the width, and whether to use styles. Out: lines of at most that width,
+//! except code, which is never wrapped. `textwrap` wraps the text, and `comfy-table` lays out the
+//! tables.
 
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, presets};
 use textwrap::{Options, WordSplitter, WrapAlgorithm};
 
 use super::{Block, Document, Span};
 
-/// Columns before code, and before what is inside of a list.
+/// Indentation of code.
 const INDENT: &str = "    ";
 
 /// How a page is shown.
 #[derive(Debug, Clone, Copy)]
 pub struct Look {
-    /// Columns that there are.
+    /// The number of columns.
     pub width: usize,
-    /// Whether the reader's terminal shows bold and colours (ECMA-48).
+    /// Whether to use bold and colours (ECMA-48).
     pub is_styled: bool,
 }
 
 impl Look {
-    /// Text in a style. Each word has it by itself, since a pager forgets styles at line ends.
+    /// Text in a style. Each word is styled separately, because a pager resets styles at line ends.
     fn style(self, text: &str, style: &str) -> String {
         if !self.is_styled {
             return text.to_owned();
@@ -31,7 +32,7 @@ impl Look {
         words.join(" ")
     }
 
-    /// Text as it stands in a line.
+    /// The text of spans on one line.
     fn spans(self, spans: &[Span]) -> String {
         let span = |span: &Span| match span {
             Span::Text(text) => text.clone(),
@@ -54,7 +55,7 @@ impl Look {
         textwrap::wrap(text, options).into_iter().map(std::borrow::Cow::into_owned).collect()
     }
 
-    /// Blocks as lines, an empty one between each and the next.
+    /// Blocks as lines, with an empty line between blocks.
     fn blocks(self, blocks: &[Block]) -> Vec<String> {
         let mut lines = Vec::new();
         for block in blocks {
@@ -77,7 +78,7 @@ impl Look {
     }
 
     fn heading(self, level: u8, text: &[Span]) -> Vec<String> {
-        // A style of their own within a heading would end the heading's.
+        // A style inside a heading would end the style of the heading.
         let plain = Self { is_styled: false, ..self };
         let lines = plain.wrap(&plain.spans(text));
         if self.is_styled {
@@ -107,7 +108,7 @@ impl Look {
     }
 
     fn table(self, right: &[bool], head: &[Vec<Span>], rows: &[Vec<Vec<Span>>]) -> Vec<String> {
-        // Styles would count as columns.
+        // Styles would be counted as columns.
         let plain = Self { is_styled: false, ..self };
         let cells = |row: &[Vec<Span>]| row.iter().map(|cell| plain.spans(cell)).collect::<Vec<_>>();
         let mut table = Table::new();
@@ -125,7 +126,7 @@ impl Look {
                 column.set_cell_alignment(CellAlignment::Right);
             }
         }
-        // Rows of several lines need something between them.
+        // Rows with several lines need a separator between them.
         if table.lines().count() > rows.len() + 2 {
             table.load_style(below_head('=').row_separator(LineStyle::none().fill('-').junction('-')));
         }
@@ -137,7 +138,7 @@ fn indented(indent: &str, line: &str) -> String {
     format!("{indent}{line}").trim_end().to_owned()
 }
 
-/// The whole page, each line ended by a line break.
+/// The whole page. Each line ends in a line break.
 pub fn render(document: &Document, look: Look) -> String {
     let mut text = look.blocks(&document.blocks).join("\n");
     text.push('\n');
@@ -155,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_wrapped_and_lists_hang() {
+    fn text_is_wrapped_and_lists_are_indented() {
         let page =
             "# Title\n\nOne two three `four`.\n\n1. five six seven eight\n2. nine\n\n- ten\n\n    a  b\n";
         let expected = "Title\n=====\n\nOne two three\n`four`.\n\n1. five six\n   seven eight\n2. nine\n\n- ten\n\n    a  b\n";
@@ -177,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_but_code_is_wider_than_asked_for() {
+    fn only_code_is_wider_than_the_page() {
         for topic in TOPICS {
             for width in [60, 80, 110] {
                 for is_styled in [false, true] {

@@ -8,7 +8,7 @@ fn names(folder: &Path) -> Vec<String> {
 }
 
 #[test]
-fn a_file_replaces_the_old_one_and_leaves_nothing_else() {
+fn replacing_a_file_leaves_no_temporary_file() {
     let folder = tempfile::tempdir().unwrap();
     let place = folder.path().join("report.json");
     replace(&place, b"first, and longer").unwrap();
@@ -18,7 +18,7 @@ fn a_file_replaces_the_old_one_and_leaves_nothing_else() {
 }
 
 #[test]
-fn a_write_that_fails_leaves_nothing() {
+fn a_failed_write_leaves_no_temporary_file() {
     let folder = tempfile::tempdir().unwrap();
     assert!(replace(&folder.path().join("missing/report.json"), b"text").is_err());
     assert!(replace(folder.path(), b"text").is_err(), "a folder cannot be replaced by a file");
@@ -29,7 +29,7 @@ fn a_write_that_fails_leaves_nothing() {
 }
 
 #[test]
-fn a_file_is_created_once() {
+fn create_refuses_to_overwrite() {
     let folder = tempfile::tempdir().unwrap();
     let place = folder.path().join("new");
     create(&place, b"first").unwrap();
@@ -52,7 +52,7 @@ fn a_new_file_follows_the_umask_and_a_replaced_one_keeps_its_permissions() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
     let mode = |name: &str| fs::metadata(folder.path().join(name)).unwrap().permissions().mode() & 0o777;
-    // What this process gets for any file.
+    // The permissions that this process gives to any file.
     fs::write(folder.path().join("plain"), "").unwrap();
     replace(&folder.path().join("replaced"), b"text").unwrap();
     create(&folder.path().join("created"), b"text").unwrap();
@@ -79,16 +79,18 @@ fn a_device_is_written_and_not_replaced_and_a_link_is_followed() {
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
 }
 
-/// Giving away takes root, who is the one to be cheated; others have nothing to test.
+/// Only root can give files to another user, and root is the user that these attacks target.
+/// Without root, these tests do nothing.
 #[cfg(target_os = "linux")]
-mod of_others {
+mod of_other_users {
     use std::os::unix::fs::{PermissionsExt, chown, lchown, symlink};
 
     use super::*;
 
     const OTHER: Option<u32> = Some(4_321);
 
-    /// A folder like `/tmp` with a file of root's beside it; nothing where this is not root.
+    /// A folder like `/tmp`, beside a file that belongs to root. `None` if this process is not
+    /// root.
     fn sticky() -> Option<(tempfile::TempDir, PathBuf)> {
         let world = tempfile::tempdir().unwrap();
         let shared = world.path().join("shared");
@@ -109,7 +111,7 @@ mod of_others {
     }
 
     #[test]
-    fn a_link_of_another_user_is_not_followed_wherever_it_is_on_the_way() {
+    fn a_link_of_another_user_is_not_followed_anywhere_in_a_path() {
         let Some((world, shared)) = sticky() else { return };
         let precious = world.path().join("precious");
         let (file, folder) = (shared.join("report.json"), shared.join("folder"));
@@ -130,7 +132,7 @@ mod of_others {
     }
 
     #[test]
-    fn ones_own_link_in_such_a_folder_is_followed() {
+    fn a_link_of_this_user_in_a_shared_folder_is_followed() {
         let Some((world, shared)) = sticky() else { return };
         symlink("../precious", shared.join("report.json")).unwrap();
         replace(&shared.join("report.json"), b"report").unwrap();
@@ -138,7 +140,7 @@ mod of_others {
     }
 
     #[test]
-    fn a_file_or_a_pipe_of_another_user_in_such_a_folder_is_left_alone() {
+    fn a_file_or_a_pipe_of_another_user_in_a_shared_folder_is_not_written() {
         let Some((_world, shared)) = sticky() else { return };
         let (file, pipe) = (shared.join("file"), shared.join("pipe"));
         fs::write(&file, "theirs").unwrap();
@@ -151,7 +153,7 @@ mod of_others {
     }
 
     #[test]
-    fn a_folder_of_another_user_leads_nobody_astray_and_a_report_there_is_for_its_owner_alone() {
+    fn in_a_folder_of_another_user_links_are_refused_and_a_replaced_report_becomes_private() {
         let Some((world, shared)) = sticky() else { return };
         fs::set_permissions(&shared, fs::Permissions::from_mode(0o755)).unwrap();
         let (old, link) = (shared.join("old"), shared.join("link"));
@@ -167,7 +169,7 @@ mod of_others {
     }
 
     #[test]
-    fn what_took_the_name_meanwhile_is_not_replaced() {
+    fn a_file_that_appeared_in_the_meantime_is_not_replaced() {
         let Some((world, _)) = sticky() else { return };
         let place = world.path().join("new");
         let Ok(Destination::File { folder, name, is_new: true, .. }) = platform::destination(&place) else {
@@ -183,7 +185,7 @@ mod of_others {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn what_standard_output_and_a_pipe_stand_for_is_written() {
+fn pipes_and_files_behind_dev_fd_are_written() {
     use std::io::Read;
     use std::os::fd::AsRawFd;
     let (mut reading, writing) = io::pipe().unwrap();

@@ -1,12 +1,13 @@
-//! What the other direction found, in sentences: originals that the backup does not hold, and what
-//! was not looked at.
+//! Sentences about completeness: originals that the backup does not contain, and originals that
+//! could not be looked up.
 
 use crate::backup::escape;
 use crate::words;
 
 use super::model::{CompletenessPart, Model};
 
-/// What is missing though nobody asked, and the line that says that it is intended.
+/// The warning about missing originals if the person did not ask for completeness, with the
+/// configuration line that declares them as intended.
 pub(super) fn warning(model: &Model) -> Option<String> {
     let found = model.completeness.as_ref().filter(|found| !found.asked_for)?;
     let lost = (found.missing.len() + found.doubtful.len()) as u64;
@@ -19,20 +20,20 @@ pub(super) fn warning(model: &Model) -> Option<String> {
     let lines: Vec<String> =
         found.exclude.iter().map(|glob| format!("\"{}\"", escape(glob.as_bytes()))).collect();
     Some(format!(
-        "WARNING: {} of {all} that were looked up {are} not in the backup{perhaps}; if that is intended, say so with exclude = [{}] \
+        "WARNING: {} of {all} that were looked up {are} not in the backup{perhaps}; if this is intended, declare it with exclude = [{}] \
          (or --exclude).",
         words::count(lost),
         lines.join(", ")
     ))
 }
 
-/// What excuses originals that are not in the backup.
+/// Why originals may rightly be missing from the backup.
 fn perhaps_later(number: u64) -> String {
     let they = if number == 1 { "it was" } else { "they were" };
     format!(", perhaps because {they} put there after the backup was taken")
 }
 
-/// Why originals that were asked for leave doubt. To be asked where the run says that they do.
+/// Why originals that were asked for leave doubt. Call this only if the run ended in doubt.
 pub(super) fn doubt(model: &Model) -> Option<String> {
     let found = model.completeness.as_ref().filter(|found| found.asked_for)?;
     let looked_up = format!(
@@ -61,7 +62,7 @@ pub(super) fn doubt(model: &Model) -> Option<String> {
     })
 }
 
-/// What was looked up, and what was not.
+/// How many originals were looked up, and how many were not.
 pub(super) fn fact(found: &CompletenessPart) -> String {
     let looked_up = words::count(found.looked_up);
     let mut text =
@@ -84,7 +85,7 @@ pub(super) fn fact(found: &CompletenessPart) -> String {
     text
 }
 
-/// What is in the backup and is compared with nothing.
+/// What the backup contains but is not compared with anything.
 pub(super) fn not_compared(model: &Model) -> Option<String> {
     let number = model.population.not_compared;
     let what = if number == 1 { "link, device or empty folder" } else { "links, devices and empty folders" };
@@ -97,9 +98,9 @@ mod tests {
     use super::*;
     use crate::exit::ExitCode;
     use crate::report::samples;
-    use crate::verify::outcome::{Completeness, Outcome};
+    use crate::verify::outcome::{CompletenessResult, Outcome};
 
-    fn with(found: Completeness) -> Outcome {
+    fn with(found: CompletenessResult) -> Outcome {
         Outcome { completeness: Some(found), ..samples::passed() }
     }
 
@@ -108,14 +109,14 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_asked_for_is_a_warning_that_names_the_line_to_write() {
-        let found = Completeness {
+    fn missing_originals_are_only_a_warning_if_completeness_was_not_asked_for() {
+        let found = CompletenessResult {
             wanted: 200,
             originals: 9_000,
             looked_up: 200,
             missing: vec![b"/s/cache/1".to_vec(), b"/s/cache/2".to_vec()],
             exclude: vec!["cache/**".to_owned()],
-            ..Completeness::default()
+            ..CompletenessResult::default()
         };
         let outcome = with(found.clone());
         assert_eq!(outcome.exit_code(), ExitCode::Pass);
@@ -125,26 +126,32 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("exclude = [\"cache/**\"]"), "{text}");
-        let asked = with(Completeness { asked_for: true, ..found });
+        let asked = with(CompletenessResult { asked_for: true, ..found });
         assert_eq!((asked.exit_code(), warning(&model(&asked))), (ExitCode::IntegrityFailure, None));
     }
 
     #[test]
-    fn looking_up_too_little_is_doubt_only_where_it_was_asked_for() {
-        let base = Completeness { asked_for: true, wanted: 200, originals: 9_000, ..Completeness::default() };
+    fn looking_up_too_few_originals_is_doubt_only_if_completeness_was_asked_for() {
+        let base = CompletenessResult {
+            asked_for: true,
+            wanted: 200,
+            originals: 9_000,
+            ..CompletenessResult::default()
+        };
         let code = |looked_up, too_young, undecided| {
-            with(Completeness { looked_up, too_young, undecided, ..base.clone() }).exit_code()
+            with(CompletenessResult { looked_up, too_young, undecided, ..base.clone() }).exit_code()
         };
         assert_eq!(code(200, 0, 0), ExitCode::Pass);
-        assert_eq!(code(200, 900, 40), ExitCode::Pass, "others took their places");
+        assert_eq!(code(200, 900, 40), ExitCode::Pass, "other originals replaced them");
         assert_eq!(code(195, 3, 2), ExitCode::Pass);
-        assert_eq!(code(200, 0, 60), ExitCode::Incomplete, "nobody knows of every fifth");
+        assert_eq!(code(200, 0, 60), ExitCode::Incomplete, "a fifth is undecided");
         assert_eq!(code(18, 0, 182), ExitCode::Incomplete);
         assert_eq!(code(18, 182, 0), ExitCode::Incomplete);
         assert_eq!(code(0, 0, 0), ExitCode::Incomplete);
-        let nobody_asked = Completeness { asked_for: false, undecided: 182, looked_up: 18, ..base.clone() };
+        let nobody_asked =
+            CompletenessResult { asked_for: false, undecided: 182, looked_up: 18, ..base.clone() };
         assert_eq!(with(nobody_asked).exit_code(), ExitCode::Pass);
-        let outcome = with(Completeness { looked_up: 18, undecided: 182, ..base });
+        let outcome = with(CompletenessResult { looked_up: 18, undecided: 182, ..base });
         assert_eq!(
             doubt(&model(&outcome)).unwrap(),
             "18 of 200 originals wanted could be looked up in the backup: 182 may be younger than the backup; verify a newer one."
@@ -152,18 +159,18 @@ mod tests {
     }
 
     #[test]
-    fn one_original_is_spoken_of_as_one() {
-        let found = Completeness {
+    fn one_original_is_reported_in_the_singular() {
+        let found = CompletenessResult {
             wanted: 200,
             looked_up: 200,
             doubtful: vec![b"/s/new".to_vec()],
-            ..Completeness::default()
+            ..CompletenessResult::default()
         };
         let text = warning(&model(&with(found.clone()))).unwrap();
         let expected = "WARNING: 1 of 201 originals that were looked up is not in the backup, \
                         perhaps because it was put there after the backup was taken;";
         assert!(text.starts_with(expected), "{text}");
-        let asked = with(Completeness { asked_for: true, ..found });
+        let asked = with(CompletenessResult { asked_for: true, ..found });
         let expected = "1 original is not in the backup, perhaps because it was put there after the backup was taken; \
                         verify a newer backup, which must hold it.";
         assert_eq!(doubt(&model(&asked)).unwrap(), expected);

@@ -1,4 +1,4 @@
-//! The report for programs: the model itself, whose form [`model`](super::model) describes.
+//! The report for programs: the model as JSON. [`model`](super::model) describes the form.
 
 use super::model::Model;
 use super::{Error, Renderer};
@@ -11,7 +11,7 @@ pub(super) const RENDERER: Renderer = Renderer {
     render,
 };
 
-/// The report, indented, ending in a line feed.
+/// The report with indentation, ending in a line feed.
 fn render(model: &Model) -> Result<Vec<u8>, Error> {
     let mut text = serde_json::to_vec_pretty(model)
         .map_err(|error| Error::Render { what: RENDERER.title, problem: error.to_string() })?;

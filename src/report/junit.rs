@@ -1,9 +1,9 @@
-//! The report for test dashboards, in JUnit's XML.
+//! The report for test dashboards, as JUnit XML.
 //!
-//! One suite. A test case for all verified files together (a million cases would drown a
-//! dashboard), one for the run as a whole, and one for each finding: what proves the backup bad is
-//! a failure, what could not be done is an error, what proves nothing is skipped. So the suite is
-//! green exactly where the exit code is 0.
+//! It is one suite. One test case stands for all verified files together (a million cases would be
+//! too many for a dashboard), one for the run as a whole, and one for each finding. What proves the
+//! backup bad is a failure, what could not be done is an error, and what proves nothing is skipped.
+//! So the suite is green exactly if the exit code is 0.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -33,7 +33,7 @@ fn render(model: &Model) -> Result<Vec<u8>, Error> {
         suite.extra.insert("timestamp".into(), time.to_string().into());
     }
     suite.add_test_case(run(model));
-    // Of a run that ended with an error nothing else is known.
+    // If the run ended with an error, nothing else is known.
     if model.error.is_none() {
         for (name, value) in properties(model) {
             suite.add_property(Property::new(name, xml(&value)));
@@ -48,12 +48,12 @@ fn render(model: &Model) -> Result<Vec<u8>, Error> {
         .map_err(|error| Error::Render { what: RENDERER.title, problem: error.to_string() })
 }
 
-/// A duration; none where the number is no duration.
+/// A duration. Zero if the number is not a valid duration.
 fn seconds(number: f64) -> Duration {
     Duration::try_from_secs_f64(number).unwrap_or_default()
 }
 
-/// What is needed to draw the same sample again, and what ran.
+/// What is needed to draw the same sample again, and which version ran.
 fn properties(model: &Model) -> [(&'static str, String); 8] {
     [
         ("version", model.version.clone()),
@@ -67,8 +67,8 @@ fn properties(model: &Model) -> [(&'static str, String); 8] {
     ]
 }
 
-/// The run as a whole, which succeeds where the exit code is 0: what it proves, and why it is no
-/// pass where it is none.
+/// The run as a whole: what it proves, or why it is not a pass. The case succeeds if the exit code
+/// is 0.
 fn run(model: &Model) -> TestCase {
     let word = model.exit_code.word();
     let status = match model.exit_code {
@@ -96,7 +96,7 @@ fn run(model: &Model) -> TestCase {
     case
 }
 
-/// All that was found good, as one case.
+/// All good files, as one case.
 fn verified(model: &Model) -> TestCase {
     let number = model.counts.verified;
     let status = if number > 0 { TestCaseStatus::success() } else { skipped("none", "no file was verified") };
@@ -106,7 +106,7 @@ fn verified(model: &Model) -> TestCase {
     case
 }
 
-/// A case for each thing that was found.
+/// One case for each finding, and for each part that could not be listed or looked up.
 fn findings(model: &Model) -> Vec<TestCase> {
     let mut cases: Vec<TestCase> = model.findings.iter().map(finding).collect();
     cases.extend(model.damage.iter().map(|line| case("catalog", line, bad("damage", line))));
@@ -131,7 +131,7 @@ fn finding(finding: &FindingPart) -> TestCase {
     case(kind, &finding.path, status)
 }
 
-/// Where the bytes differ, and the hashes, a line each.
+/// Where the bytes differ, and the hashes, one per line.
 fn detail(finding: &FindingPart) -> String {
     let mut out = String::new();
     // Writing to a string cannot fail.
@@ -148,13 +148,13 @@ fn detail(finding: &FindingPart) -> String {
 }
 
 fn missing(path: &str, is_failure: bool) -> TestCase {
-    let why = "the backup does not hold this original";
+    let why = "the backup does not contain this original";
     let status = if is_failure { bad("missing", why) } else { skipped("missing", why) };
     case("completeness", path, status)
 }
 
 fn doubtful(path: &str) -> TestCase {
-    let why = "the backup does not hold this original, \
+    let why = "the backup does not contain this original, \
                perhaps because it was put there after the backup was taken";
     case("completeness", path, skipped("doubtful", why))
 }
@@ -177,13 +177,13 @@ fn skipped(kind: &str, message: &str) -> TestCaseStatus {
     status
 }
 
-/// Text without the characters that XML 1.0 cannot hold (section 2.2), each replaced by U+FFFD.
+/// Replaces each character that XML 1.0 does not allow (section 2.2) with U+FFFD.
 fn xml(text: &str) -> String {
     let allowed = |each: char| matches!(each, '\t' | '\n' | ' '..='\u{fffd}' | '\u{10000}'..) && !is_c1(each);
     text.chars().map(|each| if allowed(each) { each } else { char::REPLACEMENT_CHARACTER }).collect()
 }
 
-/// Controls that XML allows but that terminals obey.
+/// Control characters that XML allows but that terminals obey.
 fn is_c1(each: char) -> bool {
     matches!(each, '\u{7f}'..='\u{9f}')
 }

@@ -1,7 +1,7 @@
-//! Makes the model, once, from the plan and from how the run ended.
+//! Makes the model from the plan and from how the run ended.
 //!
-//! This is the one place that reads an [`Outcome`]. Renderers see the model alone, so that a report
-//! that was read back renders like the one that was written.
+//! This is the only place in this room that reads an [`Outcome`]. Renderers see only the model, so
+//! a report that was read back renders like the one that was written.
 
 use std::time::{Duration, SystemTime};
 
@@ -18,21 +18,21 @@ use super::model::{
 };
 use super::statement;
 
-/// Why a run could not begin, or not go on.
+/// Why a run could not begin or could not go on.
 #[derive(Debug, Clone)]
 pub struct Failure {
-    /// How the program ends.
+    /// The exit code of the program.
     pub exit_code: ExitCode,
     /// What went wrong, and where.
     pub message: String,
     /// What to do next.
     pub hint: Option<String>,
-    /// How long it took to find out.
+    /// How long the run took until it failed.
     pub took: Duration,
 }
 
 impl Model {
-    /// What is to be said of a run that ended in an outcome, or in an error.
+    /// The model of a run that ended with an outcome or with an error.
     pub fn new(plan: &Plan, ended: Result<&Outcome, &Failure>) -> Self {
         match ended {
             Ok(outcome) => Self::of_outcome(plan, outcome),
@@ -55,7 +55,7 @@ impl Model {
             effort: EffortPart::new(&outcome.effort, outcome.sample.drawn),
             ..Self::empty(plan, outcome.exit_code(), outcome.effort.total)
         };
-        // These sentences are made of the numbers above.
+        // These sentences are made from the numbers above.
         model.headline = statement::headline(&model);
         model.assurance = outcome.assurance.map(|found| AssurancePart {
             sentence: Some(found.sentence(&statement::which(&model))),
@@ -73,7 +73,7 @@ impl Model {
         }
     }
 
-    /// A run that found nothing, of a backup of which nothing is known.
+    /// The model of a run that found nothing, with a backup that nothing is known about.
     fn empty(plan: &Plan, exit_code: ExitCode, took: Duration) -> Self {
         let finished = plan.started.checked_add(took).unwrap_or(SystemTime::UNIX_EPOCH);
         let clock = |time: SystemTime| Timestamp::try_from(time).ok();

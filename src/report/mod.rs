@@ -1,16 +1,17 @@
-//! Reports: a run for people, for programs and for test dashboards.
+//! Reports: what people, programs and test dashboards are told about a run.
 //!
 //! In: the [`Plan`], and how the run ended. Out: the terminal summary, and the files that the plan
-//! names. Both are made of one [`Model`], which is made once and holds everything that any of them
-//! says, whether the run ended in an outcome or in an error.
+//! names. All of them are rendered from one [`Model`]. It is made once and holds everything that
+//! any of them says, whether the run ended with an outcome or with an error.
 //!
-//! A renderer is a pure function from the model to bytes. It reads no plan, no clock and no file;
-//! it judges nothing (what a run proves stands in the model); and it renders an error as it does an
-//! outcome. A report never holds a secret, names never reach a terminal unescaped, and a report
-//! file is either the old one or the whole new one.
+//! A renderer is a pure function from the model to bytes. It reads no plan, no clock and no file.
+//! It judges nothing: what a run proves is already in the model. It renders an error as well as an
+//! outcome. A report never contains a secret, names never reach a terminal unescaped, and a report
+//! file has either its old content or all of its new content.
 //!
-//! A new report is a file here and a line of [`RENDERERS`]: its flag, its key in the configuration,
-//! its line of `bkverify plan` and `bkverify init` and the checks of where it is written follow.
+//! To add a report, add a file here and a line to [`RENDERERS`]. Its flag, its key in the
+//! configuration, its line in `bkverify plan` and `bkverify init`, and the checks of its path
+//! follow from that.
 
 mod completeness;
 mod json;
@@ -33,28 +34,28 @@ use crate::plan::Plan;
 /// A kind of report file.
 #[derive(Debug, Clone, Copy)]
 pub struct Renderer {
-    /// Its flag, and its key in the configuration: `json`.
+    /// The name of its flag and of its key in the configuration: `json`.
     pub name: &'static str,
     /// What messages call it: `JSON report`.
     pub title: &'static str,
-    /// The help of the flag.
+    /// The help text of the flag.
     pub summary: &'static str,
-    /// A file to write to, as an example in a configuration.
+    /// An example of a file to write to, for a configuration.
     pub example: &'static str,
-    /// Makes the file.
+    /// Makes the content of the file.
     pub render: fn(&Model) -> Result<Vec<u8>, Error>,
 }
 
 /// Every kind of report file, in the order of the flags.
 pub static RENDERERS: [Renderer; 2] = [json::RENDERER, junit::RENDERER];
 
-/// Writes the report files that the plan asks for; the first error is returned.
+/// Writes the report files that the plan asks for. Returns the first error.
 pub fn write_files(plan: &Plan, model: &Model) -> Result<(), Error> {
     write_files_with(&RENDERERS, plan, model)
 }
 
-/// Writes the report files and then shows the summary; the first error is returned. A quiet plan
-/// shows it only if the run did not pass.
+/// Writes the report files, then shows the summary. Returns the first error. With a quiet plan, the
+/// summary is shown only if the run did not pass.
 pub fn write_all(plan: &Plan, model: &Model) -> Result<(), Error> {
     let written = write_files(plan, model);
     if plan.outputs.terminal.quiet && model.exit_code == ExitCode::Pass {
@@ -70,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn renderers_have_names_of_their_own_and_say_what_they_write() {
+    fn renderers_have_unique_names_and_say_what_they_write() {
         let names: BTreeSet<_> = RENDERERS.iter().map(|renderer| renderer.name).collect();
         assert_eq!(names.len(), RENDERERS.len());
         for renderer in &RENDERERS {
@@ -80,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn every_renderer_makes_something_of_every_way_to_end() {
+    fn every_renderer_renders_every_way_a_run_can_end() {
         let plan = samples::plan();
         let outcomes = samples::all();
         let failure = samples::failure();
@@ -90,7 +91,7 @@ mod tests {
                 let text = String::from_utf8((renderer.render)(&model).unwrap()).unwrap();
                 assert!(text.ends_with('\n') && text.contains("bkverify"), "{}", renderer.name);
             }
-            assert!(terminal::render(&model, &terminal::Look::default()).ends_with('\n'));
+            assert!(terminal::render(&model, &terminal::SummaryStyle::default()).ends_with('\n'));
         }
     }
 }

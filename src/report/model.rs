@@ -1,18 +1,22 @@
-//! What a report says: plain data, which is written as the JSON report and reads back from it.
+//! What a report says: plain data that is written as the JSON report and can be read back from it.
 //!
-//! Its JSON form is the report for programs, `bkverify-report/2`, described by the JSON Schema in
-//! [`SCHEMA`], which a test holds against reports of every kind. A field that goes away or changes
-//! its meaning makes it `/3`. The schema refuses unknown fields, so a reader that validates takes
-//! the schema of the version that wrote the report (`version`). [`Model::read`] skips them: a field
-//! may be added under `/2`, and must then have a serde default, so that older reports still read.
+//! Its JSON form is the report for programs, `bkverify-report/2`. The JSON Schema in [`SCHEMA`]
+//! describes it, and a test checks reports of every kind against the schema. If a field is removed
+//! or changes its meaning, the form becomes `/3`. The schema rejects unknown fields, so a reader
+//! that validates needs the schema of the version that wrote the report (`version`).
 //!
-//! - Paths are text as [`escape`](crate::backup::escape) makes it: valid UTF-8 as it is; control characters, backslashes
-//!   and other bytes as `\xNN`, one a byte. [`unescape`](crate::backup::unescape) gives the bytes
-//!   back.
-//! - Times are RFC 3339 in UTC; durations are seconds; sizes are bytes; shares are between 0 and 1.
-//! - What is unknown or was not asked for is `null`, never left out.
-//! - A run that could not begin, or not go on, has an `error`; then nothing was verified, and all
-//!   numbers are 0.
+//! [`Model::read`] skips unknown fields. A field may therefore be added within `/2`. Such a field
+//! must have a serde default, so that older reports can still be read; a test reads a report of the
+//! oldest `/2` form.
+//!
+//! - Paths are text made by [`escape`](crate::backup::escape): valid UTF-8 stays as it is; control
+//!   characters, backslashes and other bytes become `\xNN`, one for each byte.
+//!   [`unescape`](crate::backup::unescape) gives the bytes back.
+//! - Times are RFC 3339 in UTC; durations are in seconds; sizes are in bytes; shares are between 0
+//!   and 1.
+//! - What is unknown or was not asked for is `null`. It is never left out.
+//! - A run that could not begin or could not go on has an `error`. Then nothing was verified, and
+//!   all numbers are 0.
 
 mod asked;
 mod exit;
@@ -30,20 +34,20 @@ use serde::{Deserialize, Serialize};
 use crate::exit::ExitCode;
 use crate::verify::outcome::Incomplete;
 
-/// Name and version of the JSON form, the value of `schema` in every report.
+/// Name and version of the JSON form. Every report has it in `schema`.
 pub const SCHEMA_NAME: &str = "bkverify-report/2";
 
 /// The JSON Schema (draft 2020-12) of the form.
 pub const SCHEMA: &str = include_str!("schema.json");
 
-/// Everything that a report says. Fields stand in the order of the JSON form.
+/// Everything that a report says. The fields are in the order of the JSON form.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Model {
     /// [`SCHEMA_NAME`].
     pub schema: String,
     /// The program that ran: `bkverify`.
     pub program: String,
-    /// Its version.
+    /// The version of the program.
     pub version: String,
     /// Operating system and processor.
     pub platform: String,
@@ -51,49 +55,50 @@ pub struct Model {
     pub started: Option<Timestamp>,
     /// When it ended.
     pub finished: Option<Timestamp>,
-    /// How it ended: `exit_code` and, as one word, `result` in the JSON form.
+    /// How the run ended. In the JSON form: `exit_code`, and the same as one word in `result`.
     #[serde(flatten, with = "exit")]
     pub exit_code: ExitCode,
-    /// What was found, in one sentence; the error where the run ended with one.
+    /// What was found, in one sentence. If the run ended with an error, the error.
     pub headline: String,
-    /// Why there is no outcome, where there is none.
+    /// Why there is no outcome. `None` if there is one.
     pub error: Option<ErrorPart>,
-    /// Why less was proven than asked for.
+    /// Why less was proven than was asked for.
     pub incomplete: Option<Incomplete>,
     /// What was asked for.
     pub plan: PlanPart,
     /// The backup that was verified.
     pub backup: BackupPart,
-    /// What was drawn from.
+    /// The files that the sample was drawn from.
     pub population: PopulationPart,
-    /// What was drawn.
+    /// The sample that was drawn.
     pub sample: SamplePart,
     /// How many picks ended with which verdict.
     pub counts: CountsPart,
-    /// What the sample proves; nothing where no pick was decided.
+    /// What the sample proves. `None` if no pick was decided.
     pub assurance: Option<AssurancePart>,
-    /// Picks that are not `verified`, by path; of alarms and of undecided ones the first 10,000.
+    /// Picks that are not `verified`, in the order of their paths. Of alarms, and of undecided
+    /// picks, only the first 10,000 each.
     pub findings: Vec<FindingPart>,
     /// The originals that were looked up in the backup.
     pub completeness: Option<CompletenessPart>,
-    /// Parts of the backup that are lost: each a failure.
+    /// Parts of the backup that are lost. Each of them is a failure.
     pub damage: Vec<String>,
-    /// Parts of the backup that this account may not list.
+    /// Parts of the backup that this account has no permission to list.
     pub denied: Vec<String>,
-    /// Things worth knowing that change nothing.
+    /// Facts worth knowing that do not change the result.
     pub notes: Vec<String>,
-    /// How fast it went.
+    /// How long the run took and how much it read.
     pub effort: EffortPart,
 }
 
-/// A text that is no report.
+/// Why a text cannot be read as a report.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// It is a report of another version, or something else that has a schema.
-    #[error("it is of the form `{0}`, not `{SCHEMA_NAME}`")]
+    /// It is a report of another version, or something else with a `schema` field.
+    #[error("its schema is `{0}`, not `{SCHEMA_NAME}`")]
     OtherForm(String),
-    /// It is no report at all, or lacks a part.
-    #[error("it is no report ({0})")]
+    /// It is not a report, or a required field is missing.
+    #[error("it is not a report ({0})")]
     NoReport(#[from] serde_json::Error),
 }
 
@@ -101,7 +106,7 @@ impl Model {
     /// Reads a JSON report.
     ///
     /// # Errors
-    /// Where the text is no JSON, of another form, or lacks what the form has.
+    /// If the text is not JSON, has another schema, or lacks a required field.
     pub fn read(text: &str) -> Result<Self, ReadError> {
         #[derive(Deserialize)]
         struct Form {
@@ -114,7 +119,7 @@ impl Model {
         Ok(serde_json::from_str(text)?)
     }
 
-    /// Whether anything proves the backup bad or lacking.
+    /// Whether anything proves that the backup is bad or incomplete.
     pub fn has_failures(&self) -> bool {
         self.exit_code == ExitCode::IntegrityFailure
     }

@@ -11,7 +11,7 @@ use crate::verify::assurance::Assurance;
 use crate::verify::counts::Counts;
 use crate::verify::difference::{DamagePattern, Difference};
 use crate::verify::hash::Hash;
-use crate::verify::outcome::{Completeness, Effort, Incomplete, Outcome, Population, Sample};
+use crate::verify::outcome::{CompletenessResult, Effort, Incomplete, Outcome, Population, SampleSummary};
 use crate::verify::verdict::Verdict;
 use crate::verify::{Hashes, PickRecord};
 
@@ -38,7 +38,7 @@ pub(crate) fn plan() -> Plan {
     plan
 }
 
-/// 500 of 10,000, all good.
+/// 500 files out of 10,000, all good.
 pub(crate) fn passed() -> Outcome {
     outcome(&[(Verdict::Verified, 500)], 500)
 }
@@ -70,7 +70,13 @@ fn outcome(verdicts: &[(Verdict, u64)], wanted: u64) -> Outcome {
             unlisted: 0,
             not_compared: 0,
         },
-        sample: Sample { strategy: "random", seed: "spring".to_owned(), wanted, drawn, replacements: 0 },
+        sample: SampleSummary {
+            strategy: "random",
+            seed: "spring".to_owned(),
+            wanted,
+            drawn,
+            replacements: 0,
+        },
         assurance: Assurance::of(10_000, &counts, 0, 0.95),
         counts,
         findings: Vec::new(),
@@ -141,7 +147,7 @@ pub(crate) fn failed() -> Outcome {
     found
 }
 
-/// Everything that can be bad, at once and a lot of it.
+/// Everything that can be bad at once, and a lot of it.
 pub(crate) fn disaster() -> Outcome {
     let verdicts = Verdict::ALL.map(|verdict| (verdict, 20));
     let mut found = outcome(&verdicts, 500);
@@ -155,7 +161,7 @@ pub(crate) fn disaster() -> Outcome {
     found.incomplete = Some(Incomplete::Interrupted);
     found.denied = vec!["folder private cannot be listed: permission denied".to_owned()];
     found.damage = (0..15).map(|n| format!("folder {n}: permission denied")).collect();
-    found.completeness = Some(Completeness {
+    found.completeness = Some(CompletenessResult {
         asked_for: true,
         wanted: 200,
         originals: 9_000,
@@ -171,7 +177,7 @@ pub(crate) fn disaster() -> Outcome {
     found
 }
 
-/// Ended by the time limit after 120 good files.
+/// A run that the time limit ended after 120 good files.
 pub(crate) fn cut_short() -> Outcome {
     let mut found = outcome(&[(Verdict::Verified, 120), (Verdict::Deleted, 1)], 500);
     found.incomplete = Some(Incomplete::TimeLimit);
@@ -179,7 +185,7 @@ pub(crate) fn cut_short() -> Outcome {
     found
 }
 
-/// A backup without a file in it.
+/// A backup without any file.
 pub(crate) fn empty() -> Outcome {
     let mut found = outcome(&[], 0);
     found.population = Population { whole: true, digest: "00".repeat(32), ..Population::default() };
@@ -188,7 +194,7 @@ pub(crate) fn empty() -> Outcome {
     found
 }
 
-/// Everything was asked for, and a signal came while the backup was still being listed.
+/// All files were asked for, and a signal came while the backup was still being listed.
 pub(crate) fn interrupted() -> Outcome {
     let mut found = outcome(&[(Verdict::Verified, 120)], 640);
     found.sample.strategy = "all";
@@ -210,7 +216,7 @@ pub(crate) const INCOMPLETE: [Incomplete; 8] = [
     Incomplete::RestoreFolder,
 ];
 
-/// One of each.
+/// One outcome for each way a run can end.
 pub(crate) fn all() -> [Outcome; 6] {
     [passed(), failed(), disaster(), cut_short(), interrupted(), empty()]
 }

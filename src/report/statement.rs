@@ -1,5 +1,5 @@
-//! The sentences that several reports share: what was found, what it proves, what is missing. Each is
-//! made of the model's numbers.
+//! The sentences that several reports share: what was found, what it proves, what is missing. All
+//! of them are made from the numbers in the model.
 
 use crate::exit::ExitCode;
 use crate::verify::outcome::Incomplete;
@@ -14,7 +14,7 @@ use super::model::Model;
 pub(super) fn headline(model: &Model) -> String {
     let counts = &model.counts;
     let mut parts = Vec::new();
-    // What is bad counts, whatever became of its original.
+    // Bad files are counted even if their originals changed.
     let compared = counts.comparable + counts.outside_bad();
     if compared > 0 {
         let verified = words::count(counts.comparable_verified);
@@ -35,7 +35,7 @@ pub(super) fn headline(model: &Model) -> String {
     format!("{}{drawn}.{warning}", parts.join(", "))
 }
 
-/// What is bad or in doubt, kind by kind.
+/// What is bad or in doubt, one phrase for each kind.
 fn problems(model: &Model) -> Vec<String> {
     let asked_for = model.completeness.as_ref().filter(|found| found.asked_for);
     let missing = asked_for.map_or(0, |found| found.missing.len() as u64);
@@ -54,15 +54,15 @@ fn problems(model: &Model) -> Vec<String> {
     .collect()
 }
 
-/// What the sample proves about the whole, where it proves anything.
+/// What the sample proves about the whole backup, if it proves anything.
 pub(super) fn assurance(model: &Model) -> Option<String> {
     model.assurance.as_ref()?.sentence.clone()
 }
 
-/// Why less was verified than asked for, where that is so.
+/// Why less was verified than was asked for. `None` if everything was verified.
 pub(super) fn incomplete(model: &Model) -> Option<String> {
     if model.error.is_some() {
-        // The headline says it all.
+        // The headline already says everything.
         return None;
     }
     let reason = match model.incomplete {
@@ -92,12 +92,12 @@ pub(super) fn incomplete(model: &Model) -> Option<String> {
     Some(ended_early(model, reason))
 }
 
-/// Too many picks prove nothing, and what can be done about it.
+/// Says that too many picks prove nothing, and what can be done about it.
 fn too_many_undecided(model: &Model) -> String {
     let counts = &model.counts;
     let hint = match model.exit_code {
         ExitCode::Incomplete if 2 * counts.unreadable > counts.undecided => {
-            " The reasons below say what is missing: permission, room (--restore-to), a password or a method."
+            " The reasons below say what is missing: permission, free space (--restore-to), a password or a compression method."
         }
         ExitCode::Incomplete => {
             " Verify sooner after the backup, or against a snapshot; if the originals cannot have changed, say so with \
@@ -112,7 +112,7 @@ fn too_many_undecided(model: &Model) -> String {
     )
 }
 
-/// Why a run that went to its end is no pass, though nothing bad was found.
+/// Why a run that went to its end is not a pass, although nothing bad was found.
 fn doubt(model: &Model) -> String {
     if model.counts.comparable == 0 {
         "This proves nothing.".to_owned()
@@ -123,11 +123,12 @@ fn doubt(model: &Model) -> String {
     }
 }
 
-/// Why a run ended early, and how far it came.
+/// Why a run ended early, and how many files it had compared by then.
 fn ended_early(model: &Model, reason: &str) -> String {
     let (compared, files) = (model.counts.comparable, model.population.files);
     let were = if compared == 1 { "was" } else { "were" };
-    // How many were wanted depends on how many there are.
+    // If the listing did not end, the number of wanted files is not known: it depends on how many
+    // there are.
     if model.population.whole {
         let wanted = words::counted(model.sample.wanted, "file");
         return format!("{reason}: {} of {wanted} wanted {were} compared.", words::count(compared));
@@ -142,7 +143,8 @@ fn ended_early(model: &Model, reason: &str) -> String {
     }
 }
 
-/// The picks that the statement is not about, and those that it counts as bad though nobody knows.
+/// What the statement is not about: picks that could not be compared. Also the picks that it counts
+/// as bad because they could not be decided.
 pub(super) fn rest(model: &Model) -> Option<String> {
     if let Some(assurance) = &model.assurance {
         return assurance.rest.clone();
@@ -150,7 +152,7 @@ pub(super) fn rest(model: &Model) -> Option<String> {
     rest_of(model)
 }
 
-/// The same, made of the numbers.
+/// The same sentences, made from the numbers of the model.
 pub(super) fn rest_of(model: &Model) -> Option<String> {
     let counts = &model.counts;
     let mut sentences = Vec::new();
@@ -167,7 +169,7 @@ pub(super) fn rest_of(model: &Model) -> Option<String> {
             (modified, format!("apparently modified since the backup{still}")),
             (counts.deleted, "deleted".to_owned()),
             (counts.unreadable.saturating_sub(unreadable), "unreadable".to_owned()),
-            (counts.outside_bad(), "bad whatever became of the original".to_owned()),
+            (counts.outside_bad(), "bad, whether or not the original changed".to_owned()),
         ];
         let kinds: Vec<String> = kinds
             .into_iter()
@@ -192,9 +194,9 @@ pub(super) fn rest_of(model: &Model) -> Option<String> {
     (!sentences.is_empty()).then(|| sentences.join(" "))
 }
 
-/// How many of the comparable files that were not decided differ, and how many could not be read,
-/// for want of room. (A file whose original is gone cannot be compared.) Where more were found than
-/// are listed, this is as close as the sums allow.
+/// Of the comparable files that were not decided: how many differ, and how many could not be read
+/// because the restore folder was full. (A file whose original is gone is not comparable.) If more
+/// were found than are listed, this is the best estimate that the sums allow.
 pub(super) fn unresolved(model: &Model) -> (u64, u64) {
     let counts = &model.counts;
     let listed = model.findings.iter().filter(|one| one.comparable && one.verdict == Verdict::Unreadable);

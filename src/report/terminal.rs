@@ -1,5 +1,5 @@
 //! The summary for a person: the verdict first, then what is bad and why, then what was verified.
-//! One screen of 24 lines and 80 columns, as long as names are short.
+//! With short names it fits on one screen of 24 lines and 80 columns.
 
 use std::time::Duration;
 
@@ -11,33 +11,42 @@ use crate::words::{self, printable};
 use super::model::{FindingPart, Model};
 use super::{completeness, statement};
 
-/// Lines that lists of failures share.
+/// Number of lines that all lists of failures share.
 const LIST_LINES: usize = 10;
 /// Columns that the names of facts take.
 const FACT_INDENT: usize = 11;
+/// Columns of a summary that is not shown on a terminal.
+const WIDTH: usize = 80;
+/// The fewest and the most columns on a terminal. Longer lines are hard to read.
+const WIDTHS: (usize, usize) = (40, 100);
 
-/// How the summary looks.
+/// How the summary is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Look {
+pub struct SummaryStyle {
     /// Columns that sentences are wrapped at.
     pub width: usize,
-    /// Whether the verdict is coloured.
+    /// Whether to colour the verdict.
     pub color: bool,
-    /// Whether only the verdict and the failures are wanted.
+    /// Whether to show only the verdict and the failures.
     pub quiet: bool,
-    /// Where the whole of a list that is cut can be found.
+    /// Where the whole list can be found if a list is cut off.
     pub see: String,
 }
 
-impl Default for Look {
+impl Default for SummaryStyle {
     fn default() -> Self {
-        Self { width: 80, color: false, quiet: false, see: "--json".to_owned() }
+        Self { width: WIDTH, color: false, quiet: false, see: "--json".to_owned() }
     }
 }
 
-/// The summary, ending in a line feed. Whatever the model holds, nothing but printable characters
-/// comes through.
-pub fn render(model: &Model, look: &Look) -> String {
+/// The columns to wrap at on a terminal with this many columns, or without a terminal.
+pub fn width(columns: Option<usize>) -> usize {
+    columns.map_or(WIDTH, |columns| columns.clamp(WIDTHS.0, WIDTHS.1))
+}
+
+/// The summary, ending in a line feed. Whatever the model contains, only printable characters are
+/// shown.
+pub fn render(model: &Model, style: &SummaryStyle) -> String {
     let (word, color) = match model.exit_code {
         _ if model.error.is_some() => ("ERROR", "\x1b[1;31m"),
         ExitCode::Pass => ("PASS", "\x1b[1;32m"),
@@ -45,91 +54,94 @@ pub fn render(model: &Model, look: &Look) -> String {
         _ => ("FAIL", "\x1b[1;31m"),
     };
     let mut out = String::new();
-    verdict(&mut out, model, look, word.len() + 2);
-    // Of a run that ended with an error nothing else is known.
+    verdict(&mut out, model, style, word.len() + 2);
+    // If the run ended with an error, nothing else is known.
     if model.error.is_none() {
-        failures(&mut out, model, look);
-        if !look.quiet {
-            facts(&mut out, model, look);
+        failures(&mut out, model, style);
+        if !style.quiet {
+            facts(&mut out, model, style);
         }
     }
-    // The first line stands beside the word.
+    // The first line begins beside the word.
     let rest = &out[word.len()..];
-    if look.color { format!("{color}{word}\x1b[0m{rest}") } else { format!("{word}{rest}") }
+    if style.color { format!("{color}{word}\x1b[0m{rest}") } else { format!("{word}{rest}") }
 }
 
-/// What was found and what that proves, leaving room for the word beside it.
-fn verdict(out: &mut String, model: &Model, look: &Look, indent: usize) {
+/// What was found and what it proves, indented to leave space for the word.
+fn verdict(out: &mut String, model: &Model, style: &SummaryStyle, indent: usize) {
     let hint = model.error.as_ref().and_then(|error| error.hint.as_deref());
     let sentences = [statement::incomplete(model), statement::assurance(model), statement::rest(model)];
     let sentences = sentences.into_iter().flatten();
     let hints = hint.into_iter().flat_map(str::lines).map(str::to_owned);
     for line in [model.headline.clone()].into_iter().chain(hints).chain(sentences) {
-        out.push_str(&wrap(&line, indent, look.width));
+        out.push_str(&wrap(&line, indent, style.width));
     }
 }
 
 /// One list of failures.
 struct List {
     title: &'static str,
-    /// The first of them, each with its lines.
+    /// The first failures, each with all its lines.
     items: Vec<String>,
     total: u64,
 }
 
-/// What is bad, list by list; lists share the room, and say how much they leave out.
-fn failures(out: &mut String, model: &Model, look: &Look) {
+/// The lists of failures. They share [`LIST_LINES`], and each says how much it leaves out.
+fn failures(out: &mut String, model: &Model, style: &SummaryStyle) {
     let completeness = model.completeness.as_ref();
     let missing = completeness.map_or(&[][..], |found| &found.missing);
     let doubtful = completeness.map_or(&[][..], |found| &found.doubtful);
     let bad = |finding: &FindingPart| finding.verdict.is_bad();
     let corrupt = |finding: &FindingPart| finding.verdict == Verdict::OriginalCorrupt;
-    // Those that cannot be read have a list of their own.
+    // Unreadable files have a list of their own.
     let open = |finding: &FindingPart| finding.comparable && finding.verdict == Verdict::Changed;
     let unreadable = |finding: &FindingPart| finding.verdict == Verdict::Unreadable;
-    // Not all that was found is listed.
+    // The totals come from the counts, because the findings are capped.
     let counts = &model.counts;
     let lists = [
-        findings("Bad in the backup:", model, look, counts.bad, bad),
+        findings("Bad in the backup:", model, style, counts.bad, bad),
         findings(
             "Corrupt originals, of which the backup has the right bytes:",
             model,
-            look,
+            style,
             counts.original_corrupt,
             corrupt,
         ),
         lines("Parts of the backup that cannot be listed:", model.damage.iter().chain(&model.denied)),
-        lines("Originals that the backup does not hold:", missing.iter()),
-        lines("Originals that it does not hold, perhaps because they were put there since:", doubtful.iter()),
+        lines("Originals that the backup does not contain:", missing.iter()),
+        lines(
+            "Originals that it does not contain, perhaps because they were put there since:",
+            doubtful.iter(),
+        ),
         findings(
             "Files that differ, and it cannot be told which side is wrong:",
             model,
-            look,
+            style,
             statement::unresolved(model).0,
             open,
         ),
         findings(
             "Files that could not be read, so that nothing is proven about them:",
             model,
-            look,
+            style,
             counts.unreadable,
             unreadable,
         ),
     ];
     let lists: Vec<List> = lists.into_iter().filter(|list| list.total > 0).collect();
-    // Each has its share; what a short one leaves goes to those before it.
+    // Each list has its share. Lines that later lists do not need go to earlier ones.
     let share = LIST_LINES / lists.len().max(1);
     let lines_of = |list: &List| list.items.iter().map(|item| item.lines().count()).sum::<usize>();
     let mut left = LIST_LINES;
     for (index, list) in lists.iter().enumerate() {
         let later: usize = lists[index + 1..].iter().map(|list| lines_of(list).min(share)).sum();
-        left -= show(out, look, list, left.saturating_sub(later)).min(left);
+        left -= show(out, style, list, left.saturating_sub(later)).min(left);
     }
 }
 
-/// A list, as much of it as fits into `room` lines, and at least one item; returns how many lines
+/// Shows as much of a list as fits into `room` lines, and at least one item. Returns how many lines
 /// its items took.
-fn show(out: &mut String, look: &Look, list: &List, room: usize) -> usize {
+fn show(out: &mut String, style: &SummaryStyle, list: &List, room: usize) -> usize {
     out.push_str(&format!("\n{}\n", list.title));
     let (mut shown, mut used) = (0_u64, 0);
     for item in &list.items {
@@ -143,21 +155,21 @@ fn show(out: &mut String, look: &Look, list: &List, room: usize) -> usize {
     }
     if list.total > shown {
         let more = words::count(list.total - shown);
-        out.push_str(&format!("  and {more} more, see {}\n", look.see));
+        out.push_str(&format!("  and {more} more, see {}\n", style.see));
     }
     used
 }
 
-/// Findings of one kind, each with its reason below.
+/// Findings of one kind, each with its reason below it.
 fn findings(
     title: &'static str,
     model: &Model,
-    look: &Look,
+    style: &SummaryStyle,
     total: u64,
     which: impl Fn(&FindingPart) -> bool,
 ) -> List {
     let items = model.findings.iter().filter(|finding| which(finding)).take(LIST_LINES).map(|finding| {
-        let reason = wrap(&why(finding), 6, look.width);
+        let reason = wrap(&why(finding), 6, style.width);
         format!("  {}: {}\n{reason}", finding.verdict.word(), printable(&finding.path))
     });
     List { title, items: items.collect(), total }
@@ -178,10 +190,10 @@ fn lines<'a>(title: &'static str, all: impl Iterator<Item = &'a String> + Clone)
 }
 
 /// What was verified, how to draw it again, and how fast it went.
-fn facts(out: &mut String, model: &Model, look: &Look) {
+fn facts(out: &mut String, model: &Model, style: &SummaryStyle) {
     out.push('\n');
     let mut fact = |name: &str, text: &str| {
-        let text = wrap(text, FACT_INDENT, look.width);
+        let text = wrap(text, FACT_INDENT, style.width);
         out.push_str(&format!("{name:<FACT_INDENT$}{}", &text[FACT_INDENT..]));
     };
     let backup = &model.backup;
@@ -191,7 +203,7 @@ fn facts(out: &mut String, model: &Model, look: &Look) {
     let originals: Vec<&str> = model.plan.sources.iter().map(String::as_str).chain(mapped).collect();
     fact("originals", &originals.join(", "));
     fact("drawn", &drawn(model));
-    // Another run draws from all that there is.
+    // If the listing did not end, another run would draw from more files.
     if model.population.whole {
         fact("redraw", &redraw(&model.sample.seed));
     }
@@ -207,7 +219,7 @@ fn facts(out: &mut String, model: &Model, look: &Look) {
     fact("speed", &speed(model));
 }
 
-/// The option that draws the same sample; quoted where a shell would split it.
+/// The option that draws the same sample, quoted if a shell would split it.
 fn redraw(seed: &str) -> String {
     let plain =
         !seed.is_empty() && seed.chars().all(|each| each.is_ascii_alphanumeric() || "-_.".contains(each));
@@ -242,7 +254,7 @@ fn speed(model: &Model) -> String {
     format!("{text}, catalog {}, total {}", time(effort.catalog_seconds), time(effort.total_seconds))
 }
 
-/// The words of a sentence; a number and what it counts stay together.
+/// The words of a sentence. A number stays with what it counts.
 fn unbroken(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = Some(text);
     std::iter::from_fn(move || {
@@ -254,8 +266,8 @@ fn unbroken(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// A sentence in printable lines of at most `width` columns, each indented, each ending in a line
-/// feed. A longer word stands alone.
+/// A sentence in printable lines of at most `width` columns. Each line is indented and ends in a
+/// line feed. A word that is too long has a line of its own.
 fn wrap(text: &str, indent: usize, width: usize) -> String {
     let mut out = String::new();
     let mut column = 0;

@@ -1,4 +1,4 @@
-//! Reports on their way out: whole or not at all.
+//! Writes reports, each as a whole or not at all.
 
 use std::io;
 
@@ -10,20 +10,20 @@ use crate::verify;
 use super::model::Model;
 use super::{Renderer, terminal};
 
-/// A report could not be made or written.
+/// Why a report could not be made or written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The place cannot be written.
+    /// The file or stream could not be written.
     #[error("cannot write the {what} to {place}; the verification itself is done")]
     Write {
         /// Which report.
         what: &'static str,
-        /// Where it should go.
+        /// The path, or the name of the stream.
         place: String,
         /// What the system says.
         source: io::Error,
     },
-    /// The text could not be made.
+    /// The renderer failed.
     #[error("cannot make the {what}: {problem}")]
     Render {
         /// Which report.
@@ -31,13 +31,13 @@ pub enum Error {
         /// What is wrong.
         problem: String,
     },
-    /// The plan asks for a report that nobody makes.
+    /// The plan names a report that no renderer makes.
     #[error("there is no report \"{0}\"")]
     Unknown(String),
 }
 
-/// Writes the report files that the plan asks for, made by these renderers. One report that fails
-/// keeps no other from being written; the first error is returned.
+/// Writes the report files that the plan asks for, with these renderers. If one report fails, the
+/// others are still written. Returns the first error.
 pub fn write_files_with(renderers: &[Renderer], plan: &Plan, model: &Model) -> Result<(), Error> {
     let mut result = Ok(());
     for wanted in &plan.outputs.reports {
@@ -51,7 +51,8 @@ pub fn write_files_with(renderers: &[Renderer], plan: &Plan, model: &Model) -> R
     result
 }
 
-/// Since the run began an original may have come to lie where the report goes.
+/// Renders one report and writes it. The path is checked again: since the run began, somebody may
+/// have put an original there, and it must not be overwritten.
 fn write(renderer: &Renderer, plan: &Plan, model: &Model, output: &Output) -> Result<(), Error> {
     let content = (renderer.render)(model)?;
     let checked = output.file().map_or(Ok(()), |file| verify::check_report(plan, file));
@@ -60,18 +61,23 @@ fn write(renderer: &Renderer, plan: &Plan, model: &Model, output: &Output) -> Re
     written.map_err(failed)
 }
 
-/// Shows the summary on standard output, or on standard error where a report takes standard output.
-/// A reader that has gone away is no failure.
+/// Shows the summary on standard output, or on standard error if a report is written to standard
+/// output. A reader that closed the pipe is not an error.
 pub fn show_summary(plan: &Plan, model: &Model) -> Result<(), Error> {
     let terminal = &plan.outputs.terminal;
     let json = plan.outputs.reports.iter().find(|report| report.renderer == "json");
-    let mut look = terminal::Look { color: terminal.color, quiet: terminal.quiet, ..Default::default() };
+    let mut style = terminal::SummaryStyle {
+        width: terminal::width(terminal.columns),
+        color: terminal.color,
+        quiet: terminal.quiet,
+        ..Default::default()
+    };
     if let Some(file) = json.and_then(|report| report.output.file()) {
-        look.see = path_text(file);
+        style.see = path_text(file);
     }
     let stdout_taken = plan.outputs.takes_stdout();
     let stream = if stdout_taken { "standard error" } else { "standard output" };
-    output::show(terminal::render(model, &look).as_bytes(), stdout_taken).map_err(|source| Error::Write {
+    output::show(terminal::render(model, &style).as_bytes(), stdout_taken).map_err(|source| Error::Write {
         what: "summary",
         place: stream.to_owned(),
         source,
@@ -92,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn every_report_is_written_even_if_one_cannot_be() {
+    fn a_report_that_cannot_be_written_does_not_stop_the_others() {
         let folder = tempfile::tempdir().unwrap();
         let mut plan = samples::plan();
         let model = Model::new(&plan, Ok(&samples::passed()));
@@ -108,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_report_that_nobody_makes_is_an_error() {
+    fn a_report_without_a_renderer_is_an_error() {
         let mut plan = samples::plan();
         let model = Model::new(&plan, Ok(&samples::passed()));
         plan.outputs.reports = vec![to("parchment", Path::new("/nowhere"))];

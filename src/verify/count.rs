@@ -8,7 +8,7 @@ use crate::plan::Plan;
 use crate::platform::Timestamp;
 use crate::stop::Stop;
 
-use super::catalog::{Count, PopulationFilter};
+use super::catalog::{CountSink, PopulationFilter};
 use super::pairing::Pairing;
 use super::sample::Ranker;
 use super::{Error, Filter, LISTING_THREADS, Silent};
@@ -46,7 +46,7 @@ pub fn count(plan: &Plan, limit: Duration) -> Result<Counted, Error> {
     let pairing = Pairing::new(&*backup, sources, maps, false, Some(&filter), stop)?;
     let ranker = Ranker::new(&plan.draw.seed);
     let population_filter = PopulationFilter::new(&filter, &pairing, &ranker, &Silent, None, stop, now());
-    let listing = backup.catalog(filter.needs(), &context, &Count(&population_filter))?;
+    let listing = backup.catalog(filter.needs(), &context, &CountSink(&population_filter))?;
     let whole = !matches!(listing, Listing::Stopped) && !stop.is_set();
     let damaged = matches!(listing, Listing::Damaged(_));
     let population = population_filter.population(whole);

@@ -1,8 +1,9 @@
-//! What a run found, before anybody says what it means.
+//! What a run found, before it is decided what that means.
 //!
-//! Each judge keeps a [`PickTally`] of its own; merged, and put beside what was listed, they are the
-//! [`Tally`] of a run. Tallies merge and serialise, so that a run may be split and its parts put
-//! together again: [`conclude`](fn@super::conclude::conclude) needs nothing else but the plan.
+//! Each judge has a [`PickTally`] of its own. Merged, and combined with what was listed, they are
+//! the [`Tally`] of the run. Tallies can be merged and serialised, so a run may be split and its
+//! parts put together again. [`conclude`](fn@super::conclude::conclude) needs only the plan, the
+//! description of the backup and the tally.
 
 use std::time::Duration;
 
@@ -15,48 +16,46 @@ use super::outcome::{Incomplete, Population};
 use super::record::PickRecord;
 use super::verdict::Verdict;
 
-/// As many alarms are listed, and as many undecided picks; further ones are only counted, so that
-/// neither memory nor a report grows with what is bad.
+/// The most alarms that are listed, and the most undecided picks. Further ones are only counted, so
+/// that a bad backup makes neither memory nor the report grow without limit.
 pub const LISTED_MAX: u64 = 10_000;
 
-/// As many picks that could not be compared are looked at again, once the times in the backup are
-/// known.
+/// The most picks that are looked at again once the newest time in the backup is known.
 pub const RECONSIDERED_MAX: u64 = 100_000;
 
 /// What judges found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PickTally {
-    /// Verdicts, counted.
+    /// How many picks have which verdict.
     pub counts: Counts,
-    /// Everything but `verified`.
+    /// The picks that are not `verified`, up to [`LISTED_MAX`] of each kind.
     pub findings: Vec<PickRecord>,
-    /// Picks that may turn out comparable once the newest time in the backup is known.
+    /// Picks that may turn out to be comparable once the newest time in the backup is known.
     pub pending: Vec<Pending>,
-    /// How many such picks there were; only the first [`RECONSIDERED_MAX`] are kept.
+    /// How many such picks there were. Only the first [`RECONSIDERED_MAX`] are kept.
     pub pending_seen: u64,
-    /// The newest modification time that the backup recorded of a pick, where its original bears
-    /// the time out.
+    /// The newest modification time that the backup recorded for a pick and its original confirms.
     pub newest: Option<Timestamp>,
     /// Bytes restored.
     pub restored_bytes: u64,
-    /// Bytes hashed, both sides.
+    /// Bytes hashed, of originals and copies.
     pub hashed_bytes: u64,
 }
 
-/// A pick that could not be compared by its own times, whose original may have been left alone
-/// since before the backup.
+/// A pick that its own times left undecided, but whose original may have been left alone since
+/// before the backup was taken.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pending {
     /// When the original was last touched.
     pub touched: Timestamp,
-    /// Its verdict, and whether it could be compared all the same.
+    /// The verdict so far, and whether the pick was comparable.
     pub noted: (Verdict, bool),
-    /// The path of its finding, where it differs.
+    /// The path of its finding; `None` if the pick was verified and has none.
     pub path: Option<Vec<u8>>,
 }
 
 impl PickTally {
-    /// Adds what others found, within the limits of what is listed.
+    /// Adds what other judges found, up to the limits on what is listed.
     pub fn merge(&mut self, others: Self) {
         self.counts.merge(&others.counts);
         self.findings.extend(others.findings);
@@ -75,7 +74,7 @@ impl PickTally {
     }
 }
 
-/// What a run found: its picks, and what they were drawn from.
+/// What a run found: its picks, and the population that they were drawn from.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     /// What the judges found.
@@ -84,21 +83,21 @@ pub struct Tally {
     pub population: Population,
     /// How many comparable picks were asked for.
     pub wanted: u64,
-    /// How many picks were handed out, those that were under way at the end included.
+    /// How many picks were handed out, including those in progress at the end.
     pub drawn: u64,
-    /// Whether picks were judged in the order in which they lie in the backup: a run that ends
-    /// early has then seen no random sample.
+    /// Whether picks were judged in the order of their positions in the backup. If such a run ends
+    /// early, it has not seen a random sample.
     pub in_order: bool,
-    /// How many picks may have been under way at once when the run was ended: one for each thread,
-    /// or more where the format restores a batch as a whole.
-    pub under_way: u64,
-    /// Why the run was ended before all of it was seen.
+    /// The most picks that can have been in progress at the same time: one for each thread, or more
+    /// if the format restores a whole batch at once.
+    pub in_progress: u64,
+    /// Why the run was ended early, if it was.
     pub ended: Option<Incomplete>,
     /// Parts of the backup that are lost.
     pub damage: Vec<String>,
     /// Parts of the backup that this account may not list.
     pub denied: Vec<String>,
-    /// What else is worth telling.
+    /// Other things that the user should know.
     pub notes: Vec<String>,
     /// Time for listing and drawing.
     pub catalog_time: Duration,
@@ -107,23 +106,23 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// How many picks may have been under way when the run was ended.
+    /// How many picks may have been in progress when the run was ended.
     pub fn cut_off(&self) -> u64 {
         match self.ended {
-            Some(_) => cut_off(self.drawn, &self.picks.counts, self.under_way),
+            Some(_) => cut_off(self.drawn, &self.picks.counts, self.in_progress),
             None => 0,
         }
     }
 
-    /// Adds what another part of the same run found: other files of the same backup, drawn by the
-    /// same seed. Times add up, as if one part had followed the other.
+    /// Adds what another part of the same run found, with other files of the same backup and the
+    /// same seed. Times are added as if the parts had run one after the other.
     pub fn merge(&mut self, other: Self) {
         self.picks.merge(other.picks);
         self.population.merge(&other.population);
         self.wanted += other.wanted;
         self.drawn += other.drawn;
         self.in_order |= other.in_order;
-        self.under_way += other.under_way;
+        self.in_progress += other.in_progress;
         self.ended = self.ended.or(other.ended);
         for (mine, theirs) in [
             (&mut self.damage, other.damage),
@@ -141,9 +140,9 @@ impl Tally {
     }
 }
 
-/// How many of the picks that were handed out may have been under way when a run was ended.
-pub fn cut_off(drawn: u64, counts: &Counts, under_way: u64) -> u64 {
-    drawn.saturating_sub(counts.looked_at()).min(under_way)
+/// How many of the picks that were handed out may have been in progress when the run was ended.
+pub fn cut_off(drawn: u64, counts: &Counts, in_progress: u64) -> u64 {
+    drawn.saturating_sub(counts.looked_at()).min(in_progress)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The checklist from outside, on any system: names, ticks, facts, reports, exit codes.
+//! Runs the checklist on any system: names, ticks, facts, reports, exit codes.
 
 use std::process::Command;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::world::{Ran, World};
 
-/// The program with a state folder of this world.
+/// A command with a state folder in this world.
 pub fn command(world: &World, arguments: &str) -> Command {
     let mut command = world.command(arguments);
     command.env("BKVERIFY_STATE_DIR", world.path("state"));
@@ -18,7 +18,7 @@ pub fn run(world: &World, arguments: &str) -> Ran {
     Ran::of(command(world, arguments), "")
 }
 
-/// All findings of a JSON record: status and title.
+/// The status and title of all findings in a JSON record.
 #[track_caller]
 pub fn findings(record: &str) -> Vec<(String, String)> {
     let record: Value = serde_json::from_str(record).unwrap_or_else(|error| panic!("{error}\n{record}"));
@@ -55,7 +55,7 @@ fn a_step_is_ticked_off_with_who_and_when_and_expires() {
 }
 
 #[test]
-fn facts_tell_name_clock_and_zone() {
+fn facts_contain_name_clock_and_time_zone() {
     let world = World::new();
     let ran = run(&world, "facts --json").exits(0);
     let facts: Value = serde_json::from_str(&ran.out).unwrap();
@@ -65,7 +65,7 @@ fn facts_tell_name_clock_and_zone() {
 }
 
 #[test]
-fn facts_through_a_pipe_prove_clock_and_zone() {
+fn facts_through_a_pipe_are_compared_with_clock_and_time_zone() {
     let world = World::new();
     let facts = run(&world, "facts --json").out;
     let ran = Ran::of(command(&world, "checklist clock --against - --json -"), &facts);
@@ -78,20 +78,20 @@ fn facts_through_a_pipe_prove_clock_and_zone() {
 }
 
 #[test]
-fn facts_that_are_none_are_a_usage_error() {
+fn a_file_without_facts_is_a_usage_error() {
     let world = World::new().file("x.json", "{}");
     run(&world, "checklist clock --against x.json").exits(2).err_has("bkverify facts --json");
     run(&world, "checklist clock --against y.json").exits(2).err_has("there is no file of facts at");
 }
 
 #[test]
-fn a_state_folder_that_cannot_be_written_is_said() {
+fn a_state_folder_that_cannot_be_written_is_named() {
     let world = World::new().file("state", "in the way");
     run(&world, "checklist migration-tool").exits(4).err_has("BKVERIFY_STATE_DIR");
 }
 
 #[test]
-fn reports_go_to_files_or_one_of_them_to_standard_output() {
+fn at_most_one_report_goes_to_standard_output() {
     let world = World::new();
     let ran = run(&world, "checklist migration-tool --json r.json");
     assert!(ran.out.contains("Migration Preparation Tool") && ran.err.is_empty(), "{ran}");
@@ -110,11 +110,11 @@ fn reports_go_to_files_or_one_of_them_to_standard_output() {
 }
 
 #[test]
-fn the_page_is_coloured_where_asked_for_and_80_columns_wide_without_a_terminal() {
+fn without_a_terminal_the_page_is_80_columns_wide_and_coloured_only_on_request() {
     let world = World::new();
     let plain = run(&world, "checklist clock vpn");
     assert!(!plain.out.contains('\x1b') && plain.err.is_empty(), "{plain}");
-    // Only a word that is longer than a line may go beyond.
+    // Only a word that is longer than a line may be wider.
     let wide = |line: &&str| line.chars().count() > 80 && line.split_whitespace().count() > 1;
     assert_eq!(plain.out.lines().find(wide), None, "{plain}");
     run(&world, "checklist clock --color always").out_has("\x1b[");
@@ -137,7 +137,7 @@ fn a_quiet_run_prints_nothing_unless_something_is_wrong() {
 }
 
 #[test]
-fn who_ticked_a_step_is_no_claim_of_the_environment() {
+fn who_ticked_a_step_is_not_taken_from_the_environment() {
     let world = World::new();
     let mut done = command(&world, "checklist done clock --note ok");
     for variable in ["USER", "LOGNAME", "USERNAME", "SUDO_USER"] {
@@ -148,7 +148,7 @@ fn who_ticked_a_step_is_no_claim_of_the_environment() {
 }
 
 #[test]
-fn the_record_is_written_as_markdown_and_html_and_the_page_printed() {
+fn the_record_is_written_as_markdown_and_html_and_the_page_is_printed() {
     let world = World::new();
     let ran = run(&world, "checklist migration-tool --markdown r.md --html r.html");
     assert!(ran.out.contains("Migration Preparation Tool"), "{ran}");

@@ -1,8 +1,8 @@
-//! The checklist against the real programs of a Linux machine, in healthy states and in broken ones
-//! made here.
+//! Runs the checklist with the real programs of a Linux machine, in healthy states and in broken
+//! states that are set up here.
 //!
-//! Needs chronyd, faketime, iproute2, openvpn and procps. `.ci/test` gets them; what is not installed
-//! it unpacks below `target/tools`.
+//! Needs chronyd, faketime, iproute2, openvpn and procps. `.ci/test` gets them: it unpacks those
+//! that are not installed below `target/tools`.
 
 use std::fs;
 use std::io::Write;
@@ -15,17 +15,17 @@ use std::time::{Duration, Instant};
 use crate::checklist::{command, findings, has, run};
 use crate::world::{Ran, World};
 
-/// A program of the system that runs until this is dropped.
-struct Running(Child);
+/// A program of the system that is killed when this is dropped.
+struct RunningProgram(Child);
 
-impl Drop for Running {
+impl Drop for RunningProgram {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-impl Running {
+impl RunningProgram {
     #[track_caller]
     fn start(program: &str, arguments: &[&str]) -> Self {
         let mut command = Command::new(program);
@@ -42,9 +42,9 @@ fn lacking(program: &str, error: &std::io::Error) -> ! {
     panic!("{program} is not here: {error}; `.ci/test` gets it")
 }
 
-/// A chronyd of our own on the loopback, which serves its machine's time, and the address it
-/// answers at.
-fn chronyd(world: &World) -> (Running, String) {
+/// Starts a chronyd on the loopback device that serves this machine's time. Returns it with its
+/// address.
+fn chronyd(world: &World) -> (RunningProgram, String) {
     let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let port = socket.local_addr().unwrap().port();
     drop(socket);
@@ -61,8 +61,10 @@ fn chronyd(world: &World) -> (Running, String) {
     .unwrap();
     let user = Command::new("id").arg("-un").output().unwrap().stdout;
     let user = String::from_utf8(user).unwrap();
-    let server =
-        Running::start("chronyd", &["-x", "-U", "-d", "-u", user.trim(), "-f", place.to_str().unwrap()]);
+    let server = RunningProgram::start(
+        "chronyd",
+        &["-x", "-U", "-d", "-u", user.trim(), "-f", place.to_str().unwrap()],
+    );
     let address = format!("127.0.0.1:{port}");
     let patience = Instant::now() + Duration::from_secs(20);
     while run(world, &format!("facts --json --ntp {address}")).code != Some(0) {
@@ -72,7 +74,7 @@ fn chronyd(world: &World) -> (Running, String) {
     (server, address)
 }
 
-/// The program with its clock shifted.
+/// A command that runs the program with its clock shifted.
 fn shifted(world: &World, shift: &str, arguments: &str) -> Command {
     let plain = command(world, arguments);
     if let Err(error) = Command::new("faketime").arg("--version").output() {
@@ -90,7 +92,7 @@ fn shifted(world: &World, shift: &str, arguments: &str) -> Command {
 }
 
 #[test]
-fn a_clock_is_measured_against_a_real_ntp_server_right_and_shifted() {
+fn correct_and_shifted_clocks_are_measured_against_a_real_ntp_server() {
     let world = World::new();
     let (_server, address) = chronyd(&world);
     let clock = format!("checklist clock --json - --ntp {address}");
@@ -123,7 +125,7 @@ fn two_machines_are_compared_through_an_ntp_server_that_both_asked() {
 }
 
 #[test]
-fn an_ntp_server_that_is_not_there_is_unknown() {
+fn an_unreachable_ntp_server_leaves_the_offset_unknown() {
     let ran = run(&World::new(), "checklist clock --json - --ntp 127.0.0.1:9");
     has(&ran, "could-not-check", "127.0.0.1:9 gave no time");
 }
@@ -147,15 +149,15 @@ fn a_tunnel_that_is_up_fails_and_one_that_is_down_does_not() {
 }
 
 #[test]
-fn a_running_openvpn_is_seen() {
+fn a_running_openvpn_fails() {
     let arguments = ["--dev", "null", "--remote", "127.0.0.1", "--lport", "0", "--verb", "0"];
-    let _openvpn = Running::start("openvpn", &arguments);
+    let _openvpn = RunningProgram::start("openvpn", &arguments);
     thread::sleep(Duration::from_millis(500));
     has(&run(&World::new(), "checklist vpn --json -"), "fail", "OpenVPN (openvpn)");
 }
 
 #[test]
-fn every_check_ends_on_this_machine_and_says_something() {
+fn every_check_ends_on_this_machine_with_a_finding() {
     let world = World::new();
     let ran = run(&world, "checklist --json r.json --timeout 60s");
     assert!(matches!(ran.code, Some(0 | 1 | 3)), "{ran}");
@@ -164,7 +166,7 @@ fn every_check_ends_on_this_machine_and_says_something() {
     assert!(world.read("state/applications.md").contains("| Application or general data folder name |"));
 }
 
-/// A folder with a program of our own making, which comes first in the search path.
+/// Writes a program of our own. Returns its folder, which is to come first in the search path.
 fn with_program(world: &World, name: &str, script: &str) -> PathBuf {
     let folder = world.path("bin");
     fs::create_dir_all(&folder).unwrap();
@@ -181,7 +183,7 @@ fn run_with_program(world: &World, folder: &Path, arguments: &str, input: &str) 
 }
 
 #[test]
-fn a_hung_program_is_ended_with_what_it_started_and_holds_nothing_up() {
+fn a_hanging_program_is_ended_with_its_children_and_does_not_block_the_run() {
     let world = World::new();
     let pid = world.path("pid");
     let folder = with_program(&world, "ip", &format!("sleep 300 & echo $! > {}; wait", pid.display()));
@@ -204,7 +206,7 @@ fn a_program_that_prints_without_end_is_ended() {
 }
 
 #[test]
-fn a_program_that_leaves_a_child_holding_its_output_is_not_waited_for() {
+fn a_child_that_keeps_the_output_open_is_not_waited_for() {
     let world = World::new();
     let folder = with_program(&world, "ip", "sleep 300 & exit 0");
     let started = Instant::now();
@@ -214,7 +216,7 @@ fn a_program_that_leaves_a_child_holding_its_output_is_not_waited_for() {
 }
 
 #[test]
-fn fix_asks_first_and_looks_again_afterwards() {
+fn fix_asks_first_and_checks_again_afterwards() {
     let world = World::new();
     let (done, unit) = (world.path("done"), "openvpn@office.service");
     let script = format!(
@@ -232,7 +234,7 @@ fn fix_asks_first_and_looks_again_afterwards() {
 }
 
 #[test]
-fn the_applications_table_counts_what_an_archive_holds() {
+fn the_applications_table_counts_the_files_in_an_archive() {
     let world = World::new().file("data/app/x", "12345").file("data/app/y", "1").file("data/lost/z", "1");
     let archive = fs::File::create(world.path("b.tar")).unwrap();
     let mut builder = tar::Builder::new(archive);

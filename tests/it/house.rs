@@ -1,16 +1,19 @@
-//! The house is as `src/lib.rs` draws it: which room knows which, and no circles inside a room.
+//! Checks that the rooms know each other as `src/lib.rs` says, and that no imports inside a room
+//! form a circle.
 //!
-//! Imports are read from the source text, without tests: every `use` and every path that begins
-//! with `crate::` in code.
+//! Imports are read from the source text without its tests: every `use`, and every path in code
+//! that begins with `crate::`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-/// Modules by their path (`backup::zip::extract`), and what each names of others.
+use crate::tidy::without_tests;
+
+/// Modules by their path (`backup::zip::extract`), with the other modules that each of them names.
 type Imports = BTreeMap<String, BTreeSet<String>>;
 
-/// Reads all modules of the program.
+/// Reads the imports of all modules of the program.
 fn imports() -> Imports {
     let sources = read_modules();
     let names: BTreeSet<String> = sources.keys().cloned().collect();
@@ -22,7 +25,7 @@ fn imports() -> Imports {
     sources.iter().map(|(module, text)| (module.clone(), resolve(module, text))).collect()
 }
 
-/// The code of every module: no comments, no tests.
+/// The code of every module, without comments and tests.
 fn read_modules() -> BTreeMap<String, String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut modules = BTreeMap::new();
@@ -38,14 +41,15 @@ fn read_modules() -> BTreeMap<String, String> {
             parts.pop();
         }
         let text = fs::read_to_string(entry.path()).unwrap();
-        let lines = text.lines().take_while(|line| line.trim() != "#[cfg(test)]");
-        let code: Vec<_> = lines.filter(|line| !line.trim_start().starts_with("//")).collect();
+        let lines: Vec<_> = text.lines().map(str::to_owned).collect();
+        let program = without_tests(&lines).into_iter();
+        let code: Vec<_> = program.filter(|line| !line.trim_start().starts_with("//")).collect();
         modules.insert(parts.join("::"), code.join("\n"));
     }
     modules
 }
 
-/// Every path in `use` lines and every `crate::` path, with groups in braces spread out.
+/// Every path in `use` lines and every `crate::` path. Groups in braces are expanded.
 fn paths(code: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut rest = code;
@@ -57,15 +61,21 @@ fn paths(code: &str) -> Vec<String> {
             spread("", &rest[..end], &mut found);
         }
     }
-    let inline = code.split("crate::").skip(1);
-    found.extend(inline.map(|rest| {
-        let end = rest.find(|letter: char| !(letter.is_alphanumeric() || "_:".contains(letter)));
-        format!("crate::{}", &rest[..end.unwrap_or(rest.len())])
-    }));
+    for start in ["crate::", "super::"] {
+        // Of `super::super::x`, only the whole path says which module it is.
+        let starts = code.match_indices(start).filter(|(at, _)| !code[..*at].ends_with("super::"));
+        found.extend(starts.map(|(at, _)| {
+            let rest = &code[at..];
+            let end = rest.find(|letter: char| !(letter.is_alphanumeric() || "_:".contains(letter)));
+            rest[..end.unwrap_or(rest.len())].to_owned()
+        }));
+    }
+    // What stands before a group in braces is spread out above.
+    found.retain(|path| !path.ends_with("::"));
     found
 }
 
-/// Spreads `a::{b, c::{d}}` out to `a::b` and `a::c::d`.
+/// Expands `a::{b, c::{d}}` to `a::b` and `a::c::d`.
 fn spread(before: &str, text: &str, found: &mut Vec<String>) {
     let text = text.trim();
     let Some(brace) = text.find('{') else {
@@ -90,8 +100,8 @@ fn spread(before: &str, text: &str, found: &mut Vec<String>) {
     spread(&before, &inner[start..], found);
 }
 
-/// A path as seen from the top of the crate. A plain name is taken for one below the module; that
-/// of another crate then names the module itself.
+/// A path from the root of the crate. A plain name is taken for one below the module. If it is the
+/// name of another crate, the result names the module itself.
 fn absolute(module: &str, path: &str) -> String {
     if let Some(path) = path.strip_prefix("crate::") {
         return path.to_owned();
@@ -117,8 +127,8 @@ fn longest_module(names: &BTreeSet<String>, path: &str) -> Option<String> {
     }
 }
 
-/// The rooms in `src/lib.rs`, in their order, each with the rooms that it may know.
-fn drawing() -> Vec<(String, BTreeSet<String>)> {
+/// The rooms in the table of `src/lib.rs`, in their order, each with the rooms that it may know.
+fn table_of_rooms() -> Vec<(String, BTreeSet<String>)> {
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).unwrap();
     let rows = text.lines().filter_map(|line| line.strip_prefix("//! | `"));
     rows.map(|row| {
@@ -135,19 +145,19 @@ fn room(module: &str) -> String {
 }
 
 #[test]
-fn the_rooms_know_what_the_drawing_says_and_nothing_else() {
+fn rooms_import_exactly_what_the_table_in_lib_rs_says() {
     let mut known: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (module, others) in imports() {
         let others = others.iter().map(|other| room(other)).filter(|other| *other != room(&module));
         known.entry(room(&module)).or_default().extend(others);
     }
-    let drawn: BTreeMap<_, _> = drawing().into_iter().collect();
+    let drawn: BTreeMap<_, _> = table_of_rooms().into_iter().collect();
     assert_eq!(known, drawn, "left: what the rooms import; right: the table in src/lib.rs");
 }
 
 #[test]
-fn no_room_knows_one_above_it() {
-    let drawn = drawing();
+fn no_room_imports_a_room_above_it() {
+    let drawn = table_of_rooms();
     let order: Vec<_> = drawn.iter().map(|(name, _)| name.as_str()).collect();
     for (at, (name, known)) in drawn.iter().enumerate() {
         for other in known {

@@ -1,6 +1,6 @@
-//! The one integration binary: a module a subject.
+//! The only integration test binary, with one module per subject.
 
-// A helper that cannot set up its part of a test may end it, like the test itself.
+// A helper that cannot set up its part of a test may panic, like the test itself.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod bench_command;

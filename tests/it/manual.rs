@@ -1,6 +1,6 @@
-//! README and the manual keep their word: their commands are run, their flags and links exist, and
-//! `bkverify help` prints what is in the files. (`src/cli/manual_tests.rs` parses their other
-//! command lines, and compares their tables of exit codes.)
+//! Checks that README and the manual are true: their commands are run, their flags and links exist,
+//! and `bkverify help` prints what is in the files. (`src/cli/manual_tests.rs` parses their other
+//! command lines and compares their tables of exit codes.)
 
 use std::collections::HashSet;
 use std::fs;
@@ -18,7 +18,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// README and every page, with their paths below the project.
+/// README and every page, with their paths in the project.
 fn documents() -> Vec<(PathBuf, &'static str)> {
     let pages = TOPICS
         .iter()
@@ -26,19 +26,20 @@ fn documents() -> Vec<(PathBuf, &'static str)> {
     std::iter::once((PathBuf::from("README.md"), README)).chain(pages).collect()
 }
 
-/// The commands in a document's `sh` blocks, a line each.
+/// The commands in a document's `sh` blocks, one per line.
 fn commands(text: &str) -> Vec<&str> {
     let blocks = text.split("```sh\n").skip(1);
     blocks.filter_map(|rest| rest.split("```").next()).flat_map(str::lines).collect()
 }
 
-/// Runs the program where the project is, with the words of a command line.
+/// Runs the program in the folder of the project, with the arguments of a command line.
 fn run(line: &str) -> Output {
     let words = line.split_whitespace();
     Command::new(env!("CARGO_BIN_EXE_bkverify")).args(words).current_dir(root()).output().unwrap()
 }
 
-/// The same with a restore folder of the test's own.
+/// Runs the program with a restore folder of its own. Asserts that it passes, and returns its
+/// output.
 #[track_caller]
 fn passes(flags: &str) -> String {
     let restore_to = tempfile::tempdir().unwrap();
@@ -56,7 +57,7 @@ fn help(names: &str) -> String {
 }
 
 #[test]
-fn documents_are_as_short_as_they_promise() {
+fn documents_stay_below_their_size_limits() {
     assert!(README.len() <= 10_000, "README has {} bytes", README.len());
     for topic in TOPICS {
         assert!(topic.text.len() <= 12_000, "{} has {} bytes", topic.name, topic.text.len());
@@ -79,7 +80,7 @@ fn the_second_command_is_what_ci_runs() {
 }
 
 #[test]
-fn every_command_of_the_pages_that_can_run_here_does() {
+fn every_command_in_the_pages_passes() {
     let mut count = 0;
     for topic in TOPICS {
         for line in commands(topic.text) {
@@ -97,7 +98,7 @@ fn every_flag_that_a_document_names_exists() {
         ["", "bench", "checklist", "checklist done", "facts", "init", "generate man", "generate schema"];
     let help: String = commands.map(|command| run(&format!("{command} --help")).stdout).map(text).concat();
     let known: HashSet<_> = flags(&help).collect();
-    // Those of other programs.
+    // Flags of other programs.
     let foreign =
         ["--release", "--locked", "--path", "--read-data-subset", "--now", "--state", "--lib", "--test"];
     let foreign = foreign.into_iter().chain(["--nocapture"]).collect::<HashSet<_>>();
@@ -118,7 +119,7 @@ fn flags(text: &str) -> impl Iterator<Item = &str> {
     words.filter(|word| word.starts_with("--") && word.trim_matches('-').len() > 1)
 }
 
-/// Where a document's links lead.
+/// The targets of a document's links.
 fn links(text: &str) -> Vec<String> {
     let events = Parser::new_ext(text, Options::ENABLE_TABLES);
     let link = |event| match event {
@@ -128,7 +129,7 @@ fn links(text: &str) -> Vec<String> {
     events.filter_map(link).collect()
 }
 
-/// The anchors that GitHub and others give headings.
+/// The anchors that GitHub and others create for headings.
 fn anchors(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut heading: Option<String> = None;
@@ -150,7 +151,7 @@ fn anchors(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn every_link_leads_somewhere() {
+fn every_link_has_a_target() {
     let benches = fs::read_to_string(root().join("benches/README.md")).unwrap();
     let mut count = 0;
     let documents = documents().into_iter().map(|(path, text)| (path, text.to_owned()));
@@ -177,7 +178,7 @@ fn every_link_leads_somewhere() {
     assert!(count > 30, "{count}");
 }
 
-/// The pieces of code in running text.
+/// The pieces of inline code in a text.
 fn code(text: &str) -> Vec<String> {
     let events = Parser::new_ext(text, Options::ENABLE_TABLES);
     let code = |event| match event {
@@ -205,7 +206,7 @@ fn every_file_of_the_project_that_a_document_names_exists() {
 }
 
 #[test]
-fn every_variable_of_the_environment_that_a_document_names_is_read() {
+fn every_environment_variable_that_a_document_names_is_read() {
     let places = ["src/cli/local.rs", "tests/it/campaign.rs", "tests/it/verify_reports.rs"];
     let sources = places.map(|place| fs::read_to_string(root().join(place)).unwrap()).concat();
     let mut count = 0;
@@ -241,11 +242,17 @@ fn help_prints_a_page_to_a_pipe_as_plain_text_of_80_columns() {
 }
 
 #[test]
-fn help_of_a_command_is_what_the_command_says_itself() {
+fn help_of_a_command_equals_the_commands_own_help() {
+    // On Windows, clap names the program as it was called.
+    let own =
+        |command: &str| text(run(&format!("{command} --help")).stdout).replace("bkverify.exe", "bkverify");
     for command in ["plan", "checklist done", "generate man"] {
-        assert_eq!(help(command).trim_end(), text(run(&format!("{command} --help")).stdout).trim_end());
+        assert_eq!(help(command).trim_end(), own(command).trim_end());
     }
-    assert_eq!(help("").trim_end(), text(run("--help").stdout).trim_end());
+    assert_eq!(
+        help("").trim_end(),
+        text(run("--help").stdout).replace("bkverify.exe", "bkverify").trim_end()
+    );
 }
 
 #[test]
@@ -257,7 +264,7 @@ fn an_unknown_topic_is_a_usage_error() {
 }
 
 #[test]
-fn a_reader_that_goes_away_is_no_error() {
+fn a_reader_that_closes_the_pipe_is_not_an_error() {
     let mut child = Command::new(env!("CARGO_BIN_EXE_bkverify"))
         .args(["help", "design"])
         .stdout(std::process::Stdio::piped())
@@ -270,7 +277,8 @@ fn a_reader_that_goes_away_is_no_error() {
     assert!(run.stderr.is_empty());
 }
 
-/// On a terminal, with this as the pager: exit code and what the terminal showed.
+/// Runs `bkverify help` on a terminal with this pager. Returns the exit code and what the terminal
+/// showed.
 #[cfg(target_os = "linux")]
 fn on_a_terminal(pager: &str, variables: &[(&str, &str)]) -> (Option<i32>, String) {
     let program = format!("'{}' help sampling", env!("CARGO_BIN_EXE_bkverify"));
@@ -284,7 +292,7 @@ fn on_a_terminal(pager: &str, variables: &[(&str, &str)]) -> (Option<i32>, Strin
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_terminal_gets_the_page_through_the_pager_with_styles_unless_they_are_unwanted() {
+fn a_terminal_gets_the_page_through_the_pager_with_styles_unless_turned_off() {
     let (code, shown) = on_a_terminal("sed s/^/paged:/", &[]);
     assert_eq!(code, Some(0), "{shown}");
     assert!(shown.starts_with("paged:\u{1b}[1;4mThe draw, the verdicts"), "{shown}");
@@ -299,7 +307,7 @@ fn a_terminal_gets_the_page_through_the_pager_with_styles_unless_they_are_unwant
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_pager_that_is_missing_unwanted_or_left_early_is_no_error() {
+fn a_pager_that_is_missing_empty_or_ends_early_is_not_an_error() {
     for pager in ["/no/such/pager", ""] {
         let (code, shown) = on_a_terminal(pager, &[]);
         assert_eq!(code, Some(0), "{shown}");

@@ -1,35 +1,35 @@
-//! Backups made byte by byte, so that a test can plant in them whatever no program would write.
+//! Builds backups byte by byte, so that a test can put things in them that no program would write.
 //!
-//! In: [`Member`]s. Out: a folder, or the bytes of a tar (plain or compressed) or zip archive of
-//! them.
+//! In: [`Member`]s. Out: a folder, or the bytes of a tar archive (plain or compressed) or a zip
+//! archive with these members.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-/// Every format by its name in reports.
+/// Every format, by its name in reports.
 pub const FORMATS: [&str; 7] = ["folder", "tar", "tar.gz", "tar.zst", "tar.xz", "tar.bz2", "zip"];
 
-/// Modification time of every file unless a test says otherwise: seconds since 1970, even for the
-/// sake of zip.
+/// The modification time of every file unless a test sets another one, in seconds since 1970. It is
+/// even, because zip stores only even seconds.
 pub const MTIME: u64 = 1_700_000_000;
 
-/// A file as a backup tells of it.
+/// A file in a backup.
 #[derive(Debug, Clone)]
 pub struct Member {
-    /// Its name as stored, whatever it does to those who believe it.
+    /// Its name as stored. It may be hostile.
     pub name: Vec<u8>,
     /// Its content as stored.
     pub content: Vec<u8>,
-    /// The size that is declared, where it is not the content's.
+    /// The declared size, if it differs from the size of the content.
     pub declared: Option<usize>,
     /// Its modification time.
     pub mtime: u64,
 }
 
 impl Member {
-    /// An honest one.
+    /// A member whose declared size is right.
     pub fn new(name: impl AsRef<[u8]>, content: impl AsRef<[u8]>) -> Self {
         let (name, content) = (name.as_ref().to_vec(), content.as_ref().to_vec());
         Self { name, content, declared: None, mtime: MTIME }
@@ -40,7 +40,7 @@ impl Member {
     }
 }
 
-/// Twelve files of several sizes in folders; the two in `twins/` have the same size and time.
+/// Twelve files of several sizes in folders. The two files in `twins/` have the same size and time.
 pub fn tree() -> Vec<Member> {
     let mut members = vec![
         Member::new("docs/report.bin", noise(20_000, 1)),
@@ -58,12 +58,12 @@ pub fn tree() -> Vec<Member> {
 }
 
 /// Many tiny files.
-pub fn crowd(count: usize) -> Vec<Member> {
+pub fn many_small_files(count: usize) -> Vec<Member> {
     let name = |number| format!("crowd/{}/file-{number}", number % 16);
     (0..count).map(|number| Member::new(name(number), format!("content of {number}\n"))).collect()
 }
 
-/// Bytes that neither compress nor hold a zero, the same for the same seed.
+/// Bytes that do not compress and contain no zero. The same seed gives the same bytes.
 pub fn noise(length: usize, seed: u8) -> Vec<u8> {
     let mut bytes = vec![0; length];
     blake3::Hasher::new().update(&[seed]).finalize_xof().fill(&mut bytes);
@@ -91,10 +91,10 @@ fn time(seconds: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
 }
 
-/// Whom a difference is blamed on. A checksum that was made when the archive was vouches for what
-/// it holds: then it is the original that is damaged. A plain tar and a folder hold no such
-/// checksum, nor does zstd unless it is asked for one.
-pub fn blamed(format: &str) -> &'static str {
+/// The verdict for a difference. If the format stores a checksum that was made together with the
+/// archive, and the checksum matches, the original must be damaged. A plain tar and a folder store
+/// no such checksum, and zstd stores one only on request.
+pub fn verdict_of_a_difference(format: &str) -> &'static str {
     if matches!(format, "folder" | "tar" | "tar.zst") { "corrupt" } else { "original-corrupt" }
 }
 
@@ -129,8 +129,8 @@ fn through<W: Write>(mut encoder: W, bytes: &[u8]) -> W {
     encoder
 }
 
-/// POSIX ustar (IEEE 1003.1, pax); a name that its field cannot hold stands in a pax record before
-/// it.
+/// A tar archive in POSIX ustar format (IEEE 1003.1, pax). A name that does not fit its field is
+/// stored in a pax record before the member.
 pub fn tar(members: &[Member]) -> Vec<u8> {
     let mut out = Vec::new();
     for member in members {
@@ -169,7 +169,7 @@ fn append_blocks(out: &mut Vec<u8>, content: &[u8]) {
     out.resize(out.len().next_multiple_of(512), 0);
 }
 
-/// `length key=value\n`, the length counting itself.
+/// A record `length key=value\n`. The length includes itself.
 fn pax_record(key: &[u8], value: &[u8]) -> Vec<u8> {
     let rest = [b" ", key, b"=", value, b"\n"].concat();
     let length = (1..)
@@ -178,8 +178,8 @@ fn pax_record(key: &[u8], value: &[u8]) -> Vec<u8> {
     [length.unwrap().to_string().into_bytes(), rest].concat()
 }
 
-/// A zip archive (PKWARE appnote 6.3): each member deflated, with its time also in UTC (the 0x5455
-/// field).
+/// A zip archive (PKWARE appnote 6.3). Each member is deflated and has its time also in UTC (the
+/// 0x5455 field).
 pub fn zip(members: &[Member]) -> Vec<u8> {
     let (mut out, mut directory) = (Vec::new(), Vec::new());
     for member in members {
@@ -190,8 +190,8 @@ pub fn zip(members: &[Member]) -> Vec<u8> {
         let small = |number: usize| u32::try_from(number).unwrap().to_le_bytes();
         let extra = [&b"UT\x05\x00\x01"[..], &u32::try_from(member.mtime).unwrap().to_le_bytes()].concat();
         let offset = small(out.len());
-        // Version 2.0, UTF-8 names, deflate, 2023-11-14 22:13:20, sums and sizes, lengths of name
-        // and extra fields.
+        // Version 2.0, UTF-8 names, deflate, 2023-11-14 22:13:20, checksum and sizes, and the
+        // lengths of name and extra fields.
         let common = [
             &b"\x14\x00\x00\x08\x08\x00\xaa\xb1\x6e\x57"[..],
             &crc.sum().to_le_bytes(),

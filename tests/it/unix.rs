@@ -1,4 +1,4 @@
-//! What only Unix has: pipes, signals, and the state of files down to their times.
+//! Helpers that only Unix has: pipes, signals, and the metadata of files including all times.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -7,7 +7,7 @@ use std::process::{Child, Command};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// Makes a named pipe.
+/// Creates a named pipe.
 pub fn pipe(place: &Path) {
     assert!(Command::new("mkfifo").arg(place).status().unwrap().success());
 }
@@ -17,8 +17,8 @@ pub fn signal(child: &Child, signal: Signal) {
     kill_process(Pid::from_child(child), signal).unwrap();
 }
 
-/// A hash of everything below `folder`: names, kinds, modes, owners, sizes, times of modification
-/// and change, contents.
+/// A hash of everything below `folder`: names, types, modes, owners, sizes, times of modification
+/// and change, and contents.
 pub fn fingerprint(folder: &Path) -> blake3::Hash {
     let mut hasher = blake3::Hasher::new();
     for entry in walkdir::WalkDir::new(folder).sort_by_file_name() {

@@ -162,7 +162,7 @@ fn looking_up_nothing_is_no_pass_where_it_was_asked_for() {
 fn a_draw_goes_on_until_enough_are_old_enough() {
     let young = (0..100).map(|n| Member { mtime: MTIME + 3600, ..Member::new(format!("new/{n}"), "x") });
     let young: Vec<Member> = young.collect();
-    let members = pack::crowd(300);
+    let members = pack::many_small_files(300);
     let world = World::new().originals(&members).backup("tar", &members);
     pack::set_mtime(&world.path("b"), MTIME + 100);
     pack::write_files(&world.path("s"), &young);

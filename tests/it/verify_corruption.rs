@@ -19,7 +19,7 @@ fn in_every_format(backup: &[Member], check: impl Fn(Verified, &str)) {
         let world = World::new().originals(&tree()).backup(format, backup);
         let verified = world.verify("--sample all");
         assert_eq!(verified.at("/backup/format"), format);
-        check(verified, pack::blamed(format));
+        check(verified, pack::verdict_of_a_difference(format));
     }
 }
 
@@ -141,7 +141,7 @@ fn an_original_that_is_missing_from_the_backup_is_found_by_looking_it_up() {
             .exits(1)
             .finds(&[])
             .says("FAIL 11 of 11 identical, 1 missing from the backup.")
-            .says("Originals that the backup does not hold:");
+            .says("Originals that the backup does not contain:");
         assert_eq!(verified.at("/completeness/originals"), 12);
         assert_eq!(verified.at("/completeness/looked_up"), 12);
         let missing = verified.at("/completeness/missing").as_array().unwrap();

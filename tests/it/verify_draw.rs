@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::pack::{Member, crowd};
+use crate::pack::{Member, many_small_files};
 use crate::world::{Verified, World};
 
 /// The names of the `count` files that a seed draws, and the population's digest, by the steps that
@@ -47,7 +47,7 @@ fn names(members: &[Member]) -> Vec<Vec<u8>> {
 
 #[test]
 fn a_seed_draws_the_same_files_from_a_folder_its_tar_and_its_zip_by_1_and_by_8_threads() {
-    let members = crowd(300);
+    let members = many_small_files(300);
     let mut shuffled = members.clone();
     shuffled.reverse();
     let folder = World::new().originals(&members).backup("folder", &members);
@@ -69,7 +69,7 @@ fn a_seed_draws_the_same_files_from_a_folder_its_tar_and_its_zip_by_1_and_by_8_t
 
 #[test]
 fn a_run_without_a_seed_can_be_redrawn_from_its_report() {
-    let members = crowd(200);
+    let members = many_small_files(200);
     let world = World::new().originals(&members).backup("tar", &members);
     let verified = world.verify("--sample 9 --keep all").exits(0);
     let seed = verified.at("/sample/seed").as_str().unwrap();
@@ -80,7 +80,7 @@ fn a_run_without_a_seed_can_be_redrawn_from_its_report() {
 
 #[test]
 fn replacements_are_the_next_by_rank() {
-    let members = crowd(100);
+    let members = many_small_files(100);
     let (first, _) = redraw("s", &names(&members), 5);
     let (more, _) = redraw("s", &names(&members), 7);
     let kept = |member: &&Member| !first.iter().take(2).any(|gone| gone.as_bytes() == member.name);
@@ -93,7 +93,7 @@ fn replacements_are_the_next_by_rank() {
 
 #[test]
 fn filters_decide_what_is_drawn_from() {
-    let members = crowd(160);
+    let members = many_small_files(160);
     let world = World::new().originals(&members).backup("zip", &members);
     let verified = world.verify("--sample 6 --seed s --include crowd/3/ --keep all").exits(0);
     let of_three: Vec<_> = names(&members).into_iter().filter(|name| name.starts_with(b"crowd/3/")).collect();
@@ -110,7 +110,7 @@ fn wanted_verified_bound(verified: &Verified) -> [u64; 3] {
 
 #[test]
 fn shares_everything_and_tolerances_choose_the_right_number() {
-    let members = crowd(1000);
+    let members = many_small_files(1000);
     let world = World::new().originals(&members).backup("tar", &members);
     let verified = world.verify("--sample 5%").exits(0);
     assert_eq!(wanted_verified_bound(&verified)[..2], [50, 50]);
@@ -126,7 +126,7 @@ fn shares_everything_and_tolerances_choose_the_right_number() {
 
 #[test]
 fn a_sample_larger_than_the_backup_is_the_whole_backup() {
-    let members = crowd(20);
+    let members = many_small_files(20);
     for format in ["folder", "tar", "zip"] {
         let world = World::new().originals(&members).backup(format, &members);
         let verified = world.verify("--sample 1000000").exits(0).says("PASS 20 of 20 identical.");

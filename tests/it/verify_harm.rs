@@ -39,7 +39,7 @@ fn limited(world: &World, tasks: u32, arguments: &str) -> Command {
 #[test]
 fn a_run_that_may_have_no_more_threads_goes_on_with_those_it_has() {
     let large = Member::new("large", pack::noise(9 << 20, 3));
-    let members: Vec<_> = pack::crowd(300).into_iter().chain([large]).collect();
+    let members: Vec<_> = pack::many_small_files(300).into_iter().chain([large]).collect();
     for format in ["folder", "tar", "tar.gz", "zip"] {
         let world = World::new().originals(&members).backup(format, &members).folder("r");
         if is_root() {

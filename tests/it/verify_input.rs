@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use crate::pack::{self, FORMATS, Member, crowd, tree};
+use crate::pack::{self, FORMATS, Member, many_small_files, tree};
 use crate::world::{Ran, World};
 
 const FLAGS: &str = "--backup b --source s --restore-to r --cache use --sample all";
@@ -194,8 +194,10 @@ fn links_pipes_and_sockets_in_a_backup_and_beside_originals_are_never_opened() {
 
 #[test]
 fn originals_that_grow_and_shrink_while_they_are_read_are_never_verified_wrongly() {
-    let members: Vec<_> =
-        crowd(40).into_iter().map(|one| Member { content: pack::noise(200_000, 1), ..one }).collect();
+    let members: Vec<_> = many_small_files(40)
+        .into_iter()
+        .map(|one| Member { content: pack::noise(200_000, 1), ..one })
+        .collect();
     let world = World::new().originals(&members).backup("tar", &members);
     let done = std::sync::atomic::AtomicBool::new(false);
     let places: Vec<_> =

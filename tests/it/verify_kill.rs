@@ -4,7 +4,7 @@ use std::process::Stdio;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::pack::crowd;
+use crate::pack::many_small_files;
 use crate::unix::fingerprint;
 use crate::world::World;
 
@@ -13,7 +13,7 @@ const FLAGS: &str = "--backup b --source s --restore-to r --cache use --sample a
 
 #[test]
 fn killed_at_any_moment_it_has_changed_nothing_and_the_next_run_cleans_up() {
-    let members = crowd(1500);
+    let members = many_small_files(1500);
     let world = World::new()
         .originals(&members)
         .backup("folder", &members)
@@ -40,7 +40,7 @@ fn killed_at_any_moment_it_has_changed_nothing_and_the_next_run_cleans_up() {
         .run(FLAGS)
         .exits(0)
         .out_has("PASS  1,500 of 1,500 identical.")
-        .out_has("left alone, it holds files");
+        .out_has("not removed, because it holds files");
     assert_eq!(world.names("r"), foreign);
     assert_eq!(world.read("r/notes.txt") + &world.read("r/000001"), "minemine too");
     assert_eq!(world.names("r/bkverify-scratch-of-mine"), ["letter"]);
@@ -57,7 +57,7 @@ fn kill_after(world: &World, time: Duration) {
 
 #[test]
 fn what_a_killed_run_left_is_named_when_it_is_removed() {
-    let members = crowd(1500);
+    let members = many_small_files(1500);
     let world = World::new().originals(&members).backup("folder", &members).folder("r");
     let mut time = Duration::from_millis(20);
     while world.names("r").is_empty() {
@@ -73,7 +73,7 @@ fn what_a_killed_run_left_is_named_when_it_is_removed() {
 
 #[test]
 fn two_runs_may_share_a_restore_folder() {
-    let members = crowd(500);
+    let members = many_small_files(500);
     let world = World::new().originals(&members).backup("folder", &members);
     std::thread::scope(|scope| {
         for report in ["one.json", "two.json", "three.json"] {

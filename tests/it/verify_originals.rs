@@ -135,7 +135,7 @@ fn an_original_behind_a_link_is_compared_by_its_content() {
 #[test]
 fn picks_that_cannot_be_compared_are_replaced_until_there_are_as_many_as_asked_for() {
     for format in ["folder", "tar", "zip"] {
-        let crowd = pack::crowd(200);
+        let crowd = pack::many_small_files(200);
         let world = World::new().originals(&crowd).backup(format, &crowd);
         for member in crowd.iter().step_by(3) {
             overwrite(&world, std::str::from_utf8(&member.name).unwrap(), "news", MTIME + 60);

@@ -4,7 +4,7 @@ use std::fs;
 
 use sha2::{Digest, Sha256};
 
-use crate::pack::{self, MTIME, Member, crowd, tree};
+use crate::pack::{self, MTIME, Member, many_small_files, tree};
 use crate::world::{Verified, World};
 
 const FLAGS: &str = "--backup b --source s --restore-to r --cache use";
@@ -52,7 +52,7 @@ pub fn is_golden(name: &str, text: &str) {
 
 #[test]
 fn the_summary_of_a_pass() {
-    let members = crowd(1000);
+    let members = many_small_files(1000);
     let world = World::new().originals(&members).backup("tar.gz", &members);
     let ran = world.run(&format!("{FLAGS} --sample 500 --seed spring")).exits(0).err_is("");
     is_golden("pass.txt", &normalised(&world, &ran.out));

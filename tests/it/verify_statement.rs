@@ -7,12 +7,12 @@
 use std::fs;
 use std::time::{Duration, SystemTime};
 
-use crate::pack::{self, MTIME, Member, crowd, set_mtime, tree};
+use crate::pack::{self, MTIME, Member, many_small_files, set_mtime, tree};
 use crate::world::{Verified, World};
 
 /// A crowd with every `step`-th copy damaged, packed as `format`, beside its originals.
 fn rotten(count: usize, step: usize, format: &str) -> World {
-    let originals = crowd(count);
+    let originals = many_small_files(count);
     let mut copies = originals.clone();
     for copy in copies.iter_mut().step_by(step) {
         copy.content[0] ^= 1;
@@ -22,7 +22,7 @@ fn rotten(count: usize, step: usize, format: &str) -> World {
 
 /// A crowd beside its good backup.
 fn intact(count: usize, format: &str) -> World {
-    World::new().originals(&crowd(count)).backup(format, &crowd(count))
+    World::new().originals(&many_small_files(count)).backup(format, &many_small_files(count))
 }
 
 /// Gives originals a time a minute after the recorded one, as programs do that keep no times.
@@ -36,7 +36,7 @@ fn touch(world: &World, originals: impl Iterator<Item = Member>) {
 fn originals_that_were_copied_without_their_times_prove_nothing_of_rotten_copies() {
     for format in ["folder", "tar"] {
         let world = rotten(100, 5, format);
-        touch(&world, crowd(100).into_iter());
+        touch(&world, many_small_files(100).into_iter());
         for sample in ["30", "all"] {
             let verified = world
                 .verify(&format!("--sample {sample}"))
@@ -53,7 +53,7 @@ fn originals_that_were_copied_without_their_times_prove_nothing_of_rotten_copies
 fn half_the_originals_with_new_times_are_too_many_to_pass_for_a_sample_and_for_all() {
     for sample in ["20", "all"] {
         let world = intact(100, "folder");
-        touch(&world, crowd(100).into_iter().step_by(2));
+        touch(&world, many_small_files(100).into_iter().step_by(2));
         let verified = world.verify(&format!("--sample {sample} --seed s")).exits(3);
         assert_eq!(verified.at("/incomplete"), "too-many-undecided", "{sample}");
         // Whoever knows better may say so.
@@ -64,7 +64,7 @@ fn half_the_originals_with_new_times_are_too_many_to_pass_for_a_sample_and_for_a
 #[test]
 fn an_equal_copy_of_a_modified_original_is_told_and_is_outside_the_statement() {
     let world = intact(100, "tar");
-    touch(&world, crowd(100).into_iter().step_by(10));
+    touch(&world, many_small_files(100).into_iter().step_by(10));
     let verified = world
         .verify("--sample all")
         .exits(0)
@@ -78,7 +78,7 @@ fn an_equal_copy_of_a_modified_original_is_told_and_is_outside_the_statement() {
 #[test]
 fn fewer_comparable_files_than_asked_for_are_no_pass() {
     let world = intact(100, "folder");
-    touch(&world, crowd(100).into_iter().step_by(10));
+    touch(&world, many_small_files(100).into_iter().step_by(10));
     let verified = world.verify("--sample 95").exits(3).says("90 of 95 files wanted were compared");
     assert_eq!(verified.at("/incomplete"), "too-few-comparable");
     world.verify("--sample 90").exits(0);
@@ -90,7 +90,7 @@ fn a_tolerance_passes_only_where_the_bound_is_below_it() {
     let verified = world.verify("--tolerance 1%").exits(0);
     assert!(verified.number("/assurance/at_most_bad") < 4);
     // Older files in the place of two originals: nobody can tell whether their copies are good.
-    for member in crowd(400).iter().take(2) {
+    for member in many_small_files(400).iter().take(2) {
         let place = world.path("s").join(std::str::from_utf8(&member.name).unwrap());
         fs::write(&place, "older content").unwrap();
         set_mtime(&place, MTIME - 60);
@@ -122,7 +122,7 @@ fn a_comparable_pick_that_stays_undecided_is_no_pass_and_counts_as_bad_in_the_bo
 #[test]
 fn originals_that_are_said_to_be_frozen_make_every_difference_the_backups_fault() {
     let world = rotten(40, 8, "folder");
-    touch(&world, crowd(40).into_iter());
+    touch(&world, many_small_files(40).into_iter());
     let verified = world.verify("--sample all --assume-unchanged").exits(1);
     assert_eq!(verified.at("/counts/corrupt"), 5);
     assert_eq!(verified.at("/counts/comparable"), 40);
@@ -132,7 +132,7 @@ fn originals_that_are_said_to_be_frozen_make_every_difference_the_backups_fault(
 /// Copies whose times were kept as coarsely as `unit` nanoseconds, cut or rounded up.
 fn kept_by(unit: u64, up: bool) -> Verified {
     let world = rotten(60, 3, "folder");
-    for (number, member) in (0..).zip(crowd(60)) {
+    for (number, member) in (0..).zip(many_small_files(60)) {
         let name = std::str::from_utf8(&member.name).unwrap();
         let exact = (MTIME + number) * 1_000_000_000 + 987_654_300 - number * 1_234_500;
         let kept = exact / unit * unit + if up { unit } else { 0 };
@@ -206,7 +206,8 @@ fn a_file_that_was_dated_in_the_future_and_was_edited_later_is_changed() {
 #[test]
 fn what_this_account_may_not_read_is_no_proof_that_the_backup_is_bad() {
     use std::os::unix::fs::PermissionsExt;
-    let world = World::new().humble().originals(&tree()).backup("folder", &tree()).folder("b/secret");
+    let world =
+        World::new().without_root_rights().originals(&tree()).backup("folder", &tree()).folder("b/secret");
     let close = |path: &str, mode| {
         fs::set_permissions(world.path(path), fs::Permissions::from_mode(mode)).unwrap();
     };

@@ -26,7 +26,7 @@ fn bury(world: &World, place: &str) -> Closed {
 }
 
 fn intact() -> World {
-    World::new().humble().originals(&tree()).backup("folder", &tree())
+    World::new().without_root_rights().originals(&tree()).backup("folder", &tree())
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn a_folder_that_cannot_be_listed_is_no_failure_where_the_filters_leave_it_out()
             let verified = world
                 .verify(&format!("--sample {sample} {filter}"))
                 .exits(0)
-                .says("no concern of this run, by its filters and sources: folder private/x");
+                .says("outside this run's filters and sources: folder private/x");
             assert!(!verified.ran.out.contains("files in this backup"), "{}", verified.ran);
             assert!(verified.at("/damage").as_array().unwrap().is_empty(), "{filter}");
         }
@@ -70,7 +70,7 @@ fn a_folder_that_cannot_be_listed_is_no_failure_where_the_filters_leave_it_out()
 #[test]
 fn a_folder_that_cannot_be_listed_is_no_failure_where_no_source_or_map_names_it() {
     let members: Vec<_> = (0..30).map(|number| Member::new(format!("home/{number}"), "x")).collect();
-    let world = World::new().humble().backup("folder", &members);
+    let world = World::new().without_root_rights().backup("folder", &members);
     pack::write_files(&world.path("home"), &members);
     let _closed = bury(&world, "b/other");
     world.verify_with("--sample all --map home=home/home").exits(0);
@@ -82,7 +82,7 @@ fn a_folder_that_cannot_be_listed_is_no_failure_where_no_source_or_map_names_it(
 #[test]
 fn a_source_whose_part_of_the_backup_cannot_be_listed_is_no_usage_error() {
     let members: Vec<_> = (0..30).map(|number| Member::new(format!("home/{number}"), "x")).collect();
-    let world = World::new().humble().backup("folder", &members);
+    let world = World::new().without_root_rights().backup("folder", &members);
     pack::write_files(&world.path("o"), &[members, vec![Member::new("lost/letter", "x")]].concat());
     let _closed = bury(&world, "b/lost");
     world
@@ -101,7 +101,7 @@ fn a_source_whose_part_of_the_backup_cannot_be_listed_is_no_usage_error() {
 #[test]
 fn damage_that_is_left_out_excuses_no_source_of_which_the_backup_holds_nothing() {
     let members: Vec<_> = (0..30).map(|number| Member::new(format!("home/{number}"), "x")).collect();
-    let world = World::new().humble().backup("folder", &members);
+    let world = World::new().without_root_rights().backup("folder", &members);
     pack::write_files(&world.path("o"), &[members, vec![Member::new("mail/letter", "x")]].concat());
     let _closed = bury(&world, "b/other");
     let flags = "--backup b --restore-to r --source o/home --source o/mail --exclude other/ --sample all";

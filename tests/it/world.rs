@@ -1,5 +1,5 @@
-//! A small world for the program to run in: a temporary folder, files in it, and no configuration
-//! of the machine's user.
+//! A small world for the program to run in: a temporary folder with files in it, isolated from the
+//! configuration of the user who runs the tests.
 //!
 //!     World::new().file("bkverify.toml", "sample = 5").run("plan --backup b").exits(2).err_has("missing");
 
@@ -16,25 +16,25 @@ use tempfile::TempDir;
 
 use crate::pack::{self, Member};
 
-/// A folder that is the world, and is gone when this is.
+/// A temporary folder, which is deleted when this is dropped.
 pub struct World {
     folder: TempDir,
-    humble: bool,
+    without_root_rights: bool,
 }
 
 impl World {
-    /// An empty one.
+    /// An empty world.
     pub fn new() -> Self {
-        Self { folder: TempDir::new().unwrap(), humble: false }
+        Self { folder: TempDir::new().unwrap(), without_root_rights: false }
     }
 
-    /// The same, where root has no more rights to files than their permissions give him.
+    /// The same world, but the program runs without root's right to ignore permissions.
     #[cfg(target_os = "linux")]
-    pub fn humble(self) -> Self {
-        Self { humble: rustix::process::geteuid().is_root(), ..self }
+    pub fn without_root_rights(self) -> Self {
+        Self { without_root_rights: rustix::process::geteuid().is_root(), ..self }
     }
 
-    /// Puts a file there, with the folders above it.
+    /// Creates a file, and the folders above it.
     pub fn file(self, path: &str, content: impl AsRef<[u8]>) -> Self {
         let place = self.path(path);
         fs::create_dir_all(place.parent().unwrap()).unwrap();
@@ -42,27 +42,28 @@ impl World {
         self
     }
 
-    /// Puts an empty folder there.
+    /// Creates an empty folder.
     pub fn folder(self, path: &str) -> Self {
         fs::create_dir_all(self.path(path)).unwrap();
         self
     }
 
-    /// Puts a backup of these members at `b`, in any format.
+    /// Creates a backup of these members at `b`, in any format.
     pub fn backup(self, format: &str, members: &[Member]) -> Self {
         pack::write(format, &self.path("b"), members);
         self
     }
 
-    /// Puts these members at `s`, as the originals.
+    /// Creates these members below `s`, as the originals.
     pub fn originals(self, members: &[Member]) -> Self {
         pack::write_files(&self.path("s"), members);
         self
     }
 
-    /// A place in this world. Links above it are resolved, as the program's own current folder is.
+    /// A path in this world. Links in the path of the world itself are resolved, as in the
+    /// program's current folder.
     pub fn path(&self, path: &str) -> PathBuf {
-        // Not on Windows, where that would change the way paths are written.
+        // Not on Windows, where that would change how paths are written.
         let root = self.folder.path();
         if cfg!(unix) { root.canonicalize().unwrap().join(path) } else { root.join(path) }
     }
@@ -74,11 +75,11 @@ impl World {
         fs::read_to_string(&place).unwrap_or_else(|error| panic!("{}: {error}", place.display()))
     }
 
-    /// The program, about to run here with these words (split at spaces) as its arguments.
+    /// A command that runs the program in this world. The arguments are split at spaces.
     pub fn command(&self, arguments: &str) -> Command {
         let program = env!("CARGO_BIN_EXE_bkverify");
-        let mut command = Command::new(if self.humble { "setpriv" } else { program });
-        if self.humble {
+        let mut command = Command::new(if self.without_root_rights { "setpriv" } else { program });
+        if self.without_root_rights {
             command.args(["--bounding-set=-dac_override,-dac_read_search", program]);
         }
         let home = self.path("home");
@@ -93,19 +94,19 @@ impl World {
         command
     }
 
-    /// Runs the program with nothing on its standard input.
+    /// Runs the program with empty standard input.
     #[track_caller]
     pub fn run(&self, arguments: &str) -> Ran {
         Ran::of(self.command(arguments), "")
     }
 
-    /// Verifies backup `b` against the originals `s`, restoring to `r`, and reads the report.
+    /// Verifies backup `b` against the originals `s`, restores to `r`, and reads the report.
     #[track_caller]
     pub fn verify(&self, arguments: &str) -> Verified {
         self.verify_with(&format!("--source s {arguments}"))
     }
 
-    /// The same, with the arguments saying where the originals are.
+    /// The same, but the arguments say where the originals are.
     #[track_caller]
     pub fn verify_with(&self, arguments: &str) -> Verified {
         let cache = if arguments.contains("--cache") { "" } else { "--cache use" };
@@ -131,18 +132,17 @@ impl World {
     }
 }
 
-/// A run that wrote a report, and that report.
+/// The result of a run that wrote a report, with the report.
 #[derive(Debug)]
 pub struct Verified {
     /// The run.
     pub ran: Ran,
-    /// The report, which obeys the schema that ships.
+    /// The report. It matches the schema that ships.
     pub json: Value,
 }
 
 impl Verified {
-    /// Reads and validates a report. Whatever it says, its exit code must be the one the run ended
-    /// with.
+    /// Reads and validates a report. Asserts that its exit code is the exit code of the run.
     #[track_caller]
     pub fn new(ran: Ran, report: &str) -> Self {
         static SCHEMA: LazyLock<jsonschema::Validator> = LazyLock::new(|| {
@@ -159,13 +159,13 @@ impl Verified {
         Self { ran, json }
     }
 
-    /// The run ended with this code.
+    /// Asserts that the run ended with this code.
     #[track_caller]
     pub fn exits(self, code: i32) -> Self {
         Self { ran: self.ran.exits(code), ..self }
     }
 
-    /// The summary holds this, however its lines are broken.
+    /// Asserts that the summary contains this text, wherever its lines are wrapped.
     #[track_caller]
     pub fn says(self, text: &str) -> Self {
         let summary = self.ran.out.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -173,7 +173,7 @@ impl Verified {
         self
     }
 
-    /// The report lists exactly these paths, each with its verdict.
+    /// Asserts that the report lists exactly these paths with these verdicts.
     #[track_caller]
     pub fn finds(self, expected: &[(&str, &str)]) -> Self {
         let expected: BTreeMap<_, _> =
@@ -189,23 +189,23 @@ impl Verified {
         findings.iter().map(|finding| (text(&finding["path"]), text(&finding["verdict"]))).collect()
     }
 
-    /// What the report says at a JSON pointer.
+    /// The value in the report at a JSON pointer.
     #[track_caller]
     pub fn at(&self, pointer: &str) -> &Value {
         self.json.pointer(pointer).unwrap_or_else(|| panic!("nothing at {pointer}"))
     }
 
-    /// A number that the report says at a JSON pointer.
+    /// The number in the report at a JSON pointer.
     #[track_caller]
     pub fn number(&self, pointer: &str) -> u64 {
         self.at(pointer).as_u64().unwrap_or_else(|| panic!("no number at {pointer}\n{}", self.ran))
     }
 }
 
-/// How often a command is given to a system that does not start it.
+/// How often a command is started again if the system fails to start it.
 const STARTS: usize = 5;
 
-/// What a run left on its streams, to be asserted on.
+/// The result of a run, for assertions.
 #[derive(Debug)]
 pub struct Ran {
     /// The exit code; `None` if it was killed.
@@ -217,7 +217,7 @@ pub struct Ran {
 }
 
 impl Ran {
-    /// Runs a command with this on its standard input.
+    /// Runs a command with this text on its standard input.
     #[track_caller]
     pub fn of(mut command: Command, input: &str) -> Self {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -232,7 +232,7 @@ impl Ran {
 
     fn once(command: &mut Command, input: &str) -> Self {
         let mut child = command.spawn().unwrap();
-        // One that does not read its input has gone already.
+        // A program that does not read its input may have ended already.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
         let output = child.wait_with_output().unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
@@ -240,42 +240,42 @@ impl Ran {
     }
 
     /// Whether a library failed to load before the program's first instruction
-    /// (`STATUS_DLL_INIT_FAILED`), as happens now and then under wine on a busy machine. Nothing
-    /// was done then, so the same command may be given again.
+    /// (`STATUS_DLL_INIT_FAILED`). This happens now and then under wine on a busy machine. The
+    /// program has not done anything then, so the same command may be started again.
     fn was_never_started(&self) -> bool {
         const DLL_INIT_FAILED: u32 = 0xc000_0142;
         self.code == Some(DLL_INIT_FAILED.cast_signed()) && self.out.is_empty() && self.err.is_empty()
     }
 
-    /// It ended with this code.
+    /// Asserts that it ended with this code.
     #[track_caller]
     pub fn exits(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "{self}");
         self
     }
 
-    /// Standard output is exactly this.
+    /// Asserts that standard output is exactly this.
     #[track_caller]
     pub fn out_is(self, text: &str) -> Self {
         assert_eq!(self.out, text, "standard output\n{self}");
         self
     }
 
-    /// Standard error is exactly this.
+    /// Asserts that standard error is exactly this.
     #[track_caller]
     pub fn err_is(self, text: &str) -> Self {
         assert_eq!(self.err, text, "standard error\n{self}");
         self
     }
 
-    /// Standard output holds this.
+    /// Asserts that standard output contains this.
     #[track_caller]
     pub fn out_has(self, text: &str) -> Self {
         assert!(self.out.contains(text), "standard output lacks {text:?}\n{self}");
         self
     }
 
-    /// Standard error holds this.
+    /// Asserts that standard error contains this.
     #[track_caller]
     pub fn err_has(self, text: &str) -> Self {
         assert!(self.err.contains(text), "standard error lacks {text:?}\n{self}");

@@ -1,4 +1,4 @@
-//! Disks and what combines them: SMART, Linux RAID, ZFS, btrfs.
+//! Disks and arrays of disks: SMART, Linux RAID, ZFS, btrfs.
 
 use serde_json::Value;
 
@@ -23,12 +23,15 @@ fn smart(visit: &Visit<'_>) -> Finding {
         }
     };
     if devices.is_empty() {
-        return Finding::not_applicable("No disk of this machine reports its health (virtual disks do not)")
-            .seen("smartctl --scan", "no devices");
+        return Finding::not_applicable(
+            "No disk of this machine reports its health (virtual disks never do)",
+        )
+        .seen("smartctl --scan", "no devices");
     }
     let (mut bad, mut unknown, mut good) = (Vec::new(), Vec::new(), Vec::new());
     for (device, kind) in &devices {
-        // The exit code is a set of signs, not a failure of the program; the JSON says more.
+        // The exit code is a bit mask of conditions, not a failure of the program. The JSON says
+        // more.
         let said = visit.run(&["smartctl", "-j", "-H", "-A", "-d", kind, device]);
         match said.map_err(|error| error.to_string()).and_then(|output| smart_health(&output.stdout)) {
             Ok(None) => good.push(format!("{device}: passed")),
@@ -64,7 +67,7 @@ fn smart_devices(said: &str) -> Result<Vec<(String, String)>, String> {
     Ok(devices.iter().filter_map(|device| Some((text(device, "name")?, text(device, "type")?))).collect())
 }
 
-/// Nothing where the disk is well, its trouble in words where not.
+/// `None` if the disk is healthy, otherwise its problem in words.
 fn smart_health(said: &str) -> Result<Option<String>, String> {
     let value: Value =
         serde_json::from_str(said).map_err(|error| format!("smartctl printed no JSON ({error})"))?;
@@ -75,7 +78,7 @@ fn smart_health(said: &str) -> Result<Option<String>, String> {
     if !passed {
         return Ok(Some("it reports that it is failing".to_owned()));
     }
-    // Sectors that are lost already, on disks of both kinds (ATA attributes 197 and 198, NVMe).
+    // Sectors that are already lost, on disks of both kinds (ATA attributes 197 and 198, NVMe).
     let attributes = value.pointer("/ata_smart_attributes/table").and_then(Value::as_array);
     for attribute in attributes.into_iter().flatten() {
         let raw = attribute.pointer("/raw/value").and_then(Value::as_u64).unwrap_or(0);
@@ -89,7 +92,7 @@ fn smart_health(said: &str) -> Result<Option<String>, String> {
     Ok(media.filter(|errors| *errors > 0).map(|errors| counted(errors, "media error")))
 }
 
-/// Linux RAID. The kernel's own list is read, so `mdadm` need not be installed.
+/// Linux RAID. The kernel's own list is read, so `mdadm` does not have to be installed.
 fn raid(visit: &Visit<'_>) -> Finding {
     let source = "/proc/mdstat";
     let said = match visit.read(source) {
@@ -111,8 +114,8 @@ fn raid(visit: &Visit<'_>) -> Finding {
     .seen(source, said)
 }
 
-/// How many arrays there are, and which miss a member: `[U_]` instead of `[UU]`, or a member marked
-/// `(F)`.
+/// The number of arrays, and the arrays that lack a member: `[U_]` instead of `[UU]`, or a member
+/// marked `(F)`.
 fn degraded_arrays(said: &str) -> Result<(usize, Vec<String>), String> {
     if !said.starts_with("Personalities") {
         return Err("/proc/mdstat has an unexpected first line".to_owned());
@@ -219,8 +222,8 @@ fn btrfs(visit: &Visit<'_>) -> Finding {
     Finding::fail("btrfs has counted disk errors").seen(source, bad.join("\n")).why(WHY).fix(REPLACE)
 }
 
-/// Lines `[/dev/sda].write_io_errs 0`; those that are not zero. Nothing where there are no counters
-/// at all.
+/// The lines `[/dev/sda].write_io_errs 0` whose counter is not zero. `None` if there are no
+/// counters at all.
 fn btrfs_errors(said: &str) -> Option<Vec<String>> {
     let counters: Vec<(&str, u64)> = said
         .lines()
@@ -233,7 +236,7 @@ fn btrfs_errors(said: &str) -> Option<Vec<String>> {
     (!counters.is_empty()).then_some(bad)
 }
 
-/// Blanks stand as `\040` in the list of mounts.
+/// Undoes the escaping of the list of mounts, in which a blank is `\040`.
 fn unescape(place: &str) -> String {
     place.replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\")
 }

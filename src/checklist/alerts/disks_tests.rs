@@ -1,4 +1,4 @@
-//! Disks in good and in bad health, as their programs print it.
+//! Healthy and failing disks, as their programs print them.
 
 use super::super::super::machine::tests::recorded;
 use super::super::super::{Os, Status};
@@ -12,7 +12,7 @@ fn smart_status(health: &str) -> Status {
 }
 
 #[test]
-fn a_disk_that_says_it_is_well_passes_and_one_with_lost_sectors_fails() {
+fn a_healthy_disk_passes_and_a_disk_with_lost_sectors_fails() {
     assert_eq!(smart_status(r#"{"smart_status":{"passed":true}}"#), Status::Pass);
     assert_eq!(smart_status(r#"{"smart_status":{"passed":false}}"#), Status::Fail);
     let lost =
@@ -23,7 +23,7 @@ fn a_disk_that_says_it_is_well_passes_and_one_with_lost_sectors_fails() {
 }
 
 #[test]
-fn a_disk_that_does_not_tell_is_unknown_and_no_disk_does_not_apply() {
+fn a_disk_without_health_data_is_unknown_and_no_disk_is_not_applicable() {
     let refused = include_str!("../../../tests/data/checklist/linux/smartctl-virtual-disk.json");
     assert_eq!(smart_status(refused), Status::CouldNotCheck);
     assert_eq!(smart_status("!timeout"), Status::CouldNotCheck);
@@ -33,7 +33,7 @@ fn a_disk_that_does_not_tell_is_unknown_and_no_disk_does_not_apply() {
 }
 
 #[test]
-fn a_missing_member_of_an_array_is_seen() {
+fn an_array_with_a_missing_member_fails() {
     let mdstat = |members: &str, device: &str| {
         format!(
             "Personalities : [raid1] \nmd0 : active raid1 sdb1[1]{device} sda1[0]\n      976630464 blocks super 1.2 [2/2] [{members}]\n      bitmap: 0/8 pages [0KB], 65536KB chunk\n\nunused devices: <none>\n"
@@ -48,7 +48,7 @@ fn a_missing_member_of_an_array_is_seen() {
 }
 
 #[test]
-fn zfs_is_well_only_when_every_pool_is_online() {
+fn zfs_passes_only_if_every_pool_is_online() {
     let status = |said: &str| zfs(&recorded(Os::Linux, &[("zpool", said)]).visit()).status;
     assert_eq!(status("tank\tONLINE\n"), Status::Pass);
     assert_eq!(status("tank\tDEGRADED\nrpool\tONLINE\n"), Status::Fail);

@@ -1,4 +1,4 @@
-//! The journal of the last days, the kernel's complaints about hardware, and failed units.
+//! The journal of the last days, hardware errors that the kernel reported, and failed units.
 
 use serde_json::Value;
 
@@ -29,14 +29,14 @@ const HARDWARE: [&str; 12] = [
     "xfs_error",
     "corruption detected",
 ];
-/// Words that begin like those but report no failure.
+/// Messages that contain one of [`HARDWARE`] but report no failure.
 const HARMLESS: [&str; 4] = ["edac driver", "edac mc: ver", "giving out device to module", "corrected error"];
 
 pub(super) fn look(visit: &Visit<'_>) -> Vec<Finding> {
     vec![critical(visit), kernel(visit), failed_units(visit)]
 }
 
-/// Whether there is a journal at all: without one every question to it is answered by silence.
+/// Whether there is a journal at all. Without one, every query has an empty answer.
 fn journal_exists(visit: &Visit<'_>) -> Result<(), String> {
     let said = visit.ask(&ANY)?;
     if messages(&said)?.is_empty() {
@@ -45,8 +45,8 @@ fn journal_exists(visit: &Visit<'_>) -> Result<(), String> {
     Ok(())
 }
 
-/// The messages of `journalctl --output=json`: one object a line. A message with bytes that are no
-/// text comes as an array of numbers.
+/// The messages from `journalctl --output=json`: one object per line. A message with bytes that are
+/// not text is an array of numbers.
 fn messages(said: &str) -> Result<Vec<String>, String> {
     let mut messages = Vec::new();
     for line in said.lines().filter(|line| !line.trim().is_empty()) {
@@ -92,7 +92,7 @@ fn critical(visit: &Visit<'_>) -> Finding {
 
 fn kernel(visit: &Visit<'_>) -> Finding {
     let what = "Hardware errors that the kernel reported";
-    // Without a journal the kernel's own buffer still tells what happened since it started.
+    // Without a journal, the kernel's own buffer still has the messages since boot.
     let (source, found) =
         match journal_exists(visit).and_then(|()| visit.ask(&KERNEL)).and_then(|said| messages(&said)) {
             Ok(found) => ("journalctl -k -p warning --since=-7d", found),
@@ -151,14 +151,14 @@ fn failed_units(visit: &Visit<'_>) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::machine::tests::{Made, recorded};
+    use super::super::super::machine::tests::{TestMachine, recorded};
     use super::super::super::{Os, Status};
     use super::*;
 
     const BROKEN: &str = include_str!("../../../tests/data/checklist/linux/journal-crit.json");
     const QUIET: &str = "{\"MESSAGE\":\"hello\",\"_COMM\":\"x\"}\n";
 
-    fn machine(critical: &str, kernel: &str, failed: &str) -> Made {
+    fn machine(critical: &str, kernel: &str, failed: &str) -> TestMachine {
         let (critical_line, kernel_line) = (CRITICAL.join(" "), KERNEL.join(" "));
         let answers = [
             ("journalctl", QUIET),
@@ -169,7 +169,7 @@ mod tests {
         recorded(Os::Linux, &answers)
     }
 
-    fn statuses(machine: &Made) -> Vec<Status> {
+    fn statuses(machine: &TestMachine) -> Vec<Status> {
         look(&machine.visit()).iter().map(|finding| finding.status).collect()
     }
 
@@ -189,20 +189,20 @@ mod tests {
     }
 
     #[test]
-    fn an_absent_journal_is_not_a_quiet_one() {
+    fn a_missing_journal_is_not_taken_for_an_empty_one() {
         let silent = recorded(Os::Linux, &[("journalctl", ""), ("systemctl", "!1 not booted with systemd")]);
         assert_eq!(statuses(&silent), [Status::CouldNotCheck; 3]);
     }
 
     #[test]
-    fn driver_greetings_are_no_hardware_errors() {
+    fn messages_of_drivers_that_start_are_not_hardware_errors() {
         assert!(!is_hardware_error("EDAC MC: Ver: 3.0.0"));
         assert!(is_hardware_error("EDAC MC0: 1 UE memory read error on CPU_SrcID#0"));
         assert!(is_hardware_error("mce: Uncorrected error on CPU 1: Machine check"));
     }
 
     #[test]
-    fn a_message_of_bytes_is_read() {
+    fn a_message_stored_as_bytes_is_read() {
         let said = "{\"MESSAGE\":[104,105,255],\"SYSLOG_IDENTIFIER\":\"app\"}";
         assert_eq!(messages(said).unwrap(), ["app: hi\u{fffd}"]);
         assert!(messages("No journal files were found.").is_err());

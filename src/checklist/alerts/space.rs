@@ -10,18 +10,18 @@ use crate::words;
 
 const COMMAND: [&str; 6] =
     ["findmnt", "-J", "-b", "--real", "-o", "TARGET,SOURCE,FSTYPE,SIZE,AVAIL,USED,OPTIONS"];
-/// From these shares of use on: worth a word, and bad.
+/// Shares of used space from which on a file system gets a warning, and from which on it fails.
 const FULL: (f64, f64) = (0.90, 0.97);
-/// File systems that are always full, being images.
+/// File systems that are always full, because they are images.
 const IMAGES: [&str; 4] = ["squashfs", "iso9660", "udf", "erofs"];
 
 #[derive(Debug, Deserialize)]
-struct Mounts {
-    filesystems: Vec<Mount>,
+struct MountList {
+    filesystems: Vec<MountedFileSystem>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Mount {
+struct MountedFileSystem {
     target: String,
     source: Option<String>,
     fstype: String,
@@ -29,7 +29,7 @@ struct Mount {
     used: Option<u64>,
     options: Option<String>,
     #[serde(default)]
-    children: Vec<Mount>,
+    children: Vec<MountedFileSystem>,
 }
 
 pub(super) fn look(visit: &Visit<'_>) -> Vec<Finding> {
@@ -38,7 +38,7 @@ pub(super) fn look(visit: &Visit<'_>) -> Vec<Finding> {
         Ok(said) => said,
         Err(problem) => return vec![Finding::could_not_check(what, problem)],
     };
-    let mounts: Mounts = match serde_json::from_str(&said) {
+    let mounts: MountList = match serde_json::from_str(&said) {
         Ok(mounts) => mounts,
         Err(error) => {
             return vec![Finding::could_not_check(
@@ -52,11 +52,12 @@ pub(super) fn look(visit: &Visit<'_>) -> Vec<Finding> {
     judge(&all)
 }
 
-fn flatten(mounts: Vec<Mount>, all: &mut Vec<Mount>) {
+fn flatten(mounts: Vec<MountedFileSystem>, all: &mut Vec<MountedFileSystem>) {
     for mut mount in mounts {
         let children = std::mem::take(&mut mount.children);
-        // One file system mounted at several places counts once.
-        let known = mount.source.is_some() && all.iter().any(|other: &Mount| other.source == mount.source);
+        // A file system that is mounted at several paths counts once.
+        let known = mount.source.is_some()
+            && all.iter().any(|other: &MountedFileSystem| other.source == mount.source);
         if !known {
             all.push(mount);
         }
@@ -64,7 +65,7 @@ fn flatten(mounts: Vec<Mount>, all: &mut Vec<Mount>) {
     }
 }
 
-fn judge(mounts: &[Mount]) -> Vec<Finding> {
+fn judge(mounts: &[MountedFileSystem]) -> Vec<Finding> {
     let real = mounts.iter().filter(|mount| !IMAGES.contains(&mount.fstype.as_str()));
     let mut measured: Vec<(f64, String, bool)> = real.filter_map(measure).collect();
     if measured.is_empty() {
@@ -99,9 +100,9 @@ fn judge(mounts: &[Mount]) -> Vec<Finding> {
     findings
 }
 
-/// Share in use of what an ordinary program can use, the line that says so, and whether it is
-/// read-only.
-fn measure(mount: &Mount) -> Option<(f64, String, bool)> {
+/// The share in use of the space that an ordinary program can use, the line that says so, and
+/// whether the file system is read-only.
+fn measure(mount: &MountedFileSystem) -> Option<(f64, String, bool)> {
     let (used, avail) = (mount.used?, mount.avail?);
     let usable = used.checked_add(avail).filter(|usable| *usable > 0)?;
     let share = used as f64 / usable as f64;
@@ -130,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_roomy_machine_passes_and_a_full_disk_fails() {
+    fn a_machine_with_free_space_passes_and_a_full_disk_fails() {
         assert_eq!(
             statuses(include_str!("../../../tests/data/checklist/linux/findmnt-roomy.json")),
             [Status::Pass]
@@ -148,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn no_list_is_unknown() {
+    fn a_missing_list_of_mounts_is_unknown() {
         for garbage in ["", "{}", "{\"filesystems\":[]}", "!1 no", "!timeout"] {
             assert_eq!(statuses(garbage), [Status::CouldNotCheck], "{garbage}");
         }

@@ -3,12 +3,12 @@
 use super::super::findings::Finding;
 use super::super::machine::Visit;
 use super::super::phrases::{are, have, several};
-use super::super::powershell::{self, Item, Probed};
+use super::super::powershell::{self, Probed, ProbedItem};
 use super::WHY;
 use crate::words;
 
 pub(super) const SCRIPT: &str = include_str!("../scripts/alerts.ps1");
-/// From these shares of use on: worth a word, and bad.
+/// Shares of used space from which on a volume gets a warning, and from which on it fails.
 const FULL: (f64, f64) = (0.90, 0.97);
 
 pub(super) fn look(visit: &Visit<'_>) -> Vec<Finding> {
@@ -22,7 +22,7 @@ fn unknown(what: &str, probed: &Probed, part: &str) -> Finding {
     Finding::could_not_check(what, probed.reason(part))
 }
 
-/// The alert viewer where Essentials is installed; the event logs everywhere else.
+/// The alert viewer if Essentials is installed, otherwise the event logs.
 fn alerts(probed: &Probed) -> Finding {
     match (probed.first("alerts"), probed.problem("alerts")) {
         (Some(_), _) => viewer(probed),
@@ -32,10 +32,10 @@ fn alerts(probed: &Probed) -> Finding {
 }
 
 fn viewer(probed: &Probed) -> Finding {
-    let open: Vec<&Item> =
+    let open: Vec<&ProbedItem> =
         probed.part("alert").filter(|alert| alert.truth("ignored") != Some(true)).collect();
     let count = |severity: &str| open.iter().filter(|alert| alert.text("severity") == Some(severity)).count();
-    let line = |alert: &&Item| {
+    let line = |alert: &&ProbedItem| {
         let (severity, title, machine) =
             (alert.shown("severity"), alert.shown("title"), alert.shown("machine"));
         format!("{severity}: {title} ({machine}). {} {}", alert.shown("text"), alert.shown("resolution"))
@@ -93,8 +93,8 @@ fn disks(probed: &Probed) -> Finding {
     if probed.first("disks").is_none() {
         return unknown("The disks' health", probed, "disks");
     }
-    let all: Vec<&Item> = probed.part("disk").collect();
-    // HealthStatus: 0 healthy, 1 warning, 2 unhealthy, 5 unknown.
+    let all: Vec<&ProbedItem> = probed.part("disk").collect();
+    // `HealthStatus`: 0 is healthy, 1 warning, 2 unhealthy, 5 unknown.
     let with = |codes: &[i64]| -> Vec<&str> {
         let found = all.iter().filter(|disk| disk.number("health").is_none_or(|code| codes.contains(&code)));
         found.map(|disk| disk.shown("name")).collect()
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn essentials_alerts_are_read_where_there_is_a_viewer() {
+    fn alerts_of_essentials_are_read_if_it_is_installed() {
         let essentials = include_str!("../../../tests/data/checklist/windows/alerts-essentials.json");
         assert_eq!(statuses(essentials), [Status::Fail, Status::Pass, Status::Pass, Status::Pass]);
     }

@@ -1,7 +1,7 @@
-//! How many files and bytes of each data folder the configured backups hold.
+//! How many files and bytes of each data folder are in the configured backups.
 //!
-//! Each backup's catalog is streamed once; entries are paired with originals by the same rules as a
-//! verification.
+//! Each backup's catalog is streamed once. Entries are paired with originals by the same rules as
+//! in a verification.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -16,24 +16,24 @@ use crate::platform;
 use crate::stop::Stop;
 use crate::verify::pairing::Pairing;
 
-use super::super::machine::Job;
+use super::super::machine::BackupJob;
 use super::super::machine::Visit;
 use super::amount;
 
-/// What the backups hold of one folder.
+/// What the backups contain of one folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Held {
-    /// So much, in the backup that holds most.
+    /// This many files and bytes, in the backup that contains the most.
     Some { files: u64, bytes: u64 },
-    /// Nothing, though there is data.
+    /// Nothing, although there is data.
     Nothing,
-    /// The folder holds no files, or does not exist.
+    /// There is no data: the folder contains no files or does not exist.
     NoData,
-    /// Nobody knows.
+    /// Unknown.
     Unknown,
 }
 
-/// What the backups hold of all folders.
+/// What the backups contain of all folders.
 #[derive(Debug)]
 pub(super) struct Coverage {
     held: HashMap<String, Held>,
@@ -41,7 +41,7 @@ pub(super) struct Coverage {
 }
 
 impl Coverage {
-    /// Looks up every folder in every job's backup.
+    /// Looks up every folder in the backup of every job.
     pub(super) fn measure(visit: &Visit<'_>, folders: &[String]) -> Self {
         let mut problems = Vec::new();
         if visit.settings().jobs.is_empty() {
@@ -71,17 +71,17 @@ impl Coverage {
         Self { held: held.collect(), problems }
     }
 
-    /// What is known of a folder.
+    /// What is known about a folder.
     pub(super) fn of(&self, folder: &str) -> &Held {
         self.held.get(folder).unwrap_or(&Held::Unknown)
     }
 
-    /// Why something is unknown.
+    /// Why something is unknown, if it is.
     pub(super) fn problem(&self) -> Option<&str> {
         self.problems.first().map(String::as_str)
     }
 
-    /// The table's words for a folder.
+    /// The text for a folder in the table.
     pub(super) fn words(&self, folder: &str) -> String {
         if folder.is_empty() {
             return "no data folder known".to_owned();
@@ -95,12 +95,12 @@ impl Coverage {
     }
 }
 
-/// A path without links, so that two ways to write it compare equal.
+/// A path without links, so that two names of the same folder compare equal.
 fn real(place: &Path) -> PathBuf {
     place.canonicalize().unwrap_or_else(|_| place.to_owned())
 }
 
-/// Whether there is any file below a folder; nothing where it cannot be told.
+/// Whether there is any file below a folder; `None` if that cannot be found out.
 fn has_data(place: &Path, deadline: Instant) -> Option<bool> {
     if place.symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
         return Some(false);
@@ -119,8 +119,8 @@ fn has_data(place: &Path, deadline: Instant) -> Option<bool> {
     (!unreadable).then_some(false)
 }
 
-/// Files and bytes of each folder in one job's backup.
-fn count(job: &Job, folders: &[PathBuf], deadline: Instant) -> Result<Vec<(u64, u64)>, String> {
+/// The files and bytes of each folder in one job's backup.
+fn count(job: &BackupJob, folders: &[PathBuf], deadline: Instant) -> Result<Vec<(u64, u64)>, String> {
     let chained = |error: &dyn std::error::Error| match error.source() {
         Some(cause) => format!("{error}: {cause}"),
         None => error.to_string(),
@@ -131,7 +131,7 @@ fn count(job: &Job, folders: &[PathBuf], deadline: Instant) -> Result<Vec<(u64, 
     let pairing = Pairing::new(&*backup, &job.sources, &job.maps, false, None, &in_time);
     let pairing = pairing.map_err(|error| chained(&error))?;
     let roots: Vec<(PathBuf, Vec<u8>)> =
-        pairing.roots().map(|(root, from)| (real(&root.place), from.to_vec())).collect();
+        pairing.roots().map(|(root, from)| (real(&root.folder), from.to_vec())).collect();
     let prefixes =
         |folder: &PathBuf| roots.iter().filter_map(|(root, from)| prefix(folder, root, from)).collect();
     let counter = Counter {
@@ -150,8 +150,8 @@ fn count(job: &Job, folders: &[PathBuf], deadline: Instant) -> Result<Vec<(u64, 
     }
 }
 
-/// How the paths of a folder's files begin in the backup, by one rule of the pairing; empty for all
-/// entries.
+/// The beginning that the paths of a folder's files have in the backup, by one rule of the pairing.
+/// Empty if all entries are below the folder.
 fn prefix(folder: &Path, root: &Path, from: &[u8]) -> Option<Vec<u8>> {
     if let Ok(inside) = folder.strip_prefix(root) {
         let inside = platform::path_to_bytes(inside);
@@ -162,9 +162,9 @@ fn prefix(folder: &Path, root: &Path, from: &[u8]) -> Option<Vec<u8>> {
 }
 
 struct Counter {
-    /// For each folder, how its files' paths may begin.
+    /// For each folder, the beginnings that the paths of its files may have.
     prefixes: Vec<Vec<Vec<u8>>>,
-    /// For each folder, files and bytes.
+    /// For each folder, its files and bytes.
     counts: Vec<(AtomicU64, AtomicU64)>,
     deadline: Instant,
 }
@@ -198,7 +198,7 @@ impl CatalogSink for Counter {
     }
 }
 
-/// Whether a path is `prefix` or lies below it.
+/// Whether a path is `prefix` or is below it.
 fn begins(path: &[u8], prefix: &[u8]) -> bool {
     prefix.is_empty()
         || path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
@@ -209,7 +209,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn prefixes_follow_the_rules_of_the_pairing_in_both_directions() {
+    fn prefixes_follow_the_pairing_rules_in_both_directions() {
         let inside = prefix(Path::new("/srv/data/app"), Path::new("/srv"), b"backup");
         assert_eq!(inside.as_deref(), Some(&b"backup/data/app"[..]));
         assert_eq!(prefix(Path::new("/srv"), Path::new("/srv"), b"").as_deref(), Some(&b""[..]));
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_of_a_longer_name_is_another_folder() {
+    fn a_folder_with_a_longer_name_is_a_different_folder() {
         assert!(begins(b"data/x", b"data") && begins(b"data", b"data") && begins(b"x", b""));
         assert!(!begins(b"database/x", b"data"));
     }

@@ -1,5 +1,5 @@
-//! Applications of Linux: packages that own services, folders that hold programs or data by custom,
-//! containers' volumes.
+//! Applications on Linux: packages that own services, folders that contain programs or data by
+//! convention, and volumes of containers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ const UNIT_FOLDERS: [&str; 2] = ["/usr/lib/systemd/system", "/lib/systemd/system
 const OWNERS: [&str; 3] = ["dpkg-query", "-S", "*/systemd/system/*.service"];
 const PRIORITIES: [&str; 3] = ["dpkg-query", "-W", "-f=${Package}\\t${Priority}\\n"];
 
-/// Where services keep their data, by the beginning of their unit's name.
+/// Where services keep their data, by the beginning of the unit's name.
 const KNOWN: [(&str, &str); 26] = [
     ("postgresql", "/var/lib/postgresql"),
     ("postgresql", "/var/lib/pgsql"),
@@ -41,7 +41,7 @@ const KNOWN: [(&str, &str); 26] = [
     ("nfs-server", "/srv"),
 ];
 
-/// General data folders: theirs is the data that no package knows of.
+/// General data folders, for data that does not belong to a package.
 const GENERAL: [(&str, &str); 7] = [
     ("Users' home folders", "/home"),
     ("The administrator's home folder", "/root"),
@@ -52,16 +52,16 @@ const GENERAL: [(&str, &str); 7] = [
     ("Programs installed by hand", "/usr/local"),
 ];
 
-/// Folders whose every entry is an application.
+/// Folders in which every entry is an application.
 const COLLECTIONS: [&str; 2] = ["/opt", "/srv"];
 
-/// Containers' volumes: the folder that holds them, and where a volume's data lies in it.
+/// Volumes of containers: the folder that contains them, and the path of the data in each.
 const VOLUMES: [(&str, &str, &str); 2] = [
     ("Docker volume", "/var/lib/docker/volumes", "_data"),
     ("Podman volume", "/var/lib/containers/storage/volumes", "_data"),
 ];
 
-/// Packages of the system itself, whose services keep no data that a person would plan for.
+/// Packages of the system itself. Their services keep no data that a person would plan for.
 const SYSTEM: [&str; 40] = [
     "systemd",
     "dbus",
@@ -121,7 +121,7 @@ pub(super) fn discover(visit: &Visit<'_>) -> Discovery {
         Ok(more) => found.extend(more),
         Err(problem) => problems.push(problem),
     }
-    // One row a path; the application's own name wins over the general one.
+    // One row per path. The application's own name takes precedence over a general one.
     let mut seen = BTreeSet::new();
     found
         .retain(|item| seen.insert(if item.path.is_empty() { item.name.clone() } else { item.path.clone() }));
@@ -144,7 +144,7 @@ fn packages(visit: &Visit<'_>) -> Result<BTreeMap<String, Vec<String>>, String> 
 }
 
 fn dpkg(visit: &Visit<'_>) -> Result<BTreeMap<String, Vec<String>>, String> {
-    // Without any match its exit code is 1.
+    // Its exit code is 1 if nothing matches.
     let owners = visit.run(&OWNERS).map_err(|error| error.to_string())?.stdout;
     let priorities = visit.ask(&PRIORITIES)?;
     let basic: BTreeSet<&str> = priorities
@@ -180,11 +180,11 @@ fn rpm(visit: &Visit<'_>) -> Result<BTreeMap<String, Vec<String>>, String> {
         visit.names(folder)?.into_iter().filter(|name| name.ends_with(".service")).collect();
     let places: Vec<String> = units.iter().map(|unit| format!("{folder}/{unit}")).collect();
     let mut packages: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    // A few hundred at a time stay far below the longest command line.
+    // Batches of a few hundred stay far below the limit of a command line.
     for (units, places) in units.chunks(200).zip(places.chunks(200)) {
         let mut command = vec!["rpm", "-qf", "--qf", "%{NAME}\\n"];
         command.extend(places.iter().map(String::as_str));
-        // Its exit code counts the files that no package owns.
+        // Its exit code is the number of files that no package owns.
         let said = visit.run(&command).map_err(|error| error.to_string())?.stdout;
         let owners: Vec<&str> = said.lines().collect();
         if owners.len() != units.len() {
@@ -198,8 +198,8 @@ fn rpm(visit: &Visit<'_>) -> Result<BTreeMap<String, Vec<String>>, String> {
     Ok(packages)
 }
 
-/// Where a package's services keep their data: as is known of them, as their units say, or by
-/// custom below `/var/lib`.
+/// Where a package's services keep their data: from [`KNOWN`], from their units, or by convention
+/// below `/var/lib`.
 fn data_folder(visit: &Visit<'_>, package: &str, units: &[String]) -> Option<String> {
     let known = KNOWN.iter().filter(|(start, _)| units.iter().any(|unit| unit.starts_with(start)));
     let known = known.map(|(_, path)| (*path).to_owned());
@@ -209,7 +209,7 @@ fn data_folder(visit: &Visit<'_>, package: &str, units: &[String]) -> Option<Str
     candidates.into_iter().find(|path| has_entries(visit, path))
 }
 
-/// `StateDirectory=NAME` of a unit file stands for `/var/lib/NAME`.
+/// `StateDirectory=NAME` in a unit file stands for `/var/lib/NAME`.
 fn state_directory(visit: &Visit<'_>, unit: &str) -> Option<String> {
     let text = UNIT_FOLDERS
         .iter()
@@ -220,11 +220,11 @@ fn state_directory(visit: &Visit<'_>, unit: &str) -> Option<String> {
 }
 
 fn has_entries(visit: &Visit<'_>, path: &str) -> bool {
-    // What may not be listed is there, and may hold data.
+    // A folder that cannot be listed exists and may contain data.
     visit.names(path).map_or(true, |names| !names.is_empty())
 }
 
-/// Folders that hold applications or data by custom.
+/// Folders that contain applications or data by convention.
 fn folders(visit: &Visit<'_>) -> Result<Vec<Discovered>, String> {
     let mut found = Vec::new();
     for collection in COLLECTIONS {
@@ -233,8 +233,8 @@ fn folders(visit: &Visit<'_>) -> Result<Vec<Discovered>, String> {
         }
     }
     for (kind, folder, data) in VOLUMES {
-        // These folders are root's; who may not look there learns it from the data folders that
-        // stay unknown.
+        // These folders belong to root. A user who cannot list them learns about it from the data
+        // folders that stay unknown.
         for name in visit.names(folder).unwrap_or_default() {
             let path = format!("{folder}/{name}/{data}");
             if visit.exists(&path) {
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_by_custom_and_volumes_are_found_and_a_path_stands_once() {
+    fn conventional_folders_and_volumes_are_found_and_each_path_is_listed_once() {
         let machine = recorded(Os::Linux, &[("dpkg-query", "")])
             .file("/var/lib/dpkg/status", "")
             .file("/opt/erp/bin/erp", "")
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn rpm_names_one_owner_a_unit() {
+    fn rpm_names_one_owner_for_each_unit() {
         let said = "nginx\nfile /usr/lib/systemd/system/own.service is not owned by any package\n";
         let machine = recorded(Os::Linux, &[("rpm -qf", said)])
             .file("/var/lib/rpm/rpmdb.sqlite", "")
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_package_database_the_rest_is_still_found_and_said() {
+    fn without_a_package_database_the_rest_is_still_found_and_the_problem_is_reported() {
         let machine = recorded(Os::Linux, &[]).file("/srv/a/x", "");
         let discovery = discover(&machine.visit());
         assert_eq!((discovery.found.len(), discovery.problems.len()), (1, 1));

@@ -1,8 +1,8 @@
-//! Applications of Windows: installed programs, their folders and services, databases, shared
+//! Applications on Windows: installed programs, their folders and services, databases, and shared
 //! folders.
 
 use super::super::machine::Visit;
-use super::super::powershell::{self, Item, Probed};
+use super::super::powershell::{self, Probed, ProbedItem};
 use super::super::table::Discovered;
 use super::Discovery;
 
@@ -46,7 +46,8 @@ fn gather(probed: &Probed) -> Discovery {
     for item in probed.part("database").chain(probed.part("share")) {
         rows.add(item.text("name"), item.text("path"));
     }
-    let data: Vec<&Item> = probed.part("folder").filter(|item| item.truth("data") == Some(true)).collect();
+    let data: Vec<&ProbedItem> =
+        probed.part("folder").filter(|item| item.truth("data") == Some(true)).collect();
     for program in probed.part("program") {
         let own = data.iter().find(|folder| belongs(program, folder)).and_then(|folder| folder.text("path"));
         rows.add(program.text("name"), own.or_else(|| program.text("folder")));
@@ -56,7 +57,7 @@ fn gather(probed: &Probed) -> Discovery {
     }
     for service in probed.part("service") {
         let folder = service.text("command").and_then(program_folder);
-        // A service of a program that has a row already is no application of its own.
+        // A service is not an application of its own if its program already has a row.
         if !folder.as_deref().is_some_and(|folder| rows.holds(folder)) {
             rows.add(service.text("title").or(service.text("name")), folder.as_deref());
         }
@@ -69,8 +70,9 @@ fn gather(probed: &Probed) -> Discovery {
     Discovery { found: rows.0, problems }
 }
 
-/// Whether a folder of ProgramData is a program's: it bears the program's or its publisher's name.
-fn belongs(program: &Item, folder: &Item) -> bool {
+/// Whether a folder in ProgramData belongs to a program: it has the program's or its publisher's
+/// name.
+fn belongs(program: &ProbedItem, folder: &ProbedItem) -> bool {
     let Some(folder) = folder.text("name").map(str::to_lowercase) else { return false };
     let begins = |text: Option<&str>| {
         text.map(str::to_lowercase).is_some_and(|text| {
@@ -80,8 +82,8 @@ fn belongs(program: &Item, folder: &Item) -> bool {
     begins(program.text("name")) || begins(program.text("publisher"))
 }
 
-/// The folder of a service's program: `"C:\Program Files\A\b.exe" -k x`, or without quotes up to
-/// `.exe`.
+/// The folder of a service's program, from `"C:\Program Files\A\b.exe" -k x`, or without quotes
+/// from everything up to `.exe`.
 fn program_folder(command: &str) -> Option<String> {
     let program = match command.strip_prefix('"') {
         Some(quoted) => quoted.split('"').next()?,
@@ -94,7 +96,7 @@ fn program_folder(command: &str) -> Option<String> {
 struct Rows(Vec<Discovered>);
 
 impl Rows {
-    /// Adds a row, unless its folder is the system's, or it is there already.
+    /// Adds a row, unless its folder belongs to Windows or the row exists already.
     fn add(&mut self, name: Option<&str>, path: Option<&str>) {
         let Some(name) = name else { return };
         let path = path.map(|path| path.trim_matches('"').trim_end_matches('\\')).unwrap_or_default();
@@ -103,7 +105,7 @@ impl Rows {
         {
             return;
         }
-        // A spreadsheet would take such a name for a formula.
+        // A spreadsheet would treat such a name as a formula.
         let name = name.trim_start_matches(['=', '+', '-', '@']).trim();
         let same = |row: &Discovered| {
             if path.is_empty() {
@@ -117,7 +119,7 @@ impl Rows {
         }
     }
 
-    /// Whether a folder is a row's, or lies in one's.
+    /// Whether a folder is that of a row, or is inside one.
     fn holds(&self, folder: &str) -> bool {
         let folder = folder.to_lowercase();
         let inside = |path: &str| {
@@ -159,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_answer_and_a_refusal_are_problems() {
+    fn empty_and_denied_answers_are_reported_as_problems() {
         assert_eq!(gather(&parse("{\"items\":[],\"problems\":[]}").unwrap()).problems.len(), 5);
         let denied = r#"{"items":[],"problems":[{"part":"shares","kind":"denied","text":"x"}]}"#;
         assert!(gather(&parse(denied).unwrap()).problems[0].contains("run as administrator"));

@@ -6,23 +6,23 @@ use crate::backup::{self, Context};
 use crate::exit::ExitCode;
 use crate::report::Model;
 
-use super::super::machine::{Job, duration_words, read_text};
+use super::super::machine::{BackupJob, duration_words, read_text};
 use super::super::{Finding, Status};
 
 const DAY: i64 = 86_400;
-/// A proof older than this is stale, in seconds.
+/// The age in seconds at which a proof becomes stale.
 const PROOF_AGE: i64 = 7 * DAY;
-/// A backup older than this is worth a word; older than the second, no base for a migration. In
-/// seconds.
+/// A backup older than the first age gets a warning. One older than the second is not a base for a
+/// migration. In seconds.
 const BACKUP_AGE: (i64, i64) = (2 * DAY, 7 * DAY);
 const WHY_PROOF: &str = "Only files that were restored and compared prove that the backup restores.";
 const WHY_AGE: &str = "What was written since the backup is lost if the migration goes wrong.";
 
 /// What the job's newest report proves.
-pub(super) fn proof(job: &Job, now: Timestamp) -> Finding {
+pub(super) fn proof(job: &BackupJob, now: Timestamp) -> Finding {
     let what = format!("Whether the backup of {} restores", job.name);
     let Some(place) = &job.report else {
-        return Finding::could_not_check(&what, "the job keeps no JSON report")
+        return Finding::could_not_check(&what, "the job writes no JSON report")
             .why(WHY_PROOF)
             .fix("Add `json = \"FILE\"` to the job in bkverify.toml, and run it.");
     };
@@ -51,10 +51,13 @@ fn evidence(report: &Model) -> String {
     format!("{result}: {}\nfinished {finished}, of {}", report.headline, report.backup.place)
 }
 
-fn judge(job: &Job, report: &Model, now: Timestamp) -> Finding {
+fn judge(job: &BackupJob, report: &Model, now: Timestamp) -> Finding {
     let name = &job.name;
     let finding = if job.backup.text() != report.backup.place {
-        Finding::warn(format!("The newest report of {name} is about another backup: {}", report.backup.place))
+        Finding::warn(format!(
+            "The newest report of {name} is for a different backup: {}",
+            report.backup.place
+        ))
     } else {
         let age = report.finished.map(|finished| now.as_second() - finished.as_second());
         match (report.exit_code, age) {
@@ -62,7 +65,7 @@ fn judge(job: &Job, report: &Model, now: Timestamp) -> Finding {
                 Finding::fail(format!("The backup of {name} failed its verification"))
             }
             (ExitCode::Pass, None) => {
-                Finding::warn(format!("The backup of {name} was verified, but nobody knows when"))
+                Finding::warn(format!("The backup of {name} was verified at an unknown time"))
             }
             (ExitCode::Pass, Some(age)) if age < -DAY => {
                 Finding::warn(format!("The newest report of {name} is dated in the future"))
@@ -86,7 +89,7 @@ fn judge(job: &Job, report: &Model, now: Timestamp) -> Finding {
 }
 
 /// How old the job's backup is.
-pub(super) fn age(job: &Job, now: Timestamp) -> Finding {
+pub(super) fn age(job: &BackupJob, now: Timestamp) -> Finding {
     let what = format!("How old the backup of {} is", job.name);
     let opened = match backup::open(&job.backup, &Context::default()) {
         Ok(opened) => opened,
@@ -94,7 +97,7 @@ pub(super) fn age(job: &Job, now: Timestamp) -> Finding {
             let cause =
                 std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
             return Finding::could_not_check(&what, format!("{error}{cause}"))
-                .fix("Attach the backup, or correct its place in bkverify.toml.");
+                .fix("Attach the backup, or correct its path in bkverify.toml.");
         }
     };
     let description = opened.description();
@@ -103,13 +106,13 @@ pub(super) fn age(job: &Job, now: Timestamp) -> Finding {
             &what,
             format!("a {} backup does not say when it was taken", description.format),
         )
-        .fix("Look when it ran last.");
+        .fix("Check in the backup program when it last ran.");
     };
     let age = now.as_second() - taken.at.seconds;
     let status = match age {
         _ if age < -DAY => Status::Warn,
-        // A folder tells only when its top was changed last, which may be long before the last
-        // copy.
+        // The time of a folder only says when the folder itself was last changed. That may be long
+        // before the last copy.
         _ if age > BACKUP_AGE.1 && !taken.how.is_final() => Status::Warn,
         _ if age > BACKUP_AGE.1 => Status::Fail,
         _ if age > BACKUP_AGE.0 => Status::Warn,
@@ -146,11 +149,16 @@ mod tests {
         if let Some(text) = text {
             std::fs::write(&place, text).unwrap();
         }
-        let job = Job { name: "n".into(), backup: "/mnt/b".into(), report: Some(place), ..Job::default() };
+        let job = BackupJob {
+            name: "n".into(),
+            backup: "/mnt/b".into(),
+            report: Some(place),
+            ..BackupJob::default()
+        };
         proof(&job, now()).status
     }
 
-    /// A report of this backup, as a later version may write it.
+    /// A report of this backup with an unknown field, as a later version may write it.
     fn report(result: &str, finished: &str) -> String {
         let mut model = Model::new(&samples::plan(), Ok(&samples::passed()));
         model.exit_code = ExitCode::ALL.into_iter().find(|code| code.word() == result).unwrap();
@@ -176,24 +184,24 @@ mod tests {
         assert_eq!(proven(Some("{\"schema\":")), Status::CouldNotCheck);
         let later = report("pass", "2026-11-20T02:00:00Z").replace("report/2", "report/9");
         assert_eq!(proven(Some(&later)), Status::CouldNotCheck);
-        assert_eq!(proof(&Job::default(), now()).status, Status::CouldNotCheck);
+        assert_eq!(proof(&BackupJob::default(), now()).status, Status::CouldNotCheck);
     }
 
     #[test]
-    fn the_age_of_a_backup_is_read_from_itself_and_a_missing_one_is_unknown() {
+    fn the_age_of_a_backup_is_read_from_the_backup_and_is_unknown_if_it_is_missing() {
         let folder = tempfile::tempdir().unwrap();
         let archive = folder.path().join("b.tar");
         let mut builder = tar::Builder::new(std::fs::File::create(&archive).unwrap());
         builder.append_data(&mut tar::Header::new_gnu(), "x", &b""[..]).unwrap();
         builder.into_inner().unwrap();
-        let job = Job { name: "n".into(), backup: archive.into(), ..Job::default() };
+        let job = BackupJob { name: "n".into(), backup: archive.into(), ..BackupJob::default() };
         let today = Timestamp::now();
         assert_eq!(age(&job, today).status, Status::Pass);
         let in_days = |days: i64| Timestamp::from_second(today.as_second() + days * DAY).unwrap();
         assert_eq!(age(&job, in_days(3)).status, Status::Warn);
         assert_eq!(age(&job, in_days(8)).status, Status::Fail);
         assert_eq!(age(&job, in_days(-3)).status, Status::Warn);
-        let gone = Job { backup: folder.path().join("gone").into(), ..job };
+        let gone = BackupJob { backup: folder.path().join("gone").into(), ..job };
         assert_eq!(age(&gone, today).status, Status::CouldNotCheck);
     }
 }

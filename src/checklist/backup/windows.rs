@@ -1,16 +1,16 @@
-//! Windows Server Backup's own view.
+//! What Windows Server Backup says about its backups.
 
 use jiff::Timestamp;
 
 use super::super::findings::Finding;
 use super::super::machine::Visit;
 use super::super::machine::duration_words;
-use super::super::powershell::{self, Item, Probed};
+use super::super::powershell::{self, Probed, ProbedItem};
 
 pub(super) const SCRIPT: &str = include_str!("../scripts/backup.ps1");
 const WHY: &str = "A migration begins with a backup that can restore the source server.";
 const FIX: &str = "Run it now: `wbadmin start backup`, then check `wbadmin get versions`.";
-/// A backup older than this is no base for a migration, in seconds.
+/// A backup older than this, in seconds, is not a base for a migration.
 const LIMIT: i64 = 2 * 86_400;
 
 pub(super) fn look(visit: &Visit<'_>) -> Vec<Finding> {
@@ -25,7 +25,7 @@ fn judge(probed: &Probed, now: Timestamp) -> Vec<Finding> {
         Some(summary) => judge_summary(summary, now),
         None => match probed.problem("summary") {
             Some(missing) if missing.kind == "missing" => {
-                // Another program may make the backups; the configured jobs tell.
+                // Another program may make the backups. The configured jobs cover that.
                 return vec![
                     Finding::not_applicable("Windows Server Backup is not installed")
                         .seen("Get-WBSummary", &missing.text),
@@ -37,7 +37,7 @@ fn judge(probed: &Probed, now: Timestamp) -> Vec<Finding> {
     vec![summary, judge_events(probed)]
 }
 
-fn judge_summary(summary: &Item, now: Timestamp) -> Finding {
+fn judge_summary(summary: &ProbedItem, now: Timestamp) -> Finding {
     let source = "Get-WBSummary";
     let evidence = format!(
         "last success {}, last run {}, result {}, versions {}\n{}",
@@ -47,12 +47,12 @@ fn judge_summary(summary: &Item, now: Timestamp) -> Finding {
         summary.shown("versions"),
         summary.text("message").unwrap_or_default(),
     );
-    // The result is an HRESULT without a sign: 2155348129 is 0x807800A1.
+    // The result is an unsigned HRESULT: 2155348129 is 0x807800A1.
     let Some(result) = summary.number("result") else {
         return Finding::could_not_check("Windows Server Backup", "its last result is not a number")
             .seen(source, evidence);
     };
-    // Windows shows the year 1 where there never was a backup.
+    // Windows reports the year 1 if there never was a backup.
     let success = summary.time("success").filter(|time| time.as_second() > 0);
     let finding = match success {
         None => Finding::fail("Windows Server Backup has never made a backup of this server"),
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_result_beyond_31_bits_is_a_failure_with_its_number() {
+    fn a_result_that_needs_32_bits_is_shown_as_a_failure_code() {
         let failed = include_str!("../../../tests/data/checklist/windows/backup-failed.json");
         assert_eq!(statuses(failed), [Status::Fail, Status::Fail]);
         let findings = judge(&parse(failed).unwrap(), "2026-11-20T12:00:00Z".parse().unwrap());
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn an_absent_feature_does_not_apply_and_a_refusal_is_unknown() {
+    fn a_missing_feature_is_not_applicable_and_a_denied_query_is_unknown() {
         let missing =
             r#"{"items":[],"problems":[{"part":"summary","kind":"missing","text":"Get-WBSummary"}]}"#;
         assert_eq!(statuses(missing), [Status::NotApplicable]);

@@ -1,4 +1,4 @@
-//! Lynis, by its report file: lines `key=value` and `key[]=value`.
+//! Lynis: reads its report file, which has lines `key=value` and `key[]=value`.
 
 use jiff::civil::DateTime;
 
@@ -9,7 +9,7 @@ use super::super::phrases::several;
 use super::WHY;
 
 const REPORT: &str = "/var/log/lynis-report.dat";
-/// A report older than this is stale, in seconds.
+/// The age in seconds at which a report becomes stale.
 const AGE: i64 = 30 * 86_400;
 const RUN: [&str; 5] = ["lynis", "audit", "system", "--quick", "--no-colors"];
 
@@ -51,7 +51,7 @@ fn judge(visit: &Visit<'_>, report: &str) -> Vec<Finding> {
         let mut pairs = report.lines().filter_map(|line| line.split_once('='));
         pairs.find(|(name, _)| *name == key).map(|(_, value)| value.trim())
     };
-    // The last line that a whole run writes.
+    // The last line that a complete run writes.
     if value("finish") != Some("true") {
         return vec![
             Finding::could_not_check("The Lynis report", format!("{REPORT} is incomplete"))
@@ -71,7 +71,7 @@ fn judge(visit: &Visit<'_>, report: &str) -> Vec<Finding> {
     ]
 }
 
-/// Lynis writes its own machine's local time.
+/// How old the report is. Lynis writes the local time of its machine.
 fn age(visit: &Visit<'_>, started: Option<&str>, about: &str) -> Finding {
     let time = started.and_then(|text| DateTime::strptime("%Y-%m-%d %H:%M:%S", text).ok());
     let Some(time) = time.and_then(|time| time.to_zoned(visit.settings().zone.clone()).ok()) else {
@@ -107,7 +107,7 @@ fn suggestions(report: &str, about: &str) -> Finding {
         .fix("Go through them, and apply what suits this server; none of them prevents a migration.")
 }
 
-/// `key=TEST-ID|text|details|solution|`, as `TEST-ID: text (details)`.
+/// Entries `key=TEST-ID|text|details|solution|`, worded as `TEST-ID: text (details)`.
 fn entries(report: &str, key: &str) -> Vec<String> {
     let values = report.lines().filter_map(|line| line.split_once('=')).filter(|(name, _)| *name == key);
     let worded = values.map(|(_, value)| {
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn without_lynis_it_is_named_as_the_tool_to_install() {
+    fn without_lynis_the_fix_says_to_install_it() {
         let bare = recorded(Os::Linux, &[]);
         let found = &look(&bare.visit())[0];
         assert_eq!(found.status, Status::CouldNotCheck);

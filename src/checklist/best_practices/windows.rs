@@ -4,7 +4,7 @@
 use super::super::findings::Finding;
 use super::super::machine::Visit;
 use super::super::phrases::several;
-use super::super::powershell::{self, Item, Probed};
+use super::super::powershell::{self, Probed, ProbedItem};
 use super::WHY;
 
 pub(super) const SCRIPT: &str = include_str!("../scripts/best_practices.ps1");
@@ -28,9 +28,9 @@ fn judge(probed: &Probed) -> Vec<Finding> {
     findings
 }
 
-fn result(item: &Item) -> Finding {
+fn result(item: &ProbedItem) -> Finding {
     let title = format!("{}: {}", item.shown("model"), item.shown("title"));
-    // "Error" and "Warning" are names of an enumeration, the same in every language.
+    // "Error" and "Warning" are names of enumeration values and are the same in every language.
     let finding = match item.text("severity") {
         Some("Error") => Finding::fail(title),
         Some("Warning") => Finding::warn(title),
@@ -44,7 +44,7 @@ fn result(item: &Item) -> Finding {
         .fix(item.text("resolution").unwrap_or("Best Practices Analyzer in Server Manager shows the steps."))
 }
 
-/// What was analysed; a pass only speaks of those models, and only where something was.
+/// Which models were analysed. A pass is only about those models, and only if there were any.
 fn models(probed: &Probed, scanned: &[&str]) -> Finding {
     let what = "The Best Practices Analyzer";
     let source = "Get-BpaModel, Get-BpaResult";
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_windows_without_the_analyser_does_not_apply_and_a_refusal_is_unknown() {
+    fn a_missing_analyser_is_not_applicable_and_a_denied_query_is_unknown() {
         let missing = r#"{"items":[],"problems":[{"part":"models","kind":"missing","text":"x"},{"part":"essentials","kind":"missing","text":"y"}]}"#;
         assert_eq!(statuses(missing), [Status::NotApplicable; 2]);
         assert_eq!(statuses(&missing.replace("missing", "denied")), [Status::CouldNotCheck; 2]);

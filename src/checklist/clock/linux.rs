@@ -1,26 +1,26 @@
-//! Time services of Linux: chrony, systemd-timesyncd, ntpd.
+//! Time services on Linux: chrony, systemd-timesyncd, ntpd.
 
 use super::super::findings::Finding;
 use super::super::machine::Visit;
 use super::super::systemd::running_programs;
 
 const WHY: &str =
-    "A clock that follows no server drifts by seconds a day, and nobody notices until logons fail.";
+    "A clock that follows no server drifts by seconds a day, which goes unnoticed until logons fail.";
 const CHRONY: [&str; 3] = ["chronyc", "-c", "tracking"];
 const TIMESYNC: [&str; 2] = ["timedatectl", "show"];
 const NTPD: [&str; 3] = ["ntpq", "-c", "rv 0 leap,stratum,refid,offset"];
 
-/// What a time service says of itself.
+/// What a time service says about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum State {
+enum ServiceState {
     /// It follows this server.
     Follows(String),
-    /// It follows none, and why.
+    /// It follows no server, for this reason.
     Lost(String),
 }
 
-/// Reads what a time service says.
-type Reader = fn(&str) -> Result<State, String>;
+/// Parses the output of a time service.
+type StateReader = fn(&str) -> Result<ServiceState, String>;
 
 /// How the machine keeps its clock.
 pub(super) fn service(visit: &Visit<'_>) -> Finding {
@@ -29,8 +29,8 @@ pub(super) fn service(visit: &Visit<'_>) -> Finding {
         Err(problem) => return Finding::could_not_check("The time service", problem),
     };
     let runs = |name: &str| running.iter().any(|program| program == name);
-    // The kernel keeps 15 letters of a program's name.
-    let (command, read): (&[&str], Reader) = if runs("chronyd") {
+    // The kernel truncates a program's name to 15 characters.
+    let (command, read): (&[&str], StateReader) = if runs("chronyd") {
         (&CHRONY, chrony_state)
     } else if runs("systemd-timesyn") {
         (&TIMESYNC, timesyncd_state)
@@ -49,22 +49,24 @@ pub(super) fn service(visit: &Visit<'_>) -> Finding {
         Err(problem) => return Finding::could_not_check("The time service", problem),
     };
     match read(&said) {
-        Ok(State::Follows(server)) => {
+        Ok(ServiceState::Follows(server)) => {
             Finding::pass(format!("The time service follows {server}")).seen(line, said)
         }
-        Ok(State::Lost(why)) => Finding::fail(format!("The time service follows no NTP server: {why}"))
-            .seen(line, said)
-            .why(WHY)
-            .fix(
-                "Check that its servers can be reached (UDP port 123): `chronyc sources`, \
+        Ok(ServiceState::Lost(why)) => {
+            Finding::fail(format!("The time service follows no NTP server: {why}"))
+                .seen(line, said)
+                .why(WHY)
+                .fix(
+                    "Check that its servers can be reached (UDP port 123): `chronyc sources`, \
                    `timedatectl timesync-status` or `ntpq -p`.",
-            ),
+                )
+        }
         Err(problem) => Finding::could_not_check("The time service", problem).seen(line, said),
     }
 }
 
-/// Reads `chronyc -c tracking`: reference, its name, stratum, ... , leap status.
-fn chrony_state(said: &str) -> Result<State, String> {
+/// Reads `chronyc -c tracking`: reference, its name, stratum, ..., leap status.
+fn chrony_state(said: &str) -> Result<ServiceState, String> {
     let fields: Vec<&str> = said.trim().split(',').collect();
     let [reference, name, stratum, .., leap] = fields[..] else {
         return Err("chronyc printed no tracking line".to_owned());
@@ -73,42 +75,49 @@ fn chrony_state(said: &str) -> Result<State, String> {
         return Err("chronyc's tracking line is cut short".to_owned());
     }
     Ok(match (reference, leap) {
-        ("7F7F0101", _) => State::Lost("chronyd follows only its own clock".to_owned()),
-        (_, "Normal" | "Insert second" | "Delete second") if reference != "00000000" => State::Follows(
-            format!("{} (stratum {stratum}, chronyd)", if name.is_empty() { reference } else { name }),
-        ),
-        _ => State::Lost("chronyd is not synchronised".to_owned()),
+        ("7F7F0101", _) => ServiceState::Lost("chronyd follows only its own clock".to_owned()),
+        (_, "Normal" | "Insert second" | "Delete second") if reference != "00000000" => {
+            ServiceState::Follows(format!(
+                "{} (stratum {stratum}, chronyd)",
+                if name.is_empty() { reference } else { name }
+            ))
+        }
+        _ => ServiceState::Lost("chronyd is not synchronised".to_owned()),
     })
 }
 
 /// Reads `timedatectl show`: lines `Key=value`.
-fn timesyncd_state(said: &str) -> Result<State, String> {
+fn timesyncd_state(said: &str) -> Result<ServiceState, String> {
     let value = |key: &str| {
         said.lines()
             .find_map(|line| line.split_once('=').filter(|(name, _)| *name == key))
             .map(|(_, value)| value)
     };
     match (value("NTPSynchronized"), value("NTP")) {
-        (Some("yes"), Some("yes")) => Ok(State::Follows("its NTP server (systemd-timesyncd)".to_owned())),
-        (Some("yes" | "no"), Some("no")) => Ok(State::Lost("systemd-timesyncd is turned off".to_owned())),
-        (Some("no"), _) => Ok(State::Lost("systemd-timesyncd is not synchronised".to_owned())),
+        (Some("yes"), Some("yes")) => {
+            Ok(ServiceState::Follows("its NTP server (systemd-timesyncd)".to_owned()))
+        }
+        (Some("yes" | "no"), Some("no")) => {
+            Ok(ServiceState::Lost("systemd-timesyncd is turned off".to_owned()))
+        }
+        (Some("no"), _) => Ok(ServiceState::Lost("systemd-timesyncd is not synchronised".to_owned())),
         _ => Err("timedatectl does not say whether the clock is synchronised".to_owned()),
     }
 }
 
 /// Reads ntpd's system variables: `leap=00, stratum=3, refid=..., offset=...`. Leap 11 means not
 /// synchronised.
-fn ntpd_state(said: &str) -> Result<State, String> {
+fn ntpd_state(said: &str) -> Result<ServiceState, String> {
     let value = |key: &str| {
         let mut pairs = said.split([',', '\n']).filter_map(|pair| pair.trim().split_once('='));
         pairs.find(|(name, _)| *name == key).map(|(_, value)| value.trim())
     };
     match (value("leap"), value("refid")) {
-        (Some("11"), _) => Ok(State::Lost("ntpd is not synchronised".to_owned())),
+        (Some("11"), _) => Ok(ServiceState::Lost("ntpd is not synchronised".to_owned())),
         (Some(_), Some(refid)) if refid.starts_with("127.127.1.") || refid == "LOCAL" => {
-            Ok(State::Lost("ntpd follows only its own clock".to_owned()))
+            Ok(ServiceState::Lost("ntpd follows only its own clock".to_owned()))
         }
-        (Some("00" | "01" | "10"), Some(refid)) => Ok(State::Follows(format!("{refid} (ntpd)"))),
+        (Some("00" | "01" | "10"), Some(refid)) => Ok(ServiceState::Follows(format!("{refid} (ntpd)"))),
         _ => Err("ntpq does not say whether the clock is synchronised".to_owned()),
     }
 }
@@ -128,7 +137,7 @@ pub(super) fn configured_servers(visit: &Visit<'_>) -> Result<Vec<String>, Strin
     Ok(servers)
 }
 
-/// `server NAME ...` and `pool NAME ...` of chrony and ntpd; a port is respected.
+/// `server NAME ...` and `pool NAME ...` of chrony and ntpd, with the port if one is given.
 fn named_servers(text: &str) -> Vec<String> {
     let mut servers = Vec::new();
     for line in text.lines() {
@@ -159,33 +168,33 @@ mod tests {
     const LOST: &str = include_str!("../../../tests/data/checklist/linux/chronyc-lost.txt");
 
     #[test]
-    fn chrony_is_believed_only_when_it_follows_another_machine() {
-        let following = State::Follows("127.0.0.1 (stratum 11, chronyd)".into());
+    fn chrony_passes_only_if_it_follows_another_machine() {
+        let following = ServiceState::Follows("127.0.0.1 (stratum 11, chronyd)".into());
         assert_eq!(chrony_state(FOLLOWING), Ok(following));
-        assert_eq!(chrony_state(LOCAL), Ok(State::Lost("chronyd follows only its own clock".into())));
-        assert_eq!(chrony_state(LOST), Ok(State::Lost("chronyd is not synchronised".into())));
+        assert_eq!(chrony_state(LOCAL), Ok(ServiceState::Lost("chronyd follows only its own clock".into())));
+        assert_eq!(chrony_state(LOST), Ok(ServiceState::Lost("chronyd is not synchronised".into())));
         for garbage in ["", "506 Cannot talk to daemon", "00000000,,0"] {
             assert!(chrony_state(garbage).is_err(), "{garbage}");
         }
     }
 
     #[test]
-    fn timesyncd_counts_only_when_on_and_synchronised() {
+    fn timesyncd_passes_only_if_it_is_on_and_synchronised() {
         let said = "Timezone=Etc/UTC\nCanNTP=yes\nNTP=yes\nNTPSynchronized=yes\n";
-        assert!(matches!(timesyncd_state(said), Ok(State::Follows(_))));
-        assert!(matches!(timesyncd_state(&said.replace("NTP=yes", "NTP=no")), Ok(State::Lost(_))));
-        assert!(matches!(timesyncd_state("NTP=yes\nNTPSynchronized=no"), Ok(State::Lost(_))));
+        assert!(matches!(timesyncd_state(said), Ok(ServiceState::Follows(_))));
+        assert!(matches!(timesyncd_state(&said.replace("NTP=yes", "NTP=no")), Ok(ServiceState::Lost(_))));
+        assert!(matches!(timesyncd_state("NTP=yes\nNTPSynchronized=no"), Ok(ServiceState::Lost(_))));
         assert!(timesyncd_state("Failed to connect to bus").is_err());
     }
 
     #[test]
-    fn ntpd_with_leap_alarm_or_its_own_clock_is_lost() {
+    fn ntpd_with_a_leap_alarm_or_only_its_own_clock_follows_no_server() {
         assert!(matches!(
             ntpd_state("leap=00, stratum=3,\nrefid=192.0.2.7, offset=-0.02"),
-            Ok(State::Follows(_))
+            Ok(ServiceState::Follows(_))
         ));
-        assert!(matches!(ntpd_state("leap=11, stratum=16, refid=INIT, offset=0"), Ok(State::Lost(_))));
-        assert!(matches!(ntpd_state("leap=00, stratum=6, refid=LOCAL, offset=0"), Ok(State::Lost(_))));
+        assert!(matches!(ntpd_state("leap=11, stratum=16, refid=INIT, offset=0"), Ok(ServiceState::Lost(_))));
+        assert!(matches!(ntpd_state("leap=00, stratum=6, refid=LOCAL, offset=0"), Ok(ServiceState::Lost(_))));
         assert!(ntpd_state("ntpq: read: Connection refused").is_err());
     }
 

@@ -1,11 +1,9 @@
-//! The Windows Time service.
-//!
-//! `w32tm` speaks the machine's language, so only what no translation touches is read: the order of
-//! its lines, the digits at the beginning of a value, and the reference identifier.
+//! `w32tm` prints in the language of the machine. So only what no translation changes is read: the
+//! order of the lines, the digits at the beginning of a value, and the reference identifier.
 
 use super::super::findings::Finding;
 use super::super::machine::Visit;
-use super::super::powershell::{self, Item, Probed};
+use super::super::powershell::{self, Probed, ProbedItem};
 
 pub(super) const SCRIPT: &str = include_str!("../scripts/clock.ps1");
 const WHY: &str = "A clock that follows no server drifts until Kerberos refuses the machine.";
@@ -22,8 +20,8 @@ pub(super) fn look(visit: &Visit<'_>) -> (Result<Vec<String>, String>, Vec<Findi
     }
 }
 
-/// `NtpServer` holds `name,0x9 name,0x9`; members of a domain follow their domain controller
-/// instead.
+/// The configured servers. `NtpServer` contains `name,0x9 name,0x9`. Members of a domain follow
+/// their domain controller instead.
 fn servers(probed: &Probed) -> Result<Vec<String>, String> {
     let settings = probed.first("settings").ok_or("the registry does not name the time servers")?;
     let mut servers: Vec<String> = Vec::new();
@@ -56,12 +54,12 @@ fn unknown(what: &str, probed: &Probed, part: &str) -> Finding {
     Finding::could_not_check(what, probed.reason(part))
 }
 
-fn judge_service(service: &Item, joined: bool) -> Finding {
+fn judge_service(service: &ProbedItem, joined: bool) -> Finding {
     let (state, start) = (service.shown("state"), service.shown("start"));
     let evidence = format!("state {state}, start mode {start}");
     let finding = match (state, start) {
         ("Running", _) => Finding::pass("The Windows Time service is running"),
-        // Off a domain Windows starts it by a trigger, when the network comes up.
+        // Outside a domain, Windows starts the service by a trigger when the network comes up.
         ("Stopped", "Manual") if !joined => {
             Finding::warn("The Windows Time service is not running right now")
         }
@@ -78,7 +76,7 @@ fn judge_service(service: &Item, joined: bool) -> Finding {
         .command(&["net", "start", "w32time"])
 }
 
-fn judge_status(status: &Item, probed: &Probed) -> Finding {
+fn judge_status(status: &ProbedItem, probed: &Probed) -> Finding {
     let lines = status.list("lines");
     let said = lines.join("\n");
     let source = "w32tm /query /status";
@@ -87,7 +85,8 @@ fn judge_status(status: &Item, probed: &Probed) -> Finding {
             lines.iter().find(|line| !line.trim().is_empty()).copied().unwrap_or("it printed nothing");
         return Finding::could_not_check("What the Windows Time service follows", problem).seen(source, said);
     }
-    // First line: the leap indicator, 3 for "not synchronised". Second: the stratum.
+    // The first line has the leap indicator, where 3 means "not synchronised". The second line has
+    // the stratum.
     let digits = |index: usize| -> Option<u32> {
         let value = lines.get(index)?.split_once(':')?.1.trim_start();
         value.split(|letter: char| !letter.is_ascii_digit()).next()?.parse().ok()
@@ -137,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_on_its_own_clock_fails_in_any_language_with_the_published_mend() {
+    fn a_machine_on_its_own_clock_fails_in_any_language_with_the_published_fix() {
         assert_eq!(statuses(LOCAL), [Status::Pass, Status::Fail]);
         let findings = judge(&parse(LOCAL).unwrap());
         let fix = findings[1].fix.clone().unwrap();

@@ -1,5 +1,5 @@
-//! The record as one self-contained HTML page to hand in: no script, nothing loaded, light and
-//! dark, and printable.
+//! The record as one self-contained HTML page to hand in. It has no script and loads nothing,
+//! supports light and dark mode, and can be printed.
 
 use std::fmt::Write;
 
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_the_machine_says_becomes_markup_and_nothing_is_loaded() {
+    fn text_from_the_machine_is_never_markup_and_nothing_is_loaded() {
         let page = render(&sample());
         assert!(page.contains("<h1>host&lt;1&gt;</h1>"));
         assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;"));

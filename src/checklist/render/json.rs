@@ -1,15 +1,13 @@
-//! The record as JSON, for programs: schema `bkverify-checklist/2`.
-//!
-//! Fields: `schema`, `bkverify` (version), `machine`, `system`, `taken` (UTC), `verdict` (`pass`,
-//! `fail`, `could-not-check`), `counts` by status, and `checks`, each with `name`, `title`, `asks`,
-//! `status`, `seconds` and `findings` (`status`, `title`, `evidence` of `source` and `text`, `why`,
-//! `fix` of `advice` and `commands`).
+//! The fields are `schema`, `bkverify` (the version), `machine`, `system`, `taken` (UTC), `verdict`
+//! (`pass`, `fail`, `could-not-check`), `counts` by status, and `checks`. Each check has `name`,
+//! `title`, `asks`, `status`, `seconds` and `findings` (`status`, `title`, `evidence` with `source`
+//! and `text`, `why`, `fix` with `advice` and `commands`).
 
 use serde_json::{Map, Value, json};
 
 use super::super::findings::{Record, Status};
 
-/// The schema's name and version.
+/// The name and version of the schema.
 pub const SCHEMA: &str = "bkverify-checklist/2";
 
 /// The record as indented JSON with a final newline.

@@ -1,6 +1,4 @@
-//! The record as Markdown (GitHub's dialect): a summary table, then each check with its evidence.
-//!
-//! Text of the machine is escaped, so that nothing it says becomes markup.
+//! Text from the machine is escaped, so that it never becomes markup.
 
 use std::fmt::Write;
 
@@ -63,7 +61,7 @@ fn render_finding(out: &mut String, finding: &Finding) {
     }
 }
 
-/// The status by its word: signs and pictures are missing from the fonts of many servers.
+/// The status as a word, because the fonts of many servers lack symbols and emoji.
 fn label(status: Status) -> String {
     match status {
         Status::Fail | Status::CouldNotCheck => format!("**{}**", status.word()),
@@ -71,7 +69,7 @@ fn label(status: Status) -> String {
     }
 }
 
-/// Plain text as Markdown that shows exactly it.
+/// Markdown that shows exactly this plain text.
 fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
@@ -109,7 +107,7 @@ fn longest_run(text: &str) -> usize {
     text.split(|character| character != '`').map(str::len).max().unwrap_or(0)
 }
 
-/// The anchor that GitHub makes of a heading.
+/// The anchor that GitHub creates for a heading.
 fn anchor(title: &str) -> String {
     let kept = title.to_lowercase();
     kept.chars()
@@ -129,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_the_machine_says_becomes_markup() {
+    fn text_from_the_machine_is_never_markup() {
         let page = render(&sample());
         assert!(page.contains("# Migration record: host\\<1\\>"));
         assert!(page.contains("Broken \\& \\<b\\>bold\\</b\\>"));
@@ -140,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fence_outruns_the_backticks_inside() {
+    fn a_fence_is_longer_than_any_run_of_backticks_inside() {
         assert_eq!(code("a`b"), "``a`b``");
         assert_eq!(fence("x ```` y"), "`````");
         assert_eq!(anchor("Clock and time zone"), "clock-and-time-zone");

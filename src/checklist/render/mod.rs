@@ -1,5 +1,5 @@
-//! The record as a terminal page, as JSON, as Markdown and as HTML; one renderer a file, each from
-//! the same data.
+//! The record as a terminal page, as JSON, as Markdown and as HTML. There is one file per renderer,
+//! and all use the same data.
 
 pub mod html;
 pub mod json;
@@ -8,7 +8,7 @@ pub mod terminal;
 
 use super::findings::{Record, Status};
 
-/// The statuses that a summary counts, worst first, with what a person calls them.
+/// The statuses that a summary counts, worst first, with the words for a person.
 const SUMMARY: [(Status, &str); 6] = [
     (Status::Fail, "failed"),
     (Status::CouldNotCheck, "could not be checked"),
@@ -26,7 +26,7 @@ fn summary(record: &Record) -> String {
     if words.is_empty() { "nothing was checked".to_owned() } else { words.join(", ") }
 }
 
-/// What the whole record comes to, in a sentence.
+/// The verdict on the whole record, in one sentence.
 fn verdict(record: &Record) -> &'static str {
     match record.verdict() {
         Status::Fail => "NOT READY: something fails",
@@ -41,7 +41,7 @@ pub(super) mod tests {
     use super::super::findings::{Checked, Finding};
     use super::*;
 
-    /// One finding of every status, with text that is hostile to each format.
+    /// A record with one finding of every status, with text that is hostile to each format.
     pub(crate) fn sample() -> Record {
         let hostile = "a|b <script>alert(1)</script> `x` [l](u) *b* \\| C:\\Data\\";
         let findings = vec![

@@ -1,5 +1,5 @@
-//! The record as a page for the terminal: what is wrong first in each check, what is well in one
-//! line.
+//! The record as a page for the terminal. In each check the worst findings come first, and what
+//! passes takes one line.
 
 use std::fmt::Write;
 
@@ -7,22 +7,24 @@ use super::super::findings::{Checked, Finding, Record, Status};
 use super::{summary, verdict};
 use crate::words;
 
-/// Evidence longer than this many lines is cut on the terminal; the other reports hold all.
+/// Evidence with more lines than this is cut off on the terminal. The other reports contain all of
+/// it.
 const EVIDENCE_LINES: usize = 6;
 const INDENT: &str = "                  ";
-/// Narrower terminals are written to as if they were this wide.
+/// Narrower terminals get lines of this width.
 const LEAST: usize = 40;
 
 /// How the page is drawn.
 #[derive(Debug, Clone, Copy)]
 pub struct Page {
-    /// Whether statuses are coloured by ANSI sequences.
+    /// Whether to colour statuses with ANSI sequences.
     pub color: bool,
-    /// Columns that a line may take.
+    /// The most columns that a line may have.
     pub width: usize,
 }
 
-/// The page. Sentences are wrapped between words; quoted output of programs is cut, with `…`.
+/// The record as text. Sentences are wrapped between words. Quoted output of programs is cut off
+/// with `…`.
 pub fn render(record: &Record, page: Page) -> String {
     let page = Page { width: page.width.max(LEAST), ..page };
     let mut out = String::new();
@@ -72,14 +74,14 @@ fn render_details(out: &mut String, finding: &Finding, width: usize) {
     }
 }
 
-/// A sentence behind its label.
+/// A sentence after its label.
 fn detail(out: &mut String, label: &str, text: &str, width: usize) {
     let hanging = format!("{INDENT}{}", " ".repeat(label.len()));
     let _ = writeln!(out, "{INDENT}{label}{}", wrap(text, width - hanging.len(), &hanging));
 }
 
-/// Breaks text at spaces; lines after the first begin with `indent`. A word that is too long stays
-/// whole.
+/// Wraps text at spaces. Lines after the first begin with `indent`. A word that is too long is not
+/// broken.
 fn wrap(text: &str, width: usize, indent: &str) -> String {
     let mut out = String::new();
     let mut column = 0;
@@ -99,7 +101,8 @@ fn wrap(text: &str, width: usize, indent: &str) -> String {
     out
 }
 
-/// A line that fits; evidence is lists and logs, which wrapping would make unreadable.
+/// Cuts a line off to make it fit. Evidence is lists and logs, which wrapping would make
+/// unreadable.
 fn cut(line: &str, width: usize) -> String {
     match line.char_indices().nth(width) {
         None => line.to_owned(),

@@ -1,5 +1,5 @@
-//! The table as CSV (RFC 4180), as spreadsheets read and write it: with a byte order mark, by which
-//! they recognise UTF-8, and with the separator that the person's spreadsheet uses.
+//! The table as CSV (RFC 4180), in the form that spreadsheets read and write: with a byte order
+//! mark, by which they recognise UTF-8, and with the separator that the person's spreadsheet uses.
 
 use csv::{QuoteStyle, ReaderBuilder, Terminator, WriterBuilder};
 
@@ -7,20 +7,20 @@ use super::{HEADER, Row, Table, extra_header, tidy};
 
 const MARK: char = '\u{feff}';
 
-/// How a file is written.
+/// The dialect that a file is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Style {
+pub(super) struct CsvStyle {
     delimiter: u8,
 }
 
-impl Default for Style {
+impl Default for CsvStyle {
     fn default() -> Self {
         Self { delimiter: b',' }
     }
 }
 
-/// Reads a file.
-pub(super) fn parse(text: &str) -> Result<(Style, Table), String> {
+/// Reads a file, and the dialect that it is written in.
+pub(super) fn parse(text: &str) -> Result<(CsvStyle, Table), String> {
     let text = text.trim_start_matches(MARK);
     for delimiter in [b',', b';', b'\t'] {
         let mut reader = ReaderBuilder::new()
@@ -41,13 +41,13 @@ pub(super) fn parse(text: &str) -> Result<(Style, Table), String> {
         for line in lines {
             rows.extend(Row::from_cells(line?));
         }
-        return Ok((Style { delimiter }, Table { extra_header, rows }));
+        return Ok((CsvStyle { delimiter }, Table { extra_header, rows }));
     }
     Err(format!("its first line is not \"{}\"", HEADER.join(",")))
 }
 
-/// The table as text.
-pub(super) fn render(style: &Style, table: &Table) -> String {
+/// The table as CSV.
+pub(super) fn render(style: &CsvStyle, table: &Table) -> String {
     let columns = table.columns();
     let mut header: Vec<&str> = HEADER.to_vec();
     header.extend(table.extra_header.iter().map(String::as_str));
@@ -73,7 +73,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_german_spreadsheets_semicolons_are_read_and_kept() {
+    fn semicolons_of_a_german_spreadsheet_are_read_and_kept() {
         let text = format!("{MARK}{}\r\nSQL;D:\\Data;\"a;b\"\"c\r\nd\";;mine\r\n", HEADER.join(";"));
         let (style, table) = parse(&text).unwrap();
         assert_eq!(style.delimiter, b';');
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn another_sheet_is_refused() {
+    fn a_csv_file_without_the_header_is_refused() {
         assert!(parse("a,b,c\n1,2,3\n").is_err());
     }
 
@@ -92,7 +92,7 @@ mod tests {
             let cells: Vec<String> = cells.iter().map(|cell| tidy(cell)).collect();
             let rows: Vec<Row> = Row::from_cells(cells).into_iter().collect();
             let table = Table { extra_header: vec!["own".into()], rows };
-            let (_, read) = parse(&render(&Style::default(), &table)).unwrap();
+            let (_, read) = parse(&render(&CsvStyle::default(), &table)).unwrap();
             prop_assert_eq!(read, table);
         }
     }

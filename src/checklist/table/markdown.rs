@@ -1,32 +1,33 @@
-//! The table in a Markdown document. Text before and behind it is a person's, and stays as it is.
+//! The table in a Markdown document. The text before and after the table belongs to a person and
+//! stays as it is.
 //!
-//! In a cell `\|` is a bar, `<br>` a line end, and `\<br>` the four letters themselves; everything
-//! else stands for itself.
+//! In a cell, `\|` is a bar, `<br>` is a line break, and `\<br>` is the literal text `<br>`.
+//! Everything else stands for itself.
 
 use super::{HEADER, Row, Table, extra_header, tidy};
 
 const BREAK: &str = "<br>";
 const INTRODUCTION: &str = "# Plan for line-of-business applications\n\n\
-    Fill in the notes: what each application needs to move, and who does it. Rows, columns behind the last and text of \
-    your own\nare kept. A note that begins with `no backup` says that nobody needs this data. The last column is \
+    Fill in the notes: what each application needs to move, and who does it. Your own rows and text, and columns \
+    after the last,\nare kept. A note that begins with `no backup` says that nobody needs this data. The last column is \
     rewritten by bkverify.\n\n";
 
-/// A document that holds the table.
+/// A document with the table in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Document {
+pub(super) struct TableDocument {
     pub before: String,
     pub table: Table,
     pub after: String,
 }
 
-impl Default for Document {
+impl Default for TableDocument {
     fn default() -> Self {
         Self { before: INTRODUCTION.to_owned(), table: Table::default(), after: String::new() }
     }
 }
 
 /// Finds the table in a document.
-pub(super) fn parse(text: &str) -> Result<Document, String> {
+pub(super) fn parse(text: &str) -> Result<TableDocument, String> {
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
     let header = |index: usize| -> Option<Vec<String>> {
         let ruled = lines.get(index + 1).is_some_and(|line| is_rule(line));
@@ -39,7 +40,7 @@ pub(super) fn parse(text: &str) -> Result<Document, String> {
     let end = body.iter().position(|line| !is_row(line)).unwrap_or(body.len());
     let rows = body[..end].iter().filter_map(|line| Row::from_cells(cells(line))).collect();
     let after = body[end..].concat();
-    Ok(Document { before: lines[..start].concat(), table: Table { extra_header, rows }, after })
+    Ok(TableDocument { before: lines[..start].concat(), table: Table { extra_header, rows }, after })
 }
 
 fn is_rule(line: &str) -> bool {
@@ -47,12 +48,12 @@ fn is_rule(line: &str) -> bool {
     line.contains('-') && line.chars().all(|letter| matches!(letter, '|' | '-' | ':' | ' ' | '\t'))
 }
 
-/// A line with a bar that separates cells.
+/// Whether a line has a bar that separates cells.
 fn is_row(line: &str) -> bool {
     split(line).len() > 1
 }
 
-/// The pieces between bars; the bars after a backslash belong to the text.
+/// The pieces between bars. A bar after a backslash belongs to the text.
 fn split(line: &str) -> Vec<&str> {
     let bytes = line.as_bytes();
     let (mut pieces, mut start, mut at) = (Vec::new(), 0, 0);
@@ -121,8 +122,8 @@ fn encode(cell: &str) -> String {
     out
 }
 
-/// The document as text.
-pub(super) fn render(document: &Document) -> String {
+/// The document as Markdown.
+pub(super) fn render(document: &TableDocument) -> String {
     let table = &document.table;
     let columns = table.columns();
     let mut out = document.before.clone();
@@ -135,7 +136,7 @@ pub(super) fn render(document: &Document) -> String {
     for row in &table.rows {
         push_line(&mut out, &row.cells(columns));
     }
-    // Text that is no row any more must not become one.
+    // Text after the table that looks like a row must not become one.
     if is_row(document.after.lines().next().unwrap_or_default()) {
         out.push('\n');
     }
@@ -158,11 +159,13 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn bars_line_ends_and_backslashes_of_paths_survive() {
+    fn bars_line_breaks_and_backslashes_survive_writing_and_reading() {
         for text in ["a|b", "C:\\Data\\", "\\|", "\\\\|", "one\ntwo", "<br>", "\\<br>", "a\\ \nb", "\\"] {
             let row = Row { name: text.to_owned(), notes: text.to_owned(), ..Row::default() };
-            let document =
-                Document { table: Table { rows: vec![row], ..Table::default() }, ..Document::default() };
+            let document = TableDocument {
+                table: Table { rows: vec![row], ..Table::default() },
+                ..TableDocument::default()
+            };
             assert_eq!(parse(&render(&document)).unwrap(), document, "{text:?}");
         }
     }

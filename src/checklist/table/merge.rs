@@ -1,12 +1,12 @@
-//! Merging what people wrote with each other, and with what was found.
+//! Merges what people wrote in the two files, and adds what was found.
 
 use std::collections::{HashMap, HashSet};
 
 use super::{Row, Table};
 
-/// Begins our column in rows that a person wrote.
+/// The beginning of our column in rows that a person wrote.
 const BY_HAND: &str = "written by hand";
-/// Begins our column in rows whose application is no longer there.
+/// The beginning of our column in rows whose application no longer exists.
 const GONE: &str = "gone";
 
 /// An application or a data folder that was found on the machine.
@@ -14,14 +14,14 @@ const GONE: &str = "gone";
 pub struct Discovered {
     /// Its name.
     pub name: String,
-    /// Where its data lies; empty where nobody knows.
+    /// The path of its data; empty if it is not known.
     pub path: String,
 }
 
-/// A row's key, and which one of several with that key it is.
-type Id<'a> = (&'a str, usize);
+/// The key of a row, and its number among the rows with the same key.
+type RowId<'a> = (&'a str, usize);
 
-fn identify(table: &Table) -> Vec<(Id<'_>, &Row)> {
+fn identify(table: &Table) -> Vec<(RowId<'_>, &Row)> {
     let mut seen: HashMap<&str, usize> = HashMap::new();
     table
         .rows
@@ -34,21 +34,21 @@ fn identify(table: &Table) -> Vec<(Id<'_>, &Row)> {
         .collect()
 }
 
-/// What a person means who edited one file, the other, or both, after `last` was written to both.
+/// Merges the edits that a person made in one file or in both, after `last` was written to both.
 ///
-/// A row that one file lacks was deleted there, and goes, unless the other file's was edited since.
-/// A cell that one file changed is changed; where both changed it differently, both texts stay, one
-/// below the other.
+/// A row that is missing from one file was deleted there. It is removed, unless it was edited in
+/// the other file. A cell that was changed in one file is changed. If both files changed it
+/// differently, both texts are kept, one below the other.
 pub(super) fn three_ways(last: &Table, markdown: Option<&Table>, csv: Option<&Table>) -> Table {
     let (ours, theirs) = match (markdown, csv) {
         (Some(markdown), Some(csv)) => (markdown, csv),
         (Some(only), None) | (None, Some(only)) => return only.clone(),
         (None, None) => return last.clone(),
     };
-    let base: HashMap<Id<'_>, &Row> = identify(last).into_iter().collect();
-    let other: HashMap<Id<'_>, &Row> = identify(theirs).into_iter().collect();
+    let base: HashMap<RowId<'_>, &Row> = identify(last).into_iter().collect();
+    let other: HashMap<RowId<'_>, &Row> = identify(theirs).into_iter().collect();
     let mut rows = Vec::new();
-    let mut taken: HashSet<Id<'_>> = HashSet::new();
+    let mut taken: HashSet<RowId<'_>> = HashSet::new();
     for (id, row) in identify(ours) {
         taken.insert(id);
         match (other.get(&id), base.get(&id)) {
@@ -100,8 +100,9 @@ fn merge_cell(base: &str, ours: &str, theirs: &str) -> String {
     }
 }
 
-/// Brings what was found into the table: known rows stay where they are, new ones come behind, rows
-/// whose application is gone are marked with `today`. `say` gives our column's text for a path.
+/// Adds what was found to the table. Known rows keep their positions and new rows are added at the
+/// end. Rows whose application no longer exists are marked with `today`. `say` returns the text of
+/// our column for a path.
 pub fn update(
     table: &mut Table,
     last: &Table,

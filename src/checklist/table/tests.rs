@@ -1,4 +1,4 @@
-//! The files together: what people write in either survives every later run.
+//! Tests of both files together: what people write in either file survives every later run.
 
 use proptest::prelude::*;
 
@@ -20,7 +20,7 @@ fn run(folder: &Path, names: &[&str]) -> Table {
     table
 }
 
-fn edit_markdown(folder: &Path, change: impl FnOnce(&mut markdown::Document)) {
+fn edit_markdown(folder: &Path, change: impl FnOnce(&mut markdown::TableDocument)) {
     let place = folder.join(MARKDOWN);
     let mut document = markdown::parse(&std::fs::read_to_string(&place).unwrap()).unwrap();
     change(&mut document);
@@ -35,7 +35,7 @@ fn edit_csv(folder: &Path, change: impl FnOnce(&mut Table)) {
 }
 
 #[test]
-fn new_rows_come_behind_and_gone_ones_are_marked_with_their_notes_kept() {
+fn new_rows_are_added_at_the_end_and_rows_of_removed_applications_keep_their_notes() {
     let folder = tempfile::tempdir().unwrap();
     run(folder.path(), &["a", "b"]);
     edit_markdown(folder.path(), |document| document.table.rows[0].notes = "call Ann".into());
@@ -51,7 +51,7 @@ fn new_rows_come_behind_and_gone_ones_are_marked_with_their_notes_kept() {
 }
 
 #[test]
-fn edits_of_both_files_meet() {
+fn edits_in_both_files_are_merged() {
     let folder = tempfile::tempdir().unwrap();
     run(folder.path(), &["a", "b"]);
     edit_markdown(folder.path(), |document| {
@@ -73,7 +73,7 @@ fn edits_of_both_files_meet() {
 }
 
 #[test]
-fn a_row_deleted_in_one_file_goes_and_one_edited_in_the_other_stays() {
+fn a_deleted_row_stays_only_if_it_was_edited_in_the_other_file() {
     let folder = tempfile::tempdir().unwrap();
     let hand = |name: &str| Row { name: name.into(), ..Row::default() };
     run(folder.path(), &[]);
@@ -97,7 +97,7 @@ fn a_file_that_is_not_the_table_is_left_alone() {
 }
 
 #[test]
-fn files_deleted_by_mistake_come_back_with_their_notes() {
+fn files_deleted_by_mistake_are_restored_with_their_notes() {
     let folder = tempfile::tempdir().unwrap();
     run(folder.path(), &["a"]);
     edit_csv(folder.path(), |table| table.rows[0].notes = "precious".into());
@@ -110,9 +110,9 @@ fn files_deleted_by_mistake_come_back_with_their_notes() {
 /// One thing a person does between two runs.
 #[derive(Debug, Clone)]
 enum Edit {
-    /// Writes a note, in the Markdown or in the CSV file.
+    /// Writes a note, in the CSV file (`sheet`) or in the Markdown file.
     Note { sheet: bool, row: usize, text: String },
-    /// Adds a row, likewise.
+    /// Adds a row in one of the files.
     Add { sheet: bool, name: String, text: String },
     /// Writes text above or below the table.
     Around { above: bool, text: String },
@@ -143,7 +143,7 @@ proptest! {
         let folder = folder.path();
         let all = ["a", "b", "c", "d"];
         let mut installed: Vec<&str> = all[..2].to_vec();
-        // What the person's columns must say, row by row.
+        // What the person's columns must contain, row by row.
         let mut expected: Vec<(String, String)> =
             run(folder, &installed).rows.into_iter().map(|row| (row.name, row.notes)).collect();
         let (mut above, mut below) = (String::new(), String::new());
@@ -191,7 +191,8 @@ proptest! {
             shown.sort();
             wanted.sort();
             prop_assert_eq!(&shown, &wanted);
-            // The order may differ only where new rows came behind; go on with the files' own.
+            // The order may differ only if new rows were added at the end. Go on with the order in
+            // the files.
             expected = table.rows.iter().map(|row| (row.name.clone(), row.notes.clone())).collect();
             let document = markdown::parse(&std::fs::read_to_string(folder.join(MARKDOWN)).unwrap()).unwrap();
             prop_assert!(document.before.ends_with(&above));

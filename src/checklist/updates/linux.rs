@@ -1,5 +1,6 @@
-//! Package managers of Linux: apt, dnf, zypper. Each is asked by simulation, from its own cached
-//! lists, so that nothing on the machine changes; how old those lists are is a finding of its own.
+//! Package managers on Linux: apt, dnf, zypper. Each is asked to simulate an update from its own
+//! cached lists, so that nothing on the machine changes. The age of those lists is a separate
+//! finding.
 
 use super::super::findings::Finding;
 use super::super::machine::Visit;
@@ -7,7 +8,7 @@ use super::super::machine::duration_words;
 use super::{WHY_REBOOT, pending};
 
 const DAY: i64 = 86_400;
-/// Lists older than this do not know what is pending, in seconds.
+/// Lists older than this, in seconds, do not know all pending updates.
 const LISTS_AGE: i64 = 7 * DAY;
 const APT: [&str; 5] = ["apt-get", "-s", "-o", "Debug::NoLocking=true", "dist-upgrade"];
 const DNF: [&str; 4] = ["dnf", "-q", "-C", "check-update"];
@@ -31,7 +32,7 @@ pub(super) fn look(visit: &Visit<'_>) -> Vec<Finding> {
     findings
 }
 
-/// The newest modification of the places that hold what the package manager knows.
+/// The age of the package lists: the newest modification time of the given paths.
 fn lists_age(visit: &Visit<'_>, places: &[&str], refresh: &str) -> Finding {
     let newest = places.iter().filter_map(|place| Some((visit.age(place)?, *place))).min();
     let Some((age, place)) = newest else {
@@ -64,9 +65,9 @@ fn apt(visit: &Visit<'_>) -> Finding {
     }
 }
 
-/// Reads apt's simulation: `Inst NAME [OLD] (NEW ORIGIN:SUITE, ... [ARCH])`. Debian's and Ubuntu's
-/// security archives carry `security` in their name. The count in the summary line must be reached,
-/// or the output is cut short.
+/// Reads apt's simulation: `Inst NAME [OLD] (NEW ORIGIN:SUITE, ... [ARCH])`. The security archives
+/// of Debian and Ubuntu have `security` in their name. If there are fewer lines than the summary
+/// line announces, the output is cut short.
 fn parse_apt(said: &str) -> Result<(Vec<String>, Vec<String>), String> {
     let announced = said.lines().find_map(announced_by_apt).ok_or("apt-get's simulation gives no count")?;
     let (mut all, mut security) = (Vec::new(), Vec::new());
@@ -88,7 +89,8 @@ fn parse_apt(said: &str) -> Result<(Vec<String>, Vec<String>), String> {
     }
 }
 
-/// `A upgraded, B newly installed, C to remove and D not upgraded.`: A + B lines follow.
+/// The number of `Inst` lines that this summary line announces: `A upgraded, B newly installed, C
+/// to remove and D not upgraded.` announces A + B.
 fn announced_by_apt(line: &str) -> Option<usize> {
     let (upgraded, rest) = line.split_once(" upgraded, ")?;
     let new = rest.split_once(" newly installed")?.0;
@@ -98,7 +100,7 @@ fn announced_by_apt(line: &str) -> Option<usize> {
 fn dnf(visit: &Visit<'_>) -> Finding {
     let what = "Pending updates";
     let all = match visit.run(&DNF) {
-        // 100 is dnf's way to say that there are some.
+        // dnf exits with 100 if there are updates.
         Ok(output) if matches!(output.code, Some(0 | 100)) => parse_dnf(&output.stdout),
         Ok(output) => {
             return Finding::could_not_check(what, format!("`{}`: {}", DNF.join(" "), output.complaint()));
@@ -138,7 +140,7 @@ fn parse_dnf_security(said: &str) -> Vec<String> {
 fn zypper(visit: &Visit<'_>) -> Finding {
     let what = "Pending updates";
     match visit.run(&ZYPPER) {
-        // 100 and 101 say that updates, and security updates, are needed.
+        // 100 means that updates are needed, 101 that security updates are needed.
         Ok(output) if matches!(output.code, Some(0 | 100 | 101)) => match parse_zypper(&output.stdout) {
             Ok((all, security)) => pending(&all, &security, "zypper list-patches", "zypper patch"),
             Err(problem) => Finding::could_not_check(what, problem),
@@ -150,8 +152,8 @@ fn zypper(visit: &Visit<'_>) -> Finding {
     }
 }
 
-/// Reads zypper's XML: `<update name="..." kind="patch" category="security" severity="important"
-/// ...>`, one a patch, up to `</update-list>`.
+/// Reads zypper's XML: one `<update name="..." kind="patch" category="security"
+/// severity="important" ...>` per patch, up to `</update-list>`.
 fn parse_zypper(said: &str) -> Result<(Vec<String>, Vec<String>), String> {
     if !said.contains("</stream>") || !(said.contains("</update-list>") || said.contains("<update-list/>")) {
         return Err("zypper's list of patches is incomplete".to_owned());
@@ -172,8 +174,8 @@ fn parse_zypper(said: &str) -> Result<(Vec<String>, Vec<String>), String> {
     Ok((all, security))
 }
 
-/// Whether a restart is due: by the distribution's mark, or because a newer kernel is installed
-/// than runs.
+/// Whether a restart is due: because the distribution says so, or because a kernel newer than the
+/// running one is installed.
 fn restart(visit: &Visit<'_>) -> Finding {
     let mark = "/run/reboot-required";
     if visit.exists(mark) || visit.exists("/var/run/reboot-required") {
@@ -229,7 +231,7 @@ fn newest(versions: &[String]) -> Option<&String> {
     versions.iter().max_by_key(|version| version_key(version))
 }
 
-/// Versions compare by their runs of digits as numbers, and by their other runs as text.
+/// A key that compares versions: runs of digits as numbers, other runs as text.
 fn version_key(version: &str) -> Vec<(u64, String)> {
     let mut key = Vec::new();
     let mut rest = version;
@@ -253,7 +255,7 @@ mod tests {
     const ZYPPER: &str = include_str!("../../../tests/data/checklist/linux/zypper-patches.xml");
 
     #[test]
-    fn apt_names_what_is_pending_and_what_of_it_is_for_security() {
+    fn apt_lists_pending_updates_and_the_security_updates_among_them() {
         let (all, security) = parse_apt(APT_PENDING).unwrap();
         assert_eq!(all.len(), 4);
         assert_eq!(security, ["libgcrypt20 1.10.1-3+deb12u1", "zip 3.0-13+deb12u1"]);
@@ -283,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_kernel_than_runs_asks_for_a_restart() {
+    fn an_installed_kernel_newer_than_the_running_one_needs_a_restart() {
         let with = |running: &str| {
             let mut made = recorded(Os::Linux, &[]).file("/proc/sys/kernel/osrelease", running);
             for version in ["6.1.0-9-amd64", "6.1.0-10-amd64"] {

@@ -2,12 +2,12 @@
 
 use super::super::findings::Finding;
 use super::super::machine::Visit;
-use super::super::powershell::{self, Item, Probed};
+use super::super::powershell::{self, Probed, ProbedItem};
 use super::{WHY_REBOOT, pending};
 
 pub(super) const SCRIPT: &str = include_str!("../scripts/updates.ps1");
-/// Categories by their identifiers, which no language changes: security, critical, service packs,
-/// update rollups.
+/// Categories by their identifiers, which are the same in every language: security, critical,
+/// service packs, update rollups.
 const URGENT: [&str; 4] = [
     "0fa1201d-4330-4fa8-8ae9-b877473b6441",
     "e6cf1350-c01b-414d-a61f-263d14d133b4",
@@ -16,7 +16,7 @@ const URGENT: [&str; 4] = [
 ];
 /// `orcSucceeded` of `OperationResultCode`.
 const SUCCEEDED: i64 = 2;
-/// `PendingFileRenameOperations` is also how programs delete their temporary files: alone it is a
+/// Programs also use `PendingFileRenameOperations` to delete their temporary files. Alone it is a
 /// hint, not a proof.
 const WEAK_SIGN: &str = "PendingFileRenameOperations";
 
@@ -40,12 +40,12 @@ fn updates(probed: &Probed) -> Finding {
             format!("Windows Update's search ended with code {code}, not 2 (succeeded)"),
         );
     }
-    let described = |item: &Item| match item.text("severity") {
+    let described = |item: &ProbedItem| match item.text("severity") {
         Some(severity) => format!("{} ({severity})", item.shown("title")),
         None => item.shown("title").to_owned(),
     };
-    // Optional offers, drivers for instance, are for a person to choose.
-    let wanted: Vec<&Item> =
+    // Optional updates, such as drivers, are for a person to choose.
+    let wanted: Vec<&ProbedItem> =
         probed.part("update").filter(|item| item.truth("optional") != Some(true)).collect();
     let all: Vec<String> = wanted.iter().map(|item| described(item)).collect();
     let security: Vec<String> =
@@ -58,7 +58,7 @@ fn updates(probed: &Probed) -> Finding {
     )
 }
 
-fn urgent(item: &Item) -> bool {
+fn urgent(item: &ProbedItem) -> bool {
     let kinds = item.list("kinds");
     matches!(item.text("severity"), Some("Critical" | "Important"))
         || kinds.iter().any(|kind| URGENT.iter().any(|urgent| kind.eq_ignore_ascii_case(urgent)))
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn one_sign_that_proves_little_only_warns() {
+    fn a_weak_sign_of_a_pending_restart_only_warns() {
         let weak = r#"{"items":[{"part":"updates","code":"2"},{"part":"restart","signs":["PendingFileRenameOperations"]}],"problems":[]}"#;
         assert_eq!(statuses(weak), [Status::Pass, Status::Warn]);
     }

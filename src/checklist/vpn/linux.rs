@@ -1,4 +1,4 @@
-//! VPNs of Linux: links of their kinds, programs that run, units that start at boot.
+//! VPNs on Linux: tunnel links, running programs, and units that start at boot.
 
 use super::super::findings::Finding;
 use super::super::links::{self, Link};
@@ -7,7 +7,7 @@ use super::super::phrases::several;
 use super::super::systemd::{enabled_units, running_programs};
 use super::WHY;
 
-/// Programs (15 letters, as the kernel keeps them) and what they belong to.
+/// Programs (the first 15 characters, as the kernel stores them) and their products.
 const PROGRAMS: [(&str, &str); 14] = [
     ("openvpn", "OpenVPN"),
     ("charon", "strongSwan"),
@@ -25,7 +25,7 @@ const PROGRAMS: [(&str, &str); 14] = [
     ("wireguard-go", "WireGuard"),
 ];
 
-/// Beginnings of units' names.
+/// The beginnings of unit names and their products.
 const UNITS: [(&str, &str); 12] = [
     ("wg-quick@", "WireGuard"),
     ("openvpn", "OpenVPN"),
@@ -71,8 +71,8 @@ fn links(visit: &Visit<'_>) -> Finding {
         ))
 }
 
-/// What kind of VPN a link is, if any. A tap link is an Ethernet port of a virtual machine as often
-/// as of a VPN, so it counts only under a VPN's name.
+/// What kind of VPN a link is, if it is one. A tap link often is an Ethernet port of a virtual
+/// machine, so it counts only if it has the name of a VPN.
 fn tunnel_kind(link: &Link) -> Option<String> {
     let kind = link.kind().unwrap_or_default();
     match (kind, link.subtype()) {
@@ -85,7 +85,7 @@ fn tunnel_kind(link: &Link) -> Option<String> {
     }
 }
 
-/// VPN programs that run.
+/// VPN programs that are running.
 fn programs(visit: &Visit<'_>) -> Finding {
     let running = match running_programs(visit) {
         Ok(running) => running,
@@ -119,7 +119,7 @@ fn units(visit: &Visit<'_>) -> Finding {
             "systemctl listed no enabled units at all",
         );
     }
-    // A template (`name@.service`) starts nothing by itself.
+    // A template (`name@.service`) does not start anything by itself.
     let real = |unit: &&String| !unit.contains("@.");
     let is_vpn = |unit: &&String| UNITS.iter().any(|(start, _)| unit.starts_with(start));
     let found: Vec<&String> = enabled.iter().filter(real).filter(is_vpn).collect();
@@ -140,7 +140,7 @@ fn units(visit: &Visit<'_>) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::machine::tests::{Made, recorded};
+    use super::super::super::machine::tests::{TestMachine, recorded};
     use super::super::super::{Os, Status};
     use super::*;
 
@@ -149,16 +149,16 @@ mod tests {
     const WIREGUARD: &str = include_str!("../../../tests/data/checklist/linux/ip-link-wireguard.json");
     const UNITS: &str = "chrony.service enabled enabled\nopenvpn@.service enabled enabled\n";
 
-    fn machine(links: &str, units: &str, program: &str) -> Made {
+    fn machine(links: &str, units: &str, program: &str) -> TestMachine {
         recorded(Os::Linux, &[("ip -j -d addr", links), ("systemctl", units)]).file("/proc/1/comm", program)
     }
 
-    fn statuses(machine: &Made) -> Vec<Status> {
+    fn statuses(machine: &TestMachine) -> Vec<Status> {
         look(&machine.visit()).iter().map(|finding| finding.status).collect()
     }
 
     #[test]
-    fn a_machine_without_a_vpn_passes_also_with_a_bare_template_enabled() {
+    fn a_machine_without_a_vpn_passes_even_with_an_enabled_template_unit() {
         assert_eq!(statuses(&machine(PLAIN, UNITS, "init\n")), [Status::Pass; 3]);
     }
 
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_virtual_machines_tap_port_is_no_vpn() {
+    fn a_tap_port_of_a_virtual_machine_is_not_a_vpn() {
         let port = r#"[{"ifname":"vnet0","flags":["UP"],"linkinfo":{"info_kind":"tun","info_data":{"type":"tap"}}}]"#;
         assert_eq!(statuses(&machine(port, UNITS, "init\n"))[0], Status::Pass);
         assert_eq!(statuses(&machine(&port.replace("vnet0", "tap0"), UNITS, "init\n"))[0], Status::Fail);

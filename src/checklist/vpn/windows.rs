@@ -1,4 +1,4 @@
-//! VPNs of Windows: Routing and Remote Access, and the connections of its users.
+//! VPNs on Windows: Routing and Remote Access, and the VPN connections of users.
 
 use super::super::findings::Finding;
 use super::super::machine::Visit;
@@ -33,7 +33,7 @@ fn service(probed: &Probed) -> Finding {
     .seen("Win32_Service RemoteAccess", evidence)
 }
 
-/// `Get-RemoteAccess` comes with the role; without it there is no server of this kind.
+/// `Get-RemoteAccess` comes with the role. If the command is missing, there is no such server.
 fn server(probed: &Probed) -> Finding {
     let what = "The Remote Access role";
     let Some(item) = probed.first("server") else {
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn refused_reading_is_unknown() {
+    fn denied_queries_are_unknown() {
         let denied =
             r#"{"items":[],"problems":[{"part":"server","kind":"denied","text":"Zugriff verweigert"}]}"#;
         assert_eq!(statuses(denied), [Status::CouldNotCheck; 3]);

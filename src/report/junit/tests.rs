@@ -1,7 +1,7 @@
 use super::*;
 use crate::report::samples;
 use crate::verify::counts::Counts;
-use crate::verify::outcome::{Completeness, Incomplete, Outcome};
+use crate::verify::outcome::{CompletenessResult, Incomplete, Outcome};
 use crate::verify::verdict::Verdict;
 
 fn text(outcome: &Outcome) -> String {
@@ -13,7 +13,7 @@ fn count(text: &str, what: &str) -> usize {
     text.matches(what).count()
 }
 
-/// The suite is green exactly where the exit code is 0, and its own sums say the same.
+/// Asserts that the suite is green exactly if the exit code is 0, and that its own totals agree.
 #[track_caller]
 fn assert_green_where_passed(model: &Model) {
     let text = String::from_utf8(render(model).unwrap()).unwrap();
@@ -26,39 +26,41 @@ fn assert_green_where_passed(model: &Model) {
     assert_eq!(is_run_green, red == 0, "{text}");
 }
 
-/// A pass that one thing was changed of.
-fn but(change: impl FnOnce(&mut Outcome)) -> Outcome {
+/// The outcome of a pass with one change.
+fn passed_but(change: impl FnOnce(&mut Outcome)) -> Outcome {
     let mut outcome = samples::passed();
     change(&mut outcome);
     outcome
 }
 
 #[test]
-fn a_suite_is_green_exactly_where_the_exit_code_is_0() {
+fn a_suite_is_green_exactly_if_the_exit_code_is_0() {
     let mut outcomes: Vec<Outcome> = samples::all().into();
-    outcomes.extend(samples::INCOMPLETE.map(|reason| but(|found| found.incomplete = Some(reason))));
+    outcomes.extend(samples::INCOMPLETE.map(|reason| passed_but(|found| found.incomplete = Some(reason))));
     for verdict in Verdict::ALL {
         for comparable in [true, false] {
-            outcomes.push(but(|found| found.counts.add(verdict, comparable)));
-            outcomes.push(but(|found| {
+            outcomes.push(passed_but(|found| found.counts.add(verdict, comparable)));
+            outcomes.push(passed_but(|found| {
                 found.counts = Counts::default();
                 found.counts.add(verdict, comparable);
                 found.findings = vec![samples::finding(b"one", verdict)];
             }));
         }
     }
-    outcomes.push(but(|found| found.damage = vec!["lost".to_owned()]));
-    outcomes.push(but(|found| found.denied = vec!["closed".to_owned()]));
-    let base = Completeness { wanted: 9, originals: 9, looked_up: 9, ..Completeness::default() };
+    outcomes.push(passed_but(|found| found.damage = vec!["lost".to_owned()]));
+    outcomes.push(passed_but(|found| found.denied = vec!["closed".to_owned()]));
+    let base = CompletenessResult { wanted: 9, originals: 9, looked_up: 9, ..CompletenessResult::default() };
     for asked_for in [true, false] {
         for found in [
             base.clone(),
-            Completeness { looked_up: 0, ..base.clone() },
-            Completeness { missing: vec![b"m".to_vec()], ..base.clone() },
-            Completeness { doubtful: vec![b"d".to_vec()], ..base.clone() },
-            Completeness { unlisted: vec!["u".to_owned()], ..base.clone() },
+            CompletenessResult { looked_up: 0, ..base.clone() },
+            CompletenessResult { missing: vec![b"m".to_vec()], ..base.clone() },
+            CompletenessResult { doubtful: vec![b"d".to_vec()], ..base.clone() },
+            CompletenessResult { unlisted: vec!["u".to_owned()], ..base.clone() },
         ] {
-            outcomes.push(but(|outcome| outcome.completeness = Some(Completeness { asked_for, ..found })));
+            outcomes.push(passed_but(|outcome| {
+                outcome.completeness = Some(CompletenessResult { asked_for, ..found })
+            }));
         }
     }
     let mut codes = [0; ExitCode::ALL.len()];
@@ -67,12 +69,12 @@ fn a_suite_is_green_exactly_where_the_exit_code_is_0() {
         codes[model.exit_code as usize] += 1;
         assert_green_where_passed(&model);
     }
-    // Every way to end but by a wrong command line was among them.
+    // Every way a run can end was among them, except a wrong command line.
     assert!(codes.iter().enumerate().all(|(code, &times)| times > 0 || code == ExitCode::Usage as usize));
 }
 
 #[test]
-fn a_run_that_could_not_begin_is_red_whatever_its_exit_code() {
+fn a_run_that_could_not_begin_is_red_with_every_exit_code() {
     for exit_code in [ExitCode::Usage, ExitCode::Incomplete, ExitCode::Unusable] {
         let failure = crate::report::Failure { exit_code, ..samples::failure() };
         let model = Model::new(&samples::plan(), Err(&failure));
@@ -105,7 +107,7 @@ fn each_finding_is_a_case_of_its_kind() {
 
 #[test]
 fn an_incomplete_run_says_why_in_its_own_case() {
-    let text = text(&but(|found| found.incomplete = Some(Incomplete::Budget)));
+    let text = text(&passed_but(|found| found.incomplete = Some(Incomplete::Budget)));
     assert!(
         text.contains(r#"<error message="The byte budget ended the run: 500 of 500 files wanted"#),
         "{text}"
@@ -114,7 +116,7 @@ fn an_incomplete_run_says_why_in_its_own_case() {
 }
 
 #[test]
-fn no_character_that_xml_forbids_or_a_terminal_obeys_comes_through() {
+fn characters_that_xml_forbids_or_terminals_obey_are_replaced() {
     let mut outcome = samples::failed();
     outcome.sample.seed = "a\u{0}b\u{ffff}\u{9b}<&\"".to_owned();
     let text = text(&outcome);

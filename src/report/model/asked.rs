@@ -1,4 +1,4 @@
-//! What was asked for: the plan, as far as a report tells of it.
+//! What was asked for: the parts of the plan that a report contains.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -7,10 +7,10 @@ use crate::backup::{escape, path_text};
 use crate::plan::{CachePolicy, Filters, Keep, Map, Plan, SampleSize};
 use crate::words;
 
-/// What was asked for, resolved.
+/// What was asked for, with all defaults filled in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PlanPart {
-    /// Name of the configured job, where one was used.
+    /// Name of the configured job, if one was used.
     pub job: Option<String>,
     /// The configuration file that was read.
     pub config: Option<String>,
@@ -18,35 +18,35 @@ pub struct PlanPart {
     pub backup: String,
     /// Folders that hold the originals.
     pub sources: Vec<String>,
-    /// Where entries' originals are, by the beginning of their path.
+    /// Maps from the beginning of an entry's path to the folder of its originals.
     pub maps: Vec<MapPart>,
     /// The restore folder.
     pub restore_to: String,
-    /// How many files.
+    /// How many files to verify.
     pub sample: SizePart,
-    /// What decides the draw.
+    /// The random seed.
     pub seed: String,
-    /// Which files.
+    /// Which files are in the population.
     pub filters: FiltersPart,
     /// How many originals are looked up in the backup.
     pub completeness: u64,
     /// Confidence of the statement.
     pub confidence: f64,
-    /// The largest share of picks that may prove nothing.
+    /// The largest share of picks that may prove nothing. More makes the run incomplete.
     pub max_undecided: f64,
-    /// How long the backup program may have taken.
+    /// The longest time that the backup program may have taken, in seconds.
     pub backup_window_seconds: f64,
-    /// Whether originals are known not to have changed.
+    /// Whether the person says that originals cannot have changed.
     pub assume_unchanged: bool,
-    /// Threads that verify.
+    /// The number of threads that verify.
     pub threads: usize,
-    /// The hash.
+    /// The name of the hash algorithm.
     pub hash: String,
-    /// What is done about cached pages: `drop` or `use`.
+    /// What is done about the system's cached pages: `drop` or `use`.
     pub cache: String,
-    /// Which restored files stay: `none`, `failures` or `all`.
+    /// Which restored files are kept: `none`, `failures` or `all`.
     pub keep: String,
-    /// Bytes after which the run ends.
+    /// Restored bytes after which the run ends.
     pub budget_bytes: Option<u64>,
     /// Seconds after which the run ends.
     pub time_limit_seconds: Option<f64>,
@@ -91,9 +91,9 @@ impl PlanPart {
 /// Entries whose path begins with `from` have their originals below `to`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MapPart {
-    /// Beginning of an entry's path.
+    /// The beginning of an entry's path.
     pub from: String,
-    /// The folder that stands for it.
+    /// The folder that replaces it.
     pub to: String,
 }
 
@@ -103,17 +103,17 @@ impl MapPart {
     }
 }
 
-/// How many files were asked for, under the name of the way it was said.
+/// How many files were asked for. The name of the field says in which way.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SizePart {
-    /// This many.
+    /// This number of files.
     Count(u64),
-    /// This share of them.
+    /// This share of all files.
     Share(f64),
-    /// All; always true.
+    /// All files. The value is always true.
     All(bool),
-    /// As many as rule out that this share of them is bad.
+    /// As many as are needed to rule out that this share of the files is bad.
     Tolerance(f64),
 }
 
@@ -131,17 +131,17 @@ impl From<SampleSize> for SizePart {
 /// Which files are in the population.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FiltersPart {
-    /// If any, a file must match one of these globs.
+    /// If there are any, a file must match at least one of these globs.
     pub include: Vec<String>,
-    /// A file that matches one of these globs is left out.
+    /// A file that matches any of these globs is left out.
     pub exclude: Vec<String>,
     /// Smallest size in bytes.
     pub min_size: Option<u64>,
     /// Largest size in bytes.
     pub max_size: Option<u64>,
-    /// Modified at or after.
+    /// Only files modified at or after this time.
     pub newer_than: Option<Timestamp>,
-    /// Modified at or before.
+    /// Only files modified at or before this time.
     pub older_than: Option<Timestamp>,
 }
 

@@ -1,4 +1,4 @@
-//! The exit code in a report: as a number and as a word, which must agree.
+//! The exit code in a report: a number and a word, which must agree.
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

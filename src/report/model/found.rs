@@ -1,4 +1,4 @@
-//! What was found: the parts of the model, each made of what it reports.
+//! What was found: the parts of the model that are made from the outcome.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -8,16 +8,21 @@ use crate::verify::PickRecord;
 use crate::verify::assurance::Assurance;
 use crate::verify::counts::Counts;
 use crate::verify::difference::Difference;
-use crate::verify::outcome::{Completeness, Effort, Population, Sample};
+use crate::verify::outcome::{CompletenessResult, Effort, Population, SampleSummary};
 use crate::verify::verdict::Verdict;
 use crate::words;
 
-/// Bytes as text that can be turned back.
+/// Whether originals that were looked up were asked for, in reports that do not say so.
+fn yes() -> bool {
+    true
+}
+
+/// Bytes as text from which the bytes can be recovered.
 fn escaped(bytes: &[u8]) -> String {
     escape(bytes).into_owned()
 }
 
-/// Why a run could not begin, or not go on.
+/// Why a run could not begin or could not go on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorPart {
     /// What went wrong, and where.
@@ -29,13 +34,13 @@ pub struct ErrorPart {
 /// The backup that was verified.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BackupPart {
-    /// Its format; `unknown` where it could not be opened.
+    /// Name of its format; `unknown` if it could not be opened.
     pub format: String,
-    /// Where it is.
+    /// Its path or address, without secrets.
     pub place: String,
-    /// When it was taken, as far as it tells.
+    /// When the backup was taken, if it records that.
     pub taken: Option<Timestamp>,
-    /// How exactly it records modification times.
+    /// How exactly it records modification times, in nanoseconds.
     pub time_resolution_ns: u64,
 }
 
@@ -50,24 +55,25 @@ impl BackupPart {
     }
 }
 
-/// The files that a statement is about.
+/// The files that the sample was drawn from.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PopulationPart {
     /// How many files passed the filters.
     pub files: u64,
     /// Whether the backup was listed to its end.
     pub whole: bool,
-    /// Their bytes, where the format lists sizes.
+    /// Their size in bytes, if the format lists sizes.
     pub bytes: Option<u64>,
-    /// Digest of their names under the seed.
+    /// Digest of their names with the seed.
     pub digest: String,
     /// Files that the filters left out.
     pub filtered: u64,
-    /// Files whose originals no source or map names.
+    /// Files whose originals are in no source and in no map.
     pub unmapped: u64,
-    /// Parts that could not be listed, which filters or sources leave out.
+    /// Parts that could not be listed, but that filters or sources leave out anyway.
     pub unlisted: u64,
-    /// Entries that are no regular files.
+    /// Entries that are not regular files.
+    #[serde(default)]
     pub not_compared: u64,
 }
 
@@ -91,18 +97,18 @@ impl PopulationPart {
 pub struct SamplePart {
     /// How files were chosen.
     pub strategy: String,
-    /// What decided the draw.
+    /// The random seed.
     pub seed: String,
     /// How many comparable files were asked for.
     pub wanted: u64,
-    /// How many files were looked at.
+    /// How many files were drawn, with replacements.
     pub drawn: u64,
-    /// How many of them replaced ones that could not be compared.
+    /// How many of them replaced files that could not be compared.
     pub replacements: u64,
 }
 
 impl SamplePart {
-    pub(crate) fn new(sample: &Sample) -> Self {
+    pub(crate) fn new(sample: &SampleSummary) -> Self {
         Self {
             strategy: sample.strategy.to_owned(),
             seed: sample.seed.clone(),
@@ -113,9 +119,9 @@ impl SamplePart {
     }
 }
 
-/// How many picks ended with which verdict, and the sums that reports speak of.
+/// How many picks ended with which verdict, and the sums that reports use.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "the first eight are verdicts")]
+#[expect(missing_docs, reason = "the first eight fields are verdicts")]
 pub struct CountsPart {
     pub changed: u64,
     pub corrupt: u64,
@@ -127,23 +133,23 @@ pub struct CountsPart {
     pub stale: u64,
     pub unreadable: u64,
     pub verified: u64,
-    /// All of them.
+    /// All picks.
     pub drawn: u64,
-    /// Those that could be compared.
+    /// Picks that could be compared.
     pub comparable: u64,
-    /// Comparable and identical.
+    /// Comparable picks that are identical.
     pub comparable_verified: u64,
-    /// Comparable and bad.
+    /// Comparable picks that are bad.
     pub comparable_bad: u64,
-    /// Comparable, but not decided.
+    /// Comparable picks that were not decided.
     pub unresolved: u64,
-    /// Those that could not be compared.
+    /// Picks that could not be compared.
     pub outside: u64,
-    /// Identical though they could not be compared.
+    /// Picks that are identical although they could not be compared.
     pub outside_verified: u64,
-    /// Those that prove the backup bad.
+    /// Picks that prove the backup bad.
     pub bad: u64,
-    /// Those that prove nothing.
+    /// Picks that prove nothing.
     pub undecided: u64,
 }
 
@@ -170,7 +176,7 @@ impl CountsPart {
         }
     }
 
-    /// Bad ones, whatever became of their originals.
+    /// Bad picks that are not comparable.
     pub fn outside_bad(&self) -> u64 {
         self.bad.saturating_sub(self.comparable_bad)
     }
@@ -179,25 +185,25 @@ impl CountsPart {
 /// What the sample proves.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AssurancePart {
-    /// What it is about: `comparable` files.
+    /// What the statement is about: `comparable` files.
     pub domain: String,
-    /// How many of them there are at most.
+    /// The largest number of such files that there can be.
     pub domain_at_most: u64,
-    /// Picks among them.
+    /// How many picks could be compared.
     pub comparable: u64,
-    /// Bad ones among these.
+    /// How many of these picks are bad.
     pub bad: u64,
-    /// Undecided ones among these, which count as bad.
+    /// How many of these picks were not decided. They count as bad.
     pub unresolved: u64,
-    /// Confidence.
+    /// Confidence, between 0 and 1.
     pub confidence: f64,
-    /// Upper bound on bad files.
+    /// Upper bound on the number of bad files.
     pub at_most_bad: u64,
-    /// The same as a share.
+    /// The upper bound as a share.
     pub at_most_bad_share: f64,
     /// The statement in words.
     pub sentence: Option<String>,
-    /// What it is not about, in words.
+    /// What the statement is not about, in words.
     pub rest: Option<String>,
 }
 
@@ -226,13 +232,13 @@ impl AssurancePart {
 pub struct FindingPart {
     /// Its path in the backup.
     pub path: String,
-    /// Where its original was looked for.
+    /// The path at which its original was looked for.
     pub original: Option<String>,
     /// The verdict.
     pub verdict: Verdict,
-    /// Whether it is in the statement.
+    /// Whether the statement is about it.
     pub comparable: bool,
-    /// Why, in words.
+    /// The reason for the verdict, in words.
     pub reason: String,
     /// Size of the restored copy.
     pub restored_size: Option<u64>,
@@ -242,9 +248,9 @@ pub struct FindingPart {
     pub restored_hash: Option<String>,
     /// Hash of the original.
     pub original_hash: Option<String>,
-    /// Where they differ.
+    /// Where the restored copy and the original differ.
     pub difference: Option<DifferencePart>,
-    /// Where the restored copy was kept.
+    /// The path of the restored copy, if it was kept.
     pub kept: Option<String>,
 }
 
@@ -276,7 +282,7 @@ pub struct DifferencePart {
     pub differing_bytes: u64,
     /// Blocks that differ.
     pub differing_blocks: u64,
-    /// What it looks like, in a word.
+    /// What the damage looks like, in one word.
     pub looks_like: String,
     /// All of this in words.
     pub sentence: String,
@@ -297,30 +303,36 @@ impl DifferencePart {
 /// Originals that were looked up in the backup.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CompletenessPart {
-    /// Whether a person asked for it: otherwise it only warns.
+    /// Whether a person asked for it. Otherwise missing originals are only a warning. Before this field
+    /// existed, originals were looked up only if a person asked.
+    #[serde(default = "yes")]
     pub asked_for: bool,
-    /// How many were to be looked up.
+    /// How many were to be looked up; 0 in reports from before this field existed.
+    #[serde(default)]
     pub wanted: u64,
     /// How many there are.
     pub originals: u64,
     /// How many were looked up.
     pub looked_up: u64,
     /// How many more are younger than the backup.
+    #[serde(default)]
     pub too_young: u64,
     /// How many more may be younger than the backup.
     pub undecided: u64,
-    /// Those that the backup does not hold.
+    /// Originals that the backup does not contain.
     pub missing: Vec<String>,
-    /// Those that it does not hold, unless they came to their places later.
+    /// Originals that it does not contain, perhaps because they were put there after it was taken.
+    #[serde(default)]
     pub doubtful: Vec<String>,
-    /// Globs that would leave them out.
+    /// Globs that would leave out what is missing or doubtful.
+    #[serde(default)]
     pub exclude: Vec<String>,
     /// Folders of originals that could not be listed.
     pub unlisted: Vec<String>,
 }
 
 impl CompletenessPart {
-    pub(crate) fn new(found: &Completeness) -> Self {
+    pub(crate) fn new(found: &CompletenessResult) -> Self {
         let texts = |paths: &[Vec<u8>]| paths.iter().map(|path| escaped(path)).collect();
         Self {
             asked_for: found.asked_for,
@@ -337,28 +349,30 @@ impl CompletenessPart {
     }
 }
 
-/// How fast it went, and with what.
+/// How long the run took, how much it read, and with what.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct EffortPart {
-    /// For listing and drawing.
+    /// Seconds for listing and drawing.
     pub catalog_seconds: f64,
-    /// For restoring and comparing.
+    /// Seconds for restoring and comparing.
     pub verify_seconds: f64,
-    /// For the whole run.
+    /// Seconds for the whole run.
     pub total_seconds: f64,
     /// Bytes restored.
     pub restored_bytes: u64,
-    /// Bytes hashed, both sides together.
+    /// Bytes hashed, of copies and originals together.
     pub hashed_bytes: u64,
-    /// Bytes that came from memory though they were to be read from the disk.
+    /// Bytes that came from memory although they should have been read from the disk. `None` if
+    /// that was not measured.
+    #[serde(default)]
     pub cached_bytes: Option<u64>,
-    /// Bytes restored a second.
+    /// Bytes restored per second.
     pub restored_bytes_per_second: Option<u64>,
-    /// Files compared a second.
+    /// Files compared per second.
     pub files_per_second: Option<u64>,
-    /// The hash.
+    /// The name of the hash algorithm.
     pub hash: String,
-    /// Threads that verified.
+    /// The number of threads that verified.
     pub threads: usize,
 }
 

@@ -12,7 +12,7 @@ use crate::report::{Failure, RENDERERS, samples};
 use crate::verify::outcome::Outcome;
 use crate::verify::verdict::Verdict;
 
-/// The JSON report.
+/// The JSON report, as text.
 fn written(model: &Model) -> String {
     String::from_utf8((RENDERERS[0].render)(model).unwrap()).unwrap()
 }
@@ -25,7 +25,7 @@ fn failed(plan: &Plan, failure: &Failure) -> Value {
     serde_json::from_str(&written(&Model::new(plan, Err(failure)))).unwrap()
 }
 
-/// One of each way to end.
+/// One model for each way a run can end.
 fn models() -> Vec<Model> {
     let mut plan = samples::plan();
     plan.origin.config = Some(PathBuf::from("bkverify.toml"));
@@ -35,7 +35,7 @@ fn models() -> Vec<Model> {
 }
 
 #[test]
-fn a_report_says_what_it_always_said_in_the_same_order() {
+fn reports_equal_the_golden_files_byte_for_byte() {
     let models = models();
     for (name, model) in [("pass", &models[0]), ("fail", &models[1]), ("error", &models[6])] {
         let place = format!("{}/src/report/golden/{name}.json", env!("CARGO_MANIFEST_DIR"));
@@ -46,7 +46,7 @@ fn a_report_says_what_it_always_said_in_the_same_order() {
 }
 
 #[test]
-fn what_is_written_reads_back_as_it_was() {
+fn a_report_is_read_back_as_it_was_written() {
     for model in models() {
         let text = written(&model);
         let read = Model::read(&text).unwrap();
@@ -56,25 +56,43 @@ fn what_is_written_reads_back_as_it_was() {
 }
 
 #[test]
-fn another_form_is_refused_by_name_and_what_is_added_is_skipped() {
+fn another_schema_is_refused_by_name_and_unknown_fields_are_skipped() {
     let text = written(&models()[0]);
     let other = text.replace("bkverify-report/2", "bkverify-report/9");
     let error = Model::read(&other).unwrap_err().to_string();
-    assert_eq!(error, "it is of the form `bkverify-report/9`, not `bkverify-report/2`");
+    assert_eq!(error, "its schema is `bkverify-report/9`, not `bkverify-report/2`");
     for wrong in ["", "{", "{}", "[]", "{\"schema\":\"bkverify-report/2\"}"] {
         let error = Model::read(wrong).unwrap_err().to_string();
-        assert!(error.starts_with("it is no report ("), "{error}");
+        assert!(error.starts_with("it is not a report ("), "{error}");
     }
     let more = text.replacen("{", "{\"more\": [1, \"x\"],", 1);
     assert_eq!(Model::read(&more).unwrap(), models()[0]);
-    // Whether it passed is said twice.
+    // The result is stated twice: as a number and as a word.
     let torn = text.replace("\"result\": \"pass\"", "\"result\": \"fail\"");
     let error = Model::read(&torn).unwrap_err().to_string();
     assert!(error.contains("exit code 0 does not mean \"fail\""), "{error}");
 }
 
+/// `oldest-2.json` was written by the first version of bkverify that wrote `bkverify-report/2`.
+/// Fields that came later have their defaults.
 #[test]
-fn every_word_of_the_form_is_the_one_that_reports_print() {
+fn a_report_of_the_oldest_form_with_this_schema_name_is_read() {
+    let text = include_str!("../../../tests/data/report/oldest-2.json");
+    let model = Model::read(text).unwrap();
+    assert_eq!((model.exit_code, model.counts.bad), (ExitCode::IntegrityFailure, 1));
+    assert_eq!((model.population.files, model.population.not_compared), (30, 0));
+    let completeness = model.completeness.as_ref().unwrap();
+    assert!(completeness.asked_for && completeness.doubtful.is_empty());
+    assert_eq!((completeness.looked_up, completeness.too_young), (5, 0));
+    assert_eq!(model.effort.cached_bytes, None);
+    for renderer in &RENDERERS {
+        assert!((renderer.render)(&model).is_ok(), "{}", renderer.name);
+    }
+    assert_eq!(Model::read(&written(&model)).unwrap(), model);
+}
+
+#[test]
+fn verdicts_and_reasons_have_the_same_words_in_json_schema_and_reports() {
     for verdict in Verdict::ALL {
         assert_eq!(json!(verdict), verdict.word());
     }
@@ -88,7 +106,7 @@ fn every_word_of_the_form_is_the_one_that_reports_print() {
 
 proptest! {
     #[test]
-    fn any_text_path_number_and_share_survives(
+    fn any_text_path_number_and_share_survives_writing_and_reading(
         text in any::<String>(), path in any::<Vec<u8>>(), number: u64, share in 0.0..1.0_f64,
         seconds in 0_u64..1 << 40, nanos in 0_u32..1_000_000_000,
     ) {
@@ -122,7 +140,7 @@ fn assert_valid(report: &Value) {
 }
 
 #[test]
-fn reports_of_every_kind_keep_to_the_shipped_schema() {
+fn reports_of_every_kind_match_the_shipped_schema() {
     for outcome in samples::all() {
         assert_valid(&report(&samples::plan(), &outcome));
     }
@@ -164,7 +182,7 @@ fn the_schema_refuses_unknown_and_missing_fields_at_every_level() {
     }
 }
 
-/// JSON pointers of all objects, of lists the first item only.
+/// JSON pointers of all objects. Of lists, only the first item is visited.
 fn objects(value: &Value, place: &str, found: &mut Vec<String>) {
     match value {
         Value::Object(fields) => {
@@ -183,7 +201,7 @@ fn objects(value: &Value, place: &str, found: &mut Vec<String>) {
 }
 
 #[test]
-fn the_numbers_are_those_of_the_outcome() {
+fn the_report_has_the_numbers_of_the_outcome() {
     let found = report(&samples::plan(), &samples::failed());
     assert_eq!(found["schema"], SCHEMA_NAME);
     assert_eq!((&found["exit_code"], &found["result"]), (&json!(1), &json!("fail")));
@@ -209,7 +227,7 @@ fn the_report_of_a_run_that_could_not_begin_says_so_and_claims_nothing() {
 }
 
 #[test]
-fn a_population_that_was_not_listed_to_its_end_is_said_to_be_a_part() {
+fn a_population_that_was_not_listed_to_its_end_is_not_reported_as_whole() {
     let found = report(&samples::plan(), &samples::interrupted());
     assert_eq!(found["population"]["whole"], false);
     assert_eq!(found["assurance"], Value::Null);
@@ -217,7 +235,7 @@ fn a_population_that_was_not_listed_to_its_end_is_said_to_be_a_part() {
 }
 
 #[test]
-fn paths_of_any_bytes_come_back_from_the_report() {
+fn paths_with_any_bytes_can_be_recovered_from_the_report() {
     let outcome = samples::failed();
     let found = report(&samples::plan(), &outcome);
     for (part, finding) in found["findings"].as_array().unwrap().iter().zip(&outcome.findings) {

@@ -3,14 +3,12 @@ use crate::report::samples;
 use crate::verify::counts::Counts;
 use crate::verify::outcome::Outcome;
 
-const WIDTH: usize = 80;
-
-fn shown_as(outcome: &Outcome, look: &Look) -> String {
-    render(&Model::new(&samples::plan(), Ok(outcome)), look)
+fn shown_as(outcome: &Outcome, style: &SummaryStyle) -> String {
+    render(&Model::new(&samples::plan(), Ok(outcome)), style)
 }
 
 fn shown(outcome: &Outcome) -> String {
-    shown_as(outcome, &Look::default())
+    shown_as(outcome, &SummaryStyle::default())
 }
 
 #[test]
@@ -46,13 +44,13 @@ Bad in the backup:
   restore-failed: photos/a\\x0a.jpg
       the checksum stored in the backup does not match
 ";
-    let quiet = Look { quiet: true, ..Look::default() };
+    let quiet = SummaryStyle { quiet: true, ..SummaryStyle::default() };
     assert_eq!(shown_as(&samples::failed(), &quiet), expected);
     assert!(shown(&samples::failed()).starts_with(expected));
 }
 
 #[test]
-fn an_incomplete_run_says_why_and_what_was_proven_until_then() {
+fn an_incomplete_run_says_why_and_what_was_proven_before() {
     let text = shown(&samples::cut_short());
     assert!(text.starts_with(
         "\
@@ -66,7 +64,7 @@ INCOMPLETE  120 of 120 identical; 120 of 121 drawn could be compared.
 }
 
 #[test]
-fn a_run_that_ended_while_the_backup_was_listed_says_nothing_of_the_whole() {
+fn a_run_that_ended_during_the_listing_claims_nothing_about_the_whole_backup() {
     let text = shown(&samples::interrupted());
     assert!(text.starts_with(
         "\
@@ -87,7 +85,7 @@ backup"
 }
 
 #[test]
-fn what_is_lost_is_not_in_the_statement() {
+fn files_that_cannot_be_listed_are_not_in_the_statement() {
     let mut outcome = samples::passed();
     outcome.damage = vec!["folder x cannot be listed".to_owned()];
     let text = shown(&outcome);
@@ -106,7 +104,7 @@ fn an_empty_backup_proves_nothing() {
 fn the_worst_run_still_fits_two_screens_and_a_common_failure_one() {
     let lines = |outcome: Outcome| shown(&outcome).lines().count();
     assert!(lines(samples::failed()) <= 24);
-    // A console has 25 lines.
+    // A Linux text console has 25 lines.
     assert!(lines(samples::disaster()) <= 50);
     let mut many = samples::failed();
     many.findings = (0..700).map(|n| samples::finding(format!("{n}").as_bytes(), Verdict::Corrupt)).collect();
@@ -137,18 +135,18 @@ fn originals_that_cannot_be_read_are_named() {
 }
 
 #[test]
-fn what_does_not_fit_is_counted_and_its_place_named() {
+fn lines_that_do_not_fit_are_counted_and_the_full_list_is_named() {
     let outcome = samples::disaster();
     assert!(shown(&outcome).contains("  and 59 more, see --json\n"));
-    let look = Look { see: "/var/report.json".to_owned(), ..Look::default() };
-    assert!(shown_as(&outcome, &look).contains("  and 59 more, see /var/report.json\n"));
+    let style = SummaryStyle { see: "/var/report.json".to_owned(), ..SummaryStyle::default() };
+    assert!(shown_as(&outcome, &style).contains("  and 59 more, see /var/report.json\n"));
 }
 
 #[test]
-fn colour_marks_the_verdict_alone_and_changes_no_word() {
+fn colour_marks_only_the_verdict_and_changes_no_word() {
     for outcome in samples::all() {
         let plain = shown(&outcome);
-        let colored = shown_as(&outcome, &Look { color: true, ..Look::default() });
+        let colored = shown_as(&outcome, &SummaryStyle { color: true, ..SummaryStyle::default() });
         assert_eq!(colored.matches('\x1b').count(), 2);
         assert!(!plain.contains('\x1b'), "names are escaped");
         assert!(colored.ends_with(&plain[plain.find(' ').unwrap()..]));
@@ -172,7 +170,7 @@ ERROR  cannot open the backup /srv/backup/data.tar.gz: no such file
        one
        two
 ";
-    assert_eq!(render(&model, &Look::default()), expected);
+    assert_eq!(render(&model, &SummaryStyle::default()), expected);
 }
 
 #[test]
@@ -180,18 +178,26 @@ fn a_report_that_was_read_back_renders_the_same_and_cannot_command_the_terminal(
     for outcome in samples::all() {
         let model = Model::new(&samples::plan(), Ok(&outcome));
         let text = serde_json::to_string(&model).unwrap();
-        let look = Look::default();
-        assert_eq!(render(&Model::read(&text).unwrap(), &look), render(&model, &look));
-        // Somebody may have written it by hand.
+        let style = SummaryStyle::default();
+        assert_eq!(render(&Model::read(&text).unwrap(), &style), render(&model, &style));
+        // An attacker may have written the report by hand.
         let hostile = text.replace("/srv", "\\u001b[2J\\n\\u202e").replace("log/", "\\u009b");
-        let shown = render(&Model::read(&hostile).unwrap(), &look);
+        let shown = render(&Model::read(&hostile).unwrap(), &style);
         assert!(!shown.chars().any(|each| each != '\n' && each.is_control()), "{shown:?}");
-        assert_eq!(shown.lines().count(), render(&model, &look).lines().count());
+        assert_eq!(shown.lines().count(), render(&model, &style).lines().count());
     }
 }
 
 #[test]
+fn the_summary_is_as_wide_as_the_terminal_but_at_most_100_columns() {
+    assert_eq!([None, Some(72), Some(100), Some(250), Some(3)].map(width), [80, 72, 100, 100, 40]);
+    let wide =
+        shown_as(&samples::cut_short(), &SummaryStyle { width: width(Some(250)), ..SummaryStyle::default() });
+    assert!(wide.lines().any(|line| line.chars().count() > 80), "{wide}");
+}
+
+#[test]
 fn a_narrower_terminal_gets_shorter_lines() {
-    let text = shown_as(&samples::cut_short(), &Look { width: 60, ..Look::default() });
+    let text = shown_as(&samples::cut_short(), &SummaryStyle { width: 60, ..SummaryStyle::default() });
     assert!(text.lines().all(|line| line.chars().count() <= 60), "{text}");
 }

@@ -75,7 +75,7 @@ const ARGUED: [Argued; 19] = [
     argued(&[Shape::Zip], "header", Witness::Structure(&[Fault::Directory])),
     argued(&[Shape::Zip], "its name", Witness::Structure(&[Fault::Directory])),
     argued(&[Shape::Zip], "its end", Witness::Structure(&[Fault::Directory])),
-    argued(&[Shape::Zip], "the archive's end", Witness::Structure(&[Fault::Directory])),
+    argued(&[Shape::Zip], "the end of the archive", Witness::Structure(&[Fault::Directory])),
 ];
 
 const fn argued(shapes: &'static [Shape], says: &'static str, witness: Witness) -> Argued {
