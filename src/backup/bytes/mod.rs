@@ -2,9 +2,9 @@
 //! container, in layers on top of each other.
 //!
 //! In: anything that can be read at an offset ([`ReadAt`]). Out: a part of it ([`Window`]), layers
-//! on top of it ([`Overlay`]), or a [`SequentialReader`] that reads it front to back. The readers of tar and
-//! zip archives and the decompressors know only this trait. So an archive inside a file inside a
-//! disk image is read by the same code as an archive on a disk.
+//! on top of it ([`Overlay`]), or a [`SequentialReader`] that reads it front to back. The readers
+//! of tar and zip archives and the decompressors know only this trait. So an archive inside a file
+//! inside a disk image is read by the same code as an archive on a disk.
 //!
 //! Calls go through `&dyn ReadAt`, one for a whole block. Compared with the system call below it,
 //! an indirect call costs nothing. To read single bytes, put a [`BufReader`](io::BufReader) around
