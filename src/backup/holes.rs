@@ -9,7 +9,7 @@ use std::io::{self, Seek, SeekFrom};
 
 use crate::platform;
 
-use super::bytes::Reader;
+use super::bytes::SequentialReader;
 use super::scratch_folder::PIECE;
 use super::{RestoreError, Restored, Scratch};
 
@@ -20,7 +20,7 @@ impl Scratch {
             let mut from = of.file().try_clone().map_err(RestoreError::Scratch)?;
             return self.copy_sparse(1, &mut from, of.size(), buffer);
         }
-        let mut content = Reader::new(of);
+        let mut content = SequentialReader::new(of);
         self.restore_beside(1, &mut content, Some(of.size()), buffer)
     }
 

@@ -65,9 +65,9 @@ impl Location {
     }
 
     /// Parses the user's text, given the known schemes. A relative path is resolved against `base`,
-    /// without `.` components. A path that exists is never taken for an address. What has `//` behind
-    /// its scheme is an address even if no format knows the scheme: it may contain a password, and
-    /// only addresses are masked.
+    /// without `.` components. A path that exists is never taken for an address. What has `//`
+    /// behind its scheme is an address even if no format knows the scheme: it may contain a
+    /// password, and only addresses are masked.
     pub fn parse(schemes: &[&str], text: &Path, base: &Path) -> Self {
         let path: PathBuf = base.join(text).components().collect();
         match text.to_str().and_then(split_scheme) {
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_have_been_meant_as_an_address_is_told() {
+    fn a_path_that_may_have_been_meant_as_an_address_is_recognised() {
         assert_eq!(parse("restic:/repo").unknown_scheme(), Some("restic"));
         assert_eq!(parse("/repo/at 12:30").unknown_scheme(), None);
         assert_eq!(parse("D:x").unknown_scheme(), None);

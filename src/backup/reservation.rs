@@ -71,7 +71,7 @@ impl DiskSpace {
         stop: &Stop,
         free: &dyn Fn() -> io::Result<u64>,
     ) -> Result<Reservation<'_>, RestoreError> {
-        let mut waiting: Option<Waiting<'_>> = None;
+        let mut waiting: Option<WaitingThread<'_>> = None;
         loop {
             // Locked while the disk is asked, so that no two reservations count on the same bytes.
             // Bytes that are freed in between are seen at the next check at the latest.
@@ -84,7 +84,7 @@ impl DiskSpace {
                 *reserved = wanted;
                 return Ok(Reservation { space: self, left: size });
             }
-            let waiting = waiting.get_or_insert_with(|| Waiting::new(&self.held, held));
+            let waiting = waiting.get_or_insert_with(|| WaitingThread::new(&self.held, held));
             let is_alone = *reserved == 0 && files <= self.held.load(Ordering::Acquire);
             let coming = free.saturating_add(lock(&self.freed).of_late());
             let may_come = coming >= wanted.saturating_add(MARGIN);
@@ -132,20 +132,20 @@ impl Freed {
 }
 
 /// A thread that waits for a reservation, and the number of files that it holds in the meantime.
-struct Waiting<'a> {
+struct WaitingThread<'a> {
     all: &'a AtomicU64,
     held: u64,
     since: Instant,
 }
 
-impl<'a> Waiting<'a> {
+impl<'a> WaitingThread<'a> {
     fn new(all: &'a AtomicU64, held: u64) -> Self {
         all.fetch_add(held, Ordering::AcqRel);
         Self { all, held, since: Instant::now() }
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for WaitingThread<'_> {
     fn drop(&mut self) {
         self.all.fetch_sub(self.held, Ordering::AcqRel);
     }
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn two_that_hold_a_file_each_and_wait_for_the_other_do_not_wait_for_ever() {
+    fn two_threads_that_hold_a_file_and_wait_for_each_other_do_not_wait_for_ever() {
         let (space, stop) = (DiskSpace::default(), Stop::never());
         let wait = || {
             space.add_file();

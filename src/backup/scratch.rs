@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_cannot_be_removed_is_told_with_its_place() {
+    fn a_folder_that_cannot_be_removed_is_reported_with_its_path() {
         let target = below();
         let scratch = Scratch::create(target.path(), Stop::never()).unwrap();
         let path = scratch.path().to_owned();

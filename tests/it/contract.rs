@@ -18,7 +18,7 @@ use bkverify::stop::Stop;
 
 use collect::{CollectedListing, RestoredFiles, hash, restore, scratch};
 pub use collect::{catalog, open};
-use fixtures::{ALL, Fixture, Original, Yield};
+use fixtures::{ALL, Fixture, FixtureFile, Yield};
 
 /// Calls `test` with every fixture and its path. Compressed tar archives come a second time,
 /// uncompressed.
@@ -38,7 +38,7 @@ fn some(picks: &EntryBatch, keep: impl Fn(usize) -> bool) -> EntryBatch {
 }
 
 #[track_caller]
-fn assert_restored(fixture: &Fixture, restored: &RestoredFiles, expected: &BTreeMap<Vec<u8>, Original>) {
+fn assert_restored(fixture: &Fixture, restored: &RestoredFiles, expected: &BTreeMap<Vec<u8>, FixtureFile>) {
     let names = |path: &Vec<u8>| backup::escape(path).into_owned();
     let paths: Vec<String> = restored.files.keys().map(names).collect();
     assert_eq!(paths, expected.keys().map(names).collect::<Vec<_>>(), "{}", fixture.name);
@@ -185,7 +185,7 @@ fn eight_threads_restore_from_one_backup_at_once() {
 }
 
 #[test]
-fn a_listing_ends_when_its_receiver_has_enough() {
+fn a_listing_ends_when_its_sink_breaks() {
     each(|fixture, _, backup| {
         let sink = CollectedListing { enough: true, ..CollectedListing::default() };
         let listing = backup.catalog(Needs::default(), &Context::default(), &sink).unwrap();
@@ -194,7 +194,7 @@ fn a_listing_ends_when_its_receiver_has_enough() {
 }
 
 #[test]
-fn a_restore_ends_when_its_receiver_has_enough_or_the_run_stops() {
+fn a_restore_ends_when_its_sink_breaks_or_the_run_is_cancelled() {
     each(|fixture, _, backup| {
         let (picks, _) = catalog(backup);
         if picks.len() < 3 {

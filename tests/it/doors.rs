@@ -1,5 +1,5 @@
-//! Proves that the interfaces are wide enough for what comes. Each test adds something of a different
-//! kind in a file of its own, and uses only the interfaces that the program already has.
+//! Proves that the interfaces are wide enough for what comes. Each test adds something of a
+//! different kind in a file of its own, and uses only the interfaces that the program already has.
 
 mod network;
 mod observer;

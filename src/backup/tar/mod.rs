@@ -31,7 +31,7 @@ use self::links::Links;
 use self::members::{Member, MemberKind, Members, Step};
 use self::source::{ArchiveEnd, ArchiveReader, DecompressedReader, PlainReader};
 use self::specials::Specials;
-use super::bytes::{ReadAt, Reader};
+use super::bytes::{ReadAt, SequentialReader};
 use super::compression::Compression;
 use super::damage_lines::DamageLines;
 use super::delivery::{Delivery, EarlyEnd, conclude, copy_of_io_error};
@@ -104,7 +104,7 @@ impl Tar {
             return Ok(act(&mut PlainReader::new(&*self.bytes)));
         };
         let decoder = compression
-            .decoder(Reader::new(&*self.bytes))
+            .decoder(SequentialReader::new(&*self.bytes))
             .map_err(|source| Error::Open { location: self.description.location.clone(), source })?;
         let most = self.end().map_or_else(|| compression.most_from(self.bytes.len()), |end| end.length);
         Ok(act(&mut DecompressedReader::new(decoder, most, halt)))

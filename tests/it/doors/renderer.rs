@@ -91,11 +91,11 @@ fn a_renderer_is_a_file_and_a_line_and_renders_outcomes_and_errors() {
 }
 
 #[test]
-fn a_report_of_any_renderer_is_written_over_no_backup_and_no_original() {
+fn no_renderer_writes_its_report_over_a_backup_or_an_original() {
     let world = World::new().originals(&tree()).backup("folder", &tree());
-    for place in ["b/report.csv", "s/docs/report.bin"] {
+    for path in ["b/report.csv", "s/docs/report.bin"] {
         let mut plan = plan(&world);
-        plan.outputs.reports[0].output = Output::File(world.path(place));
-        assert!(verify::check_reports(&plan).is_err(), "{place}");
+        plan.outputs.reports[0].output = Output::File(world.path(path));
+        assert!(verify::check_reports(&plan).is_err(), "{path}");
     }
 }
