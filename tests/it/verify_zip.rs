@@ -5,7 +5,7 @@ use std::io::Write;
 use std::ops::ControlFlow;
 
 use bkverify::backup::{self, Context, Damage, Entry, RestoreError, RestoreSink, Restored, Scratch, Wanted};
-use bkverify::stop::Stop;
+use bkverify::cancel::CancelToken;
 
 use crate::pack::{self, Member, tree};
 use crate::world::{Verified, World};
@@ -356,7 +356,7 @@ fn what_was_restored_is_vouched_for_by_its_checksum_and_nothing_else_is() {
     let world = World::new().file("b", bytes);
     let backup = crate::contract::open(world.path("b")).unwrap();
     let target = tempfile::tempdir().unwrap();
-    let scratch = Scratch::create(target.path(), Stop::never()).unwrap();
+    let scratch = Scratch::create(target.path(), CancelToken::new()).unwrap();
     let mut said = Said::default();
     backup.restore(Wanted::Every(&|_| true), &scratch, &Context::default(), &mut said).unwrap();
     assert_eq!(said.0.len(), 12);
