@@ -18,7 +18,7 @@
 //!                                 │
 //!                              backup
 //!                                 │
-//!            words, facts, manual, output, threads, lock, stop, exit
+//!            words, facts, manual, output, threads, lock, cancel, exit
 //!                                 │
 //!                             platform
 //! ```
@@ -29,7 +29,7 @@
 //! | room | what it is | which rooms it knows |
 //! |---|---|---|
 //! | `lock` | locks that ignore poisoning | |
-//! | `stop` | the cancellation token: the request to end a run | |
+//! | `cancel` | the cancellation token: the request to end a run | |
 //! | `exit` | the exit codes | |
 //! | `threads` | starts threads, as many as the system allows | |
 //! | `platform` | the only room that depends on the operating system | |
@@ -37,14 +37,14 @@
 //! | `manual` | the pages that `bkverify help` prints, also made into man pages | |
 //! | `output` | standard output, or a file that is replaced as a whole | `platform` |
 //! | `facts` | what another machine needs to know about this one | |
-//! | `backup` | formats behind one small trait | `lock`, `platform`, `stop`, `threads`, `words` |
+//! | `backup` | formats behind one small trait | `cancel`, `lock`, `platform`, `threads`, `words` |
 //! | `plan` | what a run will do: immutable and complete | `backup`, `output`, `platform` |
-//! | `verify` | the flow, with one file per stage | `backup`, `exit`, `plan`, `platform`, `stop`, `threads`, `words` |
+//! | `verify` | the flow, with one file per stage | `backup`, `cancel`, `exit`, `lock`, `plan`, `platform`, `threads`, `words` |
 //! | `progress` | what a person sees during a run | `backup`, `plan`, `verify`, `words` |
 //! | `report` | what people and programs are told after a run | `backup`, `exit`, `output`, `plan`, `platform`, `verify`, `words` |
-//! | `bench` | what a verification costs on these disks | `backup`, `exit`, `plan`, `platform`, `stop`, `threads`, `verify`, `words` |
-//! | `checklist` | the other steps before a migration, with one file per check | `backup`, `exit`, `facts`, `output`, `plan`, `platform`, `report`, `stop`, `verify`, `words` |
-//! | `cli` | the only room that knows the command line, the configuration file and the environment | `backup`, `bench`, `checklist`, `exit`, `facts`, `manual`, `output`, `plan`, `platform`, `progress`, `report`, `stop`, `threads`, `verify`, `words` |
+//! | `bench` | what a verification costs on these disks | `backup`, `cancel`, `exit`, `plan`, `platform`, `threads`, `verify`, `words` |
+//! | `checklist` | the other steps before a migration, with one file per check | `backup`, `cancel`, `exit`, `facts`, `output`, `plan`, `platform`, `report`, `verify`, `words` |
+//! | `cli` | the only room that knows the command line, the configuration file and the environment | `backup`, `bench`, `cancel`, `checklist`, `exit`, `facts`, `manual`, `output`, `plan`, `platform`, `progress`, `report`, `threads`, `verify`, `words` |
 //!
 //! The draw ([`verify::sample`]), the verdict ([`verify::verdict`]), the statement
 //! ([`verify::assurance`]) and the outcome ([`verify::conclude`]) are pure functions. Each is
@@ -75,6 +75,7 @@ use std::ffi::OsString;
 
 pub mod backup;
 pub mod bench;
+pub mod cancel;
 pub mod checklist;
 pub mod cli;
 pub mod exit;
@@ -86,7 +87,6 @@ pub mod plan;
 pub mod platform;
 pub mod progress;
 pub mod report;
-pub mod stop;
 mod threads;
 pub mod verify;
 pub mod words;

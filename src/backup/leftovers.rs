@@ -260,7 +260,7 @@ fn remove_named(parent: &Dir, name: &str, dir: Dir) -> io::Result<()> {
 mod tests {
     use super::super::Scratch;
     use super::*;
-    use crate::stop::Stop;
+    use crate::cancel::CancelToken;
 
     fn below() -> tempfile::TempDir {
         tempfile::tempdir().unwrap()
@@ -269,7 +269,7 @@ mod tests {
     #[test]
     fn a_run_removes_its_folder_and_the_next_run_removes_that_of_a_killed_one() {
         let target = below();
-        let scratch = Scratch::create(target.path(), Stop::never()).unwrap();
+        let scratch = Scratch::create(target.path(), CancelToken::new()).unwrap();
         let alive = scratch.path().to_owned();
         let killed = killed(target.path(), "bkverify-scratch-killed");
         let leftovers = remove_leftovers(target.path()).unwrap();
@@ -392,7 +392,7 @@ mod tests {
                 }
             });
             for _ in 0..300 {
-                let scratch = Scratch::create(target.path(), Stop::never()).unwrap();
+                let scratch = Scratch::create(target.path(), CancelToken::new()).unwrap();
                 scratch.restore(&mut &b"content"[..], None, &mut Vec::new()).unwrap();
             }
             stop.store(true, std::sync::atomic::Ordering::Relaxed);

@@ -71,7 +71,7 @@ pub fn list(location: &MeasuredLocation, seed: &str, slice: &Slice) -> Result<Li
         draw: Mutex::new(BottomK::new(quota)),
         files: AtomicU64::new(0),
     };
-    let context = Context::new(slice.stop()).with_threads(THREADS);
+    let context = Context::new(slice.cancel_token()).with_threads(THREADS);
     let clock = Instant::now();
     let listing = location.lister.catalog(Needs::default(), &context, &drawing);
     let time = clock.elapsed();

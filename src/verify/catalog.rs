@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::backup::{CatalogSink, Damage, Entry, EntryBatch};
+use crate::cancel::CancelToken;
 use crate::platform::Timestamp;
-use crate::stop::Stop;
 
 use super::completeness::Lookup;
 use super::filter::Filter;
@@ -25,7 +25,7 @@ pub struct PopulationFilter<'a> {
     ranker: &'a Ranker,
     observer: &'a dyn Observer,
     lookup: Option<&'a Lookup>,
-    stop: &'a Stop,
+    cancel: &'a CancelToken,
     now: Timestamp,
     files: AtomicU64,
     bytes: AtomicU64,
@@ -55,7 +55,7 @@ impl<'a> PopulationFilter<'a> {
         ranker: &'a Ranker,
         observer: &'a dyn Observer,
         lookup: Option<&'a Lookup>,
-        stop: &'a Stop,
+        cancel: &'a CancelToken,
         now: Timestamp,
     ) -> Self {
         Self {
@@ -64,7 +64,7 @@ impl<'a> PopulationFilter<'a> {
             ranker,
             observer,
             lookup,
-            stop,
+            cancel,
             now,
             files: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
@@ -154,7 +154,7 @@ impl<'a> PopulationFilter<'a> {
         let mut digest = self.digest.lock().unwrap_or_else(PoisonError::into_inner);
         *digest = digest.wrapping_add(added.digest);
         self.observer.cataloged(entries.len() as u64);
-        if self.stop.is_set() { ControlFlow::Break(()) } else { ControlFlow::Continue(added) }
+        if self.cancel.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(added) }
     }
 
     /// Counts entries that are not regular files.

@@ -25,9 +25,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::backup::{Backup, CatalogSink, Context, Damage, Entry, EntryBatch, Folder, Listing, Lost};
+use crate::cancel::CancelToken;
 use crate::plan::{Plan, SampleSize};
 use crate::platform::{self, Timestamp};
-use crate::stop::Stop;
 
 use super::Error;
 use super::exclude;
@@ -95,7 +95,7 @@ pub struct LookupContext<'a> {
     /// Which files belong to the population.
     pub filter: &'a Filter,
     /// Ends the run early.
-    pub stop: &'a Stop,
+    pub cancel: &'a CancelToken,
 }
 
 impl Lookup {
@@ -104,7 +104,12 @@ impl Lookup {
     /// # Errors
     /// If the originals of a root cannot be listed at all, and the user asked for the look-up.
     /// Otherwise this becomes one of the `unlisted` lines.
-    pub fn draw(plan: &Plan, pairing: &Pairing, filter: &Filter, stop: &Stop) -> Result<Self, Error> {
+    pub fn draw(
+        plan: &Plan,
+        pairing: &Pairing,
+        filter: &Filter,
+        cancel: &CancelToken,
+    ) -> Result<Self, Error> {
         let asked = plan.claims.completeness;
         let more = if asked.asked_for { REPLACEMENTS.0 } else { REPLACEMENTS.1 };
         let candidates = asked.originals.saturating_mul(more + 1);
@@ -125,11 +130,11 @@ impl Lookup {
                 filter,
                 ranker: &ranker,
                 draw: &draw,
-                stop,
+                cancel,
                 leave_out,
             };
             let context =
-                Context::new(stop.clone()).with_threads(plan.engine.threads.min(super::LISTING_THREADS));
+                Context::new(cancel.clone()).with_threads(plan.engine.threads.min(super::LISTING_THREADS));
             // Names are enough, so no metadata is read, unless a filter needs it.
             let listed = Folder::open(&root.folder, false)
                 .and_then(|folder| folder.catalog(filter.needs(), &context, &sink));
@@ -304,13 +309,13 @@ impl<'a> LookupClassifier<'a> {
     fn taken(&mut self) -> TakenBetween {
         let Self { lookup, context, taken, .. } = self;
         *taken.get_or_insert_with(|| {
-            let LookupContext { backup, pairing, stop, .. } = **context;
+            let LookupContext { backup, pairing, cancel, .. } = **context;
             let found = lookup.drawn.iter().filter(|drawn| drawn.found.load(Ordering::Relaxed));
             let changes = found.take(CHANGES_MAX).filter_map(|drawn| {
                 let original = pairing.original_path_in(drawn.root, &drawn.name)?;
                 original.root.tree.stat(original.path).ok()?.changed
             });
-            TakenBetween::of(backup, &lookup.newest, pairing, changes.collect(), stop)
+            TakenBetween::of(backup, &lookup.newest, pairing, changes.collect(), cancel)
         })
     }
 }
@@ -424,7 +429,7 @@ struct OriginalsSink<'a> {
     filter: &'a Filter,
     ranker: &'a Ranker,
     draw: &'a OriginalsDraw,
-    stop: &'a Stop,
+    cancel: &'a CancelToken,
     leave_out: Vec<Vec<u8>>,
 }
 
@@ -494,7 +499,7 @@ impl CatalogSink for OriginalsSink<'_> {
             bottom.offer(*order, &entry.get(0));
         }
         self.draw.limit.store((bottom.threshold() >> 64) as u64, Ordering::Relaxed);
-        if self.stop.is_set() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if self.cancel.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
     /// Folders list each name once, so a listing does not begin again.

@@ -9,8 +9,8 @@ use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use crate::backup::{Context, Damage, Listing, Needs};
+use crate::cancel::CancelToken;
 use crate::plan::{Plan, SampleSize};
-use crate::stop::Stop;
 
 use super::catalog::{CountSink, DrawSink, PopulationFilter};
 use super::comparable::newest_content;
@@ -172,13 +172,13 @@ impl<'a> Flow<'a> {
 
     /// Counts the files of the population for the observer, while they are verified.
     fn total(&self) -> Total<'_> {
-        let (backup, stop) = (self.work.backup, self.work.context.stop.child());
+        let (backup, cancel) = (self.work.backup, self.work.context.cancel.child());
         Total {
             backup,
             population_filter: self.population_filter,
             needs: self.needs,
             observer: self.observer,
-            stop,
+            cancel,
         }
     }
 
@@ -219,7 +219,7 @@ impl FlowResult {
         plan: &Plan,
         context: JudgeContext<'_>,
         population_filter: &PopulationFilter<'_>,
-        stop: &Stop,
+        cancel: &CancelToken,
     ) -> Tally {
         let picks = context.picks.into_inner().unwrap_or_else(PoisonError::into_inner);
         let lost = context.lost.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -228,8 +228,8 @@ impl FlowResult {
         let ended = match () {
             () if broken.is_some() => Some(Incomplete::RestoreFolder),
             () if context.out_of_budget.into_inner() => Some(Incomplete::Budget),
-            () if stop.is_late() => Some(Incomplete::TimeLimit),
-            () if stop.is_set() => Some(Incomplete::Interrupted),
+            () if cancel.is_late() => Some(Incomplete::TimeLimit),
+            () if cancel.is_cancelled() => Some(Incomplete::Interrupted),
             () => None,
         };
         let mut notes: Vec<String> = context.kept.note().into_iter().collect();

@@ -134,22 +134,22 @@ impl<'a> Judge<'a> {
         restored: &Restored,
         record: &mut PickRecord,
     ) -> Result<Option<Original>, io::Error> {
-        let JudgeContext { hashing, stop, .. } = self.context;
+        let JudgeContext { hashing, cancel, .. } = self.context;
         let sizes = (before.size, restored.size());
         if sizes.1 > sizes.0.saturating_add(EXCESS_MAX) {
             record.difference =
-                describe_difference(file, restored.file(), &mut self.buffers, stop).ok().flatten();
+                describe_difference(file, restored.file(), &mut self.buffers, cancel).ok().flatten();
             return Ok(Some(Original::Read { standing, steady: true, equal: false }));
         }
         let Pair { original, restored: copy } =
             match self.ahead.take().filter(|(ahead, _)| ahead.is_of(&before)) {
                 Some((ahead, _lock)) => {
-                    let restored = hashing.large(restored.file(), sizes.1, stop);
+                    let restored = hashing.large(restored.file(), sizes.1, cancel);
                     Pair { original: ahead.finish(), restored }
                 }
-                None => hashing.pair((file, restored.file()), sizes, &mut self.buffers, stop),
+                None => hashing.pair((file, restored.file()), sizes, &mut self.buffers, cancel),
             };
-        if stop.is_set() && (original.is_err() || copy.is_err()) {
+        if cancel.is_cancelled() && (original.is_err() || copy.is_err()) {
             return Ok(None);
         }
         let copy = copy?;
@@ -169,7 +169,7 @@ impl<'a> Judge<'a> {
             record.original_size = Some(original.size);
             // If the original cannot be read a second time, only the description is lost.
             record.difference =
-                describe_difference(file, restored.file(), &mut self.buffers, stop).ok().flatten();
+                describe_difference(file, restored.file(), &mut self.buffers, cancel).ok().flatten();
         }
         // An original whose metadata can no longer be read counts as changed.
         let steady = after.is_ok_and(|after| after == before);
@@ -282,7 +282,7 @@ impl<'a> Judge<'a> {
 
 impl RestoreSink for Judge<'_> {
     fn begin(&mut self, entry: &Entry<'_>, size: u64) {
-        let JudgeContext { pairing, hash, stop, one_large_file, one_ahead, .. } = self.context;
+        let JudgeContext { pairing, hash, cancel, one_large_file, one_ahead, .. } = self.context;
         // Reading ahead for a file that was never delivered is given up first.
         (self.ahead, self.large_file_lock) = (None, None);
         if size < ahead::LARGE {
@@ -293,7 +293,7 @@ impl RestoreSink for Judge<'_> {
         if let Some(lock) = one_ahead.as_ref().and_then(|lock| lock.try_lock().ok())
             && let (_, FoundOriginal::Open { file, before }) = find(pairing, entry.path)
         {
-            self.ahead = Ahead::begin(file, before, *hash, stop).map(|ahead| (ahead, lock));
+            self.ahead = Ahead::begin(file, before, *hash, cancel).map(|ahead| (ahead, lock));
         }
     }
 

@@ -8,10 +8,10 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 use crate::backup::{Damage, Description, Entry};
+use crate::cancel::CancelToken;
 use crate::lock::lock;
 use crate::plan::{Algorithm, Keep, Plan};
 use crate::platform::Timestamp;
-use crate::stop::Stop;
 
 use super::comparable::Recorded;
 use super::disks::Disks;
@@ -53,7 +53,7 @@ pub struct JudgeContext<'a> {
     /// The most bytes that may be restored.
     pub budget: Option<u64>,
     /// Ends the run early. Checked between files and between pieces of a file.
-    pub stop: &'a Stop,
+    pub cancel: &'a CancelToken,
     /// Told of every verdict.
     pub observer: &'a dyn Observer,
     /// Bytes restored so far by all judges.
@@ -80,7 +80,7 @@ impl<'a> JudgeContext<'a> {
         plan: &Plan,
         pairing: &'a Pairing,
         description: &Description,
-        stop: &'a Stop,
+        cancel: &'a CancelToken,
         observer: &'a dyn Observer,
     ) -> Self {
         let disks = Disks::of(plan, &plan.target.originals().collect::<Vec<_>>());
@@ -109,7 +109,7 @@ impl<'a> JudgeContext<'a> {
             keep: plan.outputs.keep,
             kept: KeptCopies::new(&plan.target.restore_to, &since.as_millis().to_string()),
             budget: plan.limits.budget,
-            stop,
+            cancel,
             observer,
             restored_bytes: AtomicU64::new(0),
             alarms: AtomicU64::new(0),
@@ -137,7 +137,9 @@ impl JudgeContext<'_> {
 
     /// Whether nothing new should be started.
     pub fn is_over(&self) -> bool {
-        self.stop.is_set() || self.out_of_budget.load(Ordering::Relaxed) || self.broken.get().is_some()
+        self.cancel.is_cancelled()
+            || self.out_of_budget.load(Ordering::Relaxed)
+            || self.broken.get().is_some()
     }
 
     /// How many picks could not be compared, as far as the judges are done.

@@ -82,12 +82,12 @@ impl KeptCopies {
 mod tests {
     use super::*;
     use crate::backup::Scratch;
-    use crate::stop::Stop;
+    use crate::cancel::CancelToken;
 
     #[test]
     fn two_runs_that_began_in_the_same_millisecond_keep_their_copies_apart() {
         let target = tempfile::tempdir().unwrap();
-        let scratch = Scratch::create(target.path(), Stop::never()).unwrap();
+        let scratch = Scratch::create(target.path(), CancelToken::new()).unwrap();
         let keep = |kept: &KeptCopies, content: &[u8]| {
             let restored = scratch.restore(&mut &content[..], None, &mut Vec::new()).unwrap();
             kept.keep(restored, b"docs/a").unwrap()

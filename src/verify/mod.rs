@@ -58,9 +58,9 @@ pub use record::{Hashes, PickRecord};
 use std::time::Instant;
 
 use crate::backup::{self, Backup, Context, Scratch};
+use crate::cancel::CancelToken;
 use crate::plan::{CachePolicy, Plan};
 use crate::platform::{self, Cached};
-use crate::stop::Stop;
 
 use catalog::PopulationFilter;
 use cold::Cold;
@@ -80,7 +80,7 @@ use work::Work;
 /// # Errors
 /// If the backup, the originals or the restore folder cannot be used at all, or if no file is left
 /// to verify. Problems with single files are part of the outcome.
-pub fn run(plan: &Plan, stop: &Stop, observer: &dyn Observer) -> Result<Outcome, Error> {
+pub fn run(plan: &Plan, cancel: &CancelToken, observer: &dyn Observer) -> Result<Outcome, Error> {
     let clock = Instant::now();
     check_backup(&plan.target.backup)?;
     let prepared = prepare::prepare(plan)?;
@@ -88,9 +88,9 @@ pub fn run(plan: &Plan, stop: &Stop, observer: &dyn Observer) -> Result<Outcome,
     // Asked before the file is opened: opening it drops it from the system's cache.
     let archive = plan.target.backup.local().filter(|path| cold && path.is_file());
     let archive = archive.and_then(platform::cached);
-    let context = Context { cancel: stop.clone(), cold, threads: plan.engine.threads };
+    let context = Context { cancel: cancel.clone(), cold, threads: plan.engine.threads };
     let backup = backup::open(&plan.target.backup, &context)?;
-    verify(plan, prepared, (&*backup, archive), stop, observer, clock)
+    verify(plan, prepared, (&*backup, archive), cancel, observer, clock)
 }
 
 /// Verifies a backup that is already open, as planned. The plan's own name for the backup is only
@@ -101,11 +101,11 @@ pub fn run(plan: &Plan, stop: &Stop, observer: &dyn Observer) -> Result<Outcome,
 pub fn run_on(
     plan: &Plan,
     backup: &dyn Backup,
-    stop: &Stop,
+    cancel: &CancelToken,
     observer: &dyn Observer,
 ) -> Result<Outcome, Error> {
     let clock = Instant::now();
-    verify(plan, prepare::prepare(plan)?, (backup, None), stop, observer, clock)
+    verify(plan, prepare::prepare(plan)?, (backup, None), cancel, observer, clock)
 }
 
 /// Verifies an open backup. The second part of the pair tells how much of the backup's file was in
@@ -114,30 +114,30 @@ fn verify(
     plan: &Plan,
     prepared: Prepared,
     (backup, archive): (&dyn Backup, Option<Cached>),
-    stop: &Stop,
+    cancel: &CancelToken,
     observer: &dyn Observer,
     clock: Instant,
 ) -> Result<Outcome, Error> {
     let Prepared { filter, leftovers } = prepared;
-    let stop = &stop.with_deadline(plan.limits.time_limit.map(|limit| clock + limit));
+    let cancel = &cancel.with_deadline(plan.limits.time_limit.map(|limit| clock + limit));
     let cold = plan.engine.cache == CachePolicy::Drop;
     let description = backup.description();
-    let run = Context { cancel: stop.clone(), cold, threads: plan.engine.threads };
-    let pairing = Pairing::new(backup, &plan.target.sources, &plan.target.maps, cold, Some(&filter), stop)?;
+    let run = Context { cancel: cancel.clone(), cold, threads: plan.engine.threads };
+    let pairing = Pairing::new(backup, &plan.target.sources, &plan.target.maps, cold, Some(&filter), cancel)?;
     let lookup = (plan.claims.completeness.originals > 0)
-        .then(|| Lookup::draw(plan, &pairing, &filter, stop))
+        .then(|| Lookup::draw(plan, &pairing, &filter, cancel))
         .transpose()?;
     let ranker = Ranker::new(&plan.draw.seed);
 
-    let scratch = Scratch::create(&plan.target.restore_to, stop.clone())?;
-    let context = JudgeContext::new(plan, &pairing, description, stop, observer);
+    let scratch = Scratch::create(&plan.target.restore_to, cancel.clone())?;
+    let context = JudgeContext::new(plan, &pairing, description, cancel, observer);
     let population_filter = PopulationFilter::new(
         &filter,
         &pairing,
         &ranker,
         observer,
         lookup.as_ref(),
-        stop,
+        cancel,
         context.recorded.now,
     );
     let work = Work {
@@ -154,11 +154,11 @@ fn verify(
 
     let (whole, damage) = (seen.population.whole, seen.damage.clone());
     let mut outcome =
-        conclude(plan, description.clone(), seen.tally(plan, context, &population_filter, stop));
+        conclude(plan, description.clone(), seen.tally(plan, context, &population_filter, cancel));
     let stays = scratch.remove().err().map(|stays| stays.to_string());
     Cold::of(pairing.cached(), archive.or(backup.cached())).tell(&mut outcome);
     let lookup_context =
-        LookupContext { backup, whole, damage: &damage, pairing: &pairing, filter: &filter, stop };
+        LookupContext { backup, whole, damage: &damage, pairing: &pairing, filter: &filter, cancel };
     outcome.completeness = lookup.map(|lookup| lookup.finish(&lookup_context));
     let gone = nearby::note(&outcome.counts, &outcome.findings, &pairing);
     outcome.notes.extend(gone.into_iter().chain(leftovers).chain(pairing.notes()).chain(stays));

@@ -87,8 +87,8 @@ fn most_alike<'a>(name: &[u8], names: &'a [Vec<u8>]) -> Option<&'a [u8]> {
 mod tests {
     use super::*;
     use crate::backup::Folder;
+    use crate::cancel::CancelToken;
     use crate::plan::Map;
-    use crate::stop::Stop;
 
     #[test]
     fn the_most_alike_name_is_found_in_any_encoding_and_case() {
@@ -109,7 +109,7 @@ mod tests {
         std::fs::write(dir.path().join("Photos/2023/a"), "x").unwrap();
         let backup = Folder::open(dir.path(), false).unwrap();
         let maps = [Map { from: Vec::new(), to: dir.path().to_owned() }];
-        let pairing = Pairing::new(&backup, &[], &maps, false, None, &Stop::never()).unwrap();
+        let pairing = Pairing::new(&backup, &[], &maps, false, None, &CancelToken::new()).unwrap();
         let findings = [deleted(b"photo/2023/a")];
         let counts = |deleted, verified| {
             let mut counts = Counts::default();

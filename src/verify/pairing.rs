@@ -15,9 +15,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::backup::{Backup, CatalogSink, Context, EntryBatch, Listing, Needs, escape, path_text};
+use crate::cancel::CancelToken;
 use crate::plan::Map;
 use crate::platform::{self, Cached, Kind, Tree};
-use crate::stop::Stop;
 use crate::words;
 
 use super::spelling::{self, Speller};
@@ -105,7 +105,7 @@ impl Pairing {
         maps: &[Map],
         cold: bool,
         filter: Option<&Filter>,
-        stop: &Stop,
+        cancel: &CancelToken,
     ) -> Result<Self, Error> {
         let mut pairing = Self {
             roots: Vec::new(),
@@ -123,7 +123,7 @@ impl Pairing {
             pairing.add_root(source, cold)?;
             prefixes.push(prefixes_of(source));
         }
-        pairing.find_rules(backup, prefixes, maps.len(), filter, stop)?;
+        pairing.find_rules(backup, prefixes, maps.len(), filter, cancel)?;
         Ok(pairing)
     }
 
@@ -143,14 +143,14 @@ impl Pairing {
         prefixes: Vec<Vec<CandidatePrefix>>,
         maps: usize,
         filter: Option<&Filter>,
-        stop: &Stop,
+        cancel: &CancelToken,
     ) -> Result<(), Error> {
         let search = PrefixSearch {
             pairing: self,
-            stop,
+            cancel,
             state: Mutex::new(SearchState { prefixes, listed: 0, examples: Vec::new() }),
         };
-        let listing = backup.catalog(Needs::default(), &Context::new(stop.clone()), &search)?;
+        let listing = backup.catalog(Needs::default(), &Context::new(cancel.clone()), &search)?;
         let SearchState { prefixes, examples, listed } =
             search.state.into_inner().unwrap_or_else(PoisonError::into_inner);
         // If the listing met nothing but damage and names that are not paths, there is nothing to
@@ -160,7 +160,7 @@ impl Pairing {
             return Err(Error::EmptyBackup { location: backup.description().location.clone() });
         }
         let is_lost = |prefixes: &Vec<CandidatePrefix>| most_hits(prefixes) == 0;
-        if !stop.is_set() {
+        if !cancel.is_cancelled() {
             let mut damage = if let Listing::Damaged(damage) = listing { damage } else { Vec::new() };
             // Damage that the filter leaves out does not excuse a missing source.
             damage.retain(|damage| filter.is_none_or(|filter| filter.concerns(damage)));
@@ -343,7 +343,7 @@ fn spelled_prefixes(from: Vec<u8>) -> impl Iterator<Item = CandidatePrefix> {
 
 struct PrefixSearch<'a> {
     pairing: &'a Pairing,
-    stop: &'a Stop,
+    cancel: &'a CancelToken,
     state: Mutex<SearchState>,
 }
 
@@ -373,7 +373,7 @@ impl CatalogSink for PrefixSearch<'_> {
         }
         let sure = state.listed >= ENTRIES_MIN
             && state.prefixes.iter().all(|prefixes| most_hits(prefixes) >= HITS_SURE);
-        if self.stop.is_set() || sure { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if self.cancel.is_cancelled() || sure { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
     /// Nothing to forget: the same names lead to the same originals.
@@ -434,7 +434,7 @@ mod tests {
             &[],
             false,
             None,
-            &Stop::never(),
+            &CancelToken::new(),
         )
         .unwrap();
         assert_eq!(original_of(&pairing, b"srv/data/a/x"), Some(sources[0].join("a/x")));
@@ -449,7 +449,8 @@ mod tests {
         let backup = Folder::open(world.path(), false).unwrap();
         let maps = [Map { from: b"sub".to_vec(), to: other.path().to_owned() }];
         let pairing =
-            Pairing::new(&backup, &[world.path().to_owned()], &maps, false, None, &Stop::never()).unwrap();
+            Pairing::new(&backup, &[world.path().to_owned()], &maps, false, None, &CancelToken::new())
+                .unwrap();
         assert_eq!(original_of(&pairing, b"x"), Some(world.path().join("x")));
         assert_eq!(original_of(&pairing, b"sub/y"), Some(other.path().join("y")));
         assert!(pairing.covers(b"anything"));
@@ -463,7 +464,7 @@ mod tests {
         let (world, backup) = (tree(&files), tree(&files));
         let sources = [world.path().join("etc"), world.path().join("home/me/docs")];
         let backup = Folder::open(backup.path(), false).unwrap();
-        let pairing = Pairing::new(&backup, &sources, &[], false, None, &Stop::never()).unwrap();
+        let pairing = Pairing::new(&backup, &sources, &[], false, None, &CancelToken::new()).unwrap();
         assert_eq!(original_of(&pairing, b"etc/7"), Some(sources[0].join("7")));
         assert_eq!(original_of(&pairing, b"home/me/docs/etc/b"), Some(sources[1].join("etc/b")));
     }
@@ -474,10 +475,10 @@ mod tests {
         let backup = Folder::open(world.path(), false).unwrap();
         let sources = [world.path().to_owned(), other.path().to_owned()];
         let error =
-            Pairing::new(&backup, &sources, &[], false, None, &Stop::never()).unwrap_err().to_string();
+            Pairing::new(&backup, &sources, &[], false, None, &CancelToken::new()).unwrap_err().to_string();
         assert!(error.contains(other.path().to_str().unwrap()), "{error}");
         let maps = [Map { from: Vec::new(), to: other.path().to_owned() }];
-        assert!(Pairing::new(&backup, &[], &maps, false, None, &Stop::never()).is_err());
+        assert!(Pairing::new(&backup, &[], &maps, false, None, &CancelToken::new()).is_err());
     }
 
     #[test]
@@ -489,7 +490,7 @@ mod tests {
             &[],
             false,
             None,
-            &Stop::never(),
+            &CancelToken::new(),
         );
         let text = error.unwrap_err().to_string();
         assert!(text.contains("photos/b") && text.contains("letters"), "{text}");

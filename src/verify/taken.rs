@@ -16,8 +16,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::backup::{Backup, CatalogSink, Context, Entry, EntryBatch, Needs};
+use crate::cancel::CancelToken;
 use crate::platform::{Stat, Timestamp};
-use crate::stop::Stop;
 
 use super::comparable::taken_after;
 use super::pairing::Pairing;
@@ -123,12 +123,12 @@ impl CatalogSink for NewestEntries {
 }
 
 /// The same sink, which also ends the listing when the run is cancelled.
-struct CancellableSink<'a>(&'a NewestEntries, &'a Stop);
+struct CancellableSink<'a>(&'a NewestEntries, &'a CancelToken);
 
 impl CatalogSink for CancellableSink<'_> {
     fn take(&self, entries: &EntryBatch) -> ControlFlow<()> {
         self.0.take(entries)?;
-        if self.1.is_set() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if self.1.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
     fn restart(&self) {
@@ -157,14 +157,14 @@ impl TakenBetween {
         newest: &NewestEntries,
         pairing: &Pairing,
         mut changes: Vec<Timestamp>,
-        stop: &Stop,
+        cancel: &CancelToken,
     ) -> Self {
         let before = backup.description().taken_at();
         if newest.is_empty() {
             let needs = Needs { mtime: true, ..Needs::default() };
-            let context = Context::new(stop.clone()).with_threads(super::LISTING_THREADS);
+            let context = Context::new(cancel.clone()).with_threads(super::LISTING_THREADS);
             // Damage was reported by the first listing.
-            let _ = backup.catalog(needs, &context, &CancellableSink(newest, stop));
+            let _ = backup.catalog(needs, &context, &CancellableSink(newest, cancel));
         }
         let has_times = !newest.is_empty();
         let (newest, more) = newest.read(pairing);

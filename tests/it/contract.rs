@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use bkverify::backup::{self, Backup, Context, EntryBatch, Listing, Needs, Wanted};
-use bkverify::stop::Stop;
+use bkverify::cancel::CancelToken;
 
 use collect::{CollectedListing, RestoredFiles, hash, restore, scratch};
 pub use collect::{catalog, open};
@@ -160,7 +160,7 @@ fn eight_threads_restore_from_one_backup_at_once() {
         }
         let (picks, _) = catalog(backup);
         let target = tempfile::tempdir().unwrap();
-        let scratch = scratch(&target, &Stop::never());
+        let scratch = scratch(&target, &CancelToken::new());
         let mut all = RestoredFiles::default();
         std::thread::scope(|scope| {
             let threads: Vec<_> = (0..8)
@@ -205,16 +205,16 @@ fn a_restore_ends_when_its_sink_breaks_or_the_run_is_cancelled() {
         for wanted in [Wanted::These(&picks), Wanted::Every(&every)] {
             let mut restored = RestoredFiles { limit: Some(2), ..RestoredFiles::default() };
             backup
-                .restore(wanted, &scratch(&target, &Stop::never()), &Context::default(), &mut restored)
+                .restore(wanted, &scratch(&target, &CancelToken::new()), &Context::default(), &mut restored)
                 .unwrap();
             assert_eq!(restored.files.len(), 2, "{}", fixture.name);
         }
-        let stop = Stop::never();
-        stop.set();
+        let cancel = CancelToken::new();
+        cancel.cancel();
         for wanted in [Wanted::These(&picks), Wanted::Every(&every)] {
             let mut restored = RestoredFiles::default();
             backup
-                .restore(wanted, &scratch(&target, &stop), &Context::new(stop.clone()), &mut restored)
+                .restore(wanted, &scratch(&target, &cancel), &Context::new(cancel.clone()), &mut restored)
                 .unwrap();
             assert!(restored.files.len() < 2, "{}", fixture.name);
         }
@@ -225,7 +225,7 @@ fn a_restore_ends_when_its_sink_breaks_or_the_run_is_cancelled() {
 fn nothing_is_left_in_the_scratch_folder() {
     each(|_, _, backup| {
         let target = tempfile::tempdir().unwrap();
-        let scratch = scratch(&target, &Stop::never());
+        let scratch = scratch(&target, &CancelToken::new());
         backup
             .restore(Wanted::Every(&|_| true), &scratch, &Context::default(), &mut RestoredFiles::default())
             .unwrap();
@@ -268,7 +268,7 @@ fn sparse_files_are_restored_with_their_holes() {
         backup
             .restore(
                 Wanted::Every(&sparse),
-                &scratch(&target, &Stop::never()),
+                &scratch(&target, &CancelToken::new()),
                 &Context::default(),
                 &mut blocks,
             )
@@ -288,7 +288,7 @@ fn a_failing_scratch_folder_ends_the_restore() {
             return;
         }
         let target = tempfile::tempdir().unwrap();
-        let scratch = scratch(&target, &Stop::never());
+        let scratch = scratch(&target, &CancelToken::new());
         std::fs::remove_dir_all(scratch.path()).unwrap();
         let mut restored = RestoredFiles::default();
         let error =

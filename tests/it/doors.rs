@@ -11,9 +11,9 @@ mod unfaithful;
 use std::time::SystemTime;
 
 use bkverify::backup::{Backup, BackupTime, Description, TakenFrom};
+use bkverify::cancel::CancelToken;
 use bkverify::plan::{CachePolicy, Plan, SampleSize, Target};
 use bkverify::platform::Timestamp;
-use bkverify::stop::Stop;
 use bkverify::verify::outcome::Outcome;
 use bkverify::verify::{self, Silent};
 
@@ -62,5 +62,5 @@ fn verified(world: &World, backup: &dyn Backup, sample: SampleSize, threads: usi
     plan.engine.threads = threads;
     plan.engine.cache = CachePolicy::Use;
     plan.claims.completeness.originals = 0;
-    verify::run_on(&plan, backup, &Stop::never(), &Silent).unwrap()
+    verify::run_on(&plan, backup, &CancelToken::new(), &Silent).unwrap()
 }

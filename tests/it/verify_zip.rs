@@ -5,7 +5,7 @@ use std::io::Write;
 use std::ops::ControlFlow;
 
 use bkverify::backup::{self, Context, Damage, Entry, RestoreError, RestoreSink, Restored, Scratch, Wanted};
-use bkverify::stop::Stop;
+use bkverify::cancel::CancelToken;
 
 use crate::pack::{self, Member, tree};
 use crate::world::{Verified, World};
@@ -357,7 +357,7 @@ fn only_restored_files_are_reported_as_confirmed_by_their_checksum() {
     let world = World::new().file("b", bytes);
     let backup = crate::contract::open(world.path("b")).unwrap();
     let target = tempfile::tempdir().unwrap();
-    let scratch = Scratch::create(target.path(), Stop::never()).unwrap();
+    let scratch = Scratch::create(target.path(), CancelToken::new()).unwrap();
     let mut said = DeliveredFiles::default();
     backup.restore(Wanted::Every(&|_| true), &scratch, &Context::default(), &mut said).unwrap();
     assert_eq!(said.0.len(), 12);

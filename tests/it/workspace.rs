@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use bkverify::backup::{Leftovers, RestoreError, Restored, Scratch, Workspace, remove_leftovers};
-use bkverify::stop::Stop;
+use bkverify::cancel::CancelToken;
 use tempfile::TempDir;
 
 use crate::contract::collect::content;
@@ -80,7 +80,7 @@ fn adopted(workspace: &mut Workspace<'_>, path: &[u8]) -> Result<Vec<u8>, String
 #[test]
 fn only_regular_files_inside_the_workspace_are_adopted_and_pipes_are_not_waited_for() {
     let machine = WorkspaceWorld::new();
-    let scratch = Scratch::create(&machine.restore_to(), Stop::never()).unwrap();
+    let scratch = Scratch::create(&machine.restore_to(), CancelToken::new()).unwrap();
     let mut workspace = scratch.workspace(1 << 20).unwrap();
     let place = workspace.path().to_owned();
     assert_eq!(place.metadata().unwrap().permissions().mode() & 0o777, 0o700);
@@ -125,7 +125,7 @@ fn only_regular_files_inside_the_workspace_are_adopted_and_pipes_are_not_waited_
 #[test]
 fn an_adopted_file_is_never_reused_and_outlives_its_workspace() {
     let machine = WorkspaceWorld::new();
-    let scratch = Scratch::create(&machine.restore_to(), Stop::never()).unwrap();
+    let scratch = Scratch::create(&machine.restore_to(), CancelToken::new()).unwrap();
     let mut workspace = scratch.workspace(100).unwrap();
     for name in ["one", "two", "three"] {
         fs::write(workspace.path().join(name), name).unwrap();
@@ -164,7 +164,7 @@ fn an_adopted_file_is_never_reused_and_outlives_its_workspace() {
 fn the_process_that_is_killed() {
     let Some(world) = std::env::var_os(VICTIM) else { return };
     let world = PathBuf::from(world);
-    let scratch = Scratch::create(&world.join("restore"), Stop::never()).unwrap();
+    let scratch = Scratch::create(&world.join("restore"), CancelToken::new()).unwrap();
     let [mut first, second] = [0, 0].map(|size| scratch.workspace(size).unwrap());
     run_program(first.path(), &world.join("outside"));
     run_program(second.path(), &world.join("outside"));
@@ -257,7 +257,7 @@ fn leftovers_beside_unknown_files_are_left_alone_as_a_whole() {
 fn a_file_system_that_is_mounted_in_a_workspace_is_not_entered() {
     let machine = WorkspaceWorld::new();
     let outside = machine.folder.path().join("outside");
-    let scratch = Scratch::create(&machine.restore_to(), Stop::never()).unwrap();
+    let scratch = Scratch::create(&machine.restore_to(), CancelToken::new()).unwrap();
     let mut workspace = scratch.workspace(0).unwrap();
     let mount = workspace.path().join("mounted");
     fs::create_dir(&mount).unwrap();

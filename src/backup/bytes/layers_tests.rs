@@ -14,8 +14,8 @@ use crate::backup::zip::Zip;
 use crate::backup::{
     self, Backup, Context, Damage, Description, Entry, RestoreError, RestoreSink, Restored, Scratch, Wanted,
 };
+use crate::cancel::CancelToken;
 use crate::platform;
-use crate::stop::Stop;
 
 /// For each path of a backup, its content or the reason why there is none; and what was damaged.
 #[derive(Debug, Default, PartialEq)]
@@ -38,7 +38,7 @@ impl RestoreSink for Delivered {
 
 fn restore_all(backup: &dyn Backup) -> Delivered {
     let target = tempfile::tempdir().unwrap();
-    let scratch = Scratch::create(target.path(), Stop::never()).unwrap();
+    let scratch = Scratch::create(target.path(), CancelToken::new()).unwrap();
     let mut delivered = Delivered::default();
     backup.restore(Wanted::Every(&|_| true), &scratch, &Context::default(), &mut delivered).unwrap();
     delivered
@@ -128,7 +128,7 @@ fn archives_in_a_window_of_an_overlay_of_a_file_are_restored_as_on_the_disk() {
 #[test]
 fn a_restored_file_is_a_container_like_any_other() {
     let target = tempfile::tempdir().unwrap();
-    let scratch = Scratch::create(target.path(), Stop::never()).unwrap();
+    let scratch = Scratch::create(target.path(), CancelToken::new()).unwrap();
     let content = std::fs::read(archive("tree.zip")).unwrap();
     let restored = scratch.restore(&mut &content[..], None, &mut Vec::new()).unwrap();
     let zip = Zip::open(described("inner"), Box::new(restored)).unwrap();

@@ -88,7 +88,7 @@ fn write_segments(
             restored.write(&buffer[..piece])?;
             reservation.use_up(piece as u64);
             left -= piece as u64;
-            if scratch.cancel().is_set() {
+            if scratch.cancel_token().is_cancelled() {
                 return Err(RestoreError::Stopped);
             }
         }
