@@ -7,10 +7,11 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use crate::backup::{RestoreError, Restored, Scratch};
 use crate::cancel::CancelToken;
+use crate::lock::{into_inner, lock};
 use crate::verify;
 
 use super::figures::{Figure, Probe};
@@ -48,13 +49,13 @@ pub fn write(
             }
             let appended = append(scratch, &mut file, content, through);
             if let Err(error) = appended {
-                *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                *lock(&failed) = Some(error);
                 return None;
             }
             Some(PIECE as u64)
         }
     });
-    if let Some(source) = failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+    if let Some(source) = into_inner(failed) {
         return Err(verify::Error::RestoreFolder { place: restore_to.to_owned(), source });
     }
     let probe = if through { Probe::WriteThrough } else { Probe::Write };

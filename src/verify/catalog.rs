@@ -2,11 +2,12 @@
 //! streaming pass.
 
 use std::ops::ControlFlow;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use crate::backup::{CatalogSink, Damage, Entry, EntryBatch};
 use crate::cancel::CancelToken;
+use crate::lock::{into_inner, lock};
 use crate::platform::Timestamp;
 
 use super::completeness::Lookup;
@@ -86,7 +87,7 @@ impl<'a> PopulationFilter<'a> {
     pub fn admits(&self, entry: &Entry<'_>) -> bool {
         let admitted = self.holds(entry);
         if admitted {
-            let mut digest = self.digest.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut digest = lock(&self.digest);
             *digest = digest.wrapping_add(self.ranker.rank(entry.path).digest);
             self.files.fetch_add(1, Ordering::Relaxed);
         }
@@ -151,7 +152,7 @@ impl<'a> PopulationFilter<'a> {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         self.filtered.fetch_add(filtered, Ordering::Relaxed);
         self.unmapped.fetch_add(unmapped, Ordering::Relaxed);
-        let mut digest = self.digest.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut digest = lock(&self.digest);
         *digest = digest.wrapping_add(added.digest);
         self.observer.cataloged(entries.len() as u64);
         if self.cancel.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(added) }
@@ -168,7 +169,7 @@ impl<'a> PopulationFilter<'a> {
             counter.store(0, Ordering::Relaxed);
         }
         self.sizes_unknown.store(false, Ordering::Relaxed);
-        *self.digest.lock().unwrap_or_else(PoisonError::into_inner) = 0;
+        *lock(&self.digest) = 0;
     }
 
     /// What was counted. `whole` says whether the backup was listed to its end.
@@ -178,7 +179,7 @@ impl<'a> PopulationFilter<'a> {
             files: self.files.load(Ordering::Relaxed),
             whole,
             bytes: known.then(|| self.bytes.load(Ordering::Relaxed)),
-            digest: format!("{:032x}", *self.digest.lock().unwrap_or_else(PoisonError::into_inner)),
+            digest: format!("{:032x}", *lock(&self.digest)),
             filtered: self.filtered.load(Ordering::Relaxed),
             unmapped: self.unmapped.load(Ordering::Relaxed),
             unlisted: 0,
@@ -208,7 +209,7 @@ impl<'a> DrawSink<'a> {
 
     /// Ends the listing and returns the draw.
     pub fn into_inner(self) -> BottomK {
-        self.bottom.into_inner().unwrap_or_else(PoisonError::into_inner)
+        into_inner(self.bottom)
     }
 }
 
@@ -229,7 +230,7 @@ impl CatalogSink for DrawSink<'_> {
                 candidates.push((order, entry));
             }
         })?;
-        let mut bottom = self.bottom.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut bottom = lock(&self.bottom);
         bottom.count(added.files, added.digest, lowest_dropped);
         for (order, entry) in &candidates {
             bottom.offer(*order, entry);
@@ -240,7 +241,7 @@ impl CatalogSink for DrawSink<'_> {
 
     fn restart(&self) {
         self.population_filter.reset();
-        self.bottom.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        lock(&self.bottom).clear();
         self.threshold.store(u64::MAX, Ordering::Relaxed);
     }
 
@@ -277,7 +278,7 @@ impl<'a> FeedSink<'a> {
 
     /// Hands on the entries that are left when the listing has ended.
     pub fn finish(self) {
-        let mut rest = self.rest.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut rest = into_inner(self.rest);
         if !rest.is_empty() {
             rest.sort_by_position();
             // The listing is over: whether the receiver would take more no longer matters.
@@ -293,7 +294,7 @@ impl CatalogSink for FeedSink<'_> {
         }
         let size = self.schedule.fed_batch_of(entries.len());
         let fills = self.schedule.fills_batches();
-        let rest = || self.rest.lock().unwrap_or_else(PoisonError::into_inner);
+        let rest = || lock(&self.rest);
         let mut batch = if fills { std::mem::take(&mut *rest()) } else { EntryBatch::new() };
         let mut closed = false;
         let mut send = |batch: &mut EntryBatch| {

@@ -21,11 +21,12 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use crate::backup::{Backup, CatalogSink, Context, Damage, Entry, EntryBatch, Folder, Listing, Lost};
 use crate::cancel::CancelToken;
+use crate::lock::{into_inner, lock};
 use crate::plan::{Plan, SampleSize};
 use crate::platform::{self, Timestamp};
 
@@ -149,7 +150,7 @@ impl Lookup {
                 Err(error) => unlisted.push(format!("{folder}: {error}")),
             }
         }
-        let (bottom, originals) = draw.bottom.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let (bottom, originals) = into_inner(draw.bottom);
         let drawn = bottom.finish().map_or_else(Vec::new, |draw| {
             let most = usize::try_from(candidates).unwrap_or(usize::MAX);
             draw.picks.iter().take(most).map(|entry| DrawnOriginal::new(&entry)).collect()
@@ -186,7 +187,7 @@ impl Lookup {
             if platform::is_same_name(&drawn.name, entry.path) {
                 drawn.found.store(true, Ordering::Relaxed);
             } else {
-                let mut respelled = drawn.respelled.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut respelled = lock(&drawn.respelled);
                 *respelled = Some(entry.path.to_vec());
             }
         }
@@ -284,7 +285,7 @@ impl<'a> LookupClassifier<'a> {
     /// Whether the backup holds the original under another spelling of its name, and that name fits
     /// no other original.
     fn is_respelled(&self, drawn: &DrawnOriginal) -> bool {
-        let respelled = drawn.respelled.lock().unwrap_or_else(PoisonError::into_inner);
+        let respelled = lock(&drawn.respelled);
         let Some(entry) = &*respelled else { return false };
         let Some(original) = self.context.pairing.original_path_in(drawn.root, &drawn.name) else {
             return false;
@@ -300,7 +301,7 @@ impl<'a> LookupClassifier<'a> {
     /// Whether the backup holds a name that fits several originals in other spellings. It may be
     /// this one.
     fn has_twin(&self, drawn: &DrawnOriginal) -> bool {
-        let respelled = drawn.respelled.lock().unwrap_or_else(PoisonError::into_inner);
+        let respelled = lock(&drawn.respelled);
         let Some(entry) = &*respelled else { return false };
         let is_there = |original: OriginalPath<'_>| original.root.tree.stat(original.path).is_ok();
         !self.context.pairing.original_paths(entry).any(is_there)
@@ -491,7 +492,7 @@ impl CatalogSink for OriginalsSink<'_> {
                 candidates.push((order, EntryBatch::from_iter([entry])));
             }
         }
-        let mut guard = self.draw.bottom.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut guard = lock(&self.draw.bottom);
         let (bottom, total) = &mut *guard;
         *total += originals;
         bottom.count(originals, 0, lowest_dropped);

@@ -5,11 +5,11 @@
 //! the run.
 
 use std::collections::HashSet;
-use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use crate::backup::{Context, Damage, Listing, Needs};
 use crate::cancel::CancelToken;
+use crate::lock::into_inner;
 use crate::plan::{Plan, SampleSize};
 
 use super::catalog::{CountSink, DrawSink, PopulationFilter};
@@ -221,8 +221,8 @@ impl FlowResult {
         population_filter: &PopulationFilter<'_>,
         cancel: &CancelToken,
     ) -> Tally {
-        let picks = context.picks.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let lost = context.lost.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let picks = into_inner(context.picks);
+        let lost = into_inner(context.lost);
         add_new_damage(&mut self.damage, lost);
         let broken = context.broken.into_inner();
         let ended = match () {

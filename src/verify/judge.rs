@@ -8,10 +8,11 @@ use std::fs::File;
 use std::io;
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
-use std::sync::{MutexGuard, PoisonError};
 
 use crate::backup::{Damage, Entry, RestoreError, RestoreSink, Restored};
+use crate::lock::lock;
 use crate::plan::Keep;
 use crate::platform::{self, Stat, Timestamp};
 
@@ -288,8 +289,7 @@ impl RestoreSink for Judge<'_> {
         if size < ahead::LARGE {
             return;
         }
-        self.large_file_lock =
-            one_large_file.as_ref().map(|lock| lock.lock().unwrap_or_else(PoisonError::into_inner));
+        self.large_file_lock = one_large_file.as_ref().map(lock);
         if let Some(lock) = one_ahead.as_ref().and_then(|lock| lock.try_lock().ok())
             && let (_, FoundOriginal::Open { file, before }) = find(pairing, entry.path)
         {
@@ -323,7 +323,7 @@ impl RestoreSink for Judge<'_> {
 impl Drop for Judge<'_> {
     fn drop(&mut self) {
         let mine = std::mem::take(&mut self.tally);
-        self.context.picks.lock().unwrap_or_else(PoisonError::into_inner).merge(mine);
+        lock(&self.context.picks).merge(mine);
     }
 }
 

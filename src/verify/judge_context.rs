@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock};
 use std::time::SystemTime;
 
 use crate::backup::{Damage, Description, Entry};
@@ -149,7 +149,7 @@ impl JudgeContext<'_> {
 
     /// Records damage that was met while restoring.
     pub fn add_damage(&self, damage: Damage) {
-        self.lost.lock().unwrap_or_else(PoisonError::into_inner).push(damage);
+        lock(&self.lost).push(damage);
     }
 
     /// Whether an entry of the backup and its original are the same file.

@@ -11,11 +11,12 @@
 use std::io;
 use std::ops::ControlFlow;
 use std::path::{Component, Path, PathBuf, Prefix};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use crate::backup::{Backup, CatalogSink, Context, EntryBatch, Listing, Needs, escape, path_text};
 use crate::cancel::CancelToken;
+use crate::lock::{into_inner, lock};
 use crate::plan::Map;
 use crate::platform::{self, Cached, Kind, Tree};
 use crate::words;
@@ -151,8 +152,7 @@ impl Pairing {
             state: Mutex::new(SearchState { prefixes, listed: 0, examples: Vec::new() }),
         };
         let listing = backup.catalog(Needs::default(), &Context::new(cancel.clone()), &search)?;
-        let SearchState { prefixes, examples, listed } =
-            search.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let SearchState { prefixes, examples, listed } = into_inner(search.state);
         // If the listing met nothing but damage and names that are not paths, there is nothing to
         // pair, but much to report.
         let is_empty = listed == 0 && matches!(listing, Listing::Whole);
@@ -356,7 +356,7 @@ struct SearchState {
 
 impl CatalogSink for PrefixSearch<'_> {
     fn take(&self, entries: &EntryBatch) -> ControlFlow<()> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&self.state);
         for entry in entries.iter().filter(|entry| entry.problem.is_none()) {
             state.listed += 1;
             if state.examples.len() < 2 {

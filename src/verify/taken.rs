@@ -12,11 +12,12 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::ops::ControlFlow;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use crate::backup::{Backup, CatalogSink, Context, Entry, EntryBatch, Needs};
 use crate::cancel::CancelToken;
+use crate::lock::lock;
 use crate::platform::{Stat, Timestamp};
 
 use super::comparable::taken_after;
@@ -56,7 +57,7 @@ impl NewestEntries {
         if time <= self.floor.load(Ordering::Relaxed) {
             return;
         }
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = lock(&self.entries);
         // A repeated listing lists the same entries again.
         if entries.iter().any(|Reverse((known, path))| *known == time && **path == *entry.path) {
             return;
@@ -71,14 +72,14 @@ impl NewestEntries {
     }
 
     fn is_empty(&self) -> bool {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+        lock(&self.entries).is_empty()
     }
 
     /// The newest time that was not made up, at the resolution of the original's; and the change
     /// times of the originals of the newest entries.
     fn read(&self, pairing: &Pairing) -> (Option<Timestamp>, Vec<Timestamp>) {
         let mut entries: Vec<DatedPath> = {
-            let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+            let entries = lock(&self.entries);
             entries.iter().map(|Reverse(entry)| entry.clone()).collect()
         };
         entries.sort_by(|one, other| other.cmp(one));

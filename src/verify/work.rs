@@ -14,7 +14,7 @@
 //! whether a pick can be compared.
 
 use std::ops::ControlFlow;
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex};
 use std::thread;
 
 use crossbeam_channel::{Sender, bounded};
@@ -23,6 +23,7 @@ use crate::backup::{
     self, Backup, Context, Entry, EntryBatch, Listing, Needs, RestoreError, RestoreSink, Restored, Scratch,
     Wanted,
 };
+use crate::lock::{into_inner, lock, wait};
 
 use crate::threads;
 
@@ -168,7 +169,7 @@ impl Work<'_> {
     ) -> Result<Listing, backup::Error> {
         let done = Mutex::new(Ok(()));
         let take = |batch: EntryBatch| {
-            let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut done = lock(&done);
             if done.is_ok() && !self.context.is_over() {
                 let mut judge = Judge::new(self.context);
                 *done = self.restore(Wanted::These(&batch), &mut judge);
@@ -178,7 +179,7 @@ impl Work<'_> {
         let feed = FeedSink::new(population_filter, take, Schedule::of(self.backup.reach(), 1));
         let listing = self.backup.catalog(needs, &self.run.with_threads(1), &feed);
         feed.finish();
-        done.into_inner().unwrap_or_else(PoisonError::into_inner)?;
+        into_inner(done)?;
         listing
     }
 
@@ -279,9 +280,9 @@ impl<'a> Queue<'a> {
     /// replacements. Returns `None` when nothing is left to do.
     fn take(&self, batch: &mut EntryBatch, schedule: &Schedule) -> Option<BatchLease<'_>> {
         batch.clear();
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&self.state);
         while state.next >= state.limit && state.batches_in_progress > 0 {
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = wait(&self.changed, state);
         }
         let left = state.limit.saturating_sub(state.next);
         let count = schedule.batch_of(left);
@@ -293,14 +294,14 @@ impl<'a> Queue<'a> {
 
     /// Stops handing out picks.
     fn close(&self) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&self.state);
         state.limit = state.next;
         state.closed = true;
         self.changed.notify_all();
     }
 
     fn drawn(&self) -> usize {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).next
+        lock(&self.state).next
     }
 }
 
@@ -321,7 +322,7 @@ impl BatchLease<'_> {
 
 impl Drop for BatchLease<'_> {
     fn drop(&mut self) {
-        let mut state = self.queue.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&self.queue.state);
         state.limit = match self.outside {
             Some(more) if !state.closed => {
                 let more = usize::try_from(more).unwrap_or(usize::MAX);
