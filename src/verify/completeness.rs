@@ -33,6 +33,7 @@ use crate::platform::{self, Timestamp};
 use super::Error;
 use super::exclude;
 use super::filter::Filter;
+use super::name_filter::NameFilter;
 use super::outcome::CompletenessResult;
 use super::pairing::{OriginalPath, Pairing};
 use super::sample::{BottomK, Ranker, SampleQuota};
@@ -370,39 +371,6 @@ fn key(path: &[u8]) -> Cow<'_, [u8]> {
     match spelling::composed(path) {
         Cow::Borrowed(path) => platform::name_key(path),
         Cow::Owned(path) => Cow::Owned(platform::name_key(&path).into_owned()),
-    }
-}
-
-/// A Bloom filter with one hash. It turns most names away without looking them up.
-#[derive(Debug)]
-struct NameFilter(Box<[u64; NAME_FILTER_BITS / 64]>);
-
-const NAME_FILTER_BITS: usize = 1 << 16;
-
-impl Default for NameFilter {
-    fn default() -> Self {
-        Self(Box::new([0; NAME_FILTER_BITS / 64]))
-    }
-}
-
-impl NameFilter {
-    /// The bit of a name. It depends on the length of the name and on its end, where names differ
-    /// most.
-    fn of(name: &[u8]) -> usize {
-        let end = name.last_chunk().map_or(0, |end| u64::from_le_bytes(*end));
-        let mixed = (end ^ name.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        // The upper bits are mixed best. 16 of them fit into every `usize`.
-        usize::try_from(mixed >> 48).unwrap_or(0)
-    }
-
-    fn set(&mut self, name: &[u8]) {
-        let bit = Self::of(name);
-        self.0[bit / 64] |= 1 << (bit % 64);
-    }
-
-    fn may_hold(&self, name: &[u8]) -> bool {
-        let bit = Self::of(name);
-        self.0[bit / 64] >> (bit % 64) & 1 == 1
     }
 }
 

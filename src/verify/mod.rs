@@ -27,6 +27,7 @@ pub mod hash;
 mod judge;
 mod judge_context;
 mod keep;
+mod name_filter;
 mod nearby;
 mod observer;
 mod original;
