@@ -49,7 +49,7 @@ pub fn write(
             }
             let appended = append(scratch, &mut file, content, through);
             if let Err(error) = appended {
-                *lock(&failed) = Some(error);
+                *lock(failed) = Some(error);
                 return None;
             }
             Some(PIECE as u64)

@@ -46,7 +46,7 @@ impl SharedBlocks {
     /// Whether the backup's file at `path` is the original itself, seen through an overlay. Also
     /// counts files that share blocks.
     pub fn is_one_file(&self, (path, copy): (&[u8], Id), (original, id): (&File, Id)) -> bool {
-        let known = |may: &Mutex<HashMap<_, _>>| lock(&may).get(&(copy.0, id.0)).copied();
+        let known = |may: &Mutex<HashMap<_, _>>| lock(may).get(&(copy.0, id.0)).copied();
         self.asked.fetch_add(1, Ordering::Relaxed);
         let may = known(&self.may);
         if may == Some(false) {

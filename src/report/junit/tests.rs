@@ -59,7 +59,7 @@ fn a_suite_is_green_exactly_if_the_exit_code_is_0() {
             CompletenessResult { unlisted: vec!["u".to_owned()], ..base.clone() },
         ] {
             outcomes.push(passed_but(|outcome| {
-                outcome.completeness = Some(CompletenessResult { asked_for, ..found })
+                outcome.completeness = Some(CompletenessResult { asked_for, ..found });
             }));
         }
     }
