@@ -4,6 +4,19 @@
 //! smallest are the sample ([`sample`](super::sample)). A strategy says what decides the order, and
 //! which bound follows from it; a bound presumes how the sample was drawn, so the two belong
 //! together.
+//!
+//! The trait carries strategies without memory whose bound counts files. A strategy is a constant
+//! of the program: it sees one entry and its rank, and no plan, no earlier run and no other entry.
+//! Two strategies that have been asked for need more than a new line here:
+//!
+//! - `coverage` prefers files that earlier runs have not verified. It needs a value that is made for
+//!   each run from the ledger of these runs, where [`for_sample`] returns a constant, and counts for
+//!   each stratum, where [`Tally`] has one set of counts for all files.
+//! - `size` draws large files more often. [`Strategy::order`] can do that, because it sees the entry,
+//!   but an honest bound is then in bytes, and [`Assurance`] counts files.
+//!
+//! Do not force either into the trait as it is: its sample would come with the bound of a simple
+//! random sample, which does not hold for it.
 
 use crate::backup::{Entry, Needs};
 use crate::plan::SampleSize;
