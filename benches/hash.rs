@@ -8,8 +8,8 @@ mod world;
 use std::fs::{self, File};
 use std::path::Path;
 
+use bkverify::cancel::CancelToken;
 use bkverify::plan::Algorithm;
-use bkverify::stop::Stop;
 use bkverify::verify::hash::{Buffers, Hashing};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use memmap2::MmapOptions;
@@ -31,13 +31,13 @@ fn pairs(criterion: &mut Criterion) {
         let content = world::bytes(size);
         let [original, restored] =
             ["original", "restored"].map(|side| file(&folder.path().join(side), &content));
-        let (mut buffers, stop) = (Buffers::default(), Stop::never());
+        let (mut buffers, cancel) = (Buffers::default(), CancelToken::new());
         let sizes = (size as u64, size as u64);
         group.throughput(Throughput::Bytes(2 * size as u64));
         for algorithm in [Algorithm::Blake3, Algorithm::Sha256] {
             let hashing = Hashing::new(algorithm, 2);
             group.bench_function(BenchmarkId::new(algorithm.name(), size), |bencher| {
-                bencher.iter(|| hashing.pair((&original, &restored), sizes, &mut buffers, &stop));
+                bencher.iter(|| hashing.pair((&original, &restored), sizes, &mut buffers, &cancel));
             });
         }
     }
@@ -49,13 +49,13 @@ fn large(criterion: &mut Criterion) {
     let folder = world::folder();
     let size = 256 * MIB;
     let file = file(&folder.path().join("large"), &world::bytes(size));
-    let stop = Stop::never();
+    let cancel = CancelToken::new();
     let mut group = criterion.benchmark_group("hash one file of 256 MiB");
     group.throughput(Throughput::Bytes(size as u64));
     for threads in [1, 2, 4] {
         let hashing = Hashing::new(Algorithm::Blake3, threads);
         group.bench_function(BenchmarkId::new("read by threads", threads), |bencher| {
-            bencher.iter(|| hashing.large(&file, size as u64, &stop).unwrap());
+            bencher.iter(|| hashing.large(&file, size as u64, &cancel).unwrap());
         });
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         group.bench_function(BenchmarkId::new("mapped by threads", threads), |bencher| {

@@ -8,8 +8,8 @@ mod world;
 
 use std::fs;
 
+use bkverify::cancel::CancelToken;
 use bkverify::plan::SampleSize;
-use bkverify::stop::Stop;
 use bkverify::verify::outcome::Outcome;
 use bkverify::verify::verdict::Verdict;
 use bkverify::verify::{self, Silent};
@@ -33,7 +33,7 @@ fn pipeline(criterion: &mut Criterion) {
             let plan = world::plan(root.path(), sample, threads);
             group.bench_function(BenchmarkId::new(name, threads), |bencher| {
                 bencher.iter(|| {
-                    let outcome: Outcome = verify::run(&plan, &Stop::never(), &Silent).unwrap();
+                    let outcome: Outcome = verify::run(&plan, &CancelToken::new(), &Silent).unwrap();
                     assert_eq!(outcome.counts.of(Verdict::Verified), files);
                 });
             });

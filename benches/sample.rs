@@ -6,12 +6,12 @@ mod world;
 
 use bkverify::backup::{Entry, EntryBatch};
 use bkverify::plan::SampleSize;
-use bkverify::verify::sample::{BottomK, Draw, Ranker, Target};
+use bkverify::verify::sample::{BottomK, DrawnSample, Ranker, SampleQuota};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
-fn draw(population: &EntryBatch) -> Option<Draw> {
+fn draw(population: &EntryBatch) -> Option<DrawnSample> {
     let ranker = Ranker::new("bench");
-    let mut bottom = BottomK::new(Target::new(SampleSize::Count(500), 0.95));
+    let mut bottom = BottomK::new(SampleQuota::new(SampleSize::Count(500), 0.95));
     for entry in population.iter() {
         let rank = ranker.rank(entry.path);
         bottom.count(1, rank.digest, u128::MAX);

@@ -3,13 +3,13 @@
 //! Progress is not part of this: every entry that is listed or restored passes through the sink,
 //! which counts them.
 
-use crate::stop::Stop;
+use crate::cancel::CancelToken;
 
 /// The run for which a backup is opened, listed and restored.
 #[derive(Debug, Clone, Default)]
 pub struct Context {
-    /// Checked between pieces of work. Once it is set, listing and restoring end early.
-    pub cancel: Stop,
+    /// Checked between pieces of work. Once it is cancelled, listing and restoring end early.
+    pub cancel: CancelToken,
     /// Whether to read files from the disk instead of the system's cache. Takes effect when a
     /// backup is opened.
     pub cold: bool,
@@ -18,8 +18,8 @@ pub struct Context {
 }
 
 impl Context {
-    /// A run with one thread that may read cached files, until `cancel` is set.
-    pub fn new(cancel: Stop) -> Self {
+    /// A run with one thread that may read cached files, until `cancel` is cancelled.
+    pub fn new(cancel: CancelToken) -> Self {
         Self { cancel, cold: false, threads: 1 }
     }
 

@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn one_line_stands_for_all_beyond_the_limit_and_the_end_is_told_all_the_same() {
+    fn one_line_stands_for_all_beyond_the_limit_and_the_last_lines_are_always_listed() {
         let mut lines = DamageLines::new("more");
         (0..49).for_each(|number| lines.note(format!("{number:02}")));
         lines.end_with(Some("cut off".to_owned()));
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn the_line_for_the_rest_says_that_rights_are_missing_only_if_that_is_true_of_all() {
+    fn the_line_for_the_rest_is_marked_as_denied_only_if_all_of_the_rest_are() {
         let denied = |denied| Damage { denied, ..Damage::from("folder".to_owned()) };
         for rest in [[true, true], [true, false], [false, true]] {
             let mut lines = DamageLines::up_to(1, "more");

@@ -44,7 +44,7 @@ impl Delivery<'_> {
 
     /// Whether the run is cancelled.
     pub(super) fn is_cancelled(&self) -> bool {
-        self.context.cancel.is_set()
+        self.context.cancel.is_cancelled()
     }
 }
 

@@ -13,9 +13,9 @@ use std::sync::{Mutex, OnceLock};
 
 use rayon::Scope;
 
+use crate::cancel::CancelToken;
 use crate::lock::{into_inner, lock};
 use crate::platform::{self, Cached, Kind, Timestamp, Tree};
-use crate::stop::Stop;
 use crate::threads;
 
 use super::damage_lines::DamageLines;
@@ -183,7 +183,7 @@ impl Backup for Folder {
         context: &Context,
         sink: &mut dyn RestoreSink,
     ) -> Result<(), Error> {
-        if context.cancel.is_set() {
+        if context.cancel.is_cancelled() {
             return Ok(());
         }
         let mut delivery = Delivery { scratch, context, sink };
@@ -229,7 +229,7 @@ impl CatalogSink for Collected {
 
 /// One parallel walk over the tree, with one task for each folder.
 struct TreeWalk<'a> {
-    cancel: &'a Stop,
+    cancel: &'a CancelToken,
     tree: &'a Tree,
     needs: Needs,
     sink: &'a dyn CatalogSink,
@@ -264,7 +264,7 @@ impl<'a> TreeWalk<'a> {
 
     /// Lists the folder `path` (empty, or ending in `/`), and calls `below` for each folder in it.
     fn folder(&self, path: &[u8], below: &mut dyn FnMut(Vec<u8>)) {
-        if self.cancel.is_set() {
+        if self.cancel.is_cancelled() {
             self.stopped.store(true, Ordering::Relaxed);
         }
         if self.stopped.load(Ordering::Relaxed) {

@@ -9,7 +9,7 @@ use std::io::{self, Seek, SeekFrom};
 
 use crate::platform;
 
-use super::bytes::Reader;
+use super::bytes::SequentialReader;
 use super::scratch_folder::PIECE;
 use super::{RestoreError, Restored, Scratch};
 
@@ -20,7 +20,7 @@ impl Scratch {
             let mut from = of.file().try_clone().map_err(RestoreError::Scratch)?;
             return self.copy_sparse(1, &mut from, of.size(), buffer);
         }
-        let mut content = Reader::new(of);
+        let mut content = SequentialReader::new(of);
         self.restore_beside(1, &mut content, Some(of.size()), buffer)
     }
 
@@ -58,7 +58,7 @@ impl Scratch {
                 restored.write(&buffer[..got])?;
                 reservation.use_up(got as u64);
                 at += got as u64;
-                if self.cancel().is_set() {
+                if self.cancel_token().is_cancelled() {
                     return Err(RestoreError::Stopped);
                 }
             }
@@ -100,7 +100,7 @@ mod tests {
 
     use super::*;
     use crate::backup::bytes::ReadAt;
-    use crate::stop::Stop;
+    use crate::cancel::CancelToken;
 
     #[test]
     fn a_file_with_holes_is_copied_and_copied_again_byte_by_byte() {
@@ -114,7 +114,7 @@ mod tests {
             from.write_all(text).unwrap();
         }
         let content = std::fs::read(&path).unwrap();
-        let scratch = Scratch::create(target.path(), Stop::never()).unwrap();
+        let scratch = Scratch::create(target.path(), CancelToken::new()).unwrap();
         from.rewind().unwrap();
         let first = scratch.copy(&mut from, content.len() as u64, &mut Vec::new()).unwrap();
         let second = scratch.copy_again(&first, &mut Vec::new()).unwrap();

@@ -260,16 +260,16 @@ fn remove_named(parent: &Dir, name: &str, dir: Dir) -> io::Result<()> {
 mod tests {
     use super::super::Scratch;
     use super::*;
-    use crate::stop::Stop;
+    use crate::cancel::CancelToken;
 
     fn below() -> tempfile::TempDir {
         tempfile::tempdir().unwrap()
     }
 
     #[test]
-    fn the_folder_goes_with_the_run_and_a_killed_runs_folder_with_the_next() {
+    fn a_run_removes_its_folder_and_the_next_run_removes_that_of_a_killed_one() {
         let target = below();
-        let scratch = Scratch::create(target.path(), Stop::never()).unwrap();
+        let scratch = Scratch::create(target.path(), CancelToken::new()).unwrap();
         let alive = scratch.path().to_owned();
         let killed = killed(target.path(), "bkverify-scratch-killed");
         let leftovers = remove_leftovers(target.path()).unwrap();
@@ -291,7 +291,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_leftover_that_is_exchanged_for_a_link_after_it_was_locked_takes_nobody_elses_files_with_it() {
+    fn a_leftover_replaced_by_a_link_after_it_was_locked_does_not_remove_the_files_of_others() {
         let target = below();
         let left = killed(target.path(), "bkverify-scratch-killed");
         let victim = target.path().join("photos");
@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_its_run_has_just_made_is_taken_from_it_only_whole() {
+    fn a_folder_that_its_run_has_just_created_is_removed_completely_or_not_at_all() {
         let target = below();
         let empty = target.path().join("bkverify-scratch-empty");
         std::fs::create_dir(&empty).unwrap();
@@ -392,7 +392,7 @@ mod tests {
                 }
             });
             for _ in 0..300 {
-                let scratch = Scratch::create(target.path(), Stop::never()).unwrap();
+                let scratch = Scratch::create(target.path(), CancelToken::new()).unwrap();
                 scratch.restore(&mut &b"content"[..], None, &mut Vec::new()).unwrap();
             }
             stop.store(true, std::sync::atomic::Ordering::Relaxed);

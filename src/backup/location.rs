@@ -65,12 +65,15 @@ impl Location {
     }
 
     /// Parses the user's text, given the known schemes. A relative path is resolved against `base`,
-    /// without `.` components. A path that exists is never taken for an address.
+    /// without `.` components. A path that exists is never taken for an address. What has `//`
+    /// behind its scheme is an address even if no format knows the scheme: it may contain a
+    /// password, and only addresses are masked.
     pub fn parse(schemes: &[&str], text: &Path, base: &Path) -> Self {
         let path: PathBuf = base.join(text).components().collect();
         match text.to_str().and_then(split_scheme) {
             Some((scheme, rest))
-                if schemes.contains(&scheme) && std::fs::symlink_metadata(&path).is_err() =>
+                if (schemes.contains(&scheme) || rest.starts_with("//"))
+                    && std::fs::symlink_metadata(&path).is_err() =>
             {
                 Self::of(LocationKind::Address { scheme: scheme.to_owned(), rest: rest.to_owned() })
             }
@@ -247,6 +250,13 @@ mod tests {
     }
 
     #[test]
+    fn an_address_of_an_unknown_scheme_shows_no_password() {
+        let location = parse("ftp://user:hunter2@host/x");
+        assert_eq!(location.local(), None);
+        assert_eq!(location.text(), "ftp://user:***@host/x");
+    }
+
+    #[test]
     fn a_path_that_exists_is_no_address() {
         let base = tempfile::tempdir().unwrap();
         let parse = || Location::parse(&SCHEMES, Path::new("sftp:x"), base.path());
@@ -257,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_have_been_meant_as_an_address_is_told() {
+    fn a_path_that_may_have_been_meant_as_an_address_is_recognised() {
         assert_eq!(parse("restic:/repo").unknown_scheme(), Some("restic"));
         assert_eq!(parse("/repo/at 12:30").unknown_scheme(), None);
         assert_eq!(parse("D:x").unknown_scheme(), None);

@@ -187,7 +187,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_of_a_name_holds_what_cannot_be_seen(name in any::<String>()) {
+        fn no_text_of_a_name_contains_an_invisible_character(name in any::<String>()) {
             let text = escape(name.as_bytes());
             prop_assert!(!text.chars().any(|each| each.is_control() || is_invisible(each)));
             prop_assert_eq!(unescape(&text), name.as_bytes());

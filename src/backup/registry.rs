@@ -1,6 +1,7 @@
 //! All formats. To add one, write a file with a [`Format`] in it and add that to [`FORMATS`]. Help,
 //! hints and tables then show it, and the contract suite demands a fixture of it.
 
+use std::io;
 use std::path::Path;
 
 use super::format::{BackupCandidate, Format, Snapshot};
@@ -15,6 +16,7 @@ pub static FORMATS: &[Format] =
 /// Opens the backup at `location`, whatever its name is. Nothing is written to it. Its access time
 /// is left unchanged if the system allows it.
 pub fn open(location: &Location, context: &Context) -> Result<Box<dyn Backup>, Error> {
+    check_scheme(location)?;
     let candidate = BackupCandidate::look(location, context.cold)?;
     let format = format_of(&candidate)?;
     if format.snapshots.is_none()
@@ -29,6 +31,7 @@ pub fn open(location: &Location, context: &Context) -> Result<Box<dyn Backup>, E
 /// The backups at `location` that can be opened by name. Empty if the location holds only one
 /// backup.
 pub fn snapshots(location: &Location, context: &Context) -> Result<Vec<Snapshot>, Error> {
+    check_scheme(location)?;
     let candidate = BackupCandidate::look(location, context.cold)?;
     match format_of(&candidate)?.snapshots {
         Some(snapshots) => snapshots(&candidate, context),
@@ -56,6 +59,23 @@ pub fn schemes() -> impl Iterator<Item = &'static str> {
     FORMATS.iter().flat_map(|format| format.schemes.iter().copied())
 }
 
+/// Makes sure that some format opens addresses of this scheme. Paths are judged by their content,
+/// when they are opened.
+pub fn check_scheme(location: &Location) -> Result<(), Error> {
+    match unknown_address(location) {
+        None => Ok(()),
+        Some(_) => {
+            let source = io::Error::new(io::ErrorKind::NotFound, "no format opens such an address");
+            Err(Error::Open { location: location.clone(), source })
+        }
+    }
+}
+
+/// The scheme of an address that no format opens.
+fn unknown_address(location: &Location) -> Option<&str> {
+    location.address().map(|(scheme, _)| scheme).filter(|scheme| !schemes().any(|known| known == *scheme))
+}
+
 /// All kinds of backup, for a sentence: `a folder, a tar archive or a zip archive`.
 pub fn in_words() -> String {
     let mut kinds: Vec<_> = FORMATS.iter().map(|format| format.kind).collect();
@@ -73,7 +93,7 @@ pub fn table() -> String {
 
 /// A hint for users whose backup was not found because they may have meant an address.
 pub fn address_hint(location: &Location) -> Option<String> {
-    let scheme = location.unknown_scheme()?;
+    let scheme = location.unknown_scheme().or_else(|| unknown_address(location))?;
     let known = schemes().map(|scheme| format!("{scheme}:")).collect::<Vec<_>>().join(", ");
     Some(if known.is_empty() {
         format!(

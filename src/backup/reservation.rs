@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use crate::cancel::CancelToken;
 use crate::lock::lock;
-use crate::stop::Stop;
 
 use super::{MARGIN, RestoreError};
 
@@ -68,10 +68,10 @@ impl DiskSpace {
         &self,
         size: u64,
         held: u64,
-        stop: &Stop,
+        cancel: &CancelToken,
         free: &dyn Fn() -> io::Result<u64>,
     ) -> Result<Reservation<'_>, RestoreError> {
-        let mut waiting: Option<Waiting<'_>> = None;
+        let mut waiting: Option<WaitingThread<'_>> = None;
         loop {
             // Locked while the disk is asked, so that no two reservations count on the same bytes.
             // Bytes that are freed in between are seen at the next check at the latest.
@@ -84,7 +84,7 @@ impl DiskSpace {
                 *reserved = wanted;
                 return Ok(Reservation { space: self, left: size });
             }
-            let waiting = waiting.get_or_insert_with(|| Waiting::new(&self.held, held));
+            let waiting = waiting.get_or_insert_with(|| WaitingThread::new(&self.held, held));
             let is_alone = *reserved == 0 && files <= self.held.load(Ordering::Acquire);
             let coming = free.saturating_add(lock(&self.freed).of_late());
             let may_come = coming >= wanted.saturating_add(MARGIN);
@@ -95,7 +95,7 @@ impl DiskSpace {
                 return Err(RestoreError::NoSpace { needed: size, free });
             }
             drop(reserved);
-            if stop.is_set() {
+            if cancel.is_cancelled() {
                 return Err(RestoreError::Stopped);
             }
             sleep(PAUSE);
@@ -132,20 +132,20 @@ impl Freed {
 }
 
 /// A thread that waits for a reservation, and the number of files that it holds in the meantime.
-struct Waiting<'a> {
+struct WaitingThread<'a> {
     all: &'a AtomicU64,
     held: u64,
     since: Instant,
 }
 
-impl<'a> Waiting<'a> {
+impl<'a> WaitingThread<'a> {
     fn new(all: &'a AtomicU64, held: u64) -> Self {
         all.fetch_add(held, Ordering::AcqRel);
         Self { all, held, since: Instant::now() }
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for WaitingThread<'_> {
     fn drop(&mut self) {
         self.all.fetch_sub(self.held, Ordering::AcqRel);
     }
@@ -186,62 +186,62 @@ mod tests {
 
     #[test]
     fn files_that_fit_one_by_one_but_not_together_do_not_begin_together() {
-        let (space, stop) = (DiskSpace::default(), Stop::never());
+        let (space, cancel) = (DiskSpace::default(), CancelToken::new());
         let free = || Ok(5 * GIB);
-        let first = space.reserve(3 * GIB, 0, &stop, &free).unwrap();
-        stop.set();
-        let second = space.reserve(3 * GIB, 0, &stop, &free);
+        let first = space.reserve(3 * GIB, 0, &cancel, &free).unwrap();
+        cancel.cancel();
+        let second = space.reserve(3 * GIB, 0, &cancel, &free);
         assert!(matches!(second, Err(RestoreError::Stopped)), "it waits: {second:?}");
         drop(first);
-        space.reserve(3 * GIB, 0, &stop, &free).unwrap();
+        space.reserve(3 * GIB, 0, &cancel, &free).unwrap();
     }
 
     #[test]
     fn what_is_written_already_is_not_counted_twice() {
-        let (space, stop) = (DiskSpace::default(), Stop::never());
-        let mut first = space.reserve(3 * GIB, 0, &stop, &|| Ok(5 * GIB)).unwrap();
+        let (space, cancel) = (DiskSpace::default(), CancelToken::new());
+        let mut first = space.reserve(3 * GIB, 0, &cancel, &|| Ok(5 * GIB)).unwrap();
         first.use_up(2 * GIB);
-        space.reserve(GIB, 0, &stop, &|| Ok(3 * GIB)).unwrap();
+        space.reserve(GIB, 0, &cancel, &|| Ok(3 * GIB)).unwrap();
     }
 
     #[test]
     fn a_file_waits_for_others_and_fails_alone() {
-        let (space, stop) = (DiskSpace::default(), Stop::never());
+        let (space, cancel) = (DiskSpace::default(), CancelToken::new());
         let is_emptied = AtomicBool::new(false);
         let free = || Ok(if is_emptied.load(Ordering::Relaxed) { 4 * GIB } else { GIB });
-        let mut other = space.reserve(3 * GIB, 0, &stop, &|| Ok(4 * GIB)).unwrap();
+        let mut other = space.reserve(3 * GIB, 0, &cancel, &|| Ok(4 * GIB)).unwrap();
         space.add_file();
         other.use_up(3 * GIB);
         drop(other);
         std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| space.reserve(3 * GIB, 0, &stop, &free).is_ok());
+            let waiting = scope.spawn(|| space.reserve(3 * GIB, 0, &cancel, &free).is_ok());
             // Judged and emptied while the other waits.
             is_emptied.store(true, Ordering::Relaxed);
             space.remove_file(3 * GIB);
             assert!(waiting.join().unwrap());
         });
         let space = DiskSpace::default();
-        is_refused(&space.reserve(3 * GIB, 0, &stop, &|| Ok(GIB)));
+        is_refused(&space.reserve(3 * GIB, 0, &cancel, &|| Ok(GIB)));
         space.add_file();
-        is_refused(&space.reserve(3 * GIB, 1, &stop, &|| Ok(GIB)));
+        is_refused(&space.reserve(3 * GIB, 1, &cancel, &|| Ok(GIB)));
     }
 
     #[test]
     fn a_file_too_large_even_by_itself_does_not_wait_for_the_others() {
-        let (space, stop) = (DiskSpace::default(), Stop::never());
-        let mut other = space.reserve(GIB, 0, &stop, &|| Ok(2 * GIB)).unwrap();
+        let (space, cancel) = (DiskSpace::default(), CancelToken::new());
+        let mut other = space.reserve(GIB, 0, &cancel, &|| Ok(2 * GIB)).unwrap();
         space.add_file();
         other.use_up(GIB / 2);
-        is_refused(&space.reserve(3 * GIB, 0, &stop, &|| Ok(2 * GIB)));
-        assert!(matches!(space.reserve(1 << 46, 0, &stop, &|| Ok(GIB)), Err(RestoreError::NoSpace { .. })));
+        is_refused(&space.reserve(3 * GIB, 0, &cancel, &|| Ok(2 * GIB)));
+        assert!(matches!(space.reserve(1 << 46, 0, &cancel, &|| Ok(GIB)), Err(RestoreError::NoSpace { .. })));
     }
 
     #[test]
-    fn two_that_hold_a_file_each_and_wait_for_the_other_do_not_wait_for_ever() {
-        let (space, stop) = (DiskSpace::default(), Stop::never());
+    fn two_threads_that_hold_a_file_and_wait_for_each_other_do_not_wait_for_ever() {
+        let (space, cancel) = (DiskSpace::default(), CancelToken::new());
         let wait = || {
             space.add_file();
-            let refused = space.reserve(3 * GIB, 1, &stop, &|| Ok(GIB)).is_err();
+            let refused = space.reserve(3 * GIB, 1, &cancel, &|| Ok(GIB)).is_err();
             space.remove_file(0);
             refused
         };
@@ -253,18 +253,18 @@ mod tests {
 
     #[test]
     fn many_small_files_count_as_one_large_one_also_when_they_are_written() {
-        let (space, stop) = (DiskSpace::default(), Stop::never());
+        let (space, cancel) = (DiskSpace::default(), CancelToken::new());
         let never = || -> io::Result<u64> { panic!("nobody needs to know") };
-        let mut all: Vec<_> = (0..15).map(|_| space.reserve(4 << 20, 0, &stop, &never).unwrap()).collect();
+        let mut all: Vec<_> = (0..15).map(|_| space.reserve(4 << 20, 0, &cancel, &never).unwrap()).collect();
         let asked = AtomicBool::new(false);
         let free = || Ok(if asked.swap(true, Ordering::Relaxed) { 0 } else { GIB });
-        drop(space.reserve(4 << 20, 0, &stop, &free).unwrap());
+        drop(space.reserve(4 << 20, 0, &cancel, &free).unwrap());
         assert!(asked.swap(false, Ordering::Relaxed));
         all.iter_mut().for_each(|reservation| reservation.use_up(4 << 20));
         drop(all);
-        drop(space.reserve(4 << 20, 0, &stop, &free).unwrap());
+        drop(space.reserve(4 << 20, 0, &cancel, &free).unwrap());
         assert!(asked.load(Ordering::Relaxed));
         (0..15).for_each(|_| space.remove_file(4 << 20));
-        space.reserve(60 << 20, 0, &stop, &never).unwrap();
+        space.reserve(60 << 20, 0, &cancel, &never).unwrap();
     }
 }

@@ -16,9 +16,9 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::cancel::CancelToken;
 use crate::lock::lock;
 use crate::platform;
-use crate::stop::Stop;
 
 use super::holes;
 use super::reservation::Reservation;
@@ -33,12 +33,12 @@ pub const MARGIN: u64 = 64 << 20;
 #[derive(Debug)]
 pub struct Scratch {
     pub(super) inner: Arc<ScratchFolder>,
-    cancel: Stop,
+    cancel: CancelToken,
 }
 
 impl Scratch {
     /// Creates a new folder below `restore_to`, which must exist.
-    pub fn create(restore_to: &Path, cancel: Stop) -> Result<Self, Error> {
+    pub fn create(restore_to: &Path, cancel: CancelToken) -> Result<Self, Error> {
         let fail = |source| Error::Scratch { path: restore_to.to_owned(), source };
         let inner = ScratchFolder::create(restore_to).map_err(fail)?;
         Ok(Self { inner: Arc::new(inner), cancel })
@@ -60,7 +60,7 @@ impl Scratch {
     }
 
     /// Set once the run is cancelled.
-    pub(super) fn cancel(&self) -> &Stop {
+    pub(super) fn cancel_token(&self) -> &CancelToken {
         &self.cancel
     }
 
@@ -118,7 +118,7 @@ impl Scratch {
             if got < buffer.len() {
                 return Ok(());
             }
-            if self.cancel.is_set() {
+            if self.cancel.is_cancelled() {
                 return Err(RestoreError::Stopped);
             }
         }
@@ -147,7 +147,7 @@ impl Scratch {
             if copied == 0 {
                 return Ok(restored);
             }
-            if self.cancel.is_set() {
+            if self.cancel.is_cancelled() {
                 return Err(RestoreError::Stopped);
             }
         }
@@ -221,7 +221,7 @@ mod tests {
     #[test]
     fn a_restored_file_is_readable_and_nothing_of_it_is_left_when_dropped() {
         let target = below();
-        let scratch = Scratch::create(target.path(), Stop::never()).unwrap();
+        let scratch = Scratch::create(target.path(), CancelToken::new()).unwrap();
         let restored = scratch.restore(&mut &b"hello"[..], Some(5), &mut Vec::new()).unwrap();
         assert_eq!(restored.size(), 5);
         assert_eq!(std::fs::read(scratch.path().join("000000")).unwrap(), b"hello");
@@ -233,28 +233,28 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_cannot_be_removed_is_told_with_its_place() {
+    fn a_folder_that_cannot_be_removed_is_reported_with_its_path() {
         let target = below();
-        let scratch = Scratch::create(target.path(), Stop::never()).unwrap();
+        let scratch = Scratch::create(target.path(), CancelToken::new()).unwrap();
         let path = scratch.path().to_owned();
         std::fs::write(path.join("thesis.doc"), "not ours").unwrap();
         let error = scratch.remove().unwrap_err().to_string();
         assert!(error.contains(&path.display().to_string()) && error.contains("by hand"), "{error}");
         assert!(path.join("thesis.doc").exists());
-        let scratch = Scratch::create(target.path(), Stop::never()).unwrap();
+        let scratch = Scratch::create(target.path(), CancelToken::new()).unwrap();
         let restored = scratch.restore(&mut &b"content"[..], None, &mut Vec::new()).unwrap();
         assert!(scratch.remove().unwrap_err().to_string().contains("still open"));
         drop(restored);
         std::fs::remove_dir_all(&path).unwrap();
         assert_eq!(std::fs::read_dir(target.path()).unwrap().count(), 0);
-        let scratch = Scratch::create(target.path(), Stop::never()).unwrap();
+        let scratch = Scratch::create(target.path(), CancelToken::new()).unwrap();
         scratch.remove().unwrap();
     }
 
     #[test]
     fn content_that_grows_past_its_declared_size_is_cut_off() {
         let target = below();
-        let scratch = Scratch::create(target.path(), Stop::never()).unwrap();
+        let scratch = Scratch::create(target.path(), CancelToken::new()).unwrap();
         let bomb = &mut io::repeat(0);
         let error = scratch.restore(bomb, Some(10_000), &mut Vec::new()).unwrap_err();
         assert!(matches!(error, RestoreError::TooLong { declared: 10_000 }), "{error}");

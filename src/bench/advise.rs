@@ -62,7 +62,7 @@ impl Bench<'_> {
         }
         let first = Run { prepare: first.prepare + setting_up.as_secs_f64(), ..first };
         let mut runs = Runs { first, in_order: None, second: None };
-        if sequential || runs.first.files >= runs.first.population || self.stop.is_set() {
+        if sequential || runs.first.files >= runs.first.population || self.cancel.is_cancelled() {
             return Ok(Some(runs));
         }
         (self.say)("verifying files in the order of their listing");
@@ -77,7 +77,7 @@ impl Bench<'_> {
         let by_time = (left * 0.1 / first.verify.max(1e-3)).min(MORE) * first.files as f64;
         let by_bytes = self.restorable(0.1) as f64 * 0.8 / (first.bytes.max(1) as f64 / first.files as f64);
         let files = (by_time.min(by_bytes) as u64).min(first.population);
-        if !first.complete || files < 2 * first.files || self.stop.is_set() {
+        if !first.complete || files < 2 * first.files || self.cancel.is_cancelled() {
             return Ok(None);
         }
         (self.say)(&format!("verifying {files} files with {} threads", plan.engine.threads));
@@ -88,7 +88,7 @@ impl Bench<'_> {
 
     /// Gives the advice, and checks it with another run.
     pub(super) fn advise(&mut self, plan: &Plan, runs: Runs, sequential: bool) -> Result<(), Error> {
-        if self.stop.is_set() {
+        if self.cancel.is_cancelled() {
             return Ok(());
         }
         let Some((promising, costs)) = self.settings(plan, sequential) else {
@@ -152,7 +152,7 @@ impl Bench<'_> {
         let left = self.deadline.saturating_duration_since(Instant::now()).mul_f64(shares.0);
         let seed = format!("{} {purpose}", self.bench_plan.seed);
         let run =
-            pipeline::run(plan, (sample, threads), (left, self.restorable(shares.1)), &seed, self.stop)?;
+            pipeline::run(plan, (sample, threads), (left, self.restorable(shares.1)), &seed, self.cancel)?;
         self.report.bad = self.report.bad.max(run.bad);
         Ok(run)
     }
@@ -189,7 +189,7 @@ impl Bench<'_> {
         let most = CHECK.max(basis.calibration.files / 2);
         let fits =
             (0..4).map(|halvings| most >> halvings).find(|&files| basis.predict("", files).seconds < left);
-        let Some(files) = fits.filter(|_| !self.stop.is_set()) else {
+        let Some(files) = fits.filter(|_| !self.cancel.is_cancelled()) else {
             self.note("the prediction was not checked: no time was left; raise --max-time");
             return Ok(());
         };

@@ -5,31 +5,31 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::stop::Stop;
+use crate::cancel::CancelToken;
 use crate::threads;
 
 /// The share of time and bytes that one measurement gets.
 #[derive(Debug)]
 pub struct Slice {
-    stop: Stop,
+    cancel: CancelToken,
     bytes_left: AtomicU64,
 }
 
 impl Slice {
     /// `time` from now on, but not past `deadline`, and at most `bytes`.
-    pub fn new(stop: &Stop, deadline: Instant, time: Duration, bytes: u64) -> Self {
+    pub fn new(cancel: &CancelToken, deadline: Instant, time: Duration, bytes: u64) -> Self {
         let end = (Instant::now() + time).min(deadline);
-        Self { stop: stop.with_deadline(Some(end)), bytes_left: AtomicU64::new(bytes) }
+        Self { cancel: cancel.with_deadline(Some(end)), bytes_left: AtomicU64::new(bytes) }
     }
 
     /// Whether the measurement must end.
     pub fn is_over(&self) -> bool {
-        self.stop.is_set()
+        self.cancel.is_cancelled()
     }
 
-    /// A request to stop that is set when the slice is over.
-    pub fn stop(&self) -> Stop {
-        self.stop.clone()
+    /// A token that is cancelled when the slice is over.
+    pub fn cancel_token(&self) -> CancelToken {
+        self.cancel.clone()
     }
 
     /// Claims bytes to read or write; `false` if too few are left.
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     fn slice(time: Duration, bytes: u64) -> Slice {
-        Slice::new(&Stop::never(), Instant::now() + Duration::from_secs(60), time, bytes)
+        Slice::new(&CancelToken::new(), Instant::now() + Duration::from_secs(60), time, bytes)
     }
 
     #[test]
@@ -83,9 +83,9 @@ mod tests {
     fn time_and_stop_end_what_would_go_on_for_ever() {
         let (done, time) = measure(2, &slice(Duration::from_millis(30), 0), || || Some(1));
         assert!(done > 0 && time >= Duration::from_millis(30));
-        let stop = Stop::never();
-        stop.set();
+        let cancel = CancelToken::new();
+        cancel.cancel();
         let far = Instant::now() + Duration::from_secs(60);
-        assert_eq!(measure(2, &Slice::new(&stop, far, Duration::from_secs(60), 9), || || Some(1)).0, 0);
+        assert_eq!(measure(2, &Slice::new(&cancel, far, Duration::from_secs(60), 9), || || Some(1)).0, 0);
     }
 }

@@ -4,13 +4,14 @@
 //! cache of folders, so the first listing after a reboot may be slower.
 
 use std::ops::ControlFlow;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use crate::backup::{CatalogSink, Context, EntryBatch, Listing, Needs};
+use crate::lock::{into_inner, lock};
 use crate::plan::SampleSize;
-use crate::verify::sample::{BottomK, Ranker, Target};
+use crate::verify::sample::{BottomK, Ranker, SampleQuota};
 
 use super::Error;
 use super::figures::{Figure, Probe};
@@ -47,7 +48,7 @@ struct SampleSink<'a> {
 impl CatalogSink for SampleSink<'_> {
     fn take(&self, entries: &EntryBatch) -> ControlFlow<()> {
         let ranked: Vec<_> = entries.iter().map(|entry| (self.ranker.rank(entry.path), entry)).collect();
-        let mut draw = self.draw.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut draw = lock(&self.draw);
         for (rank, entry) in &ranked {
             draw.count(1, rank.digest, u128::MAX);
             draw.offer(rank.order, entry);
@@ -57,27 +58,27 @@ impl CatalogSink for SampleSink<'_> {
     }
 
     fn restart(&self) {
-        self.draw.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        lock(&self.draw).clear();
         self.files.store(0, Ordering::Relaxed);
     }
 }
 
 /// Lists a location and draws a sample with `seed`.
 pub fn list(location: &MeasuredLocation, seed: &str, slice: &Slice) -> Result<ListingResult, Error> {
-    let target = Target::new(SampleSize::Count(DRAWN), 0.5);
+    let quota = SampleQuota::new(SampleSize::Count(DRAWN), 0.5);
     let drawing = SampleSink {
         ranker: Ranker::new(seed),
         slice,
-        draw: Mutex::new(BottomK::new(target)),
+        draw: Mutex::new(BottomK::new(quota)),
         files: AtomicU64::new(0),
     };
-    let context = Context::new(slice.stop()).with_threads(THREADS);
+    let context = Context::new(slice.cancel_token()).with_threads(THREADS);
     let clock = Instant::now();
     let listing = location.lister.catalog(Needs::default(), &context, &drawing);
     let time = clock.elapsed();
     let listing = listing.map_err(crate::verify::Error::from)?;
     let files = drawing.files.into_inner();
-    let draw = drawing.draw.into_inner().unwrap_or_else(PoisonError::into_inner).finish();
+    let draw = into_inner(drawing.draw).finish();
     let damage = match &listing {
         Listing::Damaged(parts) => parts.iter().map(ToString::to_string).collect(),
         Listing::Whole | Listing::Stopped => Vec::new(),

@@ -31,10 +31,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::backup::{Context, remove_leftovers};
+use crate::cancel::CancelToken;
 use crate::exit::ExitCode;
 use crate::output::Output;
 use crate::plan::{Algorithm, CachePolicy, Plan, ReportOutput};
-use crate::stop::Stop;
 use crate::verify;
 use crate::verify::target::Protected;
 
@@ -130,12 +130,12 @@ impl BenchReport {
 }
 
 /// Measures. `say` is called with each step.
-pub fn run(bench_plan: &BenchPlan, stop: &Stop, say: &dyn Fn(&str)) -> Result<BenchReport, Error> {
+pub fn run(bench_plan: &BenchPlan, cancel: &CancelToken, say: &dyn Fn(&str)) -> Result<BenchReport, Error> {
     if let Some(report) = &bench_plan.report {
         spare_the_measured(bench_plan, report)?;
     }
-    let mut bench = Bench::new(bench_plan, stop, say);
-    let locations = open_locations(bench_plan, stop)?;
+    let mut bench = Bench::new(bench_plan, cancel, say);
+    let locations = open_locations(bench_plan, cancel)?;
     if let Some(restore_to) = &bench_plan.restore_to {
         prepare(bench_plan, restore_to)?;
     }
@@ -160,11 +160,11 @@ pub fn run(bench_plan: &BenchPlan, stop: &Stop, say: &dyn Fn(&str)) -> Result<Be
 }
 
 /// The plan's backup first, then its originals, then the other folders.
-fn open_locations(bench_plan: &BenchPlan, stop: &Stop) -> Result<Vec<MeasuredLocation>, Error> {
+fn open_locations(bench_plan: &BenchPlan, cancel: &CancelToken) -> Result<Vec<MeasuredLocation>, Error> {
     let mut locations = Vec::new();
     if let Some(plan) = &bench_plan.plan {
         let cold = plan.engine.cache == CachePolicy::Drop;
-        let context = Context { cancel: stop.clone(), cold, threads: plan.engine.threads };
+        let context = Context { cancel: cancel.clone(), cold, threads: plan.engine.threads };
         locations.push(MeasuredLocation::backup(&plan.target.backup, &context)?);
         for source in plan.target.originals() {
             locations.push(MeasuredLocation::folder("source", source, cold)?);
@@ -206,14 +206,14 @@ fn prepare(bench_plan: &BenchPlan, restore_to: &Path) -> Result<(), Error> {
 /// A bench in progress.
 struct Bench<'a> {
     bench_plan: &'a BenchPlan,
-    stop: &'a Stop,
+    cancel: &'a CancelToken,
     say: &'a dyn Fn(&str),
     deadline: Instant,
     report: BenchReport,
 }
 
 impl<'a> Bench<'a> {
-    fn new(bench_plan: &'a BenchPlan, stop: &'a Stop, say: &'a dyn Fn(&str)) -> Self {
+    fn new(bench_plan: &'a BenchPlan, cancel: &'a CancelToken, say: &'a dyn Fn(&str)) -> Self {
         let started =
             jiff::Timestamp::try_from(bench_plan.started).map(|time| time.strftime("%FT%TZ").to_string());
         let report = BenchReport {
@@ -230,13 +230,13 @@ impl<'a> Bench<'a> {
             slower: Vec::new(),
             notes: Vec::new(),
         };
-        Self { bench_plan, stop, say, deadline: Instant::now() + bench_plan.max_time, report }
+        Self { bench_plan, cancel, say, deadline: Instant::now() + bench_plan.max_time, report }
     }
 
     /// A share of the plan's time and bytes.
     fn slice(&self, time: f64, bytes: f64) -> Slice {
         let time = self.bench_plan.max_time.mul_f64(time.clamp(0.0, 1.0));
-        Slice::new(self.stop, self.deadline, time, self.bytes(bytes))
+        Slice::new(self.cancel, self.deadline, time, self.bytes(bytes))
     }
 
     #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
@@ -329,13 +329,13 @@ impl<'a> Bench<'a> {
         let name = location::name("restore", restore_to);
         for kind in WRITERS {
             let slice = self.slice(0.015, 0.02);
-            self.report.figures.extend(write::write((&name, restore_to), kind, &slice, self.stop)?);
+            self.report.figures.extend(write::write((&name, restore_to), kind, &slice, self.cancel)?);
         }
         Ok(())
     }
 
     fn finish(mut self) -> BenchReport {
-        self.report.interrupted = self.stop.is_set();
+        self.report.interrupted = self.cancel.is_cancelled();
         if self.report.figures.iter().any(looks_like_memory) {
             self.note("some of this was read faster than most disks can read: it may come from a cache that cannot be emptied");
         }

@@ -1,10 +1,11 @@
 //! The open probe: how many files per second can be opened and their metadata read. Each file is
 //! opened only once in a bench, because the second time the system remembers where it is.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use crate::backup::EntryBatch;
+use crate::lock::{into_inner, lock};
 
 use super::figures::{Figure, Probe};
 use super::limits::{Slice, measure};
@@ -27,10 +28,10 @@ pub fn open(
             let path = (index < range.end).then(|| drawn.get(index).path)?;
             let Ok((_, size)) = location.open(path) else { return Some(0) };
             let file = Sampled { path: path.to_vec(), size };
-            found.lock().unwrap_or_else(PoisonError::into_inner).push(file);
+            lock(&found).push(file);
             Some(1)
         }
     });
-    sampled.append(&mut found.into_inner().unwrap_or_else(PoisonError::into_inner));
+    sampled.append(&mut into_inner(found));
     Figure::new(&location.name, Probe::Open, (threads, None), done)
 }

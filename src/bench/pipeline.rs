@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use crate::cancel::CancelToken;
 use crate::plan::{Completeness, Keep, Limits, Plan, SampleSize};
-use crate::stop::Stop;
 use crate::verify::verdict::Verdict;
 use crate::verify::{self, Silent};
 
@@ -16,7 +16,7 @@ pub fn run(
     (sample, threads): (SampleSize, usize),
     (time, bytes): (Duration, u64),
     seed: &str,
-    stop: &Stop,
+    cancel: &CancelToken,
 ) -> Result<Run, verify::Error> {
     let mut plan = plan.clone();
     plan.draw.sample = sample;
@@ -26,7 +26,7 @@ pub fn run(
     plan.limits = Limits { budget: Some(bytes), time_limit: Some(time) };
     plan.outputs.keep = Keep::None;
     plan.outputs.reports = Vec::new();
-    let outcome = verify::run(&plan, stop, &Silent)?;
+    let outcome = verify::run(&plan, cancel, &Silent)?;
     let effort = &outcome.effort;
     Ok(Run {
         files: outcome.counts.looked_at(),

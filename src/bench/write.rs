@@ -7,10 +7,11 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use crate::backup::{RestoreError, Restored, Scratch};
-use crate::stop::Stop;
+use crate::cancel::CancelToken;
+use crate::lock::{into_inner, lock};
 use crate::verify;
 
 use super::figures::{Figure, Probe};
@@ -32,9 +33,9 @@ pub fn write(
     (name, restore_to): (&str, &Path),
     (threads, through): (usize, bool),
     slice: &Slice,
-    stop: &Stop,
+    cancel: &CancelToken,
 ) -> Result<Option<Figure>, verify::Error> {
-    let scratch = Scratch::create(restore_to, stop.clone())?;
+    let scratch = Scratch::create(restore_to, cancel.clone())?;
     let mut content = vec![0; PIECE];
     // Random bytes, which compression cannot make smaller.
     blake3::Hasher::new().finalize_xof().fill(&mut content);
@@ -48,13 +49,13 @@ pub fn write(
             }
             let appended = append(scratch, &mut file, content, through);
             if let Err(error) = appended {
-                *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                *lock(&failed) = Some(error);
                 return None;
             }
             Some(PIECE as u64)
         }
     });
-    if let Some(source) = failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+    if let Some(source) = into_inner(failed) {
         return Err(verify::Error::RestoreFolder { place: restore_to.to_owned(), source });
     }
     let probe = if through { Probe::WriteThrough } else { Probe::Write };
@@ -88,8 +89,9 @@ mod tests {
         let world = tempfile::tempdir().unwrap();
         let far = Instant::now() + Duration::from_secs(60);
         for through in [false, true] {
-            let slice = Slice::new(&Stop::never(), far, Duration::from_secs(60), 5 * PIECE as u64 + 7);
-            let figure = write(("r", world.path()), (2, through), &slice, &Stop::never()).unwrap().unwrap();
+            let slice = Slice::new(&CancelToken::new(), far, Duration::from_secs(60), 5 * PIECE as u64 + 7);
+            let figure =
+                write(("r", world.path()), (2, through), &slice, &CancelToken::new()).unwrap().unwrap();
             assert_eq!(figure.amount, 5 * PIECE as u64);
             assert_eq!(std::fs::read_dir(world.path()).unwrap().count(), 0);
         }

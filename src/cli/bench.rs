@@ -20,10 +20,10 @@ use super::{resolve, signals};
 use crate::backup::registry;
 use crate::bench::figures::BenchReport;
 use crate::bench::{self, BenchPlan, json, render};
+use crate::cancel::CancelToken;
 use crate::exit::ExitCode;
 use crate::output::Output;
 use crate::plan::Plan;
-use crate::stop::Stop;
 
 const MAX_BYTES: u64 = 2 << 30;
 const MAX_TIME: Duration = Duration::from_secs(60);
@@ -76,15 +76,15 @@ pub fn run(arguments: &BenchArgs, environment: &Environment) -> Result<ExitCode,
     let since = Instant::now();
     let old = arguments.compare.as_deref().map(read_old).transpose()?;
     let job = job(arguments, environment, since)?;
-    let stop = Stop::never();
-    signals::install(&stop)?;
+    let cancel = CancelToken::new();
+    signals::install(&cancel)?;
     let say = |what: &str| {
         if !arguments.quiet && environment.stderr_is_terminal {
             // Where nobody reads it, nothing is lost.
             let _ = writeln!(io::stderr(), "{what}");
         }
     };
-    let mut report = bench::run(&job, &stop, &say)
+    let mut report = bench::run(&job, &cancel, &say)
         .map_err(|error| Error::from_stage(error.exit_code(), &error, error.hint()))?;
     if let Some(old) = &old {
         json::compare(&mut report, old);

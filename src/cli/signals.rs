@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use super::error::Error;
+use crate::cancel::CancelToken;
 use crate::exit::ExitCode;
-use crate::stop::Stop;
 use crate::threads;
 
 /// How a process ends that was stopped at once: what shells report for one killed by Ctrl-C (128 +
@@ -17,15 +17,15 @@ use crate::threads;
 /// next.
 pub const STOPPED_AT_ONCE: i32 = 130;
 
-/// Answers signals from now on, by setting `stop`. To be called once in a process.
+/// Answers signals from now on, by cancelling `cancel`. To be called once in a process.
 ///
 /// It takes a thread. Where none can be had, a signal ends the run at once, and the next removes
 /// what it left.
-pub fn install(stop: &Stop) -> Result<(), Error> {
+pub fn install(cancel: &CancelToken) -> Result<(), Error> {
     if !threads::can_start() {
         return Ok(());
     }
-    let answer = Answer { stop: stop.clone(), asked: AtomicBool::new(false) };
+    let answer = Answer { cancel: cancel.clone(), asked: AtomicBool::new(false) };
     ctrlc::set_handler(move || {
         if answer.is_second() {
             std::process::exit(STOPPED_AT_ONCE);
@@ -46,14 +46,14 @@ pub fn install(stop: &Stop) -> Result<(), Error> {
 
 /// What was asked for so far.
 struct Answer {
-    stop: Stop,
+    cancel: CancelToken,
     asked: AtomicBool,
 }
 
 impl Answer {
-    /// Notes a signal and sets the stop; whether there was one before.
+    /// Notes a signal and cancels the token; returns whether there was one before.
     fn is_second(&self) -> bool {
-        self.stop.set();
+        self.cancel.cancel();
         self.asked.swap(true, Ordering::Relaxed)
     }
 }
@@ -64,18 +64,18 @@ mod tests {
 
     #[test]
     fn the_first_signal_asks_and_the_second_insists() {
-        let stop = Stop::never();
-        let answer = Answer { stop: stop.clone(), asked: AtomicBool::new(false) };
-        assert!(!stop.is_set());
+        let cancel = CancelToken::new();
+        let answer = Answer { cancel: cancel.clone(), asked: AtomicBool::new(false) };
+        assert!(!cancel.is_cancelled());
         assert!(!answer.is_second());
-        assert!(stop.is_set());
+        assert!(cancel.is_cancelled());
         assert!(answer.is_second());
     }
 
     #[test]
     fn a_stop_for_another_reason_does_not_make_the_first_signal_the_second() {
-        let answer = Answer { stop: Stop::never(), asked: AtomicBool::new(false) };
-        answer.stop.set();
+        let answer = Answer { cancel: CancelToken::new(), asked: AtomicBool::new(false) };
+        answer.cancel.cancel();
         assert!(!answer.is_second());
     }
 }

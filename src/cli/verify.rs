@@ -4,10 +4,10 @@ use super::environment::Environment;
 use super::error::Error;
 use super::invocation::Verify;
 use super::{resolve, signals};
+use crate::cancel::CancelToken;
 use crate::exit::ExitCode;
 use crate::plan::Plan;
 use crate::report::Model;
-use crate::stop::Stop;
 use crate::{progress, report, verify};
 
 /// Verifies as flags and configuration say.
@@ -16,10 +16,10 @@ pub fn run(flags: Verify, environment: &Environment) -> Result<ExitCode, Error> 
 }
 
 fn execute(plan: &Plan) -> Result<ExitCode, Error> {
-    let stop = Stop::never();
-    signals::install(&stop)?;
+    let cancel = CancelToken::new();
+    signals::install(&cancel)?;
     let progress = progress::for_plan(&plan.outputs.terminal);
-    let done = verify::run(plan, &stop, &*progress);
+    let done = verify::run(plan, &cancel, &*progress);
     drop(progress);
     let outcome = done.map_err(|error| report_failure(plan, error))?;
     let model = Model::new(plan, Ok(&outcome));

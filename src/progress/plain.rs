@@ -1,10 +1,11 @@
 //! Progress without a terminal: a plain line now and then.
 
 use std::io::Write;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::lock::lock;
 use crate::verify::{Observer, PickRecord};
 use crate::words;
 
@@ -60,7 +61,7 @@ impl Plain {
     }
 
     fn write(&self, text: &str) {
-        write_line(&mut **self.out.lock().unwrap_or_else(PoisonError::into_inner), text);
+        write_line(&mut **lock(&self.out), text);
     }
 
     fn verify_line(&self) -> String {

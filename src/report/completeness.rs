@@ -71,7 +71,7 @@ pub(super) fn fact(found: &CompletenessPart) -> String {
     for (number, one, many) in [
         (found.too_young, "is younger than the backup", "are younger than the backup"),
         (found.undecided, "may be younger than the backup", "may be younger than the backup"),
-        (doubtful, "is not in it, perhaps put there since", "are not in it, perhaps put there since"),
+        (doubtful, "is not in it, perhaps put there later", "are not in it, perhaps put there later"),
     ] {
         if number > 0 {
             let what = if number == 1 { one } else { many };
@@ -98,9 +98,9 @@ mod tests {
     use super::*;
     use crate::exit::ExitCode;
     use crate::report::samples;
-    use crate::verify::outcome::{Completeness, Outcome};
+    use crate::verify::outcome::{CompletenessResult, Outcome};
 
-    fn with(found: Completeness) -> Outcome {
+    fn with(found: CompletenessResult) -> Outcome {
         Outcome { completeness: Some(found), ..samples::passed() }
     }
 
@@ -110,13 +110,13 @@ mod tests {
 
     #[test]
     fn missing_originals_are_only_a_warning_if_completeness_was_not_asked_for() {
-        let found = Completeness {
+        let found = CompletenessResult {
             wanted: 200,
             originals: 9_000,
             looked_up: 200,
             missing: vec![b"/s/cache/1".to_vec(), b"/s/cache/2".to_vec()],
             exclude: vec!["cache/**".to_owned()],
-            ..Completeness::default()
+            ..CompletenessResult::default()
         };
         let outcome = with(found.clone());
         assert_eq!(outcome.exit_code(), ExitCode::Pass);
@@ -126,15 +126,20 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("exclude = [\"cache/**\"]"), "{text}");
-        let asked = with(Completeness { asked_for: true, ..found });
+        let asked = with(CompletenessResult { asked_for: true, ..found });
         assert_eq!((asked.exit_code(), warning(&model(&asked))), (ExitCode::IntegrityFailure, None));
     }
 
     #[test]
     fn looking_up_too_few_originals_is_doubt_only_if_completeness_was_asked_for() {
-        let base = Completeness { asked_for: true, wanted: 200, originals: 9_000, ..Completeness::default() };
+        let base = CompletenessResult {
+            asked_for: true,
+            wanted: 200,
+            originals: 9_000,
+            ..CompletenessResult::default()
+        };
         let code = |looked_up, too_young, undecided| {
-            with(Completeness { looked_up, too_young, undecided, ..base.clone() }).exit_code()
+            with(CompletenessResult { looked_up, too_young, undecided, ..base.clone() }).exit_code()
         };
         assert_eq!(code(200, 0, 0), ExitCode::Pass);
         assert_eq!(code(200, 900, 40), ExitCode::Pass, "other originals replaced them");
@@ -143,9 +148,10 @@ mod tests {
         assert_eq!(code(18, 0, 182), ExitCode::Incomplete);
         assert_eq!(code(18, 182, 0), ExitCode::Incomplete);
         assert_eq!(code(0, 0, 0), ExitCode::Incomplete);
-        let nobody_asked = Completeness { asked_for: false, undecided: 182, looked_up: 18, ..base.clone() };
+        let nobody_asked =
+            CompletenessResult { asked_for: false, undecided: 182, looked_up: 18, ..base.clone() };
         assert_eq!(with(nobody_asked).exit_code(), ExitCode::Pass);
-        let outcome = with(Completeness { looked_up: 18, undecided: 182, ..base });
+        let outcome = with(CompletenessResult { looked_up: 18, undecided: 182, ..base });
         assert_eq!(
             doubt(&model(&outcome)).unwrap(),
             "18 of 200 originals wanted could be looked up in the backup: 182 may be younger than the backup; verify a newer one."
@@ -154,17 +160,17 @@ mod tests {
 
     #[test]
     fn one_original_is_reported_in_the_singular() {
-        let found = Completeness {
+        let found = CompletenessResult {
             wanted: 200,
             looked_up: 200,
             doubtful: vec![b"/s/new".to_vec()],
-            ..Completeness::default()
+            ..CompletenessResult::default()
         };
         let text = warning(&model(&with(found.clone()))).unwrap();
         let expected = "WARNING: 1 of 201 originals that were looked up is not in the backup, \
                         perhaps because it was put there after the backup was taken;";
         assert!(text.starts_with(expected), "{text}");
-        let asked = with(Completeness { asked_for: true, ..found });
+        let asked = with(CompletenessResult { asked_for: true, ..found });
         let expected = "1 original is not in the backup, perhaps because it was put there after the backup was taken; \
                         verify a newer backup, which must hold it.";
         assert_eq!(doubt(&model(&asked)).unwrap(), expected);

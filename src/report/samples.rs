@@ -11,7 +11,7 @@ use crate::verify::assurance::Assurance;
 use crate::verify::counts::Counts;
 use crate::verify::difference::{DamagePattern, Difference};
 use crate::verify::hash::Hash;
-use crate::verify::outcome::{Completeness, Effort, Incomplete, Outcome, Population, Sample};
+use crate::verify::outcome::{CompletenessResult, Effort, Incomplete, Outcome, Population, SampleSummary};
 use crate::verify::verdict::Verdict;
 use crate::verify::{Hashes, PickRecord};
 
@@ -70,7 +70,13 @@ fn outcome(verdicts: &[(Verdict, u64)], wanted: u64) -> Outcome {
             unlisted: 0,
             not_compared: 0,
         },
-        sample: Sample { strategy: "random", seed: "spring".to_owned(), wanted, drawn, replacements: 0 },
+        sample: SampleSummary {
+            strategy: "random",
+            seed: "spring".to_owned(),
+            wanted,
+            drawn,
+            replacements: 0,
+        },
         assurance: Assurance::of(10_000, &counts, 0, 0.95),
         counts,
         findings: Vec::new(),
@@ -155,7 +161,7 @@ pub(crate) fn disaster() -> Outcome {
     found.incomplete = Some(Incomplete::Interrupted);
     found.denied = vec!["folder private cannot be listed: permission denied".to_owned()];
     found.damage = (0..15).map(|n| format!("folder {n}: permission denied")).collect();
-    found.completeness = Some(Completeness {
+    found.completeness = Some(CompletenessResult {
         asked_for: true,
         wanted: 200,
         originals: 9_000,

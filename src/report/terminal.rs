@@ -110,7 +110,7 @@ fn failures(out: &mut String, model: &Model, style: &SummaryStyle) {
         lines("Parts of the backup that cannot be listed:", model.damage.iter().chain(&model.denied)),
         lines("Originals that the backup does not contain:", missing.iter()),
         lines(
-            "Originals that it does not contain, perhaps because they were put there since:",
+            "Originals that it does not contain, perhaps because they were put there later:",
             doubtful.iter(),
         ),
         findings(

@@ -8,9 +8,9 @@ use std::fs::File;
 use std::io;
 use std::thread::{self, JoinHandle};
 
+use crate::cancel::CancelToken;
 use crate::plan::Algorithm;
 use crate::platform::Stat;
-use crate::stop::Stop;
 
 use super::hash::{Hashed, hash_alone};
 
@@ -21,18 +21,18 @@ pub const LARGE: u64 = 64 << 20;
 #[derive(Debug)]
 pub struct Ahead {
     before: Stat,
-    stop: Stop,
+    cancel: CancelToken,
     reading: Option<JoinHandle<io::Result<Hashed>>>,
 }
 
 impl Ahead {
     /// Begins to hash the open file whose metadata is `before`; `None` if no thread can be started.
-    pub fn begin(file: File, before: Stat, algorithm: Algorithm, stop: &Stop) -> Option<Self> {
-        let stop = stop.child();
-        let until = stop.clone();
+    pub fn begin(file: File, before: Stat, algorithm: Algorithm, cancel: &CancelToken) -> Option<Self> {
+        let cancel = cancel.child();
+        let until = cancel.clone();
         let read = move || hash_alone(&file, before.size, algorithm, &until);
         let reading = thread::Builder::new().name("ahead".to_owned()).spawn(read).ok()?;
-        Some(Self { before, stop, reading: Some(reading) })
+        Some(Self { before, cancel, reading: Some(reading) })
     }
 
     /// Whether this is the same file with the same metadata.
@@ -53,7 +53,7 @@ impl Ahead {
 
 impl Drop for Ahead {
     fn drop(&mut self) {
-        self.stop.set();
+        self.cancel.cancel();
         // The result, or a panic, no longer matters to anybody.
         let _ = self.reading.take().map(JoinHandle::join);
     }
@@ -72,11 +72,11 @@ mod tests {
         file.write_all(b"content").unwrap();
         let before = platform::stat(&file).unwrap();
         let open = || file.try_clone().unwrap();
-        let ahead = Ahead::begin(open(), before, Algorithm::Sha256, &Stop::never()).unwrap();
+        let ahead = Ahead::begin(open(), before, Algorithm::Sha256, &CancelToken::new()).unwrap();
         assert!(ahead.is_of(&before));
         assert!(!ahead.is_of(&Stat { size: 8, ..before }));
-        let hashed = hash_alone(&file, before.size, Algorithm::Sha256, &Stop::never()).unwrap();
+        let hashed = hash_alone(&file, before.size, Algorithm::Sha256, &CancelToken::new()).unwrap();
         assert_eq!(ahead.finish().unwrap(), hashed);
-        drop(Ahead::begin(open(), before, Algorithm::Blake3, &Stop::never()));
+        drop(Ahead::begin(open(), before, Algorithm::Blake3, &CancelToken::new()));
     }
 }

@@ -1,13 +1,14 @@
-//! The catalog stage: what the backup lists, reduced to the population and the draw in one
+//! The catalog stage: reduces what the backup lists to the population and the draw, in one
 //! streaming pass.
 
 use std::ops::ControlFlow;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use crate::backup::{CatalogSink, Damage, Entry, EntryBatch};
+use crate::cancel::CancelToken;
+use crate::lock::{into_inner, lock};
 use crate::platform::Timestamp;
-use crate::stop::Stop;
 
 use super::completeness::Lookup;
 use super::filter::Filter;
@@ -18,14 +19,14 @@ use super::sample::{BottomK, Rank, Ranker};
 use super::schedule::Schedule;
 use super::strategy::Strategy;
 
-/// Decides what belongs to the population, and counts it.
+/// Decides which entries belong to the population, and counts them.
 pub struct PopulationFilter<'a> {
     filter: &'a Filter,
     pairing: &'a Pairing,
     ranker: &'a Ranker,
     observer: &'a dyn Observer,
     lookup: Option<&'a Lookup>,
-    stop: &'a Stop,
+    cancel: &'a CancelToken,
     now: Timestamp,
     files: AtomicU64,
     bytes: AtomicU64,
@@ -34,28 +35,28 @@ pub struct PopulationFilter<'a> {
     unmapped: AtomicU64,
     passed_over: AtomicU64,
     digest: Mutex<u128>,
-    /// The newest time of any entry in nanoseconds, or the smallest number.
+    /// The newest time of any entry in nanoseconds since 1970; `i64::MIN` if there is none yet.
     newest: AtomicI64,
 }
 
 /// What one batch adds to the population.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Added {
-    /// Files.
+    /// How many files.
     pub files: u64,
-    /// The sum of their digests.
+    /// The sum of their digests, modulo 2^128.
     pub digest: u128,
 }
 
 impl<'a> PopulationFilter<'a> {
-    /// One that has counted nothing yet.
+    /// A filter that has counted nothing yet.
     pub fn new(
         filter: &'a Filter,
         pairing: &'a Pairing,
         ranker: &'a Ranker,
         observer: &'a dyn Observer,
         lookup: Option<&'a Lookup>,
-        stop: &'a Stop,
+        cancel: &'a CancelToken,
         now: Timestamp,
     ) -> Self {
         Self {
@@ -64,7 +65,7 @@ impl<'a> PopulationFilter<'a> {
             ranker,
             observer,
             lookup,
-            stop,
+            cancel,
             now,
             files: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
@@ -79,21 +80,21 @@ impl<'a> PopulationFilter<'a> {
 
     /// Whether an entry is in the population.
     pub fn holds(&self, entry: &Entry<'_>) -> bool {
-        self.filter.includes(entry) && self.has_place(entry)
+        self.filter.includes(entry) && self.has_original_path(entry)
     }
 
-    /// Whether an entry is in the population, which counts it.
+    /// Whether an entry is in the population. If it is, it is counted.
     pub fn admits(&self, entry: &Entry<'_>) -> bool {
         let admitted = self.holds(entry);
         if admitted {
-            let mut digest = self.digest.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut digest = lock(&self.digest);
             *digest = digest.wrapping_add(self.ranker.rank(entry.path).digest);
             self.files.fetch_add(1, Ordering::Relaxed);
         }
         admitted
     }
 
-    /// Whether files of the population may be lost by a damage; otherwise it is no concern of this
+    /// Whether damage may have hidden files of the population. Otherwise it does not concern this
     /// run.
     pub fn concerns(&self, damage: &Damage) -> bool {
         let below = |path: &[u8]| self.filter.may_include_below(path) && self.pairing.may_cover_below(path);
@@ -101,20 +102,21 @@ impl<'a> PopulationFilter<'a> {
         damage.concerns(below, file)
     }
 
-    /// The newest modification time of all entries that were listed, as far as times were.
+    /// The newest modification time of all listed entries; `None` if none was listed with a time.
     pub fn newest(&self) -> Option<Timestamp> {
         let newest = self.newest.load(Ordering::Relaxed);
         (newest > i64::MIN).then(|| Timestamp::from_nanos(newest.into()))
     }
 
-    /// An entry whose name is no path has no place, but it is in the backup and will not restore:
-    /// it stays.
-    fn has_place(&self, entry: &Entry<'_>) -> bool {
+    /// Whether some rule says where the entry's original is. An entry whose name is not a path has
+    /// no original path. It stays in the population all the same, because it is in the backup and
+    /// cannot be restored.
+    fn has_original_path(&self, entry: &Entry<'_>) -> bool {
         entry.problem.is_some() || self.pairing.covers(entry.path)
     }
 
-    /// Counts a batch, and gives each entry of the population with its rank to `each`.
-    pub fn pass<'e>(
+    /// Counts a batch, and calls `each` with every entry of the population and its rank.
+    pub fn count_batch<'e>(
         &self,
         entries: &'e EntryBatch,
         mut each: impl FnMut(Entry<'e>, Rank),
@@ -123,14 +125,14 @@ impl<'a> PopulationFilter<'a> {
         let (mut bytes, mut filtered, mut unmapped) = (0, 0, 0);
         let mut newest = None;
         for entry in entries.iter() {
-            // A file that is dated in the future says nothing about the backup.
+            // A file dated in the future says nothing about the backup.
             newest = newest.max(entry.mtime.filter(|&mtime| mtime <= self.now && !entry.zone_unknown));
             if let Some(lookup) = self.lookup {
                 lookup.note(&entry);
             }
             if !self.filter.includes(&entry) {
                 filtered += 1;
-            } else if !self.has_place(&entry) {
+            } else if !self.has_original_path(&entry) {
                 unmapped += 1;
             } else {
                 let rank = self.ranker.rank(entry.path);
@@ -150,34 +152,34 @@ impl<'a> PopulationFilter<'a> {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         self.filtered.fetch_add(filtered, Ordering::Relaxed);
         self.unmapped.fetch_add(unmapped, Ordering::Relaxed);
-        let mut digest = self.digest.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut digest = lock(&self.digest);
         *digest = digest.wrapping_add(added.digest);
         self.observer.cataloged(entries.len() as u64);
-        if self.stop.is_set() { ControlFlow::Break(()) } else { ControlFlow::Continue(added) }
+        if self.cancel.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(added) }
     }
 
-    /// Counts entries that are no regular files.
+    /// Counts entries that are not regular files.
     pub fn pass_over(&self, count: u64) {
         self.passed_over.fetch_add(count, Ordering::Relaxed);
     }
 
-    /// Forgets what was counted, for a listing that begins again (not the times: they were seen).
+    /// Resets the counters, because the listing begins again. The newest time stays: it was seen.
     pub fn reset(&self) {
         for counter in [&self.files, &self.bytes, &self.filtered, &self.unmapped, &self.passed_over] {
             counter.store(0, Ordering::Relaxed);
         }
         self.sizes_unknown.store(false, Ordering::Relaxed);
-        *self.digest.lock().unwrap_or_else(PoisonError::into_inner) = 0;
+        *lock(&self.digest) = 0;
     }
 
-    /// What was counted; of a backup that was listed to its end if `whole`.
+    /// What was counted. `whole` says whether the backup was listed to its end.
     pub fn population(&self, whole: bool) -> Population {
         let known = !self.sizes_unknown.load(Ordering::Relaxed);
         Population {
             files: self.files.load(Ordering::Relaxed),
             whole,
             bytes: known.then(|| self.bytes.load(Ordering::Relaxed)),
-            digest: format!("{:032x}", *self.digest.lock().unwrap_or_else(PoisonError::into_inner)),
+            digest: format!("{:032x}", *lock(&self.digest)),
             filtered: self.filtered.load(Ordering::Relaxed),
             unmapped: self.unmapped.load(Ordering::Relaxed),
             unlisted: 0,
@@ -186,17 +188,17 @@ impl<'a> PopulationFilter<'a> {
     }
 }
 
-/// Draws while the backup lists.
-pub struct Drawing<'a> {
+/// Draws the sample while the backup is listed.
+pub struct DrawSink<'a> {
     population_filter: &'a PopulationFilter<'a>,
     strategy: &'static dyn Strategy,
     bottom: Mutex<BottomK>,
-    /// The upper half of the draw's threshold: most files are turned away by it without a lock.
+    /// The upper half of the draw's threshold. It turns most files away without taking the lock.
     threshold: AtomicU64,
 }
 
-impl<'a> Drawing<'a> {
-    /// Draws into `bottom` what belongs to the population, in the order of a strategy.
+impl<'a> DrawSink<'a> {
+    /// A sink that draws files of the population into `bottom`, in the order of the strategy.
     pub fn new(
         population_filter: &'a PopulationFilter<'a>,
         strategy: &'static dyn Strategy,
@@ -205,9 +207,9 @@ impl<'a> Drawing<'a> {
         Self { population_filter, strategy, bottom: Mutex::new(bottom), threshold: AtomicU64::new(u64::MAX) }
     }
 
-    /// The draw.
+    /// Ends the listing and returns the draw.
     pub fn into_inner(self) -> BottomK {
-        self.bottom.into_inner().unwrap_or_else(PoisonError::into_inner)
+        into_inner(self.bottom)
     }
 }
 
@@ -215,12 +217,12 @@ fn upper_half(order: u128) -> u64 {
     (order >> 64) as u64
 }
 
-impl CatalogSink for Drawing<'_> {
+impl CatalogSink for DrawSink<'_> {
     fn take(&self, entries: &EntryBatch) -> ControlFlow<()> {
         let threshold = self.threshold.load(Ordering::Relaxed);
         let mut lowest_dropped = u128::MAX;
         let mut candidates = Vec::new();
-        let added = self.population_filter.pass(entries, |entry, rank| {
+        let added = self.population_filter.count_batch(entries, |entry, rank| {
             let order = self.strategy.order(&entry, rank);
             if upper_half(order) > threshold {
                 lowest_dropped = lowest_dropped.min(order);
@@ -228,7 +230,7 @@ impl CatalogSink for Drawing<'_> {
                 candidates.push((order, entry));
             }
         })?;
-        let mut bottom = self.bottom.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut bottom = lock(&self.bottom);
         bottom.count(added.files, added.digest, lowest_dropped);
         for (order, entry) in &candidates {
             bottom.offer(*order, entry);
@@ -239,7 +241,7 @@ impl CatalogSink for Drawing<'_> {
 
     fn restart(&self) {
         self.population_filter.reset();
-        self.bottom.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        lock(&self.bottom).clear();
         self.threshold.store(u64::MAX, Ordering::Relaxed);
     }
 
@@ -249,17 +251,17 @@ impl CatalogSink for Drawing<'_> {
 }
 
 /// Hands the whole population on, batch by batch.
-pub struct Feed<'a> {
+pub struct FeedSink<'a> {
     population_filter: &'a PopulationFilter<'a>,
     to: Box<dyn Fn(EntryBatch) -> bool + Send + Sync + 'a>,
     schedule: Schedule,
-    /// What waits for more, where batches are filled up.
+    /// Entries that wait for a batch to be filled.
     rest: Mutex<EntryBatch>,
-    is_void: AtomicBool,
+    has_restarted: AtomicBool,
 }
 
-impl<'a> Feed<'a> {
-    /// Gives what belongs to the population to `to`, which says whether it takes more.
+impl<'a> FeedSink<'a> {
+    /// A sink that passes the population to `to`, which returns whether it takes more.
     pub fn new(
         population_filter: &'a PopulationFilter<'a>,
         to: impl Fn(EntryBatch) -> bool + Send + Sync + 'a,
@@ -270,43 +272,43 @@ impl<'a> Feed<'a> {
             to: Box::new(to),
             schedule,
             rest: Mutex::default(),
-            is_void: AtomicBool::new(false),
+            has_restarted: AtomicBool::new(false),
         }
     }
 
-    /// Hands on what is left once the listing has ended.
+    /// Hands on the entries that are left when the listing has ended.
     pub fn finish(self) {
-        let mut rest = self.rest.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut rest = into_inner(self.rest);
         if !rest.is_empty() {
             rest.sort_by_position();
-            // Whoever takes no more has a reason of its own.
+            // The listing is over: whether the receiver would take more no longer matters.
             let _ = (self.to)(rest);
         }
     }
 }
 
-impl CatalogSink for Feed<'_> {
+impl CatalogSink for FeedSink<'_> {
     fn take(&self, entries: &EntryBatch) -> ControlFlow<()> {
-        if self.is_void.load(Ordering::Relaxed) {
+        if self.has_restarted.load(Ordering::Relaxed) {
             return ControlFlow::Break(());
         }
         let size = self.schedule.fed_batch_of(entries.len());
         let fills = self.schedule.fills_batches();
-        let rest = || self.rest.lock().unwrap_or_else(PoisonError::into_inner);
+        let rest = || lock(&self.rest);
         let mut batch = if fills { std::mem::take(&mut *rest()) } else { EntryBatch::new() };
         let mut closed = false;
         let mut send = |batch: &mut EntryBatch| {
             batch.sort_by_position();
             closed |= !batch.is_empty() && !(self.to)(std::mem::take(batch));
         };
-        let passed = self.population_filter.pass(entries, |entry, _| {
+        let passed = self.population_filter.count_batch(entries, |entry, _| {
             batch.push(&entry);
             if batch.len() == size {
                 send(&mut batch);
             }
         });
         if fills {
-            // Another thread may have left some meanwhile.
+            // Another thread may have left entries in the meantime.
             let mut rest = rest();
             for entry in batch.iter() {
                 rest.push(&entry);
@@ -320,10 +322,11 @@ impl CatalogSink for Feed<'_> {
         if closed || passed.is_break() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
-    /// What was handed on is being judged, and cannot be taken back: whoever feeds lists before, so
-    /// that a listing does not begin again. One that does all the same ends here, as incomplete.
+    /// Files that were handed on are already being judged, and that cannot be undone. Formats whose
+    /// listing may begin again are therefore listed once beforehand. If a listing begins again all
+    /// the same, it ends here, and the run is incomplete.
     fn restart(&self) {
-        self.is_void.store(true, Ordering::Relaxed);
+        self.has_restarted.store(true, Ordering::Relaxed);
     }
 
     fn pass_over(&self, count: u64) {
@@ -331,12 +334,12 @@ impl CatalogSink for Feed<'_> {
     }
 }
 
-/// Counts, and keeps nothing.
-pub struct Count<'a>(pub &'a PopulationFilter<'a>);
+/// Counts the population, and keeps nothing.
+pub struct CountSink<'a>(pub &'a PopulationFilter<'a>);
 
-impl CatalogSink for Count<'_> {
+impl CatalogSink for CountSink<'_> {
     fn take(&self, entries: &EntryBatch) -> ControlFlow<()> {
-        self.0.pass(entries, |_, _| {})?;
+        self.0.count_batch(entries, |_, _| {})?;
         ControlFlow::Continue(())
     }
 

@@ -1,42 +1,48 @@
-//! The other direction: are originals in the backup at all?
+//! Looks originals up in the backup, to find files that it does not hold.
 //!
 //! A file that was never backed up cannot be found by sampling the backup. So originals are drawn,
-//! by the same keyed hash, and each is looked up in the catalog while it streams by. The draw needs
-//! names alone; what an original's times are is asked only of the few that the backup does not
-//! list.
+//! by the same keyed hash, and each is looked up in the catalog while it is listed. The draw needs
+//! only names. Times are read only for the few originals that the backup does not list.
 //!
-//! Such a one is missing only if it was at its place when the backup was taken: neither its content
-//! nor its place ([`super::settled`]) is younger than what the backup proves of its own age
-//! ([`super::taken`]). All others are counted, and others are drawn in their stead: an original
-//! that is younger than the backup's own time is too young; of one that is younger than everything
-//! in the backup, or was moved since, nobody can tell (undecided). One that came to its place after
-//! everything in the backup but before the backup's own time would accuse the backup if that time
-//! were sure. It is not, where a backup was copied: so it is named, and not accused (doubtful).
+//! An original that the backup does not list is one of these:
+//! - Missing: it was at its path when the backup was taken. Neither its content nor its path
+//!   ([`super::settled`]) is newer than the age that the backup proves for itself
+//!   ([`super::taken`]).
+//! - Too young: it was modified after the backup's own time.
+//! - Undecided: it is newer than everything in the backup, or was moved since, and nobody can tell
+//!   whether it should be in the backup.
+//! - Doubtful: it came to its path after everything in the backup, but before the backup's own
+//!   time. If that time were certain, the backup would be at fault. It is not, because the backup
+//!   may have been copied. So the original is named, but the backup is not accused.
+//!
+//! All of them are counted. Those that are too young or undecided are replaced by others.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use crate::backup::{Backup, CatalogSink, Context, Damage, Entry, EntryBatch, Folder, Listing, Lost};
+use crate::cancel::CancelToken;
+use crate::lock::{into_inner, lock};
 use crate::plan::{Plan, SampleSize};
 use crate::platform::{self, Timestamp};
-use crate::stop::Stop;
 
 use super::Error;
 use super::exclude;
 use super::filter::Filter;
-use super::outcome::Completeness;
-use super::pairing::{Pairing, Place};
-use super::sample::{BottomK, Ranker, Target};
+use super::outcome::CompletenessResult;
+use super::pairing::{OriginalPath, Pairing};
+use super::sample::{BottomK, Ranker, SampleQuota};
 use super::settled::{ArrivalTimes, Since};
 use super::spelling;
-use super::taken::{Newest, Taken};
+use super::taken::{NewestEntries, TakenBetween};
 
-/// So many times as many originals are drawn as are to be looked up, to replace those that are too
-/// young, at most: where it was asked for, and where it was not.
+/// At most this many times as many originals are drawn as are to be looked up, in addition, to
+/// replace those that are too young. The first number counts if the user asked for it, the second
+/// by default.
 const REPLACEMENTS: (u64, u64) = (9, 1);
 
 /// Originals that are to be looked up, by the paths that they should have in the backup.
@@ -46,110 +52,134 @@ pub struct Lookup {
     wanted: u64,
     originals: u64,
     unlisted: Vec<String>,
-    /// By rank.
-    drawn: Vec<Drawn>,
-    /// Which of them have a name of this key ([`key`]).
+    /// In order of rank.
+    drawn: Vec<DrawnOriginal>,
+    /// The indices in `drawn` of the originals whose names have this key ([`key`]).
     by_key: HashMap<Vec<u8>, Vec<usize>>,
-    tags: Tags,
-    newest: Newest,
+    name_filter: NameFilter,
+    newest: NewestEntries,
 }
 
 #[derive(Debug)]
-struct Drawn {
-    /// The path that it should have in the backup.
+struct DrawnOriginal {
+    /// The path that the original should have in the backup.
     name: Vec<u8>,
     root: usize,
     found: AtomicBool,
-    /// A name in the backup that is spelled otherwise.
+    /// The name in the backup that differs only in its Unicode spelling, if there is one.
     respelled: Mutex<Option<Vec<u8>>>,
 }
 
-/// What became of one that was drawn.
+/// The result for an original that was drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
+enum LookupResult {
     Found,
     Missing,
     Doubtful,
     Undecided,
     TooYoung,
-    /// It is no original any more, or none by the filters.
-    None,
+    /// It does not exist any more, or the filters leave it out now that its metadata is known.
+    NotAnOriginal,
 }
 
-/// What [`Lookup::finish`] needs to know of the run.
-pub struct Ended<'a> {
+/// What [`Lookup::finish`] needs to know about the run.
+pub struct LookupContext<'a> {
     /// The backup.
     pub backup: &'a dyn Backup,
-    /// Whether it was listed to its end; otherwise, only what was found is known.
+    /// Whether the backup was listed to its end. If not, an original that was not found may still
+    /// be in it.
     pub whole: bool,
-    /// What of it could not be listed.
+    /// The damage that the listing met.
     pub damage: &'a [Damage],
     /// Where originals are.
     pub pairing: &'a Pairing,
-    /// Which of them are meant.
+    /// Which files belong to the population.
     pub filter: &'a Filter,
-    /// Asked now and then.
-    pub stop: &'a Stop,
+    /// Ends the run early.
+    pub cancel: &'a CancelToken,
 }
 
 impl Lookup {
-    /// Draws the originals that the plan asks for. An error only where they were asked for;
-    /// otherwise, what cannot be listed is told.
-    pub fn draw(plan: &Plan, pairing: &Pairing, filter: &Filter, stop: &Stop) -> Result<Self, Error> {
+    /// Draws the originals that the plan asks for.
+    ///
+    /// # Errors
+    /// If the originals of a root cannot be listed at all, and the user asked for the look-up.
+    /// Otherwise this becomes one of the `unlisted` lines.
+    pub fn draw(
+        plan: &Plan,
+        pairing: &Pairing,
+        filter: &Filter,
+        cancel: &CancelToken,
+    ) -> Result<Self, Error> {
         let asked = plan.claims.completeness;
         let more = if asked.asked_for { REPLACEMENTS.0 } else { REPLACEMENTS.1 };
         let candidates = asked.originals.saturating_mul(more + 1);
-        let target = Target::new(SampleSize::Count(candidates), plan.claims.confidence);
-        let draw = Draw { bottom: Mutex::new((BottomK::new(target), 0)), limit: AtomicU64::new(u64::MAX) };
+        let quota = SampleQuota::new(SampleSize::Count(candidates), plan.claims.confidence);
+        let draw =
+            OriginalsDraw { bottom: Mutex::new((BottomK::new(quota), 0)), limit: AtomicU64::new(u64::MAX) };
         let ranker = Ranker::new(&plan.draw.seed);
         let mut unlisted = Vec::new();
         let ours = [Some(plan.target.restore_to.as_path()), plan.target.backup.local()].into_iter().flatten();
-        let ours = ours.filter_map(|place| std::fs::canonicalize(place).ok());
+        let ours = ours.filter_map(|path| std::fs::canonicalize(path).ok());
         let ours: Vec<_> = ours.chain(platform::volatile_mounts()).collect();
         for (number, root, from) in pairing.numbered_roots() {
-            let leave_out = ours.iter().filter_map(|place| relative_to(place, &root.place)).collect();
-            let sink =
-                Originals { number, from, pairing, filter, ranker: &ranker, draw: &draw, stop, leave_out };
+            let leave_out = ours.iter().filter_map(|path| relative_to(path, &root.folder)).collect();
+            let sink = OriginalsSink {
+                number,
+                from,
+                pairing,
+                filter,
+                ranker: &ranker,
+                draw: &draw,
+                cancel,
+                leave_out,
+            };
             let context =
-                Context::new(stop.clone()).with_threads(plan.engine.threads.min(super::LISTING_THREADS));
-            // Of names alone, so that no file's state is read; a filter may need more.
-            let listed = Folder::open(&root.place, false)
+                Context::new(cancel.clone()).with_threads(plan.engine.threads.min(super::LISTING_THREADS));
+            // Names are enough, so no metadata is read, unless a filter needs it.
+            let listed = Folder::open(&root.folder, false)
                 .and_then(|folder| folder.catalog(filter.needs(), &context, &sink));
-            let place = root.place.display();
+            let folder = root.folder.display();
             match listed {
                 Ok(Listing::Damaged(damage)) => {
                     let damage = damage.into_iter().filter(|damage| sink.concerns(damage));
-                    unlisted.extend(damage.map(|damage| format!("{place}: {damage}")));
+                    unlisted.extend(damage.map(|damage| format!("{folder}: {damage}")));
                 }
                 Ok(_) => {}
                 Err(error) if asked.asked_for => return Err(error.into()),
-                Err(error) => unlisted.push(format!("{place}: {error}")),
+                Err(error) => unlisted.push(format!("{folder}: {error}")),
             }
         }
-        let (bottom, originals) = draw.bottom.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let (bottom, originals) = into_inner(draw.bottom);
         let drawn = bottom.finish().map_or_else(Vec::new, |draw| {
             let most = usize::try_from(candidates).unwrap_or(usize::MAX);
-            draw.picks.iter().take(most).map(|entry| Drawn::new(&entry)).collect()
+            draw.picks.iter().take(most).map(|entry| DrawnOriginal::new(&entry)).collect()
         });
         Ok(Self::new(asked.asked_for, asked.originals.min(originals), originals, unlisted, drawn))
     }
 
-    fn new(asked_for: bool, wanted: u64, originals: u64, unlisted: Vec<String>, drawn: Vec<Drawn>) -> Self {
-        let (mut by_key, mut tags) = (HashMap::<Vec<u8>, Vec<usize>>::new(), Tags::default());
+    fn new(
+        asked_for: bool,
+        wanted: u64,
+        originals: u64,
+        unlisted: Vec<String>,
+        drawn: Vec<DrawnOriginal>,
+    ) -> Self {
+        let (mut by_key, mut name_filter) = (HashMap::<Vec<u8>, Vec<usize>>::new(), NameFilter::default());
         for (index, each) in drawn.iter().enumerate() {
             let name = key(&each.name);
-            tags.set(&name);
+            name_filter.set(&name);
             by_key.entry(name.into_owned()).or_default().push(index);
         }
-        let newest = Newest::default();
-        Self { asked_for, wanted, originals, unlisted, drawn, by_key, tags, newest }
+        let newest = NewestEntries::default();
+        Self { asked_for, wanted, originals, unlisted, drawn, by_key, name_filter, newest }
     }
 
-    /// Notes that the backup lists an entry.
+    /// Records that the backup lists an entry.
     pub fn note(&self, entry: &Entry<'_>) {
-        self.newest.see(entry);
+        self.newest.note(entry);
         let name = key(entry.path);
-        if !self.tags.may_hold(&name) {
+        if !self.name_filter.may_hold(&name) {
             return;
         }
         for &index in self.by_key.get(&*name).into_iter().flatten() {
@@ -157,47 +187,47 @@ impl Lookup {
             if platform::is_same_name(&drawn.name, entry.path) {
                 drawn.found.store(true, Ordering::Relaxed);
             } else {
-                let mut respelled = drawn.respelled.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut respelled = lock(&drawn.respelled);
                 *respelled = Some(entry.path.to_vec());
             }
         }
     }
 
-    /// What was found once the catalog has streamed by.
-    pub fn finish(self, ended: &Ended<'_>) -> Completeness {
-        let mut out = Completeness {
+    /// The result, once the whole catalog was listed.
+    pub fn finish(self, context: &LookupContext<'_>) -> CompletenessResult {
+        let mut out = CompletenessResult {
             asked_for: self.asked_for,
             wanted: self.wanted,
             originals: self.originals,
-            ..Completeness::default()
+            ..CompletenessResult::default()
         };
-        let mut court = Court::new(&self, ended);
+        let mut classifier = LookupClassifier::new(&self, context);
         let (mut lost, mut found) = (Vec::new(), Vec::new());
         for drawn in &self.drawn {
             if out.looked_up + out.doubtful.len() as u64 >= self.wanted {
                 break;
             }
-            match court.judge(drawn) {
-                Fate::Found => {
+            match classifier.classify(drawn) {
+                LookupResult::Found => {
                     out.looked_up += 1;
                     found.push(&*drawn.name);
                 }
-                fate @ (Fate::Missing | Fate::Doubtful) => {
-                    let place = ended.pairing.place_of(drawn.root, &drawn.name);
-                    let place = place.map_or_else(Vec::new, |place| {
-                        platform::path_to_bytes(&place.display()).into_owned()
+                result @ (LookupResult::Missing | LookupResult::Doubtful) => {
+                    let original = context.pairing.original_path_in(drawn.root, &drawn.name);
+                    let original = original.map_or_else(Vec::new, |original| {
+                        platform::path_to_bytes(&original.display()).into_owned()
                     });
-                    let (list, looked_up) = match fate {
-                        Fate::Missing => (&mut out.missing, 1),
+                    let (list, looked_up) = match result {
+                        LookupResult::Missing => (&mut out.missing, 1),
                         _ => (&mut out.doubtful, 0),
                     };
-                    list.push(place);
+                    list.push(original);
                     out.looked_up += looked_up;
                     lost.push(&*drawn.name);
                 }
-                Fate::Undecided => out.undecided += 1,
-                Fate::TooYoung => out.too_young += 1,
-                Fate::None => out.originals = out.originals.saturating_sub(1),
+                LookupResult::Undecided => out.undecided += 1,
+                LookupResult::TooYoung => out.too_young += 1,
+                LookupResult::NotAnOriginal => out.originals = out.originals.saturating_sub(1),
             }
         }
         out.wanted = out.wanted.min(out.originals);
@@ -210,106 +240,112 @@ impl Lookup {
     }
 }
 
-impl Drawn {
+impl DrawnOriginal {
     fn new(entry: &Entry<'_>) -> Self {
         let root = usize::try_from(entry.position).unwrap_or(usize::MAX);
         Self { name: entry.path.to_vec(), root, found: AtomicBool::new(false), respelled: Mutex::default() }
     }
 }
 
-/// Decides about what was drawn, one after the other.
-struct Court<'a> {
+/// Decides the result of one drawn original after the other.
+struct LookupClassifier<'a> {
     lookup: &'a Lookup,
-    ended: &'a Ended<'a>,
-    places: ArrivalTimes,
-    /// What the backup tells of its age; found out only if it matters.
-    taken: Option<Taken>,
+    context: &'a LookupContext<'a>,
+    arrivals: ArrivalTimes,
+    /// When the backup was taken. Computed only if it is needed.
+    taken: Option<TakenBetween>,
 }
 
-impl<'a> Court<'a> {
-    fn new(lookup: &'a Lookup, ended: &'a Ended<'a>) -> Self {
-        Self { lookup, ended, places: ArrivalTimes::default(), taken: None }
+impl<'a> LookupClassifier<'a> {
+    fn new(lookup: &'a Lookup, context: &'a LookupContext<'a>) -> Self {
+        Self { lookup, context, arrivals: ArrivalTimes::default(), taken: None }
     }
 
-    fn judge(&mut self, drawn: &Drawn) -> Fate {
-        let Ended { pairing, filter, whole, damage, .. } = *self.ended;
+    fn classify(&mut self, drawn: &DrawnOriginal) -> LookupResult {
+        let LookupContext { pairing, filter, whole, damage, .. } = *self.context;
         if drawn.found.load(Ordering::Relaxed) || self.is_respelled(drawn) {
-            return Fate::Found;
+            return LookupResult::Found;
         }
-        let Some(place) = pairing.place_of(drawn.root, &drawn.name).filter(|_| whole) else {
-            return Fate::None;
+        let Some(original) = pairing.original_path_in(drawn.root, &drawn.name).filter(|_| whole) else {
+            return LookupResult::NotAnOriginal;
         };
-        let Some((stat, since)) = self.places.look(drawn.root, place.root, place.path) else {
-            return Fate::None;
+        let Some((stat, since)) = self.arrivals.look(drawn.root, original.root, original.path) else {
+            return LookupResult::NotAnOriginal;
         };
         let entry = Entry { size: Some(stat.size), mtime: Some(stat.mtime), ..Entry::named(&drawn.name) };
         if !filter.includes(&entry) {
-            return Fate::None;
+            return LookupResult::NotAnOriginal;
         }
         if self.has_twin(drawn) || damage.iter().any(|damage| may_be_lost(damage, &drawn.name)) {
-            return Fate::Undecided;
+            return LookupResult::Undecided;
         }
-        fate(stat.mtime, since, &self.taken())
+        classify_unlisted(stat.mtime, since, &self.taken())
     }
 
-    /// Whether the backup holds it under another spelling of its name, which fits no other
-    /// original.
-    fn is_respelled(&self, drawn: &Drawn) -> bool {
-        let respelled = drawn.respelled.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Whether the backup holds the original under another spelling of its name, and that name fits
+    /// no other original.
+    fn is_respelled(&self, drawn: &DrawnOriginal) -> bool {
+        let respelled = lock(&drawn.respelled);
         let Some(entry) = &*respelled else { return false };
-        let Some(place) = self.ended.pairing.place_of(drawn.root, &drawn.name) else { return false };
-        let is_there = |place: Place<'_>| place.root.tree.stat(place.path).is_ok();
-        !self.ended.pairing.places(entry).any(is_there)
-            && self.ended.pairing.normalised(entry).is_some_and(|respelled| {
-                std::ptr::eq(respelled.place().root, place.root) && respelled.place().path == place.path
+        let Some(original) = self.context.pairing.original_path_in(drawn.root, &drawn.name) else {
+            return false;
+        };
+        let is_there = |original: OriginalPath<'_>| original.root.tree.stat(original.path).is_ok();
+        !self.context.pairing.original_paths(entry).any(is_there)
+            && self.context.pairing.normalised(entry).is_some_and(|respelled| {
+                std::ptr::eq(respelled.original_path().root, original.root)
+                    && respelled.original_path().path == original.path
             })
     }
 
-    /// Whether the backup holds a name that fits several originals in other spellings: it may be
+    /// Whether the backup holds a name that fits several originals in other spellings. It may be
     /// this one.
-    fn has_twin(&self, drawn: &Drawn) -> bool {
-        let respelled = drawn.respelled.lock().unwrap_or_else(PoisonError::into_inner);
+    fn has_twin(&self, drawn: &DrawnOriginal) -> bool {
+        let respelled = lock(&drawn.respelled);
         let Some(entry) = &*respelled else { return false };
-        let is_there = |place: Place<'_>| place.root.tree.stat(place.path).is_ok();
-        !self.ended.pairing.places(entry).any(is_there)
+        let is_there = |original: OriginalPath<'_>| original.root.tree.stat(original.path).is_ok();
+        !self.context.pairing.original_paths(entry).any(is_there)
     }
 
-    fn taken(&mut self) -> Taken {
-        let Self { lookup, ended, taken, .. } = self;
+    fn taken(&mut self) -> TakenBetween {
+        let Self { lookup, context, taken, .. } = self;
         *taken.get_or_insert_with(|| {
-            let Ended { backup, pairing, stop, .. } = **ended;
+            let LookupContext { backup, pairing, cancel, .. } = **context;
             let found = lookup.drawn.iter().filter(|drawn| drawn.found.load(Ordering::Relaxed));
-            let changes = found.take(CHANGES).filter_map(|drawn| {
-                let place = pairing.place_of(drawn.root, &drawn.name)?;
-                place.root.tree.stat(place.path).ok()?.changed
+            let changes = found.take(CHANGES_MAX).filter_map(|drawn| {
+                let original = pairing.original_path_in(drawn.root, &drawn.name)?;
+                original.root.tree.stat(original.path).ok()?.changed
             });
-            Taken::of(backup, &lookup.newest, pairing, changes.collect(), stop)
+            TakenBetween::of(backup, &lookup.newest, pairing, changes.collect(), cancel)
         })
     }
 }
 
-/// Of so many originals in the backup it is asked when they changed last.
-const CHANGES: usize = 200;
+/// The change times of at most this many originals that the backup holds are read.
+const CHANGES_MAX: usize = 200;
 
-/// What became of an original that the backup does not list: one that was modified at `mtime` and
-/// is at its place `since` then.
-fn fate(mtime: Timestamp, since: Since, taken: &Taken) -> Fate {
+/// The result for an original that the backup does not list. It was modified at `mtime`, and has
+/// been at its path `since` that time.
+fn classify_unlisted(mtime: Timestamp, since: Since, taken: &TakenBetween) -> LookupResult {
     if taken.before.is_some_and(|before| mtime > before) {
-        return Fate::TooYoung;
+        return LookupResult::TooYoung;
     }
-    let Some(after) = taken.after else { return Fate::Undecided };
+    let Some(after) = taken.after else { return LookupResult::Undecided };
     match since {
-        Since::Unknown => Fate::Undecided,
-        // It may have been written after the backup was, whatever happened to the others since.
-        _ if mtime > after => Fate::Undecided,
-        Since::Time(since) if taken.settled.is_some_and(|settled| since <= settled) => Fate::Missing,
-        Since::Time(since) if taken.before.is_none_or(|before| is_after(since, before)) => Fate::Undecided,
-        Since::Time(_) | Since::Mounted => Fate::Doubtful,
+        Since::Unknown => LookupResult::Undecided,
+        // The file may have been written after the backup was taken, whatever happened to the
+        // others since.
+        _ if mtime > after => LookupResult::Undecided,
+        Since::Time(since) if taken.settled.is_some_and(|settled| since <= settled) => LookupResult::Missing,
+        Since::Time(since) if taken.before.is_none_or(|before| is_after(since, before)) => {
+            LookupResult::Undecided
+        }
+        Since::Time(_) | Since::Mounted => LookupResult::Doubtful,
     }
 }
 
-/// Systems keep change times by a clock that ticks: two that lie closer together say nothing of
-/// which was first.
+/// Systems take change times from a clock that ticks. If two of them are closer together than this
+/// (in nanoseconds), they do not show which came first.
 const TICK_NS: i128 = 10_000_000;
 
 fn is_after(since: Timestamp, before: Timestamp) -> bool {
@@ -328,8 +364,8 @@ fn may_be_lost(damage: &Damage, name: &[u8]) -> bool {
     }
 }
 
-/// What stands for a name where names are looked up: equal for those that name the same file, also
-/// in another spelling.
+/// The key under which a name is looked up. It is equal for names of the same file, also in
+/// different spellings.
 fn key(path: &[u8]) -> Cow<'_, [u8]> {
     match spelling::composed(path) {
         Cow::Borrowed(path) => platform::name_key(path),
@@ -337,68 +373,69 @@ fn key(path: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
-/// Turns most names away without looking them up.
+/// A Bloom filter with one hash. It turns most names away without looking them up.
 #[derive(Debug)]
-struct Tags(Box<[u64; TAGS / 64]>);
+struct NameFilter(Box<[u64; NAME_FILTER_BITS / 64]>);
 
-const TAGS: usize = 1 << 16;
+const NAME_FILTER_BITS: usize = 1 << 16;
 
-impl Default for Tags {
+impl Default for NameFilter {
     fn default() -> Self {
-        Self(Box::new([0; TAGS / 64]))
+        Self(Box::new([0; NAME_FILTER_BITS / 64]))
     }
 }
 
-impl Tags {
-    /// A number that depends on the end of a name, where names differ most, and its length.
+impl NameFilter {
+    /// The bit of a name. It depends on the length of the name and on its end, where names differ
+    /// most.
     fn of(name: &[u8]) -> usize {
         let end = name.last_chunk().map_or(0, |end| u64::from_le_bytes(*end));
         let mixed = (end ^ name.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        // Its upper bits are the best mixed; 16 of them fit everywhere.
+        // The upper bits are mixed best. 16 of them fit into every `usize`.
         usize::try_from(mixed >> 48).unwrap_or(0)
     }
 
     fn set(&mut self, name: &[u8]) {
-        let tag = Self::of(name);
-        self.0[tag / 64] |= 1 << (tag % 64);
+        let bit = Self::of(name);
+        self.0[bit / 64] |= 1 << (bit % 64);
     }
 
     fn may_hold(&self, name: &[u8]) -> bool {
-        let tag = Self::of(name);
-        self.0[tag / 64] >> (tag % 64) & 1 == 1
+        let bit = Self::of(name);
+        self.0[bit / 64] >> (bit % 64) & 1 == 1
     }
 }
 
-/// Where `place` is below `root`, if it is: backups and restored files inside the originals are no
-/// originals.
-fn relative_to(place: &Path, root: &Path) -> Option<Vec<u8>> {
+/// The path of `path` below `root`, if it is below it. A backup or a restore folder inside the
+/// originals is not an original.
+fn relative_to(path: &Path, root: &Path) -> Option<Vec<u8>> {
     let root = std::fs::canonicalize(root).ok()?;
-    let rest = place.strip_prefix(root).ok().filter(|rest| !rest.as_os_str().is_empty())?;
+    let rest = path.strip_prefix(root).ok().filter(|rest| !rest.as_os_str().is_empty())?;
     Some(platform::path_to_bytes(rest).into_owned())
 }
 
 /// The draw while originals are listed.
-struct Draw {
-    /// With the number of originals.
+struct OriginalsDraw {
+    /// The draw, and the number of originals.
     bottom: Mutex<(BottomK, u64)>,
-    /// The upper half of the threshold: most names are turned away by it without a lock.
+    /// The upper half of the draw's threshold. It turns most names away without taking the lock.
     limit: AtomicU64,
 }
 
-/// Draws among originals, under the paths that they should have in the backup.
-struct Originals<'a> {
+/// Draws originals, under the paths that they should have in the backup.
+struct OriginalsSink<'a> {
     number: usize,
     from: &'a [u8],
     pairing: &'a Pairing,
     filter: &'a Filter,
     ranker: &'a Ranker,
-    draw: &'a Draw,
-    stop: &'a Stop,
+    draw: &'a OriginalsDraw,
+    cancel: &'a CancelToken,
     leave_out: Vec<Vec<u8>>,
 }
 
-impl Originals<'_> {
-    /// The path that something below the root should have in the backup.
+impl OriginalsSink<'_> {
+    /// Writes the path that a file below the root should have in the backup to `name`.
     fn name(&self, path: &[u8], name: &mut Vec<u8>) {
         name.clear();
         name.extend_from_slice(self.from);
@@ -408,16 +445,16 @@ impl Originals<'_> {
         name.extend_from_slice(path);
     }
 
-    /// Whether a path is in a place among the originals that holds none: one of ours, or one that
-    /// lies on no disk.
+    /// Whether a path is in a folder that holds no originals: one that bkverify uses, or a mount
+    /// that is not on a disk.
     fn is_left_out(&self, path: &[u8]) -> bool {
-        let is_in = |place: &Vec<u8>| {
-            path.strip_prefix(place.as_slice()).is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
+        let is_in = |folder: &Vec<u8>| {
+            path.strip_prefix(folder.as_slice()).is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
         };
         self.leave_out.iter().any(is_in)
     }
 
-    /// Whether originals that should be looked up may be lost by a damage.
+    /// Whether damage may have hidden originals that should be looked up.
     fn concerns(&self, damage: &Damage) -> bool {
         let named = |path: &[u8]| {
             let mut name = Vec::new();
@@ -430,7 +467,7 @@ impl Originals<'_> {
     }
 }
 
-impl CatalogSink for Originals<'_> {
+impl CatalogSink for OriginalsSink<'_> {
     fn take(&self, entries: &EntryBatch) -> ControlFlow<()> {
         let limit = self.draw.limit.load(Ordering::Relaxed);
         let (mut originals, mut lowest_dropped) = (0, u128::MAX);
@@ -440,7 +477,7 @@ impl CatalogSink for Originals<'_> {
             let is_left_out = self.is_left_out(entry.path);
             self.name(entry.path, &mut name);
             let entry = Entry { path: &name, position: self.number as u64, ..entry };
-            // Under a name that several rules fit, the first one's original is meant.
+            // If several rules fit a name, it means the original of the first rule.
             if is_left_out
                 || !self.filter.includes(&entry)
                 || self.pairing.first_root(&name) != Some(self.number)
@@ -455,7 +492,7 @@ impl CatalogSink for Originals<'_> {
                 candidates.push((order, EntryBatch::from_iter([entry])));
             }
         }
-        let mut guard = self.draw.bottom.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut guard = lock(&self.draw.bottom);
         let (bottom, total) = &mut *guard;
         *total += originals;
         bottom.count(originals, 0, lowest_dropped);
@@ -463,10 +500,10 @@ impl CatalogSink for Originals<'_> {
             bottom.offer(*order, &entry.get(0));
         }
         self.draw.limit.store((bottom.threshold() >> 64) as u64, Ordering::Relaxed);
-        if self.stop.is_set() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if self.cancel.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
-    /// Folders list each name once.
+    /// Folders list each name once, so a listing does not begin again.
     fn restart(&self) {}
 }
 

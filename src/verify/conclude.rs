@@ -1,10 +1,10 @@
-//! The end of the flow: what was found becomes the outcome.
+//! The end of the flow: turns what was found into the outcome.
 //!
-//! In: the plan, the description of the backup, and the [`Tally`] of a run, or of its parts put
-//! together. Out: an [`Outcome`]. A pure function: nothing here reads a file, a clock or the
-//! surroundings, and what went wrong on the way hides nothing of what was found.
+//! In: the plan, the description of the backup, and the [`Tally`] of a run or of its merged parts.
+//! Out: an [`Outcome`]. This is a pure function: it reads no file, no clock and no environment. A
+//! run that was ended early still reports everything that it found.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::backup::Description;
@@ -14,35 +14,36 @@ use crate::platform::Timestamp;
 use super::assurance::Assurance;
 use super::comparable::{is_long_before, newest_content};
 use super::counts::Counts;
-use super::outcome::{Effort, Incomplete, Outcome, Sample};
+use super::outcome::{Effort, Incomplete, Outcome, SampleSummary};
 use super::reason;
 use super::record::PickRecord;
 use super::strategy;
 use super::tally::{LISTED_MAX, Pending, PickTally, RECONSIDERED_MAX, Tally};
 use super::verdict::Verdict;
 
-const TOO_MANY_PENDING: &str = "so many originals differ or are newer than recorded, and were left alone for long, that not all were \
-                                held against the newest time in the backup: stale copies may be among them";
+const TOO_MANY_PENDING: &str = "too many originals differ or are newer than recorded, and were left alone for long: not all of them were \
+                                compared with the newest time in the backup, so stale copies may be among them";
 
-/// Makes the outcome of all that was found.
+/// Makes the outcome from everything that was found.
 pub fn conclude(plan: &Plan, backup: Description, mut tally: Tally) -> Outcome {
     let newest = newest_content(tally.picks.newest, backup.taken_at());
     reconsider(&mut tally.picks, newest, plan.claims.backup_window);
     tally.picks.findings.sort_by(|one, other| one.path.cmp(&other.path));
     let is_cut_short = tally.picks.pending_seen > RECONSIDERED_MAX;
+    tally.damage.extend(undelivered(&tally));
     let strategy = strategy::for_sample(plan.draw.sample);
     let assurance = strategy.bound(&tally, plan.claims.confidence);
     let incomplete =
         incomplete(plan, &tally, assurance).or(is_cut_short.then_some(Incomplete::TooManyUndecided));
     let Tally { picks, population, wanted, drawn, damage, denied, mut notes, .. } = tally;
     let PickTally { counts, findings, restored_bytes, hashed_bytes, .. } = picks;
-    notes.extend(beyond_the_list(&counts, &findings));
+    notes.extend(notes_on_unlisted_findings(&counts, &findings));
     notes.extend(is_cut_short.then(|| TOO_MANY_PENDING.to_owned()));
     Outcome {
         backup,
         assurance,
         population,
-        sample: Sample {
+        sample: SampleSummary {
             strategy: strategy.name(),
             seed: plan.draw.seed.clone(),
             wanted,
@@ -69,11 +70,24 @@ pub fn conclude(plan: &Plan, backup: Description, mut tally: Tally) -> Outcome {
     }
 }
 
-/// Looks again at picks that could not be compared by their own times. Their originals may have
-/// been left alone since before the backup, which shows once the newest time in it is known: then
-/// they are comparable, and a difference is the backup's.
+/// The damage that picks are which never came, though nothing ended the run. They are not among
+/// the verdicts, so without this a backup that silently leaves files out would pass.
+fn undelivered(tally: &Tally) -> Option<String> {
+    let missing = tally.drawn.saturating_sub(tally.picks.counts.looked_at());
+    (missing > 0 && tally.ended.is_none()).then(|| {
+        format!(
+            "{missing} of {} files that were to be restored never came, and nothing says why: the backup is damaged, or \
+             what reads it is at fault",
+            tally.drawn
+        )
+    })
+}
+
+/// Looks again at picks that their own times left undecided. Their originals may have been left
+/// alone since before the backup was taken. That shows once the newest time in the backup is known.
+/// Then the picks are comparable, and a difference is the backup's fault.
 fn reconsider(picks: &mut PickTally, newest: Option<Timestamp>, window: Duration) {
-    let mut stale = HashMap::new();
+    let mut stale = BTreeMap::new();
     for Pending { touched, noted, path } in std::mem::take(&mut picks.pending) {
         if !is_long_before(touched, newest, window) {
             continue;
@@ -90,7 +104,7 @@ fn reconsider(picks: &mut PickTally, newest: Option<Timestamp>, window: Duration
             finding.reason = reason::stale(touched, newest);
         }
     }
-    // Beyond what is listed of undecided picks, only the path is known.
+    // For picks beyond the limit on listed undecided ones, only the path is known.
     let more = LISTED_MAX.saturating_sub(listed(&picks.findings, Verdict::is_alarm));
     let more = stale.into_iter().take(usize::try_from(more).unwrap_or(usize::MAX));
     picks.findings.extend(more.map(|(path, touched)| PickRecord {
@@ -104,8 +118,8 @@ fn listed(findings: &[PickRecord], which: impl Fn(Verdict) -> bool) -> u64 {
     findings.iter().filter(|finding| which(finding.verdict)).count() as u64
 }
 
-/// Notes on what was found but is not listed.
-fn beyond_the_list(counts: &Counts, findings: &[PickRecord]) -> Vec<String> {
+/// Notes about findings that were counted but not listed.
+fn notes_on_unlisted_findings(counts: &Counts, findings: &[PickRecord]) -> Vec<String> {
     let is_open = |verdict: Verdict| !verdict.is_decided();
     let kinds: [(&str, &dyn Fn(Verdict) -> bool); 2] =
         [("alarms", &Verdict::is_alarm), ("undecided picks", &is_open)];
@@ -120,7 +134,7 @@ fn beyond_the_list(counts: &Counts, findings: &[PickRecord]) -> Vec<String> {
     notes
 }
 
-/// Why less was proven than asked for, if so.
+/// Why less was proved than asked for, if so.
 fn incomplete(plan: &Plan, tally: &Tally, assurance: Option<Assurance>) -> Option<Incomplete> {
     let Tally { ended, wanted, ref population, .. } = *tally;
     let counts = &tally.picks.counts;
@@ -131,9 +145,9 @@ fn incomplete(plan: &Plan, tally: &Tally, assurance: Option<Assurance>) -> Optio
     let files = population.files.max(1);
     let is_everything = population.whole && looked_at >= files;
     let is_enough = match plan.draw.sample {
-        // The bound itself says whether it was enough.
+        // For a tolerance, the bound itself says whether the picks were enough.
         SampleSize::Tolerance(_) => is_everything || comparable >= wanted.max(1),
-        // Where every file was asked for, nothing can replace those that cannot be compared.
+        // If every file was asked for, no file is left to replace those that cannot be compared.
         _ if wanted >= files => is_everything,
         _ => comparable >= wanted.max(1),
     };
@@ -143,7 +157,8 @@ fn incomplete(plan: &Plan, tally: &Tally, assurance: Option<Assurance>) -> Optio
     if is_more_than(plan.claims.max_undecided, counts.undecided(), looked_at) {
         return Some(Incomplete::TooManyUndecided);
     }
-    // The original says that it was not modified, and yet nobody can tell whether the copy is good.
+    // The times say that the original was not modified, and still nobody can tell whether the copy
+    // is good.
     if counts.unresolved() > 0 {
         return Some(Incomplete::Unresolved);
     }
@@ -169,6 +184,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::exit::ExitCode;
     use crate::plan::Target;
     use crate::verify::tests::description;
 
@@ -183,12 +199,11 @@ mod tests {
         Plan::new(target, "s".to_owned(), SystemTime::UNIX_EPOCH)
     }
 
-    /// What judging these picks comes to; each is a verdict's number, and whether it could be
-    /// compared.
-    fn tally(picks: &[(usize, bool)], first: usize) -> Tally {
-        let drawn = picks.len() as u64;
-        let mut tally = Tally { wanted: drawn, drawn, ..Tally::default() };
-        tally.population.files = drawn * 10;
+    /// The tally of judging these picks, of a draw of `wanted`. Each pick is the number of its
+    /// verdict, and whether it could be compared.
+    fn tally(picks: &[(usize, bool)], first: usize, wanted: usize) -> Tally {
+        let mut tally = Tally { wanted: wanted as u64, drawn: picks.len() as u64, ..Tally::default() };
+        tally.population.files = wanted as u64 * 10;
         tally.population.whole = true;
         for (number, &(verdict, comparable)) in picks.iter().enumerate() {
             let path = format!("{:05}", first + number);
@@ -202,17 +217,28 @@ mod tests {
         tally
     }
 
+    #[test]
+    fn picks_that_never_came_are_damage_unless_the_run_was_ended() {
+        let mut short = tally(&[(Verdict::Verified as usize, true); 99], 0, 100);
+        short.drawn = 100;
+        let found = conclude(&plan(), description(), short.clone());
+        assert_eq!(found.exit_code(), ExitCode::IntegrityFailure);
+        assert!(found.damage[0].starts_with("1 of 100 files that were to be restored never came"));
+        let ended = Tally { ended: Some(Incomplete::Budget), ..short };
+        let found = conclude(&plan(), description(), ended);
+        assert_eq!((found.exit_code(), found.damage.len()), (ExitCode::Incomplete, 0));
+    }
+
     proptest! {
         #[test]
-        fn parts_of_a_run_conclude_as_the_whole_does(
+        fn parts_of_a_draw_conclude_as_the_whole_does(
             picks in prop::collection::vec((0..Verdict::ALL.len(), any::<bool>()), 1..200),
             at in any::<prop::sample::Index>(),
         ) {
             let at = at.index(picks.len());
-            let mut parts = tally(&picks[..at], 0);
-            parts.merge(tally(&picks[at..], at));
-            let whole = tally(&picks, 0);
-            parts.population.digest = whole.population.digest.clone();
+            let mut parts = tally(&picks[..at], 0, picks.len());
+            parts.merge(tally(&picks[at..], at, picks.len())).unwrap();
+            let whole = tally(&picks, 0, picks.len());
             let concluded = |tally| format!("{:#?}", conclude(&plan(), description(), tally));
             prop_assert_eq!(concluded(parts), concluded(whole));
         }

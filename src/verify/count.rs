@@ -4,11 +4,11 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::backup::{self, Context, Listing};
+use crate::cancel::CancelToken;
 use crate::plan::Plan;
 use crate::platform::Timestamp;
-use crate::stop::Stop;
 
-use super::catalog::{Count, PopulationFilter};
+use super::catalog::{CountSink, PopulationFilter};
 use super::pairing::Pairing;
 use super::sample::Ranker;
 use super::{Error, Filter, LISTING_THREADS, Silent};
@@ -37,17 +37,17 @@ pub struct Counted {
 /// What a run would refuse up to the draw: a backup of no known format, one without files, one that
 /// has nothing in common with the originals.
 pub fn count(plan: &Plan, limit: Duration) -> Result<Counted, Error> {
-    let stop = &Stop::never().with_deadline(Some(Instant::now() + limit));
+    let cancel = &CancelToken::new().with_deadline(Some(Instant::now() + limit));
     let filter = Filter::new(&plan.draw.filters)?;
-    let context = Context::new(stop.clone()).with_threads(plan.engine.threads.min(LISTING_THREADS));
+    let context = Context::new(cancel.clone()).with_threads(plan.engine.threads.min(LISTING_THREADS));
     let backup = backup::open(&plan.target.backup, &context)?;
     let description = backup.description();
     let (sources, maps) = (&plan.target.sources, &plan.target.maps);
-    let pairing = Pairing::new(&*backup, sources, maps, false, Some(&filter), stop)?;
+    let pairing = Pairing::new(&*backup, sources, maps, false, Some(&filter), cancel)?;
     let ranker = Ranker::new(&plan.draw.seed);
-    let population_filter = PopulationFilter::new(&filter, &pairing, &ranker, &Silent, None, stop, now());
-    let listing = backup.catalog(filter.needs(), &context, &Count(&population_filter))?;
-    let whole = !matches!(listing, Listing::Stopped) && !stop.is_set();
+    let population_filter = PopulationFilter::new(&filter, &pairing, &ranker, &Silent, None, cancel, now());
+    let listing = backup.catalog(filter.needs(), &context, &CountSink(&population_filter))?;
+    let whole = !matches!(listing, Listing::Stopped) && !cancel.is_cancelled();
     let damaged = matches!(listing, Listing::Damaged(_));
     let population = population_filter.population(whole);
     if population.files == 0 && whole && !damaged {

@@ -163,7 +163,7 @@ impl Error {
                 "name a folder with --restore-to; it is made if it is missing"
             }
             Self::Backup(backup::Error::Open { location, source })
-                if source.kind() == io::ErrorKind::NotFound && location.unknown_scheme().is_some() =>
+                if source.kind() == io::ErrorKind::NotFound && registry::address_hint(location).is_some() =>
             {
                 return registry::address_hint(location);
             }

@@ -1,21 +1,22 @@
-//! Listing, drawing, restoring and judging, in the order that the strategy asks for.
+//! Lists the backup, draws the sample, and restores and judges it, in the order that the strategy
+//! asks for.
 //!
-//! In: an opened backup and what judges it. Out: what was [`Seen`], which becomes the tally of the
-//! run.
+//! In: an open backup, and what the judges need. Out: a [`FlowResult`], which becomes the tally of
+//! the run.
 
 use std::collections::HashSet;
-use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use crate::backup::{Context, Damage, Listing, Needs};
+use crate::cancel::CancelToken;
+use crate::lock::into_inner;
 use crate::plan::{Plan, SampleSize};
-use crate::stop::Stop;
 
-use super::catalog::{Count, Drawing, PopulationFilter};
+use super::catalog::{CountSink, DrawSink, PopulationFilter};
 use super::comparable::newest_content;
 use super::judge_context::JudgeContext;
 use super::outcome::{Incomplete, Population};
-use super::sample::{BottomK, Draw, Target};
+use super::sample::{BottomK, DrawnSample, SampleQuota};
 use super::sharing::SharedBlocks;
 use super::strategy::{self, Strategy};
 use super::tally::Tally;
@@ -23,7 +24,7 @@ use super::total::Total;
 use super::work::Work;
 use super::{Error, Filter, LISTING_THREADS, Observer};
 
-/// One run's way through its backup.
+/// Runs the stages of one verification.
 pub(super) struct Flow<'a> {
     plan: &'a Plan,
     strategy: &'static dyn Strategy,
@@ -33,20 +34,20 @@ pub(super) struct Flow<'a> {
     needs: Needs,
 }
 
-/// What was listed and how much of it was judged; the verdicts are with the judges.
-pub(super) struct Seen {
+/// What was listed, and how many picks were drawn. The verdicts are in the [`JudgeContext`].
+pub(super) struct FlowResult {
     pub(super) population: Population,
     pub(super) wanted: u64,
     pub(super) drawn: u64,
     pub(super) damage: Vec<Damage>,
     pub(super) in_order: bool,
-    pub(super) under_way: u64,
+    pub(super) in_progress: u64,
     pub(super) catalog_time: Duration,
     pub(super) verify_time: Duration,
 }
 
 impl<'a> Flow<'a> {
-    /// A flow that has not begun.
+    /// Prepares a flow without starting it.
     pub(super) fn new(
         plan: &'a Plan,
         population_filter: &'a PopulationFilter<'a>,
@@ -60,75 +61,78 @@ impl<'a> Flow<'a> {
         Self { plan, strategy, population_filter, work, observer, needs }
     }
 
-    /// Whether picks are judged in the order in which they lie in the backup.
+    /// Whether picks are judged in the order of their positions in the backup.
     fn is_in_order(&self) -> bool {
         self.strategy.is_everything() || self.plan.engine.in_disk_order || self.work.schedule.ordered
     }
 
-    /// For a listing with nothing beside it.
+    /// The context for a listing while nothing else is running.
     fn listing(&self) -> Context {
         self.work.run.with_threads(self.work.schedule.threads.min(LISTING_THREADS))
     }
 
     /// Verifies what the plan asks for.
-    pub(super) fn run(&self) -> Result<Seen, Error> {
+    pub(super) fn run(&self) -> Result<FlowResult, Error> {
         if self.strategy.is_everything() { self.everything() } else { self.sample() }
     }
 
-    /// Draws while the backup lists, then restores and judges what was drawn.
-    fn sample(&self) -> Result<Seen, Error> {
+    /// Draws the sample while the backup is listed, then restores and judges it.
+    fn sample(&self) -> Result<FlowResult, Error> {
         let clock = Instant::now();
         let mut size = self.plan.draw.sample;
         let (draw, whole, damage) = loop {
             self.population_filter.reset();
-            let drawing = Drawing::new(
+            let sink = DrawSink::new(
                 self.population_filter,
                 self.strategy,
-                BottomK::new(Target::new(size, self.plan.claims.confidence)),
+                BottomK::new(SampleQuota::new(size, self.plan.claims.confidence)),
             );
-            let listing = self.work.backup.catalog(self.needs, &self.listing(), &drawing)?;
-            let (whole, damage) = ended(listing);
-            match drawing.into_inner().finish() {
+            let listing = self.work.backup.catalog(self.needs, &self.listing(), &sink)?;
+            let (whole, damage) = into_parts(listing);
+            match sink.into_inner().finish() {
                 Some(draw) => break (draw, whole, damage),
-                // The population is known by now: the number it takes can be asked for outright.
+                // The size of the population is now known, so the second pass can ask for a fixed
+                // number of files.
                 None => {
                     let files = self.population_filter.population(whole).files;
-                    size = SampleSize::Count(Target::new(size, self.plan.claims.confidence).wanted(files));
+                    size =
+                        SampleSize::Count(SampleQuota::new(size, self.plan.claims.confidence).wanted(files));
                 }
             }
         };
         let population = self.population(whole, &damage)?;
-        self.learn();
+        self.tell_judges();
         self.observer.catalog_done(population.files);
         self.observer.verify_starts(Some(draw.wanted));
-        let Draw { wanted, picks, .. } = draw;
+        let DrawnSample { wanted, picks, .. } = draw;
         let (catalog_time, clock) = (clock.elapsed(), Instant::now());
         let drawn = self.work.picks(&picks, usize::try_from(wanted).unwrap_or(usize::MAX))? as u64;
-        Ok(Seen {
+        Ok(FlowResult {
             population,
             wanted,
             drawn,
             damage,
             in_order: self.is_in_order(),
-            under_way: self.work.schedule.under_way(),
+            in_progress: self.work.schedule.in_progress(),
             catalog_time,
             verify_time: clock.elapsed(),
         })
     }
 
-    /// Restores and judges every file. A format whose names may repeat is listed once before, so that
-    /// no file is judged that a later one replaces.
-    fn everything(&self) -> Result<Seen, Error> {
+    /// Restores and judges every file. A format in which names can repeat is listed once
+    /// beforehand, so that no file is judged that a later entry of the same name replaces. So is
+    /// one that is read in a single pass: nothing else tells whether the pass came to its end.
+    fn everything(&self) -> Result<FlowResult, Error> {
         let clock = Instant::now();
         let (mut listed, mut damage) = (None, Vec::new());
-        if !self.work.backup.description().unique_names {
+        if self.work.schedule.ordered || !self.work.backup.description().unique_names {
             self.population_filter.reset();
             let listing =
-                self.work.backup.catalog(self.needs, &self.listing(), &Count(self.population_filter))?;
+                self.work.backup.catalog(self.needs, &self.listing(), &CountSink(self.population_filter))?;
             let whole;
-            (whole, damage) = ended(listing);
+            (whole, damage) = into_parts(listing);
             let population = self.population(whole, &damage)?;
-            self.learn();
+            self.tell_judges();
             self.observer.catalog_done(population.files);
             listed = Some(population);
         }
@@ -136,48 +140,52 @@ impl<'a> Flow<'a> {
         let (catalog_time, clock) = (clock.elapsed(), Instant::now());
         self.observer.verify_starts(listed.as_ref().map(|population| population.files));
         let work = || self.work.everything(self.population_filter, self.needs);
-        // A backup elsewhere is not listed twice for the sake of a number.
+        // A backup on another machine is not listed a second time just for a number.
         let is_counted = listed.is_none() && self.plan.target.backup.local().is_some();
         let done = if is_counted { self.total().told_during(work) } else { work() };
-        let (whole, again) = ended(done?);
-        lose(&mut damage, again);
+        let (whole, lost) = into_parts(done?);
+        add_new_damage(&mut damage, lost);
         let population = match listed {
             Some(population) => {
                 if population.whole && whole && !self.work.context.is_over() {
-                    lose(&mut damage, differs(&population, &self.population_filter.population(whole)));
+                    add_new_damage(
+                        &mut damage,
+                        changed_between_readings(&population, &self.population_filter.population(whole)),
+                    );
                 }
                 population
             }
             None => self.population(whole, &damage)?,
         };
         let files = population.files;
-        Ok(Seen {
+        Ok(FlowResult {
             population,
             wanted: files,
             drawn: files,
             damage,
             in_order: self.is_in_order(),
-            under_way: self.work.schedule.under_way(),
+            in_progress: self.work.schedule.in_progress(),
             catalog_time,
             verify_time: clock.elapsed(),
         })
     }
 
+    /// Counts the files of the population for the observer, while they are verified.
     fn total(&self) -> Total<'_> {
-        let (backup, stop) = (self.work.backup, self.work.context.stop.child());
+        let (backup, cancel) = (self.work.backup, self.work.context.cancel.child());
         Total {
             backup,
             population_filter: self.population_filter,
             needs: self.needs,
             observer: self.observer,
-            stop,
+            cancel,
         }
     }
 
-    /// Lets the judges know what is only known once the backup was listed: the newest time in it, and
-    /// what vouches for it.
-    fn learn(&self) {
-        // Neither was set before.
+    /// Gives the judges what is known only after the backup was listed: the newest time in it, and
+    /// what vouches for its content.
+    fn tell_judges(&self) {
+        // Setting these cannot fail: neither was set before.
         if let Some(newest) =
             newest_content(self.population_filter.newest(), self.work.context.recorded.taken)
         {
@@ -188,7 +196,8 @@ impl<'a> Flow<'a> {
         }
     }
 
-    /// The population, unless there is none: an empty one proves nothing and is an error of its own.
+    /// The population. An empty one proves nothing, so it is an error, unless something else
+    /// already keeps the run from passing.
     fn population(&self, whole: bool, damage: &[Damage]) -> Result<Population, Error> {
         let population = self.population_filter.population(whole);
         let concerned = damage.iter().any(|damage| self.population_filter.concerns(damage));
@@ -203,28 +212,28 @@ impl<'a> Flow<'a> {
     }
 }
 
-impl Seen {
-    /// The tally of a run: what was seen, with what its judges found.
+impl FlowResult {
+    /// The tally of the run: what was listed and drawn, together with what the judges found.
     pub(super) fn tally(
         mut self,
         plan: &Plan,
         context: JudgeContext<'_>,
         population_filter: &PopulationFilter<'_>,
-        stop: &Stop,
+        cancel: &CancelToken,
     ) -> Tally {
-        let picks = context.picks.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let lost = context.lost.into_inner().unwrap_or_else(PoisonError::into_inner);
-        lose(&mut self.damage, lost);
+        let picks = into_inner(context.picks);
+        let lost = into_inner(context.lost);
+        add_new_damage(&mut self.damage, lost);
         let broken = context.broken.into_inner();
         let ended = match () {
             () if broken.is_some() => Some(Incomplete::RestoreFolder),
             () if context.out_of_budget.into_inner() => Some(Incomplete::Budget),
-            () if stop.is_late() => Some(Incomplete::TimeLimit),
-            () if stop.is_set() => Some(Incomplete::Interrupted),
+            () if cancel.is_late() => Some(Incomplete::TimeLimit),
+            () if cancel.is_cancelled() => Some(Incomplete::Interrupted),
             () => None,
         };
         let mut notes: Vec<String> = context.kept.note().into_iter().collect();
-        notes.extend(broken.iter().map(|error| broken_folder(plan, error)));
+        notes.extend(broken.iter().map(|error| restore_folder_note(plan, error)));
         notes.extend(context.shared.iter().flat_map(SharedBlocks::notes));
         let mut tally = Tally {
             picks,
@@ -232,7 +241,8 @@ impl Seen {
             wanted: self.wanted,
             drawn: self.drawn,
             in_order: self.in_order,
-            under_way: self.under_way,
+            in_progress: self.in_progress,
+            is_merged: false,
             ended,
             damage: Vec::new(),
             denied: Vec::new(),
@@ -240,17 +250,18 @@ impl Seen {
             catalog_time: self.catalog_time,
             verify_time: self.verify_time,
         };
-        sort_out(&mut tally, population_filter, self.damage);
+        classify_damage(&mut tally, population_filter, self.damage);
         tally
     }
 }
 
-/// Damage by what it means for the run: a failure, doubt, or no concern of it.
-fn sort_out(tally: &mut Tally, population_filter: &PopulationFilter<'_>, damage: Vec<Damage>) {
+/// Sorts damage by what it means for the run: a failure, a doubt, or neither because the run does
+/// not concern these files.
+fn classify_damage(tally: &mut Tally, population_filter: &PopulationFilter<'_>, damage: Vec<Damage>) {
     for damage in damage {
         if !population_filter.concerns(&damage) {
             tally.population.unlisted += 1;
-            tally.notes.push(format!("no concern of this run, by its filters and sources: {damage}"));
+            tally.notes.push(format!("outside this run's filters and sources: {damage}"));
         } else if damage.denied {
             tally.denied.push(damage.problem);
         } else {
@@ -259,16 +270,16 @@ fn sort_out(tally: &mut Tally, population_filter: &PopulationFilter<'_>, damage:
     }
 }
 
-/// What a person is told of a restore folder that failed.
-fn broken_folder(plan: &Plan, error: &std::io::Error) -> String {
+/// The note about a restore folder that failed.
+fn restore_folder_note(plan: &Plan, error: &std::io::Error) -> String {
     let path = plan.target.restore_to.display();
     format!(
         "cannot write to the restore folder {path}: {error}; free some space, or name another with --restore-to"
     )
 }
 
-/// Whether a listing came to the backup's end, and what of it is damaged.
-fn ended(listing: Listing) -> (bool, Vec<Damage>) {
+/// Whether a listing reached the end of the backup, and what damage it restored.
+fn into_parts(listing: Listing) -> (bool, Vec<Damage>) {
     match listing {
         Listing::Damaged(damage) => (true, damage),
         Listing::Stopped => (false, Vec::new()),
@@ -276,21 +287,21 @@ fn ended(listing: Listing) -> (bool, Vec<Damage>) {
     }
 }
 
-/// Adds what is not yet among the damage.
-fn lose(damage: &mut Vec<Damage>, more: impl IntoIterator<Item = Damage>) {
+/// Adds the damage that is not yet in the list.
+fn add_new_damage(damage: &mut Vec<Damage>, more: impl IntoIterator<Item = Damage>) {
     let mut known: HashSet<Damage> = damage.iter().cloned().collect();
     damage.extend(more.into_iter().filter(|each| known.insert(each.clone())));
 }
 
-/// What it means that restoring everything met other files than listing everything: what is not met
-/// is not verified.
-fn differs(listed: &Population, met: &Population) -> Option<Damage> {
-    let is_same = (listed.files, &listed.digest) == (met.files, &met.digest);
+/// Damage, if restoring all files met other files than listing them did. A file that was listed but
+/// not restored was not verified.
+fn changed_between_readings(listed: &Population, restored: &Population) -> Option<Damage> {
+    let is_same = (listed.files, &listed.digest) == (restored.files, &restored.digest);
     (!is_same).then(|| {
         Damage::from(format!(
-            "restoring met {} files, listing before that {}, and they are not the same: the backup was changed meanwhile, or \
-             its disk does not read the same twice; verify it again",
-            met.files, listed.files
+            "restoring found {} files and listing found {}, and they are not the same: the backup was changed in between, or its \
+             disk does not read the same twice; verify it again",
+            restored.files, listed.files
         ))
     })
 }

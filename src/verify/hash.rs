@@ -15,9 +15,9 @@ use rayon::ThreadPool;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::cancel::CancelToken;
 use crate::plan::Algorithm;
 use crate::platform;
-use crate::stop::Stop;
 use crate::threads;
 
 use super::difference::{Comparer, Difference};
@@ -139,42 +139,42 @@ impl Hashing {
         (original, restored): (&File, &File),
         sizes: (u64, u64),
         buffers: &mut Buffers,
-        stop: &Stop,
+        cancel: &CancelToken,
     ) -> Pair {
         let pool = self.pool().filter(|_| sizes.0.max(sizes.1) >= LARGE);
         let Some(pool) = pool else {
             return Pair {
-                original: hash_file(original, sizes.0, self.algorithm, &mut buffers.original, stop),
-                restored: hash_file(restored, sizes.1, self.algorithm, &mut buffers.restored, stop),
+                original: hash_file(original, sizes.0, self.algorithm, &mut buffers.original, cancel),
+                restored: hash_file(restored, sizes.1, self.algorithm, &mut buffers.restored, cancel),
             };
         };
         let (original, restored) = pool.install(|| {
-            rayon::join(|| self.shared(original, sizes.0, stop), || self.shared(restored, sizes.1, stop))
+            rayon::join(|| self.shared(original, sizes.0, cancel), || self.shared(restored, sizes.1, cancel))
         });
         Pair { original, restored }
     }
 
     /// Reads and hashes one large file.
-    pub fn large(&self, file: &File, size: u64, stop: &Stop) -> io::Result<Hashed> {
+    pub fn large(&self, file: &File, size: u64, cancel: &CancelToken) -> io::Result<Hashed> {
         match self.pool() {
-            Some(pool) => pool.install(|| self.shared(file, size, stop)),
-            None => hash_alone(file, size, self.algorithm, stop),
+            Some(pool) => pool.install(|| self.shared(file, size, cancel)),
+            None => hash_alone(file, size, self.algorithm, cancel),
         }
     }
 
     /// Hashes a file inside the pool: with all of its threads, if the algorithm allows that.
-    fn shared(&self, file: &File, size: u64, stop: &Stop) -> io::Result<Hashed> {
+    fn shared(&self, file: &File, size: u64, cancel: &CancelToken) -> io::Result<Hashed> {
         let shared = match self.algorithm {
-            Algorithm::Blake3 => segments::hash(file, size, stop)?,
+            Algorithm::Blake3 => segments::hash(file, size, cancel)?,
             Algorithm::Sha256 => None,
         };
-        shared.map_or_else(|| hash_alone(file, size, self.algorithm, stop), Ok)
+        shared.map_or_else(|| hash_alone(file, size, self.algorithm, cancel), Ok)
     }
 }
 
 /// Reads and hashes a file from beginning to end, in the calling thread.
-pub fn hash_alone(file: &File, size: u64, algorithm: Algorithm, stop: &Stop) -> io::Result<Hashed> {
-    segments::with_buffer(|buffer| hash_file(file, size, algorithm, buffer, stop))
+pub fn hash_alone(file: &File, size: u64, algorithm: Algorithm, cancel: &CancelToken) -> io::Result<Hashed> {
+    segments::with_buffer(|buffer| hash_file(file, size, algorithm, buffer, cancel))
 }
 
 fn hash_file(
@@ -182,7 +182,7 @@ fn hash_file(
     size_hint: u64,
     algorithm: Algorithm,
     buffer: &mut Vec<u8>,
-    stop: &Stop,
+    cancel: &CancelToken,
 ) -> io::Result<Hashed> {
     // One byte more than expected: a read that does not fill the buffer has reached the end, which
     // saves a second read.
@@ -203,7 +203,7 @@ fn hash_file(
     }
     piece = &mut buffer[..];
     loop {
-        if stop.is_set() {
+        if cancel.is_cancelled() {
             return Err(io::ErrorKind::Interrupted.into());
         }
         let got = read_full_at(file, piece, size)?;
@@ -216,12 +216,12 @@ fn hash_file(
 }
 
 /// Reads both files again, side by side, and describes where they differ. `None` if they are equal
-/// by now, or if `stop` is set.
+/// by now, or if `cancel` is cancelled.
 pub fn describe_difference(
     original: &File,
     restored: &File,
     buffers: &mut Buffers,
-    stop: &Stop,
+    cancel: &CancelToken,
 ) -> io::Result<Option<Difference>> {
     let Buffers { original: first, restored: second } = buffers;
     first.resize(PIECE, 0);
@@ -232,7 +232,7 @@ pub fn describe_difference(
         let here = read_full_at(original, first, original_size)?;
         let there = read_full_at(restored, second, restored_size)?;
         let common = here.min(there);
-        if stop.is_set() {
+        if cancel.is_cancelled() {
             return Ok(None);
         }
         comparer.feed(&first[..common], &second[..common]);

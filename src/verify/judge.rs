@@ -1,17 +1,18 @@
-//! The judge: takes one restored file after the other, finds its original, hashes both, and notes
-//! the verdict.
+//! The judge takes restored files, one after the other. It finds the original of each, hashes both,
+//! and records the verdict.
 //!
-//! One a thread. It reads originals and restored copies, and writes nothing but copies that are to
-//! be kept.
+//! Each thread has a judge of its own. It reads originals and restored copies. It writes nothing
+//! except the copies that the user wants to keep.
 
 use std::fs::File;
 use std::io;
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
-use std::sync::{MutexGuard, PoisonError};
 
 use crate::backup::{Damage, Entry, RestoreError, RestoreSink, Restored};
+use crate::lock::lock;
 use crate::plan::Keep;
 use crate::platform::{self, Stat, Timestamp};
 
@@ -35,22 +36,28 @@ pub struct Judge<'a> {
     buffers: Buffers,
     tally: PickTally,
     ahead: Option<(Ahead, MutexGuard<'a, ()>)>,
-    turn: Option<MutexGuard<'a, ()>>,
+    large_file_lock: Option<MutexGuard<'a, ()>>,
 }
 
 /// A verdict with its evidence.
 struct Judged {
     record: PickRecord,
-    /// The recorded modification time, where the original bears it out.
-    dated: Option<Timestamp>,
+    /// The recorded modification time, if the original confirms it.
+    confirmed_mtime: Option<Timestamp>,
     pending: Option<Pending>,
     restored: Option<Restored>,
 }
 
 impl<'a> Judge<'a> {
-    /// A judge with nothing on its table.
+    /// A judge that has seen nothing yet.
     pub fn new(context: &'a JudgeContext<'a>) -> Self {
-        Self { context, buffers: Buffers::default(), tally: PickTally::default(), ahead: None, turn: None }
+        Self {
+            context,
+            buffers: Buffers::default(),
+            tally: PickTally::default(),
+            ahead: None,
+            large_file_lock: None,
+        }
     }
 
     /// How many picks could not be compared so far.
@@ -58,8 +65,8 @@ impl<'a> Judge<'a> {
         self.tally.counts.outside()
     }
 
-    /// Compares one restored file with its original. `None` when the run was stopped in the middle
-    /// of it.
+    /// Compares one restored file with its original. Returns `None` if the run was cancelled before
+    /// the comparison was complete, and an error if the copy cannot be read.
     fn compare(&mut self, entry: &Entry<'_>, restored: Restored) -> Result<Option<Judged>, io::Error> {
         let (sought, found) = find(self.context.pairing, entry.path);
         if sought.is_respelled {
@@ -70,23 +77,24 @@ impl<'a> Judge<'a> {
         let given = FromBackup::Restored { size: restored.size(), vouched: vouched_by.is_some() };
         let mut record =
             PickRecord { restored_size: Some(restored.size()), ..record_of(entry, sought.place.as_deref()) };
-        // Before any content is looked at: whether a pick is in the statement must not depend on
-        // how it comes out.
+        // Decided before any content is looked at: whether a pick is in the statement must not
+        // depend on whether its copy is good.
         let state = found.state();
         let standing = state.map(|state| standing(state, &recorded));
         record.comparable = standing.is_some_and(Standing::is_comparable);
         record.original_size = state.map(|state| state.size);
         record.original_mtime = state.map(|state| state.mtime);
         let original = match found {
-            // A hard link, a link into the backup, or an overlay over the originals: equal for
-            // ever, and lost together.
+            // The entry is the original itself: a hard link, a link into the backup, or an overlay
+            // over the originals. It is always equal, and it would be lost together with the
+            // original.
             FoundOriginal::Open { ref file, before }
                 if self.context.is_one_file(entry, (file, before.id)) =>
             {
                 record.verdict = Verdict::RestoreFailed;
                 record.reason = reason::ONE_FILE.to_owned();
                 let pending = state.and_then(|state| self.pending(&record, state));
-                return Ok(Some(Judged { record, dated: None, pending, restored: Some(restored) }));
+                return Ok(Some(Judged { record, confirmed_mtime: None, pending, restored: Some(restored) }));
             }
             FoundOriginal::Open { ref file, before } => {
                 let standing = standing.unwrap_or(Standing::Unknown);
@@ -102,7 +110,7 @@ impl<'a> Judge<'a> {
                 Original::Unreadable
             }
         };
-        // What cannot be read to its end is not readable, whatever its copy holds.
+        // An original that cannot be read to its end is unreadable, whatever its copy holds.
         record.comparable &= original != Original::Unreadable;
         record.verdict = judge(given, &original, &recorded);
         let is_open = !matches!(original, Original::Read { steady: false, .. } | Original::Unreadable);
@@ -110,10 +118,15 @@ impl<'a> Judge<'a> {
         if record.verdict != Verdict::Verified && record.reason.is_empty() {
             record.reason = reason::of(&record, &original, &recorded, state, vouched_by);
         }
-        Ok(Some(Judged { record, dated: dated(&recorded, state), pending, restored: Some(restored) }))
+        Ok(Some(Judged {
+            record,
+            confirmed_mtime: confirmed_mtime(&recorded, state),
+            pending,
+            restored: Some(restored),
+        }))
     }
 
-    /// Hashes both sides and, where they differ, finds out how.
+    /// Hashes both sides. If they differ, finds out where.
     fn read_both(
         &mut self,
         file: &File,
@@ -122,22 +135,22 @@ impl<'a> Judge<'a> {
         restored: &Restored,
         record: &mut PickRecord,
     ) -> Result<Option<Original>, io::Error> {
-        let JudgeContext { hashing, stop, .. } = self.context;
+        let JudgeContext { hashing, cancel, .. } = self.context;
         let sizes = (before.size, restored.size());
         if sizes.1 > sizes.0.saturating_add(EXCESS_MAX) {
             record.difference =
-                describe_difference(file, restored.file(), &mut self.buffers, stop).ok().flatten();
+                describe_difference(file, restored.file(), &mut self.buffers, cancel).ok().flatten();
             return Ok(Some(Original::Read { standing, steady: true, equal: false }));
         }
         let Pair { original, restored: copy } =
             match self.ahead.take().filter(|(ahead, _)| ahead.is_of(&before)) {
-                Some((ahead, _turn)) => {
-                    let restored = hashing.large(restored.file(), sizes.1, stop);
+                Some((ahead, _lock)) => {
+                    let restored = hashing.large(restored.file(), sizes.1, cancel);
                     Pair { original: ahead.finish(), restored }
                 }
-                None => hashing.pair((file, restored.file()), sizes, &mut self.buffers, stop),
+                None => hashing.pair((file, restored.file()), sizes, &mut self.buffers, cancel),
             };
-        if stop.is_set() && (original.is_err() || copy.is_err()) {
+        if cancel.is_cancelled() && (original.is_err() || copy.is_err()) {
             return Ok(None);
         }
         let copy = copy?;
@@ -150,23 +163,23 @@ impl<'a> Judge<'a> {
         };
         self.tally.hashed_bytes += original.size + copy.size;
         let after = platform::stat(file);
-        // One that grew behind what was read of it is not equal.
+        // An original that grew while it was read is not equal to its copy.
         let equal = original == copy && after.as_ref().is_ok_and(|after| after.size == original.size);
         record.hashes = Some(Hashes { restored: copy.hash, original: original.hash });
         if !equal {
             record.original_size = Some(original.size);
-            // Only the description is lost if the original cannot be read a second time.
+            // If the original cannot be read a second time, only the description is lost.
             record.difference =
-                describe_difference(file, restored.file(), &mut self.buffers, stop).ok().flatten();
+                describe_difference(file, restored.file(), &mut self.buffers, cancel).ok().flatten();
         }
-        // An original whose state cannot be had any more is as good as changed.
+        // An original whose metadata can no longer be read counts as changed.
         let steady = after.is_ok_and(|after| after == before);
         Ok(Some(Original::Read { standing, steady, equal }))
     }
 
-    /// What to look at again once the newest time in the backup is known: a pick that its own times
-    /// left open, and whose original was last touched so long ago that the backup may turn out to
-    /// be younger.
+    /// What `conclude` needs to look at a pick again once the newest time in the backup is known.
+    /// `None` unless the pick's own times left it undecided, and its original was last touched so
+    /// long ago that the backup may turn out to be newer.
     fn pending(&self, record: &PickRecord, state: &Stat) -> Option<Pending> {
         let Recorded { now, window, frozen, .. } = self.context.recorded;
         let is_settled = record.comparable && record.verdict != Verdict::Changed;
@@ -178,8 +191,8 @@ impl<'a> Judge<'a> {
         Some(Pending { touched, noted: (record.verdict, record.comparable), path })
     }
 
-    /// What it means that the backup could not give an entry. Its original is looked at all the
-    /// same: it decides whether the pick is in the statement.
+    /// Judges a pick that the backup could not restore. Its original is looked at nevertheless,
+    /// because its times decide whether the pick is in the statement.
     fn failed(&self, entry: &Entry<'_>, error: &RestoreError) -> Judged {
         let (place, found) = match entry.problem {
             None => {
@@ -199,13 +212,13 @@ impl<'a> Judge<'a> {
         };
         let state = found.state();
         let standing = state.map(|state| standing(state, &recorded));
-        // A size that rot made up has no room either: what could not be tried for that reason stays
-        // in the statement.
+        // Corruption can make up a huge size, which does not fit into the restore folder. A pick
+        // that could not be tried for that reason must stay in the statement.
         let is_tried = given != FromBackup::NotTried || matches!(error, RestoreError::NoSpace { .. });
         let record = PickRecord {
             verdict: judge(given, &Original::Gone, &recorded),
-            // Where no recorded time tells, a bad pick too many in the statement makes it weaker,
-            // never wrong.
+            // If no recorded time decides it, the pick counts as comparable. A bad pick too many
+            // makes the statement weaker, but never wrong.
             comparable: is_tried
                 && standing.is_some_and(|standing| standing.is_comparable() || standing == Standing::Unknown),
             reason: reason::of_failure(error),
@@ -214,12 +227,12 @@ impl<'a> Judge<'a> {
             ..record_of(entry, place.as_deref())
         };
         let pending = state.filter(|_| is_tried).and_then(|state| self.pending(&record, state));
-        Judged { record, dated: None, pending, restored: None }
+        Judged { record, confirmed_mtime: None, pending, restored: None }
     }
 
-    /// Notes a judged pick, and keeps its copy if asked to.
+    /// Records a judged pick, and keeps its copy if the plan says so.
     fn note(&mut self, judged: Judged) {
-        let Judged { mut record, dated, pending, restored } = judged;
+        let Judged { mut record, confirmed_mtime, pending, restored } = judged;
         let context = self.context;
         let bytes = record.restored_size.unwrap_or(0);
         if let Some(restored) = restored {
@@ -227,7 +240,7 @@ impl<'a> Judge<'a> {
         }
         self.tally.restored_bytes += bytes;
         self.tally.counts.add(record.verdict, record.comparable);
-        self.tally.newest = self.tally.newest.max(dated);
+        self.tally.newest = self.tally.newest.max(confirmed_mtime);
         if let Some(pending) = pending {
             self.tally.pending_seen += 1;
             if context.pending.fetch_add(1, Ordering::Relaxed) < RECONSIDERED_MAX {
@@ -249,7 +262,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Keeps a restored copy, where the plan says so.
+    /// Keeps the restored copy if the plan says so.
     fn keep(&self, restored: Restored, record: &mut PickRecord) {
         let is_wanted = match self.context.keep {
             Keep::None => false,
@@ -270,17 +283,17 @@ impl<'a> Judge<'a> {
 
 impl RestoreSink for Judge<'_> {
     fn begin(&mut self, entry: &Entry<'_>, size: u64) {
-        let JudgeContext { pairing, hash, stop, one_large_file, one_ahead, .. } = self.context;
-        // One that was never delivered is given up first.
-        (self.ahead, self.turn) = (None, None);
+        let JudgeContext { pairing, hash, cancel, one_large_file, one_ahead, .. } = self.context;
+        // Reading ahead for a file that was never delivered is given up first.
+        (self.ahead, self.large_file_lock) = (None, None);
         if size < ahead::LARGE {
             return;
         }
-        self.turn = one_large_file.as_ref().map(|turn| turn.lock().unwrap_or_else(PoisonError::into_inner));
-        if let Some(turn) = one_ahead.as_ref().and_then(|turn| turn.try_lock().ok())
+        self.large_file_lock = one_large_file.as_ref().map(lock);
+        if let Some(lock) = one_ahead.as_ref().and_then(|lock| lock.try_lock().ok())
             && let (_, FoundOriginal::Open { file, before }) = find(pairing, entry.path)
         {
-            self.ahead = Ahead::begin(file, before, *hash, stop).map(|ahead| (ahead, turn));
+            self.ahead = Ahead::begin(file, before, *hash, cancel).map(|ahead| (ahead, lock));
         }
     }
 
@@ -289,8 +302,8 @@ impl RestoreSink for Judge<'_> {
             Ok(restored) => match self.compare(&entry, restored) {
                 Ok(Some(judged)) => judged,
                 Ok(None) => return ControlFlow::Break(()),
-                // A copy that was just written and cannot be read back: the restore folder's disk
-                // is not to be trusted.
+                // The copy was just written and cannot be read back, so the restore folder's disk
+                // cannot be trusted.
                 Err(error) => return self.context.break_down(error),
             },
             Err(RestoreError::Stopped) => return ControlFlow::Break(()),
@@ -298,26 +311,26 @@ impl RestoreSink for Judge<'_> {
             Err(error) => self.failed(&entry, &error),
         };
         self.note(judged);
-        (self.ahead, self.turn) = (None, None);
+        (self.ahead, self.large_file_lock) = (None, None);
         if self.context.is_over() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
     fn lost(&mut self, damage: Damage) {
-        self.context.lose(damage);
+        self.context.add_damage(damage);
     }
 }
 
 impl Drop for Judge<'_> {
     fn drop(&mut self) {
         let mine = std::mem::take(&mut self.tally);
-        self.context.picks.lock().unwrap_or_else(PoisonError::into_inner).merge(mine);
+        lock(&self.context.picks).merge(mine);
     }
 }
 
-/// When the backup was surely not yet taken, by one file: its recorded time, if the original is
-/// there and was changed then or later. A time that was made up, or a file that came into the
-/// backup by itself, says nothing.
-fn dated(recorded: &Recorded, original: Option<&Stat>) -> Option<Timestamp> {
+/// A time at which the backup was certainly not yet taken, proved by one file: its recorded time,
+/// if the original exists and was changed at that time or later. A time that was made up proves
+/// nothing. Nor does a file that exists only in the backup.
+fn confirmed_mtime(recorded: &Recorded, original: Option<&Stat>) -> Option<Timestamp> {
     let changed = original?.changed?;
     recorded.mtime.filter(|&mtime| mtime <= changed && !recorded.zone_unknown)
 }

@@ -1,16 +1,17 @@
-//! What all judges of a run share: where originals are, how to compare, and when to end.
+//! What all judges of a run share: where originals are, how to compare, and when to stop.
 
 use std::fs::File;
 use std::io;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock};
 use std::time::SystemTime;
 
 use crate::backup::{Damage, Description, Entry};
+use crate::cancel::CancelToken;
+use crate::lock::lock;
 use crate::plan::{Algorithm, Keep, Plan};
 use crate::platform::Timestamp;
-use crate::stop::Stop;
 
 use super::comparable::Recorded;
 use super::disks::Disks;
@@ -25,61 +26,61 @@ use super::tally::PickTally;
 pub struct JudgeContext<'a> {
     /// Where originals are.
     pub pairing: &'a Pairing,
-    /// What is known of every file: how finely the backup records times, when it was taken, what
-    /// the user says.
+    /// What is known about every file: the resolution of the backup's times, when it was taken, and
+    /// what the user says.
     pub recorded: Recorded,
-    /// The newest modification time in the backup, once it was listed with times.
+    /// The newest modification time in the backup. Set after a listing with times.
     pub newest: OnceLock<Timestamp>,
-    /// What vouches for the content of every file, once the backup was listed.
+    /// What vouches for the content of every file. Set after the backup was listed.
     pub vouched_by: OnceLock<&'static str>,
-    /// The hash.
+    /// The hash algorithm.
     pub hash: Algorithm,
-    /// Computes it.
+    /// Computes the hash.
     pub hashing: Hashing,
-    /// Where originals may be read while their copies are restored: whoever holds it does so. One
-    /// is enough to keep both disks busy.
+    /// The lock for reading an original while its copy is still being restored. One thread at a
+    /// time is enough to keep both disks busy. `None` if nothing is read ahead.
     pub one_ahead: Option<Mutex<()>>,
-    /// Where a disk has to seek: whoever holds it reads a large file, and no other is read
-    /// meanwhile.
+    /// The lock for reading a large file from a disk that has to seek, so that no two large files
+    /// are read from it at the same time. `None` for other disks.
     pub one_large_file: Option<Mutex<()>>,
-    /// Whether copies share their place on the disk with their originals; nothing where they
+    /// Finds out whether copies share blocks on the disk with their originals. `None` if they
     /// cannot.
     pub shared: Option<SharedBlocks>,
-    /// Which copies stay.
+    /// Which restored copies are kept.
     pub keep: Keep,
-    /// Where they stay.
+    /// Where they are kept.
     pub kept: KeptCopies,
-    /// Bytes that may be restored.
+    /// The most bytes that may be restored.
     pub budget: Option<u64>,
-    /// Asked between files and pieces of files.
-    pub stop: &'a Stop,
+    /// Ends the run early. Checked between files and between pieces of a file.
+    pub cancel: &'a CancelToken,
     /// Told of every verdict.
     pub observer: &'a dyn Observer,
-    /// Bytes restored so far, by all.
+    /// Bytes restored so far by all judges.
     pub restored_bytes: AtomicU64,
     /// Alarms so far.
     pub alarms: AtomicU64,
     /// Undecided findings so far.
     pub undecided: AtomicU64,
-    /// Picks so far that are to be looked at again.
+    /// How many picks so far are to be looked at again.
     pub pending: AtomicU64,
     /// Set when the budget is used up.
     pub out_of_budget: AtomicBool,
-    /// What keeps the run from going on.
+    /// The error of the restore folder that ends the run.
     pub broken: OnceLock<io::Error>,
-    /// What judges found; each adds its part when it is done.
+    /// What the judges found. Each judge adds its part when it is dropped.
     pub picks: Mutex<PickTally>,
-    /// What could not be read while everything was restored.
+    /// Damage that was met while restoring.
     pub lost: Mutex<Vec<Damage>>,
 }
 
 impl<'a> JudgeContext<'a> {
-    /// For a plan and the backup that was opened for it.
+    /// The context for a plan and the backup that was opened for it.
     pub fn new(
         plan: &Plan,
         pairing: &'a Pairing,
         description: &Description,
-        stop: &'a Stop,
+        cancel: &'a CancelToken,
         observer: &'a dyn Observer,
     ) -> Self {
         let disks = Disks::of(plan, &plan.target.originals().collect::<Vec<_>>());
@@ -108,7 +109,7 @@ impl<'a> JudgeContext<'a> {
             keep: plan.outputs.keep,
             kept: KeptCopies::new(&plan.target.restore_to, &since.as_millis().to_string()),
             budget: plan.limits.budget,
-            stop,
+            cancel,
             observer,
             restored_bytes: AtomicU64::new(0),
             alarms: AtomicU64::new(0),
@@ -123,7 +124,7 @@ impl<'a> JudgeContext<'a> {
 }
 
 impl JudgeContext<'_> {
-    /// What is known of an entry.
+    /// What is known about an entry.
     pub fn recorded(&self, entry: &Entry<'_>) -> Recorded {
         Recorded {
             size: entry.size,
@@ -134,31 +135,33 @@ impl JudgeContext<'_> {
         }
     }
 
-    /// Whether nothing more should be begun.
+    /// Whether nothing new should be started.
     pub fn is_over(&self) -> bool {
-        self.stop.is_set() || self.out_of_budget.load(Ordering::Relaxed) || self.broken.get().is_some()
+        self.cancel.is_cancelled()
+            || self.out_of_budget.load(Ordering::Relaxed)
+            || self.broken.get().is_some()
     }
 
-    /// How many picks could be compared, by the judges that are done.
-    pub fn comparable(&self) -> u64 {
-        self.picks.lock().unwrap_or_else(PoisonError::into_inner).counts.comparable()
+    /// How many picks could not be compared, as far as the judges are done.
+    pub fn outside(&self) -> u64 {
+        lock(&self.picks).counts.outside()
     }
 
-    /// Notes what a restore of everything could not read.
-    pub fn lose(&self, damage: Damage) {
-        self.lost.lock().unwrap_or_else(PoisonError::into_inner).push(damage);
+    /// Records damage that was met while restoring.
+    pub fn add_damage(&self, damage: Damage) {
+        lock(&self.lost).push(damage);
     }
 
-    /// Whether an entry of the backup is the original itself.
+    /// Whether an entry of the backup and its original are the same file.
     pub fn is_one_file(&self, entry: &Entry<'_>, original: (&File, (u64, u64))) -> bool {
         let Some(copy) = entry.id else { return false };
         let by_overlay = |shared: &SharedBlocks| shared.is_one_file((entry.path, copy), original);
         copy == original.1 || self.shared.as_ref().is_some_and(by_overlay)
     }
 
-    /// Ends the run, because the restore folder cannot be used any more.
+    /// Ends the run, because the restore folder can no longer be used.
     pub fn break_down(&self, error: io::Error) -> ControlFlow<()> {
-        // The first reason is the one to tell.
+        // If several judges fail, the first error is reported.
         let _ = self.broken.set(error);
         ControlFlow::Break(())
     }

@@ -2,13 +2,14 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
 use crate::backup::Restored;
+use crate::lock::lock;
 use crate::platform;
 use crate::words;
 
@@ -33,7 +34,7 @@ impl KeptCopies {
     /// name is taken (by one that differs only in case, for example), a number is appended. Returns
     /// the new path.
     pub fn keep(&self, restored: Restored, path: &[u8]) -> io::Result<PathBuf> {
-        let mut folder = self.folder.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut folder = lock(&self.folder);
         let (dir, place) = match folder.take() {
             Some(made) => made,
             None => self.open()?,
@@ -53,7 +54,7 @@ impl KeptCopies {
 
     /// How many copies were kept, and where, for people.
     pub fn note(&self) -> Option<String> {
-        let folder = self.folder.lock().unwrap_or_else(PoisonError::into_inner);
+        let folder = lock(&self.folder);
         let place = self.restore_to.join(&folder.as_ref()?.1);
         let copies = self.copies.load(Ordering::Relaxed);
         let copies = words::counted_as(copies, "restored copy", "restored copies");
@@ -82,12 +83,12 @@ impl KeptCopies {
 mod tests {
     use super::*;
     use crate::backup::Scratch;
-    use crate::stop::Stop;
+    use crate::cancel::CancelToken;
 
     #[test]
     fn two_runs_that_began_in_the_same_millisecond_keep_their_copies_apart() {
         let target = tempfile::tempdir().unwrap();
-        let scratch = Scratch::create(target.path(), Stop::never()).unwrap();
+        let scratch = Scratch::create(target.path(), CancelToken::new()).unwrap();
         let keep = |kept: &KeptCopies, content: &[u8]| {
             let restored = scratch.restore(&mut &content[..], None, &mut Vec::new()).unwrap();
             kept.keep(restored, b"docs/a").unwrap()

@@ -1,11 +1,12 @@
-//! The flow: a plan in, an outcome out.
+//! The flow of a run. In: a plan. Out: an outcome.
 //!
 //! ```text
 //! plan ─▶ catalog ─▶ sample ─▶ restore ─▶ hash both ─▶ verdict ─▶ assurance ─▶ outcome
 //! ```
 //!
-//! A file a stage. This room knows formats by their trait alone; it never writes to a backup or to
-//! originals, prints nothing, and reads no clock but to measure its own time.
+//! Each stage has a file of its own. This module knows backup formats only by their trait. It never
+//! writes to a backup or to originals, and it prints nothing. It reads the clock only to measure
+//! how long it takes and to keep the time limit.
 
 mod ahead;
 pub mod assurance;
@@ -57,13 +58,13 @@ pub use record::{Hashes, PickRecord};
 use std::time::Instant;
 
 use crate::backup::{self, Backup, Context, Scratch};
+use crate::cancel::CancelToken;
 use crate::plan::{CachePolicy, Plan};
 use crate::platform::{self, Cached};
-use crate::stop::Stop;
 
 use catalog::PopulationFilter;
 use cold::Cold;
-use completeness::{Ended, Lookup};
+use completeness::{Lookup, LookupContext};
 use conclude::conclude;
 use flow::Flow;
 use judge_context::JudgeContext;
@@ -77,65 +78,66 @@ use work::Work;
 /// Opens the backup that the plan names, and verifies it as planned.
 ///
 /// # Errors
-/// When the backup, the originals or the restore folder cannot be used at all, or nothing is left
-/// to verify. Trouble with single files is part of the outcome.
-pub fn run(plan: &Plan, stop: &Stop, observer: &dyn Observer) -> Result<Outcome, Error> {
+/// If the backup, the originals or the restore folder cannot be used at all, or if no file is left
+/// to verify. Problems with single files are part of the outcome.
+pub fn run(plan: &Plan, cancel: &CancelToken, observer: &dyn Observer) -> Result<Outcome, Error> {
     let clock = Instant::now();
     check_backup(&plan.target.backup)?;
     let prepared = prepare::prepare(plan)?;
     let cold = plan.engine.cache == CachePolicy::Drop;
-    // Asked before the file is opened, which makes the system forget it.
+    // Asked before the file is opened: opening it drops it from the system's cache.
     let archive = plan.target.backup.local().filter(|path| cold && path.is_file());
     let archive = archive.and_then(platform::cached);
-    let context = Context { cancel: stop.clone(), cold, threads: plan.engine.threads };
+    let context = Context { cancel: cancel.clone(), cold, threads: plan.engine.threads };
     let backup = backup::open(&plan.target.backup, &context)?;
-    verify(plan, prepared, (&*backup, archive), stop, observer, clock)
+    verify(plan, prepared, (&*backup, archive), cancel, observer, clock)
 }
 
-/// Verifies a backup that was opened already, as planned; the plan's own name for it is only
+/// Verifies a backup that is already open, as planned. The plan's own name for the backup is only
 /// checked and printed.
 ///
 /// # Errors
-/// As [`run`].
+/// As for [`run`].
 pub fn run_on(
     plan: &Plan,
     backup: &dyn Backup,
-    stop: &Stop,
+    cancel: &CancelToken,
     observer: &dyn Observer,
 ) -> Result<Outcome, Error> {
     let clock = Instant::now();
-    verify(plan, prepare::prepare(plan)?, (backup, None), stop, observer, clock)
+    verify(plan, prepare::prepare(plan)?, (backup, None), cancel, observer, clock)
 }
 
-/// Verifies an opened backup, of whose file so much was in memory before.
+/// Verifies an open backup. The second part of the pair tells how much of the backup's file was in
+/// the system's cache before it was opened, if that is known.
 fn verify(
     plan: &Plan,
     prepared: Prepared,
     (backup, archive): (&dyn Backup, Option<Cached>),
-    stop: &Stop,
+    cancel: &CancelToken,
     observer: &dyn Observer,
     clock: Instant,
 ) -> Result<Outcome, Error> {
     let Prepared { filter, leftovers } = prepared;
-    let stop = &stop.with_deadline(plan.limits.time_limit.map(|limit| clock + limit));
+    let cancel = &cancel.with_deadline(plan.limits.time_limit.map(|limit| clock + limit));
     let cold = plan.engine.cache == CachePolicy::Drop;
     let description = backup.description();
-    let run = Context { cancel: stop.clone(), cold, threads: plan.engine.threads };
-    let pairing = Pairing::new(backup, &plan.target.sources, &plan.target.maps, cold, Some(&filter), stop)?;
+    let run = Context { cancel: cancel.clone(), cold, threads: plan.engine.threads };
+    let pairing = Pairing::new(backup, &plan.target.sources, &plan.target.maps, cold, Some(&filter), cancel)?;
     let lookup = (plan.claims.completeness.originals > 0)
-        .then(|| Lookup::draw(plan, &pairing, &filter, stop))
+        .then(|| Lookup::draw(plan, &pairing, &filter, cancel))
         .transpose()?;
     let ranker = Ranker::new(&plan.draw.seed);
 
-    let scratch = Scratch::create(&plan.target.restore_to, stop.clone())?;
-    let context = JudgeContext::new(plan, &pairing, description, stop, observer);
+    let scratch = Scratch::create(&plan.target.restore_to, cancel.clone())?;
+    let context = JudgeContext::new(plan, &pairing, description, cancel, observer);
     let population_filter = PopulationFilter::new(
         &filter,
         &pairing,
         &ranker,
         observer,
         lookup.as_ref(),
-        stop,
+        cancel,
         context.recorded.now,
     );
     let work = Work {
@@ -152,11 +154,12 @@ fn verify(
 
     let (whole, damage) = (seen.population.whole, seen.damage.clone());
     let mut outcome =
-        conclude(plan, description.clone(), seen.tally(plan, context, &population_filter, stop));
+        conclude(plan, description.clone(), seen.tally(plan, context, &population_filter, cancel));
     let stays = scratch.remove().err().map(|stays| stays.to_string());
     Cold::of(pairing.cached(), archive.or(backup.cached())).tell(&mut outcome);
-    let ended = Ended { backup, whole, damage: &damage, pairing: &pairing, filter: &filter, stop };
-    outcome.completeness = lookup.map(|lookup| lookup.finish(&ended));
+    let lookup_context =
+        LookupContext { backup, whole, damage: &damage, pairing: &pairing, filter: &filter, cancel };
+    outcome.completeness = lookup.map(|lookup| lookup.finish(&lookup_context));
     let gone = nearby::note(&outcome.counts, &outcome.findings, &pairing);
     outcome.notes.extend(gone.into_iter().chain(leftovers).chain(pairing.notes()).chain(stays));
     outcome.effort.total = clock.elapsed();
@@ -164,7 +167,7 @@ fn verify(
     Ok(outcome)
 }
 
-/// Most threads that list a backup; more of them wait for each other.
+/// The most threads that list a backup. With more, they would only wait for each other.
 pub(crate) const LISTING_THREADS: usize = 16;
 
 #[cfg(test)]

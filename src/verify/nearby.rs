@@ -11,7 +11,7 @@ use crate::platform::Kind;
 use crate::words;
 
 use super::counts::Counts;
-use super::pairing::{Pairing, Place};
+use super::pairing::{OriginalPath, Pairing};
 use super::record::PickRecord;
 use super::verdict::Verdict;
 
@@ -34,12 +34,12 @@ pub fn note(counts: &Counts, findings: &[PickRecord], pairing: &Pairing) -> Opti
     }
     let example = findings.iter().find(|finding| finding.verdict == Verdict::Deleted)?;
     let mut text = format!("{} of {} have no original", words::count(deleted), words::counted(picks, "pick"));
-    if let Some(place) = pairing.places(&example.path).next() {
+    if let Some(place) = pairing.original_paths(&example.path).next() {
         let shown = |place: PathBuf| path_text(&place);
         let place_shown = shown(place.display());
         text.push_str(&format!(": {}, for example, was looked for at {place_shown}", escape(&example.path)));
         if let Some(near) = nearest(&place) {
-            let near = Place { root: place.root, path: &near };
+            let near = OriginalPath { root: place.root, path: &near };
             text.push_str(&format!("; the most similar path there is {}", shown(near.display())));
         }
     }
@@ -49,7 +49,7 @@ pub fn note(counts: &Counts, findings: &[PickRecord], pairing: &Pairing) -> Opti
 
 /// The existing path that is most similar to a path that does not exist. In the last folder of the
 /// path that exists, it is the name most similar to the next component.
-fn nearest(place: &Place<'_>) -> Option<Vec<u8>> {
+fn nearest(place: &OriginalPath<'_>) -> Option<Vec<u8>> {
     let tree = &place.root.tree;
     let is_folder = |path: &[u8]| tree.stat(path).is_ok_and(|stat| stat.kind == Kind::Folder);
     let mut folder = place.path;
@@ -87,8 +87,8 @@ fn most_alike<'a>(name: &[u8], names: &'a [Vec<u8>]) -> Option<&'a [u8]> {
 mod tests {
     use super::*;
     use crate::backup::Folder;
+    use crate::cancel::CancelToken;
     use crate::plan::Map;
-    use crate::stop::Stop;
 
     #[test]
     fn the_most_alike_name_is_found_in_any_encoding_and_case() {
@@ -109,7 +109,7 @@ mod tests {
         std::fs::write(dir.path().join("Photos/2023/a"), "x").unwrap();
         let backup = Folder::open(dir.path(), false).unwrap();
         let maps = [Map { from: Vec::new(), to: dir.path().to_owned() }];
-        let pairing = Pairing::new(&backup, &[], &maps, false, None, &Stop::never()).unwrap();
+        let pairing = Pairing::new(&backup, &[], &maps, false, None, &CancelToken::new()).unwrap();
         let findings = [deleted(b"photo/2023/a")];
         let counts = |deleted, verified| {
             let mut counts = Counts::default();

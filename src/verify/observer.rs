@@ -1,49 +1,51 @@
-//! Who watches a run: the stages know this trait only, not what shows or stores what they tell.
+//! Observers of a run. The stages know only this trait, and not what shows or stores the events.
 
 use super::outcome::Outcome;
 use super::record::PickRecord;
 
-/// Hears of a run while it goes on. Called from many threads at once and up to a million times a
-/// second: every method returns quickly and never fails, and a run's result never depends on it.
+/// Receives the events of a run. The methods are called from many threads at once, up to a million
+/// times a second. Each must return quickly and must not fail, and the result of a run never
+/// depends on it.
 pub trait Observer: Sync {
-    /// So many more files were listed.
+    /// `files` more files were listed.
     fn cataloged(&self, _files: u64) {}
 
-    /// The catalog is complete, with so many files.
+    /// The catalog is complete: the population has `files` files.
     fn catalog_done(&self, _files: u64) {}
 
-    /// Restoring and comparing begins; of so many picks, where that is known.
+    /// Restoring and comparing begins, with this many picks if the number is known.
     fn verify_starts(&self, _picks: Option<u64>) {}
 
-    /// Whether [`expects`](Self::expects) is worth a second listing of the backup.
+    /// Whether the run should list the backup a second time to call [`expects`](Self::expects).
     fn wants_total(&self) -> bool {
         false
     }
 
-    /// There will be about so many picks in all: known now of a run that began without knowing it.
+    /// The run will have about this many picks in all. Called if that was not known when verifying
+    /// began.
     fn expects(&self, _picks: u64) {}
 
-    /// One more pick is judged.
+    /// One more pick was judged.
     fn judged(&self, _pick: &PickRecord) {}
 
-    /// The last pick is judged, or the run ends early.
+    /// The last pick was judged, or the run ended early.
     fn verify_done(&self) {}
 
-    /// The run has an outcome. A pick that was told as `changed` may be `stale` in it, because the
-    /// newest time in the backup is known only at the end.
+    /// The run has an outcome. A pick that was reported as `changed` may be `stale` in it, because
+    /// the newest time in the backup is known only at the end.
     fn concluded(&self, _outcome: &Outcome) {}
 
-    /// Something that deserves attention now; text that is safe to print.
+    /// Something needs attention now. The text is safe to print.
     fn warn(&self, _text: &str) {}
 }
 
-/// Nobody watches.
+/// An observer that ignores everything.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Silent;
 
 impl Observer for Silent {}
 
-/// Several that watch the same run, told in this order.
+/// Several observers of the same run, told in this order.
 pub struct Observers<'a>(pub &'a [&'a dyn Observer]);
 
 impl Observer for Observers<'_> {

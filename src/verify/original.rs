@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crate::platform::{Kind, Stat};
 
-use super::pairing::{Pairing, Place, is_gone};
+use super::pairing::{OriginalPath, Pairing, is_gone};
 
 /// An original that was opened, or the reason why it was not.
 pub(super) enum FoundOriginal {
@@ -37,14 +37,14 @@ pub(super) struct Sought {
 /// Tries every path at which the original may be, and then other Unicode spellings of its name.
 pub(super) fn find(pairing: &Pairing, path: &[u8]) -> (Sought, FoundOriginal) {
     let mut first = None;
-    for place in pairing.places(path) {
+    for place in pairing.original_paths(path) {
         match open(&place) {
             FoundOriginal::Gone => first = first.or(Some(place)),
             found => return (Sought { place: Some(place.display()), is_respelled: false }, found),
         }
     }
     if let Some(respelled) = pairing.normalised(path) {
-        let place = respelled.place();
+        let place = respelled.original_path();
         match open(&place) {
             FoundOriginal::Gone => {}
             found => return (Sought { place: Some(place.display()), is_respelled: true }, found),
@@ -54,7 +54,7 @@ pub(super) fn find(pairing: &Pairing, path: &[u8]) -> (Sought, FoundOriginal) {
 }
 
 /// Checks the type before opening: a device or a pipe in the place of a file is never opened.
-fn open(place: &Place<'_>) -> FoundOriginal {
+fn open(place: &OriginalPath<'_>) -> FoundOriginal {
     let tree = &place.root.tree;
     let opened = tree.stat(place.path).and_then(|before| {
         let file = (before.kind == Kind::File).then(|| tree.open_file(place.path, true)).transpose()?;

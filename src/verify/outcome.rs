@@ -1,4 +1,4 @@
-//! What a run found: plain data, filled by the stages, read by the reports and by the exit code.
+//! What a run found: plain data, which the stages fill and the reports and the exit code read.
 
 use std::time::Duration;
 
@@ -13,143 +13,129 @@ use super::counts::Counts;
 use super::record::PickRecord;
 use super::verdict::Verdict;
 
-/// Everything a run found.
+/// Everything that a run found.
 #[derive(Debug, Clone)]
 pub struct Outcome {
     /// The backup that was verified.
     pub backup: Description,
-    /// What was drawn from.
+    /// The files that the sample was drawn from.
     pub population: Population,
-    /// What was drawn.
-    pub sample: Sample,
+    /// The sample.
+    pub sample: SampleSummary,
     /// How many picks ended with which verdict.
     pub counts: Counts,
-    /// Picks that are not `verified`, by path; of alarms and of what is undecided, the first 10,000
-    /// each, so that neither memory nor a report grows with what is bad.
+    /// Picks that are not `verified`, sorted by path. At most 10,000 alarms and 10,000 undecided
+    /// picks are listed, so that a bad backup makes neither memory nor the report grow without
+    /// limit.
     pub findings: Vec<PickRecord>,
-    /// The other direction, where asked for.
-    pub completeness: Option<Completeness>,
-    /// What the sample proves about the comparable files of the population; nothing where no pick
-    /// was decided.
+    /// The originals that were looked up in the backup; `None` if none were to be.
+    pub completeness: Option<CompletenessResult>,
+    /// What the sample proves about the comparable files of the population; `None` if it proves
+    /// nothing.
     pub assurance: Option<Assurance>,
-    /// What could not be listed: each line a part of the backup that is lost. Any makes the run a
-    /// failure.
+    /// What could not be listed. Each line is a part of the backup that is lost, and any line makes
+    /// the run a failure.
     pub damage: Vec<String>,
-    /// Parts of the backup that this account may not list: doubt, which never passes, but no proof
-    /// that they are bad.
+    /// Parts of the backup that this account may not list. They do not prove that the backup is
+    /// bad, but they are a doubt, and the run does not pass.
     pub denied: Vec<String>,
-    /// Why less was proven than asked for.
+    /// Why less was proved than asked for, if so.
     pub incomplete: Option<Incomplete>,
-    /// Things worth knowing that change nothing: how originals were paired, leftovers that were
-    /// removed.
+    /// Useful facts that change nothing: how originals were paired, which leftovers were removed.
     pub notes: Vec<String>,
-    /// How fast it went.
+    /// How long the run took, and what it processed.
     pub effort: Effort,
 }
 
-/// The files a statement is about.
+/// The files that a statement is about.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Population {
     /// How many files passed the filters.
     pub files: u64,
-    /// Whether the backup was listed to its end; otherwise there are at least so many files and
-    /// bytes, and nothing can be said of the whole. (What is damaged was not listed either: see
+    /// Whether the backup was listed to its end. If not, there are at least this many files and
+    /// bytes, and nothing can be said about the whole. (A damaged part was not listed either: see
     /// [`Outcome::damage`].)
     pub whole: bool,
-    /// Their bytes, where the format lists sizes.
+    /// The total size in bytes, if the format lists sizes.
     pub bytes: Option<u64>,
-    /// Digest of their names under the run's seed (see `verify::sample`), in hexadecimal.
+    /// The digest of the names under the run's seed (see `verify::sample`), in hexadecimal.
     pub digest: String,
     /// Files that the filters left out.
     pub filtered: u64,
-    /// Files whose originals no source or map names: not in the population.
+    /// Files whose originals are in no source or map. They are not in the population.
     pub unmapped: u64,
-    /// Parts of the backup that could not be listed, which filters or sources leave out; notes name
-    /// them.
+    /// Parts of the backup that could not be listed, but that filters or sources leave out. They
+    /// are named in notes.
     pub unlisted: u64,
-    /// Entries that are no regular files (links, devices, empty folders), with filters or without:
-    /// not compared.
+    /// Entries that are not regular files (links, devices, empty folders), whether filters leave
+    /// them out or not. They are not compared.
     pub not_compared: u64,
 }
 
-impl Population {
-    /// Adds other files of the same backup, told apart by the same filters.
-    pub fn merge(&mut self, other: &Self) {
-        let digest = |hex: &str| u128::from_str_radix(hex, 16).unwrap_or_default();
-        self.files += other.files;
-        self.whole &= other.whole;
-        self.bytes = self.bytes.zip(other.bytes).map(|(mine, theirs)| mine + theirs);
-        self.digest = format!("{:032x}", digest(&self.digest).wrapping_add(digest(&other.digest)));
-        self.filtered += other.filtered;
-        self.unmapped += other.unmapped;
-        self.unlisted += other.unlisted;
-        self.not_compared += other.not_compared;
-    }
-}
-
-/// What was drawn.
+/// How the sample was drawn.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Sample {
-    /// `random` or `all`.
+pub struct SampleSummary {
+    /// The name of the strategy: `random` or `all`.
     pub strategy: &'static str,
-    /// The text that decided the draw.
+    /// The seed of the draw.
     pub seed: String,
-    /// How many comparable picks were asked for; where the population is not
-    /// [`whole`](Population::whole), of the files that were listed until then.
+    /// How many comparable picks were asked for. If the population is not
+    /// [`whole`](Population::whole), this refers to the files that were listed.
     pub wanted: u64,
-    /// How many picks were looked at, replacements included.
+    /// How many picks were judged, including replacements.
     pub drawn: u64,
-    /// How many of them replaced ones that could not be compared.
+    /// How many of them replaced picks that could not be compared.
     pub replacements: u64,
 }
 
-/// The other direction: originals that were looked up in the backup.
+/// The result of looking originals up in the backup.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Completeness {
-    /// Whether a person asked for it. Otherwise it warns, and fails nothing.
+pub struct CompletenessResult {
+    /// Whether the user asked for it. If not, missing originals are a warning and not a failure.
     pub asked_for: bool,
-    /// How many were to be looked up, of those that there are.
+    /// How many originals were to be looked up, at most as many as there are.
     pub wanted: u64,
-    /// How many originals there are to draw from, by the filters; not those that were drawn and are
-    /// too young.
+    /// How many originals there are that pass the filters. Drawn ones that are too young are not
+    /// counted.
     pub originals: u64,
     /// How many were looked up: the backup lists them, or they are missing.
     pub looked_up: u64,
     /// How many more were drawn that the backup does not list, and that were modified after it was
-    /// made.
+    /// taken.
     pub too_young: u64,
     /// How many more were drawn that the backup does not list, but that may have been made or moved
-    /// to their places after it was taken: they prove nothing.
+    /// to their paths after it was taken. They prove nothing.
     pub undecided: u64,
-    /// Those that the backup does not list though they were there, by path of the original; any
-    /// bytes.
+    /// Paths of the originals that the backup does not list, although they existed when it was
+    /// taken. The paths are bytes in any encoding.
     pub missing: Vec<Vec<u8>>,
-    /// Those that the backup does not list, and that were at their places before the time that it
-    /// has; that time may be the one at which it was copied.
+    /// Paths of the originals that the backup does not list, and that came to their paths before
+    /// the backup's own time. That time may be the time at which the backup was copied.
     pub doubtful: Vec<Vec<u8>>,
-    /// Globs that would leave out what is missing or doubtful, for somebody who wants it so.
+    /// Globs that exclude the missing and doubtful originals, for users who left them out on
+    /// purpose.
     pub exclude: Vec<String>,
-    /// Folders of the originals that could not be listed, and may hold what should be in the
+    /// Folders of the originals that could not be listed. They may hold files that should be in the
     /// backup.
     pub unlisted: Vec<String>,
 }
 
-/// A larger share of originals that could not be looked up is doubt about the whole.
+/// If a larger share of the originals than this could not be decided, the whole is in doubt.
 const UNDECIDED_MAX: f64 = 0.2;
 
-impl Completeness {
-    /// Whether something is missing that must not be.
+impl CompletenessResult {
+    /// Whether an original is missing, and the user asked to be told.
     pub fn has_failures(&self) -> bool {
         self.asked_for && !self.missing.is_empty()
     }
 
-    /// Whether less was looked up than was asked for: doubt, which never passes. Of those that
-    /// could not be decided a few are forgiven, if others took their places.
+    /// Whether less was looked up than was asked for. That is a doubt, so the run does not pass. A
+    /// few undecided originals are accepted if others were looked up in their place.
     pub fn has_gaps(&self) -> bool {
         self.asked_for && !(self.unlisted.is_empty() && self.doubtful.is_empty() && self.is_enough())
     }
 
-    /// Whether so many could be looked up that the others leave no doubt.
+    /// Whether enough originals were looked up for the others to leave no doubt.
     pub fn is_enough(&self) -> bool {
         let is_few = |few: u64| few as f64 <= UNDECIDED_MAX * (few + self.looked_up) as f64;
         let is_reached = self.looked_up >= self.wanted;
@@ -159,15 +145,15 @@ impl Completeness {
     }
 }
 
-/// Why a run ended early.
+/// Why a run proved less than was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Incomplete {
-    /// A signal.
+    /// A signal ended the run.
     Interrupted,
-    /// The time limit.
+    /// The time limit ended the run.
     TimeLimit,
-    /// The byte budget.
+    /// The byte budget ended the run.
     Budget,
     /// Fewer picks than asked for could be compared, and the reserve is used up.
     TooFewComparable,
@@ -177,11 +163,11 @@ pub enum Incomplete {
     Unresolved,
     /// The bound is not below the tolerance that was asked for.
     ToleranceNotMet,
-    /// The restore folder failed; a note says how.
+    /// The restore folder failed. A note says how.
     RestoreFolder,
 }
 
-/// How fast it went, and with what.
+/// How long the run took, and what it processed.
 #[derive(Debug, Clone)]
 pub struct Effort {
     /// Time for listing and drawing.
@@ -192,33 +178,33 @@ pub struct Effort {
     pub total: Duration,
     /// Bytes restored.
     pub restored_bytes: u64,
-    /// Bytes hashed, both sides together.
+    /// Bytes hashed, of originals and copies.
     pub hashed_bytes: u64,
-    /// Bytes of originals and backup that were in memory though they were to be read from the disk;
-    /// `None` where the system does not tell, or where they might be read from memory.
+    /// Bytes of originals and backup that were in the system's cache, although they were to be read
+    /// from the disk. `None` if the system does not tell, or if reading from the cache was allowed.
     pub cached_bytes: Option<u64>,
-    /// The hash.
+    /// The hash algorithm.
     pub hash: Algorithm,
-    /// Threads that verified.
+    /// The number of threads that verified.
     pub threads: usize,
 }
 
 impl Outcome {
-    /// Whether anything proves the backup bad or lacking.
+    /// Whether anything proves that the backup is bad or incomplete.
     pub fn has_failures(&self) -> bool {
         self.counts.bad() > 0
             || self.counts.of(Verdict::OriginalCorrupt) > 0
             || !self.damage.is_empty()
-            || self.completeness.as_ref().is_some_and(Completeness::has_failures)
+            || self.completeness.as_ref().is_some_and(CompletenessResult::has_failures)
     }
 
-    /// Whether parts of the backup or of the originals could not be listed: doubt, which never
-    /// passes.
+    /// Whether parts of the backup or of the originals could not be listed. That is a doubt, so the
+    /// run does not pass.
     fn has_gaps(&self) -> bool {
-        !self.denied.is_empty() || self.completeness.as_ref().is_some_and(Completeness::has_gaps)
+        !self.denied.is_empty() || self.completeness.as_ref().is_some_and(CompletenessResult::has_gaps)
     }
 
-    /// The exit code by the table in [`ExitCode`].
+    /// The exit code, by the table in [`ExitCode`].
     pub fn exit_code(&self) -> ExitCode {
         let is_nothing_decided = self.counts.comparable() == self.counts.unresolved();
         if self.has_failures() {

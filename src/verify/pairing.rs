@@ -1,106 +1,112 @@
-//! From an entry of the backup to its original and back.
+//! Finds the original of an entry of the backup, and the entry of an original.
 //!
-//! A rule says: entries whose path begins with `from` have their original below a root. `--map`
-//! gives rules word by word. For `--source`, what comes before the files in the backup is found out
-//! by looking: a backup of `/srv/data` may hold `x`, `data/x` or `srv/data/x`, depending on how it
-//! was made.
+//! A rule says: entries whose path begins with `from` have their originals below a root. `--map`
+//! states rules literally. For `--source`, the prefix of the files' paths in the backup is found by
+//! trying: a backup of `/srv/data` may hold `x`, `data/x` or `srv/data/x`, depending on how it was
+//! made.
 //!
-//! Names that differ in their Unicode spelling alone ([`super::spelling`]) are paired where only
-//! one fits.
+//! Names that differ only in their Unicode spelling ([`super::spelling`]) are paired if exactly one
+//! original fits.
 
 use std::io;
 use std::ops::ControlFlow;
 use std::path::{Component, Path, PathBuf, Prefix};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use crate::backup::{Backup, CatalogSink, Context, EntryBatch, Listing, Needs, escape, path_text};
+use crate::cancel::CancelToken;
+use crate::lock::{into_inner, lock};
 use crate::plan::Map;
 use crate::platform::{self, Cached, Kind, Tree};
-use crate::stop::Stop;
 use crate::words;
 
 use super::spelling::{self, Speller};
 use super::{Error, Filter};
 
-/// As many entries are looked at, at least, before it is decided how a backup's paths begin; while
-/// a root is in doubt, the search goes on to the end.
-const LOOK_AT: usize = 4096;
+/// At least this many entries are looked at before the prefixes are decided. While a root is in
+/// doubt, the search goes on to the end of the backup.
+const ENTRIES_MIN: usize = 4096;
 
-/// Of the first ones, every way of every root is tried.
-const LOOK_AT_ALL: usize = 512;
+/// For this many entries at the beginning, all prefixes of all roots are tried.
+const ENTRIES_TRIED_BY_ALL: usize = 512;
 
-/// So many entries with originals are no coincidence (every second tree holds a README).
-const SURE: usize = 16;
+/// This many entries with originals are no coincidence. A few may be: every second tree holds a
+/// README.
+const HITS_SURE: usize = 16;
 
 /// A folder that holds originals.
 #[derive(Debug)]
-pub struct Root {
-    /// Where it is.
-    pub place: PathBuf,
-    /// For reading below it.
+pub struct OriginalsRoot {
+    /// The path of the folder.
+    pub folder: PathBuf,
+    /// Reads below the folder.
     pub tree: Tree,
 }
 
 #[derive(Debug, Clone)]
-struct Rule {
+struct PairingRule {
     from: Vec<u8>,
     root: usize,
 }
 
-/// All rules, the longest first.
+/// All rules, those with the longest prefixes first.
 #[derive(Debug)]
 pub struct Pairing {
-    roots: Vec<Root>,
-    rules: Vec<Rule>,
-    /// Roots of which nothing was found in a backup that cannot be listed as a whole: what is lost
-    /// may be theirs.
+    roots: Vec<OriginalsRoot>,
+    rules: Vec<PairingRule>,
+    /// Roots for which no entry was found in a backup that cannot be listed completely. Their
+    /// entries may be in the damaged part.
     unpaired: Vec<usize>,
     speller: Speller,
-    /// How many entries were compared with an original that is spelled otherwise.
+    /// How many entries were compared with an original whose name has another Unicode spelling.
     respelled: AtomicU64,
 }
 
-/// A place where an entry's original may be.
+/// A path at which an entry's original may be.
 #[derive(Debug, Clone, Copy)]
-pub struct Place<'a> {
-    /// The root it is below.
-    pub root: &'a Root,
+pub struct OriginalPath<'a> {
+    /// The root that the path is below.
+    pub root: &'a OriginalsRoot,
     /// The path below that root.
     pub path: &'a [u8],
 }
 
-impl Place<'_> {
-    /// The whole path, for people.
+impl OriginalPath<'_> {
+    /// The whole path, for messages.
     pub fn display(&self) -> PathBuf {
-        self.root.place.join(platform::path_from_bytes(self.path))
+        self.root.folder.join(platform::path_from_bytes(self.path))
     }
 }
 
-/// A place whose name is spelled otherwise than the entry's.
+/// The path of an original whose name has another Unicode spelling than the entry's.
 #[derive(Debug, Clone)]
-pub struct Respelled<'a> {
-    root: &'a Root,
+pub struct RespelledPath<'a> {
+    root: &'a OriginalsRoot,
     path: Vec<u8>,
 }
 
-impl Respelled<'_> {
-    /// The place.
-    pub fn place(&self) -> Place<'_> {
-        Place { root: self.root, path: &self.path }
+impl RespelledPath<'_> {
+    /// The path.
+    pub fn original_path(&self) -> OriginalPath<'_> {
+        OriginalPath { root: self.root, path: &self.path }
     }
 }
 
 impl Pairing {
-    /// Makes the rules: maps as given, sources by looking into the backup, until `stop` is set;
-    /// then they are as good as none, for a run that is over.
+    /// Makes the rules. Maps are taken as given. For sources, the backup is searched. If the run is
+    /// cancelled meanwhile, the rules are incomplete, but nothing uses them then.
+    ///
+    /// # Errors
+    /// If a root cannot be opened, the backup cannot be listed or holds no entries, a source has no
+    /// entry in it, or no map has an original.
     pub fn new(
         backup: &dyn Backup,
         sources: &[PathBuf],
         maps: &[Map],
         cold: bool,
         filter: Option<&Filter>,
-        stop: &Stop,
+        cancel: &CancelToken,
     ) -> Result<Self, Error> {
         let mut pairing = Self {
             roots: Vec::new(),
@@ -109,114 +115,117 @@ impl Pairing {
             speller: Speller::default(),
             respelled: AtomicU64::new(0),
         };
-        let mut ways = Vec::new();
+        let mut prefixes = Vec::new();
         for Map { from, to } in maps {
             pairing.add_root(to, cold)?;
-            ways.push(spelled_ways(from.clone()).collect());
+            prefixes.push(spelled_prefixes(from.clone()).collect());
         }
         for source in sources {
             pairing.add_root(source, cold)?;
-            ways.push(ways_of(source));
+            prefixes.push(prefixes_of(source));
         }
-        pairing.look(backup, ways, maps.len(), filter, stop)?;
+        pairing.find_rules(backup, prefixes, maps.len(), filter, cancel)?;
         Ok(pairing)
     }
 
-    fn add_root(&mut self, place: &Path, cold: bool) -> Result<(), Error> {
-        let tree = Tree::open(place, cold);
-        let tree = tree.map_err(|source| Error::Originals { place: place.to_owned(), source })?;
-        self.roots.push(Root { place: place.to_owned(), tree });
+    fn add_root(&mut self, folder: &Path, cold: bool) -> Result<(), Error> {
+        let tree = Tree::open(folder, cold);
+        let tree = tree.map_err(|source| Error::Originals { place: folder.to_owned(), source })?;
+        self.roots.push(OriginalsRoot { folder: folder.to_owned(), tree });
         Ok(())
     }
 
-    /// Finds each root's rule among its ways: the one by which most entries have originals. A
-    /// source without any has no rule that could be trusted, and of several maps one at least must
-    /// lead somewhere.
-    fn look(
+    /// Finds the rule of each root among its prefixes: the one by which most entries have
+    /// originals. A source without any such entry has no rule that could be trusted. Of several
+    /// maps, at least one must lead to an original.
+    fn find_rules(
         &mut self,
         backup: &dyn Backup,
-        ways: Vec<Vec<Way>>,
+        prefixes: Vec<Vec<CandidatePrefix>>,
         maps: usize,
         filter: Option<&Filter>,
-        stop: &Stop,
+        cancel: &CancelToken,
     ) -> Result<(), Error> {
-        let look =
-            Look { pairing: self, stop, state: Mutex::new(State { ways, seen: 0, examples: Vec::new() }) };
-        let listing = backup.catalog(Needs::default(), &Context::new(stop.clone()), &look)?;
-        let State { ways, examples, seen } = look.state.into_inner().unwrap_or_else(PoisonError::into_inner);
-        // Where all that was listed is damage or names that are no paths, there is nothing to pair,
-        // but much to report.
-        let is_empty = seen == 0 && matches!(listing, Listing::Whole);
+        let search = PrefixSearch {
+            pairing: self,
+            cancel,
+            state: Mutex::new(SearchState { prefixes, listed: 0, examples: Vec::new() }),
+        };
+        let listing = backup.catalog(Needs::default(), &Context::new(cancel.clone()), &search)?;
+        let SearchState { prefixes, examples, listed } = into_inner(search.state);
+        // If the listing met nothing but damage and names that are not paths, there is nothing to
+        // pair, but much to report.
+        let is_empty = listed == 0 && matches!(listing, Listing::Whole);
         if is_empty {
             return Err(Error::EmptyBackup { location: backup.description().location.clone() });
         }
-        let is_lost = |ways: &Vec<Way>| most_hits(ways) == 0;
-        if !stop.is_set() {
+        let is_lost = |prefixes: &Vec<CandidatePrefix>| most_hits(prefixes) == 0;
+        if !cancel.is_cancelled() {
             let mut damage = if let Listing::Damaged(damage) = listing { damage } else { Vec::new() };
-            // What the filter leaves out excuses nothing.
+            // Damage that the filter leaves out does not excuse a missing source.
             damage.retain(|damage| filter.is_none_or(|filter| filter.concerns(damage)));
-            // Of a backup that cannot be listed as a whole, what is lost may be what pairs: the
-            // damage is the finding then.
-            let is_excused = seen == 0 || !damage.is_empty();
-            self.unpaired = (maps..ways.len()).filter(|&root| is_lost(&ways[root])).collect();
-            let no_map_fits = maps > 0 && ways[..maps].iter().all(is_lost);
+            // If the backup cannot be listed completely, the entries that would pair may be in the
+            // damaged part. Then the damage is the finding.
+            let is_excused = listed == 0 || !damage.is_empty();
+            self.unpaired = (maps..prefixes.len()).filter(|&root| is_lost(&prefixes[root])).collect();
+            let no_map_fits = maps > 0 && prefixes[..maps].iter().all(is_lost);
             let first = self.unpaired.first().copied().or(no_map_fits.then_some(0));
             if let Some(root) = first.filter(|_| !is_excused) {
                 return Err(self.nothing_pairs(&examples, &self.roots[root]));
             }
         }
-        for (root, ways) in ways.into_iter().enumerate() {
-            // The last of the best: of ways that fit equally well, the one that says more.
-            if let Some(best) = ways.into_iter().max_by_key(|way| way.hits)
+        for (root, prefixes) in prefixes.into_iter().enumerate() {
+            // `max_by_key` returns the last maximum. Of prefixes that fit equally well, that is the
+            // longest.
+            if let Some(best) = prefixes.into_iter().max_by_key(|prefix| prefix.hits)
                 && !self.unpaired.contains(&root)
             {
-                self.rules.push(Rule { from: best.from, root });
+                self.rules.push(PairingRule { from: best.from, root });
             }
         }
-        // The sort is stable: of equally long ones maps come before sources, and the first named
-        // first.
+        // The sort is stable: among prefixes of equal length, maps come before sources, and those
+        // named first come first.
         self.rules.sort_by_key(|rule| std::cmp::Reverse(rule.from.len()));
         Ok(())
     }
 
-    fn nothing_pairs(&self, examples: &[Vec<u8>], root: &Root) -> Error {
+    fn nothing_pairs(&self, examples: &[Vec<u8>], root: &OriginalsRoot) -> Error {
         let mut originals = Vec::new();
-        // Only examples: a root that cannot be listed gives none.
+        // These are only examples. A root that cannot be listed gives none.
         let _ = root.tree.list(b"", false, &mut Vec::new(), &mut |found| {
             if originals.len() < 2 && found.kind != Kind::Other {
-                let place = root.place.join(platform::path_from_bytes(found.name));
-                originals.push(path_text(&place));
+                originals.push(path_text(&root.folder.join(platform::path_from_bytes(found.name))));
             }
         });
         Error::NothingPairs {
-            root: root.place.clone(),
+            root: root.folder.clone(),
             entries: examples.iter().map(|path| escape(path).into_owned()).collect(),
             originals,
         }
     }
 
-    /// Every place where the entry's original may be, in the order of trying.
-    pub fn places<'a>(&'a self, path: &'a [u8]) -> impl Iterator<Item = Place<'a>> {
+    /// Every path at which the entry's original may be, in the order in which they are tried.
+    pub fn original_paths<'a>(&'a self, path: &'a [u8]) -> impl Iterator<Item = OriginalPath<'a>> {
         self.rules.iter().filter_map(move |rule| {
-            Some(Place { root: &self.roots[rule.root], path: below(path, &rule.from)? })
+            Some(OriginalPath { root: &self.roots[rule.root], path: below(path, &rule.from)? })
         })
     }
 
-    /// Where the entry's original is if its name is spelled otherwise there, to be asked once
-    /// nothing is at its [`places`](Self::places): the first rule by which just one name fits
-    /// counts. Costs nothing for a name of ASCII alone.
-    pub fn normalised(&self, path: &[u8]) -> Option<Respelled<'_>> {
+    /// The path of the entry's original, if its name has another Unicode spelling there. To be
+    /// called only if nothing exists at the [`original_paths`](Self::original_paths). The first
+    /// rule counts by which exactly one name fits. An ASCII name costs nothing.
+    pub fn normalised(&self, path: &[u8]) -> Option<RespelledPath<'_>> {
         if path.is_ascii() {
             return None;
         }
         self.rules.iter().find_map(|rule| {
             let root = &self.roots[rule.root];
             let path = self.speller.find(rule.root, &root.tree, below(path, &rule.from)?)?;
-            Some(Respelled { root, path })
+            Some(RespelledPath { root, path })
         })
     }
 
-    /// Notes that one more entry was compared with an original that is spelled otherwise.
+    /// Counts an entry that was compared with an original whose name has another spelling.
     pub fn count_respelled(&self) {
         self.respelled.fetch_add(1, Ordering::Relaxed);
     }
@@ -226,26 +235,27 @@ impl Pairing {
         self.rules.iter().any(|rule| below(path, &rule.from).is_some())
     }
 
-    /// Whether the originals of files in this folder of the backup, or of this file, may be known.
+    /// Whether any rule may say where the originals of files in this folder of the backup are, or
+    /// the original of this file.
     pub fn may_cover_below(&self, folder: &[u8]) -> bool {
-        let may = |rule: &Rule| {
+        let may_cover = |rule: &PairingRule| {
             platform::is_same_name(folder, &rule.from)
                 || below(folder, &rule.from).is_some()
                 || below(&rule.from, folder).is_some()
         };
-        !self.unpaired.is_empty() || self.rules.iter().any(may)
+        !self.unpaired.is_empty() || self.rules.iter().any(may_cover)
     }
 
-    /// The rules in words, where they are not self-evident.
+    /// Notes about the rules that are not self-evident.
     pub fn notes(&self) -> Vec<String> {
-        let told = self.roots().filter(|(_, from)| !from.is_empty());
-        let told = told
-            .map(|(root, from)| format!("originals of {}/ are in {}", escape(from), root.place.display()));
-        let unpaired = self.unpaired.iter().map(|&root| &self.roots[root].place);
-        let unpaired = unpaired.map(|place| {
-            format!("no file that can be listed in the backup has an original in {}", place.display())
+        let renamed = self.roots().filter(|(_, from)| !from.is_empty());
+        let renamed = renamed
+            .map(|(root, from)| format!("originals of {}/ are in {}", escape(from), root.folder.display()));
+        let unpaired = self.unpaired.iter().map(|&root| &self.roots[root].folder);
+        let unpaired = unpaired.map(|folder| {
+            format!("no file that can be listed in the backup has an original in {}", folder.display())
         });
-        unpaired.chain(told).chain(self.respelled_note()).collect()
+        unpaired.chain(renamed).chain(self.respelled_note()).collect()
     }
 
     fn respelled_note(&self) -> Option<String> {
@@ -254,37 +264,38 @@ impl Pairing {
             1 => "1 name differs from its original's".to_owned(),
             number => format!("{} names differ from their originals'", words::count(number)),
         };
-        Some(format!("{names} in the Unicode spelling alone (NFC or NFD); compared all the same"))
+        Some(format!("{names} only in Unicode spelling (NFC or NFD); compared anyway"))
     }
 
-    /// The roots by number, each with what stands before its files' paths in the backup.
-    pub fn numbered_roots(&self) -> impl Iterator<Item = (usize, &Root, &[u8])> {
+    /// The rules: the number of a root, the root, and the prefix of its files' paths in the backup.
+    pub fn numbered_roots(&self) -> impl Iterator<Item = (usize, &OriginalsRoot, &[u8])> {
         self.rules.iter().map(|rule| (rule.root, &self.roots[rule.root], rule.from.as_slice()))
     }
 
-    /// The root in which the entry's original is looked for first, by its number.
+    /// The number of the root in which the entry's original is looked for first.
     pub fn first_root(&self, path: &[u8]) -> Option<usize> {
         self.rules.iter().find(|rule| below(path, &rule.from).is_some()).map(|rule| rule.root)
     }
 
-    /// The place of an entry's original below the root of this number.
-    pub fn place_of<'a>(&'a self, root: usize, path: &'a [u8]) -> Option<Place<'a>> {
+    /// The path of an entry's original below the root with this number.
+    pub fn original_path_in<'a>(&'a self, root: usize, path: &'a [u8]) -> Option<OriginalPath<'a>> {
         let rule = self.rules.iter().find(|rule| rule.root == root)?;
-        Some(Place { root: &self.roots[root], path: below(path, &rule.from)? })
+        Some(OriginalPath { root: &self.roots[root], path: below(path, &rule.from)? })
     }
 
-    /// What was still in memory of the originals that were to be read from the disk.
+    /// How much of the originals was in the system's cache, although they were to be read from the
+    /// disk.
     pub fn cached(&self) -> impl Iterator<Item = Cached> {
         self.roots.iter().filter_map(|root| root.tree.cached())
     }
 
-    /// The roots, each with what stands before its files' paths in the backup.
-    pub fn roots(&self) -> impl Iterator<Item = (&Root, &[u8])> {
+    /// The rules: a root, and the prefix of its files' paths in the backup.
+    pub fn roots(&self) -> impl Iterator<Item = (&OriginalsRoot, &[u8])> {
         self.rules.iter().map(|rule| (&self.roots[rule.root], rule.from.as_slice()))
     }
 }
 
-/// What remains of `path` after the components `from`.
+/// The rest of `path` after the components `from`; `None` if it does not begin with them.
 fn below<'a>(path: &'a [u8], from: &[u8]) -> Option<&'a [u8]> {
     if from.is_empty() {
         return Some(path);
@@ -293,15 +304,16 @@ fn below<'a>(path: &'a [u8], from: &[u8]) -> Option<&'a [u8]> {
     rest.strip_prefix(b"/").filter(|_| platform::is_same_name(beginning, from))
 }
 
-/// One way in which the paths of a source's files may begin in a backup.
-struct Way {
+/// A prefix that the paths of a root's files may have in the backup, and how many entries have an
+/// original by it.
+struct CandidatePrefix {
     from: Vec<u8>,
     hits: usize,
 }
 
-/// From nothing to the whole path of the source, one component more each time; on Windows the
-/// drive's letter is the first.
-fn ways_of(source: &Path) -> Vec<Way> {
+/// All prefixes from the empty one to the whole path of the source, each with one component more.
+/// On Windows, the letter of the drive is the first component.
+fn prefixes_of(source: &Path) -> Vec<CandidatePrefix> {
     let absolute = std::fs::canonicalize(source).unwrap_or_else(|_| source.to_owned());
     let parts: Vec<Vec<u8>> = absolute
         .components()
@@ -314,79 +326,80 @@ fn ways_of(source: &Path) -> Vec<Way> {
             _ => None,
         })
         .collect();
-    (0..=parts.len()).flat_map(|count| spelled_ways(parts[parts.len() - count..].join(&b'/'))).collect()
+    (0..=parts.len()).flat_map(|count| spelled_prefixes(parts[parts.len() - count..].join(&b'/'))).collect()
 }
 
-/// The same beginning in each Unicode spelling that the backup may have of it, as it was given
-/// last.
-fn spelled_ways(from: Vec<u8>) -> impl Iterator<Item = Way> {
+/// The prefix in each Unicode spelling that the backup may use for it. The spelling that was given
+/// comes last.
+fn spelled_prefixes(from: Vec<u8>) -> impl Iterator<Item = CandidatePrefix> {
     let mut spellings = Vec::new();
     if !from.is_ascii() {
         spellings.extend([spelling::decomposed(&from), spelling::composed(&from).into_owned()]);
         spellings.retain(|spelling| *spelling != from);
     }
     spellings.push(from);
-    spellings.into_iter().map(|from| Way { from, hits: 0 })
+    spellings.into_iter().map(|from| CandidatePrefix { from, hits: 0 })
 }
 
-struct Look<'a> {
+struct PrefixSearch<'a> {
     pairing: &'a Pairing,
-    stop: &'a Stop,
-    state: Mutex<State>,
+    cancel: &'a CancelToken,
+    state: Mutex<SearchState>,
 }
 
-struct State {
-    /// By root.
-    ways: Vec<Vec<Way>>,
-    seen: usize,
+struct SearchState {
+    /// Indexed by root.
+    prefixes: Vec<Vec<CandidatePrefix>>,
+    listed: usize,
     examples: Vec<Vec<u8>>,
 }
 
-impl CatalogSink for Look<'_> {
+impl CatalogSink for PrefixSearch<'_> {
     fn take(&self, entries: &EntryBatch) -> ControlFlow<()> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&self.state);
         for entry in entries.iter().filter(|entry| entry.problem.is_none()) {
-            state.seen += 1;
+            state.listed += 1;
             if state.examples.len() < 2 {
                 state.examples.push(entry.path.to_vec());
             }
-            // Looking an original up costs a system call a way: a few hundred entries tell, and
-            // after them only roots that are still in doubt are tried.
-            let all = state.seen <= LOOK_AT_ALL;
-            for (ways, root) in state.ways.iter_mut().zip(&self.pairing.roots) {
-                if all || most_hits(ways) < SURE {
-                    try_ways(ways, root, entry.path);
+            // To look up an original costs a system call for each prefix. A few hundred entries are
+            // enough for most roots. After them, only roots that are still in doubt are tried.
+            let all = state.listed <= ENTRIES_TRIED_BY_ALL;
+            for (prefixes, root) in state.prefixes.iter_mut().zip(&self.pairing.roots) {
+                if all || most_hits(prefixes) < HITS_SURE {
+                    try_prefixes(prefixes, root, entry.path);
                 }
             }
         }
-        let sure = state.seen >= LOOK_AT && state.ways.iter().all(|ways| most_hits(ways) >= SURE);
-        if self.stop.is_set() || sure { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        let sure = state.listed >= ENTRIES_MIN
+            && state.prefixes.iter().all(|prefixes| most_hits(prefixes) >= HITS_SURE);
+        if self.cancel.is_cancelled() || sure { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
-    /// What was found of names that come twice says the same as what is found of them now.
+    /// Nothing to forget: the same names lead to the same originals.
     fn restart(&self) {}
 }
 
-fn try_ways(ways: &mut [Way], root: &Root, path: &[u8]) {
-    for way in ways {
-        let Some(path) = below(path, &way.from) else { continue };
-        way.hits += usize::from(is_original(root, path));
+fn try_prefixes(prefixes: &mut [CandidatePrefix], root: &OriginalsRoot, path: &[u8]) {
+    for prefix in prefixes {
+        let Some(path) = below(path, &prefix.from) else { continue };
+        prefix.hits += usize::from(has_original(root, path));
     }
 }
 
-/// Whether an original is there, under this spelling of its name or another: that several fit makes
-/// no difference here.
-fn is_original(root: &Root, path: &[u8]) -> bool {
+/// Whether an original exists under this spelling of its name or another one. It does not matter
+/// here if several fit.
+fn has_original(root: &OriginalsRoot, path: &[u8]) -> bool {
     let is_file = |path: &[u8]| root.tree.stat(path).is_ok_and(|stat| stat.kind == Kind::File);
     is_file(path)
         || (!path.is_ascii() && (is_file(&spelling::composed(path)) || is_file(&spelling::decomposed(path))))
 }
 
-fn most_hits(ways: &[Way]) -> usize {
-    ways.iter().map(|way| way.hits).max().unwrap_or(0)
+fn most_hits(prefixes: &[CandidatePrefix]) -> usize {
+    prefixes.iter().map(|prefix| prefix.hits).max().unwrap_or(0)
 }
 
-/// Whether an error means that nothing is there.
+/// Whether an error means that nothing exists at a path.
 pub fn is_gone(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
@@ -407,7 +420,7 @@ mod tests {
     }
 
     fn original_of(pairing: &Pairing, path: &[u8]) -> Option<PathBuf> {
-        pairing.places(path).map(|place| place.display()).find(|place| place.is_file())
+        pairing.original_paths(path).map(|original| original.display()).find(|path| path.is_file())
     }
 
     #[test]
@@ -421,7 +434,7 @@ mod tests {
             &[],
             false,
             None,
-            &Stop::never(),
+            &CancelToken::new(),
         )
         .unwrap();
         assert_eq!(original_of(&pairing, b"srv/data/a/x"), Some(sources[0].join("a/x")));
@@ -436,7 +449,8 @@ mod tests {
         let backup = Folder::open(world.path(), false).unwrap();
         let maps = [Map { from: b"sub".to_vec(), to: other.path().to_owned() }];
         let pairing =
-            Pairing::new(&backup, &[world.path().to_owned()], &maps, false, None, &Stop::never()).unwrap();
+            Pairing::new(&backup, &[world.path().to_owned()], &maps, false, None, &CancelToken::new())
+                .unwrap();
         assert_eq!(original_of(&pairing, b"x"), Some(world.path().join("x")));
         assert_eq!(original_of(&pairing, b"sub/y"), Some(other.path().join("y")));
         assert!(pairing.covers(b"anything"));
@@ -450,7 +464,7 @@ mod tests {
         let (world, backup) = (tree(&files), tree(&files));
         let sources = [world.path().join("etc"), world.path().join("home/me/docs")];
         let backup = Folder::open(backup.path(), false).unwrap();
-        let pairing = Pairing::new(&backup, &sources, &[], false, None, &Stop::never()).unwrap();
+        let pairing = Pairing::new(&backup, &sources, &[], false, None, &CancelToken::new()).unwrap();
         assert_eq!(original_of(&pairing, b"etc/7"), Some(sources[0].join("7")));
         assert_eq!(original_of(&pairing, b"home/me/docs/etc/b"), Some(sources[1].join("etc/b")));
     }
@@ -461,10 +475,10 @@ mod tests {
         let backup = Folder::open(world.path(), false).unwrap();
         let sources = [world.path().to_owned(), other.path().to_owned()];
         let error =
-            Pairing::new(&backup, &sources, &[], false, None, &Stop::never()).unwrap_err().to_string();
+            Pairing::new(&backup, &sources, &[], false, None, &CancelToken::new()).unwrap_err().to_string();
         assert!(error.contains(other.path().to_str().unwrap()), "{error}");
         let maps = [Map { from: Vec::new(), to: other.path().to_owned() }];
-        assert!(Pairing::new(&backup, &[], &maps, false, None, &Stop::never()).is_err());
+        assert!(Pairing::new(&backup, &[], &maps, false, None, &CancelToken::new()).is_err());
     }
 
     #[test]
@@ -476,7 +490,7 @@ mod tests {
             &[],
             false,
             None,
-            &Stop::never(),
+            &CancelToken::new(),
         );
         let text = error.unwrap_err().to_string();
         assert!(text.contains("photos/b") && text.contains("letters"), "{text}");

@@ -1,5 +1,5 @@
-//! What one pick came to: the one record that counting, reports, progress and whatever else watches
-//! a run are given.
+//! What a pick came to. Counting, reports, progress and all other observers of a run receive this
+//! one record.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,46 +12,46 @@ use super::verdict::Verdict;
 /// A judged pick.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PickRecord {
-    /// The entry's path in the backup, any bytes.
+    /// The entry's path in the backup; bytes in any encoding.
     pub path: Vec<u8>,
-    /// Where its original was looked for, any bytes.
+    /// The path at which its original was looked for; bytes in any encoding.
     pub original: Option<Vec<u8>>,
     /// The verdict.
     pub verdict: Verdict,
-    /// Whether it could be compared, so that it is in the statement; decided before its content was
-    /// looked at.
+    /// Whether the pick could be compared and is in the statement. This was decided before its
+    /// content was looked at.
     pub comparable: bool,
-    /// Why, in words; empty where it is verified.
+    /// The reason for the verdict, in words; empty for `verified`.
     pub reason: String,
-    /// Size that the backup recorded.
+    /// The size in bytes that the backup recorded.
     pub recorded_size: Option<u64>,
-    /// Modification time that the backup recorded.
+    /// The modification time that the backup recorded.
     pub recorded_mtime: Option<Timestamp>,
-    /// Size of the restored copy, if there is one.
+    /// The size of the restored copy in bytes, if there is one.
     pub restored_size: Option<u64>,
-    /// Size of the original, if there is one.
+    /// The size of the original in bytes, if there is one.
     pub original_size: Option<u64>,
-    /// Modification time of the original, if there is one.
+    /// The modification time of the original, if there is one.
     pub original_mtime: Option<Timestamp>,
-    /// The hashes, where both sides were read to their ends.
+    /// The hashes, if both sides were read to their ends.
     pub hashes: Option<Hashes>,
-    /// Where they differ.
+    /// Where the two sides differ.
     pub difference: Option<Difference>,
-    /// Where the restored copy was kept.
+    /// Where the restored copy was kept, if it was.
     pub kept: Option<Vec<u8>>,
 }
 
 /// The hashes of both sides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hashes {
-    /// Of the restored copy.
+    /// The hash of the restored copy.
     pub restored: Hash,
-    /// Of the original.
+    /// The hash of the original.
     pub original: Hash,
 }
 
 impl PickRecord {
-    /// One of which nothing is known but this.
+    /// A record of which only the path and the verdict are known.
     pub fn new(path: &[u8], verdict: Verdict) -> Self {
         Self {
             path: path.to_vec(),

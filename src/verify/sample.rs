@@ -8,15 +8,15 @@
 //!    of its path (relative, components joined by one `/`, no leading `./`): 32 bytes.
 //! 3. The file's rank is the first 16 bytes of `hash` as a big-endian number. Equal ranks are
 //!    ordered by path.
-//! 4. The sample is the n files of the smallest ranks; those after them are the reserve, in the
-//!    same order.
+//! 4. The sample is the n files with the smallest ranks. The files after them are the reserve, in
+//!    the same order.
 //! 5. The population's digest is the sum, modulo 2^128, of the last 16 bytes of every file's `hash`
 //!    as a big-endian number, written as 32 hexadecimal digits.
 //!
-//! So a draw depends on the set of paths and the seed alone: not on the order of listing, the
-//! threads, or the machine. It needs one streaming pass and memory for the sample, and merges: the
-//! bottom-k of a union is the bottom-k of the bottom-ks (Cohen and Kaplan, "Summarizing data using
-//! bottom-k sketches", PODC 2007).
+//! So a draw depends only on the set of paths and the seed. It does not depend on the order of
+//! listing, the threads or the machine. It needs one streaming pass and memory for the sample.
+//! Draws can be merged: the bottom-k of a union is the bottom-k of the bottom-ks (Cohen and Kaplan,
+//! "Summarizing data using bottom-k sketches", PODC 2007).
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -34,12 +34,13 @@ pub struct Ranker {
     key: [u8; blake3::KEY_LEN],
 }
 
-/// A path's place in the draw, and its share of the population's digest.
+/// What the keyed hash of a path gives: its position in the draw, and what it adds to the
+/// population's digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rank {
-    /// The smallest are drawn.
+    /// The files with the smallest numbers are drawn.
     pub order: u128,
-    /// Summed over the population.
+    /// These numbers are summed over the population, modulo 2^128.
     pub digest: u128,
 }
 
@@ -58,20 +59,20 @@ impl Ranker {
     }
 }
 
-/// How many files must be kept while the population is not yet known.
+/// How many files are wanted, and how many must be kept while the population is not yet known.
 #[derive(Debug, Clone, Copy)]
-pub struct Target {
+pub struct SampleQuota {
     size: SampleSize,
     confidence: f64,
 }
 
-impl Target {
-    /// For a plan's sample size at its confidence.
+impl SampleQuota {
+    /// The quota for a plan's sample size and confidence.
     pub fn new(size: SampleSize, confidence: f64) -> Self {
         Self { size, confidence }
     }
 
-    /// How many comparable picks are wanted of a population of `files`.
+    /// How many comparable picks are wanted from a population of `files`.
     pub fn wanted(self, files: u64) -> u64 {
         let wanted = match self.size {
             SampleSize::Count(count) => count,
@@ -84,10 +85,10 @@ impl Target {
         wanted.min(files)
     }
 
-    /// How many to keep after `files` were seen: the sample and a reserve that replaces picks that
-    /// cannot be compared. A share grows with the population, and what was thrown away earlier may
-    /// be wanted later; the slack makes that so unlikely that the second pass which then becomes
-    /// necessary is never seen.
+    /// How many files to keep after `files` were seen: the sample, and a reserve to replace picks
+    /// that cannot be compared. A share grows with the population, so a file that was dropped
+    /// earlier may be wanted later. Then a second pass is needed. The slack makes this so unlikely
+    /// that it never happens in practice.
     fn capacity(self, files: u64) -> usize {
         let wanted = match self.size {
             SampleSize::Tolerance(tolerance) => assurance::sample_size_limit(tolerance, self.confidence),
@@ -100,17 +101,17 @@ impl Target {
     }
 }
 
-/// One kept file.
+/// A file that is kept, with its rank.
 #[derive(Debug, Clone)]
-struct Candidate {
+struct RankedEntry {
     order: u128,
-    /// Path and handle in one allocation.
+    /// The path and the handle, in one allocation.
     bytes: Box<[u8]>,
     path_len: usize,
     rest: Entry<'static>,
 }
 
-impl Candidate {
+impl RankedEntry {
     fn new(order: u128, entry: &Entry<'_>) -> Self {
         let Entry { problem, size, mtime, zone_unknown, position, .. } = *entry;
         Self {
@@ -131,97 +132,97 @@ impl Candidate {
     }
 }
 
-impl PartialEq for Candidate {
+impl PartialEq for RankedEntry {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other).is_eq()
     }
 }
-impl Eq for Candidate {}
-impl PartialOrd for Candidate {
+impl Eq for RankedEntry {}
+impl PartialOrd for RankedEntry {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
-impl Ord for Candidate {
+impl Ord for RankedEntry {
     fn cmp(&self, other: &Self) -> Ordering {
         self.key().cmp(&other.key())
     }
 }
 
-/// The smallest ranks seen so far.
+/// The files with the smallest ranks seen so far.
 #[derive(Debug)]
 pub struct BottomK {
-    target: Target,
-    heap: BinaryHeap<Candidate>,
+    quota: SampleQuota,
+    heap: BinaryHeap<RankedEntry>,
     files: u64,
     digest: u128,
-    /// Smallest rank that was thrown away: below it, everything seen is still here.
+    /// The smallest rank that was dropped. All files seen with a smaller rank are still in the
+    /// heap.
     lowest_dropped: u128,
 }
 
 /// A finished draw.
 #[derive(Debug)]
-pub struct Draw {
+pub struct DrawnSample {
     /// Files in the population.
     pub files: u64,
     /// The population's digest, as in step 5.
     pub digest: u128,
-    /// How many of `picks` are the sample; the others are the reserve.
+    /// How many of `picks` are the sample. The others are the reserve.
     pub wanted: u64,
-    /// By rank.
+    /// The sample and the reserve, in order of rank.
     pub picks: EntryBatch,
 }
 
 impl BottomK {
-    /// An empty draw.
-    pub fn new(target: Target) -> Self {
-        Self { target, heap: BinaryHeap::new(), files: 0, digest: 0, lowest_dropped: u128::MAX }
+    /// A draw without files.
+    pub fn new(quota: SampleQuota) -> Self {
+        Self { quota, heap: BinaryHeap::new(), files: 0, digest: 0, lowest_dropped: u128::MAX }
     }
 
-    /// Forgets everything it was offered.
+    /// Forgets all files that were offered.
     pub fn clear(&mut self) {
-        *self = Self::new(self.target);
+        *self = Self::new(self.quota);
     }
 
-    /// Files with a rank above this are not needed (any more).
+    /// Files with a rank above this threshold are no longer needed.
     pub fn threshold(&self) -> u128 {
-        let full = self.heap.len() >= self.target.capacity(self.files);
+        let full = self.heap.len() >= self.quota.capacity(self.files);
         self.heap.peek().filter(|_| full).map_or(u128::MAX, |largest| largest.order)
     }
 
-    /// Notes files that are in the population: their number, the sum of their digests, and the
-    /// smallest rank among those that are not offered because they are above the
-    /// [`threshold`](Self::threshold).
+    /// Counts files of the population: how many, the sum of their digests, and the smallest rank
+    /// among those that are not offered because they are above the [`threshold`](Self::threshold).
     pub fn count(&mut self, files: u64, digest: u128, lowest_dropped: u128) {
         self.files += files;
         self.digest = self.digest.wrapping_add(digest);
         self.lowest_dropped = self.lowest_dropped.min(lowest_dropped);
     }
 
-    /// Offers a counted file.
+    /// Offers a file that was counted.
     pub fn offer(&mut self, order: u128, entry: &Entry<'_>) {
-        let capacity = self.target.capacity(self.files);
+        let capacity = self.quota.capacity(self.files);
         if self.heap.len() < capacity {
-            self.heap.push(Candidate::new(order, entry));
+            self.heap.push(RankedEntry::new(order, entry));
         } else if let Some(mut largest) = self.heap.peek_mut() {
             if (order, entry.path) < largest.key() {
                 self.lowest_dropped = self.lowest_dropped.min(largest.order);
-                *largest = Candidate::new(order, entry);
+                *largest = RankedEntry::new(order, entry);
             } else {
                 self.lowest_dropped = self.lowest_dropped.min(order);
             }
         }
     }
 
-    /// Ends the draw. `None` if the population grew so oddly that a wanted file was thrown away:
-    /// then draw again with [`SampleSize::Count`] of the number that is now known.
-    pub fn finish(self) -> Option<Draw> {
-        let Self { target, heap, files, digest, lowest_dropped } = self;
-        let wanted = target.wanted(files);
+    /// Ends the draw. Returns `None` if the population grew so unevenly that a wanted file was
+    /// dropped. Then draw again, with [`SampleSize::Count`] of the number that is now known.
+    pub fn finish(self) -> Option<DrawnSample> {
+        let Self { quota, heap, files, digest, lowest_dropped } = self;
+        let wanted = quota.wanted(files);
         let sorted = heap.into_sorted_vec();
-        let sure = sorted.iter().take_while(|candidate| candidate.order < lowest_dropped);
-        let picks: EntryBatch = sure.map(Candidate::entry).collect();
-        (picks.len() as u64 >= wanted).then_some(Draw { files, digest, wanted, picks })
+        let sure = sorted.iter().take_while(|ranked| ranked.order < lowest_dropped);
+        let picks: EntryBatch = sure.map(RankedEntry::entry).collect();
+        (picks.len() as u64 >= wanted).then_some(DrawnSample { files, digest, wanted, picks })
     }
 }
 

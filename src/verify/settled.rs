@@ -15,7 +15,7 @@ use std::collections::HashMap;
 
 use crate::platform::{Kind, Stat, Timestamp};
 
-use super::pairing::Root;
+use super::pairing::OriginalsRoot;
 
 /// Since when an original has been at its path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub struct ArrivalTimes {
 impl ArrivalTimes {
     /// The metadata of the original at `path` below `root` (number `number`), and since when it has
     /// been there. `None` if there is no regular file at that path.
-    pub fn look(&mut self, number: usize, root: &Root, path: &[u8]) -> Option<(Stat, Since)> {
+    pub fn look(&mut self, number: usize, root: &OriginalsRoot, path: &[u8]) -> Option<(Stat, Since)> {
         let stat = root.tree.stat(path).ok().filter(|stat| stat.kind == Kind::File)?;
         let top = root.tree.stat(b"").ok()?;
         let volume = top.id.0;
@@ -100,7 +100,7 @@ mod tests {
         std::fs::write(dir.path().join("s/a/b/file"), "x").unwrap();
         let place = dir.path().join("s");
         let tree = crate::platform::Tree::open(&place, false).unwrap();
-        let root = Root { place, tree };
+        let root = OriginalsRoot { folder: place, tree };
         let at = |path: &[u8]| ArrivalTimes::default().look(0, &root, path).map(|(_, since)| since);
         let before = at(b"a/b/file");
         std::thread::sleep(std::time::Duration::from_millis(20));

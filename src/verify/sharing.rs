@@ -9,9 +9,10 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::Path;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 
+use crate::lock::lock;
 use crate::platform::{self, Sharing, Tree};
 use crate::words;
 
@@ -45,9 +46,7 @@ impl SharedBlocks {
     /// Whether the backup's file at `path` is the original itself, seen through an overlay. Also
     /// counts files that share blocks.
     pub fn is_one_file(&self, (path, copy): (&[u8], Id), (original, id): (&File, Id)) -> bool {
-        let known = |may: &Mutex<HashMap<_, _>>| {
-            may.lock().unwrap_or_else(PoisonError::into_inner).get(&(copy.0, id.0)).copied()
-        };
+        let known = |may: &Mutex<HashMap<_, _>>| lock(&may).get(&(copy.0, id.0)).copied();
         self.asked.fetch_add(1, Ordering::Relaxed);
         let may = known(&self.may);
         if may == Some(false) {
@@ -67,7 +66,7 @@ impl SharedBlocks {
     }
 
     fn learn(&self, pair: (u64, u64), may: bool) -> bool {
-        self.may.lock().unwrap_or_else(PoisonError::into_inner).insert(pair, may);
+        lock(&self.may).insert(pair, may);
         may
     }
 

@@ -1,11 +1,12 @@
-//! The statement, held against simulated backups.
+//! Checks the statement against simulated backups.
 //!
-//! Each world is a backup with rot, and originals that were edited, deleted, touched or replaced
-//! since, as its class says: independently of the rot or together with it, with bad files that are
-//! slow or quick, with a limit that ends the run. The real rules decide what can be compared, what
-//! the verdict is, how many picks are drawn and what the statement is. What it says must be true as
-//! often as its confidence promises, in every class. A rule that leaves out what differs and keeps
-//! what is equal is tried as well, to show that these worlds can tell the difference.
+//! Each world is a backup in which some files are corrupt, and whose originals were edited,
+//! deleted, touched or replaced since. Its class says how: independently of the corruption or
+//! together with it, with bad files that are slow or fast, and with a limit that ends the run. The
+//! real rules decide which picks can be compared, what the verdicts are, how many picks are drawn,
+//! and what the statement is. In every class, the statement must be true as often as its confidence
+//! promises. A rule that leaves out files that differ and counts those that are equal is tried as
+//! well, to show that these worlds can tell a wrong rule from a right one.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -28,26 +29,27 @@ use crate::backup::Reach;
 
 const WORLDS: u64 = 910;
 
-/// What sets one class of worlds apart. Shares and probabilities are between 0 and 1.
+/// What distinguishes a class of worlds. Shares and probabilities are between 0 and 1.
 #[derive(Clone, Copy)]
 struct Class {
     name: &'static str,
-    /// Originals that were edited since, so that even a good copy differs.
+    /// The share of originals that were edited since, so that even a good copy differs.
     edited: f64,
-    /// Originals that got a later time though their content is the same.
+    /// The share of originals that got a later time although their content is the same.
     touched: f64,
-    /// Originals that an older file replaced.
+    /// The share of originals that an older file replaced.
     replaced: f64,
     deleted: f64,
-    /// How many times likelier the copy of such an original is bad.
+    /// How many times more likely the copy of such an original is bad.
     together: f64,
-    /// Bad copies that cannot be read at all.
+    /// The share of bad copies that cannot be read at all.
     failing: f64,
-    /// Comparable picks that cannot be decided: no room, or modified while they are read.
+    /// The share of comparable picks that cannot be decided, because there is no space or the
+    /// original is modified while it is read.
     open: f64,
-    /// What a bad file takes.
+    /// The time that verifying a bad file takes; a good file takes about 1,000.
     bad_time: u64,
-    /// Per cent of the time for all picks after which the run is ended.
+    /// After which percentage of the time for all picks the run is ended.
     limit: u64,
 }
 
@@ -95,9 +97,9 @@ const CLASSES: [Class; 12] = [
 struct File {
     verdict: Verdict,
     comparable: bool,
-    /// Whether the copy is truly bad.
+    /// Whether the copy is really bad.
     bad: bool,
-    /// What it takes to verify it; a good file takes about 1,000.
+    /// The time that verifying it takes; a good file takes about 1,000.
     time: u64,
 }
 
@@ -123,7 +125,7 @@ fn recorded() -> Recorded {
     }
 }
 
-/// A file whose fate the class and chance decide.
+/// A file for which the class and chance decide what happened to it.
 fn file(class: &Class, rot: f64, rng: &mut StdRng) -> File {
     let chance = |rng: &mut StdRng, share: f64| rng.random::<f64>() < share;
     let (later, earlier) = (at(RECORDED + 50 * DAY), at(RECORDED - 50 * DAY));
@@ -159,12 +161,12 @@ fn file(class: &Class, rot: f64, rng: &mut StdRng) -> File {
     File { verdict, comparable: standing.is_some_and(Standing::is_comparable), bad, time }
 }
 
-/// A run over the files in the order of their ranks, by so many threads: what it counted, and how
-/// many it had drawn.
+/// Simulates a run over the files in the order of their ranks, with this many threads. Returns what
+/// it counted, and how many files it had drawn.
 fn run(files: &[File], wanted: usize, threads: usize, until: u64) -> (Counts, u64) {
     let schedule = Schedule::of(Reach::RANDOM, threads);
     let (mut counts, mut next, mut limit) = (Counts::default(), 0, wanted.min(files.len()));
-    // Threads by the time at which they are free, with what they add to the limit then.
+    // When each thread becomes free, and how many picks it then adds to the limit.
     let mut busy: BinaryHeap<Reverse<(u64, usize)>> = (0..threads).map(|_| Reverse((0, 0))).collect();
     let mut waiting = 0;
     while let Some(Reverse((clock, more))) = busy.pop() {
@@ -190,7 +192,7 @@ fn run(files: &[File], wanted: usize, threads: usize, until: u64) -> (Counts, u6
     (counts, next as u64)
 }
 
-/// How often statements were false, and how often they may be.
+/// How many statements were false, and how many may be.
 #[derive(Default)]
 struct Score {
     made: u64,
@@ -220,8 +222,8 @@ fn world(class: &Class, rng: &mut StdRng, score: &mut Score) {
         score.variance += confidence * (1.0 - confidence);
         score.false_ones += u64::from(found.at_most_bad < truly_bad);
     }
-    // The rule of old: what differs and was modified is left out, what is equal counts, of all
-    // files.
+    // The wrong rule: files that differ and were modified are left out, files that are equal count,
+    // and the statement is about all files.
     let decided: u64 = Verdict::ALL
         .into_iter()
         .filter(|verdict| verdict.is_decided())
@@ -243,7 +245,7 @@ fn the_statement_is_true_as_often_as_it_says_in_every_class_of_worlds() {
         let mut score = Score::default();
         let mut rng = StdRng::seed_from_u64(number as u64);
         (0..WORLDS).for_each(|_| world(class, &mut rng, &mut score));
-        // Four standard deviations of chance above what the confidences allow.
+        // Four standard deviations above what the confidences allow.
         let allowed = score.expected + 4.0 * score.variance.sqrt();
         lines.push_str(&format!(
             "{:>24} {:<35}{:>10}{:>7}{:>9.0}{:>12}\n",
@@ -256,7 +258,7 @@ fn the_statement_is_true_as_often_as_it_says_in_every_class_of_worlds() {
             assert!(score.false_if_by_outcome as f64 > 2.0 * allowed, "these worlds can tell a wrong rule");
         }
     }
-    // Past the harness, which keeps the output of tests that pass to itself.
+    // Written to standard error directly, because the harness hides the output of tests that pass.
     let _ = std::io::stderr().write_all(lines.as_bytes());
     assert_eq!(failed, [""; 0], "{lines}");
 }

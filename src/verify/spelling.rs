@@ -9,10 +9,11 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
+use crate::lock::lock;
 use crate::platform::{Kind, Tree};
 
 /// The composed spelling (NFC) of a path, which is equal for all spellings of one name.
@@ -104,7 +105,7 @@ impl Speller {
 
     fn names(&self, root: usize, tree: &Tree, folder: &[u8]) -> Known {
         let is_it = |(number, path): &Key| *number == root && path == folder;
-        let lock = || self.folders.lock().unwrap_or_else(PoisonError::into_inner);
+        let lock = || lock(&self.folders);
         if let Some((_, known)) = lock().iter().find(|(key, _)| is_it(key)) {
             return known.clone();
         }

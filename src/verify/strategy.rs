@@ -1,22 +1,23 @@
-//! Which files are verified, and what that proves: one small trait, one line of the registry each.
+//! Which files are verified, and what that proves. A strategy is an implementation of one small
+//! trait and one entry in the registry.
 //!
-//! The draw itself is the same for all: every file of the population gets an order, and the
-//! smallest are the sample ([`sample`](super::sample)). A strategy says what decides the order, and
-//! which bound follows from it; a bound presumes how the sample was drawn, so the two belong
-//! together.
+//! The draw works the same for all strategies: every file of the population gets a number, and the
+//! files with the smallest numbers are the sample ([`sample`](super::sample)). A strategy decides
+//! what this number is, and which bound follows from it. The two belong together, because a bound
+//! depends on how the sample was drawn.
 //!
 //! The trait carries strategies without memory whose bound counts files. A strategy is a constant
 //! of the program: it sees one entry and its rank, and no plan, no earlier run and no other entry.
-//! Two strategies that have been asked for need more than a new line here:
+//! Two strategies that are planned need more than a new line here:
 //!
 //! - `coverage` prefers files that earlier runs have not verified. It needs a value that is made for
 //!   each run from the ledger of these runs, where [`for_sample`] returns a constant, and counts for
 //!   each stratum, where [`Tally`] has one set of counts for all files.
 //! - `size` draws large files more often. [`Strategy::order`] can do that, because it sees the entry,
-//!   but an honest bound is then in bytes, and [`Assurance`] counts files.
+//!   but its bound is in bytes, and [`Assurance`] counts files.
 //!
-//! Do not force either into the trait as it is: its sample would come with the bound of a simple
-//! random sample, which does not hold for it.
+//! Do not squeeze either into the trait as it is: the bound of a simple random sample does not hold
+//! for their samples, and the program would claim more than it has proven.
 
 use crate::backup::{Entry, Needs};
 use crate::plan::SampleSize;
@@ -27,25 +28,25 @@ use super::tally::Tally;
 
 /// How files are chosen.
 pub trait Strategy: Sync {
-    /// Its name in reports.
+    /// The name of the strategy in reports.
     fn name(&self) -> &'static str;
 
-    /// What a listing must carry beyond paths.
+    /// What the listing must provide in addition to paths.
     fn needs(&self) -> Needs {
         Needs::default()
     }
 
-    /// Whether every file is verified: then nothing is drawn, and files are judged as the backup
-    /// lists them.
+    /// Whether every file is verified. Then nothing is drawn, and files are judged in the order in
+    /// which the backup lists them.
     fn is_everything(&self) -> bool {
         false
     }
 
-    /// What a file is ordered by; the smallest are drawn. `rank` is uniform over all files, and
-    /// decided by the seed and the path alone.
+    /// The number by which files are ordered. Those with the smallest are drawn. `rank` is
+    /// uniformly distributed over all files, and depends only on the seed and the path.
     fn order(&self, entry: &Entry<'_>, rank: Rank) -> u128;
 
-    /// What the picks prove about the comparable files of the population; nothing where they prove
+    /// What the picks prove about the comparable files of the population; `None` if they prove
     /// nothing.
     fn bound(&self, tally: &Tally, confidence: f64) -> Option<Assurance>;
 }
@@ -53,7 +54,7 @@ pub trait Strategy: Sync {
 /// All strategies.
 pub static STRATEGIES: [&dyn Strategy; 2] = [&Random, &All];
 
-/// The strategy for a number of files.
+/// The strategy for a sample size.
 pub fn for_sample(size: SampleSize) -> &'static dyn Strategy {
     match size {
         SampleSize::All => &All,
@@ -61,7 +62,7 @@ pub fn for_sample(size: SampleSize) -> &'static dyn Strategy {
     }
 }
 
-/// Every file has the same chance.
+/// Every file has the same chance to be drawn.
 #[derive(Debug)]
 struct Random;
 
@@ -79,8 +80,8 @@ impl Strategy for Random {
     }
 }
 
-/// Every file is verified. A run that ends early has seen the front of the backup, which is no
-/// random sample: [`Tally::in_order`] says so, and there is no bound then.
+/// Every file is verified. A run that ends early has seen the beginning of the backup, which is not
+/// a random sample. [`Tally::in_order`] records this, and there is no bound then.
 #[derive(Debug)]
 struct All;
 
@@ -102,15 +103,18 @@ impl Strategy for All {
     }
 }
 
-/// The bound of a simple random sample, where there is one. A run over everything, or over an
-/// archive front to back, that ends early has seen the front of it, which is no random sample; nor
-/// is there a statement about a population that was not listed to its end.
+/// The bound of a simple random sample, if there is one.
 ///
-/// Picks that were under way when a run was ended count as comparable and bad: a file that keeps a
-/// disk busy may be the bad one.
+/// A run over all files, or over an archive that is read front to back, has not seen a random
+/// sample if it ends early: it has seen the beginning. Nor is anything proved about a population
+/// that was not listed to its end.
+///
+/// Picks in progress when the run was ended count as comparable and bad, because the file that
+/// keeps a disk busy may be the bad one.
 fn simple_random(tally: &Tally, confidence: f64) -> Option<Assurance> {
     let is_cut = tally.ended.is_some() && tally.drawn > tally.picks.counts.looked_at();
-    if !tally.population.whole || (tally.in_order && is_cut) {
+    let is_partial = tally.is_merged && tally.ended.is_some();
+    if !tally.population.whole || (tally.in_order && is_cut) || is_partial {
         return None;
     }
     Assurance::of(tally.population.files, &tally.picks.counts, tally.cut_off(), confidence)

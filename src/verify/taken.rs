@@ -1,61 +1,64 @@
-//! When the backup was taken, as far as it proves that itself.
+//! When the backup was taken, as far as the backup itself proves it.
 //!
-//! Not after its own time: that of the archive, or the newest change of a folder, which is later if
-//! it was copied without its times. Not before the newest modification time in it. A time that was
-//! made up (a camera's wrong clock, `touch -d`) is told by the original: its change time, which
-//! nobody can make up, lies before it.
+//! It was not taken after its own time: the time of the archive, or the newest change of a folder.
+//! That time is too late if the backup was copied without its times. The backup was not taken
+//! before the newest modification time in it. Such a time may be made up (by a camera's wrong
+//! clock, or `touch -d`). Then the original shows it: its change time, which nobody can make up, is
+//! earlier.
 //!
-//! What the originals add: most of those that the backup holds came to their places at some time,
-//! and the backup was taken after that.
+//! The originals prove something, too. The backup was taken after most of the originals in it had
+//! come to their paths.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::ops::ControlFlow;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use crate::backup::{Backup, CatalogSink, Context, Entry, EntryBatch, Needs};
+use crate::cancel::CancelToken;
+use crate::lock::lock;
 use crate::platform::{Stat, Timestamp};
-use crate::stop::Stop;
 
 use super::comparable::taken_after;
 use super::pairing::Pairing;
 
-/// Of so many entries the times are doubted, one after the other; after them, the next one is
-/// believed.
+/// The times of at most this many newest entries are checked for being made up.
 const DOUBTED_MAX: usize = 16;
 
-/// So far may the clocks of two file systems differ, and be truncated: a change time that lies
-/// before a modification time by no more makes nobody suspicious.
+/// In nanoseconds. The clocks of two file systems may differ by this much, and their times may be
+/// truncated. A change time that is earlier than the modification time by no more than this is not
+/// suspicious.
 const CLOCKS_NS: i128 = 5_000_000_000;
 
-/// An entry's time in nanoseconds, and its path.
-type Dated = (i64, Box<[u8]>);
+/// An entry's modification time in nanoseconds since 1970, and its path.
+type DatedPath = (i64, Box<[u8]>);
 
 /// The newest entries of a backup.
 #[derive(Debug)]
-pub struct Newest {
-    /// The oldest on top.
-    entries: Mutex<BinaryHeap<Reverse<Dated>>>,
-    /// Older ones are no more among them.
+pub struct NewestEntries {
+    /// At most [`DOUBTED_MAX`] entries, with the oldest on top.
+    entries: Mutex<BinaryHeap<Reverse<DatedPath>>>,
+    /// The time of the oldest of them, if there are that many. Entries that are not newer are
+    /// ignored.
     floor: AtomicI64,
 }
 
-impl Default for Newest {
+impl Default for NewestEntries {
     fn default() -> Self {
         Self { entries: Mutex::default(), floor: AtomicI64::new(i64::MIN) }
     }
 }
 
-impl Newest {
-    /// Notes one that was listed.
-    pub fn see(&self, entry: &Entry<'_>) {
+impl NewestEntries {
+    /// Records an entry that was listed.
+    pub fn note(&self, entry: &Entry<'_>) {
         let Some(time) = entry.mtime.and_then(|time| i64::try_from(time.as_nanos()).ok()) else { return };
         if time <= self.floor.load(Ordering::Relaxed) {
             return;
         }
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        // A repeated listing tells of the same ones again.
+        let mut entries = lock(&self.entries);
+        // A repeated listing lists the same entries again.
         if entries.iter().any(|Reverse((known, path))| *known == time && **path == *entry.path) {
             return;
         }
@@ -69,14 +72,14 @@ impl Newest {
     }
 
     fn is_empty(&self) -> bool {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+        lock(&self.entries).is_empty()
     }
 
-    /// The newest time that was not made up, as finely as the original has it; and when the
-    /// originals of the newest entries changed last.
+    /// The newest time that was not made up, at the resolution of the original's; and the change
+    /// times of the originals of the newest entries.
     fn read(&self, pairing: &Pairing) -> (Option<Timestamp>, Vec<Timestamp>) {
-        let mut entries: Vec<Dated> = {
-            let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut entries: Vec<DatedPath> = {
+            let entries = lock(&self.entries);
             entries.iter().map(|Reverse(entry)| entry.clone()).collect()
         };
         entries.sort_by(|one, other| other.cmp(one));
@@ -96,36 +99,37 @@ impl Newest {
 }
 
 fn original(pairing: &Pairing, path: &[u8]) -> Option<Stat> {
-    let stat = pairing.places(path).find_map(|place| place.root.tree.stat(place.path).ok());
+    let stat = pairing.original_paths(path).find_map(|original| original.root.tree.stat(original.path).ok());
     stat.or_else(|| {
         let respelled = pairing.normalised(path)?;
-        let place = respelled.place();
-        place.root.tree.stat(place.path).ok()
+        let original = respelled.original_path();
+        original.root.tree.stat(original.path).ok()
     })
 }
 
-/// Whether a recorded time cannot be when the original was written: nothing happened to it so late.
+/// Whether a recorded time cannot be the time at which the original was written, because the
+/// original was last changed before it.
 fn is_made_up(time: Timestamp, original: &Stat) -> bool {
     original.changed.is_some_and(|changed| time.as_nanos() - changed.as_nanos() > CLOCKS_NS)
 }
 
-impl CatalogSink for Newest {
+impl CatalogSink for NewestEntries {
     fn take(&self, entries: &EntryBatch) -> ControlFlow<()> {
-        entries.iter().for_each(|entry| self.see(&entry));
+        entries.iter().for_each(|entry| self.note(&entry));
         ControlFlow::Continue(())
     }
 
-    /// An entry that is listed twice is noted once.
+    /// An entry that is listed twice is recorded once.
     fn restart(&self) {}
 }
 
-/// Like it, and ends when the run does.
-struct Until<'a>(&'a Newest, &'a Stop);
+/// The same sink, which also ends the listing when the run is cancelled.
+struct CancellableSink<'a>(&'a NewestEntries, &'a CancelToken);
 
-impl CatalogSink for Until<'_> {
+impl CatalogSink for CancellableSink<'_> {
     fn take(&self, entries: &EntryBatch) -> ControlFlow<()> {
         self.0.take(entries)?;
-        if self.1.is_set() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if self.1.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
     fn restart(&self) {
@@ -133,47 +137,49 @@ impl CatalogSink for Until<'_> {
     }
 }
 
-/// Between which times the backup was taken.
+/// The times between which the backup was taken.
 #[derive(Debug, Clone, Copy)]
-pub struct Taken {
-    /// Not after this, if it was not copied since.
+pub struct TakenBetween {
+    /// The backup was not taken after this time, unless it was copied since.
     pub before: Option<Timestamp>,
-    /// Not before this.
+    /// The backup was not taken before this time.
     pub after: Option<Timestamp>,
-    /// What came to its place until then was there.
+    /// An original that came to its path before or at this time was there when the backup was
+    /// taken.
     pub settled: Option<Timestamp>,
 }
 
-impl Taken {
-    /// From the backup's own time, its newest entries, and when some of the originals that it holds
-    /// changed last. A backup that was listed without times is listed once more with them.
+impl TakenBetween {
+    /// Computes the times from the backup's own time, its newest entries, and the change times of
+    /// some originals that it holds. A backup that was listed without times is listed once more
+    /// with them.
     pub fn of(
         backup: &dyn Backup,
-        newest: &Newest,
+        newest: &NewestEntries,
         pairing: &Pairing,
         mut changes: Vec<Timestamp>,
-        stop: &Stop,
+        cancel: &CancelToken,
     ) -> Self {
         let before = backup.description().taken_at();
         if newest.is_empty() {
             let needs = Needs { mtime: true, ..Needs::default() };
-            let context = Context::new(stop.clone()).with_threads(super::LISTING_THREADS);
-            // Damage was reported before.
-            let _ = backup.catalog(needs, &context, &Until(newest, stop));
+            let context = Context::new(cancel.clone()).with_threads(super::LISTING_THREADS);
+            // Damage was reported by the first listing.
+            let _ = backup.catalog(needs, &context, &CancellableSink(newest, cancel));
         }
         let has_times = !newest.is_empty();
         let (newest, more) = newest.read(pairing);
         changes.extend(more);
-        // Times that are all made up prove nothing, and the backup's own is not to be believed in
-        // their stead.
+        // If all times are made up, they prove nothing. The backup's own time cannot be trusted in
+        // their place.
         let after = if newest.is_none() && has_times { None } else { taken_after(before, newest) };
         Self { before, after, settled: after.max(most_changed(changes, before).filter(|_| after.is_some())) }
     }
 }
 
-/// The time until which all but a tenth of the originals in the backup have changed last; those
-/// that changed after the backup's own time say nothing. A few may have been touched after the
-/// backup was taken, so it is not the newest.
+/// The time by which all but a tenth of the originals in the backup were last changed. It is not
+/// the newest change time, because a few originals may have been touched after the backup was
+/// taken. Originals that were changed after the backup's own time do not count.
 fn most_changed(mut changes: Vec<Timestamp>, before: Option<Timestamp>) -> Option<Timestamp> {
     let before = before?;
     changes.retain(|&changed| changed <= before);
@@ -192,9 +198,9 @@ mod tests {
 
     #[test]
     fn the_newest_entries_are_kept_however_they_come() {
-        let newest = Newest::default();
+        let newest = NewestEntries::default();
         for seconds in (0..500).chain((0..1000).rev()) {
-            newest.see(&Entry { mtime: Some(time(seconds)), ..Entry::named(b"x") });
+            newest.note(&Entry { mtime: Some(time(seconds)), ..Entry::named(b"x") });
         }
         let mut kept: Vec<i64> =
             newest.entries.into_inner().unwrap().into_iter().map(|Reverse(e)| e.0).collect();

@@ -1,8 +1,9 @@
-//! What a run found, before anybody says what it means.
+//! What a run found, before it is decided what that means.
 //!
-//! Each judge keeps a [`PickTally`] of its own; merged, and put beside what was listed, they are the
-//! [`Tally`] of a run. Tallies merge and serialise, so that a run may be split and its parts put
-//! together again: [`conclude`](fn@super::conclude::conclude) needs nothing else but the plan.
+//! Each judge has a [`PickTally`] of its own. Merged, and combined with what was listed, they are
+//! the [`Tally`] of the run. Tallies can be merged and serialised, so a run may be split and its
+//! parts put together again. [`conclude`](fn@super::conclude::conclude) needs only the plan, the
+//! description of the backup and the tally.
 
 use std::time::Duration;
 
@@ -15,48 +16,46 @@ use super::outcome::{Incomplete, Population};
 use super::record::PickRecord;
 use super::verdict::Verdict;
 
-/// As many alarms are listed, and as many undecided picks; further ones are only counted, so that
-/// neither memory nor a report grows with what is bad.
+/// The most alarms that are listed, and the most undecided picks. Further ones are only counted, so
+/// that a bad backup makes neither memory nor the report grow without limit.
 pub const LISTED_MAX: u64 = 10_000;
 
-/// As many picks that could not be compared are looked at again, once the times in the backup are
-/// known.
+/// The most picks that are looked at again once the newest time in the backup is known.
 pub const RECONSIDERED_MAX: u64 = 100_000;
 
 /// What judges found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PickTally {
-    /// Verdicts, counted.
+    /// How many picks have which verdict.
     pub counts: Counts,
-    /// Everything but `verified`.
+    /// The picks that are not `verified`, up to [`LISTED_MAX`] of each kind.
     pub findings: Vec<PickRecord>,
-    /// Picks that may turn out comparable once the newest time in the backup is known.
+    /// Picks that may turn out to be comparable once the newest time in the backup is known.
     pub pending: Vec<Pending>,
-    /// How many such picks there were; only the first [`RECONSIDERED_MAX`] are kept.
+    /// How many such picks there were. Only the first [`RECONSIDERED_MAX`] are kept.
     pub pending_seen: u64,
-    /// The newest modification time that the backup recorded of a pick, where its original bears
-    /// the time out.
+    /// The newest modification time that the backup recorded for a pick and its original confirms.
     pub newest: Option<Timestamp>,
     /// Bytes restored.
     pub restored_bytes: u64,
-    /// Bytes hashed, both sides.
+    /// Bytes hashed, of originals and copies.
     pub hashed_bytes: u64,
 }
 
-/// A pick that could not be compared by its own times, whose original may have been left alone
-/// since before the backup.
+/// A pick that its own times left undecided, but whose original may have been left alone since
+/// before the backup was taken.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pending {
     /// When the original was last touched.
     pub touched: Timestamp,
-    /// Its verdict, and whether it could be compared all the same.
+    /// The verdict so far, and whether the pick was comparable.
     pub noted: (Verdict, bool),
-    /// The path of its finding, where it differs.
+    /// The path of its finding; `None` if the pick was verified and has none.
     pub path: Option<Vec<u8>>,
 }
 
 impl PickTally {
-    /// Adds what others found, within the limits of what is listed.
+    /// Adds what other judges found, up to the limits on what is listed.
     pub fn merge(&mut self, others: Self) {
         self.counts.merge(&others.counts);
         self.findings.extend(others.findings);
@@ -75,7 +74,7 @@ impl PickTally {
     }
 }
 
-/// What a run found: its picks, and what they were drawn from.
+/// What a run found: its picks, and the population that they were drawn from.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     /// What the judges found.
@@ -84,21 +83,24 @@ pub struct Tally {
     pub population: Population,
     /// How many comparable picks were asked for.
     pub wanted: u64,
-    /// How many picks were handed out, those that were under way at the end included.
+    /// How many picks were handed out, including those in progress at the end.
     pub drawn: u64,
-    /// Whether picks were judged in the order in which they lie in the backup: a run that ends
-    /// early has then seen no random sample.
+    /// Whether picks were judged in the order of their positions in the backup. If such a run ends
+    /// early, it has not seen a random sample.
     pub in_order: bool,
-    /// How many picks may have been under way at once when the run was ended: one for each thread,
-    /// or more where the format restores a batch as a whole.
-    pub under_way: u64,
-    /// Why the run was ended before all of it was seen.
+    /// The most picks that can have been in progress at the same time: one for each thread, or more
+    /// if the format restores a whole batch at once.
+    pub in_progress: u64,
+    /// Whether this is several parts of a draw put together.
+    #[serde(default)]
+    pub is_merged: bool,
+    /// Why the run was ended early, if it was.
     pub ended: Option<Incomplete>,
     /// Parts of the backup that are lost.
     pub damage: Vec<String>,
     /// Parts of the backup that this account may not list.
     pub denied: Vec<String>,
-    /// What else is worth telling.
+    /// Other things that the user should know.
     pub notes: Vec<String>,
     /// Time for listing and drawing.
     pub catalog_time: Duration,
@@ -107,24 +109,45 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// How many picks may have been under way when the run was ended.
+    /// How many picks may have been in progress when the run was ended.
     pub fn cut_off(&self) -> u64 {
         match self.ended {
-            Some(_) => cut_off(self.drawn, &self.picks.counts, self.under_way),
+            Some(_) => cut_off(self.drawn, &self.picks.counts, self.in_progress),
             None => 0,
         }
     }
 
-    /// Adds what another part of the same run found: other files of the same backup, drawn by the
-    /// same seed. Times add up, as if one part had followed the other.
-    pub fn merge(&mut self, other: Self) {
+    /// Adds what another part of the same draw found: another share of its picks, from the same
+    /// population, none of them in both parts. Times are added as if the parts had run one after
+    /// the other.
+    ///
+    /// The picks of all parts together are then the sample that one run would have judged, so the
+    /// bound of the strategy holds for them. If a part ended early, it does not: which picks are
+    /// missing then depends on how they were shared out, and there is no bound.
+    ///
+    /// # Errors
+    /// [`NotOneDraw`] if the parts were drawn from different populations or want different
+    /// numbers; then nothing is changed.
+    pub fn merge(&mut self, other: Self) -> Result<(), NotOneDraw> {
+        let draw = |tally: &Self| {
+            let Population { files, whole, ref digest, .. } = tally.population;
+            (files, whole, digest.clone(), tally.wanted)
+        };
+        if draw(self) != draw(&other) {
+            return Err(NotOneDraw);
+        }
         self.picks.merge(other.picks);
-        self.population.merge(&other.population);
-        self.wanted += other.wanted;
         self.drawn += other.drawn;
         self.in_order |= other.in_order;
-        self.under_way += other.under_way;
-        self.ended = self.ended.or(other.ended);
+        self.in_progress += other.in_progress;
+        self.is_merged = true;
+        self.ended = match (self.ended, other.ended) {
+            // The only reason that says that something cannot be used.
+            (Some(Incomplete::RestoreFolder), _) | (_, Some(Incomplete::RestoreFolder)) => {
+                Some(Incomplete::RestoreFolder)
+            }
+            (mine, theirs) => mine.or(theirs),
+        };
         for (mine, theirs) in [
             (&mut self.damage, other.damage),
             (&mut self.denied, other.denied),
@@ -138,26 +161,33 @@ impl Tally {
         }
         self.catalog_time += other.catalog_time;
         self.verify_time += other.verify_time;
+        Ok(())
     }
 }
 
-/// How many of the picks that were handed out may have been under way when a run was ended.
-pub fn cut_off(drawn: u64, counts: &Counts, under_way: u64) -> u64 {
-    drawn.saturating_sub(counts.looked_at()).min(under_way)
+/// Two tallies are not parts of one draw.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "these are not parts of one draw: they are about different populations, or different numbers of files"
+)]
+pub struct NotOneDraw;
+
+/// How many of the picks that were handed out may have been in progress when the run was ended.
+pub fn cut_off(drawn: u64, counts: &Counts, in_progress: u64) -> u64 {
+    drawn.saturating_sub(counts.looked_at()).min(in_progress)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::SampleSize;
+    use crate::verify::strategy::for_sample;
 
+    /// A part of a draw of three from a population of ten.
     fn part(names: &[&str], verdict: Verdict) -> Tally {
-        let mut tally = Tally { wanted: names.len() as u64, drawn: names.len() as u64, ..Tally::default() };
-        tally.population = Population {
-            files: 10,
-            whole: true,
-            digest: format!("{:032x}", u128::MAX),
-            ..Population::default()
-        };
+        let mut tally = Tally { wanted: 3, drawn: names.len() as u64, ..Tally::default() };
+        tally.population =
+            Population { files: 10, whole: true, digest: "0a".to_owned(), ..Population::default() };
         for name in names {
             tally.picks.counts.add(verdict, true);
             tally.picks.findings.push(PickRecord::new(name.as_bytes(), verdict));
@@ -166,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_of_a_run_survive_json_and_add_up() {
+    fn parts_of_a_draw_survive_json_and_add_up() {
         let parts = [part(&["a", "b"], Verdict::Corrupt), part(&["c"], Verdict::Changed)];
         let read = parts.clone().map(|part| {
             let text = serde_json::to_string(&part).unwrap();
@@ -174,19 +204,40 @@ mod tests {
         });
         assert_eq!(read, parts);
         let [mut whole, other] = read;
-        whole.merge(other);
-        assert_eq!((whole.population.files, whole.wanted, whole.drawn), (20, 3, 3));
-        assert_eq!(whole.population.digest, format!("{:032x}", u128::MAX - 1), "a sum modulo 2^128");
+        whole.merge(other).unwrap();
+        assert_eq!((whole.population.files, whole.wanted, whole.drawn), (10, 3, 3));
         assert_eq!((whole.picks.counts.bad(), whole.picks.counts.comparable()), (2, 3));
         assert_eq!(whole.picks.findings.len(), 3);
     }
 
     #[test]
-    fn a_part_that_was_not_listed_to_its_end_makes_the_whole_one_that_was_not() {
-        let mut whole = part(&[], Verdict::Verified);
-        whole.merge(Tally { ended: Some(Incomplete::TimeLimit), ..Tally::default() });
-        assert!(!whole.population.whole);
-        assert_eq!(whole.ended, Some(Incomplete::TimeLimit));
+    fn tallies_of_different_draws_are_not_merged() {
+        let mut whole = part(&["a"], Verdict::Verified);
+        let before = whole.clone();
+        let mut larger = part(&["b"], Verdict::Verified);
+        larger.population.files = 20_000;
+        let renamed = Population { digest: "0b".to_owned(), ..before.population.clone() };
+        for other in [
+            larger,
+            Tally { wanted: 4, ..before.clone() },
+            Tally { population: renamed, ..before.clone() },
+            Tally::default(),
+        ] {
+            assert_eq!(whole.merge(other), Err(NotOneDraw));
+        }
+        assert_eq!(whole, before);
+    }
+
+    #[test]
+    fn a_part_that_ended_early_leaves_no_bound_and_the_gravest_reason_stays() {
+        let ended = |reason| Tally { ended: Some(reason), ..part(&["a"], Verdict::Verified) };
+        let mut whole = part(&["b"], Verdict::Verified);
+        let bound = |tally: &Tally| for_sample(SampleSize::Count(3)).bound(tally, 0.95);
+        assert!(bound(&whole).is_some());
+        whole.merge(ended(Incomplete::TimeLimit)).unwrap();
+        assert_eq!(bound(&whole), None);
+        whole.merge(ended(Incomplete::RestoreFolder)).unwrap();
+        assert_eq!(whole.ended, Some(Incomplete::RestoreFolder));
     }
 
     #[test]
@@ -194,8 +245,8 @@ mod tests {
         let many: Vec<_> = (0..LISTED_MAX).map(|number| number.to_string()).collect();
         let names: Vec<_> = many.iter().map(String::as_str).collect();
         let mut whole = part(&names, Verdict::Corrupt);
-        whole.merge(part(&names, Verdict::Corrupt));
-        whole.merge(part(&["open"], Verdict::Changed));
+        whole.merge(part(&names, Verdict::Corrupt)).unwrap();
+        whole.merge(part(&["open"], Verdict::Changed)).unwrap();
         assert_eq!(whole.picks.findings.len() as u64, LISTED_MAX + 1);
         assert_eq!(whole.picks.counts.bad(), 2 * LISTED_MAX);
     }

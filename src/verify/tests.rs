@@ -1,4 +1,4 @@
-//! The flow over a backup that does not read the same twice.
+//! The flow over backups that do not read the same twice.
 
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -20,7 +20,7 @@ struct Fickle {
     description: Description,
 }
 
-/// Of a backup that was taken later than anything that a test makes.
+/// The description of a backup that was taken later than any file that a test makes.
 pub(super) fn description() -> Description {
     let at = Timestamp { seconds: 1 << 33, nanos: 0 };
     Description {
@@ -89,7 +89,7 @@ fn outcome(backup: &Fickle) -> Outcome {
         std::fs::write(originals.path().join(name), "content").unwrap();
     }
     let plan = plan(originals.path(), target.path());
-    run_on(&plan, backup, &Stop::never(), &Silent).unwrap()
+    run_on(&plan, backup, &CancelToken::new(), &Silent).unwrap()
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn a_second_reading_that_gives_fewer_files_or_others_fails() {
             outcome(&Fickle { listed: &["a", "b", "c", "d"], given, lost: None, description: description() });
         assert_eq!(found.exit_code(), ExitCode::IntegrityFailure, "{given:?}");
         assert!(
-            found.damage[0].contains(&format!("restoring met {} files", given.len())),
+            found.damage[0].contains(&format!("restoring found {} files", given.len())),
             "{:?}",
             found.damage
         );
@@ -130,7 +130,7 @@ fn what_only_the_second_reading_could_not_read_fails_even_where_every_file_came(
     assert_eq!(found.damage, ["the archive cannot be read beyond byte 7"]);
 }
 
-/// Lists its files, and begins again though its names are unique.
+/// Lists its files, and then begins again although its names are unique.
 struct Restarting(Description);
 
 impl backup::Backup for Restarting {
@@ -169,11 +169,11 @@ fn a_listing_that_begins_again_while_its_files_are_judged_is_no_pass() {
     let mut plan = plan(originals.path(), target.path());
     let run = |plan: &Plan, unique_names| {
         let backup = Restarting(Description { unique_names, ..description() });
-        run_on(plan, &backup, &Stop::never(), &Silent).unwrap()
+        run_on(plan, &backup, &CancelToken::new(), &Silent).unwrap()
     };
     let found = run(&plan, true);
     assert_eq!((found.exit_code(), found.population.whole), (ExitCode::Incomplete, false));
-    // A draw can begin again.
+    // While a sample is drawn, the listing may begin again.
     plan.draw.sample = SampleSize::Count(2);
     let found = run(&plan, false);
     assert_eq!((found.exit_code(), found.population.files), (ExitCode::Pass, 2));

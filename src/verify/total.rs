@@ -12,7 +12,7 @@ use std::thread::{Builder, scope};
 use std::time::Duration;
 
 use crate::backup::{Backup, CatalogSink, Context, EntryBatch, Listing, Needs};
-use crate::stop::Stop;
+use crate::cancel::CancelToken;
 
 use super::catalog::PopulationFilter;
 use super::observer::Observer;
@@ -31,7 +31,7 @@ pub(super) struct Total<'a> {
     /// Who is told.
     pub(super) observer: &'a dyn Observer,
     /// Ends the count.
-    pub(super) stop: Stop,
+    pub(super) cancel: CancelToken,
 }
 
 impl Total<'_> {
@@ -54,7 +54,7 @@ impl Total<'_> {
             // Without a thread the total stays unknown.
             let _ = Builder::new().name("total".to_owned()).spawn_scoped(scope, count);
             let result = work();
-            self.stop.set();
+            self.cancel.cancel();
             drop(done);
             result
         })
@@ -64,8 +64,8 @@ impl Total<'_> {
         let counting = Counting { total: self, files: AtomicU64::new(0) };
         // What is damaged is told by the listing that feeds the run.
         if let Ok(Listing::Whole | Listing::Damaged(_)) =
-            self.backup.catalog(self.needs, &Context::new(self.stop.clone()), &counting)
-            && !self.stop.is_set()
+            self.backup.catalog(self.needs, &Context::new(self.cancel.clone()), &counting)
+            && !self.cancel.is_cancelled()
         {
             self.observer.expects(counting.files.into_inner());
         }
@@ -81,7 +81,7 @@ impl CatalogSink for Counting<'_> {
     fn take(&self, entries: &EntryBatch) -> ControlFlow<()> {
         let files = entries.iter().filter(|entry| self.total.population_filter.holds(entry)).count();
         self.files.fetch_add(files as u64, Ordering::Relaxed);
-        if self.total.stop.is_set() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if self.total.cancel.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
     fn restart(&self) {
@@ -125,15 +125,17 @@ mod tests {
 
     fn during(world: &Path, observer: &dyn Observer, after: Duration, work: impl FnOnce()) {
         let filters = Filters { exclude: vec!["*.tmp".into()], ..Filters::default() };
-        let (filter, stop) = (Filter::new(&filters).unwrap(), Stop::never());
-        let backup = backup::open(&Location::at(world.join("b")), &Context::new(stop.clone())).unwrap();
+        let (filter, cancel) = (Filter::new(&filters).unwrap(), CancelToken::new());
+        let backup = backup::open(&Location::at(world.join("b")), &Context::new(cancel.clone())).unwrap();
         let sources = [world.join("s")];
-        let pairing = Pairing::new(&*backup, &sources, &[], false, Some(&filter), &stop).unwrap();
+        let pairing = Pairing::new(&*backup, &sources, &[], false, Some(&filter), &cancel).unwrap();
         let ranker = Ranker::new("seed");
         let now = Timestamp { seconds: i64::MAX, nanos: 0 };
-        let population_filter = PopulationFilter::new(&filter, &pairing, &ranker, &Silent, None, &stop, now);
-        let (needs, stop) = (filter.needs(), stop.child());
-        let total = Total { backup: &*backup, population_filter: &population_filter, needs, observer, stop };
+        let population_filter =
+            PopulationFilter::new(&filter, &pairing, &ranker, &Silent, None, &cancel, now);
+        let (needs, cancel) = (filter.needs(), cancel.child());
+        let total =
+            Total { backup: &*backup, population_filter: &population_filter, needs, observer, cancel };
         total.told_during_after(after, work);
         assert_eq!(
             population_filter.population(true).files,

@@ -1,19 +1,20 @@
 //! Restoring and judging, spread over threads.
 //!
-//! Three ways, by what was asked for and how the format can be reached ([`Schedule`]):
-//! - picks of a format that is read at any place: workers take a batch of picks at a time, restore
-//!   and judge them;
-//! - everything in such a format: the listing feeds the workers, so that memory does not grow with
-//!   the backup;
-//! - a format that is read front to back: one thread makes a pass over the backup, the others judge
-//!   what it delivers.
+//! There are three ways. What was asked for, and how the format can be read ([`Schedule`]), decide
+//! between them:
+//! - Picks from a format that can be read at any position: workers take a batch of picks at a time,
+//!   restore it and judge it.
+//! - All files of such a format: the listing feeds the workers, so that memory does not grow with
+//!   the backup.
+//! - A format that is read front to back: one thread makes a pass over the backup, and the others
+//!   judge what it delivers.
 //!
-//! Which picks are looked at does not depend on the threads: as many as it takes, by rank, until
-//! the wanted number could be compared. Nor does it depend on how a copy turns out: whether a pick
-//! can be compared is decided by times alone.
+//! The number of threads does not decide which picks are verified. They are taken by rank until the
+//! wanted number could be compared. Nor does the content of a copy decide it: times alone decide
+//! whether a pick can be compared.
 
 use std::ops::ControlFlow;
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex};
 use std::thread;
 
 use crossbeam_channel::{Sender, bounded};
@@ -22,52 +23,58 @@ use crate::backup::{
     self, Backup, Context, Entry, EntryBatch, Listing, Needs, RestoreError, RestoreSink, Restored, Scratch,
     Wanted,
 };
+use crate::lock::{into_inner, lock, wait};
 
 use crate::threads;
 
-use super::catalog::{Feed, PopulationFilter};
+use super::catalog::{FeedSink, PopulationFilter};
 use super::judge::Judge;
 use super::judge_context::JudgeContext;
 use super::schedule::Schedule;
 
-/// The parts of a run that restore and judge.
+/// What restoring and judging needs.
 pub struct Work<'a> {
-    /// Restored from.
+    /// The backup to restore from.
     pub backup: &'a dyn Backup,
-    /// Restored to.
+    /// The folder to restore to.
     pub scratch: &'a Scratch,
-    /// Judged with.
+    /// What the judges share.
     pub context: &'a JudgeContext<'a>,
-    /// The run that is listed and restored for.
+    /// The cancellation, cache policy and threads with which the backup is listed and restored.
     pub run: &'a Context,
-    /// How the work is spread.
+    /// How the work is spread over threads.
     pub schedule: Schedule,
-    /// Whether the wanted picks are taken in the order of the disk, not by rank.
+    /// Whether the wanted picks are taken in the order of their positions on the disk, instead of
+    /// by rank.
     pub in_disk_order: bool,
 }
 
 impl Work<'_> {
-    /// Restores and judges the first `wanted` picks and, for each that cannot be compared, one
-    /// more. Returns how many were drawn.
+    /// Restores and judges the first `wanted` picks, and one more for each pick that cannot be
+    /// compared. Returns how many picks were drawn.
     pub fn picks(&self, picks: &EntryBatch, wanted: usize) -> Result<usize, backup::Error> {
         let done = if self.schedule.ordered {
             self.picks_in_passes(picks, wanted)
         } else {
-            self.picks_at_random(picks, wanted)
+            self.picks_in_batches(picks, wanted)
         };
-        self.spare_findings(done, wanted)
+        self.tolerate_broken_scratch(done, wanted)
     }
 
-    /// That the restore folder failed is known to the judges, and ends the run; what they found
-    /// until then still counts.
-    fn spare_findings<T>(&self, done: Result<T, backup::Error>, instead: T) -> Result<T, backup::Error> {
+    /// Replaces the error by `instead` if the restore folder failed and the judges already know it.
+    /// The run ends then, but what the judges found until then still counts.
+    fn tolerate_broken_scratch<T>(
+        &self,
+        done: Result<T, backup::Error>,
+        instead: T,
+    ) -> Result<T, backup::Error> {
         match done {
             Err(backup::Error::Scratch { .. }) if self.context.broken.get().is_some() => Ok(instead),
             done => done,
         }
     }
 
-    fn picks_at_random(&self, picks: &EntryBatch, wanted: usize) -> Result<usize, backup::Error> {
+    fn picks_in_batches(&self, picks: &EntryBatch, wanted: usize) -> Result<usize, backup::Error> {
         let ordered = self.in_disk_order.then(|| in_disk_order(picks, wanted));
         let queue = Queue::new(ordered.as_ref().unwrap_or(picks), wanted);
         thread::scope(|scope| {
@@ -75,11 +82,11 @@ impl Work<'_> {
                 let mut judge = Judge::new(self.context);
                 let mut batch = EntryBatch::new();
                 while !self.context.is_over()
-                    && let Some(turn) = queue.take(&mut batch, &self.schedule)
+                    && let Some(lease) = queue.take(&mut batch, &self.schedule)
                 {
                     let before = judge.outside();
                     self.restore(Wanted::These(&batch), &mut judge)?;
-                    turn.finish(judge.outside() - before);
+                    lease.finish(judge.outside() - before);
                 }
                 if self.context.is_over() {
                     queue.close();
@@ -97,10 +104,12 @@ impl Work<'_> {
         while begin < end && !self.context.is_over() {
             let pass: EntryBatch = (begin..end).map(|index| picks.get(index)).collect();
             self.one_pass(Wanted::These(&pass))?;
-            let comparable = self.context.comparable();
-            let missing = wanted.saturating_sub(usize::try_from(comparable).unwrap_or(usize::MAX));
+            // Only what could not be compared is replaced. A pick that never came is no reason to
+            // draw another: it is missing from the result.
+            let outside = usize::try_from(self.context.outside()).unwrap_or(usize::MAX);
+            let missing = wanted.saturating_add(outside).saturating_sub(end);
             begin = end;
-            // A pass may be long: what replaces the others is drawn with a little to spare.
+            // A pass may take long, so it draws a few more replacements than are missing.
             if missing > 0 {
                 end = picks.len().min(end + missing + missing / 2 + 8);
             }
@@ -108,23 +117,23 @@ impl Work<'_> {
         Ok(begin)
     }
 
-    /// Restores and judges every file that belongs to the population.
+    /// Restores and judges every file of the population.
     pub fn everything(
         &self,
         population_filter: &PopulationFilter<'_>,
         needs: Needs,
     ) -> Result<Listing, backup::Error> {
-        self.spare_findings(self.stream(population_filter, needs), Listing::Stopped)
+        self.tolerate_broken_scratch(self.everything_inner(population_filter, needs), Listing::Stopped)
     }
 
-    fn stream(
+    fn everything_inner(
         &self,
         population_filter: &PopulationFilter<'_>,
         needs: Needs,
     ) -> Result<Listing, backup::Error> {
         if self.schedule.ordered {
             self.one_pass(Wanted::Every(&|entry| population_filter.admits(entry)))?;
-            return Ok(Listing::Whole);
+            return Ok(if self.context.is_over() { Listing::Stopped } else { Listing::Whole });
         }
         let (feed, batches) = bounded::<EntryBatch>(self.schedule.workers * 4);
         thread::scope(|scope| {
@@ -141,10 +150,10 @@ impl Work<'_> {
             });
             drop(batches);
             if workers.is_empty() {
-                return self.alone(population_filter, needs);
+                return self.without_workers(population_filter, needs);
             }
-            let run = self.run.with_threads(LISTING_BESIDE.min(self.schedule.threads));
-            let feed = Feed::new(population_filter, move |batch| feed.send(batch).is_ok(), self.schedule);
+            let run = self.run.with_threads(LISTING_THREADS_WHILE_JUDGING.min(self.schedule.threads));
+            let feed = FeedSink::new(population_filter, move |batch| feed.send(batch).is_ok(), self.schedule);
             let listing = self.backup.catalog(needs, &run, &feed);
             feed.finish();
             workers.into_iter().try_for_each(join)?;
@@ -152,25 +161,25 @@ impl Work<'_> {
         })
     }
 
-    /// Lists and judges by turns, where no thread can be had to judge meanwhile.
-    fn alone(
+    /// Lists and judges by turns, if no thread can be started to judge.
+    fn without_workers(
         &self,
         population_filter: &PopulationFilter<'_>,
         needs: Needs,
     ) -> Result<Listing, backup::Error> {
         let done = Mutex::new(Ok(()));
         let take = |batch: EntryBatch| {
-            let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut done = lock(&done);
             if done.is_ok() && !self.context.is_over() {
                 let mut judge = Judge::new(self.context);
                 *done = self.restore(Wanted::These(&batch), &mut judge);
             }
             done.is_ok() && !self.context.is_over()
         };
-        let feed = Feed::new(population_filter, take, Schedule::of(self.backup.reach(), 1));
+        let feed = FeedSink::new(population_filter, take, Schedule::of(self.backup.reach(), 1));
         let listing = self.backup.catalog(needs, &self.run.with_threads(1), &feed);
         feed.finish();
-        done.into_inner().unwrap_or_else(PoisonError::into_inner)?;
+        into_inner(done)?;
         listing
     }
 
@@ -178,7 +187,7 @@ impl Work<'_> {
         self.backup.restore(wanted, self.scratch, self.run, sink)
     }
 
-    /// One pass over a backup that is read front to back; the other threads judge.
+    /// Makes one pass over a backup that is read front to back, while the other threads judge.
     fn one_pass(&self, wanted: Wanted<'_>) -> Result<(), backup::Error> {
         let (send, delivered) = bounded::<Delivered>(self.schedule.threads * 2);
         thread::scope(|scope| {
@@ -186,7 +195,8 @@ impl Work<'_> {
             let judges = threads::start(scope, self.schedule.threads, move || {
                 let mut judge = Judge::new(self.context);
                 for Delivered { entry, outcome } in &receive {
-                    // A judge that has ended takes what is still under way and drops it.
+                    // When the run is over, keep receiving, so that the restoring thread does not
+                    // block.
                     if !self.context.is_over() {
                         let _ = judge.deliver(entry.get(0), outcome);
                     }
@@ -196,15 +206,16 @@ impl Work<'_> {
             if judges.is_empty() {
                 return self.restore(wanted, &mut Judge::new(self.context));
             }
-            self.restore(wanted, &mut Forward { to: send, context: self.context })
+            self.restore(wanted, &mut ForwardSink { to: send, context: self.context })
         })
     }
 }
 
-/// While files are verified, listing needs few threads.
-const LISTING_BESIDE: usize = 2;
+/// The most threads that list the backup while others verify its files.
+const LISTING_THREADS_WHILE_JUDGING: usize = 2;
 
-/// The first `wanted` picks as they lie on the disk; their replacements stay in order of rank.
+/// Sorts the first `wanted` picks by their positions on the disk. Their replacements stay in order
+/// of rank.
 fn in_disk_order(picks: &EntryBatch, wanted: usize) -> EntryBatch {
     let mut ordered: EntryBatch = picks.iter().take(wanted).collect();
     ordered.sort_by_position();
@@ -218,17 +229,17 @@ fn join(worker: thread::ScopedJoinHandle<'_, Result<(), backup::Error>>) -> Resu
 
 /// A restored file on its way to a judge.
 struct Delivered {
-    /// One entry.
+    /// A batch of exactly one entry, which owns its path and handle.
     entry: EntryBatch,
     outcome: Result<Restored, RestoreError>,
 }
 
-struct Forward<'a> {
+struct ForwardSink<'a> {
     to: Sender<Delivered>,
     context: &'a JudgeContext<'a>,
 }
 
-impl RestoreSink for Forward<'_> {
+impl RestoreSink for ForwardSink<'_> {
     fn deliver(&mut self, entry: Entry<'_>, outcome: Result<Restored, RestoreError>) -> ControlFlow<()> {
         let entry = EntryBatch::from_iter([entry]);
         let sent = self.to.send(Delivered { entry, outcome });
@@ -240,76 +251,78 @@ impl RestoreSink for Forward<'_> {
     }
 
     fn lost(&mut self, damage: backup::Damage) {
-        self.context.lose(damage);
+        self.context.add_damage(damage);
     }
 }
 
-/// Picks by rank, handed out until enough could be compared.
+/// Hands out picks by rank until enough of them could be compared.
 struct Queue<'a> {
     picks: &'a EntryBatch,
-    state: Mutex<State>,
+    state: Mutex<QueueState>,
     changed: Condvar,
 }
 
-struct State {
+struct QueueState {
     next: usize,
     limit: usize,
-    in_flight: usize,
+    batches_in_progress: usize,
     closed: bool,
 }
 
 impl<'a> Queue<'a> {
     fn new(picks: &'a EntryBatch, wanted: usize) -> Self {
-        let state = State { next: 0, limit: wanted.min(picks.len()), in_flight: 0, closed: false };
+        let state =
+            QueueState { next: 0, limit: wanted.min(picks.len()), batches_in_progress: 0, closed: false };
         Self { picks, state: Mutex::new(state), changed: Condvar::new() }
     }
 
-    /// Fills `batch` with the next picks. Waits while those under way may still need
-    /// replacements; nothing when all is done.
-    fn take(&self, batch: &mut EntryBatch, schedule: &Schedule) -> Option<Turn<'_>> {
+    /// Fills `batch` with the next picks. Waits while picks in progress may still need
+    /// replacements. Returns `None` when nothing is left to do.
+    fn take(&self, batch: &mut EntryBatch, schedule: &Schedule) -> Option<BatchLease<'_>> {
         batch.clear();
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        while state.next >= state.limit && state.in_flight > 0 {
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&self.state);
+        while state.next >= state.limit && state.batches_in_progress > 0 {
+            state = wait(&self.changed, state);
         }
         let left = state.limit.saturating_sub(state.next);
         let count = schedule.batch_of(left);
         batch.extend((state.next..state.next + count).map(|index| self.picks.get(index)));
         state.next += count;
-        state.in_flight += usize::from(count > 0);
-        (count > 0).then(|| Turn { queue: self, outside: None })
+        state.batches_in_progress += usize::from(count > 0);
+        (count > 0).then(|| BatchLease { queue: self, outside: None })
     }
 
-    /// Hands nothing out any more.
+    /// Stops handing out picks.
     fn close(&self) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&self.state);
         state.limit = state.next;
         state.closed = true;
         self.changed.notify_all();
     }
 
     fn drawn(&self) -> usize {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).next
+        lock(&self.state).next
     }
 }
 
-/// Picks under way. Dropped unfinished (an error, a panic), it closes the queue, so that nobody
-/// waits for it.
-struct Turn<'a> {
+/// A batch of picks in progress. If it is dropped without [`finish`](Self::finish), because of an
+/// error or a panic, it closes the queue, so that no other worker waits for it.
+struct BatchLease<'a> {
     queue: &'a Queue<'a>,
     outside: Option<u64>,
 }
 
-impl Turn<'_> {
-    /// Draws a replacement for each pick that could not be compared.
+impl BatchLease<'_> {
+    /// Ends the batch, and allows one more pick for each of the `outside` picks that could not be
+    /// compared.
     fn finish(mut self, outside: u64) {
         self.outside = Some(outside);
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for BatchLease<'_> {
     fn drop(&mut self) {
-        let mut state = self.queue.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&self.queue.state);
         state.limit = match self.outside {
             Some(more) if !state.closed => {
                 let more = usize::try_from(more).unwrap_or(usize::MAX);
@@ -320,7 +333,7 @@ impl Drop for Turn<'_> {
                 state.next
             }
         };
-        state.in_flight -= 1;
+        state.batches_in_progress -= 1;
         self.queue.changed.notify_all();
     }
 }
@@ -330,12 +343,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_wanted_picks_go_by_place_and_their_replacements_by_rank() {
+    fn the_wanted_picks_go_by_position_and_their_replacements_by_rank() {
         let by_rank = [30, 10, 20, 9, 1];
         let picks: EntryBatch =
-            by_rank.iter().map(|&place| Entry { position: place, ..Entry::named(b"x") }).collect();
-        let places = |picks: &EntryBatch| picks.iter().map(|entry| entry.position).collect::<Vec<_>>();
-        assert_eq!(places(&in_disk_order(&picks, 3)), [10, 20, 30, 9, 1]);
-        assert_eq!(places(&in_disk_order(&picks, 9)), [1, 9, 10, 20, 30]);
+            by_rank.iter().map(|&position| Entry { position, ..Entry::named(b"x") }).collect();
+        let positions = |picks: &EntryBatch| picks.iter().map(|entry| entry.position).collect::<Vec<_>>();
+        assert_eq!(positions(&in_disk_order(&picks, 3)), [10, 20, 30, 9, 1]);
+        assert_eq!(positions(&in_disk_order(&picks, 9)), [1, 9, 10, 20, 30]);
     }
 }

@@ -1,4 +1,4 @@
-//! `bkverify bench` through the program itself, on small worlds: what it measures, says, leaves
+//! `bkverify bench` through the program itself, in small worlds: what it measures, says, leaves
 //! behind and refuses.
 
 use std::collections::BTreeMap;
@@ -39,7 +39,7 @@ fn probes(report: &Value) -> Vec<(&str, &str)> {
         .collect()
 }
 
-/// The figures, which obey the schema that ships.
+/// The figures. Asserts that they match the schema that ships.
 #[track_caller]
 fn figures(world: &World, path: &str) -> Value {
     let text = world.read(path);
@@ -79,7 +79,7 @@ fn a_job_is_measured_predicted_and_checked_and_nothing_is_changed() {
 }
 
 #[test]
-fn an_archive_is_measured_as_the_one_file_it_is() {
+fn an_archive_is_measured_as_one_file() {
     for format in ["tar", "zip"] {
         let world = world(format);
         world
@@ -94,7 +94,7 @@ fn an_archive_is_measured_as_the_one_file_it_is() {
 }
 
 #[test]
-fn a_folder_alone_is_read_and_nothing_is_written_anywhere() {
+fn a_folder_without_a_restore_folder_is_only_read() {
     let world = world("folder");
     let before = content(&world.path(""));
     let ran = world.run(&format!("bench --path s --threads 2 {QUICK}")).exits(0);
@@ -105,13 +105,13 @@ fn a_folder_alone_is_read_and_nothing_is_written_anywhere() {
 }
 
 #[test]
-fn the_job_of_the_configuration_is_what_is_measured_without_flags() {
+fn without_flags_the_configured_job_is_measured() {
     let world = world("folder").file("bkverify.toml", "backup = 'b'\nsource = ['s']\nrestore-to = 'r'\n");
     world.run(&format!("bench --threads 2 {QUICK}")).exits(0).out_has("expected     --sample 5%");
 }
 
 #[test]
-fn what_became_slower_since_an_older_bench_is_marked() {
+fn probes_slower_than_in_an_older_bench_are_marked() {
     let world = world("folder");
     let bench = format!("bench --path s --threads 2 {QUICK} --json new.json");
     world.run(&bench).exits(0);
@@ -126,7 +126,7 @@ fn what_became_slower_since_an_older_bench_is_marked() {
 }
 
 #[test]
-fn a_bad_file_that_the_bench_comes_upon_is_not_kept_quiet() {
+fn a_bad_file_that_the_bench_finds_is_reported() {
     let world = world("folder");
     let damaged = (0..400).fold(world, |world, number| {
         world.file(&format!("b/d{}/{number}", number % 7), "y".repeat(number * 40))
@@ -136,14 +136,14 @@ fn a_bad_file_that_the_bench_comes_upon_is_not_kept_quiet() {
         .exits(1)
         .out_has("ATTENTION    a real run came upon ");
     assert!(figures(&damaged, "f.json")["bad"].as_u64().is_some_and(|bad| bad > 300));
-    // Too little for advice, but enough to come upon them.
+    // Too little for advice, but enough to find the bad files.
     let little = "--max-bytes 1MiB --max-time 20s --json f.json";
     damaged.run(&format!("bench {JOB} {little}")).exits(1).out_has("ATTENTION    a real run came upon ");
     assert_ne!(figures(&damaged, "f.json")["bad"], 0);
 }
 
 #[test]
-fn where_a_sample_is_not_all_the_time_for_all_is_measured_in_order() {
+fn if_the_sample_is_not_all_files_the_time_for_all_is_measured_in_order() {
     let world = world_of(900, "folder");
     world.run(&format!("bench {JOB} {QUICK} --json f.json")).exits(0);
     let report = figures(&world, "f.json");
@@ -153,7 +153,7 @@ fn where_a_sample_is_not_all_the_time_for_all_is_measured_in_order() {
 }
 
 #[test]
-fn figures_of_next_to_nothing_obey_the_schema_too() {
+fn figures_of_a_tiny_backup_match_the_schema() {
     let world = World::new().folder("empty").folder("one").file("one/file", "");
     for path in ["empty", "one"] {
         world.run(&format!("bench --path {path} --threads 1 {QUICK} --json f.json")).exits(0);
@@ -163,7 +163,7 @@ fn figures_of_next_to_nothing_obey_the_schema_too() {
 }
 
 #[test]
-fn the_schema_that_is_printed_is_the_one_that_ships() {
+fn the_printed_schema_is_the_one_that_ships() {
     let world = World::new();
     let printed =
         |command: &str| -> Value { serde_json::from_str(&world.run(command).exits(0).out).unwrap() };
@@ -173,7 +173,7 @@ fn the_schema_that_is_printed_is_the_one_that_ships() {
 }
 
 #[test]
-fn what_cannot_be_measured_is_refused_by_name() {
+fn backups_that_cannot_be_measured_are_refused_by_name() {
     let world = world("folder").file("other.json", "{\"schema\": \"x\"}");
     world.run("bench").exits(2).err_has("missing: the backup");
     world.run("bench --path gone").exits(4).err_has("cannot read").err_has("gone");
@@ -192,13 +192,13 @@ fn what_cannot_be_measured_is_refused_by_name() {
 
 #[cfg(unix)]
 #[test]
-fn ctrl_c_ends_it_soon_with_what_was_measured_and_cleans_up() {
+fn ctrl_c_ends_the_bench_with_what_was_measured_and_cleans_up() {
     use std::process::Stdio;
     let world = world("folder");
     let flags = "bench --path s --restore-to r --threads 2 --max-time 10m --max-bytes 40GiB --json f.json";
     let child = world.command(flags).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let clock = std::time::Instant::now();
-    // Until it writes.
+    // Waits until the run writes.
     while world.names("r").is_empty() {
         assert!(clock.elapsed() < std::time::Duration::from_secs(60), "nothing is written");
         std::thread::sleep(std::time::Duration::from_millis(2));

@@ -1,19 +1,20 @@
-//! A differential campaign: a random mutation of a random format, extracted by the format's own
-//! program as the judge.
+//! A differential campaign: each trial applies a random mutation to a backup in a random format,
+//! and the format's own program is the judge.
 //!
 //! Each trial damages a backup that a real program made, lets that program restore it, and lets
-//! bkverify verify it. Then: bkverify never exits 0 where the program loses or alters a file, and
-//! never exits 1 where the program restores everything without a complaint. It never crashes,
-//! hangs, writes to the backup or the originals, or leaves anything behind.
+//! bkverify verify it. bkverify must never exit with 0 if the program loses or alters a file, and
+//! never with 1 if the program restores everything without a complaint. It must not crash, hang,
+//! write to the backup or the originals, or leave anything behind.
 //!
-//! By the environment:
-//! - `BKVERIFY_CAMPAIGN_TRIALS`: how many (300).
-//! - `BKVERIFY_CAMPAIGN_SEED`: a number that all chance follows from (1).
-//! - `BKVERIFY_CAMPAIGN_TRIAL`: only the trial of this number, told in full.
-//! - `BKVERIFY_CAMPAIGN_FORMAT`: only trials of formats with this in their name, such as `zip`.
+//! Environment variables:
+//! - `BKVERIFY_CAMPAIGN_TRIALS`: the number of trials (300).
+//! - `BKVERIFY_CAMPAIGN_SEED`: the number that all random choices follow from (1).
+//! - `BKVERIFY_CAMPAIGN_TRIAL`: runs only the trial with this number and prints all about it.
+//! - `BKVERIFY_CAMPAIGN_FORMAT`: runs only trials of formats with this in their name, such as
+//!   `zip`.
 //!
-//! Figures: `cargo test --test it campaign -- --nocapture`. Backups on which a trial failed are
-//! kept in `target/campaign`.
+//! To see the figures: `cargo test --test it campaign -- --nocapture`. Backups on which a trial
+//! failed are kept in `target/campaign`.
 
 mod argued;
 mod dice;
@@ -31,9 +32,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use self::figures::Figures;
-use self::trial::{Bench, Place};
+use self::trial::{CampaignBackups, TrialFolders};
 
-/// Trials in CI.
+/// The number of trials in CI.
 const TRIALS: u64 = 300;
 
 fn number(variable: &str) -> Option<u64> {
@@ -42,9 +43,9 @@ fn number(variable: &str) -> Option<u64> {
 }
 
 #[test]
-fn intact_backups_pass_and_their_programs_are_content() {
-    let bench = Bench::new();
-    let place = Place::new();
+fn intact_backups_pass_and_their_programs_do_not_complain() {
+    let bench = CampaignBackups::new();
+    let place = TrialFolders::new();
     for made in &bench.made {
         let trial = bench.intact(made, &place);
         assert!(trial.judged.is_content(), "{trial}");
@@ -54,18 +55,18 @@ fn intact_backups_pass_and_their_programs_are_content() {
 }
 
 #[test]
-fn a_backup_passes_only_if_its_program_restores_it_and_fails_only_if_not() {
+fn a_damaged_backup_passes_only_if_its_program_restores_it_and_fails_only_if_not() {
     let seed = number("BKVERIFY_CAMPAIGN_SEED").unwrap_or(1);
     let only = number("BKVERIFY_CAMPAIGN_TRIAL");
     let count = number("BKVERIFY_CAMPAIGN_TRIALS").unwrap_or(TRIALS);
     let format = std::env::var("BKVERIFY_CAMPAIGN_FORMAT").unwrap_or_default();
     let numbers = only.map_or(0..count, |only| only..only + 1);
-    let bench = Bench::new();
+    let bench = CampaignBackups::new();
     let (next, figures) = (AtomicU64::new(numbers.start), Mutex::new(Figures::new(seed, &bench)));
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(2, usize::from) {
             scope.spawn(|| {
-                let place = Place::new();
+                let place = TrialFolders::new();
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
                     if number >= numbers.end {

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::world::{Ran, World};
+use crate::world::{RunResult, World};
 
 /// A command with a state folder in this world.
 pub fn command(world: &World, arguments: &str) -> Command {
@@ -14,8 +14,8 @@ pub fn command(world: &World, arguments: &str) -> Command {
 }
 
 #[track_caller]
-pub fn run(world: &World, arguments: &str) -> Ran {
-    Ran::of(command(world, arguments), "")
+pub fn run(world: &World, arguments: &str) -> RunResult {
+    RunResult::of(command(world, arguments), "")
 }
 
 /// The status and title of all findings in a JSON record.
@@ -29,7 +29,7 @@ pub fn findings(record: &str) -> Vec<(String, String)> {
 }
 
 #[track_caller]
-pub fn has(ran: &Ran, status: &str, title: &str) {
+pub fn has(ran: &RunResult, status: &str, title: &str) {
     let found = findings(&ran.out);
     assert!(
         found.iter().any(|(a, b)| a == status && b.contains(title)),
@@ -68,11 +68,11 @@ fn facts_contain_name_clock_and_time_zone() {
 fn facts_through_a_pipe_are_compared_with_clock_and_time_zone() {
     let world = World::new();
     let facts = run(&world, "facts --json").out;
-    let ran = Ran::of(command(&world, "checklist clock --against - --json -"), &facts);
+    let ran = RunResult::of(command(&world, "checklist clock --against - --json -"), &facts);
     has(&ran, "pass", "Same time zone as");
     let mut elsewhere: Value = serde_json::from_str(&facts).unwrap();
     elsewhere["zone"]["offsets"][6] = 3_600.into();
-    let ran = Ran::of(command(&world, "checklist clock --against - --json -"), &elsewhere.to_string());
+    let ran = RunResult::of(command(&world, "checklist clock --against - --json -"), &elsewhere.to_string());
     has(&ran, "fail", "The time zone differs from that of");
     assert_eq!(ran.code, Some(1));
 }
@@ -120,18 +120,18 @@ fn without_a_terminal_the_page_is_80_columns_wide_and_coloured_only_on_request()
     run(&world, "checklist clock --color always").out_has("\x1b[");
     let mut without = command(&world, "checklist clock");
     without.env("NO_COLOR", "1");
-    assert!(!Ran::of(without, "").out.contains('\x1b'));
+    assert!(!RunResult::of(without, "").out.contains('\x1b'));
 }
 
 #[test]
 fn a_quiet_run_prints_nothing_unless_something_is_wrong() {
     let world = World::new();
     let facts = run(&world, "facts --json").out;
-    let quiet = Ran::of(command(&world, "checklist clock --against - --quiet"), &facts);
+    let quiet = RunResult::of(command(&world, "checklist clock --against - --quiet"), &facts);
     assert_eq!(quiet.out.is_empty(), quiet.code == Some(0), "{quiet}");
     let mut elsewhere: Value = serde_json::from_str(&facts).unwrap();
     elsewhere["zone"]["offsets"][6] = 3_600.into();
-    Ran::of(command(&world, "checklist clock --against - --quiet"), &elsewhere.to_string())
+    RunResult::of(command(&world, "checklist clock --against - --quiet"), &elsewhere.to_string())
         .exits(1)
         .out_has("The time zone differs from that of");
 }
@@ -143,7 +143,7 @@ fn who_ticked_a_step_is_not_taken_from_the_environment() {
     for variable in ["USER", "LOGNAME", "USERNAME", "SUDO_USER"] {
         done.env(variable, "mallory");
     }
-    let done = Ran::of(done, "").exits(0);
+    let done = RunResult::of(done, "").exits(0);
     assert!(!done.out.contains("mallory"), "{done}");
 }
 

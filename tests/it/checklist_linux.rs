@@ -13,7 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::checklist::{command, findings, has, run};
-use crate::world::{Ran, World};
+use crate::world::{RunResult, World};
 
 /// A program of the system that is killed when this is dropped.
 struct RunningProgram(Child);
@@ -98,11 +98,15 @@ fn correct_and_shifted_clocks_are_measured_against_a_real_ntp_server() {
     let clock = format!("checklist clock --json - --ntp {address}");
     has(&run(&world, &clock), "pass", "This clock is 0.0");
     has(
-        &Ran::of(shifted(&world, "+400s", &clock), ""),
+        &RunResult::of(shifted(&world, "+400s", &clock), ""),
         "fail",
         "This clock is 6 min ahead of the NTP server",
     );
-    has(&Ran::of(shifted(&world, "-90s", &clock), ""), "warn", "This clock is 90 s behind the NTP server");
+    has(
+        &RunResult::of(shifted(&world, "-90s", &clock), ""),
+        "warn",
+        "This clock is 90 s behind the NTP server",
+    );
     let against = format!("checklist clock --json - --against {address}");
     has(&run(&world, &against), "pass", "the destination 127.0.0.1");
 }
@@ -111,7 +115,8 @@ fn correct_and_shifted_clocks_are_measured_against_a_real_ntp_server() {
 fn two_machines_are_compared_through_an_ntp_server_that_both_asked() {
     let world = World::new();
     let (_server, address) = chronyd(&world);
-    let facts = Ran::of(shifted(&world, "+1000s", &format!("facts --json --ntp {address}")), "").exits(0);
+    let facts =
+        RunResult::of(shifted(&world, "+1000s", &format!("facts --json --ntp {address}")), "").exits(0);
     fs::write(world.path("dc.json"), facts.out).unwrap();
     let ran = run(&world, &format!("checklist clock --json - --against dc.json --ntp {address}"));
     has(&ran, "fail", "This clock is 16 min behind");
@@ -142,7 +147,7 @@ fn a_tunnel_that_is_up_fails_and_one_that_is_down_does_not() {
         inside.arg(plain.get_program()).args(plain.get_args());
         inside.env("BKVERIFY_STATE_DIR", world.path("state"));
         inside.env("PATH", format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap()));
-        Ran::of(inside, "")
+        RunResult::of(inside, "")
     };
     has(&look("up"), "fail", "VPN links are up: tun7 (tun)");
     has(&look("down"), "pass", "No VPN link is up");
@@ -176,10 +181,10 @@ fn with_program(world: &World, name: &str, script: &str) -> PathBuf {
     folder
 }
 
-fn run_with_program(world: &World, folder: &Path, arguments: &str, input: &str) -> Ran {
+fn run_with_program(world: &World, folder: &Path, arguments: &str, input: &str) -> RunResult {
     let mut command = command(world, arguments);
     command.env("PATH", format!("{}:{}", folder.display(), std::env::var("PATH").unwrap()));
-    Ran::of(command, input)
+    RunResult::of(command, input)
 }
 
 #[test]

@@ -14,11 +14,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use bkverify::backup::{self, Backup, Context, EntryBatch, Listing, Needs, Wanted};
-use bkverify::stop::Stop;
+use bkverify::cancel::CancelToken;
 
 use collect::{CollectedListing, RestoredFiles, hash, restore, scratch};
 pub use collect::{catalog, open};
-use fixtures::{ALL, Fixture, Original, Yield};
+use fixtures::{ALL, Fixture, FixtureFile, Yield};
 
 /// Calls `test` with every fixture and its path. Compressed tar archives come a second time,
 /// uncompressed.
@@ -38,7 +38,7 @@ fn some(picks: &EntryBatch, keep: impl Fn(usize) -> bool) -> EntryBatch {
 }
 
 #[track_caller]
-fn assert_restored(fixture: &Fixture, restored: &RestoredFiles, expected: &BTreeMap<Vec<u8>, Original>) {
+fn assert_restored(fixture: &Fixture, restored: &RestoredFiles, expected: &BTreeMap<Vec<u8>, FixtureFile>) {
     let names = |path: &Vec<u8>| backup::escape(path).into_owned();
     let paths: Vec<String> = restored.files.keys().map(names).collect();
     assert_eq!(paths, expected.keys().map(names).collect::<Vec<_>>(), "{}", fixture.name);
@@ -160,7 +160,7 @@ fn eight_threads_restore_from_one_backup_at_once() {
         }
         let (picks, _) = catalog(backup);
         let target = tempfile::tempdir().unwrap();
-        let scratch = scratch(&target, &Stop::never());
+        let scratch = scratch(&target, &CancelToken::new());
         let mut all = RestoredFiles::default();
         std::thread::scope(|scope| {
             let threads: Vec<_> = (0..8)
@@ -185,7 +185,7 @@ fn eight_threads_restore_from_one_backup_at_once() {
 }
 
 #[test]
-fn a_listing_ends_when_its_receiver_has_enough() {
+fn a_listing_ends_when_its_sink_breaks() {
     each(|fixture, _, backup| {
         let sink = CollectedListing { enough: true, ..CollectedListing::default() };
         let listing = backup.catalog(Needs::default(), &Context::default(), &sink).unwrap();
@@ -194,7 +194,7 @@ fn a_listing_ends_when_its_receiver_has_enough() {
 }
 
 #[test]
-fn a_restore_ends_when_its_receiver_has_enough_or_the_run_stops() {
+fn a_restore_ends_when_its_sink_breaks_or_the_run_is_cancelled() {
     each(|fixture, _, backup| {
         let (picks, _) = catalog(backup);
         if picks.len() < 3 {
@@ -205,16 +205,16 @@ fn a_restore_ends_when_its_receiver_has_enough_or_the_run_stops() {
         for wanted in [Wanted::These(&picks), Wanted::Every(&every)] {
             let mut restored = RestoredFiles { limit: Some(2), ..RestoredFiles::default() };
             backup
-                .restore(wanted, &scratch(&target, &Stop::never()), &Context::default(), &mut restored)
+                .restore(wanted, &scratch(&target, &CancelToken::new()), &Context::default(), &mut restored)
                 .unwrap();
             assert_eq!(restored.files.len(), 2, "{}", fixture.name);
         }
-        let stop = Stop::never();
-        stop.set();
+        let cancel = CancelToken::new();
+        cancel.cancel();
         for wanted in [Wanted::These(&picks), Wanted::Every(&every)] {
             let mut restored = RestoredFiles::default();
             backup
-                .restore(wanted, &scratch(&target, &stop), &Context::new(stop.clone()), &mut restored)
+                .restore(wanted, &scratch(&target, &cancel), &Context::new(cancel.clone()), &mut restored)
                 .unwrap();
             assert!(restored.files.len() < 2, "{}", fixture.name);
         }
@@ -225,7 +225,7 @@ fn a_restore_ends_when_its_receiver_has_enough_or_the_run_stops() {
 fn nothing_is_left_in_the_scratch_folder() {
     each(|_, _, backup| {
         let target = tempfile::tempdir().unwrap();
-        let scratch = scratch(&target, &Stop::never());
+        let scratch = scratch(&target, &CancelToken::new());
         backup
             .restore(Wanted::Every(&|_| true), &scratch, &Context::default(), &mut RestoredFiles::default())
             .unwrap();
@@ -268,7 +268,7 @@ fn sparse_files_are_restored_with_their_holes() {
         backup
             .restore(
                 Wanted::Every(&sparse),
-                &scratch(&target, &Stop::never()),
+                &scratch(&target, &CancelToken::new()),
                 &Context::default(),
                 &mut blocks,
             )
@@ -288,7 +288,7 @@ fn a_failing_scratch_folder_ends_the_restore() {
             return;
         }
         let target = tempfile::tempdir().unwrap();
-        let scratch = scratch(&target, &Stop::never());
+        let scratch = scratch(&target, &CancelToken::new());
         std::fs::remove_dir_all(scratch.path()).unwrap();
         let mut restored = RestoredFiles::default();
         let error =

@@ -1,18 +1,19 @@
-//! Proves that the interfaces are wide enough for what comes. Each test adds something of a different
-//! kind in a file of its own, and uses only the interfaces that the program already has.
+//! Proves that the interfaces are wide enough for what comes. Each test adds something of a
+//! different kind in a file of its own, and uses only the interfaces that the program already has.
 
 mod network;
 mod observer;
 #[cfg(unix)]
 mod process;
 mod renderer;
+mod unfaithful;
 
 use std::time::SystemTime;
 
 use bkverify::backup::{Backup, BackupTime, Description, TakenFrom};
+use bkverify::cancel::CancelToken;
 use bkverify::plan::{CachePolicy, Plan, SampleSize, Target};
 use bkverify::platform::Timestamp;
-use bkverify::stop::Stop;
 use bkverify::verify::outcome::Outcome;
 use bkverify::verify::{self, Silent};
 
@@ -61,5 +62,5 @@ fn verified(world: &World, backup: &dyn Backup, sample: SampleSize, threads: usi
     plan.engine.threads = threads;
     plan.engine.cache = CachePolicy::Use;
     plan.claims.completeness.originals = 0;
-    verify::run_on(&plan, backup, &Stop::never(), &Silent).unwrap()
+    verify::run_on(&plan, backup, &CancelToken::new(), &Silent).unwrap()
 }

@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
+use crate::tidy::without_tests;
+
 /// Modules by their path (`backup::zip::extract`), with the other modules that each of them names.
 type Imports = BTreeMap<String, BTreeSet<String>>;
 
@@ -39,8 +41,9 @@ fn read_modules() -> BTreeMap<String, String> {
             parts.pop();
         }
         let text = fs::read_to_string(entry.path()).unwrap();
-        let lines = text.lines().take_while(|line| line.trim() != "#[cfg(test)]");
-        let code: Vec<_> = lines.filter(|line| !line.trim_start().starts_with("//")).collect();
+        let lines: Vec<_> = text.lines().map(str::to_owned).collect();
+        let program = without_tests(&lines).into_iter();
+        let code: Vec<_> = program.filter(|line| !line.trim_start().starts_with("//")).collect();
         modules.insert(parts.join("::"), code.join("\n"));
     }
     modules
@@ -58,11 +61,17 @@ fn paths(code: &str) -> Vec<String> {
             spread("", &rest[..end], &mut found);
         }
     }
-    let inline = code.split("crate::").skip(1);
-    found.extend(inline.map(|rest| {
-        let end = rest.find(|letter: char| !(letter.is_alphanumeric() || "_:".contains(letter)));
-        format!("crate::{}", &rest[..end.unwrap_or(rest.len())])
-    }));
+    for start in ["crate::", "super::"] {
+        // Of `super::super::x`, only the whole path says which module it is.
+        let starts = code.match_indices(start).filter(|(at, _)| !code[..*at].ends_with("super::"));
+        found.extend(starts.map(|(at, _)| {
+            let rest = &code[at..];
+            let end = rest.find(|letter: char| !(letter.is_alphanumeric() || "_:".contains(letter)));
+            rest[..end.unwrap_or(rest.len())].to_owned()
+        }));
+    }
+    // What stands before a group in braces is spread out above.
+    found.retain(|path| !path.ends_with("::"));
     found
 }
 

@@ -1,13 +1,13 @@
-//! The other direction: originals that the backup does not hold, and those of which nobody can
-//! tell.
+//! Completeness, the other direction of a verification: originals that the backup does not contain,
+//! and originals for which that cannot be decided.
 
 use std::fs;
 
 use crate::pack::{self, FORMATS, MTIME, Member, tree};
 use crate::world::{Verified, World};
 
-/// Three files of a cache, written before the tree, so that they were surely there when it was
-/// backed up.
+/// The tree with three cache files. They are older than the other files, so they certainly existed
+/// when the backup was made.
 fn with_cache() -> Vec<Member> {
     let cache = (0..3).map(|number| Member::new(format!("cache/deep/{number}"), "hot"));
     cache.chain(tree()).collect()
@@ -18,7 +18,7 @@ fn missing(verified: &Verified) -> usize {
 }
 
 #[test]
-fn what_was_never_backed_up_is_a_warning_by_default_and_a_failure_where_it_was_asked_for() {
+fn missing_originals_are_a_warning_by_default_and_a_failure_on_request() {
     for format in FORMATS {
         let world = World::new().originals(&with_cache()).backup(format, &tree());
         for sample in ["all", "5"] {
@@ -41,7 +41,7 @@ fn what_was_never_backed_up_is_a_warning_by_default_and_a_failure_where_it_was_a
 }
 
 #[test]
-fn what_a_job_asks_for_is_a_failure_as_well() {
+fn missing_originals_are_a_failure_if_a_job_asks_for_completeness() {
     let job = "[jobs.nightly]\nbackup = 'b'\nsource = 's'\nrestore-to = 'r'\ncache = 'use'\n";
     let world = World::new().originals(&with_cache()).backup("tar", &tree());
     let world = world.file("bkverify.toml", job);
@@ -54,9 +54,9 @@ fn what_a_job_asks_for_is_a_failure_as_well() {
 }
 
 #[test]
-fn what_is_missing_is_green_in_the_junit_report_where_nobody_asked() {
+fn missing_originals_do_not_fail_the_junit_report_unless_completeness_was_asked_for() {
     let world = World::new().originals(&with_cache()).backup("tar", &tree());
-    // One more for the run as a whole.
+    // One more case for the run as a whole.
     for (flags, failures, skipped) in [("", 0, 3), ("--completeness 200", 3 + 1, 0)] {
         world.verify(&format!("--sample all --junit j.xml {flags}"));
         let report = world.read("j.xml");
@@ -65,19 +65,19 @@ fn what_is_missing_is_green_in_the_junit_report_where_nobody_asked() {
     }
 }
 
-/// Makes the archive's own time later than everything that has happened, as a copy does that keeps
-/// no times.
+/// Sets the archive's own time later than everything that has happened, like a copy that does not
+/// keep times.
 fn copied(world: &World) {
     pack::set_mtime(&world.path("b"), 4_000_000_000);
 }
 
 #[cfg(unix)]
 #[test]
-fn a_folder_that_was_renamed_or_moved_there_after_the_backup_is_not_missing() {
+fn a_folder_renamed_or_moved_after_the_backup_is_not_missing() {
     for format in FORMATS {
         let world = World::new().originals(&tree()).backup(format, &tree());
         pack::write_files(&world.path("elsewhere"), &with_cache()[..3]);
-        // Everything in it keeps its times.
+        // The files in the folder keep their times.
         fs::rename(world.path("elsewhere/cache"), world.path("s/cache")).unwrap();
         for flags in ["--completeness 100", ""] {
             let verified = world.verify(&format!("--sample all {flags}"));
@@ -94,10 +94,10 @@ fn a_folder_that_was_renamed_or_moved_there_after_the_backup_is_not_missing() {
 
 #[cfg(unix)]
 #[test]
-fn what_came_before_a_copy_of_the_backup_is_named_and_not_accused() {
+fn an_original_older_than_a_copy_of_the_backup_is_doubtful_and_not_missing() {
     for format in ["tar", "tar.gz", "zip"] {
         let world = World::new().originals(&tree()).backup(format, &tree());
-        // As cp -p, tar and rsync -a write it: an old time, at a new place.
+        // As cp -p, tar and rsync -a write it: with an old time, at a new path.
         pack::write_files(&world.path("s"), &[Member::new("moved/in", "old")]);
         copied(&world);
         let verified = world.verify("--sample all --completeness 100").exits(3).says("INCOMPLETE");
@@ -108,7 +108,7 @@ fn what_came_before_a_copy_of_the_backup_is_named_and_not_accused() {
 }
 
 #[test]
-fn a_time_that_was_made_up_does_not_make_the_backup_younger() {
+fn an_invented_time_does_not_make_the_backup_younger() {
     let mut members = tree();
     members[1].mtime = 3_900_000_000;
     let world = World::new().originals(&members).backup("tar", &members);
@@ -119,7 +119,7 @@ fn a_time_that_was_made_up_does_not_make_the_backup_younger() {
 }
 
 #[test]
-fn looking_up_too_little_is_no_pass_where_it_was_asked_for() {
+fn looking_up_too_few_originals_does_not_pass_if_completeness_was_asked_for() {
     let young = (0..182).map(|n| Member { mtime: MTIME + 3600, ..Member::new(format!("new/{n}"), "x") });
     let young: Vec<Member> = young.collect();
     let world = World::new().originals(&tree()).backup("tar", &tree());
@@ -134,7 +134,7 @@ fn looking_up_too_little_is_no_pass_where_it_was_asked_for() {
         .verify("--sample all")
         .exits(0)
         .says("12 of 194 originals looked up in the backup; 182 more may be");
-    // Those that were modified after the time that the backup has are known to be too young.
+    // Originals that were modified after the time of the backup are known to be too young.
     pack::set_mtime(&world.path("b"), MTIME + 100);
     let verified = world.verify("--sample all --completeness 200").exits(3);
     assert_eq!(verified.number("/completeness/too_young"), 182);
@@ -142,13 +142,13 @@ fn looking_up_too_little_is_no_pass_where_it_was_asked_for() {
 }
 
 #[test]
-fn looking_up_nothing_is_no_pass_where_it_was_asked_for() {
+fn looking_up_no_original_does_not_pass_if_completeness_was_asked_for() {
     let world = World::new().originals(&tree()).backup("tar", &tree());
     fs::remove_dir_all(world.path("s/small")).unwrap();
     fs::create_dir_all(world.path("s/small")).unwrap();
     let members: Vec<_> = (0..9).map(|n| Member::new(format!("small/{n}.txt"), "x")).collect();
     let world = World::new().originals(&members).backup("tar", &members);
-    // The filter is one of size: it holds for the backup's files, and for no original any more.
+    // The filter is by size. The files in the backup pass it, but no original does any more.
     for member in &members {
         let name = std::str::from_utf8(&member.name).unwrap();
         let longer = Member { mtime: MTIME + 60, ..Member::new(name, "longer") };
@@ -159,7 +159,7 @@ fn looking_up_nothing_is_no_pass_where_it_was_asked_for() {
 }
 
 #[test]
-fn a_draw_goes_on_until_enough_are_old_enough() {
+fn originals_are_drawn_until_enough_are_old_enough() {
     let young = (0..100).map(|n| Member { mtime: MTIME + 3600, ..Member::new(format!("new/{n}"), "x") });
     let young: Vec<Member> = young.collect();
     let members = pack::many_small_files(300);
@@ -172,7 +172,7 @@ fn a_draw_goes_on_until_enough_are_old_enough() {
 }
 
 #[test]
-fn filters_leave_out_originals_as_they_leave_out_files_of_the_backup() {
+fn filters_apply_to_originals_as_to_files_in_the_backup() {
     let mut old = tree();
     old[0].mtime = MTIME - 86_400;
     let extra: Vec<Member> = vec![
@@ -203,7 +203,7 @@ fn filters_leave_out_originals_as_they_leave_out_files_of_the_backup() {
 }
 
 #[test]
-fn the_backup_and_restored_files_among_the_originals_are_no_originals() {
+fn the_backup_and_restored_files_below_the_source_are_not_originals() {
     for format in ["folder", "tar"] {
         let world = World::new().originals(&tree());
         pack::write(format, &world.path("s/backup"), &tree());
@@ -222,7 +222,7 @@ fn the_backup_and_restored_files_among_the_originals_are_no_originals() {
 }
 
 #[test]
-fn damage_of_the_backup_accuses_no_original_that_may_be_in_the_damaged_part() {
+fn originals_that_may_be_in_a_damaged_part_are_not_missing() {
     let mut archive =
         pack::archive("tar", &[tree(), vec![Member::new("last", pack::noise(9000, 4))]].concat());
     archive.truncate(archive.len() - 30_000);

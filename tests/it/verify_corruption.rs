@@ -1,5 +1,5 @@
-//! Backups that went bad: whatever is planted in a backup of any format is found, named and
-//! described, and nothing else is blamed.
+//! Corrupt backups: whatever damage is put into a backup of any format is found, named and
+//! described, and nothing else is reported.
 
 use std::fs;
 use std::io::{Seek, SeekFrom, Write};
@@ -12,7 +12,8 @@ use crate::world::{Verified, World};
 
 const REPORT: &str = "docs/report.bin";
 
-/// Verifies backups of every format that hold `backup`, against an intact tree.
+/// Verifies a backup with these members in every format, against an intact tree. `check` gets the
+/// result and the verdict that a difference has in the format.
 #[track_caller]
 fn in_every_format(backup: &[Member], check: impl Fn(Verified, &str)) {
     for format in FORMATS {
@@ -23,7 +24,7 @@ fn in_every_format(backup: &[Member], check: impl Fn(Verified, &str)) {
     }
 }
 
-/// The tree with one file's content treated.
+/// The tree, with the content of one file changed by `treat`.
 fn with(name: &str, treat: impl Fn(&mut Vec<u8>)) -> Vec<Member> {
     let mut members = tree();
     treat(&mut member(&mut members, name).content);
@@ -83,10 +84,10 @@ fn a_file_that_was_backed_up_in_part_is_found_and_described() {
     });
 }
 
-/// Large enough for originals to be read ahead and shared by threads; holes, so that it costs
-/// little.
+/// The files are large enough that originals are read ahead and hashed by several threads. They are
+/// sparse, to save space.
 #[test]
-fn large_files_are_told_apart_by_their_last_byte_however_they_are_read() {
+fn large_files_that_differ_only_in_their_last_byte_are_told_apart() {
     const SIZE: u64 = (64 << 20) + 12_345;
     let world = World::new();
     for (name, last) in
@@ -117,7 +118,7 @@ fn large_files_are_told_apart_by_their_last_byte_however_they_are_read() {
 }
 
 #[test]
-fn swapped_files_are_found_though_sizes_and_times_are_right() {
+fn swapped_files_are_found_although_sizes_and_times_are_right() {
     let mut backup = tree();
     let castor = member(&mut backup, "twins/castor").content.clone();
     let pollux = std::mem::replace(&mut member(&mut backup, "twins/pollux").content, castor);
@@ -166,7 +167,7 @@ fn originals_younger_than_the_backup_cannot_be_missing_from_it() {
 fn an_original_made_between_the_backup_and_a_copy_of_it_is_not_missing() {
     for format in ["tar", "tar.gz", "zip", "folder"] {
         let world = World::new().originals(&tree()).backup(format, &tree());
-        // The archive's own time is that of the copy: now.
+        // The archive's own time is that of the copy, which is now.
         let made = |name: &str, mtime| Member { mtime, ..Member::new(name, "made after the backup") };
         pack::write_files(&world.path("s"), &[made("young", pack::MTIME + 3600)]);
         for sample in ["all", "5"] {
@@ -177,7 +178,7 @@ fn an_original_made_between_the_backup_and_a_copy_of_it_is_not_missing() {
             assert_eq!(verified.number("/completeness/undecided"), 1, "{format}");
             assert_eq!(verified.number("/completeness/looked_up"), 12, "{format}");
         }
-        // One that was there before everything else is.
+        // An original that is older than everything else is missing.
         let originals = [vec![made("old", pack::MTIME - 3600)], tree()].concat();
         let world = World::new().originals(&originals).backup(format, &tree());
         pack::write_files(&world.path("s"), &[made("young", pack::MTIME + 3600)]);
@@ -187,12 +188,13 @@ fn an_original_made_between_the_backup_and_a_copy_of_it_is_not_missing() {
     }
 }
 
-/// The tree and behind it a large file, so that damage far behind the beginning hits that.
+/// The tree, followed by a large file, so that damage far from the beginning hits that file.
 fn large_tree() -> Vec<Member> {
     [tree(), vec![Member::new("large", pack::noise(500_000, 9))]].concat()
 }
 
-/// An archive of the large tree that `treat` damages after it was made, beside intact originals.
+/// An archive of the large tree that was damaged by `treat` after it was made, beside intact
+/// originals.
 fn damaged(format: &str, treat: impl Fn(&mut Vec<u8>)) -> World {
     let mut archive = pack::archive(format, &large_tree());
     treat(&mut archive);
@@ -200,7 +202,7 @@ fn damaged(format: &str, treat: impl Fn(&mut Vec<u8>)) -> World {
 }
 
 #[test]
-fn a_bit_that_flips_in_an_archive_costs_the_file_it_is_in() {
+fn a_flipped_bit_in_an_archive_is_found_in_the_right_file() {
     for format in &FORMATS[1..] {
         let world = damaged(format, |bytes| {
             let place = bytes.len() - 200_000;
@@ -215,7 +217,7 @@ fn a_bit_that_flips_in_an_archive_costs_the_file_it_is_in() {
 }
 
 #[test]
-fn a_sector_that_was_zeroed_in_an_archive_costs_the_file_it_is_in() {
+fn a_zeroed_sector_in_an_archive_is_found_in_the_right_file() {
     for format in &FORMATS[1..] {
         let world = damaged(format, |bytes| {
             let place = bytes.len() - 200_000;
@@ -227,7 +229,7 @@ fn a_sector_that_was_zeroed_in_an_archive_costs_the_file_it_is_in() {
 }
 
 #[test]
-fn of_an_archive_that_was_cut_short_everything_before_the_cut_is_verified() {
+fn everything_before_the_end_of_a_truncated_archive_is_verified() {
     for format in ["tar", "tar.gz", "tar.zst", "tar.xz", "tar.bz2"] {
         let world = damaged(format, |bytes| bytes.truncate(bytes.len() - 200_000));
         let verified = world.verify("--sample all").exits(1).says("FAIL");
@@ -238,16 +240,16 @@ fn of_an_archive_that_was_cut_short_everything_before_the_cut_is_verified() {
 }
 
 #[test]
-fn a_zip_without_its_directory_cannot_be_used_and_says_so() {
+fn a_zip_without_its_directory_is_unusable() {
     let world = damaged("zip", |bytes| bytes.truncate(bytes.len() / 2));
     let ran = world.run("--backup b --source s --restore-to r --sample all --cache use");
     ran.exits(4).err_has("error: the zip backup").err_has("hint: it was probably cut short").out_is("");
 }
 
-/// A flip may hit a byte that means nothing (padding, a user's number). A run that passes all the
-/// same must have seen every file, and the right bytes.
+/// The flipped bit may be in a byte without meaning (padding, the number of a user). Even then, a
+/// run that passes must have seen every file with the right bytes.
 #[test]
-fn a_bit_that_flips_anywhere_in_an_archive_is_found_or_harmless() {
+fn a_flipped_bit_anywhere_in_an_archive_is_found_or_harmless() {
     for format in &FORMATS[1..] {
         let archive = pack::archive(format, &tree());
         for part in 0..13 {
@@ -268,9 +270,9 @@ fn a_bit_that_flips_anywhere_in_an_archive_is_found_or_harmless() {
 }
 
 #[test]
-fn a_backup_that_kept_no_times_is_held_against_the_originals_all_the_same() {
+fn a_backup_without_the_original_times_is_still_compared() {
     let world = World::new().originals(&tree());
-    // A copy of later times, as `cp` without `-p` makes it.
+    // A copy with new times, as `cp` without `-p` makes it.
     let now =
         std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap().as_secs();
     let copy = with(REPORT, |content| content[0] ^= 1).into_iter();

@@ -1,12 +1,12 @@
-//! What a run says about the disks that it read from, and what it does not claim.
+//! What a run says about the disks that it read from, and what it must not claim.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::pack::{self, Member};
-use crate::world::{Ran, Verified, World};
+use crate::world::{RunResult, Verified, World};
 
-/// A folder in memory, where there is one.
+/// A folder on a file system in memory, if there is one.
 fn in_memory() -> Option<tempfile::TempDir> {
     let shared = Path::new("/dev/shm");
     rustix::fs::statfs(shared)
@@ -18,7 +18,7 @@ fn members() -> Vec<Member> {
     vec![Member::new("large", pack::noise(2 << 20, 5)), Member::new("small", "small")]
 }
 
-/// Whether this kernel tells what it keeps in memory (since Linux 6.5).
+/// Whether this kernel reports which pages are cached (since Linux 6.5).
 fn kernel_tells() -> bool {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
     let mut numbers = release.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
@@ -26,7 +26,7 @@ fn kernel_tells() -> bool {
 }
 
 #[test]
-fn a_backup_in_memory_is_never_said_to_be_read_from_the_disk() {
+fn a_backup_in_memory_is_not_reported_as_read_from_disk() {
     let Some(memory) = in_memory().filter(|_| kernel_tells()) else { return };
     for format in ["folder", "tar", "zip"] {
         let world = World::new().originals(&members());
@@ -43,20 +43,20 @@ fn a_backup_in_memory_is_never_said_to_be_read_from_the_disk() {
 }
 
 #[test]
-fn what_may_be_read_from_memory_is_not_asked_about() {
+fn cached_reads_are_not_measured_with_cache_use() {
     let world = World::new().originals(&members()).backup("folder", &members());
     let report = world.verify("--cache use --sample all").exits(0);
     assert!(report.at("/effort/cached_bytes").is_null());
 }
 
 #[test]
-fn what_another_program_has_mapped_is_told() {
+fn bytes_that_another_program_has_mapped_are_reported_as_cached() {
     if !kernel_tells() {
         return;
     }
     let world = World::new().originals(&members()).backup("folder", &members());
     let file = std::fs::File::open(world.path("s/large")).unwrap();
-    // SAFETY: nothing changes the file while it is mapped.
+    // SAFETY: nobody changes the file while it is mapped.
     let map = unsafe { memmap2::Mmap::map(&file).unwrap() };
     let sum = map.iter().fold(0, |sum: u8, &byte| sum.wrapping_add(byte));
     std::hint::black_box(sum);
@@ -67,9 +67,9 @@ fn what_another_program_has_mapped_is_told() {
     }
 }
 
-/// Verifies `b`, an overlay over the folder of originals `s` with one file of its own; nothing
-/// where none can be mounted.
-fn over_the_originals(world: &World, swapped: bool) -> Option<Ran> {
+/// Verifies `b`, an overlay over the folder of originals `s` with one file of its own. `None` if no
+/// overlay can be mounted.
+fn over_the_originals(world: &World, swapped: bool) -> Option<RunResult> {
     let (backup, source) = if swapped { ("s", "b") } else { ("b", "s") };
     let script = format!(
         "mount -t overlay overlay -o lowerdir=s,upperdir=u,workdir=w b || exit 99; \
@@ -80,11 +80,11 @@ fn over_the_originals(world: &World, swapped: bool) -> Option<Ran> {
     command.args(["--map-root-user", "--mount", "sh", "-c", &script]).current_dir(world.path(""));
     command.env("HOME", world.path("home")).env("XDG_CONFIG_HOME", world.path("home"));
     command.env("PROGRAM", env!("CARGO_BIN_EXE_bkverify"));
-    Some(Ran::of(command, "")).filter(|ran| ran.code == Some(0) || ran.code == Some(1))
+    Some(RunResult::of(command, "")).filter(|ran| ran.code == Some(0) || ran.code == Some(1))
 }
 
 #[test]
-fn an_overlay_over_the_originals_is_no_second_copy_but_what_was_written_to_it_is() {
+fn an_overlay_over_the_originals_is_not_a_second_copy_except_for_files_written_to_it() {
     for swapped in [false, true] {
         let mut world = World::new();
         for name in ["large", "deep/er/small", "own"] {
@@ -106,7 +106,7 @@ fn an_overlay_over_the_originals_is_no_second_copy_but_what_was_written_to_it_is
 }
 
 #[test]
-fn copies_on_the_disk_of_their_originals_pass_without_a_word() {
+fn copies_on_the_same_disk_as_their_originals_pass_without_a_note() {
     let world = World::new().originals(&members()).backup("folder", &members());
     let ran = world.verify("--sample all").exits(0).ran;
     assert!(!ran.out.contains("share"), "{ran}");

@@ -1,15 +1,15 @@
-//! The draw: which files a seed picks depends on their names alone, and anybody can compute it.
+//! The draw: which files a seed selects depends only on their names, and anybody can compute it.
 //!
-//! The computation here goes another way than the program: it hashes everything, sorts, and takes
-//! the first.
+//! The computation here is different from the program's: it hashes everything, sorts, and takes the
+//! first files.
 
 use std::collections::BTreeSet;
 
 use crate::pack::{Member, many_small_files};
 use crate::world::{Verified, World};
 
-/// The names of the `count` files that a seed draws, and the population's digest, by the steps that
-/// the program documents.
+/// The names of the `count` files that a seed selects, and the digest of the population, computed
+/// as the program's documentation says.
 fn redraw(seed: &str, names: &[Vec<u8>], count: usize) -> (BTreeSet<String>, String) {
     let mut key = blake3::Hasher::new_derive_key("bkverify 2026 sample v1");
     key.update(seed.as_bytes());
@@ -26,7 +26,7 @@ fn redraw(seed: &str, names: &[Vec<u8>], count: usize) -> (BTreeSet<String>, Str
     (drawn.collect(), format!("{digest:032x}"))
 }
 
-/// What a run drew, from the copies it kept.
+/// The files that a run drew, taken from the copies that it kept.
 fn drawn(world: &World) -> BTreeSet<String> {
     let folders: Vec<_> = world.names("r");
     assert_eq!(folders.len(), 1, "{folders:?}");
@@ -79,7 +79,7 @@ fn a_run_without_a_seed_can_be_redrawn_from_its_report() {
 }
 
 #[test]
-fn replacements_are_the_next_by_rank() {
+fn replacements_are_the_files_with_the_next_ranks() {
     let members = many_small_files(100);
     let (first, _) = redraw("s", &names(&members), 5);
     let (more, _) = redraw("s", &names(&members), 7);
@@ -92,7 +92,7 @@ fn replacements_are_the_next_by_rank() {
 }
 
 #[test]
-fn filters_decide_what_is_drawn_from() {
+fn filters_decide_which_files_are_drawn_from() {
     let members = many_small_files(160);
     let world = World::new().originals(&members).backup("zip", &members);
     let verified = world.verify("--sample 6 --seed s --include crowd/3/ --keep all").exits(0);
@@ -109,7 +109,7 @@ fn wanted_verified_bound(verified: &Verified) -> [u64; 3] {
 }
 
 #[test]
-fn shares_everything_and_tolerances_choose_the_right_number() {
+fn a_share_all_and_a_tolerance_give_the_right_sample_size() {
     let members = many_small_files(1000);
     let world = World::new().originals(&members).backup("tar", &members);
     let verified = world.verify("--sample 5%").exits(0);

@@ -1,5 +1,5 @@
-//! Runs that end in an error: their reports say so, so that nobody takes yesterday's pass for
-//! today's.
+//! Runs that end with an error. Their reports say so, so that nobody takes yesterday's pass for
+//! today's result.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use crate::world::{Verified, World};
 
 const FLAGS: &str = "--backup b --source s --restore-to r --cache use --sample all --json report.json";
 
-/// A world where a run has passed and left its reports.
+/// A world in which a run has passed and left its reports.
 fn passed_yesterday() -> World {
     let world = World::new().originals(&tree()).backup("tar", &tree());
     world.run(&format!("{FLAGS} --junit report.xml")).exits(0);
@@ -33,7 +33,7 @@ fn an_error_replaces_the_report_of_an_earlier_pass() {
 }
 
 #[test]
-fn what_looks_like_an_address_is_a_missing_file_with_a_hint() {
+fn a_backup_that_looks_like_an_address_is_a_missing_file_with_a_hint() {
     let world = World::new().originals(&tree());
     let flags = FLAGS.replace("--backup b", "--backup restic:/repo");
     world
@@ -44,7 +44,7 @@ fn what_looks_like_an_address_is_a_missing_file_with_a_hint() {
 }
 
 #[test]
-fn a_usage_error_that_shows_only_in_the_backup_is_reported_too() {
+fn a_usage_error_that_only_the_backup_reveals_is_also_reported() {
     let world = passed_yesterday();
     let ran = world.run(&format!("{FLAGS} --exclude *")).exits(2).out_is("");
     let verified = Verified::new(ran, &world.read("report.json"));
@@ -53,7 +53,7 @@ fn a_usage_error_that_shows_only_in_the_backup_is_reported_too() {
 }
 
 #[test]
-fn a_restore_folder_that_fails_before_the_first_file_is_reported_too() {
+fn a_restore_folder_that_fails_before_the_first_file_is_also_reported() {
     let world = passed_yesterday();
     fs::remove_dir_all(world.path("r")).unwrap();
     let world = world.file("r", "a file");
@@ -62,7 +62,7 @@ fn a_restore_folder_that_fails_before_the_first_file_is_reported_too() {
 }
 
 #[test]
-fn json_on_standard_output_tells_of_an_error_too() {
+fn json_on_standard_output_also_reports_an_error() {
     let world = World::new().originals(&tree());
     let ran = world.run(&FLAGS.replace("report.json", "-")).exits(4).err_has("cannot open the backup");
     let report = ran.out.clone();
@@ -70,11 +70,11 @@ fn json_on_standard_output_tells_of_an_error_too() {
 }
 
 #[test]
-fn an_error_about_where_the_report_is_writes_it_nowhere() {
+fn an_error_about_the_path_of_a_report_leaves_that_report_unwritten() {
     let world = World::new().originals(&tree()).backup("tar", &tree());
     let before = fs::read(world.path("b")).unwrap();
     world.run(&FLAGS.replace("report.json", "b")).exits(2).err_has("would be written over");
-    // The same where another error comes first.
+    // The same if another error comes first.
     world.run(&format!("{} --include [a", FLAGS.replace("report.json", "b"))).exits(2);
     world.run(&FLAGS.replace("report.json", "b").replace("--source s", "--source b")).exits(2);
     assert_eq!(fs::read(world.path("b")).unwrap(), before);

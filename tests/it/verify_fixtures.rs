@@ -1,5 +1,5 @@
-//! The committed backups that real programs made, and ones that the programs of this machine make:
-//! intact they pass, and what is planted in a copy is found.
+//! The committed backups that real programs made, and backups that the programs on this machine
+//! make. Intact, they pass; damage in a copy is found.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,15 +13,15 @@ use crate::pack::set_mtime;
 use crate::pack::tree;
 use crate::world::World;
 
-/// Files in the committed original tree.
+/// The number of files in the committed original tree.
 const FILES: u64 = 210;
 
 fn fixtures() -> PathBuf {
-    // Below wine the working folder of a run is on another drive than this.
+    // Under wine, the program runs in a folder on another drive.
     std::path::absolute(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")).unwrap()
 }
 
-/// A world with the committed originals, which get back the times that git did not keep.
+/// A world with the committed originals. Their times are restored, because git does not keep them.
 fn originals() -> World {
     let world = World::new();
     let manifest = fs::read_to_string(fixtures().join("manifest.txt")).unwrap();
@@ -64,11 +64,11 @@ fn the_committed_folder_passes() {
     let flags = "--source s --restore-to r --sample all --backup";
     let mut command = world.command(flags);
     command.arg(folder);
-    crate::world::Ran::of(command, "").exits(0).out_has("PASS  210 of 210 identical.");
+    crate::world::RunResult::of(command, "").exits(0).out_has("PASS  210 of 210 identical.");
 }
 
 #[test]
-fn what_is_planted_in_a_copy_of_any_committed_archive_is_found() {
+fn damage_in_a_copy_of_any_committed_archive_is_found() {
     let world = originals();
     for archive in archives() {
         let intact = fs::read(&archive).unwrap();
@@ -88,7 +88,7 @@ fn what_is_planted_in_a_copy_of_any_committed_archive_is_found() {
     }
 }
 
-/// Makes `b` of `s` by a program; `false` if the machine has none of that name.
+/// Makes the backup `b` of `s` with a program. `false` if the program is not installed.
 #[cfg(unix)]
 fn makes_a_backup(world: &World, line: &str) -> bool {
     let (program, arguments) = line.split_once(' ').unwrap();
@@ -108,7 +108,7 @@ fn makes_a_backup(world: &World, line: &str) -> bool {
 
 #[cfg(unix)]
 #[test]
-fn what_the_programs_of_this_machine_back_up_passes() {
+fn backups_made_by_the_programs_on_this_machine_pass() {
     let mut made = 0;
     for line in [
         "tar -cf ../b .",
@@ -135,7 +135,7 @@ fn what_the_programs_of_this_machine_back_up_passes() {
 
 #[cfg(unix)]
 #[test]
-fn an_archive_that_was_appended_to_holds_the_last_of_each_name() {
+fn of_an_archive_with_repeated_names_the_last_entries_are_verified() {
     let world = World::new().originals(&tree());
     let letter = world.path("s/docs/letter.txt");
     if !makes_a_backup(&world, "tar -cf ../b .") {

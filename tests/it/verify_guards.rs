@@ -1,4 +1,4 @@
-//! Mistakes on the command line that would destroy a backup, or prove it by itself.
+//! Mistakes on the command line that would destroy a backup, or compare it with itself.
 
 use std::fs;
 
@@ -24,7 +24,7 @@ fn a_report_is_never_written_over_the_backup_or_into_it() {
 }
 
 #[test]
-fn a_report_replaces_no_original() {
+fn a_report_is_never_written_over_an_original() {
     let world = intact("zip");
     let original =
         fs::read_dir(world.path("s")).unwrap().flatten().find(|found| found.path().is_file()).unwrap();
@@ -35,14 +35,14 @@ fn a_report_replaces_no_original() {
 }
 
 #[test]
-fn a_folder_is_no_backup_of_itself() {
+fn a_folder_is_not_accepted_as_its_own_backup() {
     let world = intact("folder");
     let ran = world.run("--backup s --source s --restore-to r");
     ran.exits(2).out_is("").err_has("the backup is the folder of the originals").err_has("hint: ");
 }
 
 #[test]
-fn hard_links_to_the_originals_are_no_second_copy() {
+fn hard_links_to_the_originals_do_not_count_as_a_backup() {
     let world = intact("folder");
     for name in ["one-byte", "docs/letter.txt"] {
         let copy = world.path("b").join(name);
@@ -67,7 +67,7 @@ fn an_archive_whose_tail_was_zeroed_does_not_pass() {
 }
 
 #[test]
-fn lookups_of_a_listing_that_ended_early_invent_no_missing_file() {
+fn a_listing_that_ended_early_reports_no_original_as_missing() {
     let members: Vec<_> =
         (0..400).map(|number| pack::Member::new(format!("{number}"), vec![7; 1000])).collect();
     let world = World::new().originals(&members).backup("folder", &members);

@@ -1,28 +1,28 @@
-//! What a run must not do to others, and what others' limits must not do to it.
+//! What a run must not do to other users, and what limits set by others must not do to a run.
 
 use std::os::unix::fs::chown;
 use std::path::Path;
 use std::process::Command;
 
 use crate::pack::{self, Member};
-use crate::world::{Ran, World};
+use crate::world::{RunResult, World};
 
-/// A user that owns nothing else here.
+/// A user that owns nothing else on this machine.
 const NOBODY: u32 = 54_321;
 
-/// Whether this is root, who alone can act as another user.
+/// Whether this is root. Only root can act as another user.
 fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// Gives a folder and all in it away, so that another user can work there.
+/// Changes the owner of a folder and everything in it, so that another user can work there.
 fn give_away(place: &Path) {
     for entry in walkdir::WalkDir::new(place) {
         chown(entry.unwrap().path(), Some(NOBODY), Some(NOBODY)).unwrap();
     }
 }
 
-/// The program's command, as a user who may have so many tasks (root may have any number).
+/// A command that runs the program as a user with a limit on tasks. (For root there is no limit.)
 fn limited(world: &World, tasks: u32, arguments: &str) -> Command {
     let command = world.command(arguments);
     let mut limited = Command::new(if is_root() { "setpriv" } else { "prlimit" });
@@ -37,7 +37,7 @@ fn limited(world: &World, tasks: u32, arguments: &str) -> Command {
 }
 
 #[test]
-fn a_run_that_may_have_no_more_threads_goes_on_with_those_it_has() {
+fn a_run_that_cannot_start_more_threads_goes_on_with_those_it_has() {
     let large = Member::new("large", pack::noise(9 << 20, 3));
     let members: Vec<_> = pack::many_small_files(300).into_iter().chain([large]).collect();
     for format in ["folder", "tar", "tar.gz", "zip"] {
@@ -49,7 +49,7 @@ fn a_run_that_may_have_no_more_threads_goes_on_with_those_it_has() {
             let arguments = format!(
                 "--backup b --source s --restore-to r --threads 8 --cache use --sample {sample} --completeness 50 --json j.json"
             );
-            let ran = Ran::of(limited(&world, tasks, &arguments), "").exits(0);
+            let ran = RunResult::of(limited(&world, tasks, &arguments), "").exits(0);
             let report: serde_json::Value = serde_json::from_str(&world.read("j.json")).unwrap();
             let expected = if sample == "all" { 301 } else { 200 };
             assert_eq!(report["counts"]["verified"], expected, "{format}, {tasks} tasks\n{ran}");
@@ -60,18 +60,18 @@ fn a_run_that_may_have_no_more_threads_goes_on_with_those_it_has() {
 }
 
 #[test]
-fn a_checklist_that_may_have_no_threads_does_its_checks_one_by_one() {
+fn a_checklist_that_cannot_start_threads_runs_its_checks_one_by_one() {
     let world = World::new();
     if is_root() {
         give_away(&world.path(""));
     }
-    let ran = Ran::of(limited(&world, 1, "checklist --json -"), "");
+    let ran = RunResult::of(limited(&world, 1, "checklist --json -"), "");
     assert!(!ran.to_string().contains("panicked"), "{ran}");
     assert!(!ran.to_string().contains("the check itself broke"), "{ran}");
 }
 
 #[test]
-fn folders_deeper_than_a_path_may_be_long_are_verified_by_handle() {
+fn folders_too_deep_for_a_path_are_verified_through_handles() {
     let deep = "d".repeat(200);
     let make = |top: &str, content: &str| {
         format!(

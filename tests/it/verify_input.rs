@@ -1,20 +1,20 @@
-//! Bad input: what cannot be used is refused in plain words, with the exit code that says so,
-//! before anything is written.
+//! Bad input: what cannot be used is refused in plain words and with the right exit code, before
+//! anything is written.
 
 use std::fs;
 
 use crate::pack::{self, FORMATS, Member, many_small_files, tree};
-use crate::world::{Ran, World};
+use crate::world::{RunResult, World};
 
 const FLAGS: &str = "--backup b --source s --restore-to r --cache use --sample all";
 
 #[track_caller]
-fn refused(world: &World, code: i32) -> Ran {
+fn refused(world: &World, code: i32) -> RunResult {
     world.run(FLAGS).exits(code).out_is("").err_has("bkverify: error: ").err_has("\n  hint: ")
 }
 
 #[test]
-fn a_backup_that_is_not_there_is_named() {
+fn a_missing_backup_is_named() {
     let world = World::new().originals(&tree());
     let place = world.path("b").display().to_string();
     refused(&world, 4)
@@ -23,7 +23,7 @@ fn a_backup_that_is_not_there_is_named() {
 }
 
 #[test]
-fn an_empty_file_is_no_backup() {
+fn an_empty_file_is_not_a_backup() {
     let world = World::new().originals(&tree()).file("b", "");
     refused(&world, 4)
         .err_has("the file is empty; check whether the program that should have written it failed");
@@ -43,7 +43,7 @@ fn an_empty_backup_proves_nothing() {
 }
 
 #[test]
-fn a_file_of_another_kind_is_no_backup() {
+fn a_file_of_an_unknown_format_is_not_a_backup() {
     let words = "no backup at all, but some words that go on for long enough\n".repeat(50);
     let world = World::new().originals(&tree()).file("b", words);
     refused(&world, 4)
@@ -55,7 +55,7 @@ fn a_file_of_another_kind_is_no_backup() {
 
 #[cfg(unix)]
 #[test]
-fn a_pipe_or_a_device_is_no_backup_and_is_not_waited_for() {
+fn a_pipe_or_a_device_is_not_a_backup_and_is_not_waited_for() {
     let world = World::new().originals(&tree());
     crate::unix::pipe(&world.path("b"));
     refused(&world, 4).err_has("it is neither a file nor a folder");
@@ -72,14 +72,14 @@ fn a_backup_without_permission_is_refused() {
     let world = World::new().originals(&tree()).backup("tar", &tree());
     fs::set_permissions(world.path("b"), fs::Permissions::from_mode(0o000)).unwrap();
     if fs::File::open(world.path("b")).is_ok() {
-        // Root reads everything.
+        // Root can read everything.
         return;
     }
     refused(&world, 4).err_has("cannot open the backup").err_has("that you may read it");
 }
 
 #[test]
-fn originals_that_are_not_there_are_named() {
+fn missing_sources_are_named() {
     let world = World::new().backup("folder", &tree());
     let place = world.path("s").display().to_string();
     refused(&world, 4).err_has(&format!("cannot open the originals' folder {place}: "));
@@ -88,7 +88,7 @@ fn originals_that_are_not_there_are_named() {
 }
 
 #[test]
-fn filters_that_leave_nothing_are_an_error_and_no_pass() {
+fn filters_that_no_file_passes_are_an_error() {
     for format in ["folder", "tar", "tar.gz", "zip"] {
         let world = World::new().originals(&tree()).backup(format, &tree());
         for sample in ["--sample all", "--sample 5", "--sample 5%", "--tolerance 1%"] {
@@ -105,7 +105,7 @@ fn filters_that_leave_nothing_are_an_error_and_no_pass() {
     }
 }
 
-/// Runs with `restore_to` and expects to be refused with nothing made anywhere.
+/// Runs with `restore_to`, and asserts that it is refused and that nothing is created anywhere.
 #[track_caller]
 fn overlaps(world: &World, restore_to: &str, relation: &str) {
     let before = all_names(world);
@@ -166,7 +166,7 @@ fn a_restore_folder_that_cannot_be_made_is_named() {
     assert_eq!(world.read("r"), "a file");
 }
 
-/// A place that is not writable for anybody, root included.
+/// A path where nobody can write, not even root.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_restore_folder_that_cannot_be_written_is_named() {
@@ -208,7 +208,7 @@ fn originals_that_grow_and_shrink_while_they_are_read_are_never_verified_wrongly
             while !done.load(std::sync::atomic::Ordering::Relaxed) {
                 size = 400_000 - size - 1;
                 for place in &places[..30] {
-                    // Windows lets nobody cut a file that is being read.
+                    // On Windows a file that is being read cannot be truncated.
                     let _ =
                         fs::OpenOptions::new().write(true).open(place).and_then(|file| file.set_len(size));
                 }

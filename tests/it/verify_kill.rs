@@ -1,4 +1,4 @@
-//! Runs that are killed: nothing of anybody else's is touched, and the next run cleans up.
+//! Runs that are killed: nothing that belongs to others is touched, and the next run cleans up.
 
 use std::process::Stdio;
 use std::thread::sleep;
@@ -12,7 +12,7 @@ const KILLS: u32 = 50;
 const FLAGS: &str = "--backup b --source s --restore-to r --cache use --sample all";
 
 #[test]
-fn killed_at_any_moment_it_has_changed_nothing_and_the_next_run_cleans_up() {
+fn a_run_killed_at_any_moment_has_changed_nothing_and_the_next_run_cleans_up() {
     let members = many_small_files(1500);
     let world = World::new()
         .originals(&members)
@@ -28,8 +28,8 @@ fn killed_at_any_moment_it_has_changed_nothing_and_the_next_run_cleans_up() {
     let whole = clock.elapsed();
     let mut left_behind = 0;
     for kill in 0..KILLS {
-        // Every part of a run is hit; by what it is divided into, no two kills fall on the same
-        // moment.
+        // The kills are spread over the whole run. The divisor makes sure that no two of them hit
+        // the same moment.
         kill_after(&world, whole * kill / KILLS);
         left_behind += u32::from(world.names("r") != foreign);
     }
@@ -40,7 +40,7 @@ fn killed_at_any_moment_it_has_changed_nothing_and_the_next_run_cleans_up() {
         .run(FLAGS)
         .exits(0)
         .out_has("PASS  1,500 of 1,500 identical.")
-        .out_has("left alone, it holds files");
+        .out_has("not removed, because it holds files");
     assert_eq!(world.names("r"), foreign);
     assert_eq!(world.read("r/notes.txt") + &world.read("r/000001"), "minemine too");
     assert_eq!(world.names("r/bkverify-scratch-of-mine"), ["letter"]);
@@ -56,7 +56,7 @@ fn kill_after(world: &World, time: Duration) {
 }
 
 #[test]
-fn what_a_killed_run_left_is_named_when_it_is_removed() {
+fn leftovers_of_a_killed_run_are_named_when_they_are_removed() {
     let members = many_small_files(1500);
     let world = World::new().originals(&members).backup("folder", &members).folder("r");
     let mut time = Duration::from_millis(20);

@@ -1,5 +1,5 @@
-//! Archives made by somebody who means harm, or by a program that did not think: names that leave
-//! the folder, that no file system can hold, and members that are not what they declare.
+//! Archives made by an attacker or by a careless program: names that lead outside the folder, names
+//! that no file system can store, and members that are not what they declare.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -7,13 +7,13 @@ use std::path::PathBuf;
 use crate::pack::{self, FORMATS, Member, tree};
 use crate::world::World;
 
-/// Everything in this world but the report.
+/// Everything in this world except the report.
 fn surroundings(world: &World) -> BTreeSet<PathBuf> {
     let entries = walkdir::WalkDir::new(world.path(".")).into_iter().map(|entry| entry.unwrap().into_path());
     entries.filter(|path| !path.ends_with("report.json") && !path.ends_with("r")).collect()
 }
 
-/// The tree, and behind it a member of each hostile name.
+/// The tree, followed by one member for each hostile name.
 fn hostile() -> Vec<Member> {
     let names: [&[u8]; 12] = [
         b"../escaped",
@@ -35,7 +35,7 @@ fn hostile() -> Vec<Member> {
 }
 
 #[test]
-fn hostile_names_reach_no_file_system_and_the_honest_files_are_verified() {
+fn hostile_names_are_never_created_and_the_other_files_are_verified() {
     for format in &FORMATS[1..] {
         let world = World::new().originals(&tree()).backup(format, &hostile());
         let before = surroundings(&world);
@@ -50,7 +50,7 @@ fn hostile_names_reach_no_file_system_and_the_honest_files_are_verified() {
 }
 
 #[test]
-fn names_that_command_a_terminal_are_shown_and_not_obeyed() {
+fn terminal_commands_in_names_are_shown_escaped() {
     let world = World::new().originals(&tree()).backup("tar", &hostile());
     let verified = world.verify("--sample all -v");
     let said = format!("{}{}", verified.ran.out, verified.ran.err);
@@ -59,7 +59,7 @@ fn names_that_command_a_terminal_are_shown_and_not_obeyed() {
 }
 
 #[test]
-fn copies_that_are_kept_stay_inside_the_folder_for_them() {
+fn kept_copies_stay_inside_their_folder() {
     for format in ["tar", "zip"] {
         let world = World::new().originals(&tree()).backup(format, &hostile());
         let before = surroundings(&world);
@@ -72,8 +72,9 @@ fn copies_that_are_kept_stay_inside_the_folder_for_them() {
 }
 
 #[test]
-fn a_name_with_a_zero_byte_is_never_cut_into_another() {
-    // In a zip a name may hold anything; here it would be the letter's if it were cut at the zero.
+fn a_name_is_never_cut_at_a_zero_byte() {
+    // In a zip archive, a name can contain anything. If this one were cut at the zero byte, it
+    // would be the name of the letter.
     let mut members = tree();
     members.push(Member::new(b"docs/letter.txt\0.exe", "harm"));
     let world = World::new().originals(&tree()).backup("zip", &members);
@@ -83,8 +84,8 @@ fn a_name_with_a_zero_byte_is_never_cut_into_another() {
 }
 
 #[test]
-fn a_link_in_an_archive_leads_nowhere() {
-    // A link to a folder outside, and a file that a careless program would write through it.
+fn a_link_in_an_archive_is_never_followed() {
+    // A link to a folder outside, and a file that a careless program would write through the link.
     let mut link = pack::tar_header(b"docs/way-out", 0, pack::MTIME, b'2');
     link[157..157 + 8].copy_from_slice(b"../../..");
     link[148..156].copy_from_slice(b"        ");
@@ -99,7 +100,7 @@ fn a_link_in_an_archive_leads_nowhere() {
 }
 
 #[test]
-fn a_member_that_grows_past_its_declared_size_is_stopped_there() {
+fn a_member_larger_than_its_declared_size_is_stopped_there() {
     let mut members = tree();
     members[0].content = vec![0; 5_000_000];
     members[0].declared = Some(20_000);
@@ -113,7 +114,7 @@ fn a_member_that_grows_past_its_declared_size_is_stopped_there() {
 }
 
 #[test]
-fn a_member_that_declares_more_than_there_is_costs_no_room_and_does_not_pass() {
+fn a_member_smaller_than_its_declared_size_takes_no_space_and_does_not_pass() {
     for (format, declared) in
         [("tar", 0o77_777_777_777), ("tar.gz", 0o77_777_777_777), ("zip", 4_000_000_000)]
     {

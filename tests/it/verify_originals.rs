@@ -1,4 +1,4 @@
-//! Originals that moved on: what has changed, gone or become unreadable since the backup proves
+//! Originals that changed: what was modified, deleted or became unreadable since the backup proves
 //! nothing, is replaced, and is never counted as verified.
 
 use std::fs;
@@ -19,7 +19,7 @@ fn overwrite(world: &World, path: &str, content: &str, mtime: u64) {
 }
 
 #[test]
-fn an_original_that_was_modified_later_is_no_fault_of_the_backup() {
+fn an_original_modified_after_the_backup_is_changed_and_not_corrupt() {
     for format in pack::FORMATS {
         let world = World::new().originals(&tree()).backup(format, &tree());
         overwrite(&world, LETTER, "Dear Sir and Madam,\n", MTIME + 60);
@@ -36,7 +36,7 @@ fn an_original_that_was_modified_later_is_no_fault_of_the_backup() {
 }
 
 #[test]
-fn a_file_that_differs_though_nobody_modified_it_is_the_backups_fault_unless_a_checksum_vouches_for_it() {
+fn an_unmodified_original_that_differs_is_the_backups_fault_unless_a_checksum_proves_the_copy_right() {
     for (format, verdict) in [("tar", "corrupt"), ("folder", "corrupt"), ("tar.gz", "original-corrupt")] {
         let world = World::new().originals(&tree()).backup(format, &tree());
         overwrite(&world, LETTER, "Dear Sir and Madam,\n", MTIME);
@@ -52,14 +52,14 @@ fn a_file_that_differs_though_nobody_modified_it_is_the_backups_fault_unless_a_c
 }
 
 #[test]
-fn an_original_that_was_only_touched_is_verified() {
+fn an_original_with_only_a_new_time_is_verified() {
     let world = intact();
     set_mtime(&world.path("s").join(LETTER), MTIME + 60);
     world.verify("--sample all").exits(0).finds(&[]);
 }
 
 #[test]
-fn an_original_that_is_gone_proves_nothing() {
+fn a_deleted_original_proves_nothing() {
     let world = intact();
     fs::remove_file(world.path("s").join(LETTER)).unwrap();
     fs::remove_dir_all(world.path("s/twins")).unwrap();
@@ -97,7 +97,7 @@ fn an_original_that_cannot_be_read_is_named_and_proves_nothing() {
     let world = intact();
     let place = world.path("s").join(LETTER);
     fs::remove_file(&place).unwrap();
-    // A link to itself: nobody can read it, not even root.
+    // A link to itself, which nobody can read, not even root.
     std::os::unix::fs::symlink("letter.txt", &place).unwrap();
     world.verify("--sample all").exits(0).finds(&[(LETTER, "unreadable")]).says(
         "Files that could not be read, so that nothing is proven about them: unreadable: docs/letter.txt",
@@ -106,13 +106,13 @@ fn an_original_that_cannot_be_read_is_named_and_proves_nothing() {
 
 #[cfg(unix)]
 #[test]
-fn an_original_without_permission_is_named_with_what_helps() {
+fn an_original_without_read_permission_is_named_with_a_hint() {
     use std::os::unix::fs::PermissionsExt;
     let world = intact();
     let place = world.path("s").join(LETTER);
     fs::set_permissions(&place, fs::Permissions::from_mode(0o000)).unwrap();
     if fs::File::open(&place).is_ok() {
-        // Root reads everything; the test above stands for this one.
+        // Root can read everything. For root, the test above covers this.
         return;
     }
     world
@@ -153,7 +153,7 @@ fn picks_that_cannot_be_compared_are_replaced_until_there_are_as_many_as_asked_f
 }
 
 #[test]
-fn when_most_originals_have_changed_nothing_passes() {
+fn a_run_does_not_pass_if_most_originals_have_changed() {
     let world = intact();
     for member in tree().iter().take(7) {
         overwrite(&world, std::str::from_utf8(&member.name).unwrap(), "news", MTIME + 60);

@@ -1,9 +1,9 @@
-//! Pairing: where the originals of a backup's files are looked for, and which files are left out.
+//! Pairing: where the originals of files in a backup are looked for, and which files are left out.
 
 use crate::pack::{self, MTIME, Member, tree};
 use crate::world::World;
 
-/// The tree as an archive holds it that stores a prefix before every name.
+/// The tree in an archive that stores a prefix before every name.
 fn below(prefix: &str) -> Vec<Member> {
     let rename = |member: Member| {
         let name = [prefix.as_bytes(), &member.name].concat();
@@ -13,7 +13,7 @@ fn below(prefix: &str) -> Vec<Member> {
 }
 
 #[test]
-fn what_an_archive_stores_before_the_names_is_found_by_looking() {
+fn a_prefix_that_an_archive_stores_is_found_by_looking_at_the_originals() {
     for prefix in ["", "./", "/", "s/", "./s/"] {
         for format in ["tar", "zip"] {
             let world = World::new().originals(&tree()).backup(format, &below(prefix));
@@ -44,7 +44,7 @@ fn several_sources_share_a_backup() {
 }
 
 #[test]
-fn what_no_source_covers_is_counted_and_not_judged() {
+fn files_that_no_source_covers_are_counted_and_not_judged() {
     let mut backup = below("home/");
     backup.push(Member::new("etc/passwd", "root"));
     let world = World::new().originals(&tree()).backup("tar", &backup);
@@ -55,7 +55,7 @@ fn what_no_source_covers_is_counted_and_not_judged() {
 }
 
 #[test]
-fn when_nothing_pairs_two_paths_of_each_side_are_shown() {
+fn if_nothing_pairs_two_paths_of_each_side_are_shown() {
     let world = World::new().originals(&tree()).backup("tar", &below("another/place/"));
     world
         .run("--backup b --source s --restore-to r --sample all")
@@ -69,7 +69,7 @@ fn when_nothing_pairs_two_paths_of_each_side_are_shown() {
 }
 
 #[test]
-fn two_names_of_a_backup_for_one_file_count_once() {
+fn two_names_in_a_backup_for_one_original_count_once() {
     for format in ["tar", "tar.gz"] {
         let mut backup = tree();
         backup.insert(0, Member::new("docs/letter.txt", "an older letter"));
@@ -109,14 +109,14 @@ fn filters_leave_files_out_and_say_how_many() {
 const NFC: &str = "B\u{fc}ro/caf\u{e9}.txt";
 const NFD: &str = "Bu\u{308}ro/cafe\u{301}.txt";
 
-/// Whether this file system takes two spellings for two names, as most do.
+/// Whether this file system treats two Unicode spellings as two names, as most do.
 fn tells_spellings_apart() -> bool {
     let world = World::new().file(NFC, "x");
     std::fs::metadata(world.path(NFD)).is_err()
 }
 
 #[test]
-fn names_that_differ_in_their_unicode_spelling_alone_are_paired_and_counted() {
+fn names_that_differ_only_in_unicode_spelling_are_paired_and_counted() {
     if !tells_spellings_apart() {
         return;
     }
@@ -130,7 +130,7 @@ fn names_that_differ_in_their_unicode_spelling_alone_are_paired_and_counted() {
                     .exits(0)
                     .finds(&[])
                     .says("PASS 13 of 13 identical.")
-                    .says("1 name differs from its original's in the Unicode spelling alone (NFC or NFD)");
+                    .says("1 name differs from its original's only in Unicode spelling (NFC or NFD)");
                 assert_eq!(verified.number("/completeness/looked_up"), 13, "{format}");
             }
             let rotten = [vec![Member::new(stored, "wards")], tree()].concat();
@@ -141,7 +141,7 @@ fn names_that_differ_in_their_unicode_spelling_alone_are_paired_and_counted() {
 }
 
 #[test]
-fn a_whole_backup_below_another_spelling_of_its_folder_is_found_by_looking() {
+fn a_backup_whose_folder_has_another_spelling_is_found_by_looking() {
     if !tells_spellings_apart() {
         return;
     }
@@ -152,11 +152,11 @@ fn a_whole_backup_below_another_spelling_of_its_folder_is_found_by_looking() {
 }
 
 #[test]
-fn where_two_names_fit_in_other_spellings_none_is_paired_and_none_accused() {
+fn if_two_names_match_in_other_spellings_neither_is_paired_or_reported() {
     if !tells_spellings_apart() {
         return;
     }
-    // Composed, decomposed, and half of each.
+    // Composed, decomposed, and a mix of both.
     let (whole, none, half) = ("\u{1eaf}", "a\u{306}\u{301}", "\u{103}\u{301}");
     let with = |names: &[&str]| {
         let twins = names.iter().map(|name| Member::new(name, "twin"));
@@ -165,19 +165,19 @@ fn where_two_names_fit_in_other_spellings_none_is_paired_and_none_accused() {
     let world = World::new().originals(&with(&[whole, none])).backup("tar", &with(&[half]));
     let verified = world.verify("--sample all --completeness 100").finds(&[(half, "deleted")]);
     assert_eq!(verified.at("/completeness/missing").as_array().unwrap().len(), 0, "{}", verified.ran);
-    // The very name counts before any other.
+    // The exact name takes precedence over any other.
     let world = World::new().originals(&with(&[whole, none])).backup("tar", &with(&[none]));
     let verified = world.verify("--sample all --completeness 100").exits(1).finds(&[]);
     assert_eq!(verified.at("/completeness/missing").as_array().unwrap().len(), 1, "{}", verified.ran);
 }
 
 #[test]
-fn many_deleted_ones_show_where_they_were_looked_for_and_what_is_there() {
+fn many_deleted_originals_show_where_they_were_looked_for_and_what_is_there() {
     let world = World::new().originals(&tree()).backup("tar", &tree());
     std::fs::rename(world.path("s/small"), world.path("s/Smalls")).unwrap();
     let verified = world.verify("--sample all");
     let notes = verified.at("/notes").to_string();
-    // Windows' own paths are shown with slashes.
+    // Paths of Windows are shown with slashes.
     let near = world.path("s/Smalls").display().to_string().replace('\\', "/");
     assert!(notes.contains("6 of 12 picks have no original: small/0.txt, for example"), "{notes}");
     assert!(notes.contains(&near), "{notes}");
@@ -185,7 +185,7 @@ fn many_deleted_ones_show_where_they_were_looked_for_and_what_is_there() {
 }
 
 #[test]
-fn a_damaged_backup_of_which_nothing_pairs_is_no_usage_error() {
+fn a_damaged_backup_in_which_nothing_pairs_is_not_a_usage_error() {
     for format in ["tar", "tar.gz"] {
         let elsewhere = ["elsewhere/a", "elsewhere/b"].map(|name| Member::new(name, pack::noise(40_000, 8)));
         let mut archive = pack::archive(format, &elsewhere);

@@ -21,8 +21,8 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A summary without what differs from run to run: the place of the world, times and speeds. Facts
-/// stand on one line here, since where a long place breaks depends on its length.
+/// A summary without what differs from run to run: the path of the world, times and speeds. Each
+/// fact is on one line here, because the length of the path decides where lines are wrapped.
 fn normalised(world: &World, summary: &str) -> String {
     let place = world.path("").display().to_string().replace('\\', "/");
     let (head, facts) = summary.split_once("\nbackup ").unwrap();
@@ -39,9 +39,9 @@ fn normalised(world: &World, summary: &str) -> String {
     format!("{head}\n{}", facts.collect::<String>())
 }
 
-/// Holds text against `tests/it/golden/NAME`; `BKVERIFY_BLESS=1` writes that file anew.
+/// Compares text with `tests/it/golden/NAME`. With `BKVERIFY_BLESS=1` it writes that file instead.
 #[track_caller]
-pub fn is_golden(name: &str, text: &str) {
+pub fn assert_golden(name: &str, text: &str) {
     let place = format!("{}/tests/it/golden/{name}", env!("CARGO_MANIFEST_DIR"));
     if std::env::var_os("BKVERIFY_BLESS").is_some() {
         fs::write(&place, text).unwrap();
@@ -55,7 +55,7 @@ fn the_summary_of_a_pass() {
     let members = many_small_files(1000);
     let world = World::new().originals(&members).backup("tar.gz", &members);
     let ran = world.run(&format!("{FLAGS} --sample 500 --seed spring")).exits(0).err_is("");
-    is_golden("pass.txt", &normalised(&world, &ran.out));
+    assert_golden("pass.txt", &normalised(&world, &ran.out));
 }
 
 #[test]
@@ -66,11 +66,11 @@ fn the_summary_of_a_failure() {
     let world = World::new().originals(&originals).backup("zip", &bad_tree());
     let flags = format!("{FLAGS} --sample all --seed spring --completeness 20 --exclude small/0.txt");
     let ran = world.run(&flags).exits(1).err_is("");
-    is_golden("fail.txt", &normalised(&world, &ran.out));
+    assert_golden("fail.txt", &normalised(&world, &ran.out));
 }
 
 #[test]
-fn quiet_says_nothing_about_a_pass_and_everything_about_a_failure() {
+fn quiet_prints_nothing_for_a_pass_and_all_of_a_failure() {
     let world = World::new().originals(&tree()).backup("tar", &tree());
     world.run(&format!("{FLAGS} --sample all --quiet")).exits(0).out_is("").err_is("");
     let world = World::new().originals(&tree()).backup("tar", &bad_tree());
@@ -78,7 +78,7 @@ fn quiet_says_nothing_about_a_pass_and_everything_about_a_failure() {
 }
 
 #[test]
-fn json_on_standard_output_is_json_alone() {
+fn json_on_standard_output_is_only_json() {
     for (backup, code, word) in [(tree(), 0, "PASS"), (bad_tree(), 1, "FAIL")] {
         let world = World::new().originals(&tree()).backup("zip", &backup);
         let ran = world.run(&format!("{FLAGS} --sample all --json -")).exits(code).err_has(word);
@@ -100,7 +100,7 @@ fn a_junit_report_names_every_bad_file() {
 }
 
 #[test]
-fn a_report_replaces_an_old_one_whole_and_leaves_nothing_beside_it() {
+fn a_report_replaces_an_old_one_and_leaves_no_temporary_file() {
     let world = World::new().originals(&tree()).backup("tar", &tree());
     let world = world.file("reports/a.json", "old ".repeat(100_000)).file("reports/a.xml", "old");
     world.run(&format!("{FLAGS} --sample all --json reports/a.json --junit reports/a.xml")).exits(0);
@@ -123,7 +123,7 @@ fn a_report_without_a_folder_is_refused_before_anything_is_verified() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_report_that_cannot_be_written_is_told_after_the_summary() {
+fn a_report_that_cannot_be_written_is_an_error_after_the_summary() {
     let world = World::new().originals(&tree()).backup("tar", &tree());
     let ran = world.run(&format!("{FLAGS} --sample all --json /dev/full"));
     ran.exits(4)
@@ -133,7 +133,7 @@ fn a_report_that_cannot_be_written_is_told_after_the_summary() {
 }
 
 #[test]
-fn hashes_are_those_of_other_programs() {
+fn hashes_equal_those_of_other_programs() {
     let world = World::new().originals(&tree()).backup("tar", &bad_tree());
     let (good, bad) = (&tree()[0].content, &bad_tree()[0].content);
     let verified = world.verify("--sample all --hash sha256").exits(1);
@@ -192,7 +192,7 @@ fn kept_copies_have_their_names_and_the_bytes_of_the_backup() {
 }
 
 #[test]
-fn a_later_run_leaves_kept_copies_alone() {
+fn a_later_run_does_not_touch_kept_copies() {
     let world = World::new().originals(&tree()).backup("folder", &tree());
     world.verify("--sample 3 --keep all").exits(0);
     let before = kept(&world);

@@ -1,8 +1,7 @@
-//! What a run claims: which picks are in the statement, which doubt keeps it from passing, and how
-//! each word is earned.
+//! What a run claims: which picks the statement is about, and which doubt keeps a run from passing.
 //!
-//! In each case copies are damaged where the old rule (what differs and was modified is left out,
-//! what is equal counts) passed with a bound that was wrong.
+//! In each case copies are damaged in a way that an obsolete rule missed: it left out files that
+//! differ and were modified, counted files that are equal, and passed with a wrong bound.
 
 use std::fs;
 use std::time::{Duration, SystemTime};
@@ -10,8 +9,8 @@ use std::time::{Duration, SystemTime};
 use crate::pack::{self, MTIME, Member, many_small_files, set_mtime, tree};
 use crate::world::{Verified, World};
 
-/// A crowd with every `step`-th copy damaged, packed as `format`, beside its originals.
-fn rotten(count: usize, step: usize, format: &str) -> World {
+/// Many small originals beside a backup in which every `step`-th copy is damaged.
+fn with_damaged_copies(count: usize, step: usize, format: &str) -> World {
     let originals = many_small_files(count);
     let mut copies = originals.clone();
     for copy in copies.iter_mut().step_by(step) {
@@ -20,12 +19,13 @@ fn rotten(count: usize, step: usize, format: &str) -> World {
     World::new().originals(&originals).backup(format, &copies)
 }
 
-/// A crowd beside its good backup.
+/// Many small originals beside their intact backup.
 fn intact(count: usize, format: &str) -> World {
     World::new().originals(&many_small_files(count)).backup(format, &many_small_files(count))
 }
 
-/// Gives originals a time a minute after the recorded one, as programs do that keep no times.
+/// Sets the times of originals to a minute after the recorded time, like a program that does not
+/// keep times.
 fn touch(world: &World, originals: impl Iterator<Item = Member>) {
     for member in originals {
         set_mtime(&world.path("s").join(std::str::from_utf8(&member.name).unwrap()), MTIME + 60);
@@ -33,9 +33,9 @@ fn touch(world: &World, originals: impl Iterator<Item = Member>) {
 }
 
 #[test]
-fn originals_that_were_copied_without_their_times_prove_nothing_of_rotten_copies() {
+fn originals_copied_without_their_times_prove_nothing_about_damaged_copies() {
     for format in ["folder", "tar"] {
-        let world = rotten(100, 5, format);
+        let world = with_damaged_copies(100, 5, format);
         touch(&world, many_small_files(100).into_iter());
         for sample in ["30", "all"] {
             let verified = world
@@ -50,19 +50,19 @@ fn originals_that_were_copied_without_their_times_prove_nothing_of_rotten_copies
 }
 
 #[test]
-fn half_the_originals_with_new_times_are_too_many_to_pass_for_a_sample_and_for_all() {
+fn new_times_on_half_of_the_originals_keep_a_sample_and_a_full_run_from_passing() {
     for sample in ["20", "all"] {
         let world = intact(100, "folder");
         touch(&world, many_small_files(100).into_iter().step_by(2));
         let verified = world.verify(&format!("--sample {sample} --seed s")).exits(3);
         assert_eq!(verified.at("/incomplete"), "too-many-undecided", "{sample}");
-        // Whoever knows better may say so.
+        // A person who knows that they did not change may say so.
         world.verify(&format!("--sample {sample} --seed s --max-undecided 75%")).exits(0);
     }
 }
 
 #[test]
-fn an_equal_copy_of_a_modified_original_is_told_and_is_outside_the_statement() {
+fn an_identical_copy_of_a_modified_original_is_reported_but_not_in_the_statement() {
     let world = intact(100, "tar");
     touch(&world, many_small_files(100).into_iter().step_by(10));
     let verified = world
@@ -76,7 +76,7 @@ fn an_equal_copy_of_a_modified_original_is_told_and_is_outside_the_statement() {
 }
 
 #[test]
-fn fewer_comparable_files_than_asked_for_are_no_pass() {
+fn fewer_comparable_files_than_asked_for_do_not_pass() {
     let world = intact(100, "folder");
     touch(&world, many_small_files(100).into_iter().step_by(10));
     let verified = world.verify("--sample 95").exits(3).says("90 of 95 files wanted were compared");
@@ -85,11 +85,12 @@ fn fewer_comparable_files_than_asked_for_are_no_pass() {
 }
 
 #[test]
-fn a_tolerance_passes_only_where_the_bound_is_below_it() {
+fn a_tolerance_passes_only_if_the_bound_is_below_it() {
     let world = intact(400, "folder");
     let verified = world.verify("--tolerance 1%").exits(0);
     assert!(verified.number("/assurance/at_most_bad") < 4);
-    // Older files in the place of two originals: nobody can tell whether their copies are good.
+    // Two originals are replaced by older files, so it cannot be decided whether their copies are
+    // good.
     for member in many_small_files(400).iter().take(2) {
         let place = world.path("s").join(std::str::from_utf8(&member.name).unwrap());
         fs::write(&place, "older content").unwrap();
@@ -101,7 +102,7 @@ fn a_tolerance_passes_only_where_the_bound_is_below_it() {
 }
 
 #[test]
-fn a_comparable_pick_that_stays_undecided_is_no_pass_and_counts_as_bad_in_the_bound() {
+fn a_comparable_pick_that_stays_undecided_counts_as_bad_and_does_not_pass() {
     let world = World::new().originals(&tree()).backup("tar", &tree());
     let place = world.path("s/docs/letter.txt");
     fs::write(&place, "An older letter,\n").unwrap();
@@ -120,8 +121,8 @@ fn a_comparable_pick_that_stays_undecided_is_no_pass_and_counts_as_bad_in_the_bo
 }
 
 #[test]
-fn originals_that_are_said_to_be_frozen_make_every_difference_the_backups_fault() {
-    let world = rotten(40, 8, "folder");
+fn with_assume_unchanged_every_difference_is_the_backups_fault() {
+    let world = with_damaged_copies(40, 8, "folder");
     touch(&world, many_small_files(40).into_iter());
     let verified = world.verify("--sample all --assume-unchanged").exits(1);
     assert_eq!(verified.at("/counts/corrupt"), 5);
@@ -129,9 +130,9 @@ fn originals_that_are_said_to_be_frozen_make_every_difference_the_backups_fault(
     assert_eq!(verified.at("/findings/0/reason"), "the originals are said to be unchanged since the backup");
 }
 
-/// Copies whose times were kept as coarsely as `unit` nanoseconds, cut or rounded up.
+/// Verifies copies whose times are stored in units of `unit` nanoseconds, rounded down or up.
 fn kept_by(unit: u64, up: bool) -> Verified {
-    let world = rotten(60, 3, "folder");
+    let world = with_damaged_copies(60, 3, "folder");
     for (number, member) in (0..).zip(many_small_files(60)) {
         let name = std::str::from_utf8(&member.name).unwrap();
         let exact = (MTIME + number) * 1_000_000_000 + 987_654_300 - number * 1_234_500;
@@ -145,8 +146,8 @@ fn kept_by(unit: u64, up: bool) -> Verified {
 }
 
 #[test]
-fn a_flipped_bit_is_corrupt_however_coarsely_the_backup_keeps_times() {
-    // Windows keeps 100 ns itself.
+fn a_flipped_bit_is_corrupt_at_every_time_resolution() {
+    // Windows itself stores units of 100 ns.
     for unit in [1_000, 1_000_000, 10_000_000, 100_000_000, 1_000_000_000, 2_000_000_000] {
         for up in [false, true] {
             let verified = kept_by(unit, up).exits(1);
@@ -156,7 +157,7 @@ fn a_flipped_bit_is_corrupt_however_coarsely_the_backup_keeps_times() {
 }
 
 #[test]
-fn an_older_version_of_what_nobody_touched_since_is_stale() {
+fn an_older_version_of_an_untouched_original_is_stale() {
     for format in ["folder", "tar", "zip"] {
         let mut originals = tree();
         originals[1].mtime = MTIME + 500;
@@ -174,13 +175,13 @@ fn an_older_version_of_what_nobody_touched_since_is_stale() {
         assert_eq!(verified.findings().len(), 1, "{format}: {}", verified.ran);
         let reason = verified.at("/findings/0/reason").as_str().unwrap();
         assert!(reason.contains("the original was last touched at"), "{reason}");
-        // Within the time that a backup takes it is none.
+        // Within the time that a backup may take, it is not stale.
         world.verify("--sample all").exits(0).finds(&[("docs/letter.txt", "changed")]);
     }
 }
 
 #[test]
-fn a_file_from_the_future_makes_no_older_version_stale() {
+fn a_file_dated_in_the_future_does_not_make_older_versions_stale() {
     for format in ["folder", "tar"] {
         let mut originals = tree();
         originals[1].mtime = MTIME + 500;
@@ -194,7 +195,7 @@ fn a_file_from_the_future_makes_no_older_version_stale() {
 }
 
 #[test]
-fn a_file_that_was_dated_in_the_future_and_was_edited_later_is_changed() {
+fn a_file_dated_in_the_future_and_edited_later_is_changed() {
     let mut copies = tree();
     copies[1].mtime = 4_000_000_000;
     let world = World::new().originals(&tree()).backup("tar", &copies);
@@ -204,7 +205,7 @@ fn a_file_that_was_dated_in_the_future_and_was_edited_later_is_changed() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn what_this_account_may_not_read_is_no_proof_that_the_backup_is_bad() {
+fn copies_that_this_account_cannot_read_do_not_prove_the_backup_bad() {
     use std::os::unix::fs::PermissionsExt;
     let world =
         World::new().without_root_rights().originals(&tree()).backup("folder", &tree()).folder("b/secret");
@@ -218,11 +219,11 @@ fn what_this_account_may_not_read_is_no_proof_that_the_backup_is_bad() {
     let reason = verified.at("/findings/0/reason").as_str().unwrap();
     let account = rustix::process::geteuid().as_raw();
     assert!(reason.contains(&format!("may not be read by this account (uid {account})")), "{reason}");
-    // A folder that may not be listed is doubt, too.
+    // A folder that cannot be listed is also doubt.
     files().for_each(|file| close(&file, 0o644));
     close("b/secret", 0o000);
     let verified = world.verify("--sample all --completeness 0").exits(3);
     assert!(verified.at("/denied/0").as_str().unwrap().contains("secret"), "{}", verified.ran);
-    // So that it can be removed.
+    // Lets the test remove the folder.
     close("b/secret", 0o700);
 }

@@ -1,8 +1,8 @@
-//! Runs that end early, by a signal, a time limit or a budget: they say so, keep what was proven,
-//! and clean up.
+//! Runs that end early, because of a signal, a time limit or a budget: they say so, keep what was
+//! proven, and clean up.
 //!
-//! A run is held up, for as long as a test needs, by a standard error that nobody reads: with `-v`
-//! it says more than a pipe holds.
+//! To hold a run for as long as a test needs, its standard error is a pipe that nobody reads: with
+//! `-v`, the run prints more than a pipe can hold.
 
 use std::io::Read;
 use std::process::{Child, Stdio};
@@ -13,9 +13,9 @@ use rustix::process::Signal;
 
 use crate::pack::{self, Member};
 use crate::unix;
-use crate::world::{Ran, Verified, World};
+use crate::world::{RunResult, Verified, World};
 
-/// So many long names are more than a pipe holds.
+/// With names this long, the output of `-v` is more than a pipe can hold.
 const MANY: usize = 1200;
 
 fn large_world(format: &str) -> World {
@@ -24,8 +24,8 @@ fn large_world(format: &str) -> World {
     World::new().originals(&members).backup(format, &members).folder("r")
 }
 
-/// Starts a run that is held up once it has verified some files, and waits until it is at work.
-fn held_up(world: &World, arguments: &str) -> Child {
+/// Starts a run that blocks after verifying some files, and waits until it has begun to restore.
+fn start_blocked(world: &World, arguments: &str) -> Child {
     let fixed = "-v --backup b --source s --restore-to r --cache use --sample all --json report.json";
     let mut command = world.command(&format!("{fixed} {arguments}"));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -38,7 +38,7 @@ fn held_up(world: &World, arguments: &str) -> Child {
     child
 }
 
-/// Whether files were restored: the scratch folder holds more than its marker.
+/// Whether files were restored: the scratch folder contains more than its marker.
 fn is_at_work(world: &World) -> bool {
     world.names("r").first().is_some_and(|name| {
         let scratch = std::fs::read_dir(world.path("r").join(name));
@@ -46,8 +46,8 @@ fn is_at_work(world: &World) -> bool {
     })
 }
 
-/// Waits until the pipe is full: nothing has been restored for a while.
-fn wait_until_it_is_held_up(world: &World) {
+/// Waits until the pipe is full, which means that nothing has been restored for a while.
+fn wait_until_blocked(world: &World) {
     let scratch = format!("r/{}", world.names("r")[0]);
     let (mut last, mut same) = (world.names(&scratch), 0);
     while same < 10 {
@@ -58,15 +58,15 @@ fn wait_until_it_is_held_up(world: &World) {
     }
 }
 
-/// Reads what a run says until it ends.
-fn finish(child: Child) -> Ran {
+/// Reads the output of a run until it ends.
+fn finish(child: Child) -> RunResult {
     let output = child.wait_with_output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
-    Ran { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    RunResult { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
 }
 
 #[track_caller]
-fn assert_interrupted(world: &World, ran: Ran) {
+fn assert_interrupted(world: &World, ran: RunResult) {
     let verified = Verified::new(ran, &world.read("report.json"))
         .exits(3)
         .finds(&[])
@@ -82,9 +82,9 @@ fn ctrl_c_and_sigterm_end_a_run_cleanly() {
     for format in ["folder", "tar", "zip"] {
         let world = large_world(format);
         for signal in [Signal::INT, Signal::TERM] {
-            let child = held_up(&world, "");
+            let child = start_blocked(&world, "");
             unix::signal(&child, signal);
-            // A thread hears of the signal; on a busy machine that takes a moment.
+            // A thread handles the signal. On a busy machine that takes a moment.
             sleep(Duration::from_millis(500));
             assert_interrupted(&world, finish(child));
         }
@@ -92,10 +92,10 @@ fn ctrl_c_and_sigterm_end_a_run_cleanly() {
 }
 
 #[test]
-fn a_second_ctrl_c_ends_a_run_at_once_even_if_nobody_reads_what_it_says() {
+fn a_second_ctrl_c_ends_a_run_at_once_even_if_its_output_is_not_read() {
     let world = large_world("folder");
-    let mut child = held_up(&world, "--threads 1");
-    wait_until_it_is_held_up(&world);
+    let mut child = start_blocked(&world, "--threads 1");
+    wait_until_blocked(&world);
     unix::signal(&child, Signal::INT);
     sleep(Duration::from_millis(100));
     assert!(child.try_wait().unwrap().is_none(), "it was not held up");
@@ -111,7 +111,7 @@ fn a_second_ctrl_c_ends_a_run_at_once_even_if_nobody_reads_what_it_says() {
 }
 
 #[test]
-fn ctrl_c_is_heard_while_an_endless_archive_is_searched_for_originals() {
+fn ctrl_c_ends_the_search_for_originals_in_a_huge_archive() {
     // Seven gigabytes of zeros in a few hundred kilobytes, and no other file.
     let frame = zstd::encode_all(&vec![0; 1 << 20][..], 1).unwrap();
     let header = pack::tar_header(b"endless", 7 << 30, pack::MTIME, b'0');
@@ -121,7 +121,8 @@ fn ctrl_c_is_heard_while_an_endless_archive_is_searched_for_originals() {
     let flags = "--backup b --source s --restore-to r --cache use --json report.json";
     let mut command = world.command(flags);
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // It makes the restore folder after it began to answer signals and before it searches.
+    // The program creates the restore folder after it has begun to handle signals and before it
+    // searches.
     while !world.path("r").exists() {
         sleep(Duration::from_millis(1));
     }
@@ -130,20 +131,20 @@ fn ctrl_c_is_heard_while_an_endless_archive_is_searched_for_originals() {
 }
 
 #[test]
-fn a_terminal_that_closes_is_no_reason_to_fail() {
+fn a_closed_terminal_does_not_fail_a_run() {
     let world = large_world("folder");
-    let mut child = held_up(&world, "");
+    let mut child = start_blocked(&world, "");
     drop((child.stdout.take(), child.stderr.take()));
     assert_eq!(child.wait().unwrap().code(), Some(0));
     assert_eq!(world.names("r"), [""; 0]);
 }
 
 #[test]
-fn an_interrupted_run_over_everything_does_not_take_what_it_has_listed_for_the_whole() {
+fn an_interrupted_run_over_all_files_makes_no_statement_about_the_whole() {
     for (format, whole) in [("folder", false), ("tar", true), ("tar.gz", true)] {
         let world = large_world(format);
-        let child = held_up(&world, "--threads 1");
-        wait_until_it_is_held_up(&world);
+        let child = start_blocked(&world, "--threads 1");
+        wait_until_blocked(&world);
         unix::signal(&child, Signal::INT);
         let verified = Verified::new(finish(child), &world.read("report.json")).exits(3);
         let listed = verified.number("/population/files");
@@ -164,7 +165,7 @@ fn an_interrupted_run_over_everything_does_not_take_what_it_has_listed_for_the_w
 #[test]
 fn a_time_limit_ends_a_run_with_what_was_proven() {
     let world = large_world("folder");
-    let mut child = held_up(&world, "--time-limit 1500ms");
+    let mut child = start_blocked(&world, "--time-limit 1500ms");
     let mut first = [0; 200];
     child.stderr.as_mut().unwrap().read_exact(&mut first).unwrap();
     sleep(Duration::from_millis(1500));
@@ -173,7 +174,7 @@ fn a_time_limit_ends_a_run_with_what_was_proven() {
         .exits(3)
         .says("INCOMPLETE")
         .says("The time limit ended the run:");
-    // What was seen of everything, in the order of listing, is no random sample.
+    // The files seen so far, in the order of listing, are not a random sample of everything.
     assert!(verified.at("/assurance").is_null());
     assert_eq!(verified.at("/incomplete"), "time-limit");
     let verified = verified.number("/counts/verified");
@@ -198,7 +199,7 @@ fn a_budget_ends_a_run_with_what_was_proven() {
 }
 
 #[test]
-fn a_bad_file_found_before_the_end_came_is_a_failure() {
+fn a_bad_file_found_before_a_limit_is_a_failure() {
     let members: Vec<_> = (0..50).map(|number| Member::new(format!("{number}"), vec![7; 1000])).collect();
     let bad: Vec<_> = members.iter().map(|member| Member::new(&member.name, vec![8; 1000])).collect();
     let world = World::new().originals(&members).backup("tar", &bad);

@@ -1,5 +1,5 @@
-//! Tar archives that real programs made or that went bad: what those programs accept passes, and
-//! what they would lose is found, down to the blocks that hold no file.
+//! Tar archives that real programs made, and damaged ones: what those programs accept passes, and
+//! what they would lose is found, down to the blocks that are not part of a file.
 
 #[cfg(unix)]
 use std::process::Command;
@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::pack::{self, MTIME, Member, archive, tar_header, tree};
 use crate::world::{Verified, World};
 
-/// A name that no header field holds.
+/// A name that does not fit the field of a header.
 fn long_name(number: usize) -> String {
     let folder = ["first quarter", "second quarter", "third quarter"][number % 3];
     format!(
@@ -33,7 +33,7 @@ fn damage(verified: &Verified) -> Vec<String> {
     lines.iter().map(|line| line.as_str().unwrap_or_default().to_owned()).collect()
 }
 
-/// The run failed, and says of the archive what holds `words`.
+/// Asserts that the run failed with a damage message that contains `words`.
 #[track_caller]
 fn is_damaged(verified: Verified, words: &str) {
     let verified = verified.exits(1);
@@ -41,7 +41,7 @@ fn is_damaged(verified: Verified, words: &str) {
     assert!(lines.iter().any(|line| line.contains(words)), "{lines:?}\n{}", verified.ran);
 }
 
-/// Where each header of a plain archive begins, with its type.
+/// The offset of each header in a plain archive, with its type.
 fn headers(archive: &[u8]) -> Vec<(usize, u8)> {
     let (mut at, mut found) = (0, Vec::new());
     while archive[at..at + 512].iter().any(|&byte| byte != 0) {
@@ -53,7 +53,7 @@ fn headers(archive: &[u8]) -> Vec<(usize, u8)> {
 }
 
 #[test]
-fn zeros_from_a_header_on_are_a_loss_however_few_they_are() {
+fn zeros_in_place_of_a_header_are_damage_however_few_they_are() {
     let members = pack::many_small_files(600);
     let intact = archive("tar", &members);
     for lost in [2, 10, 20, 300] {
@@ -62,7 +62,7 @@ fn zeros_from_a_header_on_are_a_loss_however_few_they_are() {
         let mut wiped = intact.clone();
         wiped[from..].fill(0);
         is_damaged(verify(&members, &wiped), "what was there is lost");
-        // Compressed afterwards, as by a backup of the backup.
+        // Compressed afterwards, as if the backup itself had been backed up.
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         std::io::Write::write_all(&mut gzip, &wiped).unwrap();
         is_damaged(verify(&members, gzip.finish().unwrap()), "what was there is lost");
@@ -70,7 +70,7 @@ fn zeros_from_a_header_on_are_a_loss_however_few_they_are() {
 }
 
 #[test]
-fn a_wiped_range_in_the_middle_is_a_loss_also_where_no_header_follows() {
+fn a_zeroed_range_in_the_middle_is_damage_even_if_no_header_follows() {
     let members = [tree(), vec![Member::new("large", pack::noise(300_000, 1))]].concat();
     let intact = archive("tar", &members);
     let headers = headers(&intact);
@@ -87,9 +87,9 @@ fn a_wiped_range_in_the_middle_is_a_loss_also_where_no_header_follows() {
 }
 
 #[test]
-fn what_follows_the_end_marker_is_damage_unless_it_is_padding() {
+fn data_after_the_end_marker_is_damage_unless_it_is_padding() {
     let intact = archive("tar", &tree());
-    // It may be either: neither is taken for the whole.
+    // Either of the two could be the real archive, so neither passes for the whole.
     let joined = [&intact[..], &archive("zip", &tree())].concat();
     verify(&tree(), joined).exits(4).ran.err_has("two archives were joined");
     for behind in [archive("tar", &tree()), vec![7; 300], vec![7; 500_000]] {
@@ -105,7 +105,7 @@ fn what_follows_the_end_marker_is_damage_unless_it_is_padding() {
 }
 
 #[test]
-fn damage_where_no_member_is_lost_is_no_alarm() {
+fn damage_that_loses_no_member_passes() {
     let mut padded = archive("tar", &tree());
     let end = padded.len() - 1024;
     padded.resize(padded.len().next_multiple_of(10_240), 0);
@@ -123,7 +123,7 @@ fn damage_where_no_member_is_lost_is_no_alarm() {
 }
 
 #[test]
-fn zeros_behind_compressed_data_are_accepted_where_the_programs_accept_them() {
+fn zeros_after_compressed_data_are_accepted_if_the_programs_accept_them() {
     for (format, zeros, code) in [
         ("tar.gz", 1, 0),
         ("tar.gz", 100_000, 0),
@@ -138,7 +138,7 @@ fn zeros_behind_compressed_data_are_accepted_where_the_programs_accept_them() {
         padded.resize(padded.len() + zeros, 0);
         let verified = verify(&tree(), &padded).exits(code);
         assert_eq!(verified.number("/counts/verified"), 12, "{format} and {zeros}");
-        // What stands behind zeros is given up by the programs.
+        // The programs give up what follows zeros.
         padded.extend(archive(format, &tree()));
         is_damaged(verify(&tree(), &padded), "after the end of its");
     }
@@ -151,7 +151,7 @@ fn zeros_behind_compressed_data_are_accepted_where_the_programs_accept_them() {
 fn a_flipped_bit_in_a_pax_path_is_damage_and_not_a_deleted_file() {
     let intact = archive("tar", &long_tree());
     for (number, (at, _)) in headers(&intact).into_iter().filter(|(_, kind)| *kind == b'x').enumerate() {
-        // `139 path=`, and up to 100 bytes of the name, which the member's own header has too.
+        // `139 path=`, and up to 100 bytes of the name that are also in the member's own header.
         for place in [0, 2, 3, 4, 7, 8, 9, 30 + number, 60, 108] {
             let mut flipped = intact.clone();
             flipped[at + 512 + place] ^= 1 << ((place + number) % 7);
@@ -182,7 +182,7 @@ fn an_extension_header_without_its_member_is_damage() {
         let place = archive.len() - 1024;
         archive.splice(place..place, end.clone());
         is_damaged(verify(&tree(), &archive), "the member is lost");
-        // Two in a row: the member of the first is lost, that of the second is not.
+        // Two in a row: the member of the first is lost, the member of the second is not.
         let mut whole = pack::archive("tar", &long_tree());
         let (at, _) = headers(&whole).into_iter().rfind(|(_, kind)| *kind == b'x').unwrap();
         whole.splice(at..at, end);
@@ -191,13 +191,13 @@ fn an_extension_header_without_its_member_is_damage() {
             assert_eq!(verified.number("/counts/verified"), 18);
             is_damaged(verified, "follow one another");
         } else {
-            // The pax name counts.
+            // The name in the pax header counts.
             verified.exits(0);
         }
     }
 }
 
-/// The archive of the tree with a header between that claims `size` bytes.
+/// The archive of the tree with an additional header in it that claims `size` bytes.
 fn with_a_size(size: u64) -> Vec<u8> {
     let mut header = tar_header(b"liar", 0, MTIME, b'0');
     header[124..136].copy_from_slice(&(size | 1 << 63).to_be_bytes().iter().fold(
@@ -235,7 +235,7 @@ fn a_size_beyond_the_archive_is_found_at_once_and_the_run_goes_on() {
     }
 }
 
-/// Makes `b` by a shell command in the world, which has the originals in `s`.
+/// Makes the backup `b` with a shell command in the world, with the originals in `s`.
 #[cfg(unix)]
 #[track_caller]
 fn by_program(members: &[Member], command: &str) -> World {
@@ -285,7 +285,7 @@ fn a_flipped_bit_in_a_long_name_of_gnu_tar_is_damage_and_not_a_deleted_file() {
 
 #[cfg(unix)]
 #[test]
-fn hard_links_to_links_and_pipes_are_no_files_and_nothing_is_missing() {
+fn hard_links_to_links_and_pipes_are_not_files_and_nothing_is_missing() {
     let make = "mkdir s/day.0; ln -s ../docs s/day.0/link; ln -s nowhere s/day.0/dangling; mkfifo s/day.0/pipe; \
         echo text > s/day.0/file; cp -al s/day.0 s/day.1; cp -al s/day.1 s/day.2; ";
     for tar in ["tar -cf b -C s .", "tar --format=posix -cf b -C s .", "tar -cf - -C s . | gzip > b"] {
@@ -293,12 +293,12 @@ fn hard_links_to_links_and_pipes_are_no_files_and_nothing_is_missing() {
             by_program(&tree(), &format!("{make}{tar}")).verify("--sample all").exits(0).finds(&[]);
         assert_eq!(verified.number("/counts/verified"), 12 + 3, "{tar}");
     }
-    // A regular file that took the place of a link has other names again.
+    // A link that was replaced by a regular file has other names again.
     let replaced = "mkdir s/d; ln -s x s/d/name; tar -cf b -C s d; rm s/d/name; echo file > s/d/name; ln s/d/name s/d/other; \
         tar -rf b -C s .";
     let verified = by_program(&tree(), replaced).verify("--sample all").exits(0).finds(&[]);
     assert_eq!(verified.number("/counts/verified"), 12 + 2);
-    // What is really missing stays a failure.
+    // What is really missing is still a failure.
     let missing = "mkdir s/d; echo file > s/d/a; ln s/d/a s/d/b; tar -cf b -C s d; tar --delete -f b \
         $(tar -tvf b | grep -v 'link to' | grep -o 'd/[ab]$')";
     let verified = by_program(&tree(), missing).verify("--sample all").exits(1);

@@ -1,11 +1,11 @@
-//! Zip archives with damage that this program could restore around, but others cannot: it is found,
-//! and said to be that. What real programs write is no damage.
+//! Zip archives with damage that this program could restore despite it, but other programs cannot.
+//! The damage is found and described. What real programs write is not damage.
 
 use std::io::Write;
 use std::ops::ControlFlow;
 
 use bkverify::backup::{self, Context, Damage, Entry, RestoreError, RestoreSink, Restored, Scratch, Wanted};
-use bkverify::stop::Stop;
+use bkverify::cancel::CancelToken;
 
 use crate::pack::{self, Member, tree};
 use crate::world::{Verified, World};
@@ -18,7 +18,7 @@ fn archive() -> Vec<u8> {
     pack::archive("zip", &tree())
 }
 
-/// Where the local header of an entry begins, or its record in the directory.
+/// The offset of an entry's local header, or of its record in the directory.
 fn place(archive: &[u8], name: &str, mark: &[u8], fixed: usize) -> usize {
     let found =
         |at: &usize| archive[*at..].starts_with(mark) && archive[at + fixed..].starts_with(name.as_bytes());
@@ -33,7 +33,7 @@ fn record(archive: &[u8], name: &str) -> usize {
     place(archive, name, b"PK\x01\x02", 46)
 }
 
-/// The end record.
+/// The offset of the end record.
 fn end(archive: &[u8]) -> usize {
     archive.len() - 22
 }
@@ -44,7 +44,7 @@ fn verify(archive: &[u8]) -> Verified {
     World::new().originals(&tree()).file("b", archive).verify("--sample all")
 }
 
-/// The archive after `treat` fails, and the summary has these words.
+/// Asserts that the archive fails after `treat`, with these words in the summary.
 #[track_caller]
 fn fails(treat: impl Fn(&mut Vec<u8>), words: &str) {
     let mut bytes = archive();
@@ -62,7 +62,7 @@ fn a_local_header_that_contradicts_the_directory_is_a_bad_file() {
         let verified = verify(&bytes).exits(1).finds(&[(REPORT, "restore-failed")]).says(OTHERS);
         assert_eq!(verified.at("/counts/verified"), 11, "byte {field}");
     }
-    // The effort of the compressor, and UTF-8 for a name of ASCII, say nothing.
+    // The compression level, and the UTF-8 flag of an ASCII name, do not matter.
     for (field, bit) in [(6, 2), (6, 4), (7, 8)] {
         let mut bytes = archive();
         let at = local(&bytes, "small/0.txt") + field;
@@ -71,8 +71,8 @@ fn a_local_header_that_contradicts_the_directory_is_a_bad_file() {
     }
 }
 
-/// `unzip` gives up the rest of the archive for a folder whose header is damaged, though no file
-/// is.
+/// `unzip` gives up on the rest of the archive if the header of a folder is damaged, although no
+/// file is damaged.
 #[test]
 fn a_local_header_of_a_folder_that_contradicts_the_directory_is_damage() {
     let bytes = with_folder();
@@ -88,7 +88,7 @@ fn a_local_header_of_a_folder_that_contradicts_the_directory_is_damage() {
     }
 }
 
-/// Nothing is restored from where its data would be, so that is never found to be elsewhere.
+/// An empty file has no data, so no restore would find that its data is in the wrong place.
 #[test]
 fn an_empty_file_whose_local_header_reaches_into_the_next_entry_is_damage() {
     for bit in [2, 16, 64] {
@@ -99,7 +99,7 @@ fn an_empty_file_whose_local_header_reaches_into_the_next_entry_is_damage() {
     }
 }
 
-/// The archive of the tree behind a folder, as programs store one.
+/// The archive of the tree after a folder entry, as programs store it.
 fn with_folder() -> Vec<u8> {
     let mut writer = rawzip::ZipArchiveWriter::new(Vec::new());
     writer.new_dir(rawzip::path::EntryPath::verbatim(&b"docs/"[..])).create().unwrap();
@@ -117,7 +117,7 @@ fn with_folder() -> Vec<u8> {
 }
 
 #[test]
-fn a_flipped_bit_of_encryption_is_damage_and_no_matter_of_a_password() {
+fn a_flipped_encryption_bit_is_damage_and_not_a_missing_password() {
     for at in [local as fn(&[u8], &str) -> usize, record] {
         let mut bytes = archive();
         let field = if bytes[at(&bytes, REPORT) + 2] == 3 { 6 } else { 8 };
@@ -157,8 +157,8 @@ fn an_end_record_that_contradicts_the_directory_is_damage() {
         bytes[at] ^= bit;
         let world = World::new().originals(&tree()).file("b", &bytes);
         let ran = world.run("--backup b --source s --restore-to r --sample all --cache use");
-        // One of several parts, and one whose directory would begin behind it, cannot be used at
-        // all.
+        // An archive that is one of several parts, or whose directory would begin after the end
+        // record, cannot be used at all.
         assert!(matches!(ran.code, Some(1 | 4)), "byte {field}: {ran}");
         assert!(ran.out.contains("end record") || ran.code == Some(4), "{ran}");
     }
@@ -194,11 +194,11 @@ fn zip64_records_that_contradict_the_end_record_or_the_directory_are_damage() {
 }
 
 #[test]
-fn an_archive_whose_directory_is_encrypted_cannot_be_verified_and_is_not_called_damaged() {
+fn an_archive_with_an_encrypted_directory_is_unusable_and_not_damaged() {
     let fixture = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/archives/bsdtar-zip64.zip");
     let mut bytes = std::fs::read(fixture).unwrap();
     let record = bytes.windows(4).position(|four| four == b"PK\x06\x06").unwrap();
-    // The second version of the record is 28 bytes longer, and names AES-256 here.
+    // The second version of the record is 28 bytes longer. Here it names AES-256.
     bytes[record + 4] += 28;
     let mut second = [0; 28];
     second[18..20].copy_from_slice(&0x6610_u16.to_le_bytes());
@@ -209,7 +209,7 @@ fn an_archive_whose_directory_is_encrypted_cannot_be_verified_and_is_not_called_
 }
 
 #[test]
-fn what_lies_behind_the_archive_is_damage_but_for_the_rest_of_a_tape_record() {
+fn data_after_the_archive_is_damage_except_for_the_rest_of_a_tape_record() {
     fails(|bytes| bytes.extend(vec![b'x'; 500_000]), "500000 bytes follow the end of the archive");
     fails(|bytes| bytes.push(0), "1 bytes follow the end of the archive");
     fails(|bytes| bytes.extend([0; 70_000]), "70000 bytes follow the end of the archive");
@@ -219,7 +219,7 @@ fn what_lies_behind_the_archive_is_damage_but_for_the_rest_of_a_tape_record() {
 }
 
 #[test]
-fn what_lies_before_the_archive_is_damage_but_for_a_program() {
+fn data_before_the_archive_is_damage_except_for_a_program() {
     let before = |what: &[u8]| [what, &archive()].concat();
     let other = pack::archive("zip", &[Member::new("other", "x")]);
     for what in [&other[..], &archive(), &[b'x'; 3000], &[0; 512]] {
@@ -240,7 +240,7 @@ fn a_tar_archive_followed_by_a_zip_archive_does_not_pass() {
 
 #[test]
 fn entries_that_overlap_are_damage() {
-    // The record of the letter says that it is where the report is.
+    // The record of the letter gives the position of the report.
     fails(
         |bytes| {
             let (report, letter) = (record(bytes, REPORT), record(bytes, "docs/letter.txt"));
@@ -248,7 +248,8 @@ fn entries_that_overlap_are_damage() {
         },
         "claim the same bytes",
     );
-    // One whose data reaches into the next, and one that reaches into the directory.
+    // An entry whose data reaches into the next entry, and one whose data reaches into the
+    // directory.
     fails(
         |bytes| {
             let at = record(bytes, "docs/letter.txt") + 20;
@@ -265,7 +266,8 @@ fn entries_that_overlap_are_damage() {
     );
 }
 
-/// The archive with its directory's records changed by `treat`, and an end record that agrees.
+/// The archive with the records of its directory changed by `treat`, and an end record that
+/// matches.
 fn with_records(treat: impl Fn(&mut Vec<Vec<u8>>)) -> Vec<u8> {
     let bytes = archive();
     let first = record(&bytes, REPORT);
@@ -289,27 +291,27 @@ fn with_records(treat: impl Fn(&mut Vec<Vec<u8>>)) -> Vec<u8> {
 }
 
 #[test]
-fn an_entry_that_the_directory_has_lost_is_damage() {
+fn an_entry_missing_from_the_directory_is_damage() {
     for lost in [0, 4, 11] {
         let lost = with_records(|records| {
             records.remove(lost);
         });
         verify(&lost).exits(1).says("1 part cannot be listed");
     }
-    // A record that was overwritten by a copy of another.
+    // A record is overwritten by a copy of another.
     let twice = with_records(|records| records[7] = records[3].clone());
     verify(&twice).exits(1).says("is not listed in the directory");
 }
 
 #[test]
-fn a_directory_in_another_order_than_the_file_is_none_the_worse() {
+fn a_directory_in_another_order_than_the_entries_is_not_damage() {
     verify(&with_records(|records| records.reverse())).exits(0);
     verify(&with_records(|records| records.swap(2, 9))).exits(0);
 }
 
 #[test]
-fn a_size_that_the_method_cannot_make_costs_no_space() {
-    // Both headers say 64 TiB less than 2^46, of some thousand compressed bytes: by zip64 fields.
+fn a_size_that_the_compression_cannot_produce_takes_no_space() {
+    // The record and the data descriptor both claim about 2 GiB for a few compressed bytes.
     let content = b"short";
     let mut writer = rawzip::ZipArchiveWriter::new(Vec::new());
     let path = rawzip::path::EntryPath::verbatim(&b"bomb"[..]);
@@ -323,7 +325,6 @@ fn a_size_that_the_method_cannot_make_costs_no_space() {
     let (_, sums) = sums.finish().unwrap();
     entry.finish(sums).unwrap();
     let mut bytes = writer.finish().unwrap();
-    // In the record and in the data descriptor before it.
     for mark in [&b"PK\x01\x02"[..], b"PK\x07\x08"] {
         let at = bytes.windows(4).position(|four| four == mark).unwrap();
         let size = at + if mark[2] == 1 { 24 } else { 12 };
@@ -333,11 +334,11 @@ fn a_size_that_the_method_cannot_make_costs_no_space() {
     world.verify("--sample all").exits(1).says("compressed bytes cannot expand to");
 }
 
-/// Keeps what is said of each landed file.
+/// Records what is delivered for each restored file.
 #[derive(Default)]
-struct Said(Vec<(bool, Option<&'static str>)>);
+struct DeliveredFiles(Vec<(bool, Option<&'static str>)>);
 
-impl RestoreSink for Said {
+impl RestoreSink for DeliveredFiles {
     fn deliver(&mut self, entry: Entry<'_>, outcome: Result<Restored, RestoreError>) -> ControlFlow<()> {
         self.0.push((outcome.is_ok(), entry.vouched_by));
         ControlFlow::Continue(())
@@ -349,15 +350,15 @@ impl RestoreSink for Said {
 }
 
 #[test]
-fn what_was_restored_is_vouched_for_by_its_checksum_and_nothing_else_is() {
+fn only_restored_files_are_reported_as_confirmed_by_their_checksum() {
     let mut bytes = archive();
     let report = local(&bytes, REPORT) + 30 + REPORT.len() + 2000;
     bytes[report] ^= 1;
     let world = World::new().file("b", bytes);
     let backup = crate::contract::open(world.path("b")).unwrap();
     let target = tempfile::tempdir().unwrap();
-    let scratch = Scratch::create(target.path(), Stop::never()).unwrap();
-    let mut said = Said::default();
+    let scratch = Scratch::create(target.path(), CancelToken::new()).unwrap();
+    let mut said = DeliveredFiles::default();
     backup.restore(Wanted::Every(&|_| true), &scratch, &Context::default(), &mut said).unwrap();
     assert_eq!(said.0.len(), 12);
     assert!(said.0.iter().all(|(is_ok, by)| by.is_some() == *is_ok), "{:?}", said.0);
@@ -365,7 +366,7 @@ fn what_was_restored_is_vouched_for_by_its_checksum_and_nothing_else_is() {
 }
 
 #[test]
-fn a_time_without_a_zone_is_known_to_be_one() {
+fn a_time_without_a_zone_is_recognised() {
     let zones = |archive: &[u8]| {
         let world = World::new().file("b", archive);
         let backup = crate::contract::open(world.path("b")).unwrap();
@@ -373,7 +374,7 @@ fn a_time_without_a_zone_is_known_to_be_one() {
         picks.iter().map(|entry| entry.zone_unknown).collect::<Vec<_>>()
     };
     assert_eq!(zones(&archive()), [false; 12]);
-    // Without the extended time stamp; it becomes a field that nobody knows.
+    // Without the extended time stamp, which becomes an unknown field.
     let mut bytes = archive();
     let at = record(&bytes, REPORT) + 46 + REPORT.len();
     bytes[at] ^= 0x80;
@@ -381,7 +382,7 @@ fn a_time_without_a_zone_is_known_to_be_one() {
 }
 
 #[test]
-fn invisible_characters_of_a_name_are_seen_in_the_report() {
+fn invisible_characters_in_a_name_are_visible_in_the_report() {
     let members = [Member::new("pay\u{ad}roll\u{61c}.txt", "x"), Member::new("other", "y")];
     let mut bytes = pack::archive("zip", &members);
     let at = bytes.windows(4).position(|four| four == b"PK\x03\x04").unwrap() + 14;
@@ -392,7 +393,7 @@ fn invisible_characters_of_a_name_are_seen_in_the_report() {
 }
 
 #[test]
-fn a_damaged_archive_of_which_nothing_pairs_is_damage_and_no_usage_error() {
+fn a_damaged_archive_in_which_nothing_pairs_is_damage_and_not_a_usage_error() {
     let mut bytes = archive();
     let second = record(&bytes, "docs/letter.txt");
     bytes[second] ^= 1;
@@ -402,10 +403,10 @@ fn a_damaged_archive_of_which_nothing_pairs_is_damage_and_no_usage_error() {
     sound.run("--backup b --source s --restore-to r --sample all --cache use").exits(2);
 }
 
-/// What is no damage: archives as real programs write and change them.
+/// What is not damage: archives as real programs write and change them.
 #[cfg(unix)]
 #[test]
-fn archives_that_real_programs_made_and_changed_are_whole() {
+fn archives_made_and_changed_by_real_programs_are_not_damaged() {
     let world = World::new().originals(&tree());
     let zip = |arguments: &str| {
         let mut command = std::process::Command::new("zip");

@@ -1,4 +1,5 @@
-//! The program as a Windows program: what it asks of Windows, and what it tells it about itself.
+//! The program as a Windows program: which functions it needs from Windows, and what it says about
+//! itself in its header and resources.
 
 use std::fs;
 
@@ -10,8 +11,8 @@ use crate::windows_lists;
 
 const EXE: &str = env!("CARGO_BIN_EXE_bkverify");
 
-/// Functions that Windows got after Windows Server 2016, and that Rust programs have been seen to
-/// reach for.
+/// Functions that Windows Server 2016 does not have yet, and that Rust programs have been seen to
+/// import.
 const TOO_NEW: [&str; 9] = [
     "ClosePseudoConsole",
     "CreatePseudoConsole",
@@ -58,7 +59,7 @@ fn the_program_imports_nothing_that_windows_server_2016_lacks() {
 }
 
 #[test]
-fn the_program_needs_no_newer_windows_by_its_header() {
+fn the_header_asks_for_no_newer_windows() {
     let exe = fs::read(EXE).unwrap();
     let pe = PeFile64::parse(&*exe).unwrap();
     let header = pe.nt_headers().optional_header();

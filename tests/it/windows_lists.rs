@@ -1,10 +1,10 @@
-//! The two lists that speak of Windows stay true: what wine cannot show, and which libraries the
+//! Checks the two lists about Windows: tests that cannot pass under wine, and libraries that the
 //! program may import.
 
 use std::fs;
 use std::path::Path;
 
-/// The lines of a list as name and reason.
+/// The lines of a list, as names and reasons.
 pub fn read(list: &str) -> Vec<(String, String)> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(list);
     let text = fs::read_to_string(path).unwrap();
@@ -15,7 +15,7 @@ pub fn read(list: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// How many test functions of this name the sources hold.
+/// How many test functions in the sources have this name.
 fn tests_named(name: &str, folder: &Path) -> usize {
     let mut found = 0;
     for entry in fs::read_dir(folder).unwrap() {

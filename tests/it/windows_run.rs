@@ -1,15 +1,15 @@
-//! The main job as a Windows program: from flags and from a configuration, on drives, with what
-//! only Windows does to files.
+//! The main job as a Windows program: with flags and with a configuration, on several drives, and
+//! with what only Windows does to files.
 
 use std::fs::{self, OpenOptions};
 use std::os::windows::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::world::{Ran, World};
+use crate::world::{RunResult, World};
 
-/// A folder to restore to on a drive of its own, as servers have one; where there is none, in the
-/// temporary folder. Gone with its value.
+/// A restore folder on a drive of its own, as servers have. If there is no such drive, it is in the
+/// temporary folder. It is removed when this is dropped.
 struct RestoreTo(PathBuf);
 
 impl RestoreTo {
@@ -27,21 +27,22 @@ impl Drop for RestoreTo {
     }
 }
 
-/// A committed backup or its originals. Absolute, with the drive: the program runs elsewhere.
+/// A committed backup or its originals, as an absolute path with a drive, because the program runs
+/// in another folder.
 fn fixture(path: &str) -> PathBuf {
     std::path::absolute(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(path)).unwrap()
 }
 
-/// Runs with `arguments` and then these three. The originals are younger than the backups say, as a
-/// checkout makes them, so that most arguments say `--assume-unchanged`.
+/// Runs with `arguments`, followed by these three paths. A checkout makes the originals newer than
+/// the backups, so most callers pass `--assume-unchanged`.
 #[track_caller]
-fn verify(world: &World, arguments: &str, backup: &Path, source: &Path, restore_to: &RestoreTo) -> Ran {
+fn verify(world: &World, arguments: &str, backup: &Path, source: &Path, restore_to: &RestoreTo) -> RunResult {
     let mut command = world.command(arguments);
     command.arg("--backup").arg(backup).arg("--source").arg(source).arg("--restore-to").arg(&restore_to.0);
-    Ran::of(command, "")
+    RunResult::of(command, "")
 }
 
-/// A tar archive of these files, made as on Linux.
+/// A tar archive of these files, as made on Linux.
 fn tar(world: &World, files: &[(&str, &str)]) -> PathBuf {
     let place = world.path("backup.tar");
     let mut archive = tar::Builder::new(fs::File::create(&place).unwrap());
@@ -50,7 +51,7 @@ fn tar(world: &World, files: &[(&str, &str)]) -> PathBuf {
         header.set_size(content.len() as u64);
         header.set_mtime(1_700_000_000);
         header.set_mode(0o644);
-        // Not through a path of this system, which could not hold every name.
+        // Not through a path of this system, which could not represent every name.
         header.as_gnu_mut().unwrap().name[..name.len()].copy_from_slice(name.as_bytes());
         header.set_cksum();
         archive.append(&header, content.as_bytes()).unwrap();
@@ -60,7 +61,7 @@ fn tar(world: &World, files: &[(&str, &str)]) -> PathBuf {
 }
 
 #[test]
-fn a_folder_and_a_zip_are_proven_by_flags_with_the_copies_on_another_drive() {
+fn a_folder_and_a_zip_pass_with_flags_and_a_restore_folder_on_another_drive() {
     for backup in ["folder", "archives/tree.zip", "archives/tree.tar.zst"] {
         let restore_to = RestoreTo::new();
         let world = World::new();
@@ -78,10 +79,10 @@ fn a_folder_and_a_zip_are_proven_by_flags_with_the_copies_on_another_drive() {
 }
 
 #[test]
-fn with_a_configuration_the_sample_and_the_drive_are_enough() {
+fn with_a_configuration_the_sample_and_the_restore_folder_are_enough() {
     for backup in ["folder", "archives/tree.zip"] {
         let restore_to = RestoreTo::new();
-        // Single quotes: backslashes stand for themselves in TOML.
+        // Single quotes, so that backslashes are not escapes in TOML.
         let config = format!(
             "[jobs.main]\nbackup = '{}'\nsource = '{}'\n",
             fixture(backup).display(),
@@ -104,11 +105,11 @@ fn a_batch_file_sees_the_exit_code_in_errorlevel() {
     let world = world.file("run.bat", batch);
     let mut command = std::process::Command::new("cmd");
     command.current_dir(world.path("")).args(["/c", "run.bat"]);
-    Ran::of(command, "").out_has("usage=2").out_has("unusable=4");
+    RunResult::of(command, "").out_has("usage=2").out_has("unusable=4");
 }
 
 #[test]
-fn a_file_that_another_program_holds_is_unreadable_and_the_way_out_is_named() {
+fn a_file_locked_by_another_program_is_unreadable_with_a_hint() {
     let world =
         World::new().file("b/x", "same").file("b/held", "same").file("s/x", "same").file("s/held", "same");
     let held = OpenOptions::new().read(true).share_mode(0).open(world.path("s/held")).unwrap();
@@ -153,7 +154,7 @@ fn case_does_not_matter_between_an_archive_and_its_originals() {
 }
 
 #[test]
-fn names_that_windows_cannot_hold_are_verified_and_kept_under_names_that_it_can() {
+fn names_that_windows_cannot_store_are_verified_and_kept_under_other_names() {
     let world = World::new().folder("s");
     let source = fs::canonicalize(world.path("s")).unwrap();
     let files = [("aux.txt", "one"), ("dot.", "two"), ("plain", "three")];
@@ -173,7 +174,7 @@ fn names_that_windows_cannot_hold_are_verified_and_kept_under_names_that_it_can(
 }
 
 #[test]
-fn a_stream_is_never_taken_for_a_file() {
+fn an_alternate_stream_is_never_taken_for_a_file() {
     let world = World::new().file("s/report.doc", "content").file("s/x", "same");
     let backup = tar(&world, &[("report.doc:stream", "hidden"), ("x", "same")]);
     let restore_to = RestoreTo::new();

@@ -1,5 +1,5 @@
-//! A program that restores by itself writes into a workspace: only honest files are taken from
-//! there, nothing outside is touched, and what a kill leaves is removed by the next run.
+//! A program that restores by itself writes into a workspace. Only regular files that are safe are
+//! taken from it, nothing outside is touched, and the next run removes what a killed run left.
 
 use std::fs;
 use std::io::Read;
@@ -10,13 +10,13 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use bkverify::backup::{Leftovers, RestoreError, Restored, Scratch, Workspace, remove_leftovers};
-use bkverify::stop::Stop;
+use bkverify::cancel::CancelToken;
 use tempfile::TempDir;
 
 use crate::contract::collect::content;
 
-/// What a program does that is wrong, or was told so by a hostile repository. `OUTSIDE` holds a
-/// letter that is nobody's but the user's.
+/// What a faulty program does, or a program that a hostile repository controls. `OUTSIDE` contains
+/// a letter that belongs to the user.
 const PROGRAM: &str = r#"
     mkdir -p nested/deep/er sealed
     printf 'top' > top
@@ -32,14 +32,14 @@ const PROGRAM: &str = r#"
     mkfifo pipe nested/pipe
 "#;
 
-/// The environment of the process that is killed: where it restores to.
+/// The environment variable that tells the process to be killed where to restore to.
 const VICTIM: &str = "BKVERIFY_TEST_WORKSPACE_VICTIM";
 
-struct Machine {
+struct WorkspaceWorld {
     folder: TempDir,
 }
 
-impl Machine {
+impl WorkspaceWorld {
     fn new() -> Self {
         let folder = TempDir::new().unwrap();
         for below in ["outside", "restore"] {
@@ -53,7 +53,7 @@ impl Machine {
         self.folder.path().join("restore")
     }
 
-    /// Whether the letter is as it was.
+    /// Whether the letter is unchanged.
     #[track_caller]
     fn is_untouched(&self) {
         let letter = self.folder.path().join("outside/letter");
@@ -78,9 +78,9 @@ fn adopted(workspace: &mut Workspace<'_>, path: &[u8]) -> Result<Vec<u8>, String
 }
 
 #[test]
-fn only_honest_files_are_adopted_whatever_a_program_writes_and_nothing_waits_for_a_pipe() {
-    let machine = Machine::new();
-    let scratch = Scratch::create(&machine.restore_to(), Stop::never()).unwrap();
+fn only_regular_files_inside_the_workspace_are_adopted_and_pipes_are_not_waited_for() {
+    let machine = WorkspaceWorld::new();
+    let scratch = Scratch::create(&machine.restore_to(), CancelToken::new()).unwrap();
     let mut workspace = scratch.workspace(1 << 20).unwrap();
     let place = workspace.path().to_owned();
     assert_eq!(place.metadata().unwrap().permissions().mode() & 0o777, 0o700);
@@ -123,15 +123,15 @@ fn only_honest_files_are_adopted_whatever_a_program_writes_and_nothing_waits_for
 }
 
 #[test]
-fn an_adopted_file_is_like_any_other_but_never_written_to_and_outlives_its_workspace() {
-    let machine = Machine::new();
-    let scratch = Scratch::create(&machine.restore_to(), Stop::never()).unwrap();
+fn an_adopted_file_is_never_reused_and_outlives_its_workspace() {
+    let machine = WorkspaceWorld::new();
+    let scratch = Scratch::create(&machine.restore_to(), CancelToken::new()).unwrap();
     let mut workspace = scratch.workspace(100).unwrap();
     for name in ["one", "two", "three"] {
         fs::write(workspace.path().join(name), name).unwrap();
         fs::set_permissions(workspace.path().join(name), fs::Permissions::from_mode(0o4777)).unwrap();
     }
-    // A program that goes on writing to what it has finished does not write to another file.
+    // A program that goes on writing to a finished file does not write to another file.
     let mut late = fs::OpenOptions::new().append(true).open(workspace.path().join("one")).unwrap();
     let [one, two, three]: [Restored; 3] =
         [&b"one"[..], b"two", b"three"].map(|name| workspace.adopt(name).unwrap());
@@ -141,7 +141,7 @@ fn an_adopted_file_is_like_any_other_but_never_written_to_and_outlives_its_works
     std::io::Write::write_all(&mut late, b"late").unwrap();
     let next = scratch.restore(&mut &b"next"[..], None, &mut Vec::new()).unwrap();
     assert_eq!(content(&next), b"next");
-    // Files are numbered one after the other, but an adopted one is never filled again.
+    // Files are numbered in order, but an adopted file is never reused.
     let linked = machine.folder.path().join("linked");
     let number = fs::read_dir(scratch.path()).unwrap().map(|entry| entry.unwrap().path());
     let number = number.filter(|path| path.is_file()).find(|path| fs::read(path).unwrap() == b"two").unwrap();
@@ -158,13 +158,13 @@ fn an_adopted_file_is_like_any_other_but_never_written_to_and_outlives_its_works
     assert_eq!(fs::read_dir(machine.restore_to()).unwrap().count(), 1);
 }
 
-/// No test of its own: it is started by the one below, writes its workspaces, and waits for its
-/// end.
+/// This is not a test by itself. The test below starts it; it writes its workspaces and waits to be
+/// killed.
 #[test]
 fn the_process_that_is_killed() {
     let Some(world) = std::env::var_os(VICTIM) else { return };
     let world = PathBuf::from(world);
-    let scratch = Scratch::create(&world.join("restore"), Stop::never()).unwrap();
+    let scratch = Scratch::create(&world.join("restore"), CancelToken::new()).unwrap();
     let [mut first, second] = [0, 0].map(|size| scratch.workspace(size).unwrap());
     run_program(first.path(), &world.join("outside"));
     run_program(second.path(), &world.join("outside"));
@@ -173,8 +173,8 @@ fn the_process_that_is_killed() {
     std::thread::sleep(std::time::Duration::from_secs(600));
 }
 
-/// A run that is killed while it holds two workspaces and an adopted file.
-fn kill_one(machine: &Machine) {
+/// Kills a run that has two workspaces and an adopted file.
+fn kill_one(machine: &WorkspaceWorld) {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "workspace::the_process_that_is_killed", "--nocapture"])
         .env(VICTIM, machine.folder.path())
@@ -194,8 +194,8 @@ fn kill_one(machine: &Machine) {
     child.wait().unwrap();
 }
 
-/// The only scratch folder there.
-fn scratch_of(machine: &Machine) -> PathBuf {
+/// The only scratch folder in the restore folder.
+fn scratch_of(machine: &WorkspaceWorld) -> PathBuf {
     let folders: Vec<_> =
         fs::read_dir(machine.restore_to()).unwrap().map(|entry| entry.unwrap().path()).collect();
     let [folder] = &folders[..] else { panic!("{folders:?}") };
@@ -203,8 +203,8 @@ fn scratch_of(machine: &Machine) -> PathBuf {
 }
 
 #[test]
-fn what_a_killed_run_left_in_workspaces_is_removed_by_the_next_one_and_nothing_else_is() {
-    let machine = Machine::new();
+fn the_next_run_removes_the_workspaces_of_a_killed_run_and_nothing_else() {
+    let machine = WorkspaceWorld::new();
     kill_one(&machine);
     let left = scratch_of(&machine);
     assert!(left.join("workspaces/000001/nested/deep/er/file").exists());
@@ -215,12 +215,12 @@ fn what_a_killed_run_left_in_workspaces_is_removed_by_the_next_one_and_nothing_e
 }
 
 #[test]
-fn a_killed_run_with_anything_doubtful_beside_its_workspaces_is_left_alone_as_a_whole() {
+fn leftovers_beside_unknown_files_are_left_alone_as_a_whole() {
     let doubtful: [fn(&Path); 4] = [
-        // Beside our files, and beside our workspaces.
+        // Both beside our files and beside our workspaces.
         |left| fs::write(left.join("thesis.doc"), "mine").unwrap(),
         |left| fs::write(left.join("workspaces/thesis.doc"), "mine").unwrap(),
-        // A folder of the same name is not the one that the killed run has written down.
+        // A folder of the same name is not the one that the killed run recorded.
         |left| {
             fs::rename(left.join("workspaces"), left.parent().unwrap().join("away")).unwrap();
             fs::create_dir_all(left.join("workspaces/000001")).unwrap();
@@ -232,12 +232,12 @@ fn a_killed_run_with_anything_doubtful_beside_its_workspaces_is_left_alone_as_a_
         },
     ];
     for exchange in doubtful {
-        let machine = Machine::new();
+        let machine = WorkspaceWorld::new();
         kill_one(&machine);
         let left = scratch_of(&machine);
         let names_of = |left: &Path| {
             let all = walkdir::WalkDir::new(left.parent().unwrap()).sort_by_file_name().into_iter();
-            // Not those that the program has closed.
+            // The program has closed those.
             let all = all.filter_map(Result::ok);
             all.map(|entry| entry.into_path().as_os_str().as_bytes().to_vec()).collect::<Vec<_>>()
         };
@@ -246,22 +246,22 @@ fn a_killed_run_with_anything_doubtful_beside_its_workspaces_is_left_alone_as_a_
         let found = remove_leftovers(&machine.restore_to()).unwrap();
         assert_eq!(found, Leftovers { left: vec![left.clone()], ..Leftovers::default() });
         assert_eq!(names_of(&left), names);
-        // For the temporary folder to be removed.
+        // Lets the temporary folder be removed.
         Command::new("chmod").args(["-R", "u+rwx"]).arg(machine.restore_to()).status().unwrap();
     }
 }
 
-/// Needs the right to mount, as root has outside of most containers.
+/// Needs the right to mount, which root has outside of most containers.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_file_system_that_is_mounted_in_a_workspace_is_not_entered() {
-    let machine = Machine::new();
+    let machine = WorkspaceWorld::new();
     let outside = machine.folder.path().join("outside");
-    let scratch = Scratch::create(&machine.restore_to(), Stop::never()).unwrap();
+    let scratch = Scratch::create(&machine.restore_to(), CancelToken::new()).unwrap();
     let mut workspace = scratch.workspace(0).unwrap();
     let mount = workspace.path().join("mounted");
     fs::create_dir(&mount).unwrap();
-    // The same file system: its number does not tell.
+    // The same file system is mounted, so its device number does not reveal the mount.
     let quiet =
         |command: &mut Command| command.stderr(Stdio::null()).status().is_ok_and(|status| status.success());
     if !quiet(Command::new("mount").arg("--bind").args([&outside, &mount])) {

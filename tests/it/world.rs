@@ -96,8 +96,8 @@ impl World {
 
     /// Runs the program with empty standard input.
     #[track_caller]
-    pub fn run(&self, arguments: &str) -> Ran {
-        Ran::of(self.command(arguments), "")
+    pub fn run(&self, arguments: &str) -> RunResult {
+        RunResult::of(self.command(arguments), "")
     }
 
     /// Verifies backup `b` against the originals `s`, restores to `r`, and reads the report.
@@ -136,7 +136,7 @@ impl World {
 #[derive(Debug)]
 pub struct Verified {
     /// The run.
-    pub ran: Ran,
+    pub ran: RunResult,
     /// The report. It matches the schema that ships.
     pub json: Value,
 }
@@ -144,7 +144,7 @@ pub struct Verified {
 impl Verified {
     /// Reads and validates a report. Asserts that its exit code is the exit code of the run.
     #[track_caller]
-    pub fn new(ran: Ran, report: &str) -> Self {
+    pub fn new(ran: RunResult, report: &str) -> Self {
         static SCHEMA: LazyLock<jsonschema::Validator> = LazyLock::new(|| {
             let schema = serde_json::from_str(bkverify::report::SCHEMA).unwrap();
             jsonschema::validator_for(&schema).unwrap()
@@ -207,7 +207,7 @@ const STARTS: usize = 5;
 
 /// The result of a run, for assertions.
 #[derive(Debug)]
-pub struct Ran {
+pub struct RunResult {
     /// The exit code; `None` if it was killed.
     pub code: Option<i32>,
     /// Standard output.
@@ -216,7 +216,7 @@ pub struct Ran {
     pub err: String,
 }
 
-impl Ran {
+impl RunResult {
     /// Runs a command with this text on its standard input.
     #[track_caller]
     pub fn of(mut command: Command, input: &str) -> Self {
@@ -283,7 +283,7 @@ impl Ran {
     }
 }
 
-impl std::fmt::Display for Ran {
+impl std::fmt::Display for RunResult {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "exit code {:?}\n--- out\n{}--- err\n{}", self.code, self.out, self.err)
     }

@@ -14,8 +14,8 @@ use crate::backup::zip::Zip;
 use crate::backup::{
     self, Backup, Context, Damage, Description, Entry, RestoreError, RestoreSink, Restored, Scratch, Wanted,
 };
+use crate::cancel::CancelToken;
 use crate::platform;
-use crate::stop::Stop;
 
 /// For each path of a backup, its content or the reason why there is none; and what was damaged.
 #[derive(Debug, Default, PartialEq)]
@@ -38,7 +38,7 @@ impl RestoreSink for Delivered {
 
 fn restore_all(backup: &dyn Backup) -> Delivered {
     let target = tempfile::tempdir().unwrap();
-    let scratch = Scratch::create(target.path(), Stop::never()).unwrap();
+    let scratch = Scratch::create(target.path(), CancelToken::new()).unwrap();
     let mut delivered = Delivered::default();
     backup.restore(Wanted::Every(&|_| true), &scratch, &Context::default(), &mut delivered).unwrap();
     delivered
@@ -58,7 +58,7 @@ fn described(location: &str) -> Description {
 
 fn whole(bytes: &dyn ReadAt) -> Vec<u8> {
     let mut content = Vec::new();
-    BufReader::new(Reader::new(bytes)).read_to_end(&mut content).unwrap();
+    BufReader::new(SequentialReader::new(bytes)).read_to_end(&mut content).unwrap();
     assert_eq!(content.len() as u64, bytes.len());
     content
 }
@@ -128,7 +128,7 @@ fn archives_in_a_window_of_an_overlay_of_a_file_are_restored_as_on_the_disk() {
 #[test]
 fn a_restored_file_is_a_container_like_any_other() {
     let target = tempfile::tempdir().unwrap();
-    let scratch = Scratch::create(target.path(), Stop::never()).unwrap();
+    let scratch = Scratch::create(target.path(), CancelToken::new()).unwrap();
     let content = std::fs::read(archive("tree.zip")).unwrap();
     let restored = scratch.restore(&mut &content[..], None, &mut Vec::new()).unwrap();
     let zip = Zip::open(described("inner"), Box::new(restored)).unwrap();
@@ -155,7 +155,7 @@ fn a_file_that_is_cut_off_under_a_layer_is_an_error_and_not_an_end() {
 }
 
 #[test]
-fn extents_that_cannot_be_right_make_no_layer() {
+fn invalid_extents_are_refused() {
     let (base, top) = (vec![0; 100], vec![1; 20]);
     let layer = |extents: &[(u64, u64, u64)]| {
         let extents = extents.iter().map(|&(at, len, from)| Extent { at, len, from }).collect();
@@ -184,19 +184,19 @@ fn put(bytes: Box<dyn ReadAt>, model: &mut Vec<u8>, layer: Layer, seed: u8) -> B
         return Box::new(Window::new(bytes, start, len));
     }
     let top: Vec<u8> = (0..=255).map(|byte: u8| byte.wrapping_mul(31).wrapping_add(seed)).collect();
-    let (mut kept, mut free) = (Vec::new(), 0);
+    let (mut fitting, mut free) = (Vec::new(), 0);
     for (gap, len, from) in extents {
         let (at, len, from) = (free + gap % 40, len % 60, from % 196);
         if at + len > whole {
             break;
         }
-        kept.push(Extent { at, len, from });
+        fitting.push(Extent { at, len, from });
         free = at + len;
         let [at, len, from] = [at, len, from].map(|number| usize::try_from(number).unwrap());
         model[at..at + len].copy_from_slice(&top[from..from + len]);
     }
-    kept.reverse();
-    Box::new(Overlay::new(bytes, top, kept).unwrap())
+    fitting.reverse();
+    Box::new(Overlay::new(bytes, top, fitting).unwrap())
 }
 
 proptest! {
@@ -216,7 +216,7 @@ proptest! {
         }
         prop_assert_eq!(bytes.len(), model.len() as u64);
         prop_assert_eq!(whole(&*bytes), &model[..]);
-        let mut reader = Reader::new(&*bytes);
+        let mut reader = SequentialReader::new(&*bytes);
         for (offset, length) in reads {
             let rest = model.get(usize::try_from(offset).unwrap()..).unwrap_or_default();
             let mut buffer = vec![0; length];

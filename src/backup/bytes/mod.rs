@@ -2,13 +2,13 @@
 //! container, in layers on top of each other.
 //!
 //! In: anything that can be read at an offset ([`ReadAt`]). Out: a part of it ([`Window`]), layers
-//! on top of it ([`Overlay`]), or a [`Reader`] that reads it front to back. The readers of tar and
-//! zip archives and the decompressors know only this trait. So an archive inside a file inside a
-//! disk image is read by the same code as an archive on a disk.
+//! on top of it ([`Overlay`]), or a [`SequentialReader`] that reads it front to back. The readers
+//! of tar and zip archives and the decompressors know only this trait. So an archive inside a file
+//! inside a disk image is read by the same code as an archive on a disk.
 //!
 //! Calls go through `&dyn ReadAt`, one for a whole block. Compared with the system call below it,
 //! an indirect call costs nothing. To read single bytes, put a [`BufReader`](io::BufReader) around
-//! a [`Reader`].
+//! a [`SequentialReader`].
 
 mod file;
 mod overlay;
@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 pub use file::FileBytes;
 pub use overlay::{Extent, InvalidExtent, Overlay};
-pub use reader::Reader;
+pub use reader::SequentialReader;
 pub use window::Window;
 
 /// Bytes that can be read at any offset, by any number of threads at once.

@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_looked_at_is_read_all_the_same() {
+    fn bytes_that_were_peeked_at_are_still_read() {
         let content: Vec<u8> = (0..READ_AHEAD * 2 + 7).map(|at| (at % 251).to_le_bytes()[0]).collect();
         let mut input = Input::new(&content[..]);
         let mut read = vec![0; READ_AHEAD - 3];

@@ -2,7 +2,7 @@
 
 use std::io::{self, Seek, SeekFrom};
 
-use super::members::{Layout, Member, MemberKind};
+use super::members::{DataLayout, Member, MemberKind};
 use super::source::{ArchiveReader, Exactly, is_halt};
 use super::sparse::{self, Segment};
 use crate::backup::{RestoreError, Restored, Scratch};
@@ -30,9 +30,9 @@ pub(super) fn extract(
     source.advance_to(member.data).map_err(explain)?;
     let mut data = Exactly::new(source, member.stored);
     let restored = match member.layout {
-        Layout::Plain => scratch.restore(&mut data, Some(member.stored), buffer),
-        Layout::Map => write_segments(&mut data, &member.map, member.size, scratch, buffer),
-        Layout::MapInData => {
+        DataLayout::Plain => scratch.restore(&mut data, Some(member.stored), buffer),
+        DataLayout::Map => write_segments(&mut data, &member.map, member.size, scratch, buffer),
+        DataLayout::MapInData => {
             let read = sparse::read_map_in_data(&mut data, &mut member.map).map_err(explain)?;
             read.map_err(RestoreError::Damaged)?;
             write_segments(&mut data, &member.map, member.size, scratch, buffer)
@@ -88,7 +88,7 @@ fn write_segments(
             restored.write(&buffer[..piece])?;
             reservation.use_up(piece as u64);
             left -= piece as u64;
-            if scratch.cancel().is_set() {
+            if scratch.cancel_token().is_cancelled() {
                 return Err(RestoreError::Stopped);
             }
         }

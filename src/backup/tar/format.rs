@@ -3,7 +3,7 @@
 use std::io::BufReader;
 
 use super::{Tar, is_header};
-use crate::backup::bytes::{FileBytes, ReadAt, Reader, is_all_zero};
+use crate::backup::bytes::{FileBytes, ReadAt, SequentialReader, is_all_zero};
 use crate::backup::compression::{Compression, NEEDS_MEMORY, is_out_of_memory};
 use crate::backup::format::{BackupCandidate, Format};
 use crate::backup::{Backup, Context, Description, Error, Location, zip};
@@ -132,7 +132,7 @@ fn open_compressed(
 fn check_holds_tar(location: &Location, bytes: &dyn ReadAt, compression: Compression) -> Result<(), Error> {
     let name = compression.name();
     let mut first = [0; 1024];
-    let compressed = BufReader::new(Reader::new(bytes));
+    let compressed = BufReader::new(SequentialReader::new(bytes));
     let read = compression.decoder(compressed).and_then(|mut decoder| {
         platform::read_full(&mut decoder, &mut first[..512]).and_then(|got| {
             // Two empty blocks tell an empty archive from chance. After a header, the second block

@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn both_ways_to_sum_up_a_header_are_accepted_and_no_other() {
+    fn both_kinds_of_header_checksum_are_accepted_and_no_other() {
         let mut old = header(b"gr\xfc\xdfe", b"");
         assert!(has_checksum(old.as_bytes()));
         let sum = old.cksum().unwrap() - 2 * 256;

@@ -49,7 +49,7 @@ pub(super) enum MemberKind {
 
 /// How the stored bytes of a file are arranged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Layout {
+pub(super) enum DataLayout {
     /// In one piece.
     #[default]
     Plain,
@@ -79,7 +79,7 @@ pub(super) struct Member {
     /// Modification time.
     pub mtime: Option<Timestamp>,
     /// How its data is stored.
-    pub layout: Layout,
+    pub layout: DataLayout,
     /// The data segments of a sparse file, if the headers list them.
     pub map: Vec<Segment>,
 }
@@ -404,7 +404,7 @@ impl<'s> Members<'s> {
         if kind == b'5' {
             member.stored = 0;
         }
-        (member.size, member.layout) = (member.stored, Layout::Plain);
+        (member.size, member.layout) = (member.stored, DataLayout::Plain);
         member.mtime = self.attributes.mtime.or(self.mtime).or_else(|| header_time(&self.block));
         let sparse = self.fill_sparse(member, at, kind);
         member.data = self.next;
@@ -456,7 +456,7 @@ impl<'s> Members<'s> {
                 return Err(bad("a sparse file without a GNU header".to_owned()));
             };
             member.size = gnu.real_size().map_err(|error| bad(error.to_string()))?;
-            member.layout = Layout::Map;
+            member.layout = DataLayout::Map;
             let blocks = sparse::read_old_gnu(gnu, self.source, &mut member.map)?.map_err(bad)?;
             self.next += blocks * BLOCK;
         } else if member.kind == MemberKind::File && self.attributes.real_size.is_some() {
@@ -464,7 +464,7 @@ impl<'s> Members<'s> {
             if !self.attributes.sparse_name.is_empty() {
                 member.name.clone_from(&self.attributes.sparse_name);
             }
-            member.layout = if self.attributes.map_in_data { Layout::MapInData } else { Layout::Map };
+            member.layout = if self.attributes.map_in_data { DataLayout::MapInData } else { DataLayout::Map };
             sparse::from_numbers(&self.attributes.map, &mut member.map).map_err(bad)?;
         }
         Ok(())

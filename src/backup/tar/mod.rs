@@ -31,7 +31,7 @@ use self::links::Links;
 use self::members::{Member, MemberKind, Members, Step};
 use self::source::{ArchiveEnd, ArchiveReader, DecompressedReader, PlainReader};
 use self::specials::Specials;
-use super::bytes::{ReadAt, Reader};
+use super::bytes::{ReadAt, SequentialReader};
 use super::compression::Compression;
 use super::damage_lines::DamageLines;
 use super::delivery::{Delivery, EarlyEnd, conclude, copy_of_io_error};
@@ -104,7 +104,7 @@ impl Tar {
             return Ok(act(&mut PlainReader::new(&*self.bytes)));
         };
         let decoder = compression
-            .decoder(Reader::new(&*self.bytes))
+            .decoder(SequentialReader::new(&*self.bytes))
             .map_err(|source| Error::Open { location: self.description.location.clone(), source })?;
         let most = self.end().map_or_else(|| compression.most_from(self.bytes.len()), |end| end.length);
         Ok(act(&mut DecompressedReader::new(decoder, most, halt)))
@@ -135,7 +135,7 @@ impl Tar {
                     }
                     list_member(&mut batch, &member, &mut pass, &mut specials);
                     if batch.len() >= BATCH {
-                        if hand_on(&batch).is_break() || context.cancel.is_set() {
+                        if hand_on(&batch).is_break() || context.cancel.is_cancelled() {
                             return Some(Listing::Stopped);
                         }
                         batch.clear();
@@ -168,7 +168,7 @@ impl Tar {
     /// Makes sure that repeated names and the targets of hard links are known.
     fn survey(&self, context: &Context) -> Result<(), Error> {
         if !self.repeats.is_known() {
-            let mut halt = || context.cancel.is_set();
+            let mut halt = || context.cancel.is_cancelled();
             let _ = self.with_source(&mut halt, |source| self.list(None, context, source))?;
         }
         Ok(())
@@ -186,7 +186,7 @@ impl Tar {
         }
         let mut links = EntryBatch::new();
         let mut damage = DamageLines::new(MORE);
-        let mut halt = || context.cancel.is_set();
+        let mut halt = || context.cancel.is_cancelled();
         let passed = self.with_source(&mut halt, |source| {
             let mut pass = self.repeats.pass();
             let mut specials = Specials::default();
@@ -260,7 +260,7 @@ impl Tar {
             }
         }
         order.sort_unstable();
-        let mut halt = || context.cancel.is_set();
+        let mut halt = || context.cancel.is_cancelled();
         let passed = self.with_source(&mut halt, |source| {
             let mut pass = InOrder { wanted, delivery, buffer: BUFFER.take(), member: Member::default() };
             let ended = order.chunk_by(|a, b| a.0 == b.0).try_for_each(|group| pass.restore(source, group));
@@ -274,7 +274,7 @@ impl Tar {
     /// link.
     fn resolve_links(&self, context: &Context) -> Result<&std::collections::HashMap<u64, u64>, EarlyEnd> {
         self.survey(context).map_err(EarlyEnd::Failed)?;
-        let mut halt = || context.cancel.is_set();
+        let mut halt = || context.cancel.is_cancelled();
         if self.links.resolved().is_none() {
             self.with_source(&mut halt, |source| self.links.resolve(source)).map_err(EarlyEnd::Failed)?;
         }
@@ -365,7 +365,7 @@ impl Backup for Tar {
     }
 
     fn catalog(&self, _needs: Needs, context: &Context, sink: &dyn CatalogSink) -> Result<Listing, Error> {
-        let mut halt = || context.cancel.is_set();
+        let mut halt = || context.cancel.is_cancelled();
         list_with_restart(sink, || {
             self.with_source(&mut halt, |source| self.list(Some(sink), context, source))
         })
@@ -383,7 +383,7 @@ impl Backup for Tar {
         context: &Context,
         sink: &mut dyn RestoreSink,
     ) -> Result<(), Error> {
-        if context.cancel.is_set() {
+        if context.cancel.is_cancelled() {
             return Ok(());
         }
         let mut delivery = Delivery { scratch, context, sink };

@@ -192,13 +192,13 @@ mod tests {
     }
 
     #[test]
-    fn a_name_of_its_own_from_an_unknown_program_is_left_alone() {
+    fn an_unrelated_short_name_from_an_unknown_program_is_accepted() {
         assert!(agree(LONG, b"made-up-1234", Writer::Unknown));
         assert!(!agree(LONG, b"made-up-1234", Writer::Known));
     }
 
     #[test]
-    fn the_made_up_folder_of_a_sparse_file_is_seen_through() {
+    fn the_inserted_folder_in_the_name_of_a_sparse_file_is_ignored() {
         let agree = |real: &[u8], short: &[u8]| agree_sparse(real, short, Writer::Known);
         assert!(agree(b"disks/image.raw", b"./disks/GNUSparseFile.4711/image.raw"));
         assert!(agree(b"image.raw", b"./GNUSparseFile.0/image.raw"));

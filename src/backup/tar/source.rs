@@ -6,7 +6,7 @@
 use std::fmt;
 use std::io::{self, BufReader, Read};
 
-use crate::backup::bytes::{ReadAt, Reader};
+use crate::backup::bytes::{ReadAt, SequentialReader};
 use crate::backup::compression::{Decoder, NEEDS_MEMORY, is_out_of_memory};
 use crate::platform;
 
@@ -60,7 +60,7 @@ const BUFFER: usize = 16 << 10;
 /// An archive that is not compressed, read at offsets. Any number of these readers can read the
 /// same archive at once.
 pub(super) struct PlainReader<'a> {
-    reader: BufReader<Reader<&'a dyn ReadAt>>,
+    reader: BufReader<SequentialReader<&'a dyn ReadAt>>,
     length: u64,
     position: u64,
 }
@@ -68,7 +68,7 @@ pub(super) struct PlainReader<'a> {
 impl<'a> PlainReader<'a> {
     /// At the start of the archive.
     pub(super) fn new(bytes: &'a dyn ReadAt) -> Self {
-        let reader = BufReader::with_capacity(BUFFER, Reader::new(bytes));
+        let reader = BufReader::with_capacity(BUFFER, SequentialReader::new(bytes));
         Self { reader, length: bytes.len(), position: 0 }
     }
 }

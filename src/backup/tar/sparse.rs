@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn only_ascending_pieces_that_fit_are_accepted() {
+    fn only_ascending_segments_that_fit_are_accepted() {
         let map = |pairs: &[(u64, u64)]| -> Vec<Segment> {
             pairs.iter().map(|&(offset, length)| Segment { offset, length }).collect()
         };

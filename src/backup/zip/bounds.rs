@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_stored_keeps_its_size_and_what_is_empty_stays_empty() {
+    fn stored_data_has_its_own_size_and_empty_data_stays_empty() {
         assert!(can_expand(CompressionMethod::STORE, 7, 7));
         assert!(!can_expand(CompressionMethod::STORE, 4, 7));
         assert!(can_expand(CompressionMethod::DEFLATE, 2, 0));

@@ -209,7 +209,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_holds_bytes_is_no_folder_and_what_has_no_known_type_is_a_file() {
+    fn a_folder_has_no_content_and_an_entry_of_unknown_type_is_a_file() {
         let of = |mode, size| EntryKind::of(mode, false, size);
         assert_eq!(of(0o100_644, 5), EntryKind::File);
         assert_eq!(of(0o110_644, 5), EntryKind::File, "a flipped bit makes a type that does not exist");
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_unicode_name_counts_only_beside_the_name_it_was_made_for() {
+    fn a_unicode_name_counts_only_beside_the_name_that_its_checksum_matches() {
         let stored = b"gr\x81n.txt";
         let field = [&[1][..], &rawzip::crc32(stored).to_le_bytes(), "grün.txt".as_bytes()].concat();
         assert_eq!(unicode_path(&field, stored), Some("grün.txt".as_bytes()));
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn times_on_the_wall_are_read_in_the_given_zone() {
+    fn local_times_are_read_in_the_given_zone() {
         let wall = LocalDateTime::from_components(2024, 7, 1, 12, 30, 58, 0).unwrap();
         let in_zone = |zone: &TimeZone| local_time(&wall, zone).unwrap().seconds;
         assert_eq!(in_zone(&TimeZone::UTC), 1_719_837_058);

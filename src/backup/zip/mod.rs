@@ -236,7 +236,7 @@ impl Zip {
         let walked = self.walk(|record| {
             self.list_record(record, &mut walk, &mut batch);
             if batch.len() >= BATCH {
-                if hand_on(&batch) || context.cancel.is_set() {
+                if hand_on(&batch) || context.cancel.is_cancelled() {
                     return Err(Listing::Stopped);
                 }
                 batch.clear();
@@ -420,7 +420,7 @@ impl Backup for Zip {
         context: &Context,
         sink: &mut dyn RestoreSink,
     ) -> Result<(), Error> {
-        if context.cancel.is_set() {
+        if context.cancel.is_cancelled() {
             return Ok(());
         }
         let mut delivery = Delivery { scratch, context, sink };

@@ -12,8 +12,8 @@ use std::time::Instant;
 use walkdir::WalkDir;
 
 use crate::backup::{self, CatalogSink, Context, EntryBatch, Listing, Needs};
+use crate::cancel::CancelToken;
 use crate::platform;
-use crate::stop::Stop;
 use crate::verify::pairing::Pairing;
 
 use super::super::machine::BackupJob;
@@ -125,13 +125,13 @@ fn count(job: &BackupJob, folders: &[PathBuf], deadline: Instant) -> Result<Vec<
         Some(cause) => format!("{error}: {cause}"),
         None => error.to_string(),
     };
-    let in_time = Stop::never().with_deadline(Some(deadline));
+    let in_time = CancelToken::new().with_deadline(Some(deadline));
     let context = Context::new(in_time.clone());
     let backup = backup::open(&job.backup, &context).map_err(|error| chained(&error))?;
     let pairing = Pairing::new(&*backup, &job.sources, &job.maps, false, None, &in_time);
     let pairing = pairing.map_err(|error| chained(&error))?;
     let roots: Vec<(PathBuf, Vec<u8>)> =
-        pairing.roots().map(|(root, from)| (real(&root.place), from.to_vec())).collect();
+        pairing.roots().map(|(root, from)| (real(&root.folder), from.to_vec())).collect();
     let prefixes =
         |folder: &PathBuf| roots.iter().filter_map(|(root, from)| prefix(folder, root, from)).collect();
     let counter = Counter {

@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_listed_is_unknown() {
+    fn links_programs_and_units_that_cannot_be_listed_are_unknown() {
         assert_eq!(statuses(&recorded(Os::Linux, &[])), [Status::CouldNotCheck; 3]);
         assert_eq!(statuses(&machine("[", "", "x\n"))[0], Status::CouldNotCheck);
         assert_eq!(statuses(&machine("!denied", "!timeout", "x\n"))[2], Status::CouldNotCheck);

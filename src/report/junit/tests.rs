@@ -1,7 +1,7 @@
 use super::*;
 use crate::report::samples;
 use crate::verify::counts::Counts;
-use crate::verify::outcome::{Completeness, Incomplete, Outcome};
+use crate::verify::outcome::{CompletenessResult, Incomplete, Outcome};
 use crate::verify::verdict::Verdict;
 
 fn text(outcome: &Outcome) -> String {
@@ -49,17 +49,18 @@ fn a_suite_is_green_exactly_if_the_exit_code_is_0() {
     }
     outcomes.push(passed_but(|found| found.damage = vec!["lost".to_owned()]));
     outcomes.push(passed_but(|found| found.denied = vec!["closed".to_owned()]));
-    let base = Completeness { wanted: 9, originals: 9, looked_up: 9, ..Completeness::default() };
+    let base = CompletenessResult { wanted: 9, originals: 9, looked_up: 9, ..CompletenessResult::default() };
     for asked_for in [true, false] {
         for found in [
             base.clone(),
-            Completeness { looked_up: 0, ..base.clone() },
-            Completeness { missing: vec![b"m".to_vec()], ..base.clone() },
-            Completeness { doubtful: vec![b"d".to_vec()], ..base.clone() },
-            Completeness { unlisted: vec!["u".to_owned()], ..base.clone() },
+            CompletenessResult { looked_up: 0, ..base.clone() },
+            CompletenessResult { missing: vec![b"m".to_vec()], ..base.clone() },
+            CompletenessResult { doubtful: vec![b"d".to_vec()], ..base.clone() },
+            CompletenessResult { unlisted: vec!["u".to_owned()], ..base.clone() },
         ] {
-            outcomes
-                .push(passed_but(|outcome| outcome.completeness = Some(Completeness { asked_for, ..found })));
+            outcomes.push(passed_but(|outcome| {
+                outcome.completeness = Some(CompletenessResult { asked_for, ..found })
+            }));
         }
     }
     let mut codes = [0; ExitCode::ALL.len()];

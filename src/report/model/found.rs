@@ -8,7 +8,7 @@ use crate::verify::PickRecord;
 use crate::verify::assurance::Assurance;
 use crate::verify::counts::Counts;
 use crate::verify::difference::Difference;
-use crate::verify::outcome::{Completeness, Effort, Population, Sample};
+use crate::verify::outcome::{CompletenessResult, Effort, Population, SampleSummary};
 use crate::verify::verdict::Verdict;
 use crate::words;
 
@@ -108,7 +108,7 @@ pub struct SamplePart {
 }
 
 impl SamplePart {
-    pub(crate) fn new(sample: &Sample) -> Self {
+    pub(crate) fn new(sample: &SampleSummary) -> Self {
         Self {
             strategy: sample.strategy.to_owned(),
             seed: sample.seed.clone(),
@@ -318,8 +318,8 @@ impl DifferencePart {
 /// Originals that were looked up in the backup.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CompletenessPart {
-    /// Whether a person asked for it. Otherwise missing originals are only a warning. Before this field
-    /// existed, originals were looked up only if a person asked.
+    /// Whether a person asked for it. Otherwise missing originals are only a warning. Before this
+    /// field existed, originals were looked up only if a person asked.
     #[serde(default = "yes")]
     pub asked_for: bool,
     /// How many were to be looked up; 0 in reports from before this field existed.
@@ -347,7 +347,7 @@ pub struct CompletenessPart {
 }
 
 impl CompletenessPart {
-    pub(crate) fn new(found: &Completeness) -> Self {
+    pub(crate) fn new(found: &CompletenessResult) -> Self {
         let texts = |paths: &[Vec<u8>]| paths.iter().map(|path| escaped(path)).collect();
         Self {
             asked_for: found.asked_for,

@@ -154,7 +154,7 @@ fn colour_marks_only_the_verdict_and_changes_no_word() {
 }
 
 #[test]
-fn a_long_word_stands_alone_and_lines_keep_the_width() {
+fn a_word_wider_than_the_line_has_a_line_of_its_own() {
     let long = "x".repeat(100);
     assert_eq!(wrap(&format!("a {long} b"), 2, WIDTH), format!("  a\n  {long}\n  b\n"));
     let text = wrap(&"word ".repeat(60), 6, WIDTH);

@@ -15,7 +15,7 @@ fn five_hundred_good_files_bound_the_bad_ones_as_the_tables_say() {
 
 #[test]
 fn bounds_with_bad_files_are_those_of_exact_fractions() {
-    // Computed with whole-number binomial coefficients of arbitrary length.
+    // Computed with exact integer binomial coefficients.
     for (population, comparable, bad, at_most) in [
         (1_000, 500, 3, 12),
         (10_000, 120, 0, 245),
@@ -72,14 +72,15 @@ fn certainty_bounds_by_what_was_not_seen_and_no_confidence_by_what_was() {
 
 #[test]
 fn a_whole_number_of_files_is_not_rounded_past() {
-    // 0.07 × 100 is 7.000000000000001 as floats.
+    // In floating point, 0.07 × 100 is 7.000000000000001.
     assert_eq!(share_of(100, 0.07), 7);
     assert_eq!(share_of(1_050, 0.01), 11);
 }
 
 #[test]
 fn large_populations_keep_their_digits() {
-    // The product form of P(X = 0), which needs no logarithm, decides on both sides of the bound.
+    // Checked on both sides of the bound with the product form of P(X = 0), which needs no
+    // logarithm.
     for (population, drawn) in [(10_000_000, 500), (10_000_000, 100_000), (1 << 40, 5_000)] {
         let at_most = bound(population, drawn, 0);
         let none = |bad: u64| {
@@ -92,7 +93,7 @@ fn large_populations_keep_their_digits() {
 #[test]
 fn many_bad_files_in_a_large_sample_neither_overflow_nor_vanish() {
     let found = Assurance::new(10_000_000, 1_000_000, 400_000, 0, 0.95).unwrap();
-    // A normal approximation, good to a hundred files here.
+    // A normal approximation, accurate to a hundred files here.
     let expected = 4_000_000.0 + 1.645 * 10.0 * (1e6_f64 * 0.4 * 0.6 * 0.9).sqrt();
     assert!((found.at_most_bad as f64 - expected).abs() < 200.0, "{} {expected}", found.at_most_bad);
 }
@@ -146,7 +147,7 @@ fn a_tolerance_is_ruled_out_for_every_number_of_comparable_files() {
         for confidence in [0.8, 0.9, 0.95, 0.99] {
             for files in [40, 107, 300, 1_000, 1_001, 1_099, 1_100] {
                 let drawn = sample_size_up_to(files, tolerance, confidence);
-                // By brute force: what the hardest of all numbers of files asks for.
+                // By brute force: the largest sample size over all numbers of files.
                 let hardest =
                     (1..=files).map(|domain| sample_size(domain, tolerance, confidence)).max().unwrap();
                 assert_eq!(drawn, hardest, "{tolerance} {confidence} {files}");
@@ -161,12 +162,12 @@ fn a_tolerance_is_ruled_out_for_every_number_of_comparable_files() {
     assert!(Assurance::new(20, 20, 0, 0, 0.95).unwrap().rules_out(0.01));
 }
 
-/// Binomial coefficient in whole numbers.
+/// The binomial coefficient, in integers.
 fn choose(n: u64, k: u64) -> u128 {
     if k > n { 0 } else { (0..u128::from(k)).fold(1, |c, i| c * (u128::from(n) - i) / (i + 1)) }
 }
 
-/// Whether P(X ≤ x | K) > 1 − confidence, in whole numbers.
+/// Whether P(X ≤ x | K) > 1 − confidence, computed in integers.
 fn possible(n_all: u64, bad: u64, drawn: u64, seen: u64, per_mille: u64) -> bool {
     let ways: u128 = (0..=seen).map(|j| choose(bad, j) * choose(n_all - bad, drawn.saturating_sub(j))).sum();
     ways * 1000 > choose(n_all, drawn) * u128::from(1000 - per_mille)

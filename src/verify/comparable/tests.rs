@@ -3,7 +3,8 @@ use crate::platform::Kind;
 
 const SECOND: i128 = 1_000_000_000;
 const DAY: i128 = 86_400 * SECOND;
-/// When the backup says that the file was modified; no whole number of anything.
+/// When the backup says that the file was modified, in nanoseconds. Not a multiple of any
+/// resolution.
 const RECORDED: i128 = 1_700_000_000 * SECOND + 123_456_789;
 
 fn stat(mtime: i128, changed: i128) -> Stat {
@@ -51,12 +52,12 @@ fn what_was_left_alone_since_long_before_the_backup_should_be_in_it_as_it_is() {
     let original = stat(touched, touched);
     assert_eq!(standing(&original, &with(touched + DAY + 1)), Standing::Settled);
     assert_eq!(standing(&original, &with(touched + DAY)), Standing::Modified);
-    // Renamed, or its attributes changed, within the time that a backup takes.
+    // Renamed, or with changed attributes, within the time that a backup takes.
     assert_eq!(standing(&stat(touched, touched + 2), &with(touched + DAY + 1)), Standing::Modified);
-    // Without a change time nobody knows when it was touched last.
+    // Without a change time, nobody knows when the original was last touched.
     let unknown = Stat { changed: None, ..original };
     assert_eq!(standing(&unknown, &with(touched + 9 * DAY)), Standing::Modified);
-    // The same time says more.
+    // An equal time is the stronger evidence.
     assert_eq!(standing(&stat(RECORDED, RECORDED), &with(RECORDED + 9 * DAY)), Standing::SameTime);
     let window = Duration::from_secs(8 * 86_400);
     assert_eq!(standing(&original, &Recorded { window, ..with(touched + 8 * DAY) }), Standing::Modified);
@@ -100,7 +101,8 @@ fn a_time_on_the_wall_of_an_unknown_zone_fits_every_zone_and_no_other_time() {
     assert_eq!(at(30 * 3_600), Standing::Modified);
     assert_eq!(at(-30 * 3_600), Standing::Untouched);
     assert_eq!(at(27 * 3_600), Standing::Modified, "no two zones are so far apart");
-    // An edit after the backup that happens to lie quarters of an hour behind the recorded time.
+    // An edit after the backup that happens to be a multiple of a quarter of an hour after the
+    // recorded time.
     let edited = (i128::from(wall) + 75 * 60) * SECOND;
     let touched_later = stat(edited, edited + 500_000 * SECOND);
     assert_eq!(standing(&touched_later, &there), Standing::Unknown);

@@ -6,7 +6,7 @@ fn time(seconds: i64) -> Timestamp {
 
 #[test]
 fn only_what_was_at_its_place_when_the_backup_was_taken_is_missing() {
-    let taken = |before, after, settled| Taken {
+    let taken = |before, after, settled| TakenBetween {
         before: Some(time(before)),
         after: Some(time(after)),
         settled: Some(time(settled)),
@@ -14,24 +14,24 @@ fn only_what_was_at_its_place_when_the_backup_was_taken_is_missing() {
     let at = |seconds| Since::Time(time(seconds));
     let sure = taken(100, 50, 60);
     for (mtime, since, expected) in [
-        (10, at(40), Fate::Missing),
-        (10, at(60), Fate::Missing),
-        // It came when most of what is in the backup was there already, and perhaps before a
-        // copy of it.
-        (10, at(61), Fate::Doubtful),
-        (10, Since::Mounted, Fate::Doubtful),
-        // It came, or was moved there, later.
-        (10, at(100), Fate::Undecided),
-        (10, at(101), Fate::Undecided),
-        (10, Since::Unknown, Fate::Undecided),
-        (70, at(70), Fate::Undecided),
-        (70, Since::Mounted, Fate::Undecided),
-        (101, at(101), Fate::TooYoung),
+        (10, at(40), LookupResult::Missing),
+        (10, at(60), LookupResult::Missing),
+        // It came after most of the originals that the backup holds, and perhaps before the backup
+        // was copied.
+        (10, at(61), LookupResult::Doubtful),
+        (10, Since::Mounted, LookupResult::Doubtful),
+        // It came to its path, or was moved there, later.
+        (10, at(100), LookupResult::Undecided),
+        (10, at(101), LookupResult::Undecided),
+        (10, Since::Unknown, LookupResult::Undecided),
+        (70, at(70), LookupResult::Undecided),
+        (70, Since::Mounted, LookupResult::Undecided),
+        (101, at(101), LookupResult::TooYoung),
     ] {
-        assert_eq!(fate(time(mtime), since, &sure), expected, "{mtime} {since:?}");
+        assert_eq!(classify_unlisted(time(mtime), since, &sure), expected, "{mtime} {since:?}");
     }
-    let nothing = Taken { before: None, after: None, settled: None };
-    assert_eq!(fate(time(1), at(1), &nothing), Fate::Undecided);
+    let nothing = TakenBetween { before: None, after: None, settled: None };
+    assert_eq!(classify_unlisted(time(1), at(1), &nothing), LookupResult::Undecided);
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn what_lies_in_a_damaged_part_may_be_there() {
 
 #[test]
 fn names_are_found_by_their_key_and_others_are_turned_away() {
-    let drawn = ["a/x", "B\u{fc}ro"].map(|name| Drawn::new(&Entry::named(name.as_bytes())));
+    let drawn = ["a/x", "B\u{fc}ro"].map(|name| DrawnOriginal::new(&Entry::named(name.as_bytes())));
     let lookup = Lookup::new(true, 2, 2, Vec::new(), drawn.into());
     for name in ["a/x", "other", "Bu\u{308}ro"] {
         lookup.note(&Entry::named(name.as_bytes()));

@@ -14,7 +14,7 @@ use std::io;
 use blake3::hazmat::{ChainingValue, HasherExt, Mode, merge_subtrees_non_root, merge_subtrees_root};
 use rayon::prelude::*;
 
-use crate::stop::Stop;
+use crate::cancel::CancelToken;
 
 use super::{Hash, Hashed, read_full_at};
 
@@ -39,11 +39,11 @@ pub fn with_buffer<T>(work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
 /// Hashes a file from beginning to end with the threads of the current pool. The file should have
 /// `size` bytes. `None` if it turns out to be no longer than one segment, which is not worth
 /// sharing.
-pub fn hash(file: &File, size: u64, stop: &Stop) -> io::Result<Option<Hashed>> {
-    in_segments(file, size, SEGMENT, stop)
+pub fn hash(file: &File, size: u64, cancel: &CancelToken) -> io::Result<Option<Hashed>> {
+    in_segments(file, size, SEGMENT, cancel)
 }
 
-fn in_segments(file: &File, size: u64, segment: usize, stop: &Stop) -> io::Result<Option<Hashed>> {
+fn in_segments(file: &File, size: u64, segment: usize, cancel: &CancelToken) -> io::Result<Option<Hashed>> {
     let mut tree = SubtreeStack::default();
     let mut end = 0;
     let mut values = Vec::new();
@@ -55,7 +55,7 @@ fn in_segments(file: &File, size: u64, segment: usize, stop: &Stop) -> io::Resul
         (0..(left + 1).min(WINDOW))
             .into_par_iter()
             .with_max_len(1)
-            .map(|index| subtree(file, first + (index * segment) as u64, segment, stop))
+            .map(|index| subtree(file, first + (index * segment) as u64, segment, cancel))
             .collect_into_vec(&mut values);
         for value in values.drain(..) {
             let (value, got) = value?;
@@ -71,8 +71,13 @@ fn in_segments(file: &File, size: u64, segment: usize, stop: &Stop) -> io::Resul
 }
 
 /// Reads and hashes one segment. The second value is its length in bytes.
-fn subtree(file: &File, begin: u64, segment: usize, stop: &Stop) -> io::Result<(ChainingValue, usize)> {
-    if stop.is_set() {
+fn subtree(
+    file: &File,
+    begin: u64,
+    segment: usize,
+    cancel: &CancelToken,
+) -> io::Result<(ChainingValue, usize)> {
+    if cancel.is_cancelled() {
         return Err(io::ErrorKind::Interrupted.into());
     }
     with_buffer(|buffer| {
@@ -139,7 +144,7 @@ mod tests {
         fn segments_give_the_hash_of_the_whole(size in 0_usize..140_000, wrong_by in -70_000_i64..70_000) {
             let content: Vec<u8> = (0..size).map(|index| (index * index / 251).to_le_bytes()[0]).collect();
             let expected = (size as u64).saturating_add_signed(wrong_by);
-            let hashed = in_segments(&file(&content), expected, 1024, &Stop::never()).unwrap();
+            let hashed = in_segments(&file(&content), expected, 1024, &CancelToken::new()).unwrap();
             let whole = Hash(*blake3::hash(&content).as_bytes());
             prop_assert_eq!(hashed, (size > 1024).then_some(Hashed { hash: whole, size: size as u64 }));
         }
@@ -149,15 +154,15 @@ mod tests {
     fn full_segments_and_one_byte_more_are_hashed_like_all_others() {
         for size in [2 * SEGMENT, 3 * SEGMENT, 3 * SEGMENT + 1, 40 * SEGMENT - 1] {
             let content = vec![7; size];
-            let hashed = hash(&file(&content), size as u64, &Stop::never()).unwrap().unwrap();
+            let hashed = hash(&file(&content), size as u64, &CancelToken::new()).unwrap().unwrap();
             assert_eq!((hashed.size, hashed.hash.0), (size as u64, *blake3::hash(&content).as_bytes()));
         }
     }
 
     #[test]
     fn a_stop_ends_it() {
-        let stop = Stop::never();
-        stop.set();
-        assert_eq!(hash(&file(&[1; 4096]), 4096, &stop).unwrap_err().kind(), io::ErrorKind::Interrupted);
+        let cancel = CancelToken::new();
+        cancel.cancel();
+        assert_eq!(hash(&file(&[1; 4096]), 4096, &cancel).unwrap_err().kind(), io::ErrorKind::Interrupted);
     }
 }

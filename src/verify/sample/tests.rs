@@ -1,10 +1,10 @@
-//! Draws against a second, plain way of computing them.
+//! Checks draws against a second, plain implementation.
 
 use super::*;
 use proptest::prelude::*;
 
-/// The definition in the module's head, literally: hash everything, sort everything, take the first
-/// n.
+/// The definition in the module's documentation, literally: hash everything, sort everything, take
+/// the first n.
 fn redraw(seed: &str, paths: &[Vec<u8>]) -> (Vec<Vec<u8>>, String) {
     let mut derive = blake3::Hasher::new_derive_key("bkverify 2026 sample v1");
     derive.update(seed.as_bytes());
@@ -23,9 +23,9 @@ fn redraw(seed: &str, paths: &[Vec<u8>]) -> (Vec<Vec<u8>>, String) {
     (ranked.into_iter().map(|(_, path)| path).collect(), digest)
 }
 
-fn draw(seed: &str, paths: &[Vec<u8>], size: SampleSize) -> Draw {
+fn draw(seed: &str, paths: &[Vec<u8>], size: SampleSize) -> DrawnSample {
     let ranker = Ranker::new(seed);
-    let mut bottom = BottomK::new(Target::new(size, 0.95));
+    let mut bottom = BottomK::new(SampleQuota::new(size, 0.95));
     for path in paths {
         let rank = ranker.rank(path);
         let dropped = rank.order > bottom.threshold();
@@ -41,7 +41,7 @@ fn paths(count: usize) -> Vec<Vec<u8>> {
     (0..count).map(|number| format!("folder-{}/file-{number}", number % 17).into_bytes()).collect()
 }
 
-fn names(draw: &Draw) -> Vec<Vec<u8>> {
+fn names(draw: &DrawnSample) -> Vec<Vec<u8>> {
     draw.picks.iter().map(|entry| entry.path.to_vec()).collect()
 }
 
@@ -66,12 +66,12 @@ fn the_first_ranks_of_a_seed_are_fixed_for_all_time() {
 }
 
 /// Computed with `b3sum`: `printf bkverify | b3sum --derive-key 'bkverify 2026 sample v1' --raw`
-/// gives the key, which `b3sum --keyed` then takes.
+/// gives the key for `b3sum --keyed`.
 const KNOWN: &str = "c4db12e85ed1fc04302a1d395cc1c058 154661f52a714ae7314563ed2f62c0e8";
 
 #[test]
 fn shares_round_up_and_never_to_nothing() {
-    let wanted = |share, files| Target::new(SampleSize::Share(share), 0.95).wanted(files);
+    let wanted = |share, files| SampleQuota::new(SampleSize::Share(share), 0.95).wanted(files);
     assert_eq!(wanted(0.05, 1), 1);
     assert_eq!(wanted(0.07, 100), 7);
     assert_eq!(wanted(0.001, 1_001), 2);
@@ -104,10 +104,11 @@ proptest! {
     }
 }
 
-/// As floats, 0.28 × 10⁸ is 28,000,000.000000004: beyond a fixed slack, within the relative one.
+/// In floating point, 0.28 × 10⁸ is 28,000,000.000000004: beyond a fixed tolerance for rounding,
+/// but within the relative one.
 #[test]
 fn a_share_is_rounded_as_a_tolerance_is() {
-    let wanted = |share, files| Target::new(SampleSize::Share(share), 0.95).wanted(files);
+    let wanted = |share, files| SampleQuota::new(SampleSize::Share(share), 0.95).wanted(files);
     assert_eq!(wanted(0.28, 100_000_000), 28_000_000);
     assert_eq!(wanted(0.29, 1_000_000_000), 290_000_000);
 }

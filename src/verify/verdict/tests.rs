@@ -4,7 +4,7 @@ use crate::platform::{Kind, Stat, Timestamp};
 use std::time::Duration;
 
 const SECOND: i128 = 1_000_000_000;
-/// When the backup says that the file was modified.
+/// When the backup says that the file was modified, in nanoseconds.
 const RECORDED: i128 = 1_700_000_000 * SECOND + 123_456_789;
 
 fn stat(mtime: i128, changed: Option<i128>) -> Stat {
@@ -17,12 +17,12 @@ fn stat(mtime: i128, changed: Option<i128>) -> Stat {
     }
 }
 
-/// An original that held still while it was read.
+/// An original that was not modified while it was read.
 fn read(state: Stat, equal: bool, recorded: &Recorded) -> Original {
     Original::Read { standing: standing(&state, recorded), steady: true, equal }
 }
 
-/// The verdict on a copy of the recorded size, for which nothing vouches.
+/// The verdict on a copy of the recorded size, if nothing vouches for the copy.
 fn judged(state: Stat, equal: bool, recorded: &Recorded) -> Verdict {
     judge(WHOLE, &read(state, equal, recorded), recorded)
 }
@@ -45,7 +45,7 @@ fn recorded(resolution_ns: u64) -> Recorded {
 const WHOLE: FromBackup = FromBackup::Restored { size: 10, vouched: false };
 const VOUCHED: FromBackup = FromBackup::Restored { size: 10, vouched: true };
 
-/// Every state an original can be found in.
+/// Every state in which an original can be found.
 fn originals() -> Vec<Original> {
     use Standing::{Frozen, Modified, Replaced, SameTime, Settled, Unknown, Untouched};
     let mut all = vec![Original::Gone, Original::NotAFile, Original::Unreadable];
@@ -104,27 +104,27 @@ fn an_original_touched_while_it_was_read_is_changed_whatever_else_is_known() {
     }
 }
 
-/// Different bytes, an original that held still: modification time, change time and earlier record
-/// decide.
+/// The bytes differ, and the original was not modified while it was read. Then its modification
+/// time, its change time and the recorded time decide.
 #[test]
 fn different_bytes_are_the_fault_of_whoever_changed() {
     use Verdict::{Changed, Corrupt, OriginalCorrupt};
     let (earlier, same, later) = (RECORDED - SECOND, RECORDED, RECORDED + SECOND);
     let table = [
-        // The original's mtime, its change time; the verdict where nothing vouches for the copy,
-        // and where something does.
+        // The original's modification time, its change time, and the verdict: first if nothing
+        // vouches for the copy, then if something does.
         (same, None, Corrupt, OriginalCorrupt),
         (same, Some(earlier), Corrupt, OriginalCorrupt),
         (same, Some(same), Corrupt, OriginalCorrupt),
-        // Attributes changed since; the content's time stands.
+        // The attributes were changed since. The modification time still counts.
         (same, Some(later), Corrupt, OriginalCorrupt),
         (later, None, Changed, Changed),
         (later, Some(earlier), Changed, Changed),
         (later, Some(later), Changed, Changed),
-        // The backup recorded when it copied, and nothing happened to the original since.
+        // The backup recorded the time of copying, and nothing happened to the original since.
         (earlier, Some(earlier), Corrupt, OriginalCorrupt),
         (earlier, Some(same), Corrupt, OriginalCorrupt),
-        // An older file may have taken its place.
+        // An older file may have taken the original's place.
         (earlier, Some(later), Changed, Changed),
         (earlier, None, Changed, Changed),
     ];
@@ -148,7 +148,7 @@ fn times_are_compared_at_the_backups_resolution() {
         (2 * SECOND - 1, two_seconds, Verdict::Corrupt),
         (2 * SECOND, two_seconds, Verdict::Changed),
         (-2 * SECOND + 1, two_seconds, Verdict::Corrupt),
-        // A resolution of 0 means the finest there is.
+        // A resolution of 0 means the finest possible.
         (0, 0, Verdict::Corrupt),
         (1, 0, Verdict::Changed),
     ] {
@@ -168,7 +168,8 @@ fn a_backup_that_records_no_time_cannot_blame_itself() {
 
 #[test]
 fn the_sizes_of_different_files_do_not_excuse_the_backup() {
-    // A folder records the size of the copy it has: a truncated copy agrees with its record.
+    // A folder records the size of the copy that it has, so a truncated copy agrees with its
+    // record.
     let longer = Stat { size: 10_000, ..stat(RECORDED, None) };
     assert_eq!(judged(longer, false, &recorded(1)), Verdict::Corrupt);
 }
@@ -239,7 +240,7 @@ fn an_archive_that_was_copied_later_without_its_time_is_not_blamed_for_what_chan
         Verdict::Corrupt,
         "a file with a time from the future"
     );
-    // Where it records no times, its own must do.
+    // If the backup records no times, its own time decides.
     assert_eq!(judged(None), Verdict::Corrupt);
     assert_eq!(judged(Some(0)), Verdict::Corrupt);
 }

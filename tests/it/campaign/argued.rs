@@ -1,8 +1,8 @@
-//! Failures that are right although the format's own program restores everything without a word:
-//! what it overlooks, why that is damage, and who confirms it.
+//! Failures that are right although the format's own program restores everything without a
+//! complaint: what the program overlooks, why that is damage, and who confirms it.
 //!
-//! In: what bkverify said, and the damaged backup. Out: whether that excuses the failure. Without
-//! the message in this table *and* the confirmation, it is a false alarm.
+//! In: what bkverify said, and the damaged backup. Out: whether that justifies the failure. Without
+//! both the message in this table and the confirmation, the failure is a false alarm.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -12,7 +12,7 @@ use super::judge::judge;
 use super::layout::{self, Fault};
 use super::tree::Originals;
 
-/// A damaged backup, and room to restore it again.
+/// A damaged backup, and a folder to restore it to again.
 pub struct Evidence<'a> {
     /// How it was made.
     pub maker: &'a Maker,
@@ -24,7 +24,7 @@ pub struct Evidence<'a> {
     pub originals: &'a Originals,
 }
 
-/// Who confirms damage that the first judge overlooks.
+/// Who confirms damage that the judge overlooks.
 enum Witness {
     /// Another program that reads the format: it loses something, or complains.
     Program,
@@ -32,10 +32,10 @@ enum Witness {
     Structure(&'static [Fault]),
 }
 
-/// An argued failure.
+/// A failure that can be justified.
 struct Argued {
     shapes: &'static [Shape],
-    /// What the program says then.
+    /// What bkverify says in this case.
     says: &'static str,
     witness: Witness,
 }
@@ -43,33 +43,33 @@ struct Argued {
 const TARS: &[Shape] = &[Shape::Tar, Shape::Stream];
 
 const ARGUED: [Argued; 19] = [
-    // tar stops at the first end marker. What follows was somebody's backup, and is not restored by
-    // `tar -x`.
+    // tar stops at the first end marker. What follows was somebody's backup, which `tar -x` does
+    // not restore.
     argued(TARS, "is followed by", Witness::Structure(&[Fault::Behind])),
     argued(TARS, "two archives were joined", Witness::Structure(&[Fault::Behind])),
     argued(TARS, "header at byte", Witness::Structure(&[Fault::Behind])),
-    // zstd reads what other programs have compressed, too, and so does not mind a second archive of
+    // zstd also reads what other programs have compressed, so it accepts a second archive of
     // another kind.
     argued(&[Shape::Stream], "compressed stream", Witness::Structure(&[Fault::Behind])),
-    // tar may end before its decompressor does, and does not hear of its complaint then.
+    // tar may end before its decompressor does. Then it does not see the decompressor's error.
     argued(&[Shape::Stream], "compressed stream", Witness::Program),
-    // Members that were zeroed look the same as padding; ordinary padding is shorter.
+    // Zeroed members look like padding, but ordinary padding is shorter.
     argued(TARS, "zeros", Witness::Structure(&[Fault::LongTail, Fault::Behind])),
-    // An archive that was cut off between two members looks the same; tar does not mind.
+    // An archive that was cut off between two members looks the same, and tar accepts that.
     argued(TARS, "cut off at byte", Witness::Structure(&[Fault::NoEnd])),
     // tar reads a number or a name up to the first byte that cannot belong to it.
     argued(TARS, "extended header", Witness::Structure(&[Fault::Record])),
-    // A long name before a member of another name is what a block leaves that came twice.
+    // If a block occurs twice, a long name can come before a member with another name.
     argued(TARS, "extension header", Witness::Structure(&[Fault::Record])),
     argued(TARS, "long name", Witness::Structure(&[Fault::Record])),
-    // bsdtar reads on behind a damaged end marker and over unknown keys, and GNU tar does not.
+    // bsdtar reads on after a damaged end marker and over unknown keys. GNU tar does not.
     argued(&[Shape::Tar], "extended header", Witness::Program),
     argued(&[Shape::Tar], "header at byte", Witness::Program),
-    // GNU tar takes a number that begins with a zero byte; bsdtar and Python's tarfile end the list
-    // of pieces there.
+    // GNU tar accepts a number that begins with a zero byte. bsdtar and Python's tarfile end the
+    // list of pieces there.
     argued(&[Shape::Tar], "sparse file", Witness::Program),
-    // bsdtar needs no directory and believes local headers. unzip begins with the directory, and
-    // overlooks much of the others.
+    // bsdtar does not need the directory and trusts local headers. unzip begins with the directory
+    // and overlooks many errors in local headers.
     argued(&[Shape::Zip], "director", Witness::Structure(&[Fault::Directory])),
     argued(&[Shape::Zip], "missing from the backup", Witness::Structure(&[Fault::Directory])),
     argued(&[Shape::Zip], "header", Witness::Structure(&[Fault::Directory])),
@@ -82,7 +82,7 @@ const fn argued(shapes: &'static [Shape], says: &'static str, witness: Witness) 
     Argued { shapes, says, witness }
 }
 
-/// Whether what was `said` names damage of this table, and a witness confirms it.
+/// Whether what was `said` names damage in this table, and a witness confirms it.
 pub fn is_argued(said: &str, evidence: &Evidence<'_>) -> bool {
     let those = ARGUED
         .iter()
@@ -94,13 +94,13 @@ pub fn is_argued(said: &str, evidence: &Evidence<'_>) -> bool {
 }
 
 impl Evidence<'_> {
-    /// Whether any witness sees damage.
+    /// Whether any witness finds damage.
     pub fn is_damaged(&self) -> bool {
         self.maker.shape != Shape::Folder
             && (!self.structure().is_empty() || !self.second_program_is_content())
     }
 
-    /// What a strict reading finds wrong.
+    /// The faults that a strict reading finds.
     fn structure(&self) -> Vec<Fault> {
         let bytes = || std::fs::read(self.backup).unwrap();
         match (self.maker.shape, self.maker.judge) {
@@ -114,8 +114,8 @@ impl Evidence<'_> {
         }
     }
 
-    /// Whether another program restores everything without a complaint. One that is not here
-    /// confirms everything.
+    /// Whether another program restores everything without a complaint. `false` if it is not
+    /// installed, so that the damage then counts as confirmed.
     fn second_program_is_content(&self) -> bool {
         let second = match (self.maker.shape, self.maker.judge) {
             (Shape::Stream, Program::Tar(flag)) => {

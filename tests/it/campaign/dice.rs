@@ -1,20 +1,20 @@
-//! Chance that can be thrown again: all that a trial does follows from the campaign's seed and the
-//! trial's number.
+//! Repeatable randomness: everything that a trial does follows from the campaign's seed and the
+//! number of the trial.
 //!
-//! SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014), written
-//! out here so that a reproducer stays one when a crate changes its generators.
+//! SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014). It is
+//! implemented here, so that trials stay reproducible if a crate changes its generators.
 
 use std::ops::Range;
 
 /// The increment of SplitMix64.
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// A source of numbers.
+/// A source of random numbers.
 #[derive(Debug, Clone)]
 pub struct Dice(u64);
 
 impl Dice {
-    /// The dice of one trial.
+    /// The random numbers of one trial.
     pub fn of(seed: u64, trial: u64) -> Self {
         let mut dice = Self(seed);
         Self(dice.next() ^ trial.wrapping_mul(GOLDEN))
@@ -29,17 +29,17 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number below `limit`, or 0 where there is none.
+    /// A number below `limit`, or 0 if `limit` is 0.
     pub fn below(&mut self, limit: usize) -> usize {
         usize::try_from(self.next() % limit.max(1) as u64).unwrap()
     }
 
-    /// A number of a range that is not empty.
+    /// A number in a range that is not empty.
     pub fn within(&mut self, range: &Range<usize>) -> usize {
         range.start + self.below(range.len())
     }
 
-    /// True so many times out of a hundred.
+    /// True in `share` per cent of all calls.
     pub fn percent(&mut self, share: usize) -> bool {
         self.below(100) < share
     }

@@ -1,4 +1,4 @@
-//! What a campaign found, in figures, and where the backups are kept on which it failed.
+//! The results of a campaign in figures, and the folder with the backups on which trials failed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -8,12 +8,12 @@ use std::time::Instant;
 
 use super::judge::clear;
 use super::rule::Fault;
-use super::trial::{Bench, Place, Trial, copy};
+use super::trial::{CampaignBackups, Trial, TrialFolders, copy};
 
-/// So many backups are kept.
+/// The most backups that are kept.
 const KEPT: usize = 50;
 
-/// How trials ended: of one format, of one kind of damage, or all.
+/// How trials ended, for one format, for one kind of damage, or in all.
 #[derive(Debug, Default)]
 struct Row {
     trials: u64,
@@ -36,14 +36,14 @@ pub struct Figures {
     gave_up: u64,
     folder: PathBuf,
     kept: usize,
-    /// Each trial in which the program was wrong, told.
+    /// A description of each trial in which the program was wrong.
     pub failed: BTreeMap<u64, String>,
 }
 
 impl Figures {
-    /// None yet.
-    pub fn new(seed: u64, bench: &Bench) -> Self {
-        // What an earlier campaign kept would pass for this one's.
+    /// The figures before the first trial.
+    pub fn new(seed: u64, bench: &CampaignBackups) -> Self {
+        // Remove what an earlier campaign kept, so that it is not taken for a result of this one.
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("campaign");
         clear(&folder);
         Self {
@@ -59,7 +59,7 @@ impl Figures {
     }
 
     /// Counts a trial, and keeps its backup if the program was wrong.
-    pub fn note(&mut self, trial: &Trial, place: &Place) {
+    pub fn note(&mut self, trial: &Trial, place: &TrialFolders) {
         let kinds: BTreeSet<_> = trial.damage.iter().map(|damage| (2, damage.kind)).collect();
         for key in [(0, "all"), (1, trial.format)].into_iter().chain(kinds) {
             self.rows.entry(key).or_default().note(trial);

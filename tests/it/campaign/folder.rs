@@ -21,7 +21,7 @@ const KINDS: [&str; 10] = [
     "put a folder in a file's place",
 ];
 
-/// Damages the folder `backup`, a whole copy of the originals, once or twice.
+/// Damages the folder `backup`, which is a complete copy of the originals, once or twice.
 pub fn mutate(backup: &Path, originals: &Originals, dice: &mut Dice) -> Vec<Damage> {
     let files: Vec<_> = originals.files.keys().collect();
     let count = if dice.percent(10) { 2 } else { 1 };
@@ -34,7 +34,7 @@ fn once(backup: &Path, files: &[&String], dice: &mut Dice) -> Damage {
     let place = backup.join(path);
     let keeps_time = dice.percent(60);
     let told = |more: String| Damage { kind, told: format!("{kind}: {path}{more}, time kept: {keeps_time}") };
-    // A second damage may hit a file that the first has taken away.
+    // The first damage may have removed the file that the second is for.
     if !place.is_file() {
         return told(", which is gone".to_owned());
     }
@@ -62,7 +62,7 @@ fn once(backup: &Path, files: &[&String], dice: &mut Dice) -> Damage {
     told(more)
 }
 
-/// Exchanges what two names stand for: contents and times.
+/// Exchanges two files: their contents and times.
 fn exchange(backup: &Path, place: &Path, other: &str) -> String {
     let (other_place, aside) = (backup.join(other), backup.join("aside"));
     if other_place.is_file() && other_place != place {
@@ -73,7 +73,7 @@ fn exchange(backup: &Path, place: &Path, other: &str) -> String {
     format!(" and {other}")
 }
 
-/// Changes what a file holds.
+/// Changes the content of a file.
 fn change(place: &Path, kind: &str, dice: &mut Dice) -> String {
     let mut bytes = fs::read(place).unwrap();
     let start = dice.below(bytes.len());

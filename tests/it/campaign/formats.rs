@@ -1,5 +1,5 @@
 //! The formats of the campaign: how real programs make a backup of the tree, and which program is
-//! its judge.
+//! the judge.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use super::layout::{self, Fault, Layout, Part};
 use super::tree::{Level, Originals, TWICE};
 
-/// Who restores a backup for comparison.
+/// Which program restores a backup for comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Program {
     /// GNU tar, with the flag of its compression.
@@ -19,7 +19,7 @@ pub enum Program {
     BsdTar,
     /// Info-ZIP's unzip.
     Unzip,
-    /// Nobody need restore a folder: it is compared as it is.
+    /// A folder does not have to be restored. It is compared as it is.
     Nobody,
 }
 
@@ -28,9 +28,9 @@ pub enum Program {
 pub enum Shape {
     /// A plain tar.
     Tar,
-    /// A compressed one.
+    /// A compressed tar.
     Stream,
-    /// A zip.
+    /// A zip archive.
     Zip,
     /// A folder.
     Folder,
@@ -41,33 +41,33 @@ pub enum Shape {
 pub struct Maker {
     /// Its name in the figures.
     pub name: &'static str,
-    /// What the archive is.
+    /// What kind of bytes it makes.
     pub shape: Shape,
-    /// Who is asked what it restores.
+    /// The program that restores it as the judge.
     pub judge: Program,
-    /// What it can name.
+    /// Which paths it can store.
     pub level: Level,
-    /// Makes `$out` of the current folder, by `sh`; `$list` and `$lines` name what is to be packed,
-    /// in order.
+    /// The shell command that makes `$out` from the current folder. `$list` and `$lines` are files
+    /// with the paths to pack, in order.
     line: &'static str,
 }
 
 /// A backup that a program has made.
 #[derive(Debug)]
-pub struct Made {
+pub struct ArchivedTree {
     /// How it was made.
     pub maker: &'static Maker,
-    /// Its bytes; those of a folder are in `folder`.
+    /// The bytes of the archive. For a folder, see `folder`.
     pub bytes: Vec<u8>,
-    /// Where its structures are.
+    /// The positions of its structures.
     pub parts: Vec<Part>,
-    /// The folder, where it is one.
+    /// The folder, if the backup is one.
     pub folder: Option<PathBuf>,
     _folder: TempDir,
 }
 
-/// Packs `$list` by GNU tar, an older version of one file before it, into `$tar`. Names and numbers
-/// are fixed, so that a trial finds the same bytes again.
+/// Packs `$list` with GNU tar into `$tar`, with an older version of one file before it. Names and
+/// numbers are fixed, so that every trial gets the same bytes.
 macro_rules! tar {
     ($flags:literal, $then:literal) => {
         concat!(
@@ -80,7 +80,7 @@ macro_rules! tar {
     };
 }
 
-/// The same by bsdtar, without the older version.
+/// The same with bsdtar, without the older version.
 macro_rules! bsdtar {
     ($flags:literal) => {
         concat!("bsdtar --format ", $flags, " -cf $out --uid 1000 --gid 1000 -n --null -T \"$list\"")
@@ -93,7 +93,8 @@ const fn maker(name: &'static str, shape: Shape, judge: Program, level: Level, l
 
 const PLAIN: Program = Program::Tar("");
 
-/// Every way. A trial picks by number: new ones go to the end, or reproducers lose their meaning.
+/// Every way to make a backup. A trial picks by number, so new ones must be added at the end.
+/// Otherwise old trials can no longer be reproduced.
 pub static MAKERS: [Maker; 20] = [
     maker("tar v7", Shape::Tar, PLAIN, Level::V7, tar!("v7", "mv $tar $out")),
     maker("tar ustar", Shape::Tar, PLAIN, Level::Ustar, tar!("ustar -b 1", "mv $tar $out")),
@@ -161,7 +162,7 @@ const SPARSE: &str = "-S --hole-detection=raw";
 
 impl Maker {
     /// Makes a backup; `None` where the machine lacks the program.
-    pub fn make(&'static self, originals: &Originals) -> Option<Made> {
+    pub fn make(&'static self, originals: &Originals) -> Option<ArchivedTree> {
         if self.line.contains("bsdtar") && !is_here("bsdtar") {
             return None;
         }
@@ -188,7 +189,7 @@ impl Maker {
         };
         let is_odd = layout.faults.iter().any(|&fault| fault != Fault::LongTail);
         assert!(!is_odd, "{}: {:?} in an intact archive", self.name, layout.faults);
-        Some(Made {
+        Some(ArchivedTree {
             maker: self,
             bytes,
             parts: layout.parts,
@@ -201,7 +202,7 @@ impl Maker {
 const NEEDS: &str =
     "\nThe campaign needs GNU tar, gzip, bzip2, xz, zstd, zip, unzip and rsync: .ci/test installs them.";
 
-/// Whether the machine has a program.
+/// Whether a program is installed.
 pub fn is_here(program: &str) -> bool {
     let mut command = Command::new(program);
     command.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
@@ -210,14 +211,13 @@ pub fn is_here(program: &str) -> bool {
 impl Program {
     /// The command that restores `archive` to `out`.
     pub fn command(self, archive: &Path, out: &Path) -> Option<Command> {
-        // The times of restored files are nobody's concern here, and each program has its own
-        // opinion of odd ones.
+        // Times of restored files do not matter here, and programs treat odd times differently.
         let words = match self {
             Self::Tar(flag) => {
                 format!("tar {flag} --no-same-owner --no-same-permissions --warning=no-timestamp -xf")
             }
             Self::BsdTar => "bsdtar --no-same-owner --no-same-permissions -m -xf".to_owned(),
-            // A flag that a flipped bit sets makes it ask for a password.
+            // A flipped bit can set the encryption flag, and unzip would then ask for a password.
             Self::Unzip => "unzip -qq -o -P none".to_owned(),
             Self::Nobody => return None,
         };

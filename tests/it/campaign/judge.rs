@@ -1,4 +1,4 @@
-//! The judge: what the format's own program makes of a backup.
+//! The judge: what the format's own program restores from a backup, and what it says.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -8,13 +8,13 @@ use std::process::{Command, Stdio};
 use super::formats::Program;
 use super::tree::Originals;
 
-/// Seconds after which a program is ended: it hangs. A flipped bit can make hundreds of megabytes
-/// of an end in zeros, which an unoptimised program takes a while to go through.
+/// Seconds after which a program is taken to hang and is ended. A flipped bit can turn a short end
+/// into hundreds of megabytes of zeros, which an unoptimised program needs some time to read.
 const PATIENCE: &str = "300";
 
-/// What a program that was given a limited time left behind.
+/// The result of a program that ran with a time limit.
 #[derive(Debug, Default)]
-pub struct Heard {
+pub struct TimedRun {
     /// Its exit code; `None` if a signal ended it.
     pub code: Option<i32>,
     /// Whether it had to be ended.
@@ -25,8 +25,8 @@ pub struct Heard {
     pub err: String,
 }
 
-impl Heard {
-    /// Runs a command, which need not end by itself.
+impl TimedRun {
+    /// Runs a command that may not end by itself.
     pub fn of(command: &Command) -> Self {
         let mut bounded = Command::new("timeout");
         bounded.args(["--kill-after=5", PATIENCE]).arg(command.get_program()).args(command.get_args());
@@ -42,18 +42,18 @@ impl Heard {
         let output = bounded.stdin(Stdio::null()).output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let code = output.status.code();
-        // `timeout` says 124, or 137 if it had to kill.
+        // `timeout` exits with 124, or with 137 if it had to kill the program.
         let hung = matches!(code, Some(124 | 137));
         Self { code, hung, out: text(&output.stdout), err: text(&output.stderr) }
     }
 }
 
-/// What became of a file.
+/// What happened to a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Loss {
-    /// It is not there.
+    /// It does not exist.
     Missing,
-    /// Something else is there.
+    /// There is something else, such as a folder.
     NoFile,
     /// It has another size.
     OtherSize,
@@ -66,25 +66,26 @@ pub enum Loss {
 /// What a program restored.
 #[derive(Debug)]
 pub struct Judged {
-    /// Files that it did not give back as they were: what became of each.
+    /// The files that it did not restore as they were, with what happened to each.
     pub lost: BTreeMap<String, Loss>,
-    /// Whether it gave names, folders or links that the originals do not have, or not all of them.
+    /// Whether it created names, folders or links that the originals do not have, or did not create
+    /// all of them.
     pub is_odd: bool,
-    /// What it said of it, and its exit code if that is not 0. Nothing if it saw nothing wrong.
+    /// Its messages, and its exit code if that is not 0. `None` if it saw nothing wrong.
     pub complaints: Vec<String>,
-    /// Whether it had to be ended, and says nothing.
+    /// Whether it had to be ended, so that its result means nothing.
     pub hung: bool,
 }
 
 impl Judged {
-    /// Whether it gave back everything and nothing else, and saw nothing wrong.
+    /// Whether it restored everything and nothing else, and saw nothing wrong.
     pub fn is_content(&self) -> bool {
         self.lost.is_empty() && !self.is_odd && self.complaints.is_empty()
     }
 }
 
-/// Restores `backup` to `out`, which is emptied first, by the format's program, and compares that
-/// with the originals.
+/// Restores `backup` to `out` with the format's program, and compares the result with the
+/// originals. `out` is emptied first.
 pub fn judge(program: Program, backup: &Path, out: &Path, originals: &Originals) -> Judged {
     clear(out);
     let Some(mut command) = program.command(backup, out) else {
@@ -92,7 +93,7 @@ pub fn judge(program: Program, backup: &Path, out: &Path, originals: &Originals)
         return Judged { lost, is_odd, complaints: Vec::new(), hung: false };
     };
     fs::create_dir(out).unwrap();
-    let heard = Heard::of(command.env("LC_ALL", "C.UTF-8").env("TZ", "UTC"));
+    let heard = TimedRun::of(command.env("LC_ALL", "C.UTF-8").env("TZ", "UTC"));
     let mut complaints: Vec<_> = heard.err.lines().chain(heard.out.lines()).map(str::to_owned).collect();
     complaints.retain(|line| !HARMLESS.iter().any(|harmless| line.contains(harmless)));
     if heard.code != Some(0) {
@@ -102,7 +103,7 @@ pub fn judge(program: Program, backup: &Path, out: &Path, originals: &Originals)
     Judged { lost: compare(out, originals), is_odd, complaints, hung: heard.hung }
 }
 
-/// Everything in a folder: each path, whether it is a folder, and where it points if it is a link.
+/// Everything in a folder: each path, whether it is a folder, and the target if it is a link.
 pub fn skeleton(folder: &Path) -> BTreeSet<(PathBuf, bool, Option<PathBuf>)> {
     let entries = walkdir::WalkDir::new(folder).min_depth(1).into_iter().filter_map(Result::ok);
     let bone = |entry: walkdir::DirEntry| {
@@ -112,10 +113,10 @@ pub fn skeleton(folder: &Path) -> BTreeSet<(PathBuf, bool, Option<PathBuf>)> {
     entries.map(bone).collect()
 }
 
-/// What programs say that is no complaint.
+/// Messages of programs that are not complaints.
 const HARMLESS: [&str; 2] = ["Removing leading `", "Substituting `.' for empty member name"];
 
-/// Which originals a folder does not hold as they are.
+/// The originals that a folder does not contain as they are.
 fn compare(folder: &Path, originals: &Originals) -> BTreeMap<String, Loss> {
     let wrong = |path: &str, content: &[u8]| {
         let place = folder.join(path);
@@ -123,7 +124,7 @@ fn compare(folder: &Path, originals: &Originals) -> BTreeMap<String, Loss> {
         if !found.is_file() {
             return Some(Loss::NoFile);
         }
-        // The size first: damage may claim one that takes hours to read.
+        // Compare the size first, because damage may claim a size that takes hours to read.
         if found.len() != content.len() as u64 {
             return Some(Loss::OtherSize);
         }
@@ -137,7 +138,7 @@ fn compare(folder: &Path, originals: &Originals) -> BTreeMap<String, Loss> {
     files.filter_map(|(path, content)| Some((path.clone(), wrong(path, content)?))).collect()
 }
 
-/// Removes a file, or a folder with whatever permissions damage has given to what is in it.
+/// Removes a file or a folder, whatever permissions the damage gave to its content.
 pub fn clear(place: &Path) {
     let Ok(found) = fs::symlink_metadata(place) else { return };
     if !found.is_dir() {

@@ -1,34 +1,34 @@
-//! A strict reading of archives: where their structures lie, so that damage can be aimed at them,
-//! and what breaks the rules of the format, which confirms damage that the format's own program
-//! overlooks.
+//! A strict reading of archives. It finds the positions of their structures, so that damage can be
+//! aimed at them. It also finds violations of the format, which confirm damage that the format's
+//! own program overlooks.
 //!
-//! In: bytes, intact or damaged. Out: a [`Layout`]. It knows nothing of the program that is tested,
-//! and reads no content.
+//! In: bytes, intact or damaged. Out: a [`Layout`]. This module knows nothing about the program
+//! under test and reads no content.
 
 use std::ops::Range;
 
 /// A structure: what it is, and its bytes.
 pub type Part = (&'static str, Range<usize>);
 
-/// What an archive consists of.
+/// The parts of an archive.
 #[derive(Debug, Default)]
 pub struct Layout {
     /// Its structures.
     pub parts: Vec<Part>,
-    /// What is wrong with it.
+    /// The violations of the format.
     pub faults: Vec<Fault>,
-    /// GNU long names that wait for their member, with the field of its header that begins like
-    /// them.
+    /// GNU long names whose member has not come yet, with the beginning that the name field of its
+    /// header must have.
     names: Vec<(Range<usize>, Vec<u8>)>,
 }
 
-/// What breaks the rules of a format.
+/// A violation of a format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// A header's sum or mark is wrong.
+    /// The checksum or the magic number of a header is wrong.
     Header,
-    /// A record of a pax header has not the form `length key=value`, or a number in it is none; or
-    /// a GNU long name has zeros in it, or is not that of the member that follows.
+    /// A record of a pax header does not have the form `length key=value`, or a number in it is not
+    /// a number. Or a GNU long name contains zeros, or is not the name of the member that follows.
     Record,
     /// A tar has no end marker of two empty blocks.
     NoEnd,
@@ -42,7 +42,7 @@ pub enum Fault {
 
 const BLOCK: usize = 512;
 
-/// The record of an archive made without `-b`, in bytes.
+/// The record size of an archive made without `-b`, in bytes.
 const RECORD: usize = 10_240;
 
 /// A tar archive (POSIX ustar and pax, GNU): headers, the data of headers that extend others, and
@@ -75,7 +75,7 @@ pub fn tar(bytes: &[u8]) -> Layout {
 }
 
 impl Layout {
-    /// Notes the member whose header is at `at`, and returns where the next one is.
+    /// Records the member whose header is at `at`, and returns the position of the next header.
     fn member(&mut self, bytes: &[u8], at: usize, header: &[u8]) -> usize {
         let kind = header[156];
         let what = match kind {
@@ -87,7 +87,8 @@ impl Layout {
         };
         self.parts.push((what, at..at + BLOCK));
         let mut next = at + BLOCK;
-        // An old GNU sparse file's map goes on in further blocks, as long as each says so.
+        // The map of an old GNU sparse file continues in further blocks, as long as each block says
+        // so.
         let mut goes_on = kind == b'S' && header[482] == 1;
         while goes_on && next + BLOCK <= bytes.len() {
             goes_on = bytes[next + 504] == 1;
@@ -132,7 +133,7 @@ fn has_sum(header: &[u8]) -> bool {
     sum - header[148..156].iter().map(|&byte| usize::from(byte)).sum::<usize>() == octal(&header[148..156])
 }
 
-/// Whether pax records have their form, and those that are numbers hold one.
+/// Whether pax records have the right form, and those for numbers contain a number.
 fn has_form(mut records: &[u8]) -> bool {
     while !records.is_empty() {
         let Some(space) = records.iter().position(|&byte| byte == b' ') else { return false };
@@ -150,8 +151,8 @@ fn has_form(mut records: &[u8]) -> bool {
     true
 }
 
-/// A zip archive (PKWARE APPNOTE): every kind of record, found from the end; no comment may follow
-/// that.
+/// A zip archive (PKWARE APPNOTE): every kind of record, found from the end. There must be no
+/// comment after the end record.
 pub fn zip(bytes: &[u8]) -> Layout {
     let mut found = Layout::default();
     if found.read_zip(bytes).is_none() {
@@ -161,7 +162,7 @@ pub fn zip(bytes: &[u8]) -> Layout {
 }
 
 impl Layout {
-    /// `None` where it cannot go on.
+    /// `None` if it cannot go on.
     fn read_zip(&mut self, bytes: &[u8]) -> Option<()> {
         let end = bytes.len().checked_sub(22).filter(|&end| bytes[end..].starts_with(b"PK\x05\x06"))?;
         self.parts.push(("end record", end..bytes.len()));
@@ -174,12 +175,12 @@ impl Layout {
             self.parts.push(("directory record", at..at + 46));
             self.parts.push(("directory name", at + 46..name));
             self.parts.push(("directory extra", name..extra));
-            // It is whole, and so is the archive.
+            // The directory is complete, and so is the archive.
             agree &= has_fields(bytes.get(name..extra)?) && short(bytes, at + 34)? == 0;
             locals.push((long(bytes, at + 42)?, at));
             at = extra + short(bytes, at + 32)?;
         }
-        // Only the end records of zip64 may stand in between.
+        // Only the end records of zip64 may be in between.
         agree &= at == end || bytes[at..].starts_with(b"PK\x06\x06") && end - at == 56 + 20;
         self.parts.push(("zip64 end record", at..end));
         agree &= [4, 6, 20].map(|field| short(bytes, end + field)) == [Some(0); 3];
@@ -195,7 +196,8 @@ impl Layout {
         agree.then_some(())
     }
 
-    /// Reads the local header at `start`; whether it says what the `record` in the directory says.
+    /// Reads the local header at `start`. Returns whether it agrees with the `record` in the
+    /// directory.
     fn read_local(&mut self, bytes: &[u8], start: usize, record: usize, next: usize) -> Option<bool> {
         let name = start + 30 + short(bytes, start + 26)?;
         let data = name + short(bytes, start + 28)?;
@@ -204,7 +206,7 @@ impl Layout {
         self.parts.push(("local extra", name..data));
         let descriptor = data + long(bytes, record + 20)?;
         self.parts.push(("data descriptor", descriptor..next));
-        // CRC-32, then the sizes, which a descriptor of 24 bytes has in 64 bits.
+        // CRC-32, then the sizes, which have 64 bits in a descriptor of 24 bytes.
         let sums = [16, 20, 24].map(|field| long(bytes, record + field));
         let at = |places: [usize; 3]| places.map(|place| long(bytes, place));
         let local = at([14, 18, 22].map(|field| start + field));
@@ -230,7 +232,7 @@ impl Layout {
     }
 }
 
-/// Whether extra fields fill their room: each has its kind and its length before it.
+/// Whether extra fields fill their space exactly: each begins with its kind and its length.
 fn has_fields(mut extra: &[u8]) -> bool {
     while !extra.is_empty() {
         let rest = short(extra, 2).and_then(|length| extra.get(4 + length..));
@@ -248,7 +250,7 @@ fn long(bytes: &[u8], at: usize) -> Option<usize> {
     Some(short(bytes, at)? | short(bytes, at + 2)? << 16)
 }
 
-/// A compressed stream: its first bytes and its last, where headers, checksums and indexes are.
+/// A compressed stream: its first and last bytes, which contain headers, checksums and indexes.
 pub fn stream(bytes: &[u8]) -> Layout {
     let length = bytes.len();
     let parts = vec![("start of the stream", 0..24), ("end of the stream", length - 24..length)];
@@ -261,7 +263,7 @@ mod tests {
     use crate::pack::{self, Member};
 
     #[test]
-    fn the_parts_of_archives_are_where_they_are() {
+    fn the_parts_of_intact_archives_are_found() {
         let members = [Member::new("a", "content"), Member::new("long".repeat(30), "x")];
         let lengths = |found: Layout| {
             assert!(found.faults.is_empty(), "{found:?}");
@@ -293,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn what_breaks_the_rules_is_told() {
+    fn violations_of_a_format_are_found() {
         let intact = pack::tar(&[Member::new("long".repeat(30), "x")]);
         let damaged = |act: &dyn Fn(&mut Vec<u8>)| {
             let mut bytes = intact.clone();

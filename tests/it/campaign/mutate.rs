@@ -1,7 +1,8 @@
-//! Damage to a file of bytes: what disks, cables and copies that break off do, and what people do
-//! by mistake.
+//! Damage to a file of bytes: what disks, cables and interrupted copies do, and what people do by
+//! mistake.
 //!
-//! In: intact bytes, the structures in them, dice. Out: damaged bytes, and words for what was done.
+//! In: intact bytes, the structures in them, random numbers. Out: damaged bytes, and a description
+//! of the damage.
 
 use std::ops::Range;
 
@@ -9,10 +10,10 @@ use super::dice::Dice;
 use super::layout::Part;
 use crate::pack;
 
-/// So many times out of a hundred, damage is aimed at a structure; else it falls anywhere.
+/// The percentage of damage that is aimed at a structure. The rest falls anywhere.
 const AIMED: usize = 75;
 
-/// What can be done, by name.
+/// The kinds of damage, by name.
 const KINDS: [&str; 19] = [
     "flip a bit",
     "flip a bit",
@@ -35,16 +36,16 @@ const KINDS: [&str; 19] = [
     "swap blocks",
 ];
 
-/// What was done.
+/// The damage that was done.
 #[derive(Debug, Clone)]
 pub struct Damage {
     /// Its kind, for the figures.
     pub kind: &'static str,
-    /// The same with places and lengths.
+    /// A description with positions and lengths.
     pub told: String,
 }
 
-/// Damages `bytes` once, in one trial of ten twice.
+/// Damages `bytes` once, and in one trial out of ten twice.
 pub fn mutate(bytes: &mut Vec<u8>, parts: &[Part], dice: &mut Dice) -> Vec<Damage> {
     let mut done = vec![once(bytes, parts, dice)];
     if dice.percent(10) {
@@ -95,8 +96,8 @@ fn once(bytes: &mut Vec<u8>, parts: &[Part], dice: &mut Dice) -> Damage {
     Damage { kind, told: format!("{kind} in {what}: {told}") }
 }
 
-/// A place to damage, and what lies there: any kind of structure is as likely as any other, however
-/// many there are of it.
+/// A position to damage, and the structure that is there. All kinds of structures are equally
+/// likely, however many there are of each.
 fn aim(length: usize, parts: &[Part], dice: &mut Dice) -> (&'static str, usize) {
     if parts.is_empty() || !dice.percent(AIMED) {
         return ("any place", dice.below(length));
@@ -108,7 +109,7 @@ fn aim(length: usize, parts: &[Part], dice: &mut Dice) -> (&'static str, usize) 
     let those: Vec<_> = parts.iter().filter(|(what, _)| *what == kind).collect();
     let (what, range) = *dice.pick(&those);
     let start = if dice.percent(35) { range.start } else { dice.within(range) };
-    // A second damage may find the file shorter.
+    // The first damage may have made the file shorter.
     (what, start.min(length.saturating_sub(1)))
 }
 
@@ -123,7 +124,7 @@ fn flip(bytes: &mut [u8], at: usize, dice: &mut Dice) -> String {
     }
 }
 
-/// A range from `start` on; of whole blocks where the kind says so.
+/// A range that begins at `start`. It consists of whole blocks if the kind requires it.
 fn range(length: usize, start: usize, kind: &str, dice: &mut Dice) -> Range<usize> {
     let (start, size) = match kind {
         "zero all from here" => (if dice.percent(50) { start / 512 * 512 } else { start }, length),
@@ -133,7 +134,7 @@ fn range(length: usize, start: usize, kind: &str, dice: &mut Dice) -> Range<usiz
     start..(start + size).min(length)
 }
 
-/// Puts something in front of the file or behind it.
+/// Adds something before or after the content.
 fn add(bytes: &mut Vec<u8>, kind: &str, dice: &mut Dice) -> String {
     let (told, more) = match (kind, dice.below(3)) {
         ("append an archive", 0) => ("itself once more".to_owned(), bytes.clone()),
@@ -155,7 +156,7 @@ fn add(bytes: &mut Vec<u8>, kind: &str, dice: &mut Dice) -> String {
     told
 }
 
-/// Takes blocks out, puts some in, or exchanges two.
+/// Removes blocks, inserts blocks, or exchanges two.
 fn blocks(bytes: &mut Vec<u8>, kind: &str, start: usize, dice: &mut Dice) -> String {
     let size = *dice.pick(&[512, 512, 1024, 4096]);
     let start = if dice.percent(80) { start / 512 * 512 } else { start };

@@ -1,4 +1,4 @@
-//! The rule: what an exit code may be, given what the judge restored.
+//! The rule: which exit codes are allowed, given what the judge restored.
 
 use std::collections::BTreeSet;
 use std::panic;
@@ -7,9 +7,9 @@ use bkverify::backup::unescape;
 use serde_json::Value;
 
 use super::argued::{Evidence, is_argued};
-use super::judge::{Heard, Judged, Loss};
+use super::judge::{Judged, Loss, TimedRun};
 use super::tree::NEWEST;
-use crate::world::{Ran, Verified};
+use crate::world::{RunResult, Verified};
 
 /// What is wrong with a run of the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,11 +18,11 @@ pub enum Fault {
     FalsePass,
     /// It failed a backup from which everything is restored without a complaint.
     FalseAlarm,
-    /// It did not verify such a backup, or not all of it.
+    /// It did not verify such a backup, or verified only part of it.
     FalseDoubt,
-    /// It blamed the command line, which is right.
+    /// It reported a usage error, although the command line is right.
     Usage,
-    /// It ended in a way that it never should.
+    /// It ended in a way that is never allowed.
     Crash,
     /// It had to be ended.
     Hang,
@@ -30,34 +30,34 @@ pub enum Fault {
     Touched,
     /// It left something in the restore folder.
     LeftBehind,
-    /// It wrote no report, or one that breaks its schema.
+    /// It wrote no report, or one that violates the schema.
     Report,
 }
 
-/// What a run of the program showed.
+/// What was seen of a run of the program.
 #[derive(Debug)]
-pub struct Seen {
-    /// What it left.
-    pub heard: Heard,
+pub struct ObservedRun {
+    /// Its output and exit code.
+    pub heard: TimedRun,
     /// The report, if there is one.
     pub report: Option<String>,
-    /// Whether everything was to be verified.
+    /// Whether all files were to be verified.
     pub all: bool,
-    /// Whether backup and originals are as they were.
+    /// Whether the backup and the originals are unchanged.
     pub untouched: bool,
     /// Names in the restore folder.
     pub left: Vec<String>,
 }
 
-impl Seen {
-    /// The files that it verified, by the lines that `--verbose` prints.
+impl ObservedRun {
+    /// The files that it verified, from the lines that `--verbose` prints.
     fn verified(&self) -> BTreeSet<String> {
         let lines = self.heard.err.lines().filter_map(|line| line.strip_prefix("verified "));
         lines.map(|path| String::from_utf8_lossy(&unescape(path.trim_start())).into_owned()).collect()
     }
 
-    /// What it found wrong, by the report: damage, the reasons of findings, why it could not go on,
-    /// and what is missing.
+    /// What it found wrong, according to the report: damage, the reasons of findings, why it could
+    /// not go on, and what is missing.
     fn reasons(&self) -> String {
         let report = self.report.as_deref().and_then(|report| serde_json::from_str::<Value>(report).ok());
         let report = report.unwrap_or_default();
@@ -75,17 +75,17 @@ impl Seen {
         reasons.join("\n")
     }
 
-    /// Whether the report obeys the schema and says what the exit code says.
+    /// Whether the report matches the schema and agrees with the exit code.
     fn has_sound_report(&self) -> bool {
         let Some(report) = &self.report else { return false };
-        let Heard { code, out, err, .. } = &self.heard;
-        let ran = Ran { code: *code, out: out.clone(), err: err.clone() };
+        let TimedRun { code, out, err, .. } = &self.heard;
+        let ran = RunResult { code: *code, out: out.clone(), err: err.clone() };
         panic::catch_unwind(|| Verified::new(ran, report)).is_ok()
     }
 }
 
-/// What is wrong, given the judge's word.
-pub fn faults(seen: &Seen, judged: &Judged, evidence: &Evidence<'_>) -> Vec<Fault> {
+/// What is wrong with the run, given the judge's result.
+pub fn faults(seen: &ObservedRun, judged: &Judged, evidence: &Evidence<'_>) -> Vec<Fault> {
     let mut faults = Vec::new();
     let mut note = |fault, is_so: bool| faults.extend(is_so.then_some(fault));
     let code = seen.heard.code;
@@ -99,21 +99,21 @@ pub fn faults(seen: &Seen, judged: &Judged, evidence: &Evidence<'_>) -> Vec<Faul
         note(Fault::FalsePass, code == Some(0) && passes_what_is_lost(seen, judged));
         let is_alarm = code == Some(1) && judged.is_content();
         note(Fault::FalseAlarm, is_alarm && !is_argued(&seen.reasons(), evidence));
-        // Who only doubts need not name what another witness sees.
+        // A run that only doubts does not have to name what another witness sees.
         let is_doubt = matches!(code, Some(3 | 4)) && judged.is_content();
         note(Fault::FalseDoubt, is_doubt && !evidence.is_damaged());
     }
     faults
 }
 
-/// Whether something is lost that the run vouches for: any file, or of a sample the files in it.
-fn passes_what_is_lost(seen: &Seen, judged: &Judged) -> bool {
+/// Whether something is lost that the run confirms: any file, or with a sample any file in it.
+fn passes_what_is_lost(seen: &ObservedRun, judged: &Judged) -> bool {
     let verified = seen.verified();
     let is_excused = |path: &str, what| {
         let is_missing = matches!(what, Loss::Missing | Loss::NoFile);
-        // What is newer than the backup may have been made after it: nobody can tell that it was in
-        // there once. And a program that gives up at damage to a file that was not drawn gives none
-        // of those behind it.
+        // A file newer than the backup may have been made after it, so nobody can say that it was
+        // ever in the backup. And if a program gives up at damage to a file that was not drawn, it
+        // restores none of the files after it.
         is_missing && (path.starts_with(NEWEST) || !seen.all && !judged.complaints.is_empty())
     };
     let mut lost = judged.lost.iter().filter(|(path, what)| !is_excused(path, **what));
@@ -128,11 +128,16 @@ mod tests {
     use crate::campaign::formats::MAKERS;
     use crate::campaign::tree::{Level, Originals};
 
-    /// What is wrong with a run that ended so, where these files were lost and the judge said this.
-    fn found(change: &dyn Fn(&mut Seen), lost: &[(&str, Loss)], complaint: Option<&str>) -> Vec<Fault> {
+    /// What is wrong with a run like this, if these files were lost and the judge had this
+    /// complaint.
+    fn found(
+        change: &dyn Fn(&mut ObservedRun),
+        lost: &[(&str, Loss)],
+        complaint: Option<&str>,
+    ) -> Vec<Fault> {
         let err = "verified         docs/a\ncorrupt          docs/b\n".to_owned();
-        let heard = Heard { code: Some(4), err, ..Heard::default() };
-        let mut seen = Seen { heard, report: None, all: true, untouched: true, left: Vec::new() };
+        let heard = TimedRun { code: Some(4), err, ..TimedRun::default() };
+        let mut seen = ObservedRun { heard, report: None, all: true, untouched: true, left: Vec::new() };
         change(&mut seen);
         let lost = lost.iter().map(|&(path, what)| (path.to_owned(), what)).collect();
         let complaints = complaint.map(str::to_owned).into_iter().collect();
@@ -145,7 +150,7 @@ mod tests {
 
     #[test]
     fn an_exit_code_that_contradicts_the_judge_is_a_fault() {
-        let exit = |code| move |seen: &mut Seen| seen.heard.code = Some(code);
+        let exit = |code| move |seen: &mut ObservedRun| seen.heard.code = Some(code);
         let lost = [("docs/a", Loss::Altered)];
         let of = |code, lost: &[_], complaint| {
             let mut found = found(&exit(code), lost, complaint);
@@ -165,8 +170,8 @@ mod tests {
     }
 
     #[test]
-    fn of_a_sample_only_what_was_drawn_must_be_whole() {
-        let sampled = |seen: &mut Seen| (seen.heard.code, seen.all) = (Some(0), false);
+    fn with_a_sample_only_drawn_files_must_be_intact() {
+        let sampled = |seen: &mut ObservedRun| (seen.heard.code, seen.all) = (Some(0), false);
         assert!(found(&sampled, &[("docs/a", Loss::Altered)], None).contains(&Fault::FalsePass));
         assert!(!found(&sampled, &[("docs/b", Loss::Altered)], None).contains(&Fault::FalsePass));
         assert!(!found(&sampled, &[("docs/a", Loss::Missing)], Some("gave up")).contains(&Fault::FalsePass));
@@ -174,13 +179,13 @@ mod tests {
 
     #[test]
     fn one_of_the_newest_files_may_be_missing_but_not_altered() {
-        let passed = |seen: &mut Seen| seen.heard.code = Some(0);
+        let passed = |seen: &mut ObservedRun| seen.heard.code = Some(0);
         assert!(!found(&passed, &[("newest/1", Loss::Missing)], None).contains(&Fault::FalsePass));
         assert!(found(&passed, &[("newest/1", Loss::Altered)], None).contains(&Fault::FalsePass));
     }
 
     #[test]
-    fn harm_is_a_fault_whatever_the_judge_says() {
+    fn damage_done_by_a_run_is_a_fault_whatever_the_judge_says() {
         let lost = [("docs/a", Loss::Missing)];
         assert_eq!(found(&|seen| seen.heard.code = None, &lost, None), [Fault::Crash]);
         assert_eq!(found(&|seen| seen.heard.hung = true, &lost, None), [Fault::Hang]);

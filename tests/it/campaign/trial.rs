@@ -1,4 +1,4 @@
-//! One trial: a backup is made and damaged, its program restores it, and bkverify verifies it.
+//! One trial: a backup is made and damaged, its own program restores it, and bkverify verifies it.
 
 use std::fmt;
 use std::fs;
@@ -10,39 +10,39 @@ use tempfile::TempDir;
 use super::argued::Evidence;
 use super::dice::Dice;
 use super::folder;
-use super::formats::{MAKERS, Made, Shape};
-use super::judge::{Heard, Judged, clear, judge};
+use super::formats::{ArchivedTree, MAKERS, Shape};
+use super::judge::{Judged, TimedRun, clear, judge};
 use super::mutate::{Damage, mutate};
-use super::rule::{Fault, Seen, faults};
+use super::rule::{Fault, ObservedRun, faults};
 use super::tree::{Level, Originals};
 use crate::unix::fingerprint;
 use crate::world::World;
 
-/// So many trials out of a hundred draw a sample.
+/// The percentage of trials that draw a sample.
 const SAMPLED: usize = 20;
 
-/// Lines of each kind that a trial shows.
+/// The number of lines of each kind that a trial prints.
 const LINES: usize = 8;
 
 /// What all trials share and none may change.
-pub struct Bench {
+pub struct CampaignBackups {
     originals: [Originals; 5],
-    /// A backup for each maker whose program is here.
-    pub made: Vec<Made>,
-    /// Makers whose program is not.
+    /// A backup from each maker whose program is installed.
+    pub made: Vec<ArchivedTree>,
+    /// Makers whose program is not installed.
     pub absent: Vec<&'static str>,
 }
 
-/// Where one thread works.
-pub struct Place {
+/// The folders in which one thread works.
+pub struct TrialFolders {
     world: World,
     memory: TempDir,
 }
 
-impl Place {
-    /// An empty one.
+impl TrialFolders {
+    /// Empty folders.
     pub fn new() -> Self {
-        // What judges restore is read once and removed: no disk need see it.
+        // What judges restore is read once and then removed, so it does not have to reach a disk.
         let memory = TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap();
         Self { world: World::new(), memory }
     }
@@ -53,27 +53,27 @@ impl Place {
     }
 }
 
-/// What came of a trial.
+/// The result of a trial.
 pub struct Trial {
     /// The campaign's seed.
     pub seed: u64,
-    /// Its number.
+    /// The number of the trial.
     pub number: u64,
     /// The format.
     pub format: &'static str,
     /// What was done to the backup.
     pub damage: Vec<Damage>,
-    /// How the program was called.
+    /// The arguments of bkverify.
     arguments: String,
-    /// What it did.
-    pub seen: Seen,
+    /// What was seen of the run.
+    pub seen: ObservedRun,
     /// What the judge restored.
     pub judged: Judged,
-    /// What is wrong with that.
+    /// What is wrong with the run.
     pub faults: Vec<Fault>,
 }
 
-impl Bench {
+impl CampaignBackups {
     /// Makes the originals and a backup of them in every format.
     pub fn new() -> Self {
         let originals = [Level::V7, Level::Ustar, Level::Long, Level::Full, Level::Live].map(Originals::new);
@@ -87,7 +87,7 @@ impl Bench {
         Self { originals, made, absent }
     }
 
-    /// The originals are what they were before the first trial.
+    /// Asserts that the originals are unchanged since before the first trial.
     #[track_caller]
     pub fn assert_untouched(&self) {
         for originals in &self.originals {
@@ -96,14 +96,14 @@ impl Bench {
     }
 
     /// A trial without damage.
-    pub fn intact(&self, made: &Made, place: &Place) -> Trial {
+    pub fn intact(&self, made: &ArchivedTree, place: &TrialFolders) -> Trial {
         put(made, made.bytes.clone(), place);
         self.judge((0, 0), made, Vec::new(), "--sample all".to_owned(), place)
     }
 
-    /// The trial of a number; `None` if its format's name lacks `format`, or its program is not
-    /// here.
-    pub fn run(&self, seed: u64, number: u64, format: &str, place: &Place) -> Option<Trial> {
+    /// Runs the trial with this number. `None` if the name of its format does not contain `format`,
+    /// or its program is not installed.
+    pub fn run(&self, seed: u64, number: u64, format: &str, place: &TrialFolders) -> Option<Trial> {
         let mut dice = Dice::of(seed, number);
         let name = dice.pick(&MAKERS).name;
         let made = self.made.iter().find(|made| made.maker.name == name && name.contains(format))?;
@@ -127,17 +127,17 @@ impl Bench {
         Some(self.judge((seed, number), made, damage, arguments, place))
     }
 
-    fn originals_of(&self, made: &Made) -> &Originals {
+    fn originals_of(&self, made: &ArchivedTree) -> &Originals {
         &self.originals[made.maker.level as usize]
     }
 
     fn judge(
         &self,
         (seed, number): (u64, u64),
-        made: &Made,
+        made: &ArchivedTree,
         damage: Vec<Damage>,
         arguments: String,
-        place: &Place,
+        place: &TrialFolders,
     ) -> Trial {
         let originals = self.originals_of(made);
         let seen = verify(&arguments, originals, place);
@@ -148,8 +148,8 @@ impl Bench {
     }
 }
 
-/// Puts a backup in its place: these bytes, or a copy of the intact folder.
-fn put(made: &Made, bytes: Vec<u8>, place: &Place) {
+/// Writes a backup to its path: these bytes, or a copy of the intact folder.
+fn put(made: &ArchivedTree, bytes: Vec<u8>, place: &TrialFolders) {
     let backup = place.backup();
     clear(&backup);
     match &made.folder {
@@ -158,25 +158,25 @@ fn put(made: &Made, bytes: Vec<u8>, place: &Place) {
     }
 }
 
-/// Copies a file or a folder, with its times and links.
+/// Copies a file or a folder with its times and links.
 pub fn copy(from: &Path, to: &Path) {
     assert!(Command::new("cp").arg("-a").args([from, to]).status().unwrap().success());
 }
 
-/// Lets the program verify the backup.
-fn verify(arguments: &str, originals: &Originals, place: &Place) -> Seen {
+/// Lets bkverify verify the backup.
+fn verify(arguments: &str, originals: &Originals, place: &TrialFolders) -> ObservedRun {
     let (world, report) = (&place.world, place.world.path("report.json"));
     let before = fingerprint(&place.backup());
     clear(&report);
     let fixed = "--backup b --restore-to r --cache use --completeness 200 --backup-window 1s --json report.json --verbose";
     let mut command = world.command(&format!("{fixed} {arguments} --source"));
-    let heard = Heard::of(command.arg(&originals.root));
+    let heard = TimedRun::of(command.arg(&originals.root));
     let untouched = fingerprint(&place.backup()) == before && fingerprint(&originals.root) == originals.state;
     let restored = world.path("r");
     let left = if restored.exists() { world.names("r") } else { Vec::new() };
     clear(&restored);
     let all = arguments.contains("--sample all");
-    Seen { heard, report: fs::read_to_string(report).ok(), all, untouched, left }
+    ObservedRun { heard, report: fs::read_to_string(report).ok(), all, untouched, left }
 }
 
 impl fmt::Display for Trial {

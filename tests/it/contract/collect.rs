@@ -10,8 +10,8 @@ use bkverify::backup::{
     self, Backup, CatalogSink, Context, Damage, Entry, EntryBatch, Error, Listing, Needs, RestoreError,
     RestoreSink, Restored, Scratch, Wanted,
 };
+use bkverify::cancel::CancelToken;
 use bkverify::platform;
-use bkverify::stop::Stop;
 
 /// Opens the backup at `path`.
 pub fn open(path: impl AsRef<Path>) -> Result<Box<dyn Backup>, Error> {
@@ -91,14 +91,16 @@ pub fn catalog(backup: &dyn Backup) -> (EntryBatch, Listing) {
 }
 
 /// Creates a scratch folder below `target`.
-pub fn scratch(target: &tempfile::TempDir, stop: &Stop) -> Scratch {
-    Scratch::create(target.path(), stop.clone()).unwrap()
+pub fn scratch(target: &tempfile::TempDir, cancel: &CancelToken) -> Scratch {
+    Scratch::create(target.path(), cancel.clone()).unwrap()
 }
 
 /// Restores the wanted entries.
 pub fn restore(backup: &dyn Backup, wanted: Wanted<'_>) -> RestoredFiles {
     let target = tempfile::tempdir().unwrap();
     let mut restored = RestoredFiles::default();
-    backup.restore(wanted, &scratch(&target, &Stop::never()), &Context::default(), &mut restored).unwrap();
+    backup
+        .restore(wanted, &scratch(&target, &CancelToken::new()), &Context::default(), &mut restored)
+        .unwrap();
     restored
 }

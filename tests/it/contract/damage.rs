@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use bkverify::backup::{EntryBatch, Listing, Wanted};
 
 use super::collect::{RestoredFiles, catalog, open, restore};
-use super::fixtures::{self, ALL, Original, Yield};
+use super::fixtures::{self, ALL, FixtureFile, Yield};
 use crate::pack::{self, Member};
 
 /// How often each archive is damaged: more often if a try is quick.
@@ -23,17 +23,17 @@ fn spread(below: usize, count: usize) -> impl Iterator<Item = usize> {
 }
 
 /// What was found in a damaged archive.
-struct Outcome {
+struct Examined {
     /// `None` if it could not be opened.
     listing: Option<Listing>,
     listed: EntryBatch,
     restored: RestoredFiles,
 }
 
-fn examine(content: &[u8]) -> Outcome {
+fn examine(content: &[u8]) -> Examined {
     let path = fixtures::copy(content);
     let Ok(backup) = open(&path) else {
-        return Outcome { listing: None, listed: EntryBatch::new(), restored: RestoredFiles::default() };
+        return Examined { listing: None, listed: EntryBatch::new(), restored: RestoredFiles::default() };
     };
     let (listed, listing) = catalog(&*backup);
     let restored = restore(&*backup, Wanted::These(&listed));
@@ -44,16 +44,16 @@ fn examine(content: &[u8]) -> Outcome {
             assert_eq!(every, these);
         }
     }
-    Outcome { listing: Some(listing), listed, restored }
+    Examined { listing: Some(listing), listed, restored }
 }
 
-impl Outcome {
+impl Examined {
     fn is_whole(&self) -> bool {
         matches!(self.listing, Some(Listing::Whole))
     }
 
     /// The number of restored files with content that no file of the backup has.
-    fn wrong(&self, expected: &BTreeMap<Vec<u8>, Original>) -> usize {
+    fn wrong(&self, expected: &BTreeMap<Vec<u8>, FixtureFile>) -> usize {
         let known = |found: &blake3::Hash| expected.values().any(|original| original.hash == *found);
         self.restored
             .files
@@ -63,7 +63,7 @@ impl Outcome {
     }
 
     /// The number of files of the backup that were restored correctly.
-    fn right(&self, expected: &BTreeMap<Vec<u8>, Original>) -> usize {
+    fn right(&self, expected: &BTreeMap<Vec<u8>, FixtureFile>) -> usize {
         let is_right =
             |path: &Vec<u8>, hash| self.restored.files.get(path).is_some_and(|found| *found == Ok(hash));
         expected.iter().filter(|(path, original)| is_right(path, original.hash)).count()
@@ -72,7 +72,7 @@ impl Outcome {
 
 /// Calls `test` with the name, whether it is a tar archive, whether it is compressed, its content,
 /// and the expected files.
-fn each(mut test: impl FnMut(&str, bool, bool, Vec<u8>, BTreeMap<Vec<u8>, Original>)) {
+fn each(mut test: impl FnMut(&str, bool, bool, Vec<u8>, BTreeMap<Vec<u8>, FixtureFile>)) {
     for fixture in ALL {
         // If an archive with repeated names is cut off, the earlier contents of these names remain.
         if fixture.gives != Yield::Content || matches!(fixture.name, "folder" | "repeated.tar") {
@@ -173,7 +173,7 @@ fn a_zeroed_sector_in_a_tar_archive_is_noticed_and_walked_past() {
 /// If an archive is damaged between the listing and the restore of every file, the restore reports
 /// what is lost.
 #[test]
-fn a_second_reading_that_ends_early_says_so() {
+fn a_second_reading_that_ends_early_is_reported() {
     for name in ["tree.tar.gz", "tree.tar.bz2", "tree.tar.xz", "tree.tar.zst", "gnu.tar", "tree.zip"] {
         let content = std::fs::read(fixtures::archive(name)).unwrap();
         let path = fixtures::copy(&content);

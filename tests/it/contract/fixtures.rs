@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// One original file, as listed in `fixtures/manifest.txt`.
 #[derive(Debug, Clone)]
-pub struct Original {
+pub struct FixtureFile {
     pub size: u64,
     pub mtime_ns: i128,
     pub hash: blake3::Hash,
@@ -107,7 +107,7 @@ impl Fixture {
     }
 
     /// The files that it contains.
-    pub fn expected(&self) -> BTreeMap<Vec<u8>, Original> {
+    pub fn expected(&self) -> BTreeMap<Vec<u8>, FixtureFile> {
         let sets = manifest();
         let files = self.sets.iter().flat_map(|set| sets[*set].clone());
         files.filter(|(path, _)| (self.holds)(path)).collect()
@@ -171,7 +171,7 @@ fn uncompressed(name: &str) -> Option<Vec<u8>> {
 }
 
 /// Reads the manifest: for each set, its files.
-fn manifest() -> BTreeMap<String, BTreeMap<Vec<u8>, Original>> {
+fn manifest() -> BTreeMap<String, BTreeMap<Vec<u8>, FixtureFile>> {
     let text = std::fs::read_to_string(archive("..").join("manifest.txt")).unwrap();
     let mut sets: BTreeMap<String, BTreeMap<_, _>> = BTreeMap::new();
     for line in text.lines() {
@@ -181,7 +181,7 @@ fn manifest() -> BTreeMap<String, BTreeMap<Vec<u8>, Original>> {
         let (seconds, nanos) = mtime.split_once('.').unwrap();
         let mtime_ns = seconds.parse::<i128>().unwrap() * 1_000_000_000 + nanos.parse::<i128>().unwrap();
         let hash = blake3::Hash::from_hex(hash).unwrap();
-        let original = Original { size: size.parse().unwrap(), mtime_ns, hash };
+        let original = FixtureFile { size: size.parse().unwrap(), mtime_ns, hash };
         sets.entry(set.to_owned()).or_default().insert(bkverify::backup::unescape(path), original);
     }
     sets

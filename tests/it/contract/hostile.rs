@@ -101,7 +101,7 @@ fn no_name_leads_out_of_the_restore_folder_and_each_is_listed() {
 }
 
 #[test]
-fn names_that_fall_together_elsewhere_stay_apart() {
+fn names_that_other_systems_treat_as_equal_stay_different() {
     let names = ["Readme", "README", "readme.", "e\u{301}", "\u{e9}"];
     let restored = restore_archive(&tar(&names.map(|name| (name.as_bytes(), b'0', 1, &b"x"[..]))));
     assert_eq!(restored.files.len(), names.len());

@@ -73,13 +73,13 @@ fn every_registered_format_has_a_fixture_that_is_recognised_as_it() {
 }
 
 #[test]
-fn a_missing_place_is_an_error_that_names_it() {
+fn a_missing_path_is_an_error_that_names_it() {
     let error = open(std::path::Path::new("no/such/backup.tar")).err().unwrap();
     assert!(matches!(&error, Error::Open { .. }) && error.to_string().contains("backup.tar"), "{error}");
 }
 
 #[test]
-fn what_is_no_backup_is_called_what_it_is() {
+fn a_file_that_is_not_a_backup_is_refused_with_what_it_is() {
     for (content, words) in [
         (&b""[..], "empty"),
         (b"hello, world", "68 65 6c 6c 6f"),

@@ -121,7 +121,7 @@ fn a_sparse_file_larger_than_the_disk_is_restored() {
             let backup = open(path).unwrap();
             let (picks, _) = catalog(&*backup);
             let target = tempfile::tempdir().unwrap();
-            let scratch = super::scratch(&target, &bkverify::stop::Stop::never());
+            let scratch = super::scratch(&target, &bkverify::cancel::CancelToken::new());
             let mut sizes = Sizes(Vec::new());
             backup.restore(Wanted::These(&picks), &scratch, &Context::default(), &mut sizes).unwrap();
             assert_eq!(sizes.0.len(), 2);

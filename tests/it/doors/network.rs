@@ -60,7 +60,7 @@ impl Backup for Network {
         let Wanted::These(batch) = wanted else { panic!("only an ordered format is asked for everything") };
         for entry in batch.iter() {
             let copy = scratch.restore(&mut self.get(), None, &mut Vec::new());
-            if sink.deliver(entry, copy).is_break() || context.cancel.is_set() {
+            if sink.deliver(entry, copy).is_break() || context.cancel.is_cancelled() {
                 break;
             }
         }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::SystemTime;
 
+use bkverify::cancel::CancelToken;
 use bkverify::plan::{CachePolicy, Plan, SampleSize, Target};
-use bkverify::stop::Stop;
 use bkverify::verify::outcome::Outcome;
 use bkverify::verify::verdict::Verdict;
 use bkverify::verify::{self, Observer, Observers, PickRecord, Silent};
@@ -50,7 +50,7 @@ fn an_observer_hears_of_every_pick_with_its_sizes_times_hashes_and_verdict() {
     plan.engine.cache = CachePolicy::Use;
 
     let memory = Memory::default();
-    let outcome = verify::run(&plan, &Stop::never(), &Observers(&[&Silent, &memory])).unwrap();
+    let outcome = verify::run(&plan, &CancelToken::new(), &Observers(&[&Silent, &memory])).unwrap();
     let picks = memory.picks.into_inner().unwrap();
     assert_eq!(memory.ended.into_inner().unwrap(), [12]);
     assert_eq!(outcome.counts.bad(), 1);

@@ -38,7 +38,7 @@ impl Backup for Program {
         // The listing comes in pieces that do not fit the batches of a restore.
         for some in names(FILES).chunks(33) {
             let batch: EntryBatch = some.iter().map(|name| Entry::named(name)).collect();
-            if sink.take(&batch).is_break() || context.cancel.is_set() {
+            if sink.take(&batch).is_break() || context.cancel.is_cancelled() {
                 return Ok(Listing::Stopped);
             }
         }

@@ -3,11 +3,11 @@
 
 use std::time::{Duration, SystemTime};
 
+use bkverify::cancel::CancelToken;
 use bkverify::exit::ExitCode;
 use bkverify::output::Output;
 use bkverify::plan::{CachePolicy, Plan, SampleSize, Target};
 use bkverify::report::{self, Error, Failure, Model, RENDERERS, Renderer};
-use bkverify::stop::Stop;
 use bkverify::verify::{self, Silent};
 
 use crate::pack::tree;
@@ -66,7 +66,7 @@ fn a_renderer_is_a_file_and_a_line_and_renders_outcomes_and_errors() {
     stored[0].content[3] ^= 1;
     let world = World::new().originals(&tree()).backup("folder", &stored);
     let plan = plan(&world);
-    let outcome = verify::run(&plan, &Stop::never(), &Silent).unwrap();
+    let outcome = verify::run(&plan, &CancelToken::new(), &Silent).unwrap();
     let model = Model::new(&plan, Ok(&outcome));
     report::write_files_with(&renderers, &plan, &model).unwrap();
     let table = world.read("report.csv");
@@ -89,12 +89,12 @@ fn a_renderer_is_a_file_and_a_line_and_renders_outcomes_and_errors() {
 }
 
 #[test]
-fn a_report_of_any_renderer_is_written_over_no_backup_and_no_original() {
+fn no_renderer_writes_its_report_over_a_backup_or_an_original() {
     let world = World::new().originals(&tree()).backup("folder", &tree());
-    for place in ["b/report.csv", "s/docs/report.bin"] {
+    for path in ["b/report.csv", "s/docs/report.bin"] {
         let mut plan = plan(&world);
-        plan.outputs.reports[0].output = Output::File(world.path(place));
-        assert!(verify::check_reports(&plan).is_err(), "{place}");
+        plan.outputs.reports[0].output = Output::File(world.path(path));
+        assert!(verify::check_reports(&plan).is_err(), "{path}");
     }
 }
 
