@@ -234,23 +234,34 @@ pub struct Filters {
     pub older_than: Option<Timestamp>,
 }
 
-/// The hash algorithm for originals and restored copies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Algorithm {
-    /// BLAKE3, 256 bits.
-    Blake3,
-    /// SHA-256 (FIPS 180-4).
-    Sha256,
+/// Declares [`Algorithm`] once, so that none can be missing from [`Algorithm::ALL`].
+macro_rules! algorithms {
+    ($($(#[$meta:meta])* $algorithm:ident = $name:literal,)*) => {
+        /// The hash algorithm for originals and restored copies.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Algorithm {
+            $($(#[$meta])* $algorithm,)*
+        }
+
+        impl Algorithm {
+            /// Every algorithm.
+            pub const ALL: &[Self] = &[$(Self::$algorithm,)*];
+
+            /// The algorithm's name in flags and reports.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$algorithm => $name,)*
+                }
+            }
+        }
+    };
 }
 
-impl Algorithm {
-    /// The algorithm's name in reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Blake3 => "blake3",
-            Self::Sha256 => "sha256",
-        }
-    }
+algorithms! {
+    /// BLAKE3, 256 bits.
+    Blake3 = "blake3",
+    /// SHA-256 (FIPS 180-4).
+    Sha256 = "sha256",
 }
 
 /// What to do about pages of the backup and the originals that the system has cached.
@@ -274,11 +285,17 @@ pub enum Keep {
     All,
 }
 
+/// How files of one kind begin. Each beginning is a list of texts that follow each other, with any
+/// white space before each of them.
+pub type Beginnings = &'static [&'static [&'static str]];
+
 /// A report that is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReportOutput {
     /// The name of its renderer (`report::RENDERERS`), which is also the name of its flag.
     pub renderer: &'static str,
+    /// How older files of the same kind begin. In a folder of originals, only these are replaced.
+    pub begins: Beginnings,
     /// Where it is written.
     pub output: Output,
 }

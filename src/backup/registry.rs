@@ -1,5 +1,5 @@
-//! All formats. To add one, write a file with a [`Format`] in it and add that to [`FORMATS`]. The
-//! tests and the contract suite then run on it, and help, hints and tables show it.
+//! All formats. To add one, write a file with a [`Format`] in it and add that to [`FORMATS`]. Help,
+//! hints and tables then show it, and the contract suite demands a fixture of it.
 
 use std::io;
 use std::path::Path;
@@ -7,9 +7,11 @@ use std::path::Path;
 use super::format::{BackupCandidate, Format, Snapshot};
 use super::{Backup, Context, Error, Location, folder, tar, zip};
 
-/// All formats, in the order in which they are tried.
-pub static FORMATS: [Format; 7] =
-    [folder::FORMAT, tar::GZIP, tar::BZIP2, tar::XZ, tar::ZSTD, tar::PLAIN, zip::FORMAT];
+/// All formats, in the order in which they are tried: the first that recognises a backup opens it.
+/// `folder` recognises every folder, so a format that recognises a folder by what it contains stands
+/// before it.
+pub static FORMATS: &[Format] =
+    &[folder::FORMAT, tar::GZIP, tar::BZIP2, tar::XZ, tar::ZSTD, tar::PLAIN, zip::FORMAT];
 
 /// Opens the backup at `location`, whatever its name is. Nothing is written to it. Its access time
 /// is left unchanged if the system allows it.

@@ -1,6 +1,14 @@
 //! The report as JSON, and the comparison of two of them: pure.
 
+use crate::plan::Beginnings;
+
 use super::figures::{BenchReport, Figure, Slower};
+
+/// The flag that says where the report goes.
+pub const FLAG: &str = "json";
+
+/// How reports begin, in any version.
+pub const BEGINS: Beginnings = &[&["{", r#""schema""#, ":", r#""bkverify-bench/"#]];
 
 /// Name and version of the form. Fields may be added under the same version, none changes its
 /// meaning.
@@ -58,11 +66,14 @@ mod tests {
     use super::*;
     use crate::bench::figures::Probe;
     use crate::bench::render::tests::report;
+    use crate::verify::target::begins_like;
 
     #[test]
     fn what_is_written_can_be_read_again() {
         let report = report();
-        assert_eq!(parse(&render(&report).unwrap()), Ok(report));
+        let text = render(&report).unwrap();
+        assert!(begins_like(text.as_bytes(), BEGINS), "{text}");
+        assert_eq!(parse(&text), Ok(report));
     }
 
     #[test]

@@ -33,7 +33,8 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::backup::{Context, remove_leftovers};
 use crate::cancel::CancelToken;
 use crate::exit::ExitCode;
-use crate::plan::{Algorithm, CachePolicy, Plan};
+use crate::output::Output;
+use crate::plan::{Algorithm, CachePolicy, Plan, ReportOutput};
 use crate::verify;
 use crate::verify::target::Protected;
 
@@ -178,6 +179,8 @@ fn open_locations(bench_plan: &BenchPlan, cancel: &CancelToken) -> Result<Vec<Me
 /// Makes sure that the report is not inside the backup and does not replace a file that is only
 /// read.
 fn spare_the_measured(bench_plan: &BenchPlan, report: &Path) -> Result<(), Error> {
+    let report =
+        &ReportOutput { renderer: json::FLAG, begins: json::BEGINS, output: Output::File(report.to_owned()) };
     let paths: Vec<&Path> = bench_plan.paths.iter().map(PathBuf::as_path).collect();
     if let Some(plan) = &bench_plan.plan {
         let mut read = Protected::of(&plan.target);
@@ -247,7 +250,7 @@ impl<'a> Bench<'a> {
 
     fn hash(&mut self) {
         (self.say)("hashing in memory");
-        for algorithm in [Algorithm::Blake3, Algorithm::Sha256] {
+        for &algorithm in Algorithm::ALL {
             let share = HASHING.div_duration_f64(self.bench_plan.max_time).min(0.01);
             let figure = hash::hash(algorithm, &self.slice(share, 0.0));
             self.report.figures.extend(figure);

@@ -20,9 +20,9 @@ impl ReportSettings {
     /// Adds what `of` says, renderer by renderer.
     pub fn gather<E>(of: impl Fn(&str) -> Result<Option<Output>, E>) -> Result<Self, E> {
         let mut found = Vec::new();
-        for renderer in &RENDERERS {
+        for renderer in RENDERERS {
             let output = of(renderer.name)?;
-            found.extend(output.map(|output| ReportOutput { renderer: renderer.name, output }));
+            found.extend(output.map(|output| renderer.to(output)));
         }
         Ok(Self(found))
     }
@@ -36,7 +36,7 @@ impl ReportSettings {
     fn laid_over(&self, lower: &Self) -> Self {
         let both = RENDERERS.iter().filter_map(|renderer| {
             let output = self.of(renderer.name).or_else(|| lower.of(renderer.name))?;
-            Some(ReportOutput { renderer: renderer.name, output: output.clone() })
+            Some(renderer.to(output.clone()))
         });
         Self(both.collect())
     }

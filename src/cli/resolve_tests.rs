@@ -7,6 +7,7 @@ use clap::ColorChoice;
 use super::*;
 use crate::output::Output;
 use crate::plan::{Completeness, DEFAULT_SAMPLE, Keep, Map};
+use crate::report::RENDERERS;
 
 const WHOLE: &str = "--backup b --source s --restore-to r";
 
@@ -54,7 +55,10 @@ fn relative_paths_start_at_the_current_folder_and_a_tilde_at_the_home_folder() {
     assert_eq!(plan.target.sources, [Path::new("/here/s")]);
     assert_eq!(plan.target.restore_to, Path::new("/here/r"));
     assert_eq!(plan.target.maps, [Map { from: b"a/b".to_vec(), to: "/here/m".into() }]);
-    let report = |renderer, path: &str| ReportOutput { renderer, output: Output::File(path.into()) };
+    let report = |name: &str, path: &str| {
+        let renderer = RENDERERS.iter().find(|renderer| renderer.name == name).unwrap();
+        renderer.to(Output::File(path.into()))
+    };
     let reports = [report("json", "/here/out/r.json"), report("junit", "/home/me/r.xml")];
     assert_eq!(plan.outputs.reports, reports);
 }

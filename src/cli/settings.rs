@@ -2,8 +2,14 @@
 //! the flags, the configuration, `bkverify plan` and `bkverify init` cannot differ.
 //!
 //! In: clap or serde. Out: [`Settings`], where every setting that was not given is absent. Layers are laid over
-//! each other by [`Settings::over`]. A new setting is declared here, and used in
-//! [`resolve`](super::resolve); no other code has to change.
+//! each other by [`Settings::over`].
+//!
+//! A new setting is declared here, gets a field in [`Plan`], and [`resolve`](super::resolve) fills
+//! that in. A type that no setting has had yet goes into [`values`](super::values) and becomes a
+//! `Value` in [`layer`](super::layer); what `plan` prints of it may need a function in
+//! [`show`](super::show). The flag, the key, the help, `plan` and `init` follow. The JSON report is a
+//! promise to other programs, so it says nothing of a new setting until that is added to
+//! `report::model::PlanPart` and to the schema.
 
 use std::path::PathBuf;
 
@@ -314,7 +320,7 @@ mod tests {
         }
         let keys = error.split("expected one of").nth(1).unwrap().matches('`').count() / 2;
         assert_eq!(keys, names.len(), "a key without a flag: {error}");
-        for renderer in &RENDERERS {
+        for renderer in RENDERERS {
             let text = format!("{} = 'r'", renderer.name);
             assert!(settings(&text).reports.of(renderer.name).is_some(), "{text}");
         }

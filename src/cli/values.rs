@@ -227,7 +227,7 @@ fn expected(what: impl fmt::Display) -> String {
 
 impl ValueEnum for Algorithm {
     fn value_variants<'a>() -> &'a [Self] {
-        &[Self::Blake3, Self::Sha256]
+        Self::ALL
     }
 
     fn to_possible_value(&self) -> Option<PossibleValue> {

@@ -8,6 +8,7 @@ pub(super) const RENDERER: Renderer = Renderer {
     title: "JSON report",
     summary: "Write the report as JSON to this file; - is standard output",
     example: "bkverify.json",
+    begins: &[&["{", r#""schema""#, ":", r#""bkverify-report/"#]],
     render,
 };
 

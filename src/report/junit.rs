@@ -21,6 +21,7 @@ pub(super) const RENDERER: Renderer = Renderer {
     title: "JUnit report",
     summary: "Write the report as JUnit XML to this file; - is standard output",
     example: "bkverify.xml",
+    begins: &[&[r#"<?xml version="1.0" encoding="UTF-8"?>"#, r#"<testsuites name="bkverify" "#]],
     render,
 };
 

@@ -11,7 +11,8 @@
 //!
 //! To add a report, add a file here and a line to [`RENDERERS`]. Its flag, its key in the
 //! configuration, its line in `bkverify plan` and `bkverify init`, and the checks of its path
-//! follow from that.
+//! follow from that. A report replaces its own older file in a folder of originals if its renderer
+//! says how its files begin.
 
 mod completeness;
 mod json;
@@ -29,7 +30,8 @@ pub use model::{Model, SCHEMA, SCHEMA_NAME};
 pub use write::{Error, show_summary, write_files_with};
 
 use crate::exit::ExitCode;
-use crate::plan::Plan;
+use crate::output::Output;
+use crate::plan::{Beginnings, Plan, ReportOutput};
 
 /// A kind of report file.
 #[derive(Debug, Clone, Copy)]
@@ -42,16 +44,26 @@ pub struct Renderer {
     pub summary: &'static str,
     /// An example of a file to write to, for a configuration.
     pub example: &'static str,
+    /// How its files begin, in any version. A report replaces a file in a folder of originals only
+    /// if that begins like this. It must name the program, and no original may begin so by chance.
+    pub begins: Beginnings,
     /// Makes the content of the file.
     pub render: fn(&Model) -> Result<Vec<u8>, Error>,
 }
 
+impl Renderer {
+    /// A report of this kind that is written to `output`, for a plan.
+    pub fn to(&self, output: Output) -> ReportOutput {
+        ReportOutput { renderer: self.name, begins: self.begins, output }
+    }
+}
+
 /// Every kind of report file, in the order of the flags.
-pub static RENDERERS: [Renderer; 2] = [json::RENDERER, junit::RENDERER];
+pub static RENDERERS: &[Renderer] = &[json::RENDERER, junit::RENDERER];
 
 /// Writes the report files that the plan asks for. Returns the first error.
 pub fn write_files(plan: &Plan, model: &Model) -> Result<(), Error> {
-    write_files_with(&RENDERERS, plan, model)
+    write_files_with(RENDERERS, plan, model)
 }
 
 /// Writes the report files, then shows the summary. Returns the first error. With a quiet plan, the
@@ -69,14 +81,17 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::verify::target::begins_like;
 
     #[test]
     fn renderers_have_unique_names_and_say_what_they_write() {
         let names: BTreeSet<_> = RENDERERS.iter().map(|renderer| renderer.name).collect();
         assert_eq!(names.len(), RENDERERS.len());
-        for renderer in &RENDERERS {
+        for renderer in RENDERERS {
             assert!(renderer.name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'));
             assert!(!renderer.title.is_empty() && !renderer.summary.ends_with('.'));
+            let says_whose = |parts: &&[&str]| parts.iter().any(|part| part.contains("bkverify"));
+            assert!(renderer.begins.iter().all(says_whose), "{}", renderer.name);
         }
     }
 
@@ -87,9 +102,10 @@ mod tests {
         let failure = samples::failure();
         let models = outcomes.iter().map(|outcome| Model::new(&plan, Ok(outcome)));
         for model in models.chain([Model::new(&plan, Err(&failure))]) {
-            for renderer in &RENDERERS {
+            for renderer in RENDERERS {
                 let text = String::from_utf8((renderer.render)(&model).unwrap()).unwrap();
                 assert!(text.ends_with('\n') && text.contains("bkverify"), "{}", renderer.name);
+                assert!(begins_like(text.as_bytes(), renderer.begins), "{}: {text}", renderer.name);
             }
             assert!(terminal::render(&model, &terminal::SummaryStyle::default()).ends_with('\n'));
         }

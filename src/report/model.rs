@@ -2,10 +2,12 @@
 //!
 //! Its JSON form is the report for programs, `bkverify-report/2`. The JSON Schema in [`SCHEMA`]
 //! describes it, and a test checks reports of every kind against the schema. If a field is removed
-//! or changes its meaning, the form becomes `/3`. The schema rejects unknown fields, so a reader
+//! or changes its meaning, the form becomes `/3`. So it does if a verdict or a reason in `incomplete`
+//! is added: [`Model::read`] and the schema refuse a report with a word that they do not know,
+//! because a reader that skips a verdict could take a bad backup for a good one. The schema rejects unknown fields, so a reader
 //! that validates needs the schema of the version that wrote the report (`version`).
 //!
-//! [`Model::read`] skips unknown fields. A field may therefore be added within `/2`. Such a field
+//! [`Model::read`] skips unknown fields, but not unknown words. A field may therefore be added within `/2`. Such a field
 //! must have a serde default, so that older reports can still be read; a test reads a report of the
 //! oldest `/2` form.
 //!
@@ -97,7 +99,7 @@ pub enum ReadError {
     /// It is a report of another version, or something else with a `schema` field.
     #[error("its schema is `{0}`, not `{SCHEMA_NAME}`")]
     OtherForm(String),
-    /// It is not a report, or a required field is missing.
+    /// It is not a report, a required field is missing, or a verdict or reason is unknown.
     #[error("it is not a report ({0})")]
     NoReport(#[from] serde_json::Error),
 }
@@ -106,7 +108,8 @@ impl Model {
     /// Reads a JSON report.
     ///
     /// # Errors
-    /// If the text is not JSON, has another schema, or lacks a required field.
+    /// If the text is not JSON, has another schema, lacks a required field, or has a verdict or a
+    /// reason in `incomplete` that this version does not know.
     pub fn read(text: &str) -> Result<Self, ReadError> {
         #[derive(Deserialize)]
         struct Form {

@@ -3,8 +3,8 @@
 use std::io;
 
 use crate::backup::path_text;
-use crate::output::{self, Output};
-use crate::plan::Plan;
+use crate::output;
+use crate::plan::{Plan, ReportOutput};
 use crate::verify;
 
 use super::model::Model;
@@ -43,7 +43,7 @@ pub fn write_files_with(renderers: &[Renderer], plan: &Plan, model: &Model) -> R
     for wanted in &plan.outputs.reports {
         let renderer = renderers.iter().find(|renderer| renderer.name == wanted.renderer);
         let written = match renderer {
-            Some(renderer) => write(renderer, plan, model, &wanted.output),
+            Some(renderer) => write(renderer, plan, model, wanted),
             None => Err(Error::Unknown(wanted.renderer.to_owned())),
         };
         result = result.and(written);
@@ -53,10 +53,11 @@ pub fn write_files_with(renderers: &[Renderer], plan: &Plan, model: &Model) -> R
 
 /// Renders one report and writes it. The path is checked again: since the run began, somebody may
 /// have put an original there, and it must not be overwritten.
-fn write(renderer: &Renderer, plan: &Plan, model: &Model, output: &Output) -> Result<(), Error> {
+fn write(renderer: &Renderer, plan: &Plan, model: &Model, report: &ReportOutput) -> Result<(), Error> {
     let content = (renderer.render)(model)?;
-    let checked = output.file().map_or(Ok(()), |file| verify::check_report(plan, file));
-    let written = checked.map_err(io::Error::other).and_then(|()| output.write(&content));
+    let output = &report.output;
+    let written =
+        verify::check_report(plan, report).map_err(io::Error::other).and_then(|()| output.write(&content));
     let failed = |source| Error::Write { what: renderer.title, place: output.to_string(), source };
     written.map_err(failed)
 }
@@ -91,10 +92,10 @@ mod tests {
 
     use super::super::{RENDERERS, samples};
     use super::*;
-    use crate::plan::ReportOutput;
+    use crate::output::Output;
 
     fn to(renderer: &'static str, path: &Path) -> ReportOutput {
-        ReportOutput { renderer, output: Output::File(path.to_owned()) }
+        ReportOutput { renderer, begins: &[], output: Output::File(path.to_owned()) }
     }
 
     #[test]
@@ -104,12 +105,12 @@ mod tests {
         let model = Model::new(&plan, Ok(&samples::passed()));
         let [json, xml] = ["missing/report.json", "report.xml"].map(|name| folder.path().join(name));
         plan.outputs.reports = vec![to("json", &json), to("junit", &xml)];
-        let error = write_files_with(&RENDERERS, &plan, &model).unwrap_err().to_string();
+        let error = write_files_with(RENDERERS, &plan, &model).unwrap_err().to_string();
         assert!(error.contains("the JSON report to") && error.contains("missing"), "{error}");
         assert!(fs::read_to_string(&xml).unwrap().contains("<testsuites"));
         let json = folder.path().join("report.json");
         plan.outputs.reports[0] = to("json", &json);
-        write_files_with(&RENDERERS, &plan, &model).unwrap();
+        write_files_with(RENDERERS, &plan, &model).unwrap();
         assert_eq!(Model::read(&fs::read_to_string(&json).unwrap()).unwrap(), model);
     }
 
@@ -118,7 +119,7 @@ mod tests {
         let mut plan = samples::plan();
         let model = Model::new(&plan, Ok(&samples::passed()));
         plan.outputs.reports = vec![to("parchment", Path::new("/nowhere"))];
-        let error = write_files_with(&RENDERERS, &plan, &model).unwrap_err();
+        let error = write_files_with(RENDERERS, &plan, &model).unwrap_err();
         assert_eq!(error.to_string(), "there is no report \"parchment\"");
     }
 }

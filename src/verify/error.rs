@@ -63,12 +63,16 @@ pub enum Error {
     ReportOverlap {
         /// The report.
         report: PathBuf,
+        /// The name of the flag that asked for it.
+        flag: &'static str,
     },
     /// Another user could redirect the report's path, or the report cannot be written there.
     #[error("the report {} cannot be written", report.display())]
     ReportUnwritable {
         /// The report.
         report: PathBuf,
+        /// The name of the flag that asked for it.
+        flag: &'static str,
         /// The reason.
         source: io::Error,
     },
@@ -192,8 +196,8 @@ impl Error {
             Self::SameFolder { .. } => {
                 "name the copy with --backup, and the originals that it was made from with --source"
             }
-            Self::ReportOverlap { .. } | Self::ReportUnwritable { .. } => {
-                "choose another path with --json or --junit"
+            Self::ReportOverlap { flag, .. } | Self::ReportUnwritable { flag, .. } => {
+                return Some(format!("choose another path with --{flag}"));
             }
             Self::Glob { .. } => "patterns follow gitignore's rules: *.log, /top-level-only/, **/cache/",
         };

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::backup::{self, Location, registry, remove_leftovers};
-use crate::plan::{Plan, Target};
+use crate::plan::{Plan, ReportOutput, Target};
 
 use super::Error;
 use super::filter::Filter;
@@ -46,7 +46,7 @@ fn check_all_but_backup_and_restore_folder(plan: &Plan) -> Result<Filter, Error>
     let filter = Filter::new(&plan.draw.filters)?;
     plan.target.originals().try_for_each(|path| check_originals(path, &plan.target.backup))?;
     check_reports(plan)?;
-    report_files(plan).try_for_each(target::check_report_folder)?;
+    plan.outputs.reports.iter().try_for_each(target::check_report_folder)?;
     Ok(filter)
 }
 
@@ -70,18 +70,13 @@ pub fn check_restore_folder(target: &Target) -> Result<(), Error> {
     Protected::of(target).check_without_making(&target.restore_to, 0)
 }
 
-/// The files that reports are written to.
-fn report_files(plan: &Plan) -> impl Iterator<Item = &Path> {
-    plan.outputs.reports.iter().filter_map(|report| report.output.file())
-}
-
 /// Makes sure that the plan's reports overwrite neither a backup nor originals.
 pub fn check_reports(plan: &Plan) -> Result<(), Error> {
-    report_files(plan).try_for_each(|report| check_report(plan, report))
+    plan.outputs.reports.iter().try_for_each(|report| check_report(plan, report))
 }
 
 /// Makes sure that one report overwrites neither the backup nor originals.
-pub fn check_report(plan: &Plan, report: &Path) -> Result<(), Error> {
+pub fn check_report(plan: &Plan, report: &ReportOutput) -> Result<(), Error> {
     Protected::of(&plan.target).check_report(report)
 }
 

@@ -5,6 +5,19 @@
 //! files with the smallest numbers are the sample ([`sample`](super::sample)). A strategy decides
 //! what this number is, and which bound follows from it. The two belong together, because a bound
 //! depends on how the sample was drawn.
+//!
+//! The trait carries strategies without memory whose bound counts files. A strategy is a constant
+//! of the program: it sees one entry and its rank, and no plan, no earlier run and no other entry.
+//! Two strategies that are planned need more than a new line here:
+//!
+//! - `coverage` prefers files that earlier runs have not verified. It needs a value that is made for
+//!   each run from the ledger of these runs, where [`for_sample`] returns a constant, and counts for
+//!   each stratum, where [`Tally`] has one set of counts for all files.
+//! - `size` draws large files more often. [`Strategy::order`] can do that, because it sees the entry,
+//!   but its bound is in bytes, and [`Assurance`] counts files.
+//!
+//! Do not squeeze either into the trait as it is: the bound of a simple random sample does not hold
+//! for their samples, and the program would claim more than it has proven.
 
 use crate::backup::{Entry, Needs};
 use crate::plan::SampleSize;

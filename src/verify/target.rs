@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::backup::MARGIN;
-use crate::plan::Target;
+use crate::plan::{Beginnings, ReportOutput, Target};
 use crate::platform;
 
 use super::Error;
@@ -46,8 +46,8 @@ impl<'a> Protected<'a> {
         check_without_making(restore_to, &self.all(), in_flight)
     }
 
-    /// Makes sure that writing a report destroys none of these files.
-    pub fn check_report(&self, report: &Path) -> Result<(), Error> {
+    /// Makes sure that writing a report destroys none of these files. Standard output destroys none.
+    pub fn check_report(&self, report: &ReportOutput) -> Result<(), Error> {
         check_report(report, self.backup, &self.originals)
     }
 }
@@ -92,9 +92,12 @@ fn check_writable(folder: &Path) -> io::Result<()> {
 
 /// Makes sure that the folder of a report exists and may be written to, so that a run of hours does
 /// not end without its report.
-pub fn check_report_folder(report: &Path) -> Result<(), Error> {
-    let fail = |source| Error::ReportUnwritable { report: report.to_owned(), source };
-    let target = fs::canonicalize(report).unwrap_or_else(|_| report.to_owned());
+pub fn check_report_folder(report: &ReportOutput) -> Result<(), Error> {
+    let Some(file) = report.output.file() else {
+        return Ok(());
+    };
+    let fail = |source| Error::ReportUnwritable { report: file.to_owned(), flag: report.renderer, source };
+    let target = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
     match fs::metadata(&target) {
         Ok(found) if found.is_dir() => return Err(fail(io::ErrorKind::IsADirectory.into())),
         // A pipe, a terminal, /dev/null: written as it is.
@@ -121,30 +124,35 @@ fn check_backup_is_a_copy(backup: &Path, originals: &[&Path]) -> Result<(), Erro
 }
 
 /// Makes sure that writing a report destroys nothing: it must not be the backup or inside it, it
-/// must not replace an original, and no other user may redirect its path. Checked before a run, and
+/// must replace nothing among the originals but an older report of its kind, and no other user may
+/// redirect its path. Checked before a run, and
 /// again immediately before a report is written.
-fn check_report(report: &Path, backup: Option<&Path>, originals: &[&Path]) -> Result<(), Error> {
-    let place = || report.to_owned();
-    match platform::check_destination(report) {
+fn check_report(report: &ReportOutput, backup: Option<&Path>, originals: &[&Path]) -> Result<(), Error> {
+    let Some(file) = report.output.file() else {
+        return Ok(());
+    };
+    let (place, flag) = (|| file.to_owned(), report.renderer);
+    match platform::check_destination(file) {
         Err(source) if source.kind() == io::ErrorKind::PermissionDenied => {
-            return Err(Error::ReportUnwritable { report: place(), source });
+            return Err(Error::ReportUnwritable { report: place(), flag, source });
         }
         // Other problems are reported when the file is written.
         _ => {}
     }
-    let resolved = resolve(report).map_err(|source| Error::Unresolved { place: place(), source })?;
+    let resolved = resolve(file).map_err(|source| Error::Unresolved { place: place(), source })?;
     let is_in = |folder: &Path| {
         resolve(folder).is_ok_and(|folder| is_same(&resolved, &folder) || has_ancestor(&resolved, &folder))
     };
-    let replaces_an_original = || originals.iter().any(|folder| is_in(folder)) && is_foreign(&resolved);
+    let replaces_an_original =
+        || originals.iter().any(|folder| is_in(folder)) && is_foreign(&resolved, report.begins);
     if backup.is_some_and(is_in) || replaces_an_original() {
-        return Err(Error::ReportOverlap { report: place() });
+        return Err(Error::ReportOverlap { report: place(), flag });
     }
     Ok(())
 }
 
-/// Whether a file exists at this path that is not a report of this program.
-fn is_foreign(place: &Path) -> bool {
+/// Whether a file exists at this path that does not begin like an older report of the same kind.
+fn is_foreign(place: &Path, begins: Beginnings) -> bool {
     if !fs::metadata(place).is_ok_and(|found| found.is_file()) {
         return false;
     }
@@ -152,23 +160,18 @@ fn is_foreign(place: &Path) -> bool {
     // `path` has its links resolved. The file is opened in the same way as an original.
     let read = platform::open_to_read(place, false)
         .and_then(|mut file| platform::read_full(&mut file, &mut beginning));
-    !read.is_ok_and(|got| is_report(&beginning[..got]))
+    !read.is_ok_and(|got| begins_like(&beginning[..got], begins))
 }
 
-/// Whether a file begins like a report of this program, in any version. Merely mentioning the
-/// program's name is not enough.
-fn is_report(beginning: &[u8]) -> bool {
-    let beginnings: [&[&str]; 3] = [
-        &["{", r#""schema""#, ":", r#""bkverify-report/"#],
-        &["{", r#""schema""#, ":", r#""bkverify-bench/"#],
-        &[r#"<?xml version="1.0" encoding="UTF-8"?>"#, r#"<testsuites name="bkverify" "#],
-    ];
-    beginnings.iter().any(|parts| {
-        let rest = parts
-            .iter()
-            .try_fold(beginning, |text, part| text.trim_ascii_start().strip_prefix(part.as_bytes()));
+/// Whether a file has one of these beginnings. Merely mentioning the program's name is not enough.
+pub fn begins_like(file: &[u8], begins: Beginnings) -> bool {
+    let follows = |parts: &[&str]| {
+        let rest =
+            parts.iter().try_fold(file, |text, part| text.trim_ascii_start().strip_prefix(part.as_bytes()));
         rest.is_some()
-    })
+    };
+    // Every file begins with an empty text, and originals must not be replaced for that.
+    begins.iter().any(|parts| parts.iter().any(|part| !part.is_empty()) && follows(parts))
 }
 
 /// Makes sure that `restore_to` is not equal to, inside or above any of `protected`, whether it
@@ -222,6 +225,13 @@ fn is_same(one: &Path, other: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::output::Output;
+
+    /// A report to this path whose files begin as JSON reports do.
+    fn report(path: &Path) -> ReportOutput {
+        let begins: Beginnings = &[&["{", r#""schema""#, ":", r#""bkverify-report/"#]];
+        ReportOutput { renderer: "json", begins, output: Output::File(path.to_owned()) }
+    }
 
     fn relation(restore_to: &Path, other: &Path) -> Option<&'static str> {
         match check(restore_to, &[other], 0) {
@@ -264,7 +274,7 @@ mod tests {
         fs::write(&backup, "precious").unwrap();
         fs::write(source.join("letter"), "precious").unwrap();
         fs::write(source.join("old.json"), "{\"schema\": \"bkverify-report/1\"}").unwrap();
-        let check = |report: &Path| check_report(report, Some(&backup), &[&source]);
+        let check = |path: &Path| check_report(&report(path), Some(&backup), &[&source]);
         assert!(check(&backup).is_err());
         assert!(check(&source.join("letter")).is_err());
         assert!(check(&source.join("old.json")).is_ok());
@@ -277,12 +287,14 @@ mod tests {
                 "suites.xml",
                 "<?xml version=\"1.0\"?><testsuites name=\"mine\"><testsuite name=\"bkverify\"/></testsuites>",
             ),
+            // Another kind of report, though of this program.
+            ("bench.json", "{\"schema\": \"bkverify-bench/1\"}"),
         ] {
             fs::write(source.join(name), content).unwrap();
             assert!(check(&source.join(name)).is_err(), "{name}");
         }
         assert!(check(&source.join("new.json")).is_ok());
-        assert!(check_report(&source.join("new.json"), Some(&source), &[]).is_err());
+        assert!(check_report(&report(&source.join("new.json")), Some(&source), &[]).is_err());
     }
 
     /// Elsewhere, a path that goes through a file simply does not exist.
@@ -297,7 +309,7 @@ mod tests {
         assert!(matches!(&error, Error::Unresolved { place, .. } if *place == backup), "{error}");
         let error = check(&file.join("r"), &[world.path()], 0).unwrap_err();
         assert!(matches!(&error, Error::RestoreFolder { .. } | Error::Overlap { .. }), "{error}");
-        let error = check_report(&file.join("x.json"), Some(world.path()), &[]).unwrap_err();
+        let error = check_report(&report(&file.join("x.json")), Some(world.path()), &[]).unwrap_err();
         assert!(matches!(&error, Error::Unresolved { place, .. } if place.ends_with("x.json")), "{error}");
     }
 
@@ -309,9 +321,18 @@ mod tests {
     }
 
     #[test]
+    fn no_file_begins_like_nothing() {
+        assert!(begins_like(b" {\n \"a\"", &[&["x"], &["{", "\"a\""]]));
+        let nothings: [Beginnings; 3] = [&[], &[&[]], &[&["", ""]]];
+        for nothing in nothings {
+            assert!(!begins_like(b"precious", nothing), "{nothing:?}");
+        }
+    }
+
+    #[test]
     fn a_report_needs_a_folder_that_is_there() {
         let world = tempfile::tempdir().unwrap();
-        let at = |path: &str| check_report_folder(&world.path().join(path));
+        let at = |path: &str| check_report_folder(&report(&world.path().join(path)));
         assert!(at("new.json").is_ok());
         assert!(matches!(at("missing/new.json"), Err(Error::ReportUnwritable { .. })));
         assert!(matches!(at("."), Err(Error::ReportUnwritable { .. })));

@@ -121,7 +121,7 @@ impl SamplePart {
 
 /// How many picks ended with which verdict, and the sums that reports use.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "the first eight fields are verdicts")]
+#[expect(missing_docs, reason = "the first fields are verdicts; `of` has them all")]
 pub struct CountsPart {
     pub changed: u64,
     pub corrupt: u64,
@@ -173,6 +173,21 @@ impl CountsPart {
             outside_verified: counts.outside_of(Verdict::Verified),
             bad: counts.bad(),
             undecided: counts.undecided(),
+        }
+    }
+
+    /// How many picks ended with this verdict. A match without a rest, so that a new verdict does not
+    /// compile before it has a field.
+    pub fn of(&self, verdict: Verdict) -> u64 {
+        match verdict {
+            Verdict::Changed => self.changed,
+            Verdict::Corrupt => self.corrupt,
+            Verdict::Deleted => self.deleted,
+            Verdict::OriginalCorrupt => self.original_corrupt,
+            Verdict::RestoreFailed => self.restore_failed,
+            Verdict::Stale => self.stale,
+            Verdict::Unreadable => self.unreadable,
+            Verdict::Verified => self.verified,
         }
     }
 

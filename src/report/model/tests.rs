@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,9 +8,10 @@ use serde_json::{Value, json};
 use super::*;
 use crate::backup::unescape;
 use crate::exit::ExitCode;
-use crate::plan::{Plan, SampleSize};
+use crate::plan::{Algorithm, Plan, SampleSize};
 use crate::report::{Failure, RENDERERS, samples};
-use crate::verify::outcome::Outcome;
+use crate::verify::counts::Counts;
+use crate::verify::outcome::{Incomplete, Outcome};
 use crate::verify::verdict::Verdict;
 
 /// The JSON report, as text.
@@ -85,22 +87,65 @@ fn a_report_of_the_oldest_form_with_this_schema_name_is_read() {
     assert!(completeness.asked_for && completeness.doubtful.is_empty());
     assert_eq!((completeness.looked_up, completeness.too_young), (5, 0));
     assert_eq!(model.effort.cached_bytes, None);
-    for renderer in &RENDERERS {
+    for renderer in RENDERERS {
         assert!((renderer.render)(&model).is_ok(), "{}", renderer.name);
     }
     assert_eq!(Model::read(&written(&model)).unwrap(), model);
 }
 
-#[test]
-fn verdicts_and_reasons_have_the_same_words_in_json_schema_and_reports() {
-    for verdict in Verdict::ALL {
-        assert_eq!(json!(verdict), verdict.word());
-    }
+/// Every word of an enum: serde lists them if it meets another.
+fn words_of<T: serde::de::DeserializeOwned>() -> BTreeSet<String> {
+    let error = serde_json::from_str::<T>("\"no-such-word\"").err().unwrap().to_string();
+    error.split('`').skip(3).step_by(2).map(str::to_owned).collect()
+}
+
+/// The words that the schema allows at this place, but for null.
+fn words_in_schema(place: &str) -> BTreeSet<String> {
     let schema: Value = serde_json::from_str(SCHEMA).unwrap();
-    let words = schema["properties"]["incomplete"]["enum"].as_array().unwrap();
-    assert_eq!(words.len(), samples::INCOMPLETE.len() + 1);
-    for reason in samples::INCOMPLETE {
-        assert!(words.contains(&json!(reason)), "{reason:?}");
+    let words = schema.pointer(place).and_then(Value::as_array).unwrap_or_else(|| panic!("{place}"));
+    words.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+/// If this fails after a verdict, a reason or a hash was added: it is missing in a list here, or in
+/// the schema. A new verdict or reason also makes the form `/3`.
+#[test]
+fn verdicts_reasons_and_hashes_have_the_same_words_in_code_json_schema_and_reports() {
+    let verdicts: BTreeSet<_> = Verdict::ALL.map(|verdict| verdict.word().to_owned()).into();
+    assert_eq!(words_of::<Verdict>(), verdicts, "Verdict::ALL");
+    let mut findings = words_in_schema("/properties/findings/items/properties/verdict/enum");
+    findings.insert("verified".to_owned());
+    assert_eq!(findings, verdicts, "findings");
+    let reasons = samples::INCOMPLETE.map(|reason| json!(reason).as_str().unwrap().to_owned()).into();
+    assert_eq!(words_of::<Incomplete>(), reasons, "samples::INCOMPLETE");
+    assert_eq!(words_in_schema("/properties/incomplete/enum"), reasons, "incomplete");
+    let hashes = Algorithm::ALL.iter().map(|hash| hash.name().to_owned()).collect();
+    assert_eq!(words_in_schema("/$defs/hash/enum"), hashes, "hash");
+}
+
+#[test]
+fn every_verdict_has_a_field_with_its_count() {
+    let mut counts = Counts::default();
+    for (index, verdict) in Verdict::ALL.into_iter().enumerate() {
+        (0..=index).for_each(|number| counts.add(verdict, number % 2 == 0));
+    }
+    let part = CountsPart::new(&counts);
+    let written = json!(part);
+    for verdict in Verdict::ALL {
+        assert_eq!(part.of(verdict), counts.of(verdict), "{verdict:?}");
+        assert_eq!(written[verdict.word()], counts.of(verdict), "{verdict:?}");
+    }
+}
+
+/// A reader that skipped a verdict could take a bad backup for a good one.
+#[test]
+fn an_unknown_verdict_or_reason_is_refused() {
+    let mut failed = report(&samples::plan(), &samples::failed());
+    failed["findings"][0]["verdict"] = json!("moved");
+    let mut interrupted = report(&samples::plan(), &samples::interrupted());
+    interrupted["incomplete"] = json!("bored");
+    for (report, word) in [(failed, "moved"), (interrupted, "bored")] {
+        let error = Model::read(&report.to_string()).unwrap_err().to_string();
+        assert!(error.contains(&format!("unknown variant `{word}`")), "{error}");
     }
 }
 

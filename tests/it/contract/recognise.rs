@@ -61,7 +61,7 @@ fn the_id_of_an_archive_is_that_of_its_copies_and_not_that_of_another() {
 
 #[test]
 fn every_registered_format_has_a_fixture_that_is_recognised_as_it() {
-    for format in &registry::FORMATS {
+    for format in registry::FORMATS {
         let found = fixtures::ALL.iter().any(|fixture| {
             let opens = |path: &fixtures::FixturePath| {
                 open(path.as_ref()).unwrap().description().format == format.name

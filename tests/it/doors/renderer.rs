@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use bkverify::cancel::CancelToken;
 use bkverify::exit::ExitCode;
 use bkverify::output::Output;
-use bkverify::plan::{CachePolicy, Plan, ReportOutput, SampleSize, Target};
+use bkverify::plan::{CachePolicy, Plan, SampleSize, Target};
 use bkverify::report::{self, Error, Failure, Model, RENDERERS, Renderer};
 use bkverify::verify::{self, Silent};
 
@@ -18,14 +18,16 @@ const RENDERER: Renderer = Renderer {
     title: "table of findings",
     summary: "Write the findings as a table to this file; - is standard output",
     example: "bkverify.csv",
+    begins: &[&["bkverify verdict,path,reason\n"]],
     render,
 };
 
-/// One line for each finding, and one for an error.
+/// A line that says what it is, one for each finding, and one for an error.
 fn render(model: &Model) -> Result<Vec<u8>, Error> {
     let mut table = csv::Writer::from_writer(Vec::new());
     let problem =
         |error: &dyn std::error::Error| Error::Render { what: RENDERER.title, problem: error.to_string() };
+    table.write_record(["bkverify verdict", "path", "reason"]).map_err(|error| problem(&error))?;
     for finding in &model.findings {
         let line = [finding.verdict.word(), &finding.path, &finding.reason];
         table.write_record(line).map_err(|error| problem(&error))?;
@@ -49,11 +51,9 @@ fn plan(world: &World) -> Plan {
     let mut plan = Plan::new(target, "seed".to_owned(), SystemTime::now());
     plan.draw.sample = SampleSize::Count(12);
     plan.engine.cache = CachePolicy::Use;
-    plan.outputs.reports = ["csv", "json"]
-        .map(|name| ReportOutput {
-            renderer: name,
-            output: Output::File(world.path(&format!("report.{name}"))),
-        })
+    let json = RENDERERS.iter().find(|renderer| renderer.name == "json").unwrap();
+    plan.outputs.reports = [&RENDERER, json]
+        .map(|renderer| renderer.to(Output::File(world.path(&format!("report.{}", renderer.name)))))
         .into();
     plan
 }
@@ -61,7 +61,7 @@ fn plan(world: &World) -> Plan {
 #[test]
 fn a_renderer_is_a_file_and_a_line_and_renders_outcomes_and_errors() {
     // The line that is added to the list.
-    let renderers = [&RENDERERS[..], &[RENDERER]].concat();
+    let renderers = [RENDERERS, &[RENDERER]].concat();
     let mut stored = tree();
     stored[0].content[3] ^= 1;
     let world = World::new().originals(&tree()).backup("folder", &stored);
@@ -70,8 +70,8 @@ fn a_renderer_is_a_file_and_a_line_and_renders_outcomes_and_errors() {
     let model = Model::new(&plan, Ok(&outcome));
     report::write_files_with(&renderers, &plan, &model).unwrap();
     let table = world.read("report.csv");
-    assert_eq!(table.lines().count(), 1, "{table}");
-    assert!(table.starts_with("corrupt,docs/report.bin,"), "{table}");
+    assert_eq!(table.lines().count(), 2, "{table}");
+    assert!(table.contains("\ncorrupt,docs/report.bin,"), "{table}");
     // The JSON report contains everything that the table needs.
     let read = Model::read(&world.read("report.json")).unwrap();
     assert_eq!(render(&read).unwrap(), table.as_bytes());
@@ -84,10 +84,8 @@ fn a_renderer_is_a_file_and_a_line_and_renders_outcomes_and_errors() {
     };
     let model = Model::new(&plan, Err(&failure));
     report::write_files_with(&renderers, &plan, &model).unwrap();
-    assert!(
-        world.read("report.csv").starts_with("unusable,")
-            && world.read("report.csv").ends_with("it is gone\n")
-    );
+    let table = world.read("report.csv");
+    assert!(table.contains("\nunusable,") && table.ends_with("it is gone\n"), "{table}");
 }
 
 #[test]
@@ -97,5 +95,34 @@ fn no_renderer_writes_its_report_over_a_backup_or_an_original() {
         let mut plan = plan(&world);
         plan.outputs.reports[0].output = Output::File(world.path(path));
         assert!(verify::check_reports(&plan).is_err(), "{path}");
+    }
+}
+
+#[test]
+fn a_report_of_any_renderer_replaces_its_own_older_file_among_the_originals_and_nothing_else() {
+    let world = World::new().originals(&tree()).backup("folder", &tree());
+    let mut plan = plan(&world);
+    let place = world.path("s/report.csv");
+    plan.outputs.reports = vec![RENDERER.to(Output::File(place.clone()))];
+    let failure = Failure {
+        exit_code: ExitCode::Unusable,
+        message: "it is gone".to_owned(),
+        hint: None,
+        took: Duration::ZERO,
+    };
+    let model = Model::new(&plan, Err(&failure));
+    // The first night, and the second.
+    for _ in 0..2 {
+        verify::check_reports(&plan).unwrap();
+        report::write_files_with(&[RENDERER], &plan, &model).unwrap();
+    }
+    let json = RENDERERS.iter().find(|renderer| renderer.name == "json").unwrap();
+    let json = (json.render)(&model).unwrap();
+    for other in [&json[..], b"verdict,path,reason\n", b"bkverify verdict,path\n", b"precious", b""] {
+        std::fs::write(&place, other).unwrap();
+        let error = verify::check_reports(&plan).unwrap_err();
+        assert_eq!(error.hint().unwrap(), "choose another path with --csv");
+        assert!(report::write_files_with(&[RENDERER], &plan, &model).is_err());
+        assert_eq!(std::fs::read(&place).unwrap(), other);
     }
 }
