@@ -103,7 +103,8 @@ pub trait CatalogSink: Sync {
 pub enum Wanted<'a> {
     /// These entries, as listed by the same backup.
     These(&'a EntryBatch),
-    /// Every regular file for which the function returns true, in one pass.
+    /// Every regular file for which the function returns true, in one pass. Only a format whose
+    /// [`Reach`] is ordered is asked for this.
     Every(&'a (dyn Fn(&Entry<'_>) -> bool + Sync)),
 }
 

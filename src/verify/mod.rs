@@ -123,6 +123,7 @@ fn verify(
     let cancel = &cancel.with_deadline(plan.limits.time_limit.map(|limit| clock + limit));
     let cold = plan.engine.cache == CachePolicy::Drop;
     let description = backup.description();
+    observer.begins(plan, description);
     let run = Context { cancel: cancel.clone(), cold, threads: plan.engine.threads };
     let pairing = Pairing::new(backup, &plan.target.sources, &plan.target.maps, cold, Some(&filter), cancel)?;
     let lookup = (plan.claims.completeness.originals > 0)

@@ -1,5 +1,8 @@
 //! Observers of a run. The stages know only this trait, and not what shows or stores the events.
 
+use crate::backup::Description;
+use crate::plan::Plan;
+
 use super::outcome::Outcome;
 use super::record::PickRecord;
 
@@ -7,6 +10,10 @@ use super::record::PickRecord;
 /// times a second. Each must return quickly and must not fail, and the result of a run never
 /// depends on it.
 pub trait Observer: Sync {
+    /// The run begins, on this backup. Told before anything else. A run that ends with an error has
+    /// no [`concluded`](Self::concluded); whoever started it is given the error.
+    fn begins(&self, _plan: &Plan, _backup: &Description) {}
+
     /// `files` more files were listed.
     fn cataloged(&self, _files: u64) {}
 
@@ -31,8 +38,10 @@ pub trait Observer: Sync {
     /// The last pick was judged, or the run ended early.
     fn verify_done(&self) {}
 
-    /// The run has an outcome. A pick that was reported as `changed` may be `stale` in it, because
-    /// the newest time in the backup is known only at the end.
+    /// The run has an outcome. The newest time in the backup is known only now, so a pick that was
+    /// reported as `changed` may be `stale` in it, and one that was reported as not comparable may
+    /// have been counted as comparable. The outcome lists no more than the first 10,000 findings of
+    /// each kind.
     fn concluded(&self, _outcome: &Outcome) {}
 
     /// Something needs attention now. The text is safe to print.
@@ -49,6 +58,10 @@ impl Observer for Silent {}
 pub struct Observers<'a>(pub &'a [&'a dyn Observer]);
 
 impl Observer for Observers<'_> {
+    fn begins(&self, plan: &Plan, backup: &Description) {
+        self.0.iter().for_each(|each| each.begins(plan, backup));
+    }
+
     fn cataloged(&self, files: u64) {
         self.0.iter().for_each(|each| each.cataloged(files));
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::SystemTime;
 
+use bkverify::backup::Description;
 use bkverify::cancel::CancelToken;
 use bkverify::plan::{CachePolicy, Plan, SampleSize, Target};
 use bkverify::verify::outcome::Outcome;
@@ -22,6 +23,11 @@ struct Memory {
 }
 
 impl Observer for Memory {
+    fn begins(&self, plan: &Plan, backup: &Description) {
+        assert!(self.picks.lock().unwrap().is_empty(), "told before any pick");
+        assert_eq!((backup.format, &backup.location), ("folder", &plan.target.backup));
+    }
+
     fn judged(&self, pick: &PickRecord) {
         let before = self.picks.lock().unwrap().insert(pick.path.clone(), pick.clone());
         assert_eq!(before, None, "each pick is told once");
