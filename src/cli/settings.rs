@@ -7,7 +7,7 @@
 //! A new setting is declared here, gets a field in [`Plan`], and [`resolve`](super::resolve) fills
 //! that in. A type that no setting has had yet goes into [`values`](super::values) and becomes a
 //! `Value` in [`layer`](super::layer); what `plan` prints of it may need a function in
-//! [`show`](super::show). The flag, the key, the help, `plan` and `init` follow. The JSON report is a
+//! [`show`]. The flag, the key, the help, `plan` and `init` follow. The JSON report is a
 //! promise to other programs, so it says nothing of a new setting until that is added to
 //! `report::model::PlanPart` and to the schema.
 
