@@ -1,6 +1,9 @@
 //! Adds the icon, the version resource and the manifest to the Windows program. There is nothing to
 //! do for other systems.
 
+// Cargo tells a build script everything by the environment.
+#![allow(clippy::disallowed_methods)]
+
 use std::error::Error;
 
 /// Requests no elevation, allows paths of any length, makes all text UTF-8, and names the supported

@@ -77,6 +77,7 @@ pub mod backup;
 pub mod bench;
 pub mod cancel;
 pub mod checklist;
+#[expect(clippy::disallowed_methods, reason = "the one room that reads the environment")]
 pub mod cli;
 pub mod exit;
 pub mod facts;

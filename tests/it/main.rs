@@ -1,7 +1,7 @@
 //! The only integration test binary, with one module per subject.
 
 // A helper that cannot set up its part of a test may panic, like the test itself.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
 mod bench_command;
 #[cfg(target_os = "linux")]

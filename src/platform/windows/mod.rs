@@ -261,6 +261,7 @@ pub fn volume(path: &Path) -> io::Result<u64> {
 }
 
 /// The account that this program runs under, as text for people.
+#[allow(clippy::disallowed_methods, reason = "Windows names the account there")]
 pub fn account() -> String {
     std::env::var("USERNAME").map_or_else(|_| "this account".to_owned(), |name| format!("the account {name}"))
 }
@@ -356,6 +357,7 @@ pub fn system_state_dir() -> Option<PathBuf> {
 }
 
 /// `%ProgramData%\bkverify`.
+#[allow(clippy::disallowed_methods, reason = "Windows names the folder there")]
 fn program_data() -> Option<PathBuf> {
     let base = PathBuf::from(std::env::var_os("ProgramData")?);
     base.is_absolute().then(|| base.join("bkverify"))
