@@ -30,7 +30,9 @@ use crate::checklist::{
 use crate::exit::ExitCode;
 use crate::facts::Facts;
 use crate::output::Output;
+use crate::plan::{Beginnings, ReportOutput};
 use crate::progress::Waiting;
+use crate::verify::target::Protected;
 
 /// Columns that the page takes where there is no terminal, and at most: longer lines are hard to
 /// read.
@@ -174,6 +176,8 @@ fn check(
     let config = config::load(arguments.config.as_deref(), environment)?;
     let against =
         arguments.against.as_deref().map(|text| read_against(text, &environment.current_dir)).transpose()?;
+    let jobs = config.as_ref().map(jobs).transpose()?.unwrap_or_default();
+    check_outputs(arguments, &jobs, environment.base())?;
     let table = arguments.table.as_ref().map(|folder| environment.base().absolute(folder));
     let machine = Arc::new(Machine {
         os: Os::current(),
@@ -182,7 +186,7 @@ fn check(
         settings: MachineSettings {
             against,
             ntp: arguments.ntp.clone(),
-            jobs: config.as_ref().map(jobs).transpose()?.unwrap_or_default(),
+            jobs,
             table: table.unwrap_or_else(|| here.state.clone()),
             now: environment.now.timestamp(),
             zone: environment.now.time_zone().clone(),
@@ -230,6 +234,31 @@ fn takes_stdout(arguments: &ChecklistArgs) -> Result<bool, Error> {
         _ => Ok(!there.is_empty()),
     }
 }
+
+/// Makes sure that no report is written over a configured backup or its originals, or over a file
+/// that is named like a check: `--json backup` was once a flag and a check.
+fn check_outputs(arguments: &ChecklistArgs, jobs: &[BackupJob], base: Base<'_>) -> Result<(), Error> {
+    for (flag, output, _) in arguments.reports() {
+        if let Some(check) = CHECKS.iter().find(|check| output.file() == Some(Path::new(check.name))) {
+            return Err(Error::usage(format!(
+                "{flag} needs a file, and {} is the name of a check",
+                check.name
+            ))
+            .hint(format!("{flag} - {0}, or {flag} ./{0} for a file of that name", check.name)));
+        }
+        let renderer = flag.trim_start_matches('-');
+        let report = ReportOutput { renderer, begins: BEGINS, output: located(output, base) };
+        for job in jobs {
+            let mapped = job.maps.iter().map(|map| map.to.as_path());
+            let originals = job.sources.iter().map(PathBuf::as_path).chain(mapped).collect();
+            Protected { backup: job.backup.local(), originals }.check_report(&report)?;
+        }
+    }
+    Ok(())
+}
+
+/// How a record that an older run has written as JSON begins. Markdown and HTML could be anybody's.
+const BEGINS: Beginnings = &[&["{", r#""schema""#, ":", r#""bkverify-checklist/"#]];
 
 fn chosen(names: &[String]) -> Result<Vec<&'static Check>, Error> {
     if names.is_empty() {

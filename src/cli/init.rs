@@ -23,8 +23,10 @@ use super::settings::{Setting, Settings};
 use super::values::{Address, Sample, map_parser};
 use crate::backup::{Location, registry};
 use crate::exit::ExitCode;
-use crate::plan::{DEFAULT_SAMPLE, Map, SampleSize, Target};
+use crate::output::Output;
+use crate::plan::{Beginnings, DEFAULT_SAMPLE, Map, ReportOutput, SampleSize, Target};
 use crate::platform::path_from_bytes;
+use crate::verify::target::Protected;
 use crate::{output, verify, words};
 
 /// Flags of `bkverify init`.
@@ -56,6 +58,9 @@ pub struct Init {
     #[arg(long)]
     pub force: bool,
 }
+
+/// How the files that this command writes begin.
+const BEGINS: Beginnings = &[&["# What bkverify verifies."]];
 
 /// What is wrong with an answer, by what a run would say.
 type Check<'a> = dyn Fn(&Path) -> Result<(), verify::Error> + 'a;
@@ -89,7 +94,11 @@ pub fn run(init: &Init, environment: &Environment) -> Result<ExitCode, Error> {
     let config = Config::parse(place.clone(), &text, environment.home.as_deref())?;
     let invocation = Invocation { job: Some(init.job.clone()), ..Invocation::default() };
     let flags = Verify { invocation, ..Verify::default() };
-    verify::check(&resolve::resolve(flags, Some(&config), environment)?)?;
+    let plan = resolve::resolve(flags, Some(&config), environment)?;
+    verify::check(&plan)?;
+    // With --force, a slip of the pen would replace the very backup that the file is about.
+    let written = ReportOutput { renderer: "output", begins: BEGINS, output: Output::File(place.clone()) };
+    Protected::of(&plan.target).check_report(&written)?;
     write(&place, &text, init.force)?;
     print(next_steps(&place, environment).as_bytes())?;
     Ok(ExitCode::Pass)

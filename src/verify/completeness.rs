@@ -49,6 +49,9 @@ const REPLACEMENTS: (u64, u64) = (9, 1);
 /// Originals that are to be looked up, by the paths that they should have in the backup.
 #[derive(Debug)]
 pub struct Lookup {
+    /// Whether the originals are known not to have changed since the backup. Then an original that
+    /// the backup does not list is missing, whatever its times are.
+    assume_unchanged: bool,
     asked_for: bool,
     wanted: u64,
     originals: u64,
@@ -156,7 +159,8 @@ impl Lookup {
             let most = usize::try_from(candidates).unwrap_or(usize::MAX);
             draw.picks.iter().take(most).map(|entry| DrawnOriginal::new(&entry)).collect()
         });
-        Ok(Self::new(asked.asked_for, asked.originals.min(originals), originals, unlisted, drawn))
+        let lookup = Self::new(asked.asked_for, asked.originals.min(originals), originals, unlisted, drawn);
+        Ok(Self { assume_unchanged: plan.claims.assume_unchanged, ..lookup })
     }
 
     fn new(
@@ -173,7 +177,8 @@ impl Lookup {
             by_key.entry(name.into_owned()).or_default().push(index);
         }
         let newest = NewestEntries::default();
-        Self { asked_for, wanted, originals, unlisted, drawn, by_key, name_filter, newest }
+        let assume_unchanged = false;
+        Self { asked_for, assume_unchanged, wanted, originals, unlisted, drawn, by_key, name_filter, newest }
     }
 
     /// Records that the backup lists an entry.
@@ -279,6 +284,9 @@ impl<'a> LookupClassifier<'a> {
         }
         if self.has_twin(drawn) || damage.iter().any(|damage| may_be_lost(damage, &drawn.name)) {
             return LookupResult::Undecided;
+        }
+        if self.lookup.assume_unchanged {
+            return LookupResult::Missing;
         }
         classify_unlisted(stat.mtime, since, &self.taken())
     }

@@ -156,3 +156,24 @@ fn the_record_is_written_as_markdown_and_html_and_the_page_is_printed() {
     assert!(world.read("r.html").contains("<title>Migration record: "));
     run(&world, "checklist migration-tool --html no/such/r.html").exits(4).err_has("cannot write the record");
 }
+
+#[test]
+fn a_record_replaces_no_backup_no_original_and_no_file_that_is_named_like_a_check() {
+    let config = "backup = 'b.tar'\nsource = ['s']\n";
+    let world = World::new()
+        .file("b.tar", "precious")
+        .file("s/letter", "precious")
+        .file("backup", "precious")
+        .file("bkverify.toml", config);
+    for (report, problem) in [
+        ("--json b.tar", "would be written over an original or into the backup"),
+        ("--markdown s/letter", "would be written over an original or into the backup"),
+        ("--html b.tar", "would be written over an original or into the backup"),
+        ("--json backup", "backup is the name of a check"),
+    ] {
+        run(&world, &format!("checklist {report}")).exits(2).err_has(problem);
+    }
+    for file in ["b.tar", "s/letter", "backup"] {
+        assert_eq!(world.read(file), "precious");
+    }
+}

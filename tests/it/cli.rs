@@ -264,3 +264,19 @@ fn a_password_in_an_address_is_shown_nowhere_though_no_format_knows_the_address(
     let all = [ran.to_string(), world.read("j"), world.read("x")].concat();
     assert!(!all.contains("hunter2"), "{all}");
 }
+
+#[test]
+fn init_replaces_neither_the_backup_nor_an_original_even_if_forced() {
+    let world = world();
+    let flags = "--force --backup b --source s --restore-to r";
+    for output in ["b/bkverify.toml", "s/file"] {
+        let before = world.names("b");
+        world
+            .run(&format!("init --output {output} {flags}"))
+            .exits(2)
+            .err_has("choose another path with --output");
+        assert_eq!(world.names("b"), before);
+    }
+    world.run(&format!("init {flags}")).exits(0);
+    world.run(&format!("init {flags}")).exits(0);
+}

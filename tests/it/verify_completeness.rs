@@ -257,3 +257,12 @@ fn links_devices_and_empty_folders_are_counted_as_not_compared() {
         world.verify(&format!("--sample {sample}")).exits(0).says(says);
     }
 }
+
+#[test]
+fn an_original_that_is_said_to_be_unchanged_and_is_not_in_the_backup_is_missing_whatever_its_times() {
+    let originals = tree();
+    let world = World::new().backup("tar", &originals[1..]).originals(&originals);
+    let flags = "--sample all --assume-unchanged --completeness";
+    world.verify(&format!("{flags} 100")).exits(1).says("does not contain");
+    world.verify(&format!("{flags} 0")).exits(0);
+}

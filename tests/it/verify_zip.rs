@@ -74,6 +74,19 @@ fn a_local_header_that_contradicts_the_directory_is_a_bad_file() {
 /// `unzip` gives up on the rest of the archive if the header of a folder is damaged, although no
 /// file is damaged.
 #[test]
+fn a_flipped_bit_that_makes_one_name_of_two_hides_no_file() {
+    let members = ["file-150", "file-151"].map(|name| Member::new(name, name));
+    let mut archive = pack::archive("zip", &members);
+    let digit = record(&archive, "file-150") + 46 + 7;
+    archive[digit] ^= 1;
+    let world = World::new().originals(&members).file("b", &archive);
+    world
+        .verify("--map =s --sample all --completeness 0")
+        .exits(1)
+        .says("its two headers in the archive give it different names");
+}
+
+#[test]
 fn a_local_header_of_a_folder_that_contradicts_the_directory_is_damage() {
     let bytes = with_folder();
     verify(&bytes).exits(0);

@@ -298,11 +298,14 @@ impl Zip {
         let stored = Stored::of_record(record, self.frame.shift, name_length);
         let is_first = walk.extents.is_empty();
         walk.extents.add(record, stored);
+        let before = batch.len();
         let kind = walk.lister.list(record, &stored, batch);
         // The local header of a file with content is checked when the file is restored, and an
-        // impossible entry is reported as damage anyway.
+        // impossible entry is reported as damage anyway. But an entry that a later one of the same
+        // name replaces is never restored, and a flipped bit in a name can make it one.
+        let is_left_out = batch.len() == before;
         let inspected = match kind {
-            EntryKind::File => is_first || stored.compressed == 0,
+            EntryKind::File => is_first || is_left_out || stored.compressed == 0,
             EntryKind::Impossible(_) => false,
             EntryKind::Folder | EntryKind::Special | EntryKind::Link { .. } => true,
         };

@@ -42,7 +42,7 @@ struct Argued {
 
 const TARS: &[Shape] = &[Shape::Tar, Shape::Stream];
 
-const ARGUED: [Argued; 19] = [
+const ARGUED: [Argued; 20] = [
     // tar stops at the first end marker. What follows was somebody's backup, which `tar -x` does
     // not restore.
     argued(TARS, "is followed by", Witness::Structure(&[Fault::Behind])),
@@ -76,6 +76,7 @@ const ARGUED: [Argued; 19] = [
     argued(&[Shape::Zip], "its name", Witness::Structure(&[Fault::Directory])),
     argued(&[Shape::Zip], "its end", Witness::Structure(&[Fault::Directory])),
     argued(&[Shape::Zip], "the end of the archive", Witness::Structure(&[Fault::Directory])),
+    argued(&[Shape::Zip], "end record", Witness::Structure(&[Fault::Directory])),
 ];
 
 const fn argued(shapes: &'static [Shape], says: &'static str, witness: Witness) -> Argued {
