@@ -61,6 +61,9 @@ fn judge(job: &BackupJob, report: &Model, now: Timestamp) -> Finding {
     } else {
         let age = report.finished.map(|finished| now.as_second() - finished.as_second());
         match (report.exit_code, age) {
+            (ExitCode::Pass, _) if contradicts_its_pass(report) => {
+                Finding::fail(format!("The newest report of {name} says \"pass\" and contradicts itself"))
+            }
             (ExitCode::IntegrityFailure, _) => {
                 Finding::fail(format!("The backup of {name} failed its verification"))
             }
@@ -86,6 +89,15 @@ fn judge(job: &BackupJob, report: &Model, now: Timestamp) -> Finding {
         }
     };
     finding.why(WHY_PROOF).fix(format!("bkverify --job {name}"))
+}
+
+/// Whether a report that says "pass" also says why the run cannot have passed. No run writes that;
+/// the file was damaged or edited.
+fn contradicts_its_pass(report: &Model) -> bool {
+    report.error.is_some()
+        || report.incomplete.is_some()
+        || !report.damage.is_empty()
+        || report.counts.bad > 0
 }
 
 /// How old the job's backup is.
@@ -176,6 +188,21 @@ mod tests {
         assert_eq!(proven(Some(&report("incomplete", "2026-11-20T02:00:00Z"))), Status::Fail);
         let other = report("pass", "2026-11-20T02:00:00Z").replace("/mnt/b", "/mnt/c");
         assert_eq!(proven(Some(&other)), Status::Warn);
+    }
+
+    #[test]
+    fn a_pass_that_contradicts_itself_is_no_proof() {
+        let pass = report("pass", "2026-11-20T02:00:00Z");
+        for (claim, instead) in [
+            (r#""incomplete":null"#, r#""incomplete":"budget""#),
+            (r#""error":null"#, r#""error":{"message":"x","hint":null}"#),
+            (r#""damage":[]"#, r#""damage":["x"]"#),
+            (r#""bad":0,"undecided""#, r#""bad":5,"undecided""#),
+        ] {
+            let edited = pass.replace(claim, instead);
+            assert_ne!(edited, pass, "{claim}");
+            assert_eq!(proven(Some(&edited)), Status::Fail, "{instead}");
+        }
     }
 
     #[test]
