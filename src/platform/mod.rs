@@ -9,6 +9,7 @@
 
 use std::io::{self, Read};
 use std::path::Path;
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
@@ -172,6 +173,14 @@ impl Timestamp {
         #[expect(clippy::cast_possible_truncation)]
         let nanos = nanos.rem_euclid(1_000_000_000) as u32;
         Self { seconds, nanos }
+    }
+}
+
+impl From<SystemTime> for Timestamp {
+    /// A clock that shows a time before 1970 was never set: it counts as 1970.
+    fn from(time: SystemTime) -> Self {
+        let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Self::from_nanos(i128::try_from(since.as_nanos()).unwrap_or(i128::MAX))
     }
 }
 

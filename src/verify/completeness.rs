@@ -27,7 +27,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::backup::{Backup, CatalogSink, Context, Damage, Entry, EntryBatch, Folder, Listing, Lost};
 use crate::cancel::CancelToken;
 use crate::lock::{into_inner, lock};
-use crate::plan::{Plan, SampleSize};
+use crate::plan::{Claims, Plan, SampleSize};
 use crate::platform::{self, Timestamp};
 
 use super::Error;
@@ -159,26 +159,27 @@ impl Lookup {
             let most = usize::try_from(candidates).unwrap_or(usize::MAX);
             draw.picks.iter().take(most).map(|entry| DrawnOriginal::new(&entry)).collect()
         });
-        let lookup = Self::new(asked.asked_for, asked.originals.min(originals), originals, unlisted, drawn);
-        Ok(Self { assume_unchanged: plan.claims.assume_unchanged, ..lookup })
+        Ok(Self::new(&plan.claims, originals, unlisted, drawn))
     }
 
-    fn new(
-        asked_for: bool,
-        wanted: u64,
-        originals: u64,
-        unlisted: Vec<String>,
-        drawn: Vec<DrawnOriginal>,
-    ) -> Self {
+    fn new(claims: &Claims, originals: u64, unlisted: Vec<String>, drawn: Vec<DrawnOriginal>) -> Self {
         let (mut by_key, mut name_filter) = (HashMap::<Vec<u8>, Vec<usize>>::new(), NameFilter::default());
         for (index, each) in drawn.iter().enumerate() {
             let name = key(&each.name);
             name_filter.set(&name);
             by_key.entry(name.into_owned()).or_default().push(index);
         }
-        let newest = NewestEntries::default();
-        let assume_unchanged = false;
-        Self { asked_for, assume_unchanged, wanted, originals, unlisted, drawn, by_key, name_filter, newest }
+        Self {
+            asked_for: claims.completeness.asked_for,
+            assume_unchanged: claims.assume_unchanged,
+            wanted: claims.completeness.originals.min(originals),
+            originals,
+            unlisted,
+            drawn,
+            by_key,
+            name_filter,
+            newest: NewestEntries::default(),
+        }
     }
 
     /// Records that the backup lists an entry.

@@ -1,12 +1,11 @@
 //! How many files a run would choose from, for `bkverify plan`: what a run does up to the draw, for
 //! a short time, restoring nothing.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use crate::backup::{self, Context, Listing};
 use crate::cancel::CancelToken;
 use crate::plan::Plan;
-use crate::platform::Timestamp;
 
 use super::catalog::{CountSink, PopulationFilter};
 use super::pairing::Pairing;
@@ -45,20 +44,14 @@ pub fn count(plan: &Plan, limit: Duration) -> Result<Counted, Error> {
     let (sources, maps) = (&plan.target.sources, &plan.target.maps);
     let pairing = Pairing::new(&*backup, sources, maps, false, Some(&filter), cancel)?;
     let ranker = Ranker::new(&plan.draw.seed);
-    let population_filter = PopulationFilter::new(&filter, &pairing, &ranker, &Silent, None, cancel, now());
+    let population_filter =
+        PopulationFilter::new(&filter, &pairing, &ranker, &Silent, None, cancel, plan.started.into());
     let listing = backup.catalog(filter.needs(), &context, &CountSink(&population_filter))?;
     let whole = !matches!(listing, Listing::Stopped) && !cancel.is_cancelled();
     let damaged = matches!(listing, Listing::Damaged(_));
     let population = population_filter.population(whole);
     if population.files == 0 && whole && !damaged {
-        return Err(match population.filtered + population.unmapped {
-            0 => Error::EmptyBackup { location: description.location.clone() },
-            listed => Error::EmptyPopulation {
-                listed,
-                filtered: population.filtered,
-                unmapped: population.unmapped,
-            },
-        });
+        return Err(Error::no_files(&population, &description.location));
     }
     Ok(Counted {
         format: description.format,
@@ -70,15 +63,11 @@ pub fn count(plan: &Plan, limit: Duration) -> Result<Counted, Error> {
     })
 }
 
-fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_nanos(i128::try_from(since.as_nanos()).unwrap_or(i128::MAX))
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
     use std::path::Path;
+    use std::time::UNIX_EPOCH;
 
     use super::*;
     use crate::backup::Location;

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use crate::backup::{self, Location, registry};
 use crate::exit::ExitCode;
 
+use super::outcome::Population;
+
 /// The error of a run that has no outcome. A problem with a single file is never one of these; it
 /// is a finding.
 #[derive(Debug, thiserror::Error)]
@@ -132,6 +134,15 @@ fn list(paths: &[String]) -> String {
 }
 
 impl Error {
+    /// The error for a population without files: the backup holds none, or all were left out.
+    pub(super) fn no_files(population: &Population, location: &Location) -> Self {
+        let Population { filtered, unmapped, .. } = *population;
+        match filtered + unmapped {
+            0 => Self::EmptyBackup { location: location.clone() },
+            listed => Self::EmptyPopulation { listed, filtered, unmapped },
+        }
+    }
+
     /// The exit code for this error.
     pub fn exit_code(&self) -> ExitCode {
         match self {

@@ -204,11 +204,7 @@ impl<'a> Flow<'a> {
         if population.files > 0 || concerned || self.work.context.is_over() {
             return Ok(population);
         }
-        let Population { filtered, unmapped, .. } = population;
-        Err(match filtered + unmapped {
-            0 => Error::EmptyBackup { location: self.work.backup.description().location.clone() },
-            listed => Error::EmptyPopulation { listed, filtered, unmapped },
-        })
+        Err(Error::no_files(&population, &self.work.backup.description().location))
     }
 }
 

@@ -96,7 +96,7 @@ impl<'a> JudgeContext<'a> {
                 closed: description.taken.filter(|taken| taken.how.is_final()).map(|taken| taken.at),
                 newest: None,
                 window: plan.claims.backup_window,
-                now: Timestamp::from_nanos(i128::try_from(since.as_nanos()).unwrap_or(i128::MAX)),
+                now: plan.started.into(),
                 frozen: plan.claims.assume_unchanged,
             },
             newest: OnceLock::new(),

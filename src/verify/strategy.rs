@@ -10,11 +10,11 @@
 //! of the program: it sees one entry and its rank, and no plan, no earlier run and no other entry.
 //! Two strategies that are planned need more than a new line here:
 //!
-//! - `coverage` prefers files that earlier runs have not verified. It needs a value that is made for
-//!   each run from the ledger of these runs, where [`for_sample`] returns a constant, and counts for
-//!   each stratum, where [`Tally`] has one set of counts for all files.
-//! - `size` draws large files more often. [`Strategy::order`] can do that, because it sees the entry,
-//!   but its bound is in bytes, and [`Assurance`] counts files.
+//! - `coverage` prefers files that earlier runs have not verified. It needs a value that is made
+//!   for each run from the ledger of these runs, where [`for_sample`] returns a constant, and
+//!   counts for each stratum, where [`Tally`] has one set of counts for all files.
+//! - `size` draws large files more often. [`Strategy::order`] can do that, because it sees the
+//!   entry, but its bound is in bytes, and [`Assurance`] counts files.
 //!
 //! Do not squeeze either into the trait as it is: the bound of a simple random sample does not hold
 //! for their samples, and the program would claim more than it has proven.
@@ -43,8 +43,12 @@ pub trait Strategy: Sync {
     }
 
     /// The number by which files are ordered. Those with the smallest are drawn. `rank` is
-    /// uniformly distributed over all files, and depends only on the seed and the path.
-    fn order(&self, entry: &Entry<'_>, rank: Rank) -> u128;
+    /// uniformly distributed over all files, and depends only on the seed and the path; ordered by
+    /// it alone, every file has the same chance. There is no default for [`bound`](Self::bound): it
+    /// must fit this.
+    fn order(&self, _entry: &Entry<'_>, rank: Rank) -> u128 {
+        rank.order
+    }
 
     /// What the picks prove about the comparable files of the population; `None` if they prove
     /// nothing.
@@ -71,10 +75,6 @@ impl Strategy for Random {
         "random"
     }
 
-    fn order(&self, _entry: &Entry<'_>, rank: Rank) -> u128 {
-        rank.order
-    }
-
     fn bound(&self, tally: &Tally, confidence: f64) -> Option<Assurance> {
         simple_random(tally, confidence)
     }
@@ -92,10 +92,6 @@ impl Strategy for All {
 
     fn is_everything(&self) -> bool {
         true
-    }
-
-    fn order(&self, _entry: &Entry<'_>, rank: Rank) -> u128 {
-        rank.order
     }
 
     fn bound(&self, tally: &Tally, confidence: f64) -> Option<Assurance> {

@@ -46,7 +46,8 @@ impl<'a> Protected<'a> {
         check_without_making(restore_to, &self.all(), in_flight)
     }
 
-    /// Makes sure that writing a report destroys none of these files. Standard output destroys none.
+    /// Makes sure that writing a report destroys none of these files. Standard output destroys
+    /// none.
     pub fn check_report(&self, report: &ReportOutput) -> Result<(), Error> {
         check_report(report, self.backup, &self.originals)
     }

@@ -49,18 +49,24 @@ fn described(format: &'static str) -> Description {
     }
 }
 
-/// Verifies an opened backup against a world's originals.
-fn verified(world: &World, backup: &dyn Backup, sample: SampleSize, threads: usize) -> Outcome {
+/// A plan for the backup of this name and the originals of a world.
+fn plan(world: &World, backup: &str, sample: SampleSize) -> Plan {
     let target = Target {
-        backup: world.path("no-path-of-this-machine").into(),
+        backup: world.path(backup).into(),
         sources: vec![world.path("s")],
         maps: Vec::new(),
         restore_to: world.path("r"),
     };
     let mut plan = Plan::new(target, "seed".to_owned(), SystemTime::now());
     plan.draw.sample = sample;
-    plan.engine.threads = threads;
     plan.engine.cache = CachePolicy::Use;
+    plan
+}
+
+/// Verifies an opened backup against a world's originals.
+fn verified(world: &World, backup: &dyn Backup, sample: SampleSize, threads: usize) -> Outcome {
+    let mut plan = plan(world, "no-path-of-this-machine", sample);
+    plan.engine.threads = threads;
     plan.claims.completeness.originals = 0;
     verify::run_on(&plan, backup, &CancelToken::new(), &Silent).unwrap()
 }

@@ -46,7 +46,7 @@ fn what_lies_in_a_damaged_part_may_be_there() {
 #[test]
 fn names_are_found_by_their_key_and_others_are_turned_away() {
     let drawn = ["a/x", "B\u{fc}ro"].map(|name| DrawnOriginal::new(&Entry::named(name.as_bytes())));
-    let lookup = Lookup::new(true, 2, 2, Vec::new(), drawn.into());
+    let lookup = Lookup::new(&Claims::default(), 2, Vec::new(), drawn.into());
     for name in ["a/x", "other", "Bu\u{308}ro"] {
         lookup.note(&Entry::named(name.as_bytes()));
     }

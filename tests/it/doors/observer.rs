@@ -3,11 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-use std::time::SystemTime;
 
 use bkverify::backup::Description;
 use bkverify::cancel::CancelToken;
-use bkverify::plan::{CachePolicy, Plan, SampleSize, Target};
+use bkverify::plan::{Plan, SampleSize};
 use bkverify::verify::outcome::Outcome;
 use bkverify::verify::verdict::Verdict;
 use bkverify::verify::{self, Observer, Observers, PickRecord, Silent};
@@ -44,16 +43,8 @@ fn an_observer_hears_of_every_pick_with_its_sizes_times_hashes_and_verdict() {
     let mut stored = tree();
     stored[1].content[3] ^= 1;
     let world = World::new().originals(&originals).backup("folder", &stored);
-    let target = Target {
-        backup: world.path("b").into(),
-        sources: vec![world.path("s")],
-        maps: Vec::new(),
-        restore_to: world.path("r"),
-    };
-    let mut plan = Plan::new(target, "seed".to_owned(), SystemTime::now());
-    plan.draw.sample = SampleSize::Count(12);
+    let mut plan = super::plan(&world, "b", SampleSize::Count(12));
     plan.engine.threads = 3;
-    plan.engine.cache = CachePolicy::Use;
 
     let memory = Memory::default();
     let outcome = verify::run(&plan, &CancelToken::new(), &Observers(&[&Silent, &memory])).unwrap();

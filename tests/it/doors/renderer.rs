@@ -1,12 +1,12 @@
 //! Proves that reports can be added: a renderer is one file, such as this one, and one line in the
 //! list.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bkverify::cancel::CancelToken;
 use bkverify::exit::ExitCode;
 use bkverify::output::Output;
-use bkverify::plan::{CachePolicy, Plan, SampleSize, Target};
+use bkverify::plan::{Plan, SampleSize};
 use bkverify::report::{self, Error, Failure, Model, RENDERERS, Renderer};
 use bkverify::verify::{self, Silent};
 
@@ -42,20 +42,21 @@ fn render(model: &Model) -> Result<Vec<u8>, Error> {
 
 /// A plan for this world that asks for the table and for JSON.
 fn plan(world: &World) -> Plan {
-    let target = Target {
-        backup: world.path("b").into(),
-        sources: vec![world.path("s")],
-        maps: Vec::new(),
-        restore_to: world.path("r"),
-    };
-    let mut plan = Plan::new(target, "seed".to_owned(), SystemTime::now());
-    plan.draw.sample = SampleSize::Count(12);
-    plan.engine.cache = CachePolicy::Use;
+    let mut plan = super::plan(world, "b", SampleSize::Count(12));
     let json = RENDERERS.iter().find(|renderer| renderer.name == "json").unwrap();
     plan.outputs.reports = [&RENDERER, json]
         .map(|renderer| renderer.to(Output::File(world.path(&format!("report.{}", renderer.name)))))
         .into();
     plan
+}
+
+/// The report of a run that could not begin.
+fn failed(plan: &Plan) -> Model {
+    let message = "it is gone".to_owned();
+    Model::new(
+        plan,
+        Err(&Failure { exit_code: ExitCode::Unusable, message, hint: None, took: Duration::ZERO }),
+    )
 }
 
 #[test]
@@ -76,13 +77,7 @@ fn a_renderer_is_a_file_and_a_line_and_renders_outcomes_and_errors() {
     let read = Model::read(&world.read("report.json")).unwrap();
     assert_eq!(render(&read).unwrap(), table.as_bytes());
 
-    let failure = Failure {
-        exit_code: ExitCode::Unusable,
-        message: "it is gone".to_owned(),
-        hint: None,
-        took: Duration::ZERO,
-    };
-    let model = Model::new(&plan, Err(&failure));
+    let model = failed(&plan);
     report::write_files_with(&renderers, &plan, &model).unwrap();
     let table = world.read("report.csv");
     assert!(table.contains("\nunusable,") && table.ends_with("it is gone\n"), "{table}");
@@ -104,13 +99,7 @@ fn a_report_of_any_renderer_replaces_its_own_older_file_among_the_originals_and_
     let mut plan = plan(&world);
     let place = world.path("s/report.csv");
     plan.outputs.reports = vec![RENDERER.to(Output::File(place.clone()))];
-    let failure = Failure {
-        exit_code: ExitCode::Unusable,
-        message: "it is gone".to_owned(),
-        hint: None,
-        took: Duration::ZERO,
-    };
-    let model = Model::new(&plan, Err(&failure));
+    let model = failed(&plan);
     // The first night, and the second.
     for _ in 0..2 {
         verify::check_reports(&plan).unwrap();
