@@ -1,5 +1,5 @@
-//! Text for people: numbers with grouped digits, bytes, durations, shares; lines that fit a terminal;
-//! characters that nobody can see. Pure; used by everything that prints.
+//! Text for people: numbers with grouped digits, bytes, durations, shares; lines that fit a
+//! terminal; characters that nobody can see. Pure; used by everything that prints.
 
 use std::borrow::Cow;
 use std::time::Duration;

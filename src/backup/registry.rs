@@ -8,8 +8,8 @@ use super::format::{BackupCandidate, Format, Snapshot};
 use super::{Backup, Context, Error, Location, folder, tar, zip};
 
 /// All formats, in the order in which they are tried: the first that recognises a backup opens it.
-/// `folder` recognises every folder, so a format that recognises a folder by what it contains stands
-/// before it.
+/// `folder` recognises every folder, so a format that recognises a folder by what it contains
+/// stands before it.
 pub static FORMATS: &[Format] =
     &[folder::FORMAT, tar::GZIP, tar::BZIP2, tar::XZ, tar::ZSTD, tar::PLAIN, zip::FORMAT];
 

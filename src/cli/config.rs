@@ -1,8 +1,8 @@
 //! The configuration file: finding it, reading it, choosing the job.
 //!
 //! In: places, text. Out: [`Config`], whose relative paths start at the file's own folder. Every
-//! error names the file, and the line if it is known. Nothing is ignored: an unknown key is an error,
-//! because with a misspelt `exclude` other files would be verified without notice.
+//! error names the file, and the line if it is known. Nothing is ignored: an unknown key is an
+//! error, because with a misspelt `exclude` other files would be verified without notice.
 //!
 //! The top of the file holds what all jobs share, each `[jobs.NAME]` what one job adds or changes;
 //! the keys are the flags of the same name. `default-job` names the job that is used when none is

@@ -88,8 +88,8 @@ impl Error {
         text
     }
 
-    /// Prints it to standard error, wrapped at the width of a terminal. If that fails, the exit code
-    /// still tells.
+    /// Prints it to standard error, wrapped at the width of a terminal. If that fails, the exit
+    /// code still tells.
     pub fn print(&self) {
         let width = terminal_size::terminal_size_of(io::stderr()).map(|(width, _)| usize::from(width.0));
         let width = width.map(|width| width.clamp(20, MAX_WIDTH));

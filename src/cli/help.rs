@@ -1,7 +1,7 @@
 //! `bkverify help`: the commands and topics, the help of a command, a page of the manual.
 //!
-//! In: the whole command line, the names behind `help`, the terminal. Out: text on standard output, through a pager if a
-//! person reads it there.
+//! In: the whole command line, the names behind `help`, the terminal. Out: text on standard output,
+//! through a pager if a person reads it there.
 
 use std::io::{self, Write};
 use std::process::{Command as Process, Stdio};

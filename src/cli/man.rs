@@ -1,7 +1,8 @@
 //! Man pages: section 1 from the clap definition, section 7 from the pages of the manual.
 //!
-//! In: the whole command line. Out: pages in roff with their file names. To what clap knows, section 1 adds EXIT
-//! STATUS, EXAMPLES, FILES and ENVIRONMENT, which readers of man pages look for.
+//! In: the whole command line. Out: pages in roff with their file names. To what clap knows,
+//! section 1 adds EXIT STATUS, EXAMPLES, FILES and ENVIRONMENT, which readers of man pages look
+//! for.
 
 use std::io;
 

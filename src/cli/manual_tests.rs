@@ -17,8 +17,8 @@ fn documents() -> Vec<(&'static str, Document)> {
 
 /// What a line of a document tells bkverify to do: the words of each of its command lines.
 ///
-/// It knows what the documents use: prompts, comments, pipes, redirections, and the Task Scheduler's
-/// quotes. Backslashes are those of Windows paths.
+/// It knows what the documents use: prompts, comments, pipes, redirections, and the Task
+/// Scheduler's quotes. Backslashes are those of Windows paths.
 pub fn command_lines(line: &str) -> Vec<Vec<String>> {
     let line = line.trim_start().trim_start_matches("$ ");
     let line = match line.split_once("bkverify.exe\\\" ") {

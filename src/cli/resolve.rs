@@ -1,10 +1,10 @@
 //! From flags, configuration and surroundings to the plan.
 //!
 //! In: flags, configuration, surroundings. Out: a [`Plan`], complete and free of contradictions, or
-//! the error that names everything that is missing with a line to copy. Defaults are declared beside
-//! what they are defaults of, in [`plan`](crate::plan).
-//! Nothing here reads the disk, except to ask whether it spins: whether the folders exist, overlap
-//! or have room is checked by [`verify::check`](crate::verify::check).
+//! the error that names everything that is missing with a line to copy. Defaults are declared
+//! beside what they are defaults of, in [`plan`](crate::plan). Nothing here reads the disk, except
+//! to ask whether it spins: whether the folders exist, overlap or have room is checked by
+//! [`verify::check`](crate::verify::check).
 
 use std::path::{Path, PathBuf};
 

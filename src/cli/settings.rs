@@ -1,8 +1,8 @@
-//! The settings of a verification, for flags and configuration alike. Each is declared once, so that
-//! the flags, the configuration, `bkverify plan` and `bkverify init` cannot differ.
+//! The settings of a verification, for flags and configuration alike. Each is declared once, so
+//! that the flags, the configuration, `bkverify plan` and `bkverify init` cannot differ.
 //!
-//! In: clap or serde. Out: [`Settings`], where every setting that was not given is absent. Layers are laid over
-//! each other by [`Settings::over`].
+//! In: clap or serde. Out: [`Settings`], where every setting that was not given is absent. Layers
+//! are laid over each other by [`Settings::over`].
 //!
 //! A new setting is declared here, gets a field in [`Plan`], and [`resolve`](super::resolve) fills
 //! that in. A type that no setting has had yet goes into [`values`](super::values) and becomes a

@@ -14,7 +14,8 @@ use super::{Tally, verdict_line};
 /// Time between two lines.
 const INTERVAL: Duration = Duration::from_secs(30);
 
-/// Writes lines, when something happens and a line is due: a run that makes no progress writes none.
+/// Writes lines, when something happens and a line is due: a run that makes no progress writes
+/// none.
 pub(super) struct Plain {
     out: Mutex<Box<dyn Write + Send>>,
     interval: Duration,

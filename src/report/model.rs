@@ -2,14 +2,15 @@
 //!
 //! Its JSON form is the report for programs, `bkverify-report/2`. The JSON Schema in [`SCHEMA`]
 //! describes it, and a test checks reports of every kind against the schema. If a field is removed
-//! or changes its meaning, the form becomes `/3`. So it does if a verdict or a reason in `incomplete`
-//! is added: [`Model::read`] and the schema refuse a report with a word that they do not know,
-//! because a reader that skips a verdict could take a bad backup for a good one. The schema rejects unknown fields, so a reader
-//! that validates needs the schema of the version that wrote the report (`version`).
+//! or changes its meaning, the form becomes `/3`. So it does if a verdict or a reason in
+//! `incomplete` is added: [`Model::read`] and the schema refuse a report with a word that they do
+//! not know, because a reader that skips a verdict could take a bad backup for a good one. The
+//! schema rejects unknown fields, so a reader that validates needs the schema of the version that
+//! wrote the report (`version`).
 //!
-//! [`Model::read`] skips unknown fields, but not unknown words. A field may therefore be added within `/2`. Such a field
-//! must have a serde default, so that older reports can still be read; a test reads a report of the
-//! oldest `/2` form.
+//! [`Model::read`] skips unknown fields, but not unknown words. A field may therefore be added
+//! within `/2`. Such a field must have a serde default, so that older reports can still be read; a
+//! test reads a report of the oldest `/2` form.
 //!
 //! - Paths are text made by [`escape`](crate::backup::escape): valid UTF-8 stays as it is; control
 //!   characters, backslashes and other bytes become `\xNN`, one for each byte.

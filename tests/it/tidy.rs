@@ -10,7 +10,8 @@ struct SourceFile {
 }
 
 impl SourceFile {
-    /// The lines of the program, with those of tests empty. Nothing if the file contains only tests.
+    /// The lines of the program, with those of tests empty. Nothing if the file contains only
+    /// tests.
     fn program(&self) -> Vec<String> {
         if self.path.contains("tests.rs") || self.path.ends_with("_tests.rs") {
             return Vec::new();

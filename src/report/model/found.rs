@@ -176,8 +176,8 @@ impl CountsPart {
         }
     }
 
-    /// How many picks ended with this verdict. A match without a rest, so that a new verdict does not
-    /// compile before it has a field.
+    /// How many picks ended with this verdict. A match without a rest, so that a new verdict does
+    /// not compile before it has a field.
     pub fn of(&self, verdict: Verdict) -> u64 {
         match verdict {
             Verdict::Changed => self.changed,
