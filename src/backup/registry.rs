@@ -16,9 +16,11 @@ pub static FORMATS: &[Format] =
 /// Opens the backup at `location`, whatever its name is. Nothing is written to it. Its access time
 /// is left unchanged if the system allows it.
 pub fn open(location: &Location, context: &Context) -> Result<Box<dyn Backup>, Error> {
-    check_scheme(location)?;
-    let candidate = BackupCandidate::look(location, context.cold)?;
-    let format = format_of(&candidate)?;
+    open_among(FORMATS, location, context)
+}
+
+fn open_among(formats: &[Format], location: &Location, context: &Context) -> Result<Box<dyn Backup>, Error> {
+    let (candidate, format) = recognise(formats, location, context)?;
     if format.snapshots.is_none()
         && let Some(snapshot) = location.snapshot()
     {
@@ -31,21 +33,32 @@ pub fn open(location: &Location, context: &Context) -> Result<Box<dyn Backup>, E
 /// The backups at `location` that can be opened by name. Empty if the location holds only one
 /// backup.
 pub fn snapshots(location: &Location, context: &Context) -> Result<Vec<Snapshot>, Error> {
-    check_scheme(location)?;
-    let candidate = BackupCandidate::look(location, context.cold)?;
-    match format_of(&candidate)?.snapshots {
+    let (candidate, format) = recognise(FORMATS, location, context)?;
+    match format.snapshots {
         Some(snapshots) => snapshots(&candidate, context),
         None => Ok(Vec::new()),
     }
 }
 
-/// Finds the format by the scheme of an address, or by the content of a file or folder.
-fn format_of(candidate: &BackupCandidate<'_>) -> Result<&'static Format, Error> {
-    let format = match candidate.location().address() {
-        Some((scheme, _)) => FORMATS.iter().find(|format| format.schemes.contains(&scheme)),
-        None => FORMATS.iter().find(|format| (format.recognise)(candidate)),
+/// Looks at a location, and finds its format by the scheme of an address, or by the content of a
+/// file or folder.
+fn recognise<'a>(
+    formats: &'a [Format],
+    location: &'a Location,
+    context: &Context,
+) -> Result<(BackupCandidate<'a>, &'a Format), Error> {
+    let candidate = BackupCandidate::look(location, context.cold)?;
+    let format = match location.address() {
+        Some((scheme, _)) => {
+            let format = formats.iter().find(|format| format.schemes.contains(&scheme));
+            format.ok_or_else(|| no_such_address(location))?
+        }
+        None => {
+            let format = formats.iter().find(|format| (format.recognise)(&candidate));
+            format.ok_or_else(|| candidate.unrecognised())?
+        }
     };
-    format.ok_or_else(|| candidate.unrecognised())
+    Ok((candidate, format))
 }
 
 /// Parses the user's text: a path, or an address with the scheme of a known format
@@ -64,11 +77,13 @@ pub fn schemes() -> impl Iterator<Item = &'static str> {
 pub fn check_scheme(location: &Location) -> Result<(), Error> {
     match unknown_address(location) {
         None => Ok(()),
-        Some(_) => {
-            let source = io::Error::new(io::ErrorKind::NotFound, "no format opens such an address");
-            Err(Error::Open { location: location.clone(), source })
-        }
+        Some(_) => Err(no_such_address(location)),
     }
+}
+
+fn no_such_address(location: &Location) -> Error {
+    let source = io::Error::new(io::ErrorKind::NotFound, "no format opens such an address");
+    Error::Open { location: location.clone(), source }
 }
 
 /// The scheme of an address that no format opens.
@@ -105,4 +120,51 @@ pub fn address_hint(location: &Location) -> Option<String> {
             "if {scheme}: was meant as the scheme of an address: bkverify knows only addresses that begin with {known}"
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backup::Folder;
+
+    /// A worked proof that a format is a constant in a file of its own and a line of the list: one
+    /// that opens addresses, and one that recognises a folder by a file in it.
+    const NEAR: Format = Format {
+        name: "near",
+        kind: "a repository next door",
+        summary: "what another folder holds, by its address",
+        schemes: &["near"],
+        recognise: |candidate| {
+            candidate.location().local().is_some_and(|path| path.join("near-repository").exists())
+        },
+        open: |candidate, _| {
+            let location = candidate.location();
+            let folder = location.address().map(|(_, folder)| Path::new(folder)).or(location.local());
+            Ok(Box::new(Folder::open(folder.unwrap(), false)?))
+        },
+        snapshots: None,
+    };
+
+    #[test]
+    fn a_format_is_a_constant_and_a_line_and_opens_by_its_scheme_and_by_what_it_recognises() {
+        let world = tempfile::tempdir().unwrap();
+        std::fs::write(world.path().join("near-repository"), "").unwrap();
+        // The line that is added, before `folder`, which recognises every folder.
+        let formats: Vec<Format> =
+            [NEAR].into_iter().chain([folder::FORMAT, tar::PLAIN, zip::FORMAT]).collect();
+        let address = format!("near:{}", world.path().display());
+        let address = Location::parse(NEAR.schemes, Path::new(&address), world.path());
+        for location in [address, Location::at(world.path())] {
+            let (_, found) = recognise(&formats, &location, &Context::default()).unwrap();
+            assert_eq!(found.name, "near", "{location}");
+            open_among(&formats, &location, &Context::default()).unwrap();
+        }
+        let other = tempfile::tempdir().unwrap();
+        let other = Location::at(other.path());
+        let (_, found) = recognise(&formats, &other, &Context::default()).unwrap();
+        assert_eq!(found.name, "folder");
+        let unknown = Location::parse(&["far"], Path::new("far:x"), world.path());
+        let error = open_among(&formats, &unknown, &Context::default()).map(|_| ()).unwrap_err();
+        assert!(matches!(error, Error::Open { .. }), "{error}");
+    }
 }
