@@ -12,7 +12,7 @@ use bkverify::cancel::CancelToken;
 use bkverify::plan::SampleSize;
 use bkverify::verify::outcome::Outcome;
 use bkverify::verify::verdict::Verdict;
-use bkverify::verify::{self, Silent};
+use bkverify::verify::{self, Memory, Silent};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 const FOLDERS: usize = 100;
@@ -33,7 +33,8 @@ fn pipeline(criterion: &mut Criterion) {
             let plan = world::plan(root.path(), sample, threads);
             group.bench_function(BenchmarkId::new(name, threads), |bencher| {
                 bencher.iter(|| {
-                    let outcome: Outcome = verify::run(&plan, &CancelToken::new(), &Silent).unwrap();
+                    let outcome: Outcome =
+                        verify::run(&plan, Memory::default(), &CancelToken::new(), &Silent).unwrap();
                     assert_eq!(outcome.counts.of(Verdict::Verified), files);
                 });
             });

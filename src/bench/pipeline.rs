@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::cancel::CancelToken;
 use crate::plan::{Completeness, Keep, Limits, Plan, SampleSize};
 use crate::verify::verdict::Verdict;
-use crate::verify::{self, Silent};
+use crate::verify::{self, Memory, Silent};
 
 use super::figures::Run;
 
@@ -26,7 +26,7 @@ pub fn run(
     plan.limits = Limits { budget: Some(bytes), time_limit: Some(time) };
     plan.outputs.keep = Keep::None;
     plan.outputs.reports = Vec::new();
-    let outcome = verify::run(&plan, cancel, &Silent)?;
+    let outcome = verify::run(&plan, Memory::default(), cancel, &Silent)?;
     let effort = &outcome.effort;
     Ok(Run {
         files: outcome.counts.looked_at(),

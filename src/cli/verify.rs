@@ -8,6 +8,7 @@ use crate::cancel::CancelToken;
 use crate::exit::ExitCode;
 use crate::plan::Plan;
 use crate::report::Model;
+use crate::verify::Memory;
 use crate::{progress, report, verify};
 
 /// Verifies as flags and configuration say.
@@ -19,7 +20,7 @@ fn execute(plan: &Plan) -> Result<ExitCode, Error> {
     let cancel = CancelToken::new();
     signals::install(&cancel)?;
     let progress = progress::for_plan(&plan.outputs.terminal);
-    let done = verify::run(plan, &cancel, &*progress);
+    let done = verify::run(plan, Memory::default(), &cancel, &*progress);
     drop(progress);
     let outcome = done.map_err(|error| report_failure(plan, error))?;
     let model = Model::new(plan, Ok(&outcome));

@@ -17,6 +17,7 @@ use super::comparable::Recorded;
 use super::disks::Disks;
 use super::hash::Hashing;
 use super::keep::KeptCopies;
+use super::memory::Memory;
 use super::observer::Observer;
 use super::pairing::Pairing;
 use super::sharing::SharedBlocks;
@@ -24,6 +25,8 @@ use super::tally::PickTally;
 
 /// What all judges of a run share.
 pub struct JudgeContext<'a> {
+    /// What is known about the files from before the run.
+    pub memory: Memory<'a>,
     /// Where originals are.
     pub pairing: &'a Pairing,
     /// What is known about every file: the resolution of the backup's times, when it was taken, and
@@ -78,6 +81,7 @@ impl<'a> JudgeContext<'a> {
     /// The context for a plan and the backup that was opened for it.
     pub fn new(
         plan: &Plan,
+        memory: Memory<'a>,
         pairing: &'a Pairing,
         description: &Description,
         cancel: &'a CancelToken,
@@ -86,6 +90,7 @@ impl<'a> JudgeContext<'a> {
         let disks = Disks::of(plan, &plan.target.originals().collect::<Vec<_>>());
         let since = plan.started.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Self {
+            memory,
             pairing,
             recorded: Recorded {
                 size: None,

@@ -27,6 +27,7 @@ pub mod hash;
 mod judge;
 mod judge_context;
 mod keep;
+pub mod memory;
 mod name_filter;
 mod nearby;
 mod observer;
@@ -52,6 +53,7 @@ mod work;
 pub use count::{Counted, count};
 pub use error::Error;
 pub use filter::Filter;
+pub use memory::Memory;
 pub use observer::{Observer, Observers, Silent};
 pub use prepare::{check, check_backup, check_originals, check_report, check_reports, check_restore_folder};
 pub use record::{Hashes, PickRecord};
@@ -81,7 +83,12 @@ use work::Work;
 /// # Errors
 /// If the backup, the originals or the restore folder cannot be used at all, or if no file is left
 /// to verify. Problems with single files are part of the outcome.
-pub fn run(plan: &Plan, cancel: &CancelToken, observer: &dyn Observer) -> Result<Outcome, Error> {
+pub fn run(
+    plan: &Plan,
+    memory: Memory<'_>,
+    cancel: &CancelToken,
+    observer: &dyn Observer,
+) -> Result<Outcome, Error> {
     let clock = Instant::now();
     check_backup(&plan.target.backup)?;
     let prepared = prepare::prepare(plan)?;
@@ -91,7 +98,7 @@ pub fn run(plan: &Plan, cancel: &CancelToken, observer: &dyn Observer) -> Result
     let archive = archive.and_then(platform::cached);
     let context = Context { cancel: cancel.clone(), cold, threads: plan.engine.threads };
     let backup = backup::open(&plan.target.backup, &context)?;
-    verify(plan, prepared, (&*backup, archive), cancel, observer, clock)
+    verify(plan, prepared, (&*backup, archive), memory, cancel, observer, clock)
 }
 
 /// Verifies a backup that is already open, as planned. The plan's own name for the backup is only
@@ -102,11 +109,12 @@ pub fn run(plan: &Plan, cancel: &CancelToken, observer: &dyn Observer) -> Result
 pub fn run_on(
     plan: &Plan,
     backup: &dyn Backup,
+    memory: Memory<'_>,
     cancel: &CancelToken,
     observer: &dyn Observer,
 ) -> Result<Outcome, Error> {
     let clock = Instant::now();
-    verify(plan, prepare::prepare(plan)?, (backup, None), cancel, observer, clock)
+    verify(plan, prepare::prepare(plan)?, (backup, None), memory, cancel, observer, clock)
 }
 
 /// Verifies an open backup. The second part of the pair tells how much of the backup's file was in
@@ -115,6 +123,7 @@ fn verify(
     plan: &Plan,
     prepared: Prepared,
     (backup, archive): (&dyn Backup, Option<Cached>),
+    memory: Memory<'_>,
     cancel: &CancelToken,
     observer: &dyn Observer,
     clock: Instant,
@@ -132,7 +141,7 @@ fn verify(
     let ranker = Ranker::new(&plan.draw.seed);
 
     let scratch = Scratch::create(&plan.target.restore_to, cancel.clone())?;
-    let context = JudgeContext::new(plan, &pairing, description, cancel, observer);
+    let context = JudgeContext::new(plan, memory, &pairing, description, cancel, observer);
     let population_filter = PopulationFilter::new(
         &filter,
         &pairing,

@@ -89,7 +89,7 @@ fn outcome(backup: &Fickle) -> Outcome {
         std::fs::write(originals.path().join(name), "content").unwrap();
     }
     let plan = plan(originals.path(), target.path());
-    run_on(&plan, backup, &CancelToken::new(), &Silent).unwrap()
+    run_on(&plan, backup, Memory::default(), &CancelToken::new(), &Silent).unwrap()
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn a_listing_that_begins_again_while_its_files_are_judged_is_no_pass() {
     let mut plan = plan(originals.path(), target.path());
     let run = |plan: &Plan, unique_names| {
         let backup = Restarting(Description { unique_names, ..description() });
-        run_on(plan, &backup, &CancelToken::new(), &Silent).unwrap()
+        run_on(plan, &backup, Memory::default(), &CancelToken::new(), &Silent).unwrap()
     };
     let found = run(&plan, true);
     assert_eq!((found.exit_code(), found.population.whole), (ExitCode::Incomplete, false));

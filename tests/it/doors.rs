@@ -15,7 +15,7 @@ use bkverify::cancel::CancelToken;
 use bkverify::plan::{CachePolicy, Plan, SampleSize, Target};
 use bkverify::platform::Timestamp;
 use bkverify::verify::outcome::Outcome;
-use bkverify::verify::{self, Silent};
+use bkverify::verify::{self, Memory, Silent};
 
 use crate::pack::Member;
 use crate::world::World;
@@ -68,5 +68,5 @@ fn verified(world: &World, backup: &dyn Backup, sample: SampleSize, threads: usi
     let mut plan = plan(world, "no-path-of-this-machine", sample);
     plan.engine.threads = threads;
     plan.claims.completeness.originals = 0;
-    verify::run_on(&plan, backup, &CancelToken::new(), &Silent).unwrap()
+    verify::run_on(&plan, backup, Memory::default(), &CancelToken::new(), &Silent).unwrap()
 }

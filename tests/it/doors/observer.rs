@@ -46,8 +46,10 @@ fn an_observer_hears_of_every_pick_with_its_sizes_times_hashes_and_verdict() {
     let mut plan = super::plan(&world, "b", SampleSize::Count(12));
     plan.engine.threads = 3;
 
-    let memory = Memory::default();
-    let outcome = verify::run(&plan, &CancelToken::new(), &Observers(&[&Silent, &memory])).unwrap();
+    let memory = verify::Memory::default();
+    let outcome =
+        verify::run(&plan, verify::Memory::default(), &CancelToken::new(), &Observers(&[&Silent, &memory]))
+            .unwrap();
     let picks = memory.picks.into_inner().unwrap();
     assert_eq!(memory.ended.into_inner().unwrap(), [12]);
     assert_eq!(outcome.counts.bad(), 1);

@@ -8,7 +8,7 @@ use bkverify::exit::ExitCode;
 use bkverify::output::Output;
 use bkverify::plan::{Plan, SampleSize};
 use bkverify::report::{self, Error, Failure, Model, RENDERERS, Renderer};
-use bkverify::verify::{self, Silent};
+use bkverify::verify::{self, Memory, Silent};
 
 use crate::pack::tree;
 use crate::world::World;
@@ -67,7 +67,7 @@ fn a_renderer_is_a_file_and_a_line_and_renders_outcomes_and_errors() {
     stored[0].content[3] ^= 1;
     let world = World::new().originals(&tree()).backup("folder", &stored);
     let plan = plan(&world);
-    let outcome = verify::run(&plan, &CancelToken::new(), &Silent).unwrap();
+    let outcome = verify::run(&plan, Memory::default(), &CancelToken::new(), &Silent).unwrap();
     let model = Model::new(&plan, Ok(&outcome));
     report::write_files_with(&renderers, &plan, &model).unwrap();
     let table = world.read("report.csv");

@@ -1,0 +1,121 @@
+//! What is known about the files from before this run. The flow only asks; it does not know who
+//! answers. A ledger of earlier runs and a manifest both do.
+//!
+//! Three questions are asked of it:
+//! - Which hash is known of a file ([`KnownHashes`])? With it, a difference can be attributed to
+//!   one side.
+//! - When was each file last judged ([`LastJudged`])? The strategy `coverage` begins with those that
+//!   were judged longest ago, or never.
+//! - Which part of this draw was judged before ([`Resumed`])? It is not judged again.
+//!
+//! Without any memory ([`Memory::default`]) a run works as if it were the first.
+
+use crate::platform::Timestamp;
+
+use super::hash::Hash;
+use super::tally::PickTally;
+
+/// What is known from before the run.
+#[derive(Clone, Copy, Default)]
+pub struct Memory<'a> {
+    /// Hashes from a manifest that the user named. Its hashes are of the run's algorithm.
+    pub manifest: Option<&'a dyn KnownHashes>,
+    /// Hashes that earlier runs recorded.
+    pub ledger: Option<&'a dyn KnownHashes>,
+    /// When files were last judged.
+    pub last_judged: Option<&'a dyn LastJudged>,
+    /// The part of this draw that was judged before.
+    pub resumed: Option<&'a Resumed>,
+}
+
+/// A store of hashes by path. Asked by many threads at once.
+pub trait KnownHashes: Sync {
+    /// What is known of the file at this path in the backup; `None` if nothing is. A store that
+    /// fails knows nothing: it reports its error to its owner, not to the run.
+    fn of(&self, path: &[u8]) -> Option<KnownHash>;
+}
+
+/// A hash that is known of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KnownHash {
+    /// The hash, of the algorithm of the run.
+    pub hash: Hash,
+    /// Which version of the file has this hash.
+    pub version: Version,
+}
+
+/// The version of a file that a hash is known of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    /// The one with this modification time, which a run verified at `seen`.
+    Modified {
+        /// The modification time that the backup recorded of it.
+        mtime: Timestamp,
+        /// When a run found copy and original to be equal.
+        seen: Timestamp,
+    },
+    /// The one that existed at this time: a manifest was made then.
+    At(Timestamp),
+}
+
+/// When files were last judged, by earlier runs on the same backup and originals.
+pub trait LastJudged: Sync {
+    /// Calls `each` for every file that was ever judged, in any order.
+    ///
+    /// # Errors
+    /// If the store cannot be read to its end. In words.
+    fn each(&self, each: &mut dyn FnMut(PathKey, RunNumber)) -> Result<(), String>;
+}
+
+/// The number of an earlier run. Later runs have larger numbers.
+pub type RunNumber = u64;
+
+/// A path of a backup in 16 bytes: what a ledger stores files by.
+///
+/// The first 16 bytes of BLAKE3 in its keyed mode over the bytes of the path, as a big-endian
+/// number. The key is BLAKE3 in its key derivation mode with the context string `bkverify 2026 path
+/// v1` and no key material. It is the same in every run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PathKey(pub u128);
+
+impl PathKey {
+    /// The key of a path.
+    pub fn of(path: &[u8]) -> Self {
+        static KEY: std::sync::LazyLock<[u8; blake3::KEY_LEN]> =
+            std::sync::LazyLock::new(|| blake3::derive_key("bkverify 2026 path v1", b""));
+        let hash = blake3::keyed_hash(&KEY, path);
+        let bytes = hash.as_bytes();
+        Self(u128::from_be_bytes(std::array::from_fn(|at| bytes[at])))
+    }
+}
+
+/// The part of a draw that was judged before, in one or more sessions.
+#[derive(Debug, Clone, Default)]
+pub struct Resumed {
+    /// How many sessions there were.
+    pub sessions: u64,
+    /// What they found. It becomes part of what this session finds.
+    pub picks: PickTally,
+    /// The files that were judged, sorted.
+    pub judged: Vec<PathKey>,
+    /// The population that they were drawn from: how many files, and their digest under the seed.
+    pub population: (u64, String),
+}
+
+impl Resumed {
+    /// Whether the file at this path was judged before.
+    pub fn holds(&self, path: &[u8]) -> bool {
+        self.judged.binary_search(&PathKey::of(path)).is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_has_the_same_key_in_every_run_and_every_version() {
+        // Computed with the `blake3` package of Python.
+        assert_eq!(PathKey::of(b"home/ann/letter.txt").0, 0x8de20da49028f0190e2f9a06ead92dee);
+    }
+}
