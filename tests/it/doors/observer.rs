@@ -46,7 +46,7 @@ fn an_observer_hears_of_every_pick_with_its_sizes_times_hashes_and_verdict() {
     let mut plan = super::plan(&world, "b", SampleSize::Count(12));
     plan.engine.threads = 3;
 
-    let memory = verify::Memory::default();
+    let memory = Memory::default();
     let outcome =
         verify::run(&plan, verify::Memory::default(), &CancelToken::new(), &Observers(&[&Silent, &memory]))
             .unwrap();
