@@ -164,6 +164,8 @@ pub struct Outputs {
     pub keep: Keep,
     /// The reports that are written.
     pub reports: Vec<ReportOutput>,
+    /// The folder in which runs and files are remembered; `None` to remember nothing.
+    pub state: Option<PathBuf>,
     /// What is shown on the terminal, and how.
     pub terminal: Terminal,
 }

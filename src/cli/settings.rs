@@ -20,8 +20,8 @@ use super::layer::{Layer, settings};
 use super::paths::Base;
 use super::reports::ReportSettings;
 use super::show;
-use super::values::{Address, Limit, Percent, Sample, Share, Size, Threads, When, map_parser};
-use super::written::{address, choice, maps, parsed, path, paths, texts};
+use super::values::{Address, Limit, Percent, Sample, Share, Size, StateFolder, Threads, When, map_parser};
+use super::written::{address, choice, maps, parsed, path, paths, state_folder, texts};
 use crate::backup::registry;
 use crate::plan::{Algorithm, CachePolicy, Keep, Map, Plan, SampleSize};
 use crate::report::RENDERERS;
@@ -249,6 +249,14 @@ settings! {
         resume: Option<bool> {
             example: "true",
             plan: |plan| show::resume(&plan.limits),
+        }
+        /// Remember runs and files in this folder; none remembers nothing [default: the state folder
+        /// of this machine or user; see bkverify plan]
+        #[arg(long, value_name = "DIR|none", help_heading = HOW)]
+        #[serde(deserialize_with = "state_folder")]
+        state: Option<StateFolder> {
+            example: "\"/var/lib/bkverify\"",
+            plan: |plan| vec![show::state(plan.outputs.state.as_deref())],
         }
     }
     flattened {

@@ -106,6 +106,11 @@ pub fn keep(keep: Keep) -> String {
     meaning.to_owned()
 }
 
+/// Where runs and files are remembered.
+pub fn state(folder: Option<&Path>) -> String {
+    folder.map_or_else(|| "none: nothing is remembered".to_owned(), path)
+}
+
 /// A stretch of time; one too long for the calendar is as good as the longest.
 pub fn duration(time: Duration) -> String {
     format!("{:#}", SignedDuration::try_from(time).unwrap_or(SignedDuration::MAX))
