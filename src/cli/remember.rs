@@ -38,6 +38,10 @@ impl Remembered {
     pub fn begin(plan: &Plan) -> Result<Self, Error> {
         let Some(state) = &plan.outputs.state else { return Ok(Self::default()) };
         let mut remembered = Self::default();
+        if plan.target.backup.local().is_some_and(|backup| lies_in(state, backup)) {
+            remembered.warnings.push(in_backup(state));
+            return Ok(remembered);
+        }
         match RunLock::take(state, plan) {
             Ok(Locked::Ours(lock)) => remembered.lock = Some(lock),
             Ok(Locked::Taken(holder)) => return Err(already_running(state, holder.as_ref())),
@@ -73,9 +77,12 @@ impl Remembered {
 
     /// Completes the record of the run, and says what could not be done.
     pub fn finish(self, model: &Model) -> Option<String> {
-        let Open { known, recorder, .. } = self.open?;
-        let recorded = recorder.finish(model);
-        match (recorded, known.into_error()) {
+        let Open { known, judged, recorder } = self.open?;
+        // The writer's connection must be the last: only then SQLite moves everything into the one
+        // file.
+        let unknown = known.into_error();
+        drop(judged);
+        match (recorder.finish(model), unknown) {
             (Err(Some(error)), _) => Some(not_all_recorded(&error)),
             (Err(None), _) => {
                 Some("this run is not in the ledger: the system started no thread for it".to_owned())
@@ -114,6 +121,20 @@ fn already_running(state: &Path, holder: Option<&ledger::Holder>) -> Error {
     );
     Error::new(ExitCode::Unusable, message)
         .hint("wait until it has ended; a run with --state none takes no part in this")
+}
+
+/// Whether a folder, which may not exist yet, lies in another one.
+fn lies_in(folder: &Path, other: &Path) -> bool {
+    let nearest = folder.ancestors().find_map(|above| above.canonicalize().ok());
+    nearest.zip(other.canonicalize().ok()).is_some_and(|(folder, other)| folder.starts_with(other))
+}
+
+fn in_backup(state: &Path) -> String {
+    format!(
+        "this run is not recorded: the state folder {} lies in the backup, and nothing is ever written there; name another \
+         with --state DIR",
+        path_text(state)
+    )
 }
 
 fn no_lock(state: &Path, error: &std::io::Error) -> String {
