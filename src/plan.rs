@@ -153,6 +153,8 @@ pub struct Limits {
     pub budget: Option<u64>,
     /// After this time.
     pub time_limit: Option<Duration>,
+    /// Whether to take up the last run of the job that ended early, instead of beginning a new one.
+    pub resume: bool,
 }
 
 /// What a run leaves behind.

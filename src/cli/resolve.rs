@@ -82,6 +82,7 @@ pub fn resolve(flags: Verify, config: Option<&Config>, environment: &Environment
         limits: Limits {
             budget: settings.budget.map(|budget| budget.0),
             time_limit: settings.time_limit.map(|limit| limit.0),
+            resume: settings.resume.unwrap_or(false),
         },
         outputs,
         started: environment.now.timestamp().into(),

@@ -250,6 +250,14 @@ settings! {
             example: "\"/var/lib/bkverify\"",
             plan: |plan| vec![show::state(plan.outputs.state.as_deref())],
         }
+        /// Go on where the last run ended early, with the same files and one statement for all of
+        /// it; if there is none, begin a new one
+        #[arg(long, value_name = "BOOL", help_heading = HOW, num_args = 0..=1)]
+        #[arg(require_equals = true, default_missing_value = "true")]
+        resume: Option<bool> {
+            example: "true",
+            plan: |plan| show::resume(&plan.limits),
+        }
     }
     flattened {
         /// Where reports are written. The configuration reads them itself.

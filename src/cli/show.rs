@@ -8,7 +8,7 @@ use indicatif::HumanBytes;
 use jiff::SignedDuration;
 
 use crate::backup::{escape, path_text};
-use crate::plan::{CachePolicy, Claims, Completeness, Engine, Keep, Map, ReportOutput, SampleSize};
+use crate::plan::{CachePolicy, Claims, Completeness, Engine, Keep, Limits, Map, ReportOutput, SampleSize};
 use crate::platform::Timestamp;
 use crate::words::rfc3339;
 
@@ -69,6 +69,12 @@ pub fn backup_window(claims: &Claims) -> Vec<String> {
 pub fn assume_unchanged(claims: &Claims) -> Vec<String> {
     let meaning = "the originals are as they were when the backup was made: any difference is its fault";
     if claims.assume_unchanged { vec![meaning.to_owned()] } else { Vec::new() }
+}
+
+/// That a run that ended early is taken up again, where that is wanted.
+pub fn resume(limits: &Limits) -> Vec<String> {
+    let meaning = "goes on where the last run ended early, if there is one";
+    if limits.resume { vec![meaning.to_owned()] } else { Vec::new() }
 }
 
 /// How many threads, and in which order they read.
