@@ -1,8 +1,8 @@
 //! The tables of the ledger, version 1.
 //!
 //! The file is an SQLite database with the application number [`APPLICATION`] and the number of its
-//! version in `user_version`. Times are milliseconds since 1970 (UTC), except `mtime`, which is in
-//! nanoseconds as file systems record it. Rows are ordered by number and never by clock: a clock can
+//! version in `user_version`. Times are milliseconds since 1970 (UTC), except `mtime` and
+//! `newest`, which are in nanoseconds as file systems record them. Rows are ordered by number and never by clock: a clock can
 //! be set back.
 //!
 //! - `targets`: a backup with its originals ([`fingerprint`](super::fingerprint)). Files hang on
@@ -21,9 +21,11 @@
 //!   `size` are empty if none ever was. `algorithm` counts
 //!   [`Algorithm::ALL`](crate::plan::Algorithm::ALL).
 //! - `picks`: which files a run judged. Each row has up to 32,768 of them
-//!   ([`picks`](super::picks) reads them).
-//! - `findings`: the whole record of each pick that is not verified, as JSON compressed with zstd;
-//!   for each run up to 10,000 alarms and 10,000 undecided picks.
+//!   ([`picks`](super::picks) reads them), the bytes that were restored for them, and their newest
+//!   modification time (in nanoseconds) that an original confirms.
+//! - `findings`: the whole record of each pick that is not verified, or that may turn out to be
+//!   comparable, as JSON compressed with zstd; for each run up to 10,000 alarms, 10,000 undecided
+//!   picks and 100,000 that may turn out to be comparable.
 //!
 //! A verified file takes about 165 bytes if its path has 50: some 30 in `files` (and a third more
 //! because the keys arrive in no order), 112 in `versions`, which grows at its end only, and 17 in
@@ -87,6 +89,8 @@ CREATE TABLE versions (
 CREATE TABLE picks (
     id INTEGER PRIMARY KEY,
     run INTEGER NOT NULL,
+    newest INTEGER,
+    restored INTEGER NOT NULL,
     picks BLOB NOT NULL
 ) STRICT;
 CREATE INDEX picks_by_run ON picks (run);

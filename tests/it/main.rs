@@ -14,6 +14,9 @@ mod cli_config;
 mod contract;
 mod doors;
 mod house;
+mod ledger;
+#[cfg(unix)]
+mod ledger_unix;
 mod manual;
 mod pack;
 mod tidy;
