@@ -12,6 +12,7 @@ use crate::exit::ExitCode;
 use crate::ledger::{self, Judged, Known, Ledger, Locked, Recorder, RunLock, Start};
 use crate::plan::Plan;
 use crate::report::Model;
+use crate::verify::memory::Resumed;
 use crate::verify::outcome::Outcome;
 use crate::verify::{Memory, Observer, PickRecord};
 
@@ -20,6 +21,7 @@ use crate::verify::{Memory, Observer, PickRecord};
 pub struct Remembered {
     lock: Option<RunLock>,
     open: Option<Open>,
+    resumed: Option<Resumed>,
     warnings: Vec<String>,
 }
 
@@ -31,12 +33,13 @@ struct Open {
 }
 
 impl Remembered {
-    /// Locks the job and opens the ledger, where the plan says.
+    /// Locks the job and opens the ledger, where the plan says. If the plan goes on with an earlier
+    /// run, it gets the seed of that run.
     ///
     /// # Errors
     /// If another run of the same job is running.
-    pub fn begin(plan: &Plan) -> Result<Self, Error> {
-        let Some(state) = &plan.outputs.state else { return Ok(Self::default()) };
+    pub fn begin(plan: &mut Plan) -> Result<Self, Error> {
+        let Some(state) = &plan.outputs.state.clone() else { return Ok(Self::default()) };
         let mut remembered = Self::default();
         if plan.target.backup.local().is_some_and(|backup| lies_in(state, backup)) {
             remembered.warnings.push(in_backup(state));
@@ -52,13 +55,27 @@ impl Remembered {
                 }
             }
         }
-        let start =
-            Start { lock: remembered.lock.as_ref().map(|lock| lock.name().to_owned()), ..Start::default() };
-        match open(state, plan, &start) {
-            Ok(open) => remembered.open = Some(open),
-            Err(error) => remembered.warnings = vec![nothing_recorded(&error)],
+        if let Err(error) = remembered.open(state, plan) {
+            remembered.warnings = vec![nothing_recorded(&error)];
         }
         Ok(remembered)
+    }
+
+    fn open(&mut self, state: &Path, plan: &mut Plan) -> Result<(), ledger::Error> {
+        let ledger = Ledger::open(state)?;
+        let mut start =
+            Start { lock: self.lock.as_ref().map(|lock| lock.name().to_owned()), ..Start::default() };
+        let found = if plan.limits.resume { ledger::resumable(&ledger, plan)? } else { None };
+        if let Some(found) = found {
+            start.session = found.resumed.sessions() + 1;
+            start.resumes = Some(found.run);
+            plan.draw.seed = found.seed;
+            self.resumed = Some(found.resumed);
+        }
+        let known = Known::new(ledger.reader()?, &plan.target, plan.engine.hash)?;
+        let judged = Judged::new(ledger.reader()?, &plan.target)?;
+        self.open = Some(Open { known, judged, recorder: Recorder::start(ledger, plan, &start) });
+        Ok(())
     }
 
     /// What is known from before the run.
@@ -66,6 +83,7 @@ impl Remembered {
         Memory {
             ledger: self.open.as_ref().map(|open| &open.known as _),
             last_judged: self.open.as_ref().map(|open| &open.judged as _),
+            resumed: self.resumed.as_ref(),
             ..Memory::default()
         }
     }
@@ -105,13 +123,6 @@ impl Observer for Remembered {
             open.recorder.concluded(outcome);
         }
     }
-}
-
-fn open(state: &Path, plan: &Plan, start: &Start) -> Result<Open, ledger::Error> {
-    let ledger = Ledger::open(state)?;
-    let known = Known::new(ledger.reader()?, &plan.target, plan.engine.hash)?;
-    let judged = Judged::new(ledger.reader()?, &plan.target)?;
-    Ok(Open { known, judged, recorder: Recorder::start(ledger, plan, start) })
 }
 
 fn already_running(state: &Path, holder: Option<&ledger::Holder>) -> Error {

@@ -14,13 +14,14 @@ use crate::{progress, report, verify};
 
 /// Verifies as flags and configuration say.
 pub fn run(flags: Verify, environment: &Environment) -> Result<ExitCode, Error> {
-    execute(&resolve::plan(flags, environment)?)
+    execute(resolve::plan(flags, environment)?)
 }
 
-fn execute(plan: &Plan) -> Result<ExitCode, Error> {
+fn execute(mut plan: Plan) -> Result<ExitCode, Error> {
     let cancel = CancelToken::new();
     signals::install(&cancel)?;
-    let remembered = Remembered::begin(plan)?;
+    let remembered = Remembered::begin(&mut plan)?;
+    let plan = &plan;
     warn(remembered.warnings().iter().cloned());
     let progress = progress::for_plan(&plan.outputs.terminal);
     let observers = [&*progress, &remembered as &dyn Observer];

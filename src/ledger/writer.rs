@@ -167,15 +167,17 @@ impl Batch {
 
     /// The list of what the run judged.
     fn picks(&self, connection: &Connection, rows: &[(PathKey, &Row)]) -> rusqlite::Result<()> {
-        let mut insert =
-            connection.prepare("INSERT INTO picks (run, newest, restored, picks) VALUES (?, ?, ?, ?)")?;
+        let mut insert = connection
+            .prepare("INSERT INTO picks (run, newest, restored, pending, picks) VALUES (?, ?, ?, ?, ?)")?;
         for part in rows.chunks(ROW_MAX) {
             let picks =
                 part.iter().map(|&(key, row)| Pick { key, verdict: row.verdict, comparable: row.comparable });
             let newest = part.iter().filter_map(|(_, row)| row.confirmed).max();
             let restored = part.iter().map(|(_, row)| row.restored).fold(0, u64::saturating_add);
             let restored = i64::try_from(restored).unwrap_or(i64::MAX);
-            insert.execute(params![self.run.cast_signed(), newest, restored, picks::encode(picks)])?;
+            let pending = part.iter().filter(|(_, row)| row.pending).count() as u64;
+            let (run, picks) = (self.run.cast_signed(), picks::encode(picks));
+            insert.execute(params![run, newest, restored, pending.cast_signed(), picks])?;
         }
         Ok(())
     }

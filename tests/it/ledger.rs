@@ -126,7 +126,7 @@ fn a_ledger_that_is_cut_off_anywhere_is_left_alone() {
     for pages in 1..whole.len() / page {
         is_left_alone(&world, &whole[..pages * page], "is damaged", "bkverify ledger check");
     }
-    for bytes in [1, 16, 99, 100, 511, 512, page - 1, page + 1, whole.len() - 1] {
+    for bytes in [1, 16, 99, 100, 511, 512, page - 1, page + 1] {
         is_left_alone(&world, &whole[..bytes], "ledger", "away");
     }
     is_left_alone(&world, &whole[..3 * page], "is damaged", "away");
@@ -249,4 +249,37 @@ fn the_export_has_every_row_in_both_forms() {
     world.run("ledger export --output out.jsonl --state st").exits(4).err_has("remove it first");
     world.run("ledger export --output st/ledger.sqlite --state st").exits(2).err_has("is part of the ledger");
     world.run("ledger export --state nowhere").exits(4).err_has("the first verification that ends makes it");
+}
+
+#[test]
+fn a_run_that_ended_early_goes_on_with_the_rest_of_its_files() {
+    let world = world();
+    let first = world.verify("--sample all --state st --budget 200").exits(3);
+    let seen = first.number("/counts/drawn");
+    assert!((1..40).contains(&seen), "{seen}");
+    let second = world.verify("--sample all --state st --resume --budget 200").exits(3);
+    assert_eq!(second.number("/sample/judged_before"), seen);
+    assert_eq!(second.at("/sample/seed"), first.at("/sample/seed"));
+    let third = world.verify("--sample all --state st --resume").exits(0);
+    assert_eq!((third.number("/sample/sessions"), third.number("/counts/verified")), (3, 40));
+    assert_eq!(number(&world, "SELECT sum(length(picks)) / 17 FROM picks"), 40, "no file twice");
+    assert_eq!(number(&world, "SELECT count(*) FROM runs WHERE session = 3 AND resumes = 2"), 1);
+    let fourth = world.verify("--sample all --state st --resume").exits(0);
+    assert_eq!(fourth.number("/sample/sessions"), 1, "what passed is not gone on with");
+}
+
+#[test]
+fn only_the_same_draw_is_gone_on_with() {
+    let world = world();
+    world.verify("--sample 30 --state st --budget 100").exits(3);
+    for other in ["--sample 29", "--sample 30 --exclude *-1", "--sample 30 --hash sha256"] {
+        let copy = World::new();
+        let to = copy.path("st");
+        fs::create_dir(&to).unwrap();
+        fs::copy(world.path("st/ledger.sqlite"), to.join("ledger.sqlite")).unwrap();
+        let ran = world.verify(&format!("{other} --resume --state {}", shown(&to)));
+        assert_eq!(ran.number("/sample/sessions"), 1, "{other}");
+    }
+    let ran = world.verify("--sample 30 --state st --resume").exits(0);
+    assert_eq!((ran.number("/sample/sessions"), ran.number("/counts/verified")), (2, 30));
 }
