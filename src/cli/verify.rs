@@ -17,22 +17,20 @@ pub fn run(flags: Verify, environment: &Environment) -> Result<ExitCode, Error> 
     let mut plan = resolve::plan(flags, environment)?;
     let cancel = CancelToken::new();
     signals::install(&cancel)?;
-    if let Some(done) = execute(&plan, &cancel)? {
+    if let Some(done) = execute(plan.clone(), &cancel)? {
         return Ok(done);
     }
     // The run that was to be taken up cannot be: a new one begins.
     plan.limits.resume = false;
-    execute(&plan, &cancel).map(|done| done.unwrap_or(ExitCode::Unusable))
+    execute(plan, &cancel).map(|done| done.unwrap_or(ExitCode::Unusable))
 }
 
 /// Verifies once. Returns no exit code if an earlier run was to be taken up, but the backup lists
 /// other files than when it began.
-fn execute(plan: &Plan, cancel: &CancelToken) -> Result<Option<ExitCode>, Error> {
-    let remembered = Remembered::begin(plan)?;
-    warn(remembered.warnings().iter().cloned());
-    let mut plan = plan.clone();
-    remembered.take_up(&mut plan);
+fn execute(mut plan: Plan, cancel: &CancelToken) -> Result<Option<ExitCode>, Error> {
+    let remembered = Remembered::begin(&mut plan)?;
     let plan = &plan;
+    warn(remembered.warnings().iter().cloned());
     let progress = progress::for_plan(&plan.outputs.terminal);
     let observers = [&*progress, &remembered as &dyn Observer];
     let done = verify::run(plan, remembered.memory(), cancel, &Observers(&observers));
