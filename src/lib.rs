@@ -18,7 +18,7 @@
 //!                                 │
 //!                              backup
 //!                                 │
-//!            words, facts, manual, output, threads, lock, cancel, exit
+//!      words, facts, manual, output, program, threads, lock, cancel, exit
 //!                                 │
 //!                             platform
 //! ```
@@ -36,6 +36,7 @@
 //! | `words` | numbers, sizes, times and lists in English | `platform` |
 //! | `manual` | the pages that `bkverify help` prints, also made into man pages | |
 //! | `output` | standard output, or a file that is replaced as a whole | `platform` |
+//! | `program` | runs the machine's own programs, with a deadline | `platform` |
 //! | `facts` | what another machine needs to know about this one | |
 //! | `backup` | formats behind one small trait | `cancel`, `lock`, `platform`, `threads`, `words` |
 //! | `plan` | what a run will do: immutable and complete | `backup`, `output`, `platform` |
@@ -43,8 +44,8 @@
 //! | `progress` | what a person sees during a run | `backup`, `lock`, `plan`, `verify`, `words` |
 //! | `report` | what people and programs are told after a run | `backup`, `exit`, `output`, `plan`, `platform`, `verify`, `words` |
 //! | `bench` | what a verification costs on these disks | `backup`, `cancel`, `exit`, `lock`, `output`, `plan`, `platform`, `threads`, `verify`, `words` |
-//! | `checklist` | the other steps before a migration, with one file per check | `backup`, `cancel`, `exit`, `facts`, `output`, `plan`, `platform`, `report`, `verify`, `words` |
-//! | `cli` | the only room that knows the command line, the configuration file and the environment | `backup`, `bench`, `cancel`, `checklist`, `exit`, `facts`, `manual`, `output`, `plan`, `platform`, `progress`, `report`, `threads`, `verify`, `words` |
+//! | `checklist` | the other steps before a migration, with one file per check | `backup`, `cancel`, `exit`, `facts`, `output`, `plan`, `platform`, `program`, `report`, `verify`, `words` |
+//! | `cli` | the only room that knows the command line, the configuration file and the environment | `backup`, `bench`, `cancel`, `checklist`, `exit`, `facts`, `manual`, `output`, `plan`, `platform`, `program`, `progress`, `report`, `threads`, `verify`, `words` |
 //!
 //! The draw ([`verify::sample`]), the verdict ([`verify::verdict`]), the statement
 //! ([`verify::assurance`]) and the outcome ([`verify::conclude`]) are pure functions. Each is
@@ -86,6 +87,7 @@ pub mod manual;
 pub mod output;
 pub mod plan;
 pub mod platform;
+pub mod program;
 pub mod progress;
 pub mod report;
 mod threads;

@@ -53,7 +53,7 @@ impl ProgramOutput {
 
 /// Why a program gave no output.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ProbeError {
+pub enum ProgramError {
     /// The program does not exist.
     #[error("`{0}` is not installed")]
     Missing(String),
@@ -71,7 +71,7 @@ pub enum ProbeError {
     Failed(String, String),
 }
 
-impl ProbeError {
+impl ProgramError {
     /// Whether the program is not installed.
     pub fn is_missing(&self) -> bool {
         matches!(self, Self::Missing(_))
@@ -81,7 +81,7 @@ impl ProbeError {
 /// Runs programs. In tests, plays back what they once printed.
 pub trait Programs: Send + Sync + fmt::Debug {
     /// Runs `command` (a program and its arguments; never empty) to its end, or until `deadline`.
-    fn run(&self, command: &[&str], deadline: Instant) -> Result<ProgramOutput, ProbeError>;
+    fn run(&self, command: &[&str], deadline: Instant) -> Result<ProgramOutput, ProgramError>;
 }
 
 /// The programs of this machine.
@@ -92,9 +92,9 @@ pub struct Installed {
 }
 
 impl Programs for Installed {
-    fn run(&self, command: &[&str], deadline: Instant) -> Result<ProgramOutput, ProbeError> {
+    fn run(&self, command: &[&str], deadline: Instant) -> Result<ProgramOutput, ProgramError> {
         let Some((&program, arguments)) = command.split_first() else {
-            return Err(ProbeError::Missing(String::new()));
+            return Err(ProgramError::Missing(String::new()));
         };
         let mut prepared = Command::new(program);
         prepared.args(arguments).env("LC_ALL", "C").env("PATH", &self.search_path);
@@ -103,21 +103,21 @@ impl Programs for Installed {
     }
 }
 
-fn run_prepared(command: Command, program: &str, deadline: Instant) -> Result<ProgramOutput, ProbeError> {
+fn run_prepared(command: Command, program: &str, deadline: Instant) -> Result<ProgramOutput, ProgramError> {
     let name = || program.to_owned();
     let mut child = spawn_group(command).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => ProbeError::Missing(name()),
-        io::ErrorKind::PermissionDenied => ProbeError::Denied(name()),
-        _ => ProbeError::Failed(name(), error.to_string()),
+        io::ErrorKind::NotFound => ProgramError::Missing(name()),
+        io::ErrorKind::PermissionDenied => ProgramError::Denied(name()),
+        _ => ProgramError::Failed(name(), error.to_string()),
     })?;
     let stdout = child.stdout().take().map(drain);
     let stderr = child.stderr().take().map(drain);
     let ended = loop {
         match child.try_wait() {
             Ok(Some(status)) => break Ok(status),
-            Ok(None) if Instant::now() >= deadline => break Err(ProbeError::TimedOut(name())),
+            Ok(None) if Instant::now() >= deadline => break Err(ProgramError::TimedOut(name())),
             Ok(None) => thread::sleep(TICK),
-            Err(error) => break Err(ProbeError::Failed(name(), error.to_string())),
+            Err(error) => break Err(ProgramError::Failed(name(), error.to_string())),
         }
     };
     let collected = ended.and_then(|status| {
@@ -155,22 +155,22 @@ fn collect(
     stream: Option<Receiver<io::Result<Vec<u8>>>>,
     program: &str,
     deadline: Instant,
-) -> Result<String, ProbeError> {
+) -> Result<String, ProgramError> {
     let Some(stream) = stream else { return Ok(String::new()) };
     let left = deadline.saturating_duration_since(Instant::now()).max(TICK);
     let bytes = stream
         .recv_timeout(left)
-        .map_err(|_| ProbeError::TimedOut(program.to_owned()))?
-        .map_err(|error| ProbeError::Failed(program.to_owned(), error.to_string()))?;
+        .map_err(|_| ProgramError::TimedOut(program.to_owned()))?
+        .map_err(|error| ProgramError::Failed(program.to_owned(), error.to_string()))?;
     if bytes.len() as u64 > OUTPUT_LIMIT {
-        return Err(ProbeError::TooLong(program.to_owned()));
+        return Err(ProgramError::TooLong(program.to_owned()));
     }
     Ok(decode(&bytes))
 }
 
 /// Text from bytes: UTF-16 if a byte order mark says so (Windows programs), otherwise UTF-8 with
 /// replacements.
-pub(super) fn decode(bytes: &[u8]) -> String {
+pub fn decode(bytes: &[u8]) -> String {
     if let Some(wide) = bytes.strip_prefix(&[0xff, 0xfe]) {
         let units: Vec<u16> =
             wide.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
