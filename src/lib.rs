@@ -18,7 +18,7 @@
 //!                                 │
 //!                              backup
 //!                                 │
-//!      words, facts, manual, output, program, threads, lock, cancel, exit
+//!  words, facts, manual, output, secret, program, threads, lock, cancel, exit
 //!                                 │
 //!                             platform
 //! ```
@@ -36,9 +36,10 @@
 //! | `words` | numbers, sizes, times and lists in English | `platform` |
 //! | `manual` | the pages that `bkverify help` prints, also made into man pages | |
 //! | `output` | standard output, or a file that is replaced as a whole | `platform` |
-//! | `program` | runs the machine's own programs, with a deadline | `platform` |
+//! | `program` | runs programs with a deadline: the machine's own, and those that the user names | `cancel`, `lock`, `platform` |
+//! | `secret` | passwords and tokens, from a file, a variable or a program | `cancel`, `platform`, `program` |
 //! | `facts` | what another machine needs to know about this one | |
-//! | `backup` | formats behind one small trait | `cancel`, `lock`, `platform`, `threads`, `words` |
+//! | `backup` | formats behind one small trait | `cancel`, `lock`, `platform`, `secret`, `threads`, `words` |
 //! | `plan` | what a run will do: immutable and complete | `backup`, `output`, `platform` |
 //! | `verify` | the flow, with one file per stage | `backup`, `cancel`, `exit`, `lock`, `plan`, `platform`, `threads`, `words` |
 //! | `progress` | what a person sees during a run | `backup`, `lock`, `plan`, `verify`, `words` |
@@ -90,6 +91,7 @@ pub mod platform;
 pub mod program;
 pub mod progress;
 pub mod report;
+pub mod secret;
 mod threads;
 pub mod verify;
 pub mod words;

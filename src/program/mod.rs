@@ -2,24 +2,21 @@
 //!
 //! In: a program with arguments, and a deadline. Out: what it printed, or why there is no output. A
 //! program that hangs is ended together with everything that it started. So is a program that
-//! prints without end. Programs never run through a shell and never get input. They always run in
-//! the C locale, so that parsers only have to understand English.
+//! prints without end.
+//!
+//! There are two kinds of programs. Those that this program asks something ([`Programs`]) never run
+//! through a shell and never get input. They always run in the C locale, so that parsers only have
+//! to understand English. Those that the user has named ([`Call`]) run as the user would run them.
+
+mod call;
 
 use std::ffi::OsString;
 use std::fmt;
-use std::io::{self, Read};
-use std::process::{Command, Stdio};
-use std::sync::mpsc::{self, Receiver};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crate::platform::process::spawn_group;
+use crate::cancel::CancelToken;
 
-/// The most bytes that a program may print on one stream.
-const OUTPUT_LIMIT: u64 = 16 << 20;
-
-/// The interval in which a running program is polled.
-const TICK: Duration = Duration::from_millis(15);
+pub use call::Call;
 
 /// What a program printed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -63,6 +60,9 @@ pub enum ProgramError {
     /// It had not finished by the deadline, and was ended.
     #[error("`{0}` did not answer in time and was ended")]
     TimedOut(String),
+    /// The run was cancelled, and the program was ended.
+    #[error("`{0}` was ended because the run was stopped")]
+    Cancelled(String),
     /// It printed more than the limit and was ended.
     #[error("`{0}` printed more than 16 MiB and was ended")]
     TooLong(String),
@@ -93,79 +93,10 @@ pub struct Installed {
 
 impl Programs for Installed {
     fn run(&self, command: &[&str], deadline: Instant) -> Result<ProgramOutput, ProgramError> {
-        let Some((&program, arguments)) = command.split_first() else {
-            return Err(ProgramError::Missing(String::new()));
-        };
-        let mut prepared = Command::new(program);
-        prepared.args(arguments).env("LC_ALL", "C").env("PATH", &self.search_path);
-        prepared.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        run_prepared(prepared, program, deadline)
+        let command = command.iter().map(Into::into).collect();
+        let environment = vec![("LC_ALL", "C".into()), ("PATH", self.search_path.clone())];
+        Call { environment, ..Call::of(command) }.run(deadline, &CancelToken::new())
     }
-}
-
-fn run_prepared(command: Command, program: &str, deadline: Instant) -> Result<ProgramOutput, ProgramError> {
-    let name = || program.to_owned();
-    let mut child = spawn_group(command).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => ProgramError::Missing(name()),
-        io::ErrorKind::PermissionDenied => ProgramError::Denied(name()),
-        _ => ProgramError::Failed(name(), error.to_string()),
-    })?;
-    let stdout = child.stdout().take().map(drain);
-    let stderr = child.stderr().take().map(drain);
-    let ended = loop {
-        match child.try_wait() {
-            Ok(Some(status)) => break Ok(status),
-            Ok(None) if Instant::now() >= deadline => break Err(ProgramError::TimedOut(name())),
-            Ok(None) => thread::sleep(TICK),
-            Err(error) => break Err(ProgramError::Failed(name(), error.to_string())),
-        }
-    };
-    let collected = ended.and_then(|status| {
-        let stdout = collect(stdout, program, deadline)?;
-        let stderr = collect(stderr, program, deadline)?;
-        Ok(ProgramOutput { code: status.code(), stdout, stderr })
-    });
-    if collected.is_err() {
-        // Processes that it started may still have the pipes open. Ending a group that has already
-        // ended does no harm.
-        let _ = child.start_kill();
-        let _ = child.try_wait();
-    }
-    collected
-}
-
-/// Reads a stream to its end on a thread of its own. A stream longer than the limit is closed,
-/// which ends the program that writes.
-fn drain(stream: impl Read + Send + 'static) -> Receiver<io::Result<Vec<u8>>> {
-    let (sender, receiver) = mpsc::channel();
-    let answer = sender.clone();
-    let work = move || {
-        let mut bytes = Vec::new();
-        let result = stream.take(OUTPUT_LIMIT + 1).read_to_end(&mut bytes).map(|_| bytes);
-        // Once the deadline has passed, nobody is receiving any more.
-        let _ = sender.send(result);
-    };
-    if let Err(error) = thread::Builder::new().spawn(work) {
-        let _ = answer.send(Err(error));
-    }
-    receiver
-}
-
-fn collect(
-    stream: Option<Receiver<io::Result<Vec<u8>>>>,
-    program: &str,
-    deadline: Instant,
-) -> Result<String, ProgramError> {
-    let Some(stream) = stream else { return Ok(String::new()) };
-    let left = deadline.saturating_duration_since(Instant::now()).max(TICK);
-    let bytes = stream
-        .recv_timeout(left)
-        .map_err(|_| ProgramError::TimedOut(program.to_owned()))?
-        .map_err(|error| ProgramError::Failed(program.to_owned(), error.to_string()))?;
-    if bytes.len() as u64 > OUTPUT_LIMIT {
-        return Err(ProgramError::TooLong(program.to_owned()));
-    }
-    Ok(decode(&bytes))
 }
 
 /// Text from bytes: UTF-16 if a byte order mark says so (Windows programs), otherwise UTF-8 with
@@ -181,6 +112,8 @@ pub fn decode(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
