@@ -40,7 +40,7 @@
 //! | `secret` | passwords and tokens, from a file, a variable or a program | `cancel`, `platform`, `program` |
 //! | `facts` | what another machine needs to know about this one | |
 //! | `backup` | formats behind one small trait | `cancel`, `lock`, `platform`, `secret`, `threads`, `words` |
-//! | `plan` | what a run will do: immutable and complete | `backup`, `output`, `platform` |
+//! | `plan` | what a run will do: immutable and complete | `backup`, `output`, `platform`, `secret` |
 //! | `verify` | the flow, with one file per stage | `backup`, `cancel`, `exit`, `lock`, `plan`, `platform`, `threads`, `words` |
 //! | `progress` | what a person sees during a run | `backup`, `lock`, `plan`, `verify`, `words` |
 //! | `report` | what people and programs are told after a run | `backup`, `exit`, `output`, `plan`, `platform`, `verify`, `words` |
@@ -83,8 +83,10 @@ pub mod checklist;
 pub mod cli;
 pub mod exit;
 pub mod facts;
+pub mod hooks;
 mod lock;
 pub mod manual;
+pub mod notify;
 pub mod output;
 pub mod plan;
 pub mod platform;

@@ -16,8 +16,10 @@ mod config;
 mod environment;
 mod error;
 mod facts;
+mod fields;
 mod generate;
 mod help;
+mod hooks;
 mod init;
 mod invocation;
 mod layer;
@@ -26,6 +28,8 @@ mod man;
 #[cfg(test)]
 mod manual_tests;
 mod mistakes;
+mod notifiers;
+mod notify;
 mod paths;
 mod plan;
 mod reports;
@@ -33,6 +37,8 @@ mod resolve;
 mod settings;
 mod show;
 mod signals;
+mod source;
+mod tell;
 mod usage;
 mod values;
 mod verify;
@@ -86,6 +92,7 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, Error> {
         Some(Command::Bench(what)) => bench::run(&what, &environment),
         Some(Command::Checklist(what)) => checklist::run(&what, &environment),
         Some(Command::Facts(what)) => facts::run(&what),
+        Some(Command::Notify(what)) => notify::run(&what, &environment),
         Some(Command::Generate(what)) => generate::run(&what, Arguments::command()),
         Some(Command::Help(asked)) => help::run(&asked, &Arguments::command(), &environment),
     }

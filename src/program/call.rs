@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::cancel::CancelToken;
 use crate::lock::lock;
-use crate::platform::process::spawn_group;
+use crate::platform::process::{shell, spawn_group};
 
 use super::{ProgramError, ProgramOutput, decode};
 
@@ -30,6 +30,8 @@ const REST: Duration = Duration::from_secs(1);
 pub struct Call {
     /// The program and its arguments.
     pub command: Vec<OsString>,
+    /// A line for the system's shell, which is run instead.
+    pub shell: Option<String>,
     /// Variables that are added to this program's own environment.
     pub environment: Vec<(&'static str, OsString)>,
     /// What it reads on standard input. Without it, standard input is empty.
@@ -59,18 +61,29 @@ impl Call {
         Self { command, ..Self::default() }
     }
 
+    /// The name of the program, for messages. The line for a shell may contain a secret.
+    fn name(&self) -> String {
+        let program = self.command.first().map(|name| name.to_string_lossy().into_owned());
+        program.unwrap_or_else(|| if self.shell.is_some() { "the shell" } else { "" }.to_owned())
+    }
+
     /// Runs the program to its end, or until `deadline`, or until `cancel` is cancelled.
     ///
     /// # Errors
     /// If it cannot be started, or did not end by itself, or printed too much. In the last two cases
     /// the program was ended, with everything that it started.
     pub fn run(self, deadline: Instant, cancel: &CancelToken) -> Result<ProgramOutput, ProgramError> {
-        let name = self.command.first().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let Some((program, arguments)) = self.command.split_first() else {
-            return Err(ProgramError::Missing(name));
+        let name = self.name();
+        let mut prepared = match (&self.shell, self.command.split_first()) {
+            (Some(line), _) => shell(line),
+            (None, Some((program, arguments))) => {
+                let mut command = Command::new(program);
+                command.args(arguments);
+                command
+            }
+            (None, None) => return Err(ProgramError::Missing(name)),
         };
-        let mut prepared = Command::new(program);
-        prepared.args(arguments).envs(self.environment).stdout(Stdio::piped()).stderr(Stdio::piped());
+        prepared.envs(self.environment).stdout(Stdio::piped()).stderr(Stdio::piped());
         prepared.stdin(if self.input.is_some() { Stdio::piped() } else { Stdio::null() });
         let mut child = spawn_group(prepared).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => ProgramError::Missing(name.clone()),

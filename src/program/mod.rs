@@ -42,6 +42,20 @@ impl ProgramOutput {
         lines.find(|line| !line.is_empty()).map_or_else(|| self.ending(), str::to_owned)
     }
 
+    /// How the program failed, with what it complained about.
+    pub fn failure(&self) -> String {
+        let complaint = self.complaint();
+        if complaint == self.ending() { self.ended() } else { format!("{}: {complaint}", self.ended()) }
+    }
+
+    /// How the program ended, in a sentence.
+    pub fn ended(&self) -> String {
+        match self.code {
+            Some(code) => format!("it ended with exit code {code}"),
+            None => "a signal ended it".to_owned(),
+        }
+    }
+
     /// How the program ended, in words.
     pub fn ending(&self) -> String {
         self.code.map_or_else(|| "ended by a signal".to_owned(), |code| format!("exit code {code}"))
