@@ -222,8 +222,7 @@ impl<'a> Reader<'_, 'a> {
                 return Ok(None);
             };
             let path = written::path(value.clone().into_deserializer());
-            let path =
-                path.map_err(|error| self.source.at(&value.span(), &error.message().replace('\n', ", ")))?;
+            let path = path.map_err(|error| self.source.wrong_at(&value.span(), &error))?;
             Ok(path.map(|path| Output::from(path.into_os_string())))
         })?;
         Ok((settings, others.into_iter().collect()))

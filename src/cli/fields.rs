@@ -55,13 +55,17 @@ impl<'s, 'a> Fields<'s, 'a> {
     /// The value of a key as its type reads it.
     pub fn get<T: Deserialize<'a>>(&mut self, key: &str) -> Result<Option<T>, Error> {
         let Some(value) = self.take(key) else { return Ok(None) };
-        T::deserialize(value.into_deserializer()).map(Some).map_err(|error| self.source.wrong(&error))
+        let span = value.span();
+        T::deserialize(value.into_deserializer())
+            .map(Some)
+            .map_err(|error| self.source.wrong_at(&span, &error))
     }
 
     /// The value of a key by the parser of its flag.
     pub fn parsed<T: FromStr<Err = String>>(&mut self, key: &str) -> Result<Option<T>, Error> {
         let Some(value) = self.take(key) else { return Ok(None) };
-        written::parsed(value.into_deserializer()).map_err(|error| self.source.wrong(&error))
+        let span = value.span();
+        written::parsed(value.into_deserializer()).map_err(|error| self.source.wrong_at(&span, &error))
     }
 
     /// One of several words.
@@ -94,7 +98,8 @@ impl<'s, 'a> Fields<'s, 'a> {
     /// A list of texts, or one text.
     pub fn texts(&mut self, key: &str) -> Result<Vec<String>, Error> {
         let Some(value) = self.take(key) else { return Ok(Vec::new()) };
-        written::texts(value.into_deserializer()).map_err(|error| self.source.wrong(&error))
+        let span = value.span();
+        written::texts(value.into_deserializer()).map_err(|error| self.source.wrong_at(&span, &error))
     }
 
     /// A path, which is made absolute.

@@ -44,8 +44,10 @@ impl HookSettings {
                 BEFORE => found.before = Some(hook(source, value, base)?),
                 AFTER => found.after = Some(hook(source, value, base)?),
                 _ => {
+                    let span = value.span();
                     let limit: Result<Option<Limit>, _> = written::parsed(value.into_deserializer());
-                    found.time_limit = limit.map_err(|error| source.wrong(&error))?.map(|limit| limit.0);
+                    let limit = limit.map_err(|error| source.wrong_at(&span, &error))?;
+                    found.time_limit = limit.map(|limit| limit.0);
                 }
             }
         }

@@ -136,9 +136,9 @@ fn email<'a>(source: &Source<'a>, value: Spanned<DeValue<'a>>, base: Base<'_>) -
     let to = fields.required("to", (!to.is_empty()).then_some(to))?;
     let from = fields.text("from")?;
     let from = fields.required("from", from)?;
-    for address in to.iter().chain([&from]) {
-        notify::check_address(address)
-            .map_err(|problem| fields.wrong(&format!("\"{address}\" is not a mail address: {problem}")))?;
+    if let Some(wrong) = to.iter().chain([&from]).find(|address| !notify::is_address(address)) {
+        let hint = "write it as name@example.org or \"Name <name@example.org>\"";
+        return Err(fields.wrong(&format!("\"{wrong}\" is not a mail address")).hint(hint));
     }
     let server = fields.text("server")?;
     let server = fields.required("server", server)?;

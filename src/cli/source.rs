@@ -55,6 +55,11 @@ impl<'a> Source<'a> {
         }
     }
 
+    /// What the parser of the single value that stands here complains about.
+    pub fn wrong_at(&self, span: &Range<usize>, error: &toml::de::Error) -> Error {
+        self.at(span, &error.message().replace('\n', ", "))
+    }
+
     /// An error about what stands here.
     pub fn at(&self, span: &Range<usize>, message: &str) -> Error {
         let before = self.text.get(..span.start).unwrap_or(self.text);

@@ -10,11 +10,12 @@ use serde_json::json;
 
 use crate::exit::ExitCode;
 use crate::plan::Plan;
-use crate::report::model::{FindingPart, PlanPart};
+use crate::report::model::PlanPart;
 use crate::report::terminal::{self, SummaryStyle, why};
 use crate::report::{Model, incomplete, variables};
 use crate::words::{self, counted, printable};
 
+use super::listed::{LISTED, listed};
 use super::page;
 
 /// Name and version of the JSON form.
@@ -24,8 +25,6 @@ pub const SCHEMA_NAME: &str = "bkverify-notice/1";
 const SUBJECT: usize = 150;
 /// Columns of the plain text.
 const WIDTH: usize = 72;
-/// How many files the JSON form and the page list.
-const LISTED: usize = 20;
 
 /// A message about a run, or a test.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,14 +45,6 @@ pub struct Message {
     pub exit_code: ExitCode,
     /// Whether this is a test.
     pub is_test: bool,
-}
-
-/// What was found that a person should see: a heading, the first items with their reasons, and how
-/// many there are.
-pub(super) struct Listed<'a> {
-    pub title: &'static str,
-    pub items: Vec<(&'a str, String)>,
-    pub total: u64,
 }
 
 impl Message {
@@ -162,8 +153,7 @@ fn finding(model: &Model) -> String {
 fn advice(model: &Model) -> Vec<String> {
     let mut advice = Vec::new();
     let job = model.plan.job.as_deref().map_or(String::new(), |job| format!(" --job {}", quoted(job)));
-    if let Some(error) = &model.error {
-        advice.extend(error.hint.iter().map(|hint| hint.replace('\n', "; ")));
+    if model.error.is_some() {
         advice.push(format!("See what a run would do: bkverify plan{job}"));
     }
     if model.counts.bad > 0 {
@@ -208,46 +198,11 @@ fn quoted(word: &str) -> String {
     if is_plain { word.into_owned() } else { format!("\"{word}\"") }
 }
 
-/// What was found that a person should see.
-fn listed(model: &Model) -> Vec<Listed<'_>> {
-    let corrupt = |one: &FindingPart| one.verdict.is_alarm() && !one.verdict.is_bad();
-    let missing = model.completeness.as_ref().map_or(&[][..], |found| &found.missing);
-    let mut all = vec![
-        findings(model, "Bad in the backup", model.counts.bad, &|one| one.verdict.is_bad()),
-        findings(
-            model,
-            "Corrupt originals, of which the backup has the right bytes",
-            model.counts.original_corrupt,
-            &corrupt,
-        ),
-        lines("Parts of the backup that cannot be listed", &model.damage),
-        lines("Folders that this account may not list", &model.denied),
-        lines("Originals that the backup does not contain", missing),
-    ];
-    all.retain(|list| list.total > 0);
-    all
-}
-
-fn findings<'a>(
-    model: &'a Model,
-    title: &'static str,
-    total: u64,
-    which: &dyn Fn(&FindingPart) -> bool,
-) -> Listed<'a> {
-    let found = model.findings.iter().filter(|one| which(one)).take(LISTED);
-    let items = found.map(|one| (one.path.as_str(), format!("{}: {}", one.verdict.word(), why(one))));
-    Listed { title, items: items.collect(), total }
-}
-
-fn lines<'a>(title: &'static str, all: &'a [String]) -> Listed<'a> {
-    let items = all.iter().take(LISTED).map(|line| (line.as_str(), String::new()));
-    Listed { title, items: items.collect(), total: all.len() as u64 }
-}
-
 /// The plain text: the facts first, then the summary that the terminal shows.
 fn text(model: &Model, machine: &str, advice: &[String], report: Option<&str>) -> String {
     let mut text = String::new();
-    for (name, value) in page::facts(model, machine) {
+    // The summary names the backup.
+    for (name, value) in page::facts(model, machine).into_iter().filter(|(name, _)| *name != "Backup") {
         let line = format!("{:<10}{}", format!("{name}:"), printable(&value));
         text.push_str(&words::wrap(&line, WIDTH, 10));
         text.push('\n');
@@ -278,7 +233,8 @@ fn short_text(model: &Model, advice: &[String]) -> String {
             text.push_str(&format!("\n- and {} more", words::count(list.total - 3)));
         }
     }
-    if let Some(first) = advice.first() {
+    let hint = model.error.as_ref().and_then(|error| error.hint.as_ref());
+    if let Some(first) = hint.or(advice.first()) {
         text.push_str(&format!("\n{}", printable(first)));
     }
     text

@@ -10,6 +10,7 @@
 mod change;
 mod command;
 mod email;
+mod listed;
 mod message;
 mod page;
 mod webhook;
@@ -22,7 +23,7 @@ use std::time::{Duration, Instant};
 use crate::plan::{Notifier, Occasion, Recipient, WebhookForm};
 
 pub use change::{Previous, fingerprint, is_due};
-pub use email::check_address;
+pub use email::is_address;
 pub use message::{Message, SCHEMA_NAME};
 pub use webhook::check_url;
 

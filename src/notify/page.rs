@@ -7,7 +7,7 @@ use crate::report::model::Model;
 use crate::report::{incomplete, terminal};
 use crate::words;
 
-use super::message::Listed;
+use super::listed::Listed;
 
 /// Facts that begin the message: a name and a value.
 pub fn facts(model: &Model, machine: &str) -> Vec<(&'static str, String)> {
@@ -41,7 +41,9 @@ pub fn render(
     let mut body = format!("<h1 style=\"color:{color}\">{word}</h1>\n");
     let statement = model.assurance.as_ref().and_then(|found| found.sentence.clone());
     let rest = model.assurance.as_ref().and_then(|found| found.rest.clone());
-    for sentence in [Some(model.headline.clone()), incomplete(model), statement, rest].into_iter().flatten() {
+    let hint = model.error.as_ref().and_then(|error| error.hint.clone());
+    let sentences = [Some(model.headline.clone()), hint, incomplete(model), statement, rest];
+    for sentence in sentences.into_iter().flatten() {
         add(&mut body, format_args!("<p>{}</p>\n", escape(&sentence)));
     }
     for list in lists {
