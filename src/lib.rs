@@ -10,8 +10,9 @@
 //! ```text
 //!                                cli
 //!                 ┌──────────┬────┴─────┬───────────┐
+//!             checklist    bench     ledger     progress
 //!                 │          │    notify, hooks     │
-//!             checklist    bench     report     progress
+//!                 │          │        report        │
 //!                 └──────────┴────┬─────┴───────────┘
 //!                              verify
 //!                                 │
@@ -45,11 +46,12 @@
 //! | `verify` | the flow, with one file per stage | `backup`, `cancel`, `exit`, `lock`, `plan`, `platform`, `threads`, `words` |
 //! | `progress` | what a person sees during a run | `backup`, `lock`, `plan`, `verify`, `words` |
 //! | `report` | what people and programs are told after a run | `backup`, `exit`, `output`, `plan`, `platform`, `verify`, `words` |
+//! | `ledger` | what every run found and what is known of every file, in one SQLite file | `backup`, `lock`, `plan`, `platform`, `report`, `verify`, `words` |
 //! | `notify` | tells people and programs how a run ended | `cancel`, `exit`, `plan`, `program`, `report`, `secret`, `words` |
 //! | `hooks` | programs that run before and after a run | `cancel`, `exit`, `plan`, `program`, `report`, `words` |
 //! | `bench` | what a verification costs on these disks | `backup`, `cancel`, `exit`, `lock`, `output`, `plan`, `platform`, `threads`, `verify`, `words` |
 //! | `checklist` | the other steps before a migration, with one file per check | `backup`, `cancel`, `exit`, `facts`, `output`, `plan`, `platform`, `program`, `report`, `verify`, `words` |
-//! | `cli` | the only room that knows the command line, the configuration file and the environment | `backup`, `bench`, `cancel`, `checklist`, `exit`, `facts`, `hooks`, `manual`, `notify`, `output`, `plan`, `platform`, `program`, `progress`, `report`, `secret`, `threads`, `verify`, `words` |
+//! | `cli` | the only room that knows the command line, the configuration file and the environment | `backup`, `bench`, `cancel`, `checklist`, `exit`, `facts`, `hooks`, `ledger`, `manual`, `notify`, `output`, `plan`, `platform`, `program`, `progress`, `report`, `secret`, `threads`, `verify`, `words` |
 //!
 //! The draw ([`verify::sample`]), the verdict ([`verify::verdict`]), the statement
 //! ([`verify::assurance`]) and the outcome ([`verify::conclude`]) are pure functions. Each is
@@ -87,6 +89,7 @@ pub mod cli;
 pub mod exit;
 pub mod facts;
 pub mod hooks;
+pub mod ledger;
 mod lock;
 pub mod manual;
 pub mod notify;

@@ -32,6 +32,7 @@ mod notifiers;
 mod notify;
 mod paths;
 mod plan;
+mod remember;
 mod reports;
 mod resolve;
 mod settings;

@@ -3,46 +3,46 @@
 
 use std::path::Path;
 
-use super::error::warn;
 use super::local::machine_name;
-use crate::backup::path_text;
 use crate::notify::{self, Delivery, Message, Previous, UnderWay};
 use crate::plan::{Notifier, Occasion, Plan};
 use crate::report::Model;
 
-/// Those that are told that a run begins.
-pub struct Telling(UnderWay);
+/// Those that are told of a run.
+pub struct Telling {
+    begun: UnderWay,
+    previous: Previous,
+}
 
 impl Telling {
-    /// Tells them, without waiting for their answers.
-    pub fn begin(plan: &Plan) -> Self {
-        Self(notify::begin(&plan.notifiers))
+    /// Tells those that a run begins who want to know, without waiting for their answers.
+    /// `previous` is how the run before ended.
+    pub fn begin(plan: &Plan, previous: Previous) -> Self {
+        Self { begun: notify::begin(&plan.notifiers), previous }
     }
 
-    /// Tells how the run ended, and waits until everybody was told or given up.
-    pub fn finish(self, plan: &Plan, model: &Model, previous: &Previous) {
+    /// Tells how the run ended, waits until everybody was told or given up, and says who was not.
+    /// `report` is the file with the JSON report.
+    pub fn finish(self, plan: &Plan, model: &Model, report: Option<&str>) -> Vec<String> {
         // In this order: a server that learns of the end before the beginning thinks that the run
         // has begun again. That it did not hear of the beginning matters to nobody.
-        let _ = self.0.finish();
-        let due: Vec<&Notifier> =
-            plan.notifiers.iter().filter(|one| notify::is_due(one.when, model, previous)).collect();
+        let _ = self.begun.finish();
+        let mut warnings = Vec::new();
         let waits_for_change = plan.notifiers.iter().any(|one| one.when == Occasion::OnChange);
-        if waits_for_change && *previous == Previous::Unknown {
-            warn(
-                "how the last run of this job ended is not known, so notifications that are sent on-change \
-                 are sent as on-failure",
+        if waits_for_change && self.previous == Previous::Unknown {
+            warnings.push(
+                "how the last run of this job ended is not known, so what is sent on-change is sent on-failure"
+                    .to_owned(),
             );
         }
-        if due.is_empty() {
-            return;
+        let is_due = |one: &&Notifier| notify::is_due(one.when, model, &self.previous);
+        let due: Vec<&Notifier> = plan.notifiers.iter().filter(is_due).collect();
+        if !due.is_empty() {
+            let message = Message::new(model, &machine_name(), report);
+            let deliveries = notify::tell(due.into_iter(), message).finish();
+            warnings.extend(deliveries.iter().filter_map(not_told));
         }
-        let report = json_report(plan).map(path_text);
-        let message = Message::new(model, &machine_name(), report.as_deref());
-        for delivery in notify::tell(due.into_iter(), message).finish() {
-            if let Some(warning) = not_told(&delivery) {
-                warn(&warning);
-            }
-        }
+        warnings
     }
 }
 

@@ -1,46 +1,54 @@
-//! The main job, which needs no subcommand: verifies, answering signals, and writes the reports.
+//! The main job, which needs no subcommand: verifies, answering signals, writes the reports, and
+//! tells people.
 
 use super::environment::Environment;
-use super::error::{Error, warn};
+use super::error::{self, Error};
 use super::invocation::Verify;
+use super::remember::Remembered;
 use super::tell::{Telling, json_report};
 use super::{resolve, signals};
 use crate::backup::path_text;
 use crate::cancel::CancelToken;
 use crate::exit::ExitCode;
-use crate::notify::Previous;
 use crate::plan::Plan;
 use crate::report::Model;
-use crate::verify::Memory;
+use crate::verify::{Observer, Observers};
 use crate::{hooks, progress, report, verify};
+
+/// How a run ended: its report, and the exit code or the error that the program ends with.
+type Ended = (Model, Result<ExitCode, Error>);
 
 /// Verifies as flags and configuration say.
 pub fn run(flags: Verify, environment: &Environment) -> Result<ExitCode, Error> {
     execute(&resolve::plan(flags, environment)?)
 }
 
-/// One job from end to end. Nothing here is decided by who is told, or by what runs before and
-/// after, with one exception: if the first hook fails, nothing is verified.
+/// One run from end to end. What is remembered, what runs after it and who is told changes nothing
+/// about its result. Only if the first hook fails, nothing is verified.
 fn execute(plan: &Plan) -> Result<ExitCode, Error> {
     let cancel = CancelToken::new();
     signals::install(&cancel)?;
-    let telling = Telling::begin(plan);
+    let remembered = Remembered::begin(plan)?;
+    warn(remembered.warnings().iter().cloned());
+    let telling = Telling::begin(plan, remembered.previous());
     let (model, ended) = match hooks::before(plan, &cancel) {
-        Ok(()) => verify(plan, &cancel),
-        Err(failed) => not_begun(plan, &failed),
+        Ok(()) => verify(plan, &remembered, &cancel),
+        Err(failed) => {
+            failure(plan, Error::from_stage(failed.exit_code(), &failed, Some(failed.hint())), false)
+        }
     };
-    if let Err(failed) = hooks::after(plan, &model, json_report(plan).map(path_text).as_deref()) {
-        warn(&failed.to_string());
-    }
-    telling.finish(plan, &model, &Previous::Unknown);
+    warn(remembered.finish(&model));
+    let report = json_report(plan).map(path_text);
+    warn(hooks::after(plan, &model, report.as_deref()).err().map(|failed| failed.to_string()));
+    warn(telling.finish(plan, &model, report.as_deref()));
     ended
 }
 
-/// Verifies and reports. What is returned is the report, whether it could be written or not, and
-/// how the program ends.
-fn verify(plan: &Plan, cancel: &CancelToken) -> (Model, Result<ExitCode, Error>) {
+/// Verifies and reports.
+fn verify(plan: &Plan, remembered: &Remembered, cancel: &CancelToken) -> Ended {
     let progress = progress::for_plan(&plan.outputs.terminal);
-    let done = verify::run(plan, Memory::default(), cancel, &*progress);
+    let observers = [&*progress, remembered as &dyn Observer];
+    let done = verify::run(plan, remembered.memory(), cancel, &Observers(&observers));
     drop(progress);
     let outcome = match done {
         Ok(outcome) => outcome,
@@ -62,15 +70,16 @@ fn verify(plan: &Plan, cancel: &CancelToken) -> (Model, Result<ExitCode, Error>)
     (model, ended)
 }
 
-/// The end of a run whose first hook failed.
-fn not_begun(plan: &Plan, failed: &hooks::Error) -> (Model, Result<ExitCode, Error>) {
-    let error = Error::from_stage(failed.exit_code(), failed, Some(failed.hint()));
-    failure(plan, error, false)
+/// Tells a person of something that changes nothing about the run.
+fn warn(warnings: impl IntoIterator<Item = String>) {
+    for text in warnings {
+        error::warn(&text);
+    }
 }
 
 /// Writes the reports of a run that ended in an error: an old one would pass for its own. Where a
 /// report may not be written, none is.
-fn failure(plan: &Plan, error: Error, is_about_reports: bool) -> (Model, Result<ExitCode, Error>) {
+fn failure(plan: &Plan, error: Error, is_about_reports: bool) -> Ended {
     let failure = report::Failure {
         exit_code: error.exit_code(),
         message: error.message(),

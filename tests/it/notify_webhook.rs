@@ -199,3 +199,48 @@ fn the_plan_shows_who_is_told_without_secrets() {
         .out_has(&format!("notify           always: webhook {} (ntfy)\n", server.url("/***")));
     assert!(server.requests().is_empty());
 }
+
+#[test]
+fn what_was_found_once_is_told_once_and_the_repair_is_told_too() {
+    let server = HttpServer::start(&[Answer::status("200 OK")]);
+    let notify =
+        format!("[[jobs.nightly.notify.webhook]]\nwhen = 'on-change'\nurl = '{}'\n", server.url("/x"));
+    let world = job(true, &notify);
+    let told = |code| {
+        let before = server.requests().len();
+        run(&world).exits(code).err_is("");
+        server.requests().len() > before
+    };
+    assert!(told(1), "the first night");
+    assert!(!told(1), "the same bad file");
+    std::fs::write(world.path("b/a"), "rot!").unwrap();
+    assert!(told(1), "another bad file");
+    assert!(!told(1));
+    for (name, content) in [("b/a", "good"), ("b/b", "same")] {
+        std::fs::write(world.path(name), content).unwrap();
+    }
+    assert!(told(0), "both are good again");
+    assert!(!told(0));
+    std::fs::rename(world.path("b"), world.path("away")).unwrap();
+    let before = server.requests().len();
+    for _ in 0..2 {
+        run(&world).exits(4);
+    }
+    assert_eq!(server.requests().len(), before + 1, "the same error");
+}
+
+#[test]
+fn without_a_ledger_a_change_is_not_known_and_every_failure_is_told() {
+    let server = HttpServer::start(&[Answer::status("200 OK")]);
+    let notify = format!(
+        "state = 'none'\n[[jobs.nightly.notify.webhook]]\nwhen = 'on-change'\nurl = '{}'\n",
+        server.url("/x")
+    );
+    let world = job(true, &notify);
+    for times in 1..=2 {
+        let ran = run(&world).exits(1);
+        assert_eq!(ran.err.lines().count(), 1, "{ran}");
+        ran.err_has("warning: how the last run of this job ended is not known, so what is sent on-change is sent on-failure");
+        assert_eq!(server.requests().len(), times);
+    }
+}
