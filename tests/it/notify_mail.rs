@@ -1,5 +1,5 @@
 //! E-mail, delivered to a real mail server (aiosmtpd, from Debian's package python3-aiosmtpd) with
-//! TLS, STARTTLS and a login, and read back.
+//! TLS, STARTTLS and a login, and read back. Beside it, a webhook of a real server with TLS.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use crate::notify_webhook::job;
 use crate::world::World;
 
-/// A mail server that runs until this is dropped.
+/// A server with TLS in Debian's Python that runs until this is dropped.
 struct MailServer {
     child: Child,
     port: u16,
@@ -21,18 +21,26 @@ fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/notify").join(name)
 }
 
+/// Debian's packages belong to Debian's Python, which may not be the first in the path.
+fn python() -> Command {
+    Command::new(if Path::new("/usr/bin/python3").exists() { "/usr/bin/python3" } else { "python3" })
+}
+
 impl MailServer {
     fn start(mode: &str) -> Self {
+        Self::run("smtp-server.py", &[mode])
+    }
+
+    /// Starts a script with these arguments, the folder of the certificates, and the file for what
+    /// it gets.
+    fn run(script: &str, arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        if mode != "plain" {
-            let made = Command::new("sh").arg(data("certificates")).arg(folder.path()).status().unwrap();
-            assert!(made.success(), "no certificates: install openssl (`.ci/test` does)");
-        }
-        // Debian's packages belong to Debian's Python, which may not be the first in the path.
-        let python = if Path::new("/usr/bin/python3").exists() { "/usr/bin/python3" } else { "python3" };
-        let mut child = Command::new(python)
-            .arg(data("smtp-server.py"))
-            .args([Path::new(mode), folder.path(), &folder.path().join("mail")])
+        let made = Command::new("sh").arg(data("certificates")).arg(folder.path()).status().unwrap();
+        assert!(made.success(), "no certificates: install openssl (`.ci/test` does)");
+        let mut child = python()
+            .arg(data(script))
+            .args(arguments)
+            .args([folder.path(), &folder.path().join("mail")])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -40,7 +48,7 @@ impl MailServer {
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
         let port = line.trim().parse();
-        let port = port.expect("the mail server did not start: install python3-aiosmtpd (`.ci/test` does)");
+        let port = port.expect("the server did not start: install python3-aiosmtpd (`.ci/test` does)");
         Self { child, port, folder }
     }
 
@@ -85,7 +93,7 @@ kinds = [part.get_content_type() for part in mail.iter_parts()]
 assert kinds == ['text/plain', 'text/html'], kinds
 sys.stdout.write('\\0'.join([mail['subject']] + [part.get_content() for part in mail.iter_parts()]))
 ";
-    let mut command = Command::new("/usr/bin/python3");
+    let mut command = python();
     command.args(["-c", PARSE]);
     let ran = crate::world::RunResult::of(command, mail).exits(0);
     let parts: Vec<_> = ran.out.split('\0').map(|part| part.replace("\r\n", "\n")).collect();
@@ -163,4 +171,18 @@ fn without_encryption_nothing_is_sent_to_a_server_that_should_offer_it() {
         "security = 'starttls'\nuser = 'bkverify'\npassword = { file = 'password' }\ntime-limit = '3s'";
     server.world(false, more).run("--job nightly").exits(0).err_has("could not notify mail to ");
     assert_eq!(server.mail(), None);
+}
+
+#[test]
+fn a_webhook_with_tls_is_told_if_its_certificate_is_trusted() {
+    let server = MailServer::run("https-server.py", &[]);
+    let hook = format!("[[jobs.nightly.notify.webhook]]\nurl = 'https://localhost:{}/5ecre7'\n", server.port);
+    let told = |more: &str| job(true, &format!("{hook}{more}")).run("--job nightly").exits(1);
+    told("time-limit = '1s'\n").err_has("could not notify webhook https://localhost:").err_has("certificate");
+    assert_eq!(server.mail(), None);
+    let ca = server.folder.path().join("ca.pem");
+    told(&format!("ca = '{}'\n", ca.display())).err_is("");
+    assert!(server.mail().unwrap().contains("\"result\": \"fail\""));
+    let empty = "ca = 'bkverify.toml'\n";
+    told(empty).err_has("cannot read the certificates in ").err_has(": there is none in it");
 }
