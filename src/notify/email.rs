@@ -8,7 +8,7 @@ use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
 use lettre::{SmtpTransport, Transport};
 
-use super::{Failure, Message};
+use super::{Failure, Message, in_words, late};
 use crate::plan::{Email, Security};
 use crate::secret::SecretText;
 use crate::words::printable;
@@ -95,19 +95,33 @@ fn failed(
     password: Option<&SecretText>,
     patience: Duration,
 ) -> Failure {
-    if error.is_timeout() {
-        return Failure::passing(format!("no answer within {} s", patience.as_secs().max(1)));
+    let other_tls = match email.security {
+        Security::Tls => "",
+        _ => ". If the server uses TLS from the start, set security = \"tls\"",
+    };
+    if error.is_timeout() || is_without_answer(error) {
+        return Failure::passing(format!("{}{other_tls}", late(patience)));
     }
     // A server may repeat what it was sent.
     let text = error.to_string();
     let text = password.map_or(text.clone(), |password| text.replace(password.reveal(), "***"));
-    let text = printable(text.trim()).into_owned();
-    let problem = if error.is_client() && email.security == Security::StartTls {
-        format!("{text}; if the server uses TLS from the start, set security = \"tls\"")
-    } else {
-        text
-    };
-    Failure { problem, is_final: error.is_permanent() || error.is_client() }
+    let text = in_words(&printable(text.trim()));
+    Failure { problem: text, is_final: error.is_permanent() || error.is_client() }
+}
+
+/// Whether a read ended at its time limit, which Unix reports as if there were nothing to read yet.
+fn is_without_answer(error: &lettre::transport::smtp::Error) -> bool {
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        if error
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
+        {
+            return true;
+        }
+        source = error.source();
+    }
+    false
 }
 
 #[cfg(test)]

@@ -61,6 +61,20 @@ impl From<crate::secret::Error> for Failure {
     }
 }
 
+/// What the system or a library says, with the next step if it is about trust.
+fn in_words(text: &str) -> String {
+    if text.contains("certificate") {
+        format!("{text}. If that is right, name the file of the certificates to trust as ca")
+    } else {
+        text.to_owned()
+    }
+}
+
+/// That an attempt had no answer in this time.
+fn late(patience: Duration) -> String {
+    format!("no answer within {} s", patience.as_millis().div_ceil(1000))
+}
+
 /// What became of telling one recipient.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {

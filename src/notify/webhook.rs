@@ -13,7 +13,7 @@ use ureq::http::{Response, Uri, header};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body};
 
-use super::{Failure, Message};
+use super::{Failure, Message, in_words, late};
 use crate::exit::ExitCode;
 use crate::plan::{WebAddress, Webhook, WebhookForm};
 use crate::secret::SecretText;
@@ -202,15 +202,14 @@ fn judge(mut response: Response<Body>, secrets: &Secrets<'_>) -> Result<String, 
 /// Why there is no answer.
 fn failed(error: &ureq::Error, patience: Duration, secrets: &Secrets<'_>) -> Failure {
     match error {
-        ureq::Error::Timeout(_) => {
-            Failure::passing(format!("no answer within {} s", patience.as_secs().max(1)))
-        }
+        ureq::Error::Timeout(_) => Failure::passing(late(patience)),
         ureq::Error::HostNotFound => Failure::passing("the name of its host is not known"),
         ureq::Error::BadUri(_) => Failure::lasting("the URL cannot be read"),
         ureq::Error::Http(_) => {
             Failure::lasting("the URL or the token has characters that HTTP does not allow")
         }
-        other => Failure::passing(secrets.hide(&other.to_string())),
+        ureq::Error::Io(error) => Failure::passing(in_words(&secrets.hide(&error.to_string()))),
+        other => Failure::passing(in_words(&secrets.hide(&other.to_string()))),
     }
 }
 

@@ -151,7 +151,11 @@ fn an_unknown_certificate_a_wrong_password_and_the_wrong_kind_of_tls_are_warning
     for (more, password, problem) in [
         (unknown, "5ecre7-p4ss", "certificate"),
         (server.login("tls"), "wr0ng-p4ss", "535"),
-        (server.login("starttls"), "5ecre7-p4ss", ""),
+        (
+            server.login("starttls"),
+            "5ecre7-p4ss",
+            "no answer within 3 s. If the server uses TLS from the start",
+        ),
     ] {
         let world = server.world(false, &format!("{more}\ntime-limit = '3s'"));
         fs::write(world.path("password"), password).unwrap();
