@@ -95,15 +95,22 @@ enum Sent {
 
 /// Attempts that are under way.
 #[must_use]
-pub struct UnderWay(Vec<(String, Instant, Receiver<Result<String, String>>)>);
+pub struct UnderWay(Vec<Attempts>);
+
+/// The attempts to tell one recipient.
+struct Attempts {
+    recipient: String,
+    until: Instant,
+    answer: Receiver<Result<String, String>>,
+}
 
 impl UnderWay {
     /// Waits until every recipient was told or given up.
     pub fn finish(self) -> Vec<Delivery> {
-        let finish = |(recipient, until, answer): (String, Instant, Receiver<_>)| {
-            let left = (until + GRACE).saturating_duration_since(Instant::now());
+        let finish = |of: Attempts| {
+            let left = (of.until + GRACE).saturating_duration_since(Instant::now());
             let late = |_| Err("no answer within the time limit".to_owned());
-            Delivery { recipient, result: answer.recv_timeout(left).unwrap_or_else(late) }
+            Delivery { recipient: of.recipient, result: of.answer.recv_timeout(left).unwrap_or_else(late) }
         };
         self.0.into_iter().map(finish).collect()
     }
@@ -138,7 +145,7 @@ fn send<'n>(notifiers: impl Iterator<Item = &'n Notifier>, sent: &Sent) -> Under
             // If no thread can be started, they are told one after the other.
             work();
         }
-        (notifier.to_string(), until, answer)
+        Attempts { recipient: notifier.to_string(), until, answer }
     };
     UnderWay(notifiers.map(one).collect())
 }
