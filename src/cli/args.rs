@@ -14,6 +14,7 @@ use super::help::{self, Help};
 use super::init::Init;
 use super::invocation::Verify;
 use super::ledger::LedgerCommand;
+use super::notify::Notify;
 use super::usage::{CONFIGURATION, EXAMPLES, exit_codes};
 
 /// Proves that a backup restores
@@ -53,6 +54,9 @@ pub enum Command {
     /// Check, prune or export what runs remember
     #[command(subcommand)]
     Ledger(LedgerCommand),
+    /// Try out who is told how a run ended
+    #[command(subcommand)]
+    Notify(Notify),
     /// Print manual pages, shell completions or the report's schema
     #[command(subcommand)]
     Generate(Generate),

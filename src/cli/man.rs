@@ -12,6 +12,7 @@ use roff::{Roff, bold, roman};
 
 use super::checklist;
 use super::ledger;
+use super::notify;
 use super::usage::{CONFIGURATION, EXAMPLES, Example, exit_codes};
 use crate::checklist::CHECKS;
 use crate::manual::{TOPICS, find, roff as page};
@@ -166,6 +167,7 @@ pub fn exit_status(name: &str) -> Vec<(i32, &'static str)> {
         "bkverify-bench" => BENCH_EXIT_CODES.to_vec(),
         "bkverify-checklist" => checklist::EXIT_CODES.to_vec(),
         "bkverify-ledger-check" => ledger::CHECK_EXIT_CODES.to_vec(),
+        "bkverify-notify" | "bkverify-notify-test" => notify::EXIT_CODES.to_vec(),
         _ => PLAIN_EXIT_CODES.to_vec(),
     }
 }
@@ -197,6 +199,9 @@ fn examples(name: &str) -> &'static [Example] {
             "A step that a person did, which counts for two weeks:",
             &["bkverify checklist done migration-tool --note \"ran on sbs01, no errors\" --valid-for 14d"],
         )],
+        "bkverify-notify" | "bkverify-notify-test" => {
+            &[("Does everybody get the message?", &["bkverify notify test --job nightly"])]
+        }
         "bkverify-facts" => &[(
             "Compare this machine's clock with that of another:",
             &["ssh dc01 bkverify facts --json | bkverify checklist clock --against -"],
@@ -237,7 +242,7 @@ fn files(name: &str) -> Vec<(&'static str, &'static str)> {
         C:\\ProgramData\\bkverify; the ledger is in its folder state, or in %LOCALAPPDATA%\\bkverify).",
     )];
     match name {
-        "bkverify-bench" => config.to_vec(),
+        "bkverify-bench" | "bkverify-notify-test" => config.to_vec(),
         "bkverify" | "bkverify-plan" | "bkverify-checklist" => config.into_iter().chain(state).collect(),
         "bkverify-checklist-done" => state.to_vec(),
         name if name.starts_with("bkverify-ledger") => config.into_iter().chain(state).collect(),
@@ -264,6 +269,9 @@ fn environment(name: &str) -> Vec<(&'static str, &'static str)> {
             .push(("BKVERIFY_STATE_DIR", "The state folder, instead of the one below FILES; none for none."));
         found.push(("STATE_DIRECTORY", "The same, as systemd sets it for a service."));
         found.push(("XDG_STATE_HOME", "Instead of ~/.local/state."));
+    }
+    if name == "bkverify" || name.starts_with("bkverify-notify") {
+        found.push(("ALL_PROXY, HTTPS_PROXY, HTTP_PROXY, NO_PROXY", "The proxy for webhooks."));
     }
     if !files(name).is_empty() {
         found.push(("XDG_CONFIG_HOME", "Instead of ~/.config."));

@@ -16,8 +16,10 @@ mod config;
 mod environment;
 mod error;
 mod facts;
+mod fields;
 mod generate;
 mod help;
+mod hooks;
 mod init;
 mod invocation;
 mod layer;
@@ -27,6 +29,8 @@ mod man;
 #[cfg(test)]
 mod manual_tests;
 mod mistakes;
+mod notifiers;
+mod notify;
 mod paths;
 mod plan;
 mod remember;
@@ -35,6 +39,8 @@ mod resolve;
 mod settings;
 mod show;
 mod signals;
+mod source;
+mod tell;
 mod usage;
 mod values;
 mod verify;
@@ -89,6 +95,7 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, Error> {
         Some(Command::Checklist(what)) => checklist::run(&what, &environment),
         Some(Command::Facts(what)) => facts::run(&what),
         Some(Command::Ledger(what)) => ledger::run(&what, &environment),
+        Some(Command::Notify(what)) => notify::run(&what, &environment),
         Some(Command::Generate(what)) => generate::run(&what, Arguments::command()),
         Some(Command::Help(asked)) => help::run(&asked, &Arguments::command(), &environment),
     }

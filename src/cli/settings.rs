@@ -16,7 +16,9 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory};
 use serde::Deserialize;
 
+use super::hooks::HookSettings;
 use super::layer::{Layer, settings};
+use super::notifiers::NotifySettings;
 use super::paths::Base;
 use super::reports::ReportSettings;
 use super::show;
@@ -264,6 +266,14 @@ settings! {
         #[command(flatten)]
         #[serde(skip)]
         reports: ReportSettings,
+        /// What runs before and after. The configuration reads it itself.
+        #[arg(skip)]
+        #[serde(skip)]
+        hooks: HookSettings,
+        /// Who is told. The configuration reads it itself.
+        #[arg(skip)]
+        #[serde(skip)]
+        notify: NotifySettings,
     }
 }
 

@@ -13,12 +13,21 @@ mod cli;
 mod cli_config;
 mod contract;
 mod doors;
+#[cfg(unix)]
+mod hooks;
 mod house;
+mod http_server;
 mod ledger;
 #[cfg(unix)]
 mod ledger_unix;
 mod manual;
+mod notify_config;
+#[cfg(target_os = "linux")]
+mod notify_mail;
+mod notify_webhook;
 mod pack;
+#[cfg(unix)]
+mod secrets;
 mod tidy;
 #[cfg(unix)]
 mod unix;
