@@ -18,7 +18,7 @@
 //!                                 │
 //!                              backup
 //!                                 │
-//!            words, facts, manual, output, threads, lock, cancel, exit
+//!       schedule, words, facts, manual, output, threads, lock, cancel, exit
 //!                                 │
 //!                             platform
 //! ```
@@ -43,8 +43,9 @@
 //! | `progress` | what a person sees during a run | `backup`, `lock`, `plan`, `verify`, `words` |
 //! | `report` | what people and programs are told after a run | `backup`, `exit`, `output`, `plan`, `platform`, `verify`, `words` |
 //! | `bench` | what a verification costs on these disks | `backup`, `cancel`, `exit`, `lock`, `output`, `plan`, `platform`, `threads`, `verify`, `words` |
+//! | `schedule` | what has a scheduler of the machine run a job, and tells whether it did | `exit`, `output` |
 //! | `checklist` | the other steps before a migration, with one file per check | `backup`, `cancel`, `exit`, `facts`, `output`, `plan`, `platform`, `report`, `verify`, `words` |
-//! | `cli` | the only room that knows the command line, the configuration file and the environment | `backup`, `bench`, `cancel`, `checklist`, `exit`, `facts`, `manual`, `output`, `plan`, `platform`, `progress`, `report`, `threads`, `verify`, `words` |
+//! | `cli` | the only room that knows the command line, the configuration file and the environment | `backup`, `bench`, `cancel`, `checklist`, `exit`, `facts`, `manual`, `output`, `plan`, `platform`, `progress`, `report`, `schedule`, `threads`, `verify`, `words` |
 //!
 //! The draw ([`verify::sample`]), the verdict ([`verify::verdict`]), the statement
 //! ([`verify::assurance`]) and the outcome ([`verify::conclude`]) are pure functions. Each is
@@ -88,6 +89,7 @@ pub mod plan;
 pub mod platform;
 pub mod progress;
 pub mod report;
+pub mod schedule;
 mod threads;
 pub mod verify;
 pub mod words;

@@ -13,6 +13,7 @@ use super::generate::Generate;
 use super::help::{self, Help};
 use super::init::Init;
 use super::invocation::Verify;
+use super::schedule::ScheduleArgs;
 use super::usage::{CONFIGURATION, EXAMPLES, exit_codes};
 
 /// Proves that a backup restores
@@ -47,6 +48,8 @@ pub enum Command {
     Bench(Box<BenchArgs>),
     /// Look at the rest of what must be true of a server before it is migrated
     Checklist(Box<ChecklistArgs>),
+    /// Have the machine's scheduler run a job, and see whether it did
+    Schedule(ScheduleArgs),
     /// Print what another machine needs to know of this one, to compare clocks and time zones
     Facts(FactsArgs),
     /// Print manual pages, shell completions or the report's schema

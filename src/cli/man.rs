@@ -10,8 +10,8 @@ use clap::Command;
 use clap_mangen::Man;
 use roff::{Roff, bold, roman};
 
-use super::checklist;
 use super::usage::{CONFIGURATION, EXAMPLES, Example, exit_codes};
+use super::{checklist, schedule};
 use crate::checklist::CHECKS;
 use crate::manual::{TOPICS, find, roff as page};
 
@@ -164,6 +164,7 @@ pub fn exit_status(name: &str) -> Vec<(i32, &'static str)> {
         "bkverify" => exit_codes(),
         "bkverify-bench" => BENCH_EXIT_CODES.to_vec(),
         "bkverify-checklist" => checklist::EXIT_CODES.to_vec(),
+        "bkverify-schedule" => schedule::EXIT_CODES.to_vec(),
         _ => PLAIN_EXIT_CODES.to_vec(),
     }
 }

@@ -30,6 +30,7 @@ mod paths;
 mod plan;
 mod reports;
 mod resolve;
+mod schedule;
 mod settings;
 mod show;
 mod signals;
@@ -85,6 +86,7 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, Error> {
         Some(Command::Init(init)) => init::run(&init, &environment),
         Some(Command::Bench(what)) => bench::run(&what, &environment),
         Some(Command::Checklist(what)) => checklist::run(&what, &environment),
+        Some(Command::Schedule(what)) => schedule::run(&what, &environment),
         Some(Command::Facts(what)) => facts::run(&what),
         Some(Command::Generate(what)) => generate::run(&what, Arguments::command()),
         Some(Command::Help(asked)) => help::run(&asked, &Arguments::command(), &environment),
