@@ -255,7 +255,8 @@ fn install(what: &Install, environment: &Environment, run: Run<'_>) -> Result<Ex
         return Err(Error::usage(message).hint("--dry-run shows what would be written"));
     }
     refuse_twice(&job.name, with, what.place, environment, run)?;
-    let done = scheduler.install(&job, &marker, what.force)?;
+    let mut done = make_restore_folder(&plan)?;
+    done.extend(scheduler.install(&job, &marker, what.force)?);
     let mut text = format!("{} runs {}, by {}\n", job.name, job.at.words(), with.name());
     text.push_str(&indented(&done));
     if with == With::Systemd && what.place.is_of_user() {
@@ -329,6 +330,20 @@ fn warnings(job: &Job, plan: &Plan) -> Vec<String> {
         warnings.push(format!("the job could not run now: {}", Error::from(problem).message()));
     }
     warnings
+}
+
+/// Makes the restore folder, if a run could make it. In a service of systemd it could not: all but
+/// the folders that exist when it starts is read-only there.
+fn make_restore_folder(plan: &Plan) -> Result<Vec<String>, Error> {
+    let folder = &plan.target.restore_to;
+    if folder.exists() || verify::check_restore_folder(&plan.target).is_err() {
+        return Ok(Vec::new());
+    }
+    std::fs::create_dir_all(folder).map_err(|error| {
+        let message = format!("cannot make the restore folder {}", folder.display());
+        Error::new(ExitCode::Unusable, message).because(error)
+    })?;
+    Ok(vec![format!("made {}", folder.display())])
 }
 
 /// Refuses to have two schedulers run the same job.

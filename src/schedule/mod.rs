@@ -18,7 +18,7 @@ pub mod job;
 pub mod marker;
 pub mod status;
 pub mod systemd;
-mod systemd_state;
+pub mod systemd_state;
 pub mod tables;
 pub mod task;
 pub mod tasks;

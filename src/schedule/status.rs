@@ -111,7 +111,10 @@ pub fn judge(
     let mut unknown = Vec::new();
     broken.extend(missing.iter().map(|path| format!("{} does not exist any more", path.display())));
     let records = observed.records_runs || ledger.is_some();
-    let last = later(observed.last, ledger);
+    // When a timer is started for the first time, systemd notes that time as its last run.
+    let first = installed.installed.checked_add(1.minutes()).unwrap_or(installed.installed);
+    let is_run = |last: &LastRun| last.started > first || last.exit.is_some() || last.problem.is_some();
+    let last = later(observed.last.filter(is_run), ledger);
     let due = now
         .checked_sub(GRACE_MINUTES.minutes())
         .ok()
@@ -274,6 +277,13 @@ mod tests {
         assert_eq!(judged(forgotten.clone(), Some(run("2026-11-28T02:34:11Z", Some(1)))).0, State::Broken);
         // That was another run.
         assert_eq!(judged(forgotten, Some(run("2026-11-27T02:34:11Z", Some(0)))).0, State::Unknown);
+    }
+
+    #[test]
+    fn the_first_start_of_a_timer_is_no_run() {
+        let (state, findings) = judged(systemd(Some(run("2026-11-20T12:00:03Z", None))), None);
+        assert_eq!(state, State::Broken);
+        assert_eq!(findings, ["it did not run when it was due, on Saturday 2026-11-28 at 02:30"]);
     }
 
     #[test]

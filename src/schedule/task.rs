@@ -44,7 +44,7 @@ pub fn task_name(job: &str) -> Result<String, Refused> {
 /// # Errors
 /// A name or a path that cannot stand in it.
 pub fn xml(job: &Job, marker: &Marker, principal: &Principal, first: Date) -> Result<String, Refused> {
-    let name = task_name(&job.name)?;
+    task_name(&job.name)?;
     let words = job.command()?;
     if words[0].encode_utf16().count() > 260 {
         return Err(Refused::new(
@@ -71,7 +71,6 @@ pub fn xml(job: &Job, marker: &Marker, principal: &Principal, first: Date) -> Re
   <RegistrationInfo>
     <Source>bkverify</Source>
     <Description>{description}</Description>
-    <URI>{uri}</URI>
   </RegistrationInfo>
   <Triggers>
     <CalendarTrigger>
@@ -108,7 +107,6 @@ pub fn xml(job: &Job, marker: &Marker, principal: &Principal, first: Date) -> Re
 </Task>
 "#,
         description = escaped(&description),
-        uri = escaped(&name),
         user = escaped(&user),
         command = escaped(&words[0]),
         arguments = escaped(&arguments),

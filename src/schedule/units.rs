@@ -47,19 +47,18 @@ impl Systemd<'_> {
         Ok(found)
     }
 
-    fn read_job(&self, timer: &Path) -> Result<Option<Found>, Error> {
-        let service = timer.with_extension("service");
-        let (Some(text), Some(service_text)) = (read(timer)?, read(&service)?) else { return Ok(None) };
-        let owners = [owner(&text), owner(&service_text)];
+    /// The job of a service. Its timer may be gone or masked: that is what has to be told.
+    fn read_job(&self, service: &Path) -> Result<Option<Found>, Error> {
+        let timer = service.with_extension("timer");
+        let Some(service_text) = read(service)? else { return Ok(None) };
         let command = line(&service_text, "ExecStart=").replace("%%", "%").replace("$$", "$");
-        let places = [timer, &service].map(|path| path.display().to_string());
-        let is_edited = owners.iter().any(|owner| matches!(owner, Owner::Edited(_)));
-        let [owner, _] = owners;
-        let Some(mut installed) = installed(owner, "systemd", command, places.into()) else {
+        let places = [service, &timer].map(|path| path.display().to_string());
+        let Some(mut installed) = installed(owner(&service_text), "systemd", command, places.into()) else {
             return Ok(None);
         };
-        installed.edited |= is_edited;
-        let name = timer.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let timer_owner = read(&timer)?.map(|text| owner(&text));
+        installed.edited |= !matches!(timer_owner, Some(Owner::Ours(_)));
+        let name = service.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let (timer, service) = (format!("{name}.timer"), format!("{name}.service"));
         let show = self.systemctl(&["show", "--no-pager", PROPERTIES, &timer, &service]);
         let observed = match must(self.run, &show) {
@@ -141,8 +140,8 @@ impl Scheduler for Systemd<'_> {
         for timer in files(&self.folder)? {
             let is_ours =
                 timer.file_name().is_some_and(|name| name.to_string_lossy().starts_with("bkverify-"));
-            if is_ours && timer.extension().is_some_and(|ending| ending == "timer") {
-                found.extend(self.read_job(&timer)?);
+            if is_ours && service.extension().is_some_and(|ending| ending == "service") {
+                found.extend(self.read_job(&service)?);
             }
         }
         Ok(found)

@@ -16,6 +16,8 @@ mod doors;
 mod house;
 mod manual;
 mod pack;
+mod schedule;
+mod schedule_places;
 mod tidy;
 #[cfg(unix)]
 mod unix;

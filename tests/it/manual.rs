@@ -95,8 +95,10 @@ fn every_command_in_the_pages_passes() {
 #[test]
 fn every_flag_that_a_document_names_exists() {
     let commands =
-        ["", "bench", "checklist", "checklist done", "facts", "init", "generate man", "generate schema"];
-    let help: String = commands.map(|command| run(&format!("{command} --help")).stdout).map(text).concat();
+        ["", "bench", "checklist", "checklist done", "facts", "init", "generate man", "generate schema"]
+            .into_iter()
+            .chain(["schedule install", "schedule show", "schedule status", "schedule remove"]);
+    let help: String = commands.map(|command| text(run(&format!("{command} --help")).stdout)).collect();
     let known: HashSet<_> = flags(&help).collect();
     // Flags of other programs.
     let foreign =
