@@ -164,7 +164,7 @@ pub fn exit_status(name: &str) -> Vec<(i32, &'static str)> {
         "bkverify" => exit_codes(),
         "bkverify-bench" => BENCH_EXIT_CODES.to_vec(),
         "bkverify-checklist" => checklist::EXIT_CODES.to_vec(),
-        "bkverify-schedule" => schedule::EXIT_CODES.to_vec(),
+        name if name.starts_with("bkverify-schedule") => schedule::EXIT_CODES.to_vec(),
         _ => PLAIN_EXIT_CODES.to_vec(),
     }
 }
@@ -196,6 +196,20 @@ fn examples(name: &str) -> &'static [Example] {
             "A step that a person did, which counts for two weeks:",
             &["bkverify checklist done migration-tool --note \"ran on sbs01, no errors\" --valid-for 14d"],
         )],
+        "bkverify-schedule" | "bkverify-schedule-install" => &[
+            ("Every night:", &["bkverify schedule install --job nightly --at 02:30"]),
+            (
+                "On working days; only show what would be written:",
+                &["bkverify schedule install --job nightly --at \"Mon..Fri 02:30\" --dry-run"],
+            ),
+        ],
+        "bkverify-schedule-show" => &[("Everything that is scheduled:", &["bkverify schedule show"])],
+        "bkverify-schedule-status" => {
+            &[("For a monitoring system:", &["bkverify schedule status --job nightly --json"])]
+        }
+        "bkverify-schedule-remove" => {
+            &[("What would be removed?", &["bkverify schedule remove --job nightly --dry-run"])]
+        }
         "bkverify-facts" => &[(
             "Compare this machine's clock with that of another:",
             &["ssh dc01 bkverify facts --json | bkverify checklist clock --against -"],
@@ -229,6 +243,11 @@ fn files(name: &str) -> Vec<(&'static str, &'static str)> {
         "bkverify" | "bkverify-plan" | "bkverify-bench" => config.to_vec(),
         "bkverify-checklist" => config.into_iter().chain(state).collect(),
         "bkverify-checklist-done" => state.to_vec(),
+        name if name.starts_with("bkverify-schedule") => vec![
+            ("/etc/systemd/system/bkverify-JOB.service, .timer", "A job of the machine, run by systemd."),
+            ("~/.config/systemd/user/bkverify-JOB.service, .timer", "A job of a user, run by systemd."),
+            ("/etc/cron.d/bkverify-JOB", "A job of the machine, run by cron."),
+        ],
         "bkverify-init" => {
             vec![("bkverify.toml", "What is written, in the current folder unless --output is given.")]
         }

@@ -3,31 +3,29 @@
 //! In: a job of the configuration and a time. Out: units, a task or a line of cron, written where
 //! the scheduler looks for them, or shown; later, what is installed, and how it is.
 
+mod look;
+
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand, ValueEnum};
-use jiff::{Timestamp, Zoned};
-use serde::Serialize;
+use jiff::Timestamp;
 
+use self::look::Look;
 use super::environment::Environment;
 use super::error::{self, Error};
 use super::invocation::{Invocation, Verify};
-use super::reports::output_parser;
 use super::settings::Settings;
 use super::{local, resolve};
 use crate::checklist::probe::Programs;
 use crate::exit::ExitCode;
-use crate::output::Output;
 use crate::plan::Plan;
 use crate::platform;
 use crate::schedule::tables::{CronFiles, Crontab};
 use crate::schedule::task::Principal;
 use crate::schedule::tasks::Tasks;
 use crate::schedule::units::Systemd;
-use crate::schedule::{
-    self, Found, Job, LastRun, Marker, Piece, Ran, Run, Scheduler, State, Status, When, judge,
-};
+use crate::schedule::{self, Job, Marker, Piece, Ran, Run, Scheduler, When};
 use crate::verify;
 
 /// How long a program of the machine may take.
@@ -55,7 +53,7 @@ enum ScheduleCommand {
 
 /// A scheduler, as a person names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum With {
+pub(super) enum With {
     Systemd,
     TaskScheduler,
     Cron,
@@ -89,11 +87,11 @@ impl With {
 
 /// Which scheduler, and whose.
 #[derive(Debug, Clone, Copy, Args)]
-struct Place {
+pub(super) struct Place {
     /// Use this scheduler [default: the Task Scheduler on Windows, systemd where it runs, otherwise
     /// cron]
     #[arg(long, value_name = "SCHEDULER")]
-    with: Option<With>,
+    pub(super) with: Option<With>,
     /// Run it as this user, rather than as root or the system [default for users other than root]
     #[arg(long)]
     user: bool,
@@ -135,19 +133,6 @@ struct Remove {
     force: bool,
 }
 
-#[derive(Debug, Args)]
-struct Look {
-    /// Only this job [default: all that are scheduled]
-    #[arg(long, value_name = "NAME")]
-    job: Option<String>,
-    #[command(flatten)]
-    place: Place,
-    /// Write it as JSON to this file, or to standard output without a name or with -
-    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
-    #[arg(value_parser = output_parser())]
-    json: Option<Output>,
-}
-
 /// How `bkverify schedule` ends.
 pub const EXIT_CODES: &[(i32, &str)] = &[
     (0, "done; for status, every job ran when it was due and passed, or is not due yet"),
@@ -185,8 +170,8 @@ pub fn run(arguments: &ScheduleArgs, environment: &Environment) -> Result<ExitCo
     };
     match &arguments.command {
         ScheduleCommand::Install(what) => install(what, environment, &run),
-        ScheduleCommand::Show(what) => show(what, environment, &run),
-        ScheduleCommand::Status(what) => status(what, environment, &run),
+        ScheduleCommand::Show(what) => look::show(what, environment, &run),
+        ScheduleCommand::Status(what) => look::status(what, environment, &run),
         ScheduleCommand::Remove(what) => remove(what, environment, &run),
     }
 }
@@ -197,14 +182,15 @@ impl Place {
     }
 
     /// The schedulers in which a job may be: the one that was named, or all of this system.
-    fn all(self) -> Vec<With> {
+    pub(super) fn all(self) -> Vec<With> {
         self.with.map_or_else(
             || With::ALL.into_iter().filter(|with| with.can_be_here()).collect(),
             |with| vec![with],
         )
     }
 
-    fn open<'a>(
+    /// One of them.
+    pub(super) fn open<'a>(
         self,
         with: With,
         environment: &Environment,
@@ -225,7 +211,7 @@ impl Place {
             With::Cron => Box::new(CronFiles { folder: "/etc/cron.d".into() }),
             With::TaskScheduler => {
                 let principal =
-                    if self.user { Principal::User(platform::user_name(None)) } else { Principal::System };
+                    if user { Principal::User(platform::user_name(None)) } else { Principal::System };
                 Box::new(Tasks { principal, now: environment.now.clone(), run })
             }
         })
@@ -255,7 +241,7 @@ fn install(what: &Install, environment: &Environment, run: Run<'_>) -> Result<Ex
         return Err(Error::usage(message).hint("--dry-run shows what would be written"));
     }
     refuse_twice(&job.name, with, what.place, environment, run)?;
-    let mut done = make_restore_folder(&plan)?;
+    let mut done = make_folders(&plan)?;
     done.extend(scheduler.install(&job, &marker, what.force)?);
     let mut text = format!("{} runs {}, by {}\n", job.name, job.at.words(), with.name());
     text.push_str(&indented(&done));
@@ -303,7 +289,7 @@ fn job(plan: &Plan, at: When, place: Place) -> Result<Job, Error> {
         config,
         reads,
         writes,
-        state: None,
+        state: plan.outputs.state.clone(),
         writes_for_others,
         network,
         commands: false,
@@ -315,8 +301,11 @@ fn warnings(job: &Job, plan: &Plan) -> Vec<String> {
     let mut warnings = Vec::new();
     let program = &job.program;
     let parts: Vec<_> = program.components().map(|part| part.as_os_str().to_string_lossy()).collect();
-    let is_build =
-        parts.windows(2).any(|pair| pair[0] == "target" && ["debug", "release"].contains(&&*pair[1]));
+    // Also with the name of a system between the two, as when cargo builds for another one.
+    let is_build = parts
+        .iter()
+        .position(|part| part == "target")
+        .is_some_and(|at| parts[at..].iter().any(|part| part == "debug" || part == "release"));
     let is_temporary = [Path::new("/tmp"), Path::new("/var/tmp"), &std::env::temp_dir()]
         .iter()
         .any(|folder| program.starts_with(folder));
@@ -332,18 +321,23 @@ fn warnings(job: &Job, plan: &Plan) -> Vec<String> {
     warnings
 }
 
-/// Makes the restore folder, if a run could make it. In a service of systemd it could not: all but
+/// Makes the restore folder, if a run could make it, and the state folder. In a service of systemd it could not: all but
 /// the folders that exist when it starts is read-only there.
-fn make_restore_folder(plan: &Plan) -> Result<Vec<String>, Error> {
+fn make_folders(plan: &Plan) -> Result<Vec<String>, Error> {
+    let failed = |folder: &Path, error| {
+        Error::new(ExitCode::Unusable, format!("cannot make the folder {}", folder.display())).because(error)
+    };
+    let mut done = Vec::new();
     let folder = &plan.target.restore_to;
-    if folder.exists() || verify::check_restore_folder(&plan.target).is_err() {
-        return Ok(Vec::new());
+    if !folder.exists() && verify::check_restore_folder(&plan.target).is_ok() {
+        std::fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
+        done.push(format!("made {}", folder.display()));
     }
-    std::fs::create_dir_all(folder).map_err(|error| {
-        let message = format!("cannot make the restore folder {}", folder.display());
-        Error::new(ExitCode::Unusable, message).because(error)
-    })?;
-    Ok(vec![format!("made {}", folder.display())])
+    if let Some(state) = plan.outputs.state.as_deref().filter(|state| !state.exists()) {
+        platform::create_private_dir_at(state).map_err(|error| failed(state, error))?;
+        done.push(format!("made {}", state.display()));
+    }
+    Ok(done)
 }
 
 /// Refuses to have two schedulers run the same job.
@@ -393,140 +387,15 @@ fn remove(what: &Remove, environment: &Environment, run: Run<'_>) -> Result<Exit
     Ok(ExitCode::Pass)
 }
 
-fn not_scheduled(job: &str) -> Error {
+/// There is nothing to look at or to remove.
+pub(super) fn not_scheduled(job: &str) -> Error {
     Error::new(ExitCode::IntegrityFailure, format!("the job {job} is not scheduled")).hint(format!(
         "bkverify schedule show lists what is\nbkverify schedule install --job {job} --at 02:30"
     ))
 }
 
-/// What is installed, of one job or of all.
-fn find(what: &Look, environment: &Environment, run: Run<'_>) -> Result<Vec<Found>, Error> {
-    let mut all = Vec::new();
-    for with in what.place.all() {
-        match what.place.open(with, environment, run)?.find() {
-            Ok(found) => all.extend(found),
-            Err(schedule::Error::Program { .. }) if what.place.with.is_none() => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    all.retain(|found| what.job.as_ref().is_none_or(|job| *job == found.installed.job));
-    match (&what.job, all.is_empty()) {
-        (Some(job), true) => Err(not_scheduled(job)),
-        _ => Ok(all),
-    }
-}
-
-/// What programs are told, in the form `bkverify-schedule/1`.
-#[derive(Debug, Serialize)]
-struct Json<T> {
-    schema: &'static str,
-    jobs: Vec<T>,
-}
-
-fn write_json<T: Serialize>(jobs: Vec<T>, output: &Output) -> Result<(), Error> {
-    let text = serde_json::to_string_pretty(&Json { schema: "bkverify-schedule/1", jobs })
-        .map_err(|error| Error::new(ExitCode::Unusable, "cannot make the JSON").because(error))?;
-    error::deliver("the schedule", output, format!("{text}\n").as_bytes())
-}
-
-fn show(what: &Look, environment: &Environment, run: Run<'_>) -> Result<ExitCode, Error> {
-    let found = find(what, environment, run)?;
-    if let Some(output) = &what.json {
-        write_json(found.into_iter().map(|found| found.installed).collect(), output)?;
-        return Ok(ExitCode::Pass);
-    }
-    let mut text = String::new();
-    for Found { installed, .. } in &found {
-        text.push_str(&format!(
-            "{}\n  runs {}, by {}\n",
-            installed.job, installed.words, installed.scheduler
-        ));
-        text.push_str(&format!("  {}\n", installed.command));
-        text.push_str(&indented(&installed.places));
-        if installed.edited {
-            text.push_str("  edited since bkverify wrote it\n");
-        }
-    }
-    if found.is_empty() {
-        text.push_str("nothing is scheduled\n");
-    }
-    error::print(text.as_bytes())?;
-    Ok(ExitCode::Pass)
-}
-
-fn status(what: &Look, environment: &Environment, run: Run<'_>) -> Result<ExitCode, Error> {
-    let found = find(what, environment, run)?;
-    let judged: Vec<Status> = found
-        .into_iter()
-        .map(|found| {
-            let ledger = last_run(&found.installed.job);
-            let missing = missing(&found);
-            judge(found.installed, found.observed, ledger, &missing, &environment.now)
-        })
-        .collect();
-    let worst = judged.iter().map(|status| status.state).max_by_key(|state| *state as u8);
-    let code = match worst {
-        Some(State::Fine) => ExitCode::Pass,
-        Some(State::Unknown) => ExitCode::Incomplete,
-        Some(State::Broken) | None => ExitCode::IntegrityFailure,
-    };
-    if let Some(output) = &what.json {
-        write_json(judged, output)?;
-        return Ok(code);
-    }
-    let text: String = judged.iter().map(|status| page(status, &environment.now)).collect();
-    error::print(if judged.is_empty() { "nothing is scheduled\n" } else { &text }.as_bytes())?;
-    Ok(code)
-}
-
-/// The last run of a job that the ledger has. It has none yet.
-fn last_run(_job: &str) -> Option<LastRun> {
-    None
-}
-
-/// The files that the command needs and that are gone.
-fn missing(found: &Found) -> Vec<PathBuf> {
-    let command = &found.installed.command;
-    let config = command.split_once(" --config ").and_then(|(_, rest)| rest.split_once(" --job "));
-    let config = config.map(|(config, _)| config.trim_matches(['"', '\'']).to_owned());
-    // A quote within a path is written in a way of its own by each scheduler: such a path is not
-    // looked for.
-    let paths = [Some(found.program.clone()), config].into_iter().flatten();
-    let paths = paths.filter(|path| !path.contains(['"', '\'']) && !path.is_empty()).map(PathBuf::from);
-    paths.filter(|path| matches!(path.try_exists(), Ok(false))).collect()
-}
-
-/// How one job is, for a person.
-fn page(status: &Status, now: &Zoned) -> String {
-    let moment =
-        |time: Timestamp| time.to_zoned(now.time_zone().clone()).strftime("%a %Y-%m-%d %H:%M").to_string();
-    let state = match status.state {
-        _ if status.running => "running",
-        State::Fine => "fine",
-        State::Unknown => "unknown",
-        State::Broken => "not as it should be",
-    };
-    let mut text = format!("{}: {state}\n", status.installed.job);
-    for finding in &status.findings {
-        text.push_str(&format!("  {finding}\n"));
-    }
-    text.push_str(&format!("  runs      {}, by {}\n", status.installed.words, status.installed.scheduler));
-    let last = status.last.as_ref().map_or_else(
-        || "none known".to_owned(),
-        |last| {
-            let exit = last.exit.map(|code| format!(", exit code {code}")).unwrap_or_default();
-            format!("{}{exit}", moment(last.started))
-        },
-    );
-    let next = status.next.map_or_else(|| "none".to_owned(), moment);
-    text.push_str(&format!("  last run  {last}\n  next run  {next}\n"));
-    if status.installed.edited {
-        text.push_str("  edited since bkverify wrote it\n");
-    }
-    text
-}
-
-fn indented(lines: &[String]) -> String {
+/// Lines below another.
+pub(super) fn indented(lines: &[String]) -> String {
     lines.iter().map(|line| format!("  {line}\n")).collect()
 }
 

@@ -19,7 +19,7 @@ pub struct Job {
     pub reads: Vec<PathBuf>,
     /// The folders that it writes to: the restore folder and those of the reports.
     pub writes: Vec<PathBuf>,
-    /// The state folder, unless it is the machine's usual one or none.
+    /// The state folder, if it keeps any state.
     pub state: Option<PathBuf>,
     /// Whether a folder that it writes to belongs to somebody other than the user who runs it.
     pub writes_for_others: bool,
@@ -112,8 +112,8 @@ pub(super) mod tests {
             program: "/usr/bin/bkverify".into(),
             config: "/etc/bkverify/bkverify.toml".into(),
             reads: vec!["/backup/data.tar.zst".into(), "/srv/data".into()],
-            writes: vec!["/srv/verify".into(), "/var/lib/bkverify".into()],
-            state: None,
+            writes: vec!["/srv/verify".into()],
+            state: Some("/var/lib/bkverify".into()),
             writes_for_others: false,
             network: false,
             commands: false,

@@ -132,7 +132,7 @@ pub fn judge(
     }
     match last.as_ref() {
         Some(LastRun { problem: Some(problem), .. }) => {
-            broken.push(format!("the last run failed: {problem}"))
+            broken.push(format!("the last run failed: {problem}"));
         }
         Some(LastRun { exit: Some(0), .. }) | None => {}
         Some(LastRun { exit: Some(code), .. }) => {

@@ -33,7 +33,7 @@ pub fn unit_name(job: &str) -> Result<String, Refused> {
     for byte in job.bytes() {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b':' | b'_' | b'.' | b'-' => {
-                name.push(char::from(byte))
+                name.push(char::from(byte));
             }
             _ => name.push_str(&format!("\\x{byte:02x}")),
         }
@@ -128,10 +128,15 @@ impl Units<'_> {
             out.push_str("# A folder that it writes to belongs to another user.\nCapabilityBoundingSet=CAP_DAC_OVERRIDE\n");
         }
         out.push_str("\n# Everything is read-only, but for these.\nProtectSystem=strict\n");
-        if let Some(state) = &job.state {
-            let _ = writeln!(out, "ReadWritePaths={}", listed(state)?);
-        } else {
-            out.push_str("StateDirectory=bkverify\nStateDirectoryMode=0700\n");
+        match &job.state {
+            // systemd makes this one, and names it in $STATE_DIRECTORY.
+            Some(state) if state == Path::new("/var/lib/bkverify") => {
+                out.push_str("StateDirectory=bkverify\nStateDirectoryMode=0700\n");
+            }
+            Some(state) => {
+                let _ = writeln!(out, "ReadWritePaths={}", listed(state)?);
+            }
+            None => {}
         }
         // /tmp and /var/tmp are its own, so that nobody can meddle with what it makes there. What
         // the job has there is mounted into them.

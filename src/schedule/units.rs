@@ -137,9 +137,9 @@ impl Scheduler for Systemd<'_> {
 
     fn find(&self) -> Result<Vec<Found>, Error> {
         let mut found = Vec::new();
-        for timer in files(&self.folder)? {
+        for service in files(&self.folder)? {
             let is_ours =
-                timer.file_name().is_some_and(|name| name.to_string_lossy().starts_with("bkverify-"));
+                service.file_name().is_some_and(|name| name.to_string_lossy().starts_with("bkverify-"));
             if is_ours && service.extension().is_some_and(|ending| ending == "service") {
                 found.extend(self.read_job(&service)?);
             }
