@@ -39,7 +39,12 @@ impl Plan {
         Self {
             origin: Origin::default(),
             target,
-            draw: Draw { sample: SampleSize::default(), seed, filters: Filters::default() },
+            draw: Draw {
+                strategy: DEFAULT_STRATEGY,
+                sample: SampleSize::default(),
+                seed,
+                filters: Filters::default(),
+            },
             claims: Claims::default(),
             engine: Engine::default(),
             limits: Limits::default(),
@@ -82,6 +87,9 @@ impl Target {
 /// Which files are verified.
 #[derive(Debug, Clone)]
 pub struct Draw {
+    /// The name of the strategy that chooses files (`verify::strategy::STRATEGIES`). If all files
+    /// are asked for, nothing is chosen, and it is [`DEFAULT_STRATEGY`].
+    pub strategy: &'static str,
     /// How many files to verify.
     pub sample: SampleSize,
     /// Any text. It decides which files are drawn.
@@ -206,6 +214,9 @@ pub enum SampleSize {
     /// files or more is bad.
     Tolerance(f64),
 }
+
+/// How files are chosen unless the user says otherwise.
+pub const DEFAULT_STRATEGY: &str = "random";
 
 /// How many files are verified unless the user says otherwise.
 pub const DEFAULT_SAMPLE: u64 = 500;

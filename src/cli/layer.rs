@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::paths::Base;
-use super::values::{Address, Limit, Percent, Sample, Share, Size, Threads, When};
+use super::values::{Address, Limit, Percent, Sample, Share, Size, StrategyName, Threads, When};
 use crate::backup::registry;
 use crate::plan::{Algorithm, CachePolicy, Keep, Map};
 
@@ -88,6 +88,7 @@ without_paths!(
     Percent,
     Share,
     Size,
+    StrategyName,
     Limit,
     When,
     Threads,

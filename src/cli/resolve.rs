@@ -17,9 +17,10 @@ use super::invocation::{Invocation, Verify};
 use super::settings::Settings;
 use crate::backup::{Location, registry};
 use crate::plan::{
-    Algorithm, CachePolicy, Claims, Completeness, Draw, Engine, Filters, Limits, Origin, Outputs, Plan,
-    ReportOutput, SampleSize, Target, Terminal,
+    Algorithm, CachePolicy, Claims, Completeness, DEFAULT_STRATEGY, Draw, Engine, Filters, Limits, Origin,
+    Outputs, Plan, ReportOutput, SampleSize, Target, Terminal,
 };
+use crate::verify::strategy;
 
 /// Reads the configuration that the flags name, or the first that is found, and makes the plan.
 pub fn plan(flags: Verify, environment: &Environment) -> Result<Plan, Error> {
@@ -59,8 +60,9 @@ pub fn resolve(flags: Verify, config: Option<&Config>, environment: &Environment
         Outputs { keep: settings.keep.unwrap_or_default(), reports, terminal: Terminal::default() };
     outputs.terminal = terminal(&invocation, outputs.takes_stdout(), environment);
     let sample = sample_size(&settings);
-    let engine = engine(&settings, cache, spinning, environment.cores);
     let claims = claims(&settings);
+    let strategy = strategy(&settings, sample, claims.confidence)?;
+    let engine = engine(&settings, cache, spinning, environment.cores);
     let target = Target {
         backup,
         sources: settings.source,
@@ -71,7 +73,7 @@ pub fn resolve(flags: Verify, config: Option<&Config>, environment: &Environment
     Ok(Plan {
         origin: Origin { job, config: place },
         target,
-        draw: Draw { sample, seed, filters },
+        draw: Draw { strategy, sample, seed, filters },
         claims,
         engine,
         limits: Limits {
@@ -120,6 +122,19 @@ fn sample_size(settings: &Settings) -> SampleSize {
         (Some(sample), _) => sample.0,
         (None, Some(tolerance)) => SampleSize::Tolerance(tolerance.0),
         (None, None) => SampleSize::default(),
+    }
+}
+
+/// The name of the strategy. One that cannot draw a sample of this size is refused.
+fn strategy(settings: &Settings, size: SampleSize, confidence: f64) -> Result<&'static str, Error> {
+    let name = settings.strategy.map_or(DEFAULT_STRATEGY, |strategy| strategy.0);
+    if size == SampleSize::All && name != DEFAULT_STRATEGY {
+        let message = format!("--sample all verifies every file, so --strategy {name} has nothing to choose");
+        return Err(Error::usage(message).hint("leave out one of the two, or say --strategy random"));
+    }
+    match strategy::named(name).and_then(|strategy| strategy.refuses(size, confidence)) {
+        Some((problem, hint)) => Err(Error::usage(problem).hint(hint)),
+        None => Ok(name),
     }
 }
 

@@ -12,6 +12,7 @@ use crate::verify::counts::Counts;
 use crate::verify::difference::{DamagePattern, Difference};
 use crate::verify::hash::Hash;
 use crate::verify::outcome::{CompletenessResult, Effort, Incomplete, Outcome, Population, SampleSummary};
+use crate::verify::strategy::Statement;
 use crate::verify::verdict::Verdict;
 use crate::verify::{Hashes, PickRecord};
 
@@ -77,8 +78,9 @@ fn outcome(verdicts: &[(Verdict, u64)], wanted: u64) -> Outcome {
             drawn,
             replacements: 0,
         },
-        assurance: Assurance::of(10_000, &counts, 0, 0.95),
+        assurance: Assurance::of(10_000, &counts, 0, 0.95).map(Statement::Files),
         counts,
+        beside: None,
         findings: Vec::new(),
         completeness: None,
         damage: Vec::new(),
@@ -104,6 +106,7 @@ pub(crate) fn finding(path: &[u8], verdict: Verdict) -> PickRecord {
         original: Some([b"/srv/data/", path].concat()),
         verdict,
         comparable: verdict.is_decided(),
+        beside: false,
         reason: "the original is as old as the backup says".to_owned(),
         restored_size: Some(2_097_152),
         original_size: Some(2_097_152),

@@ -1,5 +1,5 @@
-//! The catalog stage: reduces what the backup lists to the population and the draw, in one
-//! streaming pass.
+//! The catalog stage: reduces what the backup lists to the population, in one streaming pass. What
+//! is drawn from it is in [`draw`](super::draw).
 
 use std::ops::ControlFlow;
 use std::sync::Mutex;
@@ -15,9 +15,8 @@ use super::filter::Filter;
 use super::observer::Observer;
 use super::outcome::Population;
 use super::pairing::Pairing;
-use super::sample::{BottomK, Rank, Ranker};
+use super::sample::{Rank, Ranker};
 use super::schedule::Schedule;
-use super::strategy::Strategy;
 
 /// Decides which entries belong to the population, and counts them.
 pub struct PopulationFilter<'a> {
@@ -185,68 +184,6 @@ impl<'a> PopulationFilter<'a> {
             unlisted: 0,
             not_compared: self.passed_over.load(Ordering::Relaxed),
         }
-    }
-}
-
-/// Draws the sample while the backup is listed.
-pub struct DrawSink<'a> {
-    population_filter: &'a PopulationFilter<'a>,
-    strategy: &'static dyn Strategy,
-    bottom: Mutex<BottomK>,
-    /// The upper half of the draw's threshold. It turns most files away without taking the lock.
-    threshold: AtomicU64,
-}
-
-impl<'a> DrawSink<'a> {
-    /// A sink that draws files of the population into `bottom`, in the order of the strategy.
-    pub fn new(
-        population_filter: &'a PopulationFilter<'a>,
-        strategy: &'static dyn Strategy,
-        bottom: BottomK,
-    ) -> Self {
-        Self { population_filter, strategy, bottom: Mutex::new(bottom), threshold: AtomicU64::new(u64::MAX) }
-    }
-
-    /// Ends the listing and returns the draw.
-    pub fn into_inner(self) -> BottomK {
-        into_inner(self.bottom)
-    }
-}
-
-fn upper_half(order: u128) -> u64 {
-    (order >> 64) as u64
-}
-
-impl CatalogSink for DrawSink<'_> {
-    fn take(&self, entries: &EntryBatch) -> ControlFlow<()> {
-        let threshold = self.threshold.load(Ordering::Relaxed);
-        let mut lowest_dropped = u128::MAX;
-        let mut candidates = Vec::new();
-        let added = self.population_filter.count_batch(entries, |entry, rank| {
-            let order = self.strategy.order(&entry, rank);
-            if upper_half(order) > threshold {
-                lowest_dropped = lowest_dropped.min(order);
-            } else {
-                candidates.push((order, entry));
-            }
-        })?;
-        let mut bottom = lock(&self.bottom);
-        bottom.count(added.files, added.digest, lowest_dropped);
-        for (order, entry) in &candidates {
-            bottom.offer(*order, entry);
-        }
-        self.threshold.store(upper_half(bottom.threshold()), Ordering::Relaxed);
-        ControlFlow::Continue(())
-    }
-
-    fn restart(&self) {
-        self.population_filter.reset();
-        lock(&self.bottom).clear();
-        self.threshold.store(u64::MAX, Ordering::Relaxed);
-    }
-
-    fn pass_over(&self, count: u64) {
-        self.population_filter.pass_over(count);
     }
 }
 

@@ -17,9 +17,12 @@ use crate::plan::Keep;
 use crate::platform::{self, Stat, Timestamp};
 
 use super::ahead::{self, Ahead};
+use super::arrivals::{self, AnsweringPick};
 use super::comparable::{Recorded, Standing, is_long_before, standing, touched};
+use super::draw::Group;
 use super::hash::{Buffers, Pair, describe_difference};
 use super::judge_context::JudgeContext;
+use super::memory::PathKey;
 use super::original::{FoundOriginal, find};
 use super::reason::{self, unreadable};
 use super::record::{Hashes, PickRecord};
@@ -33,6 +36,7 @@ const EXCESS_MAX: u64 = 1 << 30;
 /// Judges files, one after the other.
 pub struct Judge<'a> {
     context: &'a JudgeContext<'a>,
+    group: Group,
     buffers: Buffers,
     tally: PickTally,
     ahead: Option<(Ahead, MutexGuard<'a, ()>)>,
@@ -49,20 +53,16 @@ struct Judged {
 }
 
 impl<'a> Judge<'a> {
-    /// A judge that has seen nothing yet.
-    pub fn new(context: &'a JudgeContext<'a>) -> Self {
+    /// A judge of picks of this group that has seen nothing yet.
+    pub fn new(context: &'a JudgeContext<'a>, group: Group) -> Self {
         Self {
             context,
+            group,
             buffers: Buffers::default(),
             tally: PickTally::default(),
             ahead: None,
             large_file_lock: None,
         }
-    }
-
-    /// How many picks could not be compared so far.
-    pub fn outside(&self) -> u64 {
-        self.tally.counts.outside()
     }
 
     /// Compares one restored file with its original. Returns `None` if the run was cancelled before
@@ -188,7 +188,9 @@ impl<'a> Judge<'a> {
         }
         let touched = touched(state).filter(|&touched| is_long_before(touched, Some(now), window))?;
         let path = (record.verdict != Verdict::Verified).then(|| record.path.clone());
-        Some(Pending { touched, noted: (record.verdict, record.comparable), path })
+        let noted = (record.verdict, record.comparable);
+        let beside = self.group == Group::Beside;
+        Some(Pending { touched, noted, path, beside, key: arrivals::halves(PathKey::of(&record.path)) })
     }
 
     /// Judges a pick that the backup could not restore. Its original is looked at nevertheless,
@@ -234,12 +236,13 @@ impl<'a> Judge<'a> {
     fn note(&mut self, judged: Judged) {
         let Judged { mut record, confirmed_mtime, pending, restored } = judged;
         let context = self.context;
+        record.beside = self.group == Group::Beside;
         let bytes = record.restored_size.unwrap_or(0);
         if let Some(restored) = restored {
             self.keep(restored, &mut record);
         }
         self.tally.restored_bytes += bytes;
-        self.tally.counts.add(record.verdict, record.comparable);
+        self.count(&record);
         self.tally.newest = self.tally.newest.max(confirmed_mtime);
         if let Some(pending) = pending {
             self.tally.pending_seen += 1;
@@ -259,6 +262,22 @@ impl<'a> Judge<'a> {
         let total = context.restored_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         if context.budget.is_some_and(|budget| total >= budget) {
             context.out_of_budget.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Counts a pick in its group.
+    fn count(&mut self, record: &PickRecord) {
+        let PickRecord { ref path, verdict, comparable, .. } = *record;
+        if record.beside {
+            self.tally.beside.add(verdict, comparable);
+            return;
+        }
+        self.tally.counts.add(verdict, comparable);
+        if !comparable {
+            lock(&self.context.outside).push(PathKey::of(path));
+        }
+        if self.context.picks_answer.load(Ordering::Relaxed) {
+            self.tally.answering.push(AnsweringPick::new(path, verdict, comparable));
         }
     }
 

@@ -8,8 +8,11 @@
 //! writes to a backup or to originals, and it prints nothing. It reads the clock only to measure
 //! how long it takes and to keep the time limit.
 
+mod ages;
 mod ahead;
+pub mod arrivals;
 pub mod assurance;
+pub mod byte_bound;
 mod catalog;
 mod cold;
 pub mod comparable;
@@ -17,8 +20,10 @@ mod completeness;
 pub mod conclude;
 mod count;
 pub mod counts;
+pub mod coverage;
 pub mod difference;
 mod disks;
+pub mod draw;
 mod error;
 mod exclude;
 mod filter;
@@ -27,6 +32,7 @@ pub mod hash;
 mod judge;
 mod judge_context;
 mod keep;
+mod limit;
 pub mod memory;
 mod name_filter;
 mod nearby;
