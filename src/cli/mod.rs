@@ -28,6 +28,7 @@ mod manual_tests;
 mod mistakes;
 mod paths;
 mod plan;
+mod remember;
 mod reports;
 mod resolve;
 mod settings;

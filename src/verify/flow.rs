@@ -19,7 +19,7 @@ use super::comparable::newest_content;
 use super::draw::{Begun, DrawSink, Drawn, DrawnBeside, Group, Request};
 use super::judge_context::JudgeContext;
 use super::limit::Limit;
-use super::memory::PathKey;
+use super::memory::{PathKey, Resumed};
 use super::outcome::{Incomplete, Population};
 use super::sample::SampleQuota;
 use super::sharing::SharedBlocks;
@@ -98,6 +98,10 @@ impl<'a> Flow<'a> {
         let clock = Instant::now();
         let Listed { drawn, notes, whole, damage } = self.draw()?;
         let population = self.population(whole, &damage)?;
+        // The same seed draws the same files from the same population only.
+        if whole && self.work.context.memory.resumed.is_some_and(|resumed| !resumed.is_of(&population)) {
+            return Err(Error::OtherPopulation);
+        }
         if drawn.arrivals.is_some() && population.bytes.is_none() {
             return Err(Error::SizesUnknown { location: self.work.backup.description().location.clone() });
         }
@@ -109,11 +113,9 @@ impl<'a> Flow<'a> {
             None => Limit::Replaced(usize::try_from(wanted).unwrap_or(usize::MAX)),
         };
         self.work.context.picks_answer.store(arrivals.is_some(), Ordering::Relaxed);
-        let first = limit.first().min(picks.len()) as u64;
         let more = beside.as_ref().map_or(0, |beside| beside.wanted);
-        self.observer.verify_starts(Some((first + more).min(population.files)));
         let (catalog_time, clock) = (clock.elapsed(), Instant::now());
-        let drawn = self.work.picks(&picks, limit, Group::Sample)?;
+        let drawn = self.judge_sample(&picks, limit, more)?;
         let beside = beside.map(|beside| self.beside(&beside, &picks, drawn)).transpose()?;
         Ok(FlowResult {
             population,
@@ -167,18 +169,41 @@ impl<'a> Flow<'a> {
         Ok(BesideTally { wanted: beside.wanted, drawn: drawn as u64, is_done })
     }
 
+    /// Restores and judges the sample, except for what earlier sessions judged; `more` files are
+    /// judged beside it. Returns how many picks were drawn in all sessions.
+    fn judge_sample(&self, picks: &EntryBatch, limit: Limit<'_>, more: u64) -> Result<usize, Error> {
+        let Some(resumed) = self.work.context.memory.resumed else {
+            self.observer.verify_starts(Some(limit.first().min(picks.len()) as u64 + more));
+            return Ok(self.work.picks(picks, limit, Group::Sample)?);
+        };
+        let left: EntryBatch = picks.iter().filter(|entry| !resumed.holds(entry.path)).collect();
+        // Each pick that could not be compared was to be replaced, and each one that was judged is
+        // done.
+        let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        let (outside, judged) = (number(resumed.picks().counts.outside()), number(resumed.judged()));
+        let wanted = limit.first().saturating_add(outside).saturating_sub(judged);
+        self.observer.verify_starts(Some(wanted as u64));
+        Ok(judged + self.work.picks(&left, Limit::Replaced(wanted), Group::Sample)?)
+    }
+
     /// Restores and judges every file. A format in which names can repeat is listed once
     /// beforehand, so that no file is judged that a later entry of the same name replaces. So is
-    /// one that is read in a single pass: nothing else tells whether the pass came to its end.
+    /// one that is read in a single pass: nothing else tells whether the pass came to its end. And
+    /// so is one whose files were judged in part by earlier sessions: each of them must still be in
+    /// the backup, or both parts cannot be put together. New files may have come.
     fn everything(&self) -> Result<FlowResult, Error> {
         let clock = Instant::now();
         let (mut listed, mut damage) = (None, Vec::new());
-        if self.work.schedule.ordered || !self.work.backup.description().unique_names {
+        let resumed = self.work.context.memory.resumed;
+        if self.work.schedule.ordered || !self.work.backup.description().unique_names || resumed.is_some() {
             self.population_filter.reset();
-            let listing =
-                self.work.backup.catalog(self.needs, &self.listing(), &CountSink(self.population_filter))?;
+            let count = CountSink::new(self.population_filter, resumed);
+            let listing = self.work.backup.catalog(self.needs, &self.listing(), &count)?;
             let whole;
             (whole, damage) = into_parts(listing);
+            if whole && resumed.is_some_and(|resumed| resumed.judged() != count.resumed_files()) {
+                return Err(Error::OtherPopulation);
+            }
             let population = self.population(whole, &damage)?;
             self.tell_judges();
             self.observer.catalog_done(population.files);
@@ -186,7 +211,9 @@ impl<'a> Flow<'a> {
         }
         self.population_filter.reset();
         let (catalog_time, clock) = (clock.elapsed(), Instant::now());
-        self.observer.verify_starts(listed.as_ref().map(|population| population.files));
+        let judged = resumed.map_or(0, Resumed::judged);
+        self.observer
+            .verify_starts(listed.as_ref().map(|population| population.files.saturating_sub(judged)));
         let work = || self.work.everything(self.population_filter, self.needs);
         // A backup on another machine is not listed a second time just for a number.
         let is_counted = listed.is_none() && self.plan.target.backup.local().is_some();
@@ -292,6 +319,8 @@ impl FlowResult {
             in_order: self.in_order,
             in_progress: self.in_progress,
             is_merged: false,
+            sessions: context.memory.resumed.map_or(0, Resumed::sessions) + 1,
+            judged_before: context.memory.resumed.map_or(0, Resumed::judged),
             ended,
             damage: Vec::new(),
             denied: Vec::new(),

@@ -129,7 +129,7 @@ impl<'a> JudgeContext<'a> {
             broken: OnceLock::new(),
             outside: Mutex::default(),
             picks_answer: AtomicBool::new(false),
-            picks: Mutex::default(),
+            picks: Mutex::new(memory.resumed.map(|resumed| resumed.picks().clone()).unwrap_or_default()),
             lost: Mutex::default(),
         }
     }
