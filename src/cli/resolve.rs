@@ -147,7 +147,12 @@ fn strategy(settings: &Settings, size: SampleSize, confidence: f64) -> Result<&'
         let message = format!("--sample all verifies every file, so --strategy {name} has nothing to choose");
         return Err(Error::usage(message).hint("leave out one of the two, or say --strategy random"));
     }
-    match strategy::named(name).and_then(|strategy| strategy.refuses(size, confidence)) {
+    let Some(strategy) = strategy::named(name) else { return Ok(DEFAULT_STRATEGY) };
+    if settings.resume == Some(true) && !strategy.can_resume() {
+        let hint = "leave out one of the two: the next run of strategy coverage begins with what was judged longest ago";
+        return Err(Error::usage(format!("a run of --strategy {name} cannot be resumed")).hint(hint));
+    }
+    match strategy.refuses(size, confidence) {
         Some((problem, hint)) => Err(Error::usage(problem).hint(hint)),
         None => Ok(name),
     }

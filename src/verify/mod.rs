@@ -177,7 +177,9 @@ fn verify(
     let lookup_context =
         LookupContext { backup, whole, damage: &damage, pairing: &pairing, filter: &filter, cancel };
     outcome.completeness = lookup.map(|lookup| lookup.finish(&lookup_context));
-    let gone = nearby::note(&outcome.counts, &outcome.findings, &pairing);
+    let mut judged = outcome.counts.clone();
+    outcome.beside.iter().for_each(|beside| judged.merge(beside));
+    let gone = nearby::note(&judged, &outcome.findings, &pairing);
     outcome.notes.extend(gone.into_iter().chain(leftovers).chain(pairing.notes()).chain(stays));
     outcome.effort.total = clock.elapsed();
     observer.concluded(&outcome);

@@ -52,6 +52,11 @@ pub trait Strategy: Sync {
         None
     }
 
+    /// Whether a later session can go on with a draw that was not judged to its end.
+    fn can_resume(&self) -> bool {
+        true
+    }
+
     /// The draw of one run.
     fn draw(&self, request: &Request<'_>) -> Begun;
 
@@ -151,6 +156,11 @@ impl Strategy for Coverage {
         Some("half at random, and half those that were verified longest ago, never verified ones first")
     }
 
+    /// The next run begins with what was judged longest ago anyway.
+    fn can_resume(&self) -> bool {
+        false
+    }
+
     fn draw(&self, request: &Request<'_>) -> Begun {
         let (draw, notes) = CoverageDraw::begin(request);
         Begun { draw: Box::new(draw), notes }
@@ -201,6 +211,11 @@ impl Strategy for Size {
 
     fn refuses(&self, size: SampleSize, confidence: f64) -> Option<(String, &'static str)> {
         arrivals::refuses(size, confidence)
+    }
+
+    /// The bound needs to know what each file came to, in all sessions.
+    fn can_resume(&self) -> bool {
+        false
     }
 
     fn draw(&self, request: &Request<'_>) -> Begun {
