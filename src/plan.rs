@@ -43,6 +43,7 @@ impl Plan {
                 strategy: DEFAULT_STRATEGY,
                 sample: SampleSize::default(),
                 seed,
+                seed_is_given: false,
                 filters: Filters::default(),
             },
             claims: Claims::default(),
@@ -94,6 +95,8 @@ pub struct Draw {
     pub sample: SampleSize,
     /// Any text. It decides which files are drawn.
     pub seed: String,
+    /// Whether the user chose the seed. Otherwise a run that is taken up brings its own.
+    pub seed_is_given: bool,
     /// Which files are in the population.
     pub filters: Filters,
 }

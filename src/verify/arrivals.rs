@@ -56,8 +56,7 @@ use crate::lock::{into_inner, lock};
 use crate::plan::SampleSize;
 
 use super::assurance;
-use super::catalog::PopulationFilter;
-use super::draw::{Draw, Drawn, Request};
+use super::draw::{Counter, Draw, Drawn, Request};
 use super::memory::PathKey;
 use super::sample::{BottomK, SampleQuota};
 use super::tally::Tally;
@@ -184,10 +183,10 @@ impl SizeDraw {
 }
 
 impl Draw for SizeDraw {
-    fn take(&self, entries: &EntryBatch, population: &PopulationFilter<'_>) -> ControlFlow<()> {
+    fn take(&self, entries: &EntryBatch, population: &dyn Counter) -> ControlFlow<()> {
         let threshold = self.threshold.load(Ordering::Relaxed);
         let (mut candidates, mut filled) = (Vec::new(), 0);
-        population.count_batch(entries, |entry, _| {
+        population.count_batch(entries, &mut |entry, _| {
             let Some(size) = entry.size.filter(|&size| size > 0) else { return };
             filled += 1;
             let first = self.clock.of(entry.path, size).next();

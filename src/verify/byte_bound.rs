@@ -138,3 +138,103 @@ fn share_of(whole: u64, share: f64) -> u64 {
     let bytes = product.ceil() as u64;
     bytes.min(whole)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `P(X ≤ x)` by adding up the terms.
+    fn naive(drawn: u64, seen: u64, share: f64) -> f64 {
+        let mut term = (1.0 - share).powi(i32::try_from(drawn).unwrap());
+        let mut sum = term;
+        for bad in 0..seen {
+            term *= (drawn - bad) as f64 / (bad + 1) as f64 * share / (1.0 - share);
+            sum += term;
+        }
+        sum
+    }
+
+    #[test]
+    fn the_bound_is_where_the_sum_of_the_binomial_terms_is_the_doubt() {
+        for confidence in [0.8, 0.95, 0.99] {
+            for (drawn, seen) in
+                [(1, 0), (10, 0), (10, 3), (10, 9), (500, 0), (500, 1), (500, 17), (700, 350)]
+            {
+                let share = bound(drawn, seen, confidence);
+                let chance = naive(drawn, seen, share);
+                let error = (chance - (1.0 - confidence)).abs();
+                assert!(error < 1e-9, "{seen} of {drawn} at {confidence}: {share}, {chance}");
+            }
+        }
+    }
+
+    #[test]
+    fn known_bounds() {
+        // Without a bad one: 1 − 0.05^(1/n). The rule of three says 0.6% for 500.
+        assert!((bound(500, 0, 0.95) - (1.0 - 0.05_f64.powf(1.0 / 500.0))).abs() < 1e-12);
+        // R: binom.test(3, 10, alternative = "less")$conf.int[2]
+        assert!((bound(10, 3, 0.95) - 0.606_624_2).abs() < 1e-6);
+        assert!((bound(10, 10, 0.95) - 1.0).abs() < f64::EPSILON);
+        assert!((bound(1_000_000, 0, 0.95) - 2.995_727_8e-6).abs() < 1e-11);
+    }
+
+    fn counts() -> ArrivalCounts {
+        ArrivalCounts {
+            wanted: 500,
+            comparable: 500,
+            outside: 20,
+            outside_bytes: 24 << 30,
+            ..ArrivalCounts::default()
+        }
+    }
+
+    #[test]
+    fn the_statement_is_about_bytes_and_leaves_out_the_files_that_cannot_be_compared() {
+        let found = ByteBound::of(224 << 30, &counts(), 0.95).unwrap();
+        assert_eq!(found.domain_at_most, 200 << 30);
+        assert_eq!(
+            found.sentence("whose originals have not been modified since the backup"),
+            "With 95% confidence, of the bytes in files whose originals have not been modified since the backup, at most \
+             0.6% are in bad files (about 1.19 GiB of up to 200 GiB)."
+        );
+        assert!(found.rules_out(0.006) && !found.rules_out(0.0059));
+    }
+
+    #[test]
+    fn a_tolerance_is_ruled_out_by_the_number_of_bytes_that_it_asks_for_and_not_by_one_less() {
+        for tolerance in [0.5, 0.1, 0.01, 0.001, 0.0007] {
+            for confidence in [0.8, 0.95, 0.99] {
+                let drawn = super::super::assurance::sample_size_limit(tolerance, confidence);
+                let of = |comparable| {
+                    ByteBound::of(1 << 40, &ArrivalCounts { comparable, ..counts() }, confidence)
+                };
+                assert!(of(drawn).unwrap().rules_out(tolerance), "{tolerance} at {confidence}");
+                let fewer = of(drawn - 1);
+                assert!(
+                    !fewer.is_some_and(|fewer| fewer.rules_out(tolerance)),
+                    "{tolerance} at {confidence}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_whole_backup_is_known_exactly() {
+        let all = ArrivalCounts { is_everything: true, ..counts() };
+        let sentence = |counts| ByteBound::of(224 << 30, &counts, 0.95).unwrap().sentence("that are there");
+        let begin = "All files that are there that are not empty were compared: of their 200 GiB, ";
+        assert_eq!(sentence(all), format!("{begin}none is in a bad file."));
+        let bad = ArrivalCounts { bad: 3, bad_bytes: 1 << 30, ..all };
+        assert_eq!(sentence(bad), format!("{begin}1.00 GiB are in bad files."));
+    }
+
+    #[test]
+    fn nothing_is_stated_where_nothing_was_decided() {
+        let none = ArrivalCounts { comparable: 0, ..counts() };
+        let open = ArrivalCounts { comparable: 7, unresolved: 7, ..counts() };
+        let torn = ArrivalCounts { outside_bytes: 225 << 30, ..counts() };
+        for counts in [none, open, torn] {
+            assert_eq!(ByteBound::of(224 << 30, &counts, 0.95), None, "{counts:?}");
+        }
+    }
+}

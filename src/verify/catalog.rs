@@ -11,6 +11,7 @@ use crate::lock::{into_inner, lock};
 use crate::platform::Timestamp;
 
 use super::completeness::Lookup;
+use super::draw::{Added, Counter};
 use super::filter::Filter;
 use super::memory::Resumed;
 use super::observer::Observer;
@@ -37,15 +38,6 @@ pub struct PopulationFilter<'a> {
     digest: Mutex<u128>,
     /// The newest time of any entry in nanoseconds since 1970; `i64::MIN` if there is none yet.
     newest: AtomicI64,
-}
-
-/// What one batch adds to the population.
-#[derive(Debug, Default, Clone, Copy)]
-pub struct Added {
-    /// How many files.
-    pub files: u64,
-    /// The sum of their digests, modulo 2^128.
-    pub digest: u128,
 }
 
 impl<'a> PopulationFilter<'a> {
@@ -115,11 +107,41 @@ impl<'a> PopulationFilter<'a> {
         entry.problem.is_some() || self.pairing.covers(entry.path)
     }
 
-    /// Counts a batch, and calls `each` with every entry of the population and its rank.
-    pub fn count_batch<'e>(
+    /// Counts entries that are not regular files.
+    pub fn pass_over(&self, count: u64) {
+        self.passed_over.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// Resets the counters, because the listing begins again. The newest time stays: it was seen.
+    pub fn reset(&self) {
+        for counter in [&self.files, &self.bytes, &self.filtered, &self.unmapped, &self.passed_over] {
+            counter.store(0, Ordering::Relaxed);
+        }
+        self.sizes_unknown.store(false, Ordering::Relaxed);
+        *lock(&self.digest) = 0;
+    }
+
+    /// What was counted. `whole` says whether the backup was listed to its end.
+    pub fn population(&self, whole: bool) -> Population {
+        let known = !self.sizes_unknown.load(Ordering::Relaxed);
+        Population {
+            files: self.files.load(Ordering::Relaxed),
+            whole,
+            bytes: known.then(|| self.bytes.load(Ordering::Relaxed)),
+            digest: format!("{:032x}", *lock(&self.digest)),
+            filtered: self.filtered.load(Ordering::Relaxed),
+            unmapped: self.unmapped.load(Ordering::Relaxed),
+            unlisted: 0,
+            not_compared: self.passed_over.load(Ordering::Relaxed),
+        }
+    }
+}
+
+impl Counter for PopulationFilter<'_> {
+    fn count_batch<'e>(
         &self,
         entries: &'e EntryBatch,
-        mut each: impl FnMut(Entry<'e>, Rank),
+        each: &mut dyn FnMut(Entry<'e>, Rank),
     ) -> ControlFlow<(), Added> {
         let mut added = Added::default();
         let (mut bytes, mut filtered, mut unmapped) = (0, 0, 0);
@@ -156,35 +178,6 @@ impl<'a> PopulationFilter<'a> {
         *digest = digest.wrapping_add(added.digest);
         self.observer.cataloged(entries.len() as u64);
         if self.cancel.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(added) }
-    }
-
-    /// Counts entries that are not regular files.
-    pub fn pass_over(&self, count: u64) {
-        self.passed_over.fetch_add(count, Ordering::Relaxed);
-    }
-
-    /// Resets the counters, because the listing begins again. The newest time stays: it was seen.
-    pub fn reset(&self) {
-        for counter in [&self.files, &self.bytes, &self.filtered, &self.unmapped, &self.passed_over] {
-            counter.store(0, Ordering::Relaxed);
-        }
-        self.sizes_unknown.store(false, Ordering::Relaxed);
-        *lock(&self.digest) = 0;
-    }
-
-    /// What was counted. `whole` says whether the backup was listed to its end.
-    pub fn population(&self, whole: bool) -> Population {
-        let known = !self.sizes_unknown.load(Ordering::Relaxed);
-        Population {
-            files: self.files.load(Ordering::Relaxed),
-            whole,
-            bytes: known.then(|| self.bytes.load(Ordering::Relaxed)),
-            digest: format!("{:032x}", *lock(&self.digest)),
-            filtered: self.filtered.load(Ordering::Relaxed),
-            unmapped: self.unmapped.load(Ordering::Relaxed),
-            unlisted: 0,
-            not_compared: self.passed_over.load(Ordering::Relaxed),
-        }
     }
 }
 
@@ -243,7 +236,7 @@ impl CatalogSink for FeedSink<'_> {
             batch.sort_by_position();
             closed |= !batch.is_empty() && !(self.to)(std::mem::take(batch));
         };
-        let passed = self.population_filter.count_batch(entries, |entry, _| {
+        let passed = self.population_filter.count_batch(entries, &mut |entry, _| {
             if self.resumed.is_some_and(|resumed| resumed.holds(entry.path)) {
                 return;
             }
@@ -300,7 +293,7 @@ impl<'a> CountSink<'a> {
 
 impl CatalogSink for CountSink<'_> {
     fn take(&self, entries: &EntryBatch) -> ControlFlow<()> {
-        self.population_filter.count_batch(entries, |entry, _| {
+        self.population_filter.count_batch(entries, &mut |entry, _| {
             if self.resumed.is_some_and(|resumed| resumed.holds(entry.path)) {
                 self.resumed_files.fetch_add(1, Ordering::Relaxed);
             }

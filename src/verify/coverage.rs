@@ -44,8 +44,7 @@ use std::ops::ControlFlow;
 use crate::backup::EntryBatch;
 
 use super::ages::{Age, Ages};
-use super::catalog::PopulationFilter;
-use super::draw::{Draw, Drawn, DrawnBeside, Request, SharedBottom};
+use super::draw::{Counter, Draw, Drawn, DrawnBeside, Request, SharedBottom};
 use super::memory::PathKey;
 use super::sample::{BottomK, Rank, SampleQuota};
 
@@ -84,10 +83,10 @@ fn order(age: Age, rank: Rank) -> u128 {
 }
 
 impl Draw for CoverageDraw {
-    fn take(&self, entries: &EntryBatch, population: &PopulationFilter<'_>) -> ControlFlow<()> {
+    fn take(&self, entries: &EntryBatch, population: &dyn Counter) -> ControlFlow<()> {
         let (mut random, mut oldest) = (self.random.batch(), self.oldest.batch());
         let mut sought = Vec::new();
-        let added = population.count_batch(entries, |entry, rank| {
+        let added = population.count_batch(entries, &mut |entry, rank| {
             random.see(rank.order, entry);
             // A file that would be too late even if it was never judged is not looked up.
             if oldest.may_take(order(0, rank)) {
@@ -125,3 +124,7 @@ impl Draw for CoverageDraw {
 pub fn runs_for(files: u64, half: u64) -> u64 {
     files.div_ceil(half.max(1))
 }
+
+#[cfg(test)]
+#[path = "coverage_tests.rs"]
+mod tests;

@@ -13,9 +13,9 @@ use crate::lock::{into_inner, lock};
 use crate::plan::SampleSize;
 
 use super::arrivals::Arrivals;
-use super::catalog::{Added, PopulationFilter};
+use super::catalog::PopulationFilter;
 use super::memory::LastJudged;
-use super::sample::{BottomK, SampleQuota};
+use super::sample::{BottomK, Rank, Ranker, SampleQuota};
 
 /// What a strategy is told when a draw begins.
 #[derive(Clone, Copy)]
@@ -38,11 +38,51 @@ pub struct Begun {
     pub notes: Vec<String>,
 }
 
+/// Counts the files of a listing, and knows which of them are in the population.
+pub trait Counter: Sync {
+    /// Counts a batch, and calls `each` with every entry of the population and its rank.
+    fn count_batch<'e>(
+        &self,
+        entries: &'e EntryBatch,
+        each: &mut dyn FnMut(Entry<'e>, Rank),
+    ) -> ControlFlow<(), Added>;
+}
+
+/// What one batch adds to the population.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Added {
+    /// How many files.
+    pub files: u64,
+    /// The sum of their digests, modulo 2^128.
+    pub digest: u128,
+}
+
+/// A population of all entries, which nobody counts.
+#[derive(Debug, Clone)]
+pub struct Everything(pub Ranker);
+
+impl Counter for Everything {
+    fn count_batch<'e>(
+        &self,
+        entries: &'e EntryBatch,
+        each: &mut dyn FnMut(Entry<'e>, Rank),
+    ) -> ControlFlow<(), Added> {
+        let mut added = Added::default();
+        for entry in entries.iter() {
+            let rank = self.0.rank(entry.path);
+            added.files += 1;
+            added.digest = added.digest.wrapping_add(rank.digest);
+            each(entry, rank);
+        }
+        ControlFlow::Continue(added)
+    }
+}
+
 /// Sees every file of the population, and keeps those that are drawn.
 pub trait Draw: Sync {
     /// Counts a batch of the listing in `population`, and looks at those of its entries that are in
     /// it. Called by several threads at once.
-    fn take(&self, entries: &EntryBatch, population: &PopulationFilter<'_>) -> ControlFlow<()>;
+    fn take(&self, entries: &EntryBatch, population: &dyn Counter) -> ControlFlow<()>;
 
     /// Forgets everything, because the listing begins again.
     fn restart(&self);
@@ -202,9 +242,9 @@ impl RandomDraw {
 }
 
 impl Draw for RandomDraw {
-    fn take(&self, entries: &EntryBatch, population: &PopulationFilter<'_>) -> ControlFlow<()> {
+    fn take(&self, entries: &EntryBatch, population: &dyn Counter) -> ControlFlow<()> {
         let mut batch = self.bottom.batch();
-        let added = population.count_batch(entries, |entry, rank| batch.see(rank.order, entry))?;
+        let added = population.count_batch(entries, &mut |entry, rank| batch.see(rank.order, entry))?;
         self.bottom.add(added, &batch);
         ControlFlow::Continue(())
     }

@@ -106,7 +106,7 @@ impl<'a> Flow<'a> {
             return Err(Error::SizesUnknown { location: self.work.backup.description().location.clone() });
         }
         self.tell_judges();
-        self.observer.catalog_done(population.files);
+        self.observer.catalog_done(&population);
         let Drawn { wanted, picks, beside, arrivals } = drawn;
         let limit = match &arrivals {
             Some(arrivals) => Limit::Arrivals(ArrivalLimit::new(arrivals)),
@@ -206,7 +206,7 @@ impl<'a> Flow<'a> {
             }
             let population = self.population(whole, &damage)?;
             self.tell_judges();
-            self.observer.catalog_done(population.files);
+            self.observer.catalog_done(&population);
             listed = Some(population);
         }
         self.population_filter.reset();

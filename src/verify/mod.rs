@@ -56,7 +56,7 @@ mod total;
 pub mod verdict;
 mod work;
 
-pub use count::{Counted, count};
+pub use count::{Counted, Turns, count};
 pub use error::Error;
 pub use filter::Filter;
 pub use memory::Memory;
@@ -193,5 +193,7 @@ pub(crate) const LISTING_THREADS: usize = 16;
 mod resume_tests;
 #[cfg(test)]
 mod simulation;
+#[cfg(test)]
+mod simulation_of_strategies;
 #[cfg(test)]
 mod tests;

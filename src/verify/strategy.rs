@@ -341,7 +341,8 @@ mod tests {
     #[test]
     fn a_draw_of_all_files_is_all_of_them_and_every_other_is_what_its_name_says() {
         let of = |strategy, sample| {
-            of(&plan::Draw { strategy, sample, seed: String::new(), filters: Filters::default() }).name()
+            let (seed, filters) = (String::new(), Filters::default());
+            of(&plan::Draw { strategy, sample, seed, seed_is_given: true, filters }).name()
         };
         for size in [SampleSize::Count(1), SampleSize::Share(0.5), SampleSize::Tolerance(0.01)] {
             for name in ["random", "coverage", "size"] {
