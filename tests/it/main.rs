@@ -41,6 +41,7 @@ mod verify_reports;
 mod verify_statement;
 #[cfg(unix)]
 mod verify_stop;
+mod verify_strategies;
 mod verify_tar;
 #[cfg(target_os = "linux")]
 mod verify_unlisted;
