@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::backup::escape;
 use crate::exit::ExitCode;
+use crate::plan::DEFAULT_STRATEGY;
 use crate::verify::verdict::Verdict;
 use crate::words::{self, printable};
 
@@ -222,7 +223,7 @@ fn facts(out: &mut String, model: &Model, style: &SummaryStyle) {
     fact("drawn", &drawn(model));
     // If the listing did not end, another run would draw from more files.
     if model.population.whole {
-        fact("redraw", &redraw(&model.sample.seed));
+        fact("redraw", &redraw(model));
     }
     if let Some(found) = &model.completeness {
         fact("complete", &completeness::fact(found));
@@ -236,12 +237,17 @@ fn facts(out: &mut String, model: &Model, style: &SummaryStyle) {
     fact("speed", &speed(model));
 }
 
-/// The option that draws the same sample, quoted if a shell would split it.
-pub fn redraw(seed: &str) -> String {
+/// The options that draw the same sample. The seed is quoted if a shell would split it.
+pub fn redraw(model: &Model) -> String {
+    let seed = &model.sample.seed;
     let plain =
         !seed.is_empty() && seed.chars().all(|each| each.is_ascii_alphanumeric() || "-_.".contains(each));
     let seed = escape(seed.as_bytes());
-    if plain { format!("--seed {seed}") } else { format!("--seed \"{seed}\"") }
+    let seed = if plain { format!("--seed {seed}") } else { format!("--seed \"{seed}\"") };
+    match model.plan.strategy.as_str() {
+        DEFAULT_STRATEGY => seed,
+        strategy => format!("{seed} --strategy {strategy}"),
+    }
 }
 
 fn drawn(model: &Model) -> String {

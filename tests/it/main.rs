@@ -56,6 +56,7 @@ mod verify_resume;
 mod verify_statement;
 #[cfg(unix)]
 mod verify_stop;
+mod verify_strategies;
 mod verify_tar;
 #[cfg(target_os = "linux")]
 mod verify_unlisted;
