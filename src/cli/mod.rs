@@ -23,6 +23,7 @@ mod hooks;
 mod init;
 mod invocation;
 mod layer;
+mod ledger;
 mod local;
 mod man;
 #[cfg(test)]
@@ -93,6 +94,7 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, Error> {
         Some(Command::Bench(what)) => bench::run(&what, &environment),
         Some(Command::Checklist(what)) => checklist::run(&what, &environment),
         Some(Command::Facts(what)) => facts::run(&what),
+        Some(Command::Ledger(what)) => ledger::run(&what, &environment),
         Some(Command::Notify(what)) => notify::run(&what, &environment),
         Some(Command::Generate(what)) => generate::run(&what, Arguments::command()),
         Some(Command::Help(asked)) => help::run(&asked, &Arguments::command(), &environment),

@@ -17,6 +17,9 @@ mod doors;
 mod hooks;
 mod house;
 mod http_server;
+mod ledger;
+#[cfg(unix)]
+mod ledger_unix;
 mod manual;
 mod notify_config;
 #[cfg(target_os = "linux")]
@@ -47,6 +50,7 @@ mod verify_names;
 mod verify_originals;
 mod verify_pairing;
 mod verify_reports;
+mod verify_resume;
 mod verify_statement;
 #[cfg(unix)]
 mod verify_stop;
