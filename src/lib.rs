@@ -20,7 +20,7 @@
 //!                                 │
 //!                              backup
 //!                                 │
-//!  words, facts, manual, output, secret, program, threads, lock, cancel, exit
+//!  schedule, words, facts, manual, output, secret, program, threads, lock, cancel, exit
 //!                                 │
 //!                             platform
 //! ```
@@ -50,8 +50,9 @@
 //! | `notify` | tells people and programs how a run ended | `cancel`, `exit`, `plan`, `program`, `report`, `secret`, `words` |
 //! | `hooks` | programs that run before and after a run | `cancel`, `exit`, `plan`, `program`, `report`, `words` |
 //! | `bench` | what a verification costs on these disks | `backup`, `cancel`, `exit`, `lock`, `output`, `plan`, `platform`, `threads`, `verify`, `words` |
-//! | `checklist` | the other steps before a migration, with one file per check | `backup`, `cancel`, `exit`, `facts`, `output`, `plan`, `platform`, `program`, `report`, `verify`, `words` |
-//! | `cli` | the only room that knows the command line, the configuration file and the environment | `backup`, `bench`, `cancel`, `checklist`, `exit`, `facts`, `hooks`, `ledger`, `manual`, `notify`, `output`, `plan`, `platform`, `program`, `progress`, `report`, `secret`, `threads`, `verify`, `words` |
+//! | `checklist` |  |
+//! | `schedule` | what has a scheduler of the machine run a job, and tells whether it did | `exit`, `output` |
+//! | `cli` |  |
 //!
 //! The draw ([`verify::sample`]), the verdict ([`verify::verdict`]), the statement
 //! ([`verify::assurance`]) and the outcome ([`verify::conclude`]) are pure functions. Each is
@@ -99,6 +100,7 @@ pub mod platform;
 pub mod program;
 pub mod progress;
 pub mod report;
+pub mod schedule;
 pub mod secret;
 mod threads;
 pub mod verify;

@@ -51,6 +51,7 @@ impl Plan {
             origin: Origin::default(),
             target,
             draw: Draw {
+                strategy: DEFAULT_STRATEGY,
                 sample: SampleSize::default(),
                 seed,
                 seed_is_given: false,
@@ -100,6 +101,9 @@ impl Target {
 /// Which files are verified.
 #[derive(Debug, Clone)]
 pub struct Draw {
+    /// The name of the strategy that chooses files (`verify::strategy::STRATEGIES`). If all files
+    /// are asked for, nothing is chosen, and it is [`DEFAULT_STRATEGY`].
+    pub strategy: &'static str,
     /// How many files to verify.
     pub sample: SampleSize,
     /// Any text. It decides which files are drawn.
@@ -230,6 +234,9 @@ pub enum SampleSize {
     /// files or more is bad.
     Tolerance(f64),
 }
+
+/// How files are chosen unless the user says otherwise.
+pub const DEFAULT_STRATEGY: &str = "random";
 
 /// How many files are verified unless the user says otherwise.
 pub const DEFAULT_SAMPLE: u64 = 500;

@@ -15,6 +15,7 @@ use super::init::Init;
 use super::invocation::Verify;
 use super::ledger::LedgerCommand;
 use super::notify::Notify;
+use super::schedule::ScheduleArgs;
 use super::usage::{CONFIGURATION, EXAMPLES, exit_codes};
 
 /// Proves that a backup restores
@@ -49,6 +50,8 @@ pub enum Command {
     Bench(Box<BenchArgs>),
     /// Look at the rest of what must be true of a server before it is migrated
     Checklist(Box<ChecklistArgs>),
+    /// Have the machine's scheduler run a job, and see whether it did
+    Schedule(ScheduleArgs),
     /// Print what another machine needs to know of this one, to compare clocks and time zones
     Facts(FactsArgs),
     /// Check, prune or export what runs remember

@@ -10,10 +10,10 @@ use clap::Command;
 use clap_mangen::Man;
 use roff::{Roff, bold, roman};
 
-use super::checklist;
 use super::ledger;
 use super::notify;
 use super::usage::{CONFIGURATION, EXAMPLES, Example, exit_codes};
+use super::{checklist, schedule};
 use crate::checklist::CHECKS;
 use crate::manual::{TOPICS, find, roff as page};
 
@@ -168,6 +168,7 @@ pub fn exit_status(name: &str) -> Vec<(i32, &'static str)> {
         "bkverify-checklist" => checklist::EXIT_CODES.to_vec(),
         "bkverify-ledger-check" => ledger::CHECK_EXIT_CODES.to_vec(),
         "bkverify-notify" | "bkverify-notify-test" => notify::EXIT_CODES.to_vec(),
+        name if name.starts_with("bkverify-schedule") => schedule::EXIT_CODES.to_vec(),
         _ => PLAIN_EXIT_CODES.to_vec(),
     }
 }
@@ -201,6 +202,20 @@ fn examples(name: &str) -> &'static [Example] {
         )],
         "bkverify-notify" | "bkverify-notify-test" => {
             &[("Does everybody get the message?", &["bkverify notify test --job nightly"])]
+        }
+        "bkverify-schedule" | "bkverify-schedule-install" => &[
+            ("Every night:", &["bkverify schedule install --job nightly --at 02:30"]),
+            (
+                "On working days; only show what would be written:",
+                &["bkverify schedule install --job nightly --at \"Mon..Fri 02:30\" --dry-run"],
+            ),
+        ],
+        "bkverify-schedule-show" => &[("Everything that is scheduled:", &["bkverify schedule show"])],
+        "bkverify-schedule-status" => {
+            &[("For a monitoring system:", &["bkverify schedule status --job nightly --json"])]
+        }
+        "bkverify-schedule-remove" => {
+            &[("What would be removed?", &["bkverify schedule remove --job nightly --dry-run"])]
         }
         "bkverify-facts" => &[(
             "Compare this machine's clock with that of another:",
@@ -246,6 +261,11 @@ fn files(name: &str) -> Vec<(&'static str, &'static str)> {
         "bkverify" | "bkverify-plan" | "bkverify-checklist" => config.into_iter().chain(state).collect(),
         "bkverify-checklist-done" => state.to_vec(),
         name if name.starts_with("bkverify-ledger") => config.into_iter().chain(state).collect(),
+        name if name.starts_with("bkverify-schedule") => vec![
+            ("/etc/systemd/system/bkverify-JOB.service, .timer", "A job of the machine, run by systemd."),
+            ("~/.config/systemd/user/bkverify-JOB.service, .timer", "A job of a user, run by systemd."),
+            ("/etc/cron.d/bkverify-JOB", "A job of the machine, run by cron."),
+        ],
         "bkverify-init" => {
             vec![("bkverify.toml", "What is written, in the current folder unless --output is given.")]
         }

@@ -36,6 +36,7 @@ mod plan;
 mod remember;
 mod reports;
 mod resolve;
+mod schedule;
 mod settings;
 mod show;
 mod signals;
@@ -93,6 +94,7 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, Error> {
         Some(Command::Init(init)) => init::run(&init, &environment),
         Some(Command::Bench(what)) => bench::run(&what, &environment),
         Some(Command::Checklist(what)) => checklist::run(&what, &environment),
+        Some(Command::Schedule(what)) => schedule::run(&what, &environment),
         Some(Command::Facts(what)) => facts::run(&what),
         Some(Command::Ledger(what)) => ledger::run(&what, &environment),
         Some(Command::Notify(what)) => notify::run(&what, &environment),

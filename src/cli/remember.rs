@@ -21,8 +21,10 @@ use crate::verify::{Memory, Observer, PickRecord};
 pub struct Remembered {
     lock: Option<RunLock>,
     open: Option<Open>,
-    previous: Option<Previous>,
     unfinished: Option<Resumable>,
+    /// The seed of a new run, while an earlier one is taken up.
+    fresh_seed: String,
+    previous: Option<Previous>,
     warnings: Vec<String>,
 }
 
@@ -80,7 +82,7 @@ impl Remembered {
             resumes: self.unfinished.as_ref().map(|found| found.run),
         };
         if let Some(found) = &self.unfinished {
-            plan.draw.seed.clone_from(&found.seed);
+            self.fresh_seed = std::mem::replace(&mut plan.draw.seed, found.seed.clone());
         }
         Ok(Open { known, judged, recorder: Recorder::start(ledger, plan, &start) })
     }
@@ -88,6 +90,21 @@ impl Remembered {
     /// Whether a run is taken up that ended early.
     pub fn is_resumed(&self) -> bool {
         self.unfinished.is_some()
+    }
+
+    /// Begins a new run, because the one that was taken up cannot go on, as `model` says. Returns
+    /// what could not be recorded.
+    pub fn begin_anew(&mut self, plan: &mut Plan, model: &Model) -> Option<String> {
+        self.unfinished = None;
+        plan.limits.resume = false;
+        plan.draw.seed = std::mem::take(&mut self.fresh_seed);
+        let ended = self.end(model);
+        let state = plan.outputs.state.clone()?;
+        match self.open(&state, plan) {
+            Ok(open) => self.open = Some(open),
+            Err(error) => return Some(nothing_recorded(&error)),
+        }
+        ended
     }
 
     /// What is known from before the run.
@@ -111,8 +128,12 @@ impl Remembered {
     }
 
     /// Completes the record of the run, and says what could not be done.
-    pub fn finish(self, model: &Model) -> Option<String> {
-        let Open { known, judged, recorder } = self.open?;
+    pub fn finish(mut self, model: &Model) -> Option<String> {
+        self.end(model)
+    }
+
+    fn end(&mut self, model: &Model) -> Option<String> {
+        let Open { known, judged, recorder } = self.open.take()?;
         // The writer's connection must be the last: only then SQLite moves everything into the one
         // file.
         let unknown = known.into_error();

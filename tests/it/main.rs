@@ -26,6 +26,8 @@ mod notify_config;
 mod notify_mail;
 mod notify_webhook;
 mod pack;
+mod schedule;
+mod schedule_places;
 #[cfg(unix)]
 mod secrets;
 mod tidy;

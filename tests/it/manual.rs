@@ -105,6 +105,10 @@ fn every_flag_that_a_document_names_exists() {
         "init",
         "generate man",
         "generate schema",
+        "schedule install",
+        "schedule show",
+        "schedule status",
+        "schedule remove",
     ];
     let help: String = commands.map(|command| run(&format!("{command} --help")).stdout).map(text).concat();
     let known: HashSet<_> = flags(&help).collect();
