@@ -18,7 +18,7 @@ use rusqlite::ErrorCode;
 use crate::lock::{lock, wait, wait_for};
 use crate::plan::Plan;
 use crate::report::Model;
-use crate::verify::outcome::Outcome;
+use crate::verify::outcome::{Outcome, Population};
 use crate::verify::tally::{LISTED_MAX, RECONSIDERED_MAX};
 use crate::verify::verdict::Verdict;
 use crate::verify::{Observer, PickRecord};
@@ -68,9 +68,18 @@ struct Buffer {
 struct Waiting {
     rows: Vec<Row>,
     bytes: usize,
+    /// What the run draws from: how many files, and their digest.
+    population: Option<(u64, String)>,
     end: Option<End>,
     /// The writer has failed and takes no more rows.
     failed: bool,
+}
+
+/// What the writer does next.
+struct Taken {
+    rows: Vec<Row>,
+    population: Option<(u64, String)>,
+    end: Option<End>,
 }
 
 /// The end of a run.
@@ -105,15 +114,14 @@ impl Recorder {
         Self { buffer, thread, kept: Default::default(), stale: Mutex::default() }
     }
 
-    /// Whether there is room for the whole record: a finding, or a pick that may turn out to be
-    /// comparable, which a resumed run needs.
+    /// Whether there is room for the whole record: of a finding, or of a pick that a later session
+    /// looks at again.
     fn is_kept_whole(&self, pick: &PickRecord) -> bool {
-        let is_finding = pick.verdict != Verdict::Verified;
-        let (kind, most) = match () {
-            () if pick.verdict.is_alarm() => (0, LISTED_MAX),
-            () if is_finding && pick.pending.is_none() => (1, LISTED_MAX),
-            () if pick.pending.is_some() => (2, RECONSIDERED_MAX),
-            () => return false,
+        let (kind, most) = match pick.verdict {
+            verdict if verdict.is_alarm() => (0, LISTED_MAX),
+            _ if pick.pending.is_some() => (2, RECONSIDERED_MAX),
+            Verdict::Verified => return false,
+            _ => (1, LISTED_MAX),
         };
         self.kept[kind].fetch_add(1, Ordering::Relaxed) < most
     }
@@ -145,6 +153,12 @@ impl Drop for Recorder {
 impl Observer for Recorder {
     fn judged(&self, pick: &PickRecord) {
         self.buffer.add(Row::new(pick, self.is_kept_whole(pick)));
+    }
+
+    fn catalog_done(&self, population: &Population) {
+        if population.whole {
+            lock(&self.buffer.waiting).population = Some((population.files, population.digest.clone()));
+        }
     }
 
     fn concluded(&self, outcome: &Outcome) {
@@ -179,7 +193,10 @@ impl Buffer {
         // The row of the run is made first, so that a run that is killed has one.
         attempt(&mut writer, patience, |writer| writer.write(&[]))?;
         loop {
-            let (rows, end) = self.take();
+            let Taken { rows, population, end } = self.take();
+            if let Some(population) = population {
+                attempt(&mut writer, patience, |writer| writer.population(&population))?;
+            }
             if !rows.is_empty() {
                 attempt(&mut writer, patience, |writer| writer.write(&rows))?;
             }
@@ -194,7 +211,7 @@ impl Buffer {
     }
 
     /// Waits until there is something to do, and takes it.
-    fn take(&self) -> (Vec<Row>, Option<End>) {
+    fn take(&self) -> Taken {
         let due = Instant::now() + EVERY;
         let mut waiting = lock(&self.waiting);
         while waiting.end.is_none() && !waiting.is_much() {
@@ -205,7 +222,11 @@ impl Buffer {
             waiting = wait_for(&self.work, waiting, left);
         }
         waiting.bytes = 0;
-        let taken = (std::mem::take(&mut waiting.rows), waiting.end.take());
+        let taken = Taken {
+            rows: std::mem::take(&mut waiting.rows),
+            population: waiting.population.take(),
+            end: waiting.end.take(),
+        };
         drop(waiting);
         self.room.notify_all();
         taken

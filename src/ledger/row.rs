@@ -18,9 +18,6 @@ pub(super) struct Row {
     pub(super) mtime: Option<i64>,
     /// The recorded modification time, if the original confirms it.
     pub(super) confirmed: Option<i64>,
-    pub(super) restored: u64,
-    /// Whether it may turn out to be comparable.
-    pub(super) pending: bool,
     /// The hash of both sides, if they were found equal.
     pub(super) hash: Option<Hash>,
     /// The whole record, if it is a finding that is kept.
@@ -37,10 +34,8 @@ impl Row {
             comparable: pick.comparable,
             size: pick.restored_size.or(pick.recorded_size),
             mtime: pick.recorded_mtime.and_then(times::to_nanos),
-            confirmed: pick.confirmed_mtime.and_then(times::to_nanos),
-            restored: pick.restored_size.unwrap_or(0),
-            pending: pick.pending.is_some(),
             hash: pick.hashes.filter(|_| verified).map(|hashes| hashes.restored),
+            confirmed: pick.confirmed_mtime.and_then(times::to_nanos),
             record: keep_record.then(|| Box::new(pick.clone())),
         }
     }

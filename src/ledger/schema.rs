@@ -11,7 +11,9 @@
 //! - `runs`: one row for every run, from its start on. `ended` and `exit` are empty while it runs.
 //!   If it was killed, they stay empty, and the next run of the same job sets `died`. What is only
 //!   known at the end (`files` to `bad`) is empty until then. `sample` is JSON, as in the report's
-//!   plan. `report` is the whole JSON report, compressed with zstd. `lock` is the name of the file
+//!   plan. `draw` identifies what decides the draw beside the seed, so that only a run that draws the
+//!   same can take this one up; `resumable` says whether one should; `newest` is the newest time in
+//!   the backup that a pick confirmed, in nanoseconds. `report` is the whole JSON report, compressed with zstd. `lock` is the name of the file
 //!   whose lock the run holds.
 //! - `files`: one narrow row for every file that was ever judged. `run` judged it last, and
 //!   `verdict` is the number of that verdict. It is small because the strategy `coverage` reads all
@@ -21,8 +23,7 @@
 //!   `size` are empty if none ever was. `algorithm` counts
 //!   [`Algorithm::ALL`](crate::plan::Algorithm::ALL).
 //! - `picks`: which files a run judged. Each row has up to 32,768 of them
-//!   ([`picks`](super::picks) reads them), the bytes that were restored for them, how many of them may
-//!   turn out to be comparable, and their newest modification time that an original confirms.
+//!   ([`picks`](super::picks) reads them).
 //! - `findings`: the whole record of each pick that is not verified, or that may turn out to be
 //!   comparable, as JSON compressed with zstd; for each run up to 10,000 alarms, 10,000 undecided
 //!   picks and 100,000 that may turn out to be comparable.
@@ -59,6 +60,9 @@ CREATE TABLE runs (
     seed TEXT NOT NULL,
     strategy TEXT NOT NULL,
     sample TEXT NOT NULL,
+    draw BLOB NOT NULL,
+    newest INTEGER,
+    resumable INTEGER NOT NULL DEFAULT 0,
     files INTEGER,
     bytes INTEGER,
     digest TEXT,
@@ -89,9 +93,6 @@ CREATE TABLE versions (
 CREATE TABLE picks (
     id INTEGER PRIMARY KEY,
     run INTEGER NOT NULL,
-    newest INTEGER,
-    restored INTEGER NOT NULL,
-    pending INTEGER NOT NULL,
     picks BLOB NOT NULL
 ) STRICT;
 CREATE INDEX picks_by_run ON picks (run);

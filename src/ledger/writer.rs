@@ -61,9 +61,20 @@ impl Writer {
         batch.files(&transaction, &sorted)?;
         batch.picks(&transaction, &sorted)?;
         batch.findings(&transaction, &sorted)?;
+        if let Some(newest) = rows.iter().filter_map(|row| row.confirmed).max() {
+            run::set_newest(&transaction, run, newest)?;
+        }
         transaction.commit()?;
         self.ids = Some((target, run));
         Ok(())
+    }
+
+    /// Records what the run draws from: how many files, and their digest.
+    pub(super) fn population(&mut self, population: &(u64, String)) -> rusqlite::Result<()> {
+        let connection = self.ledger.connection();
+        let (target, run) = ids(connection, self.ids, &self.target, &self.beginning)?;
+        self.ids = Some((target, run));
+        run::set_population(connection, run, population)
     }
 
     /// Completes the row of the run. `stale` are picks that turned out to be stale after they were
@@ -75,7 +86,7 @@ impl Writer {
         for record in stale {
             rejudge(&transaction, target, run, record)?;
         }
-        run::finish(&transaction, run, model)?;
+        run::finish(&transaction, run, &self.beginning, model)?;
         transaction.commit()?;
         self.ids = Some((target, run));
         Ok(())
@@ -167,17 +178,11 @@ impl Batch {
 
     /// The list of what the run judged.
     fn picks(&self, connection: &Connection, rows: &[(PathKey, &Row)]) -> rusqlite::Result<()> {
-        let mut insert = connection
-            .prepare("INSERT INTO picks (run, newest, restored, pending, picks) VALUES (?, ?, ?, ?, ?)")?;
+        let mut insert = connection.prepare("INSERT INTO picks (run, picks) VALUES (?, ?)")?;
         for part in rows.chunks(ROW_MAX) {
             let picks =
                 part.iter().map(|&(key, row)| Pick { key, verdict: row.verdict, comparable: row.comparable });
-            let newest = part.iter().filter_map(|(_, row)| row.confirmed).max();
-            let restored = part.iter().map(|(_, row)| row.restored).fold(0, u64::saturating_add);
-            let restored = i64::try_from(restored).unwrap_or(i64::MAX);
-            let pending = part.iter().filter(|(_, row)| row.pending).count() as u64;
-            let (run, picks) = (self.run.cast_signed(), picks::encode(picks));
-            insert.execute(params![run, newest, restored, pending.cast_signed(), picks])?;
+            insert.execute(params![self.run.cast_signed(), picks::encode(picks)])?;
         }
         Ok(())
     }
