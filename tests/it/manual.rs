@@ -95,8 +95,18 @@ fn every_command_in_the_pages_passes() {
 
 #[test]
 fn every_flag_that_a_document_names_exists() {
-    let commands =
-        ["", "bench", "checklist", "checklist done", "facts", "init", "generate man", "generate schema"];
+    let commands = [
+        "",
+        "bench",
+        "checklist",
+        "checklist done",
+        "facts",
+        "init",
+        "ledger prune",
+        "ledger export",
+        "generate man",
+        "generate schema",
+    ];
     let help: String = commands.map(|command| run(&format!("{command} --help")).stdout).map(text).concat();
     let known: HashSet<_> = flags(&help).collect();
     // Flags of other programs.
