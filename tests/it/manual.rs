@@ -109,6 +109,8 @@ fn every_flag_that_a_document_names_exists() {
         "schedule show",
         "schedule status",
         "schedule remove",
+        "ledger prune",
+        "ledger export",
     ];
     let help: String = commands.map(|command| run(&format!("{command} --help")).stdout).map(text).concat();
     let known: HashSet<_> = flags(&help).collect();
