@@ -101,6 +101,8 @@ fn every_flag_that_a_document_names_exists() {
         "checklist",
         "checklist done",
         "facts",
+        "ledger export",
+        "ledger prune",
         "notify test",
         "init",
         "generate man",
