@@ -27,8 +27,10 @@ pub mod hash;
 mod judge;
 mod judge_context;
 mod keep;
+pub mod known;
 pub mod memory;
 mod name_filter;
+mod naming;
 mod nearby;
 mod observer;
 mod original;
@@ -56,7 +58,7 @@ pub use filter::Filter;
 pub use memory::Memory;
 pub use observer::{Observer, Observers, Silent};
 pub use prepare::{check, check_backup, check_originals, check_report, check_reports, check_restore_folder};
-pub use record::{Hashes, PickRecord};
+pub use record::{Hashes, PickRecord, UsedHash};
 
 use std::time::Instant;
 

@@ -7,6 +7,7 @@ use crate::platform::Timestamp;
 
 use super::difference::Difference;
 use super::hash::Hash;
+use super::known::KnownBy;
 use super::verdict::Verdict;
 
 /// A judged pick.
@@ -33,8 +34,10 @@ pub struct PickRecord {
     pub original_size: Option<u64>,
     /// The modification time of the original, if there is one.
     pub original_mtime: Option<Timestamp>,
-    /// The hashes, if both sides were read to their ends.
+    /// The hashes, if the restored copy was read to its end.
     pub hashes: Option<Hashes>,
+    /// The hash that was known from before the run, if one was used for the verdict or its reason.
+    pub known: Option<UsedHash>,
     /// Where the two sides differ.
     pub difference: Option<Difference>,
     /// Where the restored copy was kept, if it was.
@@ -46,8 +49,17 @@ pub struct PickRecord {
 pub struct Hashes {
     /// The hash of the restored copy.
     pub restored: Hash,
-    /// The hash of the original.
-    pub original: Hash,
+    /// The hash of the original, if it was read to its end.
+    pub original: Option<Hash>,
+}
+
+/// A hash that was known from before the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsedHash {
+    /// The hash.
+    pub hash: Hash,
+    /// Who knew it.
+    pub by: KnownBy,
 }
 
 impl PickRecord {
@@ -65,6 +77,7 @@ impl PickRecord {
             original_size: None,
             original_mtime: None,
             hashes: None,
+            known: None,
             difference: None,
             kept: None,
         }
