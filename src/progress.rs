@@ -76,8 +76,8 @@ fn verdict_line(pick: &PickRecord, verbose: u8) -> String {
     }
     if let Some(hashes) = &pick.hashes {
         line.push_str(&format!("  {}", hashes.restored));
-        if hashes.original != hashes.restored {
-            line.push_str(&format!("  original {}", hashes.original));
+        if let Some(original) = hashes.original.filter(|_| hashes.differ()) {
+            line.push_str(&format!("  original {original}"));
         }
     }
     line

@@ -15,6 +15,7 @@ use super::environment::Environment;
 use super::error::Error;
 use super::invocation::{Invocation, Verify};
 use super::settings::Settings;
+use super::values::Source;
 use crate::backup::{Location, registry};
 use crate::plan::{
     Algorithm, CachePolicy, Claims, Completeness, Draw, Engine, Filters, Limits, Origin, Outputs, Plan,
@@ -51,7 +52,9 @@ pub fn resolve(flags: Verify, config: Option<&Config>, environment: &Environment
     if settings.budget.is_some_and(|budget| budget.0 == 0) {
         return Err(Error::usage("--budget must be greater than zero").hint("for example 50GiB"));
     }
-    let originals = settings.source.iter().chain(settings.map.iter().map(|map| &map.to));
+    let has_originals = check_originals(&settings)?;
+    let sources = Source::folders(settings.source.clone());
+    let originals = sources.iter().chain(settings.map.iter().map(|map| &map.to));
     let backup = location(settings.backup.as_ref().map(|address| address.0.as_path()));
     let spinning =
         originals.map(PathBuf::as_path).chain(backup.local()).any(|place| (environment.spins)(place));
@@ -60,10 +63,10 @@ pub fn resolve(flags: Verify, config: Option<&Config>, environment: &Environment
     outputs.terminal = terminal(&invocation, outputs.takes_stdout(), environment);
     let sample = sample_size(&settings);
     let engine = engine(&settings, cache, spinning, environment.cores);
-    let claims = claims(&settings);
+    let claims = claims(&settings, has_originals);
     let target = Target {
         backup,
-        sources: settings.source,
+        sources,
         maps: settings.map,
         restore_to: settings.restore_to.unwrap_or_default(),
     };
@@ -71,6 +74,7 @@ pub fn resolve(flags: Verify, config: Option<&Config>, environment: &Environment
     Ok(Plan {
         origin: Origin { job, config: place },
         target,
+        manifest: settings.manifest,
         draw: Draw { sample, seed, filters },
         claims,
         engine,
@@ -88,7 +92,28 @@ fn location(said: Option<&Path>) -> Location {
     said.map_or_else(Location::default, |said| registry::locate(said, Path::new("")))
 }
 
-fn claims(settings: &Settings) -> Claims {
+/// Whether there are originals to compare with. Without them there must be something else.
+fn check_originals(settings: &Settings) -> Result<bool, Error> {
+    let is_none = settings.source.iter().any(Source::is_none);
+    if !is_none {
+        return Ok(true);
+    }
+    if settings.source.len() > 1 || !settings.map.is_empty() {
+        return Err(Error::usage("--source none says that there are no originals, but others are named")
+            .hint("leave it out, or leave out the others; a folder with the name none is ./none"));
+    }
+    if settings.manifest.is_none() {
+        return Err(Error::usage("without originals (--source none), there is nothing to compare the backup with")
+            .hint("name a manifest that was made of the originals before the backup: --manifest FILE"));
+    }
+    if settings.completeness.is_some_and(|originals| originals > 0) {
+        return Err(Error::usage("without originals (--source none), none can be looked up in the backup")
+            .hint("leave out --completeness"));
+    }
+    Ok(false)
+}
+
+fn claims(settings: &Settings, has_originals: bool) -> Claims {
     let usual = Claims::default();
     Claims {
         confidence: settings.confidence.map_or(usual.confidence, |confidence| confidence.0),
@@ -96,7 +121,7 @@ fn claims(settings: &Settings) -> Claims {
         backup_window: settings.backup_window.map_or(usual.backup_window, |window| window.0),
         assume_unchanged: settings.assume_unchanged.unwrap_or(usual.assume_unchanged),
         completeness: Completeness {
-            originals: settings.completeness.unwrap_or(usual.completeness.originals),
+            originals: settings.completeness.unwrap_or(if has_originals { usual.completeness.originals } else { 0 }),
             asked_for: settings.completeness.is_some(),
         },
     }
@@ -111,6 +136,7 @@ fn engine(settings: &Settings, cache: CachePolicy, spinning: bool, cores: usize)
         // A run that is meant to end early goes by rank, so that there is a statement.
         in_disk_order: spinning && settings.budget.is_none() && settings.time_limit.is_none(),
         hash: settings.hash.unwrap_or(Algorithm::Blake3),
+        hash_is_given: settings.hash.is_some(),
         cache,
     }
 }
@@ -191,7 +217,7 @@ fn example(settings: &Settings) -> String {
         said(settings.backup.as_ref().map(|address| address.0.as_path()), backup)
     );
     if settings.map.is_empty() {
-        line.push_str(&format!(" --source {}", said(settings.source.first().map(PathBuf::as_path), source)));
+        line.push_str(&format!(" --source {}", said(settings.source.first().map(|source| source.0.as_path()), source)));
     } else {
         for map in &settings.map {
             line.push_str(&format!(

@@ -8,7 +8,7 @@ use indicatif::HumanBytes;
 use jiff::SignedDuration;
 
 use crate::backup::{escape, path_text};
-use crate::plan::{CachePolicy, Claims, Completeness, Engine, Keep, Map, ReportOutput, SampleSize};
+use crate::plan::{CachePolicy, Claims, Completeness, Engine, Keep, Map, ReportOutput, SampleSize, Target};
 use crate::platform::Timestamp;
 use crate::words::rfc3339;
 
@@ -29,6 +29,14 @@ pub fn report(reports: &[ReportOutput], renderer: &str) -> Vec<String> {
     let wanted = reports.iter().filter(|report| report.renderer == renderer);
     let shown = wanted.map(|report| report.output.file().map_or_else(|| report.output.to_string(), path));
     shown.collect()
+}
+
+/// The folders that hold the originals, or that there are none.
+pub fn sources(target: &Target) -> Vec<String> {
+    if target.originals().next().is_none() {
+        return vec!["none: the backup is compared with what is known from before".to_owned()];
+    }
+    target.sources.iter().map(|source| path(source)).collect()
 }
 
 /// Where the originals of some entries are.

@@ -11,6 +11,7 @@ use crate::verify::assurance::Assurance;
 use crate::verify::counts::Counts;
 use crate::verify::difference::{DamagePattern, Difference};
 use crate::verify::hash::Hash;
+use crate::verify::known::KnownCounts;
 use crate::verify::outcome::{CompletenessResult, Effort, Incomplete, Outcome, Population, SampleSummary};
 use crate::verify::verdict::Verdict;
 use crate::verify::{Hashes, PickRecord};
@@ -76,9 +77,12 @@ fn outcome(verdicts: &[(Verdict, u64)], wanted: u64) -> Outcome {
             wanted,
             drawn,
             replacements: 0,
+            sessions: 1,
+            judged_before: 0,
         },
         assurance: Assurance::of(10_000, &counts, 0, 0.95),
         counts,
+        known: KnownCounts::default(),
         findings: Vec::new(),
         completeness: None,
         damage: Vec::new(),
@@ -107,10 +111,13 @@ pub(crate) fn finding(path: &[u8], verdict: Verdict) -> PickRecord {
         reason: "the original is as old as the backup says".to_owned(),
         restored_size: Some(2_097_152),
         original_size: Some(2_097_152),
-        hashes: Some(Hashes { restored: Hash::of_bytes([0x1a; 32]), original: Hash::of_bytes([0x2b; 32]) }),
+        hashes: Some(Hashes { restored: Hash::of_bytes([0x1a; 32]), original: Some(Hash::of_bytes([0x2b; 32])) }),
         recorded_size: None,
         recorded_mtime: None,
         original_mtime: None,
+        confirmed_mtime: None,
+        pending: None,
+        known: None,
         difference: Some(Difference {
             first_offset: 1_048_576,
             differing_bytes: 512,

@@ -70,7 +70,12 @@ pub fn render(model: &Model, style: &SummaryStyle) -> String {
 /// What was found and what it proves, indented to leave space for the word.
 fn verdict(out: &mut String, model: &Model, style: &SummaryStyle, indent: usize) {
     let hint = model.error.as_ref().and_then(|error| error.hint.as_deref());
-    let sentences = [statement::incomplete(model), statement::assurance(model), statement::rest(model)];
+    let sentences = [
+        statement::session(model),
+        statement::incomplete(model),
+        statement::assurance(model),
+        statement::rest(model),
+    ];
     let sentences = sentences.into_iter().flatten();
     let hints = hint.into_iter().flat_map(str::lines).map(str::to_owned);
     for line in [model.headline.clone()].into_iter().chain(hints).chain(sentences) {
@@ -101,7 +106,7 @@ fn failures(out: &mut String, model: &Model, style: &SummaryStyle) {
     let lists = [
         findings("Bad in the backup:", model, style, counts.bad, bad),
         findings(
-            "Corrupt originals, of which the backup has the right bytes:",
+            "Corrupt originals:",
             model,
             style,
             counts.original_corrupt,
@@ -201,7 +206,11 @@ fn facts(out: &mut String, model: &Model, style: &SummaryStyle) {
     fact("backup", &format!("{} ({}){taken}", backup.place, backup.format));
     let mapped = model.plan.maps.iter().map(|map| map.to.as_str());
     let originals: Vec<&str> = model.plan.sources.iter().map(String::as_str).chain(mapped).collect();
-    fact("originals", &originals.join(", "));
+    let none = originals.is_empty().then_some("none");
+    fact("originals", none.unwrap_or(&originals.join(", ")));
+    if let Some(manifest) = &model.plan.manifest {
+        fact("manifest", manifest);
+    }
     fact("drawn", &drawn(model));
     // If the listing did not end, another run would draw from more files.
     if model.population.whole {

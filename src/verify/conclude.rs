@@ -36,7 +36,8 @@ pub fn conclude(plan: &Plan, backup: Description, mut tally: Tally) -> Outcome {
     let incomplete =
         incomplete(plan, &tally, assurance).or(is_cut_short.then_some(Incomplete::TooManyUndecided));
     let Tally { picks, population, wanted, drawn, damage, denied, mut notes, .. } = tally;
-    let PickTally { counts, findings, restored_bytes, hashed_bytes, .. } = picks;
+    let PickTally { counts, findings, restored_bytes, hashed_bytes, known, .. } = picks;
+    notes.extend(known.notes());
     notes.extend(notes_on_unlisted_findings(&counts, &findings));
     notes.extend(is_cut_short.then(|| TOO_MANY_PENDING.to_owned()));
     Outcome {
@@ -48,9 +49,12 @@ pub fn conclude(plan: &Plan, backup: Description, mut tally: Tally) -> Outcome {
             seed: plan.draw.seed.clone(),
             wanted,
             drawn: counts.looked_at(),
+            sessions: tally.sessions.max(1),
+            judged_before: tally.judged_before,
             replacements: drawn.saturating_sub(wanted).min(counts.looked_at()),
         },
         counts,
+        known,
         findings,
         completeness: None,
         damage,
@@ -92,7 +96,9 @@ fn reconsider(picks: &mut PickTally, newest: Option<Timestamp>, window: Duration
         if !is_long_before(touched, newest, window) {
             continue;
         }
-        let is_known = noted.0.is_bad() || noted.0 == Verdict::Verified;
+        // A copy that was verified by a known hash, and that differs from its original, is of an
+        // older version than the backup should hold.
+        let is_known = noted.0.is_bad() || (noted.0 == Verdict::Verified && path.is_none());
         let instead = if is_known { noted.0 } else { Verdict::Stale };
         picks.counts.reconsider(noted, instead);
         stale.extend(path.filter(|_| !is_known).map(|path| (path, touched)));

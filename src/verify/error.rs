@@ -33,6 +33,9 @@ pub enum Error {
         /// Files that no source or map covers.
         unmapped: u64,
     },
+    /// A run cannot be resumed, because the backup lists other files than when it began.
+    #[error("the backup lists other files than when the run began, so it cannot be resumed")]
+    OtherPopulation,
     /// A folder of originals cannot be opened.
     #[error("cannot open the originals' folder {}", place.display())]
     Originals {
@@ -53,6 +56,14 @@ pub enum Error {
         entries: Vec<String>,
         /// Examples of paths in the folder of originals.
         originals: Vec<String>,
+    },
+    /// No file of the backup is in the manifest.
+    #[error("no file of the backup is in the manifest: the backup holds {}, the manifest {}", list(entries), list(names))]
+    NothingKnown {
+        /// Examples of paths in the backup.
+        entries: Vec<String>,
+        /// Examples of names in the manifest.
+        names: Vec<String>,
     },
     /// The backup and the originals are the same folder.
     #[error("the backup is the folder of the originals, {}", place.display())]
@@ -148,7 +159,9 @@ impl Error {
         match self {
             Self::Glob { .. }
             | Self::NothingPairs { .. }
+            | Self::NothingKnown { .. }
             | Self::EmptyPopulation { .. }
+            | Self::OtherPopulation
             | Self::Overlap { .. }
             | Self::SameFolder { .. }
             | Self::ReportOverlap { .. }
@@ -194,12 +207,16 @@ impl Error {
             Self::EmptyPopulation { .. } => {
                 "loosen --include, --exclude, the size and time limits, or add a --source"
             }
+            Self::OtherPopulation => "begin a new run, without --resume",
             Self::Originals { .. } => "check the path given by --source or --map, and that you may read it",
             Self::Unresolved { .. } => {
                 "check that path, that its disk is mounted, and that you may enter every folder above it"
             }
             Self::NothingPairs { .. } => {
                 "say where the originals are: --source DIR, or --map FROM=TO where FROM is how the backup's paths begin"
+            }
+            Self::NothingKnown { .. } => {
+                "name the manifest of these originals with --manifest, or make one: bkverify manifest --output FILE"
             }
             Self::Overlap { .. } => {
                 "originals and backups are never written to: name a folder outside of them"

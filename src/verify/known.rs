@@ -107,9 +107,10 @@ impl Known {
         Evidence { speaks: self.speaks, fits_copy: self.hash == restored, outlived: self.outlived }
     }
 
-    /// The form in which a record keeps it.
-    pub fn used(&self) -> UsedHash {
-        UsedHash { hash: self.hash, by: self.by }
+    /// The form in which a record keeps it. `decided` says whether the pick is comparable only
+    /// because of it.
+    pub fn used(&self, decided: bool) -> UsedHash {
+        UsedHash { hash: self.hash, by: self.by, decided }
     }
 }
 
@@ -253,3 +254,6 @@ impl KnownCounts {
         lines.into_iter().filter(|(number, _)| *number > 0).map(|(_, line)| line).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

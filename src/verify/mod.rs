@@ -73,6 +73,7 @@ use completeness::{Lookup, LookupContext};
 use conclude::conclude;
 use flow::Flow;
 use judge_context::JudgeContext;
+use naming::Naming;
 use outcome::Outcome;
 use pairing::Pairing;
 use prepare::Prepared;
@@ -137,13 +138,16 @@ fn verify(
     observer.begins(plan, description);
     let run = Context { cancel: cancel.clone(), cold, threads: plan.engine.threads };
     let pairing = Pairing::new(backup, &plan.target.sources, &plan.target.maps, cold, Some(&filter), cancel)?;
-    let lookup = (plan.claims.completeness.originals > 0)
+    let naming = memory.manifest.map(|manifest| Naming::find(backup, &pairing, manifest, cancel));
+    let naming = naming.transpose()?.flatten();
+    let lookup = (plan.claims.completeness.originals > 0 && !pairing.has_no_originals())
         .then(|| Lookup::draw(plan, &pairing, &filter, cancel))
         .transpose()?;
     let ranker = Ranker::new(&plan.draw.seed);
 
     let scratch = Scratch::create(&plan.target.restore_to, cancel.clone())?;
-    let context = JudgeContext::new(plan, memory, &pairing, description, cancel, observer);
+    let context =
+        JudgeContext { naming, ..JudgeContext::new(plan, memory, &pairing, description, cancel, observer) };
     let population_filter = PopulationFilter::new(
         &filter,
         &pairing,
@@ -183,6 +187,8 @@ fn verify(
 /// The most threads that list a backup. With more, they would only wait for each other.
 pub(crate) const LISTING_THREADS: usize = 16;
 
+#[cfg(test)]
+mod resume_tests;
 #[cfg(test)]
 mod simulation;
 #[cfg(test)]

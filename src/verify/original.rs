@@ -14,6 +14,8 @@ pub(super) enum FoundOriginal {
     Gone,
     NotAFile,
     Unreadable(io::Error),
+    /// The run has no originals.
+    Absent,
 }
 
 impl FoundOriginal {
@@ -36,6 +38,9 @@ pub(super) struct Sought {
 
 /// Tries every path at which the original may be, and then other Unicode spellings of its name.
 pub(super) fn find(pairing: &Pairing, path: &[u8]) -> (Sought, FoundOriginal) {
+    if pairing.has_no_originals() {
+        return (Sought { place: None, is_respelled: false }, FoundOriginal::Absent);
+    }
     let mut first = None;
     for place in pairing.original_paths(path) {
         match open(&place) {

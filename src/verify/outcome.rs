@@ -10,6 +10,7 @@ use crate::plan::Algorithm;
 
 use super::assurance::Assurance;
 use super::counts::Counts;
+use super::known::KnownCounts;
 use super::record::PickRecord;
 use super::verdict::Verdict;
 
@@ -24,6 +25,8 @@ pub struct Outcome {
     pub sample: SampleSummary,
     /// How many picks ended with which verdict.
     pub counts: Counts,
+    /// How hashes from before the run were used.
+    pub known: KnownCounts,
     /// Picks that are not `verified`, sorted by path. At most 10,000 alarms and 10,000 undecided
     /// picks are listed, so that a bad backup makes neither memory nor the report grow without
     /// limit.
@@ -86,6 +89,10 @@ pub struct SampleSummary {
     pub drawn: u64,
     /// How many of them replaced picks that could not be compared.
     pub replacements: u64,
+    /// How many sessions the run took so far: 1, or more if it was resumed.
+    pub sessions: u64,
+    /// How many of the judged picks were judged in earlier sessions.
+    pub judged_before: u64,
 }
 
 /// The result of looking originals up in the backup.

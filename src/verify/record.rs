@@ -34,6 +34,12 @@ pub struct PickRecord {
     pub original_size: Option<u64>,
     /// The modification time of the original, if there is one.
     pub original_mtime: Option<Timestamp>,
+    /// A time before which the backup was certainly not taken, if this file proves one: the
+    /// recorded time, which the original's change time confirms.
+    pub confirmed_mtime: Option<Timestamp>,
+    /// When the original was last touched, if the verdict may still change once the newest time in
+    /// the backup is known.
+    pub pending: Option<Timestamp>,
     /// The hashes, if the restored copy was read to its end.
     pub hashes: Option<Hashes>,
     /// The hash that was known from before the run, if one was used for the verdict or its reason.
@@ -53,6 +59,13 @@ pub struct Hashes {
     pub original: Option<Hash>,
 }
 
+impl Hashes {
+    /// Whether both sides were read and differ.
+    pub fn differ(&self) -> bool {
+        self.original.is_some_and(|original| original != self.restored)
+    }
+}
+
 /// A hash that was known from before the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UsedHash {
@@ -60,6 +73,8 @@ pub struct UsedHash {
     pub hash: Hash,
     /// Who knew it.
     pub by: KnownBy,
+    /// Whether the pick is comparable only because of it.
+    pub decided: bool,
 }
 
 impl PickRecord {
@@ -76,6 +91,8 @@ impl PickRecord {
             restored_size: None,
             original_size: None,
             original_mtime: None,
+            confirmed_mtime: None,
+            pending: None,
             hashes: None,
             known: None,
             difference: None,

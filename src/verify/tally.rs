@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::platform::Timestamp;
 
 use super::counts::Counts;
+use super::known::{KnownBy, KnownCounts};
 use super::outcome::{Incomplete, Population};
 use super::record::PickRecord;
 use super::verdict::Verdict;
@@ -40,6 +41,9 @@ pub struct PickTally {
     pub restored_bytes: u64,
     /// Bytes hashed, of originals and copies.
     pub hashed_bytes: u64,
+    /// How hashes from before the run were used.
+    #[serde(default)]
+    pub known: KnownCounts,
 }
 
 /// A pick that its own times left undecided, but whose original may have been left alone since
@@ -50,11 +54,36 @@ pub struct Pending {
     pub touched: Timestamp,
     /// The verdict so far, and whether the pick was comparable.
     pub noted: (Verdict, bool),
-    /// The path of its finding; `None` if the pick was verified and has none.
+    /// The path of its finding; `None` if the pick equals its original and has none.
     pub path: Option<Vec<u8>>,
 }
 
 impl PickTally {
+    /// Adds a judged pick. `listed` says whether there is room for its finding, if it is one, and
+    /// `reconsidered` whether there is room to look at it again.
+    pub fn add(&mut self, record: PickRecord, listed: bool, reconsidered: bool) {
+        self.counts.add(record.verdict, record.comparable);
+        self.newest = self.newest.max(record.confirmed_mtime);
+        self.restored_bytes += record.restored_size.unwrap_or(0);
+        if let Some(touched) = record.pending {
+            self.pending_seen += 1;
+            if reconsidered {
+                let is_equal = !record.hashes.is_some_and(|hashes| hashes.differ());
+                let is_fine = record.verdict == Verdict::Verified && is_equal;
+                let path = (!is_fine).then(|| record.path.clone());
+                self.pending.push(Pending { touched, noted: (record.verdict, record.comparable), path });
+            }
+        }
+        match record.known.filter(|known| known.decided).map(|known| known.by) {
+            Some(KnownBy::Manifest) => self.known.by_manifest += 1,
+            Some(KnownBy::Ledger) => self.known.by_ledger += 1,
+            None => {}
+        }
+        if record.verdict != Verdict::Verified && listed {
+            self.findings.push(record);
+        }
+    }
+
     /// Adds what other judges found, up to the limits on what is listed.
     pub fn merge(&mut self, others: Self) {
         self.counts.merge(&others.counts);
@@ -65,6 +94,7 @@ impl PickTally {
         self.newest = self.newest.max(others.newest);
         self.restored_bytes += others.restored_bytes;
         self.hashed_bytes += others.hashed_bytes;
+        self.known.merge(&others.known);
         let (mut alarms, mut undecided) = (0, 0);
         self.findings.retain(|finding| {
             let seen = if finding.verdict.is_alarm() { &mut alarms } else { &mut undecided };
@@ -94,6 +124,12 @@ pub struct Tally {
     /// Whether this is several parts of a draw put together.
     #[serde(default)]
     pub is_merged: bool,
+    /// How many sessions the run took so far.
+    #[serde(default)]
+    pub sessions: u64,
+    /// How many of the picks were judged in earlier sessions.
+    #[serde(default)]
+    pub judged_before: u64,
     /// Why the run was ended early, if it was.
     pub ended: Option<Incomplete>,
     /// Parts of the backup that are lost.
@@ -141,6 +177,8 @@ impl Tally {
         self.in_order |= other.in_order;
         self.in_progress += other.in_progress;
         self.is_merged = true;
+        self.sessions = self.sessions.max(other.sessions);
+        self.judged_before += other.judged_before;
         self.ended = match (self.ended, other.ended) {
             // The only reason that says that something cannot be used.
             (Some(Incomplete::RestoreFolder), _) | (_, Some(Incomplete::RestoreFolder)) => {
