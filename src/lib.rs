@@ -42,6 +42,7 @@
 //! | `verify` | the flow, with one file per stage | `backup`, `cancel`, `exit`, `lock`, `plan`, `platform`, `threads`, `words` |
 //! | `progress` | what a person sees during a run | `backup`, `lock`, `plan`, `verify`, `words` |
 //! | `report` | what people and programs are told after a run | `backup`, `exit`, `output`, `plan`, `platform`, `verify`, `words` |
+//! | `manifest` | lists of the hashes of originals: reads and writes them | `backup`, `cancel`, `exit`, `lock`, `output`, `plan`, `platform`, `threads`, `verify`, `words` |
 //! | `bench` | what a verification costs on these disks | `backup`, `cancel`, `exit`, `lock`, `output`, `plan`, `platform`, `threads`, `verify`, `words` |
 //! | `checklist` | the other steps before a migration, with one file per check | `backup`, `cancel`, `exit`, `facts`, `output`, `plan`, `platform`, `report`, `verify`, `words` |
 //! | `cli` | the only room that knows the command line, the configuration file and the environment | `backup`, `bench`, `cancel`, `checklist`, `exit`, `facts`, `manual`, `output`, `plan`, `platform`, `progress`, `report`, `threads`, `verify`, `words` |
@@ -82,6 +83,7 @@ pub mod cli;
 pub mod exit;
 pub mod facts;
 mod lock;
+pub mod manifest;
 pub mod manual;
 pub mod output;
 pub mod plan;

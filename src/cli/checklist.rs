@@ -302,7 +302,13 @@ fn jobs(config: &Config) -> Result<Vec<BackupJob>, Error> {
         let backup = registry::locate(&backup.0, Path::new(""));
         let name = name.unwrap_or_else(|| "the configured job".to_owned());
         let report = settings.reports.of("json").and_then(Output::file).map(Path::to_owned);
-        jobs.push(BackupJob { name, backup, sources: Source::folders(settings.source), maps: settings.map, report });
+        jobs.push(BackupJob {
+            name,
+            backup,
+            sources: Source::folders(settings.source),
+            maps: settings.map,
+            report,
+        });
     }
     Ok(jobs)
 }

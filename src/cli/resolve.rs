@@ -64,12 +64,8 @@ pub fn resolve(flags: Verify, config: Option<&Config>, environment: &Environment
     let sample = sample_size(&settings);
     let engine = engine(&settings, cache, spinning, environment.cores);
     let claims = claims(&settings, has_originals);
-    let target = Target {
-        backup,
-        sources,
-        maps: settings.map,
-        restore_to: settings.restore_to.unwrap_or_default(),
-    };
+    let target =
+        Target { backup, sources, maps: settings.map, restore_to: settings.restore_to.unwrap_or_default() };
     let seed = settings.seed.unwrap_or_else(|| environment.fresh_seed.clone());
     Ok(Plan {
         origin: Origin { job, config: place },
@@ -103,8 +99,10 @@ fn check_originals(settings: &Settings) -> Result<bool, Error> {
             .hint("leave it out, or leave out the others; a folder with the name none is ./none"));
     }
     if settings.manifest.is_none() {
-        return Err(Error::usage("without originals (--source none), there is nothing to compare the backup with")
-            .hint("name a manifest that was made of the originals before the backup: --manifest FILE"));
+        return Err(Error::usage(
+            "without originals (--source none), there is nothing to compare the backup with",
+        )
+        .hint("name a manifest that was made of the originals before the backup: --manifest FILE"));
     }
     if settings.completeness.is_some_and(|originals| originals > 0) {
         return Err(Error::usage("without originals (--source none), none can be looked up in the backup")
@@ -121,7 +119,11 @@ fn claims(settings: &Settings, has_originals: bool) -> Claims {
         backup_window: settings.backup_window.map_or(usual.backup_window, |window| window.0),
         assume_unchanged: settings.assume_unchanged.unwrap_or(usual.assume_unchanged),
         completeness: Completeness {
-            originals: settings.completeness.unwrap_or(if has_originals { usual.completeness.originals } else { 0 }),
+            originals: settings.completeness.unwrap_or(if has_originals {
+                usual.completeness.originals
+            } else {
+                0
+            }),
             asked_for: settings.completeness.is_some(),
         },
     }
@@ -217,7 +219,10 @@ fn example(settings: &Settings) -> String {
         said(settings.backup.as_ref().map(|address| address.0.as_path()), backup)
     );
     if settings.map.is_empty() {
-        line.push_str(&format!(" --source {}", said(settings.source.first().map(|source| source.0.as_path()), source)));
+        line.push_str(&format!(
+            " --source {}",
+            said(settings.source.first().map(|source| source.0.as_path()), source)
+        ));
     } else {
         for map in &settings.map {
             line.push_str(&format!(

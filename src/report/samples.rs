@@ -111,7 +111,10 @@ pub(crate) fn finding(path: &[u8], verdict: Verdict) -> PickRecord {
         reason: "the original is as old as the backup says".to_owned(),
         restored_size: Some(2_097_152),
         original_size: Some(2_097_152),
-        hashes: Some(Hashes { restored: Hash::of_bytes([0x1a; 32]), original: Some(Hash::of_bytes([0x2b; 32])) }),
+        hashes: Some(Hashes {
+            restored: Hash::of_bytes([0x1a; 32]),
+            original: Some(Hash::of_bytes([0x2b; 32])),
+        }),
         recorded_size: None,
         recorded_mtime: None,
         original_mtime: None,

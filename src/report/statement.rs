@@ -183,7 +183,10 @@ pub(super) fn rest_of(model: &Model) -> Option<String> {
         };
         let kinds = [
             (modified, format!("apparently modified since the backup{still}")),
-            (counts.deleted, if has_originals(model) { "deleted" } else { "not known from before" }.to_owned()),
+            (
+                counts.deleted,
+                if has_originals(model) { "deleted" } else { "not known from before" }.to_owned(),
+            ),
             (counts.unreadable.saturating_sub(unreadable), "unreadable".to_owned()),
             (counts.outside_bad(), "bad, whether or not the original changed".to_owned()),
         ];

@@ -105,13 +105,7 @@ fn failures(out: &mut String, model: &Model, style: &SummaryStyle) {
     let counts = &model.counts;
     let lists = [
         findings("Bad in the backup:", model, style, counts.bad, bad),
-        findings(
-            "Corrupt originals:",
-            model,
-            style,
-            counts.original_corrupt,
-            corrupt,
-        ),
+        findings("Corrupt originals:", model, style, counts.original_corrupt, corrupt),
         lines("Parts of the backup that cannot be listed:", model.damage.iter().chain(&model.denied)),
         lines("Originals that the backup does not contain:", missing.iter()),
         lines(

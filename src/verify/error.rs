@@ -58,7 +58,11 @@ pub enum Error {
         originals: Vec<String>,
     },
     /// No file of the backup is in the manifest.
-    #[error("no file of the backup is in the manifest: the backup holds {}, the manifest {}", list(entries), list(names))]
+    #[error(
+        "no file of the backup is in the manifest: the backup holds {}, the manifest {}",
+        list(entries),
+        list(names)
+    )]
     NothingKnown {
         /// Examples of paths in the backup.
         entries: Vec<String>,

@@ -38,6 +38,16 @@ impl Hash {
     pub fn of_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
+
+    /// Its bytes.
+    pub fn to_bytes(self) -> [u8; 32] {
+        self.0
+    }
+
+    /// The hash of these bytes.
+    pub fn of(algorithm: Algorithm, content: &[u8]) -> Self {
+        hash_whole(algorithm, content)
+    }
 }
 
 impl std::fmt::Display for Hash {

@@ -144,9 +144,8 @@ impl Recorded {
     /// resolution of its times hides.
     fn is_written_by(&self, time: Timestamp) -> bool {
         let recorded = self.mtime.filter(|&mtime| says_something(mtime) && !self.zone_unknown);
-        recorded.is_some_and(|recorded| {
-            recorded.as_nanos() + self.resolution_of(recorded) - 1 <= time.as_nanos()
-        })
+        recorded
+            .is_some_and(|recorded| recorded.as_nanos() + self.resolution_of(recorded) - 1 <= time.as_nanos())
     }
 }
 
@@ -167,7 +166,9 @@ pub(super) fn reason(record: &PickRecord, known: &Known, original: &Original) ->
         ),
         Verdict::Corrupt if !known.speaks => return None,
         Verdict::Corrupt if fits_original => {
-            format!("the original has the hash that is known from {by}: it is the restored copy that is wrong")
+            format!(
+                "the original has the hash that is known from {by}: it is the restored copy that is wrong"
+            )
         }
         Verdict::Corrupt if !fits_copy => {
             let state = match original {
@@ -177,12 +178,16 @@ pub(super) fn reason(record: &PickRecord, known: &Known, original: &Original) ->
                          known from {by}"
                     ));
                 }
-                Original::Read { .. } | Original::NotAFile => "the original has been modified since the backup, but",
+                Original::Read { .. } | Original::NotAFile => {
+                    "the original has been modified since the backup, but"
+                }
                 Original::Gone => "the original is gone, but",
                 Original::Unreadable => "the original cannot be read, but",
                 Original::Absent => "there is no original, but",
             };
-            format!("{state} {by} knows the hash of what the backup should hold: the restored copy has another")
+            format!(
+                "{state} {by} knows the hash of what the backup should hold: the restored copy has another"
+            )
         }
         _ => return None,
     };
@@ -233,7 +238,11 @@ impl KnownCounts {
         let lines = [
             (
                 self.not_in_manifest,
-                format!("{} of {} are not in the manifest", words::count(self.not_in_manifest), words::counted(picks, "pick")),
+                format!(
+                    "{} of {} are not in the manifest",
+                    words::count(self.not_in_manifest),
+                    words::counted(picks, "pick")
+                ),
             ),
             (
                 self.too_late,

@@ -10,7 +10,10 @@ use super::pairing::{OriginalPath, Pairing, is_gone};
 
 /// An original that was opened, or the reason why it was not.
 pub(super) enum FoundOriginal {
-    Open { file: File, before: Stat },
+    Open {
+        file: File,
+        before: Stat,
+    },
     Gone,
     NotAFile,
     Unreadable(io::Error),

@@ -222,12 +222,25 @@ fn a_reason_says_which_side_to_trust() {
         (Verdict::OriginalCorrupt, 1, Some(2), read, "the backup is good, the original is not; restore it"),
         (Verdict::OriginalCorrupt, 2, Some(2), read, "both hold the same wrong bytes; look for the file in"),
         (Verdict::Corrupt, 2, Some(1), read, "it is the restored copy that is wrong"),
-        (Verdict::Corrupt, 2, Some(3), read, "both sides differ from the hash that is known from the manifest"),
-        (Verdict::Corrupt, 2, Some(3), modified, "has been modified since the backup, but the manifest knows"),
+        (
+            Verdict::Corrupt,
+            2,
+            Some(3),
+            read,
+            "both sides differ from the hash that is known from the manifest",
+        ),
+        (
+            Verdict::Corrupt,
+            2,
+            Some(3),
+            modified,
+            "has been modified since the backup, but the manifest knows",
+        ),
         (Verdict::Corrupt, 2, None, Original::Gone, "the original is gone, but the manifest knows"),
         (Verdict::Corrupt, 2, None, Original::Absent, "there is no original, but the manifest knows"),
     ] {
-        let hashes = Some(super::super::record::Hashes { restored: hash(restored), original: original.map(hash) });
+        let hashes =
+            Some(super::super::record::Hashes { restored: hash(restored), original: original.map(hash) });
         let record = PickRecord { hashes, ..PickRecord::new(b"x", verdict) };
         let known = Known { speaks: true, ..known };
         let text = reason(&record, &known, &state).unwrap();
@@ -235,6 +248,9 @@ fn a_reason_says_which_side_to_trust() {
     }
     let hashes = Some(super::super::record::Hashes { restored: hash(1), original: None });
     let gone = PickRecord { hashes, ..PickRecord::new(b"x", Verdict::Deleted) };
-    assert_eq!(beside(&gone, &known).unwrap(), "the restored copy has the hash that is known from the manifest");
+    assert_eq!(
+        beside(&gone, &known).unwrap(),
+        "the restored copy has the hash that is known from the manifest"
+    );
     assert_eq!(reason(&gone, &known, &Original::Gone), None);
 }
