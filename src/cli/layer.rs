@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::paths::Base;
-use super::values::{Address, Limit, Percent, Sample, Share, Size, Source, Threads, When};
+use super::values::{Address, Limit, Percent, Sample, Share, Size, Source, StateFolder, Threads, When};
 use crate::backup::registry;
 use crate::plan::{Algorithm, CachePolicy, Keep, Map};
 
@@ -79,6 +79,14 @@ impl Value for Source {
 impl Value for Map {
     fn locate(&mut self, base: Base<'_>) {
         self.to = base.absolute(&self.to);
+    }
+}
+
+impl Value for StateFolder {
+    fn locate(&mut self, base: Base<'_>) {
+        if let Self::Folder(folder) = self {
+            *folder = base.absolute(folder);
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use super::environment::Environment;
 use super::error::Error;
 use super::invocation::{Invocation, Verify};
 use super::settings::Settings;
-use super::values::Source;
+use super::values::{Source, StateFolder};
 use crate::backup::{Location, registry};
 use crate::plan::{
     Algorithm, CachePolicy, Claims, Completeness, Draw, Engine, Filters, Limits, Origin, Outputs, Plan,
@@ -52,14 +52,18 @@ pub fn resolve(flags: Verify, config: Option<&Config>, environment: &Environment
     if settings.budget.is_some_and(|budget| budget.0 == 0) {
         return Err(Error::usage("--budget must be greater than zero").hint("for example 50GiB"));
     }
-    let has_originals = check_originals(&settings)?;
+    let has_originals = check_originals(&settings, state(settings.state.as_ref(), environment).is_some())?;
     let sources = Source::folders(settings.source.clone());
     let originals = sources.iter().chain(settings.map.iter().map(|map| &map.to));
     let backup = location(settings.backup.as_ref().map(|address| address.0.as_path()));
     let spinning =
         originals.map(PathBuf::as_path).chain(backup.local()).any(|place| (environment.spins)(place));
-    let mut outputs =
-        Outputs { keep: settings.keep.unwrap_or_default(), reports, terminal: Terminal::default() };
+    let mut outputs = Outputs {
+        keep: settings.keep.unwrap_or_default(),
+        reports,
+        state: state(settings.state.as_ref(), environment),
+        terminal: Terminal::default(),
+    };
     outputs.terminal = terminal(&invocation, outputs.takes_stdout(), environment);
     let sample = sample_size(&settings);
     let engine = engine(&settings, cache, spinning, environment.cores);
@@ -77,6 +81,7 @@ pub fn resolve(flags: Verify, config: Option<&Config>, environment: &Environment
         limits: Limits {
             budget: settings.budget.map(|budget| budget.0),
             time_limit: settings.time_limit.map(|limit| limit.0),
+            resume: settings.resume.unwrap_or(false),
         },
         outputs,
         started: environment.now.timestamp().into(),
@@ -88,8 +93,17 @@ fn location(said: Option<&Path>) -> Location {
     said.map_or_else(Location::default, |said| registry::locate(said, Path::new("")))
 }
 
+/// The folder that was named, or else the one of this machine or user.
+fn state(said: Option<&StateFolder>, environment: &Environment) -> Option<PathBuf> {
+    match said {
+        Some(StateFolder::None) => None,
+        Some(StateFolder::Folder(folder)) => Some(folder.clone()),
+        None => environment.state.clone(),
+    }
+}
+
 /// Whether there are originals to compare with. Without them there must be something else.
-fn check_originals(settings: &Settings) -> Result<bool, Error> {
+fn check_originals(settings: &Settings, has_ledger: bool) -> Result<bool, Error> {
     let is_none = settings.source.iter().any(Source::is_none);
     if !is_none {
         return Ok(true);
@@ -98,11 +112,12 @@ fn check_originals(settings: &Settings) -> Result<bool, Error> {
         return Err(Error::usage("--source none says that there are no originals, but others are named")
             .hint("leave it out, or leave out the others; a folder with the name none is ./none"));
     }
-    if settings.manifest.is_none() {
-        return Err(Error::usage(
-            "without originals (--source none), there is nothing to compare the backup with",
-        )
-        .hint("name a manifest that was made of the originals before the backup: --manifest FILE"));
+    if settings.manifest.is_none() && !has_ledger {
+        let message = "without originals (--source none), there is nothing to compare the backup with";
+        return Err(Error::usage(message).hint(
+            "name a manifest that was made of the originals before the backup (--manifest FILE),\nor the state folder of \
+             earlier runs on this backup (--state DIR)",
+        ));
     }
     if settings.completeness.is_some_and(|originals| originals > 0) {
         return Err(Error::usage("without originals (--source none), none can be looked up in the backup")

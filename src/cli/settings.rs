@@ -20,8 +20,10 @@ use super::layer::{Layer, settings};
 use super::paths::Base;
 use super::reports::ReportSettings;
 use super::show;
-use super::values::{Address, Limit, Percent, Sample, Share, Size, Source, Threads, When, map_parser};
-use super::written::{address, choice, maps, parsed, path, sources, texts};
+use super::values::{
+    Address, Limit, Percent, Sample, Share, Size, Source, StateFolder, Threads, When, map_parser,
+};
+use super::written::{address, choice, maps, parsed, path, sources, state_folder, texts};
 use crate::backup::registry;
 use crate::plan::{Algorithm, CachePolicy, Keep, Map, Plan, SampleSize};
 use crate::report::RENDERERS;
@@ -213,7 +215,7 @@ settings! {
         #[serde(deserialize_with = "choice")]
         hash: Option<Algorithm> {
             example: "\"sha256\"",
-            plan: |plan| vec![plan.engine.hash.name().to_owned()],
+            plan: |plan| vec![show::hash(plan)],
         }
         /// How many threads verify [default: by cores, cache and disks; see bkverify plan]
         #[arg(long, value_name = "N", help_heading = HOW)]
@@ -250,6 +252,22 @@ settings! {
         time_limit: Option<Limit> {
             example: "\"2h\"",
             plan: |plan| plan.limits.time_limit.map(show::duration).into_iter().collect(),
+        }
+        /// Go on where the last run ended early, with the same files and one statement for all of
+        /// it; if there is none, begin a new one
+        #[arg(long, value_name = "BOOL", help_heading = HOW, num_args = 0..=1)]
+        #[arg(require_equals = true, default_missing_value = "true")]
+        resume: Option<bool> {
+            example: "true",
+            plan: |plan| show::resume(&plan.limits),
+        }
+        /// Remember runs and files in this folder; none remembers nothing [default: the state folder
+        /// of this machine or user; see bkverify plan]
+        #[arg(long, value_name = "DIR|none", help_heading = HOW)]
+        #[serde(deserialize_with = "state_folder")]
+        state: Option<StateFolder> {
+            example: "\"/var/lib/bkverify\"",
+            plan: |plan| vec![show::state(plan.outputs.state.as_deref())],
         }
     }
     flattened {

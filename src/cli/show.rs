@@ -8,7 +8,9 @@ use indicatif::HumanBytes;
 use jiff::SignedDuration;
 
 use crate::backup::{escape, path_text};
-use crate::plan::{CachePolicy, Claims, Completeness, Engine, Keep, Map, ReportOutput, SampleSize, Target};
+use crate::plan::{
+    CachePolicy, Claims, Completeness, Engine, Keep, Limits, Map, Plan, ReportOutput, SampleSize, Target,
+};
 use crate::platform::Timestamp;
 use crate::words::rfc3339;
 
@@ -79,6 +81,12 @@ pub fn assume_unchanged(claims: &Claims) -> Vec<String> {
     if claims.assume_unchanged { vec![meaning.to_owned()] } else { Vec::new() }
 }
 
+/// That a run that ended early is taken up again, where that is wanted.
+pub fn resume(limits: &Limits) -> Vec<String> {
+    let meaning = "goes on where the last run ended early, if there is one";
+    if limits.resume { vec![meaning.to_owned()] } else { Vec::new() }
+}
+
 /// How many threads, and in which order they read.
 pub fn threads(engine: &Engine) -> String {
     let disks = match (engine.spinning, engine.in_disk_order) {
@@ -87,6 +95,15 @@ pub fn threads(engine: &Engine) -> String {
         (false, _) => "",
     };
     format!("{}{disks}", engine.threads)
+}
+
+/// The hash algorithm, and what else decides it.
+pub fn hash(plan: &Plan) -> String {
+    let name = plan.engine.hash.name();
+    match &plan.manifest {
+        Some(_) if !plan.engine.hash_is_given => format!("{name}, or that of the manifest"),
+        _ => name.to_owned(),
+    }
 }
 
 /// What is done about cached pages.
@@ -106,6 +123,11 @@ pub fn keep(keep: Keep) -> String {
         Keep::All => "all: every restored file is kept",
     };
     meaning.to_owned()
+}
+
+/// Where runs and files are remembered.
+pub fn state(folder: Option<&Path>) -> String {
+    folder.map_or_else(|| "none: nothing is remembered".to_owned(), path)
 }
 
 /// A stretch of time; one too long for the calendar is as good as the longest.

@@ -78,7 +78,7 @@ impl Sorter {
 
     /// Adds the entry of a line.
     pub fn add(&mut self, key: [u8; 16], line: u64, hash: Hash) -> io::Result<()> {
-        self.entries.push(Entry { key, line, hash: hash.to_bytes() });
+        self.entries.push(Entry { key, line, hash: *hash.bytes() });
         if self.entries.len() >= self.most { self.end_run() } else { Ok(()) }
     }
 

@@ -40,8 +40,8 @@ impl Hash {
     }
 
     /// Its bytes.
-    pub fn to_bytes(self) -> [u8; 32] {
-        self.0
+    pub fn bytes(&self) -> &[u8; 32] {
+        &self.0
     }
 
     /// The hash of these bytes.
