@@ -6,6 +6,7 @@
 //! standard output, and never fails: a run must not end because nobody reads its progress.
 
 mod bars;
+mod hashing;
 mod plain;
 mod waiting;
 
@@ -16,6 +17,7 @@ use crate::plan::Terminal;
 use crate::verify::{Observer, PickRecord, Silent};
 use crate::words;
 
+pub use hashing::HashingProgress;
 pub use waiting::Waiting;
 
 /// What shows the progress of a run as the plan says.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::error::Error;
 use crate::cancel::CancelToken;
-use crate::manifest::{self, Manifest};
+use crate::manifest::Manifest;
 use crate::plan::Plan;
 use crate::verify;
 
@@ -23,10 +23,4 @@ pub fn read(plan: &mut Plan, cancel: &CancelToken) -> Result<Option<Manifest>, E
     let asked = plan.engine.hash_is_given.then_some(plan.engine.hash);
     plan.engine.hash = manifest.algorithm(&originals, asked)?;
     Ok(Some(manifest))
-}
-
-impl From<manifest::Error> for Error {
-    fn from(error: manifest::Error) -> Self {
-        Self::from_stage(error.exit_code(), &error, error.hint())
-    }
 }

@@ -18,7 +18,7 @@ use super::settings::Settings;
 use super::values::{Source, StateFolder};
 use crate::backup::{Location, registry};
 use crate::plan::{
-    Algorithm, CachePolicy, Claims, Completeness, Draw, Engine, Filters, Limits, Origin, Outputs, Plan,
+    Algorithm, CachePolicy, Claims, Completeness, Draw, Engine, Filters, Limits, Map, Origin, Outputs, Plan,
     ReportOutput, SampleSize, Target, Terminal,
 };
 
@@ -85,6 +85,59 @@ pub fn resolve(flags: Verify, config: Option<&Config>, environment: &Environment
         },
         outputs,
         started: environment.now.timestamp().into(),
+    })
+}
+
+/// What `bkverify manifest` needs to know.
+#[derive(Debug, Clone)]
+pub struct Originals {
+    /// Folders of originals.
+    pub sources: Vec<PathBuf>,
+    /// Folders of originals, with the beginnings of their files' paths in the backup.
+    pub maps: Vec<Map>,
+    /// The backup that they are verified against, if the configuration says.
+    pub backup: Location,
+    /// Which files.
+    pub filters: Filters,
+    /// What is no original, although it may be among them.
+    pub leave_out: Vec<PathBuf>,
+    /// How the work is done.
+    pub engine: Engine,
+}
+
+/// The originals that flags and configuration name. If flags name them, no job is used unless one is
+/// named, and only the defaults of the configuration hold.
+pub fn originals(
+    flags: Settings,
+    (job, config): (Option<&str>, Option<&Path>),
+    environment: &Environment,
+) -> Result<Originals, Error> {
+    let config = config::load(config, environment)?;
+    let flags = flags.located(environment.base());
+    let are_named = !flags.source.is_empty() || !flags.map.is_empty();
+    let configured = match (&config, job) {
+        (None, None) => Settings::default(),
+        (None, Some(job)) => return Err(no_config_for(job, environment)),
+        (Some(config), None) if are_named => config.defaults.clone(),
+        (Some(config), asked) => config.choose(asked)?.1,
+    };
+    let settings = flags.over(configured);
+    let sources = Source::folders(settings.source.clone());
+    if sources.is_empty() && settings.map.is_empty() {
+        return Err(Error::usage("missing: the originals (--source DIR or --map FROM=TO)")
+            .hint("for example: bkverify manifest --source /home --output /var/backups/home.b3"));
+    }
+    let backup = location(settings.backup.as_ref().map(|address| address.0.as_path()));
+    let folders = sources.iter().chain(settings.map.iter().map(|map| &map.to));
+    let spinning = folders.into_iter().any(|place| (environment.spins)(place));
+    let leave_out = backup.local().map(Path::to_owned).into_iter().chain(settings.restore_to.clone());
+    Ok(Originals {
+        filters: filters(&settings, environment)?,
+        leave_out: leave_out.filter(|path| !path.as_os_str().is_empty()).collect(),
+        engine: engine(&settings, CachePolicy::Drop, spinning, environment.cores),
+        sources,
+        maps: settings.map,
+        backup,
     })
 }
 

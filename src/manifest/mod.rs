@@ -24,4 +24,4 @@ pub mod write;
 
 pub use error::Error;
 pub use name::clean;
-pub use read::Manifest;
+pub use read::{Manifest, looks_like};

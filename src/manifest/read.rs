@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use super::error::{BadLine, Error};
@@ -245,6 +245,26 @@ impl<'a> Reading<'a> {
             kept: self.kept,
         })
     }
+}
+
+/// Whether the file at `place` begins like a manifest: its first entry can be read.
+pub fn looks_like(place: &Path) -> bool {
+    let first = || -> Option<bool> {
+        let file = platform::open_to_read(place, false).ok()?;
+        if platform::stat(&file).ok()?.kind != Kind::File {
+            return None;
+        }
+        let (mut form, mut line) = (Form::default(), Vec::new());
+        let mut input = BufReader::new(file.take(LINE_MAX as u64));
+        while read_line(&mut input, b'\n', &mut line).ok()? {
+            if form.read(&line).ok()?.is_some() {
+                return Some(true);
+            }
+            line.clear();
+        }
+        None
+    };
+    first().is_some()
 }
 
 /// The length of the folders that two folders have in common.

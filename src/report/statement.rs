@@ -115,6 +115,7 @@ fn too_many_undecided(model: &Model) -> String {
         ExitCode::Incomplete if 2 * counts.unreadable > counts.undecided => {
             " The reasons below say what is missing: permission, free space (--restore-to), a password or a compression method."
         }
+        ExitCode::Incomplete if !has_originals(model) => " Nothing is known of the content of these files.",
         ExitCode::Incomplete => {
             " Verify sooner after the backup, or against a snapshot; if the originals cannot have changed, say so with \
              --assume-unchanged."

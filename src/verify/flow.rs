@@ -58,7 +58,10 @@ impl<'a> Flow<'a> {
     ) -> Self {
         let strategy = strategy::for_sample(plan.draw.sample);
         let (filters, order) = (filter.needs(), strategy.needs());
-        let needs = Needs { size: filters.size || order.size, mtime: filters.mtime || order.mtime };
+        // The newest time in the backup decides whether a manifest speaks for its files.
+        let is_timed = work.context.memory.manifest.is_some();
+        let needs =
+            Needs { size: filters.size || order.size, mtime: filters.mtime || order.mtime || is_timed };
         Self { plan, strategy, population_filter, work, observer, needs }
     }
 

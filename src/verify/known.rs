@@ -239,8 +239,12 @@ impl KnownCounts {
             (
                 self.not_in_manifest,
                 format!(
-                    "{} of {} are not in the manifest",
-                    words::count(self.not_in_manifest),
+                    "of {1}, {0} not in the manifest",
+                    if self.not_in_manifest == 1 {
+                        "1 is".to_owned()
+                    } else {
+                        format!("{} are", words::count(self.not_in_manifest))
+                    },
                     words::counted(picks, "pick")
                 ),
             ),
@@ -255,7 +259,7 @@ impl KnownCounts {
             (
                 self.unlike,
                 format!(
-                    "{} equal their originals but not the hash that is known, because the originals were touched since",
+                    "of {}, backup and original are equal, but not to the hash that is known; the original was touched since",
                     words::counted(self.unlike, "pick")
                 ),
             ),

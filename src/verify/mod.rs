@@ -58,7 +58,8 @@ pub use filter::Filter;
 pub use memory::Memory;
 pub use observer::{Observer, Observers, Silent};
 pub use prepare::{
-    check, check_backup, check_originals, check_report, check_reports, check_restore_folder, make_restore_folder,
+    check, check_backup, check_originals, check_report, check_reports, check_restore_folder,
+    make_restore_folder,
 };
 pub use record::{Hashes, PickRecord, UsedHash};
 

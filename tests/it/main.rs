@@ -14,6 +14,7 @@ mod cli_config;
 mod contract;
 mod doors;
 mod house;
+mod manifest_command;
 mod manual;
 mod pack;
 mod tidy;
@@ -34,6 +35,7 @@ mod verify_harm;
 mod verify_input;
 #[cfg(unix)]
 mod verify_kill;
+mod verify_manifest;
 mod verify_names;
 mod verify_originals;
 mod verify_pairing;
