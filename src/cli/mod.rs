@@ -22,6 +22,7 @@ mod init;
 mod invocation;
 mod known;
 mod layer;
+mod ledger;
 mod local;
 mod man;
 mod manifest;
@@ -90,6 +91,7 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, Error> {
         Some(Command::Bench(what)) => bench::run(&what, &environment),
         Some(Command::Checklist(what)) => checklist::run(&what, &environment),
         Some(Command::Facts(what)) => facts::run(&what),
+        Some(Command::Ledger(what)) => ledger::run(&what, &environment),
         Some(Command::Generate(what)) => generate::run(&what, Arguments::command()),
         Some(Command::Help(asked)) => help::run(&asked, &Arguments::command(), &environment),
     }

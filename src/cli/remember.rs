@@ -9,10 +9,10 @@ use std::path::Path;
 use super::error::Error;
 use crate::backup::path_text;
 use crate::exit::ExitCode;
-use crate::ledger::{self, Judged, Known, Ledger, Locked, Recorder, RunLock, Start};
+use crate::ledger::{self, Judged, Known, Ledger, Locked, Recorder, Resumable, RunLock, Start};
 use crate::plan::Plan;
 use crate::report::Model;
-use crate::verify::outcome::Outcome;
+use crate::verify::outcome::{Outcome, Population};
 use crate::verify::{Memory, Observer, PickRecord};
 
 /// The memory of a run. Without a ledger, it knows nothing and records nothing.
@@ -20,6 +20,7 @@ use crate::verify::{Memory, Observer, PickRecord};
 pub struct Remembered {
     lock: Option<RunLock>,
     open: Option<Open>,
+    unfinished: Option<Resumable>,
     warnings: Vec<String>,
 }
 
@@ -31,13 +32,18 @@ struct Open {
 }
 
 impl Remembered {
-    /// Locks the job and opens the ledger, where the plan says.
+    /// Locks the job and opens the ledger, where the plan says. If the plan goes on with an earlier
+    /// run, it gets the seed of that run.
     ///
     /// # Errors
     /// If another run of the same job is running.
-    pub fn begin(plan: &Plan) -> Result<Self, Error> {
-        let Some(state) = &plan.outputs.state else { return Ok(Self::default()) };
+    pub fn begin(plan: &mut Plan) -> Result<Self, Error> {
+        let Some(state) = &plan.outputs.state.clone() else { return Ok(Self::default()) };
         let mut remembered = Self::default();
+        if plan.target.backup.local().is_some_and(|backup| lies_in(state, backup)) {
+            remembered.warnings.push(in_backup(state));
+            return Ok(remembered);
+        }
         match RunLock::take(state, plan) {
             Ok(Locked::Ours(lock)) => remembered.lock = Some(lock),
             Ok(Locked::Taken(holder)) => return Err(already_running(state, holder.as_ref())),
@@ -48,13 +54,37 @@ impl Remembered {
                 }
             }
         }
-        let start =
-            Start { lock: remembered.lock.as_ref().map(|lock| lock.name().to_owned()), ..Start::default() };
-        match open(state, plan, &start) {
+        match remembered.open(state, plan) {
             Ok(open) => remembered.open = Some(open),
             Err(error) => remembered.warnings = vec![nothing_recorded(&error)],
         }
         Ok(remembered)
+    }
+
+    /// Opens the ledger, finds the run to take up if the plan says so, and begins to record.
+    fn open(&mut self, state: &Path, plan: &mut Plan) -> Result<Open, ledger::Error> {
+        let ledger = Ledger::open(state)?;
+        let known = Known::new(ledger.reader()?, &plan.target, plan.engine.hash)?;
+        let judged = Judged::new(ledger.reader()?, &plan.target)?;
+        let lock = self.lock.as_ref().map(RunLock::name);
+        if plan.limits.resume {
+            let found = ledger::resumable(&ledger, plan, lock)?;
+            self.unfinished = found.filter(|found| !plan.draw.seed_is_given || found.seed == plan.draw.seed);
+        }
+        let start = Start {
+            lock: lock.map(str::to_owned),
+            session: self.unfinished.as_ref().map_or(1, |found| found.resumed.sessions() + 1),
+            resumes: self.unfinished.as_ref().map(|found| found.run),
+        };
+        if let Some(found) = &self.unfinished {
+            plan.draw.seed.clone_from(&found.seed);
+        }
+        Ok(Open { known, judged, recorder: Recorder::start(ledger, plan, &start) })
+    }
+
+    /// Whether a run is taken up that ended early.
+    pub fn is_resumed(&self) -> bool {
+        self.unfinished.is_some()
     }
 
     /// What is known from before the run.
@@ -62,6 +92,7 @@ impl Remembered {
         Memory {
             ledger: self.open.as_ref().map(|open| &open.known as _),
             last_judged: self.open.as_ref().map(|open| &open.judged as _),
+            resumed: self.unfinished.as_ref().map(|found| &found.resumed),
             ..Memory::default()
         }
     }
@@ -73,9 +104,12 @@ impl Remembered {
 
     /// Completes the record of the run, and says what could not be done.
     pub fn finish(self, model: &Model) -> Option<String> {
-        let Open { known, recorder, .. } = self.open?;
-        let recorded = recorder.finish(model);
-        match (recorded, known.into_error()) {
+        let Open { known, judged, recorder } = self.open?;
+        // The writer's connection must be the last: only then SQLite moves everything into the one
+        // file.
+        let unknown = known.into_error();
+        drop(judged);
+        match (recorder.finish(model), unknown) {
             (Err(Some(error)), _) => Some(not_all_recorded(&error)),
             (Err(None), _) => {
                 Some("this run is not in the ledger: the system started no thread for it".to_owned())
@@ -87,6 +121,12 @@ impl Remembered {
 }
 
 impl Observer for Remembered {
+    fn catalog_done(&self, population: &Population) {
+        if let Some(open) = &self.open {
+            open.recorder.catalog_done(population);
+        }
+    }
+
     fn judged(&self, pick: &PickRecord) {
         if let Some(open) = &self.open {
             open.recorder.judged(pick);
@@ -100,13 +140,6 @@ impl Observer for Remembered {
     }
 }
 
-fn open(state: &Path, plan: &Plan, start: &Start) -> Result<Open, ledger::Error> {
-    let ledger = Ledger::open(state)?;
-    let known = Known::new(ledger.reader()?, &plan.target, plan.engine.hash)?;
-    let judged = Judged::new(ledger.reader()?, &plan.target)?;
-    Ok(Open { known, judged, recorder: Recorder::start(ledger, plan, start) })
-}
-
 fn already_running(state: &Path, holder: Option<&ledger::Holder>) -> Error {
     let message = holder.map_or_else(
         || format!("the same job is already running (its lock is in {})", path_text(state)),
@@ -114,6 +147,20 @@ fn already_running(state: &Path, holder: Option<&ledger::Holder>) -> Error {
     );
     Error::new(ExitCode::Unusable, message)
         .hint("wait until it has ended; a run with --state none takes no part in this")
+}
+
+/// Whether a folder, which may not exist yet, lies in another one.
+fn lies_in(folder: &Path, other: &Path) -> bool {
+    let nearest = folder.ancestors().find_map(|above| above.canonicalize().ok());
+    nearest.zip(other.canonicalize().ok()).is_some_and(|(folder, other)| folder.starts_with(other))
+}
+
+fn in_backup(state: &Path) -> String {
+    format!(
+        "this run is not recorded: the state folder {} lies in the backup, and nothing is ever written there; name another \
+         with --state DIR",
+        path_text(state)
+    )
 }
 
 fn no_lock(state: &Path, error: &std::io::Error) -> String {

@@ -7,6 +7,7 @@ use super::remember::Remembered;
 use super::{known, resolve, signals};
 use crate::cancel::CancelToken;
 use crate::exit::ExitCode;
+use crate::manifest::Manifest;
 use crate::plan::Plan;
 use crate::report::Model;
 use crate::verify::{Memory, Observer, Observers};
@@ -14,29 +15,45 @@ use crate::{progress, report, verify};
 
 /// Verifies as flags and configuration say.
 pub fn run(flags: Verify, environment: &Environment) -> Result<ExitCode, Error> {
-    execute(resolve::plan(flags, environment)?)
-}
-
-fn execute(mut plan: Plan) -> Result<ExitCode, Error> {
+    let mut plan = resolve::plan(flags, environment)?;
     let cancel = CancelToken::new();
     signals::install(&cancel)?;
     let manifest = match known::read(&mut plan, &cancel) {
         Ok(manifest) => manifest,
-        Err(error) => return Err(failure(&plan, error, false).0),
+        Err(error) => return Err(failure(&plan, error).0),
     };
+    if let Some(done) = execute(plan.clone(), manifest.as_ref(), &cancel)? {
+        return Ok(done);
+    }
+    // The run that was to be taken up cannot be: a new one begins.
+    plan.limits.resume = false;
+    execute(plan, manifest.as_ref(), &cancel).map(|done| done.unwrap_or(ExitCode::Unusable))
+}
+
+/// Verifies once. Returns no exit code if an earlier run was to be taken up, but the backup lists
+/// other files than when it began.
+fn execute(
+    mut plan: Plan,
+    manifest: Option<&Manifest>,
+    cancel: &CancelToken,
+) -> Result<Option<ExitCode>, Error> {
+    let remembered = Remembered::begin(&mut plan)?;
     let plan = &plan;
-    let remembered = Remembered::begin(plan)?;
     warn(remembered.warnings().iter().cloned());
     let progress = progress::for_plan(&plan.outputs.terminal);
     let observers = [&*progress, &remembered as &dyn Observer];
-    let memory = Memory { manifest: manifest.as_ref().map(|manifest| manifest as _), ..remembered.memory() };
-    let done = verify::run(plan, memory, &cancel, &Observers(&observers));
+    let memory = Memory { manifest: manifest.map(|manifest| manifest as _), ..remembered.memory() };
+    let done = verify::run(plan, memory, cancel, &Observers(&observers));
     drop(progress);
     let outcome = match done {
         Ok(outcome) => outcome,
+        Err(error @ verify::Error::OtherPopulation) if remembered.is_resumed() => {
+            warn([format!("{error}; a new one begins")]);
+            warn(remembered.finish(&failure(plan, error.into()).1));
+            return Ok(None);
+        }
         Err(error) => {
-            let is_about_reports = matches!(error, verify::Error::ReportUnwritable { .. });
-            let (error, failure) = failure(plan, error.into(), is_about_reports);
+            let (error, failure) = failure(plan, error.into());
             warn(remembered.finish(&failure));
             return Err(error);
         }
@@ -48,7 +65,7 @@ fn execute(mut plan: Plan) -> Result<ExitCode, Error> {
         Err(error) if model.has_failures() => Error::from(error).print(),
         written => written?,
     }
-    Ok(model.exit_code)
+    Ok(Some(model.exit_code))
 }
 
 /// Tells a person what could not be remembered. It changes nothing about the run.
@@ -60,7 +77,7 @@ fn warn(warnings: impl IntoIterator<Item = String>) {
 
 /// Writes the reports of a run that ended in an error: an old one would pass for its own. Where a
 /// report may not be written, none is. The report is returned for the ledger.
-fn failure(plan: &Plan, error: Error, is_about_reports: bool) -> (Error, Model) {
+fn failure(plan: &Plan, error: Error) -> (Error, Model) {
     let failure = report::Failure {
         exit_code: error.exit_code(),
         message: error.message(),
@@ -70,7 +87,7 @@ fn failure(plan: &Plan, error: Error, is_about_reports: bool) -> (Error, Model) 
     let model = Model::new(plan, Err(&failure));
     if verify::check_reports(plan).is_ok()
         && let Err(other) = report::write_files(plan, &model)
-        && !is_about_reports
+        && !error.is_about_reports()
     {
         Error::from(other).print();
     }

@@ -18,8 +18,8 @@ use rusqlite::ErrorCode;
 use crate::lock::{lock, wait, wait_for};
 use crate::plan::Plan;
 use crate::report::Model;
-use crate::verify::outcome::Outcome;
-use crate::verify::tally::LISTED_MAX;
+use crate::verify::outcome::{Outcome, Population};
+use crate::verify::tally::{LISTED_MAX, RECONSIDERED_MAX};
 use crate::verify::verdict::Verdict;
 use crate::verify::{Observer, PickRecord};
 
@@ -48,8 +48,9 @@ const BETWEEN: Duration = Duration::from_millis(50);
 pub struct Recorder {
     buffer: Arc<Buffer>,
     thread: Option<JoinHandle<Result<(), Error>>>,
-    /// How many alarms and how many undecided picks were seen: only the first ones are kept whole.
-    listed: [AtomicU64; 2],
+    /// How many alarms, undecided picks, and picks that may turn out to be comparable were seen:
+    /// only the first ones of each are kept whole.
+    kept: [AtomicU64; 3],
     stale: Mutex<Vec<PickRecord>>,
 }
 
@@ -67,9 +68,18 @@ struct Buffer {
 struct Waiting {
     rows: Vec<Row>,
     bytes: usize,
+    /// What the run draws from: how many files, and their digest.
+    population: Option<(u64, String)>,
     end: Option<End>,
     /// The writer has failed and takes no more rows.
     failed: bool,
+}
+
+/// What the writer does next.
+struct Taken {
+    rows: Vec<Row>,
+    population: Option<(u64, String)>,
+    end: Option<End>,
 }
 
 /// The end of a run.
@@ -101,7 +111,20 @@ impl Recorder {
         if thread.is_none() {
             buffer.refuse();
         }
-        Self { buffer, thread, listed: Default::default(), stale: Mutex::default() }
+        Self { buffer, thread, kept: Default::default(), stale: Mutex::default() }
+    }
+
+    /// Whether there is room for the whole record: a finding, or a pick that may turn out to be
+    /// comparable, which a resumed run needs.
+    fn is_kept_whole(&self, pick: &PickRecord) -> bool {
+        let is_finding = pick.verdict != Verdict::Verified;
+        let (kind, most) = match () {
+            () if pick.verdict.is_alarm() => (0, LISTED_MAX),
+            () if is_finding && pick.pending.is_none() => (1, LISTED_MAX),
+            () if pick.pending.is_some() => (2, RECONSIDERED_MAX),
+            () => return false,
+        };
+        self.kept[kind].fetch_add(1, Ordering::Relaxed) < most
     }
 
     /// Writes what is left and completes the row of the run.
@@ -130,10 +153,13 @@ impl Drop for Recorder {
 
 impl Observer for Recorder {
     fn judged(&self, pick: &PickRecord) {
-        let listed = &self.listed[usize::from(pick.verdict.is_alarm())];
-        let keep_record =
-            pick.verdict != Verdict::Verified && listed.fetch_add(1, Ordering::Relaxed) < LISTED_MAX;
-        self.buffer.add(Row::new(pick, keep_record));
+        self.buffer.add(Row::new(pick, self.is_kept_whole(pick)));
+    }
+
+    fn catalog_done(&self, population: &Population) {
+        if population.whole {
+            lock(&self.buffer.waiting).population = Some((population.files, population.digest.clone()));
+        }
     }
 
     fn concluded(&self, outcome: &Outcome) {
@@ -168,7 +194,10 @@ impl Buffer {
         // The row of the run is made first, so that a run that is killed has one.
         attempt(&mut writer, patience, |writer| writer.write(&[]))?;
         loop {
-            let (rows, end) = self.take();
+            let Taken { rows, population, end } = self.take();
+            if let Some(population) = population {
+                attempt(&mut writer, patience, |writer| writer.population(&population))?;
+            }
             if !rows.is_empty() {
                 attempt(&mut writer, patience, |writer| writer.write(&rows))?;
             }
@@ -183,7 +212,7 @@ impl Buffer {
     }
 
     /// Waits until there is something to do, and takes it.
-    fn take(&self) -> (Vec<Row>, Option<End>) {
+    fn take(&self) -> Taken {
         let due = Instant::now() + EVERY;
         let mut waiting = lock(&self.waiting);
         while waiting.end.is_none() && !waiting.is_much() {
@@ -194,7 +223,11 @@ impl Buffer {
             waiting = wait_for(&self.work, waiting, left);
         }
         waiting.bytes = 0;
-        let taken = (std::mem::take(&mut waiting.rows), waiting.end.take());
+        let taken = Taken {
+            rows: std::mem::take(&mut waiting.rows),
+            population: waiting.population.take(),
+            end: waiting.end.take(),
+        };
         drop(waiting);
         self.room.notify_all();
         taken

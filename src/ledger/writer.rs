@@ -66,6 +66,14 @@ impl Writer {
         Ok(())
     }
 
+    /// Records what the run draws from: how many files, and their digest.
+    pub(super) fn population(&mut self, population: &(u64, String)) -> rusqlite::Result<()> {
+        let connection = self.ledger.connection();
+        let (target, run) = ids(connection, self.ids, &self.target, &self.beginning)?;
+        self.ids = Some((target, run));
+        run::set_population(connection, run, population)
+    }
+
     /// Completes the row of the run. `stale` are picks that turned out to be stale after they were
     /// judged.
     pub(super) fn finish(&mut self, model: &Model, stale: &[PickRecord]) -> rusqlite::Result<()> {
@@ -75,7 +83,7 @@ impl Writer {
         for record in stale {
             rejudge(&transaction, target, run, record)?;
         }
-        run::finish(&transaction, run, model)?;
+        run::finish(&transaction, run, &self.beginning, model)?;
         transaction.commit()?;
         self.ids = Some((target, run));
         Ok(())
@@ -167,11 +175,15 @@ impl Batch {
 
     /// The list of what the run judged.
     fn picks(&self, connection: &Connection, rows: &[(PathKey, &Row)]) -> rusqlite::Result<()> {
-        let mut insert = connection.prepare("INSERT INTO picks (run, picks) VALUES (?, ?)")?;
+        let mut insert =
+            connection.prepare("INSERT INTO picks (run, newest, pending, picks) VALUES (?, ?, ?, ?)")?;
         for part in rows.chunks(ROW_MAX) {
             let picks =
                 part.iter().map(|&(key, row)| Pick { key, verdict: row.verdict, comparable: row.comparable });
-            insert.execute(params![self.run.cast_signed(), picks::encode(picks)])?;
+            let newest = part.iter().filter_map(|(_, row)| row.confirmed).max();
+            let pending = part.iter().filter(|(_, row)| row.pending).count() as u64;
+            let (run, picks) = (self.run.cast_signed(), picks::encode(picks));
+            insert.execute(params![run, newest, pending.cast_signed(), picks])?;
         }
         Ok(())
     }

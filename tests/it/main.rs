@@ -14,6 +14,9 @@ mod cli_config;
 mod contract;
 mod doors;
 mod house;
+mod ledger;
+#[cfg(unix)]
+mod ledger_unix;
 mod manifest_command;
 mod manual;
 mod pack;
@@ -40,6 +43,7 @@ mod verify_names;
 mod verify_originals;
 mod verify_pairing;
 mod verify_reports;
+mod verify_resume;
 mod verify_statement;
 #[cfg(unix)]
 mod verify_stop;

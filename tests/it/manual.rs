@@ -35,7 +35,8 @@ fn commands(text: &str) -> Vec<&str> {
 /// Runs the program in the folder of the project, with the arguments of a command line.
 fn run(line: &str) -> Output {
     let words = line.split_whitespace();
-    Command::new(env!("CARGO_BIN_EXE_bkverify")).args(words).current_dir(root()).output().unwrap()
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bkverify"));
+    command.env("BKVERIFY_STATE_DIR", "none").args(words).current_dir(root()).output().unwrap()
 }
 
 /// Runs the program with a restore folder of its own. Asserts that it passes, and returns its
