@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use super::error::{BadLine, Error};
 use super::form::Form;
 use super::index::Index;
+use super::name::{self, clean};
 use super::probe;
 use super::sort::Sorter;
-use super::{clean, name};
+
 use crate::backup::escape;
 use crate::cancel::CancelToken;
 use crate::plan::Algorithm;

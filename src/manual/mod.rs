@@ -36,6 +36,7 @@ topics! {
     "nightly": "configuration, jobs, schedulers and limits",
     "formats": "which backups are read, and how originals are found",
     "sampling": "the draw, the verdicts, and what a run proves",
+    "manifest": "which side of a difference is wrong, and servers that are gone",
     "reports": "summary, JSON, JUnit and monitoring",
     "bench": "how long a verification of your volume takes, and why",
     "speed": "measured beside other programs",

@@ -11,7 +11,7 @@ use crate::verify::assurance::Assurance;
 use crate::verify::counts::Counts;
 use crate::verify::difference::{DamagePattern, Difference};
 use crate::verify::hash::Hash;
-use crate::verify::known::KnownCounts;
+use crate::verify::known_counts::KnownCounts;
 use crate::verify::outcome::{CompletenessResult, Effort, Incomplete, Outcome, Population, SampleSummary};
 use crate::verify::verdict::Verdict;
 use crate::verify::{Hashes, PickRecord};

@@ -2,7 +2,7 @@
 //! of them are made from the numbers in the model.
 
 use crate::exit::ExitCode;
-use crate::verify::known::KnownCounts;
+use crate::verify::known_counts::KnownCounts;
 use crate::verify::outcome::Incomplete;
 use crate::verify::verdict::Verdict;
 use crate::words;

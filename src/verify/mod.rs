@@ -28,6 +28,7 @@ mod judge;
 mod judge_context;
 mod keep;
 pub mod known;
+pub mod known_counts;
 pub mod memory;
 mod name_filter;
 mod naming;

@@ -10,7 +10,7 @@ use crate::plan::Algorithm;
 
 use super::assurance::Assurance;
 use super::counts::Counts;
-use super::known::KnownCounts;
+use super::known_counts::KnownCounts;
 use super::record::PickRecord;
 use super::verdict::Verdict;
 

@@ -7,7 +7,7 @@ use crate::platform::Timestamp;
 
 use super::difference::Difference;
 use super::hash::Hash;
-use super::known::KnownBy;
+use super::known_counts::KnownBy;
 use super::verdict::Verdict;
 
 /// A judged pick.

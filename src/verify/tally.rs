@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::platform::Timestamp;
 
 use super::counts::Counts;
-use super::known::{KnownBy, KnownCounts};
+use super::known_counts::{KnownBy, KnownCounts};
 use super::outcome::{Incomplete, Population};
 use super::record::PickRecord;
 use super::verdict::Verdict;
