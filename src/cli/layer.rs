@@ -13,7 +13,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::paths::Base;
-use super::values::{Address, Limit, Percent, Sample, Share, Size, Source, StateFolder, Threads, When};
+use super::values::{
+    Address, Limit, Percent, Sample, Share, Size, Source, StateFolder, StrategyName, Threads, When,
+};
 use crate::backup::registry;
 use crate::plan::{Algorithm, CachePolicy, Keep, Map};
 
@@ -104,6 +106,7 @@ without_paths!(
     Percent,
     Share,
     Size,
+    StrategyName,
     Limit,
     When,
     Threads,

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use super::error::Error;
 use crate::checklist::machine::{Os, read_text};
-use crate::checklist::probe::{Installed, Programs};
 use crate::exit::ExitCode;
 use crate::platform;
+use crate::program::{Installed, Programs};
 use etcetera::BaseStrategy;
 
 /// The machine, the person, and where bkverify remembers things.

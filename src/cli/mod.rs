@@ -16,8 +16,10 @@ mod config;
 mod environment;
 mod error;
 mod facts;
+mod fields;
 mod generate;
 mod help;
+mod hooks;
 mod init;
 mod invocation;
 mod known;
@@ -29,14 +31,19 @@ mod manifest;
 #[cfg(test)]
 mod manual_tests;
 mod mistakes;
+mod notifiers;
+mod notify;
 mod paths;
 mod plan;
 mod remember;
 mod reports;
 mod resolve;
+mod schedule;
 mod settings;
 mod show;
 mod signals;
+mod source;
+mod tell;
 mod usage;
 mod values;
 mod verify;
@@ -90,8 +97,10 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, Error> {
         Some(Command::Manifest(what)) => manifest::run(*what, &environment),
         Some(Command::Bench(what)) => bench::run(&what, &environment),
         Some(Command::Checklist(what)) => checklist::run(&what, &environment),
+        Some(Command::Schedule(what)) => schedule::run(&what, &environment),
         Some(Command::Facts(what)) => facts::run(&what),
         Some(Command::Ledger(what)) => ledger::run(&what, &environment),
+        Some(Command::Notify(what)) => notify::run(&what, &environment),
         Some(Command::Generate(what)) => generate::run(&what, Arguments::command()),
         Some(Command::Help(asked)) => help::run(&asked, &Arguments::command(), &environment),
     }

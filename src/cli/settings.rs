@@ -16,12 +16,15 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory};
 use serde::Deserialize;
 
+use super::hooks::HookSettings;
 use super::layer::{Layer, settings};
+use super::notifiers::NotifySettings;
 use super::paths::Base;
 use super::reports::ReportSettings;
 use super::show;
 use super::values::{
-    Address, Limit, Percent, Sample, Share, Size, Source, StateFolder, Threads, When, map_parser,
+    Address, Limit, Percent, Sample, Share, Size, Source, StateFolder, StrategyName, Threads, When,
+    map_parser,
 };
 use super::written::{address, choice, maps, parsed, path, sources, state_folder, texts};
 use crate::backup::registry;
@@ -101,12 +104,19 @@ settings! {
             plan: |plan| vec![show::path(&plan.target.restore_to)],
         }
 
-        /// How many random files to verify: a number, a percentage, or all [default: 500]
+        /// How many files to verify: a number, a percentage, or all [default: 500]
         #[arg(long, value_name = "N|P%|all", help_heading = HOW_MANY, conflicts_with = "tolerance")]
         #[serde(deserialize_with = "parsed")]
         sample: Option<Sample> {
             example: "500",
-            plan: |plan| vec![show::sample(plan.draw.sample)],
+            plan: |plan| vec![show::sample(&plan.draw)],
+        }
+        /// How files are chosen [default: random]
+        #[arg(long, value_name = "NAME", help_heading = HOW_MANY)]
+        #[serde(deserialize_with = "choice")]
+        strategy: Option<StrategyName> {
+            example: "\"coverage\"",
+            plan: |plan| show::strategy(&plan.draw),
         }
         /// Confidence level of the statement [default: 95%]
         #[arg(long, value_name = "P%", help_heading = HOW_MANY)]
@@ -275,6 +285,14 @@ settings! {
         #[command(flatten)]
         #[serde(skip)]
         reports: ReportSettings,
+        /// What runs before and after. The configuration reads it itself.
+        #[arg(skip)]
+        #[serde(skip)]
+        hooks: HookSettings,
+        /// Who is told. The configuration reads it itself.
+        #[arg(skip)]
+        #[serde(skip)]
+        notify: NotifySettings,
     }
 }
 

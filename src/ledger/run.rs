@@ -53,7 +53,7 @@ impl Beginning {
             lock: start.lock.clone(),
             started: times::to_millis(plan.started),
             seed: plan.draw.seed.clone(),
-            strategy: strategy::for_sample(plan.draw.sample).name().to_owned(),
+            strategy: strategy::of(&plan.draw).name().to_owned(),
             // A size is a name and a number, which always become text.
             sample: serde_json::to_string(&SizePart::from(plan.draw.sample)).unwrap_or_default(),
             draw: draw(plan),
@@ -92,9 +92,9 @@ impl Beginning {
 /// context string `bkverify 2026 ledger draw v1`, over the JSON of the sample, the filters and the
 /// confidence, as the report has them.
 pub(super) fn draw(plan: &Plan) -> [u8; 32] {
-    let PlanPart { sample, filters, confidence, .. } = PlanPart::new(plan);
+    let PlanPart { strategy, sample, filters, confidence, .. } = PlanPart::new(plan);
     // These are numbers and texts, which always become JSON.
-    let json = serde_json::to_vec(&(sample, filters, confidence)).unwrap_or_default();
+    let json = serde_json::to_vec(&(strategy, sample, filters, confidence)).unwrap_or_default();
     blake3::derive_key("bkverify 2026 ledger draw v1", &json)
 }
 

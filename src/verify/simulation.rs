@@ -38,7 +38,7 @@ const WORLDS: u64 = 910;
 
 /// What is known of the files of a world from before the run.
 #[derive(Clone, Copy, PartialEq)]
-enum Memory {
+pub(super) enum Memory {
     Nothing,
     /// A manifest of some files, made before the backup. The share of files that it has.
     ManifestBefore(f64),
@@ -51,34 +51,34 @@ enum Memory {
 
 /// What distinguishes a class of worlds. Shares and probabilities are between 0 and 1.
 #[derive(Clone, Copy)]
-struct Class {
-    name: &'static str,
+pub(super) struct Class {
+    pub(super) name: &'static str,
     /// The share of originals that were edited since, so that even a good copy differs.
-    edited: f64,
+    pub(super) edited: f64,
     /// The share of originals that got a later time although their content is the same.
-    touched: f64,
+    pub(super) touched: f64,
     /// The share of originals that an older file replaced.
-    replaced: f64,
-    deleted: f64,
+    pub(super) replaced: f64,
+    pub(super) deleted: f64,
     /// The share of originals that rotted: other bytes, and no time tells.
-    rotten: f64,
+    pub(super) rotten: f64,
     /// The share of originals that a program edited and gave their old modification time.
-    preserved: f64,
+    pub(super) preserved: f64,
     /// What is known from before the run.
-    memory: Memory,
+    pub(super) memory: Memory,
     /// Whether the originals are there to compare with.
-    has_originals: bool,
+    pub(super) has_originals: bool,
     /// How many times more likely the copy of such an original is bad.
-    together: f64,
+    pub(super) together: f64,
     /// The share of bad copies that cannot be read at all.
-    failing: f64,
+    pub(super) failing: f64,
     /// The share of comparable picks that cannot be decided, because there is no space or the
     /// original is modified while it is read.
-    open: f64,
+    pub(super) open: f64,
     /// The time that verifying a bad file takes; a good file takes about 1,000.
-    bad_time: u64,
+    pub(super) bad_time: u64,
     /// After which percentage of the time for all picks the run is ended.
-    limit: u64,
+    pub(super) limit: u64,
 }
 
 const PLAIN: Class = Class {
@@ -98,7 +98,7 @@ const PLAIN: Class = Class {
     limit: u64::MAX,
 };
 
-const CLASSES: [Class; 18] = [
+pub(super) const CLASSES: [Class; 18] = [
     PLAIN,
     Class { name: "edits beside rot", edited: 0.2, ..PLAIN },
     Class { name: "edits where the rot is", edited: 0.2, together: 8.0, ..PLAIN },
@@ -153,19 +153,19 @@ const ALL_WITH_ROT: Class = Class {
 
 /// One file of a world, as a run sees it.
 #[derive(Clone, Copy)]
-struct File {
-    verdict: Verdict,
-    comparable: bool,
+pub(super) struct File {
+    pub(super) verdict: Verdict,
+    pub(super) comparable: bool,
     /// Whether the copy is really bad.
-    bad: bool,
+    pub(super) bad: bool,
     /// Whether the original is really rotten.
-    rotten: bool,
+    pub(super) rotten: bool,
     /// Whether a hash is known of the version that the backup should hold.
-    is_known: bool,
+    pub(super) is_known: bool,
     /// Whether times can tell what happened to this file.
-    is_told_by_times: bool,
+    pub(super) is_told_by_times: bool,
     /// The time that verifying it takes; a good file takes about 1,000.
-    time: u64,
+    pub(super) time: u64,
 }
 
 const DAY: i64 = 86_400;
@@ -191,7 +191,7 @@ fn recorded() -> Recorded {
 }
 
 /// A file for which the class and chance decide what happened to it.
-fn file(class: &Class, rot: f64, rng: &mut StdRng) -> File {
+pub(super) fn file(class: &Class, rot: f64, rng: &mut StdRng) -> File {
     let chance = |rng: &mut StdRng, share: f64| rng.random::<f64>() < share;
     let (later, earlier) = (at(RECORDED + 50 * DAY), at(RECORDED - 50 * DAY));
     let fate: f64 = rng.random();
@@ -277,7 +277,7 @@ fn known(memory: Memory, original: u8, rng: &mut StdRng) -> Option<(KnownHash, K
 
 /// Simulates a run over the files in the order of their ranks, with this many threads. Returns what
 /// it counted, and how many files it had drawn.
-fn run(files: &[File], wanted: usize, threads: usize, until: u64) -> (Counts, u64) {
+pub(super) fn run(files: &[File], wanted: usize, threads: usize, until: u64) -> (Counts, u64) {
     let schedule = Schedule::of(Reach::RANDOM, threads);
     let (mut counts, mut next, mut limit) = (Counts::default(), 0, wanted.min(files.len()));
     // When each thread becomes free, and how many picks it then adds to the limit.

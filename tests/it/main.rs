@@ -13,13 +13,24 @@ mod cli;
 mod cli_config;
 mod contract;
 mod doors;
+#[cfg(unix)]
+mod hooks;
 mod house;
+mod http_server;
 mod ledger;
 #[cfg(unix)]
 mod ledger_unix;
 mod manifest_command;
 mod manual;
+mod notify_config;
+#[cfg(target_os = "linux")]
+mod notify_mail;
+mod notify_webhook;
 mod pack;
+mod schedule;
+mod schedule_places;
+#[cfg(unix)]
+mod secrets;
 mod tidy;
 #[cfg(unix)]
 mod unix;
