@@ -118,13 +118,7 @@ fn failures(out: &mut String, model: &Model, style: &SummaryStyle) {
     let open_beside = model.findings.iter().filter(|one| one.beside && open(one)).count() as u64;
     let lists = [
         findings("Bad in the backup:", model, style, total(|counts| counts.bad), bad),
-        findings(
-            "Corrupt originals, of which the backup has the right bytes:",
-            model,
-            style,
-            total(|counts| counts.original_corrupt),
-            corrupt,
-        ),
+        findings("Corrupt originals:", model, style, total(|counts| counts.original_corrupt), corrupt),
         lines("Parts of the backup that cannot be listed:", model.damage.iter().chain(&model.denied)),
         lines("Originals that the backup does not contain:", missing.iter()),
         lines(
@@ -219,7 +213,11 @@ fn facts(out: &mut String, model: &Model, style: &SummaryStyle) {
     fact("backup", &format!("{} ({}){taken}", backup.place, backup.format));
     let mapped = model.plan.maps.iter().map(|map| map.to.as_str());
     let originals: Vec<&str> = model.plan.sources.iter().map(String::as_str).chain(mapped).collect();
-    fact("originals", &originals.join(", "));
+    let none = originals.is_empty().then_some("none");
+    fact("originals", none.unwrap_or(&originals.join(", ")));
+    if let Some(manifest) = &model.plan.manifest {
+        fact("manifest", manifest);
+    }
     fact("drawn", &drawn(model));
     // If the listing did not end, another run would draw from more files.
     if model.population.whole {

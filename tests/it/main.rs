@@ -20,6 +20,7 @@ mod http_server;
 mod ledger;
 #[cfg(unix)]
 mod ledger_unix;
+mod manifest_command;
 mod manual;
 mod notify_config;
 #[cfg(target_os = "linux")]
@@ -48,6 +49,7 @@ mod verify_harm;
 mod verify_input;
 #[cfg(unix)]
 mod verify_kill;
+mod verify_manifest;
 mod verify_names;
 mod verify_originals;
 mod verify_pairing;
