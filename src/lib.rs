@@ -81,6 +81,7 @@ pub mod checklist;
 pub mod cli;
 pub mod exit;
 pub mod facts;
+pub mod history;
 mod lock;
 pub mod manual;
 pub mod output;
