@@ -10,7 +10,9 @@
 //! ```text
 //!                                cli
 //!                 ┌──────────┬────┴─────┬───────────┐
-//!             checklist    bench     report     progress
+//!             checklist    bench     ledger     progress
+//!                 │          │          │           │
+//!                 │          │        report        │
 //!                 └──────────┴────┬─────┴───────────┘
 //!                              verify
 //!                                 │
@@ -42,9 +44,10 @@
 //! | `verify` | the flow, with one file per stage | `backup`, `cancel`, `exit`, `lock`, `plan`, `platform`, `threads`, `words` |
 //! | `progress` | what a person sees during a run | `backup`, `lock`, `plan`, `verify`, `words` |
 //! | `report` | what people and programs are told after a run | `backup`, `exit`, `output`, `plan`, `platform`, `verify`, `words` |
+//! | `ledger` | what every run found and what is known of every file, in one SQLite file | `backup`, `lock`, `plan`, `platform`, `report`, `verify`, `words` |
 //! | `bench` | what a verification costs on these disks | `backup`, `cancel`, `exit`, `lock`, `output`, `plan`, `platform`, `threads`, `verify`, `words` |
 //! | `checklist` | the other steps before a migration, with one file per check | `backup`, `cancel`, `exit`, `facts`, `output`, `plan`, `platform`, `report`, `verify`, `words` |
-//! | `cli` | the only room that knows the command line, the configuration file and the environment | `backup`, `bench`, `cancel`, `checklist`, `exit`, `facts`, `manual`, `output`, `plan`, `platform`, `progress`, `report`, `threads`, `verify`, `words` |
+//! | `cli` | the only room that knows the command line, the configuration file and the environment | `backup`, `bench`, `cancel`, `checklist`, `exit`, `facts`, `ledger`, `manual`, `output`, `plan`, `platform`, `progress`, `report`, `threads`, `verify`, `words` |
 //!
 //! The draw ([`verify::sample`]), the verdict ([`verify::verdict`]), the statement
 //! ([`verify::assurance`]) and the outcome ([`verify::conclude`]) are pure functions. Each is
@@ -82,6 +85,7 @@ pub mod cli;
 pub mod exit;
 pub mod facts;
 pub mod history;
+pub mod ledger;
 mod lock;
 pub mod manual;
 pub mod output;

@@ -7,6 +7,7 @@
 //! what the mutex holds.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// Locks `mutex`, even if a thread panicked while holding it.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -21,6 +22,12 @@ pub fn into_inner<T>(mutex: Mutex<T>) -> T {
 /// Waits for `changed`, even if a thread panicked while holding the mutex.
 pub fn wait<'a, T>(changed: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
     changed.wait(guard).unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Waits for `changed`, but no longer than `time`, even if a thread panicked while holding the
+/// mutex.
+pub fn wait_for<'a, T>(changed: &Condvar, guard: MutexGuard<'a, T>, time: Duration) -> MutexGuard<'a, T> {
+    changed.wait_timeout(guard, time).unwrap_or_else(PoisonError::into_inner).0
 }
 
 #[cfg(test)]

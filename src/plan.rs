@@ -153,6 +153,8 @@ pub struct Limits {
     pub budget: Option<u64>,
     /// After this time.
     pub time_limit: Option<Duration>,
+    /// Whether to take up the last run of the job that ended early, instead of beginning a new one.
+    pub resume: bool,
 }
 
 /// What a run leaves behind.
@@ -162,6 +164,8 @@ pub struct Outputs {
     pub keep: Keep,
     /// The reports that are written.
     pub reports: Vec<ReportOutput>,
+    /// The folder in which runs and files are remembered; `None` to remember nothing.
+    pub state: Option<PathBuf>,
     /// What is shown on the terminal, and how.
     pub terminal: Terminal,
 }

@@ -23,7 +23,7 @@ pub fn run(
     plan.draw.seed = seed.to_owned();
     plan.engine.threads = threads;
     plan.claims.completeness = Completeness { originals: 0, asked_for: false };
-    plan.limits = Limits { budget: Some(bytes), time_limit: Some(time) };
+    plan.limits = Limits { budget: Some(bytes), time_limit: Some(time), resume: false };
     plan.outputs.keep = Keep::None;
     plan.outputs.reports = Vec::new();
     let outcome = verify::run(&plan, Memory::default(), cancel, &Silent)?;

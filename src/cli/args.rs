@@ -13,6 +13,7 @@ use super::generate::Generate;
 use super::help::{self, Help};
 use super::init::Init;
 use super::invocation::Verify;
+use super::ledger::LedgerCommand;
 use super::usage::{CONFIGURATION, EXAMPLES, exit_codes};
 
 /// Proves that a backup restores
@@ -49,6 +50,9 @@ pub enum Command {
     Checklist(Box<ChecklistArgs>),
     /// Print what another machine needs to know of this one, to compare clocks and time zones
     Facts(FactsArgs),
+    /// Check, prune or export what runs remember
+    #[command(subcommand)]
+    Ledger(LedgerCommand),
     /// Print manual pages, shell completions or the report's schema
     #[command(subcommand)]
     Generate(Generate),

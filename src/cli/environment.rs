@@ -1,5 +1,6 @@
 //! The surroundings of a run: the clock, the terminal, the folders. Read here, once.
 
+use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
@@ -23,6 +24,8 @@ pub struct Environment {
     pub user_config: Option<PathBuf>,
     /// The machine's configuration folder of bkverify.
     pub system_config: Option<PathBuf>,
+    /// The folder in which runs and files are remembered, unless a setting names another.
+    pub state: Option<PathBuf>,
     /// The clock and its time zone.
     pub now: Zoned,
     /// Processor cores that may be used; at least 1.
@@ -82,6 +85,7 @@ impl Environment {
             home: etcetera::home_dir().ok(),
             user_config: user.map(|folders| folders.config_dir().join("bkverify")),
             system_config: platform::system_config_dir(),
+            state: state_folder(),
             now: Zoned::now(),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             spins: |path| platform::is_spinning(path) == Some(true),
@@ -99,6 +103,27 @@ impl Environment {
     }
 }
 
+/// `BKVERIFY_STATE_DIR`; else the folder that systemd made for the service (`STATE_DIRECTORY`, the
+/// first of them); else the machine's state folder for administrators, and the user's for others.
+/// `None` if the user has no home folder, or if `BKVERIFY_STATE_DIR` is `none`.
+fn state_folder() -> Option<PathBuf> {
+    let said = |variable: &str| std::env::var_os(variable).filter(|value| !value.is_empty());
+    if let Some(named) = said("BKVERIFY_STATE_DIR") {
+        return (named != "none").then(|| std::path::absolute(named).ok()).flatten();
+    }
+    let first = |folders: OsString| std::env::split_paths(&folders).next();
+    if let Some(made) = said("STATE_DIRECTORY").and_then(first).filter(|made| made.is_absolute()) {
+        return Some(made);
+    }
+    if let Some(machine) = platform::administrators_state_dir() {
+        return Some(machine);
+    }
+    let user = etcetera::choose_base_strategy().ok()?;
+    // Windows has no folder of this name: there it is the one for data of this machine.
+    let folder = user.state_dir().unwrap_or_else(|| user.cache_dir());
+    Some(folder.join("bkverify"))
+}
+
 #[cfg(test)]
 impl Environment {
     /// A quiet place: no configuration, no terminal, noon of 2026-05-10 in UTC, 4 cores.
@@ -108,6 +133,7 @@ impl Environment {
             home: Some(PathBuf::from("/home/me")),
             user_config: None,
             system_config: None,
+            state: None,
             now: "2026-05-10T12:00:00+00:00[UTC]".parse().unwrap(),
             cores: 4,
             fresh_seed: "0123456789abcdef".into(),

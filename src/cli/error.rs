@@ -91,10 +91,25 @@ impl Error {
     /// Prints it to standard error, wrapped at the width of a terminal. If that fails, the exit
     /// code still tells.
     pub fn print(&self) {
-        let width = terminal_size::terminal_size_of(io::stderr()).map(|(width, _)| usize::from(width.0));
-        let width = width.map(|width| width.clamp(20, MAX_WIDTH));
-        let _ = io::stderr().lock().write_all(self.render(width).as_bytes());
+        let _ = io::stderr().lock().write_all(self.render(error_width()).as_bytes());
     }
+}
+
+/// Prints a warning to standard error: something that changes no result. If that fails, nothing is
+/// lost that anybody could read.
+pub fn warn(text: &str) {
+    let line = harmless(&format!("bkverify: warning: {text}"));
+    let text = match error_width() {
+        Some(width) => wrap(&line, width, 2),
+        None => line,
+    };
+    let _ = io::stderr().lock().write_all(format!("{text}\n").as_bytes());
+}
+
+/// The columns of the terminal that shows standard error, if it is one.
+fn error_width() -> Option<usize> {
+    let width = terminal_size::terminal_size_of(io::stderr()).map(|(width, _)| usize::from(width.0));
+    width.map(|width| width.clamp(20, MAX_WIDTH))
 }
 
 /// An error and what it comes from, on one line. A cause that a message ends with already is not

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::paths::Base;
-use super::values::{Address, Limit, Percent, Sample, Share, Size, Threads, When};
+use super::values::{Address, Limit, Percent, Sample, Share, Size, StateFolder, Threads, When};
 use crate::backup::registry;
 use crate::plan::{Algorithm, CachePolicy, Keep, Map};
 
@@ -71,6 +71,14 @@ impl Value for Address {
 impl Value for Map {
     fn locate(&mut self, base: Base<'_>) {
         self.to = base.absolute(&self.to);
+    }
+}
+
+impl Value for StateFolder {
+    fn locate(&mut self, base: Base<'_>) {
+        if let Self::Folder(folder) = self {
+            *folder = base.absolute(folder);
+        }
     }
 }
 

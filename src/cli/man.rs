@@ -11,6 +11,7 @@ use clap_mangen::Man;
 use roff::{Roff, bold, roman};
 
 use super::checklist;
+use super::ledger;
 use super::usage::{CONFIGURATION, EXAMPLES, Example, exit_codes};
 use crate::checklist::CHECKS;
 use crate::manual::{TOPICS, find, roff as page};
@@ -164,6 +165,7 @@ pub fn exit_status(name: &str) -> Vec<(i32, &'static str)> {
         "bkverify" => exit_codes(),
         "bkverify-bench" => BENCH_EXIT_CODES.to_vec(),
         "bkverify-checklist" => checklist::EXIT_CODES.to_vec(),
+        "bkverify-ledger-check" => ledger::CHECK_EXIT_CODES.to_vec(),
         _ => PLAIN_EXIT_CODES.to_vec(),
     }
 }
@@ -199,6 +201,16 @@ fn examples(name: &str) -> &'static [Example] {
             "Compare this machine's clock with that of another:",
             &["ssh dc01 bkverify facts --json | bkverify checklist clock --against -"],
         )],
+        "bkverify-ledger" => &[("Is what runs remember whole?", &["bkverify ledger check"])],
+        "bkverify-ledger-check" => &[
+            ("The ledger of this machine or user:", &["bkverify ledger check"]),
+            ("Another one:", &["bkverify ledger check --state /mnt/old/var/lib/bkverify"]),
+        ],
+        "bkverify-ledger-prune" => &[("Keep two years:", &["bkverify ledger prune --keep 2y"])],
+        "bkverify-ledger-export" => &[
+            ("Runs and files, as JSON Lines:", &["bkverify ledger export > ledger.jsonl"]),
+            ("A table of files:", &["bkverify ledger export files --form csv --output files.csv"]),
+        ],
         "bkverify-generate-man" => &[("All pages, into a folder:", &["bkverify generate man --to man"])],
         "bkverify-generate-completions" => {
             &[("For bash:", &["bkverify generate completions bash > bkverify.bash"])]
@@ -221,13 +233,14 @@ fn files(name: &str) -> Vec<(&'static str, &'static str)> {
     ];
     let state = [(
         "/var/lib/bkverify, or ~/.local/state/bkverify",
-        "The state folder: steps that were ticked off, and the table of applications (Windows: \
-        C:\\ProgramData\\bkverify).",
+        "The state folder: the ledger, steps that were ticked off, and the table of applications (Windows: \
+        C:\\ProgramData\\bkverify; the ledger is in its folder state, or in %LOCALAPPDATA%\\bkverify).",
     )];
     match name {
-        "bkverify" | "bkverify-plan" | "bkverify-bench" => config.to_vec(),
-        "bkverify-checklist" => config.into_iter().chain(state).collect(),
+        "bkverify-bench" => config.to_vec(),
+        "bkverify" | "bkverify-plan" | "bkverify-checklist" => config.into_iter().chain(state).collect(),
         "bkverify-checklist-done" => state.to_vec(),
+        name if name.starts_with("bkverify-ledger") => config.into_iter().chain(state).collect(),
         "bkverify-init" => {
             vec![("bkverify.toml", "What is written, in the current folder unless --output is given.")]
         }
@@ -244,8 +257,13 @@ fn environment(name: &str) -> Vec<(&'static str, &'static str)> {
         ));
         found.push(("LESS, LESSCHARSET", "Set to FRX and utf-8 for the pager if they are not set."));
     }
-    if name.starts_with("bkverify-checklist") {
-        found.push(("BKVERIFY_STATE_DIR", "The state folder, instead of the one below FILES."));
+    let remembers = ["bkverify-checklist", "bkverify-ledger"].iter().any(|begin| name.starts_with(begin))
+        || ["bkverify", "bkverify-plan"].contains(&name);
+    if remembers {
+        found
+            .push(("BKVERIFY_STATE_DIR", "The state folder, instead of the one below FILES; none for none."));
+        found.push(("STATE_DIRECTORY", "The same, as systemd sets it for a service."));
+        found.push(("XDG_STATE_HOME", "Instead of ~/.local/state."));
     }
     if !files(name).is_empty() {
         found.push(("XDG_CONFIG_HOME", "Instead of ~/.config."));

@@ -21,6 +21,7 @@ mod help;
 mod init;
 mod invocation;
 mod layer;
+mod ledger;
 mod local;
 mod man;
 #[cfg(test)]
@@ -28,6 +29,7 @@ mod manual_tests;
 mod mistakes;
 mod paths;
 mod plan;
+mod remember;
 mod reports;
 mod resolve;
 mod settings;
@@ -86,6 +88,7 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, Error> {
         Some(Command::Bench(what)) => bench::run(&what, &environment),
         Some(Command::Checklist(what)) => checklist::run(&what, &environment),
         Some(Command::Facts(what)) => facts::run(&what),
+        Some(Command::Ledger(what)) => ledger::run(&what, &environment),
         Some(Command::Generate(what)) => generate::run(&what, Arguments::command()),
         Some(Command::Help(asked)) => help::run(&asked, &Arguments::command(), &environment),
     }

@@ -126,6 +126,7 @@ hash          blake3
 threads       32
 cache         drop: cached pages are dropped first, so that the disks are read
 keep          none: every restored file is removed
+state         none: nothing is remembered
 ";
         assert_eq!(shown("--backup /b --source /s --restore-to /r"), text);
     }
@@ -135,7 +136,7 @@ keep          none: every restored file is removed
         let text = shown(
             "--backup /b --map home/a=/home/a --restore-to /r --tolerance 0.07% --confidence 99% --seed x\u{1b}y --max-undecided 5% --backup-window 8h \
              --completeness 7 --include *.c --exclude *.o --min-size 1023 --max-size 4KiB --newer-than 2026-05-01 \
-             --older-than 1d --hash sha256 --threads 3 --cache use --keep all --budget 50GiB --time-limit 2h30m \
+             --older-than 1d --hash sha256 --threads 3 --cache use --keep all --state /v --budget 50GiB --time-limit 2h30m \
              --json - --junit /j",
         );
         for line in [
@@ -158,6 +159,7 @@ keep          none: every restored file is removed
             "keep          all: every restored file is kept",
             "budget        50.00 GiB (53687091200 bytes)",
             "time-limit    2h 30m",
+            "state         /v",
             "json          standard output",
             "junit         /j",
         ] {

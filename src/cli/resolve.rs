@@ -15,6 +15,7 @@ use super::environment::Environment;
 use super::error::Error;
 use super::invocation::{Invocation, Verify};
 use super::settings::Settings;
+use super::values::StateFolder;
 use crate::backup::{Location, registry};
 use crate::plan::{
     Algorithm, CachePolicy, Claims, Completeness, Draw, Engine, Filters, Limits, Origin, Outputs, Plan,
@@ -55,8 +56,12 @@ pub fn resolve(flags: Verify, config: Option<&Config>, environment: &Environment
     let backup = location(settings.backup.as_ref().map(|address| address.0.as_path()));
     let spinning =
         originals.map(PathBuf::as_path).chain(backup.local()).any(|place| (environment.spins)(place));
-    let mut outputs =
-        Outputs { keep: settings.keep.unwrap_or_default(), reports, terminal: Terminal::default() };
+    let mut outputs = Outputs {
+        keep: settings.keep.unwrap_or_default(),
+        reports,
+        state: state(settings.state.as_ref(), environment),
+        terminal: Terminal::default(),
+    };
     outputs.terminal = terminal(&invocation, outputs.takes_stdout(), environment);
     let sample = sample_size(&settings);
     let engine = engine(&settings, cache, spinning, environment.cores);
@@ -77,6 +82,7 @@ pub fn resolve(flags: Verify, config: Option<&Config>, environment: &Environment
         limits: Limits {
             budget: settings.budget.map(|budget| budget.0),
             time_limit: settings.time_limit.map(|limit| limit.0),
+            resume: settings.resume.unwrap_or(false),
         },
         outputs,
         started: environment.now.timestamp().into(),
@@ -86,6 +92,15 @@ pub fn resolve(flags: Verify, config: Option<&Config>, environment: &Environment
 /// Where the backup is: an absolute path, or an address.
 fn location(said: Option<&Path>) -> Location {
     said.map_or_else(Location::default, |said| registry::locate(said, Path::new("")))
+}
+
+/// The folder that was named, or else the one of this machine or user.
+fn state(said: Option<&StateFolder>, environment: &Environment) -> Option<PathBuf> {
+    match said {
+        Some(StateFolder::None) => None,
+        Some(StateFolder::Folder(folder)) => Some(folder.clone()),
+        None => environment.state.clone(),
+    }
 }
 
 fn claims(settings: &Settings) -> Claims {

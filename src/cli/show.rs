@@ -8,7 +8,7 @@ use indicatif::HumanBytes;
 use jiff::SignedDuration;
 
 use crate::backup::{escape, path_text};
-use crate::plan::{CachePolicy, Claims, Completeness, Engine, Keep, Map, ReportOutput, SampleSize};
+use crate::plan::{CachePolicy, Claims, Completeness, Engine, Keep, Limits, Map, ReportOutput, SampleSize};
 use crate::platform::Timestamp;
 use crate::words::rfc3339;
 
@@ -71,6 +71,12 @@ pub fn assume_unchanged(claims: &Claims) -> Vec<String> {
     if claims.assume_unchanged { vec![meaning.to_owned()] } else { Vec::new() }
 }
 
+/// That a run that ended early is taken up again, where that is wanted.
+pub fn resume(limits: &Limits) -> Vec<String> {
+    let meaning = "goes on where the last run ended early, if there is one";
+    if limits.resume { vec![meaning.to_owned()] } else { Vec::new() }
+}
+
 /// How many threads, and in which order they read.
 pub fn threads(engine: &Engine) -> String {
     let disks = match (engine.spinning, engine.in_disk_order) {
@@ -98,6 +104,11 @@ pub fn keep(keep: Keep) -> String {
         Keep::All => "all: every restored file is kept",
     };
     meaning.to_owned()
+}
+
+/// Where runs and files are remembered.
+pub fn state(folder: Option<&Path>) -> String {
+    folder.map_or_else(|| "none: nothing is remembered".to_owned(), path)
 }
 
 /// A stretch of time; one too long for the calendar is as good as the longest.

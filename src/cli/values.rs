@@ -176,6 +176,21 @@ impl When {
     }
 }
 
+/// Where bkverify remembers runs and files: a folder, or `none`. A folder of that name is `./none`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StateFolder {
+    /// Nothing is remembered.
+    None,
+    /// In this folder.
+    Folder(PathBuf),
+}
+
+impl From<OsString> for StateFolder {
+    fn from(text: OsString) -> Self {
+        if text == "none" { Self::None } else { Self::Folder(text.into()) }
+    }
+}
+
 /// How many threads: 1 to 1024.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Threads(pub usize);

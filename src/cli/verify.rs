@@ -1,14 +1,15 @@
 //! The main job, which needs no subcommand: verifies, answering signals, and writes the reports.
 
 use super::environment::Environment;
-use super::error::Error;
+use super::error::{self, Error};
 use super::invocation::Verify;
+use super::remember::Remembered;
 use super::{resolve, signals};
 use crate::cancel::CancelToken;
 use crate::exit::ExitCode;
 use crate::plan::Plan;
 use crate::report::Model;
-use crate::verify::Memory;
+use crate::verify::{Observer, Observers};
 use crate::{progress, report, verify};
 
 /// Verifies as flags and configuration say.
@@ -19,11 +20,22 @@ pub fn run(flags: Verify, environment: &Environment) -> Result<ExitCode, Error> 
 fn execute(plan: &Plan) -> Result<ExitCode, Error> {
     let cancel = CancelToken::new();
     signals::install(&cancel)?;
+    let remembered = Remembered::begin(plan)?;
+    warn(remembered.warnings().iter().cloned());
     let progress = progress::for_plan(&plan.outputs.terminal);
-    let done = verify::run(plan, Memory::default(), &cancel, &*progress);
+    let observers = [&*progress, &remembered as &dyn Observer];
+    let done = verify::run(plan, remembered.memory(), &cancel, &Observers(&observers));
     drop(progress);
-    let outcome = done.map_err(|error| report_failure(plan, error))?;
+    let outcome = match done {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            let (error, failure) = failure(plan, error);
+            warn(remembered.finish(&failure));
+            return Err(error);
+        }
+    };
     let model = Model::new(plan, Ok(&outcome));
+    warn(remembered.finish(&model));
     match report::write_all(plan, &model) {
         // That a report is lost must not hide that the backup is bad.
         Err(error) if model.has_failures() => Error::from(error).print(),
@@ -32,9 +44,16 @@ fn execute(plan: &Plan) -> Result<ExitCode, Error> {
     Ok(model.exit_code)
 }
 
+/// Tells a person what could not be remembered. It changes nothing about the run.
+fn warn(warnings: impl IntoIterator<Item = String>) {
+    for text in warnings {
+        error::warn(&text);
+    }
+}
+
 /// Writes the reports of a run that ended in an error: an old one would pass for its own. Where a
-/// report may not be written, none is.
-fn report_failure(plan: &Plan, error: verify::Error) -> Error {
+/// report may not be written, none is. The report is returned for the ledger.
+fn failure(plan: &Plan, error: verify::Error) -> (Error, Model) {
     let is_about_reports = matches!(error, verify::Error::ReportUnwritable { .. });
     let error = Error::from(error);
     let failure = report::Failure {
@@ -43,11 +62,12 @@ fn report_failure(plan: &Plan, error: verify::Error) -> Error {
         hint: error.advice().map(str::to_owned),
         took: plan.started.elapsed().unwrap_or_default(),
     };
+    let model = Model::new(plan, Err(&failure));
     if verify::check_reports(plan).is_ok()
-        && let Err(other) = report::write_files(plan, &Model::new(plan, Err(&failure)))
+        && let Err(other) = report::write_files(plan, &model)
         && !is_about_reports
     {
         Error::from(other).print();
     }
-    error
+    (error, model)
 }

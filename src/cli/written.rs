@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
-use super::values::{Address, parse_map};
+use super::values::{Address, StateFolder, parse_map};
 use crate::plan::Map;
 
 /// A value as it may be written in a configuration: text, or a bare number where the text would be
@@ -79,6 +79,11 @@ pub fn path<'de, D: Deserializer<'de>>(input: D) -> Result<Option<PathBuf>, D::E
 /// The path or address of a backup.
 pub fn address<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Address>, D::Error> {
     Ok(path(input)?.map(Address))
+}
+
+/// A state folder, or none.
+pub fn state_folder<'de, D: Deserializer<'de>>(input: D) -> Result<Option<StateFolder>, D::Error> {
+    Ok(path(input)?.map(|path| path.into_os_string().into()))
 }
 
 /// A list of paths, or one of them alone.

@@ -323,6 +323,11 @@ pub fn system_state_dir() -> Option<PathBuf> {
     Some(PathBuf::from("/var/lib/bkverify"))
 }
 
+/// The state folder of runs by root; `None` for other users.
+pub fn administrators_state_dir() -> Option<PathBuf> {
+    system_state_dir().filter(|_| rustix::process::geteuid().is_root())
+}
+
 fn to_kind(kind: FileType) -> Kind {
     match kind {
         FileType::RegularFile => Kind::File,

@@ -76,6 +76,8 @@ fn outcome(verdicts: &[(Verdict, u64)], wanted: u64) -> Outcome {
             wanted,
             drawn,
             replacements: 0,
+            sessions: 1,
+            judged_before: 0,
         },
         assurance: Assurance::of(10_000, &counts, 0, 0.95),
         counts,
@@ -111,6 +113,8 @@ pub(crate) fn finding(path: &[u8], verdict: Verdict) -> PickRecord {
         recorded_size: None,
         recorded_mtime: None,
         original_mtime: None,
+        confirmed_mtime: None,
+        pending: None,
         difference: Some(Difference {
             first_offset: 1_048_576,
             differing_bytes: 512,

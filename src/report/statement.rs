@@ -59,6 +59,21 @@ pub(super) fn assurance(model: &Model) -> Option<String> {
     model.assurance.as_ref()?.sentence.clone()
 }
 
+/// Which session of a resumed run this was, and how far the run is.
+pub(super) fn session(model: &Model) -> Option<String> {
+    let sample = &model.sample;
+    if sample.sessions < 2 || model.error.is_some() {
+        return None;
+    }
+    let now = words::counted(sample.drawn.saturating_sub(sample.judged_before), "file");
+    let all = words::count(sample.wanted + sample.replacements);
+    Some(format!(
+        "This was session {} of the run: it looked at {now}, and all sessions together at {} of {all}.",
+        words::count(sample.sessions),
+        words::count(sample.drawn),
+    ))
+}
+
 /// Why less was verified than was asked for. `None` if everything was verified.
 pub(super) fn incomplete(model: &Model) -> Option<String> {
     if model.error.is_some() {

@@ -70,7 +70,12 @@ pub fn render(model: &Model, style: &SummaryStyle) -> String {
 /// What was found and what it proves, indented to leave space for the word.
 fn verdict(out: &mut String, model: &Model, style: &SummaryStyle, indent: usize) {
     let hint = model.error.as_ref().and_then(|error| error.hint.as_deref());
-    let sentences = [statement::incomplete(model), statement::assurance(model), statement::rest(model)];
+    let sentences = [
+        statement::session(model),
+        statement::incomplete(model),
+        statement::assurance(model),
+        statement::rest(model),
+    ];
     let sentences = sentences.into_iter().flatten();
     let hints = hint.into_iter().flat_map(str::lines).map(str::to_owned);
     for line in [model.headline.clone()].into_iter().chain(hints).chain(sentences) {

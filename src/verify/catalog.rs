@@ -12,6 +12,7 @@ use crate::platform::Timestamp;
 
 use super::completeness::Lookup;
 use super::filter::Filter;
+use super::memory::Resumed;
 use super::observer::Observer;
 use super::outcome::Population;
 use super::pairing::Pairing;
@@ -255,6 +256,8 @@ pub struct FeedSink<'a> {
     population_filter: &'a PopulationFilter<'a>,
     to: Box<dyn Fn(EntryBatch) -> bool + Send + Sync + 'a>,
     schedule: Schedule,
+    /// Files that were judged in earlier sessions. They are counted, but not handed on.
+    resumed: Option<&'a Resumed>,
     /// Entries that wait for a batch to be filled.
     rest: Mutex<EntryBatch>,
     has_restarted: AtomicBool,
@@ -266,11 +269,13 @@ impl<'a> FeedSink<'a> {
         population_filter: &'a PopulationFilter<'a>,
         to: impl Fn(EntryBatch) -> bool + Send + Sync + 'a,
         schedule: Schedule,
+        resumed: Option<&'a Resumed>,
     ) -> Self {
         Self {
             population_filter,
             to: Box::new(to),
             schedule,
+            resumed,
             rest: Mutex::default(),
             has_restarted: AtomicBool::new(false),
         }
@@ -302,6 +307,9 @@ impl CatalogSink for FeedSink<'_> {
             closed |= !batch.is_empty() && !(self.to)(std::mem::take(batch));
         };
         let passed = self.population_filter.count_batch(entries, |entry, _| {
+            if self.resumed.is_some_and(|resumed| resumed.holds(entry.path)) {
+                return;
+            }
             batch.push(&entry);
             if batch.len() == size {
                 send(&mut batch);
@@ -334,20 +342,41 @@ impl CatalogSink for FeedSink<'_> {
     }
 }
 
-/// Counts the population, and keeps nothing.
-pub struct CountSink<'a>(pub &'a PopulationFilter<'a>);
+/// Counts the population, and how much of it earlier sessions have judged. Keeps nothing.
+pub struct CountSink<'a> {
+    population_filter: &'a PopulationFilter<'a>,
+    resumed: Option<&'a Resumed>,
+    resumed_files: AtomicU64,
+}
+
+impl<'a> CountSink<'a> {
+    /// A sink that has counted nothing yet.
+    pub fn new(population_filter: &'a PopulationFilter<'a>, resumed: Option<&'a Resumed>) -> Self {
+        Self { population_filter, resumed, resumed_files: AtomicU64::new(0) }
+    }
+
+    /// How many files of the population were judged in earlier sessions.
+    pub fn resumed_files(&self) -> u64 {
+        self.resumed_files.load(Ordering::Relaxed)
+    }
+}
 
 impl CatalogSink for CountSink<'_> {
     fn take(&self, entries: &EntryBatch) -> ControlFlow<()> {
-        self.0.count_batch(entries, |_, _| {})?;
+        self.population_filter.count_batch(entries, |entry, _| {
+            if self.resumed.is_some_and(|resumed| resumed.holds(entry.path)) {
+                self.resumed_files.fetch_add(1, Ordering::Relaxed);
+            }
+        })?;
         ControlFlow::Continue(())
     }
 
     fn restart(&self) {
-        self.0.reset();
+        self.population_filter.reset();
+        self.resumed_files.store(0, Ordering::Relaxed);
     }
 
     fn pass_over(&self, count: u64) {
-        self.0.pass_over(count);
+        self.population_filter.pass_over(count);
     }
 }

@@ -48,6 +48,8 @@ pub fn conclude(plan: &Plan, backup: Description, mut tally: Tally) -> Outcome {
             seed: plan.draw.seed.clone(),
             wanted,
             drawn: counts.looked_at(),
+            sessions: tally.sessions.max(1),
+            judged_before: tally.judged_before,
             replacements: drawn.saturating_sub(wanted).min(counts.looked_at()),
         },
         counts,

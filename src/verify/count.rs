@@ -46,7 +46,7 @@ pub fn count(plan: &Plan, limit: Duration) -> Result<Counted, Error> {
     let ranker = Ranker::new(&plan.draw.seed);
     let population_filter =
         PopulationFilter::new(&filter, &pairing, &ranker, &Silent, None, cancel, plan.started.into());
-    let listing = backup.catalog(filter.needs(), &context, &CountSink(&population_filter))?;
+    let listing = backup.catalog(filter.needs(), &context, &CountSink::new(&population_filter, None))?;
     let whole = !matches!(listing, Listing::Stopped) && !cancel.is_cancelled();
     let damaged = matches!(listing, Listing::Damaged(_));
     let population = population_filter.population(whole);

@@ -33,6 +33,9 @@ pub enum Error {
         /// Files that no source or map covers.
         unmapped: u64,
     },
+    /// A run cannot be resumed, because the backup lists other files than when it began.
+    #[error("the backup lists other files than when the run began, so it cannot be resumed")]
+    OtherPopulation,
     /// A folder of originals cannot be opened.
     #[error("cannot open the originals' folder {}", place.display())]
     Originals {
@@ -149,6 +152,7 @@ impl Error {
             Self::Glob { .. }
             | Self::NothingPairs { .. }
             | Self::EmptyPopulation { .. }
+            | Self::OtherPopulation
             | Self::Overlap { .. }
             | Self::SameFolder { .. }
             | Self::ReportOverlap { .. }
@@ -194,6 +198,7 @@ impl Error {
             Self::EmptyPopulation { .. } => {
                 "loosen --include, --exclude, the size and time limits, or add a --source"
             }
+            Self::OtherPopulation => "begin a new run, without --resume",
             Self::Originals { .. } => "check the path given by --source or --map, and that you may read it",
             Self::Unresolved { .. } => {
                 "check that path, that its disk is mounted, and that you may enter every folder above it"

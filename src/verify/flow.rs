@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use crate::backup::{Context, Damage, Listing, Needs};
+use crate::backup::{Context, Damage, EntryBatch, Listing, Needs};
 use crate::cancel::CancelToken;
 use crate::lock::into_inner;
 use crate::plan::{Plan, SampleSize};
@@ -15,6 +15,7 @@ use crate::plan::{Plan, SampleSize};
 use super::catalog::{CountSink, DrawSink, PopulationFilter};
 use super::comparable::newest_content;
 use super::judge_context::JudgeContext;
+use super::memory::Resumed;
 use super::outcome::{Incomplete, Population};
 use super::sample::{BottomK, DrawnSample, SampleQuota};
 use super::sharing::SharedBlocks;
@@ -101,12 +102,15 @@ impl<'a> Flow<'a> {
             }
         };
         let population = self.population(whole, &damage)?;
+        // The same seed draws the same files from the same population only.
+        if whole && self.work.context.memory.resumed.is_some_and(|resumed| !resumed.is_of(&population)) {
+            return Err(Error::OtherPopulation);
+        }
         self.tell_judges();
         self.observer.catalog_done(population.files);
-        self.observer.verify_starts(Some(draw.wanted));
         let DrawnSample { wanted, picks, .. } = draw;
         let (catalog_time, clock) = (clock.elapsed(), Instant::now());
-        let drawn = self.work.picks(&picks, usize::try_from(wanted).unwrap_or(usize::MAX))? as u64;
+        let drawn = self.judge_sample(picks, wanted)?;
         Ok(FlowResult {
             population,
             wanted,
@@ -119,18 +123,40 @@ impl<'a> Flow<'a> {
         })
     }
 
+    /// Restores and judges the sample, except for what earlier sessions judged. Returns how many
+    /// picks were drawn in all sessions.
+    fn judge_sample(&self, picks: EntryBatch, wanted: u64) -> Result<u64, Error> {
+        let Some(resumed) = self.work.context.memory.resumed else {
+            self.observer.verify_starts(Some(wanted));
+            return Ok(self.work.picks(&picks, usize::try_from(wanted).unwrap_or(usize::MAX))? as u64);
+        };
+        let left: EntryBatch = picks.iter().filter(|entry| !resumed.holds(entry.path)).collect();
+        // Each pick that could not be compared was to be replaced, and each one that was judged is
+        // done.
+        let wanted = (wanted + resumed.picks().counts.outside()).saturating_sub(resumed.judged());
+        self.observer.verify_starts(Some(wanted));
+        let drawn = self.work.picks(&left, usize::try_from(wanted).unwrap_or(usize::MAX))? as u64;
+        Ok(resumed.judged() + drawn)
+    }
+
     /// Restores and judges every file. A format in which names can repeat is listed once
     /// beforehand, so that no file is judged that a later entry of the same name replaces. So is
-    /// one that is read in a single pass: nothing else tells whether the pass came to its end.
+    /// one that is read in a single pass: nothing else tells whether the pass came to its end. And
+    /// so is one whose files were judged in part by earlier sessions: each of them must still be in
+    /// the backup, or both parts cannot be put together. New files may have come.
     fn everything(&self) -> Result<FlowResult, Error> {
         let clock = Instant::now();
         let (mut listed, mut damage) = (None, Vec::new());
-        if self.work.schedule.ordered || !self.work.backup.description().unique_names {
+        let resumed = self.work.context.memory.resumed;
+        if self.work.schedule.ordered || !self.work.backup.description().unique_names || resumed.is_some() {
             self.population_filter.reset();
-            let listing =
-                self.work.backup.catalog(self.needs, &self.listing(), &CountSink(self.population_filter))?;
+            let count = CountSink::new(self.population_filter, resumed);
+            let listing = self.work.backup.catalog(self.needs, &self.listing(), &count)?;
             let whole;
             (whole, damage) = into_parts(listing);
+            if whole && resumed.is_some_and(|resumed| resumed.judged() != count.resumed_files()) {
+                return Err(Error::OtherPopulation);
+            }
             let population = self.population(whole, &damage)?;
             self.tell_judges();
             self.observer.catalog_done(population.files);
@@ -138,7 +164,9 @@ impl<'a> Flow<'a> {
         }
         self.population_filter.reset();
         let (catalog_time, clock) = (clock.elapsed(), Instant::now());
-        self.observer.verify_starts(listed.as_ref().map(|population| population.files));
+        let judged = resumed.map_or(0, Resumed::judged);
+        self.observer
+            .verify_starts(listed.as_ref().map(|population| population.files.saturating_sub(judged)));
         let work = || self.work.everything(self.population_filter, self.needs);
         // A backup on another machine is not listed a second time just for a number.
         let is_counted = listed.is_none() && self.plan.target.backup.local().is_some();
@@ -239,6 +267,8 @@ impl FlowResult {
             in_order: self.in_order,
             in_progress: self.in_progress,
             is_merged: false,
+            sessions: context.memory.resumed.map_or(0, Resumed::sessions) + 1,
+            judged_before: context.memory.resumed.map_or(0, Resumed::judged),
             ended,
             damage: Vec::new(),
             denied: Vec::new(),

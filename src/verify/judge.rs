@@ -9,7 +9,7 @@ use std::io;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::MutexGuard;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::backup::{Damage, Entry, RestoreError, RestoreSink, Restored};
 use crate::lock::lock;
@@ -23,7 +23,7 @@ use super::judge_context::JudgeContext;
 use super::original::{FoundOriginal, find};
 use super::reason::{self, unreadable};
 use super::record::{Hashes, PickRecord};
-use super::tally::{LISTED_MAX, Pending, PickTally, RECONSIDERED_MAX};
+use super::tally::{LISTED_MAX, PickTally, RECONSIDERED_MAX};
 use super::verdict::{FromBackup, Original, Verdict, judge};
 
 /// A restored copy that is longer than its original by more than this many bytes is not hashed to
@@ -39,12 +39,9 @@ pub struct Judge<'a> {
     large_file_lock: Option<MutexGuard<'a, ()>>,
 }
 
-/// A verdict with its evidence.
+/// A verdict, and the copy that it is about, if there is one.
 struct Judged {
     record: PickRecord,
-    /// The recorded modification time, if the original confirms it.
-    confirmed_mtime: Option<Timestamp>,
-    pending: Option<Pending>,
     restored: Option<Restored>,
 }
 
@@ -93,8 +90,8 @@ impl<'a> Judge<'a> {
             {
                 record.verdict = Verdict::RestoreFailed;
                 record.reason = reason::ONE_FILE.to_owned();
-                let pending = state.and_then(|state| self.pending(&record, state));
-                return Ok(Some(Judged { record, confirmed_mtime: None, pending, restored: Some(restored) }));
+                record.pending = state.and_then(|state| self.pending(&record, state));
+                return Ok(Some(Judged { record, restored: Some(restored) }));
             }
             FoundOriginal::Open { ref file, before } => {
                 let standing = standing.unwrap_or(Standing::Unknown);
@@ -114,16 +111,12 @@ impl<'a> Judge<'a> {
         record.comparable &= original != Original::Unreadable;
         record.verdict = judge(given, &original, &recorded);
         let is_open = !matches!(original, Original::Read { steady: false, .. } | Original::Unreadable);
-        let pending = state.filter(|_| is_open).and_then(|state| self.pending(&record, state));
+        record.pending = state.filter(|_| is_open).and_then(|state| self.pending(&record, state));
         if record.verdict != Verdict::Verified && record.reason.is_empty() {
             record.reason = reason::of(&record, &original, &recorded, state, vouched_by);
         }
-        Ok(Some(Judged {
-            record,
-            confirmed_mtime: confirmed_mtime(&recorded, state),
-            pending,
-            restored: Some(restored),
-        }))
+        record.confirmed_mtime = confirmed_mtime(&recorded, state);
+        Ok(Some(Judged { record, restored: Some(restored) }))
     }
 
     /// Hashes both sides. If they differ, finds out where.
@@ -177,18 +170,16 @@ impl<'a> Judge<'a> {
         Ok(Some(Original::Read { standing, steady, equal }))
     }
 
-    /// What `conclude` needs to look at a pick again once the newest time in the backup is known.
-    /// `None` unless the pick's own times left it undecided, and its original was last touched so
+    /// When the original was last touched, for `conclude` to look at the pick again once the newest
+    /// time in the backup is known. `None` unless the pick's own times left it undecided, and its original was last touched so
     /// long ago that the backup may turn out to be newer.
-    fn pending(&self, record: &PickRecord, state: &Stat) -> Option<Pending> {
+    fn pending(&self, record: &PickRecord, state: &Stat) -> Option<Timestamp> {
         let Recorded { now, window, frozen, .. } = self.context.recorded;
         let is_settled = record.comparable && record.verdict != Verdict::Changed;
         if is_settled || frozen || self.context.newest.get().is_some() {
             return None;
         }
-        let touched = touched(state).filter(|&touched| is_long_before(touched, Some(now), window))?;
-        let path = (record.verdict != Verdict::Verified).then(|| record.path.clone());
-        Some(Pending { touched, noted: (record.verdict, record.comparable), path })
+        touched(state).filter(|&touched| is_long_before(touched, Some(now), window))
     }
 
     /// Judges a pick that the backup could not restore. Its original is looked at nevertheless,
@@ -215,7 +206,7 @@ impl<'a> Judge<'a> {
         // Corruption can make up a huge size, which does not fit into the restore folder. A pick
         // that could not be tried for that reason must stay in the statement.
         let is_tried = given != FromBackup::NotTried || matches!(error, RestoreError::NoSpace { .. });
-        let record = PickRecord {
+        let mut record = PickRecord {
             verdict: judge(given, &Original::Gone, &recorded),
             // If no recorded time decides it, the pick counts as comparable. A bad pick too many
             // makes the statement weaker, but never wrong.
@@ -226,36 +217,27 @@ impl<'a> Judge<'a> {
             original_mtime: state.map(|state| state.mtime),
             ..record_of(entry, place.as_deref())
         };
-        let pending = state.filter(|_| is_tried).and_then(|state| self.pending(&record, state));
-        Judged { record, confirmed_mtime: None, pending, restored: None }
+        record.pending = state.filter(|_| is_tried).and_then(|state| self.pending(&record, state));
+        Judged { record, restored: None }
     }
 
     /// Records a judged pick, and keeps its copy if the plan says so.
     fn note(&mut self, judged: Judged) {
-        let Judged { mut record, confirmed_mtime, pending, restored } = judged;
+        let Judged { mut record, restored } = judged;
         let context = self.context;
         let bytes = record.restored_size.unwrap_or(0);
         if let Some(restored) = restored {
             self.keep(restored, &mut record);
         }
-        self.tally.restored_bytes += bytes;
-        self.tally.counts.add(record.verdict, record.comparable);
-        self.tally.newest = self.tally.newest.max(confirmed_mtime);
-        if let Some(pending) = pending {
-            self.tally.pending_seen += 1;
-            if context.pending.fetch_add(1, Ordering::Relaxed) < RECONSIDERED_MAX {
-                self.tally.pending.push(pending);
-            }
-        }
         context.observer.judged(&record);
+        let has_room = |counter: &AtomicU64, most| counter.fetch_add(1, Ordering::Relaxed) < most;
         let listed = match record.verdict {
-            Verdict::Verified => None,
-            verdict if verdict.is_alarm() => Some(&context.alarms),
-            _ => Some(&context.undecided),
+            Verdict::Verified => false,
+            verdict if verdict.is_alarm() => has_room(&context.alarms, LISTED_MAX),
+            _ => has_room(&context.undecided, LISTED_MAX),
         };
-        if listed.is_some_and(|listed| listed.fetch_add(1, Ordering::Relaxed) < LISTED_MAX) {
-            self.tally.findings.push(record);
-        }
+        let reconsidered = record.pending.is_some() && has_room(&context.pending, RECONSIDERED_MAX);
+        self.tally.add(record, listed, reconsidered);
         let total = context.restored_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         if context.budget.is_some_and(|budget| total >= budget) {
             context.out_of_budget.store(true, Ordering::Relaxed);

@@ -122,7 +122,7 @@ impl<'a> JudgeContext<'a> {
             pending: AtomicU64::new(0),
             out_of_budget: AtomicBool::new(false),
             broken: OnceLock::new(),
-            picks: Mutex::default(),
+            picks: Mutex::new(memory.resumed.map(|resumed| resumed.picks().clone()).unwrap_or_default()),
             lost: Mutex::default(),
         }
     }

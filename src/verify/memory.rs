@@ -13,6 +13,7 @@
 use crate::platform::Timestamp;
 
 use super::hash::Hash;
+use super::outcome::Population;
 use super::tally::PickTally;
 
 /// What is known from before the run.
@@ -89,23 +90,58 @@ impl PathKey {
     }
 }
 
-/// The part of a draw that was judged before, in one or more sessions.
+/// The part of a draw that was judged before, in one or more sessions of the same run. Takes 16
+/// bytes for each file that was judged.
 #[derive(Debug, Clone, Default)]
 pub struct Resumed {
-    /// How many sessions there were.
-    pub sessions: u64,
-    /// What they found. It becomes part of what this session finds.
-    pub picks: PickTally,
-    /// The files that were judged, sorted.
-    pub judged: Vec<PathKey>,
-    /// The population that they were drawn from: how many files, and their digest under the seed.
-    pub population: (u64, String),
+    sessions: u64,
+    picks: PickTally,
+    judged: Vec<PathKey>,
+    population: (u64, String),
 }
 
 impl Resumed {
+    /// What `sessions` sessions found about these files. `population` is what they were drawn from:
+    /// how many files, and their digest under the seed.
+    ///
+    /// `None` if the numbers contradict each other: each file was judged once, so there are as many
+    /// verdicts as files.
+    pub fn new(
+        sessions: u64,
+        picks: PickTally,
+        mut judged: Vec<PathKey>,
+        population: (u64, String),
+    ) -> Option<Self> {
+        judged.sort_unstable();
+        judged.dedup();
+        let is_whole = picks.counts.looked_at() == judged.len() as u64;
+        is_whole.then_some(Self { sessions, picks, judged, population })
+    }
+
     /// Whether the file at this path was judged before.
     pub fn holds(&self, path: &[u8]) -> bool {
         self.judged.binary_search(&PathKey::of(path)).is_ok()
+    }
+
+    /// How many sessions there were.
+    pub fn sessions(&self) -> u64 {
+        self.sessions
+    }
+
+    /// What was found. It becomes part of what this session finds.
+    pub fn picks(&self) -> &PickTally {
+        &self.picks
+    }
+
+    /// How many files were judged.
+    pub fn judged(&self) -> u64 {
+        self.judged.len() as u64
+    }
+
+    /// Whether these files are the ones that were drawn from. Only then can both parts be put
+    /// together.
+    pub fn is_of(&self, population: &Population) -> bool {
+        (population.files, &population.digest) == (self.population.0, &self.population.1)
     }
 }
 

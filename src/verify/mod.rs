@@ -182,6 +182,8 @@ fn verify(
 pub(crate) const LISTING_THREADS: usize = 16;
 
 #[cfg(test)]
+mod resume_tests;
+#[cfg(test)]
 mod simulation;
 #[cfg(test)]
 mod tests;

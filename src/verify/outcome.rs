@@ -86,6 +86,10 @@ pub struct SampleSummary {
     pub drawn: u64,
     /// How many of them replaced picks that could not be compared.
     pub replacements: u64,
+    /// How many sessions the run took so far: 1, or more if it was resumed.
+    pub sessions: u64,
+    /// How many of the judged picks were judged in earlier sessions.
+    pub judged_before: u64,
 }
 
 /// The result of looking originals up in the backup.

@@ -33,6 +33,12 @@ pub struct PickRecord {
     pub original_size: Option<u64>,
     /// The modification time of the original, if there is one.
     pub original_mtime: Option<Timestamp>,
+    /// A time before which the backup was certainly not taken, if this file proves one: the
+    /// recorded time, which the original's change time confirms.
+    pub confirmed_mtime: Option<Timestamp>,
+    /// When the original was last touched, if the verdict may still change once the newest time in
+    /// the backup is known.
+    pub pending: Option<Timestamp>,
     /// The hashes, if both sides were read to their ends.
     pub hashes: Option<Hashes>,
     /// Where the two sides differ.
@@ -64,6 +70,8 @@ impl PickRecord {
             restored_size: None,
             original_size: None,
             original_mtime: None,
+            confirmed_mtime: None,
+            pending: None,
             hashes: None,
             difference: None,
             kept: None,

@@ -55,6 +55,24 @@ pub struct Pending {
 }
 
 impl PickTally {
+    /// Adds a judged pick. `listed` says whether there is room for its finding, if it is one, and
+    /// `reconsidered` whether there is room to look at it again.
+    pub fn add(&mut self, record: PickRecord, listed: bool, reconsidered: bool) {
+        self.counts.add(record.verdict, record.comparable);
+        self.newest = self.newest.max(record.confirmed_mtime);
+        self.restored_bytes += record.restored_size.unwrap_or(0);
+        if let Some(touched) = record.pending {
+            self.pending_seen += 1;
+            if reconsidered {
+                let path = (record.verdict != Verdict::Verified).then(|| record.path.clone());
+                self.pending.push(Pending { touched, noted: (record.verdict, record.comparable), path });
+            }
+        }
+        if record.verdict != Verdict::Verified && listed {
+            self.findings.push(record);
+        }
+    }
+
     /// Adds what other judges found, up to the limits on what is listed.
     pub fn merge(&mut self, others: Self) {
         self.counts.merge(&others.counts);
@@ -94,6 +112,12 @@ pub struct Tally {
     /// Whether this is several parts of a draw put together.
     #[serde(default)]
     pub is_merged: bool,
+    /// How many sessions the run took so far.
+    #[serde(default)]
+    pub sessions: u64,
+    /// How many of the picks were judged in earlier sessions.
+    #[serde(default)]
+    pub judged_before: u64,
     /// Why the run was ended early, if it was.
     pub ended: Option<Incomplete>,
     /// Parts of the backup that are lost.
@@ -141,6 +165,8 @@ impl Tally {
         self.in_order |= other.in_order;
         self.in_progress += other.in_progress;
         self.is_merged = true;
+        self.sessions = self.sessions.max(other.sessions);
+        self.judged_before += other.judged_before;
         self.ended = match (self.ended, other.ended) {
             // The only reason that says that something cannot be used.
             (Some(Incomplete::RestoreFolder), _) | (_, Some(Incomplete::RestoreFolder)) => {

@@ -67,7 +67,8 @@ impl backup::Backup for Fickle {
     }
 }
 
-fn plan(source: &Path, restore_to: &Path) -> Plan {
+/// A plan for all files of the backup, with two threads and without looking originals up.
+pub(super) fn plan(source: &Path, restore_to: &Path) -> Plan {
     let target = Target {
         backup: "fickle".into(),
         sources: vec![source.to_owned()],

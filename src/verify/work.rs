@@ -100,13 +100,15 @@ impl Work<'_> {
     }
 
     fn picks_in_passes(&self, picks: &EntryBatch, wanted: usize) -> Result<usize, backup::Error> {
+        let outside_before = self.context.outside();
         let (mut begin, mut end) = (0, wanted.min(picks.len()));
         while begin < end && !self.context.is_over() {
             let pass: EntryBatch = (begin..end).map(|index| picks.get(index)).collect();
             self.one_pass(Wanted::These(&pass))?;
             // Only what could not be compared is replaced. A pick that never came is no reason to
             // draw another: it is missing from the result.
-            let outside = usize::try_from(self.context.outside()).unwrap_or(usize::MAX);
+            let outside = self.context.outside() - outside_before;
+            let outside = usize::try_from(outside).unwrap_or(usize::MAX);
             let missing = wanted.saturating_add(outside).saturating_sub(end);
             begin = end;
             // A pass may take long, so it draws a few more replacements than are missing.
@@ -132,7 +134,9 @@ impl Work<'_> {
         needs: Needs,
     ) -> Result<Listing, backup::Error> {
         if self.schedule.ordered {
-            self.one_pass(Wanted::Every(&|entry| population_filter.admits(entry)))?;
+            let is_wanted =
+                |entry: &Entry<'_>| population_filter.admits(entry) && !self.is_judged(entry.path);
+            self.one_pass(Wanted::Every(&is_wanted))?;
             return Ok(if self.context.is_over() { Listing::Stopped } else { Listing::Whole });
         }
         let (feed, batches) = bounded::<EntryBatch>(self.schedule.workers * 4);
@@ -153,7 +157,9 @@ impl Work<'_> {
                 return self.without_workers(population_filter, needs);
             }
             let run = self.run.with_threads(LISTING_THREADS_WHILE_JUDGING.min(self.schedule.threads));
-            let feed = FeedSink::new(population_filter, move |batch| feed.send(batch).is_ok(), self.schedule);
+            let resumed = self.context.memory.resumed;
+            let send = move |batch| feed.send(batch).is_ok();
+            let feed = FeedSink::new(population_filter, send, self.schedule, resumed);
             let listing = self.backup.catalog(needs, &run, &feed);
             feed.finish();
             workers.into_iter().try_for_each(join)?;
@@ -176,11 +182,17 @@ impl Work<'_> {
             }
             done.is_ok() && !self.context.is_over()
         };
-        let feed = FeedSink::new(population_filter, take, Schedule::of(self.backup.reach(), 1));
+        let schedule = Schedule::of(self.backup.reach(), 1);
+        let feed = FeedSink::new(population_filter, take, schedule, self.context.memory.resumed);
         let listing = self.backup.catalog(needs, &self.run.with_threads(1), &feed);
         feed.finish();
         into_inner(done)?;
         listing
+    }
+
+    /// Whether an earlier session of this run judged the file at this path.
+    fn is_judged(&self, path: &[u8]) -> bool {
+        self.context.memory.resumed.is_some_and(|resumed| resumed.holds(path))
     }
 
     fn restore(&self, wanted: Wanted<'_>, sink: &mut dyn RestoreSink) -> Result<(), backup::Error> {

@@ -88,6 +88,8 @@ impl World {
             command.env(variable, &home);
         }
         command.env("XDG_CONFIG_HOME", home.join(".config")).env("TZ", "UTC");
+        // Never the state folder of the machine that runs the tests.
+        command.env("BKVERIFY_STATE_DIR", home.join("state")).env_remove("STATE_DIRECTORY");
         for variable in ["NO_COLOR", "TERM", "COLUMNS"] {
             command.env_remove(variable);
         }

@@ -356,6 +356,11 @@ pub fn system_state_dir() -> Option<PathBuf> {
     program_data()
 }
 
+/// The state folder of runs by administrators; `None` for other users.
+pub fn administrators_state_dir() -> Option<PathBuf> {
+    program_data().filter(|_| user::is_administrator()).map(|folder| folder.join("state"))
+}
+
 /// `%ProgramData%\bkverify`.
 #[allow(clippy::disallowed_methods, reason = "Windows names the folder there")]
 fn program_data() -> Option<PathBuf> {

@@ -105,6 +105,17 @@ pub struct SamplePart {
     pub drawn: u64,
     /// How many of them replaced files that could not be compared.
     pub replacements: u64,
+    /// How many sessions the run took so far: 1, or more if it was resumed.
+    #[serde(default = "one")]
+    pub sessions: u64,
+    /// How many of the drawn files were verified in earlier sessions.
+    #[serde(default)]
+    pub judged_before: u64,
+}
+
+/// The number of sessions, in reports that do not say it.
+fn one() -> u64 {
+    1
 }
 
 impl SamplePart {
@@ -115,6 +126,8 @@ impl SamplePart {
             wanted: sample.wanted,
             drawn: sample.drawn,
             replacements: sample.replacements,
+            sessions: sample.sessions,
+            judged_before: sample.judged_before,
         }
     }
 }

@@ -158,7 +158,7 @@ proptest! {
         let mut plan = samples::plan();
         plan.origin.job = Some(text.clone());
         plan.draw.sample = SampleSize::Tolerance(share);
-        plan.limits = crate::plan::Limits { budget: Some(number), time_limit: Some(Duration::new(seconds, nanos)) };
+        plan.limits = crate::plan::Limits { budget: Some(number), time_limit: Some(Duration::new(seconds, nanos)), resume: false };
         plan.claims.confidence = share;
         let mut outcome = samples::failed();
         outcome.findings[0].path = path;

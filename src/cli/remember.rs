@@ -1,0 +1,159 @@
+//! What a run remembers: the lock of its job, and the ledger.
+//!
+//! In: the plan. Out: what is known from before the run ([`Memory`]), and an observer that records
+//! this one. Nothing that fails here changes a result: it becomes a warning. Only a second run of
+//! the same job is refused.
+
+use std::path::Path;
+
+use super::error::Error;
+use crate::backup::path_text;
+use crate::exit::ExitCode;
+use crate::ledger::{self, Judged, Known, Ledger, Locked, Recorder, RunLock, Start};
+use crate::plan::Plan;
+use crate::report::Model;
+use crate::verify::outcome::Outcome;
+use crate::verify::{Memory, Observer, PickRecord};
+
+/// The memory of a run. Without a ledger, it knows nothing and records nothing.
+#[derive(Default)]
+pub struct Remembered {
+    lock: Option<RunLock>,
+    open: Option<Open>,
+    warnings: Vec<String>,
+}
+
+/// A ledger that can be used.
+struct Open {
+    known: Known,
+    judged: Judged,
+    recorder: Recorder,
+}
+
+impl Remembered {
+    /// Locks the job and opens the ledger, where the plan says.
+    ///
+    /// # Errors
+    /// If another run of the same job is running.
+    pub fn begin(plan: &Plan) -> Result<Self, Error> {
+        let Some(state) = &plan.outputs.state else { return Ok(Self::default()) };
+        let mut remembered = Self::default();
+        if plan.target.backup.local().is_some_and(|backup| lies_in(state, backup)) {
+            remembered.warnings.push(in_backup(state));
+            return Ok(remembered);
+        }
+        match RunLock::take(state, plan) {
+            Ok(Locked::Ours(lock)) => remembered.lock = Some(lock),
+            Ok(Locked::Taken(holder)) => return Err(already_running(state, holder.as_ref())),
+            Err(error) => {
+                // If the folder cannot be used at all, one warning is enough: that of the ledger.
+                if Path::exists(state) {
+                    remembered.warnings.push(no_lock(state, &error));
+                }
+            }
+        }
+        let start =
+            Start { lock: remembered.lock.as_ref().map(|lock| lock.name().to_owned()), ..Start::default() };
+        match open(state, plan, &start) {
+            Ok(open) => remembered.open = Some(open),
+            Err(error) => remembered.warnings = vec![nothing_recorded(&error)],
+        }
+        Ok(remembered)
+    }
+
+    /// What is known from before the run.
+    pub fn memory(&self) -> Memory<'_> {
+        Memory {
+            ledger: self.open.as_ref().map(|open| &open.known as _),
+            last_judged: self.open.as_ref().map(|open| &open.judged as _),
+            ..Memory::default()
+        }
+    }
+
+    /// What could not be done so far.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// Completes the record of the run, and says what could not be done.
+    pub fn finish(self, model: &Model) -> Option<String> {
+        let Open { known, judged, recorder } = self.open?;
+        // The writer's connection must be the last: only then SQLite moves everything into the one
+        // file.
+        let unknown = known.into_error();
+        drop(judged);
+        match (recorder.finish(model), unknown) {
+            (Err(Some(error)), _) => Some(not_all_recorded(&error)),
+            (Err(None), _) => {
+                Some("this run is not in the ledger: the system started no thread for it".to_owned())
+            }
+            (Ok(()), Some(error)) => Some(format!("known hashes were not used: {}", in_full(&error))),
+            (Ok(()), None) => None,
+        }
+    }
+}
+
+impl Observer for Remembered {
+    fn judged(&self, pick: &PickRecord) {
+        if let Some(open) = &self.open {
+            open.recorder.judged(pick);
+        }
+    }
+
+    fn concluded(&self, outcome: &Outcome) {
+        if let Some(open) = &self.open {
+            open.recorder.concluded(outcome);
+        }
+    }
+}
+
+fn open(state: &Path, plan: &Plan, start: &Start) -> Result<Open, ledger::Error> {
+    let ledger = Ledger::open(state)?;
+    let known = Known::new(ledger.reader()?, &plan.target, plan.engine.hash)?;
+    let judged = Judged::new(ledger.reader()?, &plan.target)?;
+    Ok(Open { known, judged, recorder: Recorder::start(ledger, plan, start) })
+}
+
+fn already_running(state: &Path, holder: Option<&ledger::Holder>) -> Error {
+    let message = holder.map_or_else(
+        || format!("the same job is already running (its lock is in {})", path_text(state)),
+        ledger::Holder::words,
+    );
+    Error::new(ExitCode::Unusable, message)
+        .hint("wait until it has ended; a run with --state none takes no part in this")
+}
+
+/// Whether a folder, which may not exist yet, lies in another one.
+fn lies_in(folder: &Path, other: &Path) -> bool {
+    let nearest = folder.ancestors().find_map(|above| above.canonicalize().ok());
+    nearest.zip(other.canonicalize().ok()).is_some_and(|(folder, other)| folder.starts_with(other))
+}
+
+fn in_backup(state: &Path) -> String {
+    format!(
+        "this run is not recorded: the state folder {} lies in the backup, and nothing is ever written there; name another \
+         with --state DIR",
+        path_text(state)
+    )
+}
+
+fn no_lock(state: &Path, error: &std::io::Error) -> String {
+    format!(
+        "a second run of this job at the same time would not be noticed: no file in {} can be locked: {error}; name a \
+         folder on a disk of this machine with --state DIR",
+        path_text(state)
+    )
+}
+
+fn nothing_recorded(error: &ledger::Error) -> String {
+    format!("this run is not recorded, and nothing is known from earlier ones: {}", in_full(error))
+}
+
+fn not_all_recorded(error: &ledger::Error) -> String {
+    format!("not all of this run is recorded: {}", in_full(error))
+}
+
+/// What is wrong and what to do next, on one line.
+fn in_full(error: &ledger::Error) -> String {
+    format!("{} ({})", error.in_full(), error.hint().replace('\n', "; "))
+}

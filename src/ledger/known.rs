@@ -1,0 +1,76 @@
+//! Hashes that earlier runs recorded: which version of a file was found equal to its original, and
+//! its hash.
+
+use std::sync::Mutex;
+
+use rusqlite::{Connection, OptionalExtension};
+
+use crate::lock::{into_inner, lock};
+use crate::plan::{Algorithm, Target};
+use crate::verify::hash::Hash;
+use crate::verify::memory::{KnownHash, KnownHashes, PathKey, Version};
+
+use super::error::Error;
+use super::open::Ledger;
+use super::{target, times};
+
+/// The hashes that are known of a backup's files. It is asked for few files (those that differ, or
+/// whose times do not tell), so one connection behind a lock is enough.
+pub struct Known {
+    ledger: Mutex<Ledger>,
+    target: Option<i64>,
+    algorithm: i64,
+    failed: Mutex<Option<Error>>,
+}
+
+impl Known {
+    /// The hashes of this algorithm that are known of the files of this backup.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn new(ledger: Ledger, target: &Target, algorithm: Algorithm) -> Result<Self, Error> {
+        let target = target::find(ledger.connection(), &target::fingerprint(target));
+        let target = target.map_err(|error| ledger.failed(error))?;
+        let algorithm = Algorithm::ALL.iter().position(|&one| one == algorithm).unwrap_or(0);
+        let algorithm = i64::try_from(algorithm).unwrap_or(0);
+        Ok(Self { ledger: Mutex::new(ledger), target, algorithm, failed: Mutex::default() })
+    }
+
+    /// The first error, if one occurred.
+    pub fn into_error(self) -> Option<Error> {
+        into_inner(self.failed)
+    }
+}
+
+impl KnownHashes for Known {
+    fn of(&self, path: &[u8]) -> Option<KnownHash> {
+        let target = self.target?;
+        let ledger = lock(&self.ledger);
+        let found = find(ledger.connection(), (target, self.algorithm), path);
+        found.unwrap_or_else(|error| {
+            lock(&self.failed).get_or_insert_with(|| ledger.failed(error));
+            None
+        })
+    }
+}
+
+fn find(
+    connection: &Connection,
+    (target, algorithm): (i64, i64),
+    path: &[u8],
+) -> rusqlite::Result<Option<KnownHash>> {
+    // The path is compared, too: a key could only be equal by an attack on BLAKE3, but this costs
+    // nothing.
+    let sql = "SELECT hash, mtime, verified_at FROM files JOIN versions ON versions.id = files.version
+               WHERE target = ? AND key = ? AND path = ? AND algorithm = ?
+                   AND hash IS NOT NULL AND mtime IS NOT NULL AND verified_at IS NOT NULL";
+    let values = (target, PathKey::of(path).0.to_be_bytes(), path, algorithm);
+    let read = |row: &rusqlite::Row<'_>| {
+        let version = Version::Modified {
+            mtime: times::from_nanos(row.get(1)?),
+            seen: times::from_millis(row.get(2)?),
+        };
+        Ok(KnownHash { hash: Hash::of_bytes(row.get(0)?), version })
+    };
+    connection.prepare(sql)?.query_row(values, read).optional()
+}

@@ -1,0 +1,27 @@
+//! Makes a new ledger, and brings an older one to the version of this program: one function for
+//! each step.
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use super::schema::{APPLICATION, V1, VERSION};
+
+/// Each step makes of a ledger of one version one of the next. The first one makes version 1 of an
+/// empty file.
+const STEPS: [fn(&Transaction<'_>) -> rusqlite::Result<()>; VERSION as usize] = [to_v1];
+
+fn to_v1(ledger: &Transaction<'_>) -> rusqlite::Result<()> {
+    ledger.execute_batch(V1)?;
+    ledger.pragma_update(None, "application_id", APPLICATION)
+}
+
+/// Brings a ledger of `version` (0 for an empty file) to the newest one, all or nothing. Another
+/// process may do the same at this moment, so the version is read again once the lock is held.
+pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let version: i32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    for step in STEPS.iter().skip(usize::try_from(version).unwrap_or(0)) {
+        step(&transaction)?;
+    }
+    transaction.pragma_update(None, "user_version", VERSION)?;
+    transaction.commit()
+}

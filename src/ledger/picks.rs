@@ -1,0 +1,167 @@
+//! Which files a run judged, and how: 17 bytes a pick.
+//!
+//! A row of the table holds up to 32,768 picks, sorted by key. Each is the key (16 bytes,
+//! big-endian) and one byte: the number of the verdict, plus 128 if the pick was comparable as far
+//! as was known when it was judged. The newest time in the backup can make a pick comparable
+//! afterwards; only the report of the run counts that.
+
+use rusqlite::Connection;
+
+use crate::verify::memory::{PathKey, RunNumber};
+use crate::verify::verdict::Verdict;
+
+/// The most picks in one row of the table.
+pub(super) const ROW_MAX: usize = 32_768;
+
+/// Bytes of one pick.
+const SIZE: usize = 17;
+
+const COMPARABLE: u8 = 0x80;
+
+/// One pick of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pick {
+    /// The file.
+    pub key: PathKey,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Whether it was comparable, as far as was known when it was judged.
+    pub comparable: bool,
+}
+
+impl Pick {
+    fn write(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.key.0.to_be_bytes());
+        out.push(self.verdict as u8 | if self.comparable { COMPARABLE } else { 0 });
+    }
+
+    /// `None` if a newer version wrote a verdict that this one does not know.
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let (key, flags) = bytes.split_at_checked(16)?;
+        let flags = *flags.first()?;
+        Some(Self {
+            key: PathKey(u128::from_be_bytes(key.try_into().ok()?)),
+            verdict: verdict(i64::from(flags & !COMPARABLE))?,
+            comparable: flags & COMPARABLE != 0,
+        })
+    }
+}
+
+/// The verdict with this number.
+pub(super) fn verdict(number: i64) -> Option<Verdict> {
+    Verdict::ALL.get(usize::try_from(number).ok()?).copied()
+}
+
+/// Picks, sorted by key, as they are stored.
+pub(super) fn encode(picks: impl ExactSizeIterator<Item = Pick>) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(picks.len() * SIZE);
+    picks.for_each(|pick| pick.write(&mut bytes));
+    bytes
+}
+
+/// The picks of a stored row.
+pub(super) fn decode(bytes: &[u8]) -> impl Iterator<Item = Pick> {
+    bytes.chunks_exact(SIZE).filter_map(Pick::read)
+}
+
+/// Whether a stored row is whole and sorted, and knows only verdicts that this version knows.
+pub(super) fn is_sound(bytes: &[u8]) -> bool {
+    let mut last = None;
+    bytes.len().is_multiple_of(SIZE)
+        && bytes.chunks_exact(SIZE).all(|bytes| {
+            let key = Pick::read(bytes).map(|pick| pick.key.0);
+            let sorted = key.is_some() && last <= key;
+            last = key;
+            sorted
+        })
+}
+
+/// Calls `each` for every pick of a run, in the order of the rows.
+pub(super) fn of_run(
+    connection: &Connection,
+    run: RunNumber,
+    each: &mut dyn FnMut(Pick),
+) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare("SELECT picks FROM picks WHERE run = ? ORDER BY id")?;
+    let mut rows = statement.query([run.cast_signed()])?;
+    while let Some(row) = rows.next()? {
+        decode(row.get_ref(0)?.as_blob()?).for_each(&mut *each);
+    }
+    Ok(())
+}
+
+/// How a run judged one file, if it did.
+pub(super) fn find(connection: &Connection, run: RunNumber, key: PathKey) -> rusqlite::Result<Option<Pick>> {
+    let mut statement = connection.prepare("SELECT picks FROM picks WHERE run = ? ORDER BY id")?;
+    let mut rows = statement.query([run.cast_signed()])?;
+    while let Some(row) = rows.next()? {
+        let bytes = row.get_ref(0)?.as_blob()?;
+        if let Some(at) = position(bytes, key) {
+            return Ok(Pick::read(&bytes[at * SIZE..]));
+        }
+    }
+    Ok(None)
+}
+
+/// Where a stored row has this key.
+fn position(bytes: &[u8], key: PathKey) -> Option<usize> {
+    let (picks, _) = bytes.as_chunks::<SIZE>();
+    picks.binary_search_by(|pick| pick[..16].cmp(&key.0.to_be_bytes())).ok()
+}
+
+/// Gives a pick of a run another verdict, and makes it comparable: its backup turned out to have
+/// newer content than was known when it was judged.
+pub(super) fn rejudge(
+    connection: &Connection,
+    run: RunNumber,
+    key: PathKey,
+    verdict: Verdict,
+) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare("SELECT id, picks FROM picks WHERE run = ?")?;
+    let mut rows = statement.query([run.cast_signed()])?;
+    while let Some(row) = rows.next()? {
+        let bytes = row.get_ref(1)?.as_blob()?;
+        let Some(at) = position(bytes, key) else { continue };
+        let (id, mut bytes) = (row.get::<_, i64>(0)?, bytes.to_vec());
+        bytes[at * SIZE + 16] = verdict as u8 | COMPARABLE;
+        drop(rows);
+        connection.prepare("UPDATE picks SET picks = ? WHERE id = ?")?.execute((bytes, id))?;
+        return Ok(());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pick(key: u128, verdict: Verdict, comparable: bool) -> Pick {
+        Pick { key: PathKey(key), verdict, comparable }
+    }
+
+    #[test]
+    fn every_verdict_is_read_back_as_it_was_written() {
+        let picks: Vec<_> = Verdict::ALL
+            .iter()
+            .enumerate()
+            .map(|(at, &verdict)| pick(at as u128 * 1000, verdict, at % 2 == 0))
+            .collect();
+        let bytes = encode(picks.iter().copied());
+        let read: Vec<_> = bytes.chunks_exact(SIZE).filter_map(Pick::read).collect();
+        assert_eq!(read, picks);
+        assert!(is_sound(&bytes));
+        assert_eq!(position(&bytes, PathKey(3000)), Some(3));
+        assert_eq!(position(&bytes, PathKey(3001)), None);
+    }
+
+    #[test]
+    fn a_row_that_is_cut_or_in_disorder_or_unknown_is_not_sound() {
+        let bytes = encode([pick(1, Verdict::Verified, true), pick(2, Verdict::Stale, true)].into_iter());
+        assert!(!is_sound(&bytes[..33]));
+        let turned = [&bytes[17..], &bytes[..17]].concat();
+        assert!(!is_sound(&turned));
+        let mut unknown = bytes;
+        unknown[16] = 0x7f;
+        assert!(!is_sound(&unknown));
+    }
+}

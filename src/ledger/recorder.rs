@@ -1,0 +1,239 @@
+//! The observer that feeds the ledger.
+//!
+//! Judges only push a row into a buffer. One thread takes what has come together after two seconds,
+//! or earlier if it is much, and writes it in one transaction. So a run that is killed loses the
+//! picks of its last two seconds. If judges are faster than the disk, they wait for it: memory
+//! stays bounded.
+//!
+//! If the ledger is locked by another process, the picks wait. If it fails, or stays locked, the
+//! rest of the run is not recorded, and [`Recorder::finish`] says so.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::{Builder, JoinHandle};
+use std::time::{Duration, Instant};
+
+use rusqlite::ErrorCode;
+
+use crate::lock::{lock, wait, wait_for};
+use crate::plan::Plan;
+use crate::report::Model;
+use crate::verify::outcome::Outcome;
+use crate::verify::tally::LISTED_MAX;
+use crate::verify::verdict::Verdict;
+use crate::verify::{Observer, PickRecord};
+
+use super::error::Error;
+use super::open::Ledger;
+use super::row::Row;
+use super::run::Start;
+use super::writer::Writer;
+
+/// What was judged is written after this time at the latest.
+const EVERY: Duration = Duration::from_secs(2);
+
+/// So many picks are written at once without waiting for the time.
+const BATCH: usize = 32_768;
+
+/// The most bytes of picks that wait. Then judges wait, too.
+const WAITING_MAX: usize = 32 << 20;
+
+/// How long a lock of another process is waited out in all.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// How long to wait between two attempts, beside what SQLite itself waits.
+const BETWEEN: Duration = Duration::from_millis(50);
+
+/// Records one run.
+pub struct Recorder {
+    buffer: Arc<Buffer>,
+    thread: Option<JoinHandle<Result<(), Error>>>,
+    /// How many alarms and how many undecided picks were seen: only the first ones are kept whole.
+    listed: [AtomicU64; 2],
+    stale: Mutex<Vec<PickRecord>>,
+}
+
+/// What waits to be written.
+#[derive(Default)]
+struct Buffer {
+    waiting: Mutex<Waiting>,
+    /// Something is to be done: the writer waits for this.
+    work: Condvar,
+    /// There is room again: judges wait for this.
+    room: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    rows: Vec<Row>,
+    bytes: usize,
+    end: Option<End>,
+    /// The writer has failed and takes no more rows.
+    failed: bool,
+}
+
+/// The end of a run.
+enum End {
+    /// With its report, and with what turned out to be stale.
+    Finished(Box<Model>, Vec<PickRecord>),
+    /// The recorder was dropped.
+    Abandoned,
+}
+
+impl Recorder {
+    /// Begins to record a run. The row of the run is made soon.
+    pub fn start(ledger: Ledger, plan: &Plan, start: &Start) -> Self {
+        Self::with_patience(ledger, plan, start, PATIENCE)
+    }
+
+    pub(super) fn with_patience(ledger: Ledger, plan: &Plan, start: &Start, patience: Duration) -> Self {
+        let buffer = Arc::new(Buffer::default());
+        let writer = Writer::new(ledger, plan, start);
+        let shared = Arc::clone(&buffer);
+        let serve = move || {
+            let recorded = shared.serve(writer, patience);
+            if recorded.is_err() {
+                shared.refuse();
+            }
+            recorded
+        };
+        let thread = Builder::new().name("ledger".to_owned()).spawn(serve).ok();
+        if thread.is_none() {
+            buffer.refuse();
+        }
+        Self { buffer, thread, listed: Default::default(), stale: Mutex::default() }
+    }
+
+    /// Writes what is left and completes the row of the run.
+    ///
+    /// # Errors
+    /// Why not everything is in the ledger. `None` if the system started no thread for it.
+    pub fn finish(mut self, model: &Model) -> Result<(), Option<Error>> {
+        let stale = std::mem::take(&mut *lock(&self.stale));
+        self.end(End::Finished(Box::new(model.clone()), stale)).ok_or(None)?.map_err(Some)
+    }
+
+    /// Ends the writer. `None` if there is none, or if it panicked.
+    fn end(&mut self, end: End) -> Option<Result<(), Error>> {
+        let thread = self.thread.take()?;
+        lock(&self.buffer.waiting).end = Some(end);
+        self.buffer.work.notify_one();
+        thread.join().ok()
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        let _ = self.end(End::Abandoned);
+    }
+}
+
+impl Observer for Recorder {
+    fn judged(&self, pick: &PickRecord) {
+        let listed = &self.listed[usize::from(pick.verdict.is_alarm())];
+        let keep_record =
+            pick.verdict != Verdict::Verified && listed.fetch_add(1, Ordering::Relaxed) < LISTED_MAX;
+        self.buffer.add(Row::new(pick, keep_record));
+    }
+
+    fn concluded(&self, outcome: &Outcome) {
+        let stale = outcome.findings.iter().filter(|finding| finding.verdict == Verdict::Stale);
+        lock(&self.stale).extend(stale.cloned());
+    }
+}
+
+impl Buffer {
+    /// Adds a row. Waits if too many wait already.
+    fn add(&self, row: Row) {
+        let weight = row.weight();
+        let mut waiting = lock(&self.waiting);
+        while waiting.bytes >= WAITING_MAX && !waiting.failed {
+            waiting = wait(&self.room, waiting);
+        }
+        if waiting.failed {
+            return;
+        }
+        let was_much = waiting.is_much();
+        waiting.bytes += weight;
+        waiting.rows.push(row);
+        let is_much = waiting.is_much() && !was_much;
+        drop(waiting);
+        if is_much {
+            self.work.notify_one();
+        }
+    }
+
+    /// The writer's thread.
+    fn serve(&self, mut writer: Writer, patience: Duration) -> Result<(), Error> {
+        // The row of the run is made first, so that a run that is killed has one.
+        attempt(&mut writer, patience, |writer| writer.write(&[]))?;
+        loop {
+            let (rows, end) = self.take();
+            if !rows.is_empty() {
+                attempt(&mut writer, patience, |writer| writer.write(&rows))?;
+            }
+            match end {
+                None => {}
+                Some(End::Abandoned) => return Ok(()),
+                Some(End::Finished(model, stale)) => {
+                    return attempt(&mut writer, patience, |writer| writer.finish(&model, &stale));
+                }
+            }
+        }
+    }
+
+    /// Waits until there is something to do, and takes it.
+    fn take(&self) -> (Vec<Row>, Option<End>) {
+        let due = Instant::now() + EVERY;
+        let mut waiting = lock(&self.waiting);
+        while waiting.end.is_none() && !waiting.is_much() {
+            let left = due.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            waiting = wait_for(&self.work, waiting, left);
+        }
+        waiting.bytes = 0;
+        let taken = (std::mem::take(&mut waiting.rows), waiting.end.take());
+        drop(waiting);
+        self.room.notify_all();
+        taken
+    }
+
+    /// Takes no more rows: nobody may wait for room that never comes.
+    fn refuse(&self) {
+        let mut waiting = lock(&self.waiting);
+        waiting.failed = true;
+        waiting.rows = Vec::new();
+        drop(waiting);
+        self.room.notify_all();
+    }
+}
+
+impl Waiting {
+    fn is_much(&self) -> bool {
+        self.rows.len() >= BATCH || self.bytes >= WAITING_MAX
+    }
+}
+
+/// Tries again for as long as another process holds the lock.
+fn attempt(
+    writer: &mut Writer,
+    patience: Duration,
+    mut write: impl FnMut(&mut Writer) -> rusqlite::Result<()>,
+) -> Result<(), Error> {
+    let since = Instant::now();
+    loop {
+        match write(writer) {
+            Ok(()) => return Ok(()),
+            Err(error) if is_busy(&error) && since.elapsed() < patience => {
+                std::thread::sleep(BETWEEN);
+            }
+            Err(error) => return Err(Error::sqlite(writer.path(), error)),
+        }
+    }
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+}

@@ -1,0 +1,145 @@
+//! The row of a run: made when it starts, completed when it ends, and recognised by the next run if
+//! it never ended.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::plan::Plan;
+use crate::report::Model;
+use crate::report::model::SizePart;
+use crate::verify::memory::RunNumber;
+use crate::verify::strategy;
+
+use super::{picks, times};
+
+/// How strongly reports are compressed: they are small, and this takes a millisecond.
+const LEVEL: i32 = 9;
+
+/// What the row of a run says of its start, beside the plan.
+#[derive(Debug, Clone)]
+pub struct Start {
+    /// The name of the lock that the run holds; `None` if it holds none.
+    pub lock: Option<String>,
+    /// Which session of a draw this is; the first is 1.
+    pub session: u64,
+    /// The run whose draw this one continues.
+    pub resumes: Option<u64>,
+}
+
+impl Default for Start {
+    fn default() -> Self {
+        Self { lock: None, session: 1, resumes: None }
+    }
+}
+
+/// What the row of a run begins with.
+#[derive(Debug)]
+pub(super) struct Beginning {
+    job: Option<String>,
+    lock: Option<String>,
+    started: i64,
+    seed: String,
+    strategy: String,
+    sample: String,
+    session: i64,
+    resumes: Option<i64>,
+}
+
+impl Beginning {
+    pub(super) fn new(plan: &Plan, start: &Start) -> Self {
+        Self {
+            job: plan.origin.job.clone(),
+            lock: start.lock.clone(),
+            started: times::to_millis(plan.started),
+            seed: plan.draw.seed.clone(),
+            strategy: strategy::for_sample(plan.draw.sample).name().to_owned(),
+            // A size is a name and a number, which always become text.
+            sample: serde_json::to_string(&SizePart::from(plan.draw.sample)).unwrap_or_default(),
+            session: start.session.cast_signed(),
+            resumes: start.resumes.map(u64::cast_signed),
+        }
+    }
+
+    /// Makes the row of the run, and returns its number. Earlier runs that held the same lock and
+    /// never ended were killed: this run holds it now.
+    pub(super) fn insert(&self, connection: &Connection, target: i64) -> rusqlite::Result<RunNumber> {
+        if let Some(lock) = &self.lock {
+            mark_killed(connection, lock)?;
+        }
+        connection.execute(
+            "INSERT INTO runs (target, job, lock, started, session, resumes, seed, strategy, sample)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            params![
+                target,
+                self.job,
+                self.lock,
+                self.started,
+                self.session,
+                self.resumes,
+                self.seed,
+                self.strategy,
+                self.sample
+            ],
+        )?;
+        Ok(connection.last_insert_rowid().cast_unsigned())
+    }
+}
+
+/// Marks the runs that held this lock and never ended. What they had judged is counted now.
+fn mark_killed(connection: &Connection, lock: &str) -> rusqlite::Result<()> {
+    let mut statement =
+        connection.prepare("SELECT id FROM runs WHERE lock = ? AND ended IS NULL AND NOT died")?;
+    let killed: Vec<i64> = statement.query_map([lock], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    for run in killed {
+        let (mut judged, mut verified, mut bad) = (0_i64, 0_i64, 0_i64);
+        picks::of_run(connection, run.cast_unsigned(), &mut |pick| {
+            judged += 1;
+            verified += i64::from(pick.verdict.is_decided() && !pick.verdict.is_alarm());
+            bad += i64::from(pick.verdict.is_bad());
+        })?;
+        connection.execute(
+            "UPDATE runs SET died = 1, judged = ?, verified = ?, bad = ? WHERE id = ?",
+            (judged, verified, bad, run),
+        )?;
+    }
+    Ok(())
+}
+
+/// Completes the row of a run with its report.
+pub(super) fn finish(connection: &Connection, run: RunNumber, model: &Model) -> rusqlite::Result<()> {
+    let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    let ended = model.finished.map(|time| time.as_millisecond());
+    let started = model.started.map_or(0, |time| time.as_millisecond());
+    let has_outcome = model.error.is_none();
+    let known = |value: u64| has_outcome.then(|| number(value));
+    connection.execute(
+        "UPDATE runs SET ended = ?, exit = ?, strategy = ?, files = ?, bytes = ?, digest = ?, wanted = ?,
+             judged = ?, verified = ?, bad = ?, report = ? WHERE id = ?",
+        params![
+            ended.unwrap_or(started),
+            model.exit_code as i64,
+            model.sample.strategy,
+            known(model.population.files),
+            model.population.bytes.map(number),
+            has_outcome.then_some(&model.population.digest),
+            known(model.sample.wanted),
+            known(model.counts.drawn),
+            known(model.counts.verified),
+            known(model.counts.bad),
+            pack(model),
+            run.cast_signed(),
+        ],
+    )?;
+    Ok(())
+}
+
+fn pack(model: &Model) -> Option<Vec<u8>> {
+    zstd::encode_all(serde_json::to_vec(model).ok()?.as_slice(), LEVEL).ok()
+}
+
+/// The report of a run, as JSON; `None` if the run has none, because it was killed or still runs.
+pub(super) fn report(connection: &Connection, run: RunNumber) -> rusqlite::Result<Option<Vec<u8>>> {
+    let mut statement = connection.prepare("SELECT report FROM runs WHERE id = ?")?;
+    let packed: Option<Option<Vec<u8>>> =
+        statement.query_row([run.cast_signed()], |row| row.get(0)).optional()?;
+    Ok(packed.flatten().and_then(|packed| zstd::decode_all(packed.as_slice()).ok()))
+}

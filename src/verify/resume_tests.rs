@@ -1,0 +1,181 @@
+//! A run that is taken up again finds what it would have found in one go.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::{Duration, SystemTime};
+
+use super::memory::{PathKey, Resumed};
+use super::record::PickRecord;
+use super::tally::PickTally;
+use super::tests::plan;
+use super::*;
+use crate::exit::ExitCode;
+use crate::lock::lock;
+use crate::plan::SampleSize;
+use crate::verify::verdict::Verdict;
+
+const FILES: usize = 60;
+
+/// Keeps every pick, as a ledger does, and ends the run after some of them.
+struct Ending<'a> {
+    cancel: &'a CancelToken,
+    after: usize,
+    picks: Mutex<Vec<PickRecord>>,
+}
+
+impl Observer for Ending<'_> {
+    fn judged(&self, pick: &PickRecord) {
+        let mut picks = lock(&self.picks);
+        picks.push(pick.clone());
+        if picks.len() == self.after {
+            self.cancel.cancel();
+        }
+    }
+}
+
+/// Originals and a folder backup. A third of the originals was modified since, and one copy is bad.
+fn world(folder: &Path) -> Plan {
+    let (backup, originals) = (folder.join("backup"), folder.join("originals"));
+    let (old, new) = (SystemTime::UNIX_EPOCH + DAY * 12_000, SystemTime::UNIX_EPOCH + DAY * 12_001);
+    for (place, edits) in [(&backup, false), (&originals, true)] {
+        std::fs::create_dir(place).unwrap();
+        for number in 0..FILES {
+            let is_edited = edits && number % 3 == 0;
+            let content = if number == 40 && !edits { "rotten" } else { "as it was" };
+            let path = place.join(format!("{number}"));
+            std::fs::write(&path, if is_edited { "edited" } else { content }).unwrap();
+            let file = std::fs::File::options().write(true).open(&path).unwrap();
+            file.set_modified(if is_edited { new } else { old }).unwrap();
+        }
+    }
+    let mut plan = plan(&originals, &folder.join("restored"));
+    plan.target.backup = backup.into();
+    plan.claims.max_undecided = 1.0;
+    plan
+}
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// Runs one session that ends after `after` picks. Returns its outcome and its picks.
+fn session(plan: &Plan, resumed: Option<&Resumed>, after: usize) -> (Outcome, Vec<PickRecord>) {
+    let cancel = CancelToken::new();
+    let observer = Ending { cancel: &cancel, after, picks: Mutex::default() };
+    let memory = Memory { resumed, ..Memory::default() };
+    let found = run(plan, memory, &cancel, &observer).unwrap();
+    (found, observer.picks.into_inner().unwrap())
+}
+
+/// What a ledger makes of the picks of all sessions so far.
+fn resumed(sessions: u64, picks: &[PickRecord], population: &outcome::Population) -> Option<Resumed> {
+    let mut tally = PickTally::default();
+    for pick in picks {
+        tally.add(pick.clone(), true, true);
+    }
+    let judged = picks.iter().map(|pick| PathKey::of(&pick.path)).collect();
+    Resumed::new(sessions, tally, judged, (population.files, population.digest.clone()))
+}
+
+/// What must not depend on how many sessions there were.
+fn result(found: &Outcome) -> String {
+    let findings: BTreeMap<_, _> =
+        found.findings.iter().map(|finding| (finding.path.clone(), finding.verdict)).collect();
+    let sample = &found.sample;
+    format!(
+        "{:?} {:?} {:?} {:?} {:?} {:?}",
+        found.exit_code(),
+        found.counts,
+        found.assurance,
+        (sample.wanted, sample.drawn, sample.replacements),
+        found.population,
+        findings
+    )
+}
+
+fn a_run_in_sessions_finds_what_one_run_finds(sample: SampleSize) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut plan = world(folder.path());
+    plan.draw.sample = sample;
+    plan.engine.threads = 1;
+    let (whole, all) = session(&plan, None, usize::MAX);
+    assert_eq!(whole.exit_code(), ExitCode::IntegrityFailure);
+    let mut picks: Vec<PickRecord> = Vec::new();
+    let mut before: Option<Resumed> = None;
+    for number in 1.. {
+        let (found, more) = session(&plan, before.as_ref(), 7);
+        picks.extend(more);
+        assert_eq!((found.sample.sessions, found.sample.drawn), (number, picks.len() as u64));
+        if found.incomplete.is_none() {
+            assert_eq!(result(&found), result(&whole));
+            break;
+        }
+        assert!(number < 20, "it never ends");
+        before = Some(resumed(number, &picks, &whole.population).unwrap());
+    }
+    let paths = |picks: &[PickRecord]| {
+        let mut paths: Vec<_> = picks.iter().map(|pick| pick.path.clone()).collect();
+        paths.sort();
+        paths
+    };
+    // The same files, and none twice.
+    assert_eq!(paths(&picks), paths(&all));
+}
+
+#[test]
+fn a_sample_in_sessions_is_the_sample_of_one_run() {
+    a_run_in_sessions_finds_what_one_run_finds(SampleSize::Count(30));
+}
+
+#[test]
+fn all_files_in_sessions_are_all_files() {
+    a_run_in_sessions_finds_what_one_run_finds(SampleSize::All);
+}
+
+/// Runs a session that ends early, lets the backup change, and resumes.
+fn resumed_after(sample: SampleSize, change: impl Fn(&Path, &[PickRecord])) -> Result<Outcome, Error> {
+    let folder = tempfile::tempdir().unwrap();
+    let mut plan = world(folder.path());
+    plan.draw.sample = sample;
+    let (found, picks) = session(&plan, None, 7);
+    let before = resumed(1, &picks, &found.population).unwrap();
+    change(&folder.path().join("backup"), &picks);
+    let memory = Memory { resumed: Some(&before), ..Memory::default() };
+    run(&plan, memory, &CancelToken::new(), &Silent)
+}
+
+#[test]
+fn a_sample_is_not_resumed_if_the_backup_lists_other_files() {
+    let more = |backup: &Path, _: &[PickRecord]| std::fs::write(backup.join("new"), "new").unwrap();
+    let error = resumed_after(SampleSize::Count(30), more).unwrap_err();
+    assert!(matches!(error, Error::OtherPopulation), "{error}");
+}
+
+#[test]
+fn all_files_are_not_resumed_if_one_that_was_judged_is_gone() {
+    let fewer = |backup: &Path, picks: &[PickRecord]| {
+        let judged = String::from_utf8(picks[0].path.clone()).unwrap();
+        std::fs::remove_file(backup.join(judged)).unwrap();
+    };
+    let error = resumed_after(SampleSize::All, fewer).unwrap_err();
+    assert!(matches!(error, Error::OtherPopulation), "{error}");
+}
+
+#[test]
+fn files_that_came_between_sessions_are_verified_with_the_rest() {
+    let more = |backup: &Path, _: &[PickRecord]| std::fs::write(backup.join("new"), "new").unwrap();
+    let found = resumed_after(SampleSize::All, more).unwrap();
+    assert_eq!((found.population.files, found.counts.looked_at()), (FILES as u64 + 1, FILES as u64 + 1));
+    assert_eq!(found.counts.of(Verdict::Deleted), 1);
+}
+
+#[test]
+fn picks_that_contradict_their_counts_are_not_resumed() {
+    let mut tally = PickTally::default();
+    tally.add(PickRecord::new(b"a", Verdict::Verified), true, true);
+    let keys = |names: &[&str]| names.iter().map(|name| PathKey::of(name.as_bytes())).collect();
+    let new = |judged| Resumed::new(1, tally.clone(), judged, (1, String::new()));
+    assert!(new(keys(&["a"])).is_some());
+    assert!(new(keys(&["a", "a"])).is_some());
+    assert!(new(keys(&[])).is_none());
+    assert!(new(keys(&["a", "b"])).is_none());
+}
