@@ -139,16 +139,13 @@ impl Run {
 
     /// Adds what only the report of the run says.
     #[must_use]
-    pub fn with_report(self, report: &Model) -> Self {
+    pub fn with_report(self, report: Told) -> Self {
         let has_outcome = report.error.is_none();
         Self {
-            headline: Some(report.headline.clone()),
+            headline: Some(report.headline),
             whole: has_outcome && report.population.whole,
             undecided: has_outcome.then_some(report.counts.undecided),
-            bound: report.assurance.as_ref().map(|found| Bound {
-                at_most_bad_share: found.at_most_bad_share,
-                confidence: found.confidence,
-            }),
+            bound: report.assurance,
             ..self
         }
     }
@@ -179,6 +176,52 @@ impl Run {
             session: 1,
             resumes: None,
         };
-        Some(run.with_report(report))
+        Some(run.with_report(Told::of(report)))
+    }
+}
+
+/// What a history takes from a report: a small part, so that the rest need not be read.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Told {
+    headline: String,
+    error: Option<serde::de::IgnoredAny>,
+    population: ToldPopulation,
+    counts: ToldCounts,
+    assurance: Option<Bound>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+struct ToldPopulation {
+    whole: bool,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+struct ToldCounts {
+    undecided: u64,
+}
+
+impl Told {
+    /// From the JSON of a report, of whatever version: what is missing is not told.
+    ///
+    /// # Errors
+    /// If it is no JSON, or a field has another type.
+    pub fn read(json: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(json)
+    }
+
+    fn of(report: &Model) -> Self {
+        Self {
+            headline: report.headline.clone(),
+            error: report.error.as_ref().map(|_| serde::de::IgnoredAny),
+            population: ToldPopulation { whole: report.population.whole },
+            counts: ToldCounts { undecided: report.counts.undecided },
+            assurance: report.assurance.as_ref().map(|found| Bound {
+                at_most_bad_share: found.at_most_bad_share,
+                confidence: found.confidence,
+            }),
+        }
     }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::coverage::{BackupCoverage, Coverage};
 use super::file::FileHistory;
 use super::metrics::{JobMetrics, render};
-use super::run::{Run, RunState};
+use super::run::{Run, RunState, Told};
 use super::runs::History;
 use super::samples::{self, clock, failed, killed, passed, time, unusable};
 use super::status::{JobRuns, MAX_AGE, State, Status, line};
@@ -302,6 +302,9 @@ fn a_run_without_a_ledger_is_told_from_its_report() {
     let run = Run::of_report(&report).unwrap();
     assert_eq!((run.result, run.bad, run.undecided), (RunState::Fail, Some(2), Some(3)));
     assert_eq!((run.job.as_deref(), run.files), (Some("nightly"), Some(10_000)));
+    let text = serde_json::to_vec(&report).unwrap();
+    let same = Run { headline: None, undecided: None, bound: None, ..run.clone() };
+    assert_eq!(same.with_report(Told::read(&text).unwrap()), run, "from its JSON as from itself");
     let report = crate::report::Model::new(&plan, Err(&crate::report::samples::failure()));
     let run = Run::of_report(&report).unwrap();
     assert_eq!((run.exit_code, run.verified, run.files), (Some(4), None, None));
