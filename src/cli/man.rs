@@ -11,9 +11,11 @@ use clap_mangen::Man;
 use roff::{Roff, bold, roman};
 
 use super::checklist;
+use super::history;
 use super::ledger;
 use super::usage::{CONFIGURATION, EXAMPLES, Example, exit_codes};
 use crate::checklist::CHECKS;
+use crate::history::status;
 use crate::manual::{TOPICS, find, roff as page};
 
 /// How `bkverify bench` ends.
@@ -166,6 +168,8 @@ pub fn exit_status(name: &str) -> Vec<(i32, &'static str)> {
         "bkverify-bench" => BENCH_EXIT_CODES.to_vec(),
         "bkverify-checklist" => checklist::EXIT_CODES.to_vec(),
         "bkverify-ledger-check" => ledger::CHECK_EXIT_CODES.to_vec(),
+        "bkverify-history" | "bkverify-coverage" => history::EXIT_CODES.to_vec(),
+        "bkverify-status" => status::EXIT_CODES.to_vec(),
         _ => PLAIN_EXIT_CODES.to_vec(),
     }
 }
@@ -201,6 +205,19 @@ fn examples(name: &str) -> &'static [Example] {
             "Compare this machine's clock with that of another:",
             &["ssh dc01 bkverify facts --json | bkverify checklist clock --against -"],
         )],
+        "bkverify-history" => &[
+            ("The last runs of a job:", &["bkverify history --job nightly --last 14"]),
+            ("Every run that judged a file:", &["bkverify history /home/ann/letter.txt"]),
+            ("The report of run 41 again:", &["bkverify history --run 41"]),
+        ],
+        "bkverify-coverage" => &[
+            ("As far as the ledger alone can tell:", &["bkverify coverage"]),
+            ("Exactly, and by folder:", &["bkverify coverage --list --job nightly"]),
+        ],
+        "bkverify-status" => &[
+            ("For Nagios and its kin:", &["bkverify status --job nightly --max-age 26h"]),
+            ("For a script:", &["bkverify status --json"]),
+        ],
         "bkverify-ledger" => &[("Is what runs remember whole?", &["bkverify ledger check"])],
         "bkverify-ledger-check" => &[
             ("The ledger of this machine or user:", &["bkverify ledger check"]),
@@ -225,6 +242,12 @@ fn examples(name: &str) -> &'static [Example] {
     }
 }
 
+/// Whether a command asks the ledger.
+fn remembers(name: &str) -> bool {
+    name.starts_with("bkverify-ledger")
+        || ["bkverify-history", "bkverify-coverage", "bkverify-status"].contains(&name)
+}
+
 fn files(name: &str) -> Vec<(&'static str, &'static str)> {
     let config = [
         ("bkverify.toml, in the current folder", CONFIGURATION),
@@ -240,7 +263,7 @@ fn files(name: &str) -> Vec<(&'static str, &'static str)> {
         "bkverify-bench" => config.to_vec(),
         "bkverify" | "bkverify-plan" | "bkverify-checklist" => config.into_iter().chain(state).collect(),
         "bkverify-checklist-done" => state.to_vec(),
-        name if name.starts_with("bkverify-ledger") => config.into_iter().chain(state).collect(),
+        name if remembers(name) => config.into_iter().chain(state).collect(),
         "bkverify-init" => {
             vec![("bkverify.toml", "What is written, in the current folder unless --output is given.")]
         }
@@ -257,9 +280,10 @@ fn environment(name: &str) -> Vec<(&'static str, &'static str)> {
         ));
         found.push(("LESS, LESSCHARSET", "Set to FRX and utf-8 for the pager if they are not set."));
     }
-    let remembers = ["bkverify-checklist", "bkverify-ledger"].iter().any(|begin| name.starts_with(begin))
-        || ["bkverify", "bkverify-plan"].contains(&name);
-    if remembers {
+    if name.starts_with("bkverify-checklist")
+        || remembers(name)
+        || ["bkverify", "bkverify-plan"].contains(&name)
+    {
         found
             .push(("BKVERIFY_STATE_DIR", "The state folder, instead of the one below FILES; none for none."));
         found.push(("STATE_DIRECTORY", "The same, as systemd sets it for a service."));

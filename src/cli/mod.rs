@@ -9,15 +9,18 @@
 //!   `resolve` makes the plan of both.
 //! - Each other file is one command (`verify`, `plan`, `init`, ...) or one helper.
 
+mod answers;
 mod args;
 mod bench;
 mod checklist;
 mod config;
+mod coverage;
 mod environment;
 mod error;
 mod facts;
 mod generate;
 mod help;
+mod history;
 mod init;
 mod invocation;
 mod layer;
@@ -35,6 +38,7 @@ mod resolve;
 mod settings;
 mod show;
 mod signals;
+mod status;
 mod usage;
 mod values;
 mod verify;
@@ -89,6 +93,9 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, Error> {
         Some(Command::Checklist(what)) => checklist::run(&what, &environment),
         Some(Command::Facts(what)) => facts::run(&what),
         Some(Command::Ledger(what)) => ledger::run(&what, &environment),
+        Some(Command::History(what)) => history::run(&what, &environment),
+        Some(Command::Coverage(what)) => coverage::run(&what, &environment),
+        Some(Command::Status(what)) => status::run(&what, &environment),
         Some(Command::Generate(what)) => generate::run(&what, Arguments::command()),
         Some(Command::Help(asked)) => help::run(&asked, &Arguments::command(), &environment),
     }

@@ -20,6 +20,8 @@ pub const FORM: Form = Form {
     name: "coverage",
     schema_name: "bkverify-coverage/1",
     schema: include_str!("coverage.schema.json"),
+    begins: &[&["{", r#""schema""#, ":", r#""bkverify-coverage/"#]],
+    csv_begins: &[&["backup,jobs,how,days,files,"]],
 };
 
 /// The windows, in days.
@@ -116,11 +118,7 @@ impl Amount {
 
     /// This amount, or the other one if that is less.
     fn at_most(self, other: Self) -> Self {
-        let bytes = match (self.bytes, other.bytes) {
-            (Some(one), Some(other)) => Some(one.min(other)),
-            // Without the size of the whole there is no share either.
-            _ => None,
-        };
+        let bytes = self.bytes.map(|bytes| other.bytes.map_or(bytes, |other| bytes.min(other)));
         Self { files: self.files.min(other.files), bytes }
     }
 

@@ -100,7 +100,12 @@ fn percent_up(part: u64, whole: u64) -> String {
 
 fn oldest(backup: &BackupCoverage, clock: &Clock) -> Option<String> {
     let oldest = backup.oldest.as_ref()?;
-    Some(format!("Verified the longest ago, on {}: {}", clock.minute(oldest.verified), oldest.path))
+    let perhaps = match backup.how {
+        How::Listed => "",
+        How::Remembered => " (it may have left the backup since)",
+    };
+    let when = clock.minute(oldest.verified);
+    Some(format!("Verified the longest ago, on {when}: {}{perhaps}", oldest.path))
 }
 
 fn gone(backup: &BackupCoverage) -> Option<String> {

@@ -13,6 +13,8 @@ pub const FORM: Form = Form {
     name: "file-history",
     schema_name: "bkverify-file-history/1",
     schema: include_str!("file.schema.json"),
+    begins: &[&["{", r#""schema""#, ":", r#""bkverify-file-history/"#]],
+    csv_begins: &[&["path,backup,run,started,job,"]],
 };
 
 /// What the ledger knows of a path.

@@ -23,6 +23,8 @@ mod times;
 
 pub use times::Clock;
 
+use crate::plan::Beginnings;
+
 /// A JSON form that a command of this room writes.
 #[derive(Debug, Clone, Copy)]
 pub struct Form {
@@ -32,6 +34,10 @@ pub struct Form {
     pub schema_name: &'static str,
     /// The JSON Schema (draft 2020-12).
     pub schema: &'static str,
+    /// How its files begin, in any version.
+    pub begins: Beginnings,
+    /// How the CSV files of the same answer begin, if there are any.
+    pub csv_begins: Beginnings,
 }
 
 /// Every form.
@@ -44,8 +50,8 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 ///
 /// # Errors
 /// What the serializer says.
-pub fn json(value: &impl serde::Serialize) -> Result<String, serde_json::Error> {
-    serde_json::to_string_pretty(value).map(|text| text + "\n")
+pub fn json(value: &impl serde::Serialize) -> Result<String, String> {
+    serde_json::to_string_pretty(value).map(|text| text + "\n").map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

@@ -10,8 +10,13 @@ use super::{Clock, Form, VERSION};
 use crate::words;
 
 /// The JSON form.
-pub const FORM: Form =
-    Form { name: "history", schema_name: "bkverify-history/1", schema: include_str!("runs.schema.json") };
+pub const FORM: Form = Form {
+    name: "history",
+    schema_name: "bkverify-history/1",
+    schema: include_str!("runs.schema.json"),
+    begins: &[&["{", r#""schema""#, ":", r#""bkverify-history/"#]],
+    csv_begins: &[&["run,started,ended,job,backup,"]],
+};
 
 /// Runs, the newest first.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -22,8 +22,13 @@ use crate::exit::ExitCode;
 use crate::words;
 
 /// The JSON form.
-pub const FORM: Form =
-    Form { name: "status", schema_name: "bkverify-status/1", schema: include_str!("status.schema.json") };
+pub const FORM: Form = Form {
+    name: "status",
+    schema_name: "bkverify-status/1",
+    schema: include_str!("status.schema.json"),
+    begins: &[&["{", r#""schema""#, ":", r#""bkverify-status/"#]],
+    csv_begins: &[],
+};
 
 /// How long ago the last pass may be, unless the user says otherwise: one night may be missed.
 pub const MAX_AGE: Duration = Duration::from_secs(2 * 24 * 60 * 60);
@@ -48,6 +53,8 @@ pub struct JobRuns {
     pub passed: Option<Run>,
     /// A run that has not ended.
     pub running: Option<Run>,
+    /// What a person should know about it if it is not well.
+    pub note: Option<String>,
 }
 
 /// Whether a job is well. What is more serious is greater.
@@ -184,6 +191,9 @@ fn judge(known: JobRuns, max_age: Duration, clock: &Clock) -> JobStatus {
                 Some(_) => {}
             }
         }
+    }
+    if state != State::Ok {
+        problems.extend(known.note);
     }
     JobStatus {
         job: known.job,

@@ -49,6 +49,7 @@ fn job(name: &str, runs: Vec<Run>) -> JobRuns {
         last: runs.iter().find(is_over).cloned(),
         passed: runs.iter().find(|run| run.result == RunState::Pass).cloned(),
         running: runs.iter().find(|run| run.result == RunState::Running).cloned(),
+        note: None,
     }
 }
 
@@ -60,12 +61,15 @@ fn nightly(runs: Vec<Run>) -> Status {
 fn runs_are_a_table_and_csv() {
     assert_golden("runs.txt", &runs::page(&history(), &clock()));
     assert_golden("runs.csv", &runs::csv(&history()));
+    assert!(json(&history()).unwrap().starts_with("{\n  \"schema\": \"bkverify-history/1\","));
+    assert!(begins_like(runs::csv(&history()).as_bytes(), runs::FORM.csv_begins));
 }
 
 #[test]
 fn a_file_shows_every_judgment_with_its_reason() {
     assert_golden("file.txt", &file::page(&samples::file(), &clock(), 100));
     assert_golden("file.csv", &file::csv(&samples::file()));
+    assert!(begins_like(file::csv(&samples::file()).as_bytes(), file::FORM.csv_begins));
 }
 
 #[test]
@@ -84,6 +88,7 @@ fn coverage_is_a_page_that_says_what_its_numbers_are() {
     assert_golden("coverage-listed.txt", &page(listed));
     assert_golden("coverage-remembered.txt", &page(remembered));
     assert_golden("coverage.csv", &coverage::csv(&coverage(remembered)));
+    assert!(begins_like(coverage::csv(&coverage(remembered)).as_bytes(), coverage::FORM.csv_begins));
 }
 
 #[test]
@@ -271,6 +276,8 @@ fn every_form_matches_its_schema_which_refuses_anything_else() {
                 panic!("{}: {error} at {}\n{value:#}", form.name, error.instance_path());
             }
             assert_eq!(value["schema"], form.schema_name);
+            let text = format!("{{\n  \"schema\": {}", value["schema"]);
+            assert!(begins_like(text.as_bytes(), form.begins), "{}", form.name);
             for key in value.as_object().unwrap().keys() {
                 let mut less = value.clone();
                 less.as_object_mut().unwrap().remove(key);

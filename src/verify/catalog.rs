@@ -11,6 +11,7 @@ use crate::lock::{into_inner, lock};
 use crate::platform::Timestamp;
 
 use super::completeness::Lookup;
+use super::count::Listed;
 use super::filter::Filter;
 use super::memory::Resumed;
 use super::observer::Observer;
@@ -374,6 +375,33 @@ impl CatalogSink for CountSink<'_> {
     fn restart(&self) {
         self.population_filter.reset();
         self.resumed_files.store(0, Ordering::Relaxed);
+    }
+
+    fn pass_over(&self, count: u64) {
+        self.population_filter.pass_over(count);
+    }
+}
+
+/// Hands the files of the population on, and counts them.
+pub struct ListSink<'a> {
+    /// Decides which files these are, and counts them.
+    pub population_filter: &'a PopulationFilter<'a>,
+    /// Receives them.
+    pub to: &'a dyn Listed,
+}
+
+impl CatalogSink for ListSink<'_> {
+    fn take(&self, entries: &EntryBatch) -> ControlFlow<()> {
+        let mut files = Vec::with_capacity(entries.len());
+        let counted = self.population_filter.count_batch(entries, |entry, _| files.push(entry));
+        self.to.files(&files);
+        counted?;
+        ControlFlow::Continue(())
+    }
+
+    fn restart(&self) {
+        self.population_filter.reset();
+        self.to.restarts();
     }
 
     fn pass_over(&self, count: u64) {

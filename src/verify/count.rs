@@ -1,13 +1,13 @@
-//! How many files a run would choose from, for `bkverify plan`: what a run does up to the draw, for
-//! a short time, restoring nothing.
+//! The files that a run would choose from, for `bkverify plan` and `bkverify coverage`: what a run
+//! does up to the draw, restoring nothing.
 
 use std::time::{Duration, Instant};
 
-use crate::backup::{self, Context, Listing};
+use crate::backup::{self, Context, Entry, Listing, Needs};
 use crate::cancel::CancelToken;
 use crate::plan::Plan;
 
-use super::catalog::{CountSink, PopulationFilter};
+use super::catalog::{ListSink, PopulationFilter};
 use super::pairing::Pairing;
 use super::sample::Ranker;
 use super::{Error, Filter, LISTING_THREADS, Silent};
@@ -29,14 +29,40 @@ pub struct Counted {
     pub damaged: bool,
 }
 
-/// Opens the backup that the plan names, pairs it with the originals and counts, for `limit` at
-/// most. The backup may be read from memory: nothing is proven here.
+/// Receives the files that a run would choose from. Called by many threads at once.
+pub trait Listed: Sync {
+    /// These files were listed.
+    fn files(&self, files: &[Entry<'_>]);
+
+    /// The listing begins again: what was listed so far does not count.
+    fn restarts(&self);
+}
+
+/// Keeps nothing.
+struct Nowhere;
+
+impl Listed for Nowhere {
+    fn files(&self, _: &[Entry<'_>]) {}
+
+    fn restarts(&self) {}
+}
+
+/// Counts the files that a run would choose from, for `limit` at most.
+///
+/// # Errors
+/// As for [`list`].
+pub fn count(plan: &Plan, limit: Duration) -> Result<Counted, Error> {
+    let cancel = CancelToken::new().with_deadline(Some(Instant::now() + limit));
+    list(plan, Needs::default(), &cancel, &Nowhere)
+}
+
+/// Opens the backup that the plan names, pairs it with the originals, and lists the files that a
+/// run would choose from, with what is needed of each. The backup may be read from memory: nothing is proven here.
 ///
 /// # Errors
 /// What a run would refuse up to the draw: a backup of no known format, one without files, one that
 /// has nothing in common with the originals.
-pub fn count(plan: &Plan, limit: Duration) -> Result<Counted, Error> {
-    let cancel = &CancelToken::new().with_deadline(Some(Instant::now() + limit));
+pub fn list(plan: &Plan, needs: Needs, cancel: &CancelToken, to: &dyn Listed) -> Result<Counted, Error> {
     let filter = Filter::new(&plan.draw.filters)?;
     let context = Context::new(cancel.clone()).with_threads(plan.engine.threads.min(LISTING_THREADS));
     let backup = backup::open(&plan.target.backup, &context)?;
@@ -46,7 +72,9 @@ pub fn count(plan: &Plan, limit: Duration) -> Result<Counted, Error> {
     let ranker = Ranker::new(&plan.draw.seed);
     let population_filter =
         PopulationFilter::new(&filter, &pairing, &ranker, &Silent, None, cancel, plan.started.into());
-    let listing = backup.catalog(filter.needs(), &context, &CountSink::new(&population_filter, None))?;
+    let own = filter.needs();
+    let needs = Needs { size: needs.size || own.size, mtime: needs.mtime || own.mtime };
+    let listing = backup.catalog(needs, &context, &ListSink { population_filter: &population_filter, to })?;
     let whole = !matches!(listing, Listing::Stopped) && !cancel.is_cancelled();
     let damaged = matches!(listing, Listing::Damaged(_));
     let population = population_filter.population(whole);

@@ -50,7 +50,7 @@ mod total;
 pub mod verdict;
 mod work;
 
-pub use count::{Counted, count};
+pub use count::{Counted, Listed, count, list};
 pub use error::Error;
 pub use filter::Filter;
 pub use memory::Memory;

@@ -1,18 +1,20 @@
 //! How much of a backup was verified how recently?
 
+use std::path::PathBuf;
 use std::sync::Mutex;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::row::{self, moment};
-use crate::backup::escape;
+use crate::backup::{escape, unescape};
 use crate::history::coverage::{Amount, KnownFile, Oldest, Remembered, WINDOWS, cuts};
 use crate::ledger::error::Error;
 use crate::ledger::open::Ledger;
 use crate::ledger::target;
 use crate::lock::lock;
 use crate::plan::Target;
+use crate::platform;
 use crate::verify::memory::PathKey;
 
 /// So many runs are looked through for one that listed the whole backup.
@@ -206,4 +208,29 @@ impl Files {
     pub fn remembered(&self, now: Timestamp) -> Result<Remembered, Error> {
         remembered(&lock(&self.ledger), self.target, now)
     }
+}
+
+/// Where a backup is, and the folders of its originals.
+type Place = (PathBuf, Vec<PathBuf>);
+
+/// Every backup of this machine that was ever verified, with its originals.
+///
+/// # Errors
+/// If the ledger cannot be read.
+pub fn places(ledger: &Ledger) -> Result<Vec<Place>, Error> {
+    let path = |text: &str| platform::path_from_bytes(&unescape(text)).into_owned();
+    let read = || -> rusqlite::Result<Vec<Place>> {
+        let mut statement = ledger.connection().prepare("SELECT backup, originals FROM targets")?;
+        let places = statement.query_map([], |row| {
+            let (backup, originals): (String, String) = (row.get(0)?, row.get(1)?);
+            // A map is FROM=TO, but a folder may have = in its name, too.
+            let originals = originals.lines().flat_map(|text| {
+                let to = text.split_once('=').map(|(_, to)| path(to));
+                [Some(path(text)), to].into_iter().flatten().collect::<Vec<_>>()
+            });
+            Ok((path(&backup), originals.collect()))
+        })?;
+        places.collect()
+    };
+    read().map_err(|error| ledger.failed(error))
 }

@@ -51,7 +51,7 @@ fn of_job(ledger: &Ledger, job: &Job) -> rusqlite::Result<JobRuns> {
         last => (None, last),
     };
     let passed = newest(&format!("AND exit = {}", ExitCode::Pass as i64))?;
-    Ok(JobRuns { job: job.clone(), last, passed, running })
+    Ok(JobRuns { job: job.clone(), last, passed, running, note: None })
 }
 
 /// The job of the newest run over the same backup and originals as the last run of this job, if

@@ -9,7 +9,7 @@ mod report;
 mod row;
 mod runs;
 
-pub use coverage::{Files, remembered, targets};
+pub use coverage::{Files, places, remembered, targets};
 pub use file::{Asked, file};
 pub use jobs::{jobs, known_jobs, metrics, successor};
 pub use report::{StoredReport, report};
