@@ -107,7 +107,7 @@ fn of_runs(arguments: &HistoryArgs, ledger: &Ledger, environment: &Environment) 
 
 fn no_run(arguments: &HistoryArgs, ledger: &Ledger) -> Result<Error, Error> {
     let known = ask::known_jobs(ledger).map_err(answers::unknown)?;
-    let names: Vec<_> = known.iter().flatten().map(String::as_str).collect();
+    let names: Vec<_> = known.iter().filter_map(|subject| subject.job.as_deref()).collect();
     let unknown = |message: String| Error::new(ExitCode::Incomplete, message);
     Ok(match &arguments.job {
         Some(job) if arguments.since.is_none() && names.is_empty() => {

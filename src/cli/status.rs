@@ -18,7 +18,8 @@ use crate::backup::path_text;
 use crate::exit::ExitCode;
 use crate::history::status::{EXIT_CODES, FORM, JobRuns, MAX_AGE, Status, line};
 use crate::history::{json, metrics};
-use crate::ledger::{self, Ledger, ask};
+use crate::ledger::ask::{self, Subject};
+use crate::ledger::{self, Ledger};
 use crate::output::Output;
 
 /// Flags of the status.
@@ -71,7 +72,7 @@ pub fn run(arguments: &StatusArgs, environment: &Environment) -> Result<ExitCode
         Err(problem) => Status::unknown(problem, max_age, &clock),
     };
     if let Ok(ledger) = &opened {
-        write_metrics(arguments, &status, ledger, environment)?;
+        write_metrics(arguments, config.as_ref(), ledger, environment)?;
     }
     write_json(arguments, &status, opened.as_ref().ok(), environment)?;
     if !answers::takes_stdout(&[arguments.json.as_ref(), arguments.metrics.as_ref()]) {
@@ -91,62 +92,53 @@ fn jobs(
     config: Option<&Config>,
     ledger: &Ledger,
 ) -> Result<Vec<JobRuns>, ledger::Error> {
-    let known = ask::known_jobs(ledger)?;
-    let (names, notes) = names(arguments, config, ledger, known)?;
-    let mut jobs = ask::jobs(ledger, &names)?;
-    for (job, note) in jobs.iter_mut().zip(notes) {
-        job.note = note;
+    let subjects = subjects(arguments, config, ledger)?;
+    let mut jobs = ask::jobs(ledger, &subjects)?;
+    let place = config.map(|config| path_text(&config.place)).unwrap_or_default();
+    for job in &mut jobs {
+        let is_odd = job.job.as_ref().is_some_and(|name| {
+            config.is_some_and(|config| !config.jobs.is_empty() && !config.jobs.contains_key(name))
+        });
+        job.note = is_odd.then(|| format!("it is not in {place}"));
     }
     Ok(jobs)
 }
 
-/// A job by its name; `None` for runs without one.
-type Job = Option<String>;
-
-/// The names of the jobs, each with what the configuration says about it, if that is odd.
-fn names(
+/// The jobs that are asked for: by default all of the configuration, and then those of the ledger.
+fn subjects(
     arguments: &StatusArgs,
     config: Option<&Config>,
     ledger: &Ledger,
-    known: Vec<Job>,
-) -> Result<(Vec<Job>, Vec<Option<String>>), ledger::Error> {
-    let place = config.map(|config| path_text(&config.place)).unwrap_or_default();
-    let is_configured = |name: &str| config.is_some_and(|config| config.jobs.contains_key(name));
-    let lacks_it = |name: &str| {
-        let is_odd = config.is_some_and(|config| !config.jobs.is_empty()) && !is_configured(name);
-        is_odd.then(|| format!("it is not in {place}"))
-    };
+) -> Result<Vec<Subject>, ledger::Error> {
     if !arguments.job.is_empty() {
-        let names = arguments.job.iter();
-        return Ok(names.map(|name| (Some(name.clone()), lacks_it(name))).unzip());
+        return Ok(arguments.job.iter().map(|name| Subject::job(name)).collect());
     }
-    let configured: Vec<_> = config.iter().flat_map(|config| config.jobs.keys().cloned()).collect();
-    let mut found: Vec<(Job, Option<String>)> =
-        configured.iter().map(|name| (Some(name.clone()), None)).collect();
-    for job in known.iter().filter(|job| job.as_ref().is_some_and(|name| !is_configured(name))) {
+    let is_configured = |name: &str| config.is_some_and(|config| config.jobs.contains_key(name));
+    let configured = config.iter().flat_map(|config| config.jobs.keys());
+    let mut found: Vec<_> = configured.map(|name| Subject::job(name)).collect();
+    let known = ask::known_jobs(ledger)?;
+    for name in known.iter().filter_map(|subject| subject.job.as_deref()).filter(|name| !is_configured(name))
+    {
         // A job that was renamed goes on under its new name.
-        let successor = ask::successor(ledger, job)?.flatten();
-        if successor.is_none_or(|name| !is_configured(&name)) {
-            found.push((job.clone(), job.as_deref().and_then(lacks_it)));
+        if ask::successor(ledger, name)?.is_none_or(|successor| !is_configured(&successor)) {
+            found.push(Subject::job(name));
         }
     }
     // Runs without a job are single runs by hand, unless there is nothing else.
-    if found.is_empty() && known.contains(&None) {
-        found.push((None, None));
-    }
-    Ok(found.into_iter().unzip())
+    Ok(if found.is_empty() { known } else { found })
 }
 
 fn write_metrics(
     arguments: &StatusArgs,
-    status: &Status,
+    config: Option<&Config>,
     ledger: &Ledger,
     environment: &Environment,
 ) -> Result<(), Error> {
     let Some(output) = &arguments.metrics else { return Ok(()) };
-    let known = status.jobs.iter().filter(|job| job.last_run.is_some());
-    let of = |job: &_| ask::metrics(ledger, job, status.at);
-    let jobs: Vec<_> = known.map(|job| of(&job.job)).collect::<Result<_, _>>().map_err(answers::unknown)?;
+    let now = environment.now.timestamp();
+    let subjects = subjects(arguments, config, ledger).map_err(answers::unknown)?;
+    let of = |subject: &_| ask::metrics(ledger, subject, now);
+    let jobs: Vec<_> = subjects.iter().map(of).collect::<Result<_, _>>().map_err(answers::unknown)?;
     let make = || Ok(metrics::render(&jobs));
     let wanted = Wanted { flag: "metrics", begins: metrics::BEGINS, output: Some(output), make: &make };
     answers::write(ledger, &[wanted], environment)

@@ -4,8 +4,9 @@
 //! series for each job. Names follow its conventions: base units (seconds, bytes, ratio) at the
 //! end, `_total` for counters. The label is `bkverify_job` and not `job`, because Prometheus gives
 //! every series it scrapes a `job` of its own. Every series has this label, so that the files of
-//! several jobs hold no series twice.
+//! several jobs hold no series twice. Runs without a job are named by their backup.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use jiff::Timestamp;
@@ -163,11 +164,14 @@ fn windows(job: &JobMetrics, share: fn(&super::coverage::Window) -> Option<f64>)
 
 /// The file. A metric without any series is left out.
 pub fn render(jobs: &[JobMetrics]) -> String {
+    let mut names = BTreeSet::new();
+    // A series that stands in a file twice makes the whole file invalid.
+    let jobs: Vec<_> = jobs.iter().filter(|job| names.insert(name(job))).collect();
     let mut text = String::new();
     for metric in METRICS {
         let mut series = String::new();
-        for job in jobs {
-            let own = ("bkverify_job", job.job.clone().unwrap_or_default());
+        for job in &jobs {
+            let own = ("bkverify_job", name(job).to_owned());
             for (labels, value) in (metric.values)(job) {
                 let labels: Vec<_> = [own.clone()]
                     .into_iter()
@@ -184,6 +188,11 @@ pub fn render(jobs: &[JobMetrics]) -> String {
         }
     }
     text
+}
+
+/// The job, or for runs without one their backup.
+fn name(job: &JobMetrics) -> &str {
+    job.job.as_deref().or(job.last.as_ref().map(Run::name)).unwrap_or_default()
 }
 
 /// The value of a label: backslashes, quotes and line feeds are escaped.

@@ -120,6 +120,11 @@ impl Run {
         (took >= 0.0).then_some(took)
     }
 
+    /// What it is called beside others: by its job, or without one by its backup.
+    pub fn name(&self) -> &str {
+        self.job.as_deref().unwrap_or(&self.backup)
+    }
+
     /// When it ended; for a run that was killed, when it began.
     pub fn time(&self) -> Timestamp {
         self.ended.unwrap_or(self.started)

@@ -237,8 +237,14 @@ fn plain(text: &str) -> String {
     words::printable(text).into_owned()
 }
 
+/// What a job is called; runs without one by their backup.
+fn name(job: &JobStatus) -> Option<String> {
+    let backup = job.last_run.as_ref().map(|run| run.backup.as_str());
+    job.job.as_deref().map(|name| escape(name.as_bytes()).into_owned()).or(backup.map(plain))
+}
+
 fn text(job: &JobStatus, clock: &Clock) -> String {
-    let name = job.job.as_ref().map(|name| format!("{}: ", escape(name.as_bytes()))).unwrap_or_default();
+    let name = name(job).map(|name| format!("{name}: ")).unwrap_or_default();
     let running = job.running_since.map(|since| format!(", running since {}", clock.minute(since)));
     let running = running.unwrap_or_default();
     if job.state != State::Ok {
@@ -255,10 +261,8 @@ fn text(job: &JobStatus, clock: &Clock) -> String {
 
 /// The performance data of a job. With several jobs, each label begins with the name of its job.
 fn performance(job: &JobStatus, status: &Status, clock: &Clock) -> Vec<String> {
-    let prefix = match &job.job {
-        Some(name) if status.jobs.len() > 1 => format!("{} ", escape(name.as_bytes())),
-        _ => String::new(),
-    };
+    let prefix = name(job).filter(|_| status.jobs.len() > 1).map(|name| format!("{name} "));
+    let prefix = prefix.unwrap_or_default();
     let label = |name: &str| {
         // Labels hold neither = nor quotes.
         let label = format!("{prefix}{name}").replace(['=', '\'', '|'], "_");

@@ -29,7 +29,7 @@ pub fn targets(ledger: &Ledger, job: Option<&str>) -> Result<Vec<i64>, Error> {
     let connection = ledger.connection();
     let read = || -> rusqlite::Result<Vec<i64>> {
         if let Some(job) = job {
-            return Ok(target_of(connection, &Some(job.to_owned()))?.into_iter().collect());
+            return Ok(target_of(connection, job)?.into_iter().collect());
         }
         let sql = "SELECT target FROM runs GROUP BY target ORDER BY max(id) DESC";
         connection.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
@@ -38,8 +38,8 @@ pub fn targets(ledger: &Ledger, job: Option<&str>) -> Result<Vec<i64>, Error> {
 }
 
 /// The backup that the last run of a job verified.
-pub(super) fn target_of(connection: &Connection, job: &Option<String>) -> rusqlite::Result<Option<i64>> {
-    let sql = "SELECT target FROM runs WHERE job IS ? ORDER BY id DESC LIMIT 1";
+pub(super) fn target_of(connection: &Connection, job: &str) -> rusqlite::Result<Option<i64>> {
+    let sql = "SELECT target FROM runs WHERE job = ? ORDER BY id DESC LIMIT 1";
     connection.query_row(sql, [job], |row| row.get(0)).optional()
 }
 

@@ -11,7 +11,7 @@ mod runs;
 
 pub use coverage::{Files, places, remembered, targets};
 pub use file::{Asked, file};
-pub use jobs::{jobs, known_jobs, metrics, successor};
+pub use jobs::{Subject, jobs, known_jobs, metrics, successor};
 pub use report::{StoredReport, report};
 pub use runs::{RunsAsked, runs};
 

@@ -216,13 +216,13 @@ fn a_listing_is_looked_up_file_by_file() {
 fn a_job_is_told_by_its_newest_runs_and_by_no_other_job() {
     let state = tempfile::tempdir().unwrap();
     let state = state.path();
-    let job = |name: &str| Some(name.to_owned());
+    let job = Subject::job;
     conclude(state, &days_ago(3), &[], &samples::passed());
     conclude(state, &days_ago(2), &[], &samples::failed());
     let weekly = Plan { started: days_ago(1).started, ..plan("/other", Some("weekly")) };
     conclude(state, &weekly, &[], &samples::passed());
     assert_eq!(known_jobs(&ledger(state)).unwrap(), [job("nightly"), job("weekly")]);
-    let found = jobs(&ledger(state), &[job("nightly"), job("never"), None]).unwrap();
+    let found = jobs(&ledger(state), &[job("nightly"), job("never"), Subject::default()]).unwrap();
     let told = |run: &Option<Run>| run.as_ref().map(|run| run.id);
     assert_eq!(
         (told(&found[0].last), told(&found[0].passed), told(&found[0].running)),
@@ -242,13 +242,30 @@ fn a_job_that_was_renamed_has_a_successor() {
     let state = tempfile::tempdir().unwrap();
     let state = state.path();
     record(state, &days_ago(2), &[]);
-    let job = |name: &str| Some(name.to_owned());
-    assert_eq!(successor(&ledger(state), &job("nightly")).unwrap(), None);
+    let successor = |job: &str| successor(&ledger(state), job).unwrap();
+    assert_eq!(successor("nightly"), None);
     let renamed = Plan { started: days_ago(1).started, ..plan("/b", Some("every-night")) };
     record(state, &renamed, &[]);
-    assert_eq!(successor(&ledger(state), &job("nightly")).unwrap(), Some(job("every-night")));
-    assert_eq!(successor(&ledger(state), &job("every-night")).unwrap(), None);
-    assert_eq!(successor(&ledger(state), &job("never")).unwrap(), None);
+    assert_eq!(successor("nightly").as_deref(), Some("every-night"));
+    assert_eq!(successor("every-night"), None);
+    assert_eq!(successor("never"), None);
+}
+
+#[test]
+fn runs_without_a_job_are_told_apart_by_their_backups() {
+    let state = tempfile::tempdir().unwrap();
+    let state = state.path();
+    let bare = |backup: &str, days: u64| Plan { started: days_ago(days).started, ..plan(backup, None) };
+    conclude(state, &bare("/one", 2), &[], &samples::failed());
+    conclude(state, &bare("/two", 1), &[], &samples::passed());
+    let known = known_jobs(&ledger(state)).unwrap();
+    let results: Vec<_> =
+        jobs(&ledger(state), &known).unwrap().into_iter().map(|job| job.last.unwrap().result).collect();
+    assert_eq!(results, [RunState::Fail, RunState::Pass], "a pass of another backup hides no failure");
+    assert_eq!(Subject::of(&ledger(state), &bare("/two", 0)).unwrap().as_ref(), Some(&known[1]));
+    assert_eq!(Subject::of(&ledger(state), &bare("/three", 0)).unwrap(), None);
+    let found = metrics(&ledger(state), &known[0], now()).unwrap();
+    assert_eq!((found.passed, found.last.map(|run| run.id)), (Some(None), Some(1)));
 }
 
 #[test]
@@ -262,6 +279,6 @@ fn a_ledger_without_runs_answers_with_nothing() {
     let found = file(&ledger, &asked("a")).unwrap();
     assert_eq!((found.files, found.similar), (Vec::new(), Vec::new()));
     assert!(matches!(report(&ledger, 1).unwrap(), StoredReport::NoRun(None)));
-    let metrics = metrics(&ledger, &None, now()).unwrap();
+    let metrics = metrics(&ledger, &Subject::default(), now()).unwrap();
     assert_eq!((metrics.last, metrics.coverage), (None, None));
 }
