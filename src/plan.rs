@@ -39,7 +39,12 @@ impl Plan {
         Self {
             origin: Origin::default(),
             target,
-            draw: Draw { sample: SampleSize::default(), seed, filters: Filters::default() },
+            draw: Draw {
+                sample: SampleSize::default(),
+                seed,
+                seed_is_given: false,
+                filters: Filters::default(),
+            },
             claims: Claims::default(),
             engine: Engine::default(),
             limits: Limits::default(),
@@ -86,6 +91,8 @@ pub struct Draw {
     pub sample: SampleSize,
     /// Any text. It decides which files are drawn.
     pub seed: String,
+    /// Whether the user chose the seed. Otherwise a run that is taken up brings its own.
+    pub seed_is_given: bool,
     /// Which files are in the population.
     pub filters: Filters,
 }

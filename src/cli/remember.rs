@@ -9,10 +9,10 @@ use std::path::Path;
 use super::error::Error;
 use crate::backup::path_text;
 use crate::exit::ExitCode;
-use crate::ledger::{self, Judged, Known, Ledger, Locked, Recorder, RunLock, Start};
+use crate::ledger::{self, Judged, Known, Ledger, Locked, Recorder, RunLock, Start, Unfinished};
 use crate::plan::Plan;
 use crate::report::Model;
-use crate::verify::outcome::Outcome;
+use crate::verify::outcome::{Outcome, Population};
 use crate::verify::{Memory, Observer, PickRecord};
 
 /// The memory of a run. Without a ledger, it knows nothing and records nothing.
@@ -20,6 +20,7 @@ use crate::verify::{Memory, Observer, PickRecord};
 pub struct Remembered {
     lock: Option<RunLock>,
     open: Option<Open>,
+    unfinished: Option<Unfinished>,
     warnings: Vec<String>,
 }
 
@@ -52,13 +53,43 @@ impl Remembered {
                 }
             }
         }
-        let start =
-            Start { lock: remembered.lock.as_ref().map(|lock| lock.name().to_owned()), ..Start::default() };
-        match open(state, plan, &start) {
+        match remembered.open(state, plan) {
             Ok(open) => remembered.open = Some(open),
             Err(error) => remembered.warnings = vec![nothing_recorded(&error)],
         }
         Ok(remembered)
+    }
+
+    /// Opens the ledger, finds the run to take up if the plan says so, and begins to record.
+    fn open(&mut self, state: &Path, plan: &Plan) -> Result<Open, ledger::Error> {
+        let ledger = Ledger::open(state)?;
+        let known = Known::new(ledger.reader()?, &plan.target, plan.engine.hash)?;
+        let judged = Judged::new(ledger.reader()?, &plan.target)?;
+        let lock = self.lock.as_ref().map(RunLock::name);
+        if plan.limits.resume {
+            let found = ledger::unfinished(&ledger, plan, lock)?;
+            self.unfinished = found.filter(|found| !plan.draw.seed_is_given || found.seed == plan.draw.seed);
+        }
+        let start = Start {
+            lock: lock.map(str::to_owned),
+            session: self.unfinished.as_ref().map_or(1, |found| found.resumed.sessions() + 1),
+            resumes: self.unfinished.as_ref().map(|found| found.run),
+        };
+        let mut plan = plan.clone();
+        self.take_up(&mut plan);
+        Ok(Open { known, judged, recorder: Recorder::start(ledger, &plan, &start) })
+    }
+
+    /// Makes the plan draw the files of the run that is taken up.
+    pub fn take_up(&self, plan: &mut Plan) {
+        if let Some(found) = &self.unfinished {
+            plan.draw.seed.clone_from(&found.seed);
+        }
+    }
+
+    /// Whether a run is taken up that ended early.
+    pub fn is_resumed(&self) -> bool {
+        self.unfinished.is_some()
     }
 
     /// What is known from before the run.
@@ -66,6 +97,7 @@ impl Remembered {
         Memory {
             ledger: self.open.as_ref().map(|open| &open.known as _),
             last_judged: self.open.as_ref().map(|open| &open.judged as _),
+            resumed: self.unfinished.as_ref().map(|found| &found.resumed),
             ..Memory::default()
         }
     }
@@ -94,6 +126,12 @@ impl Remembered {
 }
 
 impl Observer for Remembered {
+    fn catalog_done(&self, population: &Population) {
+        if let Some(open) = &self.open {
+            open.recorder.catalog_done(population);
+        }
+    }
+
     fn judged(&self, pick: &PickRecord) {
         if let Some(open) = &self.open {
             open.recorder.judged(pick);
@@ -105,13 +143,6 @@ impl Observer for Remembered {
             open.recorder.concluded(outcome);
         }
     }
-}
-
-fn open(state: &Path, plan: &Plan, start: &Start) -> Result<Open, ledger::Error> {
-    let ledger = Ledger::open(state)?;
-    let known = Known::new(ledger.reader()?, &plan.target, plan.engine.hash)?;
-    let judged = Judged::new(ledger.reader()?, &plan.target)?;
-    Ok(Open { known, judged, recorder: Recorder::start(ledger, plan, start) })
 }
 
 fn already_running(state: &Path, holder: Option<&ledger::Holder>) -> Error {

@@ -72,11 +72,12 @@ pub fn resolve(flags: Verify, config: Option<&Config>, environment: &Environment
         maps: settings.map,
         restore_to: settings.restore_to.unwrap_or_default(),
     };
+    let seed_is_given = settings.seed.is_some();
     let seed = settings.seed.unwrap_or_else(|| environment.fresh_seed.clone());
     Ok(Plan {
         origin: Origin { job, config: place },
         target,
-        draw: Draw { sample, seed, filters },
+        draw: Draw { sample, seed, seed_is_given, filters },
         claims,
         engine,
         limits: Limits {

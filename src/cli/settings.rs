@@ -242,14 +242,6 @@ settings! {
             example: "\"2h\"",
             plan: |plan| plan.limits.time_limit.map(show::duration).into_iter().collect(),
         }
-        /// Remember runs and files in this folder; none remembers nothing [default: the state folder
-        /// of this machine or user; see bkverify plan]
-        #[arg(long, value_name = "DIR|none", help_heading = HOW)]
-        #[serde(deserialize_with = "state_folder")]
-        state: Option<StateFolder> {
-            example: "\"/var/lib/bkverify\"",
-            plan: |plan| vec![show::state(plan.outputs.state.as_deref())],
-        }
         /// Go on where the last run ended early, with the same files and one statement for all of
         /// it; if there is none, begin a new one
         #[arg(long, value_name = "BOOL", help_heading = HOW, num_args = 0..=1)]
@@ -257,6 +249,14 @@ settings! {
         resume: Option<bool> {
             example: "true",
             plan: |plan| show::resume(&plan.limits),
+        }
+        /// Remember runs and files in this folder; none remembers nothing [default: the state folder
+        /// of this machine or user; see bkverify plan]
+        #[arg(long, value_name = "DIR|none", help_heading = HOW)]
+        #[serde(deserialize_with = "state_folder")]
+        state: Option<StateFolder> {
+            example: "\"/var/lib/bkverify\"",
+            plan: |plan| vec![show::state(plan.outputs.state.as_deref())],
         }
     }
     flattened {

@@ -14,20 +14,36 @@ use crate::{progress, report, verify};
 
 /// Verifies as flags and configuration say.
 pub fn run(flags: Verify, environment: &Environment) -> Result<ExitCode, Error> {
-    execute(&resolve::plan(flags, environment)?)
-}
-
-fn execute(plan: &Plan) -> Result<ExitCode, Error> {
+    let mut plan = resolve::plan(flags, environment)?;
     let cancel = CancelToken::new();
     signals::install(&cancel)?;
+    if let Some(done) = execute(&plan, &cancel)? {
+        return Ok(done);
+    }
+    // The run that was to be taken up cannot be: a new one begins.
+    plan.limits.resume = false;
+    execute(&plan, &cancel).map(|done| done.unwrap_or(ExitCode::Unusable))
+}
+
+/// Verifies once. Returns no exit code if an earlier run was to be taken up, but the backup lists
+/// other files than when it began.
+fn execute(plan: &Plan, cancel: &CancelToken) -> Result<Option<ExitCode>, Error> {
     let remembered = Remembered::begin(plan)?;
     warn(remembered.warnings().iter().cloned());
+    let mut plan = plan.clone();
+    remembered.take_up(&mut plan);
+    let plan = &plan;
     let progress = progress::for_plan(&plan.outputs.terminal);
     let observers = [&*progress, &remembered as &dyn Observer];
-    let done = verify::run(plan, remembered.memory(), &cancel, &Observers(&observers));
+    let done = verify::run(plan, remembered.memory(), cancel, &Observers(&observers));
     drop(progress);
     let outcome = match done {
         Ok(outcome) => outcome,
+        Err(error @ verify::Error::OtherPopulation) if remembered.is_resumed() => {
+            warn([format!("{error}; a new one begins")]);
+            warn(remembered.finish(&failure(plan, error).1));
+            return Ok(None);
+        }
         Err(error) => {
             let (error, failure) = failure(plan, error);
             warn(remembered.finish(&failure));
@@ -41,7 +57,7 @@ fn execute(plan: &Plan) -> Result<ExitCode, Error> {
         Err(error) if model.has_failures() => Error::from(error).print(),
         written => written?,
     }
-    Ok(model.exit_code)
+    Ok(Some(model.exit_code))
 }
 
 /// Tells a person what could not be remembered. It changes nothing about the run.

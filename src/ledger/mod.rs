@@ -22,6 +22,7 @@ mod open;
 pub mod picks;
 mod prune;
 mod recorder;
+mod resume;
 mod row;
 mod run;
 pub mod schema;
@@ -38,6 +39,7 @@ pub use lock::{Holder, Locked, RunLock};
 pub use open::{FILE_NAME, Ledger};
 pub use prune::{Pruned, prune};
 pub use recorder::Recorder;
+pub use resume::{Unfinished, unfinished};
 pub use run::Start;
 pub use target::fingerprint;
 

@@ -18,7 +18,7 @@ use rusqlite::ErrorCode;
 use crate::lock::{lock, wait, wait_for};
 use crate::plan::Plan;
 use crate::report::Model;
-use crate::verify::outcome::Outcome;
+use crate::verify::outcome::{Outcome, Population};
 use crate::verify::tally::LISTED_MAX;
 use crate::verify::verdict::Verdict;
 use crate::verify::{Observer, PickRecord};
@@ -67,9 +67,18 @@ struct Buffer {
 struct Waiting {
     rows: Vec<Row>,
     bytes: usize,
+    /// What the run draws from: how many files, and their digest.
+    population: Option<(u64, String)>,
     end: Option<End>,
     /// The writer has failed and takes no more rows.
     failed: bool,
+}
+
+/// What the writer does next.
+struct Taken {
+    rows: Vec<Row>,
+    population: Option<(u64, String)>,
+    end: Option<End>,
 }
 
 /// The end of a run.
@@ -131,9 +140,16 @@ impl Drop for Recorder {
 impl Observer for Recorder {
     fn judged(&self, pick: &PickRecord) {
         let listed = &self.listed[usize::from(pick.verdict.is_alarm())];
-        let keep_record =
-            pick.verdict != Verdict::Verified && listed.fetch_add(1, Ordering::Relaxed) < LISTED_MAX;
+        // A later session looks at pending ones again, too.
+        let is_finding = pick.verdict != Verdict::Verified || pick.pending.is_some();
+        let keep_record = is_finding && listed.fetch_add(1, Ordering::Relaxed) < LISTED_MAX;
         self.buffer.add(Row::new(pick, keep_record));
+    }
+
+    fn catalog_done(&self, population: &Population) {
+        if population.whole {
+            lock(&self.buffer.waiting).population = Some((population.files, population.digest.clone()));
+        }
     }
 
     fn concluded(&self, outcome: &Outcome) {
@@ -168,7 +184,10 @@ impl Buffer {
         // The row of the run is made first, so that a run that is killed has one.
         attempt(&mut writer, patience, |writer| writer.write(&[]))?;
         loop {
-            let (rows, end) = self.take();
+            let Taken { rows, population, end } = self.take();
+            if let Some(population) = population {
+                attempt(&mut writer, patience, |writer| writer.population(&population))?;
+            }
             if !rows.is_empty() {
                 attempt(&mut writer, patience, |writer| writer.write(&rows))?;
             }
@@ -183,7 +202,7 @@ impl Buffer {
     }
 
     /// Waits until there is something to do, and takes it.
-    fn take(&self) -> (Vec<Row>, Option<End>) {
+    fn take(&self) -> Taken {
         let due = Instant::now() + EVERY;
         let mut waiting = lock(&self.waiting);
         while waiting.end.is_none() && !waiting.is_much() {
@@ -194,7 +213,11 @@ impl Buffer {
             waiting = wait_for(&self.work, waiting, left);
         }
         waiting.bytes = 0;
-        let taken = (std::mem::take(&mut waiting.rows), waiting.end.take());
+        let taken = Taken {
+            rows: std::mem::take(&mut waiting.rows),
+            population: waiting.population.take(),
+            end: waiting.end.take(),
+        };
         drop(waiting);
         self.room.notify_all();
         taken

@@ -18,6 +18,8 @@ pub(super) struct Row {
     pub(super) mtime: Option<i64>,
     /// The hash of both sides, if they were found equal.
     pub(super) hash: Option<Hash>,
+    /// A time that the pick confirms the backup to be newer than.
+    pub(super) confirmed: Option<i64>,
     /// The whole record, if it is a finding that is kept.
     pub(super) record: Option<Box<PickRecord>>,
 }
@@ -33,6 +35,7 @@ impl Row {
             size: pick.restored_size.or(pick.recorded_size),
             mtime: pick.recorded_mtime.and_then(times::to_nanos),
             hash: pick.hashes.filter(|_| verified).map(|hashes| hashes.restored),
+            confirmed: pick.confirmed_mtime.and_then(times::to_nanos),
             record: keep_record.then(|| Box::new(pick.clone())),
         }
     }

@@ -5,8 +5,9 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::plan::Plan;
 use crate::report::Model;
-use crate::report::model::SizePart;
+use crate::report::model::{PlanPart, SizePart};
 use crate::verify::memory::RunNumber;
+use crate::verify::outcome::Incomplete;
 use crate::verify::strategy;
 
 use super::{picks, times};
@@ -40,6 +41,7 @@ pub(super) struct Beginning {
     seed: String,
     strategy: String,
     sample: String,
+    draw: [u8; 32],
     session: i64,
     resumes: Option<i64>,
 }
@@ -54,6 +56,7 @@ impl Beginning {
             strategy: strategy::for_sample(plan.draw.sample).name().to_owned(),
             // A size is a name and a number, which always become text.
             sample: serde_json::to_string(&SizePart::from(plan.draw.sample)).unwrap_or_default(),
+            draw: draw(plan),
             session: start.session.cast_signed(),
             resumes: start.resumes.map(u64::cast_signed),
         }
@@ -66,8 +69,8 @@ impl Beginning {
             mark_killed(connection, lock)?;
         }
         connection.execute(
-            "INSERT INTO runs (target, job, lock, started, session, resumes, seed, strategy, sample)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO runs (target, job, lock, started, session, resumes, seed, strategy, sample, draw)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             params![
                 target,
                 self.job,
@@ -77,11 +80,51 @@ impl Beginning {
                 self.resumes,
                 self.seed,
                 self.strategy,
-                self.sample
+                self.sample,
+                self.draw,
             ],
         )?;
         Ok(connection.last_insert_rowid().cast_unsigned())
     }
+}
+
+/// What decides the draw of a plan beside the seed: BLAKE3, in its key derivation mode with the
+/// context string `bkverify 2026 ledger draw v1`, over the JSON of the sample, the filters and the
+/// confidence, as the report has them.
+pub(super) fn draw(plan: &Plan) -> [u8; 32] {
+    let PlanPart { sample, filters, confidence, .. } = PlanPart::new(plan);
+    // These are numbers and texts, which always become JSON.
+    let json = serde_json::to_vec(&(sample, filters, confidence)).unwrap_or_default();
+    blake3::derive_key("bkverify 2026 ledger draw v1", &json)
+}
+
+/// Records what the run draws from, which is known once the backup is listed.
+pub(super) fn set_population(
+    connection: &Connection,
+    run: RunNumber,
+    (files, digest): &(u64, String),
+) -> rusqlite::Result<()> {
+    let files = i64::try_from(*files).unwrap_or(i64::MAX);
+    let sql = "UPDATE runs SET files = ?, digest = ? WHERE id = ?";
+    connection.execute(sql, params![files, digest, run.cast_signed()]).map(|_| ())
+}
+
+/// Records the newest time in the backup that a pick confirmed.
+pub(super) fn set_newest(connection: &Connection, run: RunNumber, newest: i64) -> rusqlite::Result<()> {
+    let sql = "UPDATE runs SET newest = max(coalesce(newest, ?1), ?1) WHERE id = ?2";
+    connection.execute(sql, (newest, run.cast_signed())).map(|_| ())
+}
+
+/// Whether a later run should take up one with this report: something outside ended it. A run that
+/// took another one up and then failed leaves that one to be taken up again.
+fn is_resumable(model: &Model, resumes: Option<i64>) -> bool {
+    let is_ended_early = matches!(
+        model.incomplete,
+        Some(
+            Incomplete::Interrupted | Incomplete::TimeLimit | Incomplete::Budget | Incomplete::RestoreFolder
+        )
+    );
+    is_ended_early || (model.error.is_some() && resumes.is_some())
 }
 
 /// Marks the runs that held this lock and never ended. What they had judged is counted now.
@@ -97,7 +140,7 @@ fn mark_killed(connection: &Connection, lock: &str) -> rusqlite::Result<()> {
             bad += i64::from(pick.verdict.is_bad());
         })?;
         connection.execute(
-            "UPDATE runs SET died = 1, judged = ?, verified = ?, bad = ? WHERE id = ?",
+            "UPDATE runs SET died = 1, resumable = 1, judged = ?, verified = ?, bad = ? WHERE id = ?",
             (judged, verified, bad, run),
         )?;
     }
@@ -105,18 +148,24 @@ fn mark_killed(connection: &Connection, lock: &str) -> rusqlite::Result<()> {
 }
 
 /// Completes the row of a run with its report.
-pub(super) fn finish(connection: &Connection, run: RunNumber, model: &Model) -> rusqlite::Result<()> {
+pub(super) fn finish(
+    connection: &Connection,
+    run: RunNumber,
+    beginning: &Beginning,
+    model: &Model,
+) -> rusqlite::Result<()> {
     let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     let ended = model.finished.map(|time| time.as_millisecond());
     let started = model.started.map_or(0, |time| time.as_millisecond());
     let has_outcome = model.error.is_none();
     let known = |value: u64| has_outcome.then(|| number(value));
     connection.execute(
-        "UPDATE runs SET ended = ?, exit = ?, strategy = ?, files = ?, bytes = ?, digest = ?, wanted = ?,
+        "UPDATE runs SET ended = ?, exit = ?, resumable = ?, strategy = ?, files = ?, bytes = ?, digest = ?, wanted = ?,
              judged = ?, verified = ?, bad = ?, report = ? WHERE id = ?",
         params![
             ended.unwrap_or(started),
             model.exit_code as i64,
+            is_resumable(model, beginning.resumes),
             model.sample.strategy,
             known(model.population.files),
             model.population.bytes.map(number),

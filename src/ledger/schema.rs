@@ -11,7 +11,9 @@
 //! - `runs`: one row for every run, from its start on. `ended` and `exit` are empty while it runs.
 //!   If it was killed, they stay empty, and the next run of the same job sets `died`. What is only
 //!   known at the end (`files` to `bad`) is empty until then. `sample` is JSON, as in the report's
-//!   plan. `report` is the whole JSON report, compressed with zstd. `lock` is the name of the file
+//!   plan. `draw` identifies what decides the draw beside the seed, so that only a run that draws the
+//!   same can take this one up; `resumable` says whether one should; `newest` is the newest time in
+//!   the backup that a pick confirmed, in nanoseconds. `report` is the whole JSON report, compressed with zstd. `lock` is the name of the file
 //!   whose lock the run holds.
 //! - `files`: one narrow row for every file that was ever judged. `run` judged it last, and
 //!   `verdict` is the number of that verdict. It is small because the strategy `coverage` reads all
@@ -57,6 +59,9 @@ CREATE TABLE runs (
     seed TEXT NOT NULL,
     strategy TEXT NOT NULL,
     sample TEXT NOT NULL,
+    draw BLOB NOT NULL,
+    newest INTEGER,
+    resumable INTEGER NOT NULL DEFAULT 0,
     files INTEGER,
     bytes INTEGER,
     digest TEXT,

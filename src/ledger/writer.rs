@@ -61,9 +61,20 @@ impl Writer {
         batch.files(&transaction, &sorted)?;
         batch.picks(&transaction, &sorted)?;
         batch.findings(&transaction, &sorted)?;
+        if let Some(newest) = rows.iter().filter_map(|row| row.confirmed).max() {
+            run::set_newest(&transaction, run, newest)?;
+        }
         transaction.commit()?;
         self.ids = Some((target, run));
         Ok(())
+    }
+
+    /// Records what the run draws from: how many files, and their digest.
+    pub(super) fn population(&mut self, population: &(u64, String)) -> rusqlite::Result<()> {
+        let connection = self.ledger.connection();
+        let (target, run) = ids(connection, self.ids, &self.target, &self.beginning)?;
+        self.ids = Some((target, run));
+        run::set_population(connection, run, population)
     }
 
     /// Completes the row of the run. `stale` are picks that turned out to be stale after they were
@@ -75,7 +86,7 @@ impl Writer {
         for record in stale {
             rejudge(&transaction, target, run, record)?;
         }
-        run::finish(&transaction, run, model)?;
+        run::finish(&transaction, run, &self.beginning, model)?;
         transaction.commit()?;
         self.ids = Some((target, run));
         Ok(())

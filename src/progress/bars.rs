@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
+use crate::verify::outcome::Population;
 use crate::verify::{Observer, PickRecord};
 use crate::words;
 
@@ -57,7 +58,7 @@ impl Observer for Bars {
         self.catalog.inc(files);
     }
 
-    fn catalog_done(&self, _files: u64) {
+    fn catalog_done(&self, _population: &Population) {
         self.catalog.finish_and_clear();
     }
 

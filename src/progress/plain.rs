@@ -142,6 +142,7 @@ fn millis(time: Duration) -> u64 {
 mod tests {
     use super::super::pick;
     use super::*;
+    use crate::verify::outcome::Population;
     use crate::verify::verdict::Verdict;
     use std::sync::Arc;
 
@@ -162,7 +163,7 @@ mod tests {
         let shared = Shared::default();
         let plain = Plain::every(interval, Box::new(shared.clone()), verbose);
         plain.cataloged(1_200);
-        plain.catalog_done(1_200);
+        plain.catalog_done(&Population::default());
         plain.verify_starts(Some(2));
         plain.judged(&pick(Verdict::Verified, 1 << 20, b"a\x1bb"));
         plain.judged(&pick(Verdict::Corrupt, 1 << 20, b"c"));

@@ -107,7 +107,7 @@ impl<'a> Flow<'a> {
             return Err(Error::OtherPopulation);
         }
         self.tell_judges();
-        self.observer.catalog_done(population.files);
+        self.observer.catalog_done(&population);
         let DrawnSample { wanted, picks, .. } = draw;
         let (catalog_time, clock) = (clock.elapsed(), Instant::now());
         let drawn = self.judge_sample(picks, wanted)?;
@@ -159,7 +159,7 @@ impl<'a> Flow<'a> {
             }
             let population = self.population(whole, &damage)?;
             self.tell_judges();
-            self.observer.catalog_done(population.files);
+            self.observer.catalog_done(&population);
             listed = Some(population);
         }
         self.population_filter.reset();

@@ -3,7 +3,7 @@
 use crate::backup::Description;
 use crate::plan::Plan;
 
-use super::outcome::Outcome;
+use super::outcome::{Outcome, Population};
 use super::record::PickRecord;
 
 /// Receives the events of a run. The methods are called from many threads at once, up to a million
@@ -17,8 +17,9 @@ pub trait Observer: Sync {
     /// `files` more files were listed.
     fn cataloged(&self, _files: u64) {}
 
-    /// The catalog is complete: the population has `files` files.
-    fn catalog_done(&self, _files: u64) {}
+    /// The backup was listed, before any file is judged. Not told if files are judged while it is
+    /// listed.
+    fn catalog_done(&self, _population: &Population) {}
 
     /// Restoring and comparing begins, with this many picks if the number is known.
     fn verify_starts(&self, _picks: Option<u64>) {}
@@ -66,8 +67,8 @@ impl Observer for Observers<'_> {
         self.0.iter().for_each(|each| each.cataloged(files));
     }
 
-    fn catalog_done(&self, files: u64) {
-        self.0.iter().for_each(|each| each.catalog_done(files));
+    fn catalog_done(&self, population: &Population) {
+        self.0.iter().for_each(|each| each.catalog_done(population));
     }
 
     fn verify_starts(&self, picks: Option<u64>) {
