@@ -29,6 +29,7 @@ mod local;
 mod man;
 #[cfg(test)]
 mod manual_tests;
+mod metrics;
 mod mistakes;
 mod paths;
 mod plan;

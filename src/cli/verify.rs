@@ -4,7 +4,7 @@ use super::environment::Environment;
 use super::error::{self, Error};
 use super::invocation::Verify;
 use super::remember::Remembered;
-use super::{resolve, signals};
+use super::{metrics, resolve, signals};
 use crate::cancel::CancelToken;
 use crate::exit::ExitCode;
 use crate::plan::Plan;
@@ -47,11 +47,13 @@ fn execute(plan: &Plan, cancel: &CancelToken) -> Result<Option<ExitCode>, Error>
         Err(error) => {
             let (error, failure) = failure(plan, error);
             warn(remembered.finish(&failure));
+            warn(metrics::write(plan, &failure));
             return Err(error);
         }
     };
     let model = Model::new(plan, Ok(&outcome));
     warn(remembered.finish(&model));
+    warn(metrics::write(plan, &model));
     match report::write_all(plan, &model) {
         // That a report is lost must not hide that the backup is bad.
         Err(error) if model.has_failures() => Error::from(error).print(),

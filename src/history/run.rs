@@ -191,9 +191,16 @@ impl Run {
 pub struct Told {
     headline: String,
     error: Option<serde::de::IgnoredAny>,
+    plan: ToldPlan,
     population: ToldPopulation,
     counts: ToldCounts,
     assurance: Option<Bound>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+struct ToldPlan {
+    filters: serde_json::Value,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -217,8 +224,14 @@ impl Told {
         serde_json::from_slice(json)
     }
 
+    /// Which files the run chose from.
+    pub fn filters(&self) -> &serde_json::Value {
+        &self.plan.filters
+    }
+
     fn of(report: &Model) -> Self {
         Self {
+            plan: ToldPlan { filters: serde_json::to_value(&report.plan.filters).unwrap_or_default() },
             headline: report.headline.clone(),
             error: report.error.as_ref().map(|_| serde::de::IgnoredAny),
             population: ToldPopulation { whole: report.population.whole },

@@ -94,14 +94,26 @@ fn every_command_in_the_pages_passes() {
 
 #[test]
 fn every_flag_that_a_document_names_exists() {
-    let commands =
-        ["", "bench", "checklist", "checklist done", "facts", "init", "generate man", "generate schema"];
+    let commands = [
+        "",
+        "bench",
+        "checklist",
+        "checklist done",
+        "coverage",
+        "facts",
+        "history",
+        "init",
+        "status",
+        "generate man",
+        "generate schema",
+    ];
     let help: String = commands.map(|command| run(&format!("{command} --help")).stdout).map(text).concat();
     let known: HashSet<_> = flags(&help).collect();
     // Flags of other programs.
     let foreign =
         ["--release", "--locked", "--path", "--read-data-subset", "--now", "--state", "--lib", "--test"];
-    let foreign = foreign.into_iter().chain(["--nocapture"]).collect::<HashSet<_>>();
+    let foreign =
+        foreign.into_iter().chain(["--nocapture", "--substitute", "--warning"]).collect::<HashSet<_>>();
     for (path, text) in documents() {
         for flag in flags(text).filter(|flag| !foreign.contains(flag)) {
             assert!(known.contains(flag), "{} names {flag}, the program does not know it", path.display());

@@ -18,7 +18,7 @@ use crate::platform;
 use crate::verify::memory::PathKey;
 
 /// So many runs are looked through for one that listed the whole backup.
-const RUNS_LOOKED_AT: usize = 100;
+const RUNS_LOOKED_AT: i64 = 100;
 
 /// The backups that were verified, the latest first: the numbers of their rows. With a job, only
 /// that of its last run.
@@ -74,32 +74,35 @@ pub(super) fn of_target(ledger: &Ledger, target: i64, now: Timestamp) -> rusqlit
     sums(connection, target, now, found)
 }
 
-/// The population of the last run that listed all of it, with the time of that run; and how many
-/// files the last run asked for, if its strategy was `coverage`.
+/// The population with the time at which it was listed; and how many files the last run asked for,
+/// if its strategy was `coverage`.
 type OfRuns = (Option<(Amount, Timestamp)>, Option<u64>);
 
+/// The population is that of the last run that listed all of it, among those with the widest
+/// filters: a run over a few files by hand must not make them look like the whole backup.
 fn of_runs(ledger: &Ledger, target: i64) -> rusqlite::Result<OfRuns> {
     let (columns, from) = (row::COLUMNS, row::FROM);
     let sql = format!(
-        "SELECT {columns} FROM {from} WHERE runs.target = ? AND files IS NOT NULL ORDER BY runs.id DESC"
+        "SELECT {columns} FROM {from} WHERE runs.target = ? AND files IS NOT NULL ORDER BY runs.id DESC LIMIT ?"
     );
     let mut statement = ledger.connection().prepare(&sql)?;
-    let mut rows = statement.query([target])?;
-    let (mut looked_at, mut rotates) = (0, None);
+    let mut rows = statement.query((target, RUNS_LOOKED_AT))?;
+    let (mut listed, mut rotates, mut is_last) = (Vec::new(), None, true);
     while let Some(found) = rows.next()? {
         let run = row::read(ledger, found)?;
-        if looked_at == 0 {
+        if is_last {
             rotates = run.wanted.filter(|_| run.strategy == "coverage");
+            is_last = false;
         }
         if let Some(files) = run.files.filter(|_| run.whole) {
-            return Ok((Some((Amount { files, bytes: run.bytes }, run.started)), rotates));
-        }
-        looked_at += 1;
-        if looked_at == RUNS_LOOKED_AT {
-            break;
+            let filters = row::told(found)?.map(|told| told.filters().clone());
+            listed.push((filters, Amount { files, bytes: run.bytes }, run.started));
         }
     }
-    Ok((None, rotates))
+    let widest = listed.iter().max_by_key(|(_, amount, _)| amount.files);
+    let filters = widest.map(|(filters, ..)| filters);
+    let population = listed.iter().find(|(own, ..)| Some(own) == filters);
+    Ok((population.map(|&(_, amount, at)| (amount, at)), rotates))
 }
 
 /// Counts the files in each window, in one pass.

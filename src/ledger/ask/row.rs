@@ -67,12 +67,16 @@ pub(super) fn read(ledger: &Ledger, row: &Row<'_>) -> rusqlite::Result<Run> {
         session: number(row, "session")?.unwrap_or(1).max(1),
         resumes: number(row, "resumes")?,
     };
-    let packed: Option<Vec<u8>> = row.get("report")?;
-    let told = packed.and_then(|packed| Told::read(&zstd::decode_all(packed.as_slice()).ok()?).ok());
-    Ok(match told {
+    Ok(match told(row)? {
         Some(told) => run.with_report(told),
         None => run,
     })
+}
+
+/// What the report of a row says, if it has one that can be read.
+pub(super) fn told(row: &Row<'_>) -> rusqlite::Result<Option<Told>> {
+    let packed: Option<Vec<u8>> = row.get("report")?;
+    Ok(packed.and_then(|packed| Told::read(&zstd::decode_all(packed.as_slice()).ok()?).ok()))
 }
 
 /// Whether a run that has not ended is still running. It is only if its lock is held, or if that

@@ -198,6 +198,24 @@ fn coverage_counts_each_file_once_in_the_windows_of_its_last_verification() {
 }
 
 #[test]
+fn a_run_over_a_few_files_by_hand_does_not_stand_for_the_whole_backup() {
+    let state = tempfile::tempdir().unwrap();
+    let state = state.path();
+    let listed = |files: u64| {
+        let mut outcome = samples::passed();
+        outcome.population.files = files;
+        outcome
+    };
+    conclude(state, &days_ago(4), &[], &listed(10_000));
+    conclude(state, &days_ago(3), &[], &listed(9_000));
+    let mut few = days_ago(2);
+    few.draw.filters.include = vec!["docs/**".to_owned()];
+    conclude(state, &few, &[], &listed(12));
+    let found = remembered(&ledger(state), 1, now()).unwrap();
+    assert_eq!(found.population.map(|(all, _)| all.files), Some(9_000));
+}
+
+#[test]
 fn a_listing_is_looked_up_file_by_file() {
     let state = tempfile::tempdir().unwrap();
     let state = state.path();
