@@ -48,7 +48,7 @@
 //! | `ledger` | what every run found and what is known of every file, in one SQLite file | `backup`, `exit`, `history`, `lock`, `plan`, `platform`, `report`, `verify`, `words` |
 //! | `bench` | what a verification costs on these disks | `backup`, `cancel`, `exit`, `lock`, `output`, `plan`, `platform`, `threads`, `verify`, `words` |
 //! | `checklist` | the other steps before a migration, with one file per check | `backup`, `cancel`, `exit`, `facts`, `output`, `plan`, `platform`, `report`, `verify`, `words` |
-//! | `cli` | the only room that knows the command line, the configuration file and the environment | `backup`, `bench`, `cancel`, `checklist`, `exit`, `facts`, `history`, `ledger`, `manual`, `output`, `plan`, `platform`, `progress`, `report`, `threads`, `verify`, `words` |
+//! | `cli` | the only room that knows the command line, the configuration file and the environment | `backup`, `bench`, `cancel`, `checklist`, `exit`, `facts`, `history`, `ledger`, `lock`, `manual`, `output`, `plan`, `platform`, `progress`, `report`, `threads`, `verify`, `words` |
 //!
 //! The draw ([`verify::sample`]), the verdict ([`verify::verdict`]), the statement
 //! ([`verify::assurance`]) and the outcome ([`verify::conclude`]) are pure functions. Each is

@@ -23,22 +23,31 @@ pub fn clock(environment: &Environment) -> Clock {
     Clock { now: environment.now.timestamp(), zone: environment.now.time_zone().clone() }
 }
 
-/// The state folder: the one that a flag names, or that of the job, or that of a verification.
+/// The state folder: the one that a flag names, or else that of the job that is meant. Where no
+/// single job is meant, that of all jobs, if they have the same.
 pub fn state_of(
     said: Option<&Path>,
     job: Option<&str>,
     config: Option<&Config>,
     environment: &Environment,
 ) -> Result<PathBuf, Error> {
-    let of_job = config.zip(job).and_then(|(config, job)| config.jobs.get(job)?.state.clone());
-    match (said, of_job) {
-        (None, Some(StateFolder::Folder(folder))) => Ok(folder),
-        (None, None) => match config.and_then(|config| config.defaults.state.clone()) {
-            Some(StateFolder::Folder(folder)) => Ok(folder),
-            _ => state_folder(None, environment),
-        },
-        _ => state_folder(said, environment),
+    let configured = config.filter(|_| said.is_none()).and_then(|config| state_of_job(config, job));
+    match configured {
+        Some(StateFolder::Folder(folder)) => Ok(folder),
+        Some(StateFolder::None) => Err(Error::usage("the configuration says that nothing is remembered")
+            .hint("name a state folder with --state DIR")),
+        None => state_folder(said, environment),
     }
+}
+
+fn state_of_job(config: &Config, job: Option<&str>) -> Option<StateFolder> {
+    if let Ok((_, settings)) = config.choose(job) {
+        return settings.state;
+    }
+    let of = |name: &String| config.choose(Some(name)).ok().and_then(|(_, settings)| settings.state);
+    let mut states = config.jobs.keys().map(of);
+    let first = states.next().flatten();
+    if states.all(|other| other == first) { first } else { config.defaults.state.clone() }
 }
 
 /// The configuration that was named, or the first that is found.

@@ -158,12 +158,14 @@ impl Run {
     /// A run that no ledger remembers, from its report alone. It has no number.
     pub fn of_report(report: &Model) -> Option<Self> {
         let counts = report.error.is_none().then_some(&report.counts);
+        // As exactly as a ledger stores times, so that the same run has the same times everywhere.
+        let millis = |time: Timestamp| Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time);
         let run = Self {
             id: 0,
             job: report.plan.job.clone(),
             backup: report.plan.backup.clone(),
-            started: report.started?,
-            ended: report.finished,
+            started: millis(report.started?),
+            ended: report.finished.map(millis),
             result: RunState::of(report.exit_code),
             exit_code: Some(report.exit_code as u8),
             headline: None,

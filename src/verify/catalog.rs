@@ -11,8 +11,8 @@ use crate::lock::{into_inner, lock};
 use crate::platform::Timestamp;
 
 use super::completeness::Lookup;
-use super::count::Listed;
 use super::filter::Filter;
+use super::listed::Listed;
 use super::memory::Resumed;
 use super::observer::Observer;
 use super::outcome::Population;

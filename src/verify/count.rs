@@ -8,6 +8,7 @@ use crate::cancel::CancelToken;
 use crate::plan::Plan;
 
 use super::catalog::{ListSink, PopulationFilter};
+use super::listed::Listed;
 use super::pairing::Pairing;
 use super::sample::Ranker;
 use super::{Error, Filter, LISTING_THREADS, Silent};
@@ -27,15 +28,6 @@ pub struct Counted {
     pub whole: bool,
     /// Whether parts of it cannot be listed.
     pub damaged: bool,
-}
-
-/// Receives the files that a run would choose from. Called by many threads at once.
-pub trait Listed: Sync {
-    /// These files were listed.
-    fn files(&self, files: &[Entry<'_>]);
-
-    /// The listing begins again: what was listed so far does not count.
-    fn restarts(&self);
 }
 
 /// Keeps nothing.
