@@ -4,12 +4,19 @@
 //! No later stage knows clap, the environment or the time of day. `bkverify plan` prints exactly
 //! this plan.
 
+mod telling;
+
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::backup::Location;
 use crate::output::Output;
 use crate::platform::Timestamp;
+
+pub use telling::{
+    Email, Hook, Hooks, NOTIFY_TIME_LIMIT, Notifier, Occasion, Recipient, Security, WebAddress, Webhook,
+    WebhookForm,
+};
 
 /// Everything a verification needs to know.
 #[derive(Debug, Clone)]
@@ -28,6 +35,10 @@ pub struct Plan {
     pub limits: Limits,
     /// What the run leaves behind.
     pub outputs: Outputs,
+    /// Programs that run before and after the run.
+    pub hooks: Hooks,
+    /// Who is told how the run ended.
+    pub notifiers: Vec<Notifier>,
     /// When the run began.
     pub started: SystemTime,
 }
@@ -40,6 +51,7 @@ impl Plan {
             origin: Origin::default(),
             target,
             draw: Draw {
+                strategy: DEFAULT_STRATEGY,
                 sample: SampleSize::default(),
                 seed,
                 seed_is_given: false,
@@ -49,6 +61,8 @@ impl Plan {
             engine: Engine::default(),
             limits: Limits::default(),
             outputs: Outputs::default(),
+            hooks: Hooks::default(),
+            notifiers: Vec::new(),
             started,
         }
     }
@@ -87,6 +101,9 @@ impl Target {
 /// Which files are verified.
 #[derive(Debug, Clone)]
 pub struct Draw {
+    /// The name of the strategy that chooses files (`verify::strategy::STRATEGIES`). If all files
+    /// are asked for, nothing is chosen, and it is [`DEFAULT_STRATEGY`].
+    pub strategy: &'static str,
     /// How many files to verify.
     pub sample: SampleSize,
     /// Any text. It decides which files are drawn.
@@ -219,6 +236,9 @@ pub enum SampleSize {
     /// files or more is bad.
     Tolerance(f64),
 }
+
+/// How files are chosen unless the user says otherwise.
+pub const DEFAULT_STRATEGY: &str = "random";
 
 /// How many files are verified unless the user says otherwise.
 pub const DEFAULT_SAMPLE: u64 = 500;

@@ -16,6 +16,8 @@ use super::history::HistoryArgs;
 use super::init::Init;
 use super::invocation::Verify;
 use super::ledger::LedgerCommand;
+use super::notify::Notify;
+use super::schedule::ScheduleArgs;
 use super::status::StatusArgs;
 use super::usage::{CONFIGURATION, EXAMPLES, exit_codes};
 
@@ -51,6 +53,8 @@ pub enum Command {
     Bench(Box<BenchArgs>),
     /// Look at the rest of what must be true of a server before it is migrated
     Checklist(Box<ChecklistArgs>),
+    /// Have the machine's scheduler run a job, and see whether it did
+    Schedule(ScheduleArgs),
     /// Print what another machine needs to know of this one, to compare clocks and time zones
     Facts(FactsArgs),
     /// Check, prune or export what runs remember
@@ -62,6 +66,9 @@ pub enum Command {
     Coverage(Box<CoverageArgs>),
     /// Say in one line whether all is well, for monitoring
     Status(Box<StatusArgs>),
+    /// Try out who is told how a run ended
+    #[command(subcommand)]
+    Notify(Notify),
     /// Print manual pages, shell completions or the report's schema
     #[command(subcommand)]
     Generate(Generate),

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::paths::Base;
-use super::values::{Address, Limit, Percent, Sample, Share, Size, StateFolder, Threads, When};
+use super::values::{Address, Limit, Percent, Sample, Share, Size, StateFolder, StrategyName, Threads, When};
 use crate::backup::registry;
 use crate::plan::{Algorithm, CachePolicy, Keep, Map};
 
@@ -96,6 +96,7 @@ without_paths!(
     Percent,
     Share,
     Size,
+    StrategyName,
     Limit,
     When,
     Threads,

@@ -10,10 +10,11 @@ use clap::Command;
 use clap_mangen::Man;
 use roff::{Roff, bold, roman};
 
-use super::checklist;
 use super::history;
 use super::ledger;
+use super::notify;
 use super::usage::{CONFIGURATION, EXAMPLES, Example, exit_codes};
+use super::{checklist, schedule};
 use crate::checklist::CHECKS;
 use crate::history::status;
 use crate::manual::{TOPICS, find, roff as page};
@@ -170,6 +171,8 @@ pub fn exit_status(name: &str) -> Vec<(i32, &'static str)> {
         "bkverify-ledger-check" => ledger::CHECK_EXIT_CODES.to_vec(),
         "bkverify-history" | "bkverify-coverage" => history::EXIT_CODES.to_vec(),
         "bkverify-status" => status::EXIT_CODES.to_vec(),
+        "bkverify-notify" | "bkverify-notify-test" => notify::EXIT_CODES.to_vec(),
+        name if name.starts_with("bkverify-schedule") => schedule::EXIT_CODES.to_vec(),
         _ => PLAIN_EXIT_CODES.to_vec(),
     }
 }
@@ -201,6 +204,23 @@ fn examples(name: &str) -> &'static [Example] {
             "A step that a person did, which counts for two weeks:",
             &["bkverify checklist done migration-tool --note \"ran on sbs01, no errors\" --valid-for 14d"],
         )],
+        "bkverify-notify" | "bkverify-notify-test" => {
+            &[("Does everybody get the message?", &["bkverify notify test --job nightly"])]
+        }
+        "bkverify-schedule" | "bkverify-schedule-install" => &[
+            ("Every night:", &["bkverify schedule install --job nightly --at 02:30"]),
+            (
+                "On working days; only show what would be written:",
+                &["bkverify schedule install --job nightly --at \"Mon..Fri 02:30\" --dry-run"],
+            ),
+        ],
+        "bkverify-schedule-show" => &[("Everything that is scheduled:", &["bkverify schedule show"])],
+        "bkverify-schedule-status" => {
+            &[("For a monitoring system:", &["bkverify schedule status --job nightly --json"])]
+        }
+        "bkverify-schedule-remove" => {
+            &[("What would be removed?", &["bkverify schedule remove --job nightly --dry-run"])]
+        }
         "bkverify-facts" => &[(
             "Compare this machine's clock with that of another:",
             &["ssh dc01 bkverify facts --json | bkverify checklist clock --against -"],
@@ -260,10 +280,15 @@ fn files(name: &str) -> Vec<(&'static str, &'static str)> {
         C:\\ProgramData\\bkverify; the ledger is in its folder state, or in %LOCALAPPDATA%\\bkverify).",
     )];
     match name {
-        "bkverify-bench" => config.to_vec(),
+        "bkverify-bench" | "bkverify-notify-test" => config.to_vec(),
         "bkverify" | "bkverify-plan" | "bkverify-checklist" => config.into_iter().chain(state).collect(),
         "bkverify-checklist-done" => state.to_vec(),
         name if remembers(name) => config.into_iter().chain(state).collect(),
+        name if name.starts_with("bkverify-schedule") => vec![
+            ("/etc/systemd/system/bkverify-JOB.service, .timer", "A job of the machine, run by systemd."),
+            ("~/.config/systemd/user/bkverify-JOB.service, .timer", "A job of a user, run by systemd."),
+            ("/etc/cron.d/bkverify-JOB", "A job of the machine, run by cron."),
+        ],
         "bkverify-init" => {
             vec![("bkverify.toml", "What is written, in the current folder unless --output is given.")]
         }
@@ -288,6 +313,9 @@ fn environment(name: &str) -> Vec<(&'static str, &'static str)> {
             .push(("BKVERIFY_STATE_DIR", "The state folder, instead of the one below FILES; none for none."));
         found.push(("STATE_DIRECTORY", "The same, as systemd sets it for a service."));
         found.push(("XDG_STATE_HOME", "Instead of ~/.local/state."));
+    }
+    if name == "bkverify" || name.starts_with("bkverify-notify") {
+        found.push(("ALL_PROXY, HTTPS_PROXY, HTTP_PROXY, NO_PROXY", "The proxy for webhooks."));
     }
     if !files(name).is_empty() {
         found.push(("XDG_CONFIG_HOME", "Instead of ~/.config."));

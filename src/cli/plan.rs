@@ -12,8 +12,10 @@ use super::invocation::Verify;
 use super::settings::Settings;
 use super::{resolve, show};
 use crate::exit::ExitCode;
+use crate::ledger::{Judged, Ledger};
 use crate::plan::Plan;
 use crate::verify;
+use crate::verify::memory::LastJudged;
 use crate::words;
 
 /// Files are counted for so long.
@@ -23,13 +25,44 @@ const COUNT_FOR: Duration = Duration::from_secs(2);
 pub fn run(flags: Verify, environment: &Environment) -> Result<ExitCode, Error> {
     let plan = resolve::plan(flags, environment)?;
     let mut lines = lines(&plan);
-    let checked = verify::check(&plan).and_then(|()| verify::count(&plan, COUNT_FOR));
+    let judged = judged(&plan);
+    let last_judged = judged.as_ref().map(|judged| judged as &dyn LastJudged);
+    let checked = verify::check(&plan).and_then(|()| verify::count(&plan, last_judged, COUNT_FOR));
     if let Ok(found) = &checked {
         lines.push(("files".to_owned(), files(found)));
+        let turns = found.turns.filter(|_| found.whole);
+        lines.extend(turns.map(|found| ("turns".to_owned(), turns_in_words(found, &plan))));
     }
     error::print(render(&lines, environment.columns.map(|_| environment.page_width())).as_bytes())?;
     checked?;
     Ok(ExitCode::Pass)
+}
+
+/// When files were last judged, if that matters and is remembered. A ledger that cannot be read is
+/// a warning of the run.
+fn judged(plan: &Plan) -> Option<Judged> {
+    let state = plan.outputs.state.as_deref().filter(|_| plan.draw.strategy == "coverage")?;
+    Judged::new(Ledger::open_read_only(state).ok()?, &plan.target).ok()
+}
+
+/// Within how many runs every file is judged, and when that is with one run a day.
+fn turns_in_words(turns: verify::Turns, plan: &Plan) -> String {
+    let by = |runs: u64| {
+        let after = Duration::from_secs(runs.saturating_mul(24 * 60 * 60));
+        let date = plan.started.checked_add(after).and_then(|date| words::moment(date.into()));
+        let date = date
+            .map_or_else(String::new, |date| format!("; with one a day by {}", date.strftime("%Y-%m-%d")));
+        format!("{}{date}", words::counted(runs, "run"))
+    };
+    let never = match turns.never {
+        0 => "every file was judged before".to_owned(),
+        never => {
+            let were = if never == 1 { "was" } else { "were" };
+            let within = by(turns.never_within);
+            format!("{} {were} never judged, and will be within {within}", words::counted(never, "file"))
+        }
+    };
+    format!("{never}. Whatever was judged before, every file is judged within {}", by(turns.all_within))
 }
 
 /// Every line: a name and what it says.
@@ -40,7 +73,23 @@ fn lines(plan: &Plan) -> Vec<(String, String)> {
     for setting in Settings::all() {
         lines.extend((setting.plan)(plan).into_iter().map(|value| (setting.name.clone(), value)));
     }
+    lines.extend(around(plan));
     lines
+}
+
+/// What runs before and after, and who is told.
+fn around(plan: &Plan) -> Vec<(String, String)> {
+    let hooks = [("before", &plan.hooks.before), ("after", &plan.hooks.after)];
+    let limit = show::duration(plan.hooks.time_limit);
+    let hooks = hooks.into_iter().filter_map(|(name, hook)| {
+        let hook = hook.as_ref()?;
+        Some((name.to_owned(), format!("{}, for at most {limit}", show::text(&hook.to_string()))))
+    });
+    let notify = plan.notifiers.iter().map(|notifier| {
+        let value = format!("{}: {}", notifier.when.name(), show::text(&notifier.to_string()));
+        ("notify".to_owned(), value)
+    });
+    hooks.chain(notify).collect()
 }
 
 fn files(found: &verify::Counted) -> String {
@@ -102,7 +151,11 @@ mod tests {
             lines(&resolve::resolve(verify, None, &Environment::for_tests()).unwrap())
         };
         // These answer the same question as another.
-        let pages = [said(&["sample", "assume-unchanged"]), said(&["tolerance", "backup-window"])];
+        let pages = [
+            said(&["sample", "assume-unchanged", "resume"]),
+            // Only a draw of strategy `random` can be resumed.
+            said(&["tolerance", "backup-window", "strategy"]),
+        ];
         let names: BTreeSet<_> = pages.into_iter().flatten().map(|(name, _)| name).collect();
         for name in Settings::names() {
             assert!(names.contains(&name), "bkverify plan does not show {name}");
@@ -117,6 +170,7 @@ backup        /b
 source        /s
 restore-to    /r
 sample        500 random files
+strategy      random: every file has the same chance
 confidence    95%
 max-undecided 20%
 seed          0123456789abcdef
@@ -171,5 +225,22 @@ state         none: nothing is remembered
     fn on_a_terminal_long_lines_are_wrapped_below_their_values() {
         let page = render(&[("cache".into(), "one two three".into()), ("x".into(), "y".into())], Some(15));
         assert_eq!(page, "cache one two\n      three\nx     y\n");
+    }
+
+    #[test]
+    fn a_person_is_told_when_every_file_has_had_its_turn() {
+        let plan = plan("--backup /b --source /s --restore-to /r --strategy coverage");
+        let text = |never, never_within, all_within| {
+            turns_in_words(verify::Turns { never, never_within, all_within }, &plan)
+        };
+        assert_eq!(
+            text(3_211, 13, 40),
+            "3,211 files were never judged, and will be within 13 runs; with one a day by 2026-05-23. Whatever was \
+             judged before, every file is judged within 40 runs; with one a day by 2026-06-19"
+        );
+        assert!(
+            text(0, 0, 1).starts_with("every file was judged before. Whatever was judged before, every file")
+        );
+        assert!(text(1, 1, u64::MAX).ends_with("runs"));
     }
 }

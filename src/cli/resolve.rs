@@ -13,14 +13,17 @@ use ignore::gitignore::GitignoreBuilder;
 use super::config::{self, Config};
 use super::environment::Environment;
 use super::error::Error;
+use super::hooks::HookSettings;
 use super::invocation::{Invocation, Verify};
+use super::notifiers::NotifySettings;
 use super::settings::Settings;
 use super::values::StateFolder;
 use crate::backup::{Location, registry};
 use crate::plan::{
-    Algorithm, CachePolicy, Claims, Completeness, Draw, Engine, Filters, Limits, Origin, Outputs, Plan,
-    ReportOutput, SampleSize, Target, Terminal,
+    Algorithm, CachePolicy, Claims, Completeness, DEFAULT_STRATEGY, Draw, Engine, Filters, Limits, Origin,
+    Outputs, Plan, ReportOutput, SampleSize, Target, Terminal,
 };
+use crate::verify::strategy;
 
 /// Reads the configuration that the flags name, or the first that is found, and makes the plan.
 pub fn plan(flags: Verify, environment: &Environment) -> Result<Plan, Error> {
@@ -39,7 +42,7 @@ pub fn resolve(flags: Verify, config: Option<&Config>, environment: &Environment
     let (job, configured) = match (config, &invocation.job) {
         (None, None) => (None, Settings::default()),
         (None, Some(job)) => return Err(no_config_for(job, environment)),
-        (Some(config), None) if flags.backup.is_some() => (None, config.defaults.clone()),
+        (Some(config), None) if flags.backup.is_some() => (None, without_job(config.defaults.clone())),
         (Some(config), asked) => config.choose(asked.as_deref())?,
     };
     let settings = flags.over(configured);
@@ -65,8 +68,9 @@ pub fn resolve(flags: Verify, config: Option<&Config>, environment: &Environment
     };
     outputs.terminal = terminal(&invocation, outputs.takes_stdout(), environment);
     let sample = sample_size(&settings);
-    let engine = engine(&settings, cache, spinning, environment.cores);
     let claims = claims(&settings);
+    let strategy = strategy(&settings, sample, claims.confidence)?;
+    let engine = engine(&settings, cache, spinning, environment.cores);
     let target = Target {
         backup,
         sources: settings.source,
@@ -78,7 +82,7 @@ pub fn resolve(flags: Verify, config: Option<&Config>, environment: &Environment
     Ok(Plan {
         origin: Origin { job, config: place },
         target,
-        draw: Draw { sample, seed, seed_is_given, filters },
+        draw: Draw { strategy, sample, seed, seed_is_given, filters },
         claims,
         engine,
         limits: Limits {
@@ -87,8 +91,17 @@ pub fn resolve(flags: Verify, config: Option<&Config>, environment: &Environment
             resume: settings.resume.unwrap_or(false),
         },
         outputs,
+        hooks: settings.hooks.resolve(),
+        notifiers: settings.notify.resolve(),
         started: environment.now.timestamp().into(),
     })
+}
+
+/// What the top of a configuration says of a run that is no job of it: not what runs before and
+/// after, and not who is told. A run by hand on another backup must not tell a monitoring system
+/// that the nightly backup is good.
+fn without_job(defaults: Settings) -> Settings {
+    Settings { hooks: HookSettings::default(), notify: NotifySettings::default(), ..defaults }
 }
 
 /// Where the backup is: an absolute path, or an address.
@@ -137,6 +150,24 @@ fn sample_size(settings: &Settings) -> SampleSize {
         (Some(sample), _) => sample.0,
         (None, Some(tolerance)) => SampleSize::Tolerance(tolerance.0),
         (None, None) => SampleSize::default(),
+    }
+}
+
+/// The name of the strategy. One that cannot draw a sample of this size is refused.
+fn strategy(settings: &Settings, size: SampleSize, confidence: f64) -> Result<&'static str, Error> {
+    let name = settings.strategy.map_or(DEFAULT_STRATEGY, |strategy| strategy.0);
+    if size == SampleSize::All && name != DEFAULT_STRATEGY {
+        let message = format!("--sample all verifies every file, so --strategy {name} has nothing to choose");
+        return Err(Error::usage(message).hint("leave out one of the two, or say --strategy random"));
+    }
+    let Some(strategy) = strategy::named(name) else { return Ok(DEFAULT_STRATEGY) };
+    if settings.resume == Some(true) && !strategy.can_resume() {
+        let hint = "leave out one of the two: the next run of strategy coverage begins with what was judged longest ago";
+        return Err(Error::usage(format!("a run of --strategy {name} cannot be resumed")).hint(hint));
+    }
+    match strategy.refuses(size, confidence) {
+        Some((problem, hint)) => Err(Error::usage(problem).hint(hint)),
+        None => Ok(name),
     }
 }
 

@@ -16,11 +16,15 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory};
 use serde::Deserialize;
 
+use super::hooks::HookSettings;
 use super::layer::{Layer, settings};
+use super::notifiers::NotifySettings;
 use super::paths::Base;
 use super::reports::ReportSettings;
 use super::show;
-use super::values::{Address, Limit, Percent, Sample, Share, Size, StateFolder, Threads, When, map_parser};
+use super::values::{
+    Address, Limit, Percent, Sample, Share, Size, StateFolder, StrategyName, Threads, When, map_parser,
+};
 use super::written::{address, choice, maps, parsed, path, paths, state_folder, texts};
 use crate::backup::registry;
 use crate::plan::{Algorithm, CachePolicy, Keep, Map, Plan, SampleSize};
@@ -91,12 +95,19 @@ settings! {
             plan: |plan| vec![show::path(&plan.target.restore_to)],
         }
 
-        /// How many random files to verify: a number, a percentage, or all [default: 500]
+        /// How many files to verify: a number, a percentage, or all [default: 500]
         #[arg(long, value_name = "N|P%|all", help_heading = HOW_MANY, conflicts_with = "tolerance")]
         #[serde(deserialize_with = "parsed")]
         sample: Option<Sample> {
             example: "500",
-            plan: |plan| vec![show::sample(plan.draw.sample)],
+            plan: |plan| vec![show::sample(&plan.draw)],
+        }
+        /// How files are chosen [default: random]
+        #[arg(long, value_name = "NAME", help_heading = HOW_MANY)]
+        #[serde(deserialize_with = "choice")]
+        strategy: Option<StrategyName> {
+            example: "\"coverage\"",
+            plan: |plan| show::strategy(&plan.draw),
         }
         /// Confidence level of the statement [default: 95%]
         #[arg(long, value_name = "P%", help_heading = HOW_MANY)]
@@ -243,14 +254,6 @@ settings! {
             example: "\"2h\"",
             plan: |plan| plan.limits.time_limit.map(show::duration).into_iter().collect(),
         }
-        /// Go on where the last run ended early, with the same files and one statement for all of
-        /// it; if there is none, begin a new one
-        #[arg(long, value_name = "BOOL", help_heading = HOW, num_args = 0..=1)]
-        #[arg(require_equals = true, default_missing_value = "true")]
-        resume: Option<bool> {
-            example: "true",
-            plan: |plan| show::resume(&plan.limits),
-        }
         /// Remember runs and files in this folder; none remembers nothing [default: the state folder
         /// of this machine or user; see bkverify plan]
         #[arg(long, value_name = "DIR|none", help_heading = HOW)]
@@ -267,12 +270,28 @@ settings! {
             example: "\"/var/lib/prometheus/node-exporter/bkverify-nightly.prom\"",
             plan: |plan| plan.outputs.metrics.iter().map(|place| show::path(place)).collect(),
         }
+        /// Go on where the last run ended early, with the same files and one statement for all of
+        /// it; if there is none, begin a new one
+        #[arg(long, value_name = "BOOL", help_heading = HOW, num_args = 0..=1)]
+        #[arg(require_equals = true, default_missing_value = "true")]
+        resume: Option<bool> {
+            example: "true",
+            plan: |plan| show::resume(&plan.limits),
+        }
     }
     flattened {
         /// Where reports are written. The configuration reads them itself.
         #[command(flatten)]
         #[serde(skip)]
         reports: ReportSettings,
+        /// What runs before and after. The configuration reads it itself.
+        #[arg(skip)]
+        #[serde(skip)]
+        hooks: HookSettings,
+        /// Who is told. The configuration reads it itself.
+        #[arg(skip)]
+        #[serde(skip)]
+        notify: NotifySettings,
     }
 }
 

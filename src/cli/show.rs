@@ -8,9 +8,12 @@ use indicatif::HumanBytes;
 use jiff::SignedDuration;
 
 use crate::backup::{escape, path_text};
-use crate::plan::{CachePolicy, Claims, Completeness, Engine, Keep, Limits, Map, ReportOutput, SampleSize};
+use crate::plan::{
+    CachePolicy, Claims, Completeness, Draw, Engine, Keep, Limits, Map, ReportOutput, SampleSize,
+};
 use crate::platform::Timestamp;
-use crate::words::rfc3339;
+use crate::verify::strategy;
+use crate::words::{self, rfc3339};
 
 pub use crate::words::percent;
 
@@ -37,8 +40,37 @@ pub fn map(map: &Map) -> String {
     format!("{from} has its originals in {}", path(&map.to))
 }
 
+/// How files are chosen, if not all of them are verified.
+pub fn strategy(draw: &Draw) -> Vec<String> {
+    let strategy = strategy::of(draw);
+    let shown = strategy.summary().map(|summary| format!("{}: {summary}", strategy.name()));
+    shown.into_iter().collect()
+}
+
 /// How many files are verified.
-pub fn sample(size: SampleSize) -> String {
+pub fn sample(draw: &Draw) -> String {
+    match (draw.strategy, draw.sample) {
+        ("size", SampleSize::Count(count)) => {
+            format!("the files that {} are in", words::counted(count, "random byte"))
+        }
+        ("size", SampleSize::Tolerance(share)) => {
+            format!("as many random bytes as rule out that {} or more are in bad files", percent(share))
+        }
+        ("coverage", SampleSize::Count(count)) => {
+            format!("{}, half of them at random", words::counted(count, "file"))
+        }
+        ("coverage", SampleSize::Share(share)) => {
+            format!("{} of the files, half of them at random", percent(share))
+        }
+        ("coverage", SampleSize::Tolerance(share)) => {
+            let random = sample_at_random(SampleSize::Tolerance(share));
+            format!("{random}, and as many others")
+        }
+        (_, size) => sample_at_random(size),
+    }
+}
+
+fn sample_at_random(size: SampleSize) -> String {
     match size {
         SampleSize::Count(1) => "1 random file".into(),
         SampleSize::Count(count) => format!("{count} random files"),

@@ -8,6 +8,7 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -17,6 +18,7 @@ use jiff::{SpanRelativeTo, Zoned, civil};
 use crate::backup::{NameProblem, escape, relative};
 use crate::plan::{Algorithm, CachePolicy, Keep, Map, SampleSize};
 use crate::platform::{self, Timestamp};
+use crate::verify::strategy::{self, STRATEGIES};
 
 /// Where a backup is: a path, or an address such as `scheme:place`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -238,6 +240,29 @@ fn split_at_equals(text: &OsStr) -> Option<(Vec<u8>, PathBuf)> {
 
 fn expected(what: impl fmt::Display) -> String {
     format!("expected {what}")
+}
+
+/// The name of a registered strategy that chooses files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StrategyName(pub &'static str);
+
+impl ValueEnum for StrategyName {
+    fn value_variants<'a>() -> &'a [Self] {
+        static NAMES: LazyLock<Vec<StrategyName>> = LazyLock::new(|| {
+            let chosen = STRATEGIES.iter().filter(|strategy| strategy.summary().is_some());
+            chosen.map(|strategy| StrategyName(strategy.name())).collect()
+        });
+        &NAMES
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let summary = strategy::named(self.0)?.summary()?;
+        let mut help = summary.to_owned();
+        if let Some(first) = help.get_mut(..1) {
+            first.make_ascii_uppercase();
+        }
+        Some(PossibleValue::new(self.0).help(help))
+    }
 }
 
 impl ValueEnum for Algorithm {

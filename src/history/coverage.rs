@@ -179,9 +179,8 @@ pub struct Rotation {
 
 impl Rotation {
     /// The rotation of a population, of which at most `never` files were never verified, with runs
-    /// that ask for `wanted` files each. `None` if they are too few to promise anything.
-    fn new(population: u64, never: u64, wanted: u64) -> Option<Self> {
-        let files_a_run = wanted / 2;
+    /// that take `files_a_run` of the least recently judged files each.
+    fn new(population: u64, never: u64, files_a_run: u64) -> Option<Self> {
         (files_a_run > 0).then(|| Self {
             files_a_run,
             runs: never.div_ceil(files_a_run),
@@ -209,7 +208,8 @@ pub struct Remembered {
     pub judged: u64,
     /// The file whose verification is the longest ago.
     pub oldest: Option<Oldest>,
-    /// How many files the last run asked for, if its strategy was `coverage`.
+    /// How many of the least recently judged files the last run took, if its strategy was
+    /// `coverage`.
     pub rotates: Option<u64>,
 }
 

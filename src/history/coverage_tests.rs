@@ -20,7 +20,7 @@ fn remembered() -> Remembered {
         ever: Amount { files: 14, bytes: Some(1400) },
         judged: 15,
         oldest: None,
-        rotates: Some(5),
+        rotates: Some(2),
     }
 }
 
@@ -96,11 +96,11 @@ fn sizes_that_are_not_known_are_not_taken_for_zero() {
 #[test]
 fn a_rotation_counts_only_the_half_that_rotates() {
     assert_eq!(
-        Rotation::new(1000, 251, 500),
+        Rotation::new(1000, 251, 250),
         Some(Rotation { files_a_run: 250, runs: 2, again_after_runs: 4 })
     );
-    assert_eq!(Rotation::new(1000, 0, 500).map(|rotation| rotation.runs), Some(0));
-    assert_eq!(Rotation::new(1000, 1000, 1), None);
+    assert_eq!(Rotation::new(1000, 0, 250).map(|rotation| rotation.runs), Some(0));
+    assert_eq!(Rotation::new(1000, 1000, 0), None);
 }
 
 #[test]

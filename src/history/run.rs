@@ -1,11 +1,11 @@
 //! One run, as the ledger remembers it.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::exit::ExitCode;
 use crate::report::Model;
-use crate::report::model::SizePart;
+use crate::report::model::{CountsPart, SizePart};
 use crate::words;
 
 /// What is known of a run without its findings.
@@ -146,10 +146,15 @@ impl Run {
     #[must_use]
     pub fn with_report(self, report: Told) -> Self {
         let has_outcome = report.error.is_none();
+        // What was judged beside the sample is not in the statement, but it was judged.
+        let sum = |sample: Option<u64>, beside: u64| sample.map(|sample| sample + beside);
         Self {
             headline: Some(report.headline),
             whole: has_outcome && report.population.whole,
-            undecided: has_outcome.then_some(report.counts.undecided),
+            judged: sum(self.judged, report.beside.drawn),
+            verified: sum(self.verified, report.beside.verified),
+            bad: sum(self.bad, report.beside.bad),
+            undecided: has_outcome.then_some(report.counts.undecided + report.beside.undecided),
             bound: report.assurance,
             ..self
         }
@@ -196,6 +201,8 @@ pub struct Told {
     plan: ToldPlan,
     population: ToldPopulation,
     counts: ToldCounts,
+    #[serde(deserialize_with = "or_none")]
+    beside: ToldCounts,
     assurance: Option<Bound>,
 }
 
@@ -214,7 +221,22 @@ struct ToldPopulation {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
 struct ToldCounts {
+    drawn: u64,
+    verified: u64,
+    bad: u64,
     undecided: u64,
+}
+
+impl ToldCounts {
+    fn of(counts: &CountsPart) -> Self {
+        let CountsPart { drawn, verified, bad, undecided, .. } = *counts;
+        Self { drawn, verified, bad, undecided }
+    }
+}
+
+/// Counts, or none at all.
+fn or_none<'de, D: Deserializer<'de>>(input: D) -> Result<ToldCounts, D::Error> {
+    Ok(Option::deserialize(input)?.unwrap_or_default())
 }
 
 impl Told {
@@ -237,7 +259,8 @@ impl Told {
             headline: report.headline.clone(),
             error: report.error.as_ref().map(|_| serde::de::IgnoredAny),
             population: ToldPopulation { whole: report.population.whole },
-            counts: ToldCounts { undecided: report.counts.undecided },
+            counts: ToldCounts::of(&report.counts),
+            beside: report.beside.as_ref().map(ToldCounts::of).unwrap_or_default(),
             assurance: report.assurance.as_ref().map(|found| Bound {
                 at_most_bad_share: found.at_most_bad_share,
                 confidence: found.confidence,

@@ -198,7 +198,7 @@ pub(super) fn remembered() -> Remembered {
         ever: amount(70_100, 1_177_000_000),
         judged: 70_450,
         oldest: Some(Oldest { path: "docs/1998/a.odt".to_owned(), verified: time("2026-03-01T02:30:00Z") }),
-        rotates: Some(500),
+        rotates: Some(250),
     }
 }
 

@@ -312,6 +312,10 @@ fn a_run_without_a_ledger_is_told_from_its_report() {
     let text = serde_json::to_vec(&report).unwrap();
     let same = Run { headline: None, undecided: None, bound: None, ..run.clone() };
     assert_eq!(same.with_report(Told::read(&text).unwrap()), run, "from its JSON as from itself");
+    let report = crate::report::Model::new(&plan, Ok(&crate::report::samples::covered()));
+    let run = Run::of_report(&report).unwrap();
+    assert_eq!(run.bad, Some(1), "what was found beside the sample counts, too");
+    assert_eq!(run.judged, Some(report.counts.drawn + 250));
     let report = crate::report::Model::new(&plan, Err(&crate::report::samples::failure()));
     let run = Run::of_report(&report).unwrap();
     assert_eq!((run.exit_code, run.verified, run.files), (Some(4), None, None));

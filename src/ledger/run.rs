@@ -53,7 +53,7 @@ impl Beginning {
             lock: start.lock.clone(),
             started: times::to_millis(plan.started),
             seed: plan.draw.seed.clone(),
-            strategy: strategy::for_sample(plan.draw.sample).name().to_owned(),
+            strategy: strategy::of(&plan.draw).name().to_owned(),
             // A size is a name and a number, which always become text.
             sample: serde_json::to_string(&SizePart::from(plan.draw.sample)).unwrap_or_default(),
             draw: draw(plan),
@@ -92,9 +92,9 @@ impl Beginning {
 /// context string `bkverify 2026 ledger draw v1`, over the JSON of the sample, the filters and the
 /// confidence, as the report has them.
 pub(super) fn draw(plan: &Plan) -> [u8; 32] {
-    let PlanPart { sample, filters, confidence, .. } = PlanPart::new(plan);
+    let PlanPart { strategy, sample, filters, confidence, .. } = PlanPart::new(plan);
     // These are numbers and texts, which always become JSON.
-    let json = serde_json::to_vec(&(sample, filters, confidence)).unwrap_or_default();
+    let json = serde_json::to_vec(&(strategy, sample, filters, confidence)).unwrap_or_default();
     blake3::derive_key("bkverify 2026 ledger draw v1", &json)
 }
 
@@ -107,12 +107,6 @@ pub(super) fn set_population(
     let files = i64::try_from(*files).unwrap_or(i64::MAX);
     let sql = "UPDATE runs SET files = ?, digest = ? WHERE id = ?";
     connection.execute(sql, params![files, digest, run.cast_signed()]).map(|_| ())
-}
-
-/// Records the newest time in the backup that a pick confirmed.
-pub(super) fn set_newest(connection: &Connection, run: RunNumber, newest: i64) -> rusqlite::Result<()> {
-    let sql = "UPDATE runs SET newest = max(coalesce(newest, ?1), ?1) WHERE id = ?2";
-    connection.execute(sql, (newest, run.cast_signed())).map(|_| ())
 }
 
 /// Whether a later run should take up one with this report: something outside ended it. A run that

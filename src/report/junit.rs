@@ -88,7 +88,8 @@ fn run(model: &Model) -> TestCase {
     let mut case = case("run", "the verification passes", status);
     if model.error.is_none() {
         let mut text = format!("{word}: {}", model.headline);
-        for sentence in [statement::assurance(model), statement::rest(model)].into_iter().flatten() {
+        let sentences = [statement::assurance(model), statement::rest(model), statement::beside(model)];
+        for sentence in sentences.into_iter().flatten() {
             text.push('\n');
             text.push_str(&sentence);
         }
@@ -99,7 +100,7 @@ fn run(model: &Model) -> TestCase {
 
 /// All good files, as one case.
 fn verified(model: &Model) -> TestCase {
-    let number = model.counts.verified;
+    let number = statement::sum(model, |counts| counts.verified);
     let status = if number > 0 { TestCaseStatus::success() } else { skipped("none", "no file was verified") };
     let mut case = case("verified", &format!("{} identical", words::counted(number, "file")), status);
     case.set_assertions(usize::try_from(number).unwrap_or(usize::MAX));

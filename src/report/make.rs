@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use crate::exit::ExitCode;
 use crate::plan::Plan;
+use crate::verify::counts::Counts;
 use crate::verify::outcome::Outcome;
 use crate::verify::strategy;
 
@@ -47,12 +48,16 @@ impl Model {
             population: PopulationPart::new(&outcome.population),
             sample: SamplePart::new(&outcome.sample),
             counts: CountsPart::new(&outcome.counts),
+            beside: outcome.beside.as_ref().map(CountsPart::new),
             findings: outcome.findings.iter().map(FindingPart::new).collect(),
             completeness: outcome.completeness.as_ref().map(CompletenessPart::new),
             damage: outcome.damage.clone(),
             denied: outcome.denied.clone(),
             notes: outcome.notes.clone(),
-            effort: EffortPart::new(&outcome.effort, outcome.sample.drawn),
+            effort: EffortPart::new(
+                &outcome.effort,
+                outcome.sample.drawn + outcome.beside.as_ref().map_or(0, Counts::looked_at),
+            ),
             ..Self::empty(plan, outcome.exit_code(), outcome.effort.total)
         };
         // These sentences are made from the numbers above.
@@ -96,11 +101,12 @@ impl Model {
             },
             population: PopulationPart::default(),
             sample: SamplePart {
-                strategy: strategy::for_sample(plan.draw.sample).name().to_owned(),
+                strategy: strategy::of(&plan.draw).name().to_owned(),
                 seed: plan.draw.seed.clone(),
                 ..SamplePart::default()
             },
             counts: CountsPart::default(),
+            beside: None,
             assurance: None,
             findings: Vec::new(),
             completeness: None,

@@ -75,8 +75,12 @@ pub struct Model {
     pub population: PopulationPart,
     /// The sample that was drawn.
     pub sample: SamplePart,
-    /// How many picks ended with which verdict.
+    /// How many picks of the sample ended with which verdict.
     pub counts: CountsPart,
+    /// How many files that were judged beside the sample ended with which verdict. `None` if the
+    /// strategy judges none, and in reports from before this field existed.
+    #[serde(default)]
+    pub beside: Option<CountsPart>,
     /// What the sample proves. `None` if no pick was decided.
     pub assurance: Option<AssurancePart>,
     /// Picks that are not `verified`, in the order of their paths. Of alarms, and of undecided

@@ -7,11 +7,14 @@ use crate::backup::{BackupTime, Description, TakenFrom};
 use crate::exit::ExitCode;
 use crate::plan::{self, Algorithm, Filters, Map, Plan, Target};
 use crate::platform::Timestamp;
+use crate::verify::arrivals::ArrivalCounts;
 use crate::verify::assurance::Assurance;
+use crate::verify::byte_bound::ByteBound;
 use crate::verify::counts::Counts;
 use crate::verify::difference::{DamagePattern, Difference};
 use crate::verify::hash::Hash;
 use crate::verify::outcome::{CompletenessResult, Effort, Incomplete, Outcome, Population, SampleSummary};
+use crate::verify::strategy::Statement;
 use crate::verify::verdict::Verdict;
 use crate::verify::{Hashes, PickRecord};
 
@@ -79,8 +82,9 @@ fn outcome(verdicts: &[(Verdict, u64)], wanted: u64) -> Outcome {
             sessions: 1,
             judged_before: 0,
         },
-        assurance: Assurance::of(10_000, &counts, 0, 0.95),
+        assurance: Assurance::of(10_000, &counts, 0, 0.95).map(Statement::Files),
         counts,
+        beside: None,
         findings: Vec::new(),
         completeness: None,
         damage: Vec::new(),
@@ -106,6 +110,7 @@ pub(crate) fn finding(path: &[u8], verdict: Verdict) -> PickRecord {
         original: Some([b"/srv/data/", path].concat()),
         verdict,
         comparable: verdict.is_decided(),
+        beside: false,
         reason: "the original is as old as the backup says".to_owned(),
         restored_size: Some(2_097_152),
         original_size: Some(2_097_152),
@@ -181,6 +186,36 @@ pub(crate) fn disaster() -> Outcome {
     found
 }
 
+/// A run of strategy `coverage`: half at random, and half beside it, with one bad file there.
+pub(crate) fn covered() -> Outcome {
+    let mut found = outcome(&[(Verdict::Verified, 250), (Verdict::Deleted, 2)], 250);
+    found.sample.strategy = "coverage";
+    found.sample.replacements = 2;
+    let mut beside = Counts::default();
+    (0..241).for_each(|_| beside.add(Verdict::Verified, true));
+    (0..8).for_each(|_| beside.add(Verdict::Changed, false));
+    beside.add(Verdict::Corrupt, true);
+    found.beside = Some(beside);
+    found.findings = vec![PickRecord { beside: true, ..finding(b"old/letter.odt", Verdict::Corrupt) }];
+    found
+}
+
+/// A run of strategy `size`, about bytes.
+pub(crate) fn weighed() -> Outcome {
+    let mut found = outcome(&[(Verdict::Verified, 310), (Verdict::Changed, 1)], 500);
+    found.sample.strategy = "size";
+    let counts = ArrivalCounts {
+        wanted: 500,
+        comparable: 500,
+        outside: 3,
+        outside_bytes: 1 << 30,
+        ..ArrivalCounts::default()
+    };
+    found.assurance = ByteBound::of(48_318_382_080, &counts, 0.95).map(Statement::Bytes);
+    found.findings = vec![plain(b"log/1", Verdict::Changed, "modified since the backup")];
+    found
+}
+
 /// A run that the time limit ended after 120 good files.
 pub(crate) fn cut_short() -> Outcome {
     let mut found = outcome(&[(Verdict::Verified, 120), (Verdict::Deleted, 1)], 500);
@@ -221,8 +256,8 @@ pub(crate) const INCOMPLETE: [Incomplete; 8] = [
 ];
 
 /// One outcome for each way a run can end.
-pub(crate) fn all() -> [Outcome; 6] {
-    [passed(), failed(), disaster(), cut_short(), interrupted(), empty()]
+pub(crate) fn all() -> [Outcome; 8] {
+    [passed(), failed(), disaster(), cut_short(), interrupted(), empty(), covered(), weighed()]
 }
 
 /// A run that could not begin.

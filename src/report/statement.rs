@@ -7,17 +7,16 @@ use crate::verify::verdict::Verdict;
 use crate::words;
 
 use super::completeness;
-use super::model::Model;
+use super::model::{CountsPart, FindingPart, Model};
 
 /// What was found, in one sentence: `498 of 500 identical, 2 bad in the backup; 500 of 560 drawn
 /// could be compared.`
 pub(super) fn headline(model: &Model) -> String {
-    let counts = &model.counts;
     let mut parts = Vec::new();
     // Bad files are counted even if their originals changed.
-    let compared = counts.comparable + counts.outside_bad();
+    let compared = sum(model, |counts| counts.comparable + counts.outside_bad());
     if compared > 0 {
-        let verified = words::count(counts.comparable_verified);
+        let verified = words::count(sum(model, |counts| counts.comparable_verified));
         parts.push(format!("{verified} of {} identical", words::count(compared)));
     } else if model.population.files == 0 && model.population.whole {
         parts.push("There is no file to verify".to_owned());
@@ -25,8 +24,9 @@ pub(super) fn headline(model: &Model) -> String {
         parts.push("No file could be compared".to_owned());
     }
     parts.extend(problems(model));
-    let drawn = if counts.outside > 0 && counts.comparable > 0 {
-        let (comparable, drawn) = (words::count(counts.comparable), words::count(counts.drawn));
+    let (comparable, drawn) = (sum(model, |counts| counts.comparable), sum(model, |counts| counts.drawn));
+    let drawn = if sum(model, |counts| counts.outside) > 0 && comparable > 0 {
+        let (comparable, drawn) = (words::count(comparable), words::count(drawn));
         format!("; {comparable} of {drawn} drawn could be compared")
     } else {
         String::new()
@@ -35,15 +35,20 @@ pub(super) fn headline(model: &Model) -> String {
     format!("{}{drawn}.{warning}", parts.join(", "))
 }
 
+/// A number of files in the sample and beside it.
+pub(super) fn sum(model: &Model, of: impl Fn(&CountsPart) -> u64) -> u64 {
+    of(&model.counts) + model.beside.as_ref().map_or(0, of)
+}
+
 /// What is bad or in doubt, one phrase for each kind.
 fn problems(model: &Model) -> Vec<String> {
     let asked_for = model.completeness.as_ref().filter(|found| found.asked_for);
     let missing = asked_for.map_or(0, |found| found.missing.len() as u64);
     let (damaged, denied) = (model.damage.len() as u64, model.denied.len() as u64);
-    let corrupt = words::counted(model.counts.original_corrupt, "original");
+    let (bad, corrupt) = (sum(model, |counts| counts.bad), sum(model, |counts| counts.original_corrupt));
     [
-        (model.counts.bad, format!("{} bad in the backup", words::count(model.counts.bad))),
-        (model.counts.original_corrupt, format!("{corrupt} corrupt")),
+        (bad, format!("{} bad in the backup", words::count(bad))),
+        (corrupt, format!("{} corrupt", words::counted(corrupt, "original"))),
         (missing, format!("{} missing from the backup", words::count(missing))),
         (damaged, format!("{} cannot be listed", words::counted(damaged, "part"))),
         (denied, format!("no permission to list {}", words::counted(denied, "folder"))),
@@ -75,7 +80,7 @@ pub(super) fn session(model: &Model) -> Option<String> {
 }
 
 /// Why less was verified than was asked for. `None` if everything was verified.
-pub(super) fn incomplete(model: &Model) -> Option<String> {
+pub fn incomplete(model: &Model) -> Option<String> {
     if model.error.is_some() {
         // The headline already says everything.
         return None;
@@ -120,11 +125,29 @@ fn too_many_undecided(model: &Model) -> String {
         }
         _ => "",
     };
-    format!(
-        "{} of {} drawn prove nothing, which is more than --max-undecided allows.{hint}",
-        words::count(counts.undecided),
-        words::count(counts.drawn)
-    )
+    format!("{}, which is more than --max-undecided allows.{hint}", undecided(model))
+}
+
+/// How much proves nothing. Of the bytes of strategy `size`, it is those that are drawn; of the
+/// files beside a sample, it is those that could not be read.
+fn undecided(model: &Model) -> String {
+    let counts = &model.counts;
+    let is_too_many =
+        |undecided: u64, all: u64| undecided as f64 > model.plan.max_undecided * all as f64 + 1e-9;
+    let (undecided, drawn) = (words::count(counts.undecided), words::count(counts.drawn));
+    match &model.beside {
+        _ if is_too_many(counts.undecided, counts.drawn) => {
+            format!("{undecided} of {drawn} drawn prove nothing")
+        }
+        Some(beside) => {
+            let (unreadable, judged) = (words::count(beside.unreadable), words::count(beside.drawn));
+            format!("{unreadable} of {judged} judged beside the sample could not be read or decided")
+        }
+        None if model.sample.strategy == "size" => {
+            format!("{undecided} of {drawn} drawn prove nothing, and they hold a large part of the bytes")
+        }
+        None => format!("{undecided} of {drawn} drawn prove nothing"),
+    }
 }
 
 /// Why a run that went to its end is not a pass, although nothing bad was found.
@@ -144,8 +167,16 @@ fn ended_early(model: &Model, reason: &str) -> String {
     let were = if compared == 1 { "was" } else { "were" };
     // If the listing did not end, the number of wanted files is not known: it depends on how many
     // there are.
+    if model.population.whole && model.sample.strategy == "size" {
+        let wanted = words::counted(model.sample.wanted, "random byte");
+        return format!(
+            "{reason}: {} {were} compared, of those that {wanted} are in.",
+            words::counted(compared, "file")
+        );
+    }
     if model.population.whole {
         let wanted = words::counted(model.sample.wanted, "file");
+        let wanted = if model.beside.is_some() { format!("{wanted} at random") } else { wanted };
         return format!("{reason}: {} of {wanted} wanted {were} compared.", words::count(compared));
     }
     match files {
@@ -156,6 +187,33 @@ fn ended_early(model: &Model, reason: &str) -> String {
             words::counted(files, "file")
         ),
     }
+}
+
+/// What was judged beside the sample, if anything was.
+pub(super) fn beside(model: &Model) -> Option<String> {
+    let counts = model.beside.as_ref()?;
+    let judged = words::counted(counts.drawn, "file");
+    let are = if counts.drawn == 1 { "is" } else { "are" };
+    if counts.drawn == 0 {
+        return Some("No other file was judged beside these.".to_owned());
+    }
+    let others = counts.changed + counts.deleted + counts.unreadable;
+    let kinds = [
+        (counts.verified, "identical"),
+        (counts.bad, "bad"),
+        (counts.original_corrupt, "with a corrupt original"),
+        (others, "not decided"),
+    ];
+    let kinds: Vec<String> = kinds
+        .into_iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, what)| format!("{} {what}", words::count(number)))
+        .collect();
+    Some(format!(
+        "Beside these, {judged} that {were} judged longest ago or never {are} {kinds}. The statement does not rest on them.",
+        were = if counts.drawn == 1 { "was" } else { "were" },
+        kinds = kinds.join(", "),
+    ))
 }
 
 /// What the statement is not about: picks that could not be compared. Also the picks that it counts
@@ -214,7 +272,8 @@ pub(super) fn rest_of(model: &Model) -> Option<String> {
 /// were found than are listed, this is the best estimate that the sums allow.
 pub(super) fn unresolved(model: &Model) -> (u64, u64) {
     let counts = &model.counts;
-    let listed = model.findings.iter().filter(|one| one.comparable && one.verdict == Verdict::Unreadable);
+    let unreadable = |one: &&FindingPart| one.comparable && !one.beside && one.verdict == Verdict::Unreadable;
+    let listed = model.findings.iter().filter(unreadable);
     let at_least = counts.unresolved.saturating_sub(counts.changed);
     let unreadable = (listed.count() as u64).max(at_least).min(counts.unresolved);
     (counts.unresolved - unreadable, unreadable)

@@ -8,7 +8,7 @@ use crate::exit::ExitCode;
 use crate::verify::verdict::Verdict;
 use crate::words::{self, printable};
 
-use super::model::{FindingPart, Model};
+use super::model::{CountsPart, FindingPart, Model};
 use super::{completeness, statement};
 
 /// Number of lines that all lists of failures share.
@@ -47,11 +47,11 @@ pub fn width(columns: Option<usize>) -> usize {
 /// The summary, ending in a line feed. Whatever the model contains, only printable characters are
 /// shown.
 pub fn render(model: &Model, style: &SummaryStyle) -> String {
-    let (word, color) = match model.exit_code {
-        _ if model.error.is_some() => ("ERROR", "\x1b[1;31m"),
-        ExitCode::Pass => ("PASS", "\x1b[1;32m"),
-        ExitCode::Incomplete | ExitCode::Unusable => ("INCOMPLETE", "\x1b[1;33m"),
-        _ => ("FAIL", "\x1b[1;31m"),
+    let word = word(model);
+    let color = match word {
+        "PASS" => "\x1b[1;32m",
+        "INCOMPLETE" => "\x1b[1;33m",
+        _ => "\x1b[1;31m",
     };
     let mut out = String::new();
     verdict(&mut out, model, style, word.len() + 2);
@@ -67,6 +67,16 @@ pub fn render(model: &Model, style: &SummaryStyle) -> String {
     if style.color { format!("{color}{word}\x1b[0m{rest}") } else { format!("{word}{rest}") }
 }
 
+/// How a run ended, in the word that begins the summary.
+pub fn word(model: &Model) -> &'static str {
+    match model.exit_code {
+        _ if model.error.is_some() => "ERROR",
+        ExitCode::Pass => "PASS",
+        ExitCode::Incomplete | ExitCode::Unusable => "INCOMPLETE",
+        _ => "FAIL",
+    }
+}
+
 /// What was found and what it proves, indented to leave space for the word.
 fn verdict(out: &mut String, model: &Model, style: &SummaryStyle, indent: usize) {
     let hint = model.error.as_ref().and_then(|error| error.hint.as_deref());
@@ -75,6 +85,7 @@ fn verdict(out: &mut String, model: &Model, style: &SummaryStyle, indent: usize)
         statement::incomplete(model),
         statement::assurance(model),
         statement::rest(model),
+        statement::beside(model),
     ];
     let sentences = sentences.into_iter().flatten();
     let hints = hint.into_iter().flat_map(str::lines).map(str::to_owned);
@@ -102,14 +113,15 @@ fn failures(out: &mut String, model: &Model, style: &SummaryStyle) {
     let open = |finding: &FindingPart| finding.comparable && finding.verdict == Verdict::Changed;
     let unreadable = |finding: &FindingPart| finding.verdict == Verdict::Unreadable;
     // The totals come from the counts, because the findings are capped.
-    let counts = &model.counts;
+    let total = |of: fn(&CountsPart) -> u64| statement::sum(model, of);
+    let open_beside = model.findings.iter().filter(|one| one.beside && open(one)).count() as u64;
     let lists = [
-        findings("Bad in the backup:", model, style, counts.bad, bad),
+        findings("Bad in the backup:", model, style, total(|counts| counts.bad), bad),
         findings(
             "Corrupt originals, of which the backup has the right bytes:",
             model,
             style,
-            counts.original_corrupt,
+            total(|counts| counts.original_corrupt),
             corrupt,
         ),
         lines("Parts of the backup that cannot be listed:", model.damage.iter().chain(&model.denied)),
@@ -122,14 +134,14 @@ fn failures(out: &mut String, model: &Model, style: &SummaryStyle) {
             "Files that differ, and it cannot be told which side is wrong:",
             model,
             style,
-            statement::unresolved(model).0,
+            statement::unresolved(model).0 + open_beside,
             open,
         ),
         findings(
             "Files that could not be read, so that nothing is proven about them:",
             model,
             style,
-            counts.unreadable,
+            total(|counts| counts.unreadable),
             unreadable,
         ),
     ];
@@ -181,7 +193,7 @@ fn findings(
 }
 
 /// The reason, and where the bytes differ.
-fn why(finding: &FindingPart) -> String {
+pub fn why(finding: &FindingPart) -> String {
     match &finding.difference {
         Some(difference) if finding.reason.is_empty() => difference.sentence.clone(),
         Some(difference) => format!("{}; {}", difference.sentence, finding.reason),
@@ -225,7 +237,7 @@ fn facts(out: &mut String, model: &Model, style: &SummaryStyle) {
 }
 
 /// The option that draws the same sample, quoted if a shell would split it.
-fn redraw(seed: &str) -> String {
+pub fn redraw(seed: &str) -> String {
     let plain =
         !seed.is_empty() && seed.chars().all(|each| each.is_ascii_alphanumeric() || "-_.".contains(each));
     let seed = escape(seed.as_bytes());
@@ -236,7 +248,8 @@ fn drawn(model: &Model) -> String {
     let (population, sample) = (&model.population, &model.sample);
     let files = words::counted(population.files, "file");
     let size = population.bytes.map_or(String::new(), |bytes| format!(" ({})", words::bytes(bytes)));
-    let drawn = words::count(sample.drawn);
+    let beside = model.beside.as_ref().map_or(0, |beside| beside.drawn);
+    let drawn = words::count(sample.drawn + beside);
     let hash = &model.effort.hash;
     let at_least = if population.whole { "" } else { "at least " };
     let mut text = format!("{drawn} of {at_least}{files}{size}, strategy {}, hash {hash}", sample.strategy);

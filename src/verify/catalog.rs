@@ -1,5 +1,5 @@
-//! The catalog stage: reduces what the backup lists to the population and the draw, in one
-//! streaming pass.
+//! The catalog stage: reduces what the backup lists to the population, in one streaming pass. What
+//! is drawn from it is in [`draw`](super::draw).
 
 use std::ops::ControlFlow;
 use std::sync::Mutex;
@@ -11,15 +11,14 @@ use crate::lock::{into_inner, lock};
 use crate::platform::Timestamp;
 
 use super::completeness::Lookup;
+use super::draw::{Added, Counter};
 use super::filter::Filter;
-use super::listed::Listed;
 use super::memory::Resumed;
 use super::observer::Observer;
 use super::outcome::Population;
 use super::pairing::Pairing;
-use super::sample::{BottomK, Rank, Ranker};
+use super::sample::{Rank, Ranker};
 use super::schedule::Schedule;
-use super::strategy::Strategy;
 
 /// Decides which entries belong to the population, and counts them.
 pub struct PopulationFilter<'a> {
@@ -39,15 +38,6 @@ pub struct PopulationFilter<'a> {
     digest: Mutex<u128>,
     /// The newest time of any entry in nanoseconds since 1970; `i64::MIN` if there is none yet.
     newest: AtomicI64,
-}
-
-/// What one batch adds to the population.
-#[derive(Debug, Default, Clone, Copy)]
-pub struct Added {
-    /// How many files.
-    pub files: u64,
-    /// The sum of their digests, modulo 2^128.
-    pub digest: u128,
 }
 
 impl<'a> PopulationFilter<'a> {
@@ -117,11 +107,41 @@ impl<'a> PopulationFilter<'a> {
         entry.problem.is_some() || self.pairing.covers(entry.path)
     }
 
-    /// Counts a batch, and calls `each` with every entry of the population and its rank.
-    pub fn count_batch<'e>(
+    /// Counts entries that are not regular files.
+    pub fn pass_over(&self, count: u64) {
+        self.passed_over.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// Resets the counters, because the listing begins again. The newest time stays: it was seen.
+    pub fn reset(&self) {
+        for counter in [&self.files, &self.bytes, &self.filtered, &self.unmapped, &self.passed_over] {
+            counter.store(0, Ordering::Relaxed);
+        }
+        self.sizes_unknown.store(false, Ordering::Relaxed);
+        *lock(&self.digest) = 0;
+    }
+
+    /// What was counted. `whole` says whether the backup was listed to its end.
+    pub fn population(&self, whole: bool) -> Population {
+        let known = !self.sizes_unknown.load(Ordering::Relaxed);
+        Population {
+            files: self.files.load(Ordering::Relaxed),
+            whole,
+            bytes: known.then(|| self.bytes.load(Ordering::Relaxed)),
+            digest: format!("{:032x}", *lock(&self.digest)),
+            filtered: self.filtered.load(Ordering::Relaxed),
+            unmapped: self.unmapped.load(Ordering::Relaxed),
+            unlisted: 0,
+            not_compared: self.passed_over.load(Ordering::Relaxed),
+        }
+    }
+}
+
+impl Counter for PopulationFilter<'_> {
+    fn count_batch<'e>(
         &self,
         entries: &'e EntryBatch,
-        mut each: impl FnMut(Entry<'e>, Rank),
+        each: &mut dyn FnMut(Entry<'e>, Rank),
     ) -> ControlFlow<(), Added> {
         let mut added = Added::default();
         let (mut bytes, mut filtered, mut unmapped) = (0, 0, 0);
@@ -158,97 +178,6 @@ impl<'a> PopulationFilter<'a> {
         *digest = digest.wrapping_add(added.digest);
         self.observer.cataloged(entries.len() as u64);
         if self.cancel.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(added) }
-    }
-
-    /// Counts entries that are not regular files.
-    pub fn pass_over(&self, count: u64) {
-        self.passed_over.fetch_add(count, Ordering::Relaxed);
-    }
-
-    /// Resets the counters, because the listing begins again. The newest time stays: it was seen.
-    pub fn reset(&self) {
-        for counter in [&self.files, &self.bytes, &self.filtered, &self.unmapped, &self.passed_over] {
-            counter.store(0, Ordering::Relaxed);
-        }
-        self.sizes_unknown.store(false, Ordering::Relaxed);
-        *lock(&self.digest) = 0;
-    }
-
-    /// What was counted. `whole` says whether the backup was listed to its end.
-    pub fn population(&self, whole: bool) -> Population {
-        let known = !self.sizes_unknown.load(Ordering::Relaxed);
-        Population {
-            files: self.files.load(Ordering::Relaxed),
-            whole,
-            bytes: known.then(|| self.bytes.load(Ordering::Relaxed)),
-            digest: format!("{:032x}", *lock(&self.digest)),
-            filtered: self.filtered.load(Ordering::Relaxed),
-            unmapped: self.unmapped.load(Ordering::Relaxed),
-            unlisted: 0,
-            not_compared: self.passed_over.load(Ordering::Relaxed),
-        }
-    }
-}
-
-/// Draws the sample while the backup is listed.
-pub struct DrawSink<'a> {
-    population_filter: &'a PopulationFilter<'a>,
-    strategy: &'static dyn Strategy,
-    bottom: Mutex<BottomK>,
-    /// The upper half of the draw's threshold. It turns most files away without taking the lock.
-    threshold: AtomicU64,
-}
-
-impl<'a> DrawSink<'a> {
-    /// A sink that draws files of the population into `bottom`, in the order of the strategy.
-    pub fn new(
-        population_filter: &'a PopulationFilter<'a>,
-        strategy: &'static dyn Strategy,
-        bottom: BottomK,
-    ) -> Self {
-        Self { population_filter, strategy, bottom: Mutex::new(bottom), threshold: AtomicU64::new(u64::MAX) }
-    }
-
-    /// Ends the listing and returns the draw.
-    pub fn into_inner(self) -> BottomK {
-        into_inner(self.bottom)
-    }
-}
-
-fn upper_half(order: u128) -> u64 {
-    (order >> 64) as u64
-}
-
-impl CatalogSink for DrawSink<'_> {
-    fn take(&self, entries: &EntryBatch) -> ControlFlow<()> {
-        let threshold = self.threshold.load(Ordering::Relaxed);
-        let mut lowest_dropped = u128::MAX;
-        let mut candidates = Vec::new();
-        let added = self.population_filter.count_batch(entries, |entry, rank| {
-            let order = self.strategy.order(&entry, rank);
-            if upper_half(order) > threshold {
-                lowest_dropped = lowest_dropped.min(order);
-            } else {
-                candidates.push((order, entry));
-            }
-        })?;
-        let mut bottom = lock(&self.bottom);
-        bottom.count(added.files, added.digest, lowest_dropped);
-        for (order, entry) in &candidates {
-            bottom.offer(*order, entry);
-        }
-        self.threshold.store(upper_half(bottom.threshold()), Ordering::Relaxed);
-        ControlFlow::Continue(())
-    }
-
-    fn restart(&self) {
-        self.population_filter.reset();
-        lock(&self.bottom).clear();
-        self.threshold.store(u64::MAX, Ordering::Relaxed);
-    }
-
-    fn pass_over(&self, count: u64) {
-        self.population_filter.pass_over(count);
     }
 }
 
@@ -307,7 +236,7 @@ impl CatalogSink for FeedSink<'_> {
             batch.sort_by_position();
             closed |= !batch.is_empty() && !(self.to)(std::mem::take(batch));
         };
-        let passed = self.population_filter.count_batch(entries, |entry, _| {
+        let passed = self.population_filter.count_batch(entries, &mut |entry, _| {
             if self.resumed.is_some_and(|resumed| resumed.holds(entry.path)) {
                 return;
             }
@@ -364,7 +293,7 @@ impl<'a> CountSink<'a> {
 
 impl CatalogSink for CountSink<'_> {
     fn take(&self, entries: &EntryBatch) -> ControlFlow<()> {
-        self.population_filter.count_batch(entries, |entry, _| {
+        self.population_filter.count_batch(entries, &mut |entry, _| {
             if self.resumed.is_some_and(|resumed| resumed.holds(entry.path)) {
                 self.resumed_files.fetch_add(1, Ordering::Relaxed);
             }
@@ -375,33 +304,6 @@ impl CatalogSink for CountSink<'_> {
     fn restart(&self) {
         self.population_filter.reset();
         self.resumed_files.store(0, Ordering::Relaxed);
-    }
-
-    fn pass_over(&self, count: u64) {
-        self.population_filter.pass_over(count);
-    }
-}
-
-/// Hands the files of the population on, and counts them.
-pub struct ListSink<'a> {
-    /// Decides which files these are, and counts them.
-    pub population_filter: &'a PopulationFilter<'a>,
-    /// Receives them.
-    pub to: &'a dyn Listed,
-}
-
-impl CatalogSink for ListSink<'_> {
-    fn take(&self, entries: &EntryBatch) -> ControlFlow<()> {
-        let mut files = Vec::with_capacity(entries.len());
-        let counted = self.population_filter.count_batch(entries, |entry, _| files.push(entry));
-        self.to.files(&files);
-        counted?;
-        ControlFlow::Continue(())
-    }
-
-    fn restart(&self) {
-        self.population_filter.reset();
-        self.to.restarts();
     }
 
     fn pass_over(&self, count: u64) {

@@ -4,25 +4,27 @@
 //! Out: an [`Outcome`]. This is a pure function: it reads no file, no clock and no environment. A
 //! run that was ended early still reports everything that it found.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use crate::backup::Description;
 use crate::plan::{Plan, SampleSize};
 use crate::platform::Timestamp;
 
-use super::assurance::Assurance;
+use super::arrivals::Arrivals;
 use super::comparable::{is_long_before, newest_content};
 use super::counts::Counts;
 use super::outcome::{Effort, Incomplete, Outcome, SampleSummary};
 use super::reason;
 use super::record::PickRecord;
-use super::strategy;
+use super::strategy::{self, Statement, Strategy};
 use super::tally::{LISTED_MAX, Pending, PickTally, RECONSIDERED_MAX, Tally};
 use super::verdict::Verdict;
 
 const TOO_MANY_PENDING: &str = "too many originals differ or are newer than recorded, and were left alone for long: not all of them were \
                                 compared with the newest time in the backup, so stale copies may be among them";
+
+const ALL_EMPTY: &str = "every file is empty, and strategy size draws bytes: nothing was drawn";
 
 /// Makes the outcome from everything that was found.
 pub fn conclude(plan: &Plan, backup: Description, mut tally: Tally) -> Outcome {
@@ -31,13 +33,18 @@ pub fn conclude(plan: &Plan, backup: Description, mut tally: Tally) -> Outcome {
     tally.picks.findings.sort_by(|one, other| one.path.cmp(&other.path));
     let is_cut_short = tally.picks.pending_seen > RECONSIDERED_MAX;
     tally.damage.extend(undelivered(&tally));
-    let strategy = strategy::for_sample(plan.draw.sample);
+    let strategy = strategy::of(&plan.draw);
     let assurance = strategy.bound(&tally, plan.claims.confidence);
-    let incomplete =
-        incomplete(plan, &tally, assurance).or(is_cut_short.then_some(Incomplete::TooManyUndecided));
-    let Tally { picks, population, wanted, drawn, damage, denied, mut notes, .. } = tally;
-    let PickTally { counts, findings, restored_bytes, hashed_bytes, .. } = picks;
-    notes.extend(notes_on_unlisted_findings(&counts, &findings));
+    let incomplete = incomplete(plan, strategy, &tally, assurance)
+        .or(is_cut_short.then_some(Incomplete::TooManyUndecided));
+    let Tally { picks, population, wanted, drawn, damage, denied, mut notes, arrivals, .. } = tally;
+    let PickTally { counts, beside, findings, restored_bytes, hashed_bytes, .. } = picks;
+    let mut all = counts.clone();
+    all.merge(&beside);
+    notes.extend(notes_on_unlisted_findings(&all, &findings));
+    notes.extend(arrivals.iter().filter(|arrivals| arrivals.is_empty()).map(|_| ALL_EMPTY.to_owned()));
+    // What was drawn without any replacement.
+    let first = arrivals.as_ref().map_or(wanted, Arrivals::first_files);
     notes.extend(is_cut_short.then(|| TOO_MANY_PENDING.to_owned()));
     Outcome {
         backup,
@@ -50,9 +57,10 @@ pub fn conclude(plan: &Plan, backup: Description, mut tally: Tally) -> Outcome {
             drawn: counts.looked_at(),
             sessions: tally.sessions.max(1),
             judged_before: tally.judged_before,
-            replacements: drawn.saturating_sub(wanted).min(counts.looked_at()),
+            replacements: drawn.saturating_sub(first).min(counts.looked_at()),
         },
         counts,
+        beside: tally.beside.map(|_| beside),
         findings,
         completeness: None,
         damage,
@@ -75,12 +83,12 @@ pub fn conclude(plan: &Plan, backup: Description, mut tally: Tally) -> Outcome {
 /// The damage that picks are which never came, though nothing ended the run. They are not among
 /// the verdicts, so without this a backup that silently leaves files out would pass.
 fn undelivered(tally: &Tally) -> Option<String> {
-    let missing = tally.drawn.saturating_sub(tally.picks.counts.looked_at());
+    let missing = tally.missing();
     (missing > 0 && tally.ended.is_none()).then(|| {
         format!(
             "{missing} of {} files that were to be restored never came, and nothing says why: the backup is damaged, or \
              what reads it is at fault",
-            tally.drawn
+            tally.drawn + tally.beside.map_or(0, |beside| beside.drawn)
         )
     })
 }
@@ -89,18 +97,25 @@ fn undelivered(tally: &Tally) -> Option<String> {
 /// alone since before the backup was taken. That shows once the newest time in the backup is known.
 /// Then the picks are comparable, and a difference is the backup's fault.
 fn reconsider(picks: &mut PickTally, newest: Option<Timestamp>, window: Duration) {
-    let mut stale = BTreeMap::new();
-    for Pending { touched, noted, path } in std::mem::take(&mut picks.pending) {
+    let (mut stale, mut instead_of) = (BTreeMap::new(), HashMap::new());
+    for Pending { touched, noted, path, beside, key } in std::mem::take(&mut picks.pending) {
         if !is_long_before(touched, newest, window) {
             continue;
         }
         let is_known = noted.0.is_bad() || noted.0 == Verdict::Verified;
         let instead = if is_known { noted.0 } else { Verdict::Stale };
-        picks.counts.reconsider(noted, instead);
-        stale.extend(path.filter(|_| !is_known).map(|path| (path, touched)));
+        let counts = if beside { &mut picks.beside } else { &mut picks.counts };
+        counts.reconsider(noted, instead);
+        instead_of.insert(key, instead);
+        stale.extend(path.filter(|_| !is_known).map(|path| (path, (touched, beside))));
+    }
+    for pick in &mut picks.answering {
+        if let Some(&verdict) = instead_of.get(&pick.key()) {
+            (pick.verdict, pick.comparable) = (verdict, true);
+        }
     }
     for finding in &mut picks.findings {
-        if let Some(touched) = stale.remove(&finding.path) {
+        if let Some((touched, _)) = stale.remove(&finding.path) {
             finding.verdict = Verdict::Stale;
             finding.comparable = true;
             finding.reason = reason::stale(touched, newest);
@@ -109,8 +124,9 @@ fn reconsider(picks: &mut PickTally, newest: Option<Timestamp>, window: Duration
     // For picks beyond the limit on listed undecided ones, only the path is known.
     let more = LISTED_MAX.saturating_sub(listed(&picks.findings, Verdict::is_alarm));
     let more = stale.into_iter().take(usize::try_from(more).unwrap_or(usize::MAX));
-    picks.findings.extend(more.map(|(path, touched)| PickRecord {
+    picks.findings.extend(more.map(|(path, (touched, beside))| PickRecord {
         comparable: true,
+        beside,
         reason: reason::stale(touched, newest),
         ..PickRecord::new(&path, Verdict::Stale)
     }));
@@ -137,31 +153,30 @@ fn notes_on_unlisted_findings(counts: &Counts, findings: &[PickRecord]) -> Vec<S
 }
 
 /// Why less was proved than asked for, if so.
-fn incomplete(plan: &Plan, tally: &Tally, assurance: Option<Assurance>) -> Option<Incomplete> {
-    let Tally { ended, wanted, ref population, .. } = *tally;
-    let counts = &tally.picks.counts;
+fn incomplete(
+    plan: &Plan,
+    strategy: &dyn Strategy,
+    tally: &Tally,
+    assurance: Option<Statement>,
+) -> Option<Incomplete> {
+    let ended = tally.ended;
     if ended == Some(Incomplete::RestoreFolder) {
         return ended;
     }
-    let (comparable, looked_at) = (counts.comparable(), counts.looked_at());
-    let files = population.files.max(1);
-    let is_everything = population.whole && looked_at >= files;
-    let is_enough = match plan.draw.sample {
-        // For a tolerance, the bound itself says whether the picks were enough.
-        SampleSize::Tolerance(_) => is_everything || comparable >= wanted.max(1),
-        // If every file was asked for, no file is left to replace those that cannot be compared.
-        _ if wanted >= files => is_everything,
-        _ => comparable >= wanted.max(1),
-    };
-    if !is_enough || !population.whole {
+    if !strategy.is_enough(tally) || !tally.population.whole {
         return Some(ended.unwrap_or(Incomplete::TooFewComparable));
     }
-    if is_more_than(plan.claims.max_undecided, counts.undecided(), looked_at) {
+    // Nothing that was to be judged beside the sample may be left out, either.
+    let is_cut = tally.beside.is_some_and(|beside| !beside.is_done || tally.missing() > 0);
+    if let Some(ended) = ended.filter(|_| is_cut) {
+        return Some(ended);
+    }
+    if strategy.is_undecided(tally, plan.claims.max_undecided) {
         return Some(Incomplete::TooManyUndecided);
     }
     // The times say that the original was not modified, and still nobody can tell whether the copy
     // is good.
-    if counts.unresolved() > 0 {
+    if tally.picks.counts.unresolved() > 0 {
         return Some(Incomplete::Unresolved);
     }
     match plan.draw.sample {
@@ -170,12 +185,6 @@ fn incomplete(plan: &Plan, tally: &Tally, assurance: Option<Assurance>) -> Optio
         }
         _ => None,
     }
-}
-
-/// Whether `part` is a larger share of `whole` than `share`.
-#[expect(clippy::cast_precision_loss, reason = "counts of files are exact below 2^53")]
-fn is_more_than(share: f64, part: u64, whole: u64) -> bool {
-    part as f64 > share * whole as f64 + 1e-9
 }
 
 #[cfg(test)]

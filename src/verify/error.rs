@@ -21,6 +21,14 @@ pub enum Error {
         /// The backup.
         location: Location,
     },
+    /// The strategy draws bytes, and the backup does not list the size of every file.
+    #[error(
+        "the backup {location} does not list the size of every file, so no random bytes can be drawn from it"
+    )]
+    SizesUnknown {
+        /// The backup.
+        location: Location,
+    },
     /// The backup lists files, but the filters, sources and maps leave none.
     #[error(
         "none of the {listed} files in the backup is left to verify: {filtered} are filtered out, {unmapped} belong to no source or map"
@@ -150,6 +158,7 @@ impl Error {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Glob { .. }
+            | Self::SizesUnknown { .. }
             | Self::NothingPairs { .. }
             | Self::EmptyPopulation { .. }
             | Self::OtherPopulation
@@ -195,6 +204,7 @@ impl Error {
             | Self::NoSpace { .. }
             | Self::RestoreFolder { .. } => "free some space, or name another folder with --restore-to",
             Self::EmptyBackup { .. } => "an empty backup restores nothing: check the job that makes it",
+            Self::SizesUnknown { .. } => "draw files instead: --strategy random or --strategy coverage",
             Self::EmptyPopulation { .. } => {
                 "loosen --include, --exclude, the size and time limits, or add a --source"
             }

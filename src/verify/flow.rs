@@ -5,6 +5,7 @@
 //! the run.
 
 use std::collections::HashSet;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::backup::{Context, Damage, EntryBatch, Listing, Needs};
@@ -12,15 +13,18 @@ use crate::cancel::CancelToken;
 use crate::lock::into_inner;
 use crate::plan::{Plan, SampleSize};
 
-use super::catalog::{CountSink, DrawSink, PopulationFilter};
+use super::arrivals::{ArrivalLimit, Arrivals};
+use super::catalog::{CountSink, PopulationFilter};
 use super::comparable::newest_content;
+use super::draw::{Begun, DrawSink, Drawn, DrawnBeside, Group, Request};
 use super::judge_context::JudgeContext;
-use super::memory::Resumed;
+use super::limit::Limit;
+use super::memory::{PathKey, Resumed};
 use super::outcome::{Incomplete, Population};
-use super::sample::{BottomK, DrawnSample, SampleQuota};
+use super::sample::SampleQuota;
 use super::sharing::SharedBlocks;
 use super::strategy::{self, Strategy};
-use super::tally::Tally;
+use super::tally::{BesideTally, Tally};
 use super::total::Total;
 use super::work::Work;
 use super::{Error, Filter, LISTING_THREADS, Observer};
@@ -40,11 +44,22 @@ pub(super) struct FlowResult {
     pub(super) population: Population,
     pub(super) wanted: u64,
     pub(super) drawn: u64,
+    pub(super) beside: Option<BesideTally>,
+    pub(super) arrivals: Option<Arrivals>,
+    pub(super) notes: Vec<String>,
     pub(super) damage: Vec<Damage>,
     pub(super) in_order: bool,
     pub(super) in_progress: u64,
     pub(super) catalog_time: Duration,
     pub(super) verify_time: Duration,
+}
+
+/// What was drawn while the backup was listed.
+struct Listed {
+    drawn: Drawn,
+    notes: Vec<String>,
+    whole: bool,
+    damage: Vec<Damage>,
 }
 
 impl<'a> Flow<'a> {
@@ -56,7 +71,7 @@ impl<'a> Flow<'a> {
         filter: &Filter,
         observer: &'a dyn Observer,
     ) -> Self {
-        let strategy = strategy::for_sample(plan.draw.sample);
+        let strategy = strategy::of(&plan.draw);
         let (filters, order) = (filter.needs(), strategy.needs());
         let needs = Needs { size: filters.size || order.size, mtime: filters.mtime || order.mtime };
         Self { plan, strategy, population_filter, work, observer, needs }
@@ -77,44 +92,38 @@ impl<'a> Flow<'a> {
         if self.strategy.is_everything() { self.everything() } else { self.sample() }
     }
 
-    /// Draws the sample while the backup is listed, then restores and judges it.
+    /// Draws the sample while the backup is listed, then restores and judges it, and then what is
+    /// to be judged beside it.
     fn sample(&self) -> Result<FlowResult, Error> {
         let clock = Instant::now();
-        let mut size = self.plan.draw.sample;
-        let (draw, whole, damage) = loop {
-            self.population_filter.reset();
-            let sink = DrawSink::new(
-                self.population_filter,
-                self.strategy,
-                BottomK::new(SampleQuota::new(size, self.plan.claims.confidence)),
-            );
-            let listing = self.work.backup.catalog(self.needs, &self.listing(), &sink)?;
-            let (whole, damage) = into_parts(listing);
-            match sink.into_inner().finish() {
-                Some(draw) => break (draw, whole, damage),
-                // The size of the population is now known, so the second pass can ask for a fixed
-                // number of files.
-                None => {
-                    let files = self.population_filter.population(whole).files;
-                    size =
-                        SampleSize::Count(SampleQuota::new(size, self.plan.claims.confidence).wanted(files));
-                }
-            }
-        };
+        let Listed { drawn, notes, whole, damage } = self.draw()?;
         let population = self.population(whole, &damage)?;
         // The same seed draws the same files from the same population only.
         if whole && self.work.context.memory.resumed.is_some_and(|resumed| !resumed.is_of(&population)) {
             return Err(Error::OtherPopulation);
         }
+        if drawn.arrivals.is_some() && population.bytes.is_none() {
+            return Err(Error::SizesUnknown { location: self.work.backup.description().location.clone() });
+        }
         self.tell_judges();
         self.observer.catalog_done(&population);
-        let DrawnSample { wanted, picks, .. } = draw;
+        let Drawn { wanted, picks, beside, arrivals } = drawn;
+        let limit = match &arrivals {
+            Some(arrivals) => Limit::Arrivals(ArrivalLimit::new(arrivals)),
+            None => Limit::Replaced(usize::try_from(wanted).unwrap_or(usize::MAX)),
+        };
+        self.work.context.picks_answer.store(arrivals.is_some(), Ordering::Relaxed);
+        let more = beside.as_ref().map_or(0, |beside| beside.wanted);
         let (catalog_time, clock) = (clock.elapsed(), Instant::now());
-        let drawn = self.judge_sample(picks, wanted)?;
+        let drawn = self.judge_sample(&picks, limit, more)?;
+        let beside = beside.map(|beside| self.beside(&beside, &picks, drawn)).transpose()?;
         Ok(FlowResult {
             population,
             wanted,
-            drawn,
+            drawn: drawn as u64,
+            beside,
+            arrivals,
+            notes,
             damage,
             in_order: self.is_in_order(),
             in_progress: self.work.schedule.in_progress(),
@@ -123,20 +132,58 @@ impl<'a> Flow<'a> {
         })
     }
 
-    /// Restores and judges the sample, except for what earlier sessions judged. Returns how many
-    /// picks were drawn in all sessions.
-    fn judge_sample(&self, picks: EntryBatch, wanted: u64) -> Result<u64, Error> {
+    /// Lists the backup and draws from it.
+    fn draw(&self) -> Result<Listed, Error> {
+        let mut size = self.plan.draw.sample;
+        let confidence = self.plan.claims.confidence;
+        loop {
+            self.population_filter.reset();
+            let last_judged = self.work.context.memory.last_judged;
+            let request = Request { size, confidence, seed: &self.plan.draw.seed, last_judged };
+            let Begun { draw, notes } = self.strategy.draw(&request);
+            let sink = DrawSink::new(self.population_filter, draw);
+            let listing = self.work.backup.catalog(self.needs, &self.listing(), &sink)?;
+            let (whole, damage) = into_parts(listing);
+            if let Some(drawn) = sink.finish() {
+                return Ok(Listed { drawn, notes, whole, damage });
+            }
+            // The size of the population is now known, so the second pass can ask for a fixed
+            // number of files.
+            let files = self.population_filter.population(whole).files;
+            size = SampleSize::Count(SampleQuota::new(size, confidence).wanted(files));
+        }
+    }
+
+    /// Judges what was drawn beside the sample and is not among the first `judged` picks of it.
+    fn beside(&self, beside: &DrawnBeside, sample: &EntryBatch, judged: usize) -> Result<BesideTally, Error> {
+        let judged: HashSet<PathKey> =
+            sample.iter().take(judged).map(|entry| PathKey::of(entry.path)).collect();
+        let wanted = usize::try_from(beside.wanted).unwrap_or(usize::MAX);
+        let others = beside.picks.iter().filter(|entry| !judged.contains(&PathKey::of(entry.path)));
+        let picks: EntryBatch = others.take(wanted).collect();
+        let mut drawn = 0;
+        if !self.work.context.is_over() {
+            drawn = self.work.picks(&picks, Limit::Fixed(picks.len()), Group::Beside)?;
+        }
+        let is_done = drawn == picks.len();
+        Ok(BesideTally { wanted: beside.wanted, drawn: drawn as u64, is_done })
+    }
+
+    /// Restores and judges the sample, except for what earlier sessions judged; `more` files are
+    /// judged beside it. Returns how many picks were drawn in all sessions.
+    fn judge_sample(&self, picks: &EntryBatch, limit: Limit<'_>, more: u64) -> Result<usize, Error> {
         let Some(resumed) = self.work.context.memory.resumed else {
-            self.observer.verify_starts(Some(wanted));
-            return Ok(self.work.picks(&picks, usize::try_from(wanted).unwrap_or(usize::MAX))? as u64);
+            self.observer.verify_starts(Some(limit.first().min(picks.len()) as u64 + more));
+            return Ok(self.work.picks(picks, limit, Group::Sample)?);
         };
         let left: EntryBatch = picks.iter().filter(|entry| !resumed.holds(entry.path)).collect();
         // Each pick that could not be compared was to be replaced, and each one that was judged is
         // done.
-        let wanted = (wanted + resumed.picks().counts.outside()).saturating_sub(resumed.judged());
-        self.observer.verify_starts(Some(wanted));
-        let drawn = self.work.picks(&left, usize::try_from(wanted).unwrap_or(usize::MAX))? as u64;
-        Ok(resumed.judged() + drawn)
+        let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        let (outside, judged) = (number(resumed.picks().counts.outside()), number(resumed.judged()));
+        let wanted = limit.first().saturating_add(outside).saturating_sub(judged);
+        self.observer.verify_starts(Some(wanted as u64));
+        Ok(judged + self.work.picks(&left, Limit::Replaced(wanted), Group::Sample)?)
     }
 
     /// Restores and judges every file. A format in which names can repeat is listed once
@@ -190,6 +237,9 @@ impl<'a> Flow<'a> {
             population,
             wanted: files,
             drawn: files,
+            beside: None,
+            arrivals: None,
+            notes: Vec::new(),
             damage,
             in_order: self.is_in_order(),
             in_progress: self.work.schedule.in_progress(),
@@ -256,7 +306,7 @@ impl FlowResult {
             () if cancel.is_cancelled() => Some(Incomplete::Interrupted),
             () => None,
         };
-        let mut notes: Vec<String> = context.kept.note().into_iter().collect();
+        let mut notes: Vec<String> = self.notes.into_iter().chain(context.kept.note()).collect();
         notes.extend(broken.iter().map(|error| restore_folder_note(plan, error)));
         notes.extend(context.shared.iter().flat_map(SharedBlocks::notes));
         let mut tally = Tally {
@@ -264,6 +314,8 @@ impl FlowResult {
             population: self.population,
             wanted: self.wanted,
             drawn: self.drawn,
+            beside: self.beside,
+            arrivals: self.arrivals,
             in_order: self.in_order,
             in_progress: self.in_progress,
             is_merged: false,

@@ -17,9 +17,12 @@ use crate::plan::Keep;
 use crate::platform::{self, Stat, Timestamp};
 
 use super::ahead::{self, Ahead};
+use super::arrivals::AnsweringPick;
 use super::comparable::{Recorded, Standing, is_long_before, standing, touched};
+use super::draw::Group;
 use super::hash::{Buffers, Pair, describe_difference};
 use super::judge_context::JudgeContext;
+use super::memory::PathKey;
 use super::original::{FoundOriginal, find};
 use super::reason::{self, unreadable};
 use super::record::{Hashes, PickRecord};
@@ -33,6 +36,7 @@ const EXCESS_MAX: u64 = 1 << 30;
 /// Judges files, one after the other.
 pub struct Judge<'a> {
     context: &'a JudgeContext<'a>,
+    group: Group,
     buffers: Buffers,
     tally: PickTally,
     ahead: Option<(Ahead, MutexGuard<'a, ()>)>,
@@ -46,20 +50,16 @@ struct Judged {
 }
 
 impl<'a> Judge<'a> {
-    /// A judge that has seen nothing yet.
-    pub fn new(context: &'a JudgeContext<'a>) -> Self {
+    /// A judge of picks of this group that has seen nothing yet.
+    pub fn new(context: &'a JudgeContext<'a>, group: Group) -> Self {
         Self {
             context,
+            group,
             buffers: Buffers::default(),
             tally: PickTally::default(),
             ahead: None,
             large_file_lock: None,
         }
-    }
-
-    /// How many picks could not be compared so far.
-    pub fn outside(&self) -> u64 {
-        self.tally.counts.outside()
     }
 
     /// Compares one restored file with its original. Returns `None` if the run was cancelled before
@@ -225,10 +225,12 @@ impl<'a> Judge<'a> {
     fn note(&mut self, judged: Judged) {
         let Judged { mut record, restored } = judged;
         let context = self.context;
+        record.beside = self.group == Group::Beside;
         let bytes = record.restored_size.unwrap_or(0);
         if let Some(restored) = restored {
             self.keep(restored, &mut record);
         }
+        self.note_outside(&record);
         context.observer.judged(&record);
         let has_room = |counter: &AtomicU64, most| counter.fetch_add(1, Ordering::Relaxed) < most;
         let listed = match record.verdict {
@@ -241,6 +243,18 @@ impl<'a> Judge<'a> {
         let total = context.restored_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         if context.budget.is_some_and(|budget| total >= budget) {
             context.out_of_budget.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Notes what the draw needs to know about a pick of the sample: whether it is to be replaced,
+    /// and what it came to, if it answers for more than itself.
+    fn note_outside(&mut self, record: &PickRecord) {
+        let PickRecord { ref path, verdict, comparable, beside, .. } = *record;
+        if !comparable && !beside {
+            lock(&self.context.outside).push(PathKey::of(path));
+        }
+        if self.context.picks_answer.load(Ordering::Relaxed) {
+            self.tally.answering.push(AnsweringPick::new(path, verdict, comparable));
         }
     }
 

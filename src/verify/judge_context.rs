@@ -17,7 +17,7 @@ use super::comparable::Recorded;
 use super::disks::Disks;
 use super::hash::Hashing;
 use super::keep::KeptCopies;
-use super::memory::Memory;
+use super::memory::{Memory, PathKey};
 use super::observer::Observer;
 use super::pairing::Pairing;
 use super::sharing::SharedBlocks;
@@ -71,6 +71,11 @@ pub struct JudgeContext<'a> {
     pub out_of_budget: AtomicBool,
     /// The error of the restore folder that ends the run.
     pub broken: OnceLock<io::Error>,
+    /// The picks of the sample that could not be compared, since they were last asked for.
+    pub outside: Mutex<Vec<PathKey>>,
+    /// Whether each pick answers for more than itself, so that what it came to is kept (strategy
+    /// `size`).
+    pub picks_answer: AtomicBool,
     /// What the judges found. Each judge adds its part when it is dropped.
     pub picks: Mutex<PickTally>,
     /// Damage that was met while restoring.
@@ -122,6 +127,8 @@ impl<'a> JudgeContext<'a> {
             pending: AtomicU64::new(0),
             out_of_budget: AtomicBool::new(false),
             broken: OnceLock::new(),
+            outside: Mutex::default(),
+            picks_answer: AtomicBool::new(false),
             picks: Mutex::new(memory.resumed.map(|resumed| resumed.picks().clone()).unwrap_or_default()),
             lost: Mutex::default(),
         }
@@ -147,9 +154,9 @@ impl JudgeContext<'_> {
             || self.broken.get().is_some()
     }
 
-    /// How many picks could not be compared, as far as the judges are done.
-    pub fn outside(&self) -> u64 {
-        lock(&self.picks).counts.outside()
+    /// The picks of the sample that could not be compared, since this was last asked.
+    pub fn take_outside(&self) -> Vec<PathKey> {
+        std::mem::take(&mut *lock(&self.outside))
     }
 
     /// Records damage that was met while restoring.

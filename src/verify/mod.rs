@@ -8,8 +8,11 @@
 //! writes to a backup or to originals, and it prints nothing. It reads the clock only to measure
 //! how long it takes and to keep the time limit.
 
+mod ages;
 mod ahead;
+pub mod arrivals;
 pub mod assurance;
+pub mod byte_bound;
 mod catalog;
 mod cold;
 pub mod comparable;
@@ -17,8 +20,10 @@ mod completeness;
 pub mod conclude;
 mod count;
 pub mod counts;
+pub mod coverage;
 pub mod difference;
 mod disks;
+pub mod draw;
 mod error;
 mod exclude;
 mod filter;
@@ -27,6 +32,7 @@ pub mod hash;
 mod judge;
 mod judge_context;
 mod keep;
+mod limit;
 mod listed;
 pub mod memory;
 mod name_filter;
@@ -51,10 +57,10 @@ mod total;
 pub mod verdict;
 mod work;
 
-pub use count::{Counted, count, list};
+pub use count::{Counted, Turns, count};
 pub use error::Error;
 pub use filter::Filter;
-pub use listed::Listed;
+pub use listed::{Listed, list};
 pub use memory::Memory;
 pub use observer::{Observer, Observers, Silent};
 pub use prepare::{check, check_backup, check_originals, check_report, check_reports, check_restore_folder};
@@ -173,7 +179,9 @@ fn verify(
     let lookup_context =
         LookupContext { backup, whole, damage: &damage, pairing: &pairing, filter: &filter, cancel };
     outcome.completeness = lookup.map(|lookup| lookup.finish(&lookup_context));
-    let gone = nearby::note(&outcome.counts, &outcome.findings, &pairing);
+    let mut judged = outcome.counts.clone();
+    outcome.beside.iter().for_each(|beside| judged.merge(beside));
+    let gone = nearby::note(&judged, &outcome.findings, &pairing);
     outcome.notes.extend(gone.into_iter().chain(leftovers).chain(pairing.notes()).chain(stays));
     outcome.effort.total = clock.elapsed();
     observer.concluded(&outcome);
@@ -187,5 +195,7 @@ pub(crate) const LISTING_THREADS: usize = 16;
 mod resume_tests;
 #[cfg(test)]
 mod simulation;
+#[cfg(test)]
+mod simulation_of_strategies;
 #[cfg(test)]
 mod tests;

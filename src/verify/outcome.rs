@@ -8,9 +8,9 @@ use crate::backup::Description;
 use crate::exit::ExitCode;
 use crate::plan::Algorithm;
 
-use super::assurance::Assurance;
 use super::counts::Counts;
 use super::record::PickRecord;
+use super::strategy::Statement;
 use super::verdict::Verdict;
 
 /// Everything that a run found.
@@ -22,17 +22,20 @@ pub struct Outcome {
     pub population: Population,
     /// The sample.
     pub sample: SampleSummary,
-    /// How many picks ended with which verdict.
+    /// How many picks of the sample ended with which verdict.
     pub counts: Counts,
+    /// How many files that were judged beside the sample ended with which verdict; `None` if the
+    /// strategy judges none. They are not in the statement.
+    pub beside: Option<Counts>,
     /// Picks that are not `verified`, sorted by path. At most 10,000 alarms and 10,000 undecided
     /// picks are listed, so that a bad backup makes neither memory nor the report grow without
     /// limit.
     pub findings: Vec<PickRecord>,
     /// The originals that were looked up in the backup; `None` if none were to be.
     pub completeness: Option<CompletenessResult>,
-    /// What the sample proves about the comparable files of the population; `None` if it proves
-    /// nothing.
-    pub assurance: Option<Assurance>,
+    /// What the sample proves about the comparable files of the population, or about their bytes;
+    /// `None` if it proves nothing.
+    pub assurance: Option<Statement>,
     /// What could not be listed. Each line is a part of the backup that is lost, and any line makes
     /// the run a failure.
     pub damage: Vec<String>,
@@ -75,11 +78,12 @@ pub struct Population {
 /// How the sample was drawn.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SampleSummary {
-    /// The name of the strategy: `random` or `all`.
+    /// The name of the strategy (`verify::strategy::STRATEGIES`).
     pub strategy: &'static str,
     /// The seed of the draw.
     pub seed: String,
-    /// How many comparable picks were asked for. If the population is not
+    /// How many comparable picks of the sample were asked for; with the strategy `size`, how many
+    /// random bytes in files that can be compared. If the population is not
     /// [`whole`](Population::whole), this refers to the files that were listed.
     pub wanted: u64,
     /// How many picks were judged, including replacements.
@@ -196,8 +200,9 @@ pub struct Effort {
 impl Outcome {
     /// Whether anything proves that the backup is bad or incomplete.
     pub fn has_failures(&self) -> bool {
-        self.counts.bad() > 0
-            || self.counts.of(Verdict::OriginalCorrupt) > 0
+        let is_alarm = |counts: &Counts| counts.sum(Verdict::is_alarm) > 0;
+        is_alarm(&self.counts)
+            || self.beside.as_ref().is_some_and(is_alarm)
             || !self.damage.is_empty()
             || self.completeness.as_ref().is_some_and(CompletenessResult::has_failures)
     }

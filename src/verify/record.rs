@@ -21,6 +21,10 @@ pub struct PickRecord {
     /// Whether the pick could be compared and is in the statement. This was decided before its
     /// content was looked at.
     pub comparable: bool,
+    /// Whether it was judged beside the sample. Then it is not in the statement, even if it could
+    /// be compared.
+    #[serde(default)]
+    pub beside: bool,
     /// The reason for the verdict, in words; empty for `verified`.
     pub reason: String,
     /// The size in bytes that the backup recorded.
@@ -64,6 +68,7 @@ impl PickRecord {
             original: None,
             verdict,
             comparable: false,
+            beside: false,
             reason: String::new(),
             recorded_size: None,
             recorded_mtime: None,

@@ -64,12 +64,29 @@ impl Ranker {
 pub struct SampleQuota {
     size: SampleSize,
     confidence: f64,
+    /// Whether only half of the files are wanted.
+    is_half: bool,
+    /// Whether the files are judged beside those of another draw of the same quota.
+    is_beside: bool,
 }
 
 impl SampleQuota {
     /// The quota for a plan's sample size and confidence.
     pub fn new(size: SampleSize, confidence: f64) -> Self {
-        Self { size, confidence }
+        Self { size, confidence, is_half: false, is_beside: false }
+    }
+
+    /// Half of this quota, rounded up. A tolerance asks for as many files as rule it out, and half
+    /// of them would not, so it stays as it is.
+    #[must_use]
+    pub fn half(self) -> Self {
+        Self { is_half: !matches!(self.size, SampleSize::Tolerance(_)), ..self }
+    }
+
+    /// A quota of as many files beside a draw of this one, which may hold the same files.
+    #[must_use]
+    pub fn beside(self) -> Self {
+        Self { is_beside: true, ..self }
     }
 
     /// How many comparable picks are wanted from a population of `files`.
@@ -82,7 +99,8 @@ impl SampleQuota {
                 assurance::sample_size_up_to(files, tolerance, self.confidence)
             }
         };
-        wanted.min(files)
+        let wanted = wanted.min(files);
+        if self.is_half { wanted.div_ceil(2) } else { wanted }
     }
 
     /// How many files to keep after `files` were seen: the sample, and a reserve to replace picks
@@ -92,11 +110,14 @@ impl SampleQuota {
     fn capacity(self, files: u64) -> usize {
         let wanted = match self.size {
             SampleSize::Tolerance(tolerance) => assurance::sample_size_limit(tolerance, self.confidence),
+            SampleSize::Count(count) if self.is_half => count.div_ceil(2),
             SampleSize::Count(count) => count,
             SampleSize::Share(_) | SampleSize::All => self.wanted(files),
         };
         let slack = if matches!(self.size, SampleSize::Share(_)) { 8 * wanted.isqrt() } else { 0 };
         let capacity = wanted.saturating_add(wanted / 4).saturating_add(1000 + slack);
+        let beside = if self.is_beside { wanted.saturating_add(slack) } else { 0 };
+        let capacity = capacity.saturating_add(beside);
         usize::try_from(capacity).unwrap_or(usize::MAX)
     }
 }
@@ -217,12 +238,25 @@ impl BottomK {
     /// Ends the draw. Returns `None` if the population grew so unevenly that a wanted file was
     /// dropped. Then draw again, with [`SampleSize::Count`] of the number that is now known.
     pub fn finish(self) -> Option<DrawnSample> {
-        let Self { quota, heap, files, digest, lowest_dropped } = self;
-        let wanted = quota.wanted(files);
+        let (files, digest, wanted) = (self.files, self.digest, self.quota.wanted(self.files));
+        self.finish_with(wanted).map(|picks| DrawnSample { files, digest, wanted, picks })
+    }
+
+    /// Ends the draw, of which so many files are needed. Returns all that are surely those with the
+    /// smallest numbers, or `None` if they are fewer.
+    pub fn finish_with(self, needed: u64) -> Option<EntryBatch> {
+        let Self { heap, lowest_dropped, .. } = self;
         let sorted = heap.into_sorted_vec();
         let sure = sorted.iter().take_while(|ranked| ranked.order < lowest_dropped);
         let picks: EntryBatch = sure.map(RankedEntry::entry).collect();
-        (picks.len() as u64 >= wanted).then_some(DrawnSample { files, digest, wanted, picks })
+        (picks.len() as u64 >= needed).then_some(picks)
+    }
+
+    /// Ends the draw, and calls `each` with everything that was kept, in order.
+    pub fn into_sorted(self, mut each: impl FnMut(&Entry<'_>)) {
+        for kept in self.heap.into_sorted_vec() {
+            each(&kept.entry());
+        }
     }
 }
 

@@ -38,6 +38,12 @@ impl Schedule {
         Self { threads, workers, ordered, batch: batch.max(1), per_batch }
     }
 
+    /// The schedule under which each worker takes one pick at a time, unless the format pays for
+    /// each batch.
+    pub fn one_by_one(self) -> Self {
+        Self { batch: if self.per_batch { self.batch } else { 1 }, ..self }
+    }
+
     /// How many of the `left` picks a worker takes at once. Towards the end these are few, so that
     /// all workers finish together, unless the format pays for each batch (a process, for example)
     /// whatever its size.

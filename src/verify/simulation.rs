@@ -31,26 +31,26 @@ const WORLDS: u64 = 910;
 
 /// What distinguishes a class of worlds. Shares and probabilities are between 0 and 1.
 #[derive(Clone, Copy)]
-struct Class {
-    name: &'static str,
+pub(super) struct Class {
+    pub(super) name: &'static str,
     /// The share of originals that were edited since, so that even a good copy differs.
-    edited: f64,
+    pub(super) edited: f64,
     /// The share of originals that got a later time although their content is the same.
-    touched: f64,
+    pub(super) touched: f64,
     /// The share of originals that an older file replaced.
-    replaced: f64,
-    deleted: f64,
+    pub(super) replaced: f64,
+    pub(super) deleted: f64,
     /// How many times more likely the copy of such an original is bad.
-    together: f64,
+    pub(super) together: f64,
     /// The share of bad copies that cannot be read at all.
-    failing: f64,
+    pub(super) failing: f64,
     /// The share of comparable picks that cannot be decided, because there is no space or the
     /// original is modified while it is read.
-    open: f64,
+    pub(super) open: f64,
     /// The time that verifying a bad file takes; a good file takes about 1,000.
-    bad_time: u64,
+    pub(super) bad_time: u64,
     /// After which percentage of the time for all picks the run is ended.
-    limit: u64,
+    pub(super) limit: u64,
 }
 
 const PLAIN: Class = Class {
@@ -66,7 +66,7 @@ const PLAIN: Class = Class {
     limit: u64::MAX,
 };
 
-const CLASSES: [Class; 12] = [
+pub(super) const CLASSES: [Class; 12] = [
     PLAIN,
     Class { name: "edits beside rot", edited: 0.2, ..PLAIN },
     Class { name: "edits where the rot is", edited: 0.2, together: 8.0, ..PLAIN },
@@ -94,13 +94,13 @@ const CLASSES: [Class; 12] = [
 
 /// One file of a world, as a run sees it.
 #[derive(Clone, Copy)]
-struct File {
-    verdict: Verdict,
-    comparable: bool,
+pub(super) struct File {
+    pub(super) verdict: Verdict,
+    pub(super) comparable: bool,
     /// Whether the copy is really bad.
-    bad: bool,
+    pub(super) bad: bool,
     /// The time that verifying it takes; a good file takes about 1,000.
-    time: u64,
+    pub(super) time: u64,
 }
 
 const DAY: i64 = 86_400;
@@ -126,7 +126,7 @@ fn recorded() -> Recorded {
 }
 
 /// A file for which the class and chance decide what happened to it.
-fn file(class: &Class, rot: f64, rng: &mut StdRng) -> File {
+pub(super) fn file(class: &Class, rot: f64, rng: &mut StdRng) -> File {
     let chance = |rng: &mut StdRng, share: f64| rng.random::<f64>() < share;
     let (later, earlier) = (at(RECORDED + 50 * DAY), at(RECORDED - 50 * DAY));
     let fate: f64 = rng.random();
@@ -163,7 +163,7 @@ fn file(class: &Class, rot: f64, rng: &mut StdRng) -> File {
 
 /// Simulates a run over the files in the order of their ranks, with this many threads. Returns what
 /// it counted, and how many files it had drawn.
-fn run(files: &[File], wanted: usize, threads: usize, until: u64) -> (Counts, u64) {
+pub(super) fn run(files: &[File], wanted: usize, threads: usize, until: u64) -> (Counts, u64) {
     let schedule = Schedule::of(Reach::RANDOM, threads);
     let (mut counts, mut next, mut limit) = (Counts::default(), 0, wanted.min(files.len()));
     // When each thread becomes free, and how many picks it then adds to the limit.

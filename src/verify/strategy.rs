@@ -1,35 +1,40 @@
 //! Which files are verified, and what that proves. A strategy is an implementation of one small
 //! trait and one entry in the registry.
 //!
-//! The draw works the same for all strategies: every file of the population gets a number, and the
-//! files with the smallest numbers are the sample ([`sample`](super::sample)). A strategy decides
-//! what this number is, and which bound follows from it. The two belong together, because a bound
-//! depends on how the sample was drawn.
+//! A strategy is a constant of the program. For each run it makes a value, a [`Draw`](super::draw::Draw), which sees
+//! every file of the backup once and keeps what is drawn. This value knows what the strategy cannot
+//! know: the seed, the number of files that were asked for, and what earlier runs remember. The
+//! bound that follows from a draw stays with the strategy, because it needs nothing but the
+//! [`Tally`], and tallies outlive a run: they are stored, read again and merged.
 //!
-//! The trait carries strategies without memory whose bound counts files. A strategy is a constant
-//! of the program: it sees one entry and its rank, and no plan, no earlier run and no other entry.
-//! Two strategies that are planned need more than a new line here:
+//! | strategy | how files are chosen | what the statement is about |
+//! |---|---|---|
+//! | `random` | each with the same chance ([`sample`](super::sample)) | files |
+//! | `all` | all of them | files |
+//! | `coverage` | half at random, half by when they were last judged ([`coverage`](super::coverage)) | files; only the random half counts |
+//! | `size` | random bytes ([`arrivals`](super::arrivals)) | bytes |
 //!
-//! - `coverage` prefers files that earlier runs have not verified. It needs a value that is made
-//!   for each run from the ledger of these runs, where [`for_sample`] returns a constant, and
-//!   counts for each stratum, where [`Tally`] has one set of counts for all files.
-//! - `size` draws large files more often. [`Strategy::order`] can do that, because it sees the
-//!   entry, but its bound is in bytes, and [`Assurance`] counts files.
-//!
-//! Do not squeeze either into the trait as it is: the bound of a simple random sample does not hold
-//! for their samples, and the program would claim more than it has proven.
+//! A bound holds only for the way in which its sample was drawn. So a strategy has no default for
+//! it.
 
-use crate::backup::{Entry, Needs};
-use crate::plan::SampleSize;
+use crate::backup::Needs;
+use crate::plan::{self, SampleSize};
 
+use super::arrivals;
 use super::assurance::Assurance;
-use super::sample::Rank;
+use super::byte_bound::ByteBound;
+use super::coverage::CoverageDraw;
+use super::draw::{Begun, RandomDraw, Request};
+use super::sample::SampleQuota;
 use super::tally::Tally;
 
 /// How files are chosen.
 pub trait Strategy: Sync {
-    /// The name of the strategy in reports.
+    /// The name of the strategy, in settings and reports.
     fn name(&self) -> &'static str;
+
+    /// What it chooses, in a few words, for help texts. `None` if no setting names the strategy.
+    fn summary(&self) -> Option<&'static str>;
 
     /// What the listing must provide in addition to paths.
     fn needs(&self) -> Needs {
@@ -42,28 +47,72 @@ pub trait Strategy: Sync {
         false
     }
 
-    /// The number by which files are ordered. Those with the smallest are drawn. `rank` is
-    /// uniformly distributed over all files, and depends only on the seed and the path; ordered by
-    /// it alone, every file has the same chance. There is no default for [`bound`](Self::bound): it
-    /// must fit this.
-    fn order(&self, _entry: &Entry<'_>, rank: Rank) -> u128 {
-        rank.order
+    /// Why no sample of this size can be drawn, if so: what is wrong, and what to ask for instead.
+    fn refuses(&self, _size: SampleSize, _confidence: f64) -> Option<(String, &'static str)> {
+        None
     }
 
-    /// What the picks prove about the comparable files of the population; `None` if they prove
-    /// nothing.
-    fn bound(&self, tally: &Tally, confidence: f64) -> Option<Assurance>;
+    /// Whether a later session can go on with a draw that was not judged to its end.
+    fn can_resume(&self) -> bool {
+        true
+    }
+
+    /// The draw of one run.
+    fn draw(&self, request: &Request<'_>) -> Begun;
+
+    /// Whether as much was judged as was asked for.
+    fn is_enough(&self, tally: &Tally) -> bool;
+
+    /// Whether a larger share of the picks than `share` proves nothing.
+    fn is_undecided(&self, tally: &Tally, share: f64) -> bool {
+        is_more_than(share, tally.picks.counts.undecided(), tally.picks.counts.looked_at())
+    }
+
+    /// What the picks prove; `None` if they prove nothing.
+    fn bound(&self, tally: &Tally, confidence: f64) -> Option<Statement>;
+}
+
+/// What a run proves.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Statement {
+    /// About files.
+    Files(Assurance),
+    /// About bytes.
+    Bytes(ByteBound),
+}
+
+impl Statement {
+    /// Whether the statement rules out that a share of `tolerance` or more is bad.
+    pub fn rules_out(&self, tolerance: f64) -> bool {
+        match self {
+            Self::Files(found) => found.rules_out(tolerance),
+            Self::Bytes(found) => found.rules_out(tolerance),
+        }
+    }
+
+    /// The statement in words. `which` says which files it is about (`whose originals ...`).
+    pub fn sentence(&self, which: &str) -> String {
+        match self {
+            Self::Files(found) => found.sentence(which),
+            Self::Bytes(found) => found.sentence(which),
+        }
+    }
 }
 
 /// All strategies.
-pub static STRATEGIES: [&dyn Strategy; 2] = [&Random, &All];
+pub static STRATEGIES: [&dyn Strategy; 4] = [&Random, &Coverage, &Size, &All];
 
-/// The strategy for a sample size.
-pub fn for_sample(size: SampleSize) -> &'static dyn Strategy {
-    match size {
-        SampleSize::All => &All,
-        SampleSize::Count(_) | SampleSize::Share(_) | SampleSize::Tolerance(_) => &Random,
+/// The strategy of a draw.
+pub fn of(draw: &plan::Draw) -> &'static dyn Strategy {
+    if draw.sample == SampleSize::All {
+        return &All;
     }
+    named(draw.strategy).unwrap_or(&Random)
+}
+
+/// The strategy of this name.
+pub fn named(name: &str) -> Option<&'static dyn Strategy> {
+    STRATEGIES.into_iter().find(|strategy| strategy.name() == name)
 }
 
 /// Every file has the same chance to be drawn.
@@ -75,8 +124,129 @@ impl Strategy for Random {
         "random"
     }
 
-    fn bound(&self, tally: &Tally, confidence: f64) -> Option<Assurance> {
+    fn summary(&self) -> Option<&'static str> {
+        Some("every file has the same chance")
+    }
+
+    fn draw(&self, request: &Request<'_>) -> Begun {
+        let draw = RandomDraw::new(SampleQuota::new(request.size, request.confidence));
+        Begun { draw: Box::new(draw), notes: Vec::new() }
+    }
+
+    fn is_enough(&self, tally: &Tally) -> bool {
+        is_enough(tally)
+    }
+
+    fn bound(&self, tally: &Tally, confidence: f64) -> Option<Statement> {
         simple_random(tally, confidence)
+    }
+}
+
+/// Half of the picks are those of [`Random`]. The others are the files that were judged longest
+/// ago. They are not random, so they are counted beside the sample and are not in its bound.
+#[derive(Debug)]
+struct Coverage;
+
+impl Strategy for Coverage {
+    fn name(&self) -> &'static str {
+        "coverage"
+    }
+
+    fn summary(&self) -> Option<&'static str> {
+        Some("half at random, and half those that were verified longest ago, never verified ones first")
+    }
+
+    /// The next run begins with what was judged longest ago anyway.
+    fn can_resume(&self) -> bool {
+        false
+    }
+
+    fn draw(&self, request: &Request<'_>) -> Begun {
+        let (draw, notes) = CoverageDraw::begin(request);
+        Begun { draw: Box::new(draw), notes }
+    }
+
+    fn is_enough(&self, tally: &Tally) -> bool {
+        let beside = tally.beside.unwrap_or_default();
+        let judged = tally.picks.counts.looked_at() + tally.picks.beside.looked_at();
+        // If the halves make up the whole, no file is left to replace those that cannot be compared.
+        let is_whole_asked = tally.wanted + beside.wanted >= tally.population.files;
+        (is_whole_asked && judged >= tally.population.files.max(1)) || is_enough(tally)
+    }
+
+    /// The random half, as for any sample. In the other half, originals that were modified or
+    /// deleted are to be expected, because files that were never judged are often young. What
+    /// counts there are the files that could not be read or decided for other reasons: a full
+    /// restore folder must not pass for a rotation.
+    fn is_undecided(&self, tally: &Tally, share: f64) -> bool {
+        let (counts, beside) = (&tally.picks.counts, &tally.picks.beside);
+        let undecided = beside.unresolved() + beside.outside_of(super::verdict::Verdict::Unreadable);
+        is_more_than(share, counts.undecided(), counts.looked_at())
+            || is_more_than(share, undecided, beside.looked_at())
+    }
+
+    fn bound(&self, tally: &Tally, confidence: f64) -> Option<Statement> {
+        simple_random(tally, confidence)
+    }
+}
+
+/// Every byte has the same chance to be drawn.
+#[derive(Debug)]
+struct Size;
+
+impl Strategy for Size {
+    fn name(&self) -> &'static str {
+        "size"
+    }
+
+    fn summary(&self) -> Option<&'static str> {
+        Some(
+            "every byte has the same chance, so large files are chosen more often, and the statement is about bytes",
+        )
+    }
+
+    fn needs(&self) -> Needs {
+        Needs { size: true, mtime: false }
+    }
+
+    fn refuses(&self, size: SampleSize, confidence: f64) -> Option<(String, &'static str)> {
+        arrivals::refuses(size, confidence)
+    }
+
+    /// The bound needs to know what each file came to, in all sessions.
+    fn can_resume(&self) -> bool {
+        false
+    }
+
+    fn draw(&self, request: &Request<'_>) -> Begun {
+        let draw = arrivals::SizeDraw::new(request);
+        Begun { draw: Box::new(draw), notes: Vec::new() }
+    }
+
+    fn is_enough(&self, tally: &Tally) -> bool {
+        tally.arrivals.as_ref().is_some_and(|arrivals| {
+            let counted = arrivals.count(tally);
+            counted.is_everything || (counted.wanted > 0 && counted.comparable >= counted.wanted)
+        })
+    }
+
+    /// Of the files, or of the bytes that were drawn: one large file is one pick, but it can be
+    /// most of the backup.
+    fn is_undecided(&self, tally: &Tally, share: f64) -> bool {
+        let counts = &tally.picks.counts;
+        let by_bytes = tally.arrivals.as_ref().is_some_and(|arrivals| {
+            let counted = arrivals.count(tally);
+            is_more_than(share, counted.outside + counted.unresolved, counted.comparable + counted.outside)
+        });
+        by_bytes || is_more_than(share, counts.undecided(), counts.looked_at())
+    }
+
+    fn bound(&self, tally: &Tally, confidence: f64) -> Option<Statement> {
+        if !is_sample(tally) {
+            return None;
+        }
+        let counted = tally.arrivals.as_ref()?.count(tally);
+        ByteBound::of(tally.population.bytes?, &counted, confidence).map(Statement::Bytes)
     }
 }
 
@@ -90,30 +260,65 @@ impl Strategy for All {
         "all"
     }
 
+    /// It is asked for as a sample of all files.
+    fn summary(&self) -> Option<&'static str> {
+        None
+    }
+
     fn is_everything(&self) -> bool {
         true
     }
 
-    fn bound(&self, tally: &Tally, confidence: f64) -> Option<Assurance> {
+    /// Only a plan that contradicts itself asks for this. A random draw of all files is the same.
+    fn draw(&self, request: &Request<'_>) -> Begun {
+        Random.draw(request)
+    }
+
+    fn is_enough(&self, tally: &Tally) -> bool {
+        is_enough(tally)
+    }
+
+    fn bound(&self, tally: &Tally, confidence: f64) -> Option<Statement> {
         simple_random(tally, confidence)
     }
 }
 
-/// The bound of a simple random sample, if there is one.
+/// Whether as many picks could be compared as were asked for. If every file was asked for, no file
+/// is left to replace those that cannot be compared, so it is enough that all were judged.
+fn is_enough(tally: &Tally) -> bool {
+    let files = tally.population.files.max(1);
+    let counts = &tally.picks.counts;
+    let is_everything = tally.population.whole && counts.looked_at() >= files;
+    if tally.wanted >= files { is_everything } else { counts.comparable() >= tally.wanted.max(1) }
+}
+
+/// Whether what was judged is a random sample.
 ///
 /// A run over all files, or over an archive that is read front to back, has not seen a random
 /// sample if it ends early: it has seen the beginning. Nor is anything proved about a population
 /// that was not listed to its end.
+fn is_sample(tally: &Tally) -> bool {
+    let is_cut = tally.ended.is_some() && tally.drawn > tally.picks.counts.looked_at();
+    let is_partial = tally.is_merged && tally.ended.is_some();
+    tally.population.whole && !(tally.in_order && is_cut) && !is_partial
+}
+
+/// The bound of a simple random sample, if there is one.
 ///
 /// Picks in progress when the run was ended count as comparable and bad, because the file that
 /// keeps a disk busy may be the bad one.
-fn simple_random(tally: &Tally, confidence: f64) -> Option<Assurance> {
-    let is_cut = tally.ended.is_some() && tally.drawn > tally.picks.counts.looked_at();
-    let is_partial = tally.is_merged && tally.ended.is_some();
-    if !tally.population.whole || (tally.in_order && is_cut) || is_partial {
+fn simple_random(tally: &Tally, confidence: f64) -> Option<Statement> {
+    if !is_sample(tally) {
         return None;
     }
-    Assurance::of(tally.population.files, &tally.picks.counts, tally.cut_off(), confidence)
+    let cut_off = tally.cut_off();
+    Assurance::of(tally.population.files, &tally.picks.counts, cut_off, confidence).map(Statement::Files)
+}
+
+/// Whether `part` is a larger share of `whole` than `share`.
+#[expect(clippy::cast_precision_loss, reason = "counts of files are exact below 2^53")]
+fn is_more_than(share: f64, part: u64, whole: u64) -> bool {
+    part as f64 > share * whole as f64 + 1e-9
 }
 
 #[cfg(test)]
@@ -121,15 +326,29 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::plan::{DEFAULT_STRATEGY, Filters};
 
     #[test]
-    fn strategies_have_names_of_their_own_and_every_sample_size_has_a_registered_one() {
+    fn strategies_have_names_of_their_own_and_the_default_is_one_of_them() {
         let names: BTreeSet<_> = STRATEGIES.iter().map(|strategy| strategy.name()).collect();
         assert_eq!(names.len(), STRATEGIES.len());
-        for size in
-            [SampleSize::Count(1), SampleSize::Share(0.5), SampleSize::All, SampleSize::Tolerance(0.01)]
-        {
-            assert!(names.contains(for_sample(size).name()), "{size:?}");
+        assert!(named(DEFAULT_STRATEGY).is_some_and(|strategy| strategy.summary().is_some()));
+        for strategy in STRATEGIES {
+            assert_eq!(named(strategy.name()).map(Strategy::name), Some(strategy.name()));
         }
+    }
+
+    #[test]
+    fn a_draw_of_all_files_is_all_of_them_and_every_other_is_what_its_name_says() {
+        let of = |strategy, sample| {
+            let (seed, filters) = (String::new(), Filters::default());
+            of(&plan::Draw { strategy, sample, seed, seed_is_given: true, filters }).name()
+        };
+        for size in [SampleSize::Count(1), SampleSize::Share(0.5), SampleSize::Tolerance(0.01)] {
+            for name in ["random", "coverage", "size"] {
+                assert_eq!(of(name, size), name);
+            }
+        }
+        assert_eq!(of("random", SampleSize::All), "all");
     }
 }

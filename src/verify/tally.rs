@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::platform::Timestamp;
 
+use super::arrivals::{self, AnsweringPick, Arrivals};
 use super::counts::Counts;
+use super::memory::PathKey;
 use super::outcome::{Incomplete, Population};
 use super::record::PickRecord;
 use super::verdict::Verdict;
@@ -26,8 +28,14 @@ pub const RECONSIDERED_MAX: u64 = 100_000;
 /// What judges found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PickTally {
-    /// How many picks have which verdict.
+    /// How many picks of the sample have which verdict.
     pub counts: Counts,
+    /// How many picks that were judged beside the sample have which verdict.
+    #[serde(default)]
+    pub beside: Counts,
+    /// What each pick came to, if it answers for more than itself (strategy `size`).
+    #[serde(default)]
+    pub answering: Vec<AnsweringPick>,
     /// The picks that are not `verified`, up to [`LISTED_MAX`] of each kind.
     pub findings: Vec<PickRecord>,
     /// Picks that may turn out to be comparable once the newest time in the backup is known.
@@ -52,20 +60,29 @@ pub struct Pending {
     pub noted: (Verdict, bool),
     /// The path of its finding; `None` if the pick was verified and has none.
     pub path: Option<Vec<u8>>,
+    /// Whether it was judged beside the sample.
+    #[serde(default)]
+    pub beside: bool,
+    /// The key of its path.
+    #[serde(default)]
+    pub key: [u64; 2],
 }
 
 impl PickTally {
     /// Adds a judged pick. `listed` says whether there is room for its finding, if it is one, and
     /// `reconsidered` whether there is room to look at it again.
     pub fn add(&mut self, record: PickRecord, listed: bool, reconsidered: bool) {
-        self.counts.add(record.verdict, record.comparable);
+        let counts = if record.beside { &mut self.beside } else { &mut self.counts };
+        counts.add(record.verdict, record.comparable);
         self.newest = self.newest.max(record.confirmed_mtime);
         self.restored_bytes += record.restored_size.unwrap_or(0);
         if let Some(touched) = record.pending {
             self.pending_seen += 1;
             if reconsidered {
                 let path = (record.verdict != Verdict::Verified).then(|| record.path.clone());
-                self.pending.push(Pending { touched, noted: (record.verdict, record.comparable), path });
+                let noted = (record.verdict, record.comparable);
+                let key = arrivals::halves(PathKey::of(&record.path));
+                self.pending.push(Pending { touched, noted, path, beside: record.beside, key });
             }
         }
         if record.verdict != Verdict::Verified && listed {
@@ -76,6 +93,8 @@ impl PickTally {
     /// Adds what other judges found, up to the limits on what is listed.
     pub fn merge(&mut self, others: Self) {
         self.counts.merge(&others.counts);
+        self.beside.merge(&others.beside);
+        self.answering.extend(others.answering);
         self.findings.extend(others.findings);
         self.pending.extend(others.pending);
         self.pending.truncate(usize::try_from(RECONSIDERED_MAX).unwrap_or(usize::MAX));
@@ -99,10 +118,17 @@ pub struct Tally {
     pub picks: PickTally,
     /// What was listed.
     pub population: Population,
-    /// How many comparable picks were asked for.
+    /// How many comparable picks of the sample were asked for; for `size`, how many comparable
+    /// arrivals.
     pub wanted: u64,
-    /// How many picks were handed out, including those in progress at the end.
+    /// How many picks of the sample were handed out, including those in progress at the end.
     pub drawn: u64,
+    /// What was to be judged beside the sample, if the strategy does that.
+    #[serde(default)]
+    pub beside: Option<BesideTally>,
+    /// The arrivals behind the picks, if the strategy draws bytes.
+    #[serde(default)]
+    pub arrivals: Option<Arrivals>,
     /// Whether picks were judged in the order of their positions in the backup. If such a run ends
     /// early, it has not seen a random sample.
     pub in_order: bool,
@@ -132,7 +158,24 @@ pub struct Tally {
     pub verify_time: Duration,
 }
 
+/// What was to be judged beside the sample.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BesideTally {
+    /// How many files, if there are as many.
+    pub wanted: u64,
+    /// How many were handed out.
+    pub drawn: u64,
+    /// Whether this was all there was to hand out, so that nothing is missing.
+    pub is_done: bool,
+}
+
 impl Tally {
+    /// How many picks were handed out and not judged.
+    pub fn missing(&self) -> u64 {
+        let drawn = self.drawn + self.beside.map_or(0, |beside| beside.drawn);
+        drawn.saturating_sub(self.picks.counts.looked_at() + self.picks.beside.looked_at())
+    }
+
     /// How many picks may have been in progress when the run was ended.
     pub fn cut_off(&self) -> u64 {
         match self.ended {
@@ -155,13 +198,18 @@ impl Tally {
     pub fn merge(&mut self, other: Self) -> Result<(), NotOneDraw> {
         let draw = |tally: &Self| {
             let Population { files, whole, ref digest, .. } = tally.population;
-            (files, whole, digest.clone(), tally.wanted)
+            let beside = tally.beside.map(|beside| beside.wanted);
+            (files, whole, digest.clone(), tally.wanted, beside, tally.arrivals.clone())
         };
         if draw(self) != draw(&other) {
             return Err(NotOneDraw);
         }
         self.picks.merge(other.picks);
         self.drawn += other.drawn;
+        if let (Some(mine), Some(theirs)) = (&mut self.beside, other.beside) {
+            mine.drawn += theirs.drawn;
+            mine.is_done &= theirs.is_done;
+        }
         self.in_order |= other.in_order;
         self.in_progress += other.in_progress;
         self.is_merged = true;
@@ -206,8 +254,7 @@ pub fn cut_off(drawn: u64, counts: &Counts, in_progress: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::SampleSize;
-    use crate::verify::strategy::for_sample;
+    use crate::verify::strategy::named;
 
     /// A part of a draw of three from a population of ten.
     fn part(names: &[&str], verdict: Verdict) -> Tally {
@@ -258,7 +305,7 @@ mod tests {
     fn a_part_that_ended_early_leaves_no_bound_and_the_gravest_reason_stays() {
         let ended = |reason| Tally { ended: Some(reason), ..part(&["a"], Verdict::Verified) };
         let mut whole = part(&["b"], Verdict::Verified);
-        let bound = |tally: &Tally| for_sample(SampleSize::Count(3)).bound(tally, 0.95);
+        let bound = |tally: &Tally| named("random").unwrap().bound(tally, 0.95);
         assert!(bound(&whole).is_some());
         whole.merge(ended(Incomplete::TimeLimit)).unwrap();
         assert_eq!(bound(&whole), None);

@@ -28,8 +28,11 @@ use crate::lock::{into_inner, lock, wait};
 use crate::threads;
 
 use super::catalog::{FeedSink, PopulationFilter};
+use super::draw::Group;
 use super::judge::Judge;
 use super::judge_context::JudgeContext;
+use super::limit::Limit;
+use super::memory::PathKey;
 use super::schedule::Schedule;
 
 /// What restoring and judging needs.
@@ -50,15 +53,16 @@ pub struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// Restores and judges the first `wanted` picks, and one more for each pick that cannot be
-    /// compared. Returns how many picks were drawn.
-    pub fn picks(&self, picks: &EntryBatch, wanted: usize) -> Result<usize, backup::Error> {
+    /// Restores and judges picks of this group, as many as `limit` says. Returns how many were
+    /// handed out.
+    pub fn picks(&self, picks: &EntryBatch, limit: Limit<'_>, group: Group) -> Result<usize, backup::Error> {
+        let first = limit.first();
         let done = if self.schedule.ordered {
-            self.picks_in_passes(picks, wanted)
+            self.picks_in_passes(picks, limit, group)
         } else {
-            self.picks_in_batches(picks, wanted)
+            self.picks_in_batches(picks, limit, group)
         };
-        self.tolerate_broken_scratch(done, wanted)
+        self.tolerate_broken_scratch(done, first.min(picks.len()))
     }
 
     /// Replaces the error by `instead` if the restore folder failed and the judges already know it.
@@ -74,19 +78,24 @@ impl Work<'_> {
         }
     }
 
-    fn picks_in_batches(&self, picks: &EntryBatch, wanted: usize) -> Result<usize, backup::Error> {
-        let ordered = self.in_disk_order.then(|| in_disk_order(picks, wanted));
-        let queue = Queue::new(ordered.as_ref().unwrap_or(picks), wanted);
+    fn picks_in_batches(
+        &self,
+        picks: &EntryBatch,
+        limit: Limit<'_>,
+        group: Group,
+    ) -> Result<usize, backup::Error> {
+        let schedule = limit.schedule(self.schedule);
+        let ordered = self.in_disk_order.then(|| in_disk_order(picks, limit.first()));
+        let queue = Queue::new(ordered.as_ref().unwrap_or(picks), limit);
         thread::scope(|scope| {
             let worker = || {
-                let mut judge = Judge::new(self.context);
+                let mut judge = Judge::new(self.context, group);
                 let mut batch = EntryBatch::new();
                 while !self.context.is_over()
-                    && let Some(lease) = queue.take(&mut batch, &self.schedule)
+                    && let Some(lease) = queue.take(&mut batch, &schedule)
                 {
-                    let before = judge.outside();
                     self.restore(Wanted::These(&batch), &mut judge)?;
-                    lease.finish(judge.outside() - before);
+                    lease.finish(self.context.take_outside());
                 }
                 if self.context.is_over() {
                     queue.close();
@@ -99,17 +108,19 @@ impl Work<'_> {
         Ok(queue.drawn())
     }
 
-    fn picks_in_passes(&self, picks: &EntryBatch, wanted: usize) -> Result<usize, backup::Error> {
-        let outside_before = self.context.outside();
-        let (mut begin, mut end) = (0, wanted.min(picks.len()));
+    fn picks_in_passes(
+        &self,
+        picks: &EntryBatch,
+        mut limit: Limit<'_>,
+        group: Group,
+    ) -> Result<usize, backup::Error> {
+        let (mut begin, mut end) = (0, limit.first().min(picks.len()));
         while begin < end && !self.context.is_over() {
             let pass: EntryBatch = (begin..end).map(|index| picks.get(index)).collect();
-            self.one_pass(Wanted::These(&pass))?;
+            self.one_pass(Wanted::These(&pass), group)?;
             // Only what could not be compared is replaced. A pick that never came is no reason to
             // draw another: it is missing from the result.
-            let outside = self.context.outside() - outside_before;
-            let outside = usize::try_from(outside).unwrap_or(usize::MAX);
-            let missing = wanted.saturating_add(outside).saturating_sub(end);
+            let missing = limit.replace(&self.context.take_outside()).saturating_sub(end);
             begin = end;
             // A pass may take long, so it draws a few more replacements than are missing.
             if missing > 0 {
@@ -136,14 +147,14 @@ impl Work<'_> {
         if self.schedule.ordered {
             let is_wanted =
                 |entry: &Entry<'_>| population_filter.admits(entry) && !self.is_judged(entry.path);
-            self.one_pass(Wanted::Every(&is_wanted))?;
+            self.one_pass(Wanted::Every(&is_wanted), Group::Sample)?;
             return Ok(if self.context.is_over() { Listing::Stopped } else { Listing::Whole });
         }
         let (feed, batches) = bounded::<EntryBatch>(self.schedule.workers * 4);
         thread::scope(|scope| {
             let receive = batches.clone();
             let workers = threads::start(scope, self.schedule.workers, move || {
-                let mut judge = Judge::new(self.context);
+                let mut judge = Judge::new(self.context, Group::Sample);
                 for batch in &receive {
                     if self.context.is_over() {
                         break;
@@ -177,7 +188,7 @@ impl Work<'_> {
         let take = |batch: EntryBatch| {
             let mut done = lock(&done);
             if done.is_ok() && !self.context.is_over() {
-                let mut judge = Judge::new(self.context);
+                let mut judge = Judge::new(self.context, Group::Sample);
                 *done = self.restore(Wanted::These(&batch), &mut judge);
             }
             done.is_ok() && !self.context.is_over()
@@ -200,12 +211,12 @@ impl Work<'_> {
     }
 
     /// Makes one pass over a backup that is read front to back, while the other threads judge.
-    fn one_pass(&self, wanted: Wanted<'_>) -> Result<(), backup::Error> {
+    fn one_pass(&self, wanted: Wanted<'_>, group: Group) -> Result<(), backup::Error> {
         let (send, delivered) = bounded::<Delivered>(self.schedule.threads * 2);
         thread::scope(|scope| {
             let receive = delivered.clone();
             let judges = threads::start(scope, self.schedule.threads, move || {
-                let mut judge = Judge::new(self.context);
+                let mut judge = Judge::new(self.context, group);
                 for Delivered { entry, outcome } in &receive {
                     // When the run is over, keep receiving, so that the restoring thread does not
                     // block.
@@ -216,7 +227,7 @@ impl Work<'_> {
             });
             drop(delivered);
             if judges.is_empty() {
-                return self.restore(wanted, &mut Judge::new(self.context));
+                return self.restore(wanted, &mut Judge::new(self.context, group));
             }
             self.restore(wanted, &mut ForwardSink { to: send, context: self.context })
         })
@@ -267,36 +278,37 @@ impl RestoreSink for ForwardSink<'_> {
     }
 }
 
-/// Hands out picks by rank until enough of them could be compared.
+/// Hands out picks in their order until enough of them could be compared.
 struct Queue<'a> {
     picks: &'a EntryBatch,
-    state: Mutex<QueueState>,
+    state: Mutex<QueueState<'a>>,
     changed: Condvar,
 }
 
-struct QueueState {
+struct QueueState<'a> {
     next: usize,
-    limit: usize,
+    end: usize,
+    limit: Limit<'a>,
     batches_in_progress: usize,
     closed: bool,
 }
 
 impl<'a> Queue<'a> {
-    fn new(picks: &'a EntryBatch, wanted: usize) -> Self {
-        let state =
-            QueueState { next: 0, limit: wanted.min(picks.len()), batches_in_progress: 0, closed: false };
+    fn new(picks: &'a EntryBatch, limit: Limit<'a>) -> Self {
+        let end = limit.first().min(picks.len());
+        let state = QueueState { next: 0, end, limit, batches_in_progress: 0, closed: false };
         Self { picks, state: Mutex::new(state), changed: Condvar::new() }
     }
 
     /// Fills `batch` with the next picks. Waits while picks in progress may still need
     /// replacements. Returns `None` when nothing is left to do.
-    fn take(&self, batch: &mut EntryBatch, schedule: &Schedule) -> Option<BatchLease<'_>> {
+    fn take(&self, batch: &mut EntryBatch, schedule: &Schedule) -> Option<BatchLease<'_, 'a>> {
         batch.clear();
         let mut state = lock(&self.state);
-        while state.next >= state.limit && state.batches_in_progress > 0 {
+        while state.next >= state.end && state.batches_in_progress > 0 {
             state = wait(&self.changed, state);
         }
-        let left = state.limit.saturating_sub(state.next);
+        let left = state.end.saturating_sub(state.next);
         let count = schedule.batch_of(left);
         batch.extend((state.next..state.next + count).map(|index| self.picks.get(index)));
         state.next += count;
@@ -307,7 +319,7 @@ impl<'a> Queue<'a> {
     /// Stops handing out picks.
     fn close(&self) {
         let mut state = lock(&self.state);
-        state.limit = state.next;
+        state.end = state.next;
         state.closed = true;
         self.changed.notify_all();
     }
@@ -319,32 +331,30 @@ impl<'a> Queue<'a> {
 
 /// A batch of picks in progress. If it is dropped without [`finish`](Self::finish), because of an
 /// error or a panic, it closes the queue, so that no other worker waits for it.
-struct BatchLease<'a> {
-    queue: &'a Queue<'a>,
-    outside: Option<u64>,
+struct BatchLease<'q, 'a> {
+    queue: &'q Queue<'a>,
+    outside: Option<Vec<PathKey>>,
 }
 
-impl BatchLease<'_> {
-    /// Ends the batch, and allows one more pick for each of the `outside` picks that could not be
-    /// compared.
-    fn finish(mut self, outside: u64) {
+impl BatchLease<'_, '_> {
+    /// Ends the batch, and has the `outside` picks replaced, which could not be compared.
+    fn finish(mut self, outside: Vec<PathKey>) {
         self.outside = Some(outside);
     }
 }
 
-impl Drop for BatchLease<'_> {
+impl Drop for BatchLease<'_, '_> {
     fn drop(&mut self) {
         let mut state = lock(&self.queue.state);
-        state.limit = match self.outside {
-            Some(more) if !state.closed => {
-                let more = usize::try_from(more).unwrap_or(usize::MAX);
-                state.limit.saturating_add(more).min(self.queue.picks.len())
+        match self.outside.take() {
+            Some(outside) if !state.closed => {
+                state.end = state.limit.replace(&outside).min(self.queue.picks.len());
             }
             _ => {
                 state.closed = true;
-                state.next
+                state.end = state.next;
             }
-        };
+        }
         state.batches_in_progress -= 1;
         self.queue.changed.notify_all();
     }

@@ -75,10 +75,12 @@ fn a_plan_is_printed_and_nothing_is_done() {
          backup-window 24h\nhash          blake3\nthreads       3\n\
          cache         drop: cached pages are dropped first, so that the disks are read\n\
          keep          none: every restored file is removed\ntime-limit    1h 30m\n\
+         state         {}\n\
          files         1 file to choose from (folder)\n",
         at("b"),
         at("s"),
         at("r"),
+        shown(world.state()).replace('\\', "/"),
     ));
     assert_eq!(world.names(""), ["b", "s"]);
 }

@@ -74,8 +74,9 @@ pub(super) fn of_target(ledger: &Ledger, target: i64, now: Timestamp) -> rusqlit
     sums(connection, target, now, found)
 }
 
-/// The population with the time at which it was listed; and how many files the last run asked for,
-/// if its strategy was `coverage`.
+/// The population with the time at which it was listed; and how many of the least recently judged
+/// files the last run took, if its strategy was `coverage`: as many as its random half, which is
+/// what it asked for.
 type OfRuns = (Option<(Amount, Timestamp)>, Option<u64>);
 
 /// The population is that of the last run that listed all of it, among those with the widest

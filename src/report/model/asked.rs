@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::backup::{escape, path_text};
-use crate::plan::{CachePolicy, Filters, Keep, Map, Plan, SampleSize};
+use crate::plan::{CachePolicy, DEFAULT_STRATEGY, Filters, Keep, Map, Plan, SampleSize};
 use crate::words;
 
 /// What was asked for, with all defaults filled in.
@@ -22,6 +22,9 @@ pub struct PlanPart {
     pub maps: Vec<MapPart>,
     /// The restore folder.
     pub restore_to: String,
+    /// How files are chosen. Reports from before this field existed were of strategy `random`.
+    #[serde(default = "random")]
+    pub strategy: String,
     /// How many files to verify.
     pub sample: SizePart,
     /// The random seed.
@@ -52,6 +55,10 @@ pub struct PlanPart {
     pub time_limit_seconds: Option<f64>,
 }
 
+fn random() -> String {
+    DEFAULT_STRATEGY.to_owned()
+}
+
 impl PlanPart {
     pub(crate) fn new(plan: &Plan) -> Self {
         Self {
@@ -61,6 +68,7 @@ impl PlanPart {
             sources: plan.target.sources.iter().map(|path| path_text(path)).collect(),
             maps: plan.target.maps.iter().map(MapPart::new).collect(),
             restore_to: path_text(&plan.target.restore_to),
+            strategy: plan.draw.strategy.to_owned(),
             sample: SizePart::from(plan.draw.sample),
             seed: plan.draw.seed.clone(),
             filters: FiltersPart::new(&plan.draw.filters),

@@ -6,9 +6,11 @@ use serde::{Deserialize, Serialize};
 use crate::backup::{Description, escape};
 use crate::verify::PickRecord;
 use crate::verify::assurance::Assurance;
+use crate::verify::byte_bound::ByteBound;
 use crate::verify::counts::Counts;
 use crate::verify::difference::Difference;
 use crate::verify::outcome::{CompletenessResult, Effort, Population, SampleSummary};
+use crate::verify::strategy::Statement;
 use crate::verify::verdict::Verdict;
 use crate::words;
 
@@ -213,19 +215,20 @@ impl CountsPart {
 /// What the sample proves.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AssurancePart {
-    /// What the statement is about: `comparable` files.
+    /// What the statement is about: `comparable` files, or `comparable-bytes`, which are the bytes
+    /// of such files.
     pub domain: String,
-    /// The largest number of such files that there can be.
+    /// The largest number of such files, or bytes, that there can be.
     pub domain_at_most: u64,
-    /// How many picks could be compared.
+    /// How many picks, or drawn bytes, could be compared.
     pub comparable: u64,
-    /// How many of these picks are bad.
+    /// How many of these are bad.
     pub bad: u64,
-    /// How many of these picks were not decided. They count as bad.
+    /// How many of these were not decided. They count as bad.
     pub unresolved: u64,
     /// Confidence, between 0 and 1.
     pub confidence: f64,
-    /// Upper bound on the number of bad files.
+    /// Upper bound on the number of bad files, or of bytes in bad files.
     pub at_most_bad: u64,
     /// The upper bound as a share.
     pub at_most_bad_share: f64,
@@ -237,7 +240,29 @@ pub struct AssurancePart {
 
 impl AssurancePart {
     /// The numbers, without words.
-    pub(crate) fn new(found: &Assurance) -> Self {
+    pub(crate) fn new(found: &Statement) -> Self {
+        match found {
+            Statement::Files(found) => Self::about_files(found),
+            Statement::Bytes(found) => Self::about_bytes(found),
+        }
+    }
+
+    fn about_bytes(found: &ByteBound) -> Self {
+        Self {
+            domain: "comparable-bytes".to_owned(),
+            domain_at_most: found.domain_at_most,
+            comparable: found.drawn,
+            bad: found.bad,
+            unresolved: found.unresolved,
+            confidence: found.confidence,
+            at_most_bad: found.at_most_bad,
+            at_most_bad_share: found.at_most_bad_share,
+            sentence: None,
+            rest: None,
+        }
+    }
+
+    fn about_files(found: &Assurance) -> Self {
         #[expect(clippy::cast_precision_loss, reason = "a share; the exact numbers stand beside it")]
         let at_most_bad_share = found.at_most_bad as f64 / found.domain_at_most.max(1) as f64;
         Self {
@@ -264,8 +289,12 @@ pub struct FindingPart {
     pub original: Option<String>,
     /// The verdict.
     pub verdict: Verdict,
-    /// Whether the statement is about it.
+    /// Whether it could be compared. Then the statement is about it, unless it was judged `beside`
+    /// the sample.
     pub comparable: bool,
+    /// Whether it was judged beside the sample.
+    #[serde(default)]
+    pub beside: bool,
     /// The reason for the verdict, in words.
     pub reason: String,
     /// Size of the restored copy.
@@ -290,6 +319,7 @@ impl FindingPart {
             original: pick.original.as_deref().map(escaped),
             verdict: pick.verdict,
             comparable: pick.comparable,
+            beside: pick.beside,
             reason: pick.reason.clone(),
             restored_size: pick.restored_size,
             original_size: pick.original_size,

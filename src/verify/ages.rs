@@ -1,0 +1,232 @@
+//! When each file was last judged, in little memory: what [`coverage`](super::coverage) asks for
+//! every file of the listing.
+//!
+//! A ledger may remember ten million files, and asking it for each of ten million listed ones would
+//! take longer than listing them. So it is read once, front to back, into a table of 6 bytes a
+//! file and 4 MiB:
+//!
+//! - Of the key of a path ([`PathKey`]) and the seed, 52 bits are made. The upper 20 choose one of
+//!   2^20 buckets. The lower 32 are the fingerprint that is kept.
+//! - Of the number of the run, its place among the runs is kept: 1 for the oldest run that judged
+//!   any of the files last. Files that were last judged by one of the newest runs beyond the first
+//!   65,535 all count as judged by the same run.
+//!
+//! Two paths can have the same 52 bits. Among ten million remembered files this happens for about
+//! two of a billion lookups. Such a file is then taken for one that was judged at another time, and
+//! it may have to wait. The seed is in these bits so that another run does not repeat it.
+
+use std::collections::HashSet;
+
+use super::memory::{LastJudged, PathKey, RunNumber};
+
+/// The tests make thousands of tables, of few files each.
+const BUCKET_BITS: u32 = if cfg!(test) { 12 } else { 20 };
+const BUCKETS: usize = 1 << BUCKET_BITS;
+
+/// How long ago a file was last judged: 0 if never, otherwise the place of the run that judged it
+/// last, from 1 for the oldest.
+pub type Age = u16;
+
+/// When each file was last judged.
+#[derive(Debug)]
+pub struct Ages {
+    salt: [u64; 2],
+    /// Where each bucket begins, and the end of the last.
+    starts: Box<[u32]>,
+    fingerprints: Box<[u32]>,
+    ages: Box<[Age]>,
+}
+
+impl Ages {
+    /// A table in which no file was judged.
+    pub fn none() -> Self {
+        Self {
+            salt: [0; 2],
+            starts: vec![0; BUCKETS + 1].into(),
+            fingerprints: Box::default(),
+            ages: Box::default(),
+        }
+    }
+
+    /// Reads everything that is remembered, twice: to count, and to fill.
+    ///
+    /// # Errors
+    /// If the store cannot be read, or remembers more than 4 billion files. In words.
+    pub fn read(remembered: &dyn LastJudged, seed: &str) -> Result<Self, String> {
+        let hash = blake3::derive_key("bkverify 2026 ages v1", seed.as_bytes());
+        let number = |from: usize| u64::from_le_bytes(std::array::from_fn(|at| hash[from + at]));
+        let salt = [number(0), number(8)];
+
+        let mut starts = vec![0_u32; BUCKETS + 1];
+        let mut runs = Runs::default();
+        let mut total = 0_u64;
+        remembered.each(&mut |key, run| {
+            let (bucket, _) = place(salt, key);
+            starts[bucket + 1] = starts[bucket + 1].saturating_add(1);
+            total += 1;
+            runs.note(run);
+        })?;
+        let total =
+            u32::try_from(total).map_err(|_| format!("it remembers {total} files, which is too many"))?;
+        runs.sort();
+        for bucket in 0..BUCKETS {
+            starts[bucket + 1] += starts[bucket];
+        }
+
+        let mut fingerprints = vec![0_u32; total as usize];
+        let mut ages: Vec<Age> = vec![0; total as usize];
+        // Each bucket is filled from its end, so that afterwards its end has become its beginning. If
+        // the store has changed in between, an entry may be lost, and its file then counts as never
+        // judged.
+        remembered.each(&mut |key, run| {
+            let (bucket, fingerprint) = place(salt, key);
+            if let Some(at) = starts[bucket + 1].checked_sub(1) {
+                starts[bucket + 1] = at;
+                fingerprints[at as usize] = fingerprint;
+                ages[at as usize] = runs.age(run);
+            }
+        })?;
+        starts.rotate_left(1);
+        starts[BUCKETS] = total;
+        Ok(Self { salt, starts: starts.into(), fingerprints: fingerprints.into(), ages: ages.into() })
+    }
+
+    /// How long ago the file at this path was last judged.
+    pub fn of_path(&self, path: &[u8]) -> Age {
+        if self.ages.is_empty() { 0 } else { self.of(PathKey::of(path)) }
+    }
+
+    /// How long ago the file with this key was last judged.
+    pub fn of(&self, key: PathKey) -> Age {
+        if self.ages.is_empty() {
+            return 0;
+        }
+        let (bucket, fingerprint) = place(self.salt, key);
+        let from = self.starts[bucket] as usize;
+        let bucket = self.fingerprints.get(from..self.starts[bucket + 1] as usize).unwrap_or_default();
+        let found = bucket.iter().position(|&other| other == fingerprint);
+        found.map_or(0, |at| self.ages[from + at])
+    }
+}
+
+/// The bucket and the fingerprint of a key: it is multiplied in two salted halves, and the two
+/// halves of the product are joined, so that all bits of the key and the salt decide about each.
+fn place(salt: [u64; 2], key: PathKey) -> (usize, u32) {
+    let (upper, lower) = ((key.0 >> 64) as u64, key.0 as u64);
+    let product = u128::from(upper ^ salt[0]) * u128::from(lower ^ salt[1]);
+    let mixed = (product >> 64) as u64 ^ product as u64;
+    ((mixed >> (64 - BUCKET_BITS)) as usize, (mixed >> (32 - BUCKET_BITS)) as u32)
+}
+
+/// The runs that judged a file last.
+#[derive(Debug, Default)]
+struct Runs {
+    noted: HashSet<RunNumber>,
+    sorted: Vec<RunNumber>,
+    /// The run that was noted last. Stores often give the files of a run one after the other.
+    last: Option<RunNumber>,
+}
+
+impl Runs {
+    fn note(&mut self, run: RunNumber) {
+        if self.last != Some(run) {
+            self.last = Some(run);
+            self.noted.insert(run);
+        }
+    }
+
+    fn sort(&mut self) {
+        self.sorted = std::mem::take(&mut self.noted).into_iter().collect();
+        self.sorted.sort_unstable();
+    }
+
+    fn age(&self, run: RunNumber) -> Age {
+        let older = self.sorted.partition_point(|&other| other < run);
+        Age::try_from(older + 1).unwrap_or(Age::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+
+    /// A ledger in memory.
+    struct Ledger(Vec<(PathKey, RunNumber)>);
+
+    impl LastJudged for Ledger {
+        fn each(&self, each: &mut dyn FnMut(PathKey, RunNumber)) -> Result<(), String> {
+            self.0.iter().for_each(|&(key, run)| each(key, run));
+            Ok(())
+        }
+    }
+
+    fn key(number: u64) -> PathKey {
+        PathKey::of(&number.to_le_bytes())
+    }
+
+    #[test]
+    fn every_file_has_the_place_of_the_run_that_judged_it_last() {
+        // Runs have large numbers with gaps, and come in any order.
+        let run = |number: u64| 1_000_000_007 * (1 + number * 7 % 13);
+        let ledger = Ledger((0..50_000).map(|number| (key(number), run(number))).collect());
+        for seed in ["", "a", "b"] {
+            let ages = Ages::read(&ledger, seed).unwrap();
+            for number in 0..50_000 {
+                let expected = u16::try_from(run(number) / 1_000_000_007).unwrap();
+                assert_eq!(ages.of(key(number)), expected, "{number}");
+            }
+            assert!((50_000..150_000).all(|number| ages.of(key(number)) == 0));
+        }
+    }
+
+    #[test]
+    fn the_newest_runs_beyond_the_first_65_535_count_as_one() {
+        let ledger = Ledger((1..=70_000).map(|number| (key(number), number)).collect());
+        let ages = Ages::read(&ledger, "s").unwrap();
+        assert_eq!([1, 2, 65_534].map(|number| ages.of(key(number))), [1, 2, 65_534]);
+        assert_eq!([65_535, 65_536, 70_000].map(|number| ages.of(key(number))), [Age::MAX; 3]);
+    }
+
+    #[test]
+    fn paths_that_are_taken_for_one_another_are_not_in_another_run() {
+        let (salt, other) = ([1, 2], [3, 4]);
+        let keys: Vec<_> = (0..1 << 16).map(key).collect();
+        let bucket = |salt, key| place(salt, key).0;
+        let same = |salt, one: usize| bucket(salt, keys[one]) == bucket(salt, keys[one + 1]);
+        let all: Vec<_> = (0..keys.len() - 1).filter(|&one| same(salt, one)).collect();
+        assert!(all.iter().all(|&one| !same(other, one)), "{all:?}");
+    }
+
+    /// A store that another program writes to between the two readings.
+    struct Shifting(AtomicU64);
+
+    impl LastJudged for Shifting {
+        fn each(&self, each: &mut dyn FnMut(PathKey, RunNumber)) -> Result<(), String> {
+            let from = self.0.fetch_add(500, Ordering::Relaxed);
+            (from..from + 3_000).for_each(|number| each(key(number), number));
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_store_that_changes_while_it_is_read_breaks_nothing() {
+        let ages = Ages::read(&Shifting(AtomicU64::new(0)), "s").unwrap();
+        // What is lost counts as never judged, so it is judged sooner.
+        let known = (500..3_000).filter(|&number| ages.of(key(number)) > 0).count();
+        assert!(known > 1_800, "{known}");
+    }
+
+    #[test]
+    fn a_store_that_cannot_be_read_is_an_error_and_no_memory() {
+        struct Broken;
+        impl LastJudged for Broken {
+            fn each(&self, _: &mut dyn FnMut(PathKey, RunNumber)) -> Result<(), String> {
+                Err("the disk is gone".to_owned())
+            }
+        }
+        assert_eq!(Ages::read(&Broken, "s").unwrap_err(), "the disk is gone");
+        assert_eq!(Ages::none().of(key(1)), 0);
+    }
+}
