@@ -47,7 +47,8 @@
 //! | `progress` | what a person sees during a run | `backup`, `lock`, `plan`, `verify`, `words` |
 //! | `report` | what people and programs are told after a run | `backup`, `exit`, `output`, `plan`, `platform`, `verify`, `words` |
 //! | `manifest` | lists of the hashes of originals: reads and writes them | `backup`, `cancel`, `exit`, `lock`, `plan`, `platform`, `threads`, `verify`, `words` |
-//! | `ledger` | what every run found and what is known of every file, in one SQLite file | `backup`, `lock`, `plan`, `platform`, `report`, `verify`, `words` |
+//! | `ledger` |  |
+//! | `history` | what is asked about earlier runs, and how the answers look | `backup`, `exit`, `plan`, `report`, `verify`, `words` |
 //! | `notify` | tells people and programs how a run ended | `cancel`, `exit`, `plan`, `program`, `report`, `secret`, `words` |
 //! | `hooks` | programs that run before and after a run | `cancel`, `exit`, `plan`, `program`, `report`, `words` |
 //! | `bench` | what a verification costs on these disks | `backup`, `cancel`, `exit`, `lock`, `output`, `plan`, `platform`, `threads`, `verify`, `words` |
@@ -90,6 +91,7 @@ pub mod checklist;
 pub mod cli;
 pub mod exit;
 pub mod facts;
+pub mod history;
 pub mod hooks;
 pub mod ledger;
 mod lock;

@@ -197,6 +197,8 @@ pub struct Outputs {
     pub reports: Vec<ReportOutput>,
     /// The folder in which runs and files are remembered; `None` to remember nothing.
     pub state: Option<PathBuf>,
+    /// The file that metrics are written to after the run.
+    pub metrics: Option<PathBuf>,
     /// What is shown on the terminal, and how.
     pub terminal: Terminal,
 }

@@ -8,15 +8,18 @@ use clap::{ColorChoice, Parser, Subcommand};
 
 use super::bench::BenchArgs;
 use super::checklist::ChecklistArgs;
+use super::coverage::CoverageArgs;
 use super::facts::FactsArgs;
 use super::generate::Generate;
 use super::help::{self, Help};
+use super::history::HistoryArgs;
 use super::init::Init;
 use super::invocation::Verify;
 use super::ledger::LedgerCommand;
 use super::manifest::ManifestArgs;
 use super::notify::Notify;
 use super::schedule::ScheduleArgs;
+use super::status::StatusArgs;
 use super::usage::{CONFIGURATION, EXAMPLES, exit_codes};
 
 /// Proves that a backup restores
@@ -60,6 +63,12 @@ pub enum Command {
     /// Check, prune or export what runs remember
     #[command(subcommand)]
     Ledger(LedgerCommand),
+    /// Show earlier runs, the report of one of them, or every judgment of one file
+    History(Box<HistoryArgs>),
+    /// Show how much of a backup was verified how recently
+    Coverage(Box<CoverageArgs>),
+    /// Say in one line whether all is well, for monitoring
+    Status(Box<StatusArgs>),
     /// Try out who is told how a run ended
     #[command(subcommand)]
     Notify(Notify),

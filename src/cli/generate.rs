@@ -10,6 +10,7 @@ use super::error::{Error, print};
 use super::man;
 use crate::bench::json;
 use crate::exit::ExitCode;
+use crate::history;
 use crate::report;
 
 /// What can be generated.
@@ -41,6 +42,14 @@ pub enum Form {
     Verify,
     /// A bench
     Bench,
+    /// The history of runs
+    History,
+    /// The history of a file
+    FileHistory,
+    /// The coverage
+    Coverage,
+    /// The status
+    Status,
 }
 
 /// Generates it.
@@ -49,10 +58,20 @@ pub fn run(what: &Generate, program: Command) -> Result<ExitCode, Error> {
         Generate::Man { to: Some(folder) } => man_pages(folder, program)?,
         Generate::Man { to: None } => print(man::main_page(program).as_bytes())?,
         Generate::Completions { shell } => print(&completions(*shell, program))?,
-        Generate::Schema { of: Form::Verify } => print(report::SCHEMA.as_bytes())?,
-        Generate::Schema { of: Form::Bench } => print(json::SCHEMA.as_bytes())?,
+        Generate::Schema { of } => print(schema(*of).as_bytes())?,
     }
     Ok(ExitCode::Pass)
+}
+
+fn schema(of: Form) -> &'static str {
+    match of {
+        Form::Verify => report::SCHEMA,
+        Form::Bench => json::SCHEMA,
+        Form::History => history::runs::FORM.schema,
+        Form::FileHistory => history::file::FORM.schema,
+        Form::Coverage => history::coverage::FORM.schema,
+        Form::Status => history::status::FORM.schema,
+    }
 }
 
 fn man_pages(folder: &Path, program: Command) -> Result<(), Error> {

@@ -10,11 +10,13 @@ use clap::Command;
 use clap_mangen::Man;
 use roff::{Roff, bold, roman};
 
+use super::history;
 use super::ledger;
 use super::notify;
 use super::usage::{CONFIGURATION, EXAMPLES, Example, exit_codes};
 use super::{checklist, schedule};
 use crate::checklist::CHECKS;
+use crate::history::status;
 use crate::manual::{TOPICS, find, roff as page};
 
 /// How `bkverify bench` ends.
@@ -179,6 +181,8 @@ pub fn exit_status(name: &str) -> Vec<(i32, &'static str)> {
         "bkverify-manifest" => MANIFEST_EXIT_CODES.to_vec(),
         "bkverify-checklist" => checklist::EXIT_CODES.to_vec(),
         "bkverify-ledger-check" => ledger::CHECK_EXIT_CODES.to_vec(),
+        "bkverify-history" | "bkverify-coverage" => history::EXIT_CODES.to_vec(),
+        "bkverify-status" => status::EXIT_CODES.to_vec(),
         "bkverify-notify" | "bkverify-notify-test" => notify::EXIT_CODES.to_vec(),
         name if name.starts_with("bkverify-schedule") => schedule::EXIT_CODES.to_vec(),
         _ => PLAIN_EXIT_CODES.to_vec(),
@@ -243,6 +247,19 @@ fn examples(name: &str) -> &'static [Example] {
             "Compare this machine's clock with that of another:",
             &["ssh dc01 bkverify facts --json | bkverify checklist clock --against -"],
         )],
+        "bkverify-history" => &[
+            ("The last runs of a job:", &["bkverify history --job nightly --last 14"]),
+            ("Every run that judged a file:", &["bkverify history /home/ann/letter.txt"]),
+            ("The report of run 41 again:", &["bkverify history --run 41"]),
+        ],
+        "bkverify-coverage" => &[
+            ("As far as the ledger alone can tell:", &["bkverify coverage"]),
+            ("Exactly, and by folder:", &["bkverify coverage --list --job nightly"]),
+        ],
+        "bkverify-status" => &[
+            ("For Nagios and its kin:", &["bkverify status --job nightly --max-age 26h"]),
+            ("For a script:", &["bkverify status --json"]),
+        ],
         "bkverify-ledger" => &[("Is what runs remember whole?", &["bkverify ledger check"])],
         "bkverify-ledger-check" => &[
             ("The ledger of this machine or user:", &["bkverify ledger check"]),
@@ -267,6 +284,12 @@ fn examples(name: &str) -> &'static [Example] {
     }
 }
 
+/// Whether a command asks the ledger.
+fn remembers(name: &str) -> bool {
+    name.starts_with("bkverify-ledger")
+        || ["bkverify-history", "bkverify-coverage", "bkverify-status"].contains(&name)
+}
+
 fn files(name: &str) -> Vec<(&'static str, &'static str)> {
     let config = [
         ("bkverify.toml, in the current folder", CONFIGURATION),
@@ -282,7 +305,7 @@ fn files(name: &str) -> Vec<(&'static str, &'static str)> {
         "bkverify-bench" | "bkverify-manifest" | "bkverify-notify-test" => config.to_vec(),
         "bkverify" | "bkverify-plan" | "bkverify-checklist" => config.into_iter().chain(state).collect(),
         "bkverify-checklist-done" => state.to_vec(),
-        name if name.starts_with("bkverify-ledger") => config.into_iter().chain(state).collect(),
+        name if remembers(name) => config.into_iter().chain(state).collect(),
         name if name.starts_with("bkverify-schedule") => vec![
             ("/etc/systemd/system/bkverify-JOB.service, .timer", "A job of the machine, run by systemd."),
             ("~/.config/systemd/user/bkverify-JOB.service, .timer", "A job of a user, run by systemd."),
@@ -304,9 +327,10 @@ fn environment(name: &str) -> Vec<(&'static str, &'static str)> {
         ));
         found.push(("LESS, LESSCHARSET", "Set to FRX and utf-8 for the pager if they are not set."));
     }
-    let remembers = ["bkverify-checklist", "bkverify-ledger"].iter().any(|begin| name.starts_with(begin))
-        || ["bkverify", "bkverify-plan"].contains(&name);
-    if remembers {
+    if name.starts_with("bkverify-checklist")
+        || remembers(name)
+        || ["bkverify", "bkverify-plan"].contains(&name)
+    {
         found
             .push(("BKVERIFY_STATE_DIR", "The state folder, instead of the one below FILES; none for none."));
         found.push(("STATE_DIRECTORY", "The same, as systemd sets it for a service."));

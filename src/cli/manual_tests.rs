@@ -172,6 +172,7 @@ fn the_tables_of_exit_codes_are_the_programs_own() {
     for (name, document) in documents() {
         let command = match name {
             "bench" | "checklist" => format!("bkverify-{name}"),
+            "history" => "bkverify-status".to_owned(),
             _ => "bkverify".to_owned(),
         };
         let own = exit_status(&command);
@@ -182,5 +183,5 @@ fn the_tables_of_exit_codes_are_the_programs_own() {
             with_a_table.push(name);
         }
     }
-    assert_eq!(with_a_table, ["README", "nightly", "bench", "checklist"]);
+    assert_eq!(with_a_table, ["README", "nightly", "history", "bench", "checklist"]);
 }

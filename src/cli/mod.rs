@@ -9,16 +9,19 @@
 //!   `resolve` makes the plan of both.
 //! - Each other file is one command (`verify`, `plan`, `init`, ...) or one helper.
 
+mod answers;
 mod args;
 mod bench;
 mod checklist;
 mod config;
+mod coverage;
 mod environment;
 mod error;
 mod facts;
 mod fields;
 mod generate;
 mod help;
+mod history;
 mod hooks;
 mod init;
 mod invocation;
@@ -30,6 +33,7 @@ mod man;
 mod manifest;
 #[cfg(test)]
 mod manual_tests;
+mod metrics;
 mod mistakes;
 mod notifiers;
 mod notify;
@@ -43,6 +47,7 @@ mod settings;
 mod show;
 mod signals;
 mod source;
+mod status;
 mod tell;
 mod usage;
 mod values;
@@ -100,6 +105,9 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, Error> {
         Some(Command::Schedule(what)) => schedule::run(&what, &environment),
         Some(Command::Facts(what)) => facts::run(&what),
         Some(Command::Ledger(what)) => ledger::run(&what, &environment),
+        Some(Command::History(what)) => history::run(&what, &environment),
+        Some(Command::Coverage(what)) => coverage::run(&what, &environment),
+        Some(Command::Status(what)) => status::run(&what, &environment),
         Some(Command::Notify(what)) => notify::run(&what, &environment),
         Some(Command::Generate(what)) => generate::run(&what, Arguments::command()),
         Some(Command::Help(asked)) => help::run(&asked, &Arguments::command(), &environment),

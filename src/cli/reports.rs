@@ -10,7 +10,8 @@ use crate::output::Output;
 use crate::plan::ReportOutput;
 use crate::report::RENDERERS;
 
-const HEADING: &str = "Reports";
+/// The heading of the flags.
+pub const HEADING: &str = "Reports";
 
 /// Which reports are written, and where; in the order of the renderers.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -65,6 +65,7 @@ pub fn resolve(flags: Verify, config: Option<&Config>, environment: &Environment
         keep: settings.keep.unwrap_or_default(),
         reports,
         state: state(settings.state.as_ref(), environment),
+        metrics: settings.metrics.clone(),
         terminal: Terminal::default(),
     };
     outputs.terminal = terminal(&invocation, outputs.takes_stdout(), environment);
@@ -389,6 +390,10 @@ fn reports(settings: &Settings) -> Result<Vec<ReportOutput>, Error> {
     for (index, one) in reports.iter().enumerate() {
         if let Some(other) = reports[index + 1..].iter().find(|other| other.output == one.output) {
             let message = format!("--{} and --{} name the same file", one.renderer, other.renderer);
+            return Err(Error::usage(message).hint("give each report a file of its own"));
+        }
+        if one.output.file().is_some_and(|file| Some(file) == settings.metrics.as_deref()) {
+            let message = format!("--{} and --metrics name the same file", one.renderer);
             return Err(Error::usage(message).hint("give each report a file of its own"));
         }
     }

@@ -35,6 +35,7 @@ const WHERE: &str = "What to verify";
 const HOW_MANY: &str = "How many files";
 const WHICH: &str = "Which files";
 const HOW: &str = "How to verify";
+const REPORTS: &str = super::reports::HEADING;
 
 /// What a resolved plan says of a setting: a line for each value, none where it says nothing.
 type Shown = dyn Fn(&Plan) -> Vec<String>;
@@ -270,6 +271,14 @@ settings! {
         state: Option<StateFolder> {
             example: "\"/var/lib/bkverify\"",
             plan: |plan| vec![show::state(plan.outputs.state.as_deref())],
+        }
+        /// After the run, write metrics for Prometheus to this file, for the textfile collector of
+        /// its node exporter. If it cannot be written, that is only a warning
+        #[arg(long, value_name = "FILE", help_heading = REPORTS)]
+        #[serde(deserialize_with = "path")]
+        metrics: Option<PathBuf> {
+            example: "\"/var/lib/prometheus/node-exporter/bkverify-nightly.prom\"",
+            plan: |plan| plan.outputs.metrics.iter().map(|place| show::path(place)).collect(),
         }
         /// Go on where the last run ended early, with the same files and one statement for all of
         /// it; if there is none, begin a new one

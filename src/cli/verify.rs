@@ -6,7 +6,7 @@ use super::error::{self, Error};
 use super::invocation::Verify;
 use super::remember::Remembered;
 use super::tell::{Telling, json_report};
-use super::{known, resolve, signals};
+use super::{known, metrics, resolve, signals};
 use crate::backup::path_text;
 use crate::cancel::CancelToken;
 use crate::exit::ExitCode;
@@ -46,6 +46,7 @@ fn execute(mut plan: Plan) -> Result<ExitCode, Error> {
         Err(failed) => failure(&plan, Error::from_stage(failed.exit_code(), &failed, Some(failed.hint()))),
     };
     warn(remembered.finish(&model));
+    warn(metrics::write(&plan, &model));
     let report = json_report(&plan).map(path_text);
     warn(hooks::after(&plan, &model, report.as_deref()).err().map(|failed| failed.to_string()));
     warn(telling.finish(&plan, &model, report.as_deref()));

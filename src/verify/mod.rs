@@ -35,6 +35,7 @@ mod keep;
 pub mod known;
 pub mod known_counts;
 mod limit;
+mod listed;
 pub mod memory;
 mod name_filter;
 mod naming;
@@ -62,6 +63,7 @@ mod work;
 pub use count::{Counted, Turns, count};
 pub use error::Error;
 pub use filter::Filter;
+pub use listed::{Listed, list};
 pub use memory::Memory;
 pub use observer::{Observer, Observers, Silent};
 pub use prepare::{

@@ -13,6 +13,7 @@ mod cli;
 mod cli_config;
 mod contract;
 mod doors;
+mod history;
 #[cfg(unix)]
 mod hooks;
 mod house;

@@ -100,11 +100,14 @@ fn every_flag_that_a_document_names_exists() {
         "bench",
         "checklist",
         "checklist done",
+        "coverage",
         "facts",
+        "history",
         "ledger export",
         "ledger prune",
-        "notify test",
         "init",
+        "notify test",
+        "status",
         "generate man",
         "generate schema",
         "schedule install",
@@ -119,7 +122,8 @@ fn every_flag_that_a_document_names_exists() {
     // Flags of other programs.
     let foreign =
         ["--release", "--locked", "--path", "--read-data-subset", "--now", "--state", "--lib", "--test"];
-    let foreign = foreign.into_iter().chain(["--nocapture"]).collect::<HashSet<_>>();
+    let foreign =
+        foreign.into_iter().chain(["--nocapture", "--substitute", "--warning"]).collect::<HashSet<_>>();
     for (path, text) in documents() {
         for flag in flags(text).filter(|flag| !foreign.contains(flag)) {
             assert!(known.contains(flag), "{} names {flag}, the program does not know it", path.display());
