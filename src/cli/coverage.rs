@@ -16,7 +16,7 @@ use super::error::{self, Error};
 use super::invocation::{Invocation, Verify};
 use super::reports::output_parser;
 use super::settings::Settings;
-use super::values::{Address, map_parser};
+use super::values::{Address, Source, map_parser};
 use super::{resolve, signals};
 use crate::backup::{Entry, Needs, registry};
 use crate::cancel::CancelToken;
@@ -168,7 +168,7 @@ fn listed(
 fn plan(arguments: &CoverageArgs, config: Option<&Config>, environment: &Environment) -> Result<Plan, Error> {
     let settings = Settings {
         backup: arguments.backup.clone(),
-        source: arguments.source.clone(),
+        source: arguments.source.iter().cloned().map(Source).collect(),
         map: arguments.map.clone(),
         // Nothing is restored.
         restore_to: Some(environment.current_dir.clone()),
