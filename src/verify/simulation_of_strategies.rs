@@ -10,7 +10,7 @@ use std::io::Write;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use super::arrivals::{AnsweringPick, ArrivalCounts, ArrivalLimit, Arrivals, SizeDraw};
+use super::arrivals::{AnsweringPick, ArrivalCounts, ArrivalLimit, Arrivals};
 use super::assurance::Assurance;
 use super::byte_bound::ByteBound;
 use super::counts::Counts;
@@ -20,6 +20,7 @@ use super::memory::{LastJudged, PathKey, RunNumber};
 use super::outcome::{Incomplete, Population};
 use super::sample::Ranker;
 use super::simulation::{CLASSES, Class, File, file, run};
+use super::size::SizeDraw;
 use super::tally::Tally;
 use crate::backup::{Entry, EntryBatch};
 use crate::plan::SampleSize;
@@ -181,7 +182,7 @@ fn world_of_size(class: &Class, rng: &mut StdRng, score: &mut Score) {
     let mut tally = verify_bytes(&files, &sizes, &picks, &arrivals, threads, until);
     tally.population =
         Population { files: count, whole: true, bytes: Some(sizes.iter().sum()), ..Population::default() };
-    let counted = arrivals.count(&tally);
+    let counted = arrivals.count(&tally.picks.answering, tally.drawn, true);
     let bad_bytes: u64 =
         files.iter().zip(&sizes).filter(|(file, _)| file.comparable && file.bad).map(|(_, size)| size).sum();
     if let Some(found) = ByteBound::of(sizes.iter().sum(), &counted, confidence) {
@@ -193,7 +194,7 @@ fn world_of_size(class: &Class, rng: &mut StdRng, score: &mut Score) {
     for pick in &mut tally.picks.answering {
         pick.comparable = pick.verdict.is_decided();
     }
-    let counted = arrivals.count(&tally);
+    let counted = arrivals.count(&tally.picks.answering, tally.drawn, true);
     let counted = ArrivalCounts { outside_bytes: 0, is_everything: false, ..counted };
     if let Some(found) = ByteBound::of(sizes.iter().sum(), &counted, confidence) {
         score.false_by_wrong_rule += u64::from(found.at_most_bad < bad_bytes);

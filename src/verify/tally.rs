@@ -13,8 +13,8 @@ use crate::platform::Timestamp;
 
 use super::arrivals::{self, AnsweringPick, Arrivals};
 use super::counts::Counts;
-use super::memory::PathKey;
 use super::outcome::{Incomplete, Population};
+use super::path_key::PathKey;
 use super::record::PickRecord;
 use super::verdict::Verdict;
 
