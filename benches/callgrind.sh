@@ -14,7 +14,8 @@
 #
 # Needs: cargo, valgrind, perl. On Debian: apt-get install valgrind perl
 set -euo pipefail
-export LC_ALL=C
+# What a run remembers is measured by ledger.sh alone.
+export LC_ALL=C BKVERIFY_STATE_DIR=none
 here=$(cd "$(dirname "$0")" && pwd)
 stored=$here/instructions.txt
 profiles=${PROFILES:-$here/../target/callgrind}

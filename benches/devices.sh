@@ -37,7 +37,8 @@
 # Needs root, to mount and to empty the system's cache, and cargo unless BKVERIFY is set. On Debian:
 #   apt-get install nbdkit libnbd-bin e2fsprogs jq
 set -euo pipefail
-export LC_ALL=C
+# What a run remembers is measured by ledger.sh alone.
+export LC_ALL=C BKVERIFY_STATE_DIR=none
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/data.sh"
 

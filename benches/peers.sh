@@ -25,7 +25,8 @@
 # Needs: cargo, rsync, rclone, hashdeep, b3sum, diff, find, GNU time; perl for the data. On Debian:
 #   apt-get install rsync rclone hashdeep b3sum diffutils findutils time perl util-linux
 set -euo pipefail
-export LC_ALL=C
+# What a run remembers is measured by ledger.sh alone.
+export LC_ALL=C BKVERIFY_STATE_DIR=none
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/data.sh"
 . "$here/table.sh"

@@ -5,6 +5,8 @@
 #
 #     BACKUP=folder SOURCE=folder benches/wine.sh
 set -euo pipefail
+# What a run remembers is measured by ledger.sh alone.
+export BKVERIFY_STATE_DIR=none
 cd "$(dirname "$0")/.."
 : "${BACKUP:?the backup, a folder}" "${SOURCE:?its originals, a folder}"
 SCRATCH=${SCRATCH:-$(mktemp -d)}

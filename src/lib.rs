@@ -11,7 +11,7 @@
 //!                                cli
 //!                 ┌──────────┬────┴─────┬───────────┐
 //!             checklist    bench     ledger     progress
-//!                 │          │          │           │
+//!                 │          │    notify, hooks     │
 //!                 │          │        report        │
 //!                 └──────────┴────┬─────┴───────────┘
 //!                              verify
@@ -20,7 +20,7 @@
 //!                                 │
 //!                              backup
 //!                                 │
-//!            words, facts, manual, output, threads, lock, cancel, exit
+//!  schedule, words, facts, manual, output, secret, program, threads, lock, cancel, exit
 //!                                 │
 //!                             platform
 //! ```
@@ -38,16 +38,21 @@
 //! | `words` | numbers, sizes, times and lists in English | `platform` |
 //! | `manual` | the pages that `bkverify help` prints, also made into man pages | |
 //! | `output` | standard output, or a file that is replaced as a whole | `platform` |
+//! | `program` | runs programs with a deadline: the machine's own, and those that the user names | `cancel`, `lock`, `platform` |
+//! | `secret` | passwords and tokens, from a file, a variable or a program | `cancel`, `platform`, `program` |
 //! | `facts` | what another machine needs to know about this one | |
-//! | `backup` | formats behind one small trait | `cancel`, `lock`, `platform`, `threads`, `words` |
-//! | `plan` | what a run will do: immutable and complete | `backup`, `output`, `platform` |
+//! | `backup` | formats behind one small trait | `cancel`, `lock`, `platform`, `secret`, `threads`, `words` |
+//! | `plan` | what a run will do: immutable and complete | `backup`, `output`, `platform`, `secret` |
 //! | `verify` | the flow, with one file per stage | `backup`, `cancel`, `exit`, `lock`, `plan`, `platform`, `threads`, `words` |
 //! | `progress` | what a person sees during a run | `backup`, `lock`, `plan`, `verify`, `words` |
 //! | `report` | what people and programs are told after a run | `backup`, `exit`, `output`, `plan`, `platform`, `verify`, `words` |
 //! | `ledger` | what every run found and what is known of every file, in one SQLite file | `backup`, `lock`, `plan`, `platform`, `report`, `verify`, `words` |
+//! | `notify` | tells people and programs how a run ended | `cancel`, `exit`, `plan`, `program`, `report`, `secret`, `words` |
+//! | `hooks` | programs that run before and after a run | `cancel`, `exit`, `plan`, `program`, `report`, `words` |
 //! | `bench` | what a verification costs on these disks | `backup`, `cancel`, `exit`, `lock`, `output`, `plan`, `platform`, `threads`, `verify`, `words` |
-//! | `checklist` | the other steps before a migration, with one file per check | `backup`, `cancel`, `exit`, `facts`, `output`, `plan`, `platform`, `report`, `verify`, `words` |
-//! | `cli` | the only room that knows the command line, the configuration file and the environment | `backup`, `bench`, `cancel`, `checklist`, `exit`, `facts`, `ledger`, `manual`, `output`, `plan`, `platform`, `progress`, `report`, `threads`, `verify`, `words` |
+//! | `checklist` |  |
+//! | `schedule` | what has a scheduler of the machine run a job, and tells whether it did | `exit`, `output` |
+//! | `cli` |  |
 //!
 //! The draw ([`verify::sample`]), the verdict ([`verify::verdict`]), the statement
 //! ([`verify::assurance`]) and the outcome ([`verify::conclude`]) are pure functions. Each is
@@ -84,14 +89,19 @@ pub mod checklist;
 pub mod cli;
 pub mod exit;
 pub mod facts;
+pub mod hooks;
 pub mod ledger;
 mod lock;
 pub mod manual;
+pub mod notify;
 pub mod output;
 pub mod plan;
 pub mod platform;
+pub mod program;
 pub mod progress;
 pub mod report;
+pub mod schedule;
+pub mod secret;
 mod threads;
 pub mod verify;
 pub mod words;

@@ -4,12 +4,19 @@
 //! No later stage knows clap, the environment or the time of day. `bkverify plan` prints exactly
 //! this plan.
 
+mod telling;
+
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::backup::Location;
 use crate::output::Output;
 use crate::platform::Timestamp;
+
+pub use telling::{
+    Email, Hook, Hooks, NOTIFY_TIME_LIMIT, Notifier, Occasion, Recipient, Security, WebAddress, Webhook,
+    WebhookForm,
+};
 
 /// Everything a verification needs to know.
 #[derive(Debug, Clone)]
@@ -28,6 +35,10 @@ pub struct Plan {
     pub limits: Limits,
     /// What the run leaves behind.
     pub outputs: Outputs,
+    /// Programs that run before and after the run.
+    pub hooks: Hooks,
+    /// Who is told how the run ended.
+    pub notifiers: Vec<Notifier>,
     /// When the run began.
     pub started: SystemTime,
 }
@@ -50,6 +61,8 @@ impl Plan {
             engine: Engine::default(),
             limits: Limits::default(),
             outputs: Outputs::default(),
+            hooks: Hooks::default(),
+            notifiers: Vec::new(),
             started,
         }
     }

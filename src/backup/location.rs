@@ -8,12 +8,12 @@
 //! that connects, and is never printed: `Display` and `Debug` mask it.
 
 use std::borrow::Cow;
-use std::ffi::OsString;
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use crate::platform;
+use crate::secret::Secret;
 
 use super::path::escape;
 
@@ -35,20 +35,6 @@ struct LocationParts {
 enum LocationKind {
     Local(PathBuf),
     Address { scheme: String, rest: String },
-}
-
-/// Where the secret that unlocks a backup comes from. The secret itself is never stored.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub enum Secret {
-    /// No secret is needed.
-    #[default]
-    None,
-    /// The first line of this file.
-    File(PathBuf),
-    /// The value of this environment variable.
-    Env(String),
-    /// The output of this program, which is started with these arguments.
-    Command(Vec<OsString>),
 }
 
 /// Printed in place of a secret.
@@ -203,30 +189,6 @@ impl fmt::Display for Location {
 impl fmt::Debug for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Location({self}, secret: {})", self.0.secret)
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self}")
-    }
-}
-
-impl fmt::Display for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::None => f.write_str("none"),
-            Self::File(path) => write!(f, "the file {}", path.display()),
-            Self::Env(name) => write!(f, "the environment variable {name}"),
-            // An argument may be the secret itself.
-            Self::Command(command) => {
-                write!(
-                    f,
-                    "the output of {}",
-                    command.first().map_or("nothing".into(), |program| program.to_string_lossy())
-                )
-            }
-        }
     }
 }
 

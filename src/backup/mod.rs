@@ -31,6 +31,7 @@ mod tar;
 mod workspace;
 mod zip;
 
+pub use crate::secret::Secret;
 pub use context::Context;
 pub use description::{BackupTime, Description, TakenFrom};
 pub use entry::{Entry, EntryBatch};
@@ -38,7 +39,7 @@ pub use error::{Damage, Error, Lost, RestoreError};
 pub use folder::Folder;
 pub use format::{Format, Snapshot};
 pub use leftovers::{Leftovers, remove_leftovers};
-pub use location::{Location, Secret};
+pub use location::Location;
 pub use path::{NameProblem, escape, path_text, relative, unescape};
 pub use reach::Reach;
 pub use registry::open;

@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use super::findings::{Record, Status};
-use super::probe::Programs;
+use crate::program::Programs;
 
 /// The longest time that a fixing command may take.
 const PATIENCE: Duration = Duration::from_secs(600);

@@ -15,7 +15,7 @@ use crate::backup::Location;
 use crate::facts::Facts;
 use crate::plan::Map;
 
-use super::probe::{ProbeError, ProgramOutput, Programs, decode};
+use crate::program::{ProgramError, ProgramOutput, Programs, decode};
 
 /// The longest file that a check reads, in bytes.
 const FILE_LIMIT: u64 = 32 << 20;
@@ -136,7 +136,7 @@ impl<'a> Visit<'a> {
     }
 
     /// Runs a program. The caller judges its exit code.
-    pub fn run(&self, command: &[&str]) -> Result<ProgramOutput, ProbeError> {
+    pub fn run(&self, command: &[&str]) -> Result<ProgramOutput, ProgramError> {
         self.machine.programs.run(command, self.deadline)
     }
 
@@ -234,19 +234,19 @@ pub(super) mod tests {
     struct RecordedPrograms(HashMap<String, String>);
 
     impl Programs for RecordedPrograms {
-        fn run(&self, command: &[&str], _: Instant) -> Result<ProgramOutput, ProbeError> {
+        fn run(&self, command: &[&str], _: Instant) -> Result<ProgramOutput, ProgramError> {
             let line = command.join(" ");
             let known = self.0.iter().filter(|(start, _)| line.starts_with(start.as_str()));
             let best = known.max_by_key(|(start, _)| start.len()).map(|(_, answer)| answer);
             let Some(answer) = best.or_else(|| self.0.get("*")) else {
-                return Err(ProbeError::Missing(command[0].to_owned()));
+                return Err(ProgramError::Missing(command[0].to_owned()));
             };
             let Some(special) = answer.strip_prefix('!') else {
                 return Ok(ProgramOutput { code: Some(0), stdout: answer.clone(), stderr: String::new() });
             };
             match special.split_once(' ').unwrap_or((special, "")) {
-                ("timeout", _) => Err(ProbeError::TimedOut(command[0].to_owned())),
-                ("denied", _) => Err(ProbeError::Denied(command[0].to_owned())),
+                ("timeout", _) => Err(ProgramError::TimedOut(command[0].to_owned())),
+                ("denied", _) => Err(ProgramError::Denied(command[0].to_owned())),
                 (code, text) => {
                     let code = Some(code.parse().unwrap());
                     Ok(ProgramOutput { code, stdout: text.to_owned(), stderr: text.to_owned() })

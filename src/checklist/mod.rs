@@ -23,7 +23,6 @@ mod migration_tool;
 mod network;
 mod phrases;
 pub mod powershell;
-pub mod probe;
 pub mod render;
 pub mod runner;
 mod systemd;

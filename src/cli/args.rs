@@ -13,6 +13,9 @@ use super::generate::Generate;
 use super::help::{self, Help};
 use super::init::Init;
 use super::invocation::Verify;
+use super::ledger::LedgerCommand;
+use super::notify::Notify;
+use super::schedule::ScheduleArgs;
 use super::usage::{CONFIGURATION, EXAMPLES, exit_codes};
 
 /// Proves that a backup restores
@@ -47,8 +50,16 @@ pub enum Command {
     Bench(Box<BenchArgs>),
     /// Look at the rest of what must be true of a server before it is migrated
     Checklist(Box<ChecklistArgs>),
+    /// Have the machine's scheduler run a job, and see whether it did
+    Schedule(ScheduleArgs),
     /// Print what another machine needs to know of this one, to compare clocks and time zones
     Facts(FactsArgs),
+    /// Check, prune or export what runs remember
+    #[command(subcommand)]
+    Ledger(LedgerCommand),
+    /// Try out who is told how a run ended
+    #[command(subcommand)]
+    Notify(Notify),
     /// Print manual pages, shell completions or the report's schema
     #[command(subcommand)]
     Generate(Generate),

@@ -20,9 +20,12 @@ use toml::de::{DeString, DeTable, DeValue};
 
 use super::environment::Environment;
 use super::error::{Error, nearest};
+use super::hooks::{self, HookSettings};
+use super::notifiers::{NOTIFY, NotifySettings};
 use super::paths::Base;
 use super::reports::ReportSettings;
 use super::settings::Settings;
+use super::source::Source;
 use super::written;
 use crate::output::Output;
 use crate::report::RENDERERS;
@@ -96,20 +99,20 @@ impl Config {
     pub fn parse(place: PathBuf, text: &str, home: Option<&Path>) -> Result<Self, Error> {
         let source = Source { place: &place, text };
         let folder = place.parent().unwrap_or(Path::new("")).to_owned();
-        let base = Base { folder: &folder, home };
+        let reader = Reader { source: &source, base: Base { folder: &folder, home } };
         let top = DeTable::parse(text).map_err(|error| source.wrong(&error))?;
         let span = top.span();
         let (mut defaults, mut jobs, mut default_job) = (DeTable::new(), BTreeMap::new(), None);
         for (key, value) in top.into_inner() {
             match key.get_ref().as_ref() {
-                JOBS => jobs = source.jobs(value, base)?,
+                JOBS => jobs = reader.jobs(value)?,
                 DEFAULT_JOB => default_job = Some(source.text_of(&value)?),
                 _ => {
                     defaults.insert(key, value);
                 }
             }
         }
-        let defaults = source.settings(defaults, span, &[JOBS, DEFAULT_JOB])?.located(base);
+        let defaults = reader.settings(defaults, span, &[JOBS, DEFAULT_JOB])?;
         Ok(Self { place, defaults, jobs, default_job })
     }
 
@@ -155,45 +158,34 @@ impl Config {
     }
 }
 
-/// The file that is being read, for errors that say where.
-struct Source<'a> {
-    place: &'a Path,
-    text: &'a str,
-}
-
 type Keyed<'i> = (Spanned<DeString<'i>>, Spanned<DeValue<'i>>);
 
-impl<'a> Source<'a> {
-    fn jobs(&self, value: Spanned<DeValue<'a>>, base: Base<'_>) -> Result<BTreeMap<String, Settings>, Error> {
+/// What is read from a file whose paths start at `base`.
+struct Reader<'s, 'a> {
+    source: &'s Source<'a>,
+    base: Base<'s>,
+}
+
+impl<'a> Reader<'_, 'a> {
+    fn jobs(&self, value: Spanned<DeValue<'a>>) -> Result<BTreeMap<String, Settings>, Error> {
         let mut jobs = BTreeMap::new();
-        for (name, job) in self.table(value, "jobs are tables: write [jobs.NAME]")? {
+        for (name, job) in self.source.table(value, "jobs are tables: write [jobs.NAME]")? {
             let span = job.span();
-            let table = self.table(job, &format!("write the job as a table: [jobs.{}]", name.get_ref()))?;
-            let settings = self.settings(table, span, &[])?.located(base);
+            let hint = format!("write the job as a table: [jobs.{}]", name.get_ref());
+            let settings = self.settings(self.source.table(job, &hint)?, span, &[])?;
             jobs.insert(name.into_inner().into_owned(), settings);
         }
         Ok(jobs)
     }
 
-    fn table(&self, value: Spanned<DeValue<'a>>, hint: &str) -> Result<DeTable<'a>, Error> {
-        let span = value.span();
-        match value.into_inner() {
-            DeValue::Table(table) => Ok(table),
-            other => Err(self.at(&span, &format!("expected a table, found {}", other.type_str())).hint(hint)),
-        }
-    }
-
-    fn text_of(&self, value: &Spanned<DeValue<'a>>) -> Result<String, Error> {
-        let text = value.get_ref().as_str().map(ToOwned::to_owned);
-        text.ok_or_else(|| self.at(&value.span(), "expected text in quotes"))
-    }
-
     /// Reads one layer. `also` are keys that are allowed beside the settings, for suggestions.
     fn settings(&self, table: DeTable<'a>, span: Range<usize>, also: &[&str]) -> Result<Settings, Error> {
+        let source = self.source;
         let names = Settings::names();
-        if let Some((key, _)) = table.iter().find(|(key, _)| !names.iter().any(|name| name == key.get_ref()))
-        {
-            return Err(self.unknown_key(key, &names, also));
+        let known = || names.iter().map(String::as_str).chain(hooks::KEYS.iter().copied()).chain([NOTIFY]);
+        if let Some((key, _)) = table.iter().find(|(key, _)| known().all(|name| name != key.get_ref())) {
+            let otherwise = "the keys are the names of the flags: see bkverify --help";
+            return Err(source.unknown_key(key, known().chain(also.iter().copied()), otherwise));
         }
         let both: Vec<Keyed<'a>> = ["sample", "tolerance"]
             .iter()
@@ -202,11 +194,22 @@ impl<'a> Source<'a> {
             .collect();
         if let [_, (tolerance, _)] = both.as_slice() {
             let message = "sample and tolerance both say how many files to verify";
-            return Err(self.at(&tolerance.span(), message).hint("remove one of them"));
+            return Err(source.at(&tolerance.span(), message).hint("remove one of them"));
         }
-        let (reports, table) = self.reports(table)?;
+        let (own, table): (Vec<Keyed<'a>>, Vec<Keyed<'a>>) = table
+            .into_iter()
+            .partition(|(key, _)| *key.get_ref() == NOTIFY || hooks::KEYS.contains(&key.get_ref().as_ref()));
+        let (notify, own): (Vec<Keyed<'a>>, Vec<Keyed<'a>>) =
+            own.into_iter().partition(|(key, _)| *key.get_ref() == NOTIFY);
+        let notify = match notify.into_iter().next() {
+            Some((_, value)) => NotifySettings::read(source, value, self.base)?,
+            None => NotifySettings::default(),
+        };
+        let hooks = HookSettings::read(source, own, self.base)?;
+        let (reports, table) = self.reports(table.into_iter().collect())?;
         let settings = Settings::deserialize(Spanned::new(span, table).into_deserializer());
-        settings.map(|settings| Settings { reports, ..settings }).map_err(|error| self.wrong(&error))
+        let settings = settings.map_err(|error| source.wrong(&error))?;
+        Ok(Settings { reports, hooks, notify, ..settings }.located(self.base))
     }
 
     /// Takes the keys that say where reports go out of a layer.
@@ -219,32 +222,10 @@ impl<'a> Source<'a> {
                 return Ok(None);
             };
             let path = written::path(value.clone().into_deserializer());
-            let path = path.map_err(|error| self.at(&value.span(), &error.message().replace('\n', ", ")))?;
+            let path = path.map_err(|error| self.source.wrong_at(&value.span(), &error))?;
             Ok(path.map(|path| Output::from(path.into_os_string())))
         })?;
         Ok((settings, others.into_iter().collect()))
-    }
-
-    fn unknown_key(&self, key: &Spanned<DeString<'a>>, names: &[String], also: &[&str]) -> Error {
-        let known = names.iter().map(String::as_str).chain(also.iter().copied());
-        let hint = match nearest(key.get_ref(), known) {
-            Some(near) => format!("did you mean {near}?"),
-            None => "the keys are the names of the flags: see bkverify --help".to_owned(),
-        };
-        self.at(&key.span(), &format!("unknown key \"{}\"", key.get_ref())).hint(hint)
-    }
-
-    fn wrong(&self, error: &toml::de::Error) -> Error {
-        match error.span() {
-            Some(span) => self.at(&span, &error.message().replace('\n', ", ")),
-            None => Error::usage(format!("{}: {}", self.place.display(), error.message())),
-        }
-    }
-
-    fn at(&self, span: &Range<usize>, message: &str) -> Error {
-        let before = self.text.get(..span.start).unwrap_or(self.text);
-        let line = before.matches('\n').count() + 1;
-        Error::usage(format!("{}, line {line}: {message}", self.place.display()))
     }
 }
 

@@ -332,7 +332,33 @@ fn render(name: &str, job: &Job) -> Result<String, Error> {
             text.push_str(&format!("\n# {}\n# {} = {}\n", setting.help(), setting.name, setting.example));
         }
     }
+    text.push_str(&around(header(name)?.trim().trim_matches(['[', ']'])));
     Ok(text)
+}
+
+/// What has no flags: hooks and notifications, for the job with this table.
+fn around(table: &str) -> String {
+    format!(
+        "
+# Run something before and after: a list is a program with its arguments, a text is a line for the shell
+# before = [\"mount\", \"/mnt/backup\"]
+# after = \"umount /mnt/backup\"
+# hook-time-limit = \"10m\"
+
+# Tell somebody how the run ended: see bkverify help notify. These tables stand below all other keys of the job
+# [{table}.notify]
+# when = \"on-failure\"
+# [[{table}.notify.email]]
+# to = [\"ops@example.org\"]
+# from = \"bkverify@example.org\"
+# server = \"mail.example.org\"
+# user = \"bkverify\"
+# password = {{ file = \"mail-password\" }}
+# [[{table}.notify.webhook]]
+# form = \"healthchecks\"
+# url = {{ file = \"ping-url\" }}
+"
+    )
 }
 
 /// The line `[jobs.NAME]`, with the quotes that the name needs.

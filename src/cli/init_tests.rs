@@ -67,6 +67,20 @@ fn what_is_written_is_what_is_read() {
 }
 
 #[test]
+fn the_hooks_and_notifications_that_are_offered_can_be_used() {
+    let text = render("every night", &job()).unwrap();
+    let (said, offered) = text.split_once("# Run something before").unwrap();
+    let offered: String =
+        offered.lines().skip(1).map(|line| line.trim_start_matches("# ").to_owned() + "\n").collect();
+    let offered = offered.replace("Tell somebody", "# Tell somebody");
+    let config = Config::parse("/c/bkverify.toml".into(), &format!("{said}\n{offered}"), None).unwrap();
+    let (_, read) = config.choose(None).unwrap();
+    assert_eq!(read.notify.resolve().len(), 2);
+    let hooks = read.hooks.resolve();
+    assert!(hooks.before.is_some() && hooks.after.is_some());
+}
+
+#[test]
 fn a_name_of_more_than_a_line_is_refused() {
     for name in ["", "a\nb"] {
         assert!(render(name, &job()).unwrap_err().render(None).contains("one line of text"), "{name:?}");

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use super::error::Error;
 use crate::checklist::machine::{Os, read_text};
-use crate::checklist::probe::{Installed, Programs};
 use crate::exit::ExitCode;
 use crate::platform;
+use crate::program::{Installed, Programs};
 use etcetera::BaseStrategy;
 
 /// The machine, the person, and where bkverify remembers things.
@@ -77,7 +77,9 @@ pub fn system() -> String {
 
 /// `BKVERIFY_STATE_DIR`, else the machine's state folder where it can be written, else the user's.
 fn state_folder() -> Result<PathBuf, Error> {
-    if let Some(named) = std::env::var_os("BKVERIFY_STATE_DIR").filter(|value| !value.is_empty()) {
+    // `none` is for runs, which can do without a folder. The checklist has ticks to keep.
+    let named = std::env::var_os("BKVERIFY_STATE_DIR").filter(|value| !value.is_empty() && value != "none");
+    if let Some(named) = named {
         let named = PathBuf::from(named);
         return match try_folder(&named) {
             Ok(()) => Ok(named),

@@ -10,8 +10,10 @@ use clap::Command;
 use clap_mangen::Man;
 use roff::{Roff, bold, roman};
 
-use super::checklist;
+use super::ledger;
+use super::notify;
 use super::usage::{CONFIGURATION, EXAMPLES, Example, exit_codes};
+use super::{checklist, schedule};
 use crate::checklist::CHECKS;
 use crate::manual::{TOPICS, find, roff as page};
 
@@ -164,6 +166,9 @@ pub fn exit_status(name: &str) -> Vec<(i32, &'static str)> {
         "bkverify" => exit_codes(),
         "bkverify-bench" => BENCH_EXIT_CODES.to_vec(),
         "bkverify-checklist" => checklist::EXIT_CODES.to_vec(),
+        "bkverify-ledger-check" => ledger::CHECK_EXIT_CODES.to_vec(),
+        "bkverify-notify" | "bkverify-notify-test" => notify::EXIT_CODES.to_vec(),
+        name if name.starts_with("bkverify-schedule") => schedule::EXIT_CODES.to_vec(),
         _ => PLAIN_EXIT_CODES.to_vec(),
     }
 }
@@ -195,10 +200,37 @@ fn examples(name: &str) -> &'static [Example] {
             "A step that a person did, which counts for two weeks:",
             &["bkverify checklist done migration-tool --note \"ran on sbs01, no errors\" --valid-for 14d"],
         )],
+        "bkverify-notify" | "bkverify-notify-test" => {
+            &[("Does everybody get the message?", &["bkverify notify test --job nightly"])]
+        }
+        "bkverify-schedule" | "bkverify-schedule-install" => &[
+            ("Every night:", &["bkverify schedule install --job nightly --at 02:30"]),
+            (
+                "On working days; only show what would be written:",
+                &["bkverify schedule install --job nightly --at \"Mon..Fri 02:30\" --dry-run"],
+            ),
+        ],
+        "bkverify-schedule-show" => &[("Everything that is scheduled:", &["bkverify schedule show"])],
+        "bkverify-schedule-status" => {
+            &[("For a monitoring system:", &["bkverify schedule status --job nightly --json"])]
+        }
+        "bkverify-schedule-remove" => {
+            &[("What would be removed?", &["bkverify schedule remove --job nightly --dry-run"])]
+        }
         "bkverify-facts" => &[(
             "Compare this machine's clock with that of another:",
             &["ssh dc01 bkverify facts --json | bkverify checklist clock --against -"],
         )],
+        "bkverify-ledger" => &[("Is what runs remember whole?", &["bkverify ledger check"])],
+        "bkverify-ledger-check" => &[
+            ("The ledger of this machine or user:", &["bkverify ledger check"]),
+            ("Another one:", &["bkverify ledger check --state /mnt/old/var/lib/bkverify"]),
+        ],
+        "bkverify-ledger-prune" => &[("Keep two years:", &["bkverify ledger prune --keep 2y"])],
+        "bkverify-ledger-export" => &[
+            ("Runs and files, as JSON Lines:", &["bkverify ledger export > ledger.jsonl"]),
+            ("A table of files:", &["bkverify ledger export files --form csv --output files.csv"]),
+        ],
         "bkverify-generate-man" => &[("All pages, into a folder:", &["bkverify generate man --to man"])],
         "bkverify-generate-completions" => {
             &[("For bash:", &["bkverify generate completions bash > bkverify.bash"])]
@@ -221,13 +253,19 @@ fn files(name: &str) -> Vec<(&'static str, &'static str)> {
     ];
     let state = [(
         "/var/lib/bkverify, or ~/.local/state/bkverify",
-        "The state folder: steps that were ticked off, and the table of applications (Windows: \
-        C:\\ProgramData\\bkverify).",
+        "The state folder: the ledger, steps that were ticked off, and the table of applications (Windows: \
+        C:\\ProgramData\\bkverify; the ledger is in its folder state, or in %LOCALAPPDATA%\\bkverify).",
     )];
     match name {
-        "bkverify" | "bkverify-plan" | "bkverify-bench" => config.to_vec(),
-        "bkverify-checklist" => config.into_iter().chain(state).collect(),
+        "bkverify-bench" | "bkverify-notify-test" => config.to_vec(),
+        "bkverify" | "bkverify-plan" | "bkverify-checklist" => config.into_iter().chain(state).collect(),
         "bkverify-checklist-done" => state.to_vec(),
+        name if name.starts_with("bkverify-ledger") => config.into_iter().chain(state).collect(),
+        name if name.starts_with("bkverify-schedule") => vec![
+            ("/etc/systemd/system/bkverify-JOB.service, .timer", "A job of the machine, run by systemd."),
+            ("~/.config/systemd/user/bkverify-JOB.service, .timer", "A job of a user, run by systemd."),
+            ("/etc/cron.d/bkverify-JOB", "A job of the machine, run by cron."),
+        ],
         "bkverify-init" => {
             vec![("bkverify.toml", "What is written, in the current folder unless --output is given.")]
         }
@@ -244,8 +282,16 @@ fn environment(name: &str) -> Vec<(&'static str, &'static str)> {
         ));
         found.push(("LESS, LESSCHARSET", "Set to FRX and utf-8 for the pager if they are not set."));
     }
-    if name.starts_with("bkverify-checklist") {
-        found.push(("BKVERIFY_STATE_DIR", "The state folder, instead of the one below FILES."));
+    let remembers = ["bkverify-checklist", "bkverify-ledger"].iter().any(|begin| name.starts_with(begin))
+        || ["bkverify", "bkverify-plan"].contains(&name);
+    if remembers {
+        found
+            .push(("BKVERIFY_STATE_DIR", "The state folder, instead of the one below FILES; none for none."));
+        found.push(("STATE_DIRECTORY", "The same, as systemd sets it for a service."));
+        found.push(("XDG_STATE_HOME", "Instead of ~/.local/state."));
+    }
+    if name == "bkverify" || name.starts_with("bkverify-notify") {
+        found.push(("ALL_PROXY, HTTPS_PROXY, HTTP_PROXY, NO_PROXY", "The proxy for webhooks."));
     }
     if !files(name).is_empty() {
         found.push(("XDG_CONFIG_HOME", "Instead of ~/.config."));

@@ -4,6 +4,7 @@
 use clap::Parser;
 
 use super::args::Arguments;
+use super::config::Config;
 use super::man::exit_status;
 use crate::manual::{Block, Document, Span, TOPICS};
 
@@ -104,6 +105,24 @@ fn every_command_line_in_code_parses() {
         });
     }
     assert!(count > 30, "{count}");
+}
+
+#[test]
+fn every_configuration_in_code_can_be_read() {
+    let mut count = 0;
+    for (name, document) in documents() {
+        every_block(&document.blocks, &mut |block| {
+            if let Block::Code(code) = block
+                && code.lines().any(|line| line.trim_start_matches('[').starts_with("jobs."))
+            {
+                if let Err(error) = Config::parse("/c/bkverify.toml".into(), code, None) {
+                    panic!("{name}: {}", error.render(None));
+                }
+                count += 1;
+            }
+        });
+    }
+    assert!(count > 4, "{count}");
 }
 
 #[test]

@@ -16,24 +16,32 @@ mod config;
 mod environment;
 mod error;
 mod facts;
+mod fields;
 mod generate;
 mod help;
+mod hooks;
 mod init;
 mod invocation;
 mod layer;
+mod ledger;
 mod local;
 mod man;
 #[cfg(test)]
 mod manual_tests;
 mod mistakes;
+mod notifiers;
+mod notify;
 mod paths;
 mod plan;
 mod remember;
 mod reports;
 mod resolve;
+mod schedule;
 mod settings;
 mod show;
 mod signals;
+mod source;
+mod tell;
 mod usage;
 mod values;
 mod verify;
@@ -86,7 +94,10 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, Error> {
         Some(Command::Init(init)) => init::run(&init, &environment),
         Some(Command::Bench(what)) => bench::run(&what, &environment),
         Some(Command::Checklist(what)) => checklist::run(&what, &environment),
+        Some(Command::Schedule(what)) => schedule::run(&what, &environment),
         Some(Command::Facts(what)) => facts::run(&what),
+        Some(Command::Ledger(what)) => ledger::run(&what, &environment),
+        Some(Command::Notify(what)) => notify::run(&what, &environment),
         Some(Command::Generate(what)) => generate::run(&what, Arguments::command()),
         Some(Command::Help(asked)) => help::run(&asked, &Arguments::command(), &environment),
     }

@@ -73,7 +73,23 @@ fn lines(plan: &Plan) -> Vec<(String, String)> {
     for setting in Settings::all() {
         lines.extend((setting.plan)(plan).into_iter().map(|value| (setting.name.clone(), value)));
     }
+    lines.extend(around(plan));
     lines
+}
+
+/// What runs before and after, and who is told.
+fn around(plan: &Plan) -> Vec<(String, String)> {
+    let hooks = [("before", &plan.hooks.before), ("after", &plan.hooks.after)];
+    let limit = show::duration(plan.hooks.time_limit);
+    let hooks = hooks.into_iter().filter_map(|(name, hook)| {
+        let hook = hook.as_ref()?;
+        Some((name.to_owned(), format!("{}, for at most {limit}", show::text(&hook.to_string()))))
+    });
+    let notify = plan.notifiers.iter().map(|notifier| {
+        let value = format!("{}: {}", notifier.when.name(), show::text(&notifier.to_string()));
+        ("notify".to_owned(), value)
+    });
+    hooks.chain(notify).collect()
 }
 
 fn files(found: &verify::Counted) -> String {

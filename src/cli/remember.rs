@@ -9,8 +9,9 @@ use std::path::Path;
 use super::error::Error;
 use crate::backup::path_text;
 use crate::exit::ExitCode;
-use crate::ledger::{self, Judged, Known, Ledger, Locked, Recorder, RunLock, Start, Unfinished};
-use crate::plan::Plan;
+use crate::ledger::{self, Judged, Known, Ledger, Locked, Recorder, Resumable, RunLock, Start};
+use crate::notify::{self, Previous};
+use crate::plan::{Occasion, Plan};
 use crate::report::Model;
 use crate::verify::outcome::{Outcome, Population};
 use crate::verify::{Memory, Observer, PickRecord};
@@ -20,7 +21,10 @@ use crate::verify::{Memory, Observer, PickRecord};
 pub struct Remembered {
     lock: Option<RunLock>,
     open: Option<Open>,
-    unfinished: Option<Unfinished>,
+    unfinished: Option<Resumable>,
+    /// The seed of a new run, while an earlier one is taken up.
+    fresh_seed: String,
+    previous: Option<Previous>,
     warnings: Vec<String>,
 }
 
@@ -32,13 +36,18 @@ struct Open {
 }
 
 impl Remembered {
-    /// Locks the job and opens the ledger, where the plan says.
+    /// Locks the job and opens the ledger, where the plan says. If the plan goes on with an earlier
+    /// run, it gets the seed of that run.
     ///
     /// # Errors
     /// If another run of the same job is running.
-    pub fn begin(plan: &Plan) -> Result<Self, Error> {
-        let Some(state) = &plan.outputs.state else { return Ok(Self::default()) };
+    pub fn begin(plan: &mut Plan) -> Result<Self, Error> {
+        let Some(state) = &plan.outputs.state.clone() else { return Ok(Self::default()) };
         let mut remembered = Self::default();
+        if plan.target.backup.local().is_some_and(|backup| lies_in(state, backup)) {
+            remembered.warnings.push(in_backup(state));
+            return Ok(remembered);
+        }
         match RunLock::take(state, plan) {
             Ok(Locked::Ours(lock)) => remembered.lock = Some(lock),
             Ok(Locked::Taken(holder)) => return Err(already_running(state, holder.as_ref())),
@@ -57,13 +66,14 @@ impl Remembered {
     }
 
     /// Opens the ledger, finds the run to take up if the plan says so, and begins to record.
-    fn open(&mut self, state: &Path, plan: &Plan) -> Result<Open, ledger::Error> {
+    fn open(&mut self, state: &Path, plan: &mut Plan) -> Result<Open, ledger::Error> {
         let ledger = Ledger::open(state)?;
+        self.previous = Some(previous(&ledger, plan)?);
         let known = Known::new(ledger.reader()?, &plan.target, plan.engine.hash)?;
         let judged = Judged::new(ledger.reader()?, &plan.target)?;
         let lock = self.lock.as_ref().map(RunLock::name);
         if plan.limits.resume {
-            let found = ledger::unfinished(&ledger, plan, lock)?;
+            let found = ledger::resumable(&ledger, plan, lock)?;
             self.unfinished = found.filter(|found| !plan.draw.seed_is_given || found.seed == plan.draw.seed);
         }
         let start = Start {
@@ -71,21 +81,30 @@ impl Remembered {
             session: self.unfinished.as_ref().map_or(1, |found| found.resumed.sessions() + 1),
             resumes: self.unfinished.as_ref().map(|found| found.run),
         };
-        let mut plan = plan.clone();
-        self.take_up(&mut plan);
-        Ok(Open { known, judged, recorder: Recorder::start(ledger, &plan, &start) })
-    }
-
-    /// Makes the plan draw the files of the run that is taken up.
-    pub fn take_up(&self, plan: &mut Plan) {
         if let Some(found) = &self.unfinished {
-            plan.draw.seed.clone_from(&found.seed);
+            self.fresh_seed = std::mem::replace(&mut plan.draw.seed, found.seed.clone());
         }
+        Ok(Open { known, judged, recorder: Recorder::start(ledger, plan, &start) })
     }
 
     /// Whether a run is taken up that ended early.
     pub fn is_resumed(&self) -> bool {
         self.unfinished.is_some()
+    }
+
+    /// Begins a new run, because the one that was taken up cannot go on, as `model` says. Returns
+    /// what could not be recorded.
+    pub fn begin_anew(&mut self, plan: &mut Plan, model: &Model) -> Option<String> {
+        self.unfinished = None;
+        plan.limits.resume = false;
+        plan.draw.seed = std::mem::take(&mut self.fresh_seed);
+        let ended = self.end(model);
+        let state = plan.outputs.state.clone()?;
+        match self.open(&state, plan) {
+            Ok(open) => self.open = Some(open),
+            Err(error) => return Some(nothing_recorded(&error)),
+        }
+        ended
     }
 
     /// What is known from before the run.
@@ -98,16 +117,28 @@ impl Remembered {
         }
     }
 
+    /// How the last run of this job ended, as far as the ledger knows.
+    pub fn previous(&self) -> Previous {
+        self.previous.clone().unwrap_or(Previous::Unknown)
+    }
+
     /// What could not be done so far.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
 
     /// Completes the record of the run, and says what could not be done.
-    pub fn finish(self, model: &Model) -> Option<String> {
-        let Open { known, recorder, .. } = self.open?;
-        let recorded = recorder.finish(model);
-        match (recorded, known.into_error()) {
+    pub fn finish(mut self, model: &Model) -> Option<String> {
+        self.end(model)
+    }
+
+    fn end(&mut self, model: &Model) -> Option<String> {
+        let Open { known, judged, recorder } = self.open.take()?;
+        // The writer's connection must be the last: only then SQLite moves everything into the one
+        // file.
+        let unknown = known.into_error();
+        drop(judged);
+        match (recorder.finish(model), unknown) {
             (Err(Some(error)), _) => Some(not_all_recorded(&error)),
             (Err(None), _) => {
                 Some("this run is not in the ledger: the system started no thread for it".to_owned())
@@ -138,6 +169,15 @@ impl Observer for Remembered {
     }
 }
 
+/// How the last run of this job ended, if anybody is told of changes.
+fn previous(ledger: &Ledger, plan: &Plan) -> Result<Previous, ledger::Error> {
+    if !plan.notifiers.iter().any(|notifier| notifier.when == Occasion::OnChange) {
+        return Ok(Previous::Unknown);
+    }
+    let last = ledger::last_report(ledger, plan)?;
+    Ok(last.map_or(Previous::None, |model| Previous::Run(notify::fingerprint(&model))))
+}
+
 fn already_running(state: &Path, holder: Option<&ledger::Holder>) -> Error {
     let message = holder.map_or_else(
         || format!("the same job is already running (its lock is in {})", path_text(state)),
@@ -145,6 +185,20 @@ fn already_running(state: &Path, holder: Option<&ledger::Holder>) -> Error {
     );
     Error::new(ExitCode::Unusable, message)
         .hint("wait until it has ended; a run with --state none takes no part in this")
+}
+
+/// Whether a folder, which may not exist yet, lies in another one.
+fn lies_in(folder: &Path, other: &Path) -> bool {
+    let nearest = folder.ancestors().find_map(|above| above.canonicalize().ok());
+    nearest.zip(other.canonicalize().ok()).is_some_and(|(folder, other)| folder.starts_with(other))
+}
+
+fn in_backup(state: &Path) -> String {
+    format!(
+        "this run is not recorded: the state folder {} lies in the backup, and nothing is ever written there; name another \
+         with --state DIR",
+        path_text(state)
+    )
 }
 
 fn no_lock(state: &Path, error: &std::io::Error) -> String {

@@ -13,7 +13,9 @@ use ignore::gitignore::GitignoreBuilder;
 use super::config::{self, Config};
 use super::environment::Environment;
 use super::error::Error;
+use super::hooks::HookSettings;
 use super::invocation::{Invocation, Verify};
+use super::notifiers::NotifySettings;
 use super::settings::Settings;
 use super::values::StateFolder;
 use crate::backup::{Location, registry};
@@ -40,7 +42,7 @@ pub fn resolve(flags: Verify, config: Option<&Config>, environment: &Environment
     let (job, configured) = match (config, &invocation.job) {
         (None, None) => (None, Settings::default()),
         (None, Some(job)) => return Err(no_config_for(job, environment)),
-        (Some(config), None) if flags.backup.is_some() => (None, config.defaults.clone()),
+        (Some(config), None) if flags.backup.is_some() => (None, without_job(config.defaults.clone())),
         (Some(config), asked) => config.choose(asked.as_deref())?,
     };
     let settings = flags.over(configured);
@@ -88,8 +90,17 @@ pub fn resolve(flags: Verify, config: Option<&Config>, environment: &Environment
             resume: settings.resume.unwrap_or(false),
         },
         outputs,
+        hooks: settings.hooks.resolve(),
+        notifiers: settings.notify.resolve(),
         started: environment.now.timestamp().into(),
     })
+}
+
+/// What the top of a configuration says of a run that is no job of it: not what runs before and
+/// after, and not who is told. A run by hand on another backup must not tell a monitoring system
+/// that the nightly backup is good.
+fn without_job(defaults: Settings) -> Settings {
+    Settings { hooks: HookSettings::default(), notify: NotifySettings::default(), ..defaults }
 }
 
 /// Where the backup is: an absolute path, or an address.

@@ -16,7 +16,9 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory};
 use serde::Deserialize;
 
+use super::hooks::HookSettings;
 use super::layer::{Layer, settings};
+use super::notifiers::NotifySettings;
 use super::paths::Base;
 use super::reports::ReportSettings;
 use super::show;
@@ -251,14 +253,6 @@ settings! {
             example: "\"2h\"",
             plan: |plan| plan.limits.time_limit.map(show::duration).into_iter().collect(),
         }
-        /// Go on where the last run ended early, with the same files and one statement for all of
-        /// it; if there is none, begin a new one
-        #[arg(long, value_name = "BOOL", help_heading = HOW, num_args = 0..=1)]
-        #[arg(require_equals = true, default_missing_value = "true")]
-        resume: Option<bool> {
-            example: "true",
-            plan: |plan| show::resume(&plan.limits),
-        }
         /// Remember runs and files in this folder; none remembers nothing [default: the state folder
         /// of this machine or user; see bkverify plan]
         #[arg(long, value_name = "DIR|none", help_heading = HOW)]
@@ -267,12 +261,28 @@ settings! {
             example: "\"/var/lib/bkverify\"",
             plan: |plan| vec![show::state(plan.outputs.state.as_deref())],
         }
+        /// Go on where the last run ended early, with the same files and one statement for all of
+        /// it; if there is none, begin a new one
+        #[arg(long, value_name = "BOOL", help_heading = HOW, num_args = 0..=1)]
+        #[arg(require_equals = true, default_missing_value = "true")]
+        resume: Option<bool> {
+            example: "true",
+            plan: |plan| show::resume(&plan.limits),
+        }
     }
     flattened {
         /// Where reports are written. The configuration reads them itself.
         #[command(flatten)]
         #[serde(skip)]
         reports: ReportSettings,
+        /// What runs before and after. The configuration reads it itself.
+        #[arg(skip)]
+        #[serde(skip)]
+        hooks: HookSettings,
+        /// Who is told. The configuration reads it itself.
+        #[arg(skip)]
+        #[serde(skip)]
+        notify: NotifySettings,
     }
 }
 

@@ -1,66 +1,91 @@
-//! The main job, which needs no subcommand: verifies, answering signals, and writes the reports.
+//! The main job, which needs no subcommand: verifies, answering signals, writes the reports, and
+//! tells people.
 
 use super::environment::Environment;
 use super::error::{self, Error};
 use super::invocation::Verify;
 use super::remember::Remembered;
+use super::tell::{Telling, json_report};
 use super::{resolve, signals};
+use crate::backup::path_text;
 use crate::cancel::CancelToken;
 use crate::exit::ExitCode;
 use crate::plan::Plan;
 use crate::report::Model;
 use crate::verify::{Observer, Observers};
-use crate::{progress, report, verify};
+use crate::{hooks, progress, report, verify};
+
+/// How a run ended: its report, and the exit code or the error that the program ends with.
+type Ended = (Model, Result<ExitCode, Error>);
 
 /// Verifies as flags and configuration say.
 pub fn run(flags: Verify, environment: &Environment) -> Result<ExitCode, Error> {
-    let mut plan = resolve::plan(flags, environment)?;
-    let cancel = CancelToken::new();
-    signals::install(&cancel)?;
-    if let Some(done) = execute(&plan, &cancel)? {
-        return Ok(done);
-    }
-    // The run that was to be taken up cannot be: a new one begins.
-    plan.limits.resume = false;
-    execute(&plan, &cancel).map(|done| done.unwrap_or(ExitCode::Unusable))
+    execute(resolve::plan(flags, environment)?)
 }
 
-/// Verifies once. Returns no exit code if an earlier run was to be taken up, but the backup lists
-/// other files than when it began.
-fn execute(plan: &Plan, cancel: &CancelToken) -> Result<Option<ExitCode>, Error> {
-    let remembered = Remembered::begin(plan)?;
+/// One run from end to end. What is remembered, what runs after it and who is told changes nothing
+/// about its result. Only if the first hook fails, nothing is verified.
+fn execute(mut plan: Plan) -> Result<ExitCode, Error> {
+    let cancel = CancelToken::new();
+    signals::install(&cancel)?;
+    let mut remembered = Remembered::begin(&mut plan)?;
     warn(remembered.warnings().iter().cloned());
-    let mut plan = plan.clone();
-    remembered.take_up(&mut plan);
-    let plan = &plan;
-    let progress = progress::for_plan(&plan.outputs.terminal);
-    let observers = [&*progress, &remembered as &dyn Observer];
-    let done = verify::run(plan, remembered.memory(), cancel, &Observers(&observers));
-    drop(progress);
+    let telling = Telling::begin(&plan, remembered.previous());
+    let (model, ended) = match hooks::before(&plan, &cancel) {
+        Ok(()) => verify(&mut plan, &mut remembered, &cancel),
+        Err(failed) => {
+            failure(&plan, Error::from_stage(failed.exit_code(), &failed, Some(failed.hint())), false)
+        }
+    };
+    warn(remembered.finish(&model));
+    let report = json_report(&plan).map(path_text);
+    warn(hooks::after(&plan, &model, report.as_deref()).err().map(|failed| failed.to_string()));
+    warn(telling.finish(&plan, &model, report.as_deref()));
+    ended
+}
+
+/// Verifies and reports.
+fn verify(plan: &mut Plan, remembered: &mut Remembered, cancel: &CancelToken) -> Ended {
+    let mut done = verify_once(plan, remembered, cancel);
+    if let Err(error @ verify::Error::OtherPopulation) = &done
+        && remembered.is_resumed()
+    {
+        warn([format!("{error}; a new run begins")]);
+        let ended = failed(plan, ExitCode::Usage, &error.to_string(), None);
+        warn(remembered.begin_anew(plan, &ended));
+        done = verify_once(plan, remembered, cancel);
+    }
     let outcome = match done {
         Ok(outcome) => outcome,
-        Err(error @ verify::Error::OtherPopulation) if remembered.is_resumed() => {
-            warn([format!("{error}; a new one begins")]);
-            warn(remembered.finish(&failure(plan, error).1));
-            return Ok(None);
-        }
         Err(error) => {
-            let (error, failure) = failure(plan, error);
-            warn(remembered.finish(&failure));
-            return Err(error);
+            let is_about_reports = matches!(error, verify::Error::ReportUnwritable { .. });
+            return failure(plan, error.into(), is_about_reports);
         }
     };
     let model = Model::new(plan, Ok(&outcome));
-    warn(remembered.finish(&model));
-    match report::write_all(plan, &model) {
+    let ended = match report::write_all(plan, &model) {
         // That a report is lost must not hide that the backup is bad.
-        Err(error) if model.has_failures() => Error::from(error).print(),
-        written => written?,
-    }
-    Ok(Some(model.exit_code))
+        Err(error) if model.has_failures() => {
+            Error::from(error).print();
+            Ok(model.exit_code)
+        }
+        Err(error) => Err(error.into()),
+        Ok(()) => Ok(model.exit_code),
+    };
+    (model, ended)
 }
 
-/// Tells a person what could not be remembered. It changes nothing about the run.
+fn verify_once(
+    plan: &Plan,
+    remembered: &Remembered,
+    cancel: &CancelToken,
+) -> Result<verify::outcome::Outcome, verify::Error> {
+    let progress = progress::for_plan(&plan.outputs.terminal);
+    let observers = [&*progress, remembered as &dyn Observer];
+    verify::run(plan, remembered.memory(), cancel, &Observers(&observers))
+}
+
+/// Tells a person of something that changes nothing about the run.
 fn warn(warnings: impl IntoIterator<Item = String>) {
     for text in warnings {
         error::warn(&text);
@@ -68,22 +93,21 @@ fn warn(warnings: impl IntoIterator<Item = String>) {
 }
 
 /// Writes the reports of a run that ended in an error: an old one would pass for its own. Where a
-/// report may not be written, none is. The report is returned for the ledger.
-fn failure(plan: &Plan, error: verify::Error) -> (Error, Model) {
-    let is_about_reports = matches!(error, verify::Error::ReportUnwritable { .. });
-    let error = Error::from(error);
-    let failure = report::Failure {
-        exit_code: error.exit_code(),
-        message: error.message(),
-        hint: error.advice().map(str::to_owned),
-        took: plan.started.elapsed().unwrap_or_default(),
-    };
-    let model = Model::new(plan, Err(&failure));
+/// report may not be written, none is.
+fn failure(plan: &Plan, error: Error, is_about_reports: bool) -> Ended {
+    let model = failed(plan, error.exit_code(), &error.message(), error.advice());
     if verify::check_reports(plan).is_ok()
         && let Err(other) = report::write_files(plan, &model)
         && !is_about_reports
     {
         Error::from(other).print();
     }
-    (error, model)
+    (model, Err(error))
+}
+
+/// The report of a run that ended in an error.
+fn failed(plan: &Plan, exit_code: ExitCode, message: &str, hint: Option<&str>) -> Model {
+    let took = plan.started.elapsed().unwrap_or_default();
+    let (message, hint) = (message.to_owned(), hint.map(str::to_owned));
+    Model::new(plan, Err(&report::Failure { exit_code, message, hint, took }))
 }

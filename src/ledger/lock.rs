@@ -6,7 +6,7 @@
 //! file, because a locked file cannot be read on Windows.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -157,7 +157,10 @@ fn write(place: &Path, plan: &Plan) -> io::Result<()> {
         started: super::times::to_millis(plan.started),
         process: std::process::id(),
     };
-    File::create(place)?.write_all(&serde_json::to_vec(&holder)?)
+    // As a whole or not at all: others read it at any time.
+    let new = place.with_extension("new");
+    std::fs::write(&new, serde_json::to_vec(&holder)?)?;
+    std::fs::rename(new, place)
 }
 
 fn read(place: &Path) -> Option<Holder> {

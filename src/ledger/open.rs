@@ -37,12 +37,17 @@ impl Ledger {
     /// # Errors
     /// If the file is no ledger, is from a newer version, or cannot be written.
     pub fn open(state: &Path) -> Result<Self, Error> {
+        Self::open_within(state, BUSY)
+    }
+
+    /// The same, with another time for waiting for a lock.
+    pub(super) fn open_within(state: &Path, busy: Duration) -> Result<Self, Error> {
         let path = state.join(FILE_NAME);
         platform::create_private_dir_at(state).map_err(|error| Error::system(&path, error))?;
         make_private(state).map_err(|error| Error::system(&path, error))?;
         refuse_foreign(&path)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut ledger = Self::connect(&path, flags)?;
+        let mut ledger = Self::connect(&path, flags, busy)?;
         let failed = |error| Error::sqlite(&path, error);
         if ledger.connection.is_readonly(rusqlite::MAIN_DB).map_err(failed)? {
             return Err(Error::new(&path, Problem::ReadOnly));
@@ -73,7 +78,7 @@ impl Ledger {
             Ok(_) => refuse_foreign(&path)?,
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let ledger = Self::connect(&path, flags)?;
+        let ledger = Self::connect(&path, flags, BUSY)?;
         if ledger.version()? < VERSION {
             return Err(Error::new(&path, Problem::Missing));
         }
@@ -86,13 +91,13 @@ impl Ledger {
     /// If it cannot be opened.
     pub fn reader(&self) -> Result<Self, Error> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        Self::connect(&self.path, flags)
+        Self::connect(&self.path, flags, BUSY)
     }
 
-    fn connect(path: &Path, flags: OpenFlags) -> Result<Self, Error> {
+    fn connect(path: &Path, flags: OpenFlags, busy: Duration) -> Result<Self, Error> {
         let failed = |error| Error::sqlite(path, error);
         let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
-        connection.busy_timeout(BUSY).map_err(failed)?;
+        connection.busy_timeout(busy).map_err(failed)?;
         connection.pragma_update(None, "cache_size", -CACHE_KIB).map_err(failed)?;
         Ok(Self { connection, path: path.to_owned() })
     }
@@ -151,6 +156,9 @@ fn make_private(state: &Path) -> io::Result<()> {
 /// Refuses a file that is no SQLite database or names another program, before SQLite opens it:
 /// opening can already write, where a database was left by a crash. An `application_id` of 0 says
 /// nothing yet.
+///
+/// On Unix, closing any handle of a file ends all locks that the process has on it. So this must not
+/// be called while the process has the ledger open: see [`Ledger::reader`].
 fn refuse_foreign(path: &Path) -> Result<(), Error> {
     const MAGIC: &[u8; 16] = b"SQLite format 3\0";
     const APPLICATION_AT: usize = 68;

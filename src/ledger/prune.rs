@@ -4,13 +4,12 @@
 //! removed because the clock was wrong for one night: a clock that went back makes later runs look
 //! older than they are, but they come after younger ones.
 
-use std::time::SystemTime;
-
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::error::Error;
 use super::open::Ledger;
 use super::times;
+use crate::platform::Timestamp;
 
 /// What was removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -30,9 +29,9 @@ pub struct Pruned {
 /// # Errors
 /// If the ledger cannot be changed. Then nothing is removed; if only making the file smaller
 /// failed, the old rows are gone and their room is used again by later runs.
-pub fn prune(ledger: &mut Ledger, before: SystemTime) -> Result<Pruned, Error> {
+pub fn prune(ledger: &mut Ledger, before: Timestamp) -> Result<Pruned, Error> {
     let path = ledger.path().to_owned();
-    let before = times::to_millis(before);
+    let before = times::millis_of(before);
     run(ledger.connection_mut(), before).map_err(|error| Error::sqlite(&path, error))
 }
 

@@ -19,7 +19,7 @@ use crate::lock::{lock, wait, wait_for};
 use crate::plan::Plan;
 use crate::report::Model;
 use crate::verify::outcome::{Outcome, Population};
-use crate::verify::tally::LISTED_MAX;
+use crate::verify::tally::{LISTED_MAX, RECONSIDERED_MAX};
 use crate::verify::verdict::Verdict;
 use crate::verify::{Observer, PickRecord};
 
@@ -48,8 +48,9 @@ const BETWEEN: Duration = Duration::from_millis(50);
 pub struct Recorder {
     buffer: Arc<Buffer>,
     thread: Option<JoinHandle<Result<(), Error>>>,
-    /// How many alarms and how many undecided picks were seen: only the first ones are kept whole.
-    listed: [AtomicU64; 2],
+    /// How many alarms, undecided picks, and picks that may turn out to be comparable were seen:
+    /// only the first ones of each are kept whole.
+    kept: [AtomicU64; 3],
     stale: Mutex<Vec<PickRecord>>,
 }
 
@@ -110,7 +111,19 @@ impl Recorder {
         if thread.is_none() {
             buffer.refuse();
         }
-        Self { buffer, thread, listed: Default::default(), stale: Mutex::default() }
+        Self { buffer, thread, kept: Default::default(), stale: Mutex::default() }
+    }
+
+    /// Whether there is room for the whole record: of a finding, or of a pick that a later session
+    /// looks at again.
+    fn is_kept_whole(&self, pick: &PickRecord) -> bool {
+        let (kind, most) = match pick.verdict {
+            verdict if verdict.is_alarm() => (0, LISTED_MAX),
+            _ if pick.pending.is_some() => (2, RECONSIDERED_MAX),
+            Verdict::Verified => return false,
+            _ => (1, LISTED_MAX),
+        };
+        self.kept[kind].fetch_add(1, Ordering::Relaxed) < most
     }
 
     /// Writes what is left and completes the row of the run.
@@ -139,11 +152,7 @@ impl Drop for Recorder {
 
 impl Observer for Recorder {
     fn judged(&self, pick: &PickRecord) {
-        let listed = &self.listed[usize::from(pick.verdict.is_alarm())];
-        // A later session looks at pending ones again, too.
-        let is_finding = pick.verdict != Verdict::Verified || pick.pending.is_some();
-        let keep_record = is_finding && listed.fetch_add(1, Ordering::Relaxed) < LISTED_MAX;
-        self.buffer.add(Row::new(pick, keep_record));
+        self.buffer.add(Row::new(pick, self.is_kept_whole(pick)));
     }
 
     fn catalog_done(&self, population: &Population) {

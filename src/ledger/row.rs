@@ -16,10 +16,12 @@ pub(super) struct Row {
     /// The size of the copy, or else the one that the backup recorded.
     pub(super) size: Option<u64>,
     pub(super) mtime: Option<i64>,
+    /// The recorded modification time, if the original confirms it.
+    pub(super) confirmed: Option<i64>,
+    /// Whether it may turn out to be comparable.
+    pub(super) pending: bool,
     /// The hash of both sides, if they were found equal.
     pub(super) hash: Option<Hash>,
-    /// A time that the pick confirms the backup to be newer than.
-    pub(super) confirmed: Option<i64>,
     /// The whole record, if it is a finding that is kept.
     pub(super) record: Option<Box<PickRecord>>,
 }
@@ -34,8 +36,9 @@ impl Row {
             comparable: pick.comparable,
             size: pick.restored_size.or(pick.recorded_size),
             mtime: pick.recorded_mtime.and_then(times::to_nanos),
-            hash: pick.hashes.filter(|_| verified).map(|hashes| hashes.restored),
             confirmed: pick.confirmed_mtime.and_then(times::to_nanos),
+            pending: pick.pending.is_some(),
+            hash: pick.hashes.filter(|_| verified).map(|hashes| hashes.restored),
             record: keep_record.then(|| Box::new(pick.clone())),
         }
     }

@@ -109,12 +109,6 @@ pub(super) fn set_population(
     connection.execute(sql, params![files, digest, run.cast_signed()]).map(|_| ())
 }
 
-/// Records the newest time in the backup that a pick confirmed.
-pub(super) fn set_newest(connection: &Connection, run: RunNumber, newest: i64) -> rusqlite::Result<()> {
-    let sql = "UPDATE runs SET newest = max(coalesce(newest, ?1), ?1) WHERE id = ?2";
-    connection.execute(sql, (newest, run.cast_signed())).map(|_| ())
-}
-
 /// Whether a later run should take up one with this report: something outside ended it. A run that
 /// took another one up and then failed leaves that one to be taken up again.
 fn is_resumable(model: &Model, resumes: Option<i64>) -> bool {
@@ -155,8 +149,8 @@ pub(super) fn finish(
     model: &Model,
 ) -> rusqlite::Result<()> {
     let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-    let ended = model.finished.map(|time| time.as_millisecond());
-    let started = model.started.map_or(0, |time| time.as_millisecond());
+    let ended = model.finished.map(jiff::Timestamp::as_millisecond);
+    let started = model.started.map_or(0, jiff::Timestamp::as_millisecond);
     let has_outcome = model.error.is_none();
     let known = |value: u64| has_outcome.then(|| number(value));
     connection.execute(

@@ -1,20 +1,20 @@
 //! The tables of the ledger, version 1.
 //!
 //! The file is an SQLite database with the application number [`APPLICATION`] and the number of its
-//! version in `user_version`. Times are milliseconds since 1970 (UTC), except `mtime`, which is in
-//! nanoseconds as file systems record it. Rows are ordered by number and never by clock: a clock can
-//! be set back.
+//! version in `user_version`. Times are milliseconds since 1970 (UTC), except `mtime` and `newest`,
+//! which are in nanoseconds as file systems record them. Rows are ordered by number and never by
+//! clock: a clock can be set back.
 //!
 //! - `targets`: a backup with its originals ([`fingerprint`](super::fingerprint)). Files hang on
 //!   it and not on a job, so a job that gets another name keeps its memory. `backup` and
 //!   `originals` are text for people; passwords are masked.
 //! - `runs`: one row for every run, from its start on. `ended` and `exit` are empty while it runs.
 //!   If it was killed, they stay empty, and the next run of the same job sets `died`. What is only
-//!   known at the end (`files` to `bad`) is empty until then. `sample` is JSON, as in the report's
-//!   plan. `draw` identifies what decides the draw beside the seed, so that only a run that draws the
-//!   same can take this one up; `resumable` says whether one should; `newest` is the newest time in
-//!   the backup that a pick confirmed, in nanoseconds. `report` is the whole JSON report, compressed with zstd. `lock` is the name of the file
-//!   whose lock the run holds.
+//!   known at the end (`bytes` to `bad`) is empty until then; `files` and `digest` are known once the
+//!   backup is listed, if that happens before files are judged. `sample` is JSON, as in the report's
+//!   plan. `draw` identifies what decides the draw beside the seed, so that only a run that draws
+//!   the same can take this one up, and `resumable` says whether one should. `report` is the whole
+//!   JSON report, compressed with zstd. `lock` is the name of the file whose lock the run holds.
 //! - `files`: one narrow row for every file that was ever judged. `run` judged it last, and
 //!   `verdict` is the number of that verdict. It is small because the strategy `coverage` reads all
 //!   of it.
@@ -23,9 +23,11 @@
 //!   `size` are empty if none ever was. `algorithm` counts
 //!   [`Algorithm::ALL`](crate::plan::Algorithm::ALL).
 //! - `picks`: which files a run judged. Each row has up to 32,768 of them
-//!   ([`picks`](super::picks) reads them).
-//! - `findings`: the whole record of each pick that is not verified, as JSON compressed with zstd;
-//!   for each run up to 10,000 alarms and 10,000 undecided picks.
+//!   ([`picks`](super::picks) reads them), how many of them may turn out to be comparable, and
+//!   their newest modification time that an original confirms.
+//! - `findings`: the whole record of each pick that is not verified, or that may turn out to be
+//!   comparable, as JSON compressed with zstd; for each run up to 10,000 alarms, 10,000 undecided
+//!   picks and 100,000 that may turn out to be comparable.
 //!
 //! A verified file takes about 165 bytes if its path has 50: some 30 in `files` (and a third more
 //! because the keys arrive in no order), 112 in `versions`, which grows at its end only, and 17 in
@@ -60,7 +62,6 @@ CREATE TABLE runs (
     strategy TEXT NOT NULL,
     sample TEXT NOT NULL,
     draw BLOB NOT NULL,
-    newest INTEGER,
     resumable INTEGER NOT NULL DEFAULT 0,
     files INTEGER,
     bytes INTEGER,
@@ -92,6 +93,8 @@ CREATE TABLE versions (
 CREATE TABLE picks (
     id INTEGER PRIMARY KEY,
     run INTEGER NOT NULL,
+    newest INTEGER,
+    pending INTEGER NOT NULL,
     picks BLOB NOT NULL
 ) STRICT;
 CREATE INDEX picks_by_run ON picks (run);

@@ -9,6 +9,11 @@ pub(super) fn to_millis(time: SystemTime) -> i64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
+/// Milliseconds since 1970.
+pub(super) fn millis_of(time: Timestamp) -> i64 {
+    i64::try_from(time.as_nanos().div_euclid(1_000_000)).unwrap_or(i64::MAX)
+}
+
 /// The time that is this many milliseconds after 1970.
 pub(super) fn from_millis(millis: i64) -> Timestamp {
     Timestamp::from_nanos(i128::from(millis) * 1_000_000)

@@ -61,9 +61,6 @@ impl Writer {
         batch.files(&transaction, &sorted)?;
         batch.picks(&transaction, &sorted)?;
         batch.findings(&transaction, &sorted)?;
-        if let Some(newest) = rows.iter().filter_map(|row| row.confirmed).max() {
-            run::set_newest(&transaction, run, newest)?;
-        }
         transaction.commit()?;
         self.ids = Some((target, run));
         Ok(())
@@ -178,11 +175,15 @@ impl Batch {
 
     /// The list of what the run judged.
     fn picks(&self, connection: &Connection, rows: &[(PathKey, &Row)]) -> rusqlite::Result<()> {
-        let mut insert = connection.prepare("INSERT INTO picks (run, picks) VALUES (?, ?)")?;
+        let mut insert =
+            connection.prepare("INSERT INTO picks (run, newest, pending, picks) VALUES (?, ?, ?, ?)")?;
         for part in rows.chunks(ROW_MAX) {
             let picks =
                 part.iter().map(|&(key, row)| Pick { key, verdict: row.verdict, comparable: row.comparable });
-            insert.execute(params![self.run.cast_signed(), picks::encode(picks)])?;
+            let newest = part.iter().filter_map(|(_, row)| row.confirmed).max();
+            let pending = part.iter().filter(|(_, row)| row.pending).count() as u64;
+            let (run, picks) = (self.run.cast_signed(), picks::encode(picks));
+            insert.execute(params![run, newest, pending.cast_signed(), picks])?;
         }
         Ok(())
     }

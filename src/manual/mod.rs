@@ -34,6 +34,7 @@ macro_rules! topics {
 topics! {
     "getting-started": "a first verification, step by step",
     "nightly": "configuration, jobs, schedulers and limits",
+    "notify": "who is told how a run ended, hooks, and secrets",
     "formats": "which backups are read, and how originals are found",
     "sampling": "the draw, the verdicts, and what a run proves",
     "reports": "summary, JSON, JUnit and monitoring",

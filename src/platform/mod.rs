@@ -77,11 +77,11 @@ pub use os::{
     system_state_dir, volume,
 };
 pub use private::{
-    REMOVES_OPEN_FILES, create_private_dir, create_private_file, is_named, is_ours, make_private_dir,
-    open_dir_no_follow, open_file_no_follow, remove_file_even_read_only,
+    REMOVES_OPEN_FILES, create_private_dir, create_private_file, is_closed_to_others, is_named, is_ours,
+    make_private_dir, open_dir_no_follow, open_file_no_follow, remove_file_even_read_only,
 };
 pub use same_blocks::{may_share, sharing};
-pub use user::user_name;
+pub use user::{is_administrator, is_mine, user_name};
 
 #[cfg(target_os = "linux")]
 pub use volatile::volatile_mounts;

@@ -7,6 +7,25 @@ use std::process::Command;
 
 use process_wrap::std::{ChildWrapper, CommandWrap};
 
+/// A command that has the system's shell run this line: `sh`, or `cmd` on Windows.
+pub fn shell(line: &str) -> Command {
+    #[cfg(unix)]
+    {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", line]);
+        command
+    }
+    #[cfg(windows)]
+    {
+        use std::os::windows::process::CommandExt;
+        let mut command = Command::new("cmd.exe");
+        // `cmd` does not take the quotes that are usual for other programs. It removes the outer
+        // ones and takes what is between them as it is.
+        command.raw_arg(format!("/D /S /C \"{line}\""));
+        command
+    }
+}
+
 /// Starts `command` as the leader of its own group. `start_kill` on the result ends the whole
 /// group.
 pub fn spawn_group(command: Command) -> io::Result<Box<dyn ChildWrapper>> {

@@ -66,6 +66,11 @@ pub fn open_file_no_follow(dir: &Dir, name: &str) -> io::Result<File> {
     Ok(file)
 }
 
+/// Whether only its owner and root can read or change this open file.
+pub fn is_closed_to_others(file: &File) -> io::Result<bool> {
+    Ok(fs::fstat(file)?.st_mode & OTHERS == 0)
+}
+
 /// Whether this user made the folder in `parent`, and nobody else could put anything into it.
 pub fn is_ours(dir: &Dir, parent: &Dir) -> io::Result<bool> {
     is_made_by_us(dir, parent, OTHERS_WRITE)

@@ -1,5 +1,8 @@
 //! The name of the user who runs this program, from the system's list of users.
 
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
 /// The name of the user who runs this program, or `uid N` for a user without a name. `sudo_uid` is
 /// the user who ran `sudo`. It counts only for root, because everybody else could claim to be
 /// anybody.
@@ -8,6 +11,17 @@ pub fn user_name(sudo_uid: Option<u32>) -> String {
     let uid = sudo_uid.filter(|_| own == 0).unwrap_or(own);
     let user = uzers::get_user_by_uid(uid);
     user.map_or_else(|| format!("uid {uid}"), |user| user.name().to_string_lossy().into_owned())
+}
+
+/// Whether this user manages the machine: root.
+pub fn is_administrator() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// Whether what is at this path belongs to this user. What cannot be looked at counts as such.
+pub fn is_mine(path: &Path) -> bool {
+    let own = rustix::process::geteuid().as_raw();
+    std::fs::metadata(path).map_or(true, |found| found.uid() == own)
 }
 
 #[cfg(test)]

@@ -23,10 +23,12 @@ pub mod model;
 pub(crate) mod samples;
 mod statement;
 pub mod terminal;
+pub mod variables;
 mod write;
 
 pub use make::Failure;
 pub use model::{Model, SCHEMA, SCHEMA_NAME};
+pub use statement::incomplete;
 pub use write::{Error, show_summary, write_files_with};
 
 use crate::exit::ExitCode;

@@ -80,7 +80,7 @@ pub(super) fn session(model: &Model) -> Option<String> {
 }
 
 /// Why less was verified than was asked for. `None` if everything was verified.
-pub(super) fn incomplete(model: &Model) -> Option<String> {
+pub fn incomplete(model: &Model) -> Option<String> {
     if model.error.is_some() {
         // The headline already says everything.
         return None;

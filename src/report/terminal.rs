@@ -48,11 +48,11 @@ pub fn width(columns: Option<usize>) -> usize {
 /// The summary, ending in a line feed. Whatever the model contains, only printable characters are
 /// shown.
 pub fn render(model: &Model, style: &SummaryStyle) -> String {
-    let (word, color) = match model.exit_code {
-        _ if model.error.is_some() => ("ERROR", "\x1b[1;31m"),
-        ExitCode::Pass => ("PASS", "\x1b[1;32m"),
-        ExitCode::Incomplete | ExitCode::Unusable => ("INCOMPLETE", "\x1b[1;33m"),
-        _ => ("FAIL", "\x1b[1;31m"),
+    let word = word(model);
+    let color = match word {
+        "PASS" => "\x1b[1;32m",
+        "INCOMPLETE" => "\x1b[1;33m",
+        _ => "\x1b[1;31m",
     };
     let mut out = String::new();
     verdict(&mut out, model, style, word.len() + 2);
@@ -66,6 +66,16 @@ pub fn render(model: &Model, style: &SummaryStyle) -> String {
     // The first line begins beside the word.
     let rest = &out[word.len()..];
     if style.color { format!("{color}{word}\x1b[0m{rest}") } else { format!("{word}{rest}") }
+}
+
+/// How a run ended, in the word that begins the summary.
+pub fn word(model: &Model) -> &'static str {
+    match model.exit_code {
+        _ if model.error.is_some() => "ERROR",
+        ExitCode::Pass => "PASS",
+        ExitCode::Incomplete | ExitCode::Unusable => "INCOMPLETE",
+        _ => "FAIL",
+    }
 }
 
 /// What was found and what it proves, indented to leave space for the word.
@@ -184,7 +194,7 @@ fn findings(
 }
 
 /// The reason, and where the bytes differ.
-fn why(finding: &FindingPart) -> String {
+pub fn why(finding: &FindingPart) -> String {
     match &finding.difference {
         Some(difference) if finding.reason.is_empty() => difference.sentence.clone(),
         Some(difference) => format!("{}; {}", difference.sentence, finding.reason),
@@ -228,7 +238,7 @@ fn facts(out: &mut String, model: &Model, style: &SummaryStyle) {
 }
 
 /// The options that draw the same sample. The seed is quoted if a shell would split it.
-fn redraw(model: &Model) -> String {
+pub fn redraw(model: &Model) -> String {
     let seed = &model.sample.seed;
     let plain =
         !seed.is_empty() && seed.chars().all(|each| each.is_ascii_alphanumeric() || "-_.".contains(each));

@@ -80,7 +80,7 @@ fn a_plan_is_printed_and_nothing_is_done() {
         at("b"),
         at("s"),
         at("r"),
-        at("home/state"),
+        shown(world.state()).replace('\\', "/"),
     ));
     assert_eq!(world.names(""), ["b", "s"]);
 }

@@ -13,9 +13,23 @@ mod cli;
 mod cli_config;
 mod contract;
 mod doors;
+#[cfg(unix)]
+mod hooks;
 mod house;
+mod http_server;
+mod ledger;
+#[cfg(unix)]
+mod ledger_unix;
 mod manual;
+mod notify_config;
+#[cfg(target_os = "linux")]
+mod notify_mail;
+mod notify_webhook;
 mod pack;
+mod schedule;
+mod schedule_places;
+#[cfg(unix)]
+mod secrets;
 mod tidy;
 #[cfg(unix)]
 mod unix;
@@ -38,6 +52,7 @@ mod verify_names;
 mod verify_originals;
 mod verify_pairing;
 mod verify_reports;
+mod verify_resume;
 mod verify_statement;
 #[cfg(unix)]
 mod verify_stop;

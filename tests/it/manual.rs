@@ -35,7 +35,8 @@ fn commands(text: &str) -> Vec<&str> {
 /// Runs the program in the folder of the project, with the arguments of a command line.
 fn run(line: &str) -> Output {
     let words = line.split_whitespace();
-    Command::new(env!("CARGO_BIN_EXE_bkverify")).args(words).current_dir(root()).output().unwrap()
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bkverify"));
+    command.env("BKVERIFY_STATE_DIR", "none").args(words).current_dir(root()).output().unwrap()
 }
 
 /// Runs the program with a restore folder of its own. Asserts that it passes, and returns its
@@ -94,8 +95,23 @@ fn every_command_in_the_pages_passes() {
 
 #[test]
 fn every_flag_that_a_document_names_exists() {
-    let commands =
-        ["", "bench", "checklist", "checklist done", "facts", "init", "generate man", "generate schema"];
+    let commands = [
+        "",
+        "bench",
+        "checklist",
+        "checklist done",
+        "facts",
+        "notify test",
+        "init",
+        "generate man",
+        "generate schema",
+        "schedule install",
+        "schedule show",
+        "schedule status",
+        "schedule remove",
+        "ledger prune",
+        "ledger export",
+    ];
     let help: String = commands.map(|command| run(&format!("{command} --help")).stdout).map(text).concat();
     let known: HashSet<_> = flags(&help).collect();
     // Flags of other programs.
@@ -207,7 +223,13 @@ fn every_file_of_the_project_that_a_document_names_exists() {
 
 #[test]
 fn every_environment_variable_that_a_document_names_is_read() {
-    let places = ["src/cli/local.rs", "tests/it/campaign.rs", "tests/it/verify_reports.rs"];
+    let places = [
+        "src/cli/local.rs",
+        "src/report/variables.rs",
+        "src/notify/message.rs",
+        "tests/it/campaign.rs",
+        "tests/it/verify_reports.rs",
+    ];
     let sources = places.map(|place| fs::read_to_string(root().join(place)).unwrap()).concat();
     let mut count = 0;
     for (path, text) in documents() {

@@ -15,7 +15,11 @@ fn on_a_small_disk(world: &World, size: &str) -> Option<RunResult> {
         --restore-to r --cache use --sample all; code=$?; ls -A r; exit $code";
     let mut command = Command::new("unshare");
     command.args(["--map-root-user", "--mount", "sh", "-c", script]);
-    command.current_dir(world.path("")).env("SIZE", size).env("PROGRAM", env!("CARGO_BIN_EXE_bkverify"));
+    command
+        .current_dir(world.path(""))
+        .env("SIZE", size)
+        .env("PROGRAM", env!("CARGO_BIN_EXE_bkverify"))
+        .env("BKVERIFY_STATE_DIR", "none");
     command.env("HOME", world.path("home")).env("XDG_CONFIG_HOME", world.path("home"));
     let is_possible = Command::new("unshare").args(["--map-root-user", "--mount", "true"]).status();
     if !is_possible.is_ok_and(|status| status.success()) {

@@ -104,7 +104,7 @@ fn a_batch_file_sees_the_exit_code_in_errorlevel() {
     );
     let world = world.file("run.bat", batch);
     let mut command = std::process::Command::new("cmd");
-    command.current_dir(world.path("")).args(["/c", "run.bat"]);
+    command.current_dir(world.path("")).args(["/c", "run.bat"]).env("BKVERIFY_STATE_DIR", "none");
     RunResult::of(command, "").out_has("usage=2").out_has("unusable=4");
 }
 

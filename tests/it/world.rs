@@ -19,13 +19,15 @@ use crate::pack::{self, Member};
 /// A temporary folder, which is deleted when this is dropped.
 pub struct World {
     folder: TempDir,
+    /// The state folder, beside the world: many tests look at everything in the world.
+    state: TempDir,
     without_root_rights: bool,
 }
 
 impl World {
     /// An empty world.
     pub fn new() -> Self {
-        Self { folder: TempDir::new().unwrap(), without_root_rights: false }
+        Self { folder: TempDir::new().unwrap(), state: TempDir::new().unwrap(), without_root_rights: false }
     }
 
     /// The same world, but the program runs without root's right to ignore permissions.
@@ -68,6 +70,11 @@ impl World {
         if cfg!(unix) { root.canonicalize().unwrap().join(path) } else { root.join(path) }
     }
 
+    /// The state folder of programs that run in this world.
+    pub fn state(&self) -> &Path {
+        self.state.path()
+    }
+
     /// The content of a text file in this world.
     #[track_caller]
     pub fn read(&self, path: &str) -> String {
@@ -89,7 +96,7 @@ impl World {
         }
         command.env("XDG_CONFIG_HOME", home.join(".config")).env("TZ", "UTC");
         // Never the state folder of the machine that runs the tests.
-        command.env("BKVERIFY_STATE_DIR", home.join("state")).env_remove("STATE_DIRECTORY");
+        command.env("BKVERIFY_STATE_DIR", self.state.path()).env_remove("STATE_DIRECTORY");
         for variable in ["NO_COLOR", "TERM", "COLUMNS"] {
             command.env_remove(variable);
         }

@@ -2,24 +2,21 @@
 //!
 //! In: a program with arguments, and a deadline. Out: what it printed, or why there is no output. A
 //! program that hangs is ended together with everything that it started. So is a program that
-//! prints without end. Programs never run through a shell and never get input. They always run in
-//! the C locale, so that parsers only have to understand English.
+//! prints without end.
+//!
+//! There are two kinds of programs. Those that this program asks something ([`Programs`]) never run
+//! through a shell and never get input. They always run in the C locale, so that parsers only have
+//! to understand English. Those that the user has named ([`Call`]) run as the user would run them.
+
+mod call;
 
 use std::ffi::OsString;
 use std::fmt;
-use std::io::{self, Read};
-use std::process::{Command, Stdio};
-use std::sync::mpsc::{self, Receiver};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crate::platform::process::spawn_group;
+use crate::cancel::CancelToken;
 
-/// The most bytes that a program may print on one stream.
-const OUTPUT_LIMIT: u64 = 16 << 20;
-
-/// The interval in which a running program is polled.
-const TICK: Duration = Duration::from_millis(15);
+pub use call::Call;
 
 /// What a program printed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -45,6 +42,20 @@ impl ProgramOutput {
         lines.find(|line| !line.is_empty()).map_or_else(|| self.ending(), str::to_owned)
     }
 
+    /// How the program failed, with what it complained about.
+    pub fn failure(&self) -> String {
+        let complaint = self.complaint();
+        if complaint == self.ending() { self.ended() } else { format!("{}: {complaint}", self.ended()) }
+    }
+
+    /// How the program ended, in a sentence.
+    pub fn ended(&self) -> String {
+        match self.code {
+            Some(code) => format!("it ended with exit code {code}"),
+            None => "a signal ended it".to_owned(),
+        }
+    }
+
     /// How the program ended, in words.
     pub fn ending(&self) -> String {
         self.code.map_or_else(|| "ended by a signal".to_owned(), |code| format!("exit code {code}"))
@@ -53,7 +64,7 @@ impl ProgramOutput {
 
 /// Why a program gave no output.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ProbeError {
+pub enum ProgramError {
     /// The program does not exist.
     #[error("`{0}` is not installed")]
     Missing(String),
@@ -63,6 +74,9 @@ pub enum ProbeError {
     /// It had not finished by the deadline, and was ended.
     #[error("`{0}` did not answer in time and was ended")]
     TimedOut(String),
+    /// The run was cancelled, and the program was ended.
+    #[error("`{0}` was ended because the run was stopped")]
+    Cancelled(String),
     /// It printed more than the limit and was ended.
     #[error("`{0}` printed more than 16 MiB and was ended")]
     TooLong(String),
@@ -71,7 +85,7 @@ pub enum ProbeError {
     Failed(String, String),
 }
 
-impl ProbeError {
+impl ProgramError {
     /// Whether the program is not installed.
     pub fn is_missing(&self) -> bool {
         matches!(self, Self::Missing(_))
@@ -81,7 +95,7 @@ impl ProbeError {
 /// Runs programs. In tests, plays back what they once printed.
 pub trait Programs: Send + Sync + fmt::Debug {
     /// Runs `command` (a program and its arguments; never empty) to its end, or until `deadline`.
-    fn run(&self, command: &[&str], deadline: Instant) -> Result<ProgramOutput, ProbeError>;
+    fn run(&self, command: &[&str], deadline: Instant) -> Result<ProgramOutput, ProgramError>;
 }
 
 /// The programs of this machine.
@@ -92,85 +106,16 @@ pub struct Installed {
 }
 
 impl Programs for Installed {
-    fn run(&self, command: &[&str], deadline: Instant) -> Result<ProgramOutput, ProbeError> {
-        let Some((&program, arguments)) = command.split_first() else {
-            return Err(ProbeError::Missing(String::new()));
-        };
-        let mut prepared = Command::new(program);
-        prepared.args(arguments).env("LC_ALL", "C").env("PATH", &self.search_path);
-        prepared.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        run_prepared(prepared, program, deadline)
+    fn run(&self, command: &[&str], deadline: Instant) -> Result<ProgramOutput, ProgramError> {
+        let command = command.iter().map(Into::into).collect();
+        let environment = vec![("LC_ALL", "C".into()), ("PATH", self.search_path.clone())];
+        Call { environment, ..Call::of(command) }.run(deadline, &CancelToken::new())
     }
-}
-
-fn run_prepared(command: Command, program: &str, deadline: Instant) -> Result<ProgramOutput, ProbeError> {
-    let name = || program.to_owned();
-    let mut child = spawn_group(command).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => ProbeError::Missing(name()),
-        io::ErrorKind::PermissionDenied => ProbeError::Denied(name()),
-        _ => ProbeError::Failed(name(), error.to_string()),
-    })?;
-    let stdout = child.stdout().take().map(drain);
-    let stderr = child.stderr().take().map(drain);
-    let ended = loop {
-        match child.try_wait() {
-            Ok(Some(status)) => break Ok(status),
-            Ok(None) if Instant::now() >= deadline => break Err(ProbeError::TimedOut(name())),
-            Ok(None) => thread::sleep(TICK),
-            Err(error) => break Err(ProbeError::Failed(name(), error.to_string())),
-        }
-    };
-    let collected = ended.and_then(|status| {
-        let stdout = collect(stdout, program, deadline)?;
-        let stderr = collect(stderr, program, deadline)?;
-        Ok(ProgramOutput { code: status.code(), stdout, stderr })
-    });
-    if collected.is_err() {
-        // Processes that it started may still have the pipes open. Ending a group that has already
-        // ended does no harm.
-        let _ = child.start_kill();
-        let _ = child.try_wait();
-    }
-    collected
-}
-
-/// Reads a stream to its end on a thread of its own. A stream longer than the limit is closed,
-/// which ends the program that writes.
-fn drain(stream: impl Read + Send + 'static) -> Receiver<io::Result<Vec<u8>>> {
-    let (sender, receiver) = mpsc::channel();
-    let answer = sender.clone();
-    let work = move || {
-        let mut bytes = Vec::new();
-        let result = stream.take(OUTPUT_LIMIT + 1).read_to_end(&mut bytes).map(|_| bytes);
-        // Once the deadline has passed, nobody is receiving any more.
-        let _ = sender.send(result);
-    };
-    if let Err(error) = thread::Builder::new().spawn(work) {
-        let _ = answer.send(Err(error));
-    }
-    receiver
-}
-
-fn collect(
-    stream: Option<Receiver<io::Result<Vec<u8>>>>,
-    program: &str,
-    deadline: Instant,
-) -> Result<String, ProbeError> {
-    let Some(stream) = stream else { return Ok(String::new()) };
-    let left = deadline.saturating_duration_since(Instant::now()).max(TICK);
-    let bytes = stream
-        .recv_timeout(left)
-        .map_err(|_| ProbeError::TimedOut(program.to_owned()))?
-        .map_err(|error| ProbeError::Failed(program.to_owned(), error.to_string()))?;
-    if bytes.len() as u64 > OUTPUT_LIMIT {
-        return Err(ProbeError::TooLong(program.to_owned()));
-    }
-    Ok(decode(&bytes))
 }
 
 /// Text from bytes: UTF-16 if a byte order mark says so (Windows programs), otherwise UTF-8 with
 /// replacements.
-pub(super) fn decode(bytes: &[u8]) -> String {
+pub fn decode(bytes: &[u8]) -> String {
     if let Some(wide) = bytes.strip_prefix(&[0xff, 0xfe]) {
         let units: Vec<u16> =
             wide.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
@@ -181,6 +126,8 @@ pub(super) fn decode(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]

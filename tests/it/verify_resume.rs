@@ -1,0 +1,97 @@
+//! A run that ended early is taken up: each file is verified once, and one statement is about all.
+
+use crate::pack::Member;
+use crate::world::{Verified, World};
+
+const FILES: u64 = 100;
+
+fn world(format: &str) -> World {
+    let members: Vec<_> = (0..FILES).map(|number| Member::new(format!("{number}"), vec![7; 1000])).collect();
+    World::new().originals(&members).backup(format, &members)
+}
+
+/// Runs sessions with a budget for about 20 files each, until one ends with something else than
+/// `incomplete`.
+fn sessions(world: &World, arguments: &str) -> (u64, Verified) {
+    for session in 1..=FILES {
+        let verified = world.verify(&format!("--budget 20kB --threads 2 --resume {arguments}"));
+        assert_eq!(verified.number("/sample/sessions"), session, "{}", verified.ran);
+        if verified.at("/incomplete") != "budget" {
+            return (session, verified);
+        }
+        let before = verified.number("/sample/judged_before");
+        let now = verified.number("/sample/drawn") - before;
+        assert!((20..30).contains(&now), "{now} in session {session}");
+    }
+    panic!("it never ends");
+}
+
+#[test]
+fn sessions_with_a_budget_verify_everything_and_each_file_once() {
+    for format in ["folder", "tar", "zip"] {
+        let world = world(format);
+        let (number, verified) = sessions(&world, "--sample all");
+        let verified = verified.exits(0).says("All 100 files");
+        verified.says(&format!("This was session {number} of the run"));
+        let (number, verified) = sessions(&world, "--sample 60");
+        assert!(number > 1);
+        assert_eq!(verified.number("/counts/verified"), 60, "{format}");
+        // The same files as one run with that seed.
+        let seed = verified.at("/sample/seed").as_str().unwrap().to_owned();
+        let whole = world.verify(&format!("--sample 60 --state none --seed {seed}")).exits(0);
+        for place in ["/population", "/counts", "/assurance"] {
+            assert_eq!(verified.at(place), whole.at(place), "{format} {place}");
+        }
+    }
+}
+
+#[test]
+fn what_an_earlier_session_found_bad_fails_the_whole_run() {
+    let world = world("folder");
+    let arguments = "--sample all --threads 1 --resume --completeness 0";
+    let first = world.verify(&format!("{arguments} --budget 20kB")).exits(3);
+    assert_eq!(first.number("/counts/bad"), 0);
+    // One that was not verified yet rots, is found in the second session, and then repaired.
+    let second = (0..FILES).map(|number| number.to_string()).find(|name| {
+        std::fs::write(world.path(&format!("b/{name}")), vec![8; 1000]).unwrap();
+        let verified = world.verify(&format!("{arguments} --budget 1kB"));
+        std::fs::write(world.path(&format!("b/{name}")), vec![7; 1000]).unwrap();
+        verified.at("/exit_code") == 1
+    });
+    assert!(second.is_some());
+    world.verify(arguments).exits(1).says("FAIL");
+    // The next run is a new one.
+    let again = world.verify(arguments).exits(0);
+    assert_eq!(again.number("/sample/sessions"), 1);
+}
+
+#[test]
+fn a_backup_with_other_files_begins_a_new_run_and_says_so() {
+    let world = world("folder");
+    world.verify("--sample 60 --resume --budget 20kB").exits(3);
+    let world = world.file("b/new", "new").file("s/new", "new");
+    let verified = world.verify("--sample 60 --resume --budget 20kB").exits(3);
+    assert_eq!(verified.number("/sample/sessions"), 1);
+    verified.ran.err_has("the backup lists other files than when the run began");
+}
+
+#[test]
+fn only_a_run_with_the_same_draw_is_taken_up() {
+    let world = world("folder");
+    world.verify("--sample 60 --resume --budget 20kB").exits(3);
+    for other in ["--sample 61", "--sample 60 --exclude 7", "--sample 60 --seed mine"] {
+        let verified = world.verify(&format!("{other} --resume --budget 20kB")).exits(3);
+        assert_eq!(verified.number("/sample/sessions"), 1, "{other}");
+    }
+    // Without the flag, a new run begins.
+    let verified = world.verify("--sample 60 --budget 20kB").exits(3);
+    assert_eq!(verified.number("/sample/sessions"), 1);
+}
+
+#[test]
+fn without_a_ledger_there_is_nothing_to_take_up_and_a_new_run_begins() {
+    let world = world("folder");
+    world.verify("--sample 60 --resume --budget 20kB --state none").exits(3);
+    let verified = world.verify("--sample 60 --resume --state none").exits(0);
+    assert_eq!(verified.number("/sample/sessions"), 1);
+}
