@@ -26,6 +26,7 @@ pub struct Arrivals {
 /// A file with an arrival.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ArrivedFile {
+    /// In halves, because JSON has no numbers of 128 bits.
     key: [u64; 2],
     size: u64,
 }
@@ -33,13 +34,8 @@ pub(super) struct ArrivedFile {
 impl ArrivedFile {
     /// The file of this entry.
     pub(super) fn of(entry: &Entry<'_>) -> Self {
-        Self { key: halves(PathKey::of(entry.path)), size: entry.size.unwrap_or(0) }
+        Self { key: PathKey::of(entry.path).halves(), size: entry.size.unwrap_or(0) }
     }
-}
-
-/// The two halves of a key. JSON has no numbers of 128 bits.
-pub fn halves(key: PathKey) -> [u64; 2] {
-    [(key.0 >> 64) as u64, key.0 as u64]
 }
 
 /// What a pick came to, kept for each pick because it answers for all its arrivals.
@@ -55,7 +51,7 @@ pub struct AnsweringPick {
 impl AnsweringPick {
     /// What the pick at this path came to.
     pub fn new(path: &[u8], verdict: Verdict, comparable: bool) -> Self {
-        Self { key: halves(PathKey::of(path)), verdict, comparable }
+        Self { key: PathKey::of(path).halves(), verdict, comparable }
     }
 
     /// The key of its path.
@@ -168,7 +164,7 @@ impl<'a> ArrivalLimit<'a> {
     /// Learns that these picks could not be compared.
     pub fn replace(&mut self, outside: &[PathKey]) {
         for &key in outside {
-            let Some(&number) = self.numbers.get(&halves(key)) else { continue };
+            let Some(&number) = self.numbers.get(&key.halves()) else { continue };
             let (arrivals, is_outside) = &mut self.files[number];
             if !std::mem::replace(is_outside, true) {
                 self.comparable -= *arrivals;

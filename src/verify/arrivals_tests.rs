@@ -12,7 +12,7 @@ fn path(number: usize) -> Vec<u8> {
 /// A sequence of arrivals in files of 10 bytes each.
 fn arrivals(sequence: &[u32], wanted: u64) -> Arrivals {
     let files = 1 + *sequence.iter().max().unwrap();
-    let file = |number: u32| ArrivedFile { key: halves(PathKey::of(&path(number as usize))), size: 10 };
+    let file = |number: u32| ArrivedFile { key: PathKey::of(&path(number as usize)).halves(), size: 10 };
     Arrivals {
         wanted,
         sequence: sequence.to_vec(),

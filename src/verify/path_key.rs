@@ -9,6 +9,12 @@
 pub struct PathKey(pub u128);
 
 impl PathKey {
+    /// Its upper and its lower half.
+    #[expect(clippy::cast_possible_truncation, reason = "the lower half is wanted")]
+    pub fn halves(self) -> [u64; 2] {
+        [(self.0 >> 64) as u64, self.0 as u64]
+    }
+
     /// The key of a path.
     pub fn of(path: &[u8]) -> Self {
         static KEY: std::sync::LazyLock<[u8; blake3::KEY_LEN]> =

@@ -142,7 +142,9 @@ fn world_of_size(class: &Class, rng: &mut StdRng, score: &mut Score) {
     let rot = rots[rng.random_range(0..rots.len())];
     let count = rng.random_range(30..400);
     // Sizes over five orders of magnitude, and in some worlds one file of half of all bytes.
-    let mut sizes: Vec<u64> = (0..count).map(|_| 10_f64.powf(rng.random_range(0.0..5.0)) as u64).collect();
+    let magnitudes = (0..count).map(|_| rng.random_range(0..5)).collect::<Vec<u32>>();
+    let size = |magnitude| rng.random_range(10_u64.pow(magnitude)..10_u64.pow(magnitude + 1));
+    let mut sizes: Vec<u64> = magnitudes.into_iter().map(size).collect();
     if rng.random_range(0..4) == 0 {
         sizes[0] = sizes.iter().sum();
     }

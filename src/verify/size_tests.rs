@@ -60,7 +60,7 @@ fn another_program_draws_the_same_bytes() {
     let line: Vec<_> = line.split_whitespace().map(|number| path(number.parse().unwrap())).collect();
     let size = |number: u64| {
         let size = number * number * 7919 % 100_003 * if number % 50 == 3 { 1000 } else { 1 };
-        if number % 9 == 0 { 0 } else { size }
+        if number.is_multiple_of(9) { 0 } else { size }
     };
     let files: Vec<_> = (0..400).map(|number| (path(number), size(number as u64))).collect();
     let (picks, arrivals) = draw("autumn", &files, 100, 64);

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::platform::Timestamp;
 
-use super::arrivals::{self, AnsweringPick, Arrivals};
+use super::arrivals::{AnsweringPick, Arrivals};
 use super::counts::Counts;
 use super::outcome::{Incomplete, Population};
 use super::path_key::PathKey;
@@ -81,7 +81,7 @@ impl PickTally {
             if reconsidered {
                 let path = (record.verdict != Verdict::Verified).then(|| record.path.clone());
                 let noted = (record.verdict, record.comparable);
-                let key = arrivals::halves(PathKey::of(&record.path));
+                let key = PathKey::of(&record.path).halves();
                 self.pending.push(Pending { touched, noted, path, beside: record.beside, key });
             }
         }
