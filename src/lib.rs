@@ -9,11 +9,11 @@
 //! # The house
 //! ```text
 //!                                cli
-//!                 ┌──────────┬────┴─────┬───────────┐
-//!             checklist    bench     ledger     progress
-//!                 │          │    notify, hooks     │
-//!                 │          │        report        │
-//!                 └──────────┴────┬─────┴───────────┘
+//!                 ┌──────────┬────┴─────┬───────────┬──────────┐
+//!             checklist    bench     ledger     progress    manifest
+//!                 │          │    notify, hooks     │          │
+//!                 │          │        report        │          │
+//!                 └──────────┴────┬─────┴───────────┴──────────┘
 //!                              verify
 //!                                 │
 //!                               plan
@@ -46,12 +46,13 @@
 //! | `verify` | the flow, with one file per stage | `backup`, `cancel`, `exit`, `lock`, `plan`, `platform`, `threads`, `words` |
 //! | `progress` | what a person sees during a run | `backup`, `lock`, `plan`, `verify`, `words` |
 //! | `report` | what people and programs are told after a run | `backup`, `exit`, `output`, `plan`, `platform`, `verify`, `words` |
+//! | `manifest` | lists of the hashes of originals: reads and writes them | `backup`, `cancel`, `exit`, `lock`, `plan`, `platform`, `threads`, `verify`, `words` |
+//! | `ledger` |  |
 //! | `history` | what is asked about earlier runs, and how the answers look | `backup`, `exit`, `plan`, `report`, `verify`, `words` |
-//! | `ledger` | what every run found and what is known of every file, in one SQLite file | `backup`, `exit`, `history`, `lock`, `plan`, `platform`, `report`, `verify`, `words` |
 //! | `notify` | tells people and programs how a run ended | `cancel`, `exit`, `plan`, `program`, `report`, `secret`, `words` |
 //! | `hooks` | programs that run before and after a run | `cancel`, `exit`, `plan`, `program`, `report`, `words` |
 //! | `bench` | what a verification costs on these disks | `backup`, `cancel`, `exit`, `lock`, `output`, `plan`, `platform`, `threads`, `verify`, `words` |
-//! | `checklist` |  |
+//! | `checklist` | the other steps before a migration, with one file per check | `backup`, `cancel`, `exit`, `facts`, `output`, `plan`, `platform`, `program`, `report`, `verify`, `words` |
 //! | `schedule` | what has a scheduler of the machine run a job, and tells whether it did | `exit`, `output` |
 //! | `cli` |  |
 //!
@@ -94,6 +95,7 @@ pub mod history;
 pub mod hooks;
 pub mod ledger;
 mod lock;
+pub mod manifest;
 pub mod manual;
 pub mod notify;
 pub mod output;

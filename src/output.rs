@@ -6,10 +6,12 @@
 
 use std::ffi::OsString;
 use std::fmt;
+use std::fs::{File, Permissions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
-use cap_std::fs::OpenOptions;
+use cap_std::fs::{Dir, OpenOptions};
 
 use crate::platform::{self, Destination};
 
@@ -104,31 +106,116 @@ pub fn create(path: &Path, content: &[u8]) -> io::Result<()> {
 }
 
 fn put(destination: Destination, content: &[u8]) -> io::Result<()> {
-    let Destination::File { folder, name, is_new, permissions } = destination else {
-        return Err(io::ErrorKind::InvalidInput.into());
-    };
-    let temporary = format!(".bkverify-new-{:016x}", rand::random::<u64>());
-    let mut file = if is_new {
-        folder.open_with(&temporary, OpenOptions::new().write(true).create_new(true))?.into_std()
-    } else {
-        // The old file may be private. So nobody else may read the new one until it has the same
-        // permissions.
-        platform::create_private_file(&folder, &temporary)?
-    };
-    let written = file
-        .write_all(content)
-        .and_then(|()| permissions.map_or(Ok(()), |permissions| file.set_permissions(permissions)))
-        .and_then(|()| file.sync_all());
-    // Windows cannot rename an open file.
-    drop(file);
-    let done = written.and_then(|()| platform::put(&folder, &temporary, &name, is_new));
-    if done.is_err() {
-        // Report the error about the file that was asked for. If the temporary file cannot be
-        // removed, its name says that it is ours.
-        let _ = folder.remove_file(&temporary);
-    }
-    done
+    let draft = Draft::of(destination)?;
+    draft.file().write_all(content)?;
+    draft.finish(None)
 }
+
+/// A file that is being written, under a temporary name beside its own. If it is dropped before it
+/// is finished, it is removed, and what was there stays as it was.
+#[derive(Debug)]
+pub struct Draft {
+    folder: Dir,
+    temporary: String,
+    name: OsString,
+    is_new: bool,
+    permissions: Option<Permissions>,
+    /// `None` once it is finished.
+    file: Option<File>,
+}
+
+impl Draft {
+    /// Begins a file at this path. If there is one already, `replaces` decides whether it will be
+    /// replaced.
+    ///
+    /// # Errors
+    /// `AlreadyExists` if the path exists and is not to be replaced, or is not a file.
+    pub fn begin(path: &Path, replaces: bool) -> io::Result<Self> {
+        match platform::destination(path)? {
+            Destination::File { is_new: false, .. } if !replaces => Err(io::ErrorKind::AlreadyExists.into()),
+            Destination::Device(_) => Err(io::ErrorKind::AlreadyExists.into()),
+            file => Self::of(file),
+        }
+    }
+
+    fn of(destination: Destination) -> io::Result<Self> {
+        let Destination::File { folder, name, is_new, permissions } = destination else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        let temporary = format!("{TEMPORARY}{:016x}", rand::random::<u64>());
+        let file = if is_new {
+            folder.open_with(&temporary, OpenOptions::new().write(true).create_new(true))?.into_std()
+        } else {
+            // The old file may be private. So nobody else may read the new one until it has the
+            // same permissions.
+            platform::create_private_file(&folder, &temporary)?
+        };
+        Ok(Self { folder, temporary, name, is_new, permissions, file: Some(file) })
+    }
+
+    /// What is written to.
+    pub fn file(&self) -> Writing<'_> {
+        Writing(self.file.as_ref())
+    }
+
+    /// The name of the temporary file, which is in the same folder.
+    pub fn temporary(&self) -> &str {
+        &self.temporary
+    }
+
+    /// Gives the file its name, with this modification time if there is one.
+    pub fn finish(mut self, modified: Option<SystemTime>) -> io::Result<()> {
+        if let Some(file) = &self.file {
+            if let Some(permissions) = self.permissions.take() {
+                file.set_permissions(permissions)?;
+            }
+            if let Some(modified) = modified {
+                file.set_modified(modified)?;
+            }
+            file.sync_all()?;
+        }
+        // Windows cannot rename an open file.
+        let file = self.file.take();
+        drop(file);
+        let done = platform::put(&self.folder, &self.temporary, &self.name, self.is_new);
+        if done.is_err() {
+            self.remove();
+        }
+        done
+    }
+
+    fn remove(&self) {
+        // The error that matters is about the file that was asked for. If the temporary file cannot
+        // be removed, its name says that it is ours.
+        let _ = self.folder.remove_file(&self.temporary);
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if let Some(file) = self.file.take() {
+            drop(file);
+            self.remove();
+        }
+    }
+}
+
+/// Writes to a draft.
+#[derive(Debug)]
+pub struct Writing<'a>(Option<&'a File>);
+
+impl Write for Writing<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.ok_or(io::ErrorKind::NotFound)?.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.map_or(Ok(()), |mut file| file.flush())
+    }
+}
+
+/// How the names of temporary files begin.
+const TEMPORARY: &str = ".bkverify-new-";
 
 #[cfg(test)]
 mod tests;

@@ -25,6 +25,8 @@ pub struct Plan {
     pub origin: Origin,
     /// What is verified, and where.
     pub target: Target,
+    /// A manifest of the originals, whose hashes are known before the run.
+    pub manifest: Option<PathBuf>,
     /// Which files are verified.
     pub draw: Draw,
     /// What is to be proved, and when that counts as failed.
@@ -50,6 +52,7 @@ impl Plan {
         Self {
             origin: Origin::default(),
             target,
+            manifest: None,
             draw: Draw {
                 strategy: DEFAULT_STRATEGY,
                 sample: SampleSize::default(),
@@ -82,7 +85,8 @@ pub struct Origin {
 pub struct Target {
     /// The backup to verify.
     pub backup: Location,
-    /// Folders that contain the originals.
+    /// Folders that contain the originals. If there are neither sources nor maps, the run has no
+    /// originals, and compares with what is known from before.
     pub sources: Vec<PathBuf>,
     /// Where the originals of entries are, by the beginning of their path. Tried before `sources`.
     pub maps: Vec<Map>,
@@ -154,6 +158,8 @@ pub struct Engine {
     pub in_disk_order: bool,
     /// The hash algorithm for both sides.
     pub hash: Algorithm,
+    /// Whether the user asked for this algorithm. Otherwise a manifest decides it.
+    pub hash_is_given: bool,
     /// What to do about pages of the backup and the originals that the system has cached.
     pub cache: CachePolicy,
 }
@@ -165,6 +171,7 @@ impl Default for Engine {
             spinning: false,
             in_disk_order: false,
             hash: Algorithm::Blake3,
+            hash_is_given: false,
             cache: CachePolicy::Drop,
         }
     }

@@ -6,6 +6,7 @@
 //! standard output, and never fails: a run must not end because nobody reads its progress.
 
 mod bars;
+mod hashing;
 mod plain;
 mod waiting;
 
@@ -16,6 +17,7 @@ use crate::plan::Terminal;
 use crate::verify::{Observer, PickRecord, Silent};
 use crate::words;
 
+pub use hashing::HashingProgress;
 pub use waiting::Waiting;
 
 /// What shows the progress of a run as the plan says.
@@ -76,8 +78,8 @@ fn verdict_line(pick: &PickRecord, verbose: u8) -> String {
     }
     if let Some(hashes) = &pick.hashes {
         line.push_str(&format!("  {}", hashes.restored));
-        if hashes.original != hashes.restored {
-            line.push_str(&format!("  original {}", hashes.original));
+        if let Some(original) = hashes.original.filter(|_| hashes.differ()) {
+            line.push_str(&format!("  original {original}"));
         }
     }
     line

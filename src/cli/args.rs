@@ -16,6 +16,7 @@ use super::history::HistoryArgs;
 use super::init::Init;
 use super::invocation::Verify;
 use super::ledger::LedgerCommand;
+use super::manifest::ManifestArgs;
 use super::notify::Notify;
 use super::schedule::ScheduleArgs;
 use super::status::StatusArgs;
@@ -48,6 +49,8 @@ pub enum Command {
     Plan(Box<Verify>),
     /// Write a commented bkverify.toml; asks for what the flags do not say
     Init(Box<Init>),
+    /// Write the hashes of the originals to a file, before a backup is made
+    Manifest(Box<ManifestArgs>),
     /// Measure these disks: what a verification will take, what holds it up, and which --threads
     /// suits it
     Bench(Box<BenchArgs>),

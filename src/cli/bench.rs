@@ -15,7 +15,7 @@ use super::error::{self, Error};
 use super::invocation::{Invocation, Verify};
 use super::reports::{located, output_parser};
 use super::settings::Settings;
-use super::values::{Address, Limit, Size, Threads};
+use super::values::{Address, Limit, Size, Source, Threads};
 use super::{resolve, signals};
 use crate::backup::registry;
 use crate::bench::figures::BenchReport;
@@ -41,7 +41,7 @@ pub struct BenchArgs {
     backup: Option<Address>,
     /// Measure this folder of originals; may be repeated
     #[arg(long, value_name = "DIR")]
-    source: Vec<PathBuf>,
+    source: Vec<Source>,
     /// Measure writing below this folder, which must be outside the others
     #[arg(long, value_name = "DIR")]
     restore_to: Option<PathBuf>,

@@ -18,7 +18,7 @@ use super::error::{self, Error, nearest};
 use super::local::{self, Surroundings};
 use super::paths::Base;
 use super::reports::{located, output_parser};
-use super::values::Limit;
+use super::values::{Limit, Source};
 use crate::backup::registry;
 use crate::checklist::fix::{self, Fixed, Proposal};
 use crate::checklist::machine::read_text;
@@ -302,7 +302,13 @@ fn jobs(config: &Config) -> Result<Vec<BackupJob>, Error> {
         let backup = registry::locate(&backup.0, Path::new(""));
         let name = name.unwrap_or_else(|| "the configured job".to_owned());
         let report = settings.reports.of("json").and_then(Output::file).map(Path::to_owned);
-        jobs.push(BackupJob { name, backup, sources: settings.source, maps: settings.map, report });
+        jobs.push(BackupJob {
+            name,
+            backup,
+            sources: Source::folders(settings.source),
+            maps: settings.map,
+            report,
+        });
     }
     Ok(jobs)
 }

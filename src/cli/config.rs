@@ -253,7 +253,8 @@ mod tests {
         assert_eq!(name.as_deref(), Some("a"));
         assert_eq!(job.sample.unwrap().0, SampleSize::Share(0.05));
         assert_eq!(job.restore_to.unwrap(), Path::new("/c/scratch"));
-        assert_eq!(job.source, [Path::new("/c/x"), Path::new("/home/me/y")]);
+        let sources: Vec<_> = job.source.iter().map(|source| source.0.as_path()).collect();
+        assert_eq!(sources, [Path::new("/c/x"), Path::new("/home/me/y")]);
     }
 
     #[test]

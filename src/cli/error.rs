@@ -20,12 +20,13 @@ pub struct Error {
     hint: Option<String>,
     exit_code: ExitCode,
     source: Option<Cause>,
+    is_about_reports: bool,
 }
 
 impl Error {
     /// An error that ends the program with `exit_code`.
     pub fn new(exit_code: ExitCode, message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None, exit_code, source: None }
+        Self { message: message.into(), hint: None, exit_code, source: None, is_about_reports: false }
     }
 
     /// A wrong command line or configuration: nothing was done.
@@ -49,7 +50,12 @@ impl Error {
 
     /// What another room reports: its message with all causes, and its own advice.
     pub fn from_stage(exit_code: ExitCode, error: &dyn std::error::Error, hint: Option<String>) -> Self {
-        Self { message: with_causes(error), hint, exit_code, source: None }
+        Self { hint, ..Self::new(exit_code, with_causes(error)) }
+    }
+
+    /// Whether it is that a report cannot be written. Then nobody needs to be told that again.
+    pub fn is_about_reports(&self) -> bool {
+        self.is_about_reports
     }
 
     /// How the program ends.
@@ -141,7 +147,8 @@ fn harmless(text: &str) -> String {
 
 impl From<verify::Error> for Error {
     fn from(error: verify::Error) -> Self {
-        Self::from_stage(error.exit_code(), &error, error.hint())
+        let is_about_reports = matches!(error, verify::Error::ReportUnwritable { .. });
+        Self { is_about_reports, ..Self::from_stage(error.exit_code(), &error, error.hint()) }
     }
 }
 

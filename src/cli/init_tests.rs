@@ -60,7 +60,7 @@ fn what_is_written_is_what_is_read() {
     let (name, read) = config.choose(None).unwrap();
     assert_eq!(name.as_deref(), Some("every night"));
     assert_eq!(read.backup.unwrap().0, Path::new("/b \"x\".tar"));
-    assert_eq!(read.source[0], Path::new("/s"));
+    assert_eq!(read.source[0].0, Path::new("/s"));
     assert_eq!(read.map, job().maps);
     assert_eq!(read.restore_to.unwrap(), Path::new("/r"));
     assert_eq!(read.sample.unwrap().0, SampleSize::Share(0.05));

@@ -13,7 +13,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::paths::Base;
-use super::values::{Address, Limit, Percent, Sample, Share, Size, StateFolder, StrategyName, Threads, When};
+use super::values::{
+    Address, Limit, Percent, Sample, Share, Size, Source, StateFolder, StrategyName, Threads, When,
+};
 use crate::backup::registry;
 use crate::plan::{Algorithm, CachePolicy, Keep, Map};
 
@@ -63,6 +65,14 @@ impl Value for Address {
     fn locate(&mut self, base: Base<'_>) {
         // What is no path of this machine stays as it is.
         if registry::locate(&self.0, base.folder).local().is_some() {
+            self.0 = base.absolute(&self.0);
+        }
+    }
+}
+
+impl Value for Source {
+    fn locate(&mut self, base: Base<'_>) {
+        if !self.is_none() {
             self.0 = base.absolute(&self.0);
         }
     }

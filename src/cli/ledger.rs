@@ -121,8 +121,8 @@ pub fn state_folder(said: Option<&Path>, environment: &Environment) -> Result<Pa
 
 fn check(place: &Place, environment: &Environment) -> Result<ExitCode, Error> {
     let state = state_folder(place.state.as_deref(), environment)?;
-    let ledger = Ledger::open_read_only(&state).map_err(unusable)?;
-    let checked = ledger::check(&ledger).map_err(unusable)?;
+    let ledger = Ledger::open_read_only(&state).map_err(|error| unusable(&error))?;
+    let checked = ledger::check(&ledger).map_err(|error| unusable(&error))?;
     error::print(found(&ledger, &checked).as_bytes())?;
     Ok(if checked.problems.is_empty() { ExitCode::Pass } else { ExitCode::IntegrityFailure })
 }
@@ -152,9 +152,9 @@ fn prune(arguments: &Prune, environment: &Environment) -> Result<ExitCode, Error
     let before = arguments.keep.resolve(&environment.now);
     let before = before.map_err(|problem| Error::usage(format!("invalid value for --keep: {problem}")))?;
     // Opening it to write would make one.
-    drop(Ledger::open_read_only(&state).map_err(unusable)?);
-    let mut ledger = Ledger::open(&state).map_err(unusable)?;
-    let pruned = ledger::prune(&mut ledger, before).map_err(unusable)?;
+    drop(Ledger::open_read_only(&state).map_err(|error| unusable(&error))?);
+    let mut ledger = Ledger::open(&state).map_err(|error| unusable(&error))?;
+    let pruned = ledger::prune(&mut ledger, before).map_err(|error| unusable(&error))?;
     error::print(removed(&pruned).as_bytes())?;
     Ok(ExitCode::Pass)
 }
@@ -187,9 +187,9 @@ fn export(arguments: &Export, environment: &Environment) -> Result<ExitCode, Err
         Written::Jsonl => Form::JsonLines,
         Written::Csv => Form::Csv,
     };
-    let ledger = Ledger::open_read_only(&state).map_err(unusable)?;
+    let ledger = Ledger::open_read_only(&state).map_err(|error| unusable(&error))?;
     let failed = |error| match error {
-        ExportError::Ledger(error) => unusable(error),
+        ExportError::Ledger(error) => unusable(&error),
         ExportError::Output(error) => cannot_write(&output, error),
     };
     match output.file() {
@@ -233,7 +233,7 @@ fn cannot_write(output: &Output, error: io::Error) -> Error {
 }
 
 /// The same problem, for a command whose subject is the ledger.
-fn unusable(error: ledger::Error) -> Error {
+fn unusable(error: &ledger::Error) -> Error {
     let hint = error.hint();
     Error::new(ExitCode::Unusable, error.in_full()).hint(hint)
 }

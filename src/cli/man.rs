@@ -28,6 +28,17 @@ pub const BENCH_EXIT_CODES: &[(i32, &str)] = &[
     (4, "a place cannot be used"),
 ];
 
+/// How a manifest of originals ends.
+pub const MANIFEST_EXIT_CODES: &[(i32, &str)] = &[
+    (0, "every file is in the manifest"),
+    (2, "usage or configuration error; nothing was written"),
+    (
+        3,
+        "files could not be read or were modified while they were read, and are not in the manifest; or interrupted",
+    ),
+    (4, "a folder or the manifest could not be used"),
+];
+
 /// How the commands end that verify and measure nothing.
 const PLAIN_EXIT_CODES: &[(i32, &str)] = &[
     (0, "done"),
@@ -167,6 +178,7 @@ pub fn exit_status(name: &str) -> Vec<(i32, &'static str)> {
     match name {
         "bkverify" => exit_codes(),
         "bkverify-bench" => BENCH_EXIT_CODES.to_vec(),
+        "bkverify-manifest" => MANIFEST_EXIT_CODES.to_vec(),
         "bkverify-checklist" => checklist::EXIT_CODES.to_vec(),
         "bkverify-ledger-check" => ledger::CHECK_EXIT_CODES.to_vec(),
         "bkverify-history" | "bkverify-coverage" => history::EXIT_CODES.to_vec(),
@@ -186,6 +198,16 @@ fn examples(name: &str) -> &'static [Example] {
             (
                 "Ask for nothing:",
                 &["bkverify init --backup /mnt/nas/home.tar.zst --source /home --restore-to /var/tmp/verify"],
+            ),
+        ],
+        "bkverify-manifest" => &[
+            (
+                "Before the backup, and beside the files that it will hold:",
+                &["bkverify manifest --source /home --output /home/home.b3"],
+            ),
+            (
+                "For a job, in the form of sha256sum:",
+                &["bkverify manifest --job nightly --hash sha256 --output /var/backups/SHA256SUMS"],
             ),
         ],
         "bkverify-bench" => &[
@@ -280,7 +302,7 @@ fn files(name: &str) -> Vec<(&'static str, &'static str)> {
         C:\\ProgramData\\bkverify; the ledger is in its folder state, or in %LOCALAPPDATA%\\bkverify).",
     )];
     match name {
-        "bkverify-bench" | "bkverify-notify-test" => config.to_vec(),
+        "bkverify-bench" | "bkverify-manifest" | "bkverify-notify-test" => config.to_vec(),
         "bkverify" | "bkverify-plan" | "bkverify-checklist" => config.into_iter().chain(state).collect(),
         "bkverify-checklist-done" => state.to_vec(),
         name if remembers(name) => config.into_iter().chain(state).collect(),

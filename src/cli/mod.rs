@@ -25,10 +25,12 @@ mod history;
 mod hooks;
 mod init;
 mod invocation;
+mod known;
 mod layer;
 mod ledger;
 mod local;
 mod man;
+mod manifest;
 #[cfg(test)]
 mod manual_tests;
 mod metrics;
@@ -97,6 +99,7 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, Error> {
         None => verify::run(arguments.verify, &environment),
         Some(Command::Plan(flags)) => plan::run(*flags, &environment),
         Some(Command::Init(init)) => init::run(&init, &environment),
+        Some(Command::Manifest(what)) => manifest::run(*what, &environment),
         Some(Command::Bench(what)) => bench::run(&what, &environment),
         Some(Command::Checklist(what)) => checklist::run(&what, &environment),
         Some(Command::Schedule(what)) => schedule::run(&what, &environment),

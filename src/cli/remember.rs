@@ -7,7 +7,7 @@
 use std::path::Path;
 
 use super::error::Error;
-use crate::backup::path_text;
+use crate::backup::{escape, path_text};
 use crate::exit::ExitCode;
 use crate::ledger::{self, Judged, Known, Ledger, Locked, Recorder, Resumable, RunLock, Start};
 use crate::notify::{self, Previous};
@@ -174,8 +174,22 @@ fn previous(ledger: &Ledger, plan: &Plan) -> Result<Previous, ledger::Error> {
     if !plan.notifiers.iter().any(|notifier| notifier.when == Occasion::OnChange) {
         return Ok(Previous::Unknown);
     }
-    let last = ledger::last_report(ledger, plan)?;
-    Ok(last.map_or(Previous::None, |model| Previous::Run(notify::fingerprint(&model))))
+    let Some(last) = ledger::last_report(ledger, plan)? else { return Ok(Previous::None) };
+    Ok(Previous::Run(notify::fingerprint(&last, &standing_alarms(ledger, plan)?)))
+}
+
+/// The files that were bad when they were last judged.
+fn standing_alarms(ledger: &Ledger, plan: &Plan) -> Result<Vec<notify::Alarm>, ledger::Error> {
+    let alarms = ledger::standing_alarms(ledger, plan)?;
+    Ok(alarms.into_iter().map(|(path, verdict)| (escape(&path).into_owned(), verdict.word())).collect())
+}
+
+/// What is known after a run that was recorded: its fingerprint, with the alarms that stand, or
+/// with its own if the ledger does not tell.
+pub fn fingerprint(plan: &Plan, model: &Model) -> String {
+    let state = plan.outputs.state.as_deref();
+    let standing = state.and_then(|state| standing_alarms(&Ledger::open_read_only(state).ok()?, plan).ok());
+    notify::fingerprint(model, &standing.unwrap_or_else(|| notify::alarms(model)))
 }
 
 fn already_running(state: &Path, holder: Option<&ledger::Holder>) -> Error {

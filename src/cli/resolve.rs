@@ -17,11 +17,11 @@ use super::hooks::HookSettings;
 use super::invocation::{Invocation, Verify};
 use super::notifiers::NotifySettings;
 use super::settings::Settings;
-use super::values::StateFolder;
+use super::values::{Source, StateFolder};
 use crate::backup::{Location, registry};
 use crate::plan::{
-    Algorithm, CachePolicy, Claims, Completeness, DEFAULT_STRATEGY, Draw, Engine, Filters, Limits, Origin,
-    Outputs, Plan, ReportOutput, SampleSize, Target, Terminal,
+    Algorithm, CachePolicy, Claims, Completeness, DEFAULT_STRATEGY, Draw, Engine, Filters, Limits, Map,
+    Origin, Outputs, Plan, ReportOutput, SampleSize, Target, Terminal,
 };
 use crate::verify::strategy;
 
@@ -55,7 +55,9 @@ pub fn resolve(flags: Verify, config: Option<&Config>, environment: &Environment
     if settings.budget.is_some_and(|budget| budget.0 == 0) {
         return Err(Error::usage("--budget must be greater than zero").hint("for example 50GiB"));
     }
-    let originals = settings.source.iter().chain(settings.map.iter().map(|map| &map.to));
+    let has_originals = check_originals(&settings, state(settings.state.as_ref(), environment).is_some())?;
+    let sources = Source::folders(settings.source.clone());
+    let originals = sources.iter().chain(settings.map.iter().map(|map| &map.to));
     let backup = location(settings.backup.as_ref().map(|address| address.0.as_path()));
     let spinning =
         originals.map(PathBuf::as_path).chain(backup.local()).any(|place| (environment.spins)(place));
@@ -68,20 +70,17 @@ pub fn resolve(flags: Verify, config: Option<&Config>, environment: &Environment
     };
     outputs.terminal = terminal(&invocation, outputs.takes_stdout(), environment);
     let sample = sample_size(&settings);
-    let claims = claims(&settings);
+    let claims = claims(&settings, has_originals);
     let strategy = strategy(&settings, sample, claims.confidence)?;
     let engine = engine(&settings, cache, spinning, environment.cores);
-    let target = Target {
-        backup,
-        sources: settings.source,
-        maps: settings.map,
-        restore_to: settings.restore_to.unwrap_or_default(),
-    };
+    let target =
+        Target { backup, sources, maps: settings.map, restore_to: settings.restore_to.unwrap_or_default() };
     let seed_is_given = settings.seed.is_some();
     let seed = settings.seed.unwrap_or_else(|| environment.fresh_seed.clone());
     Ok(Plan {
         origin: Origin { job, config: place },
         target,
+        manifest: settings.manifest,
         draw: Draw { strategy, sample, seed, seed_is_given, filters },
         claims,
         engine,
@@ -94,6 +93,59 @@ pub fn resolve(flags: Verify, config: Option<&Config>, environment: &Environment
         hooks: settings.hooks.resolve(),
         notifiers: settings.notify.resolve(),
         started: environment.now.timestamp().into(),
+    })
+}
+
+/// What `bkverify manifest` needs to know.
+#[derive(Debug, Clone)]
+pub struct Originals {
+    /// Folders of originals.
+    pub sources: Vec<PathBuf>,
+    /// Folders of originals, with the beginnings of their files' paths in the backup.
+    pub maps: Vec<Map>,
+    /// The backup that they are verified against, if the configuration says.
+    pub backup: Location,
+    /// Which files.
+    pub filters: Filters,
+    /// What is no original, although it may be among them.
+    pub leave_out: Vec<PathBuf>,
+    /// How the work is done.
+    pub engine: Engine,
+}
+
+/// The originals that flags and configuration name. If flags name them, no job is used unless one is
+/// named, and only the defaults of the configuration hold.
+pub fn originals(
+    flags: Settings,
+    (job, config): (Option<&str>, Option<&Path>),
+    environment: &Environment,
+) -> Result<Originals, Error> {
+    let config = config::load(config, environment)?;
+    let flags = flags.located(environment.base());
+    let are_named = !flags.source.is_empty() || !flags.map.is_empty();
+    let configured = match (&config, job) {
+        (None, None) => Settings::default(),
+        (None, Some(job)) => return Err(no_config_for(job, environment)),
+        (Some(config), None) if are_named => config.defaults.clone(),
+        (Some(config), asked) => config.choose(asked)?.1,
+    };
+    let settings = flags.over(configured);
+    let sources = Source::folders(settings.source.clone());
+    if sources.is_empty() && settings.map.is_empty() {
+        return Err(Error::usage("missing: the originals (--source DIR or --map FROM=TO)")
+            .hint("for example: bkverify manifest --source /home --output /var/backups/home.b3"));
+    }
+    let backup = location(settings.backup.as_ref().map(|address| address.0.as_path()));
+    let folders = sources.iter().chain(settings.map.iter().map(|map| &map.to));
+    let spinning = folders.into_iter().any(|place| (environment.spins)(place));
+    let leave_out = backup.local().map(Path::to_owned).into_iter().chain(settings.restore_to.clone());
+    Ok(Originals {
+        filters: filters(&settings, environment)?,
+        leave_out: leave_out.filter(|path| !path.as_os_str().is_empty()).collect(),
+        engine: engine(&settings, CachePolicy::Drop, spinning, environment.cores),
+        sources,
+        maps: settings.map,
+        backup,
     })
 }
 
@@ -118,7 +170,31 @@ fn state(said: Option<&StateFolder>, environment: &Environment) -> Option<PathBu
     }
 }
 
-fn claims(settings: &Settings) -> Claims {
+/// Whether there are originals to compare with. Without them there must be something else.
+fn check_originals(settings: &Settings, has_ledger: bool) -> Result<bool, Error> {
+    let is_none = settings.source.iter().any(Source::is_none);
+    if !is_none {
+        return Ok(true);
+    }
+    if settings.source.len() > 1 || !settings.map.is_empty() {
+        return Err(Error::usage("--source none says that there are no originals, but others are named")
+            .hint("leave it out, or leave out the others; a folder with the name none is ./none"));
+    }
+    if settings.manifest.is_none() && !has_ledger {
+        let message = "without originals (--source none), there is nothing to compare the backup with";
+        return Err(Error::usage(message).hint(
+            "name a manifest that was made of the originals before the backup (--manifest FILE),\nor the state folder of \
+             earlier runs on this backup (--state DIR)",
+        ));
+    }
+    if settings.completeness.is_some_and(|originals| originals > 0) {
+        return Err(Error::usage("without originals (--source none), none can be looked up in the backup")
+            .hint("leave out --completeness"));
+    }
+    Ok(false)
+}
+
+fn claims(settings: &Settings, has_originals: bool) -> Claims {
     let usual = Claims::default();
     Claims {
         confidence: settings.confidence.map_or(usual.confidence, |confidence| confidence.0),
@@ -126,7 +202,11 @@ fn claims(settings: &Settings) -> Claims {
         backup_window: settings.backup_window.map_or(usual.backup_window, |window| window.0),
         assume_unchanged: settings.assume_unchanged.unwrap_or(usual.assume_unchanged),
         completeness: Completeness {
-            originals: settings.completeness.unwrap_or(usual.completeness.originals),
+            originals: settings.completeness.unwrap_or(if has_originals {
+                usual.completeness.originals
+            } else {
+                0
+            }),
             asked_for: settings.completeness.is_some(),
         },
     }
@@ -141,6 +221,7 @@ fn engine(settings: &Settings, cache: CachePolicy, spinning: bool, cores: usize)
         // A run that is meant to end early goes by rank, so that there is a statement.
         in_disk_order: spinning && settings.budget.is_none() && settings.time_limit.is_none(),
         hash: settings.hash.unwrap_or(Algorithm::Blake3),
+        hash_is_given: settings.hash.is_some(),
         cache,
     }
 }
@@ -239,7 +320,10 @@ fn example(settings: &Settings) -> String {
         said(settings.backup.as_ref().map(|address| address.0.as_path()), backup)
     );
     if settings.map.is_empty() {
-        line.push_str(&format!(" --source {}", said(settings.source.first().map(PathBuf::as_path), source)));
+        line.push_str(&format!(
+            " --source {}",
+            said(settings.source.first().map(|source| source.0.as_path()), source)
+        ));
     } else {
         for map in &settings.map {
             line.push_str(&format!(

@@ -23,9 +23,10 @@ use super::paths::Base;
 use super::reports::ReportSettings;
 use super::show;
 use super::values::{
-    Address, Limit, Percent, Sample, Share, Size, StateFolder, StrategyName, Threads, When, map_parser,
+    Address, Limit, Percent, Sample, Share, Size, Source, StateFolder, StrategyName, Threads, When,
+    map_parser,
 };
-use super::written::{address, choice, maps, parsed, path, paths, state_folder, texts};
+use super::written::{address, choice, maps, parsed, path, sources, state_folder, texts};
 use crate::backup::registry;
 use crate::plan::{Algorithm, CachePolicy, Keep, Map, Plan, SampleSize};
 use crate::report::RENDERERS;
@@ -71,12 +72,13 @@ settings! {
             example: "\"/mnt/backup\"",
             plan: |plan| vec![plan.target.backup.text()],
         }
-        /// A folder that holds the originals; may be repeated
-        #[arg(long, value_name = "DIR", help_heading = WHERE)]
-        #[serde(deserialize_with = "paths")]
-        source: Vec<PathBuf> {
+        /// A folder that holds the originals; may be repeated. "none" if there are none any more: the
+        /// backup is compared with a manifest alone
+        #[arg(long, value_name = "DIR|none", help_heading = WHERE)]
+        #[serde(deserialize_with = "sources")]
+        source: Vec<Source> {
             example: "[\"/home\", \"/srv\"]",
-            plan: |plan| plan.target.sources.iter().map(|source| show::path(source)).collect(),
+            plan: |plan| show::sources(&plan.target),
         }
         /// Files whose path in the backup begins with FROM have their originals in folder TO; may
         /// be repeated
@@ -86,6 +88,14 @@ settings! {
         map: Vec<Map> {
             example: "[\"home=/home\"]",
             plan: |plan| plan.target.maps.iter().map(show::map).collect(),
+        }
+        /// A list of the originals' hashes, made before the backup (b3sum, sha256sum, hashdeep or
+        /// bkverify manifest): it tells which side of a difference is wrong
+        #[arg(long, value_name = "FILE", help_heading = WHERE)]
+        #[serde(deserialize_with = "path")]
+        manifest: Option<PathBuf> {
+            example: "\"/var/backups/home.b3\"",
+            plan: |plan| plan.manifest.iter().map(|path| show::path(path)).collect(),
         }
         /// Restore below this folder, which must be outside the backup and the originals
         #[arg(long, value_name = "DIR", help_heading = WHERE)]
@@ -216,7 +226,7 @@ settings! {
         #[serde(deserialize_with = "choice")]
         hash: Option<Algorithm> {
             example: "\"sha256\"",
-            plan: |plan| vec![plan.engine.hash.name().to_owned()],
+            plan: |plan| vec![show::hash(plan)],
         }
         /// How many threads verify [default: by cores, cache and disks; see bkverify plan]
         #[arg(long, value_name = "N", help_heading = HOW)]
@@ -416,7 +426,11 @@ mod tests {
             settings("backup = './b'\nsource = ['s', '/abs']\nmap = 'x=~/m'\njson = '-'\njunit = 'u'");
         let based = based.located(Base { folder: Path::new("/base"), home: Some(Path::new("/home/me")) });
         assert_eq!(based.backup, Some(Address("/base/b".into())));
-        assert_eq!(based.source, [PathBuf::from("/base/s"), "/abs".into()]);
+        assert_eq!(based.source, [Source("/base/s".into()), Source("/abs".into())]);
+        let none = settings("source = ['none']").located(Base { folder: Path::new("/base"), home: None });
+        assert!(none.source[0].is_none());
+        let folder = settings("source = ['./none']").located(Base { folder: Path::new("/base"), home: None });
+        assert_eq!(folder.source, [Source("/base/none".into())]);
         assert_eq!(based.map[0].to, Path::new("/home/me/m"));
         assert_eq!(based.reports.of("json"), Some(&Output::Stdout));
         assert_eq!(based.reports.of("junit"), Some(&Output::File("/base/u".into())));

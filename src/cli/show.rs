@@ -9,7 +9,8 @@ use jiff::SignedDuration;
 
 use crate::backup::{escape, path_text};
 use crate::plan::{
-    CachePolicy, Claims, Completeness, Draw, Engine, Keep, Limits, Map, ReportOutput, SampleSize,
+    CachePolicy, Claims, Completeness, Draw, Engine, Keep, Limits, Map, Plan, ReportOutput, SampleSize,
+    Target,
 };
 use crate::platform::Timestamp;
 use crate::verify::strategy;
@@ -32,6 +33,14 @@ pub fn report(reports: &[ReportOutput], renderer: &str) -> Vec<String> {
     let wanted = reports.iter().filter(|report| report.renderer == renderer);
     let shown = wanted.map(|report| report.output.file().map_or_else(|| report.output.to_string(), path));
     shown.collect()
+}
+
+/// The folders that hold the originals, or that there are none.
+pub fn sources(target: &Target) -> Vec<String> {
+    if target.originals().next().is_none() {
+        return vec!["none: the backup is compared with what is known from before".to_owned()];
+    }
+    target.sources.iter().map(|source| path(source)).collect()
 }
 
 /// Where the originals of some entries are.
@@ -117,6 +126,15 @@ pub fn threads(engine: &Engine) -> String {
         (false, _) => "",
     };
     format!("{}{disks}", engine.threads)
+}
+
+/// The hash algorithm, and what else decides it.
+pub fn hash(plan: &Plan) -> String {
+    let name = plan.engine.hash.name();
+    match &plan.manifest {
+        Some(_) if !plan.engine.hash_is_given => format!("{name}, or that of the manifest"),
+        _ => name.to_owned(),
+    }
 }
 
 /// What is done about cached pages.

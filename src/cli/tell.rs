@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use super::local::machine_name;
+use super::remember;
 use crate::notify::{self, Delivery, Message, Previous, UnderWay};
 use crate::plan::{Notifier, Occasion, Plan};
 use crate::report::Model;
@@ -35,7 +36,8 @@ impl Telling {
                     .to_owned(),
             );
         }
-        let is_due = |one: &&Notifier| notify::is_due(one.when, model, &self.previous);
+        let now = if waits_for_change { remember::fingerprint(plan, model) } else { String::new() };
+        let is_due = |one: &&Notifier| notify::is_due(one.when, model, &self.previous, &now);
         let due: Vec<&Notifier> = plan.notifiers.iter().filter(is_due).collect();
         if !due.is_empty() {
             let message = Message::new(model, &machine_name(), report);

@@ -30,6 +30,28 @@ impl From<OsString> for Address {
     }
 }
 
+/// A folder of originals, or `none` if there are no originals. A folder of that name is `./none`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source(pub PathBuf);
+
+impl Source {
+    /// Whether this says that there are no originals.
+    pub fn is_none(&self) -> bool {
+        self.0.as_os_str() == "none"
+    }
+
+    /// The folders among these.
+    pub fn folders(sources: Vec<Self>) -> Vec<PathBuf> {
+        sources.into_iter().filter(|source| !source.is_none()).map(|source| source.0).collect()
+    }
+}
+
+impl From<OsString> for Source {
+    fn from(text: OsString) -> Self {
+        Self(text.into())
+    }
+}
+
 /// How many files to verify: `500`, `5%` or `all`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sample(pub SampleSize);

@@ -6,13 +6,14 @@ use super::error::{self, Error};
 use super::invocation::Verify;
 use super::remember::Remembered;
 use super::tell::{Telling, json_report};
-use super::{metrics, resolve, signals};
+use super::{known, metrics, resolve, signals};
 use crate::backup::path_text;
 use crate::cancel::CancelToken;
 use crate::exit::ExitCode;
+use crate::manifest::Manifest;
 use crate::plan::Plan;
 use crate::report::Model;
-use crate::verify::{Observer, Observers};
+use crate::verify::{Memory, Observer, Observers};
 use crate::{hooks, progress, report, verify};
 
 /// How a run ended: its report, and the exit code or the error that the program ends with.
@@ -28,14 +29,21 @@ pub fn run(flags: Verify, environment: &Environment) -> Result<ExitCode, Error> 
 fn execute(mut plan: Plan) -> Result<ExitCode, Error> {
     let cancel = CancelToken::new();
     signals::install(&cancel)?;
+    // A hook may be what makes the manifest readable.
+    let is_early = plan.hooks.before.is_none();
+    let early = if is_early { known::read(&mut plan, false, &cancel) } else { Ok(None) };
     let mut remembered = Remembered::begin(&mut plan)?;
     warn(remembered.warnings().iter().cloned());
     let telling = Telling::begin(&plan, remembered.previous());
     let (model, ended) = match hooks::before(&plan, &cancel) {
-        Ok(()) => verify(&mut plan, &mut remembered, &cancel),
-        Err(failed) => {
-            failure(&plan, Error::from_stage(failed.exit_code(), &failed, Some(failed.hint())), false)
+        Ok(()) => {
+            let manifest = if is_early { early } else { known::read(&mut plan, true, &cancel) };
+            match manifest {
+                Ok(manifest) => verify(&mut plan, manifest.as_ref(), &mut remembered, &cancel),
+                Err(error) => failure(&plan, error),
+            }
         }
+        Err(failed) => failure(&plan, Error::from_stage(failed.exit_code(), &failed, Some(failed.hint()))),
     };
     warn(remembered.finish(&model));
     warn(metrics::write(&plan, &model));
@@ -46,21 +54,25 @@ fn execute(mut plan: Plan) -> Result<ExitCode, Error> {
 }
 
 /// Verifies and reports.
-fn verify(plan: &mut Plan, remembered: &mut Remembered, cancel: &CancelToken) -> Ended {
-    let mut done = verify_once(plan, remembered, cancel);
+fn verify(
+    plan: &mut Plan,
+    manifest: Option<&Manifest>,
+    remembered: &mut Remembered,
+    cancel: &CancelToken,
+) -> Ended {
+    let mut done = verify_once(plan, manifest, remembered, cancel);
     if let Err(error @ verify::Error::OtherPopulation) = &done
         && remembered.is_resumed()
     {
         warn([format!("{error}; a new run begins")]);
         let ended = failed(plan, ExitCode::Usage, &error.to_string(), None);
         warn(remembered.begin_anew(plan, &ended));
-        done = verify_once(plan, remembered, cancel);
+        done = verify_once(plan, manifest, remembered, cancel);
     }
     let outcome = match done {
         Ok(outcome) => outcome,
         Err(error) => {
-            let is_about_reports = matches!(error, verify::Error::ReportUnwritable { .. });
-            return failure(plan, error.into(), is_about_reports);
+            return failure(plan, error.into());
         }
     };
     let model = Model::new(plan, Ok(&outcome));
@@ -78,12 +90,14 @@ fn verify(plan: &mut Plan, remembered: &mut Remembered, cancel: &CancelToken) ->
 
 fn verify_once(
     plan: &Plan,
+    manifest: Option<&Manifest>,
     remembered: &Remembered,
     cancel: &CancelToken,
 ) -> Result<verify::outcome::Outcome, verify::Error> {
     let progress = progress::for_plan(&plan.outputs.terminal);
     let observers = [&*progress, remembered as &dyn Observer];
-    verify::run(plan, remembered.memory(), cancel, &Observers(&observers))
+    let memory = Memory { manifest: manifest.map(|manifest| manifest as _), ..remembered.memory() };
+    verify::run(plan, memory, cancel, &Observers(&observers))
 }
 
 /// Tells a person of something that changes nothing about the run.
@@ -95,11 +109,11 @@ fn warn(warnings: impl IntoIterator<Item = String>) {
 
 /// Writes the reports of a run that ended in an error: an old one would pass for its own. Where a
 /// report may not be written, none is.
-fn failure(plan: &Plan, error: Error, is_about_reports: bool) -> Ended {
+fn failure(plan: &Plan, error: Error) -> Ended {
     let model = failed(plan, error.exit_code(), &error.message(), error.advice());
     if verify::check_reports(plan).is_ok()
         && let Err(other) = report::write_files(plan, &model)
-        && !is_about_reports
+        && !error.is_about_reports()
     {
         Error::from(other).print();
     }

@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
-use super::values::{Address, StateFolder, parse_map};
+use super::values::{Address, Source, StateFolder, parse_map};
 use crate::plan::Map;
 
 /// A value as it may be written in a configuration: text, or a bare number where the text would be
@@ -81,14 +81,14 @@ pub fn address<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Address>, D
     Ok(path(input)?.map(Address))
 }
 
+/// A list of folders of originals, or one of them alone.
+pub fn sources<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<Source>, D::Error> {
+    Ok(texts(input)?.into_iter().map(|text| Source(text.into())).collect())
+}
+
 /// A state folder, or none.
 pub fn state_folder<'de, D: Deserializer<'de>>(input: D) -> Result<Option<StateFolder>, D::Error> {
     Ok(path(input)?.map(|path| path.into_os_string().into()))
-}
-
-/// A list of paths, or one of them alone.
-pub fn paths<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<PathBuf>, D::Error> {
-    Ok(texts(input)?.into_iter().map(PathBuf::from).collect())
 }
 
 /// A list of maps, or one of them alone.

@@ -18,7 +18,7 @@ use super::{target, times};
 /// whose times do not tell), so one connection behind a lock is enough.
 pub struct Known {
     ledger: Mutex<Ledger>,
-    target: Option<i64>,
+    targets: Vec<i64>,
     algorithm: i64,
     failed: Mutex<Option<Error>>,
 }
@@ -29,11 +29,11 @@ impl Known {
     /// # Errors
     /// If the ledger cannot be read.
     pub fn new(ledger: Ledger, target: &Target, algorithm: Algorithm) -> Result<Self, Error> {
-        let target = target::find(ledger.connection(), &target::fingerprint(target));
-        let target = target.map_err(|error| ledger.failed(error))?;
+        let targets = target::all_with_files_of(ledger.connection(), target);
+        let targets = targets.map_err(|error| ledger.failed(error))?;
         let algorithm = Algorithm::ALL.iter().position(|&one| one == algorithm).unwrap_or(0);
         let algorithm = i64::try_from(algorithm).unwrap_or(0);
-        Ok(Self { ledger: Mutex::new(ledger), target, algorithm, failed: Mutex::default() })
+        Ok(Self { ledger: Mutex::new(ledger), targets, algorithm, failed: Mutex::default() })
     }
 
     /// The first error, if one occurred.
@@ -44,12 +44,13 @@ impl Known {
 
 impl KnownHashes for Known {
     fn of(&self, path: &[u8]) -> Option<KnownHash> {
-        let target = self.target?;
         let ledger = lock(&self.ledger);
-        let found = find(ledger.connection(), (target, self.algorithm), path);
-        found.unwrap_or_else(|error| {
-            lock(&self.failed).get_or_insert_with(|| ledger.failed(error));
-            None
+        self.targets.iter().find_map(|&target| {
+            let found = find(ledger.connection(), (target, self.algorithm), path);
+            found.unwrap_or_else(|error| {
+                lock(&self.failed).get_or_insert_with(|| ledger.failed(error));
+                None
+            })
         })
     }
 }

@@ -1,14 +1,15 @@
-//! What the last run of a job reported: someone who is told of changes is told what is new since
-//! then.
+//! What the last run of a job reported, and which files were bad when they were last judged:
+//! someone who is told of changes is told what is new since then.
 
 use rusqlite::{OptionalExtension, params};
 
 use crate::plan::Plan;
 use crate::report::Model;
+use crate::verify::verdict::Verdict;
 
 use super::error::Error;
 use super::open::Ledger;
-use super::{run, target};
+use super::{picks, run, target};
 
 /// The report of the last run of this job that came to its end; `None` if there was none, or if
 /// this version cannot read its report. A run without a job is compared with the last one on the
@@ -30,4 +31,60 @@ pub fn last_report(ledger: &Ledger, plan: &Plan) -> Result<Option<Model>, Error>
     };
     let json = read().map_err(|error| ledger.failed(error))?;
     Ok(json.and_then(|json| Model::read(&String::from_utf8_lossy(&json)).ok()))
+}
+
+/// The files of the plan's backup whose last verdict is an alarm, sorted by path. A run that did
+/// not draw such a file says nothing about it: the alarm stands.
+///
+/// # Errors
+/// If the ledger cannot be read.
+pub fn standing_alarms(ledger: &Ledger, plan: &Plan) -> Result<Vec<(Vec<u8>, Verdict)>, Error> {
+    let read = || -> rusqlite::Result<Vec<(Vec<u8>, Verdict)>> {
+        let connection = ledger.connection();
+        let target = target::find(connection, &target::fingerprint(&plan.target))?;
+        let sql = "SELECT path, verdict FROM files JOIN versions ON versions.id = files.version
+                   WHERE target = ? AND verdict BETWEEN 1 AND 4 ORDER BY path";
+        let mut statement = connection.prepare(sql)?;
+        let mut rows = statement.query([target])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            let path: Vec<u8> = row.get(0)?;
+            found.extend(picks::verdict(row.get(1)?).map(|verdict| (path, verdict)));
+        }
+        Ok(found)
+    };
+    read().map_err(|error| ledger.failed(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{plan, record, verified};
+    use super::*;
+    use crate::verify::PickRecord;
+
+    #[test]
+    fn an_alarm_stands_until_the_file_is_judged_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let plan = plan("/b", Some("nightly"));
+        let standing = || standing_alarms(&Ledger::open_read_only(dir.path()).unwrap(), &plan).unwrap();
+        let bad = |path: &[u8], verdict| PickRecord::new(path, verdict);
+        record(
+            dir.path(),
+            &plan,
+            &[bad(b"z", Verdict::Corrupt), bad(b"a", Verdict::OriginalCorrupt), bad(b"m", Verdict::Changed)],
+        );
+        let both = [(b"a".to_vec(), Verdict::OriginalCorrupt), (b"z".to_vec(), Verdict::Corrupt)];
+        assert_eq!(standing(), both);
+        record(dir.path(), &plan, &[verified("elsewhere")]);
+        assert_eq!(standing(), both);
+        record(dir.path(), &plan, &[verified("z")]);
+        assert_eq!(standing(), both[..1]);
+    }
+
+    #[test]
+    fn the_index_of_alarms_covers_exactly_the_verdicts_that_are_alarms() {
+        for verdict in Verdict::ALL {
+            assert_eq!((1..=4).contains(&(verdict as u8)), verdict.is_alarm(), "{verdict:?}");
+        }
+    }
 }

@@ -114,15 +114,14 @@ impl Recorder {
         Self { buffer, thread, kept: Default::default(), stale: Mutex::default() }
     }
 
-    /// Whether there is room for the whole record: a finding, or a pick that may turn out to be
-    /// comparable, which a resumed run needs.
+    /// Whether there is room for the whole record: of a finding, or of a pick that a later session
+    /// looks at again.
     fn is_kept_whole(&self, pick: &PickRecord) -> bool {
-        let is_finding = pick.verdict != Verdict::Verified;
-        let (kind, most) = match () {
-            () if pick.verdict.is_alarm() => (0, LISTED_MAX),
-            () if is_finding && pick.pending.is_none() => (1, LISTED_MAX),
-            () if pick.pending.is_some() => (2, RECONSIDERED_MAX),
-            () => return false,
+        let (kind, most) = match pick.verdict {
+            verdict if verdict.is_alarm() => (0, LISTED_MAX),
+            _ if pick.pending.is_some() => (2, RECONSIDERED_MAX),
+            Verdict::Verified => return false,
+            _ => (1, LISTED_MAX),
         };
         self.kept[kind].fetch_add(1, Ordering::Relaxed) < most
     }

@@ -149,8 +149,8 @@ pub(super) fn finish(
     model: &Model,
 ) -> rusqlite::Result<()> {
     let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-    let ended = model.finished.map(|time| time.as_millisecond());
-    let started = model.started.map_or(0, |time| time.as_millisecond());
+    let ended = model.finished.map(jiff::Timestamp::as_millisecond);
+    let started = model.started.map_or(0, jiff::Timestamp::as_millisecond);
     let has_outcome = model.error.is_none();
     let known = |value: u64| has_outcome.then(|| number(value));
     connection.execute(

@@ -17,7 +17,7 @@
 //!   JSON report, compressed with zstd. `lock` is the name of the file whose lock the run holds.
 //! - `files`: one narrow row for every file that was ever judged. `run` judged it last, and
 //!   `verdict` is the number of that verdict. It is small because the strategy `coverage` reads all
-//!   of it.
+//!   of it. The index `alarms` finds the few whose verdict is an alarm.
 //! - `versions`: the rest about a file. `size`, `mtime`, `algorithm` and `hash` are of the version
 //!   that was last found equal to its original, by the run that started at `verified_at`; all but
 //!   `size` are empty if none ever was. `algorithm` counts
@@ -81,6 +81,7 @@ CREATE TABLE files (
     version INTEGER NOT NULL,
     PRIMARY KEY (target, key)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX alarms ON files (target) WHERE verdict BETWEEN 1 AND 4;
 CREATE TABLE versions (
     id INTEGER PRIMARY KEY,
     path BLOB NOT NULL,

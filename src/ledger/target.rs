@@ -43,6 +43,17 @@ pub(super) fn find_or_insert(connection: &Connection, target: &Target) -> rusqli
     Ok(connection.last_insert_rowid())
 }
 
+/// The rows whose files are those of a target: its own. Without originals, those of all runs on the
+/// same backup, because such a run lives on what runs with originals recorded.
+pub(super) fn all_with_files_of(connection: &Connection, target: &Target) -> rusqlite::Result<Vec<i64>> {
+    if target.originals().next().is_some() {
+        return Ok(find(connection, &fingerprint(target))?.into_iter().collect());
+    }
+    let mut statement = connection.prepare("SELECT id FROM targets WHERE backup = ? ORDER BY id DESC")?;
+    let ids = statement.query_map([target.backup.text()], |row| row.get(0))?;
+    ids.collect()
+}
+
 /// The number of the row with this fingerprint, if there is one.
 pub(super) fn find(connection: &Connection, fingerprint: &[u8; 32]) -> rusqlite::Result<Option<i64>> {
     let mut statement = connection.prepare("SELECT id FROM targets WHERE fingerprint = ?")?;

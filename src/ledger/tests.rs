@@ -29,7 +29,7 @@ pub(super) fn verified(path: &str) -> PickRecord {
         comparable: true,
         restored_size: Some(12),
         recorded_mtime: Some(Timestamp { seconds: 500, nanos: 25 }),
-        hashes: Some(Hashes { restored: hash, original: hash }),
+        hashes: Some(Hashes { restored: hash, original: Some(hash) }),
         ..PickRecord::new(path.as_bytes(), Verdict::Verified)
     }
 }

@@ -38,6 +38,7 @@ topics! {
     "notify": "who is told how a run ended, hooks, and secrets",
     "formats": "which backups are read, and how originals are found",
     "sampling": "the draw, the verdicts, and what a run proves",
+    "manifest": "which side of a difference is wrong, and servers that are gone",
     "reports": "summary, JSON, JUnit and monitoring",
     "bench": "how long a verification of your volume takes, and why",
     "speed": "measured beside other programs",

@@ -1,4 +1,8 @@
 //! Whether someone is to be told of a run: what was found once is told once.
+//!
+//! A bad file stays news until it is judged again, because a run that did not draw it says nothing
+//! about it. So with a ledger, what counts is not which bad files this run found, but which files
+//! were bad when they were last judged.
 
 use crate::exit::ExitCode;
 use crate::plan::Occasion;
@@ -15,25 +19,38 @@ pub enum Previous {
     Run(String),
 }
 
-/// What a run found, in a few bytes: equal for two runs of which the second tells nothing new. It
-/// covers the result, the error, and every file that raises an alarm with its verdict. It does not
-/// cover files that could not be decided: they differ from night to night as people work.
-pub fn fingerprint(model: &Model) -> String {
+/// A file that raises an alarm: its path, escaped, and the word of its verdict.
+pub type Alarm = (String, &'static str);
+
+/// The alarms of a run itself, where no ledger knows those that stand.
+pub fn alarms(model: &Model) -> Vec<Alarm> {
+    let alarms = model.findings.iter().filter(|finding| finding.verdict.is_alarm());
+    alarms.map(|finding| (finding.path.clone(), finding.verdict.word())).collect()
+}
+
+/// What is known after a run, in a few bytes: equal for two runs of which the second tells nothing
+/// new. It covers the result, the error, and every alarm that stands. It does not cover files that
+/// could not be decided: they differ from night to night as people work.
+pub fn fingerprint(model: &Model, alarms: &[Alarm]) -> String {
     let mut hasher = blake3::Hasher::new();
     let mut add = |kind: &str, text: &str| {
         // Each text is followed by a byte that no text contains, so that they cannot run together.
         hasher.update(kind.as_bytes()).update(&[0xff]).update(text.as_bytes()).update(&[0xff]);
     };
-    add("result", model.exit_code.word());
+    // What makes a run fail is covered one by one below.
+    if model.exit_code != ExitCode::IntegrityFailure {
+        add("result", model.exit_code.word());
+    } else {
+        add("result", ExitCode::Pass.word());
+    }
     if let Some(error) = &model.error {
         add("error", &error.message);
     }
     if let Some(reason) = model.incomplete {
         add("incomplete", &format!("{reason:?}"));
     }
-    let alarms = model.findings.iter().filter(|finding| finding.verdict.is_alarm());
     let mut found: Vec<(&str, &str)> =
-        alarms.map(|finding| (finding.verdict.word(), finding.path.as_str())).collect();
+        alarms.iter().map(|(path, verdict)| (*verdict, path.as_str())).collect();
     found.extend(model.damage.iter().map(|text| ("damage", text.as_str())));
     found.extend(model.denied.iter().map(|text| ("denied", text.as_str())));
     let missing = model.completeness.iter().filter(|part| part.asked_for).flat_map(|part| &part.missing);
@@ -45,8 +62,8 @@ pub fn fingerprint(model: &Model) -> String {
     hasher.finalize().to_hex()[..32].to_owned()
 }
 
-/// Whether a run is told of on this occasion.
-pub fn is_due(when: Occasion, model: &Model, previous: &Previous) -> bool {
+/// Whether a run is told of on this occasion. `now` is its [`fingerprint`].
+pub fn is_due(when: Occasion, model: &Model, previous: &Previous, now: &str) -> bool {
     let has_failed = model.exit_code != ExitCode::Pass;
     match when {
         Occasion::Always => true,
@@ -55,7 +72,7 @@ pub fn is_due(when: Occasion, model: &Model, previous: &Previous) -> bool {
         Occasion::OnChange => match previous {
             Previous::Unknown => has_failed,
             Previous::None => true,
-            Previous::Run(before) => *before != fingerprint(model),
+            Previous::Run(before) => before != now,
         },
     }
 }
@@ -71,8 +88,14 @@ mod tests {
         Model::new(&samples::plan(), Ok(outcome))
     }
 
+    /// The fingerprint of a run that is not remembered.
+    fn of(model: &Model) -> String {
+        fingerprint(model, &alarms(model))
+    }
+
     fn told(outcome: &Outcome, before: &Outcome) -> bool {
-        is_due(Occasion::OnChange, &model(outcome), &Previous::Run(fingerprint(&model(before))))
+        let previous = Previous::Run(of(&model(before)));
+        is_due(Occasion::OnChange, &model(outcome), &previous, &of(&model(outcome)))
     }
 
     #[test]
@@ -82,6 +105,14 @@ mod tests {
         assert!(!told(&failed, &failed));
         assert!(told(&passed, &failed));
         assert!(!told(&passed, &passed));
+    }
+
+    #[test]
+    fn a_run_that_did_not_draw_the_bad_file_is_no_news_until_it_is_judged_again() {
+        let (passed, failed) = (model(&samples::passed()), model(&samples::failed()));
+        let standing = alarms(&failed);
+        assert_eq!(fingerprint(&passed, &standing), fingerprint(&failed, &standing));
+        assert_ne!(fingerprint(&passed, &[]), fingerprint(&failed, &standing));
     }
 
     #[test]
@@ -107,14 +138,16 @@ mod tests {
         outcome.findings.retain(|finding| finding.verdict.is_alarm());
         outcome.findings.push(samples::finding(b"z/edited", Verdict::Changed));
         let again = Model::new(&plan, Ok(&outcome));
-        assert_eq!(fingerprint(&again), fingerprint(&model(&samples::failed())));
+        assert_eq!(of(&again), of(&model(&samples::failed())));
     }
 
     #[test]
     fn every_occasion_is_kept_to() {
         let passed = model(&samples::passed());
         let failed = Model::new(&samples::plan(), Err(&samples::failure()));
-        let due = |when, previous: &Previous| [&passed, &failed].map(|model| is_due(when, model, previous));
+        let due = |when, previous: &Previous| {
+            [&passed, &failed].map(|model| is_due(when, model, previous, &of(model)))
+        };
         for previous in [Previous::Unknown, Previous::None] {
             assert_eq!(due(Occasion::Always, &previous), [true, true]);
             assert_eq!(due(Occasion::OnFailure, &previous), [false, true]);

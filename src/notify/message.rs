@@ -157,7 +157,7 @@ fn advice(model: &Model) -> Vec<String> {
         advice.push(format!("See what a run would do: bkverify plan{job}"));
     }
     if model.counts.bad > 0 {
-        let again = terminal::redraw(&model.sample.seed);
+        let again = terminal::redraw(model);
         advice.push(format!(
             "Restore the same files again and keep the bad copies: bkverify{job} {again} --keep failures"
         ));

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use crate::plan::{Notifier, Occasion, Recipient, WebhookForm};
 
-pub use change::{Previous, fingerprint, is_due};
+pub use change::{Alarm, Previous, alarms, fingerprint, is_due};
 pub use email::is_address;
 pub use message::{Message, SCHEMA_NAME};
 pub use webhook::check_url;

@@ -63,8 +63,10 @@ impl Model {
         // These sentences are made from the numbers above.
         model.headline = statement::headline(&model);
         model.assurance = outcome.assurance.map(|found| AssurancePart {
-            sentence: Some(found.sentence(&statement::which(&model))),
+            sentence: Some(found.sentence(&statement::which(&model, &outcome.known))),
             rest: statement::rest_of(&model),
+            by_manifest: outcome.known.by_manifest,
+            by_ledger: outcome.known.by_ledger,
             ..AssurancePart::new(&found)
         });
         model

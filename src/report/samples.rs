@@ -13,6 +13,7 @@ use crate::verify::byte_bound::ByteBound;
 use crate::verify::counts::Counts;
 use crate::verify::difference::{DamagePattern, Difference};
 use crate::verify::hash::Hash;
+use crate::verify::known_counts::KnownCounts;
 use crate::verify::outcome::{CompletenessResult, Effort, Incomplete, Outcome, Population, SampleSummary};
 use crate::verify::strategy::Statement;
 use crate::verify::verdict::Verdict;
@@ -84,6 +85,7 @@ fn outcome(verdicts: &[(Verdict, u64)], wanted: u64) -> Outcome {
         },
         assurance: Assurance::of(10_000, &counts, 0, 0.95).map(Statement::Files),
         counts,
+        known: KnownCounts::default(),
         beside: None,
         findings: Vec::new(),
         completeness: None,
@@ -114,12 +116,16 @@ pub(crate) fn finding(path: &[u8], verdict: Verdict) -> PickRecord {
         reason: "the original is as old as the backup says".to_owned(),
         restored_size: Some(2_097_152),
         original_size: Some(2_097_152),
-        hashes: Some(Hashes { restored: Hash::of_bytes([0x1a; 32]), original: Hash::of_bytes([0x2b; 32]) }),
+        hashes: Some(Hashes {
+            restored: Hash::of_bytes([0x1a; 32]),
+            original: Some(Hash::of_bytes([0x2b; 32])),
+        }),
         recorded_size: None,
         recorded_mtime: None,
         original_mtime: None,
         confirmed_mtime: None,
         pending: None,
+        known: None,
         difference: Some(Difference {
             first_offset: 1_048_576,
             differing_bytes: 512,

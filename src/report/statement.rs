@@ -2,6 +2,7 @@
 //! of them are made from the numbers in the model.
 
 use crate::exit::ExitCode;
+use crate::verify::known_counts::KnownCounts;
 use crate::verify::outcome::Incomplete;
 use crate::verify::verdict::Verdict;
 use crate::words;
@@ -119,6 +120,7 @@ fn too_many_undecided(model: &Model) -> String {
         ExitCode::Incomplete if 2 * counts.unreadable > counts.undecided => {
             " The reasons below say what is missing: permission, free space (--restore-to), a password or a compression method."
         }
+        ExitCode::Incomplete if !has_originals(model) => " Nothing is known of the content of these files.",
         ExitCode::Incomplete => {
             " Verify sooner after the backup, or against a snapshot; if the originals cannot have changed, say so with \
              --assume-unchanged."
@@ -240,7 +242,10 @@ pub(super) fn rest_of(model: &Model) -> Option<String> {
         };
         let kinds = [
             (modified, format!("apparently modified since the backup{still}")),
-            (counts.deleted, "deleted".to_owned()),
+            (
+                counts.deleted,
+                if has_originals(model) { "deleted" } else { "not known from before" }.to_owned(),
+            ),
             (counts.unreadable.saturating_sub(unreadable), "unreadable".to_owned()),
             (counts.outside_bad(), "bad, whether or not the original changed".to_owned()),
         ];
@@ -280,18 +285,43 @@ pub(super) fn unresolved(model: &Model) -> (u64, u64) {
 }
 
 /// Which files the statement is about.
-pub(super) fn which(model: &Model) -> String {
+pub(super) fn which(model: &Model, known: &KnownCounts) -> String {
     let Model { population, damage, denied, .. } = model;
     let limits = [
         (!damage.is_empty() || !denied.is_empty() || population.unlisted > 0, "that can be listed"),
         (population.filtered > 0, "that pass the filters"),
         (population.unmapped > 0, "that have a source"),
-        (true, "whose originals have not been modified since the backup"),
+        (true, comparable(model, known)),
     ];
     let limits: Vec<&str> = limits.into_iter().filter(|(holds, _)| *holds).map(|(_, words)| words).collect();
     match limits[..] {
         [one] => one.to_owned(),
         [one, other] => format!("{one} and {other}"),
         [..] => format!("{} and {}", limits[..limits.len() - 1].join(", "), limits[limits.len() - 1]),
+    }
+}
+
+/// Whether the run had originals to compare with.
+fn has_originals(model: &Model) -> bool {
+    !model.plan.sources.is_empty() || !model.plan.maps.is_empty()
+}
+
+/// Which files are comparable: by times, or by what is known from before.
+fn comparable(model: &Model, known: &KnownCounts) -> &'static str {
+    match (has_originals(model), known.by_manifest > 0, known.by_ledger > 0) {
+        (true, false, false) => "whose originals have not been modified since the backup",
+        (true, true, false) => {
+            "whose originals have not been modified since the backup or whose content is known from the manifest"
+        }
+        (true, false, true) => {
+            "whose originals have not been modified since the backup or whose content is known from earlier runs"
+        }
+        (true, true, true) => {
+            "whose originals have not been modified since the backup or whose content is known from the manifest or from \
+             earlier runs"
+        }
+        (false, _, false) => "whose content is known from the manifest",
+        (false, false, true) => "whose content is known from earlier runs",
+        (false, true, true) => "whose content is known from the manifest or from earlier runs",
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::backup::escape;
 use crate::exit::ExitCode;
+use crate::plan::DEFAULT_STRATEGY;
 use crate::verify::verdict::Verdict;
 use crate::words::{self, printable};
 
@@ -117,13 +118,7 @@ fn failures(out: &mut String, model: &Model, style: &SummaryStyle) {
     let open_beside = model.findings.iter().filter(|one| one.beside && open(one)).count() as u64;
     let lists = [
         findings("Bad in the backup:", model, style, total(|counts| counts.bad), bad),
-        findings(
-            "Corrupt originals, of which the backup has the right bytes:",
-            model,
-            style,
-            total(|counts| counts.original_corrupt),
-            corrupt,
-        ),
+        findings("Corrupt originals:", model, style, total(|counts| counts.original_corrupt), corrupt),
         lines("Parts of the backup that cannot be listed:", model.damage.iter().chain(&model.denied)),
         lines("Originals that the backup does not contain:", missing.iter()),
         lines(
@@ -218,11 +213,15 @@ fn facts(out: &mut String, model: &Model, style: &SummaryStyle) {
     fact("backup", &format!("{} ({}){taken}", backup.place, backup.format));
     let mapped = model.plan.maps.iter().map(|map| map.to.as_str());
     let originals: Vec<&str> = model.plan.sources.iter().map(String::as_str).chain(mapped).collect();
-    fact("originals", &originals.join(", "));
+    let none = originals.is_empty().then_some("none");
+    fact("originals", none.unwrap_or(&originals.join(", ")));
+    if let Some(manifest) = &model.plan.manifest {
+        fact("manifest", manifest);
+    }
     fact("drawn", &drawn(model));
     // If the listing did not end, another run would draw from more files.
     if model.population.whole {
-        fact("redraw", &redraw(&model.sample.seed));
+        fact("redraw", &redraw(model));
     }
     if let Some(found) = &model.completeness {
         fact("complete", &completeness::fact(found));
@@ -236,12 +235,17 @@ fn facts(out: &mut String, model: &Model, style: &SummaryStyle) {
     fact("speed", &speed(model));
 }
 
-/// The option that draws the same sample, quoted if a shell would split it.
-pub fn redraw(seed: &str) -> String {
+/// The options that draw the same sample. The seed is quoted if a shell would split it.
+pub fn redraw(model: &Model) -> String {
+    let seed = &model.sample.seed;
     let plain =
         !seed.is_empty() && seed.chars().all(|each| each.is_ascii_alphanumeric() || "-_.".contains(each));
     let seed = escape(seed.as_bytes());
-    if plain { format!("--seed {seed}") } else { format!("--seed \"{seed}\"") }
+    let seed = if plain { format!("--seed {seed}") } else { format!("--seed \"{seed}\"") };
+    match model.plan.strategy.as_str() {
+        DEFAULT_STRATEGY => seed,
+        strategy => format!("{seed} --strategy {strategy}"),
+    }
 }
 
 fn drawn(model: &Model) -> String {

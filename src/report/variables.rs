@@ -4,8 +4,9 @@ use super::model::{Model, PlanPart};
 
 /// What is known before a run: the job, the backup (without secrets) and the restore folder.
 pub fn of_plan(plan: &PlanPart) -> Vec<(&'static str, String)> {
+    // The name of a job may hold what no variable can: a zero byte.
     vec![
-        ("BKVERIFY_JOB", plan.job.clone().unwrap_or_default()),
+        ("BKVERIFY_JOB", one_line(plan.job.as_deref().unwrap_or_default())),
         ("BKVERIFY_BACKUP", plan.backup.clone()),
         ("BKVERIFY_RESTORE_TO", plan.restore_to.clone()),
     ]

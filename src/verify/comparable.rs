@@ -50,6 +50,17 @@ pub struct Recorded {
     pub frozen: bool,
 }
 
+impl Recorded {
+    /// The resolution of a recorded time, in nanoseconds: the format's, or else the coarsest that
+    /// the time may have.
+    pub(super) fn resolution_of(&self, mtime: Timestamp) -> i128 {
+        i128::from(match self.resolution_ns {
+            0 | 1 => resolution_of(mtime),
+            known => known,
+        })
+    }
+}
+
 /// How an original that can be read compares with what the backup recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
@@ -144,7 +155,7 @@ pub fn newest_content(newest: Option<Timestamp>, taken: Option<Timestamp>) -> Op
 }
 
 /// Whether a recorded time is later than what programs write for "none" (up to 1980).
-fn says_something(time: Timestamp) -> bool {
+pub(super) fn says_something(time: Timestamp) -> bool {
     time.seconds > DOS_EPOCH
 }
 
@@ -159,10 +170,7 @@ fn by_the_backups_time(original: &Stat, recorded: &Recorded) -> Standing {
 }
 
 fn by_time(original: &Stat, mtime: Timestamp, recorded: &Recorded) -> Standing {
-    let resolution = i128::from(match recorded.resolution_ns {
-        0 | 1 => resolution_of(mtime),
-        known => known,
-    });
+    let resolution = recorded.resolution_of(mtime);
     let ahead = original.mtime.as_nanos() - mtime.as_nanos();
     // The times may be equal at the archive's resolution of a second, although the archive was
     // closed before the original was written.

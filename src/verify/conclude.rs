@@ -38,7 +38,8 @@ pub fn conclude(plan: &Plan, backup: Description, mut tally: Tally) -> Outcome {
     let incomplete = incomplete(plan, strategy, &tally, assurance)
         .or(is_cut_short.then_some(Incomplete::TooManyUndecided));
     let Tally { picks, population, wanted, drawn, damage, denied, mut notes, arrivals, .. } = tally;
-    let PickTally { counts, beside, findings, restored_bytes, hashed_bytes, .. } = picks;
+    let PickTally { counts, beside, findings, restored_bytes, hashed_bytes, known, .. } = picks;
+    notes.extend(known.notes());
     let mut all = counts.clone();
     all.merge(&beside);
     notes.extend(notes_on_unlisted_findings(&all, &findings));
@@ -60,6 +61,7 @@ pub fn conclude(plan: &Plan, backup: Description, mut tally: Tally) -> Outcome {
             replacements: drawn.saturating_sub(first).min(counts.looked_at()),
         },
         counts,
+        known,
         beside: tally.beside.map(|_| beside),
         findings,
         completeness: None,
@@ -102,7 +104,9 @@ fn reconsider(picks: &mut PickTally, newest: Option<Timestamp>, window: Duration
         if !is_long_before(touched, newest, window) {
             continue;
         }
-        let is_known = noted.0.is_bad() || noted.0 == Verdict::Verified;
+        // A copy that was verified by a known hash, and that differs from its original, is of an
+        // older version than the backup should hold.
+        let is_known = noted.0.is_bad() || (noted.0 == Verdict::Verified && path.is_none());
         let instead = if is_known { noted.0 } else { Verdict::Stale };
         let counts = if beside { &mut picks.beside } else { &mut picks.counts };
         counts.reconsider(noted, instead);

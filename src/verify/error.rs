@@ -65,6 +65,18 @@ pub enum Error {
         /// Examples of paths in the folder of originals.
         originals: Vec<String>,
     },
+    /// No file of the backup is in the manifest.
+    #[error(
+        "no file of the backup is in the manifest: the backup holds {}, the manifest {}",
+        list(entries),
+        list(names)
+    )]
+    NothingKnown {
+        /// Examples of paths in the backup.
+        entries: Vec<String>,
+        /// Examples of names in the manifest.
+        names: Vec<String>,
+    },
     /// The backup and the originals are the same folder.
     #[error("the backup is the folder of the originals, {}", place.display())]
     SameFolder {
@@ -160,6 +172,7 @@ impl Error {
             Self::Glob { .. }
             | Self::SizesUnknown { .. }
             | Self::NothingPairs { .. }
+            | Self::NothingKnown { .. }
             | Self::EmptyPopulation { .. }
             | Self::OtherPopulation
             | Self::Overlap { .. }
@@ -215,6 +228,9 @@ impl Error {
             }
             Self::NothingPairs { .. } => {
                 "say where the originals are: --source DIR, or --map FROM=TO where FROM is how the backup's paths begin"
+            }
+            Self::NothingKnown { .. } => {
+                "name the manifest of these originals with --manifest, or make one: bkverify manifest --output FILE"
             }
             Self::Overlap { .. } => {
                 "originals and backups are never written to: name a folder outside of them"

@@ -19,7 +19,7 @@ use super::comparable::newest_content;
 use super::draw::{Begun, DrawSink, Drawn, DrawnBeside, Group, Request};
 use super::judge_context::JudgeContext;
 use super::limit::Limit;
-use super::memory::{PathKey, Resumed};
+use super::memory::{Memory, PathKey, Resumed};
 use super::outcome::{Incomplete, Population};
 use super::sample::SampleQuota;
 use super::sharing::SharedBlocks;
@@ -73,7 +73,10 @@ impl<'a> Flow<'a> {
     ) -> Self {
         let strategy = strategy::of(&plan.draw);
         let (filters, order) = (filter.needs(), strategy.needs());
-        let needs = Needs { size: filters.size || order.size, mtime: filters.mtime || order.mtime };
+        // The newest time in the backup decides whether a manifest speaks for its files.
+        let is_timed = work.context.memory.manifest.is_some();
+        let needs =
+            Needs { size: filters.size || order.size, mtime: filters.mtime || order.mtime || is_timed };
         Self { plan, strategy, population_filter, work, observer, needs }
     }
 
@@ -190,12 +193,14 @@ impl<'a> Flow<'a> {
     /// beforehand, so that no file is judged that a later entry of the same name replaces. So is
     /// one that is read in a single pass: nothing else tells whether the pass came to its end. And
     /// so is one whose files were judged in part by earlier sessions: each of them must still be in
-    /// the backup, or both parts cannot be put together. New files may have come.
+    /// the backup, or both parts cannot be put together. New files may have come. With a manifest, the
+    /// newest time in the backup must be known before the first file is judged.
     fn everything(&self) -> Result<FlowResult, Error> {
         let clock = Instant::now();
         let (mut listed, mut damage) = (None, Vec::new());
-        let resumed = self.work.context.memory.resumed;
-        if self.work.schedule.ordered || !self.work.backup.description().unique_names || resumed.is_some() {
+        let Memory { resumed, manifest, .. } = self.work.context.memory;
+        let is_one_listing = !self.work.schedule.ordered && self.work.backup.description().unique_names;
+        if !is_one_listing || resumed.is_some() || manifest.is_some() {
             self.population_filter.reset();
             let count = CountSink::new(self.population_filter, resumed);
             let listing = self.work.backup.catalog(self.needs, &self.listing(), &count)?;

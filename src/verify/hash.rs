@@ -43,6 +43,11 @@ impl Hash {
     pub fn bytes(&self) -> &[u8; 32] {
         &self.0
     }
+
+    /// The hash of these bytes.
+    pub fn of(algorithm: Algorithm, content: &[u8]) -> Self {
+        hash_whole(algorithm, content)
+    }
 }
 
 impl std::fmt::Display for Hash {

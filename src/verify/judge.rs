@@ -22,12 +22,14 @@ use super::comparable::{Recorded, Standing, is_long_before, standing, touched};
 use super::draw::Group;
 use super::hash::{Buffers, Pair, describe_difference};
 use super::judge_context::JudgeContext;
+use super::known::{self, Known};
+use super::known_counts::KnownBy;
 use super::memory::PathKey;
 use super::original::{FoundOriginal, find};
 use super::reason::{self, unreadable};
 use super::record::{Hashes, PickRecord};
 use super::tally::{LISTED_MAX, PickTally, RECONSIDERED_MAX};
-use super::verdict::{FromBackup, Original, Verdict, judge};
+use super::verdict::{FromBackup, Original, Verdict, judge, judge_with};
 
 /// A restored copy that is longer than its original by more than this many bytes is not hashed to
 /// its end: an archive of 2 KiB can claim terabytes of zeros.
@@ -78,48 +80,168 @@ impl<'a> Judge<'a> {
         // depend on whether its copy is good.
         let state = found.state();
         let standing = state.map(|state| standing(state, &recorded));
-        record.comparable = standing.is_some_and(Standing::is_comparable);
+        let by_times = standing.is_some_and(Standing::is_comparable);
+        let mut known = self.known(entry, state.zip(standing), &recorded, by_times);
+        let speaks = known.is_some_and(|known| known.speaks);
+        record.comparable = by_times || speaks;
         record.original_size = state.map(|state| state.size);
         record.original_mtime = state.map(|state| state.mtime);
-        let original = match found {
-            // The entry is the original itself: a hard link, a link into the backup, or an overlay
-            // over the originals. It is always equal, and it would be lost together with the
-            // original.
-            FoundOriginal::Open { ref file, before }
-                if self.context.is_one_file(entry, (file, before.id)) =>
-            {
-                record.verdict = Verdict::RestoreFailed;
-                record.reason = reason::ONE_FILE.to_owned();
-                record.pending = state.and_then(|state| self.pending(&record, state));
-                return Ok(Some(Judged { record, restored: Some(restored) }));
-            }
-            FoundOriginal::Open { ref file, before } => {
-                let standing = standing.unwrap_or(Standing::Unknown);
-                match self.read_both(file, before, standing, &restored, &mut record)? {
-                    Some(original) => original,
-                    None => return Ok(None),
-                }
-            }
-            FoundOriginal::Gone => Original::Gone,
-            FoundOriginal::NotAFile => Original::NotAFile,
-            FoundOriginal::Unreadable(ref error) => {
-                record.reason = unreadable(error);
-                Original::Unreadable
-            }
-        };
+        // The entry is the original itself: a hard link, a link into the backup, or an overlay over
+        // the originals. It is always equal, and it would be lost together with the original.
+        if let FoundOriginal::Open { ref file, before } = found
+            && self.context.is_one_file(entry, (file, before.id))
+        {
+            record.verdict = Verdict::RestoreFailed;
+            record.reason = reason::ONE_FILE.to_owned();
+            record.pending = state.and_then(|state| self.pending(&record, state));
+            return Ok(Some(Judged { record, restored: Some(restored) }));
+        }
+        let Some(original) = self.read(&found, standing, &restored, &mut record)? else { return Ok(None) };
+        if known.is_none() && matches!(original, Original::Read { equal: false, .. }) {
+            known = self.known_to_ledger(entry, state.zip(standing), &recorded);
+        }
+        if let Some(known) = known.filter(|_| record.hashes.is_none())
+            && !self.read_copy(&restored, known, &mut record)?
+        {
+            return Ok(None);
+        }
         // An original that cannot be read to its end is unreadable, whatever its copy holds.
-        record.comparable &= original != Original::Unreadable;
-        record.verdict = judge(given, &original, &recorded);
+        record.comparable &= speaks || original != Original::Unreadable;
+        let evidence = known.zip(record.hashes).map(|(known, hashes)| known.evidence(hashes.restored));
+        record.verdict = judge_with(given, &original, &recorded, evidence);
+        record.known = known.map(|known| known.used(speaks && !by_times));
         let is_open = !matches!(original, Original::Read { steady: false, .. } | Original::Unreadable);
         record.pending = state.filter(|_| is_open).and_then(|state| self.pending(&record, state));
-        if record.verdict != Verdict::Verified && record.reason.is_empty() {
-            record.reason = reason::of(&record, &original, &recorded, state, vouched_by);
+        if record.verdict != Verdict::Verified {
+            self.explain(&mut record, &original, (&recorded, state, vouched_by), known.as_ref());
+            self.describe(&found, &restored, &original, &mut record);
+        } else if evidence.is_some_and(|known| known.speaks && !known.fits_copy) {
+            self.tally.known.unlike += 1;
         }
         record.confirmed_mtime = confirmed_mtime(&recorded, state);
         Ok(Some(Judged { record, restored: Some(restored) }))
     }
 
-    /// Hashes both sides. If they differ, finds out where.
+    /// What is known of an entry from before the run. The ledger is asked only if times do not
+    /// decide that the pick is comparable.
+    fn known(
+        &mut self,
+        entry: &Entry<'_>,
+        original: Option<(&Stat, Standing)>,
+        recorded: &Recorded,
+        by_times: bool,
+    ) -> Option<Known> {
+        let found = self.context.in_manifest(entry.path);
+        if self.context.memory.manifest.is_some() {
+            let is_there = found.is_some();
+            self.tally.known.in_manifest += u64::from(is_there);
+            self.tally.known.not_in_manifest += u64::from(!is_there);
+        }
+        let known = found.and_then(|found| Known::weigh(found, KnownBy::Manifest, original, recorded));
+        if known.is_some_and(|known| known.speaks) || by_times {
+            return known;
+        }
+        self.tally.known.too_late += u64::from(known.is_some_and(|known| known.is_too_late));
+        self.known_to_ledger(entry, original, recorded).or(known)
+    }
+
+    /// What the ledger knows of an entry.
+    fn known_to_ledger(
+        &self,
+        entry: &Entry<'_>,
+        original: Option<(&Stat, Standing)>,
+        recorded: &Recorded,
+    ) -> Option<Known> {
+        let found = self.context.memory.ledger?.of(entry.path)?;
+        Known::weigh(found, KnownBy::Ledger, original, recorded)
+    }
+
+    /// Reads the original, if there is one, and the copy beside it. `None` if the run was cancelled.
+    fn read(
+        &mut self,
+        found: &FoundOriginal,
+        standing: Option<Standing>,
+        restored: &Restored,
+        record: &mut PickRecord,
+    ) -> Result<Option<Original>, io::Error> {
+        Ok(Some(match found {
+            FoundOriginal::Open { file, before } => {
+                let standing = standing.unwrap_or(Standing::Unknown);
+                return self.read_both(file, *before, standing, restored, record);
+            }
+            FoundOriginal::Gone => Original::Gone,
+            FoundOriginal::Absent => Original::Absent,
+            FoundOriginal::NotAFile => Original::NotAFile,
+            FoundOriginal::Unreadable(error) => {
+                record.reason = unreadable(error);
+                Original::Unreadable
+            }
+        }))
+    }
+
+    /// Hashes a copy for which there is no second side to compare with, if its hash is known.
+    /// Returns whether it was read to its end.
+    fn read_copy(
+        &mut self,
+        restored: &Restored,
+        known: Known,
+        record: &mut PickRecord,
+    ) -> Result<bool, io::Error> {
+        let JudgeContext { hashing, cancel, .. } = self.context;
+        // What is too long to be the original is read only if the outcome depends on it.
+        let is_excess = record.original_size.is_some_and(|size| is_excess(size, restored.size()));
+        if is_excess && !known.speaks {
+            return Ok(true);
+        }
+        match hashing.large(restored.file(), restored.size(), cancel) {
+            Ok(copy) => {
+                self.tally.hashed_bytes += copy.size;
+                record.hashes = Some(Hashes { restored: copy.hash, original: None });
+                Ok(true)
+            }
+            Err(_) if cancel.is_cancelled() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Gives the record its reason.
+    fn explain(
+        &self,
+        record: &mut PickRecord,
+        original: &Original,
+        (recorded, state, vouched_by): (&Recorded, Option<&Stat>, Option<&'static str>),
+        known: Option<&Known>,
+    ) {
+        let told = known.and_then(|known| known::reason(record, known, original));
+        if let Some(reason) = told {
+            record.reason = reason;
+            return;
+        }
+        if record.reason.is_empty() {
+            record.reason = reason::of(record, original, recorded, state, vouched_by);
+        }
+        if let Some(beside) = known.and_then(|known| known::beside(record, known)) {
+            record.reason = format!("{}; {beside}", record.reason);
+        }
+    }
+
+    /// Finds out where both sides differ.
+    fn describe(
+        &mut self,
+        found: &FoundOriginal,
+        restored: &Restored,
+        original: &Original,
+        record: &mut PickRecord,
+    ) {
+        if let (FoundOriginal::Open { file, .. }, Original::Read { equal: false, .. }) = (found, original) {
+            // If the original cannot be read a second time, only the description is lost.
+            let JudgeContext { cancel, .. } = self.context;
+            record.difference =
+                describe_difference(file, restored.file(), &mut self.buffers, cancel).ok().flatten();
+        }
+    }
+
+    /// Hashes both sides.
     fn read_both(
         &mut self,
         file: &File,
@@ -130,9 +252,7 @@ impl<'a> Judge<'a> {
     ) -> Result<Option<Original>, io::Error> {
         let JudgeContext { hashing, cancel, .. } = self.context;
         let sizes = (before.size, restored.size());
-        if sizes.1 > sizes.0.saturating_add(EXCESS_MAX) {
-            record.difference =
-                describe_difference(file, restored.file(), &mut self.buffers, cancel).ok().flatten();
+        if is_excess(sizes.0, sizes.1) {
             return Ok(Some(Original::Read { standing, steady: true, equal: false }));
         }
         let Pair { original, restored: copy } =
@@ -150,6 +270,7 @@ impl<'a> Judge<'a> {
         let original = match original {
             Ok(original) => original,
             Err(error) => {
+                record.hashes = Some(Hashes { restored: copy.hash, original: None });
                 record.reason = unreadable(&error);
                 return Ok(Some(Original::Unreadable));
             }
@@ -158,12 +279,9 @@ impl<'a> Judge<'a> {
         let after = platform::stat(file);
         // An original that grew while it was read is not equal to its copy.
         let equal = original == copy && after.as_ref().is_ok_and(|after| after.size == original.size);
-        record.hashes = Some(Hashes { restored: copy.hash, original: original.hash });
+        record.hashes = Some(Hashes { restored: copy.hash, original: Some(original.hash) });
         if !equal {
             record.original_size = Some(original.size);
-            // If the original cannot be read a second time, only the description is lost.
-            record.difference =
-                describe_difference(file, restored.file(), &mut self.buffers, cancel).ok().flatten();
         }
         // An original whose metadata can no longer be read counts as changed.
         let steady = after.is_ok_and(|after| after == before);
@@ -175,7 +293,8 @@ impl<'a> Judge<'a> {
     /// long ago that the backup may turn out to be newer.
     fn pending(&self, record: &PickRecord, state: &Stat) -> Option<Timestamp> {
         let Recorded { now, window, frozen, .. } = self.context.recorded;
-        let is_settled = record.comparable && record.verdict != Verdict::Changed;
+        let is_by_known = record.known.is_some_and(|known| known.decided);
+        let is_settled = record.comparable && !is_by_known && record.verdict != Verdict::Changed;
         if is_settled || frozen || self.context.newest.get().is_some() {
             return None;
         }
@@ -184,7 +303,7 @@ impl<'a> Judge<'a> {
 
     /// Judges a pick that the backup could not restore. Its original is looked at nevertheless,
     /// because its times decide whether the pick is in the statement.
-    fn failed(&self, entry: &Entry<'_>, error: &RestoreError) -> Judged {
+    fn failed(&mut self, entry: &Entry<'_>, error: &RestoreError) -> Judged {
         let (place, found) = match entry.problem {
             None => {
                 let (sought, found) = find(self.context.pairing, entry.path);
@@ -206,12 +325,18 @@ impl<'a> Judge<'a> {
         // Corruption can make up a huge size, which does not fit into the restore folder. A pick
         // that could not be tried for that reason must stay in the statement.
         let is_tried = given != FromBackup::NotTried || matches!(error, RestoreError::NoSpace { .. });
+        let by_times = standing.is_some_and(Standing::is_comparable);
+        let known = match entry.problem {
+            None => self.known(entry, state.zip(standing), &recorded, by_times),
+            Some(_) => None,
+        };
+        let speaks = known.is_some_and(|known| known.speaks);
         let mut record = PickRecord {
             verdict: judge(given, &Original::Gone, &recorded),
             // If no recorded time decides it, the pick counts as comparable. A bad pick too many
             // makes the statement weaker, but never wrong.
-            comparable: is_tried
-                && standing.is_some_and(|standing| standing.is_comparable() || standing == Standing::Unknown),
+            comparable: is_tried && (by_times || speaks || standing == Some(Standing::Unknown)),
+            known: known.map(|known| known.used(speaks && !by_times)),
             reason: reason::of_failure(error),
             original_size: state.map(|state| state.size),
             original_mtime: state.map(|state| state.mtime),
@@ -329,6 +454,10 @@ impl Drop for Judge<'_> {
 fn confirmed_mtime(recorded: &Recorded, original: Option<&Stat>) -> Option<Timestamp> {
     let changed = original?.changed?;
     recorded.mtime.filter(|&mtime| mtime <= changed && !recorded.zone_unknown)
+}
+
+fn is_excess(original: u64, restored: u64) -> bool {
+    restored > original.saturating_add(EXCESS_MAX)
 }
 
 fn record_of(entry: &Entry<'_>, place: Option<&Path>) -> PickRecord {

@@ -17,7 +17,8 @@ use super::comparable::Recorded;
 use super::disks::Disks;
 use super::hash::Hashing;
 use super::keep::KeptCopies;
-use super::memory::{Memory, PathKey};
+use super::memory::{KnownHash, Memory, PathKey};
+use super::naming::Naming;
 use super::observer::Observer;
 use super::pairing::Pairing;
 use super::sharing::SharedBlocks;
@@ -29,6 +30,8 @@ pub struct JudgeContext<'a> {
     pub memory: Memory<'a>,
     /// Where originals are.
     pub pairing: &'a Pairing,
+    /// By which names the manifest knows files. `None` if there is no manifest.
+    pub naming: Option<Naming>,
     /// What is known about every file: the resolution of the backup's times, when it was taken, and
     /// what the user says.
     pub recorded: Recorded,
@@ -97,6 +100,7 @@ impl<'a> JudgeContext<'a> {
         Self {
             memory,
             pairing,
+            naming: None,
             recorded: Recorded {
                 size: None,
                 mtime: None,
@@ -145,6 +149,12 @@ impl JudgeContext<'_> {
             newest: self.newest.get().copied(),
             ..self.recorded
         }
+    }
+
+    /// What the manifest knows of the file at this path in the backup.
+    pub fn in_manifest(&self, path: &[u8]) -> Option<KnownHash> {
+        let name = self.naming.as_ref()?.name(self.pairing, path)?;
+        self.memory.manifest?.of(&name)
     }
 
     /// Whether nothing new should be started.

@@ -19,7 +19,8 @@ use super::tally::PickTally;
 /// What is known from before the run.
 #[derive(Clone, Copy, Default)]
 pub struct Memory<'a> {
-    /// Hashes from a manifest that the user named. Its hashes are of the run's algorithm.
+    /// Hashes from a manifest that the user named. Its hashes are of the run's algorithm. They are
+    /// of originals, so they are found by other names than the paths in the backup.
     pub manifest: Option<&'a dyn KnownHashes>,
     /// Hashes that earlier runs recorded.
     pub ledger: Option<&'a dyn KnownHashes>,
@@ -33,7 +34,26 @@ pub struct Memory<'a> {
 pub trait KnownHashes: Sync {
     /// What is known of the file at this path in the backup; `None` if nothing is. A store that
     /// fails knows nothing: it reports its error to its owner, not to the run.
+    ///
+    /// A ledger is asked by the path in the backup. A manifest is asked by the name that it has for
+    /// the file ([`Naming`](super::naming::Naming)).
     fn of(&self, path: &[u8]) -> Option<KnownHash>;
+
+    /// The folder that all names of a manifest are in, without slashes around it. Empty if there is
+    /// no such folder.
+    fn folder(&self) -> &[u8] {
+        b""
+    }
+
+    /// How many names a manifest has.
+    fn names(&self) -> u64 {
+        0
+    }
+
+    /// Examples of the names in a manifest, for messages.
+    fn examples(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// A hash that is known of a file.

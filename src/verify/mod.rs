@@ -32,10 +32,13 @@ pub mod hash;
 mod judge;
 mod judge_context;
 mod keep;
+pub mod known;
+pub mod known_counts;
 mod limit;
 mod listed;
 pub mod memory;
 mod name_filter;
+mod naming;
 mod nearby;
 mod observer;
 mod original;
@@ -63,8 +66,11 @@ pub use filter::Filter;
 pub use listed::{Listed, list};
 pub use memory::Memory;
 pub use observer::{Observer, Observers, Silent};
-pub use prepare::{check, check_backup, check_originals, check_report, check_reports, check_restore_folder};
-pub use record::{Hashes, PickRecord};
+pub use prepare::{
+    check, check_backup, check_originals, check_report, check_reports, check_restore_folder,
+    make_restore_folder,
+};
+pub use record::{Hashes, PickRecord, UsedHash};
 
 use std::time::Instant;
 
@@ -79,6 +85,7 @@ use completeness::{Lookup, LookupContext};
 use conclude::conclude;
 use flow::Flow;
 use judge_context::JudgeContext;
+use naming::Naming;
 use outcome::Outcome;
 use pairing::Pairing;
 use prepare::Prepared;
@@ -143,13 +150,16 @@ fn verify(
     observer.begins(plan, description);
     let run = Context { cancel: cancel.clone(), cold, threads: plan.engine.threads };
     let pairing = Pairing::new(backup, &plan.target.sources, &plan.target.maps, cold, Some(&filter), cancel)?;
-    let lookup = (plan.claims.completeness.originals > 0)
+    let naming = memory.manifest.map(|manifest| Naming::find(backup, &pairing, manifest, cancel));
+    let naming = naming.transpose()?.flatten();
+    let lookup = (plan.claims.completeness.originals > 0 && !pairing.has_no_originals())
         .then(|| Lookup::draw(plan, &pairing, &filter, cancel))
         .transpose()?;
     let ranker = Ranker::new(&plan.draw.seed);
 
     let scratch = Scratch::create(&plan.target.restore_to, cancel.clone())?;
-    let context = JudgeContext::new(plan, memory, &pairing, description, cancel, observer);
+    let context =
+        JudgeContext { naming, ..JudgeContext::new(plan, memory, &pairing, description, cancel, observer) };
     let population_filter = PopulationFilter::new(
         &filter,
         &pairing,

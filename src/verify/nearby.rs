@@ -29,7 +29,7 @@ const ALIKE: f64 = 0.5;
 pub fn note(counts: &Counts, findings: &[PickRecord], pairing: &Pairing) -> Option<String> {
     let deleted = counts.of(Verdict::Deleted);
     let picks = counts.looked_at();
-    if deleted < DELETED_MIN || deleted * 20 <= picks {
+    if pairing.has_no_originals() || deleted < DELETED_MIN || deleted * 20 <= picks {
         return None;
     }
     let example = findings.iter().find(|finding| finding.verdict == Verdict::Deleted)?;

@@ -10,10 +10,15 @@ use super::pairing::{OriginalPath, Pairing, is_gone};
 
 /// An original that was opened, or the reason why it was not.
 pub(super) enum FoundOriginal {
-    Open { file: File, before: Stat },
+    Open {
+        file: File,
+        before: Stat,
+    },
     Gone,
     NotAFile,
     Unreadable(io::Error),
+    /// The run has no originals.
+    Absent,
 }
 
 impl FoundOriginal {
@@ -36,6 +41,9 @@ pub(super) struct Sought {
 
 /// Tries every path at which the original may be, and then other Unicode spellings of its name.
 pub(super) fn find(pairing: &Pairing, path: &[u8]) -> (Sought, FoundOriginal) {
+    if pairing.has_no_originals() {
+        return (Sought { place: None, is_respelled: false }, FoundOriginal::Absent);
+    }
     let mut first = None;
     for place in pairing.original_paths(path) {
         match open(&place) {

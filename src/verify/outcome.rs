@@ -9,6 +9,7 @@ use crate::exit::ExitCode;
 use crate::plan::Algorithm;
 
 use super::counts::Counts;
+use super::known_counts::KnownCounts;
 use super::record::PickRecord;
 use super::strategy::Statement;
 use super::verdict::Verdict;
@@ -24,6 +25,8 @@ pub struct Outcome {
     pub sample: SampleSummary,
     /// How many picks of the sample ended with which verdict.
     pub counts: Counts,
+    /// How hashes from before the run were used.
+    pub known: KnownCounts,
     /// How many files that were judged beside the sample ended with which verdict; `None` if the
     /// strategy judges none. They are not in the statement.
     pub beside: Option<Counts>,

@@ -94,7 +94,8 @@ impl RespelledPath<'_> {
 }
 
 impl Pairing {
-    /// Makes the rules. Maps are taken as given. For sources, the backup is searched. If the run is
+    /// Makes the rules. Maps are taken as given. For sources, the backup is searched. Without either,
+    /// the run has no originals, and every file of the backup belongs to it. If the run is
     /// cancelled meanwhile, the rules are incomplete, but nothing uses them then.
     ///
     /// # Errors
@@ -115,6 +116,9 @@ impl Pairing {
             speller: Speller::default(),
             respelled: AtomicU64::new(0),
         };
+        if sources.is_empty() && maps.is_empty() {
+            return Ok(pairing);
+        }
         let mut prefixes = Vec::new();
         for Map { from, to } in maps {
             pairing.add_root(to, cold)?;
@@ -230,9 +234,14 @@ impl Pairing {
         self.respelled.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Whether any rule says where the entry's original is.
+    /// Whether the run has no originals, and compares with what is known from before.
+    pub fn has_no_originals(&self) -> bool {
+        self.roots.is_empty()
+    }
+
+    /// Whether any rule says where the entry's original is, or there are no originals at all.
     pub fn covers(&self, path: &[u8]) -> bool {
-        self.rules.iter().any(|rule| below(path, &rule.from).is_some())
+        self.has_no_originals() || self.rules.iter().any(|rule| below(path, &rule.from).is_some())
     }
 
     /// Whether any rule may say where the originals of files in this folder of the backup are, or
@@ -243,7 +252,7 @@ impl Pairing {
                 || below(folder, &rule.from).is_some()
                 || below(&rule.from, folder).is_some()
         };
-        !self.unpaired.is_empty() || self.rules.iter().any(may_cover)
+        self.has_no_originals() || !self.unpaired.is_empty() || self.rules.iter().any(may_cover)
     }
 
     /// Notes about the rules that are not self-evident.

@@ -65,6 +65,12 @@ pub fn check_originals(path: &Path, backup: &Location) -> Result<(), Error> {
     target::check_folder(path).map_err(|source| Error::Originals { place: path.to_owned(), source })
 }
 
+/// Makes sure that files may be restored to the plan's restore folder, and makes it if it is
+/// missing.
+pub fn make_restore_folder(target: &Target) -> Result<(), Error> {
+    Protected::of(target).check(&target.restore_to, 0)
+}
+
 /// Makes sure that files may be restored to the plan's restore folder, without making it.
 pub fn check_restore_folder(target: &Target) -> Result<(), Error> {
     Protected::of(target).check_without_making(&target.restore_to, 0)

@@ -36,7 +36,10 @@ pub fn of(
         (Verdict::OriginalCorrupt, Original::Read { standing, .. }) => {
             let unmodified = state.map_or(String::new(), |state| unmodified(*standing, state, recorded));
             let vouched_by = vouched_by.unwrap_or("a record of its content");
-            format!("{vouched_by} matches the restored copy, and {unmodified}: it is the original that is damaged")
+            format!(
+                "{vouched_by} matches the restored copy, and {unmodified}: the backup is good, the original is not; restore \
+                 it from the backup"
+            )
         }
         (Verdict::Stale, _) => {
             let touched = state.map(|state| touched(state).unwrap_or(state.mtime));
@@ -55,6 +58,7 @@ pub fn of(
                 .to_owned()
         }
         (Verdict::Changed, _) => MODIFIED.to_owned(),
+        (Verdict::Deleted, Original::Absent) => "the content of this version is not known".to_owned(),
         (Verdict::Deleted, _) => "the original is gone".to_owned(),
         (verdict, _) => verdict.word().to_owned(),
     }

@@ -7,6 +7,7 @@ use crate::platform::Timestamp;
 
 use super::difference::Difference;
 use super::hash::Hash;
+use super::known_counts::KnownBy;
 use super::verdict::Verdict;
 
 /// A judged pick.
@@ -43,8 +44,10 @@ pub struct PickRecord {
     /// When the original was last touched, if the verdict may still change once the newest time in
     /// the backup is known.
     pub pending: Option<Timestamp>,
-    /// The hashes, if both sides were read to their ends.
+    /// The hashes, if the restored copy was read to its end.
     pub hashes: Option<Hashes>,
+    /// The hash that was known from before the run, if one was used for the verdict or its reason.
+    pub known: Option<UsedHash>,
     /// Where the two sides differ.
     pub difference: Option<Difference>,
     /// Where the restored copy was kept, if it was.
@@ -56,8 +59,26 @@ pub struct PickRecord {
 pub struct Hashes {
     /// The hash of the restored copy.
     pub restored: Hash,
-    /// The hash of the original.
-    pub original: Hash,
+    /// The hash of the original, if it was read to its end.
+    pub original: Option<Hash>,
+}
+
+impl Hashes {
+    /// Whether both sides were read and differ.
+    pub fn differ(&self) -> bool {
+        self.original.is_some_and(|original| original != self.restored)
+    }
+}
+
+/// A hash that was known from before the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsedHash {
+    /// The hash.
+    pub hash: Hash,
+    /// Who knew it.
+    pub by: KnownBy,
+    /// Whether the pick is comparable only because of it.
+    pub decided: bool,
 }
 
 impl PickRecord {
@@ -78,6 +99,7 @@ impl PickRecord {
             confirmed_mtime: None,
             pending: None,
             hashes: None,
+            known: None,
             difference: None,
             kept: None,
         }

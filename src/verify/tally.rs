@@ -13,6 +13,7 @@ use crate::platform::Timestamp;
 
 use super::arrivals::{self, AnsweringPick, Arrivals};
 use super::counts::Counts;
+use super::known_counts::{KnownBy, KnownCounts};
 use super::memory::PathKey;
 use super::outcome::{Incomplete, Population};
 use super::record::PickRecord;
@@ -48,6 +49,9 @@ pub struct PickTally {
     pub restored_bytes: u64,
     /// Bytes hashed, of originals and copies.
     pub hashed_bytes: u64,
+    /// How hashes from before the run were used.
+    #[serde(default)]
+    pub known: KnownCounts,
 }
 
 /// A pick that its own times left undecided, but whose original may have been left alone since
@@ -58,7 +62,7 @@ pub struct Pending {
     pub touched: Timestamp,
     /// The verdict so far, and whether the pick was comparable.
     pub noted: (Verdict, bool),
-    /// The path of its finding; `None` if the pick was verified and has none.
+    /// The path of its finding; `None` if the pick equals its original and has none.
     pub path: Option<Vec<u8>>,
     /// Whether it was judged beside the sample.
     #[serde(default)]
@@ -79,11 +83,18 @@ impl PickTally {
         if let Some(touched) = record.pending {
             self.pending_seen += 1;
             if reconsidered {
-                let path = (record.verdict != Verdict::Verified).then(|| record.path.clone());
+                let is_equal = !record.hashes.is_some_and(|hashes| hashes.differ());
+                let is_fine = record.verdict == Verdict::Verified && is_equal;
+                let path = (!is_fine).then(|| record.path.clone());
                 let noted = (record.verdict, record.comparable);
                 let key = arrivals::halves(PathKey::of(&record.path));
                 self.pending.push(Pending { touched, noted, path, beside: record.beside, key });
             }
+        }
+        match record.known.filter(|known| known.decided && !record.beside).map(|known| known.by) {
+            Some(KnownBy::Manifest) => self.known.by_manifest += 1,
+            Some(KnownBy::Ledger) => self.known.by_ledger += 1,
+            None => {}
         }
         if record.verdict != Verdict::Verified && listed {
             self.findings.push(record);
@@ -102,6 +113,7 @@ impl PickTally {
         self.newest = self.newest.max(others.newest);
         self.restored_bytes += others.restored_bytes;
         self.hashed_bytes += others.hashed_bytes;
+        self.known.merge(&others.known);
         let (mut alarms, mut undecided) = (0, 0);
         self.findings.retain(|finding| {
             let seen = if finding.verdict.is_alarm() { &mut alarms } else { &mut undecided };

@@ -9,7 +9,7 @@ use super::comparable::{Recorded, Standing};
 #[repr(u8)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// The restored bytes equal the original's.
+    /// The restored bytes equal the original's, or what is known of it from before.
     Verified,
     /// The bytes differ, and the backup is at fault.
     Corrupt,
@@ -18,13 +18,14 @@ pub enum Verdict {
     /// The bytes differ, and the original is older than the backup. The backup should hold this
     /// version, but it holds an older one or something else.
     Stale,
-    /// The bytes differ, and something that vouches for the backup agrees with the restored copy.
-    /// This is an alarm about the original.
+    /// The bytes differ, and something that vouches for the backup agrees with the restored copy. Or
+    /// the bytes are equal, and a manifest says that both are wrong. This is an alarm about the
+    /// original.
     OriginalCorrupt,
     /// The bytes differ, and the original was modified since the backup was taken, or while it was
     /// read.
     Changed,
-    /// The original no longer exists.
+    /// The original no longer exists, or the run has no originals.
     Deleted,
     /// The original or the backup's file cannot be read here, so nothing is proved: no permission,
     /// no space, or a password or compression method that is missing.
@@ -110,6 +111,8 @@ pub enum Original {
     NotAFile,
     /// It exists but cannot be read.
     Unreadable,
+    /// The run has no originals.
+    Absent,
 }
 
 /// The verdict. A problem with the backup outweighs whatever happened to the original.
@@ -124,7 +127,7 @@ pub fn judge(backup: FromBackup, original: &Original, recorded: &Recorded) -> Ve
         return Verdict::Corrupt;
     }
     match *original {
-        Original::Gone => Verdict::Deleted,
+        Original::Gone | Original::Absent => Verdict::Deleted,
         Original::NotAFile => Verdict::Changed,
         Original::Unreadable => Verdict::Unreadable,
         Original::Read { equal: true, .. } => Verdict::Verified,
@@ -136,6 +139,45 @@ pub fn judge(backup: FromBackup, original: &Original, recorded: &Recorded) -> Ve
             Standing::SameTime | Standing::Untouched => Verdict::Corrupt,
             Standing::Replaced | Standing::Modified | Standing::Unknown => Verdict::Changed,
         },
+    }
+}
+
+/// What a hash that is known from before says about a pick.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Evidence {
+    /// Whether the hash is that of the version that the backup should hold. Decided by times alone.
+    pub speaks: bool,
+    /// Whether it is the hash of the restored copy.
+    pub fits_copy: bool,
+    /// Whether nobody has touched the original since it had this hash.
+    pub outlived: bool,
+}
+
+/// The verdict, if a hash is known from before. It decides which side of a pair is wrong. It also
+/// takes the place of an original that was modified, that is gone, or that cannot be read.
+pub fn judge_with(
+    backup: FromBackup,
+    original: &Original,
+    recorded: &Recorded,
+    known: Option<Evidence>,
+) -> Verdict {
+    let usual = judge(backup, original, recorded);
+    let (Some(known), FromBackup::Restored { size, .. }) = (known, backup) else { return usual };
+    if recorded.size.is_some_and(|recorded| recorded != size) {
+        return usual;
+    }
+    match *original {
+        Original::Read { equal: true, .. } if known.outlived && !known.fits_copy => Verdict::OriginalCorrupt,
+        // That the backup holds an older version than it should is no question of which side rotted.
+        Original::Read { equal: true, .. } | Original::Read { standing: Standing::Settled, .. } => usual,
+        Original::Read { standing, steady: true, .. }
+            if known.speaks && standing.blames_the_backup() && known.fits_copy =>
+        {
+            Verdict::OriginalCorrupt
+        }
+        _ if !known.speaks => usual,
+        _ if known.fits_copy => Verdict::Verified,
+        _ => Verdict::Corrupt,
     }
 }
 

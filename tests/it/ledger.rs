@@ -109,7 +109,7 @@ fn is_left_alone(world: &World, content: &[u8], what: &str, next: &str) {
 #[test]
 fn a_file_that_is_no_ledger_is_left_alone() {
     let world = world().folder("st");
-    for garbage in [b"garbage".repeat(1).as_slice(), &[0; 4096], &b"SQLite format 3\0".repeat(1000), b"S"] {
+    for garbage in [b"garbage".as_slice(), &[0; 4096], &b"SQLite format 3\0".repeat(1000), b"S"] {
         is_left_alone(&world, garbage, "ledger", "with --state DIR");
     }
     is_left_alone(&world, &[7; 9000], "is not a ledger", "away, and the next run begins a new ledger");
@@ -272,7 +272,7 @@ fn a_run_that_ended_early_goes_on_with_the_rest_of_its_files() {
 fn only_the_same_draw_is_gone_on_with() {
     let world = world();
     world.verify("--sample 30 --state st --budget 100").exits(3);
-    for other in ["--sample 29", "--sample 30 --exclude *-1", "--sample 30 --hash sha256"] {
+    for other in ["--sample 29", "--sample 30 --exclude *-1"] {
         let copy = World::new();
         let to = copy.path("st");
         fs::create_dir(&to).unwrap();

@@ -21,6 +21,7 @@ mod http_server;
 mod ledger;
 #[cfg(unix)]
 mod ledger_unix;
+mod manifest_command;
 mod manual;
 mod notify_config;
 #[cfg(target_os = "linux")]
@@ -49,6 +50,7 @@ mod verify_harm;
 mod verify_input;
 #[cfg(unix)]
 mod verify_kill;
+mod verify_manifest;
 mod verify_names;
 mod verify_originals;
 mod verify_pairing;
@@ -57,6 +59,7 @@ mod verify_resume;
 mod verify_statement;
 #[cfg(unix)]
 mod verify_stop;
+mod verify_strategies;
 mod verify_tar;
 #[cfg(target_os = "linux")]
 mod verify_unlisted;

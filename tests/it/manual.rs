@@ -103,6 +103,8 @@ fn every_flag_that_a_document_names_exists() {
         "coverage",
         "facts",
         "history",
+        "ledger export",
+        "ledger prune",
         "init",
         "notify test",
         "status",
@@ -112,6 +114,8 @@ fn every_flag_that_a_document_names_exists() {
         "schedule show",
         "schedule status",
         "schedule remove",
+        "ledger prune",
+        "ledger export",
     ];
     let help: String = commands.map(|command| run(&format!("{command} --help")).stdout).map(text).concat();
     let known: HashSet<_> = flags(&help).collect();

@@ -52,7 +52,7 @@ fn a_server_gets_the_message_as_json_and_a_pass_stays_silent_on_standard_error()
 #[test]
 fn a_failed_run_names_its_files_and_keeps_its_exit_code_whatever_the_server_does() {
     let server = HttpServer::start(&[Answer::status("500 Internal Server Error")]);
-    let ran = run(&job(true, &webhook(&server, "time-limit = '3s'"))).exits(1);
+    let ran = run(&job(true, &webhook(&server, "time-limit = '5s'"))).exits(1);
     let warning = "could not notify webhook http://127.0.0.1:";
     ran.err_has(warning).err_has("it answered 500 Internal Server Error (tried 2 times)");
     let json: Value = serde_json::from_str(&server.requests()[0].body).unwrap();

@@ -20,6 +20,9 @@ pub struct PlanPart {
     pub sources: Vec<String>,
     /// Maps from the beginning of an entry's path to the folder of its originals.
     pub maps: Vec<MapPart>,
+    /// The manifest whose hashes were known before the run.
+    #[serde(default)]
+    pub manifest: Option<String>,
     /// The restore folder.
     pub restore_to: String,
     /// How files are chosen. Reports from before this field existed were of strategy `random`.
@@ -67,6 +70,7 @@ impl PlanPart {
             backup: plan.target.backup.text(),
             sources: plan.target.sources.iter().map(|path| path_text(path)).collect(),
             maps: plan.target.maps.iter().map(MapPart::new).collect(),
+            manifest: plan.manifest.as_deref().map(path_text),
             restore_to: path_text(&plan.target.restore_to),
             strategy: plan.draw.strategy.to_owned(),
             sample: SizePart::from(plan.draw.sample),

@@ -236,6 +236,12 @@ pub struct AssurancePart {
     pub sentence: Option<String>,
     /// What the statement is not about, in words.
     pub rest: Option<String>,
+    /// Picks that are comparable only because a manifest knows their content.
+    #[serde(default)]
+    pub by_manifest: u64,
+    /// Picks that are comparable only because an earlier run recorded their content.
+    #[serde(default)]
+    pub by_ledger: u64,
 }
 
 impl AssurancePart {
@@ -259,6 +265,8 @@ impl AssurancePart {
             at_most_bad_share: found.at_most_bad_share,
             sentence: None,
             rest: None,
+            by_manifest: 0,
+            by_ledger: 0,
         }
     }
 
@@ -276,6 +284,8 @@ impl AssurancePart {
             at_most_bad_share,
             sentence: None,
             rest: None,
+            by_manifest: 0,
+            by_ledger: 0,
         }
     }
 }
@@ -305,6 +315,12 @@ pub struct FindingPart {
     pub restored_hash: Option<String>,
     /// Hash of the original.
     pub original_hash: Option<String>,
+    /// Who knew a hash of the file from before the run: `manifest` or `ledger`.
+    #[serde(default)]
+    pub known_by: Option<String>,
+    /// The hash that was known.
+    #[serde(default)]
+    pub known_hash: Option<String>,
     /// Where the restored copy and the original differ.
     pub difference: Option<DifferencePart>,
     /// The path of the restored copy, if it was kept.
@@ -324,7 +340,9 @@ impl FindingPart {
             restored_size: pick.restored_size,
             original_size: pick.original_size,
             restored_hash: hashes.map(|hashes| hashes.restored.to_string()),
-            original_hash: hashes.map(|hashes| hashes.original.to_string()),
+            original_hash: hashes.and_then(|hashes| hashes.original).map(|hash| hash.to_string()),
+            known_by: pick.known.map(|known| known.by.word().to_owned()),
+            known_hash: pick.known.map(|known| known.hash.to_string()),
             difference: pick.difference.as_ref().map(DifferencePart::new),
             kept: pick.kept.as_deref().map(escaped),
         }

@@ -1,0 +1,176 @@
+//! What a hash that is known from before a run says about a pick: whether it is the hash of the
+//! version that the backup should hold. This is decided by times alone, before any content is
+//! looked at, for the same reason as in [`comparable`](super::comparable).
+//!
+//! A hash of a ledger is that of the version with a certain modification time. It speaks for a pick
+//! if the backup recorded the same time.
+//!
+//! A hash of a manifest is that of the version that existed when the manifest was made. It speaks
+//! for a pick if the recorded modification time is not later than that, and if one of these shows
+//! that the backup holds no older version:
+//! - The backup was taken after the manifest was made. Its newest content shows that, or its own
+//!   time if nothing is added to a backup after that time.
+//! - The original still has the recorded modification time.
+//! - The original was last touched before both the backup and the manifest.
+//! - The user says that the originals have not changed since the backup.
+//!
+//! Otherwise the hash is told as evidence, and decides nothing.
+//!
+//! # What this rests on
+//! Modification times. If a program replaces a file and gives the new content an old time, between
+//! the manifest and the backup, a good copy looks corrupt. A manifest that was copied without its
+//! own modification time looks younger than it is. So a manifest is best made directly before the
+//! backup, by `bkverify manifest`.
+
+use crate::platform::{Stat, Timestamp};
+
+use super::comparable::{Recorded, Standing, says_something, touched};
+use super::hash::Hash;
+use super::known_counts::KnownBy;
+use super::memory::{KnownHash, Version};
+use super::record::{PickRecord, UsedHash};
+use super::verdict::{Evidence, Original, Verdict};
+
+/// A hash that is known of a pick, and how much it says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Known {
+    /// The hash.
+    pub hash: Hash,
+    /// Who knows it.
+    pub by: KnownBy,
+    /// Whether it is the hash of the version that the backup should hold.
+    pub speaks: bool,
+    /// Whether nobody has touched the original since it had this hash. Only of a manifest.
+    pub outlived: bool,
+    /// Whether it does not speak only because nothing shows that the backup was made after the
+    /// manifest.
+    pub is_too_late: bool,
+}
+
+impl Known {
+    /// Weighs what a store knows of a file. `original` is the metadata of an original that can be
+    /// read. `None` if the hash is that of another version.
+    pub fn weigh(
+        found: KnownHash,
+        by: KnownBy,
+        original: Option<(&Stat, Standing)>,
+        recorded: &Recorded,
+    ) -> Option<Self> {
+        let known = Self { hash: found.hash, by, speaks: true, outlived: false, is_too_late: false };
+        match found.version {
+            Version::Modified { mtime, .. } => recorded.has_mtime(mtime).then_some(known),
+            Version::At(made) => {
+                let is_written = recorded.is_written_by(made);
+                let is_in_backup = is_in_backup(made, original, recorded);
+                Some(Self {
+                    speaks: is_written && is_in_backup,
+                    outlived: original.is_some_and(|(stat, _)| is_untouched_since(made, stat)),
+                    is_too_late: is_written && !is_in_backup,
+                    ..known
+                })
+            }
+        }
+    }
+
+    /// What it says, once the copy was read. `fits_copy` is about its hash.
+    pub fn evidence(&self, restored: Hash) -> Evidence {
+        Evidence { speaks: self.speaks, fits_copy: self.hash == restored, outlived: self.outlived }
+    }
+
+    /// The form in which a record keeps it. `decided` says whether the pick is comparable only
+    /// because of it.
+    pub fn used(&self, decided: bool) -> UsedHash {
+        UsedHash { hash: self.hash, by: self.by, decided }
+    }
+}
+
+/// Whether the backup holds no older version of a file than the one that existed at `made`.
+fn is_in_backup(made: Timestamp, original: Option<(&Stat, Standing)>, recorded: &Recorded) -> bool {
+    let is_after = recorded.newest.max(recorded.closed).is_some_and(|taken| taken >= made);
+    let by_original = original.is_some_and(|(stat, standing)| match standing {
+        Standing::SameTime => true,
+        // The recorded time is when the backup was made. The same version was there at both times.
+        Standing::Untouched => touched(stat).is_some_and(|touched| touched <= made),
+        _ => false,
+    });
+    recorded.frozen || is_after || by_original
+}
+
+/// Whether an original is still what it was at `made`, by times that programs cannot set back.
+fn is_untouched_since(made: Timestamp, original: &Stat) -> bool {
+    touched(original).is_some_and(|touched| touched < made)
+}
+
+impl Recorded {
+    /// Whether the backup recorded this modification time, at its resolution.
+    fn has_mtime(&self, mtime: Timestamp) -> bool {
+        let recorded = self.mtime.filter(|&mtime| says_something(mtime));
+        recorded.is_some_and(|recorded| {
+            (recorded.as_nanos() - mtime.as_nanos()).abs() < self.resolution_of(recorded)
+        })
+    }
+
+    /// Whether the version that the backup holds was written at `time` or before, whatever the
+    /// resolution of its times hides.
+    fn is_written_by(&self, time: Timestamp) -> bool {
+        let recorded = self.mtime.filter(|&mtime| says_something(mtime) && !self.zone_unknown);
+        recorded
+            .is_some_and(|recorded| recorded.as_nanos() + self.resolution_of(recorded) - 1 <= time.as_nanos())
+    }
+}
+
+/// The reason for a verdict that a known hash decided, or what it adds to another reason. `None` if
+/// it has no part in it.
+pub(super) fn reason(record: &PickRecord, known: &Known, original: &Original) -> Option<String> {
+    let by = known.by.named();
+    let hashes = record.hashes?;
+    let (fits_copy, fits_original) = (known.hash == hashes.restored, hashes.original == Some(known.hash));
+    let text = match record.verdict {
+        Verdict::OriginalCorrupt if fits_copy => format!(
+            "the restored copy has the hash that is known from {by}, and the original has not been modified since the \
+             backup: the backup is good, the original is not; restore it from the backup"
+        ),
+        Verdict::OriginalCorrupt if hashes.original == Some(hashes.restored) => format!(
+            "backup and original are equal, but {by} has another hash, and the original was last touched before that \
+             was made: both hold the same wrong bytes; look for the file in an older backup"
+        ),
+        Verdict::Corrupt if !known.speaks => return None,
+        Verdict::Corrupt if fits_original => {
+            format!(
+                "the original has the hash that is known from {by}: it is the restored copy that is wrong"
+            )
+        }
+        Verdict::Corrupt if !fits_copy => {
+            let state = match original {
+                Original::Read { standing, .. } if standing.blames_the_backup() => {
+                    return Some(format!(
+                        "the original has not been modified since the backup, but both sides differ from the hash that is \
+                         known from {by}"
+                    ));
+                }
+                Original::Read { .. } | Original::NotAFile => {
+                    "the original has been modified since the backup, but"
+                }
+                Original::Gone => "the original is gone, but",
+                Original::Unreadable => "the original cannot be read, but",
+                Original::Absent => "there is no original, but",
+            };
+            format!(
+                "{state} {by} knows the hash of what the backup should hold: the restored copy has another"
+            )
+        }
+        _ => return None,
+    };
+    Some(text)
+}
+
+/// What is told beside a verdict that a known hash did not decide.
+pub(super) fn beside(record: &PickRecord, known: &Known) -> Option<String> {
+    let hashes = record.hashes?;
+    let is_open = !record.verdict.is_decided() && !record.comparable;
+    (is_open && known.hash == hashes.restored)
+        .then(|| format!("the restored copy has the hash that is known from {}", known.by.named()))
+}
+
+#[cfg(test)]
+mod tests;
