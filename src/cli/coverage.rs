@@ -16,7 +16,7 @@ use super::error::{self, Error};
 use super::invocation::{Invocation, Verify};
 use super::reports::output_parser;
 use super::settings::Settings;
-use super::values::{Address, map_parser};
+use super::values::{Address, Source, map_parser};
 use super::{resolve, signals};
 use crate::backup::{Entry, Needs, registry};
 use crate::cancel::CancelToken;
@@ -48,8 +48,8 @@ pub struct CoverageArgs {
     #[arg(help = format!("With --list, the backup instead of a job's: {}", registry::in_words()))]
     backup: Option<Address>,
     /// With --backup, a folder that holds the originals; may be repeated
-    #[arg(long, value_name = "DIR", requires = "backup")]
-    source: Vec<PathBuf>,
+    #[arg(long, value_name = "DIR|none", requires = "backup")]
+    source: Vec<Source>,
     /// With --backup, files whose path in the backup begins with FROM have their originals in
     /// folder TO; may be repeated
     #[arg(long, value_name = "FROM=TO", requires = "backup", value_parser = map_parser())]

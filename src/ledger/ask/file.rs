@@ -191,7 +191,7 @@ fn judgment(
             size: record.restored_size,
             mtime: record.recorded_mtime.and_then(words::moment),
             restored_hash: hashes.map(|hashes| hashes.restored.to_string()),
-            original_hash: hashes.map(|hashes| hashes.original.to_string()),
+            original_hash: hashes.and_then(|hashes| hashes.original).map(|hash| hash.to_string()),
             reason: record.difference.map_or(record.reason.clone(), |difference| {
                 if record.reason.is_empty() {
                     difference.to_string()
