@@ -34,7 +34,7 @@ fn pick(at: u64) -> PickRecord {
     PickRecord {
         restored_size: Some(at),
         recorded_mtime: Some(Timestamp { seconds: 1_700_000_000, nanos: 123_456_789 }),
-        hashes: Some(Hashes { restored: hash, original: hash }),
+        hashes: Some(Hashes { restored: hash, original: Some(hash) }),
         ..PickRecord::new(path.as_bytes(), Verdict::Verified)
     }
 }
