@@ -61,6 +61,7 @@ pub fn open(state: &Path) -> Result<Ledger, Error> {
 }
 
 /// Nothing can be known, because the ledger cannot be read.
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
 pub fn unknown(error: ledger::Error) -> Error {
     let hint = error.hint();
     Error::new(ExitCode::Incomplete, error.in_full()).hint(hint)

@@ -21,7 +21,7 @@ use super::{resolve, signals};
 use crate::backup::{Entry, Needs, registry};
 use crate::cancel::CancelToken;
 use crate::exit::ExitCode;
-use crate::history::coverage::{self, BackupCoverage, Coverage, FORM, Tally};
+use crate::history::coverage::{self, BackupCoverage, Coverage, FORM, Remembered, Tally};
 use crate::history::{coverage_page, json};
 use crate::ledger::ask::{self, Files};
 use crate::ledger::{self, Ledger};
@@ -48,8 +48,8 @@ pub struct CoverageArgs {
     #[arg(help = format!("With --list, the backup instead of a job's: {}", registry::in_words()))]
     backup: Option<Address>,
     /// With --backup, a folder that holds the originals; may be repeated
-    #[arg(long, value_name = "DIR", requires = "backup")]
-    source: Vec<PathBuf>,
+    #[arg(long, value_name = "DIR|none", requires = "backup")]
+    source: Vec<Source>,
     /// With --backup, files whose path in the backup begins with FROM have their originals in
     /// folder TO; may be repeated
     #[arg(long, value_name = "FROM=TO", requires = "backup", value_parser = map_parser())]
@@ -121,7 +121,7 @@ fn remembered(
             Error::new(ExitCode::Incomplete, message).hint("bkverify history shows the runs that are")
         );
     }
-    let of = |target| ask::remembered(ledger, target, now).map(|found| found.coverage());
+    let of = |target| ask::remembered(ledger, target, now).map(Remembered::coverage);
     targets.into_iter().map(of).collect::<Result<_, _>>().map_err(answers::unknown)
 }
 
