@@ -25,7 +25,7 @@ pub fn listed(model: &Model) -> Vec<Listed<'_>> {
         findings(model, "Bad in the backup", model.counts.bad, &|one| one.verdict.is_bad()),
         findings(
             model,
-            "Corrupt originals, of which the backup has the right bytes",
+            "Corrupt originals",
             model.counts.original_corrupt,
             &corrupt,
         ),

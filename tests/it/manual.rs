@@ -105,6 +105,7 @@ fn every_flag_that_a_document_names_exists() {
         "history",
         "ledger export",
         "ledger prune",
+        "manifest",
         "init",
         "notify test",
         "status",
@@ -123,7 +124,7 @@ fn every_flag_that_a_document_names_exists() {
     let foreign =
         ["--release", "--locked", "--path", "--read-data-subset", "--now", "--state", "--lib", "--test"];
     let foreign =
-        foreign.into_iter().chain(["--nocapture", "--substitute", "--warning"]).collect::<HashSet<_>>();
+        foreign.into_iter().chain(["--nocapture", "--substitute", "--warning", "--tag", "--binary", "--zero"]).collect::<HashSet<_>>();
     for (path, text) in documents() {
         for flag in flags(text).filter(|flag| !foreign.contains(flag)) {
             assert!(known.contains(flag), "{} names {flag}, the program does not know it", path.display());
