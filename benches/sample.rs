@@ -58,7 +58,7 @@ impl Remembered {
 
 impl LastJudged for Remembered {
     fn each(&self, each: &mut dyn FnMut(PathKey, RunNumber)) -> Result<(), String> {
-        self.0.iter().for_each(|&key| each(PathKey(key), 100 + key as u64 % 40));
+        self.0.iter().for_each(|&key| each(PathKey(key), 100 + PathKey(key).halves()[1] % 40));
         Ok(())
     }
 }

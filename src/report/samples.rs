@@ -15,7 +15,7 @@ use crate::verify::difference::{DamagePattern, Difference};
 use crate::verify::hash::Hash;
 use crate::verify::known_counts::KnownCounts;
 use crate::verify::outcome::{CompletenessResult, Effort, Incomplete, Outcome, Population, SampleSummary};
-use crate::verify::strategy::Statement;
+use crate::verify::statement::Statement;
 use crate::verify::verdict::Verdict;
 use crate::verify::{Hashes, PickRecord};
 

@@ -111,10 +111,11 @@ impl Ages {
 
 /// The bucket and the fingerprint of a key: it is multiplied in two salted halves, and the two
 /// halves of the product are joined, so that all bits of the key and the salt decide about each.
+#[expect(clippy::cast_possible_truncation, reason = "the lower 32 bits are wanted")]
 fn place(salt: [u64; 2], key: PathKey) -> (usize, u32) {
-    let (upper, lower) = ((key.0 >> 64) as u64, key.0 as u64);
-    let product = u128::from(upper ^ salt[0]) * u128::from(lower ^ salt[1]);
-    let mixed = (product >> 64) as u64 ^ product as u64;
+    let [upper, lower] = key.halves();
+    let [upper, lower] = PathKey(u128::from(upper ^ salt[0]) * u128::from(lower ^ salt[1])).halves();
+    let mixed = upper ^ lower;
     ((mixed >> (64 - BUCKET_BITS)) as usize, (mixed >> (32 - BUCKET_BITS)) as u32)
 }
 

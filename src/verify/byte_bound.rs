@@ -4,7 +4,7 @@
 //! these files are bad. Out: the largest share of the comparable bytes that can be in bad files, at
 //! a chosen confidence.
 //!
-//! The bytes are drawn with replacement ([`arrivals`](super::arrivals)). So if a share p of the
+//! The bytes are drawn with replacement ([`size`](super::size)). So if a share p of the
 //! comparable bytes is in bad files, the number of drawn bytes that are in bad files has the
 //! binomial distribution: `P(X ≤ x) = Σ C(n, j) · p^j · (1 − p)^(n − j)` for j from 0 to x. The
 //! bound is the exact one-sided one: the largest p with `P(X ≤ x | p) ≥ 1 − confidence` (C. J.

@@ -11,7 +11,7 @@ use crate::lock::{into_inner, lock};
 use crate::platform::Timestamp;
 
 use super::completeness::Lookup;
-use super::draw::{Added, Counter};
+use super::draw::{Added, Counter, Draw, Drawn};
 use super::filter::Filter;
 use super::memory::Resumed;
 use super::observer::Observer;
@@ -178,6 +178,39 @@ impl Counter for PopulationFilter<'_> {
         *digest = digest.wrapping_add(added.digest);
         self.observer.cataloged(entries.len() as u64);
         if self.cancel.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(added) }
+    }
+}
+
+/// Draws while the backup is listed.
+pub struct DrawSink<'a> {
+    population_filter: &'a PopulationFilter<'a>,
+    draw: Box<dyn Draw>,
+}
+
+impl<'a> DrawSink<'a> {
+    /// A sink that counts the population and draws from it.
+    pub fn new(population_filter: &'a PopulationFilter<'a>, draw: Box<dyn Draw>) -> Self {
+        Self { population_filter, draw }
+    }
+
+    /// Ends the listing and the draw, as [`Draw::finish`] does.
+    pub fn finish(self) -> Option<Drawn> {
+        self.draw.finish()
+    }
+}
+
+impl CatalogSink for DrawSink<'_> {
+    fn take(&self, entries: &EntryBatch) -> ControlFlow<()> {
+        self.draw.take(entries, self.population_filter)
+    }
+
+    fn restart(&self) {
+        self.population_filter.reset();
+        self.draw.restart();
+    }
+
+    fn pass_over(&self, count: u64) {
+        self.population_filter.pass_over(count);
     }
 }
 

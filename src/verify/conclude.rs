@@ -17,7 +17,8 @@ use super::counts::Counts;
 use super::outcome::{Effort, Incomplete, Outcome, SampleSummary};
 use super::reason;
 use super::record::PickRecord;
-use super::strategy::{self, Statement, Strategy};
+use super::statement::Statement;
+use super::strategy::{self, Strategy};
 use super::tally::{LISTED_MAX, Pending, PickTally, RECONSIDERED_MAX, Tally};
 use super::verdict::Verdict;
 

@@ -8,12 +8,11 @@ use std::ops::ControlFlow;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::backup::{CatalogSink, Entry, EntryBatch};
+use crate::backup::{Entry, EntryBatch};
 use crate::lock::{into_inner, lock};
 use crate::plan::SampleSize;
 
 use super::arrivals::Arrivals;
-use super::catalog::PopulationFilter;
 use super::memory::LastJudged;
 use super::sample::{BottomK, Rank, Ranker, SampleQuota};
 
@@ -123,39 +122,6 @@ pub enum Group {
     Sample,
     /// The files that are judged beside it.
     Beside,
-}
-
-/// Draws while the backup is listed.
-pub struct DrawSink<'a> {
-    population_filter: &'a PopulationFilter<'a>,
-    draw: Box<dyn Draw>,
-}
-
-impl<'a> DrawSink<'a> {
-    /// A sink that counts the population and draws from it.
-    pub fn new(population_filter: &'a PopulationFilter<'a>, draw: Box<dyn Draw>) -> Self {
-        Self { population_filter, draw }
-    }
-
-    /// Ends the listing and the draw, as [`Draw::finish`] does.
-    pub fn finish(self) -> Option<Drawn> {
-        self.draw.finish()
-    }
-}
-
-impl CatalogSink for DrawSink<'_> {
-    fn take(&self, entries: &EntryBatch) -> ControlFlow<()> {
-        self.draw.take(entries, self.population_filter)
-    }
-
-    fn restart(&self) {
-        self.population_filter.reset();
-        self.draw.restart();
-    }
-
-    fn pass_over(&self, count: u64) {
-        self.population_filter.pass_over(count);
-    }
 }
 
 /// The files with the smallest numbers, taken from several threads at once.

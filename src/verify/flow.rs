@@ -14,9 +14,9 @@ use crate::lock::into_inner;
 use crate::plan::{Plan, SampleSize};
 
 use super::arrivals::{ArrivalLimit, Arrivals};
-use super::catalog::{CountSink, PopulationFilter};
+use super::catalog::{CountSink, DrawSink, PopulationFilter};
 use super::comparable::newest_content;
-use super::draw::{Begun, DrawSink, Drawn, DrawnBeside, Group, Request};
+use super::draw::{Begun, Drawn, DrawnBeside, Group, Request};
 use super::judge_context::JudgeContext;
 use super::limit::Limit;
 use super::memory::{Memory, PathKey, Resumed};

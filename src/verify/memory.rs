@@ -14,6 +14,7 @@ use crate::platform::Timestamp;
 
 use super::hash::Hash;
 use super::outcome::Population;
+pub use super::path_key::PathKey;
 use super::tally::PickTally;
 
 /// What is known from before the run.
@@ -91,25 +92,6 @@ pub trait LastJudged: Sync {
 /// The number of an earlier run. Later runs have larger numbers.
 pub type RunNumber = u64;
 
-/// A path of a backup in 16 bytes: what a ledger stores files by.
-///
-/// The first 16 bytes of BLAKE3 in its keyed mode over the bytes of the path, as a big-endian
-/// number. The key is BLAKE3 in its key derivation mode with the context string `bkverify 2026 path
-/// v1` and no key material. It is the same in every run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PathKey(pub u128);
-
-impl PathKey {
-    /// The key of a path.
-    pub fn of(path: &[u8]) -> Self {
-        static KEY: std::sync::LazyLock<[u8; blake3::KEY_LEN]> =
-            std::sync::LazyLock::new(|| blake3::derive_key("bkverify 2026 path v1", b""));
-        let hash = blake3::keyed_hash(&KEY, path);
-        let bytes = hash.as_bytes();
-        Self(u128::from_be_bytes(std::array::from_fn(|at| bytes[at])))
-    }
-}
-
 /// The part of a draw that was judged before, in one or more sessions of the same run. Takes 16
 /// bytes for each file that was judged.
 #[derive(Debug, Clone, Default)]
@@ -162,16 +144,5 @@ impl Resumed {
     /// together.
     pub fn is_of(&self, population: &Population) -> bool {
         (population.files, &population.digest) == (self.population.0, &self.population.1)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_has_the_same_key_in_every_run_and_every_version() {
-        // Computed with the `blake3` package of Python.
-        assert_eq!(PathKey::of(b"home/ann/letter.txt").0, 0x8de20da49028f0190e2f9a06ead92dee);
     }
 }

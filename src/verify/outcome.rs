@@ -11,7 +11,7 @@ use crate::plan::Algorithm;
 use super::counts::Counts;
 use super::known_counts::KnownCounts;
 use super::record::PickRecord;
-use super::strategy::Statement;
+use super::statement::Statement;
 use super::verdict::Verdict;
 
 /// Everything that a run found.

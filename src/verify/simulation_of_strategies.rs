@@ -10,7 +10,7 @@ use std::io::Write;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use super::arrivals::{AnsweringPick, ArrivalCounts, ArrivalLimit, Arrivals, SizeDraw};
+use super::arrivals::{AnsweringPick, ArrivalCounts, ArrivalLimit, Arrivals};
 use super::assurance::Assurance;
 use super::byte_bound::ByteBound;
 use super::counts::Counts;
@@ -20,6 +20,7 @@ use super::memory::{LastJudged, PathKey, RunNumber};
 use super::outcome::{Incomplete, Population};
 use super::sample::Ranker;
 use super::simulation::{CLASSES, Class, File, file, run};
+use super::size::SizeDraw;
 use super::tally::Tally;
 use crate::backup::{Entry, EntryBatch};
 use crate::plan::SampleSize;
@@ -141,7 +142,9 @@ fn world_of_size(class: &Class, rng: &mut StdRng, score: &mut Score) {
     let rot = rots[rng.random_range(0..rots.len())];
     let count = rng.random_range(30..400);
     // Sizes over five orders of magnitude, and in some worlds one file of half of all bytes.
-    let mut sizes: Vec<u64> = (0..count).map(|_| 10_f64.powf(rng.random_range(0.0..5.0)) as u64).collect();
+    let magnitudes = (0..count).map(|_| rng.random_range(0..5)).collect::<Vec<u32>>();
+    let size = |magnitude| rng.random_range(10_u64.pow(magnitude)..10_u64.pow(magnitude + 1));
+    let mut sizes: Vec<u64> = magnitudes.into_iter().map(size).collect();
     if rng.random_range(0..4) == 0 {
         sizes[0] = sizes.iter().sum();
     }
@@ -181,7 +184,7 @@ fn world_of_size(class: &Class, rng: &mut StdRng, score: &mut Score) {
     let mut tally = verify_bytes(&files, &sizes, &picks, &arrivals, threads, until);
     tally.population =
         Population { files: count, whole: true, bytes: Some(sizes.iter().sum()), ..Population::default() };
-    let counted = arrivals.count(&tally);
+    let counted = arrivals.count(&tally.picks.answering, tally.drawn, true);
     let bad_bytes: u64 =
         files.iter().zip(&sizes).filter(|(file, _)| file.comparable && file.bad).map(|(_, size)| size).sum();
     if let Some(found) = ByteBound::of(sizes.iter().sum(), &counted, confidence) {
@@ -193,7 +196,7 @@ fn world_of_size(class: &Class, rng: &mut StdRng, score: &mut Score) {
     for pick in &mut tally.picks.answering {
         pick.comparable = pick.verdict.is_decided();
     }
-    let counted = arrivals.count(&tally);
+    let counted = arrivals.count(&tally.picks.answering, tally.drawn, true);
     let counted = ArrivalCounts { outside_bytes: 0, is_everything: false, ..counted };
     if let Some(found) = ByteBound::of(sizes.iter().sum(), &counted, confidence) {
         score.false_by_wrong_rule += u64::from(found.at_most_bad < bad_bytes);

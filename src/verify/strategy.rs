@@ -12,7 +12,7 @@
 //! | `random` | each with the same chance ([`sample`](super::sample)) | files |
 //! | `all` | all of them | files |
 //! | `coverage` | half at random, half by when they were last judged ([`coverage`](super::coverage)) | files; only the random half counts |
-//! | `size` | random bytes ([`arrivals`](super::arrivals)) | bytes |
+//! | `size` | random bytes ([`size`](super::size)) | bytes |
 //!
 //! A bound holds only for the way in which its sample was drawn. So a strategy has no default for
 //! it.
@@ -20,12 +20,14 @@
 use crate::backup::Needs;
 use crate::plan::{self, SampleSize};
 
-use super::arrivals;
+use super::arrivals::{ArrivalCounts, Arrivals};
 use super::assurance::Assurance;
 use super::byte_bound::ByteBound;
 use super::coverage::CoverageDraw;
 use super::draw::{Begun, RandomDraw, Request};
 use super::sample::SampleQuota;
+use super::size::{self, SizeDraw};
+use super::statement::Statement;
 use super::tally::Tally;
 
 /// How files are chosen.
@@ -70,33 +72,6 @@ pub trait Strategy: Sync {
 
     /// What the picks prove; `None` if they prove nothing.
     fn bound(&self, tally: &Tally, confidence: f64) -> Option<Statement>;
-}
-
-/// What a run proves.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Statement {
-    /// About files.
-    Files(Assurance),
-    /// About bytes.
-    Bytes(ByteBound),
-}
-
-impl Statement {
-    /// Whether the statement rules out that a share of `tolerance` or more is bad.
-    pub fn rules_out(&self, tolerance: f64) -> bool {
-        match self {
-            Self::Files(found) => found.rules_out(tolerance),
-            Self::Bytes(found) => found.rules_out(tolerance),
-        }
-    }
-
-    /// The statement in words. `which` says which files it is about (`whose originals ...`).
-    pub fn sentence(&self, which: &str) -> String {
-        match self {
-            Self::Files(found) => found.sentence(which),
-            Self::Bytes(found) => found.sentence(which),
-        }
-    }
 }
 
 /// All strategies.
@@ -210,7 +185,7 @@ impl Strategy for Size {
     }
 
     fn refuses(&self, size: SampleSize, confidence: f64) -> Option<(String, &'static str)> {
-        arrivals::refuses(size, confidence)
+        size::refuses(size, confidence)
     }
 
     /// The bound needs to know what each file came to, in all sessions.
@@ -219,13 +194,13 @@ impl Strategy for Size {
     }
 
     fn draw(&self, request: &Request<'_>) -> Begun {
-        let draw = arrivals::SizeDraw::new(request);
+        let draw = SizeDraw::new(request);
         Begun { draw: Box::new(draw), notes: Vec::new() }
     }
 
     fn is_enough(&self, tally: &Tally) -> bool {
         tally.arrivals.as_ref().is_some_and(|arrivals| {
-            let counted = arrivals.count(tally);
+            let counted = count(arrivals, tally);
             counted.is_everything || (counted.wanted > 0 && counted.comparable >= counted.wanted)
         })
     }
@@ -235,7 +210,7 @@ impl Strategy for Size {
     fn is_undecided(&self, tally: &Tally, share: f64) -> bool {
         let counts = &tally.picks.counts;
         let by_bytes = tally.arrivals.as_ref().is_some_and(|arrivals| {
-            let counted = arrivals.count(tally);
+            let counted = count(arrivals, tally);
             is_more_than(share, counted.outside + counted.unresolved, counted.comparable + counted.outside)
         });
         by_bytes || is_more_than(share, counts.undecided(), counts.looked_at())
@@ -245,9 +220,14 @@ impl Strategy for Size {
         if !is_sample(tally) {
             return None;
         }
-        let counted = tally.arrivals.as_ref()?.count(tally);
+        let counted = count(tally.arrivals.as_ref()?, tally);
         ByteBound::of(tally.population.bytes?, &counted, confidence).map(Statement::Bytes)
     }
+}
+
+/// What the arrivals came to.
+fn count(arrivals: &Arrivals, tally: &Tally) -> ArrivalCounts {
+    arrivals.count(&tally.picks.answering, tally.drawn, tally.population.whole)
 }
 
 /// Every file is verified. A run that ends early has seen the beginning of the backup, which is not

@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::platform::Timestamp;
 
-use super::arrivals::{self, AnsweringPick, Arrivals};
+use super::arrivals::{AnsweringPick, Arrivals};
 use super::counts::Counts;
 use super::known_counts::{KnownBy, KnownCounts};
-use super::memory::PathKey;
 use super::outcome::{Incomplete, Population};
+use super::path_key::PathKey;
 use super::record::PickRecord;
 use super::verdict::Verdict;
 
@@ -87,7 +87,7 @@ impl PickTally {
                 let is_fine = record.verdict == Verdict::Verified && is_equal;
                 let path = (!is_fine).then(|| record.path.clone());
                 let noted = (record.verdict, record.comparable);
-                let key = arrivals::halves(PathKey::of(&record.path));
+                let key = PathKey::of(&record.path).halves();
                 self.pending.push(Pending { touched, noted, path, beside: record.beside, key });
             }
         }

@@ -70,13 +70,13 @@ fn a_plan_is_printed_and_nothing_is_done() {
         .run("plan --backup b --source s --restore-to r --seed x --threads 3 --sample 5% --time-limit 90m");
     ran.exits(0).err_is("").out_is(&format!(
         "config        none\nbackup        {}\nsource        {}\nrestore-to    {}\n\
-         sample        5% of the files, at random\nconfidence    95%\nmax-undecided 20%\nseed          x\n\
+         sample        5% of the files, at random\n\
+         strategy      random: every file has the same chance\nconfidence    95%\nmax-undecided 20%\nseed          x\n\
          completeness  200 originals are looked up in the backup; a missing one is only a warning\n\
          backup-window 24h\nhash          blake3\nthreads       3\n\
          cache         drop: cached pages are dropped first, so that the disks are read\n\
          keep          none: every restored file is removed\ntime-limit    1h 30m\n\
-         state         {}\n\
-         files         1 file to choose from (folder)\n",
+         state         {}\nfiles         1 file to choose from (folder)\n",
         at("b"),
         at("s"),
         at("r"),

@@ -10,7 +10,7 @@ use crate::verify::byte_bound::ByteBound;
 use crate::verify::counts::Counts;
 use crate::verify::difference::Difference;
 use crate::verify::outcome::{CompletenessResult, Effort, Population, SampleSummary};
-use crate::verify::strategy::Statement;
+use crate::verify::statement::Statement;
 use crate::verify::verdict::Verdict;
 use crate::words;
 
