@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use bkverify::exit::ExitCode;
 use bkverify::ledger::{Ledger, Recorder, Start, ask};
-use bkverify::plan::{Plan, SampleSize};
+use bkverify::plan::SampleSize;
 use bkverify::report::{Failure, Model};
 use bkverify::verify::hash::Hash;
 use bkverify::verify::verdict::Verdict;
@@ -48,7 +48,7 @@ fn verified(file: u64) -> PickRecord {
     PickRecord {
         comparable: true,
         restored_size: Some(file),
-        hashes: Some(Hashes { restored: hash, original: hash }),
+        hashes: Some(Hashes { restored: hash, original: Some(hash) }),
         ..PickRecord::new(path.as_bytes(), Verdict::Verified)
     }
 }

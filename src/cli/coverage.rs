@@ -168,7 +168,7 @@ fn listed(
 fn plan(arguments: &CoverageArgs, config: Option<&Config>, environment: &Environment) -> Result<Plan, Error> {
     let settings = Settings {
         backup: arguments.backup.clone(),
-        source: arguments.source.iter().cloned().map(Source).collect(),
+        source: arguments.source.clone(),
         map: arguments.map.clone(),
         // Nothing is restored.
         restore_to: Some(environment.current_dir.clone()),
