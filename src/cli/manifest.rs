@@ -81,7 +81,7 @@ pub struct ManifestArgs {
 }
 
 /// Hashes the originals and writes the manifest.
-pub fn run(arguments: ManifestArgs, environment: &Environment) -> Result<ExitCode, Error> {
+pub fn run(arguments: &ManifestArgs, environment: &Environment) -> Result<ExitCode, Error> {
     let output = located(&arguments.output, environment.base());
     let (quiet, force) = (arguments.quiet, arguments.force);
     let originals = resolve::originals(

@@ -23,12 +23,7 @@ pub fn listed(model: &Model) -> Vec<Listed<'_>> {
     let missing = model.completeness.as_ref().map_or(&[][..], |found| &found.missing);
     let mut all = vec![
         findings(model, "Bad in the backup", model.counts.bad, &|one| one.verdict.is_bad()),
-        findings(
-            model,
-            "Corrupt originals",
-            model.counts.original_corrupt,
-            &corrupt,
-        ),
+        findings(model, "Corrupt originals", model.counts.original_corrupt, &corrupt),
         lines("Parts of the backup that cannot be listed", &model.damage),
         lines("Folders that this account may not list", &model.denied),
         lines("Originals that the backup does not contain", missing),

@@ -123,8 +123,10 @@ fn every_flag_that_a_document_names_exists() {
     // Flags of other programs.
     let foreign =
         ["--release", "--locked", "--path", "--read-data-subset", "--now", "--state", "--lib", "--test"];
-    let foreign =
-        foreign.into_iter().chain(["--nocapture", "--substitute", "--warning", "--tag", "--binary", "--zero"]).collect::<HashSet<_>>();
+    let foreign = foreign
+        .into_iter()
+        .chain(["--nocapture", "--substitute", "--warning", "--tag", "--binary", "--zero"])
+        .collect::<HashSet<_>>();
     for (path, text) in documents() {
         for flag in flags(text).filter(|flag| !foreign.contains(flag)) {
             assert!(known.contains(flag), "{} names {flag}, the program does not know it", path.display());
