@@ -76,16 +76,20 @@ fn verify(
         }
     };
     let model = Model::new(plan, Ok(&outcome));
-    let ended = match report::write_all(plan, &model) {
+    match report::write_all(plan, &model).map_err(Error::from) {
         // That a report is lost must not hide that the backup is bad.
         Err(error) if model.has_failures() => {
-            Error::from(error).print();
-            Ok(model.exit_code)
+            error.print();
+            let exit_code = model.exit_code;
+            (model, Ok(exit_code))
         }
-        Err(error) => Err(error.into()),
-        Ok(()) => Ok(model.exit_code),
-    };
-    (model, ended)
+        // Whoever is told must not hear of a pass while the program ends with an error.
+        Err(error) => (failed(plan, error.exit_code(), &error.message(), error.advice()), Err(error)),
+        Ok(()) => {
+            let exit_code = model.exit_code;
+            (model, Ok(exit_code))
+        }
+    }
 }
 
 fn verify_once(

@@ -4,6 +4,8 @@ use std::fs;
 
 use sha2::{Digest, Sha256};
 
+use crate::http_server::{Answer, HttpServer};
+use crate::notify_webhook::job;
 use crate::pack::{self, MTIME, Member, many_small_files, tree};
 use crate::world::{Verified, World};
 
@@ -130,6 +132,35 @@ fn a_report_that_cannot_be_written_is_an_error_after_the_summary() {
         .out_has("PASS")
         .err_has("cannot write the JSON report")
         .err_has("the verification itself is done");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn who_is_told_of_a_pass_whose_report_is_lost_hears_of_the_error_and_a_failure_stays_one() {
+    for (fails, flags, code) in [(false, "--json /dev/full", 4), (true, "--json /dev/full", 1)] {
+        let server = HttpServer::start(&[Answer::status("200 OK")]);
+        let notify = format!(
+            "after = 'echo $BKVERIFY_EXIT_CODE >after.txt'\n[jobs.nightly.notify]\nwhen = 'always'\n\
+             [[jobs.nightly.notify.webhook]]\nform = 'healthchecks'\nurl = '{}'\n",
+            server.url("/hook")
+        );
+        let world = job(fails, &notify);
+        let ran = world.run(&format!("--job nightly --state state --metrics m.prom {flags}")).exits(code);
+        ran.err_has("cannot write the JSON report");
+        assert_eq!(world.read("after.txt"), format!("{code}\n"));
+        assert_eq!(server.requests().last().unwrap().line, "POST /hook/fail HTTP/1.1");
+        let history = world.run("history --state state --json -").exits(0).out;
+        let history: serde_json::Value = serde_json::from_str(&history).unwrap();
+        assert_eq!(history["runs"][0]["exit_code"], code, "{history}");
+        let metrics = world.read("m.prom");
+        assert!(
+            metrics
+                .lines()
+                .any(|line| line.starts_with("bkverify_last_run_exit_code")
+                    && line.ends_with(&format!(" {code}"))),
+            "{metrics}"
+        );
+    }
 }
 
 #[test]
