@@ -155,7 +155,7 @@ impl From<schedule::Error> for Error {
         use schedule::Error as E;
         let code = match error {
             E::Refused(_) | E::NotOurs { .. } => ExitCode::Usage,
-            E::File { .. } | E::Program { .. } => ExitCode::Unusable,
+            E::NotText { .. } | E::File { .. } | E::Program { .. } => ExitCode::Unusable,
         };
         Self::from_stage(code, &error, Some(error.hint()))
     }

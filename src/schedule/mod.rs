@@ -99,6 +99,14 @@ pub enum Error {
         /// Whether bkverify wrote it once.
         edited: bool,
     },
+    /// A text with lines of others is not UTF-8, so writing it again would damage it.
+    #[error("line {line} of {place} is not UTF-8: bkverify would damage it, and left everything as it is")]
+    NotText {
+        /// Where it is.
+        place: String,
+        /// The first line that is not UTF-8, counted from 1.
+        line: usize,
+    },
     /// A file could not be read, written or removed.
     #[error("cannot {verb} {place}")]
     File {
@@ -126,6 +134,9 @@ impl Error {
         match self {
             Self::Refused(refused) => refused.hint.clone(),
             Self::NotOurs { .. } => "look at it; --force replaces or removes it all the same".to_owned(),
+            Self::NotText { .. } => {
+                "write that line in UTF-8, or remove it, with crontab -e; then run this again".to_owned()
+            }
             Self::File { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 "run as root or as an administrator, or install it for this user alone: --user".to_owned()
             }

@@ -89,6 +89,16 @@ impl Crontab<'_> {
         must(&|_| Ok(ran.clone()), &list)
     }
 
+    /// Reads the table in order to write it again. What is not UTF-8 was replaced while it was read,
+    /// and the lines of others must stay as they are, byte for byte.
+    fn read_to_change(&self) -> Result<String, Error> {
+        let text = self.read()?;
+        match text.lines().position(|line| line.contains(char::REPLACEMENT_CHARACTER)) {
+            None => Ok(text),
+            Some(before) => Err(Error::NotText { place: CRONTAB.to_owned(), line: before + 1 }),
+        }
+    }
+
     fn write(&self, text: &str) -> Result<(), Error> {
         let place = "a temporary file";
         let mut file = tempfile::NamedTempFile::new().map_err(Error::file("make", place))?;
@@ -105,14 +115,14 @@ impl Scheduler for Crontab<'_> {
 
     fn install(&self, job: &Job, marker: &Marker, force: bool) -> Result<Vec<String>, Error> {
         let table = table(job, marker, None)?;
-        let (rest, owner) = without(&self.read()?, &job.name);
+        let (rest, owner) = without(&self.read_to_change()?, &job.name);
         owner.map_or(Ok(()), |owner| may_touch(&owner, CRONTAB, force))?;
         self.write(&with(&rest, &job.name, &table))?;
         Ok(vec![format!("wrote the line of {} to {CRONTAB}", job.name)])
     }
 
     fn removable(&self, job: &str, force: bool) -> Result<Vec<String>, Error> {
-        let (_, owner) = without(&self.read()?, job);
+        let (_, owner) = without(&self.read_to_change()?, job);
         let Some(owner) = owner else { return Ok(Vec::new()) };
         may_touch(&owner, CRONTAB, force)?;
         Ok(vec![format!("the line of {job} in {CRONTAB}")])
@@ -121,7 +131,7 @@ impl Scheduler for Crontab<'_> {
     fn remove(&self, job: &str, force: bool) -> Result<Vec<String>, Error> {
         let places = self.removable(job, force)?;
         if !places.is_empty() {
-            self.write(&without(&self.read()?, job).0)?;
+            self.write(&without(&self.read_to_change()?, job).0)?;
         }
         Ok(places.into_iter().map(|place| format!("removed {place}")).collect())
     }

@@ -197,6 +197,26 @@ fn a_crontab_that_cannot_be_read_is_not_replaced() {
     assert!(error.to_string().contains("you are not allowed"), "{error}");
 }
 
+#[test]
+fn a_crontab_that_is_not_utf_8_is_left_as_it_is_and_the_line_is_named() {
+    // As `program::decode` gives the byte 0xe9 of Latin-1.
+    let text = "0 1 * * * true\n0 2 * * * caf\u{fffd}\n";
+    let run = |command: &[&str]| match command {
+        ["crontab", "-l"] => Ok(Ran { code: Some(0), stdout: text.to_owned(), stderr: String::new() }),
+        other => panic!("{other:?} must not be run"),
+    };
+    let crontab = Crontab { run: &run };
+    let failed = [
+        crontab.install(&job(), &marker(), true).map(drop),
+        crontab.removable("nightly", true).map(drop),
+        crontab.remove("nightly", true).map(drop),
+    ];
+    for error in failed.map(Result::unwrap_err) {
+        assert!(error.to_string().starts_with("line 2 of the crontab of this user is not UTF-8"), "{error}");
+    }
+    assert!(crontab.find().unwrap().is_empty(), "looking at it does no harm");
+}
+
 /// What systemd said of the job in a state.
 fn seen(state: &str, job: &str) -> Observed {
     observe(&fixture(state), &format!("bkverify-{job}"))
