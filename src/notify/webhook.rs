@@ -46,12 +46,13 @@ pub(super) fn send(hook: &Webhook, message: &Message, patience: Duration) -> Res
         WebhookForm::Ntfy => ntfy(&url, message)?,
         WebhookForm::Slack => slack(&url, message),
     };
-    request(hook, &post, patience)
+    request(hook, &url, &post, patience)
 }
 
 /// Tells that a run begins.
 pub(super) fn start(hook: &Webhook, patience: Duration) -> Result<String, Failure> {
-    request(hook, &ping(&address(hook)?, Some("start"), ""), patience)
+    let url = address(hook)?;
+    request(hook, &url, &ping(&url, Some("start"), ""), patience)
 }
 
 /// What is wrong with a URL, without the URL: it may be a secret.
@@ -94,12 +95,9 @@ fn ping(url: &str, event: Option<&str>, text: &str) -> Post {
 /// A message for ntfy, as JSON: its headers could not hold every subject. The topic is the last
 /// part of the path.
 fn ntfy(url: &str, message: &Message) -> Result<Post, Failure> {
-    let (path, query) = url.find('?').map_or((url, ""), |at| url.split_at(at));
-    let (server, topic) = path
-        .trim_end_matches('/')
-        .rsplit_once('/')
-        .filter(|(server, topic)| server.contains("://") && !server.ends_with('/') && !topic.is_empty())
-        .ok_or_else(|| Failure::lasting("the URL does not end in the name of a topic"))?;
+    let (server, topic) =
+        topic(url).ok_or_else(|| Failure::lasting("the URL does not end in the name of a topic"))?;
+    let query = url.find('?').map_or("", |at| &url[at..]);
     let (priority, tag) = match message.exit_code {
         ExitCode::Pass => (3, "white_check_mark"),
         ExitCode::Incomplete => (4, "warning"),
@@ -110,6 +108,13 @@ fn ntfy(url: &str, message: &Message) -> Result<Post, Failure> {
         "priority": priority, "tags": [tag],
     });
     Ok(Post { url: format!("{server}/{query}"), content_type: "application/json", body: body.to_string() })
+}
+
+/// The server of an address of ntfy, and the topic.
+fn topic(url: &str) -> Option<(&str, &str)> {
+    let path = url.split('?').next()?;
+    let found = path.trim_end_matches('/').rsplit_once('/');
+    found.filter(|(server, topic)| server.contains("://") && !server.ends_with('/') && !topic.is_empty())
 }
 
 /// A message for an incoming webhook. Of its markup, only the three characters that begin something
@@ -126,9 +131,9 @@ fn cut(text: &str, most: usize) -> &str {
     &text[..text.floor_char_boundary(most)]
 }
 
-fn request(hook: &Webhook, post: &Post, patience: Duration) -> Result<String, Failure> {
+fn request(hook: &Webhook, given: &str, post: &Post, patience: Duration) -> Result<String, Failure> {
     let token = hook.token.read()?;
-    let secrets = Secrets { url: &post.url, token: token.as_ref() };
+    let secrets = Secrets::new(given, &post.url, hook.form, token.as_ref());
     let agent: Agent = Agent::config_builder()
         .timeout_global(Some(patience))
         .timeout_connect(Some(CONNECT.min(patience)))
@@ -150,24 +155,77 @@ fn request(hook: &Webhook, post: &Post, patience: Duration) -> Result<String, Fa
 }
 
 /// What must not be repeated.
-struct Secrets<'a> {
-    url: &'a str,
-    token: Option<&'a SecretText>,
+struct Secrets {
+    /// Whole addresses: of these, the host is shown.
+    urls: Vec<String>,
+    /// Everything else, the longest first: a part must not be masked before the whole.
+    parts: Vec<String>,
 }
 
-impl Secrets<'_> {
+impl Secrets {
+    /// Those of the address that the user gave, of the one that is asked, and the token.
+    fn new(given: &str, asked: &str, form: WebhookForm, token: Option<&SecretText>) -> Self {
+        let mut parts: Vec<String> = [given, asked].into_iter().flat_map(parts).collect();
+        if form == WebhookForm::Ntfy {
+            parts.extend(topic(given).map(|(_, topic)| topic.to_owned()));
+        }
+        parts.extend(token.map(|token| token.reveal().to_owned()));
+        parts.retain(|part| !part.is_empty());
+        parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
+        let mut urls = vec![given.to_owned(), asked.to_owned()];
+        urls.sort_by_key(|url| std::cmp::Reverse(url.len()));
+        Self { urls, parts }
+    }
+
     /// The text without them, as one printable line.
     fn hide(&self, text: &str) -> String {
-        let text = text.replace(self.url, &WebAddress::masked(self.url));
-        let path = self.url.splitn(4, '/').nth(3).filter(|path| path.len() > 3);
-        let text = path.map_or(text.clone(), |path| text.replace(path, "***"));
-        let text = self.token.map_or(text.clone(), |token| text.replace(token.reveal(), "***"));
+        let mut text = text.to_owned();
+        for url in &self.urls {
+            text = text.replace(url, &WebAddress::masked(url));
+        }
+        for part in &self.parts {
+            text = text.replace(part, "***");
+        }
         printable(text.trim()).into_owned()
     }
 }
 
+/// A segment of a path that is at least this long may be what protects the address.
+const SEGMENT: usize = 6;
+
+/// The parts of an address that a server may repeat, beside its host, as they are and decoded.
+fn parts(url: &str) -> Vec<String> {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let (authority, path) = rest.find(['/', '?', '#']).map_or((rest, ""), |at| rest.split_at(at));
+    let user_info = authority.rsplit_once('@').map(|(user_info, _)| user_info);
+    let (path, query) = path.find(['?', '#']).map_or((path, ""), |at| path.split_at(at));
+    let path = path.trim_matches('/');
+    let query = query.trim_start_matches(['?', '#']);
+    let mut parts = vec![user_info.unwrap_or_default(), query];
+    // The names of users are often in every text. The password is not.
+    parts.extend(user_info.and_then(|user_info| user_info.split_once(':')).map(|(_, password)| password));
+    parts.extend(Some(path).filter(|path| path.len() > 3));
+    let values = query.split(['&', '#']).filter_map(|pair| pair.split_once('=').map(|(_, value)| value));
+    parts.extend(path.split('/').chain(values).filter(|part| part.len() >= SEGMENT));
+    let decoded = parts.iter().map(|part| decoded(part)).collect::<Vec<_>>();
+    parts.into_iter().map(str::to_owned).chain(decoded).collect()
+}
+
+/// A part of an address without percent encoding.
+fn decoded(part: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = part.as_bytes();
+    while let [first, after @ ..] = rest {
+        let digits = after.get(..2).filter(|_| *first == b'%').and_then(|two| std::str::from_utf8(two).ok());
+        let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        bytes.push(byte.unwrap_or(*first));
+        rest = if byte.is_some() { &after[2..] } else { after };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 /// What an answer means.
-fn judge(mut response: Response<Body>, secrets: &Secrets<'_>) -> Result<String, Failure> {
+fn judge(mut response: Response<Body>, secrets: &Secrets) -> Result<String, Failure> {
     let status = response.status();
     if status.is_success() {
         return Ok(status.to_string());
@@ -200,7 +258,7 @@ fn judge(mut response: Response<Body>, secrets: &Secrets<'_>) -> Result<String, 
 }
 
 /// Why there is no answer.
-fn failed(error: &ureq::Error, patience: Duration, secrets: &Secrets<'_>) -> Failure {
+fn failed(error: &ureq::Error, patience: Duration, secrets: &Secrets) -> Failure {
     match error {
         ureq::Error::Timeout(_) => Failure::passing(late(patience)),
         ureq::Error::HostNotFound => Failure::passing("the name of its host is not known"),
@@ -284,9 +342,35 @@ mod tests {
 
     #[test]
     fn an_answer_that_repeats_the_address_is_repeated_without_it() {
-        let secrets = Secrets { url: "https://hc.example.org/ping/5ecre7", token: None };
-        for text in ["no https://hc.example.org/ping/5ecre7 here", "no ping/5ecre7 here\n"] {
-            assert!(!secrets.hide(text).contains("5ecre7"), "{text}");
+        let url = "https://hc.example.org/ping/5ecre7";
+        let secrets = Secrets::new(url, &ping(url, Some("fail"), "").url, WebhookForm::Healthchecks, None);
+        for text in [
+            "no https://hc.example.org/ping/5ecre7 here",
+            "no https://hc.example.org/ping/5ecre7/fail here",
+            "no ping/5ecre7 here\n",
+            r"no ping\/5ecre7 here",
+            "the check 5ecre7 is not known",
+        ] {
+            let hidden = secrets.hide(text);
+            assert!(!hidden.contains("5ecre7") && hidden.contains("***"), "{text}: {hidden}");
+        }
+        assert_eq!(secrets.hide("not https://hc.example.org/"), "not https://hc.example.org/");
+    }
+
+    #[test]
+    fn an_answer_is_repeated_without_user_query_topic_and_path_also_if_it_decodes_them() {
+        let url = "https://me:pa55@ntfy.example.org/a/t0p?auth=5ecre7&x=%2f0ther7";
+        let secrets = Secrets::new(url, "https://ntfy.example.org/a/", WebhookForm::Ntfy, None);
+        for (text, secret) in [
+            ("me:pa55 is unknown", "pa55"),
+            ("the password pa55 is wrong", "pa55"),
+            ("no topic t0p", "t0p"),
+            ("auth 5ecre7 is wrong", "5ecre7"),
+            ("x is /0ther7", "0ther7"),
+            ("x is %2f0ther7", "0ther7"),
+        ] {
+            let hidden = secrets.hide(text);
+            assert!(!hidden.contains(secret) && hidden.contains("***"), "{text}: {hidden}");
         }
     }
 }
