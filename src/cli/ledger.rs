@@ -154,7 +154,8 @@ fn prune(arguments: &Prune, environment: &Environment) -> Result<ExitCode, Error
     // Opening it to write would make one.
     drop(Ledger::open_read_only(&state).map_err(|error| unusable(&error))?);
     let mut ledger = Ledger::open(&state).map_err(|error| unusable(&error))?;
-    let pruned = ledger::prune(&mut ledger, before).map_err(|error| unusable(&error))?;
+    let now = std::time::SystemTime::from(environment.now.timestamp()).into();
+    let pruned = ledger::prune(&mut ledger, before, now).map_err(|error| unusable(&error))?;
     error::print(removed(&pruned).as_bytes())?;
     Ok(ExitCode::Pass)
 }

@@ -4,9 +4,12 @@
 //! removed because the clock was wrong for one night: a clock that went back makes later runs look
 //! older than they are, but they come after younger ones.
 
+use std::path::Path;
+
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::error::Error;
+use super::lock::RunLock;
 use super::open::Ledger;
 use super::times;
 use crate::platform::Timestamp;
@@ -24,27 +27,60 @@ pub struct Pruned {
     pub bytes: u64,
 }
 
-/// Removes the runs that started before this time, and makes the file smaller.
+/// Removes the runs that started before this time, and makes the file smaller. A run that may still
+/// be running stays.
 ///
 /// # Errors
 /// If the ledger cannot be changed. Then nothing is removed; if only making the file smaller
 /// failed, the old rows are gone and their room is used again by later runs.
-pub fn prune(ledger: &mut Ledger, before: Timestamp) -> Result<Pruned, Error> {
+pub fn prune(ledger: &mut Ledger, before: Timestamp, now: Timestamp) -> Result<Pruned, Error> {
     let path = ledger.path().to_owned();
-    let before = times::millis_of(before);
-    run(ledger.connection_mut(), before).map_err(|error| Error::sqlite(&path, error))
+    let ages = Ages { before: times::millis_of(before), longest: times::millis_of(now) - LONGEST_RUN };
+    let state = path.parent().unwrap_or(Path::new(""));
+    run(ledger.connection_mut(), state, &ages).map_err(|error| Error::sqlite(&path, error))
 }
 
-fn run(connection: &mut Connection, before: i64) -> rusqlite::Result<Pruned> {
+/// A run without a lock that has not ended after 30 days, in milliseconds, was killed.
+const LONGEST_RUN: i64 = 30 * 24 * 60 * 60 * 1000;
+
+/// Times in milliseconds since 1970.
+struct Ages {
+    /// What started before this is old.
+    before: i64,
+    /// What started before this without a lock and never ended was killed.
+    longest: i64,
+}
+
+/// The first run that started before this time and may still be running. A run that was killed
+/// never ends, and nobody holds its lock.
+fn first_running(connection: &Connection, state: &Path, ages: &Ages) -> rusqlite::Result<Option<i64>> {
+    let sql = "SELECT id, lock, started FROM runs
+        WHERE ended IS NULL AND NOT died AND started < ? ORDER BY id";
+    let mut statement = connection.prepare(sql)?;
+    let mut rows = statement.query([ages.before])?;
+    while let Some(row) = rows.next()? {
+        let lock: Option<String> = row.get(1)?;
+        let started: i64 = row.get(2)?;
+        let is_over = match lock {
+            Some(lock) => RunLock::is_held(state, &lock) == Some(false),
+            None => started < ages.longest,
+        };
+        if !is_over {
+            return row.get(0).map(Some);
+        }
+    }
+    Ok(None)
+}
+
+fn run(connection: &mut Connection, state: &Path, ages: &Ages) -> rusqlite::Result<Pruned> {
     let size = size(connection)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    // The first run that stays. A run that has not ended may still be running, and stays.
-    let first: Option<i64> = transaction.query_row(
-        "SELECT min(id) FROM runs WHERE started >= ? OR (ended IS NULL AND NOT died)",
-        [before],
-        |row| row.get(0),
-    )?;
-    let first = first.unwrap_or(i64::MAX);
+    // The first run that stays. A run that may still be running stays.
+    let young: Option<i64> =
+        transaction
+            .query_row("SELECT min(id) FROM runs WHERE started >= ?", [ages.before], |row| row.get(0))?;
+    let running = first_running(&transaction, state, ages)?;
+    let first = young.into_iter().chain(running).min().unwrap_or(i64::MAX);
     transaction
         .execute("DELETE FROM versions WHERE id IN (SELECT version FROM files WHERE run < ?)", [first])?;
     let files = transaction.execute("DELETE FROM files WHERE run < ?", [first])? as u64;

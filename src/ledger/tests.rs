@@ -116,7 +116,7 @@ fn rows_are_ordered_by_number_when_the_clock_goes_back_a_year() {
     // The second run looks older than a year and a half, but comes after one that is not.
     let mut ledger = Ledger::open(dir.path()).unwrap();
     let before = Timestamp::from(SystemTime::UNIX_EPOCH + year + year / 2);
-    assert_eq!(prune(&mut ledger, before).unwrap().runs, 0);
+    assert_eq!(prune(&mut ledger, before, before).unwrap().runs, 0);
 }
 
 #[test]
@@ -127,7 +127,8 @@ fn pruning_removes_old_runs_with_what_only_they_knew() {
     plan.started += Duration::from_secs(500);
     record(dir.path(), &plan, &[verified("both"), verified("new")]);
     let mut ledger = Ledger::open(dir.path()).unwrap();
-    let pruned = prune(&mut ledger, Timestamp::from(plan.started)).unwrap();
+    let now = Timestamp::from(plan.started);
+    let pruned = prune(&mut ledger, now, now).unwrap();
     assert_eq!((pruned.runs, pruned.files, pruned.kept_runs), (1, 2, 1));
     assert_eq!(check(&ledger).unwrap().problems, [""; 0]);
     drop(ledger);
@@ -137,6 +138,31 @@ fn pruning_removes_old_runs_with_what_only_they_knew() {
     // Numbers are never used twice.
     record(dir.path(), &plan, &[verified("new")]);
     assert!(last_judged(dir.path(), &plan).contains(&(PathKey::of(b"new"), 3)));
+}
+
+#[test]
+fn a_run_that_never_ended_blocks_pruning_only_while_it_may_be_running() {
+    let dir = tempfile::tempdir().unwrap();
+    let day = Duration::from_secs(24 * 60 * 60);
+    let plan = plan("/b", Some("nightly"));
+    let Locked::Ours(held) = RunLock::take(dir.path(), &plan).unwrap() else { panic!("nobody has it") };
+    let pruned = |started: SystemTime, now: SystemTime| {
+        let mut ledger = Ledger::open(dir.path()).unwrap();
+        prune(&mut ledger, Timestamp::from(started + day), Timestamp::from(now)).unwrap().runs
+    };
+    // As a run that was killed leaves it.
+    let kill = |lock: Option<&str>| {
+        let start = Start { lock: lock.map(str::to_owned), ..Start::default() };
+        drop(Recorder::start(Ledger::open(dir.path()).unwrap(), &plan, &start));
+    };
+    kill(Some(held.name()));
+    let long_after = plan.started + 400 * day;
+    assert_eq!(pruned(plan.started, long_after), 0, "it is running");
+    drop(held);
+    assert_eq!(pruned(plan.started, long_after), 1, "nobody holds its lock");
+    kill(None);
+    assert_eq!(pruned(plan.started, plan.started + 29 * day), 0, "it may be running without a lock");
+    assert_eq!(pruned(plan.started, plan.started + 31 * day), 1, "no run takes that long");
 }
 
 /// The size of the ledger's file, with everything in it.
