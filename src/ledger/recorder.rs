@@ -101,11 +101,8 @@ impl Recorder {
         let writer = Writer::new(ledger, plan, start);
         let shared = Arc::clone(&buffer);
         let serve = move || {
-            let recorded = shared.serve(writer, patience);
-            if recorded.is_err() {
-                shared.refuse();
-            }
-            recorded
+            let _refusal = Refusal(&shared);
+            shared.serve(writer, patience)
         };
         let thread = Builder::new().name("ledger".to_owned()).spawn(serve).ok();
         if thread.is_none() {
@@ -242,6 +239,15 @@ impl Buffer {
     }
 }
 
+/// Makes the buffer refuse rows when the writer ends, also if it panics.
+struct Refusal<'a>(&'a Buffer);
+
+impl Drop for Refusal<'_> {
+    fn drop(&mut self) {
+        self.0.refuse();
+    }
+}
+
 impl Waiting {
     fn is_much(&self) -> bool {
         self.rows.len() >= BATCH || self.bytes >= WAITING_MAX
@@ -268,4 +274,26 @@ fn attempt(
 
 fn is_busy(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn judges_do_not_wait_for_a_writer_that_has_panicked() {
+        let buffer = Buffer::default();
+        lock(&buffer.waiting).bytes = WAITING_MAX;
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| {
+                let _refusal = Refusal(&buffer);
+                panic!("expected");
+            });
+            assert!(writer.join().is_err());
+        });
+        // Without this, the next line would wait for ever.
+        assert!(lock(&buffer.waiting).failed);
+        buffer.add(Row::new(&PickRecord::new(b"a", Verdict::Verified), false));
+        assert!(lock(&buffer.waiting).rows.is_empty());
+    }
 }
