@@ -35,6 +35,7 @@ use super::exclude;
 use super::filter::Filter;
 use super::name_filter::NameFilter;
 use super::outcome::CompletenessResult;
+use super::own_files;
 use super::pairing::{OriginalPath, Pairing};
 use super::sample::{BottomK, Ranker, SampleQuota};
 use super::settled::{ArrivalTimes, Since};
@@ -125,6 +126,8 @@ impl Lookup {
         let mut unlisted = Vec::new();
         let ours = [Some(plan.target.restore_to.as_path()), plan.target.backup.local()].into_iter().flatten();
         let ours = ours.filter_map(|path| std::fs::canonicalize(path).ok());
+        let own_files = plan.outputs.state.as_deref().and_then(|state| std::fs::canonicalize(state).ok());
+        let ours = ours.chain(own_files.iter().flat_map(|state| own_files::paths(state)));
         let ours: Vec<_> = ours.chain(platform::volatile_mounts()).collect();
         for (number, root, from) in pairing.numbered_roots() {
             let leave_out = ours.iter().filter_map(|path| relative_to(path, &root.folder)).collect();

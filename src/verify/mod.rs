@@ -43,6 +43,7 @@ mod nearby;
 mod observer;
 mod original;
 pub mod outcome;
+mod own_files;
 pub(crate) mod pairing;
 mod path_key;
 mod prepare;
@@ -90,6 +91,7 @@ use flow::Flow;
 use judge_context::JudgeContext;
 use naming::Naming;
 use outcome::Outcome;
+use own_files::OwnFiles;
 use pairing::Pairing;
 use prepare::Prepared;
 use sample::Ranker;
@@ -152,7 +154,8 @@ fn verify(
     let description = backup.description();
     observer.begins(plan, description);
     let run = Context { cancel: cancel.clone(), cold, threads: plan.engine.threads };
-    let pairing = Pairing::new(backup, &plan.target.sources, &plan.target.maps, cold, Some(&filter), cancel)?;
+    let pairing = Pairing::new(backup, &plan.target.sources, &plan.target.maps, cold, Some(&filter), cancel)?
+        .leaving_alone(OwnFiles::of(plan.outputs.state.as_deref()));
     let naming = memory.manifest.map(|manifest| Naming::find(backup, &pairing, manifest, cancel));
     let naming = naming.transpose()?.flatten();
     let lookup = (plan.claims.completeness.originals > 0 && !pairing.has_no_originals())

@@ -46,14 +46,14 @@ pub(super) fn find(pairing: &Pairing, path: &[u8]) -> (Sought, FoundOriginal) {
     }
     let mut first = None;
     for place in pairing.original_paths(path) {
-        match open(&place) {
+        match open(pairing, &place) {
             FoundOriginal::Gone => first = first.or(Some(place)),
             found => return (Sought { place: Some(place.display()), is_respelled: false }, found),
         }
     }
     if let Some(respelled) = pairing.normalised(path) {
         let place = respelled.original_path();
-        match open(&place) {
+        match open(pairing, &place) {
             FoundOriginal::Gone => {}
             found => return (Sought { place: Some(place.display()), is_respelled: true }, found),
         }
@@ -62,9 +62,12 @@ pub(super) fn find(pairing: &Pairing, path: &[u8]) -> (Sought, FoundOriginal) {
 }
 
 /// Checks the type before opening: a device or a pipe in the place of a file is never opened.
-fn open(place: &OriginalPath<'_>) -> FoundOriginal {
+fn open(pairing: &Pairing, place: &OriginalPath<'_>) -> FoundOriginal {
     let tree = &place.root.tree;
     let opened = tree.stat(place.path).and_then(|before| {
+        if pairing.leaves_alone(place, &before) {
+            return Err(io::Error::other("it belongs to bkverify itself and is in use"));
+        }
         let file = (before.kind == Kind::File).then(|| tree.open_file(place.path, true)).transpose()?;
         Ok((file, before))
     });

@@ -18,9 +18,10 @@ use crate::backup::{Backup, CatalogSink, Context, EntryBatch, Listing, Needs, es
 use crate::cancel::CancelToken;
 use crate::lock::{into_inner, lock};
 use crate::plan::Map;
-use crate::platform::{self, Cached, Kind, Tree};
+use crate::platform::{self, Cached, Kind, Stat, Tree};
 use crate::words;
 
+use super::own_files::OwnFiles;
 use super::spelling::{self, Speller};
 use super::{Error, Filter};
 
@@ -61,6 +62,7 @@ pub struct Pairing {
     speller: Speller,
     /// How many entries were compared with an original whose name has another Unicode spelling.
     respelled: AtomicU64,
+    own_files: OwnFiles,
 }
 
 /// A path at which an entry's original may be.
@@ -115,6 +117,7 @@ impl Pairing {
             unpaired: Vec::new(),
             speller: Speller::default(),
             respelled: AtomicU64::new(0),
+            own_files: OwnFiles::default(),
         };
         if sources.is_empty() && maps.is_empty() {
             return Ok(pairing);
@@ -227,6 +230,16 @@ impl Pairing {
             let path = self.speller.find(rule.root, &root.tree, below(path, &rule.from)?)?;
             Some(RespelledPath { root, path })
         })
+    }
+
+    /// The same, with the originals that must not be opened.
+    pub(super) fn leaving_alone(self, own_files: OwnFiles) -> Self {
+        Self { own_files, ..self }
+    }
+
+    /// Whether the original at this place must not be opened.
+    pub(super) fn leaves_alone(&self, place: &OriginalPath<'_>, stat: &Stat) -> bool {
+        self.own_files.hold(&place.display(), stat)
     }
 
     /// Counts an entry that was compared with an original whose name has another spelling.

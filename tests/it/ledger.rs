@@ -283,3 +283,35 @@ fn only_the_same_draw_is_gone_on_with() {
     let ran = world.verify("--sample 30 --state st --resume").exits(0);
     assert_eq!((ran.number("/sample/sessions"), ran.number("/counts/verified")), (2, 30));
 }
+
+#[test]
+fn a_ledger_among_the_originals_is_not_opened_as_one_and_the_run_is_recorded() {
+    let world = world();
+    let flags =
+        "--backup b --source s --restore-to r --cache use --sample all --assume-unchanged --state s/st";
+    world.run(&format!("{flags} --completeness 1000")).exits(0);
+    fs::create_dir(world.path("b/st")).unwrap();
+    let names = world.names("s/st");
+    assert!(names.contains(&"ledger.sqlite".to_owned()) && names.len() >= 2, "{names:?}");
+    for name in &names {
+        fs::copy(world.path("s/st").join(name), world.path("b/st").join(name)).unwrap();
+    }
+    // Another name for the same file.
+    #[cfg(unix)]
+    {
+        fs::write(world.path("b/link"), "x").unwrap();
+        std::os::unix::fs::symlink("st/ledger.sqlite", world.path("s/link")).unwrap();
+    }
+    world.run(&format!("{flags} --json report.json")).exits(0).err_is("");
+    let report: serde_json::Value = serde_json::from_str(&world.read("report.json")).unwrap();
+    let found = report["findings"].as_array().unwrap();
+    let reason = |path: &str| {
+        found.iter().find(|finding| finding["path"] == path).map(|found| found["reason"].as_str().unwrap())
+    };
+    let expected = "it belongs to bkverify itself and is in use";
+    for name in &names {
+        assert_eq!(reason(&format!("st/{name}")), Some(expected), "{name}: {report}");
+    }
+    assert!(!cfg!(unix) || reason("link") == Some(expected), "{report}");
+    world.run("ledger check --state s/st").exits(0).out_has("is whole: 2 runs");
+}
