@@ -8,13 +8,14 @@ use std::time::Instant;
 
 use crate::cancel::CancelToken;
 use crate::exit::ExitCode;
+use crate::output;
 use crate::plan::{Hook, Hooks, Plan};
 use crate::program::{Call, ProgramError, ProgramOutput};
 use crate::report::model::PlanPart;
 use crate::report::{Model, variables};
 use crate::words::{duration, printable};
 
-/// How many lines of a hook's output an error repeats.
+/// How many lines of the output of a hook that failed are printed.
 const LINES: usize = 10;
 
 /// Why a hook did not succeed.
@@ -70,7 +71,7 @@ fn run(
     let call = Call { command, shell, environment, leaves_others: true, ..Call::default() };
     let problem = match call.run(Instant::now() + hooks.time_limit, cancel) {
         Ok(output) if output.succeeded() => return Ok(()),
-        Ok(output) => said(&output),
+        Ok(output) => show(&output),
         Err(ProgramError::TimedOut(_)) => {
             format!("it did not end within {} and was ended", duration(hooks.time_limit))
         }
@@ -79,11 +80,18 @@ fn run(
     Err(Error { hook: name, problem, is_cancelled: cancel.is_cancelled() })
 }
 
-/// How it ended, and the last lines of what it printed.
-fn said(output: &ProgramOutput) -> String {
+/// Prints the last lines of what a hook printed, and returns how it ended. A shell that repeats its
+/// commands may print a secret, so its output is in no report, ledger or message.
+fn show(output: &ProgramOutput) -> String {
     let ending = output.ended();
-    let lines: Vec<&str> = output.stdout.lines().chain(output.stderr.lines()).map(str::trim).collect();
-    let lines: Vec<&str> = lines.into_iter().filter(|line| !line.is_empty()).collect();
+    let lines = output.stdout.lines().chain(output.stderr.lines()).map(str::trim);
+    let lines: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
     let last = &lines[lines.len().saturating_sub(LINES)..];
-    if last.is_empty() { ending } else { format!("{ending}. It said: {}", printable(&last.join(" | "))) }
+    if last.is_empty() {
+        return ending;
+    }
+    let shown: String = last.iter().map(|line| format!("{}\n", printable(line))).collect();
+    // Without standard error, nobody can be told.
+    let _ = output::show(shown.as_bytes(), true);
+    format!("{ending}; its output is on standard error")
 }

@@ -50,7 +50,7 @@
 //! | `history` | what is asked about earlier runs, and how the answers look | `backup`, `exit`, `plan`, `report`, `verify`, `words` |
 //! | `ledger` | what every run found and what is known of every file, in one SQLite file | `backup`, `exit`, `history`, `lock`, `plan`, `platform`, `report`, `verify`, `words` |
 //! | `notify` | tells people and programs how a run ended | `cancel`, `exit`, `plan`, `program`, `report`, `secret`, `words` |
-//! | `hooks` | programs that run before and after a run | `cancel`, `exit`, `plan`, `program`, `report`, `words` |
+//! | `hooks` | programs that run before and after a run | `cancel`, `exit`, `output`, `plan`, `program`, `report`, `words` |
 //! | `bench` | what a verification costs on these disks | `backup`, `cancel`, `exit`, `lock`, `output`, `plan`, `platform`, `threads`, `verify`, `words` |
 //! | `checklist` | the other steps before a migration, with one file per check | `backup`, `cancel`, `exit`, `facts`, `output`, `plan`, `platform`, `program`, `report`, `verify`, `words` |
 //! | `schedule` | what has a scheduler of the machine run a job, and tells whether it did | `exit`, `output` |

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::http_server::{Answer, HttpServer};
 use crate::notify_webhook::job;
 use crate::world::{RunResult, World};
 
@@ -43,11 +44,32 @@ fn the_first_hook_may_bring_the_backup_and_the_last_one_learns_the_result() {
 fn a_first_hook_that_fails_ends_the_run_and_the_last_one_runs_all_the_same() {
     let world = job(false, &format!("before = 'echo no such disk; exit 32'\n{RECORD}"));
     let ran = world.run("--job nightly --json report.json").exits(4);
-    ran.err_has("the hook \"before\" failed: it ended with exit code 32. It said: no such disk\n")
+    ran.err_has("the hook \"before\" failed: it ended with exit code 32; its output is on standard error\n")
+        .err_has("no such disk\n")
         .err_has("hint: run the command of before in the configuration by hand");
     assert!(world.read("after.txt").contains("BKVERIFY_EXIT_CODE=4\n"), "{}", world.read("after.txt"));
-    assert!(world.read("report.json").contains("no such disk"));
+    assert!(world.read("report.json").contains("the hook \\\"before\\\" failed"));
     assert_eq!(world.names("r"), [""; 0]);
+}
+
+#[test]
+fn what_a_failing_hook_prints_is_on_standard_error_and_in_no_report_ledger_or_message() {
+    let server = HttpServer::start(&[Answer::status("200 OK")]);
+    let notify = format!(
+        "before = 'set -x; : 5ecre7; exit 1'\n[jobs.nightly.notify]\nwhen = 'always'\n\
+         [[jobs.nightly.notify.webhook]]\nurl = '{}'\n",
+        server.url("/hook")
+    );
+    let world = job(false, &notify);
+    let ran = world.run("--job nightly --state state --json report.json --junit report.xml").exits(4);
+    let ran = ran.err_has("5ecre7");
+    let warned: Vec<_> = ran.err.lines().filter(|line| line.starts_with("bkverify: ")).collect();
+    assert!(!warned.is_empty() && warned.iter().all(|line| !line.contains("5ecre7")), "{ran}");
+    let told = &server.requests()[0].body;
+    let history = world.run("history --run 1 --state state --json -").exits(0).out;
+    for text in [&world.read("report.json"), &world.read("report.xml"), told, &history] {
+        assert!(text.contains("its output is on standard error") && !text.contains("5ecre7"), "{text}");
+    }
 }
 
 #[test]
@@ -78,7 +100,7 @@ fn a_last_hook_that_fails_is_a_warning() {
         let ran = job(fails, "after = 'echo busy >&2; exit 1'\n").run("--job nightly").exits(code);
         assert_eq!(
             ran.err,
-            "bkverify: warning: the hook \"after\" failed: it ended with exit code 1. It said: busy\n"
+            "busy\nbkverify: warning: the hook \"after\" failed: it ended with exit code 1; its output is on standard error\n"
         );
     }
 }
