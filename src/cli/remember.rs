@@ -143,7 +143,7 @@ impl Remembered {
             (Err(None), _) => {
                 Some("this run is not in the ledger: the system started no thread for it".to_owned())
             }
-            (Ok(()), Some(error)) => Some(format!("known hashes were not used: {}", in_full(&error))),
+            (Ok(()), Some(error)) => Some(format!("known hashes were not used: {}", error.on_one_line())),
             (Ok(()), None) => None,
         }
     }
@@ -224,14 +224,9 @@ fn no_lock(state: &Path, error: &std::io::Error) -> String {
 }
 
 fn nothing_recorded(error: &ledger::Error) -> String {
-    format!("this run is not recorded, and nothing is known from earlier ones: {}", in_full(error))
+    format!("this run is not recorded, and nothing is known from earlier ones: {}", error.on_one_line())
 }
 
 fn not_all_recorded(error: &ledger::Error) -> String {
-    format!("not all of this run is recorded: {}", in_full(error))
-}
-
-/// What is wrong and what to do next, on one line.
-fn in_full(error: &ledger::Error) -> String {
-    format!("{} ({})", error.in_full(), error.hint().replace('\n', "; "))
+    format!("not all of this run is recorded: {}", error.on_one_line())
 }

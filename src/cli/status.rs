@@ -65,8 +65,8 @@ pub fn run(arguments: &StatusArgs, environment: &Environment) -> Result<ExitCode
     let opened = Ledger::open_read_only(&state);
     let asked = opened
         .as_ref()
-        .map_err(problem)
-        .and_then(|ledger| jobs(arguments, config.as_ref(), ledger).map_err(|error| problem(&error)));
+        .map_err(ledger::Error::on_one_line)
+        .and_then(|ledger| jobs(arguments, config.as_ref(), ledger).map_err(|error| error.on_one_line()));
     let status = match asked {
         Ok(jobs) => Status::of(jobs, max_age, &clock),
         Err(problem) => Status::unknown(problem, max_age, &clock),
@@ -79,11 +79,6 @@ pub fn run(arguments: &StatusArgs, environment: &Environment) -> Result<ExitCode
         error::print(line(&status, &clock).as_bytes())?;
     }
     Ok(status.state.exit_code())
-}
-
-/// What is wrong with the ledger and what to do next, on one line.
-fn problem(error: &ledger::Error) -> String {
-    format!("{} ({})", error.in_full(), error.hint().replace('\n', "; "))
 }
 
 /// The jobs that are asked for, with what is known of them.

@@ -138,6 +138,11 @@ impl Error {
         }
     }
 
+    /// What is wrong and what to do next, on one line.
+    pub fn on_one_line(&self) -> String {
+        format!("{} ({})", self.in_full(), self.hint().replace('\n', "; "))
+    }
+
     /// The message with its cause, on one line.
     pub fn in_full(&self) -> String {
         match &self.source {
