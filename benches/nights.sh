@@ -34,7 +34,7 @@ cache = "use"
 
 [[jobs.nightly.notify.command]]
 when = "on-change"
-command = ["sh", "-c", "echo \"\$BKVERIFY_NIGHT \$BKVERIFY_RESULT\" >> $told"]
+run = ["sh", "-c", "echo \"\$BKVERIFY_NIGHT \$BKVERIFY_RESULT\" >> $told"]
 TOML
 
 # Changes, removes and adds EDITS files each, never the two that are to rot.

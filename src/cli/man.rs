@@ -226,6 +226,27 @@ fn examples(name: &str) -> &'static [Example] {
             "A step that a person did, which counts for two weeks:",
             &["bkverify checklist done migration-tool --note \"ran on sbs01, no errors\" --valid-for 14d"],
         )],
+        "bkverify-facts" => &[(
+            "Compare this machine's clock with that of another:",
+            &["ssh dc01 bkverify facts --json | bkverify checklist clock --against -"],
+        )],
+        "bkverify-generate-man" => &[("All pages, into a folder:", &["bkverify generate man --to man"])],
+        "bkverify-generate-completions" => {
+            &[("For bash:", &["bkverify generate completions bash > bkverify.bash"])]
+        }
+        "bkverify-generate-schema" => &[("The bench's report:", &["bkverify generate schema bench"])],
+        "bkverify-generate" => &[("All man pages, into a folder:", &["bkverify generate man --to man"])],
+        "bkverify-help" => &[
+            ("A page of the manual:", &["bkverify help sampling"]),
+            ("The help of a command:", &["bkverify help plan"]),
+        ],
+        name => examples_of_every_night(name),
+    }
+}
+
+/// Examples of the commands for what happens every night.
+fn examples_of_every_night(name: &str) -> &'static [Example] {
+    match name {
         "bkverify-notify" | "bkverify-notify-test" => {
             &[("Does everybody get the message?", &["bkverify notify test --job nightly"])]
         }
@@ -243,10 +264,6 @@ fn examples(name: &str) -> &'static [Example] {
         "bkverify-schedule-remove" => {
             &[("What would be removed?", &["bkverify schedule remove --job nightly --dry-run"])]
         }
-        "bkverify-facts" => &[(
-            "Compare this machine's clock with that of another:",
-            &["ssh dc01 bkverify facts --json | bkverify checklist clock --against -"],
-        )],
         "bkverify-history" => &[
             ("The last runs of a job:", &["bkverify history --job nightly --last 14"]),
             ("Every run that judged a file:", &["bkverify history /home/ann/letter.txt"]),
@@ -269,16 +286,6 @@ fn examples(name: &str) -> &'static [Example] {
         "bkverify-ledger-export" => &[
             ("Runs and files, as JSON Lines:", &["bkverify ledger export > ledger.jsonl"]),
             ("A table of files:", &["bkverify ledger export files --form csv --output files.csv"]),
-        ],
-        "bkverify-generate-man" => &[("All pages, into a folder:", &["bkverify generate man --to man"])],
-        "bkverify-generate-completions" => {
-            &[("For bash:", &["bkverify generate completions bash > bkverify.bash"])]
-        }
-        "bkverify-generate-schema" => &[("The bench's report:", &["bkverify generate schema bench"])],
-        "bkverify-generate" => &[("All man pages, into a folder:", &["bkverify generate man --to man"])],
-        "bkverify-help" => &[
-            ("A page of the manual:", &["bkverify help sampling"]),
-            ("The help of a command:", &["bkverify help plan"]),
         ],
         _ => &[],
     }

@@ -34,7 +34,7 @@ use crate::words;
 #[derive(Debug, Args)]
 pub struct ManifestArgs {
     /// Write to this file; - is standard output
-    #[arg(long, short, value_name = "FILE", value_parser = output_parser())]
+    #[arg(long, short, value_name = "FILE", value_parser = output_parser(), default_value = "-")]
     output: Output,
     /// A folder of originals; may be repeated [default: those of the job]
     #[arg(long, value_name = "DIR")]
@@ -81,7 +81,7 @@ pub struct ManifestArgs {
 }
 
 /// Hashes the originals and writes the manifest.
-pub fn run(arguments: ManifestArgs, environment: &Environment) -> Result<ExitCode, Error> {
+pub fn run(arguments: &ManifestArgs, environment: &Environment) -> Result<ExitCode, Error> {
     let output = located(&arguments.output, environment.base());
     let (quiet, force) = (arguments.quiet, arguments.force);
     let originals = resolve::originals(

@@ -171,7 +171,7 @@ fn the_tables_of_exit_codes_are_the_programs_own() {
     let mut with_a_table = Vec::new();
     for (name, document) in documents() {
         let command = match name {
-            "bench" | "checklist" => format!("bkverify-{name}"),
+            "bench" | "checklist" | "manifest" => format!("bkverify-{name}"),
             "history" => "bkverify-status".to_owned(),
             _ => "bkverify".to_owned(),
         };
@@ -183,5 +183,5 @@ fn the_tables_of_exit_codes_are_the_programs_own() {
             with_a_table.push(name);
         }
     }
-    assert_eq!(with_a_table, ["README", "nightly", "history", "bench", "checklist"]);
+    assert_eq!(with_a_table, ["README", "nightly", "history", "manifest", "bench", "checklist"]);
 }

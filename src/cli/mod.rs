@@ -99,7 +99,7 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, Error> {
         None => verify::run(arguments.verify, &environment),
         Some(Command::Plan(flags)) => plan::run(*flags, &environment),
         Some(Command::Init(init)) => init::run(&init, &environment),
-        Some(Command::Manifest(what)) => manifest::run(*what, &environment),
+        Some(Command::Manifest(what)) => manifest::run(&what, &environment),
         Some(Command::Bench(what)) => bench::run(&what, &environment),
         Some(Command::Checklist(what)) => checklist::run(&what, &environment),
         Some(Command::Schedule(what)) => schedule::run(&what, &environment),

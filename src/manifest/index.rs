@@ -37,6 +37,7 @@ impl Index {
         // deleted when it is closed. So no other process can reach it. This process wrote all of it
         // before, gives up its only handle here, and maps it for reading only.
         let records = unsafe { Mmap::map(&file) }?;
+        drop(file);
         let is_whole = records.len() as u64 == count * RECORD as u64;
         if is_whole {
             Ok(Self { records: Some(records), count })

@@ -124,25 +124,23 @@ fn shorten(line: &str) -> String {
 
 /// What was found, in a few words.
 fn finding(model: &Model) -> String {
-    let counts = &model.counts;
-    let compared = counts.comparable + counts.outside_bad();
+    let compared = model.total(|counts| counts.comparable + counts.outside_bad());
+    let (bad, corrupt) = (model.total(|counts| counts.bad), model.total(|counts| counts.original_corrupt));
     let missing = model.completeness.as_ref().filter(|found| found.asked_for);
     let missing = missing.map_or(0, |found| found.missing.len() as u64);
     let are = |number: u64| if number == 1 { "is" } else { "are" };
     if let Some(error) = &model.error {
         error.message.clone()
-    } else if counts.bad > 0 {
-        let of = counted(compared, "file");
-        format!("{} of {of} {} bad", words::count(counts.bad), are(counts.bad))
-    } else if counts.original_corrupt > 0 {
-        let corrupt = counts.original_corrupt;
+    } else if bad > 0 {
+        format!("{} of {} {} bad", words::count(bad), counted(compared, "file"), are(bad))
+    } else if corrupt > 0 {
         format!("{} {} corrupt, the backup is good", counted(corrupt, "original"), are(corrupt))
     } else if missing > 0 {
         format!("{} {} missing from the backup", counted(missing, "original"), are(missing))
     } else if !model.damage.is_empty() {
         format!("{} of the backup cannot be listed", counted(model.damage.len() as u64, "part"))
     } else if model.exit_code == ExitCode::Pass {
-        format!("{} verified", counted(counts.comparable_verified, "file"))
+        format!("{} verified", counted(model.total(|counts| counts.comparable_verified), "file"))
     } else {
         let sentence = incomplete(model).unwrap_or_else(|| model.headline.clone());
         sentence.trim_end_matches('.').to_owned()
@@ -156,7 +154,7 @@ fn advice(model: &Model) -> Vec<String> {
     if model.error.is_some() {
         advice.push(format!("See what a run would do: bkverify plan{job}"));
     }
-    if model.counts.bad > 0 {
+    if model.total(|counts| counts.bad) > 0 {
         let again = terminal::redraw(model);
         advice.push(format!(
             "Restore the same files again and keep the bad copies: bkverify{job} {again} --keep failures"
@@ -166,7 +164,7 @@ fn advice(model: &Model) -> Vec<String> {
                 .to_owned(),
         );
     }
-    if model.counts.original_corrupt > 0 {
+    if model.total(|counts| counts.original_corrupt) > 0 {
         advice.push(
             "Restore the corrupt originals from the backup, and check the disk that they are on.".to_owned(),
         );
@@ -241,7 +239,6 @@ fn short_text(model: &Model, advice: &[String]) -> String {
 }
 
 fn notice(model: &Model, machine: &str, subject: &str, advice: &[String], report: Option<&str>) -> String {
-    let counts = &model.counts;
     let completeness = model.completeness.as_ref();
     let alarms = model.findings.iter().filter(|finding| finding.verdict.is_alarm());
     let findings: Vec<_> = alarms
@@ -267,17 +264,17 @@ fn notice(model: &Model, machine: &str, subject: &str, advice: &[String], report
         "seconds": model.effort.total_seconds,
         "backup": { "place": model.backup.place, "format": model.backup.format, "taken": model.backup.taken },
         "counts": {
-            "drawn": counts.drawn,
-            "comparable": counts.comparable,
-            "verified": counts.verified,
-            "bad": counts.bad,
-            "original_corrupt": counts.original_corrupt,
-            "undecided": counts.undecided,
+            "drawn": model.total(|counts| counts.drawn),
+            "comparable": model.total(|counts| counts.comparable),
+            "verified": model.total(|counts| counts.verified),
+            "bad": model.total(|counts| counts.bad),
+            "original_corrupt": model.total(|counts| counts.original_corrupt),
+            "undecided": model.total(|counts| counts.undecided),
             "missing": completeness.map_or(0, |found| found.missing.len()),
             "unlisted_parts": model.damage.len(),
         },
         "findings": findings,
-        "findings_total": counts.bad + counts.original_corrupt,
+        "findings_total": model.total(|counts| counts.bad + counts.original_corrupt),
         "next": advice,
         "report": report,
     }))

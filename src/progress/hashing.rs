@@ -36,7 +36,7 @@ impl HashingProgress {
         let Some(bar) = &self.bar else { return };
         let files = self.files.fetch_add(1, Ordering::Relaxed) + 1;
         let bytes = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        if files % EVERY == 0 {
+        if files.is_multiple_of(EVERY) {
             bar.set_message(format!("{} ({}) hashed", words::counted(files, "file"), words::bytes(bytes)));
         }
     }

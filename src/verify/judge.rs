@@ -82,8 +82,9 @@ impl<'a> Judge<'a> {
         let standing = state.map(|state| standing(state, &recorded));
         let by_times = standing.is_some_and(Standing::is_comparable);
         let mut known = self.known(entry, state.zip(standing), &recorded, by_times);
-        let speaks = known.is_some_and(|known| known.speaks);
-        record.comparable = by_times || speaks;
+        let by_known =
+            known.is_some_and(|known| known.makes_comparable(matches!(found, FoundOriginal::Absent)));
+        record.comparable = by_times || by_known;
         record.original_size = state.map(|state| state.size);
         record.original_mtime = state.map(|state| state.mtime);
         // The entry is the original itself: a hard link, a link into the backup, or an overlay over
@@ -106,10 +107,13 @@ impl<'a> Judge<'a> {
             return Ok(None);
         }
         // An original that cannot be read to its end is unreadable, whatever its copy holds.
-        record.comparable &= speaks || original != Original::Unreadable;
+        record.comparable &= by_known || original != Original::Unreadable;
         let evidence = known.zip(record.hashes).map(|(known, hashes)| known.evidence(hashes.restored));
+        // Beside the statement, what was once found good can still be found bad. It stays undecided
+        // otherwise.
+        let evidence = evidence.filter(|evidence| record.comparable || !evidence.fits_copy);
         record.verdict = judge_with(given, &original, &recorded, evidence);
-        record.known = known.map(|known| known.used(speaks && !by_times));
+        record.known = known.map(|known| known.used(by_known && !by_times));
         let is_open = !matches!(original, Original::Read { steady: false, .. } | Original::Unreadable);
         record.pending = state.filter(|_| is_open).and_then(|state| self.pending(&record, state));
         if record.verdict != Verdict::Verified {

@@ -72,6 +72,18 @@ impl Known {
         }
     }
 
+    /// Whether it makes a pick comparable that times leave undecided, and so brings it into the
+    /// statement.
+    ///
+    /// A manifest lists files whatever their copies hold. A ledger does not: it knows the hashes of
+    /// those files alone whose copies were found good. Among files that were modified since, the
+    /// good ones would be counted and the bad ones would not, and the statement would be false. So
+    /// a ledger brings a pick into the statement only if there are no originals at all. Then the
+    /// statement is about the files that earlier runs found good, and says so.
+    pub fn makes_comparable(&self, no_originals: bool) -> bool {
+        self.speaks && (self.by == KnownBy::Manifest || no_originals)
+    }
+
     /// What it says, once the copy was read. `fits_copy` is about its hash.
     pub fn evidence(&self, restored: Hash) -> Evidence {
         Evidence { speaks: self.speaks, fits_copy: self.hash == restored, outlived: self.outlived }

@@ -122,7 +122,7 @@ fn nothing_is_written_into_a_backup() {
 fn a_file_that_cannot_be_read_is_named_and_the_exit_code_says_so() {
     use std::os::unix::fs::PermissionsExt;
     let there = World::new().originals(&tree()).without_root_rights();
-    fs::set_permissions(there.path("s/one-byte"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(there.path("s/one-byte"), fs::Permissions::from_mode(0o000)).unwrap();
     let out = there.run("manifest --source s --output m").exits(3);
     out.err_has("not in the manifest: ").err_has("one-byte: ");
     assert_eq!(there.read("m").lines().count(), 11);

@@ -105,6 +105,7 @@ fn every_flag_that_a_document_names_exists() {
         "history",
         "ledger export",
         "ledger prune",
+        "manifest",
         "init",
         "notify test",
         "status",
@@ -122,8 +123,10 @@ fn every_flag_that_a_document_names_exists() {
     // Flags of other programs.
     let foreign =
         ["--release", "--locked", "--path", "--read-data-subset", "--now", "--state", "--lib", "--test"];
-    let foreign =
-        foreign.into_iter().chain(["--nocapture", "--substitute", "--warning"]).collect::<HashSet<_>>();
+    let foreign = foreign
+        .into_iter()
+        .chain(["--nocapture", "--substitute", "--warning", "--tag", "--binary", "--zero"])
+        .collect::<HashSet<_>>();
     for (path, text) in documents() {
         for flag in flags(text).filter(|flag| !foreign.contains(flag)) {
             assert!(known.contains(flag), "{} names {flag}, the program does not know it", path.display());
