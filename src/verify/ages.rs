@@ -5,15 +5,18 @@
 //! take longer than listing them. So it is read once, front to back, into a table of 6 bytes a
 //! file and 4 MiB:
 //!
-//! - Of the key of a path ([`PathKey`]) and the seed, 52 bits are made. The upper 20 choose one of
-//!   2^20 buckets. The lower 32 are the fingerprint that is kept.
+//! - The upper 20 bits of the key of a path ([`PathKey`]) choose one of 2^20 buckets. A fingerprint
+//!   of 32 bits, made of the whole key and the seed, is kept in it.
 //! - Of the number of the run, its place among the runs is kept: 1 for the oldest run that judged
 //!   any of the files last. Files that were last judged by one of the newest runs beyond the first
 //!   65,535 all count as judged by the same run.
 //!
+//! A ledger gives its files in the order of their keys, so the table is filled front to back. It
+//! works in any order.
+//!
 //! Two paths can have the same 52 bits. Among ten million remembered files this happens for about
 //! two of a billion lookups. Such a file is then taken for one that was judged at another time, and
-//! it may have to wait. The seed is in these bits so that another run does not repeat it.
+//! it may have to wait. The seed is in the fingerprint so that another run does not repeat it.
 
 use std::collections::HashSet;
 
@@ -33,19 +36,25 @@ pub struct Ages {
     salt: [u64; 2],
     /// Where each bucket begins, and the end of the last.
     starts: Box<[u32]>,
-    fingerprints: Box<[u32]>,
-    ages: Box<[Age]>,
+    slots: Box<[Slot]>,
+}
+
+/// A fingerprint in two halves, and the age: 6 bytes, side by side so that a lookup reads one place
+/// of the memory.
+type Slot = [u16; 3];
+
+/// Where a file is looked up.
+#[derive(Debug, Clone, Copy)]
+struct Sought {
+    from: usize,
+    to: usize,
+    fingerprint: [u16; 2],
 }
 
 impl Ages {
     /// A table in which no file was judged.
     pub fn none() -> Self {
-        Self {
-            salt: [0; 2],
-            starts: vec![0; BUCKETS + 1].into(),
-            fingerprints: Box::default(),
-            ages: Box::default(),
-        }
+        Self { salt: [0; 2], starts: vec![0; BUCKETS + 1].into(), slots: Box::default() }
     }
 
     /// Reads everything that is remembered, twice: to count, and to fill.
@@ -73,8 +82,7 @@ impl Ages {
             starts[bucket + 1] += starts[bucket];
         }
 
-        let mut fingerprints = vec![0_u32; total as usize];
-        let mut ages: Vec<Age> = vec![0; total as usize];
+        let mut slots: Vec<Slot> = vec![[0; 3]; total as usize];
         // Each bucket is filled from its end, so that afterwards its end has become its beginning. If
         // the store has changed in between, an entry may be lost, and its file then counts as never
         // judged.
@@ -82,68 +90,116 @@ impl Ages {
             let (bucket, fingerprint) = place(salt, key);
             if let Some(at) = starts[bucket + 1].checked_sub(1) {
                 starts[bucket + 1] = at;
-                fingerprints[at as usize] = fingerprint;
-                ages[at as usize] = runs.age(run);
+                let [upper, lower] = fingerprint;
+                slots[at as usize] = [upper, lower, runs.age(run)];
             }
         })?;
         starts.rotate_left(1);
         starts[BUCKETS] = total;
-        Ok(Self { salt, starts: starts.into(), fingerprints: fingerprints.into(), ages: ages.into() })
+        Ok(Self { salt, starts: starts.into(), slots: slots.into() })
     }
 
     /// How long ago the file at this path was last judged.
     pub fn of_path(&self, path: &[u8]) -> Age {
-        if self.ages.is_empty() { 0 } else { self.of(PathKey::of(path)) }
+        if self.slots.is_empty() { 0 } else { self.of(PathKey::of(path)) }
     }
 
     /// How long ago the file with this key was last judged.
     pub fn of(&self, key: PathKey) -> Age {
-        if self.ages.is_empty() {
-            return 0;
-        }
+        self.find(self.sought(key))
+    }
+
+    /// How long ago each of the files at these paths was last judged.
+    ///
+    /// Every lookup waits for two places of the memory. Each step is a loop of its own, in which
+    /// the processor waits for many of them at once.
+    pub fn of_all<'a>(&self, paths: impl Iterator<Item = &'a [u8]>) -> Vec<Age> {
+        let keys: Vec<PathKey> = paths.map(PathKey::of).collect();
+        let sought: Vec<Sought> = keys.into_iter().map(|key| self.sought(key)).collect();
+        let touch = |at: usize| self.slots.get(at).map_or(0, |slot| slot[0]);
+        let touched =
+            sought.iter().fold(0, |sum, sought| sum ^ touch(sought.from) ^ touch(sought.to.max(1) - 1));
+        std::hint::black_box(touched);
+        sought.into_iter().map(|sought| self.find(sought)).collect()
+    }
+
+    fn sought(&self, key: PathKey) -> Sought {
         let (bucket, fingerprint) = place(self.salt, key);
-        let from = self.starts[bucket] as usize;
-        let bucket = self.fingerprints.get(from..self.starts[bucket + 1] as usize).unwrap_or_default();
-        let found = bucket.iter().position(|&other| other == fingerprint);
-        found.map_or(0, |at| self.ages[from + at])
+        Sought { from: self.starts[bucket] as usize, to: self.starts[bucket + 1] as usize, fingerprint }
+    }
+
+    fn find(&self, Sought { from, to, fingerprint: [upper, lower] }: Sought) -> Age {
+        let slots = self.slots.get(from..to).unwrap_or_default();
+        slots.iter().find(|slot| slot[0] == upper && slot[1] == lower).map_or(0, |slot| slot[2])
+    }
+
+    /// Whether nothing is remembered.
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
     }
 }
 
-/// The bucket and the fingerprint of a key: it is multiplied in two salted halves, and the two
-/// halves of the product are joined, so that all bits of the key and the salt decide about each.
-#[expect(clippy::cast_possible_truncation, reason = "the lower 32 bits are wanted")]
-fn place(salt: [u64; 2], key: PathKey) -> (usize, u32) {
+/// The bucket and the fingerprint of a key. For the fingerprint, the two salted halves of the key
+/// are multiplied, so that all bits of the key and the salt decide about each of its bits.
+#[expect(clippy::cast_possible_truncation, reason = "parts of the numbers are wanted")]
+fn place(salt: [u64; 2], key: PathKey) -> (usize, [u16; 2]) {
     let [upper, lower] = key.halves();
+    let bucket = (upper >> (64 - BUCKET_BITS)) as usize;
     let [upper, lower] = PathKey(u128::from(upper ^ salt[0]) * u128::from(lower ^ salt[1])).halves();
     let mixed = upper ^ lower;
-    ((mixed >> (64 - BUCKET_BITS)) as usize, (mixed >> (32 - BUCKET_BITS)) as u32)
+    (bucket, [(mixed >> 48) as u16, (mixed >> 32) as u16])
 }
 
 /// The runs that judged a file last.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Runs {
     noted: HashSet<RunNumber>,
     sorted: Vec<RunNumber>,
-    /// The run that was noted last. Stores often give the files of a run one after the other.
-    last: Option<RunNumber>,
+    /// Runs that were met lately and their ages, by the lower bits of their numbers. Nearly all
+    /// files are found here, without a search.
+    recent: Box<[(RunNumber, Age)]>,
+}
+
+const RECENT: usize = 1 << 10;
+
+impl Default for Runs {
+    fn default() -> Self {
+        Self { noted: HashSet::new(), sorted: Vec::new(), recent: vec![(0, 0); RECENT].into() }
+    }
 }
 
 impl Runs {
+    /// The place in `recent` that is this run's.
+    #[expect(clippy::cast_possible_truncation, reason = "the lower bits are wanted")]
+    fn recent(&mut self, run: RunNumber) -> &mut (RunNumber, Age) {
+        &mut self.recent[run as usize % RECENT]
+    }
+
+    /// Notes a run. An age of 1 in `recent` says that it was noted.
     fn note(&mut self, run: RunNumber) {
-        if self.last != Some(run) {
-            self.last = Some(run);
+        let recent = self.recent(run);
+        if *recent != (run, 1) {
+            *recent = (run, 1);
             self.noted.insert(run);
         }
     }
 
+    /// Ends the noting. From now on, `recent` has ages.
     fn sort(&mut self) {
         self.sorted = std::mem::take(&mut self.noted).into_iter().collect();
         self.sorted.sort_unstable();
+        self.recent.fill((0, 0));
     }
 
-    fn age(&self, run: RunNumber) -> Age {
+    fn age(&mut self, run: RunNumber) -> Age {
+        let recent = *self.recent(run);
+        if recent.0 == run && recent.1 > 0 {
+            return recent.1;
+        }
         let older = self.sorted.partition_point(|&other| other < run);
-        Age::try_from(older + 1).unwrap_or(Age::MAX)
+        let age = Age::try_from(older + 1).unwrap_or(Age::MAX);
+        *self.recent(run) = (run, age);
+        age
     }
 }
 
@@ -192,12 +248,13 @@ mod tests {
 
     #[test]
     fn paths_that_are_taken_for_one_another_are_not_in_another_run() {
-        let (salt, other) = ([1, 2], [3, 4]);
+        // Of so many keys, some share the upper half of their fingerprints under one salt.
         let keys: Vec<_> = (0..1 << 16).map(key).collect();
-        let bucket = |salt, key| place(salt, key).0;
-        let same = |salt, one: usize| bucket(salt, keys[one]) == bucket(salt, keys[one + 1]);
-        let all: Vec<_> = (0..keys.len() - 1).filter(|&one| same(salt, one)).collect();
-        assert!(all.iter().all(|&one| !same(other, one)), "{all:?}");
+        let half = |salt, key| place(salt, key).1[0];
+        let same = |salt, at: usize| half(salt, keys[at]) == half(salt, keys[at + 1]);
+        let all: Vec<_> = (0..keys.len() - 1).filter(|&at| same([1, 2], at)).collect();
+        let again = all.iter().filter(|&&at| same([3, 4], at)).count();
+        assert_eq!(again, 0, "of {}", all.len());
     }
 
     /// A store that another program writes to between the two readings.

@@ -41,11 +41,13 @@
 
 use std::ops::ControlFlow;
 
+use rayon::ThreadPool;
+
 use crate::backup::EntryBatch;
+use crate::threads;
 
 use super::ages::{Age, Ages};
-use super::draw::{Counter, Draw, Drawn, DrawnBeside, Request, SharedBottom};
-use super::memory::PathKey;
+use super::draw::{Added, Batch, Counter, Draw, Drawn, DrawnBeside, Request, SharedBottom};
 use super::sample::{BottomK, Rank, SampleQuota};
 
 const NOTHING_REMEMBERED: &str = "strategy coverage: nothing is remembered of earlier runs, so all files count as never judged, and the \
@@ -57,6 +59,8 @@ pub struct CoverageDraw {
     random: SharedBottom,
     oldest: SharedBottom,
     ages: Ages,
+    /// One thread that looks files up, if there is anything to look up.
+    pool: Option<ThreadPool>,
 }
 
 impl CoverageDraw {
@@ -73,32 +77,82 @@ impl CoverageDraw {
         let half = SampleQuota::new(request.size, request.confidence).half();
         let shared = |quota| SharedBottom::new(BottomK::new(quota));
         let (random, oldest) = (shared(half), shared(half.beside()));
-        (Self { random, oldest, ages }, note.into_iter().collect())
+        let pool = if ages.is_empty() { None } else { threads::pool(1, "ages") };
+        (Self { random, oldest, ages, pool }, note.into_iter().collect())
     }
 }
+
+/// The largest number of a file that was never judged.
+const LAST_NEVER: u128 = u128::MAX >> 16;
 
 /// The number by which files are ordered in the half that goes by age.
 fn order(age: Age, rank: Rank) -> u128 {
     u128::from(age) << 112 | rank.order >> 16
 }
 
-impl Draw for CoverageDraw {
-    fn take(&self, entries: &EntryBatch, population: &dyn Counter) -> ControlFlow<()> {
-        let (mut random, mut oldest) = (self.random.batch(), self.oldest.batch());
+impl CoverageDraw {
+    /// Looks up only the files that would be drawn if they were never judged. Those are few as
+    /// long as there are enough files that were never judged.
+    fn take_few<'e>(
+        &self,
+        entries: &'e EntryBatch,
+        population: &dyn Counter,
+        (random, oldest): (&mut Batch<'e>, &mut Batch<'e>),
+    ) -> ControlFlow<(), Added> {
         let mut sought = Vec::new();
         let added = population.count_batch(entries, &mut |entry, rank| {
             random.see(rank.order, entry);
-            // A file that would be too late even if it was never judged is not looked up.
             if oldest.may_take(order(0, rank)) {
-                sought.push((PathKey::of(entry.path), rank, entry));
+                sought.push((rank, entry));
             } else {
                 oldest.see(order(0, rank), entry);
             }
         })?;
-        // In a loop of its own, so that the processor looks up several at once.
-        for (key, rank, entry) in sought {
-            oldest.see(order(self.ages.of(key), rank), entry);
+        for (rank, entry) in sought {
+            oldest.see(order(self.ages.of_path(entry.path), rank), entry);
         }
+        ControlFlow::Continue(added)
+    }
+
+    /// Looks all files up on another thread, while this one counts and ranks them.
+    fn take_all<'e>(
+        &self,
+        entries: &'e EntryBatch,
+        population: &dyn Counter,
+        (random, oldest): (&mut Batch<'e>, &mut Batch<'e>),
+        pool: &ThreadPool,
+    ) -> ControlFlow<(), Added> {
+        let (mut ages, mut ranked) = (Vec::new(), Vec::new());
+        let added = pool.in_place_scope(|scope| {
+            scope.spawn(|_| ages = self.ages.of_all(entries.iter().map(|entry| entry.path)));
+            population.count_batch(entries, &mut |entry, rank| {
+                random.see(rank.order, entry);
+                ranked.push((entry.path, rank));
+            })
+        })?;
+        // The population holds a part of the entries, in the same order.
+        let mut ranked = ranked.into_iter().peekable();
+        for (entry, age) in entries.iter().zip(ages) {
+            if let Some((_, rank)) = ranked.next_if(|&(path, _)| std::ptr::eq(path, entry.path)) {
+                oldest.see(order(age, rank), entry);
+            }
+        }
+        ControlFlow::Continue(added)
+    }
+}
+
+impl Draw for CoverageDraw {
+    fn take(&self, entries: &EntryBatch, population: &dyn Counter) -> ControlFlow<()> {
+        let (mut random, mut oldest) = (self.random.batch(), self.oldest.batch());
+        let batches = (&mut random, &mut oldest);
+        // A listing by several threads keeps the processor busy as it is.
+        let is_alone = rayon::current_thread_index().is_none();
+        let added = match &self.pool {
+            Some(pool) if is_alone && batches.1.may_take(LAST_NEVER) => {
+                self.take_all(entries, population, batches, pool)?
+            }
+            _ => self.take_few(entries, population, batches)?,
+        };
         self.random.add(added, &random);
         self.oldest.add(added, &oldest);
         ControlFlow::Continue(())

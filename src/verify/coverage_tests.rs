@@ -9,7 +9,7 @@ use super::*;
 use crate::backup::Entry;
 use crate::plan::SampleSize;
 use crate::verify::draw::Everything;
-use crate::verify::memory::{LastJudged, RunNumber};
+use crate::verify::memory::{LastJudged, PathKey, RunNumber};
 use crate::verify::sample::Ranker;
 
 /// What earlier runs remember, in memory.
