@@ -163,6 +163,13 @@ fn refuse_foreign(path: &Path) -> Result<(), Error> {
     const MAGIC: &[u8; 16] = b"SQLite format 3\0";
     const APPLICATION_AT: usize = 68;
     let mut head = [0; 100];
+    // Asked before it is opened: a pipe would never answer, and through a link to a file of somebody
+    // else, that file would become a ledger.
+    let found = std::fs::symlink_metadata(path).map_err(|error| Error::system(path, error))?;
+    if !found.is_file() || platform::hard_links(&found) > 1 {
+        let problem = "it is not a regular file with one name: a link or a pipe is not followed";
+        return Err(Error::system(path, io::Error::new(io::ErrorKind::InvalidInput, problem)));
+    }
     let read = File::open(path).and_then(|mut file| {
         if !file.metadata()?.is_file() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));

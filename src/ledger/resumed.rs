@@ -49,7 +49,7 @@ fn find(connection: &Connection, plan: &Plan, lock: Option<&str>) -> rusqlite::R
         found.add(connection, session)?;
     }
     let population = population(connection, &sessions)?;
-    let resumed = Resumed::new(sessions.len() as u64, found.tally, found.judged, population);
+    let resumed = Resumed::new(sessions.len() as u64, found.tally, found.judged, found.versions, population);
     Ok(resumed.map(|resumed| Resumable { run: last, seed, resumed }))
 }
 
@@ -104,6 +104,7 @@ fn sessions(connection: &Connection, last: RunNumber) -> rusqlite::Result<Vec<Ru
 struct Found {
     tally: PickTally,
     judged: Vec<PathKey>,
+    versions: u128,
     alarms: u64,
     undecided: u64,
 }
@@ -123,6 +124,11 @@ impl Found {
         let sql = "SELECT max(newest), sum(pending) FROM picks WHERE run = ?";
         let (newest, pending): (Option<i64>, Option<i64>) =
             connection.query_row(sql, [session.cast_signed()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let mut statement = connection.prepare("SELECT versions FROM picks WHERE run = ?")?;
+        let mut rows = statement.query([session.cast_signed()])?;
+        while let Some(row) = rows.next()? {
+            self.versions = self.versions.wrapping_add(u128::from_be_bytes(row.get(0)?));
+        }
         self.tally.newest = self.tally.newest.max(newest.map(times::from_nanos));
         self.tally.pending_seen += pending.map_or(0, i64::cast_unsigned);
         Ok(())

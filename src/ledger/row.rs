@@ -3,6 +3,7 @@
 use crate::verify::PickRecord;
 use crate::verify::hash::Hash;
 use crate::verify::memory::PathKey;
+use crate::verify::memory::version_number;
 use crate::verify::verdict::Verdict;
 
 use super::times;
@@ -18,6 +19,8 @@ pub(super) struct Row {
     pub(super) mtime: Option<i64>,
     /// The recorded modification time, if the original confirms it.
     pub(super) confirmed: Option<i64>,
+    /// The number of the version that was judged.
+    pub(super) version: u128,
     /// Whether it may turn out to be comparable.
     pub(super) pending: bool,
     /// The hash of both sides, if they were found equal.
@@ -37,6 +40,7 @@ impl Row {
             size: pick.restored_size.or(pick.recorded_size),
             mtime: pick.recorded_mtime.and_then(times::to_nanos),
             confirmed: pick.confirmed_mtime.and_then(times::to_nanos),
+            version: version_number(&pick.path, pick.recorded_size, pick.recorded_mtime),
             pending: pick.pending.is_some(),
             hash: pick.hashes.filter(|_| verified).map(|hashes| hashes.restored),
             record: keep_record.then(|| Box::new(pick.clone())),

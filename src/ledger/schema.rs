@@ -23,8 +23,9 @@
 //!   `size` are empty if none ever was. `algorithm` counts
 //!   [`Algorithm::ALL`](crate::plan::Algorithm::ALL).
 //! - `picks`: which files a run judged. Each row has up to 32,768 of them
-//!   ([`picks`](super::picks) reads them), how many of them may turn out to be comparable, and
-//!   their newest modification time that an original confirms.
+//!   ([`picks`](super::picks) reads them), how many of them may turn out to be comparable,
+//!   their newest modification time that an original confirms, and the sum of the numbers of the
+//!   versions that were judged.
 //! - `findings`: the whole record of each pick that is not verified, or that may turn out to be
 //!   comparable, as JSON compressed with zstd; for each run up to 10,000 alarms, 10,000 undecided
 //!   picks and 100,000 that may turn out to be comparable.
@@ -96,6 +97,7 @@ CREATE TABLE picks (
     run INTEGER NOT NULL,
     newest INTEGER,
     pending INTEGER NOT NULL,
+    versions BLOB NOT NULL,
     picks BLOB NOT NULL
 ) STRICT;
 CREATE INDEX picks_by_run ON picks (run);

@@ -175,15 +175,16 @@ impl Batch {
 
     /// The list of what the run judged.
     fn picks(&self, connection: &Connection, rows: &[(PathKey, &Row)]) -> rusqlite::Result<()> {
-        let mut insert =
-            connection.prepare("INSERT INTO picks (run, newest, pending, picks) VALUES (?, ?, ?, ?)")?;
+        let mut insert = connection
+            .prepare("INSERT INTO picks (run, newest, pending, versions, picks) VALUES (?, ?, ?, ?, ?)")?;
         for part in rows.chunks(ROW_MAX) {
             let picks =
                 part.iter().map(|&(key, row)| Pick { key, verdict: row.verdict, comparable: row.comparable });
             let newest = part.iter().filter_map(|(_, row)| row.confirmed).max();
+            let versions = part.iter().map(|(_, row)| row.version).fold(0, u128::wrapping_add);
             let pending = part.iter().filter(|(_, row)| row.pending).count() as u64;
             let (run, picks) = (self.run.cast_signed(), picks::encode(picks));
-            insert.execute(params![run, newest, pending.cast_signed(), picks])?;
+            insert.execute(params![run, newest, pending.cast_signed(), versions.to_be_bytes(), picks])?;
         }
         Ok(())
     }

@@ -81,7 +81,7 @@ pub use private::{
     make_private_dir, open_dir_no_follow, open_file_no_follow, remove_file_even_read_only,
 };
 pub use same_blocks::{may_share, sharing};
-pub use user::{is_administrator, is_mine, user_name};
+pub use user::{hard_links, is_administrator, is_mine, user_name};
 
 #[cfg(target_os = "linux")]
 pub use volatile::volatile_mounts;

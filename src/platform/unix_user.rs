@@ -18,6 +18,11 @@ pub fn is_administrator() -> bool {
     rustix::process::geteuid().is_root()
 }
 
+/// How many names a file has.
+pub fn hard_links(found: &std::fs::Metadata) -> u64 {
+    found.nlink()
+}
+
 /// Whether what is at this path belongs to this user. What cannot be looked at counts as such.
 pub fn is_mine(path: &Path) -> bool {
     let own = rustix::process::geteuid().as_raw();

@@ -94,7 +94,7 @@ impl ByteBound {
             return format!("All files {which} that are not empty were compared: of their {all}, {found}.");
         }
         format!(
-            "With {} confidence, of the bytes in files {which}, at most {} are in bad files (about {bad} of up to {all}).",
+            "With {} confidence, of the bytes that the backup holds of files {which}, at most {} are in bad files (about {bad} of up to {all}).",
             words::percent(self.confidence),
             words::percent_at_most(self.at_most_bad, self.domain_at_most),
         )
@@ -194,7 +194,7 @@ mod tests {
         assert_eq!(found.domain_at_most, 200 << 30);
         assert_eq!(
             found.sentence("whose originals have not been modified since the backup"),
-            "With 95% confidence, of the bytes in files whose originals have not been modified since the backup, at most \
+            "With 95% confidence, of the bytes that the backup holds of files whose originals have not been modified since the backup, at most \
              0.6% are in bad files (about 1.19 GiB of up to 200 GiB)."
         );
         assert!(found.rules_out(0.006) && !found.rules_out(0.0059));

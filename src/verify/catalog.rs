@@ -17,6 +17,7 @@ use super::memory::Resumed;
 use super::observer::Observer;
 use super::outcome::Population;
 use super::pairing::Pairing;
+use super::path_key::version_number;
 use super::sample::{Rank, Ranker};
 use super::schedule::Schedule;
 
@@ -309,18 +310,20 @@ impl CatalogSink for FeedSink<'_> {
 pub struct CountSink<'a> {
     population_filter: &'a PopulationFilter<'a>,
     resumed: Option<&'a Resumed>,
-    resumed_files: AtomicU64,
+    /// The files that earlier sessions judged: how many, and the sum of their versions.
+    found: Mutex<(u64, u128)>,
 }
 
 impl<'a> CountSink<'a> {
     /// A sink that has counted nothing yet.
     pub fn new(population_filter: &'a PopulationFilter<'a>, resumed: Option<&'a Resumed>) -> Self {
-        Self { population_filter, resumed, resumed_files: AtomicU64::new(0) }
+        Self { population_filter, resumed, found: Mutex::default() }
     }
 
-    /// How many files of the population were judged in earlier sessions.
-    pub fn resumed_files(&self) -> u64 {
-        self.resumed_files.load(Ordering::Relaxed)
+    /// Whether all files that earlier sessions judged are in the population as they were.
+    pub fn has_what_was_judged(&self) -> bool {
+        let (files, versions) = *lock(&self.found);
+        self.resumed.is_none_or(|resumed| resumed.is_still_there(files, versions))
     }
 }
 
@@ -328,7 +331,9 @@ impl CatalogSink for CountSink<'_> {
     fn take(&self, entries: &EntryBatch) -> ControlFlow<()> {
         self.population_filter.count_batch(entries, &mut |entry, _| {
             if self.resumed.is_some_and(|resumed| resumed.holds(entry.path)) {
-                self.resumed_files.fetch_add(1, Ordering::Relaxed);
+                let mut found = lock(&self.found);
+                found.0 += 1;
+                found.1 = found.1.wrapping_add(version_number(entry.path, entry.size, entry.mtime));
             }
         })?;
         ControlFlow::Continue(())
@@ -336,7 +341,7 @@ impl CatalogSink for CountSink<'_> {
 
     fn restart(&self) {
         self.population_filter.reset();
-        self.resumed_files.store(0, Ordering::Relaxed);
+        *lock(&self.found) = (0, 0);
     }
 
     fn pass_over(&self, count: u64) {

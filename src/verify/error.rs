@@ -41,8 +41,9 @@ pub enum Error {
         /// Files that no source or map covers.
         unmapped: u64,
     },
-    /// A run cannot be resumed, because the backup lists other files than when it began.
-    #[error("the backup lists other files than when the run began, so it cannot be resumed")]
+    /// A run cannot be resumed, because the backup lists other files than when it began, or other
+    /// versions of those that were judged.
+    #[error("the backup lists other files or versions than when the run began, so it cannot be resumed")]
     OtherPopulation,
     /// A folder of originals cannot be opened.
     #[error("cannot open the originals' folder {}", place.display())]

@@ -21,6 +21,7 @@ use super::judge_context::JudgeContext;
 use super::limit::Limit;
 use super::memory::{Memory, PathKey, Resumed};
 use super::outcome::{Incomplete, Population};
+use super::path_key::version_number;
 use super::sample::SampleQuota;
 use super::sharing::SharedBlocks;
 use super::strategy::{self, Strategy};
@@ -74,9 +75,13 @@ impl<'a> Flow<'a> {
         let strategy = strategy::of(&plan.draw);
         let (filters, order) = (filter.needs(), strategy.needs());
         // The newest time in the backup decides whether a manifest speaks for its files.
-        let is_timed = work.context.memory.manifest.is_some();
-        let needs =
-            Needs { size: filters.size || order.size, mtime: filters.mtime || order.mtime || is_timed };
+        let Memory { manifest, resumed, .. } = work.context.memory;
+        // Sizes and times tell whether the backup still holds what earlier sessions judged.
+        let is_timed = manifest.is_some() || resumed.is_some();
+        let needs = Needs {
+            size: filters.size || order.size || resumed.is_some(),
+            mtime: filters.mtime || order.mtime || is_timed,
+        };
         Self { plan, strategy, population_filter, work, observer, needs }
     }
 
@@ -99,10 +104,21 @@ impl<'a> Flow<'a> {
     /// to be judged beside it.
     fn sample(&self) -> Result<FlowResult, Error> {
         let clock = Instant::now();
-        let Listed { drawn, notes, whole, damage } = self.draw()?;
+        let Listed { drawn, mut notes, whole, damage } = self.draw()?;
         let population = self.population(whole, &damage)?;
+        let empty =
+            drawn.arrivals.as_ref().map_or(0, |arrivals| population.files.saturating_sub(arrivals.filled));
+        if empty > 0 {
+            notes.push(format!(
+                "of {} files in the backup, {empty} are empty: the strategy size never looks at these, so it does not find \
+                 copies that lost all their content",
+                population.files
+            ));
+        }
         // The same seed draws the same files from the same population only.
-        if whole && self.work.context.memory.resumed.is_some_and(|resumed| !resumed.is_of(&population)) {
+        let is_other =
+            |resumed: &Resumed| !resumed.is_of(&population) || !has_what_was_judged(resumed, &drawn.picks);
+        if whole && self.work.context.memory.resumed.is_some_and(is_other) {
             return Err(Error::OtherPopulation);
         }
         if drawn.arrivals.is_some() && population.bytes.is_none() {
@@ -214,7 +230,7 @@ impl<'a> Flow<'a> {
             let listing = self.work.backup.catalog(self.needs, &self.listing(), &count)?;
             let whole;
             (whole, damage) = into_parts(listing);
-            if whole && resumed.is_some_and(|resumed| resumed.judged() != count.resumed_files()) {
+            if whole && !count.has_what_was_judged() {
                 return Err(Error::OtherPopulation);
             }
             let population = self.population(whole, &damage)?;
@@ -345,6 +361,16 @@ impl FlowResult {
         classify_damage(&mut tally, population_filter, self.damage);
         tally
     }
+}
+
+/// Whether all picks that earlier sessions judged are among these, as they were.
+fn has_what_was_judged(resumed: &Resumed, picks: &EntryBatch) -> bool {
+    let (mut files, mut versions) = (0, 0_u128);
+    for entry in picks.iter().filter(|entry| resumed.holds(entry.path)) {
+        files += 1;
+        versions = versions.wrapping_add(version_number(entry.path, entry.size, entry.mtime));
+    }
+    resumed.is_still_there(files, versions)
 }
 
 /// Sorts damage by what it means for the run: a failure, a doubt, or neither because the run does

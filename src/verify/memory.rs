@@ -14,7 +14,7 @@ use crate::platform::Timestamp;
 
 use super::hash::Hash;
 use super::outcome::Population;
-pub use super::path_key::PathKey;
+pub use super::path_key::{PathKey, version_number};
 use super::tally::PickTally;
 
 /// What is known from before the run.
@@ -106,12 +106,14 @@ pub struct Resumed {
     sessions: u64,
     picks: PickTally,
     judged: Vec<PathKey>,
+    versions: u128,
     population: (u64, String),
 }
 
 impl Resumed {
     /// What `sessions` sessions found about these files. `population` is what they were drawn from:
-    /// how many files, and their digest under the seed.
+    /// how many files, and their digest under the seed. `versions` is the sum of the
+    /// [`version_number`](super::path_key::version_number) of each judged file.
     ///
     /// `None` if the numbers contradict each other: each file was judged once, so there are as many
     /// verdicts as files.
@@ -119,12 +121,13 @@ impl Resumed {
         sessions: u64,
         picks: PickTally,
         mut judged: Vec<PathKey>,
+        versions: u128,
         population: (u64, String),
     ) -> Option<Self> {
         judged.sort_unstable();
         judged.dedup();
         let is_whole = picks.counts.looked_at() == judged.len() as u64;
-        is_whole.then_some(Self { sessions, picks, judged, population })
+        is_whole.then_some(Self { sessions, picks, judged, versions, population })
     }
 
     /// Whether the file at this path was judged before.
@@ -145,6 +148,12 @@ impl Resumed {
     /// How many files were judged.
     pub fn judged(&self) -> u64 {
         self.judged.len() as u64
+    }
+
+    /// Whether the backup still holds what was judged: as many of these files, in the same versions.
+    /// Otherwise a verdict would be about something that is not there any more.
+    pub fn is_still_there(&self, files: u64, versions: u128) -> bool {
+        (files, versions) == (self.judged(), self.versions)
     }
 
     /// Whether these files are the ones that were drawn from. Only then can both parts be put

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
 use super::memory::{PathKey, Resumed};
+use super::path_key::version_number;
 use super::record::PickRecord;
 use super::tally::PickTally;
 use super::tests::plan;
@@ -73,7 +74,9 @@ fn resumed(sessions: u64, picks: &[PickRecord], population: &outcome::Population
         tally.add(pick.clone(), true, true);
     }
     let judged = picks.iter().map(|pick| PathKey::of(&pick.path)).collect();
-    Resumed::new(sessions, tally, judged, (population.files, population.digest.clone()))
+    let version = |pick: &PickRecord| version_number(&pick.path, pick.recorded_size, pick.recorded_mtime);
+    let versions = picks.iter().map(version).fold(0, u128::wrapping_add);
+    Resumed::new(sessions, tally, judged, versions, (population.files, population.digest.clone()))
 }
 
 /// What must not depend on how many sessions there were.
@@ -161,6 +164,18 @@ fn all_files_are_not_resumed_if_one_that_was_judged_is_gone() {
 }
 
 #[test]
+fn neither_a_sample_nor_all_files_are_resumed_if_one_that_was_judged_was_written_again() {
+    let other = |backup: &Path, picks: &[PickRecord]| {
+        let judged = String::from_utf8(picks[0].path.clone()).unwrap();
+        std::fs::write(backup.join(judged), "another version").unwrap();
+    };
+    for sample in [SampleSize::Count(30), SampleSize::All] {
+        let error = resumed_after(sample, other).unwrap_err();
+        assert!(matches!(error, Error::OtherPopulation), "{error}");
+    }
+}
+
+#[test]
 fn files_that_came_between_sessions_are_verified_with_the_rest() {
     let more = |backup: &Path, _: &[PickRecord]| std::fs::write(backup.join("new"), "new").unwrap();
     let found = resumed_after(SampleSize::All, more).unwrap();
@@ -216,7 +231,7 @@ fn picks_that_contradict_their_counts_are_not_resumed() {
     let mut tally = PickTally::default();
     tally.add(PickRecord::new(b"a", Verdict::Verified), true, true);
     let keys = |names: &[&str]| names.iter().map(|name| PathKey::of(name.as_bytes())).collect();
-    let new = |judged| Resumed::new(1, tally.clone(), judged, (1, String::new()));
+    let new = |judged| Resumed::new(1, tally.clone(), judged, 0, (1, String::new()));
     assert!(new(keys(&["a"])).is_some());
     assert!(new(keys(&["a", "a"])).is_some());
     assert!(new(keys(&[])).is_none());

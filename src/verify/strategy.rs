@@ -213,7 +213,11 @@ impl Strategy for Size {
             let counted = count(arrivals, tally);
             is_more_than(share, counted.outside + counted.unresolved, counted.comparable + counted.outside)
         });
-        by_bytes || is_more_than(share, counts.undecided(), counts.looked_at())
+        // A file without bytes is never drawn, and a copy that lost its content is such a file.
+        let filled = tally.arrivals.as_ref().map_or(0, |arrivals| arrivals.filled);
+        let files = tally.population.files;
+        let is_empty = is_more_than(share, files.saturating_sub(filled), files);
+        by_bytes || is_empty || is_more_than(share, counts.undecided(), counts.looked_at())
     }
 
     fn bound(&self, tally: &Tally, confidence: f64) -> Option<Statement> {

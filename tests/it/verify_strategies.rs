@@ -87,7 +87,7 @@ fn size_draws_large_files_first_and_states_something_about_bytes() {
         let share = verified.at("/assurance/at_most_bad_share").as_f64().unwrap();
         assert!((share - (1.0 - 0.05_f64.powf(1.0 / 300.0))).abs() < 1e-9, "{share}");
         verified.says(
-            "of the bytes in files whose originals have not been modified since the backup, at most 1%",
+            "of the bytes that the backup holds of files whose originals have not been modified since the backup, at most 1%",
         );
     }
 }

@@ -37,6 +37,12 @@ pub fn is_administrator() -> bool {
         && is_member != 0
 }
 
+/// How many names a file has. Windows tells that only of an open file; what is asked here is about
+/// links that other users planted, which its access lists prevent.
+pub fn hard_links(_: &std::fs::Metadata) -> u64 {
+    1
+}
+
 /// Whether what is at this path belongs to this user. Access lists decide here, not owners.
 pub fn is_mine(_: &Path) -> bool {
     true
