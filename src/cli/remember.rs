@@ -15,6 +15,7 @@ use crate::plan::{Occasion, Plan};
 use crate::report::Model;
 use crate::verify::outcome::{Outcome, Population};
 use crate::verify::{Memory, Observer, PickRecord};
+use crate::words;
 
 /// The memory of a run. Without a ledger, it knows nothing and records nothing.
 #[derive(Default)]
@@ -25,6 +26,8 @@ pub struct Remembered {
     /// The seed of a new run, while an earlier one is taken up.
     fresh_seed: String,
     previous: Option<Previous>,
+    /// Without originals and without a manifest: files that are known to be bad.
+    never_good: Option<(u64, Vec<u8>)>,
     warnings: Vec<String>,
 }
 
@@ -62,7 +65,10 @@ impl Remembered {
             Ok(open) => remembered.open = Some(open),
             Err(error) => remembered.warnings = vec![nothing_recorded(&error)],
         }
-        Ok(remembered)
+        match remembered.never_good.take() {
+            Some((count, first)) => Err(known_bad(count, &first)),
+            None => Ok(remembered),
+        }
     }
 
     /// Opens the ledger, finds the run to take up if the plan says so, and begins to record.
@@ -71,6 +77,9 @@ impl Remembered {
         self.previous = Some(previous(&ledger, plan)?);
         let known = Known::new(ledger.reader()?, &plan.target, plan.engine.hash)?;
         let judged = Judged::new(ledger.reader()?, &plan.target)?;
+        if plan.target.originals().next().is_none() && plan.manifest.is_none() {
+            self.never_good = ledger::never_good(&ledger, plan)?;
+        }
         let lock = self.lock.as_ref().map(RunLock::name);
         if plan.limits.resume {
             let found = ledger::resumable(&ledger, plan, lock)?;
@@ -189,7 +198,27 @@ fn standing_alarms(ledger: &Ledger, plan: &Plan) -> Result<Vec<notify::Alarm>, l
 pub fn fingerprint(plan: &Plan, model: &Model) -> String {
     let state = plan.outputs.state.as_deref();
     let standing = state.and_then(|state| standing_alarms(&Ledger::open_read_only(state).ok()?, plan).ok());
-    notify::fingerprint(model, &standing.unwrap_or_else(|| notify::alarms(model)))
+    // What could not be recorded stands all the same.
+    let mut alarms = standing.unwrap_or_default();
+    alarms.extend(notify::alarms(model));
+    alarms.sort();
+    alarms.dedup();
+    notify::fingerprint(model, &alarms)
+}
+
+/// The ledger alone knows which files were good, and it also knows some that were not: a run that
+/// left them out would say too much.
+fn known_bad(count: u64, first: &[u8]) -> Error {
+    let message = format!(
+        "{} of this backup {} bad when last compared with an original, and nothing tells whether {} good now; the first is {}",
+        words::counted(count, "file"),
+        if count == 1 { "was" } else { "were" },
+        if count == 1 { "it is" } else { "they are" },
+        escape(first)
+    );
+    Error::new(ExitCode::IntegrityFailure, message).hint(
+        "name a manifest of the originals with --manifest FILE; bkverify history FILE tells what was found",
+    )
 }
 
 fn already_running(state: &Path, holder: Option<&ledger::Holder>) -> Error {

@@ -72,6 +72,10 @@ pub fn resolve(flags: Verify, config: Option<&Config>, environment: &Environment
     let sample = sample_size(&settings);
     let claims = claims(&settings, has_originals);
     let strategy = strategy(&settings, sample, claims.confidence)?;
+    if settings.resume == Some(true) && (settings.manifest.is_some() || !has_originals) {
+        return Err(Error::usage("a run that compares with known hashes cannot be resumed")
+            .hint("leave out --resume, or --manifest and --source none"));
+    }
     let engine = engine(&settings, cache, spinning, environment.cores);
     let target =
         Target { backup, sources, maps: settings.map, restore_to: settings.restore_to.unwrap_or_default() };

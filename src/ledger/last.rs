@@ -56,6 +56,31 @@ pub fn standing_alarms(ledger: &Ledger, plan: &Plan) -> Result<Vec<(Vec<u8>, Ver
     read().map_err(|error| ledger.failed(error))
 }
 
+/// The files of the plan's backup that were bad when they were last judged, and that no run ever
+/// found good: how many, and the first one's path. Without originals, nothing can tell whether they
+/// are good now.
+///
+/// # Errors
+/// If the ledger cannot be read.
+pub fn never_good(ledger: &Ledger, plan: &Plan) -> Result<Option<(u64, Vec<u8>)>, Error> {
+    let read = || -> rusqlite::Result<Option<(u64, Vec<u8>)>> {
+        let connection = ledger.connection();
+        let sql = "SELECT path FROM files JOIN versions ON versions.id = files.version
+                   WHERE target = ? AND verdict BETWEEN 1 AND 3 AND hash IS NULL ORDER BY path";
+        let mut statement = connection.prepare(sql)?;
+        let mut found: Option<(u64, Vec<u8>)> = None;
+        for target in target::all_with_files_of(connection, &plan.target)? {
+            let mut rows = statement.query([target])?;
+            while let Some(row) = rows.next()? {
+                let (count, first) = found.take().unwrap_or((0, row.get(0)?));
+                found = Some((count + 1, first));
+            }
+        }
+        Ok(found)
+    };
+    read().map_err(|error| ledger.failed(error))
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::tests::{plan, record, verified};

@@ -36,7 +36,7 @@ pub use error::{Error, Problem};
 pub use export::{ExportError, Exported, Form, export};
 pub use judged::Judged;
 pub use known::Known;
-pub use last::{last_report, standing_alarms};
+pub use last::{last_report, never_good, standing_alarms};
 pub use lock::{Holder, Locked, RunLock};
 pub use open::{FILE_NAME, Ledger};
 pub use prune::{Pruned, prune};

@@ -89,12 +89,22 @@ impl Beginning {
 }
 
 /// What decides the draw of a plan beside the seed: BLAKE3, in its key derivation mode with the
-/// context string `bkverify 2026 ledger draw v1`, over the JSON of the sample, the filters and the
-/// confidence, as the report has them.
+/// context string `bkverify 2026 ledger draw v1`, over the JSON of the sample, the filters, and what
+/// decides which files are compared, as the report has them.
 pub(super) fn draw(plan: &Plan) -> [u8; 32] {
     let PlanPart { strategy, sample, filters, confidence, .. } = PlanPart::new(plan);
+    let PlanPart { backup_window_seconds, assume_unchanged, hash, .. } = PlanPart::new(plan);
     // These are numbers and texts, which always become JSON.
-    let json = serde_json::to_vec(&(strategy, sample, filters, confidence)).unwrap_or_default();
+    let json = serde_json::to_vec(&(
+        strategy,
+        sample,
+        filters,
+        confidence,
+        backup_window_seconds,
+        assume_unchanged,
+        hash,
+    ))
+    .unwrap_or_default();
     blake3::derive_key("bkverify 2026 ledger draw v1", &json)
 }
 

@@ -33,7 +33,8 @@ const KEPT: usize = 128;
 pub struct Manifest {
     place: PathBuf,
     index: Index,
-    made: Timestamp,
+    /// From when to when it was made.
+    made: (Timestamp, Timestamp),
     folder: Vec<u8>,
     examples: Vec<String>,
     /// The hash, if the lines say it.
@@ -60,7 +61,8 @@ impl Manifest {
             return Err(Error::NotAFile { place: place.to_owned() });
         }
         let created = file.metadata().and_then(|found| found.created()).ok().map(Timestamp::from);
-        let made = created.map_or(before.mtime, |created| created.min(before.mtime));
+        let from = created.map_or(before.mtime, |created| created.min(before.mtime));
+        let made = (from, before.mtime);
         let mut reading = Reading::new(place, folder);
         reading.all(&file, cancel)?;
         if platform::stat(&file).map_err(fail)? != before {
@@ -69,9 +71,9 @@ impl Manifest {
         reading.finish(made)
     }
 
-    /// When it was made: the time that it speaks for.
+    /// Since when it may have been made: the time up to which it speaks for files.
     pub fn made(&self) -> Timestamp {
-        self.made
+        self.made.0
     }
 
     /// Which hash its lines have. `originals` are folders of files that it may be about; `asked` is
@@ -95,7 +97,8 @@ impl Manifest {
 impl KnownHashes for Manifest {
     fn of(&self, path: &[u8]) -> Option<KnownHash> {
         let hash = self.index.find(&name::key(path))?;
-        Some(KnownHash { hash, version: Version::At(self.made) })
+        let (from, until) = self.made;
+        Some(KnownHash { hash, version: Version::At { from, until } })
     }
 
     fn folder(&self) -> &[u8] {
@@ -219,7 +222,7 @@ impl<'a> Reading<'a> {
         Ok(())
     }
 
-    fn finish(self, made: Timestamp) -> Result<Manifest, Error> {
+    fn finish(self, made: (Timestamp, Timestamp)) -> Result<Manifest, Error> {
         let (place, temporary) = (self.place.to_owned(), self.temporary.to_owned());
         if !self.bad.is_empty() {
             let is_all = self.bad.len() < LISTED_MAX;

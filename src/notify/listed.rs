@@ -1,8 +1,8 @@
 //! What was found that a person should see, in lists with headings.
 
+use crate::report::Model;
 use crate::report::model::FindingPart;
 use crate::report::terminal::why;
-use crate::report::{Model, total};
 
 /// How many items a list has at most.
 pub const LISTED: usize = 20;
@@ -22,8 +22,8 @@ pub fn listed(model: &Model) -> Vec<Listed<'_>> {
     let corrupt = |one: &FindingPart| one.verdict.is_alarm() && !one.verdict.is_bad();
     let missing = model.completeness.as_ref().map_or(&[][..], |found| &found.missing);
     let mut all = vec![
-        findings(model, "Bad in the backup", total(model, |counts| counts.bad), &|one| one.verdict.is_bad()),
-        findings(model, "Corrupt originals", total(model, |counts| counts.original_corrupt), &corrupt),
+        findings(model, "Bad in the backup", model.total(|counts| counts.bad), &|one| one.verdict.is_bad()),
+        findings(model, "Corrupt originals", model.total(|counts| counts.original_corrupt), &corrupt),
         lines("Parts of the backup that cannot be listed", &model.damage),
         lines("Folders that this account may not list", &model.denied),
         lines("Originals that the backup does not contain", missing),

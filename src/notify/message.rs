@@ -10,9 +10,9 @@ use serde_json::json;
 
 use crate::exit::ExitCode;
 use crate::plan::Plan;
-use crate::report::model::{CountsPart, PlanPart};
+use crate::report::model::PlanPart;
 use crate::report::terminal::{self, SummaryStyle, why};
-use crate::report::{Model, incomplete, total, variables};
+use crate::report::{Model, incomplete, variables};
 use crate::words::{self, counted, printable};
 
 use super::listed::{LISTED, listed};
@@ -124,17 +124,15 @@ fn shorten(line: &str) -> String {
 
 /// What was found, in a few words.
 fn finding(model: &Model) -> String {
-    let compared = total(model, |counts| counts.comparable + counts.outside_bad());
-    let bad = total(model, |counts| counts.bad);
-    let corrupt = total(model, |counts| counts.original_corrupt);
+    let compared = model.total(|counts| counts.comparable + counts.outside_bad());
+    let (bad, corrupt) = (model.total(|counts| counts.bad), model.total(|counts| counts.original_corrupt));
     let missing = model.completeness.as_ref().filter(|found| found.asked_for);
     let missing = missing.map_or(0, |found| found.missing.len() as u64);
     let are = |number: u64| if number == 1 { "is" } else { "are" };
     if let Some(error) = &model.error {
         error.message.clone()
     } else if bad > 0 {
-        let of = counted(compared, "file");
-        format!("{} of {of} {} bad", words::count(bad), are(bad))
+        format!("{} of {} {} bad", words::count(bad), counted(compared, "file"), are(bad))
     } else if corrupt > 0 {
         format!("{} {} corrupt, the backup is good", counted(corrupt, "original"), are(corrupt))
     } else if missing > 0 {
@@ -142,7 +140,7 @@ fn finding(model: &Model) -> String {
     } else if !model.damage.is_empty() {
         format!("{} of the backup cannot be listed", counted(model.damage.len() as u64, "part"))
     } else if model.exit_code == ExitCode::Pass {
-        format!("{} verified", counted(total(model, |counts| counts.comparable_verified), "file"))
+        format!("{} verified", counted(model.total(|counts| counts.comparable_verified), "file"))
     } else {
         let sentence = incomplete(model).unwrap_or_else(|| model.headline.clone());
         sentence.trim_end_matches('.').to_owned()
@@ -156,7 +154,7 @@ fn advice(model: &Model) -> Vec<String> {
     if model.error.is_some() {
         advice.push(format!("See what a run would do: bkverify plan{job}"));
     }
-    if total(model, |counts| counts.bad) > 0 {
+    if model.total(|counts| counts.bad) > 0 {
         let again = terminal::redraw(model);
         advice.push(format!(
             "Restore the same files again and keep the bad copies: bkverify{job} {again} --keep failures"
@@ -166,7 +164,7 @@ fn advice(model: &Model) -> Vec<String> {
                 .to_owned(),
         );
     }
-    if total(model, |counts| counts.original_corrupt) > 0 {
+    if model.total(|counts| counts.original_corrupt) > 0 {
         advice.push(
             "Restore the corrupt originals from the backup, and check the disk that they are on.".to_owned(),
         );
@@ -241,7 +239,6 @@ fn short_text(model: &Model, advice: &[String]) -> String {
 }
 
 fn notice(model: &Model, machine: &str, subject: &str, advice: &[String], report: Option<&str>) -> String {
-    let sum = |of: fn(&CountsPart) -> u64| total(model, of);
     let completeness = model.completeness.as_ref();
     let alarms = model.findings.iter().filter(|finding| finding.verdict.is_alarm());
     let findings: Vec<_> = alarms
@@ -267,17 +264,17 @@ fn notice(model: &Model, machine: &str, subject: &str, advice: &[String], report
         "seconds": model.effort.total_seconds,
         "backup": { "place": model.backup.place, "format": model.backup.format, "taken": model.backup.taken },
         "counts": {
-            "drawn": sum(|counts| counts.drawn),
-            "comparable": sum(|counts| counts.comparable),
-            "verified": sum(|counts| counts.verified),
-            "bad": sum(|counts| counts.bad),
-            "original_corrupt": sum(|counts| counts.original_corrupt),
-            "undecided": sum(|counts| counts.undecided),
+            "drawn": model.total(|counts| counts.drawn),
+            "comparable": model.total(|counts| counts.comparable),
+            "verified": model.total(|counts| counts.verified),
+            "bad": model.total(|counts| counts.bad),
+            "original_corrupt": model.total(|counts| counts.original_corrupt),
+            "undecided": model.total(|counts| counts.undecided),
             "missing": completeness.map_or(0, |found| found.missing.len()),
             "unlisted_parts": model.damage.len(),
         },
         "findings": findings,
-        "findings_total": sum(|counts| counts.bad + counts.original_corrupt),
+        "findings_total": model.total(|counts| counts.bad + counts.original_corrupt),
         "next": advice,
         "report": report,
     }))

@@ -28,7 +28,7 @@ mod write;
 
 pub use make::Failure;
 pub use model::{Model, SCHEMA, SCHEMA_NAME};
-pub use statement::{incomplete, sum as total};
+pub use statement::incomplete;
 pub use write::{Error, show_summary, write_files_with};
 
 use crate::exit::ExitCode;

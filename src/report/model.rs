@@ -127,6 +127,11 @@ impl Model {
         Ok(serde_json::from_str(text)?)
     }
 
+    /// A number of the counts, of the sample and of what was judged beside it together.
+    pub fn total(&self, of: impl Fn(&CountsPart) -> u64) -> u64 {
+        of(&self.counts) + self.beside.as_ref().map_or(0, of)
+    }
+
     /// Whether anything proves that the backup is bad or incomplete.
     pub fn has_failures(&self) -> bool {
         self.exit_code == ExitCode::IntegrityFailure

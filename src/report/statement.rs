@@ -37,8 +37,8 @@ pub(super) fn headline(model: &Model) -> String {
 }
 
 /// A number of files in the sample and beside it.
-pub fn sum(model: &Model, of: impl Fn(&CountsPart) -> u64) -> u64 {
-    of(&model.counts) + model.beside.as_ref().map_or(0, of)
+pub(super) fn sum(model: &Model, of: impl Fn(&CountsPart) -> u64) -> u64 {
+    model.total(of)
 }
 
 /// What is bad or in doubt, one phrase for each kind.

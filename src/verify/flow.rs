@@ -185,8 +185,16 @@ impl<'a> Flow<'a> {
         let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
         let (outside, judged) = (number(resumed.picks().counts.outside()), number(resumed.judged()));
         let wanted = limit.first().saturating_add(outside).saturating_sub(judged);
+        // A session may have been busy with a pick when it ended, and done with others of a higher
+        // rank. What kept it busy may be what is bad, so no pick below the last one that was judged
+        // is left out.
+        let last = (0..picks.len()).rev().find(|&index| resumed.holds(picks.get(index).path));
+        let below = (0..last.unwrap_or(0)).filter(|&index| !resumed.holds(picks.get(index).path)).count();
+        let wanted = wanted.max(below);
         self.observer.verify_starts(Some(wanted as u64));
-        Ok(judged + self.work.picks(&left, Limit::Replaced(wanted), Group::Sample)?)
+        let drawn = self.work.picks(&left, Limit::Replaced(wanted), Group::Sample)?;
+        // Those that were not handed out because this session ended, too, are missing all the same.
+        Ok(judged + drawn.max(below))
     }
 
     /// Restores and judges every file. A format in which names can repeat is listed once
@@ -323,7 +331,8 @@ impl FlowResult {
             arrivals: self.arrivals,
             in_order: self.in_order,
             in_progress: self.in_progress,
-            is_merged: false,
+            // Picks that an earlier session was busy with when it ended are missing from its part.
+            is_merged: context.memory.resumed.is_some(),
             sessions: context.memory.resumed.map_or(0, Resumed::sessions) + 1,
             judged_before: context.memory.resumed.map_or(0, Resumed::judged),
             ended,

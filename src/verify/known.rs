@@ -59,12 +59,12 @@ impl Known {
         let known = Self { hash: found.hash, by, speaks: true, outlived: false, is_too_late: false };
         match found.version {
             Version::Modified { mtime, .. } => recorded.has_mtime(mtime).then_some(known),
-            Version::At(made) => {
-                let is_written = recorded.is_written_by(made);
-                let is_in_backup = is_in_backup(made, original, recorded);
+            Version::At { from, until } => {
+                let is_written = recorded.is_written_by(from);
+                let is_in_backup = is_in_backup((from, until), original, recorded);
                 Some(Self {
                     speaks: is_written && is_in_backup,
-                    outlived: original.is_some_and(|(stat, _)| is_untouched_since(made, stat)),
+                    outlived: original.is_some_and(|(stat, _)| is_untouched_since(from, stat)),
                     is_too_late: is_written && !is_in_backup,
                     ..known
                 })
@@ -96,13 +96,18 @@ impl Known {
     }
 }
 
-/// Whether the backup holds no older version of a file than the one that existed at `made`.
-fn is_in_backup(made: Timestamp, original: Option<(&Stat, Standing)>, recorded: &Recorded) -> bool {
-    let is_after = recorded.newest.max(recorded.closed).is_some_and(|taken| taken >= made);
+/// Whether the backup holds no older version of a file than the one that existed when a manifest
+/// was made.
+fn is_in_backup(
+    (from, until): (Timestamp, Timestamp),
+    original: Option<(&Stat, Standing)>,
+    recorded: &Recorded,
+) -> bool {
+    let is_after = recorded.newest.max(recorded.closed).is_some_and(|taken| taken >= until);
     let by_original = original.is_some_and(|(stat, standing)| match standing {
         Standing::SameTime => true,
         // The recorded time is when the backup was made. The same version was there at both times.
-        Standing::Untouched => touched(stat).is_some_and(|touched| touched <= made),
+        Standing::Untouched => touched(stat).is_some_and(|touched| touched <= from),
         _ => false,
     });
     recorded.frozen || is_after || by_original
@@ -142,7 +147,7 @@ pub(super) fn reason(record: &PickRecord, known: &Known, original: &Original) ->
             "the restored copy has the hash that is known from {by}, and the original has not been modified since the \
              backup: the backup is good, the original is not; restore it from the backup"
         ),
-        Verdict::OriginalCorrupt if hashes.original == Some(hashes.restored) => format!(
+        Verdict::Corrupt if hashes.original == Some(hashes.restored) => format!(
             "backup and original are equal, but {by} has another hash, and the original was last touched before that \
              was made: both hold the same wrong bytes; look for the file in an older backup"
         ),

@@ -76,8 +76,15 @@ pub enum Version {
         /// When a run found copy and original to be equal.
         seen: Timestamp,
     },
-    /// The one that existed at this time: a manifest was made then.
-    At(Timestamp),
+    /// The one that existed when a manifest was made. That took from one time to the other, and a
+    /// manifest that is written again in place may keep the time at which it was first made. So each
+    /// question is asked of the end at which it is harder to answer.
+    At {
+        /// It was not begun before this.
+        from: Timestamp,
+        /// It was complete at this.
+        until: Timestamp,
+    },
 }
 
 /// When files were last judged, by earlier runs on the same backup and originals.

@@ -169,6 +169,49 @@ fn files_that_came_between_sessions_are_verified_with_the_rest() {
 }
 
 #[test]
+fn a_pick_that_kept_a_session_busy_is_judged_by_the_next_one_though_enough_others_were() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut plan = world(folder.path());
+    plan.engine.threads = 1;
+    // Originals that are all equal and comparable, so that picks are judged by rank.
+    let (backup, copy) = (folder.path().join("backup"), folder.path().join("copy"));
+    std::fs::create_dir(&copy).unwrap();
+    for number in 0..FILES {
+        let (from, to) = (backup.join(number.to_string()), copy.join(number.to_string()));
+        std::fs::copy(&from, &to).unwrap();
+        let to = std::fs::File::options().write(true).open(&to).unwrap();
+        to.set_modified(std::fs::metadata(&from).unwrap().modified().unwrap()).unwrap();
+    }
+    plan.target.sources = vec![copy];
+    plan.draw.sample = SampleSize::Count(3);
+    let (whole, picks) = session(&plan, None, usize::MAX);
+    assert_eq!(picks.len(), 3);
+    // The second one kept the session busy until it was ended.
+    let judged = [picks[0].clone(), picks[2].clone()];
+    let before = resumed(1, &judged, &whole.population).unwrap();
+    plan.draw.sample = SampleSize::Count(2);
+    let (found, more) = session(&plan, Some(&before), usize::MAX);
+    let more: Vec<_> = more.iter().map(|pick| pick.path.clone()).collect();
+    assert_eq!(more, [picks[1].path.clone()]);
+    assert_eq!((found.counts.looked_at(), found.incomplete), (3, None));
+}
+
+#[test]
+fn a_resumed_run_that_ends_early_states_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut plan = world(folder.path());
+    plan.draw.sample = SampleSize::Count(30);
+    plan.engine.threads = 1;
+    let (first, picks) = session(&plan, None, 7);
+    assert!(first.assurance.is_some());
+    let before = resumed(1, &picks, &first.population).unwrap();
+    let (second, _) = session(&plan, Some(&before), 7);
+    assert!(second.incomplete.is_some());
+    // Which picks the first session was busy with is not known any more.
+    assert!(second.assurance.is_none());
+}
+
+#[test]
 fn picks_that_contradict_their_counts_are_not_resumed() {
     let mut tally = PickTally::default();
     tally.add(PickRecord::new(b"a", Verdict::Verified), true, true);

@@ -215,7 +215,7 @@ pub(super) fn file(class: &Class, rot: f64, rng: &mut StdRng) -> File {
     let state = Stat { kind: Kind::File, size: 10, mtime, changed: Some(changed), id: (1, 2) };
     let is_there = class.has_originals && !is_gone;
     let standing = is_there.then(|| standing(&state, &recorded()));
-    let known = known(class.memory, original, rng);
+    let known = known(class.memory, (original, copy), rng);
     let known = known.and_then(|(found, by)| {
         Known::weigh(found, by, standing.map(|standing| (&state, standing)), &recorded())
     });
@@ -233,9 +233,10 @@ pub(super) fn file(class: &Class, rot: f64, rng: &mut StdRng) -> File {
         FromBackup::Restored { size: 10, vouched: false }
     };
     let evidence = known.map(|known| known.evidence(Hash::of_bytes([copy; 32])));
-    let verdict = judge_with(given, &original, &recorded(), evidence);
-    let speaks = known.is_some_and(|known| known.speaks);
+    let speaks = known.is_some_and(|known| known.makes_comparable(!class.has_originals));
     let comparable = standing.is_some_and(Standing::is_comparable) || speaks;
+    let evidence = evidence.filter(|evidence| comparable || !evidence.fits_copy);
+    let verdict = judge_with(given, &original, &recorded(), evidence);
     File {
         verdict,
         comparable,
@@ -254,21 +255,23 @@ const ROTTEN: u8 = 3;
 const DAMAGED: u8 = 4;
 
 /// What is known of a file, whose original has this content now.
-fn known(memory: Memory, original: u8, rng: &mut StdRng) -> Option<(KnownHash, KnownBy)> {
+fn known(memory: Memory, (original, copy): (u8, u8), rng: &mut StdRng) -> Option<(KnownHash, KnownBy)> {
     let found = |content: u8, version| KnownHash { hash: Hash::of_bytes([content; 32]), version };
+    let made = |time| Version::At { from: at(time), until: at(time) };
     let draw: f64 = rng.random();
     match memory {
         Memory::Nothing => None,
         // Between the file's own time and that of the backup.
         Memory::ManifestBefore(share) => {
-            (draw < share).then(|| (found(BACKED_UP, Version::At(at(RECORDED + DAY / 2))), KnownBy::Manifest))
+            (draw < share).then(|| (found(BACKED_UP, made(RECORDED + DAY / 2)), KnownBy::Manifest))
         }
         Memory::ManifestAfter => {
             // Rot comes at any time. An edit is from before the manifest or from after it.
             let content = if draw < 0.5 { BACKED_UP } else { original };
-            Some((found(content, Version::At(at(RECORDED + 60 * DAY))), KnownBy::Manifest))
+            Some((found(content, made(RECORDED + 60 * DAY)), KnownBy::Manifest))
         }
-        Memory::Ledger(share) => (draw < share).then(|| {
+        // It knows only what was found good. Half of the bad copies became bad after that.
+        Memory::Ledger(share) => (draw < share && (copy == BACKED_UP || draw < share / 2.0)).then(|| {
             let version = Version::Modified { mtime: at(RECORDED), seen: at(RECORDED + 2 * DAY) };
             (found(BACKED_UP, version), KnownBy::Ledger)
         }),

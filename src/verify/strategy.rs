@@ -279,7 +279,7 @@ fn is_enough(tally: &Tally) -> bool {
 /// that was not listed to its end.
 fn is_sample(tally: &Tally) -> bool {
     let is_cut = tally.ended.is_some() && tally.drawn > tally.picks.counts.looked_at();
-    let is_partial = tally.is_merged && tally.ended.is_some();
+    let is_partial = tally.is_merged && tally.ended.is_some() && (is_cut || !is_enough(tally));
     tally.population.whole && !(tally.in_order && is_cut) && !is_partial
 }
 

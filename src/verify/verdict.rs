@@ -167,7 +167,8 @@ pub fn judge_with(
         return usual;
     }
     match *original {
-        Original::Read { equal: true, .. } if known.outlived && !known.fits_copy => Verdict::OriginalCorrupt,
+        // Both hold the same wrong bytes: the original rotted before the backup was made.
+        Original::Read { equal: true, .. } if known.outlived && !known.fits_copy => Verdict::Corrupt,
         // That the backup holds an older version than it should is no question of which side rotted.
         Original::Read { equal: true, .. } | Original::Read { standing: Standing::Settled, .. } => usual,
         Original::Read { standing, steady: true, .. }

@@ -151,7 +151,7 @@ fn both_sides_with_the_same_wrong_bytes_are_found_if_nobody_touched_the_original
     }
     fs::remove_file(there.path("m")).unwrap();
     fs::write(there.path("m"), &lines).unwrap();
-    let found = there.verify("--sample all --manifest m").exits(1).finds(&[(REPORT, "original-corrupt")]);
+    let found = there.verify("--sample all --manifest m").exits(1).finds(&[(REPORT, "corrupt")]);
     found.says("both hold the same wrong bytes; look for the file in an older backup");
 }
 
@@ -311,9 +311,10 @@ fn what_earlier_runs_recorded_tells_which_side_rotted() {
 
     fs::write(there.path("s").join(REPORT), "another report").unwrap();
     fs::remove_file(there.path("s/one-byte")).unwrap();
-    let found = run("--source s").exits(0).finds(&[]);
-    assert_eq!(found.at("/assurance/by_ledger"), 2);
-    found.says("or whose content is known from earlier runs");
+    // A ledger knows good copies alone, so it brings no file into the statement.
+    let found = run("--source s").exits(0);
+    assert_eq!(found.at("/counts/comparable_verified"), 11);
+    assert_eq!(found.at("/assurance/by_ledger"), 0);
 
     rot(&there.path("b").join(REPORT));
     let found = run("--source s").exits(1).finds(&[(REPORT, "corrupt")]);
@@ -323,4 +324,14 @@ fn what_earlier_runs_recorded_tells_which_side_rotted() {
     let found = run("--source none").exits(1).finds(&[(REPORT, "corrupt")]);
     assert_eq!(found.at("/counts/comparable_verified"), 12);
     found.says("whose content is known from earlier runs");
+}
+
+#[test]
+fn without_originals_a_ledger_does_not_leave_out_what_it_knows_to_be_bad() {
+    let there = World::new().originals(&members()).backup("folder", &members());
+    rot(&there.path("b").join(REPORT));
+    there.verify_with("--sample all --state state --source s").exits(1).finds(&[(REPORT, "corrupt")]);
+    fs::remove_dir_all(there.path("s")).unwrap();
+    let ran = there.run("--backup b --restore-to r --sample all --state state --source none").exits(1);
+    ran.err_has("1 file of this backup was bad when last compared with an original").err_has(REPORT);
 }

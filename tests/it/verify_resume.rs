@@ -84,7 +84,7 @@ fn only_a_run_with_the_same_draw_is_taken_up() {
         assert_eq!(verified.number("/sample/sessions"), 1, "{other}");
     }
     // Without the flag, a new run begins.
-    let verified = world.verify("--sample 60 --budget 20kB").exits(3);
+    let verified = world.verify("--sample 60 --budget 20kB --resume=false").exits(3);
     assert_eq!(verified.number("/sample/sessions"), 1);
 }
 

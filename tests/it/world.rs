@@ -119,7 +119,12 @@ impl World {
     #[track_caller]
     pub fn verify_with(&self, arguments: &str) -> Verified {
         let cache = if arguments.contains("--cache") { "" } else { "--cache use" };
-        let fixed = format!("--backup b --restore-to r {cache} --json report.json");
+        // What an earlier run of the same test remembers must not decide anything, unless the test is
+        // about that.
+        let remembers =
+            ["--state", "--resume", "coverage", "--job"].iter().any(|flag| arguments.contains(flag));
+        let state = if remembers { "" } else { "--state none" };
+        let fixed = format!("--backup b --restore-to r {cache} {state} --json report.json");
         let ran = self.run(&format!("{fixed} {arguments}"));
         let text =
             fs::read_to_string(self.path("report.json")).unwrap_or_else(|error| panic!("{error}\n{ran}"));

@@ -39,7 +39,7 @@ fn hash(number: u8) -> Hash {
 
 /// What a manifest of this time says, about an original in this state.
 fn manifest(made: i128, original: Option<Stat>, recorded: &Recorded) -> Known {
-    let found = KnownHash { hash: hash(1), version: Version::At(at(made)) };
+    let found = KnownHash { hash: hash(1), version: Version::At { from: at(made), until: at(made) } };
     let original = original.as_ref().map(|stat| (stat, standing(stat, recorded)));
     Known::weigh(found, KnownBy::Manifest, original, recorded).unwrap()
 }
@@ -189,7 +189,7 @@ fn equal_bytes_are_verified_unless_nobody_touched_the_original_since_it_had_anot
         for known in evidences() {
             let verdict = judge_with(WHOLE, &original, &recorded(), Some(known));
             let is_wrong = known.outlived && !known.fits_copy;
-            let expected = if is_wrong { Verdict::OriginalCorrupt } else { Verdict::Verified };
+            let expected = if is_wrong { Verdict::Corrupt } else { Verdict::Verified };
             assert_eq!(verdict, expected, "{original:?}, {known:?}");
         }
     }
@@ -220,7 +220,7 @@ fn a_reason_says_which_side_to_trust() {
     let modified = Original::Read { standing: Standing::Modified, steady: true, equal: false };
     for (verdict, restored, original, state, says) in [
         (Verdict::OriginalCorrupt, 1, Some(2), read, "the backup is good, the original is not; restore it"),
-        (Verdict::OriginalCorrupt, 2, Some(2), read, "both hold the same wrong bytes; look for the file in"),
+        (Verdict::Corrupt, 2, Some(2), read, "both hold the same wrong bytes; look for the file in"),
         (Verdict::Corrupt, 2, Some(1), read, "it is the restored copy that is wrong"),
         (
             Verdict::Corrupt,
