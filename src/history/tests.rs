@@ -42,6 +42,7 @@ fn listed() -> BackupCoverage {
     samples::remembered().listed(samples::tally())
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "so that tests can write the runs where they are used")]
 fn job(name: &str, runs: Vec<Run>) -> JobRuns {
     let is_over = |run: &&Run| run.result != RunState::Running;
     JobRuns {

@@ -104,7 +104,8 @@ fn every_way_a_run_can_end_has_a_message_with_advice_unless_it_passed() {
         let has_passed = message.exit_code == ExitCode::Pass;
         assert_eq!(message.text.contains("What to do next"), !has_passed, "{}", message.text);
         assert_eq!(json["next"].as_array().unwrap().is_empty(), has_passed);
-        let bad = outcome.counts.bad() + outcome.beside.as_ref().map_or(0, |beside| beside.bad());
+        let bad =
+            outcome.counts.bad() + outcome.beside.as_ref().map_or(0, crate::verify::counts::Counts::bad);
         assert_eq!(json["counts"]["bad"], bad, "those beside the sample count, too");
         let long = message.text.lines().find(|line| line.chars().count() > 100);
         assert_eq!(long, None, "{}", message.text);
