@@ -8,21 +8,22 @@
 //!
 //! # The house
 //! ```text
-//!                                cli
-//!                 ┌──────────┬────┴─────┬───────────┬──────────┐
-//!             checklist    bench     ledger     progress    manifest
-//!                 │          │    notify, hooks     │          │
-//!                 │          │        report        │          │
-//!                 └──────────┴────┬─────┴───────────┴──────────┘
-//!                              verify
-//!                                 │
-//!                               plan
-//!                                 │
-//!                              backup
-//!                                 │
-//!  schedule, words, facts, manual, output, secret, program, threads, lock, cancel, exit
-//!                                 │
-//!                             platform
+//!                                     cli
+//!       ┌───────────┬───────────┬──────────┼───────────┬───────────┬───────────┐
+//!   checklist     bench      ledger     progress   manifest     notify       hooks
+//!       │           │           │          │           │           │           │
+//!       │           │        history       │           │           │           │
+//!       │           │           └──────────┼───────────┼─── report ┴───────────┘
+//!       └───────────┴──────────────────────┼───────────┘       │
+//!                                       verify ◀───────────────┘
+//!                                          │
+//!                                         plan
+//!                                          │
+//!                                        backup
+//!                                          │
+//!      schedule, words, facts, manual, output, program, secret, threads, lock, cancel, exit
+//!                                          │
+//!                                       platform
 //! ```
 //!
 //! No room knows a room above it. `tests/it/house.rs` compares this table with what the files
@@ -62,8 +63,10 @@
 //! lists the files that a change touches.
 //!
 //! # What holds everywhere
-//! 1. Originals and backups are opened read-only and never written. All writing happens below the
-//!    restore folder and to the named report files.
+//! 1. Originals and backups are opened read-only and never written. A run writes below the restore
+//!    folder, into the state folder, and to the reports and metrics that it was given a file for.
+//!    Apart from that, a command writes what it was asked for: a configuration, a manifest, an
+//!    export, or the units, crontab or task of a scheduler.
 //! 2. Doubt is never "verified". Only bytes that were restored, read back and found equal count.
 //!    Times decide whether a pick is in the statement, before its content is read
 //!    ([`verify::comparable`]). A pick that cannot be compared is replaced from the reserve. A pick
@@ -74,9 +77,11 @@
 //!    population are in every report ([`verify::sample`] says how, byte by byte).
 //! 5. Nothing that was restored outlives the run, unless a person asks for it. The next run
 //!    recognises and removes what a killed run left.
-//! 6. Memory grows with the sample, not with the backup. (The first listing of a tar keeps 8 bytes
-//!    for each entry until it ends, to find names that occur twice, and up to 16 for each link,
-//!    device or pipe.)
+//! 6. Memory grows with the sample, not with the backup. There are three exceptions. The first
+//!    listing of a tar keeps 8 bytes for each entry until it ends, to find names that occur twice,
+//!    and up to 16 for each link, device or pipe. The strategy `coverage` keeps 4 MiB and 6 bytes
+//!    for each file that the ledger remembers. A run that is resumed keeps 16 bytes for each file
+//!    that it has judged.
 //!
 //! Designs that look right at first but were rejected are in the manual: `src/manual/design.md`, or
 //! `bkverify help design`.

@@ -153,8 +153,8 @@ mod tests {
         // These answer the same question as another.
         let pages = [
             said(&["sample", "assume-unchanged", "resume"]),
-            // Only a draw of strategy `random` can be resumed.
-            said(&["tolerance", "backup-window", "strategy"]),
+            // Only a draw of strategy `random` can be resumed, and only without a manifest.
+            said(&["tolerance", "backup-window", "strategy", "manifest"]),
         ];
         let names: BTreeSet<_> = pages.into_iter().flatten().map(|(name, _)| name).collect();
         for name in Settings::names() {

@@ -42,7 +42,8 @@ fn listed() -> BackupCoverage {
     samples::remembered().listed(samples::tally())
 }
 
-fn job(name: &str, runs: &[Run]) -> JobRuns {
+#[expect(clippy::needless_pass_by_value, reason = "so that tests can write the runs where they are used")]
+fn job(name: &str, runs: Vec<Run>) -> JobRuns {
     let is_over = |run: &&Run| run.result != RunState::Running;
     JobRuns {
         job: Some(name.to_owned()),
@@ -53,7 +54,7 @@ fn job(name: &str, runs: &[Run]) -> JobRuns {
     }
 }
 
-fn nightly(runs: &[Run]) -> Status {
+fn nightly(runs: Vec<Run>) -> Status {
     Status::of(vec![job("nightly", runs)], MAX_AGE, &clock())
 }
 
@@ -121,7 +122,7 @@ fn metrics_are_the_text_format_of_prometheus() {
 
 #[test]
 fn a_job_is_well_if_its_last_run_passed_recently() {
-    let status = nightly(&[passed(8, "2026-11-28T02:30:04Z"), failed(7, "2026-11-27T02:30:00Z")]);
+    let status = nightly(vec![passed(8, "2026-11-28T02:30:04Z"), failed(7, "2026-11-27T02:30:00Z")]);
     assert_eq!((status.state, status.exit_code), (State::Ok, 0));
     let text = "OK - nightly: last pass 2026-11-28 02:31, 500 verified, at most 0.59% bad \
         | age=34121s;172800;;0; verified=500;;;0; bad=0;;;0; undecided=3;;;0; duration=74.500s;;;0;\n";
@@ -130,7 +131,7 @@ fn a_job_is_well_if_its_last_run_passed_recently() {
 
 /// The last run, the passes before it, and what the line says.
 #[track_caller]
-fn is_not_well(runs: &[Run], state: State, says: &str) {
+fn is_not_well(runs: Vec<Run>, state: State, says: &str) {
     let status = nightly(runs);
     assert_eq!((status.state, status.exit_code), (state, state.exit_code() as u8));
     let line = line(&status, &clock());
@@ -145,13 +146,13 @@ fn a_job_whose_last_run_did_not_pass_is_not_well_however_it_ended() {
     let good = || passed(3, "2026-11-27T02:30:00Z");
     let at = "2026-11-28T02:30:00Z";
     is_not_well(
-        &[failed(4, at), good()],
+        vec![failed(4, at), good()],
         State::Warning,
         "the last run, 2026-11-28 02:31, FAILED (498 of 500 identical, 2 bad in the backup)",
     );
-    is_not_well(&[killed(4, at), good()], State::Warning, "begun 2026-11-28 02:30, never ended");
+    is_not_well(vec![killed(4, at), good()], State::Warning, "begun 2026-11-28 02:30, never ended");
     is_not_well(
-        &[unusable(4, "2026-11-25T02:30:00Z"), good()],
+        vec![unusable(4, "2026-11-25T02:30:00Z"), good()],
         State::Warning,
         "did not pass: unusable (cannot open the backup /mnt/nas/home.tar.zst: no such file)",
     );
@@ -160,22 +161,22 @@ fn a_job_whose_last_run_did_not_pass_is_not_well_however_it_ended() {
 #[test]
 fn a_job_that_has_not_passed_for_too_long_is_not_well() {
     is_not_well(
-        &[passed(4, "2026-11-26T11:00:00Z")],
+        vec![passed(4, "2026-11-26T11:00:00Z")],
         State::Warning,
         "no run has passed for 2 d, since 2026-11-26 11:01",
     );
-    let just = nightly(&[passed(4, "2026-11-26T12:00:00Z")]);
+    let just = nightly(vec![passed(4, "2026-11-26T12:00:00Z")]);
     assert_eq!(just.state, State::Ok);
-    is_not_well(&[failed(4, "2026-11-28T02:30:00Z")], State::Warning, "no run has ever passed");
+    is_not_well(vec![failed(4, "2026-11-28T02:30:00Z")], State::Warning, "no run has ever passed");
 }
 
 #[test]
 fn what_cannot_be_known_is_not_well_either() {
-    is_not_well(&[], State::Unknown, "it never ran");
+    is_not_well(Vec::new(), State::Unknown, "it never ran");
     let running = Run { result: RunState::Running, ..killed(1, "2026-11-28T11:59:00Z") };
-    is_not_well(&[running], State::Unknown, "the first run has not ended, running since 2026-11-28 11:59");
+    is_not_well(vec![running], State::Unknown, "the first run has not ended, running since 2026-11-28 11:59");
     is_not_well(
-        &[passed(4, "2027-11-28T02:30:00Z")],
+        vec![passed(4, "2027-11-28T02:30:00Z")],
         State::Unknown,
         "a run is dated 2027-11-28 02:31, which lies ahead: was the clock set back?",
     );
@@ -184,19 +185,19 @@ fn what_cannot_be_known_is_not_well_either() {
 #[test]
 fn a_run_that_is_under_way_does_not_hide_the_one_before_it() {
     let running = || Run { result: RunState::Running, ..killed(9, "2026-11-28T11:59:00Z") };
-    let well = nightly(&[running(), passed(8, "2026-11-28T02:30:04Z")]);
+    let well = nightly(vec![running(), passed(8, "2026-11-28T02:30:04Z")]);
     assert_eq!(well.state, State::Ok);
     assert!(line(&well, &clock()).contains("running since 2026-11-28 11:59"));
-    assert_eq!(nightly(&[running(), failed(8, "2026-11-28T02:30:04Z")]).state, State::Warning);
+    assert_eq!(nightly(vec![running(), failed(8, "2026-11-28T02:30:04Z")]).state, State::Warning);
 }
 
 #[test]
 fn of_several_jobs_the_worst_decides_and_comes_first() {
     let jobs = || {
         vec![
-            job("nightly", &[passed(8, "2026-11-28T02:30:04Z")]),
-            job("never", &[]),
-            job("it's = bad", &[failed(7, "2026-11-28T02:30:04Z"), passed(6, "2026-11-27T02:30:04Z")]),
+            job("nightly", vec![passed(8, "2026-11-28T02:30:04Z")]),
+            job("never", Vec::new()),
+            job("it's = bad", vec![failed(7, "2026-11-28T02:30:04Z"), passed(6, "2026-11-27T02:30:04Z")]),
         ]
     };
     let status = Status::of(jobs(), MAX_AGE, &clock());
@@ -213,7 +214,7 @@ fn of_several_jobs_the_worst_decides_and_comes_first() {
 #[test]
 fn a_job_or_a_headline_cannot_break_the_line() {
     let run = Run { headline: Some("a|b\nc\u{202e}".to_owned()), ..failed(8, "2026-11-28T02:30:04Z") };
-    let status = Status::of(vec![job("x|y\n", &[run])], MAX_AGE, &clock());
+    let status = Status::of(vec![job("x|y\n", vec![run])], MAX_AGE, &clock());
     let text = line(&status, &clock());
     assert!(
         text.starts_with("WARNING - x/y\\x0a: the last run, 2026-11-28 02:31, FAILED (a/b?c?)"),
@@ -244,8 +245,8 @@ fn values() -> Vec<(Form, Vec<Value>)> {
         (
             status::FORM,
             vec![
-                value(&nightly(&samples::runs())),
-                value(&nightly(&[])),
+                value(&nightly(samples::runs())),
+                value(&nightly(Vec::new())),
                 value(&Status::unknown("x".into(), MAX_AGE, &clock())),
             ],
         ),
@@ -298,8 +299,8 @@ fn every_form_is_read_back_as_it_was_written() {
     assert_eq!(serde_json::from_str::<FileHistory>(&text).unwrap(), samples::file());
     let text = json(&coverage(listed)).unwrap();
     assert_eq!(serde_json::from_str::<Coverage>(&text).unwrap(), coverage(listed));
-    let text = json(&nightly(&samples::runs())).unwrap();
-    assert_eq!(serde_json::from_str::<Status>(&text).unwrap(), nightly(&samples::runs()));
+    let text = json(&nightly(samples::runs())).unwrap();
+    assert_eq!(serde_json::from_str::<Status>(&text).unwrap(), nightly(samples::runs()));
 }
 
 #[test]

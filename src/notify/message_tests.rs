@@ -50,6 +50,11 @@ fn the_subject_says_result_job_machine_and_what_was_found() {
         (message(&samples::failed()), "[bkverify] FAIL nightly on web1: 2 of 500 files are bad"),
         (message(&samples::passed()), "[bkverify] PASS nightly on web1: 500 files verified"),
         (
+            // The bad one is not in the random half.
+            message(&samples::covered()),
+            "[bkverify] FAIL nightly on web1: 1 of 492 files is bad",
+        ),
+        (
             message(&samples::cut_short()),
             "[bkverify] INCOMPLETE nightly on web1: The time limit ended the run: 120 of 500 files wanted were compared",
         ),
@@ -99,6 +104,9 @@ fn every_way_a_run_can_end_has_a_message_with_advice_unless_it_passed() {
         let has_passed = message.exit_code == ExitCode::Pass;
         assert_eq!(message.text.contains("What to do next"), !has_passed, "{}", message.text);
         assert_eq!(json["next"].as_array().unwrap().is_empty(), has_passed);
+        let bad =
+            outcome.counts.bad() + outcome.beside.as_ref().map_or(0, crate::verify::counts::Counts::bad);
+        assert_eq!(json["counts"]["bad"], bad, "those beside the sample count, too");
         let long = message.text.lines().find(|line| line.chars().count() > 100);
         assert_eq!(long, None, "{}", message.text);
     }

@@ -194,8 +194,6 @@ fn ended_early(model: &Model, reason: &str) -> String {
 /// What was judged beside the sample, if anything was.
 pub(super) fn beside(model: &Model) -> Option<String> {
     let counts = model.beside.as_ref()?;
-    let judged = words::counted(counts.drawn, "file");
-    let are = if counts.drawn == 1 { "is" } else { "are" };
     if counts.drawn == 0 {
         return Some("No other file was judged beside these.".to_owned());
     }
@@ -211,10 +209,11 @@ pub(super) fn beside(model: &Model) -> Option<String> {
         .filter(|(number, _)| *number > 0)
         .map(|(number, what)| format!("{} {what}", words::count(number)))
         .collect();
+    let (more, them) = if counts.drawn == 1 { ("file", "it") } else { ("files", "them") };
     Some(format!(
-        "Beside these, {judged} that {were} judged longest ago or never {are} {kinds}. The statement does not rest on them.",
-        were = if counts.drawn == 1 { "was" } else { "were" },
-        kinds = kinds.join(", "),
+        "{} more {more}, judged longest ago or never before: {}. The statement does not rest on {them}.",
+        words::count(counts.drawn),
+        kinds.join(", "),
     ))
 }
 

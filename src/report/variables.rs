@@ -19,8 +19,8 @@ pub fn of_run(model: &Model, report: Option<&str>) -> Vec<(&'static str, String)
         ("BKVERIFY_EXIT_CODE", (model.exit_code as u8).to_string()),
         ("BKVERIFY_RESULT", model.exit_code.word().to_owned()),
         ("BKVERIFY_HEADLINE", one_line(&model.headline)),
-        ("BKVERIFY_VERIFIED", model.counts.verified.to_string()),
-        ("BKVERIFY_BAD", model.counts.bad.to_string()),
+        ("BKVERIFY_VERIFIED", model.total(|counts| counts.verified).to_string()),
+        ("BKVERIFY_BAD", model.total(|counts| counts.bad).to_string()),
         ("BKVERIFY_REPORT", report.unwrap_or_default().to_owned()),
     ]);
     variables

@@ -23,6 +23,8 @@ mod ledger;
 mod ledger_unix;
 mod manifest_command;
 mod manual;
+#[cfg(unix)]
+mod nightly;
 mod notify_config;
 #[cfg(target_os = "linux")]
 mod notify_mail;

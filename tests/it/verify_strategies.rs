@@ -25,7 +25,7 @@ fn coverage_judges_every_file_within_the_runs_that_plan_names() {
             assert_eq!(verified.at("/assurance/comparable"), 5);
             verified
                 .says("PASS 10 of 10 identical.")
-                .says("Beside these, 5 files that were judged longest ago or never are 5 identical.")
+                .says("5 more files, judged longest ago or never before: 5 identical.")
                 .says("drawn 10 of 60 files");
         }
         plan().exits(0).out_has(
