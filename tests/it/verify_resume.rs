@@ -39,10 +39,19 @@ fn sessions_with_a_budget_verify_everything_and_each_file_once() {
         // The same files as one run with that seed.
         let seed = verified.at("/sample/seed").as_str().unwrap().to_owned();
         let whole = world.verify(&format!("--sample 60 --state none --seed {seed}")).exits(0);
-        for place in ["/population", "/counts", "/assurance"] {
+        for place in ["/population/files", "/population/digest", "/counts", "/assurance"] {
             assert_eq!(verified.at(place), whole.at(place), "{format} {place}");
         }
     }
+}
+
+/// Writes a copy as rot does: its time stays.
+fn write_with_time_kept(world: &World, name: &str, byte: u8) {
+    let place = world.path(&format!("b/{name}"));
+    let modified = std::fs::metadata(&place).unwrap().modified().unwrap();
+    std::fs::write(&place, vec![byte; 1000]).unwrap();
+    let file = std::fs::File::options().write(true).open(&place).unwrap();
+    file.set_modified(modified).unwrap();
 }
 
 #[test]
@@ -53,9 +62,9 @@ fn what_an_earlier_session_found_bad_fails_the_whole_run() {
     assert_eq!(first.number("/counts/bad"), 0);
     // One that was not verified yet rots, is found in the second session, and then repaired.
     let second = (0..FILES).map(|number| number.to_string()).find(|name| {
-        std::fs::write(world.path(&format!("b/{name}")), vec![8; 1000]).unwrap();
+        write_with_time_kept(&world, name, 8);
         let verified = world.verify(&format!("{arguments} --budget 1kB"));
-        std::fs::write(world.path(&format!("b/{name}")), vec![7; 1000]).unwrap();
+        write_with_time_kept(&world, name, 7);
         verified.at("/exit_code") == 1
     });
     assert!(second.is_some());
@@ -72,7 +81,7 @@ fn a_backup_with_other_files_begins_a_new_run_and_says_so() {
     let world = world.file("b/new", "new").file("s/new", "new");
     let verified = world.verify("--sample 60 --resume --budget 20kB").exits(3);
     assert_eq!(verified.number("/sample/sessions"), 1);
-    verified.ran.err_has("the backup lists other files than when the run began");
+    verified.ran.err_has("the backup lists other files or versions than when the run began");
 }
 
 #[test]
@@ -94,4 +103,22 @@ fn without_a_ledger_there_is_nothing_to_take_up_and_a_new_run_begins() {
     world.verify("--sample 60 --resume --budget 20kB --state none").exits(3);
     let verified = world.verify("--sample 60 --resume --state none").exits(0);
     assert_eq!(verified.number("/sample/sessions"), 1);
+}
+
+#[test]
+fn what_was_verified_in_an_archive_that_was_made_again_does_not_count() {
+    let members: Vec<_> = (0..FILES).map(|number| Member::new(format!("{number}"), vec![7; 1000])).collect();
+    for format in ["tar", "zip"] {
+        let world = world(format);
+        world.verify("--sample all --resume --budget 20kB").exits(3);
+        // Made again the next night, with other times and with rot.
+        let again: Vec<_> = members
+            .iter()
+            .map(|member| Member { mtime: member.mtime + 86_400, ..Member::new(&member.name, vec![8; 1000]) })
+            .collect();
+        let world = world.backup(format, &again);
+        let verified = world.verify("--sample all --resume");
+        assert_eq!(verified.number("/sample/sessions"), 1, "{format}");
+        assert_ne!(verified.at("/exit_code"), 0, "{format}: {}", verified.ran);
+    }
 }
