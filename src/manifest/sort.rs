@@ -233,7 +233,10 @@ mod tests {
             sorter.add(name::key(path), number as u64 + 1, Hash::of_bytes([*byte; 32])).unwrap();
         }
         let found = sorter.finish().unwrap();
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "the files have no names");
+        // On Windows they have names until they are closed.
+        if cfg!(unix) {
+            assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "the files have no names");
+        }
         found
     }
 
