@@ -10,7 +10,7 @@ use crate::platform::path_to_bytes;
 /// whatever order they are named.
 ///
 /// BLAKE3 in its key derivation mode, with the context string `bkverify 2026 ledger target v1`,
-/// over the lines of [`lines`], each ended by a zero byte.
+/// over the text of the backup and the lines of its originals, each ended by a zero byte.
 pub fn fingerprint(target: &Target) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new_derive_key("bkverify 2026 ledger target v1");
     for line in std::iter::once(target.backup.text()).chain(originals(target)) {

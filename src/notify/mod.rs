@@ -5,7 +5,7 @@
 //! until its time limit. Nothing here changes a verdict or an exit code.
 //!
 //! There is one file for each way of telling. Each makes one attempt and says whether another one
-//! makes sense. [`message`] makes what they send.
+//! makes sense. `message` makes what they send.
 
 mod change;
 mod command;

@@ -10,7 +10,7 @@
 //!    and its replacements. Only this half enters the statement.
 //! 3. Every file has an age: 0 if it was never judged, otherwise the place, from 1, of the run that
 //!    judged it last, among all runs that judged some remembered file last, the oldest first
-//!    ([`ages`](super::ages)).
+//!    (`ages`).
 //! 4. The other half are the h files with the smallest ages, of those that were not judged in the
 //!    random half. Equal ages are ordered by rank (the upper 112 bits of it, then by path). They
 //!    are judged after the random half, and none is replaced. Whatever the verdict of such a file
@@ -30,7 +30,7 @@
 //! So k < N / h.
 //!
 //! The promise is about runs that come to their end, and about a memory that forgets nothing. Two
-//! details of [`ages`](super::ages) limit it: one false match in about half a billion lookups, and
+//! details of `ages` limit it: one false match in about half a billion lookups, and
 //! files that were last judged by more than 65,535 different runs.
 //!
 //! # Why only one half enters the statement

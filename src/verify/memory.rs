@@ -37,7 +37,7 @@ pub trait KnownHashes: Sync {
     /// fails knows nothing: it reports its error to its owner, not to the run.
     ///
     /// A ledger is asked by the path in the backup. A manifest is asked by the name that it has for
-    /// the file ([`Naming`](super::naming::Naming)).
+    /// the file (`Naming`).
     fn of(&self, path: &[u8]) -> Option<KnownHash>;
 
     /// The folder that all names of a manifest are in, without slashes around it. Empty if there is
@@ -113,7 +113,7 @@ pub struct Resumed {
 impl Resumed {
     /// What `sessions` sessions found about these files. `population` is what they were drawn from:
     /// how many files, and their digest under the seed. `versions` is the sum of the
-    /// [`version_number`](super::path_key::version_number) of each judged file.
+    /// [`version_number`] of each judged file.
     ///
     /// `None` if the numbers contradict each other: each file was judged once, so there are as many
     /// verdicts as files.

@@ -12,7 +12,7 @@
 //! | `random` | each with the same chance ([`sample`](super::sample)) | files |
 //! | `all` | all of them | files |
 //! | `coverage` | half at random, half by when they were last judged ([`coverage`](super::coverage)) | files; only the random half counts |
-//! | `size` | random bytes ([`size`](super::size)) | bytes |
+//! | `size` | random bytes ([`size`]) | bytes |
 //!
 //! A bound holds only for the way in which its sample was drawn. So a strategy has no default for
 //! it.
