@@ -76,7 +76,7 @@ fn the_state_folder_is_a_setting_and_relative_to_its_configuration() {
         "etc/bkverify.toml",
         "state = \"mine\"\nbackup = \"../b\"\nsource = \"../s\"\nrestore-to = \"../r\"",
     );
-    let mine = shown(&world.path("etc/mine"));
+    let mine = shown(&world.path("etc/mine")).replace('\\', "/");
     world.run("plan --config etc/bkverify.toml").exits(0).out_has(&mine);
     world.run("--config etc/bkverify.toml").exits(0).err_is("");
     assert!(world.path("etc/mine/ledger.sqlite").is_file());
@@ -100,7 +100,8 @@ fn is_left_alone(world: &World, content: &[u8], what: &str, next: &str) {
         let _ = fs::remove_file(world.path(beside));
     }
     fs::write(&place, content).unwrap();
-    let ran = world.run(FLAGS).exits(0).err_has(what).err_has(next).err_has(&shown(&place));
+    let ran =
+        world.run(FLAGS).exits(0).err_has(what).err_has(next).err_has(&shown(&place).replace('\\', "/"));
     assert_eq!(ran.err.matches("warning:").count(), 1, "{ran}");
     assert_eq!(ran.err.lines().count(), 1, "{ran}");
     assert!(fs::read(&place).unwrap() == content, "{what}: the file was changed");

@@ -236,21 +236,27 @@ impl RunResult {
     pub fn of(mut command: Command, input: &str) -> Self {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         for _ in 0..STARTS {
-            let ran = Self::once(&mut command, input);
-            if !ran.was_never_started() {
-                return ran;
+            match Self::once(&mut command, input) {
+                Some(ran) if !ran.was_never_started() => return ran,
+                _ => {}
             }
         }
         panic!("the system did not start {command:?} in {STARTS} attempts");
     }
 
-    fn once(command: &mut Command, input: &str) -> Self {
-        let mut child = command.spawn().unwrap();
+    /// `None` if the system has an internal error (1359) instead of starting the program, as wine
+    /// does now and then.
+    fn once(command: &mut Command, input: &str) -> Option<Self> {
+        const INTERNAL_ERROR: i32 = 1359;
+        let mut child = match command.spawn() {
+            Err(error) if cfg!(windows) && error.raw_os_error() == Some(INTERNAL_ERROR) => return None,
+            spawned => spawned.unwrap(),
+        };
         // A program that does not read its input may have ended already.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
         let output = child.wait_with_output().unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
-        Self { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+        Some(Self { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) })
     }
 
     /// Whether a library failed to load before the program's first instruction
