@@ -23,9 +23,14 @@ fn a_run_killed_at_any_moment_has_changed_nothing_and_the_next_run_cleans_up() {
     let guarded = || ["s", "b"].map(|folder| fingerprint(&world.path(folder)));
     let (before, foreign) = (guarded(), world.names("r"));
 
-    let clock = Instant::now();
-    world.run(FLAGS).exits(0);
-    let whole = clock.elapsed();
+    // The fastest of several: on a busy machine one alone may take so long that most kills come
+    // after the end of a run.
+    let time = |_| {
+        let clock = Instant::now();
+        world.run(FLAGS).exits(0);
+        clock.elapsed()
+    };
+    let whole = (0..5).map(time).min().unwrap();
     let mut left_behind = 0;
     for kill in 0..KILLS {
         // The kills are spread over the whole run. The divisor makes sure that no two of them hit
