@@ -55,6 +55,18 @@ pub fn configuration(named: Option<&Path>, environment: &Environment) -> Result<
     config::load(named, environment)
 }
 
+/// Reads the configuration, and finds the state folder that is meant.
+pub fn configured(
+    config: Option<&Path>,
+    state: Option<&Path>,
+    job: Option<&str>,
+    environment: &Environment,
+) -> Result<(Option<Config>, PathBuf), Error> {
+    let config = configuration(config, environment)?;
+    let state = state_of(state, job, config.as_ref(), environment)?;
+    Ok((config, state))
+}
+
 /// Opens the ledger in this folder.
 pub fn open(state: &Path) -> Result<Ledger, Error> {
     Ledger::open_read_only(state).map_err(unknown)

@@ -73,11 +73,10 @@ pub struct CoverageArgs {
 
 /// Answers it.
 pub fn run(arguments: &CoverageArgs, environment: &Environment) -> Result<ExitCode, Error> {
-    let config = answers::configuration(arguments.config.as_deref(), environment)?;
-    let state = answers::state_of(
+    let (config, state) = answers::configured(
+        arguments.config.as_deref(),
         arguments.state.as_deref(),
         arguments.job.as_deref(),
-        config.as_ref(),
         environment,
     )?;
     let ledger = answers::open(&state)?;
@@ -155,7 +154,7 @@ fn listed(
         return Err(answers::unknown(error));
     }
     let counted = counted?;
-    if !counted.whole {
+    if !counted.population.whole {
         return Err(Error::new(ExitCode::Incomplete, "interrupted: the backup was not listed to its end"));
     }
     if counted.damaged {

@@ -71,11 +71,10 @@ pub const EXIT_CODES: &[(i32, &str)] = &[
 
 /// Answers what was asked.
 pub fn run(arguments: &HistoryArgs, environment: &Environment) -> Result<ExitCode, Error> {
-    let config = answers::configuration(arguments.config.as_deref(), environment)?;
-    let state = answers::state_of(
+    let (_, state) = answers::configured(
+        arguments.config.as_deref(),
         arguments.state.as_deref(),
         arguments.job.as_deref(),
-        config.as_ref(),
         environment,
     )?;
     let ledger = answers::open(&state)?;

@@ -16,6 +16,7 @@ use crate::ledger::{Judged, Ledger};
 use crate::plan::Plan;
 use crate::verify;
 use crate::verify::memory::LastJudged;
+use crate::verify::strategy;
 use crate::words;
 
 /// Files are counted for so long.
@@ -41,7 +42,7 @@ pub fn run(flags: Verify, environment: &Environment) -> Result<ExitCode, Error> 
 /// When files were last judged, if that matters and is remembered. A ledger that cannot be read is
 /// a warning of the run.
 fn judged(plan: &Plan) -> Option<Judged> {
-    let state = plan.outputs.state.as_deref().filter(|_| plan.draw.strategy == "coverage")?;
+    let state = plan.outputs.state.as_deref().filter(|_| strategy::of(&plan.draw).rotates())?;
     Judged::new(Ledger::open_read_only(state).ok()?, &plan.target).ok()
 }
 

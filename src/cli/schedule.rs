@@ -325,8 +325,8 @@ fn warnings(job: &Job, plan: &Plan) -> Vec<String> {
     warnings
 }
 
-/// Makes the restore folder, if a run could make it, and the state folder. In a service of systemd it could not: all but
-/// the folders that exist when it starts is read-only there.
+/// Makes the restore folder, if a run could make it, and the state folder. In a service of systemd
+/// it could not: all but the folders that exist when it starts is read-only there.
 fn make_folders(plan: &Plan) -> Result<Vec<String>, Error> {
     let failed = |folder: &Path, error| {
         Error::new(ExitCode::Unusable, format!("cannot make the folder {}", folder.display())).because(error)

@@ -92,8 +92,9 @@ impl Beginning {
 /// context string `bkverify 2026 ledger draw v1`, over the JSON of the sample, the filters, and what
 /// decides which files are compared, as the report has them.
 pub(super) fn draw(plan: &Plan) -> [u8; 32] {
-    let PlanPart { strategy, sample, filters, confidence, .. } = PlanPart::new(plan);
-    let PlanPart { backup_window_seconds, assume_unchanged, hash, .. } = PlanPart::new(plan);
+    let part = PlanPart::new(plan);
+    let PlanPart { strategy, sample, filters, confidence, .. } = part;
+    let PlanPart { backup_window_seconds, assume_unchanged, hash, .. } = part;
     // These are numbers and texts, which always become JSON.
     let json = serde_json::to_vec(&(
         strategy,

@@ -38,11 +38,11 @@ pub fn fingerprint(model: &Model, alarms: &[Alarm]) -> String {
         hasher.update(kind.as_bytes()).update(&[0xff]).update(text.as_bytes()).update(&[0xff]);
     };
     // What makes a run fail is covered one by one below.
-    if model.exit_code != ExitCode::IntegrityFailure {
-        add("result", model.exit_code.word());
-    } else {
-        add("result", ExitCode::Pass.word());
-    }
+    let result = match model.exit_code {
+        ExitCode::IntegrityFailure => ExitCode::Pass,
+        other => other,
+    };
+    add("result", result.word());
     if let Some(error) = &model.error {
         add("error", &error.message);
     }

@@ -1,22 +1,20 @@
 //! How many files a run would choose from, for `bkverify plan`: what a run does up to the draw, for
 //! a short time, restoring nothing.
 
-use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::backup::{self, CatalogSink, Context, EntryBatch, Listing};
+use crate::backup::{Entry, Needs};
 use crate::cancel::CancelToken;
-use crate::plan::{Plan, SampleSize};
+use crate::plan::Plan;
 
+use super::Error;
 use super::ages::Ages;
-use super::catalog::PopulationFilter;
 use super::coverage::runs_for;
-use super::draw::Counter;
+use super::listed::{HowListed, Listed, list};
 use super::memory::LastJudged;
-use super::pairing::Pairing;
-use super::sample::{Ranker, SampleQuota};
-use super::{Error, Filter, LISTING_THREADS, Silent};
+use super::sample::SampleQuota;
+use super::strategy;
 
 /// What was counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,66 +54,40 @@ pub struct Turns {
 /// has nothing in common with the originals.
 pub fn count(plan: &Plan, last_judged: Option<&dyn LastJudged>, limit: Duration) -> Result<Counted, Error> {
     let cancel = &CancelToken::new().with_deadline(Some(Instant::now() + limit));
-    let filter = Filter::new(&plan.draw.filters)?;
-    let context = Context::new(cancel.clone()).with_threads(plan.engine.threads.min(LISTING_THREADS));
-    let backup = backup::open(&plan.target.backup, &context)?;
-    let description = backup.description();
-    let (sources, maps) = (&plan.target.sources, &plan.target.maps);
-    let pairing = Pairing::new(&*backup, sources, maps, false, Some(&filter), cancel)?;
-    let ranker = Ranker::new(&plan.draw.seed);
-    let population_filter =
-        PopulationFilter::new(&filter, &pairing, &ranker, &Silent, None, cancel, plan.started.into());
     // A run says what is wrong with its memory.
     let ages = last_judged.and_then(|remembered| Ages::read(remembered, &plan.draw.seed).ok());
-    let ages = ages.unwrap_or_else(Ages::none);
-    let sink = TurnsSink { population_filter: &population_filter, ages, never: AtomicU64::new(0) };
-    let listing = backup.catalog(filter.needs(), &context, &sink)?;
-    let whole = !matches!(listing, Listing::Stopped) && !cancel.is_cancelled();
-    let damaged = matches!(listing, Listing::Damaged(_));
-    let population = population_filter.population(whole);
-    if population.files == 0 && whole && !damaged {
-        return Err(Error::no_files(&population, &description.location));
-    }
-    let turns = (plan.draw.strategy == "coverage" && plan.draw.sample != SampleSize::All).then(|| {
+    let never = NeverJudged { ages: ages.unwrap_or_else(Ages::none), files: AtomicU64::new(0) };
+    let HowListed { format, population, damaged } = list(plan, Needs::default(), cancel, &never)?;
+    let turns = strategy::of(&plan.draw).rotates().then(|| {
         let half = SampleQuota::new(plan.draw.sample, plan.claims.confidence).half().wanted(population.files);
-        let (never, within) = (sink.never.into_inner(), |files| runs_for(files, half));
+        let (never, within) = (never.files.into_inner(), |files| runs_for(files, half));
         Turns { never, never_within: within(never), all_within: within(population.files) }
     });
     Ok(Counted {
-        format: description.format,
+        format,
         files: population.files,
         filtered: population.filtered,
         unmapped: population.unmapped,
-        whole,
+        whole: population.whole,
         damaged,
         turns,
     })
 }
 
-/// Counts the population, and how many of its files no run has judged.
-struct TurnsSink<'a> {
-    population_filter: &'a PopulationFilter<'a>,
+/// Counts the files that no run has judged.
+struct NeverJudged {
     ages: Ages,
-    never: AtomicU64,
+    files: AtomicU64,
 }
 
-impl CatalogSink for TurnsSink<'_> {
-    fn take(&self, entries: &EntryBatch) -> ControlFlow<()> {
-        let mut never = 0;
-        self.population_filter.count_batch(entries, &mut |entry, _| {
-            never += u64::from(self.ages.of_path(entry.path) == 0);
-        })?;
-        self.never.fetch_add(never, Ordering::Relaxed);
-        ControlFlow::Continue(())
+impl Listed for NeverJudged {
+    fn files(&self, files: &[Entry<'_>]) {
+        let never = files.iter().filter(|entry| self.ages.of_path(entry.path) == 0).count();
+        self.files.fetch_add(never as u64, Ordering::Relaxed);
     }
 
-    fn restart(&self) {
-        self.population_filter.reset();
-        self.never.store(0, Ordering::Relaxed);
-    }
-
-    fn pass_over(&self, count: u64) {
-        self.population_filter.pass_over(count);
+    fn restarts(&self) {
+        self.files.store(0, Ordering::Relaxed);
     }
 }
 
@@ -127,7 +99,7 @@ mod tests {
 
     use super::*;
     use crate::backup::Location;
-    use crate::plan::{Plan, Target};
+    use crate::plan::{Plan, SampleSize, Target};
     use crate::verify::memory::PathKey;
 
     fn plan_of(world: &Path, files: &[&str]) -> Plan {

@@ -195,7 +195,9 @@ impl<'a> Flow<'a> {
             self.observer.verify_starts(Some(limit.first().min(picks.len()) as u64 + more));
             return Ok(self.work.picks(picks, limit, Group::Sample)?);
         };
-        let left: EntryBatch = picks.iter().filter(|entry| !resumed.holds(entry.path)).collect();
+        let is_judged: Vec<bool> = picks.iter().map(|entry| resumed.holds(entry.path)).collect();
+        let left: EntryBatch =
+            picks.iter().zip(&is_judged).filter(|(_, judged)| !**judged).map(|(entry, _)| entry).collect();
         // Each pick that could not be compared was to be replaced, and each one that was judged is
         // done.
         let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
@@ -204,8 +206,8 @@ impl<'a> Flow<'a> {
         // A session may have been busy with a pick when it ended, and done with others of a higher
         // rank. What kept it busy may be what is bad, so no pick below the last one that was judged
         // is left out.
-        let last = (0..picks.len()).rev().find(|&index| resumed.holds(picks.get(index).path));
-        let below = (0..last.unwrap_or(0)).filter(|&index| !resumed.holds(picks.get(index).path)).count();
+        let last = is_judged.iter().rposition(|&judged| judged).unwrap_or(0);
+        let below = is_judged[..last].iter().filter(|&&judged| !judged).count();
         let wanted = wanted.max(below);
         self.observer.verify_starts(Some(wanted as u64));
         let drawn = self.work.picks(&left, Limit::Replaced(wanted), Group::Sample)?;

@@ -293,8 +293,8 @@ impl<'a> Judge<'a> {
     }
 
     /// When the original was last touched, for `conclude` to look at the pick again once the newest
-    /// time in the backup is known. `None` unless the pick's own times left it undecided, and its original was last touched so
-    /// long ago that the backup may turn out to be newer.
+    /// time in the backup is known. `None` unless the pick's own times left it undecided, and its
+    /// original was last touched so long ago that the backup may turn out to be newer.
     fn pending(&self, record: &PickRecord, state: &Stat) -> Option<Timestamp> {
         let Recorded { now, window, frozen, .. } = self.context.recorded;
         let is_by_known = record.known.is_some_and(|known| known.decided);

@@ -1,5 +1,5 @@
-//! Lists the files that a run would choose from, for `bkverify coverage`: what a run does up to the
-//! draw, restoring nothing.
+//! Lists the files that a run would choose from, for `bkverify plan` and `bkverify coverage`: what a
+//! run does up to the draw, restoring nothing.
 
 use std::ops::ControlFlow;
 
@@ -9,6 +9,7 @@ use crate::plan::Plan;
 
 use super::catalog::PopulationFilter;
 use super::draw::Counter;
+use super::outcome::Population;
 use super::pairing::Pairing;
 use super::sample::Ranker;
 use super::{Error, Filter, LISTING_THREADS, Silent};
@@ -22,11 +23,13 @@ pub trait Listed: Sync {
     fn restarts(&self);
 }
 
-/// How a listing ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What was listed, and how the listing ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HowListed {
-    /// Whether the backup was listed to its end.
-    pub whole: bool,
+    /// The format of the backup.
+    pub format: &'static str,
+    /// What was listed. It says whether the backup was listed to its end.
+    pub population: Population,
     /// Whether parts of it cannot be listed.
     pub damaged: bool,
 }
@@ -53,10 +56,11 @@ pub fn list(plan: &Plan, needs: Needs, cancel: &CancelToken, to: &dyn Listed) ->
     let whole = !matches!(listing, Listing::Stopped) && !cancel.is_cancelled();
     let damaged = matches!(listing, Listing::Damaged(_));
     let population = population_filter.population(whole);
+    let description = backup.description();
     if population.files == 0 && whole && !damaged {
-        return Err(Error::no_files(&population, &backup.description().location));
+        return Err(Error::no_files(&population, &description.location));
     }
-    Ok(HowListed { whole, damaged })
+    Ok(HowListed { format: description.format, population, damaged })
 }
 
 /// Hands the files of the population on, and counts them.

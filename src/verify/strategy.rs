@@ -1,9 +1,9 @@
 //! Which files are verified, and what that proves. A strategy is an implementation of one small
 //! trait and one entry in the registry.
 //!
-//! A strategy is a constant of the program. For each run it makes a value, a [`Draw`](super::draw::Draw), which sees
-//! every file of the backup once and keeps what is drawn. This value knows what the strategy cannot
-//! know: the seed, the number of files that were asked for, and what earlier runs remember. The
+//! A strategy is a constant of the program. For each run it makes a value, a
+//! [`Draw`](super::draw::Draw), which sees every file of the backup once and keeps what is drawn.
+//! This value knows what the strategy cannot know: the seed, the number of files that were asked for, and what earlier runs remember. The
 //! bound that follows from a draw stays with the strategy, because it needs nothing but the
 //! [`Tally`], and tallies outlive a run: they are stored, read again and merged.
 //!
@@ -57,6 +57,11 @@ pub trait Strategy: Sync {
     /// Whether a later session can go on with a draw that was not judged to its end.
     fn can_resume(&self) -> bool {
         true
+    }
+
+    /// Whether every file of an unchanged backup has its turn within a known number of runs.
+    fn rotates(&self) -> bool {
+        false
     }
 
     /// The draw of one run.
@@ -129,6 +134,10 @@ impl Strategy for Coverage {
 
     fn summary(&self) -> Option<&'static str> {
         Some("half at random, and half those that were verified longest ago, never verified ones first")
+    }
+
+    fn rotates(&self) -> bool {
+        true
     }
 
     /// The next run begins with what was judged longest ago anyway.

@@ -16,6 +16,7 @@ use crate::lock::lock;
 use crate::plan::Target;
 use crate::platform;
 use crate::verify::memory::PathKey;
+use crate::verify::strategy::{self, Strategy};
 
 /// So many runs are looked through for one that listed the whole backup.
 const RUNS_LOOKED_AT: i64 = 100;
@@ -92,7 +93,7 @@ fn of_runs(ledger: &Ledger, target: i64) -> rusqlite::Result<OfRuns> {
     while let Some(found) = rows.next()? {
         let run = row::read(ledger, found)?;
         if is_last {
-            rotates = run.wanted.filter(|_| run.strategy == "coverage");
+            rotates = run.wanted.filter(|_| strategy::named(&run.strategy).is_some_and(Strategy::rotates));
             is_last = false;
         }
         if let Some(files) = run.files.filter(|_| run.whole) {
