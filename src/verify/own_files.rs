@@ -29,12 +29,16 @@ impl OwnFiles {
         Self { folder: Some(folder), ids }
     }
 
-    /// Whether the file at this place, with this metadata, is one of them.
-    pub(super) fn hold(&self, place: &Path, stat: &Stat) -> bool {
+    /// Whether the file with this path below a folder of originals and with this metadata is one of
+    /// them. `place` makes its whole path. That is asked only if the name is right, because this is
+    /// asked of every original.
+    pub(super) fn hold(&self, path: &[u8], stat: &Stat, place: impl FnOnce() -> PathBuf) -> bool {
         let Some(own) = &self.folder else { return false };
-        self.ids.contains(&stat.id)
-            || is_own_name(place)
-                && place.parent().and_then(|folder| fs::canonicalize(folder).ok()).as_ref() == Some(own)
+        let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or(path);
+        let is_in_folder = |place: PathBuf| {
+            place.parent().and_then(|folder| fs::canonicalize(folder).ok()).as_ref() == Some(own)
+        };
+        self.ids.contains(&stat.id) || is_own_name(name) && is_in_folder(place())
     }
 }
 
@@ -46,12 +50,16 @@ fn ids(tree: &Tree, folder: &Path) -> Vec<(u64, u64)> {
 /// Those that are in this state folder now.
 pub(super) fn paths(state: &Path) -> Vec<PathBuf> {
     let Ok(found) = fs::read_dir(state) else { return Vec::new() };
-    found.flatten().map(|entry| entry.path()).filter(|path| is_own_name(path)).collect()
+    found
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.file_name().is_some_and(|name| is_own_name(name.as_encoded_bytes())))
+        .collect()
 }
 
 /// The names of the ledger, of what SQLite keeps beside it, and of the locks of running jobs.
-fn is_own_name(path: &Path) -> bool {
-    let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return false };
-    ["ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm", "ledger.sqlite-journal"].contains(&name)
-        || name.starts_with("running-")
+fn is_own_name(name: &[u8]) -> bool {
+    let ledger: [&[u8]; 4] =
+        [b"ledger.sqlite", b"ledger.sqlite-wal", b"ledger.sqlite-shm", b"ledger.sqlite-journal"];
+    ledger.contains(&name) || name.starts_with(b"running-")
 }

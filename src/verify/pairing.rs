@@ -239,7 +239,7 @@ impl Pairing {
 
     /// Whether the original at this place must not be opened.
     pub(super) fn leaves_alone(&self, place: &OriginalPath<'_>, stat: &Stat) -> bool {
-        self.own_files.hold(&place.display(), stat)
+        self.own_files.hold(place.path, stat, || place.display())
     }
 
     /// Counts an entry that was compared with an original whose name has another spelling.
