@@ -21,7 +21,9 @@
 //!                                          │
 //!                                        backup
 //!                                          │
-//!      schedule, words, facts, manual, output, program, secret, threads, lock, cancel, exit
+//!                                        image
+//!                                          │
+//!      schedule, words, facts, manual, output, program, secret, threads, bytes, lock, cancel, exit
 //!                                          │
 //!                                       platform
 //! ```
@@ -36,13 +38,15 @@
 //! | `exit` | the exit codes | |
 //! | `threads` | starts threads, as many as the system allows | |
 //! | `platform` | the only room that depends on the operating system | |
+//! | `bytes` | the bytes of a container, wherever they are stored | `platform` |
+//! | `image` | reads disk images: virtual disks, partitions, NTFS | |
 //! | `words` | numbers, sizes, times and lists in English | `platform` |
 //! | `manual` | the pages that `bkverify help` prints, also made into man pages | |
 //! | `output` | standard output, or a file that is replaced as a whole | `platform` |
 //! | `program` | runs programs with a deadline: the machine's own, and those that the user names | `cancel`, `lock`, `platform` |
 //! | `secret` | passwords and tokens, from a file, a variable or a program | `cancel`, `platform`, `program` |
 //! | `facts` | what another machine needs to know about this one | |
-//! | `backup` | formats behind one small trait | `cancel`, `lock`, `platform`, `secret`, `threads`, `words` |
+//! | `backup` | formats behind one small trait | `bytes`, `cancel`, `lock`, `platform`, `secret`, `threads`, `words` |
 //! | `plan` | what a run will do: immutable and complete | `backup`, `output`, `platform`, `secret` |
 //! | `verify` | the flow, with one file per stage | `backup`, `cancel`, `exit`, `lock`, `plan`, `platform`, `threads`, `words` |
 //! | `progress` | what a person sees during a run | `backup`, `lock`, `plan`, `verify`, `words` |
@@ -90,6 +94,7 @@ use std::ffi::OsString;
 
 pub mod backup;
 pub mod bench;
+pub mod bytes;
 pub mod cancel;
 pub mod checklist;
 #[expect(clippy::disallowed_methods, reason = "the one room that reads the environment")]
@@ -98,6 +103,7 @@ pub mod exit;
 pub mod facts;
 pub mod history;
 pub mod hooks;
+pub mod image;
 pub mod ledger;
 mod lock;
 pub mod manifest;

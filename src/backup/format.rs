@@ -4,8 +4,8 @@
 use std::fs::File;
 use std::path::Path;
 
-use super::bytes::FileBytes;
 use super::{Backup, Context, Error, Location};
+use crate::bytes::FileBytes;
 use crate::platform::{self, Kind, Stat, Timestamp};
 
 /// A kind of backup that can be verified.

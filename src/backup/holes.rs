@@ -9,9 +9,9 @@ use std::io::{self, Seek, SeekFrom};
 
 use crate::platform;
 
-use super::bytes::SequentialReader;
 use super::scratch_folder::PIECE;
 use super::{RestoreError, Restored, Scratch};
+use crate::bytes::SequentialReader;
 
 impl Scratch {
     /// Makes a second copy of a restored file, which the caller holds until the copy is complete.
@@ -99,7 +99,7 @@ mod tests {
     use std::io::Write;
 
     use super::*;
-    use crate::backup::bytes::ReadAt;
+    use crate::bytes::ReadAt;
     use crate::cancel::CancelToken;
 
     #[test]

@@ -5,7 +5,6 @@
 //! [`registry`], and every format runs the same contract suite (`tests/it/contract.rs`). This
 //! module never writes to a backup. It knows nothing of sampling, verdicts or reports.
 
-pub mod bytes;
 mod compression;
 mod context;
 mod damage_lines;
@@ -174,3 +173,6 @@ pub trait Backup: Send + Sync {
         sink: &mut dyn RestoreSink,
     ) -> Result<(), Error>;
 }
+
+#[cfg(test)]
+mod layers_tests;

@@ -14,8 +14,8 @@ use crate::lock::lock;
 use crate::platform;
 
 use super::RestoreError;
-use super::bytes::ReadAt;
 use super::scratch_folder::{ScratchFolder, with_number};
+use crate::bytes::ReadAt;
 
 /// A restored file, open for reading. On drop it is emptied, or removed if it was adopted.
 #[derive(Debug)]

@@ -66,7 +66,7 @@ use windows as os;
 #[cfg(windows)]
 use windows::{made, private, user};
 #[cfg(any(windows, test))]
-mod wtf8;
+pub mod wtf8;
 
 pub use destination::{check_destination, destination, put};
 pub use made::{empty_made_dir, open_made_dir, open_made_file};

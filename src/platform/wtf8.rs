@@ -11,7 +11,7 @@ const LEADING: RangeInclusive<u16> = 0xD800..=0xDBFF;
 const TRAILING: RangeInclusive<u16> = 0xDC00..=0xDFFF;
 
 /// Appends the bytes for `units` to `out`.
-pub(super) fn append(out: &mut Vec<u8>, units: impl IntoIterator<Item = u16>) {
+pub fn append(out: &mut Vec<u8>, units: impl IntoIterator<Item = u16>) {
     for decoded in char::decode_utf16(units) {
         match decoded {
             Ok(character) => out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes()),
@@ -25,7 +25,7 @@ pub(super) fn append(out: &mut Vec<u8>, units: impl IntoIterator<Item = u16>) {
 
 /// The units that `bytes` stand for. `None` if the bytes are not WTF-8: then no Windows name has
 /// this form.
-pub(super) fn to_units(bytes: &[u8]) -> Option<Vec<u16>> {
+pub fn to_units(bytes: &[u8]) -> Option<Vec<u16>> {
     let mut units = Vec::with_capacity(bytes.len());
     let mut rest = bytes;
     let mut after_leading = false;

@@ -3,10 +3,10 @@
 use std::io::BufReader;
 
 use super::{Tar, is_header};
-use crate::backup::bytes::{FileBytes, ReadAt, SequentialReader, is_all_zero};
 use crate::backup::compression::{Compression, NEEDS_MEMORY, is_out_of_memory};
 use crate::backup::format::{BackupCandidate, Format};
 use crate::backup::{Backup, Context, Description, Error, Location, zip};
+use crate::bytes::{FileBytes, ReadAt, SequentialReader, is_all_zero};
 use crate::platform::{self, Stat};
 
 /// The name of all these formats in a sentence.

@@ -31,7 +31,6 @@ use self::links::Links;
 use self::members::{Member, MemberKind, Members, Step};
 use self::source::{ArchiveEnd, ArchiveReader, DecompressedReader, PlainReader};
 use self::specials::Specials;
-use super::bytes::{ReadAt, SequentialReader};
 use super::compression::Compression;
 use super::damage_lines::DamageLines;
 use super::delivery::{Delivery, EarlyEnd, conclude, copy_of_io_error};
@@ -41,6 +40,7 @@ use super::{
     Backup, CatalogSink, Context, Description, Entry, EntryBatch, Error, Listing, Needs, Reach, RestoreError,
     RestoreSink, Scratch, Wanted,
 };
+use crate::bytes::{ReadAt, SequentialReader};
 use crate::lock::lock;
 
 /// The number of entries that are passed to the sink in one batch.

@@ -6,8 +6,8 @@
 use std::fmt;
 use std::io::{self, BufReader, Read};
 
-use crate::backup::bytes::{ReadAt, SequentialReader};
 use crate::backup::compression::{Decoder, NEEDS_MEMORY, is_out_of_memory};
+use crate::bytes::{ReadAt, SequentialReader};
 use crate::platform;
 
 /// The bytes of an archive. The position of a stream can only grow; in a file it can be set to any

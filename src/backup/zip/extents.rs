@@ -27,9 +27,9 @@ use super::MORE;
 use super::extract::{contradiction, read_more};
 use super::local::{DESCRIPTOR_MAX, LOCAL_HEADER, Local, descriptor_length};
 use super::stored::Stored;
-use crate::backup::bytes::ReadAt;
 use crate::backup::damage_lines::DamageLines;
 use crate::backup::{Damage, Lost, RestoreError, escape, relative};
+use crate::bytes::ReadAt;
 
 /// The most runs that are stored.
 const RUNS_MAX: usize = 4096;

@@ -12,9 +12,9 @@ use rawzip::CompressionMethod;
 use super::bounds::can_expand;
 use super::local::{DESCRIPTOR_MAX, ENCRYPTED, LOCAL_HEADER, Local};
 use super::stored::Stored;
-use crate::backup::bytes::ReadAt;
 use crate::backup::compression::{NEEDS_MEMORY, is_out_of_memory, xz_stream};
 use crate::backup::{Entry, RestoreError, Restored, Scratch};
+use crate::bytes::ReadAt;
 use crate::platform;
 
 /// The number of compressed bytes that are read at once.

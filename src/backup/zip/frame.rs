@@ -12,7 +12,7 @@
 
 use rawzip::ZipArchive;
 
-use crate::backup::bytes::{ReadAt, is_all_zero};
+use crate::bytes::{ReadAt, is_all_zero};
 
 use super::Bytes;
 

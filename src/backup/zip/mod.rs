@@ -47,7 +47,6 @@ use self::extract::EntryBuffers;
 use self::frame::Frame;
 use self::record::Records;
 use self::stored::Stored;
-use super::bytes::ReadAt;
 use super::damage_lines::DamageLines;
 use super::delivery::{Delivery, EarlyEnd, conclude};
 use super::format::{BackupCandidate, Format};
@@ -56,6 +55,7 @@ use super::{
     Backup, CatalogSink, Context, Damage, Description, Entry, EntryBatch, Error, Listing, Lost, Needs,
     RestoreError, RestoreSink, Scratch, Wanted,
 };
+use crate::bytes::ReadAt;
 
 /// The number of entries that are passed to the sink in one batch.
 const BATCH: usize = 1024;

@@ -5,7 +5,7 @@ use rawzip::ZipFileHeaderRecord;
 
 use super::DIRECTORY_BUFFER;
 use super::local::{extra_is_broken, wrong_version};
-use crate::backup::bytes::ReadAt;
+use crate::bytes::ReadAt;
 
 /// The length of a record without name, extra field and comment (APPNOTE 4.3.12).
 const FIXED: usize = 46;

@@ -1,19 +1,19 @@
 //! Tests layers on top of layers, against a simple model and with the readers of real archives.
 
 use std::collections::BTreeMap;
-use std::io::{BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 
-use super::*;
-use crate::backup::compression::Compression;
-use crate::backup::tar::Tar;
-use crate::backup::zip::Zip;
-use crate::backup::{
-    self, Backup, Context, Damage, Description, Entry, RestoreError, RestoreSink, Restored, Scratch, Wanted,
+use super::compression::Compression;
+use super::tar::Tar;
+use super::zip::Zip;
+use super::{
+    Backup, Context, Damage, Description, Entry, RestoreError, RestoreSink, Restored, Scratch, Wanted,
 };
+use crate::bytes::*;
 use crate::cancel::CancelToken;
 use crate::platform;
 
@@ -119,7 +119,7 @@ fn archives_in_a_window_of_an_overlay_of_a_file_are_restored_as_on_the_disk() {
         (name, Box::new(Zip::open(described("image"), bytes).unwrap()) as Box<dyn Backup>)
     });
     for (name, layered) in tars.into_iter().chain(zips) {
-        let expected = restore_all(&*backup::open(&archive(name).into(), &Context::default()).unwrap());
+        let expected = restore_all(&*super::open(&archive(name).into(), &Context::default()).unwrap());
         assert!(expected.files.values().any(Result::is_ok), "{name}");
         assert_eq!(restore_all(&*layered), expected, "{name}");
     }
@@ -132,7 +132,7 @@ fn a_restored_file_is_a_container_like_any_other() {
     let content = std::fs::read(archive("tree.zip")).unwrap();
     let restored = scratch.restore(&mut &content[..], None, &mut Vec::new()).unwrap();
     let zip = Zip::open(described("inner"), Box::new(restored)).unwrap();
-    let expected = restore_all(&*backup::open(&archive("tree.zip").into(), &Context::default()).unwrap());
+    let expected = restore_all(&*super::open(&archive("tree.zip").into(), &Context::default()).unwrap());
     assert_eq!(restore_all(&zip), expected);
 }
 

@@ -120,7 +120,7 @@ impl ReadAt for Vec<u8> {
 }
 
 /// Whether all bytes from `offset` on are zeros. `false` if they cannot be read.
-pub(super) fn is_all_zero(bytes: &dyn ReadAt, mut offset: u64) -> bool {
+pub fn is_all_zero(bytes: &dyn ReadAt, mut offset: u64) -> bool {
     let mut piece = [0; 4096];
     loop {
         match bytes.read_at(&mut piece, offset) {
@@ -137,6 +137,3 @@ pub(super) fn is_all_zero(bytes: &dyn ReadAt, mut offset: u64) -> bool {
 fn unless_cut_short(got: usize, wanted: usize) -> io::Result<usize> {
     if got == 0 && wanted > 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(got) }
 }
-
-#[cfg(test)]
-mod layers_tests;
