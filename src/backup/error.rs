@@ -60,7 +60,8 @@ pub struct Damage {
     pub problem: String,
     /// The path to which the loss is limited, if that is known.
     pub lost: Option<Lost>,
-    /// Whether the only cause is that this account lacks the permission to read it.
+    /// Whether the backup is not to blame: this account may not read that part, or this program
+    /// cannot read what is there (a file system that it does not know, an encrypted volume).
     pub denied: bool,
 }
 

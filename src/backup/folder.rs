@@ -59,6 +59,7 @@ pub const FORMAT: Format = Format {
         Ok(Box::new(folder))
     },
     snapshots: None,
+    has_volumes: false,
 };
 
 impl Folder {

@@ -28,6 +28,8 @@ pub struct Format {
     /// Lists the backups at a location that can hold several. `None` if the format holds only one
     /// backup at each location.
     pub(super) snapshots: Option<Snapshots>,
+    /// Whether its backups have volumes, of which the user may name one.
+    pub(super) has_volumes: bool,
 }
 
 /// See [`Format::open`].

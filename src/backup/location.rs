@@ -28,6 +28,8 @@ pub struct Location(Arc<LocationParts>);
 struct LocationParts {
     kind: LocationKind,
     snapshot: Option<String>,
+    volume: Option<String>,
+    parents: Vec<PathBuf>,
     secret: Secret,
 }
 
@@ -47,7 +49,13 @@ impl Location {
     }
 
     fn of(kind: LocationKind) -> Self {
-        Self(Arc::new(LocationParts { kind, snapshot: None, secret: Secret::None }))
+        Self(Arc::new(LocationParts {
+            kind,
+            snapshot: None,
+            volume: None,
+            parents: Vec::new(),
+            secret: Secret::None,
+        }))
     }
 
     /// Parses the user's text, given the known schemes. A relative path is resolved against `base`,
@@ -71,6 +79,19 @@ impl Location {
     #[must_use]
     pub fn with_snapshot(self, snapshot: Option<String>) -> Self {
         Self(Arc::new(LocationParts { snapshot, ..Arc::unwrap_or_clone(self.0) }))
+    }
+
+    /// The same location, of which only one volume is meant: by the letter of its drive, its number
+    /// or its GUID.
+    #[must_use]
+    pub fn with_volume(self, volume: Option<String>) -> Self {
+        Self(Arc::new(LocationParts { volume, ..Arc::unwrap_or_clone(self.0) }))
+    }
+
+    /// The same location, whose differencing disks have their parents in these files.
+    #[must_use]
+    pub fn with_parents(self, parents: Vec<PathBuf>) -> Self {
+        Self(Arc::new(LocationParts { parents, ..Arc::unwrap_or_clone(self.0) }))
     }
 
     /// The same location, unlocked by `secret`.
@@ -99,6 +120,16 @@ impl Location {
     /// The snapshot to use, if the user named one.
     pub fn snapshot(&self) -> Option<&str> {
         self.0.snapshot.as_deref()
+    }
+
+    /// The volume to use, if the user named one.
+    pub fn volume(&self) -> Option<&str> {
+        self.0.volume.as_deref()
+    }
+
+    /// The files in which the parents of differencing disks are looked for first.
+    pub fn parents(&self) -> &[PathBuf] {
+        &self.0.parents
     }
 
     /// Where the secret that unlocks the backup comes from.

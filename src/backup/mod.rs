@@ -15,6 +15,7 @@ mod error;
 mod folder;
 mod format;
 mod holes;
+mod image;
 mod leftovers;
 mod location;
 mod passed_over;
@@ -160,6 +161,12 @@ pub trait Backup: Send + Sync {
     /// may read from memory.
     fn cached(&self) -> Option<Cached> {
         None
+    }
+
+    /// Facts about the backup that a person should know and that change nothing about the result:
+    /// which of several backups was opened, and what in it cannot hold files of the user.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
     }
 
     /// Restores the wanted entries into `scratch`. Returns an error if the backup or the scratch

@@ -27,6 +27,11 @@ fn open_among(formats: &[Format], location: &Location, context: &Context) -> Res
         let problem = format!("{} has no snapshots, so it has none called {snapshot}", format.kind);
         return Err(Error::NotABackup { location: location.clone(), problem });
     }
+    if !format.has_volumes && (location.volume().is_some() || !location.parents().is_empty()) {
+        let problem =
+            format!("{} has no volumes and no parents: leave out --volume and --parent", format.kind);
+        return Err(Error::NotABackup { location: location.clone(), problem });
+    }
     (format.open)(&candidate, context)
 }
 
@@ -143,6 +148,7 @@ mod tests {
             Ok(Box::new(Folder::open(folder.unwrap(), false)?))
         },
         snapshots: None,
+        has_volumes: false,
     };
 
     #[test]

@@ -58,7 +58,9 @@ pub fn resolve(flags: Verify, config: Option<&Config>, environment: &Environment
     let has_originals = check_originals(&settings, state(settings.state.as_ref(), environment).is_some())?;
     let sources = Source::folders(settings.source.clone());
     let originals = sources.iter().chain(settings.map.iter().map(|map| &map.to));
-    let backup = location(settings.backup.as_ref().map(|address| address.0.as_path()));
+    let backup = location(settings.backup.as_ref().map(|address| address.0.as_path()))
+        .with_volume(settings.volume.clone())
+        .with_parents(settings.parent.clone());
     let spinning =
         originals.map(PathBuf::as_path).chain(backup.local()).any(|place| (environment.spins)(place));
     let mut outputs = Outputs {

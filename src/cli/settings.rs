@@ -26,7 +26,7 @@ use super::values::{
     Address, Limit, Percent, Sample, Share, Size, Source, StateFolder, StrategyName, Threads, When,
     map_parser,
 };
-use super::written::{address, choice, maps, parsed, path, sources, state_folder, texts};
+use super::written::{address, choice, maps, parsed, path, paths, sources, state_folder, texts};
 use crate::backup::registry;
 use crate::plan::{Algorithm, CachePolicy, Keep, Map, Plan, SampleSize};
 use crate::report::RENDERERS;
@@ -71,6 +71,21 @@ settings! {
         backup: Option<Address> {
             example: "\"/mnt/backup\"",
             plan: |plan| vec![plan.target.backup.text()],
+        }
+        /// Verify only this volume of an image: the letter of its drive, or its number
+        #[arg(long, value_name = "LETTER|N", help_heading = WHERE)]
+        #[serde(deserialize_with = "parsed")]
+        volume: Option<String> {
+            example: "\"C\"",
+            plan: |plan| plan.target.backup.volume().map(show::text).into_iter().collect(),
+        }
+        /// A parent of an image that stores only what differs from it, if it is not where the image
+        /// says; may be repeated
+        #[arg(long, value_name = "FILE", help_heading = WHERE)]
+        #[serde(deserialize_with = "paths")]
+        parent: Vec<PathBuf> {
+            example: "[\"/mnt/images/base.vhdx\"]",
+            plan: |plan| plan.target.backup.parents().iter().map(|place| show::path(place)).collect(),
         }
         /// A folder that holds the originals; may be repeated. "none" if there are none any more: the
         /// backup is compared with a manifest alone

@@ -76,6 +76,11 @@ pub fn path<'de, D: Deserializer<'de>>(input: D) -> Result<Option<PathBuf>, D::E
     if text.is_empty() { Err(D::Error::custom("the path is empty")) } else { Ok(Some(text.into())) }
 }
 
+/// A list of paths, or one of them alone.
+pub fn paths<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<PathBuf>, D::Error> {
+    Ok(texts(input)?.into_iter().map(PathBuf::from).collect())
+}
+
 /// The path or address of a backup.
 pub fn address<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Address>, D::Error> {
     Ok(path(input)?.map(Address))

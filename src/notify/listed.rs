@@ -25,7 +25,7 @@ pub fn listed(model: &Model) -> Vec<Listed<'_>> {
         findings(model, "Bad in the backup", model.total(|counts| counts.bad), &|one| one.verdict.is_bad()),
         findings(model, "Corrupt originals", model.total(|counts| counts.original_corrupt), &corrupt),
         lines("Parts of the backup that cannot be listed", &model.damage),
-        lines("Folders that this account may not list", &model.denied),
+        lines("Parts of the backup that cannot be looked into", &model.denied),
         lines("Originals that the backup does not contain", missing),
     ];
     all.retain(|list| list.total > 0);

@@ -180,7 +180,7 @@ fn advice(model: &Model) -> Vec<String> {
             .push("Test the backup with the program that made it: parts of it cannot be listed.".to_owned());
     }
     if !model.denied.is_empty() {
-        advice.push("Run bkverify as an account that may read the whole backup.".to_owned());
+        advice.push("Run bkverify as an account that may read the whole backup, if that is why parts cannot be looked into.".to_owned());
     }
     if model.exit_code == ExitCode::Incomplete && advice.is_empty() {
         advice.push(format!("Run it again by hand: bkverify{job}"));

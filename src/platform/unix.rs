@@ -276,6 +276,16 @@ pub fn is_same_file(one: &Path, other: &Path) -> bool {
     matches!((id(one), id(other)), (Ok(one), Ok(other)) if one == other)
 }
 
+/// The roots of the drives of this machine. This system has one root for all.
+pub fn drives() -> Vec<PathBuf> {
+    Vec::new()
+}
+
+/// The name of this computer, as backup programs of this system use it for folders: none do.
+pub fn computer_name() -> Option<String> {
+    None
+}
+
 /// The account that this program runs under, as text for people.
 pub fn account() -> String {
     format!("this account (uid {})", rustix::process::geteuid().as_raw())

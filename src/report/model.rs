@@ -90,7 +90,8 @@ pub struct Model {
     pub completeness: Option<CompletenessPart>,
     /// Parts of the backup that are lost. Each of them is a failure.
     pub damage: Vec<String>,
-    /// Parts of the backup that this account has no permission to list.
+    /// Parts of the backup that this account has no permission to list, or that this program cannot
+    /// read.
     pub denied: Vec<String>,
     /// Facts worth knowing that do not change the result.
     pub notes: Vec<String>,

@@ -52,7 +52,7 @@ fn problems(model: &Model) -> Vec<String> {
         (corrupt, format!("{} corrupt", words::counted(corrupt, "original"))),
         (missing, format!("{} missing from the backup", words::count(missing))),
         (damaged, format!("{} cannot be listed", words::counted(damaged, "part"))),
-        (denied, format!("no permission to list {}", words::counted(denied, "folder"))),
+        (denied, format!("{} cannot be looked into", words::counted(denied, "part"))),
     ]
     .into_iter()
     .filter(|(number, _)| *number > 0)
@@ -157,7 +157,7 @@ fn doubt(model: &Model) -> String {
     if model.counts.comparable == 0 {
         "This proves nothing.".to_owned()
     } else if !model.denied.is_empty() {
-        "Nothing is known about what lies in folders that this account may not list.".to_owned()
+        "Nothing is known about the parts that cannot be looked into.".to_owned()
     } else {
         completeness::doubt(model).unwrap_or_else(|| "This proves nothing.".to_owned())
     }

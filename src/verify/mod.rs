@@ -198,7 +198,9 @@ fn verify(
     let mut judged = outcome.counts.clone();
     outcome.beside.iter().for_each(|beside| judged.merge(beside));
     let gone = nearby::note(&judged, &outcome.findings, &pairing);
-    outcome.notes.extend(gone.into_iter().chain(leftovers).chain(pairing.notes()).chain(stays));
+    outcome
+        .notes
+        .extend(gone.into_iter().chain(backup.notes()).chain(leftovers).chain(pairing.notes()).chain(stays));
     outcome.effort.total = clock.elapsed();
     observer.concluded(&outcome);
     Ok(outcome)

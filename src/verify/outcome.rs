@@ -42,8 +42,8 @@ pub struct Outcome {
     /// What could not be listed. Each line is a part of the backup that is lost, and any line makes
     /// the run a failure.
     pub damage: Vec<String>,
-    /// Parts of the backup that this account may not list. They do not prove that the backup is
-    /// bad, but they are a doubt, and the run does not pass.
+    /// Parts of the backup that this account may not list, or that this program cannot read. They
+    /// do not prove that the backup is bad, but they are a doubt, and the run does not pass.
     pub denied: Vec<String>,
     /// Why less was proved than asked for, if so.
     pub incomplete: Option<Incomplete>,

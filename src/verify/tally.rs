@@ -160,7 +160,7 @@ pub struct Tally {
     pub ended: Option<Incomplete>,
     /// Parts of the backup that are lost.
     pub damage: Vec<String>,
-    /// Parts of the backup that this account may not list.
+    /// Parts of the backup that this account may not list, or that this program cannot read.
     pub denied: Vec<String>,
     /// Other things that the user should know.
     pub notes: Vec<String>,

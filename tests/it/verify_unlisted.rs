@@ -39,7 +39,7 @@ fn a_folder_in_the_backup_that_cannot_be_listed_is_doubt_and_not_damage() {
         let verified = world
             .verify(&format!("--sample {sample}"))
             .exits(3)
-            .says("no permission to list 1 folder")
+            .says("1 part cannot be looked into")
             .says("folder private/x/closed");
         assert_eq!(verified.at("/denied").as_array().unwrap().len(), 1);
     }
@@ -90,13 +90,13 @@ fn a_source_whose_part_of_the_backup_cannot_be_listed_is_not_a_usage_error() {
     world
         .verify_with("--sample all --source o/home --source o/lost")
         .exits(3)
-        .says("no permission to list 1 folder")
+        .says("1 part cannot be looked into")
         .says("no file that can be listed in the backup has an original in");
     // Not even if nothing else pairs: the damage is what to report.
     world
         .verify_with("--sample all --source o/lost")
         .exits(3)
-        .says("no permission to list 1 folder")
+        .says("1 part cannot be looked into")
         .says("no file that can be listed in the backup has an original in");
 }
 

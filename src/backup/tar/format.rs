@@ -21,6 +21,7 @@ pub const GZIP: Format = Format {
     recognise: |candidate| is_compressed_by(candidate, Compression::Gzip),
     open: |candidate, _| open_compressed(candidate, Compression::Gzip),
     snapshots: None,
+    has_volumes: false,
 };
 
 /// Compressed by bzip2.
@@ -32,6 +33,7 @@ pub const BZIP2: Format = Format {
     recognise: |candidate| is_compressed_by(candidate, Compression::Bzip2),
     open: |candidate, _| open_compressed(candidate, Compression::Bzip2),
     snapshots: None,
+    has_volumes: false,
 };
 
 /// Compressed by xz.
@@ -43,6 +45,7 @@ pub const XZ: Format = Format {
     recognise: |candidate| is_compressed_by(candidate, Compression::Xz),
     open: |candidate, _| open_compressed(candidate, Compression::Xz),
     snapshots: None,
+    has_volumes: false,
 };
 
 /// Compressed by zstd.
@@ -54,6 +57,7 @@ pub const ZSTD: Format = Format {
     recognise: |candidate| is_compressed_by(candidate, Compression::Zstd),
     open: |candidate, _| open_compressed(candidate, Compression::Zstd),
     snapshots: None,
+    has_volumes: false,
 };
 
 /// Not compressed.
@@ -65,6 +69,7 @@ pub const PLAIN: Format = Format {
     recognise: is_plain,
     open: open_plain,
     snapshots: None,
+    has_volumes: false,
 };
 
 fn name(compression: Option<Compression>) -> &'static str {

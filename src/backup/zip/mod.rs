@@ -88,6 +88,7 @@ pub const FORMAT: Format = Format {
     },
     open: |candidate, _| Ok(Box::new(Zip::in_file(candidate)?)),
     snapshots: None,
+    has_volumes: false,
 };
 
 /// The state of one walk over the directory.

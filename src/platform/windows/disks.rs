@@ -9,14 +9,15 @@ use std::os::windows::io::AsRawHandle;
 use std::path::{Path, PathBuf};
 
 use windows_sys::Win32::Storage::FileSystem::{
-    FILE_SHARE_DELETE, FILE_SHARE_READ, FILE_SHARE_WRITE, GetVolumeNameForVolumeMountPointW,
-    GetVolumePathNameW,
+    FILE_SHARE_DELETE, FILE_SHARE_READ, FILE_SHARE_WRITE, GetDriveTypeW, GetLogicalDrives,
+    GetVolumeNameForVolumeMountPointW, GetVolumePathNameW,
 };
 use windows_sys::Win32::System::IO::DeviceIoControl;
 use windows_sys::Win32::System::Ioctl::{
     DEVICE_SEEK_PENALTY_DESCRIPTOR, IOCTL_STORAGE_QUERY_PROPERTY, PropertyStandardQuery,
     STORAGE_PROPERTY_QUERY, StorageDeviceSeekPenaltyProperty,
 };
+use windows_sys::Win32::System::WindowsProgramming::{DRIVE_FIXED, DRIVE_REMOVABLE};
 
 use super::info::{checked, to_wide};
 
@@ -27,6 +28,21 @@ const MOUNT_POINT_UNITS: usize = 1024;
 /// some virtual disks.
 pub fn is_spinning(path: &Path) -> Option<bool> {
     seek_penalty(&open_volume(path).ok()?).ok()
+}
+
+/// The roots of the drives of this machine: fixed and removable ones, but no networks and no CDs.
+pub fn drives() -> Vec<PathBuf> {
+    // SAFETY: the call has no arguments. It returns one bit for each letter.
+    let letters = unsafe { GetLogicalDrives() };
+    let has_letter = |index: &u8| letters >> index & 1 == 1;
+    let roots = (0..26_u8).filter(has_letter).map(|index| format!(r"{}:\", char::from(b'A' + index)).into());
+    roots.filter(|root: &PathBuf| is_disk(root)).collect()
+}
+
+fn is_disk(root: &Path) -> bool {
+    let wide = to_wide(root);
+    // SAFETY: `wide` ends in a zero and lives until the call returns.
+    matches!(unsafe { GetDriveTypeW(wide.as_ptr()) }, DRIVE_FIXED | DRIVE_REMOVABLE)
 }
 
 /// Opens the volume only for queries, which needs no permission.
@@ -95,6 +111,11 @@ fn seek_penalty(volume: &File) -> io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_drive_of_a_folder_is_among_the_drives() {
+        assert!(drives().iter().any(|root| root.to_str() == Some("C:\\")), "{:?}", drives());
+    }
 
     #[test]
     fn every_path_gives_an_answer_or_none_and_its_volume_can_be_opened() {

@@ -40,7 +40,7 @@ use windows_sys::Win32::System::Ioctl::FSCTL_SET_SPARSE;
 
 use super::{Cached, CloudPlaceholder, FolderEntry, Kind, Stat, names, wtf8};
 
-pub use disks::is_spinning;
+pub use disks::{drives, is_spinning};
 pub use info::stat;
 
 /// A folder tree that is only read. All paths are relative to its root.
@@ -264,6 +264,12 @@ pub fn volume(path: &Path) -> io::Result<u64> {
 #[allow(clippy::disallowed_methods, reason = "Windows names the account there")]
 pub fn account() -> String {
     std::env::var("USERNAME").map_or_else(|_| "this account".to_owned(), |name| format!("the account {name}"))
+}
+
+/// The name of this computer, as backup programs of this system use it for folders.
+#[allow(clippy::disallowed_methods, reason = "Windows names the computer there")]
+pub fn computer_name() -> Option<String> {
+    std::env::var("COMPUTERNAME").ok().filter(|name| !name.is_empty())
 }
 
 /// The hint for a missing permission.
