@@ -85,7 +85,7 @@ impl Description {
 /// The id of an archive, computed from its size, its modification time and its first bytes. It does
 /// not use the numbers of disks and files, because they change when a disk is attached elsewhere or
 /// the archive is copied. A copy without the modification time gets another id.
-fn archive_id(stat: &Stat, first: &[u8]) -> String {
+pub(super) fn archive_id(stat: &Stat, first: &[u8]) -> String {
     let mut hasher = blake3::Hasher::new_derive_key("bkverify 2026 id of an archive");
     hasher.update(&stat.size.to_le_bytes());
     hasher.update(&stat.mtime.as_nanos().to_le_bytes());

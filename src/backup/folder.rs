@@ -18,6 +18,7 @@ use crate::lock::{into_inner, lock};
 use crate::platform::{self, Cached, Kind, Timestamp, Tree};
 use crate::threads;
 
+use super::collected::Collected;
 use super::damage_lines::DamageLines;
 use super::delivery::{Delivery, EarlyEnd, conclude};
 use super::description::{BackupTime, TakenFrom};
@@ -196,7 +197,7 @@ impl Backup for Folder {
                 if let Listing::Damaged(damage) = self.catalog(needs, &context.with_threads(1), &all)? {
                     damage.into_iter().for_each(|damage| delivery.sink.lost(damage));
                 }
-                let all = into_inner(all.0);
+                let all = all.into_batch();
                 let mut wanted = all.iter().filter(|entry| test(entry));
                 wanted.try_for_each(|entry| self.restore_one(entry, &mut delivery))
             }
@@ -211,21 +212,6 @@ thread_local! {
 
 fn copy(file: &mut File, size: u64, scratch: &Scratch) -> Result<Restored, RestoreError> {
     BUFFER.with_borrow_mut(|buffer| scratch.copy(file, size, buffer))
-}
-
-/// A complete listing in memory.
-#[derive(Default)]
-struct Collected(Mutex<EntryBatch>);
-
-impl CatalogSink for Collected {
-    fn take(&self, entries: &EntryBatch) -> ControlFlow<()> {
-        lock(&self.0).extend(entries.iter());
-        ControlFlow::Continue(())
-    }
-
-    fn restart(&self) {
-        lock(&self.0).clear();
-    }
 }
 
 /// One parallel walk over the tree, with one task for each folder.

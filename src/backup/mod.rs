@@ -5,6 +5,7 @@
 //! [`registry`], and every format runs the same contract suite (`tests/it/contract.rs`). This
 //! module never writes to a backup. It knows nothing of sampling, verdicts or reports.
 
+mod collected;
 mod compression;
 mod context;
 mod damage_lines;
@@ -38,6 +39,7 @@ pub use entry::{Entry, EntryBatch};
 pub use error::{Damage, Error, Lost, RestoreError};
 pub use folder::Folder;
 pub use format::{Format, Snapshot};
+pub use image::{NewestImage, newest_of_this_computer};
 pub use leftovers::{Leftovers, remove_leftovers};
 pub use location::Location;
 pub use path::{NameProblem, escape, path_text, relative, unescape};

@@ -5,13 +5,24 @@ use std::io;
 use std::path::Path;
 
 use super::format::{BackupCandidate, Format, Snapshot};
-use super::{Backup, Context, Error, Location, folder, tar, zip};
+use super::{Backup, Context, Error, Location, folder, image, tar, zip};
 
 /// All formats, in the order in which they are tried: the first that recognises a backup opens it.
 /// `folder` recognises every folder, so a format that recognises a folder by what it contains
 /// stands before it.
-pub static FORMATS: &[Format] =
-    &[folder::FORMAT, tar::GZIP, tar::BZIP2, tar::XZ, tar::ZSTD, tar::PLAIN, zip::FORMAT];
+///
+/// An image may end in bytes that happen to be a zip archive, so images stand before `zip`.
+pub static FORMATS: &[Format] = &[
+    image::format::WINDOWS,
+    folder::FORMAT,
+    tar::GZIP,
+    tar::BZIP2,
+    tar::XZ,
+    tar::ZSTD,
+    tar::PLAIN,
+    image::format::FILE,
+    zip::FORMAT,
+];
 
 /// Opens the backup at `location`, whatever its name is. Nothing is written to it. Its access time
 /// is left unchanged if the system allows it.

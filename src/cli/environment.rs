@@ -10,6 +10,7 @@ use jiff::Zoned;
 
 use super::error::Error;
 use super::paths::Base;
+use crate::backup::{NewestImage, newest_of_this_computer};
 use crate::exit::ExitCode;
 use crate::platform;
 
@@ -32,6 +33,8 @@ pub struct Environment {
     pub cores: usize,
     /// Whether a path lies on a disk whose head has to move, as far as the system knows.
     pub spins: fn(&Path) -> bool,
+    /// Finds the newest image backup of this computer on the attached drives.
+    pub attached: fn() -> Option<NewestImage>,
     /// Random text for a run that names no seed.
     pub fresh_seed: String,
     /// Whether a person answers on standard input.
@@ -89,6 +92,7 @@ impl Environment {
             now: Zoned::now(),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             spins: |path| platform::is_spinning(path) == Some(true),
+            attached: newest_of_this_computer,
             fresh_seed: format!("{:016x}", rand::random::<u64>()),
             stdin_is_terminal: io::stdin().is_terminal(),
             stdout_is_terminal: io::stdout().is_terminal(),
@@ -138,6 +142,7 @@ impl Environment {
             cores: 4,
             fresh_seed: "0123456789abcdef".into(),
             spins: |_| false,
+            attached: || None,
             stdin_is_terminal: false,
             stdout_is_terminal: false,
             stderr_is_terminal: false,

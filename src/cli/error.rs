@@ -101,10 +101,19 @@ impl Error {
     }
 }
 
+/// Tells a person what was chosen, on standard error.
+pub fn tell(text: &str) {
+    show_line(&format!("bkverify: {text}"));
+}
+
 /// Prints a warning to standard error: something that changes no result. If that fails, nothing is
 /// lost that anybody could read.
 pub fn warn(text: &str) {
-    let line = harmless(&format!("bkverify: warning: {text}"));
+    show_line(&format!("bkverify: warning: {text}"));
+}
+
+fn show_line(text: &str) {
+    let line = harmless(text);
     let text = match error_width() {
         Some(width) => wrap(&line, width, 2),
         None => line,

@@ -11,6 +11,7 @@
 
 mod answers;
 mod args;
+mod attached;
 mod bench;
 mod checklist;
 mod config;

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use ignore::gitignore::GitignoreBuilder;
 
+use super::attached;
 use super::config::{self, Config};
 use super::environment::Environment;
 use super::error::Error;
@@ -26,8 +27,14 @@ use crate::plan::{
 use crate::verify::strategy;
 
 /// Reads the configuration that the flags name, or the first that is found, and makes the plan.
-pub fn plan(flags: Verify, environment: &Environment) -> Result<Plan, Error> {
+///
+/// Without a configuration and without a backup, the newest image backup of this computer on the
+/// attached drives is taken ([`attached`]).
+pub fn plan(mut flags: Verify, environment: &Environment) -> Result<Plan, Error> {
     let config = config::load(flags.invocation.config.as_deref(), environment)?;
+    if config.is_none() && flags.invocation.job.is_none() {
+        attached::complete(&mut flags.settings, flags.invocation.quiet, environment);
+    }
     resolve(flags, config.as_ref(), environment)
 }
 

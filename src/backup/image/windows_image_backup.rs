@@ -68,6 +68,31 @@ pub(super) struct FoundImage {
     pub(super) letter: Option<char>,
 }
 
+impl FoundImage {
+    /// An image that is a backup by itself.
+    pub(super) fn alone(path: &Path) -> Self {
+        Self { path: path.to_owned(), guid: None, letter: None }
+    }
+
+    /// What its volume is called: by the letter of its drive, its GUID or the name of the file.
+    pub(super) fn name(&self) -> String {
+        match (self.letter, self.guid) {
+            (Some(letter), _) => letter.to_string(),
+            (None, Some(guid)) => format!("Volume{{{guid}}}"),
+            (None, None) => self.path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+        }
+    }
+
+    /// All that the user may call it, in lower case.
+    pub(super) fn aliases(&self) -> impl Iterator<Item = String> {
+        let letter = self.letter.map(String::from);
+        let guid = self.guid.map(|guid| guid.to_string());
+        let path = guid.as_ref().map(|guid| format!("volume{{{guid}}}"));
+        let stem = self.path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+        [letter, guid, path, stem].into_iter().flatten().map(|alias| alias.to_lowercase())
+    }
+}
+
 /// Why no backup was found.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NotFound {
@@ -240,6 +265,15 @@ pub(super) fn find(
     }
     let name = file_name(&place);
     Ok(FoundBackup { taken: time_in(&name), name, images, is_complete, notes })
+}
+
+/// The newest backup of a computer below the root of a drive, and the folder of that computer.
+/// `None` if there is none, or none that can be used.
+pub(super) fn newest_of(root: &Path, computer: &str) -> Option<(PathBuf, FoundBackup)> {
+    let computers = entries(&root.join(NAME)).ok()?;
+    let folder = computers.into_iter().find(|place| file_name(place).eq_ignore_ascii_case(computer))?;
+    let newest = find(&folder, None, None).ok()?;
+    Some((folder, newest))
 }
 
 /// The backup of a computer with this name, or the newest.

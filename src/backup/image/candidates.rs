@@ -1,0 +1,190 @@
+//! What the images of a backup may hold: each partition of each image, or why an image gives none.
+//!
+//! In: the image files of one backup. Out: [`Candidate`]s, in the order of files and partitions.
+//! Nothing is decided here about what is verified.
+
+use std::sync::Arc;
+
+use super::file::{ImageFile, WAIT};
+use super::parents::FileParents;
+use super::windows_image_backup::FoundImage;
+use crate::backup::{Error, Location};
+use crate::bytes::ReadAt;
+use crate::image::partition::{self, Partition};
+use crate::image::{self, container};
+use crate::platform;
+
+/// A partition, or an image whose partitions cannot be known.
+#[derive(Debug)]
+pub(super) struct Candidate {
+    /// Its number for the user: that of the partition, if there is only one image.
+    pub(super) number: usize,
+    /// What the backup calls the volume in the image: `C`, `Volume{GUID}`, the name of the file.
+    pub(super) name: Option<String>,
+    /// What the user may call it, in lower case.
+    pub(super) aliases: Vec<String>,
+    /// The index of its image file.
+    pub(super) file: usize,
+    pub(super) content: Content,
+}
+
+/// What is known of a candidate.
+#[derive(Debug)]
+pub(super) enum Content {
+    /// A partition, and the disk that it is on.
+    Partition(Partition, Arc<dyn ReadAt>),
+    /// The image cannot be read.
+    Lost(image::Error),
+}
+
+impl Candidate {
+    /// What it is called in messages.
+    pub(super) fn title(&self) -> String {
+        match &self.name {
+            Some(name) => format!("volume {name}"),
+            None => format!("partition {}", self.number),
+        }
+    }
+}
+
+/// The candidates of all images, and what was learned on the way.
+#[derive(Debug, Default)]
+pub(super) struct Candidates {
+    pub(super) files: Vec<ImageFile>,
+    pub(super) all: Vec<Candidate>,
+    /// What a person should know.
+    pub(super) notes: Vec<String>,
+    /// What is wrong with a partition table, and what the volume in that image is called.
+    pub(super) damage: Vec<(String, Option<String>)>,
+}
+
+/// How images are opened.
+pub(super) struct Opener<'a> {
+    /// The backup, with what the user said of it.
+    pub(super) location: &'a Location,
+    /// Whether to read from the disk and not from memory.
+    pub(super) cold: bool,
+    /// Whether volumes are called as the backup calls them.
+    pub(super) is_named: bool,
+}
+
+impl Opener<'_> {
+    /// Opens all images of a backup. An error means that the backup cannot be verified now: an
+    /// image must not be read, or is being written.
+    pub(super) fn open(&self, images: &[FoundImage]) -> Result<Candidates, Error> {
+        let mut found = Candidates::default();
+        for image in images {
+            let file =
+                ImageFile::open(&image.path, self.cold).map_err(|source| self.not_opened(image, source))?;
+            self.add(file, image, images.len() == 1, &mut found)?;
+        }
+        Ok(found)
+    }
+
+    fn not_opened(&self, image: &FoundImage, source: std::io::Error) -> Error {
+        if platform::is_in_use(&source) {
+            let name = image.path.display();
+            return self.busy(format!("{name} is in use by another program, as during a backup: {WAIT}"));
+        }
+        Error::Open { location: Location::at(&image.path), source }
+    }
+
+    fn busy(&self, problem: String) -> Error {
+        Error::NotABackup { location: self.location.clone(), problem }
+    }
+
+    /// Adds the partitions of an image. `is_only` says that it is the only one.
+    fn add(
+        &self,
+        file: ImageFile,
+        image: &FoundImage,
+        is_only: bool,
+        found: &mut Candidates,
+    ) -> Result<(), Error> {
+        let name = self.is_named.then(|| image.name());
+        let index = found.files.len();
+        let disk = self.disk(&file, found)?;
+        let is_recent = file.is_recent();
+        let file_name = file.name();
+        found.files.push(file);
+        let partitions = disk.and_then(|disk| {
+            let found = partition::partitions(&*disk.bytes, disk.sector_size)?;
+            Ok((disk.bytes, found))
+        });
+        let mut push = |number: usize, content: Content, all: &mut Vec<Candidate>| {
+            let number = if is_only { number } else { all.len() + 1 };
+            let aliases = image.aliases().chain([number.to_string()]).collect();
+            all.push(Candidate { number, name: name.clone(), aliases, file: index, content });
+        };
+        match partitions {
+            // What is not there yet may be what the backup program is about to write.
+            Err(error) if is_recent && matches!(error, image::Error::Damaged(_)) => {
+                return Err(self.busy(format!(
+                    "{file_name} cannot be read ({error}), and it was modified a few minutes ago: if a backup is running, {WAIT}"
+                )));
+            }
+            Err(error) => push(1, Content::Lost(error), &mut found.all),
+            Ok((disk, partitions)) => {
+                found.notes.extend(partitions.notes.into_iter().map(|note| format!("{file_name}: {note}")));
+                found.damage.extend(
+                    partitions.damage.into_iter().map(|line| (format!("{file_name}: {line}"), name.clone())),
+                );
+                for partition in partitions.partitions {
+                    let number = usize::try_from(partition.number).unwrap_or(usize::MAX);
+                    push(number, Content::Partition(partition, Arc::clone(&disk)), &mut found.all);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The disk in an image file. The outer error ends the run, the inner one is about this image.
+    fn disk(
+        &self,
+        file: &ImageFile,
+        found: &mut Candidates,
+    ) -> Result<Result<container::Disk, image::Error>, Error> {
+        let parents = FileParents::of(file.path(), self.location.parents(), self.cold);
+        let bytes =
+            file.bytes().map_err(|source| Error::Open { location: Location::at(file.path()), source })?;
+        if is_named_as_container(file) && !is_container(&*bytes) {
+            let problem = "the beginning and the end of the file have no header of a VHD or VHDX: it is damaged or cut off";
+            return Ok(Err(image::Error::Damaged(problem.to_owned())));
+        }
+        let disk = match container::open(bytes, &parents) {
+            Ok(disk) => disk,
+            Err(image::Error::Read(source)) => {
+                return Err(Error::Open { location: Location::at(file.path()), source });
+            }
+            Err(other) => return Ok(Err(other)),
+        };
+        let name = file.name();
+        if !disk.unfinished.is_empty() && file.is_recent() {
+            let signs = disk.unfinished.join(" ");
+            return Err(self.busy(format!("{name} is being written: {WAIT} ({signs})")));
+        }
+        let notes = disk.notes.iter().chain(&disk.unfinished);
+        found.notes.extend(notes.map(|note| format!("{name}: {note}")));
+        Ok(Ok(disk))
+    }
+}
+
+/// Whether the name of a file says that it is a VHD or VHDX.
+fn is_named_as_container(file: &ImageFile) -> bool {
+    let extension = file.path().extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    ["vhd", "vhdx", "avhd", "avhdx"].iter().any(|known| extension.eq_ignore_ascii_case(known))
+}
+
+/// Whether a file has a trace of a header of a VHD or VHDX.
+pub(super) fn is_container(bytes: &dyn ReadAt) -> bool {
+    let mut blocks = [[0; 512]; 2];
+    let mut taken = [0; 2];
+    for ((block, taken), at) in blocks.iter_mut().zip(&mut taken).zip([0, bytes.len().saturating_sub(512)]) {
+        // What cannot be read is not recognised. Opening it reports the error.
+        *taken = bytes.read_full_at(block, at).unwrap_or(0);
+    }
+    let part = |index: usize| {
+        blocks.get(index).and_then(|block| block.get(..*taken.get(index)?)).unwrap_or_default()
+    };
+    container::recognise(part(0), part(1)).is_some()
+}

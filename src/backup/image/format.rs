@@ -1,0 +1,199 @@
+//! Recognises disk images and Windows image backups, and opens them.
+//!
+//! An image file is recognised by its content: the marks of a VHD or VHDX, or a partition table, or
+//! an NTFS volume. A folder is recognised by what it contains ([`windows_image_backup::is_one`]).
+
+use std::path::{Path, PathBuf};
+
+use super::candidates::{Candidates, Opener, is_container};
+use super::file::WAIT;
+use super::volumes::{self, Volumes};
+use super::windows_image_backup::{self, FoundImage, NotFound};
+use super::{Images, TIME_RESOLUTION_NS, cached};
+use crate::backup::description::archive_id;
+use crate::backup::format::{BackupCandidate, Format};
+use crate::backup::{Backup, BackupTime, Context, Description, Error, Location, TakenFrom};
+use crate::bytes::ReadAt;
+use crate::image::{FileSystem, partition};
+use crate::platform;
+
+/// Folders with the images of all volumes of a computer.
+pub const WINDOWS: Format = Format {
+    name: "windows-image",
+    kind: "a Windows image backup",
+    summary: "the folder `WindowsImageBackup` of Windows Server Backup, with a VHD or VHDX for each volume",
+    schemes: &[],
+    recognise: |candidate| candidate.folder().is_some_and(windows_image_backup::is_one),
+    open: open_windows_image_backup,
+    snapshots: Some(|candidate, _| {
+        let folder = candidate.folder().unwrap_or(Path::new(""));
+        let computer = platform::computer_name();
+        windows_image_backup::snapshots(folder, computer.as_deref())
+            .map_err(|problem| not_found(candidate.location(), problem))
+    }),
+    has_volumes: true,
+};
+
+/// A disk image in a file.
+pub const FILE: Format = Format {
+    name: "disk-image",
+    kind: "a disk image",
+    summary: "VHD, VHDX (fixed, dynamic, differencing) or raw, with NTFS volumes in it",
+    schemes: &[],
+    recognise: is_image,
+    open: |candidate, context| {
+        let path = candidate.location().local().unwrap_or(Path::new(""));
+        let opener = Opener { location: candidate.location(), cold: context.cold, is_named: false };
+        let found = opener.open(&[FoundImage::alone(path)])?;
+        let about = About { format: FILE.name, snapshot: None, notes: Vec::new() };
+        open(candidate.location(), found, about, context)
+    },
+    snapshots: None,
+    has_volumes: true,
+};
+
+/// What is known of a backup before its images are opened.
+struct About {
+    format: &'static str,
+    snapshot: Option<String>,
+    notes: Vec<String>,
+}
+
+/// Whether a file is a VHD or VHDX, or the copy of a disk or of an NTFS volume.
+fn is_image(candidate: &BackupCandidate<'_>) -> bool {
+    let Ok((bytes, _)) = candidate.bytes() else { return false };
+    if is_container(&*bytes) {
+        return true;
+    }
+    let has_signature = |block: &[u8]| block.get(510..512) == Some(&[0x55, 0xAA]);
+    let mut last = [0; 512];
+    let got = bytes.read_full_at(&mut last, bytes.len().saturating_sub(512)).unwrap_or(0);
+    let is_marked = has_signature(candidate.first()) || (got == 512 && has_signature(&last));
+    is_marked
+        && partition::partitions(&*bytes, None).is_ok_and(|found| {
+            let is_known = |partition: &partition::Partition| partition.file_system != FileSystem::Unknown;
+            found.table == partition::Table::Gpt || found.partitions.iter().any(is_known)
+        })
+}
+
+fn not_found(location: &Location, problem: NotFound) -> Error {
+    let location = location.clone();
+    match problem {
+        NotFound::Io(source) => Error::Open { location, source },
+        NotFound::Choice(problem) => Error::NotABackup { location, problem },
+    }
+}
+
+fn open_windows_image_backup(
+    candidate: &BackupCandidate<'_>,
+    context: &Context,
+) -> Result<Box<dyn Backup>, Error> {
+    let location = candidate.location();
+    let folder = candidate.folder().unwrap_or(Path::new(""));
+    let computer = platform::computer_name();
+    let backup = windows_image_backup::find(folder, location.snapshot(), computer.as_deref())
+        .map_err(|problem| not_found(location, problem))?;
+    let opener = Opener { location, cold: context.cold, is_named: true };
+    let found = opener.open(&backup.images)?;
+    if !backup.is_complete && found.files.iter().any(super::file::ImageFile::is_recent) {
+        let problem = format!(
+            "the backup {} is being written: its images were modified a few minutes ago, and the file is missing that Windows \
+             writes at the end; {WAIT}",
+            backup.name
+        );
+        return Err(Error::NotABackup { location: location.clone(), problem });
+    }
+    let about = About { format: WINDOWS.name, snapshot: Some(backup.name), notes: backup.notes };
+    open(location, found, about, context)
+}
+
+/// The backup in these images.
+fn open(
+    location: &Location,
+    found: Candidates,
+    about: About,
+    context: &Context,
+) -> Result<Box<dyn Backup>, Error> {
+    let volumes = volumes::choose(found, location.volume());
+    let mut volumes = volumes.map_err(|problem| Error::NotABackup { location: location.clone(), problem })?;
+    if volumes.readable.is_empty() {
+        return Err(nothing_to_list(location, about.format, &volumes));
+    }
+    volumes.notes.splice(0..0, about.notes);
+    let newest = volumes.files.iter().map(|file| file.stat().mtime).max();
+    let description = Description {
+        location: location.clone(),
+        format: about.format,
+        snapshot: about.snapshot,
+        id: id(&volumes),
+        // The images are complete when the last of them is. The name of a backup has the time when
+        // it began, and files may have been modified after that.
+        taken: newest.map(|at| BackupTime { at, how: TakenFrom::FileTime }),
+        unique_names: true,
+        time_resolution_ns: TIME_RESOLUTION_NS,
+    };
+    let cached = if context.cold { cached(&volumes) } else { None };
+    Ok(Box::new(Images { description, volumes, cached }))
+}
+
+/// The error if no volume can be listed: what is wrong with each.
+fn nothing_to_list(location: &Location, format: &'static str, volumes: &Volumes) -> Error {
+    let location = location.clone();
+    let mut lines: Vec<_> = volumes.damage.iter().map(|damage| damage.problem.clone()).collect();
+    if volumes.damage.iter().any(|damage| !damage.denied) {
+        return Error::Damaged { location, format, problem: lines.join("; ") };
+    }
+    if lines.is_empty() {
+        lines.push("it has no volume that may hold files of a user".to_owned());
+        lines.extend(volumes.notes.iter().cloned());
+    }
+    Error::NotABackup { location, problem: lines.join("; ") }
+}
+
+/// Identifies the images of a backup, wherever they are stored.
+fn id(volumes: &Volumes) -> Option<String> {
+    let ids = volumes.files.iter().map(|file| {
+        let mut first = [0; 1024];
+        let got = file.bytes().ok()?.read_full_at(&mut first, 0).ok()?;
+        Some(archive_id(file.stat(), first.get(..got)?))
+    });
+    let ids = ids.collect::<Option<Vec<_>>>()?;
+    if let [only] = &ids[..] {
+        return Some(only.clone());
+    }
+    let mut hasher = blake3::Hasher::new_derive_key("bkverify 2026 id of several images");
+    ids.iter().for_each(|id| {
+        hasher.update(id.as_bytes());
+    });
+    Some(hasher.finalize().to_hex()[..32].to_owned())
+}
+
+/// The newest image backup of this computer on the attached drives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewestImage {
+    /// The folder of this computer, which holds the backup.
+    pub folder: PathBuf,
+    /// The name of the backup.
+    pub name: String,
+    /// The roots of the drives that are in it.
+    pub drives: Vec<PathBuf>,
+}
+
+/// Looks for image backups of this computer on the drives of this machine, and returns the newest.
+/// `None` on systems whose backup programs make none.
+pub fn newest_of_this_computer() -> Option<NewestImage> {
+    newest_on(&platform::drives(), &platform::computer_name()?)
+}
+
+/// The newest image backup of `computer` on these drives.
+fn newest_on(drives: &[PathBuf], computer: &str) -> Option<NewestImage> {
+    let found = drives.iter().filter_map(|root| windows_image_backup::newest_of(root, computer));
+    let (folder, backup) = found.max_by_key(|(_, backup)| backup.taken)?;
+    let letters = backup.images.iter().filter_map(|image| image.letter);
+    let mut roots: Vec<PathBuf> = letters.map(|letter| format!("{letter}:\\").into()).collect();
+    // The drive that holds the backup is no original: nothing can be compared with itself.
+    roots.retain(|root| !folder.starts_with(root));
+    roots.sort();
+    roots.dedup();
+    Some(NewestImage { folder, name: backup.name, drives: roots })
+}
