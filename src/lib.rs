@@ -46,7 +46,7 @@
 //! | `program` | runs programs with a deadline: the machine's own, and those that the user names | `cancel`, `lock`, `platform` |
 //! | `secret` | passwords and tokens, from a file, a variable or a program | `cancel`, `platform`, `program` |
 //! | `facts` | what another machine needs to know about this one | |
-//! | `backup` | formats behind one small trait | `bytes`, `cancel`, `lock`, `platform`, `secret`, `threads`, `words` |
+//! | `backup` | formats behind one small trait | `bytes`, `cancel`, `image`, `lock`, `platform`, `secret`, `threads`, `words` |
 //! | `plan` | what a run will do: immutable and complete | `backup`, `output`, `platform`, `secret` |
 //! | `verify` | the flow, with one file per stage | `backup`, `cancel`, `exit`, `lock`, `plan`, `platform`, `threads`, `words` |
 //! | `progress` | what a person sees during a run | `backup`, `lock`, `plan`, `verify`, `words` |

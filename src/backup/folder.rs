@@ -6,7 +6,6 @@
 
 use std::cell::RefCell;
 use std::fs::File;
-use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock};

@@ -5,7 +5,7 @@
 
 pub mod collect;
 mod damage;
-mod fixtures;
+pub mod fixtures;
 mod hostile;
 mod recognise;
 mod tars;

@@ -49,6 +49,7 @@ mod verify_full;
 mod verify_guards;
 #[cfg(target_os = "linux")]
 mod verify_harm;
+mod verify_image;
 mod verify_input;
 #[cfg(unix)]
 mod verify_kill;

@@ -14,7 +14,7 @@ use crate::pack::tree;
 use crate::world::World;
 
 /// The number of files in the committed original tree.
-const FILES: u64 = 210;
+pub const FILES: u64 = 210;
 
 fn fixtures() -> PathBuf {
     // Under wine, the program runs in a folder on another drive.
@@ -22,7 +22,7 @@ fn fixtures() -> PathBuf {
 }
 
 /// A world with the committed originals. Their times are restored, because git does not keep them.
-fn originals() -> World {
+pub fn originals() -> World {
     let world = World::new();
     let manifest = fs::read_to_string(fixtures().join("manifest.txt")).unwrap();
     for line in manifest.lines().filter(|line| line.starts_with("tree ")) {

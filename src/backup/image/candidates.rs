@@ -104,25 +104,18 @@ impl Opener<'_> {
         let name = self.is_named.then(|| image.name());
         let index = found.files.len();
         let disk = self.disk(&file, found)?;
-        let is_recent = file.is_recent();
         let file_name = file.name();
         found.files.push(file);
         let partitions = disk.and_then(|disk| {
             let found = partition::partitions(&*disk.bytes, disk.sector_size)?;
             Ok((disk.bytes, found))
         });
-        let mut push = |number: usize, content: Content, all: &mut Vec<Candidate>| {
+        let push = |number: usize, content: Content, all: &mut Vec<Candidate>| {
             let number = if is_only { number } else { all.len() + 1 };
             let aliases = image.aliases().chain([number.to_string()]).collect();
             all.push(Candidate { number, name: name.clone(), aliases, file: index, content });
         };
         match partitions {
-            // What is not there yet may be what the backup program is about to write.
-            Err(error) if is_recent && matches!(error, image::Error::Damaged(_)) => {
-                return Err(self.busy(format!(
-                    "{file_name} cannot be read ({error}), and it was modified a few minutes ago: if a backup is running, {WAIT}"
-                )));
-            }
             Err(error) => push(1, Content::Lost(error), &mut found.all),
             Ok((disk, partitions)) => {
                 found.notes.extend(partitions.notes.into_iter().map(|note| format!("{file_name}: {note}")));

@@ -92,17 +92,6 @@ fn is_recent(modified: Timestamp, now: SystemTime) -> bool {
     u128::try_from(age).is_ok_and(|age| age < RECENTLY.as_nanos())
 }
 
-/// What it means that an image cannot be opened, and what to do.
-pub(super) fn why_not_opened(error: &io::Error) -> String {
-    if platform::is_in_use(error) {
-        format!("it is in use by another program, as during a backup: {WAIT}")
-    } else if error.kind() == io::ErrorKind::PermissionDenied {
-        format!("it cannot be opened ({error}); {}", platform::PERMISSION_HINT)
-    } else {
-        format!("it cannot be opened ({error})")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -33,7 +33,8 @@ use super::{
     RestoreError, RestoreSink, Restored, Scratch, Wanted,
 };
 use crate::image;
-use crate::image::ntfs::{self, FileReference, ListedFile, StreamReader};
+use crate::image::ntfs::catalog::{self, ListedFile};
+use crate::image::ntfs::{FileReference, StreamReader};
 use crate::platform::{self, Cached};
 
 pub use self::format::{NewestImage, newest_of_this_computer};
@@ -158,7 +159,7 @@ impl Images {
         // There are at most 128 partitions in each of a few images.
         let number = u16::try_from(index).unwrap_or(u16::MAX);
         let prefix = &volume.prefix;
-        let listed = ntfs::list(&volume.volume, &mut |found| collector.add(prefix, number, found));
+        let listed = catalog::list(&volume.volume, &mut |found| collector.add(prefix, number, found));
         match listed {
             Ok(listed) => {
                 collector.sink.pass_over(listed.others);
@@ -230,7 +231,7 @@ fn explain(error: image::Error) -> RestoreError {
 }
 
 /// Damage of a volume, with the paths that the backup has.
-fn in_volume(prefix: &[u8], found: ntfs::Problem) -> Damage {
+fn in_volume(prefix: &[u8], found: catalog::Problem) -> Damage {
     let lost = found.path.as_ref().map(|path| lost_in(prefix, path));
     let problem = match prefix.strip_suffix(b"/") {
         Some(volume) => format!("volume {}: {}", String::from_utf8_lossy(volume), found.problem),

@@ -75,7 +75,7 @@ impl Examined {
 fn each(mut test: impl FnMut(&str, bool, bool, Vec<u8>, BTreeMap<Vec<u8>, FixtureFile>)) {
     for fixture in ALL {
         // If an archive with repeated names is cut off, the earlier contents of these names remain.
-        if fixture.gives != Yield::Content || matches!(fixture.name, "folder" | "repeated.tar") {
+        if fixture.gives != Yield::Content || matches!(fixture.name, "folder" | "repeated.tar" | "WindowsImageBackup") {
             continue;
         }
         for path in fixture.paths() {
@@ -85,7 +85,7 @@ fn each(mut test: impl FnMut(&str, bool, bool, Vec<u8>, BTreeMap<Vec<u8>, Fixtur
             test(
                 &name,
                 format.starts_with("tar"),
-                format != "tar" && format != "zip",
+                !matches!(format, "tar" | "zip" | "disk-image"),
                 content,
                 fixture.expected(),
             );
@@ -103,7 +103,13 @@ fn a_truncated_archive_is_never_taken_for_whole_and_gives_what_is_left() {
             let outcome = examine(&content[..cut]);
             assert_eq!(outcome.wrong(&expected), 0, "{name} cut to {cut}");
             let padding = is_tar && !is_compressed && content[cut..].iter().all(|&byte| byte == 0);
-            assert!(padding || !outcome.is_whole(), "{name} cut to {cut}");
+            // Behind the last block that is used, an image may have nothing that counts.
+            let is_image = name.ends_with("disk-image");
+            let unused = is_image && outcome.right(&expected) == expected.len();
+            assert!(padding || unused || !outcome.is_whole(), "{name} cut to {cut}");
+            if is_image {
+                continue;
+            }
             if !is_tar {
                 assert!(outcome.listing.is_none(), "{name} cut to {cut} has no directory");
                 continue;

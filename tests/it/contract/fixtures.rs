@@ -31,20 +31,30 @@ pub struct Fixture {
     /// Whether it contains the file of these sets with this path.
     holds: fn(&[u8]) -> bool,
     pub gives: Yield,
+    /// What the paths in it begin with.
+    below: &'static str,
 }
 
 const fn whole(name: &'static str, sets: &'static [&'static str]) -> Fixture {
-    Fixture { name, sets, holds: |_| true, gives: Yield::Content }
+    Fixture { name, sets, holds: |_| true, gives: Yield::Content, below: "" }
+}
+
+/// An image in `fixtures/images`, or a folder with one.
+const fn image_of_tree(name: &'static str, below: &'static str) -> Fixture {
+    Fixture { name, sets: TREE, holds: |_| true, gives: Yield::Content, below }
 }
 
 const fn zip_of_odd(name: &'static str, gives: Yield) -> Fixture {
-    Fixture { name, sets: &["odd"], holds: |path| !path.contains(&b'\n'), gives }
+    Fixture { name, sets: &["odd"], holds: |path| !path.contains(&b'\n'), gives, below: "" }
 }
 
 const ODD: &[&str] = &["odd"];
 const TREE: &[&str] = &["tree"];
 const EVERYTHING_ODD: &[&str] = &["odd", "long", "bytes", "sparse"];
 const PAX: &[&str] = &["long", "bytes", "sparse"];
+
+const IMAGES: [&str; 3] = ["tree.ntfs", "tree.vhd", "tree.vhdx"];
+const WINDOWS_IMAGE_BACKUP: &str = "WindowsImageBackup";
 
 pub const ALL: &[Fixture] = &[
     whole("folder", TREE),
@@ -62,7 +72,7 @@ pub const ALL: &[Fixture] = &[
         name: "v7.tar.gz",
         sets: ODD,
         holds: |path| !path.windows(5).any(|part| part == b"fifty"),
-        gives: Yield::Content,
+        gives: Yield::Content, below: "",
     },
     whole("pax-0.0.tar.gz", PAX),
     whole("pax-0.1.tar.gz", PAX),
@@ -71,10 +81,14 @@ pub const ALL: &[Fixture] = &[
         name: "pax-odd.tar.gz",
         sets: &["odd", "tree"],
         holds: |path| path == b"one-byte" || path.starts_with(b"dir/"),
-        gives: Yield::Content,
+        gives: Yield::Content, below: "",
     },
     whole("repeated.tar", &["again"]),
     whole("incremental.tar.gz", &["again"]),
+    image_of_tree("tree.ntfs", ""),
+    image_of_tree("tree.vhd", ""),
+    image_of_tree("tree.vhdx", ""),
+    image_of_tree(WINDOWS_IMAGE_BACKUP, "C/"),
     whole("nothing.tar", &[]),
     whole("bsdtar-pax.tar.gz", EVERYTHING_ODD),
     whole("bsdtar-ustar.tar.gz", ODD),
@@ -83,7 +97,7 @@ pub const ALL: &[Fixture] = &[
         name: "bsdtar-zip64.zip",
         sets: ODD,
         holds: |path| path == b"dir/linked-1" || path == b"dir/empty",
-        gives: Yield::Content,
+        gives: Yield::Content, below: "",
     },
     whole("tree.zip", TREE),
     zip_of_odd("infozip.zip", Yield::Content),
@@ -92,13 +106,19 @@ pub const ALL: &[Fixture] = &[
     zip_of_odd("behind-a-program.zip", Yield::Content),
     whole("7zip.zip", ODD),
     whole("7zip-bzip2.zip", ODD),
-    Fixture { name: "7zip-deflate64.zip", sets: ODD, holds: |_| true, gives: Yield::Refusal("DEFLATE64") },
-    Fixture { name: "7zip-encrypted.zip", sets: ODD, holds: |_| true, gives: Yield::Refusal("password") },
+    Fixture { name: "7zip-deflate64.zip", sets: ODD, holds: |_| true, gives: Yield::Refusal("DEFLATE64"), below: "" },
+    Fixture { name: "7zip-encrypted.zip", sets: ODD, holds: |_| true, gives: Yield::Refusal("password"), below: "" },
 ];
 
 impl Fixture {
     /// The path of the fixture, and for a compressed tar archive also an uncompressed copy.
     pub fn paths(&self) -> Vec<FixturePath> {
+        if self.name == WINDOWS_IMAGE_BACKUP {
+            return vec![FixturePath::Folder(windows_image_backup())];
+        }
+        if self.is_image() {
+            return vec![FixturePath::Copy(copy(&image(self.name)))];
+        }
         let mut paths = vec![FixturePath::Committed(archive(self.name))];
         if let Some(plain) = uncompressed(self.name) {
             paths.push(FixturePath::Copy(copy(&plain)));
@@ -106,11 +126,17 @@ impl Fixture {
         paths
     }
 
+    /// Whether it is an image that is committed compressed.
+    fn is_image(&self) -> bool {
+        IMAGES.contains(&self.name)
+    }
+
     /// The files that it contains.
     pub fn expected(&self) -> BTreeMap<Vec<u8>, FixtureFile> {
         let sets = manifest();
         let files = self.sets.iter().flat_map(|set| sets[*set].clone());
-        files.filter(|(path, _)| (self.holds)(path)).collect()
+        let files = files.filter(|(path, _)| (self.holds)(path));
+        files.map(|(path, file)| ([self.below.as_bytes(), &path].concat(), file)).collect()
     }
 }
 
@@ -118,6 +144,7 @@ impl Fixture {
 pub enum FixturePath {
     Committed(PathBuf),
     Copy(tempfile::TempPath),
+    Folder(tempfile::TempDir),
 }
 
 impl AsRef<Path> for FixturePath {
@@ -125,6 +152,7 @@ impl AsRef<Path> for FixturePath {
         match self {
             Self::Committed(path) => path,
             Self::Copy(path) => path,
+            Self::Folder(folder) => folder.path(),
         }
     }
 }
@@ -134,6 +162,28 @@ pub fn copy(content: &[u8]) -> tempfile::TempPath {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(content).unwrap();
     file.into_temp_path()
+}
+
+/// The content of a committed disk image.
+pub fn image(name: &str) -> Vec<u8> {
+    let place = archive("..").join("images").join(format!("{name}.xz"));
+    let compressed = std::fs::read(place).unwrap();
+    let mut image = Vec::new();
+    liblzma::read::XzDecoder::new(&compressed[..]).read_to_end(&mut image).unwrap();
+    image
+}
+
+/// A folder as Windows Server Backup makes it, with the image of one volume that was drive C.
+fn windows_image_backup() -> tempfile::TempDir {
+    const GUID: &str = "9b9cfbc4-369e-11e9-a17c-806e6f6e6963";
+    let folder = tempfile::tempdir().unwrap();
+    let backup = folder.path().join("WindowsImageBackup").join("SERVER").join("Backup 2026-11-27 210005");
+    std::fs::create_dir_all(&backup).unwrap();
+    std::fs::write(backup.join(format!("{GUID}.vhd")), image("tree.vhd")).unwrap();
+    let specs = format!(r#"<Volume Name="\\?\Volume{{{GUID}}}\" AccessPath="C:" OriginalAccessPath="C:" />"#);
+    let specs: Vec<u8> = specs.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    std::fs::write(backup.join("BackupSpecs.xml"), specs).unwrap();
+    folder
 }
 
 /// The path of a committed backup.

@@ -1,0 +1,288 @@
+//! Disk images, and the folders of them that Windows Server Backup writes. The committed images
+//! were made by real programs (`fixtures/images/make.sh`); on Linux, more are made here.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+
+use crate::contract::fixtures;
+use crate::verify_fixtures::{FILES, originals};
+use crate::world::World;
+
+const GUID: &str = "9b9cfbc4-369e-11e9-a17c-806e6f6e6963";
+const NAME: &str = "Backup 2026-11-27 210005";
+
+/// The text of a `BackupSpecs.xml`, as Windows writes it: in UTF-16LE without a byte order mark.
+fn specs(letter: &str) -> Vec<u8> {
+    let text = format!(
+        r#"<BackupSpecs><FileSpecs><Volume Name="\\?\Volume{{{GUID}}}\" AccessPath="{letter}" OriginalAccessPath="{letter}" Label="" OriginalLabel="" ><FileSpec FilePath="{letter}\" FileName="*" IsRecursive="true" IsInclude="true" /></Volume></FileSpecs><SystemState IsPresent="false" /><AllCritical IsPresent="false" /></BackupSpecs>"#
+    );
+    text.encode_utf16().flat_map(u16::to_le_bytes).collect()
+}
+
+/// The folder of the backup with this name.
+fn folder(world: &World, computer: &str, name: &str) -> PathBuf {
+    world.path("b").join("WindowsImageBackup").join(computer).join(name)
+}
+
+/// Makes the folder of a backup with this image of drive C.
+fn windows_image_backup(world: &World, computer: &str, name: &str, image: &[u8]) -> PathBuf {
+    let folder = folder(world, computer, name);
+    fs::create_dir_all(&folder).unwrap();
+    fs::create_dir_all(folder.with_file_name("Catalog")).unwrap();
+    fs::write(folder.with_file_name("MediaId"), [7; 16]).unwrap();
+    fs::write(folder.join(format!("{GUID}.vhdx")), image).unwrap();
+    fs::write(folder.join("BackupSpecs.xml"), specs("C:")).unwrap();
+    folder
+}
+
+/// The only place of these bytes.
+fn place(image: &[u8], bytes: &[u8]) -> usize {
+    let first = bytes[0];
+    let starts = image.iter().enumerate().filter(|(_, byte)| **byte == first).map(|(at, _)| at);
+    let mut found = starts.filter(|&at| image[at..].starts_with(bytes));
+    found.next().expect("the image holds these bytes")
+}
+
+/// A disk with an MBR and these partitions of a MiB each or more, one behind the other.
+fn disk(partitions: &[Vec<u8>]) -> Vec<u8> {
+    let mut disk = vec![0; 1 << 20];
+    for (index, content) in partitions.iter().enumerate() {
+        let sector = |bytes: usize| u32::try_from(bytes / 512).unwrap().to_le_bytes();
+        let entry = 446 + 16 * index;
+        disk[entry + 4] = 7;
+        let start = sector(disk.len());
+        disk[entry + 8..entry + 12].copy_from_slice(&start);
+        disk[entry + 12..entry + 16].copy_from_slice(&sector(content.len()));
+        disk.extend(content);
+    }
+    disk[510..512].copy_from_slice(&[0x55, 0xAA]);
+    disk
+}
+
+#[test]
+fn a_windows_image_backup_is_found_by_the_folder_above_it_and_passes() {
+    let world = originals();
+    windows_image_backup(&world, "SERVER", NAME, &fixtures::image("tree.vhdx"));
+    let verified = world.verify_with("--backup b --map C=s --sample all --completeness 1000").exits(0).finds(&[]);
+    assert_eq!(verified.number("/counts/verified"), FILES);
+    assert_eq!(verified.at("/backup/format"), "windows-image");
+    verified.says(NAME).says("recovery, NTFS");
+}
+
+#[test]
+fn a_source_pairs_by_the_letter_of_the_drive() {
+    let world = originals();
+    windows_image_backup(&world, "SERVER", NAME, &fixtures::image("tree.vhdx"));
+    fs::create_dir(world.path("drives")).unwrap();
+    fs::rename(world.path("s"), world.path("drives").join("C")).unwrap();
+    let backup = format!("--backup b/WindowsImageBackup/SERVER --source {} --sample 50", "drives/C");
+    world.verify_with(&backup).exits(0);
+}
+
+#[test]
+fn corruption_inside_a_vhdx_is_found_in_the_file_that_it_hit() {
+    let world = originals();
+    let mut image = fixtures::image("tree.vhdx");
+    let at = place(&image, b"\n1200\n1201\n1202\n");
+    image[at + 6..at + 10].copy_from_slice(b"rots");
+    windows_image_backup(&world, "SERVER", NAME, &image);
+    let numbers = fs::read(world.path("s").join("docs").join("numbers.txt")).unwrap();
+    let byte = place(&numbers, b"\n1200\n1201\n1202\n") + 6;
+    let byte = format!("{},{:03}", byte / 1000, byte % 1000);
+    world
+        .verify_with("--backup b --map C=s --sample all")
+        .exits(1)
+        .finds(&[("C/docs/numbers.txt", "corrupt")])
+        .says(&format!("differs from byte {byte} on: 4 bytes in 1 block"));
+}
+
+#[test]
+fn a_damaged_file_record_inside_a_vhdx_fails_and_names_the_file() {
+    let world = originals();
+    let mut image = fixtures::image("tree.vhdx");
+    let name: Vec<u8> = "numbers.txt".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    // Names are in folders, too; in a record of the $MFT they come within its first KiB.
+    let record = (0..image.len() / 512).map(|sector| sector * 512).find(|&at| {
+        image[at..].starts_with(b"FILE") && image[at..at + 1024].windows(name.len()).any(|found| found == name)
+    });
+    let record = record.expect("a file record");
+    image[record + 40..record + 400].fill(0xEE);
+    windows_image_backup(&world, "SERVER", NAME, &image);
+    world.verify_with("--backup b --map C=s --sample all").exits(1).says("docs/numbers.txt");
+}
+
+#[test]
+fn the_same_seed_draws_the_same_files_from_a_folder_a_zip_and_an_image() {
+    let world = originals();
+    // Every original differs, so that every file that is drawn is listed.
+    for entry in walkdir::WalkDir::new(world.path("s")) {
+        let entry = entry.unwrap();
+        if entry.file_type().is_file() {
+            fs::write(entry.path(), "another content").unwrap();
+        }
+    }
+    let drawn = |backup: &str| -> BTreeSet<String> {
+        let flags = format!("--backup {backup} --source s --sample 25 --seed same --assume-unchanged");
+        world.verify_with(&flags).exits(1).findings().into_keys().collect()
+    };
+    fs::create_dir(world.path("folder")).unwrap();
+    let committed = fixtures::archive("folder");
+    for entry in walkdir::WalkDir::new(&committed).min_depth(1) {
+        let entry = entry.unwrap();
+        let to = world.path("folder").join(entry.path().strip_prefix(&committed).unwrap());
+        if entry.file_type().is_dir() { fs::create_dir(to).unwrap() } else { drop(fs::copy(entry.path(), to)) }
+    }
+    fs::copy(fixtures::archive("tree.zip"), world.path("zip")).unwrap();
+    let folder = drawn("folder");
+    assert_eq!(folder.len(), 25);
+    assert_eq!(drawn("zip"), folder);
+    for name in ["tree.ntfs", "tree.vhd", "tree.vhdx"] {
+        fs::write(world.path("image"), fixtures::image(name)).unwrap();
+        assert_eq!(drawn("image"), folder, "{name}");
+    }
+}
+
+#[test]
+fn a_volume_that_cannot_be_read_is_neither_a_pass_nor_silence_and_can_be_left_out() {
+    let mut encrypted = vec![0; 1 << 20];
+    encrypted[3..11].copy_from_slice(b"-FVE-FS-");
+    encrypted[510..512].copy_from_slice(&[0x55, 0xAA]);
+    let world = originals().file("d/x", "on the other drive");
+    fs::write(world.path("b"), disk(&[fixtures::image("tree.ntfs"), encrypted])).unwrap();
+    world
+        .verify_with("--backup b --source s --source d --sample 20")
+        .exits(3)
+        .says("1 part cannot be looked into")
+        .says("partition 2 cannot be verified: it is BitLocker");
+    // Where the user asks for one drive alone, the other is a note.
+    world.verify_with("--backup b --map 1=s --sample 20").exits(0);
+    world.verify_with("--backup b --source s --volume 1 --sample 20").exits(0);
+    world
+        .run("--backup b --source s --restore-to r --volume 7")
+        .exits(4)
+        .err_has("it has no volume 7; it has 1 (NTFS or exFAT, NTFS), 2 (NTFS or exFAT, BitLocker)");
+}
+
+#[test]
+fn two_volumes_in_an_image_are_kept_apart_by_their_numbers() {
+    let world = originals();
+    fs::write(world.path("b"), fixtures::image("two.vhdx")).unwrap();
+    let verified = world.verify_with("--backup b --map 1=s --map 2=s --sample all").exits(0);
+    assert_eq!(verified.number("/population/files"), 2 * FILES);
+    let one = world.verify_with("--backup b --source s --volume 2 --sample all").exits(0);
+    assert_eq!(one.number("/population/files"), FILES);
+}
+
+#[test]
+fn of_several_computers_the_user_must_name_one() {
+    let world = originals();
+    let image = fixtures::image("tree.vhdx");
+    windows_image_backup(&world, "ALPHA", NAME, &image);
+    windows_image_backup(&world, "BETA", NAME, &image);
+    world
+        .run("--backup b --map C=s --restore-to r")
+        .exits(4)
+        .err_has("it holds backups of 2 computers (ALPHA, BETA); name the folder of one: --backup");
+    world.verify_with("--backup b/WindowsImageBackup/BETA --map C=s --sample 20").exits(0);
+}
+
+#[test]
+fn a_backup_that_is_not_complete_is_refused() {
+    let world = originals();
+    let image = fixtures::image("tree.vhdx");
+    let newest = windows_image_backup(&world, "SERVER", NAME, &image);
+    fs::remove_file(newest.join("BackupSpecs.xml")).unwrap();
+    let wait = "wait until the backup has finished";
+    // Its image was written just now.
+    world.run("--backup b --map C=s --restore-to r").exits(4).err_has(wait);
+    windows_image_backup(&world, "SERVER", "Backup 2026-11-20 210005", &image);
+    world.run("--backup b --map C=s --restore-to r").exits(4).err_has(wait).err_has("2026-11-20");
+    // Long afterwards, it is a backup whose list of drives was lost.
+    let image = newest.join(format!("{GUID}.vhdx"));
+    crate::pack::set_mtime(&image, 1_700_000_000);
+    let map = format!("--map Volume{{{GUID}}}=s");
+    let mut command = world.command(&format!("{map} --restore-to r --sample 20 --backup"));
+    command.arg(&newest);
+    crate::world::RunResult::of(command, "").exits(0);
+}
+
+#[test]
+fn an_image_that_lost_its_header_is_no_raw_disk() {
+    let world = originals();
+    let mut image = fixtures::image("tree.vhdx");
+    image[..8].fill(0);
+    image[0x1_0000..0x4_0000].fill(0);
+    windows_image_backup(&world, "SERVER", NAME, &image);
+    world.run("--backup b --map C=s --restore-to r").exits(4).err_has("no header of a VHD or VHDX");
+}
+
+#[test]
+fn a_volume_of_something_that_has_none_is_an_error() {
+    let world = originals();
+    fs::copy(fixtures::archive("tree.zip"), world.path("b")).unwrap();
+    for flag in ["--volume C", "--parent s/empty"] {
+        world
+            .run(&format!("--backup b --source s --restore-to r {flag}"))
+            .exits(4)
+            .err_has("a zip archive has no volumes and no parents");
+    }
+}
+
+/// Made by the programs of this machine, from files of this test: the whole way.
+#[cfg(target_os = "linux")]
+mod made {
+    use std::process::Command;
+
+    use super::*;
+    use crate::pack::tree;
+
+    /// Runs a program that the test cannot do without.
+    fn run(world: &World, line: &str) {
+        let (program, arguments) = line.split_once(' ').unwrap();
+        let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap());
+        let made = Command::new(program)
+            .args(arguments.split(' '))
+            .current_dir(world.path(""))
+            .env("PATH", path)
+            .output()
+            .unwrap_or_else(|error| {
+                panic!("{program}: {error}; apt-get install ntfs-3g wimtools gdisk qemu-utils, or run .ci/setup with these names")
+            });
+        assert!(made.status.success(), "{line}: {}", String::from_utf8_lossy(&made.stderr));
+    }
+
+    /// A VHDX of a disk with an NTFS volume that holds the originals.
+    fn image(world: &World) -> Vec<u8> {
+        fs::File::create(world.path("volume")).unwrap().set_len(8 << 20).unwrap();
+        fs::File::create(world.path("disk")).unwrap().set_len(12 << 20).unwrap();
+        run(world, "mkntfs -q -F -Q volume");
+        run(world, "wimlib-imagex capture --compress=none --no-acls s wim");
+        run(world, "wimlib-imagex apply wim 1 volume");
+        run(world, "sgdisk -n 1:2048:18431 -t 1:0700 disk");
+        let volume = fs::read(world.path("volume")).unwrap();
+        let mut bytes = fs::read(world.path("disk")).unwrap();
+        bytes[1 << 20..(1 << 20) + volume.len()].copy_from_slice(&volume);
+        fs::write(world.path("disk"), bytes).unwrap();
+        run(world, "qemu-img convert -O vhdx -o subformat=dynamic disk vhdx");
+        fs::read(world.path("vhdx")).unwrap()
+    }
+
+    #[test]
+    fn an_image_that_programs_made_of_a_real_tree_passes_and_a_planted_corruption_is_found() {
+        let world = World::new().originals(&tree());
+        let image = image(&world);
+        windows_image_backup(&world, "SERVER", NAME, &image);
+        world.verify_with("--backup b --map C=s --sample all").exits(0).finds(&[]);
+        let report = fs::read(world.path("s").join("docs").join("report.bin")).unwrap();
+        let mut rotten = image;
+        let at = place(&rotten, &report[report.len() / 2..report.len() / 2 + 64]);
+        rotten[at] ^= 0x10;
+        windows_image_backup(&world, "SERVER", NAME, &rotten);
+        world
+            .verify_with("--backup b --map C=s --sample all")
+            .exits(1)
+            .finds(&[("C/docs/report.bin", "corrupt")])
+            .says("one flipped bit");
+    }
+}
