@@ -13,5 +13,9 @@
 //! zeros: whoever reads a wrong byte without an error would take a bad backup for a good one.
 
 mod error;
+mod fields;
+mod file_system;
+pub mod partition;
 
 pub use error::Error;
+pub use file_system::FileSystem;
