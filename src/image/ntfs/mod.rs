@@ -5,7 +5,7 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`boot`] | which file system it is, and the sizes and places on the volume |
+//! | [`boot`] | the sizes and places on the volume |
 //! | [`fixups`] | the update sequence, which tells whether a write was torn |
 //! | [`reference`] | references to files |
 //! | [`attribute`], [`attribute_list`] | what a file consists of |
@@ -42,7 +42,7 @@ pub mod value;
 pub mod volume;
 
 pub use attribute::{Attribute, AttributeFlags, AttributeKind, Attributes, Body, Name, NonResident};
-pub use boot::{FileSystem, Geometry};
+pub use boot::Geometry;
 pub use file::{AttributeName, File};
 pub use record::Record;
 pub use reference::FileReference;
