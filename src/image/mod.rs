@@ -16,7 +16,6 @@ mod error;
 mod fields;
 mod file_system;
 pub mod ntfs;
-pub mod partition;
 
 pub use error::Error;
 pub use file_system::FileSystem;

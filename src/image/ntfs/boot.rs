@@ -49,7 +49,9 @@ pub(super) fn read(bytes: &dyn ReadAt, notes: &mut Vec<String>) -> Result<Geomet
         FileSystem::BitLocker => {
             return Err(Error::Unsupported("the volume is encrypted by BitLocker".to_owned()));
         }
-        other => return Err(Error::Unsupported(format!("the volume is formatted with {other}, not with NTFS"))),
+        other => {
+            return Err(Error::Unsupported(format!("the volume is formatted with {other}, not with NTFS")));
+        }
     }
     let size = bytes.len();
     let damage = match parse(&sector, size) {
