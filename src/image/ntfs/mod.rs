@@ -14,7 +14,7 @@
 //! | [`value`] | the value of an attribute, put together from its parts |
 //! | `mft` | the $MFT itself |
 //! | [`file`] | all attributes of a file |
-//! | `lznt1` | the compression of NTFS |
+//! | [`lznt1`] | the compression of NTFS |
 //! | [`stream`] | the bytes of a value, decompressed |
 //! | [`reparse`] | where the content of a file is that other software has a say in |
 //! | `content` | the streams of a file |
@@ -31,7 +31,7 @@ mod content;
 pub mod extents;
 pub mod file;
 pub mod fixups;
-mod lznt1;
+pub mod lznt1;
 mod mft;
 pub mod record;
 pub mod reference;
