@@ -15,7 +15,7 @@
 mod error;
 mod fields;
 mod file_system;
-pub mod partition;
+pub mod ntfs;
 
 pub use error::Error;
 pub use file_system::FileSystem;

@@ -1,0 +1,162 @@
+//! The boot sector of a volume: the sizes and places on which everything else depends.
+//!
+//! In: the bytes of a volume. Out: its [`Geometry`]. The fields are those of the linux-ntfs
+//! documentation, file `$Boot`, and of Microsoft's description of the NTFS boot sector ("How NTFS
+//! Works", section "NTFS Boot Sector"). A copy of the sector is in the last sector of the
+//! partition, one behind the last that the volume counts. It is used if the first one is damaged.
+
+use crate::bytes::ReadAt;
+use crate::image::Error;
+use crate::image::fields::{array, u16_le, u64_le};
+use crate::image::file_system::{BOOT_SIZE, FileSystem};
+
+/// The sizes of sectors that volumes have.
+const SECTOR_SIZES: [u32; 4] = [512, 1024, 2048, 4096];
+
+/// The largest cluster: 2 MiB, since Windows 10 version 1709.
+const MAX_CLUSTER_SIZE: u32 = 2 << 20;
+
+/// The sizes and places that the boot sector of an NTFS volume states. All are checked: sizes are
+/// powers of two within the limits of NTFS, and places are on the volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Geometry {
+    /// Bytes in a sector: 512 to 4096.
+    pub sector_size: u32,
+    /// Bytes in a cluster, the unit of allocation: a sector to 2 MiB.
+    pub cluster_size: u32,
+    /// Bytes in a record of the $MFT: 512 to 4096.
+    pub record_size: u32,
+    /// Bytes in a block of a directory's index: 512 to 64 KiB.
+    pub index_block_size: u32,
+    /// The number of whole clusters.
+    pub clusters: u64,
+    /// The cluster where the $MFT begins.
+    pub mft_lcn: u64,
+    /// The cluster where the copy of the first records of the $MFT begins.
+    pub mirror_lcn: u64,
+    /// The serial number of the volume.
+    pub serial: u64,
+}
+
+/// Reads the geometry of a volume. If the first boot sector is damaged, the copy at the end is
+/// used, and a note says so.
+pub(super) fn read(bytes: &dyn ReadAt, notes: &mut Vec<String>) -> Result<Geometry, Error> {
+    let mut sector = [0; BOOT_SIZE];
+    let got = bytes.read_full_at(&mut sector, 0)?;
+    let file_system = FileSystem::of_sector(&sector);
+    match file_system {
+        FileSystem::Ntfs | FileSystem::Unknown => {}
+        FileSystem::BitLocker => {
+            return Err(Error::Unsupported("the volume is encrypted by BitLocker".to_owned()));
+        }
+        other => {
+            return Err(Error::Unsupported(format!("the volume is formatted with {other}, not with NTFS")));
+        }
+    }
+    let size = bytes.len();
+    let damage = match parse(&sector, size) {
+        Ok(geometry) if got == BOOT_SIZE => return Ok(geometry),
+        Ok(_) => "the volume ends before it".to_owned(),
+        Err(damage) => damage,
+    };
+    match find_copy(bytes)? {
+        Some(geometry) => {
+            notes.push(format!(
+                "the boot sector is damaged ({damage}): its copy at the end of the volume was used"
+            ));
+            Ok(geometry)
+        }
+        None if file_system == FileSystem::Ntfs => Err(Error::Damaged(format!(
+            "the boot sector of the NTFS volume is damaged ({damage}), and there is no sound copy at the volume's end"
+        ))),
+        None => Err(Error::Unsupported("the volume has no file system that is known here".to_owned())),
+    }
+}
+
+/// The copy of the boot sector in the last sector. Its own statement of the sector's size must
+/// agree with its place.
+fn find_copy(bytes: &dyn ReadAt) -> Result<Option<Geometry>, Error> {
+    for sector_size in SECTOR_SIZES {
+        let Some(at) = bytes.len().checked_sub(sector_size.into()) else { break };
+        let mut sector = [0; BOOT_SIZE];
+        let got = bytes.read_full_at(&mut sector, at)?;
+        match parse(&sector, bytes.len()) {
+            Ok(geometry) if got == BOOT_SIZE && geometry.sector_size == sector_size => {
+                return Ok(Some(geometry));
+            }
+            _ => {}
+        }
+    }
+    Ok(None)
+}
+
+/// Reads and checks one boot sector. The error says what is wrong with it.
+fn parse(sector: &[u8; BOOT_SIZE], volume_size: u64) -> Result<Geometry, String> {
+    if FileSystem::of_sector(sector) != FileSystem::Ntfs {
+        return Err("it does not say NTFS".to_owned());
+    }
+    if array(sector, 510) != Some([0x55, 0xAA]) {
+        return Err("its end marker is missing".to_owned());
+    }
+    let field = |at| sector.get(at).copied().unwrap_or_default();
+    let long = |at| u64_le(sector, at).unwrap_or_default();
+    let sector_size = u16_le(sector, 0x0B).map_or(0, u32::from);
+    if !SECTOR_SIZES.contains(&sector_size) {
+        return Err(format!("a sector cannot have {sector_size} bytes"));
+    }
+    let cluster_size = sectors_per_cluster(field(0x0D))
+        .and_then(|sectors| sectors.checked_mul(sector_size))
+        .filter(|size| *size <= MAX_CLUSTER_SIZE)
+        .ok_or_else(|| format!("a cluster cannot have the size {:#04x}", field(0x0D)))?;
+    let size_of = |at, what, most| {
+        structure_size(field(at), cluster_size)
+            .filter(|size| (512..=most).contains(size))
+            .ok_or_else(|| format!("{what} cannot have the size {:#04x}", field(at)))
+    };
+    let record_size = size_of(0x40, "a record", 4096)?;
+    let index_block_size = size_of(0x44, "an index block", 65536)?;
+    let sectors = long(0x28);
+    let clusters = match sectors.checked_mul(sector_size.into()) {
+        Some(size) if size <= volume_size => size / u64::from(cluster_size),
+        _ => return Err(format!("it counts {sectors} sectors, but the volume has {volume_size} bytes")),
+    };
+    let (mft_lcn, mirror_lcn) = (long(0x30), long(0x38));
+    if mft_lcn >= clusters || mirror_lcn >= clusters {
+        return Err("the $MFT cannot be behind the volume's end".to_owned());
+    }
+    let serial = long(0x48);
+    Ok(Geometry {
+        sector_size,
+        cluster_size,
+        record_size,
+        index_block_size,
+        clusters,
+        mft_lcn,
+        mirror_lcn,
+        serial,
+    })
+}
+
+/// The number of sectors in a cluster: a power of two up to 128, or from 0xF4 on a negative
+/// exponent of two.
+fn sectors_per_cluster(field: u8) -> Option<u32> {
+    match field {
+        1..=128 => Some(u32::from(field)).filter(|sectors| sectors.is_power_of_two()),
+        0xF4..=0xFF => Some(1 << exponent(field)),
+        _ => None,
+    }
+}
+
+/// The size of a record or of an index block: a number of clusters, or a negative exponent of two.
+fn structure_size(field: u8, cluster_size: u32) -> Option<u32> {
+    let size = match field {
+        1..=127 => u32::from(field).checked_mul(cluster_size)?,
+        _ => 1_u32.checked_shl(exponent(field))?,
+    };
+    Some(size).filter(|size| size.is_power_of_two())
+}
+
+/// The absolute value of a byte that stands for a negative number.
+fn exponent(field: u8) -> u32 {
+    256 - u32::from(field)
+}
