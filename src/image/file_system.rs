@@ -85,7 +85,7 @@ mod tests {
     fn sector(pieces: &[(usize, &[u8])]) -> Vec<u8> {
         let mut sector = vec![0; BOOT_SIZE];
         for (at, bytes) in pieces {
-            sector[*at..at + bytes.len()].copy_from_slice(bytes);
+            sector[*at..][..<[u8]>::len(bytes)].copy_from_slice(bytes);
         }
         sector
     }
