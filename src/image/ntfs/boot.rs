@@ -1,75 +1,20 @@
-//! The boot sector of a volume: which file system it is, and the sizes and places on which
-//! everything else depends.
+//! The boot sector of a volume: the sizes and places on which everything else depends.
 //!
 //! In: the bytes of a volume. Out: its [`Geometry`]. The fields are those of the linux-ntfs
 //! documentation, file `$Boot`, and of Microsoft's description of the NTFS boot sector ("How NTFS
 //! Works", section "NTFS Boot Sector"). A copy of the sector is in the last sector of the
 //! partition, one behind the last that the volume counts. It is used if the first one is damaged.
 
-use std::io;
-
 use crate::bytes::ReadAt;
 use crate::image::Error;
 use crate::image::fields::{array, u16_le, u64_le};
-
-/// A boot sector is read as this many bytes, whatever the size of a sector.
-const BOOT_SIZE: usize = 512;
+use crate::image::file_system::{BOOT_SIZE, FileSystem};
 
 /// The sizes of sectors that volumes have.
 const SECTOR_SIZES: [u32; 4] = [512, 1024, 2048, 4096];
 
 /// The largest cluster: 2 MiB, since Windows 10 version 1709.
 const MAX_CLUSTER_SIZE: u32 = 2 << 20;
-
-/// The file system of a volume, as far as its first sector tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FileSystem {
-    /// NTFS. The sector may still be damaged: see [`Geometry`].
-    Ntfs,
-    /// An encrypted volume.
-    BitLocker,
-    /// The Resilient File System.
-    Refs,
-    /// exFAT.
-    ExFat,
-    /// FAT12, FAT16 or FAT32, like the partition that a computer starts from.
-    Fat,
-    /// Nothing that is known here.
-    Unknown,
-}
-
-impl FileSystem {
-    /// Looks at the first sector of a volume.
-    pub fn of(bytes: &dyn ReadAt) -> io::Result<Self> {
-        let mut sector = [0; BOOT_SIZE];
-        bytes.read_full_at(&mut sector, 0)?;
-        Ok(Self::of_sector(&sector))
-    }
-
-    fn of_sector(sector: &[u8; BOOT_SIZE]) -> Self {
-        let is_fat = |at| array::<3>(sector, at) == Some(*b"FAT");
-        match &array::<8>(sector, 3).unwrap_or_default() {
-            b"NTFS    " => Self::Ntfs,
-            b"-FVE-FS-" => Self::BitLocker,
-            b"EXFAT   " => Self::ExFat,
-            [b'R', b'e', b'F', b'S', ..] => Self::Refs,
-            // The types of FAT12 and FAT16 are at 54, that of FAT32 is at 82.
-            _ if is_fat(54) || is_fat(82) => Self::Fat,
-            _ => Self::Unknown,
-        }
-    }
-
-    /// Why a volume with this file system is not read, unless it is NTFS.
-    fn unsupported(self) -> Option<&'static str> {
-        match self {
-            Self::BitLocker => Some("the volume is encrypted by BitLocker"),
-            Self::Refs => Some("the volume is formatted with ReFS"),
-            Self::ExFat => Some("the volume is formatted with exFAT"),
-            Self::Fat => Some("the volume is formatted with FAT"),
-            Self::Ntfs | Self::Unknown => None,
-        }
-    }
-}
 
 /// The sizes and places that the boot sector of an NTFS volume states. All are checked: sizes are
 /// powers of two within the limits of NTFS, and places are on the volume.
@@ -99,8 +44,14 @@ pub(super) fn read(bytes: &dyn ReadAt, notes: &mut Vec<String>) -> Result<Geomet
     let mut sector = [0; BOOT_SIZE];
     let got = bytes.read_full_at(&mut sector, 0)?;
     let file_system = FileSystem::of_sector(&sector);
-    if let Some(reason) = file_system.unsupported() {
-        return Err(Error::Unsupported(format!("{reason}; only NTFS can be read")));
+    match file_system {
+        FileSystem::Ntfs | FileSystem::Unknown => {}
+        FileSystem::BitLocker => {
+            return Err(Error::Unsupported("the volume is encrypted by BitLocker".to_owned()));
+        }
+        other => {
+            return Err(Error::Unsupported(format!("the volume is formatted with {other}, not with NTFS")));
+        }
     }
     let size = bytes.len();
     let damage = match parse(&sector, size) {

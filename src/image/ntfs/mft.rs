@@ -122,6 +122,13 @@ impl Mft {
         self.table.size / u64::from(self.geometry.record_size)
     }
 
+    /// The byte of the volume where a record begins.
+    pub(super) fn position(&self, number: u64) -> Option<u64> {
+        let offset =
+            number.checked_mul(self.geometry.record_size.into()).filter(|_| number < self.count())?;
+        self.table.extents.position_of(offset)
+    }
+
     /// Reads records as they are on the volume until `buffer` is full.
     pub(super) fn read_raw(&self, first: u64, buffer: &mut [u8]) -> Result<(), Error> {
         let size = u64::from(self.geometry.record_size);
