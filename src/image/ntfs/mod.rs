@@ -15,6 +15,7 @@
 //! | `mft` | the $MFT itself |
 //! | [`file`] | all attributes of a file |
 //! | [`volume`] | the whole |
+//! | [`catalog`] | all files of a volume |
 //!
 //! Microsoft has not published a specification of NTFS. What is written here follows the
 //! linux-ntfs documentation (<https://flatcap.github.io/linux-ntfs/ntfs/>), and where Microsoft
@@ -23,6 +24,7 @@
 pub mod attribute;
 pub mod attribute_list;
 pub mod boot;
+pub mod catalog;
 pub mod extents;
 pub mod file;
 pub mod fixups;
