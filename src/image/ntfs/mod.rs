@@ -19,6 +19,7 @@
 //! | [`reparse`] | where the content of a file is that other software has a say in |
 //! | `content` | the streams of a file |
 //! | [`volume`] | the whole |
+//! | [`catalog`] | all files of a volume |
 //!
 //! Microsoft has not published a specification of NTFS. What is written here follows the
 //! linux-ntfs documentation (<https://flatcap.github.io/linux-ntfs/ntfs/>), and where Microsoft
@@ -27,6 +28,7 @@
 pub mod attribute;
 pub mod attribute_list;
 pub mod boot;
+pub mod catalog;
 mod content;
 pub mod extents;
 pub mod file;
