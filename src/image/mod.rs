@@ -13,5 +13,6 @@
 //! zeros: whoever reads a wrong byte without an error would take a bad backup for a good one.
 
 mod error;
+mod fields;
 
 pub use error::Error;
