@@ -227,3 +227,6 @@ fn read_below(below: Option<&dyn ReadAt>, out: &mut [u8], at: u64) -> io::Result
     };
     Ok(got)
 }
+
+#[cfg(test)]
+mod tests;

@@ -70,7 +70,7 @@ fn a_block_outside_the_file_or_on_top_of_another_is_an_error_of_its_reads() {
         (0, "on top of"),
         (2, "on top of"),
         (second, "on top of"),
-        (second + 1, "on top of"),
+        (second - 1, "on top of"),
         (1 << 20, "beyond the end"),
         (u32::MAX - 1, "beyond the end"),
     ] {
