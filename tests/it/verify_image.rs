@@ -64,7 +64,8 @@ fn disk(partitions: &[Vec<u8>]) -> Vec<u8> {
 fn a_windows_image_backup_is_found_by_the_folder_above_it_and_passes() {
     let world = originals();
     windows_image_backup(&world, "SERVER", NAME, &fixtures::image("tree.vhdx"));
-    let verified = world.verify_with("--backup b --map C=s --sample all --completeness 1000").exits(0).finds(&[]);
+    let verified =
+        world.verify_with("--backup b --map C=s --sample all --completeness 1000").exits(0).finds(&[]);
     assert_eq!(verified.number("/counts/verified"), FILES);
     assert_eq!(verified.at("/backup/format"), "windows-image");
     verified.says(NAME).says("recovery, NTFS");
@@ -104,7 +105,8 @@ fn a_damaged_file_record_inside_a_vhdx_fails_and_names_the_file() {
     let name: Vec<u8> = "numbers.txt".encode_utf16().flat_map(u16::to_le_bytes).collect();
     // Names are in folders, too; in a record of the $MFT they come within its first KiB.
     let record = (0..image.len() / 512).map(|sector| sector * 512).find(|&at| {
-        image[at..].starts_with(b"FILE") && image[at..at + 1024].windows(name.len()).any(|found| found == name)
+        image[at..].starts_with(b"FILE")
+            && image[at..at + 1024].windows(name.len()).any(|found| found == name)
     });
     let record = record.expect("a file record");
     image[record + 40..record + 400].fill(0xEE);
@@ -131,7 +133,11 @@ fn the_same_seed_draws_the_same_files_from_a_folder_a_zip_and_an_image() {
     for entry in walkdir::WalkDir::new(&committed).min_depth(1) {
         let entry = entry.unwrap();
         let to = world.path("folder").join(entry.path().strip_prefix(&committed).unwrap());
-        if entry.file_type().is_dir() { fs::create_dir(to).unwrap() } else { drop(fs::copy(entry.path(), to)) }
+        if entry.file_type().is_dir() {
+            fs::create_dir(to).unwrap()
+        } else {
+            drop(fs::copy(entry.path(), to))
+        }
     }
     fs::copy(fixtures::archive("tree.zip"), world.path("zip")).unwrap();
     let folder = drawn("folder");

@@ -75,7 +75,9 @@ impl Examined {
 fn each(mut test: impl FnMut(&str, bool, bool, Vec<u8>, BTreeMap<Vec<u8>, FixtureFile>)) {
     for fixture in ALL {
         // If an archive with repeated names is cut off, the earlier contents of these names remain.
-        if fixture.gives != Yield::Content || matches!(fixture.name, "folder" | "repeated.tar" | "WindowsImageBackup") {
+        if fixture.gives != Yield::Content
+            || matches!(fixture.name, "folder" | "repeated.tar" | "WindowsImageBackup")
+        {
             continue;
         }
         for path in fixture.paths() {

@@ -33,7 +33,10 @@ fn readme_and_the_manual_show_the_formats_as_the_registry_does() {
     for document in documents {
         assert!(document.replace('\r', "").contains(&registry::table()), "lacking:\n{}", registry::table());
     }
-    assert_eq!(registry::in_words(), "a Windows image backup, a folder, a tar archive, a disk image or a zip archive");
+    assert_eq!(
+        registry::in_words(),
+        "a Windows image backup, a folder, a tar archive, a disk image or a zip archive"
+    );
 }
 
 #[test]

@@ -1,0 +1,3 @@
+//! Images that real programs made.
+#[cfg(test)]
+mod placeholder {}
