@@ -37,6 +37,7 @@ topics! {
     "history": "earlier runs, coverage, status and metrics",
     "notify": "who is told how a run ended, hooks, and secrets",
     "formats": "which backups are read, and how originals are found",
+    "images": "Windows image backups and disk images, without mounting them",
     "sampling": "the draw, the verdicts, and what a run proves",
     "manifest": "which side of a difference is wrong, and servers that are gone",
     "reports": "summary, JSON, JUnit and monitoring",
