@@ -18,6 +18,8 @@ mod history;
 mod hooks;
 mod house;
 mod http_server;
+#[cfg(target_os = "linux")]
+mod image_campaign;
 mod ledger;
 #[cfg(unix)]
 mod ledger_unix;
