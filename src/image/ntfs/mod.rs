@@ -19,6 +19,7 @@
 //! | [`reparse`] | where the content of a file is that other software has a say in |
 //! | `content` | the streams of a file |
 //! | [`volume`] | the whole |
+//! | [`state`] | what the volume says about itself |
 //!
 //! Microsoft has not published a specification of NTFS. What is written here follows the
 //! linux-ntfs documentation (<https://flatcap.github.io/linux-ntfs/ntfs/>), and where Microsoft
@@ -37,6 +38,7 @@ pub mod record;
 pub mod reference;
 pub mod reparse;
 pub mod runs;
+pub mod state;
 pub mod stream;
 pub mod value;
 pub mod volume;
@@ -47,6 +49,7 @@ pub use file::{AttributeName, File};
 pub use record::Record;
 pub use reference::FileReference;
 pub use reparse::ReparsePoint;
+pub use state::{LogState, VolumeState};
 pub use stream::{Stream, StreamReader};
 pub use value::{Clusters, Value};
 pub use volume::{RecordBatch, Volume};
