@@ -20,6 +20,7 @@
 //! | `content` | the streams of a file |
 //! | [`volume`] | the whole |
 //! | [`catalog`] | all files of a volume |
+//! | [`state`] | what the volume says about itself |
 //!
 //! Microsoft has not published a specification of NTFS. What is written here follows the
 //! linux-ntfs documentation (<https://flatcap.github.io/linux-ntfs/ntfs/>), and where Microsoft
@@ -39,6 +40,7 @@ pub mod record;
 pub mod reference;
 pub mod reparse;
 pub mod runs;
+pub mod state;
 pub mod stream;
 pub mod value;
 pub mod volume;
@@ -49,6 +51,7 @@ pub use file::{AttributeName, File};
 pub use record::Record;
 pub use reference::FileReference;
 pub use reparse::ReparsePoint;
+pub use state::{LogState, VolumeState};
 pub use stream::{Stream, StreamReader};
 pub use value::{Clusters, Value};
 pub use volume::{RecordBatch, Volume};
