@@ -8,6 +8,7 @@
 //! files.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::ControlFlow;
 
 use super::index::Root;
 use super::names::{FileName, Namespace, why_not_in_a_path};
@@ -21,14 +22,20 @@ use crate::image::ntfs::{AttributeKind, FileReference, Volume};
 const MAX_ROOT: u64 = 64 << 10;
 
 /// Reads all indexes, and adds to the findings where they differ from the records.
-pub(super) fn compare(volume: &Volume, scan: &mut Scan, tree: &Tree, names: &Names) {
+pub(super) fn compare(
+    volume: &Volume,
+    scan: &mut Scan,
+    tree: &Tree,
+    names: &Names,
+    is_cancelled: &dyn Fn() -> bool,
+) -> ControlFlow<()> {
     let Scan { parts, sums, names_found, .. } = scan;
-    parts.entries(volume, *names_found, &mut |folder, entry| {
+    parts.entries(volume, *names_found, is_cancelled, &mut |folder, entry| {
         if let Some((file, name)) = entry.file {
             let sum = sums.entry(folder).or_default();
             *sum = sum.wrapping_sub(name.fingerprint(file));
         }
-    });
+    })?;
     let mut broken: Vec<_> = scan.parts.all_broken().iter().map(|(folder, why)| (*folder, *why)).collect();
     broken.sort_unstable();
     for (folder, why) in &broken {
@@ -47,8 +54,12 @@ pub(super) fn compare(volume: &Volume, scan: &mut Scan, tree: &Tree, names: &Nam
             scan.findings.add_more(different.len() as u64 - looked_at);
             break;
         }
+        if is_cancelled() {
+            return ControlFlow::Break(());
+        }
         Comparison { volume, scan, tree, names, folder: *folder }.look(&mut paths);
     }
+    ControlFlow::Continue(())
 }
 
 /// A folder whose index differs from the records of its files.
