@@ -8,10 +8,12 @@
 //! files.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::ControlFlow;
 
 use super::index::Root;
 use super::names::{FileName, Namespace, why_not_in_a_path};
-use super::problems::shown;
+use super::problems::{Findings, shown};
+use super::reparse_kind;
 use super::scan::{I30, Scan};
 use super::tree::{Head, Names, Paths, Tree, short_number};
 use crate::image::Error;
@@ -21,14 +23,21 @@ use crate::image::ntfs::{AttributeKind, FileReference, Volume};
 const MAX_ROOT: u64 = 64 << 10;
 
 /// Reads all indexes, and adds to the findings where they differ from the records.
-pub(super) fn compare(volume: &Volume, scan: &mut Scan, tree: &Tree, names: &Names) {
-    let Scan { parts, sums, names_found, .. } = scan;
-    parts.entries(volume, *names_found, &mut |folder, entry| {
+pub(super) fn compare(
+    volume: &Volume,
+    scan: &mut Scan,
+    tree: &Tree,
+    names: &Names,
+    is_cancelled: &dyn Fn() -> bool,
+) -> ControlFlow<()> {
+    let Scan { parts, sums, names_found, tags, findings, .. } = scan;
+    parts.entries(volume, *names_found, is_cancelled, &mut |folder, entry| {
         if let Some((file, name)) = entry.file {
             let sum = sums.entry(folder).or_default();
             *sum = sum.wrapping_sub(name.fingerprint(file));
+            compare_tags(file, &name, tags, findings);
         }
-    });
+    })?;
     let mut broken: Vec<_> = scan.parts.all_broken().iter().map(|(folder, why)| (*folder, *why)).collect();
     broken.sort_unstable();
     for (folder, why) in &broken {
@@ -47,7 +56,28 @@ pub(super) fn compare(volume: &Volume, scan: &mut Scan, tree: &Tree, names: &Nam
             scan.findings.add_more(different.len() as u64 - looked_at);
             break;
         }
+        if is_cancelled() {
+            return ControlFlow::Break(());
+        }
         Comparison { volume, scan, tree, names, folder: *folder }.look(&mut paths);
+    }
+    ControlFlow::Continue(())
+}
+
+/// Compares what a folder and a record say about a reparse point. Windows tells links from files by
+/// what the folder says. For a file with several names, that is brought up to date only in one of
+/// their folders, so not every difference is damage.
+fn compare_tags(file: FileReference, name: &FileName<'_>, tags: &[(u32, u32)], findings: &mut Findings) {
+    let Some(by_folder) = name.reparse_tag else { return };
+    let number = short_number(file);
+    let Some(by_record) = reparse_kind::tag_of(number, tags) else { return };
+    if reparse_kind::is_file(by_folder) != reparse_kind::is_file(by_record) {
+        findings.about(
+            number,
+            format!(
+                "{file} has the reparse tag {by_record:#x}, but {by_folder:#x} by its folder: one is a file, the other is none"
+            ),
+        );
     }
 }
 

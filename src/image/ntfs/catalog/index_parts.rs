@@ -7,9 +7,9 @@
 //! checked by [`is_tree`], without recursion.
 
 use std::collections::HashMap;
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 
-use super::index::{self, Node, Why, blocks_in_use, vcn_unit};
+use super::index::{self, Entry, Node, Why, blocks_in_use, vcn_unit};
 use crate::image::ntfs::boot::Geometry;
 use crate::image::ntfs::extents::Extents;
 use crate::image::ntfs::runs::Run;
@@ -51,6 +51,8 @@ struct Block {
     size: u32,
     folder: u32,
     vcn: u64,
+    /// It is in several places of the volume, of which the first is `at`.
+    is_split: bool,
 }
 
 /// What is known about the indexes of folders. Folders are called by the numbers of their records.
@@ -132,34 +134,36 @@ impl Parts {
 
     /// Hands every entry of every block to `each`, with the number of the folder, and checks that
     /// blocks form trees.
-    pub fn entries(&mut self, volume: &Volume, names: u64, each: &mut dyn FnMut(u32, &index::Entry<'_>)) {
+    pub fn entries(
+        &mut self,
+        volume: &Volume,
+        names: u64,
+        is_cancelled: &dyn Fn() -> bool,
+        each: &mut dyn FnMut(u32, &Entry<'_>),
+    ) -> ControlFlow<()> {
         let mut blocks = self.blocks(names);
         let mut edges = std::mem::take(&mut self.edges);
-        self.sweep(volume, &blocks, &mut |block, node| {
+        self.sweep(volume, &blocks, is_cancelled, &mut |block, node| {
             for entry in node.entries() {
                 let entry = entry?;
                 edges.extend(entry.child.map(|to| Edge { folder: block.folder, from: block.vcn, to }));
                 each(block.folder, &entry);
             }
             Ok(())
-        });
+        })?;
         edges.sort_unstable();
         blocks.sort_unstable_by_key(|block| (block.folder, block.vcn));
         self.check_trees(&blocks, &edges);
+        ControlFlow::Continue(())
     }
 
     /// Hands every entry in the blocks of one folder to `each`.
-    pub fn entries_of(&mut self, volume: &Volume, folder: u32, each: &mut dyn FnMut(&index::Entry<'_>)) {
-        let begin = self.parts.partition_point(|(other, _)| *other < folder);
-        let group = self.parts.get(begin..).unwrap_or_default();
-        let group = group.chunk_by(|(one, _), (other, _)| one == other).next().unwrap_or_default();
+    pub fn entries_of(&mut self, volume: &Volume, folder: u32, each: &mut dyn FnMut(&Entry<'_>)) {
         let mut blocks = Vec::new();
-        if group.first().is_none_or(|(found, _)| *found != folder)
-            || blocks_of(folder, group, self.cluster_size, &mut blocks, usize::MAX).is_err()
-        {
+        if blocks_of(folder, self.of(folder), self.cluster_size, &mut blocks, usize::MAX).is_err() {
             return;
         }
-        self.sweep(volume, &blocks, &mut |_, node| {
+        let _ = self.sweep(volume, &blocks, &|| false, &mut |_, node| {
             for entry in node.entries() {
                 each(&entry?);
             }
@@ -167,36 +171,69 @@ impl Parts {
         });
     }
 
+    /// The parts of one folder. They must be sorted, as [`Self::blocks`] does.
+    fn of(&self, folder: u32) -> &[(u32, Part)] {
+        let begin = self.parts.partition_point(|(other, _)| *other < folder);
+        let end = self.parts.partition_point(|(other, _)| *other <= folder);
+        self.parts.get(begin..end).unwrap_or_default()
+    }
+
     /// Reads blocks, which are in the order of the disk, and hands each to `each`.
     fn sweep(
         &mut self,
         volume: &Volume,
         blocks: &[Block],
+        is_cancelled: &dyn Fn() -> bool,
         each: &mut dyn FnMut(&Block, Node<'_>) -> Result<(), Why>,
-    ) {
+    ) -> ControlFlow<()> {
         let mut buffer = Vec::new();
         let mut rest = blocks;
         while let Some(first) = rest.first() {
+            if is_cancelled() {
+                return ControlFlow::Break(());
+            }
             let (together, behind) = rest.split_at(how_many_together(rest));
             rest = behind;
-            let end = together.iter().map(|block| block.end()).max().unwrap_or(first.at);
-            buffer.resize(usize::try_from(end - first.at).unwrap_or(0), 0);
-            let read_together = volume.bytes().read_full_at(&mut buffer, first.at);
-            let is_whole = read_together.is_ok_and(|got| got == buffer.len());
+            let end = together.iter().map(Block::end).max().unwrap_or(first.at);
+            buffer.resize(usize::try_from(end.saturating_sub(first.at)).unwrap_or(0), 0);
+            let is_read = read_whole(volume, &mut buffer, first.at);
             for block in together {
                 let begin = usize::try_from(block.at - first.at).unwrap_or(0);
                 let bytes = buffer.get_mut(begin..).and_then(|rest| rest.get_mut(..block.size as usize));
                 let bytes = bytes.unwrap_or_default();
-                let looked_at = if is_whole || is_readable(volume, bytes, block.at) {
-                    check(bytes, block.vcn).and_then(|node| each(block, node))
-                } else {
-                    Err("a block of its index cannot be read")
+                let is_there = match block.is_split {
+                    true => self.read_split(volume, block, bytes),
+                    // One place that cannot be read must not cost the blocks around it.
+                    false => is_read || read_whole(volume, bytes, block.at),
+                };
+                let looked_at = match is_there {
+                    true => check(bytes, block.vcn).and_then(|node| each(block, node)),
+                    false => Err("a block of its index cannot be read"),
                 };
                 if let Err(why) = looked_at {
                     self.broken(block.folder, why);
                 }
             }
         }
+        ControlFlow::Continue(())
+    }
+
+    /// Reads a block that is in several places.
+    fn read_split(&self, volume: &Volume, block: &Block, mut bytes: &mut [u8]) -> bool {
+        let begin = block.vcn.saturating_mul(vcn_unit(block.size.into(), self.cluster_size));
+        let wanted = begin..begin.saturating_add(block.size.into());
+        let Ok(places) = places(wanted, &runs_of(self.of(block.folder)), self.cluster_size) else {
+            return false;
+        };
+        for place in places {
+            let length = usize::try_from(place.end - place.start).unwrap_or(usize::MAX);
+            let Some((piece, rest)) = bytes.split_at_mut_checked(length) else { return false };
+            if !read_whole(volume, piece, place.start) {
+                return false;
+            }
+            bytes = rest;
+        }
+        bytes.is_empty()
     }
 
     fn check_trees(&mut self, blocks: &[Block], edges: &[Edge]) {
@@ -232,8 +269,9 @@ fn how_many_together(blocks: &[Block]) -> usize {
     1 + more.count()
 }
 
-fn is_readable(volume: &Volume, bytes: &mut [u8], at: u64) -> bool {
-    volume.bytes().read_full_at(bytes, at).is_ok_and(|got| got == bytes.len())
+/// Fills the buffer from the volume, if that is possible.
+fn read_whole(volume: &Volume, buffer: &mut [u8], at: u64) -> bool {
+    volume.bytes().read_full_at(buffer, at).is_ok_and(|got| got == buffer.len())
 }
 
 /// Undoes the update sequence of a block, and finds its entries.
@@ -251,12 +289,11 @@ fn blocks_of(
     most: usize,
 ) -> Result<(), Why> {
     let mut size = None;
-    let mut runs = Vec::new();
     let mut bitmap = Vec::new();
     for (_, part) in parts {
         match part {
             Part::BlockSize(stated) => size = Some(*stated),
-            Part::Run(run) => runs.push(*run),
+            Part::Run(_) => {}
             Part::Bits(bits) => bitmap.extend_from_slice(bits),
             Part::BitsElsewhere(place, length) => read_bits(place, *length, &mut bitmap)?,
         }
@@ -267,41 +304,52 @@ fn blocks_of(
     }
     let size = size.ok_or("blocks of its index are in use, but its root leads to none")?;
     let unit = vcn_unit(size.into(), cluster_size);
-    runs.sort_unstable_by_key(|run| run.vcn);
+    let runs = runs_of(parts);
     for number in in_use {
         if blocks.len() >= most {
             return Err("the indexes of all folders have more blocks than all names could fill");
         }
         let begin = number.saturating_mul(size.into());
-        let at = place(begin..begin.saturating_add(size.into()), &runs, cluster_size)?;
-        blocks.push(Block { at, size, folder, vcn: begin / unit });
+        let places = places(begin..begin.saturating_add(size.into()), &runs, cluster_size)?;
+        let at = places.first().map_or(0, |place| place.start);
+        blocks.push(Block { at, size, folder, vcn: begin / unit, is_split: places.len() > 1 });
     }
     Ok(())
 }
 
-/// Where bytes of a value are on the volume, if they are in one piece there.
-fn place(bytes: Range<u64>, runs: &[Run], cluster_size: u64) -> Result<u64, Why> {
+/// The runs of an index, in their order.
+fn runs_of(parts: &[(u32, Part)]) -> Vec<Run> {
+    let run = |(_, part): &(u32, Part)| match part {
+        Part::Run(run) => Some(*run),
+        _ => None,
+    };
+    let mut runs: Vec<_> = parts.iter().filter_map(run).collect();
+    runs.sort_unstable_by_key(|run| run.vcn);
+    runs
+}
+
+/// Where bytes of a value are on the volume. Almost always, that is one place.
+fn places(bytes: Range<u64>, runs: &[Run], cluster_size: u64) -> Result<Vec<Range<u64>>, Why> {
     let nowhere = "a block of its index is nowhere on the volume";
-    let clusters = bytes.start / cluster_size..bytes.end.div_ceil(cluster_size);
-    let first = runs.partition_point(|run| run.end_vcn() <= clusters.start);
-    let mut expected = None;
-    let mut begin = None;
-    let mut vcn = clusters.start;
+    let in_bytes = |clusters: u64| clusters.checked_mul(cluster_size).ok_or(nowhere);
+    let first = runs.partition_point(|run| run.end_vcn() <= bytes.start / cluster_size);
+    let mut places: Vec<Range<u64>> = Vec::new();
+    let mut at = bytes.start;
     for run in runs.get(first..).unwrap_or_default() {
-        let inside = vcn.checked_sub(run.vcn).ok_or(nowhere)?;
-        let lcn = run.lcn.and_then(|lcn| lcn.checked_add(inside)).ok_or(nowhere)?;
-        if expected.is_some_and(|expected| expected != lcn) {
-            return Err("a block of its index is in several places, which this program cannot read");
+        let inside = at.checked_sub(in_bytes(run.vcn)?).ok_or(nowhere)?;
+        let length = in_bytes(run.length)?.checked_sub(inside).ok_or(nowhere)?.min(bytes.end - at);
+        let begin = in_bytes(run.lcn.ok_or(nowhere)?)?.checked_add(inside).ok_or(nowhere)?;
+        let end = begin.checked_add(length).ok_or(nowhere)?;
+        match places.last_mut() {
+            Some(last) if last.end == begin => last.end = end,
+            _ => places.push(begin..end),
         }
-        begin.get_or_insert(lcn);
-        vcn = run.end_vcn();
-        if vcn >= clusters.end {
-            break;
+        at += length;
+        if at == bytes.end {
+            return Ok(places);
         }
-        expected = lcn.checked_add(run.length - inside);
     }
-    let begin = begin.filter(|_| vcn >= clusters.end).ok_or(nowhere)?;
-    begin.checked_mul(cluster_size).and_then(|at| at.checked_add(bytes.start % cluster_size)).ok_or(nowhere)
+    Err(nowhere)
 }
 
 fn read_bits(extents: &Extents, length: u64, bitmap: &mut Vec<u8>) -> Result<(), Why> {
@@ -339,7 +387,7 @@ mod tests {
     use super::*;
 
     fn blocks(vcns: &[u64]) -> Vec<Block> {
-        vcns.iter().map(|vcn| Block { at: 0, size: 4096, folder: 30, vcn: *vcn }).collect()
+        vcns.iter().map(|vcn| Block { at: 0, size: 4096, folder: 30, vcn: *vcn, is_split: false }).collect()
     }
 
     fn edges(pairs: &[(u64, u64)]) -> Vec<Edge> {
@@ -361,28 +409,37 @@ mod tests {
     }
 
     #[test]
-    fn a_block_is_found_through_runs_that_continue_each_other_and_nowhere_else() {
+    fn a_block_is_found_through_all_runs_that_hold_it_and_nowhere_else() {
         let run = |vcn, length, lcn| Run { vcn, length, lcn };
-        let runs = [run(0, 3, Some(100)), run(3, 2, Some(103)), run(5, 4, None), run(9, 4, Some(50))];
-        let place = |begin: u64| place(begin..begin + 4096, &runs, 1024);
-        assert_eq!(place(0), Ok(102_400));
-        assert_eq!(place(1024), Ok(103_424), "over the border of two runs");
-        assert!(place(4096).is_err(), "partly in a hole");
-        assert_eq!(place(9 * 1024), Ok(51_200));
-        assert!(place(10 * 1024).is_err(), "over the end");
-        assert!(place(1 << 40).is_err());
+        let runs = [
+            run(0, 3, Some(100)),
+            run(3, 2, Some(103)),
+            run(5, 4, None),
+            run(9, 4, Some(50)),
+            run(13, 9, Some(7)),
+        ];
+        let places = |begin: u64| places(begin..begin + 4096, &runs, 1024);
+        assert_eq!(places(0), Ok(vec![102_400..106_496]));
+        assert_eq!(places(1024), Ok(vec![103_424..107_520]), "two runs that continue each other");
+        assert!(places(4096).is_err(), "partly in a hole");
+        assert_eq!(places(9 * 1024), Ok(vec![51_200..55_296]));
+        assert_eq!(places(11 * 1024), Ok(vec![53_248..55_296, 7168..9216]), "two runs in other places");
+        assert!(places(20 * 1024).is_err(), "over the end");
+        assert!(places(1 << 40).is_err());
     }
 
     #[test]
     fn a_block_that_is_smaller_than_a_cluster_is_inside_it() {
         let runs = [Run { vcn: 0, length: 2, lcn: Some(7) }];
-        assert_eq!(place(4096..8192, &runs, 65536), Ok(7 * 65536 + 4096));
-        assert_eq!(place(69632..73728, &runs, 65536), Ok(8 * 65536 + 4096));
+        let at = 7 * 65536 + 4096;
+        assert_eq!(places(4096..8192, &runs, 65536), Ok(vec![at..at + 4096]));
+        let at = at + 65536;
+        assert_eq!(places(69632..73728, &runs, 65536), Ok(vec![at..at + 4096]));
     }
 
     #[test]
     fn blocks_are_read_together_if_they_are_near_each_other() {
-        let at = |at| Block { at, size: 4096, folder: 30, vcn: 0 };
+        let at = |at| Block { at, size: 4096, folder: 30, vcn: 0, is_split: false };
         assert_eq!(how_many_together(&[at(0), at(4096), at(8192 + GAP), at(1 << 30)]), 3);
         assert_eq!(how_many_together(&[at(0), at(0), at(2 << 20)]), 2);
         let many: Vec<_> = (0..1000).map(|block| at(block * 4096)).collect();

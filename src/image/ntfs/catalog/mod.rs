@@ -28,6 +28,8 @@ mod problems;
 mod record_bitmap;
 mod reparse_kind;
 mod scan;
+#[cfg(test)]
+mod tests;
 mod tree;
 
 use std::ops::ControlFlow;
@@ -72,22 +74,26 @@ pub struct ListedFile<'a> {
 pub struct Listing {
     /// Paths of regular files that were listed.
     pub files: u64,
-    /// Paths that are links, or are no files.
+    /// Paths that are links, or are neither files nor folders.
     pub others: u64,
-    /// Folders, without those of the file system.
+    /// Folders, without those of the file system and without links.
     pub folders: u64,
-    /// Files that are lost or may be lost. If the sink ended the listing, the indexes of folders
-    /// were not looked at.
+    /// Files that are lost or may be lost.
     pub problems: Vec<Problem>,
+    /// Whether the listing was cancelled, or ended by the sink. Then neither the files nor the
+    /// problems are complete.
+    pub is_stopped: bool,
 }
 
 /// Hands every regular file of the volume to `sink`, until that breaks off. An error means that
-/// nothing can be listed. All other damage is in the result.
+/// nothing can be listed. All other damage is in the result. `is_cancelled` is asked every few
+/// megabytes.
 pub fn list(
     volume: &Volume,
+    is_cancelled: &dyn Fn() -> bool,
     sink: &mut dyn FnMut(&ListedFile<'_>) -> ControlFlow<()>,
 ) -> Result<Listing, Error> {
-    let mut scan = Scan::of(volume)?;
+    let mut scan = Scan::of(volume, is_cancelled)?;
     let folders = std::mem::replace(&mut scan.folders, pieces::Pieces::new());
     let mut surplus = Vec::new();
     let tree = Tree::new(folders, &scan.names, |head, name| {
@@ -99,13 +105,17 @@ pub fn list(
         let problem = format!("MFT record {folder} is a folder with a second name, {}", shown(&name));
         scan.findings.about(folder, problem);
     }
-    let folders = tree.folders().iter().filter(|folder| folder.number >= FIRST_USER).count() as u64;
-    let mut listing = Listing { files: 0, others: 0, folders, problems: Vec::new() };
+    let of_users = || tree.folders().iter().filter(|folder| folder.number >= FIRST_USER);
+    let others = of_users().filter(|folder| folder.is_link).count() as u64;
+    let folders = of_users().count() as u64 - others;
+    let mut listing = Listing { files: 0, others, folders, problems: Vec::new(), is_stopped: false };
     let names = std::mem::replace(&mut scan.names, Names::new());
     let mut lister = Lister { scan: &mut scan, tree: &tree, listing: &mut listing };
-    if lister.list(&names, sink).is_continue() {
+    if lister.scan.is_cancelled || lister.list(&names, sink).is_break() {
+        listing.is_stopped = true;
+    } else {
         lister.check_files();
-        compare::compare(volume, &mut scan, &tree, &names);
+        listing.is_stopped = compare::compare(volume, &mut scan, &tree, &names, is_cancelled).is_break();
     }
     let mut findings = std::mem::take(&mut scan.findings);
     add_paths(&mut findings, &tree, &names);
@@ -201,8 +211,7 @@ impl Lister<'_> {
             self.scan.findings.at(path, problem);
             return ControlFlow::Continue(());
         };
-        let tag = self.scan.tags.partition_point(|(number, _)| *number < file.number);
-        let tag = self.scan.tags.get(tag).filter(|(number, _)| *number == file.number).map(|(_, tag)| *tag);
+        let tag = reparse_kind::tag_of(file.number, &self.scan.tags);
         if !tag.is_none_or(reparse_kind::is_file) {
             self.listing.others += 1;
             return ControlFlow::Continue(());

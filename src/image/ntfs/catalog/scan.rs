@@ -6,6 +6,7 @@
 //! on the way, so a disk reads the table as fast as it can.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::found::{Found, Node, flags};
@@ -63,6 +64,8 @@ pub(super) struct Scan {
     /// Records that attribute lists name.
     pub listed: Pieces<Belongs>,
     pub findings: Findings,
+    /// Whether it ended before all records were read.
+    pub is_cancelled: bool,
     /// What records other than base records say about files.
     pub late: Vec<(FileReference, Found)>,
     /// Tags that are in a cluster, not in the record.
@@ -80,7 +83,7 @@ pub(super) struct Scan {
 
 impl Scan {
     /// Reads all records of the volume.
-    pub fn of(volume: &Volume) -> Result<Self, Error> {
+    pub fn of(volume: &Volume, is_cancelled: &dyn Fn() -> bool) -> Result<Self, Error> {
         let count = volume.record_count();
         if count > MAX_RECORDS {
             return Err(Error::Damaged(format!("the $MFT has {count} records, more than NTFS allows")));
@@ -97,6 +100,7 @@ impl Scan {
             claims: Pieces::new(),
             listed: Pieces::new(),
             findings: Findings::default(),
+            is_cancelled: false,
             late: Vec::new(),
             tags_elsewhere: Vec::new(),
             lists_elsewhere: Vec::new(),
@@ -106,17 +110,20 @@ impl Scan {
             geometry: geometry.clone(),
             mft: find_mft(volume),
         };
-        scan.read(volume, count);
+        scan.is_cancelled = scan.read(volume, count, is_cancelled).is_break();
         join::join(&mut scan);
         Ok(scan)
     }
 
-    fn read(&mut self, volume: &Volume, count: u64) {
+    fn read(&mut self, volume: &Volume, count: u64, is_cancelled: &dyn Fn() -> bool) -> ControlFlow<()> {
         let mut bitmap = RecordBitmap::open(volume, &mut self.findings);
         let most = PIECE / u64::from(volume.geometry().record_size).max(1);
         let mut batch = RecordBatch::new();
         let mut first = 0;
         while first < count {
+            if is_cancelled() {
+                return ControlFlow::Break(());
+            }
             let wanted = most.min(count - first);
             bitmap.load(first, wanted, &mut self.findings);
             let records = usize::try_from(wanted).unwrap_or(0);
@@ -131,6 +138,7 @@ impl Scan {
             }
             first += wanted;
         }
+        ControlFlow::Continue(())
     }
 
     fn read_singly(&mut self, volume: &Volume, numbers: std::ops::Range<u64>, bitmap: &RecordBitmap) {
