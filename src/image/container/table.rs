@@ -44,8 +44,9 @@ impl<const N: usize> Table<N> {
                  {have}; the file was probably cut short, so copy it again or use another backup"
             )));
         }
-        let pages = usize::try_from(length.div_ceil(PAGE as u64))
-            .map_err(|_| Error::Unsupported(format!("an allocation table of {entries} entries is too large")))?;
+        let pages = usize::try_from(length.div_ceil(PAGE as u64)).map_err(|_| {
+            Error::Unsupported(format!("an allocation table of {entries} entries is too large"))
+        })?;
         Ok(Self {
             file,
             at,

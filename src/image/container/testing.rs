@@ -1,5 +1,5 @@
-//! Writes small images for tests, from the specifications. What it writes is itself held against
-//! other programs: `fixtures/images/make.sh` compares images of the same shape with `qemu-img` and 7-Zip.
+//! Writes small images for tests, from the specifications. Images of the same shapes by other hands,
+//! with `qemu-img` and 7-Zip as judges, are in `samples`.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -104,7 +104,15 @@ const VHD_TABLE: usize = 1536;
 impl Vhd {
     pub(super) fn new(disk_type: u32, size: u64, block: u32) -> Self {
         let entries = u32::try_from(size.div_ceil(u64::from(block))).unwrap_or(u32::MAX);
-        Self { disk_type, size, block: block as usize, entries, id: [1; 16], parent: None, blocks: Vec::new() }
+        Self {
+            disk_type,
+            size,
+            block: block as usize,
+            entries,
+            id: [1; 16],
+            parent: None,
+            blocks: Vec::new(),
+        }
     }
 
     /// Writes whole sectors.
@@ -179,7 +187,13 @@ pub(super) fn parent_locator(pairs: &[(&str, &str)]) -> Vec<u8> {
 }
 
 /// The metadata region of a VHDX: one MiB.
-pub(super) fn metadata_region(block: u32, flags: u32, size: u64, sector: u32, locator: Option<&[u8]>) -> Vec<u8> {
+pub(super) fn metadata_region(
+    block: u32,
+    flags: u32,
+    size: u64,
+    sector: u32,
+    locator: Option<&[u8]>,
+) -> Vec<u8> {
     let parameters = [block.to_le_bytes(), flags.to_le_bytes()].concat();
     let mut items: Vec<(&str, Vec<u8>)> = vec![
         ("caa16737-fa36-4d43-b3b6-33f0aa44e76b", parameters),
@@ -327,7 +341,11 @@ impl Vhdx {
         put(&mut file, 256 << 10, &regions);
         put(&mut file, VHDX_LOG, &self.log);
         let locator = self.locator.as_deref();
-        put(&mut file, VHDX_METADATA, &metadata_region(MIB as u32, self.flags, self.size, self.sector, locator));
+        put(
+            &mut file,
+            VHDX_METADATA,
+            &metadata_region(MIB as u32, self.flags, self.size, self.sector, locator),
+        );
         put(&mut file, VHDX_TABLE, &self.table());
         if self.locator.is_some() {
             file.extend_from_slice(&self.bitmap);

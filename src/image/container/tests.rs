@@ -87,7 +87,8 @@ fn sectors_come_from_the_nearest_vhd_that_has_them() {
 fn a_parent_may_be_smaller_or_fixed() {
     let mut fixed = vec![1; 2048];
     fixed.extend_from_slice(&testing::footer(2, 2048, u64::MAX, [1; 16]));
-    let folder = Folder::with(&[("base", fixed), ("top", vhd(2, Some((1, "base")), &[(1, 1, 2), (6, 1, 2)]))]);
+    let folder =
+        Folder::with(&[("base", fixed), ("top", vhd(2, Some((1, "base")), &[(1, 1, 2), (6, 1, 2)]))]);
     let read = sectors(&folder.open("top").unwrap());
     assert_eq!(read[..8], [1, 2, 1, 1, 0, 0, 2, 0]);
     assert!(read[8..].iter().all(|&byte| byte == 0));
@@ -179,12 +180,16 @@ fn a_parent_that_is_not_there_is_named_with_what_to_do() {
     let why = open(Arc::new(file), &NoParents).unwrap_err();
     assert!(matches!(why, Error::Unsupported(_)));
     let why = why.to_string();
-    assert!(why.contains(r"D:\vm\base.vhd") && why.contains("--parent") && why.contains("no such file"), "{why}");
+    assert!(
+        why.contains(r"D:\vm\base.vhd") && why.contains("--parent") && why.contains("no such file"),
+        "{why}"
+    );
 }
 
 #[test]
 fn a_chain_that_leads_back_to_itself_or_has_no_end_is_refused() {
-    let folder = Folder::with(&[("one", vhd(1, Some((2, "two")), &[])), ("two", vhd(2, Some((1, "one")), &[]))]);
+    let folder =
+        Folder::with(&[("one", vhd(1, Some((2, "two")), &[])), ("two", vhd(2, Some((1, "one")), &[]))]);
     assert!(folder.refused("one").contains("lead back to one"), "{}", folder.refused("one"));
     let itself = Folder::with(&[("one", vhd(1, Some((1, "one")), &[]))]);
     assert!(itself.refused("one").contains("lead back to one"));
@@ -215,8 +220,7 @@ fn sectors_of_different_sizes_in_a_chain_are_refused() {
 
 #[test]
 fn a_parent_that_was_changed_later_is_a_note() {
-    let mut folder =
-        Folder::with(&[("base", vhd(1, None, &[])), ("top", vhd(2, Some((1, "base")), &[]))]);
+    let mut folder = Folder::with(&[("base", vhd(1, None, &[])), ("top", vhd(2, Some((1, "base")), &[]))]);
     // The child says that its parent was last changed in the first second of 2000, and so does the
     // parent's footer of when it was made.
     folder.modified = Some(1_000_000_000);
@@ -224,7 +228,8 @@ fn a_parent_that_was_changed_later_is_a_note() {
     let mut top = folder.files["top"].clone();
     top[512 + 59] = 100;
     testing::seal(&mut top[512..1536], 36);
-    folder = Folder { modified: folder.modified, ..Folder::with(&[("base", vhd(1, None, &[])), ("top", top)]) };
+    folder =
+        Folder { modified: folder.modified, ..Folder::with(&[("base", vhd(1, None, &[])), ("top", top)]) };
     let notes = folder.open("top").unwrap().notes;
     assert!(notes[0].starts_with("Parent base: The differencing disk names another time"), "{notes:?}");
     folder.modified = Some(946_684_800 + 101);

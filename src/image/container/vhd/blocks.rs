@@ -85,11 +85,8 @@ impl Blocks {
         };
         let table_end = header.table_at.saturating_add(entries * 4);
         let header_end = footer.header_at.saturating_add(header::LENGTH as u64);
-        all.overlapping = all.find_overlaps([
-            (0, SECTOR),
-            (footer.header_at, header_end),
-            (header.table_at, table_end),
-        ])?;
+        all.overlapping =
+            all.find_overlaps([(0, SECTOR), (footer.header_at, header_end), (header.table_at, table_end)])?;
         Ok(all)
     }
 
@@ -116,7 +113,8 @@ impl Blocks {
             .filter(|[one, next]| end(*one) > start(*next))
             .flat_map(|&[one, next]| [one, next])
             .collect();
-        let on_structure = |sector: u32| structures.iter().any(|&(at, to)| start(sector) < to && end(sector) > at);
+        let on_structure =
+            |sector: u32| structures.iter().any(|&(at, to)| start(sector) < to && end(sector) > at);
         overlapping.extend(placed.into_iter().filter(|&sector| on_structure(sector)));
         overlapping.sort_unstable();
         overlapping.dedup();
@@ -135,11 +133,14 @@ impl Blocks {
             Error::Damaged(format!("block {block} of the VHD (bytes {from} to {to} of the disk) {why}"))
         };
         if !self.overlapping.is_empty() && self.overlapping.binary_search(&sector).is_ok() {
-            return Err(damaged(format!("is at byte {at} of the file, on top of another block or a header")).into());
+            return Err(
+                damaged(format!("is at byte {at} of the file, on top of another block or a header")).into()
+            );
         }
         if at + self.bitmap_size + within + length as u64 > self.end {
             let end = self.end;
-            let why = format!("is at byte {at} of the file, and reaches beyond the end of its data at byte {end}");
+            let why =
+                format!("is at byte {at} of the file, and reaches beyond the end of its data at byte {end}");
             return Err(damaged(why).into());
         }
         Ok(Some(at + self.bitmap_size))
@@ -159,7 +160,9 @@ impl Blocks {
         let at = data_at - self.bitmap_size + piece_number * PIECE as u64;
         // A bitmap is padded to 512 bytes, so the whole piece belongs to it.
         read_exact(&self.file, &mut piece, at, "the bitmap of a block")?;
-        if sectors <= SECTORS_OF_PIECE && bits::run(&piece, 0, sectors, Order::HighFirst) == Some((true, sectors)) {
+        if sectors <= SECTORS_OF_PIECE
+            && bits::run(&piece, 0, sectors, Order::HighFirst) == Some((true, sectors))
+        {
             if let Some(flag) = flag {
                 flag.fetch_or(mask, Ordering::Relaxed);
             }

@@ -97,13 +97,17 @@ fn parse(bytes: &[u8]) -> Result<Place, Error> {
     let number = |at| fields::u32_be(bytes, at).ok_or_else(short);
     let version = number(12)?;
     if version >> 16 != 1 {
-        return Err(Error::Unsupported(format!("the VHD has version {version:#010x}; only version 1 is known")));
+        return Err(Error::Unsupported(format!(
+            "the VHD has version {version:#010x}; only version 1 is known"
+        )));
     }
     let disk_type = match number(60)? {
         2 => DiskType::Fixed,
         3 => DiskType::Dynamic,
         4 => DiskType::Differencing,
-        other => return Err(Error::Unsupported(format!("the VHD is of type {other}, which nobody has defined"))),
+        other => {
+            return Err(Error::Unsupported(format!("the VHD is of type {other}, which nobody has defined")));
+        }
     };
     let size = fields::u64_be(bytes, 48).ok_or_else(short)?;
     if !size.is_multiple_of(512) {
@@ -167,11 +171,17 @@ pub(super) fn choose(first: &[u8], last: &[u8], file_len: u64) -> Result<Chosen,
         }
         (Some(footer), None) => {
             let why = why_not(&copy);
-            chosen(footer, vec![format!("The copy of the footer at the start {why}. The one at the end is used.")])
+            chosen(
+                footer,
+                vec![format!("The copy of the footer at the start {why}. The one at the end is used.")],
+            )
         }
         (None, Some(copy)) => {
             let why = why_not(&end);
-            chosen(copy, vec![format!("The footer at the end of the file {why}. Its copy at the start is used.")])
+            chosen(
+                copy,
+                vec![format!("The footer at the end of the file {why}. Its copy at the start is used.")],
+            )
         }
         (None, None) => Err(Error::Damaged(format!(
             "the VHD has no good footer: the one at the end {}, and the copy at the start {}; use another backup",
@@ -243,7 +253,10 @@ mod tests {
         assert!(missing.notes.join(" ").contains("is missing"), "{missing:?}");
         assert_eq!(missing.before_footer, 4096);
         let neither = choose(&damaged, &damaged, 4096).unwrap_err().to_string();
-        assert!(neither.contains("at the end has a wrong checksum") && neither.contains("start has"), "{neither}");
+        assert!(
+            neither.contains("at the end has a wrong checksum") && neither.contains("start has"),
+            "{neither}"
+        );
     }
 
     #[test]

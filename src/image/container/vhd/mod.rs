@@ -53,11 +53,13 @@ fn unfinished(footer: &footer::Footer) -> Vec<String> {
     let mut signs = Vec::new();
     if footer.is_saved_state {
         signs.push(
-            "The VHD belongs to a virtual machine in saved state: the machine has not finished its writes.".to_owned(),
+            "The VHD belongs to a virtual machine in saved state: the machine has not finished its writes."
+                .to_owned(),
         );
     }
     if footer.is_temporary {
-        signs.push("The VHD is marked as temporary: it is deleted when its virtual machine stops.".to_owned());
+        signs
+            .push("The VHD is marked as temporary: it is deleted when its virtual machine stops.".to_owned());
     }
     signs
 }
@@ -78,7 +80,9 @@ fn fixed(
     }
     if size < before_footer {
         let more = before_footer - size;
-        notes.push(format!("The VHD has {more} bytes between the end of its disk and its footer. They are ignored."));
+        notes.push(format!(
+            "The VHD has {more} bytes between the end of its disk and its footer. They are ignored."
+        ));
     }
     Ok(Arc::new(Window::new(file, 0, size)))
 }

@@ -86,8 +86,17 @@ impl Blocks {
             )));
         }
         let table = Table::new(Arc::clone(&file), region.at, entries)?;
-        let mut all =
-            Self { file, size, block_size, sector_size, ratio, table, occupied, is_differencing, below: None };
+        let mut all = Self {
+            file,
+            size,
+            block_size,
+            sector_size,
+            ratio,
+            table,
+            occupied,
+            is_differencing,
+            below: None,
+        };
         all.find_overlaps()?;
         Ok(all)
     }
@@ -125,7 +134,9 @@ impl Blocks {
         let entry = u64::from_le_bytes(self.table.entry(block + block / self.ratio)?);
         let state = entry & 7;
         if entry & RESERVED != 0 {
-            return Err(self.damaged(block, "has reserved bits set in its entry of the allocation table").into());
+            return Err(self
+                .damaged(block, "has reserved bits set in its entry of the allocation table")
+                .into());
         }
         let place = match state {
             NOT_PRESENT if self.is_differencing => return Ok(Place::Below),
@@ -133,9 +144,13 @@ impl Blocks {
             FULLY_PRESENT => Place::At,
             PARTIALLY_PRESENT if self.is_differencing => Place::Partly,
             PARTIALLY_PRESENT => {
-                return Err(self.damaged(block, "is marked as stored in part, but this disk has no parent").into());
+                return Err(self
+                    .damaged(block, "is marked as stored in part, but this disk has no parent")
+                    .into());
             }
-            other => return Err(self.damaged(block, &format!("is in state {other}, which is reserved")).into()),
+            other => {
+                return Err(self.damaged(block, &format!("is in state {other}, which is reserved")).into());
+            }
         };
         let at = self.checked(block, entry, self.block_size, needed, "is")?;
         Ok(place(at))
@@ -161,7 +176,9 @@ impl Blocks {
         let chunk = block / self.ratio;
         let entry = u64::from_le_bytes(self.table.entry(chunk * (self.ratio + 1) + self.ratio)?);
         if entry & 7 != BITMAP_PRESENT || entry & RESERVED != 0 {
-            return Err(self.damaged(block, "is stored in part, but the bitmap of its sectors is missing").into());
+            return Err(self
+                .damaged(block, "is stored in part, but the bitmap of its sectors is missing")
+                .into());
         }
         let at = self.checked(block, entry, MIB, MIB, "has the bitmap of its sectors")?;
         let sector = (block % self.ratio) * (self.block_size / self.sector_size) + within / self.sector_size;

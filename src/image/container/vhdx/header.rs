@@ -63,7 +63,8 @@ fn read(file: &dyn ReadAt, at: u64) -> Result<Copy, Error> {
     } else {
         None
     };
-    let header = parse(&bytes).ok_or_else(|| Error::Damaged("a header of the VHDX is cut short".to_owned()))?;
+    let header =
+        parse(&bytes).ok_or_else(|| Error::Damaged("a header of the VHDX is cut short".to_owned()))?;
     Ok(Copy { at, bytes, header, damage })
 }
 
@@ -119,7 +120,9 @@ fn check(header: Header) -> Result<Header, Error> {
     }
     if header.log_version != 0 {
         let version = header.log_version;
-        return Err(Error::Unsupported(format!("the log of the VHDX has version {version}; only version 0 is known")));
+        return Err(Error::Unsupported(format!(
+            "the log of the VHDX has version {version}; only version 0 is known"
+        )));
     }
     let (at, length) = (header.log_at, header.log_length);
     let is_aligned = at.is_multiple_of(MIB) && u64::from(length).is_multiple_of(MIB);

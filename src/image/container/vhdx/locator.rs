@@ -61,8 +61,10 @@ pub(super) fn parse(item: &[u8]) -> Result<ParentLink, Error> {
 fn text(item: &[u8], at: u32, length: u16) -> Result<String, Error> {
     let start = usize::try_from(at).unwrap_or(usize::MAX);
     let bytes = item.get(start..).and_then(|rest| rest.get(..usize::from(length)));
-    let bytes = bytes.ok_or_else(|| damaged(&format!("a string of {length} bytes at byte {at} is outside of it")))?;
-    let units = bytes.chunks_exact(2).filter_map(|pair| pair.first_chunk()).map(|&pair| u16::from_le_bytes(pair));
+    let bytes =
+        bytes.ok_or_else(|| damaged(&format!("a string of {length} bytes at byte {at} is outside of it")))?;
+    let units =
+        bytes.chunks_exact(2).filter_map(|pair| pair.first_chunk()).map(|&pair| u16::from_le_bytes(pair));
     Ok(String::from_utf16_lossy(&units.collect::<Vec<_>>()))
 }
 
@@ -84,7 +86,8 @@ mod tests {
             ("relative_path", r"..\p.vhdx"),
         ]))
         .unwrap();
-        let paths = [r"..\p.vhdx", r"\\?\Volume{26A21BDA-A627-11D7-9931-806E6F6E6963}\p.vhdx", r"\\?\d:\p.vhdx"];
+        let paths =
+            [r"..\p.vhdx", r"\\?\Volume{26A21BDA-A627-11D7-9931-806E6F6E6963}\p.vhdx", r"\\?\d:\p.vhdx"];
         assert_eq!(link.paths, paths);
         let ids: Vec<String> = link.ids.iter().map(|&id| Guid(id).to_string()).collect();
         assert_eq!(ids, ["83ed0ec3-24c8-49a6-a959-5e4bf1288bfb", "83ed0ec3-24c8-49a6-a959-5e4bf1288bfc"]);

@@ -36,7 +36,8 @@ const PHYSICAL_SECTOR: Guid =
 const PARENT_LOCATOR: Guid =
     Guid([0x2d, 0x5f, 0xd3, 0xa8, 0x0b, 0xb3, 0x4d, 0x45, 0xab, 0xf7, 0xd3, 0xd8, 0x48, 0x34, 0xab, 0x0c]);
 
-const KNOWN: [Guid; 6] = [FILE_PARAMETERS, DISK_SIZE, DISK_ID, LOGICAL_SECTOR, PHYSICAL_SECTOR, PARENT_LOCATOR];
+const KNOWN: [Guid; 6] =
+    [FILE_PARAMETERS, DISK_SIZE, DISK_ID, LOGICAL_SECTOR, PHYSICAL_SECTOR, PARENT_LOCATOR];
 
 /// What the metadata say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -155,7 +156,8 @@ fn parse(table: &[u8], region_length: u64) -> Result<Vec<Item>, Error> {
         }
     }
     places.sort_unstable();
-    let overlap = places.windows(2).filter_map(|pair| pair.first_chunk::<2>()).find(|[one, next]| one.1 > next.0);
+    let overlap =
+        places.windows(2).filter_map(|pair| pair.first_chunk::<2>()).find(|[one, next]| one.1 > next.0);
     match overlap {
         Some([_, (at, _)]) => Err(damaged(&format!("two items overlap at byte {at} of their region"))),
         None => Ok(known),
@@ -222,13 +224,17 @@ mod tests {
             assert!(refused(|all| *all = metadata_region(block, 0, 0, 512, None)).contains("blocks of"));
         }
         for sector in [0, 511, 1024, 8192] {
-            assert!(refused(|all| *all = metadata_region(1 << 20, 0, 0, sector, None)).contains("sectors of"));
+            assert!(
+                refused(|all| *all = metadata_region(1 << 20, 0, 0, sector, None)).contains("sectors of")
+            );
         }
         for size in [513, (64 << 40) + 512, u64::MAX] {
             assert!(refused(|all| *all = metadata_region(1 << 20, 0, size, 512, None)).contains("a disk of"));
         }
         assert!(refused(|all| *all = metadata_region(1 << 20, 4, 0, 512, None)).contains("reserved"));
-        assert!(refused(|all| *all = metadata_region(1 << 20, 2, 0, 512, None)).contains("parent is missing"));
+        assert!(
+            refused(|all| *all = metadata_region(1 << 20, 2, 0, 512, None)).contains("parent is missing")
+        );
     }
 
     #[test]

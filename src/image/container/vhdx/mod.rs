@@ -60,7 +60,8 @@ pub(super) fn open(raw: Arc<dyn ReadAt>) -> Result<Layer, Error> {
     let mut notes = Vec::new();
     let header = header::current(&raw, &mut notes)?;
     let is_dirty = header.log != Guid::ZERO;
-    let file = if is_dirty { log::replayed(Arc::clone(&raw), &header, &mut notes)? } else { Arc::clone(&raw) };
+    let file =
+        if is_dirty { log::replayed(Arc::clone(&raw), &header, &mut notes)? } else { Arc::clone(&raw) };
     let regions = regions::read(&file, &mut notes)?;
     let occupied = structures(&file, &header, &regions)?;
     let metadata = metadata::read(&file, regions.metadata)?;

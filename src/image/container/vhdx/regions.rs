@@ -13,7 +13,8 @@ const SIGNATURE: &[u8] = b"regi";
 const MOST_ENTRIES: u32 = 2047;
 
 /// 2DC27766-F623-4200-9D64-115E9BFD4A08
-const TABLE: Guid = Guid([0x66, 0x77, 0xc2, 0x2d, 0x23, 0xf6, 0, 0x42, 0x9d, 0x64, 0x11, 0x5e, 0x9b, 0xfd, 0x4a, 8]);
+const TABLE: Guid =
+    Guid([0x66, 0x77, 0xc2, 0x2d, 0x23, 0xf6, 0, 0x42, 0x9d, 0x64, 0x11, 0x5e, 0x9b, 0xfd, 0x4a, 8]);
 /// 8B7CA206-4790-4B9A-B8FE-575F050F886E
 const METADATA: Guid =
     Guid([6, 0xa2, 0x7c, 0x8b, 0x90, 0x47, 0x9a, 0x4b, 0xb8, 0xfe, 0x57, 0x5f, 5, 0x0f, 0x88, 0x6e]);
@@ -93,14 +94,18 @@ fn parse(bytes: &[u8]) -> Result<Regions, Error> {
         let length = u64::from(fields::u32_le(entry, 24).ok_or_else(short)?);
         let is_required = fields::u32_le(entry, 28).ok_or_else(short)? & 1 == 1;
         if at < MIB || !at.is_multiple_of(MIB) || !length.is_multiple_of(MIB) {
-            return Err(damaged(format!("region {id} is at byte {at} with {length} bytes, not in whole MiB")));
+            return Err(damaged(format!(
+                "region {id} is at byte {at} with {length} bytes, not in whole MiB"
+            )));
         }
         let region = Region { at, length };
         let seen = match id {
             TABLE => table.replace(region),
             METADATA => metadata.replace(region),
             _ if is_required => {
-                return Err(Error::Unsupported(format!("the VHDX needs region {id}, which this program does not know")));
+                return Err(Error::Unsupported(format!(
+                    "the VHDX needs region {id}, which this program does not know"
+                )));
             }
             _ => None,
         };

@@ -130,10 +130,15 @@ fn a_file_that_was_cut_short_fails_where_its_blocks_are_gone() {
 #[test]
 fn no_flipped_byte_of_a_header_changes_the_disk_silently() {
     let file = Arc::new(dynamic().file());
-    let headers = [64 << 10, 128 << 10].into_iter().flat_map(|at| (at..at + 80).chain((at + 80..at + 4096).step_by(31)));
-    let tables = [192 << 10, 256 << 10].into_iter().flat_map(|at| (at..at + 80).chain((at + 80..at + 65536).step_by(997)));
+    let headers = [64 << 10, 128 << 10]
+        .into_iter()
+        .flat_map(|at| (at..at + 80).chain((at + 80..at + 4096).step_by(31)));
+    let tables = [192 << 10, 256 << 10]
+        .into_iter()
+        .flat_map(|at| (at..at + 80).chain((at + 80..at + 65536).step_by(997)));
     let metadata = testing::VHDX_METADATA;
-    let items = (0..32).chain((1..6).flat_map(|item| (32 * item..32 * item + 16).chain(32 * item + 20..32 * item + 32)));
+    let items = (0..32)
+        .chain((1..6).flat_map(|item| (32 * item..32 * item + 16).chain(32 * item + 20..32 * item + 32)));
     let items = items.map(|at| metadata + at);
     for at in (0..8).chain(headers).chain(tables).chain(items) {
         let flipped = Flipped { file: Arc::clone(&file), at, change: 0x20 };

@@ -99,7 +99,9 @@ impl<'a> Ring<'a> {
             return Ok(None);
         }
         self.left = self.left.checked_sub(entry.sectors).ok_or_else(|| {
-            Error::Damaged("the log of the VHDX has too many entries that claim to contain each other".to_owned())
+            Error::Damaged(
+                "the log of the VHDX has too many entries that claim to contain each other".to_owned(),
+            )
         })?;
         let is_valid = u64::from(self.checksum(&entry)?) == stored && self.is_consistent(&entry)?;
         Ok(is_valid.then_some(entry))

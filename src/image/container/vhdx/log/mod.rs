@@ -32,7 +32,9 @@ pub(super) fn replayed(
 ) -> Result<Arc<dyn ReadAt>, Error> {
     let (at, length) = (header.log_at, header.log_length);
     if length > LARGEST {
-        return Err(Error::Unsupported(format!("the log of the VHDX has {length} bytes, more than {LARGEST}")));
+        return Err(Error::Unsupported(format!(
+            "the log of the VHDX has {length} bytes, more than {LARGEST}"
+        )));
     }
     if at.checked_add(u64::from(length)).is_none_or(|end| end > file.len()) {
         let end = file.len();

@@ -41,7 +41,11 @@ pub(super) fn apply(
                     }
                     changes.data(at, &sector);
                 }
-                None => return Err(Error::Damaged("the log of the VHDX has changed while it was read".to_owned())),
+                None => {
+                    return Err(Error::Damaged(
+                        "the log of the VHDX has changed while it was read".to_owned(),
+                    ));
+                }
             }
             Ok(())
         })?;
@@ -56,7 +60,9 @@ pub(super) fn apply(
     let (top, extents) = changes.layer();
     let base = Extended { inner: file, len: end };
     let overlay = Overlay::new(base, top, extents);
-    Ok(Arc::new(overlay.map_err(|why| Error::Damaged(format!("the log of the VHDX cannot be applied: {why}")))?))
+    Ok(Arc::new(
+        overlay.map_err(|why| Error::Damaged(format!("the log of the VHDX cannot be applied: {why}")))?,
+    ))
 }
 
 /// Ranges of the file that the log replaces. None overlap; a later change wins.

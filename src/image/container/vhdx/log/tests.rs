@@ -163,7 +163,9 @@ fn entries_that_are_not_of_this_log_are_no_entries() {
     assert!(refused(&LogEntry { tail: 4096, ..good.clone() }, &|_| {}).contains(missing));
     assert!(refused(&LogEntry { tail: 100, ..good.clone() }, &|_| {}).contains(missing));
     assert!(refused(&LogEntry { tail: 1 << 30, ..good.clone() }, &|_| {}).contains(missing));
-    for (at, byte) in [(8, 1), (10, 0xff), (24, 200), (64, 0), (80, 1), (88, 9), (4096, 0), (4100, 1), (8188, 1)] {
+    for (at, byte) in
+        [(8, 1), (10, 0xff), (24, 200), (64, 0), (80, 1), (88, 9), (4096, 0), (4100, 1), (8188, 1)]
+    {
         let why = refused(&good, &|bytes| {
             bytes[at] = byte;
             seal(bytes);
@@ -234,7 +236,9 @@ fn entries_that_claim_to_contain_each_other_cost_bounded_time() {
 
 #[test]
 fn a_log_that_is_too_large_or_outside_the_file_is_refused() {
-    for (length, at, why) in [(128u32 << 20, MIB as u64, "more than"), (32 << 20, MIB as u64, "beyond the end")] {
+    for (length, at, why) in
+        [(128u32 << 20, MIB as u64, "more than"), (32 << 20, MIB as u64, "beyond the end")]
+    {
         let (vhdx, _) = disk();
         let mut file = file(&vhdx);
         for header in [64 << 10, 128 << 10] {
