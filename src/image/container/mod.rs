@@ -25,6 +25,8 @@ mod vhdx;
 #[cfg(test)]
 mod samples;
 #[cfg(test)]
+mod samples;
+#[cfg(test)]
 mod testing;
 
 use std::fmt;

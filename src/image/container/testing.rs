@@ -1,5 +1,5 @@
-//! Writes small images for tests, from the specifications. What it writes is itself held against
-//! other programs: `fixtures/images/make.sh` compares images of the same shape with `qemu-img` and 7-Zip.
+//! Writes small images for tests, from the specifications. Images of the same shapes by other hands,
+//! with `qemu-img` and 7-Zip as judges, are in `samples`.
 
 use std::collections::BTreeMap;
 use std::io;
