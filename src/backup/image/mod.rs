@@ -159,9 +159,13 @@ impl Images {
         // There are at most 128 partitions in each of a few images.
         let number = u16::try_from(index).unwrap_or(u16::MAX);
         let prefix = &volume.prefix;
-        let listed = catalog::list(&volume.volume, &mut |found| collector.add(prefix, number, found));
+        let context = collector.context;
+        let is_cancelled = || context.cancel.is_cancelled();
+        let listed =
+            catalog::list(&volume.volume, &is_cancelled, &mut |found| collector.add(prefix, number, found));
         match listed {
             Ok(listed) => {
+                collector.is_stopped |= listed.is_stopped;
                 collector.sink.pass_over(listed.others);
                 listed.problems.into_iter().for_each(|found| damage.note(in_volume(prefix, found)));
             }
