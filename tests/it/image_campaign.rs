@@ -74,6 +74,18 @@ fn damage(volume: &mut Vec<u8>, dice: &mut Dice) -> String {
     }
 }
 
+/// Whether only the copy of the first records of the $MFT is damaged. ntfs-3g refuses such a volume;
+/// Windows takes the $MFT, and so does bkverify. Where the copy is, is in the boot sector (linux-ntfs
+/// documentation, "$Boot").
+fn is_in_mirror(intact: &[u8], damaged: &[u8]) -> bool {
+    let number = |at: usize| u64::from_le_bytes(intact[at..at + 8].try_into().unwrap());
+    let cluster = usize::from(intact[13]) * 512;
+    let mirror = usize::try_from(number(0x38)).unwrap() * cluster;
+    let mirror = mirror..mirror + 4096;
+    let differs = intact.iter().zip(damaged).enumerate().filter(|(_, (one, other))| one != other);
+    intact.len() == damaged.len() && differs.map(|(at, _)| at).all(|at| mirror.contains(&at))
+}
+
 /// The hash of each file that ntfs-3g gives; `None` if it refuses the volume or complains.
 fn judge(volume: &Path) -> Option<BTreeMap<Vec<u8>, blake3::Hash>> {
     let folder = tempfile::tempdir().unwrap();
@@ -115,7 +127,7 @@ fn what_passes_in_a_damaged_volume_is_what_ntfs_3g_gives() {
     std::fs::write(&path, &intact).unwrap();
     assert_eq!(judge(&path).expect("the judge reads the intact volume"), expected);
     let seed = variable("BKVERIFY_CAMPAIGN_SEED", 1);
-    let mut passed = 0;
+    let (mut passed, mut wrong) = (0, Vec::new());
     for trial in 0..variable("BKVERIFY_CAMPAIGN_TRIALS", TRIALS).min(TRIALS.max(2_000)) {
         let mut dice = Dice(seed << 32 | trial);
         let mut volume = intact.clone();
@@ -130,11 +142,15 @@ fn what_passes_in_a_damaged_volume_is_what_ntfs_3g_gives() {
         let is_pass = matches!(listing, Listing::Whole)
             && found.len() == expected.len()
             && right.count() == expected.len();
-        if is_pass {
+        if is_pass && !is_in_mirror(&intact, &volume) {
             passed += 1;
-            let given = judge(&path);
-            assert_eq!(given.as_ref(), Some(&expected), "trial {trial} of seed {seed}: {done}");
+            match judge(&path) {
+                Some(given) if given == expected => {}
+                Some(_) => wrong.push(format!("trial {trial}: {done}: other files")),
+                None => wrong.push(format!("trial {trial}: {done}: refused")),
+            }
         }
     }
+    assert!(wrong.is_empty(), "bkverify passes what ntfs-3g does not give (seed {seed}): {wrong:#?}");
     eprintln!("{passed} trials did no harm that anybody sees");
 }

@@ -21,6 +21,8 @@ pub(super) struct Candidate {
     pub(super) number: usize,
     /// What the backup calls the volume in the image: `C`, `Volume{GUID}`, the name of the file.
     pub(super) name: Option<String>,
+    /// The number of the partition, if the image has several.
+    pub(super) part: Option<usize>,
     /// What the user may call it, in lower case.
     pub(super) aliases: Vec<String>,
     /// The index of its image file.
@@ -40,9 +42,10 @@ pub(super) enum Content {
 impl Candidate {
     /// What it is called in messages.
     pub(super) fn title(&self) -> String {
-        match &self.name {
-            Some(name) => format!("volume {name}"),
-            None => format!("partition {}", self.number),
+        match (&self.name, self.part) {
+            (Some(name), Some(part)) => format!("partition {part} of the image of {name}"),
+            (Some(name), None) => format!("volume {name}"),
+            (None, _) => format!("partition {}", self.number),
         }
     }
 }
@@ -110,21 +113,27 @@ impl Opener<'_> {
             let found = partition::partitions(&*disk.bytes, disk.sector_size)?;
             Ok((disk.bytes, found))
         });
-        let push = |number: usize, content: Content, all: &mut Vec<Candidate>| {
+        let push = |number: usize, part: Option<usize>, content: Content, all: &mut Vec<Candidate>| {
             let number = if is_only { number } else { all.len() + 1 };
             let aliases = image.aliases().chain([number.to_string()]).collect();
-            all.push(Candidate { number, name: name.clone(), aliases, file: index, content });
+            all.push(Candidate { number, name: name.clone(), part, aliases, file: index, content });
         };
         match partitions {
-            Err(error) => push(1, Content::Lost(error), &mut found.all),
+            Err(error) => push(1, None, Content::Lost(error), &mut found.all),
             Ok((disk, partitions)) => {
                 found.notes.extend(partitions.notes.into_iter().map(|note| format!("{file_name}: {note}")));
                 found.damage.extend(
                     partitions.damage.into_iter().map(|line| (format!("{file_name}: {line}"), name.clone())),
                 );
+                let is_one_of_several = partitions.partitions.len() > 1;
                 for partition in partitions.partitions {
                     let number = usize::try_from(partition.number).unwrap_or(usize::MAX);
-                    push(number, Content::Partition(partition, Arc::clone(&disk)), &mut found.all);
+                    push(
+                        number,
+                        is_one_of_several.then_some(number),
+                        Content::Partition(partition, Arc::clone(&disk)),
+                        &mut found.all,
+                    );
                 }
             }
         }

@@ -197,3 +197,36 @@ fn newest_on(drives: &[PathBuf], computer: &str) -> Option<NewestImage> {
     roots.dedup();
     Some(NewestImage { folder, name: backup.name, drives: roots })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A drive with an image backup of this computer, of the volume that was drive `letter`.
+    fn drive(computer: &str, name: &str, letter: char) -> tempfile::TempDir {
+        let guid = "9b9cfbc4-369e-11e9-a17c-806e6f6e6963";
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("WindowsImageBackup").join(computer).join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join(format!("{guid}.vhdx")), "vhdxfile").unwrap();
+        let specs = format!(r#"<Volume Name="\\?\Volume{{{guid}}}\" AccessPath="{letter}:"/>"#);
+        std::fs::write(folder.join("BackupSpecs.xml"), specs).unwrap();
+        root
+    }
+
+    #[test]
+    fn the_newest_backup_of_this_computer_is_found_on_whatever_drive_it_is() {
+        let older = drive("SERVER", "Backup 2026-11-20 210005", 'C');
+        let newer = drive("server", "Backup 2026-11-27 210005", 'D');
+        let other = drive("DESK", "Backup 2026-11-28 210005", 'E');
+        let empty = tempfile::tempdir().unwrap();
+        let roots: Vec<PathBuf> =
+            [&empty, &older, &newer, &other].iter().map(|drive| drive.path().to_owned()).collect();
+        let found = newest_on(&roots, "SERVER").unwrap();
+        assert_eq!(found.folder, newer.path().join("WindowsImageBackup").join("server"));
+        assert_eq!(found.name, "Backup 2026-11-27 210005");
+        assert_eq!(found.drives, [PathBuf::from("D:\\")]);
+        assert_eq!(newest_on(&roots, "LAPTOP"), None);
+        assert_eq!(newest_on(&[], "SERVER"), None);
+    }
+}
