@@ -25,8 +25,6 @@ mod vhdx;
 #[cfg(test)]
 mod samples;
 #[cfg(test)]
-mod samples;
-#[cfg(test)]
 mod testing;
 
 use std::fmt;
