@@ -35,7 +35,6 @@ pub(super) fn run(bitmap: &[u8], first: usize, most: u64, order: Order) -> Optio
 }
 
 #[cfg(test)]
-#[expect(clippy::cast_possible_truncation, reason = "small numbers of tests")]
 mod tests {
     use super::*;
     use proptest::prelude::*;

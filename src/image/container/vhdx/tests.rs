@@ -1,7 +1,5 @@
 //! Tests of whole VHDX files, written by `testing`.
 
-#![expect(clippy::cast_possible_truncation, reason = "small numbers of tests")]
-
 use super::*;
 use crate::image::container::testing::{self, Flipped, Vhdx};
 use crate::image::container::{self, Disk, NoParents};
