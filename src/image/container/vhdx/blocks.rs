@@ -1,8 +1,8 @@
 //! The blocks of a VHDX (MS-VHDX 2.4 and 2.5), and the allocation table that says where they are.
 //!
 //! The entries of a differencing disk's sector bitmaps stand between those of its blocks, one after
-//! each chunk of blocks. Other disks have these entries too, but nothing reads them, and some versions of qemu
-//! left garbage in them.
+//! each chunk of blocks. Other disks have these entries too, but nothing reads them, and some
+//! versions of qemu left garbage in them.
 //!
 //! Blocks that are "undefined" or "unmapped" read as zeros here, which the format allows.
 
