@@ -15,6 +15,8 @@
 //! | `mft` | the $MFT itself |
 //! | [`file`] | all attributes of a file |
 //! | [`lznt1`] | the compression of NTFS |
+//! | [`wof`] | the compression of Windows outside of NTFS |
+//! | `external` | files that are compressed in that way |
 //! | [`stream`] | the bytes of a value, decompressed |
 //! | [`reparse`] | where the content of a file is that other software has a say in |
 //! | `content` | the streams of a file |
@@ -30,6 +32,7 @@ pub mod attribute_list;
 pub mod boot;
 mod content;
 pub mod extents;
+mod external;
 pub mod file;
 pub mod fixups;
 pub mod lznt1;
@@ -42,6 +45,10 @@ pub mod state;
 pub mod stream;
 pub mod value;
 pub mod volume;
+pub mod wof;
+
+#[cfg(test)]
+mod tests;
 
 pub use attribute::{Attribute, AttributeFlags, AttributeKind, Attributes, Body, Name, NonResident};
 pub use boot::Geometry;
