@@ -16,6 +16,7 @@ mod error;
 mod fields;
 mod file_system;
 pub mod ntfs;
+pub mod partition;
 
 pub use error::Error;
 pub use file_system::FileSystem;

@@ -15,6 +15,7 @@
 //! | `mft` | the $MFT itself |
 //! | [`file`] | all attributes of a file |
 //! | `lznt1` | the compression of NTFS |
+//! | [`wof`] | the compression of Windows outside of NTFS |
 //! | [`stream`] | the bytes of a value, decompressed |
 //! | [`reparse`] | where the content of a file is that other software has a say in |
 //! | `content` | the streams of a file |
@@ -40,6 +41,7 @@ pub mod runs;
 pub mod stream;
 pub mod value;
 pub mod volume;
+pub mod wof;
 
 pub use attribute::{Attribute, AttributeFlags, AttributeKind, Attributes, Body, Name, NonResident};
 pub use boot::Geometry;
