@@ -14,12 +14,13 @@
 //! | [`value`] | the value of an attribute, put together from its parts |
 //! | `mft` | the $MFT itself |
 //! | [`file`] | all attributes of a file |
-//! | `lznt1` | the compression of NTFS |
 //! | [`wof`] | the compression of Windows outside of NTFS |
+//! | [`lznt1`] | the compression of NTFS |
 //! | [`stream`] | the bytes of a value, decompressed |
 //! | [`reparse`] | where the content of a file is that other software has a say in |
 //! | `content` | the streams of a file |
 //! | [`volume`] | the whole |
+//! | [`state`] | what the volume says about itself |
 //!
 //! Microsoft has not published a specification of NTFS. What is written here follows the
 //! linux-ntfs documentation (<https://flatcap.github.io/linux-ntfs/ntfs/>), and where Microsoft
@@ -32,12 +33,13 @@ mod content;
 pub mod extents;
 pub mod file;
 pub mod fixups;
-mod lznt1;
+pub mod lznt1;
 mod mft;
 pub mod record;
 pub mod reference;
 pub mod reparse;
 pub mod runs;
+pub mod state;
 pub mod stream;
 pub mod value;
 pub mod volume;
@@ -49,6 +51,7 @@ pub use file::{AttributeName, File};
 pub use record::Record;
 pub use reference::FileReference;
 pub use reparse::ReparsePoint;
+pub use state::{LogState, VolumeState};
 pub use stream::{Stream, StreamReader};
 pub use value::{Clusters, Value};
 pub use volume::{RecordBatch, Volume};
