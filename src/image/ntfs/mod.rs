@@ -21,6 +21,7 @@
 //! | `content` | the streams of a file |
 //! | [`volume`] | the whole |
 //! | [`state`] | what the volume says about itself |
+//! | [`catalog`] | all files of a volume |
 //!
 //! Microsoft has not published a specification of NTFS. What is written here follows the
 //! linux-ntfs documentation (<https://flatcap.github.io/linux-ntfs/ntfs/>), and where Microsoft
@@ -30,6 +31,7 @@ pub mod attribute;
 pub mod attribute_list;
 pub mod boot;
 mod content;
+pub mod catalog;
 pub mod extents;
 pub mod file;
 pub mod fixups;
