@@ -18,7 +18,7 @@ pub(super) fn run(bitmap: &[u8], first: usize, most: u64, order: Order) -> Optio
         Order::LowFirst => byte,
     };
     let value = low_first(*rest.first()?) >> (first % 8) & 1 == 1;
-    let mut skipped = (first % 8) as u32;
+    let mut skipped = u32::try_from(first % 8).ok()?;
     let mut length = 0;
     for &byte in rest {
         // Where the value differs, a bit is now set.
@@ -35,6 +35,7 @@ pub(super) fn run(bitmap: &[u8], first: usize, most: u64, order: Order) -> Optio
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "small numbers of tests")]
 mod tests {
     use super::*;
     use proptest::prelude::*;

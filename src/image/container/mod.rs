@@ -25,8 +25,6 @@ mod vhdx;
 #[cfg(test)]
 mod samples;
 #[cfg(test)]
-mod samples;
-#[cfg(test)]
 mod testing;
 
 use std::fmt;
@@ -153,7 +151,7 @@ impl Layer {
         let last = last.get(..got).unwrap_or_default();
         match recognise(first, last) {
             Some(Family::Vhd) => vhd::open(bytes, first, last),
-            Some(Family::Vhdx) => vhdx::open(bytes),
+            Some(Family::Vhdx) => vhdx::open(&bytes),
             None => Ok(Self::raw(bytes)),
         }
     }

@@ -80,7 +80,7 @@ fn a_flipped_byte_in_a_header_of_a_real_image_is_not_silent() {
     ] {
         let file = Arc::new(image(name).unwrap());
         let good = open(Arc::clone(&file) as Arc<dyn ReadAt>, &NoParents).unwrap();
-        let end = if name.ends_with("vhd") { vec![file.len() - 512] } else { Vec::new() };
+        let end = if name.ends_with("vhd") { vec![file.as_slice().len() - 512] } else { Vec::new() };
         // Behind its signature, the first structure of a VHDX is the name of its creator, which is
         // for people only.
         let length = |start: usize| if start == 0 && name.ends_with("vhdx") { 8 } else { 80 };

@@ -112,6 +112,7 @@ impl<const N: usize> fmt::Debug for Table<N> {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "small numbers of tests")]
 mod tests {
     use super::*;
 

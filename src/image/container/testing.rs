@@ -1,6 +1,8 @@
 //! Writes small images for tests, from the specifications. Images of the same shapes by other hands,
 //! with `qemu-img` and 7-Zip as judges, are in `samples`.
 
+#![expect(clippy::cast_possible_truncation, reason = "small numbers of tests")]
+
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! Tests of chains, and of what is recognised.
 
+#![expect(clippy::cast_possible_truncation, reason = "small numbers of tests")]
+
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 

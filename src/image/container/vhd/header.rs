@@ -130,6 +130,7 @@ fn from_url(url: &[u8]) -> Option<String> {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "small numbers of tests")]
 mod tests {
     use super::*;
     use crate::image::container::testing;

@@ -1,5 +1,7 @@
 //! Tests of whole VHD files, written by `testing`.
 
+#![expect(clippy::cast_possible_truncation, reason = "small numbers of tests")]
+
 use super::*;
 use crate::image::container::testing::{self, Vhd};
 use crate::image::container::{self, NoParents};

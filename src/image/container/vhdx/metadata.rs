@@ -136,7 +136,7 @@ fn parse(table: &[u8], region_length: u64) -> Result<Vec<Item>, Error> {
         let length = fields::u32_le(entry, 20).ok_or_else(short)?;
         let flags = fields::u32_le(entry, 24).ok_or_else(short)?;
         let end = u64::from(at) + u64::from(length);
-        if length > MOST_BYTES || end > region_length || (length > 0 && at < TABLE_LENGTH as u32) {
+        if length > MOST_BYTES || end > region_length || (length > 0 && u64::from(at) < TABLE_LENGTH as u64) {
             return Err(damaged(&format!("item {id} cannot be at byte {at} with {length} bytes")));
         }
         if length > 0 {

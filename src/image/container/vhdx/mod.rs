@@ -44,9 +44,9 @@ fn checksum(bytes: &[u8]) -> u32 {
 }
 
 /// Opens a VHDX.
-pub(super) fn open(raw: Arc<dyn ReadAt>) -> Result<Layer, Error> {
+pub(super) fn open(raw: &Arc<dyn ReadAt>) -> Result<Layer, Error> {
     let mut signature = [0; 8];
-    super::read_exact(&raw, &mut signature, 0, "the signature of the VHDX")?;
+    super::read_exact(raw, &mut signature, 0, "the signature of the VHDX")?;
     if signature != SIGNATURE {
         return Err(Error::Damaged(
             "the file does not quite begin with \"vhdxfile\": it is a VHDX with a damaged first sector; use another \
@@ -58,10 +58,9 @@ pub(super) fn open(raw: Arc<dyn ReadAt>) -> Result<Layer, Error> {
         return Err(Error::Unsupported(format!("a VHDX file of {} bytes is too large", raw.len())));
     }
     let mut notes = Vec::new();
-    let header = header::current(&raw, &mut notes)?;
+    let header = header::current(raw, &mut notes)?;
     let is_dirty = header.log != Guid::ZERO;
-    let file =
-        if is_dirty { log::replayed(Arc::clone(&raw), &header, &mut notes)? } else { Arc::clone(&raw) };
+    let file = if is_dirty { log::replayed(Arc::clone(raw), &header, &mut notes)? } else { Arc::clone(raw) };
     let regions = regions::read(&file, &mut notes)?;
     let occupied = structures(&file, &header, &regions)?;
     let metadata = metadata::read(&file, regions.metadata)?;

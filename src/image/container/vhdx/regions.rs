@@ -123,6 +123,7 @@ fn parse(bytes: &[u8]) -> Result<Regions, Error> {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "small numbers of tests")]
 mod tests {
     use super::*;
     use crate::image::container::testing::seal_crc;

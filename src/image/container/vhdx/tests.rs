@@ -1,5 +1,7 @@
 //! Tests of whole VHDX files, written by `testing`.
 
+#![expect(clippy::cast_possible_truncation, reason = "small numbers of tests")]
+
 use super::*;
 use crate::image::container::testing::{self, Flipped, Vhdx};
 use crate::image::container::{self, Disk, NoParents};
@@ -75,13 +77,13 @@ fn an_entry_that_contradicts_the_format_is_an_error_of_its_block() {
         (second | 7, "no parent"),
         (6, "on top of"),
         (MIB | 6, "on top of"),
-        (2 * MIB | 6, "on top of"),
-        (3 * MIB | 6, "on top of"),
+        ((2 * MIB) | 6, "on top of"),
+        ((3 * MIB) | 6, "on top of"),
         (second | 6, "on top of"),
-        (6 * MIB | 6, "beyond its end"),
-        (u64::MAX << 20 | 6, "beyond its end"),
-        (4 * MIB | 8 | 6, "reserved bits"),
-        (4 * MIB | 1 << 19 | 6, "reserved bits"),
+        ((6 * MIB) | 6, "beyond its end"),
+        ((u64::MAX << 20) | 6, "beyond its end"),
+        ((4 * MIB) | 8 | 6, "reserved bits"),
+        ((4 * MIB) | (1 << 19) | 6, "reserved bits"),
     ] {
         let mut file = good.clone();
         set_entry(&mut file, 0, entry);

@@ -169,6 +169,7 @@ impl ReadAt for Extended {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "small numbers of tests")]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -1,5 +1,7 @@
 //! Tests of logs that `testing` writes. The dirty logs of real programs are in `container::samples`.
 
+#![expect(clippy::cast_possible_truncation, reason = "small numbers of tests")]
+
 use super::*;
 use crate::image::container::testing::{self, Flipped, LogEntry, VHDX_LOG, VHDX_TABLE, Vhdx, Write};
 use crate::image::container::{self, Disk, NoParents};
@@ -188,7 +190,7 @@ fn a_file_that_is_shorter_than_what_was_flushed_was_cut_short() {
 fn the_file_is_extended_by_zeros_but_not_without_bounds() {
     let (mut vhdx, table) = disk();
     let mut grown = table[0].clone();
-    grown[..8].copy_from_slice(&(9 * MIB as u64 | 6).to_le_bytes());
+    grown[..8].copy_from_slice(&((9 * MIB as u64) | 6).to_le_bytes());
     let mut entry = entry(1, 0, vec![Write::Data(VHDX_TABLE as u64, grown)]);
     entry.last = 10 * MIB as u64;
     put(&mut vhdx.log, 0, &entry);
