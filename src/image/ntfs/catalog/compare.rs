@@ -12,7 +12,8 @@ use std::ops::ControlFlow;
 
 use super::index::Root;
 use super::names::{FileName, Namespace, why_not_in_a_path};
-use super::problems::shown;
+use super::problems::{Findings, shown};
+use super::reparse_kind;
 use super::scan::{I30, Scan};
 use super::tree::{Head, Names, Paths, Tree, short_number};
 use crate::image::Error;
@@ -29,11 +30,12 @@ pub(super) fn compare(
     names: &Names,
     is_cancelled: &dyn Fn() -> bool,
 ) -> ControlFlow<()> {
-    let Scan { parts, sums, names_found, .. } = scan;
+    let Scan { parts, sums, names_found, tags, findings, .. } = scan;
     parts.entries(volume, *names_found, is_cancelled, &mut |folder, entry| {
         if let Some((file, name)) = entry.file {
             let sum = sums.entry(folder).or_default();
             *sum = sum.wrapping_sub(name.fingerprint(file));
+            compare_tags(file, &name, tags, findings);
         }
     })?;
     let mut broken: Vec<_> = scan.parts.all_broken().iter().map(|(folder, why)| (*folder, *why)).collect();
@@ -60,6 +62,23 @@ pub(super) fn compare(
         Comparison { volume, scan, tree, names, folder: *folder }.look(&mut paths);
     }
     ControlFlow::Continue(())
+}
+
+/// Compares what a folder and a record say about a reparse point. Windows tells links from files by
+/// what the folder says. For a file with several names, that is brought up to date only in one of
+/// their folders, so not every difference is damage.
+fn compare_tags(file: FileReference, name: &FileName<'_>, tags: &[(u32, u32)], findings: &mut Findings) {
+    let Some(by_folder) = name.reparse_tag else { return };
+    let number = short_number(file);
+    let Some(by_record) = reparse_kind::tag_of(number, tags) else { return };
+    if reparse_kind::is_file(by_folder) != reparse_kind::is_file(by_record) {
+        findings.about(
+            number,
+            format!(
+                "{file} has the reparse tag {by_record:#x}, but {by_folder:#x} by its folder: one is a file, the other is none"
+            ),
+        );
+    }
 }
 
 /// A folder whose index differs from the records of its files.

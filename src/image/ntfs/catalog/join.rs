@@ -83,7 +83,7 @@ fn compare(scan: &mut Scan) {
         let problem = format!(
             "{record} says that it is a part of {base}, which does not know of it: a file may be lost"
         );
-        scan.findings.about(short_number(base), problem);
+        scan.findings.note(problem);
     }
 }
 

@@ -211,8 +211,7 @@ impl Lister<'_> {
             self.scan.findings.at(path, problem);
             return ControlFlow::Continue(());
         };
-        let tag = self.scan.tags.partition_point(|(number, _)| *number < file.number);
-        let tag = self.scan.tags.get(tag).filter(|(number, _)| *number == file.number).map(|(_, tag)| *tag);
+        let tag = reparse_kind::tag_of(file.number, &self.scan.tags);
         if !tag.is_none_or(reparse_kind::is_file) {
             self.listing.others += 1;
             return ControlFlow::Continue(());

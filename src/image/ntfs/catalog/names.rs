@@ -17,10 +17,12 @@
 //! Names are kept as they are stored. Two names that differ only in case are two names: POSIX
 //! programs may put both into one folder.
 
-use crate::image::fields::u64_le;
+use crate::image::fields::{u32_le, u64_le};
 use crate::image::ntfs::FileReference;
 use crate::platform::wtf8;
 
+/// The flag of reparse points ([MS-FSCC] 2.6).
+const REPARSE_POINT: u32 = 0x400;
 /// Where the name begins in a value.
 const NAME_AT: usize = 0x42;
 
@@ -44,6 +46,8 @@ pub struct FileName<'a> {
     pub parent: FileReference,
     /// The set of rules that the name follows.
     pub namespace: Namespace,
+    /// The reparse tag, if the file is a reparse point by this value.
+    pub reparse_tag: Option<u32>,
     /// The name's units, each as two bytes, the lower one first.
     units: &'a [u8],
 }
@@ -61,7 +65,9 @@ impl<'a> FileName<'a> {
             _ => return None,
         };
         let units = value.get(NAME_AT..)?.get(..2 * length)?;
-        Some(Self { parent, namespace, units })
+        let is_reparse_point = u32_le(value, 0x38)? & REPARSE_POINT != 0;
+        let reparse_tag = if is_reparse_point { u32_le(value, 0x3C) } else { None };
+        Some(Self { parent, namespace, reparse_tag, units })
     }
 
     /// The name's 16-bit units.

@@ -19,6 +19,12 @@ pub(super) fn is_file(tag: u32) -> bool {
     !is_link(tag) && !NO_FILES.contains(&tag)
 }
 
+/// The tag of a record, from a list of records and their tags in the order of the records.
+pub(super) fn tag_of(record: u32, tags: &[(u32, u32)]) -> Option<u32> {
+    let at = tags.partition_point(|(other, _)| *other < record);
+    tags.get(at).filter(|(other, _)| *other == record).map(|(_, tag)| *tag)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -217,19 +217,14 @@ fn folders_that_contain_each_other_end() {
 }
 
 #[test]
-fn a_part_of_a_file_that_its_list_does_not_name_is_told_with_the_path() {
+fn a_record_that_claims_to_be_a_part_of_another_file_is_told() {
     // The record of a file becomes a part of another one.
     let other = record_of("sparse").start + 0x20;
     let (found, _, _) = list_all(Vec::new()).unwrap();
     let of = found.iter().find(|file| file.0 == b"streams/file").unwrap().1;
     let (_, listing, _) = list_all(vec![(other, raw(of))]).unwrap();
     let problems = problems(&listing);
-    assert!(
-        problems
-            .iter()
-            .any(|line| line.starts_with("streams/file: ") && line.contains("does not know of it")),
-        "{problems:?}"
-    );
+    assert!(problems.iter().any(|line| line.contains("which does not know of it")), "{problems:?}");
 }
 
 /// All places of the volume that say what files there are.
@@ -256,6 +251,8 @@ struct Counts {
     /// The files are the same, but a size or a time is another. Nothing else on the volume says
     /// what they should be.
     size_or_time: u64,
+    /// Bytes that hide a file or invent one, and nothing is told.
+    wrong: Vec<usize>,
 }
 
 /// Changes a byte of all metadata every `step` bytes, each on its own.
@@ -274,13 +271,10 @@ fn sweep(step: usize, change: impl Fn(usize) -> u8) -> Counts {
             counts.told += 1;
         } else if found == sound {
             counts.harmless += 1;
-        } else {
-            assert_eq!(
-                names(&found),
-                names_of_sound,
-                "byte {at} is {byte:#x}: files differ, and nothing is told"
-            );
+        } else if names(&found) == names_of_sound {
             counts.size_or_time += 1;
+        } else {
+            counts.wrong.push(at);
         }
     }
     counts
@@ -289,14 +283,14 @@ fn sweep(step: usize, change: impl Fn(usize) -> u8) -> Counts {
 #[test]
 fn no_changed_byte_of_the_metadata_hides_a_file() {
     let counts = sweep(1231, |at| u8::try_from(at % 255).unwrap() + 1);
-    assert!(counts.told > 20 && counts.harmless > 20, "{counts:?}");
+    assert!(counts.told > 20 && counts.harmless > 20 && counts.wrong.is_empty(), "{counts:?}");
 }
 
 /// Takes minutes: `cargo test --release --lib -- --ignored every_byte`.
 #[test]
 #[ignore = "takes minutes"]
 fn no_changed_bit_of_every_byte_of_the_metadata_hides_a_file() {
-    for change in [0xFF, 1, 2, 4, 8, 16, 32, 64, 128] {
-        println!("{change:#x}: {:?}", sweep(1, |_| change));
-    }
+    let all = [0xFF, 1, 2, 4, 8, 16, 32, 64, 128].map(|change| sweep(1, |_| change));
+    assert!(all.iter().all(|counts| counts.wrong.is_empty()), "{all:?}");
+    println!("{all:?}");
 }
