@@ -65,7 +65,7 @@ use unix_user as user;
 use windows as os;
 #[cfg(windows)]
 use windows::{made, private, user};
-#[cfg(any(windows, test))]
+
 pub mod wtf8;
 
 pub use destination::{check_destination, destination, put};

@@ -14,6 +14,7 @@
 //! | [`value`] | the value of an attribute, put together from its parts |
 //! | `mft` | the $MFT itself |
 //! | [`file`] | all attributes of a file |
+//! | [`wof`] | the compression of Windows outside of NTFS |
 //! | [`lznt1`] | the compression of NTFS |
 //! | [`wof`] | the compression of Windows outside of NTFS |
 //! | `external` | files that are compressed in that way |
@@ -22,6 +23,7 @@
 //! | `content` | the streams of a file |
 //! | [`volume`] | the whole |
 //! | [`state`] | what the volume says about itself |
+//! | [`catalog`] | all files of a volume |
 //!
 //! Microsoft has not published a specification of NTFS. What is written here follows the
 //! linux-ntfs documentation (<https://flatcap.github.io/linux-ntfs/ntfs/>), and where Microsoft
@@ -30,6 +32,7 @@
 pub mod attribute;
 pub mod attribute_list;
 pub mod boot;
+pub mod catalog;
 mod content;
 pub mod extents;
 mod external;

@@ -1,0 +1,294 @@
+//! The catalog of a volume: all regular files, with what the file system knows about them.
+//!
+//! In: a [`Volume`]. Out: each file, handed to a sink, and then a [`Listing`] with all that is
+//! wrong. The files are those of one pass over the $MFT ([`scan`]): it reads the whole table
+//! front to back, while a walk through the folders would seek for each of them. What folders say
+//! they contain is read too, in the order of the disk, and compared ([`compare`]). So a file
+//! whose record is lost is known by the name in its folder, and is never just not there.
+//!
+//! What is listed:
+//! - A file with several hard links is listed with each of its paths, as a listing of folders
+//!   would show it. Names in the DOS namespace are no paths of their own.
+//! - Links, and what is no file (sockets, pipes, devices), are counted and not listed
+//!   ([`reparse_kind`]).
+//! - What belongs to the file system is not listed: records below 24, and what is in `$Extend`.
+//! - A file of which no path, size or time is known is a [`Problem`], and is not listed.
+//!
+//! Memory: 32 bytes for a file, 14 and the name itself for each of its names, and some more for
+//! each folder.
+
+mod compare;
+mod found;
+mod index;
+mod index_parts;
+mod join;
+mod names;
+mod pieces;
+mod problems;
+mod record_bitmap;
+mod reparse_kind;
+mod scan;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+use std::ops::ControlFlow;
+
+use self::found::{Node, flags};
+use self::names::why_not_in_a_path;
+pub use self::problems::Problem;
+use self::problems::{Findings, shown};
+use self::scan::Scan;
+use self::tree::{FIRST_USER, Head, Names, Paths, ROOT, Tree};
+use crate::image::Error;
+use crate::image::ntfs::{FileReference, Volume};
+use crate::platform::Timestamp;
+
+/// A regular file, under one of its paths.
+#[derive(Debug, Clone, Copy)]
+pub struct ListedFile<'a> {
+    /// Its path from the root of the volume, in WTF-8, joined by `/`.
+    pub path: &'a [u8],
+    /// Bytes of its content: the unnamed `$DATA`.
+    pub size: u64,
+    /// When its content was last written, by `$STANDARD_INFORMATION`.
+    pub mtime: Timestamp,
+    /// Its base record.
+    pub reference: FileReference,
+    /// The byte of the volume where its content begins, as an order to read files in.
+    pub position: u64,
+    /// Its content is compressed by NTFS.
+    pub is_compressed: bool,
+    /// Its content may have holes.
+    pub is_sparse: bool,
+    /// Its content is encrypted by EFS.
+    pub is_encrypted: bool,
+    /// It has named streams beside its content.
+    pub has_streams: bool,
+    /// What other software is to do when the file is opened, if it is a reparse point.
+    pub reparse_tag: Option<u32>,
+}
+
+/// What is to be told after all files were listed.
+#[derive(Debug)]
+pub struct Listing {
+    /// Paths of regular files that were listed.
+    pub files: u64,
+    /// Paths that are links, or are neither files nor folders.
+    pub others: u64,
+    /// Folders, without those of the file system and without links.
+    pub folders: u64,
+    /// Files that are lost or may be lost.
+    pub problems: Vec<Problem>,
+    /// Whether the listing was cancelled, or ended by the sink. Then neither the files nor the
+    /// problems are complete.
+    pub is_stopped: bool,
+}
+
+/// Hands every regular file of the volume to `sink`, until that breaks off. An error means that
+/// nothing can be listed. All other damage is in the result. `is_cancelled` is asked every few
+/// megabytes.
+pub fn list(
+    volume: &Volume,
+    is_cancelled: &dyn Fn() -> bool,
+    sink: &mut dyn FnMut(&ListedFile<'_>) -> ControlFlow<()>,
+) -> Result<Listing, Error> {
+    let mut scan = Scan::of(volume, is_cancelled)?;
+    let folders = std::mem::replace(&mut scan.folders, pieces::Pieces::new());
+    let mut surplus = Vec::new();
+    let tree = Tree::new(folders, &scan.names, |head, name| {
+        if surplus.len() < 100 {
+            surplus.push((head.file, name.to_vec()));
+        }
+    });
+    for (folder, name) in surplus {
+        let problem = format!("MFT record {folder} is a folder with a second name, {}", shown(&name));
+        scan.findings.about(folder, problem);
+    }
+    let of_users = || tree.folders().iter().filter(|folder| folder.number >= FIRST_USER);
+    let others = of_users().filter(|folder| folder.is_link).count() as u64;
+    let folders = of_users().count() as u64 - others;
+    let mut listing = Listing { files: 0, others, folders, problems: Vec::new(), is_stopped: false };
+    let names = std::mem::replace(&mut scan.names, Names::new());
+    let mut lister = Lister { scan: &mut scan, tree: &tree, listing: &mut listing };
+    if lister.scan.is_cancelled || lister.list(&names, sink).is_break() {
+        listing.is_stopped = true;
+    } else {
+        lister.check_files();
+        listing.is_stopped = compare::compare(volume, &mut scan, &tree, &names, is_cancelled).is_break();
+    }
+    let mut findings = std::mem::take(&mut scan.findings);
+    add_paths(&mut findings, &tree, &names);
+    listing.problems = findings.into_problems();
+    Ok(listing)
+}
+
+/// Lists files, and counts what is not listed.
+struct Lister<'s> {
+    scan: &'s mut Scan,
+    tree: &'s Tree,
+    listing: &'s mut Listing,
+}
+
+impl Lister<'_> {
+    fn list(
+        &mut self,
+        names: &Names,
+        sink: &mut dyn FnMut(&ListedFile<'_>) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        let tree = self.tree;
+        let mut paths = Paths::new(tree, names);
+        let mut last_file = 0;
+        let mut last_parent = None;
+        for (_, head, name) in names.iter() {
+            let head = Head::from_bytes(head);
+            if head.file < FIRST_USER {
+                continue;
+            }
+            let parent = match last_parent {
+                Some((number, sequence, index))
+                    if (number, sequence) == (head.parent, head.parent_sequence) =>
+                {
+                    index
+                }
+                _ => tree.find(head.parent, head.parent_sequence),
+            };
+            last_parent = Some((head.parent, head.parent_sequence, parent));
+            let file = self.find(head, &mut last_file);
+            if file.is_none() && tree.find(head.file, head.file_sequence).is_some() {
+                continue;
+            }
+            let Some(path) = self.path(&mut paths, parent, name) else { continue };
+            self.list_one(file, head, path, sink)?;
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// The index of a file. It usually follows the one that was asked for before.
+    fn find(&self, head: Head, last: &mut usize) -> Option<usize> {
+        let is_it = |node: &Node| node.number == head.file && node.sequence == head.file_sequence;
+        let found = (*last..*last + 2).find(|index| self.scan.files.get(*index).is_some_and(is_it));
+        let index = found.or_else(|| self.scan.files.find(&head.file, |node| node.number))?;
+        *last = index;
+        self.scan.files.get(index).is_some_and(is_it).then_some(index)
+    }
+
+    /// The path of `name` in the folder at `parent`. `None`: it is counted, or it is not a file of
+    /// the backup.
+    fn path<'p>(&mut self, paths: &'p mut Paths<'_>, parent: Option<usize>, name: &[u8]) -> Option<&'p [u8]> {
+        let lost = match parent {
+            None => tree::Lost::Missing,
+            Some(parent) => {
+                if let Some(why) = why_not_in_a_path(name) {
+                    let folder = paths.folder(parent).map(shown).unwrap_or_default();
+                    let problem = format!(
+                        "a file in the folder {folder} cannot be listed, because {why}: {}",
+                        shown(name)
+                    );
+                    self.scan.findings.note(problem);
+                    return None;
+                }
+                match paths.of(parent, name)? {
+                    Ok(path) => return Some(path),
+                    Err(lost) => lost,
+                }
+            }
+        };
+        self.scan.findings.lost.entry(lost).or_default().add(|| shown(name));
+        None
+    }
+
+    fn list_one(
+        &mut self,
+        file: Option<usize>,
+        head: Head,
+        path: &[u8],
+        sink: &mut dyn FnMut(&ListedFile<'_>) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        let Some(file) = file.and_then(|file| self.scan.files.get(file)) else {
+            let problem =
+                format!("the file cannot be listed: MFT record {} is missing or damaged", head.file);
+            self.scan.findings.at(path, problem);
+            return ControlFlow::Continue(());
+        };
+        let tag = reparse_kind::tag_of(file.number, &self.scan.tags);
+        if !tag.is_none_or(reparse_kind::is_file) {
+            self.listing.others += 1;
+            return ControlFlow::Continue(());
+        }
+        if let Some(why) = why_not_listed(file, tag) {
+            let problem = format!("the file cannot be listed: MFT record {} {why}", file.number);
+            self.scan.findings.at(path, problem);
+            return ControlFlow::Continue(());
+        }
+        self.listing.files += 1;
+        sink(&ListedFile {
+            path,
+            size: file.size,
+            mtime: file.mtime(),
+            reference: file.reference(),
+            position: file.position,
+            is_compressed: file.has(flags::COMPRESSED),
+            is_sparse: file.has(flags::SPARSE),
+            is_encrypted: file.has(flags::ENCRYPTED),
+            has_streams: file.has(flags::STREAMS),
+            reparse_tag: tag,
+        })
+    }
+
+    /// Looks for files that have no names, or only short ones.
+    fn check_files(&mut self) {
+        let Scan { files, findings, .. } = &mut *self.scan;
+        for file in files.iter().filter(|file| file.number >= FIRST_USER) {
+            if file.has(flags::SHORT_NAME) && !file.has(flags::LONG_NAME) {
+                let problem = format!("MFT record {} has a short name (8.3) without a long one", file.number);
+                findings.about(file.number, problem);
+            } else if !file.has(flags::NAME) {
+                findings.nameless.add_record(file.number.into());
+            }
+        }
+    }
+}
+
+/// Why a file that has a path is not listed. The text completes "MFT record 35 ...".
+fn why_not_listed(file: &Node, tag: Option<u32>) -> Option<&'static str> {
+    if !file.has(flags::TIME) {
+        Some("has no $STANDARD_INFORMATION")
+    } else if !file.has(flags::CONTENT) {
+        Some("has no content ($DATA), or the part of it that states the size is lost")
+    } else if file.has(flags::CONTENTS) {
+        Some("has two contents ($DATA)")
+    } else if file.has(flags::SAYS_REPARSE) && !file.has(flags::REPARSE) {
+        Some("should be a reparse point, but is none")
+    } else if file.has(flags::REPARSE) && tag.is_none() {
+        Some("is a reparse point whose tag cannot be read")
+    } else {
+        None
+    }
+}
+
+/// Adds paths to what was found about records.
+fn add_paths(findings: &mut Findings, tree: &Tree, names: &Names) {
+    let lines = findings.lines_mut();
+    for line in lines.iter_mut().filter(|line| line.record == Some(ROOT)) {
+        line.path = Some(Vec::new());
+    }
+    let mut wanted: Vec<u32> =
+        lines.iter().filter(|line| line.path.is_none()).filter_map(|line| line.record).collect();
+    if wanted.is_empty() {
+        return;
+    }
+    wanted.sort_unstable();
+    let mut paths = Paths::new(tree, names);
+    for (_, head, name) in names.iter() {
+        let head = Head::from_bytes(head);
+        if wanted.binary_search(&head.file).is_err() || why_not_in_a_path(name).is_some() {
+            continue;
+        }
+        let Some(parent) = tree.find(head.parent, head.parent_sequence) else { continue };
+        let Some(Ok(path)) = paths.of(parent, name) else { continue };
+        for line in lines.iter_mut().filter(|line| line.record == Some(head.file) && line.path.is_none()) {
+            line.path = Some(path.to_vec());
+        }
+    }
+}

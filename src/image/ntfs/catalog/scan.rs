@@ -1,0 +1,383 @@
+//! One pass over the $MFT: what its records say about files, folders and their names.
+//!
+//! In: all records, front to back, in large reads. Out: a [`Scan`]. A file can have several
+//! records: attributes that do not fit into its base record are in other records, which may come
+//! before it or after it. What those say is put aside and joined at the end. Nothing is looked up
+//! on the way, so a disk reads the table as fast as it can.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use super::found::{Found, Node, flags};
+use super::index::{Root, Why};
+use super::index_parts::Parts;
+use super::join;
+use super::names::{FileName, Namespace};
+use super::pieces::Pieces;
+use super::problems::Findings;
+use super::record_bitmap::RecordBitmap;
+use super::tree::{FIRST_USER, Folder, Head, Names, short_number};
+use crate::bytes::ReadAt;
+use crate::image::Error;
+use crate::image::fields::u32_le;
+use crate::image::ntfs::attribute::{Attribute, AttributeKind, Body, NonResident};
+use crate::image::ntfs::boot::Geometry;
+use crate::image::ntfs::extents::Extents;
+use crate::image::ntfs::record::Record;
+use crate::image::ntfs::runs::{self, Run};
+use crate::image::ntfs::{FileReference, RecordBatch, Value, Volume};
+
+/// Bytes of the $MFT that are read at once.
+const PIECE: u64 = 4 << 20;
+/// The most records that a volume has (Microsoft, "NTFS overview": 4,294,967,295 files).
+const MAX_RECORDS: u64 = u32::MAX as u64;
+/// The name of a folder's index.
+pub(super) const I30: [u16; 4] = [b'$' as u16, b'I' as u16, b'3' as u16, b'0' as u16];
+
+/// A record that belongs to a file with another base record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Belongs {
+    pub base: FileReference,
+    pub record: FileReference,
+}
+
+/// What the records of a volume say.
+#[derive(Debug)]
+pub(super) struct Scan {
+    /// Everything but folders, in the order of the base records.
+    pub files: Pieces<Node>,
+    /// Folders, in the order of their base records.
+    pub folders: Pieces<Folder>,
+    pub names: Names,
+    /// The number of all names, in every namespace.
+    pub names_found: u64,
+    /// For each record that is named as a folder: fingerprints of the names in it, less those in
+    /// its index. The sum is 0 if both agree.
+    pub sums: HashMap<u32, u64>,
+    /// Reparse tags, in the order of the base records once the scan is over.
+    pub tags: Vec<(u32, u32)>,
+    /// The indexes of folders, as far as they are not in records.
+    pub parts: Parts,
+    /// Records that say to which file they belong.
+    pub claims: Pieces<Belongs>,
+    /// Records that attribute lists name.
+    pub listed: Pieces<Belongs>,
+    pub findings: Findings,
+    /// Whether it ended before all records were read.
+    pub is_cancelled: bool,
+    /// What records other than base records say about files.
+    pub late: Vec<(FileReference, Found)>,
+    /// Tags that are in a cluster, not in the record.
+    pub tags_elsewhere: Vec<(u32, Extents)>,
+    /// Attribute lists that are in clusters, and their sizes.
+    pub lists_elsewhere: Vec<(FileReference, Extents, u64)>,
+    /// Room to work in.
+    runs: Vec<Run>,
+    name: Vec<u8>,
+    volume: Arc<dyn ReadAt>,
+    geometry: Geometry,
+    /// Where the $MFT itself is.
+    mft: Option<Extents>,
+}
+
+impl Scan {
+    /// Reads all records of the volume.
+    pub fn of(volume: &Volume, is_cancelled: &dyn Fn() -> bool) -> Result<Self, Error> {
+        let count = volume.record_count();
+        if count > MAX_RECORDS {
+            return Err(Error::Damaged(format!("the $MFT has {count} records, more than NTFS allows")));
+        }
+        let geometry = volume.geometry();
+        let mut scan = Self {
+            files: Pieces::new(),
+            folders: Pieces::new(),
+            names: Names::new(),
+            names_found: 0,
+            sums: HashMap::new(),
+            tags: Vec::new(),
+            parts: Parts::new(geometry),
+            claims: Pieces::new(),
+            listed: Pieces::new(),
+            findings: Findings::default(),
+            is_cancelled: false,
+            late: Vec::new(),
+            tags_elsewhere: Vec::new(),
+            lists_elsewhere: Vec::new(),
+            runs: Vec::new(),
+            name: Vec::new(),
+            volume: volume.bytes().clone(),
+            geometry: geometry.clone(),
+            mft: find_mft(volume),
+        };
+        scan.is_cancelled = scan.read(volume, count, is_cancelled).is_break();
+        join::join(&mut scan);
+        Ok(scan)
+    }
+
+    fn read(&mut self, volume: &Volume, count: u64, is_cancelled: &dyn Fn() -> bool) -> ControlFlow<()> {
+        let mut bitmap = RecordBitmap::open(volume, &mut self.findings);
+        let most = PIECE / u64::from(volume.geometry().record_size).max(1);
+        let mut batch = RecordBatch::new();
+        let mut first = 0;
+        while first < count {
+            if is_cancelled() {
+                return ControlFlow::Break(());
+            }
+            let wanted = most.min(count - first);
+            bitmap.load(first, wanted, &mut self.findings);
+            let records = usize::try_from(wanted).unwrap_or(0);
+            match volume.records(first, records, &mut batch) {
+                Ok(()) => {
+                    for (number, record) in batch.iter() {
+                        self.record(number, record, &bitmap);
+                    }
+                }
+                // One place that cannot be read must not cost all records around it.
+                Err(_) => self.read_singly(volume, first..first + wanted, &bitmap),
+            }
+            first += wanted;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn read_singly(&mut self, volume: &Volume, numbers: std::ops::Range<u64>, bitmap: &RecordBitmap) {
+        let mut batch = RecordBatch::new();
+        for number in numbers {
+            match volume.records(number, 1, &mut batch) {
+                Ok(()) => batch.iter().for_each(|(number, record)| self.record(number, record, bitmap)),
+                Err(error) => self.record(number, Err(error), bitmap),
+            }
+        }
+    }
+
+    fn record(&mut self, number: u64, record: Result<Option<Record<'_>>, Error>, bitmap: &RecordBitmap) {
+        let in_use = bitmap.is_in_use(number);
+        match record {
+            Ok(Some(record)) if record.is_in_use() => {
+                if in_use == Some(false) {
+                    self.findings.used_but_free.add_record(number);
+                }
+                if let Err(error) = self.parse(&record) {
+                    self.lose(number, &error);
+                }
+            }
+            // Some records are reserved for the file system, and have never been used.
+            Ok(_) => {
+                if in_use == Some(true) && number >= u64::from(FIRST_USER) {
+                    self.findings.free_but_used.add_record(number);
+                }
+            }
+            // What a deleted file left may be damaged.
+            Err(_) if in_use == Some(false) => {}
+            Err(error) => self.lose(number, &error),
+        }
+    }
+
+    /// A record is damaged that is in use, or may be.
+    fn lose(&mut self, number: u64, error: &Error) {
+        let record = u32::try_from(number).unwrap_or(u32::MAX);
+        self.findings.about(record, format!("{error}; the file that it belongs to may be lost"));
+    }
+
+    fn parse(&mut self, record: &Record<'_>) -> Result<(), Error> {
+        // Either all of a record is used, or nothing of it.
+        if let Some(error) = record.attributes().find_map(Result::err) {
+            return Err(error);
+        }
+        let file = record.base().unwrap_or_else(|| record.reference());
+        let mut found = Found::default();
+        for attribute in record.attributes() {
+            self.attribute(file, &attribute?, &mut found)
+                .map_err(|what| Error::Damaged(format!("MFT record {} {what}", record.number())))?;
+        }
+        if found.position.is_none() && (record.base().is_none() || found.flags & flags::CONTENT != 0) {
+            found.position = self.position(record.number());
+        }
+        match record.base() {
+            Some(base) => {
+                self.claims.push(Belongs { base, record: record.reference() });
+                if found.flags != 0 {
+                    self.late.push((base, found));
+                }
+            }
+            None if record.is_directory() => {
+                let has_index = found.flags & flags::INDEX != 0;
+                self.folders.push(Folder::new(file, has_index));
+            }
+            None => self.files.push(Node::new(file, &found)),
+        }
+        Ok(())
+    }
+
+    /// Reads one attribute of `file`. The error completes "MFT record 35 ...".
+    fn attribute(
+        &mut self,
+        file: FileReference,
+        attribute: &Attribute<'_>,
+        found: &mut Found,
+    ) -> Result<(), String> {
+        match (attribute.kind, attribute.body) {
+            (AttributeKind::STANDARD_INFORMATION, Body::Resident(value)) => {
+                found.standard_information(value)?
+            }
+            (AttributeKind::FILE_NAME, Body::Resident(value)) => self.name(file, value, found)?,
+            (AttributeKind::STANDARD_INFORMATION | AttributeKind::FILE_NAME, _) => {
+                return Err(format!("has a {} that is not in a record", attribute.kind));
+            }
+            (AttributeKind::DATA, _) if !attribute.name.is_empty() => found.flags |= flags::STREAMS,
+            (AttributeKind::DATA, _) => self.data(attribute, found)?,
+            (AttributeKind::ATTRIBUTE_LIST, body) => {
+                found.flags |= flags::LIST;
+                self.list(file, body)?;
+            }
+            (AttributeKind::REPARSE_POINT, body) => {
+                found.flags |= flags::REPARSE;
+                self.reparse_point(file, body)?;
+            }
+            (AttributeKind::INDEX_ROOT, Body::Resident(value)) if attribute.name.is(&I30) => {
+                found.flags |= flags::INDEX;
+                if let Err(what) = self.index_root(file, value) {
+                    self.parts.broken(short_number(file), what);
+                }
+            }
+            (AttributeKind::INDEX_ALLOCATION, Body::NonResident(place)) if attribute.name.is(&I30) => {
+                match self.decode(&place) {
+                    Ok(()) => self.parts.extents(short_number(file), &self.runs),
+                    Err(_) => {
+                        self.parts.broken(short_number(file), "the blocks of its index cannot be found")
+                    }
+                }
+            }
+            (AttributeKind::BITMAP, body) if attribute.name.is(&I30) => match body {
+                Body::Resident(bits) => self.parts.bits(short_number(file), bits),
+                Body::NonResident(place) => match self.whole(&place) {
+                    Ok(runs) => self.parts.bits_elsewhere(short_number(file), runs, place.initialized),
+                    Err(_) => {
+                        self.parts.broken(short_number(file), "the bitmap of its index cannot be found")
+                    }
+                },
+            },
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn name(&mut self, file: FileReference, value: &[u8], found: &mut Found) -> Result<(), String> {
+        let name = FileName::parse(value).ok_or("has a name that cannot be read")?;
+        self.names_found += 1;
+        let sum = self.sums.entry(short_number(name.parent)).or_default();
+        *sum = sum.wrapping_add(name.fingerprint(file));
+        found.flags |= match name.namespace {
+            Namespace::Dos => flags::SHORT_NAME,
+            Namespace::Win32 => flags::NAME | flags::LONG_NAME,
+            Namespace::Posix | Namespace::Win32AndDos => flags::NAME,
+        };
+        if name.namespace != Namespace::Dos {
+            self.name.clear();
+            name.append_to(&mut self.name);
+            let head = Head::new(file, name.parent);
+            self.names.push(head.to_bytes(), &self.name).ok_or("has a name that is too long")?;
+        }
+        Ok(())
+    }
+
+    fn data(&mut self, attribute: &Attribute<'_>, found: &mut Found) -> Result<(), String> {
+        let place = match attribute.body {
+            Body::Resident(value) => return found.content(value.len() as u64, attribute.flags, None),
+            Body::NonResident(place) => place,
+        };
+        // The other parts of a content say nothing about its size.
+        if place.first_vcn != 0 {
+            return Ok(());
+        }
+        // Damage of the content is found when it is read.
+        let first = self.decode(&place).ok().and_then(|()| self.runs.iter().find_map(|run| run.lcn));
+        let position = first.and_then(|lcn| lcn.checked_mul(self.geometry.cluster_size.into()));
+        found.content(place.size, attribute.flags, position)
+    }
+
+    fn list(&mut self, file: FileReference, body: Body<'_>) -> Result<(), String> {
+        match body {
+            Body::Resident(list) => join::listed_records(file, list, &mut self.listed),
+            Body::NonResident(place) => {
+                let runs = self.whole(&place)?;
+                self.lists_elsewhere.push((file, runs, place.size));
+                Ok(())
+            }
+        }
+    }
+
+    fn reparse_point(&mut self, file: FileReference, body: Body<'_>) -> Result<(), String> {
+        match body {
+            Body::Resident(value) => {
+                let tag = u32_le(value, 0).ok_or("has a reparse point without a tag")?;
+                self.tags.push((short_number(file), tag));
+            }
+            Body::NonResident(place) => {
+                let runs = self.whole(&place)?;
+                self.tags_elsewhere.push((short_number(file), runs));
+            }
+        }
+        Ok(())
+    }
+
+    fn index_root(&mut self, file: FileReference, value: &[u8]) -> Result<(), Why> {
+        let folder = short_number(file);
+        let root = Root::parse(value)?;
+        let mut names = 0_u64;
+        let mut has_children = false;
+        for entry in root.node.entries() {
+            let entry = entry?;
+            if let Some((file, name)) = entry.file {
+                names = names.wrapping_add(name.fingerprint(file));
+            }
+            if let Some(child) = entry.child {
+                has_children = true;
+                self.parts.root_child(folder, child);
+            }
+        }
+        if names != 0 {
+            let sum = self.sums.entry(folder).or_default();
+            *sum = sum.wrapping_sub(names);
+        }
+        if has_children {
+            self.parts.block_size(folder, root.block_size);
+        }
+        Ok(())
+    }
+
+    /// Puts the runs of a part of a value into `runs`.
+    fn decode(&mut self, place: &NonResident<'_>) -> Result<(), String> {
+        self.runs.clear();
+        runs::decode(place.mapping, place.first_vcn, place.end_vcn, self.geometry.clusters, &mut self.runs)
+            .map_err(|error| format!("has a value that cannot be found: {error}"))
+    }
+
+    /// Where a value is that has one part.
+    fn whole(&self, place: &NonResident<'_>) -> Result<Extents, String> {
+        let mut extents = Extents::new(self.volume.clone(), &self.geometry);
+        extents.append(place).map_err(|error| format!("has a value that cannot be found: {error}"))?;
+        Ok(extents)
+    }
+
+    /// Where a record begins on the volume.
+    fn position(&self, record: u64) -> Option<u64> {
+        let mft = self.mft.as_ref()?;
+        let byte = record.checked_mul(self.geometry.record_size.into())?;
+        let vcn = byte / mft.cluster_size();
+        let run = mft.runs().from(vcn).first()?;
+        let lcn = run.lcn?.checked_add(vcn.checked_sub(run.vcn)?)?;
+        lcn.checked_mul(mft.cluster_size())?.checked_add(byte % mft.cluster_size())
+    }
+}
+
+/// Where the $MFT is. It only serves to order files, so an error means that there is no order.
+fn find_mft(volume: &Volume) -> Option<Extents> {
+    let mut buffer = Vec::new();
+    let mft = volume.record(0, &mut buffer).ok()?.reference();
+    match volume.file(mft).ok()?.value(AttributeKind::DATA, &[]).ok()?? {
+        Value::NonResident(clusters) => Some(clusters.extents),
+        Value::Resident(_) => None,
+    }
+}
