@@ -14,13 +14,15 @@
 //! | [`value`] | the value of an attribute, put together from its parts |
 //! | `mft` | the $MFT itself |
 //! | [`file`] | all attributes of a file |
+//! | [`wof`] | the compression of Windows outside of NTFS |
 //! | [`lznt1`] | the compression of NTFS |
+//! | `external` | files that are compressed in that way |
 //! | [`stream`] | the bytes of a value, decompressed |
 //! | [`reparse`] | where the content of a file is that other software has a say in |
 //! | `content` | the streams of a file |
 //! | [`volume`] | the whole |
-//! | [`catalog`] | all files of a volume |
 //! | [`state`] | what the volume says about itself |
+//! | [`catalog`] | all files of a volume |
 //!
 //! Microsoft has not published a specification of NTFS. What is written here follows the
 //! linux-ntfs documentation (<https://flatcap.github.io/linux-ntfs/ntfs/>), and where Microsoft
@@ -32,6 +34,7 @@ pub mod boot;
 pub mod catalog;
 mod content;
 pub mod extents;
+mod external;
 pub mod file;
 pub mod fixups;
 pub mod lznt1;
@@ -44,6 +47,10 @@ pub mod state;
 pub mod stream;
 pub mod value;
 pub mod volume;
+pub mod wof;
+
+#[cfg(test)]
+mod tests;
 
 pub use attribute::{Attribute, AttributeFlags, AttributeKind, Attributes, Body, Name, NonResident};
 pub use boot::Geometry;
