@@ -14,6 +14,9 @@
 
 mod error;
 mod fields;
+mod file_system;
 pub mod ntfs;
+pub mod partition;
 
 pub use error::Error;
+pub use file_system::FileSystem;

@@ -1,75 +1,20 @@
-//! The boot sector of a volume: which file system it is, and the sizes and places on which
-//! everything else depends.
+//! The boot sector of a volume: the sizes and places on which everything else depends.
 //!
 //! In: the bytes of a volume. Out: its [`Geometry`]. The fields are those of the linux-ntfs
 //! documentation, file `$Boot`, and of Microsoft's description of the NTFS boot sector ("How NTFS
 //! Works", section "NTFS Boot Sector"). A copy of the sector is in the last sector of the
 //! partition, one behind the last that the volume counts. It is used if the first one is damaged.
 
-use std::io;
-
 use crate::bytes::ReadAt;
 use crate::image::Error;
 use crate::image::fields::{array, u16_le, u64_le};
-
-/// A boot sector is read as this many bytes, whatever the size of a sector.
-const BOOT_SIZE: usize = 512;
+use crate::image::file_system::{BOOT_SIZE, FileSystem};
 
 /// The sizes of sectors that volumes have.
 const SECTOR_SIZES: [u32; 4] = [512, 1024, 2048, 4096];
 
 /// The largest cluster: 2 MiB, since Windows 10 version 1709.
 const MAX_CLUSTER_SIZE: u32 = 2 << 20;
-
-/// The file system of a volume, as far as its first sector tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FileSystem {
-    /// NTFS. The sector may still be damaged: see [`Geometry`].
-    Ntfs,
-    /// An encrypted volume.
-    BitLocker,
-    /// The Resilient File System.
-    Refs,
-    /// exFAT.
-    ExFat,
-    /// FAT12, FAT16 or FAT32, like the partition that a computer starts from.
-    Fat,
-    /// Nothing that is known here.
-    Unknown,
-}
-
-impl FileSystem {
-    /// Looks at the first sector of a volume.
-    pub fn of(bytes: &dyn ReadAt) -> io::Result<Self> {
-        let mut sector = [0; BOOT_SIZE];
-        bytes.read_full_at(&mut sector, 0)?;
-        Ok(Self::of_sector(&sector))
-    }
-
-    fn of_sector(sector: &[u8; BOOT_SIZE]) -> Self {
-        let is_fat = |at| array::<3>(sector, at) == Some(*b"FAT");
-        match &array::<8>(sector, 3).unwrap_or_default() {
-            b"NTFS    " => Self::Ntfs,
-            b"-FVE-FS-" => Self::BitLocker,
-            b"EXFAT   " => Self::ExFat,
-            [b'R', b'e', b'F', b'S', ..] => Self::Refs,
-            // The types of FAT12 and FAT16 are at 54, that of FAT32 is at 82.
-            _ if is_fat(54) || is_fat(82) => Self::Fat,
-            _ => Self::Unknown,
-        }
-    }
-
-    /// Why a volume with this file system is not read, unless it is NTFS.
-    fn unsupported(self) -> Option<&'static str> {
-        match self {
-            Self::BitLocker => Some("the volume is encrypted by BitLocker"),
-            Self::Refs => Some("the volume is formatted with ReFS"),
-            Self::ExFat => Some("the volume is formatted with exFAT"),
-            Self::Fat => Some("the volume is formatted with FAT"),
-            Self::Ntfs | Self::Unknown => None,
-        }
-    }
-}
 
 /// The sizes and places that the boot sector of an NTFS volume states. All are checked: sizes are
 /// powers of two within the limits of NTFS, and places are on the volume.
@@ -99,8 +44,14 @@ pub(super) fn read(bytes: &dyn ReadAt, notes: &mut Vec<String>) -> Result<Geomet
     let mut sector = [0; BOOT_SIZE];
     let got = bytes.read_full_at(&mut sector, 0)?;
     let file_system = FileSystem::of_sector(&sector);
-    if let Some(reason) = file_system.unsupported() {
-        return Err(Error::Unsupported(format!("{reason}; only NTFS can be read")));
+    match file_system {
+        FileSystem::Ntfs | FileSystem::Unknown => {}
+        FileSystem::BitLocker => {
+            return Err(Error::Unsupported("the volume is encrypted by BitLocker".to_owned()));
+        }
+        other => {
+            return Err(Error::Unsupported(format!("the volume is formatted with {other}, not with NTFS")));
+        }
     }
     let size = bytes.len();
     let damage = match parse(&sector, size) {
@@ -208,4 +159,92 @@ fn structure_size(field: u8, cluster_size: u32) -> Option<u32> {
 /// The absolute value of a byte that stands for a negative number.
 fn exponent(field: u8) -> u32 {
     256 - u32::from(field)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VOLUME_SIZE: u64 = 1 << 40;
+
+    /// A boot sector of 512-byte sectors, 8 in a cluster.
+    fn sector() -> [u8; BOOT_SIZE] {
+        let mut sector = [0; BOOT_SIZE];
+        let pieces: [(usize, &[u8]); 9] = [
+            (3, b"NTFS    "),
+            (0x0B, &512_u16.to_le_bytes()),
+            (0x0D, &[8]),
+            (0x28, &(1_u64 << 30).to_le_bytes()),
+            (0x30, &4_u64.to_le_bytes()),
+            (0x38, &5000_u64.to_le_bytes()),
+            (0x40, &[0xF6]),
+            (0x44, &[1]),
+            (510, &[0x55, 0xAA]),
+        ];
+        for (at, bytes) in pieces {
+            sector[at..][..<[u8]>::len(bytes)].copy_from_slice(bytes);
+        }
+        sector
+    }
+
+    fn changed(at: usize, bytes: &[u8]) -> Result<Geometry, String> {
+        let mut sector = sector();
+        sector[at..][..<[u8]>::len(bytes)].copy_from_slice(bytes);
+        parse(&sector, VOLUME_SIZE)
+    }
+
+    #[test]
+    fn sizes_are_numbers_or_negative_exponents() {
+        let geometry = parse(&sector(), VOLUME_SIZE).unwrap();
+        assert_eq!(
+            (geometry.cluster_size, geometry.record_size, geometry.index_block_size),
+            (4096, 1024, 4096)
+        );
+        assert_eq!(geometry.clusters, 1 << 27);
+        for (field, cluster_size) in [(1, 512), (128, 65536), (0xF7, 256 << 10), (0xF4, 2 << 20)] {
+            let geometry = changed(0x0D, &[field, 0]).map(|geometry| geometry.cluster_size);
+            // One cluster as an index block is too much for the larger ones.
+            let expected = if cluster_size > 65536 { Err(()) } else { Ok(cluster_size) };
+            assert_eq!(geometry.map_err(drop), expected, "{field}");
+        }
+        let mut large = sector();
+        (large[0x0D], large[0x44]) = (0xF4, 0xF4);
+        let geometry = parse(&large, VOLUME_SIZE).unwrap();
+        assert_eq!((geometry.cluster_size, geometry.index_block_size), (2 << 20, 4096));
+    }
+
+    #[test]
+    fn what_no_volume_can_have_is_refused() {
+        let cases: [(usize, &[u8], &str); 13] = [
+            (3, b"NTFT    ", "NTFS"),
+            (510, &[0, 0], "end marker"),
+            (0x0B, &[0, 0], "sector"),
+            (0x0B, &[0, 3], "sector"),
+            (0x0B, &[0, 32], "sector"),
+            (0x0D, &[0], "cluster"),
+            (0x0D, &[3], "cluster"),
+            (0x0D, &[0xF3], "cluster"),
+            (0x40, &[0], "record"),
+            (0x40, &[0x80], "record"),
+            (0x44, &[3], "index block"),
+            (0x28, &[0xFF; 8], "sectors"),
+            (0x30, &(1_u64 << 27).to_le_bytes(), "$MFT"),
+        ];
+        for (at, bytes, expected) in cases {
+            let error = changed(at, bytes).unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn other_file_systems_are_not_supported() {
+        for (name, expected) in
+            [(b"-FVE-FS-", "BitLocker"), (b"ReFS\0\0\0\0", "ReFS"), (b"EXFAT   ", "exFAT")]
+        {
+            let mut volume = vec![0; 4096];
+            volume[3..11].copy_from_slice(name);
+            let error = read(&volume, &mut Vec::new()).unwrap_err();
+            assert!(matches!(&error, Error::Unsupported(what) if what.contains(expected)), "{error}");
+        }
+    }
 }

@@ -54,6 +54,14 @@ impl Extents {
         first.checked_mul(self.cluster_size)
     }
 
+    /// The byte of the volume where the byte at `offset` of the value is. `None`: in a hole, or
+    /// behind the last cluster.
+    pub(super) fn position_of(&self, offset: u64) -> Option<u64> {
+        let run = self.runs.from(offset / self.cluster_size).first()?;
+        let inside = offset.checked_sub(run.vcn.checked_mul(self.cluster_size)?)?;
+        run.lcn?.checked_mul(self.cluster_size)?.checked_add(inside)
+    }
+
     /// Reads the bytes of the value from `offset` on until `buffer` is full. The bytes of a hole
     /// are zeros. It is an error if the runs end before.
     pub fn read(&self, mut buffer: &mut [u8], mut offset: u64) -> Result<(), Error> {

@@ -5,7 +5,7 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`boot`] | which file system it is, and the sizes and places on the volume |
+//! | [`boot`] | the sizes and places on the volume |
 //! | [`fixups`] | the update sequence, which tells whether a write was torn |
 //! | [`reference`] | references to files |
 //! | [`attribute`], [`attribute_list`] | what a file consists of |
@@ -14,7 +14,14 @@
 //! | [`value`] | the value of an attribute, put together from its parts |
 //! | `mft` | the $MFT itself |
 //! | [`file`] | all attributes of a file |
+//! | [`lznt1`] | the compression of NTFS |
+//! | [`wof`] | the compression of Windows outside of NTFS |
+//! | `external` | files that are compressed in that way |
+//! | [`stream`] | the bytes of a value, decompressed |
+//! | [`reparse`] | where the content of a file is that other software has a say in |
+//! | `content` | the streams of a file |
 //! | [`volume`] | the whole |
+//! | [`state`] | what the volume says about itself |
 //! | [`catalog`] | all files of a volume |
 //!
 //! Microsoft has not published a specification of NTFS. What is written here follows the
@@ -24,21 +31,34 @@
 pub mod attribute;
 pub mod attribute_list;
 pub mod boot;
+mod content;
 pub mod catalog;
 pub mod extents;
+mod external;
 pub mod file;
 pub mod fixups;
+pub mod lznt1;
 mod mft;
 pub mod record;
 pub mod reference;
+pub mod reparse;
 pub mod runs;
+pub mod state;
+pub mod stream;
 pub mod value;
 pub mod volume;
+pub mod wof;
+
+#[cfg(test)]
+mod tests;
 
 pub use attribute::{Attribute, AttributeFlags, AttributeKind, Attributes, Body, Name, NonResident};
-pub use boot::{FileSystem, Geometry};
+pub use boot::Geometry;
 pub use file::{AttributeName, File};
 pub use record::Record;
 pub use reference::FileReference;
+pub use reparse::ReparsePoint;
+pub use state::{LogState, VolumeState};
+pub use stream::{Stream, StreamReader};
 pub use value::{Clusters, Value};
 pub use volume::{RecordBatch, Volume};

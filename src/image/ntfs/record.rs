@@ -75,7 +75,9 @@ impl<'a> Record<'a> {
         if sequences < HEADER_SIZE {
             return Err(damaged(number, "has an update sequence array inside its header"));
         }
-        if sequences >= NUMBERED_HEADER_SIZE {
+        let (sequence, links, flags) = (short(0x10)?, short(0x12)?, short(0x16)?);
+        // mkntfs numbers only the records that it uses.
+        if sequences >= NUMBERED_HEADER_SIZE && flags & IN_USE != 0 {
             let stated = u32_le(bytes, 0x2C).ok_or_else(cut)?;
             // The field has 32 bits, the number has 48.
             if u64::from(stated) != number & u64::from(u32::MAX) {
@@ -85,7 +87,6 @@ impl<'a> Record<'a> {
                 ));
             }
         }
-        let (sequence, links, flags) = (short(0x10)?, short(0x12)?, short(0x16)?);
         let base = u64_le(bytes, 0x20).ok_or_else(cut)?;
         Ok(Self { number, bytes, sequence, links, flags, base, attributes, end })
     }

@@ -48,6 +48,11 @@ impl Volume {
         self.mft.count()
     }
 
+    /// The byte of the volume where a record begins. `None`: there is no such record.
+    pub fn record_position(&self, number: u64) -> Option<u64> {
+        self.mft.position(number)
+    }
+
     /// Reads one record, whether a file uses it or not. A record that was never used is an error.
     /// If one of the first four records is damaged, its copy in `$MFTMirr` is read.
     pub fn record<'b>(&self, number: u64, buffer: &'b mut Vec<u8>) -> Result<Record<'b>, Error> {
