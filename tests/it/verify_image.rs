@@ -101,7 +101,7 @@ fn a_damaged_file_record_inside_a_vhdx_fails_and_names_the_file() {
     let world = originals();
     let mut image = fixtures::image("tree.vhdx");
     let name: Vec<u8> = "numbers.txt".encode_utf16().flat_map(u16::to_le_bytes).collect();
-    // Names are in folders, too; in a record of the $MFT they come within its first KiB.
+    // The record of the folder has the name, too. Its flags say that it is one.
     let record = (0..image.len() / 512).map(|sector| sector * 512).find(|&at| {
         image[at..].starts_with(b"FILE")
             && image[at..at + 1024].windows(name.len()).any(|found| found == name)
