@@ -31,13 +31,8 @@
 pub mod attribute;
 pub mod attribute_list;
 pub mod boot;
-<<<<<<< HEAD
 pub mod catalog;
 mod content;
-=======
-mod content;
-pub mod catalog;
->>>>>>> catalog
 pub mod extents;
 mod external;
 pub mod file;
