@@ -12,6 +12,7 @@
 //! is read or allocated by it. What contradicts the format is an error or a damage line, and never
 //! zeros: whoever reads a wrong byte without an error would take a bad backup for a good one.
 
+pub mod container;
 mod error;
 mod fields;
 mod file_system;

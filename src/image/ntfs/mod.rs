@@ -14,6 +14,7 @@
 //! | [`value`] | the value of an attribute, put together from its parts |
 //! | `mft` | the $MFT itself |
 //! | [`file`] | all attributes of a file |
+//! | [`wof`] | the compression of Windows outside of NTFS |
 //! | [`lznt1`] | the compression of NTFS |
 //! | [`wof`] | the compression of Windows outside of NTFS |
 //! | `external` | files that are compressed in that way |
@@ -31,8 +32,8 @@
 pub mod attribute;
 pub mod attribute_list;
 pub mod boot;
-mod content;
 pub mod catalog;
+mod content;
 pub mod extents;
 mod external;
 pub mod file;

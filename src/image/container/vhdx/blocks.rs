@@ -1,0 +1,224 @@
+//! The blocks of a VHDX (MS-VHDX 2.4 and 2.5), and the allocation table that says where they are.
+//!
+//! The entries of a differencing disk's sector bitmaps stand between those of its blocks, one after
+//! each chunk of blocks. Other disks have these entries too, but nothing reads them, and some versions of qemu
+//! left garbage in them.
+//!
+//! Blocks that are "undefined" or "unmapped" read as zeros here, which the format allows.
+
+use std::io;
+use std::sync::Arc;
+
+use crate::bytes::ReadAt;
+use crate::image::Error;
+use crate::image::container::bits::{self, Order};
+use crate::image::container::table::Table;
+use crate::image::container::{read_below, read_exact, read_piece};
+
+use super::MIB;
+use super::metadata::Metadata;
+use super::occupied::Occupied;
+use super::regions::Region;
+
+/// A sector bitmap block has 1 MiB, so it speaks for 2^23 sectors: a chunk.
+const SECTORS_OF_CHUNK: u64 = 1 << 23;
+/// Bytes of a bitmap that are read at a time: for 2 MiB of sectors of 512 bytes.
+const PIECE: usize = 512;
+/// Bits 3 to 19 of an entry are reserved.
+const RESERVED: u64 = 0xf_fff8;
+
+const NOT_PRESENT: u64 = 0;
+const UNDEFINED: u64 = 1;
+const ZERO: u64 = 2;
+const UNMAPPED: u64 = 3;
+const FULLY_PRESENT: u64 = 6;
+const PARTIALLY_PRESENT: u64 = 7;
+const BITMAP_PRESENT: u64 = 6;
+
+/// The sectors of a VHDX.
+#[derive(Debug)]
+pub(in crate::image::container) struct Blocks {
+    file: Arc<dyn ReadAt>,
+    size: u64,
+    block_size: u64,
+    sector_size: u64,
+    /// Blocks in a chunk.
+    ratio: u64,
+    table: Table<8>,
+    occupied: Occupied,
+    is_differencing: bool,
+    below: Option<Arc<dyn ReadAt>>,
+}
+
+/// Where a block is.
+enum Place {
+    Below,
+    Zeros,
+    At(u64),
+    /// Some sectors are here, the others below.
+    Partly(u64),
+}
+
+impl Blocks {
+    /// `occupied` knows where everything but the blocks is.
+    pub(super) fn new(
+        file: Arc<dyn ReadAt>,
+        metadata: &Metadata,
+        region: Region,
+        occupied: Occupied,
+    ) -> Result<Self, Error> {
+        let (size, block_size) = (metadata.disk_size, u64::from(metadata.block_size));
+        let sector_size = u64::from(metadata.sector_size);
+        let is_differencing = metadata.parent_locator.is_some();
+        let ratio = SECTORS_OF_CHUNK * sector_size / block_size;
+        // 2.5: the last entry is that of the last block; in a differencing disk, that of the bitmap
+        // of the last chunk.
+        let blocks = size.div_ceil(block_size);
+        let entries = match is_differencing {
+            true => blocks.div_ceil(ratio) * (ratio + 1),
+            false => blocks + blocks.saturating_sub(1) / ratio,
+        };
+        if entries * 8 > region.length {
+            let have = region.length;
+            return Err(Error::Damaged(format!(
+                "the VHDX has a disk of {size} bytes in blocks of {block_size}, which needs {entries} entries in its \
+                 allocation table, but the table has only {have} bytes"
+            )));
+        }
+        let table = Table::new(Arc::clone(&file), region.at, entries)?;
+        let mut all = Self {
+            file,
+            size,
+            block_size,
+            sector_size,
+            ratio,
+            table,
+            occupied,
+            is_differencing,
+            below: None,
+        };
+        all.find_overlaps()?;
+        Ok(all)
+    }
+
+    /// On top of its parent.
+    pub(in crate::image::container) fn above(self, parent: Option<Arc<dyn ReadAt>>) -> Self {
+        Self { below: parent.filter(|_| self.is_differencing), ..self }
+    }
+
+    fn find_overlaps(&mut self) -> Result<(), Error> {
+        let (ratio, block_size, is_differencing) = (self.ratio, self.block_size, self.is_differencing);
+        let occupied = &mut self.occupied;
+        self.table.scan(|index, entry| {
+            let entry = u64::from_le_bytes(entry);
+            let (state, at) = (entry & 7, (entry >> 20) * MIB);
+            let is_bitmap = index % (ratio + 1) == ratio;
+            let length = match state {
+                BITMAP_PRESENT if is_bitmap && is_differencing => MIB,
+                FULLY_PRESENT | PARTIALLY_PRESENT if !is_bitmap => block_size,
+                _ => return,
+            };
+            occupied.take(at, length);
+        })?;
+        self.occupied.finish();
+        Ok(())
+    }
+
+    fn damaged(&self, block: u64, why: &str) -> Error {
+        let (from, to) = (block * self.block_size, (block + 1) * self.block_size);
+        Error::Damaged(format!("block {block} of the VHDX (bytes {from} to {to} of the disk) {why}"))
+    }
+
+    /// Where a block is. `needed` bytes of it are going to be read.
+    fn place(&self, block: u64, needed: u64) -> io::Result<Place> {
+        let entry = u64::from_le_bytes(self.table.entry(block + block / self.ratio)?);
+        let state = entry & 7;
+        if entry & RESERVED != 0 {
+            return Err(self
+                .damaged(block, "has reserved bits set in its entry of the allocation table")
+                .into());
+        }
+        let place = match state {
+            NOT_PRESENT if self.is_differencing => return Ok(Place::Below),
+            NOT_PRESENT | UNDEFINED | ZERO | UNMAPPED => return Ok(Place::Zeros),
+            FULLY_PRESENT => Place::At,
+            PARTIALLY_PRESENT if self.is_differencing => Place::Partly,
+            PARTIALLY_PRESENT => {
+                return Err(self
+                    .damaged(block, "is marked as stored in part, but this disk has no parent")
+                    .into());
+            }
+            other => {
+                return Err(self.damaged(block, &format!("is in state {other}, which is reserved")).into());
+            }
+        };
+        let at = self.checked(block, entry, self.block_size, needed, "is")?;
+        Ok(place(at))
+    }
+
+    /// The byte of the file that an entry names, if that is a place where data can be.
+    fn checked(&self, block: u64, entry: u64, length: u64, needed: u64, what: &str) -> io::Result<u64> {
+        let (at, end) = ((entry >> 20) * MIB, self.file.len());
+        if at < MIB || self.occupied.is_taken_twice(at, length) {
+            let why = format!("{what} at byte {at} of the file, on top of another block or a header");
+            return Err(self.damaged(block, &why).into());
+        }
+        if at.checked_add(needed).is_none_or(|needed_end| needed_end > end) {
+            let why = format!("{what} at byte {at} of the file, and reaches beyond its end at byte {end}");
+            return Err(self.damaged(block, &why).into());
+        }
+        Ok(at)
+    }
+
+    /// Whether the sector `within` bytes into a block is here, and for how many sectors, up to
+    /// `most`, that goes on.
+    fn run(&self, block: u64, within: u64, most: u64) -> io::Result<(bool, u64)> {
+        let chunk = block / self.ratio;
+        let entry = u64::from_le_bytes(self.table.entry(chunk * (self.ratio + 1) + self.ratio)?);
+        if entry & 7 != BITMAP_PRESENT || entry & RESERVED != 0 {
+            return Err(self
+                .damaged(block, "is stored in part, but the bitmap of its sectors is missing")
+                .into());
+        }
+        let at = self.checked(block, entry, MIB, MIB, "has the bitmap of its sectors")?;
+        let sector = (block % self.ratio) * (self.block_size / self.sector_size) + within / self.sector_size;
+        let mut piece = [0; PIECE];
+        // The run is cut to the piece; a bitmap has a whole number of them.
+        let start = sector / 8 / PIECE as u64 * PIECE as u64;
+        read_exact(&self.file, &mut piece, at + start, "a bitmap of sectors")?;
+        let first = usize::try_from(sector - start * 8).unwrap_or(usize::MAX);
+        bits::run(&piece, first, most, Order::LowFirst).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+}
+
+impl ReadAt for Blocks {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let (block, within) = (offset / self.block_size, offset % self.block_size);
+        let left = self.size.saturating_sub(offset).min(self.block_size - within);
+        let wanted = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+        let out = buffer.get_mut(..wanted).unwrap_or_default();
+        if out.is_empty() {
+            return Ok(0);
+        }
+        let at = match self.place(block, within + wanted as u64)? {
+            Place::At(at) => return read_piece(&self.file, out, at + within),
+            Place::Below => return read_below(self.below.as_deref(), out, offset),
+            Place::Zeros => return read_below(None, out, offset),
+            Place::Partly(at) => at,
+        };
+        let into_sector = within % self.sector_size;
+        let sectors = (into_sector + wanted as u64).div_ceil(self.sector_size);
+        let (is_here, run) = self.run(block, within, sectors)?;
+        let length = (run * self.sector_size - into_sector).min(wanted as u64);
+        let out = out.get_mut(..usize::try_from(length).unwrap_or(wanted)).unwrap_or_default();
+        if is_here {
+            read_piece(&self.file, out, at + within)
+        } else {
+            read_below(self.below.as_deref(), out, offset)
+        }
+    }
+
+    fn len(&self) -> u64 {
+        self.size
+    }
+}
