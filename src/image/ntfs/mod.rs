@@ -16,7 +16,6 @@
 //! | [`file`] | all attributes of a file |
 //! | [`wof`] | the compression of Windows outside of NTFS |
 //! | [`lznt1`] | the compression of NTFS |
-//! | [`wof`] | the compression of Windows outside of NTFS |
 //! | `external` | files that are compressed in that way |
 //! | [`stream`] | the bytes of a value, decompressed |
 //! | [`reparse`] | where the content of a file is that other software has a say in |
