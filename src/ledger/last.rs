@@ -42,7 +42,8 @@ pub fn standing_alarms(ledger: &Ledger, plan: &Plan) -> Result<Vec<(Vec<u8>, Ver
     let read = || -> rusqlite::Result<Vec<(Vec<u8>, Verdict)>> {
         let connection = ledger.connection();
         let target = target::find(connection, &target::fingerprint(&plan.target))?;
-        let sql = "SELECT path, verdict FROM files JOIN versions ON versions.id = files.version
+        let sql =
+            "SELECT path, verdict FROM files INDEXED BY alarms JOIN versions ON versions.id = files.version
                    WHERE target = ? AND verdict BETWEEN 1 AND 4 ORDER BY path";
         let mut statement = connection.prepare(sql)?;
         let mut rows = statement.query([target])?;
@@ -65,8 +66,8 @@ pub fn standing_alarms(ledger: &Ledger, plan: &Plan) -> Result<Vec<(Vec<u8>, Ver
 pub fn never_good(ledger: &Ledger, plan: &Plan) -> Result<Option<(u64, Vec<u8>)>, Error> {
     let read = || -> rusqlite::Result<Option<(u64, Vec<u8>)>> {
         let connection = ledger.connection();
-        let sql = "SELECT path FROM files JOIN versions ON versions.id = files.version
-                   WHERE target = ? AND verdict BETWEEN 1 AND 3 AND hash IS NULL ORDER BY path";
+        let sql = "SELECT path FROM files INDEXED BY alarms JOIN versions ON versions.id = files.version
+                   WHERE target = ? AND verdict BETWEEN 1 AND 4 AND verdict < 4 AND hash IS NULL ORDER BY path";
         let mut statement = connection.prepare(sql)?;
         let mut found: Option<(u64, Vec<u8>)> = None;
         for target in target::all_with_files_of(connection, &plan.target)? {

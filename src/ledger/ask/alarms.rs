@@ -1,5 +1,7 @@
 //! Which alarms stand over a backup: files that were bad when they were last judged. A run that did
 //! not draw such a file says nothing about it.
+//!
+//! The index of alarms is named in the queries: SQLite would read all files of the backup instead.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -11,9 +13,9 @@ use crate::ledger::picks;
 /// The alarms that stand over the files of a backup; `None` if none does. Of the files, the one that
 /// was judged the longest ago is named.
 pub(super) fn of_target(connection: &Connection, target: i64) -> rusqlite::Result<Option<Alarms>> {
-    let sql = "SELECT count(*) FROM files WHERE target = ? AND verdict BETWEEN 1 AND 4";
+    let sql = "SELECT count(*) FROM files INDEXED BY alarms WHERE target = ? AND verdict BETWEEN 1 AND 4";
     let count: i64 = connection.query_row(sql, [target], |row| row.get(0))?;
-    let sql = "SELECT key, run, verdict, version FROM files
+    let sql = "SELECT key, run, verdict, version FROM files INDEXED BY alarms
                WHERE target = ? AND verdict BETWEEN 1 AND 4 ORDER BY run, key LIMIT 1";
     let first: Option<([u8; 16], i64, i64, i64)> = connection
         .query_row(sql, [target], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
