@@ -313,7 +313,8 @@ mod tests {
             kept: Default::default(),
             stale: Mutex::default(),
         };
-        let panics: [(fn() -> Result<(), Error>, _); 2] =
+        type Writes = fn() -> Result<(), Error>;
+        let panics: [(Writes, _); 2] =
             [(|| panic!("expected"), "expected"), (|| panic!("{} of two", 1), "1 of two")];
         for (panics, says) in panics {
             let error = with(Ok(std::thread::spawn(panics))).finish(&model).unwrap_err();

@@ -17,7 +17,8 @@
 //!   the same can take this one up, and `resumable` says whether one should. `report` is the whole
 //!   JSON report, compressed with zstd. `lock` is the name of the file whose lock the run holds.
 //! - `files`: one narrow row for every file that was ever judged. `run` judged it last, and
-//!   `verdict` is the number of that verdict. It is small because the strategy `coverage` reads all
+//!   `verdict` is the number of that verdict; a verdict that proves nothing does not take the place
+//!   of an alarm. It is small because the strategy `coverage` reads all
 //!   of it. The index `alarms` finds the few whose verdict is an alarm.
 //! - `versions`: the rest about a file. `size`, `mtime`, `algorithm` and `hash` are of the version
 //!   that was last found equal to its original, by the run that started at `verified_at`; all but
