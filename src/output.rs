@@ -88,6 +88,20 @@ fn write_all(out: &mut dyn Write, content: &[u8]) -> io::Result<()> {
 /// their files in a folder like `/tmp`. Otherwise anybody who can write there could make root
 /// overwrite any file.
 pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    for _ in 1..ATTEMPTS {
+        match replace_once(path, content) {
+            // Another process has just made it. Now it is a file to replace.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            done => return done,
+        }
+    }
+    replace_once(path, content)
+}
+
+/// How often a file is tried to be written that others make and remove at the same time.
+const ATTEMPTS: u32 = 10;
+
+fn replace_once(path: &Path, content: &[u8]) -> io::Result<()> {
     match platform::destination(path)? {
         Destination::Device(mut device) => write_all(&mut device, content),
         file => put(file, content),

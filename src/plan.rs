@@ -272,6 +272,9 @@ pub struct Filters {
     pub newer_than: Option<Timestamp>,
     /// Modified at this time or earlier.
     pub older_than: Option<Timestamp>,
+    /// If there are any, only the files at these paths, sorted, and the other filters do not hold.
+    /// Files that were bad before are verified again in this way.
+    pub only: Vec<Vec<u8>>,
 }
 
 /// Declares [`Algorithm`] once, so that none can be missing from [`Algorithm::ALL`].

@@ -17,6 +17,21 @@ pub struct Verify {
     pub invocation: Invocation,
 }
 
+/// What says which files are verified.
+const OTHER_FILES: [&str; 11] = [
+    "sample",
+    "tolerance",
+    "strategy",
+    "seed",
+    "include",
+    "exclude",
+    "min_size",
+    "max_size",
+    "newer_than",
+    "older_than",
+    "resume",
+];
+
 /// What belongs to one run and not into a configuration.
 #[derive(Debug, Clone, Default, PartialEq, Args)]
 #[command(next_help_heading = "General")]
@@ -27,6 +42,9 @@ pub struct Invocation {
     /// Read this configuration instead of the first that is found
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Verify the files again that were bad when they were last verified, and no others
+    #[arg(long, conflicts_with_all = OTHER_FILES)]
+    pub recheck: bool,
     /// Print nothing but errors
     #[arg(long, short, conflicts_with = "verbose")]
     pub quiet: bool,

@@ -40,6 +40,7 @@ mod notifiers;
 mod notify;
 mod paths;
 mod plan;
+mod recheck;
 mod remember;
 mod reports;
 mod resolve;

@@ -4,15 +4,17 @@
 //! how many files there are. Nothing is restored and nothing is written; what a run would refuse is
 //! refused here, with the same exit code.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::environment::Environment;
 use super::error::{self, Error};
 use super::invocation::Verify;
+use super::remember::in_originals;
 use super::settings::Settings;
-use super::{resolve, show};
+use super::{recheck, resolve, show};
+use crate::backup::escape;
 use crate::exit::ExitCode;
-use crate::ledger::{Judged, Ledger};
+use crate::ledger::{self, Judged, Ledger};
 use crate::plan::Plan;
 use crate::verify;
 use crate::verify::memory::LastJudged;
@@ -24,26 +26,43 @@ const COUNT_FOR: Duration = Duration::from_secs(2);
 
 /// Shows the plan, then whether a run could begin.
 pub fn run(flags: Verify, environment: &Environment) -> Result<ExitCode, Error> {
-    let plan = resolve::plan(flags, environment)?;
+    let is_recheck = flags.invocation.recheck;
+    let mut plan = resolve::plan(flags, environment)?;
+    if is_recheck && !recheck::narrow(&mut plan)? {
+        error::print(recheck::NONE.as_bytes())?;
+        return Ok(ExitCode::Pass);
+    }
     let mut lines = lines(&plan);
     let judged = judged(&plan);
-    let last_judged = judged.as_ref().map(|judged| judged as &dyn LastJudged);
+    let last_judged = judged.as_ref().ok().and_then(Option::as_ref).map(|judged| judged as &dyn LastJudged);
     let checked = verify::check(&plan).and_then(|()| verify::count(&plan, last_judged, COUNT_FOR));
     if let Ok(found) = &checked {
         lines.push(("files".to_owned(), files(found)));
-        let turns = found.turns.filter(|_| found.whole);
-        lines.extend(turns.map(|found| ("turns".to_owned(), turns_in_words(found, &plan))));
+        let turns = match (&judged, found.turns) {
+            (Err(error), _) => Some(format!("not known: {}", error.in_full())),
+            (Ok(_), Some(turns)) if found.whole => Some(turns_in_words(turns, &plan)),
+            (Ok(Some(_)), None) => Some("not known: reading the ledger takes too long".to_owned()),
+            _ => None,
+        };
+        lines.extend(turns.map(|turns| ("turns".to_owned(), turns)));
     }
     error::print(render(&lines, environment.columns.map(|_| environment.page_width())).as_bytes())?;
     checked?;
     Ok(ExitCode::Pass)
 }
 
-/// When files were last judged, if that matters and is remembered. A ledger that cannot be read is
-/// a warning of the run.
-fn judged(plan: &Plan) -> Option<Judged> {
-    let state = plan.outputs.state.as_deref().filter(|_| strategy::of(&plan.draw).rotates())?;
-    Judged::new(Ledger::open_read_only(state).ok()?, &plan.target).ok()
+/// When files were last judged, if that matters and is remembered. It is read for as long as files
+/// are counted: a ledger that is locked or large makes nobody wait.
+fn judged(plan: &Plan) -> Result<Option<Judged>, ledger::Error> {
+    let deadline = Instant::now() + COUNT_FOR;
+    let state = plan.outputs.state.as_deref().filter(|_| strategy::of(&plan.draw).rotates());
+    let Some(state) = state else { return Ok(None) };
+    let opened = Ledger::open_read_only_within(state, COUNT_FOR);
+    match opened.and_then(|ledger| Judged::new(ledger, &plan.target)) {
+        Ok(judged) => Ok(Some(judged.until(deadline))),
+        Err(error) if error.problem == ledger::Problem::Missing => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Within how many runs every file is judged, and when that is with one run a day.
@@ -73,6 +92,13 @@ fn lines(plan: &Plan) -> Vec<(String, String)> {
     lines.extend(plan.origin.job.iter().map(|job| ("job".to_owned(), show::text(job))));
     for setting in Settings::all() {
         lines.extend((setting.plan)(plan).into_iter().map(|value| (setting.name.clone(), value)));
+    }
+    let state = plan.outputs.state.as_deref();
+    lines.extend(state.and_then(|state| in_originals(state, plan)).map(|note| ("note".to_owned(), note)));
+    if let Some(first) = plan.draw.filters.only.first() {
+        let count = words::counted(plan.draw.filters.only.len() as u64, "file");
+        let bad = format!("{count} that was bad when last judged, such as {}", escape(first));
+        lines.push(("recheck".to_owned(), bad));
     }
     lines.extend(around(plan));
     lines

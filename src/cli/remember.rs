@@ -4,12 +4,16 @@
 //! this one. Nothing that fails here changes a result: it becomes a warning. Only a second run of
 //! the same job is refused.
 
+use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Mutex;
 
 use super::error::Error;
+use super::recheck;
 use crate::backup::{escape, path_text};
 use crate::exit::ExitCode;
 use crate::ledger::{self, Judged, Known, Ledger, Locked, Recorder, Resumable, RunLock, Start};
+use crate::lock::{into_inner, lock};
 use crate::notify::{self, Previous};
 use crate::plan::{Occasion, Plan};
 use crate::report::Model;
@@ -28,6 +32,10 @@ pub struct Remembered {
     previous: Option<Previous>,
     /// Without originals and without a manifest: files that are known to be bad.
     never_good: Option<(u64, Vec<u8>)>,
+    /// Files that are to be verified again and have not been judged yet.
+    unseen: Mutex<BTreeSet<Vec<u8>>>,
+    /// The backup lists none of them.
+    all_left: bool,
     warnings: Vec<String>,
 }
 
@@ -46,10 +54,19 @@ impl Remembered {
     /// If another run of the same job is running.
     pub fn begin(plan: &mut Plan) -> Result<Self, Error> {
         let Some(state) = &plan.outputs.state.clone() else { return Ok(Self::default()) };
-        let mut remembered = Self::default();
+        let unseen = plan.draw.filters.only.iter().cloned().collect();
+        let mut remembered = Self { unseen: Mutex::new(unseen), ..Self::default() };
         if plan.target.backup.local().is_some_and(|backup| lies_in(state, backup)) {
             remembered.warnings.push(in_backup(state));
             return Ok(remembered);
+        }
+        // In such a folder, anybody could hold the lock, too.
+        if let Err(error) = ledger::refuse_shared(state) {
+            remembered.warnings.push(nothing_recorded(&error));
+            return Ok(remembered);
+        }
+        if !state.join(ledger::FILE_NAME).exists() {
+            remembered.warnings.extend(in_originals(state, plan));
         }
         match RunLock::take(state, plan) {
             Ok(Locked::Ours(lock)) => remembered.lock = Some(lock),
@@ -136,9 +153,19 @@ impl Remembered {
         &self.warnings
     }
 
-    /// Completes the record of the run, and says what could not be done.
-    pub fn finish(mut self, model: &Model) -> Option<String> {
-        self.end(model)
+    /// The backup lists none of the files that were to be verified again.
+    pub fn all_have_left(&mut self) {
+        self.all_left = true;
+    }
+
+    /// Completes the record of the run. Returns what could not be done, and what a person should
+    /// know of the files that were verified again.
+    pub fn finish(mut self, plan: &Plan, model: &Model) -> Vec<String> {
+        let is_open = self.open.is_some();
+        let ended = self.end(model);
+        let unseen = into_inner(self.unseen);
+        let left = if is_open { recheck::settle(plan, model, &unseen, self.all_left) } else { None };
+        ended.into_iter().chain(left).collect()
     }
 
     fn end(&mut self, model: &Model) -> Option<String> {
@@ -148,10 +175,7 @@ impl Remembered {
         let unknown = known.into_error();
         drop(judged);
         match (recorder.finish(model), unknown) {
-            (Err(Some(error)), _) => Some(not_all_recorded(&error)),
-            (Err(None), _) => {
-                Some("this run is not in the ledger: the system started no thread for it".to_owned())
-            }
+            (Err(error), _) => Some(format!("not all of this run is recorded: {error}")),
             (Ok(()), Some(error)) => Some(format!("known hashes were not used: {}", error.on_one_line())),
             (Ok(()), None) => None,
         }
@@ -166,6 +190,11 @@ impl Observer for Remembered {
     }
 
     fn judged(&self, pick: &PickRecord) {
+        let mut unseen = lock(&self.unseen);
+        if !unseen.is_empty() {
+            unseen.remove(&pick.path);
+        }
+        drop(unseen);
         if let Some(open) = &self.open {
             open.recorder.judged(pick);
         }
@@ -244,6 +273,17 @@ fn in_backup(state: &Path) -> String {
     )
 }
 
+/// A state folder among the originals is changed by every run. `None` if it is elsewhere.
+pub fn in_originals(state: &Path, plan: &Plan) -> Option<String> {
+    let folder = plan.target.originals().find(|original| lies_in(state, original))?;
+    Some(format!(
+        "the state folder {} lies among the originals in {}, and every run changes it; leave it out of the backup, or name \
+         another with --state DIR",
+        path_text(state),
+        path_text(folder)
+    ))
+}
+
 fn no_lock(state: &Path, error: &std::io::Error) -> String {
     format!(
         "a second run of this job at the same time would not be noticed: no file in {} can be locked: {error}; name a \
@@ -254,8 +294,4 @@ fn no_lock(state: &Path, error: &std::io::Error) -> String {
 
 fn nothing_recorded(error: &ledger::Error) -> String {
     format!("this run is not recorded, and nothing is known from earlier ones: {}", error.on_one_line())
-}
-
-fn not_all_recorded(error: &ledger::Error) -> String {
-    format!("not all of this run is recorded: {}", error.on_one_line())
 }

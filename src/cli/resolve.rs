@@ -256,7 +256,11 @@ fn strategy(settings: &Settings, size: SampleSize, confidence: f64) -> Result<&'
     }
     let Some(strategy) = strategy::named(name) else { return Ok(DEFAULT_STRATEGY) };
     if settings.resume == Some(true) && !strategy.can_resume() {
-        let hint = "leave out one of the two: the next run of strategy coverage begins with what was judged longest ago";
+        let hint = if strategy.rotates() {
+            "leave out --resume: the next run begins with what was judged longest ago anyway"
+        } else {
+            "leave out one of the two: only a run of --strategy random can be resumed"
+        };
         return Err(Error::usage(format!("a run of --strategy {name} cannot be resumed")).hint(hint));
     }
     match strategy.refuses(size, confidence) {
@@ -364,6 +368,7 @@ fn filters(settings: &Settings, environment: &Environment) -> Result<Filters, Er
         max_size: settings.max_size.map(|size| size.0),
         newer_than: time("newer-than", settings.newer_than)?,
         older_than: time("older-than", settings.older_than)?,
+        only: Vec::new(),
     };
     let no_file =
         |what: &str| Err(Error::usage(format!("no file can be {what}")).hint("swap or change the limits"));

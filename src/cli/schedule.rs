@@ -4,6 +4,7 @@
 //! the scheduler looks for them, or shown; later, what is installed, and how it is.
 
 mod look;
+mod touched;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -12,20 +13,21 @@ use clap::{Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
 
 use self::look::Look;
+use self::touched::Touched;
 use super::environment::Environment;
 use super::error::{self, Error};
 use super::invocation::{Invocation, Verify};
 use super::settings::Settings;
 use super::{local, resolve};
 use crate::exit::ExitCode;
-use crate::plan::{Notifier, Plan, Recipient};
+use crate::plan::Plan;
 use crate::platform;
 use crate::program::Programs;
 use crate::schedule::tables::{CronFiles, Crontab};
 use crate::schedule::task::Principal;
 use crate::schedule::tasks::Tasks;
 use crate::schedule::units::Systemd;
-use crate::schedule::{self, Job, Marker, Piece, Ran, Run, Scheduler, When};
+use crate::schedule::{self, Job, Marker, Piece, Run, Scheduler, When};
 use crate::verify;
 
 /// How long a program of the machine may take.
@@ -165,8 +167,7 @@ impl From<schedule::Error> for Error {
 pub fn run(arguments: &ScheduleArgs, environment: &Environment) -> Result<ExitCode, Error> {
     let programs = local::programs();
     let run = |command: &[&str]| {
-        let ran = programs.run(command, Instant::now() + PATIENCE).map_err(|error| error.to_string())?;
-        Ok(Ran { code: ran.code, stdout: ran.stdout, stderr: ran.stderr })
+        programs.run(command, Instant::now() + PATIENCE).map_err(|error| error.to_string())
     };
     match &arguments.command {
         ScheduleCommand::Install(what) => install(what, environment, &run),
@@ -274,18 +275,8 @@ fn job(plan: &Plan, at: When, place: Place) -> Result<Job, Error> {
     let program = std::env::current_exe().map_err(|error| {
         Error::new(ExitCode::Unusable, "cannot tell where this program is").because(error)
     })?;
-    let reads = plan.target.backup.local().into_iter().chain(plan.target.originals());
-    let reports = plan.outputs.reports.iter().filter_map(|report| report.output.file()?.parent());
-    let mut writes = vec![plan.target.restore_to.clone()];
-    writes.extend(reports.map(Path::to_owned));
-    writes.dedup();
-    let reads = reads.map(Path::to_owned).collect();
+    let Touched { reads, writes, network, commands, variables: _ } = Touched::by(plan);
     let writes_for_others = !place.is_of_user() && writes.iter().any(|folder| !platform::is_mine(folder));
-    let is_command = |notifier: &Notifier| matches!(notifier.recipient, Recipient::Command(_));
-    let network =
-        plan.target.backup.local().is_none() || plan.notifiers.iter().any(|notifier| !is_command(notifier));
-    let commands = [&plan.hooks.before, &plan.hooks.after].into_iter().any(Option::is_some)
-        || plan.notifiers.iter().any(is_command);
     Ok(Job {
         name,
         at,
@@ -317,6 +308,12 @@ fn warnings(job: &Job, plan: &Plan) -> Vec<String> {
         warnings.push(format!(
             "the job runs {}, which may not stay there; install bkverify in a lasting place, and schedule the job with that",
             program.display()
+        ));
+    }
+    for name in Touched::by(plan).variables {
+        warnings.push(format!(
+            "the job takes a secret from the variable {name}, and the scheduler does not set it; keep the secret in a file, \
+             or set the variable there"
         ));
     }
     if let Err(problem) = verify::check(plan) {

@@ -95,8 +95,20 @@ fn jobs(
             config.is_some_and(|config| !config.jobs.is_empty() && !config.jobs.contains_key(name))
         });
         job.note = is_odd.then(|| format!("it is not in {place}"));
+        let config = arguments.config.as_deref();
+        job.recheck = job.job.as_ref().filter(|_| !is_odd).map(|name| recheck(name, config));
     }
     Ok(jobs)
+}
+
+/// The command that verifies the bad files of a job again.
+fn recheck(job: &str, config: Option<&Path>) -> String {
+    let quoted = |text: String| {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-:\\".contains(&byte);
+        if text.bytes().all(is_plain) { text } else { format!("\"{text}\"") }
+    };
+    let config = config.map(|path| format!(" --config {}", quoted(path_text(path)))).unwrap_or_default();
+    format!("bkverify --job {}{config} --recheck", quoted(job.to_owned()))
 }
 
 /// The jobs that are asked for: by default all of the configuration, and then those of the ledger.

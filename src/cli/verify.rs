@@ -6,7 +6,7 @@ use super::error::{self, Error};
 use super::invocation::Verify;
 use super::remember::Remembered;
 use super::tell::{Telling, json_report};
-use super::{known, metrics, resolve, signals};
+use super::{known, metrics, recheck, resolve, signals};
 use crate::backup::path_text;
 use crate::cancel::CancelToken;
 use crate::exit::ExitCode;
@@ -21,7 +21,13 @@ type Ended = (Model, Result<ExitCode, Error>);
 
 /// Verifies as flags and configuration say.
 pub fn run(flags: Verify, environment: &Environment) -> Result<ExitCode, Error> {
-    execute(resolve::plan(flags, environment)?)
+    let is_recheck = flags.invocation.recheck;
+    let mut plan = resolve::plan(flags, environment)?;
+    if is_recheck && !recheck::narrow(&mut plan)? {
+        error::show_beside(recheck::NONE.as_bytes(), plan.outputs.takes_stdout())?;
+        return Ok(ExitCode::Pass);
+    }
+    execute(plan)
 }
 
 /// One run from end to end. What is remembered, what runs after it and who is told changes nothing
@@ -45,7 +51,7 @@ fn execute(mut plan: Plan) -> Result<ExitCode, Error> {
         }
         Err(failed) => failure(&plan, Error::from_stage(failed.exit_code(), &failed, Some(failed.hint()))),
     };
-    warn(remembered.finish(&model));
+    warn(remembered.finish(&plan, &model));
     warn(metrics::write(&plan, &model));
     let report = json_report(&plan).map(path_text);
     warn(hooks::after(&plan, &model, report.as_deref()).err().map(|failed| failed.to_string()));
@@ -65,12 +71,16 @@ fn verify(
         && remembered.is_resumed()
     {
         warn([format!("{error}; a new run begins")]);
-        let ended = failed(plan, ExitCode::Usage, &error.to_string(), None);
+        let ended = failed(plan, ExitCode::Incomplete, &error.to_string(), None);
         warn(remembered.begin_anew(plan, &ended));
         done = verify_once(plan, manifest, remembered, cancel);
     }
     let outcome = match done {
         Ok(outcome) => outcome,
+        Err(verify::Error::EmptyPopulation { unmapped: 0, .. }) if !plan.draw.filters.only.is_empty() => {
+            remembered.all_have_left();
+            return failure(plan, Error::new(ExitCode::Incomplete, recheck::ALL_LEFT));
+        }
         Err(error) => {
             return failure(plan, error.into());
         }

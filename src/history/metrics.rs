@@ -27,6 +27,8 @@ pub struct JobMetrics {
     /// When the last run that passed ended. `None` if that is not known, because there is no
     /// ledger; `Some(None)` if no run has passed.
     pub passed: Option<Option<Timestamp>>,
+    /// How many files were bad when they were last judged. `None` if that is not known.
+    pub alarms: Option<u64>,
     /// How many runs ended in which way. Empty if that is not known.
     pub runs: Vec<(RunState, u64)>,
     /// What was verified how recently, if that is known.
@@ -97,6 +99,12 @@ static METRICS: &[Metric] = &[
         kind: "gauge",
         help: "Files that the last run found bad in the backup.",
         values: |job| last(job, |run| number(run.bad)),
+    },
+    Metric {
+        name: "bkverify_known_bad_files",
+        kind: "gauge",
+        help: "Files that were bad when they were last judged, by whichever run.",
+        values: |job| one(number(job.alarms)),
     },
     Metric {
         name: "bkverify_last_run_undecided_files",

@@ -8,6 +8,9 @@ use crate::report::Model;
 use crate::report::model::{CountsPart, SizePart};
 use crate::words;
 
+/// The strategy of a run over the files that were bad before. It says nothing about any others.
+pub const RECHECK: &str = "recheck";
+
 /// What is known of a run without its findings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Run {
@@ -133,6 +136,7 @@ impl Run {
     /// How many files were asked for, in words, with the strategy if it is not the usual one.
     pub fn sample_words(&self) -> String {
         let size = match self.sample {
+            _ if self.strategy == RECHECK => return RECHECK.to_owned(),
             Some(SizePart::Count(count)) => words::count(count),
             Some(SizePart::Share(share)) => words::percent(share),
             Some(SizePart::All(_)) => return "all".to_owned(),
@@ -155,7 +159,7 @@ impl Run {
             verified: sum(self.verified, report.beside.verified),
             bad: sum(self.bad, report.beside.bad),
             undecided: has_outcome.then_some(report.counts.undecided + report.beside.undecided),
-            bound: report.assurance,
+            bound: report.assurance.filter(|_| self.strategy != RECHECK),
             ..self
         }
     }
@@ -174,7 +178,11 @@ impl Run {
             result: RunState::of(report.exit_code),
             exit_code: Some(report.exit_code as u8),
             headline: None,
-            strategy: report.sample.strategy.clone(),
+            strategy: if report.plan.filters.only.is_empty() {
+                report.sample.strategy.clone()
+            } else {
+                RECHECK.to_owned()
+            },
             sample: Some(report.plan.sample),
             files: counts.map(|_| report.population.files),
             bytes: report.population.bytes,

@@ -1,7 +1,7 @@
 //! Whether all is well: one line with performance data for Nagios and its kin, and JSON.
 //!
-//! A job is well if its last run passed, and a run of it has passed recently enough. What cannot be
-//! known is no "OK": a job that never ran, and a clock that was set back.
+//! A job is well if its last run passed, if a run of it has passed recently enough, and if no file is
+//! bad as far as is known: a run that did not draw a file does not make it good. What cannot be known is no "OK": a job that never ran, and a clock that was set back.
 //!
 //! The exit codes are 0, 1 and 3. Nagios calls 1 a warning and has 2 for what is critical; here 2
 //! is a wrong command line, as in all commands. Its plugin `negate` turns one into the other.
@@ -14,11 +14,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::run::{Run, RunState};
+use super::run::{RECHECK, Run, RunState};
 use super::times::long;
 use super::{Clock, Form, VERSION, runs};
 use crate::backup::escape;
 use crate::exit::ExitCode;
+use crate::verify::verdict::Verdict;
 use crate::words;
 
 /// The JSON form.
@@ -35,8 +36,8 @@ pub const MAX_AGE: Duration = Duration::from_secs(2 * 24 * 60 * 60);
 
 /// How `bkverify status` ends.
 pub const EXIT_CODES: &[(i32, &str)] = &[
-    (0, "OK: the last run of every job passed, and not too long ago"),
-    (1, "the last run of a job did not pass, or no run has passed for too long"),
+    (0, "OK: the last run of every job passed, not too long ago, and no file is known to be bad"),
+    (1, "the last run of a job did not pass, no run has passed for too long, or a file is known to be bad"),
     (2, "usage or configuration error"),
     (3, "unknown: no ledger, a job that never ran, or a clock that was set back"),
     (4, "a file or standard output could not be written"),
@@ -53,8 +54,25 @@ pub struct JobRuns {
     pub passed: Option<Run>,
     /// A run that has not ended.
     pub running: Option<Run>,
+    /// The files of its backup that were bad when they were last judged.
+    pub alarms: Option<Alarms>,
+    /// The command that judges these files again.
+    pub recheck: Option<String>,
     /// What a person should know about it if it is not well.
     pub note: Option<String>,
+}
+
+/// Files that were bad when they were last judged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Alarms {
+    /// How many there are.
+    pub count: u64,
+    /// The path of the one that was judged the longest ago, as the backup lists it.
+    pub path: String,
+    /// Its verdict.
+    pub verdict: Verdict,
+    /// When the first run began that found it so.
+    pub since: Timestamp,
 }
 
 /// Whether a job is well. What is more serious is greater.
@@ -118,6 +136,8 @@ pub struct JobStatus {
     pub state: State,
     /// Why it is not well.
     pub problems: Vec<String>,
+    /// The files of its backup that were bad when they were last judged.
+    pub alarms: Option<Alarms>,
     /// Its last run that is over.
     pub last_run: Option<Run>,
     /// When its last run that passed ended.
@@ -192,6 +212,9 @@ fn judge(known: JobRuns, max_age: Duration, clock: &Clock) -> JobStatus {
             }
         }
     }
+    if let Some(alarms) = &known.alarms {
+        add(State::Warning, standing(alarms, known.recheck.as_deref(), clock));
+    }
     if state != State::Ok {
         problems.extend(known.note);
     }
@@ -199,6 +222,7 @@ fn judge(known: JobRuns, max_age: Duration, clock: &Clock) -> JobStatus {
         job: known.job,
         state,
         problems,
+        alarms: known.alarms,
         last_pass: known.passed.as_ref().map(Run::time),
         running_since: known.running.as_ref().map(|run| run.started),
         last_run: known.last,
@@ -217,6 +241,24 @@ fn no_pass(run: &Run, clock: &Clock) -> String {
         RunState::Fail => format!("the last run, {when}, FAILED{said}"),
         result => format!("the last run, {when}, did not pass: {}{said}", result.word()),
     }
+}
+
+/// Which files are bad as far as is known, and what to do about them.
+fn standing(alarms: &Alarms, recheck: Option<&str>, clock: &Clock) -> String {
+    let Alarms { count, path, verdict, since } = alarms;
+    let first = format!("{path} ({}, since {})", verdict.word(), clock.minute(*since));
+    let what = match count {
+        1 => format!("1 file is bad until it is verified again: {first}"),
+        count => {
+            format!("{} files are bad until they are verified again, such as {first}", words::count(*count))
+        }
+    };
+    let repair = match verdict {
+        Verdict::OriginalCorrupt => "restore the original from the backup",
+        _ => "back it up again",
+    };
+    let then = recheck.map(|command| format!(", then run: {command}")).unwrap_or_default();
+    format!("{what}; {repair}{then}")
 }
 
 /// The line.
@@ -252,6 +294,9 @@ fn text(job: &JobStatus, clock: &Clock) -> String {
     }
     let pass = job.last_pass.map(|time| format!("last pass {}", clock.minute(time))).unwrap_or_default();
     let run = job.last_run.as_ref();
+    if run.is_some_and(|run| run.strategy == RECHECK) {
+        return format!("{name}{pass}, what was bad is verified again{running}");
+    }
     let verified =
         run.and_then(|run| run.verified).map(|count| format!(", {} verified", words::count(count)));
     let bound =
@@ -272,6 +317,11 @@ fn performance(job: &JobStatus, status: &Status, clock: &Clock) -> Vec<String> {
     if let Some(pass) = job.last_pass.filter(|&pass| !clock.is_ahead(pass)) {
         let age = clock.since(pass).as_secs();
         data.push(format!("{}={age}s;{};;0;", label("age"), status.max_age_seconds));
+    }
+    // Without an alarm, too: a graph needs its zeros.
+    let alarms = job.alarms.as_ref().map_or(0, |alarms| alarms.count);
+    if job.last_run.is_some() {
+        data.push(format!("{}={alarms};0;;0;", label("alarms")));
     }
     let Some(run) = &job.last_run else { return data };
     for (name, number) in [("verified", run.verified), ("bad", run.bad), ("undecided", run.undecided)] {

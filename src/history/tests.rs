@@ -10,9 +10,10 @@ use super::metrics::{JobMetrics, render};
 use super::run::{Run, RunState, Told};
 use super::runs::History;
 use super::samples::{self, clock, failed, killed, passed, time, unusable};
-use super::status::{JobRuns, MAX_AGE, State, Status, line};
+use super::status::{Alarms, JobRuns, MAX_AGE, State, Status, line};
 use super::*;
 use crate::verify::target::begins_like;
+use crate::verify::verdict::Verdict;
 
 /// Compares text with a golden file. With `BKVERIFY_BLESS=1` it writes that file instead.
 #[track_caller]
@@ -50,7 +51,7 @@ fn job(name: &str, runs: Vec<Run>) -> JobRuns {
         last: runs.iter().find(is_over).cloned(),
         passed: runs.iter().find(|run| run.result == RunState::Pass).cloned(),
         running: runs.iter().find(|run| run.result == RunState::Running).cloned(),
-        note: None,
+        ..JobRuns::default()
     }
 }
 
@@ -106,6 +107,7 @@ fn metrics_are_the_text_format_of_prometheus() {
         job: Some("nightly".to_owned()),
         last: Some(passed(8, "2026-11-28T02:30:04Z")),
         passed: Some(Some(time("2026-11-28T02:31:18.5Z"))),
+        alarms: Some(1),
         runs: vec![(RunState::Pass, 40), (RunState::Fail, 1), (RunState::Killed, 1)],
         coverage: Some(remembered()),
     };
@@ -125,8 +127,45 @@ fn a_job_is_well_if_its_last_run_passed_recently() {
     let status = nightly(vec![passed(8, "2026-11-28T02:30:04Z"), failed(7, "2026-11-27T02:30:00Z")]);
     assert_eq!((status.state, status.exit_code), (State::Ok, 0));
     let text = "OK - nightly: last pass 2026-11-28 02:31, 500 verified, at most 0.59% bad \
-        | age=34121s;172800;;0; verified=500;;;0; bad=0;;;0; undecided=3;;;0; duration=74.500s;;;0;\n";
+        | age=34121s;172800;;0; alarms=0;0;;0; verified=500;;;0; bad=0;;;0; undecided=3;;;0; duration=74.500s;;;0;\n";
     assert_eq!(line(&status, &clock()), text);
+}
+
+fn alarms(count: u64, verdict: Verdict) -> Alarms {
+    Alarms { count, path: "docs/a|b.txt".to_owned(), verdict, since: time("2026-11-24T02:30:01Z") }
+}
+
+#[test]
+fn a_job_whose_last_run_passed_is_not_well_while_a_file_is_known_to_be_bad() {
+    let status = |alarms| {
+        let recheck = Some("bkverify --job nightly --recheck".to_owned());
+        let last = vec![passed(8, "2026-11-28T02:30:04Z")];
+        Status::of(vec![JobRuns { alarms: Some(alarms), recheck, ..job("nightly", last) }], MAX_AGE, &clock())
+    };
+    let one = status(alarms(1, Verdict::Corrupt));
+    assert_eq!((one.state, one.exit_code), (State::Warning, 1));
+    let text = line(&one, &clock());
+    let says = "WARNING - nightly: 1 file is bad until it is verified again: docs/a/b.txt (corrupt, since 2026-11-24 02:30); \
+        back it up again, then run: bkverify --job nightly --recheck | age=34121s;172800;;0; alarms=1;0;;0; ";
+    assert!(text.starts_with(says), "{text}");
+    let text = line(&status(alarms(3, Verdict::OriginalCorrupt)), &clock());
+    assert!(text.contains("3 files are bad until they are verified again, such as docs/a/b.txt"), "{text}");
+    assert!(text.contains("; restore the original from the backup, then run: "), "{text}");
+}
+
+#[test]
+fn a_run_over_a_few_bad_files_claims_nothing_about_the_whole() {
+    let strategy = super::run::RECHECK.to_owned();
+    let recheck = Run { strategy, bound: None, verified: Some(1), ..passed(9, "2026-11-28T09:00:00Z") };
+    let status = Status::of(vec![job("nightly", vec![recheck.clone()])], MAX_AGE, &clock());
+    let text = line(&status, &clock());
+    assert!(text.contains("what was bad is verified again |") && !text.contains("at most"), "{text}");
+    assert_eq!(recheck.sample_words(), "recheck");
+    let mut plan = crate::report::samples::plan();
+    plan.draw.filters.only = vec![b"a".to_vec()];
+    let report = crate::report::Model::new(&plan, Ok(&crate::report::samples::passed()));
+    let run = Run::of_report(&report).unwrap();
+    assert_eq!((run.strategy.as_str(), run.bound), ("recheck", None));
 }
 
 /// The last run, the passes before it, and what the line says.
@@ -247,6 +286,14 @@ fn values() -> Vec<(Form, Vec<Value>)> {
             vec![
                 value(&nightly(samples::runs())),
                 value(&nightly(Vec::new())),
+                value(&Status::of(
+                    vec![JobRuns {
+                        alarms: Some(alarms(2, Verdict::Stale)),
+                        ..job("nightly", samples::runs())
+                    }],
+                    MAX_AGE,
+                    &clock(),
+                )),
                 value(&Status::unknown("x".into(), MAX_AGE, &clock())),
             ],
         ),

@@ -9,7 +9,7 @@ use crate::backup::path_text;
 
 /// Why a ledger cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("the ledger {} {}", path_text(.path), .problem.words())]
+#[error("the {} {} {}", .problem.place(), path_text(.path), .problem.words())]
 pub struct Error {
     /// The file.
     pub path: PathBuf,
@@ -28,6 +28,10 @@ pub enum Problem {
     Missing,
     /// Its folder cannot be made, or the file cannot be opened.
     NoAccess,
+    /// Other users can change it, or own it.
+    Shared,
+    /// Other users can change the state folder, or own it.
+    SharedFolder,
     /// It, or its folder, is read-only.
     ReadOnly,
     /// It is no SQLite file.
@@ -49,10 +53,16 @@ pub enum Problem {
 }
 
 impl Problem {
+    /// What the path of an error about this is.
+    fn place(self) -> &'static str {
+        if self == Self::SharedFolder { "state folder" } else { "ledger" }
+    }
+
     fn words(self) -> String {
         match self {
             Self::Missing => "does not exist".to_owned(),
             Self::NoAccess => "cannot be opened".to_owned(),
+            Self::Shared | Self::SharedFolder => "cannot be trusted".to_owned(),
             Self::ReadOnly => "cannot be written".to_owned(),
             Self::NotALedger => "is not a ledger".to_owned(),
             Self::OtherProgram => "belongs to another program".to_owned(),
@@ -88,6 +98,11 @@ impl Error {
         Self::from_source(path, problem, error)
     }
 
+    /// A ledger, or its folder, that other users can change.
+    pub(super) fn shared(path: &Path, problem: Problem, what: &'static str) -> Self {
+        Self::from_source(path, problem, what)
+    }
+
     /// What SQLite says.
     pub(super) fn sqlite(path: &Path, error: rusqlite::Error) -> Self {
         let problem = match error.sqlite_error_code() {
@@ -116,6 +131,10 @@ impl Error {
                     "move {path} away, and the next run begins a new ledger; or name another folder with --state DIR"
                 )
             }
+            Problem::Shared | Problem::SharedFolder => format!(
+                "only this user and root should be able to write to {path}: see ls -ld, change it with chmod go-w or chown; or \
+                 name another folder with --state DIR"
+            ),
             Problem::Newer(_) => {
                 "update bkverify on this machine, or name another folder with --state DIR".to_owned()
             }

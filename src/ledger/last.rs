@@ -33,8 +33,8 @@ pub fn last_report(ledger: &Ledger, plan: &Plan) -> Result<Option<Model>, Error>
     Ok(json.and_then(|json| Model::read(&String::from_utf8_lossy(&json)).ok()))
 }
 
-/// The files of the plan's backup whose last verdict is an alarm, sorted by path. A run that did
-/// not draw such a file says nothing about it: the alarm stands.
+/// The files of the plan's backup whose last verdict that proves something is an alarm, sorted by
+/// path. A run that did not draw such a file says nothing about it: the alarm stands.
 ///
 /// # Errors
 /// If the ledger cannot be read.
@@ -42,7 +42,8 @@ pub fn standing_alarms(ledger: &Ledger, plan: &Plan) -> Result<Vec<(Vec<u8>, Ver
     let read = || -> rusqlite::Result<Vec<(Vec<u8>, Verdict)>> {
         let connection = ledger.connection();
         let target = target::find(connection, &target::fingerprint(&plan.target))?;
-        let sql = "SELECT path, verdict FROM files JOIN versions ON versions.id = files.version
+        let sql =
+            "SELECT path, verdict FROM files INDEXED BY alarms JOIN versions ON versions.id = files.version
                    WHERE target = ? AND verdict BETWEEN 1 AND 4 ORDER BY path";
         let mut statement = connection.prepare(sql)?;
         let mut rows = statement.query([target])?;
@@ -65,8 +66,8 @@ pub fn standing_alarms(ledger: &Ledger, plan: &Plan) -> Result<Vec<(Vec<u8>, Ver
 pub fn never_good(ledger: &Ledger, plan: &Plan) -> Result<Option<(u64, Vec<u8>)>, Error> {
     let read = || -> rusqlite::Result<Option<(u64, Vec<u8>)>> {
         let connection = ledger.connection();
-        let sql = "SELECT path FROM files JOIN versions ON versions.id = files.version
-                   WHERE target = ? AND verdict BETWEEN 1 AND 3 AND hash IS NULL ORDER BY path";
+        let sql = "SELECT path FROM files INDEXED BY alarms JOIN versions ON versions.id = files.version
+                   WHERE target = ? AND verdict BETWEEN 1 AND 4 AND verdict < 4 AND hash IS NULL ORDER BY path";
         let mut statement = connection.prepare(sql)?;
         let mut found: Option<(u64, Vec<u8>)> = None;
         for target in target::all_with_files_of(connection, &plan.target)? {
@@ -104,6 +105,22 @@ mod tests {
         assert_eq!(standing(), both);
         record(dir.path(), &plan, &[verified("z")]);
         assert_eq!(standing(), both[..1]);
+    }
+
+    #[test]
+    fn a_verdict_that_proves_nothing_does_not_end_an_alarm() {
+        let dir = tempfile::tempdir().unwrap();
+        let plan = plan("/b", Some("nightly"));
+        let standing = || standing_alarms(&Ledger::open_read_only(dir.path()).unwrap(), &plan).unwrap();
+        record(dir.path(), &plan, &[PickRecord::new(b"a", Verdict::Corrupt)]);
+        for nothing in [Verdict::Changed, Verdict::Deleted, Verdict::Unreadable] {
+            record(dir.path(), &plan, &[PickRecord::new(b"a", nothing)]);
+            assert_eq!(standing(), [(b"a".to_vec(), Verdict::Corrupt)], "{nothing:?}");
+        }
+        record(dir.path(), &plan, &[PickRecord::new(b"a", Verdict::OriginalCorrupt)]);
+        assert_eq!(standing(), [(b"a".to_vec(), Verdict::OriginalCorrupt)]);
+        record(dir.path(), &plan, &[verified("a")]);
+        assert_eq!(standing(), []);
     }
 
     #[test]

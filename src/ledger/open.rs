@@ -45,6 +45,7 @@ impl Ledger {
         let path = state.join(FILE_NAME);
         platform::create_private_dir_at(state).map_err(|error| Error::system(&path, error))?;
         make_private(state).map_err(|error| Error::system(&path, error))?;
+        refuse_shared(state)?;
         refuse_foreign(&path)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut ledger = Self::connect(&path, flags, busy)?;
@@ -69,6 +70,14 @@ impl Ledger {
     /// # Errors
     /// If there is none, if the file is no ledger or of another version, or if it cannot be read.
     pub fn open_read_only(state: &Path) -> Result<Self, Error> {
+        Self::open_read_only_within(state, BUSY)
+    }
+
+    /// The same, with another time for waiting for a lock.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn open_read_only_within(state: &Path, busy: Duration) -> Result<Self, Error> {
         let path = state.join(FILE_NAME);
         match std::fs::symlink_metadata(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -78,7 +87,7 @@ impl Ledger {
             Ok(_) => refuse_foreign(&path)?,
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let ledger = Self::connect(&path, flags, BUSY)?;
+        let ledger = Self::connect(&path, flags, busy)?;
         if ledger.version()? < VERSION {
             return Err(Error::new(&path, Problem::Missing));
         }
@@ -151,6 +160,32 @@ fn make_private(state: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         made => made.map(|_| ()),
     }
+}
+
+/// Refuses a state folder, or a ledger in it, that somebody other than this user and root could
+/// change: who forges what is known of files can hide that they rotted. What does not exist yet is
+/// not refused.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn refuse_shared(state: &Path) -> Result<(), Error> {
+    let path = state.join(FILE_NAME);
+    let folder = match Dir::open_ambient_dir(state, ambient_authority()) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        opened => opened.map_err(|error| Error::system(&path, error))?,
+    };
+    for (problem, name) in [(Problem::SharedFolder, None), (Problem::Shared, Some(FILE_NAME))] {
+        match platform::who_else_can_change(&folder, name) {
+            Ok(None) => {}
+            Ok(Some(what)) => {
+                let place = if name.is_some() { &path } else { state };
+                return Err(Error::shared(place, problem, what));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(Error::system(&path, error)),
+        }
+    }
+    Ok(())
 }
 
 /// Refuses a file that is no SQLite database or names another program, before SQLite opens it:

@@ -8,6 +8,8 @@
 //! If the ledger is locked by another process, the picks wait. If it fails, or stays locked, the
 //! rest of the run is not recorded, and [`Recorder::finish`] says so.
 
+use std::any::Any;
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{Builder, JoinHandle};
@@ -47,7 +49,7 @@ const BETWEEN: Duration = Duration::from_millis(50);
 /// Records one run.
 pub struct Recorder {
     buffer: Arc<Buffer>,
-    thread: Option<JoinHandle<Result<(), Error>>>,
+    thread: io::Result<JoinHandle<Result<(), Error>>>,
     /// How many alarms, undecided picks, and picks that may turn out to be comparable were seen:
     /// only the first ones of each are kept whole.
     kept: [AtomicU64; 3],
@@ -104,8 +106,8 @@ impl Recorder {
             let _refusal = Refusal(&shared);
             shared.serve(writer, patience)
         };
-        let thread = Builder::new().name("ledger".to_owned()).spawn(serve).ok();
-        if thread.is_none() {
+        let thread = Builder::new().name("ledger".to_owned()).spawn(serve);
+        if thread.is_err() {
             buffer.refuse();
         }
         Self { buffer, thread, kept: Default::default(), stale: Mutex::default() }
@@ -126,19 +128,40 @@ impl Recorder {
     /// Writes what is left and completes the row of the run.
     ///
     /// # Errors
-    /// Why not everything is in the ledger. `None` if the system started no thread for it.
-    pub fn finish(mut self, model: &Model) -> Result<(), Option<Error>> {
+    /// Why not everything is in the ledger.
+    pub fn finish(mut self, model: &Model) -> Result<(), Unrecorded> {
         let stale = std::mem::take(&mut *lock(&self.stale));
-        self.end(End::Finished(Box::new(model.clone()), stale)).ok_or(None)?.map_err(Some)
+        self.end(End::Finished(Box::new(model.clone()), stale))
     }
 
-    /// Ends the writer. `None` if there is none, or if it panicked.
-    fn end(&mut self, end: End) -> Option<Result<(), Error>> {
-        let thread = self.thread.take()?;
+    /// Ends the writer.
+    fn end(&mut self, end: End) -> Result<(), Unrecorded> {
+        let ended = io::Error::other("it has ended already");
+        let thread = std::mem::replace(&mut self.thread, Err(ended)).map_err(Unrecorded::NoThread)?;
         lock(&self.buffer.waiting).end = Some(end);
         self.buffer.work.notify_one();
-        thread.join().ok()
+        thread.join().map_err(|panic| Unrecorded::Panic(said(&*panic)))?.map_err(Unrecorded::Ledger)
     }
+}
+
+/// Why not everything of a run is in the ledger.
+#[derive(Debug, thiserror::Error)]
+pub enum Unrecorded {
+    /// The ledger failed.
+    #[error("{}", .0.on_one_line())]
+    Ledger(Error),
+    /// The system started no thread for it.
+    #[error("the system started no thread for it: {0}")]
+    NoThread(io::Error),
+    /// The writer panicked: a mistake in this program.
+    #[error("a mistake in bkverify: {0} (please report it)")]
+    Panic(String),
+}
+
+/// The message of a panic.
+fn said(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "it says nothing".to_owned())
 }
 
 impl Drop for Recorder {
@@ -279,6 +302,27 @@ fn is_busy(error: &rusqlite::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_panic_of_the_writer_is_told_by_its_message_and_so_is_a_thread_that_was_not_started() {
+        let plan = super::super::tests::plan("/b", None);
+        let model = super::super::tests::report(&plan);
+        let with = |thread| Recorder {
+            buffer: Arc::default(),
+            thread,
+            kept: Default::default(),
+            stale: Mutex::default(),
+        };
+        type Writes = fn() -> Result<(), Error>;
+        let panics: [(Writes, _); 2] =
+            [(|| panic!("expected"), "expected"), (|| panic!("{} of two", 1), "1 of two")];
+        for (panics, says) in panics {
+            let error = with(Ok(std::thread::spawn(panics))).finish(&model).unwrap_err();
+            assert_eq!(error.to_string(), format!("a mistake in bkverify: {says} (please report it)"));
+        }
+        let error = with(Err(io::Error::other("too many"))).finish(&model).unwrap_err();
+        assert_eq!(error.to_string(), "the system started no thread for it: too many");
+    }
 
     #[test]
     fn judges_do_not_wait_for_a_writer_that_has_panicked() {

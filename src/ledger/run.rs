@@ -3,6 +3,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use crate::history::run::RECHECK;
 use crate::plan::Plan;
 use crate::report::Model;
 use crate::report::model::{PlanPart, SizePart};
@@ -53,7 +54,11 @@ impl Beginning {
             lock: start.lock.clone(),
             started: times::to_millis(plan.started),
             seed: plan.draw.seed.clone(),
-            strategy: strategy::of(&plan.draw).name().to_owned(),
+            strategy: if plan.draw.filters.only.is_empty() {
+                strategy::of(&plan.draw).name().to_owned()
+            } else {
+                RECHECK.to_owned()
+            },
             // A size is a name and a number, which always become text.
             sample: serde_json::to_string(&SizePart::from(plan.draw.sample)).unwrap_or_default(),
             draw: draw(plan),
@@ -171,7 +176,7 @@ pub(super) fn finish(
             ended.unwrap_or(started),
             model.exit_code as i64,
             is_resumable(model, beginning.resumes),
-            model.sample.strategy,
+            if beginning.strategy == RECHECK { RECHECK } else { &model.sample.strategy },
             known(model.population.files),
             model.population.bytes.map(number),
             has_outcome.then_some(&model.population.digest),

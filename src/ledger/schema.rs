@@ -12,11 +12,13 @@
 //!   If it was killed, they stay empty, and the next run of the same job sets `died`. What is only
 //!   known at the end (`bytes` to `bad`) is empty until then; `files` and `digest` are known once the
 //!   backup is listed, if that happens before files are judged. `sample` is JSON, as in the report's
-//!   plan. `draw` identifies what decides the draw beside the seed, so that only a run that draws
+//!   plan. `strategy` is its name, or `recheck` if the run looked only at files that were bad before.
+//!   `draw` identifies what decides the draw beside the seed, so that only a run that draws
 //!   the same can take this one up, and `resumable` says whether one should. `report` is the whole
 //!   JSON report, compressed with zstd. `lock` is the name of the file whose lock the run holds.
 //! - `files`: one narrow row for every file that was ever judged. `run` judged it last, and
-//!   `verdict` is the number of that verdict. It is small because the strategy `coverage` reads all
+//!   `verdict` is the number of that verdict; a verdict that proves nothing does not take the place
+//!   of an alarm. It is small because the strategy `coverage` reads all
 //!   of it. The index `alarms` finds the few whose verdict is an alarm.
 //! - `versions`: the rest about a file. `size`, `mtime`, `algorithm` and `hash` are of the version
 //!   that was last found equal to its original, by the run that started at `verified_at`; all but

@@ -207,7 +207,10 @@ fn a_lock_of_another_process_is_waited_out_and_then_told() {
     let ledger = || Ledger::open_within(dir.path(), Duration::from_millis(20)).unwrap();
     let recorder = Recorder::with_patience(ledger(), &plan, &Start::default(), Duration::from_millis(50));
     recorder.judged(&verified("a"));
-    let error = recorder.finish(&report(&plan)).unwrap_err().unwrap();
+    let error = match recorder.finish(&report(&plan)).unwrap_err() {
+        Unrecorded::Ledger(error) => error,
+        other => panic!("{other}"),
+    };
     assert_eq!(error.problem, Problem::Locked, "{error}");
 
     let recorder = Recorder::with_patience(ledger(), &plan, &Start::default(), Duration::from_secs(600));
@@ -243,7 +246,10 @@ fn judges_do_not_wait_for_a_writer_that_has_failed() {
     for at in 0..200_000 {
         recorder.judged(&verified(&format!("a/long/enough/path/that/takes/room/{at}")));
     }
-    let error = recorder.finish(&report(&plan)).unwrap_err().unwrap();
+    let error = match recorder.finish(&report(&plan)).unwrap_err() {
+        Unrecorded::Ledger(error) => error,
+        other => panic!("{other}"),
+    };
     assert_eq!(error.problem, Problem::Full, "{error}");
     let ledger = Ledger::open_read_only(dir.path()).unwrap();
     assert_eq!(check(&ledger).unwrap().problems, [""; 0]);

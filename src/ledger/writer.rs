@@ -125,7 +125,7 @@ impl<'a> Statements<'a> {
     fn new(connection: &'a Connection) -> rusqlite::Result<Self> {
         let prepare = |sql| connection.prepare(sql);
         Ok(Self {
-            find: prepare("SELECT version FROM files WHERE target = ? AND key = ?")?,
+            find: prepare("SELECT version, verdict FROM files WHERE target = ? AND key = ?")?,
             new_version: prepare(
                 "INSERT INTO versions (path, size, mtime, verified_at, algorithm, hash) VALUES (?, ?, ?, ?, ?, ?)",
             )?,
@@ -154,14 +154,16 @@ impl Batch {
         let (run, key, verdict) = (self.run.cast_signed(), key.0.to_be_bytes(), row.verdict as i64);
         let size = row.size.map(|size| i64::try_from(size).unwrap_or(i64::MAX));
         let hash = row.hash.as_ref().map(Hash::bytes);
-        let known: Option<i64> =
-            statements.find.query_row(params![self.target, key], |row| row.get(0)).optional()?;
+        let known: Option<(i64, i64)> = statements
+            .find
+            .query_row(params![self.target, key], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
         // A version that was once found equal stays until another one is: its hash tells which side
         // has changed.
         let equal = row.verdict == Verdict::Verified;
         let (mtime, hash) = if equal { (row.mtime, hash) } else { (None, None) };
         let (at, algorithm) = if equal { (Some(self.started), Some(self.algorithm)) } else { (None, None) };
-        let Some(version) = known else {
+        let Some((version, before)) = known else {
             let id = statements.new_version.insert(params![&*row.path, size, mtime, at, algorithm, hash])?;
             statements.new_file.execute(params![self.target, key, run, verdict, id])?;
             return Ok(());
@@ -169,6 +171,9 @@ impl Batch {
         if equal {
             statements.set_version.execute(params![size, mtime, at, algorithm, hash, version])?;
         }
+        // What proves nothing does not make a bad file good.
+        let was_alarm = picks::verdict(before).is_some_and(Verdict::is_alarm);
+        let verdict = if was_alarm && !row.verdict.is_decided() { before } else { verdict };
         statements.set_file.execute(params![run, verdict, self.target, key])?;
         Ok(())
     }

@@ -39,6 +39,26 @@ fn create_refuses_to_overwrite() {
 }
 
 #[test]
+fn of_several_that_write_a_new_file_at_once_none_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    for round in 0..50 {
+        let place = folder.path().join(round.to_string());
+        let ready = std::sync::Barrier::new(4);
+        std::thread::scope(|scope| {
+            for content in [b"one", b"two", b"six", b"ten"] {
+                let (place, ready) = (&place, &ready);
+                scope.spawn(move || {
+                    ready.wait();
+                    replace(place, content).unwrap();
+                });
+            }
+        });
+        assert_eq!(fs::read(&place).unwrap().len(), 3);
+    }
+    assert_eq!(names(folder.path()).len(), 50);
+}
+
+#[test]
 fn a_dash_is_standard_output_and_nothing_else_is() {
     assert_eq!(Output::from(OsString::from("-")), Output::Stdout);
     for name in ["./-", "-x", "--", "", "a"] {

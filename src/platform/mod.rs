@@ -79,6 +79,7 @@ pub use os::{
 pub use private::{
     REMOVES_OPEN_FILES, create_private_dir, create_private_file, is_closed_to_others, is_named, is_ours,
     make_private_dir, open_dir_no_follow, open_file_no_follow, remove_file_even_read_only,
+    who_else_can_change,
 };
 pub use same_blocks::{may_share, sharing};
 pub use user::{hard_links, is_administrator, is_mine, user_name};

@@ -66,6 +66,27 @@ pub fn open_file_no_follow(dir: &Dir, name: &str) -> io::Result<File> {
     Ok(file)
 }
 
+/// What is wrong with the owner or the permissions of a folder, or of `file` in it: somebody other
+/// than this user and root could change it. File systems without owners or permissions of their own
+/// give every file the same: there, nothing can be wrong with it.
+pub fn who_else_can_change(folder: &Dir, file: Option<&str>) -> io::Result<Option<&'static str>> {
+    let found = match file {
+        None => fs::fstat(folder)?,
+        Some(name) => fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?,
+    };
+    let is_strange = ![0, geteuid().as_raw()].contains(&found.st_uid);
+    let is_open = found.st_mode & OTHERS_WRITE != 0;
+    if !is_strange && !is_open {
+        return Ok(None);
+    }
+    let made = look_of_a_new_file(folder)?;
+    Ok(match () {
+        () if is_strange && made.st_uid != found.st_uid => Some("it belongs to another user"),
+        () if is_open && made.st_mode & OTHERS_WRITE == 0 => Some("other users can change it"),
+        () => None,
+    })
+}
+
 /// Whether only its owner and root can read or change this open file.
 pub fn is_closed_to_others(file: &File) -> io::Result<bool> {
     Ok(fs::fstat(file)?.st_mode & OTHERS == 0)

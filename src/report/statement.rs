@@ -288,8 +288,8 @@ pub(super) fn which(model: &Model, known: &KnownCounts) -> String {
     let Model { population, damage, denied, .. } = model;
     let limits = [
         (!damage.is_empty() || !denied.is_empty() || population.unlisted > 0, "that can be listed"),
-        (population.filtered > 0, "that pass the filters"),
-        (population.unmapped > 0, "that have a source"),
+        (population.filtered > 0, "that passed the filters"),
+        (population.unmapped > 0, "with a source"),
         (true, comparable(model, known)),
     ];
     let limits: Vec<&str> = limits.into_iter().filter(|(holds, _)| *holds).map(|(_, words)| words).collect();

@@ -15,9 +15,10 @@ pub struct Job {
     pub program: PathBuf,
     /// The configuration, as an absolute path.
     pub config: PathBuf,
-    /// The backup and the originals, as far as they are paths of this machine.
+    /// What it reads, as far as these are paths of this machine: the backup, the originals, a
+    /// manifest, files of secrets and of certificates.
     pub reads: Vec<PathBuf>,
-    /// The folders that it writes to: the restore folder and those of the reports.
+    /// The folders that it writes to: the restore folder and those of the reports and metrics.
     pub writes: Vec<PathBuf>,
     /// The state folder, if it keeps any state.
     pub state: Option<PathBuf>,

@@ -27,24 +27,15 @@ pub mod units;
 
 pub use job::{Job, Refused};
 pub use marker::Marker;
-pub use status::{Installed, LastRun, Observed, State, Status, judge};
+pub use status::{Installed, LastRun, Observed, Recorded, State, Status, judge};
 pub use times::When;
+
+use crate::program::ProgramOutput;
 
 use marker::Owner;
 
-/// How a program of the machine ended, and what it printed.
-#[derive(Debug, Clone, Default)]
-pub struct Ran {
-    /// Its exit code; none if a signal ended it.
-    pub code: Option<i32>,
-    /// Standard output.
-    pub stdout: String,
-    /// Standard error.
-    pub stderr: String,
-}
-
 /// Runs a program with its arguments, or says why it could not be run.
-pub type Run<'a> = &'a dyn Fn(&[&str]) -> Result<Ran, String>;
+pub type Run<'a> = &'a dyn Fn(&[&str]) -> Result<ProgramOutput, String>;
 
 /// Something that is written for a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -157,14 +148,7 @@ impl Error {
 fn must(run: Run<'_>, command: &[&str]) -> Result<String, Error> {
     let failed = |complaint: String| Error::Program { command: command.join(" "), complaint };
     let ran = run(command).map_err(failed)?;
-    if ran.code == Some(0) {
-        return Ok(ran.stdout);
-    }
-    let mut lines = ran.stderr.lines().chain(ran.stdout.lines()).map(str::trim);
-    let said = lines.find(|line| !line.is_empty()).map(str::to_owned);
-    let ending =
-        || ran.code.map_or_else(|| "ended by a signal".to_owned(), |code| format!("exit code {code}"));
-    Err(failed(said.unwrap_or_else(ending)))
+    if ran.succeeded() { Ok(ran.stdout) } else { Err(failed(ran.complaint())) }
 }
 
 /// Refuses to touch what is not ours.

@@ -68,6 +68,15 @@ pub struct Observed {
     pub problems: Vec<String>,
 }
 
+/// What the ledger knows of a job.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recorded {
+    /// Its last run that is over.
+    pub last: Option<LastRun>,
+    /// Whether it is running right now.
+    pub running: bool,
+}
+
 /// How a scheduled job is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -98,23 +107,25 @@ pub struct Status {
     pub next: Option<Timestamp>,
 }
 
-/// Judges. `ledger` is the last run of this job that the ledger has, and `missing` names the files
-/// that the command needs and that are gone.
+/// Judges. `ledger` is what the ledger knows of this job, if it can be read, and `missing` names the
+/// files that the command needs and that are gone.
 pub fn judge(
     installed: Installed,
     observed: Observed,
-    ledger: Option<LastRun>,
+    ledger: Option<Recorded>,
     missing: &[PathBuf],
     now: &Zoned,
 ) -> Status {
+    let records = observed.records_runs || ledger.is_some();
+    let Recorded { last: recorded, running } = ledger.unwrap_or_default();
+    let running = running || observed.running;
     let mut broken = observed.problems;
     let mut unknown = Vec::new();
     broken.extend(missing.iter().map(|path| format!("{} does not exist any more", path.display())));
-    let records = observed.records_runs || ledger.is_some();
     // When a timer is started for the first time, systemd notes that time as its last run.
     let first = installed.installed.checked_add(1.minutes()).unwrap_or(installed.installed);
     let is_run = |last: &LastRun| last.started > first || last.exit.is_some() || last.problem.is_some();
-    let last = later(observed.last.filter(is_run), ledger);
+    let last = later(observed.last.filter(is_run), recorded);
     let due = now
         .checked_sub(GRACE_MINUTES.minutes())
         .ok()
@@ -122,10 +133,18 @@ pub fn judge(
         .map(|due| due.timestamp())
         .filter(|due| *due >= installed.installed);
     let ran = |due: Timestamp| last.as_ref().is_some_and(|last| last.started >= due);
-    if let Some(due) = due.filter(|due| !observed.running && !ran(*due)) {
+    if let Some(due) = due.filter(|due| !running && !ran(*due)) {
+        let since = last.as_ref().map_or(installed.installed, |last| last.started.max(installed.installed));
+        let missed = missed(installed.at, due.to_zoned(now.time_zone().clone()), since);
         let due = due.to_zoned(now.time_zone().clone()).strftime("%A %Y-%m-%d at %H:%M").to_string();
         if records {
-            broken.push(format!("it did not run when it was due, on {due}"));
+            let before = match missed {
+                0 | 1 => String::new(),
+                2 => ", nor the time before".to_owned(),
+                MISSED_MAX => format!(", nor the {} times before, or more", MISSED_MAX - 1),
+                many => format!(", nor the {} times before", many - 1),
+            };
+            broken.push(format!("it did not run when it was due, on {due}{before}"));
         } else {
             unknown.push(format!("it was due on {due}; this scheduler does not record whether it ran"));
         }
@@ -138,7 +157,7 @@ pub fn judge(
         Some(LastRun { exit: Some(code), .. }) => {
             broken.push(format!("the last run ended with exit code {code}{}", meaning(*code)));
         }
-        Some(_) if observed.running => {}
+        Some(_) if running => {}
         Some(_) => unknown.push("how the last run ended is not known".to_owned()),
     }
     let next = observed.next.or_else(|| installed.at.next_due(now).map(|due| due.timestamp()));
@@ -149,7 +168,17 @@ pub fn judge(
         (true, true) => State::Fine,
     };
     broken.extend(unknown);
-    Status { installed, state, running: observed.running, findings: broken, last, next }
+    Status { installed, state, running, findings: broken, last, next }
+}
+
+/// So many missed runs are counted.
+const MISSED_MAX: u32 = 366;
+
+/// How many times a job was due after `since`, up to the time `due`.
+fn missed(at: When, due: Zoned, since: Timestamp) -> u32 {
+    let before = |due: &Zoned| at.last_due(&due.checked_sub(1.minutes()).ok()?);
+    let times = std::iter::successors(Some(due), before).take_while(|due| due.timestamp() > since);
+    u32::try_from(times.take(MISSED_MAX as usize).count()).unwrap_or(MISSED_MAX)
 }
 
 /// The run that began later. What one of them does not know, the other may: both may have seen the
@@ -202,6 +231,7 @@ mod tests {
     /// The state and the findings at noon of 2026-11-28.
     fn judged(observed: Observed, ledger: Option<LastRun>) -> (State, Vec<String>) {
         let now = "2026-11-28T12:00:00+00:00[UTC]".parse().unwrap();
+        let ledger = ledger.map(|last| Recorded { last: Some(last), running: false });
         let status = judge(installed(), observed, ledger, &[], &now);
         (status.state, status.findings)
     }
@@ -232,12 +262,30 @@ mod tests {
     }
 
     #[test]
-    fn a_missed_run_is_named_with_its_time() {
-        for last in [None, Some(run("2026-11-27T02:31:00Z", Some(0)))] {
+    fn a_missed_run_is_named_with_its_time_and_earlier_ones_are_counted() {
+        for (last, before) in [
+            (Some(run("2026-11-27T02:31:00Z", Some(0))), ""),
+            (Some(run("2026-11-26T02:31:00Z", Some(0))), ", nor the time before"),
+            (Some(run("2026-11-24T02:31:00Z", Some(0))), ", nor the 3 times before"),
+            // Since it was installed.
+            (None, ", nor the 7 times before"),
+        ] {
             let (state, findings) = judged(systemd(last), None);
             assert_eq!(state, State::Broken);
-            assert_eq!(findings, ["it did not run when it was due, on Saturday 2026-11-28 at 02:30"]);
+            let missed = "it did not run when it was due, on Saturday 2026-11-28 at 02:30";
+            assert_eq!(findings, [format!("{missed}{before}")]);
         }
+    }
+
+    #[test]
+    fn a_scheduler_that_records_nothing_is_told_by_the_ledger_that_nothing_ran() {
+        let now = "2026-11-28T12:00:00+00:00[UTC]".parse().unwrap();
+        let status = judge(installed(), Observed::default(), Some(Recorded::default()), &[], &now);
+        assert_eq!(status.state, State::Broken);
+        assert!(status.findings[0].starts_with("it did not run when it was due"), "{:?}", status.findings);
+        let running = Recorded { last: Some(run("2026-11-27T02:30:02Z", Some(0))), running: true };
+        let status = judge(installed(), Observed::default(), Some(running), &[], &now);
+        assert_eq!((status.state, status.running), (State::Fine, true));
     }
 
     #[test]
@@ -283,7 +331,7 @@ mod tests {
     fn the_first_start_of_a_timer_is_no_run() {
         let (state, findings) = judged(systemd(Some(run("2026-11-20T12:00:03Z", None))), None);
         assert_eq!(state, State::Broken);
-        assert_eq!(findings, ["it did not run when it was due, on Saturday 2026-11-28 at 02:30"]);
+        assert!(findings[0].starts_with("it did not run when it was due, on Saturday"), "{findings:?}");
     }
 
     #[test]

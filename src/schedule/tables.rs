@@ -83,7 +83,7 @@ impl Crontab<'_> {
         let ran =
             (self.run)(&list).map_err(|complaint| Error::Program { command: list.join(" "), complaint })?;
         // A user who has none yet. Every cron says it with these words.
-        if ran.code != Some(0) && ran.stderr.to_lowercase().contains("no crontab") {
+        if !ran.succeeded() && ran.stderr.to_lowercase().contains("no crontab") {
             return Ok(String::new());
         }
         must(&|_| Ok(ran.clone()), &list)

@@ -55,10 +55,12 @@ pub struct Turns {
 pub fn count(plan: &Plan, last_judged: Option<&dyn LastJudged>, limit: Duration) -> Result<Counted, Error> {
     let cancel = &CancelToken::new().with_deadline(Some(Instant::now() + limit));
     // A run says what is wrong with its memory.
-    let ages = last_judged.and_then(|remembered| Ages::read(remembered, &plan.draw.seed).ok());
-    let never = NeverJudged { ages: ages.unwrap_or_else(Ages::none), files: AtomicU64::new(0) };
+    let ages = last_judged.map(|remembered| Ages::read(remembered, &plan.draw.seed));
+    let is_known = !matches!(ages, Some(Err(_)));
+    let ages = ages.and_then(Result::ok).unwrap_or_else(Ages::none);
+    let never = NeverJudged { ages, files: AtomicU64::new(0) };
     let HowListed { format, population, damaged } = list(plan, Needs::default(), cancel, &never)?;
-    let turns = strategy::of(&plan.draw).rotates().then(|| {
+    let turns = (is_known && strategy::of(&plan.draw).rotates()).then(|| {
         let half = SampleQuota::new(plan.draw.sample, plan.claims.confidence).half().wanted(population.files);
         let (never, within) = (never.files.into_inner(), |files| runs_for(files, half));
         Turns { never, never_within: within(never), all_within: within(population.files) }
@@ -148,6 +150,14 @@ mod tests {
         assert_eq!(turns(&plan), None);
         plan.draw.strategy = "coverage";
         assert_eq!(turns(&plan), Some(Turns { never: 4, never_within: 2, all_within: 3 }));
+        struct Unread;
+        impl LastJudged for Unread {
+            fn each(&self, _: &mut dyn FnMut(PathKey, u64)) -> Result<(), String> {
+                Err("it is locked".to_owned())
+            }
+        }
+        let found = count(&plan, Some(&Unread), Duration::from_secs(60)).unwrap();
+        assert_eq!((found.files, found.turns), (5, None), "what cannot be read is not called never judged");
     }
 
     #[test]

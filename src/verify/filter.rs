@@ -46,6 +46,9 @@ impl Filter {
     /// link's, for example) excludes nothing: a file that a limit cannot be applied to stays in.
     pub fn includes(&self, entry: &Entry<'_>) -> bool {
         let limits = &self.limits;
+        if !limits.only.is_empty() {
+            return self.includes_path(entry.path);
+        }
         let size_fits = entry.size.is_none_or(|size| {
             limits.min_size.is_none_or(|least| size >= least)
                 && limits.max_size.is_none_or(|most| size <= most)
@@ -60,7 +63,8 @@ impl Filter {
     /// Whether a folder of this path may contain files of the population. If that is not certain,
     /// the answer is yes.
     pub fn may_include_below(&self, folder: &[u8]) -> bool {
-        if folder.is_empty() {
+        // Single files are judged as in a run over the whole backup, by the newest time in all of it.
+        if folder.is_empty() || !self.limits.only.is_empty() {
             return true;
         }
         let folder = &*spelling::composed(folder);
@@ -78,6 +82,10 @@ impl Filter {
 
     /// Whether a file of this path passes the globs.
     pub fn includes_path(&self, path: &[u8]) -> bool {
+        let only = &self.limits.only;
+        if !only.is_empty() {
+            return only.binary_search_by(|one| one.as_slice().cmp(path)).is_ok();
+        }
         if self.include.is_none() && self.exclude.is_none() {
             return true;
         }
@@ -210,6 +218,23 @@ mod tests {
         let problem = Some(crate::backup::NameProblem::Parent);
         assert!(filter.includes(&Entry { problem, ..Entry::named(b".///../evil") }));
         assert!(!filter.includes_path(b"/absolute/evil"));
+    }
+
+    #[test]
+    fn single_files_are_in_the_population_whatever_the_other_filters_say() {
+        let limits = Filters {
+            exclude: vec!["a".to_owned()],
+            min_size: Some(10),
+            only: vec![b"a".to_vec(), b"d/b".to_vec()],
+            ..Filters::default()
+        };
+        let filter = Filter::new(&limits).unwrap();
+        assert!(filter.includes(&Entry { size: Some(1), ..Entry::named(b"a") }));
+        assert!(filter.includes(&Entry::named(b"d/b")));
+        assert!(!filter.includes(&Entry { size: Some(99), ..Entry::named(b"d/a") }));
+        let problem = Some(crate::backup::NameProblem::Parent);
+        assert!(!filter.includes(&Entry { problem, ..Entry::named(b"../evil") }));
+        assert!(filter.may_include_below(b"other"), "all is listed, for the newest time in the backup");
     }
 
     #[test]

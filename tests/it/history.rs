@@ -145,6 +145,85 @@ fn status_is_one_line_with_an_exit_code() {
     assert!(bad.out.contains("verified=11;;;0; bad=1;;;0;"), "{bad}");
 }
 
+/// The same job, which draws one file a night of those in `d1`; then a night that draws another one
+/// than the bad one, and passes.
+fn passed_after_a_failure() -> World {
+    let world = failed();
+    let world = world.file("bkverify.toml", JOB.replace("'all'", "'1'") + "include = ['/d0/0']\n");
+    world.run("--quiet").exits(0);
+    world
+}
+
+#[test]
+fn a_night_that_passes_hides_no_file_that_is_known_to_be_bad() {
+    let world = passed_after_a_failure();
+    let bad = world.run("status").exits(1).err_is("");
+    assert!(
+        bad.out.starts_with("WARNING - nightly: 1 file is bad until it is verified again: d1/3 (corrupt"),
+        "{bad}"
+    );
+    bad.out_has("back it up again, then run: bkverify --job nightly --recheck").out_has("alarms=1;0;;0;");
+    let found = json(&world, &world.run("status --json").exits(1), "status");
+    let alarms = &found["jobs"][0]["alarms"];
+    assert_eq!((&alarms["count"], &alarms["path"]), (&1.into(), &"d1/3".into()), "{found:#}");
+    let history = json(&world, &world.run("history --json -").exits(0), "history");
+    assert_eq!(alarms["since"], history["runs"][1]["started"], "since the run that found it");
+    let metrics = world.run("status --metrics -").exits(1);
+    metrics.out_has("bkverify_known_bad_files{bkverify_job=\"nightly\"} 1\n");
+    // Nothing is mended by asking.
+    world.run("plan --recheck").exits(0).out_has("recheck       1 file").out_has("d1/3");
+    world.run("--recheck").exits(1).out_has("corrupt: d1/3").out_has("0 of 1 identical");
+    let again = json(&world, &world.run("status --json").exits(1), "status");
+    assert_eq!(&again["jobs"][0]["alarms"]["since"], &alarms["since"], "it is bad since then");
+}
+
+#[test]
+fn a_file_that_was_mended_is_verified_again_alone_and_then_all_is_well() {
+    let world = passed_after_a_failure();
+    std::fs::copy(world.path("s/d1/3"), world.path("b/d1/3")).unwrap();
+    let time = std::fs::metadata(world.path("s/d1/3")).unwrap().modified().unwrap();
+    std::fs::File::options().write(true).open(world.path("b/d1/3")).unwrap().set_modified(time).unwrap();
+    let before = json(&world, &world.run("status --json").exits(1), "status");
+    world.run("--recheck --json again.json").exits(0).out_has("PASS  1 of 1 identical");
+    assert!(world.read("again.json").contains("\"only\": [\n"));
+    let well = world.run("status").exits(0).out_has("OK - nightly").out_has("alarms=0;0;;0;");
+    drop(well);
+    let after = json(&world, &world.run("status --json").exits(0), "status");
+    let pass = |status: &Value| status["jobs"][0]["last_pass"].clone();
+    assert_eq!(pass(&after), pass(&before), "one file alone is no night that passed");
+    world.run("history").exits(0).out_has("recheck");
+    world.run("coverage").exits(0).out_has("12 files, as listed on");
+    let runs = |world: &World| world.run("history --csv -").out.lines().count();
+    let before = runs(&world);
+    world.run("--recheck").exits(0).out_has("no file of this backup was bad when it was last judged");
+    world.run("plan --recheck").exits(0).out_has("there is nothing to verify again");
+    assert_eq!(runs(&world), before);
+}
+
+#[test]
+fn a_bad_file_that_has_left_the_backup_is_told_once_and_is_no_alarm_any_more() {
+    let world = passed_after_a_failure();
+    std::fs::remove_file(world.path("b/d1/3")).unwrap();
+    let told = "d1/3 is not in the backup any more, and it no longer counts as bad";
+    world.run("--recheck").exits(3).err_has("does not list any of the files that were bad").err_has(told);
+    let status = json(&world, &world.run("status --json").exits(1), "status");
+    assert_eq!(status["jobs"][0]["alarms"], Value::Null);
+    world.run("--quiet").exits(0);
+    world.run("status").exits(0);
+    world.run("ledger check --state state").exits(0);
+}
+
+#[test]
+fn files_that_were_bad_cannot_be_asked_for_without_a_ledger_or_with_others() {
+    let world = passed();
+    world.run("--recheck --state none").exits(2).err_has("nothing is remembered");
+    world.run("--recheck --state elsewhere").exits(4).err_has("cannot tell which files were bad");
+    for other in ["--sample 5", "--include x", "--strategy size", "--resume"] {
+        world.run(&format!("--recheck {other}")).exits(2);
+    }
+    assert!(!world.path("elsewhere").exists());
+}
+
 #[test]
 fn a_configured_job_that_never_ran_is_not_well_and_a_renamed_one_is_not_missed() {
     let world = passed();

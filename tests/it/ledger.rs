@@ -196,12 +196,43 @@ fn a_lock_of_another_process_is_waited_out() {
     let other = ledger(&world);
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     std::thread::scope(|scope| {
-        let run = scope.spawn(|| world.run(FLAGS));
-        std::thread::sleep(std::time::Duration::from_secs(2));
+        let run = scope.spawn(|| world.run(&format!("{FLAGS} --json report.json")));
+        // The report is written before the run is recorded. So a run that did not wait has failed to
+        // record anything by then, and says so.
+        while !world.path("report.json").exists() && !run.is_finished() {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
         other.execute_batch("COMMIT").unwrap();
         run.join().unwrap().exits(0).err_is("");
     });
     assert_eq!(number(&world, "SELECT count(*) FROM runs WHERE exit = 0"), 3);
+}
+
+#[test]
+fn a_plan_says_that_a_locked_ledger_is_not_known_and_calls_no_file_new() {
+    let world = world();
+    whole(&world);
+    let other = ledger(&world);
+    let lock = "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; UPDATE runs SET bad = 0; COMMIT";
+    other.execute_batch(lock).unwrap();
+    let flags = "plan --backup b --source s --restore-to r --sample 10 --strategy coverage --state st";
+    let plan = world.run(flags).exits(0).out_has("not known: the ledger ");
+    let plan = plan.out_has("was locked by another process").out_has("40 files to choose from");
+    assert!(!plan.out.contains("never judged"), "{plan}");
+    drop(other);
+    world.run(flags).exits(0).out_has("every file was judged before");
+}
+
+#[test]
+fn a_state_folder_among_the_originals_is_told_once_and_by_plan() {
+    let world = world();
+    let flags = FLAGS.replace("--state st", "--state s/st");
+    let told = "lies among the originals in ";
+    world.run(&format!("plan {flags}")).exits(0).out_has(told);
+    world.run(&flags).err_has(told);
+    world.run(&flags).err_is("");
+    let elsewhere = world.run(&format!("plan {FLAGS}")).exits(0);
+    assert!(!elsewhere.out.contains(told), "{elsewhere}");
 }
 
 #[test]

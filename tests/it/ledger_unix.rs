@@ -189,6 +189,35 @@ fn a_state_folder_that_is_a_file_or_cannot_be_made_costs_the_record_and_not_the_
 
 #[cfg(target_os = "linux")]
 #[test]
+fn a_ledger_that_others_could_change_is_not_used_and_the_run_counts() {
+    let members = many_small_files(5);
+    let world = World::new().originals(&members).backup("folder", &members);
+    world.run(FLAGS).exits(0).err_is("");
+    let allow = |path: &str, mode: u32| {
+        fs::set_permissions(world.path(path), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    for (path, kind, mode, own) in
+        [("st", "state folder", 0o777, 0o700), ("st/ledger.sqlite", "ledger", 0o666, 0o600)]
+    {
+        allow(path, mode);
+        let ran = world.run(FLAGS).exits(0).out_has("PASS").err_has("this run is not recorded");
+        let ran = ran.err_has(&format!("the {kind} {} cannot be trusted", world.path(path).display()));
+        ran.err_has("other users can change it").err_has("chmod go-w").err_has("--state DIR");
+        allow(path, own);
+        assert_eq!(number(&world, "SELECT count(*) FROM runs"), 1);
+    }
+    if rustix::process::geteuid().is_root() {
+        for path in ["st", "st/ledger.sqlite"] {
+            std::os::unix::fs::chown(world.path(path), Some(65_534), None).unwrap();
+            world.run(FLAGS).exits(0).err_has("cannot be trusted").err_has("it belongs to another user");
+            std::os::unix::fs::chown(world.path(path), Some(0), None).unwrap();
+        }
+    }
+    world.run(FLAGS).exits(0).err_is("");
+    assert_eq!(number(&world, "SELECT count(*) FROM runs"), 2);
+}
+
+#[test]
 fn a_clock_that_went_back_a_year_leaves_the_order_of_the_runs() {
     let members = many_small_files(5);
     let world = World::new().originals(&members).backup("folder", &members);

@@ -11,9 +11,10 @@ use crate::notify_webhook::job;
 use crate::world::World;
 
 /// A server with TLS in Debian's Python that runs until this is dropped.
-struct MailServer {
+pub struct MailServer {
     child: Child,
-    port: u16,
+    /// Where it listens, on this machine.
+    pub port: u16,
     folder: tempfile::TempDir,
 }
 
@@ -27,7 +28,8 @@ fn python() -> Command {
 }
 
 impl MailServer {
-    fn start(mode: &str) -> Self {
+    /// Starts a mail server: `tls`, `starttls` or `plain`.
+    pub fn start(mode: &str) -> Self {
         Self::run("smtp-server.py", &[mode])
     }
 
@@ -60,12 +62,19 @@ impl MailServer {
             self.port
         );
         let world = job(fails, &format!("[jobs.nightly.notify]\nwhen = 'always'\n{mail}"));
-        let world = world.file("password", "5ecre7-p4ss\n");
-        fs::set_permissions(world.path("password"), fs::Permissions::from_mode(0o600)).unwrap();
-        world
+        with_password(world)
     }
 
-    fn login(&self, security: &str) -> String {
+    /// The subject and the text of the last mail that came since this was asked before.
+    pub fn take(&self) -> Option<(String, String)> {
+        let mail = self.mail()?;
+        fs::remove_file(self.folder.path().join("mail")).unwrap();
+        let [subject, text, _] = parsed(&mail);
+        Some((subject, text))
+    }
+
+    /// The keys of a login with the right password, which is in the file `password`.
+    pub fn login(&self, security: &str) -> String {
         let ca = self.folder.path().join("ca.pem").display().to_string();
         format!("security = '{security}'\nuser = 'bkverify'\npassword = {{ file = 'password' }}\nca = '{ca}'")
     }
@@ -80,6 +89,13 @@ impl Drop for MailServer {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The same world, with the right password in a file.
+pub fn with_password(world: World) -> World {
+    let world = world.file("password", "5ecre7-p4ss\n");
+    fs::set_permissions(world.path("password"), fs::Permissions::from_mode(0o600)).unwrap();
+    world
 }
 
 /// Reads a mail with Python's own parser: what a header says, and the content of both parts.

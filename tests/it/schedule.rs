@@ -219,6 +219,55 @@ mod linux {
     }
 }
 
+/// A `crontab` that keeps its table in a file of the world.
+#[cfg(unix)]
+fn with_a_crontab(world: World) -> World {
+    use std::os::unix::fs::PermissionsExt;
+    let table = world.path("table");
+    let script = format!(
+        "#!/bin/sh\nif [ \"$1\" = -l ]; then cat '{0}' 2>/dev/null || {{ echo no crontab for me >&2; exit 1; }}\n\
+         else cp \"$1\" '{0}'; fi\n",
+        table.display()
+    );
+    let world = world.file("bin/crontab", script);
+    fs::set_permissions(world.path("bin/crontab"), fs::Permissions::from_mode(0o755)).unwrap();
+    world
+}
+
+#[cfg(unix)]
+#[test]
+fn what_cron_does_not_know_the_ledger_of_the_job_tells() {
+    let world = with_a_crontab(world().file("s/x", "x"));
+    let run = |arguments: &str| {
+        let mut command = world.command(arguments);
+        let path = std::env::var("PATH").unwrap();
+        command.env("PATH", format!("{}:{path}", world.path("bin").display()));
+        crate::world::RunResult::of(command, "")
+    };
+    run("schedule install --job nightly --at 02:30 --with cron --user").exits(0);
+    let status = "schedule status --with cron --user";
+    run(status).exits(0).out_has("last run  none known");
+    // As if it had been installed long ago: the ledger is there, and no run of the job is in it.
+    let table = world.read("table");
+    let line = table.lines().find(|line| line.contains("installed")).unwrap();
+    let year = jiff::Zoned::now().year();
+    let world = &world;
+    fs::write(world.path("table"), table.replace(line, &line.replace(&year.to_string(), "2020"))).unwrap();
+    run(status).exits(3).out_has("this scheduler does not record whether it ran");
+    run("--backup b --source s --restore-to r --quiet --assume-unchanged").exits(0);
+    run(status).exits(1).out_has("it did not run when it was due, on ").out_has("or more");
+    run("--job nightly --quiet --assume-unchanged").exits(0);
+    let ran = run(status).exits(0).out_has(", exit code 0\n");
+    assert!(!ran.out.contains("did not run"), "{ran}");
+    // Files that are verified again by a person are no night; a night that fails is told.
+    fs::write(world.path("b/x"), "y").unwrap();
+    run("--job nightly --quiet --assume-unchanged").exits(1);
+    run(status).exits(1).out_has("the last run ended with exit code 1 (integrity failure");
+    fs::write(world.path("b/x"), "x").unwrap();
+    run("--job nightly --recheck --quiet --assume-unchanged").exits(0);
+    run(status).exits(1).out_has("the last run ended with exit code 1");
+}
+
 #[test]
 fn show_and_status_are_json_for_programs() {
     // Only that nothing is scheduled for a user of a world of its own; the rest needs a scheduler.

@@ -5,12 +5,13 @@ use std::cell::RefCell;
 use std::fs;
 use std::path::Path;
 
+use bkverify::program::ProgramOutput as Ran;
 use bkverify::schedule::systemd_state::observe;
 use bkverify::schedule::tables::{CronFiles, Crontab};
 use bkverify::schedule::task::{Principal, xml};
 use bkverify::schedule::tasks::Tasks;
 use bkverify::schedule::units::Systemd;
-use bkverify::schedule::{Error, Job, Marker, Observed, Ran, Scheduler};
+use bkverify::schedule::{Error, Job, Marker, Observed, Scheduler};
 use jiff::Zoned;
 
 fn job() -> Job {

@@ -51,7 +51,7 @@ fn files_that_no_source_covers_are_counted_and_not_judged() {
     let verified = world.verify_with("--map home=s --sample all").exits(0).says("PASS 12 of 12 identical.");
     assert_eq!(verified.at("/population/files"), 12);
     assert_eq!(verified.at("/population/unmapped"), 1);
-    verified.says("1 without a source").says("files that have a source and whose originals");
+    verified.says("1 without a source").says("files with a source and whose originals");
 }
 
 #[test]

@@ -80,6 +80,19 @@ fn a_backup_with_other_files_begins_a_new_run_and_says_so() {
     let verified = world.verify("--sample 60 --resume --budget 20kB").exits(3);
     assert_eq!(verified.number("/sample/sessions"), 1);
     verified.ran.err_has("the backup lists other files or versions than when the run began");
+    // The session that could not go on is no mistake of a person.
+    let history = world.run("history --csv -").exits(0);
+    assert!(!history.out.contains("usage") && history.out.contains("incomplete"), "{history}");
+}
+
+#[test]
+fn a_strategy_that_cannot_be_resumed_says_so_in_its_own_words() {
+    let world = world("folder");
+    let flags = "--backup b --source s --restore-to r --sample 5 --resume";
+    let size = world.run(&format!("{flags} --strategy size")).exits(2);
+    let size = size.err_has("a run of --strategy size cannot be resumed").err_has("--strategy random");
+    assert!(!size.err.contains("longest ago"), "{size}");
+    world.run(&format!("{flags} --strategy coverage")).exits(2).err_has("judged longest ago");
 }
 
 #[test]

@@ -9,13 +9,17 @@ use clap::Args;
 use jiff::{Timestamp, Zoned};
 use serde::Serialize;
 
+use super::super::answers;
 use super::super::environment::Environment;
 use super::super::error::{self, Error};
 use super::super::reports::output_parser;
 use super::{Place, indented, not_scheduled};
 use crate::exit::ExitCode;
+use crate::history::run::RunState;
+use crate::ledger::Ledger;
+use crate::ledger::ask::{self, Subject};
 use crate::output::Output;
-use crate::schedule::{self, Found, LastRun, Run, State, Status, judge};
+use crate::schedule::{self, Found, LastRun, Recorded, Run, State, Status, judge};
 
 /// Which jobs to look at.
 #[derive(Debug, Args)]
@@ -93,7 +97,7 @@ pub(super) fn status(what: &Look, environment: &Environment, run: Run<'_>) -> Re
     let judged: Vec<Status> = found
         .into_iter()
         .map(|found| {
-            let ledger = last_run(&found.installed.job);
+            let ledger = recorded(&found, environment);
             let missing = missing(&found);
             judge(found.installed, found.observed, ledger, &missing, &environment.now)
         })
@@ -113,20 +117,37 @@ pub(super) fn status(what: &Look, environment: &Environment, run: Run<'_>) -> Re
     Ok(code)
 }
 
-/// The last run of a job that the ledger has. It has none yet.
-fn last_run(_job: &str) -> Option<LastRun> {
-    None
+/// What the ledger of a job knows of it. `None` if it keeps none, or if that cannot be read: then
+/// nothing is said about runs.
+fn recorded(found: &Found, environment: &Environment) -> Option<Recorded> {
+    let job = &found.installed.job;
+    let config = answers::configuration(Some(&config_of(found)?), environment).ok()?;
+    let state = answers::state_of(None, Some(job), config.as_ref(), environment).ok()?;
+    let known = ask::nights(&Ledger::open_read_only(&state).ok()?, &Subject::job(job)).ok()?;
+    let last = known.last.map(|run| LastRun {
+        started: run.started,
+        ended: run.ended,
+        exit: run.exit_code.map(i32::from),
+        problem: (run.result == RunState::Killed).then(|| "it was killed, or the machine stopped".to_owned()),
+    });
+    Some(Recorded { last, running: known.running.is_some() })
+}
+
+/// The configuration that the command names. A quote within a path is written in a way of its own
+/// by each scheduler: such a path is not looked for.
+fn config_of(found: &Found) -> Option<PathBuf> {
+    let command = &found.installed.command;
+    let (config, _) = command.split_once(" --config ")?.1.split_once(" --job ")?;
+    plain_path(config.trim_matches(['"', '\'']))
+}
+
+fn plain_path(path: &str) -> Option<PathBuf> {
+    (!path.contains(['"', '\'']) && !path.is_empty()).then(|| PathBuf::from(path))
 }
 
 /// The files that the command needs and that are gone.
 fn missing(found: &Found) -> Vec<PathBuf> {
-    let command = &found.installed.command;
-    let config = command.split_once(" --config ").and_then(|(_, rest)| rest.split_once(" --job "));
-    let config = config.map(|(config, _)| config.trim_matches(['"', '\'']).to_owned());
-    // A quote within a path is written in a way of its own by each scheduler: such a path is not
-    // looked for.
-    let paths = [Some(found.program.clone()), config].into_iter().flatten();
-    let paths = paths.filter(|path| !path.contains(['"', '\'']) && !path.is_empty()).map(PathBuf::from);
+    let paths = [plain_path(&found.program), config_of(found)].into_iter().flatten();
     paths.filter(|path| matches!(path.try_exists(), Ok(false))).collect()
 }
 

@@ -9,6 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use super::row::{self, moment};
 use crate::backup::{escape, unescape};
 use crate::history::coverage::{Amount, KnownFile, Oldest, Remembered, WINDOWS, cuts};
+use crate::history::run::RECHECK;
 use crate::ledger::error::Error;
 use crate::ledger::open::Ledger;
 use crate::ledger::target;
@@ -85,7 +86,8 @@ type OfRuns = (Option<(Amount, Timestamp)>, Option<u64>);
 fn of_runs(ledger: &Ledger, target: i64) -> rusqlite::Result<OfRuns> {
     let (columns, from) = (row::COLUMNS, row::FROM);
     let sql = format!(
-        "SELECT {columns} FROM {from} WHERE runs.target = ? AND files IS NOT NULL ORDER BY runs.id DESC LIMIT ?"
+        "SELECT {columns} FROM {from} WHERE runs.target = ? AND files IS NOT NULL AND strategy <> '{RECHECK}'
+         ORDER BY runs.id DESC LIMIT ?"
     );
     let mut statement = ledger.connection().prepare(&sql)?;
     let mut rows = statement.query((target, RUNS_LOOKED_AT))?;

@@ -3,10 +3,10 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{coverage, row};
+use super::{alarms, coverage, row};
 use crate::exit::ExitCode;
 use crate::history::metrics::JobMetrics;
-use crate::history::run::{Run, RunState};
+use crate::history::run::{RECHECK, Run, RunState};
 use crate::history::status::JobRuns;
 use crate::ledger::error::Error;
 use crate::ledger::open::Ledger;
@@ -67,25 +67,56 @@ pub fn jobs(ledger: &Ledger, jobs: &[Subject]) -> Result<Vec<JobRuns>, Error> {
     jobs.iter().map(read).collect()
 }
 
-fn of_job(ledger: &Ledger, subject: &Subject) -> rusqlite::Result<JobRuns> {
-    let newest = |condition: &str| {
-        let (columns, from) = (row::COLUMNS, row::FROM);
-        let sql = format!(
-            "SELECT {columns} FROM {from} WHERE {ITS_RUNS} {condition} ORDER BY runs.id DESC LIMIT 1"
-        );
-        let values = (&subject.job, subject.target);
-        row::all(ledger, ledger.connection(), &sql, values).map(|runs| runs.into_iter().next())
-    };
-    let last = newest("")?;
-    let (running, last) = match last {
+/// The newest runs of a job, without those over files that were bad before: these are begun by a
+/// person, and are no night of the job.
+///
+/// # Errors
+/// If the ledger cannot be read.
+pub fn nights(ledger: &Ledger, job: &Subject) -> Result<JobRuns, Error> {
+    let found = last(ledger, job, &format!("AND strategy <> '{RECHECK}'"));
+    let (last, running) = found.map_err(|error| ledger.failed(error))?;
+    Ok(JobRuns { job: job.job.clone(), last, running, ..JobRuns::default() })
+}
+
+/// The newest run of a subject that is a certain one.
+fn newest(ledger: &Ledger, subject: &Subject, condition: &str) -> rusqlite::Result<Option<Run>> {
+    let (columns, from) = (row::COLUMNS, row::FROM);
+    let sql =
+        format!("SELECT {columns} FROM {from} WHERE {ITS_RUNS} {condition} ORDER BY runs.id DESC LIMIT 1");
+    let values = (&subject.job, subject.target);
+    Ok(row::all(ledger, ledger.connection(), &sql, values)?.into_iter().next())
+}
+
+/// The last run of a subject that is over, and the one that is running, of certain ones.
+fn last(ledger: &Ledger, subject: &Subject, which: &str) -> rusqlite::Result<(Option<Run>, Option<Run>)> {
+    Ok(match newest(ledger, subject, which)? {
         // Those before it are over: a job runs only once at a time.
         Some(run) if run.result == RunState::Running => {
-            (Some(run), newest("AND (ended IS NOT NULL OR died)")?)
+            let over = newest(ledger, subject, &format!("{which} AND (ended IS NOT NULL OR died)"))?;
+            (over, Some(run))
         }
-        last => (None, last),
+        last => (last, None),
+    })
+}
+
+fn of_job(ledger: &Ledger, subject: &Subject) -> rusqlite::Result<JobRuns> {
+    let (last, running) = last(ledger, subject, "")?;
+    // A run over the files that were bad says nothing about the others.
+    let passed = format!("AND exit = {} AND strategy <> '{RECHECK}'", ExitCode::Pass as i64);
+    let passed = newest(ledger, subject, &passed)?;
+    let alarms = match target_of(ledger.connection(), subject)? {
+        Some(target) => alarms::of_target(ledger.connection(), target)?,
+        None => None,
     };
-    let passed = newest(&format!("AND exit = {}", ExitCode::Pass as i64))?;
-    Ok(JobRuns { job: subject.job.clone(), last, passed, running, note: None })
+    Ok(JobRuns { job: subject.job.clone(), last, passed, running, alarms, ..JobRuns::default() })
+}
+
+/// The backup that the last run of a subject verified.
+fn target_of(connection: &Connection, subject: &Subject) -> rusqlite::Result<Option<i64>> {
+    match (subject.target, &subject.job) {
+        (None, Some(job)) => coverage::target_of(connection, job),
+        (target, _) => Ok(target),
+    }
 }
 
 /// The job of the newest run over the same backup and originals as the last run of this job, if
@@ -111,13 +142,9 @@ pub fn successor(ledger: &Ledger, job: &str) -> Result<Option<String>, Error> {
 /// If the ledger cannot be read.
 pub fn metrics(ledger: &Ledger, subject: &Subject, now: jiff::Timestamp) -> Result<JobMetrics, Error> {
     let read = || -> rusqlite::Result<JobMetrics> {
-        let JobRuns { last, passed, .. } = of_job(ledger, subject)?;
+        let JobRuns { last, passed, alarms, .. } = of_job(ledger, subject)?;
         let connection = ledger.connection();
-        let target = match (subject.target, &subject.job) {
-            (None, Some(job)) => coverage::target_of(connection, job)?,
-            (target, _) => target,
-        };
-        let coverage = match target {
+        let coverage = match target_of(connection, subject)? {
             Some(target) => Some(coverage::of_target(ledger, target, now)?.coverage()),
             None => None,
         };
@@ -125,6 +152,7 @@ pub fn metrics(ledger: &Ledger, subject: &Subject, now: jiff::Timestamp) -> Resu
             job: subject.job.clone(),
             last,
             passed: Some(passed.as_ref().map(Run::time)),
+            alarms: Some(alarms.map_or(0, |alarms| alarms.count)),
             runs: count(connection, subject)?,
             coverage,
         })

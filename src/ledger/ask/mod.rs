@@ -2,6 +2,7 @@
 //! read-only ([`Ledger::open_read_only`](super::Ledger::open_read_only)), and answered in the words
 //! of [`history`](crate::history).
 
+mod alarms;
 mod coverage;
 mod file;
 mod jobs;
@@ -11,7 +12,7 @@ mod runs;
 
 pub use coverage::{Files, places, remembered, targets};
 pub use file::{Asked, file};
-pub use jobs::{Subject, jobs, known_jobs, metrics, successor};
+pub use jobs::{Subject, jobs, known_jobs, metrics, nights, successor};
 pub use report::{StoredReport, report};
 pub use runs::{RunsAsked, runs};
 

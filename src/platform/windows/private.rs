@@ -74,6 +74,12 @@ pub fn open_file_no_follow(dir: &Dir, name: &str) -> io::Result<File> {
     Ok(dir.open_with(name, OpenOptions::new().read(true).write(true))?.into_std())
 }
 
+/// What is wrong with the owner or the permissions of a folder, or of `file` in it. Here that is not
+/// examined: files get the access list of their folder, which the user has set up.
+pub fn who_else_can_change(_: &Dir, _: Option<&str>) -> io::Result<Option<&'static str>> {
+    Ok(None)
+}
+
 /// Whether only its owner and administrators can read or change this open file. Here that is not
 /// examined: files get the access list of their folder, which the user has set up.
 pub fn is_closed_to_others(_: &File) -> io::Result<bool> {

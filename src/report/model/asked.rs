@@ -155,6 +155,9 @@ pub struct FiltersPart {
     pub newer_than: Option<Timestamp>,
     /// Only files modified at or before this time.
     pub older_than: Option<Timestamp>,
+    /// If there are any, only the files at these paths, and the other filters do not hold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<String>,
 }
 
 impl FiltersPart {
@@ -166,6 +169,7 @@ impl FiltersPart {
             max_size: filters.max_size,
             newer_than: filters.newer_than.and_then(words::moment),
             older_than: filters.older_than.and_then(words::moment),
+            only: filters.only.iter().map(|path| escape(path).into_owned()).collect(),
         }
     }
 }
