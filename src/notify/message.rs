@@ -156,9 +156,14 @@ fn advice(model: &Model) -> Vec<String> {
     }
     if model.total(|counts| counts.bad) > 0 {
         let again = terminal::redraw(model);
-        advice.push(format!(
-            "Restore the same files again and keep the bad copies: bkverify{job} {again} --keep failures"
-        ));
+        advice.push(if terminal::is_partly_redrawn(model) {
+            // The next run would choose others in the half that goes by age.
+            format!(
+                "Restore the bad files again and keep the copies: bkverify{job} --include GLOB --sample all --keep failures"
+            )
+        } else {
+            format!("Restore the same files again and keep the bad copies: bkverify{job} {again} --keep failures")
+        });
         advice.push(
             "Make a new backup to another disk, and keep the old one until the new one is verified."
                 .to_owned(),

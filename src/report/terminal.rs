@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::backup::escape;
 use crate::exit::ExitCode;
 use crate::plan::DEFAULT_STRATEGY;
+use crate::verify::strategy;
 use crate::verify::verdict::Verdict;
 use crate::words::{self, printable};
 
@@ -221,7 +222,7 @@ fn facts(out: &mut String, model: &Model, style: &SummaryStyle) {
     fact("drawn", &drawn(model));
     // If the listing did not end, another run would draw from more files.
     if model.population.whole {
-        fact("redraw", &redraw(model));
+        fact("redraw", &format!("{}{}", redraw(model), not_redrawn(model)));
     }
     if let Some(found) = &model.completeness {
         fact("complete", &completeness::fact(found));
@@ -260,6 +261,20 @@ fn drawn(model: &Model) -> String {
     for (number, why) in [(population.filtered, "filtered out"), (population.unmapped, "without a source")] {
         if number > 0 {
             text.push_str(&format!("; {} {why}", words::count(number)));
+/// Whether a part of the sample was chosen by what earlier runs had judged. No seed brings it back.
+pub fn is_partly_redrawn(model: &Model) -> bool {
+    strategy::named(&model.sample.strategy).is_some_and(|strategy| strategy.rotates())
+}
+
+/// What those options do not draw again.
+fn not_redrawn(model: &Model) -> &'static str {
+    if is_partly_redrawn(model) {
+        " (the random half; the other half depends on what the ledger knew before this run)"
+    } else {
+        ""
+    }
+}
+
         }
     }
     text
