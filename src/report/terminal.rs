@@ -120,6 +120,13 @@ fn failures(out: &mut String, model: &Model, style: &SummaryStyle) {
     let lists = [
         findings("Bad in the backup:", model, style, total(|counts| counts.bad), bad),
         findings("Corrupt originals:", model, style, total(|counts| counts.original_corrupt), corrupt),
+        findings(
+            "Equal to their originals, but not to what was known:",
+            model,
+            style,
+            unlike(model),
+            |one| one.unlike,
+        ),
         lines("Parts of the backup that cannot be listed:", model.damage.iter().chain(&model.denied)),
         lines("Originals that the backup does not contain:", missing.iter()),
         lines(
@@ -183,9 +190,14 @@ fn findings(
 ) -> List {
     let items = model.findings.iter().filter(|finding| which(finding)).take(LIST_LINES).map(|finding| {
         let reason = wrap(&why(finding), 6, style.width);
-        format!("  {}: {}\n{reason}", finding.verdict.word(), printable(&finding.path))
+        format!("  {}: {}\n{reason}", finding.word(), printable(&finding.path))
     });
     List { title, items: items.collect(), total }
+}
+
+/// How many files are listed that are unlike what was known of them.
+pub fn unlike(model: &Model) -> u64 {
+    model.findings.iter().filter(|finding| finding.unlike).count() as u64
 }
 
 /// The reason, and where the bytes differ.
@@ -249,18 +261,6 @@ pub fn redraw(model: &Model) -> String {
     }
 }
 
-fn drawn(model: &Model) -> String {
-    let (population, sample) = (&model.population, &model.sample);
-    let files = words::counted(population.files, "file");
-    let size = population.bytes.map_or(String::new(), |bytes| format!(" ({})", words::bytes(bytes)));
-    let beside = model.beside.as_ref().map_or(0, |beside| beside.drawn);
-    let drawn = words::count(sample.drawn + beside);
-    let hash = &model.effort.hash;
-    let at_least = if population.whole { "" } else { "at least " };
-    let mut text = format!("{drawn} of {at_least}{files}{size}, strategy {}, hash {hash}", sample.strategy);
-    for (number, why) in [(population.filtered, "filtered out"), (population.unmapped, "without a source")] {
-        if number > 0 {
-            text.push_str(&format!("; {} {why}", words::count(number)));
 /// Whether a part of the sample was chosen by what earlier runs had judged. No seed brings it back.
 pub fn is_partly_redrawn(model: &Model) -> bool {
     strategy::named(&model.sample.strategy).is_some_and(|strategy| strategy.rotates())
@@ -275,6 +275,18 @@ fn not_redrawn(model: &Model) -> &'static str {
     }
 }
 
+fn drawn(model: &Model) -> String {
+    let (population, sample) = (&model.population, &model.sample);
+    let files = words::counted(population.files, "file");
+    let size = population.bytes.map_or(String::new(), |bytes| format!(" ({})", words::bytes(bytes)));
+    let beside = model.beside.as_ref().map_or(0, |beside| beside.drawn);
+    let drawn = words::count(sample.drawn + beside);
+    let hash = &model.effort.hash;
+    let at_least = if population.whole { "" } else { "at least " };
+    let mut text = format!("{drawn} of {at_least}{files}{size}, strategy {}, hash {hash}", sample.strategy);
+    for (number, why) in [(population.filtered, "filtered out"), (population.unmapped, "without a source")] {
+        if number > 0 {
+            text.push_str(&format!("; {} {why}", words::count(number)));
         }
     }
     text
