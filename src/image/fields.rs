@@ -23,11 +23,6 @@ pub(super) fn u64_le(bytes: &[u8], at: usize) -> Option<u64> {
     array(bytes, at).map(u64::from_le_bytes)
 }
 
-/// The 16-bit big-endian number at position `at`.
-pub(super) fn u16_be(bytes: &[u8], at: usize) -> Option<u16> {
-    array(bytes, at).map(u16::from_be_bytes)
-}
-
 /// The 32-bit big-endian number at position `at`.
 pub(super) fn u32_be(bytes: &[u8], at: usize) -> Option<u32> {
     array(bytes, at).map(u32::from_be_bytes)
@@ -46,7 +41,6 @@ mod tests {
     fn a_number_is_read_in_both_byte_orders() {
         let bytes = [9, 1, 2, 3, 4, 5, 6, 7, 8];
         assert_eq!(u16_le(&bytes, 1), Some(0x0201));
-        assert_eq!(u16_be(&bytes, 1), Some(0x0102));
         assert_eq!(u32_le(&bytes, 1), Some(0x0403_0201));
         assert_eq!(u32_be(&bytes, 1), Some(0x0102_0304));
         assert_eq!(u64_le(&bytes, 1), Some(0x0807_0605_0403_0201));

@@ -91,11 +91,6 @@ impl<'a> Record<'a> {
         Ok(Self { number, bytes, sequence, links, flags, base, attributes, end })
     }
 
-    /// All bytes of the record.
-    pub(super) fn bytes(&self) -> &'a [u8] {
-        self.bytes
-    }
-
     /// The number of this record.
     pub fn number(&self) -> u64 {
         self.number
