@@ -39,7 +39,7 @@
 //! | `threads` | starts threads, as many as the system allows | |
 //! | `platform` | the only room that depends on the operating system | |
 //! | `bytes` | the bytes of a container, wherever they are stored | `platform` |
-//! | `image` | reads disk images: virtual disks, partitions, NTFS | `bytes` |
+//! | `image` | reads disk images: virtual disks, partitions, NTFS | `bytes`, `platform` |
 //! | `words` | numbers, sizes, times and lists in English | `platform` |
 //! | `manual` | the pages that `bkverify help` prints, also made into man pages | |
 //! | `output` | standard output, or a file that is replaced as a whole | `platform` |
