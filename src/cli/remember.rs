@@ -219,7 +219,7 @@ fn previous(ledger: &Ledger, plan: &Plan) -> Result<Previous, ledger::Error> {
 /// The files that were bad when they were last judged.
 fn standing_alarms(ledger: &Ledger, plan: &Plan) -> Result<Vec<notify::Alarm>, ledger::Error> {
     let alarms = ledger::standing_alarms(ledger, plan)?;
-    Ok(alarms.into_iter().map(|(path, verdict)| (escape(&path).into_owned(), verdict.word())).collect())
+    Ok(alarms.into_iter().map(|(path, word)| (escape(&path).into_owned(), word)).collect())
 }
 
 /// What is known after a run that was recorded: its fingerprint, with the alarms that stand, or

@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension, params};
 
 use crate::plan::Plan;
 use crate::report::Model;
-use crate::verify::verdict::Verdict;
+use crate::verify::record::UNLIKE;
 
 use super::error::Error;
 use super::open::Ledger;
@@ -34,12 +34,13 @@ pub fn last_report(ledger: &Ledger, plan: &Plan) -> Result<Option<Model>, Error>
 }
 
 /// The files of the plan's backup whose last verdict that proves something is an alarm, sorted by
-/// path. A run that did not draw such a file says nothing about it: the alarm stands.
+/// path, each with its word. A run that did not draw such a file says nothing about it: the alarm
+/// stands. So does a file whose sides are equal, but not to what the ledger has of this version.
 ///
 /// # Errors
 /// If the ledger cannot be read.
-pub fn standing_alarms(ledger: &Ledger, plan: &Plan) -> Result<Vec<(Vec<u8>, Verdict)>, Error> {
-    let read = || -> rusqlite::Result<Vec<(Vec<u8>, Verdict)>> {
+pub fn standing_alarms(ledger: &Ledger, plan: &Plan) -> Result<Vec<(Vec<u8>, &'static str)>, Error> {
+    let read = || -> rusqlite::Result<Vec<(Vec<u8>, &'static str)>> {
         let connection = ledger.connection();
         let target = target::find(connection, &target::fingerprint(&plan.target))?;
         let sql =
@@ -50,8 +51,19 @@ pub fn standing_alarms(ledger: &Ledger, plan: &Plan) -> Result<Vec<(Vec<u8>, Ver
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
             let path: Vec<u8> = row.get(0)?;
-            found.extend(picks::verdict(row.get(1)?).map(|verdict| (path, verdict)));
+            found.extend(picks::verdict(row.get(1)?).map(|verdict| (path, verdict.word())));
         }
+        // A version that the last run found equal has that run's time, unless the run found other bytes.
+        let sql = "SELECT path FROM findings
+                   JOIN files ON files.target = ?1 AND files.key = findings.key AND files.run = findings.run
+                   JOIN versions ON versions.id = files.version JOIN runs ON runs.id = files.run
+                   WHERE findings.verdict = 0 AND files.verdict = 0 AND verified_at <> started";
+        let mut statement = connection.prepare(sql)?;
+        let mut rows = statement.query([target])?;
+        while let Some(row) = rows.next()? {
+            found.push((row.get(0)?, UNLIKE));
+        }
+        found.sort();
         Ok(found)
     };
     read().map_err(|error| ledger.failed(error))
@@ -87,6 +99,7 @@ mod tests {
     use super::super::tests::{plan, record, verified};
     use super::*;
     use crate::verify::PickRecord;
+    use crate::verify::verdict::Verdict;
 
     #[test]
     fn an_alarm_stands_until_the_file_is_judged_again() {
@@ -99,7 +112,7 @@ mod tests {
             &plan,
             &[bad(b"z", Verdict::Corrupt), bad(b"a", Verdict::OriginalCorrupt), bad(b"m", Verdict::Changed)],
         );
-        let both = [(b"a".to_vec(), Verdict::OriginalCorrupt), (b"z".to_vec(), Verdict::Corrupt)];
+        let both = [(b"a".to_vec(), "original-corrupt"), (b"z".to_vec(), "corrupt")];
         assert_eq!(standing(), both);
         record(dir.path(), &plan, &[verified("elsewhere")]);
         assert_eq!(standing(), both);
@@ -115,10 +128,10 @@ mod tests {
         record(dir.path(), &plan, &[PickRecord::new(b"a", Verdict::Corrupt)]);
         for nothing in [Verdict::Changed, Verdict::Deleted, Verdict::Unreadable] {
             record(dir.path(), &plan, &[PickRecord::new(b"a", nothing)]);
-            assert_eq!(standing(), [(b"a".to_vec(), Verdict::Corrupt)], "{nothing:?}");
+            assert_eq!(standing(), [(b"a".to_vec(), "corrupt")], "{nothing:?}");
         }
         record(dir.path(), &plan, &[PickRecord::new(b"a", Verdict::OriginalCorrupt)]);
-        assert_eq!(standing(), [(b"a".to_vec(), Verdict::OriginalCorrupt)]);
+        assert_eq!(standing(), [(b"a".to_vec(), "original-corrupt")]);
         record(dir.path(), &plan, &[verified("a")]);
         assert_eq!(standing(), []);
     }

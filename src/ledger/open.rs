@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::{Error, Problem};
@@ -108,6 +109,9 @@ impl Ledger {
         let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
         connection.busy_timeout(busy).map_err(failed)?;
         connection.pragma_update(None, "cache_size", -CACHE_KIB).map_err(failed)?;
+        // Otherwise SQLite compiles each statement on `files` again for every new value, because a value
+        // could decide whether the partial index `alarms` helps. That costs more than the lookup.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(failed)?;
         Ok(Self { connection, path: path.to_owned() })
     }
 

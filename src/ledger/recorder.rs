@@ -119,7 +119,7 @@ impl Recorder {
         let (kind, most) = match pick.verdict {
             verdict if verdict.is_alarm() => (0, LISTED_MAX),
             _ if pick.pending.is_some() => (2, RECONSIDERED_MAX),
-            Verdict::Verified => return false,
+            Verdict::Verified if !pick.unlike => return false,
             _ => (1, LISTED_MAX),
         };
         self.kept[kind].fetch_add(1, Ordering::Relaxed) < most

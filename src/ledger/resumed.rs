@@ -136,7 +136,7 @@ impl Found {
 
     fn add_record(&mut self, record: PickRecord) {
         let listed = match record.verdict {
-            Verdict::Verified => false,
+            Verdict::Verified if !record.unlike => false,
             verdict => {
                 let seen = if verdict.is_alarm() { &mut self.alarms } else { &mut self.undecided };
                 *seen += 1;

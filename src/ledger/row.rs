@@ -2,6 +2,7 @@
 
 use crate::verify::PickRecord;
 use crate::verify::hash::Hash;
+use crate::verify::known_counts::KnownBy;
 use crate::verify::memory::PathKey;
 use crate::verify::memory::version_number;
 use crate::verify::verdict::Verdict;
@@ -23,6 +24,8 @@ pub(super) struct Row {
     pub(super) version: u128,
     /// Whether it may turn out to be comparable.
     pub(super) pending: bool,
+    /// Whether the sides are equal, but not to what the ledger has of this version.
+    pub(super) unlike: bool,
     /// The hash of both sides, if they were found equal.
     pub(super) hash: Option<Hash>,
     /// The whole record, if it is a finding that is kept.
@@ -42,6 +45,7 @@ impl Row {
             confirmed: pick.confirmed_mtime.and_then(times::to_nanos),
             version: version_number(&pick.path, pick.recorded_size, pick.recorded_mtime),
             pending: pick.pending.is_some(),
+            unlike: pick.unlike && pick.known.is_some_and(|known| known.by == KnownBy::Ledger),
             hash: pick.hashes.filter(|_| verified).map(|hashes| hashes.restored),
             record: keep_record.then(|| Box::new(pick.clone())),
         }

@@ -5,9 +5,10 @@ use crate::plan::{Algorithm, Plan, Target};
 use crate::platform::Timestamp;
 use crate::report::{Failure, Model};
 use crate::verify::hash::Hash;
+use crate::verify::known_counts::KnownBy;
 use crate::verify::memory::{KnownHashes, LastJudged, PathKey, Version};
 use crate::verify::verdict::Verdict;
-use crate::verify::{Hashes, Observer, PickRecord};
+use crate::verify::{Hashes, Observer, PickRecord, UsedHash};
 
 /// A plan for the backup at this path, of a job with this name.
 pub(super) fn plan(backup: &str, job: Option<&str>) -> Plan {
@@ -77,6 +78,39 @@ fn what_a_run_found_is_known_to_the_next_one() {
     let other =
         Known::new(Ledger::open_read_only(dir.path()).unwrap(), &plan.target, Algorithm::Sha256).unwrap();
     assert_eq!(other.of(b"a"), None, "a hash of another algorithm says nothing");
+}
+
+/// A verified pick whose sides hold other bytes than an earlier run found.
+fn unlike(path: &str) -> PickRecord {
+    let (before, now) = (Hash::of_bytes([1; 32]), Hash::of_bytes([9; 32]));
+    PickRecord {
+        unlike: true,
+        reason: "both hold other bytes".to_owned(),
+        known: Some(UsedHash { hash: before, by: KnownBy::Ledger, decided: false }),
+        hashes: Some(Hashes { restored: now, original: Some(now) }),
+        ..verified(path)
+    }
+}
+
+#[test]
+fn a_version_whose_sides_both_changed_keeps_its_hash_and_is_an_alarm_until_it_is_judged_as_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut plan = plan("/b", Some("nightly"));
+    let mut night = |picks: &[PickRecord]| {
+        plan.started += Duration::from_secs(86_400);
+        record(dir.path(), &plan, picks);
+        let ledger = Ledger::open_read_only(dir.path()).unwrap();
+        let standing = standing_alarms(&ledger, &plan).unwrap();
+        let known = Known::new(ledger, &plan.target, Algorithm::Blake3).unwrap();
+        (known.of(b"a").unwrap().hash, standing)
+    };
+    let first = verified("a").hashes.unwrap().restored;
+    assert_eq!(night(&[verified("a"), verified("b")]), (first, vec![]));
+    let alarm = vec![(b"a".to_vec(), "unlike")];
+    assert_eq!(night(&[unlike("a"), verified("b")]), (first, alarm.clone()));
+    assert_eq!(night(&[verified("b")]), (first, alarm.clone()), "the alarm stands");
+    assert_eq!(night(&[unlike("a")]), (first, alarm));
+    assert_eq!(night(&[verified("a")]), (first, vec![]));
 }
 
 #[test]

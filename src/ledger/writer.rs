@@ -159,8 +159,8 @@ impl Batch {
             .query_row(params![self.target, key], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
         // A version that was once found equal stays until another one is: its hash tells which side
-        // has changed.
-        let equal = row.verdict == Verdict::Verified;
+        // has changed. So it also stays if both sides have changed.
+        let equal = row.verdict == Verdict::Verified && !row.unlike;
         let (mtime, hash) = if equal { (row.mtime, hash) } else { (None, None) };
         let (at, algorithm) = if equal { (Some(self.started), Some(self.algorithm)) } else { (None, None) };
         let Some((version, before)) = known else {

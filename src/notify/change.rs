@@ -24,8 +24,8 @@ pub type Alarm = (String, &'static str);
 
 /// The alarms of a run itself, where no ledger knows those that stand.
 pub fn alarms(model: &Model) -> Vec<Alarm> {
-    let alarms = model.findings.iter().filter(|finding| finding.verdict.is_alarm());
-    alarms.map(|finding| (finding.path.clone(), finding.verdict.word())).collect()
+    let alarms = model.findings.iter().filter(|finding| finding.is_alarm());
+    alarms.map(|finding| (finding.path.clone(), finding.word())).collect()
 }
 
 /// What is known after a run, in a few bytes: equal for two runs of which the second tells nothing
@@ -81,6 +81,7 @@ pub fn is_due(when: Occasion, model: &Model, previous: &Previous, now: &str) -> 
 mod tests {
     use super::*;
     use crate::report::samples;
+    use crate::verify::PickRecord;
     use crate::verify::outcome::Outcome;
     use crate::verify::verdict::Verdict;
 
@@ -124,6 +125,9 @@ mod tests {
         let mut other = samples::failed();
         other.findings[0].verdict = Verdict::Stale;
         assert!(told(&other, &failed));
+        let mut unlike = samples::passed();
+        unlike.findings.push(PickRecord { unlike: true, ..samples::finding(b"z/both", Verdict::Verified) });
+        assert!(told(&unlike, &samples::passed()) && !told(&unlike, &unlike));
         let mut missing = samples::disaster();
         missing.completeness.as_mut().unwrap().missing.push(b"/srv/data/one more".to_vec());
         assert!(told(&missing, &samples::disaster()));

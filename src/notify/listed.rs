@@ -2,7 +2,7 @@
 
 use crate::report::Model;
 use crate::report::model::FindingPart;
-use crate::report::terminal::why;
+use crate::report::terminal::{unlike, why};
 
 /// How many items a list has at most.
 pub const LISTED: usize = 20;
@@ -24,6 +24,9 @@ pub fn listed(model: &Model) -> Vec<Listed<'_>> {
     let mut all = vec![
         findings(model, "Bad in the backup", model.total(|counts| counts.bad), &|one| one.verdict.is_bad()),
         findings(model, "Corrupt originals", model.total(|counts| counts.original_corrupt), &corrupt),
+        findings(model, "Equal to their originals, but not to what was known", unlike(model), &|one| {
+            one.unlike
+        }),
         lines("Parts of the backup that cannot be listed", &model.damage),
         lines("Folders that this account may not list", &model.denied),
         lines("Originals that the backup does not contain", missing),
@@ -39,7 +42,7 @@ fn findings<'a>(
     which: &dyn Fn(&FindingPart) -> bool,
 ) -> Listed<'a> {
     let found = model.findings.iter().filter(|one| which(one)).take(LISTED);
-    let items = found.map(|one| (one.path.as_str(), format!("{}: {}", one.verdict.word(), why(one))));
+    let items = found.map(|one| (one.path.as_str(), format!("{}: {}", one.word(), why(one))));
     Listed { title, items: items.collect(), total }
 }
 

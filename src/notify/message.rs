@@ -156,9 +156,14 @@ fn advice(model: &Model) -> Vec<String> {
     }
     if model.total(|counts| counts.bad) > 0 {
         let again = terminal::redraw(model);
-        advice.push(format!(
-            "Restore the same files again and keep the bad copies: bkverify{job} {again} --keep failures"
-        ));
+        advice.push(if terminal::is_partly_redrawn(model) {
+            // The next run would choose others in the half that goes by age.
+            format!(
+                "Restore the bad files again and keep the copies: bkverify{job} --include GLOB --sample all --keep failures"
+            )
+        } else {
+            format!("Restore the same files again and keep the bad copies: bkverify{job} {again} --keep failures")
+        });
         advice.push(
             "Make a new backup to another disk, and keep the old one until the new one is verified."
                 .to_owned(),
@@ -240,10 +245,10 @@ fn short_text(model: &Model, advice: &[String]) -> String {
 
 fn notice(model: &Model, machine: &str, subject: &str, advice: &[String], report: Option<&str>) -> String {
     let completeness = model.completeness.as_ref();
-    let alarms = model.findings.iter().filter(|finding| finding.verdict.is_alarm());
+    let alarms = model.findings.iter().filter(|finding| finding.is_alarm());
     let findings: Vec<_> = alarms
         .take(LISTED)
-        .map(|one| json!({ "path": one.path, "verdict": one.verdict, "reason": why(one) }))
+        .map(|one| json!({ "path": one.path, "verdict": one.word(), "reason": why(one) }))
         .collect();
     pretty(&json!({
         "schema": SCHEMA_NAME,
@@ -274,7 +279,7 @@ fn notice(model: &Model, machine: &str, subject: &str, advice: &[String], report
             "unlisted_parts": model.damage.len(),
         },
         "findings": findings,
-        "findings_total": model.total(|counts| counts.bad + counts.original_corrupt),
+        "findings_total": model.total(|counts| counts.bad + counts.original_corrupt) + terminal::unlike(model),
         "next": advice,
         "report": report,
     }))

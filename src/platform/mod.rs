@@ -13,6 +13,7 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
+mod memory;
 pub mod names;
 pub mod process;
 #[cfg(unix)]
@@ -70,6 +71,7 @@ pub mod wtf8;
 
 pub use destination::{check_destination, destination, put};
 pub use made::{empty_made_dir, open_made_dir, open_made_file};
+pub use memory::memory;
 pub use os::{
     PERMISSION_HINT, Tree, account, administrators_state_dir, allow_holes, copy_in_kernel, free_space,
     has_holes, holdable_name, is_in_use, is_same_file, is_same_name, is_spinning, may_write_to, name_key,

@@ -123,7 +123,7 @@ fn findings(model: &Model) -> Vec<TestCase> {
 }
 
 fn finding(finding: &FindingPart) -> TestCase {
-    let kind = finding.verdict.word();
+    let kind = finding.word();
     let mut status =
         if finding.verdict.is_alarm() { bad(kind, &finding.reason) } else { skipped(kind, &finding.reason) };
     let detail = detail(finding);

@@ -113,6 +113,7 @@ pub(crate) fn finding(path: &[u8], verdict: Verdict) -> PickRecord {
         verdict,
         comparable: verdict.is_decided(),
         beside: false,
+        unlike: false,
         reason: "the original is as old as the backup says".to_owned(),
         restored_size: Some(2_097_152),
         original_size: Some(2_097_152),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::backup::escape;
 use crate::exit::ExitCode;
 use crate::plan::DEFAULT_STRATEGY;
+use crate::verify::strategy;
 use crate::verify::verdict::Verdict;
 use crate::words::{self, printable};
 
@@ -119,6 +120,13 @@ fn failures(out: &mut String, model: &Model, style: &SummaryStyle) {
     let lists = [
         findings("Bad in the backup:", model, style, total(|counts| counts.bad), bad),
         findings("Corrupt originals:", model, style, total(|counts| counts.original_corrupt), corrupt),
+        findings(
+            "Equal to their originals, but not to what was known:",
+            model,
+            style,
+            unlike(model),
+            |one| one.unlike,
+        ),
         lines("Parts of the backup that cannot be listed:", model.damage.iter().chain(&model.denied)),
         lines("Originals that the backup does not contain:", missing.iter()),
         lines(
@@ -182,9 +190,14 @@ fn findings(
 ) -> List {
     let items = model.findings.iter().filter(|finding| which(finding)).take(LIST_LINES).map(|finding| {
         let reason = wrap(&why(finding), 6, style.width);
-        format!("  {}: {}\n{reason}", finding.verdict.word(), printable(&finding.path))
+        format!("  {}: {}\n{reason}", finding.word(), printable(&finding.path))
     });
     List { title, items: items.collect(), total }
+}
+
+/// How many files are listed that are unlike what was known of them.
+pub fn unlike(model: &Model) -> u64 {
+    model.findings.iter().filter(|finding| finding.unlike).count() as u64
 }
 
 /// The reason, and where the bytes differ.
@@ -221,7 +234,7 @@ fn facts(out: &mut String, model: &Model, style: &SummaryStyle) {
     fact("drawn", &drawn(model));
     // If the listing did not end, another run would draw from more files.
     if model.population.whole {
-        fact("redraw", &redraw(model));
+        fact("redraw", &format!("{}{}", redraw(model), not_redrawn(model)));
     }
     if let Some(found) = &model.completeness {
         fact("complete", &completeness::fact(found));
@@ -245,6 +258,20 @@ pub fn redraw(model: &Model) -> String {
     match model.plan.strategy.as_str() {
         DEFAULT_STRATEGY => seed,
         strategy => format!("{seed} --strategy {strategy}"),
+    }
+}
+
+/// Whether a part of the sample was chosen by what earlier runs had judged. No seed brings it back.
+pub fn is_partly_redrawn(model: &Model) -> bool {
+    strategy::named(&model.sample.strategy).is_some_and(|strategy| strategy.rotates())
+}
+
+/// What those options do not draw again.
+fn not_redrawn(model: &Model) -> &'static str {
+    if is_partly_redrawn(model) {
+        " (the random half; the other half depends on what the ledger knew before this run)"
+    } else {
+        ""
     }
 }
 

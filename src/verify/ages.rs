@@ -12,13 +12,18 @@
 //!   65,535 all count as judged by the same run.
 //!
 //! A ledger gives its files in the order of their keys, so the table is filled front to back. It
-//! works in any order.
+//! works in any order. The lookups come in no order at all, so what they cost is finding the page of
+//! each place: the table is in large pages where the system has them.
 //!
 //! Two paths can have the same 52 bits. Among ten million remembered files this happens for about
 //! two of a billion lookups. Such a file is then taken for one that was judged at another time, and
 //! it may have to wait. The seed is in the fingerprint so that another run does not repeat it.
 
 use std::collections::HashSet;
+
+use memmap2::MmapMut;
+
+use crate::platform;
 
 use super::memory::{LastJudged, PathKey, RunNumber};
 
@@ -36,25 +41,27 @@ pub struct Ages {
     salt: [u64; 2],
     /// Where each bucket begins, and the end of the last.
     starts: Box<[u32]>,
-    slots: Box<[Slot]>,
+    /// The memory of the slots; `None` if nothing is remembered.
+    slots: Option<MmapMut>,
 }
 
-/// A fingerprint in two halves, and the age: 6 bytes, side by side so that a lookup reads one place
-/// of the memory.
-type Slot = [u16; 3];
+/// A fingerprint in 4 bytes, and the age in 2, side by side so that a lookup reads one place of the
+/// memory.
+type Slot = [u8; SLOT];
+const SLOT: usize = 6;
 
 /// Where a file is looked up.
 #[derive(Debug, Clone, Copy)]
 struct Sought {
     from: usize,
     to: usize,
-    fingerprint: [u16; 2],
+    fingerprint: [u8; 4],
 }
 
 impl Ages {
     /// A table in which no file was judged.
     pub fn none() -> Self {
-        Self { salt: [0; 2], starts: vec![0; BUCKETS + 1].into(), slots: Box::default() }
+        Self { salt: [0; 2], starts: vec![0; BUCKETS + 1].into(), slots: None }
     }
 
     /// Reads everything that is remembered, twice: to count, and to fill.
@@ -82,7 +89,12 @@ impl Ages {
             starts[bucket + 1] += starts[bucket];
         }
 
-        let mut slots: Vec<Slot> = vec![[0; 3]; total as usize];
+        if total == 0 {
+            return Ok(Self { salt, ..Self::none() });
+        }
+        let memory = platform::memory(total as usize * SLOT);
+        let mut memory = memory.map_err(|error| format!("there is no memory for a table of it: {error}"))?;
+        let (slots, _) = memory.as_chunks_mut::<SLOT>();
         // Each bucket is filled from its end, so that afterwards its end has become its beginning. If
         // the store has changed in between, an entry may be lost, and its file then counts as never
         // judged.
@@ -90,18 +102,18 @@ impl Ages {
             let (bucket, fingerprint) = place(salt, key);
             if let Some(at) = starts[bucket + 1].checked_sub(1) {
                 starts[bucket + 1] = at;
-                let [upper, lower] = fingerprint;
-                slots[at as usize] = [upper, lower, runs.age(run)];
+                let ([a, b, c, d], [e, f]) = (fingerprint, runs.age(run).to_ne_bytes());
+                slots[at as usize] = [a, b, c, d, e, f];
             }
         })?;
         starts.rotate_left(1);
         starts[BUCKETS] = total;
-        Ok(Self { salt, starts: starts.into(), slots: slots.into() })
+        Ok(Self { salt, starts: starts.into(), slots: Some(memory) })
     }
 
     /// How long ago the file at this path was last judged.
     pub fn of_path(&self, path: &[u8]) -> Age {
-        if self.slots.is_empty() { 0 } else { self.of(PathKey::of(path)) }
+        if self.is_empty() { 0 } else { self.of(PathKey::of(path)) }
     }
 
     /// How long ago the file with this key was last judged.
@@ -116,7 +128,8 @@ impl Ages {
     pub fn of_all<'a>(&self, paths: impl Iterator<Item = &'a [u8]>) -> Vec<Age> {
         let keys: Vec<PathKey> = paths.map(PathKey::of).collect();
         let sought: Vec<Sought> = keys.into_iter().map(|key| self.sought(key)).collect();
-        let touch = |at: usize| self.slots.get(at).map_or(0, |slot| slot[0]);
+        let slots = self.slots();
+        let touch = |at: usize| slots.get(at).map_or(0, |slot| slot[0]);
         let touched =
             sought.iter().fold(0, |sum, sought| sum ^ touch(sought.from) ^ touch(sought.to.max(1) - 1));
         std::hint::black_box(touched);
@@ -128,26 +141,30 @@ impl Ages {
         Sought { from: self.starts[bucket] as usize, to: self.starts[bucket + 1] as usize, fingerprint }
     }
 
-    fn find(&self, Sought { from, to, fingerprint: [upper, lower] }: Sought) -> Age {
-        let slots = self.slots.get(from..to).unwrap_or_default();
-        slots.iter().find(|slot| slot[0] == upper && slot[1] == lower).map_or(0, |slot| slot[2])
+    fn find(&self, Sought { from, to, fingerprint }: Sought) -> Age {
+        let slots = self.slots().get(from..to).unwrap_or_default();
+        let found = slots.iter().find(|[a, b, c, d, ..]| [*a, *b, *c, *d] == fingerprint);
+        found.map_or(0, |&[.., upper, lower]| Age::from_ne_bytes([upper, lower]))
+    }
+
+    fn slots(&self) -> &[Slot] {
+        self.slots.as_ref().map_or(&[], |memory| memory.as_chunks().0)
     }
 
     /// Whether nothing is remembered.
     pub fn is_empty(&self) -> bool {
-        self.slots.is_empty()
+        self.slots.is_none()
     }
 }
 
 /// The bucket and the fingerprint of a key. For the fingerprint, the two salted halves of the key
 /// are multiplied, so that all bits of the key and the salt decide about each of its bits.
 #[expect(clippy::cast_possible_truncation, reason = "parts of the numbers are wanted")]
-fn place(salt: [u64; 2], key: PathKey) -> (usize, [u16; 2]) {
+fn place(salt: [u64; 2], key: PathKey) -> (usize, [u8; 4]) {
     let [upper, lower] = key.halves();
     let bucket = (upper >> (64 - BUCKET_BITS)) as usize;
     let [upper, lower] = PathKey(u128::from(upper ^ salt[0]) * u128::from(lower ^ salt[1])).halves();
-    let mixed = upper ^ lower;
-    (bucket, [(mixed >> 48) as u16, (mixed >> 32) as u16])
+    (bucket, (((upper ^ lower) >> 32) as u32).to_be_bytes())
 }
 
 /// The runs that judged a file last.
@@ -250,7 +267,7 @@ mod tests {
     fn paths_that_are_taken_for_one_another_are_not_in_another_run() {
         // Of so many keys, some share the upper half of their fingerprints under one salt.
         let keys: Vec<_> = (0..1 << 16).map(key).collect();
-        let half = |salt, key| place(salt, key).1[0];
+        let half = |salt, key| place(salt, key).1[..2].to_vec();
         let same = |salt, at: usize| half(salt, keys[at]) == half(salt, keys[at + 1]);
         let all: Vec<_> = (0..keys.len() - 1).filter(|&at| same([1, 2], at)).collect();
         let again = all.iter().filter(|&&at| same([3, 4], at)).count();

@@ -230,8 +230,8 @@ const TWO_SECONDS: i128 = 2_000_000_000;
 const HOUR: i128 = 3_600_000_000_000;
 const QUARTER: i128 = HOUR / 4;
 const ZONES_APART: i128 = 26 * HOUR;
-/// How far the clock of the machine that made the backup may be ahead.
-const CLOCKS_APART: i128 = HOUR;
+/// How far the clocks of two machines may be apart.
+pub(super) const CLOCKS_APART: i128 = HOUR;
 
 /// The coarsest resolution that a recorded time may have, in nanoseconds: a power of ten up to a
 /// second, or two seconds. File systems and tools store 1 ns, 100 ns (NTFS), 1 µs (UDF), 1 ms, 10

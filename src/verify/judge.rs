@@ -98,8 +98,12 @@ impl<'a> Judge<'a> {
             return Ok(Some(Judged { record, restored: Some(restored) }));
         }
         let Some(original) = self.read(&found, standing, &restored, &mut record)? else { return Ok(None) };
-        if known.is_none() && matches!(original, Original::Read { equal: false, .. }) {
-            known = self.known_to_ledger(entry, state.zip(standing), &recorded);
+        if known.is_none()
+            && let Original::Read { equal, .. } = original
+        {
+            // Of equal sides, only a hash that contradicts them matters.
+            let contradicts = |known: &Known| !equal || known.differs_from(record.hashes);
+            known = self.known_to_ledger(entry, state.zip(standing), &recorded).filter(contradicts);
         }
         if let Some(known) = known.filter(|_| record.hashes.is_none())
             && !self.read_copy(&restored, known, &mut record)?
@@ -120,7 +124,7 @@ impl<'a> Judge<'a> {
             self.explain(&mut record, &original, (&recorded, state, vouched_by), known.as_ref());
             self.describe(&found, &restored, &original, &mut record);
         } else if evidence.is_some_and(|known| known.speaks && !known.fits_copy) {
-            self.tally.known.unlike += 1;
+            (record.unlike, record.reason) = (true, known.as_ref().map(known::unlike).unwrap_or_default());
         }
         record.confirmed_mtime = confirmed_mtime(&recorded, state);
         Ok(Some(Judged { record, restored: Some(restored) }))
@@ -363,7 +367,7 @@ impl<'a> Judge<'a> {
         context.observer.judged(&record);
         let has_room = |counter: &AtomicU64, most| counter.fetch_add(1, Ordering::Relaxed) < most;
         let listed = match record.verdict {
-            Verdict::Verified => false,
+            Verdict::Verified if !record.unlike => false,
             verdict if verdict.is_alarm() => has_room(&context.alarms, LISTED_MAX),
             _ => has_room(&context.undecided, LISTED_MAX),
         };

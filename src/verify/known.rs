@@ -16,6 +16,16 @@
 //!
 //! Otherwise the hash is told as evidence, and decides nothing.
 //!
+//! # Both sides with other bytes
+//! Backup and original can be equal and both wrong: one side rotted, and the other was made from it.
+//! A known hash shows that, because no version of a file has two contents. What follows depends on
+//! whether anybody has touched the original since it had the known hash:
+//! - If not, no program wrote these bytes. The pick is `corrupt`.
+//! - If so, somebody may have restored the file from a bad copy. Or a program changed it and set its
+//!   time back, as containers of encrypted disks are changed by intent. Nobody can tell, and the
+//!   backup does hold what the original holds. So the pick is `verified`, and it is told for itself
+//!   ([`PickRecord::unlike`]). The ledger keeps the hash that it has.
+//!
 //! # What this rests on
 //! Modification times. If a program replaces a file and gives the new content an old time, between
 //! the manifest and the backup, a good copy looks corrupt. A manifest that was copied without its
@@ -23,12 +33,13 @@
 //! backup, by `bkverify manifest`.
 
 use crate::platform::{Stat, Timestamp};
+use crate::words;
 
-use super::comparable::{Recorded, Standing, says_something, touched};
+use super::comparable::{CLOCKS_APART, Recorded, Standing, says_something, touched};
 use super::hash::Hash;
 use super::known_counts::KnownBy;
 use super::memory::{KnownHash, Version};
-use super::record::{PickRecord, UsedHash};
+use super::record::{Hashes, PickRecord, UsedHash};
 use super::verdict::{Evidence, Original, Verdict};
 
 /// A hash that is known of a pick, and how much it says.
@@ -40,8 +51,10 @@ pub struct Known {
     pub by: KnownBy,
     /// Whether it is the hash of the version that the backup should hold.
     pub speaks: bool,
-    /// Whether nobody has touched the original since it had this hash. Only of a manifest.
+    /// Whether nobody has touched the original since it had this hash.
     pub outlived: bool,
+    /// When an earlier run found it. Only of a ledger.
+    pub seen: Option<Timestamp>,
     /// Whether it does not speak only because nothing shows that the backup was made after the
     /// manifest.
     pub is_too_late: bool,
@@ -56,9 +69,16 @@ impl Known {
         original: Option<(&Stat, Standing)>,
         recorded: &Recorded,
     ) -> Option<Self> {
-        let known = Self { hash: found.hash, by, speaks: true, outlived: false, is_too_late: false };
+        let known =
+            Self { hash: found.hash, by, speaks: true, outlived: false, seen: None, is_too_late: false };
         match found.version {
-            Version::Modified { mtime, .. } => recorded.has_mtime(mtime).then_some(known),
+            Version::Modified { mtime, seen } => recorded.has_mtime(mtime).then(|| Self {
+                // If the clock was set back since, its times tell nothing.
+                outlived: seen <= recorded.now
+                    && original.is_some_and(|(stat, _)| is_untouched_since(before(seen, CLOCKS_APART), stat)),
+                seen: Some(seen),
+                ..known
+            }),
             Version::At { from, until } => {
                 let is_written = recorded.is_written_by(from);
                 let is_in_backup = is_in_backup((from, until), original, recorded);
@@ -82,6 +102,11 @@ impl Known {
     /// statement is about the files that earlier runs found good, and says so.
     pub fn makes_comparable(&self, no_originals: bool) -> bool {
         self.speaks && (self.by == KnownBy::Manifest || no_originals)
+    }
+
+    /// Whether the copy was read and has another hash.
+    pub fn differs_from(&self, hashes: Option<Hashes>) -> bool {
+        hashes.is_some_and(|hashes| hashes.restored != self.hash)
     }
 
     /// What it says, once the copy was read. `fits_copy` is about its hash.
@@ -111,6 +136,11 @@ fn is_in_backup(
         _ => false,
     });
     recorded.frozen || is_after || by_original
+}
+
+/// This long before a time.
+fn before(time: Timestamp, nanos: i128) -> Timestamp {
+    Timestamp::from_nanos(time.as_nanos().saturating_sub(nanos))
 }
 
 /// Whether an original is still what it was at `made`, by times that programs cannot set back.
@@ -147,10 +177,18 @@ pub(super) fn reason(record: &PickRecord, known: &Known, original: &Original) ->
             "the restored copy has the hash that is known from {by}, and the original has not been modified since the \
              backup: the backup is good, the original is not; restore it from the backup"
         ),
-        Verdict::Corrupt if hashes.original == Some(hashes.restored) => format!(
-            "backup and original are equal, but {by} has another hash, and the original was last touched before that \
-             was made: both hold the same wrong bytes; look for the file in an older backup"
-        ),
+        Verdict::Corrupt if hashes.original == Some(hashes.restored) => {
+            let and = "and the original was last touched before that";
+            let wrong = "both hold the same wrong bytes; look for the file in an older backup";
+            match seen(known) {
+                Some(seen) => format!(
+                    "backup and original are equal, but an earlier run verified other bytes of this version ({seen}), {and}: {wrong}"
+                ),
+                None => format!(
+                    "backup and original are equal, but {by} has another hash, {and} was made: {wrong}"
+                ),
+            }
+        }
         Verdict::Corrupt if !known.speaks => return None,
         Verdict::Corrupt if fits_original => {
             format!(
@@ -179,6 +217,23 @@ pub(super) fn reason(record: &PickRecord, known: &Known, original: &Original) ->
         _ => return None,
     };
     Some(text)
+}
+
+/// When an earlier run found the hash, as text.
+fn seen(known: &Known) -> Option<String> {
+    words::rfc3339(Timestamp { nanos: 0, ..known.seen? })
+}
+
+/// What is told of a pick whose sides are equal, but not to the known hash.
+pub(super) fn unlike(known: &Known) -> String {
+    let then = seen(known).map_or_else(
+        || "but not to the hash that is known from the manifest".to_owned(),
+        |seen| format!("but both hold other bytes than when an earlier run verified this version ({seen})"),
+    );
+    format!(
+        "backup and original are equal, {then}; the original was touched since: if nobody changed the file and set its \
+         time back, both hold the same wrong bytes; look for the file in an older backup"
+    )
 }
 
 /// What is told beside a verdict that a known hash did not decide.

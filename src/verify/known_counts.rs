@@ -89,8 +89,10 @@ impl KnownCounts {
             (
                 self.unlike,
                 format!(
-                    "of {}, backup and original are equal, but not to the hash that is known; the original was touched since",
-                    words::counted(self.unlike, "pick")
+                    "of {}, backup and original are equal, but not to the hash that is known; the original was touched since: \
+                     if nobody changed {} and set the time back, both sides are wrong",
+                    words::counted(self.unlike, "pick"),
+                    if self.unlike == 1 { "it" } else { "them" }
                 ),
             ),
         ];

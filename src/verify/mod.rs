@@ -48,7 +48,7 @@ pub(crate) mod pairing;
 mod path_key;
 mod prepare;
 mod reason;
-mod record;
+pub mod record;
 pub mod sample;
 mod schedule;
 mod settled;

@@ -30,8 +30,8 @@ pub struct Outcome {
     /// How many files that were judged beside the sample ended with which verdict; `None` if the
     /// strategy judges none. They are not in the statement.
     pub beside: Option<Counts>,
-    /// Picks that are not `verified`, sorted by path. At most 10,000 alarms and 10,000 undecided
-    /// picks are listed, so that a bad backup makes neither memory nor the report grow without
+    /// Picks that are not `verified` or are `unlike` what is known of them, sorted by path. At most
+    /// 10,000 alarms and 10,000 others are listed, so that a bad backup makes neither memory nor the report grow without
     /// limit.
     pub findings: Vec<PickRecord>,
     /// The originals that were looked up in the backup; `None` if none were to be.

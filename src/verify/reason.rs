@@ -37,8 +37,8 @@ pub fn of(
             let unmodified = state.map_or(String::new(), |state| unmodified(*standing, state, recorded));
             let vouched_by = vouched_by.unwrap_or("a record of its content");
             format!(
-                "{vouched_by} matches the restored copy, and {unmodified}: the backup is good, the original is not; restore \
-                 it from the backup"
+                "{vouched_by} matches the restored copy, and {unmodified}: the original is corrupt, or was misread when the \
+                 backup was made; look at both before you restore it from the backup"
             )
         }
         (Verdict::Stale, _) => {

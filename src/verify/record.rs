@@ -10,6 +10,9 @@ use super::hash::Hash;
 use super::known_counts::KnownBy;
 use super::verdict::Verdict;
 
+/// The word for a pick whose sides are equal, but not to the hash that is known of this version.
+pub const UNLIKE: &str = "unlike";
+
 /// A judged pick.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PickRecord {
@@ -26,7 +29,11 @@ pub struct PickRecord {
     /// be compared.
     #[serde(default)]
     pub beside: bool,
-    /// The reason for the verdict, in words; empty for `verified`.
+    /// Whether both sides are equal, but not to the hash that is known of this version. Then
+    /// something is wrong with both of them, or somebody changed the file and set its time back.
+    #[serde(default)]
+    pub unlike: bool,
+    /// The reason for the verdict, in words; empty for `verified`, unless the pick is `unlike`.
     pub reason: String,
     /// The size in bytes that the backup recorded.
     pub recorded_size: Option<u64>,
@@ -82,6 +89,11 @@ pub struct UsedHash {
 }
 
 impl PickRecord {
+    /// Whether a person should see it.
+    pub fn is_finding(&self) -> bool {
+        self.verdict != Verdict::Verified || self.unlike
+    }
+
     /// A record of which only the path and the verdict are known.
     pub fn new(path: &[u8], verdict: Verdict) -> Self {
         Self {
@@ -90,6 +102,7 @@ impl PickRecord {
             verdict,
             comparable: false,
             beside: false,
+            unlike: false,
             reason: String::new(),
             recorded_size: None,
             recorded_mtime: None,

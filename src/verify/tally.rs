@@ -37,7 +37,8 @@ pub struct PickTally {
     /// What each pick came to, if it answers for more than itself (strategy `size`).
     #[serde(default)]
     pub answering: Vec<AnsweringPick>,
-    /// The picks that are not `verified`, up to [`LISTED_MAX`] of each kind.
+    /// The picks that are not `verified` or are `unlike` what is known of them, up to [`LISTED_MAX`]
+    /// alarms and as many others.
     pub findings: Vec<PickRecord>,
     /// Picks that may turn out to be comparable once the newest time in the backup is known.
     pub pending: Vec<Pending>,
@@ -96,7 +97,8 @@ impl PickTally {
             Some(KnownBy::Ledger) => self.known.by_ledger += 1,
             None => {}
         }
-        if record.verdict != Verdict::Verified && listed {
+        self.known.unlike += u64::from(record.unlike);
+        if record.is_finding() && listed {
             self.findings.push(record);
         }
     }

@@ -11,16 +11,16 @@ use super::comparable::{Recorded, Standing};
 pub enum Verdict {
     /// The restored bytes equal the original's, or what is known of it from before.
     Verified,
-    /// The bytes differ, and the backup is at fault.
+    /// The bytes differ, and the backup is at fault. Or they are equal, and a hash from before the run
+    /// says that both sides are wrong.
     Corrupt,
     /// The backup lists the file but cannot restore it.
     RestoreFailed,
     /// The bytes differ, and the original is older than the backup. The backup should hold this
     /// version, but it holds an older one or something else.
     Stale,
-    /// The bytes differ, and something that vouches for the backup agrees with the restored copy. Or
-    /// the bytes are equal, and a manifest says that both are wrong. This is an alarm about the
-    /// original.
+    /// The bytes differ, and something that vouches for the backup agrees with the restored copy.
+    /// This is an alarm about the original.
     OriginalCorrupt,
     /// The bytes differ, and the original was modified since the backup was taken, or while it was
     /// read.

@@ -3,10 +3,11 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::time::SystemTime;
 
 use crate::pack::{MTIME, Member, set_mtime, tree};
-use crate::world::World;
+use crate::world::{RunResult, Verified, World};
 
 const REPORT: &str = "docs/report.bin";
 
@@ -129,8 +130,9 @@ fn equal_sides_that_were_touched_since_the_manifest_are_verified_and_counted() {
     let there = World::new().originals(&flipped()).backup("tar", &flipped());
     make_manifest(&there, "m", &members(), str::to_owned);
     // The change times of the originals are later: it is when this test made them.
-    let since = there.verify("--sample all --manifest m").exits(0).finds(&[]);
-    since.says("of 1 pick, backup and original are equal, but not to the hash that is known");
+    let since = there.verify("--sample all --manifest m").exits(0).finds(&[(REPORT, "verified")]);
+    let since = since.says("of 1 pick, backup and original are equal, but not to the hash that is known");
+    assert_eq!(since.at("/findings/0/unlike"), true);
 }
 
 #[cfg(target_os = "linux")]
@@ -324,6 +326,60 @@ fn what_earlier_runs_recorded_tells_which_side_rotted() {
     let found = run("--source none").exits(1).finds(&[(REPORT, "corrupt")]);
     assert_eq!(found.at("/counts/comparable_verified"), 12);
     found.says("whose content is known from earlier runs");
+}
+
+#[test]
+fn both_sides_with_other_bytes_than_an_earlier_run_verified_are_told_and_the_ledger_keeps_its_hash() {
+    let there = World::new().originals(&members()).backup("folder", &members());
+    let run = || there.verify_with("--sample all --state state --source s");
+    run().exits(0).finds(&[]);
+    // The copy rots, and somebody restores the file from it. No modification time changes.
+    for side in ["b", "s"] {
+        rot(&there.path(side).join(REPORT));
+    }
+    for _ in 0..2 {
+        let found = run().exits(0).finds(&[(REPORT, "verified")]);
+        let found = found.says("of 1 pick, backup and original are equal, but not to the hash that is known");
+        assert_eq!(found.at("/findings/0/unlike"), true);
+        assert_ne!(found.at("/findings/0/known_hash"), found.at("/findings/0/restored_hash"));
+    }
+    let told = there.run(&format!("history --state state {}", there.path("s").join(REPORT).display()));
+    told.exits(0).out_has("backup and original are equal, but both hold other bytes");
+    // A new version is another matter.
+    for side in ["b", "s"] {
+        fs::write(there.path(side).join(REPORT), "another report").unwrap();
+        set_mtime(&there.path(side).join(REPORT), MTIME + 60);
+    }
+    run().exits(0).finds(&[]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn both_sides_that_rotted_without_being_touched_are_corrupt() {
+    let there = World::new().originals(&flipped()).backup("folder", &flipped());
+    let run = || there.verify_with("--sample all --state state --source s");
+    run().exits(0).finds(&[]);
+    // No test can write to a file without touching it. So the ledger is told that other bytes were
+    // there a day from now, and the clock of the next run is another day later.
+    let ledger = rusqlite::Connection::open(there.path("state/ledger.sqlite")).unwrap();
+    let sql = "UPDATE versions SET hash = zeroblob(32), verified_at = verified_at + ? WHERE path = ?";
+    assert_eq!(ledger.execute(sql, (86_400_000, REPORT.as_bytes())).unwrap(), 1);
+    drop(ledger);
+    let flags =
+        "--backup b --restore-to r --cache use --json report.json --sample all --state state --source s";
+    let plain = there.command(flags);
+    let mut later = Command::new("faketime");
+    later.args(["-f", "+2d"]).arg(plain.get_program()).args(plain.get_args()).current_dir(there.path(""));
+    later.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    if let Err(error) = Command::new("faketime").arg("--version").output() {
+        panic!("cannot run faketime: {error}; .ci/test installs it (Debian: faketime)");
+    }
+    let found = Verified::new(RunResult::of(later, ""), &there.read("report.json"));
+    let found = found.exits(1).finds(&[(REPORT, "corrupt")]);
+    found.says("both hold the same wrong bytes; look for the file in an older backup");
+    let ledger = rusqlite::Connection::open(there.path("state/ledger.sqlite")).unwrap();
+    let sql = "SELECT hash = zeroblob(32) FROM versions WHERE path = ?";
+    assert!(ledger.query_row(sql, [REPORT.as_bytes()], |row| row.get::<_, bool>(0)).unwrap());
 }
 
 #[test]

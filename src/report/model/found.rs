@@ -10,6 +10,7 @@ use crate::verify::byte_bound::ByteBound;
 use crate::verify::counts::Counts;
 use crate::verify::difference::Difference;
 use crate::verify::outcome::{CompletenessResult, Effort, Population, SampleSummary};
+use crate::verify::record::UNLIKE;
 use crate::verify::statement::Statement;
 use crate::verify::verdict::Verdict;
 use crate::words;
@@ -290,7 +291,7 @@ impl AssurancePart {
     }
 }
 
-/// A pick that is not `verified`.
+/// A pick that is not `verified`, or that is unlike what was known of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FindingPart {
     /// Its path in the backup.
@@ -305,6 +306,9 @@ pub struct FindingPart {
     /// Whether it was judged beside the sample.
     #[serde(default)]
     pub beside: bool,
+    /// Whether backup and original are equal, but not to the hash that was known of this version.
+    #[serde(default)]
+    pub unlike: bool,
     /// The reason for the verdict, in words.
     pub reason: String,
     /// Size of the restored copy.
@@ -328,6 +332,16 @@ pub struct FindingPart {
 }
 
 impl FindingPart {
+    /// The word for it in lists: its verdict, or that it is unlike what was known.
+    pub fn word(&self) -> &'static str {
+        if self.unlike { UNLIKE } else { self.verdict.word() }
+    }
+
+    /// Whether someone is to be told of it.
+    pub fn is_alarm(&self) -> bool {
+        self.unlike || self.verdict.is_alarm()
+    }
+
     pub(crate) fn new(pick: &PickRecord) -> Self {
         let hashes = pick.hashes.as_ref();
         Self {
@@ -336,6 +350,7 @@ impl FindingPart {
             verdict: pick.verdict,
             comparable: pick.comparable,
             beside: pick.beside,
+            unlike: pick.unlike,
             reason: pick.reason.clone(),
             restored_size: pick.restored_size,
             original_size: pick.original_size,

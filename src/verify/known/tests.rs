@@ -116,6 +116,25 @@ fn a_ledger_speaks_for_the_same_version_only() {
 }
 
 #[test]
+fn an_original_outlived_an_earlier_run_if_nobody_touched_it_since_and_no_clock_was_set_back() {
+    let hour = CLOCKS_APART;
+    let outlived = |changed: i128, seen: i128| {
+        let version = Version::Modified { mtime: at(RECORDED), seen: at(seen) };
+        let original = stat(RECORDED, changed);
+        let original = Some((&original, standing(&original, &recorded())));
+        let found = KnownHash { hash: hash(1), version };
+        Known::weigh(found, KnownBy::Ledger, original, &recorded()).unwrap().outlived
+    };
+    assert!(outlived(RECORDED, RECORDED + DAY));
+    assert!(outlived(RECORDED + DAY - hour - 1, RECORDED + DAY));
+    // The clocks of two machines differ, and the original may be on the other one.
+    assert!(!outlived(RECORDED + DAY - hour, RECORDED + DAY));
+    assert!(!outlived(RECORDED + 2 * DAY, RECORDED + DAY));
+    // The earlier run was later than this one, so a clock was wrong.
+    assert!(!outlived(RECORDED, RECORDED + 1_001 * DAY));
+}
+
+#[test]
 fn an_original_outlived_a_manifest_if_nobody_touched_it_since() {
     let made = RECORDED + DAY;
     for (original, outlived) in [
