@@ -30,8 +30,8 @@
 pub mod attribute;
 pub mod attribute_list;
 pub mod boot;
-mod content;
 pub mod catalog;
+mod content;
 pub mod extents;
 pub mod file;
 pub mod fixups;

@@ -225,7 +225,7 @@ fn complete(disk: &dyn ReadAt, found: &mut Partitions) {
         match FileSystem::of(&partition.bytes(disk)) {
             Ok(file_system) => partition.file_system = file_system,
             Err(error) => {
-                found.damage.push(format!("the first sector of partition {number} cannot be read: {error}"))
+                found.damage.push(format!("the first sector of partition {number} cannot be read: {error}"));
             }
         }
     }
