@@ -16,6 +16,17 @@ pub enum Error {
     Unsupported(String),
 }
 
+impl Error {
+    /// Says in what the image is damaged or not supported. What the system says stays as it is.
+    pub(super) fn about(self, what: &str) -> Self {
+        match self {
+            Self::Read(error) => Self::Read(error),
+            Self::Damaged(text) => Self::Damaged(format!("{what}: {text}")),
+            Self::Unsupported(text) => Self::Unsupported(format!("{what}: {text}")),
+        }
+    }
+}
+
 /// A layer that implements [`ReadAt`](crate::bytes::ReadAt) can return only I/O errors. An error of
 /// an image goes through them unchanged.
 impl From<Error> for io::Error {

@@ -160,3 +160,91 @@ fn structure_size(field: u8, cluster_size: u32) -> Option<u32> {
 fn exponent(field: u8) -> u32 {
     256 - u32::from(field)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VOLUME_SIZE: u64 = 1 << 40;
+
+    /// A boot sector of 512-byte sectors, 8 in a cluster.
+    fn sector() -> [u8; BOOT_SIZE] {
+        let mut sector = [0; BOOT_SIZE];
+        let pieces: [(usize, &[u8]); 9] = [
+            (3, b"NTFS    "),
+            (0x0B, &512_u16.to_le_bytes()),
+            (0x0D, &[8]),
+            (0x28, &(1_u64 << 30).to_le_bytes()),
+            (0x30, &4_u64.to_le_bytes()),
+            (0x38, &5000_u64.to_le_bytes()),
+            (0x40, &[0xF6]),
+            (0x44, &[1]),
+            (510, &[0x55, 0xAA]),
+        ];
+        for (at, bytes) in pieces {
+            sector[at..][..<[u8]>::len(bytes)].copy_from_slice(bytes);
+        }
+        sector
+    }
+
+    fn changed(at: usize, bytes: &[u8]) -> Result<Geometry, String> {
+        let mut sector = sector();
+        sector[at..][..<[u8]>::len(bytes)].copy_from_slice(bytes);
+        parse(&sector, VOLUME_SIZE)
+    }
+
+    #[test]
+    fn sizes_are_numbers_or_negative_exponents() {
+        let geometry = parse(&sector(), VOLUME_SIZE).unwrap();
+        assert_eq!(
+            (geometry.cluster_size, geometry.record_size, geometry.index_block_size),
+            (4096, 1024, 4096)
+        );
+        assert_eq!(geometry.clusters, 1 << 27);
+        for (field, cluster_size) in [(1, 512), (128, 65536), (0xF7, 256 << 10), (0xF4, 2 << 20)] {
+            let geometry = changed(0x0D, &[field, 0]).map(|geometry| geometry.cluster_size);
+            // One cluster as an index block is too much for the larger ones.
+            let expected = if cluster_size > 65536 { Err(()) } else { Ok(cluster_size) };
+            assert_eq!(geometry.map_err(drop), expected, "{field}");
+        }
+        let mut large = sector();
+        (large[0x0D], large[0x44]) = (0xF4, 0xF4);
+        let geometry = parse(&large, VOLUME_SIZE).unwrap();
+        assert_eq!((geometry.cluster_size, geometry.index_block_size), (2 << 20, 4096));
+    }
+
+    #[test]
+    fn what_no_volume_can_have_is_refused() {
+        let cases: [(usize, &[u8], &str); 13] = [
+            (3, b"NTFT    ", "NTFS"),
+            (510, &[0, 0], "end marker"),
+            (0x0B, &[0, 0], "sector"),
+            (0x0B, &[0, 3], "sector"),
+            (0x0B, &[0, 32], "sector"),
+            (0x0D, &[0], "cluster"),
+            (0x0D, &[3], "cluster"),
+            (0x0D, &[0xF3], "cluster"),
+            (0x40, &[0], "record"),
+            (0x40, &[0x80], "record"),
+            (0x44, &[3], "index block"),
+            (0x28, &[0xFF; 8], "sectors"),
+            (0x30, &(1_u64 << 27).to_le_bytes(), "$MFT"),
+        ];
+        for (at, bytes, expected) in cases {
+            let error = changed(at, bytes).unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn other_file_systems_are_not_supported() {
+        for (name, expected) in
+            [(b"-FVE-FS-", "BitLocker"), (b"ReFS\0\0\0\0", "ReFS"), (b"EXFAT   ", "exFAT")]
+        {
+            let mut volume = vec![0; 4096];
+            volume[3..11].copy_from_slice(name);
+            let error = read(&volume, &mut Vec::new()).unwrap_err();
+            assert!(matches!(&error, Error::Unsupported(what) if what.contains(expected)), "{error}");
+        }
+    }
+}

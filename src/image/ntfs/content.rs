@@ -21,19 +21,23 @@ impl File {
         if name.is_empty()
             && let Some(point) = self.reparse_point()?
         {
-            let content = point.content(self.flags()?).map_err(|error| match error {
-                Error::Unsupported(why) => Error::Unsupported(format!("{origin}: {why}")),
-                Error::Damaged(what) => Error::Damaged(format!("{origin}: {what}")),
-                Error::Read(error) => Error::Read(error),
-            })?;
-            if let Content::Compressed(_) = content {
-                return Err(Error::Unsupported(format!(
-                    "{origin}: it is compressed by Windows outside of NTFS"
-                )));
+            let content = point.content(self.flags()?).map_err(|error| error.about(&origin))?;
+            if let Content::Compressed(method) = content {
+                return self.external(method, &origin).map(Some);
             }
         }
         let value = self.value(AttributeKind::DATA, name)?;
         value.map(|value| Stream::new(value, AttributeKind::DATA, &origin)).transpose()
+    }
+
+    /// The content of a file that Windows has compressed outside of NTFS. Its length is that of its
+    /// `$DATA`, which is one hole.
+    fn external(&self, method: u32, origin: &str) -> Result<Stream, Error> {
+        let missing = |what: &str| Error::Damaged(format!("{origin}: its {what} is missing"));
+        let name: Vec<u16> = "WofCompressedData".encode_utf16().collect();
+        let length = self.value(AttributeKind::DATA, &[])?.ok_or_else(|| missing("$DATA"))?.size();
+        let data = self.value(AttributeKind::DATA, &name)?.ok_or_else(|| missing("compressed data"))?;
+        Stream::external(method, length, data, origin)
     }
 
     /// The reparse point of the file, if it has one.

@@ -140,7 +140,9 @@ impl Mft {
                 self.count()
             ))
         })?;
-        self.table.read(buffer, start).map_err(|error| in_record(first, error))
+        self.table
+            .read(buffer, start)
+            .map_err(|error| error.about(&format!("MFT record {first} cannot be read")))
     }
 
     /// Reads a record that was used before. If it is one of the first and damaged, its copy is read.
@@ -212,7 +214,7 @@ fn read_at_cluster<'b>(
     let inside = number.checked_mul(geometry.record_size.into());
     let at = start.zip(inside).and_then(|(start, inside)| start.checked_add(inside));
     let at = at.ok_or_else(|| damaged("it is too far away"))?;
-    let got = volume.read_full_at(buffer, at).map_err(|error| in_record(number, error.into()))?;
+    let got = volume.read_full_at(buffer, at)?;
     if got < buffer.len() {
         return Err(damaged("the volume ends before it"));
     }
@@ -227,16 +229,4 @@ fn used(bytes: &mut [u8], number: u64) -> Result<Record<'_>, Error> {
 
 fn damaged(what: &str) -> Error {
     Error::Damaged(format!("MFT record 0: the $MFT is damaged: {what}"))
-}
-
-/// Says for which record something could not be read.
-fn in_record(number: u64, error: Error) -> Error {
-    match error {
-        Error::Read(error) => Error::Read(std::io::Error::new(
-            error.kind(),
-            format!("MFT record {number} cannot be read: {error}"),
-        )),
-        Error::Damaged(what) => Error::Damaged(format!("MFT record {number} cannot be read: {what}")),
-        Error::Unsupported(what) => Error::Unsupported(format!("MFT record {number} cannot be read: {what}")),
-    }
 }

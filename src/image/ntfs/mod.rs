@@ -16,6 +16,7 @@
 //! | [`file`] | all attributes of a file |
 //! | [`wof`] | the compression of Windows outside of NTFS |
 //! | [`lznt1`] | the compression of NTFS |
+//! | `external` | files that are compressed in that way |
 //! | [`stream`] | the bytes of a value, decompressed |
 //! | [`reparse`] | where the content of a file is that other software has a say in |
 //! | `content` | the streams of a file |
@@ -33,6 +34,7 @@ pub mod boot;
 pub mod catalog;
 mod content;
 pub mod extents;
+mod external;
 pub mod file;
 pub mod fixups;
 pub mod lznt1;
@@ -46,6 +48,9 @@ pub mod stream;
 pub mod value;
 pub mod volume;
 pub mod wof;
+
+#[cfg(test)]
+mod tests;
 
 pub use attribute::{Attribute, AttributeFlags, AttributeKind, Attributes, Body, Name, NonResident};
 pub use boot::Geometry;

@@ -176,3 +176,119 @@ fn signed(bytes: &[u8], size: u8) -> Result<(Option<i64>, &[u8]), RunError> {
     whole.get_mut(..size).ok_or(RunError::TooWide)?.copy_from_slice(number);
     Ok((Some(i64::from_le_bytes(whole)), rest))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const CLUSTERS: u64 = 1 << 40;
+
+    /// Writes runs as mapping pairs, with `wider` bytes more than each number needs.
+    fn encode(runs: &[(u64, Option<u64>)], wider: usize) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut last = 0_i64;
+        for (length, lcn) in runs {
+            let length = trimmed(i64::try_from(*length).unwrap(), wider);
+            let distance = lcn.map_or_else(Vec::new, |lcn| {
+                let lcn = i64::try_from(lcn).unwrap();
+                trimmed(lcn - std::mem::replace(&mut last, lcn), wider)
+            });
+            out.push(u8::try_from(distance.len() << 4 | length.len()).unwrap());
+            out.extend([length, distance].concat());
+        }
+        out.push(0);
+        out
+    }
+
+    fn trimmed(number: i64, wider: usize) -> Vec<u8> {
+        let bytes = number.to_le_bytes();
+        let is_enough = |size: &usize| {
+            let shift = 64 - 8 * size;
+            number << shift >> shift == number
+        };
+        let size = (1..=8).find(is_enough).unwrap();
+        bytes[..(size + wider).min(8)].to_vec()
+    }
+
+    fn decode_whole(mapping: &[u8], end_vcn: u64) -> Result<Vec<Run>, RunError> {
+        let mut runs = Vec::new();
+        decode(mapping, 0, end_vcn, CLUSTERS, &mut runs).map(|()| runs)
+    }
+
+    #[test]
+    fn the_example_of_the_documentation_is_read() {
+        // 0x30 clusters at 0x60, 0x10 more at 0x160, then 0x10 as a hole.
+        let mapping = [0x21, 0x30, 0x60, 0x00, 0x21, 0x10, 0x00, 0x01, 0x01, 0x10, 0x00];
+        let run = |vcn, length, lcn| Run { vcn, length, lcn };
+        let expected = [run(0, 0x30, Some(0x60)), run(0x30, 0x10, Some(0x160)), run(0x40, 0x10, None)];
+        assert_eq!(decode_whole(&mapping, 0x50).unwrap(), expected);
+    }
+
+    #[test]
+    fn run_lists_that_cannot_be_are_refused() {
+        let cases: [(&[u8], RunError); 10] = [
+            (&[], RunError::Cut),
+            (&[0x11, 5], RunError::Cut),
+            (&[0x11, 5, 1], RunError::Cut),
+            (&[0x19, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0], RunError::TooWide),
+            (&[0x11, 0, 1, 0], RunError::Length(0)),
+            (&[0x10, 1, 0], RunError::Length(0)),
+            (&[0x11, 0xFB, 1, 0], RunError::Length(0)),
+            (&[0x11, 5, 0xFF, 0], RunError::OffVolume(0)),
+            (&[0x11, 5, 1, 0], RunError::End { found: 5, stated: 9 }),
+            (&[0x11, 10, 1, 0], RunError::End { found: 10, stated: 9 }),
+        ];
+        for (mapping, error) in cases {
+            assert_eq!(decode_whole(mapping, 9), Err(error), "{mapping:?}");
+        }
+        let far = encode(&[(5, Some(CLUSTERS - 4))], 0);
+        assert_eq!(decode_whole(&far, 5), Err(RunError::OffVolume(0)));
+        let last = encode(&[(4, Some(CLUSTERS - 4))], 0);
+        assert!(decode_whole(&last, 4).is_ok());
+    }
+
+    #[test]
+    fn a_cluster_that_two_runs_claim_is_found() {
+        let part = |mapping: &[u8], end_vcn| {
+            let mut list = RunList::default();
+            let (first_vcn, allocated, size, initialized, compression_unit) = (0, 0, 0, 0, 0);
+            let part =
+                NonResident { first_vcn, end_vcn, allocated, size, initialized, compression_unit, mapping };
+            list.append(&part, CLUSTERS).unwrap();
+            list.overlap()
+        };
+        assert_eq!(part(&encode(&[(5, Some(100)), (5, Some(50)), (1, Some(105))], 0), 11), None);
+        assert_eq!(part(&encode(&[(5, Some(100)), (5, None), (5, Some(96))], 0), 15), Some(100));
+    }
+
+    proptest! {
+        #[test]
+        fn run_lists_are_read_as_they_were_written(
+            runs in proptest::collection::vec((1_u64..1 << 30, proptest::option::of(0_u64..1 << 39)), 0..50),
+            wider in 0_usize..4,
+        ) {
+            let end = runs.iter().map(|(length, _)| length).sum();
+            let decoded = decode_whole(&encode(&runs, wider), end).unwrap();
+            let place = |runs: &[Run], vcn: u64| {
+                let run = runs.iter().find(|run| vcn < run.end_vcn()).unwrap();
+                run.lcn.map(|lcn| lcn + (vcn - run.vcn))
+            };
+            let mut vcn = 0;
+            for (length, lcn) in runs {
+                prop_assert_eq!(place(&decoded, vcn), lcn);
+                prop_assert_eq!(place(&decoded, vcn + length - 1), lcn.map(|lcn| lcn + length - 1));
+                vcn += length;
+            }
+        }
+
+        #[test]
+        fn arbitrary_bytes_never_panic(
+            mapping in proptest::collection::vec(any::<u8>(), 0..100),
+            first in any::<u64>(),
+            end in any::<u64>(),
+        ) {
+            let _ = decode(&mapping, first, end, CLUSTERS, &mut Vec::new());
+        }
+    }
+}

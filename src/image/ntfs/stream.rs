@@ -11,6 +11,7 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 use super::attribute::AttributeKind;
+use super::external::{External, Progress};
 use super::lznt1;
 use super::value::{Clusters, Value};
 use crate::image::Error;
@@ -29,9 +30,13 @@ pub struct Stream {
 
 #[derive(Debug, Clone)]
 enum Storage {
-    Resident(Arc<[u8]>),
-    Plain(Arc<Clusters>),
-    Lznt1 { clusters: Arc<Clusters>, unit: u64 },
+    /// The value is the content.
+    Plain(Arc<Value>),
+    Lznt1 {
+        clusters: Arc<Clusters>,
+        unit: u64,
+    },
+    External(Arc<External>),
 }
 
 impl Stream {
@@ -39,10 +44,17 @@ impl Stream {
     pub(super) fn new(value: Value, kind: AttributeKind, origin: &str) -> Result<Self, Error> {
         let len = value.size();
         let storage = match value {
-            Value::Resident(bytes) => Storage::Resident(bytes.into()),
+            Value::Resident(_) => Storage::Plain(Arc::new(value)),
             Value::NonResident(clusters) => Self::of_clusters(clusters, kind, origin)?,
         };
         Ok(Self { origin: origin.into(), len, storage })
+    }
+
+    /// The content of a file that Windows has compressed outside of NTFS. It has `len` bytes, and
+    /// `data` is its compressed form.
+    pub(super) fn external(method: u32, len: u64, data: Value, origin: &str) -> Result<Self, Error> {
+        let external = External::new(method, len, data).map_err(|error| error.about(origin))?;
+        Ok(Self { origin: origin.into(), len, storage: Storage::External(Arc::new(external)) })
     }
 
     fn of_clusters(clusters: Clusters, kind: AttributeKind, origin: &str) -> Result<Storage, Error> {
@@ -52,7 +64,7 @@ impl Stream {
         }
         let method = clusters.flags.compression();
         if method == 0 {
-            return Ok(Storage::Plain(Arc::new(clusters)));
+            return Ok(Storage::Plain(Arc::new(Value::NonResident(clusters))));
         }
         if method != 1 || kind != AttributeKind::DATA {
             return unsupported("it is compressed in a way that is not known here");
@@ -81,8 +93,9 @@ impl Stream {
     /// `None`: it has no clusters.
     pub fn position(&self) -> Option<u64> {
         match &self.storage {
-            Storage::Resident(_) => None,
-            Storage::Plain(clusters) | Storage::Lznt1 { clusters, .. } => clusters.extents.position(),
+            Storage::Plain(value) => value.position(),
+            Storage::Lznt1 { clusters, .. } => clusters.extents.position(),
+            Storage::External(external) => external.data().position(),
         }
     }
 
@@ -94,48 +107,32 @@ impl Stream {
     /// The bytes that are decoded together. `None`: all bytes can be read as they are.
     fn block_size(&self) -> Option<u64> {
         match &self.storage {
-            Storage::Resident(_) | Storage::Plain(_) => None,
+            Storage::Plain(_) => None,
             Storage::Lznt1 { unit, .. } => Some(*unit),
+            Storage::External(external) => Some(external.chunk_size()),
         }
     }
 
-    /// Reads bytes that need no decoding.
-    fn read_plain(&self, buffer: &mut [u8], position: u64) -> Result<(), Error> {
-        match &self.storage {
-            Storage::Resident(bytes) => {
-                let rest =
-                    usize::try_from(position).ok().and_then(|start| bytes.get(start..)).unwrap_or_default();
-                let wanted = rest.get(..buffer.len()).ok_or_else(|| self.damaged("it is cut off"))?;
-                buffer.copy_from_slice(wanted);
-                Ok(())
+    /// Reads the bytes of the block that begins at `start` into the whole of `out`. If the content
+    /// is stored as it is, any number of bytes is a block.
+    fn read_block(&self, start: u64, out: &mut [u8], room: &mut Room) -> Result<(), Error> {
+        let read = match &self.storage {
+            Storage::Plain(value) => value.read(out, start),
+            Storage::Lznt1 { clusters, unit } => decode_unit(clusters, *unit, start, out, &mut room.stored),
+            Storage::External(external) => {
+                external.decode(start / external.chunk_size(), out, &mut room.stored, &mut room.progress)
             }
-            Storage::Plain(clusters) => clusters.read(buffer, position).map_err(|error| self.about(error)),
-            Storage::Lznt1 { .. } => Err(self.damaged("it is compressed")),
-        }
+        };
+        read.map_err(|error| error.about(&self.origin))
     }
+}
 
-    /// Decodes the block that begins at `start` into the whole of `out`. `stored` is room for its
-    /// encoded bytes.
-    fn decode(&self, start: u64, out: &mut [u8], stored: &mut Vec<u8>) -> Result<(), Error> {
-        match &self.storage {
-            Storage::Resident(_) | Storage::Plain(_) => self.read_plain(out, start),
-            Storage::Lznt1 { clusters, unit } => {
-                decode_unit(clusters, *unit, start, out, stored).map_err(|error| self.about(error))
-            }
-        }
-    }
-
-    fn damaged(&self, what: &str) -> Error {
-        Error::Damaged(format!("{}: {what}", self.origin))
-    }
-
-    /// Says in which value something is damaged. What the system says stays as it is.
-    fn about(&self, error: Error) -> Error {
-        match error {
-            Error::Damaged(what) => self.damaged(&what),
-            other => other,
-        }
-    }
+/// What a reader needs for decoding. It is used again for every block.
+#[derive(Debug, Default)]
+struct Room {
+    /// The encoded bytes.
+    stored: Vec<u8>,
+    progress: Progress,
 }
 
 /// Decodes a compression unit of `unit` bytes. The last one of a value may be wanted only in part.
@@ -191,8 +188,7 @@ struct Blocks {
     /// Where it begins in the stream. Without meaning if `decoded` is empty.
     start: u64,
     decoded: Vec<u8>,
-    /// Room for encoded bytes.
-    stored: Vec<u8>,
+    room: Room,
 }
 
 impl StreamReader {
@@ -201,6 +197,7 @@ impl StreamReader {
         self.stream = stream;
         self.position = 0;
         self.blocks.decoded.clear();
+        self.blocks.room.progress.restart();
     }
 
     /// The stream that is read.
@@ -212,7 +209,7 @@ impl StreamReader {
     /// longer than what is left.
     fn read_from(&mut self, position: u64, buffer: &mut [u8]) -> Result<usize, Error> {
         let Some(size) = self.stream.block_size() else {
-            self.stream.read_plain(buffer, position)?;
+            self.stream.read_block(position, buffer, &mut self.blocks.room)?;
             return Ok(buffer.len());
         };
         let start = position - position % size;
@@ -221,14 +218,14 @@ impl StreamReader {
             && let Some(whole) = buffer.get_mut(..length)
         {
             // The caller's buffer has room for the block: it is decoded there.
-            self.stream.decode(start, whole, &mut self.blocks.stored)?;
+            self.stream.read_block(start, whole, &mut self.blocks.room)?;
             return Ok(length);
         }
         if self.blocks.decoded.len() != length || self.blocks.start != start {
             let mut decoded = std::mem::take(&mut self.blocks.decoded);
             decoded.resize(length, 0);
             // After an error, the block stays empty: nothing of it is ever returned.
-            self.stream.decode(start, &mut decoded, &mut self.blocks.stored)?;
+            self.stream.read_block(start, &mut decoded, &mut self.blocks.room)?;
             self.blocks.decoded = decoded;
             self.blocks.start = start;
         }

@@ -34,6 +34,37 @@ impl Value {
         }
     }
 
+    /// The byte of the volume where its clusters begin. `None`: it has no clusters.
+    pub(super) fn position(&self) -> Option<u64> {
+        match self {
+            Self::Resident(_) => None,
+            Self::NonResident(clusters) => clusters.extents.position(),
+        }
+    }
+
+    /// Whether its bytes are compressed or encrypted.
+    pub(super) fn is_encoded(&self) -> bool {
+        match self {
+            Self::Resident(_) => false,
+            Self::NonResident(clusters) => clusters.flags.is_encrypted() || clusters.flags.compression() != 0,
+        }
+    }
+
+    /// Fills `buffer` with the bytes from `offset` on, which must all be there. If the value is
+    /// compressed, these are the compressed bytes.
+    pub fn read(&self, buffer: &mut [u8], offset: u64) -> Result<(), Error> {
+        match self {
+            Self::Resident(value) => {
+                let rest =
+                    usize::try_from(offset).ok().and_then(|start| value.get(start..)).unwrap_or_default();
+                let wanted = rest.get(..buffer.len());
+                buffer.copy_from_slice(wanted.ok_or_else(|| Error::Damaged("it is cut off".to_owned()))?);
+                Ok(())
+            }
+            Self::NonResident(clusters) => clusters.read(buffer, offset),
+        }
+    }
+
     /// Reads the whole value, unless it has more than `most` bytes. It must not be compressed.
     pub(super) fn read_whole(&self, most: u64) -> Result<Vec<u8>, Error> {
         match self {
@@ -104,6 +135,9 @@ impl Clusters {
     /// Fills `buffer` with the bytes of the value from `offset` on, which must all be there. What
     /// was never written is zeros. If the value is compressed, these are the compressed bytes.
     pub(super) fn read(&self, buffer: &mut [u8], offset: u64) -> Result<(), Error> {
+        if offset.checked_add(buffer.len() as u64).is_none_or(|end| end > self.size) {
+            return Err(Error::Damaged(format!("it ends at byte {}", self.size)));
+        }
         let written = self.initialized.saturating_sub(offset);
         let written = usize::try_from(written).unwrap_or(usize::MAX).min(buffer.len());
         let (written, rest) = buffer.split_at_mut(written);
