@@ -408,6 +408,10 @@ mod tests {
         assert!(!is_tree(&blocks(&[0, 1]), &edges(&[(0, 1), (1, 0)])), "no way from the root");
     }
 
+    fn pairs(places: Result<Vec<Range<u64>>, Why>) -> Option<Vec<(u64, u64)>> {
+        Some(places.ok()?.into_iter().map(|place| (place.start, place.end)).collect())
+    }
+
     #[test]
     fn a_block_is_found_through_all_runs_that_hold_it_and_nowhere_else() {
         let run = |vcn, length, lcn| Run { vcn, length, lcn };
@@ -418,23 +422,23 @@ mod tests {
             run(9, 4, Some(50)),
             run(13, 9, Some(7)),
         ];
-        let places = |begin: u64| places(begin..begin + 4096, &runs, 1024);
-        assert_eq!(places(0), Ok(vec![102_400..106_496]));
-        assert_eq!(places(1024), Ok(vec![103_424..107_520]), "two runs that continue each other");
-        assert!(places(4096).is_err(), "partly in a hole");
-        assert_eq!(places(9 * 1024), Ok(vec![51_200..55_296]));
-        assert_eq!(places(11 * 1024), Ok(vec![53_248..55_296, 7168..9216]), "two runs in other places");
-        assert!(places(20 * 1024).is_err(), "over the end");
-        assert!(places(1 << 40).is_err());
+        let places = |begin: u64| pairs(places(begin..begin + 4096, &runs, 1024));
+        assert_eq!(places(0), Some(vec![(102_400, 106_496)]));
+        assert_eq!(places(1024), Some(vec![(103_424, 107_520)]), "two runs that continue each other");
+        assert!(places(4096).is_none(), "partly in a hole");
+        assert_eq!(places(9 * 1024), Some(vec![(51_200, 55_296)]));
+        assert_eq!(places(11 * 1024), Some(vec![(53_248, 55_296), (7168, 9216)]), "two runs in other places");
+        assert!(places(20 * 1024).is_none(), "over the end");
+        assert!(places(1 << 40).is_none());
     }
 
     #[test]
     fn a_block_that_is_smaller_than_a_cluster_is_inside_it() {
         let runs = [Run { vcn: 0, length: 2, lcn: Some(7) }];
         let at = 7 * 65536 + 4096;
-        assert_eq!(places(4096..8192, &runs, 65536), Ok(vec![at..at + 4096]));
+        assert_eq!(pairs(places(4096..8192, &runs, 65536)), Some(vec![(at, at + 4096)]));
         let at = at + 65536;
-        assert_eq!(places(69632..73728, &runs, 65536), Ok(vec![at..at + 4096]));
+        assert_eq!(pairs(places(69632..73728, &runs, 65536)), Some(vec![(at, at + 4096)]));
     }
 
     #[test]

@@ -118,7 +118,8 @@ fn read_tags(scan: &mut Scan) {
             Ok(Some(tag)) => scan.tags.push((number, tag)),
             Ok(None) => {}
             Err(what) => {
-                scan.findings.about(number, format!("MFT record {number} {what}; it may be a link or a file"))
+                scan.findings
+                    .about(number, format!("MFT record {number} {what}; it may be a link or a file"));
             }
         }
     }

@@ -219,7 +219,7 @@ impl Scan {
     ) -> Result<(), String> {
         match (attribute.kind, attribute.body) {
             (AttributeKind::STANDARD_INFORMATION, Body::Resident(value)) => {
-                found.standard_information(value)?
+                found.standard_information(value)?;
             }
             (AttributeKind::FILE_NAME, Body::Resident(value)) => self.name(file, value, found)?,
             (AttributeKind::STANDARD_INFORMATION | AttributeKind::FILE_NAME, _) => {
@@ -245,7 +245,7 @@ impl Scan {
                 match self.decode(&place) {
                     Ok(()) => self.parts.extents(short_number(file), &self.runs),
                     Err(_) => {
-                        self.parts.broken(short_number(file), "the blocks of its index cannot be found")
+                        self.parts.broken(short_number(file), "the blocks of its index cannot be found");
                     }
                 }
             }
@@ -254,7 +254,7 @@ impl Scan {
                 Body::NonResident(place) => match self.whole(&place) {
                     Ok(runs) => self.parts.bits_elsewhere(short_number(file), runs, place.initialized),
                     Err(_) => {
-                        self.parts.broken(short_number(file), "the bitmap of its index cannot be found")
+                        self.parts.broken(short_number(file), "the bitmap of its index cannot be found");
                     }
                 },
             },

@@ -42,7 +42,7 @@ impl ReadAt for Patched {
     }
 
     fn len(&self) -> u64 {
-        self.volume.len() as u64
+        self.volume.len()
     }
 }
 
@@ -60,7 +60,7 @@ fn list_all(patches: Vec<(usize, Vec<u8>)>) -> Result<(Found, Listing, bool), Er
 
 fn problems(listing: &Listing) -> Vec<String> {
     let text = |problem: &super::Problem| {
-        let path = problem.path.as_deref().map(String::from_utf8_lossy).unwrap_or("?".into());
+        let path = problem.path.as_deref().map_or("?".into(), String::from_utf8_lossy);
         format!("{path}: {}", problem.problem)
     };
     listing.problems.iter().map(text).collect()

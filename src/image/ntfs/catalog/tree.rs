@@ -334,3 +334,142 @@ impl<'t> Paths<'t> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(record: u64) -> FileReference {
+        FileReference { record, sequence: 1 }
+    }
+
+    const TOP: FileReference = FileReference { record: ROOT as u64, sequence: 5 };
+
+    /// The folders with these references, parents and names. They must be in the order of records.
+    fn tree(folders: &[(FileReference, FileReference, &str)]) -> (Tree, Names) {
+        let (mut list, mut names) = (Pieces::new(), Names::new());
+        list.push(Folder::new(TOP, true));
+        names.push(Head::new(TOP, TOP).to_bytes(), b".").unwrap();
+        for (folder, parent, name) in folders {
+            list.push(Folder::new(*folder, true));
+            names.push(Head::new(*folder, *parent).to_bytes(), name.as_bytes()).unwrap();
+        }
+        let mut surplus = 0;
+        let tree = Tree::new(list, &names, |_, _| surplus += 1);
+        assert_eq!(surplus, 0);
+        (tree, names)
+    }
+
+    fn path(paths: &mut Paths<'_>, folder: u64, name: &str) -> Option<Result<String, Lost>> {
+        let folder = paths.tree.by_number(u32::try_from(folder).unwrap()).unwrap();
+        let path = paths.of(folder, name.as_bytes())?;
+        Some(path.map(|path| String::from_utf8(path.to_vec()).unwrap()))
+    }
+
+    #[test]
+    fn a_head_is_read_as_it_was_written() {
+        let bytes = Head::new(file(0x0102_0304), FileReference { record: 7, sequence: 0xABCD }).to_bytes();
+        let head = Head::from_bytes(bytes);
+        let found = (head.file, head.file_sequence, head.parent, head.parent_sequence);
+        assert_eq!(found, (0x0102_0304, 1, 7, 0xABCD));
+        assert_eq!(short_number(file(1 << 40)), NO_RECORD);
+    }
+
+    #[test]
+    fn paths_are_right_in_any_order_of_folders() {
+        let folders = [
+            (file(30), file(31), "b"),
+            (file(31), TOP, "a"),
+            (file(32), file(31), "c"),
+            (file(33), TOP, "d"),
+        ];
+        let (tree, names) = tree(&folders);
+        let mut paths = Paths::new(&tree, &names);
+        let expected =
+            [(30, "a/b/f"), (32, "a/c/f"), (33, "d/f"), (30, "a/b/f"), (31, "a/f"), (5, "f"), (32, "a/c/f")];
+        for (folder, expected) in expected {
+            assert_eq!(path(&mut paths, folder, "f"), Some(Ok(expected.to_owned())), "folder {folder}");
+        }
+        assert_eq!(paths.folder(tree.by_number(30).unwrap()), Some(&b"a/b"[..]));
+        assert_eq!(paths.folder(tree.by_number(5).unwrap()), Some(&b""[..]));
+    }
+
+    #[test]
+    fn folders_that_the_root_does_not_lead_to_are_lost_with_all_that_is_in_them() {
+        let stale = FileReference { record: 31, sequence: 2 };
+        let folders = [
+            (file(30), stale, "in a reused record"),
+            (file(31), TOP, "a"),
+            (file(32), file(33), "loop"),
+            (file(33), file(32), "loop"),
+            (file(34), file(34), "itself"),
+            (file(35), file(99), "nowhere"),
+            (file(36), file(35), "below"),
+            (file(37), TOP, "a/b"),
+            (file(38), TOP, ".."),
+            (file(39), file(11), "below a system folder"),
+        ];
+        let (tree, names) = tree(&folders);
+        let mut paths = Paths::new(&tree, &names);
+        let lost = [30, 32, 33, 34, 35, 36, 37, 38]
+            .map(|folder| path(&mut paths, folder, "f").unwrap().unwrap_err());
+        use Lost::{Loop, Missing, Name};
+        assert_eq!(lost, [Missing, Loop, Loop, Loop, Missing, Missing, Name, Name]);
+    }
+
+    #[test]
+    fn what_is_in_folders_of_the_file_system_is_no_file_of_the_backup() {
+        let (tree, names) = tree(&[(file(11), TOP, "$Extend"), (file(30), file(11), "$Deleted")]);
+        let mut paths = Paths::new(&tree, &names);
+        assert_eq!(path(&mut paths, 11, "$Quota"), None);
+        assert_eq!(path(&mut paths, 30, "f"), None);
+    }
+
+    #[test]
+    fn what_is_in_a_link_is_lost() {
+        let mut list = Pieces::new();
+        let mut names = Names::new();
+        list.push(Folder::new(TOP, true));
+        list.push(Folder { is_link: true, ..Folder::new(file(30), true) });
+        names.push(Head::new(file(30), TOP).to_bytes(), b"junction").unwrap();
+        let tree = Tree::new(list, &names, |_, _| ());
+        assert_eq!(path(&mut Paths::new(&tree, &names), 30, "f"), Some(Err(Lost::Link)));
+    }
+
+    #[test]
+    fn a_second_name_of_a_folder_is_told() {
+        let (mut list, mut names) = (Pieces::new(), Names::new());
+        list.push(Folder::new(TOP, true));
+        list.push(Folder::new(file(30), true));
+        for name in [b"a", b"b"] {
+            names.push(Head::new(file(30), TOP).to_bytes(), name).unwrap();
+        }
+        let mut surplus = Vec::new();
+        Tree::new(list, &names, |head, name| surplus.push((head.file, name.to_vec())));
+        assert_eq!(surplus, [(30, b"b".to_vec())]);
+    }
+
+    #[test]
+    fn folders_that_nest_without_end_are_bounded_by_the_longest_path() {
+        // The deepest folder has the lowest number, so its whole way is looked at at once.
+        const DEEP: u64 = 65_535;
+        let parent = |record| if record == 30 + DEEP { TOP } else { file(record + 1) };
+        let folders: Vec<_> = (30..=30 + DEEP).map(|record| (file(record), parent(record), "d")).collect();
+        let (tree, names) = tree(&folders);
+        let mut paths = Paths::new(&tree, &names);
+        assert_eq!(path(&mut paths, 30, "f"), Some(Err(Lost::TooLong)));
+        // 16,383 folders take 32,766 units with their separators.
+        let last = 30 + DEEP - 16_382;
+        assert_eq!(path(&mut paths, last, "f").unwrap().unwrap().len(), 32_767);
+        assert_eq!(path(&mut paths, last, "ff"), Some(Err(Lost::TooLong)));
+        assert_eq!(path(&mut paths, last - 1, "f"), Some(Err(Lost::TooLong)));
+    }
+
+    #[test]
+    fn units_are_those_of_utf16() {
+        for name in ["", "abc", "Grüße", "文", "🦀🦀"] {
+            assert_eq!(usize::from(name_units(name.as_bytes())), name.encode_utf16().count(), "{name}");
+        }
+        assert_eq!(name_units(b"\xED\xA0\x80"), 1, "a lone surrogate");
+    }
+}
