@@ -344,8 +344,11 @@ fn what_is_no_disk_is_an_error() {
     assert!(error.to_string().contains("sectors of 520 bytes"), "{error}");
 }
 
+/// Bytes that replace others, and where.
+type Changes<'a> = &'a [(usize, &'a [u8])];
+
 /// An MBR with an extended partition, and bytes changed in it.
-fn with_chain(changes: &[(usize, &[u8])]) -> Partitions {
+fn with_chain(changes: Changes<'_>) -> Partitions {
     let mut disk = fixture("parted-mbr");
     for (at, bytes) in changes {
         disk[*at..][..<[u8]>::len(bytes)].copy_from_slice(bytes);
@@ -367,7 +370,7 @@ fn a_broken_chain_of_logical_partitions_is_damage() {
     let second = second_record(&fixture("parted-mbr"));
     let link = second + 462;
     let back_to_itself = u32::try_from(second / 512 - 6144).unwrap().to_le_bytes();
-    let cases: [(&[(usize, &[u8])], usize, &str); 7] = [
+    let cases: [(Changes<'_>, usize, &str); 7] = [
         (&[(link + 8, &back_to_itself)], 4, "returns to itself"),
         (&[(link + 8, &[0, 0, 1, 0])], 4, "leaves the extended partition"),
         (&[(second + 510, &[0])], 3, "its signature is missing"),
