@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::backup::escape;
 use crate::exit::ExitCode;
 use crate::plan::DEFAULT_STRATEGY;
-use crate::verify::strategy;
+use crate::verify::strategy::{self, Strategy};
 use crate::verify::verdict::Verdict;
 use crate::words::{self, printable};
 
@@ -263,7 +263,7 @@ pub fn redraw(model: &Model) -> String {
 
 /// Whether a part of the sample was chosen by what earlier runs had judged. No seed brings it back.
 pub fn is_partly_redrawn(model: &Model) -> bool {
-    strategy::named(&model.sample.strategy).is_some_and(|strategy| strategy.rotates())
+    strategy::named(&model.sample.strategy).is_some_and(Strategy::rotates)
 }
 
 /// What those options do not draw again.

@@ -159,7 +159,6 @@ impl Ages {
 
 /// The bucket and the fingerprint of a key. For the fingerprint, the two salted halves of the key
 /// are multiplied, so that all bits of the key and the salt decide about each of its bits.
-#[expect(clippy::cast_possible_truncation, reason = "parts of the numbers are wanted")]
 fn place(salt: [u64; 2], key: PathKey) -> (usize, [u8; 4]) {
     let [upper, lower] = key.halves();
     let bucket = (upper >> (64 - BUCKET_BITS)) as usize;

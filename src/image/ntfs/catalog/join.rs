@@ -2,13 +2,13 @@
 //! records belong together: attribute lists name them, and they name their base record.
 
 use super::found::flags;
+use super::parts_of_files::{Belongs, listed_records};
 use super::pieces::Pieces;
 use super::reparse_kind;
-use super::scan::{Belongs, Scan};
+use super::scan::Scan;
 use super::tree::short_number;
 use crate::image::fields::u32_le;
-use crate::image::ntfs::FileReference;
-use crate::image::ntfs::attribute_list::{self, ListEntries};
+use crate::image::ntfs::attribute_list;
 use crate::image::ntfs::extents::Extents;
 
 /// Completes a scan whose records were all read.
@@ -18,25 +18,6 @@ pub(super) fn join(scan: &mut Scan) {
     join_late(scan);
     read_tags(scan);
     find_links(scan);
-}
-
-/// Adds the records that an attribute list names, except the base record itself. The error
-/// completes "MFT record 35 ...".
-pub(super) fn listed_records(
-    base: FileReference,
-    list: &[u8],
-    listed: &mut Pieces<Belongs>,
-) -> Result<(), String> {
-    let mut last = base;
-    for entry in ListEntries::new(list) {
-        let record = entry.map_err(|error| format!("cannot be read: {error}"))?.reference;
-        // Attributes in the same record usually follow each other.
-        if record != base && record != last {
-            listed.push(Belongs { base, record });
-        }
-        last = record;
-    }
-    Ok(())
 }
 
 /// Reads attribute lists that are in clusters, in the order of the disk.

@@ -23,6 +23,7 @@ mod index;
 mod index_parts;
 mod join;
 mod names;
+mod parts_of_files;
 mod pieces;
 mod problems;
 mod record_bitmap;
@@ -94,6 +95,7 @@ pub fn list(
     sink: &mut dyn FnMut(&ListedFile<'_>) -> ControlFlow<()>,
 ) -> Result<Listing, Error> {
     let mut scan = Scan::of(volume, is_cancelled)?;
+    join::join(&mut scan);
     let folders = std::mem::replace(&mut scan.folders, pieces::Pieces::new());
     let mut surplus = Vec::new();
     let tree = Tree::new(folders, &scan.names, |head, name| {

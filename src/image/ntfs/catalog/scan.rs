@@ -12,8 +12,8 @@ use std::sync::Arc;
 use super::found::{Found, Node, flags};
 use super::index::{Root, Why};
 use super::index_parts::Parts;
-use super::join;
 use super::names::{FileName, Namespace};
+use super::parts_of_files::{Belongs, listed_records};
 use super::pieces::Pieces;
 use super::problems::Findings;
 use super::record_bitmap::RecordBitmap;
@@ -34,13 +34,6 @@ const PIECE: u64 = 4 << 20;
 const MAX_RECORDS: u64 = u32::MAX as u64;
 /// The name of a folder's index.
 pub(super) const I30: [u16; 4] = [b'$' as u16, b'I' as u16, b'3' as u16, b'0' as u16];
-
-/// A record that belongs to a file with another base record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Belongs {
-    pub base: FileReference,
-    pub record: FileReference,
-}
 
 /// What the records of a volume say.
 #[derive(Debug)]
@@ -111,7 +104,6 @@ impl Scan {
             mft: find_mft(volume),
         };
         scan.is_cancelled = scan.read(volume, count, is_cancelled).is_break();
-        join::join(&mut scan);
         Ok(scan)
     }
 
@@ -299,7 +291,7 @@ impl Scan {
 
     fn list(&mut self, file: FileReference, body: Body<'_>) -> Result<(), String> {
         match body {
-            Body::Resident(list) => join::listed_records(file, list, &mut self.listed),
+            Body::Resident(list) => listed_records(file, list, &mut self.listed),
             Body::NonResident(place) => {
                 let runs = self.whole(&place)?;
                 self.lists_elsewhere.push((file, runs, place.size));
