@@ -9,7 +9,8 @@ use std::fmt;
 use std::fs::{File, Permissions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::thread;
+use std::time::{Duration, SystemTime};
 
 use cap_std::fs::{Dir, OpenOptions};
 
@@ -92,6 +93,8 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
         match replace_once(path, content) {
             // Another process has just made it. Now it is a file to replace.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            // On Windows, a file cannot be replaced in the moment in which another process does so.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => thread::sleep(PAUSE),
             done => return done,
         }
     }
@@ -100,6 +103,9 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
 
 /// How often a file is tried to be written that others make and remove at the same time.
 const ATTEMPTS: u32 = 10;
+
+/// How long to wait for another process to replace a file.
+const PAUSE: Duration = Duration::from_millis(10);
 
 fn replace_once(path: &Path, content: &[u8]) -> io::Result<()> {
     match platform::destination(path)? {

@@ -83,8 +83,10 @@ pub(super) fn choose(found: Candidates, asked: Option<&str>) -> Result<Volumes, 
         }
     };
     let mut prefixes = Prefixes { used: BTreeSet::new(), is_only: chosen.len() == 1 };
-    // What is wrong with the table of a disk concerns all of the disk.
-    let is_chosen = |name: &Option<String>| chosen.iter().any(|candidate| candidate.name == *name);
+    // What is wrong with the table of a disk concerns all of the disk. The volume that it would
+    // have named may be the only one with files, so nothing need be chosen of that disk.
+    let is_chosen =
+        |name: &Option<String>| asked.is_none() || chosen.iter().any(|candidate| candidate.name == *name);
     for (problem, name) in damage.into_iter().filter(|(_, name)| is_chosen(name)) {
         let lost = name.map(|name| Lost::Folder(name.into_bytes()));
         volumes.damage.push(Damage { problem, lost, denied: false });

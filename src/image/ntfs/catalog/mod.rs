@@ -107,6 +107,11 @@ pub fn list(
         let problem = format!("MFT record {folder} is a folder with a second name, {}", shown(&name));
         scan.findings.about(folder, problem);
     }
+    // Every volume has a root folder. Without it, nothing that was on the volume can be listed.
+    if tree.by_number(ROOT).is_none() && !scan.is_cancelled {
+        let problem = "the record of the root folder (MFT record 5) is missing: no file can be listed";
+        scan.findings.note(problem.to_owned());
+    }
     let of_users = || tree.folders().iter().filter(|folder| folder.number >= FIRST_USER);
     let others = of_users().filter(|folder| folder.is_link).count() as u64;
     let folders = of_users().count() as u64 - others;
