@@ -12,7 +12,7 @@
 //!   that one damaged entry does not hide all other files.
 //! - What has no checksum in the format cannot be proven here: the allocation tables and bitmaps of
 //!   both formats, the metadata of VHDX, and all blocks.
-//! - Memory is bounded whatever an image claims: [`table`] keeps at most 64 MiB of an allocation
+//! - Memory is bounded whatever an image claims: `table` keeps at most 64 MiB of an allocation
 //!   table, and a log of VHDX is refused above 64 MiB.
 
 mod bits;

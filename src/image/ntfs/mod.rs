@@ -7,13 +7,13 @@
 //! |---|---|
 //! | [`boot`] | the sizes and places on the volume |
 //! | [`fixups`] | the update sequence, which tells whether a write was torn |
-//! | [`reference`] | references to files |
+//! | `reference` | references to files |
 //! | [`attribute`], [`attribute_list`] | what a file consists of |
 //! | [`record`] | the records of the $MFT |
 //! | [`runs`], [`extents`] | which clusters hold a value |
 //! | [`value`] | the value of an attribute, put together from its parts |
 //! | `mft` | the $MFT itself |
-//! | [`file`] | all attributes of a file |
+//! | `file` | all attributes of a file |
 //! | [`wof`] | the compression of Windows outside of NTFS |
 //! | [`lznt1`] | the compression of NTFS |
 //! | `external` | files that are compressed in that way |

@@ -1,16 +1,16 @@
 //! The catalog of a volume: all regular files, with what the file system knows about them.
 //!
 //! In: a [`Volume`]. Out: each file, handed to a sink, and then a [`Listing`] with all that is
-//! wrong. The files are those of one pass over the $MFT ([`scan`]): it reads the whole table
+//! wrong. The files are those of one pass over the $MFT (`scan`): it reads the whole table
 //! front to back, while a walk through the folders would seek for each of them. What folders say
-//! they contain is read too, in the order of the disk, and compared ([`compare`]). So a file
+//! they contain is read too, in the order of the disk, and compared (`compare`). So a file
 //! whose record is lost is known by the name in its folder, and is never just not there.
 //!
 //! What is listed:
 //! - A file with several hard links is listed with each of its paths, as a listing of folders
 //!   would show it. Names in the DOS namespace are no paths of their own.
 //! - Links, and what is no file (sockets, pipes, devices), are counted and not listed
-//!   ([`reparse_kind`]).
+//!   (`reparse_kind`).
 //! - What belongs to the file system is not listed: records below 24, and what is in `$Extend`.
 //! - A file of which no path, size or time is known is a [`Problem`], and is not listed.
 //!
