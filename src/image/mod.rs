@@ -16,8 +16,10 @@ pub mod container;
 mod error;
 mod fields;
 mod file_system;
+mod guid;
 pub mod ntfs;
 pub mod partition;
 
 pub use error::Error;
 pub use file_system::FileSystem;
+pub use guid::Guid;

@@ -16,7 +16,6 @@
 mod candidates;
 mod file;
 pub mod format;
-mod guid;
 mod parents;
 mod specs;
 mod volumes;

@@ -28,7 +28,7 @@ use quick_xml::Reader;
 use quick_xml::XmlVersion;
 use quick_xml::events::{BytesStart, Event};
 
-use super::guid::Guid;
+use crate::image::Guid;
 
 /// The file that names the volumes. It is written when all images are complete: in every published
 /// listing its time is that of the last image.
@@ -79,7 +79,7 @@ fn volume(element: &BytesStart<'_>) -> Option<(Guid, char)> {
             // The path at the time of the backup. A restore may know the volume by another one.
             Some(letter) if name.starts_with(b"original") => original = Some(letter),
             Some(letter) => access = access.or(Some(letter)),
-            None => guid = guid.or_else(|| Guid::in_volume_path(&value)),
+            None => guid = guid.or_else(|| in_volume_path(&value)),
         }
     }
     guid.zip(original.or(access))
@@ -108,6 +108,17 @@ fn decode(bytes: &[u8]) -> String {
         [0, _, ..] => units(bytes, u16::from_be_bytes),
         _ => String::from_utf8_lossy(bytes).into_owned(),
     }
+}
+
+/// The GUID in a volume's path: `\\?\Volume{9b9cfbc4-369e-11e9-a17c-806e6f6e6963}\`, with
+/// nothing behind it.
+fn in_volume_path(path: &str) -> Option<Guid> {
+    let path = path.trim();
+    let path = path.strip_suffix('\\').unwrap_or(path);
+    let path = path.strip_suffix('}')?;
+    let (before, guid) = path.split_once('{')?;
+    let name = before.trim_start_matches(['\\', '?', '.']);
+    Guid::parse(guid).filter(|_| name.eq_ignore_ascii_case("volume"))
 }
 
 #[cfg(test)]
@@ -196,6 +207,29 @@ mod tests {
         fn no_text_harms(text in "[<>=\"'&;!?/ a-zA-Z{}:\\\\\\[\\]-]{0,200}") {
             let _ = letters(text.as_bytes());
             let _ = letters(&utf16(&text));
+        }
+    }
+
+    #[test]
+    fn a_guid_is_found_in_names_and_paths_and_nowhere_else() {
+        let guid = Guid::parse("9B9CFBC4-369e-11e9-a17c-806e6f6e6963").unwrap();
+        assert_eq!(guid.to_string(), "9b9cfbc4-369e-11e9-a17c-806e6f6e6963");
+        for path in [
+            r"\\?\Volume{9b9cfbc4-369e-11e9-a17c-806e6f6e6963}\",
+            r"\\?\volume{9B9CFBC4-369E-11E9-A17C-806E6F6E6963}",
+            r"Volume{9b9cfbc4-369e-11e9-a17c-806e6f6e6963}",
+        ] {
+            assert_eq!(in_volume_path(path), Some(guid), "{path}");
+        }
+        for other in [
+            "",
+            r"\\?\Volume{}\",
+            r"\\?\Volume{9b9cfbc4-369e-11e9-a17c-806e6f6e6963}\Users",
+            r"{9b9cfbc4-369e-11e9-a17c-806e6f6e6963}",
+            r"\\?\Volume{9b9cfbc4_369e-11e9-a17c-806e6f6e6963}\",
+            r"\\?\Volume{9b9cfbc4-369e-11e9-a17c-806e6f6e696g}\",
+        ] {
+            assert_eq!(in_volume_path(other), None, "{other}");
         }
     }
 }

@@ -27,10 +27,10 @@ use std::path::{Path, PathBuf};
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-use super::guid::Guid;
 use super::specs::{self, Letters};
 use crate::backup::Snapshot;
 use crate::backup::path::path_text;
+use crate::image::Guid;
 use crate::platform::{self, Timestamp};
 
 /// The folder's name.

@@ -12,8 +12,8 @@ use crate::bytes::ReadAt;
 use crate::image::Error;
 use crate::platform::Timestamp;
 
-use super::guid::Guid;
 use super::{Content, Disk, Family, Kind, Layer, ParentLink};
+use crate::image::Guid;
 
 /// Images in a chain. Hyper-V allows 50 checkpoints.
 const LONGEST: usize = 64;

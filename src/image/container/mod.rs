@@ -17,7 +17,6 @@
 
 mod bits;
 mod chain;
-mod guid;
 mod table;
 mod vhd;
 mod vhdx;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::bytes::ReadAt;
 
-use super::guid::Guid;
+use crate::image::Guid;
 
 /// All bytes of a disk.
 pub(super) fn all(disk: &dyn ReadAt) -> io::Result<Vec<u8>> {

@@ -7,9 +7,10 @@
 
 use flate2::Crc;
 
-use super::guid::{Guid, type_name};
+use super::types::type_name;
 use super::{Partition, Partitions, Table};
 use crate::bytes::ReadAt;
+use crate::image::Guid;
 use crate::image::fields::{array, u32_le, u64_le};
 use crate::image::{Error, FileSystem};
 
@@ -175,7 +176,7 @@ impl Header {
             alternate: u64_le(bytes, 32)?,
             first_usable: u64_le(bytes, 40)?,
             last_usable: u64_le(bytes, 48)?,
-            disk: Guid(array(bytes, 56)?),
+            disk: Guid::at(bytes, 56)?,
             table: u64_le(bytes, 72)?,
             count: u32_le(bytes, 80)?,
             entry_size: u32_le(bytes, 84)?,
@@ -214,7 +215,7 @@ fn read_entries(disk: &dyn ReadAt, sector_size: u32, header: &Header) -> Result<
         crc.update(piece);
         for bytes in piece.chunks_exact(entry_size) {
             number += 1;
-            entries.extend(Entry::of(bytes, number).filter(|entry| entry.kind != Guid::NONE));
+            entries.extend(Entry::of(bytes, number).filter(|entry| entry.kind != Guid::ZERO));
         }
         at += wanted as u64;
     }
@@ -231,8 +232,8 @@ impl Entry {
         let units: Vec<u16> = units.map(u16::from_le_bytes).take_while(|&unit| unit != 0).collect();
         Some(Self {
             number,
-            kind: Guid(array(bytes, 0)?),
-            id: Guid(array(bytes, 16)?),
+            kind: Guid::at(bytes, 0)?,
+            id: Guid::at(bytes, 16)?,
             first: u64_le(bytes, 32)?,
             last: u64_le(bytes, 40)?,
             label: String::from_utf16_lossy(&units),

@@ -17,8 +17,8 @@
 //! Anything else is an error. Partitions are never guessed.
 
 mod gpt;
-mod guid;
 mod mbr;
+mod types;
 
 use std::fmt;
 
@@ -27,9 +27,7 @@ use gpt::Outcome;
 use crate::bytes::{ReadAt, Window};
 use crate::image::fields::u64_le;
 use crate::image::file_system::BOOT_SIZE;
-use crate::image::{Error, FileSystem};
-
-pub use guid::Guid;
+use crate::image::{Error, FileSystem, Guid};
 
 /// The sizes of sectors that are tried if nobody says which one is right.
 const SECTOR_SIZES: [u32; 2] = [512, 4096];

@@ -1,7 +1,7 @@
 //! The two headers of a VHDX (MS-VHDX 2.2.2): which is current, and where the log is.
 
 use crate::bytes::ReadAt;
-use crate::image::container::guid::Guid;
+use crate::image::Guid;
 use crate::image::container::read_exact;
 use crate::image::{Error, fields};
 

@@ -1,13 +1,12 @@
 //! The parent locator of a differencing VHDX (MS-VHDX 2.6.2.6): pairs of keys and values that say
 //! which file the parent is and where it was.
 
-use crate::image::container::guid::Guid;
+use crate::image::Guid;
 use crate::image::container::{Family, ParentLink};
 use crate::image::{Error, fields};
 
-/// B04AEFB7-D19E-4A81-B789-25B8E9445913: the parent is a VHDX.
-const IS_VHDX: Guid =
-    Guid([0xb7, 0xef, 0x4a, 0xb0, 0x9e, 0xd1, 0x81, 0x4a, 0xb7, 0x89, 0x25, 0xb8, 0xe9, 0x44, 0x59, 0x13]);
+/// The parent is a VHDX.
+const IS_VHDX: Guid = Guid::from_digits(0xb04aefb7_d19e_4a81_b789_25b8e9445913);
 /// The paths, in the order in which the specification wants them to be tried.
 const PATHS: [&str; 3] = ["relative_path", "volume_path", "absolute_win32_path"];
 /// The parent's `DataWriteGuid`. There are two while a merge is under way.
@@ -46,7 +45,7 @@ pub(super) fn parse(item: &[u8]) -> Result<ParentLink, Error> {
     let mut ids = Vec::new();
     for linkage in LINKAGES {
         if let Some(text) = value(linkage) {
-            let id = Guid::parse(text).ok_or_else(|| damaged(&format!("{linkage} is no GUID: {text:?}")))?;
+            let id = linked(text).ok_or_else(|| damaged(&format!("{linkage} is no GUID: {text:?}")))?;
             ids.push(id.0);
         }
     }
@@ -55,6 +54,11 @@ pub(super) fn parse(item: &[u8]) -> Result<ParentLink, Error> {
     }
     let paths = PATHS.into_iter().filter_map(value).cloned().collect();
     Ok(ParentLink { family: Family::Vhdx, paths, ids, modified: None })
+}
+
+/// Reads a GUID in braces, which some programs leave out.
+fn linked(text: &str) -> Option<Guid> {
+    Guid::parse(text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or(text))
 }
 
 /// A string in UTF-16 at an offset within the item.
@@ -91,6 +95,25 @@ mod tests {
         assert_eq!(link.paths, paths);
         let ids: Vec<String> = link.ids.iter().map(|&id| Guid(id).to_string()).collect();
         assert_eq!(ids, ["83ed0ec3-24c8-49a6-a959-5e4bf1288bfb", "83ed0ec3-24c8-49a6-a959-5e4bf1288bfc"]);
+    }
+
+    #[test]
+    fn a_guid_has_both_braces_or_none() {
+        let id = Guid::parse("2dc27766-f623-4200-9d64-115e9bfd4a08");
+        assert!(id.is_some());
+        assert_eq!(linked("{2DC27766-F623-4200-9D64-115E9BFD4A08}"), id);
+        assert_eq!(linked("2dc27766-f623-4200-9d64-115e9bfd4a08"), id);
+        for text in [
+            "",
+            "{}",
+            "{2DC27766-F623-4200-9D64-115E9BFD4A0}",
+            "{2DC27766-F623-4200-9D64-115E9BFD4A08",
+            "2DC27766F62342009D64115E9BFD4A08",
+            "{2DC27766-F623-4200-9D64-115E9BFD4A0g}",
+            "{2DC27766-F623-4200-9D64-115E9BFD4A0800}",
+        ] {
+            assert_eq!(linked(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! size of the disk against the allocation table, the sizes against what the format allows.
 
 use crate::bytes::ReadAt;
-use crate::image::container::guid::Guid;
+use crate::image::Guid;
 use crate::image::container::read_exact;
 use crate::image::{Error, fields};
 
@@ -17,24 +17,12 @@ const MOST_BYTES: u32 = 1 << 20;
 /// 64 TiB.
 const LARGEST_DISK: u64 = 64 << 40;
 
-/// CAA16737-FA36-4D43-B3B6-33F0AA44E76B
-const FILE_PARAMETERS: Guid =
-    Guid([0x37, 0x67, 0xa1, 0xca, 0x36, 0xfa, 0x43, 0x4d, 0xb3, 0xb6, 0x33, 0xf0, 0xaa, 0x44, 0xe7, 0x6b]);
-/// 2FA54224-CD1B-4876-B211-5DBED83BF4B8
-const DISK_SIZE: Guid =
-    Guid([0x24, 0x42, 0xa5, 0x2f, 0x1b, 0xcd, 0x76, 0x48, 0xb2, 0x11, 0x5d, 0xbe, 0xd8, 0x3b, 0xf4, 0xb8]);
-/// BECA12AB-B2E6-4523-93EF-C309E000C746
-const DISK_ID: Guid =
-    Guid([0xab, 0x12, 0xca, 0xbe, 0xe6, 0xb2, 0x23, 0x45, 0x93, 0xef, 0xc3, 0x09, 0xe0, 0x00, 0xc7, 0x46]);
-/// 8141BF1D-A96F-4709-BA47-F233A8FAAB5F
-const LOGICAL_SECTOR: Guid =
-    Guid([0x1d, 0xbf, 0x41, 0x81, 0x6f, 0xa9, 0x09, 0x47, 0xba, 0x47, 0xf2, 0x33, 0xa8, 0xfa, 0xab, 0x5f]);
-/// CDA348C7-445D-4471-9CC9-E9885251C556
-const PHYSICAL_SECTOR: Guid =
-    Guid([0xc7, 0x48, 0xa3, 0xcd, 0x5d, 0x44, 0x71, 0x44, 0x9c, 0xc9, 0xe9, 0x88, 0x52, 0x51, 0xc5, 0x56]);
-/// A8D35F2D-B30B-454D-ABF7-D3D84834AB0C
-const PARENT_LOCATOR: Guid =
-    Guid([0x2d, 0x5f, 0xd3, 0xa8, 0x0b, 0xb3, 0x4d, 0x45, 0xab, 0xf7, 0xd3, 0xd8, 0x48, 0x34, 0xab, 0x0c]);
+const FILE_PARAMETERS: Guid = Guid::from_digits(0xcaa16737_fa36_4d43_b3b6_33f0aa44e76b);
+const DISK_SIZE: Guid = Guid::from_digits(0x2fa54224_cd1b_4876_b211_5dbed83bf4b8);
+const DISK_ID: Guid = Guid::from_digits(0xbeca12ab_b2e6_4523_93ef_c309e000c746);
+const LOGICAL_SECTOR: Guid = Guid::from_digits(0x8141bf1d_a96f_4709_ba47_f233a8faab5f);
+const PHYSICAL_SECTOR: Guid = Guid::from_digits(0xcda348c7_445d_4471_9cc9_e9885251c556);
+const PARENT_LOCATOR: Guid = Guid::from_digits(0xa8d35f2d_b30b_454d_abf7_d3d84834ab0c);
 
 const KNOWN: [Guid; 6] =
     [FILE_PARAMETERS, DISK_SIZE, DISK_ID, LOGICAL_SECTOR, PHYSICAL_SECTOR, PARENT_LOCATOR];

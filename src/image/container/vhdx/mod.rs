@@ -20,8 +20,8 @@ use std::sync::Arc;
 use crate::bytes::ReadAt;
 use crate::image::Error;
 
-use super::guid::Guid;
 use super::{Content, Kind, Layer};
+use crate::image::Guid;
 
 pub(super) use blocks::Blocks;
 

@@ -1,7 +1,7 @@
 //! The region table of a VHDX (MS-VHDX 2.2.3): where the allocation table and the metadata are.
 
 use crate::bytes::ReadAt;
-use crate::image::container::guid::Guid;
+use crate::image::Guid;
 use crate::image::container::read_exact;
 use crate::image::{Error, fields};
 
@@ -12,12 +12,8 @@ const PLACES: [u64; 2] = [192 << 10, 256 << 10];
 const SIGNATURE: &[u8] = b"regi";
 const MOST_ENTRIES: u32 = 2047;
 
-/// 2DC27766-F623-4200-9D64-115E9BFD4A08
-const TABLE: Guid =
-    Guid([0x66, 0x77, 0xc2, 0x2d, 0x23, 0xf6, 0, 0x42, 0x9d, 0x64, 0x11, 0x5e, 0x9b, 0xfd, 0x4a, 8]);
-/// 8B7CA206-4790-4B9A-B8FE-575F050F886E
-const METADATA: Guid =
-    Guid([6, 0xa2, 0x7c, 0x8b, 0x90, 0x47, 0x9a, 0x4b, 0xb8, 0xfe, 0x57, 0x5f, 5, 0x0f, 0x88, 0x6e]);
+const TABLE: Guid = Guid::from_digits(0x2dc27766_f623_4200_9d64_115e9bfd4a08);
+const METADATA: Guid = Guid::from_digits(0x8b7ca206_4790_4b9a_b8fe_575f050f886e);
 
 /// A part of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -2,7 +2,7 @@
 //! that are not zeros.
 
 use crate::bytes::ReadAt;
-use crate::image::container::guid::Guid;
+use crate::image::Guid;
 use crate::image::container::read_exact;
 use crate::image::{Error, fields};
 

@@ -1,39 +1,6 @@
-//! The 16-byte identifiers of disks and partitions, and what the types of partitions are called.
+//! What the types of partitions in a GPT are called.
 
-use std::fmt;
-
-/// A globally unique identifier, as it is stored: its first three fields are little-endian (UEFI
-/// specification, appendix A).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Guid(pub [u8; 16]);
-
-impl Guid {
-    /// The identifier that is all zeros: in a table, it marks what is unused.
-    pub(super) const NONE: Self = Self([0; 16]);
-
-    /// From the number that one gets by leaving out the hyphens of the text.
-    const fn from_text(digits: u128) -> Self {
-        let [a, b, c, d, e, f, g, h, rest @ ..] = digits.to_be_bytes();
-        let [i, j, k, l, m, n, o, p] = rest;
-        Self([d, c, b, a, f, e, h, g, i, j, k, l, m, n, o, p])
-    }
-}
-
-impl fmt::Display for Guid {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, e, f, g, h, i, j, rest @ ..] = self.0;
-        write!(out, "{:08x}-", u32::from_le_bytes([a, b, c, d]))?;
-        write!(out, "{:04x}-{:04x}-", u16::from_le_bytes([e, f]), u16::from_le_bytes([g, h]))?;
-        write!(out, "{i:02x}{j:02x}-")?;
-        rest.iter().try_for_each(|byte| write!(out, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for Guid {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, out)
-    }
-}
+use crate::image::Guid;
 
 /// The types of partitions in a GPT (Microsoft: `PARTITION_INFORMATION_GPT`; UEFI specification,
 /// table "Defined GPT Partition Entry - Partition Type GUIDs"; Discoverable Partitions
@@ -61,7 +28,7 @@ const TYPES: [(u128, &str); 18] = [
 
 /// What a type of a GPT is called.
 pub(super) fn type_name(kind: Guid) -> String {
-    let known = TYPES.iter().find(|(digits, _)| Guid::from_text(*digits) == kind);
+    let known = TYPES.iter().find(|(digits, _)| Guid::from_digits(*digits) == kind);
     known.map_or_else(|| format!("type {kind}"), |(_, name)| (*name).to_owned())
 }
 
