@@ -17,6 +17,7 @@
 
 mod bits;
 mod chain;
+mod piece;
 mod table;
 mod vhd;
 mod vhdx;

@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::bytes::ReadAt;
 use crate::image::Error;
 use crate::image::container::bits::{self, Order};
+use crate::image::container::piece::Piece;
 use crate::image::container::table::Table;
 use crate::image::container::{read_below, read_exact, read_piece};
 
@@ -122,7 +123,7 @@ impl Blocks {
     }
 
     /// Where the data of a block begins. `None` if the block is not stored.
-    fn place(&self, block: u64, within: u64, length: usize) -> io::Result<Option<u64>> {
+    fn place(&self, block: u64, within: u64, length: u64) -> io::Result<Option<u64>> {
         let sector = u32::from_be_bytes(self.table.entry(block)?);
         if sector == ABSENT {
             return Ok(None);
@@ -137,7 +138,7 @@ impl Blocks {
                 damaged(format!("is at byte {at} of the file, on top of another block or a header")).into()
             );
         }
-        if at + self.bitmap_size + within + length as u64 > self.end {
+        if at + self.bitmap_size + within + length > self.end {
             let end = self.end;
             let why =
                 format!("is at byte {at} of the file, and reaches beyond the end of its data at byte {end}");
@@ -190,21 +191,14 @@ impl Blocks {
 
 impl ReadAt for Blocks {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        let (block, within) = (offset / self.block_size, offset % self.block_size);
-        let left = self.size.saturating_sub(offset).min(self.block_size - within);
-        let wanted = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
-        let out = buffer.get_mut(..wanted).unwrap_or_default();
-        if out.is_empty() {
-            return Ok(0);
-        }
-        let Some(data_at) = self.place(block, within, wanted)? else {
-            return read_below(self.below.as_deref(), out, offset);
+        let Some(mut piece) = Piece::of(buffer, offset, self.size, self.block_size) else { return Ok(0) };
+        let (block, within) = (piece.block, piece.within);
+        let Some(data_at) = self.place(block, within, piece.len())? else {
+            return read_below(self.below.as_deref(), piece.out, offset);
         };
-        let into_sector = within % SECTOR;
-        let sectors = (into_sector + wanted as u64).div_ceil(SECTOR);
-        let (is_here, run) = self.run(block, data_at, within, sectors)?;
-        let length = (run * SECTOR - into_sector).min(wanted as u64);
-        let out = out.get_mut(..usize::try_from(length).unwrap_or(wanted)).unwrap_or_default();
+        let (is_here, run) = self.run(block, data_at, within, piece.sectors(SECTOR))?;
+        piece.cut(run, SECTOR);
+        let out = piece.out;
         match is_here {
             true => read_piece(&self.file, out, data_at + within),
             false if self.is_differencing => read_below(self.below.as_deref(), out, offset),

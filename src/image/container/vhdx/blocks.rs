@@ -12,6 +12,7 @@ use std::sync::Arc;
 use crate::bytes::ReadAt;
 use crate::image::Error;
 use crate::image::container::bits::{self, Order};
+use crate::image::container::piece::Piece;
 use crate::image::container::table::Table;
 use crate::image::container::{read_below, read_exact, read_piece};
 
@@ -193,28 +194,20 @@ impl Blocks {
 
 impl ReadAt for Blocks {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        let (block, within) = (offset / self.block_size, offset % self.block_size);
-        let left = self.size.saturating_sub(offset).min(self.block_size - within);
-        let wanted = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
-        let out = buffer.get_mut(..wanted).unwrap_or_default();
-        if out.is_empty() {
-            return Ok(0);
-        }
-        let at = match self.place(block, within + wanted as u64)? {
-            Place::At(at) => return read_piece(&self.file, out, at + within),
-            Place::Below => return read_below(self.below.as_deref(), out, offset),
-            Place::Zeros => return read_below(None, out, offset),
+        let Some(mut piece) = Piece::of(buffer, offset, self.size, self.block_size) else { return Ok(0) };
+        let (block, within) = (piece.block, piece.within);
+        let at = match self.place(block, within + piece.len())? {
+            Place::At(at) => return read_piece(&self.file, piece.out, at + within),
+            Place::Below => return read_below(self.below.as_deref(), piece.out, offset),
+            Place::Zeros => return read_below(None, piece.out, offset),
             Place::Partly(at) => at,
         };
-        let into_sector = within % self.sector_size;
-        let sectors = (into_sector + wanted as u64).div_ceil(self.sector_size);
-        let (is_here, run) = self.run(block, within, sectors)?;
-        let length = (run * self.sector_size - into_sector).min(wanted as u64);
-        let out = out.get_mut(..usize::try_from(length).unwrap_or(wanted)).unwrap_or_default();
+        let (is_here, run) = self.run(block, within, piece.sectors(self.sector_size))?;
+        piece.cut(run, self.sector_size);
         if is_here {
-            read_piece(&self.file, out, at + within)
+            read_piece(&self.file, piece.out, at + within)
         } else {
-            read_below(self.below.as_deref(), out, offset)
+            read_below(self.below.as_deref(), piece.out, offset)
         }
     }
 
