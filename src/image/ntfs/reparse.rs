@@ -18,9 +18,6 @@ const MOUNT_POINT: u32 = 0xA000_0003;
 const SYMBOLIC_LINK: u32 = 0xA000_000C;
 const LINUX_SYMBOLIC_LINK: u32 = 0xA000_001D;
 
-/// A tag with this bit stands for another file: it is a link.
-const NAME_SURROGATE: u32 = 0x2000_0000;
-
 /// A reparse point.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReparsePoint {
@@ -51,11 +48,6 @@ impl ReparsePoint {
         let header: usize = if tag & 0x8000_0000 == 0 { 24 } else { 8 };
         let data = value.get(header..header.checked_add(length)?)?;
         Some(Self { tag, data: data.to_vec() })
-    }
-
-    /// Whether the file is a link to another: a symbolic link, a junction, a mount point.
-    pub fn is_link(&self) -> bool {
-        self.tag & NAME_SURROGATE != 0
     }
 
     /// Where the content of the file is. `attributes` are those of its `$STANDARD_INFORMATION`.

@@ -81,13 +81,6 @@ impl Volume {
             |(_, is_clean)| if is_clean { LogState::Clean } else { LogState::InUse },
         ))
     }
-
-    /// A value of one of the system's files.
-    fn system_value(&self, record: u64, kind: AttributeKind) -> Result<Option<Value>, Error> {
-        let mut buffer = Vec::new();
-        let reference = self.record(record, &mut buffer)?.reference();
-        self.file(reference)?.value(kind, &[])
-    }
 }
 
 /// The most bytes that the label of a volume may have: 128 units.

@@ -5,11 +5,13 @@
 
 use std::sync::Arc;
 
+use super::attribute::AttributeKind;
 use super::boot::Geometry;
 use super::file::File;
 use super::mft::Mft;
 use super::record::Record;
 use super::reference::FileReference;
+use super::value::Value;
 use crate::bytes::ReadAt;
 use crate::image::Error;
 
@@ -77,6 +79,13 @@ impl Volume {
     /// file any more.
     pub fn file(&self, reference: FileReference) -> Result<File, Error> {
         File::open(&self.mft, reference)
+    }
+
+    /// A value of one of the file system's own files, whose sequence number nobody states.
+    pub(super) fn system_value(&self, record: u64, kind: AttributeKind) -> Result<Option<Value>, Error> {
+        let mut buffer = Vec::new();
+        let reference = self.record(record, &mut buffer)?.reference();
+        self.file(reference)?.value(kind, &[])
     }
 }
 

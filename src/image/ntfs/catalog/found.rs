@@ -3,7 +3,6 @@
 use super::tree::short_number;
 use crate::image::fields::{u32_le, u64_le};
 use crate::image::ntfs::FileReference;
-use crate::image::ntfs::attribute::AttributeFlags;
 use crate::platform::Timestamp;
 
 /// What is known about a file, as bits.
@@ -20,18 +19,11 @@ pub(super) mod flags {
     pub const CONTENT: u16 = 1 << 4;
     /// It has several contents. That cannot be.
     pub const CONTENTS: u16 = 1 << 5;
-    pub const COMPRESSED: u16 = 1 << 6;
-    pub const SPARSE: u16 = 1 << 7;
-    pub const ENCRYPTED: u16 = 1 << 8;
-    /// It has named streams.
-    pub const STREAMS: u16 = 1 << 9;
-    pub const REPARSE: u16 = 1 << 10;
+    pub const REPARSE: u16 = 1 << 6;
     /// Its flags say that it is a reparse point.
-    pub const SAYS_REPARSE: u16 = 1 << 11;
-    /// It has an attribute list.
-    pub const LIST: u16 = 1 << 12;
+    pub const SAYS_REPARSE: u16 = 1 << 7;
     /// It has the index of a folder.
-    pub const INDEX: u16 = 1 << 13;
+    pub const INDEX: u16 = 1 << 8;
 }
 
 /// A flag of `$STANDARD_INFORMATION` ([MS-FSCC] 2.6).
@@ -61,23 +53,11 @@ impl Found {
     }
 
     /// Takes what the unnamed `$DATA` says.
-    pub fn content(
-        &mut self,
-        size: u64,
-        stored: AttributeFlags,
-        position: Option<u64>,
-    ) -> Result<(), String> {
+    pub fn content(&mut self, size: u64, position: Option<u64>) -> Result<(), String> {
         if self.flags & flags::CONTENT != 0 {
             return Err("has its content twice".to_owned());
         }
         self.flags |= flags::CONTENT;
-        for (is_set, flag) in [
-            (stored.compression() != 0, flags::COMPRESSED),
-            (stored.is_sparse(), flags::SPARSE),
-            (stored.is_encrypted(), flags::ENCRYPTED),
-        ] {
-            self.flags |= if is_set { flag } else { 0 };
-        }
         (self.size, self.position) = (size, position);
         Ok(())
     }
@@ -170,7 +150,7 @@ mod tests {
     fn the_size_is_that_of_the_record_with_the_first_part_of_the_content() {
         let file = FileReference { record: 40, sequence: 1 };
         let mut node = Node::new(file, &Found { time: 7, flags: flags::TIME, ..Found::default() });
-        node.join(&Found { flags: flags::STREAMS, ..Found::default() });
+        node.join(&Found { flags: flags::REPARSE, ..Found::default() });
         assert!(!node.has(flags::CONTENT));
         node.join(&Found { flags: flags::CONTENT, size: 9, position: Some(4096), ..Found::default() });
         assert_eq!((node.size, node.position, node.time), (9, 4096, 7));

@@ -58,16 +58,6 @@ pub struct ListedFile<'a> {
     pub reference: FileReference,
     /// The byte of the volume where its content begins, as an order to read files in.
     pub position: u64,
-    /// Its content is compressed by NTFS.
-    pub is_compressed: bool,
-    /// Its content may have holes.
-    pub is_sparse: bool,
-    /// Its content is encrypted by EFS.
-    pub is_encrypted: bool,
-    /// It has named streams beside its content.
-    pub has_streams: bool,
-    /// What other software is to do when the file is opened, if it is a reparse point.
-    pub reparse_tag: Option<u32>,
 }
 
 /// What is to be told after all files were listed.
@@ -235,11 +225,6 @@ impl Lister<'_> {
             mtime: file.mtime(),
             reference: file.reference(),
             position: file.position,
-            is_compressed: file.has(flags::COMPRESSED),
-            is_sparse: file.has(flags::SPARSE),
-            is_encrypted: file.has(flags::ENCRYPTED),
-            has_streams: file.has(flags::STREAMS),
-            reparse_tag: tag,
         })
     }
 

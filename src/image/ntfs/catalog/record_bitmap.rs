@@ -4,9 +4,11 @@
 //! record was: nothing is lost with a record that was free.
 
 use super::problems::Findings;
-use crate::bytes::ReadAt;
 use crate::image::Error;
 use crate::image::ntfs::{AttributeKind, Value, Volume};
+
+/// The record of the $MFT itself.
+const MFT: u64 = 0;
 
 /// The bits of some records.
 #[derive(Debug)]
@@ -34,7 +36,7 @@ impl RecordBitmap {
         let there = bitmap.size().saturating_sub(first / 8);
         let wanted = usize::try_from(there).unwrap_or(usize::MAX).min(self.bits.len());
         let wanted = self.bits.get_mut(..wanted).unwrap_or_default();
-        if let Err(error) = read(bitmap, wanted, first / 8) {
+        if let Err(error) = bitmap.read(wanted, first / 8) {
             unreadable(&error, findings);
             self.bitmap = None;
         }
@@ -50,20 +52,8 @@ impl RecordBitmap {
 }
 
 fn find(volume: &Volume) -> Result<Value, Error> {
-    let mut buffer = Vec::new();
-    let mft = volume.record(0, &mut buffer)?.reference();
-    let bitmap = volume.file(mft)?.value(AttributeKind::BITMAP, &[])?;
+    let bitmap = volume.system_value(MFT, AttributeKind::BITMAP)?;
     bitmap.ok_or_else(|| Error::Damaged("there is none".to_owned()))
-}
-
-fn read(bitmap: &Value, bits: &mut [u8], at: u64) -> Result<(), Error> {
-    match bitmap {
-        Value::NonResident(clusters) => clusters.read(bits, at),
-        Value::Resident(value) => {
-            value.read_full_at(bits, at)?;
-            Ok(())
-        }
-    }
 }
 
 fn unreadable(error: &Error, findings: &mut Findings) {

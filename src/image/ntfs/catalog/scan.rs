@@ -7,7 +7,6 @@
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
 use super::found::{Found, Node, flags};
 use super::index::{Root, Why};
@@ -18,15 +17,13 @@ use super::pieces::Pieces;
 use super::problems::Findings;
 use super::record_bitmap::RecordBitmap;
 use super::tree::{FIRST_USER, Folder, Head, Names, short_number};
-use crate::bytes::ReadAt;
 use crate::image::Error;
 use crate::image::fields::u32_le;
 use crate::image::ntfs::attribute::{Attribute, AttributeKind, Body, NonResident};
-use crate::image::ntfs::boot::Geometry;
 use crate::image::ntfs::extents::Extents;
 use crate::image::ntfs::record::Record;
 use crate::image::ntfs::runs::{self, Run};
-use crate::image::ntfs::{FileReference, RecordBatch, Value, Volume};
+use crate::image::ntfs::{FileReference, RecordBatch, Volume};
 
 /// Bytes of the $MFT that are read at once.
 const PIECE: u64 = 4 << 20;
@@ -68,10 +65,7 @@ pub(super) struct Scan {
     /// Room to work in.
     runs: Vec<Run>,
     name: Vec<u8>,
-    volume: Arc<dyn ReadAt>,
-    geometry: Geometry,
-    /// Where the $MFT itself is.
-    mft: Option<Extents>,
+    volume: Volume,
 }
 
 impl Scan {
@@ -81,7 +75,6 @@ impl Scan {
         if count > MAX_RECORDS {
             return Err(Error::Damaged(format!("the $MFT has {count} records, more than NTFS allows")));
         }
-        let geometry = volume.geometry();
         let mut scan = Self {
             files: Pieces::new(),
             folders: Pieces::new(),
@@ -89,7 +82,7 @@ impl Scan {
             names_found: 0,
             sums: HashMap::new(),
             tags: Vec::new(),
-            parts: Parts::new(geometry),
+            parts: Parts::new(volume.geometry()),
             claims: Pieces::new(),
             listed: Pieces::new(),
             findings: Findings::default(),
@@ -99,9 +92,7 @@ impl Scan {
             lists_elsewhere: Vec::new(),
             runs: Vec::new(),
             name: Vec::new(),
-            volume: volume.bytes().clone(),
-            geometry: geometry.clone(),
-            mft: find_mft(volume),
+            volume: volume.clone(),
         };
         scan.is_cancelled = scan.read(volume, count, is_cancelled).is_break();
         Ok(scan)
@@ -184,7 +175,7 @@ impl Scan {
                 .map_err(|what| Error::Damaged(format!("MFT record {} {what}", record.number())))?;
         }
         if found.position.is_none() && (record.base().is_none() || found.flags & flags::CONTENT != 0) {
-            found.position = self.position(record.number());
+            found.position = self.volume.record_position(record.number());
         }
         match record.base() {
             Some(base) => {
@@ -217,12 +208,8 @@ impl Scan {
             (AttributeKind::STANDARD_INFORMATION | AttributeKind::FILE_NAME, _) => {
                 return Err(format!("has a {} that is not in a record", attribute.kind));
             }
-            (AttributeKind::DATA, _) if !attribute.name.is_empty() => found.flags |= flags::STREAMS,
-            (AttributeKind::DATA, _) => self.data(attribute, found)?,
-            (AttributeKind::ATTRIBUTE_LIST, body) => {
-                found.flags |= flags::LIST;
-                self.list(file, body)?;
-            }
+            (AttributeKind::DATA, _) if attribute.name.is_empty() => self.data(attribute, found)?,
+            (AttributeKind::ATTRIBUTE_LIST, body) => self.list(file, body)?,
             (AttributeKind::REPARSE_POINT, body) => {
                 found.flags |= flags::REPARSE;
                 self.reparse_point(file, body)?;
@@ -276,7 +263,7 @@ impl Scan {
 
     fn data(&mut self, attribute: &Attribute<'_>, found: &mut Found) -> Result<(), String> {
         let place = match attribute.body {
-            Body::Resident(value) => return found.content(value.len() as u64, attribute.flags, None),
+            Body::Resident(value) => return found.content(value.len() as u64, None),
             Body::NonResident(place) => place,
         };
         // The other parts of a content say nothing about its size.
@@ -285,8 +272,8 @@ impl Scan {
         }
         // Damage of the content is found when it is read.
         let first = self.decode(&place).ok().and_then(|()| self.runs.iter().find_map(|run| run.lcn));
-        let position = first.and_then(|lcn| lcn.checked_mul(self.geometry.cluster_size.into()));
-        found.content(place.size, attribute.flags, position)
+        let position = first.and_then(|lcn| lcn.checked_mul(self.volume.geometry().cluster_size.into()));
+        found.content(place.size, position)
     }
 
     fn list(&mut self, file: FileReference, body: Body<'_>) -> Result<(), String> {
@@ -342,34 +329,20 @@ impl Scan {
     /// Puts the runs of a part of a value into `runs`.
     fn decode(&mut self, place: &NonResident<'_>) -> Result<(), String> {
         self.runs.clear();
-        runs::decode(place.mapping, place.first_vcn, place.end_vcn, self.geometry.clusters, &mut self.runs)
-            .map_err(|error| format!("has a value that cannot be found: {error}"))
+        runs::decode(
+            place.mapping,
+            place.first_vcn,
+            place.end_vcn,
+            self.volume.geometry().clusters,
+            &mut self.runs,
+        )
+        .map_err(|error| format!("has a value that cannot be found: {error}"))
     }
 
     /// Where a value is that has one part.
     fn whole(&self, place: &NonResident<'_>) -> Result<Extents, String> {
-        let mut extents = Extents::new(self.volume.clone(), &self.geometry);
+        let mut extents = Extents::new(self.volume.bytes().clone(), self.volume.geometry());
         extents.append(place).map_err(|error| format!("has a value that cannot be found: {error}"))?;
         Ok(extents)
-    }
-
-    /// Where a record begins on the volume.
-    fn position(&self, record: u64) -> Option<u64> {
-        let mft = self.mft.as_ref()?;
-        let byte = record.checked_mul(self.geometry.record_size.into())?;
-        let vcn = byte / mft.cluster_size();
-        let run = mft.runs().from(vcn).first()?;
-        let lcn = run.lcn?.checked_add(vcn.checked_sub(run.vcn)?)?;
-        lcn.checked_mul(mft.cluster_size())?.checked_add(byte % mft.cluster_size())
-    }
-}
-
-/// Where the $MFT is. It only serves to order files, so an error means that there is no order.
-fn find_mft(volume: &Volume) -> Option<Extents> {
-    let mut buffer = Vec::new();
-    let mft = volume.record(0, &mut buffer).ok()?.reference();
-    match volume.file(mft).ok()?.value(AttributeKind::DATA, &[]).ok()?? {
-        Value::NonResident(clusters) => Some(clusters.extents),
-        Value::Resident(_) => None,
     }
 }
