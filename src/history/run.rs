@@ -11,6 +11,11 @@ use crate::words;
 /// The strategy of a run over the files that were bad before. It says nothing about any others.
 pub const RECHECK: &str = "recheck";
 
+/// What the history calls the strategy of a run.
+pub fn strategy_in_history(strategy: &str, is_recheck: bool) -> &str {
+    if is_recheck { RECHECK } else { strategy }
+}
+
 /// What is known of a run without its findings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Run {
@@ -178,11 +183,8 @@ impl Run {
             result: RunState::of(report.exit_code),
             exit_code: Some(report.exit_code as u8),
             headline: None,
-            strategy: if report.plan.filters.only.is_empty() {
-                report.sample.strategy.clone()
-            } else {
-                RECHECK.to_owned()
-            },
+            strategy: strategy_in_history(&report.sample.strategy, !report.plan.filters.only.is_empty())
+                .to_owned(),
             sample: Some(report.plan.sample),
             files: counts.map(|_| report.population.files),
             bytes: report.population.bytes,

@@ -1,7 +1,8 @@
 //! Whether all is well: one line with performance data for Nagios and its kin, and JSON.
 //!
-//! A job is well if its last run passed, if a run of it has passed recently enough, and if no file is
-//! bad as far as is known: a run that did not draw a file does not make it good. What cannot be known is no "OK": a job that never ran, and a clock that was set back.
+//! A job is well if its last run passed, if a run of it has passed recently enough, and if no file
+//! is bad as far as is known: a run that did not draw a file does not make it good. What cannot be
+//! known is no "OK": a job that never ran, and a clock that was set back.
 //!
 //! The exit codes are 0, 1 and 3. Nagios calls 1 a warning and has 2 for what is critical; here 2
 //! is a wrong command line, as in all commands. Its plugin `negate` turns one into the other.

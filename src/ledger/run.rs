@@ -3,7 +3,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::history::run::RECHECK;
+use crate::history::run::{RECHECK, strategy_in_history};
 use crate::plan::Plan;
 use crate::report::Model;
 use crate::report::model::{PlanPart, SizePart};
@@ -49,16 +49,13 @@ pub(super) struct Beginning {
 
 impl Beginning {
     pub(super) fn new(plan: &Plan, start: &Start) -> Self {
+        let is_recheck = !plan.draw.filters.only.is_empty();
         Self {
             job: plan.origin.job.clone(),
             lock: start.lock.clone(),
             started: times::to_millis(plan.started),
             seed: plan.draw.seed.clone(),
-            strategy: if plan.draw.filters.only.is_empty() {
-                strategy::of(&plan.draw).name().to_owned()
-            } else {
-                RECHECK.to_owned()
-            },
+            strategy: strategy_in_history(strategy::of(&plan.draw).name(), is_recheck).to_owned(),
             // A size is a name and a number, which always become text.
             sample: serde_json::to_string(&SizePart::from(plan.draw.sample)).unwrap_or_default(),
             draw: draw(plan),
@@ -176,7 +173,7 @@ pub(super) fn finish(
             ended.unwrap_or(started),
             model.exit_code as i64,
             is_resumable(model, beginning.resumes),
-            if beginning.strategy == RECHECK { RECHECK } else { &model.sample.strategy },
+            strategy_in_history(&model.sample.strategy, beginning.strategy == RECHECK),
             known(model.population.files),
             model.population.bytes.map(number),
             has_outcome.then_some(&model.population.digest),

@@ -31,8 +31,8 @@ pub struct Outcome {
     /// strategy judges none. They are not in the statement.
     pub beside: Option<Counts>,
     /// Picks that are not `verified` or are `unlike` what is known of them, sorted by path. At most
-    /// 10,000 alarms and 10,000 others are listed, so that a bad backup makes neither memory nor the report grow without
-    /// limit.
+    /// 10,000 alarms and 10,000 others are listed, so that a bad backup makes neither memory nor
+    /// the report grow without limit.
     pub findings: Vec<PickRecord>,
     /// The originals that were looked up in the backup; `None` if none were to be.
     pub completeness: Option<CompletenessResult>,

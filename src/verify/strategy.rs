@@ -3,9 +3,10 @@
 //!
 //! A strategy is a constant of the program. For each run it makes a value, a
 //! [`Draw`](super::draw::Draw), which sees every file of the backup once and keeps what is drawn.
-//! This value knows what the strategy cannot know: the seed, the number of files that were asked for, and what earlier runs remember. The
-//! bound that follows from a draw stays with the strategy, because it needs nothing but the
-//! [`Tally`], and tallies outlive a run: they are stored, read again and merged.
+//! This value knows what the strategy cannot know: the seed, the number of files that were asked
+//! for, and what earlier runs remember. The bound that follows from a draw stays with the strategy,
+//! because it needs nothing but the [`Tally`], and tallies outlive a run: they are stored, read
+//! again and merged.
 //!
 //! | strategy | how files are chosen | what the statement is about |
 //! |---|---|---|
@@ -153,7 +154,8 @@ impl Strategy for Coverage {
     fn is_enough(&self, tally: &Tally) -> bool {
         let beside = tally.beside.unwrap_or_default();
         let judged = tally.picks.counts.looked_at() + tally.picks.beside.looked_at();
-        // If the halves make up the whole, no file is left to replace those that cannot be compared.
+        // If the halves make up the whole, no file is left to replace those that cannot be
+        // compared.
         let is_whole_asked = tally.wanted + beside.wanted >= tally.population.files;
         (is_whole_asked && judged >= tally.population.files.max(1)) || is_enough(tally)
     }

@@ -179,14 +179,12 @@ fn is_named_as_container(file: &ImageFile) -> bool {
 
 /// Whether a file has a trace of a header of a VHD or VHDX.
 pub(super) fn is_container(bytes: &dyn ReadAt) -> bool {
-    let mut blocks = [[0; 512]; 2];
-    let mut taken = [0; 2];
-    for ((block, taken), at) in blocks.iter_mut().zip(&mut taken).zip([0, bytes.len().saturating_sub(512)]) {
+    let block = |at: u64| {
+        let mut block = vec![0; 512];
         // What cannot be read is not recognised. Opening it reports the error.
-        *taken = bytes.read_full_at(block, at).unwrap_or(0);
-    }
-    let part = |index: usize| {
-        blocks.get(index).and_then(|block| block.get(..*taken.get(index)?)).unwrap_or_default()
+        let got = bytes.read_full_at(&mut block, at).unwrap_or(0);
+        block.truncate(got);
+        block
     };
-    container::recognise(part(0), part(1)).is_some()
+    container::recognise(&block(0), &block(bytes.len().saturating_sub(512))).is_some()
 }
