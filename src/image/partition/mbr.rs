@@ -86,6 +86,11 @@ impl Record {
         self.entries.iter().any(|entry| entry.kind == PROTECTIVE)
     }
 
+    /// Whether all of its entries are unused.
+    fn is_empty(&self) -> bool {
+        self.entries.iter().all(|entry| entry.kind == 0 && entry.flaw().is_none())
+    }
+
     pub(super) fn has_partitions(&self) -> bool {
         self.entries.iter().any(Entry::is_partition)
     }
@@ -199,7 +204,11 @@ fn read_chain(disk: &dyn ReadAt, extended: &Entry, found: &mut Partitions) -> Re
         if seen.len() > MAX_CHAIN {
             break "the chain of logical partitions has no end";
         }
-        let Some(record) = read_link(disk, at, found)? else { return Ok(()) };
+        let is_first = seen.len() == 1;
+        let Some(record) = read_link(disk, at, is_first, found)? else { return Ok(()) };
+        if is_first && record.is_empty() {
+            break "an extended partition has neither a logical partition nor a link to one";
+        }
         for entry in record.entries.iter().filter(|entry| !entry.is_extended()) {
             push_logical(found, at, (base, end), entry);
         }
@@ -217,11 +226,23 @@ fn read_chain(disk: &dyn ReadAt, extended: &Entry, found: &mut Partitions) -> Re
     Ok(())
 }
 
-/// One record of a chain. `None` if it is damaged.
-fn read_link(disk: &dyn ReadAt, at: u64, found: &mut Partitions) -> Result<Option<Record>, Error> {
+/// One record of a chain, or the first. `None` if it is damaged.
+fn read_link(
+    disk: &dyn ReadAt,
+    at: u64,
+    is_first: bool,
+    found: &mut Partitions,
+) -> Result<Option<Record>, Error> {
     let mut sector = [0; BOOT_SIZE];
     // Two numbers of 32 bits times 4096: this cannot overflow.
     disk.read_full_at(&mut sector, at * u64::from(found.sector_size))?;
+    let file_system = FileSystem::of_sector(&sector);
+    if is_first && file_system != FileSystem::Unknown {
+        // A single wrong bit makes an extended partition of the type of a volume.
+        found.damage.push(format!(
+            "sector {at} should be a record of logical partitions, but names a file system ({file_system}): partitions may be missing"
+        ));
+    }
     match Record::parse(&sector) {
         Ok(record) => Ok(Some(record)),
         Err(reason) => {
@@ -268,7 +289,6 @@ fn type_name(kind: u8) -> String {
         0x8e => "Linux LVM",
         0xfd => "Linux RAID",
         0xe7 => "storage spaces",
-        0xee => "GPT protective",
         0xef => "EFI system",
         _ => return format!("type {kind:#04x}"),
     };
