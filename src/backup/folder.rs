@@ -24,8 +24,8 @@ use super::description::{BackupTime, TakenFrom};
 use super::format::Format;
 use super::path::escape;
 use super::{
-    Backup, CatalogSink, Context, Damage, DamageKind, Description, Entry, EntryBatch, Error, Listing, Location, Lost,
-    Needs, RestoreError, RestoreSink, Restored, Scratch, Wanted,
+    Backup, CatalogSink, Context, Damage, DamageKind, Description, Entry, EntryBatch, Error, Listing,
+    Location, Lost, Needs, RestoreError, RestoreSink, Restored, Scratch, Wanted,
 };
 
 /// The most folders that are named if they cannot be listed. This is more than the damage lines of

@@ -178,9 +178,9 @@ pub trait Backup: Send + Sync {
         false
     }
 
-    /// Files that the backup consists of, if they need not be below its location: links may lead to
-    /// them. Nothing is written to their folders.
-    fn places(&self) -> Vec<PathBuf> {
+    /// Folders that belong to the backup and need not be below its location: links may lead to
+    /// them, or the location is in them. Nothing may be written there.
+    fn folders(&self) -> Vec<PathBuf> {
         Vec::new()
     }
 

@@ -124,6 +124,9 @@ mod tests {
         let error = complete(&mut settings, true, &environment).unwrap_err();
         assert_eq!(error.exit_code(), ExitCode::Unusable);
         let text = error.render(None);
-        assert!(text.contains("E:") && text.contains("newest backup failed") && text.contains("--backup"), "{text}");
+        assert!(
+            text.contains("E:") && text.contains("newest backup failed") && text.contains("--backup"),
+            "{text}"
+        );
     }
 }

@@ -238,11 +238,9 @@ impl Tally {
             }
             (mine, theirs) => mine.or(theirs),
         };
-        for (mine, theirs) in [
-            (&mut self.damage, other.damage),
-            (&mut self.gaps, other.gaps),
-            (&mut self.notes, other.notes),
-        ] {
+        for (mine, theirs) in
+            [(&mut self.damage, other.damage), (&mut self.gaps, other.gaps), (&mut self.notes, other.notes)]
+        {
             for line in theirs {
                 if !mine.contains(&line) {
                     mine.push(line);

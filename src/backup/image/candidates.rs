@@ -96,7 +96,14 @@ impl Opener<'_> {
                 }
                 Err(source) => {
                     let lost = Content::Lost(image::Error::Read(copy_of_io_error(&source)));
-                    self.push(image, found.all.len() + 1, None, found.files.len()..found.files.len(), lost, &mut found.all);
+                    self.push(
+                        image,
+                        found.all.len() + 1,
+                        None,
+                        found.files.len()..found.files.len(),
+                        lost,
+                        &mut found.all,
+                    );
                     failed = failed.or(Some(Error::Open { location: Location::at(&image.path), source }));
                 }
             }

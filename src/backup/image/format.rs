@@ -12,7 +12,9 @@ use super::windows_image_backup::{self, FoundBackup, FoundImage, NotFound};
 use super::{Images, TIME_RESOLUTION_NS, cached, left_out};
 use crate::backup::description::archive_id;
 use crate::backup::format::{BackupCandidate, Format};
-use crate::backup::{Backup, BackupTime, Damage, DamageKind, Context, Description, Error, Location, TakenFrom};
+use crate::backup::{
+    Backup, BackupTime, Context, Damage, DamageKind, Description, Error, Location, TakenFrom,
+};
 use crate::bytes::ReadAt;
 use crate::image::{FileSystem, partition};
 use crate::platform;
@@ -45,7 +47,13 @@ pub const FILE: Format = Format {
         let path = candidate.location().local().unwrap_or(Path::new(""));
         let opener = Opener { location: candidate.location(), cold: context.cold, is_named: false };
         let found = opener.open(&[FoundImage::alone(path)])?;
-        let about = About { format: FILE.name, snapshot: None, damage: Vec::new(), notes: Vec::new() };
+        let about = About {
+            format: FILE.name,
+            snapshot: None,
+            folders: Vec::new(),
+            damage: Vec::new(),
+            notes: Vec::new(),
+        };
         open(candidate.location(), found, about, context)
     },
     snapshots: None,
@@ -56,6 +64,7 @@ pub const FILE: Format = Format {
 struct About {
     format: &'static str,
     snapshot: Option<String>,
+    folders: Vec<PathBuf>,
     damage: Vec<Damage>,
     notes: Vec<String>,
 }
@@ -104,9 +113,8 @@ fn open_windows_image_backup(
         );
         return Err(Error::NotABackup { location: location.clone(), problem });
     }
-    let FoundBackup { name, damage, mut notes, .. } = backup;
-    notes.push(left_out::NOTE.to_owned());
-    let about = About { format: WINDOWS.name, snapshot: Some(name), damage, notes };
+    let FoundBackup { name, folders, damage, notes, .. } = backup;
+    let about = About { format: WINDOWS.name, snapshot: Some(name), folders, damage, notes };
     open(location, found, about, context)
 }
 
@@ -127,6 +135,7 @@ fn open(
         return Err(nothing_to_list(location, about.format, &volumes));
     }
     volumes.notes.splice(0..0, about.notes);
+    volumes.notes.extend(is_windows.then(|| left_out::NOTE.to_owned()));
     let newest = volumes.files.iter().map(|file| file.stat().mtime).max();
     let description = Description {
         location: location.clone(),
@@ -140,7 +149,7 @@ fn open(
         time_resolution_ns: TIME_RESOLUTION_NS,
     };
     let cached = if context.cold { cached(&volumes) } else { None };
-    Ok(Box::new(Images { description, volumes, cached, is_windows }))
+    Ok(Box::new(Images { description, volumes, cached, folders: about.folders, is_windows }))
 }
 
 /// The error if no volume can be listed: what is wrong with each.
@@ -286,7 +295,8 @@ mod tests {
     fn a_drive_without_an_image_is_an_original_and_a_volume_in_a_folder_is_told() {
         let root = drive("SERVER", "Backup 2026-11-20 210005", 'C');
         let folder = root.path().join("WindowsImageBackup/SERVER/Backup 2026-11-20 210005");
-        let (mounted, other) = ("1b9cfbc4-369e-11e9-a17c-806e6f6e6963", "2b9cfbc4-369e-11e9-a17c-806e6f6e6963");
+        let (mounted, other) =
+            ("1b9cfbc4-369e-11e9-a17c-806e6f6e6963", "2b9cfbc4-369e-11e9-a17c-806e6f6e6963");
         for guid in [mounted, other] {
             std::fs::write(folder.join(format!("{guid}.vhdx")), "vhdxfile").unwrap();
         }

@@ -31,8 +31,8 @@ use self::volumes::{ReadableVolume, Volumes};
 use super::damage_lines::DamageLines;
 use super::delivery::{Delivery, EarlyEnd, conclude};
 use super::{
-    Backup, CatalogSink, Context, Damage, DamageKind, Description, Entry, EntryBatch, Error, Listing, Lost, Needs,
-    RestoreError, RestoreSink, Restored, Scratch, Wanted,
+    Backup, CatalogSink, Context, Damage, DamageKind, Description, Entry, EntryBatch, Error, Listing, Lost,
+    Needs, RestoreError, RestoreSink, Restored, Scratch, Wanted,
 };
 use crate::image;
 use crate::image::ntfs::catalog::{self, ListedFile};
@@ -62,6 +62,8 @@ pub(super) struct Images {
     description: Description,
     volumes: Volumes,
     cached: Option<Cached>,
+    /// The folders of the backup and of its computer, if it is one of Windows.
+    folders: Vec<PathBuf>,
     /// Whether Windows made the images, and so left out what it leaves out.
     is_windows: bool,
 }
@@ -256,7 +258,10 @@ fn in_volume(volume: &ReadableVolume, found: catalog::Problem) -> Damage {
     };
     let lost = lost.unwrap_or_else(|| lost_in(prefix, &[]));
     match volume.is_in_use {
-        true => Damage::gap(format!("{problem} (the log of the volume was not replayed, and may mend this)"), lost),
+        true => Damage::gap(
+            format!("{problem} (the log of the volume was not replayed, and may mend this)"),
+            lost,
+        ),
         false => Damage::loss(problem, lost),
     }
 }
@@ -302,12 +307,13 @@ impl Backup for Images {
     }
 
     fn leaves_out(&self, path: &[u8]) -> bool {
-        let mut below = self.volumes.readable.iter().filter_map(|volume| path.strip_prefix(&volume.prefix[..]));
+        let mut below =
+            self.volumes.readable.iter().filter_map(|volume| path.strip_prefix(&volume.prefix[..]));
         self.is_windows && below.any(left_out::is_left_out)
     }
 
-    fn places(&self) -> Vec<PathBuf> {
-        self.volumes.files.iter().map(|file| file.path().to_owned()).collect()
+    fn folders(&self) -> Vec<PathBuf> {
+        self.folders.clone()
     }
 
     fn restore(

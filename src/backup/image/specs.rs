@@ -89,7 +89,9 @@ pub(super) fn read(bytes: &[u8], volumes: &mut NamedVolumes) -> Result<(), Strin
                     volume.is_partial = true;
                 }
             }
-            Ok(Event::Eof) if depth > 0 => return Err("it ends inside of an element: it was cut off".to_owned()),
+            Ok(Event::Eof) if depth > 0 => {
+                return Err("it ends inside of an element: it was cut off".to_owned());
+            }
             Ok(Event::Eof) if is_empty => return Err("it holds no XML".to_owned()),
             Ok(Event::Eof) => return Ok(()),
             Ok(_) => {}
@@ -114,7 +116,9 @@ fn volume(element: &BytesStart<'_>) -> Option<(Guid, NamedVolume)> {
     }
     let place = |path: String| match letter(&path) {
         Some(letter) => NamedVolume { letter: Some(letter), ..NamedVolume::default() },
-        None => NamedVolume { folder: Some(path).filter(|path| path.contains(":\\")), ..NamedVolume::default() },
+        None => {
+            NamedVolume { folder: Some(path).filter(|path| path.contains(":\\")), ..NamedVolume::default() }
+        }
     };
     Some((guid?, original.or(access).map_or_else(NamedVolume::default, place)))
 }
@@ -195,7 +199,8 @@ mod tests {
     fn letters(bytes: &[u8]) -> (Vec<(String, char)>, Result<(), String>) {
         let mut volumes = NamedVolumes::new();
         let read = read(bytes, &mut volumes);
-        let letters = volumes.into_iter().filter_map(|(guid, volume)| Some((guid.to_string(), volume.letter?)));
+        let letters =
+            volumes.into_iter().filter_map(|(guid, volume)| Some((guid.to_string(), volume.letter?)));
         (letters.collect(), read)
     }
 

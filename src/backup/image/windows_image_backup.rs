@@ -33,7 +33,9 @@ use crate::backup::{Damage, Lost, Snapshot};
 use crate::image::Guid;
 use crate::platform::{self, Timestamp};
 
-use self::levels::{Level, NAME, entries, file_name, holds_images, is_backup, is_computer, is_image, time_in};
+use self::levels::{
+    Level, NAME, entries, file_name, holds_images, is_backup, is_computer, is_image, time_in,
+};
 
 /// The most XML files that are searched for drive letters.
 const MOST_XML_FILES: usize = 64;
@@ -43,6 +45,8 @@ const MOST_XML_FILES: usize = 64;
 pub(super) struct FoundBackup {
     /// Its name: `Backup 2026-11-27 210005`, unless somebody renamed it.
     pub(super) name: String,
+    /// Its folder, and that of its computer.
+    pub(super) folders: Vec<PathBuf>,
     /// When it began, according to its name.
     pub(super) taken: Option<Timestamp>,
     /// Its images, in the order of their names. There is at least one.
@@ -204,8 +208,10 @@ pub(super) fn find(
             specs::FILE
         )
     }));
+    let computer = place.parent().filter(|above| levels::is_computer_by_name(above)).map(Path::to_owned);
     let name = file_name(&place);
-    Ok(FoundBackup { taken: time_in(&name), name, images, named, is_complete, damage, notes })
+    let folders = [place].into_iter().chain(computer).collect();
+    Ok(FoundBackup { taken: time_in(&name), name, folders, images, named, is_complete, damage, notes })
 }
 
 /// The newest backup of a computer below the root of a drive, and the folder of that computer.
@@ -260,9 +266,8 @@ fn check_newest(newest: &Path, backups: &[PathBuf]) -> Result<(), NotFound> {
     } else {
         return Ok(());
     };
-    let instead = older.map(|older| {
-        format!("; to verify an older one, name its folder: --backup \"{}\"", path_text(older))
-    });
+    let instead = older
+        .map(|older| format!("; to verify an older one, name its folder: --backup \"{}\"", path_text(older)));
     Err(NotFound::Choice(format!(
         "its newest backup, {}, {problem}: wait until the backup has finished, or find out why it failed{}",
         file_name(newest),
@@ -340,10 +345,7 @@ fn read_xml(path: &Path, volumes: &mut NamedVolumes) -> Result<(), String> {
 }
 
 /// The volumes that the backup should have, but of which there is no image.
-fn without_image<'a>(
-    named: &'a NamedVolumes,
-    images: &'a [FoundImage],
-) -> impl Iterator<Item = Damage> + 'a {
+fn without_image<'a>(named: &'a NamedVolumes, images: &'a [FoundImage]) -> impl Iterator<Item = Damage> + 'a {
     // The image of the EFI system partition is not named after its volume, which has no place.
     let mut unnamed = images.iter().filter(|image| image.guid.is_none()).count();
     let missing = named.iter().filter(|(guid, _)| images.iter().all(|image| image.guid != Some(**guid)));

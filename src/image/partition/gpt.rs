@@ -132,7 +132,9 @@ fn compare_with_backup(disk: &dyn ReadAt, primary: &mut Gpt) {
         Ok(backup) if backup.header.agrees_with(&primary.header) => return,
         Ok(_) => {
             let problem = "are both sound, but list other partitions: the primary one was used, and partitions may be missing";
-            primary.damage.push(format!("the primary GPT in sector 1 and the backup GPT in sector {sector} {problem}"));
+            primary
+                .damage
+                .push(format!("the primary GPT in sector 1 and the backup GPT in sector {sector} {problem}"));
             return;
         }
         Err(Flaw::Absent) => "is not there".to_owned(),

@@ -405,7 +405,11 @@ fn a_volume_whose_type_became_that_of_an_extended_partition_is_damage() {
     for kind in [0x05, 0x0f, 0x85] {
         let all = partitions(&one_partition(kind, &volume), None).unwrap();
         assert_eq!(all.partitions, []);
-        assert!(all.damage.iter().any(|line| line.contains("names a file system (NTFS)")), "{:?}", all.damage);
+        assert!(
+            all.damage.iter().any(|line| line.contains("names a file system (NTFS)")),
+            "{:?}",
+            all.damage
+        );
     }
     let mut empty = vec![0; 1 << 20];
     empty[510..512].copy_from_slice(&[0x55, 0xaa]);

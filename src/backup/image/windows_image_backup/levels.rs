@@ -46,7 +46,7 @@ impl Level {
         }
         let is_named = time_in(&name).is_some();
         let Ok(entries) = entries(folder) else { return is_named.then_some(Self::Backup) };
-        let is_below = folder.parent().is_some_and(|above| is_named_for_computers(&file_name(above)));
+        let is_below = is_computer_by_name(folder);
         if entries.iter().any(|entry| is_backup(entry) && (is_below || holds_images(entry))) {
             return Some(Self::Computer);
         }
@@ -58,6 +58,11 @@ impl Level {
 
 fn is_named_for_computers(name: &str) -> bool {
     name.to_ascii_lowercase().starts_with(&NAME.to_ascii_lowercase())
+}
+
+/// Whether a folder is in one that is named as that of all computers.
+pub(super) fn is_computer_by_name(folder: &Path) -> bool {
+    folder.parent().is_some_and(|above| is_named_for_computers(&file_name(above)))
 }
 
 /// Whether a folder holds the folders of computers.

@@ -93,7 +93,9 @@ fn gaps(found: &FoundBackup) -> Vec<&str> {
 #[test]
 fn missing_and_garbled_xml_is_a_gap_unless_the_user_names_the_folder() {
     let cut_off = r#"<BackupSpecs><Volume Name=""/>"#;
-    for (content, gap) in [(None, "is missing"), (Some("<Volume <<<"), "cannot be read"), (Some(cut_off), "cut off")] {
+    for (content, gap) in
+        [(None, "is missing"), (Some("<Volume <<<"), "cannot be read"), (Some(cut_off), "cut off")]
+    {
         let (world, computer) = world();
         let folder = backup(&computer, "Backup 2026-01-01 000000");
         match content {
@@ -126,11 +128,16 @@ fn the_image_of_the_efi_partition_stands_for_one_volume_without_a_letter() {
     let (world, computer) = world();
     let folder = backup(&computer, "Backup 2026-01-01 000000");
     let volume = |digit: char, place: &str| {
-        format!(r#"<v Name="\\?\Volume{{{digit}b9cfbc4-369e-11e9-a17c-806e6f6e6963}}\" AccessPath="{place}"/>"#)
+        format!(
+            r#"<v Name="\\?\Volume{{{digit}b9cfbc4-369e-11e9-a17c-806e6f6e6963}}\" AccessPath="{place}"/>"#
+        )
     };
     for (volumes, gap) in [
         (volume('1', ""), &[][..]),
-        (volume('1', "") + &volume('2', ""), &["volume Volume{2b9cfbc4-369e-11e9-a17c-806e6f6e6963} is missing"]),
+        (
+            volume('1', "") + &volume('2', ""),
+            &["volume Volume{2b9cfbc4-369e-11e9-a17c-806e6f6e6963} is missing"],
+        ),
         (volume('1', r"C:\mount\"), &["volume Volume{1b9cfbc4-369e-11e9-a17c-806e6f6e6963} is missing"]),
     ] {
         fs::write(folder.join(specs::FILE), format!("<x>{volumes}</x>")).unwrap();
