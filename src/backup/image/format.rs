@@ -231,15 +231,14 @@ fn newest_image(folder: PathBuf, backup: FoundBackup) -> NewestImage {
     drives.retain(|root| !folder.starts_with(root));
     drives.sort();
     drives.dedup();
-    let is_other = |volume: &FoundImage| volume.letter.is_none() && volume.guid.is_some();
-    let (mut mounted, mut others) = (Vec::new(), Vec::new());
-    for image in backup.images.iter().filter(|image| is_other(image)) {
-        let place = image.guid.and_then(|guid| backup.named.get(&guid)?.folder.as_ref());
-        match place {
-            Some(place) => mounted.push((image.name(), PathBuf::from(place))),
-            None => others.push(image.name()),
-        }
-    }
+    let mounted = backup.named.iter().filter_map(|(guid, volume)| {
+        let folder = volume.folder.as_ref()?;
+        Some((windows_image_backup::volume_name(*guid, None), PathBuf::from(folder)))
+    });
+    let mounted: Vec<_> = mounted.collect();
+    let is_placeless = |image: &&FoundImage| image.letter.is_none() && image.guid.is_some();
+    let others = backup.images.iter().filter(is_placeless).map(FoundImage::name);
+    let others = others.filter(|name| mounted.iter().all(|(mounted, _)| mounted != name)).collect();
     NewestImage { folder, name: backup.name, drives, mounted, others }
 }
 

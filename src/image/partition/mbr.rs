@@ -294,3 +294,41 @@ fn type_name(kind: u8) -> String {
     };
     name.to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::partitions;
+    use super::super::tests::fixture;
+
+    /// A disk whose MBR has one entry of this type, and these bytes in it.
+    fn one_partition(kind: u8, content: &[u8]) -> Vec<u8> {
+        let mut disk = vec![0; 2048 * 512];
+        disk[446 + 4] = kind;
+        disk[446 + 8..446 + 12].copy_from_slice(&2048_u32.to_le_bytes());
+        disk[446 + 12..446 + 16].copy_from_slice(&u32::try_from(content.len() / 512).unwrap().to_le_bytes());
+        disk[510..512].copy_from_slice(&[0x55, 0xaa]);
+        [&disk, content].concat()
+    }
+
+    #[test]
+    fn a_volume_whose_type_became_that_of_an_extended_partition_is_damage() {
+        // As mkntfs writes it: with zeros where entries would be.
+        let mut volume = fixture("ntfs");
+        volume[446..510].fill(0);
+        for kind in [0x05, 0x0f, 0x85] {
+            let all = partitions(&one_partition(kind, &volume), None).unwrap();
+            assert_eq!(all.partitions, []);
+            assert!(
+                all.damage.iter().any(|line| line.contains("names a file system (NTFS)")),
+                "{:?}",
+                all.damage
+            );
+        }
+        let mut empty = vec![0; 1 << 20];
+        empty[510..512].copy_from_slice(&[0x55, 0xaa]);
+        let all = partitions(&one_partition(0x05, &empty), None).unwrap();
+        assert!(all.damage[0].contains("neither a logical partition nor a link"), "{:?}", all.damage);
+        let all = partitions(&one_partition(0x07, &volume), None).unwrap();
+        assert_eq!((all.partitions.len(), all.damage), (1, Vec::new()));
+    }
+}
