@@ -54,7 +54,7 @@ mod tests;
 
 pub use attribute::{Attribute, AttributeFlags, AttributeKind, Attributes, Body, Name, NonResident};
 pub use boot::Geometry;
-pub use file::{AttributeName, File};
+pub use file::File;
 pub use record::Record;
 pub use reference::FileReference;
 pub use reparse::ReparsePoint;

@@ -10,7 +10,6 @@
 use std::io::{self, Read};
 use std::sync::Arc;
 
-use super::attribute::AttributeKind;
 use super::external::{External, Progress};
 use super::lznt1;
 use super::value::{Clusters, Value};
@@ -41,11 +40,11 @@ enum Storage {
 
 impl Stream {
     /// A value whose content is in place. `origin` names it in messages.
-    pub(super) fn new(value: Value, kind: AttributeKind, origin: &str) -> Result<Self, Error> {
+    pub(super) fn new(value: Value, origin: &str) -> Result<Self, Error> {
         let len = value.size();
         let storage = match value {
             Value::Resident(_) => Storage::Plain(Arc::new(value)),
-            Value::NonResident(clusters) => Self::of_clusters(clusters, kind, origin)?,
+            Value::NonResident(clusters) => Self::of_clusters(clusters, origin)?,
         };
         Ok(Self { origin: origin.into(), len, storage })
     }
@@ -57,17 +56,15 @@ impl Stream {
         Ok(Self { origin: origin.into(), len, storage: Storage::External(Arc::new(external)) })
     }
 
-    fn of_clusters(clusters: Clusters, kind: AttributeKind, origin: &str) -> Result<Storage, Error> {
-        let unsupported = |what: &str| Err(Error::Unsupported(format!("{origin}: {what}")));
-        if clusters.flags.is_encrypted() {
-            return unsupported("it is encrypted (EFS)");
-        }
-        let method = clusters.flags.compression();
-        if method == 0 {
-            return Ok(Storage::Plain(Arc::new(Value::NonResident(clusters))));
-        }
-        if method != 1 || kind != AttributeKind::DATA {
-            return unsupported("it is compressed in a way that is not known here");
+    fn of_clusters(clusters: Clusters, origin: &str) -> Result<Storage, Error> {
+        match clusters.flags.compression() {
+            0 => return Ok(Storage::Plain(Arc::new(Value::NonResident(clusters)))),
+            1 => {}
+            method => {
+                return Err(Error::Damaged(format!(
+                    "{origin}: its compression has the number {method}, which NTFS does not have"
+                )));
+            }
         }
         let cluster_size = clusters.extents.cluster_size();
         let unit = 1_u64

@@ -11,10 +11,11 @@ use super::names::why_not_in_a_path;
 use super::pieces::{Pieces, Strings};
 use crate::image::ntfs::FileReference;
 
-/// The record of the root folder, and the first that is not reserved for the file system
-/// (linux-ntfs documentation, "Files").
+/// The record of the root folder.
 pub(super) const ROOT: u32 = 5;
-pub(super) const FIRST_USER: u32 = 24;
+/// The first record that may belong to a file of a user (linux-ntfs documentation, "Files": the file
+/// system has those below). Windows leaves the next eight free, or takes them for the $MFT.
+pub(super) const FIRST_USER: u32 = 16;
 
 /// The longest path, in 16-bit units (Microsoft, "Maximum Path Length Limitation").
 const MAX_UNITS: u16 = 32_767;
