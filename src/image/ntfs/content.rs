@@ -10,7 +10,7 @@ use super::stream::Stream;
 use crate::image::Error;
 use crate::image::fields::u32_le;
 
-/// The attribute of encrypted files (`FILE_ATTRIBUTE_ENCRYPTED`, \[MS-FSCC\] 2.6).
+/// The flag of encrypted files (`FILE_ATTRIBUTE_ENCRYPTED`, \[MS-FSCC\] 2.6).
 const ENCRYPTED: u32 = 0x4000;
 
 impl File {
@@ -27,7 +27,7 @@ impl File {
         {
             let content = point.content(self.flags()?, value.is_here());
             if let Content::Compressed(method) = content.map_err(|error| error.about(&origin))? {
-                return self.external(method, value.size(), &origin).map(Some);
+                return self.wof(method, value.size(), &origin).map(Some);
             }
         }
         if value.is_encrypted() {
@@ -38,11 +38,11 @@ impl File {
 
     /// The content of a file that Windows has compressed outside of NTFS. Its length is that of its
     /// `$DATA`, which is one hole.
-    fn external(&self, method: u32, length: u64, origin: &str) -> Result<Stream, Error> {
+    fn wof(&self, method: u32, length: u64, origin: &str) -> Result<Stream, Error> {
         let name: Vec<u16> = WOF_STREAM.encode_utf16().collect();
         let data = self.value(AttributeKind::DATA, &name)?;
         let data = data.ok_or_else(|| Error::Damaged(format!("{origin}: its compressed data is missing")))?;
-        Stream::external(method, length, data, origin)
+        Stream::wof(method, length, data, origin)
     }
 
     /// Why an encrypted stream cannot be read. A stream that only says so is damaged: a bit of its
@@ -65,7 +65,7 @@ impl File {
         ReparsePoint::parse(&value).ok_or_else(damaged).map(Some)
     }
 
-    /// The attributes of the file in the sense of DOS (`FILE_ATTRIBUTE_…`, \[MS-FSCC\] 2.6).
+    /// The flags of the file (`FILE_ATTRIBUTE_…`, \[MS-FSCC\] 2.6).
     pub fn flags(&self) -> Result<u32, Error> {
         let value = self.values(AttributeKind::STANDARD_INFORMATION)?;
         let flags = value.first().and_then(|value| u32_le(value, 0x20));

@@ -95,10 +95,10 @@ impl ReparsePoint {
         Some(Self { tag, data: data.to_vec() })
     }
 
-    /// Where the content of the file is. `attributes` are those of its `$STANDARD_INFORMATION`.
+    /// Where the content of the file is. `flags` are those of its `$STANDARD_INFORMATION`.
     /// `is_here` says that no part of its `$DATA` is a hole. What only other software can read is
     /// [`Error::Unsupported`].
-    pub(super) fn content(&self, attributes: u32, is_here: bool) -> Result<Content, Error> {
+    pub(super) fn content(&self, flags: u32, is_here: bool) -> Result<Content, Error> {
         let reason = match self.tag {
             WOF => return self.wof(),
             tag if LINKS.contains(&tag) => return Ok(Content::InPlace),
@@ -106,7 +106,7 @@ impl ReparsePoint {
             0x8000_0007 => "single-instance storage keeps its content in another file",
             0x8000_0008 => "its content is in a WIM archive",
             0xC000_0004 | 0x8000_0006 => "hierarchical storage keeps its content elsewhere",
-            _ if attributes & IS_ELSEWHERE != 0 && !is_here => {
+            _ if flags & IS_ELSEWHERE != 0 && !is_here => {
                 "its content is not on this volume, or only in part"
             }
             tag if IN_PLACE.contains(&tag) || NO_FILES.contains(&tag) || without_state(tag) == CLOUD => {

@@ -10,9 +10,9 @@
 use std::io::{self, Read};
 use std::sync::Arc;
 
-use super::external::{External, Progress};
 use super::lznt1;
 use super::value::{Clusters, Value};
+use super::wof_file::{Progress, WofFile};
 use crate::image::Error;
 
 /// The largest compression unit that is read. Windows writes units of at most 64 KiB.
@@ -35,7 +35,7 @@ enum Storage {
         clusters: Arc<Clusters>,
         unit: u64,
     },
-    External(Arc<External>),
+    Wof(Arc<WofFile>),
 }
 
 impl Stream {
@@ -51,9 +51,9 @@ impl Stream {
 
     /// The content of a file that Windows has compressed outside of NTFS. It has `len` bytes, and
     /// `data` is its compressed form.
-    pub(super) fn external(method: u32, len: u64, data: Value, origin: &str) -> Result<Self, Error> {
-        let external = External::new(method, len, data).map_err(|error| error.about(origin))?;
-        Ok(Self { origin: origin.into(), len, storage: Storage::External(Arc::new(external)) })
+    pub(super) fn wof(method: u32, len: u64, data: Value, origin: &str) -> Result<Self, Error> {
+        let file = WofFile::new(method, len, data).map_err(|error| error.about(origin))?;
+        Ok(Self { origin: origin.into(), len, storage: Storage::Wof(Arc::new(file)) })
     }
 
     fn of_clusters(clusters: Clusters, origin: &str) -> Result<Storage, Error> {
@@ -92,7 +92,7 @@ impl Stream {
         match &self.storage {
             Storage::Plain(value) => value.position(),
             Storage::Lznt1 { clusters, .. } => clusters.extents.position(),
-            Storage::External(external) => external.data().position(),
+            Storage::Wof(file) => file.data().position(),
         }
     }
 
@@ -106,7 +106,7 @@ impl Stream {
         match &self.storage {
             Storage::Plain(_) => None,
             Storage::Lznt1 { unit, .. } => Some(*unit),
-            Storage::External(external) => Some(external.chunk_size()),
+            Storage::Wof(file) => Some(file.chunk_size()),
         }
     }
 
@@ -116,8 +116,8 @@ impl Stream {
         let read = match &self.storage {
             Storage::Plain(value) => value.read(out, start),
             Storage::Lznt1 { clusters, unit } => decode_unit(clusters, *unit, start, out, &mut room.stored),
-            Storage::External(external) => {
-                external.decode(start / external.chunk_size(), out, &mut room.stored, &mut room.progress)
+            Storage::Wof(file) => {
+                file.decode(start / file.chunk_size(), out, &mut room.stored, &mut room.progress)
             }
         };
         read.map_err(|error| error.about(&self.origin))

@@ -70,7 +70,7 @@ impl FolderIndex<'_> {
                 return Err("the indexes of all folders have more blocks than all names could fill");
             }
             let begin = number.saturating_mul(size.into());
-            let places = places(begin..begin.saturating_add(size.into()), &runs, self.cluster_size)?;
+            let places = places_of(begin..begin.saturating_add(size.into()), &runs, self.cluster_size)?;
             let at = places.first().map_or(0, |place| place.start);
             let vcn = begin / unit;
             blocks.push(Block { at, size, folder: self.folder, vcn, is_split: places.len() > 1 });
@@ -101,7 +101,7 @@ impl FolderIndex<'_> {
             return Ok(bitmap);
         }
         *left = left.checked_sub(needed).ok_or("the indexes of all folders need more than the volume")?;
-        for place in places(0..needed, &bitmap_runs, self.cluster_size).map_err(|_| unreadable)? {
+        for place in places_of(0..needed, &bitmap_runs, self.cluster_size).map_err(|_| unreadable)? {
             let begin = bitmap.len();
             let length = usize::try_from(place.end - place.start).map_err(|_| unreadable)?;
             bitmap.resize(begin.saturating_add(length), 0);
@@ -137,7 +137,7 @@ pub(super) fn runs_of(parts: &[(u32, Part)], of: impl Fn(&Part) -> Option<Run>) 
 }
 
 /// Where bytes of a value are on the volume. Almost always, that is one place.
-pub(super) fn places(bytes: Range<u64>, runs: &[Run], cluster_size: u64) -> Result<Vec<Range<u64>>, Flaw> {
+pub(super) fn places_of(bytes: Range<u64>, runs: &[Run], cluster_size: u64) -> Result<Vec<Range<u64>>, Flaw> {
     let nowhere = "a block of its index is nowhere on the volume";
     let in_bytes = |clusters: u64| clusters.checked_mul(cluster_size).ok_or(nowhere);
     let first = runs.partition_point(|run| run.end_vcn() <= bytes.start / cluster_size);
@@ -211,7 +211,7 @@ mod tests {
             run(9, 4, Some(50)),
             run(13, 9, Some(7)),
         ];
-        let places = |begin: u64| pairs(places(begin..begin + 4096, &runs, 1024));
+        let places = |begin: u64| pairs(places_of(begin..begin + 4096, &runs, 1024));
         assert_eq!(places(0), Some(vec![(102_400, 106_496)]));
         assert_eq!(places(1024), Some(vec![(103_424, 107_520)]), "two runs that continue each other");
         assert!(places(4096).is_none(), "partly in a hole");
@@ -225,8 +225,8 @@ mod tests {
     fn a_block_that_is_smaller_than_a_cluster_is_inside_it() {
         let runs = [Run { vcn: 0, length: 2, lcn: Some(7) }];
         let at = 7 * 65536 + 4096;
-        assert_eq!(pairs(places(4096..8192, &runs, 65536)), Some(vec![(at, at + 4096)]));
+        assert_eq!(pairs(places_of(4096..8192, &runs, 65536)), Some(vec![(at, at + 4096)]));
         let at = at + 65536;
-        assert_eq!(pairs(places(69632..73728, &runs, 65536)), Some(vec![(at, at + 4096)]));
+        assert_eq!(pairs(places_of(69632..73728, &runs, 65536)), Some(vec![(at, at + 4096)]));
     }
 }

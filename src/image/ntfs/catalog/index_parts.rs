@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
-use super::folder_index::{Block, FolderIndex, MIN_BLOCK, Part, places, read_whole, runs_of};
+use super::folder_index::{Block, FolderIndex, MIN_BLOCK, Part, places_of, read_whole, runs_of};
 use super::index::{self, Entry, Flaw, Node, vcn_unit};
 use crate::image::ntfs::attribute::NonResident;
 use crate::image::ntfs::runs::Run;
@@ -222,7 +222,8 @@ impl Parts {
     fn read_split(&self, volume: &Volume, block: &Block, mut bytes: &mut [u8]) -> bool {
         let begin = block.vcn.saturating_mul(vcn_unit(block.size.into(), self.cluster_size));
         let wanted = begin..begin.saturating_add(block.size.into());
-        let Ok(places) = places(wanted, &runs_of(self.of(block.folder), Part::run), self.cluster_size) else {
+        let Ok(places) = places_of(wanted, &runs_of(self.of(block.folder), Part::run), self.cluster_size)
+        else {
             return false;
         };
         for place in places {

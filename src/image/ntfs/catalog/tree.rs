@@ -164,8 +164,8 @@ pub(super) struct Tree {
 
 impl Tree {
     /// Takes the folders that a scan found, in the order of their records, and finds the place of
-    /// each. A folder has one name; every further name is given to `surplus`.
-    pub fn new(folders: Pieces<Folder>, names: &Names, mut surplus: impl FnMut(Head, &[u8])) -> Self {
+    /// each. A folder has one name; every further name is given to `second_name`.
+    pub fn new(folders: Pieces<Folder>, names: &Names, mut second_name: impl FnMut(Head, &[u8])) -> Self {
         let mut tree = Self { folders };
         for (position, head, name) in names.iter() {
             let head = Head::from_bytes(head);
@@ -176,7 +176,7 @@ impl Tree {
                 folder.name = position;
                 folder.parent = parent.and_then(|parent| u32::try_from(parent).ok()).unwrap_or(NO_PARENT);
             } else {
-                surplus(head, name);
+                second_name(head, name);
             }
         }
         let mut way = Vec::new();

@@ -12,7 +12,7 @@ const AHEAD: u64 = 512;
 
 /// A file that is stored in chunks.
 #[derive(Debug)]
-pub(super) struct External {
+pub(super) struct WofFile {
     format: Format,
     layout: Layout,
     data: Value,
@@ -35,7 +35,7 @@ impl Progress {
     }
 }
 
-impl External {
+impl WofFile {
     /// A file with `size` bytes of content. `method` is the number in its reparse point.
     pub(super) fn new(method: u32, size: u64, data: Value) -> Result<Self, Error> {
         // Windows has four methods, and neither compresses nor encrypts the result once more.
