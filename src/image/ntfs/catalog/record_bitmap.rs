@@ -57,7 +57,7 @@ fn find(volume: &Volume) -> Result<Value, Error> {
 }
 
 fn unreadable(error: &Error, findings: &mut Findings) {
-    findings.note(format!(
+    findings.general(format!(
         "the $BITMAP of the $MFT cannot be read, so it is unknown whether damaged records were in use: {error}"
     ));
 }

@@ -6,7 +6,7 @@
 //!
 //! An entry that is not valid ends a sequence, and the format wants it so: it is what a power failure
 //! leaves. So a damaged entry cannot be told from one that was never completed. If remains of newer
-//! entries are there, a note says so.
+//! entries are there, that is a note and no damage: Windows would mount the same bytes as are read here.
 
 mod entry;
 mod replay;
