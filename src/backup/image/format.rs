@@ -4,6 +4,7 @@
 //! an NTFS volume. A folder is recognised by what it contains ([`windows_image_backup::is_one`]).
 
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use super::candidates::{Candidates, Opener, is_container};
 use super::file::WAIT;
@@ -149,7 +150,14 @@ fn open(
         time_resolution_ns: TIME_RESOLUTION_NS,
     };
     let cached = if context.cold { cached(&volumes) } else { None };
-    Ok(Box::new(Images { description, volumes, cached, folders: about.folders, is_windows }))
+    Ok(Box::new(Images {
+        description,
+        volumes,
+        noted: Mutex::default(),
+        cached,
+        folders: about.folders,
+        is_windows,
+    }))
 }
 
 /// The error if no volume can be listed: what is wrong with each.

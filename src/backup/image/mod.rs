@@ -24,8 +24,10 @@ mod volumes;
 mod windows_image_backup;
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::sync::Mutex;
 
 use self::volumes::{ReadableVolume, Volumes};
 use super::damage_lines::DamageLines;
@@ -37,6 +39,7 @@ use super::{
 use crate::image;
 use crate::image::ntfs::catalog::{self, ListedFile};
 use crate::image::ntfs::{FileReference, StreamReader};
+use crate::lock::lock;
 use crate::platform::{self, Cached};
 
 pub use self::format::{NewestImage, newest_of_this_computer};
@@ -61,6 +64,8 @@ const HANDLE: usize = 12;
 pub(super) struct Images {
     description: Description,
     volumes: Volumes,
+    /// What listings of the volumes noted.
+    noted: Mutex<BTreeSet<String>>,
     cached: Option<Cached>,
     /// The folders of the backup and of its computer, if it is one of Windows.
     folders: Vec<PathBuf>,
@@ -177,6 +182,9 @@ impl Images {
             Ok(listed) => {
                 collector.is_stopped |= listed.is_stopped;
                 collector.sink.pass_over(listed.others);
+                let name = String::from_utf8_lossy(prefix.strip_suffix(b"/").unwrap_or_default());
+                let about = if name.is_empty() { String::new() } else { format!("volume {name}: ") };
+                lock(&self.noted).extend(listed.notes.into_iter().map(|note| format!("{about}{note}")));
                 listed.problems.into_iter().for_each(|found| damage.note(in_volume(volume, found)));
             }
             Err(error) => {
@@ -303,7 +311,7 @@ impl Backup for Images {
     }
 
     fn notes(&self) -> Vec<String> {
-        self.volumes.notes.clone()
+        self.volumes.notes.iter().chain(&*lock(&self.noted)).cloned().collect()
     }
 
     fn leaves_out(&self, path: &[u8]) -> bool {
