@@ -19,6 +19,9 @@ use crate::lock::lock;
 /// The most files that are opened for one disk.
 const MOST: usize = 32;
 
+/// A file that was opened, and whoever reads its bytes.
+type Opened = (Weak<dyn ReadAt>, ImageFile);
+
 /// Looks for parents of the disks in one folder.
 #[derive(Debug, Clone)]
 pub(super) struct FileParents {
@@ -27,8 +30,8 @@ pub(super) struct FileParents {
     /// The files that the user named.
     named: Vec<PathBuf>,
     cold: bool,
-    /// All files that were opened, and who reads them.
-    opened: Arc<Mutex<Vec<(Weak<dyn ReadAt>, ImageFile)>>>,
+    /// All files that were opened.
+    opened: Arc<Mutex<Vec<Opened>>>,
 }
 
 impl FileParents {
