@@ -18,7 +18,7 @@
 //! held against something else that says the same.
 //!
 //! Memory: 32 bytes for a file, 14 and the name itself for each of its names, and some more for
-//! each folder.
+//! each folder and each reparse point.
 
 mod compare;
 #[cfg(test)]
