@@ -1,11 +1,11 @@
 //! Changes single bits of all that a volume says about its files, and looks at what comes of it.
 //!
-//! A changed bit may be told, it may change nothing, and it may change what a file contains, its size
-//! or its time: then the file differs from its original. But it may not take a file away, invent one,
-//! or make one that cannot be read here, without a word.
+//! A changed bit may be told, it may change nothing, and it may change what a file contains, its
+//! size or its time: then the file differs from its original. But it may not take a file away,
+//! invent one, or make one that cannot be read here, without a word.
 //!
-//! The volumes are two of `fixtures/images`, and the one that `BKVERIFY_FLIP_VOLUME` names. A sample
-//! of all bits is tried. To try all of them, which takes many minutes:
+//! The volumes are two of `fixtures/images`, and the one that `BKVERIFY_FLIP_VOLUME` names. A
+//! sample of all bits is tried. To try all of them, which takes many minutes:
 //! `BKVERIFY_FLIP_STEP=1 cargo test --release --lib flips`.
 
 use std::collections::{BTreeMap, BTreeSet};
