@@ -2,8 +2,8 @@
 //! an image that stores all.
 //!
 //! A parent is taken only if it has the id that its child names. The locators are hints, where to
-//! look for it; another file may be there now, and its sectors would be wrong ones without any other
-//! sign. The chain is followed by a loop, and its length is bounded.
+//! look for it; another file may be there now, and its sectors would be wrong ones without any
+//! other sign. The chain is followed by a loop, and its length is bounded.
 
 use std::fmt;
 use std::sync::Arc;
@@ -118,8 +118,8 @@ fn why_not(layer: &Layer, link: &ParentLink) -> Option<String> {
     })
 }
 
-/// Adds what a person should know of a parent. Its time is only a note: whoever copies a file without
-/// its times changes it.
+/// Adds what a person should know of a parent. Its time is only a note: whoever copies a file
+/// without its times changes it.
 fn with_notes(mut layer: Layer, name: &str, modified: Option<Timestamp>, link: &ParentLink) -> Layer {
     let created = layer.created.map(|time| time.seconds);
     if let (Some(expected), Some(modified)) = (link.modified, modified)

@@ -3,8 +3,8 @@
 //! In: the bytes of a volume. Out: its [`Geometry`]. The fields are those of the linux-ntfs
 //! documentation, file `$Boot`, and of Microsoft's description of the NTFS boot sector ("How NTFS
 //! Works", section "NTFS Boot Sector"). A copy of the sector is in the last sector of the
-//! partition, one behind the last that the volume counts. It is used if the first one is damaged. If
-//! both are sound, they should state the same.
+//! partition, one behind the last that the volume counts. It is used if the first one is damaged.
+//! If both are sound, they should state the same.
 
 use crate::bytes::ReadAt;
 use crate::image::Error;

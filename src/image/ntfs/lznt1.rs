@@ -5,9 +5,9 @@
 //! same chunk only. A copy is 16 bits: an offset and a length. How many of the bits are the offset
 //! depends on the position in the chunk.
 //!
-//! A chunk that stands for fewer bytes than 4096 is continued by zeros, as ntfs-3g and Linux do. But
-//! bytes that no chunk stands for are not made up: a cluster of zeros would look like the mark that
-//! ends a unit, and so be read as zeros.
+//! A chunk that stands for fewer bytes than 4096 is continued by zeros, as ntfs-3g and Linux do.
+//! But bytes that no chunk stands for are not made up: a cluster of zeros would look like the mark
+//! that ends a unit, and so be read as zeros.
 //!
 //! Every chunk is decoded into an array with room behind it, so that a copy can write 16 bytes at
 //! a time and no index needs a check.

@@ -1,12 +1,12 @@
 //! Reparse points: what other software is to do when a file is opened.
 //!
-//! In: the value of a `$REPARSE_POINT`. Out: its tag and its data, what the tag makes of a file, and
-//! whether the content of the file is in its `$DATA`. Tags are listed in \[MS-FSCC\] 2.1.2.1, and the
-//! data of a compressed file in `FILE_PROVIDER_EXTERNAL_INFO_V1` (Windows SDK, wofapi.h).
+//! In: the value of a `$REPARSE_POINT`. Out: its tag and its data, what the tag makes of a file,
+//! and whether the content of the file is in its `$DATA`. Tags are listed in \[MS-FSCC\] 2.1.2.1,
+//! and the data of a compressed file in `FILE_PROVIDER_EXTERNAL_INFO_V1` (Windows SDK, wofapi.h).
 //!
-//! A tag decides whether a file is listed at all, and one changed bit makes another tag. So a tag is
-//! believed only if the length of the value is right, and [`super::catalog`] holds it against what
-//! else the volume says.
+//! A tag decides whether a file is listed at all, and one changed bit makes another tag. So a tag
+//! is believed only if the length of the value is right, and [`super::catalog`] holds it against
+//! what else the volume says.
 
 use crate::image::Error;
 use crate::image::fields::{u16_le, u32_le};
@@ -33,8 +33,8 @@ const LINKS: [u32; 3] = [0xA000_0003, 0xA000_000C, 0xA000_001D];
 /// Windows. None of them has content.
 const NO_FILES: [u32; 5] = [0x8000_001B, 0x8000_0023, 0x8000_0024, 0x8000_0025, 0x8000_0026];
 
-/// Tags of files whose content is in place: files that were recalled or are in a cloud's folder, and
-/// files of the Linux subsystem.
+/// Tags of files whose content is in place: files that were recalled or are in a cloud's folder,
+/// and files of the Linux subsystem.
 const IN_PLACE: [u32; 3] = [0x8000_0014, 0x8000_001E, 0x8000_0021];
 
 /// The tags of cloud services: four bits are a number that the service chooses.

@@ -56,8 +56,8 @@ impl Volume {
         Ok(VolumeState { is_dirty: flags & IS_DIRTY != 0, log: self.log_state()? })
     }
 
-    /// Reads both restart pages of `$LogFile`, and trusts the newer one. If both are as new, the log
-    /// is clean only if both say so.
+    /// Reads both restart pages of `$LogFile`, and trusts the newer one. If both are as new, the
+    /// log is clean only if both say so.
     fn log_state(&self) -> Result<LogState, Error> {
         let value = self.system_value(LOG_FILE, AttributeKind::DATA)?;
         let Some(Value::NonResident(log)) = value else { return Ok(LogState::Unknown) };
@@ -81,8 +81,8 @@ impl Volume {
 /// The size of a restart page.
 const PAGE: usize = 4096;
 
-/// The sequence number of a restart page, and whether it says that the volume was in use. `None`: it
-/// is not such a page, or it is torn.
+/// The sequence number of a restart page, and whether it says that the volume was in use. `None`:
+/// it is not such a page, or it is torn.
 fn restart_page(page: &mut [u8]) -> Option<(u64, bool)> {
     // mkntfs and ntfsfix empty the log, and chkdsk marks it.
     if page.iter().all(|byte| *byte == 0xFF) {

@@ -69,8 +69,8 @@ pub(super) fn compare(
 /// Compares the reparse tags of records with those that folders state. The tag of a record decides
 /// whether there is a file, and how it is read, so no bit of it may change unnoticed.
 ///
-/// For a file with several names, Windows brings a tag up to date only in the folder that the file was
-/// opened by. So one folder that agrees is enough, and one that states no tag says nothing.
+/// For a file with several names, Windows brings a tag up to date only in the folder that the file
+/// was opened by. So one folder that agrees is enough, and one that states no tag says nothing.
 fn compare_tags(tags: &[(u32, u32)], by_folders: &mut [(u32, u32)], findings: &mut Findings) {
     by_folders.sort_unstable();
     for (number, tag) in tags {

@@ -1,12 +1,12 @@
 //! Changes single bits of all that a volume says about its files, and looks at what comes of it.
 //!
-//! A changed bit may be told, it may change nothing, and it may change what a file contains, its size
-//! or its time: then the file differs from its original. But it may not take a file away, invent one,
-//! or make one that cannot be read here, without a word.
+//! A changed bit may be told, it may change nothing, and it may change what a file contains, its
+//! size or its time: then the file differs from its original. But it may not take a file away,
+//! invent one, or make one that cannot be read here, without a word.
 //!
-//! The volumes are those of `fixtures/images`. A sample of all bits is tried. To try all of them:
-//! `BKVERIFY_FLIP_STEP=1 cargo test --release --lib flips`. `BKVERIFY_FLIP_VOLUME` names another
-//! volume to try.
+//! The volumes are two of `fixtures/images`, and the one that `BKVERIFY_FLIP_VOLUME` names. A
+//! sample of all bits is tried. To try all of them, which takes many minutes:
+//! `BKVERIFY_FLIP_STEP=1 cargo test --release --lib flips`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
@@ -193,36 +193,31 @@ fn sweep(image: &Arc<Vec<u8>>, step: usize) -> Counts {
     counts
 }
 
-/// The number that the user asks for, or the one that takes a second.
-fn step(usual: usize) -> usize {
-    std::env::var("BKVERIFY_FLIP_STEP").map_or(usual, |step| step.parse().unwrap())
+#[expect(clippy::disallowed_methods, reason = "asked for by whoever runs the test")]
+fn asked(variable: &str) -> Option<String> {
+    std::env::var(variable).ok()
 }
 
-fn no_bit_takes_a_file_away(packed: &[u8], usual_step: usize) {
-    let counts = sweep(&unpack(packed), step(usual_step));
+fn no_bit_takes_a_file_away(image: &Arc<Vec<u8>>) {
+    let step = asked("BKVERIFY_FLIP_STEP").map_or(2999, |step| step.parse().unwrap());
+    let counts = sweep(image, step);
     println!("{counts:#?}");
-    assert!(counts.told > 10 && counts.harmless > 10, "{counts:?}");
+    assert!(counts.told > 20 && counts.harmless > 20, "{counts:?}");
     assert!(counts.wrong.is_empty(), "{counts:?}");
 }
 
 #[test]
 fn no_changed_bit_of_a_volume_with_everything_takes_a_file_away() {
-    no_bit_takes_a_file_away(include_bytes!("../../../../fixtures/images/catalog.ntfs.xz"), 997);
-}
-
-#[test]
-fn no_changed_bit_of_a_volume_of_streams_takes_a_file_away() {
-    no_bit_takes_a_file_away(include_bytes!("../../../../fixtures/images/streams.ntfs.xz"), 19_997);
+    no_bit_takes_a_file_away(&unpack(include_bytes!("../../../../fixtures/images/catalog.ntfs.xz")));
 }
 
 #[test]
 fn no_changed_bit_of_a_volume_with_usual_files_takes_a_file_away() {
-    no_bit_takes_a_file_away(include_bytes!("../../../../fixtures/images/tree.ntfs.xz"), 997);
+    no_bit_takes_a_file_away(&unpack(include_bytes!("../../../../fixtures/images/tree.ntfs.xz")));
 }
 
 #[test]
 fn no_changed_bit_of_the_volume_that_is_named_takes_a_file_away() {
-    let Ok(path) = std::env::var("BKVERIFY_FLIP_VOLUME") else { return };
-    let counts = sweep(&Arc::new(std::fs::read(path).unwrap()), step(997));
-    assert!(counts.wrong.is_empty(), "{counts:#?}");
+    let Some(path) = asked("BKVERIFY_FLIP_VOLUME") else { return };
+    no_bit_takes_a_file_away(&Arc::new(std::fs::read(path).unwrap()));
 }

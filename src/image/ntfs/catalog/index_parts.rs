@@ -1,7 +1,8 @@
 //! Where the indexes of all folders are, and one pass over them.
 //!
-//! In: what a scan of the $MFT found of the indexes: run lists, bitmaps, the children of roots. Out:
-//! every block that is in use, in the order of the disk. So a disk need not seek for each folder.
+//! In: what a scan of the $MFT found of the indexes: run lists, bitmaps, the children of roots.
+//! Out: every block that is in use, in the order of the disk. So a disk need not seek for each
+//! folder.
 //!
 //! Blocks name their parents and children by numbers from the image. Whether they form a tree is
 //! checked by [`is_tree`], without recursion.

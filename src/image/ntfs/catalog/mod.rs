@@ -18,7 +18,7 @@
 //! held against something else that says the same.
 //!
 //! Memory: 32 bytes for a file, 14 and the name itself for each of its names, and some more for
-//! each folder.
+//! each folder and each reparse point.
 
 mod compare;
 #[cfg(test)]
@@ -186,8 +186,8 @@ impl Lister<'_> {
         self.scan.files.get(index).is_some_and(is_it).then_some(index)
     }
 
-    /// The path of `name` in the folder at `parent`. `None`: it has none, which is a finding now, or
-    /// it belongs to the file system.
+    /// The path of `name` in the folder at `parent`. `None`: it has none, which is a finding now,
+    /// or it belongs to the file system.
     fn path_or_finding<'p>(
         &mut self,
         paths: &'p mut Paths<'_>,

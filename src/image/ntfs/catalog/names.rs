@@ -89,7 +89,8 @@ impl<'a> FileName<'a> {
 
     /// What sums of names are made of: a number that two names share only if they are equal and
     /// stand for the same file (other cases are as likely as one in 2^64). A short name is no path
-    /// of its own, so it adds nothing; and whether a long one has a short one beside it is not told.
+    /// of its own, so it adds nothing; and whether a long one has a short one beside it is not
+    /// told.
     ///
     /// Nothing is kept on disk or compared with another program, so the function may change.
     pub fn fingerprint(&self, file: FileReference) -> u64 {

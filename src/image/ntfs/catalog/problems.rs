@@ -1,5 +1,5 @@
-//! What is wrong with the files of a volume, in lines for people: problems, after which files may be
-//! lost, and notes on what is wrong but takes no file away.
+//! What is wrong with the files of a volume, in lines for people: problems, after which files may
+//! be lost, and notes on what is wrong but takes no file away.
 //!
 //! A volume with a million damaged records must not make a million lines. What can only be counted
 //! makes one line with an example. Of all other lines, only the first are kept, and one more says

@@ -20,7 +20,8 @@ pub(super) struct RecordBitmap {
 }
 
 impl RecordBitmap {
-    /// Finds the bitmap. If there is none, that is a finding, and nothing is known about any record.
+    /// Finds the bitmap. If there is none, that is a finding, and nothing is known about any
+    /// record.
     pub fn open(volume: &Volume, findings: &mut Findings) -> Self {
         let bitmap = find(volume).map_err(|error| unreadable(&error, findings)).ok();
         Self { bitmap, first: 0, bits: Vec::new() }

@@ -26,8 +26,8 @@ use crate::image::ntfs::runs::{self, Run};
 use crate::image::ntfs::{FileReference, RecordBatch, Volume};
 
 /// Bytes of the $MFT that are read at once. If that fails, smaller pieces are read, down to single
-/// records: one bad place must not cost all records around it. A disk may take seconds for each read
-/// that fails, so there are few sizes.
+/// records: one bad place must not cost all records around it. A disk may take seconds for each
+/// read that fails, so there are few sizes.
 const PIECE: u64 = 4 << 20;
 const SMALL_PIECE: u64 = 64 << 10;
 /// Records below this one are reserved for the file system. They may be marked as in use although

@@ -1,4 +1,5 @@
-//! The catalog of a small volume that ntfs-3g made, sound and damaged (`fixtures/images/catalog.sh`).
+//! The catalog of a small volume that ntfs-3g made, sound and damaged
+//! (`fixtures/images/catalog.sh`).
 
 use std::collections::BTreeSet;
 use std::io::Read;

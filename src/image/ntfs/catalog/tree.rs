@@ -13,8 +13,8 @@ use crate::image::ntfs::FileReference;
 
 /// The record of the root folder.
 pub(super) const ROOT: u32 = 5;
-/// The first record that may belong to a file of a user (linux-ntfs documentation, "Files": the file
-/// system has those below). Windows leaves the next eight free, or takes them for the $MFT.
+/// The first record that may belong to a file of a user (linux-ntfs documentation, "Files": the
+/// file system has those below). Windows leaves the next eight free, or takes them for the $MFT.
 pub(super) const FIRST_USER: u32 = 16;
 
 /// The longest path, in 16-bit units (Microsoft, "Maximum Path Length Limitation").
