@@ -110,7 +110,7 @@ fn an_image_that_may_not_be_read_is_a_gap() {
 
     let world = originals().without_root_rights();
     let image = two_drives(&world, NAME, &fixtures::image("tree.vhd"));
-    fs::set_permissions(&image, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&image, fs::Permissions::from_mode(0o000)).unwrap();
     world.verify_with(BOTH).exits(3).says("volume D cannot be verified: Permission denied");
 }
 
