@@ -10,7 +10,7 @@ use jiff::Zoned;
 
 use super::error::Error;
 use super::paths::Base;
-use crate::backup::{NewestImage, newest_of_this_computer};
+use crate::backup::{self, NewestImage, newest_of_this_computer};
 use crate::exit::ExitCode;
 use crate::platform;
 
@@ -34,7 +34,7 @@ pub struct Environment {
     /// Whether a path lies on a disk whose head has to move, as far as the system knows.
     pub spins: fn(&Path) -> bool,
     /// Finds the newest image backup of this computer on the attached drives.
-    pub attached: fn() -> Option<NewestImage>,
+    pub attached: fn() -> Result<Option<NewestImage>, backup::Error>,
     /// Random text for a run that names no seed.
     pub fresh_seed: String,
     /// Whether a person answers on standard input.
@@ -142,7 +142,7 @@ impl Environment {
             cores: 4,
             fresh_seed: "0123456789abcdef".into(),
             spins: |_| false,
-            attached: || None,
+            attached: || Ok(None),
             stdin_is_terminal: false,
             stdout_is_terminal: false,
             stderr_is_terminal: false,

@@ -111,14 +111,16 @@ pub fn run(
     observer: &dyn Observer,
 ) -> Result<Outcome, Error> {
     let clock = Instant::now();
-    check_backup(&plan.target.backup)?;
-    let prepared = prepare::prepare(plan)?;
+    check(plan)?;
     let cold = plan.engine.cache == CachePolicy::Drop;
     // Asked before the file is opened: opening it drops it from the system's cache.
     let archive = plan.target.backup.local().filter(|path| cold && path.is_file());
     let archive = archive.and_then(platform::cached);
     let context = Context { cancel: cancel.clone(), cold, threads: plan.engine.threads };
     let backup = backup::open(&plan.target.backup, &context)?;
+    // Before the restore folder is made: links in the backup may lead to where that would be.
+    prepare::check_folders(plan, &*backup)?;
+    let prepared = prepare::prepare(plan)?;
     verify(plan, prepared, (&*backup, archive), memory, cancel, observer, clock)
 }
 
@@ -186,7 +188,8 @@ fn verify(
     };
     let seen = Flow::new(plan, &population_filter, &work, &filter, observer).run();
     observer.verify_done();
-    let seen = seen?;
+    let mut seen = seen?;
+    seen.damage.extend(pairing.gaps());
 
     let (whole, damage) = (seen.population.whole, seen.damage.clone());
     let mut outcome =
