@@ -57,6 +57,11 @@ pub(super) fn may_have_content(tag: u32) -> bool {
     is_file(tag) || LINKS.contains(&tag)
 }
 
+/// Whether the tag is that of a link but for the bit that makes it one. No software has such a tag.
+pub(super) fn was_link(tag: u32) -> bool {
+    !is_link(tag) && LINKS.contains(&(tag | NAME_SURROGATE))
+}
+
 /// The tag without what a cloud service changes in it from time to time.
 pub(super) fn without_state(tag: u32) -> u32 {
     if tag & !CLOUD_STATE == CLOUD { CLOUD } else { tag }

@@ -270,6 +270,7 @@ fn why_not_listed(file: &KnownFile, tag: Option<u32>) -> Option<&'static str> {
         Some(tag) if tag != reparse::WOF && file.has(flags::WOF_STREAM) => {
             return Some("is compressed by Windows, but has another reparse tag");
         }
+        Some(tag) if reparse::was_link(tag) => return Some("has the reparse tag of a link, but for one bit"),
         Some(tag) if file.size > 0 && !reparse::may_have_content(tag) => {
             return Some("has content, but a reparse tag of something that has none");
         }

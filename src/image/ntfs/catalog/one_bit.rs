@@ -122,6 +122,19 @@ fn links_of_other_software_are_links() {
     assert_eq!(listing.others, 3);
 }
 
+/// The reparse point is in clusters, and its folder does not state the tag.
+#[test]
+fn a_link_that_became_a_file_is_told() {
+    let volume = Volume::open(VOLUME.clone()).unwrap();
+    let file = volume.file(reference_of_link("reparse/long link")).unwrap();
+    let Some(Value::NonResident(clusters)) = file.value(REPARSE, &[]).unwrap() else {
+        panic!("it is in the record")
+    };
+    let tag = usize::try_from(clusters.extents.runs().runs()[0].lcn.unwrap() * 1024).unwrap();
+    let (is_listed, listing) = listed("reparse/long link", vec![(tag + 3, vec![0x80])]);
+    assert!(!is_listed && problems(&listing)[0].contains("but for one bit"), "{:?}", problems(&listing));
+}
+
 #[test]
 fn names_that_the_record_counts_but_does_not_have_are_a_note() {
     let record = record_of("sparse");
