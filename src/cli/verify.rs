@@ -67,7 +67,7 @@ fn verify(
     cancel: &CancelToken,
 ) -> Ended {
     let mut done = verify_once(plan, manifest, remembered, cancel);
-    if let Err(error @ verify::Error::OtherPopulation) = &done
+    if let Err(error @ verify::Error::NotResumable(_)) = &done
         && remembered.is_resumed()
     {
         warn([format!("{error}; a new run begins")]);

@@ -2,6 +2,7 @@
 //! its hash.
 
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OptionalExtension};
 
@@ -14,9 +15,10 @@ use super::error::Error;
 use super::open::Ledger;
 use super::{target, times};
 
-/// How many questions share a read transaction. Beginning one takes as long as a question. While
-/// one is open, the write-ahead log of the ledger only grows, so it is not kept for the whole run.
-const QUESTIONS: u32 = 512;
+/// How long questions share a read transaction: beginning one takes as long as a question. While one
+/// is open, the write-ahead log of the ledger cannot be reset, only grow. It ends with the first
+/// question after this time.
+const TRANSACTION: Duration = Duration::from_secs(1);
 
 /// The hashes that are known of a backup's files. It is asked for nearly every file that is judged.
 /// That takes some microseconds, so one connection behind a lock is enough.
@@ -37,7 +39,8 @@ impl Known {
         let targets = targets.map_err(|error| ledger.failed(error))?;
         let algorithm = Algorithm::ALL.iter().position(|&one| one == algorithm).unwrap_or(0);
         let algorithm = i64::try_from(algorithm).unwrap_or(0);
-        let reader = Mutex::new(Reader { ledger, left: 0 });
+        let has_log = ledger.has_log().map_err(|error| ledger.failed(error))?;
+        let reader = Mutex::new(Reader { ledger, has_log, since: None });
         Ok(Self { reader, targets, algorithm, failed: Mutex::default() })
     }
 
@@ -67,25 +70,27 @@ impl KnownHashes for Known {
     }
 }
 
-/// A ledger that is read in transactions of [`QUESTIONS`] questions.
+/// A ledger, and the transaction in which it is read.
 struct Reader {
     ledger: Ledger,
-    /// How many more questions the open transaction answers.
-    left: u32,
+    /// Whether it has a write-ahead log. Without one, a reader in a transaction keeps everybody from
+    /// writing, so each question stands by itself.
+    has_log: bool,
+    /// When the open transaction began.
+    since: Option<Instant>,
 }
 
 impl Reader {
     /// The connection for one question.
     fn connection(&mut self) -> rusqlite::Result<&Connection> {
         let connection = self.ledger.connection();
-        if self.left == 0 {
-            if !connection.is_autocommit() {
+        if self.has_log && self.since.is_none_or(|since| since.elapsed() >= TRANSACTION) {
+            if self.since.take().is_some() {
                 connection.execute_batch("COMMIT")?;
             }
             connection.execute_batch("BEGIN")?;
-            self.left = QUESTIONS;
+            self.since = Some(Instant::now());
         }
-        self.left -= 1;
         Ok(connection)
     }
 }

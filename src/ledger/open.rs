@@ -140,6 +140,12 @@ impl Ledger {
         &self.path
     }
 
+    /// Whether changes are in a write-ahead log first, so that readers and writers do not wait for each
+    /// other.
+    pub(super) fn has_log(&self) -> rusqlite::Result<bool> {
+        self.connection.pragma_query_value(None, "journal_mode", |row| Ok(row.get_ref(0)?.as_str()? == "wal"))
+    }
+
     /// The connection, for the questions of this room.
     pub(super) fn connection(&self) -> &Connection {
         &self.connection

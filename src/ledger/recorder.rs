@@ -174,7 +174,7 @@ impl Drop for Recorder {
 
 impl Observer for Recorder {
     fn begins(&self, _plan: &Plan, backup: &Description) {
-        lock(&self.buffer.waiting).from.backup.clone_from(&backup.id);
+        lock(&self.buffer.waiting).from.backup = Some(backup.id.clone().unwrap_or_default());
     }
 
     fn judged(&self, pick: &PickRecord) {

@@ -70,12 +70,13 @@ fn last_run(
     Ok(last.and_then(|(run, seed, is_resumable)| is_resumable.then_some((run, seed))))
 }
 
-/// What the sessions drew from. A session that was killed early, or one that judged files while it
-/// listed them, may not have known how many there are.
+/// What the sessions drew from: what the first of them that knew it says. A later one may have met
+/// another backup, and ended before it could tell. One that was killed early, or that judged files
+/// while it listed them, may not have known how many there are.
 fn drawn_from(connection: &Connection, sessions: &[RunNumber]) -> rusqlite::Result<DrawnFrom> {
     let mut statement = connection.prepare("SELECT backup_id, files, digest FROM runs WHERE id = ?")?;
     let mut from = DrawnFrom::default();
-    for session in sessions {
+    for session in sessions.iter().rev() {
         let read = |row: &Row<'_>| {
             let files: Option<i64> = row.get(1)?;
             let population = files.map(i64::cast_unsigned).zip(row.get(2)?);

@@ -169,16 +169,17 @@ pub(super) fn finish(
     let has_outcome = model.error.is_none();
     let known = |value: u64| has_outcome.then(|| number(value));
     connection.execute(
-        "UPDATE runs SET ended = ?, exit = ?, resumable = ?, strategy = ?, files = ?, bytes = ?, digest = ?, wanted = ?,
+        "UPDATE runs SET ended = ?, exit = ?, resumable = ?, strategy = ?, files = coalesce(?, files), bytes = ?,
+             digest = coalesce(?, digest), wanted = ?,
              judged = ?, verified = ?, bad = ?, report = ? WHERE id = ?",
         params![
             ended.unwrap_or(started),
             model.exit_code as i64,
             is_resumable(model, beginning.resumes),
             strategy_in_history(&model.sample.strategy, beginning.strategy == RECHECK),
-            known(model.population.files),
+            known(model.population.files).filter(|_| model.population.whole),
             model.population.bytes.map(number),
-            has_outcome.then_some(&model.population.digest),
+            (has_outcome && model.population.whole).then_some(&model.population.digest),
             known(model.sample.wanted),
             known(model.counts.drawn),
             known(model.counts.verified),

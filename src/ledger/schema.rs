@@ -11,7 +11,7 @@
 //! - `runs`: one row for every run, from its start on. `ended` and `exit` are empty while it runs.
 //!   If it was killed, they stay empty, and the next run of the same job sets `died`. What is only
 //!   known at the end (`bytes` to `bad`) is empty until then; `files` and `digest` are known once the
-//!   backup is listed, if that happens before files are judged. `sample` is JSON, as in the report's
+//!   whole backup is listed, if that happens before files are judged. `sample` is JSON, as in the report's
 //!   plan. `strategy` is its name, or `recheck` if the run looked only at files that were bad before.
 //!   `draw` identifies what decides the draw beside the seed, so that only a run that draws
 //!   the same can take this one up, and `resumable` says whether one should. `backup_id` identifies
@@ -48,6 +48,7 @@ ALTER TABLE runs ADD COLUMN backup_id TEXT;
 ALTER TABLE picks DROP COLUMN pending;
 ALTER TABLE picks DROP COLUMN versions;
 UPDATE runs SET resumable = 0;
+UPDATE runs SET died = 1 WHERE ended IS NULL;
 ";
 
 /// Everything of version 1.

@@ -310,6 +310,23 @@ fn a_pick_that_turned_out_to_be_stale_is_stale_everywhere() {
 }
 
 #[test]
+fn a_pick_of_an_earlier_session_that_turned_out_to_be_stale_is_a_standing_alarm() {
+    let dir = tempfile::tempdir().unwrap();
+    let plan = plan("/b", None);
+    record(dir.path(), &plan, &[PickRecord::new(b"old", Verdict::Changed)]);
+    let start = Start { session: 2, resumes: Some(1), ..Start::default() };
+    let recorder = Recorder::start(Ledger::open(dir.path()).unwrap(), &plan, &start);
+    let mut outcome = crate::report::samples::all()[0].clone();
+    outcome.findings = vec![PickRecord { comparable: true, ..PickRecord::new(b"old", Verdict::Stale) }];
+    recorder.concluded(&outcome);
+    recorder.finish(&report(&plan)).unwrap();
+    let ledger = Ledger::open_read_only(dir.path()).unwrap();
+    let alarms = crate::ledger::standing_alarms(&ledger, &plan).unwrap();
+    assert_eq!(alarms.len(), 1);
+    assert_eq!(check(&ledger).unwrap().problems, [""; 0]);
+}
+
+#[test]
 fn two_runs_of_different_jobs_write_side_by_side() {
     let dir = tempfile::tempdir().unwrap();
     let plans = [plan("/b", Some("one")), plan("/c", Some("two"))];

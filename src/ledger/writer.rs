@@ -223,10 +223,13 @@ fn rejudge(
     record: &PickRecord,
 ) -> rusqlite::Result<()> {
     let key = PathKey::of(&record.path);
-    if picks::find(connection, run, key)?.is_none_or(|pick| pick.verdict == record.verdict) {
-        return Ok(());
+    // If this run has not judged it, an earlier session has.
+    if let Some(pick) = picks::find(connection, run, key)? {
+        if pick.verdict == record.verdict {
+            return Ok(());
+        }
+        picks::rejudge(connection, run, key, record.verdict)?;
     }
-    picks::rejudge(connection, run, key, record.verdict)?;
     put_finding(connection, run, key, record)?;
     let sql = "UPDATE files SET verdict = ? WHERE target = ? AND key = ?";
     let values = params![record.verdict as i64, target, key.0.to_be_bytes()];

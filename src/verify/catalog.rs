@@ -16,7 +16,7 @@ use super::filter::Filter;
 use super::observer::Observer;
 use super::outcome::Population;
 use super::pairing::Pairing;
-use super::resumed::{CarriedOver, Resumed, RollCall};
+use super::resumed::RollCall;
 use super::sample::{Rank, Ranker};
 use super::schedule::Schedule;
 
@@ -214,13 +214,16 @@ impl CatalogSink for DrawSink<'_> {
     }
 }
 
+/// Whether an earlier session judged a file.
+pub type IsJudged<'a> = dyn Fn(&Entry<'_>) -> bool + Sync + 'a;
+
 /// Hands the whole population on, batch by batch.
 pub struct FeedSink<'a> {
     population_filter: &'a PopulationFilter<'a>,
     to: Box<dyn Fn(EntryBatch) -> bool + Send + Sync + 'a>,
     schedule: Schedule,
-    /// Files that were judged in earlier sessions. They are counted, but not handed on.
-    judged: Option<&'a CarriedOver>,
+    /// Whether an earlier session judged a file. Then it is counted, but not handed on.
+    is_judged: &'a IsJudged<'a>,
     /// Entries that wait for a batch to be filled.
     rest: Mutex<EntryBatch>,
     has_restarted: AtomicBool,
@@ -232,13 +235,13 @@ impl<'a> FeedSink<'a> {
         population_filter: &'a PopulationFilter<'a>,
         to: impl Fn(EntryBatch) -> bool + Send + Sync + 'a,
         schedule: Schedule,
-        judged: Option<&'a CarriedOver>,
+        is_judged: &'a IsJudged<'a>,
     ) -> Self {
         Self {
             population_filter,
             to: Box::new(to),
             schedule,
-            judged,
+            is_judged,
             rest: Mutex::default(),
             has_restarted: AtomicBool::new(false),
         }
@@ -270,7 +273,7 @@ impl CatalogSink for FeedSink<'_> {
             closed |= !batch.is_empty() && !(self.to)(std::mem::take(batch));
         };
         let passed = self.population_filter.count_batch(entries, &mut |entry, _| {
-            if self.judged.is_some_and(|judged| judged.holds(entry.path)) {
+            if (self.is_judged)(&entry) {
                 return;
             }
             batch.push(&entry);
@@ -308,26 +311,21 @@ impl CatalogSink for FeedSink<'_> {
 /// Counts the population, and finds out what earlier sessions judged of it. Keeps nothing.
 pub struct CountSink<'a> {
     population_filter: &'a PopulationFilter<'a>,
-    roll_call: Option<RollCall>,
+    roll_call: Option<&'a RollCall>,
 }
 
 impl<'a> CountSink<'a> {
     /// A sink that has counted nothing yet.
-    pub fn new(population_filter: &'a PopulationFilter<'a>, resumed: Option<&'a Resumed>) -> Self {
-        Self { population_filter, roll_call: resumed.map(Resumed::roll_call) }
-    }
-
-    /// Which files of earlier sessions were met. `None` if there were no earlier sessions.
-    pub fn finish(self) -> Option<RollCall> {
-        self.roll_call
+    pub fn new(population_filter: &'a PopulationFilter<'a>, roll_call: Option<&'a RollCall>) -> Self {
+        Self { population_filter, roll_call }
     }
 }
 
 impl CatalogSink for CountSink<'_> {
     fn take(&self, entries: &EntryBatch) -> ControlFlow<()> {
         self.population_filter.count_batch(entries, &mut |entry, _| {
-            if let Some(roll_call) = &self.roll_call {
-                roll_call.note(&entry);
+            if let Some(roll_call) = self.roll_call {
+                roll_call.holds(&entry);
             }
         })?;
         ControlFlow::Continue(())
@@ -335,7 +333,7 @@ impl CatalogSink for CountSink<'_> {
 
     fn restart(&self) {
         self.population_filter.reset();
-        if let Some(roll_call) = &self.roll_call {
+        if let Some(roll_call) = self.roll_call {
             roll_call.restart();
         }
     }

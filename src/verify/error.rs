@@ -41,10 +41,9 @@ pub enum Error {
         /// Files that no source or map covers.
         unmapped: u64,
     },
-    /// A run cannot be resumed, because another backup has taken the place of the one that was
-    /// drawn from, or because it lists other files, or no version any more of those that were judged.
-    #[error("the backup lists other files or versions than when the run began, so it cannot be resumed")]
-    OtherPopulation,
+    /// A run cannot be resumed. The text says why.
+    #[error("the run cannot be resumed, because {0}")]
+    NotResumable(&'static str),
     /// A folder of originals cannot be opened.
     #[error("cannot open the originals' folder {}", place.display())]
     Originals {
@@ -175,7 +174,7 @@ impl Error {
             | Self::NothingPairs { .. }
             | Self::NothingKnown { .. }
             | Self::EmptyPopulation { .. }
-            | Self::OtherPopulation
+            | Self::NotResumable(_)
             | Self::Overlap { .. }
             | Self::SameFolder { .. }
             | Self::ReportOverlap { .. }
@@ -222,7 +221,7 @@ impl Error {
             Self::EmptyPopulation { .. } => {
                 "loosen --include, --exclude, the size and time limits, or add a --source"
             }
-            Self::OtherPopulation => "begin a new run, without --resume",
+            Self::NotResumable(_) => "begin a new run, without --resume",
             Self::Originals { .. } => "check the path given by --source or --map, and that you may read it",
             Self::Unresolved { .. } => {
                 "check that path, that its disk is mounted, and that you may enter every folder above it"

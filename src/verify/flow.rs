@@ -8,10 +8,11 @@ use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crate::backup::{Context, Damage, DamageKind, EntryBatch, Listing, Needs};
+use crate::backup::{Context, Damage, DamageKind, Entry, EntryBatch, Listing, Needs};
 use crate::cancel::CancelToken;
 use crate::lock::{into_inner, lock};
 use crate::plan::{Plan, SampleSize};
+use crate::words;
 
 use super::arrivals::{ArrivalLimit, Arrivals};
 use super::catalog::{CountSink, DrawSink, PopulationFilter};
@@ -99,7 +100,9 @@ impl<'a> Flow<'a> {
     pub(super) fn run(&self) -> Result<FlowResult, Error> {
         let id = self.work.backup.description().id.as_deref();
         if self.work.context.memory.resumed.is_some_and(|resumed| !resumed.is_of_backup(id)) {
-            return Err(Error::OtherPopulation);
+            return Err(Error::NotResumable(
+                "another backup has taken the place of the one that the run began with",
+            ));
         }
         if self.strategy.is_everything() { self.everything() } else { self.sample() }
     }
@@ -121,12 +124,13 @@ impl<'a> Flow<'a> {
         }
         if let Some(resumed) = self.work.context.memory.resumed {
             // The same seed draws the same files from the same population only.
-            if whole && !resumed.is_of(&population) {
-                return Err(Error::OtherPopulation);
+            let is_complete = whole && damage.is_empty();
+            if is_complete && !resumed.is_of(&population) {
+                return Err(Error::NotResumable("the backup lists other files than when the run began"));
             }
             let roll_call = resumed.roll_call();
-            drawn.picks.iter().for_each(|entry| roll_call.note(&entry));
-            notes.extend(self.carry_over(roll_call, whole)?);
+            drawn.picks.iter().for_each(|entry| _ = roll_call.holds(&entry));
+            notes.extend(self.carry_over_first(roll_call, is_complete)?);
         }
         if drawn.arrivals.is_some() && population.bytes.is_none() {
             return Err(Error::SizesUnknown { location: self.work.backup.description().location.clone() });
@@ -223,59 +227,57 @@ impl<'a> Flow<'a> {
         Ok(judged + drawn.max(below))
     }
 
-    /// Carries over what still holds of earlier sessions, now that the listing is over. Returns a
-    /// note about what does not.
-    fn carry_over(&self, roll_call: RollCall, whole: bool) -> Result<Option<String>, Error> {
-        let carried_over = roll_call.finish(whole);
-        let (judged, dropped) = (carried_over.judged(), carried_over.dropped());
-        if judged == 0 && dropped > 0 {
-            return Err(Error::OtherPopulation);
+    /// Carries over what still holds of earlier sessions, before anything is judged. `is_complete`
+    /// says whether the listing showed every file.
+    fn carry_over_first(&self, roll_call: RollCall, is_complete: bool) -> Result<Option<String>, Error> {
+        let carried_over = roll_call.finish(is_complete);
+        if carried_over.judged() == 0 && carried_over.dropped() > 0 {
+            return Err(Error::NotResumable("no file that it judged is in the backup as it was"));
         }
-        self.work.context.carry_over(carried_over);
-        Ok((dropped > 0).then(|| {
-            format!(
-                "of {} files that earlier sessions judged, {dropped} were replaced or removed in the backup since: what was \
-                 found about them does not count any more",
-                judged + dropped
-            )
-        }))
+        Ok(self.carry_over(carried_over))
     }
 
-    /// Restores and judges every file. A format in which names can repeat is listed once
-    /// beforehand, so that no file is judged that a later entry of the same name replaces. So is
-    /// one that is read in a single pass: nothing else tells whether the pass came to its end. And
-    /// so is one whose files were judged in part by earlier sessions: only what the backup still holds
-    /// is not judged again. With a manifest, the newest time in the backup must be known before the
-    /// first file is judged.
+    /// Carries over what still holds of earlier sessions. Returns a note about what does not.
+    fn carry_over(&self, carried_over: CarriedOver) -> Option<String> {
+        let (judged, dropped) = (carried_over.judged(), carried_over.dropped());
+        self.work.context.carry_over(carried_over);
+        (dropped > 0).then(|| {
+            let all = words::counted(judged + dropped, "file");
+            format!(
+                "replaced or removed in the backup since an earlier session judged them: {dropped} of {all}; those verdicts no \
+                 longer count"
+            )
+        })
+    }
+
+    /// Restores and judges every file. A folder that is updated while it is verified must be seen
+    /// by one listing alone: what earlier sessions judged of it is recognised on the way, and carried
+    /// over at the end.
     fn everything(&self) -> Result<FlowResult, Error> {
         let clock = Instant::now();
-        let (mut listed, mut damage, mut notes) = (None, Vec::new(), Vec::new());
         let Memory { resumed, manifest, .. } = self.work.context.memory;
-        let is_one_listing = !self.work.schedule.ordered && self.work.backup.description().unique_names;
-        if !is_one_listing || resumed.is_some() || manifest.is_some() {
-            self.population_filter.reset();
-            let count = CountSink::new(self.population_filter, resumed);
-            let listing = self.work.backup.catalog(self.needs, &self.listing(), &count)?;
-            let whole;
-            (whole, damage) = into_parts(listing);
-            if let Some(roll_call) = count.finish() {
-                notes.extend(self.carry_over(roll_call, whole)?);
-            }
-            let population = self.population(whole, &damage)?;
-            self.tell_judges();
-            self.observer.catalog_done(&population);
-            listed = Some(population);
-        }
+        let unique_names = self.work.backup.description().unique_names;
+        let is_listed_first = self.work.schedule.ordered || !unique_names || manifest.is_some();
+        let (listed, mut damage, mut notes) =
+            if is_listed_first { self.list_first()? } else { (None, Vec::new(), Vec::new()) };
         self.population_filter.reset();
         let (catalog_time, clock) = (clock.elapsed(), Instant::now());
         let judged = self.work.context.carried_over.get().map_or(0, CarriedOver::judged);
         self.observer
             .verify_starts(listed.as_ref().map(|population| population.files.saturating_sub(judged)));
-        let work = || self.work.everything(self.population_filter, self.needs);
+        let roll_call = resumed.filter(|_| !is_listed_first).map(Resumed::roll_call);
+        let is_judged = |entry: &Entry<'_>| match &roll_call {
+            Some(roll_call) => roll_call.holds(entry),
+            None => self.work.context.is_judged(entry.path),
+        };
+        let work = || self.work.everything(self.population_filter, self.needs, &is_judged);
         // A backup on another machine is not listed a second time just for a number.
         let is_counted = listed.is_none() && self.plan.target.backup.local().is_some();
         let done = if is_counted { self.total().told_during(work) } else { work() };
         let (whole, lost) = into_parts(done?);
+        if let Some(roll_call) = roll_call {
+            notes.extend(self.carry_over(roll_call.finish(whole && lost.is_empty())));
+        }
         add_new_damage(&mut damage, lost);
         let population = match listed {
             Some(population) => {
@@ -305,6 +307,24 @@ impl<'a> Flow<'a> {
         })
     }
 
+    /// Lists the backup before anything is judged, and carries over what earlier sessions judged. A
+    /// format in which names can repeat is listed so, that no file is judged that a later entry of
+    /// the same name replaces. So is one that is read in a single pass: nothing else tells whether
+    /// the pass came to its end. With a manifest, the newest time in the backup must be known before
+    /// the first file is judged.
+    fn list_first(&self) -> Result<(Option<Population>, Vec<Damage>, Vec<String>), Error> {
+        self.population_filter.reset();
+        let roll_call = self.work.context.memory.resumed.map(Resumed::roll_call);
+        let count = CountSink::new(self.population_filter, roll_call.as_ref());
+        let (whole, damage) = into_parts(self.work.backup.catalog(self.needs, &self.listing(), &count)?);
+        let note = roll_call.map(|roll_call| self.carry_over_first(roll_call, whole && damage.is_empty()));
+        let note = note.transpose()?.flatten();
+        let population = self.population(whole, &damage)?;
+        self.tell_judges();
+        self.observer.catalog_done(&population);
+        Ok((Some(population), damage, note.into_iter().collect()))
+    }
+
     /// Counts the files of the population for the observer, while they are verified.
     fn total(&self) -> Total<'_> {
         let (backup, cancel) = (self.work.backup, self.work.context.cancel.child());
@@ -312,6 +332,7 @@ impl<'a> Flow<'a> {
             backup,
             population_filter: self.population_filter,
             needs: self.needs,
+            judged: self.work.context.memory.resumed.map_or(0, Resumed::judged),
             observer: self.observer,
             cancel,
         }
@@ -415,7 +436,7 @@ fn restore_folder_note(plan: &Plan, error: &std::io::Error) -> String {
     )
 }
 
-/// Whether a listing reached the end of the backup, and what damage it restored.
+/// Whether a listing reached the end of the backup, and what damage it reported.
 fn into_parts(listing: Listing) -> (bool, Vec<Damage>) {
     match listing {
         Listing::Damaged(damage) => (true, damage),

@@ -39,7 +39,8 @@ struct Sessions {
 /// What a draw was drawn from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DrawnFrom {
-    /// The id of the backup ([`Description::id`](crate::backup::Description::id)), if it has one.
+    /// The id of the backup ([`Description::id`](crate::backup::Description::id)), empty if it has
+    /// none. `None` if no session has known it.
     pub backup: Option<String>,
     /// How many files, and their digest under the seed. `None` if no session has known them.
     pub population: Option<(u64, String)>,
@@ -77,6 +78,11 @@ impl Resumed {
         Self(Arc::new(Sessions { number: sessions, from, newest, picks, records }))
     }
 
+    /// How many files they judged.
+    pub fn judged(&self) -> u64 {
+        self.0.picks.len() as u64
+    }
+
     /// How many sessions there were.
     pub fn sessions(&self) -> u64 {
         self.0.number
@@ -84,7 +90,7 @@ impl Resumed {
 
     /// Whether this is the backup that was drawn from.
     pub fn is_of_backup(&self, id: Option<&str>) -> bool {
-        self.0.from.backup.as_deref() == id
+        self.0.from.backup.as_deref().unwrap_or_default() == id.unwrap_or_default()
     }
 
     /// Whether these files are the ones that were drawn from. Only then is the rest of a sample
@@ -122,13 +128,13 @@ pub struct RollCall {
 }
 
 impl RollCall {
-    /// Notes an entry of the listing.
-    pub fn note(&self, entry: &Entry<'_>) {
-        if let Some(at) = self.resumed.find(entry.path) {
-            let version = version_number(entry.path, entry.size, entry.mtime);
-            let is_same = self.resumed.0.picks[at].version == version;
-            self.marks[at].store(if is_same { STILL_THERE } else { REPLACED }, Ordering::Relaxed);
-        }
+    /// Whether an earlier session judged this version of a file. Notes that the listing has it.
+    pub fn holds(&self, entry: &Entry<'_>) -> bool {
+        let Some(at) = self.resumed.find(entry.path) else { return false };
+        let version = version_number(entry.path, entry.size, entry.mtime);
+        let is_same = self.resumed.0.picks[at].version == version;
+        self.marks[at].store(if is_same { STILL_THERE } else { REPLACED }, Ordering::Relaxed);
+        is_same
     }
 
     /// Begins again.
@@ -136,14 +142,15 @@ impl RollCall {
         self.marks.iter().for_each(|mark| mark.store(MISSING, Ordering::Relaxed));
     }
 
-    /// What is carried over. If the listing is not `whole`, a file that is missing from it may
-    /// still be in the backup, so its verdict stays.
-    pub fn finish(self, whole: bool) -> CarriedOver {
+    /// What is carried over. Unless the listing is complete, without damage, a file that is missing
+    /// from it may still be in the backup, so its verdict stays.
+    pub fn finish(self, is_complete: bool) -> CarriedOver {
         let marks = self.marks.into_iter().map(AtomicU8::into_inner);
-        let holds: Vec<bool> = marks.map(|mark| mark == STILL_THERE || (mark == MISSING && !whole)).collect();
-        let judged = holds.iter().filter(|&&holds| holds).count();
-        let dropped = (holds.len() - judged) as u64;
-        CarriedOver { resumed: self.resumed, holds, judged: judged as u64, dropped }
+        let stays: Vec<bool> =
+            marks.map(|mark| mark == STILL_THERE || (mark == MISSING && !is_complete)).collect();
+        let judged = stays.iter().filter(|&&stays| stays).count();
+        let dropped = (stays.len() - judged) as u64;
+        CarriedOver { resumed: self.resumed, stays, judged: judged as u64, dropped }
     }
 }
 
@@ -152,7 +159,7 @@ impl RollCall {
 pub struct CarriedOver {
     resumed: Resumed,
     /// One for each pick.
-    holds: Vec<bool>,
+    stays: Vec<bool>,
     judged: u64,
     dropped: u64,
 }
@@ -160,7 +167,7 @@ pub struct CarriedOver {
 impl CarriedOver {
     /// Whether a verdict about the file at this path holds, so that it is not judged again.
     pub fn holds(&self, path: &[u8]) -> bool {
-        self.judged > 0 && self.resumed.find(path).is_some_and(|at| self.holds[at])
+        self.judged > 0 && self.resumed.find(path).is_some_and(|at| self.stays[at])
     }
 
     /// How many verdicts hold.
@@ -178,7 +185,7 @@ impl CarriedOver {
     pub fn tally(&self) -> PickTally {
         let mut tally = PickTally { newest: self.resumed.0.newest, ..PickTally::default() };
         let (mut alarms, mut undecided) = (0, 0);
-        for (pick, _) in self.resumed.0.picks.iter().zip(&self.holds).filter(|(_, holds)| **holds) {
+        for (pick, _) in self.resumed.0.picks.iter().zip(&self.stays).filter(|(_, stays)| **stays) {
             let Some(record) = self.resumed.0.records.get(&pick.key) else {
                 tally.counts.add(pick.verdict, pick.comparable);
                 tally.pending_seen += u64::from(pick.pending);
@@ -232,7 +239,7 @@ mod tests {
         let call = resumed.roll_call();
         [entry(b"same", 1), entry(b"replaced", 2), entry(b"new", 1)]
             .iter()
-            .for_each(|entry| call.note(entry));
+            .for_each(|entry| _ = call.holds(entry));
         let carried = call.finish(true);
         assert!(carried.holds(b"same") && !carried.holds(b"replaced") && !carried.holds(b"gone"));
         assert_eq!((carried.judged(), carried.dropped()), (1, 2));
@@ -245,13 +252,13 @@ mod tests {
         let picks = vec![pick(b"bad", 1, Verdict::Corrupt), pick(b"replaced", 1, Verdict::Verified)];
         let resumed = of(picks, [record(b"bad", Verdict::Corrupt)]);
         let call = resumed.roll_call();
-        call.note(&entry(b"replaced", 2));
+        call.holds(&entry(b"replaced", 2));
         let carried = call.finish(false);
         assert!(carried.holds(b"bad") && !carried.holds(b"replaced"));
         assert_eq!(carried.tally().counts.bad(), 1);
         // A listing that begins again is a new one.
         let call = resumed.roll_call();
-        call.note(&entry(b"bad", 1));
+        call.holds(&entry(b"bad", 1));
         call.restart();
         assert!(!call.finish(true).holds(b"bad"));
     }
@@ -261,7 +268,7 @@ mod tests {
         let picks = vec![pick(b"a", 1, Verdict::Corrupt), pick(b"a", 2, Verdict::Verified)];
         let resumed = of(picks, []);
         let call = resumed.roll_call();
-        call.note(&entry(b"a", 2));
+        call.holds(&entry(b"a", 2));
         let carried = call.finish(true);
         assert_eq!((carried.judged(), carried.tally().counts.bad()), (1, 0));
     }

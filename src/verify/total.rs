@@ -28,6 +28,8 @@ pub(super) struct Total<'a> {
     pub(super) population_filter: &'a PopulationFilter<'a>,
     /// What deciding that needs.
     pub(super) needs: Needs,
+    /// About how many of them were judged before.
+    pub(super) judged: u64,
     /// Who is told.
     pub(super) observer: &'a dyn Observer,
     /// Ends the count.
@@ -67,7 +69,7 @@ impl Total<'_> {
             self.backup.catalog(self.needs, &Context::new(self.cancel.clone()), &counting)
             && !self.cancel.is_cancelled()
         {
-            self.observer.expects(counting.files.into_inner());
+            self.observer.expects(counting.files.into_inner().saturating_sub(self.judged));
         }
     }
 }
@@ -134,8 +136,14 @@ mod tests {
         let population_filter =
             PopulationFilter::new(&filter, &pairing, &ranker, &Silent, None, &cancel, now);
         let (needs, cancel) = (filter.needs(), cancel.child());
-        let total =
-            Total { backup: &*backup, population_filter: &population_filter, needs, observer, cancel };
+        let total = Total {
+            backup: &*backup,
+            population_filter: &population_filter,
+            needs,
+            judged: 0,
+            observer,
+            cancel,
+        };
         total.told_during_after(after, work);
         assert_eq!(
             population_filter.population(true).files,

@@ -27,7 +27,7 @@ use crate::lock::{into_inner, lock, wait};
 
 use crate::threads;
 
-use super::catalog::{FeedSink, PopulationFilter};
+use super::catalog::{FeedSink, IsJudged, PopulationFilter};
 use super::draw::Group;
 use super::judge::Judge;
 use super::judge_context::JudgeContext;
@@ -130,23 +130,25 @@ impl Work<'_> {
         Ok(begin)
     }
 
-    /// Restores and judges every file of the population.
+    /// Restores and judges every file of the population that no earlier session judged.
     pub fn everything(
         &self,
         population_filter: &PopulationFilter<'_>,
         needs: Needs,
+        is_judged: &IsJudged<'_>,
     ) -> Result<Listing, backup::Error> {
-        self.tolerate_broken_scratch(self.everything_inner(population_filter, needs), Listing::Stopped)
+        let done = self.everything_inner(population_filter, needs, is_judged);
+        self.tolerate_broken_scratch(done, Listing::Stopped)
     }
 
     fn everything_inner(
         &self,
         population_filter: &PopulationFilter<'_>,
         needs: Needs,
+        is_judged: &IsJudged<'_>,
     ) -> Result<Listing, backup::Error> {
         if self.schedule.ordered {
-            let is_wanted =
-                |entry: &Entry<'_>| population_filter.admits(entry) && !self.context.is_judged(entry.path);
+            let is_wanted = |entry: &Entry<'_>| population_filter.admits(entry) && !is_judged(entry);
             self.one_pass(Wanted::Every(&is_wanted), Group::Sample)?;
             return Ok(if self.context.is_over() { Listing::Stopped } else { Listing::Whole });
         }
@@ -165,11 +167,11 @@ impl Work<'_> {
             });
             drop(batches);
             if workers.is_empty() {
-                return self.without_workers(population_filter, needs);
+                return self.without_workers(population_filter, needs, is_judged);
             }
             let run = self.run.with_threads(LISTING_THREADS_WHILE_JUDGING.min(self.schedule.threads));
             let send = move |batch| feed.send(batch).is_ok();
-            let feed = FeedSink::new(population_filter, send, self.schedule, self.context.carried_over.get());
+            let feed = FeedSink::new(population_filter, send, self.schedule, is_judged);
             let listing = self.backup.catalog(needs, &run, &feed);
             feed.finish();
             workers.into_iter().try_for_each(join)?;
@@ -182,6 +184,7 @@ impl Work<'_> {
         &self,
         population_filter: &PopulationFilter<'_>,
         needs: Needs,
+        is_judged: &IsJudged<'_>,
     ) -> Result<Listing, backup::Error> {
         let done = Mutex::new(Ok(()));
         let take = |batch: EntryBatch| {
@@ -193,7 +196,7 @@ impl Work<'_> {
             done.is_ok() && !self.context.is_over()
         };
         let schedule = Schedule::of(self.backup.reach(), 1);
-        let feed = FeedSink::new(population_filter, take, schedule, self.context.carried_over.get());
+        let feed = FeedSink::new(population_filter, take, schedule, is_judged);
         let listing = self.backup.catalog(needs, &self.run.with_threads(1), &feed);
         feed.finish();
         into_inner(done)?;

@@ -79,7 +79,7 @@ fn a_backup_with_other_files_begins_a_new_run_and_says_so() {
     let world = world.file("b/new", "new").file("s/new", "new");
     let verified = world.verify("--sample 60 --resume --budget 20kB").exits(3);
     assert_eq!(verified.number("/sample/sessions"), 1);
-    verified.ran.err_has("the backup lists other files or versions than when the run began");
+    verified.ran.err_has("the backup lists other files than when the run began");
     // The session that could not go on is no mistake of a person.
     let history = world.run("history --csv -").exits(0);
     assert!(!history.out.contains("usage") && history.out.contains("incomplete"), "{history}");
@@ -139,7 +139,10 @@ fn a_mirror_that_is_updated_every_night_is_verified_to_its_end() {
     }
     let verified = verified.expect("it ends").exits(0);
     assert_eq!(verified.number("/counts/verified"), FILES);
-    assert!(notes.contains("were replaced or removed in the backup since"), "{notes}");
+    assert!(
+        notes.contains("replaced or removed in the backup since an earlier session judged them"),
+        "{notes}"
+    );
 }
 
 #[test]
@@ -168,6 +171,22 @@ fn an_archive_that_looks_the_same_as_the_one_before_is_another_backup() {
     std::fs::File::options().write(true).open(archive).unwrap().set_modified(later).unwrap();
     let verified = world.verify("--sample all --resume");
     assert_eq!(verified.number("/sample/sessions"), 1, "{}", verified.ran);
+}
+
+#[test]
+fn a_session_that_failed_on_another_archive_does_not_make_it_the_one_that_was_judged() {
+    let world = world("tar");
+    world.verify("--sample all --resume --budget 20kB").exits(3);
+    // The next archive has rot in what the first session judged, and the originals are not mounted.
+    let rotten: Vec<_> = (0..FILES).map(|number| Member::new(format!("{number}"), vec![8; 1000])).collect();
+    let world = world.backup("tar", &rotten);
+    let archive = std::fs::File::options().write(true).open(world.path("b")).unwrap();
+    archive.set_modified(std::time::SystemTime::now() + std::time::Duration::from_secs(60)).unwrap();
+    std::fs::rename(world.path("s"), world.path("away")).unwrap();
+    world.run("--backup b --source s --restore-to r --sample all --resume").exits(4);
+    std::fs::rename(world.path("away"), world.path("s")).unwrap();
+    let verified = world.verify("--sample all --resume").exits(1);
+    assert_eq!((verified.number("/sample/sessions"), verified.number("/counts/bad")), (1, FILES));
 }
 
 #[test]
