@@ -46,8 +46,8 @@
 //! | `program` | runs programs with a deadline: the machine's own, and those that the user names | `cancel`, `lock`, `platform` |
 //! | `secret` | passwords and tokens, from a file, a variable or a program | `cancel`, `platform`, `program` |
 //! | `facts` | what another machine needs to know about this one | |
-//! | `backup` | formats behind one small trait | `bytes`, `cancel`, `image`, `lock`, `platform`, `secret`, `threads`, `words` |
-//! | `plan` | what a run will do: immutable and complete | `backup`, `output`, `platform`, `secret` |
+//! | `backup` | formats behind one small trait | `bytes`, `cancel`, `image`, `lock`, `platform`, `program`, `secret`, `threads`, `words` |
+//! | `plan` | what a run will do: immutable and complete | `backup`, `output`, `platform`, `program`, `secret` |
 //! | `verify` | the flow, with one file per stage | `backup`, `cancel`, `exit`, `lock`, `plan`, `platform`, `threads`, `words` |
 //! | `progress` | what a person sees during a run | `backup`, `lock`, `plan`, `verify`, `words` |
 //! | `report` | what people and programs are told after a run | `backup`, `exit`, `output`, `plan`, `platform`, `verify`, `words` |

@@ -1,0 +1,1 @@
+//! borg repositories, by borg's own command line.
