@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::format::{BackupCandidate, Format};
 use super::location::absolute_address;
-use super::{Backup, Context, Error, Location, Snapshot, command, folder, image, tar, zip};
+use super::{Backup, Context, Error, Location, Snapshot, borg, command, folder, image, tar, zip};
 
 /// All formats, in the order in which they are tried: the first that recognises a backup opens it.
 /// `folder` recognises every folder, so a format that recognises a folder by what it contains
@@ -15,6 +15,8 @@ use super::{Backup, Context, Error, Location, Snapshot, command, folder, image, 
 /// An image may end in bytes that happen to be a zip archive, so images stand before `zip`.
 pub static FORMATS: &[Format] = &[
     image::format::WINDOWS,
+    borg::FORMAT,
+    command::FORMAT,
     folder::FORMAT,
     tar::GZIP,
     tar::BZIP2,

@@ -1,0 +1,1 @@
+//! Parsers of what borg prints, on what borg has printed (`fixtures/borg`).
