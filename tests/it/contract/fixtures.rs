@@ -199,12 +199,12 @@ impl Fixture {
             BORG => {
                 let folder = repository();
                 let place = folder.path().join("repository");
-                return vec![FixturePath::Below(folder, place)];
+                return vec![FixturePath::Below { place, _folder: folder }];
             }
             COMMAND => {
                 let folder = unpacked(COMMAND);
                 let place = folder.path().join(COMMAND);
-                return vec![FixturePath::Below(folder, place)];
+                return vec![FixturePath::Below { place, _folder: folder }];
             }
             _ => {}
         }
@@ -234,8 +234,12 @@ pub enum FixturePath {
     Committed(PathBuf),
     Copy(tempfile::TempPath),
     Folder(tempfile::TempDir),
+    /// A place below a temporary folder, which is kept as long.
     #[cfg(target_os = "linux")]
-    Below(tempfile::TempDir, PathBuf),
+    Below {
+        place: PathBuf,
+        _folder: tempfile::TempDir,
+    },
 }
 
 impl AsRef<Path> for FixturePath {
@@ -245,7 +249,7 @@ impl AsRef<Path> for FixturePath {
             Self::Copy(path) => path,
             Self::Folder(folder) => folder.path(),
             #[cfg(target_os = "linux")]
-            Self::Below(_, place) => place,
+            Self::Below { place, _folder } => place,
         }
     }
 }
