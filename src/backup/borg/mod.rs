@@ -213,6 +213,6 @@ impl Backup for Archive {
         context: &Context,
         sink: &mut dyn RestoreSink,
     ) -> Result<(), Error> {
-        conclude(extract::restore(&self.borg, &self.name, wanted, scratch, context, sink))
+        conclude(extract::restore(&self.borg, &self.name, &wanted, scratch, context, sink))
     }
 }
