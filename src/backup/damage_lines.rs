@@ -4,7 +4,7 @@
 //! take the memory for them. So only the first lines are stored, and one more line stands for all
 //! others. That line names no path, because the damage it stands for can be anywhere.
 
-use super::Damage;
+use super::{Damage, DamageKind};
 
 /// The number of lines that are stored unless a format sets another limit.
 const MOST: usize = 50;
@@ -38,9 +38,10 @@ impl DamageLines {
         if self.lines.len() < self.most {
             self.lines.push(damage);
         } else {
-            // More rights help only if they help with all of the damage.
-            let denied = damage.denied && self.rest.as_ref().is_none_or(|rest| rest.denied);
-            self.rest = Some(Damage { denied, ..self.more.to_owned().into() });
+            // The rest is a gap only if all of it is.
+            let known = self.rest.as_ref().map_or(DamageKind::Gap, |rest| rest.kind);
+            let kind = if known == DamageKind::Gap { damage.kind } else { known };
+            self.rest = Some(Damage { kind, ..self.more.to_owned().into() });
         }
     }
 
@@ -84,14 +85,16 @@ mod tests {
     }
 
     #[test]
-    fn the_line_for_the_rest_is_marked_as_denied_only_if_all_of_the_rest_are() {
-        let denied = |denied| Damage { denied, ..Damage::from("folder".to_owned()) };
-        for rest in [[true, true], [true, false], [false, true]] {
+    fn the_line_for_the_rest_is_a_gap_only_if_all_of_the_rest_is() {
+        use DamageKind::{Gap, Loss};
+        let damage = |kind| Damage { kind, ..Damage::from("folder".to_owned()) };
+        for rest in [[Gap, Gap], [Gap, Loss], [Loss, Gap]] {
             let mut lines = DamageLines::up_to(1, "more");
-            lines.note(denied(true));
-            rest.into_iter().for_each(|is_denied| lines.note(denied(is_denied)));
+            lines.note(damage(Gap));
+            rest.into_iter().for_each(|kind| lines.note(damage(kind)));
             let lines = lines.into_sorted_lines();
-            assert_eq!((lines.len(), lines[1].denied), (2, rest == [true, true]));
+            let expected = if rest == [Gap, Gap] { Gap } else { Loss };
+            assert_eq!((lines.len(), lines[1].kind), (2, expected));
         }
     }
 }

@@ -60,7 +60,8 @@ pub enum Error {
     },
 }
 
-/// A part of a backup that cannot be listed or read. Files are lost, and it is not known which.
+/// A part of a backup that cannot be listed or read. Files are lost or were not seen, and it is not
+/// known which.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
 #[error("{problem}")]
 pub struct Damage {
@@ -68,9 +69,18 @@ pub struct Damage {
     pub problem: String,
     /// The path to which the loss is limited, if that is known.
     pub lost: Option<Lost>,
-    /// Whether the backup is not to blame: this account may not read that part, or this program
-    /// cannot read what is there (a file system that it does not know, an encrypted volume).
-    pub denied: bool,
+    /// What it means for the run.
+    pub kind: DamageKind,
+}
+
+/// What a [`Damage`] means for a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DamageKind {
+    /// The backup is at fault: the run fails.
+    Loss,
+    /// Nobody knows what is there, or whether anything is: this account may not read that part,
+    /// this program cannot, or it is not where the backup says that it is. The run does not pass.
+    Gap,
 }
 
 /// The path of what is lost, in the form of [`Entry::path`](super::Entry::path).
@@ -83,6 +93,16 @@ pub enum Lost {
 }
 
 impl Damage {
+    /// Files are lost.
+    pub fn loss(problem: String, lost: Option<Lost>) -> Self {
+        Self { problem, lost, kind: DamageKind::Loss }
+    }
+
+    /// Nobody knows which files are there.
+    pub fn gap(problem: String, lost: Option<Lost>) -> Self {
+        Self { problem, lost, kind: DamageKind::Gap }
+    }
+
     /// Whether wanted files may be lost. `below` tells whether files in the folder of a given path
     /// are wanted; `file` tells whether the file of a given path is.
     pub fn concerns(&self, below: impl Fn(&[u8]) -> bool, file: impl Fn(&[u8]) -> bool) -> bool {
@@ -96,7 +116,7 @@ impl Damage {
 
 impl From<String> for Damage {
     fn from(problem: String) -> Self {
-        Self { problem, lost: None, denied: false }
+        Self::loss(problem, None)
     }
 }
 

@@ -25,8 +25,8 @@ use super::format::Format;
 use super::path::escape;
 use super::repository::Repository;
 use super::{
-    Backup, CatalogSink, Context, Damage, Description, Entry, EntryBatch, Error, Listing, Location, Lost,
-    Needs, RestoreError, RestoreSink, Restored, Scratch, Wanted,
+    Backup, CatalogSink, Context, Damage, DamageKind, Description, Entry, EntryBatch, Error, Listing,
+    Location, Lost, Needs, RestoreError, RestoreSink, Restored, Scratch, Wanted,
 };
 
 /// The most folders that are named if they cannot be listed. This is more than the damage lines of
@@ -291,9 +291,9 @@ impl<'a> TreeWalk<'a> {
         if let Err(error) = listed.or_else(|error| if bare == b"lost+found" { Ok(()) } else { Err(error) }) {
             let name = escape(if bare.is_empty() { b"." } else { bare });
             let problem = format!("folder {name} cannot be listed: {error}");
-            let denied = error.kind() == std::io::ErrorKind::PermissionDenied;
-            let damage = Damage { problem, lost: Some(Lost::Folder(bare.to_vec())), denied };
-            lock(&self.damage).note(damage);
+            let is_denied = error.kind() == std::io::ErrorKind::PermissionDenied;
+            let kind = if is_denied { DamageKind::Gap } else { DamageKind::Loss };
+            lock(&self.damage).note(Damage { problem, lost: Some(Lost::Folder(bare.to_vec())), kind });
         }
     }
 

@@ -342,7 +342,8 @@ mod tests {
             assert_eq!(split_place(rest).map(|(place, _)| place), place, "{rest}");
         }
         let absolute = |text| absolute_address(text, |path| Path::new("/base").join(path));
-        assert_eq!(absolute("borg:repo::first").unwrap(), "borg:/base/repo::first");
+        let found = absolute("borg:repo::first").unwrap().into_string().unwrap();
+        assert_eq!(found.replace('\\', "/"), "borg:/base/repo::first");
         assert_eq!(absolute("borg:host:repo"), None);
     }
 

@@ -41,7 +41,7 @@ pub use command::{Commands, ListForm};
 pub use context::Context;
 pub use description::{BackupTime, Description, TakenFrom};
 pub use entry::{Entry, EntryBatch};
-pub use error::{Damage, Error, Lost, RestoreError};
+pub use error::{Damage, DamageKind, Error, Lost, RestoreError};
 pub use folder::Folder;
 pub use format::Format;
 pub use image::{NewestImage, newest_of_this_computer};
@@ -57,6 +57,7 @@ pub use snapshot::Snapshot;
 pub use workspace::Workspace;
 
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 
 use crate::platform::Cached;
 
@@ -174,6 +175,18 @@ pub trait Backup: Send + Sync {
     /// Facts about the backup that a person should know and that change nothing about the result:
     /// which of several backups was opened, and what in it cannot hold files of the user.
     fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Whether the program that made the backup never stores the content of a file at this path. Its
+    /// original is not missing then.
+    fn leaves_out(&self, _path: &[u8]) -> bool {
+        false
+    }
+
+    /// Folders that belong to the backup and need not be below its location: links may lead to
+    /// them, or the location is in them. Nothing may be written there.
+    fn folders(&self) -> Vec<PathBuf> {
         Vec::new()
     }
 

@@ -5,50 +5,78 @@
 //! this computer is on one of its drives. Nothing is chosen silently: a line says which backup it
 //! is, and which originals it is compared with.
 
+use std::path::PathBuf;
+
 use super::environment::Environment;
-use super::error;
+use super::error::{self, Error};
 use super::settings::Settings;
 use super::values::{Address, Source};
 use crate::backup::NewestImage;
+use crate::exit::ExitCode;
+use crate::plan::Map;
 
 /// Fills in the backup, and the originals if none are named. Does nothing for flags that name a
 /// backup, or that are not about a run.
-pub fn complete(settings: &mut Settings, is_quiet: bool, environment: &Environment) {
+///
+/// # Errors
+/// A drive cannot be searched, or its newest backup cannot be verified.
+pub fn complete(settings: &mut Settings, is_quiet: bool, environment: &Environment) -> Result<(), Error> {
     if settings.backup.is_some() || settings.restore_to.is_none() {
-        return;
+        return Ok(());
     }
-    let Some(found) = (environment.attached)() else { return };
-    let chosen = fill_in(settings, found);
-    if !is_quiet {
-        error::tell(&chosen);
+    let found = (environment.attached)();
+    let found = found.map_err(|error| {
+        let problem = "no backup was named, and the newest of this computer cannot be chosen";
+        Error::new(ExitCode::Unusable, problem)
+            .because(error)
+            .hint("name the backup with --backup, or run this as administrator")
+    })?;
+    if let Some(found) = found {
+        let chosen = fill_in(settings, found);
+        if !is_quiet {
+            error::tell(&chosen);
+        }
     }
+    Ok(())
 }
 
 /// Takes what was found. Returns the line that says so.
 fn fill_in(settings: &mut Settings, found: NewestImage) -> String {
-    let NewestImage { folder, name, drives } = found;
+    let NewestImage { folder, name, drives, mounted, others } = found;
     let mut chosen =
         format!("no backup was named: verifying the newest of this computer, {name} in {}", folder.display());
     settings.backup = Some(Address(folder));
     if settings.source.is_empty() && settings.map.is_empty() {
-        let names: Vec<_> = drives.iter().map(|drive| drive.display().to_string()).collect();
+        let folders = mounted.iter().map(|(_, folder)| folder);
+        let names: Vec<_> = drives.iter().chain(folders).map(|place| place.display().to_string()).collect();
         if !names.is_empty() {
             chosen.push_str(&format!("; the originals are {}", names.join(", ")));
         }
+        if !others.is_empty() {
+            let others = others.join(", ");
+            chosen.push_str(&format!("; not compared, because it had no drive letter: {others}"));
+        }
         settings.source = drives.into_iter().map(Source).collect();
+        let map = |(name, to): (String, PathBuf)| Map { from: name.into_bytes(), to };
+        settings.map = mounted.into_iter().map(map).collect();
     }
     chosen
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::backup::{self, Location};
 
     fn found() -> NewestImage {
         NewestImage {
             folder: "/e/WindowsImageBackup/SERVER".into(),
             name: "Backup 2026-11-27 210005".to_owned(),
             drives: vec!["/c".into(), "/d".into()],
+            mounted: vec![("Volume{1}".to_owned(), "/c/mount".into())],
+            others: vec!["Volume{2}".to_owned()],
         }
     }
 
@@ -58,7 +86,9 @@ mod tests {
         let chosen = fill_in(&mut settings, found());
         assert_eq!(settings.backup, Some(Address("/e/WindowsImageBackup/SERVER".into())));
         assert_eq!(settings.source, [Source("/c".into()), Source("/d".into())]);
-        for word in ["Backup 2026-11-27 210005", "SERVER", "/c, /d"] {
+        let map = Map { from: b"Volume{1}".to_vec(), to: "/c/mount".into() };
+        assert_eq!(settings.map, [map]);
+        for word in ["Backup 2026-11-27 210005", "SERVER", "/c, /d, /c/mount", "not compared", "Volume{2}"] {
             assert!(chosen.contains(word), "{chosen}");
         }
     }
@@ -71,6 +101,9 @@ mod tests {
         assert!(!fill_in(&mut settings, found()).contains("originals"));
         assert_eq!(settings.source, source);
         let environment = Environment { attached: || panic!("nobody asked"), ..Environment::for_tests() };
+        let complete = |settings: &mut Settings, is_quiet, environment: &Environment| {
+            complete(settings, is_quiet, environment).unwrap();
+        };
         let named = Settings { backup: Some(Address("/b".into())), ..settings.clone() };
         let mut completed = named.clone();
         complete(&mut completed, true, &environment);
@@ -78,5 +111,22 @@ mod tests {
         let mut nothing = Settings::default();
         complete(&mut nothing, true, &environment);
         assert_eq!(nothing, Settings::default());
+    }
+
+    #[test]
+    fn a_drive_that_cannot_be_searched_ends_the_run() {
+        let attached = || {
+            let (location, problem) = (Location::at(Path::new("E:")), "its newest backup failed".to_owned());
+            Err(backup::Error::NotABackup { location, problem })
+        };
+        let environment = Environment { attached, ..Environment::for_tests() };
+        let mut settings = Settings { restore_to: Some("/r".into()), ..Settings::default() };
+        let error = complete(&mut settings, true, &environment).unwrap_err();
+        assert_eq!(error.exit_code(), ExitCode::Unusable);
+        let text = error.render(None);
+        assert!(
+            text.contains("E:") && text.contains("newest backup failed") && text.contains("--backup"),
+            "{text}"
+        );
     }
 }

@@ -10,7 +10,7 @@ use jiff::Zoned;
 
 use super::error::Error;
 use super::paths::Base;
-use crate::backup::{NewestImage, newest_of_this_computer};
+use crate::backup::{self, NewestImage, newest_of_this_computer};
 use crate::exit::ExitCode;
 use crate::platform;
 
@@ -36,7 +36,7 @@ pub struct Environment {
     /// The value of an environment variable that another program reads, too.
     pub variable: fn(&str) -> Option<OsString>,
     /// Finds the newest image backup of this computer on the attached drives.
-    pub attached: fn() -> Option<NewestImage>,
+    pub attached: fn() -> Result<Option<NewestImage>, backup::Error>,
     /// Random text for a run that names no seed.
     pub fresh_seed: String,
     /// Whether a person answers on standard input.
@@ -145,8 +145,12 @@ impl Environment {
             cores: 4,
             fresh_seed: "0123456789abcdef".into(),
             spins: |_| false,
+<<<<<<< HEAD
             variable: |_| None,
             attached: || None,
+=======
+            attached: || Ok(None),
+>>>>>>> main
             stdin_is_terminal: false,
             stdout_is_terminal: false,
             stderr_is_terminal: false,

@@ -34,7 +34,7 @@ use crate::verify::strategy;
 pub fn plan(mut flags: Verify, environment: &Environment) -> Result<Plan, Error> {
     let config = config::load(flags.invocation.config.as_deref(), environment)?;
     if config.is_none() && flags.invocation.job.is_none() {
-        attached::complete(&mut flags.settings, flags.invocation.quiet, environment);
+        attached::complete(&mut flags.settings, flags.invocation.quiet, environment)?;
     }
     resolve(flags, config.as_ref(), environment)
 }

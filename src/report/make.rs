@@ -52,7 +52,7 @@ impl Model {
             findings: outcome.findings.iter().map(FindingPart::new).collect(),
             completeness: outcome.completeness.as_ref().map(CompletenessPart::new),
             damage: outcome.damage.clone(),
-            denied: outcome.denied.clone(),
+            denied: outcome.gaps.clone(),
             notes: outcome.notes.clone(),
             effort: EffortPart::new(
                 &outcome.effort,

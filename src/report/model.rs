@@ -90,8 +90,8 @@ pub struct Model {
     pub completeness: Option<CompletenessPart>,
     /// Parts of the backup that are lost. Each of them is a failure.
     pub damage: Vec<String>,
-    /// Parts of the backup that this account has no permission to list, or that this program cannot
-    /// read.
+    /// Parts of the backup of which nobody knows what is there: this account may not list them,
+    /// this program cannot read them, or they are not where the backup says.
     pub denied: Vec<String>,
     /// Facts worth knowing that do not change the result.
     pub notes: Vec<String>,

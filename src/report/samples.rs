@@ -90,7 +90,7 @@ fn outcome(verdicts: &[(Verdict, u64)], wanted: u64) -> Outcome {
         findings: Vec::new(),
         completeness: None,
         damage: Vec::new(),
-        denied: Vec::new(),
+        gaps: Vec::new(),
         incomplete: None,
         notes: Vec::new(),
         effort: Effort {
@@ -175,7 +175,7 @@ pub(crate) fn disaster() -> Outcome {
     found.population.filtered = 77;
     found.population.unmapped = 5;
     found.incomplete = Some(Incomplete::Interrupted);
-    found.denied = vec!["folder private cannot be listed: permission denied".to_owned()];
+    found.gaps = vec!["folder private cannot be listed: permission denied".to_owned()];
     found.damage = (0..15).map(|n| format!("folder {n}: permission denied")).collect();
     found.completeness = Some(CompletenessResult {
         asked_for: true,

@@ -283,7 +283,7 @@ impl<'a> LookupClassifier<'a> {
             return LookupResult::NotAnOriginal;
         };
         let entry = Entry { size: Some(stat.size), mtime: Some(stat.mtime), ..Entry::named(&drawn.name) };
-        if !filter.includes(&entry) {
+        if !filter.includes(&entry) || self.context.backup.leaves_out(&drawn.name) {
             return LookupResult::NotAnOriginal;
         }
         if self.has_twin(drawn) || damage.iter().any(|damage| may_be_lost(damage, &drawn.name)) {

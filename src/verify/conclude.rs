@@ -38,7 +38,7 @@ pub fn conclude(plan: &Plan, backup: Description, mut tally: Tally) -> Outcome {
     let assurance = strategy.bound(&tally, plan.claims.confidence);
     let incomplete = incomplete(plan, strategy, &tally, assurance)
         .or(is_cut_short.then_some(Incomplete::TooManyUndecided));
-    let Tally { picks, population, wanted, drawn, damage, denied, mut notes, arrivals, .. } = tally;
+    let Tally { picks, population, wanted, drawn, damage, gaps, mut notes, arrivals, .. } = tally;
     let PickTally { counts, beside, findings, restored_bytes, hashed_bytes, known, .. } = picks;
     notes.extend(known.notes());
     let mut all = counts.clone();
@@ -67,7 +67,7 @@ pub fn conclude(plan: &Plan, backup: Description, mut tally: Tally) -> Outcome {
         findings,
         completeness: None,
         damage,
-        denied,
+        gaps,
         incomplete,
         notes,
         effort: Effort {

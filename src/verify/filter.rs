@@ -246,11 +246,7 @@ mod tests {
     #[test]
     fn what_may_be_a_file_is_left_out_only_by_globs_that_leave_out_the_file() {
         let concerns = |exclude: &str, lost: Lost| {
-            filter(&[], &[exclude]).concerns(&Damage {
-                problem: String::new(),
-                lost: Some(lost),
-                denied: false,
-            })
+            filter(&[], &[exclude]).concerns(&Damage::loss(String::new(), Some(lost)))
         };
         for exclude in ["cache/", "cache/*", "*/*"] {
             assert!(concerns(exclude, Lost::Either(b"cache".to_vec())), "{exclude}");

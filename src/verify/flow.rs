@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crate::backup::{Context, Damage, EntryBatch, Listing, Needs};
+use crate::backup::{Context, Damage, DamageKind, EntryBatch, Listing, Needs};
 use crate::cancel::CancelToken;
 use crate::lock::{into_inner, lock};
 use crate::plan::{Plan, SampleSize};
@@ -381,7 +381,7 @@ impl FlowResult {
             judged_before: context.carried_over.get().map_or(0, CarriedOver::judged),
             ended,
             damage: Vec::new(),
-            denied: Vec::new(),
+            gaps: Vec::new(),
             notes,
             catalog_time: self.catalog_time,
             verify_time: self.verify_time,
@@ -398,10 +398,11 @@ fn classify_damage(tally: &mut Tally, population_filter: &PopulationFilter<'_>, 
         if !population_filter.concerns(&damage) {
             tally.population.unlisted += 1;
             tally.notes.push(format!("outside this run's filters and sources: {damage}"));
-        } else if damage.denied {
-            tally.denied.push(damage.problem);
         } else {
-            tally.damage.push(damage.problem);
+            match damage.kind {
+                DamageKind::Loss => tally.damage.push(damage.problem),
+                DamageKind::Gap => tally.gaps.push(damage.problem),
+            }
         }
     }
 }

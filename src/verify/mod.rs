@@ -111,8 +111,7 @@ pub fn run(
     observer: &dyn Observer,
 ) -> Result<Outcome, Error> {
     let clock = Instant::now();
-    check_backup(&plan.target.backup)?;
-    let prepared = prepare::prepare(plan)?;
+    check(plan)?;
     let cold = plan.engine.cache == CachePolicy::Drop;
     // Asked before the file is opened: opening it drops it from the system's cache.
     let archive = plan.target.backup.local().filter(|path| cold && path.is_file());
@@ -124,6 +123,9 @@ pub fn run(
         work_folder: Some(plan.target.restore_to.clone()),
     };
     let backup = backup::open(&plan.target.backup, &context)?;
+    // Before the restore folder is made: links in the backup may lead to where that would be.
+    prepare::check_folders(plan, &*backup)?;
+    let prepared = prepare::prepare(plan)?;
     verify(plan, prepared, (&*backup, archive), memory, cancel, observer, clock)
 }
 
@@ -196,7 +198,8 @@ fn verify(
     };
     let seen = Flow::new(plan, &population_filter, &work, &filter, observer).run();
     observer.verify_done();
-    let seen = seen?;
+    let mut seen = seen?;
+    seen.damage.extend(pairing.gaps());
 
     let (whole, damage) = (seen.population.whole, seen.damage.clone());
     let mut outcome =

@@ -42,9 +42,10 @@ pub struct Outcome {
     /// What could not be listed. Each line is a part of the backup that is lost, and any line makes
     /// the run a failure.
     pub damage: Vec<String>,
-    /// Parts of the backup that this account may not list, or that this program cannot read. They
-    /// do not prove that the backup is bad, but they are a doubt, and the run does not pass.
-    pub denied: Vec<String>,
+    /// Parts of the backup of which nobody knows what is there: this account may not list them,
+    /// this program cannot read them, or they are not where the backup says. They do not prove that
+    /// the backup is bad, but they are a doubt, and the run does not pass.
+    pub gaps: Vec<String>,
     /// Why less was proved than asked for, if so.
     pub incomplete: Option<Incomplete>,
     /// Useful facts that change nothing: how originals were paired, which leftovers were removed.
@@ -213,7 +214,7 @@ impl Outcome {
     /// Whether parts of the backup or of the originals could not be listed. That is a doubt, so the
     /// run does not pass.
     fn has_gaps(&self) -> bool {
-        !self.denied.is_empty() || self.completeness.as_ref().is_some_and(CompletenessResult::has_gaps)
+        !self.gaps.is_empty() || self.completeness.as_ref().is_some_and(CompletenessResult::has_gaps)
     }
 
     /// The exit code, by the table in [`ExitCode`].

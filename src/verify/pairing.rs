@@ -14,7 +14,7 @@ use std::path::{Component, Path, PathBuf, Prefix};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::backup::{Backup, CatalogSink, Context, EntryBatch, Listing, Needs, escape, path_text};
+use crate::backup::{Backup, CatalogSink, Context, Damage, EntryBatch, Listing, Needs, escape, path_text};
 use crate::cancel::CancelToken;
 use crate::lock::{into_inner, lock};
 use crate::plan::Map;
@@ -59,6 +59,8 @@ pub struct Pairing {
     /// Roots for which no entry was found in a backup that cannot be listed completely. Their
     /// entries may be in the damaged part.
     unpaired: Vec<usize>,
+    /// Maps that lead to no original, while others do.
+    dead_maps: Vec<Map>,
     speller: Speller,
     /// How many entries were compared with an original whose name has another Unicode spelling.
     respelled: AtomicU64,
@@ -115,6 +117,7 @@ impl Pairing {
             roots: Vec::new(),
             rules: Vec::new(),
             unpaired: Vec::new(),
+            dead_maps: Vec::new(),
             speller: Speller::default(),
             respelled: AtomicU64::new(0),
             own_files: OwnFiles::default(),
@@ -131,7 +134,7 @@ impl Pairing {
             pairing.add_root(source, cold)?;
             prefixes.push(prefixes_of(source));
         }
-        pairing.find_rules(backup, prefixes, maps.len(), filter, cancel)?;
+        pairing.find_rules(backup, prefixes, maps, filter, cancel)?;
         Ok(pairing)
     }
 
@@ -149,7 +152,7 @@ impl Pairing {
         &mut self,
         backup: &dyn Backup,
         prefixes: Vec<Vec<CandidatePrefix>>,
-        maps: usize,
+        maps: &[Map],
         filter: Option<&Filter>,
         cancel: &CancelToken,
     ) -> Result<(), Error> {
@@ -174,8 +177,10 @@ impl Pairing {
             // If the backup cannot be listed completely, the entries that would pair may be in the
             // damaged part. Then the damage is the finding.
             let is_excused = listed == 0 || !damage.is_empty();
-            self.unpaired = (maps..prefixes.len()).filter(|&root| is_lost(&prefixes[root])).collect();
-            let no_map_fits = maps > 0 && prefixes[..maps].iter().all(is_lost);
+            self.unpaired = (maps.len()..prefixes.len()).filter(|&root| is_lost(&prefixes[root])).collect();
+            let dead = maps.iter().zip(&prefixes).filter(|(_, prefixes)| is_lost(prefixes));
+            self.dead_maps = dead.map(|(map, _)| map.clone()).collect();
+            let no_map_fits = !maps.is_empty() && self.dead_maps.len() == maps.len();
             let first = self.unpaired.first().copied().or(no_map_fits.then_some(0));
             if let Some(root) = first.filter(|_| !is_excused) {
                 return Err(self.nothing_pairs(&examples, &self.roots[root]));
@@ -266,6 +271,18 @@ impl Pairing {
                 || below(&rule.from, folder).is_some()
         };
         self.has_no_originals() || !self.unpaired.is_empty() || self.rules.iter().any(may_cover)
+    }
+
+    /// The maps that lead to no original. What they were to compare may be missing from the backup.
+    pub fn gaps(&self) -> impl Iterator<Item = Damage> {
+        self.dead_maps.iter().map(|map| {
+            let from = escape(&map.from);
+            let problem = format!(
+                "no file of the backup has an original by --map {from}={}: correct that, or leave it out",
+                map.to.display()
+            );
+            Damage::gap(problem, None)
+        })
     }
 
     /// Notes about the rules that are not self-evident.

@@ -5,9 +5,9 @@
 //! restore folder, and removes what killed runs left in it.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::backup::{self, Location, registry, remove_leftovers};
+use crate::backup::{self, Backup, Location, registry, remove_leftovers};
 use crate::plan::{Plan, ReportOutput, Target};
 
 use super::Error;
@@ -38,6 +38,13 @@ pub(super) fn prepare(plan: &Plan) -> Result<Prepared, Error> {
     let filter = check_all_but_backup_and_restore_folder(plan)?;
     Protected::of(&plan.target).check(&plan.target.restore_to, 0)?;
     Ok(Prepared { filter, leftovers: clean_up(plan)? })
+}
+
+/// Makes sure that nothing would be restored into a folder of the open backup.
+pub(super) fn check_folders(plan: &Plan, backup: &dyn Backup) -> Result<(), Error> {
+    let folders = backup.folders();
+    let protected = Protected { backup: None, originals: folders.iter().map(PathBuf::as_path).collect() };
+    protected.check_without_making(&plan.target.restore_to, 0)
 }
 
 /// Checks what [`check`] and a run have in common: everything except the backup, which may already

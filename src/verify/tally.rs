@@ -162,8 +162,10 @@ pub struct Tally {
     pub ended: Option<Incomplete>,
     /// Parts of the backup that are lost.
     pub damage: Vec<String>,
-    /// Parts of the backup that this account may not list, or that this program cannot read.
-    pub denied: Vec<String>,
+    /// Parts of the backup of which nobody knows what is there ([`DamageKind::Gap`]).
+    ///
+    /// [`DamageKind::Gap`]: crate::backup::DamageKind::Gap
+    pub gaps: Vec<String>,
     /// Other things that the user should know.
     pub notes: Vec<String>,
     /// Time for listing and drawing.
@@ -236,11 +238,9 @@ impl Tally {
             }
             (mine, theirs) => mine.or(theirs),
         };
-        for (mine, theirs) in [
-            (&mut self.damage, other.damage),
-            (&mut self.denied, other.denied),
-            (&mut self.notes, other.notes),
-        ] {
+        for (mine, theirs) in
+            [(&mut self.damage, other.damage), (&mut self.gaps, other.gaps), (&mut self.notes, other.notes)]
+        {
             for line in theirs {
                 if !mine.contains(&line) {
                     mine.push(line);

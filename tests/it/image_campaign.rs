@@ -24,11 +24,11 @@ use crate::contract::fixtures::{ALL, image};
 const TRIALS: u64 = 40;
 
 /// Numbers that follow from a seed.
-struct Dice(u64);
+pub struct Dice(pub u64);
 
 impl Dice {
     /// A number below `below`.
-    fn roll(&mut self, below: usize) -> usize {
+    pub fn roll(&mut self, below: usize) -> usize {
         // SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators).
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
@@ -40,40 +40,43 @@ impl Dice {
 
 /// Damages the volume somewhere where there is something. Returns what was done.
 fn damage(volume: &mut Vec<u8>, dice: &mut Dice) -> String {
+    if dice.roll(6) == 0 {
+        let length = volume.len() / 2 + dice.roll(volume.len() / 2);
+        volume.truncate(length);
+        return format!("cut off at {length}");
+    }
     let is_used = |sector: &[u8]| sector.iter().any(|&byte| byte != sector[0]);
-    let used: Vec<usize> = volume
-        .chunks(512)
-        .enumerate()
-        .filter(|(_, sector)| is_used(sector))
-        .map(|(at, _)| at * 512)
-        .collect();
-    let start = used[dice.roll(used.len())];
-    let at = start + dice.roll(512);
-    match dice.roll(6) {
+    let used = volume.chunks(512).enumerate().filter(|(_, sector)| is_used(sector));
+    let used: Vec<usize> = used.map(|(at, _)| at * 512).collect();
+    damage_sector(volume, &used, dice)
+}
+
+/// Damages one of these sectors. Returns what was done.
+pub fn damage_sector(bytes: &mut [u8], sectors: &[usize], dice: &mut Dice) -> String {
+    let sector = |start: usize| start..(start + 512).min(bytes.len());
+    let start = sectors[dice.roll(sectors.len())];
+    let at = start + dice.roll(sector(start).len());
+    match dice.roll(5) {
         0 | 1 => {
             let bit = dice.roll(8);
-            volume[at] ^= 1 << bit;
+            bytes[at] ^= 1 << bit;
             format!("bit {bit} of byte {at} flipped")
         }
         2 => {
-            volume[start..start + 512].fill(0);
+            let sector = sector(start);
+            bytes[sector].fill(0);
             format!("sector at {start} zeroed")
         }
         3 => {
-            let end = (at + 1 + dice.roll(16)).min(volume.len());
-            volume[at..end].iter_mut().for_each(|byte| *byte = 0xA5);
+            let end = (at + 1 + dice.roll(16)).min(bytes.len());
+            bytes[at..end].fill(0xA5);
             format!("bytes {at} to {end} overwritten")
         }
-        4 => {
-            let other = used[dice.roll(used.len())];
-            let moved = volume[other..other + 512].to_vec();
-            volume[start..start + 512].copy_from_slice(&moved);
-            format!("sector at {start} replaced by that at {other}")
-        }
         _ => {
-            let length = volume.len() / 2 + dice.roll(volume.len() / 2);
-            volume.truncate(length);
-            format!("cut off at {length}")
+            let other = sectors[dice.roll(sectors.len())];
+            let length = sector(start).len().min(sector(other).len());
+            bytes.copy_within(other..other + length, start);
+            format!("sector at {start} replaced by that at {other}")
         }
     }
 }
@@ -116,7 +119,7 @@ fn judge(volume: &Path) -> Option<BTreeMap<Vec<u8>, blake3::Hash>> {
     Some(files.collect())
 }
 
-fn variable(name: &str, otherwise: u64) -> u64 {
+pub fn variable(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).ok().map_or(otherwise, |text| text.parse().expect(name))
 }
 
@@ -132,7 +135,7 @@ fn what_passes_in_a_damaged_volume_is_what_ntfs_3g_gives() {
     assert_eq!(judge(&path).expect("the judge reads the intact volume"), expected);
     let seed = variable("BKVERIFY_CAMPAIGN_SEED", 1);
     let (mut passed, mut refused, mut wrong) = (0, Vec::new(), Vec::new());
-    for trial in 0..variable("BKVERIFY_CAMPAIGN_TRIALS", TRIALS).min(TRIALS.max(2_000)) {
+    for trial in 0..variable("BKVERIFY_CAMPAIGN_TRIALS", TRIALS) {
         let mut dice = Dice(seed << 32 | trial);
         let mut volume = intact.clone();
         let done = damage(&mut volume, &mut dice);

@@ -20,6 +20,7 @@ mod house;
 mod http_server;
 #[cfg(target_os = "linux")]
 mod image_campaign;
+mod image_folder_campaign;
 mod ledger;
 #[cfg(unix)]
 mod ledger_unix;
@@ -56,6 +57,7 @@ mod verify_guards;
 #[cfg(target_os = "linux")]
 mod verify_harm;
 mod verify_image;
+mod verify_image_gaps;
 mod verify_input;
 #[cfg(unix)]
 mod verify_kill;

@@ -9,8 +9,8 @@ use crate::contract::fixtures;
 use crate::verify_fixtures::{FILES, originals};
 use crate::world::World;
 
-const GUID: &str = "9b9cfbc4-369e-11e9-a17c-806e6f6e6963";
-const NAME: &str = "Backup 2026-11-27 210005";
+pub const GUID: &str = "9b9cfbc4-369e-11e9-a17c-806e6f6e6963";
+pub const NAME: &str = "Backup 2026-11-27 210005";
 
 /// The text of a `BackupSpecs.xml`, as Windows writes it: in UTF-16LE without a byte order mark.
 fn specs(letter: &str) -> Vec<u8> {
@@ -26,7 +26,7 @@ fn folder(world: &World, computer: &str, name: &str) -> PathBuf {
 }
 
 /// Makes the folder of a backup with this image of drive C.
-fn windows_image_backup(world: &World, computer: &str, name: &str, image: &[u8]) -> PathBuf {
+pub fn windows_image_backup(world: &World, computer: &str, name: &str, image: &[u8]) -> PathBuf {
     let folder = folder(world, computer, name);
     fs::create_dir_all(&folder).unwrap();
     fs::create_dir_all(folder.with_file_name("Catalog")).unwrap();
@@ -45,7 +45,7 @@ fn place(image: &[u8], bytes: &[u8]) -> usize {
 }
 
 /// A disk with an MBR and these partitions of a MiB each or more, one behind the other.
-fn disk(partitions: &[Vec<u8>]) -> Vec<u8> {
+pub fn disk(partitions: &[Vec<u8>]) -> Vec<u8> {
     let mut disk = vec![0; 1 << 20];
     for (index, content) in partitions.iter().enumerate() {
         let sector = |bytes: usize| u32::try_from(bytes / 512).unwrap().to_le_bytes();
@@ -214,6 +214,9 @@ fn a_backup_that_is_not_complete_is_refused() {
     let mut command = world.command(&format!("{map} --restore-to r --sample 20 --backup"));
     command.arg(&newest);
     crate::world::RunResult::of(command, "").exits(0);
+    // Unless the user chooses this folder, nobody knows whether the backup is complete.
+    fs::remove_dir_all(newest.with_file_name("Backup 2026-11-20 210005")).unwrap();
+    world.verify_with(&format!("{map} --sample 20")).exits(3).says("BackupSpecs.xml is missing");
 }
 
 #[test]
@@ -228,7 +231,7 @@ fn an_image_that_lost_its_header_is_no_raw_disk() {
 
 /// A differencing VHD (Microsoft, "Virtual Hard Disk Image Format Specification") that changes
 /// nothing: all of its blocks are those of `parent`, a file of this name beside it.
-fn child(parent: &[u8], name: &str) -> Vec<u8> {
+pub fn child(parent: &[u8], name: &str) -> Vec<u8> {
     const BLOCK: u64 = 2 << 20;
     let sum = |bytes: &[u8]| (!bytes.iter().map(|&byte| u32::from(byte)).sum::<u32>()).to_be_bytes();
     let mut footer = parent[parent.len() - 512..].to_vec();
@@ -316,7 +319,9 @@ mod made {
         fs::File::create(world.path("volume")).unwrap().set_len(8 << 20).unwrap();
         fs::File::create(world.path("disk")).unwrap().set_len(12 << 20).unwrap();
         run(world, "mkntfs -q -F -Q volume");
-        run(world, "wimlib-imagex capture --compress=none --no-acls s wim");
+        // By default, wimlib leaves out what Windows would.
+        fs::write(world.path("config"), "[ExclusionList]\n").unwrap();
+        run(world, "wimlib-imagex capture --compress=none --no-acls --config=config s wim");
         run(world, "wimlib-imagex apply wim 1 volume");
         run(world, "sgdisk -n 1:2048:18431 -t 1:0700 disk");
         let volume = fs::read(world.path("volume")).unwrap();
@@ -325,6 +330,39 @@ mod made {
         fs::write(world.path("disk"), bytes).unwrap();
         run(world, "qemu-img convert -O vhdx -o subformat=dynamic disk vhdx");
         fs::read(world.path("vhdx")).unwrap()
+    }
+
+    #[test]
+    fn what_windows_leaves_out_of_an_image_is_neither_verified_nor_missing() {
+        let world = World::new().originals(&tree()).file("s/pagefile.sys", "pages");
+        let files = walkdir::WalkDir::new(world.path("s")).into_iter();
+        let files = files.filter(|entry| entry.as_ref().unwrap().file_type().is_file()).count() as u64;
+        let image = image(&world);
+        windows_image_backup(&world, "SERVER", NAME, &image);
+        let verified = world.verify_with("--map C=s --sample all --completeness 1000").exits(0).finds(&[]);
+        assert_eq!(verified.number("/population/files"), files - 1);
+        assert!(verified.json["notes"].to_string().contains("pagefile.sys, swapfile.sys"));
+        // In any other image, it is a file like others.
+        fs::remove_dir_all(world.path("b")).unwrap();
+        fs::write(world.path("b"), &image).unwrap();
+        assert_eq!(world.verify("--sample all").exits(0).number("/population/files"), files);
+    }
+
+    /// A volume that only its type in an MBR makes one of the system.
+    #[test]
+    fn the_recovery_volume_of_an_mbr_is_left_out_for_what_it_holds() {
+        let world = originals().file("other/Recovery/WindowsRE/Winre.wim", "rescue");
+        fs::File::create(world.path("volume")).unwrap().set_len(4 << 20).unwrap();
+        run(&world, "mkntfs -q -F -Q volume");
+        run(&world, "wimlib-imagex capture --compress=none --no-acls other wim");
+        run(&world, "wimlib-imagex apply wim 1 volume");
+        let recovery = fs::read(world.path("volume")).unwrap();
+        let mut disk = disk(&[fixtures::image("tree.ntfs"), recovery]);
+        disk[446 + 16 + 4] = 0x27;
+        fs::write(world.path("b"), disk).unwrap();
+        let verified = world.verify("--sample all").exits(0);
+        assert_eq!(verified.number("/population/files"), FILES);
+        verified.says("partition 2 is not part of this verification: recovery, NTFS");
     }
 
     #[test]

@@ -3,12 +3,15 @@
 //! In: the image files of one backup. Out: [`Candidate`]s, in the order of files and partitions.
 //! Nothing is decided here about what is verified.
 
+use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::file::{ImageFile, WAIT};
 use super::parents::FileParents;
 use super::windows_image_backup::FoundImage;
-use crate::backup::{Error, Location};
+use crate::backup::delivery::copy_of_io_error;
+use crate::backup::{Error, Location, path_text};
 use crate::bytes::ReadAt;
 use crate::image::partition::{self, Partition};
 use crate::image::{self, container};
@@ -23,10 +26,12 @@ pub(super) struct Candidate {
     pub(super) name: Option<String>,
     /// The number of the partition, if the image has several.
     pub(super) part: Option<usize>,
+    /// Whether the backup says that it was a drive with a letter.
+    pub(super) is_drive: bool,
     /// What the user may call it, in lower case.
     pub(super) aliases: Vec<String>,
-    /// The index of its image file.
-    pub(super) file: usize,
+    /// The indices of its image file, and of the files in which its parents are.
+    pub(super) files: Range<usize>,
     pub(super) content: Content,
 }
 
@@ -72,27 +77,58 @@ pub(super) struct Opener<'a> {
 }
 
 impl Opener<'_> {
-    /// Opens all images of a backup. An error means that the backup cannot be verified now: an
-    /// image must not be read, or is being written.
+    /// Opens all images of a backup. An error means that the backup cannot be verified now: no
+    /// image can be opened, or one is being written.
     pub(super) fn open(&self, images: &[FoundImage]) -> Result<Candidates, Error> {
+        for parent in self.location.parents() {
+            let opened = ImageFile::open(parent, false);
+            opened.map_err(|source| Error::Open { location: Location::at(parent), source })?;
+        }
         let mut found = Candidates::default();
+        let mut failed = None;
         for image in images {
-            let file =
-                ImageFile::open(&image.path, self.cold).map_err(|source| self.not_opened(image, source))?;
-            self.add(file, image, images.len() == 1, &mut found)?;
+            match ImageFile::open(&image.path, self.cold) {
+                Ok(file) => self.add(file, image, images.len() == 1, &mut found)?,
+                Err(error) if platform::is_in_use(&error) => {
+                    let name = image.path.display();
+                    let problem = format!("{name} is in use by another program, as during a backup: {WAIT}");
+                    return Err(self.not_usable(problem));
+                }
+                Err(source) => {
+                    let lost = Content::Lost(image::Error::Read(copy_of_io_error(&source)));
+                    self.push(
+                        image,
+                        found.all.len() + 1,
+                        None,
+                        found.files.len()..found.files.len(),
+                        lost,
+                        &mut found.all,
+                    );
+                    failed = failed.or(Some(Error::Open { location: Location::at(&image.path), source }));
+                }
+            }
         }
-        Ok(found)
+        match failed {
+            Some(error) if found.files.is_empty() => Err(error),
+            _ => self.check_parents(&found).map(|()| found),
+        }
     }
 
-    fn not_opened(&self, image: &FoundImage, source: std::io::Error) -> Error {
-        if platform::is_in_use(&source) {
-            let name = image.path.display();
-            return self.busy(format!("{name} is in use by another program, as during a backup: {WAIT}"));
+    /// Makes sure that each parent that the user named is the parent of a disk. Where an image
+    /// cannot be read, that is what must be told.
+    fn check_parents(&self, found: &Candidates) -> Result<(), Error> {
+        let is_used = |parent: &&PathBuf| found.files.iter().any(|file| file.path() == parent.as_path());
+        let is_lost = |candidate: &Candidate| matches!(candidate.content, Content::Lost(_));
+        match self.location.parents().iter().find(|parent| !is_used(parent)) {
+            Some(parent) if !found.all.iter().any(is_lost) => Err(self.not_usable(format!(
+                "no disk in it has its parent in {}: leave out --parent, or name the parent of a differencing disk",
+                path_text(parent)
+            ))),
+            _ => Ok(()),
         }
-        Error::Open { location: Location::at(&image.path), source }
     }
 
-    fn busy(&self, problem: String) -> Error {
+    fn not_usable(&self, problem: String) -> Error {
         Error::NotABackup { location: self.location.clone(), problem }
     }
 
@@ -105,65 +141,79 @@ impl Opener<'_> {
         found: &mut Candidates,
     ) -> Result<(), Error> {
         let name = self.is_named.then(|| image.name());
-        let index = found.files.len();
-        let disk = self.disk(&file, found)?;
+        let first = found.files.len();
+        let parents = FileParents::of(file.path(), self.location.parents(), self.cold);
+        let disk = self.disk(&file, &parents, found)?;
         let file_name = file.name();
         found.files.push(file);
+        found.files.extend(parents.into_used());
+        let files = first..found.files.len();
         let partitions = disk.and_then(|disk| {
             let found = partition::partitions(&*disk.bytes, disk.sector_size)?;
             Ok((disk.bytes, found))
         });
-        let push = |number: usize, part: Option<usize>, content: Content, all: &mut Vec<Candidate>| {
-            let number = if is_only { number } else { all.len() + 1 };
-            let aliases = image.aliases().chain([number.to_string()]).collect();
-            all.push(Candidate { number, name: name.clone(), part, aliases, file: index, content });
+        let mut push = |number: usize, part: Option<usize>, content: Content| {
+            let number = if is_only { number } else { found.all.len() + 1 };
+            self.push(image, number, part, files.clone(), content, &mut found.all);
         };
         match partitions {
-            Err(error) => push(1, None, Content::Lost(error), &mut found.all),
+            Err(error) => push(1, None, Content::Lost(error)),
             Ok((disk, partitions)) => {
                 found.notes.extend(partitions.notes.into_iter().map(|note| format!("{file_name}: {note}")));
                 found.damage.extend(
                     partitions.damage.into_iter().map(|line| (format!("{file_name}: {line}"), name.clone())),
                 );
+                if partitions.partitions.is_empty() {
+                    let problem = format!("its partition table ({}) lists no volume", partitions.table);
+                    push(1, None, Content::Lost(image::Error::Unsupported(problem)));
+                }
                 let is_one_of_several = partitions.partitions.len() > 1;
                 for partition in partitions.partitions {
                     let number = usize::try_from(partition.number).unwrap_or(usize::MAX);
-                    push(
-                        number,
-                        is_one_of_several.then_some(number),
-                        Content::Partition(partition, Arc::clone(&disk)),
-                        &mut found.all,
-                    );
+                    let content = Content::Partition(partition, Arc::clone(&disk));
+                    push(number, is_one_of_several.then_some(number), content);
                 }
             }
         }
         Ok(())
     }
 
+    fn push(
+        &self,
+        image: &FoundImage,
+        number: usize,
+        part: Option<usize>,
+        files: Range<usize>,
+        content: Content,
+        all: &mut Vec<Candidate>,
+    ) {
+        let name = self.is_named.then(|| image.name());
+        let aliases = image.aliases().chain([number.to_string()]).collect();
+        let is_drive = image.letter.is_some();
+        all.push(Candidate { number, name, part, aliases, is_drive, files, content });
+    }
+
     /// The disk in an image file. The outer error ends the run, the inner one is about this image.
     fn disk(
         &self,
         file: &ImageFile,
+        parents: &FileParents,
         found: &mut Candidates,
     ) -> Result<Result<container::Disk, image::Error>, Error> {
-        let parents = FileParents::of(file.path(), self.location.parents(), self.cold);
         let bytes =
             file.bytes().map_err(|source| Error::Open { location: Location::at(file.path()), source })?;
         if is_named_as_container(file) && !is_container(&*bytes) {
             let problem = "the beginning and the end of the file have no header of a VHD or VHDX: it is damaged or cut off";
             return Ok(Err(image::Error::Damaged(problem.to_owned())));
         }
-        let disk = match container::open(bytes, &parents) {
+        let disk = match container::open(bytes, parents) {
             Ok(disk) => disk,
-            Err(image::Error::Read(source)) => {
-                return Err(Error::Open { location: Location::at(file.path()), source });
-            }
-            Err(other) => return Ok(Err(other)),
+            Err(error) => return Ok(Err(error)),
         };
         let name = file.name();
         if !disk.unfinished.is_empty() && file.is_recent() {
             let signs = disk.unfinished.join(" ");
-            return Err(self.busy(format!("{name} is being written: {WAIT} ({signs})")));
+            return Err(self.not_usable(format!("{name} is being written: {WAIT} ({signs})")));
         }
         let notes = disk.notes.iter().chain(&disk.unfinished);
         found.notes.extend(notes.map(|note| format!("{name}: {note}")));

@@ -75,9 +75,11 @@ impl ImageFile {
 
     /// Whether somebody has written to it since it was opened. The text says so, and what to do.
     pub(super) fn changed(&self) -> Option<String> {
-        let now = platform::stat(&self.file).ok()?;
-        let is_same = now.size == self.stat.size && now.mtime == self.stat.mtime;
-        (!is_same).then(|| format!("{} was written to while it was read: {WAIT}", self.name()))
+        match platform::stat(&self.file) {
+            Ok(now) if now.size == self.stat.size && now.mtime == self.stat.mtime => None,
+            Ok(_) => Some(format!("{} was written to while it was read: {WAIT}", self.name())),
+            Err(error) => Some(format!("{} is not there any more ({error}): run this again", self.name())),
+        }
     }
 
     /// Whether it was modified so recently that whoever writes it may still be at work.

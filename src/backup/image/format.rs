@@ -4,17 +4,24 @@
 //! an NTFS volume. A folder is recognised by what it contains ([`windows_image_backup::is_one`]).
 
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use jiff::tz::TimeZone;
 
 use super::candidates::{Candidates, Opener, is_container};
 use super::file::WAIT;
 use super::volumes::{self, Volumes};
-use super::windows_image_backup::{self, FoundImage, NotFound};
-use super::{Images, TIME_RESOLUTION_NS, cached};
+use super::windows_image_backup::{self, FoundBackup, FoundImage, NotFound};
+use super::{Images, TIME_RESOLUTION_NS, cached, left_out};
 use crate::backup::description::archive_id;
 use crate::backup::format::{BackupCandidate, Format};
+<<<<<<< HEAD
 use crate::backup::{Backup, BackupTime, Context, Description, Error, Location, TakenFrom, snapshot};
+=======
+use crate::backup::{
+    Backup, BackupTime, Context, Damage, DamageKind, Description, Error, Location, TakenFrom,
+};
+>>>>>>> main
 use crate::bytes::ReadAt;
 use crate::image::{FileSystem, partition};
 use crate::platform;
@@ -47,7 +54,13 @@ pub const FILE: Format = Format {
         let path = candidate.location().local().unwrap_or(Path::new(""));
         let opener = Opener { location: candidate.location(), cold: context.cold, is_named: false };
         let found = opener.open(&[FoundImage::alone(path)])?;
-        let about = About { format: FILE.name, snapshot: None, notes: Vec::new() };
+        let about = About {
+            format: FILE.name,
+            snapshot: None,
+            folders: Vec::new(),
+            damage: Vec::new(),
+            notes: Vec::new(),
+        };
         open(candidate.location(), found, about, context)
     },
     snapshots: None,
@@ -58,6 +71,8 @@ pub const FILE: Format = Format {
 struct About {
     format: &'static str,
     snapshot: Option<String>,
+    folders: Vec<PathBuf>,
+    damage: Vec<Damage>,
     notes: Vec<String>,
 }
 
@@ -115,7 +130,8 @@ fn open_windows_image_backup(
         );
         return Err(Error::NotABackup { location: location.clone(), problem });
     }
-    let about = About { format: WINDOWS.name, snapshot: Some(backup.name), notes: backup.notes };
+    let FoundBackup { name, folders, damage, notes, .. } = backup;
+    let about = About { format: WINDOWS.name, snapshot: Some(name), folders, damage, notes };
     open(location, found, about, context)
 }
 
@@ -126,12 +142,17 @@ fn open(
     about: About,
     context: &Context,
 ) -> Result<Box<dyn Backup>, Error> {
-    let volumes = volumes::choose(found, location.volume());
+    let is_windows = about.format == WINDOWS.name;
+    let volumes = volumes::choose(found, location.volume(), is_windows);
     let mut volumes = volumes.map_err(|problem| Error::NotABackup { location: location.clone(), problem })?;
+    // What is missing elsewhere does not concern a run about one volume.
+    let is_concerned = |damage: &Damage| damage.lost.is_none() || location.volume().is_none();
+    volumes.damage.extend(about.damage.into_iter().filter(is_concerned));
     if volumes.readable.is_empty() {
         return Err(nothing_to_list(location, about.format, &volumes));
     }
     volumes.notes.splice(0..0, about.notes);
+    volumes.notes.extend(is_windows.then(|| left_out::NOTE.to_owned()));
     let newest = volumes.files.iter().map(|file| file.stat().mtime).max();
     let description = Description {
         location: location.clone(),
@@ -145,14 +166,21 @@ fn open(
         time_resolution_ns: TIME_RESOLUTION_NS,
     };
     let cached = if context.cold { cached(&volumes) } else { None };
-    Ok(Box::new(Images { description, volumes, cached }))
+    Ok(Box::new(Images {
+        description,
+        volumes,
+        noted: Mutex::default(),
+        cached,
+        folders: about.folders,
+        is_windows,
+    }))
 }
 
 /// The error if no volume can be listed: what is wrong with each.
 fn nothing_to_list(location: &Location, format: &'static str, volumes: &Volumes) -> Error {
     let location = location.clone();
     let mut lines: Vec<_> = volumes.damage.iter().map(|damage| damage.problem.clone()).collect();
-    if volumes.damage.iter().any(|damage| !damage.denied) {
+    if volumes.damage.iter().any(|damage| damage.kind == DamageKind::Loss) {
         return Error::Damaged { location, format, problem: lines.join("; ") };
     }
     if lines.is_empty() {
@@ -189,25 +217,53 @@ pub struct NewestImage {
     pub name: String,
     /// The roots of the drives that are in it.
     pub drives: Vec<PathBuf>,
+    /// The volumes in it that were mounted in a folder: what their paths begin with, and the folder.
+    pub mounted: Vec<(String, PathBuf)>,
+    /// What the volumes in it are called of which nobody knows where they were.
+    pub others: Vec<String>,
 }
 
 /// Looks for image backups of this computer on the drives of this machine, and returns the newest.
-/// `None` on systems whose backup programs make none.
-pub fn newest_of_this_computer() -> Option<NewestImage> {
-    newest_on(&platform::drives(), &platform::computer_name()?)
+/// `None` on systems whose backup programs make none. A drive that cannot be searched is an error:
+/// it may have a newer one.
+pub fn newest_of_this_computer() -> Result<Option<NewestImage>, Error> {
+    match platform::computer_name() {
+        Some(computer) => newest_on(&platform::drives(), &computer),
+        None => Ok(None),
+    }
 }
 
 /// The newest image backup of `computer` on these drives.
-fn newest_on(drives: &[PathBuf], computer: &str) -> Option<NewestImage> {
-    let found = drives.iter().filter_map(|root| windows_image_backup::newest_of(root, computer));
-    let (folder, backup) = found.max_by_key(|(_, backup)| backup.taken)?;
-    let letters = backup.images.iter().filter_map(|image| image.letter);
-    let mut roots: Vec<PathBuf> = letters.map(|letter| format!("{letter}:\\").into()).collect();
+fn newest_on(drives: &[PathBuf], computer: &str) -> Result<Option<NewestImage>, Error> {
+    let search = |root: &PathBuf| {
+        windows_image_backup::newest_of(root, computer).map_err(|problem| Error::NotABackup {
+            location: Location::at(root),
+            problem: format!("{problem}; to verify the backup on another drive, name it with --backup"),
+        })
+    };
+    let found = drives.iter().map(search).collect::<Result<Vec<_>, Error>>()?;
+    let newest = found.into_iter().flatten().max_by_key(|(_, backup)| backup.taken);
+    Ok(newest.map(|(folder, backup)| newest_image(folder, backup)))
+}
+
+fn newest_image(folder: PathBuf, backup: FoundBackup) -> NewestImage {
+    // An image may be missing. Then its drive must be an original, or nobody would miss it.
+    let named = backup.named.values().filter_map(|volume| volume.letter);
+    let letters = backup.images.iter().filter_map(|image| image.letter).chain(named);
+    let mut drives: Vec<PathBuf> = letters.map(|letter| format!("{letter}:\\").into()).collect();
     // The drive that holds the backup is no original: nothing can be compared with itself.
-    roots.retain(|root| !folder.starts_with(root));
-    roots.sort();
-    roots.dedup();
-    Some(NewestImage { folder, name: backup.name, drives: roots })
+    drives.retain(|root| !folder.starts_with(root));
+    drives.sort();
+    drives.dedup();
+    let mounted = backup.named.iter().filter_map(|(guid, volume)| {
+        let folder = volume.folder.as_ref()?;
+        Some((windows_image_backup::volume_name(*guid, None), PathBuf::from(folder)))
+    });
+    let mounted: Vec<_> = mounted.collect();
+    let is_placeless = |image: &&FoundImage| image.letter.is_none() && image.guid.is_some();
+    let others = backup.images.iter().filter(is_placeless).map(FoundImage::name);
+    let others = others.filter(|name| mounted.iter().all(|(mounted, _)| mounted != name)).collect();
+    NewestImage { folder, name: backup.name, drives, mounted, others }
 }
 
 #[cfg(test)]
@@ -234,11 +290,47 @@ mod tests {
         let empty = tempfile::tempdir().unwrap();
         let roots: Vec<PathBuf> =
             [&empty, &older, &newer, &other].iter().map(|drive| drive.path().to_owned()).collect();
-        let found = newest_on(&roots, "SERVER").unwrap();
+        let found = newest_on(&roots, "SERVER").unwrap().unwrap();
         assert_eq!(found.folder, newer.path().join("WindowsImageBackup").join("server"));
         assert_eq!(found.name, "Backup 2026-11-27 210005");
         assert_eq!(found.drives, [PathBuf::from("D:\\")]);
-        assert_eq!(newest_on(&roots, "LAPTOP"), None);
-        assert_eq!(newest_on(&[], "SERVER"), None);
+        assert_eq!(newest_on(&roots, "LAPTOP").unwrap(), None);
+        assert_eq!(newest_on(&[], "SERVER").unwrap(), None);
+    }
+
+    #[test]
+    fn a_drive_whose_newest_backup_failed_ends_the_search_and_is_named() {
+        let sound = drive("SERVER", "Backup 2026-11-20 210005", 'C');
+        let failed = drive("SERVER", "Backup 2026-11-20 210005", 'C');
+        let computer = failed.path().join("WindowsImageBackup").join("SERVER");
+        std::fs::create_dir(computer.join("Backup 2026-11-27 210005")).unwrap();
+        let roots = [sound.path().to_owned(), failed.path().to_owned()];
+        let error = newest_on(&roots, "SERVER").unwrap_err().to_string();
+        for word in [&*failed.path().to_string_lossy(), "2026-11-27", "holds no image", "--backup"] {
+            assert!(error.contains(word), "{error}");
+        }
+        // A drive that cannot be listed is not a drive without a backup.
+        let unreadable = PathBuf::from("no\0such");
+        assert!(newest_on(&[sound.path().to_owned(), unreadable], "SERVER").is_err());
+    }
+
+    #[test]
+    fn a_drive_without_an_image_is_an_original_and_a_volume_in_a_folder_is_told() {
+        let root = drive("SERVER", "Backup 2026-11-20 210005", 'C');
+        let folder = root.path().join("WindowsImageBackup/SERVER/Backup 2026-11-20 210005");
+        let (mounted, other) =
+            ("1b9cfbc4-369e-11e9-a17c-806e6f6e6963", "2b9cfbc4-369e-11e9-a17c-806e6f6e6963");
+        for guid in [mounted, other] {
+            std::fs::write(folder.join(format!("{guid}.vhdx")), "vhdxfile").unwrap();
+        }
+        let specs = format!(
+            r#"<x><v Name="\\?\Volume{{0b9cfbc4-369e-11e9-a17c-806e6f6e6963}}\" AccessPath="D:"/>
+               <v Name="\\?\Volume{{{mounted}}}\" AccessPath="C:\mount\"/></x>"#
+        );
+        std::fs::write(folder.join("BackupSpecs.xml"), specs).unwrap();
+        let found = newest_on(&[root.path().to_owned()], "SERVER").unwrap().unwrap();
+        assert_eq!(found.drives, [PathBuf::from("D:\\")]);
+        assert_eq!(found.mounted, [(format!("Volume{{{mounted}}}"), PathBuf::from("C:\\mount\\"))]);
+        assert_eq!(found.others.len(), 2, "{:?}", found.others);
     }
 }

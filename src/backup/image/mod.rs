@@ -9,6 +9,7 @@
 //! - [`windows_image_backup`] finds the images of the newest backup in a folder.
 //! - [`candidates`] opens them; [`volumes`] decides what is listed, and what paths begin with.
 //! - [`file`](mod@file) notices that an image is being written.
+//! - [`left_out`] knows which files Windows leaves out.
 //!
 //! Nothing in an image vouches for the content of a file, because NTFS has no checksums of it. A
 //! flipped bit in a file shows only by comparing it with its original.
@@ -16,24 +17,29 @@
 mod candidates;
 mod file;
 pub mod format;
+mod left_out;
 mod parents;
 mod specs;
 mod volumes;
 mod windows_image_backup;
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::Mutex;
 
 use self::volumes::{ReadableVolume, Volumes};
 use super::damage_lines::DamageLines;
 use super::delivery::{Delivery, EarlyEnd, conclude};
 use super::{
-    Backup, CatalogSink, Context, Damage, Description, Entry, EntryBatch, Error, Listing, Lost, Needs,
-    RestoreError, RestoreSink, Restored, Scratch, Wanted,
+    Backup, CatalogSink, Context, Damage, DamageKind, Description, Entry, EntryBatch, Error, Listing, Lost,
+    Needs, RestoreError, RestoreSink, Restored, Scratch, Wanted,
 };
 use crate::image;
 use crate::image::ntfs::catalog::{self, ListedFile};
 use crate::image::ntfs::{FileReference, StreamReader};
+use crate::lock::lock;
 use crate::platform::{self, Cached};
 
 pub use self::format::{NewestImage, newest_of_this_computer};
@@ -58,7 +64,13 @@ const HANDLE: usize = 12;
 pub(super) struct Images {
     description: Description,
     volumes: Volumes,
+    /// What listings of the volumes noted.
+    noted: Mutex<BTreeSet<String>>,
     cached: Option<Cached>,
+    /// The folders of the backup and of its computer, if it is one of Windows.
+    folders: Vec<PathBuf>,
+    /// Whether Windows made the images, and so left out what it leaves out.
+    is_windows: bool,
 }
 
 /// Where the content of an entry is.
@@ -144,7 +156,8 @@ impl Images {
     /// nothing then.
     fn unchanged(&self, volume: &ReadableVolume) -> Result<(), Error> {
         let location = || self.description.location.clone();
-        let changed = self.volumes.files.get(volume.file).and_then(file::ImageFile::changed);
+        let files = self.volumes.files.get(volume.files.clone()).unwrap_or_default();
+        let changed = files.iter().find_map(file::ImageFile::changed);
         changed.map_or(Ok(()), |problem| Err(Error::NotABackup { location: location(), problem }))
     }
 
@@ -160,19 +173,28 @@ impl Images {
         let prefix = &volume.prefix;
         let context = collector.context;
         let is_cancelled = || context.cancel.is_cancelled();
-        let listed =
-            catalog::list(&volume.volume, &is_cancelled, &mut |found| collector.add(prefix, number, found));
+        let mut add = |found: &ListedFile<'_>| match self.is_windows && left_out::is_left_out(found.path) {
+            true => ControlFlow::Continue(()),
+            false => collector.add(prefix, number, found),
+        };
+        let listed = catalog::list(&volume.volume, &is_cancelled, &mut add);
         match listed {
             Ok(listed) => {
                 collector.is_stopped |= listed.is_stopped;
                 collector.sink.pass_over(listed.others);
-                listed.problems.into_iter().for_each(|found| damage.note(in_volume(prefix, found)));
+                let name = String::from_utf8_lossy(prefix.strip_suffix(b"/").unwrap_or_default());
+                let about = if name.is_empty() { String::new() } else { format!("volume {name}: ") };
+                lock(&self.noted).extend(listed.notes.into_iter().map(|note| format!("{about}{note}")));
+                listed.problems.into_iter().for_each(|found| damage.note(in_volume(volume, found)));
             }
-            Err(error) => damage.note(Damage {
-                problem: format!("{}cannot be listed: {error}", String::from_utf8_lossy(prefix)),
-                lost: lost_in(prefix, &[]),
-                denied: matches!(error, image::Error::Unsupported(_)),
-            }),
+            Err(error) => {
+                let is_gap = matches!(error, image::Error::Unsupported(_));
+                damage.note(Damage {
+                    problem: format!("{}cannot be listed: {error}", String::from_utf8_lossy(prefix)),
+                    lost: lost_in(prefix, &[]),
+                    kind: if is_gap { DamageKind::Gap } else { DamageKind::Loss },
+                });
+            }
         }
     }
 
@@ -233,14 +255,23 @@ fn explain(error: image::Error) -> RestoreError {
     }
 }
 
-/// Damage of a volume, with the paths that the backup has.
-fn in_volume(prefix: &[u8], found: catalog::Problem) -> Damage {
+/// Damage of a volume, with the paths that the backup has. Where the log was not replayed, it may
+/// be no damage, but a change that was under way.
+fn in_volume(volume: &ReadableVolume, found: catalog::Problem) -> Damage {
+    let prefix = &volume.prefix[..];
     let lost = found.path.as_ref().map(|path| lost_in(prefix, path));
     let problem = match prefix.strip_suffix(b"/") {
         Some(volume) => format!("volume {}: {}", String::from_utf8_lossy(volume), found.problem),
         None => found.problem,
     };
-    Damage { problem, lost: lost.unwrap_or_else(|| lost_in(prefix, &[])), denied: false }
+    let lost = lost.unwrap_or_else(|| lost_in(prefix, &[]));
+    match volume.is_in_use {
+        true => Damage::gap(
+            format!("{problem} (the log of the volume was not replayed, and may mend this)"),
+            lost,
+        ),
+        false => Damage::loss(problem, lost),
+    }
 }
 
 /// The loss of a file or folder of a volume. The empty path is its root.
@@ -280,7 +311,17 @@ impl Backup for Images {
     }
 
     fn notes(&self) -> Vec<String> {
-        self.volumes.notes.clone()
+        self.volumes.notes.iter().chain(&*lock(&self.noted)).cloned().collect()
+    }
+
+    fn leaves_out(&self, path: &[u8]) -> bool {
+        let mut below =
+            self.volumes.readable.iter().filter_map(|volume| path.strip_prefix(&volume.prefix[..]));
+        self.is_windows && below.any(left_out::is_left_out)
+    }
+
+    fn folders(&self) -> Vec<PathBuf> {
+        self.folders.clone()
     }
 
     fn restore(

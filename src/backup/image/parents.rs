@@ -8,14 +8,19 @@
 //! would log on to the server with the user's password.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, Weak};
 
 use super::file::ImageFile;
 use crate::backup::path::path_text;
+use crate::bytes::ReadAt;
 use crate::image::{Error, container};
+use crate::lock::lock;
 
 /// The most files that are opened for one disk.
 const MOST: usize = 32;
+
+/// A file that was opened, and whoever reads its bytes.
+type Opened = (Weak<dyn ReadAt>, ImageFile);
 
 /// Looks for parents of the disks in one folder.
 #[derive(Debug, Clone)]
@@ -25,13 +30,26 @@ pub(super) struct FileParents {
     /// The files that the user named.
     named: Vec<PathBuf>,
     cold: bool,
+    /// All files that were opened.
+    opened: Arc<Mutex<Vec<Opened>>>,
 }
 
 impl FileParents {
     /// For the image at `image`. `named` are tried first.
     pub(super) fn of(image: &Path, named: &[PathBuf], cold: bool) -> Self {
         let folder = image.parent().unwrap_or(Path::new("")).to_owned();
-        Self { folder, named: named.to_vec(), cold }
+        Self { folder, named: named.to_vec(), cold, opened: Arc::default() }
+    }
+
+    /// The same, for the parents of a parent.
+    fn of_parent(&self, parent: &Path) -> Self {
+        Self { opened: Arc::clone(&self.opened), ..Self::of(parent, &self.named, self.cold) }
+    }
+
+    /// The files that turned out to be parents: somebody still reads their bytes.
+    pub(super) fn into_used(self) -> Vec<ImageFile> {
+        let opened = std::mem::take(&mut *lock(&self.opened));
+        opened.into_iter().filter(|(bytes, _)| bytes.strong_count() > 0).map(|(_, file)| file).collect()
     }
 
     /// Where a path that is stored in an image leads on this machine.
@@ -68,12 +86,10 @@ impl container::Parents for FileParents {
         }
         let open = |place: PathBuf| {
             let file = ImageFile::open(&place, self.cold)?;
-            Ok(container::Parent {
-                name: path_text(&place),
-                bytes: file.bytes()?,
-                modified: Some(file.stat().mtime),
-                parents: Arc::new(Self::of(&place, &self.named, self.cold)),
-            })
+            let (bytes, modified) = (file.bytes()?, Some(file.stat().mtime));
+            lock(&self.opened).push((Arc::downgrade(&bytes), file));
+            let parents = Arc::new(self.of_parent(&place));
+            Ok(container::Parent { name: path_text(&place), bytes, modified, parents })
         };
         places.into_iter().map(open).collect()
     }

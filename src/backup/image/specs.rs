@@ -1,8 +1,8 @@
-//! Which volume had which drive letter, from the XML files beside the images of a Windows image
-//! backup.
+//! Which volumes a Windows image backup has, and which drive letters they had, from the XML files
+//! beside the images.
 //!
-//! In: the bytes of an XML file. Out: the drive letters in it, by the volume's GUID. Nothing in the
-//! file is trusted, and none of it is needed: without letters, volumes are named by their GUIDs.
+//! In: the bytes of an XML file. Out: the volumes that it names, by their GUIDs. Nothing in the file
+//! is trusted. Without letters, volumes are named by their GUIDs.
 //!
 //! Microsoft does not document these files. `BackupSpecs.xml` of a backup that Windows 7 made has
 //! been published several times, as part of a public exercise. It is UTF-16LE without a byte order
@@ -19,9 +19,11 @@
 //!
 //! The access paths of a volume without a letter are empty there. It is not known what other
 //! versions of Windows write. So an element of any name counts if one of its attributes is a
-//! volume's GUID path, and an attribute whose name ends in `AccessPath` or `MountPoint` is the root
-//! of a drive.
+//! volume's GUID path, and an attribute whose name ends in `AccessPath` or `MountPoint` says
+//! where the volume was: the root of a drive, or a folder. A file that ends inside of an element was
+//! cut off.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use quick_xml::Reader;
@@ -40,24 +42,57 @@ pub(super) const MOST_BYTES: u64 = 4 << 20;
 /// The most elements of a file that are looked at.
 const MOST_ELEMENTS: usize = 100_000;
 
-/// The drive letters of volumes, in upper case.
-pub(super) type Letters = BTreeMap<Guid, char>;
+/// The volumes that a file names.
+pub(super) type NamedVolumes = BTreeMap<Guid, NamedVolume>;
 
-/// Adds the letters that are in an XML file to `letters`. The first file that names a volume
-/// decides. An error says why the rest of the file could not be read.
-pub(super) fn read(bytes: &[u8], letters: &mut Letters) -> Result<(), String> {
+/// What is said of a volume.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct NamedVolume {
+    /// The letter of its drive, in upper case.
+    pub(super) letter: Option<char>,
+    /// The folder in which it was mounted, if it had no letter.
+    pub(super) folder: Option<String>,
+    /// Whether only chosen files of it are in the backup.
+    pub(super) is_partial: bool,
+}
+
+/// Adds the volumes that an XML file names to `volumes`. An error says why the rest of the file
+/// could not be read.
+pub(super) fn read(bytes: &[u8], volumes: &mut NamedVolumes) -> Result<(), String> {
     let text = decode(bytes);
     let mut reader = Reader::from_str(&text);
-    // The files are only searched, so whether they are well formed does not matter.
+    // The files are only searched, so whether their tags match does not matter.
     reader.config_mut().check_end_names = false;
     reader.config_mut().allow_unmatched_ends = true;
+    let (mut depth, mut last, mut is_empty) = (0_u32, None, true);
     for _ in 0..MOST_ELEMENTS {
-        match reader.read_event() {
+        let event = reader.read_event();
+        match &event {
+            Ok(Event::Start(_)) => depth = depth.saturating_add(1),
+            Ok(Event::End(_)) => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        match event {
             Ok(Event::Start(element) | Event::Empty(element)) => {
-                if let Some((guid, letter)) = volume(&element) {
-                    letters.entry(guid).or_insert(letter);
+                is_empty = false;
+                if let Some((guid, volume)) = volume(&element) {
+                    let known = volumes.entry(guid).or_default();
+                    // The first element that says where a volume was decides.
+                    if known.letter.is_none() && known.folder.is_none() {
+                        (known.letter, known.folder) = (volume.letter, volume.folder);
+                    }
+                    last = Some(guid);
+                }
+                if is_selection(&element)
+                    && let Some(volume) = last.and_then(|guid| volumes.get_mut(&guid))
+                {
+                    volume.is_partial = true;
                 }
             }
+            Ok(Event::Eof) if depth > 0 => {
+                return Err("it ends inside of an element: it was cut off".to_owned());
+            }
+            Ok(Event::Eof) if is_empty => return Err("it holds no XML".to_owned()),
             Ok(Event::Eof) => return Ok(()),
             Ok(_) => {}
             Err(error) => return Err(format!("at byte {}: {error}", reader.error_position())),
@@ -66,23 +101,50 @@ pub(super) fn read(bytes: &[u8], letters: &mut Letters) -> Result<(), String> {
     Err(format!("it has more than {MOST_ELEMENTS} elements"))
 }
 
-/// The volume that an element is about, and its drive letter.
-fn volume(element: &BytesStart<'_>) -> Option<(Guid, char)> {
+/// The volume that an element is about, and where it was.
+fn volume(element: &BytesStart<'_>) -> Option<(Guid, NamedVolume)> {
     let (mut guid, mut access, mut original) = (None, None, None);
-    for attribute in element.attributes().with_checks(false).flatten() {
-        let value = attribute.normalized_value(XmlVersion::Implicit1_0);
-        // Windows does not escape what it writes there. What is not escaped is meant literally.
-        let value = value.unwrap_or_else(|_| String::from_utf8_lossy(&attribute.value).into_owned().into());
-        let name = attribute.key.local_name().as_ref().to_ascii_lowercase();
-        let is_path = name.ends_with(b"accesspath") || name.ends_with(b"mountpoint");
-        match letter(&value).filter(|_| is_path) {
+    for (name, value) in attributes(element) {
+        let is_place = name.ends_with(b"accesspath") || name.ends_with(b"mountpoint");
+        match in_volume_path(&value) {
+            Some(found) => guid = guid.or(Some(found)),
+            None if !is_place || value.trim().is_empty() => {}
             // The path at the time of the backup. A restore may know the volume by another one.
-            Some(letter) if name.starts_with(b"original") => original = Some(letter),
-            Some(letter) => access = access.or(Some(letter)),
-            None => guid = guid.or_else(|| in_volume_path(&value)),
+            None if name.starts_with(b"original") => original = original.or(Some(value)),
+            None => access = access.or(Some(value)),
         }
     }
-    guid.zip(original.or(access))
+    let place = |path: String| match letter(&path) {
+        Some(letter) => NamedVolume { letter: Some(letter), ..NamedVolume::default() },
+        None => {
+            NamedVolume { folder: Some(path).filter(|path| path.contains(":\\")), ..NamedVolume::default() }
+        }
+    };
+    Some((guid?, original.or(access).map_or_else(NamedVolume::default, place)))
+}
+
+/// The attributes of an element, with names in lower case.
+fn attributes(element: &BytesStart<'_>) -> Vec<(Vec<u8>, String)> {
+    let mut attributes = element.attributes();
+    let attributes = attributes.with_checks(false).flatten().map(|attribute| {
+        let value = attribute.normalized_value(XmlVersion::Implicit1_0);
+        // Windows does not escape what it writes there. What is not escaped is meant literally.
+        let value =
+            value.map_or_else(|_| String::from_utf8_lossy(&attribute.value).into_owned(), Cow::into_owned);
+        (attribute.key.local_name().as_ref().to_ascii_lowercase(), value)
+    });
+    attributes.collect()
+}
+
+/// Whether an element chooses files of a volume (`FileSpec`), instead of all of them.
+fn is_selection(element: &BytesStart<'_>) -> bool {
+    element.local_name().as_ref().eq_ignore_ascii_case(b"FileSpec")
+        && !attributes(element).iter().all(|(name, value)| match &name[..] {
+            b"filepath" => in_volume_path(value).is_some() || letter(value).is_some(),
+            b"filename" => value == "*",
+            b"isrecursive" | b"isinclude" => value.eq_ignore_ascii_case("true"),
+            _ => true,
+        })
 }
 
 /// The letter of a drive's root: `C:` or `C:\`.
@@ -135,9 +197,18 @@ mod tests {
     }
 
     fn letters(bytes: &[u8]) -> (Vec<(String, char)>, Result<(), String>) {
-        let mut letters = Letters::new();
-        let read = read(bytes, &mut letters);
-        (letters.into_iter().map(|(guid, letter)| (guid.to_string(), letter)).collect(), read)
+        let mut volumes = NamedVolumes::new();
+        let read = read(bytes, &mut volumes);
+        let letters =
+            volumes.into_iter().filter_map(|(guid, volume)| Some((guid.to_string(), volume.letter?)));
+        (letters.collect(), read)
+    }
+
+    fn only_volume(text: &str) -> NamedVolume {
+        let mut volumes = NamedVolumes::new();
+        read(text.as_bytes(), &mut volumes).unwrap();
+        assert_eq!(volumes.len(), 1);
+        volumes.into_values().next().unwrap()
     }
 
     fn c() -> Vec<(String, char)> {
@@ -184,7 +255,49 @@ mod tests {
         let (found, read) = letters(format!("{PUBLISHED}<!-- never closed").as_bytes());
         assert_eq!(found, c());
         assert!(read.unwrap_err().contains("at byte"));
-        assert_eq!(letters(&utf16(PUBLISHED)[..1001]).0, c());
+        let (found, read) = letters(&utf16(PUBLISHED)[..1001]);
+        assert_eq!((found, read.is_err()), (c(), true));
+    }
+
+    #[test]
+    fn a_file_that_was_cut_off_anywhere_says_so() {
+        for length in 0..PUBLISHED.len() {
+            assert!(letters(&PUBLISHED.as_bytes()[..length]).1.is_err(), "{length}");
+        }
+    }
+
+    #[test]
+    fn a_volume_without_a_letter_is_named_too_and_one_in_a_folder_is_known_by_it() {
+        let mut volumes = NamedVolumes::new();
+        read(PUBLISHED.as_bytes(), &mut volumes).unwrap();
+        let places: Vec<_> = volumes.values().map(|volume| (volume.letter, volume.is_partial)).collect();
+        assert_eq!(places, [(None, false), (Some('C'), false)]);
+        let mounted = PUBLISHED.replace("AccessPath=\"C:\"", "AccessPath=\"C:\\mount\\\"");
+        volumes.clear();
+        read(mounted.as_bytes(), &mut volumes).unwrap();
+        let folders: Vec<_> = volumes.into_values().map(|volume| volume.folder).collect();
+        assert_eq!(folders, [None, Some("C:\\mount\\".to_owned())]);
+    }
+
+    #[test]
+    fn a_volume_of_which_only_files_were_chosen_is_known_as_such() {
+        let whole = r#"<FileSpec FilePath="C:\" FileName="*" IsRecursive="true" IsInclude="true" />"#;
+        let is_partial = |spec: &str| {
+            only_volume(&format!(
+                r#"<Volume Name="\\?\Volume{{9b9cfbc4-369e-11e9-a17c-806e6f6e6963}}\" AccessPath="C:">{spec}</Volume>"#
+            ))
+            .is_partial
+        };
+        assert!(!is_partial(whole));
+        for (from, to) in [
+            (r"C:\", r"C:\Users\"),
+            ("*", "*.mp4"),
+            (r#"IsRecursive="true""#, r#"IsRecursive="false""#),
+            (r#"IsInclude="true""#, r#"IsInclude="false""#),
+        ] {
+            assert!(is_partial(&whole.replace(from, to)), "{to}");
+            assert!(is_partial(&format!("{whole}{}", whole.replace(from, to))), "{to}");
+        }
     }
 
     #[test]

@@ -7,7 +7,8 @@
 //! | partition | what follows |
 //! |---|---|
 //! | NTFS, for data | its files are listed |
-//! | for the system (EFI, reserved, recovery) | a note: no user keeps files there |
+//! | for the system (EFI, reserved, recovery) | a note: no user keeps files there. But an image of a drive that has nothing else is a gap |
+//! | NTFS, and only the type in an MBR says that it is for the system | listed, unless it holds `Recovery/WindowsRE`: an MBR has no checksum |
 //! | another file system, or an encrypted one | the run does not pass: nobody knows what is in it |
 //! | NTFS that is damaged beyond reading | damage: the run fails |
 //!
@@ -19,25 +20,27 @@
 //! the partition, or at the root of the volume if only one is listed.
 
 use std::collections::BTreeSet;
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
 use super::candidates::{Candidate, Candidates, Content};
 use super::file::ImageFile;
 use crate::backup::path::escape;
-use crate::backup::{Damage, Lost};
-use crate::image::ntfs::Volume;
+use crate::backup::{Damage, DamageKind, Lost};
+use crate::bytes::ReadAt;
+use crate::image::ntfs::{LogState, Volume, catalog};
+use crate::image::partition::Partition;
 use crate::image::{Error, FileSystem};
 
 /// What partitions are for that hold no files of a user, as the partition tables call it.
-const OF_THE_SYSTEM: [&str; 7] = [
-    "EFI system",
-    "Microsoft reserved",
-    "recovery",
-    "BIOS boot",
-    "dynamic disk metadata",
-    "Linux swap",
-    "GPT protective",
-];
+const OF_THE_SYSTEM: [&str; 6] =
+    ["EFI system", "Microsoft reserved", "recovery", "BIOS boot", "dynamic disk metadata", "Linux swap"];
+
+/// The folder that makes a volume one of the system, in lower case.
+const RECOVERY: &[u8] = b"recovery/windowsre/";
+
+/// Recovery volumes of Windows are smaller. The system volume may have such a folder, too.
+const LARGEST_RECOVERY: u64 = 4 << 30;
 
 /// The name that Windows gives the image of the EFI system partition.
 const EFI_IMAGE: &str = "Esp";
@@ -49,8 +52,11 @@ pub(super) struct ReadableVolume {
     pub(super) prefix: Vec<u8>,
     /// Its files.
     pub(super) volume: Volume,
-    /// The index of its image file.
-    pub(super) file: usize,
+    /// The indices of the files that its bytes come from.
+    pub(super) files: Range<usize>,
+    /// Whether changes of files may be only in its log, which is not replayed. So what contradicts
+    /// itself may be a change that was under way.
+    pub(super) is_in_use: bool,
 }
 
 /// What a backup consists of.
@@ -67,21 +73,21 @@ pub(super) struct Volumes {
 }
 
 /// Chooses what is listed: what the user names (`asked`), or everything that may hold files of a
-/// user. An error says that nothing was named so, and what there is.
-pub(super) fn choose(found: Candidates, asked: Option<&str>) -> Result<Volumes, String> {
+/// user. `is_snapshot`: Windows has put all changes in their places before it made these images. An
+/// error says that nothing was named so, and what there is.
+pub(super) fn choose(found: Candidates, asked: Option<&str>, is_snapshot: bool) -> Result<Volumes, String> {
     let Candidates { files, all, notes, damage } = found;
     let mut volumes = Volumes { files, notes, ..Volumes::default() };
-    let chosen = match asked {
+    let mut chosen = match asked {
         Some(asked) => named(all, asked)?,
-        None => {
-            let (system, data): (Vec<_>, Vec<_>) = all.into_iter().partition(is_of_the_system);
-            let left_out = system.iter().map(|candidate| {
-                format!("{} is not part of this verification: {}", candidate.title(), kind(candidate))
-            });
-            volumes.notes.extend(left_out);
-            data
-        }
+        None => volumes.without_system(all),
     };
+    // The volume with files shall have the plain name of the image, whatever else is in that.
+    let is_ntfs = |candidate: &Candidate| match &candidate.content {
+        Content::Partition(partition, _) => partition.file_system == FileSystem::Ntfs,
+        Content::Lost(_) => false,
+    };
+    chosen.sort_by_key(|candidate| (candidate.files.start, !is_ntfs(candidate)));
     let mut prefixes = Prefixes { used: BTreeSet::new(), is_only: chosen.len() == 1 };
     // What is wrong with the table of a disk concerns all of the disk. The volume that it would
     // have named may be the only one with files, so nothing need be chosen of that disk.
@@ -89,16 +95,17 @@ pub(super) fn choose(found: Candidates, asked: Option<&str>) -> Result<Volumes, 
         |name: &Option<String>| asked.is_none() || chosen.iter().any(|candidate| candidate.name == *name);
     for (problem, name) in damage.into_iter().filter(|(_, name)| is_chosen(name)) {
         let lost = name.map(|name| Lost::Folder(name.into_bytes()));
-        volumes.damage.push(Damage { problem, lost, denied: false });
+        volumes.damage.push(Damage::loss(problem, lost));
     }
     for candidate in chosen {
         let prefix = prefixes.of(&candidate);
-        volumes.add(candidate, prefix);
+        volumes.add(candidate, prefix, is_snapshot);
     }
     Ok(volumes)
 }
 
-/// The candidates that the user names by a letter, a number or a GUID.
+/// The candidates that the user names by a letter, a number or a GUID. What belongs to the system
+/// is only read if its number is named, or if nothing else has the name.
 fn named(all: Vec<Candidate>, asked: &str) -> Result<Vec<Candidate>, String> {
     let wanted = asked.trim().trim_end_matches(['\\', '/', ':']).to_lowercase();
     let list: Vec<_> =
@@ -107,7 +114,10 @@ fn named(all: Vec<Candidate>, asked: &str) -> Result<Vec<Candidate>, String> {
     if chosen.is_empty() {
         return Err(format!("it has no volume {}; it has {}", escape(asked.as_bytes()), list.join(", ")));
     }
-    Ok(chosen)
+    let (system, others): (Vec<_>, Vec<_>) = chosen
+        .into_iter()
+        .partition(|candidate| candidate.number.to_string() != wanted && is_of_the_system(candidate));
+    Ok(if others.is_empty() { system } else { others })
 }
 
 /// What the user would write for `--volume`.
@@ -130,9 +140,27 @@ fn kind(candidate: &Candidate) -> String {
 }
 
 fn is_of_the_system(candidate: &Candidate) -> bool {
-    let Content::Partition(partition, _) = &candidate.content else { return false };
+    let Content::Partition(partition, disk) = &candidate.content else { return false };
     let is_efi = candidate.name.as_ref().is_some_and(|name| name.eq_ignore_ascii_case(EFI_IMAGE));
-    OF_THE_SYSTEM.contains(&partition.kind.as_str()) || (is_efi && partition.file_system == FileSystem::Fat)
+    // Only a GPT has an identifier of each partition, and only a GPT has checksums.
+    let is_certain = partition.id.is_some() || partition.file_system != FileSystem::Ntfs;
+    (OF_THE_SYSTEM.contains(&partition.kind.as_str())
+        && (is_certain || holds_recovery(partition, Arc::clone(disk))))
+        || (is_efi && partition.file_system == FileSystem::Fat)
+}
+
+/// Whether a small volume holds the recovery environment of Windows.
+fn holds_recovery(partition: &Partition, disk: Arc<dyn ReadAt>) -> bool {
+    if partition.length > LARGEST_RECOVERY {
+        return false;
+    }
+    let Ok(volume) = Volume::open(Arc::new(partition.bytes(disk))) else { return false };
+    let mut is_found = false;
+    let listed = catalog::list(&volume, &|| false, &mut |file| {
+        is_found |= file.path.to_ascii_lowercase().starts_with(RECOVERY);
+        if is_found { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    listed.is_ok() && is_found
 }
 
 /// The beginnings of paths, each used only once, so that no path occurs twice.
@@ -152,14 +180,34 @@ impl Prefixes {
         let second = format!("{name}-{}", candidate.number);
         let unique = [name, second].into_iter().find(|name| self.used.insert(name.to_lowercase()));
         let unique =
-            unique.unwrap_or_else(|| format!("{} of image {}", candidate.number, candidate.file + 1));
+            unique.unwrap_or_else(|| format!("{} of image {}", candidate.number, candidate.files.start + 1));
         format!("{unique}/").into_bytes()
     }
 }
 
 impl Volumes {
+    /// All candidates that may hold files of a user. The others are noted.
+    fn without_system(&mut self, all: Vec<Candidate>) -> Vec<Candidate> {
+        let (system, data): (Vec<_>, Vec<_>) = all.into_iter().partition(is_of_the_system);
+        let left_out = system.iter().map(|candidate| {
+            format!("{} is not part of this verification: {}", candidate.title(), kind(candidate))
+        });
+        self.notes.extend(left_out);
+        // A drive with a letter was not a partition of the system.
+        let has_data = |one: &Candidate| data.iter().any(|other| other.files == one.files);
+        let drives = system.iter().filter(|candidate| candidate.is_drive && !has_data(candidate));
+        let drives: BTreeSet<_> = drives.filter_map(|candidate| candidate.name.clone()).collect();
+        self.damage.extend(drives.into_iter().map(|name| {
+            let problem = format!(
+                "volume {name} cannot be verified: it was a drive, but its image has only partitions of the system"
+            );
+            Damage::gap(problem, Some(Lost::Folder(name.into_bytes())))
+        }));
+        data
+    }
+
     /// Adds a volume that is to be listed, or why it cannot be.
-    fn add(&mut self, candidate: Candidate, prefix: Vec<u8>) {
+    fn add(&mut self, candidate: Candidate, prefix: Vec<u8>, is_snapshot: bool) {
         let title = candidate.title();
         let (partition, disk) = match candidate.content {
             Content::Partition(partition, disk) => (partition, disk),
@@ -174,7 +222,14 @@ impl Volumes {
         match Volume::open(Arc::new(partition.bytes(disk))) {
             Ok(volume) => {
                 self.notes.extend(volume.notes().iter().map(|note| format!("{title}: {note}")));
-                self.readable.push(ReadableVolume { prefix, volume, file: candidate.file });
+                let is_in_use = self.look_at_state(&title, &volume) && !is_snapshot;
+                if is_in_use {
+                    self.notes.push(format!(
+                        "{title} was in use, or was not closed properly: changes that are only in its log ($LogFile) are \
+                         not seen"
+                    ));
+                }
+                self.readable.push(ReadableVolume { prefix, volume, files: candidate.files, is_in_use });
             }
             Err(Error::Damaged(_)) if file_system == FileSystem::Unknown => {
                 let problem = format!("it is {}, with no file system that is known here", partition.kind);
@@ -184,13 +239,37 @@ impl Volumes {
         }
     }
 
+    /// Whether the log of a volume may hold changes that are not in their places.
+    fn look_at_state(&mut self, title: &str, volume: &Volume) -> bool {
+        match volume.state() {
+            Ok(state) => {
+                if state.is_dirty {
+                    self.notes.push(format!(
+                        "{title} is marked as dirty: Windows wants to check it (chkdsk), so the file system of the original may \
+                         be damaged"
+                    ));
+                }
+                state.log != LogState::Clean
+            }
+            Err(error) => {
+                self.notes.push(format!("{title}: nobody knows whether it was closed properly: {error}"));
+                false
+            }
+        }
+    }
+
     /// Notes that nothing of a volume can be listed. What this program cannot read is not damaged.
     fn lose(&mut self, title: &str, prefix: &[u8], error: &Error) {
         let folder = prefix.strip_suffix(b"/").map(<[u8]>::to_vec);
+        let is_gap = match error {
+            Error::Unsupported(_) => true,
+            Error::Read(error) => error.kind() == std::io::ErrorKind::PermissionDenied,
+            Error::Damaged(_) => false,
+        };
         self.damage.push(Damage {
             problem: format!("{title} cannot be verified: {error}"),
             lost: folder.map(Lost::Folder),
-            denied: matches!(error, Error::Unsupported(_)),
+            kind: if is_gap { DamageKind::Gap } else { DamageKind::Loss },
         });
     }
 }

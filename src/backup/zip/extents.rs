@@ -128,7 +128,7 @@ impl<'a> Extents<'a> {
                 escape(name.as_ref()),
                 self.directory
             );
-            self.damage.note(Damage { problem, lost, denied: false });
+            self.damage.note(Damage::loss(problem, lost));
             // Its end is not known.
             self.last = None;
             return;
@@ -156,7 +156,7 @@ impl<'a> Extents<'a> {
         };
         let problem = format!("{}: {problem}; some programs will not restore the archive", escape(name));
         let lost = relative(name).ok().map(Lost::Either);
-        self.damage.note(Damage { problem, lost, denied: false });
+        self.damage.note(Damage::loss(problem, lost));
     }
 
     /// The end of the entry that was noted last, or what in its local header contradicts its

@@ -320,7 +320,7 @@ impl Zip {
                 super::escape(name)
             );
             let lost = super::relative(name).ok().map(Lost::Either);
-            walk.doubts.note(Damage { problem, lost, denied: false });
+            walk.doubts.note(Damage::loss(problem, lost));
         };
         if let Some(wrong) = walk.records.wrong(record) {
             doubt(wrong, "the record is damaged, and some programs will not restore this");

@@ -2,8 +2,8 @@
 //! an image that stores all.
 //!
 //! A parent is taken only if it has the id that its child names. The locators are hints, where to
-//! look for it; another file may be there now, and its sectors would be wrong ones without any other
-//! sign. The chain is followed by a loop, and its length is bounded.
+//! look for it; another file may be there now, and its sectors would be wrong ones without any
+//! other sign. The chain is followed by a loop, and its length is bounded.
 
 use std::fmt;
 use std::sync::Arc;
@@ -90,7 +90,7 @@ fn choose(
                     "the parents of this differencing disk lead back to {name}, which is above itself"
                 )));
             }
-            None => return Ok((accept(layer, &name, candidate.modified, link), candidate.parents)),
+            None => return Ok((with_notes(layer, &name, candidate.modified, link), candidate.parents)),
         }
     }
     let id = link.ids.first().map(|&id| print_id(link.family, id)).unwrap_or_default();
@@ -118,8 +118,9 @@ fn why_not(layer: &Layer, link: &ParentLink) -> Option<String> {
     })
 }
 
-/// The timestamp of a parent is only a note: whoever copies a file without its times changes it.
-fn accept(mut layer: Layer, name: &str, modified: Option<Timestamp>, link: &ParentLink) -> Layer {
+/// Adds what a person should know of a parent. Its time is only a note: whoever copies a file
+/// without its times changes it.
+fn with_notes(mut layer: Layer, name: &str, modified: Option<Timestamp>, link: &ParentLink) -> Layer {
     let created = layer.created.map(|time| time.seconds);
     if let (Some(expected), Some(modified)) = (link.modified, modified)
         // File systems round times to two seconds.

@@ -23,8 +23,6 @@ impl AttributeKind {
     pub const ATTRIBUTE_LIST: Self = Self(0x20);
     /// A name of the file, and the folder that it is in.
     pub const FILE_NAME: Self = Self(0x30);
-    /// The label of the volume.
-    pub const VOLUME_NAME: Self = Self(0x60);
     /// Version and flags of the volume.
     pub const VOLUME_INFORMATION: Self = Self(0x70);
     /// Content.
@@ -37,7 +35,7 @@ impl AttributeKind {
     pub const BITMAP: Self = Self(0xB0);
     /// What other software is to do when the file is opened.
     pub const REPARSE_POINT: Self = Self(0xC0);
-    /// The keys of an encrypted file.
+    /// The keys of an encrypted file (`$EFS`), or what transactions keep (`$TXF_DATA`).
     pub const LOGGED_UTILITY_STREAM: Self = Self(0x100);
 
     /// Ends the attributes of a record.
@@ -51,7 +49,6 @@ impl fmt::Display for AttributeKind {
             Self::STANDARD_INFORMATION => "$STANDARD_INFORMATION",
             Self::ATTRIBUTE_LIST => "$ATTRIBUTE_LIST",
             Self::FILE_NAME => "$FILE_NAME",
-            Self::VOLUME_NAME => "$VOLUME_NAME",
             Self::VOLUME_INFORMATION => "$VOLUME_INFORMATION",
             Self::DATA => "$DATA",
             Self::INDEX_ROOT => "$INDEX_ROOT",

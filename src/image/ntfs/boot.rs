@@ -4,6 +4,7 @@
 //! documentation, file `$Boot`, and of Microsoft's description of the NTFS boot sector ("How NTFS
 //! Works", section "NTFS Boot Sector"). A copy of the sector is in the last sector of the
 //! partition, one behind the last that the volume counts. It is used if the first one is damaged.
+//! If both are sound, they should state the same.
 
 use crate::bytes::ReadAt;
 use crate::image::Error;
@@ -26,16 +27,12 @@ pub struct Geometry {
     pub cluster_size: u32,
     /// Bytes in a record of the $MFT: 512 to 4096.
     pub record_size: u32,
-    /// Bytes in a block of a directory's index: 512 to 64 KiB.
-    pub index_block_size: u32,
     /// The number of whole clusters.
     pub clusters: u64,
     /// The cluster where the $MFT begins.
     pub mft_lcn: u64,
     /// The cluster where the copy of the first records of the $MFT begins.
     pub mirror_lcn: u64,
-    /// The serial number of the volume.
-    pub serial: u64,
 }
 
 /// Reads the geometry of a volume. If the first boot sector is damaged, the copy at the end is
@@ -55,7 +52,10 @@ pub(super) fn read(bytes: &dyn ReadAt, notes: &mut Vec<String>) -> Result<Geomet
     }
     let size = bytes.len();
     let damage = match parse(&sector, size) {
-        Ok(geometry) if got == BOOT_SIZE => return Ok(geometry),
+        Ok(geometry) if got == BOOT_SIZE => {
+            notes.extend(compare_copy(bytes, &geometry));
+            return Ok(geometry);
+        }
         Ok(_) => "the volume ends before it".to_owned(),
         Err(damage) => damage,
     };
@@ -71,6 +71,23 @@ pub(super) fn read(bytes: &dyn ReadAt, notes: &mut Vec<String>) -> Result<Geomet
         ))),
         None => Err(Error::Unsupported("the volume has no file system that is known here".to_owned())),
     }
+}
+
+/// What the copy of a sound boot sector says that the first one does not. An image that was made
+/// of the file system alone ends before the copy, and a copy that is damaged concerns nobody.
+fn compare_copy(bytes: &dyn ReadAt, geometry: &Geometry) -> Option<String> {
+    let copy = find_copy(bytes).ok()??;
+    (copy != *geometry).then(|| {
+        let differing = if copy.clusters == geometry.clusters {
+            "sizes or places".to_owned()
+        } else {
+            format!("{} clusters instead of {}", copy.clusters, geometry.clusters)
+        };
+        format!(
+            "the copy of the boot sector at the end of the volume states {differing}: one of the two was changed; \
+             the first one was used"
+        )
+    })
 }
 
 /// The copy of the boot sector in the last sector. Its own statement of the sector's size must
@@ -108,13 +125,9 @@ fn parse(sector: &[u8; BOOT_SIZE], volume_size: u64) -> Result<Geometry, String>
         .and_then(|sectors| sectors.checked_mul(sector_size))
         .filter(|size| *size <= MAX_CLUSTER_SIZE)
         .ok_or_else(|| format!("a cluster cannot have the size {:#04x}", field(0x0D)))?;
-    let size_of = |at, what, most| {
-        structure_size(field(at), cluster_size)
-            .filter(|size| (512..=most).contains(size))
-            .ok_or_else(|| format!("{what} cannot have the size {:#04x}", field(at)))
-    };
-    let record_size = size_of(0x40, "a record", 4096)?;
-    let index_block_size = size_of(0x44, "an index block", 65536)?;
+    let record_size = structure_size(field(0x40), cluster_size)
+        .filter(|size| (512..=4096).contains(size))
+        .ok_or_else(|| format!("a record cannot have the size {:#04x}", field(0x40)))?;
     let sectors = long(0x28);
     let clusters = match sectors.checked_mul(sector_size.into()) {
         Some(size) if size <= volume_size => size / u64::from(cluster_size),
@@ -124,17 +137,7 @@ fn parse(sector: &[u8; BOOT_SIZE], volume_size: u64) -> Result<Geometry, String>
     if mft_lcn >= clusters || mirror_lcn >= clusters {
         return Err("the $MFT cannot be behind the volume's end".to_owned());
     }
-    let serial = long(0x48);
-    Ok(Geometry {
-        sector_size,
-        cluster_size,
-        record_size,
-        index_block_size,
-        clusters,
-        mft_lcn,
-        mirror_lcn,
-        serial,
-    })
+    Ok(Geometry { sector_size, cluster_size, record_size, clusters, mft_lcn, mirror_lcn })
 }
 
 /// The number of sectors in a cluster: a power of two up to 128, or from 0xF4 on a negative
@@ -147,7 +150,7 @@ fn sectors_per_cluster(field: u8) -> Option<u32> {
     }
 }
 
-/// The size of a record or of an index block: a number of clusters, or a negative exponent of two.
+/// The size of a record: a number of clusters, or a negative exponent of two.
 fn structure_size(field: u8, cluster_size: u32) -> Option<u32> {
     let size = match field {
         1..=127 => u32::from(field).checked_mul(cluster_size)?,
@@ -170,7 +173,7 @@ mod tests {
     /// A boot sector of 512-byte sectors, 8 in a cluster.
     fn sector() -> [u8; BOOT_SIZE] {
         let mut sector = [0; BOOT_SIZE];
-        let pieces: [(usize, &[u8]); 9] = [
+        let pieces: [(usize, &[u8]); 8] = [
             (3, b"NTFS    "),
             (0x0B, &512_u16.to_le_bytes()),
             (0x0D, &[8]),
@@ -178,7 +181,6 @@ mod tests {
             (0x30, &4_u64.to_le_bytes()),
             (0x38, &5000_u64.to_le_bytes()),
             (0x40, &[0xF6]),
-            (0x44, &[1]),
             (510, &[0x55, 0xAA]),
         ];
         for (at, bytes) in pieces {
@@ -196,26 +198,39 @@ mod tests {
     #[test]
     fn sizes_are_numbers_or_negative_exponents() {
         let geometry = parse(&sector(), VOLUME_SIZE).unwrap();
-        assert_eq!(
-            (geometry.cluster_size, geometry.record_size, geometry.index_block_size),
-            (4096, 1024, 4096)
-        );
+        assert_eq!((geometry.cluster_size, geometry.record_size), (4096, 1024));
         assert_eq!(geometry.clusters, 1 << 27);
         for (field, cluster_size) in [(1, 512), (128, 65536), (0xF7, 256 << 10), (0xF4, 2 << 20)] {
             let geometry = changed(0x0D, &[field, 0]).map(|geometry| geometry.cluster_size);
-            // One cluster as an index block is too much for the larger ones.
-            let expected = if cluster_size > 65536 { Err(()) } else { Ok(cluster_size) };
-            assert_eq!(geometry.map_err(drop), expected, "{field}");
+            assert_eq!(geometry, Ok(cluster_size), "{field}");
         }
-        let mut large = sector();
-        (large[0x0D], large[0x44]) = (0xF4, 0xF4);
-        let geometry = parse(&large, VOLUME_SIZE).unwrap();
-        assert_eq!((geometry.cluster_size, geometry.index_block_size), (2 << 20, 4096));
+    }
+
+    #[test]
+    fn a_sound_copy_that_states_something_else_is_noted() {
+        let mut volume = vec![0; 10 << 20];
+        let end = volume.len() - BOOT_SIZE;
+        let mut first = sector();
+        first[0x28..0x30].copy_from_slice(&16_384_u64.to_le_bytes());
+        first[0x38..0x40].copy_from_slice(&9_u64.to_le_bytes());
+        volume[..BOOT_SIZE].copy_from_slice(&first);
+        let notes = |volume: &Vec<u8>| {
+            let mut notes = Vec::new();
+            read(volume, &mut notes).unwrap();
+            notes
+        };
+        assert_eq!(notes(&volume), [""; 0], "no copy");
+        volume[end..].copy_from_slice(&first);
+        assert_eq!(notes(&volume), [""; 0], "the same copy");
+        volume[0x29] ^= 0x10;
+        assert!(notes(&volume)[0].contains("states 2048 clusters instead of 2560"), "{:?}", notes(&volume));
+        volume[end + 510] = 0;
+        assert_eq!(notes(&volume), [""; 0], "a damaged copy");
     }
 
     #[test]
     fn what_no_volume_can_have_is_refused() {
-        let cases: [(usize, &[u8], &str); 13] = [
+        let cases: [(usize, &[u8], &str); 12] = [
             (3, b"NTFT    ", "NTFS"),
             (510, &[0, 0], "end marker"),
             (0x0B, &[0, 0], "sector"),
@@ -226,7 +241,6 @@ mod tests {
             (0x0D, &[0xF3], "cluster"),
             (0x40, &[0], "record"),
             (0x40, &[0x80], "record"),
-            (0x44, &[3], "index block"),
             (0x28, &[0xFF; 8], "sectors"),
             (0x30, &(1_u64 << 27).to_le_bytes(), "$MFT"),
         ];

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::attribute::{Attribute, AttributeKind, Body};
+use super::attribute::{Attribute, AttributeKind, Body, Name};
 use super::attribute_list::{ListEntries, ListEntry, MAX_SIZE};
 use super::mft::{self, Mft};
 use super::record::Record;
@@ -19,20 +19,10 @@ use crate::image::Error;
 pub struct File {
     mft: Arc<Mft>,
     reference: FileReference,
-    is_directory: bool,
     /// The base record. Its update sequence was applied.
     base: Vec<u8>,
     /// The attribute list, if there is one.
     list: Option<Vec<u8>>,
-}
-
-/// Which attribute of a file something is about.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AttributeName {
-    /// Its type.
-    pub kind: AttributeKind,
-    /// Its name.
-    pub name: Vec<u16>,
 }
 
 impl File {
@@ -50,7 +40,6 @@ impl File {
         if let Some(other) = other {
             return Err(Error::Damaged(format!("{reference} {other}")));
         }
-        let is_directory = record.is_directory();
         let mut list = Assembly::default();
         for attribute in record.attributes() {
             let attribute = attribute?;
@@ -61,17 +50,12 @@ impl File {
         }
         let list = list.finish().map_err(|what| damaged(reference, "its attribute list", &what))?;
         let list = list.map(|list| list.read_whole(MAX_SIZE)).transpose()?;
-        Ok(Self { mft: mft.clone(), reference, is_directory, base, list })
+        Ok(Self { mft: mft.clone(), reference, base, list })
     }
 
     /// The reference of the file.
     pub fn reference(&self) -> FileReference {
         self.reference
-    }
-
-    /// Whether the file is a folder.
-    pub fn is_directory(&self) -> bool {
-        self.is_directory
     }
 
     fn base(&self) -> Result<Record<'_>, Error> {
@@ -83,33 +67,10 @@ impl File {
         list.map(|entry| entry.map_err(|error| Error::Damaged(format!("{}: {error}", self.reference))))
     }
 
-    /// The attributes of the file: each once, however many parts it has, in the order in which the
-    /// file lists them.
-    pub fn attributes(&self) -> Result<Vec<AttributeName>, Error> {
-        let mut names: Vec<AttributeName> = Vec::new();
-        let mut add = |kind, name: super::attribute::Name<'_>, first_vcn| {
-            if first_vcn == 0 {
-                names.push(AttributeName { kind, name: name.units().collect() });
-            }
-        };
-        if self.list.is_some() {
-            for entry in self.entries() {
-                let entry = entry?;
-                add(entry.kind, entry.name, entry.first_vcn);
-            }
-        } else {
-            for attribute in self.base()?.attributes() {
-                let attribute = attribute?;
-                add(attribute.kind, attribute.name, attribute.first_vcn());
-            }
-        }
-        Ok(names)
-    }
-
     /// Calls `act` for every attribute with this type, or for every part of one.
     fn each(
         &self,
-        is_wanted: &dyn Fn(AttributeKind, super::attribute::Name<'_>) -> bool,
+        is_wanted: &dyn Fn(AttributeKind, Name<'_>) -> bool,
         act: &mut dyn FnMut(&Attribute<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let base = self.base()?;

@@ -5,6 +5,10 @@
 //! same chunk only. A copy is 16 bits: an offset and a length. How many of the bits are the offset
 //! depends on the position in the chunk.
 //!
+//! A chunk that stands for fewer bytes than 4096 is continued by zeros, as ntfs-3g and Linux do.
+//! But bytes that no chunk stands for are not made up: a cluster of zeros would look like the mark
+//! that ends a unit, and so be read as zeros.
+//!
 //! Every chunk is decoded into an array with room behind it, so that a copy can write 16 bytes at
 //! a time and no index needs a check.
 
@@ -29,9 +33,6 @@ pub enum Lznt1Error {
     /// What is in a chunk contradicts the format.
     #[error("the chunk at compressed byte {0} contradicts itself")]
     Chunk(usize),
-    /// A chunk stands for fewer bytes than 4096, but another follows.
-    #[error("the chunk at compressed byte {0} is too short")]
-    Short(usize),
 }
 
 /// Decodes chunks until `out` is full or the compressed bytes end. Returns the number of bytes that
@@ -40,16 +41,12 @@ pub fn decompress(compressed: &[u8], out: &mut [u8]) -> Result<usize, Lznt1Error
     let mut room = [0; 2 * CHUNK_SIZE];
     let mut at = 0;
     let mut written = 0;
-    let mut last = CHUNK_SIZE;
     while written < out.len() {
         let rest = compressed.get(at..).unwrap_or_default();
         let Some((header, body)) = rest.split_first_chunk() else { break };
         let header = u16::from_le_bytes(*header);
         if header == 0 {
             break;
-        }
-        if last < CHUNK_SIZE {
-            return Err(Lznt1Error::Short(at));
         }
         // Bits 12 to 14 are always 3.
         if header >> 12 & 7 != 3 {
@@ -65,9 +62,10 @@ pub fn decompress(compressed: &[u8], out: &mut [u8]) -> Result<usize, Lznt1Error
         };
         let wanted = out.get_mut(written..).unwrap_or_default();
         let taken = chunk.len().min(wanted.len());
+        let whole = CHUNK_SIZE.min(wanted.len());
         wanted[..taken].copy_from_slice(&chunk[..taken]);
-        written += taken;
-        last = chunk.len();
+        wanted[taken..whole].fill(0);
+        written += whole;
         at += 2 + length;
     }
     Ok(written)
@@ -224,13 +222,14 @@ mod tests {
                 break;
             }
             let start = out.len();
-            if start % 4096 != 0 || header & 0x7000 != 0x3000 {
+            if header & 0x7000 != 0x3000 {
                 return None;
             }
             let body = rest.get(2..header % 4096 + 3)?;
             rest = &rest[header % 4096 + 3..];
             if header < 0x8000 {
                 out.extend_from_slice(body);
+                out.resize(start + 4096, 0);
                 continue;
             }
             let mut at = 0;
@@ -264,6 +263,7 @@ mod tests {
                     }
                 }
             }
+            out.resize(start + 4096, 0);
         }
         out.truncate(most);
         Some(out)
@@ -334,10 +334,9 @@ mod tests {
 
     #[test]
     fn what_contradicts_the_format_is_an_error() {
-        let cases: [(&[u8], Lznt1Error); 8] = [
+        let cases: [(&[u8], Lznt1Error); 7] = [
             (&[0x00, 0x10, 1], Lznt1Error::Header(0)),
             (&[0x02, 0x30, 1, 2], Lznt1Error::Cut(0)),
-            (&[0x01, 0x30, 1, 2, 0x00, 0x30, 3], Lznt1Error::Short(4)),
             // A copy at the start of a chunk has nothing to copy.
             (&[0x02, 0xB0, 1, 0, 0], Lznt1Error::Chunk(0)),
             // A copy from before the chunk.
@@ -357,9 +356,18 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_missing_are_not_made_up() {
-        let mut out = [1; 10];
-        assert_eq!(decompress(&[0x01, 0x30, 7, 8, 0, 0, 9, 9], &mut out), Ok(2));
+    fn a_short_chunk_is_continued_by_zeros() {
+        let mut out = vec![1; 4100];
+        assert_eq!(decompress(&[0x01, 0x30, 7, 8, 0x02, 0xB0, 0, 3, 4, 0, 0], &mut out), Ok(4100));
+        let expected = [&[7, 8][..], &[0; 4094], &[3, 4, 0, 0]].concat();
+        assert_eq!(out, expected);
+    }
+
+    #[test]
+    fn bytes_that_no_chunk_stands_for_are_not_made_up() {
+        let mut out = [1; 5000];
+        assert_eq!(decompress(&[0x01, 0x30, 7, 8, 0, 0, 9, 9], &mut out), Ok(4096));
+        assert_eq!(decompress(&[0; 512], &mut out), Ok(0));
         assert_eq!(decompress(&[], &mut out), Ok(0));
     }
 

@@ -16,7 +16,7 @@
 //! | `file` | all attributes of a file |
 //! | [`wof`] | the compression of Windows outside of NTFS |
 //! | [`lznt1`] | the compression of NTFS |
-//! | `external` | files that are compressed in that way |
+//! | `wof_file` | files that are compressed in that way |
 //! | [`stream`] | the bytes of a value, decompressed |
 //! | [`reparse`] | where the content of a file is that other software has a say in |
 //! | `content` | the streams of a file |
@@ -34,7 +34,6 @@ pub mod boot;
 pub mod catalog;
 mod content;
 pub mod extents;
-mod external;
 pub mod file;
 pub mod fixups;
 pub mod lznt1;
@@ -48,13 +47,14 @@ pub mod stream;
 pub mod value;
 pub mod volume;
 pub mod wof;
+mod wof_file;
 
 #[cfg(test)]
 mod tests;
 
 pub use attribute::{Attribute, AttributeFlags, AttributeKind, Attributes, Body, Name, NonResident};
 pub use boot::Geometry;
-pub use file::{AttributeName, File};
+pub use file::File;
 pub use record::Record;
 pub use reference::FileReference;
 pub use reparse::ReparsePoint;

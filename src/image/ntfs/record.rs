@@ -13,7 +13,7 @@ use crate::image::fields::{u16_le, u32_le, u64_le};
 /// The record is used by a file.
 const IN_USE: u16 = 0x0001;
 /// The file is a folder.
-const DIRECTORY: u16 = 0x0002;
+const FOLDER: u16 = 0x0002;
 
 /// The smallest header, that of NTFS 3.0. It ends before the number of the record.
 const HEADER_SIZE: usize = 0x2A;
@@ -107,8 +107,8 @@ impl<'a> Record<'a> {
     }
 
     /// Whether the file is a folder. Only the base record of a file tells.
-    pub fn is_directory(&self) -> bool {
-        self.flags & DIRECTORY != 0
+    pub fn is_folder(&self) -> bool {
+        self.flags & FOLDER != 0
     }
 
     /// The number of names that the header counts. Only the base record of a file tells.

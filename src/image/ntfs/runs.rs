@@ -7,6 +7,10 @@
 
 use super::attribute::NonResident;
 
+/// The most runs of a value. Windows allows about 1.5 million, and about 6 million on volumes with
+/// large records (Microsoft, "The four stages of NTFS file growth").
+const MOST: usize = 8 << 20;
+
 /// Clusters that lie one behind the other on the volume, or a hole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Run {
@@ -40,6 +44,10 @@ impl RunList {
         let end = self.end_vcn();
         if part.first_vcn != end {
             return Err(RunError::Gap { found: part.first_vcn, expected: end });
+        }
+        // One attribute has no more runs than its record has bytes.
+        if self.runs.len() > MOST {
+            return Err(RunError::TooMany);
         }
         decode(part.mapping, part.first_vcn, part.end_vcn, clusters, &mut self.runs)
     }
@@ -86,6 +94,9 @@ pub enum RunError {
     /// A run that is not on the volume.
     #[error("its run list leaves the volume at cluster {0} of the value")]
     OffVolume(u64),
+    /// More runs than Windows allows.
+    #[error("it has more than {MOST} runs, more than Windows allows")]
+    TooMany,
     /// A part of the value is described by no attribute, or by two.
     #[error("its next part begins at cluster {found} of the value instead of {expected}")]
     Gap {
@@ -260,6 +271,33 @@ mod tests {
         };
         assert_eq!(part(&encode(&[(5, Some(100)), (5, Some(50)), (1, Some(105))], 0), 11), None);
         assert_eq!(part(&encode(&[(5, Some(100)), (5, None), (5, Some(96))], 0), 15), Some(100));
+    }
+
+    #[test]
+    fn a_value_cannot_have_more_runs_than_windows_allows() {
+        // Holes and clusters in turn, as many as fit into a large record.
+        let mapping = [[0x01, 1, 0x11, 1, 2].repeat(800), vec![0]].concat();
+        let mut list = RunList::default();
+        let mut attributes: u64 = 0;
+        let error = loop {
+            let (first_vcn, end_vcn) = (1600 * attributes, 1600 * (attributes + 1));
+            let (allocated, size, initialized, compression_unit) = (0, 0, 0, 0);
+            let part = NonResident {
+                first_vcn,
+                end_vcn,
+                allocated,
+                size,
+                initialized,
+                compression_unit,
+                mapping: &mapping,
+            };
+            match list.append(&part, CLUSTERS) {
+                Ok(()) => attributes += 1,
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(error, RunError::TooMany);
+        assert!(list.runs().len() < MOST + 1700, "{}", list.runs().len());
     }
 
     proptest! {

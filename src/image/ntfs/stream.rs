@@ -10,10 +10,9 @@
 use std::io::{self, Read};
 use std::sync::Arc;
 
-use super::attribute::AttributeKind;
-use super::external::{External, Progress};
 use super::lznt1;
 use super::value::{Clusters, Value};
+use super::wof_file::{Progress, WofFile};
 use crate::image::Error;
 
 /// The largest compression unit that is read. Windows writes units of at most 64 KiB.
@@ -36,38 +35,36 @@ enum Storage {
         clusters: Arc<Clusters>,
         unit: u64,
     },
-    External(Arc<External>),
+    Wof(Arc<WofFile>),
 }
 
 impl Stream {
     /// A value whose content is in place. `origin` names it in messages.
-    pub(super) fn new(value: Value, kind: AttributeKind, origin: &str) -> Result<Self, Error> {
+    pub(super) fn new(value: Value, origin: &str) -> Result<Self, Error> {
         let len = value.size();
         let storage = match value {
             Value::Resident(_) => Storage::Plain(Arc::new(value)),
-            Value::NonResident(clusters) => Self::of_clusters(clusters, kind, origin)?,
+            Value::NonResident(clusters) => Self::of_clusters(clusters, origin)?,
         };
         Ok(Self { origin: origin.into(), len, storage })
     }
 
     /// The content of a file that Windows has compressed outside of NTFS. It has `len` bytes, and
     /// `data` is its compressed form.
-    pub(super) fn external(method: u32, len: u64, data: Value, origin: &str) -> Result<Self, Error> {
-        let external = External::new(method, len, data).map_err(|error| error.about(origin))?;
-        Ok(Self { origin: origin.into(), len, storage: Storage::External(Arc::new(external)) })
+    pub(super) fn wof(method: u32, len: u64, data: Value, origin: &str) -> Result<Self, Error> {
+        let file = WofFile::new(method, len, data).map_err(|error| error.about(origin))?;
+        Ok(Self { origin: origin.into(), len, storage: Storage::Wof(Arc::new(file)) })
     }
 
-    fn of_clusters(clusters: Clusters, kind: AttributeKind, origin: &str) -> Result<Storage, Error> {
-        let unsupported = |what: &str| Err(Error::Unsupported(format!("{origin}: {what}")));
-        if clusters.flags.is_encrypted() {
-            return unsupported("it is encrypted (EFS)");
-        }
-        let method = clusters.flags.compression();
-        if method == 0 {
-            return Ok(Storage::Plain(Arc::new(Value::NonResident(clusters))));
-        }
-        if method != 1 || kind != AttributeKind::DATA {
-            return unsupported("it is compressed in a way that is not known here");
+    fn of_clusters(clusters: Clusters, origin: &str) -> Result<Storage, Error> {
+        match clusters.flags.compression() {
+            0 => return Ok(Storage::Plain(Arc::new(Value::NonResident(clusters)))),
+            1 => {}
+            method => {
+                return Err(Error::Damaged(format!(
+                    "{origin}: its compression has the number {method}, which NTFS does not have"
+                )));
+            }
         }
         let cluster_size = clusters.extents.cluster_size();
         let unit = 1_u64
@@ -95,7 +92,7 @@ impl Stream {
         match &self.storage {
             Storage::Plain(value) => value.position(),
             Storage::Lznt1 { clusters, .. } => clusters.extents.position(),
-            Storage::External(external) => external.data().position(),
+            Storage::Wof(file) => file.data().position(),
         }
     }
 
@@ -109,7 +106,7 @@ impl Stream {
         match &self.storage {
             Storage::Plain(_) => None,
             Storage::Lznt1 { unit, .. } => Some(*unit),
-            Storage::External(external) => Some(external.chunk_size()),
+            Storage::Wof(file) => Some(file.chunk_size()),
         }
     }
 
@@ -119,8 +116,8 @@ impl Stream {
         let read = match &self.storage {
             Storage::Plain(value) => value.read(out, start),
             Storage::Lznt1 { clusters, unit } => decode_unit(clusters, *unit, start, out, &mut room.stored),
-            Storage::External(external) => {
-                external.decode(start / external.chunk_size(), out, &mut room.stored, &mut room.progress)
+            Storage::Wof(file) => {
+                file.decode(start / file.chunk_size(), out, &mut room.stored, &mut room.progress)
             }
         };
         read.map_err(|error| error.about(&self.origin))

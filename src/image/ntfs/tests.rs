@@ -78,9 +78,11 @@ fn sha256(bytes: &[u8]) -> String {
 
 /// Where the record of a file begins in the image.
 fn place(image: &[u8], name: &str) -> usize {
-    let volume = open(image).unwrap();
-    let record = NAMES[name].record;
-    usize::try_from(volume.record_position(record).unwrap()).unwrap()
+    place_of(image, NAMES[name].record)
+}
+
+fn place_of(image: &[u8], record: u64) -> usize {
+    usize::try_from(open(image).unwrap().record_position(record).unwrap()).unwrap()
 }
 
 /// Where the attribute of this type begins in the record that begins at `record`.
@@ -169,10 +171,19 @@ fn the_volume_has_a_file_whose_runs_are_in_several_records() {
 
 #[test]
 fn the_state_of_the_volume_is_told() {
-    let state = open(&image()).unwrap().state().unwrap();
-    assert_eq!(String::from_utf16(&state.label).unwrap(), "Streams");
-    assert_eq!((state.version, state.is_dirty), ((3, 1), false));
-    assert_eq!(state.log, LogState::Clean);
+    let mut image = image();
+    let clean = VolumeState { is_dirty: false, log: LogState::Clean };
+    assert_eq!(open(&image).unwrap().state().unwrap(), clean);
+    let record = place_of(&image, 3);
+    let information = attribute(&image, record, AttributeKind(0x70));
+    let value = information + usize::from(image[information + 0x14]);
+    image[value + 10] |= 1;
+    assert!(open(&image).unwrap().state().unwrap().is_dirty);
+    // A log that is not one.
+    let record = place_of(&image, 2);
+    let data = attribute(&image, record, AttributeKind::DATA);
+    image[data + 0x30..data + 0x40].fill(0);
+    assert_eq!(open(&image).unwrap().state().unwrap().log, LogState::Unknown);
 }
 
 #[test]
@@ -272,7 +283,7 @@ fn attribute_lists_that_contradict_the_records_are_errors() {
         .filter(|number| volume.record(*number, &mut buffer).is_ok_and(|record| record.base() == Some(base)))
         .collect();
     assert!(others.len() > 1, "{others:?}");
-    let place_of = |number| usize::try_from(volume.record_position(number).unwrap()).unwrap();
+    let place_of = |number| place_of(&whole, number);
     // The base reference of one of them, its sequence number, and whether it is in use.
     for (at, bytes) in [(0x20, [0x18]), (0x10, [0xEE]), (0x16, [0])] {
         let mut image = whole.clone();
@@ -319,13 +330,56 @@ fn what_was_never_written_is_zeros() {
 }
 
 #[test]
-fn an_encrypted_stream_is_not_supported() {
+fn a_stream_that_only_its_own_flags_call_encrypted_is_damaged() {
     let mut image = image();
     let record = place(&image, "clusters.txt");
     let data = attribute(&image, record, AttributeKind::DATA);
     image[data + 0x0D] |= 0x40;
+    assert!(complaint(&image, "clusters.txt").contains("marked as encrypted"));
+    // With the keys and the flag of the file, it is one that cannot be read here.
+    let standard = attribute(&image, record, AttributeKind::STANDARD_INFORMATION);
+    image[standard + 0x18 + 0x21] |= 0x40;
+    assert!(complaint(&image, "clusters.txt").contains("marked as encrypted"));
+    append_attribute(&mut image, record, AttributeKind::LOGGED_UTILITY_STREAM, "$EFS");
     let error = read(&find(&open(&image).unwrap(), "clusters.txt")).unwrap_err();
     assert!(matches!(&error, Error::Unsupported(what) if what.contains("EFS")), "{error}");
+}
+
+/// Adds a resident attribute without a value at the end of a record.
+fn append_attribute(image: &mut [u8], record: usize, kind: AttributeKind, name: &str) {
+    let end = attribute(image, record, AttributeKind(u32::MAX));
+    let name: Vec<u8> = name.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let length = (0x18 + name.len()).next_multiple_of(8);
+    assert!(end + length + 8 < record + 0x1F8, "it fits before the first check of the update sequence");
+    image[end..end + length + 8].fill(0);
+    image[end..end + 4].copy_from_slice(&kind.0.to_le_bytes());
+    image[end + 4] = u8::try_from(length).unwrap();
+    image[end + 9] = u8::try_from(name.len() / 2).unwrap();
+    (image[end + 0x0A], image[end + 0x0E], image[end + 0x14]) = (0x18, 99, 0x18);
+    image[end + 0x18..][..name.len()].copy_from_slice(&name);
+    image[end + length..end + length + 4].fill(0xFF);
+    let used = u32::try_from(end + length + 8 - record).unwrap();
+    image[record + 0x18..record + 0x1C].copy_from_slice(&used.to_le_bytes());
+}
+
+#[test]
+fn a_compression_that_ntfs_does_not_have_is_damage() {
+    let whole = image();
+    for name in ["clusters.txt", "text 50001.txt"] {
+        let record = place(&whole, name);
+        let data = attribute(&whole, record, AttributeKind::DATA);
+        for bit in 1..8 {
+            let mut image = whole.clone();
+            image[data + 0x0C] ^= 1 << bit;
+            assert!(complaint(&image, name).contains("compression"), "{bit}");
+        }
+    }
+    // The flag of compression alone lacks the size of a unit.
+    let mut image = whole.clone();
+    let record = place(&image, "clusters.txt");
+    let data = attribute(&image, record, AttributeKind::DATA);
+    image[data + 0x0C] ^= 1;
+    assert!(complaint(&image, "clusters.txt").contains("compression unit"));
 }
 
 #[test]
@@ -377,7 +431,7 @@ proptest! {
         }
         let Ok(volume) = open(&image) else { return Ok(()) };
         let Ok(file) = volume.file(reference) else { return Ok(()) };
-        let _ = (file.attributes(), file.values(AttributeKind::FILE_NAME), file.reparse_point(), file.flags());
+        let _ = (file.values(AttributeKind::FILE_NAME), file.reparse_point(), file.flags());
         if let Ok(Some(stream)) = file.stream(&[]) {
             let _ = read_with(&mut stream.reader().take(2_000_000), 50_000);
         }

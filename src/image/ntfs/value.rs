@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::attribute::{Attribute, AttributeFlags, Body, NonResident};
 use super::boot::Geometry;
 use super::extents::Extents;
-use super::runs::RunError;
+use super::runs::{Run, RunError};
 use crate::bytes::ReadAt;
 use crate::image::Error;
 
@@ -42,11 +42,24 @@ impl Value {
         }
     }
 
-    /// Whether its bytes are compressed or encrypted.
-    pub(super) fn is_encoded(&self) -> bool {
+    /// Whether its bytes are compressed.
+    pub(super) fn is_compressed(&self) -> bool {
+        matches!(self, Self::NonResident(clusters) if clusters.flags.compression() != 0)
+    }
+
+    /// Whether its bytes are encrypted. Those in a record never are.
+    pub(super) fn is_encrypted(&self) -> bool {
+        matches!(self, Self::NonResident(clusters) if clusters.flags.is_encrypted())
+    }
+
+    /// Whether every byte of it is stored, so that no software keeps a part of it elsewhere.
+    pub(super) fn is_here(&self) -> bool {
         match self {
-            Self::Resident(_) => false,
-            Self::NonResident(clusters) => clusters.flags.is_encrypted() || clusters.flags.compression() != 0,
+            Self::Resident(_) => true,
+            Self::NonResident(clusters) => {
+                let is_hole = |run: &Run| run.lcn.is_none();
+                clusters.initialized >= clusters.size && !clusters.extents.runs().runs().iter().any(is_hole)
+            }
         }
     }
 

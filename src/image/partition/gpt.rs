@@ -47,6 +47,7 @@ pub(super) struct Gpt {
     header: Header,
     entries: Vec<Entry>,
     notes: Vec<String>,
+    damage: Vec<String>,
 }
 
 /// Why a copy does not count.
@@ -84,7 +85,7 @@ pub(super) fn find(disk: &dyn ReadAt, sizes: &[u32], is_expected: bool, may_be_l
     for &size in sizes {
         match read_copy(disk, size, 1) {
             Ok(mut gpt) => {
-                gpt.notes = compare_with_backup(disk, &gpt);
+                compare_with_backup(disk, &mut gpt);
                 return Outcome::Sound(gpt);
             }
             Err(Flaw::Absent) => {}
@@ -122,23 +123,33 @@ fn last_sector(disk: &dyn ReadAt, sector_size: u32) -> u64 {
     (disk.len() / u64::from(sector_size)).saturating_sub(1)
 }
 
-/// What a person should know about the backup of a sound primary copy.
-fn compare_with_backup(disk: &dyn ReadAt, primary: &Gpt) -> Vec<String> {
+/// Compares a sound primary copy with the backup. A damaged backup changes nothing. But of two
+/// sound copies that list other partitions, nobody knows which is right: one of them may be what an
+/// interrupted program left.
+fn compare_with_backup(disk: &dyn ReadAt, primary: &mut Gpt) {
     let sector = primary.header.alternate;
     let trouble = match read_copy(disk, primary.sector_size, sector) {
-        Ok(backup) if backup.header.agrees_with(&primary.header) => return Vec::new(),
-        Ok(_) => "lists other partitions".to_owned(),
+        Ok(backup) if backup.header.agrees_with(&primary.header) => return,
+        Ok(_) => {
+            let problem = "are both sound, but list other partitions: the primary one was used, and partitions may be missing";
+            primary
+                .damage
+                .push(format!("the primary GPT in sector 1 and the backup GPT in sector {sector} {problem}"));
+            return;
+        }
         Err(Flaw::Absent) => "is not there".to_owned(),
         Err(Flaw::Damaged(flaw)) => format!("is damaged ({flaw})"),
     };
-    vec![format!("the backup GPT in sector {sector} {trouble}: the primary GPT in sector 1 was used")]
+    primary
+        .notes
+        .push(format!("the backup GPT in sector {sector} {trouble}: the primary GPT in sector 1 was used"));
 }
 
 /// Reads the copy whose header is in this sector.
 fn read_copy(disk: &dyn ReadAt, sector_size: u32, sector: u64) -> Result<Gpt, Flaw> {
     let header = read_header(disk, sector_size, sector)?;
     let entries = read_entries(disk, sector_size, &header)?;
-    Ok(Gpt { sector_size, header, entries, notes: Vec::new() })
+    Ok(Gpt { sector_size, header, entries, notes: Vec::new(), damage: Vec::new() })
 }
 
 fn read_header(disk: &dyn ReadAt, sector_size: u32, sector: u64) -> Result<Header, Flaw> {
@@ -248,7 +259,7 @@ impl Gpt {
             sector_size: self.sector_size,
             partitions: Vec::new(),
             notes: self.notes,
-            damage: Vec::new(),
+            damage: self.damage,
         };
         let size = u64::from(self.sector_size);
         for entry in self.entries {

@@ -86,6 +86,11 @@ impl Record {
         self.entries.iter().any(|entry| entry.kind == PROTECTIVE)
     }
 
+    /// Whether all of its entries are unused.
+    fn is_empty(&self) -> bool {
+        self.entries.iter().all(|entry| entry.kind == 0 && entry.flaw().is_none())
+    }
+
     pub(super) fn has_partitions(&self) -> bool {
         self.entries.iter().any(Entry::is_partition)
     }
@@ -199,7 +204,11 @@ fn read_chain(disk: &dyn ReadAt, extended: &Entry, found: &mut Partitions) -> Re
         if seen.len() > MAX_CHAIN {
             break "the chain of logical partitions has no end";
         }
-        let Some(record) = read_link(disk, at, found)? else { return Ok(()) };
+        let is_first = seen.len() == 1;
+        let Some(record) = read_link(disk, at, is_first, found)? else { return Ok(()) };
+        if is_first && record.is_empty() {
+            break "an extended partition has neither a logical partition nor a link to one";
+        }
         for entry in record.entries.iter().filter(|entry| !entry.is_extended()) {
             push_logical(found, at, (base, end), entry);
         }
@@ -217,11 +226,23 @@ fn read_chain(disk: &dyn ReadAt, extended: &Entry, found: &mut Partitions) -> Re
     Ok(())
 }
 
-/// One record of a chain. `None` if it is damaged.
-fn read_link(disk: &dyn ReadAt, at: u64, found: &mut Partitions) -> Result<Option<Record>, Error> {
+/// One record of a chain, or the first. `None` if it is damaged.
+fn read_link(
+    disk: &dyn ReadAt,
+    at: u64,
+    is_first: bool,
+    found: &mut Partitions,
+) -> Result<Option<Record>, Error> {
     let mut sector = [0; BOOT_SIZE];
     // Two numbers of 32 bits times 4096: this cannot overflow.
     disk.read_full_at(&mut sector, at * u64::from(found.sector_size))?;
+    let file_system = FileSystem::of_sector(&sector);
+    if is_first && file_system != FileSystem::Unknown {
+        // A single wrong bit makes an extended partition of the type of a volume.
+        found.damage.push(format!(
+            "sector {at} should be a record of logical partitions, but names a file system ({file_system}): partitions may be missing"
+        ));
+    }
     match Record::parse(&sector) {
         Ok(record) => Ok(Some(record)),
         Err(reason) => {
@@ -268,9 +289,46 @@ fn type_name(kind: u8) -> String {
         0x8e => "Linux LVM",
         0xfd => "Linux RAID",
         0xe7 => "storage spaces",
-        0xee => "GPT protective",
         0xef => "EFI system",
         _ => return format!("type {kind:#04x}"),
     };
     name.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::partitions;
+    use super::super::tests::fixture;
+
+    /// A disk whose MBR has one entry of this type, and these bytes in it.
+    fn one_partition(kind: u8, content: &[u8]) -> Vec<u8> {
+        let mut disk = vec![0; 2048 * 512];
+        disk[446 + 4] = kind;
+        disk[446 + 8..446 + 12].copy_from_slice(&2048_u32.to_le_bytes());
+        disk[446 + 12..446 + 16].copy_from_slice(&u32::try_from(content.len() / 512).unwrap().to_le_bytes());
+        disk[510..512].copy_from_slice(&[0x55, 0xaa]);
+        [&disk, content].concat()
+    }
+
+    #[test]
+    fn a_volume_whose_type_became_that_of_an_extended_partition_is_damage() {
+        // As mkntfs writes it: with zeros where entries would be.
+        let mut volume = fixture("ntfs");
+        volume[446..510].fill(0);
+        for kind in [0x05, 0x0f, 0x85] {
+            let all = partitions(&one_partition(kind, &volume), None).unwrap();
+            assert_eq!(all.partitions, []);
+            assert!(
+                all.damage.iter().any(|line| line.contains("names a file system (NTFS)")),
+                "{:?}",
+                all.damage
+            );
+        }
+        let mut empty = vec![0; 1 << 20];
+        empty[510..512].copy_from_slice(&[0x55, 0xaa]);
+        let all = partitions(&one_partition(0x05, &empty), None).unwrap();
+        assert!(all.damage[0].contains("neither a logical partition nor a link"), "{:?}", all.damage);
+        let all = partitions(&one_partition(0x07, &volume), None).unwrap();
+        assert_eq!((all.partitions.len(), all.damage), (1, Vec::new()));
+    }
 }

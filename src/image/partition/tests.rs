@@ -10,7 +10,7 @@ use super::*;
 /// What a program says about one partition: number, first byte, length, type, id, label.
 type Said = (u32, u64, u64, String, String, String);
 
-fn fixture(name: &str) -> Vec<u8> {
+pub(super) fn fixture(name: &str) -> Vec<u8> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/images/partitions");
     let file = std::fs::File::open(format!("{folder}/{name}.zst")).unwrap();
     zstd::decode_all(file).unwrap()
@@ -385,6 +385,17 @@ fn a_broken_chain_of_logical_partitions_is_damage() {
         assert!(all.damage.iter().any(|line| line.contains(expected)), "{expected}: {:?}", all.damage);
         assert_eq!(all.partitions[..3], whole.partitions[..3]);
     }
+}
+
+#[test]
+fn two_sound_tables_that_contradict_each_other_are_damage() {
+    let mut disk = fixture("sgdisk");
+    // The second partition is in only one of them.
+    disk[1024 + 128..1024 + 256].fill(0);
+    seal(&mut disk);
+    let all = partitions(&disk, None).unwrap();
+    assert_eq!(all.partitions.len(), 3);
+    assert!(all.damage[0].contains("are both sound, but list other partitions"), "{:?}", all.damage);
 }
 
 #[test]

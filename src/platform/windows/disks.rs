@@ -8,9 +8,13 @@ use std::os::windows::fs::OpenOptionsExt;
 use std::os::windows::io::AsRawHandle;
 use std::path::{Path, PathBuf};
 
+use windows_sys::Win32::Foundation::{
+    ERROR_NOT_READY, ERROR_UNRECOGNIZED_VOLUME, HANDLE, INVALID_HANDLE_VALUE,
+};
 use windows_sys::Win32::Storage::FileSystem::{
-    FILE_SHARE_DELETE, FILE_SHARE_READ, FILE_SHARE_WRITE, GetDriveTypeW, GetLogicalDrives,
-    GetVolumeNameForVolumeMountPointW, GetVolumePathNameW,
+    FILE_SHARE_DELETE, FILE_SHARE_READ, FILE_SHARE_WRITE, FindFirstVolumeW, FindNextVolumeW, FindVolumeClose,
+    GetDriveTypeW, GetLogicalDrives, GetVolumeNameForVolumeMountPointW, GetVolumePathNameW,
+    GetVolumePathNamesForVolumeNameW,
 };
 use windows_sys::Win32::System::IO::DeviceIoControl;
 use windows_sys::Win32::System::Ioctl::{
@@ -21,6 +25,9 @@ use windows_sys::Win32::System::WindowsProgramming::{DRIVE_FIXED, DRIVE_REMOVABL
 
 use super::info::{checked, to_wide};
 
+/// The most volumes that are looked at.
+const MOST_VOLUMES: usize = 1000;
+
 /// Longest path of a mount point, in 16-bit units.
 const MOUNT_POINT_UNITS: usize = 1024;
 
@@ -30,13 +37,67 @@ pub fn is_spinning(path: &Path) -> Option<bool> {
     seek_penalty(&open_volume(path).ok()?).ok()
 }
 
-/// The roots of the drives of this machine: fixed and removable ones, but no networks and no CDs.
+/// The roots of the drives of this machine: fixed and removable ones, but no networks and no CDs. A
+/// disk that Windows Server Backup has for itself has no letter, so volumes without one are among
+/// them.
 pub fn drives() -> Vec<PathBuf> {
     // SAFETY: the call has no arguments. It returns one bit for each letter.
     let letters = unsafe { GetLogicalDrives() };
     let has_letter = |index: &u8| letters >> index & 1 == 1;
     let roots = (0..26_u8).filter(has_letter).map(|index| format!(r"{}:\", char::from(b'A' + index)).into());
-    roots.filter(|root: &PathBuf| is_disk(root)).collect()
+    roots.chain(volumes_without_letter()).filter(|root: &PathBuf| is_disk(root) && is_there(root)).collect()
+}
+
+/// Whether there is something in a drive. A card reader without a card, and a volume without a file
+/// system, hold nothing. What else cannot be opened may hold something.
+fn is_there(root: &Path) -> bool {
+    let code = std::fs::metadata(root).err().and_then(|error| error.raw_os_error());
+    let code = code.and_then(|code| u32::try_from(code).ok());
+    !matches!(code, Some(ERROR_NOT_READY | ERROR_UNRECOGNIZED_VOLUME))
+}
+
+/// A search through all volumes of this machine.
+struct VolumeSearch(HANDLE);
+
+impl Drop for VolumeSearch {
+    fn drop(&mut self) {
+        // SAFETY: the handle is that of a search, and nothing else closes it.
+        unsafe { FindVolumeClose(self.0) };
+    }
+}
+
+/// The roots of the volumes that have no letter: `\\?\Volume{GUID}\`.
+fn volumes_without_letter() -> Vec<PathBuf> {
+    let mut search = None;
+    let first = filled(|buffer, units| {
+        // SAFETY: the call writes at most `units` units into `buffer`.
+        let handle = unsafe { FindFirstVolumeW(buffer, units) };
+        search = (handle != INVALID_HANDLE_VALUE).then_some(VolumeSearch(handle));
+        i32::from(search.is_some())
+    });
+    let (Ok(first), Some(search)) = (first, search) else { return Vec::new() };
+    let next = |_: &PathBuf| {
+        filled(|buffer, units| {
+            // SAFETY: the search is open, and the call writes at most `units` units into `buffer`.
+            unsafe { FindNextVolumeW(search.0, buffer, units) }
+        })
+        .ok()
+    };
+    let all = std::iter::successors(Some(first), next).take(MOST_VOLUMES);
+    all.filter(|volume| !has_letter(volume)).collect()
+}
+
+/// Whether a volume is the drive of some letter. It may be mounted in folders, too.
+fn has_letter(volume: &Path) -> bool {
+    let wide = to_wide(volume);
+    let mut paths = [0_u16; MOUNT_POINT_UNITS];
+    let Ok(units) = u32::try_from(paths.len()) else { return false };
+    let mut needed = 0;
+    // SAFETY: `wide` ends in a zero and lives until the call returns, which writes at most `units`
+    // units into `paths`.
+    unsafe { GetVolumePathNamesForVolumeNameW(wide.as_ptr(), paths.as_mut_ptr(), units, &raw mut needed) };
+    // The paths are separated by zeros. That of a drive is `C:\`.
+    paths.split(|&unit| unit == 0).any(|path| matches!(path, [_, colon, _] if *colon == u16::from(b':')))
 }
 
 fn is_disk(root: &Path) -> bool {
@@ -114,7 +175,13 @@ mod tests {
 
     #[test]
     fn the_drive_of_a_folder_is_among_the_drives() {
-        assert!(drives().iter().any(|root| root.to_str() == Some("C:\\")), "{:?}", drives());
+        let drives = drives();
+        assert!(drives.iter().any(|root| root.to_str() == Some("C:\\")), "{drives:?}");
+        // No drive is there twice, once by its letter and once without.
+        let is_whole = |root: &PathBuf| root.to_string_lossy().ends_with('\\');
+        assert!(drives.iter().all(is_whole), "{drives:?}");
+        let volumes = volumes_without_letter();
+        assert!(!volumes.iter().any(|volume| has_letter(volume)), "{volumes:?}");
     }
 
     #[test]

@@ -36,7 +36,7 @@ fn only_what_was_at_its_place_when_the_backup_was_taken_is_missing() {
 
 #[test]
 fn what_lies_in_a_damaged_part_may_be_there() {
-    let lost = |lost| Damage { problem: String::new(), lost, denied: false };
+    let lost = |lost| Damage::loss(String::new(), lost);
     assert!(may_be_lost(&lost(None), b"a/b"));
     assert!(may_be_lost(&lost(Some(Lost::Folder(b"a".to_vec()))), b"a/b"));
     assert!(may_be_lost(&lost(Some(Lost::Either(b"a/b".to_vec()))), b"a/b"));

@@ -30,34 +30,31 @@ fuzz_target!(|input: &[u8]| {
     for number in 0..volume.record_count().min(MAX_FILES) {
         let mut buffer = Vec::new();
         let Ok(record) = volume.record(number, &mut buffer) else { continue };
-        let reference = record.reference();
-        if let Ok(file) = volume.file(reference) {
-            read(&file, &mut left);
+        let attributes = record.attributes().flatten();
+        let streams = attributes.filter(|attribute| attribute.kind == AttributeKind::DATA);
+        let names: Vec<Vec<u16>> = streams.map(|stream| stream.name.units().collect()).take(50).collect();
+        if let Ok(file) = volume.file(record.base().unwrap_or(record.reference())) {
+            names.iter().for_each(|name| read(&file, name, &mut left));
         }
     }
     for reference in listed.into_iter().take(100) {
         if let Ok(file) = volume.file(reference) {
-            read(&file, &mut left);
+            read(&file, &[], &mut left);
         }
     }
 });
 
-fn read(file: &File, left: &mut u64) {
+fn read(file: &File, name: &[u16], left: &mut u64) {
     let _ = file.reparse_point();
     let _ = file.values(AttributeKind::FILE_NAME);
-    for attribute in file.attributes().unwrap_or_default().into_iter().take(50) {
-        if attribute.kind != AttributeKind::DATA {
-            continue;
+    if let Ok(Some(stream)) = file.stream(name) {
+        let length = stream.len();
+        let most = length.min(MAX_STREAM).min(*left);
+        let mut content = Vec::new();
+        if stream.reader().take(most).read_to_end(&mut content).is_ok() {
+            // The end of the bytes without an error is the end of the stream.
+            assert_eq!(content.len() as u64, most);
         }
-        if let Ok(Some(stream)) = file.stream(&attribute.name) {
-            let length = stream.len();
-            let most = length.min(MAX_STREAM).min(*left);
-            let mut content = Vec::new();
-            if stream.reader().take(most).read_to_end(&mut content).is_ok() {
-                // The end of the bytes without an error is the end of the stream.
-                assert_eq!(content.len() as u64, most);
-            }
-            *left -= content.len() as u64;
-        }
+        *left -= content.len() as u64;
     }
 }

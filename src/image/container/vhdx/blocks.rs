@@ -4,7 +4,9 @@
 //! each chunk of blocks. Other disks have these entries too, but nothing reads them, and some
 //! versions of qemu left garbage in them.
 //!
-//! Blocks that are "undefined" or "unmapped" read as zeros here, which the format allows.
+//! Blocks that are "undefined" or "unmapped" read as zeros here, which the format allows. One
+//! changed bit makes such a block of one that is stored, and the container cannot tell that from
+//! zeros: only what is in the disk can.
 
 use std::io;
 use std::sync::Arc;

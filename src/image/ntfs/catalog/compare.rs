@@ -2,7 +2,8 @@
 //! state.
 //!
 //! Both should be the same. A name that only an index has is a file whose record is lost. A name
-//! that only a record has is a file that programs do not find in its folder. For each folder, the
+//! that only a record has is one that programs do not find in its folder, or whose entry stood only
+//! in the log of the volume when the image was made. For each folder, the
 //! fingerprints of all names are summed up, once from each side. Only folders with different sums
 //! are looked at name by name. So the comparison needs a few bytes for each folder, and none for
 //! files.
@@ -13,10 +14,10 @@ use std::ops::ControlFlow;
 use super::index::Root;
 use super::names::{FileName, Namespace, why_not_in_a_path};
 use super::problems::{Findings, shown};
-use super::reparse_kind;
 use super::scan::{I30, Scan};
 use super::tree::{Head, Names, Paths, Tree, short_number};
 use crate::image::Error;
+use crate::image::ntfs::reparse::without_state;
 use crate::image::ntfs::{AttributeKind, FileReference, Volume};
 
 /// The largest root of an index: it fits into a record.
@@ -30,14 +31,15 @@ pub(super) fn compare(
     names: &Names,
     is_cancelled: &dyn Fn() -> bool,
 ) -> ControlFlow<()> {
-    let Scan { parts, sums, names_found, tags, findings, .. } = scan;
+    let Scan { parts, sums, names_found, tags, tags_by_folders, findings, .. } = scan;
     parts.entries(volume, *names_found, is_cancelled, &mut |folder, entry| {
         if let Some((file, name)) = entry.file {
             let sum = sums.entry(folder).or_default();
             *sum = sum.wrapping_sub(name.fingerprint(file));
-            compare_tags(file, &name, tags, findings);
+            tags_by_folders.extend(name.reparse_tag.map(|tag| (short_number(file), tag)));
         }
     })?;
+    compare_tags(tags, tags_by_folders, findings);
     let mut broken: Vec<_> = scan.parts.all_broken().iter().map(|(folder, why)| (*folder, *why)).collect();
     broken.sort_unstable();
     for (folder, why) in &broken {
@@ -64,20 +66,28 @@ pub(super) fn compare(
     ControlFlow::Continue(())
 }
 
-/// Compares what a folder and a record say about a reparse point. Windows tells links from files by
-/// what the folder says. For a file with several names, that is brought up to date only in one of
-/// their folders, so not every difference is damage.
-fn compare_tags(file: FileReference, name: &FileName<'_>, tags: &[(u32, u32)], findings: &mut Findings) {
-    let Some(by_folder) = name.reparse_tag else { return };
-    let number = short_number(file);
-    let Some(by_record) = reparse_kind::tag_of(number, tags) else { return };
-    if reparse_kind::is_file(by_folder) != reparse_kind::is_file(by_record) {
-        findings.about(
-            number,
-            format!(
-                "{file} has the reparse tag {by_record:#x}, but {by_folder:#x} by its folder: one is a file, the other is none"
-            ),
-        );
+/// Compares the reparse tags of records with those that folders state. The tag of a record decides
+/// whether there is a file, and how it is read, so no bit of it may change unnoticed.
+///
+/// For a file with several names, Windows brings a tag up to date only in the folder that the file
+/// was opened by. So one folder that agrees is enough, and one that states no tag says nothing.
+fn compare_tags(tags: &[(u32, u32)], by_folders: &mut [(u32, u32)], findings: &mut Findings) {
+    by_folders.sort_unstable();
+    for (number, tag) in tags {
+        let first = by_folders.partition_point(|(other, _)| other < number);
+        let stated = by_folders.get(first..).unwrap_or_default().iter();
+        let mut stated = stated.take_while(|(other, _)| other == number).map(|(_, tag)| *tag).peekable();
+        if let Some(by_folder) = stated.peek().copied()
+            && stated.all(|by_folder| without_state(by_folder) != without_state(*tag))
+        {
+            findings.about(
+                *number,
+                format!(
+                    "MFT record {number} has the reparse tag {tag:#010x}, but {by_folder:#010x} by its folder: one of \
+                     them is wrong, so the file may be a link or stored in another way"
+                ),
+            );
+        }
     }
 }
 
@@ -129,8 +139,9 @@ impl Comparison<'_> {
             }
         });
         if only_in_index.is_empty() && only_in_records.is_empty() {
-            let problem =
-                format!("the folder of MFT record {number} has other short names (8.3) than its files");
+            let problem = format!(
+                "the folder of MFT record {number} names a file more often than the file's record does"
+            );
             self.scan.findings.about(number, problem);
         }
         for (file, name) in only_in_index {
@@ -167,7 +178,7 @@ impl Comparison<'_> {
     fn tell(&mut self, paths: &mut Paths<'_>, name: &[u8], problem: String) {
         match path(paths, self.folder, name) {
             Some(path) => self.scan.findings.at(path, problem),
-            None => self.scan.findings.note(format!("{}: {problem}", shown(name))),
+            None => self.scan.findings.general(format!("{}: {problem}", shown(name))),
         }
     }
 

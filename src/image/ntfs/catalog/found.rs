@@ -9,21 +9,20 @@ use crate::platform::Timestamp;
 pub(super) mod flags {
     /// It has a name that is not in the DOS namespace.
     pub const NAME: u16 = 1;
-    /// It has a name in the Win32 namespace, which a name in the DOS namespace belongs to.
-    pub const LONG_NAME: u16 = 1 << 1;
-    /// It has a name in the DOS namespace.
-    pub const SHORT_NAME: u16 = 1 << 2;
     /// Its time is known.
-    pub const TIME: u16 = 1 << 3;
-    /// Its size is known.
-    pub const CONTENT: u16 = 1 << 4;
-    /// It has several contents. That cannot be.
-    pub const CONTENTS: u16 = 1 << 5;
-    pub const REPARSE: u16 = 1 << 6;
-    /// Its flags say that it is a reparse point.
-    pub const SAYS_REPARSE: u16 = 1 << 7;
+    pub const TIME: u16 = 1 << 1;
+    /// It has an unnamed `$DATA`: its size is known.
+    pub const DATA: u16 = 1 << 2;
+    /// It has several unnamed `$DATA`. That cannot be.
+    pub const DATA_TWICE: u16 = 1 << 3;
+    /// It has a `$REPARSE_POINT`.
+    pub const REPARSE: u16 = 1 << 4;
+    /// Its `$STANDARD_INFORMATION` says that it is a reparse point.
+    pub const SAYS_REPARSE: u16 = 1 << 5;
+    /// It has the stream in which Windows keeps the compressed content of a file.
+    pub const WOF_STREAM: u16 = 1 << 6;
     /// It has the index of a folder.
-    pub const INDEX: u16 = 1 << 8;
+    pub const INDEX: u16 = 1 << 7;
 }
 
 /// A flag of `$STANDARD_INFORMATION` ([MS-FSCC] 2.6).
@@ -53,11 +52,11 @@ impl Found {
     }
 
     /// Takes what the unnamed `$DATA` says.
-    pub fn content(&mut self, size: u64, position: Option<u64>) -> Result<(), String> {
-        if self.flags & flags::CONTENT != 0 {
-            return Err("has its content twice".to_owned());
+    pub fn data(&mut self, size: u64, position: Option<u64>) -> Result<(), String> {
+        if self.flags & flags::DATA != 0 {
+            return Err("has two contents ($DATA)".to_owned());
         }
-        self.flags |= flags::CONTENT;
+        self.flags |= flags::DATA;
         (self.size, self.position) = (size, position);
         Ok(())
     }
@@ -65,7 +64,7 @@ impl Found {
 
 /// A file, by its base record.
 #[derive(Debug)]
-pub(super) struct Node {
+pub(super) struct KnownFile {
     pub number: u32,
     pub sequence: u16,
     pub flags: u16,
@@ -75,7 +74,7 @@ pub(super) struct Node {
     pub position: u64,
 }
 
-impl Node {
+impl KnownFile {
     pub fn new(file: FileReference, found: &Found) -> Self {
         Self {
             number: short_number(file),
@@ -88,17 +87,17 @@ impl Node {
     }
 
     /// Adds what another record of the file says.
-    pub fn join(&mut self, late: &Found) {
-        if late.flags & flags::CONTENT != 0 {
-            if self.flags & flags::CONTENT != 0 {
-                self.flags |= flags::CONTENTS;
+    pub fn join(&mut self, other: &Found) {
+        if other.flags & flags::DATA != 0 {
+            if self.flags & flags::DATA != 0 {
+                self.flags |= flags::DATA_TWICE;
             }
-            (self.size, self.position) = (late.size, late.position.unwrap_or(self.position));
+            (self.size, self.position) = (other.size, other.position.unwrap_or(self.position));
         }
-        if late.flags & flags::TIME != 0 {
-            self.time = late.time;
+        if other.flags & flags::TIME != 0 {
+            self.time = other.time;
         }
-        self.flags |= late.flags;
+        self.flags |= other.flags;
     }
 
     pub fn has(&self, flag: u16) -> bool {
@@ -143,20 +142,20 @@ mod tests {
 
     #[test]
     fn a_file_takes_32_bytes() {
-        assert_eq!(size_of::<Node>(), 32);
+        assert_eq!(size_of::<KnownFile>(), 32);
     }
 
     #[test]
     fn the_size_is_that_of_the_record_with_the_first_part_of_the_content() {
         let file = FileReference { record: 40, sequence: 1 };
-        let mut node = Node::new(file, &Found { time: 7, flags: flags::TIME, ..Found::default() });
+        let mut node = KnownFile::new(file, &Found { time: 7, flags: flags::TIME, ..Found::default() });
         node.join(&Found { flags: flags::REPARSE, ..Found::default() });
-        assert!(!node.has(flags::CONTENT));
-        node.join(&Found { flags: flags::CONTENT, size: 9, position: Some(4096), ..Found::default() });
+        assert!(!node.has(flags::DATA));
+        node.join(&Found { flags: flags::DATA, size: 9, position: Some(4096), ..Found::default() });
         assert_eq!((node.size, node.position, node.time), (9, 4096, 7));
-        assert!(!node.has(flags::CONTENTS));
-        node.join(&Found { flags: flags::CONTENT, size: 8, ..Found::default() });
-        assert!(node.has(flags::CONTENTS), "two contents contradict each other");
+        assert!(!node.has(flags::DATA_TWICE));
+        node.join(&Found { flags: flags::DATA, size: 8, ..Found::default() });
+        assert!(node.has(flags::DATA_TWICE), "two contents contradict each other");
     }
 
     #[test]

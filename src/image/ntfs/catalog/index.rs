@@ -31,7 +31,7 @@ use crate::image::fields::{u16_le, u32_le, u64_le};
 use crate::image::ntfs::FileReference;
 
 /// Why an index cannot be read, as the second half of a sentence.
-pub type Why = &'static str;
+pub type Flaw = &'static str;
 
 /// The type of attribute that a folder's index is sorted by.
 const FILE_NAME: u32 = 0x30;
@@ -54,7 +54,7 @@ pub struct Root<'a> {
 
 impl<'a> Root<'a> {
     /// Reads the value of a folder's `$INDEX_ROOT`.
-    pub fn parse(value: &'a [u8]) -> Result<Self, Why> {
+    pub fn parse(value: &'a [u8]) -> Result<Self, Flaw> {
         let cut = "the root of its index is cut short";
         let sorted_by = u32_le(value, 0).ok_or(cut)?;
         if sorted_by != FILE_NAME {
@@ -76,7 +76,7 @@ pub fn vcn_unit(block_size: u64, cluster_size: u64) -> u64 {
 /// A block of `$INDEX_ALLOCATION`, with its update sequence undone.
 ///
 /// `vcn` is the number that the block must have.
-pub fn block(bytes: &[u8], vcn: u64) -> Result<Node<'_>, Why> {
+pub fn block(bytes: &[u8], vcn: u64) -> Result<Node<'_>, Flaw> {
     if !bytes.starts_with(b"INDX") {
         return Err("a block of its index has no signature");
     }
@@ -93,7 +93,7 @@ pub struct Node<'a> {
 }
 
 impl<'a> Node<'a> {
-    fn parse(bytes: &'a [u8], header_at: usize) -> Result<Self, Why> {
+    fn parse(bytes: &'a [u8], header_at: usize) -> Result<Self, Flaw> {
         let beyond = "a node of its index ends behind its own end";
         let header = bytes.get(header_at..).ok_or(beyond)?;
         let field = |at| u32_le(header, at).and_then(|value| usize::try_from(value).ok()).ok_or(beyond);
@@ -125,7 +125,7 @@ pub struct Entries<'a> {
 
 impl<'a> Entries<'a> {
     /// The entry that `rest` begins with, its length, and whether it is the last one.
-    fn parse(rest: &'a [u8]) -> Result<(Entry<'a>, usize, bool), Why> {
+    fn parse(rest: &'a [u8]) -> Result<(Entry<'a>, usize, bool), Flaw> {
         let cut = "a node of its index is cut short";
         let length = usize::from(u16_le(rest, 8).ok_or(cut)?);
         let entry = rest.get(..length).ok_or(cut)?;
@@ -149,7 +149,7 @@ impl<'a> Entries<'a> {
 }
 
 impl<'a> Iterator for Entries<'a> {
-    type Item = Result<Entry<'a>, Why>;
+    type Item = Result<Entry<'a>, Flaw>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let rest = self.rest.take()?;
@@ -243,7 +243,7 @@ mod tests {
         ]
     }
 
-    fn read(node: Node<'_>) -> Result<Vec<(u64, String, Option<u64>)>, Why> {
+    fn read(node: Node<'_>) -> Result<Vec<(u64, String, Option<u64>)>, Flaw> {
         let mut found = Vec::new();
         for entry in node.entries() {
             let Entry { file, child } = entry?;

@@ -10,24 +10,33 @@
 //! - A file with several hard links is listed with each of its paths, as a listing of folders
 //!   would show it. Names in the DOS namespace are no paths of their own.
 //! - Links, and what is no file (sockets, pipes, devices), are counted and not listed
-//!   (`reparse_kind`).
-//! - What belongs to the file system is not listed: records below 24, and what is in `$Extend`.
+//!   ([`reparse`]). A file that only looks like one is a [`Problem`].
+//! - What belongs to the file system is not listed: records below 16, and what is in `$Extend`.
 //! - A file of which no path, size or time is known is a [`Problem`], and is not listed.
 //!
+//! No changed bit may take a file away without a word. So what decides whether a file is listed is
+//! held against something else that says the same.
+//!
 //! Memory: 32 bytes for a file, 14 and the name itself for each of its names, and some more for
-//! each folder.
+//! each folder and each reparse point.
 
 mod compare;
+#[cfg(test)]
+mod flips;
+mod folder_index;
 mod found;
+#[cfg(test)]
+mod hostile;
 mod index;
 mod index_parts;
 mod join;
 mod names;
+#[cfg(test)]
+mod one_bit;
 mod parts_of_files;
 mod pieces;
 mod problems;
 mod record_bitmap;
-mod reparse_kind;
 mod scan;
 #[cfg(test)]
 mod tests;
@@ -35,14 +44,14 @@ mod tree;
 
 use std::ops::ControlFlow;
 
-use self::found::{Node, flags};
+use self::found::{KnownFile, flags};
 use self::names::why_not_in_a_path;
 pub use self::problems::Problem;
 use self::problems::{Findings, shown};
 use self::scan::Scan;
 use self::tree::{FIRST_USER, Head, Names, Paths, ROOT, Tree};
 use crate::image::Error;
-use crate::image::ntfs::{FileReference, Volume};
+use crate::image::ntfs::{FileReference, Volume, reparse};
 use crate::platform::Timestamp;
 
 /// A regular file, under one of its paths.
@@ -63,14 +72,12 @@ pub struct ListedFile<'a> {
 /// What is to be told after all files were listed.
 #[derive(Debug)]
 pub struct Listing {
-    /// Paths of regular files that were listed.
-    pub files: u64,
     /// Paths that are links, or are neither files nor folders.
     pub others: u64,
-    /// Folders, without those of the file system and without links.
-    pub folders: u64,
     /// Files that are lost or may be lost.
     pub problems: Vec<Problem>,
+    /// What is wrong with the volume, but takes no file away.
+    pub notes: Vec<String>,
     /// Whether the listing was cancelled, or ended by the sink. Then neither the files nor the
     /// problems are complete.
     pub is_stopped: bool,
@@ -85,46 +92,48 @@ pub fn list(
     sink: &mut dyn FnMut(&ListedFile<'_>) -> ControlFlow<()>,
 ) -> Result<Listing, Error> {
     let mut scan = Scan::of(volume, is_cancelled)?;
-    join::join(&mut scan);
-    let folders = std::mem::replace(&mut scan.folders, pieces::Pieces::new());
-    let mut surplus = Vec::new();
-    let tree = Tree::new(folders, &scan.names, |head, name| {
-        if surplus.len() < 100 {
-            surplus.push((head.file, name.to_vec()));
-        }
-    });
-    for (folder, name) in surplus {
-        let problem = format!("MFT record {folder} is a folder with a second name, {}", shown(&name));
-        scan.findings.about(folder, problem);
+    let mut others = 0;
+    if scan.is_cancelled || join::join(volume, &mut scan, is_cancelled).is_break() {
+        return Ok(Listing { others, problems: Vec::new(), notes: Vec::new(), is_stopped: true });
     }
-    // Every volume has a root folder. Without it, nothing that was on the volume can be listed.
-    if tree.by_number(ROOT).is_none() && !scan.is_cancelled {
-        let problem = "the record of the root folder (MFT record 5) is missing: no file can be listed";
-        scan.findings.note(problem.to_owned());
-    }
-    let of_users = || tree.folders().iter().filter(|folder| folder.number >= FIRST_USER);
-    let others = of_users().filter(|folder| folder.is_link).count() as u64;
-    let folders = of_users().count() as u64 - others;
-    let mut listing = Listing { files: 0, others, folders, problems: Vec::new(), is_stopped: false };
+    let tree = tree_of(&mut scan);
+    others +=
+        tree.folders().iter().filter(|folder| folder.number >= FIRST_USER && folder.is_link).count() as u64;
     let names = std::mem::replace(&mut scan.names, Names::new());
-    let mut lister = Lister { scan: &mut scan, tree: &tree, listing: &mut listing };
-    if lister.scan.is_cancelled || lister.list(&names, sink).is_break() {
-        listing.is_stopped = true;
-    } else {
-        lister.check_files();
-        listing.is_stopped = compare::compare(volume, &mut scan, &tree, &names, is_cancelled).is_break();
+    let mut lister = Lister { scan: &mut scan, tree: &tree, others };
+    let mut end = lister.list(&names, sink);
+    others = lister.others;
+    if end.is_continue() {
+        end = compare::compare(volume, &mut scan, &tree, &names, is_cancelled);
     }
     let mut findings = std::mem::take(&mut scan.findings);
     add_paths(&mut findings, &tree, &names);
-    listing.problems = findings.into_problems();
-    Ok(listing)
+    let (problems, notes) = findings.into_lines();
+    Ok(Listing { others, problems, notes, is_stopped: end.is_break() })
+}
+
+/// The folders of a scan. It is a finding if one of them has two names, or if there is no root:
+/// without it, nothing that was on the volume can be listed.
+fn tree_of(scan: &mut Scan) -> Tree {
+    let folders = std::mem::replace(&mut scan.folders, pieces::Pieces::new());
+    let tree = Tree::new(folders, &scan.names, |head, name| {
+        let folder = head.file;
+        let problem = format!("MFT record {folder} is a folder with a second name, {}", shown(name));
+        scan.findings.about(folder, problem);
+    });
+    if tree.by_number(ROOT).is_none() {
+        let problem = "the record of the root folder (MFT record 5) is missing: no file can be listed";
+        scan.findings.general(problem.to_owned());
+    }
+    tree
 }
 
 /// Lists files, and counts what is not listed.
 struct Lister<'s> {
     scan: &'s mut Scan,
     tree: &'s Tree,
-    listing: &'s mut Listing,
+    /// Paths that were not listed because they are no files.
+    others: u64,
 }
 
 impl Lister<'_> {
@@ -155,24 +164,36 @@ impl Lister<'_> {
             if file.is_none() && tree.find(head.file, head.file_sequence).is_some() {
                 continue;
             }
-            let Some(path) = self.path(&mut paths, parent, name) else { continue };
+            let Some(path) = self.path_or_finding(&mut paths, parent, name) else { continue };
             self.list_one(file, head, path, sink)?;
+        }
+        let Scan { files, findings, .. } = &mut *self.scan;
+        // Records that the $MFT itself may use need no name.
+        for file in files.iter().filter(|file| u64::from(file.number) >= scan::RESERVED) {
+            if !file.has(flags::NAME) {
+                findings.nameless.add_record(file.number.into());
+            }
         }
         ControlFlow::Continue(())
     }
 
     /// The index of a file. It usually follows the one that was asked for before.
     fn find(&self, head: Head, last: &mut usize) -> Option<usize> {
-        let is_it = |node: &Node| node.number == head.file && node.sequence == head.file_sequence;
+        let is_it = |node: &KnownFile| node.number == head.file && node.sequence == head.file_sequence;
         let found = (*last..*last + 2).find(|index| self.scan.files.get(*index).is_some_and(is_it));
         let index = found.or_else(|| self.scan.files.find(&head.file, |node| node.number))?;
         *last = index;
         self.scan.files.get(index).is_some_and(is_it).then_some(index)
     }
 
-    /// The path of `name` in the folder at `parent`. `None`: it is counted, or it is not a file of
-    /// the backup.
-    fn path<'p>(&mut self, paths: &'p mut Paths<'_>, parent: Option<usize>, name: &[u8]) -> Option<&'p [u8]> {
+    /// The path of `name` in the folder at `parent`. `None`: it has none, which is a finding now,
+    /// or it belongs to the file system.
+    fn path_or_finding<'p>(
+        &mut self,
+        paths: &'p mut Paths<'_>,
+        parent: Option<usize>,
+        name: &[u8],
+    ) -> Option<&'p [u8]> {
         let lost = match parent {
             None => tree::Lost::Missing,
             Some(parent) => {
@@ -182,7 +203,7 @@ impl Lister<'_> {
                         "a file in the folder {folder} cannot be listed, because {why}: {}",
                         shown(name)
                     );
-                    self.scan.findings.note(problem);
+                    self.scan.findings.general(problem);
                     return None;
                 }
                 match paths.of(parent, name)? {
@@ -208,17 +229,16 @@ impl Lister<'_> {
             self.scan.findings.at(path, problem);
             return ControlFlow::Continue(());
         };
-        let tag = reparse_kind::tag_of(file.number, &self.scan.tags);
-        if !tag.is_none_or(reparse_kind::is_file) {
-            self.listing.others += 1;
-            return ControlFlow::Continue(());
-        }
+        let tag = self.scan.tag_of(file.number);
         if let Some(why) = why_not_listed(file, tag) {
             let problem = format!("the file cannot be listed: MFT record {} {why}", file.number);
             self.scan.findings.at(path, problem);
             return ControlFlow::Continue(());
         }
-        self.listing.files += 1;
+        if !tag.is_none_or(reparse::is_file) {
+            self.others += 1;
+            return ControlFlow::Continue(());
+        }
         sink(&ListedFile {
             path,
             size: file.size,
@@ -227,60 +247,56 @@ impl Lister<'_> {
             position: file.position,
         })
     }
-
-    /// Looks for files that have no names, or only short ones.
-    fn check_files(&mut self) {
-        let Scan { files, findings, .. } = &mut *self.scan;
-        for file in files.iter().filter(|file| file.number >= FIRST_USER) {
-            if file.has(flags::SHORT_NAME) && !file.has(flags::LONG_NAME) {
-                let problem = format!("MFT record {} has a short name (8.3) without a long one", file.number);
-                findings.about(file.number, problem);
-            } else if !file.has(flags::NAME) {
-                findings.nameless.add_record(file.number.into());
-            }
-        }
-    }
 }
 
-/// Why a file that has a path is not listed. The text completes "MFT record 35 ...".
-fn why_not_listed(file: &Node, tag: Option<u32>) -> Option<&'static str> {
+/// Why a file or link that has a path is neither listed nor counted. The text completes "MFT record
+/// 35 ...".
+fn why_not_listed(file: &KnownFile, tag: Option<u32>) -> Option<&'static str> {
     if !file.has(flags::TIME) {
-        Some("has no $STANDARD_INFORMATION")
-    } else if !file.has(flags::CONTENT) {
-        Some("has no content ($DATA), or the part of it that states the size is lost")
-    } else if file.has(flags::CONTENTS) {
-        Some("has two contents ($DATA)")
-    } else if file.has(flags::SAYS_REPARSE) && !file.has(flags::REPARSE) {
-        Some("should be a reparse point, but is none")
-    } else if file.has(flags::REPARSE) && tag.is_none() {
-        Some("is a reparse point whose tag cannot be read")
-    } else {
-        None
+        return Some("has no $STANDARD_INFORMATION");
     }
+    if file.has(flags::DATA_TWICE) {
+        return Some("has two contents ($DATA)");
+    }
+    match (file.has(flags::SAYS_REPARSE), file.has(flags::REPARSE)) {
+        (true, false) => return Some("should be a reparse point, but is none"),
+        (false, true) => {
+            return Some("has a reparse point, but its $STANDARD_INFORMATION says that it is none");
+        }
+        _ => {}
+    }
+    match tag {
+        None if file.has(flags::REPARSE) => return Some("is a reparse point whose tag cannot be read"),
+        Some(tag) if tag != reparse::WOF && file.has(flags::WOF_STREAM) => {
+            return Some("is compressed by Windows, but has another reparse tag");
+        }
+        Some(tag) if reparse::was_link(tag) => return Some("has the reparse tag of a link, but for one bit"),
+        Some(tag) if file.size > 0 && !reparse::may_have_content(tag) => {
+            return Some("has content, but a reparse tag of something that has none");
+        }
+        Some(tag) if !reparse::is_file(tag) => return None,
+        _ => {}
+    }
+    let without = "has no content ($DATA), or the part of it that states the size is lost";
+    (!file.has(flags::DATA)).then_some(without)
 }
 
 /// Adds paths to what was found about records.
 fn add_paths(findings: &mut Findings, tree: &Tree, names: &Names) {
-    let lines = findings.lines_mut();
-    for line in lines.iter_mut().filter(|line| line.record == Some(ROOT)) {
+    for line in findings.lines_mut().iter_mut().filter(|line| line.record == Some(ROOT)) {
         line.path = Some(Vec::new());
     }
-    let mut wanted: Vec<u32> =
-        lines.iter().filter(|line| line.path.is_none()).filter_map(|line| line.record).collect();
-    if wanted.is_empty() {
-        return;
-    }
-    wanted.sort_unstable();
-    let mut paths = Paths::new(tree, names);
-    for (_, head, name) in names.iter() {
-        let head = Head::from_bytes(head);
-        if wanted.binary_search(&head.file).is_err() || why_not_in_a_path(name).is_some() {
-            continue;
+    findings.add_paths(|wanted, each| {
+        let mut paths = Paths::new(tree, names);
+        for (_, head, name) in names.iter() {
+            let head = Head::from_bytes(head);
+            if wanted.binary_search(&head.file).is_err() || why_not_in_a_path(name).is_some() {
+                continue;
+            }
+            let Some(parent) = tree.find(head.parent, head.parent_sequence) else { continue };
+            if let Some(Ok(path)) = paths.of(parent, name) {
+                each(head.file, path);
+            }
         }
-        let Some(parent) = tree.find(head.parent, head.parent_sequence) else { continue };
-        let Some(Ok(path)) = paths.of(parent, name) else { continue };
-        for line in lines.iter_mut().filter(|line| line.record == Some(head.file) && line.path.is_none()) {
-            line.path = Some(path.to_vec());
-        }
-    }
+    });
 }

@@ -18,7 +18,7 @@
 //! programs may put both into one folder.
 
 use crate::image::fields::{u32_le, u64_le};
-use crate::image::ntfs::FileReference;
+use crate::image::ntfs::{AttributeKind, FileReference};
 use crate::platform::wtf8;
 
 /// The flag of reparse points ([MS-FSCC] 2.6).
@@ -46,7 +46,7 @@ pub struct FileName<'a> {
     pub parent: FileReference,
     /// The set of rules that the name follows.
     pub namespace: Namespace,
-    /// The reparse tag, if the file is a reparse point by this value.
+    /// The reparse tag, if the file is a reparse point by this value, and the tag is stated.
     pub reparse_tag: Option<u32>,
     /// The name's units, each as two bytes, the lower one first.
     units: &'a [u8],
@@ -66,7 +66,9 @@ impl<'a> FileName<'a> {
         };
         let units = value.get(NAME_AT..)?.get(..2 * length)?;
         let is_reparse_point = u32_le(value, 0x38)? & REPARSE_POINT != 0;
-        let reparse_tag = if is_reparse_point { u32_le(value, 0x3C) } else { None };
+        // For a reparse point in clusters, ntfs-3g puts the type of the attribute there.
+        let is_tag = |tag: &u32| is_reparse_point && ![0, AttributeKind::REPARSE_POINT.0].contains(tag);
+        let reparse_tag = u32_le(value, 0x3C).filter(is_tag);
         Some(Self { parent, namespace, reparse_tag, units })
     }
 
@@ -86,22 +88,22 @@ impl<'a> FileName<'a> {
     }
 
     /// What sums of names are made of: a number that two names share only if they are equal and
-    /// stand for the same file (other cases are as likely as one in 2^64).
+    /// stand for the same file (other cases are as likely as one in 2^64). A short name is no path
+    /// of its own, so it adds nothing; and whether a long one has a short one beside it is not
+    /// told.
     ///
     /// Nothing is kept on disk or compared with another program, so the function may change.
     pub fn fingerprint(&self, file: FileReference) -> u64 {
-        let seed = mix(stored(file), mix(stored(self.parent), self.namespace as u64 + 1));
+        if self.namespace == Namespace::Dos {
+            return 0;
+        }
+        let seed = mix(file.to_raw(), mix(self.parent.to_raw(), 1));
         let (words, rest) = self.units.as_chunks::<8>();
         let folded = words.iter().fold(seed, |sum, word| mix(sum, u64::from_le_bytes(*word)));
         let mut last = [0; 8];
         last[..rest.len()].copy_from_slice(rest);
         mix(mix(folded, u64::from_le_bytes(last)), self.units.len() as u64)
     }
-}
-
-/// A reference as it is stored.
-fn stored(reference: FileReference) -> u64 {
-    reference.record | u64::from(reference.sequence) << 48
 }
 
 /// Both halves of a product, folded: every bit of the result depends on every bit of both factors.
@@ -132,7 +134,7 @@ pub fn why_not_in_a_path(name: &[u8]) -> Option<&'static str> {
 #[cfg(test)]
 pub(super) fn value(parent: FileReference, namespace: u8, name: &str) -> Vec<u8> {
     let units: Vec<u8> = name.encode_utf16().flat_map(u16::to_le_bytes).collect();
-    let mut value = stored(parent).to_le_bytes().to_vec();
+    let mut value = parent.to_raw().to_le_bytes().to_vec();
     value.resize(0x40, 0);
     value.extend([u8::try_from(units.len() / 2).unwrap(), namespace]);
     value.extend(units);
@@ -198,10 +200,12 @@ mod tests {
             other[bit / 8] ^= 1 << (bit % 8);
             assert!(seen.insert(FileName::parse(&other).unwrap().fingerprint(file)), "bit {bit}");
         }
-        for namespace in [0, 2, 3] {
+        for namespace in [0, 3] {
             let other = value(FOLDER, namespace, "Report 0001 quarterly.docx");
-            assert!(seen.insert(FileName::parse(&other).unwrap().fingerprint(file)));
+            assert!(!seen.insert(FileName::parse(&other).unwrap().fingerprint(file)), "{namespace}");
         }
+        let short = value(FOLDER, 2, "REPORT~1.DOC");
+        assert_eq!(FileName::parse(&short).unwrap().fingerprint(file), 0);
         let name = FileName::parse(&base).unwrap();
         assert!(seen.insert(name.fingerprint(FileReference { sequence: 2, ..file })));
         assert!(seen.insert(name.fingerprint(FileReference { record: 41, ..file })));

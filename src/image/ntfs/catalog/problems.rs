@@ -1,4 +1,5 @@
-//! What is wrong with the files of a volume, in lines for people.
+//! What is wrong with the files of a volume, in lines for people: problems, after which files may
+//! be lost, and notes on what is wrong but takes no file away.
 //!
 //! A volume with a million damaged records must not make a million lines. What can only be counted
 //! makes one line with an example. Of all other lines, only the first are kept, and one more says
@@ -30,6 +31,18 @@ pub(super) struct Finding {
     pub record: Option<u32>,
 }
 
+impl Finding {
+    /// Adds a path of the record. A line about a file with several paths gets none of them: whoever
+    /// leaves out one path would not be told of the others.
+    fn add_path(&mut self, path: &[u8], has_others: bool) {
+        if has_others {
+            self.problem.push_str(&format!(" (one of its paths is {})", shown(path)));
+        } else {
+            self.path = Some(path.to_vec());
+        }
+    }
+}
+
 /// Something that is only counted, with its first example.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
@@ -52,14 +65,13 @@ impl Tally {
 
     /// The line, if there is anything to tell. `one` and `many` say what was counted, and `what`
     /// says what is wrong with it.
-    fn line(&self, one: &str, many: &str, what: &str) -> Option<Problem> {
+    fn line(&self, one: &str, many: &str, what: &str) -> Option<String> {
         let Self { count, example } = self;
-        let problem = match count {
-            0 => return None,
-            1 => format!("1 {one} {what}: {example}"),
-            _ => format!("{count} {many} {what}, for example {example}"),
-        };
-        Some(Problem { problem, path: None })
+        match count {
+            0 => None,
+            1 => Some(format!("1 {one} {what}: {example}")),
+            _ => Some(format!("{count} {many} {what}, for example {example}")),
+        }
     }
 }
 
@@ -71,19 +83,21 @@ pub(super) struct Findings {
     more: u64,
     /// Records in use that $MFT's $BITMAP says are free.
     pub used_but_free: Tally,
-    /// Records that are not in use, although $MFT's $BITMAP says that they are.
+    /// Records that say that they are free, although $MFT's $BITMAP says that they are in use.
     pub free_but_used: Tally,
+    /// Records of zeros that are in use by $MFT's $BITMAP.
+    pub zero_but_used: Tally,
+    /// Files with fewer names than their records count.
+    pub fewer_names: Tally,
     /// Files that have no name.
     pub nameless: Tally,
-    /// Names of files whose base record is missing or damaged, in folders that are lost too.
-    pub headless: Tally,
     /// Files in folders that are lost.
     pub lost: BTreeMap<Lost, Tally>,
 }
 
 impl Findings {
     /// Adds a line about no file in particular.
-    pub fn note(&mut self, problem: String) {
+    pub fn general(&mut self, problem: String) {
         self.add(problem, None, None);
     }
 
@@ -120,27 +134,49 @@ impl Findings {
         &mut self.lines
     }
 
-    /// All that is to be told.
-    pub fn into_problems(self) -> Vec<Problem> {
-        let kept = self.lines.into_iter().map(|line| Problem { problem: line.problem, path: line.path });
-        let more = (self.more > 0).then(|| Problem {
-            problem: format!("{} more problems of this volume are not listed: files may be lost", self.more),
-            path: None,
+    /// Adds the paths of records. `paths` hands every path of the wanted records, which are sorted,
+    /// to its second argument.
+    pub fn add_paths(&mut self, paths: impl FnOnce(&[u32], &mut dyn FnMut(u32, &[u8]))) {
+        let lines = self.lines.iter().filter(|line| line.path.is_none());
+        let mut wanted: Vec<u32> = lines.filter_map(|line| line.record).collect();
+        if wanted.is_empty() {
+            return;
+        }
+        wanted.sort_unstable();
+        let mut found: BTreeMap<u32, (Vec<u8>, bool)> = BTreeMap::new();
+        paths(&wanted, &mut |record, path| {
+            let first = found.entry(record);
+            first.and_modify(|first| first.1 = true).or_insert_with(|| (path.to_vec(), false));
         });
+        for line in self.lines.iter_mut().filter(|line| line.path.is_none()) {
+            if let Some((path, has_others)) = line.record.and_then(|record| found.get(&record)) {
+                line.add_path(path, *has_others);
+            }
+        }
+    }
+
+    /// All that is to be told: problems and notes.
+    pub fn into_lines(self) -> (Vec<Problem>, Vec<String>) {
+        let kept = self.lines.into_iter().map(|line| Problem { problem: line.problem, path: line.path });
+        let more = (self.more > 0)
+            .then(|| format!("{} more problems of this volume are not listed: files may be lost", self.more));
         let files = |tally: &Tally, what: &str| tally.line("file", "files", what);
         let records =
             |tally: &Tally, what: &str| tally.line("record of the $MFT", "records of the $MFT", what);
-        let used = "that is in use is free by the $MFT's own $BITMAP";
-        let free = "that is free is in use by the $MFT's own $BITMAP, so a file may be lost";
         let counted = [
-            records(&self.used_but_free, used),
-            records(&self.free_but_used, free),
+            records(&self.zero_but_used, "in use by the $MFT's own $BITMAP, but zeros: files may be lost"),
             files(&self.nameless, "cannot be listed, without a name"),
-            files(&self.headless, "cannot be listed, without a sound record and without a folder"),
         ];
         let lost =
             self.lost.iter().map(|(lost, tally)| files(tally, &format!("cannot be listed, because {lost}")));
-        kept.chain(more).chain(counted.into_iter().flatten()).chain(lost.flatten()).collect()
+        let lines = more.into_iter().chain(counted.into_iter().flatten()).chain(lost.flatten());
+        let problems = kept.chain(lines.map(|problem| Problem { problem, path: None })).collect();
+        let notes = [
+            records(&self.used_but_free, "in use, but free by the $MFT's own $BITMAP (chkdsk mends this)"),
+            records(&self.free_but_used, "free, but in use by the $MFT's own $BITMAP (chkdsk mends this)"),
+            files(&self.fewer_names, "with fewer names than the $MFT counts (chkdsk mends this)"),
+        ];
+        (problems, notes.into_iter().flatten().collect())
     }
 }
 
@@ -161,9 +197,34 @@ mod tests {
         }
         assert!(!findings.has_room());
         findings.add_more(3);
-        let problems = findings.into_problems();
+        let (problems, _) = findings.into_lines();
         assert_eq!(problems.len(), 51);
         assert!(problems[50].problem.starts_with("13 more problems"), "{:?}", problems[50]);
+    }
+
+    #[test]
+    fn a_line_about_a_file_with_several_paths_has_none_of_them() {
+        let mut findings = Findings::default();
+        findings.about(7, "one path".to_owned());
+        findings.about(8, "two paths".to_owned());
+        findings.about(9, "no path".to_owned());
+        findings.at(b"told", "its own".to_owned());
+        findings.add_paths(|wanted, each| {
+            assert_eq!(wanted, [7, 8, 9]);
+            each(8, b"a/first");
+            each(7, b"b");
+            each(8, b"c/second");
+        });
+        let (problems, _) = findings.into_lines();
+        let lines: Vec<_> =
+            problems.iter().map(|line| (line.problem.as_str(), line.path.as_deref())).collect();
+        let expected = [
+            ("one path", Some(&b"b"[..])),
+            (r#"two paths (one of its paths is "a/first")"#, None),
+            ("no path", None),
+            ("its own", Some(b"told")),
+        ];
+        assert_eq!(lines, expected);
     }
 
     #[test]
@@ -174,7 +235,7 @@ mod tests {
             findings.nameless.add_record(number);
         }
         findings.lost.entry(Lost::Loop).or_default().add(|| shown(b"a\nb"));
-        let texts: Vec<_> = findings.into_problems().into_iter().map(|problem| problem.problem).collect();
+        let texts: Vec<_> = findings.into_lines().0.into_iter().map(|problem| problem.problem).collect();
         assert_eq!(
             texts,
             [

@@ -20,7 +20,8 @@ pub(super) struct RecordBitmap {
 }
 
 impl RecordBitmap {
-    /// Finds the bitmap. If there is none, that is a finding, and nothing is known about any record.
+    /// Finds the bitmap. If there is none, that is a finding, and nothing is known about any
+    /// record.
     pub fn open(volume: &Volume, findings: &mut Findings) -> Self {
         let bitmap = find(volume).map_err(|error| unreadable(&error, findings)).ok();
         Self { bitmap, first: 0, bits: Vec::new() }
@@ -57,7 +58,7 @@ fn find(volume: &Volume) -> Result<Value, Error> {
 }
 
 fn unreadable(error: &Error, findings: &mut Findings) {
-    findings.note(format!(
+    findings.general(format!(
         "the $BITMAP of the $MFT cannot be read, so it is unknown whether damaged records were in use: {error}"
     ));
 }

@@ -6,27 +6,33 @@
 //! on the way, so a disk reads the table as fast as it can.
 
 use std::collections::HashMap;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
-use super::found::{Found, Node, flags};
-use super::index::{Root, Why};
+use super::found::{Found, KnownFile, flags};
+use super::index::{Flaw, Root};
 use super::index_parts::Parts;
 use super::names::{FileName, Namespace};
 use super::parts_of_files::{Belongs, listed_records};
 use super::pieces::Pieces;
 use super::problems::Findings;
 use super::record_bitmap::RecordBitmap;
-use super::tree::{FIRST_USER, Folder, Head, Names, short_number};
+use super::tree::{Folder, Head, Names, short_number};
 use crate::image::Error;
-use crate::image::fields::u32_le;
 use crate::image::ntfs::attribute::{Attribute, AttributeKind, Body, NonResident};
 use crate::image::ntfs::extents::Extents;
 use crate::image::ntfs::record::Record;
+use crate::image::ntfs::reparse::{ReparsePoint, WOF_STREAM};
 use crate::image::ntfs::runs::{self, Run};
 use crate::image::ntfs::{FileReference, RecordBatch, Volume};
 
-/// Bytes of the $MFT that are read at once.
+/// Bytes of the $MFT that are read at once. If that fails, smaller pieces are read, down to single
+/// records: one bad place must not cost all records around it. A disk may take seconds for each
+/// read that fails, so there are few sizes.
 const PIECE: u64 = 4 << 20;
+const SMALL_PIECE: u64 = 64 << 10;
+/// Records below this one are reserved for the file system. They may be marked as in use although
+/// they have never been used.
+pub(super) const RESERVED: u64 = 24;
 /// The most records that a volume has (Microsoft, "NTFS overview": 4,294,967,295 files).
 const MAX_RECORDS: u64 = u32::MAX as u64;
 /// The name of a folder's index.
@@ -36,7 +42,7 @@ pub(super) const I30: [u16; 4] = [b'$' as u16, b'I' as u16, b'3' as u16, b'0' as
 #[derive(Debug)]
 pub(super) struct Scan {
     /// Everything but folders, in the order of the base records.
-    pub files: Pieces<Node>,
+    pub files: Pieces<KnownFile>,
     /// Folders, in the order of their base records.
     pub folders: Pieces<Folder>,
     pub names: Names,
@@ -47,6 +53,11 @@ pub(super) struct Scan {
     pub sums: HashMap<u32, u64>,
     /// Reparse tags, in the order of the base records once the scan is over.
     pub tags: Vec<(u32, u32)>,
+    /// Reparse tags that the indexes of folders state.
+    pub tags_by_folders: Vec<(u32, u32)>,
+    /// For files of which the number of names differs from the one that the base record counts: how
+    /// many are missing. Once the scan is over, the names in all records were counted.
+    pub missing_names: HashMap<u32, i64>,
     /// The indexes of folders, as far as they are not in records.
     pub parts: Parts,
     /// Records that say to which file they belong.
@@ -57,9 +68,9 @@ pub(super) struct Scan {
     /// Whether it ended before all records were read.
     pub is_cancelled: bool,
     /// What records other than base records say about files.
-    pub late: Vec<(FileReference, Found)>,
-    /// Tags that are in a cluster, not in the record.
-    pub tags_elsewhere: Vec<(u32, Extents)>,
+    pub extensions: Vec<(FileReference, Found)>,
+    /// Reparse points that are in clusters, and their sizes.
+    pub tags_elsewhere: Vec<(u32, Extents, u64)>,
     /// Attribute lists that are in clusters, and their sizes.
     pub lists_elsewhere: Vec<(FileReference, Extents, u64)>,
     /// Room to work in.
@@ -82,12 +93,14 @@ impl Scan {
             names_found: 0,
             sums: HashMap::new(),
             tags: Vec::new(),
-            parts: Parts::new(volume.geometry()),
+            tags_by_folders: Vec::new(),
+            missing_names: HashMap::new(),
+            parts: Parts::new(volume),
             claims: Pieces::new(),
             listed: Pieces::new(),
             findings: Findings::default(),
             is_cancelled: false,
-            late: Vec::new(),
+            extensions: Vec::new(),
             tags_elsewhere: Vec::new(),
             lists_elsewhere: Vec::new(),
             runs: Vec::new(),
@@ -100,38 +113,42 @@ impl Scan {
 
     fn read(&mut self, volume: &Volume, count: u64, is_cancelled: &dyn Fn() -> bool) -> ControlFlow<()> {
         let mut bitmap = RecordBitmap::open(volume, &mut self.findings);
-        let most = PIECE / u64::from(volume.geometry().record_size).max(1);
         let mut batch = RecordBatch::new();
-        let mut first = 0;
-        while first < count {
-            if is_cancelled() {
-                return ControlFlow::Break(());
-            }
-            let wanted = most.min(count - first);
-            bitmap.load(first, wanted, &mut self.findings);
-            let records = usize::try_from(wanted).unwrap_or(0);
-            match volume.records(first, records, &mut batch) {
-                Ok(()) => {
-                    for (number, record) in batch.iter() {
-                        self.record(number, record, &bitmap);
-                    }
-                }
-                // One place that cannot be read must not cost all records around it.
-                Err(_) => self.read_singly(volume, first..first + wanted, &bitmap),
-            }
-            first += wanted;
+        let size = u64::from(volume.geometry().record_size).max(1);
+        let pieces = [PIECE, SMALL_PIECE, 0].map(|bytes| (bytes / size).max(1));
+        for first in (0..count).step_by(usize::try_from(pieces[0]).unwrap_or(1)) {
+            let all = first..count.min(first + pieces[0]);
+            bitmap.load(first, all.end - first, &mut self.findings);
+            self.read_pieces(volume, all, &pieces, &bitmap, &mut batch, is_cancelled)?;
         }
         ControlFlow::Continue(())
     }
 
-    fn read_singly(&mut self, volume: &Volume, numbers: std::ops::Range<u64>, bitmap: &RecordBitmap) {
-        let mut batch = RecordBatch::new();
-        for number in numbers {
-            match volume.records(number, 1, &mut batch) {
-                Ok(()) => batch.iter().for_each(|(number, record)| self.record(number, record, bitmap)),
-                Err(error) => self.record(number, Err(error), bitmap),
+    /// Reads records in pieces of the first of `sizes`, and in those that follow if that fails.
+    fn read_pieces(
+        &mut self,
+        volume: &Volume,
+        records: Range<u64>,
+        sizes: &[u64],
+        bitmap: &RecordBitmap,
+        batch: &mut RecordBatch,
+        is_cancelled: &dyn Fn() -> bool,
+    ) -> ControlFlow<()> {
+        let Some((size, smaller)) = sizes.split_first() else { return ControlFlow::Continue(()) };
+        let mut first = records.start;
+        while first < records.end {
+            if is_cancelled() {
+                return ControlFlow::Break(());
             }
+            let end = records.end.min(first + size);
+            match volume.records(first, usize::try_from(end - first).unwrap_or(0), batch) {
+                Ok(()) => batch.iter().for_each(|(number, record)| self.record(number, record, bitmap)),
+                Err(error) if smaller.is_empty() => self.record(first, Err(error), bitmap),
+                Err(_) => self.read_pieces(volume, first..end, smaller, bitmap, batch, is_cancelled)?,
+            }
+            first = end;
         }
+        ControlFlow::Continue(())
     }
 
     fn record(&mut self, number: u64, record: Result<Option<Record<'_>>, Error>, bitmap: &RecordBitmap) {
@@ -142,25 +159,39 @@ impl Scan {
                     self.findings.used_but_free.add_record(number);
                 }
                 if let Err(error) = self.parse(&record) {
-                    self.lose(number, &error);
+                    self.record_lost(number, &error);
                 }
             }
-            // Some records are reserved for the file system, and have never been used.
-            Ok(_) => {
-                if in_use == Some(true) && number >= u64::from(FIRST_USER) {
-                    self.findings.free_but_used.add_record(number);
+            Ok(record) => {
+                if in_use == Some(true) && number >= RESERVED {
+                    // A record that was freed says so itself. One of zeros may be lost.
+                    let tally = match record {
+                        Some(_) => &mut self.findings.free_but_used,
+                        None => &mut self.findings.zero_but_used,
+                    };
+                    tally.add_record(number);
                 }
             }
             // What a deleted file left may be damaged.
             Err(_) if in_use == Some(false) => {}
-            Err(error) => self.lose(number, &error),
+            Err(error) => self.record_lost(number, &error),
         }
     }
 
     /// A record is damaged that is in use, or may be.
-    fn lose(&mut self, number: u64, error: &Error) {
+    fn record_lost(&mut self, number: u64, error: &Error) {
         let record = u32::try_from(number).unwrap_or(u32::MAX);
-        self.findings.about(record, format!("{error}; the file that it belongs to may be lost"));
+        let place = match error {
+            Error::Read(_) => format!("MFT record {number} cannot be read: "),
+            _ => String::new(),
+        };
+        self.findings.about(record, format!("{place}{error}; the file that it belongs to may be lost"));
+    }
+
+    /// The reparse tag of a record. The scan must be over.
+    pub fn tag_of(&self, record: u32) -> Option<u32> {
+        let at = self.tags.binary_search_by_key(&record, |(other, _)| *other).ok()?;
+        self.tags.get(at).map(|(_, tag)| *tag)
     }
 
     fn parse(&mut self, record: &Record<'_>) -> Result<(), Error> {
@@ -169,26 +200,32 @@ impl Scan {
             return Err(error);
         }
         let file = record.base().unwrap_or_else(|| record.reference());
+        let names_before = self.names_found;
         let mut found = Found::default();
         for attribute in record.attributes() {
             self.attribute(file, &attribute?, &mut found)
                 .map_err(|what| Error::Damaged(format!("MFT record {} {what}", record.number())))?;
         }
-        if found.position.is_none() && (record.base().is_none() || found.flags & flags::CONTENT != 0) {
+        if found.position.is_none() && (record.base().is_none() || found.flags & flags::DATA != 0) {
             found.position = self.volume.record_position(record.number());
+        }
+        let names = i64::try_from(self.names_found - names_before).unwrap_or(0);
+        let counted = if record.base().is_some() { 0 } else { i64::from(record.links()) };
+        if names != counted {
+            *self.missing_names.entry(short_number(file)).or_default() += counted - names;
         }
         match record.base() {
             Some(base) => {
                 self.claims.push(Belongs { base, record: record.reference() });
                 if found.flags != 0 {
-                    self.late.push((base, found));
+                    self.extensions.push((base, found));
                 }
             }
-            None if record.is_directory() => {
+            None if record.is_folder() => {
                 let has_index = found.flags & flags::INDEX != 0;
                 self.folders.push(Folder::new(file, has_index));
             }
-            None => self.files.push(Node::new(file, &found)),
+            None => self.files.push(KnownFile::new(file, &found)),
         }
         Ok(())
     }
@@ -209,7 +246,13 @@ impl Scan {
                 return Err(format!("has a {} that is not in a record", attribute.kind));
             }
             (AttributeKind::DATA, _) if attribute.name.is_empty() => self.data(attribute, found)?,
+            (AttributeKind::DATA, _) if attribute.name.units().eq(WOF_STREAM.encode_utf16()) => {
+                found.flags |= flags::WOF_STREAM;
+            }
             (AttributeKind::ATTRIBUTE_LIST, body) => self.list(file, body)?,
+            (AttributeKind::REPARSE_POINT, _) if !attribute.name.is_empty() => {
+                return Err("has a reparse point with a name, which cannot be".to_owned());
+            }
             (AttributeKind::REPARSE_POINT, body) => {
                 found.flags |= flags::REPARSE;
                 self.reparse_point(file, body)?;
@@ -228,15 +271,17 @@ impl Scan {
                     }
                 }
             }
-            (AttributeKind::BITMAP, body) if attribute.name.is(&I30) => match body {
-                Body::Resident(bits) => self.parts.bits(short_number(file), bits),
-                Body::NonResident(place) => match self.whole(&place) {
-                    Ok(runs) => self.parts.bits_elsewhere(short_number(file), runs, place.initialized),
+            (AttributeKind::BITMAP, Body::Resident(bits)) if attribute.name.is(&I30) => {
+                self.parts.bits(short_number(file), bits);
+            }
+            (AttributeKind::BITMAP, Body::NonResident(place)) if attribute.name.is(&I30) => {
+                match self.decode(&place) {
+                    Ok(()) => self.parts.bits_elsewhere(short_number(file), &self.runs, &place),
                     Err(_) => {
                         self.parts.broken(short_number(file), "the bitmap of its index cannot be found");
                     }
-                },
-            },
+                }
+            }
             _ => {}
         }
         Ok(())
@@ -245,25 +290,22 @@ impl Scan {
     fn name(&mut self, file: FileReference, value: &[u8], found: &mut Found) -> Result<(), String> {
         let name = FileName::parse(value).ok_or("has a name that cannot be read")?;
         self.names_found += 1;
+        if name.namespace == Namespace::Dos {
+            return Ok(());
+        }
+        found.flags |= flags::NAME;
         let sum = self.sums.entry(short_number(name.parent)).or_default();
         *sum = sum.wrapping_add(name.fingerprint(file));
-        found.flags |= match name.namespace {
-            Namespace::Dos => flags::SHORT_NAME,
-            Namespace::Win32 => flags::NAME | flags::LONG_NAME,
-            Namespace::Posix | Namespace::Win32AndDos => flags::NAME,
-        };
-        if name.namespace != Namespace::Dos {
-            self.name.clear();
-            name.append_to(&mut self.name);
-            let head = Head::new(file, name.parent);
-            self.names.push(head.to_bytes(), &self.name).ok_or("has a name that is too long")?;
-        }
+        self.name.clear();
+        name.append_to(&mut self.name);
+        let head = Head::new(file, name.parent);
+        self.names.push(head.to_bytes(), &self.name).ok_or("has a name that is too long")?;
         Ok(())
     }
 
     fn data(&mut self, attribute: &Attribute<'_>, found: &mut Found) -> Result<(), String> {
         let place = match attribute.body {
-            Body::Resident(value) => return found.content(value.len() as u64, None),
+            Body::Resident(value) => return found.data(value.len() as u64, None),
             Body::NonResident(place) => place,
         };
         // The other parts of a content say nothing about its size.
@@ -273,7 +315,7 @@ impl Scan {
         // Damage of the content is found when it is read.
         let first = self.decode(&place).ok().and_then(|()| self.runs.iter().find_map(|run| run.lcn));
         let position = first.and_then(|lcn| lcn.checked_mul(self.volume.geometry().cluster_size.into()));
-        found.content(place.size, position)
+        found.data(place.size, position)
     }
 
     fn list(&mut self, file: FileReference, body: Body<'_>) -> Result<(), String> {
@@ -290,18 +332,18 @@ impl Scan {
     fn reparse_point(&mut self, file: FileReference, body: Body<'_>) -> Result<(), String> {
         match body {
             Body::Resident(value) => {
-                let tag = u32_le(value, 0).ok_or("has a reparse point without a tag")?;
-                self.tags.push((short_number(file), tag));
+                let point = ReparsePoint::parse(value).ok_or("has a damaged reparse point")?;
+                self.tags.push((short_number(file), point.tag));
             }
             Body::NonResident(place) => {
                 let runs = self.whole(&place)?;
-                self.tags_elsewhere.push((short_number(file), runs));
+                self.tags_elsewhere.push((short_number(file), runs, place.size));
             }
         }
         Ok(())
     }
 
-    fn index_root(&mut self, file: FileReference, value: &[u8]) -> Result<(), Why> {
+    fn index_root(&mut self, file: FileReference, value: &[u8]) -> Result<(), Flaw> {
         let folder = short_number(file);
         let root = Root::parse(value)?;
         let mut names = 0_u64;
@@ -310,6 +352,7 @@ impl Scan {
             let entry = entry?;
             if let Some((file, name)) = entry.file {
                 names = names.wrapping_add(name.fingerprint(file));
+                self.tags_by_folders.extend(name.reparse_tag.map(|tag| (short_number(file), tag)));
             }
             if let Some(child) = entry.child {
                 has_children = true;

@@ -1,4 +1,5 @@
-//! The catalog of a small volume that ntfs-3g made, sound and damaged (`fixtures/images/catalog.sh`).
+//! The catalog of a small volume that ntfs-3g made, sound and damaged
+//! (`fixtures/images/catalog.sh`).
 
 use std::collections::BTreeSet;
 use std::io::Read;
@@ -12,21 +13,23 @@ use crate::image::ntfs::{AttributeKind, FileReference, Value, Volume};
 use crate::platform::Timestamp;
 
 /// The volume.
-static VOLUME: LazyLock<Arc<Vec<u8>>> = LazyLock::new(|| {
-    let packed = &include_bytes!("../../../../fixtures/images/catalog.ntfs.xz")[..];
+pub(super) static VOLUME: LazyLock<Arc<Vec<u8>>> =
+    LazyLock::new(|| unpack(include_bytes!("../../../../fixtures/images/catalog.ntfs.xz")));
+
+pub(super) fn unpack(packed: &[u8]) -> Arc<Vec<u8>> {
     let mut bytes = Vec::new();
     liblzma::read::XzDecoder::new(packed).read_to_end(&mut bytes).unwrap();
     Arc::new(bytes)
-});
+}
 
 /// What a mount by ntfs-3g says: size, time and path.
 const LIST: &[u8] = include_bytes!("../../../../fixtures/images/catalog.list");
 
 /// A volume of which some bytes are others.
 #[derive(Debug)]
-struct Patched {
-    volume: Arc<Vec<u8>>,
-    patches: Vec<(usize, Vec<u8>)>,
+pub(super) struct Patched {
+    pub volume: Arc<Vec<u8>>,
+    pub patches: Vec<(usize, Vec<u8>)>,
 }
 
 impl ReadAt for Patched {
@@ -46,9 +49,9 @@ impl ReadAt for Patched {
     }
 }
 
-type Found = BTreeSet<(Vec<u8>, FileReference, u64, Timestamp)>;
+pub(super) type Found = BTreeSet<(Vec<u8>, FileReference, u64, Timestamp)>;
 
-fn list_all(patches: Vec<(usize, Vec<u8>)>) -> Result<(Found, Listing, bool), Error> {
+pub(super) fn list_all(patches: Vec<(usize, Vec<u8>)>) -> Result<(Found, Listing, bool), Error> {
     let volume = Volume::open(Arc::new(Patched { volume: VOLUME.clone(), patches }))?;
     let mut found = Found::new();
     let listing = list(&volume, &|| false, &mut |file| {
@@ -58,7 +61,7 @@ fn list_all(patches: Vec<(usize, Vec<u8>)>) -> Result<(Found, Listing, bool), Er
     Ok((found, listing, volume.notes().is_empty()))
 }
 
-fn problems(listing: &Listing) -> Vec<String> {
+pub(super) fn problems(listing: &Listing) -> Vec<String> {
     let text = |problem: &super::Problem| {
         let path = problem.path.as_deref().map_or("?".into(), String::from_utf8_lossy);
         format!("{path}: {}", problem.problem)
@@ -67,7 +70,7 @@ fn problems(listing: &Listing) -> Vec<String> {
 }
 
 /// Where the bytes of a record are.
-fn record(number: u64) -> Range<usize> {
+pub(super) fn record(number: u64) -> Range<usize> {
     let volume = Volume::open(VOLUME.clone()).unwrap();
     let mft = volume.record(0, &mut Vec::new()).unwrap().reference();
     let value = volume.file(mft).unwrap().value(AttributeKind::DATA, &[]).unwrap();
@@ -80,18 +83,18 @@ fn record(number: u64) -> Range<usize> {
 }
 
 /// The record of the file or folder with this path.
-fn record_of(path: &str) -> Range<usize> {
+pub(super) fn record_of(path: &str) -> Range<usize> {
     let (found, _, _) = list_all(Vec::new()).unwrap();
     let file = found.iter().find(|file| file.0 == path.as_bytes()).unwrap();
     record(file.1.record)
 }
 
 /// Where in the range the bytes are.
-fn find(range: Range<usize>, bytes: &[u8]) -> usize {
+pub(super) fn find(range: Range<usize>, bytes: &[u8]) -> usize {
     range.start + VOLUME[range].windows(bytes.len()).position(|window| window == bytes).unwrap()
 }
 
-fn utf16(text: &str) -> Vec<u8> {
+pub(super) fn utf16(text: &str) -> Vec<u8> {
     text.encode_utf16().flat_map(u16::to_le_bytes).collect()
 }
 
@@ -112,7 +115,7 @@ fn the_files_of_a_volume_are_those_that_a_mount_shows_with_their_sizes_and_times
             (fields.next().unwrap().to_vec(), size, Timestamp { seconds: seconds.parse().unwrap(), nanos })
         })
         .collect();
-    assert_eq!(listing.files, mounted.len() as u64, "no path is listed twice");
+    assert_eq!(listing.notes, [""; 0]);
     assert_eq!(ours, mounted);
 }
 
@@ -149,7 +152,6 @@ fn a_record_that_is_free_although_its_folder_names_it_is_a_lost_file() {
         problems[0].starts_with("to/here/file: the folder names a file that may be lost"),
         "{problems:?}"
     );
-    assert!(problems.iter().any(|line| line.contains("is in use by the $MFT's own $BITMAP")), "{problems:?}");
 }
 
 #[test]
@@ -184,7 +186,7 @@ fn parent_of(path: &str) -> FileReference {
     FileReference::from_raw(u64::from_le_bytes(raw))
 }
 
-fn raw(reference: FileReference) -> Vec<u8> {
+pub(super) fn raw(reference: FileReference) -> Vec<u8> {
     (reference.record | u64::from(reference.sequence) << 48).to_le_bytes().to_vec()
 }
 
@@ -225,72 +227,4 @@ fn a_record_that_claims_to_be_a_part_of_another_file_is_told() {
     let (_, listing, _) = list_all(vec![(other, raw(of))]).unwrap();
     let problems = problems(&listing);
     assert!(problems.iter().any(|line| line.contains("which does not know of it")), "{problems:?}");
-}
-
-/// All places of the volume that say what files there are.
-fn metadata() -> Vec<Range<usize>> {
-    let volume = Volume::open(VOLUME.clone()).unwrap();
-    let mut places: Vec<_> = (0..volume.record_count()).map(record).collect();
-    let mft = volume.record(0, &mut Vec::new()).unwrap().reference();
-    let bitmap = volume.file(mft).unwrap().value(AttributeKind::BITMAP, &[]).unwrap();
-    if let Some(Value::NonResident(clusters)) = bitmap {
-        let at = usize::try_from(clusters.extents.runs().runs()[0].lcn.unwrap() * 1024).unwrap();
-        places.push(at..at + 64);
-    }
-    let blocks = (0..VOLUME.as_slice().len()).step_by(1024).filter(|at| VOLUME[*at..].starts_with(b"INDX"));
-    places.extend(blocks.map(|at| at..at + 4096));
-    places.push(0..90);
-    places
-}
-
-/// What came of a changed byte.
-#[derive(Debug, Default)]
-struct Counts {
-    harmless: u64,
-    told: u64,
-    /// The files are the same, but a size or a time is another. Nothing else on the volume says
-    /// what they should be.
-    size_or_time: u64,
-    /// Bytes that hide a file or invent one, and nothing is told.
-    wrong: Vec<usize>,
-}
-
-/// Changes a byte of all metadata every `step` bytes, each on its own.
-fn sweep(step: usize, change: impl Fn(usize) -> u8) -> Counts {
-    let (sound, _, _) = list_all(Vec::new()).unwrap();
-    let names = |found: &Found| found.iter().map(|file| (file.0.clone(), file.1)).collect::<BTreeSet<_>>();
-    let names_of_sound = names(&sound);
-    let mut counts = Counts::default();
-    for at in metadata().into_iter().flatten().step_by(step) {
-        let byte = VOLUME[at] ^ change(at);
-        let Ok((found, listing, _)) = list_all(vec![(at, vec![byte])]) else {
-            counts.told += 1;
-            continue;
-        };
-        if !listing.problems.is_empty() {
-            counts.told += 1;
-        } else if found == sound {
-            counts.harmless += 1;
-        } else if names(&found) == names_of_sound {
-            counts.size_or_time += 1;
-        } else {
-            counts.wrong.push(at);
-        }
-    }
-    counts
-}
-
-#[test]
-fn no_changed_byte_of_the_metadata_hides_a_file() {
-    let counts = sweep(1231, |at| u8::try_from(at % 255).unwrap() + 1);
-    assert!(counts.told > 20 && counts.harmless > 20 && counts.wrong.is_empty(), "{counts:?}");
-}
-
-/// Takes minutes: `cargo test --release --lib -- --ignored every_byte`.
-#[test]
-#[ignore = "takes minutes"]
-fn no_changed_bit_of_every_byte_of_the_metadata_hides_a_file() {
-    let all = [0xFF, 1, 2, 4, 8, 16, 32, 64, 128].map(|change| sweep(1, |_| change));
-    assert!(all.iter().all(|counts| counts.wrong.is_empty()), "{all:?}");
-    println!("{all:?}");
 }

@@ -11,10 +11,11 @@ use super::names::why_not_in_a_path;
 use super::pieces::{Pieces, Strings};
 use crate::image::ntfs::FileReference;
 
-/// The record of the root folder, and the first that is not reserved for the file system
-/// (linux-ntfs documentation, "Files").
+/// The record of the root folder.
 pub(super) const ROOT: u32 = 5;
-pub(super) const FIRST_USER: u32 = 24;
+/// The first record that may belong to a file of a user (linux-ntfs documentation, "Files": the
+/// file system has those below). Windows leaves the next eight free, or takes them for the $MFT.
+pub(super) const FIRST_USER: u32 = 16;
 
 /// The longest path, in 16-bit units (Microsoft, "Maximum Path Length Limitation").
 const MAX_UNITS: u16 = 32_767;
@@ -163,8 +164,8 @@ pub(super) struct Tree {
 
 impl Tree {
     /// Takes the folders that a scan found, in the order of their records, and finds the place of
-    /// each. A folder has one name; every further name is given to `surplus`.
-    pub fn new(folders: Pieces<Folder>, names: &Names, mut surplus: impl FnMut(Head, &[u8])) -> Self {
+    /// each. A folder has one name; every further name is given to `second_name`.
+    pub fn new(folders: Pieces<Folder>, names: &Names, mut second_name: impl FnMut(Head, &[u8])) -> Self {
         let mut tree = Self { folders };
         for (position, head, name) in names.iter() {
             let head = Head::from_bytes(head);
@@ -175,7 +176,7 @@ impl Tree {
                 folder.name = position;
                 folder.parent = parent.and_then(|parent| u32::try_from(parent).ok()).unwrap_or(NO_PARENT);
             } else {
-                surplus(head, name);
+                second_name(head, name);
             }
         }
         let mut way = Vec::new();

@@ -4,9 +4,10 @@
 //! The log is a ring of entries. [`entry`] checks one of them, [`sequence`] finds the sequence to
 //! replay, and [`replay`] makes a layer of it on top of the file.
 //!
-//! An entry that is not valid ends a sequence, and the format wants it so: it is what a power failure
-//! leaves. So a damaged entry cannot be told from one that was never completed. If remains of newer
-//! entries are there, a note says so.
+//! An entry that is not valid ends a sequence, and the format wants it so: it is what a power
+//! failure leaves. So a damaged entry cannot be told from one that was never completed. If remains
+//! of newer entries are there, that is a note and no damage: Windows would mount the same bytes as
+//! are read here.
 
 mod entry;
 mod replay;
@@ -46,8 +47,8 @@ pub(super) fn replayed(
     let as_stored = Arc::clone(&file);
     let ring = entry::Ring::new(&as_stored, header);
     let active = sequence::find(ring)?;
-    // "If the file's size is less than the FlushedFileOffset field of the head entry [...], then the
-    // file has been truncated" (2.3.3).
+    // "If the file's size is less than the FlushedFileOffset field of the head entry [...], then
+    // the file has been truncated" (2.3.3).
     let (have, flushed) = (file.len(), active.head.flushed);
     if have < flushed {
         return Err(Error::Damaged(format!(

@@ -12,7 +12,7 @@ const AHEAD: u64 = 512;
 
 /// A file that is stored in chunks.
 #[derive(Debug)]
-pub(super) struct External {
+pub(super) struct WofFile {
     format: Format,
     layout: Layout,
     data: Value,
@@ -35,18 +35,15 @@ impl Progress {
     }
 }
 
-impl External {
+impl WofFile {
     /// A file with `size` bytes of content. `method` is the number in its reparse point.
     pub(super) fn new(method: u32, size: u64, data: Value) -> Result<Self, Error> {
+        // Windows has four methods, and neither compresses nor encrypts the result once more.
         let format = Format::from_number(method).ok_or_else(|| {
-            Error::Unsupported(format!(
-                "it is compressed by method {method} of Windows, which is not known here"
-            ))
+            Error::Damaged(format!("it is compressed by method {method}, which Windows does not have"))
         })?;
-        if data.is_encoded() {
-            return Err(Error::Unsupported(
-                "its compressed data is encrypted, or compressed again".to_owned(),
-            ));
+        if data.is_encrypted() || data.is_compressed() {
+            return Err(Error::Damaged("its compressed data is encrypted, or compressed again".to_owned()));
         }
         let layout = Layout::new(format, size, data.size())?;
         Ok(Self { format, layout, data })

@@ -1,0 +1,166 @@
+//! Which of the folders of a Windows image backup a folder is, by its name and what it contains.
+//!
+//! A folder that is named like a backup is one, whatever it holds: the newest backup may have lost
+//! its images. But such a name alone does not make a Windows image backup of the folder above it,
+//! unless that is called `WindowsImageBackup`, too. That a folder cannot be read is never taken for
+//! an answer. The error is what the user must hear.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+
+use crate::backup::image::specs;
+use crate::platform::Timestamp;
+
+/// The name of the folder with all computers.
+pub(super) const NAME: &str = "WindowsImageBackup";
+
+/// The most entries that a folder of this kind may have. Usually it has a few dozen.
+const MOST_ENTRIES: usize = 10_000;
+
+/// What a folder is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Level {
+    /// It holds `WindowsImageBackup`.
+    Parent,
+    /// It is `WindowsImageBackup`, with a folder for each computer.
+    Computers,
+    /// It holds the backups of a computer.
+    Computer,
+    /// It holds the images of a backup.
+    Backup,
+}
+
+impl Level {
+    /// What `folder` is. `None`: nothing of a Windows image backup.
+    pub(super) fn of(folder: &Path) -> Option<Self> {
+        let name = file_name(folder);
+        if is_named_for_computers(&name) && is_of_computers(folder) {
+            return Some(Self::Computers);
+        }
+        if is_of_computers(&folder.join(NAME)) {
+            return Some(Self::Parent);
+        }
+        let is_named = time_in(&name).is_some();
+        let Ok(entries) = entries(folder) else { return is_named.then_some(Self::Backup) };
+        let is_below = is_computer_by_name(folder);
+        if entries.iter().any(|entry| is_backup(entry) && (is_below || holds_images(entry))) {
+            return Some(Self::Computer);
+        }
+        let has_specs = entries.iter().any(|entry| file_name(entry).eq_ignore_ascii_case(specs::FILE));
+        let has_images = entries.iter().any(|entry| is_image(entry));
+        (if has_images { is_named || has_specs } else { is_named && has_specs }).then_some(Self::Backup)
+    }
+}
+
+fn is_named_for_computers(name: &str) -> bool {
+    name.to_ascii_lowercase().starts_with(&NAME.to_ascii_lowercase())
+}
+
+/// Whether a folder is in one that is named as that of all computers.
+pub(super) fn is_computer_by_name(folder: &Path) -> bool {
+    folder.parent().is_some_and(|above| is_named_for_computers(&file_name(above)))
+}
+
+/// Whether a folder holds the folders of computers.
+fn is_of_computers(folder: &Path) -> bool {
+    is_or_unknown(folder, |entries| entries.iter().any(|entry| is_computer(entry)))
+}
+
+/// Whether a folder holds backups of a computer.
+pub(super) fn is_computer(folder: &Path) -> bool {
+    is_or_unknown(folder, |entries| entries.iter().any(|entry| is_backup(entry)))
+}
+
+/// Whether a folder that is named like a backup has images.
+pub(super) fn holds_images(folder: &Path) -> bool {
+    is_or_unknown(folder, |entries| entries.iter().any(|entry| is_image(entry)))
+}
+
+/// Whether the entries of a folder are such. One that cannot be listed may be.
+fn is_or_unknown(folder: &Path, is: impl Fn(&[PathBuf]) -> bool) -> bool {
+    entries(folder).map_or_else(|error| !is_absence(&error), |entries| is(&entries))
+}
+
+/// Whether an error says that there is no such folder.
+pub(super) fn is_absence(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// Whether a folder is named like a backup.
+pub(super) fn is_backup(folder: &Path) -> bool {
+    time_in(&file_name(folder)).is_some() && fs::metadata(folder).map_or(true, |found| found.is_dir())
+}
+
+/// Whether an entry is named like an image. Whether it can be read shows when it is opened.
+pub(super) fn is_image(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    ["vhd", "vhdx"].iter().any(|known| extension.eq_ignore_ascii_case(known))
+}
+
+pub(super) fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// What is in a folder, sorted by name.
+pub(super) fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder)?.take(MOST_ENTRIES + 1).map(|entry| Ok(entry?.path()));
+    let mut entries = entries.collect::<io::Result<Vec<PathBuf>>>()?;
+    if entries.len() > MOST_ENTRIES {
+        let problem = format!(
+            "the folder {} has more than {MOST_ENTRIES} entries, and a Windows image backup has a few dozen: move away what does \
+             not belong to it",
+            folder.display()
+        );
+        return Err(io::Error::other(problem));
+    }
+    entries.sort();
+    Ok(entries)
+}
+
+/// When the backup of this name began: `Backup 2026-11-27 210005`.
+pub(super) fn time_in(name: &str) -> Option<Timestamp> {
+    let time = name.strip_prefix("Backup ")?;
+    // The parser would accept fewer digits.
+    let is_plain = time.len() == 17 && time.is_ascii();
+    let time = is_plain.then(|| DateTime::strptime("%Y-%m-%d %H%M%S", time).ok())??;
+    let seconds = time.to_zoned(TimeZone::UTC).ok()?.timestamp().as_second();
+    Some(Timestamp { seconds, nanos: 0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_with_a_time_are_backups() {
+        assert_eq!(time_in("Backup 2019-02-22 124351").map(|time| time.seconds), Some(1_550_839_431));
+        for other in
+            ["Backup", "Backup 2019-02-22", "Backup 2019-02-30 124351", "Backup 2019-2-22 124351 ", "x"]
+        {
+            assert_eq!(time_in(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_folder_with_far_too_many_entries_is_an_error_and_is_not_cut() {
+        let world = tempfile::tempdir().unwrap();
+        for number in 0..=MOST_ENTRIES {
+            fs::write(world.path().join(number.to_string()), "").unwrap();
+        }
+        assert!(entries(world.path()).unwrap_err().to_string().contains("more than 10000 entries"));
+        fs::remove_file(world.path().join("0")).unwrap();
+        assert_eq!(entries(world.path()).unwrap().len(), MOST_ENTRIES);
+    }
+
+    /// Nobody can say whether such a folder holds backups, so it must not count as one that holds
+    /// none.
+    #[test]
+    fn a_folder_that_cannot_be_listed_is_not_a_folder_without_backups() {
+        assert!(is_or_unknown(Path::new("no\0such"), |_| false));
+        assert!(!is_or_unknown(Path::new("no/such/folder"), |_| true));
+    }
+}
