@@ -145,12 +145,8 @@ impl Environment {
             cores: 4,
             fresh_seed: "0123456789abcdef".into(),
             spins: |_| false,
-<<<<<<< HEAD
             variable: |_| None,
-            attached: || None,
-=======
             attached: || Ok(None),
->>>>>>> main
             stdin_is_terminal: false,
             stdout_is_terminal: false,
             stderr_is_terminal: false,

@@ -74,7 +74,7 @@ pub(super) fn read(
                 "the names of {files} hold bytes that are not UTF-8, or question marks, and borg does not tell which: see \
                  bkverify help borg"
             );
-            damage.push(Damage { problem, lost: None, denied: true });
+            damage.push(Damage::gap(problem, None));
         }
         ControlFlow::Continue(_) => {}
     }

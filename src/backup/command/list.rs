@@ -73,7 +73,7 @@ pub(super) fn catalog(
             return Err(backup.failed(problem));
         }
         // The backup is not to blame.
-        damage.push(Damage { problem, lost: None, denied: true });
+        damage.push(Damage::gap(problem, None));
     }
     if !batch.is_empty() && sink.take(&batch).is_break() {
         return Ok(Listing::Stopped);

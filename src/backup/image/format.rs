@@ -15,13 +15,9 @@ use super::windows_image_backup::{self, FoundBackup, FoundImage, NotFound};
 use super::{Images, TIME_RESOLUTION_NS, cached, left_out};
 use crate::backup::description::archive_id;
 use crate::backup::format::{BackupCandidate, Format};
-<<<<<<< HEAD
-use crate::backup::{Backup, BackupTime, Context, Description, Error, Location, TakenFrom, snapshot};
-=======
 use crate::backup::{
-    Backup, BackupTime, Context, Damage, DamageKind, Description, Error, Location, TakenFrom,
+    Backup, BackupTime, Context, Damage, DamageKind, Description, Error, Location, TakenFrom, snapshot,
 };
->>>>>>> main
 use crate::bytes::ReadAt;
 use crate::image::{FileSystem, partition};
 use crate::platform;
