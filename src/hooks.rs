@@ -64,11 +64,7 @@ fn run(
 ) -> Result<(), Error> {
     let Some(hook) = hook else { return Ok(()) };
     let environment = variables.into_iter().map(|(name, value)| (name, value.into())).collect();
-    let (command, shell) = match hook {
-        Hook::Program(command) => (command.clone(), None),
-        Hook::Shell(line) => (Vec::new(), Some(line.clone())),
-    };
-    let call = Call { command, shell, environment, leaves_others: true, ..Call::default() };
+    let call = Call { environment, leaves_others: true, ..hook.call() };
     let problem = match call.run(Instant::now() + hooks.time_limit, cancel) {
         Ok(output) if output.succeeded() => return Ok(()),
         Ok(output) => show(&output),

@@ -3,7 +3,11 @@
 //! Progress is not part of this: every entry that is listed or restored passes through the sink,
 //! which counts them.
 
+use std::path::PathBuf;
+
 use crate::cancel::CancelToken;
+
+use super::{Error, Scratch};
 
 /// The run for which a backup is opened, listed and restored.
 #[derive(Debug, Clone, Default)]
@@ -15,12 +19,22 @@ pub struct Context {
     pub cold: bool,
     /// The most threads that a format may start itself; 0 counts as 1.
     pub threads: usize,
+    /// The folder in which programs that open the backup may store what they need while they run.
+    /// Without one it is the system's folder for temporary files.
+    pub work_folder: Option<PathBuf>,
 }
 
 impl Context {
     /// A run with one thread that may read cached files, until `cancel` is cancelled.
     pub fn new(cancel: CancelToken) -> Self {
-        Self { cancel, cold: false, threads: 1 }
+        Self { cancel, cold: false, threads: 1, work_folder: None }
+    }
+
+    /// A new private folder for what a program needs while it runs. It is removed on drop, or by the
+    /// next run.
+    pub(super) fn private_folder(&self) -> Result<Scratch, Error> {
+        let below = self.work_folder.clone().unwrap_or_else(std::env::temp_dir);
+        Scratch::create(&below, self.cancel.clone())
     }
 
     /// The same run with at most `threads` threads.

@@ -23,6 +23,7 @@ use super::delivery::{Delivery, EarlyEnd, conclude};
 use super::description::{BackupTime, TakenFrom};
 use super::format::Format;
 use super::path::escape;
+use super::repository::Repository;
 use super::{
     Backup, CatalogSink, Context, Damage, DamageKind, Description, Entry, EntryBatch, Error, Listing,
     Location, Lost, Needs, RestoreError, RestoreSink, Restored, Scratch, Wanted,
@@ -52,7 +53,7 @@ pub const FORMAT: Format = Format {
     kind: "a folder",
     summary: "a folder with the files as they are (robocopy, rsync, rclone, cp, File History)",
     schemes: &[],
-    recognise: |candidate| candidate.folder().is_some(),
+    recognise: |candidate| candidate.folder().is_some_and(|folder| !is_repository(folder)),
     open: |candidate, context| {
         let folder = Folder::at(candidate.location().clone(), context.cold)?;
         folder.description();
@@ -61,6 +62,11 @@ pub const FORMAT: Format = Format {
     snapshots: None,
     has_volumes: false,
 };
+
+/// Whether the files in a folder are those of a repository, and not those that were backed up.
+fn is_repository(folder: &Path) -> bool {
+    Repository::at(folder).or_else(|| Repository::remains_at(folder)).is_some()
+}
 
 impl Folder {
     /// The format's name.

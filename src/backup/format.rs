@@ -4,9 +4,10 @@
 use std::fs::File;
 use std::path::Path;
 
-use super::{Backup, Context, Error, Location};
+use super::repository::Repository;
+use super::{Backup, Context, Error, Location, Snapshot};
 use crate::bytes::FileBytes;
-use crate::platform::{self, Kind, Stat, Timestamp};
+use crate::platform::{self, Kind, Stat};
 
 /// A kind of backup that can be verified.
 #[derive(Debug)]
@@ -37,15 +38,6 @@ type Open = fn(&BackupCandidate<'_>, &Context) -> Result<Box<dyn Backup>, Error>
 
 /// See [`Format::snapshots`].
 type Snapshots = fn(&BackupCandidate<'_>, &Context) -> Result<Vec<Snapshot>, Error>;
-
-/// One of several backups at the same location.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Snapshot {
-    /// The name by which it is opened.
-    pub name: String,
-    /// When it was taken, if the format records that.
-    pub taken: Option<Timestamp>,
-}
 
 /// A location that may be a backup, and what was found there.
 pub(super) struct BackupCandidate<'a> {
@@ -132,6 +124,16 @@ impl<'a> BackupCandidate<'a> {
 
     /// If the file is clearly not a backup of a known format: what it is, and what the user can do.
     fn foreign(&self) -> Option<String> {
+        if let Some(folder) = self.folder() {
+            if let Some(found) = Repository::at(folder) {
+                let (name, folder) = (found.name(), folder.display());
+                return Some(format!("it is a {name} repository: write --backup {name}:{folder}"));
+            }
+            let name = Repository::remains_at(folder)?.name();
+            return Some(format!(
+                "it is what is left of a {name} repository, of which parts are missing: see what {name} itself says about it"
+            ));
+        }
         let CandidateKind::File(_, stat) = &self.kind else { return None };
         if stat.kind != Kind::File {
             return Some("it is neither a file nor a folder".to_owned());

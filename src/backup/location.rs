@@ -8,6 +8,7 @@
 //! that connects, and is never printed: `Display` and `Debug` mask it.
 
 use std::borrow::Cow;
+use std::ffi::OsString;
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use crate::platform;
 use crate::secret::Secret;
 
+use super::command::Commands;
 use super::path::escape;
 
 /// Where a backup is, which of its snapshots to use, and where the secret that unlocks it comes
@@ -31,6 +33,8 @@ struct LocationParts {
     volume: Option<String>,
     parents: Vec<PathBuf>,
     secret: Secret,
+    variables: Vec<(&'static str, OsString)>,
+    commands: Option<Commands>,
 }
 
 #[derive(Clone, PartialEq, Eq)]
@@ -55,6 +59,8 @@ impl Location {
             volume: None,
             parents: Vec::new(),
             secret: Secret::None,
+            variables: Vec::new(),
+            commands: None,
         }))
     }
 
@@ -100,11 +106,34 @@ impl Location {
         Self(Arc::new(LocationParts { secret, ..Arc::unwrap_or_clone(self.0) }))
     }
 
-    /// The path, if the backup is on this machine.
+    /// The same location, for whose programs these environment variables are set.
+    #[must_use]
+    pub fn with_variables(self, variables: Vec<(&'static str, OsString)>) -> Self {
+        Self(Arc::new(LocationParts { variables, ..Arc::unwrap_or_clone(self.0) }))
+    }
+
+    /// The same location, whose files these commands list and restore.
+    #[must_use]
+    pub fn with_commands(self, commands: Option<Commands>) -> Self {
+        Self(Arc::new(LocationParts { commands, ..Arc::unwrap_or_clone(self.0) }))
+    }
+
+    /// The path, if the backup is a file or folder that is named by its path.
     pub fn local(&self) -> Option<&Path> {
         match &self.0.kind {
             LocationKind::Local(path) => Some(path),
             LocationKind::Address { .. } => None,
+        }
+    }
+
+    /// The file or folder on this machine that holds the backup, whether it is named by its path or
+    /// by an address. Nothing may be written there.
+    pub fn place(&self) -> Option<&Path> {
+        match &self.0.kind {
+            LocationKind::Local(path) => Some(path),
+            LocationKind::Address { rest, .. } => {
+                split_place(rest).map(|(place, _)| Path::new(place)).filter(|place| place.is_absolute())
+            }
         }
     }
 
@@ -135,6 +164,16 @@ impl Location {
     /// Where the secret that unlocks the backup comes from.
     pub fn secret(&self) -> &Secret {
         &self.0.secret
+    }
+
+    /// The environment variables that are set for the programs that open the backup.
+    pub fn variables(&self) -> &[(&'static str, OsString)] {
+        &self.0.variables
+    }
+
+    /// The commands that list and restore the files of the backup, if the user wrote such commands.
+    pub fn commands(&self) -> Option<&Commands> {
+        self.0.commands.as_ref()
     }
 
     /// The text for reports: the path as converted by [`escape`], or the address with its password
@@ -168,6 +207,32 @@ fn split_scheme(text: &str) -> Option<(&str, &str)> {
         && scheme.starts_with(|first: char| first.is_ascii_alphabetic())
         && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
     is_scheme.then_some((scheme, rest))
+}
+
+/// Splits what follows the scheme of an address into a path on this machine and what follows the
+/// path: `::` and the name of an archive (borg). `None` if it names another place, such as
+/// `host:/path` or `s3:bucket`.
+fn split_place(rest: &str) -> Option<(&str, &str)> {
+    // `//host/path` behind an unknown scheme.
+    if rest.starts_with("//") {
+        return None;
+    }
+    let (place, archive) = rest.split_at(rest.find("::").unwrap_or(rest.len()));
+    let is_drive = place.as_bytes().get(1) == Some(&b':') && place.as_bytes()[0].is_ascii_alphabetic();
+    let before_slash = place.split(['/', '\\']).next().unwrap_or_default();
+    let is_path = !place.is_empty() && (is_drive || !before_slash.contains(':'));
+    is_path.then_some((place, archive))
+}
+
+/// The text of an address in which a path on this machine is replaced by what `absolute` makes of
+/// it.
+pub(super) fn absolute_address(text: &str, absolute: impl FnOnce(&Path) -> PathBuf) -> Option<OsString> {
+    let (scheme, rest) = split_scheme(text)?;
+    let (place, archive) = split_place(rest)?;
+    let mut address = OsString::from(format!("{scheme}:"));
+    address.push(absolute(Path::new(place)));
+    address.push(archive);
+    Some(address)
 }
 
 /// An address without its secrets: the password between `user:` and `@host`, and everything in a
@@ -257,6 +322,29 @@ mod tests {
         // Windows would create the stream `x` of a file `sftp` here.
         std::fs::write(base.path().join("sftp:x"), "").unwrap();
         assert_eq!(parse().local(), Some(&*base.path().join("sftp:x")));
+    }
+
+    #[test]
+    fn the_place_of_an_address_is_its_path_on_this_machine() {
+        for (rest, place) in [
+            ("/srv/repo", Some("/srv/repo")),
+            ("/srv/repo::first", Some("/srv/repo")),
+            ("/srv/a:b", Some("/srv/a:b")),
+            ("repo", Some("repo")),
+            ("D:\\repo", Some("D:\\repo")),
+            ("host:/srv/repo", None),
+            ("me@host:repo::first", None),
+            ("ssh://me@host/repo", None),
+            ("//me:pass@host/repo", None),
+            ("::first", None),
+            ("", None),
+        ] {
+            assert_eq!(split_place(rest).map(|(place, _)| place), place, "{rest}");
+        }
+        let absolute = |text| absolute_address(text, |path| Path::new("/base").join(path));
+        let found = absolute("borg:repo::first").unwrap().into_string().unwrap();
+        assert_eq!(found.replace('\\', "/"), "borg:/base/repo::first");
+        assert_eq!(absolute("borg:host:repo"), None);
     }
 
     #[test]

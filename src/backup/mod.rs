@@ -5,7 +5,9 @@
 //! [`registry`], and every format runs the same contract suite (`tests/it/contract.rs`). This
 //! module never writes to a backup. It knows nothing of sampling, verdicts or reports.
 
+mod borg;
 mod collected;
+mod command;
 mod compression;
 mod context;
 mod damage_lines;
@@ -24,21 +26,24 @@ mod path;
 mod reach;
 pub mod registry;
 mod repeats;
+mod repository;
 mod reservation;
 mod restored;
 mod scratch;
 mod scratch_folder;
+mod snapshot;
 mod tar;
 mod workspace;
 mod zip;
 
 pub use crate::secret::Secret;
+pub use command::{Commands, ListForm};
 pub use context::Context;
 pub use description::{BackupTime, Description, TakenFrom};
 pub use entry::{Entry, EntryBatch};
 pub use error::{Damage, DamageKind, Error, Lost, RestoreError};
 pub use folder::Folder;
-pub use format::{Format, Snapshot};
+pub use format::Format;
 pub use image::{NewestImage, newest_of_this_computer};
 pub use leftovers::{Leftovers, remove_leftovers};
 pub use location::Location;
@@ -48,6 +53,7 @@ pub use registry::open;
 pub use restored::Restored;
 pub use scratch::{MARGIN, Scratch};
 pub use scratch_folder::NotRemoved;
+pub use snapshot::Snapshot;
 pub use workspace::Workspace;
 
 use std::ops::ControlFlow;

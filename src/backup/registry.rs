@@ -2,10 +2,11 @@
 //! hints and tables then show it, and the contract suite demands a fixture of it.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::format::{BackupCandidate, Format, Snapshot};
-use super::{Backup, Context, Error, Location, folder, image, tar, zip};
+use super::format::{BackupCandidate, Format};
+use super::location::absolute_address;
+use super::{Backup, Context, Error, Location, Snapshot, borg, command, folder, image, tar, zip};
 
 /// All formats, in the order in which they are tried: the first that recognises a backup opens it.
 /// `folder` recognises every folder, so a format that recognises a folder by what it contains
@@ -14,6 +15,8 @@ use super::{Backup, Context, Error, Location, folder, image, tar, zip};
 /// An image may end in bytes that happen to be a zip archive, so images stand before `zip`.
 pub static FORMATS: &[Format] = &[
     image::format::WINDOWS,
+    borg::FORMAT,
+    command::FORMAT,
     folder::FORMAT,
     tar::GZIP,
     tar::BZIP2,
@@ -81,6 +84,15 @@ fn recognise<'a>(
 /// ([`Location::parse`]).
 pub fn locate(text: &Path, base: &Path) -> Location {
     Location::parse(&schemes().collect::<Vec<_>>(), text, base)
+}
+
+/// The user's text, in which a path is absolute: the whole text, or the place of a repository in an
+/// address.
+pub fn absolute(text: &Path, base: &Path, absolute: impl Fn(&Path) -> PathBuf) -> PathBuf {
+    let location = locate(text, base);
+    let Some((scheme, _)) = location.address() else { return absolute(text) };
+    let named = text.to_str().filter(|_| scheme != command::SCHEME);
+    named.and_then(|text| absolute_address(text, absolute)).map_or_else(|| text.to_owned(), PathBuf::from)
 }
 
 /// The schemes of all formats.

@@ -25,11 +25,12 @@ use std::sync::Arc;
 
 use cap_std::fs::Dir;
 
+use crate::bytes::ReadAt;
 use crate::platform;
 
 use super::leftovers::{WORKSPACES, remove_made};
 use super::reservation::Reservation;
-use super::scratch_folder::with_number;
+use super::scratch_folder::{PIECE, with_number};
 use super::{RestoreError, Restored, Scratch, relative};
 
 /// A folder that a program may write to. It is removed with everything in it on drop.
@@ -57,6 +58,16 @@ impl Scratch {
         let (parent, dir) = made.map_err(RestoreError::Scratch)?;
         let path = self.path().join(WORKSPACES).join(&name);
         Ok(Workspace { scratch: self, parent, name, path, dir: Some(dir), reservation })
+    }
+}
+
+impl Scratch {
+    /// A folder for what a program needs besides the files that it restores. No other user can enter
+    /// it. It is removed with the scratch folder.
+    pub(super) fn program_folder(&self) -> io::Result<PathBuf> {
+        let name = with_number(self.inner.next_number(), str::to_owned);
+        platform::make_private_dir(&self.inner.workspaces()?, &name)?;
+        Ok(self.path().join(WORKSPACES).join(name))
     }
 }
 
@@ -96,6 +107,30 @@ impl Workspace<'_> {
             }
             Err(error) => Err(explain(error)),
         }
+    }
+}
+
+impl Workspace<'_> {
+    /// A copy of a file that was adopted, for another name of the same file. Space for it must have
+    /// been asked for together with the workspace.
+    pub(super) fn copy_of(&mut self, adopted: &Restored) -> Result<Restored, RestoreError> {
+        let mut copy = self.scratch.create_file().map_err(RestoreError::Scratch)?;
+        let mut buffer = vec![0; PIECE];
+        let mut offset = 0;
+        while offset < adopted.size() {
+            let got = adopted.read_at(&mut buffer, offset).map_err(RestoreError::Scratch)?;
+            if got == 0 {
+                let problem = "it became shorter while it was read";
+                return Err(RestoreError::Scratch(io::Error::new(io::ErrorKind::UnexpectedEof, problem)));
+            }
+            copy.write(&buffer[..got])?;
+            self.reservation.use_up(got as u64);
+            offset += got as u64;
+            if self.scratch.cancel_token().is_cancelled() {
+                return Err(RestoreError::Stopped);
+            }
+        }
+        Ok(copy)
     }
 }
 

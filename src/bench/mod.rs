@@ -164,7 +164,12 @@ fn open_locations(bench_plan: &BenchPlan, cancel: &CancelToken) -> Result<Vec<Me
     let mut locations = Vec::new();
     if let Some(plan) = &bench_plan.plan {
         let cold = plan.engine.cache == CachePolicy::Drop;
-        let context = Context { cancel: cancel.clone(), cold, threads: plan.engine.threads };
+        let context = Context {
+            cancel: cancel.clone(),
+            cold,
+            threads: plan.engine.threads,
+            work_folder: Some(plan.target.restore_to.clone()),
+        };
         locations.push(MeasuredLocation::backup(&plan.target.backup, &context)?);
         for source in plan.target.originals() {
             locations.push(MeasuredLocation::folder("source", source, cold)?);

@@ -251,7 +251,7 @@ fn check_outputs(arguments: &ChecklistArgs, jobs: &[BackupJob], base: Base<'_>) 
         for job in jobs {
             let mapped = job.maps.iter().map(|map| map.to.as_path());
             let originals = job.sources.iter().map(PathBuf::as_path).chain(mapped).collect();
-            Protected { backup: job.backup.local(), originals }.check_report(&report)?;
+            Protected { backup: job.backup.place(), originals }.check_report(&report)?;
         }
     }
     Ok(())

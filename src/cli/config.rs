@@ -6,7 +6,8 @@
 //!
 //! The top of the file holds what all jobs share, each `[jobs.NAME]` what one job adds or changes;
 //! the keys are the flags of the same name. `default-job` names the job that is used when none is
-//! asked for.
+//! asked for. Each `[commands.NAME]` holds the commands that list and restore a backup by another
+//! program, for the address `command:NAME`.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -18,6 +19,7 @@ use serde::de::IntoDeserializer;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
+use super::commands;
 use super::environment::Environment;
 use super::error::{Error, nearest};
 use super::hooks::{self, HookSettings};
@@ -27,6 +29,7 @@ use super::reports::ReportSettings;
 use super::settings::Settings;
 use super::source::Source;
 use super::written;
+use crate::backup::Commands;
 use crate::output::Output;
 use crate::report::RENDERERS;
 
@@ -34,6 +37,7 @@ use crate::report::RENDERERS;
 pub const FILE_NAME: &str = "bkverify.toml";
 const JOBS: &str = "jobs";
 const DEFAULT_JOB: &str = "default-job";
+const COMMANDS: &str = "commands";
 
 /// A configuration file that was read.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,6 +50,9 @@ pub struct Config {
     pub jobs: BTreeMap<String, Settings>,
     /// The job for when none is asked for.
     pub default_job: Option<String>,
+    /// The commands that list and restore backups, by the names in addresses such as
+    /// `command:NAME`.
+    pub commands: BTreeMap<String, Commands>,
 }
 
 /// Where a configuration is looked for, in this order.
@@ -103,17 +110,19 @@ impl Config {
         let top = DeTable::parse(text).map_err(|error| source.wrong(&error))?;
         let span = top.span();
         let (mut defaults, mut jobs, mut default_job) = (DeTable::new(), BTreeMap::new(), None);
+        let mut commands = BTreeMap::new();
         for (key, value) in top.into_inner() {
             match key.get_ref().as_ref() {
                 JOBS => jobs = reader.jobs(value)?,
+                COMMANDS => commands = commands::read(&source, value, reader.base)?,
                 DEFAULT_JOB => default_job = Some(source.text_of(&value)?),
                 _ => {
                     defaults.insert(key, value);
                 }
             }
         }
-        let defaults = reader.settings(defaults, span, &[JOBS, DEFAULT_JOB])?;
-        Ok(Self { place, defaults, jobs, default_job })
+        let defaults = reader.settings(defaults, span, &[JOBS, DEFAULT_JOB, COMMANDS])?;
+        Ok(Self { place, defaults, jobs, default_job, commands })
     }
 
     /// The job that is meant by a name, or without one: its name and what it says, laid over the

@@ -33,6 +33,8 @@ pub struct Environment {
     pub cores: usize,
     /// Whether a path lies on a disk whose head has to move, as far as the system knows.
     pub spins: fn(&Path) -> bool,
+    /// The value of an environment variable that another program reads, too.
+    pub variable: fn(&str) -> Option<OsString>,
     /// Finds the newest image backup of this computer on the attached drives.
     pub attached: fn() -> Result<Option<NewestImage>, backup::Error>,
     /// Random text for a run that names no seed.
@@ -92,6 +94,7 @@ impl Environment {
             now: Zoned::now(),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             spins: |path| platform::is_spinning(path) == Some(true),
+            variable: |name| std::env::var_os(name),
             attached: newest_of_this_computer,
             fresh_seed: format!("{:016x}", rand::random::<u64>()),
             stdin_is_terminal: io::stdin().is_terminal(),
@@ -142,6 +145,7 @@ impl Environment {
             cores: 4,
             fresh_seed: "0123456789abcdef".into(),
             spins: |_| false,
+            variable: |_| None,
             attached: || Ok(None),
             stdin_is_terminal: false,
             stdout_is_terminal: false,

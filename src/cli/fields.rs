@@ -14,6 +14,7 @@ use super::error::Error;
 use super::paths::Base;
 use super::source::Source;
 use super::written;
+use crate::program::CommandLine;
 use crate::secret::Secret;
 
 /// How to write a secret, for the hint of an error.
@@ -112,6 +113,11 @@ impl<'s, 'a> Fields<'s, 'a> {
         self.take(key).map(|value| command(self.source, value, self.base)).transpose()
     }
 
+    /// A program and its arguments, or a line for the shell.
+    pub fn command_line(&mut self, key: &str) -> Result<Option<CommandLine>, Error> {
+        self.take(key).map(|value| command_line(self.source, value, self.base)).transpose()
+    }
+
     /// A secret that is not written in the configuration itself.
     pub fn secret(&mut self, key: &str) -> Result<Secret, Error> {
         self.take(key).map_or(Ok(Secret::None), |value| secret(self.source, value, self.base, key))
@@ -125,6 +131,19 @@ impl<'s, 'a> Fields<'s, 'a> {
     /// An error about the whole table.
     pub fn wrong(&self, message: &str) -> Error {
         self.source.at(&self.span, message)
+    }
+}
+
+/// A list is a program with its arguments; a text is a line for the shell.
+pub fn command_line<'a>(
+    source: &Source<'a>,
+    value: Spanned<DeValue<'a>>,
+    base: Base<'_>,
+) -> Result<CommandLine, Error> {
+    match value.get_ref().as_str() {
+        Some(line) if line.trim().is_empty() => Err(source.at(&value.span(), "there is no program to run")),
+        Some(line) => Ok(CommandLine::Shell(line.to_owned())),
+        None => command(source, value, base).map(CommandLine::Program),
     }
 }
 

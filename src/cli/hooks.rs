@@ -41,8 +41,8 @@ impl HookSettings {
         let mut found = Self::default();
         for (key, value) in entries {
             match key.get_ref().as_ref() {
-                BEFORE => found.before = Some(hook(source, value, base)?),
-                AFTER => found.after = Some(hook(source, value, base)?),
+                BEFORE => found.before = Some(fields::command_line(source, value, base)?),
+                AFTER => found.after = Some(fields::command_line(source, value, base)?),
                 _ => {
                     let span = value.span();
                     let limit: Result<Option<Limit>, _> = written::parsed(value.into_deserializer());
@@ -73,13 +73,4 @@ impl Layer for HookSettings {
 
     /// The paths were made absolute when they were read.
     fn locate(&mut self, _: Base<'_>) {}
-}
-
-/// A list is a program with its arguments; a text is a line for the shell.
-fn hook<'a>(source: &Source<'a>, value: Spanned<DeValue<'a>>, base: Base<'_>) -> Result<Hook, Error> {
-    match value.get_ref().as_str() {
-        Some(line) if line.trim().is_empty() => Err(source.at(&value.span(), "there is no program to run")),
-        Some(line) => Ok(Hook::Shell(line.to_owned())),
-        None => fields::command(source, value, base).map(Hook::Program),
-    }
 }

@@ -9,15 +9,16 @@
 //! examples and what `plan` prints in lists of their own, which is where settings were forgotten.
 //! The JSON report is no part of this: its form is a promise to other programs, with a schema.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::paths::Base;
 use super::values::{
-    Address, Limit, Percent, Sample, Share, Size, Source, StateFolder, StrategyName, Threads, When,
+    Address, Limit, Password, Percent, Sample, Share, Size, Source, StateFolder, StrategyName, Threads, When,
 };
 use crate::backup::registry;
 use crate::plan::{Algorithm, CachePolicy, Keep, Map};
+use crate::secret::Secret;
 
 /// One value of a setting.
 pub trait Value {
@@ -64,8 +65,23 @@ impl Value for PathBuf {
 impl Value for Address {
     fn locate(&mut self, base: Base<'_>) {
         // What is no path of this machine stays as it is.
-        if registry::locate(&self.0, base.folder).local().is_some() {
-            self.0 = base.absolute(&self.0);
+        self.0 = registry::absolute(&self.0, base.folder, |path| base.absolute(path));
+    }
+}
+
+impl Value for Password {
+    fn locate(&mut self, base: Base<'_>) {
+        match self {
+            Self::At(Secret::File(path)) => *path = base.absolute(path),
+            // A plain name is looked for where the system looks for programs.
+            Self::At(Secret::Command(command)) => {
+                if let Some(program) = command.first_mut()
+                    && Path::new(&*program).components().count() > 1
+                {
+                    *program = base.absolute(Path::new(&*program)).into_os_string();
+                }
+            }
+            Self::At(Secret::None | Secret::Env(_)) | Self::Unusable => {}
         }
     }
 }

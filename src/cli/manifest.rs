@@ -168,7 +168,7 @@ fn check(originals: &Originals, output: &Output, force: bool) -> Result<(), Erro
     // an original.
     let folders = roots(originals);
     let protected = Protected {
-        backup: originals.backup.local(),
+        backup: originals.backup.place(),
         originals: if is_manifest {
             Vec::new()
         } else {

@@ -12,8 +12,10 @@
 mod answers;
 mod args;
 mod attached;
+mod backup_location;
 mod bench;
 mod checklist;
+mod commands;
 mod config;
 mod coverage;
 mod environment;

@@ -56,7 +56,7 @@ impl Remembered {
         let Some(state) = &plan.outputs.state.clone() else { return Ok(Self::default()) };
         let unseen = plan.draw.filters.only.iter().cloned().collect();
         let mut remembered = Self { unseen: Mutex::new(unseen), ..Self::default() };
-        if plan.target.backup.local().is_some_and(|backup| lies_in(state, backup)) {
+        if plan.target.backup.place().is_some_and(|backup| lies_in(state, backup)) {
             remembered.warnings.push(in_backup(state));
             return Ok(remembered);
         }

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use ignore::gitignore::GitignoreBuilder;
 
 use super::attached;
+use super::backup_location::location;
 use super::config::{self, Config};
 use super::environment::Environment;
 use super::error::Error;
@@ -65,11 +66,9 @@ pub fn resolve(flags: Verify, config: Option<&Config>, environment: &Environment
     let has_originals = check_originals(&settings, state(settings.state.as_ref(), environment).is_some())?;
     let sources = Source::folders(settings.source.clone());
     let originals = sources.iter().chain(settings.map.iter().map(|map| &map.to));
-    let backup = location(settings.backup.as_ref().map(|address| address.0.as_path()))
-        .with_volume(settings.volume.clone())
-        .with_parents(settings.parent.clone());
+    let backup = location(&settings, config, environment)?;
     let spinning =
-        originals.map(PathBuf::as_path).chain(backup.local()).any(|place| (environment.spins)(place));
+        originals.map(PathBuf::as_path).chain(backup.place()).any(|place| (environment.spins)(place));
     let mut outputs = Outputs {
         keep: settings.keep.unwrap_or_default(),
         reports,
@@ -148,10 +147,10 @@ pub fn originals(
         return Err(Error::usage("missing: the originals (--source DIR or --map FROM=TO)")
             .hint("for example: bkverify manifest --source /home --output /var/backups/home.b3"));
     }
-    let backup = location(settings.backup.as_ref().map(|address| address.0.as_path()));
+    let backup = location(&settings, config.as_ref(), environment)?;
     let folders = sources.iter().chain(settings.map.iter().map(|map| &map.to));
     let spinning = folders.into_iter().any(|place| (environment.spins)(place));
-    let leave_out = backup.local().map(Path::to_owned).into_iter().chain(settings.restore_to.clone());
+    let leave_out = backup.place().map(Path::to_owned).into_iter().chain(settings.restore_to.clone());
     Ok(Originals {
         filters: filters(&settings, environment)?,
         leave_out: leave_out.filter(|path| !path.as_os_str().is_empty()).collect(),
@@ -167,11 +166,6 @@ pub fn originals(
 /// that the nightly backup is good.
 fn without_job(defaults: Settings) -> Settings {
     Settings { hooks: HookSettings::default(), notify: NotifySettings::default(), ..defaults }
-}
-
-/// Where the backup is: an absolute path, or an address.
-fn location(said: Option<&Path>) -> Location {
-    said.map_or_else(Location::default, |said| registry::locate(said, Path::new("")))
 }
 
 /// The folder that was named, or else the one of this machine or user.
@@ -329,7 +323,8 @@ fn example(settings: &Settings) -> String {
     };
     let said = |path: Option<&Path>, otherwise: &str| {
         // An address is shown without its password.
-        let text = path.map_or_else(|| otherwise.to_owned(), |path| location(Some(path)).to_string());
+        let text = path
+            .map_or_else(|| otherwise.to_owned(), |path| registry::locate(path, Path::new("")).to_string());
         if text.contains(' ') { format!("\"{text}\"") } else { text }
     };
     let mut line = format!(

@@ -23,10 +23,10 @@ use super::paths::Base;
 use super::reports::ReportSettings;
 use super::show;
 use super::values::{
-    Address, Limit, Percent, Sample, Share, Size, Source, StateFolder, StrategyName, Threads, When,
+    Address, Limit, Password, Percent, Sample, Share, Size, Source, StateFolder, StrategyName, Threads, When,
     map_parser,
 };
-use super::written::{address, choice, maps, parsed, path, paths, sources, state_folder, texts};
+use super::written::{address, choice, maps, parsed, password, path, paths, sources, state_folder, texts};
 use crate::backup::registry;
 use crate::plan::{Algorithm, CachePolicy, Keep, Map, Plan, SampleSize};
 use crate::report::RENDERERS;
@@ -71,6 +71,22 @@ settings! {
         backup: Option<Address> {
             example: "\"/mnt/backup\"",
             plan: |plan| vec![plan.target.backup.text()],
+        }
+        /// Which of the backups in a repository: latest, a name, the first digits of its id, a pattern
+        /// of names such as web-*, or a time such as 2026-05-01, for the newest until then
+        /// [default: latest]
+        #[arg(long, value_name = "NAME|TIME", help_heading = WHERE)]
+        #[serde(deserialize_with = "parsed")]
+        snapshot: Option<String> {
+            example: "\"latest\"",
+            plan: |plan| plan.target.backup.snapshot().map(show::text).into_iter().collect(),
+        }
+        /// Where the password of the backup is: file:PATH, env:NAME or command:PROGRAM
+        #[arg(long, value_name = "SOURCE", help_heading = WHERE)]
+        #[serde(deserialize_with = "password")]
+        password: Option<Password> {
+            example: "{ file = \"/root/borg.password\" }",
+            plan: |plan| show::secret(plan.target.backup.secret()).into_iter().collect(),
         }
         /// Verify only this volume of an image: the letter of its drive, or its number
         #[arg(long, value_name = "LETTER|N", help_heading = WHERE)]

@@ -13,6 +13,7 @@ use crate::plan::{
     Target,
 };
 use crate::platform::Timestamp;
+use crate::secret::Secret;
 use crate::verify::strategy;
 use crate::words::{self, rfc3339};
 
@@ -178,4 +179,9 @@ pub fn bytes(size: u64) -> String {
 /// A moment, in UTC.
 pub fn moment(time: Timestamp) -> String {
     rfc3339(time).unwrap_or_else(|| format!("{} s after 1970", time.seconds))
+}
+
+/// Where a secret comes from, if one is needed.
+pub fn secret(secret: &Secret) -> Option<String> {
+    (*secret != Secret::None).then(|| text(&secret.to_string()))
 }

@@ -18,6 +18,7 @@ use jiff::{SpanRelativeTo, Zoned, civil};
 use crate::backup::{NameProblem, escape, relative};
 use crate::plan::{Algorithm, CachePolicy, Keep, Map, SampleSize};
 use crate::platform::{self, Timestamp};
+use crate::secret::Secret;
 use crate::verify::strategy::{self, STRATEGIES};
 
 /// Where a backup is: a path, or an address such as `scheme:place`.
@@ -27,6 +28,36 @@ pub struct Address(pub PathBuf);
 impl From<OsString> for Address {
     fn from(text: OsString) -> Self {
         Self(text.into())
+    }
+}
+
+/// Where the password of a backup is: `file:PATH`, `env:NAME` or `command:PROGRAM`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Password {
+    /// At this place.
+    At(Secret),
+    /// What was written is none of these. It may be the password itself, so it is not kept.
+    Unusable,
+}
+
+impl Password {
+    /// The message about one that is unusable.
+    pub const PROBLEM: &'static str = "password says where the password is, and not what it is";
+    /// The hint about one that is unusable.
+    pub const HINT: &'static str = "write file:PATH, env:NAME or command:PROGRAM";
+}
+
+impl From<OsString> for Password {
+    fn from(text: OsString) -> Self {
+        let secret =
+            text.to_str().and_then(|text| text.split_once(':')).and_then(|(kind, place)| match kind {
+                _ if place.is_empty() => None,
+                "file" => Some(Secret::File(place.into())),
+                "env" => Some(Secret::Env(place.to_owned())),
+                "command" => Some(Secret::Command(vec![place.into()])),
+                _ => None,
+            });
+        secret.map_or(Self::Unusable, Self::At)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Values as they are written in a configuration, for serde: texts and numbers that go through the
 //! same parsers as the flags.
 
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -9,8 +10,9 @@ use clap::ValueEnum;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
-use super::values::{Address, Source, StateFolder, parse_map};
+use super::values::{Address, Password, Source, StateFolder, parse_map};
 use crate::plan::Map;
+use crate::secret::Secret;
 
 /// A value as it may be written in a configuration: text, or a bare number where the text would be
 /// one.
@@ -84,6 +86,34 @@ pub fn paths<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<PathBuf>, D::Err
 /// The path or address of a backup.
 pub fn address<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Address>, D::Error> {
     Ok(path(input)?.map(Address))
+}
+
+/// Where a password is: text, or a table as for other secrets. What is written is never repeated.
+pub fn password<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Password>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(
+        untagged,
+        expecting = "expected { file = \"PATH\" }, { env = \"NAME\" } or { command = [\"PROGRAM\"] }"
+    )]
+    enum WrittenSecret {
+        Text(String),
+        Place(Place),
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Place {
+        File(PathBuf),
+        Env(String),
+        Command(Vec<String>),
+    }
+    Ok(Some(match WrittenSecret::deserialize(input)? {
+        WrittenSecret::Text(text) => OsString::from(text).into(),
+        WrittenSecret::Place(Place::File(path)) => Password::At(Secret::File(path)),
+        WrittenSecret::Place(Place::Env(name)) => Password::At(Secret::Env(name)),
+        WrittenSecret::Place(Place::Command(words)) => {
+            Password::At(Secret::Command(words.into_iter().map(OsString::from).collect()))
+        }
+    }))
 }
 
 /// A list of folders of originals, or one of them alone.

@@ -5,6 +5,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use crate::program::CommandLine as Hook;
+use crate::program::without_arguments;
 use crate::secret::Secret;
 
 /// Printed in place of the part of a URL that may be a secret.
@@ -185,15 +187,6 @@ impl Default for Hooks {
     }
 }
 
-/// One program that runs before or after.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Hook {
-    /// A program and its arguments.
-    Program(Vec<OsString>),
-    /// A line for the system's shell.
-    Shell(String),
-}
-
 impl fmt::Display for Notifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.recipient {
@@ -203,25 +196,6 @@ impl fmt::Display for Notifier {
             }
             Recipient::Command(command) => write!(f, "command {}", without_arguments(command)),
         }
-    }
-}
-
-impl fmt::Display for Hook {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Program(command) => f.write_str(&without_arguments(command)),
-            Self::Shell(_) => f.write_str("a line for the shell"),
-        }
-    }
-}
-
-/// The name of a program. An argument may be a secret.
-fn without_arguments(command: &[OsString]) -> String {
-    let name = command.first().map_or("nothing".into(), |name| name.to_string_lossy());
-    match command.len() {
-        0 | 1 => name.into_owned(),
-        2 => format!("{name} (with 1 argument)"),
-        many => format!("{name} (with {} arguments)", many - 1),
     }
 }
 

@@ -245,6 +245,17 @@ pub fn create_private_dir_at(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Makes a link at `link` that leads to `target`. Not every system lets its users make links.
+pub fn make_link(target: &Path, link: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    return std::os::unix::fs::symlink(target, link);
+    #[cfg(not(unix))]
+    {
+        let _ = (target, link);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
 /// Reads a file of `size` bytes into a buffer that is larger than that. A read that returns exactly
 /// `size` bytes has reached the end, which saves the read that would return nothing. Otherwise it
 /// reads on until there is nothing left. Returns the number of bytes read.

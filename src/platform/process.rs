@@ -1,11 +1,15 @@
 //! Starts a program so that it can be ended together with everything it starts.
 //!
-//! On Unix it gets its own process group; on Windows, a job object and no console window.
+//! On Unix it gets a session of its own, without a terminal: a program that would ask a person for a
+//! password fails instead of waiting for ever. On Windows it gets a job object.
 
 use std::io;
 use std::process::Command;
 
 use process_wrap::std::{ChildWrapper, CommandWrap};
+
+/// A program that was started.
+pub type Child = Box<dyn ChildWrapper>;
 
 /// A command that has the system's shell run this line: `sh`, or `cmd` on Windows.
 pub fn shell(line: &str) -> Command {
@@ -26,12 +30,12 @@ pub fn shell(line: &str) -> Command {
     }
 }
 
-/// Starts `command` as the leader of its own group. `start_kill` on the result ends the whole
-/// group.
-pub fn spawn_group(command: Command) -> io::Result<Box<dyn ChildWrapper>> {
+/// Starts `command` as the leader of its own session. `start_kill` on the result ends everything that
+/// it started.
+pub fn spawn_group(command: Command) -> io::Result<Child> {
     let mut wrapped = CommandWrap::from(command);
     #[cfg(unix)]
-    wrapped.wrap(process_wrap::std::ProcessGroup::leader());
+    wrapped.wrap(process_wrap::std::ProcessSession);
     #[cfg(windows)]
     wrapped.wrap(process_wrap::std::JobObject);
     wrapped.spawn()

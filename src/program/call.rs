@@ -3,6 +3,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex};
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use crate::cancel::CancelToken;
 use crate::lock::lock;
-use crate::platform::process::{shell, spawn_group};
+use crate::platform::process::{Child, shell, spawn_group};
 
 use super::{ProgramError, ProgramOutput, decode};
 
@@ -36,6 +37,8 @@ pub struct Call {
     pub environment: Vec<(&'static str, OsString)>,
     /// What it reads on standard input. Without it, standard input is empty.
     pub input: Option<Vec<u8>>,
+    /// The folder that it runs in. Without one, it runs in this program's own.
+    pub folder: Option<PathBuf>,
     /// Whether what it starts may outlive it, as a program does that mounts a file system. Its
     /// output is then what was printed shortly after it ended, and too much output is dropped.
     pub leaves_others: bool,
@@ -62,18 +65,13 @@ impl Call {
     }
 
     /// The name of the program, for messages. The line for a shell may contain a secret.
-    fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         let program = self.command.first().map(|name| name.to_string_lossy().into_owned());
         program.unwrap_or_else(|| if self.shell.is_some() { "the shell" } else { "" }.to_owned())
     }
 
-    /// Runs the program to its end, or until `deadline`, or until `cancel` is cancelled.
-    ///
-    /// # Errors
-    /// If it cannot be started, or did not end by itself, or printed too much. In the last two cases
-    /// the program was ended, with everything that it started.
-    pub fn run(self, deadline: Instant, cancel: &CancelToken) -> Result<ProgramOutput, ProgramError> {
-        let name = self.name();
+    /// Starts the program.
+    pub(super) fn spawn(&mut self, name: &str) -> Result<Child, ProgramError> {
         let mut prepared = match (&self.shell, self.command.split_first()) {
             (Some(line), _) => shell(line),
             (None, Some((program, arguments))) => {
@@ -81,15 +79,29 @@ impl Call {
                 command.args(arguments);
                 command
             }
-            (None, None) => return Err(ProgramError::Missing(name)),
+            (None, None) => return Err(ProgramError::Missing(name.to_owned())),
         };
-        prepared.envs(self.environment).stdout(Stdio::piped()).stderr(Stdio::piped());
+        if let Some(folder) = &self.folder {
+            prepared.current_dir(folder);
+        }
+        prepared.envs(self.environment.drain(..)).stdout(Stdio::piped()).stderr(Stdio::piped());
         prepared.stdin(if self.input.is_some() { Stdio::piped() } else { Stdio::null() });
-        let mut child = spawn_group(prepared).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => ProgramError::Missing(name.clone()),
-            io::ErrorKind::PermissionDenied => ProgramError::Denied(name.clone()),
-            _ => ProgramError::Failed(name.clone(), error.to_string()),
-        })?;
+        spawn_group(prepared).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => ProgramError::Missing(name.to_owned()),
+            io::ErrorKind::PermissionDenied => ProgramError::Denied(name.to_owned()),
+            // The folder that it should run in is a file, for example.
+            _ => ProgramError::Failed(name.to_owned(), error.to_string()),
+        })
+    }
+
+    /// Runs the program to its end, or until `deadline`, or until `cancel` is cancelled.
+    ///
+    /// # Errors
+    /// If it cannot be started, or did not end by itself, or printed too much. In the last two cases
+    /// the program was ended, with everything that it started.
+    pub fn run(mut self, deadline: Instant, cancel: &CancelToken) -> Result<ProgramOutput, ProgramError> {
+        let name = self.name();
+        let mut child = self.spawn(&name)?;
         if let (Some(mut pipe), Some(input)) = (child.stdin().take(), self.input) {
             // A program that does not read its input must not be waited for here. If there is no
             // thread for it, it gets no input.
@@ -116,8 +128,8 @@ impl Call {
             Ok(ProgramOutput { code: status.code(), stdout, stderr })
         });
         if collected.is_err() {
-            // Processes that it started may still have the pipes open. Ending a group that has
-            // already ended does no harm.
+            // Processes that it started may still have the pipes open. Ending what has already ended
+            // does no harm.
             let _ = child.start_kill();
             let _ = child.try_wait();
         }

@@ -4,11 +4,16 @@
 //! program that hangs is ended together with everything that it started. So is a program that
 //! prints without end.
 //!
+//! What is short is read as a whole ([`Call::run`]), what may be long line by line while the program
+//! runs ([`Call::start`]).
+//!
 //! There are two kinds of programs. Those that this program asks something ([`Programs`]) never run
 //! through a shell and never get input. They always run in the C locale, so that parsers only have
 //! to understand English. Those that the user has named ([`Call`]) run as the user would run them.
 
 mod call;
+mod command_line;
+mod stream;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -17,6 +22,8 @@ use std::time::Instant;
 use crate::cancel::CancelToken;
 
 pub use call::Call;
+pub use command_line::{CommandLine, without_arguments};
+pub use stream::{Line, Running};
 
 /// What a program printed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -80,6 +87,9 @@ pub enum ProgramError {
     /// It printed more than the limit and was ended.
     #[error("`{0}` printed more than 16 MiB and was ended")]
     TooLong(String),
+    /// It printed a line that is longer than any line should be, and was ended.
+    #[error("`{0}` printed a line of more than 1 MiB and was ended")]
+    LongLine(String),
     /// The system would not start it.
     #[error("`{0}` could not be run: {1}")]
     Failed(String, String),

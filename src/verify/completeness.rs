@@ -124,7 +124,7 @@ impl Lookup {
             OriginalsDraw { bottom: Mutex::new((BottomK::new(quota), 0)), limit: AtomicU64::new(u64::MAX) };
         let ranker = Ranker::new(&plan.draw.seed);
         let mut unlisted = Vec::new();
-        let ours = [Some(plan.target.restore_to.as_path()), plan.target.backup.local()].into_iter().flatten();
+        let ours = [Some(plan.target.restore_to.as_path()), plan.target.backup.place()].into_iter().flatten();
         let ours = ours.filter_map(|path| std::fs::canonicalize(path).ok());
         let own_files = plan.outputs.state.as_deref().and_then(|state| std::fs::canonicalize(state).ok());
         let ours = ours.chain(own_files.iter().flat_map(|state| own_files::paths(state)));

@@ -23,7 +23,7 @@ pub struct Disks {
 impl Disks {
     /// Decides this for the backup and the originals of a plan.
     pub fn of(plan: &Plan, originals: &[&Path]) -> Self {
-        let shared = plan.target.backup.local().is_some_and(|backup| {
+        let shared = plan.target.backup.place().is_some_and(|backup| {
             let volume = platform::volume(backup).ok();
             originals.iter().any(|place| platform::volume(place).ok() == volume)
         });

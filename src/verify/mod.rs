@@ -116,7 +116,12 @@ pub fn run(
     // Asked before the file is opened: opening it drops it from the system's cache.
     let archive = plan.target.backup.local().filter(|path| cold && path.is_file());
     let archive = archive.and_then(platform::cached);
-    let context = Context { cancel: cancel.clone(), cold, threads: plan.engine.threads };
+    let context = Context {
+        cancel: cancel.clone(),
+        cold,
+        threads: plan.engine.threads,
+        work_folder: Some(plan.target.restore_to.clone()),
+    };
     let backup = backup::open(&plan.target.backup, &context)?;
     // Before the restore folder is made: links in the backup may lead to where that would be.
     prepare::check_folders(plan, &*backup)?;
@@ -156,7 +161,12 @@ fn verify(
     let cold = plan.engine.cache == CachePolicy::Drop;
     let description = backup.description();
     observer.begins(plan, description);
-    let run = Context { cancel: cancel.clone(), cold, threads: plan.engine.threads };
+    let run = Context {
+        cancel: cancel.clone(),
+        cold,
+        threads: plan.engine.threads,
+        work_folder: Some(plan.target.restore_to.clone()),
+    };
     let pairing = Pairing::new(backup, &plan.target.sources, &plan.target.maps, cold, Some(&filter), cancel)?
         .leaving_alone(OwnFiles::of(plan.outputs.state.as_deref()));
     let naming = memory.manifest.map(|manifest| Naming::find(backup, &pairing, manifest, cancel));

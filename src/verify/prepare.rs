@@ -59,16 +59,16 @@ fn check_all_but_backup_and_restore_folder(plan: &Plan) -> Result<Filter, Error>
 
 /// Makes sure that the backup exists, if it is on this machine.
 pub fn check_backup(backup: &Location) -> Result<(), Error> {
-    match backup.local().map(fs::metadata) {
+    registry::check_scheme(backup)?;
+    match backup.place().map(fs::metadata) {
         Some(Err(source)) => Err(backup::Error::Open { location: backup.clone(), source }.into()),
-        Some(Ok(_)) => Ok(()),
-        None => Ok(registry::check_scheme(backup)?),
+        Some(Ok(_)) | None => Ok(()),
     }
 }
 
 /// Makes sure that the originals are a folder, and not the backup itself.
 pub fn check_originals(path: &Path, backup: &Location) -> Result<(), Error> {
-    Protected { backup: backup.local(), originals: vec![path] }.check_backup_is_a_copy()?;
+    Protected { backup: backup.place(), originals: vec![path] }.check_backup_is_a_copy()?;
     target::check_folder(path).map_err(|source| Error::Originals { place: path.to_owned(), source })
 }
 

@@ -22,7 +22,7 @@ pub struct Protected<'a> {
 impl<'a> Protected<'a> {
     /// The backup and the originals of a plan.
     pub fn of(target: &'a Target) -> Self {
-        Self { backup: target.backup.local(), originals: target.originals().collect() }
+        Self { backup: target.backup.place(), originals: target.originals().collect() }
     }
 
     /// All of these paths.

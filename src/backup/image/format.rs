@@ -6,6 +6,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use jiff::tz::TimeZone;
+
 use super::candidates::{Candidates, Opener, is_container};
 use super::file::WAIT;
 use super::volumes::{self, Volumes};
@@ -14,7 +16,7 @@ use super::{Images, TIME_RESOLUTION_NS, cached, left_out};
 use crate::backup::description::archive_id;
 use crate::backup::format::{BackupCandidate, Format};
 use crate::backup::{
-    Backup, BackupTime, Context, Damage, DamageKind, Description, Error, Location, TakenFrom,
+    Backup, BackupTime, Context, Damage, DamageKind, Description, Error, Location, TakenFrom, snapshot,
 };
 use crate::bytes::ReadAt;
 use crate::image::{FileSystem, partition};
@@ -102,8 +104,18 @@ fn open_windows_image_backup(
     let location = candidate.location();
     let folder = candidate.folder().unwrap_or(Path::new(""));
     let computer = platform::computer_name();
-    let backup = windows_image_backup::find(folder, location.snapshot(), computer.as_deref())
-        .map_err(|problem| not_found(location, problem))?;
+    let failed = |problem| not_found(location, problem);
+    let wanted = match location.snapshot() {
+        None => None,
+        Some(asked) => {
+            let all = windows_image_backup::snapshots(folder, computer.as_deref()).map_err(failed)?;
+            let chosen = snapshot::choose(&all, asked, &TimeZone::system());
+            let chosen = chosen.map(|snapshot| snapshot.name.clone());
+            Some(chosen.map_err(|problem| Error::Program { location: location.clone(), problem })?)
+        }
+    };
+    let backup =
+        windows_image_backup::find(folder, wanted.as_deref(), computer.as_deref()).map_err(failed)?;
     let opener = Opener { location, cold: context.cold, is_named: true };
     let found = opener.open(&backup.images)?;
     if !backup.is_complete && found.files.iter().any(super::file::ImageFile::is_recent) {

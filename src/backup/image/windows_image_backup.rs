@@ -167,7 +167,7 @@ pub(super) fn snapshots(folder: &Path, this_computer: Option<&str>) -> Result<Ve
         None => vec![folder.to_owned()],
     };
     let named = places.iter().map(|place| file_name(place));
-    Ok(named.map(|name| Snapshot { taken: time_in(&name), name }).collect())
+    Ok(named.map(|name| Snapshot { taken: time_in(&name), name, id: None }).collect())
 }
 
 /// Finds the backup with this name below `folder`, or the newest.

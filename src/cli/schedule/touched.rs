@@ -29,10 +29,11 @@ impl Touched {
         let Target { backup, sources: _, maps: _, restore_to } = target;
         let Outputs { keep: _, reports, state: _, metrics, terminal: _ } = outputs;
         let Hooks { before, after, time_limit: _ } = hooks;
-        let mut touched = Self { network: backup.local().is_none(), ..Self::default() };
-        touched.commands = before.is_some() || after.is_some();
+        let mut touched = Self { network: backup.place().is_none(), ..Self::default() };
+        // Another program opens a backup that has an address.
+        touched.commands = before.is_some() || after.is_some() || backup.address().is_some();
         // The index of a manifest is written to the restore folder.
-        touched.reads(backup.local().into_iter().chain(target.originals()).chain(manifest.as_deref()));
+        touched.reads(backup.place().into_iter().chain(target.originals()).chain(manifest.as_deref()));
         touched.secret(backup.secret());
         touched.writes(Some(restore_to.as_path()));
         touched.writes(reports.iter().filter_map(|report| report.output.file()?.parent()));

@@ -1,0 +1,218 @@
+//! borg repositories, by borg's own command line.
+//!
+//! In: a repository (a folder, or an address of borg's own such as `ssh://host/repo`) and which of
+//! its archives is meant. Out: the archive's files, listed by `borg list`, and restored by as few
+//! calls of `borg extract` as possible, because each of them reads the list of all files first. A
+//! file is delivered as soon as borg begins with the next one.
+//!
+//! borg's exit code says little: it may be 1 although every pattern matched, and an extract that misses a
+//! file may end with 0. What counts is the file on the disk. The first damaged chunk ends borg, so it
+//! is called again for the files that are left.
+//!
+//! Nothing is written to the repository, not even a lock: borg gets a stand-in ([`shadow`]).
+
+mod extract;
+mod item;
+mod list;
+mod message;
+mod names;
+mod program;
+mod shadow;
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+
+use jiff::tz::TimeZone;
+use serde::Deserialize;
+
+use super::delivery::conclude;
+use super::description::{BackupTime, TakenFrom};
+use super::format::{BackupCandidate, Format};
+use super::repository::Repository;
+use super::snapshot::{self, Snapshot};
+use super::{
+    Backup, CatalogSink, Context, Description, Error, Listing, Location, Needs, Reach, RestoreSink, Scratch,
+    Wanted,
+};
+use crate::platform::Timestamp;
+use crate::words;
+use item::time;
+use program::Borg;
+
+/// The program, the format and the scheme.
+const NAME: &str = "borg";
+
+/// borg prints times in microseconds, rounded.
+const TIME_RESOLUTION_NS: u64 = 1_000;
+
+/// The format of borg repositories.
+pub const FORMAT: Format = Format {
+    name: NAME,
+    kind: "a borg repository",
+    summary: "a repository of borg 1.2 to 1.4, on this machine or by ssh; borg must be installed",
+    schemes: &[NAME],
+    recognise: |candidate| {
+        candidate.folder().is_some_and(|folder| Repository::at(folder) == Some(Repository::Borg))
+    },
+    open,
+    snapshots: Some(|candidate, context| {
+        let (place, _) = place(candidate.location());
+        Ok(Listed::read(&Borg::new(candidate.location(), place, context)?, context)?.snapshots())
+    }),
+    has_volumes: false,
+};
+
+/// An archive in a repository.
+#[derive(Debug)]
+struct Archive {
+    borg: Borg,
+    /// Its name.
+    name: String,
+    description: Description,
+    notes: Vec<String>,
+}
+
+/// The repository as borg names it, and the archive that the address names.
+fn place(location: &Location) -> (OsString, Option<String>) {
+    match (location.address(), location.local()) {
+        (Some((_, rest)), _) => match rest.rsplit_once("::") {
+            Some((place, archive)) if !archive.contains('/') => (place.into(), Some(archive.to_owned())),
+            _ => (rest.into(), None),
+        },
+        (None, local) => (local.map(|path| path.as_os_str().to_owned()).unwrap_or_default(), None),
+    }
+}
+
+fn open(candidate: &BackupCandidate<'_>, context: &Context) -> Result<Box<dyn Backup>, Error> {
+    let location = candidate.location();
+    let (place, archive) = place(location);
+    let asked = match (archive.as_deref(), location.snapshot()) {
+        (Some(archive), Some(snapshot)) if archive != snapshot => {
+            let problem = format!(
+                "the address names the archive {archive}, and --snapshot names {snapshot}: leave one out"
+            );
+            return Err(failed(location, problem));
+        }
+        (archive, snapshot) => archive.or(snapshot).unwrap_or("latest"),
+    };
+    let borg = Borg::new(location, place, context)?;
+    let listed = Listed::read(&borg, context)?;
+    let snapshots = listed.snapshots();
+    let chosen = snapshot::choose(&snapshots, asked, &TimeZone::system());
+    let chosen = chosen.map_err(|problem| failed(location, problem))?;
+    let ended = listed.archives.iter().find(|archive| archive.name == chosen.name);
+    let taken = ended.and_then(|archive| time(archive.end.as_deref()?)).map(end_of_second);
+    let description = Description {
+        location: location.clone(),
+        format: NAME,
+        snapshot: Some(chosen.name.clone()),
+        id: chosen.id.clone(),
+        taken: taken.map(|at| BackupTime { at, how: TakenFrom::Record }),
+        unique_names: true,
+        time_resolution_ns: TIME_RESOLUTION_NS,
+    };
+    let notes = notes(&borg, &listed, chosen, snapshots.len());
+    Ok(Box::new(Archive { name: chosen.name.clone(), borg, description, notes }))
+}
+
+/// borg cuts times off at the second.
+fn end_of_second(time: Timestamp) -> Timestamp {
+    Timestamp { nanos: 999_999_999, ..time }
+}
+
+fn notes(borg: &Borg, listed: &Listed, chosen: &Snapshot, count: usize) -> Vec<String> {
+    let taken = chosen.taken.and_then(words::rfc3339).map(|time| format!(", taken at {time}"));
+    let mut notes = vec![format!(
+        "the archive {}{}, of {} in the repository",
+        words::printable(&chosen.name),
+        taken.unwrap_or_default(),
+        words::counted(count as u64, "archive")
+    )];
+    if borg.shadow().is_some_and(shadow::Shadow::is_locked) {
+        notes.push(
+            "a borg holds the lock of the repository, or has left it behind: the repository was read without waiting for it"
+                .to_owned(),
+        );
+    }
+    let is_open = listed.encryption.as_ref().is_some_and(|encryption| encryption.mode == "none");
+    if is_open && *borg.location().secret() != super::Secret::None {
+        notes.push("the repository is not encrypted, although a password is set for it".to_owned());
+    }
+    notes
+}
+
+/// The error about a repository.
+fn failed(location: &Location, problem: String) -> Error {
+    Error::Program { location: location.clone(), problem }
+}
+
+/// What `borg list --json` prints.
+#[derive(Debug, Deserialize)]
+struct Listed {
+    archives: Vec<ListedArchive>,
+    encryption: Option<Encryption>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Encryption {
+    mode: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct ListedArchive {
+    name: String,
+    id: String,
+    /// When it was begun.
+    time: String,
+    end: Option<String>,
+}
+
+impl Listed {
+    /// Lists the archives of the repository.
+    fn read(borg: &Borg, context: &Context) -> Result<Self, Error> {
+        let arguments = ["--json", "--format", "{end}"].map(OsString::from);
+        let answer = borg.ask("list", arguments.into_iter().chain([borg.target(None)]), context)?;
+        serde_json::from_str(&answer).map_err(|error| {
+            failed(borg.location(), format!("what borg list printed is not understood: {error}"))
+        })
+    }
+
+    fn snapshots(&self) -> Vec<Snapshot> {
+        let snapshot = |archive: &ListedArchive| Snapshot {
+            name: archive.name.clone(),
+            id: Some(archive.id.clone()),
+            taken: time(&archive.time),
+        };
+        self.archives.iter().map(snapshot).collect()
+    }
+}
+
+impl Backup for Archive {
+    fn description(&self) -> &Description {
+        &self.description
+    }
+
+    /// The list of files is read by each call, and borg restores in the order of the archive.
+    fn reach(&self) -> Reach {
+        Reach::ORDERED
+    }
+
+    fn catalog(&self, _needs: Needs, context: &Context, sink: &dyn CatalogSink) -> Result<Listing, Error> {
+        list::catalog(&self.borg, &self.name, context, sink)
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.notes.clone()
+    }
+
+    fn restore(
+        &self,
+        wanted: Wanted<'_>,
+        scratch: &Scratch,
+        context: &Context,
+        sink: &mut dyn RestoreSink,
+    ) -> Result<(), Error> {
+        conclude(extract::restore(&self.borg, &self.name, &wanted, scratch, context, sink))
+    }
+}

@@ -1,0 +1,290 @@
+//! Calls of borg: what they are given, and what their errors mean.
+//!
+//! borg never asks a person: it has no terminal and no input. It finds its key files where the user
+//! has them, but everything that it would remember about repositories goes to a private folder,
+//! which is removed afterwards. So borg cannot tell that a repository has moved or was replaced. That
+//! hides nothing: whatever is in the repository is compared with the originals.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use crate::cancel::CancelToken;
+use crate::program::{Call, Line, ProgramError, ProgramOutput, Running};
+use crate::secret::SecretText;
+
+use super::message::{Message, Problems};
+use super::shadow::Shadow;
+use super::{NAME, failed};
+use crate::backup::repository::Repository;
+use crate::backup::{Context, Error, Location, Scratch};
+
+/// How long a call may take whose answer is short. A server may have to read a large index first.
+const PATIENCE: Duration = Duration::from_secs(60 * 60);
+
+/// What to do if borg is missing or too old.
+const INSTALL: &str = "install borg 1.2 or newer (Debian: apt install borgbackup)";
+
+/// borg, and the repository that it is called for.
+#[derive(Debug)]
+pub(super) struct Borg {
+    location: Location,
+    /// What borg is given as the repository, with `{` and `}` as the user wrote them.
+    repository: OsString,
+    secret: Option<Hidden>,
+    /// For what borg remembers about repositories.
+    base: PathBuf,
+    shadow: Option<Shadow>,
+    /// Declared last, because what is in it is used until then.
+    _folder: Scratch,
+}
+
+/// A secret that does not print.
+struct Hidden(SecretText);
+
+impl std::fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl Borg {
+    /// Prepares calls for the repository at `place`, which is a path or an address of borg's own.
+    pub(super) fn new(location: &Location, place: OsString, context: &Context) -> Result<Self, Error> {
+        let secret = location.secret().read().map_err(|error| failed(location, error.to_string()))?;
+        let folder = context.private_folder()?;
+        let cannot_write = |source| Error::Scratch { path: folder.path().to_owned(), source };
+        let base = folder.program_folder().map_err(cannot_write)?;
+        let mut shadow = None;
+        let mut repository = place;
+        if let Some(local) = location.place() {
+            if Repository::at(local) != Some(Repository::Borg) {
+                return Err(failed(location, "there is no borg repository at this place".to_owned()));
+            }
+            let stand_in = folder.program_folder().map_err(cannot_write)?;
+            let made = Shadow::make(local, &stand_in);
+            shadow = Some(made.map_err(|source| Error::Open { location: location.clone(), source })?);
+            repository = stand_in.into_os_string();
+        }
+        let secret = secret.map(Hidden);
+        Ok(Self { location: location.clone(), repository, secret, base, shadow, _folder: folder })
+    }
+
+    /// The location that the user named.
+    pub(super) fn location(&self) -> &Location {
+        &self.location
+    }
+
+    /// The stand-in of a repository on this machine.
+    pub(super) fn shadow(&self) -> Option<&Shadow> {
+        self.shadow.as_ref()
+    }
+
+    /// The repository, or an archive in it, as an argument.
+    pub(super) fn target(&self, archive: Option<&str>) -> OsString {
+        let mut target = self.repository.clone();
+        if let Some(archive) = archive {
+            target.push("::");
+            // borg would replace what is in braces.
+            target.push(archive.replace('{', "{{").replace('}', "}}"));
+        }
+        target
+    }
+
+    /// A call of a command that reads the repository without a lock.
+    pub(super) fn call(&self, command: &str, arguments: impl IntoIterator<Item = OsString>) -> Call {
+        self.prepare(command, arguments, false)
+    }
+
+    /// A call of a command that reads the stand-in with a lock. Such a call must not be ended early,
+    /// because others would then wait for its lock. `None` if there is no stand-in.
+    pub(super) fn call_with_lock(
+        &self,
+        command: &str,
+        arguments: impl IntoIterator<Item = OsString>,
+    ) -> Option<Call> {
+        self.shadow.as_ref().map(|_| self.prepare(command, arguments, true))
+    }
+
+    fn prepare(
+        &self,
+        command: &str,
+        arguments: impl IntoIterator<Item = OsString>,
+        takes_lock: bool,
+    ) -> Call {
+        let mut words = vec![OsString::from(NAME)];
+        words.extend(command.split(' ').map(OsString::from));
+        words.push("--log-json".into());
+        // A lock would be written to the repository, and would keep a backup from being made.
+        if !(takes_lock && self.shadow.is_some()) {
+            words.push("--bypass-lock".into());
+        }
+        words.extend(arguments);
+        let mut environment: Vec<(&'static str, OsString)> = vec![
+            ("BORG_BASE_DIR", self.base.clone().into()),
+            ("BORG_CACHE_DIR", self.base.join("cache").into()),
+            ("BORG_CONFIG_DIR", self.base.join("config").into()),
+            ("BORG_SECURITY_DIR", self.base.join("security").into()),
+            ("BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK", "yes".into()),
+            ("BORG_EXIT_CODES", "legacy".into()),
+            // Times are printed without a zone, and names as UTF-8.
+            ("TZ", "UTC".into()),
+            ("LC_ALL", "C.UTF-8".into()),
+        ];
+        environment.extend(self.location.variables().iter().cloned());
+        if let Some(Hidden(secret)) = &self.secret {
+            environment.push(("BORG_PASSPHRASE", secret.reveal().into()));
+        }
+        Call { environment, ..Call::of(words) }
+    }
+
+    /// Calls borg for a short answer on standard output. It takes a lock in the stand-in, because borg
+    /// rebuilds a damaged index only with one.
+    pub(super) fn ask(
+        &self,
+        command: &str,
+        arguments: impl IntoIterator<Item = OsString>,
+        context: &Context,
+    ) -> Result<String, Error> {
+        let output = self.prepare(command, arguments, true).run(Instant::now() + PATIENCE, &context.cancel);
+        let output = output.map_err(|error| self.cannot_run(&error))?;
+        // What is missing from the answer is what counts, and not the exit code: borg ends with 1 for
+        // any warning.
+        if output.stdout.trim().is_empty() || output.code.is_none_or(|code| code > 1) {
+            check_version(&self.location, context)?;
+            return Err(self.failed(&problems_of(&output)));
+        }
+        Ok(output.stdout)
+    }
+
+    /// Starts a call whose answer is long.
+    pub(super) fn start(&self, call: Call, cancel: &CancelToken) -> Result<Running, Error> {
+        call.start(b'\n', None, cancel).map_err(|error| self.cannot_run(&error))
+    }
+
+    /// The error if borg could not be run.
+    pub(super) fn cannot_run(&self, error: &ProgramError) -> Error {
+        cannot_run(&self.location, error)
+    }
+
+    /// The error if borg has failed with these problems.
+    pub(super) fn failed(&self, problems: &Problems) -> Error {
+        failed(&self.location, self.explain(problems))
+    }
+
+    /// What borg's problems mean for this repository.
+    pub(super) fn explain(&self, problems: &Problems) -> String {
+        let said = problems.text();
+        // borg names the stand-in.
+        let (stand_in, named) = (self.repository.to_string_lossy(), self.location.text());
+        let said = said.replace(&*stand_in, named.strip_prefix("borg:").unwrap_or(&named));
+        match problems.remedy() {
+            Some(remedy) => format!("{remedy} (borg says: {said})"),
+            None if self.shadow.as_ref().is_some_and(Shadow::has_changed) => {
+                format!("{CHANGED} (borg says: {said})")
+            }
+            None => format!("borg says: {said}"),
+        }
+    }
+}
+
+/// What is said if a backup, a prune or a compact has changed the repository during the run.
+pub(super) const CHANGED: &str = "the repository was changed while it was read, by a backup, a prune or a compact: verify again when that has ended";
+
+fn check_version(location: &Location, context: &Context) -> Result<(), Error> {
+    let call = Call::of(vec![NAME.into(), "--version".into()]);
+    let output = call.run(Instant::now() + PATIENCE, &context.cancel);
+    let output = output.map_err(|error| cannot_run(location, &error))?;
+    match parse_version(&output.stdout) {
+        Some((1, minor)) if minor >= 2 => Ok(()),
+        Some((major, minor)) => {
+            Err(failed(location, format!("the borg on this machine is version {major}.{minor}: {INSTALL}")))
+        }
+        None => Err(failed(
+            location,
+            format!("borg --version says nothing that is understood: {}", output.complaint()),
+        )),
+    }
+}
+
+/// The first two numbers of `borg 1.2.4`.
+fn parse_version(text: &str) -> Option<(u32, u32)> {
+    let mut numbers = text.split_whitespace().nth(1)?.split('.');
+    let mut next = || {
+        let digits = numbers.next()?;
+        digits.split(|letter: char| !letter.is_ascii_digit()).next()?.parse().ok()
+    };
+    Some((next()?, next()?))
+}
+
+fn cannot_run(location: &Location, error: &ProgramError) -> Error {
+    let advice = if error.is_missing() { format!(": {INSTALL}") } else { String::new() };
+    failed(location, format!("{error}{advice}"))
+}
+
+/// The problems in the output of a call that has ended.
+fn problems_of(output: &ProgramOutput) -> Problems {
+    let mut problems = Problems::default();
+    for line in output.stderr.lines() {
+        if let Message::Problem { text, id } = Message::parse(line.as_bytes()) {
+            problems.note(&text, &id);
+        }
+    }
+    problems
+}
+
+/// The lines of standard output as a stream of bytes. Problems are noted on the way.
+pub(super) struct Output<'a> {
+    pub(super) running: &'a mut Running,
+    pub(super) problems: &'a mut Problems,
+    line: Vec<u8>,
+    taken: usize,
+}
+
+impl<'a> Output<'a> {
+    pub(super) fn new(running: &'a mut Running, problems: &'a mut Problems) -> Self {
+        Self { running, problems, line: Vec::new(), taken: 0 }
+    }
+}
+
+impl std::io::Read for Output<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        while self.taken == self.line.len() {
+            match self.running.next_line().map_err(std::io::Error::other)? {
+                None => return Ok(0),
+                Some(Line::Output(mut line)) => {
+                    line.push(b'\n');
+                    (self.line, self.taken) = (line, 0);
+                }
+                Some(Line::Complaint(line)) => {
+                    if let Message::Problem { text, id } = Message::parse(&line) {
+                        self.problems.note(&text, &id);
+                    }
+                }
+            }
+        }
+        let got = buffer.len().min(self.line.len() - self.taken);
+        buffer[..got].copy_from_slice(&self.line[self.taken..self.taken + got]);
+        self.taken += got;
+        Ok(got)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read() {
+        for (text, version) in [
+            ("borg 1.2.4\n", Some((1, 2))),
+            ("borg 1.4.0b2", Some((1, 4))),
+            ("borg 2.0.0b14.dev1", Some((2, 0))),
+            ("borg 1", None),
+            ("", None),
+            ("command not found", None),
+        ] {
+            assert_eq!(parse_version(text), version, "{text}");
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Which of several backups at one location is meant.
+
+use jiff::civil::{Date, DateTime};
+use jiff::tz::TimeZone;
+
+use crate::platform::Timestamp;
+use crate::words;
+
+/// One of several backups at the same location.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The name by which it is opened.
+    pub name: String,
+    /// The hexadecimal digits that identify it, if the format has them. The first few are enough to
+    /// name it.
+    pub id: Option<String>,
+    /// When it was taken, if the format records that.
+    pub taken: Option<Timestamp>,
+}
+
+/// The word for the newest snapshot.
+const LATEST: &str = "latest";
+
+/// The fewest digits that are taken for the beginning of an id.
+const ID_DIGITS: usize = 4;
+
+/// How many names an error lists.
+const NAMES: usize = 5;
+
+/// Finds the snapshot that a person means: by its name, by the first digits of its id, as `latest`,
+/// by a pattern of names such as `web-*` (the newest of them), or by a time (the newest one that was
+/// taken until then). Times without a zone are those of `zone`.
+///
+/// # Errors
+/// A sentence that says what there is instead.
+pub(super) fn choose<'a>(
+    snapshots: &'a [Snapshot],
+    asked: &str,
+    zone: &TimeZone,
+) -> Result<&'a Snapshot, String> {
+    if snapshots.is_empty() {
+        return Err("it holds no snapshots".to_owned());
+    }
+    if let Some(named) = snapshots.iter().find(|snapshot| snapshot.name == asked) {
+        return Ok(named);
+    }
+    if asked == "all" || asked.starts_with("last:") {
+        return Err(format!(
+            "--snapshot {asked}: several snapshots cannot be verified in one run; name one, such as {LATEST}"
+        ));
+    }
+    if asked == LATEST {
+        return newest(snapshots, |_| true).ok_or_else(|| none(snapshots, asked));
+    }
+    if let Some(found) = by_id(snapshots, asked)? {
+        return Ok(found);
+    }
+    if let Some(until) = until(asked, zone) {
+        let found = newest(snapshots, |snapshot| snapshot.taken.is_some_and(|taken| taken <= until));
+        return found.ok_or_else(|| {
+            let oldest = snapshots.iter().filter_map(|snapshot| snapshot.taken).min();
+            let oldest = oldest.and_then(words::rfc3339).unwrap_or_default();
+            format!("no snapshot was taken until {asked}; the oldest is from {oldest}")
+        });
+    }
+    let is_like = |snapshot: &Snapshot| is_match(asked.as_bytes(), snapshot.name.as_bytes());
+    newest(snapshots, is_like).ok_or_else(|| none(snapshots, asked))
+}
+
+/// The newest of those that pass. One without a time is older than all others.
+fn newest(snapshots: &[Snapshot], passes: impl Fn(&Snapshot) -> bool) -> Option<&Snapshot> {
+    snapshots.iter().filter(|snapshot| passes(snapshot)).max_by_key(|snapshot| snapshot.taken)
+}
+
+fn by_id<'a>(snapshots: &'a [Snapshot], asked: &str) -> Result<Option<&'a Snapshot>, String> {
+    if asked.len() < ID_DIGITS || !asked.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return Ok(None);
+    }
+    let asked = asked.to_ascii_lowercase();
+    let begins = |snapshot: &&Snapshot| snapshot.id.as_ref().is_some_and(|id| id.starts_with(&asked));
+    let mut found = snapshots.iter().filter(begins);
+    match (found.next(), found.next()) {
+        (Some(_), Some(_)) => {
+            Err(format!("the ids of several snapshots begin with {asked}: write more digits"))
+        }
+        (found, _) => Ok(found),
+    }
+}
+
+/// The last moment that belongs to a time: a date lasts until its midnight.
+fn until(text: &str, zone: &TimeZone) -> Option<Timestamp> {
+    let moment = if let Ok(moment) = text.parse::<jiff::Timestamp>() {
+        moment
+    } else if let (Ok(date), 10) = (text.parse::<Date>(), text.len()) {
+        let next = date.tomorrow().ok()?.to_zoned(zone.clone()).ok()?.timestamp();
+        next.checked_sub(jiff::SignedDuration::from_nanos(1)).ok()?
+    } else {
+        text.parse::<DateTime>().ok()?.to_zoned(zone.clone()).ok()?.timestamp()
+    };
+    Some(Timestamp::from_nanos(moment.as_nanosecond()))
+}
+
+/// Whether a name matches a pattern, in which `*` stands for any text and `?` for one byte.
+fn is_match(pattern: &[u8], name: &[u8]) -> bool {
+    let (mut at, mut next) = (0, 0);
+    // Where to go on if what follows the last `*` does not match.
+    let mut star: Option<(usize, usize)> = None;
+    while next < name.len() {
+        match pattern.get(at) {
+            Some(b'*') => {
+                star = Some((at + 1, next));
+                at += 1;
+            }
+            Some(&byte) if byte == b'?' || byte == name[next] => {
+                at += 1;
+                next += 1;
+            }
+            _ => match star {
+                Some((after, from)) => {
+                    (at, next) = (after, from + 1);
+                    star = Some((after, from + 1));
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[at..].iter().all(|&byte| byte == b'*')
+}
+
+fn none(snapshots: &[Snapshot], asked: &str) -> String {
+    let mut newest: Vec<&Snapshot> = snapshots.iter().collect();
+    newest.sort_by_key(|snapshot| std::cmp::Reverse(snapshot.taken));
+    let names: Vec<_> = newest.iter().take(NAMES).map(|snapshot| words::printable(&snapshot.name)).collect();
+    let more = if newest.len() > NAMES { "the newest are" } else { "there are" };
+    format!("it has no snapshot {}; {more} {}", words::printable(asked), names.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn snapshots() -> Vec<Snapshot> {
+        let snapshot = |name: &str, id: &str, time: &str| Snapshot {
+            name: name.to_owned(),
+            id: Some(id.to_owned()),
+            taken: Some(Timestamp::from_nanos(time.parse::<jiff::Timestamp>().unwrap().as_nanosecond())),
+        };
+        vec![
+            snapshot("web-1", "abcd01", "2026-11-25T02:00:00Z"),
+            snapshot("web-2", "abcd02", "2026-11-26T02:00:00Z"),
+            snapshot("mail-1", "beef01", "2026-11-27T02:00:00Z"),
+            snapshot("2026-11-24", "0123ff", "2026-11-24T02:00:00Z"),
+        ]
+    }
+
+    fn chosen(asked: &str) -> Result<String, String> {
+        choose(&snapshots(), asked, &TimeZone::UTC).map(|snapshot| snapshot.name.clone())
+    }
+
+    #[test]
+    fn a_snapshot_is_found_by_name_id_pattern_time_or_as_the_latest() {
+        for (asked, name) in [
+            ("web-1", "web-1"),
+            ("latest", "mail-1"),
+            ("beef", "mail-1"),
+            ("ABCD02", "web-2"),
+            ("web-*", "web-2"),
+            ("*-1", "mail-1"),
+            ("web-?", "web-2"),
+            // A name comes before a time.
+            ("2026-11-24", "2026-11-24"),
+            ("2026-11-25", "web-1"),
+            ("2026-11-26T01:59", "web-1"),
+            ("2026-11-26T02:00:00Z", "web-2"),
+            ("2027-01-01", "mail-1"),
+        ] {
+            assert_eq!(chosen(asked).as_deref(), Ok(name), "{asked}");
+        }
+    }
+
+    #[test]
+    fn whatever_is_not_found_is_an_error_that_says_what_there_is() {
+        for (asked, words) in [
+            ("abcd", "several snapshots begin with abcd"),
+            ("db-*", "it has no snapshot db-*; there are mail-1, web-2, web-1, 2026-11-24"),
+            ("2026-11-23", "the oldest is from 2026-11-24"),
+            ("all", "several snapshots cannot be verified in one run"),
+            ("last:7", "several snapshots cannot be verified in one run"),
+            ("\u{1b}x", "it has no snapshot ?x"),
+        ] {
+            let error = chosen(asked).unwrap_err();
+            assert!(error.contains(words), "{asked}: {error}");
+        }
+        assert_eq!(choose(&[], "latest", &TimeZone::UTC).unwrap_err(), "it holds no snapshots");
+    }
+
+    proptest! {
+        #[test]
+        fn a_pattern_matches_what_a_slow_search_finds(
+            pattern in "[ab*?]{0,7}", name in "[ab]{0,7}",
+        ) {
+            fn slow(pattern: &[u8], name: &[u8]) -> bool {
+                match pattern.split_first() {
+                    None => name.is_empty(),
+                    Some((b'*', rest)) => (0..=name.len()).any(|skip| slow(rest, &name[skip..])),
+                    Some((&byte, rest)) => name.split_first()
+                        .is_some_and(|(&first, left)| (byte == b'?' || byte == first) && slow(rest, left)),
+                }
+            }
+            let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
+            prop_assert_eq!(is_match(pattern, name), slow(pattern, name));
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! A program whose output is read while it runs, line by line: for listings that are far longer
+//! than memory, and for restores that are followed file by file.
+//!
+//! A program that prints faster than its lines are taken has to wait. So nothing is lost, and
+//! nothing piles up.
+
+use std::io::{self, BufRead, BufReader, Read};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+
+use crate::cancel::CancelToken;
+use crate::platform::process::Child;
+
+use super::{Call, ProgramError};
+
+/// The longest line in bytes. A path is far shorter.
+const LINE_LIMIT: usize = 1 << 20;
+
+/// How many lines may wait to be taken.
+const LINES: usize = 256;
+
+/// The interval in which a silent program is polled.
+const TICK: Duration = Duration::from_millis(50);
+
+/// How long to wait for the rest of the output of a program that has ended, if what it started still
+/// has its streams open.
+const REST: Duration = Duration::from_secs(2);
+
+/// One line, without its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Line {
+    /// From standard output.
+    Output(Vec<u8>),
+    /// From standard error.
+    Complaint(Vec<u8>),
+}
+
+/// A program that runs. It is ended on drop, with everything that it started.
+pub struct Running {
+    name: String,
+    child: Child,
+    lines: Receiver<Result<Line, ProgramError>>,
+    /// When it must have ended.
+    deadline: Option<Instant>,
+    cancel: CancelToken,
+    /// When it was first seen to have ended, and with which exit code.
+    ended: Option<(Instant, Option<i32>)>,
+}
+
+impl Call {
+    /// Starts the program, to read its lines while it runs. `end` is the byte that ends a line of
+    /// standard output; a line of standard error ends as usual. Input is not supported.
+    pub fn start(
+        mut self,
+        end: u8,
+        deadline: Option<Instant>,
+        cancel: &CancelToken,
+    ) -> Result<Running, ProgramError> {
+        let name = self.name();
+        self.input = None;
+        let mut child = self.spawn(&name)?;
+        let (sender, lines) = bounded(LINES);
+        let failed = |error: io::Error| ProgramError::Failed(name.clone(), error.to_string());
+        let (stdout, stderr) = (child.stdout().take(), child.stderr().take());
+        let mut running =
+            Running { name: name.clone(), child, lines, deadline, cancel: cancel.clone(), ended: None };
+        let done =
+            stdout.map_or(Ok(()), |stream| read(&name, stream, end, Line::Output, sender.clone())).and_then(
+                |()| stderr.map_or(Ok(()), |stream| read(&name, stream, b'\n', Line::Complaint, sender)),
+            );
+        match done {
+            Ok(()) => Ok(running),
+            Err(error) => {
+                running.kill();
+                Err(failed(error))
+            }
+        }
+    }
+}
+
+impl Running {
+    /// Waits for the next line. `None` once the program has ended and all its lines were taken.
+    ///
+    /// # Errors
+    /// If the run was cancelled, the time is up, or a line is far too long. The program is then
+    /// ended.
+    pub fn next_line(&mut self) -> Result<Option<Line>, ProgramError> {
+        loop {
+            let problem = match self.lines.recv_timeout(TICK) {
+                Ok(Ok(line)) => return Ok(Some(line)),
+                Ok(Err(error)) => error,
+                Err(error) => {
+                    let streams_ended = error == RecvTimeoutError::Disconnected;
+                    match self.look(streams_ended) {
+                        Ok(true) => return Ok(None),
+                        Ok(false) => continue,
+                        Err(error) => error,
+                    }
+                }
+            };
+            self.kill();
+            return Err(problem);
+        }
+    }
+
+    /// Whether it has ended and nothing more is to come.
+    fn look(&mut self, streams_ended: bool) -> Result<bool, ProgramError> {
+        if self.cancel.is_cancelled() {
+            return Err(ProgramError::Cancelled(self.name.clone()));
+        }
+        if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return Err(ProgramError::TimedOut(self.name.clone()));
+        }
+        if self.ended.is_none() {
+            let status = self.child.try_wait();
+            let status =
+                status.map_err(|error| ProgramError::Failed(self.name.clone(), error.to_string()))?;
+            self.ended = status.map(|status| (Instant::now(), status.code()));
+        }
+        if self.ended.is_none() && streams_ended {
+            thread::sleep(TICK);
+        }
+        Ok(self.ended.is_some_and(|(when, _)| streams_ended || when.elapsed() > REST))
+    }
+
+    /// The exit code; `None` if a signal ended it, or if it has not ended.
+    pub fn code(&self) -> Option<i32> {
+        self.ended.and_then(|(_, code)| code)
+    }
+
+    fn kill(&mut self) {
+        // Ending what has already ended does no harm.
+        let _ = self.child.start_kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Reads a stream to its end on a thread of its own.
+fn read(
+    name: &str,
+    stream: impl Read + Send + 'static,
+    end: u8,
+    kind: fn(Vec<u8>) -> Line,
+    lines: Sender<Result<Line, ProgramError>>,
+) -> io::Result<()> {
+    let name = name.to_owned();
+    let work = move || {
+        let mut stream = BufReader::with_capacity(1 << 16, stream);
+        loop {
+            let mut line = Vec::new();
+            let limit = LINE_LIMIT as u64 + 1;
+            let sent = match stream.by_ref().take(limit).read_until(end, &mut line) {
+                Ok(0) => break,
+                Ok(_) if line.len() > LINE_LIMIT => lines.send(Err(ProgramError::LongLine(name.clone()))),
+                Ok(_) => {
+                    if line.last() == Some(&end) {
+                        line.pop();
+                    }
+                    lines.send(Ok(kind(line)))
+                }
+                Err(error) => lines.send(Err(ProgramError::Failed(name.clone(), error.to_string()))),
+            };
+            // Nobody takes lines any more.
+            if sent.is_err() {
+                break;
+            }
+        }
+    };
+    thread::Builder::new().spawn(work).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn start(line: &str, deadline: Option<Instant>, cancel: &CancelToken) -> Running {
+        let call = Call { shell: Some(line.to_owned()), ..Call::default() };
+        call.start(b'\n', deadline, cancel).unwrap()
+    }
+
+    fn all(running: &mut Running) -> Result<Vec<Line>, ProgramError> {
+        std::iter::from_fn(|| running.next_line().transpose()).collect()
+    }
+
+    #[test]
+    fn lines_of_both_streams_are_told_apart_and_the_last_one_needs_no_end() {
+        let mut running = start("echo one&& echo two 1>&2", None, &CancelToken::new());
+        let mut lines = all(&mut running).unwrap();
+        lines.iter_mut().for_each(|line| {
+            let (Line::Output(bytes) | Line::Complaint(bytes)) = line;
+            bytes.truncate(3);
+        });
+        lines.sort_by_key(|line| matches!(line, Line::Complaint(_)));
+        assert_eq!(lines, [Line::Output(b"one".into()), Line::Complaint(b"two".into())]);
+        assert_eq!(running.code(), Some(0));
+    }
+
+    #[test]
+    fn a_program_that_does_not_end_is_ended_at_its_deadline_or_when_the_run_is_cancelled() {
+        let wait = if cfg!(windows) { "ping -n 600 127.0.0.1 >NUL" } else { "sleep 600" };
+        let error = all(&mut start(wait, Some(Instant::now()), &CancelToken::new())).unwrap_err();
+        assert!(matches!(error, ProgramError::TimedOut(_)), "{error}");
+        let cancel = CancelToken::new();
+        let mut running = start(wait, None, &cancel);
+        cancel.cancel();
+        let error = all(&mut running).unwrap_err();
+        assert!(matches!(error, ProgramError::Cancelled(_)), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn more_output_than_memory_should_hold_is_read_and_a_line_without_end_is_refused() {
+        let mut running = start("seq 1 200000", None, &CancelToken::new());
+        assert_eq!(all(&mut running).unwrap().len(), 200_000);
+        let error = all(&mut start("cat /dev/zero", None, &CancelToken::new())).unwrap_err();
+        assert!(matches!(error, ProgramError::LongLine(_)), "{error}");
+    }
+
+    /// It would otherwise ask the person at the terminal for a password, and wait.
+    #[cfg(unix)]
+    #[test]
+    fn a_program_has_no_terminal_to_ask_at() {
+        let mut running = start("(: </dev/tty) 2>/dev/null && echo asked", None, &CancelToken::new());
+        assert_eq!(all(&mut running).unwrap(), []);
+        assert_ne!(running.code(), Some(0));
+    }
+}
