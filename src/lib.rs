@@ -70,7 +70,8 @@
 //! 1. Originals and backups are opened read-only and never written. A run writes below the restore
 //!    folder, into the state folder, and to the reports and metrics that it was given a file for.
 //!    Apart from that, a command writes what it was asked for: a configuration, a manifest, an
-//!    export, or the units, crontab or task of a scheduler.
+//!    export, or the units, crontab or task of a scheduler. What borg stores about a repository goes
+//!    to the restore folder, or to the system's folder for temporary files if a command has none.
 //! 2. Doubt is never "verified". Only bytes that were restored, read back and found equal count.
 //!    Times decide whether a pick is in the statement, before its content is read
 //!    ([`verify::comparable`]). A pick that cannot be compared is replaced from the reserve. A pick

@@ -42,6 +42,14 @@ pub enum Error {
         /// What is wrong.
         problem: String,
     },
+    /// The program that reads it has refused or failed.
+    #[error("cannot read the backup {location}: {problem}")]
+    Program {
+        /// The backup.
+        location: Location,
+        /// What is wrong, and what the user can do.
+        problem: String,
+    },
     /// The restore folder failed (full, read-only, gone).
     #[error("cannot write to the restore folder {}", path.display())]
     Scratch {

@@ -38,6 +38,8 @@ topics! {
     "notify": "who is told how a run ended, hooks, and secrets",
     "formats": "which backups are read, and how originals are found",
     "images": "Windows image backups and disk images, without mounting them",
+    "borg": "repositories of borg, archives and passphrases",
+    "command": "backups of any other program, by two commands of it",
     "sampling": "the draw, the verdicts, and what a run proves",
     "manifest": "which side of a difference is wrong, and servers that are gone",
     "reports": "summary, JSON, JUnit and monitoring",

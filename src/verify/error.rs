@@ -214,6 +214,8 @@ impl Error {
             Self::Backup(backup::Error::Damaged { .. }) => {
                 "it was probably cut short: make the backup again, and keep this one until the new one is verified"
             }
+            // The message says what to do.
+            Self::Backup(backup::Error::Program { .. }) => return None,
             Self::Backup(backup::Error::Scratch { .. })
             | Self::NoSpace { .. }
             | Self::RestoreFolder { .. } => "free some space, or name another folder with --restore-to",

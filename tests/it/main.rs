@@ -39,6 +39,10 @@ mod secrets;
 mod tidy;
 #[cfg(unix)]
 mod unix;
+#[cfg(target_os = "linux")]
+mod verify_borg;
+#[cfg(target_os = "linux")]
+mod verify_command;
 mod verify_completeness;
 mod verify_corruption;
 #[cfg(target_os = "linux")]

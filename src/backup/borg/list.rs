@@ -70,7 +70,10 @@ pub(super) fn read(
         ControlFlow::Break(()) => return Ok((Listing::Stopped, 0)),
         ControlFlow::Continue(unclear) if unclear > 0 => {
             let files = words::counted(unclear, "file");
-            let problem = format!("the names of {files} are not UTF-8, and borg does not tell them exactly");
+            let problem = format!(
+                "the names of {files} hold bytes that are not UTF-8, or question marks, and borg does not tell which: see \
+                 bkverify help borg"
+            );
             damage.push(Damage { problem, lost: None, denied: true });
         }
         ControlFlow::Continue(_) => {}
@@ -175,11 +178,15 @@ impl List<'_, '_> {
         }
         let mut wanted: HashMap<u64, Name> =
             doubtful.iter().map(|file| (file.number, Name::Printed(file.path.clone()))).collect();
-        let call = borg.call("debug dump-archive", [borg.target(Some(archive)), "-".into()]);
-        let mut running = borg.start(call, &context.cancel)?;
-        let mut problems = Problems::default();
-        // What borg did not tell stays doubtful.
-        let _ = names::read(Output::new(&mut running, &mut problems), &mut wanted);
+        // On a server the call would write a lock to the repository.
+        let arguments = [borg.target(Some(archive)), "-".into()];
+        if let Some(call) = borg.call_with_lock("debug dump-archive", arguments) {
+            let mut running = borg.start(call, &context.cancel)?;
+            let mut problems = Problems::default();
+            // What borg did not tell stays doubtful.
+            let _ = names::read(Output::new(&mut running, &mut problems), &mut wanted);
+            while let Ok(Some(_)) = running.next_line() {}
+        }
         if context.cancel.is_cancelled() {
             return Ok(ControlFlow::Break(()));
         }

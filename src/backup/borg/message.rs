@@ -19,6 +19,9 @@ pub(super) enum Message {
     Other,
 }
 
+/// How an object begins.
+const BEGIN: &[u8] = b"{\"type\": ";
+
 #[derive(Deserialize)]
 struct Logged<'a> {
     #[serde(borrow, default, rename = "type")]
@@ -36,7 +39,9 @@ struct Logged<'a> {
 impl Message {
     /// Reads a line.
     pub(super) fn parse(line: &[u8]) -> Self {
-        let Ok(logged) = serde_json::from_slice::<Logged<'_>>(line) else {
+        // A question that borg asks has no end of line.
+        let start = line.windows(BEGIN.len()).position(|bytes| bytes == BEGIN).unwrap_or(0);
+        let Ok(logged) = serde_json::from_slice::<Logged<'_>>(&line[start..]) else {
             let text = String::from_utf8_lossy(line).trim().to_owned();
             let is_empty = text.is_empty();
             return if is_empty { Self::Other } else { Self::Problem { text, id: String::new() } };
@@ -69,6 +74,13 @@ const IDS: usize = 50;
 impl Problems {
     /// Takes a problem.
     pub(super) fn note(&mut self, text: &str, id: &str) {
+        // Of an error that borg did not expect, only the traceback behind it says what it is.
+        if self.has(UNEXPECTED)
+            && let Some(cause) = cause_of(text)
+        {
+            cause.clone_into(&mut self.text);
+            return;
+        }
         if !id.is_empty() && self.ids.len() < IDS {
             self.ids.push(id.to_owned());
         }
@@ -93,6 +105,15 @@ impl Problems {
     pub(super) fn remedy(&self) -> Option<&'static str> {
         REMEDIES.iter().find(|(id, _)| self.has(id)).map(|(_, remedy)| *remedy)
     }
+}
+
+/// The name of all errors that borg did not expect.
+const UNEXPECTED: &str = "Exception";
+
+/// The error at the end of a traceback, before borg describes the machine.
+fn cause_of(text: &str) -> Option<&str> {
+    let (traceback, _) = text.strip_prefix("Traceback")?.split_once("\n\nPlatform:")?;
+    traceback.lines().last()
 }
 
 /// The names of borg's errors, and what a person can do.
@@ -129,17 +150,3 @@ const REMEDIES: [(&str, &str); 16] = [
     ("ConnectionClosed", "the connection was lost: try borg info by hand"),
     ("MandatoryFeatureUnsupported", "the repository was made by a newer borg: install that version here"),
 ];
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_wrong_passphrase_has_a_remedy_whatever_follows_it() {
-        let mut problems = Problems::default();
-        problems.note("passphrase supplied in BORG_PASSPHRASE is incorrect.", "PassphraseWrong");
-        problems.note("terminating with error status, rc 2", "");
-        assert!(problems.remedy().unwrap().contains("--password"));
-        assert_eq!(problems.text(), "passphrase supplied in BORG_PASSPHRASE is incorrect.");
-    }
-}

@@ -92,7 +92,7 @@ fn open(candidate: &BackupCandidate<'_>, context: &Context) -> Result<Box<dyn Ba
             let problem = format!(
                 "the address names the archive {archive}, and --snapshot names {snapshot}: leave one out"
             );
-            return Err(Error::NotABackup { location: location.clone(), problem });
+            return Err(failed(location, problem));
         }
         (archive, snapshot) => archive.or(snapshot).unwrap_or("latest"),
     };
@@ -100,7 +100,7 @@ fn open(candidate: &BackupCandidate<'_>, context: &Context) -> Result<Box<dyn Ba
     let listed = Listed::read(&borg, &[], context)?;
     let snapshots = listed.snapshots();
     let chosen = snapshot::choose(&snapshots, asked, &TimeZone::system());
-    let chosen = chosen.map_err(|problem| Error::NotABackup { location: location.clone(), problem })?;
+    let chosen = chosen.map_err(|problem| failed(location, problem))?;
     let pattern = chosen.name.replace('[', "[[]").replace('*', "[*]").replace('?', "[?]");
     let ends = Listed::read(&borg, &["--format", "{end}", "--glob-archives", &pattern], context)?;
     let ended = ends.archives.iter().find(|archive| archive.name == chosen.name);
@@ -146,7 +146,7 @@ fn notes(borg: &Borg, listed: &Listed, chosen: &Snapshot, count: usize) -> Vec<S
 
 /// The error about a repository.
 fn failed(location: &Location, problem: String) -> Error {
-    Error::Damaged { location: location.clone(), format: NAME, problem }
+    Error::Program { location: location.clone(), problem }
 }
 
 /// What `borg list --json` prints.

@@ -16,13 +16,11 @@ use crate::secret::SecretText;
 use super::message::{Message, Problems};
 use super::shadow::Shadow;
 use super::{NAME, failed};
+use crate::backup::repository::Repository;
 use crate::backup::{Context, Error, Location, Scratch};
 
 /// How long a call may take whose answer is short. A server may have to read a large index first.
 const PATIENCE: Duration = Duration::from_secs(60 * 60);
-
-/// How long borg waits for a lock, in seconds.
-const LOCK_WAIT: &str = "600";
 
 /// What to do if borg is missing or too old.
 const INSTALL: &str = "install borg 1.2 or newer (Debian: apt install borgbackup)";
@@ -60,6 +58,9 @@ impl Borg {
         let mut shadow = None;
         let mut repository = place;
         if let Some(local) = location.place() {
+            if Repository::at(local) != Some(Repository::Borg) {
+                return Err(failed(location, "there is no borg repository at this place".to_owned()));
+            }
             let stand_in = folder.program_folder().map_err(cannot_write)?;
             let made = Shadow::make(local, &stand_in);
             shadow = Some(made.map_err(|source| Error::Open { location: location.clone(), source })?);
@@ -90,16 +91,32 @@ impl Borg {
         target
     }
 
-    /// A call of a command with these arguments.
+    /// A call of a command that reads the repository without a lock.
     pub(super) fn call(&self, command: &str, arguments: impl IntoIterator<Item = OsString>) -> Call {
+        self.prepare(command, arguments, false)
+    }
+
+    /// A call of a command that reads the stand-in with a lock. Such a call must not be ended early,
+    /// because others would then wait for its lock. `None` if there is no stand-in.
+    pub(super) fn call_with_lock(
+        &self,
+        command: &str,
+        arguments: impl IntoIterator<Item = OsString>,
+    ) -> Option<Call> {
+        self.shadow.as_ref().map(|_| self.prepare(command, arguments, true))
+    }
+
+    fn prepare(
+        &self,
+        command: &str,
+        arguments: impl IntoIterator<Item = OsString>,
+        takes_lock: bool,
+    ) -> Call {
         let mut words = vec![OsString::from(NAME)];
         words.extend(command.split(' ').map(OsString::from));
         words.push("--log-json".into());
-        if self.shadow.is_some() {
-            // In the stand-in there are only the locks of other calls of this run.
-            words.extend(["--lock-wait", LOCK_WAIT].map(OsString::from));
-        } else {
-            // A lock would be written to the repository, and would keep a backup from being made.
+        // A lock would be written to the repository, and would keep a backup from being made.
+        if !(takes_lock && self.shadow.is_some()) {
             words.push("--bypass-lock".into());
         }
         words.extend(arguments);
@@ -121,14 +138,15 @@ impl Borg {
         Call { environment, ..Call::of(words) }
     }
 
-    /// Calls borg for a short answer on standard output.
+    /// Calls borg for a short answer on standard output. It takes a lock in the stand-in, because borg
+    /// rebuilds a damaged index only with one.
     pub(super) fn ask(
         &self,
         command: &str,
         arguments: impl IntoIterator<Item = OsString>,
         context: &Context,
     ) -> Result<String, Error> {
-        let output = self.call(command, arguments).run(Instant::now() + PATIENCE, &context.cancel);
+        let output = self.prepare(command, arguments, true).run(Instant::now() + PATIENCE, &context.cancel);
         let output = output.map_err(|error| self.cannot_run(&error))?;
         // What is missing from the answer is what counts, and not the exit code: borg ends with 1 for
         // any warning.

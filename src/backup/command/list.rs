@@ -66,9 +66,14 @@ pub(super) fn catalog(
     if odd > 0 {
         let form = commands.form.name();
         let records = words::counted(odd, "line");
-        damage.push(Damage::from(format!(
+        let problem = format!(
             "{records} of what the command list printed cannot be read as the form {form}: see list-form"
-        )));
+        );
+        if listed == 0 {
+            return Err(backup.failed(problem));
+        }
+        // The backup is not to blame.
+        damage.push(Damage { problem, lost: None, denied: true });
     }
     if !batch.is_empty() && sink.take(&batch).is_break() {
         return Ok(Listing::Stopped);

@@ -83,7 +83,7 @@ pub const FORMAT: Format = Format {
         let location = candidate.location();
         let Some(commands) = location.commands().cloned() else {
             let problem = "the configuration has no commands of this name: bkverify help command".to_owned();
-            return Err(Error::NotABackup { location: location.clone(), problem });
+            return Err(failed(location, problem));
         };
         let description = Description {
             location: location.clone(),
@@ -118,7 +118,7 @@ impl ByCommand {
 }
 
 fn failed(location: &Location, problem: String) -> Error {
-    Error::Damaged { location: location.clone(), format: FORMAT.name, problem }
+    Error::Program { location: location.clone(), problem }
 }
 
 impl Backup for ByCommand {

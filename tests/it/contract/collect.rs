@@ -7,15 +7,37 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bkverify::backup::{
-    self, Backup, CatalogSink, Context, Damage, Entry, EntryBatch, Error, Listing, Needs, RestoreError,
-    RestoreSink, Restored, Scratch, Wanted,
+    self, Backup, CatalogSink, Commands, Context, Damage, Entry, EntryBatch, Error, ListForm, Listing,
+    Location, Needs, RestoreError, RestoreSink, Restored, Scratch, Wanted, registry,
 };
 use bkverify::cancel::CancelToken;
 use bkverify::platform;
+use bkverify::program::CommandLine;
 
 /// Opens the backup at `path`.
 pub fn open(path: impl AsRef<Path>) -> Result<Box<dyn Backup>, Error> {
-    backup::open(&path.as_ref().into(), &Context::default())
+    backup::open(&location(path.as_ref()), &Context::default())
+}
+
+/// The location of a fixture: its path, or the address of what other programs list and restore.
+pub fn location(path: &Path) -> Location {
+    if !path.ends_with(super::fixtures::COMMAND) {
+        return path.into();
+    }
+    let place = path.display();
+    let words = |words: &[&str]| words.iter().map(std::ffi::OsString::from).collect();
+    let list = ["find", path.to_str().unwrap(), "-type", "f", "-printf", "%s %T@ %P\\0"];
+    let restore =
+        format!("tar -C '{place}' --null --verbatim-files-from -T \"$BKVERIFY_LIST0\" -Scf - | tar -xSf -");
+    let commands = Commands {
+        list: CommandLine::Program(words(&list)),
+        form: ListForm::Find,
+        restore: CommandLine::Shell(restore),
+        batch: 100,
+        below: String::new(),
+        time_limit: std::time::Duration::from_secs(600),
+    };
+    registry::locate(Path::new("command:find"), Path::new("/")).with_commands(Some(commands))
 }
 
 /// A complete listing.

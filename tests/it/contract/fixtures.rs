@@ -58,6 +58,10 @@ const WINDOWS_IMAGE_BACKUP: &str = "WindowsImageBackup";
 
 pub const ALL: &[Fixture] = &[
     whole("folder", TREE),
+    #[cfg(target_os = "linux")]
+    whole(BORG, EVERYTHING_ODD),
+    #[cfg(target_os = "linux")]
+    whole(COMMAND, EVERYTHING_ODD),
     whole("tree.tar.gz", TREE),
     whole("tree.tar.bz2", TREE),
     whole("tree.tar.xz", TREE),
@@ -125,6 +129,62 @@ pub const ALL: &[Fixture] = &[
     },
 ];
 
+/// A repository, which borg makes of what is in an archive.
+#[cfg(target_os = "linux")]
+const BORG: &str = "borg";
+
+/// A folder that is listed and restored by other programs (see `collect::location`).
+pub const COMMAND: &str = "by-command";
+
+/// What an archive with many kinds of files holds, with their times.
+#[cfg(target_os = "linux")]
+fn unpacked(name: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join(name);
+    std::fs::create_dir(&place).unwrap();
+    let mut tar = std::process::Command::new("tar");
+    assert!(tar.arg("-xf").arg(archive("gnu.tar")).arg("-C").arg(&place).status().unwrap().success());
+    folder
+}
+
+/// A call of the installed borg, with its settings and caches in `home`, in the folder `place`.
+#[cfg(target_os = "linux")]
+pub fn borg(home: &Path, place: &Path, arguments: &[impl AsRef<std::ffi::OsStr>]) -> std::process::Command {
+    let is_installed = std::process::Command::new("borg").arg("--version").output().is_ok();
+    assert!(is_installed, "borg is missing: apt-get install borgbackup, or run .ci/setup borgbackup");
+    let mut command = std::process::Command::new("borg");
+    command.args(arguments).current_dir(place).env("HOME", home).env("BORG_PASSPHRASE", "pass phrase");
+    for variable in [
+        "BORG_BASE_DIR",
+        "BORG_CONFIG_DIR",
+        "BORG_KEYS_DIR",
+        "BORG_REPO",
+        "XDG_CONFIG_HOME",
+        "XDG_CACHE_HOME",
+    ] {
+        command.env_remove(variable);
+    }
+    command.env("BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK", "yes");
+    command
+}
+
+/// A repository without encryption, of what is in an archive.
+#[cfg(target_os = "linux")]
+fn repository() -> tempfile::TempDir {
+    let files = unpacked("files");
+    let folder = tempfile::tempdir().unwrap();
+    let repository = folder.path().join("repository");
+    let home = files.path().join("home");
+    let run = |arguments: &[&std::ffi::OsStr], place: &Path| {
+        assert!(borg(&home, place, arguments).status().unwrap().success());
+    };
+    run(&["init".as_ref(), "-e".as_ref(), "none".as_ref(), repository.as_ref()], files.path());
+    let mut target = repository.clone().into_os_string();
+    target.push("::archive");
+    run(&["create".as_ref(), &target, ".".as_ref()], &files.path().join("files"));
+    folder
+}
+
 impl Fixture {
     /// The path of the fixture, and for a compressed tar archive also an uncompressed copy.
     pub fn paths(&self) -> Vec<FixturePath> {
@@ -133,6 +193,20 @@ impl Fixture {
         }
         if self.is_image() {
             return vec![FixturePath::Copy(copy(&image(self.name)))];
+        }
+        #[cfg(target_os = "linux")]
+        match self.name {
+            BORG => {
+                let folder = repository();
+                let place = folder.path().join("repository");
+                return vec![FixturePath::Below(folder, place)];
+            }
+            COMMAND => {
+                let folder = unpacked(COMMAND);
+                let place = folder.path().join(COMMAND);
+                return vec![FixturePath::Below(folder, place)];
+            }
+            _ => {}
         }
         let mut paths = vec![FixturePath::Committed(archive(self.name))];
         if let Some(plain) = uncompressed(self.name) {
@@ -160,6 +234,8 @@ pub enum FixturePath {
     Committed(PathBuf),
     Copy(tempfile::TempPath),
     Folder(tempfile::TempDir),
+    #[cfg(target_os = "linux")]
+    Below(tempfile::TempDir, PathBuf),
 }
 
 impl AsRef<Path> for FixturePath {
@@ -168,6 +244,8 @@ impl AsRef<Path> for FixturePath {
             Self::Committed(path) => path,
             Self::Copy(path) => path,
             Self::Folder(folder) => folder.path(),
+            #[cfg(target_os = "linux")]
+            Self::Below(_, place) => place,
         }
     }
 }

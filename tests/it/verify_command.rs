@@ -1,0 +1,201 @@
+//! Whole runs on backups of other programs, with the commands that the manual shows.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+use crate::pack;
+use crate::unix::fingerprint;
+use crate::world::{RunResult, World};
+
+/// The configuration below a heading of the manual, for backups in this world.
+fn shown(world: &World, heading: &str) -> String {
+    let page = bkverify::manual::find("command").unwrap().text;
+    let section = page.split(&format!("\n## {heading}\n")).nth(1).unwrap();
+    let block = section.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    block.replace("/backup/", &format!("{}/", world.path("backup").display()))
+}
+
+/// Originals in `s`, with all that these programs can restore.
+fn world() -> World {
+    World::new()
+        .folder("backup")
+        .file("s/plain", "plain")
+        .file("s/folder/with \"quotes\", <angles> & 'more'", "quoted")
+        .file("s/folder/[0-9]*?$HOME", "patterns")
+        .file("s/deep/er/Grüße", "umlauts")
+        .file("s/-dash ", "dash")
+        .file("s/empty", "")
+        .file("s/noise", pack::noise(300_000, 7))
+}
+
+#[track_caller]
+fn run(program: &str, arguments: &[&str], world: &World) {
+    let output = Command::new(program)
+        .args(arguments)
+        .current_dir(world.path(""))
+        .env("HOME", world.path("home"))
+        .output();
+    let output = output.unwrap_or_else(|error| {
+        panic!("{program}: {error}; apt-get install dar rdiff-backup rclone squashfs-tools, or run .ci/setup with these names")
+    });
+    assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Verifies with the configuration of the manual, and again after an original has been modified
+/// without a trace.
+#[track_caller]
+fn verifies(world: World, name: &str, flags: &str) {
+    let configuration = shown(&world, name);
+    let world = world.file("bkverify.toml", configuration);
+    let before = fingerprint(&world.path("backup"));
+    let arguments =
+        format!("--backup command:{name} --source s --restore-to r --state none --sample all {flags}");
+    let ran = world.run(&arguments).exits(0);
+    assert!(ran.out.contains("7 of 7 identical"), "{ran}");
+    let sampled = world.run(&arguments.replace("all", "5")).exits(0);
+    assert!(sampled.out.contains("5 of 5 identical"), "{sampled}");
+    let noise = world.path("s/noise");
+    let modified = fs::metadata(&noise).unwrap().modified().unwrap();
+    fs::write(&noise, pack::noise(300_000, 8)).unwrap();
+    fs::File::options().write(true).open(&noise).unwrap().set_modified(modified).unwrap();
+    let ran = world.run(&arguments).exits(1);
+    assert!(ran.out.contains("noise"), "{ran}");
+    assert_eq!(fingerprint(&world.path("backup")), before);
+    assert_eq!(world.names("r"), [""; 0]);
+}
+
+#[test]
+fn dar_is_verified_by_the_commands_of_the_manual() {
+    let world = world().file("s/empty", "").file("s/folder/back\\slash", "x").file("s/plain", "plain");
+    std::fs::remove_file(world.path("s/deep/er/Grüße")).unwrap();
+    run("dar", &["-Q", "-c", "backup/full", "-R", "s"], &world);
+    verifies(world, "dar", "");
+}
+
+#[test]
+fn rdiff_backup_is_verified_by_the_commands_of_the_manual() {
+    let world = world();
+    run("rdiff-backup", &["backup", "s", "backup/repository"], &world);
+    verifies(world, "rdiff-backup", "");
+}
+
+#[test]
+fn rclone_is_verified_by_the_commands_of_the_manual() {
+    let world = world();
+    run("rclone", &["copy", "s", "backup/remote"], &world);
+    verifies(world, "rclone", "");
+}
+
+#[test]
+fn squashfs_is_verified_by_the_commands_of_the_manual() {
+    let world = world();
+    run("mksquashfs", &["s", "backup/image.sqfs", "-quiet", "-no-progress"], &world);
+    verifies(world, "squashfs", "--assume-unchanged");
+}
+
+/// A script that stands for the user's program.
+fn script(world: World, name: &str, text: &str) -> World {
+    let world = world.file(name, format!("#!/bin/sh\n{text}\n"));
+    fs::set_permissions(world.path(name), fs::Permissions::from_mode(0o755)).unwrap();
+    world
+}
+
+/// A world whose commands are two scripts.
+fn scripted(list: &str, restore: &str, more: &str) -> World {
+    let world = script(script(world(), "list.sh", list), "restore.sh", restore);
+    let configuration = format!(
+        "[commands.own]\nlist = ['./list.sh']\nlist-form = 'find'\nrestore = ['./restore.sh', '{{list0}}', '{{folder}}']\n{more}"
+    );
+    world.file("bkverify.toml", configuration)
+}
+
+const LIST: &str = "cd \"$(dirname \"$0\")/s\" && find . -type f -printf '%s %T@ %P\\0'";
+const RESTORE: &str = "cd \"$(dirname \"$0\")/s\" && xargs -0 -a \"$1\" cp --parents -t \"$2\" --";
+
+fn verify(world: &World) -> RunResult {
+    world.run("--backup command:own --source s --restore-to r --state none --sample all")
+}
+
+#[test]
+fn a_command_that_fails_is_told_with_its_last_words() {
+    for (list, restore, more, code, words) in [
+        (LIST, RESTORE, "", 0, "7 of 7 identical"),
+        (
+            "echo 'no such bucket' >&2; exit 3",
+            RESTORE,
+            "",
+            4,
+            "the command list failed: it ended with exit code 3: no such bucket",
+        ),
+        (
+            LIST,
+            "echo 'access denied' >&2; exit 5",
+            "",
+            4,
+            "restored nothing: it ended with exit code 5: access denied",
+        ),
+        (&format!("{LIST}; echo 'cut off' >&2; exit 1"), RESTORE, "", 1, "cut off"),
+        ("echo 'no list'; cd s", RESTORE, "", 4, "list"),
+        ("sleep 600", RESTORE, "time-limit = '1s'", 4, "did not answer in time"),
+        (LIST, "sleep 600", "time-limit = '1s'", 4, "did not answer in time"),
+        (
+            LIST,
+            &format!("{RESTORE}; printf x >>\"$2/plain\""),
+            "",
+            1,
+            "restored with 6 bytes, but listed with 5",
+        ),
+        (
+            LIST,
+            &format!("{RESTORE}; rm \"$2/plain\"; ln -s /etc/passwd \"$2/plain\""),
+            "",
+            1,
+            "not a regular file",
+        ),
+        (LIST, &format!("{RESTORE}; rm \"$2/plain\"; echo 'lost it' >&2"), "", 1, "lost it"),
+        // The first call links two files to each other. Each is then restored by itself.
+        (
+            LIST,
+            &format!("{RESTORE}; cd \"$2\"; [ ! -e empty ] || ln -f plain noise 2>/dev/null || :"),
+            "",
+            0,
+            "7 of 7 identical",
+        ),
+    ] {
+        let world = scripted(list, restore, more);
+        let ran = verify(&world);
+        let all = format!("{} {}", ran.out, ran.err).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(all.contains(words), "{list} / {restore}: {ran}");
+        assert_eq!(ran.code, Some(code), "{list} / {restore}: {ran}");
+        assert_eq!(world.names("r"), [""; 0], "{ran}");
+    }
+}
+
+#[test]
+fn a_name_with_a_line_break_is_not_given_to_a_command_that_takes_lines() {
+    let world = scripted(LIST, RESTORE, "").file("s/two\nlines", "x");
+    verify(&world).exits(0).out_has("8 of 8 identical");
+    let configuration = world.read("bkverify.toml").replace("{list0}", "{list}");
+    let world = script(world, "restore.sh", &RESTORE.replace("xargs -0", "xargs -d '\\n'"));
+    let world = world.file("bkverify.toml", configuration);
+    let ran = verify(&world);
+    assert!(ran.out.contains("7 of 7 identical") || ran.out.contains("7 of 8"), "{ran}");
+    assert!(ran.out.contains("line break"), "{ran}");
+}
+
+#[test]
+fn a_wrong_table_of_commands_is_refused_with_its_line() {
+    for (text, words) in [
+        ("[commands.own]\nlist = ['x']", "restore is missing here"),
+        ("[commands.own]\nlist = ['x']\nrestore = ['y']\nbatch = 0", "batch must be at least 1"),
+        (
+            "[commands.own]\nlist = ['x']\nrestore = ['y']\nlist-form = 'csv'",
+            "expected one of json, find, nul, lines",
+        ),
+        ("[commands.own]\nlits = ['x']", "unknown key"),
+        ("[commands.other]\nlist = ['x']\nrestore = ['y']", "no commands called"),
+    ] {
+        verify(&world().file("bkverify.toml", text)).exits(2).err_has(words);
+    }
+}
