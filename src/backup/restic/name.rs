@@ -88,7 +88,9 @@ mod tests {
 
     #[test]
     fn what_restic_never_writes_is_refused() {
-        for stored in ["\\", r"\x", r"\x4", r"\x+4", r"\xg0", r"\q", r"\ud800", r"\U00110000", r"\u\u{fc}00", r"\777"] {
+        for stored in
+            ["\\", r"\x", r"\x4", r"\x+4", r"\xg0", r"\q", r"\ud800", r"\U00110000", r"\u\u{fc}00", r"\777"]
+        {
             assert_eq!(unescape(stored), None, "{stored}");
         }
     }

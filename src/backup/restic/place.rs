@@ -130,7 +130,9 @@ impl Place {
         if kind != FileType::Config && sha256(&content) != *id {
             return Err(Fault::Changed(name(kind, id)));
         }
-        if kind == FileType::Key && serde_json::from_slice::<KeyCost>(&content).is_ok_and(KeyCost::is_too_high) {
+        if kind == FileType::Key
+            && serde_json::from_slice::<KeyCost>(&content).is_ok_and(KeyCost::is_too_high)
+        {
             return Err(Fault::Greedy(name(kind, id)));
         }
         Ok(content.into())
