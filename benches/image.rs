@@ -5,9 +5,11 @@
 
 use std::hint::black_box;
 use std::io::Read;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use bkverify::bytes::{ReadAt, SequentialReader};
+use bkverify::bytes::{FileBytes, ReadAt, SequentialReader};
+use bkverify::image::ntfs::catalog::{self, ListedFile};
 use bkverify::image::ntfs::{AttributeKind, FileReference, Name, Volume, lznt1};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
@@ -84,5 +86,41 @@ fn streams(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, decompression, streams);
+/// The largest file of the volume in the file that `BENCH_IMAGE` names (`benches/image.sh` makes one),
+/// and that file itself.
+#[expect(clippy::disallowed_methods, reason = "a bench is told its data by the environment")]
+fn large_file(criterion: &mut Criterion) {
+    let Some(place) = std::env::var_os("BENCH_IMAGE") else { return };
+    let file = std::fs::File::open(place).unwrap();
+    let len = file.metadata().unwrap().len();
+    let image: Arc<dyn ReadAt> = Arc::new(FileBytes::new(file, len));
+    let volume = Volume::open(image.clone()).unwrap();
+    let mut largest: Option<ListedFile> = None;
+    let listed = catalog::list(&volume, &|| false, &mut |file| {
+        if largest.is_none_or(|largest| file.size > largest.size) {
+            largest = Some(ListedFile { path: b"", ..*file });
+        }
+        ControlFlow::Continue(())
+    });
+    assert!(listed.unwrap().problems.is_empty());
+    let stream = volume.file(largest.unwrap().reference).unwrap().stream(&[]).unwrap().unwrap();
+    let mut buffer = vec![0; 1 << 20];
+    let mut group = criterion.benchmark_group("a volume in a file");
+    group.sample_size(10);
+    group.throughput(Throughput::Bytes(stream.len()));
+    group.bench_function("its largest file", |bencher| {
+        let mut reader = stream.clone().reader();
+        bencher.iter(|| {
+            reader.restart(stream.clone());
+            assert_eq!(drain(&mut reader, &mut buffer), stream.len());
+        });
+    });
+    group.throughput(Throughput::Bytes(image.len()));
+    group.bench_function("the image itself", |bencher| {
+        bencher.iter(|| drain(&mut SequentialReader::new(&image), &mut buffer));
+    });
+    group.finish();
+}
+
+criterion_group!(benches, decompression, streams, large_file);
 criterion_main!(benches);

@@ -9,7 +9,7 @@
 set -euo pipefail
 export LC_ALL=C
 cd "$(dirname "$0")/.."
-FILES=${FILES:-100000} ROUNDS=${ROUNDS:-7} WORK=${WORK:-target/ledger}
+FILES=${FILES:-100000} ROUNDS=${ROUNDS:-7} WORK=${WORK:-target/ledger} CACHE=${CACHE:-drop}
 [ -n "${BKVERIFY:-}" ] || { cargo build --release --locked; BKVERIFY=target/release/bkverify; }
 BKVERIFY=$(realpath "$BKVERIFY")
 mkdir -p "$WORK"
@@ -33,7 +33,7 @@ fi
 run() {
     local start end
     start=$(date +%s%N)
-    "$BKVERIFY" --quiet --backup "backup-$FILES" --source "originals-$FILES" --restore-to restore --sample all --cache use \
+    "$BKVERIFY" --quiet --backup "backup-$FILES" --source "originals-$FILES" --restore-to restore --sample all --cache "$CACHE" \
         --completeness 0 --state "$1" > /dev/null
     end=$(date +%s%N)
     echo $(((end - start) / 1000))

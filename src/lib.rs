@@ -85,7 +85,7 @@
 //! 6. Memory grows with the sample, not with the backup. There are four exceptions. The first
 //!    listing of a tar keeps 8 bytes for each entry until it ends, to find names that occur twice,
 //!    and up to 16 for each link, device or pipe. The strategy `coverage` keeps 4 MiB and 6 bytes
-//!    for each file that the ledger remembers. A run that is resumed keeps 16 bytes for each file
+//!    for each file that the ledger remembers. A run that is resumed keeps 32 bytes for each file
 //!    that it has judged. Listing a disk image keeps the name and 46 bytes for each file of one
 //!    volume at a time.
 //!

@@ -213,6 +213,10 @@ fn split_scheme(text: &str) -> Option<(&str, &str)> {
 /// path: `::` and the name of an archive (borg). `None` if it names another place, such as
 /// `host:/path` or `s3:bucket`.
 fn split_place(rest: &str) -> Option<(&str, &str)> {
+    // `//host/path` behind an unknown scheme.
+    if rest.starts_with("//") {
+        return None;
+    }
     let (place, archive) = rest.split_at(rest.find("::").unwrap_or(rest.len()));
     let is_drive = place.as_bytes().get(1) == Some(&b':') && place.as_bytes()[0].is_ascii_alphabetic();
     let before_slash = place.split(['/', '\\']).next().unwrap_or_default();
@@ -331,6 +335,7 @@ mod tests {
             ("host:/srv/repo", None),
             ("me@host:repo::first", None),
             ("ssh://me@host/repo", None),
+            ("//me:pass@host/repo", None),
             ("::first", None),
             ("", None),
         ] {

@@ -6,7 +6,7 @@
 //! What those variables say about passwords holds, too, unless a setting says otherwise. borg
 //! inherits its variables; those of restic are read here, because restic's own program is not run.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use super::config::Config;
@@ -62,7 +62,7 @@ fn complete(scheme: &str, rest: &str, environment: &Environment) -> Result<PathB
     let place = match scheme {
         BORG => variable("BORG_REPO", environment),
         _ => variable("RESTIC_REPOSITORY", environment).map_or_else(
-            || variable("RESTIC_REPOSITORY_FILE", environment).map(first_line).transpose(),
+            || variable("RESTIC_REPOSITORY_FILE", environment).map(|file| first_line(&file)).transpose(),
             |place| Ok(Some(place)),
         )?,
     };
@@ -80,8 +80,8 @@ fn complete(scheme: &str, rest: &str, environment: &Environment) -> Result<PathB
     Ok(registry::absolute(Path::new(&text), base.folder, |path| base.absolute(path)))
 }
 
-fn first_line(file: OsString) -> Result<OsString, Error> {
-    let text = std::fs::read_to_string(&file).map_err(|error| {
+fn first_line(file: &OsStr) -> Result<OsString, Error> {
+    let text = std::fs::read_to_string(file).map_err(|error| {
         Error::usage(format!("cannot read RESTIC_REPOSITORY_FILE ({})", file.to_string_lossy()))
             .because(error)
     })?;

@@ -10,7 +10,7 @@ use std::sync::Mutex;
 
 use super::error::Error;
 use super::recheck;
-use crate::backup::{escape, path_text};
+use crate::backup::{Description, escape, path_text};
 use crate::exit::ExitCode;
 use crate::ledger::{self, Judged, Known, Ledger, Locked, Recorder, Resumable, RunLock, Start};
 use crate::lock::{into_inner, lock};
@@ -183,6 +183,12 @@ impl Remembered {
 }
 
 impl Observer for Remembered {
+    fn begins(&self, plan: &Plan, backup: &Description) {
+        if let Some(open) = &self.open {
+            open.recorder.begins(plan, backup);
+        }
+    }
+
     fn catalog_done(&self, population: &Population) {
         if let Some(open) = &self.open {
             open.recorder.catalog_done(population);

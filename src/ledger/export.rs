@@ -19,6 +19,7 @@ use crate::backup::escape;
 use crate::plan::Algorithm;
 use crate::platform::Timestamp;
 use crate::verify::hash::Hash;
+use crate::verify::memory::JudgedPick;
 use crate::words;
 
 /// What is exported.
@@ -183,7 +184,7 @@ fn file_line(row: &Row<'_>) -> rusqlite::Result<Vec<Line>> {
 fn pick_lines(row: &Row<'_>) -> rusqlite::Result<Vec<Line>> {
     let run: i64 = row.get(0)?;
     let picks = picks::decode(row.get_ref(1)?.as_blob()?);
-    let line = |pick: picks::Pick| {
+    let line = |pick: JudgedPick| {
         vec![
             json!(run),
             json!(hex(pick.key.0.to_be_bytes())),

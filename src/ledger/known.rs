@@ -14,10 +14,14 @@ use super::error::Error;
 use super::open::Ledger;
 use super::{target, times};
 
+/// How many questions share a read transaction. Beginning one takes as long as a question. While
+/// one is open, the write-ahead log of the ledger only grows, so it is not kept for the whole run.
+const QUESTIONS: u32 = 512;
+
 /// The hashes that are known of a backup's files. It is asked for nearly every file that is judged.
 /// That takes some microseconds, so one connection behind a lock is enough.
 pub struct Known {
-    ledger: Mutex<Ledger>,
+    reader: Mutex<Reader>,
     targets: Vec<i64>,
     algorithm: i64,
     failed: Mutex<Option<Error>>,
@@ -33,7 +37,8 @@ impl Known {
         let targets = targets.map_err(|error| ledger.failed(error))?;
         let algorithm = Algorithm::ALL.iter().position(|&one| one == algorithm).unwrap_or(0);
         let algorithm = i64::try_from(algorithm).unwrap_or(0);
-        Ok(Self { ledger: Mutex::new(ledger), targets, algorithm, failed: Mutex::default() })
+        let reader = Mutex::new(Reader { ledger, left: 0 });
+        Ok(Self { reader, targets, algorithm, failed: Mutex::default() })
     }
 
     /// The first error, if one occurred.
@@ -44,20 +49,51 @@ impl Known {
 
 impl KnownHashes for Known {
     fn of(&self, path: &[u8]) -> Option<KnownHash> {
-        let ledger = lock(&self.ledger);
-        self.targets.iter().find_map(|&target| {
-            let found = find(ledger.connection(), (target, self.algorithm), path);
-            found.unwrap_or_else(|error| {
-                lock(&self.failed).get_or_insert_with(|| ledger.failed(error));
-                None
-            })
+        let mut reader = lock(&self.reader);
+        let found = reader.connection().and_then(|connection| {
+            let key = PathKey::of(path).0.to_be_bytes();
+            for &target in &self.targets {
+                let found = find(connection, (target, self.algorithm), key, path)?;
+                if found.is_some() {
+                    return Ok(found);
+                }
+            }
+            Ok(None)
+        });
+        found.unwrap_or_else(|error| {
+            lock(&self.failed).get_or_insert_with(|| reader.ledger.failed(error));
+            None
         })
+    }
+}
+
+/// A ledger that is read in transactions of [`QUESTIONS`] questions.
+struct Reader {
+    ledger: Ledger,
+    /// How many more questions the open transaction answers.
+    left: u32,
+}
+
+impl Reader {
+    /// The connection for one question.
+    fn connection(&mut self) -> rusqlite::Result<&Connection> {
+        let connection = self.ledger.connection();
+        if self.left == 0 {
+            if !connection.is_autocommit() {
+                connection.execute_batch("COMMIT")?;
+            }
+            connection.execute_batch("BEGIN")?;
+            self.left = QUESTIONS;
+        }
+        self.left -= 1;
+        Ok(connection)
     }
 }
 
 fn find(
     connection: &Connection,
     (target, algorithm): (i64, i64),
+    key: [u8; 16],
     path: &[u8],
 ) -> rusqlite::Result<Option<KnownHash>> {
     // The path is compared, too: a key could only be equal by an attack on BLAKE3, but this costs
@@ -65,7 +101,7 @@ fn find(
     let sql = "SELECT hash, mtime, verified_at FROM files JOIN versions ON versions.id = files.version
                WHERE target = ? AND key = ? AND path = ? AND algorithm = ?
                    AND hash IS NOT NULL AND mtime IS NOT NULL AND verified_at IS NOT NULL";
-    let values = (target, PathKey::of(path).0.to_be_bytes(), path, algorithm);
+    let values = (target, key, path, algorithm);
     let read = |row: &rusqlite::Row<'_>| {
         let version = Version::Modified {
             mtime: times::from_nanos(row.get(1)?),

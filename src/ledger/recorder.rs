@@ -17,9 +17,11 @@ use std::time::{Duration, Instant};
 
 use rusqlite::ErrorCode;
 
+use crate::backup::Description;
 use crate::lock::{lock, wait, wait_for};
 use crate::plan::Plan;
 use crate::report::Model;
+use crate::verify::memory::DrawnFrom;
 use crate::verify::outcome::{Outcome, Population};
 use crate::verify::tally::{LISTED_MAX, RECONSIDERED_MAX};
 use crate::verify::verdict::Verdict;
@@ -70,8 +72,8 @@ struct Buffer {
 struct Waiting {
     rows: Vec<Row>,
     bytes: usize,
-    /// What the run draws from: how many files, and their digest.
-    population: Option<(u64, String)>,
+    /// What the run draws from, as far as it is known and not written yet.
+    from: DrawnFrom,
     end: Option<End>,
     /// The writer has failed and takes no more rows.
     failed: bool,
@@ -80,7 +82,7 @@ struct Waiting {
 /// What the writer does next.
 struct Taken {
     rows: Vec<Row>,
-    population: Option<(u64, String)>,
+    from: DrawnFrom,
     end: Option<End>,
 }
 
@@ -171,13 +173,18 @@ impl Drop for Recorder {
 }
 
 impl Observer for Recorder {
+    fn begins(&self, _plan: &Plan, backup: &Description) {
+        lock(&self.buffer.waiting).from.backup.clone_from(&backup.id);
+    }
+
     fn judged(&self, pick: &PickRecord) {
         self.buffer.add(Row::new(pick, self.is_kept_whole(pick)));
     }
 
     fn catalog_done(&self, population: &Population) {
         if population.whole {
-            lock(&self.buffer.waiting).population = Some((population.files, population.digest.clone()));
+            let population = (population.files, population.digest.clone());
+            lock(&self.buffer.waiting).from.population = Some(population);
         }
     }
 
@@ -213,9 +220,9 @@ impl Buffer {
         // The row of the run is made first, so that a run that is killed has one.
         attempt(&mut writer, patience, |writer| writer.write(&[]))?;
         loop {
-            let Taken { rows, population, end } = self.take();
-            if let Some(population) = population {
-                attempt(&mut writer, patience, |writer| writer.population(&population))?;
+            let Taken { rows, from, end } = self.take();
+            if from != DrawnFrom::default() {
+                attempt(&mut writer, patience, |writer| writer.drawn_from(&from))?;
             }
             if !rows.is_empty() {
                 attempt(&mut writer, patience, |writer| writer.write(&rows))?;
@@ -244,7 +251,7 @@ impl Buffer {
         waiting.bytes = 0;
         let taken = Taken {
             rows: std::mem::take(&mut waiting.rows),
-            population: waiting.population.take(),
+            from: std::mem::take(&mut waiting.from),
             end: waiting.end.take(),
         };
         drop(waiting);

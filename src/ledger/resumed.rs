@@ -16,10 +16,9 @@ use super::error::Error;
 use super::open::Ledger;
 use super::{picks, run, target, times};
 use crate::plan::Plan;
+use crate::platform::Timestamp;
 use crate::verify::PickRecord;
-use crate::verify::memory::{PathKey, Resumed, RunNumber};
-use crate::verify::tally::{LISTED_MAX, PickTally, RECONSIDERED_MAX};
-use crate::verify::verdict::Verdict;
+use crate::verify::memory::{DrawnFrom, JudgedPick, PathKey, Resumed, RunNumber};
 
 /// A run that can be taken up.
 #[derive(Debug, Clone)]
@@ -45,12 +44,13 @@ fn find(connection: &Connection, plan: &Plan, lock: Option<&str>) -> rusqlite::R
     let Some((last, seed)) = last_run(connection, plan, lock)? else { return Ok(None) };
     let sessions = sessions(connection, last)?;
     let mut found = Found::default();
-    for &session in &sessions {
+    for &session in sessions.iter().rev() {
         found.add(connection, session)?;
     }
-    let population = population(connection, &sessions)?;
-    let resumed = Resumed::new(sessions.len() as u64, found.tally, found.judged, found.versions, population);
-    Ok(resumed.map(|resumed| Resumable { run: last, seed, resumed }))
+    let Found { picks, records, newest } = found;
+    let from = drawn_from(connection, &sessions)?;
+    let resumed = Resumed::new(sessions.len() as u64, from, newest, picks, records);
+    Ok(Some(Resumable { run: last, seed, resumed }))
 }
 
 /// The last run of the plan's job with the same draw, and its seed, if something ended it early.
@@ -70,18 +70,22 @@ fn last_run(
     Ok(last.and_then(|(run, seed, is_resumable)| is_resumable.then_some((run, seed))))
 }
 
-/// What the sessions drew from: how many files, and their digest. A session that was killed early,
-/// or one that judged files while it listed them, may not have known it.
-fn population(connection: &Connection, sessions: &[RunNumber]) -> rusqlite::Result<(u64, String)> {
-    let sql = "SELECT files, digest FROM runs WHERE id = ? AND digest IS NOT NULL";
-    let mut statement = connection.prepare(sql)?;
+/// What the sessions drew from. A session that was killed early, or one that judged files while it
+/// listed them, may not have known how many there are.
+fn drawn_from(connection: &Connection, sessions: &[RunNumber]) -> rusqlite::Result<DrawnFrom> {
+    let mut statement = connection.prepare("SELECT backup_id, files, digest FROM runs WHERE id = ?")?;
+    let mut from = DrawnFrom::default();
     for session in sessions {
-        let read = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get(1)?));
-        if let Some(known) = statement.query_row([session.cast_signed()], read).optional()? {
-            return Ok(known);
-        }
+        let read = |row: &Row<'_>| {
+            let files: Option<i64> = row.get(1)?;
+            let population = files.map(i64::cast_unsigned).zip(row.get(2)?);
+            Ok(DrawnFrom { backup: row.get(0)?, population })
+        };
+        let session = statement.query_row([session.cast_signed()], read)?;
+        from.backup = from.backup.or(session.backup);
+        from.population = from.population.or(session.population);
     }
-    Ok((0, String::new()))
+    Ok(from)
 }
 
 /// All sessions of a run, the last one first.
@@ -102,52 +106,24 @@ fn sessions(connection: &Connection, last: RunNumber) -> rusqlite::Result<Vec<Ru
 /// What was found in the sessions so far.
 #[derive(Default)]
 struct Found {
-    tally: PickTally,
-    judged: Vec<PathKey>,
-    versions: u128,
-    alarms: u64,
-    undecided: u64,
+    picks: Vec<JudgedPick>,
+    records: HashMap<PathKey, PickRecord>,
+    newest: Option<Timestamp>,
 }
 
 impl Found {
-    /// Adds the picks of one session.
+    /// Adds the picks of the next session. What it found about a file that was judged before takes
+    /// the place of that.
     fn add(&mut self, connection: &Connection, session: RunNumber) -> rusqlite::Result<()> {
-        let mut records = records(connection, session)?;
         picks::of_run(connection, session, &mut |pick| {
-            self.judged.push(pick.key);
-            match records.remove(&pick.key) {
-                Some(record) => self.add_record(record),
-                None => self.tally.counts.add(pick.verdict, pick.comparable),
-            }
+            self.records.remove(&pick.key);
+            self.picks.push(pick);
         })?;
-        // What the records did not bring with them.
-        let sql = "SELECT max(newest), sum(pending) FROM picks WHERE run = ?";
-        let (newest, pending): (Option<i64>, Option<i64>) =
-            connection.query_row(sql, [session.cast_signed()], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let mut statement = connection.prepare("SELECT versions FROM picks WHERE run = ?")?;
-        let mut rows = statement.query([session.cast_signed()])?;
-        while let Some(row) = rows.next()? {
-            self.versions = self.versions.wrapping_add(u128::from_be_bytes(row.get(0)?));
-        }
-        self.tally.newest = self.tally.newest.max(newest.map(times::from_nanos));
-        self.tally.pending_seen += pending.map_or(0, i64::cast_unsigned);
+        self.records.extend(records(connection, session)?);
+        let newest = "SELECT max(newest) FROM picks WHERE run = ?";
+        let newest: Option<i64> = connection.query_row(newest, [session.cast_signed()], |row| row.get(0))?;
+        self.newest = self.newest.max(newest.map(times::from_nanos));
         Ok(())
-    }
-
-    fn add_record(&mut self, record: PickRecord) {
-        let listed = match record.verdict {
-            Verdict::Verified if !record.unlike => false,
-            verdict => {
-                let seen = if verdict.is_alarm() { &mut self.alarms } else { &mut self.undecided };
-                *seen += 1;
-                *seen <= LISTED_MAX
-            }
-        };
-        let has_room = (self.tally.pending.len() as u64) < RECONSIDERED_MAX;
-        // These are counted for the whole session.
-        let seen = self.tally.pending_seen;
-        self.tally.add(record, listed, has_room);
-        (self.tally.pending_seen, self.tally.restored_bytes) = (seen, 0);
     }
 }
 

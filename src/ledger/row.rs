@@ -21,7 +21,7 @@ pub(super) struct Row {
     /// The recorded modification time, if the original confirms it.
     pub(super) confirmed: Option<i64>,
     /// The number of the version that was judged.
-    pub(super) version: u128,
+    pub(super) version: u64,
     /// Whether it may turn out to be comparable.
     pub(super) pending: bool,
     /// Whether the sides are equal, but not to what the ledger has of this version.

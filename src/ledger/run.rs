@@ -7,7 +7,7 @@ use crate::history::run::{RECHECK, strategy_in_history};
 use crate::plan::Plan;
 use crate::report::Model;
 use crate::report::model::{PlanPart, SizePart};
-use crate::verify::memory::RunNumber;
+use crate::verify::memory::{DrawnFrom, RunNumber};
 use crate::verify::outcome::Incomplete;
 use crate::verify::strategy;
 
@@ -111,15 +111,17 @@ pub(super) fn draw(plan: &Plan) -> [u8; 32] {
     blake3::derive_key("bkverify 2026 ledger draw v1", &json)
 }
 
-/// Records what the run draws from, which is known once the backup is listed.
-pub(super) fn set_population(
+/// Records what the run draws from, as far as it is known: the files only once the backup is listed.
+pub(super) fn set_drawn_from(
     connection: &Connection,
     run: RunNumber,
-    (files, digest): &(u64, String),
+    from: &DrawnFrom,
 ) -> rusqlite::Result<()> {
-    let files = i64::try_from(*files).unwrap_or(i64::MAX);
-    let sql = "UPDATE runs SET files = ?, digest = ? WHERE id = ?";
-    connection.execute(sql, params![files, digest, run.cast_signed()]).map(|_| ())
+    let (files, digest) =
+        from.population.as_ref().map(|(files, digest)| (files.cast_signed(), digest)).unzip();
+    let sql = "UPDATE runs SET backup_id = coalesce(?, backup_id), files = coalesce(?, files), digest = coalesce(?, digest)
+               WHERE id = ?";
+    connection.execute(sql, params![from.backup, files, digest, run.cast_signed()]).map(|_| ())
 }
 
 /// Whether a later run should take up one with this report: something outside ended it. A run that

@@ -1,4 +1,4 @@
-//! The tables of the ledger, version 1.
+//! The tables of the ledger, version 2.
 //!
 //! The file is an SQLite database with the application number [`APPLICATION`] and the number of its
 //! version in `user_version`. Times are milliseconds since 1970 (UTC), except `mtime` and `newest`,
@@ -14,7 +14,8 @@
 //!   backup is listed, if that happens before files are judged. `sample` is JSON, as in the report's
 //!   plan. `strategy` is its name, or `recheck` if the run looked only at files that were bad before.
 //!   `draw` identifies what decides the draw beside the seed, so that only a run that draws
-//!   the same can take this one up, and `resumable` says whether one should. `report` is the whole
+//!   the same can take this one up, and `resumable` says whether one should. `backup_id` identifies
+//!   the backup, if anything does, so that a run is not continued on another one. `report` is the whole
 //!   JSON report, compressed with zstd. `lock` is the name of the file whose lock the run holds.
 //! - `files`: one narrow row for every file that was ever judged. `run` judged it last, and
 //!   `verdict` is the number of that verdict; a verdict that proves nothing does not take the place
@@ -25,22 +26,29 @@
 //!   `size` are empty if none ever was. `algorithm` counts
 //!   [`Algorithm::ALL`](crate::plan::Algorithm::ALL).
 //! - `picks`: which files a run judged. Each row has up to 32,768 of them
-//!   ([`picks`](super::picks) reads them), how many of them may turn out to be comparable,
-//!   their newest modification time that an original confirms, and the sum of the numbers of the
-//!   versions that were judged.
+//!   ([`picks`](super::picks) reads them), and the newest modification time of them that an original
+//!   confirms.
 //! - `findings`: the whole record of each pick that is not verified, or that may turn out to be
 //!   comparable, as JSON compressed with zstd; for each run up to 10,000 alarms, 10,000 undecided
 //!   picks and 100,000 that may turn out to be comparable.
 //!
-//! A verified file takes about 165 bytes if its path has 50: some 30 in `files` (and a third more
-//! because the keys arrive in no order), 112 in `versions`, which grows at its end only, and 17 in
-//! `picks`. Verifying it again takes 17 more. A test measures this.
+//! A verified file takes about 173 bytes if its path has 50: some 30 in `files` (and a third more
+//! because the keys arrive in no order), 112 in `versions`, which grows at its end only, and 25 in
+//! `picks`. Verifying it again takes 25 more. A test measures this.
 
 /// `application_id` of a ledger: `bkvf`.
 pub const APPLICATION: i32 = 0x626b_7666;
 
 /// The version that this program writes.
-pub const VERSION: i32 = 1;
+pub const VERSION: i32 = 2;
+
+/// What was added since version 1, and what was dropped. Each list of picks is written again, too.
+pub(super) const V2: &str = "
+ALTER TABLE runs ADD COLUMN backup_id TEXT;
+ALTER TABLE picks DROP COLUMN pending;
+ALTER TABLE picks DROP COLUMN versions;
+UPDATE runs SET resumable = 0;
+";
 
 /// Everything of version 1.
 pub(super) const V1: &str = "

@@ -227,7 +227,7 @@ fn a_verified_file_takes_at_most_200_bytes_and_verifying_it_again_takes_little()
     assert!(grown <= 200, "{grown} bytes a file");
     record(dir.path(), &plan, &picks);
     let again = (size(dir.path()) - once) / picks.len() as u64;
-    assert!(again <= 25, "{again} bytes a file that was known");
+    assert!(again <= 35, "{again} bytes a file that was known");
     eprintln!("{grown} bytes a new file, {again} a known one");
 }
 

@@ -8,11 +8,11 @@ use crate::plan::{Algorithm, Plan, Target};
 use crate::report::Model;
 use crate::verify::PickRecord;
 use crate::verify::hash::Hash;
-use crate::verify::memory::{PathKey, RunNumber};
+use crate::verify::memory::{DrawnFrom, JudgedPick, PathKey, RunNumber};
 use crate::verify::verdict::Verdict;
 
 use super::open::Ledger;
-use super::picks::{self, Pick, ROW_MAX};
+use super::picks::{self, ROW_MAX};
 use super::row::Row;
 use super::run::{self, Beginning, Start};
 use super::{target, times};
@@ -66,12 +66,12 @@ impl Writer {
         Ok(())
     }
 
-    /// Records what the run draws from: how many files, and their digest.
-    pub(super) fn population(&mut self, population: &(u64, String)) -> rusqlite::Result<()> {
+    /// Records what the run draws from, as far as it is known.
+    pub(super) fn drawn_from(&mut self, from: &DrawnFrom) -> rusqlite::Result<()> {
         let connection = self.ledger.connection();
         let (target, run) = ids(connection, self.ids, &self.target, &self.beginning)?;
         self.ids = Some((target, run));
-        run::set_population(connection, run, population)
+        run::set_drawn_from(connection, run, from)
     }
 
     /// Completes the row of the run. `stale` are picks that turned out to be stale after they were
@@ -180,16 +180,17 @@ impl Batch {
 
     /// The list of what the run judged.
     fn picks(&self, connection: &Connection, rows: &[(PathKey, &Row)]) -> rusqlite::Result<()> {
-        let mut insert = connection
-            .prepare("INSERT INTO picks (run, newest, pending, versions, picks) VALUES (?, ?, ?, ?, ?)")?;
+        let mut insert = connection.prepare("INSERT INTO picks (run, newest, picks) VALUES (?, ?, ?)")?;
         for part in rows.chunks(ROW_MAX) {
-            let picks =
-                part.iter().map(|&(key, row)| Pick { key, verdict: row.verdict, comparable: row.comparable });
+            let picks = part.iter().map(|&(key, row)| JudgedPick {
+                key,
+                version: row.version,
+                verdict: row.verdict,
+                comparable: row.comparable,
+                pending: row.pending,
+            });
             let newest = part.iter().filter_map(|(_, row)| row.confirmed).max();
-            let versions = part.iter().map(|(_, row)| row.version).fold(0, u128::wrapping_add);
-            let pending = part.iter().filter(|(_, row)| row.pending).count() as u64;
-            let (run, picks) = (self.run.cast_signed(), picks::encode(picks));
-            insert.execute(params![run, newest, pending.cast_signed(), versions.to_be_bytes(), picks])?;
+            insert.execute(params![self.run.cast_signed(), newest, picks::encode(picks)])?;
         }
         Ok(())
     }

@@ -232,8 +232,9 @@ fn facts(out: &mut String, model: &Model, style: &SummaryStyle) {
         fact("manifest", manifest);
     }
     fact("drawn", &drawn(model));
-    // If the listing did not end, another run would draw from more files.
-    if model.population.whole {
+    // If the listing did not end, another run would draw from more files. Files that were bad before are
+    // not drawn.
+    if model.population.whole && !is_recheck(model) {
         fact("redraw", &format!("{}{}", redraw(model), not_redrawn(model)));
     }
     if let Some(found) = &model.completeness {
@@ -248,8 +249,16 @@ fn facts(out: &mut String, model: &Model, style: &SummaryStyle) {
     fact("speed", &speed(model));
 }
 
-/// The options that draw the same sample. The seed is quoted if a shell would split it.
+/// Whether only files were verified that had been bad before.
+fn is_recheck(model: &Model) -> bool {
+    !model.plan.filters.only.is_empty()
+}
+
+/// The options that verify the same files again. The seed is quoted if a shell would split it.
 pub fn redraw(model: &Model) -> String {
+    if is_recheck(model) {
+        return "--recheck".to_owned();
+    }
     let seed = &model.sample.seed;
     let plain =
         !seed.is_empty() && seed.chars().all(|each| each.is_ascii_alphanumeric() || "-_.".contains(each));

@@ -13,11 +13,10 @@ use crate::platform::Timestamp;
 use super::completeness::Lookup;
 use super::draw::{Added, Counter, Draw, Drawn};
 use super::filter::Filter;
-use super::memory::Resumed;
 use super::observer::Observer;
 use super::outcome::Population;
 use super::pairing::Pairing;
-use super::path_key::version_number;
+use super::resumed::{CarriedOver, Resumed, RollCall};
 use super::sample::{Rank, Ranker};
 use super::schedule::Schedule;
 
@@ -221,7 +220,7 @@ pub struct FeedSink<'a> {
     to: Box<dyn Fn(EntryBatch) -> bool + Send + Sync + 'a>,
     schedule: Schedule,
     /// Files that were judged in earlier sessions. They are counted, but not handed on.
-    resumed: Option<&'a Resumed>,
+    judged: Option<&'a CarriedOver>,
     /// Entries that wait for a batch to be filled.
     rest: Mutex<EntryBatch>,
     has_restarted: AtomicBool,
@@ -233,13 +232,13 @@ impl<'a> FeedSink<'a> {
         population_filter: &'a PopulationFilter<'a>,
         to: impl Fn(EntryBatch) -> bool + Send + Sync + 'a,
         schedule: Schedule,
-        resumed: Option<&'a Resumed>,
+        judged: Option<&'a CarriedOver>,
     ) -> Self {
         Self {
             population_filter,
             to: Box::new(to),
             schedule,
-            resumed,
+            judged,
             rest: Mutex::default(),
             has_restarted: AtomicBool::new(false),
         }
@@ -271,7 +270,7 @@ impl CatalogSink for FeedSink<'_> {
             closed |= !batch.is_empty() && !(self.to)(std::mem::take(batch));
         };
         let passed = self.population_filter.count_batch(entries, &mut |entry, _| {
-            if self.resumed.is_some_and(|resumed| resumed.holds(entry.path)) {
+            if self.judged.is_some_and(|judged| judged.holds(entry.path)) {
                 return;
             }
             batch.push(&entry);
@@ -306,34 +305,29 @@ impl CatalogSink for FeedSink<'_> {
     }
 }
 
-/// Counts the population, and how much of it earlier sessions have judged. Keeps nothing.
+/// Counts the population, and finds out what earlier sessions judged of it. Keeps nothing.
 pub struct CountSink<'a> {
     population_filter: &'a PopulationFilter<'a>,
-    resumed: Option<&'a Resumed>,
-    /// The files that earlier sessions judged: how many, and the sum of their versions.
-    found: Mutex<(u64, u128)>,
+    roll_call: Option<RollCall>,
 }
 
 impl<'a> CountSink<'a> {
     /// A sink that has counted nothing yet.
     pub fn new(population_filter: &'a PopulationFilter<'a>, resumed: Option<&'a Resumed>) -> Self {
-        Self { population_filter, resumed, found: Mutex::default() }
+        Self { population_filter, roll_call: resumed.map(Resumed::roll_call) }
     }
 
-    /// Whether all files that earlier sessions judged are in the population as they were.
-    pub fn has_what_was_judged(&self) -> bool {
-        let (files, versions) = *lock(&self.found);
-        self.resumed.is_none_or(|resumed| resumed.is_still_there(files, versions))
+    /// Which files of earlier sessions were met. `None` if there were no earlier sessions.
+    pub fn finish(self) -> Option<RollCall> {
+        self.roll_call
     }
 }
 
 impl CatalogSink for CountSink<'_> {
     fn take(&self, entries: &EntryBatch) -> ControlFlow<()> {
         self.population_filter.count_batch(entries, &mut |entry, _| {
-            if self.resumed.is_some_and(|resumed| resumed.holds(entry.path)) {
-                let mut found = lock(&self.found);
-                found.0 += 1;
-                found.1 = found.1.wrapping_add(version_number(entry.path, entry.size, entry.mtime));
+            if let Some(roll_call) = &self.roll_call {
+                roll_call.note(&entry);
             }
         })?;
         ControlFlow::Continue(())
@@ -341,7 +335,9 @@ impl CatalogSink for CountSink<'_> {
 
     fn restart(&self) {
         self.population_filter.reset();
-        *lock(&self.found) = (0, 0);
+        if let Some(roll_call) = &self.roll_call {
+            roll_call.restart();
+        }
     }
 
     fn pass_over(&self, count: u64) {

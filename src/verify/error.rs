@@ -41,8 +41,8 @@ pub enum Error {
         /// Files that no source or map covers.
         unmapped: u64,
     },
-    /// A run cannot be resumed, because the backup lists other files than when it began, or other
-    /// versions of those that were judged.
+    /// A run cannot be resumed, because another backup has taken the place of the one that was
+    /// drawn from, or because it lists other files, or no version any more of those that were judged.
     #[error("the backup lists other files or versions than when the run began, so it cannot be resumed")]
     OtherPopulation,
     /// A folder of originals cannot be opened.

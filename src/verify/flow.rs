@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::backup::{Context, Damage, EntryBatch, Listing, Needs};
 use crate::cancel::CancelToken;
-use crate::lock::into_inner;
+use crate::lock::{into_inner, lock};
 use crate::plan::{Plan, SampleSize};
 
 use super::arrivals::{ArrivalLimit, Arrivals};
@@ -19,9 +19,9 @@ use super::comparable::newest_content;
 use super::draw::{Begun, Drawn, DrawnBeside, Group, Request};
 use super::judge_context::JudgeContext;
 use super::limit::Limit;
-use super::memory::{Memory, PathKey, Resumed};
+use super::memory::{Memory, PathKey};
 use super::outcome::{Incomplete, Population};
-use super::path_key::version_number;
+use super::resumed::{CarriedOver, Resumed, RollCall};
 use super::sample::SampleQuota;
 use super::sharing::SharedBlocks;
 use super::strategy::{self, Strategy};
@@ -97,6 +97,10 @@ impl<'a> Flow<'a> {
 
     /// Verifies what the plan asks for.
     pub(super) fn run(&self) -> Result<FlowResult, Error> {
+        let id = self.work.backup.description().id.as_deref();
+        if self.work.context.memory.resumed.is_some_and(|resumed| !resumed.is_of_backup(id)) {
+            return Err(Error::OtherPopulation);
+        }
         if self.strategy.is_everything() { self.everything() } else { self.sample() }
     }
 
@@ -115,11 +119,14 @@ impl<'a> Flow<'a> {
                 population.files
             ));
         }
-        // The same seed draws the same files from the same population only.
-        let is_other =
-            |resumed: &Resumed| !resumed.is_of(&population) || !has_what_was_judged(resumed, &drawn.picks);
-        if whole && self.work.context.memory.resumed.is_some_and(is_other) {
-            return Err(Error::OtherPopulation);
+        if let Some(resumed) = self.work.context.memory.resumed {
+            // The same seed draws the same files from the same population only.
+            if whole && !resumed.is_of(&population) {
+                return Err(Error::OtherPopulation);
+            }
+            let roll_call = resumed.roll_call();
+            drawn.picks.iter().for_each(|entry| roll_call.note(&entry));
+            notes.extend(self.carry_over(roll_call, whole)?);
         }
         if drawn.arrivals.is_some() && population.bytes.is_none() {
             return Err(Error::SizesUnknown { location: self.work.backup.description().location.clone() });
@@ -191,17 +198,18 @@ impl<'a> Flow<'a> {
     /// Restores and judges the sample, except for what earlier sessions judged; `more` files are
     /// judged beside it. Returns how many picks were drawn in all sessions.
     fn judge_sample(&self, picks: &EntryBatch, limit: Limit<'_>, more: u64) -> Result<usize, Error> {
-        let Some(resumed) = self.work.context.memory.resumed else {
+        let Some(carried_over) = self.work.context.carried_over.get() else {
             self.observer.verify_starts(Some(limit.first().min(picks.len()) as u64 + more));
             return Ok(self.work.picks(picks, limit, Group::Sample)?);
         };
-        let is_judged: Vec<bool> = picks.iter().map(|entry| resumed.holds(entry.path)).collect();
+        let is_judged: Vec<bool> = picks.iter().map(|entry| carried_over.holds(entry.path)).collect();
         let left: EntryBatch =
             picks.iter().zip(&is_judged).filter(|(_, judged)| !**judged).map(|(entry, _)| entry).collect();
         // Each pick that could not be compared was to be replaced, and each one that was judged is
         // done.
         let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
-        let (outside, judged) = (number(resumed.picks().counts.outside()), number(resumed.judged()));
+        let outside = number(lock(&self.work.context.picks).counts.outside());
+        let judged = number(carried_over.judged());
         let wanted = limit.first().saturating_add(outside).saturating_sub(judged);
         // A session may have been busy with a pick when it ended, and done with others of a higher
         // rank. What kept it busy may be what is bad, so no pick below the last one that was judged
@@ -215,15 +223,33 @@ impl<'a> Flow<'a> {
         Ok(judged + drawn.max(below))
     }
 
+    /// Carries over what still holds of earlier sessions, now that the listing is over. Returns a
+    /// note about what does not.
+    fn carry_over(&self, roll_call: RollCall, whole: bool) -> Result<Option<String>, Error> {
+        let carried_over = roll_call.finish(whole);
+        let (judged, dropped) = (carried_over.judged(), carried_over.dropped());
+        if judged == 0 && dropped > 0 {
+            return Err(Error::OtherPopulation);
+        }
+        self.work.context.carry_over(carried_over);
+        Ok((dropped > 0).then(|| {
+            format!(
+                "of {} files that earlier sessions judged, {dropped} were replaced or removed in the backup since: what was \
+                 found about them does not count any more",
+                judged + dropped
+            )
+        }))
+    }
+
     /// Restores and judges every file. A format in which names can repeat is listed once
     /// beforehand, so that no file is judged that a later entry of the same name replaces. So is
     /// one that is read in a single pass: nothing else tells whether the pass came to its end. And
-    /// so is one whose files were judged in part by earlier sessions: each of them must still be in
-    /// the backup, or both parts cannot be put together. New files may have come. With a manifest, the
-    /// newest time in the backup must be known before the first file is judged.
+    /// so is one whose files were judged in part by earlier sessions: only what the backup still holds
+    /// is not judged again. With a manifest, the newest time in the backup must be known before the
+    /// first file is judged.
     fn everything(&self) -> Result<FlowResult, Error> {
         let clock = Instant::now();
-        let (mut listed, mut damage) = (None, Vec::new());
+        let (mut listed, mut damage, mut notes) = (None, Vec::new(), Vec::new());
         let Memory { resumed, manifest, .. } = self.work.context.memory;
         let is_one_listing = !self.work.schedule.ordered && self.work.backup.description().unique_names;
         if !is_one_listing || resumed.is_some() || manifest.is_some() {
@@ -232,8 +258,8 @@ impl<'a> Flow<'a> {
             let listing = self.work.backup.catalog(self.needs, &self.listing(), &count)?;
             let whole;
             (whole, damage) = into_parts(listing);
-            if whole && !count.has_what_was_judged() {
-                return Err(Error::OtherPopulation);
+            if let Some(roll_call) = count.finish() {
+                notes.extend(self.carry_over(roll_call, whole)?);
             }
             let population = self.population(whole, &damage)?;
             self.tell_judges();
@@ -242,7 +268,7 @@ impl<'a> Flow<'a> {
         }
         self.population_filter.reset();
         let (catalog_time, clock) = (clock.elapsed(), Instant::now());
-        let judged = resumed.map_or(0, Resumed::judged);
+        let judged = self.work.context.carried_over.get().map_or(0, CarriedOver::judged);
         self.observer
             .verify_starts(listed.as_ref().map(|population| population.files.saturating_sub(judged)));
         let work = || self.work.everything(self.population_filter, self.needs);
@@ -270,7 +296,7 @@ impl<'a> Flow<'a> {
             drawn: files,
             beside: None,
             arrivals: None,
-            notes: Vec::new(),
+            notes,
             damage,
             in_order: self.is_in_order(),
             in_progress: self.work.schedule.in_progress(),
@@ -352,7 +378,7 @@ impl FlowResult {
             // Picks that an earlier session was busy with when it ended are missing from its part.
             is_merged: context.memory.resumed.is_some(),
             sessions: context.memory.resumed.map_or(0, Resumed::sessions) + 1,
-            judged_before: context.memory.resumed.map_or(0, Resumed::judged),
+            judged_before: context.carried_over.get().map_or(0, CarriedOver::judged),
             ended,
             damage: Vec::new(),
             denied: Vec::new(),
@@ -363,16 +389,6 @@ impl FlowResult {
         classify_damage(&mut tally, population_filter, self.damage);
         tally
     }
-}
-
-/// Whether all picks that earlier sessions judged are among these, as they were.
-fn has_what_was_judged(resumed: &Resumed, picks: &EntryBatch) -> bool {
-    let (mut files, mut versions) = (0, 0_u128);
-    for entry in picks.iter().filter(|entry| resumed.holds(entry.path)) {
-        files += 1;
-        versions = versions.wrapping_add(version_number(entry.path, entry.size, entry.mtime));
-    }
-    resumed.is_still_there(files, versions)
 }
 
 /// Sorts damage by what it means for the run: a failure, a doubt, or neither because the run does

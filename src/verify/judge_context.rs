@@ -21,6 +21,7 @@ use super::memory::{KnownHash, Memory, PathKey};
 use super::naming::Naming;
 use super::observer::Observer;
 use super::pairing::Pairing;
+use super::resumed::CarriedOver;
 use super::sharing::SharedBlocks;
 use super::tally::PickTally;
 
@@ -79,6 +80,8 @@ pub struct JudgeContext<'a> {
     /// Whether each pick answers for more than itself, so that what it came to is kept (strategy
     /// `size`).
     pub picks_answer: AtomicBool,
+    /// What earlier sessions of the run judged. Set once the backup was listed.
+    pub carried_over: OnceLock<CarriedOver>,
     /// What the judges found. Each judge adds its part when it is dropped.
     pub picks: Mutex<PickTally>,
     /// Damage that was met while restoring.
@@ -133,13 +136,25 @@ impl<'a> JudgeContext<'a> {
             broken: OnceLock::new(),
             outside: Mutex::default(),
             picks_answer: AtomicBool::new(false),
-            picks: Mutex::new(memory.resumed.map(|resumed| resumed.picks().clone()).unwrap_or_default()),
+            picks: Mutex::default(),
+            carried_over: OnceLock::new(),
             lost: Mutex::default(),
         }
     }
 }
 
 impl JudgeContext<'_> {
+    /// Takes over what earlier sessions found. Called before anything is judged.
+    pub fn carry_over(&self, carried_over: CarriedOver) {
+        lock(&self.picks).merge(carried_over.tally());
+        let _ = self.carried_over.set(carried_over);
+    }
+
+    /// Whether an earlier session judged this version of the file at this path.
+    pub fn is_judged(&self, path: &[u8]) -> bool {
+        self.carried_over.get().is_some_and(|carried_over| carried_over.holds(path))
+    }
+
     /// What is known about an entry.
     pub fn recorded(&self, entry: &Entry<'_>) -> Recorded {
         Recorded {

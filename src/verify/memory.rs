@@ -13,9 +13,8 @@
 use crate::platform::Timestamp;
 
 use super::hash::Hash;
-use super::outcome::Population;
 pub use super::path_key::{PathKey, version_number};
-use super::tally::PickTally;
+pub use super::resumed::{DrawnFrom, JudgedPick, Resumed};
 
 /// What is known from before the run.
 #[derive(Clone, Copy, Default)]
@@ -98,67 +97,3 @@ pub trait LastJudged: Sync {
 
 /// The number of an earlier run. Later runs have larger numbers.
 pub type RunNumber = u64;
-
-/// The part of a draw that was judged before, in one or more sessions of the same run. Takes 16
-/// bytes for each file that was judged.
-#[derive(Debug, Clone, Default)]
-pub struct Resumed {
-    sessions: u64,
-    picks: PickTally,
-    judged: Vec<PathKey>,
-    versions: u128,
-    population: (u64, String),
-}
-
-impl Resumed {
-    /// What `sessions` sessions found about these files. `population` is what they were drawn from:
-    /// how many files, and their digest under the seed. `versions` is the sum of the
-    /// [`version_number`] of each judged file.
-    ///
-    /// `None` if the numbers contradict each other: each file was judged once, so there are as many
-    /// verdicts as files.
-    pub fn new(
-        sessions: u64,
-        picks: PickTally,
-        mut judged: Vec<PathKey>,
-        versions: u128,
-        population: (u64, String),
-    ) -> Option<Self> {
-        judged.sort_unstable();
-        judged.dedup();
-        let is_whole = picks.counts.looked_at() == judged.len() as u64;
-        is_whole.then_some(Self { sessions, picks, judged, versions, population })
-    }
-
-    /// Whether the file at this path was judged before.
-    pub fn holds(&self, path: &[u8]) -> bool {
-        self.judged.binary_search(&PathKey::of(path)).is_ok()
-    }
-
-    /// How many sessions there were.
-    pub fn sessions(&self) -> u64 {
-        self.sessions
-    }
-
-    /// What was found. It becomes part of what this session finds.
-    pub fn picks(&self) -> &PickTally {
-        &self.picks
-    }
-
-    /// How many files were judged.
-    pub fn judged(&self) -> u64 {
-        self.judged.len() as u64
-    }
-
-    /// Whether the backup still holds what was judged: as many of these files, in the same versions.
-    /// Otherwise a verdict would be about something that is not there any more.
-    pub fn is_still_there(&self, files: u64, versions: u128) -> bool {
-        (files, versions) == (self.judged(), self.versions)
-    }
-
-    /// Whether these files are the ones that were drawn from. Only then can both parts be put
-    /// together.
-    pub fn is_of(&self, population: &Population) -> bool {
-        (population.files, &population.digest) == (self.population.0, &self.population.1)
-    }
-}

@@ -49,6 +49,7 @@ mod path_key;
 mod prepare;
 mod reason;
 pub mod record;
+mod resumed;
 pub mod sample;
 mod schedule;
 mod settled;

@@ -29,20 +29,19 @@ impl PathKey {
 }
 
 /// A number for a version of a file in a backup: its path with the size and the modification time
-/// that the backup recorded. Sums of these numbers modulo 2^128 tell whether several files are
-/// still the same versions.
+/// that the backup recorded.
 ///
-/// The first 16 bytes of BLAKE3 in its key derivation mode, with the context string `bkverify 2026
+/// The first 8 bytes of BLAKE3 in its key derivation mode, with the context string `bkverify 2026
 /// version v1`, over the size, the seconds and the nanoseconds as 8 bytes each (big-endian, all ones
 /// where the backup records none) and the path.
-pub fn version_number(path: &[u8], size: Option<u64>, mtime: Option<Timestamp>) -> u128 {
+pub fn version_number(path: &[u8], size: Option<u64>, mtime: Option<Timestamp>) -> u64 {
     let mut hasher = blake3::Hasher::new_derive_key("bkverify 2026 version v1");
     hasher.update(&size.unwrap_or(u64::MAX).to_be_bytes());
     hasher.update(&mtime.map_or(i64::MAX, |mtime| mtime.seconds).to_be_bytes());
     hasher.update(&mtime.map_or(u64::MAX, |mtime| mtime.nanos.into()).to_be_bytes());
     let hash = hasher.update(path).finalize();
     let bytes = hash.as_bytes();
-    u128::from_be_bytes(std::array::from_fn(|at| bytes[at]))
+    u64::from_be_bytes(std::array::from_fn(|at| bytes[at]))
 }
 
 #[cfg(test)]

@@ -5,10 +5,9 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
-use super::memory::{PathKey, Resumed};
+use super::memory::{DrawnFrom, JudgedPick, PathKey, Resumed};
 use super::path_key::version_number;
 use super::record::PickRecord;
-use super::tally::PickTally;
 use super::tests::plan;
 use super::*;
 use crate::exit::ExitCode;
@@ -68,15 +67,17 @@ fn session(plan: &Plan, resumed: Option<&Resumed>, after: usize) -> (Outcome, Ve
 }
 
 /// What a ledger makes of the picks of all sessions so far.
-fn resumed(sessions: u64, picks: &[PickRecord], population: &outcome::Population) -> Option<Resumed> {
-    let mut tally = PickTally::default();
-    for pick in picks {
-        tally.add(pick.clone(), true, true);
-    }
-    let judged = picks.iter().map(|pick| PathKey::of(&pick.path)).collect();
-    let version = |pick: &PickRecord| version_number(&pick.path, pick.recorded_size, pick.recorded_mtime);
-    let versions = picks.iter().map(version).fold(0, u128::wrapping_add);
-    Resumed::new(sessions, tally, judged, versions, (population.files, population.digest.clone()))
+fn resumed(sessions: u64, picks: &[PickRecord], population: &outcome::Population) -> Resumed {
+    let judged = |pick: &PickRecord| JudgedPick {
+        key: PathKey::of(&pick.path),
+        version: version_number(&pick.path, pick.recorded_size, pick.recorded_mtime),
+        verdict: pick.verdict,
+        comparable: pick.comparable,
+        pending: pick.pending.is_some(),
+    };
+    let records = picks.iter().map(|pick| (PathKey::of(&pick.path), pick.clone())).collect();
+    let from = DrawnFrom { backup: None, population: Some((population.files, population.digest.clone())) };
+    Resumed::new(sessions, from, None, picks.iter().map(judged).collect(), records)
 }
 
 /// What must not depend on how many sessions there were.
@@ -114,7 +115,7 @@ fn a_run_in_sessions_finds_what_one_run_finds(sample: SampleSize) {
             break;
         }
         assert!(number < 20, "it never ends");
-        before = Some(resumed(number, &picks, &whole.population).unwrap());
+        before = Some(resumed(number, &picks, &whole.population));
     }
     let paths = |picks: &[PickRecord]| {
         let mut paths: Vec<_> = picks.iter().map(|pick| pick.path.clone()).collect();
@@ -140,8 +141,9 @@ fn resumed_after(sample: SampleSize, change: impl Fn(&Path, &[PickRecord])) -> R
     let folder = tempfile::tempdir().unwrap();
     let mut plan = world(folder.path());
     plan.draw.sample = sample;
+    plan.engine.threads = 1;
     let (found, picks) = session(&plan, None, 7);
-    let before = resumed(1, &picks, &found.population).unwrap();
+    let before = resumed(1, &picks, &found.population);
     change(&folder.path().join("backup"), &picks);
     let memory = Memory { resumed: Some(&before), ..Memory::default() };
     run(&plan, memory, &CancelToken::new(), &Silent)
@@ -154,26 +156,49 @@ fn a_sample_is_not_resumed_if_the_backup_lists_other_files() {
     assert!(matches!(error, Error::OtherPopulation), "{error}");
 }
 
+fn judged(picks: &[PickRecord], number: usize) -> String {
+    String::from_utf8(picks[number].path.clone()).unwrap()
+}
+
 #[test]
-fn all_files_are_not_resumed_if_one_that_was_judged_is_gone() {
+fn a_file_that_left_between_sessions_counts_no_more() {
     let fewer = |backup: &Path, picks: &[PickRecord]| {
-        let judged = String::from_utf8(picks[0].path.clone()).unwrap();
-        std::fs::remove_file(backup.join(judged)).unwrap();
+        std::fs::remove_file(backup.join(judged(picks, 0))).unwrap();
     };
-    let error = resumed_after(SampleSize::All, fewer).unwrap_err();
+    let found = resumed_after(SampleSize::All, fewer).unwrap();
+    assert_eq!((found.population.files, found.counts.looked_at()), (FILES as u64 - 1, FILES as u64 - 1));
+    assert_eq!(found.sample.judged_before, 6);
+    let error = resumed_after(SampleSize::Count(30), fewer).unwrap_err();
     assert!(matches!(error, Error::OtherPopulation), "{error}");
 }
 
 #[test]
-fn neither_a_sample_nor_all_files_are_resumed_if_one_that_was_judged_was_written_again() {
+fn a_file_that_was_written_again_is_judged_again() {
     let other = |backup: &Path, picks: &[PickRecord]| {
-        let judged = String::from_utf8(picks[0].path.clone()).unwrap();
-        std::fs::write(backup.join(judged), "another version").unwrap();
+        std::fs::write(backup.join(judged(picks, 0)), "another version").unwrap();
     };
-    for sample in [SampleSize::Count(30), SampleSize::All] {
-        let error = resumed_after(sample, other).unwrap_err();
-        assert!(matches!(error, Error::OtherPopulation), "{error}");
+    for (sample, files) in [(SampleSize::Count(30), 30), (SampleSize::All, FILES as u64)] {
+        let found = resumed_after(sample, other).unwrap();
+        assert_eq!(found.incomplete, None);
+        assert!(found.counts.looked_at() >= files, "{:?}", found.counts);
+        assert_eq!(found.sample.judged_before, 6);
+        let notes = found.notes.join("\n");
+        assert!(
+            notes.contains("of 7 files that earlier sessions judged, 1 were replaced or removed"),
+            "{notes}"
+        );
     }
+}
+
+#[test]
+fn a_run_of_which_nothing_is_left_begins_anew() {
+    let all = |backup: &Path, picks: &[PickRecord]| {
+        for pick in 0..picks.len() {
+            std::fs::write(backup.join(judged(picks, pick)), "another version").unwrap();
+        }
+    };
+    let error = resumed_after(SampleSize::All, all).unwrap_err();
+    assert!(matches!(error, Error::OtherPopulation), "{error}");
 }
 
 #[test]
@@ -204,7 +229,7 @@ fn a_pick_that_kept_a_session_busy_is_judged_by_the_next_one_though_enough_other
     assert_eq!(picks.len(), 3);
     // The second one kept the session busy until it was ended.
     let judged = [picks[0].clone(), picks[2].clone()];
-    let before = resumed(1, &judged, &whole.population).unwrap();
+    let before = resumed(1, &judged, &whole.population);
     plan.draw.sample = SampleSize::Count(2);
     let (found, more) = session(&plan, Some(&before), usize::MAX);
     let more: Vec<_> = more.iter().map(|pick| pick.path.clone()).collect();
@@ -220,21 +245,9 @@ fn a_resumed_run_that_ends_early_states_nothing() {
     plan.engine.threads = 1;
     let (first, picks) = session(&plan, None, 7);
     assert!(first.assurance.is_some());
-    let before = resumed(1, &picks, &first.population).unwrap();
+    let before = resumed(1, &picks, &first.population);
     let (second, _) = session(&plan, Some(&before), 7);
     assert!(second.incomplete.is_some());
     // Which picks the first session was busy with is not known any more.
     assert!(second.assurance.is_none());
-}
-
-#[test]
-fn picks_that_contradict_their_counts_are_not_resumed() {
-    let mut tally = PickTally::default();
-    tally.add(PickRecord::new(b"a", Verdict::Verified), true, true);
-    let keys = |names: &[&str]| names.iter().map(|name| PathKey::of(name.as_bytes())).collect();
-    let new = |judged| Resumed::new(1, tally.clone(), judged, 0, (1, String::new()));
-    assert!(new(keys(&["a"])).is_some());
-    assert!(new(keys(&["a", "a"])).is_some());
-    assert!(new(keys(&[])).is_none());
-    assert!(new(keys(&["a", "b"])).is_none());
 }

@@ -146,7 +146,7 @@ impl Work<'_> {
     ) -> Result<Listing, backup::Error> {
         if self.schedule.ordered {
             let is_wanted =
-                |entry: &Entry<'_>| population_filter.admits(entry) && !self.is_judged(entry.path);
+                |entry: &Entry<'_>| population_filter.admits(entry) && !self.context.is_judged(entry.path);
             self.one_pass(Wanted::Every(&is_wanted), Group::Sample)?;
             return Ok(if self.context.is_over() { Listing::Stopped } else { Listing::Whole });
         }
@@ -168,9 +168,8 @@ impl Work<'_> {
                 return self.without_workers(population_filter, needs);
             }
             let run = self.run.with_threads(LISTING_THREADS_WHILE_JUDGING.min(self.schedule.threads));
-            let resumed = self.context.memory.resumed;
             let send = move |batch| feed.send(batch).is_ok();
-            let feed = FeedSink::new(population_filter, send, self.schedule, resumed);
+            let feed = FeedSink::new(population_filter, send, self.schedule, self.context.carried_over.get());
             let listing = self.backup.catalog(needs, &run, &feed);
             feed.finish();
             workers.into_iter().try_for_each(join)?;
@@ -194,16 +193,11 @@ impl Work<'_> {
             done.is_ok() && !self.context.is_over()
         };
         let schedule = Schedule::of(self.backup.reach(), 1);
-        let feed = FeedSink::new(population_filter, take, schedule, self.context.memory.resumed);
+        let feed = FeedSink::new(population_filter, take, schedule, self.context.carried_over.get());
         let listing = self.backup.catalog(needs, &self.run.with_threads(1), &feed);
         feed.finish();
         into_inner(done)?;
         listing
-    }
-
-    /// Whether an earlier session of this run judged the file at this path.
-    fn is_judged(&self, path: &[u8]) -> bool {
-        self.context.memory.resumed.is_some_and(|resumed| resumed.holds(path))
     }
 
     fn restore(&self, wanted: Wanted<'_>, sink: &mut dyn RestoreSink) -> Result<(), backup::Error> {

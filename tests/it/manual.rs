@@ -126,6 +126,8 @@ fn every_flag_that_a_document_names_exists() {
     let foreign = foreign
         .into_iter()
         .chain(["--nocapture", "--substitute", "--warning", "--tag", "--binary", "--zero"])
+        .chain(["--bypass-lock", "--verify-data", "--from0", "--files-from"])
+        .chain(["--recursive", "--files-only", "--files-from-raw"])
         .collect::<HashSet<_>>();
     for (path, text) in documents() {
         for flag in flags(text).filter(|flag| !foreign.contains(flag)) {
@@ -233,6 +235,7 @@ fn every_file_of_the_project_that_a_document_names_exists() {
 #[test]
 fn every_environment_variable_that_a_document_names_is_read() {
     let places = [
+        "src/backup/command/restore.rs",
         "src/cli/local.rs",
         "src/report/variables.rs",
         "src/notify/message.rs",

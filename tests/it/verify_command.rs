@@ -61,7 +61,10 @@ fn verifies(world: World, name: &str, flags: &str) {
     fs::File::options().write(true).open(&noise).unwrap().set_modified(modified).unwrap();
     let ran = world.run(&arguments).exits(1);
     assert!(ran.out.contains("noise"), "{ran}");
-    assert_eq!(fingerprint(&world.path("backup")), before);
+    // rdiff-backup itself writes to a repository that it restores from.
+    if name != "rdiff-backup" {
+        assert_eq!(fingerprint(&world.path("backup")), before);
+    }
     assert_eq!(world.names("r"), [""; 0]);
 }
 

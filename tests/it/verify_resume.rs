@@ -117,6 +117,60 @@ fn without_a_ledger_there_is_nothing_to_take_up_and_a_new_run_begins() {
 }
 
 #[test]
+fn a_mirror_that_is_updated_every_night_is_verified_to_its_end() {
+    let mut world = world("folder");
+    let arguments = "--sample all --threads 1 --resume --completeness 0";
+    world.verify(&format!("{arguments} --budget 20kB")).exits(3);
+    let (mut verified, mut notes) = (None, String::new());
+    for night in 2..20 {
+        // One file is written again, one leaves and one comes, on both sides.
+        world = world.file(&format!("b/{night}"), "newer").file(&format!("s/{night}"), "newer");
+        world = world.file(&format!("b/n{night}"), "new").file(&format!("s/n{night}"), "new");
+        for side in ["b", "s"] {
+            std::fs::remove_file(world.path(&format!("{side}/{}", 50 + night))).unwrap();
+        }
+        let ran = world.verify(&format!("{arguments} --budget 20kB"));
+        assert_eq!(ran.number("/sample/sessions"), night);
+        notes.push_str(&ran.at("/notes").to_string());
+        if ran.at("/incomplete") != "budget" {
+            verified = Some(ran);
+            break;
+        }
+    }
+    let verified = verified.expect("it ends").exits(0);
+    assert_eq!(verified.number("/counts/verified"), FILES);
+    assert!(notes.contains("were replaced or removed in the backup since"), "{notes}");
+}
+
+#[test]
+fn a_bad_file_that_was_replaced_by_a_good_one_fails_its_own_session_only() {
+    let world = world("folder");
+    let arguments = "--sample all --threads 1 --resume --completeness 0";
+    world.verify(&format!("{arguments} --budget 20kB")).exits(3);
+    let write = |byte| (0..FILES).for_each(|number| write_with_time_kept(&world, &number.to_string(), byte));
+    write(8);
+    let second = world.verify(&format!("{arguments} --budget 1kB")).exits(1);
+    let bad = second.at("/findings/0/path").as_str().unwrap().to_owned();
+    write(7);
+    // The tool that makes the mirror copied it once more.
+    let good = [7; 1000];
+    let world = world.file(&format!("b/{bad}"), good).file(&format!("s/{bad}"), good);
+    let last = world.verify(arguments).exits(0);
+    assert_eq!((last.number("/sample/sessions"), last.number("/counts/verified")), (3, FILES));
+}
+
+#[test]
+fn an_archive_that_looks_the_same_as_the_one_before_is_another_backup() {
+    let world = world("tar");
+    world.verify("--sample all --resume --budget 20kB").exits(3);
+    let archive = world.path("b");
+    let later = std::time::SystemTime::now() + std::time::Duration::from_secs(60);
+    std::fs::File::options().write(true).open(archive).unwrap().set_modified(later).unwrap();
+    let verified = world.verify("--sample all --resume");
+    assert_eq!(verified.number("/sample/sessions"), 1, "{}", verified.ran);
+}
+
+#[test]
 fn what_was_verified_in_an_archive_that_was_made_again_does_not_count() {
     let members: Vec<_> = (0..FILES).map(|number| Member::new(format!("{number}"), vec![7; 1000])).collect();
     for format in ["tar", "zip"] {

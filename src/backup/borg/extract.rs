@@ -49,7 +49,7 @@ const OF_THE_WHOLE: [&str; 6] = [
 pub(super) fn restore(
     borg: &Borg,
     archive: &str,
-    wanted: Wanted<'_>,
+    wanted: &Wanted<'_>,
     scratch: &Scratch,
     context: &Context,
     sink: &mut dyn RestoreSink,
@@ -61,7 +61,7 @@ pub(super) fn restore(
     }
     match wanted {
         Wanted::These(picks) => {
-            let mut picks = picks.clone();
+            let mut picks = (*picks).clone();
             picks.sort_by_position();
             extraction.restore(&picks, &mut delivery)
         }

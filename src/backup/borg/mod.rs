@@ -58,7 +58,7 @@ pub const FORMAT: Format = Format {
     open,
     snapshots: Some(|candidate, context| {
         let (place, _) = place(candidate.location());
-        Ok(Listed::read(&Borg::new(candidate.location(), place, context)?, &[], context)?.snapshots())
+        Ok(Listed::read(&Borg::new(candidate.location(), place, context)?, context)?.snapshots())
     }),
     has_volumes: false,
 };
@@ -97,13 +97,11 @@ fn open(candidate: &BackupCandidate<'_>, context: &Context) -> Result<Box<dyn Ba
         (archive, snapshot) => archive.or(snapshot).unwrap_or("latest"),
     };
     let borg = Borg::new(location, place, context)?;
-    let listed = Listed::read(&borg, &[], context)?;
+    let listed = Listed::read(&borg, context)?;
     let snapshots = listed.snapshots();
     let chosen = snapshot::choose(&snapshots, asked, &TimeZone::system());
     let chosen = chosen.map_err(|problem| failed(location, problem))?;
-    let pattern = chosen.name.replace('[', "[[]").replace('*', "[*]").replace('?', "[?]");
-    let ends = Listed::read(&borg, &["--format", "{end}", "--glob-archives", &pattern], context)?;
-    let ended = ends.archives.iter().find(|archive| archive.name == chosen.name);
+    let ended = listed.archives.iter().find(|archive| archive.name == chosen.name);
     let taken = ended.and_then(|archive| time(archive.end.as_deref()?)).map(end_of_second);
     let description = Description {
         location: location.clone(),
@@ -172,9 +170,9 @@ struct ListedArchive {
 
 impl Listed {
     /// Lists the archives of the repository.
-    fn read(borg: &Borg, options: &[&str], context: &Context) -> Result<Self, Error> {
-        let arguments = ["--json"].iter().chain(options).map(OsString::from);
-        let answer = borg.ask("list", arguments.chain([borg.target(None)]), context)?;
+    fn read(borg: &Borg, context: &Context) -> Result<Self, Error> {
+        let arguments = ["--json", "--format", "{end}"].map(OsString::from);
+        let answer = borg.ask("list", arguments.into_iter().chain([borg.target(None)]), context)?;
         serde_json::from_str(&answer).map_err(|error| {
             failed(borg.location(), format!("what borg list printed is not understood: {error}"))
         })
@@ -215,6 +213,6 @@ impl Backup for Archive {
         context: &Context,
         sink: &mut dyn RestoreSink,
     ) -> Result<(), Error> {
-        conclude(extract::restore(&self.borg, &self.name, wanted, scratch, context, sink))
+        conclude(extract::restore(&self.borg, &self.name, &wanted, scratch, context, sink))
     }
 }

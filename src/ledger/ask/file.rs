@@ -9,13 +9,13 @@ use crate::backup::{escape, relative, unescape};
 use crate::history::file::{File, FileHistory, Judgment, Known};
 use crate::ledger::error::Error;
 use crate::ledger::open::Ledger;
-use crate::ledger::picks::{self, Pick};
+use crate::ledger::picks;
 use crate::ledger::times;
 use crate::plan::Algorithm;
 use crate::platform;
 use crate::verify::PickRecord;
 use crate::verify::hash::Hash;
-use crate::verify::memory::{PathKey, RunNumber};
+use crate::verify::memory::{JudgedPick, PathKey, RunNumber};
 use crate::words;
 
 /// The most similar names that are told.
@@ -168,11 +168,11 @@ fn judgments(
 
 fn judgment(
     (run, job, started): (RunNumber, Option<String>, jiff::Timestamp),
-    pick: Pick,
+    pick: JudgedPick,
     record: Option<PickRecord>,
     verified: Option<&Known>,
 ) -> Judgment {
-    let Pick { verdict, comparable, .. } = pick;
+    let JudgedPick { verdict, comparable, .. } = pick;
     let bare = Judgment {
         run,
         job,

@@ -248,17 +248,17 @@ impl Fixture {
             BORG => {
                 let folder = repository();
                 let place = folder.path().join("repository");
-                return vec![FixturePath::Below(folder, place)];
+                return vec![FixturePath::Below { place, _folder: folder }];
             }
             name if name.starts_with(RESTIC) => {
                 let folder = repository_of_restic(name);
                 let place = folder.path().join(name);
-                return vec![FixturePath::Below(folder, place)];
+                return vec![FixturePath::Below { place, _folder: folder }];
             }
             COMMAND => {
                 let folder = unpacked(COMMAND);
                 let place = folder.path().join(COMMAND);
-                return vec![FixturePath::Below(folder, place)];
+                return vec![FixturePath::Below { place, _folder: folder }];
             }
             _ => {}
         }
@@ -288,8 +288,12 @@ pub enum FixturePath {
     Committed(PathBuf),
     Copy(tempfile::TempPath),
     Folder(tempfile::TempDir),
+    /// A place below a temporary folder, which is kept as long.
     #[cfg(target_os = "linux")]
-    Below(#[expect(dead_code, reason = "removes the folder when it is dropped")] tempfile::TempDir, PathBuf),
+    Below {
+        place: PathBuf,
+        _folder: tempfile::TempDir,
+    },
 }
 
 impl AsRef<Path> for FixturePath {
@@ -299,7 +303,7 @@ impl AsRef<Path> for FixturePath {
             Self::Copy(path) => path,
             Self::Folder(folder) => folder.path(),
             #[cfg(target_os = "linux")]
-            Self::Below(_, place) => place,
+            Self::Below { place, _folder } => place,
         }
     }
 }
