@@ -46,9 +46,6 @@ const NAME: &str = "restic";
 /// What confirms the content of a file: each of its pieces has the hash that was stored with it.
 const VOUCHER: &str = "SHA-256 in the repository";
 
-/// The newest version of the format that is known.
-const NEWEST: u32 = 2;
-
 /// The format of restic repositories.
 pub const FORMAT: Format = Format {
     name: NAME,
@@ -105,13 +102,7 @@ fn unlock(location: &Location, context: &Context) -> Result<Unlocked, Error> {
     let password = password.ok_or_else(|| {
         fail("the repository is encrypted: say where its password is with --password file:PATH, or set RESTIC_PASSWORD_FILE".to_owned())
     })?;
-    let unlocked = Unlocked::open(Place::new(place, context.cold), password.reveal()).map_err(fail)?;
-    match unlocked.config().version {
-        1..=NEWEST => Ok(unlocked),
-        version => Err(fail(format!(
-            "the repository has version {version} of its format, and bkverify knows those up to {NEWEST}: look for a newer bkverify"
-        ))),
-    }
+    Unlocked::open(Place::new(place, context.cold), password.reveal()).map_err(fail)
 }
 
 /// What is said about repositories on servers.

@@ -5,10 +5,11 @@
 //! checked here: whether the name of a file is the hash of its content, whether a pack reaches as far
 //! as the index says, and how much memory a key file asks for.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 
 use bytes::Bytes;
 use rustic_core::{BytesList, ErrorKind, FileType, Id, ReadBackend, RusticError, RusticResult, WriteBackend};
@@ -16,6 +17,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::bytes::{FileBytes, ReadAt};
+use crate::lock::lock;
 use crate::platform;
 
 /// The most memory that a key file may ask for. restic's own need 32 MiB to 64 MiB.
@@ -27,6 +29,8 @@ pub(super) struct Place {
     folder: PathBuf,
     /// Whether packs are read from the disk, and not from the system's cache.
     cold: bool,
+    /// Packs that are no longer in the system's cache, unless they were read here.
+    dropped: Mutex<HashSet<Id>>,
     /// The index files that were there when the index was read.
     indexes: OnceLock<Vec<Id>>,
 }
@@ -77,7 +81,7 @@ impl Fault {
 impl Place {
     /// A repository in `folder`.
     pub(super) fn new(folder: &Path, cold: bool) -> Self {
-        Self { folder: folder.to_owned(), cold, indexes: OnceLock::new() }
+        Self { folder: folder.to_owned(), cold, dropped: Mutex::default(), indexes: OnceLock::new() }
     }
 
     /// The names of all files of one kind, which is not that of packs.
@@ -117,7 +121,9 @@ impl Place {
 
     fn open(&self, kind: FileType, id: &Id) -> Result<(File, u64), Fault> {
         let fail = |error| Fault::of(name(kind, id), error);
-        let file = platform::open_to_read(&self.path(kind, id), self.cold).map_err(fail)?;
+        // Once for each pack: many pieces of it are read one by one.
+        let cold = self.cold && kind == FileType::Pack && lock(&self.dropped).insert(*id);
+        let file = platform::open_to_read(&self.path(kind, id), cold).map_err(fail)?;
         let size = file.metadata().map_err(fail)?.len();
         Ok((file, size))
     }
@@ -131,7 +137,7 @@ impl Place {
             return Err(Fault::Changed(name(kind, id)));
         }
         if kind == FileType::Key
-            && serde_json::from_slice::<KeyCost>(&content).is_ok_and(KeyCost::is_too_high)
+            && serde_json::from_slice::<KeyCost>(&content).is_ok_and(|cost| cost.is_too_high())
         {
             return Err(Fault::Greedy(name(kind, id)));
         }
@@ -176,7 +182,7 @@ struct KeyCost {
 }
 
 impl KeyCost {
-    fn is_too_high(self) -> bool {
+    fn is_too_high(&self) -> bool {
         self.n.saturating_mul(self.r).saturating_mul(128) > KEY_MEMORY
     }
 }

@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use rustic_core::repofile::{BlobType, ConfigFile};
+use rustic_core::repofile::BlobType;
 use rustic_core::{
     BlobId, Credentials, FileType, Id, IndexedFullStatus, OpenStatus, PackedId, Repository,
     RepositoryBackends, RepositoryOptions, RusticError, RusticResult,
@@ -21,6 +21,12 @@ use crate::words;
 
 /// What is said if packs were removed during the run.
 const PRUNED: &str = "the repository was changed while it was read, by restic prune or forget --prune: verify again when that has ended";
+
+/// What a person can do if files of the repository may not be read.
+const ACCOUNT: &str = "run bkverify as an account that may read the repository";
+
+/// What the library says about a version of the format that it does not know.
+const OTHER_VERSION: &str = "Config version";
 
 /// What a person can do about damage.
 const CHECK: &str = "run restic check --read-data";
@@ -45,7 +51,7 @@ impl Unlocked {
     /// A sentence that says what is wrong, and what to do.
     pub(super) fn open(place: Place, password: &str) -> Result<Self, String> {
         let place = Arc::new(place);
-        if place.ids(FileType::Key).map_err(|fault| fault.to_string())?.is_empty() {
+        if place.ids(FileType::Key).map_err(sentence)?.is_empty() {
             return Err("it has lost its keys (the folder keys is empty), and nothing can be read without them: copy them from another copy of the repository".to_owned());
         }
         let files = guard(|| {
@@ -60,18 +66,17 @@ impl Unlocked {
                 Err("the password is not one of this repository: see --password, or RESTIC_PASSWORD_FILE"
                     .to_owned())
             }
-            Err(problem) => Err(problem.and(CHECK)),
+            Err(problem) if problem.text.contains(OTHER_VERSION) => Err(
+                "it is a repository of a newer restic, whose format is not known here: look for a newer bkverify"
+                    .to_owned(),
+            ),
+            Err(problem) => Err(problem.sentence()),
         }
-    }
-
-    /// Its configuration.
-    pub(super) fn config(&self) -> &ConfigFile {
-        self.files.config()
     }
 
     /// The names of the files that describe its snapshots.
     pub(super) fn snapshots(&self) -> Result<Vec<Id>, String> {
-        self.place.ids(FileType::Snapshot).map_err(|fault| fault.to_string())
+        self.place.ids(FileType::Snapshot).map_err(sentence)
     }
 
     /// The content of a file that describes a snapshot.
@@ -82,7 +87,7 @@ impl Unlocked {
     /// Reads the index.
     pub(super) fn index(self) -> Result<Opened, String> {
         let Self { place, files } = self;
-        if place.note_indexes().map_err(|fault| fault.to_string())?.is_empty() {
+        if place.note_indexes().map_err(sentence)?.is_empty() {
             return Err("its index is missing (the folder index is empty): run restic rebuild-index (restic repair index from version 0.16 on)".to_owned());
         }
         let read = || guard(|| files.to_indexed());
@@ -95,6 +100,7 @@ impl Unlocked {
         match indexed {
             Ok(files) => Ok(Opened { place, files }),
             Err(_) if place.was_pruned() => Err(PRUNED.to_owned()),
+            Err(problem) if problem.denied.is_some() => Err(problem.sentence()),
             Err(problem) => Err(problem.and(
                 "run restic rebuild-index (restic repair index from version 0.16 on), then restic check --read-data",
             )),
@@ -151,7 +157,12 @@ pub(super) struct Problem {
 impl Problem {
     /// What a person should know and do next.
     pub(super) fn sentence(&self) -> String {
-        if self.is_pruned || self.denied.is_some() { self.text.clone() } else { self.and(CHECK) }
+        match self {
+            Self { is_pruned: true, .. } => self.text.clone(),
+            Self { denied: Some(std::io::ErrorKind::PermissionDenied), .. } => self.and(ACCOUNT),
+            Self { denied: Some(_), .. } => self.text.clone(),
+            _ => self.and(CHECK),
+        }
     }
 
     /// Whether the backup is not to blame.
@@ -187,15 +198,27 @@ impl From<Problem> for RestoreError {
 /// What the library says if bytes were not encrypted with the key of the repository.
 const DAMAGED: &str = "is damaged";
 
+impl From<&Fault> for Problem {
+    fn from(fault: &Fault) -> Self {
+        let denied = match fault {
+            Fault::Read(_, error) => Some(error.kind()),
+            _ => None,
+        };
+        Self { text: fault.to_string(), denied, ..Self::default() }
+    }
+}
+
+/// What a person should know about a fault, and do next.
+#[expect(clippy::needless_pass_by_value, reason = "as `map_err` passes it")]
+fn sentence(fault: Fault) -> String {
+    Problem::from(&fault).sentence()
+}
+
 impl From<Box<RusticError>> for Problem {
     fn from(error: Box<RusticError>) -> Self {
         let is_password = error.is_incorrect_password();
         if let Some(fault) = Fault::behind(&*error) {
-            let denied = match fault {
-                Fault::Read(_, error) => Some(error.kind()),
-                _ => None,
-            };
-            return Self { text: fault.to_string(), is_password, denied, ..Self::default() };
+            return Self::from(fault);
         }
         let is_damaged = is_forged(&error);
         let said = error.display_log();
@@ -227,5 +250,104 @@ fn guard<T>(call: impl FnOnce() -> RusticResult<T>) -> Result<T, Problem> {
             let text = "the library that reads repositories has failed (see standard error)".to_owned();
             Err(Problem { text, ..Problem::default() })
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustic_core::repofile::ConfigFile;
+    use rustic_core::{BytesList, KeyOptions, ReadBackend, WriteBackend};
+
+    use super::*;
+
+    /// A folder to which the library may write.
+    #[derive(Debug)]
+    struct Writable(std::path::PathBuf, Place);
+
+    impl ReadBackend for Writable {
+        fn location(&self) -> String {
+            self.1.location()
+        }
+
+        fn list_with_size(&self, kind: FileType) -> RusticResult<Vec<(Id, u32)>> {
+            if kind == FileType::Config { Ok(Vec::new()) } else { self.1.list_with_size(kind) }
+        }
+
+        fn read_full(&self, kind: FileType, id: &Id) -> RusticResult<Bytes> {
+            self.1.read_full(kind, id)
+        }
+
+        fn read_partial(
+            &self,
+            kind: FileType,
+            id: &Id,
+            cacheable: bool,
+            at: u32,
+            length: u32,
+        ) -> RusticResult<Bytes> {
+            self.1.read_partial(kind, id, cacheable, at, length)
+        }
+
+        fn warmup_path(&self, kind: FileType, id: &Id) -> String {
+            self.1.warmup_path(kind, id)
+        }
+    }
+
+    impl WriteBackend for Writable {
+        fn write_bytes(&self, kind: FileType, id: &Id, _: bool, content: BytesList) -> RusticResult<()> {
+            let folder = self.0.join(kind.dirname());
+            let place = if kind == FileType::Config { folder } else { folder.join(&*id.to_hex()) };
+            std::fs::write(place, content.into_vec().concat()).unwrap();
+            Ok(())
+        }
+
+        fn remove(&self, _: FileType, _: &Id, _: bool) -> RusticResult<()> {
+            panic!("nothing is removed")
+        }
+    }
+
+    fn made(version: u32) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["data", "index", "keys", "snapshots"] {
+            std::fs::create_dir(folder.path().join(name)).unwrap();
+        }
+        let writable = Writable(folder.path().to_owned(), Place::new(folder.path(), false));
+        let backends = RepositoryBackends::new(Arc::new(writable), None);
+        let repository = Repository::new(&RepositoryOptions::default().no_cache(true), &backends).unwrap();
+        let id = "ab".repeat(32);
+        let config = format!(r#"{{"version":{version},"id":"{id}","chunker_polynomial":"3da3358b4dc173"}}"#);
+        let config: ConfigFile = serde_json::from_str(&config).unwrap();
+        // The library can write what it cannot open afterwards.
+        let _ = repository.init_with_config(&Credentials::password("right"), &KeyOptions::default(), config);
+        folder
+    }
+
+    #[test]
+    fn a_repository_of_a_newer_format_asks_for_a_newer_program() {
+        let known = made(2);
+        assert!(Unlocked::open(Place::new(known.path(), false), "right").is_ok());
+        let wrong = Unlocked::open(Place::new(known.path(), false), "wrong").err().unwrap();
+        assert!(wrong.contains("not one of this repository"), "{wrong}");
+        let newer = made(3);
+        let newer = Unlocked::open(Place::new(newer.path(), false), "right").err().unwrap();
+        assert!(newer.contains("look for a newer bkverify"), "{newer}");
+    }
+
+    #[test]
+    fn the_library_cannot_write_to_a_place() {
+        let folder = made(2);
+        let place = Place::new(folder.path(), false);
+        let content = || BytesList::from(Bytes::from_static(b"x"));
+        assert!(place.create().is_err());
+        assert!(place.write_bytes(FileType::Pack, &Id::default(), false, content()).is_err());
+        let key = place.ids(FileType::Key).unwrap()[0];
+        assert!(place.remove(FileType::Key, &key, false).is_err());
+        assert_eq!(place.ids(FileType::Key).unwrap(), [key]);
+    }
+
+    #[test]
+    fn a_panic_of_the_library_is_a_problem_and_not_the_end() {
+        let problem = guard(|| -> RusticResult<()> { panic!("as a test") }).unwrap_err();
+        assert!(problem.sentence().contains("has failed"), "{problem:?}");
     }
 }
