@@ -28,6 +28,7 @@ pub mod registry;
 mod repeats;
 mod repository;
 mod reservation;
+mod restic;
 mod restored;
 mod scratch;
 mod scratch_folder;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::format::{BackupCandidate, Format};
 use super::location::absolute_address;
-use super::{Backup, Context, Error, Location, Snapshot, borg, command, folder, image, tar, zip};
+use super::{Backup, Context, Error, Location, Snapshot, borg, command, folder, image, restic, tar, zip};
 
 /// All formats, in the order in which they are tried: the first that recognises a backup opens it.
 /// `folder` recognises every folder, so a format that recognises a folder by what it contains
@@ -16,6 +16,7 @@ use super::{Backup, Context, Error, Location, Snapshot, borg, command, folder, i
 pub static FORMATS: &[Format] = &[
     image::format::WINDOWS,
     borg::FORMAT,
+    restic::FORMAT,
     command::FORMAT,
     folder::FORMAT,
     tar::GZIP,

@@ -66,6 +66,8 @@ mod verify_names;
 mod verify_originals;
 mod verify_pairing;
 mod verify_reports;
+#[cfg(target_os = "linux")]
+mod verify_restic;
 mod verify_resume;
 mod verify_statement;
 #[cfg(unix)]

@@ -126,7 +126,7 @@ fn every_flag_that_a_document_names_exists() {
     let foreign = foreign
         .into_iter()
         .chain(["--nocapture", "--substitute", "--warning", "--tag", "--binary", "--zero"])
-        .chain(["--bypass-lock", "--verify-data", "--from0", "--files-from"])
+        .chain(["--bypass-lock", "--verify-data", "--read-data", "--read-only", "--from0", "--files-from"])
         .chain(["--recursive", "--files-only", "--files-from-raw"])
         .collect::<HashSet<_>>();
     for (path, text) in documents() {

@@ -19,7 +19,7 @@ use crate::world::World;
 
 /// Names that harm careless programs, and names that borg, a shell or a pattern takes for something
 /// else.
-const HOSTILE: &[&[u8]] = &[
+pub const HOSTILE: &[&[u8]] = &[
     b"plain",
     b"new\nline",
     b"non-utf8-\xff\xfe",

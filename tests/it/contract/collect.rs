@@ -13,14 +13,20 @@ use bkverify::backup::{
 use bkverify::cancel::CancelToken;
 use bkverify::platform;
 use bkverify::program::CommandLine;
+use bkverify::secret::Secret;
 
 /// Opens the backup at `path`.
 pub fn open(path: impl AsRef<Path>) -> Result<Box<dyn Backup>, Error> {
     backup::open(&location(path.as_ref()), &Context::default())
 }
 
-/// The location of a fixture: its path, or the address of what other programs list and restore.
+/// The location of a fixture: its path, with the password beside it for restic, or the address of what
+/// other programs list and restore.
 pub fn location(path: &Path) -> Location {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    if name.starts_with(super::fixtures::RESTIC) {
+        return Location::at(path).with_secret(Secret::File(path.with_file_name("password")));
+    }
     if !path.ends_with(super::fixtures::COMMAND) {
         return path.into();
     }

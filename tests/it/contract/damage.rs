@@ -78,7 +78,13 @@ fn each(mut test: impl FnMut(&str, bool, bool, Vec<u8>, BTreeMap<Vec<u8>, Fixtur
         if fixture.gives != Yield::Content
             || matches!(
                 fixture.name,
-                "folder" | "borg" | "by-command" | "repeated.tar" | "WindowsImageBackup"
+                "folder"
+                    | "borg"
+                    | "restic-1"
+                    | "restic-2"
+                    | "by-command"
+                    | "repeated.tar"
+                    | "WindowsImageBackup"
             )
         {
             continue;

@@ -62,6 +62,10 @@ pub const ALL: &[Fixture] = &[
     whole(BORG, EVERYTHING_ODD),
     #[cfg(target_os = "linux")]
     whole(COMMAND, EVERYTHING_ODD),
+    #[cfg(target_os = "linux")]
+    whole("restic-1", EVERYTHING_ODD),
+    #[cfg(target_os = "linux")]
+    whole("restic-2", EVERYTHING_ODD),
     whole("tree.tar.gz", TREE),
     whole("tree.tar.bz2", TREE),
     whole("tree.tar.xz", TREE),
@@ -133,6 +137,10 @@ pub const ALL: &[Fixture] = &[
 #[cfg(target_os = "linux")]
 const BORG: &str = "borg";
 
+/// What the names of repositories begin with that restic makes of what is in an archive. The number
+/// behind it is the version of their format: from the second on, they are compressed.
+pub const RESTIC: &str = "restic-";
+
 /// A folder that is listed and restored by other programs (see `collect::location`).
 pub const COMMAND: &str = "by-command";
 
@@ -185,6 +193,47 @@ fn repository() -> tempfile::TempDir {
     folder
 }
 
+/// A call of the installed restic for the repository at `repository`, in the folder `place`.
+#[cfg(target_os = "linux")]
+pub fn restic(
+    repository: &Path,
+    place: &Path,
+    arguments: &[impl AsRef<std::ffi::OsStr>],
+) -> std::process::Command {
+    let is_installed = std::process::Command::new("restic").arg("version").output().is_ok();
+    assert!(is_installed, "restic is missing: apt-get install restic, or run .ci/setup restic");
+    let mut command = std::process::Command::new("restic");
+    command.args(["--no-cache", "--quiet", "--repo"]).arg(repository).args(arguments).current_dir(place);
+    command.env("RESTIC_PASSWORD", "pass word").env("HOME", place);
+    for variable in ["RESTIC_PASSWORD_FILE", "RESTIC_PASSWORD_COMMAND", "RESTIC_COMPRESSION"] {
+        command.env_remove(variable);
+    }
+    command
+}
+
+/// A repository of what is in an archive, and a file with its password beside it.
+#[cfg(target_os = "linux")]
+fn repository_of_restic(name: &str) -> tempfile::TempDir {
+    let files = unpacked("files");
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join(name);
+    let run = |arguments: &[&str]| {
+        assert!(restic(&place, &files.path().join("files"), arguments).status().unwrap().success());
+    };
+    run(&["init", "--repository-version", name.strip_prefix(RESTIC).unwrap()]);
+    run(&["backup", "."]);
+    password(&folder.path().join("password"), "pass word");
+    folder
+}
+
+/// A file with a password, as others may not read it.
+#[cfg(target_os = "linux")]
+pub fn password(place: &Path, password: &str) {
+    std::fs::write(place, password).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(place, mode).unwrap();
+}
+
 impl Fixture {
     /// The path of the fixture, and for a compressed tar archive also an uncompressed copy.
     pub fn paths(&self) -> Vec<FixturePath> {
@@ -199,6 +248,11 @@ impl Fixture {
             BORG => {
                 let folder = repository();
                 let place = folder.path().join("repository");
+                return vec![FixturePath::Below { place, _folder: folder }];
+            }
+            name if name.starts_with(RESTIC) => {
+                let folder = repository_of_restic(name);
+                let place = folder.path().join(name);
                 return vec![FixturePath::Below { place, _folder: folder }];
             }
             COMMAND => {

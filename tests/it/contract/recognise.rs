@@ -35,8 +35,8 @@ fn readme_and_the_manual_show_the_formats_as_the_registry_does() {
     }
     assert_eq!(
         registry::in_words(),
-        "a Windows image backup, a borg repository, what a program of your choice restores, a folder, a tar archive, a \
-         disk image or a zip archive"
+        "a Windows image backup, a borg repository, a restic repository, what a program of your choice restores, a folder, \
+         a tar archive, a disk image or a zip archive"
     );
 }
 
@@ -66,7 +66,7 @@ fn the_id_of_an_archive_is_that_of_its_copies_and_not_that_of_another() {
 #[test]
 fn every_registered_format_has_a_fixture_that_is_recognised_as_it() {
     for format in registry::FORMATS {
-        // borg, and the programs of the other fixture, are those of this system.
+        // borg, restic, and the programs of the other fixture, are those of this system.
         if cfg!(not(target_os = "linux")) && !format.schemes.is_empty() {
             continue;
         }

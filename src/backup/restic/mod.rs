@@ -1,0 +1,198 @@
+//! restic repositories in a folder of this machine, by the library `rustic_core`.
+//!
+//! In: a repository, its password, and which of its snapshots is meant. Out: the snapshot's files,
+//! listed folder by folder, and restored one by one from the pieces that they consist of.
+//!
+//! - The library decrypts, decompresses, and knows where each piece is. It reads through [`place`],
+//!   which can only read. Its own `restore` is not used: that ends at the first damaged pack, and
+//!   leaves files with holes.
+//! - Each piece of a file must have the hash by which the file refers to it ([`repository`]). So a file
+//!   that was restored is what restic stored, bit by bit.
+//! - An entry's handle holds the hashes of the file's pieces: 32 bytes for each, and a piece has about
+//!   1 MiB, or is a whole small file. The index, which stays in memory, takes about 50 bytes for each
+//!   piece of the whole repository.
+//! - No lock is taken, so that a repository can be read-only. A prune can therefore remove packs during
+//!   a run, and then the index files that named them, too. That is noticed, and said instead of damage.
+
+mod content;
+mod list;
+mod name;
+mod node;
+mod place;
+mod repository;
+mod snapshots;
+
+use std::cell::RefCell;
+use std::path::Path;
+
+use super::collected::Collected;
+use super::delivery::{Delivery, EarlyEnd, conclude};
+use super::description::{BackupTime, TakenFrom};
+use super::format::{BackupCandidate, Format};
+use super::repository::Repository;
+use super::{
+    Backup, CatalogSink, Context, Description, Entry, Error, Listing, Location, Needs, RestoreError,
+    RestoreSink, Restored, Scratch, Wanted,
+};
+use content::Content;
+use place::Place;
+use repository::{Opened, Unlocked};
+use rustic_core::Id;
+use snapshots::Snapshots;
+
+/// The program, the format and the scheme.
+const NAME: &str = "restic";
+
+/// What confirms the content of a file: each of its pieces has the hash that was stored with it.
+const VOUCHER: &str = "SHA-256 in the repository";
+
+/// The format of restic repositories.
+pub const FORMAT: Format = Format {
+    name: NAME,
+    kind: "a restic repository",
+    summary: "a repository of restic (or rustic) in a folder of this machine",
+    schemes: &[NAME],
+    recognise: |candidate| {
+        candidate.folder().is_some_and(|folder| Repository::at(folder) == Some(Repository::Restic))
+    },
+    open,
+    snapshots: Some(|candidate, context| {
+        let location = candidate.location();
+        let unlocked = unlock(location, context)?;
+        Ok(Snapshots::read(&unlocked).map_err(|problem| failed(location, problem))?.names())
+    }),
+    has_volumes: false,
+};
+
+/// One snapshot of a repository.
+#[derive(Debug)]
+struct Restic {
+    repository: Opened,
+    /// The hash of the list of what is at the top.
+    tree: Id,
+    description: Description,
+    notes: Vec<String>,
+}
+
+fn open(candidate: &BackupCandidate<'_>, context: &Context) -> Result<Box<dyn Backup>, Error> {
+    let location = candidate.location();
+    let fail = |problem| failed(location, problem);
+    let unlocked = unlock(location, context)?;
+    let snapshots = Snapshots::read(&unlocked).map_err(fail)?;
+    let (chosen, notes) = snapshots.choose(location.snapshot().unwrap_or("latest")).map_err(fail)?;
+    let repository = unlocked.index().map_err(fail)?;
+    let description = Description {
+        location: location.clone(),
+        format: NAME,
+        snapshot: Some(chosen.name),
+        id: Some(chosen.id),
+        taken: chosen.complete.map(|at| BackupTime { at, how: TakenFrom::Record }),
+        unique_names: true,
+        time_resolution_ns: 1,
+    };
+    Ok(Box::new(Restic { repository, tree: chosen.tree, description, notes }))
+}
+
+/// Opens a repository with its password.
+fn unlock(location: &Location, context: &Context) -> Result<Unlocked, Error> {
+    let fail = |problem: String| failed(location, problem);
+    let place = location.place().ok_or_else(|| fail(ELSEWHERE.to_owned()))?;
+    look(location, place)?;
+    let password = location.secret().read().map_err(|error| fail(error.to_string()))?;
+    let password = password.ok_or_else(|| {
+        fail("the repository is encrypted: say where its password is with --password file:PATH, or set RESTIC_PASSWORD_FILE".to_owned())
+    })?;
+    Unlocked::open(Place::new(place, context.cold), password.reveal()).map_err(fail)
+}
+
+/// What is said about repositories on servers.
+const ELSEWHERE: &str = "this bkverify reads restic repositories in folders of this machine only: mount the place where it is (rclone mount, sshfs), or let restic restore or mount a snapshot and verify that folder";
+
+/// Makes sure that there is a repository at all.
+fn look(location: &Location, place: &Path) -> Result<(), Error> {
+    let open = |source| Error::Open { location: location.clone(), source };
+    std::fs::read_dir(place).map_err(open)?;
+    if Repository::at(place) == Some(Repository::Restic) {
+        return Ok(());
+    }
+    Err(failed(location, match Repository::remains_at(place) {
+        Some(Repository::Restic) => {
+            "it is what is left of a restic repository, of which the file config or a folder is missing: see what restic check says".to_owned()
+        }
+        _ => "there is no restic repository in this folder: it has no file config with the folders data, index, keys and snapshots beside it".to_owned(),
+    }))
+}
+
+/// The error about a repository.
+fn failed(location: &Location, problem: String) -> Error {
+    Error::Program { location: location.clone(), problem }
+}
+
+impl Restic {
+    fn restore_one(&self, mut entry: Entry<'_>, delivery: &mut Delivery<'_>) -> Result<(), EarlyEnd> {
+        let outcome = match entry.problem {
+            Some(problem) => Err(RestoreError::Name(problem)),
+            None => {
+                delivery.sink.begin(&entry, entry.size.unwrap_or(0));
+                self.content(&entry, delivery.scratch)
+            }
+        };
+        entry.vouched_by = outcome.is_ok().then_some(VOUCHER);
+        delivery.deliver(entry, outcome)
+    }
+
+    fn content(&self, entry: &Entry<'_>, scratch: &Scratch) -> Result<Restored, RestoreError> {
+        let mut content = Content::new(&self.repository, entry.handle);
+        let restored = BUFFER.with_borrow_mut(|buffer| scratch.restore(&mut content, entry.size, buffer));
+        match content.into_problem() {
+            Some(problem) => Err(problem.into()),
+            None => restored,
+        }
+    }
+}
+
+thread_local! {
+    /// Grows to the largest small file that the thread restores, and is used for all of them.
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Backup for Restic {
+    fn description(&self) -> &Description {
+        &self.description
+    }
+
+    fn catalog(&self, _needs: Needs, context: &Context, sink: &dyn CatalogSink) -> Result<Listing, Error> {
+        let listing = list::catalog(&self.repository, self.tree, context, sink);
+        listing.map_err(|problem| failed(&self.description.location, problem.sentence()))
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.notes.clone()
+    }
+
+    fn restore(
+        &self,
+        wanted: Wanted<'_>,
+        scratch: &Scratch,
+        context: &Context,
+        sink: &mut dyn RestoreSink,
+    ) -> Result<(), Error> {
+        if context.cancel.is_cancelled() {
+            return Ok(());
+        }
+        let mut delivery = Delivery { scratch, context, sink };
+        conclude(match wanted {
+            Wanted::These(batch) => batch.iter().try_for_each(|entry| self.restore_one(entry, &mut delivery)),
+            Wanted::Every(test) => {
+                let all = Collected::default();
+                let listing = self.catalog(Needs::default(), &context.with_threads(1), &all)?;
+                if let Listing::Damaged(damage) = listing {
+                    damage.into_iter().for_each(|damage| delivery.sink.lost(damage));
+                }
+                let all = all.into_batch();
+                let mut wanted = all.iter().filter(|entry| test(entry));
+                wanted.try_for_each(|entry| self.restore_one(entry, &mut delivery))
+            }
+        })
+    }
+}

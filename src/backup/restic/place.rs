@@ -1,0 +1,240 @@
+//! The files of a repository in a folder, for the library that understands them.
+//!
+//! The library reads through this and nothing else. Every request to write is refused here, so
+//! nothing that the library does can change a repository. What it may not find out by itself is also
+//! checked here: whether the name of a file is the hash of its content, whether a pack reaches as far
+//! as the index says, and how much memory a key file asks for.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock};
+
+use bytes::Bytes;
+use rustic_core::{BytesList, ErrorKind, FileType, Id, ReadBackend, RusticError, RusticResult, WriteBackend};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use crate::bytes::{FileBytes, ReadAt};
+use crate::lock::lock;
+use crate::platform;
+
+/// The most memory that a key file may ask for. restic's own need 32 MiB to 64 MiB.
+const KEY_MEMORY: u64 = 1 << 30;
+
+/// A repository in a folder of this machine.
+#[derive(Debug)]
+pub(super) struct Place {
+    folder: PathBuf,
+    /// Whether packs are read from the disk, and not from the system's cache.
+    cold: bool,
+    /// Packs that are no longer in the system's cache, unless they were read here.
+    dropped: Mutex<HashSet<Id>>,
+    /// The index files that were there when the index was read.
+    indexes: OnceLock<Vec<Id>>,
+}
+
+/// Why a file of the repository cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Fault {
+    /// It is not there.
+    #[error("the {0} is missing")]
+    Missing(String),
+    /// The system cannot read it.
+    #[error("the {0} cannot be read: {1}")]
+    Read(String, io::Error),
+    /// It ends before the part that is needed.
+    #[error("the {0} ends too early")]
+    Short(String),
+    /// Its name is the hash of another content.
+    #[error("the {0} is damaged: its content does not match its name")]
+    Changed(String),
+    /// A key file that would take too much memory.
+    #[error("the {0} is damaged: it asks for too much memory")]
+    Greedy(String),
+    /// The library has asked for something that is never done.
+    #[error("{0} is never done here")]
+    Refused(&'static str),
+}
+
+impl From<Fault> for Box<RusticError> {
+    fn from(fault: Fault) -> Self {
+        RusticError::with_source(ErrorKind::Backend, fault.to_string(), fault)
+    }
+}
+
+impl Fault {
+    /// The fault behind an error of the library.
+    pub(super) fn behind<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Self> {
+        std::iter::successors(Some(error), |error| error.source()).find_map(|error| error.downcast_ref())
+    }
+
+    fn of(name: String, error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::NotFound => Self::Missing(name),
+            _ => Self::Read(name, error),
+        }
+    }
+}
+
+impl Place {
+    /// A repository in `folder`.
+    pub(super) fn new(folder: &Path, cold: bool) -> Self {
+        Self { folder: folder.to_owned(), cold, dropped: Mutex::default(), indexes: OnceLock::new() }
+    }
+
+    /// The names of all files of one kind, which is not that of packs.
+    pub(super) fn ids(&self, kind: FileType) -> Result<Vec<Id>, Fault> {
+        let folder = kind.dirname();
+        let fail = |error| Fault::of(format!("folder {folder}"), error);
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(self.folder.join(folder)).map_err(fail)? {
+            let name = entry.map_err(fail)?.file_name();
+            // Files with other names are those that a running backup has not finished.
+            found.extend(name.to_str().and_then(|name| name.parse::<Id>().ok()));
+        }
+        Ok(found)
+    }
+
+    /// Remembers which index files there are.
+    pub(super) fn note_indexes(&self) -> Result<&[Id], Fault> {
+        let found = self.ids(FileType::Index)?;
+        Ok(self.indexes.get_or_init(|| found))
+    }
+
+    /// Whether an index file has gone since. Only a prune removes them, together with packs.
+    pub(super) fn was_pruned(&self) -> bool {
+        let is_gone = |id: &Id| !self.path(FileType::Index, id).exists();
+        self.indexes.get().is_some_and(|indexes| indexes.iter().any(is_gone))
+    }
+
+    fn path(&self, kind: FileType, id: &Id) -> PathBuf {
+        let hex = id.to_hex();
+        let folder = self.folder.join(kind.dirname());
+        match kind {
+            FileType::Config => folder,
+            FileType::Pack => folder.join(&hex[..2]).join(&*hex),
+            _ => folder.join(&*hex),
+        }
+    }
+
+    fn open(&self, kind: FileType, id: &Id) -> Result<(File, u64), Fault> {
+        let fail = |error| Fault::of(name(kind, id), error);
+        // Once for each pack: many pieces of it are read one by one.
+        let cold = self.cold && kind == FileType::Pack && lock(&self.dropped).insert(*id);
+        let file = platform::open_to_read(&self.path(kind, id), cold).map_err(fail)?;
+        let size = file.metadata().map_err(fail)?.len();
+        Ok((file, size))
+    }
+
+    fn whole(&self, kind: FileType, id: &Id) -> Result<Bytes, Fault> {
+        let (mut file, _) = self.open(kind, id)?;
+        let mut content = Vec::new();
+        file.read_to_end(&mut content).map_err(|error| Fault::of(name(kind, id), error))?;
+        // The name of the file `config` is no hash. What is in it is protected by the key alone.
+        if kind != FileType::Config && sha256(&content) != *id {
+            return Err(Fault::Changed(name(kind, id)));
+        }
+        if kind == FileType::Key
+            && serde_json::from_slice::<KeyCost>(&content).is_ok_and(|cost| cost.is_too_high())
+        {
+            return Err(Fault::Greedy(name(kind, id)));
+        }
+        Ok(content.into())
+    }
+
+    fn part(&self, kind: FileType, id: &Id, offset: u32, length: u32) -> Result<Bytes, Fault> {
+        let (file, size) = self.open(kind, id)?;
+        let length = u64::from(length);
+        let is_short = u64::from(offset).saturating_add(length) > size;
+        let (Ok(room), false) = (usize::try_from(length), is_short) else {
+            return Err(Fault::Short(name(kind, id)));
+        };
+        let mut content = vec![0; room];
+        let got = FileBytes::new(file, size).read_full_at(&mut content, offset.into());
+        match got.map_err(|error| Fault::of(name(kind, id), error))? {
+            got if got == room => Ok(content.into()),
+            _ => Err(Fault::Short(name(kind, id))),
+        }
+    }
+}
+
+/// What a person calls a file of a repository: with the first digits of its name, as restic does.
+fn name(kind: FileType, id: &Id) -> String {
+    match kind {
+        FileType::Config => "file config".to_owned(),
+        kind => format!("{kind} {id}"),
+    }
+}
+
+/// The hash by which the repository names its files and the pieces in its packs.
+pub(super) fn sha256(content: &[u8]) -> Id {
+    Id::new(Sha256::digest(content).into())
+}
+
+/// The cost of a key: `scrypt` takes 128 bytes times both numbers.
+#[derive(Deserialize)]
+struct KeyCost {
+    #[serde(rename = "N")]
+    n: u64,
+    r: u64,
+}
+
+impl KeyCost {
+    fn is_too_high(&self) -> bool {
+        self.n.saturating_mul(self.r).saturating_mul(128) > KEY_MEMORY
+    }
+}
+
+impl ReadBackend for Place {
+    fn location(&self) -> String {
+        self.folder.display().to_string()
+    }
+
+    fn list_with_size(&self, kind: FileType) -> RusticResult<Vec<(Id, u32)>> {
+        match kind {
+            FileType::Pack => Err(Fault::Refused("listing packs").into()),
+            FileType::Config => {
+                let (_, size) = self.open(kind, &Id::default())?;
+                Ok(vec![(Id::default(), u32::try_from(size).unwrap_or(u32::MAX))])
+            }
+            // Nothing that is read here asks for their sizes.
+            _ => Ok(self.ids(kind)?.into_iter().map(|id| (id, 0)).collect()),
+        }
+    }
+
+    fn read_full(&self, kind: FileType, id: &Id) -> RusticResult<Bytes> {
+        Ok(self.whole(kind, id)?)
+    }
+
+    fn read_partial(
+        &self,
+        kind: FileType,
+        id: &Id,
+        _cacheable: bool,
+        offset: u32,
+        length: u32,
+    ) -> RusticResult<Bytes> {
+        Ok(self.part(kind, id, offset, length)?)
+    }
+
+    fn warmup_path(&self, kind: FileType, id: &Id) -> String {
+        self.path(kind, id).display().to_string()
+    }
+}
+
+/// Required by the library. Nothing is ever written.
+impl WriteBackend for Place {
+    fn create(&self) -> RusticResult<()> {
+        Err(Fault::Refused("creating a repository").into())
+    }
+
+    fn write_bytes(&self, _: FileType, _: &Id, _: bool, _: BytesList) -> RusticResult<()> {
+        Err(Fault::Refused("writing to a repository").into())
+    }
+
+    fn remove(&self, _: FileType, _: &Id, _: bool) -> RusticResult<()> {
+        Err(Fault::Refused("removing files of a repository").into())
+    }
+}

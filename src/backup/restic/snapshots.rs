@@ -1,0 +1,243 @@
+//! The snapshots of a repository, and which of them is meant.
+//!
+//! `--snapshot` can narrow the choice: `host=web`, `path=/srv/data`, `tag=daily`, joined by commas, and
+//! last an id or a time. Without that, it is the newest of those that fit.
+
+use std::collections::BTreeSet;
+
+use jiff::tz::TimeZone;
+use rustic_core::Id;
+
+use super::node::{Taken, id};
+use super::repository::Unlocked;
+use crate::backup::snapshot::{self, Snapshot};
+use crate::platform::Timestamp;
+use crate::words;
+
+/// One snapshot.
+#[derive(Debug)]
+pub(super) struct Chosen {
+    pub(super) name: String,
+    pub(super) id: String,
+    /// The hash of the list of what is at the top.
+    pub(super) tree: Id,
+    /// When it was begun, by which snapshots are chosen.
+    begun: Option<Timestamp>,
+    /// When nothing more was added to it.
+    pub(super) complete: Option<Timestamp>,
+    host: String,
+    paths: Vec<String>,
+    tags: Vec<String>,
+}
+
+/// All snapshots of a repository.
+#[derive(Debug)]
+pub(super) struct Snapshots {
+    all: Vec<Chosen>,
+    /// Why others cannot be read.
+    unreadable: Vec<String>,
+}
+
+impl Snapshots {
+    /// Reads the files that describe them.
+    pub(super) fn read(repository: &Unlocked) -> Result<Self, String> {
+        let mut found = Self { all: Vec::new(), unreadable: Vec::new() };
+        for id in repository.snapshots()? {
+            match read(repository, &id) {
+                Ok(snapshot) => found.all.push(snapshot),
+                Err(problem) => found.unreadable.push(problem),
+            }
+        }
+        Ok(found)
+    }
+
+    /// What a person can choose from.
+    pub(super) fn names(&self) -> Vec<Snapshot> {
+        self.all.iter().map(Chosen::name).collect()
+    }
+
+    /// The snapshot that a person means.
+    pub(super) fn choose(self, asked: &str) -> Result<(Chosen, Vec<String>), String> {
+        let (tests, asked) = Test::parse(asked)?;
+        let passes = |snapshot: &&Chosen| tests.iter().all(|test| test.passes(snapshot));
+        let names: Vec<_> = self.all.iter().filter(passes).map(Chosen::name).collect();
+        if names.is_empty() && !self.all.is_empty() {
+            return Err(format!("no snapshot fits that; {}", self.kinds()));
+        }
+        let chosen = snapshot::choose(&names, asked, &TimeZone::system());
+        let by_id = |chosen: &&Snapshot| chosen.id.as_ref().is_some_and(|id| id.starts_with(asked));
+        if let Some(problem) = self.unreadable.first()
+            && chosen.as_ref().ok().is_none_or(|chosen| !by_id(chosen))
+        {
+            return Err(format!(
+                "{problem}, and it may be the one that is meant: run restic check, or name another with --snapshot ID"
+            ));
+        }
+        let id = chosen?.id.clone();
+        let notes = self.notes(&tests);
+        let count = words::counted(self.all.len() as u64, "snapshot");
+        let found = self.all.into_iter().find(|snapshot| Some(&snapshot.id) == id.as_ref());
+        let found = found.ok_or_else(|| "it holds no snapshots".to_owned())?;
+        let first = format!("{}, of {count} in the repository", found.sentence());
+        Ok((found, std::iter::once(first).chain(notes).collect()))
+    }
+
+    /// What the repository holds snapshots of.
+    fn kinds(&self) -> String {
+        let of = |snapshot: &Chosen| format!("host={},path={}", snapshot.host, snapshot.paths.join(" "));
+        let kinds: BTreeSet<_> = self.all.iter().map(of).collect();
+        let shown: Vec<_> = kinds.iter().take(5).map(|kind| words::printable(kind)).collect();
+        format!("there are {}", shown.join("; "))
+    }
+
+    /// What a person may not expect: that the newest of all is not that of the machine in mind.
+    fn notes(&self, tests: &[Test<'_>]) -> Vec<String> {
+        let kinds: BTreeSet<_> = self.all.iter().map(|snapshot| (&snapshot.host, &snapshot.paths)).collect();
+        let is_narrowed = tests.iter().any(|test| !matches!(test, Test::Tag(_)));
+        if kinds.len() < 2 || is_narrowed {
+            return Vec::new();
+        }
+        vec![format!("the repository holds snapshots of several hosts or paths; {}", self.kinds())]
+    }
+}
+
+fn read(repository: &Unlocked, file: &Id) -> Result<Chosen, String> {
+    let content = repository.snapshot(file)?;
+    let unclear = || format!("the snapshot {file} cannot be understood");
+    let taken: Taken<'_> = serde_json::from_slice(&content).map_err(|_| unclear())?;
+    Ok(Chosen {
+        name: file.to_string(),
+        id: file.to_hex().to_string(),
+        tree: id(&taken.tree).ok_or_else(unclear)?,
+        begun: taken.begun(),
+        complete: taken.complete(),
+        host: taken.hostname,
+        paths: taken.paths,
+        tags: taken.tags.unwrap_or_default(),
+    })
+}
+
+impl Chosen {
+    fn name(&self) -> Snapshot {
+        Snapshot { name: self.name.clone(), id: Some(self.id.clone()), taken: self.begun }
+    }
+
+    fn sentence(&self) -> String {
+        let taken = self.begun.and_then(words::rfc3339).map(|time| format!(", taken at {time}"));
+        let (taken, paths) = (taken.unwrap_or_default(), self.paths.join(" "));
+        let of = format!("{}: {paths}", self.host);
+        format!("the snapshot {} of {}{taken}", self.name, words::printable(&of))
+    }
+}
+
+/// What a snapshot must fit.
+enum Test<'a> {
+    Host(&'a str),
+    Path(&'a str),
+    Tag(&'a str),
+}
+
+impl<'a> Test<'a> {
+    /// Splits what a person has asked for into tests, and the id or time.
+    fn parse(asked: &'a str) -> Result<(Vec<Self>, &'a str), String> {
+        let (mut tests, mut last) = (Vec::new(), "latest");
+        for part in asked.split(',') {
+            match part.split_once('=') {
+                Some(("host", host)) => tests.push(Self::Host(host)),
+                Some(("path", path)) => tests.push(Self::Path(path)),
+                Some(("tag", tag)) => tests.push(Self::Tag(tag)),
+                Some((other, _)) => {
+                    return Err(format!(
+                        "--snapshot knows host=, path= and tag=, but not {}=",
+                        words::printable(other)
+                    ));
+                }
+                None => last = part,
+            }
+        }
+        Ok((tests, last))
+    }
+
+    fn passes(&self, snapshot: &Chosen) -> bool {
+        match self {
+            Self::Host(host) => snapshot.host == *host,
+            Self::Path(path) => snapshot.paths.iter().any(|stored| stored == path),
+            Self::Tag(tag) => snapshot.tags.iter().any(|stored| stored == tag),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn snapshots(unreadable: &[&str]) -> Snapshots {
+        let one = |(name, host, path, tag, seconds): (&str, &str, &str, &str, i64)| Chosen {
+            name: name.to_owned(),
+            id: name.repeat(8),
+            tree: Id::default(),
+            begun: Some(Timestamp { seconds, nanos: 0 }),
+            complete: None,
+            host: host.to_owned(),
+            paths: vec![path.to_owned()],
+            tags: vec![tag.to_owned()],
+        };
+        let all = [
+            ("aaaa0001", "web", "/srv", "daily", 1),
+            ("aaaa0002", "web", "/etc", "weekly", 2),
+            ("bbbb0003", "db", "/srv", "daily", 3),
+        ];
+        let unreadable = unreadable.iter().map(|&problem| problem.to_owned()).collect();
+        Snapshots { all: all.into_iter().map(one).collect(), unreadable }
+    }
+
+    fn chosen(asked: &str) -> Result<String, String> {
+        snapshots(&[]).choose(asked).map(|(chosen, _)| chosen.name)
+    }
+
+    #[test]
+    fn the_newest_that_fits_is_chosen() {
+        for (asked, name) in [
+            ("latest", "bbbb0003"),
+            ("host=web", "aaaa0002"),
+            ("host=web,path=/srv", "aaaa0001"),
+            ("tag=daily,latest", "bbbb0003"),
+            ("tag=daily,1970-01-01T00:00:02Z", "aaaa0001"),
+            ("aaaa0001", "aaaa0001"),
+        ] {
+            assert_eq!(chosen(asked).as_deref(), Ok(name), "{asked}");
+        }
+        for (asked, words) in [
+            ("host=mail", "host=db,path=/srv; host=web,path=/etc; host=web,path=/srv"),
+            ("hots=web", "not hots="),
+            ("host=db,aaaa0001", "it has no snapshot aaaa0001"),
+        ] {
+            let error = chosen(asked).unwrap_err();
+            assert!(error.contains(words), "{asked}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_repository_of_several_hosts_says_so_unless_one_was_named() {
+        let notes = |asked| snapshots(&[]).choose(asked).unwrap().1;
+        assert!(notes("latest").iter().any(|note| note.contains("several hosts")), "{:?}", notes("latest"));
+        assert!(notes("tag=daily").iter().any(|note| note.contains("several hosts")));
+        let named = notes("host=web");
+        assert_eq!(
+            named,
+            [
+                "the snapshot aaaa0002 of web: /etc, taken at 1970-01-01T00:00:02Z, of 3 snapshots in the repository"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_read_may_be_what_was_meant_unless_an_id_was_named() {
+        let damaged = || snapshots(&["the snapshot cccc0004 is damaged"]);
+        for asked in ["latest", "host=web", "2030-01-01", "cccc0004"] {
+            let error = damaged().choose(asked).unwrap_err();
+            assert!(error.contains("cccc0004 is damaged, and it may be the one"), "{asked}: {error}");
+        }
+        assert_eq!(damaged().choose("aaaa0001").unwrap().0.name, "aaaa0001");
+    }
+}
