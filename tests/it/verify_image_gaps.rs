@@ -152,6 +152,16 @@ fn no_type_in_an_mbr_hides_a_volume() {
         let verified = world.verify_with("--map 1=s --map 2=s --sample 20").exits(0);
         assert_eq!(verified.number("/population/files"), 2 * FILES, "{kind:#x}");
     }
+    // What was a gap stays one.
+    let mut locked = image.clone();
+    let second = u32::from_le_bytes(image[446 + 24..446 + 28].try_into().unwrap());
+    let second = 512 * usize::try_from(second).unwrap();
+    locked[second + 3..second + 11].copy_from_slice(b"-FVE-FS-");
+    for kind in [0x07, 0x27, 0x12, 0x82, 0xEF] {
+        locked[446 + 16 + 4] = kind;
+        fs::write(world.path("b"), &locked).unwrap();
+        world.verify_with("--map 1=s --sample 20").exits(3).says("it is BitLocker");
+    }
     for kind in [0x05, 0x0F, 0x85] {
         image[446 + 16 + 4] = kind;
         fs::write(world.path("b"), &image).unwrap();
@@ -173,12 +183,24 @@ fn damage_of_a_table_whose_volume_is_gone_is_kept() {
 #[test]
 fn a_drive_whose_image_has_no_volume_is_a_gap() {
     let world = originals();
-    let mut system = disk(&[vec![0; 1 << 20]]);
+    let mut fat = vec![0; 1 << 20];
+    fat[11..13].copy_from_slice(&512_u16.to_le_bytes());
+    fat[54..57].copy_from_slice(b"FAT");
+    let mut system = disk(&[fat]);
     system[446 + 4] = 0x27;
     let empty = disk(&[]);
     for (disk, gap) in
         [(system, "only partitions of the system"), (empty, "neither partitions nor a file system")]
     {
+        let image = two_drives(&world, NAME, &fixed_vhd(&disk));
+        world.verify_with(BOTH).exits(3).says("volume D cannot be verified").says(gap);
+        // Nor was a volume in a folder a partition of the system.
+        let specs = String::from_utf16(
+            &specs().chunks(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect::<Vec<_>>(),
+        );
+        let specs = specs.unwrap().replace("\"D:\\\"", "\"C:\\mnt\\\"").replace("\"D:\"", "\"C:\\mnt\\\"");
+        fs::write(image.with_file_name("BackupSpecs.xml"), specs).unwrap();
+        world.verify_with("--map C=s --sample 20").exits(3).says(gap);
         two_drives(&world, NAME, &fixed_vhd(&disk));
         world.verify_with(BOTH).exits(3).says("volume D cannot be verified").says(gap);
     }
@@ -207,6 +229,22 @@ fn a_map_that_leads_to_nothing_is_a_gap_beside_one_that_does() {
     let gap = "no file of the backup has an original by --map";
     world.verify_with("--map C=s --map D=s --sample 20").exits(3).says(gap).says("D=");
     world.verify_with("--map C=s --map C/docs=empty --sample 20").exits(3).says(gap);
+}
+
+#[test]
+fn a_map_of_an_empty_volume_to_an_empty_folder_is_no_gap() {
+    let world = originals().folder("empty");
+    windows_image_backup(&world, "SERVER", NAME, &fixtures::image("tree.vhdx"));
+    world.verify_with("--map C=s --map D=empty --sample 20").exits(0);
+}
+
+/// The damage says why nothing is there. A flag that is right must not be blamed.
+#[test]
+fn a_map_that_leads_to_damage_is_not_blamed() {
+    let world = originals();
+    two_drives(&world, NAME, b"");
+    let run = world.verify_with(BOTH).exits(1).says("volume D cannot be verified");
+    assert!(!run.ran.out.contains("by --map"), "{}", run.ran);
 }
 
 #[test]
@@ -260,10 +298,38 @@ fn nothing_is_restored_into_a_backup_that_links_lead_to() {
 fn an_image_whose_name_would_lead_out_of_its_folder_is_verified_under_another() {
     let world = originals();
     let folder = windows_image_backup(&world, "SERVER", NAME, &fixtures::image("tree.vhdx"));
-    fs::write(folder.join("..vhd"), fixtures::image("tree.vhd")).unwrap();
-    fs::write(folder.join("...vhd"), fixtures::image("tree.vhd")).unwrap();
-    let verified = world.verify_with("--map C=s --map image=s --sample all").exits(0);
-    assert_eq!(verified.number("/counts/verified"), 2 * FILES);
+    for name in ["..vhd", "...vhd"] {
+        let place = folder.join(name);
+        fs::write(&place, fixtures::image("tree.vhd")).unwrap();
+        let verified = world.verify_with("--map C=s --map image=s --sample all").exits(0);
+        assert_eq!(verified.number("/counts/verified"), 2 * FILES);
+        fs::remove_file(place).unwrap();
+    }
+}
+
+/// The paths of the second image begin with another name, so nothing is compared with it.
+#[test]
+fn two_images_of_one_volume_are_a_gap() {
+    let world = originals();
+    let image = two_drives(&world, NAME, &fixtures::image("tree.vhd"));
+    fs::write(image.with_extension("vhdx"), fixtures::image("tree.vhdx")).unwrap();
+    let gap = "the backup has two images of volume D";
+    world.verify_with(BOTH).exits(3).says(gap).says(&format!("{GUID_OF_D}.vhd"));
+    world.verify_with("--map D=s --volume D --sample 20").exits(3).says(gap);
+    world.verify_with("--map C=s --volume C --sample 20").exits(0);
+}
+
+#[test]
+fn a_volume_whose_records_cannot_be_read_is_damage_although_its_boot_sector_is_lost_too() {
+    let world = originals();
+    let mut volume = fixtures::image("tree.ntfs");
+    volume[..512].fill(0);
+    fs::write(world.path("b"), &disk(&[volume.clone()])).unwrap();
+    world.verify("--sample 20").exits(0).says("copy");
+    let records = volume.chunks_mut(512).filter(|sector| sector.starts_with(b"FILE"));
+    records.for_each(|sector| sector.fill(0xFF));
+    fs::write(world.path("b"), &disk(&[fixtures::image("tree.ntfs"), volume])).unwrap();
+    world.verify_with("--map 1=s --sample 20").exits(1).says("cannot be verified");
 }
 
 /// Writes a restart page into the log of the volume that says that somebody uses it.
