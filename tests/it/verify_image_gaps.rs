@@ -160,7 +160,7 @@ fn no_type_in_an_mbr_hides_a_volume() {
     for kind in [0x07, 0x27, 0x12, 0x82, 0xEF] {
         locked[446 + 16 + 4] = kind;
         fs::write(world.path("b"), &locked).unwrap();
-        world.verify_with("--map 1=s --sample 20").exits(3).says("it is BitLocker");
+        world.verify_with("--map 1=s --map 2=s --sample 20").exits(3).says("it is BitLocker");
     }
     for kind in [0x05, 0x0F, 0x85] {
         image[446 + 16 + 4] = kind;
@@ -200,9 +200,7 @@ fn a_drive_whose_image_has_no_volume_is_a_gap() {
         );
         let specs = specs.unwrap().replace("\"D:\\\"", "\"C:\\mnt\\\"").replace("\"D:\"", "\"C:\\mnt\\\"");
         fs::write(image.with_file_name("BackupSpecs.xml"), specs).unwrap();
-        world.verify_with("--map C=s --sample 20").exits(3).says(gap);
-        two_drives(&world, NAME, &fixed_vhd(&disk));
-        world.verify_with(BOTH).exits(3).says("volume D cannot be verified").says(gap);
+        world.verify_with(&format!("--map C=s --map Volume{{{GUID_OF_D}}}=s --sample 20")).exits(3).says(gap);
     }
 }
 
@@ -229,6 +227,20 @@ fn a_map_that_leads_to_nothing_is_a_gap_beside_one_that_does() {
     let gap = "no file of the backup has an original by --map";
     world.verify_with("--map C=s --map D=s --sample 20").exits(3).says(gap).says("D=");
     world.verify_with("--map C=s --map C/docs=empty --sample 20").exits(3).says(gap);
+}
+
+/// The volume may have been a drive. Whatever the originals are, it may be one of them.
+#[test]
+fn an_image_that_the_list_of_volumes_does_not_name_is_a_gap_of_every_run() {
+    let world = originals();
+    let image = two_drives(&world, NAME, &fixtures::image("tree.vhd"));
+    let mut specs = specs();
+    let guid: Vec<u8> = GUID_OF_D.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let at = specs.windows(guid.len()).position(|found| found == guid).unwrap();
+    specs[at] ^= 1;
+    fs::write(image.with_file_name("BackupSpecs.xml"), specs).unwrap();
+    let gap = format!("does not name volume {GUID_OF_D}");
+    world.verify_with("--map C=s --sample 20").exits(3).says(&gap);
 }
 
 #[test]
@@ -324,26 +336,54 @@ fn a_volume_whose_records_cannot_be_read_is_damage_although_its_boot_sector_is_l
     let world = originals();
     let mut volume = fixtures::image("tree.ntfs");
     volume[..512].fill(0);
-    fs::write(world.path("b"), &disk(&[volume.clone()])).unwrap();
-    world.verify("--sample 20").exits(0).says("copy");
+    let with = |volume: &Vec<u8>| disk(&[fixtures::image("tree.ntfs"), volume.clone()]);
+    fs::write(world.path("b"), with(&volume)).unwrap();
+    world.verify_with("--map 1=s --map 2=s --sample 20").exits(0).says("copy");
     let records = volume.chunks_mut(512).filter(|sector| sector.starts_with(b"FILE"));
     records.for_each(|sector| sector.fill(0xFF));
-    fs::write(world.path("b"), &disk(&[fixtures::image("tree.ntfs"), volume])).unwrap();
-    world.verify_with("--map 1=s --sample 20").exits(1).says("cannot be verified");
+    fs::write(world.path("b"), with(&volume)).unwrap();
+    world.verify_with("--map 1=s --map 2=s --sample 20").exits(1).says("cannot be verified");
+}
+
+/// A number in a volume.
+fn number(volume: &[u8], at: usize, bytes: usize) -> usize {
+    let digits = volume[at..at + bytes].iter().rev();
+    digits.fold(0, |number, &byte| number << 8 | usize::from(byte))
+}
+
+/// Where the first attribute of this type begins in a record, and the size of a cluster.
+fn attribute(volume: &[u8], record: usize, kind: usize) -> (usize, usize) {
+    let cluster = 512 * number(volume, 13, 1);
+    let record = number(volume, 0x30, 8) * cluster + record * 1024;
+    let mut attribute = record + number(volume, record + 20, 2);
+    while number(volume, attribute, 4) != kind {
+        attribute += number(volume, attribute + 4, 4);
+    }
+    (attribute, cluster)
+}
+
+#[test]
+fn a_volume_that_windows_wants_to_check_is_read_and_a_note_says_so() {
+    let world = originals();
+    let mut volume = fixtures::image("tree.ntfs");
+    // The flags in the $VOLUME_INFORMATION of $Volume.
+    let (information, _) = attribute(&volume, 3, 0x70);
+    let value = information + number(&volume, information + 20, 2);
+    volume[value + 10] |= 1;
+    fs::write(world.path("b"), &volume).unwrap();
+    let note = "is marked as dirty: Windows wants to check it";
+    world.verify("--sample 20").exits(0).says(note);
+    fs::remove_file(world.path("b")).unwrap();
+    two_drives(&world, NAME, &fixed_vhd(&disk(&[volume])));
+    // The summary has only the first notes.
+    let verified = world.verify_with(BOTH).exits(0);
+    assert!(verified.json.to_string().contains(&format!("volume D {note}")), "{}", verified.ran);
 }
 
 /// Writes a restart page into the log of the volume that says that somebody uses it.
 fn open_log(volume: &mut [u8]) {
-    let number = |at: usize, bytes: usize| -> usize {
-        let digits = volume[at..at + bytes].iter().rev();
-        digits.fold(0, |number, &byte| number << 8 | usize::from(byte))
-    };
-    let cluster = 512 * number(13, 1);
-    let record = number(0x30, 8) * cluster + 2 * 1024;
-    let mut attribute = record + number(record + 20, 2);
-    while number(attribute, 4) != 0x80 {
-        attribute += number(attribute + 4, 4);
-    }
+    let (attribute, cluster) = attribute(volume, 2, 0x80);
+    let number = |at: usize, bytes: usize| number(volume, at, bytes);
     let run = attribute + number(attribute + 32, 2);
     let (size_of_length, size_of_start) = (number(run, 1) & 15, number(run, 1) >> 4);
     let page = number(run + 1 + size_of_length, size_of_start) * cluster;

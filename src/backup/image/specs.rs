@@ -69,7 +69,9 @@ pub(super) fn read(bytes: &[u8], volumes: &mut NamedVolumes) -> Result<(), Strin
     reader.config_mut().check_end_names = false;
     reader.config_mut().allow_unmatched_ends = true;
     let (mut depth, mut is_empty) = (0_u32, true);
-    let mut search = Search { volumes, last: None, problem: None };
+    let is_impossible = |character| character < ' ' && !matches!(character, '\t' | '\n' | '\r');
+    let problem = text.contains(is_impossible).then(|| "it has characters that no XML has".to_owned());
+    let mut search = Search { volumes, last: None, problem };
     for _ in 0..MOST_ELEMENTS {
         let event = reader.read_event();
         match &event {
@@ -124,6 +126,13 @@ impl Search<'_> {
             }
             self.last = Some(guid);
         }
+        if !attributes.iter().any(|(_, value)| in_volume_path(value).is_some())
+            && let Some((_, path)) =
+                attributes.iter().find(|(name, path)| is_place(name) && place(path).is_some())
+        {
+            let path = escape(path.as_bytes());
+            self.doubt(format!("it does not say which volume was at \"{path}\""));
+        }
         if !element.local_name().as_ref().eq_ignore_ascii_case(b"FileSpec") {
             return;
         }
@@ -159,13 +168,17 @@ impl Search<'_> {
 /// The volume that an element is about, and the paths at which it was, the most trusted first.
 fn volume(attributes: &[(Vec<u8>, String)]) -> Option<(Guid, Vec<&str>)> {
     let guid = attributes.iter().find_map(|(_, value)| in_volume_path(value))?;
-    let is_place = |name: &[u8]| name.ends_with(b"accesspath") || name.ends_with(b"mountpoint");
     let places = attributes.iter().filter(|(name, value)| {
         is_place(name) && in_volume_path(value).is_none() && !value.trim().is_empty()
     });
     // First the path at the time of the backup. A restore may know the volume by another one.
     let (original, access): (Vec<_>, Vec<_>) = places.partition(|(name, _)| name.starts_with(b"original"));
     Some((guid, original.into_iter().chain(access).map(|(_, value)| value.as_str()).collect()))
+}
+
+/// Whether an attribute of this name says where a volume was.
+fn is_place(name: &[u8]) -> bool {
+    name.ends_with(b"accesspath") || name.ends_with(b"mountpoint")
 }
 
 /// What a path says of the volume that was there: it was a drive, or mounted in a folder of one.
@@ -336,6 +349,17 @@ mod tests {
             let changed = PUBLISHED.replacen(from, to, 1);
             assert_ne!(changed, PUBLISHED);
             assert!(letters(changed.as_bytes()).1.is_err(), "{to}");
+        }
+    }
+
+    #[test]
+    fn zeros_and_a_place_without_a_volume_are_an_error() {
+        for changed in [
+            PUBLISHED.replace("Label=\"\"", "Label=\"\0\""),
+            PUBLISHED.replacen("Volume{9b9cfbc4", "Volume{9b9cfbg4", 1),
+        ] {
+            assert_ne!(changed, PUBLISHED);
+            assert!(letters(changed.as_bytes()).1.is_err(), "{changed}");
         }
     }
 

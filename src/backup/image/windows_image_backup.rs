@@ -48,7 +48,7 @@ pub(super) const EFI_IMAGE: &str = "Esp";
 pub(super) struct FoundBackup {
     /// Its name: `Backup 2026-11-27 210005`, unless somebody renamed it.
     pub(super) name: String,
-    /// Its folder, and that of its computer.
+    /// Its folder, that of its computer, and that of all computers.
     pub(super) folders: Vec<PathBuf>,
     /// When it began, according to its name.
     pub(super) taken: Option<Timestamp>,
@@ -217,7 +217,9 @@ pub(super) fn find(
     }));
     let computer = place.parent().filter(|above| levels::is_computer_by_name(above)).map(Path::to_owned);
     let name = file_name(&place);
-    let folders = [place].into_iter().chain(computer).collect();
+    // Windows owns the folder of all computers, too.
+    let all = computer.as_deref().and_then(Path::parent).map(Path::to_owned);
+    let folders = [place].into_iter().chain(computer).chain(all).collect();
     Ok(FoundBackup { taken: time_in(&name), name, folders, images, named, is_complete, damage, notes })
 }
 
@@ -366,7 +368,8 @@ fn not_named<'a>(files: &'a [PathBuf], named: &'a NamedVolumes) -> impl Iterator
              a drive",
             specs::FILE
         );
-        Damage::gap(problem, Some(Lost::Folder(volume_name(guid, None).into_bytes())))
+        // It may be any drive, so no filter and no choice of originals leaves it out.
+        Damage::gap(problem, None)
     })
 }
 
