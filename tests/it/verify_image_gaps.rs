@@ -297,6 +297,8 @@ fn nothing_is_restored_into_a_backup_that_links_lead_to() {
     for (backup, target) in [
         ("links".to_owned(), format!("{computer}/{}/r", NAME.replace(' ', "\\ "))),
         ("links".to_owned(), format!("{computer}/r")),
+        ("links".to_owned(), "b/WindowsImageBackup/r".to_owned()),
+        (computer.to_owned(), "b/WindowsImageBackup/r".to_owned()),
     ] {
         let target = target.replace("\\ ", " ");
         let mut command = world.command("--map C=s --sample 20 --state none --backup");

@@ -325,7 +325,7 @@ mod tests {
     #[test]
     fn a_path_that_no_volume_had_is_an_error_and_the_other_path_counts() {
         for damaged in
-            ["C", "CD:", "C;", "\\\\?\\Volume{}", "1:", "ſ:", ":", "C:mount", "\u{1}:\\", "C:\\\u{FFFD}"]
+            ["C", "CD:", "C;", "\\\\?\\Volume{}", "1:", "ſ:", ":", "C:mount", "@:\\", "C:\\\u{FFFD}"]
         {
             for (from, to) in [
                 (r#" AccessPath="C:""#, format!(r#" AccessPath="{damaged}""#)),
