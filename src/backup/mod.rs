@@ -45,7 +45,7 @@ pub use entry::{Entry, EntryBatch};
 pub use error::{Damage, DamageKind, Error, Lost, RestoreError};
 pub use folder::Folder;
 pub use format::Format;
-pub use image::{NewestImage, newest_of_this_computer};
+pub use image::{NewestImage, newest_image_on, newest_of_this_computer};
 pub use leftovers::{Leftovers, remove_leftovers};
 pub use location::Location;
 pub use path::{NameProblem, escape, path_text, relative, unescape};

@@ -54,7 +54,7 @@ fn fill_in(settings: &mut Settings, found: NewestImage) -> String {
         }
         if !others.is_empty() {
             let others = others.join(", ");
-            chosen.push_str(&format!("; not compared, because it had no drive letter: {others}"));
+            chosen.push_str(&format!("; not compared, because it had no drive letter, or has that of the drive with the backup: {others}"));
         }
         settings.source = drives.into_iter().map(Source).collect();
         let map = |(name, to): (String, PathBuf)| Map { from: name.into_bytes(), to };

@@ -45,6 +45,15 @@ pub struct OriginalsRoot {
     pub tree: Tree,
 }
 
+impl OriginalsRoot {
+    /// Whether there is nothing in the folder. One that cannot be listed may hold something.
+    fn is_empty(&self) -> bool {
+        let mut is_empty = true;
+        let listed = self.tree.list(b"", false, &mut Vec::new(), &mut |_| is_empty = false);
+        listed.is_ok() && is_empty
+    }
+}
+
 #[derive(Debug, Clone)]
 struct PairingRule {
     from: Vec<u8>,
@@ -159,10 +168,15 @@ impl Pairing {
         let search = PrefixSearch {
             pairing: self,
             cancel,
-            state: Mutex::new(SearchState { prefixes, listed: 0, examples: Vec::new() }),
+            state: Mutex::new(SearchState {
+                has_entries: vec![false; maps.len()],
+                prefixes,
+                listed: 0,
+                examples: Vec::new(),
+            }),
         };
         let listing = backup.catalog(Needs::default(), &Context::new(cancel.clone()), &search)?;
-        let SearchState { prefixes, examples, listed } = into_inner(search.state);
+        let SearchState { prefixes, has_entries, examples, listed } = into_inner(search.state);
         // If the listing met nothing but damage and names that are not paths, there is nothing to
         // pair, but much to report.
         let is_empty = listed == 0 && matches!(listing, Listing::Whole);
@@ -178,12 +192,18 @@ impl Pairing {
             // damaged part. Then the damage is the finding.
             let is_excused = listed == 0 || !damage.is_empty();
             self.unpaired = (maps.len()..prefixes.len()).filter(|&root| is_lost(&prefixes[root])).collect();
-            let dead = maps.iter().zip(&prefixes).filter(|(_, prefixes)| is_lost(prefixes));
-            self.dead_maps = dead.map(|(map, _)| map.clone()).collect();
+            // From nothing to nothing is no mistake: a volume that was mounted in a folder may be empty.
+            let is_empty = |root: usize| !has_entries[root] && self.roots[root].is_empty();
+            let dead =
+                maps.iter().enumerate().filter(|&(root, _)| is_lost(&prefixes[root]) && !is_empty(root));
+            self.dead_maps = dead.map(|(_, map)| map.clone()).collect();
             let no_map_fits = !maps.is_empty() && self.dead_maps.len() == maps.len();
             let first = self.unpaired.first().copied().or(no_map_fits.then_some(0));
             if let Some(root) = first.filter(|_| !is_excused) {
                 return Err(self.nothing_pairs(&examples, &self.roots[root]));
+            }
+            if is_excused {
+                self.dead_maps.clear();
             }
         }
         for (root, prefixes) in prefixes.into_iter().enumerate() {
@@ -389,6 +409,8 @@ struct PrefixSearch<'a> {
 struct SearchState {
     /// Indexed by root.
     prefixes: Vec<Vec<CandidatePrefix>>,
+    /// Whether the backup has an entry by each map. Maps are the first roots.
+    has_entries: Vec<bool>,
     listed: usize,
     examples: Vec<Vec<u8>>,
 }
@@ -404,7 +426,11 @@ impl CatalogSink for PrefixSearch<'_> {
             // To look up an original costs a system call for each prefix. A few hundred entries are
             // enough for most roots. After them, only roots that are still in doubt are tried.
             let all = state.listed <= ENTRIES_TRIED_BY_ALL;
-            for (prefixes, root) in state.prefixes.iter_mut().zip(&self.pairing.roots) {
+            let SearchState { prefixes, has_entries, .. } = &mut *state;
+            for (has_entries, prefixes) in has_entries.iter_mut().zip(&*prefixes) {
+                *has_entries |= prefixes.iter().any(|prefix| below(entry.path, &prefix.from).is_some());
+            }
+            for (prefixes, root) in prefixes.iter_mut().zip(&self.pairing.roots) {
                 if all || most_hits(prefixes) < HITS_SURE {
                     try_prefixes(prefixes, root, entry.path);
                 }

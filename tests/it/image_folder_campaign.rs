@@ -2,8 +2,9 @@
 //! a virtual disk or its partition table, the XML beside it, or a whole file. A listing without
 //! damage must hold what that of the intact folder held.
 //!
-//! The rule is that of a run with `--map` for both drives: such a run also does not pass if one of
-//! the maps leads to nothing, because then nothing of that drive was compared.
+//! The rule is that of a run that names no backup, which takes its originals from the XML. A drive
+//! that is an original but has no files in the backup ends such a run. A drive that is in nobody's
+//! list simply leaves it, so there must be damage then.
 //!
 //! `BKVERIFY_CAMPAIGN_TRIALS` and `BKVERIFY_CAMPAIGN_SEED` say how many trials and which.
 
@@ -11,7 +12,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use bkverify::backup::Listing;
+use bkverify::backup::{Listing, newest_image_on};
 
 use crate::contract::collect::{catalog, open};
 use crate::contract::fixtures::image;
@@ -48,7 +49,8 @@ impl Intact {
             .collect();
         files.sort();
         assert_eq!(files.len(), 3);
-        let listed = listed(&folder).expect("the intact backup is whole");
+        let (drives, listed) = listed(&folder).expect("the intact backup is whole");
+        assert_eq!(drives, ["C:\\", "D:\\"].map(PathBuf::from));
         Self { folder, files, listed }
     }
 
@@ -99,12 +101,14 @@ impl Intact {
     }
 }
 
-/// All paths of a backup that is listed without damage; `None` otherwise.
-fn listed(folder: &Path) -> Option<BTreeSet<Vec<u8>>> {
-    // From the folder of all computers, as a nightly job would.
-    let backup = open(folder.ancestors().nth(3).unwrap()).ok()?;
-    let (picks, listing) = catalog(&*backup);
-    matches!(listing, Listing::Whole).then(|| picks.iter().map(|entry| entry.path.to_vec()).collect())
+/// The drives that a run without a backup compares, and all paths of that backup. `None` if there
+/// is an error or damage.
+fn listed(folder: &Path) -> Option<(Vec<PathBuf>, BTreeSet<Vec<u8>>)> {
+    let root = folder.ancestors().nth(3).unwrap().to_owned();
+    let newest = newest_image_on(&[root], "SERVER").ok()?.expect("the folder is there");
+    let (picks, listing) = catalog(&*open(newest.folder).ok()?);
+    let paths = picks.iter().map(|entry| entry.path.to_vec()).collect();
+    matches!(listing, Listing::Whole).then_some((newest.drives, paths))
 }
 
 #[test]
@@ -121,11 +125,17 @@ fn what_passes_in_a_damaged_folder_is_all_that_the_intact_one_held() {
         let done = intact.damage(&mut dice);
         match listed(&intact.folder) {
             None => noticed += 1,
-            Some(paths) => {
-                let drives =
-                    [&b"C/"[..], b"D/"].map(|drive| (below(&paths, drive), below(&intact.listed, drive)));
-                let is_dead = drives.iter().any(|(found, _)| found.is_empty());
-                let is_whole = drives.iter().all(|(found, expected)| found == expected);
+            Some((originals, paths)) => {
+                let drives = [("C:\\", &b"C/"[..]), ("D:\\", b"D/")].map(|(root, prefix)| {
+                    let is_original = originals.contains(&PathBuf::from(root));
+                    (is_original, below(&paths, prefix), below(&intact.listed, prefix))
+                });
+                // An original without files in the backup, or a drive that is not there.
+                let is_dead = drives.iter().any(|(is_original, found, _)| *is_original && found.is_empty())
+                    || originals
+                        .iter()
+                        .any(|root| !["C:\\", "D:\\"].map(Path::new).contains(&root.as_path()));
+                let is_whole = drives.iter().all(|(is_original, found, all)| *is_original && found == all);
                 passed += u64::from(is_whole);
                 noticed += u64::from(is_dead);
                 if !is_dead && !is_whole {

@@ -152,6 +152,16 @@ fn no_type_in_an_mbr_hides_a_volume() {
         let verified = world.verify_with("--map 1=s --map 2=s --sample 20").exits(0);
         assert_eq!(verified.number("/population/files"), 2 * FILES, "{kind:#x}");
     }
+    // What was a gap stays one.
+    let mut locked = image.clone();
+    let second = u32::from_le_bytes(image[446 + 24..446 + 28].try_into().unwrap());
+    let second = 512 * usize::try_from(second).unwrap();
+    locked[second + 3..second + 11].copy_from_slice(b"-FVE-FS-");
+    for kind in [0x07, 0x27, 0x12, 0x82, 0xEF] {
+        locked[446 + 16 + 4] = kind;
+        fs::write(world.path("b"), &locked).unwrap();
+        world.verify_with("--map 1=s --map 2=s --sample 20").exits(3).says("it is BitLocker");
+    }
     for kind in [0x05, 0x0F, 0x85] {
         image[446 + 16 + 4] = kind;
         fs::write(world.path("b"), &image).unwrap();
@@ -173,14 +183,24 @@ fn damage_of_a_table_whose_volume_is_gone_is_kept() {
 #[test]
 fn a_drive_whose_image_has_no_volume_is_a_gap() {
     let world = originals();
-    let mut system = disk(&[vec![0; 1 << 20]]);
+    let mut fat = vec![0; 1 << 20];
+    fat[11..13].copy_from_slice(&512_u16.to_le_bytes());
+    fat[54..57].copy_from_slice(b"FAT");
+    let mut system = disk(&[fat]);
     system[446 + 4] = 0x27;
     let empty = disk(&[]);
     for (disk, gap) in
         [(system, "only partitions of the system"), (empty, "neither partitions nor a file system")]
     {
-        two_drives(&world, NAME, &fixed_vhd(&disk));
+        let image = two_drives(&world, NAME, &fixed_vhd(&disk));
         world.verify_with(BOTH).exits(3).says("volume D cannot be verified").says(gap);
+        // Nor was a volume in a folder a partition of the system.
+        let specs = String::from_utf16(
+            &specs().chunks(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect::<Vec<_>>(),
+        );
+        let specs = specs.unwrap().replace("\"D:\\\"", "\"C:\\mnt\\\"").replace("\"D:\"", "\"C:\\mnt\\\"");
+        fs::write(image.with_file_name("BackupSpecs.xml"), specs).unwrap();
+        world.verify_with(&format!("--map C=s --map Volume{{{GUID_OF_D}}}=s --sample 20")).exits(3).says(gap);
     }
 }
 
@@ -207,6 +227,36 @@ fn a_map_that_leads_to_nothing_is_a_gap_beside_one_that_does() {
     let gap = "no file of the backup has an original by --map";
     world.verify_with("--map C=s --map D=s --sample 20").exits(3).says(gap).says("D=");
     world.verify_with("--map C=s --map C/docs=empty --sample 20").exits(3).says(gap);
+}
+
+/// The volume may have been a drive. Whatever the originals are, it may be one of them.
+#[test]
+fn an_image_that_the_list_of_volumes_does_not_name_is_a_gap_of_every_run() {
+    let world = originals();
+    let image = two_drives(&world, NAME, &fixtures::image("tree.vhd"));
+    let mut specs = specs();
+    let guid: Vec<u8> = GUID_OF_D.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let at = specs.windows(guid.len()).position(|found| found == guid).unwrap();
+    specs[at] ^= 1;
+    fs::write(image.with_file_name("BackupSpecs.xml"), specs).unwrap();
+    let gap = format!("does not name volume {GUID_OF_D}");
+    world.verify_with("--map C=s --sample 20").exits(3).says(&gap);
+}
+
+#[test]
+fn a_map_of_an_empty_volume_to_an_empty_folder_is_no_gap() {
+    let world = originals().folder("empty");
+    windows_image_backup(&world, "SERVER", NAME, &fixtures::image("tree.vhdx"));
+    world.verify_with("--map C=s --map D=empty --sample 20").exits(0);
+}
+
+/// The damage says why nothing is there. A flag that is right must not be blamed.
+#[test]
+fn a_map_that_leads_to_damage_is_not_blamed() {
+    let world = originals();
+    two_drives(&world, NAME, b"");
+    let run = world.verify_with(BOTH).exits(1).says("volume D cannot be verified");
+    assert!(!run.ran.out.contains("by --map"), "{}", run.ran);
 }
 
 #[test]
@@ -247,6 +297,8 @@ fn nothing_is_restored_into_a_backup_that_links_lead_to() {
     for (backup, target) in [
         ("links".to_owned(), format!("{computer}/{}/r", NAME.replace(' ', "\\ "))),
         ("links".to_owned(), format!("{computer}/r")),
+        ("links".to_owned(), "b/WindowsImageBackup/r".to_owned()),
+        (computer.to_owned(), "b/WindowsImageBackup/r".to_owned()),
     ] {
         let target = target.replace("\\ ", " ");
         let mut command = world.command("--map C=s --sample 20 --state none --backup");
@@ -260,24 +312,80 @@ fn nothing_is_restored_into_a_backup_that_links_lead_to() {
 fn an_image_whose_name_would_lead_out_of_its_folder_is_verified_under_another() {
     let world = originals();
     let folder = windows_image_backup(&world, "SERVER", NAME, &fixtures::image("tree.vhdx"));
-    fs::write(folder.join("..vhd"), fixtures::image("tree.vhd")).unwrap();
-    fs::write(folder.join("...vhd"), fixtures::image("tree.vhd")).unwrap();
-    let verified = world.verify_with("--map C=s --map image=s --sample all").exits(0);
-    assert_eq!(verified.number("/counts/verified"), 2 * FILES);
+    for name in ["..vhd", "...vhd"] {
+        let place = folder.join(name);
+        fs::write(&place, fixtures::image("tree.vhd")).unwrap();
+        let verified = world.verify_with("--map C=s --map image=s --sample all").exits(0);
+        assert_eq!(verified.number("/counts/verified"), 2 * FILES);
+        fs::remove_file(place).unwrap();
+    }
+}
+
+/// The paths of the second image begin with another name, so nothing is compared with it.
+#[test]
+fn two_images_of_one_volume_are_a_gap() {
+    let world = originals();
+    let image = two_drives(&world, NAME, &fixtures::image("tree.vhd"));
+    fs::write(image.with_extension("vhdx"), fixtures::image("tree.vhdx")).unwrap();
+    let gap = "the backup has two images of volume D";
+    world.verify_with(BOTH).exits(3).says(gap).says(&format!("{GUID_OF_D}.vhd"));
+    world.verify_with("--map D=s --volume D --sample 20").exits(3).says(gap);
+    world.verify_with("--map C=s --volume C --sample 20").exits(0);
+}
+
+#[test]
+fn a_volume_whose_records_cannot_be_read_is_damage_although_its_boot_sector_is_lost_too() {
+    let world = originals();
+    let mut volume = fixtures::image("tree.ntfs");
+    volume[..512].fill(0);
+    let with = |volume: &Vec<u8>| disk(&[fixtures::image("tree.ntfs"), volume.clone()]);
+    fs::write(world.path("b"), with(&volume)).unwrap();
+    world.verify_with("--map 1=s --map 2=s --sample 20").exits(0).says("copy");
+    let records = volume.chunks_mut(512).filter(|sector| sector.starts_with(b"FILE"));
+    records.for_each(|sector| sector.fill(0xFF));
+    fs::write(world.path("b"), with(&volume)).unwrap();
+    world.verify_with("--map 1=s --map 2=s --sample 20").exits(1).says("cannot be verified");
+}
+
+/// A number in a volume.
+fn number(volume: &[u8], at: usize, bytes: usize) -> usize {
+    let digits = volume[at..at + bytes].iter().rev();
+    digits.fold(0, |number, &byte| number << 8 | usize::from(byte))
+}
+
+/// Where the first attribute of this type begins in a record, and the size of a cluster.
+fn attribute(volume: &[u8], record: usize, kind: usize) -> (usize, usize) {
+    let cluster = 512 * number(volume, 13, 1);
+    let record = number(volume, 0x30, 8) * cluster + record * 1024;
+    let mut attribute = record + number(volume, record + 20, 2);
+    while number(volume, attribute, 4) != kind {
+        attribute += number(volume, attribute + 4, 4);
+    }
+    (attribute, cluster)
+}
+
+#[test]
+fn a_volume_that_windows_wants_to_check_is_read_and_a_note_says_so() {
+    let world = originals();
+    let mut volume = fixtures::image("tree.ntfs");
+    // The flags in the $VOLUME_INFORMATION of $Volume.
+    let (information, _) = attribute(&volume, 3, 0x70);
+    let value = information + number(&volume, information + 20, 2);
+    volume[value + 10] |= 1;
+    fs::write(world.path("b"), &volume).unwrap();
+    let note = "is marked as dirty: Windows wants to check it";
+    world.verify("--sample 20").exits(0).says(note);
+    fs::remove_file(world.path("b")).unwrap();
+    two_drives(&world, NAME, &fixed_vhd(&disk(&[volume])));
+    // The summary has only the first notes.
+    let verified = world.verify_with(BOTH).exits(0);
+    assert!(verified.json.to_string().contains(&format!("volume D {note}")), "{}", verified.ran);
 }
 
 /// Writes a restart page into the log of the volume that says that somebody uses it.
 fn open_log(volume: &mut [u8]) {
-    let number = |at: usize, bytes: usize| -> usize {
-        let digits = volume[at..at + bytes].iter().rev();
-        digits.fold(0, |number, &byte| number << 8 | usize::from(byte))
-    };
-    let cluster = 512 * number(13, 1);
-    let record = number(0x30, 8) * cluster + 2 * 1024;
-    let mut attribute = record + number(record + 20, 2);
-    while number(attribute, 4) != 0x80 {
-        attribute += number(attribute + 4, 4);
-    }
+    let (attribute, cluster) = attribute(volume, 2, 0x80);
+    let number = |at: usize, bytes: usize| number(volume, at, bytes);
     let run = attribute + number(attribute + 32, 2);
     let (size_of_length, size_of_start) = (number(run, 1) & 15, number(run, 1) >> 4);
     let page = number(run + 1 + size_of_length, size_of_start) * cluster;

@@ -11,7 +11,7 @@ use super::file::{ImageFile, WAIT};
 use super::parents::FileParents;
 use super::windows_image_backup::FoundImage;
 use crate::backup::delivery::copy_of_io_error;
-use crate::backup::{Error, Location, path_text};
+use crate::backup::{DamageKind, Error, Location, path_text};
 use crate::bytes::ReadAt;
 use crate::image::partition::{self, Partition};
 use crate::image::{self, container};
@@ -20,13 +20,14 @@ use crate::platform;
 /// A partition, or an image whose partitions cannot be known.
 #[derive(Debug)]
 pub(super) struct Candidate {
-    /// Its number for the user: that of the partition, if there is only one image.
+    /// Its number for the user. If there is only one image: that of the partition. Otherwise: its
+    /// place among all candidates, from 1.
     pub(super) number: usize,
     /// What the backup calls the volume in the image: `C`, `Volume{GUID}`, the name of the file.
     pub(super) name: Option<String>,
     /// The number of the partition, if the image has several.
     pub(super) part: Option<usize>,
-    /// Whether the backup says that it was a drive with a letter.
+    /// Whether the backup says that it was a drive, or mounted in a folder.
     pub(super) is_drive: bool,
     /// What the user may call it, in lower case.
     pub(super) aliases: Vec<String>,
@@ -63,7 +64,7 @@ pub(super) struct Candidates {
     /// What a person should know.
     pub(super) notes: Vec<String>,
     /// What is wrong with a partition table, and what the volume in that image is called.
-    pub(super) damage: Vec<(String, Option<String>)>,
+    pub(super) damage: Vec<(String, Option<String>, DamageKind)>,
 }
 
 /// How images are opened.
@@ -160,9 +161,12 @@ impl Opener<'_> {
             Err(error) => push(1, None, Content::Lost(error)),
             Ok((disk, partitions)) => {
                 found.notes.extend(partitions.notes.into_iter().map(|note| format!("{file_name}: {note}")));
-                found.damage.extend(
-                    partitions.damage.into_iter().map(|line| (format!("{file_name}: {line}"), name.clone())),
-                );
+                let losses = partitions.damage.into_iter().map(|line| (line, DamageKind::Loss));
+                let gaps = partitions.gaps.into_iter().map(|line| (line, DamageKind::Gap));
+                let damage = losses.chain(gaps);
+                found
+                    .damage
+                    .extend(damage.map(|(line, kind)| (format!("{file_name}: {line}"), name.clone(), kind)));
                 if partitions.partitions.is_empty() {
                     let problem = format!("its partition table ({}) lists no volume", partitions.table);
                     push(1, None, Content::Lost(image::Error::Unsupported(problem)));
@@ -189,7 +193,7 @@ impl Opener<'_> {
     ) {
         let name = self.is_named.then(|| image.name());
         let aliases = image.aliases().chain([number.to_string()]).collect();
-        let is_drive = image.letter.is_some();
+        let is_drive = image.letter.is_some() || image.is_mounted;
         all.push(Candidate { number, name, part, aliases, is_drive, files, content });
     }
 

@@ -75,7 +75,12 @@ impl ImageFile {
 
     /// Whether somebody has written to it since it was opened. The text says so, and what to do.
     pub(super) fn changed(&self) -> Option<String> {
-        match platform::stat(&self.file) {
+        self.compare(platform::stat(&self.file))
+    }
+
+    /// The same, with its metadata now.
+    fn compare(&self, now: io::Result<Stat>) -> Option<String> {
+        match now {
             Ok(now) if now.size == self.stat.size && now.mtime == self.stat.mtime => None,
             Ok(_) => Some(format!("{} was written to while it was read: {WAIT}", self.name())),
             Err(error) => Some(format!("{} is not there any more ({error}): run this again", self.name())),
@@ -108,6 +113,17 @@ mod tests {
         std::fs::write(&path, "three").unwrap();
         let text = image.changed().unwrap();
         assert!(text.contains("x.vhdx") && text.contains("wait until"), "{text}");
+    }
+
+    /// A drive that was unplugged, or a share that is gone.
+    #[test]
+    fn a_file_whose_metadata_cannot_be_read_any_more_does_not_count_as_unchanged() {
+        let world = tempfile::tempdir().unwrap();
+        let path = world.path().join("x.vhdx");
+        std::fs::write(&path, "one").unwrap();
+        let image = ImageFile::open(&path, false).unwrap();
+        let text = image.compare(Err(io::Error::other("unplugged"))).unwrap();
+        assert!(text.contains("x.vhdx is not there any more (unplugged)"), "{text}");
     }
 
     #[test]

@@ -215,7 +215,8 @@ pub struct NewestImage {
     pub drives: Vec<PathBuf>,
     /// The volumes in it that were mounted in a folder: what their paths begin with, and the folder.
     pub mounted: Vec<(String, PathBuf)>,
-    /// What the volumes in it are called of which nobody knows where they were.
+    /// What the volumes in it are called that cannot be compared: nothing says where they were, or
+    /// the drive with their letter now holds the backup.
     pub others: Vec<String>,
 }
 
@@ -223,14 +224,18 @@ pub struct NewestImage {
 /// `None` on systems whose backup programs make none. A drive that cannot be searched is an error:
 /// it may have a newer one.
 pub fn newest_of_this_computer() -> Result<Option<NewestImage>, Error> {
-    match platform::computer_name() {
-        Some(computer) => newest_on(&platform::drives(), &computer),
-        None => Ok(None),
-    }
+    let Some(computer) = platform::computer_name() else { return Ok(None) };
+    let drives = platform::drives().map_err(|error| Error::NotABackup {
+        location: Location::at(Path::new("the drives of this computer")),
+        problem: format!(
+            "they cannot be listed: {error}; to verify the backup on one of them, name it with --backup"
+        ),
+    })?;
+    newest_image_on(&drives, &computer)
 }
 
-/// The newest image backup of `computer` on these drives.
-fn newest_on(drives: &[PathBuf], computer: &str) -> Result<Option<NewestImage>, Error> {
+/// The newest image backup of `computer` on these drives. See [`newest_of_this_computer`].
+pub fn newest_image_on(drives: &[PathBuf], computer: &str) -> Result<Option<NewestImage>, Error> {
     let search = |root: &PathBuf| {
         windows_image_backup::newest_of(root, computer).map_err(|problem| Error::NotABackup {
             location: Location::at(root),
@@ -249,16 +254,19 @@ fn newest_image(folder: PathBuf, backup: FoundBackup) -> NewestImage {
     let mut drives: Vec<PathBuf> = letters.map(|letter| format!("{letter}:\\").into()).collect();
     // The drive that holds the backup is no original: nothing can be compared with itself.
     drives.retain(|root| !folder.starts_with(root));
+    let is_compared = |letter| drives.contains(&PathBuf::from(format!("{letter}:\\")));
+    let others = backup.images.iter().filter(|image| match (image.letter, image.guid) {
+        (Some(letter), _) => !is_compared(letter),
+        (None, guid) => guid.is_some() && !image.is_mounted,
+    });
+    let others = others.map(FoundImage::name).collect();
     drives.sort();
     drives.dedup();
     let mounted = backup.named.iter().filter_map(|(guid, volume)| {
         let folder = volume.folder.as_ref()?;
         Some((windows_image_backup::volume_name(*guid, None), PathBuf::from(folder)))
     });
-    let mounted: Vec<_> = mounted.collect();
-    let is_placeless = |image: &&FoundImage| image.letter.is_none() && image.guid.is_some();
-    let others = backup.images.iter().filter(is_placeless).map(FoundImage::name);
-    let others = others.filter(|name| mounted.iter().all(|(mounted, _)| mounted != name)).collect();
+    let mounted = mounted.collect();
     NewestImage { folder, name: backup.name, drives, mounted, others }
 }
 
@@ -286,12 +294,12 @@ mod tests {
         let empty = tempfile::tempdir().unwrap();
         let roots: Vec<PathBuf> =
             [&empty, &older, &newer, &other].iter().map(|drive| drive.path().to_owned()).collect();
-        let found = newest_on(&roots, "SERVER").unwrap().unwrap();
+        let found = newest_image_on(&roots, "SERVER").unwrap().unwrap();
         assert_eq!(found.folder, newer.path().join("WindowsImageBackup").join("server"));
         assert_eq!(found.name, "Backup 2026-11-27 210005");
         assert_eq!(found.drives, [PathBuf::from("D:\\")]);
-        assert_eq!(newest_on(&roots, "LAPTOP").unwrap(), None);
-        assert_eq!(newest_on(&[], "SERVER").unwrap(), None);
+        assert_eq!(newest_image_on(&roots, "LAPTOP").unwrap(), None);
+        assert_eq!(newest_image_on(&[], "SERVER").unwrap(), None);
     }
 
     #[test]
@@ -301,13 +309,22 @@ mod tests {
         let computer = failed.path().join("WindowsImageBackup").join("SERVER");
         std::fs::create_dir(computer.join("Backup 2026-11-27 210005")).unwrap();
         let roots = [sound.path().to_owned(), failed.path().to_owned()];
-        let error = newest_on(&roots, "SERVER").unwrap_err().to_string();
+        let error = newest_image_on(&roots, "SERVER").unwrap_err().to_string();
         for word in [&*failed.path().to_string_lossy(), "2026-11-27", "holds no image", "--backup"] {
             assert!(error.contains(word), "{error}");
         }
         // A drive that cannot be listed is not a drive without a backup.
         let unreadable = PathBuf::from("no\0such");
-        assert!(newest_on(&[sound.path().to_owned(), unreadable], "SERVER").is_err());
+        assert!(newest_image_on(&[sound.path().to_owned(), unreadable], "SERVER").is_err());
+    }
+
+    #[test]
+    fn a_volume_whose_letter_the_drive_with_the_backup_has_now_is_told() {
+        let root = drive("SERVER", "Backup 2026-11-20 210005", 'E');
+        let folder = root.path().join("WindowsImageBackup/SERVER");
+        let backup = windows_image_backup::find(&folder, None, None).unwrap();
+        let found = newest_image(PathBuf::from("E:\\").join("SERVER"), backup);
+        assert_eq!((found.drives, found.others), (vec![], vec!["E".to_owned()]));
     }
 
     #[test]
@@ -324,7 +341,7 @@ mod tests {
                <v Name="\\?\Volume{{{mounted}}}\" AccessPath="C:\mount\"/></x>"#
         );
         std::fs::write(folder.join("BackupSpecs.xml"), specs).unwrap();
-        let found = newest_on(&[root.path().to_owned()], "SERVER").unwrap().unwrap();
+        let found = newest_image_on(&[root.path().to_owned()], "SERVER").unwrap().unwrap();
         assert_eq!(found.drives, [PathBuf::from("D:\\")]);
         assert_eq!(found.mounted, [(format!("Volume{{{mounted}}}"), PathBuf::from("C:\\mount\\"))]);
         assert_eq!(found.others.len(), 2, "{:?}", found.others);

@@ -42,7 +42,7 @@ use crate::image::ntfs::{FileReference, StreamReader};
 use crate::lock::lock;
 use crate::platform::{self, Cached};
 
-pub use self::format::{NewestImage, newest_of_this_computer};
+pub use self::format::{NewestImage, newest_image_on, newest_of_this_computer};
 
 /// The number of entries that are passed to the sink in one batch.
 const BATCH: usize = 1024;
@@ -270,6 +270,7 @@ fn in_volume(volume: &ReadableVolume, found: catalog::Problem) -> Damage {
             format!("{problem} (the log of the volume was not replayed, and may mend this)"),
             lost,
         ),
+        false if found.is_gap => Damage::gap(problem, lost),
         false => Damage::loss(problem, lost),
     }
 }

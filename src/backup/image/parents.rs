@@ -46,7 +46,7 @@ impl FileParents {
         Self { opened: Arc::clone(&self.opened), ..Self::of(parent, &self.named, self.cold) }
     }
 
-    /// The files that turned out to be parents: somebody still reads their bytes.
+    /// The files that turned out to be parents: those whose bytes a disk still holds.
     pub(super) fn into_used(self) -> Vec<ImageFile> {
         let opened = std::mem::take(&mut *lock(&self.opened));
         opened.into_iter().filter(|(bytes, _)| bytes.strong_count() > 0).map(|(_, file)| file).collect()

@@ -22,6 +22,9 @@
 //! volume's GUID path, and an attribute whose name ends in `AccessPath` or `MountPoint` says
 //! where the volume was: the root of a drive, or a folder. A file that ends inside of an element was
 //! cut off.
+//!
+//! The files have no checksums. One changed bit could make a volume one without a letter, or give
+//! it that of another, and nobody would compare it. So what contradicts itself is an error.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -30,6 +33,7 @@ use quick_xml::Reader;
 use quick_xml::XmlVersion;
 use quick_xml::events::{BytesStart, Event};
 
+use crate::backup::path::escape;
 use crate::image::Guid;
 
 /// The file that names the volumes. It is written when all images are complete: in every published
@@ -57,14 +61,17 @@ pub(super) struct NamedVolume {
 }
 
 /// Adds the volumes that an XML file names to `volumes`. An error says why the rest of the file
-/// could not be read.
+/// could not be read, or what in it cannot be right: the file has no checksum.
 pub(super) fn read(bytes: &[u8], volumes: &mut NamedVolumes) -> Result<(), String> {
     let text = decode(bytes);
     let mut reader = Reader::from_str(&text);
     // The files are only searched, so whether their tags match does not matter.
     reader.config_mut().check_end_names = false;
     reader.config_mut().allow_unmatched_ends = true;
-    let (mut depth, mut last, mut is_empty) = (0_u32, None, true);
+    let (mut depth, mut is_empty) = (0_u32, true);
+    let is_impossible = |character| character < ' ' && !matches!(character, '\t' | '\n' | '\r');
+    let problem = text.contains(is_impossible).then(|| "it has characters that no XML has".to_owned());
+    let mut search = Search { volumes, last: None, problem };
     for _ in 0..MOST_ELEMENTS {
         let event = reader.read_event();
         match &event {
@@ -75,25 +82,13 @@ pub(super) fn read(bytes: &[u8], volumes: &mut NamedVolumes) -> Result<(), Strin
         match event {
             Ok(Event::Start(element) | Event::Empty(element)) => {
                 is_empty = false;
-                if let Some((guid, volume)) = volume(&element) {
-                    let known = volumes.entry(guid).or_default();
-                    // The first element that says where a volume was decides.
-                    if known.letter.is_none() && known.folder.is_none() {
-                        (known.letter, known.folder) = (volume.letter, volume.folder);
-                    }
-                    last = Some(guid);
-                }
-                if is_selection(&element)
-                    && let Some(volume) = last.and_then(|guid| volumes.get_mut(&guid))
-                {
-                    volume.is_partial = true;
-                }
+                search.look_at(&element);
             }
             Ok(Event::Eof) if depth > 0 => {
                 return Err("it ends inside of an element: it was cut off".to_owned());
             }
             Ok(Event::Eof) if is_empty => return Err("it holds no XML".to_owned()),
-            Ok(Event::Eof) => return Ok(()),
+            Ok(Event::Eof) => return search.finish(),
             Ok(_) => {}
             Err(error) => return Err(format!("at byte {}: {error}", reader.error_position())),
         }
@@ -101,50 +96,128 @@ pub(super) fn read(bytes: &[u8], volumes: &mut NamedVolumes) -> Result<(), Strin
     Err(format!("it has more than {MOST_ELEMENTS} elements"))
 }
 
-/// The volume that an element is about, and where it was.
-fn volume(element: &BytesStart<'_>) -> Option<(Guid, NamedVolume)> {
-    let (mut guid, mut access, mut original) = (None, None, None);
-    for (name, value) in attributes(element) {
-        let is_place = name.ends_with(b"accesspath") || name.ends_with(b"mountpoint");
-        match in_volume_path(&value) {
-            Some(found) => guid = guid.or(Some(found)),
-            None if !is_place || value.trim().is_empty() => {}
-            // The path at the time of the backup. A restore may know the volume by another one.
-            None if name.starts_with(b"original") => original = original.or(Some(value)),
-            None => access = access.or(Some(value)),
-        }
-    }
-    let place = |path: String| match letter(&path) {
-        Some(letter) => NamedVolume { letter: Some(letter), ..NamedVolume::default() },
-        None => {
-            NamedVolume { folder: Some(path).filter(|path| path.contains(":\\")), ..NamedVolume::default() }
-        }
-    };
-    Some((guid?, original.or(access).map_or_else(NamedVolume::default, place)))
+/// What was found in the elements of a file until now.
+struct Search<'a> {
+    volumes: &'a mut NamedVolumes,
+    /// The volume that the last element with a GUID was about.
+    last: Option<Guid>,
+    /// The first thing that cannot be right.
+    problem: Option<String>,
 }
 
-/// The attributes of an element, with names in lower case.
-fn attributes(element: &BytesStart<'_>) -> Vec<(Vec<u8>, String)> {
+impl Search<'_> {
+    fn look_at(&mut self, element: &BytesStart<'_>) {
+        let (attributes, is_whole) = attributes(element);
+        if let Some((guid, paths)) = volume(&attributes) {
+            let places = paths.iter().map(|path| (path, place(path)));
+            let (usable, unusable): (Vec<_>, Vec<_>) = places.partition(|(_, place)| place.is_some());
+            let first = usable.first().and_then(|(_, place)| place.clone());
+            let other = usable.iter().find(|(_, place)| *place != first);
+            if let Some((path, _)) = unusable.first().or(other) {
+                let path = escape(path.as_bytes());
+                self.doubt(format!("volume {guid} cannot have been at \"{path}\""));
+            } else if first.is_none() && !is_whole {
+                self.doubt(format!("the attributes of volume {guid} are damaged"));
+            }
+            let known = self.volumes.entry(guid).or_default();
+            // The first element that says where a volume was decides.
+            if let Some(place) = first.filter(|_| known.letter.is_none() && known.folder.is_none()) {
+                (known.letter, known.folder) = (place.letter, place.folder);
+            }
+            self.last = Some(guid);
+        }
+        if !attributes.iter().any(|(_, value)| in_volume_path(value).is_some())
+            && let Some((_, path)) =
+                attributes.iter().find(|(name, path)| is_place(name) && place(path).is_some())
+        {
+            let path = escape(path.as_bytes());
+            self.doubt(format!("it does not say which volume was at \"{path}\""));
+        }
+        if !element.local_name().as_ref().eq_ignore_ascii_case(b"FileSpec") {
+            return;
+        }
+        let Some((guid, volume)) = self.last.and_then(|guid| Some((guid, self.volumes.get_mut(&guid)?)))
+        else {
+            return;
+        };
+        volume.is_partial |= is_selection(&attributes, volume);
+        let drive =
+            attributes.iter().filter(|(name, _)| name == b"filepath").find_map(|(_, path)| letter(path));
+        if let Some(drive) = drive.filter(|&drive| volume.letter != Some(drive)) {
+            self.doubt(format!("volume {guid} is drive {drive} in one place, and not in another"));
+        }
+    }
+
+    fn doubt(&mut self, problem: String) {
+        self.problem.get_or_insert(problem);
+    }
+
+    fn finish(mut self) -> Result<(), String> {
+        let mut drives = BTreeMap::new();
+        let with_letter = self.volumes.iter().filter_map(|(guid, volume)| Some((volume.letter?, *guid)));
+        let twice = with_letter
+            .into_iter()
+            .find_map(|(letter, guid)| drives.insert(letter, guid).map(|other| (letter, guid, other)));
+        if let Some((letter, guid, other)) = twice {
+            self.doubt(format!("both volume {other} and volume {guid} are drive {letter} there"));
+        }
+        self.problem.map_or(Ok(()), Err)
+    }
+}
+
+/// The volume that an element is about, and the paths at which it was, the most trusted first.
+fn volume(attributes: &[(Vec<u8>, String)]) -> Option<(Guid, Vec<&str>)> {
+    let guid = attributes.iter().find_map(|(_, value)| in_volume_path(value))?;
+    let places = attributes.iter().filter(|(name, value)| {
+        is_place(name) && in_volume_path(value).is_none() && !value.trim().is_empty()
+    });
+    // First the path at the time of the backup. A restore may know the volume by another one.
+    let (original, access): (Vec<_>, Vec<_>) = places.partition(|(name, _)| name.starts_with(b"original"));
+    Some((guid, original.into_iter().chain(access).map(|(_, value)| value.as_str()).collect()))
+}
+
+/// Whether an attribute of this name says where a volume was.
+fn is_place(name: &[u8]) -> bool {
+    name.ends_with(b"accesspath") || name.ends_with(b"mountpoint")
+}
+
+/// What a path says of the volume that was there: it was a drive, or mounted in a folder of one.
+fn place(path: &str) -> Option<NamedVolume> {
+    if let Some(letter) = letter(path) {
+        return Some(NamedVolume { letter: Some(letter), ..NamedVolume::default() });
+    }
+    let path = path.trim();
+    let is_folder = path.get(..3).and_then(letter).is_some() && !path.contains('\u{FFFD}');
+    is_folder.then(|| NamedVolume { folder: Some(path.to_owned()), ..NamedVolume::default() })
+}
+
+/// The attributes of an element, with names in lower case, and whether these are all.
+fn attributes(element: &BytesStart<'_>) -> (Vec<(Vec<u8>, String)>, bool) {
     let mut attributes = element.attributes();
-    let attributes = attributes.with_checks(false).flatten().map(|attribute| {
+    let mut is_whole = true;
+    let attributes = attributes.with_checks(false).filter_map(|attribute| {
+        is_whole &= attribute.is_ok();
+        let attribute = attribute.ok()?;
         let value = attribute.normalized_value(XmlVersion::Implicit1_0);
         // Windows does not escape what it writes there. What is not escaped is meant literally.
         let value =
             value.map_or_else(|_| String::from_utf8_lossy(&attribute.value).into_owned(), Cow::into_owned);
-        (attribute.key.local_name().as_ref().to_ascii_lowercase(), value)
+        Some((attribute.key.local_name().as_ref().to_ascii_lowercase(), value))
     });
-    attributes.collect()
+    let attributes = attributes.collect();
+    (attributes, is_whole)
 }
 
-/// Whether an element chooses files of a volume (`FileSpec`), instead of all of them.
-fn is_selection(element: &BytesStart<'_>) -> bool {
-    element.local_name().as_ref().eq_ignore_ascii_case(b"FileSpec")
-        && !attributes(element).iter().all(|(name, value)| match &name[..] {
-            b"filepath" => in_volume_path(value).is_some() || letter(value).is_some(),
-            b"filename" => value == "*",
-            b"isrecursive" | b"isinclude" => value.eq_ignore_ascii_case("true"),
-            _ => true,
-        })
+/// Whether a `FileSpec` with these attributes chooses files of a volume, instead of all of them.
+fn is_selection(attributes: &[(Vec<u8>, String)], volume: &NamedVolume) -> bool {
+    let folder = |path: &str| path.trim().trim_end_matches('\\').to_lowercase();
+    let is_its_folder = |path: &str| volume.folder.as_deref().is_some_and(|own| folder(own) == folder(path));
+    !attributes.iter().all(|(name, value)| match &name[..] {
+        b"filepath" => in_volume_path(value).is_some() || letter(value).is_some() || is_its_folder(value),
+        b"filename" => value == "*",
+        b"isrecursive" | b"isinclude" => value.eq_ignore_ascii_case("true"),
+        _ => true,
+    })
 }
 
 /// The letter of a drive's root: `C:` or `C:\`.
@@ -243,8 +316,66 @@ mod tests {
         assert_eq!(letters(volume("D:", "c:\\").as_bytes()).0, c());
         assert_eq!(letters(volume("C:", "").as_bytes()).0, c());
         assert_eq!(letters((volume("C:", "C:") + &volume("X:", "X:")).as_bytes()).0, c());
-        for no_letter in ["", "C", "CD:", "C:\\mount\\", "\\\\?\\Volume{}", "1:", "ſ:", ":"] {
-            assert_eq!(letters(volume(no_letter, no_letter).as_bytes()).0, [], "{no_letter}");
+        for no_letter in ["", " ", "C:\\mount\\"] {
+            assert_eq!(letters(volume(no_letter, no_letter).as_bytes()), (vec![], Ok(())), "{no_letter}");
+        }
+    }
+
+    /// A volume without a letter is compared with nothing, so a damaged path must not make one.
+    #[test]
+    fn a_path_that_no_volume_had_is_an_error_and_the_other_path_counts() {
+        for damaged in
+            ["C", "CD:", "C;", "\\\\?\\Volume{}", "1:", "ſ:", ":", "C:mount", "@:\\", "C:\\\u{FFFD}"]
+        {
+            for (from, to) in [
+                (r#" AccessPath="C:""#, format!(r#" AccessPath="{damaged}""#)),
+                (r#"OriginalAccessPath="C:""#, format!(r#"OriginalAccessPath="{damaged}""#)),
+            ] {
+                let (found, read) = letters(PUBLISHED.replace(from, &to).as_bytes());
+                assert_eq!(found, c(), "{damaged}");
+                assert!(read.unwrap_err().contains("cannot have been at"), "{damaged}");
+            }
+        }
+    }
+
+    #[test]
+    fn places_that_contradict_each_other_are_an_error() {
+        for (from, to) in [
+            (r#" AccessPath="C:""#, r#" AccessPath="E:""#),
+            (r#"OriginalAccessPath="C:""#, r#"OriginalAccessPath="E:""#),
+            (r#"FilePath="C:\""#, r#"FilePath="E:\""#),
+            (r#"AccessPath="" OriginalAccessPath="""#, r#"AccessPath="C:" OriginalAccessPath="C:""#),
+        ] {
+            let changed = PUBLISHED.replacen(from, to, 1);
+            assert_ne!(changed, PUBLISHED);
+            assert!(letters(changed.as_bytes()).1.is_err(), "{to}");
+        }
+    }
+
+    #[test]
+    fn zeros_and_a_place_without_a_volume_are_an_error() {
+        for changed in [
+            PUBLISHED.replace("Label=\"\"", "Label=\"\0\""),
+            PUBLISHED.replacen("Volume{9b9cfbc4", "Volume{9b9cfbg4", 1),
+        ] {
+            assert_ne!(changed, PUBLISHED);
+            assert!(letters(changed.as_bytes()).1.is_err(), "{changed}");
+        }
+    }
+
+    /// The rule of every run: what one changed bit hides is told.
+    #[test]
+    fn no_changed_bit_takes_the_letter_of_a_drive_away() {
+        let sound = utf16(PUBLISHED);
+        for bit in 0..sound.len() * 8 {
+            let mut bytes = sound.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            let mut volumes = NamedVolumes::new();
+            let is_error = read(&bytes, &mut volumes).is_err();
+            let guid = Guid::parse("9b9cfbc4-369e-11e9-a17c-806e6f6e6963").unwrap();
+            // Of a volume that is not named, the image is a gap.
+            let is_same = volumes.get(&guid).is_none_or(|volume| volume.letter == Some('C'));
+            assert!(is_error || is_same, "bit {bit}");
         }
     }
 
@@ -273,10 +404,12 @@ mod tests {
         let places: Vec<_> = volumes.values().map(|volume| (volume.letter, volume.is_partial)).collect();
         assert_eq!(places, [(None, false), (Some('C'), false)]);
         let mounted = PUBLISHED.replace("AccessPath=\"C:\"", "AccessPath=\"C:\\mount\\\"");
+        let mounted = mounted.replace(r#"FilePath="C:\""#, r#"FilePath="C:\Mount""#);
         volumes.clear();
         read(mounted.as_bytes(), &mut volumes).unwrap();
-        let folders: Vec<_> = volumes.into_values().map(|volume| volume.folder).collect();
+        let folders: Vec<_> = volumes.values().map(|volume| volume.folder.clone()).collect();
         assert_eq!(folders, [None, Some("C:\\mount\\".to_owned())]);
+        assert!(volumes.values().all(|volume| !volume.is_partial), "{volumes:?}");
     }
 
     #[test]

@@ -7,9 +7,9 @@
 //! | partition | what follows |
 //! |---|---|
 //! | NTFS, for data | its files are listed |
-//! | for the system (EFI, reserved, recovery) | a note: no user keeps files there. But an image of a drive that has nothing else is a gap |
-//! | NTFS, and only the type in an MBR says that it is for the system | listed, unless it holds `Recovery/WindowsRE`: an MBR has no checksum |
-//! | another file system, or an encrypted one | the run does not pass: nobody knows what is in it |
+//! | for the system (EFI, reserved, recovery) | a note: it holds no files of users. But an image of a drive or of a mounted volume that has nothing else is a gap |
+//! | only the type in an MBR says that it is for the system | an MBR has no checksum: the file system must be that of such a partition, and NTFS must hold `Recovery/WindowsRE`. Otherwise as for data |
+//! | another file system, or an encrypted one | a gap: it is not known what is in it |
 //! | NTFS that is damaged beyond reading | damage: the run fails |
 //!
 //! A partition that the user names (`--volume`) is read whatever it is for, and no other is.
@@ -19,12 +19,13 @@
 //! with `Volume{GUID}` or the name of the image. Of a single image, paths begin with the number of
 //! the partition, or at the root of the volume if only one is listed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
 use super::candidates::{Candidate, Candidates, Content};
 use super::file::ImageFile;
+use super::windows_image_backup::EFI_IMAGE;
 use crate::backup::path::escape;
 use crate::backup::{Damage, DamageKind, Lost};
 use crate::bytes::ReadAt;
@@ -42,8 +43,9 @@ const RECOVERY: &[u8] = b"recovery/windowsre/";
 /// Recovery volumes of Windows are smaller. The system volume may have such a folder, too.
 const LARGEST_RECOVERY: u64 = 4 << 30;
 
-/// The name that Windows gives the image of the EFI system partition.
-const EFI_IMAGE: &str = "Esp";
+/// What Linux writes near the end of the first page of a swap partition.
+const SWAP_MARK: &[u8; 10] = b"SWAPSPACE2";
+const SWAP_MARK_AT: u64 = 4086;
 
 /// A volume whose files are listed.
 #[derive(Debug)]
@@ -93,15 +95,38 @@ pub(super) fn choose(found: Candidates, asked: Option<&str>, is_snapshot: bool) 
     // have named may be the only one with files, so nothing need be chosen of that disk.
     let is_chosen =
         |name: &Option<String>| asked.is_none() || chosen.iter().any(|candidate| candidate.name == *name);
-    for (problem, name) in damage.into_iter().filter(|(_, name)| is_chosen(name)) {
+    for (problem, name, kind) in damage.into_iter().filter(|(_, name, _)| is_chosen(name)) {
         let lost = name.map(|name| Lost::Folder(name.into_bytes()));
-        volumes.damage.push(Damage::loss(problem, lost));
+        volumes.damage.push(Damage { problem, lost, kind });
     }
+    volumes.damage.extend(images_of_one_volume(&chosen, &volumes.files));
     for candidate in chosen {
         let prefix = prefixes.of(&candidate);
         volumes.add(candidate, prefix, is_snapshot);
     }
     Ok(volumes)
+}
+
+/// Several images of one volume. Only the paths of the first begin as the user expects, so nothing
+/// would be compared with the others. It is not known which is right.
+fn images_of_one_volume(chosen: &[Candidate], files: &[ImageFile]) -> Vec<Damage> {
+    let mut first: BTreeMap<String, usize> = BTreeMap::new();
+    let mut damage = Vec::new();
+    for candidate in chosen {
+        let Some(name) = &candidate.name else { continue };
+        let of_first = *first.entry(name.to_lowercase()).or_insert(candidate.files.start);
+        if of_first != candidate.files.start {
+            let file = |index: usize| files.get(index).map(ImageFile::name).unwrap_or_default();
+            let problem = format!(
+                "the backup has two images of volume {name}, {} and {}: find out which is right, and move the other away",
+                file(of_first),
+                file(candidate.files.start)
+            );
+            damage.push(Damage::gap(problem, Some(Lost::Folder(name.clone().into_bytes()))));
+        }
+    }
+    damage.dedup();
+    damage
 }
 
 /// The candidates that the user names by a letter, a number or a GUID. What belongs to the system
@@ -142,11 +167,25 @@ fn kind(candidate: &Candidate) -> String {
 fn is_of_the_system(candidate: &Candidate) -> bool {
     let Content::Partition(partition, disk) = &candidate.content else { return false };
     let is_efi = candidate.name.as_ref().is_some_and(|name| name.eq_ignore_ascii_case(EFI_IMAGE));
-    // Only a GPT has an identifier of each partition, and only a GPT has checksums.
-    let is_certain = partition.id.is_some() || partition.file_system != FileSystem::Ntfs;
-    (OF_THE_SYSTEM.contains(&partition.kind.as_str())
-        && (is_certain || holds_recovery(partition, Arc::clone(disk))))
-        || (is_efi && partition.file_system == FileSystem::Fat)
+    if is_efi && partition.file_system == FileSystem::Fat {
+        return true;
+    }
+    if !OF_THE_SYSTEM.contains(&partition.kind.as_str()) {
+        return false;
+    }
+    // Only a GPT has an identifier of each partition, and only a GPT has checksums. In an MBR, one
+    // changed bit makes the type of other volumes that of a recovery partition. But not of FAT.
+    match (partition.kind.as_str(), partition.file_system) {
+        _ if partition.id.is_some() => true,
+        ("EFI system" | "recovery", FileSystem::Fat) => true,
+        ("recovery", FileSystem::Ntfs) => holds_recovery(partition, Arc::clone(disk)),
+        ("Linux swap", FileSystem::Unknown) => {
+            let mut mark = [0; SWAP_MARK.len()];
+            let read = partition.bytes(Arc::clone(disk)).read_full_at(&mut mark, SWAP_MARK_AT);
+            read.is_ok() && mark == *SWAP_MARK
+        }
+        _ => false,
+    }
 }
 
 /// Whether a small volume holds the recovery environment of Windows.
@@ -193,13 +232,13 @@ impl Volumes {
             format!("{} is not part of this verification: {}", candidate.title(), kind(candidate))
         });
         self.notes.extend(left_out);
-        // A drive with a letter was not a partition of the system.
+        // A volume with a letter or in a folder was not a partition of the system.
         let has_data = |one: &Candidate| data.iter().any(|other| other.files == one.files);
         let drives = system.iter().filter(|candidate| candidate.is_drive && !has_data(candidate));
         let drives: BTreeSet<_> = drives.filter_map(|candidate| candidate.name.clone()).collect();
         self.damage.extend(drives.into_iter().map(|name| {
             let problem = format!(
-                "volume {name} cannot be verified: it was a drive, but its image has only partitions of the system"
+                "volume {name} cannot be verified: it was a drive or in a folder, but its image has only partitions of the system"
             );
             Damage::gap(problem, Some(Lost::Folder(name.into_bytes())))
         }));
@@ -231,10 +270,6 @@ impl Volumes {
                 }
                 self.readable.push(ReadableVolume { prefix, volume, files: candidate.files, is_in_use });
             }
-            Err(Error::Damaged(_)) if file_system == FileSystem::Unknown => {
-                let problem = format!("it is {}, with no file system that is known here", partition.kind);
-                self.lose(&title, &prefix, &Error::Unsupported(problem));
-            }
             Err(error) => self.lose(&title, &prefix, &error),
         }
     }
@@ -252,7 +287,7 @@ impl Volumes {
                 state.log != LogState::Clean
             }
             Err(error) => {
-                self.notes.push(format!("{title}: nobody knows whether it was closed properly: {error}"));
+                self.notes.push(format!("{title}: it is not known whether it was closed properly: {error}"));
                 false
             }
         }

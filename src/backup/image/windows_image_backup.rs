@@ -27,7 +27,7 @@ mod tests;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::specs::{self, NamedVolume, NamedVolumes};
+use super::specs::{self, NamedVolumes};
 use crate::backup::path::path_text;
 use crate::backup::{Damage, Lost, Snapshot};
 use crate::image::Guid;
@@ -40,12 +40,15 @@ use self::levels::{
 /// The most XML files that are searched for drive letters.
 const MOST_XML_FILES: usize = 64;
 
+/// The name that Windows gives the image of the EFI system partition.
+pub(super) const EFI_IMAGE: &str = "Esp";
+
 /// One backup, of all volumes that were backed up together.
 #[derive(Debug)]
 pub(super) struct FoundBackup {
     /// Its name: `Backup 2026-11-27 210005`, unless somebody renamed it.
     pub(super) name: String,
-    /// Its folder, and that of its computer.
+    /// Its folder, that of its computer, and that of all computers.
     pub(super) folders: Vec<PathBuf>,
     /// When it began, according to its name.
     pub(super) taken: Option<Timestamp>,
@@ -70,12 +73,14 @@ pub(super) struct FoundImage {
     pub(super) guid: Option<Guid>,
     /// The drive letter that the volume had, in upper case.
     pub(super) letter: Option<char>,
+    /// Whether the volume was mounted in a folder.
+    pub(super) is_mounted: bool,
 }
 
 impl FoundImage {
     /// An image that is a backup by itself.
     pub(super) fn alone(path: &Path) -> Self {
-        Self { path: path.to_owned(), guid: None, letter: None }
+        Self { path: path.to_owned(), guid: None, letter: None, is_mounted: false }
     }
 
     /// What its volume is called: by the letter of its drive, its GUID or the name of the file.
@@ -190,15 +195,17 @@ pub(super) fn find(
     let Inventory { named, letters, is_complete, mut damage } =
         Inventory::of(&place, &files, is_chosen_by_user, &mut notes);
     let images = files.into_iter().filter(|path| is_image(path)).map(|path| {
-        let guid = path.file_stem().and_then(|stem| stem.to_str()).and_then(Guid::parse);
+        let guid = guid_of(&path);
         let letter = guid.and_then(|guid| letters.get(&guid)?.letter);
-        FoundImage { letter, guid, path }
+        let is_mounted =
+            guid.is_some_and(|guid| named.get(&guid).is_some_and(|volume| volume.folder.is_some()));
+        FoundImage { letter, guid, is_mounted, path }
     });
     let images: Vec<_> = images.collect();
     if images.is_empty() {
         return Err(NotFound::Choice(format!("{} holds no image (.vhd or .vhdx)", path_text(&place))));
     }
-    damage.extend(without_image(&named, &images));
+    damage.extend(without_image(&named, &images, &mut notes));
     let partial = named.iter().filter(|(_, volume)| volume.is_partial);
     notes.extend(partial.map(|(guid, volume)| {
         format!(
@@ -210,7 +217,9 @@ pub(super) fn find(
     }));
     let computer = place.parent().filter(|above| levels::is_computer_by_name(above)).map(Path::to_owned);
     let name = file_name(&place);
-    let folders = [place].into_iter().chain(computer).collect();
+    // Windows owns the folder of all computers, too.
+    let all = computer.as_deref().and_then(Path::parent).map(Path::to_owned);
+    let folders = [place].into_iter().chain(computer).chain(all).collect();
     Ok(FoundBackup { taken: time_in(&name), name, folders, images, named, is_complete, damage, notes })
 }
 
@@ -293,7 +302,7 @@ impl Inventory {
         let (mut named, mut damage) = (NamedVolumes::new(), Vec::new());
         let first = files.iter().find(is_specs);
         match first.map(|path| read_xml(path, &mut named)) {
-            Some(Ok(())) => {}
+            Some(Ok(())) => damage.extend(not_named(files, &named)),
             Some(Err(problem)) => damage.push(Damage::gap(
                 format!("{problem}; so the backup may have more volumes than its images tell"),
                 None,
@@ -344,23 +353,46 @@ fn read_xml(path: &Path, volumes: &mut NamedVolumes) -> Result<(), String> {
     read.map_err(|problem| format!("{} cannot be read: {problem}", path_text(path)))
 }
 
+/// The GUID of the volume of an image, if the file is named after it.
+fn guid_of(image: &Path) -> Option<Guid> {
+    image.file_stem().and_then(|stem| stem.to_str()).and_then(Guid::parse)
+}
+
+/// The images of volumes that the XML does not name. Such a volume may have been a drive, and
+/// nothing is compared with its files then.
+fn not_named<'a>(files: &'a [PathBuf], named: &'a NamedVolumes) -> impl Iterator<Item = Damage> + 'a {
+    let guids = files.iter().filter(|path| is_image(path)).filter_map(|path| guid_of(path));
+    guids.filter(|guid| !named.contains_key(guid)).map(|guid| {
+        let problem = format!(
+            "{} does not name volume {guid}, of which there is an image: the file may be damaged, and the volume may have been \
+             a drive",
+            specs::FILE
+        );
+        // It may be any drive, so no filter and no choice of originals leaves it out.
+        Damage::gap(problem, None)
+    })
+}
+
 /// The volumes that the backup should have, but of which there is no image.
-fn without_image<'a>(named: &'a NamedVolumes, images: &'a [FoundImage]) -> impl Iterator<Item = Damage> + 'a {
+fn without_image(named: &NamedVolumes, images: &[FoundImage], notes: &mut Vec<String>) -> Vec<Damage> {
     // The image of the EFI system partition is not named after its volume, which has no place.
-    let mut unnamed = images.iter().filter(|image| image.guid.is_none()).count();
+    let is_efi = |image: &&FoundImage| image.name().eq_ignore_ascii_case(EFI_IMAGE);
+    let mut efi = images.iter().find(is_efi).filter(|image| image.guid.is_none());
     let missing = named.iter().filter(|(guid, _)| images.iter().all(|image| image.guid != Some(**guid)));
-    let missing = missing.filter(move |(_, NamedVolume { letter, folder, .. })| {
-        let is_placeless = letter.is_none() && folder.is_none();
-        let is_excused = is_placeless && unnamed > 0;
-        unnamed -= usize::from(is_excused);
-        !is_excused
-    });
-    missing.map(|(guid, volume)| {
+    let mut damage = Vec::new();
+    for (guid, volume) in missing {
+        let is_placeless = volume.letter.is_none() && volume.folder.is_none();
+        if let Some(image) = efi.take_if(|_| is_placeless) {
+            let file = file_name(&image.path);
+            notes.push(format!("{file} is taken for the image of volume {guid}, which had no drive letter"));
+            continue;
+        }
         let name = volume_name(*guid, volume.letter);
         let problem = format!(
             "volume {name} is missing: {} names it, but the backup has no image {guid}.vhd or .vhdx",
             specs::FILE
         );
-        Damage::gap(problem, Some(Lost::Folder(name.into_bytes())))
-    })
+        damage.push(Damage::gap(problem, Some(Lost::Folder(name.into_bytes()))));
+    }
+    damage
 }

@@ -164,16 +164,17 @@ impl<'a> Walk<'a> {
         place.map_or(0, |(pack, offset)| u64::from(pack.as_u32()) << 32 | u64::from(offset))
     }
 
-    fn lose(&self, path: &[u8], why: &str, denied: bool) {
+    fn lose(&self, path: &[u8], why: &str, is_gap: bool) {
         let bare = path.strip_suffix(b"/").unwrap_or(path);
         let name = escape(if bare.is_empty() { b"." } else { bare });
         let problem = format!("folder {name} cannot be listed: {why}");
-        lock(&self.damage).note(Damage { problem, lost: Some(Lost::Folder(bare.to_vec())), denied });
+        let damage = if is_gap { Damage::gap } else { Damage::loss };
+        lock(&self.damage).note(damage(problem, Some(Lost::Folder(bare.to_vec()))));
     }
 
     fn lose_file(&self, path: Vec<u8>, why: &str) {
         let problem = format!("file {} cannot be listed: {why}", escape(&path));
-        lock(&self.damage).note(Damage { problem, lost: Some(Lost::Either(path)), denied: false });
+        lock(&self.damage).note(Damage::loss(problem, Some(Lost::Either(path))));
     }
 
     fn flush(&self, batch: &mut EntryBatch) {

@@ -74,7 +74,7 @@ pub(super) fn read(bytes: &dyn ReadAt, notes: &mut Vec<String>) -> Result<Geomet
 }
 
 /// What the copy of a sound boot sector says that the first one does not. An image that was made
-/// of the file system alone ends before the copy, and a copy that is damaged concerns nobody.
+/// of the file system alone ends before the copy. A damaged copy changes nothing.
 fn compare_copy(bytes: &dyn ReadAt, geometry: &Geometry) -> Option<String> {
     let copy = find_copy(bytes).ok()??;
     (copy != *geometry).then(|| {

@@ -33,8 +33,8 @@ const LINKS: [u32; 3] = [0xA000_0003, 0xA000_000C, 0xA000_001D];
 /// Windows. None of them has content.
 const NO_FILES: [u32; 5] = [0x8000_001B, 0x8000_0023, 0x8000_0024, 0x8000_0025, 0x8000_0026];
 
-/// Tags of files whose content is in place: files that were recalled or are in a cloud's folder,
-/// and files of the Linux subsystem.
+/// Tags of files whose content is in place: those of the server for NFS, of Azure File Sync, and of
+/// OneDrive.
 const IN_PLACE: [u32; 3] = [0x8000_0014, 0x8000_001E, 0x8000_0021];
 
 /// The tags of cloud services: four bits are a number that the service chooses.

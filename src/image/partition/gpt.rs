@@ -47,7 +47,7 @@ pub(super) struct Gpt {
     header: Header,
     entries: Vec<Entry>,
     notes: Vec<String>,
-    damage: Vec<String>,
+    gaps: Vec<String>,
 }
 
 /// Why a copy does not count.
@@ -124,16 +124,16 @@ fn last_sector(disk: &dyn ReadAt, sector_size: u32) -> u64 {
 }
 
 /// Compares a sound primary copy with the backup. A damaged backup changes nothing. But of two
-/// sound copies that list other partitions, nobody knows which is right: one of them may be what an
-/// interrupted program left.
+/// sound copies that list different partitions, it is not known which is right: one of them may be
+/// what an interrupted program left.
 fn compare_with_backup(disk: &dyn ReadAt, primary: &mut Gpt) {
     let sector = primary.header.alternate;
     let trouble = match read_copy(disk, primary.sector_size, sector) {
         Ok(backup) if backup.header.agrees_with(&primary.header) => return,
         Ok(_) => {
-            let problem = "are both sound, but list other partitions: the primary one was used, and partitions may be missing";
+            let problem = "are both sound, but list different partitions: the primary one was used, and partitions may be missing";
             primary
-                .damage
+                .gaps
                 .push(format!("the primary GPT in sector 1 and the backup GPT in sector {sector} {problem}"));
             return;
         }
@@ -149,7 +149,7 @@ fn compare_with_backup(disk: &dyn ReadAt, primary: &mut Gpt) {
 fn read_copy(disk: &dyn ReadAt, sector_size: u32, sector: u64) -> Result<Gpt, Flaw> {
     let header = read_header(disk, sector_size, sector)?;
     let entries = read_entries(disk, sector_size, &header)?;
-    Ok(Gpt { sector_size, header, entries, notes: Vec::new(), damage: Vec::new() })
+    Ok(Gpt { sector_size, header, entries, notes: Vec::new(), gaps: Vec::new() })
 }
 
 fn read_header(disk: &dyn ReadAt, sector_size: u32, sector: u64) -> Result<Header, Flaw> {
@@ -259,7 +259,8 @@ impl Gpt {
             sector_size: self.sector_size,
             partitions: Vec::new(),
             notes: self.notes,
-            damage: self.damage,
+            damage: Vec::new(),
+            gaps: self.gaps,
         };
         let size = u64::from(self.sector_size);
         for entry in self.entries {

@@ -144,6 +144,7 @@ pub(super) fn read(disk: &dyn ReadAt, sizes: &[u32], record: &Record) -> Result<
         partitions: Vec::new(),
         notes: Vec::new(),
         damage: Vec::new(),
+        gaps: Vec::new(),
     };
     for (number, entry) in (1..).zip(&record.entries) {
         if let Some(flaw) = entry.flaw() {

@@ -46,6 +46,8 @@ pub struct Partitions {
     pub notes: Vec<String>,
     /// What contradicts the format. Partitions may be missing here, or may not be complete.
     pub damage: Vec<String>,
+    /// What is sound, but contradicts itself: partitions may be missing here.
+    pub gaps: Vec<String>,
 }
 
 /// What says where the partitions are.
@@ -191,6 +193,7 @@ fn whole_disk(disk: &dyn ReadAt, sizes: &[u32]) -> Partitions {
         partitions: vec![volume],
         notes: Vec::new(),
         damage: Vec::new(),
+        gaps: Vec::new(),
     }
 }
 

@@ -9,7 +9,7 @@ use std::os::windows::io::AsRawHandle;
 use std::path::{Path, PathBuf};
 
 use windows_sys::Win32::Foundation::{
-    ERROR_NOT_READY, ERROR_UNRECOGNIZED_VOLUME, HANDLE, INVALID_HANDLE_VALUE,
+    ERROR_NO_MORE_FILES, ERROR_NOT_READY, ERROR_UNRECOGNIZED_VOLUME, HANDLE, INVALID_HANDLE_VALUE,
 };
 use windows_sys::Win32::Storage::FileSystem::{
     FILE_SHARE_DELETE, FILE_SHARE_READ, FILE_SHARE_WRITE, FindFirstVolumeW, FindNextVolumeW, FindVolumeClose,
@@ -24,6 +24,9 @@ use windows_sys::Win32::System::Ioctl::{
 use windows_sys::Win32::System::WindowsProgramming::{DRIVE_FIXED, DRIVE_REMOVABLE};
 
 use super::info::{checked, to_wide};
+
+/// `FVE_E_LOCKED_VOLUME`: BitLocker has locked the drive.
+const LOCKED_VOLUME: u32 = 0x8031_0000;
 
 /// The most volumes that are looked at.
 const MOST_VOLUMES: usize = 1000;
@@ -40,20 +43,28 @@ pub fn is_spinning(path: &Path) -> Option<bool> {
 /// The roots of the drives of this machine: fixed and removable ones, but no networks and no CDs. A
 /// disk that Windows Server Backup has for itself has no letter, so volumes without one are among
 /// them.
-pub fn drives() -> Vec<PathBuf> {
+///
+/// # Errors
+/// The search through the volumes failed, so there may be more.
+pub fn drives() -> io::Result<Vec<PathBuf>> {
     // SAFETY: the call has no arguments. It returns one bit for each letter.
     let letters = unsafe { GetLogicalDrives() };
     let has_letter = |index: &u8| letters >> index & 1 == 1;
     let roots = (0..26_u8).filter(has_letter).map(|index| format!(r"{}:\", char::from(b'A' + index)).into());
-    roots.chain(volumes_without_letter()).filter(|root: &PathBuf| is_disk(root) && is_there(root)).collect()
+    let roots = roots.chain(volumes_without_letter()?);
+    Ok(roots.filter(|root: &PathBuf| is_disk(root) && is_there(root)).collect())
 }
 
 /// Whether there is something in a drive. A card reader without a card, and a volume without a file
-/// system, hold nothing. What else cannot be opened may hold something.
+/// system, hold nothing. A drive that BitLocker has locked is not searched: it would end every run,
+/// and most of them never held a backup. What else cannot be opened may hold something.
 fn is_there(root: &Path) -> bool {
-    let code = std::fs::metadata(root).err().and_then(|error| error.raw_os_error());
-    let code = code.and_then(|code| u32::try_from(code).ok());
-    !matches!(code, Some(ERROR_NOT_READY | ERROR_UNRECOGNIZED_VOLUME))
+    let error = std::fs::metadata(root).err();
+    !error.and_then(|error| error.raw_os_error()).is_some_and(is_code_of_nothing)
+}
+
+fn is_code_of_nothing(code: i32) -> bool {
+    matches!(code.cast_unsigned(), ERROR_NOT_READY | ERROR_UNRECOGNIZED_VOLUME | LOCKED_VOLUME)
 }
 
 /// A search through all volumes of this machine.
@@ -66,8 +77,9 @@ impl Drop for VolumeSearch {
     }
 }
 
-/// The roots of the volumes that have no letter: `\\?\Volume{GUID}\`.
-fn volumes_without_letter() -> Vec<PathBuf> {
+/// The roots of the volumes that have no letter: `\\?\Volume{GUID}\`. An error means that there may
+/// be more.
+fn volumes_without_letter() -> io::Result<Vec<PathBuf>> {
     let mut search = None;
     let first = filled(|buffer, units| {
         // SAFETY: the call writes at most `units` units into `buffer`.
@@ -75,16 +87,23 @@ fn volumes_without_letter() -> Vec<PathBuf> {
         search = (handle != INVALID_HANDLE_VALUE).then_some(VolumeSearch(handle));
         i32::from(search.is_some())
     });
-    let (Ok(first), Some(search)) = (first, search) else { return Vec::new() };
-    let next = |_: &PathBuf| {
-        filled(|buffer, units| {
+    let mut found = vec![first?];
+    let search = search.ok_or(io::ErrorKind::NotFound)?;
+    while found.len() < MOST_VOLUMES {
+        let next = filled(|buffer, units| {
             // SAFETY: the search is open, and the call writes at most `units` units into `buffer`.
             unsafe { FindNextVolumeW(search.0, buffer, units) }
-        })
-        .ok()
-    };
-    let all = std::iter::successors(Some(first), next).take(MOST_VOLUMES);
-    all.filter(|volume| !has_letter(volume)).collect()
+        });
+        match next {
+            Ok(volume) => found.push(volume),
+            Err(error) if error.raw_os_error().map(i32::cast_unsigned) == Some(ERROR_NO_MORE_FILES) => {
+                found.retain(|volume| !has_letter(volume));
+                return Ok(found);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::Error::other(format!("this computer has {MOST_VOLUMES} volumes or more")))
 }
 
 /// Whether a volume is the drive of some letter. It may be mounted in folders, too.
@@ -175,13 +194,20 @@ mod tests {
 
     #[test]
     fn the_drive_of_a_folder_is_among_the_drives() {
-        let drives = drives();
+        let drives = drives().unwrap();
         assert!(drives.iter().any(|root| root.to_str() == Some("C:\\")), "{drives:?}");
         // No drive is there twice, once by its letter and once without.
         let is_whole = |root: &PathBuf| root.to_string_lossy().ends_with('\\');
         assert!(drives.iter().all(is_whole), "{drives:?}");
-        let volumes = volumes_without_letter();
+        let volumes = volumes_without_letter().unwrap();
         assert!(!volumes.iter().any(|volume| has_letter(volume)), "{volumes:?}");
+    }
+
+    #[test]
+    fn a_locked_drive_is_not_searched_and_one_that_may_not_be_read_is() {
+        assert!(is_code_of_nothing(i32::from_ne_bytes(0x8031_0000_u32.to_ne_bytes())));
+        assert!(is_code_of_nothing(21), "ERROR_NOT_READY");
+        assert!(!is_code_of_nothing(5), "ERROR_ACCESS_DENIED");
     }
 
     #[test]

@@ -8,14 +8,17 @@ use crate::backup::DamageKind;
 const C: &str = "9b9cfbc4-369e-11e9-a17c-806e6f6e6963";
 const D: &str = "0c0cfbc4-369e-11e9-a17c-806e6f6e6963";
 
-/// Makes the folder of a backup with two images, of which the XML names one.
+/// Makes the folder of a backup with three images: of drive C, of a volume without a letter, and of
+/// the EFI system partition.
 fn backup(computer: &Path, name: &str) -> PathBuf {
     let folder = computer.join(name);
     fs::create_dir_all(&folder).unwrap();
     for image in [C, D, "Esp"] {
         fs::write(folder.join(format!("{image}.vhdx")), "vhdxfile").unwrap();
     }
-    let text = format!(r#"<Volume Name="\\?\Volume{{{C}}}\" AccessPath="C:"/>"#);
+    let volume =
+        |guid: &str, place: &str| format!(r#"<v Name="\\?\Volume{{{guid}}}\" AccessPath="{place}"/>"#);
+    let text = volume(C, "C:") + &volume(D, "");
     let units: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
     fs::write(folder.join(specs::FILE), units).unwrap();
     folder
@@ -132,6 +135,7 @@ fn the_image_of_the_efi_partition_stands_for_one_volume_without_a_letter() {
             r#"<v Name="\\?\Volume{{{digit}b9cfbc4-369e-11e9-a17c-806e6f6e6963}}\" AccessPath="{place}"/>"#
         )
     };
+    let d = format!(r#"<v Name="\\?\Volume{{{D}}}\"/><v Name="\\?\Volume{{{C}}}\"/>"#);
     for (volumes, gap) in [
         (volume('1', ""), &[][..]),
         (
@@ -140,11 +144,38 @@ fn the_image_of_the_efi_partition_stands_for_one_volume_without_a_letter() {
         ),
         (volume('1', r"C:\mount\"), &["volume Volume{1b9cfbc4-369e-11e9-a17c-806e6f6e6963} is missing"]),
     ] {
-        fs::write(folder.join(specs::FILE), format!("<x>{volumes}</x>")).unwrap();
+        fs::write(folder.join(specs::FILE), format!("<x>{d}{volumes}</x>")).unwrap();
         let found = find(world.path(), None, None).unwrap();
+        let is_told =
+            found.notes.iter().any(|note| note.starts_with("Esp.vhdx is taken for the image of volume 1b"));
+        assert_eq!(is_told, !volumes.contains("mount"), "{:?}", found.notes);
         let found: Vec<_> = gaps(&found).into_iter().map(|gap| gap.split(':').next().unwrap()).collect();
         assert_eq!(found, gap);
     }
+}
+
+/// The volume may be any, and its files are in the missing image.
+#[test]
+fn an_image_of_another_name_stands_for_no_volume() {
+    let (world, computer) = world();
+    let folder = backup(&computer, "Backup 2026-01-01 000000");
+    fs::rename(folder.join("Esp.vhdx"), folder.join("Other.vhdx")).unwrap();
+    fs::remove_file(folder.join(format!("{D}.vhdx"))).unwrap();
+    let found = find(world.path(), None, None).unwrap();
+    assert!(gaps(&found)[0].contains("is missing"), "{:?}", found.damage);
+    fs::rename(folder.join("Other.vhdx"), folder.join("ESP.vhdx")).unwrap();
+    assert_eq!(gaps(&find(world.path(), None, None).unwrap()), [""; 0]);
+}
+
+/// One bit of the XML is enough for this.
+#[test]
+fn an_image_that_the_xml_does_not_name_is_a_gap() {
+    let (world, computer) = world();
+    let folder = backup(&computer, "Backup 2026-01-01 000000");
+    let other = "1b9cfbc4-369e-11e9-a17c-806e6f6e6963";
+    fs::write(folder.join(format!("{other}.vhdx")), "vhdxfile").unwrap();
+    let found = find(world.path(), None, None).unwrap();
+    assert!(gaps(&found)[0].contains(&format!("does not name volume {other}")), "{:?}", found.damage);
 }
 
 #[test]

@@ -36,7 +36,10 @@ pub(super) fn compare(
         if let Some((file, name)) = entry.file {
             let sum = sums.entry(folder).or_default();
             *sum = sum.wrapping_sub(name.fingerprint(file));
-            tags_by_folders.extend(name.reparse_tag.map(|tag| (short_number(file), tag)));
+            // What folders say of other files would only cost memory.
+            let number = short_number(file);
+            let tag = name.reparse_tag.filter(|_| tags.binary_search_by_key(&number, |(of, _)| *of).is_ok());
+            tags_by_folders.extend(tag.map(|tag| (number, tag)));
         }
     })?;
     compare_tags(tags, tags_by_folders, findings);
@@ -70,7 +73,8 @@ pub(super) fn compare(
 /// whether there is a file, and how it is read, so no bit of it may change unnoticed.
 ///
 /// For a file with several names, Windows brings a tag up to date only in the folder that the file
-/// was opened by. So one folder that agrees is enough, and one that states no tag says nothing.
+/// was opened by. So one folder that agrees is enough, and one that states no tag says nothing. The
+/// name by which the tag was set may be gone, so a folder that does not agree is only a doubt.
 fn compare_tags(tags: &[(u32, u32)], by_folders: &mut [(u32, u32)], findings: &mut Findings) {
     by_folders.sort_unstable();
     for (number, tag) in tags {
@@ -80,7 +84,7 @@ fn compare_tags(tags: &[(u32, u32)], by_folders: &mut [(u32, u32)], findings: &m
         if let Some(by_folder) = stated.peek().copied()
             && stated.all(|by_folder| without_state(by_folder) != without_state(*tag))
         {
-            findings.about(
+            findings.doubt_about(
                 *number,
                 format!(
                     "MFT record {number} has the reparse tag {tag:#010x}, but {by_folder:#010x} by its folder: one of \

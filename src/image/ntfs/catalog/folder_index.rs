@@ -10,6 +10,31 @@ use crate::image::ntfs::runs::Run;
 
 /// The smallest block of an index.
 pub(super) const MIN_BLOCK: u64 = 512;
+
+/// What the indexes of all folders may still need. On a sound volume, no two of them share a place.
+/// An image whose folders do costs neither memory nor time.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Room {
+    /// Bytes of bitmaps.
+    pub bitmaps: u64,
+    /// Bytes of blocks.
+    pub blocks: u64,
+}
+
+impl Room {
+    /// As much as fits on a volume.
+    pub fn of(volume: &Volume) -> Self {
+        let blocks = volume.bytes().len();
+        Self { bitmaps: blocks / MIN_BLOCK / 8, blocks }
+    }
+}
+
+/// Takes bytes from what is left.
+fn take(left: &mut u64, bytes: u64) -> Result<(), Flaw> {
+    *left = left.checked_sub(bytes).ok_or("the indexes of all folders need more than the volume")?;
+    Ok(())
+}
+
 /// A part of what is known about the index of a folder.
 #[derive(Debug)]
 pub(super) enum Part {
@@ -51,10 +76,10 @@ pub(super) struct FolderIndex<'p> {
 }
 
 impl FolderIndex<'_> {
-    /// Adds the blocks in use, until there are `most`. `left` is what may still be read of bitmaps.
-    pub fn blocks(&self, left: &mut u64, most: usize, blocks: &mut Vec<Block>) -> Result<(), Flaw> {
+    /// Adds the blocks in use, until there are `most`, or no room is left.
+    pub fn blocks(&self, room: &mut Room, most: usize, blocks: &mut Vec<Block>) -> Result<(), Flaw> {
         let runs = runs_of(self.parts, Part::run);
-        let bitmap = self.bitmap(&runs, left)?;
+        let bitmap = self.bitmap(&runs, &mut room.bitmaps)?;
         let mut in_use = blocks_in_use(&bitmap).peekable();
         if in_use.peek().is_none() {
             return Ok(());
@@ -69,6 +94,7 @@ impl FolderIndex<'_> {
             if blocks.len() >= most {
                 return Err("the indexes of all folders have more blocks than all names could fill");
             }
+            take(&mut room.blocks, size.into())?;
             let begin = number.saturating_mul(size.into());
             let places = places_of(begin..begin.saturating_add(size.into()), &runs, self.cluster_size)?;
             let at = places.first().map_or(0, |place| place.start);
@@ -100,7 +126,7 @@ impl FolderIndex<'_> {
         if needed == 0 {
             return Ok(bitmap);
         }
-        *left = left.checked_sub(needed).ok_or("the indexes of all folders need more than the volume")?;
+        take(left, needed)?;
         for place in places_of(0..needed, &bitmap_runs, self.cluster_size).map_err(|_| unreadable)? {
             let begin = bitmap.len();
             let length = usize::try_from(place.end - place.start).map_err(|_| unreadable)?;
@@ -195,6 +221,24 @@ mod tests {
         assert!(index(&parts[1..]).bitmap(&blocks, &mut 2000).is_err(), "a part is missing");
         // Only the bits of blocks that there are.
         assert_eq!(index(&parts).bitmap(&[run(0, 0)], &mut left).unwrap(), [1]);
+    }
+
+    /// Thousands of folders with the same clusters: without a limit, a small image costs gigabytes.
+    #[test]
+    fn folders_that_share_blocks_have_no_more_of_them_than_the_volume_has_room_for() {
+        let volume = Volume::open(VOLUME.clone()).unwrap();
+        let mut room = Room::of(&volume);
+        let run = Run { vcn: 0, length: 64, lcn: Some(0) };
+        let parts = [
+            (30, Part::BlockSize(4096)),
+            (30, Part::Run(run)),
+            (30, Part::Bits(vec![0xFF; 2].into_boxed_slice())),
+        ];
+        let index = FolderIndex { volume: &volume, folder: 30, parts: &parts, cluster_size: 1024 };
+        let mut blocks = Vec::new();
+        let added = (0..100_000).take_while(|_| index.blocks(&mut room, usize::MAX, &mut blocks).is_ok());
+        assert!(added.count() > 0);
+        assert_eq!(blocks.len() as u64, volume.bytes().len() / 4096);
     }
 
     fn pairs(places: Result<Vec<Range<u64>>, Flaw>) -> Option<Vec<(u64, u64)>> {

@@ -10,7 +10,7 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
-use super::folder_index::{Block, FolderIndex, MIN_BLOCK, Part, places_of, read_whole, runs_of};
+use super::folder_index::{Block, FolderIndex, Part, Room, places_of, read_whole, runs_of};
 use super::index::{self, Entry, Flaw, Node, vcn_unit};
 use crate::image::ntfs::attribute::NonResident;
 use crate::image::ntfs::runs::Run;
@@ -36,8 +36,6 @@ struct Edge {
 #[derive(Debug)]
 pub(super) struct Parts {
     cluster_size: u64,
-    /// The most bytes that all bitmaps may have together (see [`Parts::blocks`]).
-    most_bitmap: u64,
     parts: Vec<(u32, Part)>,
     edges: Vec<Edge>,
     /// Folders whose index is damaged, and how.
@@ -48,7 +46,6 @@ impl Parts {
     pub fn new(volume: &Volume) -> Self {
         Self {
             cluster_size: volume.geometry().cluster_size.into(),
-            most_bitmap: volume.bytes().len() / MIN_BLOCK / 8,
             parts: Vec::new(),
             edges: Vec::new(),
             broken: HashMap::new(),
@@ -100,8 +97,8 @@ impl Parts {
     ///
     /// `names` is the number of names on the volume. Every block has at least one, except that a
     /// leaf may be empty for a while. So there are no more blocks than names, and an image that
-    /// claims so does not cost memory and time for them. Nor does one whose folders share a bitmap:
-    /// all bitmaps together have no more bits than the volume has room for blocks.
+    /// claims so does not cost memory and time for them. Nor does one whose folders share blocks or
+    /// bitmaps ([`Room`]).
     fn blocks(
         &mut self,
         volume: &Volume,
@@ -110,7 +107,7 @@ impl Parts {
     ) -> ControlFlow<(), Vec<Block>> {
         self.parts.sort_by_key(|(folder, _)| *folder);
         let most = usize::try_from(2 * names.saturating_add(SPARE_BLOCKS)).unwrap_or(usize::MAX);
-        let mut left = self.most_bitmap;
+        let mut room = Room::of(volume);
         let mut blocks = Vec::new();
         for group in self.parts.chunk_by(|(one, _), (other, _)| one == other) {
             if is_cancelled() {
@@ -119,7 +116,7 @@ impl Parts {
             let Some((folder, _)) = group.first() else { continue };
             let index =
                 FolderIndex { volume, folder: *folder, parts: group, cluster_size: self.cluster_size };
-            if let Err(why) = index.blocks(&mut left, most, &mut blocks) {
+            if let Err(why) = index.blocks(&mut room, most, &mut blocks) {
                 self.broken.entry(*folder).or_insert(why);
             }
         }
@@ -155,9 +152,9 @@ impl Parts {
     /// Hands every entry in the blocks of one folder to `each`.
     pub fn entries_of(&mut self, volume: &Volume, folder: u32, each: &mut dyn FnMut(&Entry<'_>)) {
         let mut blocks = Vec::new();
-        let mut left = self.most_bitmap;
+        let mut room = Room::of(volume);
         let index = FolderIndex { volume, folder, parts: self.of(folder), cluster_size: self.cluster_size };
-        if index.blocks(&mut left, usize::MAX, &mut blocks).is_err() {
+        if index.blocks(&mut room, usize::MAX, &mut blocks).is_err() {
             return;
         }
         blocks.sort_unstable_by_key(|block| block.at);

@@ -232,7 +232,11 @@ impl Lister<'_> {
         let tag = self.scan.tag_of(file.number);
         if let Some(why) = why_not_listed(file, tag) {
             let problem = format!("the file cannot be listed: MFT record {} {why}", file.number);
-            self.scan.findings.at(path, problem);
+            // Windows writes the flag only when the file is closed.
+            match file.has(flags::SAYS_REPARSE) == file.has(flags::REPARSE) {
+                true => self.scan.findings.at(path, problem),
+                false => self.scan.findings.doubt_at(path, problem),
+            }
             return ControlFlow::Continue(());
         }
         if !tag.is_none_or(reparse::is_file) {

@@ -20,6 +20,9 @@ pub struct Problem {
     /// The path of what is lost, if it is known: a file, or a folder with everything in it. In
     /// WTF-8, joined by `/`. The root is the empty path.
     pub path: Option<Vec<u8>>,
+    /// Whether two things contradict each other that Windows does not write at once, so that
+    /// nothing need be lost.
+    pub is_gap: bool,
 }
 
 /// A line whose path is still to be found.
@@ -29,6 +32,8 @@ pub(super) struct Finding {
     pub path: Option<Vec<u8>>,
     /// The record of the file or folder that it is about.
     pub record: Option<u32>,
+    /// See [`Problem::is_gap`].
+    pub is_gap: bool,
 }
 
 impl Finding {
@@ -81,6 +86,8 @@ pub(super) struct Findings {
     lines: Vec<Finding>,
     /// How many lines were not kept.
     more: u64,
+    /// Whether one of these is more than a gap.
+    more_is_loss: bool,
     /// Records in use that $MFT's $BITMAP says are free.
     pub used_but_free: Tally,
     /// Records that say that they are free, although $MFT's $BITMAP says that they are in use.
@@ -89,7 +96,8 @@ pub(super) struct Findings {
     pub zero_but_used: Tally,
     /// Files with fewer names than their records count.
     pub fewer_names: Tally,
-    /// Files that have no name.
+    /// Files that have no name. A crash may leave them, and no program finds them. If a folder
+    /// names one of them, that is a problem: it has lost its name.
     pub nameless: Tally,
     /// Files in folders that are lost.
     pub lost: BTreeMap<Lost, Tally>,
@@ -98,24 +106,35 @@ pub(super) struct Findings {
 impl Findings {
     /// Adds a line about no file in particular.
     pub fn general(&mut self, problem: String) {
-        self.add(problem, None, None);
+        self.add(problem, None, None, false);
     }
 
     /// Adds a line about the file or folder with this record. Its path is added later.
     pub fn about(&mut self, record: u32, problem: String) {
-        self.add(problem, None, Some(record));
+        self.add(problem, None, Some(record), false);
+    }
+
+    /// The same, about a contradiction that Windows may leave for a while.
+    pub fn doubt_about(&mut self, record: u32, problem: String) {
+        self.add(problem, None, Some(record), true);
     }
 
     /// Adds a line about a path.
     pub fn at(&mut self, path: &[u8], problem: String) {
-        self.add(problem, Some(path), None);
+        self.add(problem, Some(path), None, false);
     }
 
-    fn add(&mut self, problem: String, path: Option<&[u8]>, record: Option<u32>) {
+    /// The same, about a contradiction that Windows may leave for a while.
+    pub fn doubt_at(&mut self, path: &[u8], problem: String) {
+        self.add(problem, Some(path), None, true);
+    }
+
+    fn add(&mut self, problem: String, path: Option<&[u8]>, record: Option<u32>, is_gap: bool) {
         if self.lines.len() < MOST {
-            self.lines.push(Finding { problem, path: path.map(<[u8]>::to_vec), record });
+            self.lines.push(Finding { problem, path: path.map(<[u8]>::to_vec), record, is_gap });
         } else {
             self.more += 1;
+            self.more_is_loss |= !is_gap;
         }
     }
 
@@ -127,6 +146,7 @@ impl Findings {
     /// Counts lines that nobody looked for.
     pub fn add_more(&mut self, more: u64) {
         self.more += more;
+        self.more_is_loss = true;
     }
 
     /// The lines that were kept.
@@ -157,24 +177,26 @@ impl Findings {
 
     /// All that is to be told: problems and notes.
     pub fn into_lines(self) -> (Vec<Problem>, Vec<String>) {
-        let kept = self.lines.into_iter().map(|line| Problem { problem: line.problem, path: line.path });
+        let kept = self.lines.into_iter();
+        let kept = kept.map(|Finding { problem, path, is_gap, .. }| Problem { problem, path, is_gap });
         let more = (self.more > 0)
             .then(|| format!("{} more problems of this volume are not listed: files may be lost", self.more));
+        let more = more.map(|problem| Problem { problem, path: None, is_gap: !self.more_is_loss });
         let files = |tally: &Tally, what: &str| tally.line("file", "files", what);
         let records =
             |tally: &Tally, what: &str| tally.line("record of the $MFT", "records of the $MFT", what);
-        let counted = [
-            records(&self.zero_but_used, "in use by the $MFT's own $BITMAP, but zeros: files may be lost"),
-            files(&self.nameless, "cannot be listed, without a name"),
-        ];
+        let zeros =
+            records(&self.zero_but_used, "in use by the $MFT's own $BITMAP, but zeros: files may be lost");
         let lost =
             self.lost.iter().map(|(lost, tally)| files(tally, &format!("cannot be listed, because {lost}")));
-        let lines = more.into_iter().chain(counted.into_iter().flatten()).chain(lost.flatten());
-        let problems = kept.chain(lines.map(|problem| Problem { problem, path: None })).collect();
+        let lines = zeros.into_iter().chain(lost.flatten());
+        let lines = lines.map(|problem| Problem { problem, path: None, is_gap: false });
+        let problems = kept.chain(more).chain(lines).collect();
         let notes = [
             records(&self.used_but_free, "in use, but free by the $MFT's own $BITMAP (chkdsk mends this)"),
             records(&self.free_but_used, "free, but in use by the $MFT's own $BITMAP (chkdsk mends this)"),
             files(&self.fewer_names, "with fewer names than the $MFT counts (chkdsk mends this)"),
+            files(&self.nameless, "without a name, to which no folder leads (chkdsk mends this)"),
         ];
         (problems, notes.into_iter().flatten().collect())
     }
@@ -235,13 +257,28 @@ mod tests {
             findings.nameless.add_record(number);
         }
         findings.lost.entry(Lost::Loop).or_default().add(|| shown(b"a\nb"));
-        let texts: Vec<_> = findings.into_lines().0.into_iter().map(|problem| problem.problem).collect();
+        let (problems, notes) = findings.into_lines();
+        assert_eq!(problems.len(), 1);
         assert_eq!(
-            texts,
-            [
-                "3 files cannot be listed, without a name, for example record 7",
-                r#"1 file cannot be listed, because the folders contain each other: "a\nb""#,
-            ]
+            problems[0].problem,
+            r#"1 file cannot be listed, because the folders contain each other: "a\nb""#
         );
+        assert_eq!(
+            notes,
+            ["3 files without a name, to which no folder leads (chkdsk mends this), for example record 7"]
+        );
+    }
+
+    #[test]
+    fn the_line_that_stands_for_more_is_a_gap_only_if_all_of_them_are() {
+        for is_loss in [false, true] {
+            let mut findings = Findings::default();
+            (0..=MOST).for_each(|_| findings.doubt_at(b"a", String::new()));
+            if is_loss {
+                findings.at(b"a", String::new());
+            }
+            let (problems, _) = findings.into_lines();
+            assert_eq!((problems[0].is_gap, problems[MOST].is_gap), (true, !is_loss));
+        }
     }
 }
