@@ -258,8 +258,8 @@ impl<'a> Flow<'a> {
         let Memory { resumed, manifest, .. } = self.work.context.memory;
         let unique_names = self.work.backup.description().unique_names;
         let is_listed_first = self.work.schedule.ordered || !unique_names || manifest.is_some();
-        let (listed, mut damage, mut notes) =
-            if is_listed_first { self.list_first()? } else { (None, Vec::new(), Vec::new()) };
+        let (mut damage, mut notes) = (Vec::new(), Vec::new());
+        let listed = if is_listed_first { Some(self.list_first(&mut damage, &mut notes)?) } else { None };
         self.population_filter.reset();
         let (catalog_time, clock) = (clock.elapsed(), Instant::now());
         let judged = self.work.context.carried_over.get().map_or(0, CarriedOver::judged);
@@ -312,17 +312,19 @@ impl<'a> Flow<'a> {
     /// the same name replaces. So is one that is read in a single pass: nothing else tells whether
     /// the pass came to its end. With a manifest, the newest time in the backup must be known before
     /// the first file is judged.
-    fn list_first(&self) -> Result<(Option<Population>, Vec<Damage>, Vec<String>), Error> {
+    fn list_first(&self, damage: &mut Vec<Damage>, notes: &mut Vec<String>) -> Result<Population, Error> {
         self.population_filter.reset();
         let roll_call = self.work.context.memory.resumed.map(Resumed::roll_call);
         let count = CountSink::new(self.population_filter, roll_call.as_ref());
-        let (whole, damage) = into_parts(self.work.backup.catalog(self.needs, &self.listing(), &count)?);
-        let note = roll_call.map(|roll_call| self.carry_over_first(roll_call, whole && damage.is_empty()));
-        let note = note.transpose()?.flatten();
-        let population = self.population(whole, &damage)?;
+        let (whole, lost) = into_parts(self.work.backup.catalog(self.needs, &self.listing(), &count)?);
+        *damage = lost;
+        if let Some(roll_call) = roll_call {
+            notes.extend(self.carry_over_first(roll_call, whole && damage.is_empty())?);
+        }
+        let population = self.population(whole, damage)?;
         self.tell_judges();
         self.observer.catalog_done(&population);
-        Ok((Some(population), damage, note.into_iter().collect()))
+        Ok(population)
     }
 
     /// Counts the files of the population for the observer, while they are verified.
