@@ -20,6 +20,7 @@ mod house;
 mod http_server;
 #[cfg(target_os = "linux")]
 mod image_campaign;
+#[cfg(target_os = "linux")]
 mod image_folder_campaign;
 mod ledger;
 #[cfg(unix)]

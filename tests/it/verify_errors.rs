@@ -35,12 +35,12 @@ fn an_error_replaces_the_report_of_an_earlier_pass() {
 #[test]
 fn a_backup_that_looks_like_an_address_is_a_missing_file_with_a_hint() {
     let world = World::new().originals(&tree());
-    let flags = FLAGS.replace("--backup b", "--backup restic:/repo");
+    let flags = FLAGS.replace("--backup b", "--backup duplicacy:/repo");
     world
         .run(&flags)
         .exits(4)
         .err_has("cannot open the backup")
-        .err_has("if restic: was meant as the scheme of an address");
+        .err_has("if duplicacy: was meant as the scheme of an address");
 }
 
 #[test]

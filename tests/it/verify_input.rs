@@ -48,7 +48,7 @@ fn a_file_of_an_unknown_format_is_not_a_backup() {
     let world = World::new().originals(&tree()).file("b", words);
     refused(&world, 4)
         .err_has("is not in a backup format that bkverify knows (its first bytes: 6e 6f 20 62 61 63 6b 75")
-        .err_has("it must be a Windows image backup, a folder, a tar archive, a disk image or a zip archive");
+        .err_has("it must be a Windows image backup, a borg repository, a restic repository");
     let world = World::new().originals(&tree()).file("b", b"7z\xbc\xaf\x27\x1c and more");
     refused(&world, 4).err_has("it is a 7-Zip archive, which is not supported");
 }

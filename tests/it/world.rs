@@ -135,10 +135,13 @@ impl World {
         verified
     }
 
-    /// The names in a folder of this world, sorted.
+    /// The names in a folder of this world, sorted. A folder that was not made holds none.
     #[track_caller]
     pub fn names(&self, path: &str) -> Vec<String> {
-        let entries = fs::read_dir(self.path(path)).unwrap();
+        let entries = match fs::read_dir(self.path(path)) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Vec::new(),
+            entries => entries.unwrap(),
+        };
         let mut names: Vec<_> =
             entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
         names.sort();
