@@ -88,31 +88,36 @@ impl Running {
     /// ended.
     pub fn next_line(&mut self) -> Result<Option<Line>, ProgramError> {
         loop {
-            let problem = match self.lines.recv_timeout(TICK) {
-                Ok(Ok(line)) => return Ok(Some(line)),
-                Ok(Err(error)) => error,
-                Err(error) => {
-                    let streams_ended = error == RecvTimeoutError::Disconnected;
-                    match self.look(streams_ended) {
-                        Ok(true) => return Ok(None),
-                        Ok(false) => continue,
-                        Err(error) => error,
-                    }
-                }
+            let next = match self.lines.recv_timeout(TICK) {
+                // A program that never stops printing must end, too.
+                Ok(line) => self.check_time().and(line).map(Some),
+                Err(error) => match self.look(error == RecvTimeoutError::Disconnected) {
+                    Ok(true) => Ok(None),
+                    Ok(false) => continue,
+                    Err(error) => Err(error),
+                },
             };
-            self.kill();
-            return Err(problem);
+            if next.is_err() {
+                self.kill();
+            }
+            return next;
         }
     }
 
-    /// Whether it has ended and nothing more is to come.
-    fn look(&mut self, streams_ended: bool) -> Result<bool, ProgramError> {
+    /// Whether it may go on.
+    fn check_time(&self) -> Result<(), ProgramError> {
         if self.cancel.is_cancelled() {
             return Err(ProgramError::Cancelled(self.name.clone()));
         }
         if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             return Err(ProgramError::TimedOut(self.name.clone()));
         }
+        Ok(())
+    }
+
+    /// Whether it has ended and nothing more is to come.
+    fn look(&mut self, streams_ended: bool) -> Result<bool, ProgramError> {
+        self.check_time()?;
         if self.ended.is_none() {
             let status = self.child.try_wait();
             let status =
@@ -222,6 +227,19 @@ mod tests {
         assert_eq!(all(&mut running).unwrap().len(), 200_000);
         let error = all(&mut start("cat /dev/zero", None, &CancelToken::new())).unwrap_err();
         assert!(matches!(error, ProgramError::LongLine(_)), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_program_that_never_stops_printing_is_ended_at_its_deadline_and_when_the_run_is_cancelled() {
+        let error = all(&mut start("yes", Some(Instant::now()), &CancelToken::new())).unwrap_err();
+        assert!(matches!(error, ProgramError::TimedOut(_)), "{error}");
+        let cancel = CancelToken::new();
+        let mut running = start("yes", None, &cancel);
+        assert!(running.next_line().unwrap().is_some());
+        cancel.cancel();
+        let error = all(&mut running).unwrap_err();
+        assert!(matches!(error, ProgramError::Cancelled(_)), "{error}");
     }
 
     /// It would otherwise ask the person at the terminal for a password, and wait.
