@@ -176,12 +176,26 @@ pub fn borg(home: &Path, place: &Path, arguments: &[impl AsRef<std::ffi::OsStr>]
     command
 }
 
-/// A repository without encryption, of what is in an archive.
+/// A folder that `make` fills, once for all tests and runs: every call of restic takes seconds. What
+/// it is made of is part of its name. No test may change what is in it.
 #[cfg(target_os = "linux")]
-fn repository() -> tempfile::TempDir {
+fn made_once(name: &str, make: impl FnOnce(&Path)) -> PathBuf {
+    let content = blake3::hash(&std::fs::read(archive("gnu.tar")).unwrap()).to_hex();
+    let made = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", &content[..16]));
+    if !made.exists() {
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        make(folder.path());
+        // If another test was faster, its folder stays.
+        let _ = std::fs::rename(folder.path(), &made);
+    }
+    made
+}
+
+/// Makes a repository without encryption, of what is in an archive.
+#[cfg(target_os = "linux")]
+fn make_repository(folder: &Path) {
     let files = unpacked("files");
-    let folder = tempfile::tempdir().unwrap();
-    let repository = folder.path().join("repository");
+    let repository = folder.join("repository");
     let home = files.path().join("home");
     let run = |arguments: &[&std::ffi::OsStr], place: &Path| {
         assert!(borg(&home, place, arguments).status().unwrap().success());
@@ -190,7 +204,6 @@ fn repository() -> tempfile::TempDir {
     let mut target = repository.clone().into_os_string();
     target.push("::archive");
     run(&["create".as_ref(), &target, ".".as_ref()], &files.path().join("files"));
-    folder
 }
 
 /// A call of the installed restic for the repository at `repository`, in the folder `place`.
@@ -211,19 +224,17 @@ pub fn restic(
     command
 }
 
-/// A repository of what is in an archive, and a file with its password beside it.
+/// Makes a repository of what is in an archive, and a file with its password beside it.
 #[cfg(target_os = "linux")]
-fn repository_of_restic(name: &str) -> tempfile::TempDir {
+fn make_repository_of_restic(folder: &Path, name: &str) {
     let files = unpacked("files");
-    let folder = tempfile::tempdir().unwrap();
-    let place = folder.path().join(name);
+    let place = folder.join(name);
     let run = |arguments: &[&str]| {
         assert!(restic(&place, &files.path().join("files"), arguments).status().unwrap().success());
     };
     run(&["init", "--repository-version", name.strip_prefix(RESTIC).unwrap()]);
     run(&["backup", "."]);
-    password(&folder.path().join("password"), "pass word");
-    folder
+    password(&folder.join("password"), "pass word");
 }
 
 /// A file with a password, as others may not read it.
@@ -246,14 +257,12 @@ impl Fixture {
         #[cfg(target_os = "linux")]
         match self.name {
             BORG => {
-                let folder = repository();
-                let place = folder.path().join("repository");
-                return vec![FixturePath::Below { place, _folder: folder }];
+                let place = made_once(BORG, make_repository).join("repository");
+                return vec![FixturePath::Lasting(place)];
             }
             name if name.starts_with(RESTIC) => {
-                let folder = repository_of_restic(name);
-                let place = folder.path().join(name);
-                return vec![FixturePath::Below { place, _folder: folder }];
+                let place = made_once(name, |folder| make_repository_of_restic(folder, name)).join(name);
+                return vec![FixturePath::Lasting(place)];
             }
             COMMAND => {
                 let folder = unpacked(COMMAND);
@@ -262,7 +271,7 @@ impl Fixture {
             }
             _ => {}
         }
-        let mut paths = vec![FixturePath::Committed(archive(self.name))];
+        let mut paths = vec![FixturePath::Lasting(archive(self.name))];
         if let Some(plain) = uncompressed(self.name) {
             paths.push(FixturePath::Copy(copy(&plain)));
         }
@@ -283,9 +292,9 @@ impl Fixture {
     }
 }
 
-/// The path of a committed backup, or of a temporary copy.
+/// The path of a backup that lasts, or of a temporary copy.
 pub enum FixturePath {
-    Committed(PathBuf),
+    Lasting(PathBuf),
     Copy(tempfile::TempPath),
     Folder(tempfile::TempDir),
     /// A place below a temporary folder, which is kept as long.
@@ -299,7 +308,7 @@ pub enum FixturePath {
 impl AsRef<Path> for FixturePath {
     fn as_ref(&self) -> &Path {
         match self {
-            Self::Committed(path) => path,
+            Self::Lasting(path) => path,
             Self::Copy(path) => path,
             Self::Folder(folder) => folder.path(),
             #[cfg(target_os = "linux")]
