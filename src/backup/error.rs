@@ -60,6 +60,13 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// The program that reads the backup has refused or failed.
+    pub(super) fn program(location: &Location, problem: String) -> Self {
+        Self::Program { location: location.clone(), problem }
+    }
+}
+
 /// A part of a backup that cannot be listed or read. Files are lost or were not seen, and it is not
 /// known which.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]

@@ -17,9 +17,9 @@ use crate::lock::{into_inner, lock};
 use crate::platform::{self, Cached, Kind, Timestamp, Tree};
 use crate::threads;
 
-use super::collected::Collected;
+use super::collected::restore_each;
 use super::damage_lines::DamageLines;
-use super::delivery::{Delivery, EarlyEnd, conclude};
+use super::delivery::{Delivery, EarlyEnd};
 use super::description::{BackupTime, TakenFrom};
 use super::format::Format;
 use super::path::escape;
@@ -174,13 +174,7 @@ impl Backup for Folder {
             walk.flush(&mut lock(worker).batch);
         }
         let damage = into_inner(walk.damage).into_sorted_lines();
-        Ok(if walk.stopped.into_inner() {
-            Listing::Stopped
-        } else if damage.is_empty() {
-            Listing::Whole
-        } else {
-            Listing::Damaged(damage)
-        })
+        Ok(if walk.stopped.into_inner() { Listing::Stopped } else { Listing::ended(damage) })
     }
 
     fn restore(
@@ -190,23 +184,8 @@ impl Backup for Folder {
         context: &Context,
         sink: &mut dyn RestoreSink,
     ) -> Result<(), Error> {
-        if context.cancel.is_cancelled() {
-            return Ok(());
-        }
         let mut delivery = Delivery { scratch, context, sink };
-        conclude(match wanted {
-            Wanted::These(batch) => batch.iter().try_for_each(|entry| self.restore_one(entry, &mut delivery)),
-            Wanted::Every(test) => {
-                let all = Collected::default();
-                let needs = Needs { size: true, mtime: true };
-                if let Listing::Damaged(damage) = self.catalog(needs, &context.with_threads(1), &all)? {
-                    damage.into_iter().for_each(|damage| delivery.sink.lost(damage));
-                }
-                let all = all.into_batch();
-                let mut wanted = all.iter().filter(|entry| test(entry));
-                wanted.try_for_each(|entry| self.restore_one(entry, &mut delivery))
-            }
-        })
+        restore_each(self, &wanted, &mut delivery, &mut |entry, delivery| self.restore_one(entry, delivery))
     }
 }
 

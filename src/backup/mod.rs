@@ -92,6 +92,13 @@ pub enum Listing {
     Damaged(Vec<Damage>),
 }
 
+impl Listing {
+    /// The end of a listing that was not ended early, with all damage that it met.
+    fn ended(damage: Vec<Damage>) -> Self {
+        if damage.is_empty() { Self::Whole } else { Self::Damaged(damage) }
+    }
+}
+
 /// Receives a listing. Formats that list in parallel call it from several threads at once.
 pub trait CatalogSink: Sync {
     /// Takes a batch of entries. Batches and entries come in any order. `Break` ends the listing

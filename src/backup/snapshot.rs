@@ -18,6 +18,14 @@ pub struct Snapshot {
     pub taken: Option<Timestamp>,
 }
 
+impl Snapshot {
+    /// When it was taken, as a part of a sentence; empty if that is not known.
+    pub(super) fn taken_at(&self) -> String {
+        let time = self.taken.and_then(words::rfc3339);
+        time.map_or_else(String::new, |time| format!(", taken at {time}"))
+    }
+}
+
 /// The word for the newest snapshot.
 const LATEST: &str = "latest";
 

@@ -30,7 +30,7 @@ mod write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::backup::{Context, remove_leftovers};
+use crate::backup::remove_leftovers;
 use crate::cancel::CancelToken;
 use crate::exit::ExitCode;
 use crate::output::Output;
@@ -164,12 +164,7 @@ fn open_locations(bench_plan: &BenchPlan, cancel: &CancelToken) -> Result<Vec<Me
     let mut locations = Vec::new();
     if let Some(plan) = &bench_plan.plan {
         let cold = plan.engine.cache == CachePolicy::Drop;
-        let context = Context {
-            cancel: cancel.clone(),
-            cold,
-            threads: plan.engine.threads,
-            work_folder: Some(plan.target.restore_to.clone()),
-        };
+        let context = verify::context(plan, cancel);
         locations.push(MeasuredLocation::backup(&plan.target.backup, &context)?);
         for source in plan.target.originals() {
             locations.push(MeasuredLocation::folder("source", source, cold)?);

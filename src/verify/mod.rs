@@ -116,13 +116,7 @@ pub fn run(
     // Asked before the file is opened: opening it drops it from the system's cache.
     let archive = plan.target.backup.local().filter(|path| cold && path.is_file());
     let archive = archive.and_then(platform::cached);
-    let context = Context {
-        cancel: cancel.clone(),
-        cold,
-        threads: plan.engine.threads,
-        work_folder: Some(plan.target.restore_to.clone()),
-    };
-    let backup = backup::open(&plan.target.backup, &context)?;
+    let backup = backup::open(&plan.target.backup, &context(plan, cancel))?;
     // Before the restore folder is made: links in the backup may lead to where that would be.
     prepare::check_folders(plan, &*backup)?;
     let prepared = prepare::prepare(plan)?;
@@ -145,6 +139,16 @@ pub fn run_on(
     verify(plan, prepare::prepare(plan)?, (backup, None), memory, cancel, observer, clock)
 }
 
+/// With what a plan has its backup opened, listed and restored.
+pub fn context(plan: &Plan, cancel: &CancelToken) -> Context {
+    Context {
+        cancel: cancel.clone(),
+        cold: plan.engine.cache == CachePolicy::Drop,
+        threads: plan.engine.threads,
+        work_folder: Some(plan.target.restore_to.clone()),
+    }
+}
+
 /// Verifies an open backup. The second part of the pair tells how much of the backup's file was in
 /// the system's cache before it was opened, if that is known.
 fn verify(
@@ -161,12 +165,7 @@ fn verify(
     let cold = plan.engine.cache == CachePolicy::Drop;
     let description = backup.description();
     observer.begins(plan, description);
-    let run = Context {
-        cancel: cancel.clone(),
-        cold,
-        threads: plan.engine.threads,
-        work_folder: Some(plan.target.restore_to.clone()),
-    };
+    let run = context(plan, cancel);
     let pairing = Pairing::new(backup, &plan.target.sources, &plan.target.maps, cold, Some(&filter), cancel)?
         .leaving_alone(OwnFiles::of(plan.outputs.state.as_deref()));
     let naming = memory.manifest.map(|manifest| Naming::find(backup, &pairing, manifest, cancel));

@@ -14,7 +14,7 @@ use bkverify::backup::{self, Context, Location, Wanted, escape};
 use crate::contract::collect;
 use crate::contract::fixtures;
 use crate::pack;
-use crate::unix::fingerprint;
+use crate::unix::{all_losses_are_found, fingerprint};
 use crate::world::World;
 
 /// Names that harm careless programs, and names that borg, a shell or a pattern takes for something
@@ -147,17 +147,7 @@ impl Repository {
     #[track_caller]
     fn is_judged_as_by_borg(&self, what: &str) -> BTreeSet<String> {
         let lost = self.lost_by_borg();
-        let before = fingerprint(&self.world.path("b"));
-        for strategy in ["all", "1000"] {
-            let verified =
-                self.world.verify(&format!("--sample {strategy} --completeness 0 --password file:password"));
-            let findings = verified.findings();
-            assert!(findings.values().all(|verdict| verdict == "restore-failed"), "{what}: {findings:?}");
-            let found: BTreeSet<_> = findings.into_keys().collect();
-            assert_eq!(found, lost, "{what}: {}", verified.ran);
-            verified.exits(i32::from(!lost.is_empty()));
-        }
-        assert_eq!(fingerprint(&self.world.path("b")), before, "{what}: the repository was written to");
+        all_losses_are_found(&self.world, &lost, what);
         lost
     }
 }

@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use crate::contract::collect;
 use crate::contract::fixtures::{password, restic};
 use crate::pack;
-use crate::unix::fingerprint;
+use crate::unix::{all_losses_are_found, fingerprint};
 use crate::verify_borg::HOSTILE;
 use crate::world::{RunResult, World, shown};
 
@@ -82,16 +82,7 @@ impl Repository {
         let lost = self.lost_by_restic();
         let checked = self.try_restic(&["check", "--no-lock", "--read-data"]);
         assert_eq!(checked.status.success(), lost.is_empty(), "{what}: {checked:?} {lost:?}");
-        let before = fingerprint(&self.world.path("b"));
-        for sample in ["all", "1000"] {
-            let verified = self.verify(&format!("--sample {sample} --completeness 0"));
-            let findings = verified.findings();
-            assert!(findings.values().all(|verdict| verdict == "restore-failed"), "{what}: {findings:?}");
-            let found: BTreeSet<_> = findings.into_keys().collect();
-            assert_eq!(found, lost, "{what}: {}", verified.ran);
-            verified.exits(i32::from(!lost.is_empty()));
-        }
-        assert_eq!(fingerprint(&self.world.path("b")), before, "{what}: the repository was written to");
+        all_losses_are_found(&self.world, &lost, what);
         lost
     }
 

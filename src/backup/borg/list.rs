@@ -78,8 +78,7 @@ pub(super) fn read(
         }
         ControlFlow::Continue(_) => {}
     }
-    let listing = if damage.is_empty() { Listing::Whole } else { Listing::Damaged(damage) };
-    Ok((listing, list.passed_over))
+    Ok((Listing::ended(damage), list.passed_over))
 }
 
 struct List<'a, 't> {

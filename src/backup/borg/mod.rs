@@ -92,7 +92,7 @@ fn open(candidate: &BackupCandidate<'_>, context: &Context) -> Result<Box<dyn Ba
             let problem = format!(
                 "the address names the archive {archive}, and --snapshot names {snapshot}: leave one out"
             );
-            return Err(failed(location, problem));
+            return Err(Error::program(location, problem));
         }
         (archive, snapshot) => archive.or(snapshot).unwrap_or("latest"),
     };
@@ -100,7 +100,7 @@ fn open(candidate: &BackupCandidate<'_>, context: &Context) -> Result<Box<dyn Ba
     let listed = Listed::read(&borg, context)?;
     let snapshots = listed.snapshots();
     let chosen = snapshot::choose(&snapshots, asked, &TimeZone::system());
-    let chosen = chosen.map_err(|problem| failed(location, problem))?;
+    let chosen = chosen.map_err(|problem| Error::program(location, problem))?;
     let ended = listed.archives.iter().find(|archive| archive.name == chosen.name);
     let taken = ended.and_then(|archive| time(archive.end.as_deref()?)).map(end_of_second);
     let description = Description {
@@ -122,11 +122,10 @@ fn end_of_second(time: Timestamp) -> Timestamp {
 }
 
 fn notes(borg: &Borg, listed: &Listed, chosen: &Snapshot, count: usize) -> Vec<String> {
-    let taken = chosen.taken.and_then(words::rfc3339).map(|time| format!(", taken at {time}"));
     let mut notes = vec![format!(
         "the archive {}{}, of {} in the repository",
         words::printable(&chosen.name),
-        taken.unwrap_or_default(),
+        chosen.taken_at(),
         words::counted(count as u64, "archive")
     )];
     if borg.shadow().is_some_and(shadow::Shadow::is_locked) {
@@ -140,11 +139,6 @@ fn notes(borg: &Borg, listed: &Listed, chosen: &Snapshot, count: usize) -> Vec<S
         notes.push("the repository is not encrypted, although a password is set for it".to_owned());
     }
     notes
-}
-
-/// The error about a repository.
-fn failed(location: &Location, problem: String) -> Error {
-    Error::Program { location: location.clone(), problem }
 }
 
 /// What `borg list --json` prints.
@@ -174,7 +168,7 @@ impl Listed {
         let arguments = ["--json", "--format", "{end}"].map(OsString::from);
         let answer = borg.ask("list", arguments.into_iter().chain([borg.target(None)]), context)?;
         serde_json::from_str(&answer).map_err(|error| {
-            failed(borg.location(), format!("what borg list printed is not understood: {error}"))
+            Error::program(borg.location(), format!("what borg list printed is not understood: {error}"))
         })
     }
 

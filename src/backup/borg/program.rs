@@ -13,9 +13,9 @@ use crate::cancel::CancelToken;
 use crate::program::{Call, Line, ProgramError, ProgramOutput, Running};
 use crate::secret::SecretText;
 
+use super::NAME;
 use super::message::{Message, Problems};
 use super::shadow::Shadow;
-use super::{NAME, failed};
 use crate::backup::repository::Repository;
 use crate::backup::{Context, Error, Location, Scratch};
 
@@ -51,7 +51,7 @@ impl std::fmt::Debug for Hidden {
 impl Borg {
     /// Prepares calls for the repository at `place`, which is a path or an address of borg's own.
     pub(super) fn new(location: &Location, place: OsString, context: &Context) -> Result<Self, Error> {
-        let secret = location.secret().read().map_err(|error| failed(location, error.to_string()))?;
+        let secret = location.secret().read().map_err(|error| Error::program(location, error.to_string()))?;
         let folder = context.private_folder()?;
         let cannot_write = |source| Error::Scratch { path: folder.path().to_owned(), source };
         let base = folder.program_folder().map_err(cannot_write)?;
@@ -59,7 +59,7 @@ impl Borg {
         let mut repository = place;
         if let Some(local) = location.place() {
             if Repository::at(local) != Some(Repository::Borg) {
-                return Err(failed(location, "there is no borg repository at this place".to_owned()));
+                return Err(Error::program(location, "there is no borg repository at this place".to_owned()));
             }
             let stand_in = folder.program_folder().map_err(cannot_write)?;
             let made = Shadow::make(local, &stand_in);
@@ -169,7 +169,7 @@ impl Borg {
 
     /// The error if borg has failed with these problems.
     pub(super) fn failed(&self, problems: &Problems) -> Error {
-        failed(&self.location, self.explain(problems))
+        Error::program(&self.location, self.explain(problems))
     }
 
     /// What borg's problems mean for this repository.
@@ -197,10 +197,11 @@ fn check_version(location: &Location, context: &Context) -> Result<(), Error> {
     let output = output.map_err(|error| cannot_run(location, &error))?;
     match parse_version(&output.stdout) {
         Some((1, minor)) if minor >= 2 => Ok(()),
-        Some((major, minor)) => {
-            Err(failed(location, format!("the borg on this machine is version {major}.{minor}: {INSTALL}")))
-        }
-        None => Err(failed(
+        Some((major, minor)) => Err(Error::program(
+            location,
+            format!("the borg on this machine is version {major}.{minor}: {INSTALL}"),
+        )),
+        None => Err(Error::program(
             location,
             format!("borg --version says nothing that is understood: {}", output.complaint()),
         )),
@@ -219,7 +220,7 @@ fn parse_version(text: &str) -> Option<(u32, u32)> {
 
 fn cannot_run(location: &Location, error: &ProgramError) -> Error {
     let advice = if error.is_missing() { format!(": {INSTALL}") } else { String::new() };
-    failed(location, format!("{error}{advice}"))
+    Error::program(location, format!("{error}{advice}"))
 }
 
 /// The problems in the output of a call that has ended.

@@ -79,7 +79,7 @@ pub(super) fn catalog(
         return Ok(Listing::Stopped);
     }
     sink.pass_over(passed_over);
-    Ok(if damage.is_empty() { Listing::Whole } else { Listing::Damaged(damage) })
+    Ok(Listing::ended(damage))
 }
 
 /// What a record is.

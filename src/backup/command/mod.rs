@@ -16,8 +16,7 @@ use super::collected::Collected;
 use super::delivery::{Delivery, conclude};
 use super::format::Format;
 use super::{
-    Backup, CatalogSink, Context, Description, Error, Listing, Location, Needs, Reach, RestoreSink, Scratch,
-    Wanted,
+    Backup, CatalogSink, Context, Description, Error, Listing, Needs, Reach, RestoreSink, Scratch, Wanted,
 };
 use crate::program::{CommandLine, ProgramError};
 use crate::words;
@@ -83,7 +82,7 @@ pub const FORMAT: Format = Format {
         let location = candidate.location();
         let Some(commands) = location.commands().cloned() else {
             let problem = "the configuration has no commands of this name: bkverify help command".to_owned();
-            return Err(failed(location, problem));
+            return Err(Error::program(location, problem));
         };
         let description = Description {
             location: location.clone(),
@@ -109,16 +108,12 @@ struct ByCommand {
 
 impl ByCommand {
     fn failed(&self, problem: String) -> Error {
-        failed(&self.description.location, problem)
+        Error::program(&self.description.location, problem)
     }
 
     fn cannot_run(&self, which: &str, error: &ProgramError) -> Error {
         self.failed(format!("the command {which}: {error}"))
     }
-}
-
-fn failed(location: &Location, problem: String) -> Error {
-    Error::Program { location: location.clone(), problem }
 }
 
 impl Backup for ByCommand {
@@ -149,11 +144,8 @@ impl Backup for ByCommand {
         conclude(match wanted {
             Wanted::These(picks) => restore::restore(self, picks, &mut delivery),
             Wanted::Every(test) => {
-                let all = Collected::default();
-                if let Listing::Damaged(damage) = self.catalog(Needs::default(), context, &all)? {
-                    damage.into_iter().for_each(|damage| delivery.sink.lost(damage));
-                }
-                let wanted = all.into_batch().iter().filter(|entry| test(entry)).collect();
+                let all = Collected::of(self, &mut delivery)?;
+                let wanted = all.iter().filter(|entry| test(entry)).collect();
                 restore::restore(self, &wanted, &mut delivery)
             }
         })

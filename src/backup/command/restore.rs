@@ -9,7 +9,8 @@
 //! | `{list}` | `BKVERIFY_LIST` | a file with the wanted paths, one in each line |
 //! | `{list0}` | `BKVERIFY_LIST0` | a file with the wanted paths, each with a NUL byte behind it |
 //! | `{paths}` | | the wanted paths, each as a word of its own |
-//! | `{path}`, `{target}` | `BKVERIFY_PATH`, `BKVERIFY_TARGET` | a single path, and the file to restore it to |
+//! | `{path}` | `BKVERIFY_PATH` | a single path |
+//! | `{target}` | `BKVERIFY_TARGET` | the file to restore that path to |
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};

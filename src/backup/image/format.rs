@@ -111,7 +111,7 @@ fn open_windows_image_backup(
             let all = windows_image_backup::snapshots(folder, computer.as_deref()).map_err(failed)?;
             let chosen = snapshot::choose(&all, asked, &TimeZone::system());
             let chosen = chosen.map(|snapshot| snapshot.name.clone());
-            Some(chosen.map_err(|problem| Error::Program { location: location.clone(), problem })?)
+            Some(chosen.map_err(|problem| Error::program(location, problem))?)
         }
     };
     let backup =

@@ -30,8 +30,9 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 
 use self::volumes::{ReadableVolume, Volumes};
+use super::collected::restore_each;
 use super::damage_lines::DamageLines;
-use super::delivery::{Delivery, EarlyEnd, conclude};
+use super::delivery::{Delivery, EarlyEnd};
 use super::{
     Backup, CatalogSink, Context, Damage, DamageKind, Description, Entry, EntryBatch, Error, Listing, Lost,
     Needs, RestoreError, RestoreSink, Restored, Scratch, Wanted,
@@ -304,7 +305,7 @@ impl Backup for Images {
         }
         self.volumes.readable.iter().try_for_each(|volume| self.unchanged(volume))?;
         let damage = damage.into_lines();
-        Ok(if damage.is_empty() { Listing::Whole } else { Listing::Damaged(damage) })
+        Ok(Listing::ended(damage))
     }
 
     fn cached(&self) -> Option<Cached> {
@@ -332,30 +333,11 @@ impl Backup for Images {
         context: &Context,
         sink: &mut dyn RestoreSink,
     ) -> Result<(), Error> {
-        if context.cancel.is_cancelled() {
-            return Ok(());
-        }
         let mut reader = None;
-        match wanted {
-            Wanted::These(batch) => {
-                let mut delivery = Delivery { scratch, context, sink };
-                conclude(
-                    batch.iter().try_for_each(|entry| self.restore_one(entry, &mut delivery, &mut reader)),
-                )
-            }
-            Wanted::Every(test) => {
-                let all = super::collected::Collected::default();
-                let needs = Needs { size: true, mtime: true };
-                if let Listing::Damaged(damage) = self.catalog(needs, &context.with_threads(1), &all)? {
-                    damage.into_iter().for_each(|damage| sink.lost(damage));
-                }
-                let mut delivery = Delivery { scratch, context, sink };
-                let mut all = all.into_batch();
-                all.sort_by_position();
-                let mut wanted = all.iter().filter(|entry| test(entry));
-                conclude(wanted.try_for_each(|entry| self.restore_one(entry, &mut delivery, &mut reader)))
-            }
-        }
+        let mut delivery = Delivery { scratch, context, sink };
+        restore_each(self, &wanted, &mut delivery, &mut |entry, delivery| {
+            self.restore_one(entry, delivery, &mut reader)
+        })
     }
 }
 

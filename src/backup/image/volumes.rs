@@ -7,10 +7,13 @@
 //! | partition | what follows |
 //! |---|---|
 //! | NTFS, for data | its files are listed |
-//! | for the system (EFI, reserved, recovery) | a note: it holds no files of users. But an image of a drive or of a mounted volume that has nothing else is a gap |
-//! | only the type in an MBR says that it is for the system | an MBR has no checksum: the file system must be that of such a partition, and NTFS must hold `Recovery/WindowsRE`. Otherwise as for data |
+//! | for the system (EFI, reserved, recovery) | a note: it holds no files of users |
 //! | another file system, or an encrypted one | a gap: it is not known what is in it |
 //! | NTFS that is damaged beyond reading | damage: the run fails |
+//!
+//! An image of a drive or of a mounted volume that has nothing but partitions of the system is a gap.
+//! An MBR has no checksum, so its types alone are not believed: a partition is one of the system if
+//! its file system is that of such a partition, and NTFS must hold `Recovery/WindowsRE`.
 //!
 //! A partition that the user names (`--volume`) is read whatever it is for, and no other is.
 //!

@@ -54,13 +54,7 @@ pub(super) fn catalog(
         walk.flush(&mut lock(worker));
     }
     let damage = into_inner(walk.damage).into_sorted_lines();
-    Ok(if walk.stopped.into_inner() {
-        Listing::Stopped
-    } else if damage.is_empty() {
-        Listing::Whole
-    } else {
-        Listing::Damaged(damage)
-    })
+    Ok(if walk.stopped.into_inner() { Listing::Stopped } else { Listing::ended(damage) })
 }
 
 struct Walk<'a> {

@@ -25,8 +25,8 @@ mod snapshots;
 use std::cell::RefCell;
 use std::path::Path;
 
-use super::collected::Collected;
-use super::delivery::{Delivery, EarlyEnd, conclude};
+use super::collected::restore_each;
+use super::delivery::{Delivery, EarlyEnd};
 use super::description::{BackupTime, TakenFrom};
 use super::format::{BackupCandidate, Format};
 use super::repository::Repository;
@@ -59,7 +59,7 @@ pub const FORMAT: Format = Format {
     snapshots: Some(|candidate, context| {
         let location = candidate.location();
         let unlocked = unlock(location, context)?;
-        Ok(Snapshots::read(&unlocked).map_err(|problem| failed(location, problem))?.names())
+        Ok(Snapshots::read(&unlocked).map_err(|problem| Error::program(location, problem))?.names())
     }),
     has_volumes: false,
 };
@@ -76,7 +76,7 @@ struct Restic {
 
 fn open(candidate: &BackupCandidate<'_>, context: &Context) -> Result<Box<dyn Backup>, Error> {
     let location = candidate.location();
-    let fail = |problem| failed(location, problem);
+    let fail = |problem| Error::program(location, problem);
     let unlocked = unlock(location, context)?;
     let snapshots = Snapshots::read(&unlocked).map_err(fail)?;
     let (chosen, notes) = snapshots.choose(location.snapshot().unwrap_or("latest")).map_err(fail)?;
@@ -95,7 +95,7 @@ fn open(candidate: &BackupCandidate<'_>, context: &Context) -> Result<Box<dyn Ba
 
 /// Opens a repository with its password.
 fn unlock(location: &Location, context: &Context) -> Result<Unlocked, Error> {
-    let fail = |problem: String| failed(location, problem);
+    let fail = |problem: String| Error::program(location, problem);
     let place = location.place().ok_or_else(|| fail(ELSEWHERE.to_owned()))?;
     look(location, place)?;
     let password = location.secret().read().map_err(|error| fail(error.to_string()))?;
@@ -115,17 +115,12 @@ fn look(location: &Location, place: &Path) -> Result<(), Error> {
     if Repository::at(place) == Some(Repository::Restic) {
         return Ok(());
     }
-    Err(failed(location, match Repository::remains_at(place) {
+    Err(Error::program(location, match Repository::remains_at(place) {
         Some(Repository::Restic) => {
             "it is what is left of a restic repository, of which the file config or a folder is missing: see what restic check says".to_owned()
         }
         _ => "there is no restic repository in this folder: it has no file config with the folders data, index, keys and snapshots beside it".to_owned(),
     }))
-}
-
-/// The error about a repository.
-fn failed(location: &Location, problem: String) -> Error {
-    Error::Program { location: location.clone(), problem }
 }
 
 impl Restic {
@@ -163,7 +158,7 @@ impl Backup for Restic {
 
     fn catalog(&self, _needs: Needs, context: &Context, sink: &dyn CatalogSink) -> Result<Listing, Error> {
         let listing = list::catalog(&self.repository, self.tree, context, sink);
-        listing.map_err(|problem| failed(&self.description.location, problem.sentence()))
+        listing.map_err(|problem| Error::program(&self.description.location, problem.sentence()))
     }
 
     fn notes(&self) -> Vec<String> {
@@ -177,22 +172,7 @@ impl Backup for Restic {
         context: &Context,
         sink: &mut dyn RestoreSink,
     ) -> Result<(), Error> {
-        if context.cancel.is_cancelled() {
-            return Ok(());
-        }
         let mut delivery = Delivery { scratch, context, sink };
-        conclude(match wanted {
-            Wanted::These(batch) => batch.iter().try_for_each(|entry| self.restore_one(entry, &mut delivery)),
-            Wanted::Every(test) => {
-                let all = Collected::default();
-                let listing = self.catalog(Needs::default(), &context.with_threads(1), &all)?;
-                if let Listing::Damaged(damage) = listing {
-                    damage.into_iter().for_each(|damage| delivery.sink.lost(damage));
-                }
-                let all = all.into_batch();
-                let mut wanted = all.iter().filter(|entry| test(entry));
-                wanted.try_for_each(|entry| self.restore_one(entry, &mut delivery))
-            }
-        })
+        restore_each(self, &wanted, &mut delivery, &mut |entry, delivery| self.restore_one(entry, delivery))
     }
 }

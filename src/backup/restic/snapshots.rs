@@ -123,10 +123,8 @@ impl Chosen {
     }
 
     fn sentence(&self) -> String {
-        let taken = self.begun.and_then(words::rfc3339).map(|time| format!(", taken at {time}"));
-        let (taken, paths) = (taken.unwrap_or_default(), self.paths.join(" "));
-        let of = format!("{}: {paths}", self.host);
-        format!("the snapshot {} of {}{taken}", self.name, words::printable(&of))
+        let of = format!("{}: {}", self.host, self.paths.join(" "));
+        format!("the snapshot {} of {}{}", self.name, words::printable(&of), self.name().taken_at())
     }
 }
 
