@@ -119,7 +119,19 @@ impl Programs for Installed {
     fn run(&self, command: &[&str], deadline: Instant) -> Result<ProgramOutput, ProgramError> {
         let command = command.iter().map(Into::into).collect();
         let environment = vec![("LC_ALL", "C".into()), ("PATH", self.search_path.clone())];
-        Call { environment, ..Call::of(command) }.run(deadline, &CancelToken::new())
+        let ran = Call { environment, ..Call::of(command) }.run(deadline, &CancelToken::new());
+        ran.map_err(|error| match error {
+            // A folder of the search path that this user may not enter gives the same error as a
+            // program that this user may not run.
+            ProgramError::Denied(name) if !self.holds(&name) => ProgramError::Missing(name),
+            error => error,
+        })
+    }
+}
+
+impl Installed {
+    fn holds(&self, name: &str) -> bool {
+        std::env::split_paths(&self.search_path).any(|folder| folder.join(name).is_file())
     }
 }
 
