@@ -29,6 +29,7 @@ pub(super) static CHECK: Check = Check {
     name: "applications",
     title: "Applications and their data",
     asks: "There is a plan for every line-of-business application: its name, the path to its data, and notes.",
+    steps: &["applications"],
     // The catalogs of all backups are read, which takes time.
     patience: Duration::from_secs(300),
     linux: look_linux,
@@ -146,11 +147,11 @@ fn filled_in(files: &Files) -> Finding {
     let place = files.markdown_place().display().to_string();
     let evidence = format!("{}, {open} without a note", several(rows.len(), "row"));
     if rows.is_empty() {
-        return Finding::manual("No application was found: add yours to the table")
+        return Finding::manual("applications", "No application was found: add yours to the table")
             .seen(place, evidence)
             .why(WHY);
     }
-    Finding::manual(format!("Write a plan for each application: {open} of {} still without a note", rows.len()))
+    Finding::manual("applications", format!("Write a plan for each application: {open} of {} still without a note", rows.len()))
         .seen(place, evidence)
         .why(WHY)
         .fix("Fill in the table (Markdown or CSV), then: bkverify checklist done applications --note \"plan agreed\"")

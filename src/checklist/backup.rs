@@ -17,6 +17,7 @@ pub(super) static CHECK: Check = Check {
     title: "Backup, and proof that it restores",
     asks: "A full backup was made and ran successfully, and random files of it were restored elsewhere and found to be \
          identical to the originals.",
+    steps: &["full-backup"],
     patience: PATIENCE,
     linux: configured,
     windows: look_windows,

@@ -31,6 +31,7 @@ pub(super) static CHECK: Check = Check {
     title: "Clock and time zone",
     asks: "The clock is within five minutes of the destination server's, with the same date and time zone, and follows \
          an NTP server.",
+    steps: &["clock", "time-zone", "clock-installation", "clock-host"],
     patience: PATIENCE,
     linux: look_linux,
     windows: look_windows,
@@ -55,23 +56,29 @@ fn against_destination(visit: &Visit<'_>) -> Vec<Finding> {
     let own = Zone::of(&visit.settings().zone, visit.settings().now);
     match &visit.settings().against {
         None => vec![
-            Finding::manual("The clock and the time zone were not compared with the destination server's")
-                .seen("this machine", format!("{:.0}, {}", visit.settings().now, own.words()))
-                .why(WHY)
-                .fix(
-                    "Run `bkverify checklist clock --against DESTINATION`, or run `bkverify facts \
+            Finding::manual(
+                "clock",
+                "The clock and the time zone were not compared with the destination server's",
+            )
+            .seen("this machine", format!("{:.0}, {}", visit.settings().now, own.words()))
+            .why(WHY)
+            .fix(
+                "Run `bkverify checklist clock --against DESTINATION`, or run `bkverify facts \
                       --json --ntp SERVER > facts.json` \
                        on the destination and use `--against facts.json` here.",
-                ),
+            ),
         ],
         Some(Against::Server(server)) => vec![
             judged(&format!("the destination {server}"), server, sntp::measure(server)),
-            Finding::manual(format!("Compare the time zone with {server}'s: NTP does not carry it"))
-                .seen("this machine", own.words())
-                .fix(
-                    "Compare by hand, or run `bkverify facts --json > facts.json` there and use \
+            Finding::manual(
+                "time-zone",
+                format!("Compare the time zone with {server}'s: NTP does not carry it"),
+            )
+            .seen("this machine", own.words())
+            .fix(
+                "Compare by hand, or run `bkverify facts --json > facts.json` there and use \
                       `--against facts.json` here.",
-                ),
+            ),
         ],
         Some(Against::Facts { place, facts, under_way, read }) => vec![
             compare_zones(&own, facts, place),

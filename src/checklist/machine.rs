@@ -13,7 +13,7 @@ use jiff::tz::TimeZone;
 
 use crate::backup::Location;
 use crate::facts::Facts;
-use crate::plan::Map;
+use crate::plan::{Filters, Map, SampleSize};
 
 use crate::program::{ProgramError, ProgramOutput, Programs, decode};
 
@@ -76,6 +76,10 @@ pub struct BackupJob {
     pub maps: Vec<Map>,
     /// The path of its JSON report.
     pub report: Option<PathBuf>,
+    /// How many files it asks a run to verify.
+    pub sample: SampleSize,
+    /// Which files it leaves out.
+    pub filters: Filters,
 }
 
 /// What the person specified in flags and configuration, with defaults filled in.

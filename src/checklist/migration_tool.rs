@@ -24,6 +24,7 @@ pub(super) static CHECK: Check = Check {
     title: "Migration Preparation Tool",
     asks: "The Migration Preparation Tool ran without errors, at most two weeks before the migration, by a member of \
          Enterprise Admins, Schema Admins and Domain Admins.",
+    steps: &["migration-tool"],
     patience: PATIENCE,
     linux: look_linux,
     windows: look_windows,
@@ -56,14 +57,21 @@ fn tool(probed: &Probed, now: Timestamp) -> Finding {
             "The Migration Preparation Tool last ran {} ago; its result no longer holds",
             duration_words(age)
         )),
-        Some(age) => Finding::manual(format!(
-            "The Migration Preparation Tool ran {} ago: did it end without errors?",
-            duration_words(age)
-        )),
+        Some(age) => Finding::manual(
+            "migration-tool",
+            format!(
+                "The Migration Preparation Tool ran {} ago: did it end without errors?",
+                duration_words(age)
+            ),
+        ),
         None if evidence.is_empty() => Finding::manual(
+            "migration-tool",
             "There is no trace of the Migration Preparation Tool: run it from the destination's installation media",
         ),
-        None => Finding::manual("The Migration Preparation Tool is installed, but left no log: run it"),
+        None => Finding::manual(
+            "migration-tool",
+            "The Migration Preparation Tool is installed, but left no log: run it",
+        ),
     };
     let shown = if evidence.is_empty() { "nothing".to_owned() } else { evidence.join("\n") };
     finding.seen("registry, log folders", shown).why(WHY).fix(

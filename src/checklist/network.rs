@@ -29,6 +29,7 @@ pub(super) static CHECK: Check = Check {
     name: "network",
     title: "Network adapters and addresses",
     asks: "The server has one network adapter, with a static address.",
+    steps: &[],
     patience: PATIENCE,
     linux: look_linux,
     windows: look_windows,
