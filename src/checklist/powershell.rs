@@ -429,7 +429,10 @@ pub(super) mod tests {
         let text = printed(&[("a", r#"{"kind":"n","n":"5","t":"True"}"#, ""), ("b", "", "denied")]);
         let probed = parse(&format!("WARNING: module loaded\r\n{text}")).unwrap();
         let items = probed.whole("a", "n").unwrap();
-        assert_eq!((items[0].number("n"), items[0].truth("t"), items[0].text("x")), (Some(5), Some(true), None));
+        assert_eq!(
+            (items[0].number("n"), items[0].truth("t"), items[0].text("x")),
+            (Some(5), Some(true), None)
+        );
         assert!(probed.reason("b").contains("run as administrator"));
         assert_eq!(probed.reason("c"), "the probe printed nothing about it");
     }
@@ -440,7 +443,10 @@ pub(super) mod tests {
         let end = text.find("\"problem\":null}\n{\"end\"").unwrap();
         let probed = parse(&text[..end]).unwrap();
         assert!(probed.whole("a", "n").unwrap().is_empty());
-        assert_eq!(probed.whole("b", "n").unwrap_err(), "the probe did not come to it: its output is cut short");
+        assert_eq!(
+            probed.whole("b", "n").unwrap_err(),
+            "the probe did not come to it: its output is cut short"
+        );
     }
 
     #[test]

@@ -39,7 +39,12 @@ fn viewer(alerts: &[&ProbedItem]) -> Finding {
     let known = bad + mild + with(&["Information", "OK", "Report"]);
     let line = |alert: &&&ProbedItem| match alert.text("title") {
         Some(title) => {
-            format!("{}: {title} ({}). {}", alert.shown("severity"), alert.shown("machine"), alert.shown("text"))
+            format!(
+                "{}: {title} ({}). {}",
+                alert.shown("severity"),
+                alert.shown("machine"),
+                alert.shown("text")
+            )
         }
         None => alert.list("all").join("; "),
     };
@@ -52,7 +57,8 @@ fn viewer(alerts: &[&ProbedItem]) -> Finding {
         Finding::warn(format!("The alert viewer shows {}, none of them critical", several(mild, "warning")))
     } else {
         let disabled = several(alerts.len() - open.len(), "disabled alert");
-        return Finding::pass("The alert viewer shows no problems").seen(source, format!("{disabled}\n{lines}"));
+        return Finding::pass("The alert viewer shows no problems")
+            .seen(source, format!("{disabled}\n{lines}"));
     };
     finding
         .seen(source, lines)
@@ -96,8 +102,9 @@ fn disks(probed: &Probed) -> Finding {
     let disks = match probed.whole("disks", "disk") {
         Ok(disks) => disks,
         Err(problem) => {
-            return Finding::could_not_check(what, problem)
-                .fix("Server 2008 R2 has no such class: read the disks' state in the controller's own program.");
+            return Finding::could_not_check(what, problem).fix(
+                "Server 2008 R2 has no such class: read the disks' state in the controller's own program.",
+            );
         }
     };
     // `HealthStatus` of MSFT_PhysicalDisk: 0 is healthy, 1 warning, 2 unhealthy, 5 unknown.
@@ -232,13 +239,17 @@ mod tests {
         let event = r#"{"kind":"event","count":"3","id":"7"}"#;
         let parts = [("alerts", "", "missing"), ("events", event, "")];
         assert_eq!(statuses(&printed(&parts))[0], CouldNotCheck);
-        let disk = |item| statuses(&printed(&[("alerts", "", ""), ("disks", item, "")]))[1];
+        let disk = |item: &str| statuses(&printed(&[("alerts", "", ""), ("disks", item, "")]))[1];
         assert_eq!(disk(DISK), Pass);
         assert_eq!(disk(&DISK.replace("\"0\"", "\"5\"")), CouldNotCheck);
-        assert_eq!(disk(&DISK.replace("\"0\"", "\"Fehlerfrei\"")), CouldNotCheck, "a word of another language");
+        assert_eq!(
+            disk(&DISK.replace("\"0\"", "\"Fehlerfrei\"")),
+            CouldNotCheck,
+            "a word of another language"
+        );
         assert_eq!(disk(&DISK.replace("\"health\":\"0\",", "")), CouldNotCheck);
         assert_eq!(disk(""), CouldNotCheck);
-        let volume = |item| statuses(&printed(&[("alerts", "", ""), ("volumes", item, "")]))[2];
+        let volume = |item: &str| statuses(&printed(&[("alerts", "", ""), ("volumes", item, "")]))[2];
         assert_eq!(volume(VOLUME), Pass);
         assert_eq!(volume(&VOLUME.replace(",\"free\":\"500\"", "")), CouldNotCheck);
         assert_eq!(volume(&format!("{VOLUME},{}", VOLUME.replace("1000", ""))), CouldNotCheck);

@@ -55,9 +55,7 @@ fn judge_summary(summary: &ProbedItem, now: Timestamp) -> Finding {
         Some(_) if result != 0 => {
             Finding::fail(format!("The last run of Windows Server Backup failed (0x{result:08X})"))
         }
-        Some(_) if versions == 0 => {
-            Finding::fail("Windows Server Backup has no version to restore from")
-        }
+        Some(_) if versions == 0 => Finding::fail("Windows Server Backup has no version to restore from"),
         Some(success) => {
             let age = now.as_second() - success.as_second();
             if age < -300 {
@@ -189,7 +187,10 @@ mod tests {
         let other = GOOD.replace("\"result\":\"0\"", "\"result\":\"Erfolgreich\"");
         let other = other.replace("\"metal\":\"True\"", "\"metal\":\"Wahr\"");
         assert_eq!(statuses(&other.replace("Z\",\"message\"", " Uhr\",\"message\"")), unknown);
-        assert_eq!(statuses(&GOOD.replace("versions", "x").replace("metal", "x").replace("\"id\"", "\"x\"")), unknown);
+        assert_eq!(
+            statuses(&GOOD.replace("versions", "x").replace("metal", "x").replace("\"id\"", "\"x\"")),
+            unknown
+        );
         let begin: String = GOOD.lines().take(1).collect();
         assert_eq!(statuses(&begin), unknown);
     }

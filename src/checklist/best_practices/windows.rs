@@ -32,7 +32,8 @@ fn judge(probed: &Probed) -> Vec<Finding> {
 }
 
 fn result(item: &ProbedItem) -> Finding {
-    let title = format!("{}: {}", item.shown("model"), item.text("title").unwrap_or("a result without a title"));
+    let title =
+        format!("{}: {}", item.shown("model"), item.text("title").unwrap_or("a result without a title"));
     // "Error" and "Warning" are names of enumeration values and are the same in every language.
     let finding = match item.text("severity") {
         Some("Error") => Finding::fail(title),

@@ -44,17 +44,19 @@ pub(super) fn look(visit: &Visit<'_>) -> Look {
 /// The other machine's clock against this one's. The probe states its time, and it ran between
 /// `began` and now; what was recorded in a file tells nothing.
 fn against_here(probed: &Probed, source: &Source, began: Timestamp) -> Finding {
-    let what = "That clock against this machine's";
-    let (Source::Computer(_), Some(there)) = (source, probed.taken()) else {
-        return Finding::could_not_check(what, "a file does not tell when it was written")
-            .fix("Compare on that server: w32tm /stripchart /computer:DESTINATION /samples:3 /dataonly");
+    let (Source::Computer(name), Some(there)) = (source, probed.taken()) else {
+        return Finding::could_not_check(
+            "That clock",
+            "a file does not tell how far it was off when it was written",
+        )
+        .fix("Compare on that server: w32tm /stripchart /computer:DESTINATION /samples:3 /dataonly");
     };
     let span = Timestamp::now().duration_since(began).as_secs_f64();
     let offset = there.duration_since(began).as_secs_f64() - span / 2.0;
     // The probe states whole seconds.
     let margin = span / 2.0 + 1.0;
     let evidence = format!("there {there}, asked for {span:.1} s from {began:.0} on");
-    super::offset_finding(what, offset, margin).seen("the probe", evidence)
+    super::offset_finding(&format!("the clock of {name}"), offset, margin).seen("the probe", evidence)
 }
 
 /// The configured servers. `NtpServer` contains `name,0x9 name,0x9`. Members of a domain follow
@@ -97,10 +99,13 @@ fn judge_service(service: &ProbedItem, joined: bool) -> Finding {
     let evidence = format!("state {state}, start mode {start}");
     let finding = match (state, start) {
         ("Running", _) => {
-            return Finding::pass("The Windows Time service is running").seen("Win32_Service W32Time", evidence);
+            return Finding::pass("The Windows Time service is running")
+                .seen("Win32_Service W32Time", evidence);
         }
         // Outside a domain, Windows starts the service by a trigger when the network comes up.
-        ("Stopped", "Manual") if !joined => Finding::warn("The Windows Time service is not running right now"),
+        ("Stopped", "Manual") if !joined => {
+            Finding::warn("The Windows Time service is not running right now")
+        }
         ("-", _) => return Finding::could_not_check("The Windows Time service", "its state is not told"),
         _ => Finding::fail("The Windows Time service is not running"),
     };
@@ -149,8 +154,7 @@ fn judge_status(status: &ProbedItem, probed: &Probed, ntp: Option<&str>) -> Find
         return unknown(first.copied().unwrap_or("w32tm printed nothing"));
     }
     let Some(found) = Status::parse(&lines) else { return unknown("w32tm's answer is not understood") };
-    let follows_domain =
-        probed.first("settings").and_then(|settings| settings.text("type")) == Some("NT5DS");
+    let follows_domain = probed.first("settings").and_then(|settings| settings.text("type")) == Some("NT5DS");
     let finding = if found.leap == 3 || found.stratum == 0 || NOBODY.contains(&found.reference) {
         Finding::fail("The Windows Time service follows no server")
     } else if found.reference == HOST {
@@ -160,7 +164,9 @@ fn judge_status(status: &ProbedItem, probed: &Probed, ntp: Option<&str>) -> Find
         Finding::fail(format!("The Windows Time service last heard from its server {age} ago"))
     } else if is_pdc_emulator(probed) && follows_domain {
         // Only that of a child domain has anybody above it.
-        Finding::warn("The PDC emulator follows the domain, whose clock it is itself unless this is a child domain")
+        Finding::warn(
+            "The PDC emulator follows the domain, whose clock it is itself unless this is a child domain",
+        )
     } else {
         return Finding::pass("The Windows Time service follows a server").seen(source, said);
     };
@@ -265,7 +271,8 @@ mod tests {
         assert_eq!(statuses(LOCAL), [Pass, Fail, Manual]);
         assert!(judged(LOCAL, None)[1].fix.clone().unwrap().commands.is_empty());
         let fix = judged(LOCAL, Some("ntp.example")).remove(1).fix.unwrap();
-        let first = "w32tm /config /manualpeerlist:ntp.example,0x8 /syncfromflags:manual /reliable:yes /update";
+        let first =
+            "w32tm /config /manualpeerlist:ntp.example,0x8 /syncfromflags:manual /reliable:yes /update";
         assert_eq!(fix.commands[0].join(" "), first);
     }
 

@@ -98,7 +98,8 @@ fn unapproved(probed: &Probed, server: &str) -> Finding {
     let is_new = |item: &&ProbedItem| item.text("id").is_none_or(|id| !approved.contains(&id));
     let missing: Vec<&ProbedItem> = offered.into_iter().filter(is_new).collect();
     if missing.is_empty() {
-        return Finding::pass(format!("The WSUS server {server} withholds no update")).seen("Microsoft Update", "none");
+        return Finding::pass(format!("The WSUS server {server} withholds no update"))
+            .seen("Microsoft Update", "none");
     }
     let title = format!("The WSUS server {server} has not approved {}", several(missing.len(), "update"));
     let is_urgent = missing.iter().any(|item| urgent(item));
@@ -140,7 +141,8 @@ mod tests {
     const END: &str = r#"{"kind":"search","code":"2"}"#;
     const NO_WSUS: &str = r#"{"kind":"source","wsus":"","used":"False"}"#;
     const WSUS: &str = r#"{"kind":"source","wsus":"http://wsus:8530","used":"True"}"#;
-    const UPDATE: &str = r#"{"kind":"update","id":"7","title":"KB1","kinds":["0FA1201D-4330-4FA8-8AE9-B877473B6441"]}"#;
+    const UPDATE: &str =
+        r#"{"kind":"update","id":"7","title":"KB1","kinds":["0FA1201D-4330-4FA8-8AE9-B877473B6441"]}"#;
 
     fn judged(recorded: &str) -> Vec<Finding> {
         judge(&parse(recorded).unwrap())
@@ -163,7 +165,11 @@ mod tests {
     #[test]
     fn a_current_server_passes_and_a_weak_sign_of_a_restart_warns() {
         let with = |found: &str| {
-            statuses(&printed(&[("source", NO_WSUS, ""), ("updates", END, ""), ("restart", &signs(found), "")]))
+            statuses(&printed(&[
+                ("source", NO_WSUS, ""),
+                ("updates", END, ""),
+                ("restart", &signs(found), ""),
+            ]))
         };
         assert_eq!(with(""), [Pass, Pass]);
         assert_eq!(with("\"PendingFileRenameOperations\""), [Pass, Warn]);

@@ -75,7 +75,9 @@ fn services(probed: &Probed) -> Vec<Finding> {
             continue;
         }
         let by_hand = match name {
-            "RemoteAccess" => "Routing and Remote Access console: right-click the server, Disable Routing and Remote Access. Or: ",
+            "RemoteAccess" => {
+                "Routing and Remote Access console: right-click the server, Disable Routing and Remote Access. Or: "
+            }
             _ => "",
         };
         findings.push(
@@ -92,7 +94,8 @@ fn services(probed: &Probed) -> Vec<Finding> {
     }
     if findings.is_empty() {
         let evidence = if off.is_empty() { "none is installed".to_owned() } else { off.join("\n") };
-        findings.push(Finding::pass("No VPN service runs or starts by itself").seen("Win32_Service", evidence));
+        findings
+            .push(Finding::pass("No VPN service runs or starts by itself").seen("Win32_Service", evidence));
     }
     findings
 }
@@ -113,7 +116,9 @@ fn tunnels(probed: &Probed) -> Finding {
     };
     let up: Vec<String> = adapters.iter().filter(is_tunnel).map(line).collect();
     let finding = if !up.is_empty() {
-        Finding::fail(format!("A tunnel is up: {}", up.join(", "))).why(WHY).fix("Disconnect it in its own program.")
+        Finding::fail(format!("A tunnel is up: {}", up.join(", ")))
+            .why(WHY)
+            .fix("Disconnect it in its own program.")
     } else if let Some(item) = adapters.iter().find(|item| item.text("driver").is_none()) {
         Finding::could_not_check(what, format!("Windows does not name the driver of {}", item.shown("name")))
     } else {
@@ -137,8 +142,7 @@ fn server(probed: &Probed) -> Finding {
     let evidence: Vec<String> =
         parts.iter().map(|(name, key)| format!("{name}: {}", item.shown(key))).collect();
     let is = |key: &str, state: &str| item.text(key) == Some(state);
-    let on: Vec<&str> =
-        parts.iter().filter(|(_, key)| is(key, "Installed")).map(|(name, _)| *name).collect();
+    let on: Vec<&str> = parts.iter().filter(|(_, key)| is(key, "Installed")).map(|(name, _)| *name).collect();
     let finding = if !on.is_empty() {
         Finding::fail(format!("The Remote Access role serves {}", on.join(", ")))
             .why(WHY)
@@ -173,7 +177,9 @@ fn connections(probed: &Probed) -> Finding {
     };
     let (up, down) = (with("Connected"), with("Disconnected"));
     let finding = if !up.is_empty() {
-        Finding::fail(format!("VPN connections are up: {}", up.join(", "))).why(WHY).fix("rasdial NAME /disconnect")
+        Finding::fail(format!("VPN connections are up: {}", up.join(", ")))
+            .why(WHY)
+            .fix("rasdial NAME /disconnect")
     } else if down.len() < connections.len() {
         Finding::could_not_check(what, "Windows does not say of every connection whether it is up")
     } else {
@@ -186,13 +192,16 @@ fn connections(probed: &Probed) -> Finding {
 /// Essentials and Small Business Server set their VPN up with a wizard of their own. Only that
 /// wizard also takes back what it set up beside the service.
 fn wizard() -> Finding {
-    Finding::manual("vpn-wizard", "On Essentials or Small Business Server: turn the VPN off in its own wizard")
-        .why("The wizard also takes back the rules and certificates that it set up, which no command shows.")
-        .fix(
-            "Essentials: Dashboard, Settings, Anywhere Access, Configure, and clear Virtual Private Network. \
+    Finding::manual(
+        "vpn-wizard",
+        "On Essentials or Small Business Server: turn the VPN off in its own wizard",
+    )
+    .why("The wizard also takes back the rules and certificates that it set up, which no command shows.")
+    .fix(
+        "Essentials: Dashboard, Settings, Anywhere Access, Configure, and clear Virtual Private Network. \
              Small Business Server: Console, Network, Connectivity, Virtual Private Network, Configure. \
              Elsewhere there is nothing to do: tick it off.",
-        )
+    )
 }
 
 #[cfg(test)]
@@ -246,7 +255,8 @@ mod tests {
         };
         assert_eq!(part("adapters", r#"{"kind":"adapter","name":"Ethernet"}"#)[0], CouldNotCheck);
         assert_eq!(part("server", r#"{"kind":"server","vpn":"Uninstalled"}"#)[1], CouldNotCheck);
-        let german = r#"{"kind":"server","vpn":"Deinstalliert","sites":"Uninstalled","direct":"Uninstalled"}"#;
+        let german =
+            r#"{"kind":"server","vpn":"Deinstalliert","sites":"Uninstalled","direct":"Uninstalled"}"#;
         assert_eq!(part("server", german)[1], CouldNotCheck);
         assert_eq!(part("connections", r#"{"kind":"connection","name":"x"}"#)[2], CouldNotCheck);
         assert_eq!(part("connections", r#"{"kind":"connection","state":"Getrennt"}"#)[2], CouldNotCheck);
@@ -258,7 +268,8 @@ mod tests {
 
     #[test]
     fn a_module_that_fails_to_load_is_unknown_and_server_2008_r2_is_asked_by_hand() {
-        let with = |kind| statuses(&printed(&[("server", "", kind), ("connections", "", kind)]))[2..4].to_vec();
+        let with =
+            |kind| statuses(&printed(&[("server", "", kind), ("connections", "", kind)]))[2..4].to_vec();
         assert_eq!(with("failed"), [CouldNotCheck, CouldNotCheck]);
         assert_eq!(with("denied"), [CouldNotCheck, CouldNotCheck]);
         assert_eq!(with("missing"), [NotApplicable, CouldNotCheck]);

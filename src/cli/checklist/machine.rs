@@ -15,6 +15,7 @@ use super::super::resolve;
 use super::super::values::{Limit, Source};
 use crate::backup::registry;
 use crate::checklist::machine::read_text;
+use crate::checklist::powershell::Source as Probes;
 use crate::checklist::{Against, BackupJob, Machine, MachineSettings, Os};
 use crate::facts::Facts;
 use crate::output::Output;
@@ -52,6 +53,7 @@ impl Look {
         Ok(Machine {
             os: Os::current(),
             programs: Box::new(local::programs()),
+            probes: Probes::Here,
             root: PathBuf::from("/"),
             settings: MachineSettings {
                 against,
