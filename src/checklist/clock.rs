@@ -41,6 +41,7 @@ fn look_linux(visit: &Visit<'_>) -> Vec<Finding> {
     let mut findings = against_destination(visit);
     findings.extend(against_ntp(visit, linux::configured_servers(visit)));
     findings.push(linux::service(visit));
+    findings.push(again());
     findings
 }
 
@@ -53,7 +54,20 @@ fn look_windows(visit: &Visit<'_>) -> Vec<Finding> {
     let mut findings = against_destination(visit);
     findings.extend(against_ntp(visit, servers));
     findings.extend(service);
+    findings.push(again());
     findings
+}
+
+/// The clocks are compared once more while the destination is installed. Its setup shows its clock.
+fn again() -> Finding {
+    Finding::manual(
+        "clock-installation",
+        "During the installation, check the destination's clock and time zone once more",
+    )
+    .why(
+        "The installation is the last moment at which they can be changed before the two talk to each other.",
+    )
+    .fix("They must be within five minutes of this server's, in the same time zone.")
 }
 
 fn against_destination(visit: &Visit<'_>) -> Vec<Finding> {
@@ -84,10 +98,18 @@ fn against_destination(visit: &Visit<'_>) -> Vec<Finding> {
                       `--against facts.json` here.",
             ),
         ],
-        Some(Against::Facts { place, facts, under_way, read }) => vec![
-            compare_zones(&own, facts, place),
-            compare_clocks(facts, place, *under_way, read.duration_since(facts.time).as_secs_f64()),
-        ],
+        Some(Against::Facts { place, facts, under_way, read }) => match Against::too_old(facts, *read) {
+            Some(problem) => {
+                vec![
+                    Finding::could_not_check("Clock and time zone against the destination", problem)
+                        .seen(place, ""),
+                ]
+            }
+            None => vec![
+                compare_zones(&own, facts, place),
+                compare_clocks(facts, place, *under_way, read.duration_since(facts.time).as_secs_f64()),
+            ],
+        },
     }
 }
 

@@ -8,8 +8,8 @@ use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
 
 use crate::backup::Location;
 use crate::facts::Facts;
@@ -21,6 +21,9 @@ use super::powershell::Source;
 
 /// The longest file that a check reads, in bytes.
 const FILE_LIMIT: u64 = 32 << 20;
+
+/// Facts older than this, in seconds, say nothing about the other machine as it is now.
+const FACTS_AGE: i64 = 86_400;
 
 /// The family of operating systems.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +64,16 @@ pub enum Against {
         /// This machine's time when the facts were read.
         read: Timestamp,
     },
+}
+
+impl Against {
+    /// Why facts that were read at this time say nothing any more, if they are too old.
+    pub fn too_old(facts: &Facts, read: Timestamp) -> Option<String> {
+        let age = read.duration_since(facts.time).as_secs();
+        (age > FACTS_AGE).then(|| {
+            format!("the facts of {} are {} old; have them written anew", facts.name, duration_words(age))
+        })
+    }
 }
 
 /// A configured backup job, as far as the checklist needs it.
@@ -113,6 +126,21 @@ pub struct Machine {
     pub root: PathBuf,
     /// What the person specified.
     pub settings: MachineSettings,
+}
+
+impl Machine {
+    /// A machine of which nothing is known but its programs and files.
+    pub fn plain(os: Os, programs: Box<dyn Programs>, now: &Zoned) -> Self {
+        let settings = MachineSettings {
+            against: None,
+            ntp: None,
+            jobs: Vec::new(),
+            table: PathBuf::new(),
+            now: now.timestamp(),
+            zone: now.time_zone().clone(),
+        };
+        Self { os, programs, probes: Source::Here, root: PathBuf::from("/"), settings }
+    }
 }
 
 /// One check's access to a machine. It ends at a deadline.
@@ -305,20 +333,11 @@ pub(super) mod tests {
     pub(crate) fn recorded(os: Os, answers: &[(&str, &str)]) -> TestMachine {
         let root = tempfile::tempdir().unwrap();
         let answers = answers.iter().map(|(line, text)| ((*line).to_owned(), (*text).to_owned())).collect();
-        let settings = MachineSettings {
-            against: None,
-            ntp: None,
-            jobs: Vec::new(),
-            table: root.path().join("state"),
-            now: "2026-11-20T12:00:00Z".parse().unwrap(),
-            zone: TimeZone::UTC,
-        };
         let programs = Box::new(RecordedPrograms(answers));
-        let probes = Source::Here;
-        TestMachine {
-            machine: Machine { os, programs, probes, root: root.path().to_owned(), settings },
-            _root: root,
-        }
+        let mut machine = Machine::plain(os, programs, &"2026-11-20T12:00:00Z[UTC]".parse().unwrap());
+        root.path().clone_into(&mut machine.root);
+        machine.settings.table = root.path().join("state");
+        TestMachine { machine, _root: root }
     }
 
     #[test]

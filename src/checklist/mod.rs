@@ -13,6 +13,7 @@ mod alerts;
 mod applications;
 mod backup;
 mod best_practices;
+mod certificates;
 mod check;
 mod clock;
 pub mod findings;
@@ -23,8 +24,11 @@ mod migration_tool;
 mod network;
 mod phrases;
 pub mod powershell;
+#[cfg(test)]
+mod recordings;
 pub mod render;
 pub mod runner;
+pub mod space;
 mod systemd;
 pub mod table;
 pub mod ticks;
@@ -43,6 +47,8 @@ pub static CHECKS: &[&Check] = &[
     &vpn::CHECK,
     &alerts::CHECK,
     &best_practices::CHECK,
+    &space::CHECK,
+    &certificates::CHECK,
     &clock::CHECK,
     &migration_tool::CHECK,
     &applications::CHECK,

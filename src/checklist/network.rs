@@ -15,6 +15,10 @@ const WHY_STATIC: &str = "A migration writes the source server's address into DN
 const WHY_ONE: &str = "A server with several adapters registers several addresses of itself, and the destination may \
                        talk to the wrong one.";
 
+/// Where systemd-networkd, dhclient and NetworkManager keep leases.
+const LEASES: [&str; 4] =
+    ["/run/systemd/netif/leases", "/var/lib/dhcp", "/var/lib/dhclient", "/var/lib/NetworkManager"];
+
 /// An adapter that is in use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Adapter {
@@ -36,7 +40,12 @@ pub(super) static CHECK: Check = Check {
 
 fn look_linux(visit: &Visit<'_>) -> Vec<Finding> {
     match links::links(visit) {
-        Ok(links) => judge(&linux_adapters(links), links::SOURCE, dhcp_clients(visit).as_deref()),
+        Ok(links) => match leases(visit) {
+            Ok(leases) => {
+                judge(&linux_adapters(links, &leases), links::SOURCE, dhcp_clients(visit).as_deref())
+            }
+            Err(problem) => vec![Finding::could_not_check("The leases of DHCP", problem).fix("Run as root.")],
+        },
         Err(problem) => vec![Finding::could_not_check("The network adapters", problem)],
     }
 }
@@ -107,26 +116,53 @@ fn describe(adapter: &Adapter) -> String {
 }
 
 /// Adapters that are up and have a global address. Besides hardware these are bridges, bonds and
-/// the like, which carry the server's address instead. Tunnels and container bridges do not count.
-fn linux_adapters(links: Vec<Link>) -> Vec<Adapter> {
-    let carries = |link: &Link| {
-        let containers = ["docker", "virbr", "br-", "lxcbr", "lxdbr", "cni", "podman"];
-        matches!(link.kind(), None | Some("bridge" | "bond" | "vlan" | "team"))
-            && !containers.iter().any(|start| link.ifname.starts_with(start))
+/// the like, which carry the server's address instead, and the ports of containers. Tunnels and
+/// the bridges of container programs do not count.
+fn linux_adapters(links: Vec<Link>, leases: &str) -> Vec<Adapter> {
+    let is_of_containers = |name: &str| {
+        // Docker names a bridge `br-` and 12 hexadecimal digits.
+        let docker =
+            name.strip_prefix("br-").is_some_and(|id| id.len() == 12 && u64::from_str_radix(id, 16).is_ok());
+        let starts = ["docker", "virbr", "lxcbr", "lxdbr", "incusbr", "cni", "podman"];
+        docker || starts.iter().any(|start| name.starts_with(start))
     };
+    let kinds = ["bridge", "bond", "vlan", "team", "veth", "macvlan", "ipvlan"];
+    let carries =
+        |link: &Link| link.kind().is_none_or(|kind| kinds.contains(&kind)) && !is_of_containers(&link.ifname);
     let is_used = |link: &Link| link.has("UP") && !link.has("LOOPBACK") && carries(link);
-    links.into_iter().filter(is_used).filter_map(to_adapter).collect()
+    links.into_iter().filter(is_used).filter_map(|link| to_adapter(link, leases)).collect()
 }
 
-fn to_adapter(link: Link) -> Option<Adapter> {
+fn to_adapter(link: Link, leases: &str) -> Option<Adapter> {
     let global = link
         .addr_info
         .into_iter()
         .filter(|found| found.scope.as_deref() == Some("global") && !found.temporary);
+    let leased = leases.split([' ', '\t', '\n', '=', ';', '"']);
     let addresses: Vec<(String, bool)> = global
-        .filter_map(|found| Some((format!("{}/{}", found.local?, found.prefixlen?), found.dynamic)))
+        .filter_map(|found| {
+            let local = found.local?;
+            let dynamic = found.dynamic || leased.clone().any(|word| word == local);
+            Some((format!("{local}/{}", found.prefixlen?), dynamic))
+        })
         .collect();
     (!addresses.is_empty()).then_some(Adapter { name: link.ifname, addresses })
+}
+
+/// What DHCP clients have noted of their leases. The kernel shows the address of a lease without end
+/// as a static one.
+fn leases(visit: &Visit<'_>) -> Result<String, String> {
+    let mut all = String::new();
+    for folder in LEASES {
+        for name in visit.names(folder)? {
+            // networkd names a file by the number of its link. `timestamps` and the like hold none.
+            if name.contains("lease") || folder.ends_with("leases") {
+                all.push_str(&visit.read(&format!("{folder}/{name}"))?.unwrap_or_default());
+                all.push('\n');
+            }
+        }
+    }
+    Ok(all)
 }
 
 /// The name of a running DHCP client. Such clients leave no trace in the kernel's list of

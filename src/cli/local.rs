@@ -5,11 +5,14 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::error::Error;
-use crate::checklist::machine::{Os, read_text};
+use crate::checklist::machine::read_text;
+use crate::checklist::{Machine, Os, Visit, space};
 use crate::exit::ExitCode;
+use crate::facts::Volume;
 use crate::platform;
 use crate::program::{Installed, Programs};
 use etcetera::BaseStrategy;
+use jiff::Zoned;
 
 /// The machine, the person, and where bkverify remembers things.
 #[derive(Debug, Clone)]
@@ -48,6 +51,12 @@ pub fn programs() -> Installed {
     let sbin = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin"].map(PathBuf::from);
     let joined = std::env::join_paths(std::env::split_paths(&given).chain(sbin));
     Installed { search_path: joined.unwrap_or(given) }
+}
+
+/// What is used and free on this machine's disks.
+pub fn volumes() -> Result<Vec<Volume>, String> {
+    let machine = Machine::plain(Os::current(), Box::new(programs()), &Zoned::now());
+    space::volumes(&Visit::new(&machine, Instant::now() + Duration::from_secs(20)))
 }
 
 /// The name that the machine gives itself.

@@ -1,14 +1,10 @@
-//! Alerts on Windows: Essentials' alert viewer or the event logs, disks, volumes and services.
+//! Alerts on Windows: Essentials' alert viewer or the event logs, disks and services.
 
 use super::super::findings::Finding;
 use super::super::machine::Visit;
 use super::super::phrases::{are, have, several};
 use super::super::powershell::{self, Probed, ProbedItem};
 use super::WHY;
-use crate::words;
-
-/// Shares of used space from which on a volume gets a warning, and from which on it fails.
-const FULL: (f64, f64) = (0.90, 0.97);
 
 pub(super) fn look(visit: &Visit<'_>) -> Vec<Finding> {
     match powershell::ask(visit, "alerts") {
@@ -24,7 +20,7 @@ fn judge(probed: &Probed) -> Vec<Finding> {
         Err(_) if probed.missing("alerts").is_some() => vec![events(probed)],
         Err(problem) => vec![Finding::could_not_check("The alert viewer", problem), events(probed)],
     };
-    findings.extend([disks(probed), volumes(probed), services(probed)]);
+    findings.extend([disks(probed), services(probed)]);
     findings
 }
 
@@ -130,41 +126,6 @@ fn disks(probed: &Probed) -> Finding {
     finding.seen("MSFT_PhysicalDisk", lines.join("\n"))
 }
 
-fn volumes(probed: &Probed) -> Finding {
-    let what = "Space on the volumes";
-    let volumes = match probed.whole("volumes", "volume") {
-        Ok(volumes) => volumes,
-        Err(problem) => return Finding::could_not_check(what, problem),
-    };
-    let mut measured: Vec<(f64, String)> = Vec::new();
-    for volume in &volumes {
-        let number = |key: &str| volume.number(key).and_then(|number| u64::try_from(number).ok());
-        let name = volume.shown("name");
-        let (Some(size @ 1..), Some(free)) = (number("size"), number("free")) else {
-            return Finding::could_not_check(what, format!("Windows does not tell the size of {name}"));
-        };
-        let share = 1.0 - free as f64 / size as f64;
-        measured.push((share, format!("{name} {:.0}% used, {} free", share * 100.0, words::bytes(free))));
-    }
-    measured.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let Some((fullest, line)) = measured.first() else {
-        return Finding::could_not_check(what, "Windows listed no volume");
-    };
-    let finding = if *fullest >= FULL.1 {
-        Finding::fail(format!("A volume is full: {line}"))
-    } else if *fullest >= FULL.0 {
-        Finding::warn(format!("A volume is nearly full: {line}"))
-    } else {
-        return Finding::pass(format!("No volume is nearly full; the fullest is {line}"))
-            .seen("Win32_LogicalDisk", line);
-    };
-    let lines: Vec<&str> = measured.iter().map(|(_, line)| line.as_str()).collect();
-    finding
-        .seen("Win32_LogicalDisk", lines.join("\n"))
-        .why(WHY)
-        .fix("Run Disk Cleanup (`cleanmgr`), or enlarge the volume.")
-}
-
 fn services(probed: &Probed) -> Finding {
     let services = match probed.whole("services", "service") {
         Ok(services) => services,
@@ -191,7 +152,6 @@ mod tests {
     use super::*;
 
     const DISK: &str = r#"{"kind":"disk","name":"A","health":"0","state":["2"]}"#;
-    const VOLUME: &str = r#"{"kind":"volume","name":"C:","size":"1000","free":"500"}"#;
 
     fn statuses(recorded: &str) -> Vec<Status> {
         judge(&parse(recorded).unwrap()).iter().map(|finding| finding.status).collect()
@@ -205,7 +165,7 @@ mod tests {
     #[test]
     fn alerts_of_essentials_are_read_by_the_names_that_no_language_changes() {
         let essentials = include_str!("../../../tests/data/checklist/windows/alerts-essentials.txt");
-        assert_eq!(statuses(essentials), [Fail, Pass, Pass, Pass]);
+        assert_eq!(statuses(essentials), [Fail, Pass, Pass]);
         assert_eq!(viewer_with(""), Pass);
         assert_eq!(viewer_with(r#"{"kind":"alert","severity":"Warning","title":"x"}"#), Warn);
         let disabled = r#"{"kind":"alert","severity":"Critical","title":"x","ignored":"True"}"#;
@@ -225,7 +185,7 @@ mod tests {
     #[test]
     fn without_essentials_the_event_logs_are_read() {
         let events = include_str!("../../../tests/data/checklist/windows/alerts-events-german.txt");
-        assert_eq!(statuses(events), [Fail, Fail, Warn, Fail]);
+        assert_eq!(statuses(events), [Fail, Fail, Fail]);
     }
 
     #[test]
@@ -249,16 +209,12 @@ mod tests {
         );
         assert_eq!(disk(&DISK.replace("\"health\":\"0\",", "")), CouldNotCheck);
         assert_eq!(disk(""), CouldNotCheck);
-        let volume = |item: &str| statuses(&printed(&[("alerts", "", ""), ("volumes", item, "")]))[2];
-        assert_eq!(volume(VOLUME), Pass);
-        assert_eq!(volume(&VOLUME.replace(",\"free\":\"500\"", "")), CouldNotCheck);
-        assert_eq!(volume(&format!("{VOLUME},{}", VOLUME.replace("1000", ""))), CouldNotCheck);
     }
 
     #[test]
     fn what_is_cut_short_is_unknown_everywhere() {
         let whole = include_str!("../../../tests/data/checklist/windows/alerts-events-german.txt");
         let begin: String = whole.lines().take(1).collect();
-        assert_eq!(statuses(&begin), [CouldNotCheck; 5]);
+        assert_eq!(statuses(&begin), [CouldNotCheck; 4]);
     }
 }

@@ -1,4 +1,4 @@
-# Essentials' alert viewer where there is one; critical and error events of the last days; disks; volumes; services.
+# Essentials' alert viewer where there is one; critical and error events of the last days; disks; services.
 Invoke-Part 'alerts' {
     Import-Module WssCmdlets
     foreach ($alert in @(Get-WssAlert)) {
@@ -30,11 +30,6 @@ Invoke-Part 'disks' {
     foreach ($disk in @(Get-WmiObject -Namespace 'root\Microsoft\Windows\Storage' -Class MSFT_PhysicalDisk)) {
         if ($null -eq $disk) { continue }
         Add-Item 'disk' @{ name = $disk.FriendlyName; health = $disk.HealthStatus; state = @($disk.OperationalStatus) }
-    }
-}
-Invoke-Part 'volumes' {
-    foreach ($volume in @(Get-WmiObject -Class Win32_LogicalDisk -Filter 'DriveType=3')) {
-        Add-Item 'volume' @{ name = $volume.DeviceID; size = $volume.Size; free = $volume.FreeSpace }
     }
 }
 Invoke-Part 'services' {

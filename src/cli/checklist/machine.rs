@@ -15,8 +15,7 @@ use super::super::resolve;
 use super::super::values::{Limit, Source};
 use crate::backup::registry;
 use crate::checklist::machine::read_text;
-use crate::checklist::powershell::Source as Probes;
-use crate::checklist::{Against, BackupJob, Machine, MachineSettings, Os};
+use crate::checklist::{Against, BackupJob, Machine, Os};
 use crate::facts::Facts;
 use crate::output::Output;
 
@@ -50,20 +49,12 @@ impl Look {
         let against = self.against.as_deref().map(|text| read_against(text, folder)).transpose()?;
         let jobs = config.as_ref().map(|config| jobs(config, environment)).transpose()?.unwrap_or_default();
         let table = self.table.as_ref().map(|folder| environment.base().absolute(folder));
-        Ok(Machine {
-            os: Os::current(),
-            programs: Box::new(local::programs()),
-            probes: Probes::Here,
-            root: PathBuf::from("/"),
-            settings: MachineSettings {
-                against,
-                ntp: self.ntp.clone(),
-                jobs,
-                table: table.unwrap_or_else(|| here.state.clone()),
-                now: environment.now.timestamp(),
-                zone: environment.now.time_zone().clone(),
-            },
-        })
+        let mut machine = Machine::plain(Os::current(), Box::new(local::programs()), &environment.now);
+        machine.settings.table = table.unwrap_or_else(|| here.state.clone());
+        machine.settings.ntp.clone_from(&self.ntp);
+        machine.settings.against = against;
+        machine.settings.jobs = jobs;
+        Ok(machine)
     }
 }
 
