@@ -1,7 +1,7 @@
 //! Plays machines back that were recorded in `tests/data/checklist`, and compares what a check
 //! finds with the file of findings beside each.
 //!
-//! `linux/CHECK-STATE.txt` is a machine: when it was recorded, what programs printed, and files.
+//! `machines/CHECK-STATE.txt` is a machine: when it was recorded, what programs printed, and files.
 //!
 //! ```text
 //! now 2026-11-28T16:00:00Z
@@ -125,7 +125,7 @@ impl RecordedFile {
 
 /// All recordings: the file without its ending, the check, the machine.
 fn all() -> Vec<(PathBuf, &'static Check, Recording)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/checklist/linux");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/checklist/machines");
     let mut all = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let place = entry.unwrap().path();

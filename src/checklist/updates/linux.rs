@@ -91,7 +91,7 @@ struct AptList {
     file: String,
 }
 
-/// The lists of apt's sources. A machine without any has no source of updates.
+/// The lists of those sources that apt has read at least once.
 fn lists(visit: &Visit<'_>) -> Result<Vec<AptList>, String> {
     let said = visit.ask(&APT_LISTS)?;
     let mut lists = Vec::new();
@@ -103,7 +103,10 @@ fn lists(visit: &Visit<'_>) -> Result<Vec<AptList>, String> {
             _ => return Err(format!("apt-get named no list of packages: {line}")),
         }
     }
-    if lists.is_empty() { Err("apt has no sources of packages".to_owned()) } else { Ok(lists) }
+    if lists.is_empty() {
+        return Err("apt has no list of packages: `apt-get update` never succeeded".to_owned());
+    }
+    Ok(lists)
 }
 
 /// Packages that a person has put on hold.
@@ -136,8 +139,8 @@ fn security_archive(visit: &Visit<'_>) -> Finding {
     let Some(list) = lists.iter().find(is_security) else {
         let sources: Vec<String> =
             lists.iter().map(|list| format!("{} {}", list.site, list.release)).collect();
-        return Finding::fail("No security archive is among the sources of apt").seen(source, sources.join("\n"))
-            .why(WHY).fix("Add it to /etc/apt/sources.list (Debian: RELEASE-security, Ubuntu: RELEASE-security), then: apt-get update");
+        return Finding::fail("No security archive is among those that apt has read").seen(source, sources.join("\n"))
+            .why(WHY).fix("Add it to /etc/apt/sources.list if it is not there (RELEASE-security), then: apt-get update");
     };
     let mark = format!("_dists_{}_", list.release.replace('/', "_"));
     let Some((archive, _)) = list.file.split_once(&mark) else {

@@ -8,7 +8,7 @@ begin() { OUT=$1; echo "now $(date -u +%Y-%m-%dT%H:%M:%SZ)" > "$OUT"; }
 
 ask() {
   local code=0
-  LC_ALL=C "$@" > /tmp/ask.out 2> /tmp/ask.err < /dev/null || code=$?
+  LC_ALL=C ${AS-} "$@" > /tmp/ask.out 2> /tmp/ask.err < /dev/null || code=$?
   { echo "\$ $*"; [ $code = 0 ] || echo "exit $code"; sed 's/^/| /' /tmp/ask.out; sed 's/^/2| /' /tmp/ask.err; } >> "$OUT"
 }
 
@@ -29,3 +29,10 @@ ask_comms() { keep /proc/1/comm $(for pid in $(pgrep -v -x 'bash|pgrep'); do ech
 
 # touch_only PATH...   notes that files exist, without their content
 touch_only() { for path; do [ ! -e "$path" ] || echo "$path" >> "$OUT"; done; }
+
+# ask_space            asks for the room on the file systems; the size of the machine below does not matter
+ask_space() {
+  umount -q /etc/resolv.conf /run/host/* 2> /dev/null || true
+  ask df -l -B1 --output=fstype,used,avail,iused,iavail,target
+  keep /proc/self/mounts
+}
