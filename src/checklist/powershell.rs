@@ -18,7 +18,7 @@ use super::machine::{Visit, duration_words};
 const COMMON: &str = include_str!("scripts/common.ps1");
 
 /// Every probe: its name, and its script.
-pub const PROBES: [(&str, &str); 10] = [
+pub const PROBES: [(&str, &str); 12] = [
     ("backup", include_str!("scripts/backup.ps1")),
     ("updates", include_str!("scripts/updates.ps1")),
     ("network", include_str!("scripts/network.ps1")),
@@ -26,6 +26,8 @@ pub const PROBES: [(&str, &str); 10] = [
     ("alerts", include_str!("scripts/alerts.ps1")),
     ("space", include_str!("scripts/space.ps1")),
     ("best-practices", include_str!("scripts/best_practices.ps1")),
+    ("directory", include_str!("scripts/directory.ps1")),
+    ("certificates", include_str!("scripts/certificates.ps1")),
     ("clock", include_str!("scripts/clock.ps1")),
     ("migration-tool", include_str!("scripts/migration_tool.ps1")),
     ("applications", include_str!("scripts/applications.ps1")),

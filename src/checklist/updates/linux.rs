@@ -139,8 +139,12 @@ fn security_archive(visit: &Visit<'_>) -> Finding {
     let Some(list) = lists.iter().find(is_security) else {
         let sources: Vec<String> =
             lists.iter().map(|list| format!("{} {}", list.site, list.release)).collect();
-        return Finding::fail("No security archive is among those that apt has read").seen(source, sources.join("\n"))
-            .why(WHY).fix("Add it to /etc/apt/sources.list if it is not there (RELEASE-security), then: apt-get update");
+        return Finding::fail("No security archive is among those that apt has read")
+            .seen(source, sources.join("\n"))
+            .why(WHY)
+            .fix(
+                "Add it to /etc/apt/sources.list if it is not there (RELEASE-security), then: apt-get update",
+            );
     };
     let mark = format!("_dists_{}_", list.release.replace('/', "_"));
     let Some((archive, _)) = list.file.split_once(&mark) else {
