@@ -13,7 +13,7 @@ use jiff::tz::TimeZone;
 use super::check::{Check, PATIENCE};
 use super::findings::Finding;
 use super::machine::{Visit, duration_words};
-use super::phrases::{are, several};
+use super::phrases::{are, have, several};
 
 const WHY: &str =
     "Clients refuse a server whose certificate has expired, and the destination inherits its date.";
@@ -74,7 +74,7 @@ fn linux(visit: &Visit<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     if !ended.is_empty() {
         findings.push(
-            Finding::fail(format!("{} expired", are(ended.len(), "certificate")))
+            Finding::fail(format!("{} expired", have(ended.len(), "certificate")))
                 .seen(ask, ended.join("\n"))
                 .why(WHY)
                 .fix(fix),

@@ -12,8 +12,9 @@ const CRITICAL: [&str; 7] =
     ["journalctl", "--no-pager", "-p", "crit", "-n500", "--since=-7d", "--output=json"];
 const KERNEL: [&str; 8] =
     ["journalctl", "--no-pager", "-k", "-p", "warning", "-n2000", "--since=-7d", "--output=json"];
-/// One entry from before the days that are looked at, if the journal reaches so far back.
-const OLDER: [&str; 5] = ["journalctl", "--no-pager", "-n1", "--until=-7d", "--output=json"];
+/// One entry from before the days that are looked at, if the journal reaches so far back. Without
+/// `-r`, systemd 252 finds none if that entry is of an earlier boot.
+const OLDER: [&str; 6] = ["journalctl", "--no-pager", "-r", "-n1", "--until=-7d", "--output=json"];
 const NEWER: [&str; 5] = ["journalctl", "--no-pager", "-n1", "--since=-7d", "--output=json"];
 const UNITS: [&str; 5] =
     ["systemctl", "show", "*", "--property=Id,ActiveState,SubState,NRestarts", "--no-pager"];
