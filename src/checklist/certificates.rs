@@ -3,6 +3,8 @@
 //! Linux: those that the settings of web, mail and directory servers name, and those of Let's
 //! Encrypt. OpenSSL reads their dates.
 
+mod windows;
+
 use std::collections::BTreeSet;
 
 use jiff::civil::DateTime;
@@ -42,10 +44,7 @@ pub(super) static CHECK: Check = Check {
     steps: &["certificates"],
     patience: PATIENCE,
     linux,
-    windows: |_| {
-        let title = "Look up when this server's certificates expire";
-        vec![Finding::manual("certificates", title).why(WHY).fix("certlm.msc, Personal, Certificates.")]
-    },
+    windows: windows::look,
 };
 
 fn linux(visit: &Visit<'_>) -> Vec<Finding> {

@@ -17,6 +17,8 @@ use crate::plan::{Filters, Map, SampleSize};
 
 use crate::program::{ProgramError, ProgramOutput, Programs, decode};
 
+use super::powershell::Source;
+
 /// The longest file that a check reads, in bytes.
 const FILE_LIMIT: u64 = 32 << 20;
 
@@ -118,6 +120,8 @@ pub struct Machine {
     pub os: Os,
     /// Its programs.
     pub programs: Box<dyn Programs>,
+    /// Where probes of Windows run. If elsewhere, the checks are about that machine.
+    pub probes: Source,
     /// The folder below which its files are read: `/`, or a tree that a test made.
     pub root: PathBuf,
     /// What the person specified.
@@ -135,7 +139,7 @@ impl Machine {
             now: now.timestamp(),
             zone: now.time_zone().clone(),
         };
-        Self { os, programs, root: PathBuf::from("/"), settings }
+        Self { os, programs, probes: Source::Here, root: PathBuf::from("/"), settings }
     }
 }
 
@@ -157,6 +161,11 @@ impl<'a> Visit<'a> {
         self.machine.os
     }
 
+    /// Where probes of Windows run.
+    pub fn probes(&self) -> &'a Source {
+        &self.machine.probes
+    }
+
     /// What the person specified.
     pub fn settings(&self) -> &'a MachineSettings {
         &self.machine.settings
@@ -170,6 +179,11 @@ impl<'a> Visit<'a> {
     /// Runs a program. The caller judges its exit code.
     pub fn run(&self, command: &[&str]) -> Result<ProgramOutput, ProgramError> {
         self.machine.programs.run(command, self.deadline)
+    }
+
+    /// Runs a program in the same way, and also returns what it had printed if it had to be ended.
+    pub fn run_partly(&self, command: &[&str]) -> (ProgramOutput, Option<ProgramError>) {
+        self.machine.programs.run_partly(command, self.deadline)
     }
 
     /// Runs a program that must succeed. Returns its standard output, or the reason why there is
@@ -261,28 +275,31 @@ pub(super) mod tests {
 
     /// Plays programs back. A key is a command line, or the beginning of one, or `*` for any. All
     /// other programs are missing. An answer that begins with `!timeout`, `!denied` or `!N ` (an
-    /// exit code) stands for that result.
+    /// exit code) stands for that result; what follows was printed.
     #[derive(Debug)]
     struct RecordedPrograms(HashMap<String, String>);
 
     impl Programs for RecordedPrograms {
-        fn run(&self, command: &[&str], _: Instant) -> Result<ProgramOutput, ProgramError> {
+        fn run_partly(&self, command: &[&str], _: Instant) -> (ProgramOutput, Option<ProgramError>) {
+            let name = command[0].to_owned();
             let line = command.join(" ");
             let known = self.0.iter().filter(|(start, _)| line.starts_with(start.as_str()));
             let best = known.max_by_key(|(start, _)| start.len()).map(|(_, answer)| answer);
             let Some(answer) = best.or_else(|| self.0.get("*")) else {
-                return Err(ProgramError::Missing(command[0].to_owned()));
+                return (ProgramOutput::default(), Some(ProgramError::Missing(name)));
+            };
+            let printed = |code, text: &str, stderr: &str| ProgramOutput {
+                code,
+                stdout: text.to_owned(),
+                stderr: stderr.to_owned(),
             };
             let Some(special) = answer.strip_prefix('!') else {
-                return Ok(ProgramOutput { code: Some(0), stdout: answer.clone(), stderr: String::new() });
+                return (printed(Some(0), answer, ""), None);
             };
             match special.split_once(' ').unwrap_or((special, "")) {
-                ("timeout", _) => Err(ProgramError::TimedOut(command[0].to_owned())),
-                ("denied", _) => Err(ProgramError::Denied(command[0].to_owned())),
-                (code, text) => {
-                    let code = Some(code.parse().unwrap());
-                    Ok(ProgramOutput { code, stdout: text.to_owned(), stderr: text.to_owned() })
-                }
+                ("timeout", text) => (printed(None, text, ""), Some(ProgramError::TimedOut(name))),
+                ("denied", _) => (ProgramOutput::default(), Some(ProgramError::Denied(name))),
+                (code, text) => (printed(Some(code.parse().unwrap()), text, text), None),
             }
         }
     }

@@ -16,6 +16,7 @@ mod best_practices;
 mod certificates;
 mod check;
 mod clock;
+mod directory;
 pub mod findings;
 pub mod fix;
 mod links;
@@ -49,6 +50,7 @@ pub static CHECKS: &[&Check] = &[
     &best_practices::CHECK,
     &space::CHECK,
     &certificates::CHECK,
+    &directory::CHECK,
     &clock::CHECK,
     &migration_tool::CHECK,
     &applications::CHECK,

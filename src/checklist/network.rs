@@ -10,7 +10,6 @@ use super::machine::Visit;
 use super::powershell::{self, Probed};
 use super::systemd::running_programs;
 
-const SCRIPT: &str = include_str!("scripts/network.ps1");
 const WHY_STATIC: &str = "A migration writes the source server's address into DNS and into the destination's \
                           settings; an address that changes breaks both.";
 const WHY_ONE: &str = "A server with several adapters registers several addresses of itself, and the destination may \
@@ -52,8 +51,8 @@ fn look_linux(visit: &Visit<'_>) -> Vec<Finding> {
 }
 
 fn look_windows(visit: &Visit<'_>) -> Vec<Finding> {
-    match powershell::ask(visit, SCRIPT).and_then(|probed| windows_adapters(&probed)) {
-        Ok(adapters) => judge(&adapters, "Get-NetAdapter, Get-NetIPAddress", None),
+    match powershell::ask(visit, "network").and_then(|probed| windows_adapters(&probed)) {
+        Ok(adapters) => judge(&adapters, "Win32_NetworkAdapterConfiguration", None),
         Err(problem) => vec![Finding::could_not_check("The network adapters", problem)],
     }
 }
@@ -173,25 +172,36 @@ fn dhcp_clients(visit: &Visit<'_>) -> Option<String> {
     running.into_iter().find(|name| matches!(name.as_str(), "dhclient" | "dhcpcd" | "udhcpc" | "pump"))
 }
 
+/// Adapters with TCP/IP. An address of version 4 is from DHCP if its adapter asks DHCP. How an
+/// address of version 6 was assigned is known from Server 2012 on.
 fn windows_adapters(probed: &Probed) -> Result<Vec<Adapter>, String> {
-    if let Some(problem) = probed.problems().first() {
-        return Err(problem.to_string());
-    }
+    let origins = match probed.whole("origins", "origin") {
+        Ok(origins) => origins,
+        Err(_) if probed.missing("origins").is_some() => Vec::new(),
+        Err(problem) => return Err(problem),
+    };
     let mut adapters: Vec<Adapter> = Vec::new();
-    for item in probed.part("address") {
-        let (Some(name), Some(address)) = (item.text("adapter"), item.text("address")) else {
-            return Err("an address came without its adapter".to_owned());
-        };
-        let address = format!("{address}/{}", item.shown("prefix"));
-        // `Manual` and `WellKnown` are static; `Dhcp` and `RouterAdvertisement` are assigned.
-        let dynamic = matches!(item.text("origin"), Some("Dhcp" | "RouterAdvertisement"));
-        match adapters.iter_mut().find(|adapter| adapter.name == name) {
-            Some(adapter) => adapter.addresses.push((address, dynamic)),
-            None => adapters.push(Adapter { name: name.to_owned(), addresses: vec![(address, dynamic)] }),
+    for item in probed.whole("adapters", "adapter")? {
+        let name = item.text("name").ok_or("Windows does not name an adapter")?.to_owned();
+        let dhcp =
+            item.truth("dhcp").ok_or_else(|| format!("Windows does not say whether {name} asks DHCP"))?;
+        let all = item.listed("addresses").ok_or_else(|| format!("Windows lists no addresses of {name}"))?;
+        let mut addresses = Vec::new();
+        for (address, mask) in all.into_iter().zip(item.list("masks")) {
+            let origin = origins.iter().find(|origin| origin.text("address") == Some(address));
+            let is = |key: &str, value: &str| origin.is_some_and(|origin| origin.text(key) == Some(value));
+            let is_local = address.to_lowercase().starts_with("fe80:") || address.starts_with("169.254.");
+            if is_local || is("suffix", "Random") {
+                continue;
+            }
+            let is_v6 = address.contains(':');
+            let assigned =
+                if is_v6 { is("prefix", "RouterAdvertisement") || is("prefix", "Dhcp") } else { dhcp };
+            addresses.push((format!("{address}/{mask}"), assigned));
         }
-    }
-    if probed.part("adapter").next().is_none() {
-        return Err("Windows listed no adapters at all".to_owned());
+        if !addresses.is_empty() {
+            adapters.push(Adapter { name, addresses });
+        }
     }
     Ok(adapters)
 }
@@ -199,13 +209,12 @@ fn windows_adapters(probed: &Probed) -> Result<Vec<Adapter>, String> {
 #[cfg(test)]
 mod tests {
     use super::super::machine::tests::recorded;
+    use super::super::powershell::tests::printed;
     use super::super::{Os, Status};
     use super::*;
 
-    const STATIC: &str = include_str!("../../tests/data/checklist/linux/ip-addr-static.json");
-    const DHCP: &str = include_str!("../../tests/data/checklist/linux/ip-addr-dhcp.json");
-    const TWO: &str = include_str!("../../tests/data/checklist/windows/network-two-dhcp.json");
-    const ONE: &str = include_str!("../../tests/data/checklist/windows/network-one.json");
+    const TWO: &str = include_str!("../../tests/data/checklist/windows/network-two-dhcp.txt");
+    const ONE: &str = include_str!("../../tests/data/checklist/windows/network-one.txt");
 
     fn statuses(os: Os, program: &str, answer: &str) -> Vec<Status> {
         let machine = recorded(os, &[(program, answer)]);
@@ -214,20 +223,12 @@ mod tests {
 
     #[test]
     fn one_adapter_with_a_static_address_passes() {
-        assert_eq!(statuses(Os::Linux, "ip", STATIC), [Status::Pass, Status::Pass]);
         assert_eq!(statuses(Os::Windows, "powershell", ONE), [Status::Pass, Status::Pass]);
     }
 
     #[test]
     fn addresses_from_dhcp_fail_and_a_second_adapter_warns() {
-        assert_eq!(statuses(Os::Linux, "ip", DHCP), [Status::Pass, Status::Fail]);
         assert_eq!(statuses(Os::Windows, "powershell", TWO), [Status::Warn, Status::Fail, Status::Pass]);
-    }
-
-    #[test]
-    fn a_running_dhcp_client_makes_a_static_address_a_warning() {
-        let machine = recorded(Os::Linux, &[("ip", STATIC)]).file("/proc/9/comm", "dhclient\n");
-        assert_eq!(CHECK.run(&machine.visit())[1].status, Status::Warn);
     }
 
     #[test]
@@ -237,8 +238,26 @@ mod tests {
         for garbage in ["[]", "", "Object \"x\" is unknown", "!timeout", "!1 no"] {
             assert_eq!(statuses(Os::Linux, "ip", garbage), [Status::CouldNotCheck], "{garbage}");
         }
-        let missing =
-            r#"{"items":[],"problems":[{"part":"adapters","kind":"missing","text":"Get-NetAdapter"}]}"#;
-        assert_eq!(statuses(Os::Windows, "powershell", missing), [Status::CouldNotCheck]);
+        for kind in ["missing", "denied", "failed"] {
+            let text = printed(&[("adapters", "", kind), ("origins", "", "")]);
+            assert_eq!(statuses(Os::Windows, "powershell", &text), [Status::CouldNotCheck], "{kind}");
+        }
+    }
+
+    #[test]
+    fn adapters_of_windows_without_a_documented_member_are_unknown() {
+        for (member, other) in
+            [("\"dhcp\":\"False\"", "\"dhcp\":\"Falsch\""), ("addresses", "adressen"), ("name", "x")]
+        {
+            let text = ONE.replace(member, other);
+            assert_eq!(statuses(Os::Windows, "powershell", &text), [Status::CouldNotCheck], "{member}");
+        }
+        let cut = ONE.lines().next().unwrap();
+        assert_eq!(statuses(Os::Windows, "powershell", cut), [Status::CouldNotCheck]);
+        let server_2008 =
+            ONE.replace("\"problem\":null", "\"problem\":{\"kind\":\"missing\",\"text\":\"x\"}");
+        let server_2008 =
+            server_2008.replacen("\"problem\":{\"kind\":\"missing\",\"text\":\"x\"}", "\"problem\":null", 1);
+        assert_eq!(statuses(Os::Windows, "powershell", &server_2008), [Status::Pass, Status::Pass]);
     }
 }

@@ -15,7 +15,6 @@ use crate::words;
 
 const DF: [&str; 4] = ["df", "-l", "-B1", "--output=fstype,used,avail,iused,iavail,target"];
 const MOUNTS: &str = "/proc/self/mounts";
-const SCRIPT: &str = include_str!("scripts/space.ps1");
 /// Shares of used space from which on a file system gets a warning, and from which on it fails.
 const FULL: (f64, f64) = (0.90, 0.97);
 /// File systems that are always full, because they are images.
@@ -97,19 +96,18 @@ fn linux(visit: &Visit<'_>) -> Result<Vec<Disk>, String> {
 }
 
 fn windows(visit: &Visit<'_>) -> Result<Vec<Disk>, String> {
-    let probed = powershell::ask(visit, SCRIPT)?;
+    let probed = powershell::ask(visit, "space")?;
     let mut disks = Vec::new();
-    for item in probed.part("volume") {
+    for item in probed.whole("volumes", "volume")? {
         let number = |key: &str| item.number(key).and_then(|number| u64::try_from(number).ok());
-        let (Some(size), Some(free)) = (number("size"), number("free")) else { continue };
-        let volume = Volume { place: item.shown("name").to_owned(), used: size.saturating_sub(free), free };
+        let place = item.shown("name").to_owned();
+        let (Some(size), Some(free)) = (number("size"), number("free")) else {
+            return Err(format!("Windows does not tell the size of {place}"));
+        };
+        let volume = Volume { place, used: size.saturating_sub(free), free };
         disks.push(Disk { volume, ..Disk::default() });
     }
-    if probed.first("volumes").is_none() || disks.is_empty() {
-        Err(probed.reason("volumes"))
-    } else {
-        Ok(disks)
-    }
+    if disks.is_empty() { Err("Windows listed no volume".to_owned()) } else { Ok(disks) }
 }
 
 fn look(visit: &Visit<'_>, disks: Result<Vec<Disk>, String>, source: &str) -> Vec<Finding> {

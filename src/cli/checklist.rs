@@ -57,7 +57,7 @@ pub struct ChecklistArgs {
     #[arg(long, value_name = "FILE", value_parser = output_parser())]
     html: Option<Output>,
     /// Offer to run the commands that fix what was found
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["computer", "from"])]
     fix: bool,
     /// Run these commands without asking
     #[arg(long, requires = "fix")]
@@ -118,20 +118,20 @@ fn after_help() -> String {
 pub fn run(arguments: &ChecklistArgs, environment: &Environment) -> Result<ExitCode, Error> {
     let here = Surroundings::read()?;
     match &arguments.command {
-        Some(ChecklistCommand::Done(done)) => say::done(done, &here, environment.now.timestamp()),
-        Some(ChecklistCommand::Waive(waive)) => say::waive(waive, environment, &here),
-        None => check(arguments, environment, &here),
+        Some(ChecklistCommand::Done(done)) => say::done(done, here, environment.now.timestamp()),
+        Some(ChecklistCommand::Waive(waive)) => say::waive(waive, environment, here),
+        None => check(arguments, environment, here),
     }
 }
 
 fn check(
     arguments: &ChecklistArgs,
     environment: &Environment,
-    here: &Surroundings,
+    mut here: Surroundings,
 ) -> Result<ExitCode, Error> {
     let checks = chosen(&arguments.names)?;
     let stdout_taken = takes_stdout(arguments)?;
-    let machine = Arc::new(arguments.look.machine(environment, here)?);
+    let machine = Arc::new(arguments.look.machine(environment, &mut here)?);
     check_outputs(arguments, &machine.settings.jobs, environment.base())?;
     let ticks = Ticks::load(&here.state).map_err(|error| unusable(&error))?;
     let limit = arguments.look.timeout.map(|Limit(time)| time);

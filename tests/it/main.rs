@@ -34,6 +34,7 @@ mod notify_config;
 mod notify_mail;
 mod notify_webhook;
 mod pack;
+mod probes;
 mod schedule;
 mod schedule_places;
 #[cfg(unix)]

@@ -61,6 +61,11 @@ impl Coverage {
     /// Looks up every folder in the backup of every job.
     pub(super) fn measure(visit: &Visit<'_>, folders: &[String]) -> Self {
         let mut problems = Vec::new();
+        if visit.probes().is_remote() {
+            // A folder of the same name here is not that server's.
+            let problem = "the folders are on another machine; run bkverify there";
+            return Self { held: HashMap::new(), problems: vec![problem.to_owned()] };
+        }
         if visit.settings().jobs.is_empty() {
             problems.push("no backup job is configured".to_owned());
         }

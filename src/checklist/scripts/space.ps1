@@ -1,7 +1,6 @@
 # The volumes of fixed disks.
 Invoke-Part 'volumes' {
-    foreach ($volume in @(Get-CimInstance -ClassName Win32_LogicalDisk -Filter 'DriveType=3')) {
+    foreach ($volume in @(Get-WmiObject -Class Win32_LogicalDisk -Filter 'DriveType=3')) {
         Add-Item 'volume' @{ name = $volume.DeviceID; size = $volume.Size; free = $volume.FreeSpace }
     }
-    Add-Item 'volumes' @{ read = $true }
 }

@@ -15,13 +15,20 @@ use super::super::resolve;
 use super::super::values::{Limit, Source};
 use crate::backup::registry;
 use crate::checklist::machine::read_text;
+use crate::checklist::powershell::{Recording, Source as Probes};
 use crate::checklist::{Against, BackupJob, Machine, Os};
 use crate::facts::Facts;
 use crate::output::Output;
 
 /// What the checks look at, and for how long.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(super) struct Look {
+    /// Look at this Windows server instead, by PowerShell remoting
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["from", "against"])]
+    computer: Option<String>,
+    /// Look at the Windows server whose probes wrote this file (`bkverify generate probes`)
+    #[arg(long, value_name = "FILE", conflicts_with = "against")]
+    from: Option<PathBuf>,
     /// Compare the clock with this destination: a server that answers NTP, a file of facts, or -
     /// for facts on standard input
     #[arg(long, value_name = "HOST|FILE|-")]
@@ -42,19 +49,49 @@ pub(super) struct Look {
 }
 
 impl Look {
-    /// The machine with what the person specified.
-    pub fn machine(&self, environment: &Environment, here: &Surroundings) -> Result<Machine, Error> {
+    /// The machine with what the person specified. `here` becomes what is known of that machine.
+    pub fn machine(&self, environment: &Environment, here: &mut Surroundings) -> Result<Machine, Error> {
         let config = config::load(self.config.as_deref(), environment)?;
         let folder = &environment.current_dir;
         let against = self.against.as_deref().map(|text| read_against(text, folder)).transpose()?;
         let jobs = config.as_ref().map(|config| jobs(config, environment)).transpose()?.unwrap_or_default();
         let table = self.table.as_ref().map(|folder| environment.base().absolute(folder));
-        let mut machine = Machine::plain(Os::current(), Box::new(local::programs()), &environment.now);
+        let probes = self.probes(folder)?;
+        let os = if probes.is_remote() { Os::Windows } else { Os::current() };
+        match &probes {
+            Probes::Here => {}
+            Probes::Computer(name) => {
+                here.system = format!("Windows, asked from {}", here.name);
+                here.look_at(name)?;
+            }
+            Probes::File(recording) => {
+                here.system = format!("Windows {}, probed at {:.0}", recording.windows, recording.taken);
+                here.look_at(&recording.computer)?;
+            }
+        }
+        let mut machine = Machine::plain(os, Box::new(local::programs()), &environment.now);
+        machine.probes = probes;
         machine.settings.table = table.unwrap_or_else(|| here.state.clone());
         machine.settings.ntp.clone_from(&self.ntp);
         machine.settings.against = against;
         machine.settings.jobs = jobs;
         Ok(machine)
+    }
+
+    /// Where the probes run.
+    fn probes(&self, current_dir: &Path) -> Result<Probes, Error> {
+        let Some(file) = &self.from else {
+            return Ok(self.computer.clone().map_or(Probes::Here, Probes::Computer));
+        };
+        let place = current_dir.join(file);
+        let unusable = |problem: &str| {
+            Error::usage(format!("{} is no output of probes: {problem}", place.display())).hint(
+                "write the script with `bkverify generate probes > bkverify-probes.ps1`, and run it on that server",
+            )
+        };
+        let text = read_text(&place).map_err(|problem| unusable(&problem))?;
+        let text = text.ok_or_else(|| unusable("there is no such file"))?;
+        Recording::parse(&text).map(Probes::File).map_err(|problem| unusable(&problem))
     }
 }
 
@@ -125,6 +162,17 @@ mod tests {
         assert_eq!(jobs.len(), 1);
         assert_eq!((jobs[0].name.as_str(), jobs[0].backup.local()), ("a", Some(Path::new("/c/b"))));
         assert_eq!(jobs[0].report.as_deref(), Some(Path::new("/c/r.json")));
+    }
+
+    #[test]
+    fn a_file_without_probes_is_refused_with_the_way_to_make_one() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("x"), "{}").unwrap();
+        for name in ["x", "absent"] {
+            let look = Look { from: Some(name.into()), ..Look::default() };
+            let error = look.probes(folder.path()).map(|_| ()).unwrap_err().render(None);
+            assert!(error.contains("is no output of probes") && error.contains("generate probes"), "{error}");
+        }
     }
 
     #[test]

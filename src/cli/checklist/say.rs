@@ -26,6 +26,9 @@ pub(super) struct Done {
     /// How long it counts [default: 14d]
     #[arg(long, value_name = "TIME")]
     valid_for: Option<Limit>,
+    /// The Windows server on which it was done, if it was not this machine
+    #[arg(long, value_name = "NAME")]
+    computer: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -47,7 +50,7 @@ pub(super) struct Waive {
 }
 
 /// Ticks a step off.
-pub(super) fn done(done: &Done, here: &Surroundings, now: Timestamp) -> Result<ExitCode, Error> {
+pub(super) fn done(done: &Done, mut here: Surroundings, now: Timestamp) -> Result<ExitCode, Error> {
     let steps = || CHECKS.iter().flat_map(|check| check.steps.iter().copied());
     let Some(step) = steps().find(|step| *step == done.step) else {
         let hint = match nearest(&done.step, steps()) {
@@ -57,21 +60,24 @@ pub(super) fn done(done: &Done, here: &Surroundings, now: Timestamp) -> Result<E
         return Err(Error::usage(format!("there is no step \"{}\"", done.step)).hint(hint));
     };
     let note = said("note", &done.note, "write what was done: --note \"ran it on dc01, no errors\"")?;
+    if let Some(computer) = &done.computer {
+        here.look_at(computer)?;
+    }
     let tick = Tick::new(step, note, &here.who, now, valid(done.valid_for, TICK_HOLDS)?);
-    record(here, tick)
+    record(&here, tick)
 }
 
 /// Waives the one finding of a check that fits.
 pub(super) fn waive(
     waive: &Waive,
     environment: &Environment,
-    here: &Surroundings,
+    mut here: Surroundings,
 ) -> Result<ExitCode, Error> {
     let check = known(&waive.check)?;
     let hint = "write why it is no obstacle: --reason \"the migration runs over this VPN\"";
     let reason = said("reason", &waive.reason, hint)?;
     let valid = valid(waive.valid_for, WAIVER_HOLDS)?;
-    let machine = Arc::new(waive.look.machine(environment, here)?);
+    let machine = Arc::new(waive.look.machine(environment, &mut here)?);
     let limit = waive.look.timeout.map(|Limit(time)| time);
     let checked = runner::run(&[check], &machine, limit, &Ticks::default(), &mut |_| {});
     let may_be =
@@ -82,7 +88,7 @@ pub(super) fn waive(
     match fits.copied().collect::<Vec<_>>()[..] {
         [finding] => {
             let tick = Tick::new(check.name, reason, &here.who, machine.settings.now, valid);
-            record(here, tick.waiving(finding))
+            record(&here, tick.waiving(finding))
         }
         [] => Err(refused(check.name, &format!("has nothing to waive called \"{}\"", waive.title), &all)),
         _ => Err(refused(check.name, &format!("has several findings called \"{}\"", waive.title), &all)),
