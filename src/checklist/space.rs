@@ -2,6 +2,7 @@
 //!
 //! The destination's free space comes from the facts that it wrote (`bkverify facts --json`).
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use super::check::Check;
@@ -88,6 +89,9 @@ fn linux(visit: &Visit<'_>) -> Result<Vec<Disk>, String> {
             });
         }
     }
+    // An overlay, another mount and a subvolume have the numbers of the file system below.
+    let mut seen = HashSet::new();
+    disks.retain(|disk| disk.is_memory || seen.insert((disk.volume.used, disk.volume.free)));
     if disks.is_empty() { Err("df listed no file system".to_owned()) } else { Ok(disks) }
 }
 

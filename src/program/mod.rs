@@ -125,7 +125,21 @@ impl Programs for Installed {
     fn run_partly(&self, command: &[&str], deadline: Instant) -> (ProgramOutput, Option<ProgramError>) {
         let command = command.iter().map(Into::into).collect();
         let environment = vec![("LC_ALL", "C".into()), ("PATH", self.search_path.clone())];
-        Call { environment, ..Call::of(command) }.run_partly(deadline, &CancelToken::new())
+        let (output, problem) =
+            Call { environment, ..Call::of(command) }.run_partly(deadline, &CancelToken::new());
+        let problem = problem.map(|error| match error {
+            // A folder of the search path that this user may not enter gives the same error as a
+            // program that this user may not run.
+            ProgramError::Denied(name) if !self.holds(&name) => ProgramError::Missing(name),
+            error => error,
+        });
+        (output, problem)
+    }
+}
+
+impl Installed {
+    fn holds(&self, name: &str) -> bool {
+        std::env::split_paths(&self.search_path).any(|folder| folder.join(name).is_file())
     }
 }
 
