@@ -9,6 +9,7 @@ mod campaign;
 mod checklist;
 #[cfg(unix)]
 mod checklist_linux;
+mod checklist_windows;
 mod cli;
 mod cli_config;
 mod contract;

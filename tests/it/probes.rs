@@ -9,7 +9,7 @@ use tree_sitter::{Node, Parser};
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/checklist/scripts");
 const DOCUMENTED: &str = include_str!("../data/checklist/windows/documented.tsv");
 /// What PowerShell itself provides: variables of a pipeline and of errors, and tables and lists.
-const OWN: [&str; 10] = [
+const OWN: [&str; 11] = [
     "ExecutionContext",
     "PSVersionTable",
     "failure",
@@ -18,6 +18,7 @@ const OWN: [&str; 10] = [
     "known",
     "message",
     "object",
+    "places",
     "property",
     "values",
 ];
@@ -77,8 +78,14 @@ fn asked(script: &str) -> BTreeSet<(&'static str, String)> {
     let local: Vec<&str> =
         script.lines().filter_map(|line| line.strip_prefix("function ")?.split('(').next()).collect();
     let common = ["Text", "Quote", "Add-Item", "Describe", "Explain", "Invoke-Part"];
-    let kinds =
-        ["command_name", "member_access", "generic_token", "string_literal", "expandable_string_literal"];
+    let kinds = [
+        "command_name",
+        "member_access",
+        "generic_token",
+        "type_literal",
+        "string_literal",
+        "expandable_string_literal",
+    ];
     for (kind, text) in nodes(script, &kinds) {
         match kind.as_str() {
             "command_name" if !local.contains(&&*text) && !common.contains(&&*text) => {
@@ -89,13 +96,20 @@ fn asked(script: &str) -> BTreeSet<(&'static str, String)> {
             {
                 asked.insert(("class", text));
             }
+            "type_literal" if text.contains("DirectoryServices") => {
+                asked.insert(("class", text.trim_matches(['[', ']']).to_owned()));
+            }
             "member_access" => {
                 let member = text.rsplit('.').next().unwrap_or_default().to_owned();
                 let owner = text.trim_start_matches('$');
                 let is_own = OWN.iter().any(|own| owner == *own || owner.starts_with(&format!("{own}.")));
                 let is_file =
                     ["_", "folder", "hive", "log"].iter().any(|name| owner.starts_with(&format!("{name}.")));
-                if text.starts_with('$') && !is_own && !(is_file && PLAIN.contains(&&*member)) {
+                if text.starts_with('$')
+                    && !text.contains('[')
+                    && !is_own
+                    && !(is_file && PLAIN.contains(&&*member))
+                {
                     asked.insert(("member", text));
                 } else if text.starts_with("(Get-ItemProperty") && !text.contains("PSObject") {
                     asked.insert(("member", member));
