@@ -24,6 +24,7 @@ use jiff::Timestamp;
 
 use super::machine::tests::{TestMachine, recorded};
 use super::{CHECKS, Check, Finding, Os, Status};
+use crate::platform;
 use crate::program::{ProgramError, ProgramOutput, Programs};
 
 /// What programs printed, by their command lines.
@@ -92,10 +93,10 @@ impl Recording {
         for file in &self.files {
             made = made.file(&file.path, &file.text);
             let place = made.machine.root.join(file.path.trim_start_matches('/'));
-            #[cfg(unix)]
             if let Some(target) = &file.link {
                 fs::remove_file(&place).unwrap();
-                std::os::unix::fs::symlink(target, &place).unwrap();
+                // Where no links can be made, the name alone is there.
+                platform::make_link(Path::new(target), &place).or_else(|_| fs::write(&place, "")).unwrap();
             }
             if let Some(time) = file.time {
                 let written = fs::File::options().write(true).open(&place).unwrap();

@@ -4,8 +4,9 @@
 //! Both are kept in a small JSON file in the state folder, with who, why and when, the newest last.
 //! Entries are never removed, because they are part of the record. Each counts until it expires. A
 //! tick answers one manual step and nothing else. A waiver covers one finding as it was: if other
-//! names appear in its title or it gets worse, the waiver no longer covers it.
+//! names appear in its title or its evidence, or it gets worse, the waiver no longer covers it.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
 
@@ -55,6 +56,9 @@ pub struct Waived {
     pub title: String,
     /// Its status. A worse one is not covered.
     pub status: Status,
+    /// The lines of its evidence. Others are not covered: a new name among many does not change the
+    /// title.
+    pub seen: BTreeSet<String>,
 }
 
 /// Why ticks cannot be read or written.
@@ -139,7 +143,8 @@ impl Tick {
     /// The same as a waiver of a finding.
     #[must_use]
     pub fn waiving(mut self, finding: &Finding) -> Self {
-        self.waives = Some(Waived { title: finding.title.clone(), status: finding.status });
+        let seen = lines(finding).collect();
+        self.waives = Some(Waived { title: finding.title.clone(), status: finding.status, seen });
         self
     }
 
@@ -159,11 +164,17 @@ impl Tick {
 impl Waived {
     fn covers(&self, finding: &Finding) -> bool {
         let may_be = matches!(finding.status, Status::Fail | Status::CouldNotCheck | Status::Warn);
-        may_be && finding.status <= self.status && subject(&finding.title) == subject(&self.title)
+        let is_seen = lines(finding).all(|line| self.seen.contains(&line));
+        may_be && finding.status <= self.status && subject(&finding.title) == subject(&self.title) && is_seen
     }
 }
 
-/// A title without its counts, ages and shares, which change from day to day. Addresses and names
+/// What a finding names in its evidence, line by line.
+fn lines(finding: &Finding) -> impl Iterator<Item = String> {
+    finding.evidence.iter().flat_map(|seen| seen.text.lines()).map(|line| subject(line).join(" "))
+}
+
+/// A line without its counts, ages and shares, which change from day to day. Addresses and names
 /// stay, with the digits in them.
 fn subject(title: &str) -> Vec<&str> {
     let is_number = |word: &&str| {
@@ -239,6 +250,10 @@ mod tests {
         assert_eq!(statuses(&[tick("b").waiving(&failing)], now), [Manual, Manual, Fail, Warn]);
         let other = Finding::fail("VPN services start at boot: wg-quick@wg1.service");
         assert_eq!(statuses(&[tick("a").waiving(&other)], now), [Manual, Manual, Fail, Warn]);
+        let among_others = |names: &str| Finding::fail("7 folders are in no backup").seen("catalog", names);
+        let waiver = Tick::new("a", "x", "me", at(now), TICK_HOLDS).waiving(&among_others("/a: 3 files\n/b"));
+        let covers = |names: &str| waiver.waives.as_ref().unwrap().covers(&among_others(names));
+        assert!(covers("/a: 4 files\n/b") && covers("/b") && !covers("/a: 3 files\n/c"));
         let milder = Finding { status: Warn, ..failing };
         assert_eq!(statuses(&[tick("a").waiving(&milder)], now), [Manual, Manual, Fail, Warn]);
         let yesterday = Finding::warn("1 updates are pending");

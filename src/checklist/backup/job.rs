@@ -127,11 +127,11 @@ fn judge(job: &BackupJob, report: &Model, backup: Result<&Description, &str>, no
                     "The newest run of {name} could compare no file, which proves nothing"
                 )),
                 (None, Some(share)) if share > MOST_BAD => Finding::warn(format!(
-                    "The run of {name} proves little: up to {} of its files may be bad",
+                    "The run of {name} proves little: up to {} of its comparable files may be bad",
                     words::percent(share)
                 )),
                 (None, Some(share)) => Finding::pass(format!(
-                    "The backup of {name} was verified {ago} ago: at most {} of its files are bad",
+                    "The backup of {name} was verified {ago} ago: at most {} of its comparable files are bad",
                     words::percent(share)
                 )),
             },
@@ -305,7 +305,10 @@ mod tests {
     #[test]
     fn only_a_recent_pass_of_this_backup_passes() {
         let proof = World::new().proof();
-        assert_eq!(proof.title, "The backup of n was verified 60 s ago: at most 1% of its files are bad");
+        assert_eq!(
+            proof.title,
+            "The backup of n was verified 60 s ago: at most 1% of its comparable files are bad"
+        );
         assert_eq!(World::after(|world| world.now = days(world.now, 8)), Status::Warn);
         assert_eq!(World::after(|world| world.now = days(world.now, -9)), Status::Warn);
         assert_eq!(World::after(|world| world.report.finished = None), Status::Warn);
