@@ -94,7 +94,7 @@ fn judge(table: &Table, coverage: &Coverage) -> Vec<Finding> {
             Held::Unknown => unknown.push(line),
             Held::Some { .. } if !found.is_part() => held.push(line),
             _ if row.notes().to_lowercase().starts_with(LEFT_OUT) => {
-                left_out.push(format!("{line} ({})", row.notes()))
+                left_out.push(format!("{line} ({})", row.notes()));
             }
             Held::Some { .. } => part.push(line),
             Held::Nothing => lost.push(line),

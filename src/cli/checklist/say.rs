@@ -116,7 +116,7 @@ fn valid(given: Option<Limit>, otherwise: SignedDuration) -> Result<SignedDurati
     Ok(given.map_err(|_| Error::usage("--valid-for is too long"))?.unwrap_or(otherwise))
 }
 
-fn record(here: &Surroundings, tick: Tick) -> Result<ExitCode, Error> {
+fn record(here: &Surroundings, tick: &Tick) -> Result<ExitCode, Error> {
     Ticks::record(&here.state, tick.clone()).map_err(|error| unusable(&error))?;
     let what = tick.waives.as_ref().map_or(&tick.name, |waived| &waived.title);
     error::print(format!("{what}: {}\n", tick.words()).as_bytes())?;
