@@ -78,8 +78,8 @@ impl ChecklistArgs {
     fn reports(&self) -> impl Iterator<Item = Wanted<'_>> {
         let all = [
             ("--json", &self.json, render::json::render as Render),
-            ("--markdown", &self.markdown, render::markdown::render),
-            ("--html", &self.html, render::html::render),
+            ("--markdown", &self.markdown, render::page::markdown),
+            ("--html", &self.html, render::page::html),
         ];
         all.into_iter().filter_map(|(flag, output, render)| Some((flag, output.as_ref()?, render)))
     }
@@ -95,7 +95,7 @@ enum ChecklistCommand {
 
 /// How `bkverify checklist` ends.
 pub const EXIT_CODES: &[(i32, &str)] = &[
-    (0, "nothing fails"),
+    (0, "nothing fails, or what fails is waived"),
     (1, "something fails"),
     (2, "usage or configuration error"),
     (3, "nothing fails, but something could not be checked"),

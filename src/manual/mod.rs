@@ -47,6 +47,7 @@ topics! {
     "bench": "how long a verification of your volume takes, and why",
     "speed": "measured beside other programs",
     "checklist": "the rest of what must be true of a server before a migration",
+    "checklist-page": "every sentence of the published page, and what answers it",
     "windows": "installing, scheduling and open files on Windows",
     "security": "what is written where, privileges, hostile archives",
     "design": "how the program is built, and which designs were rejected",

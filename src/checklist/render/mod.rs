@@ -1,9 +1,7 @@
-//! The record as a terminal page, as JSON, as Markdown and as HTML. There is one file per renderer,
-//! and all use the same data.
+//! The record as a terminal page, as JSON, and as a document to hand in.
 
-pub mod html;
 pub mod json;
-pub mod markdown;
+pub mod page;
 pub mod terminal;
 
 use super::findings::{Record, Status};
@@ -45,7 +43,7 @@ pub(super) mod tests {
 
     /// A record with one finding of every status, with text that is hostile to each format.
     pub(crate) fn sample() -> Record {
-        let hostile = "a|b <script>alert(1)</script> `x` [l](u) *b* \\| C:\\Data\\";
+        let hostile = "a|b <script>alert(1)</script> {style} `x` [l](u) *b* \\| C:\\Data\\";
         let findings = vec![
             Finding::fail("Broken & <b>bold</b>")
                 .seen("cmd | x", hostile)
