@@ -28,30 +28,6 @@ const TOO_NEW: [&str; 9] = [
 /// The list of libraries that this program may import. There is another program for older servers.
 const LIST: &str = if cfg!(target_vendor = "win7") { "windows7-imports.txt" } else { "windows-imports.txt" };
 
-/// Functions that Server 2008 R2 does not have, and that Rust programs and their C parts import
-/// elsewhere.
-const NEWER_THAN_2008_R2: [&str; 19] = [
-    "CreateFile2",
-    "CopyFile2",
-    "DiscardVirtualMemory",
-    "GetCurrentThreadStackLimits",
-    "GetFileInformationByName",
-    "GetOverlappedResultEx",
-    "GetProcessInformation",
-    "GetSystemTimePreciseAsFileTime",
-    "GetThreadDescription",
-    "IsWow64Process2",
-    "PathCchCombineEx",
-    "PrefetchVirtualMemory",
-    "ProcessPrng",
-    "SetProcessMitigationPolicy",
-    "SetThreadDescription",
-    "SetThreadInformation",
-    "WaitOnAddress",
-    "WakeByAddressAll",
-    "WakeByAddressSingle",
-];
-
 /// Every function that the program imports, with its library.
 fn imports(exe: &[u8]) -> Vec<(String, String)> {
     let pe = PeFile64::parse(exe).unwrap();
@@ -77,17 +53,18 @@ fn imports(exe: &[u8]) -> Vec<(String, String)> {
 fn the_program_imports_nothing_that_its_oldest_windows_lacks() {
     let imports = imports(&fs::read(EXE).unwrap());
     let allowed = windows_lists::read(LIST);
-    let foreign: Vec<_> =
-        imports.iter().filter(|(library, _)| !allowed.iter().any(|(name, _)| name == library)).collect();
+    // The list of the program for older servers names every function.
+    let may = |(library, function): &&(String, String)| {
+        allowed.iter().any(|(name, functions)| {
+            let all = !cfg!(target_vendor = "win7");
+            name == library && (all || functions.split(' ').any(|name| name == function))
+        })
+    };
+    let foreign: Vec<_> = imports.iter().filter(|import| !may(import)).collect();
     assert!(imports.len() > 50, "only {} imports were found", imports.len());
     assert!(foreign.is_empty(), "not in tests/{LIST}: {foreign:?}");
-    let older = if cfg!(target_vendor = "win7") { &NEWER_THAN_2008_R2[..] } else { &[] };
-    let is_new = |function: &str| TOO_NEW.contains(&function) || older.contains(&function);
-    let new: Vec<_> = imports.iter().filter(|(_, function)| is_new(function)).collect();
-    assert!(new.is_empty(), "newer than the oldest Windows: {new:?}");
-    // Server 2008 R2 has no such library, but this function in another: see `.ci/package-windows`.
-    let combase = imports.iter().filter(|(library, _)| library == "combase.dll");
-    assert!(combase.map(|(_, function)| function).eq(["CoTaskMemFree"]));
+    let new: Vec<_> = imports.iter().filter(|(_, function)| TOO_NEW.contains(&function.as_str())).collect();
+    assert!(new.is_empty(), "newer than Windows Server 2016: {new:?}");
 }
 
 #[test]
