@@ -191,7 +191,7 @@ fn windows_adapters(probed: &Probed) -> Result<Vec<Adapter>, String> {
             let origin = origins.iter().find(|origin| origin.text("address") == Some(address));
             let is = |key: &str, value: &str| origin.is_some_and(|origin| origin.text(key) == Some(value));
             let is_local = address.to_lowercase().starts_with("fe80:") || address.starts_with("169.254.");
-            if is_local || is("suffix", "Random") {
+            if address.is_empty() || is_local || is("suffix", "Random") {
                 continue;
             }
             let is_v6 = address.contains(':');

@@ -301,7 +301,8 @@ pub fn all_probes() -> String {
          # Run as administrator: powershell -ExecutionPolicy Bypass -File bkverify-probes.ps1\n\
          # Then, where bkverify runs: bkverify checklist --from bkverify-probes-SERVER.txt\n\
          $folder = Split-Path -Parent $MyInvocation.MyCommand.Path\n\
-         $file = Join-Path $folder \"bkverify-probes-$env:COMPUTERNAME.txt\"\n",
+         $file = Join-Path $folder \"bkverify-probes-$env:COMPUTERNAME.txt\"\n\
+         Set-Content -Path $file -Value '' -Encoding ASCII\n",
         env!("CARGO_PKG_VERSION")
     );
     for (name, _) in PROBES {

@@ -30,7 +30,8 @@ pub(super) fn look(visit: &Visit<'_>) -> Look {
         Ok(probed) => {
             let mut findings = judge(&probed, visit.settings().ntp.as_deref());
             if visit.probes().is_remote() {
-                findings.insert(0, against_here(&probed, visit.probes(), began));
+                findings.push(against_here(&probed, visit.probes(), began));
+                findings.push(zone_there(&probed));
             }
             Look { servers: servers(&probed), findings }
         }
@@ -42,14 +43,15 @@ pub(super) fn look(visit: &Visit<'_>) -> Look {
 }
 
 /// The other machine's clock against this one's. The probe states its time, and it ran between
-/// `began` and now; what was recorded in a file tells nothing.
+/// `began` and now. What was recorded in a file tells nothing about this moment.
 fn against_here(probed: &Probed, source: &Source, began: Timestamp) -> Finding {
     let (Source::Computer(name), Some(there)) = (source, probed.taken()) else {
-        return Finding::could_not_check(
-            "That clock",
-            "a file does not tell how far it was off when it was written",
+        return Finding::manual(
+            "clock",
+            "Compare that clock with the destination's: a file does not tell it",
         )
-        .fix("Compare on that server: w32tm /stripchart /computer:DESTINATION /samples:3 /dataonly");
+        .why(super::WHY)
+        .fix("On that server: w32tm /stripchart /computer:DESTINATION /samples:3 /dataonly");
     };
     let span = Timestamp::now().duration_since(began).as_secs_f64();
     let offset = there.duration_since(began).as_secs_f64() - span / 2.0;
@@ -57,6 +59,15 @@ fn against_here(probed: &Probed, source: &Source, began: Timestamp) -> Finding {
     let margin = span / 2.0 + 1.0;
     let evidence = format!("there {there}, asked for {span:.1} s from {began:.0} on");
     super::offset_finding(&format!("the clock of {name}"), offset, margin).seen("the probe", evidence)
+}
+
+/// The zone of another machine is compared by a person: Windows has other names for zones.
+fn zone_there(probed: &Probed) -> Finding {
+    let zone = probed.first("zone");
+    let text = |key: &str| zone.map_or("-", |zone| zone.shown(key)).to_owned();
+    Finding::manual("time-zone", "Compare the time zone with the destination's")
+        .seen("Win32_TimeZone", format!("{}, {} minutes from UTC in winter", text("name"), text("bias")))
+        .fix("On both: `tzutil /g`.")
 }
 
 /// The configured servers. `NtpServer` contains `name,0x9 name,0x9`. Members of a domain follow
@@ -316,11 +327,12 @@ mod tests {
     }
 
     #[test]
-    fn a_recording_does_not_tell_the_offset() {
+    fn a_recording_leaves_the_clock_to_a_person() {
         let probed = parse(FOLLOWING).unwrap();
         let here = Timestamp::now();
-        assert_eq!(against_here(&probed, &Source::Here, here).status, CouldNotCheck);
+        assert_eq!(against_here(&probed, &Source::Here, here).status, Manual);
         let computer = Source::Computer("dc01".into());
         assert_eq!(against_here(&probed, &computer, here).status, Fail, "the recording is from another day");
+        assert!(zone_there(&probed).evidence[0].text.contains("60 minutes"));
     }
 }

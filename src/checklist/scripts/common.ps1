@@ -38,7 +38,7 @@ function Add-Item([string]$kind, [hashtable]$values) {
 
 # All properties of an object, a line for each: for objects whose documentation does not list them.
 function Describe($object) {
-    return @($object.PSObject.Properties | ForEach-Object { "$($_.Name): $(Text $_.Value)" })
+    return @($object.PSObject.Properties | ForEach-Object { "$($_.Name): $(try { Text $_.Value } catch { 'unreadable' })" })
 }
 
 # Why a part failed. A command or module that this Windows does not have is 'missing'; one that is there but cannot be

@@ -20,6 +20,10 @@ Invoke-Part 'source' {
     if (Test-Path -Path "$policy\AU") { $used = (Get-ItemProperty -Path "$policy\AU").UseWUServer }
     Add-Item 'source' @{ wsus = $server; used = ($used -eq 1) }
 }
+Invoke-Part 'release' {
+    $system = Get-WmiObject -Class Win32_OperatingSystem
+    Add-Item 'release' @{ name = $system.Caption; build = $system.BuildNumber; type = $system.ProductType }
+}
 Invoke-Part 'updates' { Find-Update $null }
 Invoke-Part 'restart' {
     $signs = @()

@@ -1,5 +1,7 @@
 //! Windows Update, or the WSUS server that takes its place.
 
+use jiff::Timestamp;
+
 use super::super::findings::Finding;
 use super::super::machine::Visit;
 use super::super::phrases::several;
@@ -14,6 +16,15 @@ const URGENT: [&str; 4] = [
     "68c5b0a3-d1a6-4553-ae49-01d3a7827828",
     "28bc880e-0592-4cbf-8f95-c79b17911d5f",
 ];
+/// The builds of Windows Server, and the day of their last updates (the end of extended support).
+const LAST_UPDATES: [(&str, &str); 6] = [
+    ("7601", "2020-01-14"),
+    ("9200", "2023-10-10"),
+    ("9600", "2023-10-10"),
+    ("14393", "2027-01-12"),
+    ("17763", "2029-01-09"),
+    ("20348", "2031-10-14"),
+];
 /// `orcSucceeded` of `OperationResultCode`.
 const SUCCEEDED: i64 = 2;
 /// Programs also use `PendingFileRenameOperations` to delete their temporary files. Alone it is a
@@ -22,7 +33,11 @@ const WEAK_SIGN: &str = "PendingFileRenameOperations";
 
 pub(super) fn look(visit: &Visit<'_>) -> Vec<Finding> {
     match powershell::ask(visit, "updates") {
-        Ok(probed) => judge(&probed),
+        Ok(probed) => {
+            let mut findings = judge(&probed);
+            findings.push(release(&probed, visit.settings().now));
+            findings
+        }
         Err(problem) => vec![Finding::could_not_check("Pending updates", problem)],
     }
 }
@@ -115,6 +130,29 @@ fn urgent(item: &ProbedItem) -> bool {
         || kinds.iter().any(|kind| URGENT.iter().any(|urgent| kind.eq_ignore_ascii_case(urgent)))
 }
 
+/// Until when Microsoft updates this release. Workstations share builds with servers, but not dates.
+fn release(probed: &Probed, now: Timestamp) -> Finding {
+    let source = "Win32_OperatingSystem";
+    let Some(item) = probed.first("release") else {
+        return Finding::could_not_check("Until when this release gets updates", probed.reason("release"));
+    };
+    let name = item.shown("name");
+    let evidence = format!("{name}, build {}", item.shown("build"));
+    let is_server = item.number("type").is_some_and(|kind| kind != 1);
+    let known = LAST_UPDATES.iter().find(|(build, _)| is_server && item.text("build") == Some(build));
+    let Some((_, date)) = known else {
+        return Finding::manual("release", format!("Look up until when {name} gets updates"))
+            .seen(source, evidence)
+            .fix("Microsoft's pages on product lifecycle tell it.");
+    };
+    if now.strftime("%Y-%m-%d").to_string().as_str() <= *date {
+        return Finding::pass(format!("{name} gets updates until {date}")).seen(source, evidence);
+    }
+    Finding::warn(format!("{name} got its last updates on {date}")).seen(source, evidence).why(WHY).fix(
+        "Only paid Extended Security Updates go on. Keep the server off the Internet until it is migrated.",
+    )
+}
+
 fn restart(probed: &Probed) -> Finding {
     let Some(item) = probed.first("restart") else {
         return Finding::could_not_check("Whether a restart is pending", probed.reason("restart"));
@@ -132,7 +170,7 @@ fn restart(probed: &Probed) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::Status::{self, CouldNotCheck, Fail, Pass, Warn};
+    use super::super::super::Status::{self, CouldNotCheck, Fail, Manual, Pass, Warn};
     use super::super::super::powershell::parse;
     use super::super::super::powershell::tests::printed;
     use super::*;
@@ -195,6 +233,21 @@ mod tests {
         assert_eq!(with((&both, ""), (&both, "")), [Fail, Pass]);
         assert_eq!(with((END, ""), ("", "failed")), [Pass, CouldNotCheck]);
         assert_eq!(with(("", "failed"), (&both, "")), [CouldNotCheck, CouldNotCheck]);
+    }
+
+    #[test]
+    fn a_release_without_updates_warns_and_one_that_is_not_known_is_looked_up() {
+        let with = |item: &str| {
+            let probed = parse(&printed(&[("release", item, "")])).unwrap();
+            release(&probed, "2026-11-20T12:00:00Z".parse().unwrap()).status
+        };
+        let item = r#"{"kind":"release","name":"Windows Server 2012","build":"9200","type":"2"}"#;
+        assert_eq!(with(item), Warn);
+        assert_eq!(with(&item.replace("9200", "20348")), Pass);
+        assert_eq!(with(&item.replace("9200", "99999")), Manual);
+        assert_eq!(with(&item.replace("\"type\":\"2\"", "\"type\":\"1\"")), Manual);
+        assert_eq!(with(&item.replace("type", "typ")), Manual);
+        assert_eq!(with(""), CouldNotCheck);
     }
 
     #[test]
