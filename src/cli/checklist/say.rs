@@ -64,7 +64,7 @@ pub(super) fn done(done: &Done, mut here: Surroundings, now: Timestamp) -> Resul
         here.look_at(computer)?;
     }
     let tick = Tick::new(step, note, &here.who, now, valid(done.valid_for, TICK_HOLDS)?);
-    record(&here, tick)
+    record(&here, &tick)
 }
 
 /// Waives the one finding of a check that fits.
@@ -88,7 +88,7 @@ pub(super) fn waive(
     match fits.copied().collect::<Vec<_>>()[..] {
         [finding] => {
             let tick = Tick::new(check.name, reason, &here.who, machine.settings.now, valid);
-            record(&here, tick.waiving(finding))
+            record(&here, &tick.waiving(finding))
         }
         [] => Err(refused(check.name, &format!("has nothing to waive called \"{}\"", waive.title), &all)),
         _ => Err(refused(check.name, &format!("has several findings called \"{}\"", waive.title), &all)),
