@@ -104,7 +104,7 @@ fn a_list_that_a_damaged_image_shortens_does_not_pass() {
     for number in 0..400 {
         fs::write(world.path(&format!("s/deep/a-rather-long-name-{number}")), "x").unwrap();
     }
-    run("mksquashfs", &["s", "backup/image.sqfs", "-quiet", "-no-progress"], &world);
+    run("mksquashfs", &["s", "backup/image.sqfs", "-quiet", "-no-progress", "-nopad"], &world);
     let configuration = shown(&world, "squashfs");
     let world = world.file("bkverify.toml", configuration);
     let image = world.path("backup/image.sqfs");
@@ -151,6 +151,27 @@ fn verify(world: &World) -> RunResult {
     world.run("--backup command:own --source s --restore-to r --state none --sample all")
 }
 
+/// Verifies with these commands. `words` must be said, and the run must end with `code`.
+#[track_caller]
+fn is_told(list: &str, restore: &str, more: &str, code: i32, words: &str) {
+    let world = scripted(list, restore, more);
+    let ran = verify(&world);
+    let all = format!("{} {}", ran.out, ran.err).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(all.contains(words), "{list} / {restore}: {ran}");
+    assert_eq!(ran.code, Some(code), "{list} / {restore}: {ran}");
+    assert_eq!(world.names("r"), [""; 0], "{ran}");
+}
+
+#[test]
+fn a_list_that_is_not_whole_or_names_a_path_twice_does_not_pass() {
+    // The rest of the list comes from something that goes on alone.
+    let half = format!("{LIST} -name plain; (sleep 600; echo more) &");
+    is_told(&half, RESTORE, "", 3, "still prints");
+    // The population is seven files, and not fourteen.
+    let twice = format!("{LIST}; find . -type f -printf '%s %T@ .//%P\\0'");
+    is_told(&twice, RESTORE, "", 3, "7 lines of the command list name a path that is listed again later");
+}
+
 #[test]
 fn a_command_that_fails_is_told_with_its_last_words() {
     for (list, restore, more, code, words) in [
@@ -186,16 +207,6 @@ fn a_command_that_fails_is_told_with_its_last_words() {
             "the command restore was ended after 1.00 s: see time-limit",
         ),
         ("echo 'bad superblock' >&2", RESTORE, "", 4, "printed no files, but: bad superblock"),
-        // The rest of the list comes from something that goes on alone.
-        (&format!("{LIST} -name plain; (sleep 600; echo more) &"), RESTORE, "", 3, "still prints"),
-        // The whole list twice: the population is seven files, and not fourteen.
-        (
-            &format!("{LIST}; find . -type f -printf '%s %T@ .//%P\\0'"),
-            RESTORE,
-            "",
-            3,
-            "7 lines of the command list name a path that is listed again later",
-        ),
         (
             LIST,
             &format!("{RESTORE}; printf x >>\"$2/plain\""),
@@ -220,12 +231,7 @@ fn a_command_that_fails_is_told_with_its_last_words() {
             "7 of 7 identical",
         ),
     ] {
-        let world = scripted(list, restore, more);
-        let ran = verify(&world);
-        let all = format!("{} {}", ran.out, ran.err).split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(all.contains(words), "{list} / {restore}: {ran}");
-        assert_eq!(ran.code, Some(code), "{list} / {restore}: {ran}");
-        assert_eq!(world.names("r"), [""; 0], "{ran}");
+        is_told(list, restore, more, code, words);
     }
 }
 

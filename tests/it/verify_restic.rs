@@ -235,20 +235,10 @@ fn a_damaged_list_of_files_is_told_and_the_other_folders_are_judged() {
     assert!(found.contains("folder") && found.contains("content") && found.contains("top"), "{found:?}");
 }
 
-#[test]
-fn what_keeps_a_repository_from_being_read_is_told_with_the_next_step() {
-    let repository = Repository::new(2);
-    let flags = "--backup b --source s --restore-to r --state none --password file:password";
-    repository.world.run(flags).exits(4).err_has("it holds no snapshots");
-    fs::write(repository.world.path("s/a"), "a").unwrap();
-    repository.backup(&["--host", "web", "--tag", "daily"]);
-    repository.backup(&["--host", "db"]);
-    let world = repository
-        .world
-        .folder("no-repository")
-        .folder("half/keys")
-        .folder("half/snapshots")
-        .folder("half/index");
+/// Adds copies of the repository, each broken in the way that its name says.
+fn with_broken_copies(world: World) -> World {
+    let world =
+        world.folder("no-repository").folder("half/keys").folder("half/snapshots").folder("half/index");
     password(&world.path("wrong"), "wrong\n");
     for copy in ["keyless", "unindexed", "snapless", "bad-index", "bad-key", "bad-config", "greedy", "stray"]
     {
@@ -281,6 +271,18 @@ fn what_keeps_a_repository_from_being_read_is_told_with_the_next_step() {
     fs::remove_file(&key).unwrap();
     let name: String = Sha256::digest(&greedy).iter().map(|byte| format!("{byte:02x}")).collect();
     fs::write(key.with_file_name(name), greedy).unwrap();
+    world
+}
+
+#[test]
+fn what_keeps_a_repository_from_being_read_is_told_with_the_next_step() {
+    let repository = Repository::new(2);
+    let flags = "--backup b --source s --restore-to r --state none --password file:password";
+    repository.world.run(flags).exits(4).err_has("it holds no snapshots");
+    fs::write(repository.world.path("s/a"), "a").unwrap();
+    repository.backup(&["--host", "web", "--tag", "daily"]);
+    repository.backup(&["--host", "db"]);
+    let world = with_broken_copies(repository.world);
     let before = fingerprint(&world.path("b"));
     for (backup, flags, words) in [
         ("b", "", "say where its password is with --password file:PATH"),
@@ -376,7 +378,7 @@ fn a_prune_during_a_run_excuses_what_is_missing_and_not_what_is_damaged() {
     let index = fs::read_dir(repository.world.path("b/index")).unwrap().next().unwrap().unwrap().path();
     fs::remove_file(index).unwrap();
     let restored = collect::restore(&*opened, Wanted::These(&picks));
-    let reasons: Vec<_> = restored.files.into_iter().filter_map(|(_, outcome)| outcome.err()).collect();
+    let reasons: Vec<_> = restored.files.into_values().filter_map(Result::err).collect();
     assert!(!reasons.is_empty() && reasons.iter().all(|reason| reason.contains("is damaged")), "{reasons:?}");
     // A place that is no longer mounted is no prune, and no damage.
     let opened = repository.open();
