@@ -82,8 +82,12 @@ impl Opener<'_> {
     /// image can be opened, or one is being written.
     pub(super) fn open(&self, images: &[FoundImage]) -> Result<Candidates, Error> {
         for parent in self.location.parents() {
-            let opened = ImageFile::open(parent, false);
-            opened.map_err(|source| Error::Open { location: Location::at(parent), source })?;
+            ImageFile::open(parent, false).map_err(|error| {
+                self.not_usable(format!(
+                    "its parent cannot be opened: {}: {error}; check the path given by --parent",
+                    path_text(parent)
+                ))
+            })?;
         }
         let mut found = Candidates::default();
         let mut failed = None;
@@ -141,10 +145,10 @@ impl Opener<'_> {
         is_only: bool,
         found: &mut Candidates,
     ) -> Result<(), Error> {
-        let name = self.is_named.then(|| image.name());
         let first = found.files.len();
         let parents = FileParents::of(file.path(), self.location.parents(), self.cold);
-        let disk = self.disk(&file, &parents, found)?;
+        let name = self.is_named.then(|| image.name());
+        let disk = self.disk(&file, &name, &parents, found)?;
         let file_name = file.name();
         found.files.push(file);
         found.files.extend(parents.into_used());
@@ -197,10 +201,11 @@ impl Opener<'_> {
         all.push(Candidate { number, name, part, aliases, is_drive, files, content });
     }
 
-    /// The disk in an image file. The outer error ends the run, the inner one is about this image.
+    /// The disk in the image file of `volume`. The outer error ends the run, the inner one is about this image.
     fn disk(
         &self,
         file: &ImageFile,
+        volume: &Option<String>,
         parents: &FileParents,
         found: &mut Candidates,
     ) -> Result<Result<container::Disk, image::Error>, Error> {
@@ -221,6 +226,9 @@ impl Opener<'_> {
         }
         let notes = disk.notes.iter().chain(&disk.unfinished);
         found.notes.extend(notes.map(|note| format!("{name}: {note}")));
+        found.damage.extend(
+            disk.damage.iter().map(|line| (format!("{name}: {line}"), volume.clone(), DamageKind::Loss)),
+        );
         Ok(Ok(disk))
     }
 }

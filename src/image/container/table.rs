@@ -105,6 +105,37 @@ impl<const N: usize> Table<N> {
     }
 }
 
+/// The entries of a table that contradict the format.
+#[derive(Debug, Default)]
+pub(super) struct Faults {
+    count: u64,
+    first: String,
+}
+
+impl Faults {
+    pub(super) fn add(&mut self, error: &Error) {
+        if self.count == 0 {
+            self.first = error.to_string();
+        }
+        self.count += 1;
+    }
+
+    /// A sentence about all of them, if there are any. `format` is that of the file.
+    pub(super) fn into_line(self, format: &str) -> Option<String> {
+        let Self { count, first } = self;
+        let entries = match count {
+            0 => return None,
+            1 => "1 entry".to_owned(),
+            _ => format!("{count} entries"),
+        };
+        let more = if count > 1 { "The first: " } else { "" };
+        Some(format!(
+            "the allocation table of the {format} is damaged: {entries} cannot be right, and what is in those blocks cannot \
+             be read. {more}{first}"
+        ))
+    }
+}
+
 impl<const N: usize> fmt::Debug for Table<N> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "Table({} entries at {})", self.entries, self.at)
