@@ -107,6 +107,43 @@ mod tests {
     use crate::bytes::ReadAt;
     use crate::cancel::CancelToken;
 
+    /// A file in an image: larger than most disks, and with little in it.
+    struct Huge;
+
+    const HUGE: u64 = 8 << 40;
+
+    impl Sparse for Huge {
+        fn next_data(&self, from: u64, size: u64) -> io::Result<Option<Range<u64>>> {
+            let ranges = [5..7, (3 << 40)..(3 << 40) + (2 << 20), size - 1..size];
+            Ok(ranges.into_iter().find(|range| range.start >= from))
+        }
+
+        fn read_data(&mut self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+            buffer.fill(u8::try_from(at >> 40).unwrap() + 1);
+            Ok(buffer.len())
+        }
+    }
+
+    #[test]
+    fn what_is_larger_than_the_disk_only_by_its_holes_is_restored() {
+        let target = tempfile::tempdir().unwrap();
+        let scratch = Scratch::create(target.path(), CancelToken::new()).unwrap();
+        let restored = scratch.copy_sparse(0, &mut Huge, HUGE, &mut Vec::new()).unwrap();
+        assert_eq!(restored.size(), HUGE);
+        let mut read = [9; 4];
+        for (at, expected) in [
+            (4, [0, 1, 1, 0]),
+            ((3 << 40) - 2, [0, 0, 4, 4]),
+            ((3 << 40) + (2 << 20) - 2, [4, 4, 0, 0]),
+            (HUGE - 4, [0, 0, 0, 8]),
+        ] {
+            restored.read_full_at(&mut read, at).unwrap();
+            assert_eq!(read, expected, "{at}");
+        }
+        // Only what was written needs space, and none is left reserved.
+        assert!(scratch.restore(&mut &b"after"[..], Some(5), &mut Vec::new()).is_ok());
+    }
+
     #[test]
     fn a_file_with_holes_is_copied_and_copied_again_byte_by_byte() {
         let target = tempfile::tempdir().unwrap();

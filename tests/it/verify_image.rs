@@ -291,6 +291,49 @@ fn a_volume_of_something_that_has_none_is_an_error() {
     }
 }
 
+/// What a file in an image does not store is not written, so that it takes no space.
+#[test]
+fn a_sparse_file_is_restored_with_its_holes() {
+    use bkverify::backup::{Context, Entry, RestoreError, RestoreSink, Restored, Wanted};
+
+    use crate::contract::collect;
+
+    struct Sizes(Vec<(u64, u64)>);
+
+    impl RestoreSink for Sizes {
+        fn deliver(
+            &mut self,
+            _: Entry<'_>,
+            outcome: Result<Restored, RestoreError>,
+        ) -> std::ops::ControlFlow<()> {
+            let restored = outcome.unwrap();
+            #[cfg(target_os = "linux")]
+            let stored = 512 * std::os::unix::fs::MetadataExt::blocks(&restored.file().metadata().unwrap());
+            #[cfg(not(target_os = "linux"))]
+            let stored = 0;
+            self.0.push((restored.size(), stored));
+            std::ops::ControlFlow::Continue(())
+        }
+
+        fn lost(&mut self, damage: bkverify::backup::Damage) {
+            panic!("{damage}");
+        }
+    }
+
+    let world = World::new();
+    fs::write(world.path("b"), fixtures::image("streams.ntfs")).unwrap();
+    let backup = collect::open(world.path("b")).unwrap();
+    let (listed, _) = collect::catalog(&*backup);
+    let mut wanted = bkverify::backup::EntryBatch::new();
+    wanted.extend(listed.iter().filter(|entry| entry.path == b"5 GiB.bin"));
+    let target = tempfile::tempdir().unwrap();
+    let scratch = collect::scratch(&target, &bkverify::cancel::CancelToken::new());
+    let mut sizes = Sizes(Vec::new());
+    backup.restore(Wanted::These(&wanted), &scratch, &Context::default(), &mut sizes).unwrap();
+    let [(size, stored)] = sizes.0[..] else { panic!("{:?}", sizes.0) };
+    assert!(size == 5 << 30 && stored < 1 << 20, "{stored} of {size} bytes");
+}
+
 /// Made by the programs of this machine, from files of this test: the whole way.
 #[cfg(target_os = "linux")]
 mod made {
