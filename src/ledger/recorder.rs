@@ -1,8 +1,8 @@
 //! The observer that feeds the ledger.
 //!
-//! Judges only push a row into a buffer. One thread takes what has come together after two seconds,
+//! Judges only push a row into a buffer. One thread takes what has come together after five seconds,
 //! or earlier if it is much, and writes it in one transaction. So a run that is killed loses the
-//! picks of its last two seconds. If judges are faster than the disk, they wait for it: memory
+//! picks of its last five seconds. If judges are faster than the disk, they wait for it: memory
 //! stays bounded.
 //!
 //! If the ledger is locked by another process, the picks wait. If it fails, or stays locked, the
@@ -34,7 +34,7 @@ use super::run::Start;
 use super::writer::Writer;
 
 /// What was judged is written after this time at the latest.
-const EVERY: Duration = Duration::from_secs(2);
+const EVERY: Duration = Duration::from_secs(5);
 
 /// So many picks are written at once without waiting for the time.
 const BATCH: usize = 32_768;
