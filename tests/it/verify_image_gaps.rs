@@ -380,7 +380,7 @@ fn a_volume_that_windows_wants_to_check_is_read_and_a_note_says_so() {
     volume[value + 10] |= 1;
     fs::write(world.path("b"), &volume).unwrap();
     let note = "is marked as dirty: Windows wants to check it";
-    world.verify("--sample 20").exits(0).says(note);
+    world.verify("--sample 20").exits(0).says(&format!("the volume {note}"));
     fs::remove_file(world.path("b")).unwrap();
     two_drives(&world, NAME, &fixed_vhd(&disk(&[volume])));
     // The summary has only the first notes.

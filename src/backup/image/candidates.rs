@@ -27,6 +27,8 @@ pub(super) struct Candidate {
     pub(super) name: Option<String>,
     /// The number of the partition, if the image has several.
     pub(super) part: Option<usize>,
+    /// Whether it is all of the only image, without a partition table.
+    is_bare: bool,
     /// Whether the backup says that it was a drive, or mounted in a folder.
     pub(super) is_drive: bool,
     /// What the user may call it, in lower case.
@@ -51,6 +53,7 @@ impl Candidate {
         match (&self.name, self.part) {
             (Some(name), Some(part)) => format!("partition {part} of the image of {name}"),
             (Some(name), None) => format!("volume {name}"),
+            (None, _) if self.is_bare => "the volume".to_owned(),
             (None, _) => format!("partition {}", self.number),
         }
     }
@@ -198,7 +201,9 @@ impl Opener<'_> {
         let name = self.is_named.then(|| image.name());
         let aliases = image.aliases().chain([number.to_string()]).collect();
         let is_drive = image.letter.is_some() || image.is_mounted;
-        all.push(Candidate { number, name, part, aliases, is_drive, files, content });
+        // A table begins with sectors of its own, so nothing else is at the first byte.
+        let is_bare = matches!(&content, Content::Partition(partition, _) if partition.start == 0);
+        all.push(Candidate { number, name, part, is_bare, aliases, is_drive, files, content });
     }
 
     /// The disk in the image file of `volume`. The outer error ends the run, the inner one is about this image.

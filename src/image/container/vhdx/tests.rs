@@ -101,7 +101,7 @@ fn an_entry_that_contradicts_the_format_is_an_error_of_its_block() {
 #[test]
 fn damaged_entries_are_counted_and_the_first_is_named() {
     let mut file = dynamic().file();
-    for (block, entry) in [(1, 5), (3, 4), (2, 7 * MIB | 6)] {
+    for (block, entry) in [(1, 5), (3, 4), (2, (7 * MIB) | 6)] {
         set_entry(&mut file, block, entry);
     }
     let disk = open(file).unwrap();
