@@ -187,8 +187,8 @@ fn check_names(computer: &Path) -> Result<(), NotFound> {
     let Some(first) = strays.first() else { return Ok(()) };
     let names: Vec<_> = strays.iter().map(|place| file_name(place)).collect();
     Err(NotFound::Choice(format!(
-        "it is not known which backup of {} is the newest: {} may hold one, but has no name that Windows gives a backup, such as \
-         \"Backup 2026-11-27 210005\"; name the folder of a backup: --backup \"{}\"; or move the others away",
+        "it is not known which backup of {} is the newest: {} may be one, and its name does not tell its time, as \
+         \"Backup 2026-11-27 210005\" does; name the folder of a backup: --backup \"{}\"; or move the others away",
         file_name(computer),
         names.join(", "),
         path_text(first),

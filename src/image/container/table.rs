@@ -123,16 +123,14 @@ impl Faults {
     /// A sentence about all of them, if there are any. `format` is that of the file.
     pub(super) fn into_line(self, format: &str) -> Option<String> {
         let Self { count, first } = self;
-        let entries = match count {
+        Some(match count {
             0 => return None,
-            1 => "1 entry".to_owned(),
-            _ => format!("{count} entries"),
-        };
-        let more = if count > 1 { "The first: " } else { "" };
-        Some(format!(
-            "the allocation table of the {format} is damaged: {entries} cannot be right, and what is in those blocks cannot \
-             be read. {more}{first}"
-        ))
+            1 => format!("the allocation table of the {format} has a damaged entry: {first}"),
+            _ => format!(
+                "the allocation table of the {format} has {count} damaged entries, and their blocks cannot be read; the first: \
+                 {first}"
+            ),
+        })
     }
 }
 

@@ -83,7 +83,8 @@ fn a_block_outside_the_file_or_on_top_of_another_is_an_error_of_its_reads() {
         assert!(error.contains("block 0") && error.contains(why), "entry {entry}: {error}");
         // It is told without a read, too. Of two blocks in one place, either may be wrong.
         let [line] = &disk.damage[..] else { panic!("{:?}", disk.damage) };
-        let count = if [second, second - 1].contains(&entry) { "2 entries" } else { "1 entry" };
+        let count =
+            if [second, second - 1].contains(&entry) { "2 damaged entries" } else { "a damaged entry" };
         assert!(line.contains(count) && line.contains(&error), "entry {entry}: {line}");
         let mut rest = vec![0; 1024];
         disk.bytes.read_full_at(&mut rest, 3 * BLOCK as u64).unwrap();
