@@ -20,9 +20,14 @@ impl Collected {
         if let Listing::Damaged(damage) = backup.catalog(needs, &delivery.context.with_threads(1), &all)? {
             damage.into_iter().for_each(|damage| delivery.sink.lost(damage));
         }
-        let mut all = into_inner(all.0);
+        let mut all = all.into_batch();
         all.sort_by_position();
         Ok(all)
+    }
+
+    /// All entries that were listed.
+    pub(super) fn into_batch(self) -> EntryBatch {
+        into_inner(self.0)
     }
 }
 

@@ -19,6 +19,7 @@ mod folder;
 mod format;
 mod holes;
 mod image;
+mod kept_listing;
 mod leftovers;
 mod location;
 mod passed_over;

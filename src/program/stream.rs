@@ -24,6 +24,11 @@ const LINES: usize = 256;
 /// The interval in which a silent program is polled.
 const TICK: Duration = Duration::from_millis(50);
 
+/// How long a reader leaves lines in the pipe to read more of them at once, if the last piece was
+/// shorter than [`PIECE`].
+const PACE: Duration = Duration::from_millis(1);
+const PIECE: usize = 1 << 14;
+
 /// How long to wait for the rest of the output of a program that has ended, if what it started still
 /// has its streams open.
 const REST: Duration = Duration::from_secs(2);
@@ -148,6 +153,25 @@ impl Drop for Running {
     }
 }
 
+/// A stream of a program that is read in pieces of some length. A program that flushes each line
+/// would otherwise wake its reader for each, which costs both of them more than the line does.
+struct Paced<S> {
+    stream: S,
+    /// Whether the last piece was short.
+    is_ahead: bool,
+}
+
+impl<S: Read> Read for Paced<S> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.is_ahead {
+            thread::sleep(PACE);
+        }
+        let got = self.stream.read(buffer)?;
+        self.is_ahead = got < PIECE;
+        Ok(got)
+    }
+}
+
 /// Reads a stream to its end on a thread of its own.
 fn read(
     name: &str,
@@ -158,7 +182,7 @@ fn read(
 ) -> io::Result<()> {
     let name = name.to_owned();
     let work = move || {
-        let mut stream = BufReader::with_capacity(1 << 16, stream);
+        let mut stream = BufReader::with_capacity(1 << 16, Paced { stream, is_ahead: false });
         loop {
             let mut line = Vec::new();
             let limit = LINE_LIMIT as u64 + 1;

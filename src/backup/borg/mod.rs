@@ -29,6 +29,7 @@ use serde::Deserialize;
 use super::delivery::conclude;
 use super::description::{BackupTime, TakenFrom};
 use super::format::{BackupCandidate, Format};
+use super::kept_listing::KeptListing;
 use super::repository::Repository;
 use super::snapshot::{self, Snapshot};
 use super::{
@@ -69,6 +70,7 @@ struct Archive {
     borg: Borg,
     /// Its name.
     name: String,
+    listing: KeptListing,
     description: Description,
     notes: Vec<String>,
 }
@@ -113,7 +115,8 @@ fn open(candidate: &BackupCandidate<'_>, context: &Context) -> Result<Box<dyn Ba
         time_resolution_ns: TIME_RESOLUTION_NS,
     };
     let notes = notes(&borg, &listed, chosen, snapshots.len());
-    Ok(Box::new(Archive { name: chosen.name.clone(), borg, description, notes }))
+    let (name, listing) = (chosen.name.clone(), KeptListing::default());
+    Ok(Box::new(Archive { borg, name, listing, description, notes }))
 }
 
 /// borg cuts times off at the second.
@@ -193,7 +196,9 @@ impl Backup for Archive {
     }
 
     fn catalog(&self, _needs: Needs, context: &Context, sink: &dyn CatalogSink) -> Result<Listing, Error> {
-        list::catalog(&self.borg, &self.name, context, sink)
+        self.listing.catalog(&self.description.location, context, sink, |sink| {
+            list::catalog(&self.borg, &self.name, context, sink)
+        })
     }
 
     fn notes(&self) -> Vec<String> {

@@ -15,6 +15,7 @@ use std::time::Duration;
 use super::collected::Collected;
 use super::delivery::{Delivery, conclude};
 use super::format::Format;
+use super::kept_listing::KeptListing;
 use super::{
     Backup, CatalogSink, Context, Description, Error, Listing, Needs, Reach, RestoreSink, Scratch, Wanted,
 };
@@ -93,7 +94,7 @@ pub const FORMAT: Format = Format {
             unique_names: true,
             time_resolution_ns: 1,
         };
-        Ok(Box::new(ByCommand { commands, description }))
+        Ok(Box::new(ByCommand { commands, listing: KeptListing::default(), description }))
     },
     snapshots: None,
     has_volumes: false,
@@ -103,6 +104,7 @@ pub const FORMAT: Format = Format {
 #[derive(Debug)]
 struct ByCommand {
     commands: Commands,
+    listing: KeptListing,
     description: Description,
 }
 
@@ -127,7 +129,8 @@ impl Backup for ByCommand {
     }
 
     fn catalog(&self, _needs: Needs, context: &Context, sink: &dyn CatalogSink) -> Result<Listing, Error> {
-        list::catalog(self, context, sink)
+        self.listing
+            .catalog(&self.description.location, context, sink, |sink| list::catalog(self, context, sink))
     }
 
     fn restore(
