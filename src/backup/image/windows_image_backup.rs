@@ -236,17 +236,18 @@ pub(super) fn find(
         )
     }));
     let name = file_name(&place);
-    let folders = folders_of(&place)?;
+    let folders = folders_of(&place);
     Ok(FoundBackup { taken: time_in(&name), name, folders, images, named, is_complete, damage, notes })
 }
 
 /// The folder of a backup, and those above it that Windows owns. A link may lead to any of them, so
 /// they are found above the place that all links lead to.
-fn folders_of(backup: &Path) -> io::Result<Vec<PathBuf>> {
-    let backup = std::fs::canonicalize(backup)?;
+fn folders_of(backup: &Path) -> Vec<PathBuf> {
+    // Some file systems of Windows cannot tell that place.
+    let backup = std::fs::canonicalize(backup).unwrap_or_else(|_| backup.to_owned());
     let computer = backup.parent().filter(|above| levels::is_computer_by_name(above)).map(Path::to_owned);
     let all = computer.as_deref().and_then(Path::parent).map(Path::to_owned);
-    Ok([backup].into_iter().chain(computer).chain(all).collect())
+    [backup].into_iter().chain(computer).chain(all).collect()
 }
 
 /// The newest backup of a computer below the root of a drive, and the folder of that computer.
