@@ -23,7 +23,7 @@
 //!                                          │
 //!                                        image
 //!                                          │
-//!      schedule, words, facts, manual, output, program, secret, threads, bytes, lock, cancel, exit
+//!      schedule, words, facts, manual, output, program, secret, threads, tls, bytes, lock, cancel, exit
 //!                                          │
 //!                                       platform
 //! ```
@@ -37,6 +37,7 @@
 //! | `cancel` | the cancellation token: the request to end a run | |
 //! | `exit` | the exit codes | |
 //! | `threads` | starts threads, as many as the system allows | |
+//! | `tls` | which certificate authorities are trusted | |
 //! | `platform` | the only room that depends on the operating system | |
 //! | `bytes` | the bytes of a container, wherever they are stored | `platform` |
 //! | `image` | reads disk images: virtual disks, partitions, NTFS | `bytes`, `platform` |
@@ -46,7 +47,7 @@
 //! | `program` | runs programs with a deadline: the machine's own, and those that the user names | `cancel`, `lock`, `platform` |
 //! | `secret` | passwords and tokens, from a file, a variable or a program | `cancel`, `platform`, `program` |
 //! | `facts` | what another machine needs to know about this one | |
-//! | `backup` | formats behind one small trait | `bytes`, `cancel`, `image`, `lock`, `platform`, `program`, `secret`, `threads`, `words` |
+//! | `backup` | formats behind one small trait | `bytes`, `cancel`, `image`, `lock`, `platform`, `program`, `secret`, `threads`, `tls`, `words` |
 //! | `plan` | what a run will do: immutable and complete | `backup`, `output`, `platform`, `program`, `secret` |
 //! | `verify` | the flow, with one file per stage | `backup`, `cancel`, `exit`, `lock`, `plan`, `platform`, `threads`, `words` |
 //! | `progress` | what a person sees during a run | `backup`, `lock`, `plan`, `verify`, `words` |
@@ -54,7 +55,7 @@
 //! | `manifest` | lists of the hashes of originals: reads and writes them | `backup`, `cancel`, `exit`, `lock`, `plan`, `platform`, `threads`, `verify`, `words` |
 //! | `history` | what is asked about earlier runs, and how the answers look | `backup`, `exit`, `plan`, `report`, `verify`, `words` |
 //! | `ledger` | what every run found and what is known of every file, in one SQLite file | `backup`, `exit`, `history`, `lock`, `plan`, `platform`, `report`, `verify`, `words` |
-//! | `notify` | tells people and programs how a run ended | `cancel`, `exit`, `plan`, `program`, `report`, `secret`, `words` |
+//! | `notify` | tells people and programs how a run ended | `cancel`, `exit`, `plan`, `program`, `report`, `secret`, `tls`, `words` |
 //! | `hooks` | programs that run before and after a run | `cancel`, `exit`, `output`, `plan`, `program`, `report`, `words` |
 //! | `bench` | what a verification costs on these disks | `backup`, `cancel`, `exit`, `lock`, `output`, `plan`, `platform`, `threads`, `verify`, `words` |
 //! | `checklist` | the other steps before a migration, with one file per check | `backup`, `cancel`, `exit`, `facts`, `output`, `plan`, `platform`, `program`, `report`, `verify`, `words` |
@@ -121,6 +122,7 @@ pub mod report;
 pub mod schedule;
 pub mod secret;
 mod threads;
+mod tls;
 pub mod verify;
 pub mod words;
 

@@ -52,6 +52,7 @@ pub use location::Location;
 pub use path::{NameProblem, escape, path_text, relative, unescape};
 pub use reach::Reach;
 pub use registry::open;
+pub use restic::VARIABLES as RESTIC_VARIABLES;
 pub use restored::Restored;
 pub use scratch::{MARGIN, Scratch};
 pub use scratch_folder::NotRemoved;

@@ -14,7 +14,7 @@ use super::environment::Environment;
 use super::error::{Error, nearest};
 use super::settings::Settings;
 use super::values::Password;
-use crate::backup::{Commands, Location, registry};
+use crate::backup::{Commands, Location, RESTIC_VARIABLES, registry};
 use crate::secret::Secret;
 
 const BORG: &str = "borg";
@@ -42,13 +42,21 @@ pub fn location(
         (None, _) => Secret::None,
     };
     let commands = commands(&location, config)?;
-    let variables = borg_keys(environment).into_iter().map(|keys| ("BORG_KEYS_DIR", keys.into_os_string()));
+    let variables: Vec<(&'static str, OsString)> = match location.address() {
+        Some((RESTIC, _)) => {
+            let said = |&name| Some((name, variable(name, environment)?));
+            RESTIC_VARIABLES.iter().filter_map(said).collect()
+        }
+        _ => {
+            borg_keys(environment).into_iter().map(|keys| ("BORG_KEYS_DIR", keys.into_os_string())).collect()
+        }
+    };
     Ok(location
         .with_snapshot(settings.snapshot.clone())
         .with_volume(settings.volume.clone())
         .with_parents(settings.parent.clone())
         .with_secret(secret)
-        .with_variables(variables.collect())
+        .with_variables(variables)
         .with_commands(commands))
 }
 

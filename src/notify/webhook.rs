@@ -5,18 +5,18 @@
 //! followed: the message would go to a server that the user has not named.
 
 use std::io::Read;
-use std::path::Path;
 use std::time::Duration;
 
 use serde_json::json;
 use ureq::http::{Response, Uri, header};
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::tls::TlsConfig;
 use ureq::{Agent, Body};
 
 use super::{Failure, Message, in_words, late};
 use crate::exit::ExitCode;
 use crate::plan::{WebAddress, Webhook, WebhookForm};
 use crate::secret::SecretText;
+use crate::tls;
 use crate::words::printable;
 
 /// The longest time until a connection is there.
@@ -134,6 +134,7 @@ fn cut(text: &str, most: usize) -> &str {
 fn request(hook: &Webhook, given: &str, post: &Post, patience: Duration) -> Result<String, Failure> {
     let token = hook.token.read()?;
     let secrets = Secrets::new(given, &post.url, hook.form, token.as_ref());
+    let trusted = tls::trusted(hook.ca.as_deref()).map_err(Failure::lasting)?;
     let agent: Agent = Agent::config_builder()
         .timeout_global(Some(patience))
         .timeout_connect(Some(CONNECT.min(patience)))
@@ -141,7 +142,7 @@ fn request(hook: &Webhook, given: &str, post: &Post, patience: Duration) -> Resu
         .max_redirects_will_error(false)
         .http_status_as_error(false)
         .user_agent(concat!("bkverify/", env!("CARGO_PKG_VERSION")))
-        .tls_config(TlsConfig::builder().root_certs(trusted(hook.ca.as_deref())?).build())
+        .tls_config(TlsConfig::builder().root_certs(trusted).build())
         .build()
         .into();
     let mut request = agent.post(&post.url).header(header::CONTENT_TYPE, post.content_type);
@@ -269,34 +270,6 @@ fn failed(error: &ureq::Error, patience: Duration, secrets: &Secrets) -> Failure
         ureq::Error::Io(error) => Failure::passing(in_words(&secrets.hide(&error.to_string()))),
         other => Failure::passing(in_words(&secrets.hide(&other.to_string()))),
     }
-}
-
-/// The certificates to trust: those of the file, or else the system's, or else Mozilla's.
-fn trusted(ca: Option<&Path>) -> Result<RootCerts, Failure> {
-    if let Some(path) = ca {
-        let wrong = |problem: String| {
-            Failure::lasting(format!("cannot read the certificates in {}: {problem}", path.display()))
-        };
-        let pem = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
-        let items =
-            parse_pem(&pem).collect::<Result<Vec<_>, _>>().map_err(|error| wrong(error.to_string()))?;
-        let found: Vec<Certificate<'static>> = items
-            .into_iter()
-            .filter_map(|item| match item {
-                PemItem::Certificate(found) => Some(found),
-                _ => None,
-            })
-            .collect();
-        if found.is_empty() {
-            return Err(wrong("there is none in it".to_owned()));
-        }
-        return Ok(RootCerts::from(found));
-    }
-    let system = rustls_native_certs::load_native_certs().certs;
-    if system.is_empty() {
-        return Ok(RootCerts::WebPki);
-    }
-    Ok(RootCerts::from(system.iter().map(|found| Certificate::from_der(found).to_owned())))
 }
 
 #[cfg(test)]

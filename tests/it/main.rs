@@ -69,6 +69,8 @@ mod verify_pairing;
 mod verify_reports;
 #[cfg(target_os = "linux")]
 mod verify_restic;
+#[cfg(target_os = "linux")]
+mod verify_restic_rest;
 mod verify_resume;
 mod verify_statement;
 #[cfg(unix)]

@@ -22,8 +22,8 @@ use crate::world::{RunResult, World, shown};
 
 /// A world with originals in `s`, and a repository of them in `b`, which has a pack for each call of
 /// `backup`.
-struct Repository {
-    world: World,
+pub struct Repository {
+    pub world: World,
 }
 
 impl Repository {
@@ -54,7 +54,7 @@ impl Repository {
     }
 
     /// All packs, largest first.
-    fn packs(&self) -> Vec<PathBuf> {
+    pub fn packs(&self) -> Vec<PathBuf> {
         let all = walkdir::WalkDir::new(self.world.path("b/data")).into_iter().map(|entry| entry.unwrap());
         let mut packs: Vec<_> = all.filter(|entry| entry.file_type().is_file()).collect();
         packs.sort_by_key(|entry| std::cmp::Reverse(entry.metadata().unwrap().len()));
@@ -98,7 +98,7 @@ impl Repository {
 }
 
 /// A repository of files that no compression makes smaller, in three packs.
-fn noisy(version: u8) -> Repository {
+pub fn noisy(version: u8) -> Repository {
     let repository = Repository::new(version);
     for pack in 0..3_u8 {
         for number in 0..8 {
@@ -288,7 +288,8 @@ fn what_keeps_a_repository_from_being_read_is_told_with_the_next_step() {
         ("restic:missing", "--password file:password", "cannot open the backup"),
         ("restic:half", "--password file:password", "what is left of a restic repository"),
         ("half", "--password file:password", "what is left of a restic repository"),
-        ("restic:rest:http://host/b", "--password file:password", "rclone mount"),
+        ("restic:s3:s3.example.org/b", "--password file:password", "rclone serve restic"),
+        ("restic:rest:host/b", "--password file:password", "must begin with http:// or https://"),
         ("keyless", "--password file:password", "has lost its keys"),
         ("unindexed", "--password file:password", "restic rebuild-index"),
         ("snapless", "--password file:password", "and it may be the one that is meant"),

@@ -1,4 +1,5 @@
-//! restic repositories in a folder of this machine, by the library `rustic_core`.
+//! restic repositories in a folder of this machine or behind a REST server, by the library
+//! `rustic_core`.
 //!
 //! In: a repository, its password, and which of its snapshots is meant. Out: the snapshot's files,
 //! listed folder by folder, and restored one by one from the pieces that they consist of.
@@ -20,7 +21,9 @@ mod name;
 mod node;
 mod place;
 mod repository;
+mod rest;
 mod snapshots;
+mod store;
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -37,8 +40,12 @@ use super::{
 use content::Content;
 use place::Place;
 use repository::{Opened, Unlocked};
+use rest::{Login, Rest};
 use rustic_core::Id;
 use snapshots::Snapshots;
+use store::{Folder, Store};
+
+use crate::tls;
 
 /// The program, the format and the scheme.
 const NAME: &str = "restic";
@@ -50,7 +57,7 @@ const VOUCHER: &str = "SHA-256 in the repository";
 pub const FORMAT: Format = Format {
     name: NAME,
     kind: "a restic repository",
-    summary: "a repository of restic (or rustic) in a folder of this machine",
+    summary: "a repository of restic or rustic: a folder, or a REST server",
     schemes: &[NAME],
     recognise: |candidate| {
         candidate.folder().is_some_and(|folder| Repository::at(folder) == Some(Repository::Restic))
@@ -96,17 +103,43 @@ fn open(candidate: &BackupCandidate<'_>, context: &Context) -> Result<Box<dyn Ba
 /// Opens a repository with its password.
 fn unlock(location: &Location, context: &Context) -> Result<Unlocked, Error> {
     let fail = |problem: String| Error::program(location, problem);
-    let place = location.place().ok_or_else(|| fail(ELSEWHERE.to_owned()))?;
-    look(location, place)?;
+    let server = location.address().and_then(|(_, rest)| rest.strip_prefix("rest:"));
+    let store: Box<dyn Store> = match (server, location.place()) {
+        (Some(address), _) => Box::new(server_at(address, location, context).map_err(fail)?),
+        (None, Some(place)) => {
+            look(location, place)?;
+            Box::new(Folder::new(place, context.cold))
+        }
+        (None, None) => return Err(fail(ELSEWHERE.to_owned())),
+    };
     let password = location.secret().read().map_err(|error| fail(error.to_string()))?;
     let password = password.ok_or_else(|| {
         fail("the repository is encrypted: say where its password is with --password file:PATH, or set RESTIC_PASSWORD_FILE".to_owned())
     })?;
-    Unlocked::open(Place::new(place, context.cold), password.reveal()).map_err(fail)
+    Unlocked::open(Place::new(store), password.reveal()).map_err(fail)
 }
 
-/// What is said about repositories on servers.
-const ELSEWHERE: &str = "this bkverify reads restic repositories in folders of this machine only: mount the place where it is (rclone mount, sshfs), or let restic restore or mount a snapshot and verify that folder";
+/// The repository on a server, with the name and the certificates that restic's variables give.
+fn server_at(address: &str, location: &Location, context: &Context) -> Result<Rest, String> {
+    let said = |name| {
+        let found = location.variables().iter().find(|(variable, _)| *variable == name);
+        found.map(|(_, value)| value)
+    };
+    let text = |name| said(name).map(|value| value.to_string_lossy().into_owned());
+    let login = text(USERNAME).zip(text(PASSWORD));
+    let login = login.map(|(user, password)| Login { user, password: password.into() });
+    let trusted = tls::trusted(said(AUTHORITIES).map(Path::new))?;
+    Rest::new(address, login, trusted, context.cancel.clone())
+}
+
+/// The variables by which restic finds out how to talk to a REST server.
+pub const VARIABLES: &[&str] = &[USERNAME, PASSWORD, AUTHORITIES];
+const USERNAME: &str = "RESTIC_REST_USERNAME";
+const PASSWORD: &str = "RESTIC_REST_PASSWORD";
+const AUTHORITIES: &str = "RESTIC_CACERT";
+
+/// What is said about repositories on other servers.
+const ELSEWHERE: &str = "this bkverify reads restic repositories in folders of this machine and behind REST servers (restic:rest:https://...): run rclone serve restic for the place where it is, or mount it (rclone mount, sshfs): bkverify help restic";
 
 /// Makes sure that there is a repository at all.
 fn look(location: &Location, place: &Path) -> Result<(), Error> {

@@ -1,4 +1,4 @@
-//! The files of a repository in a folder, for the library that understands them.
+//! The files of a repository, for the library that understands them.
 //!
 //! The library reads through this and nothing else. Every request to write is refused here, so
 //! nothing that the library does can change a repository. What it may not find out by itself is also
@@ -6,31 +6,23 @@
 //! as the index says, and how much memory a key file asks for.
 
 use std::collections::HashSet;
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock};
+use std::io;
+use std::sync::OnceLock;
 
 use bytes::Bytes;
 use rustic_core::{BytesList, ErrorKind, FileType, Id, ReadBackend, RusticError, RusticResult, WriteBackend};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use crate::bytes::{FileBytes, ReadAt};
-use crate::lock::lock;
-use crate::platform;
+use super::store::Store;
 
 /// The most memory that a key file may ask for. restic's own need 32 MiB to 64 MiB.
 const KEY_MEMORY: u64 = 1 << 30;
 
-/// A repository in a folder of this machine.
+/// A repository, wherever its files are.
 #[derive(Debug)]
 pub(super) struct Place {
-    folder: PathBuf,
-    /// Whether packs are read from the disk, and not from the system's cache.
-    cold: bool,
-    /// Packs that are no longer in the system's cache, unless they were read here.
-    dropped: Mutex<HashSet<Id>>,
+    store: Box<dyn Store>,
     /// The index files that were there when the index was read.
     indexes: OnceLock<Vec<Id>>,
 }
@@ -79,22 +71,16 @@ impl Fault {
 }
 
 impl Place {
-    /// A repository in `folder`.
-    pub(super) fn new(folder: &Path, cold: bool) -> Self {
-        Self { folder: folder.to_owned(), cold, dropped: Mutex::default(), indexes: OnceLock::new() }
+    pub(super) fn new(store: Box<dyn Store>) -> Self {
+        Self { store, indexes: OnceLock::new() }
     }
 
     /// The names of all files of one kind, which is not that of packs.
     pub(super) fn ids(&self, kind: FileType) -> Result<Vec<Id>, Fault> {
-        let folder = kind.dirname();
-        let fail = |error| Fault::of(format!("folder {folder}"), error);
-        let mut found = Vec::new();
-        for entry in std::fs::read_dir(self.folder.join(folder)).map_err(fail)? {
-            let name = entry.map_err(fail)?.file_name();
-            // Files with other names are those that a running backup has not finished.
-            found.extend(name.to_str().and_then(|name| name.parse::<Id>().ok()));
-        }
-        Ok(found)
+        let names = self.store.names(kind);
+        let names = names.map_err(|error| Fault::of(format!("folder {}", kind.dirname()), error))?;
+        // Files with other names are those that a running backup has not finished.
+        Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
     }
 
     /// Remembers which index files there are.
@@ -105,33 +91,13 @@ impl Place {
 
     /// Whether an index file has gone since. Only a prune removes them, together with packs.
     pub(super) fn was_pruned(&self) -> bool {
-        let is_gone = |id: &Id| !self.path(FileType::Index, id).exists();
-        self.indexes.get().is_some_and(|indexes| indexes.iter().any(is_gone))
-    }
-
-    fn path(&self, kind: FileType, id: &Id) -> PathBuf {
-        let hex = id.to_hex();
-        let folder = self.folder.join(kind.dirname());
-        match kind {
-            FileType::Config => folder,
-            FileType::Pack => folder.join(&hex[..2]).join(&*hex),
-            _ => folder.join(&*hex),
-        }
-    }
-
-    fn open(&self, kind: FileType, id: &Id) -> Result<(File, u64), Fault> {
-        let fail = |error| Fault::of(name(kind, id), error);
-        // Once for each pack: many pieces of it are read one by one.
-        let cold = self.cold && kind == FileType::Pack && lock(&self.dropped).insert(*id);
-        let file = platform::open_to_read(&self.path(kind, id), cold).map_err(fail)?;
-        let size = file.metadata().map_err(fail)?.len();
-        Ok((file, size))
+        let Some(then) = self.indexes.get() else { return false };
+        let now = self.ids(FileType::Index).map(HashSet::<Id>::from_iter);
+        now.is_ok_and(|now| then.iter().any(|id| !now.contains(id)))
     }
 
     fn whole(&self, kind: FileType, id: &Id) -> Result<Bytes, Fault> {
-        let (mut file, _) = self.open(kind, id)?;
-        let mut content = Vec::new();
-        file.read_to_end(&mut content).map_err(|error| Fault::of(name(kind, id), error))?;
+        let content = self.store.whole(kind, id).map_err(|error| Fault::of(name(kind, id), error))?;
         // The name of the file `config` is no hash. What is in it is protected by the key alone.
         if kind != FileType::Config && sha256(&content) != *id {
             return Err(Fault::Changed(name(kind, id)));
@@ -145,16 +111,9 @@ impl Place {
     }
 
     fn part(&self, kind: FileType, id: &Id, offset: u32, length: u32) -> Result<Bytes, Fault> {
-        let (file, size) = self.open(kind, id)?;
-        let length = u64::from(length);
-        let is_short = u64::from(offset).saturating_add(length) > size;
-        let (Ok(room), false) = (usize::try_from(length), is_short) else {
-            return Err(Fault::Short(name(kind, id)));
-        };
-        let mut content = vec![0; room];
-        let got = FileBytes::new(file, size).read_full_at(&mut content, offset.into());
-        match got.map_err(|error| Fault::of(name(kind, id), error))? {
-            got if got == room => Ok(content.into()),
+        let content = self.store.part(kind, id, offset, length);
+        match content.map_err(|error| Fault::of(name(kind, id), error))? {
+            content if content.len() as u64 == u64::from(length) => Ok(content.into()),
             _ => Err(Fault::Short(name(kind, id))),
         }
     }
@@ -189,14 +148,15 @@ impl KeyCost {
 
 impl ReadBackend for Place {
     fn location(&self) -> String {
-        self.folder.display().to_string()
+        self.store.location()
     }
 
     fn list_with_size(&self, kind: FileType) -> RusticResult<Vec<(Id, u32)>> {
         match kind {
             FileType::Pack => Err(Fault::Refused("listing packs").into()),
             FileType::Config => {
-                let (_, size) = self.open(kind, &Id::default())?;
+                let size = self.store.size(kind, &Id::default());
+                let size = size.map_err(|error| Fault::of(name(kind, &Id::default()), error))?;
                 Ok(vec![(Id::default(), u32::try_from(size).unwrap_or(u32::MAX))])
             }
             // Nothing that is read here asks for their sizes.
@@ -220,7 +180,7 @@ impl ReadBackend for Place {
     }
 
     fn warmup_path(&self, kind: FileType, id: &Id) -> String {
-        self.path(kind, id).display().to_string()
+        name(kind, id)
     }
 }
 

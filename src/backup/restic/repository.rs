@@ -258,7 +258,12 @@ mod tests {
     use rustic_core::repofile::ConfigFile;
     use rustic_core::{BytesList, KeyOptions, ReadBackend, WriteBackend};
 
+    use super::super::store::Folder;
     use super::*;
+
+    fn in_folder(folder: &std::path::Path) -> Place {
+        Place::new(Box::new(Folder::new(folder, false)))
+    }
 
     /// A folder to which the library may write.
     #[derive(Debug)]
@@ -311,7 +316,7 @@ mod tests {
         for name in ["data", "index", "keys", "snapshots"] {
             std::fs::create_dir(folder.path().join(name)).unwrap();
         }
-        let writable = Writable(folder.path().to_owned(), Place::new(folder.path(), false));
+        let writable = Writable(folder.path().to_owned(), in_folder(folder.path()));
         let backends = RepositoryBackends::new(Arc::new(writable), None);
         let repository = Repository::new(&RepositoryOptions::default().no_cache(true), &backends).unwrap();
         let id = "ab".repeat(32);
@@ -325,18 +330,18 @@ mod tests {
     #[test]
     fn a_repository_of_a_newer_format_asks_for_a_newer_program() {
         let known = made(2);
-        assert!(Unlocked::open(Place::new(known.path(), false), "right").is_ok());
-        let wrong = Unlocked::open(Place::new(known.path(), false), "wrong").err().unwrap();
+        assert!(Unlocked::open(in_folder(known.path()), "right").is_ok());
+        let wrong = Unlocked::open(in_folder(known.path()), "wrong").err().unwrap();
         assert!(wrong.contains("not one of this repository"), "{wrong}");
         let newer = made(3);
-        let newer = Unlocked::open(Place::new(newer.path(), false), "right").err().unwrap();
+        let newer = Unlocked::open(in_folder(newer.path()), "right").err().unwrap();
         assert!(newer.contains("look for a newer bkverify"), "{newer}");
     }
 
     #[test]
     fn the_library_cannot_write_to_a_place() {
         let folder = made(2);
-        let place = Place::new(folder.path(), false);
+        let place = in_folder(folder.path());
         let content = || BytesList::from(Bytes::from_static(b"x"));
         assert!(place.create().is_err());
         assert!(place.write_bytes(FileType::Pack, &Id::default(), false, content()).is_err());
