@@ -224,7 +224,13 @@ fn examples(name: &str) -> &'static [Example] {
         ],
         "bkverify-checklist-done" => &[(
             "A step that a person did, which counts for two weeks:",
-            &["bkverify checklist done migration-tool --note \"ran on sbs01, no errors\" --valid-for 14d"],
+            &["bkverify checklist done migration-tool --note \"ran on sbs01, no errors\""],
+        )],
+        "bkverify-checklist-waive" => &[(
+            "A failing finding that is no obstacle here:",
+            &[
+                "bkverify checklist waive vpn \"VPN services start at boot\" --reason \"the migration runs over it\"",
+            ],
         )],
         "bkverify-facts" => &[(
             "Compare this machine's clock with that of another:",
@@ -310,7 +316,9 @@ fn files(name: &str) -> Vec<(&'static str, &'static str)> {
     )];
     match name {
         "bkverify-bench" | "bkverify-manifest" | "bkverify-notify-test" => config.to_vec(),
-        "bkverify" | "bkverify-plan" | "bkverify-checklist" => config.into_iter().chain(state).collect(),
+        "bkverify" | "bkverify-plan" | "bkverify-checklist" | "bkverify-checklist-waive" => {
+            config.into_iter().chain(state).collect()
+        }
         "bkverify-checklist-done" => state.to_vec(),
         name if remembers(name) => config.into_iter().chain(state).collect(),
         name if name.starts_with("bkverify-schedule") => vec![
