@@ -9,7 +9,8 @@ use super::check::Check;
 use super::findings::Finding;
 use super::machine::Visit;
 use super::phrases::several;
-use super::powershell::{self, Probed, ProbedItem};
+use super::powershell;
+use super::probes::{Probed, ProbedItem};
 
 const WHY: &str =
     "The destination becomes a domain controller of this directory and copies it with its faults.";
@@ -202,8 +203,8 @@ fn diagnosis(item: &ProbedItem) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::super::Status::{self, CouldNotCheck, Fail, NotApplicable, Pass, Warn};
-    use super::super::powershell::parse;
-    use super::super::powershell::tests::printed;
+    use super::super::probes::parse;
+    use super::super::probes::tests::printed;
     use super::*;
 
     const HEALTHY: &str = include_str!("../../tests/data/checklist/windows/directory-healthy.txt");

@@ -17,7 +17,7 @@ use crate::plan::{Filters, Map, SampleSize};
 
 use crate::program::{ProgramError, ProgramOutput, Programs, decode};
 
-use super::powershell::Source;
+use super::probes::Source;
 
 /// The longest file that a check reads, in bytes.
 const FILE_LIMIT: u64 = 32 << 20;

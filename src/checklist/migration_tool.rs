@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use super::check::{Check, PATIENCE};
 use super::findings::Finding;
 use super::machine::{Visit, duration_words};
-use super::powershell::{self, Probed, ProbedItem};
+use super::powershell;
+use super::probes::{Probed, ProbedItem};
 
 /// The tool's result holds for two weeks, in seconds.
 const VALID: i64 = 14 * 86_400;
@@ -115,7 +116,7 @@ mod tests {
     use super::super::Os;
     use super::super::Status::{self, CouldNotCheck, Fail, Manual, NotApplicable, Pass, Warn};
     use super::super::machine::tests::recorded;
-    use super::super::powershell::tests::printed;
+    use super::super::probes::tests::printed;
     use super::*;
 
     const RECENT: &str = include_str!("../../tests/data/checklist/windows/migration-tool-recent.txt");

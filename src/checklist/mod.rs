@@ -25,6 +25,7 @@ mod migration_tool;
 mod network;
 mod phrases;
 pub mod powershell;
+pub mod probes;
 #[cfg(test)]
 mod recordings;
 pub mod render;

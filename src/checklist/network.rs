@@ -7,7 +7,8 @@ use super::check::{Check, PATIENCE};
 use super::findings::Finding;
 use super::links::{self, Link};
 use super::machine::Visit;
-use super::powershell::{self, Probed};
+use super::powershell;
+use super::probes::Probed;
 use super::systemd::running_programs;
 
 const WHY_STATIC: &str = "A migration writes the source server's address into DNS and into the destination's \
@@ -209,7 +210,7 @@ fn windows_adapters(probed: &Probed) -> Result<Vec<Adapter>, String> {
 #[cfg(test)]
 mod tests {
     use super::super::machine::tests::recorded;
-    use super::super::powershell::tests::printed;
+    use super::super::probes::tests::printed;
     use super::super::{Os, Status};
     use super::*;
 

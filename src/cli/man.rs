@@ -240,6 +240,10 @@ fn examples(name: &str) -> &'static [Example] {
         "bkverify-generate-completions" => {
             &[("For bash:", &["bkverify generate completions bash > bkverify.bash"])]
         }
+        "bkverify-generate-probes" => &[(
+            "The probes for a server on which bkverify does not run:",
+            &["bkverify generate probes > bkverify-probes.ps1"],
+        )],
         "bkverify-generate-schema" => &[("The bench's report:", &["bkverify generate schema bench"])],
         "bkverify-generate" => &[("All man pages, into a folder:", &["bkverify generate man --to man"])],
         "bkverify-help" => &[

@@ -32,7 +32,7 @@ fn probes(hours: i64) -> String {
 
 #[test]
 fn a_file_of_probes_is_judged_as_that_server() {
-    let world = World::new().file("probes.txt", &probes(1));
+    let world = World::new().file("probes.txt", probes(1));
     let ran = run(&world, "checklist --from probes.txt --json -").exits(1);
     let record: Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!(record["machine"], "SBS01");
@@ -48,7 +48,7 @@ fn a_file_of_probes_is_judged_as_that_server() {
 
 #[test]
 fn what_is_older_than_a_day_is_unknown() {
-    let world = World::new().file("probes.txt", &probes(25));
+    let world = World::new().file("probes.txt", probes(25));
     let ran = run(&world, "checklist network vpn directory --from probes.txt --json -").exits(3);
     for check in ["network", "vpn", "directory"] {
         has(&ran, "could-not-check", &format!("the probe {check} ran 25 h ago; run it again"));
@@ -57,7 +57,7 @@ fn what_is_older_than_a_day_is_unknown() {
 
 #[test]
 fn a_tick_for_this_machine_is_none_for_another() {
-    let world = World::new().file("probes.txt", &probes(1));
+    let world = World::new().file("probes.txt", probes(1));
     let vpn = "checklist vpn --from probes.txt --json -";
     run(&world, "checklist done vpn-wizard --note here").exits(0);
     has(&run(&world, vpn), "manual", "turn the VPN off in its own wizard");
@@ -67,7 +67,7 @@ fn a_tick_for_this_machine_is_none_for_another() {
 
 #[test]
 fn another_server_cannot_be_fixed_from_here_and_its_name_must_be_one() {
-    let world = World::new().file("probes.txt", &probes(1)).file("empty.txt", "");
+    let world = World::new().file("probes.txt", probes(1)).file("empty.txt", "");
     run(&world, "checklist --from probes.txt --fix").exits(2).err_has("cannot be used with");
     run(&world, "checklist --computer dc01 --from probes.txt").exits(2).err_has("cannot be used with");
     run(&world, "checklist --computer dc01;calc").exits(2).err_has("is no name of a computer");

@@ -3,7 +3,8 @@
 use super::super::findings::Finding;
 use super::super::machine::Visit;
 use super::super::phrases::{are, have, several};
-use super::super::powershell::{self, Probed, ProbedItem};
+use super::super::powershell;
+use super::super::probes::{Probed, ProbedItem};
 use super::WHY;
 
 pub(super) fn look(visit: &Visit<'_>) -> Vec<Finding> {
@@ -147,8 +148,8 @@ fn services(probed: &Probed) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::super::super::Status::{self, CouldNotCheck, Fail, Pass, Warn};
-    use super::super::super::powershell::parse;
-    use super::super::super::powershell::tests::printed;
+    use super::super::super::probes::parse;
+    use super::super::super::probes::tests::printed;
     use super::*;
 
     const DISK: &str = r#"{"kind":"disk","name":"A","health":"0","state":["2"]}"#;

@@ -2,7 +2,8 @@
 //! folders.
 
 use super::super::machine::Visit;
-use super::super::powershell::{self, Probed, ProbedItem};
+use super::super::powershell;
+use super::super::probes::{Probed, ProbedItem};
 use super::super::table::Discovered;
 use super::Discovery;
 
@@ -138,8 +139,8 @@ impl Rows {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::powershell::parse;
-    use super::super::super::powershell::tests::printed;
+    use super::super::super::probes::parse;
+    use super::super::super::probes::tests::printed;
     use super::*;
 
     const RECORDED: &str = include_str!("../../../tests/data/checklist/windows/applications.txt");

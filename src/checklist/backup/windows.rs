@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use super::super::findings::Finding;
 use super::super::machine::Visit;
 use super::super::machine::duration_words;
-use super::super::powershell::{self, Probed, ProbedItem};
+use super::super::powershell;
+use super::super::probes::{Probed, ProbedItem};
 
 const WHY: &str = "A migration begins with a backup that can restore the source server.";
 const FIX: &str = "Run it now: `wbadmin start backup`, then check `wbadmin get versions`.";
@@ -138,8 +139,8 @@ fn judge_events(probed: &Probed) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::super::super::Status::{self, CouldNotCheck, Fail, NotApplicable, Pass, Warn};
-    use super::super::super::powershell::parse;
-    use super::super::super::powershell::tests::printed;
+    use super::super::super::probes::parse;
+    use super::super::super::probes::tests::printed;
     use super::*;
 
     const GOOD: &str = include_str!("../../../tests/data/checklist/windows/backup-good.txt");

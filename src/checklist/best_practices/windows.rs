@@ -4,7 +4,8 @@
 use super::super::findings::Finding;
 use super::super::machine::Visit;
 use super::super::phrases::several;
-use super::super::powershell::{self, Probed, ProbedItem};
+use super::super::powershell;
+use super::super::probes::{Probed, ProbedItem};
 use super::WHY;
 
 pub(super) fn look(visit: &Visit<'_>) -> Vec<Finding> {
@@ -84,8 +85,8 @@ fn essentials(probed: &Probed) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::super::super::Status::{self, CouldNotCheck, Fail, NotApplicable, Pass, Warn};
-    use super::super::super::powershell::parse;
-    use super::super::super::powershell::tests::printed;
+    use super::super::super::probes::parse;
+    use super::super::super::probes::tests::printed;
     use super::*;
 
     const RESULTS: &str = include_str!("../../../tests/data/checklist/windows/bpa-results.txt");

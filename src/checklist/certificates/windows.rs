@@ -3,7 +3,8 @@
 use super::super::findings::Finding;
 use super::super::machine::{Visit, duration_words};
 use super::super::phrases::{are, several};
-use super::super::powershell::{self, Probed};
+use super::super::powershell;
+use super::super::probes::Probed;
 use super::{SOON, WHY};
 use jiff::Timestamp;
 
@@ -52,8 +53,8 @@ fn judge(probed: &Probed, now: Timestamp) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::super::super::Status::{self, CouldNotCheck, NotApplicable, Pass, Warn};
-    use super::super::super::powershell::parse;
-    use super::super::super::powershell::tests::printed;
+    use super::super::super::probes::parse;
+    use super::super::super::probes::tests::printed;
     use super::*;
 
     fn with(items: &str, problem: &str) -> Status {

@@ -5,7 +5,8 @@ use jiff::Timestamp;
 
 use super::super::findings::Finding;
 use super::super::machine::{Visit, duration_words};
-use super::super::powershell::{self, Probed, ProbedItem, Source};
+use super::super::powershell;
+use super::super::probes::{Probed, ProbedItem, Source};
 
 const WHY: &str = "A clock that follows no server drifts until Kerberos refuses the machine.";
 const FOLLOWS: &str = "What the Windows Time service follows";
@@ -246,8 +247,8 @@ fn judge_host(probed: &Probed) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::super::super::Status as Found;
-    use super::super::super::powershell::parse;
-    use super::super::super::powershell::tests::printed;
+    use super::super::super::probes::parse;
+    use super::super::super::probes::tests::printed;
     use super::*;
     use Found::{CouldNotCheck, Fail, Manual, NotApplicable, Pass, Warn};
 

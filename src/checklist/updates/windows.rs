@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use super::super::findings::Finding;
 use super::super::machine::Visit;
 use super::super::phrases::several;
-use super::super::powershell::{self, Probed, ProbedItem};
+use super::super::powershell;
+use super::super::probes::{Probed, ProbedItem};
 use super::{WHY, WHY_REBOOT, pending};
 
 /// Categories by their identifiers, which are the same in every language: security, critical,
@@ -171,8 +172,8 @@ fn restart(probed: &Probed) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::super::super::Status::{self, CouldNotCheck, Fail, Manual, Pass, Warn};
-    use super::super::super::powershell::parse;
-    use super::super::super::powershell::tests::printed;
+    use super::super::super::probes::parse;
+    use super::super::super::probes::tests::printed;
     use super::*;
 
     const PENDING: &str = include_str!("../../../tests/data/checklist/windows/updates-pending-german.txt");

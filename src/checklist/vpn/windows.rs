@@ -3,7 +3,8 @@
 
 use super::super::findings::Finding;
 use super::super::machine::Visit;
-use super::super::powershell::{self, Probed, ProbedItem};
+use super::super::powershell;
+use super::super::probes::{Probed, ProbedItem};
 use super::WHY;
 
 /// Services that keep a VPN up, by the beginning of their names, and whose they are. OpenVPN's
@@ -207,8 +208,8 @@ fn wizard() -> Finding {
 #[cfg(test)]
 mod tests {
     use super::super::super::Status::{self, CouldNotCheck, Fail, Manual, NotApplicable, Pass};
-    use super::super::super::powershell::parse;
-    use super::super::super::powershell::tests::printed;
+    use super::super::super::probes::parse;
+    use super::super::super::probes::tests::printed;
     use super::*;
 
     fn statuses(recording: &str) -> Vec<Status> {

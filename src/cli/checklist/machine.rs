@@ -15,7 +15,7 @@ use super::super::resolve;
 use super::super::values::{Limit, Source};
 use crate::backup::registry;
 use crate::checklist::machine::read_text;
-use crate::checklist::powershell::{Recording, Source as Probes};
+use crate::checklist::probes::{Recording, Source as Probes};
 use crate::checklist::{Against, BackupJob, Machine, Os};
 use crate::facts::Facts;
 use crate::output::Output;
