@@ -232,11 +232,7 @@ fn every_damaged_file_is_found_and_no_other() {
 #[test]
 fn a_damaged_or_missing_index_is_rebuilt_beside_the_repository() {
     let repository = Repository::new("repokey", noisy_files);
-    let index = fs::read_dir(repository.world.path("b"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .find(|path| path.file_name().unwrap().as_bytes().starts_with(b"index."))
-        .unwrap();
+    let index = newest_index(&repository.world.path("b"));
     let mut content = fs::read(&index).unwrap();
     let middle = content.len() / 2;
     content[middle] ^= 1;
@@ -364,13 +360,18 @@ fn a_repository_whose_own_lists_are_damaged_is_refused_in_borgs_words() {
 
 /// In place of ssh, borg is given a program that runs the server's side on this machine.
 #[test]
-fn a_repository_on_a_server_is_read_without_a_lock() {
-    let repository = Repository::new("repokey", noisy_files);
-    let world = repository
-        .world
-        .file("ssh", "#!/bin/sh\nwhile [ \"$1\" != server ]; do shift; done\nshift\nexec \"$@\"\n");
+fn a_repository_on_a_server_is_read_under_borgs_own_lock_and_with_exact_names() {
+    let repository = Repository::new("repokey", |originals| {
+        noisy_files(originals);
+        fs::write(originals.join("really?"), "a question").unwrap();
+        fs::write(originals.join(OsStr::from_bytes(b"bytes \xff")), "bytes").unwrap();
+    });
+    let world = repository.world.file(
+        "ssh",
+        "#!/bin/sh\nwhile [ \"$1\" != server ]; do shift; done\nshift\nexec \"$@\"\n",
+    );
     fs::set_permissions(world.path("ssh"), fs::Permissions::from_mode(0o755)).unwrap();
-    let before = fingerprint(&world.path("b"));
+    let before = (fingerprint(&world.path("b/data")), world.names("b"));
     let run = |more: &str| {
         let backup = format!("borg:ssh://server{}", world.path("b").display());
         let mut command = world.command(&format!(
@@ -379,11 +380,49 @@ fn a_repository_on_a_server_is_read_without_a_lock() {
         command.env("BORG_RSH", world.path("ssh"));
         crate::world::RunResult::of(command, "")
     };
-    run("--password file:password").exits(0).out_has("16 of 16 identical");
-    assert_eq!(fingerprint(&world.path("b")), before);
+    run("--password file:password").exits(0).out_has("18 of 18 identical");
+    assert_eq!((fingerprint(&world.path("b/data")), world.names("b")), before);
+    let lock = world.path("b/lock.exclusive/other@1.2-0");
+    fs::create_dir(lock.parent().unwrap()).unwrap();
+    fs::write(&lock, "").unwrap();
+    let ran = run("--password file:password").exits(4);
+    assert!(ran.err.contains("another borg holds the lock"), "{ran}");
+    fs::remove_dir_all(lock.parent().unwrap()).unwrap();
     fs::write(world.path("ssh"), "#!/bin/sh\necho 'no route to host' >&2\nexit 255\n").unwrap();
     let ran = run("--password file:password").exits(4);
     assert!(ran.err.contains("the connection") && ran.err.contains("BORG_RSH"), "{ran}");
+}
+
+#[test]
+fn a_repository_that_file_names_is_not_written_either() {
+    let repository = Repository::new("none", |originals| {
+        fs::write(originals.join("a"), "a").unwrap();
+        fs::write(originals.join("really?"), "a question").unwrap();
+    });
+    let world = &repository.world;
+    let b = world.path("b");
+    fs::remove_file(newest_index(&b)).unwrap();
+    let before = fingerprint(&b);
+    let run = |backup: &str, restore_to: &str| {
+        let flags = "--source s --state none --sample all";
+        let mut command = world.command(&format!("--backup {backup} --restore-to {restore_to} {flags}"));
+        command.env("BORG_REPO", format!("file://{}", b.display()));
+        crate::world::RunResult::of(command, "")
+    };
+    for backup in [format!("borg:file://{}", b.display()), "borg:".to_owned(), "borg:::first".to_owned()] {
+        run(&backup, "r").exits(0).out_has("2 of 2 identical");
+        run(&backup, "b/data").exits(2);
+        assert_eq!(fingerprint(&b), before, "{backup}");
+    }
+}
+
+/// The index of the last transaction.
+fn newest_index(repository: &Path) -> PathBuf {
+    let files = fs::read_dir(repository).unwrap().map(|entry| entry.unwrap().path());
+    let mut indexes: Vec<_> =
+        files.filter(|path| path.file_name().unwrap().as_bytes().starts_with(b"index.")).collect();
+    assert_eq!(indexes.len(), 1, "{indexes:?}");
+    indexes.remove(0)
 }
 
 #[test]

@@ -177,15 +177,13 @@ impl List<'_, '_> {
         }
         let mut wanted: HashMap<u64, Name> =
             doubtful.iter().map(|file| (file.number, Name::Printed(file.path.clone()))).collect();
-        // On a server the call would write a lock to the repository.
-        let arguments = [borg.target(Some(archive)), "-".into()];
-        if let Some(call) = borg.call_with_lock("debug dump-archive", arguments) {
-            let mut running = borg.start(call, &context.cancel)?;
-            let mut problems = Problems::default();
-            // What borg did not tell stays doubtful.
-            let _ = names::read(Output::new(&mut running, &mut problems), &mut wanted);
-            while let Ok(Some(_)) = running.next_line() {}
-        }
+        // This command cannot do without a lock.
+        let call = borg.call_with_lock("debug dump-archive", [borg.target(Some(archive)), "-".into()]);
+        let mut running = borg.start(call, &context.cancel)?;
+        let mut problems = Problems::default();
+        // What borg did not tell stays doubtful.
+        let _ = names::read(Output::new(&mut running, &mut problems), &mut wanted);
+        while let Ok(Some(_)) = running.next_line() {}
         if context.cancel.is_cancelled() {
             return Ok(ControlFlow::Break(()));
         }

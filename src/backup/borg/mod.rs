@@ -9,7 +9,9 @@
 //! file may end with 0. What counts is the file on the disk. The first damaged chunk ends borg, so it
 //! is called again for the files that are left.
 //!
-//! Nothing is written to the repository, not even a lock: borg gets a stand-in ([`shadow`]).
+//! Nothing is written to a repository on this machine, not even a lock: borg gets a stand-in
+//! ([`shadow`]). On a server borg takes its own lock. Without one it would still rebuild a damaged
+//! index, and would do so beside another borg that writes.
 
 mod extract;
 mod item;
@@ -30,6 +32,7 @@ use super::delivery::conclude;
 use super::description::{BackupTime, TakenFrom};
 use super::format::{BackupCandidate, Format};
 use super::kept_listing::KeptListing;
+use super::location::split_place;
 use super::repository::Repository;
 use super::snapshot::{self, Snapshot};
 use super::{
@@ -77,12 +80,15 @@ struct Archive {
 
 /// The repository as borg names it, and the archive that the address names.
 fn place(location: &Location) -> (OsString, Option<String>) {
-    match (location.address(), location.local()) {
-        (Some((_, rest)), _) => match rest.rsplit_once("::") {
-            Some((place, archive)) if !archive.contains('/') => (place.into(), Some(archive.to_owned())),
-            _ => (rest.into(), None),
-        },
-        (None, local) => (local.map(|path| path.as_os_str().to_owned()).unwrap_or_default(), None),
+    let Some((_, rest)) = location.address() else {
+        return (location.local().map(|path| path.as_os_str().to_owned()).unwrap_or_default(), None);
+    };
+    if let Some((place, archive)) = split_place(rest) {
+        return (place.into(), archive.strip_prefix("::").map(str::to_owned));
+    }
+    match rest.rsplit_once("::") {
+        Some((place, archive)) if !archive.contains('/') => (place.into(), Some(archive.to_owned())),
+        _ => (rest.into(), None),
     }
 }
 

@@ -91,34 +91,25 @@ impl Borg {
         target
     }
 
-    /// A call of a command that reads the repository without a lock.
+    /// A call of a command that reads the repository, which may be ended early. In a stand-in it takes
+    /// no lock, because the next call would then wait for it. On a server it does: without one, borg
+    /// would rebuild an index beside a backup that writes. The server removes the lock when the
+    /// connection ends.
     pub(super) fn call(&self, command: &str, arguments: impl IntoIterator<Item = OsString>) -> Call {
-        self.prepare(command, arguments, false)
+        let without_lock = self.shadow.as_ref().map(|_| OsString::from("--bypass-lock"));
+        self.call_with_lock(command, without_lock.into_iter().chain(arguments))
     }
 
-    /// A call of a command that reads the stand-in with a lock. Such a call must not be ended early,
-    /// because others would then wait for its lock. `None` if there is no stand-in.
+    /// A call of a command that takes a lock, in the stand-in or on the server. In a stand-in it must
+    /// not be ended early.
     pub(super) fn call_with_lock(
         &self,
         command: &str,
         arguments: impl IntoIterator<Item = OsString>,
-    ) -> Option<Call> {
-        self.shadow.as_ref().map(|_| self.prepare(command, arguments, true))
-    }
-
-    fn prepare(
-        &self,
-        command: &str,
-        arguments: impl IntoIterator<Item = OsString>,
-        takes_lock: bool,
     ) -> Call {
         let mut words = vec![OsString::from(NAME)];
         words.extend(command.split(' ').map(OsString::from));
         words.push("--log-json".into());
-        // A lock would be written to the repository, and would keep a backup from being made.
-        if !(takes_lock && self.shadow.is_some()) {
-            words.push("--bypass-lock".into());
-        }
         words.extend(arguments);
         let mut environment: Vec<(&'static str, OsString)> = vec![
             ("BORG_BASE_DIR", self.base.clone().into()),
@@ -138,15 +129,15 @@ impl Borg {
         Call { environment, ..Call::of(words) }
     }
 
-    /// Calls borg for a short answer on standard output. It takes a lock in the stand-in, because borg
-    /// rebuilds a damaged index only with one.
+    /// Calls borg for a short answer on standard output. It takes a lock, because borg rebuilds a
+    /// damaged index only with one.
     pub(super) fn ask(
         &self,
         command: &str,
         arguments: impl IntoIterator<Item = OsString>,
         context: &Context,
     ) -> Result<String, Error> {
-        let output = self.prepare(command, arguments, true).run(Instant::now() + PATIENCE, &context.cancel);
+        let output = self.call_with_lock(command, arguments).run(Instant::now() + PATIENCE, &context.cancel);
         let output = output.map_err(|error| self.cannot_run(&error))?;
         // What is missing from the answer is what counts, and not the exit code: borg ends with 1 for
         // any warning.
