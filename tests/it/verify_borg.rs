@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use bkverify::backup::{self, Context, Location, Wanted, escape};
+use bkverify::backup::{self, Backup, Context, EntryBatch, Location, Wanted, escape};
 
 use crate::contract::collect;
 use crate::contract::fixtures;
@@ -326,7 +326,7 @@ fn an_archive_is_chosen_by_name_id_and_as_the_latest_and_borgs_variables_hold() 
 }
 
 #[test]
-fn a_prune_during_a_run_is_told_for_what_it_is() {
+fn a_compact_during_a_run_is_told_for_what_it_is() {
     let repository = Repository::new("none", noisy_files);
     let location = Location::at(repository.world.path("b"));
     let opened = backup::open(&location, &Context::default()).unwrap();
@@ -334,14 +334,36 @@ fn a_prune_during_a_run_is_told_for_what_it_is() {
     assert_eq!(picks.len(), 16);
     repository.borg(&["delete", "b::first"]);
     repository.borg(&["compact", "--threshold", "0", "b"]);
-    let restored = collect::restore(&*opened, Wanted::These(&picks));
-    let reasons: BTreeMap<_, _> = restored
-        .files
-        .into_iter()
-        .filter_map(|(path, outcome)| Some((escape(&path).into_owned(), outcome.err()?)))
-        .collect();
+    let reasons = reasons(&*opened, &picks);
     assert_eq!(reasons.len(), 16, "{reasons:?}");
-    assert!(reasons.values().all(|reason| reason.contains("was changed while it was read")), "{reasons:?}");
+    assert!(reasons.values().all(|reason| reason.contains("borg compact removed")), "{reasons:?}");
+}
+
+/// Why files cannot be restored, by their paths.
+fn reasons(opened: &dyn Backup, picks: &EntryBatch) -> BTreeMap<String, String> {
+    let restored = collect::restore(opened, Wanted::These(picks));
+    let failed = |(path, outcome): (Vec<u8>, Result<_, String>)| {
+        Some((escape(&path).into_owned(), outcome.err()?))
+    };
+    restored.files.into_iter().filter_map(failed).collect()
+}
+
+#[test]
+fn a_backup_during_a_run_excuses_no_damage() {
+    let repository = Repository::new("none", noisy_files);
+    let segment = &repository.segments()[0];
+    let mut content = fs::read(segment).unwrap();
+    let middle = content.len() / 2;
+    content[middle] ^= 0x10;
+    fs::write(segment, content).unwrap();
+    let location = Location::at(repository.world.path("b"));
+    let opened = backup::open(&location, &Context::default()).unwrap();
+    let (picks, _) = collect::catalog(&*opened);
+    fs::write(repository.world.path("s/new"), "new").unwrap();
+    repository.create("second");
+    let reasons = reasons(&*opened, &picks);
+    assert_eq!(reasons.len(), 1, "{reasons:?}");
+    assert!(reasons.values().all(|reason| reason.contains("Data integrity error")), "{reasons:?}");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! and is delivered while borg goes on. A round is limited by the length of the command line and by
 //! the disk space that its files take.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 use std::ffi::OsString;
 use std::io;
@@ -13,8 +14,7 @@ use std::ops::ControlFlow;
 use super::list;
 use super::message::{Message, Problems};
 use super::names::printed;
-use super::program::{Borg, CHANGED};
-use super::shadow::Shadow;
+use super::program::{Borg, COMPACTED};
 use crate::backup::delivery::{Delivery, EarlyEnd};
 use crate::backup::{
     Context, Entry, EntryBatch, Listing, RestoreError, RestoreSink, Scratch, Wanted, Workspace,
@@ -266,6 +266,7 @@ impl<'a> UnderWay<'a> {
             }
         }
         let is_done = running.code().is_some_and(|code| code < 2);
+        self.borg.check().map_err(EarlyEnd::Failed)?;
         self.finish(is_done, delivery)?;
         self.conclude(is_done, delivery)
     }
@@ -338,8 +339,9 @@ impl<'a> UnderWay<'a> {
         if complaint.as_deref().is_some_and(is_full) {
             return RestoreError::Scratch(io::ErrorKind::StorageFull.into());
         }
-        if self.borg.shadow().is_some_and(Shadow::has_changed) {
-            return RestoreError::Unsupported(CHANGED.to_owned());
+        let said = complaint.as_deref().map_or_else(|| self.problems.text().into(), Cow::Borrowed);
+        if self.borg.was_compacted(&said) {
+            return RestoreError::Unsupported(COMPACTED.to_owned());
         }
         RestoreError::Damaged(complaint.map_or_else(
             || self.borg.explain(&self.problems),

@@ -56,7 +56,11 @@ pub(super) fn read(
     }
     let mut damage = Vec::new();
     if !is_whole {
-        damage.push(Damage::from(format!("the list of files ends early: {}", borg.explain(&problems))));
+        let problem = format!("the list of files ends early: {}", borg.explain(&problems));
+        damage.push(match borg.was_compacted(&problems.text()) {
+            true => Damage::gap(problem, None),
+            false => Damage::loss(problem, None),
+        });
     }
     if list.odd > 0 {
         let lines = words::counted(list.odd, "line");

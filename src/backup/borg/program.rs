@@ -171,16 +171,28 @@ impl Borg {
         let said = said.replace(&*stand_in, named.strip_prefix("borg:").unwrap_or(&named));
         match problems.remedy() {
             Some(remedy) => format!("{remedy} (borg says: {said})"),
-            None if self.shadow.as_ref().is_some_and(Shadow::has_changed) => {
-                format!("{CHANGED} (borg says: {said})")
-            }
+            None if self.was_compacted(&said) => format!("{COMPACTED} (borg says: {said})"),
             None => format!("borg says: {said}"),
         }
     }
+
+    /// Whether a compact has caused what borg says. It removes whole segments, and so something is
+    /// not found. Whatever is found and damaged was damaged before.
+    pub(super) fn was_compacted(&self, said: &str) -> bool {
+        let is_missing = ["not found in repository", "No such file or directory"];
+        is_missing.iter().any(|words| said.contains(words))
+            && self.shadow.as_ref().is_some_and(Shadow::has_lost_segments)
+    }
+
+    /// Makes sure that a repository on this machine can still be reached.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        let reached = self.shadow.as_ref().map_or(Ok(()), Shadow::check);
+        reached.map_err(|source| Error::Open { location: self.location.clone(), source })
+    }
 }
 
-/// What is said if a backup, a prune or a compact has changed the repository during the run.
-pub(super) const CHANGED: &str = "the repository was changed while it was read, by a backup, a prune or a compact: verify again when that has ended";
+/// What is said if a compact has removed segments during the run.
+pub(super) const COMPACTED: &str = "borg compact removed data of the repository while it was read: verify again when it has ended";
 
 fn check_version(location: &Location, context: &Context) -> Result<(), Error> {
     let call = Call::of(vec![NAME.into(), "--version".into()]);
