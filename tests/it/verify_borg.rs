@@ -124,6 +124,12 @@ impl Repository {
         segments
     }
 
+    /// The number of the last segment.
+    fn newest_segment(&self) -> u64 {
+        let name = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().parse().unwrap();
+        self.segments().iter().map(name).max().unwrap()
+    }
+
     /// The files that borg does not restore by itself, one by one, or restores differently.
     fn lost_by_borg(&self) -> BTreeSet<String> {
         // borg writes to a repository that it reads.
@@ -342,9 +348,8 @@ fn a_compact_during_a_run_is_told_for_what_it_is() {
 /// Why files cannot be restored, by their paths.
 fn reasons(opened: &dyn Backup, picks: &EntryBatch) -> BTreeMap<String, String> {
     let restored = collect::restore(opened, Wanted::These(picks));
-    let failed = |(path, outcome): (Vec<u8>, Result<_, String>)| {
-        Some((escape(&path).into_owned(), outcome.err()?))
-    };
+    let failed =
+        |(path, outcome): (Vec<u8>, Result<_, String>)| Some((escape(&path).into_owned(), outcome.err()?));
     restored.files.into_iter().filter_map(failed).collect()
 }
 
@@ -364,6 +369,83 @@ fn a_backup_during_a_run_excuses_no_damage() {
     let reasons = reasons(&*opened, &picks);
     assert_eq!(reasons.len(), 1, "{reasons:?}");
     assert!(reasons.values().all(|reason| reason.contains("Data integrity error")), "{reasons:?}");
+}
+
+/// borg goes back to the last segment that is whole, and does not tell.
+#[test]
+fn a_repository_that_has_lost_its_last_segments_does_not_pass() {
+    let repository = Repository::new("none", |originals| fs::write(originals.join("a"), "a").unwrap());
+    let committed = repository.newest_segment();
+    fs::write(repository.world.path("s/b"), "b").unwrap();
+    repository.create("second");
+    let newest = repository.newest_segment();
+    let (b, whole) = (repository.world.path("b"), repository.world.path("whole"));
+    let segment = |number: u64| b.join("data/0").join(number.to_string());
+    let copy = |from: &Path, to: &Path| {
+        let _ = fs::remove_dir_all(to);
+        assert!(Command::new("cp").arg("-a").args([from, to]).status().unwrap().success());
+    };
+    copy(&b, &whole);
+    let without_memory = |what: &str| {
+        let flags = "--backup b --source s --restore-to r --state none --sample all --assume-unchanged";
+        let mut command = repository.world.command(flags);
+        command.env("HOME", repository.world.path("nobody"));
+        let ran = crate::world::RunResult::of(command, "");
+        assert_eq!(ran.code, Some(1), "{what}: {ran}");
+        tells(&ran, "has lost what was written last");
+    };
+    let harms: [(&str, &dyn Fn()); 5] = [
+        ("gone", &|| fs::remove_file(segment(newest)).unwrap()),
+        ("cut off", &|| {
+            fs::OpenOptions::new().write(true).open(segment(newest)).unwrap().set_len(8).unwrap()
+        }),
+        ("emptied", &|| fs::write(segment(newest), "").unwrap()),
+        ("all gone", &|| {
+            (committed + 1..=newest).filter(|&number| segment(number).exists()).for_each(|number| {
+                fs::remove_file(segment(number)).unwrap();
+            });
+        }),
+        ("gone with the index", &|| {
+            fs::remove_file(segment(newest)).unwrap();
+            fs::remove_file(newest_index(&b)).unwrap();
+        }),
+    ];
+    for (what, harm) in harms {
+        harm();
+        without_memory(what);
+        copy(&whole, &b);
+    }
+    repository.world.verify("--sample all").exits(0);
+}
+
+#[test]
+fn a_repository_that_is_older_than_borg_remembers_does_not_pass_and_a_copy_of_it_is_told() {
+    let repository = Repository::new("none", |originals| fs::write(originals.join("a"), "a").unwrap());
+    let world = &repository.world;
+    let copy = |from: &str, to: &str| {
+        let paths = [world.path(from), world.path(to)];
+        assert!(Command::new("cp").arg("-a").args(paths).status().unwrap().success());
+    };
+    copy("b", "older");
+    fs::write(world.path("s/b"), "b").unwrap();
+    repository.create("second");
+    copy("b", "newest");
+    let run = |backup: &str| {
+        let flags = "--source s --restore-to r --state none --sample all --assume-unchanged";
+        let mut command = world.command(&format!("--backup {backup} {flags}"));
+        command.env("HOME", world.path("home"));
+        crate::world::RunResult::of(command, "")
+    };
+    let before = fingerprint(&world.path("home"));
+    run("b").exits(0);
+    tells(&run("older").exits(0), "borg knows it at");
+    fs::remove_dir_all(world.path("b")).unwrap();
+    copy("older", "b");
+    tells(&run("b").exits(3), "has seen it as it was at");
+    fs::remove_dir_all(world.path("b")).unwrap();
+    copy("newest", "b");
+    run("b").exits(0);
+    assert_eq!(fingerprint(&world.path("home")), before);
 }
 
 #[test]
@@ -388,10 +470,9 @@ fn a_repository_on_a_server_is_read_under_borgs_own_lock_and_with_exact_names() 
         fs::write(originals.join("really?"), "a question").unwrap();
         fs::write(originals.join(OsStr::from_bytes(b"bytes \xff")), "bytes").unwrap();
     });
-    let world = repository.world.file(
-        "ssh",
-        "#!/bin/sh\nwhile [ \"$1\" != server ]; do shift; done\nshift\nexec \"$@\"\n",
-    );
+    let world = repository
+        .world
+        .file("ssh", "#!/bin/sh\nwhile [ \"$1\" != server ]; do shift; done\nshift\nexec \"$@\"\n");
     fs::set_permissions(world.path("ssh"), fs::Permissions::from_mode(0o755)).unwrap();
     let before = (fingerprint(&world.path("b/data")), world.names("b"));
     let run = |more: &str| {
@@ -436,6 +517,13 @@ fn a_repository_that_file_names_is_not_written_either() {
         run(&backup, "b/data").exits(2);
         assert_eq!(fingerprint(&b), before, "{backup}");
     }
+}
+
+/// Asserts that standard output contains these words, wherever its lines are broken.
+#[track_caller]
+fn tells(ran: &crate::world::RunResult, words: &str) {
+    let out = ran.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(out.contains(words), "{words}: {ran}");
 }
 
 /// The index of the last transaction.

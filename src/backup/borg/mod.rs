@@ -16,6 +16,7 @@
 mod extract;
 mod item;
 mod list;
+mod memory;
 mod message;
 mod names;
 mod program;
@@ -36,12 +37,13 @@ use super::location::split_place;
 use super::repository::Repository;
 use super::snapshot::{self, Snapshot};
 use super::{
-    Backup, CatalogSink, Context, Description, Error, Listing, Location, Needs, Reach, RestoreSink, Scratch,
-    Wanted,
+    Backup, CatalogSink, Context, Damage, Description, Error, Listing, Location, Needs, Reach, RestoreSink,
+    Scratch, Wanted,
 };
 use crate::platform::Timestamp;
 use crate::words;
 use item::time;
+use memory::Older;
 use program::Borg;
 
 /// The program, the format and the scheme.
@@ -76,6 +78,8 @@ struct Archive {
     listing: KeptListing,
     description: Description,
     notes: Vec<String>,
+    /// What the repository as a whole has lost.
+    damage: Vec<Damage>,
 }
 
 /// The repository as borg names it, and the archive that the address names.
@@ -120,9 +124,16 @@ fn open(candidate: &BackupCandidate<'_>, context: &Context) -> Result<Box<dyn Ba
         unique_names: true,
         time_resolution_ns: TIME_RESOLUTION_NS,
     };
-    let notes = notes(&borg, &listed, chosen, snapshots.len());
+    let mut notes = notes(&borg, &listed, chosen, snapshots.len());
+    let lost_end = borg.shadow().and_then(shadow::Shadow::lost_end);
+    let mut damage: Vec<Damage> = lost_end.into_iter().map(Damage::from).collect();
+    match borg.older_than_remembered(&listed.repository.id) {
+        Some(Older::Here(gap)) => damage.push(gap),
+        Some(Older::Copy(note)) => notes.push(note),
+        None => {}
+    }
     let (name, listing) = (chosen.name.clone(), KeptListing::default());
-    Ok(Box::new(Archive { borg, name, listing, description, notes }))
+    Ok(Box::new(Archive { borg, name, listing, description, notes, damage }))
 }
 
 /// borg cuts times off at the second.
@@ -155,6 +166,12 @@ fn notes(borg: &Borg, listed: &Listed, chosen: &Snapshot, count: usize) -> Vec<S
 struct Listed {
     archives: Vec<ListedArchive>,
     encryption: Option<Encryption>,
+    repository: ListedRepository,
+}
+
+#[derive(Debug, Deserialize)]
+struct ListedRepository {
+    id: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -202,9 +219,16 @@ impl Backup for Archive {
     }
 
     fn catalog(&self, _needs: Needs, context: &Context, sink: &dyn CatalogSink) -> Result<Listing, Error> {
-        self.listing.catalog(&self.description.location, context, sink, |sink| {
+        let listing = self.listing.catalog(&self.description.location, context, sink, |sink| {
             list::catalog(&self.borg, &self.name, context, sink)
-        })
+        })?;
+        let mut damage = self.damage.clone();
+        match listing {
+            Listing::Stopped => return Ok(Listing::Stopped),
+            Listing::Whole => {}
+            Listing::Damaged(more) => damage.extend(more),
+        }
+        Ok(Listing::ended(damage))
     }
 
     fn notes(&self) -> Vec<String> {
@@ -218,6 +242,9 @@ impl Backup for Archive {
         context: &Context,
         sink: &mut dyn RestoreSink,
     ) -> Result<(), Error> {
+        if let Wanted::Every(_) = wanted {
+            self.damage.iter().for_each(|damage| sink.lost(damage.clone()));
+        }
         conclude(extract::restore(&self.borg, &self.name, &wanted, scratch, context, sink))
     }
 }

@@ -2,18 +2,19 @@
 //!
 //! borg never asks a person: it has no terminal and no input. It finds its key files where the user
 //! has them, but everything that it would remember about repositories goes to a private folder,
-//! which is removed afterwards. So borg cannot tell that a repository has moved or was replaced. That
-//! hides nothing: whatever is in the repository is compared with the originals.
+//! which is removed afterwards. So borg cannot tell that a repository has moved or was replaced by an
+//! older one. What the user's own borg remembers is compared here instead ([`memory`]).
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::cancel::CancelToken;
 use crate::program::{Call, Line, ProgramError, ProgramOutput, Running};
 use crate::secret::SecretText;
 
 use super::NAME;
+use super::memory;
 use super::message::{Message, Problems};
 use super::shadow::Shadow;
 use crate::backup::repository::Repository;
@@ -21,6 +22,9 @@ use crate::backup::{Context, Error, Location, Scratch};
 
 /// How long a call may take whose answer is short. A server may have to read a large index first.
 const PATIENCE: Duration = Duration::from_secs(60 * 60);
+
+/// The variable for the folder in which borg remembers repositories.
+const SECURITY: &str = "BORG_SECURITY_DIR";
 
 /// What to do if borg is missing or too old.
 const INSTALL: &str = "install borg 1.2 or newer (Debian: apt install borgbackup)";
@@ -35,6 +39,8 @@ pub(super) struct Borg {
     /// For what borg remembers about repositories.
     base: PathBuf,
     shadow: Option<Shadow>,
+    /// When the repository was first read.
+    began: SystemTime,
     /// Declared last, because what is in it is used until then.
     _folder: Scratch,
 }
@@ -55,6 +61,7 @@ impl Borg {
         let folder = context.private_folder()?;
         let cannot_write = |source| Error::Scratch { path: folder.path().to_owned(), source };
         let base = folder.program_folder().map_err(cannot_write)?;
+        let began = SystemTime::now();
         let mut shadow = None;
         let mut repository = place;
         if let Some(local) = location.place() {
@@ -67,7 +74,7 @@ impl Borg {
             repository = stand_in.into_os_string();
         }
         let secret = secret.map(Hidden);
-        Ok(Self { location: location.clone(), repository, secret, base, shadow, _folder: folder })
+        Ok(Self { location: location.clone(), repository, secret, base, shadow, began, _folder: folder })
     }
 
     /// The location that the user named.
@@ -111,22 +118,35 @@ impl Borg {
         words.extend(command.split(' ').map(OsString::from));
         words.push("--log-json".into());
         words.extend(arguments);
-        let mut environment: Vec<(&'static str, OsString)> = vec![
+        let mut environment = self.location.variables().to_vec();
+        // These win: borg must not write where the user's borg remembers things.
+        environment.extend::<Vec<(&'static str, OsString)>>(vec![
             ("BORG_BASE_DIR", self.base.clone().into()),
             ("BORG_CACHE_DIR", self.base.join("cache").into()),
             ("BORG_CONFIG_DIR", self.base.join("config").into()),
-            ("BORG_SECURITY_DIR", self.base.join("security").into()),
+            (SECURITY, self.base.join("security").into()),
             ("BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK", "yes".into()),
             ("BORG_EXIT_CODES", "legacy".into()),
             // Times are printed without a zone, and names as UTF-8.
             ("TZ", "UTC".into()),
             ("LC_ALL", "C.UTF-8".into()),
-        ];
-        environment.extend(self.location.variables().iter().cloned());
+        ]);
         if let Some(Hidden(secret)) = &self.secret {
             environment.push(("BORG_PASSPHRASE", secret.reveal().into()));
         }
         Call { environment, ..Call::of(words) }
+    }
+
+    /// Whether the user's borg remembers a newer state of the repository with this id. borg must have
+    /// been called before.
+    pub(super) fn older_than_remembered(&self, id: &str) -> Option<memory::Older> {
+        let mut variables = self.location.variables().iter();
+        let (_, folder) = variables.find(|(name, _)| *name == SECURITY)?;
+        if id.is_empty() || !id.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            return None;
+        }
+        let found = self.base.join("security").join(id);
+        memory::compare(&PathBuf::from(folder).join(id), &found, self.location.place(), self.began)
     }
 
     /// Calls borg for a short answer on standard output. It takes a lock, because borg rebuilds a
@@ -192,7 +212,8 @@ impl Borg {
 }
 
 /// What is said if a compact has removed segments during the run.
-pub(super) const COMPACTED: &str = "borg compact removed data of the repository while it was read: verify again when it has ended";
+pub(super) const COMPACTED: &str =
+    "borg compact removed data of the repository while it was read: verify again when it has ended";
 
 fn check_version(location: &Location, context: &Context) -> Result<(), Error> {
     let call = Call::of(vec![NAME.into(), "--version".into()]);

@@ -26,12 +26,16 @@ const LAST_FOLDERS: usize = 2;
 const CONFIG: &str = "config";
 const DATA: &str = "data";
 /// The files with the number of a transaction behind their names.
-const NUMBERED: [&str; 3] = ["index.", "hints.", "integrity."];
+const NUMBERED: [&str; 3] = [INDEX, "hints.", "integrity."];
+const INDEX: &str = "index.";
 
 /// The stand-in.
 #[derive(Debug)]
 pub(super) struct Shadow {
     repository: PathBuf,
+    place: PathBuf,
+    /// The file of the newest transaction, and the number of that.
+    newest: Option<(u64, String)>,
     /// The folders and the names of all segments at that moment.
     segments: Vec<(u64, u64)>,
 }
@@ -53,7 +57,20 @@ impl Shadow {
             }
         }
         let segments = link_segments(&repository.join(DATA), &place.join(DATA))?;
-        Ok(Self { repository, segments })
+        let newest = newest_transaction(place, &NUMBERED)?;
+        Ok(Self { repository, place: place.to_owned(), newest, segments })
+    }
+
+    /// What the repository has lost at its end, once borg has read the stand-in. borg goes back to the
+    /// last segment that is whole, and makes an index for it, without a word.
+    pub(super) fn lost_end(&self) -> Option<String> {
+        let (number, name) = self.newest.as_ref()?;
+        let (read, _) = newest_transaction(&self.place, &[INDEX]).ok()??;
+        (read < *number).then(|| {
+            format!(
+                "the repository has lost what was written last: its file {name} belongs to segment {number}, but the last segment                  that is whole is {read}. Keep a copy of the repository before borg writes to it again"
+            )
+        })
     }
 
     /// Makes sure that the repository is still where it was.
@@ -78,28 +95,33 @@ impl Shadow {
 }
 
 fn copy_transaction(repository: &Path, place: &Path) -> io::Result<()> {
-    for name in transaction_files(repository)? {
+    for (_, name) in transaction_files(repository, &NUMBERED)? {
         fs::copy(repository.join(&name), place.join(&name))?;
         make_writable(&place.join(&name))?;
     }
     Ok(())
 }
 
-/// The names of the files that belong to transactions.
-fn transaction_files(repository: &Path) -> io::Result<Vec<String>> {
+/// The files that belong to transactions and have one of these prefixes, with their numbers.
+fn transaction_files(repository: &Path, prefixes: &[&str]) -> io::Result<Vec<(u64, String)>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(repository)? {
         if let Ok(name) = entry?.file_name().into_string()
-            && NUMBERED.iter().any(|prefix| name.strip_prefix(prefix).is_some_and(is_number))
+            && let Some(number) = prefixes.iter().find_map(|prefix| number(name.strip_prefix(prefix)?))
         {
-            files.push(name);
+            files.push((number, name));
         }
     }
     Ok(files)
 }
 
-fn is_number(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|digit| digit.is_ascii_digit())
+fn newest_transaction(repository: &Path, prefixes: &[&str]) -> io::Result<Option<(u64, String)>> {
+    Ok(transaction_files(repository, prefixes)?.into_iter().max())
+}
+
+/// The number that a text is, written as borg writes it.
+fn number(text: &str) -> Option<u64> {
+    text.parse().ok().filter(|number: &u64| number.to_string() == text)
 }
 
 /// Links the folders of segments, and in the last of them each segment. Returns all segments.
@@ -129,9 +151,7 @@ fn link_segments(data: &Path, place: &Path) -> io::Result<Vec<(u64, u64)>> {
 fn numbers(folder: &Path) -> io::Result<Vec<u64>> {
     let mut numbers = Vec::new();
     for entry in fs::read_dir(folder)? {
-        let name = entry?.file_name();
-        let number = name.to_str().and_then(|name| Some((name, name.parse::<u64>().ok()?)));
-        numbers.extend(number.filter(|(name, number)| *name == number.to_string()).map(|(_, number)| number));
+        numbers.extend(entry?.file_name().to_str().and_then(number));
     }
     numbers.sort_unstable();
     Ok(numbers)
