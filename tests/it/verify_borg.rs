@@ -449,6 +449,48 @@ fn a_repository_that_is_older_than_borg_remembers_does_not_pass_and_a_copy_of_it
 }
 
 #[test]
+fn of_several_files_with_the_same_path_the_last_one_counts_as_in_borg_extract() {
+    let repository = Repository::new("none", |originals| {
+        fs::create_dir(originals.join("sub")).unwrap();
+        for name in ["a", "sub/b", "sub/c"] {
+            fs::write(originals.join(name), format!("right {name}")).unwrap();
+        }
+    });
+    let world = repository.world.folder("other/sub");
+    for name in ["a", "sub/b", "sub/c"] {
+        fs::write(world.path("other").join(name), format!("wrong {name}")).unwrap();
+    }
+    let repository = Repository { world };
+    let world = &repository.world;
+    let borg = |folder: &str, arguments: &[&str]| {
+        let mut command = repository.command(arguments);
+        assert!(command.current_dir(world.path(folder)).status().unwrap().success());
+    };
+    let b = world.path("b").display().to_string();
+    for (archive, first, last) in [("wrong-last", "s", "other"), ("right-last", "other", "s")] {
+        let tar = world.path(archive).display().to_string();
+        for (mode, folder) in [("-cf", first), ("-rf", last)] {
+            let mut command = Command::new("tar");
+            command.current_dir(world.path(folder)).args([mode, &tar, "a", "sub/b", "sub/c"]);
+            assert!(command.status().unwrap().success());
+        }
+        borg("s", &["import-tar", &format!("{b}::{archive}"), &tar]);
+    }
+    borg("s", &["create", &format!("{b}::overlap"), ".", "sub"]);
+    let flags = "--sample all --assume-unchanged --snapshot";
+    world.verify(&format!("{flags} wrong-last")).exits(1).finds(&[
+        ("a", "corrupt"),
+        ("sub/b", "corrupt"),
+        ("sub/c", "corrupt"),
+    ]);
+    for (archive, note) in [("right-last", "3 files"), ("overlap", "2 files")] {
+        let verified = world.verify(&format!("{flags} {archive}")).exits(0);
+        let verified = verified.says(&format!("more than once in the archive: {note}"));
+        assert_eq!(verified.number("/counts/verified"), 3, "{}", verified.ran);
+    }
+}
+
+#[test]
 fn a_repository_whose_own_lists_are_damaged_is_refused_in_borgs_words() {
     let repository = Repository::new("repokey", |originals| fs::write(originals.join("a"), "a").unwrap());
     for segment in repository.segments() {

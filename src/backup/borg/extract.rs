@@ -16,8 +16,9 @@ use super::message::{Message, Problems};
 use super::names::printed;
 use super::program::{Borg, COMPACTED};
 use crate::backup::delivery::{Delivery, EarlyEnd};
+use crate::backup::repeats::Repeats;
 use crate::backup::{
-    Context, Entry, EntryBatch, Listing, RestoreError, RestoreSink, Scratch, Wanted, Workspace,
+    Context, Entry, EntryBatch, Listing, RestoreError, RestoreSink, Restored, Scratch, Wanted, Workspace,
 };
 use crate::platform;
 use crate::program::{Line, ProgramError};
@@ -48,13 +49,13 @@ const OF_THE_WHOLE: [&str; 6] = [
 /// Restores the wanted files.
 pub(super) fn restore(
     borg: &Borg,
-    archive: &str,
+    (archive, repeats): (&str, &Repeats),
     wanted: &Wanted<'_>,
     scratch: &Scratch,
     context: &Context,
     sink: &mut dyn RestoreSink,
 ) -> Result<(), EarlyEnd> {
-    let extraction = Extraction { borg, archive };
+    let extraction = Extraction { borg, archive, repeats };
     let mut delivery = Delivery { scratch, context, sink };
     if delivery.is_cancelled() {
         return Ok(());
@@ -72,6 +73,7 @@ pub(super) fn restore(
 struct Extraction<'a> {
     borg: &'a Borg,
     archive: &'a str,
+    repeats: &'a Repeats,
 }
 
 /// What one call of borg restores.
@@ -99,9 +101,7 @@ impl Extraction<'_> {
         while !left.is_empty() {
             let round = Round::take(picks, &mut left, most);
             let again = match delivery.scratch.workspace(round.bytes) {
-                Ok(workspace) => {
-                    UnderWay::new(self.borg, picks, round, workspace).run(self.archive, delivery)?
-                }
+                Ok(workspace) => UnderWay::new(self, picks, round, workspace).run(self.archive, delivery)?,
                 // Fewer files at once may fit.
                 Err(RestoreError::NoSpace { .. }) if round.len() > 1 => {
                     most = round.bytes / 2;
@@ -130,7 +130,12 @@ impl Extraction<'_> {
         let mut pending = EntryBatch::new();
         let mut ended = Ok(());
         let context = delivery.context;
-        let listing = list::read(self.borg, self.archive, context, &mut |batch| {
+        if !self.repeats.is_known() {
+            let mut pass_by = |_: &EntryBatch| ControlFlow::Continue(());
+            let known = list::read(self.borg, self.archive, self.repeats, context, &mut pass_by);
+            known.map_err(EarlyEnd::Failed)?;
+        }
+        let listing = list::read(self.borg, self.archive, self.repeats, context, &mut |batch| {
             pending.extend(batch.iter().filter(|entry| test(entry)));
             if pending.len() >= COLLECTED {
                 pending.sort_by_position();
@@ -143,7 +148,7 @@ impl Extraction<'_> {
         // Files whose names had to be asked for come last.
         pending.sort_by_position();
         self.restore(&pending, delivery)?;
-        if let (Listing::Damaged(damage), _) = listing.map_err(EarlyEnd::Failed)? {
+        if let Some((Listing::Damaged(damage), _)) = listing.map_err(EarlyEnd::Failed)? {
             damage.into_iter().for_each(|damage| delivery.sink.lost(damage));
         }
         Ok(())
@@ -220,18 +225,32 @@ struct UnderWay<'a> {
     waiting: Vec<bool>,
     /// The first place in `picks` that borg may come to next.
     next: usize,
+    /// How often borg still restores an earlier file with the path of a pick, which the pick replaces.
+    earlier: HashMap<usize, u32>,
+    /// The pick whose earlier file borg is restoring.
+    replaced: Option<usize>,
     problems: Problems,
     /// What borg said about the current file.
     complaint: Option<String>,
 }
 
 impl<'a> UnderWay<'a> {
-    fn new(borg: &'a Borg, entries: &'a EntryBatch, round: Round, workspace: Workspace<'a>) -> Self {
+    fn new(
+        extraction: &Extraction<'a>,
+        entries: &'a EntryBatch,
+        round: Round,
+        workspace: Workspace<'a>,
+    ) -> Self {
         let Round { picks, copies, bytes: _ } = round;
+        let earlier = |(place, &index): (usize, &usize)| {
+            let times = extraction.repeats.times(entries.get(index).path);
+            (times > 1).then(|| (place, times - 1))
+        };
+        let earlier = picks.iter().enumerate().filter_map(earlier).collect();
         let waiting = vec![true; picks.len()];
         let problems = Problems::default();
         Self {
-            borg,
+            borg: extraction.borg,
             entries,
             picks,
             copies,
@@ -239,6 +258,8 @@ impl<'a> UnderWay<'a> {
             current: None,
             waiting,
             next: 0,
+            earlier,
+            replaced: None,
             problems,
             complaint: None,
         }
@@ -268,6 +289,11 @@ impl<'a> UnderWay<'a> {
         let is_done = running.code().is_some_and(|code| code < 2);
         self.borg.check().map_err(EarlyEnd::Failed)?;
         self.finish(is_done, delivery)?;
+        if let Some(place) = self.replaced.take().filter(|_| !is_done) {
+            self.waiting[place] = false;
+            let failed = Err(self.reason(None));
+            self.deliver(self.picks[place], failed, delivery)?;
+        }
         self.conclude(is_done, delivery)
     }
 
@@ -276,10 +302,16 @@ impl<'a> UnderWay<'a> {
         match Message::parse(line) {
             Message::Next(name) => {
                 self.finish(true, delivery)?;
+                self.replaced = None;
                 let is_named = |&place: &usize| {
                     self.waiting[place] && printed(self.entries.get(self.picks[place]).path) == name
                 };
                 if let Some(place) = (self.next..self.picks.len()).chain(0..self.next).find(is_named) {
+                    if let Some(earlier) = self.earlier.get_mut(&place).filter(|earlier| **earlier > 0) {
+                        *earlier -= 1;
+                        self.replaced = Some(place);
+                        return Ok(());
+                    }
                     self.waiting[place] = false;
                     self.next = place + 1;
                     self.current = Some(place);
@@ -320,6 +352,16 @@ impl<'a> UnderWay<'a> {
             },
             Err(error) => Err(error),
         };
+        self.deliver(index, first, delivery)
+    }
+
+    /// Delivers a file, and copies of it under its other names.
+    fn deliver(
+        &mut self,
+        index: usize,
+        first: Result<Restored, RestoreError>,
+        delivery: &mut Delivery<'_>,
+    ) -> Result<(), EarlyEnd> {
         let copies = self.copies.remove(&index).unwrap_or_default();
         let mut others = Vec::with_capacity(copies.len());
         for copy in copies {
@@ -329,7 +371,7 @@ impl<'a> UnderWay<'a> {
             };
             others.push((copy, copied));
         }
-        delivery.deliver(entry, first)?;
+        delivery.deliver(self.entries.get(index), first)?;
         others.into_iter().try_for_each(|(copy, copied)| delivery.deliver(self.entries.get(copy), copied))
     }
 

@@ -34,6 +34,7 @@ use super::description::{BackupTime, TakenFrom};
 use super::format::{BackupCandidate, Format};
 use super::kept_listing::KeptListing;
 use super::location::split_place;
+use super::repeats::Repeats;
 use super::repository::Repository;
 use super::snapshot::{self, Snapshot};
 use super::{
@@ -76,6 +77,8 @@ struct Archive {
     /// Its name.
     name: String,
     listing: KeptListing,
+    /// The paths that occur more than once, of which borg restores the last.
+    repeats: Repeats,
     description: Description,
     notes: Vec<String>,
     /// What the repository as a whole has lost.
@@ -121,7 +124,7 @@ fn open(candidate: &BackupCandidate<'_>, context: &Context) -> Result<Box<dyn Ba
         snapshot: Some(chosen.name.clone()),
         id: chosen.id.clone(),
         taken: taken.map(|at| BackupTime { at, how: TakenFrom::Record }),
-        unique_names: true,
+        unique_names: false,
         time_resolution_ns: TIME_RESOLUTION_NS,
     };
     let mut notes = notes(&borg, &listed, chosen, snapshots.len());
@@ -132,8 +135,8 @@ fn open(candidate: &BackupCandidate<'_>, context: &Context) -> Result<Box<dyn Ba
         Some(Older::Copy(note)) => notes.push(note),
         None => {}
     }
-    let (name, listing) = (chosen.name.clone(), KeptListing::default());
-    Ok(Box::new(Archive { borg, name, listing, description, notes, damage }))
+    let (name, listing, repeats) = (chosen.name.clone(), KeptListing::default(), Repeats::default());
+    Ok(Box::new(Archive { borg, name, listing, repeats, description, notes, damage }))
 }
 
 /// borg cuts times off at the second.
@@ -220,7 +223,7 @@ impl Backup for Archive {
 
     fn catalog(&self, _needs: Needs, context: &Context, sink: &dyn CatalogSink) -> Result<Listing, Error> {
         let listing = self.listing.catalog(&self.description.location, context, sink, |sink| {
-            list::catalog(&self.borg, &self.name, context, sink)
+            list::catalog(&self.borg, &self.name, &self.repeats, context, sink)
         })?;
         let mut damage = self.damage.clone();
         match listing {
@@ -232,7 +235,14 @@ impl Backup for Archive {
     }
 
     fn notes(&self) -> Vec<String> {
-        self.notes.clone()
+        let mut notes = self.notes.clone();
+        if let repeated @ 1.. = self.repeats.count() {
+            let files = words::counted(repeated as u64, "file");
+            notes.push(format!(
+                "more than once in the archive: {files}; the last one counts, as in borg extract"
+            ));
+        }
+        notes
     }
 
     fn restore(
@@ -245,6 +255,6 @@ impl Backup for Archive {
         if let Wanted::Every(_) = wanted {
             self.damage.iter().for_each(|damage| sink.lost(damage.clone()));
         }
-        conclude(extract::restore(&self.borg, &self.name, &wanted, scratch, context, sink))
+        conclude(extract::restore(&self.borg, (&self.name, &self.repeats), &wanted, scratch, context, sink))
     }
 }
