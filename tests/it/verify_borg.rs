@@ -491,6 +491,35 @@ fn of_several_files_with_the_same_path_the_last_one_counts_as_in_borg_extract() 
 }
 
 #[test]
+fn a_file_that_borg_check_has_filled_with_zeros_is_bad_whatever_its_original_is() {
+    let repository = Repository::new("none", |originals| {
+        for name in ["changed", "deleted", "same"] {
+            fs::write(originals.join(name), pack::noise(300_000, name.len() as u8)).unwrap();
+        }
+    });
+    let world = &repository.world;
+    let segment = &repository.segments()[0];
+    let mut content = fs::read(segment).unwrap();
+    for share in [10, 2] {
+        let at = content.len() / share;
+        content[at] ^= 0x10;
+    }
+    let last = content.len() - 100_000;
+    content[last] ^= 0x10;
+    fs::write(segment, content).unwrap();
+    let mut repair = repository.command(&["check", "--repair", "b"]);
+    repair.env("BORG_CHECK_I_KNOW_WHAT_I_AM_DOING", "YES").output().unwrap();
+    let verified = world.verify("--sample all").exits(1);
+    let bad: BTreeSet<String> = verified.findings().into_keys().collect();
+    assert_eq!(bad.len(), 3, "{}", verified.ran);
+    fs::write(world.path("s/changed"), "changed").unwrap();
+    fs::remove_file(world.path("s/deleted")).unwrap();
+    let verified = world.verify("--sample all").exits(1).says("damaged (all-zero) chunks");
+    assert_eq!(verified.findings().into_keys().collect::<BTreeSet<_>>(), bad, "{}", verified.ran);
+    assert!(verified.findings().into_values().all(|verdict| verdict == "corrupt"), "{}", verified.ran);
+}
+
+#[test]
 fn a_repository_whose_own_lists_are_damaged_is_refused_in_borgs_words() {
     let repository = Repository::new("repokey", |originals| fs::write(originals.join("a"), "a").unwrap());
     for segment in repository.segments() {

@@ -22,6 +22,7 @@ use crate::backup::{
 };
 use crate::platform;
 use crate::program::{Line, ProgramError};
+use crate::words;
 
 /// The most bytes of paths in one command line. Linux allows 2 MiB for arguments and environment
 /// together, and counts eight more bytes for each argument.
@@ -339,6 +340,9 @@ impl<'a> UnderWay<'a> {
         let entry = self.entries.get(index);
         let adopted = self.workspace.adopt(entry.path);
         let first = match adopted {
+            Ok(_) if complaint.as_deref().is_some_and(is_about_content) => Err(RestoreError::Checksum(
+                format!("borg says: {}", words::printable(&complaint.unwrap_or_default())),
+            )),
             Ok(restored) => {
                 // A file of the full size is complete, even if borg failed behind it: borg writes
                 // only what it has checked. Of a hard link the size is not known.
@@ -387,7 +391,7 @@ impl<'a> UnderWay<'a> {
         }
         RestoreError::Damaged(complaint.map_or_else(
             || self.borg.explain(&self.problems),
-            |complaint| format!("borg says: {}", crate::words::printable(&complaint)),
+            |complaint| format!("borg says: {}", words::printable(&complaint)),
         ))
     }
 
@@ -418,10 +422,17 @@ impl<'a> UnderWay<'a> {
     }
 }
 
+/// Whether a complaint about a file says that its content is not what was backed up. A file in which
+/// borg check has replaced damaged chunks with zeros has its full size.
+fn is_about_content(complaint: &str) -> bool {
+    complaint.contains("damaged") || complaint.contains("inconsistency")
+}
+
 /// The same error, for another name of the same file.
 fn like(error: &RestoreError) -> RestoreError {
     match error {
         RestoreError::Unsupported(problem) => RestoreError::Unsupported(problem.clone()),
+        RestoreError::Checksum(problem) => RestoreError::Checksum(problem.clone()),
         RestoreError::Stopped => RestoreError::Stopped,
         error => RestoreError::Damaged(error.to_string()),
     }
