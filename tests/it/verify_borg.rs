@@ -520,6 +520,30 @@ fn a_file_that_borg_check_has_filled_with_zeros_is_bad_whatever_its_original_is(
 }
 
 #[test]
+fn a_backup_that_was_interrupted_is_told_and_only_verified_if_it_is_named() {
+    let repository = Repository::new("none", |originals| fs::write(originals.join("a"), "a").unwrap());
+    let world = &repository.world;
+    // What borg does with a checkpoint at the end, undone.
+    repository.create("nightly");
+    repository.borg(&["rename", "b::nightly", "nightly.checkpoint"]);
+    let told = "the newest backup is not complete: nightly.checkpoint, taken at";
+    world.verify("--sample all").exits(0).says("the archive first").says(told);
+    world
+        .verify("--sample all --snapshot nightly.checkpoint")
+        .exits(0)
+        .says("the archive nightly.checkpoint");
+    repository.create("complete");
+    let verified = world.verify("--sample all").exits(0).says("the archive complete");
+    assert!(!verified.ran.out.contains("checkpoint"), "{}", verified.ran);
+    for name in ["first", "complete"] {
+        repository.borg(&["delete", &format!("b::{name}")]);
+    }
+    let ran = world.run("--backup b --source s --restore-to r --state none").exits(4);
+    let err = ran.err.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(err.contains("a backup that was interrupted: nightly.checkpoint"), "{ran}");
+}
+
+#[test]
 fn a_repository_whose_own_lists_are_damaged_is_refused_in_borgs_words() {
     let repository = Repository::new("repokey", |originals| fs::write(originals.join("a"), "a").unwrap());
     for segment in repository.segments() {

@@ -113,9 +113,18 @@ fn open(candidate: &BackupCandidate<'_>, context: &Context) -> Result<Box<dyn Ba
     };
     let borg = Borg::new(location, place, context)?;
     let listed = Listed::read(&borg, context)?;
-    let snapshots = listed.snapshots();
-    let chosen = snapshot::choose(&snapshots, asked, &TimeZone::system());
-    let chosen = chosen.map_err(|problem| Error::program(location, problem))?;
+    let (snapshots, unfinished) = (listed.snapshots(), listed.unfinished());
+    let chosen = match unfinished.iter().find(|unfinished| unfinished.name == asked) {
+        Some(named) => Ok(named),
+        None => snapshot::choose(&snapshots, asked, &TimeZone::system()),
+    };
+    let chosen = chosen.map_err(|problem| match newest(&unfinished) {
+        Some(only) if snapshots.is_empty() => {
+            let name = words::printable(&only.name);
+            Error::program(location, format!("{problem}, but a backup that was interrupted: {name}"))
+        }
+        _ => Error::program(location, problem),
+    })?;
     let ended = listed.archives.iter().find(|archive| archive.name == chosen.name);
     let taken = ended.and_then(|archive| time(archive.end.as_deref()?)).map(end_of_second);
     let description = Description {
@@ -128,6 +137,15 @@ fn open(candidate: &BackupCandidate<'_>, context: &Context) -> Result<Box<dyn Ba
         time_resolution_ns: TIME_RESOLUTION_NS,
     };
     let mut notes = notes(&borg, &listed, chosen, snapshots.len());
+    if let Some(begun) = newest(&unfinished)
+        && newest(&snapshots).is_none_or(|complete| begun.taken > complete.taken)
+    {
+        notes.push(format!(
+            "the newest backup is not complete: {}{}, was interrupted or is still being made",
+            words::printable(&begun.name),
+            begun.taken_at()
+        ));
+    }
     let lost_end = borg.shadow().and_then(shadow::Shadow::lost_end);
     let mut damage: Vec<Damage> = lost_end.into_iter().map(Damage::from).collect();
     match borg.older_than_remembered(&listed.repository.id) {
@@ -137,6 +155,16 @@ fn open(candidate: &BackupCandidate<'_>, context: &Context) -> Result<Box<dyn Ba
     }
     let (name, listing, repeats) = (chosen.name.clone(), KeptListing::default(), Repeats::default());
     Ok(Box::new(Archive { borg, name, listing, repeats, description, notes, damage }))
+}
+
+/// Whether an archive holds what was backed up until a backup was interrupted, or until now.
+fn is_checkpoint(name: &str) -> bool {
+    let is_last = |rest: &str| rest.strip_prefix('.').is_some_and(|rest| rest.parse::<u64>().is_ok());
+    name.rsplit_once(".checkpoint").is_some_and(|(_, rest)| rest.is_empty() || is_last(rest))
+}
+
+fn newest(snapshots: &[Snapshot]) -> Option<&Snapshot> {
+    snapshots.iter().max_by_key(|snapshot| snapshot.taken)
 }
 
 /// borg cuts times off at the second.
@@ -194,21 +222,27 @@ struct ListedArchive {
 impl Listed {
     /// Lists the archives of the repository.
     fn read(borg: &Borg, context: &Context) -> Result<Self, Error> {
-        let arguments = ["--json", "--format", "{end}"].map(OsString::from);
+        let arguments = ["--json", "--consider-checkpoints", "--format", "{end}"].map(OsString::from);
         let answer = borg.ask("list", arguments.into_iter().chain([borg.target(None)]), context)?;
         serde_json::from_str(&answer).map_err(|error| {
             Error::program(borg.location(), format!("what borg list printed is not understood: {error}"))
         })
     }
 
+    /// The archives of complete backups.
     fn snapshots(&self) -> Vec<Snapshot> {
-        let snapshot = |archive: &ListedArchive| Snapshot {
-            name: archive.name.clone(),
-            id: Some(archive.id.clone()),
-            taken: time(&archive.time),
-        };
-        self.archives.iter().map(snapshot).collect()
+        self.archives.iter().filter(|archive| !is_checkpoint(&archive.name)).map(snapshot).collect()
     }
+
+    /// The archives of backups that were interrupted, or are being made.
+    fn unfinished(&self) -> Vec<Snapshot> {
+        self.archives.iter().filter(|archive| is_checkpoint(&archive.name)).map(snapshot).collect()
+    }
+}
+
+fn snapshot(archive: &ListedArchive) -> Snapshot {
+    let (name, id) = (archive.name.clone(), Some(archive.id.clone()));
+    Snapshot { name, id, taken: time(&archive.time) }
 }
 
 impl Backup for Archive {
