@@ -544,6 +544,27 @@ fn a_backup_that_was_interrupted_is_told_and_only_verified_if_it_is_named() {
 }
 
 #[test]
+fn the_newest_archive_is_not_one_that_is_called_latest_and_one_from_the_future_is_told() {
+    let repository = Repository::new("none", |originals| fs::write(originals.join("a"), "a").unwrap());
+    let world = &repository.world;
+    let create = |name: &str, time: &str| {
+        let target = format!("{}::{name}", world.path("b").display());
+        let mut command = repository.command(&["create", "--timestamp", time, &target, "."]);
+        assert!(command.current_dir(world.path("s")).status().unwrap().success());
+    };
+    create("latest", "2025-01-01T00:00:00");
+    let run = |backup: &str, flags: &str| {
+        let always = "--source s --restore-to r --state none --sample all --assume-unchanged";
+        world.run(&format!("--backup {backup} {always} {flags}")).exits(0)
+    };
+    tells(&run("b", ""), "the archive first");
+    tells(&run("b", "--snapshot latest"), "the archive first");
+    tells(&run("borg:b::latest", ""), "the archive latest");
+    create("wrong-clock", "2199-01-01T00:00:00");
+    tells(&run("b", ""), "wrong-clock was taken at 2199-01-01T00:00:00Z, which is still to come");
+}
+
+#[test]
 fn a_repository_whose_own_lists_are_damaged_is_refused_in_borgs_words() {
     let repository = Repository::new("repokey", |originals| fs::write(originals.join("a"), "a").unwrap());
     for segment in repository.segments() {

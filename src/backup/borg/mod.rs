@@ -25,6 +25,7 @@ mod shadow;
 mod tests;
 
 use std::ffi::OsString;
+use std::time::SystemTime;
 
 use jiff::tz::TimeZone;
 use serde::Deserialize;
@@ -114,7 +115,10 @@ fn open(candidate: &BackupCandidate<'_>, context: &Context) -> Result<Box<dyn Ba
     let borg = Borg::new(location, place, context)?;
     let listed = Listed::read(&borg, context)?;
     let (snapshots, unfinished) = (listed.snapshots(), listed.unfinished());
-    let chosen = match unfinished.iter().find(|unfinished| unfinished.name == asked) {
+    // What the address names is a name, even if it is `latest`.
+    let complete = snapshots.iter().filter(|snapshot| archive.as_ref() == Some(&snapshot.name));
+    let mut named = complete.chain(unfinished.iter().filter(|unfinished| unfinished.name == asked));
+    let chosen = match named.next() {
         Some(named) => Ok(named),
         None => snapshot::choose(&snapshots, asked, &TimeZone::system()),
     };
@@ -137,6 +141,7 @@ fn open(candidate: &BackupCandidate<'_>, context: &Context) -> Result<Box<dyn Ba
         time_resolution_ns: TIME_RESOLUTION_NS,
     };
     let mut notes = notes(&borg, &listed, chosen, snapshots.len());
+    notes.extend(chosen.note_of_future(SystemTime::now().into()));
     if let Some(begun) = newest(&unfinished)
         && newest(&snapshots).is_none_or(|complete| begun.taken > complete.taken)
     {
