@@ -565,6 +565,42 @@ fn the_newest_archive_is_not_one_that_is_called_latest_and_one_from_the_future_i
 }
 
 #[test]
+fn a_repository_that_may_not_be_read_or_has_a_damaged_file_at_its_top_is_told_with_the_next_step() {
+    let repository = Repository::new("none", |originals| fs::write(originals.join("a"), "a").unwrap());
+    let b = repository.world.path("b");
+    let run = |world: &World| world.run("--backup borg:b --source s --restore-to r --state none").exits(4);
+    let integrity = newest_index(&b).with_file_name(
+        newest_index(&b).file_name().unwrap().to_str().unwrap().replace("index", "integrity"),
+    );
+    let whole = fs::read(&integrity).unwrap();
+    fs::write(&integrity, [&whole[..], b"\x01"].concat()).unwrap();
+    let ran = run(&repository.world);
+    assert!(ran.err.contains("a file at the top of the repository"), "{ran}");
+    fs::write(&integrity, whole).unwrap();
+    let repository = Repository { world: repository.world.without_root_rights() };
+    for (path, mode) in [("b/config", 0o000), ("b", 0o000)] {
+        let path = repository.world.path(path);
+        let before = path.metadata().unwrap().permissions();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        let ran = run(&repository.world);
+        fs::set_permissions(&path, before).unwrap();
+        assert!(ran.err.contains("Permission denied"), "{ran}");
+    }
+}
+
+#[test]
+fn the_restore_folder_may_have_braces_in_its_name_but_no_two_colons() {
+    let repository = Repository::new("none", |originals| fs::write(originals.join("a"), "a").unwrap());
+    let world = repository.world.folder("r{now}{x}").folder("r::x");
+    let run = |folder: &str| {
+        world.run(&format!("--backup b --source s --restore-to {folder} --state none --sample all"))
+    };
+    run("r{now}{x}").exits(0);
+    let ran = run("r::x").exits(4);
+    assert!(ran.err.contains("`::`"), "{ran}");
+}
+
+#[test]
 fn a_repository_whose_own_lists_are_damaged_is_refused_in_borgs_words() {
     let repository = Repository::new("repokey", |originals| fs::write(originals.join("a"), "a").unwrap());
     for segment in repository.segments() {

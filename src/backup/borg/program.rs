@@ -6,12 +6,13 @@
 //! older one. What the user's own borg remembers is compared here instead ([`memory`]).
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::cancel::CancelToken;
 use crate::program::{Call, Line, ProgramError, ProgramOutput, Running};
 use crate::secret::SecretText;
+use crate::words;
 
 use super::NAME;
 use super::memory;
@@ -65,13 +66,14 @@ impl Borg {
         let mut shadow = None;
         let mut repository = place;
         if let Some(local) = location.place() {
+            look(local).map_err(|source| Error::Open { location: location.clone(), source })?;
             if Repository::at(local) != Some(Repository::Borg) {
                 return Err(Error::program(location, "there is no borg repository at this place".to_owned()));
             }
             let stand_in = folder.program_folder().map_err(cannot_write)?;
             let made = Shadow::make(local, &stand_in);
             shadow = Some(made.map_err(|source| Error::Open { location: location.clone(), source })?);
-            repository = stand_in.into_os_string();
+            repository = as_argument(&stand_in).map_err(|problem| Error::program(location, problem))?;
         }
         let secret = secret.map(Hidden);
         Ok(Self { location: location.clone(), repository, secret, base, shadow, began, _folder: folder })
@@ -157,13 +159,29 @@ impl Borg {
         arguments: impl IntoIterator<Item = OsString>,
         context: &Context,
     ) -> Result<String, Error> {
-        let output = self.call_with_lock(command, arguments).run(Instant::now() + PATIENCE, &context.cancel);
-        let output = output.map_err(|error| self.cannot_run(&error))?;
+        let arguments: Vec<_> = arguments.into_iter().collect();
+        let run = || {
+            let call = self.call_with_lock(command, arguments.iter().cloned());
+            let output = call.run(Instant::now() + PATIENCE, &context.cancel);
+            output.map_err(|error| self.cannot_run(&error))
+        };
         // What is missing from the answer is what counts, and not the exit code: borg ends with 1 for
         // any warning.
-        if output.stdout.trim().is_empty() || output.code.is_none_or(|code| code > 1) {
+        let has_failed = |output: &ProgramOutput| {
+            output.stdout.trim().is_empty() || output.code.is_none_or(|code| code > 1)
+        };
+        let mut output = run()?;
+        // borg removes a damaged index and fails, and makes a new one at the next call.
+        if has_failed(&output) && self.shadow.is_some() && problems_of(&output).is_unexpected() {
+            output = run()?;
+        }
+        if has_failed(&output) {
             check_version(&self.location, context)?;
-            return Err(self.failed(&problems_of(&output)));
+            let problems = problems_of(&output);
+            return Err(match problems.is_unexpected() {
+                true => Error::program(&self.location, format!("{TOP} ({})", self.explain(&problems))),
+                false => self.failed(&problems),
+            });
         }
         Ok(output.stdout)
     }
@@ -209,6 +227,31 @@ impl Borg {
         let reached = self.shadow.as_ref().map_or(Ok(()), Shadow::check);
         reached.map_err(|source| Error::Open { location: self.location.clone(), source })
     }
+}
+
+/// What is said if borg fails in a way that it does not expect before it has read any archive.
+const TOP: &str = "a file at the top of the repository (config, or integrity with a number) may be damaged: compare it with another copy";
+
+/// Makes sure that a repository may be read.
+fn look(repository: &Path) -> std::io::Result<()> {
+    std::fs::read_dir(repository)?;
+    match std::fs::File::open(repository.join("config")) {
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Err(error),
+        // What else is wrong is said for what it is.
+        _ => Ok(()),
+    }
+}
+
+/// The path of a stand-in as borg takes it. borg replaces what is in braces.
+fn as_argument(stand_in: &Path) -> Result<OsString, String> {
+    let Some(path) = stand_in.to_str() else { return Ok(stand_in.as_os_str().to_owned()) };
+    if path.contains("::") {
+        let folder = words::printable(path);
+        return Err(format!(
+            "borg cannot work in a folder whose path contains `::`, such as {folder}: restore to another"
+        ));
+    }
+    Ok(path.replace('{', "{{").replace('}', "}}").into())
 }
 
 /// What is said if a compact has removed segments during the run.
