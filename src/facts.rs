@@ -2,8 +2,8 @@
 //! with it.
 //!
 //! The facts are written on the destination. `bkverify checklist clock --against facts.json` reads
-//! them on the source. They contain names, versions, the clock and the time zone, and nothing
-//! secret. This module knows nothing of the checklist.
+//! them on the source. They contain names, versions, the clock, the time zone and the room
+//! on the disks, and nothing secret. This module knows nothing of the checklist.
 
 pub mod sntp;
 
@@ -34,6 +34,21 @@ pub struct Facts {
     pub zone: Zone,
     /// How far its clock was from that of an NTP server, if one was asked.
     pub ntp: Option<NtpFact>,
+    /// What is used and free on its disks. Empty if that is not known, or was written by a version
+    /// without this field.
+    #[serde(default)]
+    pub volumes: Vec<Volume>,
+}
+
+/// One file system or drive.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Volume {
+    /// Where it is mounted, or its letter.
+    pub place: String,
+    /// Bytes in use.
+    pub used: u64,
+    /// Bytes that are free for programs.
+    pub free: u64,
 }
 
 /// A time zone.
@@ -146,6 +161,7 @@ pub fn gather(name: String, system: String, ntp: Option<&str>) -> Result<Facts, 
         local_time: now.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
         zone: Zone::of(now.time_zone(), now.timestamp()),
         ntp,
+        volumes: Vec::new(),
     })
 }
 

@@ -17,15 +17,15 @@ pub enum Error {
         source: io::Error,
     },
     /// It exists, but is in no known format.
-    #[error("{location} is not in a backup format that bkverify knows (its first bytes: {first_bytes})")]
+    #[error("{location} is not in a backup format that bkverify knows ({what})")]
     Unrecognised {
         /// The backup.
         location: Location,
-        /// Its first bytes, in hexadecimal.
-        first_bytes: String,
+        /// What it is instead, or its first bytes.
+        what: String,
     },
     /// It can be read, but is not a backup that can be verified.
-    #[error("{location} is not a backup that bkverify can verify: {problem}")]
+    #[error("{location} cannot be verified: {problem}")]
     NotABackup {
         /// The location.
         location: Location,

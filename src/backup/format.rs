@@ -114,12 +114,11 @@ impl<'a> BackupCandidate<'a> {
 
     /// The error if no format recognises it.
     pub(super) fn unrecognised(&self) -> Error {
-        let location = self.location.clone();
-        if let Some(problem) = self.foreign() {
-            return Error::NotABackup { location, problem };
-        }
-        let bytes: Vec<_> = self.first.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        Error::Unrecognised { location, first_bytes: bytes.join(" ") }
+        let what = self.foreign().unwrap_or_else(|| {
+            let bytes: Vec<_> = self.first.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+            format!("its first bytes: {}", bytes.join(" "))
+        });
+        Error::Unrecognised { location: self.location.clone(), what }
     }
 
     /// If the file is clearly not a backup of a known format: what it is, and what the user can do.

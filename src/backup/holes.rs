@@ -1,11 +1,13 @@
 //! Copies files with holes: only the ranges with data are read, written and reserved.
 //!
-//! A `lastlog` of 400 GB takes a few kilobytes on its disk, and must not take more in the restore
-//! folder. The system tells which ranges of a file hold data. If it does not, the whole file counts
-//! as data.
+//! In: content that knows where its data is ([`Sparse`]): an open file, or a file in an image. Out:
+//! a [`Restored`] file with the same holes. A `lastlog` of 400 GB takes a few kilobytes on its disk,
+//! and must not take more in the restore folder. The system tells which ranges of a file hold data.
+//! If it does not, the whole file counts as data.
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
+use std::ops::Range;
 
 use crate::platform;
 
@@ -13,29 +15,50 @@ use super::scratch_folder::PIECE;
 use super::{RestoreError, Restored, Scratch};
 use crate::bytes::SequentialReader;
 
+/// Content that knows which of its ranges hold data. Everything between them is zeros.
+pub(super) trait Sparse {
+    /// The first range with data at byte `from` or behind it, up to byte `size`.
+    fn next_data(&self, from: u64, size: u64) -> io::Result<Option<Range<u64>>>;
+
+    /// Reads some of the bytes from byte `at` on, and returns their number. 0: the content ends.
+    fn read_data(&mut self, buffer: &mut [u8], at: u64) -> io::Result<usize>;
+}
+
+impl Sparse for &File {
+    fn next_data(&self, from: u64, size: u64) -> io::Result<Option<Range<u64>>> {
+        platform::next_data(self, from, size)
+    }
+
+    fn read_data(&mut self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+        platform::read_at(self, buffer, at)
+    }
+}
+
 impl Scratch {
     /// Makes a second copy of a restored file, which the caller holds until the copy is complete.
     pub(super) fn copy_again(&self, of: &Restored, buffer: &mut Vec<u8>) -> Result<Restored, RestoreError> {
         if of.size() >= PIECE as u64 && is_sparse(of.file(), of.size()) {
-            let mut from = of.file().try_clone().map_err(RestoreError::Scratch)?;
-            return self.copy_sparse(1, &mut from, of.size(), buffer);
+            return self.copy_sparse(1, &mut of.file(), of.size(), buffer);
         }
         let mut content = SequentialReader::new(of);
         self.restore_beside(1, &mut content, Some(of.size()), buffer)
     }
 
-    /// Restores a file with holes, range by range, for a caller that holds `held` other restored
+    /// Restores content with holes, range by range, for a caller that holds `held` other restored
     /// files.
     pub(super) fn copy_sparse(
         &self,
         held: u64,
-        from: &mut File,
+        from: &mut dyn Sparse,
         size: u64,
         buffer: &mut Vec<u8>,
     ) -> Result<Restored, RestoreError> {
-        let ranges = DataRanges { file: from, at: 0, size };
-        let data = ranges.map(|range| range.map(|range| range.end - range.start)).sum::<io::Result<u64>>();
-        let mut reservation = self.reserve(data.map_err(RestoreError::from_read)?, held)?;
+        let (mut data, mut at) = (0, 0);
+        while let Some(range) = from.next_data(at, size).map_err(RestoreError::from_read)? {
+            data += range.end - range.start;
+            at = range.end;
+        }
+        let mut reservation = self.reserve(data, held)?;
         let mut restored = self.create_file().map_err(RestoreError::Scratch)?;
         restored.set_len(size)?;
         if buffer.len() < PIECE {
@@ -43,16 +66,16 @@ impl Scratch {
         }
         // The end of the file, if it became shorter while it was copied.
         let mut end = size;
-        for range in (DataRanges { file: from, at: 0, size }) {
-            let range = range.map_err(RestoreError::from_read)?;
-            let mut at = range.start;
+        let mut at = 0;
+        while let Some(range) = from.next_data(at, size).map_err(RestoreError::from_read)? {
+            at = range.start;
             restored.file().seek(SeekFrom::Start(at)).map_err(RestoreError::Scratch)?;
             while at < range.end {
                 let piece = usize::try_from(range.end - at).unwrap_or(PIECE).min(PIECE);
-                let got =
-                    platform::read_at(from, &mut buffer[..piece], at).map_err(RestoreError::from_read)?;
+                let got = from.read_data(&mut buffer[..piece], at).map_err(RestoreError::from_read)?;
                 if got == 0 {
                     end = end.min(at);
+                    at = range.end;
                     break;
                 }
                 restored.write(&buffer[..got])?;
@@ -76,24 +99,6 @@ pub(super) fn is_sparse(file: &File, size: u64) -> bool {
         && platform::next_data(file, 0, size).is_ok_and(|first| first.is_none_or(|first| first != (0..size)))
 }
 
-/// The ranges of a file that hold data, up to `size`. Everything between them is zeros.
-struct DataRanges<'a> {
-    file: &'a File,
-    at: u64,
-    size: u64,
-}
-
-impl Iterator for DataRanges<'_> {
-    type Item = io::Result<std::ops::Range<u64>>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let range = platform::next_data(self.file, self.at, self.size).transpose()?;
-        // An error ends the iteration.
-        self.at = range.as_ref().map_or(self.size, |range| range.end);
-        Some(range)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Write;
@@ -101,6 +106,43 @@ mod tests {
     use super::*;
     use crate::bytes::ReadAt;
     use crate::cancel::CancelToken;
+
+    /// A file in an image: larger than most disks, and with little in it.
+    struct Huge;
+
+    const HUGE: u64 = 8 << 40;
+
+    impl Sparse for Huge {
+        fn next_data(&self, from: u64, size: u64) -> io::Result<Option<Range<u64>>> {
+            let ranges = [5..7, (3 << 40)..(3 << 40) + (2 << 20), size - 1..size];
+            Ok(ranges.into_iter().find(|range| range.start >= from))
+        }
+
+        fn read_data(&mut self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+            buffer.fill(u8::try_from(at >> 40).unwrap() + 1);
+            Ok(buffer.len())
+        }
+    }
+
+    #[test]
+    fn what_is_larger_than_the_disk_only_by_its_holes_is_restored() {
+        let target = tempfile::tempdir().unwrap();
+        let scratch = Scratch::create(target.path(), CancelToken::new()).unwrap();
+        let restored = scratch.copy_sparse(0, &mut Huge, HUGE, &mut Vec::new()).unwrap();
+        assert_eq!(restored.size(), HUGE);
+        let mut read = [9; 4];
+        for (at, expected) in [
+            (4, [0, 1, 1, 0]),
+            ((3 << 40) - 2, [0, 0, 4, 4]),
+            ((3 << 40) + (2 << 20) - 2, [4, 4, 0, 0]),
+            (HUGE - 4, [0, 0, 0, 8]),
+        ] {
+            restored.read_full_at(&mut read, at).unwrap();
+            assert_eq!(read, expected, "{at}");
+        }
+        // Only what was written needs space, and none is left reserved.
+        assert!(scratch.restore(&mut &b"after"[..], Some(5), &mut Vec::new()).is_ok());
+    }
 
     #[test]
     fn a_file_with_holes_is_copied_and_copied_again_byte_by_byte() {

@@ -39,7 +39,7 @@ fn open_among(formats: &[Format], location: &Location, context: &Context) -> Res
     if format.snapshots.is_none()
         && let Some(snapshot) = location.snapshot()
     {
-        let problem = format!("{} has no snapshots, so it has none called {snapshot}", format.kind);
+        let problem = format!("{} has no snapshots: leave out --snapshot {snapshot}", format.kind);
         return Err(Error::NotABackup { location: location.clone(), problem });
     }
     if !format.has_volumes && (location.volume().is_some() || !location.parents().is_empty()) {

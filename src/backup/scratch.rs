@@ -132,7 +132,7 @@ impl Scratch {
             return self.copy_small(from, size, buffer);
         }
         if holes::is_sparse(from, size) {
-            return self.copy_sparse(0, from, size, buffer);
+            return self.copy_sparse(0, &mut &*from, size, buffer);
         }
         from.rewind().map_err(RestoreError::from_read)?;
         let mut reservation = self.reserve(size, 0)?;

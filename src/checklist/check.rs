@@ -19,6 +19,8 @@ pub struct Check {
     pub title: &'static str,
     /// What the published checklist asks for, in one sentence.
     pub asks: &'static str,
+    /// The names of its steps that only a person can do.
+    pub steps: &'static [&'static str],
     /// How long it may take if the person sets no limit.
     pub patience: Duration,
     /// Checks a Linux machine.

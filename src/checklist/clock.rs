@@ -31,6 +31,7 @@ pub(super) static CHECK: Check = Check {
     title: "Clock and time zone",
     asks: "The clock is within five minutes of the destination server's, with the same date and time zone, and follows \
          an NTP server.",
+    steps: &["clock", "time-zone", "clock-installation", "clock-host"],
     patience: PATIENCE,
     linux: look_linux,
     windows: look_windows,
@@ -40,43 +41,75 @@ fn look_linux(visit: &Visit<'_>) -> Vec<Finding> {
     let mut findings = against_destination(visit);
     findings.extend(against_ntp(visit, linux::configured_servers(visit)));
     findings.push(linux::service(visit));
+    findings.push(again());
     findings
 }
 
 fn look_windows(visit: &Visit<'_>) -> Vec<Finding> {
-    let mut findings = against_destination(visit);
-    let (servers, service) = windows::look(visit);
-    findings.extend(against_ntp(visit, servers));
+    let windows::Look { servers, findings: service } = windows::look(visit);
+    let mut findings = Vec::new();
+    // What is measured from here is this machine's clock.
+    if !visit.probes().is_remote() {
+        findings.extend(against_destination(visit));
+        findings.extend(against_ntp(visit, servers));
+    }
     findings.extend(service);
+    findings.push(again());
     findings
+}
+
+/// The clocks are compared once more while the destination is installed. Its setup shows its clock.
+fn again() -> Finding {
+    Finding::manual(
+        "clock-installation",
+        "During the installation, check the destination's clock and time zone once more",
+    )
+    .why(
+        "The installation is the last moment at which they can be changed before the two talk to each other.",
+    )
+    .fix("They must be within five minutes of this server's, in the same time zone.")
 }
 
 fn against_destination(visit: &Visit<'_>) -> Vec<Finding> {
     let own = Zone::of(&visit.settings().zone, visit.settings().now);
     match &visit.settings().against {
         None => vec![
-            Finding::manual("The clock and the time zone were not compared with the destination server's")
-                .seen("this machine", format!("{:.0}, {}", visit.settings().now, own.words()))
-                .why(WHY)
-                .fix(
-                    "Run `bkverify checklist clock --against DESTINATION`, or run `bkverify facts \
+            Finding::manual(
+                "clock",
+                "The clock and the time zone were not compared with the destination server's",
+            )
+            .seen("this machine", format!("{:.0}, {}", visit.settings().now, own.words()))
+            .why(WHY)
+            .fix(
+                "Run `bkverify checklist clock --against DESTINATION`, or run `bkverify facts \
                       --json --ntp SERVER > facts.json` \
                        on the destination and use `--against facts.json` here.",
-                ),
+            ),
         ],
         Some(Against::Server(server)) => vec![
             judged(&format!("the destination {server}"), server, sntp::measure(server)),
-            Finding::manual(format!("Compare the time zone with {server}'s: NTP does not carry it"))
-                .seen("this machine", own.words())
-                .fix(
-                    "Compare by hand, or run `bkverify facts --json > facts.json` there and use \
+            Finding::manual(
+                "time-zone",
+                format!("Compare the time zone with {server}'s: NTP does not carry it"),
+            )
+            .seen("this machine", own.words())
+            .fix(
+                "Compare by hand, or run `bkverify facts --json > facts.json` there and use \
                       `--against facts.json` here.",
-                ),
+            ),
         ],
-        Some(Against::Facts { place, facts, under_way, read }) => vec![
-            compare_zones(&own, facts, place),
-            compare_clocks(facts, place, *under_way, read.duration_since(facts.time).as_secs_f64()),
-        ],
+        Some(Against::Facts { place, facts, under_way, read }) => match Against::too_old(facts, *read) {
+            Some(problem) => {
+                vec![
+                    Finding::could_not_check("Clock and time zone against the destination", problem)
+                        .seen(place, ""),
+                ]
+            }
+            None => vec![
+                compare_zones(&own, facts, place),
+                compare_clocks(facts, place, *under_way, read.duration_since(facts.time).as_secs_f64()),
+            ],
+        },
     }
 }
 

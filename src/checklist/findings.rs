@@ -7,7 +7,7 @@
 use std::fmt;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::words::is_invisible;
 
@@ -15,13 +15,15 @@ use crate::words::is_invisible;
 const EVIDENCE_LIMIT: usize = 20_000;
 
 /// How a finding counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
     /// Checked, and as it should be.
     Pass,
     /// Does not apply to this machine.
     NotApplicable,
+    /// Not as it should be, but a person has said why that is no obstacle.
+    Waived,
     /// Only a person can say. It is ticked off with `bkverify checklist done`.
     Manual,
     /// Not as it should be, but no obstacle to a migration.
@@ -35,14 +37,22 @@ pub enum Status {
 
 impl Status {
     /// Every status, best first.
-    pub const ALL: [Self; 6] =
-        [Self::Pass, Self::NotApplicable, Self::Manual, Self::Warn, Self::CouldNotCheck, Self::Fail];
+    pub const ALL: [Self; 7] = [
+        Self::Pass,
+        Self::NotApplicable,
+        Self::Waived,
+        Self::Manual,
+        Self::Warn,
+        Self::CouldNotCheck,
+        Self::Fail,
+    ];
 
     /// Its name in all reports.
     pub fn word(self) -> &'static str {
         match self {
             Self::Pass => "pass",
             Self::NotApplicable => "not-applicable",
+            Self::Waived => "waived",
             Self::Manual => "manual",
             Self::Warn => "warn",
             Self::CouldNotCheck => "could-not-check",
@@ -83,6 +93,8 @@ pub struct Finding {
     pub status: Status,
     /// What was found, in one line.
     pub title: String,
+    /// The name by which a step that only a person can do is ticked off.
+    pub step: Option<&'static str>,
     /// What was read, and its sources.
     pub evidence: Vec<Evidence>,
     /// Why it matters.
@@ -95,7 +107,7 @@ impl Finding {
     /// A finding with this status and title.
     pub fn new(status: Status, title: impl AsRef<str>) -> Self {
         let title = plain(title.as_ref()).replace('\n', " ");
-        Self { status, title, evidence: Vec::new(), why: None, fix: None }
+        Self { status, title, step: None, evidence: Vec::new(), why: None, fix: None }
     }
 
     /// A finding that something is as it should be.
@@ -113,9 +125,9 @@ impl Finding {
         Self::new(Status::Fail, title)
     }
 
-    /// A step that a person must do.
-    pub fn manual(title: impl AsRef<str>) -> Self {
-        Self::new(Status::Manual, title)
+    /// A step that a person must do, with the name by which it is ticked off.
+    pub fn manual(step: &'static str, title: impl AsRef<str>) -> Self {
+        Self { step: Some(step), ..Self::new(Status::Manual, title) }
     }
 
     /// A finding that the check does not apply to this machine.
@@ -211,13 +223,12 @@ impl Record {
     }
 
     /// `fail` if anything fails, otherwise `could-not-check` if anything is unknown, otherwise
-    /// `pass`. A record without findings has checked nothing.
+    /// `waived` if anything is, otherwise `pass`. A record without findings has checked nothing.
     pub fn verdict(&self) -> Status {
-        match self.findings().map(|finding| finding.status).max() {
-            None | Some(Status::CouldNotCheck) => Status::CouldNotCheck,
-            Some(Status::Fail) => Status::Fail,
-            Some(_) => Status::Pass,
-        }
+        let statuses = [Status::Fail, Status::CouldNotCheck, Status::Waived];
+        let found = statuses.into_iter().find(|status| self.count(*status) > 0);
+        let nothing = if self.findings().next().is_none() { Status::CouldNotCheck } else { Status::Pass };
+        found.unwrap_or(nothing)
     }
 }
 
@@ -258,10 +269,11 @@ mod tests {
 
     #[test]
     fn a_failure_outweighs_an_unknown_and_an_unknown_outweighs_a_pass() {
-        use Status::{CouldNotCheck, Fail, Manual, NotApplicable, Pass, Warn};
+        use Status::{CouldNotCheck, Fail, Manual, NotApplicable, Pass, Waived, Warn};
         assert_eq!(record(&[Pass, Warn, Manual, NotApplicable]).verdict(), Pass);
         assert_eq!(record(&[Pass, CouldNotCheck, Warn]).verdict(), CouldNotCheck);
-        assert_eq!(record(&[Fail, CouldNotCheck]).verdict(), Fail);
+        assert_eq!(record(&[Fail, CouldNotCheck, Waived]).verdict(), Fail);
+        assert_eq!(record(&[Pass, Waived, Warn, Manual]).verdict(), Waived, "a waiver is no pass");
         assert_eq!(record(&[]).verdict(), CouldNotCheck);
     }
 

@@ -8,17 +8,22 @@ use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
 
 use crate::backup::Location;
 use crate::facts::Facts;
-use crate::plan::Map;
+use crate::plan::{Filters, Map, SampleSize};
 
 use crate::program::{ProgramError, ProgramOutput, Programs, decode};
 
+use super::probes::Source;
+
 /// The longest file that a check reads, in bytes.
 const FILE_LIMIT: u64 = 32 << 20;
+
+/// Facts older than this, in seconds, say nothing about the other machine as it is now.
+const FACTS_AGE: i64 = 86_400;
 
 /// The family of operating systems.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +66,16 @@ pub enum Against {
     },
 }
 
+impl Against {
+    /// Why facts that were read at this time say nothing any more, if they are too old.
+    pub fn too_old(facts: &Facts, read: Timestamp) -> Option<String> {
+        let age = read.duration_since(facts.time).as_secs();
+        (age > FACTS_AGE).then(|| {
+            format!("the facts of {} are {} old; have them written anew", facts.name, duration_words(age))
+        })
+    }
+}
+
 /// A configured backup job, as far as the checklist needs it.
 #[derive(Debug, Clone, Default)]
 pub struct BackupJob {
@@ -74,6 +89,10 @@ pub struct BackupJob {
     pub maps: Vec<Map>,
     /// The path of its JSON report.
     pub report: Option<PathBuf>,
+    /// How many files it asks a run to verify.
+    pub sample: SampleSize,
+    /// Which files it leaves out.
+    pub filters: Filters,
 }
 
 /// What the person specified in flags and configuration, with defaults filled in.
@@ -101,10 +120,27 @@ pub struct Machine {
     pub os: Os,
     /// Its programs.
     pub programs: Box<dyn Programs>,
+    /// Where probes of Windows run. If elsewhere, the checks are about that machine.
+    pub probes: Source,
     /// The folder below which its files are read: `/`, or a tree that a test made.
     pub root: PathBuf,
     /// What the person specified.
     pub settings: MachineSettings,
+}
+
+impl Machine {
+    /// A machine of which nothing is known but its programs and files.
+    pub fn plain(os: Os, programs: Box<dyn Programs>, now: &Zoned) -> Self {
+        let settings = MachineSettings {
+            against: None,
+            ntp: None,
+            jobs: Vec::new(),
+            table: PathBuf::new(),
+            now: now.timestamp(),
+            zone: now.time_zone().clone(),
+        };
+        Self { os, programs, probes: Source::Here, root: PathBuf::from("/"), settings }
+    }
 }
 
 /// One check's access to a machine. It ends at a deadline.
@@ -125,6 +161,11 @@ impl<'a> Visit<'a> {
         self.machine.os
     }
 
+    /// Where probes of Windows run.
+    pub fn probes(&self) -> &'a Source {
+        &self.machine.probes
+    }
+
     /// What the person specified.
     pub fn settings(&self) -> &'a MachineSettings {
         &self.machine.settings
@@ -138,6 +179,11 @@ impl<'a> Visit<'a> {
     /// Runs a program. The caller judges its exit code.
     pub fn run(&self, command: &[&str]) -> Result<ProgramOutput, ProgramError> {
         self.machine.programs.run(command, self.deadline)
+    }
+
+    /// Runs a program in the same way, and also returns what it had printed if it had to be ended.
+    pub fn run_partly(&self, command: &[&str]) -> (ProgramOutput, Option<ProgramError>) {
+        self.machine.programs.run_partly(command, self.deadline)
     }
 
     /// Runs a program that must succeed. Returns its standard output, or the reason why there is
@@ -229,28 +275,31 @@ pub(super) mod tests {
 
     /// Plays programs back. A key is a command line, or the beginning of one, or `*` for any. All
     /// other programs are missing. An answer that begins with `!timeout`, `!denied` or `!N ` (an
-    /// exit code) stands for that result.
+    /// exit code) stands for that result; what follows was printed.
     #[derive(Debug)]
     struct RecordedPrograms(HashMap<String, String>);
 
     impl Programs for RecordedPrograms {
-        fn run(&self, command: &[&str], _: Instant) -> Result<ProgramOutput, ProgramError> {
+        fn run_partly(&self, command: &[&str], _: Instant) -> (ProgramOutput, Option<ProgramError>) {
+            let name = command[0].to_owned();
             let line = command.join(" ");
             let known = self.0.iter().filter(|(start, _)| line.starts_with(start.as_str()));
             let best = known.max_by_key(|(start, _)| start.len()).map(|(_, answer)| answer);
             let Some(answer) = best.or_else(|| self.0.get("*")) else {
-                return Err(ProgramError::Missing(command[0].to_owned()));
+                return (ProgramOutput::default(), Some(ProgramError::Missing(name)));
+            };
+            let printed = |code, text: &str, stderr: &str| ProgramOutput {
+                code,
+                stdout: text.to_owned(),
+                stderr: stderr.to_owned(),
             };
             let Some(special) = answer.strip_prefix('!') else {
-                return Ok(ProgramOutput { code: Some(0), stdout: answer.clone(), stderr: String::new() });
+                return (printed(Some(0), answer, ""), None);
             };
             match special.split_once(' ').unwrap_or((special, "")) {
-                ("timeout", _) => Err(ProgramError::TimedOut(command[0].to_owned())),
-                ("denied", _) => Err(ProgramError::Denied(command[0].to_owned())),
-                (code, text) => {
-                    let code = Some(code.parse().unwrap());
-                    Ok(ProgramOutput { code, stdout: text.to_owned(), stderr: text.to_owned() })
-                }
+                ("timeout", text) => (printed(None, text, ""), Some(ProgramError::TimedOut(name))),
+                ("denied", _) => (ProgramOutput::default(), Some(ProgramError::Denied(name))),
+                (code, text) => (printed(Some(code.parse().unwrap()), text, text), None),
             }
         }
     }
@@ -284,16 +333,11 @@ pub(super) mod tests {
     pub(crate) fn recorded(os: Os, answers: &[(&str, &str)]) -> TestMachine {
         let root = tempfile::tempdir().unwrap();
         let answers = answers.iter().map(|(line, text)| ((*line).to_owned(), (*text).to_owned())).collect();
-        let settings = MachineSettings {
-            against: None,
-            ntp: None,
-            jobs: Vec::new(),
-            table: root.path().join("state"),
-            now: "2026-11-20T12:00:00Z".parse().unwrap(),
-            zone: TimeZone::UTC,
-        };
         let programs = Box::new(RecordedPrograms(answers));
-        TestMachine { machine: Machine { os, programs, root: root.path().to_owned(), settings }, _root: root }
+        let mut machine = Machine::plain(os, programs, &"2026-11-20T12:00:00Z[UTC]".parse().unwrap());
+        root.path().clone_into(&mut machine.root);
+        machine.settings.table = root.path().join("state");
+        TestMachine { machine, _root: root }
     }
 
     #[test]

@@ -8,15 +8,20 @@ use jiff::Timestamp;
 
 use super::check::{Check, PATIENCE};
 use super::findings::Finding;
-use super::machine::Visit;
-use super::machine::duration_words;
-use super::powershell::{self, Probed};
+use super::machine::{Visit, duration_words};
+use super::powershell;
+use super::probes::{Probed, ProbedItem};
 
-const SCRIPT: &str = include_str!("scripts/migration_tool.ps1");
 /// The tool's result holds for two weeks, in seconds.
 const VALID: i64 = 14 * 86_400;
 const WHY: &str = "The tool prepares the directory's schema for the destination server; setup refuses to migrate \
                    without it, or if it ran more than two weeks ago.";
+const FIX: &str = "Run it from the destination's installation media (2012 and 2012 R2: the folder support\\tools), then tick \
+                   it off: bkverify checklist done migration-tool --note \"no errors\". The media of Windows Server 2016 \
+                   and later have no such tool. There, make the destination a domain controller first: that runs adprep \
+                   itself (or run support\\adprep\\adprep.exe /forestprep and /domainprep by hand). Check before that \
+                   `dcdiag /q` and `repadmin /replsummary` report nothing and that SYSVOL is replicated by DFSR, and \
+                   tick the step off with that.";
 
 /// The check.
 pub(super) static CHECK: Check = Check {
@@ -24,6 +29,7 @@ pub(super) static CHECK: Check = Check {
     title: "Migration Preparation Tool",
     asks: "The Migration Preparation Tool ran without errors, at most two weeks before the migration, by a member of \
          Enterprise Admins, Schema Admins and Domain Admins.",
+    steps: &["migration-tool"],
     patience: PATIENCE,
     linux: look_linux,
     windows: look_windows,
@@ -34,7 +40,7 @@ fn look_linux(_: &Visit<'_>) -> Vec<Finding> {
 }
 
 fn look_windows(visit: &Visit<'_>) -> Vec<Finding> {
-    match powershell::ask(visit, SCRIPT) {
+    match powershell::ask(visit, "migration-tool") {
         Ok(probed) => vec![tool(&probed, visit.settings().now), groups(&probed)],
         Err(problem) => vec![Finding::could_not_check("The Migration Preparation Tool", problem)],
     }
@@ -42,33 +48,38 @@ fn look_windows(visit: &Visit<'_>) -> Vec<Finding> {
 
 fn tool(probed: &Probed, now: Timestamp) -> Finding {
     let what = "The Migration Preparation Tool";
-    if probed.first("tool").is_none() {
-        return Finding::could_not_check(what, probed.reason("tool"));
+    let (logs, adprep) = match (probed.whole("tool", "log"), probed.whole("tool", "adprep")) {
+        (Ok(logs), Ok(adprep)) => (logs, adprep),
+        (Err(problem), _) | (_, Err(problem)) => return Finding::could_not_check(what, problem),
+    };
+    let installed = probed.all("installed").map(|item| format!("installed: {}", item.shown("name")));
+    let line = |item: &&ProbedItem| format!("log: {} of {}", item.shown("path"), item.shown("time"));
+    let evidence: Vec<String> = installed.chain(logs.iter().chain(&adprep).map(line)).collect();
+    if let Some(log) = logs.iter().find(|log| log.time("time").is_none()) {
+        let problem = format!("the time of its log {} is not told", log.shown("path"));
+        return Finding::could_not_check(what, problem).seen("log folders", evidence.join("\n")).fix(FIX);
     }
-    let installed = probed.part("installed").map(|item| format!("installed: {}", item.shown("name")));
-    let logs =
-        probed.part("log").map(|item| format!("log: {} of {}", item.shown("path"), item.shown("time")));
-    let evidence: Vec<String> = installed.chain(logs).collect();
-    let newest = probed.part("log").filter_map(|item| item.time("time")).max();
+    let newest = logs.iter().filter_map(|item| item.time("time")).max();
     let age = newest.map(|time| now.as_second() - time.as_second());
+    let manual = |title: String| Finding::manual("migration-tool", title);
     let finding = match age {
         Some(age) if age > VALID => Finding::fail(format!(
             "The Migration Preparation Tool last ran {} ago; its result no longer holds",
             duration_words(age)
         )),
-        Some(age) => Finding::manual(format!(
+        Some(age) => manual(format!(
             "The Migration Preparation Tool ran {} ago: did it end without errors?",
             duration_words(age)
         )),
-        None if evidence.is_empty() => Finding::manual(
-            "There is no trace of the Migration Preparation Tool: run it from the destination's installation media",
+        None if evidence.is_empty() => manual(
+            "There is no trace of the Migration Preparation Tool: run it, or what takes its place".to_owned(),
         ),
-        None => Finding::manual("The Migration Preparation Tool is installed, but left no log: run it"),
+        None => {
+            manual("The Migration Preparation Tool left no log: run it, or what takes its place".to_owned())
+        }
     };
     let shown = if evidence.is_empty() { "nothing".to_owned() } else { evidence.join("\n") };
-    finding.seen("registry, log folders", shown).why(WHY).fix(
-        "Run it, then tick it off: bkverify checklist done migration-tool --note \"no errors\" --valid-for 14d",
-    )
+    finding.seen("registry, log folders", shown).why(WHY).fix(FIX)
 }
 
 /// Whether the user is in the groups that the tool needs. Groups are recognised by the last part of
@@ -102,9 +113,13 @@ fn groups(probed: &Probed) -> Finding {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Os;
+    use super::super::Status::{self, CouldNotCheck, Fail, Manual, NotApplicable, Pass, Warn};
     use super::super::machine::tests::recorded;
-    use super::super::{Os, Status};
+    use super::super::probes::tests::printed;
     use super::*;
+
+    const RECENT: &str = include_str!("../../tests/data/checklist/windows/migration-tool-recent.txt");
 
     fn statuses(recording: &str) -> Vec<Status> {
         let machine = recorded(Os::Windows, &[("powershell", recording)]);
@@ -113,27 +128,41 @@ mod tests {
 
     #[test]
     fn a_recent_run_is_left_to_a_person_to_judge() {
-        let recent = include_str!("../../tests/data/checklist/windows/migration-tool-recent.json");
-        assert_eq!(statuses(recent), [Status::Manual, Status::Pass]);
+        assert_eq!(statuses(RECENT), [Manual, Pass]);
     }
 
     #[test]
     fn a_run_more_than_two_weeks_ago_fails_and_missing_groups_warn() {
-        let old = include_str!("../../tests/data/checklist/windows/migration-tool-old.json");
-        assert_eq!(statuses(old), [Status::Fail, Status::Warn]);
+        let old = include_str!("../../tests/data/checklist/windows/migration-tool-old.txt");
+        assert_eq!(statuses(old), [Fail, Warn]);
     }
 
     #[test]
-    fn no_trace_of_the_tool_is_a_manual_step_and_no_answer_is_unknown() {
-        let none = r#"{"items":[{"part":"tool","read":"True"},{"part":"groups","user":"x","sids":["S-1-5-32-544"]}],"problems":[]}"#;
-        assert_eq!(statuses(none), [Status::Manual, Status::Warn]);
-        assert_eq!(statuses(r#"{"items":[],"problems":[]}"#), [Status::CouldNotCheck; 2]);
-        assert_eq!(statuses("!timeout"), [Status::CouldNotCheck]);
+    fn no_trace_is_a_manual_step_that_says_what_takes_the_tools_place() {
+        let groups = r#"{"kind":"groups","user":"x","sids":["S-1-5-32-544"]}"#;
+        let none = printed(&[("tool", "", ""), ("groups", groups, "")]);
+        assert_eq!(statuses(&none), [Manual, Warn]);
+        let machine = recorded(Os::Windows, &[("powershell", &none)]);
+        let advice = CHECK.run(&machine.visit()).remove(0).fix.unwrap().advice;
+        assert!(advice.contains("2016 and later have no such tool"), "{advice}");
+        let adprep = r#"{"kind":"adprep","path":"C:\\Windows\\debug\\adprep\\logs\\1\\ADPrep.log","time":"2020-01-01T00:00:00Z"}"#;
+        let old = printed(&[("tool", adprep, ""), ("groups", groups, "")]);
+        assert_eq!(statuses(&old)[0], Manual, "adprep alone is not the tool");
+    }
+
+    #[test]
+    fn missing_members_cut_output_and_silence_are_unknown() {
+        assert_eq!(statuses(&RECENT.replace("\"time\"", "\"zeit\"")), [CouldNotCheck, Pass]);
+        assert_eq!(statuses(&RECENT.replace("\"sids\"", "\"gruppen\"")), [Manual, CouldNotCheck]);
+        assert_eq!(statuses(&RECENT.replace("2026-11-15T09:30:00Z", "15.11.2026"))[0], CouldNotCheck);
+        assert_eq!(statuses(RECENT.lines().next().unwrap()), [CouldNotCheck; 2]);
+        assert_eq!(statuses(&printed(&[])), [CouldNotCheck; 2]);
+        assert_eq!(statuses("!timeout"), [CouldNotCheck]);
     }
 
     #[test]
     fn the_tool_is_not_applicable_on_linux() {
         let machine = recorded(Os::Linux, &[]);
-        assert_eq!(CHECK.run(&machine.visit())[0].status, Status::NotApplicable);
+        assert_eq!(CHECK.run(&machine.visit())[0].status, NotApplicable);
     }
 }

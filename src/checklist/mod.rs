@@ -13,8 +13,10 @@ mod alerts;
 mod applications;
 mod backup;
 mod best_practices;
+mod certificates;
 mod check;
 mod clock;
+mod directory;
 pub mod findings;
 pub mod fix;
 mod links;
@@ -23,8 +25,12 @@ mod migration_tool;
 mod network;
 mod phrases;
 pub mod powershell;
+pub mod probes;
+#[cfg(test)]
+mod recordings;
 pub mod render;
 pub mod runner;
+pub mod space;
 mod systemd;
 pub mod table;
 pub mod ticks;
@@ -43,6 +49,9 @@ pub static CHECKS: &[&Check] = &[
     &vpn::CHECK,
     &alerts::CHECK,
     &best_practices::CHECK,
+    &space::CHECK,
+    &certificates::CHECK,
+    &directory::CHECK,
     &clock::CHECK,
     &migration_tool::CHECK,
     &applications::CHECK,
@@ -61,6 +70,19 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), CHECKS.len());
+    }
+
+    #[test]
+    fn every_manual_step_can_be_ticked_off() {
+        for os in [Os::Linux, Os::Windows] {
+            let machine = machine::tests::recorded(os, &[("*", "{\"items\":[],\"problems\":[]}")]);
+            for check in CHECKS {
+                for finding in check.run(&machine.visit()) {
+                    let is_known = finding.step.is_some_and(|step| check.steps.contains(&step));
+                    assert_eq!(is_known, finding.status == Status::Manual, "{}: {finding:?}", check.name);
+                }
+            }
+        }
     }
 
     #[test]

@@ -7,14 +7,18 @@ use super::check::{Check, PATIENCE};
 use super::findings::Finding;
 use super::links::{self, Link};
 use super::machine::Visit;
-use super::powershell::{self, Probed};
+use super::powershell;
+use super::probes::Probed;
 use super::systemd::running_programs;
 
-const SCRIPT: &str = include_str!("scripts/network.ps1");
 const WHY_STATIC: &str = "A migration writes the source server's address into DNS and into the destination's \
                           settings; an address that changes breaks both.";
 const WHY_ONE: &str = "A server with several adapters registers several addresses of itself, and the destination may \
                        talk to the wrong one.";
+
+/// Where systemd-networkd, dhclient and NetworkManager keep leases.
+const LEASES: [&str; 4] =
+    ["/run/systemd/netif/leases", "/var/lib/dhcp", "/var/lib/dhclient", "/var/lib/NetworkManager"];
 
 /// An adapter that is in use.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +33,7 @@ pub(super) static CHECK: Check = Check {
     name: "network",
     title: "Network adapters and addresses",
     asks: "The server has one network adapter, with a static address.",
+    steps: &[],
     patience: PATIENCE,
     linux: look_linux,
     windows: look_windows,
@@ -36,14 +41,19 @@ pub(super) static CHECK: Check = Check {
 
 fn look_linux(visit: &Visit<'_>) -> Vec<Finding> {
     match links::links(visit) {
-        Ok(links) => judge(&linux_adapters(links), links::SOURCE, dhcp_clients(visit).as_deref()),
+        Ok(links) => match leases(visit) {
+            Ok(leases) => {
+                judge(&linux_adapters(links, &leases), links::SOURCE, dhcp_clients(visit).as_deref())
+            }
+            Err(problem) => vec![Finding::could_not_check("The leases of DHCP", problem).fix("Run as root.")],
+        },
         Err(problem) => vec![Finding::could_not_check("The network adapters", problem)],
     }
 }
 
 fn look_windows(visit: &Visit<'_>) -> Vec<Finding> {
-    match powershell::ask(visit, SCRIPT).and_then(|probed| windows_adapters(&probed)) {
-        Ok(adapters) => judge(&adapters, "Get-NetAdapter, Get-NetIPAddress", None),
+    match powershell::ask(visit, "network").and_then(|probed| windows_adapters(&probed)) {
+        Ok(adapters) => judge(&adapters, "Win32_NetworkAdapterConfiguration", None),
         Err(problem) => vec![Finding::could_not_check("The network adapters", problem)],
     }
 }
@@ -107,26 +117,53 @@ fn describe(adapter: &Adapter) -> String {
 }
 
 /// Adapters that are up and have a global address. Besides hardware these are bridges, bonds and
-/// the like, which carry the server's address instead. Tunnels and container bridges do not count.
-fn linux_adapters(links: Vec<Link>) -> Vec<Adapter> {
-    let carries = |link: &Link| {
-        let containers = ["docker", "virbr", "br-", "lxcbr", "lxdbr", "cni", "podman"];
-        matches!(link.kind(), None | Some("bridge" | "bond" | "vlan" | "team"))
-            && !containers.iter().any(|start| link.ifname.starts_with(start))
+/// the like, which carry the server's address instead, and the ports of containers. Tunnels and
+/// the bridges of container programs do not count.
+fn linux_adapters(links: Vec<Link>, leases: &str) -> Vec<Adapter> {
+    let is_of_containers = |name: &str| {
+        // Docker names a bridge `br-` and 12 hexadecimal digits.
+        let docker =
+            name.strip_prefix("br-").is_some_and(|id| id.len() == 12 && u64::from_str_radix(id, 16).is_ok());
+        let starts = ["docker", "virbr", "lxcbr", "lxdbr", "incusbr", "cni", "podman"];
+        docker || starts.iter().any(|start| name.starts_with(start))
     };
+    let kinds = ["bridge", "bond", "vlan", "team", "veth", "macvlan", "ipvlan"];
+    let carries =
+        |link: &Link| link.kind().is_none_or(|kind| kinds.contains(&kind)) && !is_of_containers(&link.ifname);
     let is_used = |link: &Link| link.has("UP") && !link.has("LOOPBACK") && carries(link);
-    links.into_iter().filter(is_used).filter_map(to_adapter).collect()
+    links.into_iter().filter(is_used).filter_map(|link| to_adapter(link, leases)).collect()
 }
 
-fn to_adapter(link: Link) -> Option<Adapter> {
+fn to_adapter(link: Link, leases: &str) -> Option<Adapter> {
     let global = link
         .addr_info
         .into_iter()
         .filter(|found| found.scope.as_deref() == Some("global") && !found.temporary);
+    let leased = leases.split([' ', '\t', '\n', '=', ';', '"']);
     let addresses: Vec<(String, bool)> = global
-        .filter_map(|found| Some((format!("{}/{}", found.local?, found.prefixlen?), found.dynamic)))
+        .filter_map(|found| {
+            let local = found.local?;
+            let dynamic = found.dynamic || leased.clone().any(|word| word == local);
+            Some((format!("{local}/{}", found.prefixlen?), dynamic))
+        })
         .collect();
     (!addresses.is_empty()).then_some(Adapter { name: link.ifname, addresses })
+}
+
+/// What DHCP clients have noted of their leases. The kernel shows the address of a lease without end
+/// as a static one.
+fn leases(visit: &Visit<'_>) -> Result<String, String> {
+    let mut all = String::new();
+    for folder in LEASES {
+        for name in visit.names(folder)? {
+            // networkd names a file by the number of its link. `timestamps` and the like hold none.
+            if name.contains("lease") || folder.ends_with("leases") {
+                all.push_str(&visit.read(&format!("{folder}/{name}"))?.unwrap_or_default());
+                all.push('\n');
+            }
+        }
+    }
+    Ok(all)
 }
 
 /// The name of a running DHCP client. Such clients leave no trace in the kernel's list of
@@ -136,25 +173,36 @@ fn dhcp_clients(visit: &Visit<'_>) -> Option<String> {
     running.into_iter().find(|name| matches!(name.as_str(), "dhclient" | "dhcpcd" | "udhcpc" | "pump"))
 }
 
+/// Adapters with TCP/IP. An address of version 4 is from DHCP if its adapter asks DHCP. How an
+/// address of version 6 was assigned is known from Server 2012 on.
 fn windows_adapters(probed: &Probed) -> Result<Vec<Adapter>, String> {
-    if let Some(problem) = probed.problems().first() {
-        return Err(problem.to_string());
-    }
+    let origins = match probed.whole("origins", "origin") {
+        Ok(origins) => origins,
+        Err(_) if probed.missing("origins").is_some() => Vec::new(),
+        Err(problem) => return Err(problem),
+    };
     let mut adapters: Vec<Adapter> = Vec::new();
-    for item in probed.part("address") {
-        let (Some(name), Some(address)) = (item.text("adapter"), item.text("address")) else {
-            return Err("an address came without its adapter".to_owned());
-        };
-        let address = format!("{address}/{}", item.shown("prefix"));
-        // `Manual` and `WellKnown` are static; `Dhcp` and `RouterAdvertisement` are assigned.
-        let dynamic = matches!(item.text("origin"), Some("Dhcp" | "RouterAdvertisement"));
-        match adapters.iter_mut().find(|adapter| adapter.name == name) {
-            Some(adapter) => adapter.addresses.push((address, dynamic)),
-            None => adapters.push(Adapter { name: name.to_owned(), addresses: vec![(address, dynamic)] }),
+    for item in probed.whole("adapters", "adapter")? {
+        let name = item.text("name").ok_or("Windows does not name an adapter")?.to_owned();
+        let dhcp =
+            item.truth("dhcp").ok_or_else(|| format!("Windows does not say whether {name} asks DHCP"))?;
+        let all = item.listed("addresses").ok_or_else(|| format!("Windows lists no addresses of {name}"))?;
+        let mut addresses = Vec::new();
+        for (address, mask) in all.into_iter().zip(item.list("masks")) {
+            let origin = origins.iter().find(|origin| origin.text("address") == Some(address));
+            let is = |key: &str, value: &str| origin.is_some_and(|origin| origin.text(key) == Some(value));
+            let is_local = address.to_lowercase().starts_with("fe80:") || address.starts_with("169.254.");
+            if address.is_empty() || is_local || is("suffix", "Random") {
+                continue;
+            }
+            let is_v6 = address.contains(':');
+            let assigned =
+                if is_v6 { is("prefix", "RouterAdvertisement") || is("prefix", "Dhcp") } else { dhcp };
+            addresses.push((format!("{address}/{mask}"), assigned));
         }
-    }
-    if probed.part("adapter").next().is_none() {
-        return Err("Windows listed no adapters at all".to_owned());
+        if !addresses.is_empty() {
+            adapters.push(Adapter { name, addresses });
+        }
     }
     Ok(adapters)
 }
@@ -162,13 +210,12 @@ fn windows_adapters(probed: &Probed) -> Result<Vec<Adapter>, String> {
 #[cfg(test)]
 mod tests {
     use super::super::machine::tests::recorded;
+    use super::super::probes::tests::printed;
     use super::super::{Os, Status};
     use super::*;
 
-    const STATIC: &str = include_str!("../../tests/data/checklist/linux/ip-addr-static.json");
-    const DHCP: &str = include_str!("../../tests/data/checklist/linux/ip-addr-dhcp.json");
-    const TWO: &str = include_str!("../../tests/data/checklist/windows/network-two-dhcp.json");
-    const ONE: &str = include_str!("../../tests/data/checklist/windows/network-one.json");
+    const TWO: &str = include_str!("../../tests/data/checklist/windows/network-two-dhcp.txt");
+    const ONE: &str = include_str!("../../tests/data/checklist/windows/network-one.txt");
 
     fn statuses(os: Os, program: &str, answer: &str) -> Vec<Status> {
         let machine = recorded(os, &[(program, answer)]);
@@ -177,20 +224,12 @@ mod tests {
 
     #[test]
     fn one_adapter_with_a_static_address_passes() {
-        assert_eq!(statuses(Os::Linux, "ip", STATIC), [Status::Pass, Status::Pass]);
         assert_eq!(statuses(Os::Windows, "powershell", ONE), [Status::Pass, Status::Pass]);
     }
 
     #[test]
     fn addresses_from_dhcp_fail_and_a_second_adapter_warns() {
-        assert_eq!(statuses(Os::Linux, "ip", DHCP), [Status::Pass, Status::Fail]);
         assert_eq!(statuses(Os::Windows, "powershell", TWO), [Status::Warn, Status::Fail, Status::Pass]);
-    }
-
-    #[test]
-    fn a_running_dhcp_client_makes_a_static_address_a_warning() {
-        let machine = recorded(Os::Linux, &[("ip", STATIC)]).file("/proc/9/comm", "dhclient\n");
-        assert_eq!(CHECK.run(&machine.visit())[1].status, Status::Warn);
     }
 
     #[test]
@@ -200,8 +239,26 @@ mod tests {
         for garbage in ["[]", "", "Object \"x\" is unknown", "!timeout", "!1 no"] {
             assert_eq!(statuses(Os::Linux, "ip", garbage), [Status::CouldNotCheck], "{garbage}");
         }
-        let missing =
-            r#"{"items":[],"problems":[{"part":"adapters","kind":"missing","text":"Get-NetAdapter"}]}"#;
-        assert_eq!(statuses(Os::Windows, "powershell", missing), [Status::CouldNotCheck]);
+        for kind in ["missing", "denied", "failed"] {
+            let text = printed(&[("adapters", "", kind), ("origins", "", "")]);
+            assert_eq!(statuses(Os::Windows, "powershell", &text), [Status::CouldNotCheck], "{kind}");
+        }
+    }
+
+    #[test]
+    fn adapters_of_windows_without_a_documented_member_are_unknown() {
+        for (member, other) in
+            [("\"dhcp\":\"False\"", "\"dhcp\":\"Falsch\""), ("addresses", "adressen"), ("name", "x")]
+        {
+            let text = ONE.replace(member, other);
+            assert_eq!(statuses(Os::Windows, "powershell", &text), [Status::CouldNotCheck], "{member}");
+        }
+        let cut = ONE.lines().next().unwrap();
+        assert_eq!(statuses(Os::Windows, "powershell", cut), [Status::CouldNotCheck]);
+        let server_2008 =
+            ONE.replace("\"problem\":null", "\"problem\":{\"kind\":\"missing\",\"text\":\"x\"}");
+        let server_2008 =
+            server_2008.replacen("\"problem\":{\"kind\":\"missing\",\"text\":\"x\"}", "\"problem\":null", 1);
+        assert_eq!(statuses(Os::Windows, "powershell", &server_2008), [Status::Pass, Status::Pass]);
     }
 }

@@ -5,6 +5,7 @@
 //! that was asked for. A check that does not return in time or that panics is could-not-check. Its
 //! thread is left behind, and the findings of the others stand.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 use std::thread;
@@ -34,21 +35,6 @@ enum CheckEnd {
     Broke,
     /// It did not return in time.
     Late,
-}
-
-/// Reports how a check ended when it is dropped, even if the thread panics.
-struct EndReport {
-    number: usize,
-    ended: Option<CheckEnd>,
-    to: Sender<(usize, CheckEnd)>,
-}
-
-impl Drop for EndReport {
-    fn drop(&mut self) {
-        let ended = self.ended.take().unwrap_or(CheckEnd::Broke);
-        // If the limit has passed, nobody is receiving any more.
-        let _ = self.to.send((self.number, ended));
-    }
 }
 
 /// Runs `checks` in parallel. `timeout` replaces each check's own patience. Steps that a person has
@@ -110,9 +96,10 @@ fn start(
     let at = Instant::now();
     let (machine, to) = (Arc::clone(machine), sender.clone());
     let work = move || {
-        let mut report = EndReport { number, ended: None, to: to.clone() };
-        let findings = check.run(&Visit::new(&machine, at + limit));
-        report.ended = Some(CheckEnd::Done(findings, at.elapsed()));
+        let look = AssertUnwindSafe(|| check.run(&Visit::new(&machine, at + limit)));
+        let ended = catch_unwind(look).map(|findings| CheckEnd::Done(findings, at.elapsed()));
+        // If the limit has passed, nobody is receiving any more.
+        let _ = to.send((number, ended.unwrap_or(CheckEnd::Broke)));
     };
     if thread::Builder::new().name(check.name.to_owned()).spawn(work.clone()).is_err() {
         // If no thread can be started, the checks run one after the other.
@@ -149,7 +136,7 @@ mod tests {
 
     const fn fake(name: &'static str, look: fn(&Visit<'_>) -> Vec<Finding>) -> Check {
         let patience = Duration::from_secs(30);
-        Check { name, title: name, asks: "", patience, linux: look, windows: look }
+        Check { name, title: name, asks: "", steps: &[], patience, linux: look, windows: look }
     }
 
     #[test]

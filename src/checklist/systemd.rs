@@ -1,20 +1,42 @@
-//! What several checks ask systemd.
+//! What several checks ask systemd, or read of it.
 
 use super::machine::Visit;
 
-/// The units that start at boot. They are read from the unit files, so systemd need not be running.
+/// Where links say which units start: those of the administrator, of packages, and of generators,
+/// which make units from other programs' settings at boot.
+const FOLDERS: [&str; 6] = [
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+    "/run/systemd/generator",
+    "/run/systemd/generator.late",
+];
+/// [`FOLDERS`] for evidence.
+pub(super) const WANTS: &str = "/etc/systemd/system/*.wants, and those of packages and generators";
+
+/// The units that other units start, instances (`wg-quick@wg0.service`) included: `systemctl
+/// list-unit-files` does not show those. Masked units are left out. An empty list is an error,
+/// because every system has some.
 pub(super) fn enabled_units(visit: &Visit<'_>) -> Result<Vec<String>, String> {
-    let command = [
-        "systemctl",
-        "--root=/",
-        "list-unit-files",
-        "--state=enabled",
-        "--plain",
-        "--no-legend",
-        "--no-pager",
-    ];
-    let listing = visit.ask(&command)?;
-    Ok(listing.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect())
+    let mut units = Vec::new();
+    for folder in FOLDERS {
+        let names = visit.names(folder)?;
+        for wants in names.iter().filter(|name| name.ends_with(".wants") || name.ends_with(".requires")) {
+            units.extend(visit.names(&format!("{folder}/{wants}"))?);
+        }
+    }
+    let is_masked = |unit: &String| {
+        let link = visit.place(&format!("{}/{unit}", FOLDERS[0])).read_link();
+        link.is_ok_and(|target| target.as_os_str() == "/dev/null")
+    };
+    units.retain(|unit| !is_masked(unit));
+    units.sort_unstable();
+    units.dedup();
+    if units.is_empty() {
+        return Err("no unit of systemd is enabled at all".to_owned());
+    }
+    Ok(units)
 }
 
 /// The names of the running programs, from `/proc/PID/comm`.

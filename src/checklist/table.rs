@@ -1,231 +1,324 @@
-//! The table of the line-of-business applications, as Markdown and as CSV. People fill it in by
-//! hand.
+//! The table of the line-of-business applications: one CSV file, `applications.csv`, that people
+//! fill in by hand or in a spreadsheet.
 //!
-//! In: the two files as they are now, what was written last, and what was found this time. Out:
-//! both files, with the same content. A person may edit either file or both. Edits are merged cell
-//! by cell against what was written last, and if both files changed the same cell, both texts are
-//! kept. Nothing that a person wrote is ever dropped: no row, no note, no added column, no text
-//! around the table. A file that cannot be understood is left alone and is an error.
-//!
-//! The files are `applications.md`, `applications.csv`, and `applications.last.json` with what was
-//! written last.
+//! Nothing that a person wrote is ever changed: no cell, no row, no added column, no order of rows or
+//! columns. Only the column "Found by bkverify" is ours, and new applications are added at the end.
+//! A file that cannot be understood is left alone and is an error.
 
-mod csv;
-mod markdown;
-mod merge;
-
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use csv::{QuoteStyle, ReaderBuilder, Terminator, WriterBuilder};
 
 use super::machine::read_text;
 use crate::output;
 
-pub use merge::{Discovered, update};
+/// The columns of the published table, of the two things that the page asks of each application, and
+/// of ours.
+pub const HEADER: [&str; 6] = [
+    "Application or general data folder name",
+    "Path to data",
+    "Notes",
+    "What its vendor says",
+    "Where its install media are",
+    "Found by bkverify",
+];
+const NAME: usize = 0;
+const PATH: usize = 1;
+/// The columns that a person fills in.
+const BY_PERSON: [usize; 3] = [2, 3, 4];
+const FOUND: usize = 5;
+const FILE: &str = "applications.csv";
+/// Spreadsheets recognise UTF-8 by it.
+const MARK: char = '\u{feff}';
+/// The beginning of our column in rows that a person wrote.
+const BY_HAND: &str = "written by hand";
+/// The beginning of our column in rows whose application no longer exists.
+const GONE: &str = "gone";
 
-/// The columns of the published table, and one column of ours.
-pub const HEADER: [&str; 4] =
-    ["Application or general data folder name", "Path to data", "Notes", "Found by bkverify"];
-const MARKDOWN: &str = "applications.md";
-const CSV: &str = "applications.csv";
-const LAST: &str = "applications.last.json";
-
-/// One line of the table.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Row {
-    /// The name of the application or folder.
+/// An application or a data folder that was found on the machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Discovered {
+    /// Its name.
     pub name: String,
-    /// The path of its data; may be empty.
+    /// The path of its data; empty if it is not known.
     pub path: String,
-    /// Notes that a person wrote.
-    pub notes: String,
-    /// What bkverify found. Rewritten in every run.
-    pub found: String,
-    /// Cells in columns that a person added.
-    #[serde(default)]
-    pub extra: Vec<String>,
 }
 
-/// The table.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// The table, with all cells as they are in the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
-    /// Names of columns that a person added after ours.
-    #[serde(default)]
-    pub extra_header: Vec<String>,
-    /// The rows, in their order.
-    pub rows: Vec<Row>,
-}
-
-/// Why the table cannot be read or written.
-#[derive(Debug, thiserror::Error)]
-pub enum TableError {
-    /// A file exists but is not the table.
-    #[error("{} cannot be read as the table: {problem}; it was left alone. Repair it, or move it away", place.display())]
-    NotTheTable {
-        /// The file.
-        place: PathBuf,
-        /// What is wrong.
-        problem: String,
-    },
-    /// A file cannot be written.
-    #[error("cannot write {}: {source}", place.display())]
-    Write {
-        /// The file.
-        place: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
-}
-
-/// The files of a table as they were read, with their merged content.
-#[derive(Debug)]
-pub struct Files {
-    folder: PathBuf,
-    document: markdown::TableDocument,
-    style: csv::CsvStyle,
-    /// The table as it was written last.
-    pub last: Table,
-    /// The merged content of the files.
-    pub table: Table,
-}
-
-impl Files {
-    /// Reads the files in `folder`. The table is empty if there are none.
-    pub fn read(folder: &Path) -> Result<Self, TableError> {
-        let text = |name: &str| -> Result<Option<String>, TableError> {
-            let place = folder.join(name);
-            let read = strict_text(&place).map_err(|problem| TableError::NotTheTable { place, problem })?;
-            // A file that was emptied counts as missing.
-            Ok(read.filter(|text| !text.trim().is_empty()))
-        };
-        let wrong = |name: &str| {
-            let place = folder.join(name);
-            move |problem: String| TableError::NotTheTable { place, problem }
-        };
-        let document =
-            text(MARKDOWN)?.map(|text| markdown::parse(&text)).transpose().map_err(wrong(MARKDOWN))?;
-        let sheet = text(CSV)?.map(|text| csv::parse(&text)).transpose().map_err(wrong(CSV))?;
-        let last = text(LAST)?.map(|text| serde_json::from_str::<Table>(&text)).transpose();
-        let last = last.map_err(|error| wrong(LAST)(error.to_string()))?.unwrap_or_default();
-        let table = merge::three_ways(
-            &last,
-            document.as_ref().map(|document| &document.table),
-            sheet.as_ref().map(|(_, table)| table),
-        );
-        let style = sheet.map_or_else(csv::CsvStyle::default, |(style, _)| style);
-        Ok(Self { folder: folder.to_owned(), document: document.unwrap_or_default(), style, last, table })
-    }
-
-    /// Writes the merged table to both files, each replaced as a whole, and then stores it as
-    /// written last. After a crash in between, the files still merge to the same content.
-    pub fn write(mut self) -> Result<(), TableError> {
-        let failed = |place: &Path| {
-            let place = place.to_owned();
-            move |source| TableError::Write { place, source }
-        };
-        std::fs::create_dir_all(&self.folder).map_err(failed(&self.folder))?;
-        self.document.table = self.table;
-        let table = &self.document.table;
-        let last = serde_json::to_string_pretty(table).map_err(|error| failed(&self.folder)(error.into()))?;
-        let texts = [
-            (MARKDOWN, markdown::render(&self.document)),
-            (CSV, csv::render(&self.style, table)),
-            (LAST, last),
-        ];
-        for (name, text) in texts {
-            let place = self.folder.join(name);
-            // An unchanged file is not written, because a person may have it open.
-            if strict_text(&place).ok().flatten().as_deref() != Some(text.as_str()) {
-                output::replace(&place, text.as_bytes()).map_err(failed(&place))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The path of the Markdown file.
-    pub fn markdown_place(&self) -> PathBuf {
-        self.folder.join(MARKDOWN)
-    }
-}
-
-/// The exact text of a file. Text that is not UTF-8 is an error, because writing it back would
-/// destroy it.
-fn strict_text(place: &Path) -> Result<Option<String>, String> {
-    // This limits the size and refuses anything but a regular file.
-    if read_text(place)?.is_none() {
-        return Ok(None);
-    }
-    match std::fs::read(place) {
-        Ok(bytes) => String::from_utf8(bytes)
-            .map(Some)
-            .map_err(|_| "it is not UTF-8; save it as \"CSV UTF-8\" or as UTF-8 text".to_owned()),
-        Err(error) => Err(error.to_string()),
-    }
-}
-
-impl Row {
-    /// What identifies a row in both files: its path, or its name if it has no path.
-    fn key(&self) -> &str {
-        if self.path.is_empty() { &self.name } else { &self.path }
-    }
-
-    /// Whether the rows are the same to a person: all cells except those in our column.
-    fn same_content(&self, other: &Self) -> bool {
-        let filled = |row: &Self| row.extra.iter().filter(|cell| !cell.is_empty()).count();
-        self.name == other.name
-            && self.path == other.path
-            && self.notes == other.notes
-            && filled(self) == filled(other)
-            && self.extra.iter().zip(&other.extra).all(|(a, b)| a == b)
-    }
-
-    /// A row from cells in the order of the columns.
-    fn from_cells(cells: Vec<String>) -> Option<Self> {
-        if cells.iter().all(String::is_empty) {
-            return None;
-        }
-        let mut cells = cells.into_iter();
-        let mut next = || cells.next().unwrap_or_default();
-        let (name, path, notes, found) = (next(), next(), next(), next());
-        let mut extra: Vec<String> = cells.collect();
-        while extra.last().is_some_and(String::is_empty) {
-            extra.pop();
-        }
-        Some(Self { name, path, notes, found, extra })
-    }
-
-    /// The row's cells, padded to `columns` cells.
-    fn cells(&self, columns: usize) -> Vec<&str> {
-        let mut cells = vec![self.name.as_str(), &self.path, &self.notes, &self.found];
-        cells.extend(self.extra.iter().map(String::as_str));
-        cells.resize(columns.max(cells.len()), "");
-        cells
-    }
+    place: PathBuf,
+    delimiter: u8,
+    /// For each column of [`HEADER`], its place in the file.
+    columns: [usize; HEADER.len()],
+    header: Vec<String>,
+    rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    /// The number of columns of the widest row.
-    fn columns(&self) -> usize {
-        let widest = self.rows.iter().map(|row| row.extra.len()).max().unwrap_or(0);
-        HEADER.len() + widest.max(self.extra_header.len())
+    /// Reads the table in `folder`. It is empty if there is no file.
+    ///
+    /// # Errors
+    /// If the file is not the table.
+    pub fn read(folder: &Path) -> Result<Self, String> {
+        let place = folder.join(FILE);
+        let wrong = |problem: String| {
+            format!(
+                "{} cannot be read as the table: {problem}; it was left alone. Repair it, or move it away",
+                place.display()
+            )
+        };
+        // This limits the size and refuses anything but a regular file.
+        let text = match read_text(&place).map_err(&wrong)? {
+            None => String::new(),
+            // Text that is not UTF-8 is an error, because writing it back would destroy it.
+            Some(_) => std::fs::read(&place).map_err(|error| wrong(error.to_string())).and_then(|bytes| {
+                String::from_utf8(bytes)
+                    .map_err(|_| wrong("it is not UTF-8; save it as \"CSV UTF-8\"".to_owned()))
+            })?,
+        };
+        Self::parse(&text, place.clone()).map_err(wrong)
+    }
+
+    /// Reads the text of a file, with the separator of the person's spreadsheet.
+    fn parse(text: &str, place: PathBuf) -> Result<Self, String> {
+        let text = text.trim_start_matches(MARK);
+        let mut table =
+            Self { place, delimiter: b',', columns: [0; HEADER.len()], header: Vec::new(), rows: Vec::new() };
+        if !text.trim().is_empty() {
+            let first = text.lines().next().unwrap_or_default();
+            let is_first = |delimiter: &&u8| {
+                first.split(char::from(**delimiter)).any(|cell| cell.trim_matches('"') == HEADER[NAME])
+            };
+            table.delimiter = *b",;\t"
+                .iter()
+                .find(is_first)
+                .ok_or_else(|| format!("its first line has no column \"{}\"", HEADER[NAME]))?;
+            let reader = ReaderBuilder::new()
+                .has_headers(false)
+                .flexible(true)
+                .delimiter(table.delimiter)
+                .from_reader(text.as_bytes());
+            for record in reader.into_records() {
+                let record = record.map_err(|error| error.to_string())?;
+                table.rows.push(record.iter().map(str::to_owned).collect());
+            }
+            table.header = table.rows.remove(0);
+        }
+        let widest = table.rows.iter().map(Vec::len).max().unwrap_or(0).max(table.header.len());
+        table.header.resize(widest, String::new());
+        for (column, name) in HEADER.iter().enumerate() {
+            let known = table.header.iter().position(|cell| cell == name);
+            table.columns[column] = known.unwrap_or(table.header.len());
+            if known.is_none() {
+                table.header.push((*name).to_owned());
+            }
+        }
+        for row in &mut table.rows {
+            row.resize(table.header.len(), String::new());
+        }
+        Ok(table)
+    }
+
+    /// Writes the file, unless it has this content already: a person may have it open.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn write(&self) -> Result<(), String> {
+        let failed = |error: std::io::Error| format!("cannot write {}: {error}", self.place.display());
+        let text = self.render();
+        if read_text(&self.place)
+            .ok()
+            .flatten()
+            .is_some_and(|old| text.strip_prefix(MARK) == Some(old.trim_start_matches(MARK)))
+        {
+            return Ok(());
+        }
+        std::fs::create_dir_all(self.place.parent().unwrap_or(Path::new("."))).map_err(failed)?;
+        output::replace(&self.place, text.as_bytes()).map_err(failed)
+    }
+
+    fn render(&self) -> String {
+        let mut writer = WriterBuilder::new()
+            .delimiter(self.delimiter)
+            .quote_style(QuoteStyle::Necessary)
+            .terminator(Terminator::CRLF)
+            .from_writer(Vec::new());
+        for line in std::iter::once(&self.header).chain(&self.rows) {
+            // Writing to memory cannot fail, and every line has the same number of cells.
+            let _ = writer.write_record(line);
+        }
+        format!("{MARK}{}", String::from_utf8_lossy(&writer.into_inner().unwrap_or_default()))
+    }
+
+    /// The path of the file.
+    pub fn place(&self) -> &Path {
+        &self.place
+    }
+
+    /// The rows.
+    pub fn rows(&self) -> impl Iterator<Item = Row<'_>> {
+        self.rows.iter().map(|cells| Row { columns: &self.columns, cells })
+    }
+
+    /// Adds what was found. `say` returns the text of our column for a path.
+    pub fn update(&mut self, found: &[Discovered], today: &str, say: impl Fn(&str) -> String) {
+        let key =
+            |item: &Discovered| if item.path.is_empty() { item.name.clone() } else { item.path.clone() };
+        let here: HashSet<String> = found.iter().map(key).collect();
+        let mut known = HashSet::new();
+        for cells in &mut self.rows {
+            let row = Row { columns: &self.columns, cells };
+            let (said, ours) = (row.cell(FOUND), say(row.path()));
+            let text = if here.contains(row.key()) {
+                known.insert(row.key().to_owned());
+                ours
+            } else if said.starts_with(GONE) {
+                said.to_owned()
+            } else if said.is_empty() || said.starts_with(BY_HAND) {
+                format!("{BY_HAND}; {ours}")
+            } else {
+                format!("{GONE} since {today}; {ours}")
+            };
+            cells[self.columns[FOUND]] = text;
+        }
+        for item in found.iter().filter(|item| known.insert(key(item))) {
+            let mut cells = vec![String::new(); self.header.len()];
+            cells[self.columns[NAME]].clone_from(&item.name);
+            cells[self.columns[PATH]].clone_from(&item.path);
+            cells[self.columns[FOUND]] = say(&item.path);
+            self.rows.push(cells);
+        }
     }
 }
 
-/// A cell as both files can represent it: only line feeds, and no blanks around it. A backslash at
-/// the end of a line gets a blank after it. Otherwise it would escape the line break in Markdown.
-fn tidy(cell: &str) -> String {
-    let cell = cell.replace("\r\n", "\n").replace('\r', "\n").replace("\\\n", "\\ \n");
-    cell.trim_matches([' ', '\t', '\n']).to_owned()
+/// One row of the table.
+#[derive(Debug, Clone, Copy)]
+pub struct Row<'a> {
+    columns: &'a [usize; HEADER.len()],
+    cells: &'a [String],
 }
 
-/// The names of the columns after ours, if the line is our header.
-fn extra_header(cells: &[String]) -> Option<Vec<String>> {
-    let ours = HEADER.iter().enumerate().all(|(index, name)| {
-        cells.get(index).is_some_and(|cell| cell.trim_matches('*').eq_ignore_ascii_case(name))
-    });
-    ours.then(|| cells[HEADER.len()..].to_vec())
+impl<'a> Row<'a> {
+    fn cell(&self, column: usize) -> &'a str {
+        self.cells[self.columns[column]].trim()
+    }
+
+    /// The name of the application or folder.
+    pub fn name(&self) -> &'a str {
+        self.cell(NAME)
+    }
+
+    /// The path of its data; may be empty.
+    pub fn path(&self) -> &'a str {
+        self.cell(PATH)
+    }
+
+    /// What a person noted.
+    pub fn notes(&self) -> &'a str {
+        self.cell(BY_PERSON[0])
+    }
+
+    /// What identifies it: its path, or its name if it has no path.
+    fn key(&self) -> &'a str {
+        if self.path().is_empty() { self.name() } else { self.path() }
+    }
+
+    /// The columns that a person has still to fill in.
+    pub fn open(&self) -> Vec<&'static str> {
+        BY_PERSON
+            .into_iter()
+            .filter(|column| self.cell(*column).is_empty())
+            .map(|column| HEADER[column])
+            .collect()
+    }
+
+    /// The row in one line.
+    pub fn line(&self) -> String {
+        (0..HEADER.len())
+            .map(|column| self.cell(column).replace(['\r', '\n'], " "))
+            .collect::<Vec<_>>()
+            .join(" | ")
+    }
 }
 
 #[cfg(test)]
-#[path = "table/tests.rs"]
-mod tests;
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn found(names: &[&str]) -> Vec<Discovered> {
+        names
+            .iter()
+            .map(|name| Discovered { name: (*name).to_owned(), path: format!("/srv/{name}") })
+            .collect()
+    }
+
+    /// One run of the check on the file in `folder`.
+    fn run(folder: &Path, names: &[&str]) -> Vec<String> {
+        let mut table = Table::read(folder).unwrap();
+        table.update(&found(names), "2026-11-20", |path| format!("looked at {path}"));
+        table.write().unwrap();
+        table.rows().map(|row| row.line()).collect()
+    }
+
+    fn edit(folder: &Path, change: impl FnOnce(String) -> String) {
+        let place = folder.join(FILE);
+        std::fs::write(&place, change(std::fs::read_to_string(&place).unwrap())).unwrap();
+    }
+
+    #[test]
+    fn new_rows_are_added_at_the_end_and_rows_of_removed_applications_keep_their_notes() {
+        let folder = tempfile::tempdir().unwrap();
+        run(folder.path(), &["a", "b"]);
+        edit(folder.path(), |text| {
+            text.replace("/srv/a,,", "/srv/a,\"call\r\nAnn\",") + "Paper files,,in the cellar\r\n"
+        });
+        let lines = run(folder.path(), &["b", "c"]);
+        let expected = [
+            "a | /srv/a | call  Ann |  |  | gone since 2026-11-20; looked at /srv/a",
+            "b | /srv/b |  |  |  | looked at /srv/b",
+            "Paper files |  | in the cellar |  |  | written by hand; looked at",
+            "c | /srv/c |  |  |  | looked at /srv/c",
+        ];
+        assert_eq!(lines, expected);
+        assert_eq!(run(folder.path(), &["b", "c"]), expected, "another run changes nothing");
+    }
+
+    #[test]
+    fn a_german_spreadsheet_with_columns_of_its_own_in_another_order_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = format!("\u{feff}Mine;{};{}\r\n1;D:\\Data;SQL\r\n", HEADER[PATH], HEADER[NAME]);
+        std::fs::write(folder.path().join(FILE), text).unwrap();
+        run(folder.path(), &[]);
+        let table = Table::read(folder.path()).unwrap();
+        assert_eq!(
+            (table.delimiter, table.header[0].as_str(), table.rows[0][0].as_str()),
+            (b';', "Mine", "1")
+        );
+        let row = table.rows().next().unwrap();
+        assert_eq!((row.name(), row.path(), row.open().len()), ("SQL", "D:\\Data", 3));
+    }
+
+    #[test]
+    fn a_file_that_is_not_the_table_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        for content in [&b"a,b,c\n1,2,3\n"[..], b"\xff\xfe\0"] {
+            std::fs::write(folder.path().join(FILE), content).unwrap();
+            assert!(Table::read(folder.path()).is_err());
+            assert_eq!(std::fs::read(folder.path().join(FILE)).unwrap(), content);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_character_of_a_persons_cell_is_lost(cells in proptest::collection::vec("(\\PC|[,;\"\n\r\t ]){1,12}", 4)) {
+            let mut table = Table::parse("", PathBuf::new()).unwrap();
+            table.rows.push([vec!["x".to_owned()], cells, vec![String::new()]].concat());
+            let read = Table::parse(&table.render(), PathBuf::new()).unwrap();
+            prop_assert_eq!(&read, &table);
+        }
+    }
+}

@@ -19,6 +19,7 @@ pub(super) static CHECK: Check = Check {
     name: "updates",
     title: "Updates and restarts",
     asks: "The latest updates and service packs are installed, the critical and security ones first.",
+    steps: &["release"],
     // A search of Windows Update takes minutes.
     patience: Duration::from_secs(300),
     linux: linux::look,

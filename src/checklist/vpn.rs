@@ -16,6 +16,7 @@ pub(super) static CHECK: Check = Check {
     name: "vpn",
     title: "Virtual private networks",
     asks: "VPN is disabled on the source server.",
+    steps: &["vpn-wizard"],
     patience: PATIENCE,
     linux: linux::look,
     windows: windows::look,

@@ -25,12 +25,14 @@ pub struct FactsArgs {
 
 /// Prints the facts of this machine.
 pub fn run(arguments: &FactsArgs) -> Result<ExitCode, Error> {
-    let facts = facts::gather(local::machine_name(), local::system(), arguments.ntp.as_deref()).map_err(
+    let mut facts = facts::gather(local::machine_name(), local::system(), arguments.ntp.as_deref()).map_err(
         |problem| {
             Error::new(ExitCode::Unusable, problem)
                 .hint("name an NTP server that this machine can reach, or leave --ntp out")
         },
     )?;
+    // Without them, the checklist says that it does not know them.
+    facts.volumes = local::volumes().unwrap_or_default();
     if let Some(output) = &arguments.json {
         return write(&facts, output);
     }

@@ -1,4 +1,5 @@
-//! Man pages and shell completions, from the one clap definition, and the schemas that ship.
+//! Man pages and shell completions, from the one clap definition, and the schemas and scripts that
+//! ship.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,6 +10,7 @@ use clap_complete::Shell;
 use super::error::{Error, print};
 use super::man;
 use crate::bench::json;
+use crate::checklist::powershell;
 use crate::exit::ExitCode;
 use crate::history;
 use crate::report;
@@ -33,6 +35,8 @@ pub enum Generate {
         #[arg(value_enum, default_value_t = Form::Verify)]
         of: Form,
     },
+    /// Print the PowerShell script that asks a Windows server what the checklist needs to know
+    Probes,
 }
 
 /// What writes JSON that has a schema.
@@ -59,6 +63,7 @@ pub fn run(what: &Generate, program: Command) -> Result<ExitCode, Error> {
         Generate::Man { to: None } => print(man::main_page(program).as_bytes())?,
         Generate::Completions { shell } => print(&completions(*shell, program))?,
         Generate::Schema { of } => print(schema(*of).as_bytes())?,
+        Generate::Probes => print(powershell::all_probes().as_bytes())?,
     }
     Ok(ExitCode::Pass)
 }

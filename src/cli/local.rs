@@ -5,11 +5,14 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::error::Error;
-use crate::checklist::machine::{Os, read_text};
+use crate::checklist::machine::read_text;
+use crate::checklist::{Machine, Os, Visit, space};
 use crate::exit::ExitCode;
+use crate::facts::Volume;
 use crate::platform;
 use crate::program::{Installed, Programs};
 use etcetera::BaseStrategy;
+use jiff::Zoned;
 
 /// The machine, the person, and where bkverify remembers things.
 #[derive(Debug, Clone)]
@@ -32,6 +35,21 @@ impl Surroundings {
         let who = format!("{}@{name}", platform::user_name(sudo_uid));
         Ok(Self { system: system(), who, state: state_folder()?, name })
     }
+
+    /// Turns to the machine of this name, which has a state folder of its own: what was done there
+    /// was not done here.
+    pub fn look_at(&mut self, computer: &str) -> Result<(), Error> {
+        let is_name = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '.' | '_');
+        if computer.is_empty() || computer.starts_with('.') || !computer.chars().all(is_name) {
+            return Err(Error::usage(format!("\"{computer}\" is no name of a computer"))
+                .hint("a name has letters, digits, dots and hyphens, such as dc01.contoso.com"));
+        }
+        computer.clone_into(&mut self.name);
+        // `DC01`, `dc01` and `dc01.contoso.com` are one machine.
+        let short = computer.split('.').next().unwrap_or(computer).to_lowercase();
+        self.state = self.state.join("computers").join(short);
+        Ok(())
+    }
 }
 
 fn said(variable: &str) -> Option<String> {
@@ -48,6 +66,12 @@ pub fn programs() -> Installed {
     let sbin = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin"].map(PathBuf::from);
     let joined = std::env::join_paths(std::env::split_paths(&given).chain(sbin));
     Installed { search_path: joined.unwrap_or(given) }
+}
+
+/// What is used and free on this machine's disks.
+pub fn volumes() -> Result<Vec<Volume>, String> {
+    let machine = Machine::plain(Os::current(), Box::new(programs()), &Zoned::now());
+    space::volumes(&Visit::new(&machine, Instant::now() + Duration::from_secs(20)))
 }
 
 /// The name that the machine gives itself.
@@ -108,6 +132,24 @@ fn try_folder(place: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn another_computer_has_a_state_folder_of_its_own_whatever_its_name_is_written_like() {
+        let here = Surroundings {
+            name: "a".into(),
+            system: "b".into(),
+            who: "c".into(),
+            state: PathBuf::from("/state"),
+        };
+        for name in ["DC01", "dc01.contoso.com"] {
+            let mut there = here.clone();
+            there.look_at(name).unwrap();
+            assert_eq!((there.name.as_str(), there.state), (name, PathBuf::from("/state/computers/dc01")));
+        }
+        for name in ["", "..", ".", "a/b", "x' ; y", "ä"] {
+            assert!(here.clone().look_at(name).is_err(), "{name}");
+        }
+    }
 
     #[test]
     fn machine_and_system_have_names() {

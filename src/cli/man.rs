@@ -224,7 +224,13 @@ fn examples(name: &str) -> &'static [Example] {
         ],
         "bkverify-checklist-done" => &[(
             "A step that a person did, which counts for two weeks:",
-            &["bkverify checklist done migration-tool --note \"ran on sbs01, no errors\" --valid-for 14d"],
+            &["bkverify checklist done migration-tool --note \"ran on sbs01, no errors\""],
+        )],
+        "bkverify-checklist-waive" => &[(
+            "A failing finding that is no obstacle here:",
+            &[
+                "bkverify checklist waive vpn \"VPN services start at boot\" --reason \"the migration runs over it\"",
+            ],
         )],
         "bkverify-facts" => &[(
             "Compare this machine's clock with that of another:",
@@ -234,6 +240,10 @@ fn examples(name: &str) -> &'static [Example] {
         "bkverify-generate-completions" => {
             &[("For bash:", &["bkverify generate completions bash > bkverify.bash"])]
         }
+        "bkverify-generate-probes" => &[(
+            "The probes for a server on which bkverify does not run:",
+            &["bkverify generate probes > bkverify-probes.ps1"],
+        )],
         "bkverify-generate-schema" => &[("The bench's report:", &["bkverify generate schema bench"])],
         "bkverify-generate" => &[("All man pages, into a folder:", &["bkverify generate man --to man"])],
         "bkverify-help" => &[
@@ -310,7 +320,9 @@ fn files(name: &str) -> Vec<(&'static str, &'static str)> {
     )];
     match name {
         "bkverify-bench" | "bkverify-manifest" | "bkverify-notify-test" => config.to_vec(),
-        "bkverify" | "bkverify-plan" | "bkverify-checklist" => config.into_iter().chain(state).collect(),
+        "bkverify" | "bkverify-plan" | "bkverify-checklist" | "bkverify-checklist-waive" => {
+            config.into_iter().chain(state).collect()
+        }
         "bkverify-checklist-done" => state.to_vec(),
         name if remembers(name) => config.into_iter().chain(state).collect(),
         name if name.starts_with("bkverify-schedule") => vec![

@@ -233,7 +233,7 @@ fn engine(settings: &Settings, cache: CachePolicy, spinning: bool, cores: usize)
     }
 }
 
-fn sample_size(settings: &Settings) -> SampleSize {
+pub(super) fn sample_size(settings: &Settings) -> SampleSize {
     match (settings.sample, settings.tolerance) {
         (Some(sample), _) => sample.0,
         (None, Some(tolerance)) => SampleSize::Tolerance(tolerance.0),
@@ -349,7 +349,7 @@ fn example(settings: &Settings) -> String {
     line
 }
 
-fn filters(settings: &Settings, environment: &Environment) -> Result<Filters, Error> {
+pub(super) fn filters(settings: &Settings, environment: &Environment) -> Result<Filters, Error> {
     check_globs("include", &settings.include)?;
     check_globs("exclude", &settings.exclude)?;
     let time = |name: &str, when: Option<super::values::When>| {

@@ -46,10 +46,11 @@ topics! {
     "reports": "summary, JSON, JUnit and monitoring",
     "bench": "how long a verification of your volume takes, and why",
     "speed": "measured beside other programs",
-    "checklist": "the rest of what must be true of a server before a migration",
+    "checklist": "what else a migration needs",
+    "checklist-page": "what answers each of its sentences",
     "windows": "installing, scheduling and open files on Windows",
     "security": "what is written where, privileges, hostile archives",
-    "design": "how the program is built, and which designs were rejected",
+    "design": "how it is built, and which designs were rejected",
     "contributing": "tests, benches, and where additions go",
 }
 

@@ -281,6 +281,11 @@ pub fn drives() -> io::Result<Vec<PathBuf>> {
     Ok(Vec::new())
 }
 
+/// The name that this machine has on its network.
+pub fn host_name() -> Option<String> {
+    rustix::system::uname().nodename().to_str().ok().filter(|name| !name.is_empty()).map(str::to_owned)
+}
+
 /// The name of this computer, as backup programs of this system use it for folders: none do.
 pub fn computer_name() -> Option<String> {
     None

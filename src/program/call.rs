@@ -99,18 +99,29 @@ impl Call {
     /// # Errors
     /// If it cannot be started, or did not end by itself, or printed too much. In the last two cases
     /// the program was ended, with everything that it started.
-    pub fn run(mut self, deadline: Instant, cancel: &CancelToken) -> Result<ProgramOutput, ProgramError> {
+    pub fn run(self, deadline: Instant, cancel: &CancelToken) -> Result<ProgramOutput, ProgramError> {
+        let (output, problem) = self.run_partly(deadline, cancel);
+        problem.map_or(Ok(output), Err)
+    }
+
+    /// Runs the program in the same way, and also returns what it had printed if it had to be ended.
+    pub fn run_partly(
+        mut self,
+        deadline: Instant,
+        cancel: &CancelToken,
+    ) -> (ProgramOutput, Option<ProgramError>) {
         let name = self.name();
-        let mut child = self.spawn(&name)?;
+        let mut child = match self.spawn(&name) {
+            Ok(child) => child,
+            Err(error) => return (ProgramOutput::default(), Some(error)),
+        };
         if let (Some(mut pipe), Some(input)) = (child.stdin().take(), self.input) {
             // A program that does not read its input must not be waited for here. If there is no
             // thread for it, it gets no input.
             let _ = thread::Builder::new().spawn(move || pipe.write_all(&input));
         }
-        let streams = [
-            child.stdout().take().map(|stream| drain(stream, self.leaves_others)),
-            child.stderr().take().map(|stream| drain(stream, self.leaves_others)),
-        ];
+        let stdout = child.stdout().take().map(|stream| drain(stream, self.leaves_others));
+        let stderr = child.stderr().take().map(|stream| drain(stream, self.leaves_others));
         let ended = loop {
             match child.try_wait() {
                 Ok(Some(status)) => break Ok(status),
@@ -120,20 +131,20 @@ impl Call {
                 Err(error) => break Err(ProgramError::Failed(name.clone(), error.to_string())),
             }
         };
-        let collected = ended.and_then(|status| {
-            let [stdout, stderr] = streams
-                .map(|stream| stream.map(|stream| stream.collect(&name, deadline, self.leaves_others)));
-            let stdout = stdout.transpose()?.unwrap_or_default();
-            let stderr = stderr.transpose()?.unwrap_or_default();
-            Ok(ProgramOutput { code: status.code(), stdout, stderr })
+        let streams = [&stdout, &stderr];
+        let ended = ended.and_then(|status| {
+            let whole = |stream: &Drained| stream.wait(&name, deadline, self.leaves_others);
+            streams.into_iter().flatten().try_for_each(whole).map(|()| status)
         });
-        if collected.is_err() {
+        if ended.is_err() {
             // Processes that it started may still have the pipes open. Ending what has already ended
             // does no harm.
             let _ = child.start_kill();
             let _ = child.try_wait();
         }
-        collected
+        let [stdout, stderr] = streams.map(|stream| stream.as_ref().map(Drained::text).unwrap_or_default());
+        let code = ended.as_ref().ok().and_then(std::process::ExitStatus::code);
+        (ProgramOutput { code, stdout, stderr }, ended.err())
     }
 }
 
@@ -175,8 +186,8 @@ fn drain(mut stream: impl Read + Send + 'static, goes_on: bool) -> Drained {
 }
 
 impl Drained {
-    /// The text of the stream, once it has ended.
-    fn collect(self, name: &str, deadline: Instant, goes_on: bool) -> Result<String, ProgramError> {
+    /// Waits until the stream has ended.
+    fn wait(&self, name: &str, deadline: Instant, goes_on: bool) -> Result<(), ProgramError> {
         let left = deadline.saturating_duration_since(Instant::now()).max(TICK);
         let patience = if goes_on { left.min(REST) } else { left };
         if self.ended.recv_timeout(patience).is_err() && !goes_on {
@@ -189,6 +200,11 @@ impl Drained {
         if content.is_too_long && !goes_on {
             return Err(ProgramError::TooLong(name.to_owned()));
         }
-        Ok(decode(&content.bytes))
+        Ok(())
+    }
+
+    /// What the stream has given so far.
+    fn text(&self) -> String {
+        decode(&lock(&self.content).bytes)
     }
 }

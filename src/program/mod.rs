@@ -105,7 +105,13 @@ impl ProgramError {
 /// Runs programs. In tests, plays back what they once printed.
 pub trait Programs: Send + Sync + fmt::Debug {
     /// Runs `command` (a program and its arguments; never empty) to its end, or until `deadline`.
-    fn run(&self, command: &[&str], deadline: Instant) -> Result<ProgramOutput, ProgramError>;
+    fn run(&self, command: &[&str], deadline: Instant) -> Result<ProgramOutput, ProgramError> {
+        let (output, problem) = self.run_partly(command, deadline);
+        problem.map_or(Ok(output), Err)
+    }
+
+    /// Runs `command` in the same way, and also returns what it had printed if it had to be ended.
+    fn run_partly(&self, command: &[&str], deadline: Instant) -> (ProgramOutput, Option<ProgramError>);
 }
 
 /// The programs of this machine.
@@ -116,10 +122,24 @@ pub struct Installed {
 }
 
 impl Programs for Installed {
-    fn run(&self, command: &[&str], deadline: Instant) -> Result<ProgramOutput, ProgramError> {
+    fn run_partly(&self, command: &[&str], deadline: Instant) -> (ProgramOutput, Option<ProgramError>) {
         let command = command.iter().map(Into::into).collect();
         let environment = vec![("LC_ALL", "C".into()), ("PATH", self.search_path.clone())];
-        Call { environment, ..Call::of(command) }.run(deadline, &CancelToken::new())
+        let (output, problem) =
+            Call { environment, ..Call::of(command) }.run_partly(deadline, &CancelToken::new());
+        let problem = problem.map(|error| match error {
+            // A folder of the search path that this user may not enter gives the same error as a
+            // program that this user may not run.
+            ProgramError::Denied(name) if !self.holds(&name) => ProgramError::Missing(name),
+            error => error,
+        });
+        (output, problem)
+    }
+}
+
+impl Installed {
+    fn holds(&self, name: &str) -> bool {
+        std::env::split_paths(&self.search_path).any(|folder| folder.join(name).is_file())
     }
 }
 
@@ -145,6 +165,16 @@ mod tests {
         let soon = Instant::now() + Duration::from_secs(5);
         let error = Installed::default().run(&["bkverify-no-such-program", "x"], soon).unwrap_err();
         assert_eq!(error.to_string(), "`bkverify-no-such-program` is not installed");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_a_program_printed_before_it_was_ended_is_kept() {
+        let program = Installed { search_path: "/usr/bin:/bin".into() };
+        let soon = Instant::now() + Duration::from_millis(300);
+        let (output, problem) = program.run_partly(&["sh", "-c", "echo first; sleep 30"], soon);
+        assert_eq!((output.stdout.as_str(), output.code), ("first\n", None));
+        assert_eq!(problem, Some(ProgramError::TimedOut("sh".to_owned())));
     }
 
     #[test]

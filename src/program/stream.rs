@@ -18,6 +18,9 @@ use super::{Call, ProgramError};
 /// The longest line in bytes. A path is far shorter.
 const LINE_LIMIT: usize = 1 << 20;
 
+/// What is left of a line that is longer and does not count.
+const CUT: usize = 1 << 10;
+
 /// How many lines may wait to be taken.
 const LINES: usize = 256;
 
@@ -52,14 +55,17 @@ pub struct Running {
     cancel: CancelToken,
     /// When it was first seen to have ended, and with which exit code.
     ended: Option<(Instant, Option<i32>)>,
+    /// Whether its last line was not waited for.
+    is_cut: bool,
 }
 
 impl Call {
     /// Starts the program, to read its lines while it runs. `end` is the byte that ends a line of
-    /// standard output; a line of standard error ends as usual. Input is not supported.
+    /// standard output, if what it prints there counts; a line of standard error ends as usual. Input
+    /// is not supported.
     pub fn start(
         mut self,
-        end: u8,
+        end: Option<u8>,
         deadline: Option<Instant>,
         cancel: &CancelToken,
     ) -> Result<Running, ProgramError> {
@@ -69,11 +75,18 @@ impl Call {
         let (sender, lines) = bounded(LINES);
         let failed = |error: io::Error| ProgramError::Failed(name.clone(), error.to_string());
         let (stdout, stderr) = (child.stdout().take(), child.stderr().take());
-        let mut running =
-            Running { name: name.clone(), child, lines, deadline, cancel: cancel.clone(), ended: None };
+        let mut running = Running {
+            name: name.clone(),
+            child,
+            lines,
+            deadline,
+            cancel: cancel.clone(),
+            ended: None,
+            is_cut: false,
+        };
         let done =
             stdout.map_or(Ok(()), |stream| read(&name, stream, end, Line::Output, sender.clone())).and_then(
-                |()| stderr.map_or(Ok(()), |stream| read(&name, stream, b'\n', Line::Complaint, sender)),
+                |()| stderr.map_or(Ok(()), |stream| read(&name, stream, None, Line::Complaint, sender)),
             );
         match done {
             Ok(()) => Ok(running),
@@ -132,7 +145,15 @@ impl Running {
         if self.ended.is_none() && streams_ended {
             thread::sleep(TICK);
         }
-        Ok(self.ended.is_some_and(|(when, _)| streams_ended || when.elapsed() > REST))
+        let is_over = self.ended.is_some_and(|(when, _)| streams_ended || when.elapsed() > REST);
+        self.is_cut = is_over && !streams_ended;
+        Ok(is_over)
+    }
+
+    /// Whether it has ended while something that it had started could still print, so that lines may
+    /// be missing.
+    pub fn is_cut(&self) -> bool {
+        self.is_cut
     }
 
     /// The exit code; `None` if a signal ended it, or if it has not ended.
@@ -172,15 +193,17 @@ impl<S: Read> Read for Paced<S> {
     }
 }
 
-/// Reads a stream to its end on a thread of its own.
+/// Reads a stream to its end on a thread of its own. Without an `end`, a line ends as usual, and one
+/// that is too long is cut: a bar of progress has no end, and is no reason to end the program.
 fn read(
     name: &str,
     stream: impl Read + Send + 'static,
-    end: u8,
+    end: Option<u8>,
     kind: fn(Vec<u8>) -> Line,
     lines: Sender<Result<Line, ProgramError>>,
 ) -> io::Result<()> {
     let name = name.to_owned();
+    let (end, counts) = (end.unwrap_or(b'\n'), end.is_some());
     let work = move || {
         let mut stream = BufReader::with_capacity(1 << 16, Paced { stream, is_ahead: false });
         loop {
@@ -188,6 +211,10 @@ fn read(
             let limit = LINE_LIMIT as u64 + 1;
             let sent = match stream.by_ref().take(limit).read_until(end, &mut line) {
                 Ok(0) => break,
+                Ok(_) if line.len() > LINE_LIMIT && !counts => {
+                    line.drain(..line.len() - CUT);
+                    lines.send(Ok(kind(line)))
+                }
                 Ok(_) if line.len() > LINE_LIMIT => lines.send(Err(ProgramError::LongLine(name.clone()))),
                 Ok(_) => {
                     if line.last() == Some(&end) {
@@ -212,7 +239,7 @@ mod tests {
 
     fn start(line: &str, deadline: Option<Instant>, cancel: &CancelToken) -> Running {
         let call = Call { shell: Some(line.to_owned()), ..Call::default() };
-        call.start(b'\n', deadline, cancel).unwrap()
+        call.start(Some(b'\n'), deadline, cancel).unwrap()
     }
 
     fn all(running: &mut Running) -> Result<Vec<Line>, ProgramError> {
@@ -264,6 +291,20 @@ mod tests {
         cancel.cancel();
         let error = all(&mut running).unwrap_err();
         assert!(matches!(error, ProgramError::Cancelled(_)), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_bar_of_progress_does_not_end_a_program_and_a_list_that_goes_on_after_its_program_is_cut() {
+        let bar = "head -c 3000000 /dev/zero | tr '\\0' '\\r'";
+        let mut running = start(&format!("{bar} >&2; echo done"), None, &CancelToken::new());
+        let lines = all(&mut running).unwrap();
+        assert!(lines.contains(&Line::Output(b"done".into())) && !running.is_cut());
+        let call = Call { shell: Some(bar.to_owned()), ..Call::default() };
+        assert!(all(&mut call.start(None, None, &CancelToken::new()).unwrap()).is_ok());
+        let mut running = start("echo half; (sleep 600; echo rest) & exit 0", None, &CancelToken::new());
+        assert_eq!(all(&mut running).unwrap(), [Line::Output(b"half".into())]);
+        assert!(running.is_cut());
     }
 
     /// It would otherwise ask the person at the terminal for a password, and wait.

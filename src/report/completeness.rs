@@ -20,11 +20,27 @@ pub(super) fn warning(model: &Model) -> Option<String> {
     let lines: Vec<String> =
         found.exclude.iter().map(|glob| format!("\"{}\"", escape(glob.as_bytes()))).collect();
     Some(format!(
-        "WARNING: {} of {all} that were looked up {are} not in the backup{perhaps}; if this is intended, declare it with exclude = [{}] \
+        "WARNING: {} of {all} that were looked up {are} not in the backup{perhaps}{}; if this is intended, declare it with exclude = [{}] \
          (or --exclude).",
         words::count(lost),
+        nothing_of(&found.exclude),
         lines.join(", ")
     ))
+}
+
+/// Says which folders at the top seem to be missing altogether, such as a whole drive. That is rarely
+/// intended, and must not be taken for a matter of `exclude`.
+fn nothing_of(exclude: &[String]) -> String {
+    let whole = exclude.iter().filter_map(|glob| glob.strip_suffix("**"));
+    let whole = whole.filter(|folder| folder.find('/') == Some(folder.len() - 1));
+    let whole: Vec<_> = whole.map(|folder| escape(folder.as_bytes())).collect();
+    match whole.is_empty() {
+        true => String::new(),
+        false => format!(
+            "; nothing of {} was found there, so find out first whether it is backed up",
+            whole.join(", ")
+        ),
+    }
 }
 
 /// Why originals may rightly be missing from the backup.
@@ -126,8 +142,17 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("exclude = [\"cache/**\"]"), "{text}");
+        assert!(text.contains("; nothing of cache/ was found there, so find out first"), "{text}");
         let asked = with(CompletenessResult { asked_for: true, ..found });
         assert_eq!((asked.exit_code(), warning(&model(&asked))), (ExitCode::IntegrityFailure, None));
+    }
+
+    #[test]
+    fn only_a_whole_folder_at_the_top_seems_to_be_missing_altogether() {
+        let nothing_of =
+            |globs: &[&str]| nothing_of(&globs.iter().map(|&glob| glob.to_owned()).collect::<Vec<_>>());
+        assert_eq!(nothing_of(&["a/cache/**", "*.tmp", "/x", "a/b"]), "");
+        assert!(nothing_of(&["D/**", "*.tmp", "E/**"]).contains("nothing of D/, E/ was found"));
     }
 
     #[test]

@@ -204,17 +204,17 @@ impl Error {
             {
                 return registry::address_hint(location);
             }
-            Self::Backup(backup::Error::Unrecognised { .. } | backup::Error::NotABackup { .. }) => {
+            Self::Backup(backup::Error::Unrecognised { .. }) => {
                 return Some(format!("it must be {}", registry::in_words()));
             }
             Self::Backup(backup::Error::Open { .. }) => {
                 "check the path given by --backup, that its disk is mounted, and that you may read it"
             }
             Self::Backup(backup::Error::Damaged { .. }) => {
-                "it was probably cut short: make the backup again, and keep this one until the new one is verified"
+                "make the backup again, and keep this one until the new one is verified"
             }
             // The message says what to do.
-            Self::Backup(backup::Error::Program { .. }) => return None,
+            Self::Backup(backup::Error::NotABackup { .. } | backup::Error::Program { .. }) => return None,
             Self::Backup(backup::Error::Scratch { .. })
             | Self::NoSpace { .. }
             | Self::RestoreFolder { .. } => "free some space, or name another folder with --restore-to",

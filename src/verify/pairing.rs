@@ -68,6 +68,8 @@ pub struct Pairing {
     /// Roots for which no entry was found in a backup that cannot be listed completely. Their
     /// entries may be in the damaged part.
     unpaired: Vec<usize>,
+    /// A path in the backup, for the note about those roots.
+    example: Option<Vec<u8>>,
     /// Maps that lead to no original, while others do.
     dead_maps: Vec<Map>,
     speller: Speller,
@@ -126,6 +128,7 @@ impl Pairing {
             roots: Vec::new(),
             rules: Vec::new(),
             unpaired: Vec::new(),
+            example: None,
             dead_maps: Vec::new(),
             speller: Speller::default(),
             respelled: AtomicU64::new(0),
@@ -205,6 +208,7 @@ impl Pairing {
             if is_excused {
                 self.dead_maps.clear();
             }
+            self.example = examples.into_iter().next();
         }
         for (root, prefixes) in prefixes.into_iter().enumerate() {
             // `max_by_key` returns the last maximum. Of prefixes that fit equally well, that is the
@@ -312,7 +316,17 @@ impl Pairing {
             .map(|(root, from)| format!("originals of {}/ are in {}", escape(from), root.folder.display()));
         let unpaired = self.unpaired.iter().map(|&root| &self.roots[root].folder);
         let unpaired = unpaired.map(|folder| {
-            format!("no file that can be listed in the backup has an original in {}", folder.display())
+            let like = self.example.as_ref().map(|path| {
+                format!(
+                    " (its paths are like {}; if the folder is for these, say so with --map)",
+                    escape(path)
+                )
+            });
+            format!(
+                "no file that can be listed in the backup has an original in {}{}",
+                folder.display(),
+                like.unwrap_or_default()
+            )
         });
         unpaired.chain(renamed).chain(self.respelled_note()).collect()
     }

@@ -46,12 +46,35 @@ fn a_mistyped_check_is_a_usage_error_with_the_nearest_name() {
 }
 
 #[test]
-fn a_step_is_ticked_off_with_who_and_when_and_expires() {
+fn a_step_is_ticked_off_with_who_and_when_and_expires_after_two_weeks() {
     let world = World::new();
-    run(&world, "checklist done migration-tool --note ok --valid-for 14d").exits(0).out_has("counts until");
-    assert!(world.read("state/checklist-ticks.json").contains("\"note\": \"ok\""));
-    run(&world, "checklist done nothing --note ok").exits(2).err_has("no check \"nothing\"");
-    run(&world, "checklist done clock").exits(2).err_has("--note");
+    run(&world, "checklist done migration-tool --note ok").exits(0).out_has("counts until");
+    let ticks: Value = serde_json::from_str(&world.read("state/checklist-ticks.json")).unwrap();
+    let time = |key: &str| ticks["ticks"][0][key].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    assert_eq!(time("until").duration_since(time("when")), jiff::SignedDuration::from_hours(14 * 24));
+    run(&world, "checklist done migration-toll --note ok").exits(2).err_has("did you mean migration-tool?");
+    run(&world, "checklist done time-zone").exits(2).err_has("--note");
+}
+
+#[test]
+fn a_tick_answers_its_step_alone() {
+    let world = World::new();
+    run(&world, "checklist done time-zone --note same").exits(0);
+    let ran = run(&world, "checklist clock --json - --against 127.0.0.1:9");
+    has(&ran, "pass", "NTP does not carry it (done by ");
+    has(&ran, "could-not-check", "127.0.0.1:9 gave no time");
+}
+
+#[test]
+fn a_failing_finding_is_waived_with_a_reason_and_shown_as_waived() {
+    let world = World::new();
+    let clock = "checklist clock --json - --against 127.0.0.1:9";
+    let waive = "checklist waive clock --against 127.0.0.1:9 --reason firewall --valid-for 3d";
+    run(&world, &format!("{waive} nothing")).exits(2).err_has("nothing to waive called \"nothing\"");
+    run(&world, "checklist waive clock the").exits(2).err_has("--reason");
+    run(&world, &format!("{waive} gave")).exits(0).out_has("waived by ");
+    has(&run(&world, clock), "waived", "127.0.0.1:9 gave no time");
+    has(&run(&world, &clock.replace(":9", ":8")), "could-not-check", "127.0.0.1:8 gave no time");
 }
 
 #[test]
@@ -96,7 +119,7 @@ fn at_most_one_report_goes_to_standard_output() {
     let ran = run(&world, "checklist migration-tool --json r.json");
     assert!(ran.out.contains("Migration Preparation Tool") && ran.err.is_empty(), "{ran}");
     let record: Value = serde_json::from_str(&world.read("r.json")).unwrap();
-    assert_eq!(record["schema"], "bkverify-checklist/2");
+    assert_eq!(record["schema"], "bkverify-checklist/3");
     let ran = run(&world, "checklist migration-tool --json -");
     assert_eq!(findings(&ran.out).len(), findings(&world.read("r.json")).len());
     assert!(ran.err.contains("Migration Preparation Tool"), "the page goes to the other stream\n{ran}");

@@ -149,8 +149,8 @@ fn a_tunnel_that_is_up_fails_and_one_that_is_down_does_not() {
         inside.env("PATH", format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap()));
         RunResult::of(inside, "")
     };
-    has(&look("up"), "fail", "VPN links are up: tun7 (tun)");
-    has(&look("down"), "pass", "No VPN link is up");
+    has(&look("up"), "fail", "VPN links that are up: tun7 (tun)");
+    has(&look("down"), "pass", "VPN links that are up: none");
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn every_check_ends_on_this_machine_with_a_finding() {
     assert!(matches!(ran.code, Some(0 | 1 | 3)), "{ran}");
     assert_eq!(ran.err, "");
     assert!(findings(&world.read("r.json")).len() >= 9);
-    assert!(world.read("state/applications.md").contains("| Application or general data folder name |"));
+    assert!(world.read("state/applications.csv").contains("Application or general data folder name,"));
 }
 
 /// Writes a program of our own. Returns its folder, which is to come first in the search path.
@@ -222,20 +222,41 @@ fn a_child_that_keeps_the_output_open_is_not_waited_for() {
 
 #[test]
 fn fix_asks_first_and_checks_again_afterwards() {
-    let world = World::new();
-    let (done, unit) = (world.path("done"), "openvpn@office.service");
+    let release = "x_dists_demo-security_Release";
+    let world = World::new().file(release, "Date: Sat, 07 Nov 2020 12:00:00 UTC\n");
+    let place = world.path("");
+    let list = format!("demo-security|http://x|{}/x_dists_demo-security_main", place.display());
     let script = format!(
-        "case \"$*\" in\n*list-unit-files*) echo chrony.service; [ -e {0} ] || echo {unit};;\n*disable*) touch {0};;\nesac",
-        done.display()
+        "cd {0}\ncase \"$1\" in\nindextargets) echo '{list}';;\nupdate) date -u '+Date: %a, %d %b %Y %T UTC' > {release};;\nesac",
+        place.display()
     );
-    let folder = with_program(&world, "systemctl", &script);
-    let refused = run_with_program(&world, &folder, "checklist vpn --fix", "n\n");
-    assert!(refused.out.contains(&format!("systemctl disable --now {unit}")), "{refused}");
-    assert!(refused.out.contains("left as it is") && !done.exists(), "{refused}");
-    let silent = run_with_program(&world, &folder, "checklist vpn --fix", "");
-    assert!(!done.exists(), "no answer is no consent\n{silent}");
-    let agreed = run_with_program(&world, &folder, "checklist vpn --fix --yes", "");
-    assert!(done.exists() && agreed.out.contains("No VPN service starts at boot"), "{agreed}");
+    let folder = with_program(&world, "apt-get", &script);
+    let old = world.read(release);
+    let refused = run_with_program(&world, &folder, "checklist updates --fix", "n\n");
+    assert!(refused.out.contains("this will run:\n    apt-get update"), "{refused}");
+    assert!(refused.out.contains("left as it is") && world.read(release) == old, "{refused}");
+    let silent = run_with_program(&world, &folder, "checklist updates --fix", "");
+    assert_eq!(world.read(release), old, "no answer is no consent\n{silent}");
+    let agreed = run_with_program(&world, &folder, "checklist updates --fix --yes", "");
+    assert!(world.read(release) != old && agreed.out.contains("security archive are 0 s old"), "{agreed}");
+}
+
+#[test]
+fn a_folder_of_the_search_path_that_may_not_be_entered_hides_no_other() {
+    let world = World::new().file("closed/x", "");
+    fs::set_permissions(world.path("closed"), fs::Permissions::from_mode(0o000)).unwrap();
+    let plain = command(&world, "checklist alerts --json -");
+    let mut inside = Command::new("setpriv");
+    let path = format!("PATH={}", world.path("closed").display());
+    inside.args(["--reuid=65534", "--regid=65534", "--clear-groups", "env", &path]);
+    inside.arg(plain.get_program()).args(plain.get_args());
+    let state = tempfile::tempdir_in("/tmp").unwrap();
+    fs::set_permissions(state.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    inside.env("BKVERIFY_STATE_DIR", state.path()).env("HOME", state.path()).current_dir("/");
+    if Command::new("id").arg("-u").output().unwrap().stdout == b"0\n" {
+        has(&RunResult::of(inside, ""), "not-applicable", "ZFS is not installed");
+    }
+    fs::set_permissions(world.path("closed"), fs::Permissions::from_mode(0o700)).unwrap();
 }
 
 #[test]
@@ -245,29 +266,16 @@ fn the_applications_table_counts_the_files_in_an_archive() {
     let mut builder = tar::Builder::new(archive);
     builder.append_dir_all("data/app", world.path("data/app")).unwrap();
     builder.into_inner().unwrap();
-    let (app, lost) = (world.path("data/app"), world.path("data/lost"));
-    let table = format!(
-        "| Application or general data folder name | Path to data | Notes | Found by bkverify |\n|---|---|---|---|\n\
-         | App | {} | ask Ann |  |\n| Lost | {} |  |  |\n",
-        app.display(),
-        lost.display()
-    );
+    let (app, lost) =
+        (world.path("data/app").display().to_string(), world.path("data/lost").display().to_string());
+    let header = "Application or general data folder name,Path to data,Notes";
     let world = world
-        .file("plan/applications.md", table)
+        .file("plan/applications.csv", format!("{header}\nApp,{app},ask Ann\nLost,{lost},\n"))
         .file("bkverify.toml", "[jobs.n]\nbackup = 'b.tar'\nsource = 'data'\n");
     let ran = run(&world, "checklist applications --json - --table plan");
-    has(&ran, "fail", "data folders are in no backup");
-    let table = world.read("plan/applications.md");
-    assert!(
-        table.contains(&format!(
-            "| App | {} | ask Ann | written by hand; in the backup: 2 files, 6",
-            app.display()
-        )),
-        "{table}"
-    );
-    assert!(
-        table.contains(&format!("| Lost | {} |  | written by hand; NOT IN ANY BACKUP |", lost.display())),
-        "{table}"
-    );
-    assert!(world.read("plan/applications.csv").contains("ask Ann"));
+    has(&ran, "fail", "in no backup");
+    let table = world.read("plan/applications.csv");
+    let held = format!("App,{app},ask Ann,,,\"written by hand; in the backup: 2 files, 6");
+    assert!(table.contains(&held), "{table}");
+    assert!(table.contains(&format!("Lost,{lost},,,,written by hand; NOT IN ANY BACKUP")), "{table}");
 }

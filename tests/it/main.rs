@@ -9,6 +9,7 @@ mod campaign;
 mod checklist;
 #[cfg(unix)]
 mod checklist_linux;
+mod checklist_windows;
 mod cli;
 mod cli_config;
 mod contract;
@@ -34,6 +35,7 @@ mod notify_config;
 mod notify_mail;
 mod notify_webhook;
 mod pack;
+mod probes;
 mod schedule;
 mod schedule_places;
 #[cfg(unix)]

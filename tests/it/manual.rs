@@ -100,6 +100,7 @@ fn every_flag_that_a_document_names_exists() {
         "bench",
         "checklist",
         "checklist done",
+        "checklist waive",
         "coverage",
         "facts",
         "history",

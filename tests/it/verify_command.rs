@@ -97,6 +97,37 @@ fn squashfs_is_verified_by_the_commands_of_the_manual() {
     verifies(world, "squashfs", "--assume-unchanged");
 }
 
+/// The exit code of a line for the shell is that of its last program.
+#[test]
+fn a_list_that_a_damaged_image_shortens_does_not_pass() {
+    let world = world();
+    for number in 0..400 {
+        fs::write(world.path(&format!("s/deep/a-rather-long-name-{number}")), "x").unwrap();
+    }
+    run("mksquashfs", &["s", "backup/image.sqfs", "-quiet", "-no-progress", "-nopad"], &world);
+    let configuration = shown(&world, "squashfs");
+    let world = world.file("bkverify.toml", configuration);
+    let image = world.path("backup/image.sqfs");
+    let sound = fs::read(&image).unwrap();
+    let mut failed = 0;
+    for place in 1..80 {
+        let mut damaged = sound.clone();
+        let at = sound.len() - place * 31;
+        damaged[at] ^= 0x40;
+        fs::write(&image, damaged).unwrap();
+        let listed = Command::new("unsquashfs").arg("-lln").arg(&image).output().unwrap();
+        if listed.status.success() {
+            continue;
+        }
+        failed += 1;
+        let ran = world.run(
+            "--backup command:squashfs --source s --restore-to r --state none --sample all --assume-unchanged",
+        );
+        assert_ne!(ran.code, Some(0), "byte {at}: {ran}");
+    }
+    assert!(failed > 0);
+}
+
 /// A script that stands for the user's program.
 fn script(world: World, name: &str, text: &str) -> World {
     let world = world.file(name, format!("#!/bin/sh\n{text}\n"));
@@ -120,6 +151,27 @@ fn verify(world: &World) -> RunResult {
     world.run("--backup command:own --source s --restore-to r --state none --sample all")
 }
 
+/// Verifies with these commands. `words` must be said, and the run must end with `code`.
+#[track_caller]
+fn is_told(list: &str, restore: &str, more: &str, code: i32, words: &str) {
+    let world = scripted(list, restore, more);
+    let ran = verify(&world);
+    let all = format!("{} {}", ran.out, ran.err).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(all.contains(words), "{list} / {restore}: {ran}");
+    assert_eq!(ran.code, Some(code), "{list} / {restore}: {ran}");
+    assert_eq!(world.names("r"), [""; 0], "{ran}");
+}
+
+#[test]
+fn a_list_that_is_not_whole_or_names_a_path_twice_does_not_pass() {
+    // The rest of the list comes from something that goes on alone.
+    let half = format!("{LIST} -name plain; (sleep 600; echo more) &");
+    is_told(&half, RESTORE, "", 3, "still prints");
+    // The population is seven files, and not fourteen.
+    let twice = format!("{LIST}; find . -type f -printf '%s %T@ .//%P\\0'");
+    is_told(&twice, RESTORE, "", 3, "7 lines of the command list name a path that is listed again later");
+}
+
 #[test]
 fn a_command_that_fails_is_told_with_its_last_words() {
     for (list, restore, more, code, words) in [
@@ -140,8 +192,21 @@ fn a_command_that_fails_is_told_with_its_last_words() {
         ),
         (&format!("{LIST}; echo 'cut off' >&2; exit 1"), RESTORE, "", 1, "cut off"),
         ("echo 'no list'; cd s", RESTORE, "", 4, "list"),
-        ("sleep 600", RESTORE, "time-limit = '1s'", 4, "did not answer in time"),
-        (LIST, "sleep 600", "time-limit = '1s'", 4, "did not answer in time"),
+        (
+            "sleep 600",
+            RESTORE,
+            "time-limit = '1s'",
+            4,
+            "the command list was ended after 1.00 s: see time-limit",
+        ),
+        (
+            LIST,
+            "sleep 600",
+            "time-limit = '1s'",
+            4,
+            "the command restore was ended after 1.00 s: see time-limit",
+        ),
+        ("echo 'bad superblock' >&2", RESTORE, "", 4, "printed no files, but: bad superblock"),
         (
             LIST,
             &format!("{RESTORE}; printf x >>\"$2/plain\""),
@@ -166,13 +231,23 @@ fn a_command_that_fails_is_told_with_its_last_words() {
             "7 of 7 identical",
         ),
     ] {
-        let world = scripted(list, restore, more);
-        let ran = verify(&world);
-        let all = format!("{} {}", ran.out, ran.err).split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(all.contains(words), "{list} / {restore}: {ran}");
-        assert_eq!(ran.code, Some(code), "{list} / {restore}: {ran}");
-        assert_eq!(world.names("r"), [""; 0], "{ran}");
+        is_told(list, restore, more, code, words);
     }
+}
+
+#[test]
+fn a_backup_that_is_not_mounted_is_not_called_damaged_although_files_are_restored_one_by_one() {
+    let mut world = scripted(LIST, "exit 1", "");
+    for number in 0..20 {
+        world = world.file(&format!("s/more-{number}"), "x");
+    }
+    let one = "[commands.own]\nlist = ['./list.sh']\nlist-form = 'find'\nrestore = ['cp', '/nowhere/{path}', '{target}']\n";
+    let world = world.file("bkverify.toml", one);
+    verify(&world).exits(4).err_has("the command restore restored nothing").err_has("No such file");
+    let there = one.replace("/nowhere", &crate::world::shown(&world.path("s")));
+    let world = world.file("bkverify.toml", there);
+    fs::rename(world.path("s/more-3"), world.path("gone")).unwrap();
+    verify(&world).exits(0).out_has("26 of 26 identical");
 }
 
 #[test]

@@ -170,7 +170,7 @@ fn a_volume_that_cannot_be_read_is_neither_a_pass_nor_silence_and_can_be_left_ou
     world
         .run("--backup b --source s --restore-to r --volume 7")
         .exits(4)
-        .err_has("it has no volume 7; it has 1 (NTFS or exFAT, NTFS), 2 (NTFS or exFAT, BitLocker)");
+        .err_has("it has no volume 7; it has 1 (NTFS), 2 (BitLocker)");
 }
 
 #[test]
@@ -209,7 +209,7 @@ fn a_backup_that_is_not_complete_is_refused() {
     world.run("--backup b --map C=s --restore-to r").exits(4).err_has(wait).err_has("2026-11-20");
     // Long afterwards, it is a backup whose list of drives was lost.
     let image = newest.join(format!("{GUID}.vhdx"));
-    crate::pack::set_mtime(&image, 1_700_000_000);
+    crate::pack::set_mtime(&image, 1_795_816_800);
     let map = format!("--map Volume{{{GUID}}}=s");
     let mut command = world.command(&format!("{map} --restore-to r --sample 20 --backup"));
     command.arg(&newest);
@@ -291,6 +291,49 @@ fn a_volume_of_something_that_has_none_is_an_error() {
     }
 }
 
+/// What a file in an image does not store is not written, so that it takes no space.
+#[test]
+fn a_sparse_file_is_restored_with_its_holes() {
+    use bkverify::backup::{Context, Entry, RestoreError, RestoreSink, Restored, Wanted};
+
+    use crate::contract::collect;
+
+    struct Sizes(Vec<(u64, u64)>);
+
+    impl RestoreSink for Sizes {
+        fn deliver(
+            &mut self,
+            _: Entry<'_>,
+            outcome: Result<Restored, RestoreError>,
+        ) -> std::ops::ControlFlow<()> {
+            let restored = outcome.unwrap();
+            #[cfg(target_os = "linux")]
+            let stored = 512 * std::os::unix::fs::MetadataExt::blocks(&restored.file().metadata().unwrap());
+            #[cfg(not(target_os = "linux"))]
+            let stored = 0;
+            self.0.push((restored.size(), stored));
+            std::ops::ControlFlow::Continue(())
+        }
+
+        fn lost(&mut self, damage: bkverify::backup::Damage) {
+            panic!("{damage}");
+        }
+    }
+
+    let world = World::new();
+    fs::write(world.path("b"), fixtures::image("streams.ntfs")).unwrap();
+    let backup = collect::open(world.path("b")).unwrap();
+    let (listed, _) = collect::catalog(&*backup);
+    let mut wanted = bkverify::backup::EntryBatch::new();
+    wanted.extend(listed.iter().filter(|entry| entry.path == b"5 GiB.bin"));
+    let target = tempfile::tempdir().unwrap();
+    let scratch = collect::scratch(&target, &bkverify::cancel::CancelToken::new());
+    let mut sizes = Sizes(Vec::new());
+    backup.restore(Wanted::These(&wanted), &scratch, &Context::default(), &mut sizes).unwrap();
+    let [(size, stored)] = sizes.0[..] else { panic!("{:?}", sizes.0) };
+    assert!(size == 5 << 30 && stored < 1 << 20, "{stored} of {size} bytes");
+}
+
 /// Made by the programs of this machine, from files of this test: the whole way.
 #[cfg(target_os = "linux")]
 mod made {
@@ -334,18 +377,31 @@ mod made {
 
     #[test]
     fn what_windows_leaves_out_of_an_image_is_neither_verified_nor_missing() {
-        let world = World::new().originals(&tree()).file("s/pagefile.sys", "pages");
+        let world = World::new().originals(&tree()).file("s/pagefile.sys", "p".repeat(8192));
         let files = walkdir::WalkDir::new(world.path("s")).into_iter();
         let files = files.filter(|entry| entry.as_ref().unwrap().file_type().is_file()).count() as u64;
         let image = image(&world);
         windows_image_backup(&world, "SERVER", NAME, &image);
         let verified = world.verify_with("--map C=s --sample all --completeness 1000").exits(0).finds(&[]);
         assert_eq!(verified.number("/population/files"), files - 1);
-        assert!(verified.json["notes"].to_string().contains("pagefile.sys, swapfile.sys"));
+        assert!(verified.json["notes"].to_string().contains("C/pagefile.sys (8.00 KiB)"), "{}", verified.ran);
         // In any other image, it is a file like others.
         fs::remove_dir_all(world.path("b")).unwrap();
         fs::write(world.path("b"), &image).unwrap();
         assert_eq!(world.verify("--sample all").exits(0).number("/population/files"), files);
+    }
+
+    /// Windows makes page files of whole pages.
+    #[test]
+    fn a_users_file_that_is_called_like_a_page_file_is_verified() {
+        let world = World::new().originals(&tree()).file("s/hiberfil.sys", "a diary");
+        windows_image_backup(&world, "SERVER", NAME, &image(&world));
+        world.verify_with("--map C=s --sample all").exits(0).finds(&[]);
+        fs::write(world.path("s/hiberfil.sys"), "another").unwrap();
+        world
+            .verify_with("--map C=s --sample all --assume-unchanged")
+            .exits(1)
+            .finds(&[("C/hiberfil.sys", "corrupt")]);
     }
 
     /// A volume that only its type in an MBR makes one of the system.

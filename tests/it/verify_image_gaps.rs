@@ -264,10 +264,16 @@ fn a_parent_that_is_not_there_or_not_needed_is_an_error() {
     let world = originals();
     fs::write(world.path("b"), fixtures::image("tree.vhd")).unwrap();
     let flags = "--backup b --source s --restore-to r --sample 20";
-    world.run(&format!("{flags} --parent none.vhd")).exits(4).err_has("none.vhd");
+    world
+        .run(&format!("{flags} --parent none.vhd"))
+        .exits(4)
+        .err_has("none.vhd")
+        .err_has("the path given by --parent");
     fs::write(world.path("other.vhd"), fixtures::image("tree.vhd")).unwrap();
     let run = world.run(&format!("{flags} --parent other.vhd")).exits(4);
-    run.err_has("no disk in it has its parent in").err_has("leave out --parent");
+    let run = run.err_has("no disk in it has its parent in").err_has("leave out --parent");
+    // What is wrong is not the format of the backup.
+    assert!(!run.err.contains("hint: "), "{}", run.err);
 }
 
 #[test]
@@ -374,7 +380,7 @@ fn a_volume_that_windows_wants_to_check_is_read_and_a_note_says_so() {
     volume[value + 10] |= 1;
     fs::write(world.path("b"), &volume).unwrap();
     let note = "is marked as dirty: Windows wants to check it";
-    world.verify("--sample 20").exits(0).says(note);
+    world.verify("--sample 20").exits(0).says(&format!("the volume {note}"));
     fs::remove_file(world.path("b")).unwrap();
     two_drives(&world, NAME, &fixed_vhd(&disk(&[volume])));
     // The summary has only the first notes.
@@ -423,4 +429,61 @@ fn changes_that_may_be_in_the_log_alone_are_told() {
     fs::remove_file(world.path("b")).unwrap();
     two_drives(&world, NAME, &fixed_vhd(&disk(&[volume])));
     world.verify_with(BOTH).exits(1);
+}
+
+/// Somebody may have put an old copy there. Its files would be taken for those of the backup.
+#[test]
+fn an_image_that_is_much_older_than_its_backup_is_a_gap() {
+    let world = originals();
+    let image = two_drives(&world, NAME, &fixtures::image("tree.vhd"));
+    // One hour after the backup began, and a year before.
+    crate::pack::set_mtime(&image, 1_795_816_800);
+    world.verify_with(BOTH).exits(0);
+    crate::pack::set_mtime(&image, 1_764_280_800);
+    let gap = "the image of volume D (0c0cfbc4-369e-11e9-a17c-806e6f6e6963.vhd) was last written at 2025-11-27T22:00:00Z";
+    world.verify_with(BOTH).exits(3).says(gap);
+    world.verify_with("--map C=s --volume C --sample 20").exits(0);
+}
+
+/// The log of a sound volume can be read, so this is damage, whatever the log would have said.
+#[test]
+fn a_log_that_cannot_be_read_is_damage_and_one_of_unknown_form_may_hold_changes() {
+    let world = originals();
+    let mut volume = fixtures::image("tree.ntfs");
+    open_log(&mut volume);
+    let page = volume.windows(4).position(|found| found == b"RSTR").unwrap();
+    volume[page..page + 8192].fill(0x11);
+    fs::write(world.path("b"), &volume).unwrap();
+    world.verify("--sample 20").exits(0).says("was in use, or was not closed properly");
+    let (log, _) = attribute(&volume, 2, 0x80);
+    let run = log + number(&volume, log + 32, 2);
+    volume[run..run + 8].fill(0x44);
+    fs::write(world.path("b"), &volume).unwrap();
+    world.verify("--sample 20").exits(1).says("it is not known whether it was closed properly");
+}
+
+/// The damaged block holds no file, so no file of a sample can show it.
+#[test]
+fn a_damaged_entry_of_an_allocation_table_fails_although_no_file_is_in_its_block() {
+    let world = originals();
+    let mut image = fixtures::image("tree.vhdx");
+    let regions = &image[192 << 10..256 << 10];
+    let id = [0x66, 0x77, 0xC2, 0x2D, 0x23, 0xF6, 0x00, 0x42, 0x9D, 0x64, 0x11, 0x5E, 0x9B, 0xFD, 0x4A, 0x08];
+    let region = regions.windows(16).position(|found| found == id).unwrap();
+    let table = number(regions, region + 16, 8);
+    // A block of zeros.
+    let empty = (0..).map(|block| table + 8 * block).find(|&entry| image[entry] == 2).unwrap();
+    image[empty] = 5;
+    fs::write(world.path("b"), &image).unwrap();
+    let line = "the allocation table of the VHDX has a damaged entry";
+    world.verify("--sample 1").exits(1).says(line).says("is in state 5, which is reserved");
+    // The last entry of a VHD is made one that leads nowhere.
+    let mut image = fixtures::image("tree.vhd");
+    let table = image[512 + 16..512 + 24].iter().fold(0, |at, &byte| at << 8 | usize::from(byte));
+    let size = image[48..56].iter().fold(0, |size, &byte| size << 8 | usize::from(byte));
+    let last = table + 4 * (size.div_ceil(2 << 20) - 1);
+    image[last] = 0x7F;
+    fs::write(world.path("b"), &image).unwrap();
+    let line = "the allocation table of the VHD has a damaged entry";
+    world.verify("--sample 1").exits(1).says(line).says("beyond the end of its data");
 }

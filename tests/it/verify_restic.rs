@@ -235,22 +235,13 @@ fn a_damaged_list_of_files_is_told_and_the_other_folders_are_judged() {
     assert!(found.contains("folder") && found.contains("content") && found.contains("top"), "{found:?}");
 }
 
-#[test]
-fn what_keeps_a_repository_from_being_read_is_told_with_the_next_step() {
-    let repository = Repository::new(2);
-    let flags = "--backup b --source s --restore-to r --state none --password file:password";
-    repository.world.run(flags).exits(4).err_has("it holds no snapshots");
-    fs::write(repository.world.path("s/a"), "a").unwrap();
-    repository.backup(&["--host", "web", "--tag", "daily"]);
-    repository.backup(&["--host", "db"]);
-    let world = repository
-        .world
-        .folder("no-repository")
-        .folder("half/keys")
-        .folder("half/snapshots")
-        .folder("half/index");
+/// Adds copies of the repository, each broken in the way that its name says.
+fn with_broken_copies(world: World) -> World {
+    let world =
+        world.folder("no-repository").folder("half/keys").folder("half/snapshots").folder("half/index");
     password(&world.path("wrong"), "wrong\n");
-    for copy in ["keyless", "unindexed", "snapless", "bad-index", "bad-key", "bad-config", "greedy"] {
+    for copy in ["keyless", "unindexed", "snapless", "bad-index", "bad-key", "bad-config", "greedy", "stray"]
+    {
         let copied =
             std::process::Command::new("cp").arg("-a").arg(world.path("b")).arg(world.path(copy)).status();
         assert!(copied.unwrap().success());
@@ -271,12 +262,27 @@ fn what_keeps_a_repository_from_being_read_is_told_with_the_next_step() {
         content[30] ^= 1;
         fs::write(file, content).unwrap();
     }
+    // As a program for synchronising names what it does not dare to overwrite.
+    let newest = one_of("stray/snapshots");
+    fs::rename(&newest, newest.with_extension("bak")).unwrap();
     // A key file is named by its hash.
     let key = one_of("greedy/keys");
     let greedy = fs::read_to_string(&key).unwrap().replace("\"N\":", "\"N\":99999");
     fs::remove_file(&key).unwrap();
     let name: String = Sha256::digest(&greedy).iter().map(|byte| format!("{byte:02x}")).collect();
     fs::write(key.with_file_name(name), greedy).unwrap();
+    world
+}
+
+#[test]
+fn what_keeps_a_repository_from_being_read_is_told_with_the_next_step() {
+    let repository = Repository::new(2);
+    let flags = "--backup b --source s --restore-to r --state none --password file:password";
+    repository.world.run(flags).exits(4).err_has("it holds no snapshots");
+    fs::write(repository.world.path("s/a"), "a").unwrap();
+    repository.backup(&["--host", "web", "--tag", "daily"]);
+    repository.backup(&["--host", "db"]);
+    let world = with_broken_copies(repository.world);
     let before = fingerprint(&world.path("b"));
     for (backup, flags, words) in [
         ("b", "", "say where its password is with --password file:PATH"),
@@ -298,7 +304,8 @@ fn what_keeps_a_repository_from_being_read_is_told_with_the_next_step() {
             "--password file:password",
             "is damaged: its content does not match its name: run restic rebuild-index",
         ),
-        ("bad-key", "--password file:password", "does not match its name"),
+        ("bad-key", "--password file:password", "copy the folder keys from another copy"),
+        ("stray", "--password file:password", ".bak, which is no snapshot by that name"),
         ("bad-config", "--password file:password", "is damaged"),
         ("greedy", "--password file:password", "asks for too much memory"),
     ] {
@@ -354,6 +361,32 @@ fn a_prune_during_a_run_is_told_for_what_it_is() {
     for (path, outcome) in restored.files {
         let reason = outcome.unwrap_err();
         assert!(reason.contains("was changed while it was read"), "{}: {reason}", escape(&path));
+    }
+}
+
+#[test]
+fn a_prune_during_a_run_excuses_what_is_missing_and_not_what_is_damaged() {
+    let repository = noisy(2);
+    let opened = repository.open();
+    let (picks, _) = collect::catalog(&*opened);
+    let pack = &repository.packs()[0];
+    let mut content = fs::read(pack).unwrap();
+    let middle = content.len() / 2;
+    content[middle] ^= 0x10;
+    set_mode(pack, 0o700, 0o600);
+    fs::write(pack, content).unwrap();
+    let index = fs::read_dir(repository.world.path("b/index")).unwrap().next().unwrap().unwrap().path();
+    fs::remove_file(index).unwrap();
+    let restored = collect::restore(&*opened, Wanted::These(&picks));
+    let reasons: Vec<_> = restored.files.into_values().filter_map(Result::err).collect();
+    assert!(!reasons.is_empty() && reasons.iter().all(|reason| reason.contains("is damaged")), "{reasons:?}");
+    // A place that is no longer mounted is no prune, and no damage.
+    let opened = repository.open();
+    fs::rename(repository.world.path("b"), repository.world.path("away")).unwrap();
+    let restored = collect::restore(&*opened, Wanted::These(&picks));
+    for (path, outcome) in restored.files {
+        let reason = outcome.unwrap_err();
+        assert!(reason.contains("still mounted"), "{}: {reason}", escape(&path));
     }
 }
 

@@ -1,5 +1,5 @@
-//! Checks the two lists about Windows: tests that cannot pass under wine, and libraries that the
-//! program may import.
+//! Checks the lists about Windows: tests that cannot pass under wine, and libraries that the two
+//! programs may import.
 
 use std::fs;
 use std::path::Path;
@@ -41,7 +41,9 @@ fn every_exception_for_wine_names_one_test_and_gives_a_reason() {
 
 #[test]
 fn every_library_that_may_be_imported_has_a_reason() {
-    let libraries = read("windows-imports.txt");
-    assert!(libraries.iter().all(|(name, reason)| name.ends_with(".dll") && !reason.is_empty()));
-    assert!(libraries.is_sorted());
+    for list in ["windows-imports.txt", "windows7-imports.txt"] {
+        let libraries = read(list);
+        assert!(libraries.iter().all(|(name, reason)| name.ends_with(".dll") && !reason.is_empty()));
+        assert!(libraries.is_sorted(), "{list}");
+    }
 }

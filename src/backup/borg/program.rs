@@ -188,7 +188,7 @@ impl Borg {
 
     /// Starts a call whose answer is long.
     pub(super) fn start(&self, call: Call, cancel: &CancelToken) -> Result<Running, Error> {
-        call.start(b'\n', None, cancel).map_err(|error| self.cannot_run(&error))
+        call.start(Some(b'\n'), None, cancel).map_err(|error| self.cannot_run(&error))
     }
 
     /// The error if borg could not be run.

@@ -1,85 +1,140 @@
 //! What the list command prints, read in one of the forms of [`ListForm`].
 
+use std::ops::ControlFlow;
 use std::time::Instant;
 
 use serde::Deserialize;
 
 use super::{ByCommand, LastWords, ListForm};
+use crate::backup::repeats::NamePass;
 use crate::backup::{CatalogSink, Context, Damage, Entry, EntryBatch, Error, Listing};
 use crate::platform::Timestamp;
-use crate::program::{Line, ProgramError};
+use crate::program::{Line, ProgramError, Running};
 use crate::words;
 
 /// How many entries are passed on at once.
 const BATCH: usize = 512;
 
-/// Lists all files to `sink`.
+/// Lists all files to `sink`. `None` if paths were listed more than once: then it is to be called again,
+/// and passes the last file of each such path on.
 pub(super) fn catalog(
     backup: &ByCommand,
     context: &Context,
     sink: &dyn CatalogSink,
-) -> Result<Listing, Error> {
+) -> Result<Option<Listing>, Error> {
     let commands = &backup.commands;
     let deadline = Instant::now().checked_add(commands.time_limit);
     let cannot_run = |error: &ProgramError| backup.cannot_run("list", error);
-    let started = commands.list.call().start(commands.form.end(), deadline, &context.cancel);
+    let started = commands.list.call().start(Some(commands.form.end()), deadline, &context.cancel);
     let mut running = started.map_err(|error| cannot_run(&error))?;
-    let (mut batch, mut last_words) = (EntryBatch::new(), LastWords::default());
-    let (mut listed, mut odd, mut passed_over) = (0_u64, 0_u64, 0);
+    let mut list = List {
+        form: commands.form,
+        names: backup.repeats.pass(),
+        batch: EntryBatch::new(),
+        last_words: LastWords::default(),
+        listed: 0,
+        odd: 0,
+        passed_over: 0,
+        replaced: 0,
+    };
     loop {
-        let line = match running.next_line() {
+        match running.next_line() {
             Ok(None) => break,
-            Ok(Some(Line::Output(line))) => line,
-            Ok(Some(Line::Complaint(line))) => {
-                last_words.hear(&line);
-                continue;
-            }
-            Err(ProgramError::Cancelled(_)) => return Ok(Listing::Stopped),
+            Ok(Some(Line::Output(line))) => list.record(&line),
+            Ok(Some(Line::Complaint(line))) => list.last_words.hear(&line),
+            Err(ProgramError::Cancelled(_)) => return Ok(Some(Listing::Stopped)),
             Err(error) => return Err(cannot_run(&error)),
-        };
-        match read(commands.form, &line) {
+        }
+        if list.batch.len() >= BATCH && list.flush(sink).is_break() {
+            return Ok(Some(Listing::Stopped));
+        }
+    }
+    let damage = list.damage(backup, &running)?;
+    if list.flush(sink).is_break() {
+        return Ok(Some(Listing::Stopped));
+    }
+    if list.names.finish() {
+        return Ok(None);
+    }
+    sink.pass_over(list.passed_over);
+    Ok(Some(Listing::ended(damage)))
+}
+
+/// One call of the list command.
+struct List<'a> {
+    form: ListForm,
+    names: NamePass<'a>,
+    batch: EntryBatch,
+    last_words: LastWords,
+    listed: u64,
+    /// Records that cannot be read.
+    odd: u64,
+    passed_over: u64,
+    /// Files that a later record of the same path replaces.
+    replaced: u64,
+}
+
+impl List<'_> {
+    fn record(&mut self, record: &[u8]) {
+        match read(self.form, record) {
             Some(Found::File { path, size, mtime }) => {
-                let rest = Entry { size, mtime, position: listed, ..Entry::named(b"") };
-                batch.push_stored(&path, &rest);
-                listed += 1;
+                let rest = Entry { size, mtime, position: self.listed, ..Entry::named(b"") };
+                self.batch.push_stored(&path, &rest);
+                self.listed += 1;
+                // By the path as it is compared: `a//b` is `a/b`.
+                let last = self.batch.len() - 1;
+                if !self.names.stays(self.batch.get(last).path) {
+                    self.batch.truncate(last);
+                    self.replaced += 1;
+                }
             }
-            Some(Found::Folder) => passed_over += 1,
+            Some(Found::Folder) => self.passed_over += 1,
             Some(Found::Nothing) => {}
-            None => odd += 1,
-        }
-        if batch.len() >= BATCH {
-            if sink.take(&batch).is_break() {
-                return Ok(Listing::Stopped);
-            }
-            batch.clear();
+            None => self.odd += 1,
         }
     }
-    let code = running.code();
-    let mut damage = Vec::new();
-    if code != Some(0) {
-        let problem = format!("the command list failed: {}", last_words.told(code));
-        if listed == 0 {
-            return Err(backup.failed(problem));
+
+    fn flush(&mut self, sink: &dyn CatalogSink) -> ControlFlow<()> {
+        let flow = if self.batch.is_empty() { ControlFlow::Continue(()) } else { sink.take(&self.batch) };
+        self.batch.clear();
+        flow
+    }
+
+    /// What keeps the list from being whole. An error if nothing was listed.
+    fn damage(&self, backup: &ByCommand, running: &Running) -> Result<Vec<Damage>, Error> {
+        let mut damage = Vec::new();
+        let code = running.code();
+        if code != Some(0) {
+            let problem = format!("the command list failed: {}", self.last_words.told(code));
+            damage.push(Damage::from(problem));
+        } else if let Some(words) = self.last_words.text().filter(|_| self.listed == 0) {
+            return Err(backup.failed(format!("the command list printed no files, but: {words}")));
         }
-        damage.push(Damage::from(problem));
-    }
-    if odd > 0 {
-        let form = commands.form.name();
-        let records = words::counted(odd, "line");
-        let problem = format!(
-            "{records} of what the command list printed cannot be read as the form {form}: see list-form"
-        );
-        if listed == 0 {
-            return Err(backup.failed(problem));
+        if running.is_cut() {
+            let problem = "the command list has ended, but something that it started still prints: lines may be missing";
+            damage.push(Damage::gap(problem.to_owned(), None));
         }
-        // The backup is not to blame.
-        damage.push(Damage::gap(problem, None));
+        if self.odd > 0 {
+            let form = self.form.name();
+            let records = words::counted(self.odd, "line");
+            let problem = format!(
+                "{records} of what the command list printed cannot be read as the form {form}: see list-form"
+            );
+            // The backup is not to blame.
+            damage.push(Damage::gap(problem, None));
+        }
+        if self.replaced > 0 {
+            let paths = words::counted(self.replaced, "line");
+            let problem = format!(
+                "{paths} of the command list name a path that is listed again later: which of the files is restored is not known"
+            );
+            damage.push(Damage::gap(problem, None));
+        }
+        match damage.first() {
+            Some(first) if self.listed == 0 => Err(backup.failed(first.to_string())),
+            _ => Ok(damage),
+        }
     }
-    if !batch.is_empty() && sink.take(&batch).is_break() {
-        return Ok(Listing::Stopped);
-    }
-    sink.pass_over(passed_over);
-    Ok(Listing::ended(damage))
 }
 
 /// What a record is.
@@ -159,6 +214,30 @@ enum Time {
     Seconds(serde_json::Number),
 }
 
+/// What programs call that which is no regular file.
+const OTHER_KINDS: &[&str] = &[
+    "dir",
+    "directory",
+    "folder",
+    "d",
+    "symlink",
+    "symbolic link",
+    "link",
+    "l",
+    "fifo",
+    "p",
+    "socket",
+    "s",
+    "device",
+    "dev",
+    "chardev",
+    "character special file",
+    "c",
+    "blockdev",
+    "block special file",
+    "b",
+];
+
 /// A JSON object. The objects may be those of an array, one in each line.
 fn json(record: &[u8]) -> Option<Found> {
     let record = record.trim_ascii();
@@ -167,7 +246,14 @@ fn json(record: &[u8]) -> Option<Found> {
         return Some(Found::Nothing);
     }
     let file: JsonFile = serde_json::from_slice(record).ok()?;
-    let is_file = file.kind.as_deref().is_none_or(|kind| matches!(kind, "file" | "f" | "-"));
+    // A word that is not known may be another program's word for a file.
+    let is_file = match file.kind.as_deref() {
+        None | Some("file" | "f" | "-" | "regular" | "regular file" | "regular empty file" | "hardlink") => {
+            true
+        }
+        Some(kind) if OTHER_KINDS.contains(&kind) => false,
+        Some(_) => return None,
+    };
     if file.is_folder || !is_file {
         return Some(Found::Folder);
     }
@@ -226,6 +312,8 @@ mod tests {
             (ListForm::Json, br#"{"Path":"a","Size":-1,"ModTime":"2026-11-27T10:00:00Z","IsDir":true}"#, Some(Found::Folder)),
             (ListForm::Json, br#"{"path":"x","size":7,"mtime":1700000000.125}"#, file(b"x", Some(7), Some(1_700_000_000_125_000_000))),
             (ListForm::Json, br#"{"path":"x","type":"symlink"}"#, Some(Found::Folder)),
+            (ListForm::Json, br#"{"path":"x","type":"regular file"}"#, file(b"x", None, None)),
+            (ListForm::Json, br#"{"path":"x","type":"fichier"}"#, None),
             (ListForm::Json, b"{\"size\":7}", None),
             (ListForm::Json, b"{\"path\":\"x\",\"mtime\":\"yesterday\"}", None),
         ] {

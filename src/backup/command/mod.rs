@@ -10,12 +10,14 @@ mod list;
 mod restore;
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::collected::Collected;
 use super::delivery::{Delivery, conclude};
 use super::format::Format;
 use super::kept_listing::KeptListing;
+use super::repeats::{Repeats, list_with_restart};
 use super::{
     Backup, CatalogSink, Context, Description, Error, Listing, Needs, Reach, RestoreSink, Scratch, Wanted,
 };
@@ -91,10 +93,16 @@ pub const FORMAT: Format = Format {
             snapshot: None,
             id: None,
             taken: None,
-            unique_names: true,
+            unique_names: false,
             time_resolution_ns: 1,
         };
-        Ok(Box::new(ByCommand { commands, listing: KeptListing::default(), description }))
+        Ok(Box::new(ByCommand {
+            commands,
+            listing: KeptListing::default(),
+            repeats: Repeats::default(),
+            vain_calls: AtomicUsize::new(0),
+            description,
+        }))
     },
     snapshots: None,
     has_volumes: false,
@@ -105,16 +113,38 @@ pub const FORMAT: Format = Format {
 struct ByCommand {
     commands: Commands,
     listing: KeptListing,
+    repeats: Repeats,
+    /// How many calls for a single file have failed since the beginning, or [`NEVER_VAIN`] once one has
+    /// restored something.
+    vain_calls: AtomicUsize,
     description: Description,
 }
 
+/// After so many calls that restored nothing, it is no longer the single files that are damaged: the
+/// backup is not mounted, or the command is wrong.
+const VAIN_MAX: usize = 10;
+const NEVER_VAIN: usize = usize::MAX;
+
 impl ByCommand {
+    /// Counts a call for a single file that has failed. Whether none has ever restored anything.
+    fn is_all_in_vain(&self) -> bool {
+        let count = |calls: usize| (calls != NEVER_VAIN).then(|| calls.saturating_add(1).min(VAIN_MAX));
+        let before = self.vain_calls.fetch_update(Ordering::Relaxed, Ordering::Relaxed, count);
+        before.is_ok_and(|before| before + 1 >= VAIN_MAX)
+    }
+
     fn failed(&self, problem: String) -> Error {
         Error::program(&self.description.location, problem)
     }
 
     fn cannot_run(&self, which: &str, error: &ProgramError) -> Error {
-        self.failed(format!("the command {which}: {error}"))
+        let limit = words::duration(self.commands.time_limit);
+        self.failed(match error {
+            ProgramError::TimedOut(_) => {
+                format!("the command {which} was ended after {limit}: see time-limit in its table of the configuration")
+            }
+            error => format!("the command {which}: {error}"),
+        })
     }
 }
 
@@ -129,8 +159,9 @@ impl Backup for ByCommand {
     }
 
     fn catalog(&self, _needs: Needs, context: &Context, sink: &dyn CatalogSink) -> Result<Listing, Error> {
-        self.listing
-            .catalog(&self.description.location, context, sink, |sink| list::catalog(self, context, sink))
+        self.listing.catalog(&self.description.location, context, sink, |sink| {
+            list_with_restart(sink, || list::catalog(self, context, sink))
+        })
     }
 
     fn restore(
@@ -180,8 +211,16 @@ impl LastWords {
             Some(code) => format!("it ended with exit code {code}"),
             None => "a signal ended it".to_owned(),
         };
+        match self.text() {
+            Some(words) => format!("{ended}: {words}"),
+            None => ended,
+        }
+    }
+
+    /// The words alone, if there are any.
+    fn text(&self) -> Option<String> {
         let words: Vec<&str> = self.0.iter().map(String::as_str).collect();
-        if words.is_empty() { ended } else { format!("{ended}: {}", words.join(" / ")) }
+        (!words.is_empty()).then(|| words.join(" / "))
     }
 }
 

@@ -16,9 +16,10 @@ use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use super::{ByCommand, LastWords};
+use super::{ByCommand, LastWords, NEVER_VAIN};
 use crate::backup::delivery::{Delivery, EarlyEnd};
 use crate::backup::{Entry, EntryBatch, RestoreError, Restored, Workspace};
 use crate::platform;
@@ -132,7 +133,9 @@ fn call(
         batch.iter().map(|entry| Some(adopt(backup, &entry, &mut workspace, &said))).collect();
     let is_restored = |outcome: &Option<Result<Restored, RestoreError>>| matches!(outcome, Some(Ok(_)));
     let restored = found.iter().filter(|outcome| is_restored(outcome)).count();
-    if code != Some(0) && restored == 0 && round.len() > 1 {
+    if restored > 0 {
+        backup.vain_calls.store(NEVER_VAIN, Ordering::Relaxed);
+    } else if code != Some(0) && (round.len() > 1 || backup.is_all_in_vain()) {
         return Err(EarlyEnd::Failed(backup.failed(format!("the command restore restored nothing: {said}"))));
     }
     let mut again = Vec::new();
@@ -161,8 +164,7 @@ fn run(
     })?;
     let failed = |error: &ProgramError| EarlyEnd::Failed(backup.cannot_run("restore", error));
     let deadline = Instant::now().checked_add(backup.commands.time_limit);
-    let mut running =
-        call.start(b'\n', deadline, &delivery.context.cancel).map_err(|error| failed(&error))?;
+    let mut running = call.start(None, deadline, &delivery.context.cancel).map_err(|error| failed(&error))?;
     let mut last_words = LastWords::default();
     loop {
         match running.next_line() {

@@ -27,6 +27,8 @@ pub(super) struct Candidate {
     pub(super) name: Option<String>,
     /// The number of the partition, if the image has several.
     pub(super) part: Option<usize>,
+    /// Whether it is all of the only image, without a partition table.
+    is_bare: bool,
     /// Whether the backup says that it was a drive, or mounted in a folder.
     pub(super) is_drive: bool,
     /// What the user may call it, in lower case.
@@ -51,6 +53,7 @@ impl Candidate {
         match (&self.name, self.part) {
             (Some(name), Some(part)) => format!("partition {part} of the image of {name}"),
             (Some(name), None) => format!("volume {name}"),
+            (None, _) if self.is_bare => "the volume".to_owned(),
             (None, _) => format!("partition {}", self.number),
         }
     }
@@ -82,8 +85,12 @@ impl Opener<'_> {
     /// image can be opened, or one is being written.
     pub(super) fn open(&self, images: &[FoundImage]) -> Result<Candidates, Error> {
         for parent in self.location.parents() {
-            let opened = ImageFile::open(parent, false);
-            opened.map_err(|source| Error::Open { location: Location::at(parent), source })?;
+            ImageFile::open(parent, false).map_err(|error| {
+                self.not_usable(format!(
+                    "its parent cannot be opened: {}: {error}; check the path given by --parent",
+                    path_text(parent)
+                ))
+            })?;
         }
         let mut found = Candidates::default();
         let mut failed = None;
@@ -141,10 +148,10 @@ impl Opener<'_> {
         is_only: bool,
         found: &mut Candidates,
     ) -> Result<(), Error> {
-        let name = self.is_named.then(|| image.name());
         let first = found.files.len();
         let parents = FileParents::of(file.path(), self.location.parents(), self.cold);
-        let disk = self.disk(&file, &parents, found)?;
+        let name = self.is_named.then(|| image.name());
+        let disk = self.disk(&file, &name, &parents, found)?;
         let file_name = file.name();
         found.files.push(file);
         found.files.extend(parents.into_used());
@@ -194,13 +201,16 @@ impl Opener<'_> {
         let name = self.is_named.then(|| image.name());
         let aliases = image.aliases().chain([number.to_string()]).collect();
         let is_drive = image.letter.is_some() || image.is_mounted;
-        all.push(Candidate { number, name, part, aliases, is_drive, files, content });
+        // A table begins with sectors of its own, so nothing else is at the first byte.
+        let is_bare = matches!(&content, Content::Partition(partition, _) if partition.start == 0);
+        all.push(Candidate { number, name, part, is_bare, aliases, is_drive, files, content });
     }
 
-    /// The disk in an image file. The outer error ends the run, the inner one is about this image.
+    /// The disk in the image file of `volume`. The outer error ends the run, the inner one is about this image.
     fn disk(
         &self,
         file: &ImageFile,
+        volume: &Option<String>,
         parents: &FileParents,
         found: &mut Candidates,
     ) -> Result<Result<container::Disk, image::Error>, Error> {
@@ -221,6 +231,9 @@ impl Opener<'_> {
         }
         let notes = disk.notes.iter().chain(&disk.unfinished);
         found.notes.extend(notes.map(|note| format!("{name}: {note}")));
+        found.damage.extend(
+            disk.damage.iter().map(|line| (format!("{name}: {line}"), volume.clone(), DamageKind::Loss)),
+        );
         Ok(Ok(disk))
     }
 }

@@ -9,18 +9,20 @@ use std::sync::Mutex;
 use jiff::tz::TimeZone;
 
 use super::candidates::{Candidates, Opener, is_container};
-use super::file::WAIT;
+use super::file::{ImageFile, WAIT};
+use super::left_out::LeftOut;
 use super::volumes::{self, Volumes};
 use super::windows_image_backup::{self, FoundBackup, FoundImage, NotFound};
-use super::{Images, TIME_RESOLUTION_NS, cached, left_out};
+use super::{Images, TIME_RESOLUTION_NS, cached};
 use crate::backup::description::archive_id;
 use crate::backup::format::{BackupCandidate, Format};
 use crate::backup::{
-    Backup, BackupTime, Context, Damage, DamageKind, Description, Error, Location, TakenFrom, snapshot,
+    Backup, BackupTime, Context, Damage, DamageKind, Description, Error, Location, Lost, TakenFrom, snapshot,
 };
 use crate::bytes::ReadAt;
 use crate::image::{FileSystem, partition};
 use crate::platform;
+use crate::words;
 
 /// Folders with the images of all volumes of a computer.
 pub const WINDOWS: Format = Format {
@@ -62,6 +64,9 @@ pub const FILE: Format = Format {
     snapshots: None,
     has_volumes: true,
 };
+
+/// An image may have been written so long before its backup: clocks and time zones may be wrong.
+const MOST_SECONDS_BEFORE: i64 = 24 * 60 * 60;
 
 /// What is known of a backup before its images are opened.
 struct About {
@@ -118,7 +123,7 @@ fn open_windows_image_backup(
         windows_image_backup::find(folder, wanted.as_deref(), computer.as_deref()).map_err(failed)?;
     let opener = Opener { location, cold: context.cold, is_named: true };
     let found = opener.open(&backup.images)?;
-    if !backup.is_complete && found.files.iter().any(super::file::ImageFile::is_recent) {
+    if !backup.is_complete && found.files.iter().any(ImageFile::is_recent) {
         let problem = format!(
             "the backup {} is being written: its images were modified a few minutes ago, and the file is missing that Windows \
              writes at the end; {WAIT}",
@@ -126,9 +131,34 @@ fn open_windows_image_backup(
         );
         return Err(Error::NotABackup { location: location.clone(), problem });
     }
-    let FoundBackup { name, folders, damage, notes, .. } = backup;
+    let old = of_an_earlier_backup(&backup, &found.files);
+    let FoundBackup { name, folders, mut damage, notes, .. } = backup;
+    damage.extend(old);
     let about = About { format: WINDOWS.name, snapshot: Some(name), folders, damage, notes };
     open(location, found, about, context)
+}
+
+/// The images that were last written long before their backup began. Each backup writes to all of
+/// its images, so these may be of an earlier one. A copy only makes a file younger.
+fn of_an_earlier_backup(backup: &FoundBackup, files: &[ImageFile]) -> Vec<Damage> {
+    let Some(began) = backup.taken else { return Vec::new() };
+    let old = backup.images.iter().filter_map(|image| {
+        let file = files.iter().find(|file| file.path() == image.path)?;
+        let written = file.stat().mtime;
+        let is_old = written.seconds < began.seconds.saturating_sub(MOST_SECONDS_BEFORE);
+        let written = words::rfc3339(written).unwrap_or_default();
+        is_old.then(|| {
+            let name = image.name();
+            let problem = format!(
+                "the image of volume {name} ({}) was last written at {written}, long before {} began: it may be of an \
+                 earlier backup; if only its time is wrong, correct that",
+                file.name(),
+                backup.name
+            );
+            Damage::gap(problem, Some(Lost::Folder(name.into_bytes())))
+        })
+    });
+    old.collect()
 }
 
 /// The backup in these images.
@@ -148,7 +178,6 @@ fn open(
         return Err(nothing_to_list(location, about.format, &volumes));
     }
     volumes.notes.splice(0..0, about.notes);
-    volumes.notes.extend(is_windows.then(|| left_out::NOTE.to_owned()));
     let newest = volumes.files.iter().map(|file| file.stat().mtime).max();
     let description = Description {
         location: location.clone(),
@@ -169,6 +198,7 @@ fn open(
         cached,
         folders: about.folders,
         is_windows,
+        left_out: LeftOut::default(),
     }))
 }
 

@@ -25,21 +25,25 @@ mod windows_image_backup;
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::ops::ControlFlow;
+use std::io;
+use std::ops::{ControlFlow, Range};
 use std::path::PathBuf;
 use std::sync::Mutex;
 
+use self::left_out::LeftOut;
 use self::volumes::{ReadableVolume, Volumes};
 use super::collected::restore_each;
 use super::damage_lines::DamageLines;
 use super::delivery::{Delivery, EarlyEnd};
+use super::holes::Sparse;
+use super::scratch_folder::PIECE;
 use super::{
-    Backup, CatalogSink, Context, Damage, DamageKind, Description, Entry, EntryBatch, Error, Listing, Lost,
-    Needs, RestoreError, RestoreSink, Restored, Scratch, Wanted,
+    Backup, CatalogSink, Context, Damage, Description, Entry, EntryBatch, Error, Listing, Lost, Needs,
+    RestoreError, RestoreSink, Restored, Scratch, Wanted,
 };
 use crate::image;
 use crate::image::ntfs::catalog::{self, ListedFile};
-use crate::image::ntfs::{FileReference, StreamReader};
+use crate::image::ntfs::{FileReference, Stream, StreamReader};
 use crate::lock::lock;
 use crate::platform::{self, Cached};
 
@@ -72,6 +76,7 @@ pub(super) struct Images {
     folders: Vec<PathBuf>,
     /// Whether Windows made the images, and so left out what it leaves out.
     is_windows: bool,
+    left_out: LeftOut,
 }
 
 /// Where the content of an entry is.
@@ -174,7 +179,9 @@ impl Images {
         let prefix = &volume.prefix;
         let context = collector.context;
         let is_cancelled = || context.cancel.is_cancelled();
-        let mut add = |found: &ListedFile<'_>| match self.is_windows && left_out::is_left_out(found.path) {
+        let is_left_out =
+            |found: &ListedFile<'_>| self.is_windows && self.left_out.takes(prefix, found.path, found.size);
+        let mut add = |found: &ListedFile<'_>| match is_left_out(found) {
             true => ControlFlow::Continue(()),
             false => collector.add(prefix, number, found),
         };
@@ -189,11 +196,10 @@ impl Images {
                 listed.problems.into_iter().for_each(|found| damage.note(in_volume(volume, found)));
             }
             Err(error) => {
-                let is_gap = matches!(error, image::Error::Unsupported(_));
                 damage.note(Damage {
                     problem: format!("{}cannot be listed: {error}", String::from_utf8_lossy(prefix)),
                     lost: lost_in(prefix, &[]),
-                    kind: if is_gap { DamageKind::Gap } else { DamageKind::Loss },
+                    kind: volumes::kind_of(&error),
                 });
             }
         }
@@ -240,11 +246,32 @@ fn read(
         }
         None => reader.insert(stream.reader()),
     };
-    let restored = BUFFER.with_borrow_mut(|buffer| delivery.scratch.restore(reader, Some(size), buffer));
+    let holes = has_holes(reader.stream());
+    let restored = BUFFER.with_borrow_mut(|buffer| match holes {
+        true => delivery.scratch.copy_sparse(0, reader, size, buffer),
+        false => delivery.scratch.restore(reader, Some(size), buffer),
+    });
     restored.map_err(|error| match error {
         RestoreError::Read(error) => explain(image::Error::from(error)),
         other => other,
     })
+}
+
+/// Whether a part of the content is zeros that need not be written. What fits into one piece is
+/// written faster.
+fn has_holes(stream: &Stream) -> bool {
+    let is_all = |range: Range<u64>| range == (0..stream.len());
+    stream.len() >= PIECE as u64 && !stream.next_data(0).is_some_and(is_all)
+}
+
+impl Sparse for StreamReader {
+    fn next_data(&self, from: u64, _size: u64) -> io::Result<Option<Range<u64>>> {
+        Ok(self.stream().next_data(from))
+    }
+
+    fn read_data(&mut self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+        Ok(self.read_from(at, buffer)?)
+    }
 }
 
 /// What an error of an image means for the file that it prevents.
@@ -313,13 +340,12 @@ impl Backup for Images {
     }
 
     fn notes(&self) -> Vec<String> {
-        self.volumes.notes.iter().chain(&*lock(&self.noted)).cloned().collect()
+        let noted = lock(&self.noted);
+        self.volumes.notes.iter().chain(&*noted).cloned().chain(self.left_out.note()).collect()
     }
 
     fn leaves_out(&self, path: &[u8]) -> bool {
-        let mut below =
-            self.volumes.readable.iter().filter_map(|volume| path.strip_prefix(&volume.prefix[..]));
-        self.is_windows && below.any(left_out::is_left_out)
+        self.left_out.has(path)
     }
 
     fn folders(&self) -> Vec<PathBuf> {

@@ -137,7 +137,7 @@ fn images_of_one_volume(chosen: &[Candidate], files: &[ImageFile]) -> Vec<Damage
 fn named(all: Vec<Candidate>, asked: &str) -> Result<Vec<Candidate>, String> {
     let wanted = asked.trim().trim_end_matches(['\\', '/', ':']).to_lowercase();
     let list: Vec<_> =
-        all.iter().map(|candidate| format!("{} ({})", known_as(candidate), kind(candidate))).collect();
+        all.iter().map(|candidate| format!("{} ({})", known_as(candidate), content(candidate))).collect();
     let chosen: Vec<_> = all.into_iter().filter(|candidate| candidate.aliases.contains(&wanted)).collect();
     if chosen.is_empty() {
         return Err(format!("it has no volume {}; it has {}", escape(asked.as_bytes()), list.join(", ")));
@@ -163,6 +163,17 @@ fn kind(candidate: &Candidate) -> String {
             let label = escape(partition.label.as_bytes());
             format!("{}, {}, \"{label}\"", partition.kind, partition.file_system)
         }
+        Content::Lost(_) => "unreadable".to_owned(),
+    }
+}
+
+/// What is in a candidate: its file system, or what its partition is for if that is not known.
+fn content(candidate: &Candidate) -> String {
+    match &candidate.content {
+        Content::Partition(partition, _) if partition.file_system == FileSystem::Unknown => {
+            partition.kind.clone()
+        }
+        Content::Partition(partition, _) => partition.file_system.to_string(),
         Content::Lost(_) => "unreadable".to_owned(),
     }
 }
@@ -264,7 +275,7 @@ impl Volumes {
         match Volume::open(Arc::new(partition.bytes(disk))) {
             Ok(volume) => {
                 self.notes.extend(volume.notes().iter().map(|note| format!("{title}: {note}")));
-                let is_in_use = self.look_at_state(&title, &volume) && !is_snapshot;
+                let is_in_use = self.look_at_state(&title, &prefix, &volume) && !is_snapshot;
                 if is_in_use {
                     self.notes.push(format!(
                         "{title} was in use, or was not closed properly: changes that are only in its log ($LogFile) are \
@@ -277,8 +288,9 @@ impl Volumes {
         }
     }
 
-    /// Whether the log of a volume may hold changes that are not in their places.
-    fn look_at_state(&mut self, title: &str, volume: &Volume) -> bool {
+    /// Whether the log of a volume may hold changes that are not in their places. What cannot be
+    /// read is damage, and then the answer is yes, as nobody knows better.
+    fn look_at_state(&mut self, title: &str, prefix: &[u8], volume: &Volume) -> bool {
         match volume.state() {
             Ok(state) => {
                 if state.is_dirty {
@@ -290,24 +302,30 @@ impl Volumes {
                 state.log != LogState::Clean
             }
             Err(error) => {
-                self.notes.push(format!("{title}: it is not known whether it was closed properly: {error}"));
-                false
+                let problem = format!("{title}: it is not known whether it was closed properly: {error}");
+                self.damage.push(Damage { problem, lost: lost_below(prefix), kind: kind_of(&error) });
+                true
             }
         }
     }
 
-    /// Notes that nothing of a volume can be listed. What this program cannot read is not damaged.
+    /// Notes that nothing of a volume can be listed.
     fn lose(&mut self, title: &str, prefix: &[u8], error: &Error) {
-        let folder = prefix.strip_suffix(b"/").map(<[u8]>::to_vec);
-        let is_gap = match error {
-            Error::Unsupported(_) => true,
-            Error::Read(error) => error.kind() == std::io::ErrorKind::PermissionDenied,
-            Error::Damaged(_) => false,
-        };
-        self.damage.push(Damage {
-            problem: format!("{title} cannot be verified: {error}"),
-            lost: folder.map(Lost::Folder),
-            kind: if is_gap { DamageKind::Gap } else { DamageKind::Loss },
-        });
+        let problem = format!("{title} cannot be verified: {error}");
+        self.damage.push(Damage { problem, lost: lost_below(prefix), kind: kind_of(error) });
+    }
+}
+
+/// All files of the volume whose paths begin with `prefix`. `None`: it is the only volume.
+fn lost_below(prefix: &[u8]) -> Option<Lost> {
+    prefix.strip_suffix(b"/").map(|folder| Lost::Folder(folder.to_vec()))
+}
+
+/// What an error of a volume is. What this program cannot or may not read is not damaged.
+pub(super) fn kind_of(error: &Error) -> DamageKind {
+    match error {
+        Error::Unsupported(_) => DamageKind::Gap,
+        Error::Read(error) if error.kind() == std::io::ErrorKind::PermissionDenied => DamageKind::Gap,
+        Error::Read(_) | Error::Damaged(_) => DamageKind::Loss,
     }
 }

@@ -34,7 +34,7 @@ use crate::image::Guid;
 use crate::platform::{self, Timestamp};
 
 use self::levels::{
-    Level, NAME, entries, file_name, holds_images, is_backup, is_computer, is_image, time_in,
+    Level, NAME, entries, file_name, holds_images, is_backup, is_computer, is_image, is_stray, time_in,
 };
 
 /// The most XML files that are searched for drive letters.
@@ -130,8 +130,9 @@ pub(super) fn is_one(folder: &Path) -> bool {
     Level::of(folder).is_some()
 }
 
-/// The folder of the computer whose backups `folder` holds, or of the only one. Of several, that of
-/// `this_computer` is taken. `None` if `folder` is a backup itself.
+/// The folder of the computer whose backups `folder` holds. If it holds folders of computers: that of
+/// `this_computer` if it is there, whatever is in it, or else the only one with backups. `None` if
+/// `folder` is a backup itself.
 fn computer(folder: &Path, this_computer: Option<&str>) -> Result<Option<PathBuf>, NotFound> {
     let folder = match Level::of(folder) {
         Some(Level::Parent) => folder.join(NAME),
@@ -140,14 +141,15 @@ fn computer(folder: &Path, this_computer: Option<&str>) -> Result<Option<PathBuf
         Some(Level::Backup) => return Ok(None),
         None => return Err(io::Error::from(io::ErrorKind::NotFound).into()),
     };
-    let computers: Vec<_> = entries(&folder)?.into_iter().filter(|entry| is_computer(entry)).collect();
-    if let [only] = &computers[..] {
-        return Ok(Some(only.clone()));
-    }
+    let all = entries(&folder)?;
     let is_this =
         |place: &&PathBuf| this_computer.is_some_and(|name| file_name(place).eq_ignore_ascii_case(name));
-    if let Some(this) = computers.iter().find(is_this) {
+    if let Some(this) = all.iter().find(is_this) {
         return Ok(Some(this.clone()));
+    }
+    let computers: Vec<_> = all.into_iter().filter(|entry| is_computer(entry)).collect();
+    if let [only] = &computers[..] {
+        return Ok(Some(only.clone()));
     }
     let names: Vec<_> = computers.iter().map(|place| file_name(place)).collect();
     let example = computers.first().map(|place| path_text(place)).unwrap_or_default();
@@ -168,11 +170,29 @@ fn backups_of(computer: &Path) -> io::Result<Vec<PathBuf>> {
 /// The backups below `folder`, by name.
 pub(super) fn snapshots(folder: &Path, this_computer: Option<&str>) -> Result<Vec<Snapshot>, NotFound> {
     let places = match computer(folder, this_computer)? {
-        Some(computer) => backups_of(&computer)?,
+        Some(computer) => {
+            check_names(&computer)?;
+            backups_of(&computer)?
+        }
         None => vec![folder.to_owned()],
     };
     let named = places.iter().map(|place| file_name(place));
     Ok(named.map(|name| Snapshot { taken: time_in(&name), name, id: None }).collect())
+}
+
+/// Makes sure that the time of every backup of a computer is known: the newest may be one that
+/// somebody copied or renamed.
+fn check_names(computer: &Path) -> Result<(), NotFound> {
+    let strays: Vec<_> = entries(computer)?.into_iter().filter(|entry| is_stray(entry)).collect();
+    let Some(first) = strays.first() else { return Ok(()) };
+    let names: Vec<_> = strays.iter().map(|place| file_name(place)).collect();
+    Err(NotFound::Choice(format!(
+        "it is not known which backup of {} is the newest: {} may be one, and its name does not tell its time, as \
+         \"Backup 2026-11-27 210005\" does; name the folder of a backup: --backup \"{}\"; or move the others away",
+        file_name(computer),
+        names.join(", "),
+        path_text(first),
+    )))
 }
 
 /// Finds the backup with this name below `folder`, or the newest.
@@ -215,12 +235,19 @@ pub(super) fn find(
             specs::FILE
         )
     }));
-    let computer = place.parent().filter(|above| levels::is_computer_by_name(above)).map(Path::to_owned);
     let name = file_name(&place);
-    // Windows owns the folder of all computers, too.
-    let all = computer.as_deref().and_then(Path::parent).map(Path::to_owned);
-    let folders = [place].into_iter().chain(computer).chain(all).collect();
+    let folders = folders_of(&place);
     Ok(FoundBackup { taken: time_in(&name), name, folders, images, named, is_complete, damage, notes })
+}
+
+/// The folder of a backup, and those above it that Windows owns. A link may lead to any of them, so
+/// they are found above the place that all links lead to.
+fn folders_of(backup: &Path) -> Vec<PathBuf> {
+    // Some file systems of Windows cannot tell that place.
+    let backup = std::fs::canonicalize(backup).unwrap_or_else(|_| backup.to_owned());
+    let computer = backup.parent().filter(|above| levels::is_computer_by_name(above)).map(Path::to_owned);
+    let all = computer.as_deref().and_then(Path::parent).map(Path::to_owned);
+    [backup].into_iter().chain(computer).chain(all).collect()
 }
 
 /// The newest backup of a computer below the root of a drive, and the folder of that computer.
@@ -232,7 +259,7 @@ pub(super) fn newest_of(root: &Path, computer: &str) -> Result<Option<(PathBuf, 
     };
     let is_wanted = |place: &PathBuf| file_name(place).eq_ignore_ascii_case(computer);
     let Some(folder) = computers.into_iter().find(is_wanted) else { return Ok(None) };
-    if backups_of(&folder)?.is_empty() {
+    if !is_computer(&folder) {
         return Ok(None);
     }
     let newest = find(&folder, None, None)?;
@@ -241,6 +268,7 @@ pub(super) fn newest_of(root: &Path, computer: &str) -> Result<Option<(PathBuf, 
 
 /// The backup of a computer with this name, or the newest.
 fn choose(computer: &Path, name: Option<&str>, notes: &mut Vec<String>) -> Result<PathBuf, NotFound> {
+    check_names(computer)?;
     let backups = backups_of(computer)?;
     let names = || backups.iter().map(|place| file_name(place)).collect::<Vec<_>>().join(", ");
     let found = match name {
@@ -250,7 +278,10 @@ fn choose(computer: &Path, name: Option<&str>, notes: &mut Vec<String>) -> Resul
     let Some(found) = found.cloned() else {
         let problem = match name {
             Some(name) => format!("it has no backup \"{name}\"; it has {}", names()),
-            None => format!("{} holds no backup any more", path_text(computer)),
+            None => format!(
+                "{} holds no backup; to verify one of another computer, name its folder with --backup",
+                path_text(computer)
+            ),
         };
         return Err(NotFound::Choice(problem));
     };

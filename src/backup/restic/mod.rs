@@ -45,7 +45,7 @@ use rustic_core::Id;
 use snapshots::Snapshots;
 use store::{Folder, Store};
 
-use crate::tls;
+use crate::{platform, tls};
 
 /// The program, the format and the scheme.
 const NAME: &str = "restic";
@@ -86,7 +86,8 @@ fn open(candidate: &BackupCandidate<'_>, context: &Context) -> Result<Box<dyn Ba
     let fail = |problem| Error::program(location, problem);
     let unlocked = unlock(location, context)?;
     let snapshots = Snapshots::read(&unlocked).map_err(fail)?;
-    let (chosen, notes) = snapshots.choose(location.snapshot().unwrap_or("latest")).map_err(fail)?;
+    let (asked, host) = (location.snapshot().unwrap_or("latest"), platform::host_name());
+    let (chosen, notes) = snapshots.choose(asked, host.as_deref()).map_err(fail)?;
     let repository = unlocked.index().map_err(fail)?;
     let description = Description {
         location: location.clone(),

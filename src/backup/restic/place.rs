@@ -19,12 +19,29 @@ use super::store::Store;
 /// The most memory that a key file may ask for. restic's own need 32 MiB to 64 MiB.
 const KEY_MEMORY: u64 = 1 << 30;
 
+/// The most times that a key file may have that memory filled. restic's own ask for a few.
+const KEY_ROUNDS: u64 = 64;
+
+/// How many hexadecimal digits an id has.
+const ID_DIGITS: usize = 64;
+
 /// A repository, wherever its files are.
 #[derive(Debug)]
 pub(super) struct Place {
     store: Box<dyn Store>,
     /// The index files that were there when the index was read.
     indexes: OnceLock<Vec<Id>>,
+}
+
+/// What has become of a repository while it was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// It has all index files that it had.
+    Same,
+    /// Index files have gone. Only a prune removes them, together with packs.
+    Pruned,
+    /// It cannot be listed any more.
+    Gone,
 }
 
 /// Why a file of the repository cannot be used.
@@ -43,7 +60,7 @@ pub(super) enum Fault {
     #[error("the {0} is damaged: its content does not match its name")]
     Changed(String),
     /// A key file that would take too much memory.
-    #[error("the {0} is damaged: it asks for too much memory")]
+    #[error("the {0} is damaged: it asks for too much memory or time")]
     Greedy(String),
     /// The library has asked for something that is never done.
     #[error("{0} is never done here")]
@@ -89,11 +106,26 @@ impl Place {
         Ok(self.indexes.get_or_init(|| found))
     }
 
-    /// Whether an index file has gone since. Only a prune removes them, together with packs.
-    pub(super) fn was_pruned(&self) -> bool {
-        let Some(then) = self.indexes.get() else { return false };
-        let now = self.ids(FileType::Index).map(HashSet::<Id>::from_iter);
-        now.is_ok_and(|now| then.iter().any(|id| !now.contains(id)))
+    /// What has become of the repository since its index was read.
+    pub(super) fn now(&self) -> State {
+        let Some(then) = self.indexes.get() else { return State::Same };
+        match self.ids(FileType::Index).map(HashSet::<Id>::from_iter) {
+            Ok(now) if then.iter().all(|id| now.contains(id)) => State::Same,
+            Ok(_) => State::Pruned,
+            Err(_) => State::Gone,
+        }
+    }
+
+    /// Names of files that were once of this kind, but that nobody finds by these names: copies and
+    /// conflicts that a program for synchronising has made.
+    pub(super) fn strays(&self, kind: FileType) -> Vec<String> {
+        let names = self.store.names(kind).unwrap_or_default();
+        let is_stray = |name: &String| {
+            let id = name.get(..ID_DIGITS).is_some_and(|id| id.parse::<Id>().is_ok());
+            // restic itself writes to such a file before it renames it.
+            id && name.len() > ID_DIGITS && !name.contains("-tmp-")
+        };
+        names.into_iter().filter(is_stray).collect()
     }
 
     fn whole(&self, kind: FileType, id: &Id) -> Result<Bytes, Fault> {
@@ -123,7 +155,7 @@ impl Place {
 fn name(kind: FileType, id: &Id) -> String {
     match kind {
         FileType::Config => "file config".to_owned(),
-        kind => format!("{kind} {id}"),
+        kind => format!("{} {id}", kind.to_string().to_lowercase()),
     }
 }
 
@@ -132,17 +164,18 @@ pub(super) fn sha256(content: &[u8]) -> Id {
     Id::new(Sha256::digest(content).into())
 }
 
-/// The cost of a key: `scrypt` takes 128 bytes times both numbers.
+/// The cost of a key: `scrypt` takes 128 bytes times `N` and `r`, and fills them `p` times.
 #[derive(Deserialize)]
 struct KeyCost {
     #[serde(rename = "N")]
     n: u64,
     r: u64,
+    p: u64,
 }
 
 impl KeyCost {
     fn is_too_high(&self) -> bool {
-        self.n.saturating_mul(self.r).saturating_mul(128) > KEY_MEMORY
+        self.n.saturating_mul(self.r).saturating_mul(128) > KEY_MEMORY || self.p > KEY_ROUNDS
     }
 }
 

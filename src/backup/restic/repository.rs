@@ -14,13 +14,16 @@ use rustic_core::{
     RepositoryBackends, RepositoryOptions, RusticError, RusticResult,
 };
 
-use super::place::{Fault, Place, sha256};
+use super::place::{Fault, Place, State, sha256};
 use crate::backup::RestoreError;
 use crate::threads;
 use crate::words;
 
 /// What is said if packs were removed during the run.
 const PRUNED: &str = "the repository was changed while it was read, by restic prune or forget --prune: verify again when that has ended";
+
+/// What is said if the repository is no longer where it was.
+const GONE: &str = "the repository can no longer be read: see whether the place where it is is still mounted";
 
 /// What a person can do if files of the repository may not be read.
 const ACCOUNT: &str = "run bkverify as an account that may read the repository";
@@ -70,8 +73,17 @@ impl Unlocked {
                 "it is a repository of a newer restic, whose format is not known here: look for a newer bkverify"
                     .to_owned(),
             ),
+            // restic check would need the key, too.
+            Err(problem) if problem.text.starts_with("the key ") && problem.denied.is_none() => {
+                Err(problem.and("copy the folder keys from another copy of the repository"))
+            }
             Err(problem) => Err(problem.sentence()),
         }
+    }
+
+    /// The names of files in the folder of snapshots that are no names of snapshots.
+    pub(super) fn stray_snapshots(&self) -> Vec<String> {
+        self.place.strays(FileType::Snapshot)
     }
 
     /// The names of the files that describe its snapshots.
@@ -99,7 +111,7 @@ impl Unlocked {
         };
         match indexed {
             Ok(files) => Ok(Opened { place, files }),
-            Err(_) if place.was_pruned() => Err(PRUNED.to_owned()),
+            Err(problem) if problem.is_missing && place.now() == State::Pruned => Err(PRUNED.to_owned()),
             Err(problem) if problem.denied.is_some() => Err(problem.sentence()),
             Err(problem) => Err(problem.and(
                 "run restic rebuild-index (restic repair index from version 0.16 on), then restic check --read-data",
@@ -115,7 +127,7 @@ impl Opened {
         if self.pack_of::<T>(hash).is_none() {
             let kind = if T::TYPE == BlobType::Tree { "a list of files" } else { "a piece of it" };
             let text = format!("{kind} ({hash}) is in no index");
-            return Err(self.judged(Problem { text, ..Problem::default() }));
+            return Err(self.judged(Problem { text, is_missing: true, ..Problem::default() }));
         }
         let content = guard(|| self.files.get_blob_cached(&id, T::TYPE)).map_err(|problem| {
             let pack = self.pack_of::<T>(hash).map(|(pack, _)| pack.to_string()).unwrap_or_default();
@@ -134,12 +146,19 @@ impl Opened {
         Some((*entry.pack, entry.location.offset))
     }
 
-    /// The same problem, unless it comes from packs that were removed during the run.
+    /// The same problem, unless something is missing because a prune has removed it, or because the
+    /// whole repository has gone. Bytes that are there and wrong are damage whatever a prune does: a
+    /// pack never changes.
     fn judged(&self, problem: Problem) -> Problem {
-        if !self.place.was_pruned() {
-            return problem;
+        match self.place.now() {
+            State::Pruned if problem.is_missing => {
+                Problem { text: PRUNED.to_owned(), is_pruned: true, ..problem }
+            }
+            State::Gone if problem.is_missing => {
+                Problem { text: GONE.to_owned(), denied: Some(std::io::ErrorKind::Other), ..problem }
+            }
+            _ => problem,
         }
-        Problem { text: PRUNED.to_owned(), is_pruned: true, ..problem }
     }
 }
 
@@ -149,6 +168,8 @@ pub(super) struct Problem {
     text: String,
     is_password: bool,
     is_checksum: bool,
+    /// It is not there.
+    is_missing: bool,
     is_pruned: bool,
     /// What the system says, if that is the reason.
     denied: Option<std::io::ErrorKind>,
@@ -204,7 +225,8 @@ impl From<&Fault> for Problem {
             Fault::Read(_, error) => Some(error.kind()),
             _ => None,
         };
-        Self { text: fault.to_string(), denied, ..Self::default() }
+        let is_missing = matches!(fault, Fault::Missing(_));
+        Self { text: fault.to_string(), denied, is_missing, ..Self::default() }
     }
 }
 

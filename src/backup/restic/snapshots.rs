@@ -4,6 +4,7 @@
 //! last an id or a time. Without that, it is the newest of those that fit.
 
 use std::collections::BTreeSet;
+use std::time::SystemTime;
 
 use jiff::tz::TimeZone;
 use rustic_core::Id;
@@ -41,7 +42,12 @@ pub(super) struct Snapshots {
 impl Snapshots {
     /// Reads the files that describe them.
     pub(super) fn read(repository: &Unlocked) -> Result<Self, String> {
-        let mut found = Self { all: Vec::new(), unreadable: Vec::new() };
+        let stray = |name: String| {
+            let name = words::printable(&name).into_owned();
+            format!("the folder snapshots holds a file called {name}, which is no snapshot by that name")
+        };
+        let unreadable = repository.stray_snapshots().into_iter().map(stray).collect();
+        let mut found = Self { all: Vec::new(), unreadable };
         for id in repository.snapshots()? {
             match read(repository, &id) {
                 Ok(snapshot) => found.all.push(snapshot),
@@ -57,7 +63,11 @@ impl Snapshots {
     }
 
     /// The snapshot that a person means.
-    pub(super) fn choose(self, asked: &str) -> Result<(Chosen, Vec<String>), String> {
+    pub(super) fn choose(
+        self,
+        asked: &str,
+        this_host: Option<&str>,
+    ) -> Result<(Chosen, Vec<String>), String> {
         let (tests, asked) = Test::parse(asked)?;
         let passes = |snapshot: &&Chosen| tests.iter().all(|test| test.passes(snapshot));
         let names: Vec<_> = self.all.iter().filter(passes).map(Chosen::name).collect();
@@ -74,12 +84,37 @@ impl Snapshots {
             ));
         }
         let id = chosen?.id.clone();
+        self.check_host(id.as_deref(), asked, &tests, this_host)?;
         let notes = self.notes(&tests);
         let count = words::counted(self.all.len() as u64, "snapshot");
         let found = self.all.into_iter().find(|snapshot| Some(&snapshot.id) == id.as_ref());
         let found = found.ok_or_else(|| "it holds no snapshots".to_owned())?;
+        let notes = notes.into_iter().chain(found.remarks());
         let first = format!("{}, of {count} in the repository", found.sentence());
         Ok((found, std::iter::once(first).chain(notes).collect()))
+    }
+
+    /// Refuses another host's snapshot if this machine has some, and nobody has said which is meant.
+    fn check_host(
+        &self,
+        id: Option<&str>,
+        asked: &str,
+        tests: &[Test<'_>],
+        this_host: Option<&str>,
+    ) -> Result<(), String> {
+        let chosen = self.all.iter().find(|snapshot| Some(snapshot.id.as_str()) == id);
+        let is_named = |snapshot: &Chosen| snapshot.id.starts_with(asked) || snapshot.name == asked;
+        let says_host = tests.iter().any(|test| matches!(test, Test::Host(_)));
+        let (Some(chosen), Some(this_host), false) = (chosen, this_host, says_host) else { return Ok(()) };
+        let has_own = self.all.iter().any(|snapshot| snapshot.host == this_host);
+        if !has_own || chosen.host == this_host || is_named(chosen) {
+            return Ok(());
+        }
+        let other = words::printable(&chosen.host);
+        Err(format!(
+            "the newest snapshot that fits is of the host {other}, and the repository has some of this machine ({this_host}), \
+             too: say which with --snapshot host={this_host} or --snapshot host={other}"
+        ))
     }
 
     /// What the repository holds snapshots of.
@@ -120,6 +155,13 @@ fn read(repository: &Unlocked, file: &Id) -> Result<Chosen, String> {
 impl Chosen {
     fn name(&self) -> Snapshot {
         Snapshot { name: self.name.clone(), id: Some(self.id.clone()), taken: self.begun }
+    }
+
+    /// What is odd about it.
+    fn remarks(&self) -> Option<String> {
+        let now = Timestamp::from(SystemTime::now());
+        let is_later = self.begun.is_some_and(|begun| begun > now);
+        is_later.then(|| "the snapshot is dated in the future, so it stays the newest until then".to_owned())
     }
 
     fn sentence(&self) -> String {
@@ -190,7 +232,7 @@ mod tests {
     }
 
     fn chosen(asked: &str) -> Result<String, String> {
-        snapshots(&[]).choose(asked).map(|(chosen, _)| chosen.name)
+        snapshots(&[]).choose(asked, None).map(|(chosen, _)| chosen.name)
     }
 
     #[test]
@@ -217,7 +259,7 @@ mod tests {
 
     #[test]
     fn a_repository_of_several_hosts_says_so_unless_one_was_named() {
-        let notes = |asked| snapshots(&[]).choose(asked).unwrap().1;
+        let notes = |asked| snapshots(&[]).choose(asked, None).unwrap().1;
         assert!(notes("latest").iter().any(|note| note.contains("several hosts")), "{:?}", notes("latest"));
         assert!(notes("tag=daily").iter().any(|note| note.contains("several hosts")));
         let named = notes("host=web");
@@ -230,12 +272,36 @@ mod tests {
     }
 
     #[test]
+    fn another_hosts_snapshot_is_refused_where_this_machine_has_some_unless_it_is_named() {
+        let chosen = |asked, host| snapshots(&[]).choose(asked, Some(host)).map(|(chosen, _)| chosen.name);
+        let error = chosen("latest", "web").unwrap_err();
+        assert!(error.contains("--snapshot host=web or --snapshot host=db"), "{error}");
+        for (asked, host, name) in [
+            ("latest", "db", "bbbb0003"),
+            ("latest", "verifier", "bbbb0003"),
+            ("host=db", "web", "bbbb0003"),
+            ("bbbb0003", "web", "bbbb0003"),
+            ("path=/etc", "web", "aaaa0002"),
+        ] {
+            assert_eq!(chosen(asked, host).as_deref(), Ok(name), "{asked} {host}");
+        }
+    }
+
+    #[test]
+    fn a_snapshot_from_the_future_is_remarked() {
+        let mut future = snapshots(&[]);
+        future.all[0].begun = Some(Timestamp { seconds: 4_000_000_000, nanos: 0 });
+        let notes = future.choose("latest", None).unwrap().1;
+        assert!(notes.iter().any(|note| note.contains("in the future")), "{notes:?}");
+    }
+
+    #[test]
     fn what_cannot_be_read_may_be_what_was_meant_unless_an_id_was_named() {
         let damaged = || snapshots(&["the snapshot cccc0004 is damaged"]);
         for asked in ["latest", "host=web", "2030-01-01", "cccc0004"] {
-            let error = damaged().choose(asked).unwrap_err();
+            let error = damaged().choose(asked, None).unwrap_err();
             assert!(error.contains("cccc0004 is damaged, and it may be the one"), "{asked}: {error}");
         }
-        assert_eq!(damaged().choose("aaaa0001").unwrap().0.name, "aaaa0001");
+        assert_eq!(damaged().choose("aaaa0001", None).unwrap().0.name, "aaaa0001");
     }
 }

@@ -152,7 +152,9 @@ fn check_holds_tar(location: &Location, bytes: &dyn ReadAt, compression: Compres
     });
     let not_a_backup = |problem| Err(Error::NotABackup { location: location.clone(), problem });
     match read {
-        Ok(0) => not_a_backup(format!("it is {name}-compressed, but it is empty")),
+        Ok(0) => {
+            not_a_backup(format!("it is {name}-compressed, but it is empty: check the job that makes it"))
+        }
         Ok(1024) if first == [0; 1024] => Ok(()),
         Ok(512) if first.first_chunk().is_some_and(is_header) => Ok(()),
         Ok(_) => not_a_backup(format!(

@@ -7,30 +7,47 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use walkdir::WalkDir;
 
 use crate::backup::{self, CatalogSink, Context, EntryBatch, Listing, Needs};
 use crate::cancel::CancelToken;
 use crate::platform;
+use crate::verify::Filter;
 use crate::verify::pairing::Pairing;
+use crate::words;
 
 use super::super::machine::BackupJob;
 use super::super::machine::Visit;
-use super::amount;
+
+/// Files and bytes.
+type Amount = (u64, u64);
 
 /// What the backups contain of one folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Held {
-    /// This many files and bytes, in the backup that contains the most.
-    Some { files: u64, bytes: u64 },
+    /// This much, in the backup that contains the most of what is there.
+    Some {
+        /// What the backup holds.
+        held: Amount,
+        /// What is in the folder, without files that were written after the backup.
+        there: Amount,
+    },
     /// Nothing, although there is data.
     Nothing,
     /// There is no data: the folder contains no files or does not exist.
     NoData,
     /// Unknown.
     Unknown,
+}
+
+impl Held {
+    /// Whether a part of the folder is missing in the backup: files or bytes. A few bytes may be
+    /// missing because files have grown since.
+    pub(super) fn is_part(&self) -> bool {
+        matches!(self, Self::Some { held, there } if held.0 < there.0 || held.1 < there.1 / 10 * 9)
+    }
 }
 
 /// What the backups contain of all folders.
@@ -44,27 +61,34 @@ impl Coverage {
     /// Looks up every folder in the backup of every job.
     pub(super) fn measure(visit: &Visit<'_>, folders: &[String]) -> Self {
         let mut problems = Vec::new();
+        if visit.probes().is_remote() {
+            // A folder of the same name here is not that server's.
+            let problem = "the folders are on another machine; run bkverify there";
+            return Self { held: HashMap::new(), problems: vec![problem.to_owned()] };
+        }
         if visit.settings().jobs.is_empty() {
             problems.push("no backup job is configured".to_owned());
         }
         let places: Vec<PathBuf> = folders.iter().map(|folder| real(&visit.place(folder))).collect();
-        let mut most: Vec<(u64, u64)> = vec![(0, 0); folders.len()];
+        // The job whose backup holds most of a folder speaks for it.
+        let mut most: Vec<(Amount, Option<SystemTime>)> = vec![((0, 0), None); folders.len()];
         for job in &visit.settings().jobs {
             match count(job, &places, visit.deadline()) {
-                Ok(counts) => {
+                Ok((counts, taken)) => {
                     for (most, count) in most.iter_mut().zip(counts) {
-                        *most = (*most).max(count);
+                        *most = if count > most.0 { (count, taken) } else { *most };
                     }
                 }
                 Err(problem) => problems.push(format!("{}: {problem}", job.name)),
             }
         }
-        let held = folders.iter().zip(places.iter().zip(most)).map(|(folder, (place, (files, bytes)))| {
-            let held = match (files, has_data(place, visit.deadline())) {
-                (1.., _) => Held::Some { files, bytes },
-                (0, Some(false)) => Held::NoData,
-                (0, Some(true)) if problems.is_empty() => Held::Nothing,
-                (0, _) => Held::Unknown,
+        let held = folders.iter().zip(places.iter().zip(most)).map(|(folder, (place, (held, taken)))| {
+            let held = match (held.0, there(place, taken, visit.deadline())) {
+                (_, None) => Held::Unknown,
+                (1.., Some((there, _))) => Held::Some { held, there },
+                (0, Some((_, false))) => Held::NoData,
+                (0, Some(_)) if problems.is_empty() => Held::Nothing,
+                (0, Some(_)) => Held::Unknown,
             };
             (folder.clone(), held)
         });
@@ -87,7 +111,12 @@ impl Coverage {
             return "no data folder known".to_owned();
         }
         match self.of(folder) {
-            Held::Some { files, bytes } => format!("in the backup: {}", amount(*files, *bytes)),
+            part @ Held::Some { held, there } if part.is_part() => {
+                format!("PART of it is in the backup: {} of {}", amount(*held), amount(*there))
+            }
+            Held::Some { held, there } => {
+                format!("in the backup: {} ({} there)", amount(*held), amount(*there))
+            }
             Held::Nothing => "NOT IN ANY BACKUP".to_owned(),
             Held::NoData => "no files there".to_owned(),
             Held::Unknown => "not known whether a backup holds it".to_owned(),
@@ -95,32 +124,48 @@ impl Coverage {
     }
 }
 
+/// `12 files, 3.4 MB`.
+fn amount((files, bytes): Amount) -> String {
+    format!("{}, {}", words::counted(files, "file"), words::bytes(bytes))
+}
+
 /// A path without links, so that two names of the same folder compare equal.
 fn real(place: &Path) -> PathBuf {
     place.canonicalize().unwrap_or_else(|_| place.to_owned())
 }
 
-/// Whether there is any file below a folder; `None` if that cannot be found out.
-fn has_data(place: &Path, deadline: Instant) -> Option<bool> {
+/// What is in a folder, without files that were written after `taken`, and whether there is any file
+/// at all. `None` if that cannot be found out.
+fn there(place: &Path, taken: Option<SystemTime>, deadline: Instant) -> Option<(Amount, bool)> {
     if place.symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
-        return Some(false);
+        return Some(((0, 0), false));
     }
-    let mut unreadable = false;
+    let (mut found, mut any) = ((0, 0), false);
     for entry in WalkDir::new(place) {
-        match entry {
-            Ok(entry) if entry.file_type().is_file() => return Some(true),
-            Ok(_) => {}
-            Err(_) => unreadable = true,
-        }
         if Instant::now() >= deadline {
             return None;
         }
+        let entry = entry.ok()?;
+        if !entry.file_type().is_file() {
+            continue;
+        }
+        any = true;
+        let metadata = entry.metadata().ok()?;
+        let is_newer = taken.is_some_and(|taken| metadata.modified().is_ok_and(|time| time > taken));
+        if !is_newer {
+            found = (found.0 + 1, found.1 + metadata.len());
+        }
     }
-    (!unreadable).then_some(false)
+    Some((found, any))
 }
 
-/// The files and bytes of each folder in one job's backup.
-fn count(job: &BackupJob, folders: &[PathBuf], deadline: Instant) -> Result<Vec<(u64, u64)>, String> {
+/// The files and bytes of each folder in one job's backup, and when it was taken. What the job's
+/// filters leave out is not verified, so it does not count.
+fn count(
+    job: &BackupJob,
+    folders: &[PathBuf],
+    deadline: Instant,
+) -> Result<(Vec<Amount>, Option<SystemTime>), String> {
     let chained = |error: &dyn std::error::Error| match error.source() {
         Some(cause) => format!("{error}: {cause}"),
         None => error.to_string(),
@@ -134,14 +179,19 @@ fn count(job: &BackupJob, folders: &[PathBuf], deadline: Instant) -> Result<Vec<
         pairing.roots().map(|(root, from)| (real(&root.folder), from.to_vec())).collect();
     let prefixes =
         |folder: &PathBuf| roots.iter().filter_map(|(root, from)| prefix(folder, root, from)).collect();
+    let filter = Filter::new(&job.filters).map_err(|error| chained(&error))?;
+    let needs = Needs { size: true, ..filter.needs() };
     let counter = Counter {
+        filter,
         prefixes: folders.iter().map(prefixes).collect(),
         counts: folders.iter().map(|_| (AtomicU64::new(0), AtomicU64::new(0))).collect(),
         deadline,
     };
-    let needs = Needs { size: true, mtime: false };
     match backup.catalog(needs, &context, &counter).map_err(|error| chained(&error))? {
-        Listing::Whole => Ok(counter.result()),
+        Listing::Whole => {
+            let seconds = backup.description().taken.and_then(|taken| u64::try_from(taken.at.seconds).ok());
+            Ok((counter.result(), seconds.map(|seconds| UNIX_EPOCH + Duration::from_secs(seconds))))
+        }
         Listing::Stopped => Err("its catalog could not be read in time".to_owned()),
         Listing::Damaged(parts) => {
             let first = parts.first().map_or("", |part| part.problem.as_str());
@@ -162,6 +212,7 @@ fn prefix(folder: &Path, root: &Path, from: &[u8]) -> Option<Vec<u8>> {
 }
 
 struct Counter {
+    filter: Filter,
     /// For each folder, the beginnings that the paths of its files may have.
     prefixes: Vec<Vec<Vec<u8>>>,
     /// For each folder, its files and bytes.
@@ -180,7 +231,7 @@ impl CatalogSink for Counter {
         if Instant::now() >= self.deadline {
             return ControlFlow::Break(());
         }
-        for entry in entries.iter() {
+        for entry in entries.iter().filter(|entry| self.filter.includes(entry)) {
             for (prefixes, (files, bytes)) in self.prefixes.iter().zip(&self.counts) {
                 if prefixes.iter().any(|prefix| begins(entry.path, prefix)) {
                     files.fetch_add(1, Ordering::Relaxed);

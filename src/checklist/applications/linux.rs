@@ -256,7 +256,7 @@ mod tests {
     use super::super::super::machine::tests::recorded;
     use super::*;
 
-    const OWNED: &str = include_str!("../../../tests/data/checklist/linux/dpkg-owners.txt");
+    const OWNED: &str = include_str!("../../../tests/data/checklist/dpkg-owners.txt");
     const PRIORITY: &str = "openvpn\\toptional\\ncron\\timportant\\n";
 
     fn names(discovery: &Discovery) -> Vec<(&str, &str)> {

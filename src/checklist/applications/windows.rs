@@ -2,15 +2,18 @@
 //! folders.
 
 use super::super::machine::Visit;
-use super::super::powershell::{self, Probed, ProbedItem};
+use super::super::powershell;
+use super::super::probes::{Probed, ProbedItem};
 use super::super::table::Discovered;
 use super::Discovery;
 
-pub(super) const SCRIPT: &str = include_str!("../scripts/applications.ps1");
-
 /// Folders that belong to Windows itself.
-const SYSTEM: [&str; 22] = [
+const SYSTEM: [&str; 26] = [
     "Common Files",
+    "Edge",
+    "EdgeCore",
+    "EdgeUpdate",
+    "EdgeWebView",
     "Internet Explorer",
     "Microsoft",
     "ModifiableWindowsApps",
@@ -35,7 +38,7 @@ const SYSTEM: [&str; 22] = [
 ];
 
 pub(super) fn discover(visit: &Visit<'_>) -> Discovery {
-    match powershell::ask(visit, SCRIPT) {
+    match powershell::ask(visit, "applications") {
         Ok(probed) => gather(&probed),
         Err(problem) => Discovery { found: Vec::new(), problems: vec![problem] },
     }
@@ -43,31 +46,36 @@ pub(super) fn discover(visit: &Visit<'_>) -> Discovery {
 
 fn gather(probed: &Probed) -> Discovery {
     let mut rows = Rows::default();
-    for item in probed.part("database").chain(probed.part("share")) {
+    for item in probed.all("database").chain(probed.all("share")) {
         rows.add(item.text("name"), item.text("path"));
     }
+    for item in probed.all("add-in") {
+        let whole = item.list("all").join("; ");
+        rows.add(Some(&format!("Add-in of Essentials: {}", item.text("name").unwrap_or(&whole))), None);
+    }
     let data: Vec<&ProbedItem> =
-        probed.part("folder").filter(|item| item.truth("data") == Some(true)).collect();
-    for program in probed.part("program") {
+        probed.all("folder").filter(|item| item.truth("data") == Some(true)).collect();
+    for program in probed.all("program") {
         let own = data.iter().find(|folder| belongs(program, folder)).and_then(|folder| folder.text("path"));
         rows.add(program.text("name"), own.or_else(|| program.text("folder")));
     }
-    for folder in probed.part("folder") {
+    for folder in probed.all("folder") {
         rows.add(folder.text("name"), folder.text("path"));
     }
-    for service in probed.part("service") {
+    for service in probed.all("service") {
         let folder = service.text("command").and_then(program_folder);
         // A service is not an application of its own if its program already has a row.
         if !folder.as_deref().is_some_and(|folder| rows.holds(folder)) {
             rows.add(service.text("title").or(service.text("name")), folder.as_deref());
         }
     }
-    let missing_end = ["programs", "folders", "services", "databases", "shares"]
-        .iter()
-        .filter(|part| probed.first(part).is_none() && probed.problem(part).is_none())
-        .map(|part| format!("the probe printed nothing about {part}"));
-    let problems = probed.problems().iter().map(ToString::to_string).chain(missing_end).collect();
-    Discovery { found: rows.0, problems }
+    // Add-ins exist on Essentials only.
+    let is_absent = |part: &str| part == "add-ins" && probed.missing(part).is_some();
+    let problems = ["programs", "folders", "services", "databases", "shares", "add-ins"]
+        .into_iter()
+        .filter(|part| !is_absent(part))
+        .filter_map(|part| probed.whole(part, "").err().map(|problem| format!("{part}: {problem}")));
+    Discovery { found: rows.0, problems: problems.collect() }
 }
 
 /// Whether a folder in ProgramData belongs to a program: it has the program's or its publisher's
@@ -131,10 +139,11 @@ impl Rows {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::powershell::parse;
+    use super::super::super::probes::parse;
+    use super::super::super::probes::tests::printed;
     use super::*;
 
-    const RECORDED: &str = include_str!("../../../tests/data/checklist/windows/applications.json");
+    const RECORDED: &str = include_str!("../../../tests/data/checklist/windows/applications.txt");
 
     #[test]
     fn programs_databases_shares_and_services_become_rows() {
@@ -142,11 +151,14 @@ mod tests {
         let found: Vec<_> =
             discovery.found.iter().map(|item| (item.name.as_str(), item.path.as_str())).collect();
         let expected = [
-            ("SQL Server MSSQLSERVER", "D:\\MSSQL\\MSSQL16.MSSQLSERVER\\MSSQL\\DATA"),
+            ("SQL Server MSSQLSERVER (16.0.1000.6)", "D:\\MSSQL\\MSSQL16.MSSQLSERVER\\MSSQL\\DATA"),
+            ("Exchange Server (15.1.2507)", "D:\\Exchange\\Mailbox"),
             ("Buchhaltung", "D:\\Freigaben\\Buchhaltung"),
+            ("Add-in of Essentials: Backup to Cloud", ""),
             ("ERP Suite 12.4", "C:\\ProgramData\\ERP Suite"),
             ("7-Zip 23.01 (x64)", "C:\\Program Files\\7-Zip"),
             ("ERP Suite", "C:\\Program Files\\ERP Suite"),
+            ("Exchange Server", "C:\\Program Files\\Microsoft\\Exchange Server"),
             ("Time Recorder", "E:\\Apps\\Time"),
         ];
         assert_eq!(found, expected);
@@ -162,8 +174,11 @@ mod tests {
 
     #[test]
     fn empty_and_denied_answers_are_reported_as_problems() {
-        assert_eq!(gather(&parse("{\"items\":[],\"problems\":[]}").unwrap()).problems.len(), 5);
-        let denied = r#"{"items":[],"problems":[{"part":"shares","kind":"denied","text":"x"}]}"#;
-        assert!(gather(&parse(denied).unwrap()).problems[0].contains("run as administrator"));
+        assert_eq!(gather(&parse(&printed(&[])).unwrap()).problems.len(), 6);
+        assert_eq!(gather(&parse(RECORDED.lines().next().unwrap()).unwrap()).problems.len(), 6);
+        let denied = gather(&parse(&printed(&[("programs", "", "denied")])).unwrap());
+        assert!(denied.problems[0].contains("run as administrator"));
+        assert_eq!(gather(&parse(&printed(&[("add-ins", "", "missing")])).unwrap()).problems.len(), 5);
+        assert_eq!(gather(&parse(&printed(&[("add-ins", "", "failed")])).unwrap()).problems.len(), 6);
     }
 }

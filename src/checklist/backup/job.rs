@@ -1,10 +1,14 @@
 //! A configured job: what its newest report proves, and how old its backup is.
 
+use std::path::PathBuf;
+
 use jiff::Timestamp;
 
-use crate::backup::{self, Context};
+use crate::backup::{self, Context, Description, path_text};
 use crate::exit::ExitCode;
 use crate::report::Model;
+use crate::report::model::{FiltersPart, SizePart};
+use crate::words;
 
 use super::super::machine::{BackupJob, duration_words, read_text};
 use super::super::{Finding, Status};
@@ -15,11 +19,22 @@ const PROOF_AGE: i64 = 7 * DAY;
 /// A backup older than the first age gets a warning. One older than the second is not a base for a
 /// migration. In seconds.
 const BACKUP_AGE: (i64, i64) = (2 * DAY, 7 * DAY);
+/// A run that does not rule out that this share of the files is bad proves little.
+const MOST_BAD: f64 = 0.05;
 const WHY_PROOF: &str = "Only files that were restored and compared prove that the backup restores.";
 const WHY_AGE: &str = "What was written since the backup is lost if the migration goes wrong.";
 
-/// What the job's newest report proves.
-pub(super) fn proof(job: &BackupJob, now: Timestamp) -> Finding {
+/// What the job's newest report proves about the backup as it is now, and how old the backup is.
+pub(super) fn look(job: &BackupJob, now: Timestamp) -> Vec<Finding> {
+    let backup = backup::open(&job.backup, &Context::default()).map_err(|error| {
+        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+        format!("{error}{cause}")
+    });
+    let description = backup.as_ref().map(|backup| backup.description()).map_err(String::as_str);
+    vec![proof(job, description, now), age(job, description, now)]
+}
+
+fn proof(job: &BackupJob, backup: Result<&Description, &str>, now: Timestamp) -> Finding {
     let what = format!("Whether the backup of {} restores", job.name);
     let Some(place) = &job.report else {
         return Finding::could_not_check(&what, "the job writes no JSON report")
@@ -41,54 +56,131 @@ pub(super) fn proof(job: &BackupJob, now: Timestamp) -> Finding {
         }
         Err(problem) => return Finding::could_not_check(&what, format!("{shown}: {problem}")),
     };
-    judge(job, &report, now).seen(&shown, evidence(&report))
+    let finding = judge(job, &report, backup, now).seen(&shown, evidence(&report));
+    if finding.status == Status::Pass { finding } else { finding.why(WHY_PROOF).fix(run) }
 }
 
 fn evidence(report: &Model) -> String {
     let finished =
         report.finished.map_or_else(|| "at an unknown time".to_owned(), |time| format!("{time:.0}"));
+    let taken =
+        report.backup.taken.map_or_else(|| "at an unknown time".to_owned(), |time| format!("{time:.0}"));
     let result = report.exit_code.word();
-    format!("{result}: {}\nfinished {finished}, of {}", report.headline, report.backup.place)
+    let sentence = report.assurance.as_ref().and_then(|found| found.sentence.as_deref()).unwrap_or_default();
+    let place = &report.backup.place;
+    format!("{result}: {}\nfinished {finished}, of {place}, taken {taken}\n{sentence}", report.headline)
 }
 
-fn judge(job: &BackupJob, report: &Model, now: Timestamp) -> Finding {
+/// Every reason for which a report is no proof, and a pass if there is none.
+fn judge(job: &BackupJob, report: &Model, backup: Result<&Description, &str>, now: Timestamp) -> Finding {
     let name = &job.name;
-    let finding = if job.backup.text() != report.backup.place {
-        Finding::warn(format!(
-            "The newest report of {name} is for a different backup: {}",
-            report.backup.place
-        ))
-    } else {
-        let age = report.finished.map(|finished| now.as_second() - finished.as_second());
-        match (report.exit_code, age) {
-            (ExitCode::Pass, _) if contradicts_its_pass(report) => {
-                Finding::fail(format!("The newest report of {name} says \"pass\" and contradicts itself"))
-            }
-            (ExitCode::IntegrityFailure, _) => {
-                Finding::fail(format!("The backup of {name} failed its verification"))
-            }
-            (ExitCode::Pass, None) => {
-                Finding::warn(format!("The backup of {name} was verified at an unknown time"))
-            }
-            (ExitCode::Pass, Some(age)) if age < -DAY => {
+    if job.backup.text() != report.backup.place {
+        let place = &report.backup.place;
+        return Finding::warn(format!("The newest report of {name} is for a different backup: {place}"));
+    }
+    match report.exit_code {
+        ExitCode::Pass if contradicts_its_pass(report) => {
+            return Finding::fail(format!(
+                "The newest report of {name} says \"pass\" and contradicts itself"
+            ));
+        }
+        ExitCode::Pass => {}
+        ExitCode::IntegrityFailure => {
+            return Finding::fail(format!("The backup of {name} failed its verification"));
+        }
+        other => {
+            let word = other.word();
+            return Finding::fail(format!(
+                "The verification of {name} ended as \"{word}\", which proves nothing"
+            ));
+        }
+    }
+    let Some(finished) = report.finished else {
+        return Finding::warn(format!("The backup of {name} was verified at an unknown time"));
+    };
+    let age = now.as_second() - finished.as_second();
+    let ago = duration_words(age);
+    let weakness = weaker_than_asked(job, report);
+    match backup {
+        Err(problem) => Finding::could_not_check(
+            &format!("Whether the backup of {name} is still the one that was verified"),
+            problem,
+        ),
+        Ok(backup) => match is_same(report, backup) {
+            Some(false) => Finding::fail(format!(
+                "The backup of {name} was replaced or changed after it was verified, {ago} ago"
+            )),
+            None => Finding::warn(format!(
+                "The backup of {name} was verified {ago} ago, and nothing tells whether it has changed since"
+            )),
+            Some(true) if age < -DAY => {
                 Finding::warn(format!("The newest report of {name} is dated in the future"))
             }
-            (ExitCode::Pass, Some(age)) if age > PROOF_AGE => {
-                Finding::warn(format!("The backup of {name} was last verified {} ago", duration_words(age)))
+            Some(true) if age > PROOF_AGE => {
+                Finding::warn(format!("The backup of {name} was last verified {ago} ago"))
             }
-            (ExitCode::Pass, Some(age)) => {
-                return Finding::pass(format!(
-                    "The backup of {name} was verified {} ago",
-                    duration_words(age)
-                ));
-            }
-            (other, _) => Finding::fail(format!(
-                "The verification of {name} ended as \"{}\", which proves nothing",
-                other.word()
-            )),
-        }
+            Some(true) => match (weakness, share(report)) {
+                (Some(weakness), _) => Finding::fail(format!(
+                    "The newest run of {name} proves less than the job asks for: {weakness}"
+                )),
+                (None, None) => Finding::fail(format!(
+                    "The newest run of {name} could compare no file, which proves nothing"
+                )),
+                (None, Some(share)) if share > MOST_BAD => Finding::warn(format!(
+                    "The run of {name} proves little: up to {} of its comparable files may be bad",
+                    words::percent(share)
+                )),
+                (None, Some(share)) => Finding::pass(format!(
+                    "The backup of {name} was verified {ago} ago: at most {} of its comparable files are bad",
+                    words::percent(share)
+                )),
+            },
+        },
+    }
+}
+
+/// The largest share of bad files that the run does not rule out.
+fn share(report: &Model) -> Option<f64> {
+    report.assurance.as_ref().map(|found| found.at_most_bad_share)
+}
+
+/// Whether the backup is the one that the report is about. `None` if nothing identifies it.
+fn is_same(report: &Model, backup: &Description) -> Option<bool> {
+    if let (Some(then), Some(now)) = (&report.backup.id, &backup.id) {
+        return Some(then == now);
+    }
+    let then = report.backup.taken?;
+    Some(backup.taken?.at.seconds <= then.as_second())
+}
+
+/// How the run looked at less than the job, as it is configured now, asks for.
+fn weaker_than_asked(job: &BackupJob, report: &Model) -> Option<String> {
+    let (ran, asked) = (&report.plan, SizePart::from(job.sample));
+    let is_enough = match (ran.sample, asked) {
+        (SizePart::All(_), _) => true,
+        (SizePart::Count(ran), SizePart::Count(asked)) => ran >= asked,
+        (SizePart::Share(ran), SizePart::Share(asked)) => ran >= asked,
+        (SizePart::Tolerance(ran), SizePart::Tolerance(asked)) => ran <= asked,
+        (ran, asked) => ran == asked,
     };
-    finding.why(WHY_PROOF).fix(format!("bkverify --job {name}"))
+    let texts = |paths: &[PathBuf]| paths.iter().map(|path| path_text(path)).collect::<Vec<_>>();
+    let maps = job.maps.iter().map(|map| path_text(&map.to));
+    let (filters, wanted) = (&ran.filters, FiltersPart::new(&job.filters));
+    if !filters.only.is_empty() {
+        Some("it looked only at files that were bad before".to_owned())
+    } else if !is_enough {
+        Some("its sample is smaller".to_owned())
+    } else if (&filters.include, &filters.exclude, filters.min_size, filters.max_size)
+        != (&wanted.include, &wanted.exclude, wanted.min_size, wanted.max_size)
+    {
+        Some("its filters are different".to_owned())
+    } else if ran.sources != texts(&job.sources)
+        || !ran.maps.iter().map(|map| &map.to).eq(&maps.collect::<Vec<_>>())
+    {
+        Some("it compared with other originals".to_owned())
+    } else {
+        None
+    }
 }
 
 /// Whether a report that says "pass" also says why the run cannot have passed. No run writes that;
@@ -100,19 +192,15 @@ fn contradicts_its_pass(report: &Model) -> bool {
         || report.counts.bad > 0
 }
 
-/// How old the job's backup is.
-pub(super) fn age(job: &BackupJob, now: Timestamp) -> Finding {
+fn age(job: &BackupJob, backup: Result<&Description, &str>, now: Timestamp) -> Finding {
     let what = format!("How old the backup of {} is", job.name);
-    let opened = match backup::open(&job.backup, &Context::default()) {
-        Ok(opened) => opened,
-        Err(error) => {
-            let cause =
-                std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-            return Finding::could_not_check(&what, format!("{error}{cause}"))
+    let description = match backup {
+        Ok(description) => description,
+        Err(problem) => {
+            return Finding::could_not_check(&what, problem)
                 .fix("Attach the backup, or correct its path in bkverify.toml.");
         }
     };
-    let description = opened.description();
     let Some(taken) = description.taken else {
         return Finding::could_not_check(
             &what,
@@ -149,86 +237,143 @@ pub(super) fn age(job: &BackupJob, now: Timestamp) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::checklist::Status;
+    use crate::plan::SampleSize;
     use crate::report::samples;
 
-    fn now() -> Timestamp {
-        "2026-11-20T12:00:00Z".parse().unwrap()
+    /// A job of an archive that was made now, and its report of a passed run an hour later.
+    struct World {
+        folder: tempfile::TempDir,
+        job: BackupJob,
+        report: Model,
+        now: Timestamp,
     }
 
-    fn proven(text: Option<&str>) -> Status {
-        let folder = tempfile::tempdir().unwrap();
-        let place = folder.path().join("report.json");
-        if let Some(text) = text {
-            std::fs::write(&place, text).unwrap();
+    impl World {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let archive = folder.path().join("b.tar");
+            archive_of("x", &archive);
+            let mut report = Model::new(&samples::plan(), Ok(&samples::passed()));
+            let opened = backup::open(&archive.clone().into(), &Context::default()).unwrap();
+            let now = Timestamp::now();
+            report.backup.id.clone_from(&opened.description().id);
+            report.backup.taken =
+                Some(Timestamp::from_second(opened.description().taken.unwrap().at.seconds).unwrap());
+            report.finished = Some(Timestamp::from_second(now.as_second() - 60).unwrap());
+            let job = BackupJob {
+                name: "n".into(),
+                report: Some(folder.path().join("report.json")),
+                sample: SampleSize::Count(1),
+                ..BackupJob::default()
+            };
+            let mut world = Self { folder, job, report, now };
+            world.report.backup.place = archive.display().to_string();
+            world.job.backup = archive.into();
+            world.report.plan.sources.clear();
+            world.report.plan.maps.clear();
+            world.report.plan.filters = FiltersPart::default();
+            world.report.plan.sample = SizePart::Count(500);
+            world.report.assurance.as_mut().unwrap().at_most_bad_share = 0.01;
+            world
         }
-        let job = BackupJob {
-            name: "n".into(),
-            backup: "/mnt/b".into(),
-            report: Some(place),
-            ..BackupJob::default()
-        };
-        proof(&job, now()).status
+
+        fn proof(&self) -> Finding {
+            std::fs::write(self.job.report.as_ref().unwrap(), serde_json::to_string(&self.report).unwrap())
+                .unwrap();
+            look(&self.job, self.now).remove(0)
+        }
+
+        /// The status after a change of the report or the job.
+        fn after(change: impl FnOnce(&mut Self)) -> Status {
+            let mut world = Self::new();
+            change(&mut world);
+            world.proof().status
+        }
     }
 
-    /// A report of this backup with an unknown field, as a later version may write it.
-    fn report(result: &str, finished: &str) -> String {
-        let mut model = Model::new(&samples::plan(), Ok(&samples::passed()));
-        model.exit_code = ExitCode::ALL.into_iter().find(|code| code.word() == result).unwrap();
-        model.finished = Some(finished.parse().unwrap());
-        model.backup.place = "/mnt/b".to_owned();
-        serde_json::to_string(&model).unwrap().replacen('{', r#"{"more":1,"#, 1)
+    fn archive_of(name: &str, place: &std::path::Path) {
+        let mut builder = tar::Builder::new(std::fs::File::create(place).unwrap());
+        builder.append_data(&mut tar::Header::new_gnu(), name, &b""[..]).unwrap();
+        builder.into_inner().unwrap();
+    }
+
+    fn days(time: Timestamp, days: i64) -> Timestamp {
+        Timestamp::from_second(time.as_second() + days * DAY).unwrap()
     }
 
     #[test]
     fn only_a_recent_pass_of_this_backup_passes() {
-        assert_eq!(proven(Some(&report("pass", "2026-11-20T02:00:00Z"))), Status::Pass);
-        assert_eq!(proven(Some(&report("pass", "2026-11-01T02:00:00Z"))), Status::Warn);
-        assert_eq!(proven(Some(&report("pass", "2027-11-01T02:00:00Z"))), Status::Warn);
-        assert_eq!(proven(Some(&report("fail", "2026-11-20T02:00:00Z"))), Status::Fail);
-        assert_eq!(proven(Some(&report("incomplete", "2026-11-20T02:00:00Z"))), Status::Fail);
-        let other = report("pass", "2026-11-20T02:00:00Z").replace("/mnt/b", "/mnt/c");
-        assert_eq!(proven(Some(&other)), Status::Warn);
+        let proof = World::new().proof();
+        assert_eq!(
+            proof.title,
+            "The backup of n was verified 60 s ago: at most 1% of its comparable files are bad"
+        );
+        assert_eq!(World::after(|world| world.now = days(world.now, 8)), Status::Warn);
+        assert_eq!(World::after(|world| world.now = days(world.now, -9)), Status::Warn);
+        assert_eq!(World::after(|world| world.report.finished = None), Status::Warn);
+        assert_eq!(World::after(|world| world.report.exit_code = ExitCode::IntegrityFailure), Status::Fail);
+        assert_eq!(World::after(|world| world.report.exit_code = ExitCode::Incomplete), Status::Fail);
+        assert_eq!(World::after(|world| world.report.backup.place = "/mnt/c".into()), Status::Warn);
+        assert_eq!(
+            World::after(|world| world.report.schema = "bkverify-report/9".into()),
+            Status::CouldNotCheck
+        );
+        let never = BackupJob { report: Some("/no/such/report".into()), ..World::new().job };
+        assert_eq!(look(&never, Timestamp::now())[0].status, Status::Fail);
+    }
+
+    #[test]
+    fn a_backup_that_was_overwritten_after_its_verification_is_not_proven() {
+        let overwritten = World::after(|world| {
+            let later = std::time::SystemTime::now() + std::time::Duration::from_secs(5);
+            archive_of("y", &world.folder.path().join("b.tar"));
+            let file = std::fs::File::options().write(true).open(world.folder.path().join("b.tar")).unwrap();
+            file.set_modified(later).unwrap();
+        });
+        assert_eq!(overwritten, Status::Fail);
+        assert_eq!(World::after(|world| world.report.backup.id = Some("other".into())), Status::Fail);
+        let unidentified =
+            |world: &mut World| (world.report.backup.id, world.report.backup.taken) = (None, None);
+        assert_eq!(World::after(unidentified), Status::Warn);
+        assert_eq!(
+            World::after(|world| std::fs::remove_file(world.folder.path().join("b.tar")).unwrap()),
+            Status::CouldNotCheck
+        );
+    }
+
+    #[test]
+    fn a_run_that_looked_at_less_than_the_job_asks_for_is_not_its_proof() {
+        assert_eq!(World::after(|world| world.job.sample = SampleSize::Count(501)), Status::Fail);
+        assert_eq!(World::after(|world| world.job.sample = SampleSize::All), Status::Fail);
+        assert_eq!(
+            World::after(|world| world.report.plan.filters.exclude = vec!["mail".into()]),
+            Status::Fail
+        );
+        assert_eq!(World::after(|world| world.report.plan.filters.only = vec!["x".into()]), Status::Fail);
+        assert_eq!(World::after(|world| world.report.plan.sources = vec!["/elsewhere".into()]), Status::Fail);
+        assert_eq!(World::after(|world| world.report.assurance = None), Status::Fail);
+        let bad_share = |share: f64| {
+            World::after(|world| world.report.assurance.as_mut().unwrap().at_most_bad_share = share)
+        };
+        assert_eq!((bad_share(0.95), bad_share(0.04)), (Status::Warn, Status::Pass), "as after --sample 1");
     }
 
     #[test]
     fn a_pass_that_contradicts_itself_is_no_proof() {
-        let pass = report("pass", "2026-11-20T02:00:00Z");
-        for (claim, instead) in [
-            (r#""incomplete":null"#, r#""incomplete":"budget""#),
-            (r#""error":null"#, r#""error":{"message":"x","hint":null}"#),
-            (r#""damage":[]"#, r#""damage":["x"]"#),
-            (r#""bad":0,"undecided""#, r#""bad":5,"undecided""#),
-        ] {
-            let edited = pass.replace(claim, instead);
-            assert_ne!(edited, pass, "{claim}");
-            assert_eq!(proven(Some(&edited)), Status::Fail, "{instead}");
-        }
-    }
-
-    #[test]
-    fn no_report_fails_and_an_unreadable_one_is_unknown() {
-        assert_eq!(proven(None), Status::Fail);
-        assert_eq!(proven(Some("{\"schema\":")), Status::CouldNotCheck);
-        let later = report("pass", "2026-11-20T02:00:00Z").replace("report/2", "report/9");
-        assert_eq!(proven(Some(&later)), Status::CouldNotCheck);
-        assert_eq!(proof(&BackupJob::default(), now()).status, Status::CouldNotCheck);
+        assert_eq!(World::after(|world| world.report.counts.bad = 5), Status::Fail);
+        assert_eq!(World::after(|world| world.report.damage.push("x".into())), Status::Fail);
     }
 
     #[test]
     fn the_age_of_a_backup_is_read_from_the_backup_and_is_unknown_if_it_is_missing() {
-        let folder = tempfile::tempdir().unwrap();
-        let archive = folder.path().join("b.tar");
-        let mut builder = tar::Builder::new(std::fs::File::create(&archive).unwrap());
-        builder.append_data(&mut tar::Header::new_gnu(), "x", &b""[..]).unwrap();
-        builder.into_inner().unwrap();
-        let job = BackupJob { name: "n".into(), backup: archive.into(), ..BackupJob::default() };
-        let today = Timestamp::now();
-        assert_eq!(age(&job, today).status, Status::Pass);
-        let in_days = |days: i64| Timestamp::from_second(today.as_second() + days * DAY).unwrap();
-        assert_eq!(age(&job, in_days(3)).status, Status::Warn);
-        assert_eq!(age(&job, in_days(8)).status, Status::Fail);
-        assert_eq!(age(&job, in_days(-3)).status, Status::Warn);
-        let gone = BackupJob { backup: folder.path().join("gone").into(), ..job };
-        assert_eq!(age(&gone, today).status, Status::CouldNotCheck);
+        let world = World::new();
+        let age = |now| look(&world.job, now)[1].status;
+        assert_eq!(age(world.now), Status::Pass);
+        assert_eq!(age(days(world.now, 3)), Status::Warn);
+        assert_eq!(age(days(world.now, 8)), Status::Fail);
+        assert_eq!(age(days(world.now, -3)), Status::Warn);
+        let gone = BackupJob { backup: world.folder.path().join("gone").into(), ..world.job.clone() };
+        assert_eq!(look(&gone, world.now)[1].status, Status::CouldNotCheck);
     }
 }

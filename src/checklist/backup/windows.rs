@@ -5,65 +5,63 @@ use jiff::Timestamp;
 use super::super::findings::Finding;
 use super::super::machine::Visit;
 use super::super::machine::duration_words;
-use super::super::powershell::{self, Probed, ProbedItem};
+use super::super::powershell;
+use super::super::probes::{Probed, ProbedItem};
 
-pub(super) const SCRIPT: &str = include_str!("../scripts/backup.ps1");
 const WHY: &str = "A migration begins with a backup that can restore the source server.";
 const FIX: &str = "Run it now: `wbadmin start backup`, then check `wbadmin get versions`.";
 /// A backup older than this, in seconds, is not a base for a migration.
 const LIMIT: i64 = 2 * 86_400;
 
 pub(super) fn look(visit: &Visit<'_>) -> Vec<Finding> {
-    match powershell::ask(visit, SCRIPT) {
+    match powershell::ask(visit, "backup") {
         Ok(probed) => judge(&probed, visit.settings().now),
         Err(problem) => vec![Finding::could_not_check("Windows Server Backup", problem)],
     }
 }
 
 fn judge(probed: &Probed, now: Timestamp) -> Vec<Finding> {
-    let summary = match probed.first("summary") {
-        Some(summary) => judge_summary(summary, now),
-        None => match probed.problem("summary") {
-            Some(missing) if missing.kind == "missing" => {
-                // Another program may make the backups. The configured jobs cover that.
-                return vec![
-                    Finding::not_applicable("Windows Server Backup is not installed")
-                        .seen("Get-WBSummary", &missing.text),
-                ];
-            }
-            _ => Finding::could_not_check("Windows Server Backup", probed.reason("summary")),
-        },
+    if let Some(missing) = probed.missing("summary") {
+        // Another program may make the backups. The configured jobs cover that.
+        let finding = Finding::not_applicable("Windows Server Backup is not installed");
+        return vec![finding.seen("Import-Module WindowsServerBackup", missing)];
+    }
+    let mut findings = match probed.first("summary") {
+        Some(summary) => vec![judge_summary(summary, now)],
+        None => vec![Finding::could_not_check("Windows Server Backup", probed.reason("summary"))],
     };
-    vec![summary, judge_events(probed)]
+    findings.push(match probed.first("policy") {
+        Some(policy) => judge_policy(policy),
+        None => Finding::could_not_check("What the backup's schedule covers", probed.reason("summary")),
+    });
+    findings.push(judge_events(probed));
+    findings
 }
 
 fn judge_summary(summary: &ProbedItem, now: Timestamp) -> Finding {
     let source = "Get-WBSummary";
-    let evidence = format!(
-        "last success {}, last run {}, result {}, versions {}\n{}",
-        summary.shown("success"),
-        summary.shown("last"),
-        summary.shown("result"),
-        summary.shown("versions"),
-        summary.text("message").unwrap_or_default(),
-    );
-    // The result is an unsigned HRESULT: 2155348129 is 0x807800A1.
-    let Some(result) = summary.number("result") else {
-        return Finding::could_not_check("Windows Server Backup", "its last result is not a number")
-            .seen(source, evidence);
+    let evidence = summary.list("all").join("\n");
+    let unknown = |problem: &str| {
+        Finding::could_not_check("Windows Server Backup", problem).seen(source, evidence.clone())
     };
-    // Windows reports the year 1 if there never was a backup.
+    // The result is an unsigned HRESULT: 2155348129 is 0x807800A1.
+    let Some(result) = summary.number("result") else { return unknown("its last result is not a number") };
+    let Some(versions) = summary.number("versions") else {
+        return unknown("it does not say how many versions there are");
+    };
+    // Windows reports the year 1, or nothing, if there never was a backup.
     let success = summary.time("success").filter(|time| time.as_second() > 0);
     let finding = match success {
         None => Finding::fail("Windows Server Backup has never made a backup of this server"),
         Some(_) if result != 0 => {
             Finding::fail(format!("The last run of Windows Server Backup failed (0x{result:08X})"))
         }
-        Some(_) if summary.number("versions") == Some(0) => {
-            Finding::fail("Windows Server Backup has no version to restore from")
-        }
+        Some(_) if versions == 0 => Finding::fail("Windows Server Backup has no version to restore from"),
         Some(success) => {
             let age = now.as_second() - success.as_second();
+            if age < -300 {
+                return unknown("its last success lies in the future; correct the clock");
+            }
             let title = format!("Windows Server Backup last succeeded {} ago", duration_words(age));
             if age <= LIMIT {
                 return Finding::pass(title).seen(source, evidence);
@@ -74,32 +72,62 @@ fn judge_summary(summary: &ProbedItem, now: Timestamp) -> Finding {
     finding.seen(source, evidence).why(WHY).fix(FIX)
 }
 
+/// The published checklist asks for a full backup.
+fn judge_policy(policy: &ProbedItem) -> Finding {
+    let source = "Get-WBPolicy";
+    let evidence = policy.list("all").join("\n");
+    let finding = match (policy.truth("absent"), policy.truth("metal")) {
+        (Some(true), _) => {
+            Finding::warn("Windows Server Backup has no schedule").seen(source, "there is no policy")
+        }
+        (_, Some(true)) => {
+            return Finding::pass("The schedule of Windows Server Backup covers bare metal recovery")
+                .seen(source, evidence);
+        }
+        (_, Some(false)) => {
+            Finding::warn("The schedule of Windows Server Backup covers no bare metal recovery")
+                .seen(source, evidence)
+        }
+        (_, None) => {
+            return Finding::could_not_check(
+                "What the backup's schedule covers",
+                "its policy does not say whether it covers bare metal recovery",
+            )
+            .seen(source, evidence);
+        }
+    };
+    finding
+        .why("Only a full backup brings back the server as it was before the migration.")
+        .fix("Windows Server Backup, Backup Schedule: choose Full server. Or once: `wbadmin start backup -allCritical`.")
+}
+
 fn judge_events(probed: &Probed) -> Finding {
     let source = "event log Microsoft-Windows-Backup";
-    if probed.first("events").is_none() {
-        return Finding::could_not_check("The events of Windows Server Backup", probed.reason("events"));
-    }
-    let lines: Vec<String> = probed
-        .part("event")
-        .map(|event| {
-            format!("{} event {}: {}", event.shown("time"), event.shown("id"), event.shown("message"))
-        })
-        .collect();
-    let newest = |id: i64| {
-        probed
-            .part("event")
-            .filter(|event| event.number("id") == Some(id))
-            .filter_map(|event| event.time("time"))
-            .max()
+    let what = "The events of Windows Server Backup";
+    let events = match probed.whole("events", "event") {
+        Ok(events) => events,
+        Err(problem) => return Finding::could_not_check(what, problem),
     };
-    let finding = match (newest(4), newest(5), newest(50)) {
-        (None, None, None) => {
-            Finding::warn("Windows Server Backup neither started nor finished a backup in the last 14 days")
+    let line = |event: &&ProbedItem| {
+        format!("{} event {}: {}", event.shown("time"), event.shown("id"), event.shown("message"))
+    };
+    let lines: Vec<String> = events.iter().map(line).collect();
+    let (mut good, mut bad) = (None, None);
+    for event in &events {
+        let (Some(id), Some(time)) = (event.number("id"), event.time("time")) else {
+            return Finding::could_not_check(what, "an event came without its number or time")
+                .seen(source, lines.join("\n"));
+        };
+        let newest = if id == 4 { &mut good } else { &mut bad };
+        *newest = (*newest).max(Some(time));
+    }
+    let finding = match (good, bad) {
+        (None, None) => {
+            Finding::warn("Windows Server Backup neither finished nor failed a backup in the last 14 days")
         }
-        (good, Some(bad), _) if good.is_none_or(|good| bad > good) => {
+        (good, Some(bad)) if good.is_none_or(|good| bad > good) => {
             Finding::fail("The newest event of Windows Server Backup is a failure")
         }
-        (_, _, Some(_)) => Finding::warn("Windows Server Backup is running out of space"),
         _ => {
             return Finding::pass("The newest event of Windows Server Backup is a success")
                 .seen(source, lines.join("\n"));
@@ -110,41 +138,68 @@ fn judge_events(probed: &Probed) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::Status;
-    use super::super::super::powershell::parse;
+    use super::super::super::Status::{self, CouldNotCheck, Fail, NotApplicable, Pass, Warn};
+    use super::super::super::probes::parse;
+    use super::super::super::probes::tests::printed;
     use super::*;
 
+    const GOOD: &str = include_str!("../../../tests/data/checklist/windows/backup-good.txt");
+
+    fn judged(recorded: &str) -> Vec<Finding> {
+        judge(&parse(recorded).unwrap(), "2026-11-20T12:00:00Z".parse().unwrap())
+    }
+
     fn statuses(recorded: &str) -> Vec<Status> {
-        let now = "2026-11-20T12:00:00Z".parse().unwrap();
-        judge(&parse(recorded).unwrap(), now).iter().map(|finding| finding.status).collect()
+        judged(recorded).iter().map(|finding| finding.status).collect()
     }
 
     #[test]
-    fn a_recent_success_passes() {
-        let good = include_str!("../../../tests/data/checklist/windows/backup-good.json");
-        assert_eq!(statuses(good), [Status::Pass, Status::Pass]);
+    fn a_recent_full_success_passes() {
+        assert_eq!(statuses(GOOD), [Pass, Pass, Pass]);
     }
 
     #[test]
     fn a_result_that_needs_32_bits_is_shown_as_a_failure_code() {
-        let failed = include_str!("../../../tests/data/checklist/windows/backup-failed.json");
-        assert_eq!(statuses(failed), [Status::Fail, Status::Fail]);
-        let findings = judge(&parse(failed).unwrap(), "2026-11-20T12:00:00Z".parse().unwrap());
-        assert_eq!(findings[0].title, "The last run of Windows Server Backup failed (0x807800A1)");
+        let failed = include_str!("../../../tests/data/checklist/windows/backup-failed.txt");
+        assert_eq!(statuses(failed), [Fail, Warn, Fail]);
+        assert_eq!(judged(failed)[0].title, "The last run of Windows Server Backup failed (0x807800A1)");
     }
 
     #[test]
     fn a_server_that_was_never_backed_up_fails() {
-        let never = include_str!("../../../tests/data/checklist/windows/backup-never.json");
-        assert_eq!(statuses(never), [Status::Fail, Status::Warn]);
+        let never = include_str!("../../../tests/data/checklist/windows/backup-never.txt");
+        assert_eq!(statuses(never), [Fail, Warn, Warn]);
     }
 
     #[test]
-    fn a_missing_feature_is_not_applicable_and_a_denied_query_is_unknown() {
-        let missing =
-            r#"{"items":[],"problems":[{"part":"summary","kind":"missing","text":"Get-WBSummary"}]}"#;
-        assert_eq!(statuses(missing), [Status::NotApplicable]);
-        let denied = missing.replace("missing", "denied");
-        assert_eq!(statuses(&denied), [Status::CouldNotCheck, Status::CouldNotCheck]);
+    fn event_50_is_a_failure_like_every_other_error() {
+        let with = |id: &str| {
+            let event = |id: &str, time: &str| format!(r#"{{"kind":"event","id":"{id}","time":"{time}"}}"#);
+            let items =
+                format!("{},{}", event("4", "2026-11-19T01:00:00Z"), event(id, "2026-11-20T01:00:00Z"));
+            statuses(&printed(&[("summary", "", "failed"), ("events", &items, "")]))[2]
+        };
+        assert_eq!([with("50"), with("5"), with("517"), with("4")], [Fail, Fail, Fail, Pass]);
+    }
+
+    #[test]
+    fn missing_members_and_other_languages_are_unknown() {
+        let unknown = [CouldNotCheck, CouldNotCheck, CouldNotCheck];
+        let other = GOOD.replace("\"result\":\"0\"", "\"result\":\"Erfolgreich\"");
+        let other = other.replace("\"metal\":\"True\"", "\"metal\":\"Wahr\"");
+        assert_eq!(statuses(&other.replace("Z\",\"message\"", " Uhr\",\"message\"")), unknown);
+        assert_eq!(
+            statuses(&GOOD.replace("versions", "x").replace("metal", "x").replace("\"id\"", "\"x\"")),
+            unknown
+        );
+        let begin: String = GOOD.lines().take(1).collect();
+        assert_eq!(statuses(&begin), unknown);
+    }
+
+    #[test]
+    fn a_missing_feature_is_not_applicable_but_one_that_fails_to_load_is_unknown() {
+        assert_eq!(statuses(&printed(&[("summary", "", "missing")])), [NotApplicable]);
+        assert_eq!(statuses(&printed(&[("summary", "", "failed")])), [CouldNotCheck; 3]);
+        assert_eq!(statuses(&printed(&[("summary", "", "denied")])), [CouldNotCheck; 3]);
     }
 }

@@ -4,24 +4,28 @@
 use super::super::findings::Finding;
 use super::super::machine::Visit;
 use super::super::phrases::several;
-use super::super::powershell::{self, Probed, ProbedItem};
+use super::super::powershell;
+use super::super::probes::{Probed, ProbedItem};
 use super::WHY;
 
-pub(super) const SCRIPT: &str = include_str!("../scripts/best_practices.ps1");
-
 pub(super) fn look(visit: &Visit<'_>) -> Vec<Finding> {
-    match powershell::ask(visit, SCRIPT) {
+    match powershell::ask(visit, "best-practices") {
         Ok(probed) => judge(&probed),
         Err(problem) => vec![Finding::could_not_check("The Best Practices Analyzer", problem)],
     }
 }
 
 fn judge(probed: &Probed) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = probed.part("result").map(result).collect();
-    let scanned: Vec<&str> = probed.part("scanned").map(|item| item.shown("model")).collect();
-    for model in probed.part("model").map(|item| item.shown("id")).filter(|id| !scanned.contains(id)) {
-        let part = format!("scan of {model}");
-        findings.push(Finding::could_not_check(&format!("The analysis of {model}"), probed.reason(&part)));
+    let mut findings: Vec<Finding> =
+        probed.all("result").filter(|item| item.truth("excluded") != Some(true)).map(result).collect();
+    let mut scanned = Vec::new();
+    for model in probed.all("model").map(|item| item.shown("id")) {
+        match probed.whole(&format!("scan of {model}"), "result") {
+            Ok(_) => scanned.push(model),
+            Err(problem) => {
+                findings.push(Finding::could_not_check(&format!("The analysis of {model}"), problem));
+            }
+        }
     }
     findings.push(models(probed, &scanned));
     findings.push(essentials(probed));
@@ -29,7 +33,8 @@ fn judge(probed: &Probed) -> Vec<Finding> {
 }
 
 fn result(item: &ProbedItem) -> Finding {
-    let title = format!("{}: {}", item.shown("model"), item.shown("title"));
+    let title =
+        format!("{}: {}", item.shown("model"), item.text("title").unwrap_or("a result without a title"));
     // "Error" and "Warning" are names of enumeration values and are the same in every language.
     let finding = match item.text("severity") {
         Some("Error") => Finding::fail(title),
@@ -38,8 +43,9 @@ fn result(item: &ProbedItem) -> Finding {
             Finding::could_not_check(&title, format!("an unknown severity: {}", other.unwrap_or("none")))
         }
     };
+    let whole = item.list("all").join("\n");
     finding
-        .seen("Get-BpaResult", item.shown("problem"))
+        .seen("Get-BpaResult", item.text("problem").unwrap_or(&whole))
         .why(item.text("impact").unwrap_or(WHY))
         .fix(item.text("resolution").unwrap_or("Best Practices Analyzer in Server Manager shows the steps."))
 }
@@ -48,48 +54,42 @@ fn result(item: &ProbedItem) -> Finding {
 fn models(probed: &Probed, scanned: &[&str]) -> Finding {
     let what = "The Best Practices Analyzer";
     let source = "Get-BpaModel, Get-BpaResult";
-    if probed.first("models").is_none() {
-        return match probed.problem("models") {
-            Some(missing) if missing.kind == "missing" => {
-                Finding::not_applicable("This Windows has no Best Practices Analyzer")
-                    .seen(source, &missing.text)
-            }
-            _ => Finding::could_not_check(what, probed.reason("models")),
-        };
+    if let Some(missing) = probed.missing("models") {
+        return Finding::not_applicable("This Windows has no Best Practices Analyzer").seen(source, missing);
     }
-    if probed.first("model").is_none() {
-        return Finding::not_applicable("No installed role has rules for the Best Practices Analyzer")
-            .seen(source, "none");
+    match probed.whole("models", "model") {
+        Err(problem) => Finding::could_not_check(what, problem),
+        Ok(models) if models.is_empty() => {
+            Finding::not_applicable("No installed role has rules for the Best Practices Analyzer")
+                .seen(source, "none")
+        }
+        Ok(_) if scanned.is_empty() => Finding::could_not_check(what, "no model could be analysed"),
+        Ok(_) => Finding::pass(format!(
+            "The analysis of {} is complete; each problem is listed by itself",
+            several(scanned.len(), "model")
+        ))
+        .seen(source, scanned.join("\n")),
     }
-    if scanned.is_empty() {
-        return Finding::could_not_check(what, "no model could be analysed");
-    }
-    Finding::pass(format!(
-        "The analysis of {} is complete; each problem is listed by itself",
-        several(scanned.len(), "model")
-    ))
-    .seen(source, scanned.join("\n"))
 }
 
 fn essentials(probed: &Probed) -> Finding {
-    if probed.first("essentials").is_some() {
-        return Finding::pass("Essentials' own analysis is complete; each problem is listed by itself")
-            .seen("Get-WssBpaScanResult", "complete");
-    }
-    match probed.problem("essentials") {
-        Some(missing) if missing.kind == "missing" => {
-            Finding::not_applicable("This server is not Windows Server Essentials")
-                .seen("Invoke-WssBpaScan", &missing.text)
-        }
-        _ => Finding::could_not_check("Essentials' own analysis", probed.reason("essentials")),
+    match (probed.whole("essentials", "result"), probed.missing("essentials")) {
+        (Ok(_), _) => Finding::pass("Essentials' own analysis is complete; each problem is listed by itself")
+            .seen("Get-WssBpaScanResult", "complete"),
+        (_, Some(missing)) => Finding::not_applicable("This server is not Windows Server Essentials")
+            .seen("Import-Module WssCmdlets", missing),
+        (Err(problem), None) => Finding::could_not_check("Essentials' own analysis", problem),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::Status;
-    use super::super::super::powershell::parse;
+    use super::super::super::Status::{self, CouldNotCheck, Fail, NotApplicable, Pass, Warn};
+    use super::super::super::probes::parse;
+    use super::super::super::probes::tests::printed;
     use super::*;
+
+    const RESULTS: &str = include_str!("../../../tests/data/checklist/windows/bpa-results.txt");
 
     fn statuses(recorded: &str) -> Vec<Status> {
         judge(&parse(recorded).unwrap()).iter().map(|finding| finding.status).collect()
@@ -97,20 +97,34 @@ mod tests {
 
     #[test]
     fn every_result_is_a_finding_with_impact_and_resolution() {
-        let recorded = include_str!("../../../tests/data/checklist/windows/bpa-results.json");
-        let expected =
-            [Status::Fail, Status::Warn, Status::CouldNotCheck, Status::Pass, Status::NotApplicable];
-        assert_eq!(statuses(recorded), expected);
-        let first = &judge(&parse(recorded).unwrap())[0];
+        assert_eq!(statuses(RESULTS), [Fail, Warn, CouldNotCheck, Pass, NotApplicable]);
+        let first = &judge(&parse(RESULTS).unwrap())[0];
         assert!(first.why.as_deref().unwrap().contains("replication"));
         assert!(first.fix.as_ref().unwrap().advice.contains("second domain controller"));
     }
 
     #[test]
-    fn a_missing_analyser_is_not_applicable_and_a_denied_query_is_unknown() {
-        let missing = r#"{"items":[],"problems":[{"part":"models","kind":"missing","text":"x"},{"part":"essentials","kind":"missing","text":"y"}]}"#;
-        assert_eq!(statuses(missing), [Status::NotApplicable; 2]);
-        assert_eq!(statuses(&missing.replace("missing", "denied")), [Status::CouldNotCheck; 2]);
-        assert_eq!(statuses(r#"{"items":[],"problems":[]}"#), [Status::CouldNotCheck; 2]);
+    fn a_result_without_its_documented_members_is_unknown_and_shown_whole() {
+        let issue = r#"{"kind":"result","model":"Essentials","all":["IssueText: DNS"]}"#;
+        let text = printed(&[("models", "", "missing"), ("essentials", issue, "")]);
+        assert_eq!(statuses(&text), [CouldNotCheck, NotApplicable, Pass]);
+        assert_eq!(judge(&parse(&text).unwrap())[0].evidence[0].text, "IssueText: DNS");
+        let german = RESULTS.replace("\"Error\"", "\"Fehler\"");
+        assert_eq!(statuses(&german)[0], CouldNotCheck);
+    }
+
+    #[test]
+    fn scans_that_were_not_reached_are_unknown() {
+        let lines: Vec<&str> = RESULTS.lines().take(2).collect();
+        assert_eq!(statuses(&lines.join("\n")), [CouldNotCheck; 4]);
+    }
+
+    #[test]
+    fn a_missing_analyser_is_not_applicable_but_one_that_fails_to_load_is_unknown() {
+        let both = |kind| statuses(&printed(&[("models", "", kind), ("essentials", "", kind)]));
+        assert_eq!(both("missing"), [NotApplicable; 2]);
+        assert_eq!(both("failed"), [CouldNotCheck; 2]);
+        assert_eq!(both("denied"), [CouldNotCheck; 2]);
+        assert_eq!(statuses(&printed(&[])), [CouldNotCheck; 2]);
     }
 }

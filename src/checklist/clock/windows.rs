@@ -1,23 +1,74 @@
 //! `w32tm` prints in the language of the machine. So only what no translation changes is read: the
 //! order of the lines, the digits at the beginning of a value, and the reference identifier.
 
+use jiff::Timestamp;
+
 use super::super::findings::Finding;
-use super::super::machine::Visit;
-use super::super::powershell::{self, Probed, ProbedItem};
+use super::super::machine::{Visit, duration_words};
+use super::super::powershell;
+use super::super::probes::{Probed, ProbedItem, Source};
 
-pub(super) const SCRIPT: &str = include_str!("../scripts/clock.ps1");
 const WHY: &str = "A clock that follows no server drifts until Kerberos refuses the machine.";
-/// The reference identifier of a machine that follows its own hardware clock: `LOCL`.
-const LOCAL_CLOCK: &str = "0x4C4F434C";
+const FOLLOWS: &str = "What the Windows Time service follows";
+/// The reference identifiers of a machine that follows nobody: none, its own clock (`LOCL`), itself.
+const NOBODY: [u32; 3] = [0, 0x4C4F_434C, 0x7F00_0001];
+/// The reference identifier of a machine that follows its Hyper-V host: `VMTP`.
+const HOST: u32 = 0x564D_5450;
+/// The longest time since the last synchronisation, in seconds.
+const STALE: f64 = 86_400.0;
+/// The role of a domain controller that is its domain's PDC emulator (`DomainRole`).
+const PDC_EMULATOR: i64 = 5;
 
-/// The configured servers, and how the machine keeps its clock.
-pub(super) fn look(visit: &Visit<'_>) -> (Result<Vec<String>, String>, Vec<Finding>) {
-    match powershell::ask(visit, SCRIPT) {
-        Ok(probed) => (servers(&probed), judge(&probed)),
-        Err(problem) => {
-            (Err(problem.clone()), vec![Finding::could_not_check("The Windows Time service", problem)])
+/// What was found: the servers that are configured, and the findings.
+pub(super) struct Look {
+    pub servers: Result<Vec<String>, String>,
+    pub findings: Vec<Finding>,
+}
+
+pub(super) fn look(visit: &Visit<'_>) -> Look {
+    let began = Timestamp::now();
+    match powershell::ask(visit, "clock") {
+        Ok(probed) => {
+            let mut findings = judge(&probed, visit.settings().ntp.as_deref());
+            if visit.probes().is_remote() {
+                findings.push(against_here(&probed, visit.probes(), began));
+                findings.push(zone_there(&probed));
+            }
+            Look { servers: servers(&probed), findings }
         }
+        Err(problem) => Look {
+            servers: Err(problem.clone()),
+            findings: vec![Finding::could_not_check("The Windows Time service", problem)],
+        },
     }
+}
+
+/// The other machine's clock against this one's. The probe states its time, and it ran between
+/// `began` and now. What was recorded in a file tells nothing about this moment.
+fn against_here(probed: &Probed, source: &Source, began: Timestamp) -> Finding {
+    let (Source::Computer(name), Some(there)) = (source, probed.taken()) else {
+        return Finding::manual(
+            "clock",
+            "Compare that clock with the destination's: a file does not tell it",
+        )
+        .why(super::WHY)
+        .fix("On that server: w32tm /stripchart /computer:DESTINATION /samples:3 /dataonly");
+    };
+    let span = Timestamp::now().duration_since(began).as_secs_f64();
+    let offset = there.duration_since(began).as_secs_f64() - span / 2.0;
+    // The probe states whole seconds.
+    let margin = span / 2.0 + 1.0;
+    let evidence = format!("there {there}, asked for {span:.1} s from {began:.0} on");
+    super::offset_finding(&format!("the clock of {name}"), offset, margin).seen("the probe", evidence)
+}
+
+/// The zone of another machine is compared by a person: Windows has other names for zones.
+fn zone_there(probed: &Probed) -> Finding {
+    let zone = probed.first("zone");
+    let text = |key: &str| zone.map_or("-", |zone| zone.shown(key)).to_owned();
+    Finding::manual("time-zone", "Compare the time zone with the destination's")
+        .seen("Win32_TimeZone", format!("{}, {} minutes from UTC in winter", text("name"), text("bias")))
+        .fix("On both: `tzutil /g`.")
 }
 
 /// The configured servers. `NtpServer` contains `name,0x9 name,0x9`. Members of a domain follow
@@ -38,121 +89,251 @@ fn domain(probed: &Probed) -> Option<&str> {
     (role.truth("joined") == Some(true)).then(|| role.text("domain")).flatten()
 }
 
-fn judge(probed: &Probed) -> Vec<Finding> {
-    let mut findings = vec![match probed.first("service") {
-        Some(service) => judge_service(service, domain(probed).is_some()),
-        None => unknown("The Windows Time service", probed, "service"),
-    }];
-    findings.push(match probed.first("status") {
-        Some(status) => judge_status(status, probed),
-        None => unknown("What the Windows Time service follows", probed, "status"),
-    });
-    findings
+fn is_pdc_emulator(probed: &Probed) -> bool {
+    probed.first("role").and_then(|role| role.number("role")) == Some(PDC_EMULATOR)
 }
 
-fn unknown(what: &str, probed: &Probed, part: &str) -> Finding {
-    Finding::could_not_check(what, probed.reason(part))
+fn judge(probed: &Probed, ntp: Option<&str>) -> Vec<Finding> {
+    let service = match probed.first("service") {
+        Some(service) => judge_service(service, domain(probed).is_some()),
+        None => Finding::could_not_check("The Windows Time service", probed.reason("service")),
+    };
+    let status = match (probed.first("status"), probed.first("role")) {
+        (Some(status), Some(_)) => judge_status(status, probed, ntp),
+        (None, _) => Finding::could_not_check(FOLLOWS, probed.reason("status")),
+        (_, None) => Finding::could_not_check(FOLLOWS, probed.reason("role")),
+    };
+    vec![service, status, judge_host(probed)]
 }
 
 fn judge_service(service: &ProbedItem, joined: bool) -> Finding {
     let (state, start) = (service.shown("state"), service.shown("start"));
     let evidence = format!("state {state}, start mode {start}");
     let finding = match (state, start) {
-        ("Running", _) => Finding::pass("The Windows Time service is running"),
+        ("Running", _) => {
+            return Finding::pass("The Windows Time service is running")
+                .seen("Win32_Service W32Time", evidence);
+        }
         // Outside a domain, Windows starts the service by a trigger when the network comes up.
         ("Stopped", "Manual") if !joined => {
             Finding::warn("The Windows Time service is not running right now")
         }
+        ("-", _) => return Finding::could_not_check("The Windows Time service", "its state is not told"),
         _ => Finding::fail("The Windows Time service is not running"),
     };
-    let finding = finding.seen("Win32_Service W32Time", evidence);
-    if state == "Running" {
-        return finding;
-    }
     finding
+        .seen("Win32_Service W32Time", evidence)
         .why(WHY)
-        .fix("sc config w32time start= auto, then net start w32time")
-        .command(&["sc", "config", "w32time", "start=", "auto"])
-        .command(&["net", "start", "w32time"])
+        .fix("sc.exe config w32time start= auto, then net start w32time")
+        .command(&["sc.exe", "config", "w32time", "start=", "auto"])
+        .command(&["net.exe", "start", "w32time"])
 }
 
-fn judge_status(status: &ProbedItem, probed: &Probed) -> Finding {
+/// What `w32tm /query /status /verbose` says.
+struct Status {
+    /// 3 means "not synchronised".
+    leap: u32,
+    stratum: u32,
+    reference: u32,
+    /// Seconds since the last synchronisation.
+    age: f64,
+}
+
+impl Status {
+    /// The first line has the leap indicator, the second the stratum, the sixth the reference
+    /// identifier, and the last one the time since the last synchronisation.
+    fn parse(lines: &[&str]) -> Option<Self> {
+        let value = |line: &str| line.split_once(':').map(|(_, value)| value.trim().to_owned());
+        let digits = |index: usize| -> Option<u32> {
+            let value = value(lines.get(index)?)?;
+            value.split(|letter: char| !letter.is_ascii_digit()).next()?.parse().ok()
+        };
+        let reference = lines.get(5)?.split_once("0x")?.1.get(..8)?;
+        let last = lines.iter().rev().find(|line| !line.trim().is_empty())?;
+        let age = value(last)?.strip_suffix('s')?.replace(',', ".").parse().ok()?;
+        let reference = u32::from_str_radix(reference, 16).ok()?;
+        Some(Self { leap: digits(0)?, stratum: digits(1)?, reference, age })
+    }
+}
+
+fn judge_status(status: &ProbedItem, probed: &Probed, ntp: Option<&str>) -> Finding {
     let lines = status.list("lines");
+    let source = "w32tm /query /status /verbose";
     let said = lines.join("\n");
-    let source = "w32tm /query /status";
+    let unknown = |problem: &str| Finding::could_not_check(FOLLOWS, problem).seen(source, said.clone());
     if status.number("code") != Some(0) {
-        let problem =
-            lines.iter().find(|line| !line.trim().is_empty()).copied().unwrap_or("it printed nothing");
-        return Finding::could_not_check("What the Windows Time service follows", problem).seen(source, said);
+        let first = lines.iter().find(|line| !line.trim().is_empty());
+        return unknown(first.copied().unwrap_or("w32tm printed nothing"));
     }
-    // The first line has the leap indicator, where 3 means "not synchronised". The second line has
-    // the stratum.
-    let digits = |index: usize| -> Option<u32> {
-        let value = lines.get(index)?.split_once(':')?.1.trim_start();
-        value.split(|letter: char| !letter.is_ascii_digit()).next()?.parse().ok()
-    };
-    let (Some(leap), Some(stratum)) = (digits(0), digits(1)) else {
-        return Finding::could_not_check(
-            "What the Windows Time service follows",
-            "w32tm's answer is not understood",
+    let Some(found) = Status::parse(&lines) else { return unknown("w32tm's answer is not understood") };
+    let follows_domain = probed.first("settings").and_then(|settings| settings.text("type")) == Some("NT5DS");
+    let finding = if found.leap == 3 || found.stratum == 0 || NOBODY.contains(&found.reference) {
+        Finding::fail("The Windows Time service follows no server")
+    } else if found.reference == HOST {
+        Finding::fail("The clock follows the Hyper-V host, not a time server")
+    } else if found.age > STALE {
+        let age = duration_words(rounded(found.age));
+        Finding::fail(format!("The Windows Time service last heard from its server {age} ago"))
+    } else if is_pdc_emulator(probed) && follows_domain {
+        // Only that of a child domain has anybody above it.
+        Finding::warn(
+            "The PDC emulator follows the domain, whose clock it is itself unless this is a child domain",
         )
-        .seen(source, said);
-    };
-    let local = said.to_ascii_uppercase().contains(&LOCAL_CLOCK.to_ascii_uppercase());
-    if leap != 3 && !local && stratum > 0 {
+    } else {
         return Finding::pass("The Windows Time service follows a server").seen(source, said);
+    };
+    remedy(finding.seen(source, said).why(WHY), probed, ntp)
+}
+
+/// Whole seconds, for words.
+fn rounded(seconds: f64) -> i64 {
+    jiff::SignedDuration::try_from_secs_f64(seconds).map_or(i64::MAX, |time| time.as_secs())
+}
+
+/// The command of the published page follows the domain. On the PDC emulator that is its own clock,
+/// so that it needs a server outside.
+fn remedy(finding: Finding, probed: &Probed, ntp: Option<&str>) -> Finding {
+    let restart = "then net stop w32time and net start w32time";
+    let with = |finding: Finding, words: &[&str]| {
+        let mut command = vec!["w32tm", "/config"];
+        command.extend(words);
+        finding
+            .command(&command)
+            .command(&["net.exe", "stop", "w32time"])
+            .command(&["net.exe", "start", "w32time"])
+    };
+    if domain(probed).is_some() && !is_pdc_emulator(probed) {
+        let finding =
+            finding.fix(format!("w32tm /config /syncfromflags:domhier /reliable:no /update, {restart}"));
+        return with(finding, &["/syncfromflags:domhier", "/reliable:no", "/update"]);
     }
-    let finding = Finding::fail("The Windows Time service follows no server").seen(source, said).why(WHY);
-    if domain(probed).is_none() {
-        return finding.fix(
-            "w32tm /config /manualpeerlist:SERVER /syncfromflags:manual /update, then net stop w32time and net start w32time",
-        );
+    let reliable = if domain(probed).is_some() { "/reliable:yes" } else { "/reliable:no" };
+    let server = ntp.unwrap_or("SERVER");
+    let finding = finding.fix(format!(
+        "This machine has no domain controller to follow, so it needs a time server outside: w32tm /config \
+         /manualpeerlist:\"{server},0x8\" /syncfromflags:manual {reliable} /update, {restart}. With --ntp SERVER, \
+         --fix offers this."
+    ));
+    let Some(server) = ntp else { return finding };
+    let peers = format!("/manualpeerlist:{server},0x8");
+    with(finding, &[&peers, "/syncfromflags:manual", reliable, "/update"])
+}
+
+/// The published page asks that the host of a virtual machine has the same date, time and zone.
+fn judge_host(probed: &Probed) -> Finding {
+    let what = "The host of this machine, if it is virtual";
+    let Some(item) = probed.first("host") else {
+        return Finding::could_not_check(what, probed.reason("host"));
+    };
+    let (Some(maker), Some(model)) = (item.text("maker"), item.text("model")) else {
+        return Finding::could_not_check(what, "Windows names neither maker nor model of the machine");
+    };
+    let evidence = format!("{maker}, {model}");
+    let signs = ["virtual", "vmware", "kvm", "qemu", "xen", "hvm domu", "parallels", "bochs"];
+    let whole = evidence.to_lowercase();
+    if !signs.iter().any(|sign| whole.contains(sign)) {
+        return Finding::not_applicable("This is no virtual machine").seen("Win32_ComputerSystem", evidence);
     }
-    finding
-        .fix("w32tm /config /syncfromflags:domhier /reliable:no /update, then net stop w32time and net start w32time")
-        .command(&["w32tm", "/config", "/syncfromflags:domhier", "/reliable:no", "/update"])
-        .command(&["net", "stop", "w32time"])
-        .command(&["net", "start", "w32time"])
+    let host = item.text("name").map_or_else(|| "its host".to_owned(), |name| format!("its host {name}"));
+    let zone = probed.first("zone").map_or("-", |zone| zone.shown("name"));
+    let time = probed.taken().map_or_else(|| "-".to_owned(), |time| format!("{time:.0}"));
+    Finding::manual("clock-host", format!("Compare date, time and time zone with {host}"))
+        .seen("Win32_ComputerSystem", evidence)
+        .seen("this machine", format!("{time}, zone {zone}"))
+        .why("A host sets the clock of its machines when they start or are resumed.")
+        .fix("On the host: `Get-Date` and `tzutil /g`, or `date` and `timedatectl`. Set all three alike, then tick it off.")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::Status;
-    use super::super::super::powershell::parse;
+    use super::super::super::Status as Found;
+    use super::super::super::probes::parse;
+    use super::super::super::probes::tests::printed;
     use super::*;
+    use Found::{CouldNotCheck, Fail, Manual, NotApplicable, Pass, Warn};
 
-    const FOLLOWING: &str = include_str!("../../../tests/data/checklist/windows/clock-following.json");
-    const LOCAL: &str = include_str!("../../../tests/data/checklist/windows/clock-local-german.json");
-    const STOPPED: &str = include_str!("../../../tests/data/checklist/windows/clock-stopped.json");
+    const FOLLOWING: &str = include_str!("../../../tests/data/checklist/windows/clock-following.txt");
+    const LOCAL: &str = include_str!("../../../tests/data/checklist/windows/clock-local-german.txt");
+    const STOPPED: &str = include_str!("../../../tests/data/checklist/windows/clock-stopped.txt");
 
-    fn statuses(recorded: &str) -> Vec<Status> {
-        judge(&parse(recorded).unwrap()).iter().map(|finding| finding.status).collect()
+    fn judged(recorded: &str, ntp: Option<&str>) -> Vec<Finding> {
+        judge(&parse(recorded).unwrap(), ntp)
+    }
+
+    fn statuses(recorded: &str) -> Vec<Found> {
+        judged(recorded, None).iter().map(|finding| finding.status).collect()
     }
 
     #[test]
     fn a_domain_member_that_follows_its_controller_passes() {
-        assert_eq!(statuses(FOLLOWING), [Status::Pass, Status::Pass]);
+        assert_eq!(statuses(FOLLOWING), [Pass, Pass, NotApplicable]);
         assert_eq!(servers(&parse(FOLLOWING).unwrap()).unwrap(), ["contoso.local", "time.windows.com"]);
     }
 
     #[test]
-    fn a_machine_on_its_own_clock_fails_in_any_language_with_the_published_fix() {
-        assert_eq!(statuses(LOCAL), [Status::Pass, Status::Fail]);
-        let findings = judge(&parse(LOCAL).unwrap());
-        let fix = findings[1].fix.clone().unwrap();
+    fn a_member_on_its_own_clock_fails_with_the_published_fix() {
+        let member = FOLLOWING.replace("0xC0A80001", "0x4C4F434C");
+        assert_eq!(statuses(&member)[1], Fail);
+        let fix = judged(&member, None).remove(1).fix.unwrap();
         assert_eq!(fix.commands[0].join(" "), "w32tm /config /syncfromflags:domhier /reliable:no /update");
-        assert_eq!(fix.commands.len(), 3);
+    }
+
+    #[test]
+    fn the_pdc_emulator_is_given_a_server_outside_and_only_one_that_was_named() {
+        assert_eq!(statuses(LOCAL), [Pass, Fail, Manual]);
+        assert!(judged(LOCAL, None)[1].fix.clone().unwrap().commands.is_empty());
+        let fix = judged(LOCAL, Some("ntp.example")).remove(1).fix.unwrap();
+        let first =
+            "w32tm /config /manualpeerlist:ntp.example,0x8 /syncfromflags:manual /reliable:yes /update";
+        assert_eq!(fix.commands[0].join(" "), first);
+    }
+
+    #[test]
+    fn following_the_hyper_v_host_is_no_server() {
+        let hyper_v = FOLLOWING.replace("0xC0A80001", "0x564D5450");
+        assert_eq!(statuses(&hyper_v)[1], Fail);
+        let virtual_machine = FOLLOWING.replace("PowerEdge T320", "Virtual Machine");
+        assert_eq!(statuses(&virtual_machine)[2], Manual);
+    }
+
+    #[test]
+    fn a_pdc_emulator_that_follows_the_domain_does_not_pass() {
+        assert_eq!(statuses(&FOLLOWING.replace("\"role\":\"3\"", "\"role\":\"5\""))[1], Warn);
+    }
+
+    #[test]
+    fn a_synchronisation_long_ago_fails_and_one_at_an_unknown_time_is_unknown() {
+        assert_eq!(statuses(&FOLLOWING.replace(": 61.5s", ": 90000.5s"))[1], Fail);
+        assert_eq!(statuses(&FOLLOWING.replace(": 61.5s", ": gestern"))[1], CouldNotCheck);
+        assert_eq!(statuses(&FOLLOWING.replace(": 61.5s", ": 61,5s"))[1], Pass);
     }
 
     #[test]
     fn a_stopped_service_fails_and_what_it_follows_is_unknown() {
-        assert_eq!(statuses(STOPPED), [Status::Fail, Status::CouldNotCheck]);
+        assert_eq!(statuses(STOPPED)[..2], [Fail, CouldNotCheck]);
+        let advice = judged(STOPPED, None).remove(0).fix.unwrap().advice;
+        assert!(advice.starts_with("sc.exe config"), "in PowerShell, `sc` writes a file: {advice}");
     }
 
     #[test]
-    fn an_empty_answer_is_unknown() {
-        let empty = "{\"items\":[],\"problems\":[]}";
-        assert_eq!(statuses(empty), [Status::CouldNotCheck, Status::CouldNotCheck]);
-        assert!(servers(&parse(empty).unwrap()).is_err());
+    fn missing_members_and_cut_output_are_unknown() {
+        let unknown = [CouldNotCheck; 3];
+        assert_eq!(statuses(&printed(&[])), unknown);
+        assert!(servers(&parse(&printed(&[])).unwrap()).is_err());
+        assert_eq!(statuses(FOLLOWING.lines().next().unwrap()), unknown);
+        let renamed = FOLLOWING.replace("\"state\"", "\"zustand\"").replace("\"lines\"", "\"zeilen\"");
+        assert_eq!(statuses(&renamed.replace("\"model\"", "\"modell\"")), unknown);
+        let short = FOLLOWING.replace("\"Poll Interval", "\"x\"],\"rest\":[\"Poll Interval");
+        assert_eq!(statuses(&short)[1], CouldNotCheck);
+    }
+
+    #[test]
+    fn a_recording_leaves_the_clock_to_a_person() {
+        let probed = parse(FOLLOWING).unwrap();
+        let here = Timestamp::now();
+        assert_eq!(against_here(&probed, &Source::Here, here).status, Manual);
+        let computer = Source::Computer("dc01".into());
+        assert_eq!(against_here(&probed, &computer, here).status, Fail, "the recording is from another day");
+        assert!(zone_there(&probed).evidence[0].text.contains("60 minutes"));
     }
 }

@@ -1,6 +1,6 @@
 //! The fields are `schema`, `bkverify` (the version), `machine`, `system`, `taken` (UTC), `verdict`
-//! (`pass`, `fail`, `could-not-check`), `counts` by status, and `checks`. Each check has `name`,
-//! `title`, `asks`, `status`, `seconds` and `findings` (`status`, `title`, `evidence` with `source`
+//! (`pass`, `waived`, `fail`, `could-not-check`), `counts` by status, and `checks`. Each check has `name`,
+//! `title`, `asks`, `status`, `seconds` and `findings` (`status`, `title`, `step` by which it is ticked off, `evidence` with `source`
 //! and `text`, `why`, `fix` with `advice` and `commands`).
 
 use serde_json::{Map, Value, json};
@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::super::findings::{Record, Status};
 
 /// The name and version of the schema.
-pub const SCHEMA: &str = "bkverify-checklist/2";
+pub const SCHEMA: &str = "bkverify-checklist/3";
 
 /// The record as indented JSON with a final newline.
 pub fn render(record: &Record) -> String {

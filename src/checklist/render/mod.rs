@@ -1,19 +1,18 @@
-//! The record as a terminal page, as JSON, as Markdown and as HTML. There is one file per renderer,
-//! and all use the same data.
+//! The record as a terminal page, as JSON, and as a document to hand in.
 
-pub mod html;
 pub mod json;
-pub mod markdown;
+pub mod page;
 pub mod terminal;
 
 use super::findings::{Record, Status};
 
 /// The statuses that a summary counts, worst first, with the words for a person.
-const SUMMARY: [(Status, &str); 6] = [
+const SUMMARY: [(Status, &str); 7] = [
     (Status::Fail, "failed"),
     (Status::CouldNotCheck, "could not be checked"),
     (Status::Warn, "with a warning"),
     (Status::Manual, "to do by hand"),
+    (Status::Waived, "waived"),
     (Status::Pass, "passed"),
     (Status::NotApplicable, "not applicable"),
 ];
@@ -31,6 +30,7 @@ fn verdict(record: &Record) -> &'static str {
     match record.verdict() {
         Status::Fail => "NOT READY: something fails",
         Status::CouldNotCheck => "UNDECIDED: something could not be checked",
+        Status::Waived => "NOTHING ELSE FAILS: what fails was waived by a person",
         _ if record.count(Status::Manual) > 0 => "NOTHING FAILS, but some steps are left to a person",
         _ => "NOTHING FAILS",
     }
@@ -43,7 +43,7 @@ pub(super) mod tests {
 
     /// A record with one finding of every status, with text that is hostile to each format.
     pub(crate) fn sample() -> Record {
-        let hostile = "a|b <script>alert(1)</script> `x` [l](u) *b* \\| C:\\Data\\";
+        let hostile = "a|b <script>alert(1)</script> {style} `x` [l](u) *b* \\| C:\\Data\\";
         let findings = vec![
             Finding::fail("Broken & <b>bold</b>")
                 .seen("cmd | x", hostile)
@@ -51,9 +51,10 @@ pub(super) mod tests {
                 .command(&["fix", "it"]),
             Finding::could_not_check("Unknown", "no program"),
             Finding::warn("Odd"),
-            Finding::manual("By hand").fix("click"),
+            Finding::manual("sample-step", "By hand").fix("click"),
             Finding::pass("Fine").seen("file", "line 1\nline 2"),
             Finding::not_applicable("None"),
+            Finding::new(Status::Waived, "Accepted"),
         ];
         let check = Checked {
             name: "sample",
@@ -72,8 +73,7 @@ pub(super) mod tests {
 
     #[test]
     fn the_summary_counts_every_status_and_an_empty_record_says_so() {
-        let words =
-            "1 failed, 1 could not be checked, 1 with a warning, 1 to do by hand, 1 passed, 1 not applicable";
+        let words = "1 failed, 1 could not be checked, 1 with a warning, 1 to do by hand, 1 waived, 1 passed, 1 not applicable";
         assert_eq!(summary(&sample()), words);
         let empty = Record { checks: Vec::new(), ..sample() };
         assert_eq!(summary(&empty), "nothing was checked");

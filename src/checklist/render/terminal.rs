@@ -72,6 +72,9 @@ fn render_details(out: &mut String, finding: &Finding, width: usize) {
     if let Some(fix) = &finding.fix {
         detail(out, "fix: ", &fix.advice, width);
     }
+    if let Some(step) = finding.step {
+        detail(out, "then: ", &format!("bkverify checklist done {step} --note \"...\""), width);
+    }
 }
 
 /// A sentence after its label.
@@ -116,7 +119,7 @@ fn paint(text: &str, status: Status, color: bool) -> String {
     }
     let code = match status {
         Status::Pass => "32",
-        Status::Warn | Status::Manual => "33",
+        Status::Warn | Status::Manual | Status::Waived => "33",
         Status::Fail => "1;31",
         Status::CouldNotCheck => "35",
         Status::NotApplicable => "2",

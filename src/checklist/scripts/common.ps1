@@ -1,11 +1,13 @@
-# What every probe begins with. Windows PowerShell 5.1 and newer; reads only.
+# What every probe begins with. Windows PowerShell 2.0 and newer; reads only. Each part prints one line of JSON in pure
+# ASCII when it is done, so that a part that hangs loses nothing of the others. ConvertTo-Json is not used: it is newer
+# than 2.0, and prints dates, numbers and short lists differently from version to version.
+$mode = "$($ExecutionContext.SessionState.LanguageMode)"
+if ($mode -ne '' -and $mode -ne 'FullLanguage') { '{"mode":"' + $mode + '"}'; return }
 $ErrorActionPreference = 'Stop'
 $ProgressPreference = 'SilentlyContinue'
 $WarningPreference = 'SilentlyContinue'
-$items = New-Object System.Collections.ArrayList
-$problems = New-Object System.Collections.ArrayList
 
-# Text in every language's Windows the same: dates in UTC, enums and numbers by the invariant culture, nothing as ''.
+# Text that is the same in every language's Windows: dates in UTC, numbers by the invariant culture, nothing as ''.
 function Text($value) {
     if ($null -eq $value) { return '' }
     if ($value -is [datetime]) {
@@ -14,31 +16,51 @@ function Text($value) {
     return [string]::Format([Globalization.CultureInfo]::InvariantCulture, '{0}', $value)
 }
 
-# Adds one item: a part's name, and a table of values that become texts; lists stay lists of texts.
-function Add-Item([string]$part, [hashtable]$values) {
-    $item = @{ part = $part }
+# A text as JSON.
+function Quote($value) {
+    $text = (Text $value) -replace '\\', '\\' -replace '"', '\"'
+    $text = [regex]::Replace($text, '[^\x20-\x7e]', { param($found) '\u{0:x4}' -f [int][char]$found.Value })
+    return '"' + $text + '"'
+}
+
+# Adds one item to the part that is running: its kind, and a table of values that become texts. Lists stay lists.
+function Add-Item([string]$kind, [hashtable]$values) {
+    $fields = @('"kind":' + (Quote $kind))
     foreach ($key in $values.Keys) {
-        $value = $values[$key]
-        if ($value -is [array]) { $item[$key] = @($value | ForEach-Object { Text $_ }) } else { $item[$key] = Text $value }
+        if ($values[$key] -is [array]) {
+            $fields += (Quote $key) + ':[' + (@($values[$key] | ForEach-Object { Quote $_ }) -join ',') + ']'
+        } else {
+            $fields += (Quote $key) + ':' + (Quote $values[$key])
+        }
     }
-    [void]$items.Add($item)
+    [void]$partItems.Add('{' + ($fields -join ',') + '}')
 }
 
-# Runs one part of the probe; a failure is kept and ends that part alone.
-function Invoke-Part([string]$part, [scriptblock]$block) {
-    try { . $block } catch {
-        $kind = 'failed'
-        if ($_.Exception -is [System.Management.Automation.CommandNotFoundException]) { $kind = 'missing' }
-        $hresult = '{0:X8}' -f $_.Exception.HResult
-        if ($_.Exception -is [UnauthorizedAccessException] -or $hresult -eq '80070005' -or
-            $_.CategoryInfo.Category -eq 'PermissionDenied') { $kind = 'denied' }
-        [void]$problems.Add(@{ part = $part; kind = $kind; text = Text $_.Exception.Message })
-    }
+# All properties of an object, a line for each: for objects whose documentation does not list them.
+function Describe($object) {
+    return @($object.PSObject.Properties | ForEach-Object { "$($_.Name): $(try { Text $_.Value } catch { 'unreadable' })" })
 }
 
-# One line of pure ASCII, whatever code page the other end of the pipe expects.
-function Show-Result {
-    $json = ConvertTo-Json -InputObject @{ items = @($items); problems = @($problems) } -Depth 6 -Compress
-    $json = [regex]::Replace($json, '[^\x20-\x7e]', { param($found) '\u{0:x4}' -f [int][char]$found.Value })
-    [Console]::Out.WriteLine($json)
+# Why a part failed. A command or module that this Windows does not have is 'missing'; one that is there but cannot be
+# loaded has failed.
+function Explain($failure) {
+    $kind = 'failed'
+    $id = "$($failure.FullyQualifiedErrorId)"
+    if ($id -eq 'CommandNotFoundException' -or $id -like 'Modules_ModuleNotFound*') { $kind = 'missing' }
+    $cause = $failure.Exception.GetBaseException()
+    $hresult = '{0:X8}' -f [Runtime.InteropServices.Marshal]::GetHRForException($cause)
+    if ($cause -is [UnauthorizedAccessException] -or $hresult -eq '80070005' -or
+        "$($failure.CategoryInfo.Category)" -eq 'PermissionDenied') { $kind = 'denied' }
+    return '{"kind":"' + $kind + '","text":' + (Quote $failure.Exception.Message) + '}'
 }
+
+# Runs one part of the probe, and prints it. A failure ends that part alone.
+function Invoke-Part([string]$partName, [scriptblock]$partBlock) {
+    $partItems = New-Object System.Collections.ArrayList
+    $partProblem = 'null'
+    try { [void](. $partBlock) } catch { $partProblem = Explain $_ }
+    '{"part":' + (Quote $partName) + ',"items":[' + ($partItems -join ',') + '],"problem":' + $partProblem + '}'
+}
+
+'{"probe":' + (Quote $probeName) + ',"computer":' + (Quote $env:COMPUTERNAME) + ',"taken":' + (Quote (Get-Date)) +
+    ',"windows":' + (Quote ([Environment]::OSVersion.Version)) + ',"powershell":' + (Quote $PSVersionTable.PSVersion) + '}'

@@ -1,16 +1,16 @@
-# Adapters that are up, and their addresses with the way each was assigned. Loopback, link-local and privacy addresses
-# are left out.
+# Adapters with TCP/IP, and their addresses with the way each was assigned. Classes, not Get-NetAdapter, which Server
+# 2008 R2 does not have.
 Invoke-Part 'adapters' {
-    $adapters = @(Get-NetAdapter | Where-Object { -not $_.Hidden })
-    foreach ($adapter in $adapters) {
-        Add-Item 'adapter' @{ name = $adapter.Name; state = $adapter.Status; about = $adapter.InterfaceDescription }
-    }
-    $up = @($adapters | Where-Object { $_.Status -eq 'Up' } | ForEach-Object { $_.ifIndex })
-    foreach ($address in @(Get-NetIPAddress | Where-Object { $up -contains $_.InterfaceIndex })) {
-        if ([string]$address.PrefixOrigin -eq 'WellKnown' -or [string]$address.SuffixOrigin -eq 'Random') { continue }
-        Add-Item 'address' @{
-            adapter = $address.InterfaceAlias; address = ([string]$address.IPAddress -split '%')[0]
-            prefix = $address.PrefixLength; origin = [string]$address.PrefixOrigin
+    foreach ($adapter in @(Get-WmiObject -Class Win32_NetworkAdapterConfiguration -Filter 'IPEnabled=TRUE')) {
+        if ($null -eq $adapter) { continue }
+        Add-Item 'adapter' @{
+            name = $adapter.Description; dhcp = $adapter.DHCPEnabled
+            addresses = @($adapter.IPAddress); masks = @($adapter.IPSubnet)
         }
+    }
+}
+Invoke-Part 'origins' {
+    foreach ($address in @(Get-NetIPAddress)) {
+        Add-Item 'origin' @{ address = ("$($address.IPAddress)" -split '%')[0]; prefix = "$($address.PrefixOrigin)"; suffix = "$($address.SuffixOrigin)" }
     }
 }

@@ -1,15 +1,30 @@
-# Updates that Windows Update would install, with what each is for, and the signs that a restart is pending.
-Invoke-Part 'updates' {
-    $session = New-Object -ComObject Microsoft.Update.Session
-    $found = $session.CreateUpdateSearcher().Search('IsInstalled=0 and IsHidden=0')
+# Updates that this server's own update service would install; with WSUS also those that Microsoft offers and WSUS has
+# not approved; and the signs that a restart is pending.
+function Find-Update($selection) {
+    $searcher = (New-Object -ComObject Microsoft.Update.Session).CreateUpdateSearcher()
+    if ($null -ne $selection) { $searcher.ServerSelection = $selection }
+    $found = $searcher.Search('IsInstalled=0 and IsHidden=0')
     foreach ($update in @($found.Updates)) {
+        if ($null -eq $update) { continue }
         $kinds = @($update.Categories | ForEach-Object { [string]$_.CategoryID })
         Add-Item 'update' @{
-            title = $update.Title; severity = $update.MsrcSeverity; kinds = $kinds; optional = $update.BrowseOnly
+            id = $update.Identity.UpdateID; title = $update.Title; severity = $update.MsrcSeverity; kinds = $kinds; optional = $update.BrowseOnly
         }
     }
-    Add-Item 'updates' @{ code = [int]$found.ResultCode }
+    Add-Item 'search' @{ code = [int]$found.ResultCode }
 }
+Invoke-Part 'source' {
+    $policy = 'HKLM:\SOFTWARE\Policies\Microsoft\Windows\WindowsUpdate'
+    $server = ''; $used = 0
+    if (Test-Path -Path $policy) { $server = (Get-ItemProperty -Path $policy).WUServer }
+    if (Test-Path -Path "$policy\AU") { $used = (Get-ItemProperty -Path "$policy\AU").UseWUServer }
+    Add-Item 'source' @{ wsus = $server; used = ($used -eq 1) }
+}
+Invoke-Part 'release' {
+    $system = Get-WmiObject -Class Win32_OperatingSystem
+    Add-Item 'release' @{ name = $system.Caption; build = $system.BuildNumber; type = $system.ProductType }
+}
+Invoke-Part 'updates' { Find-Update $null }
 Invoke-Part 'restart' {
     $signs = @()
     $keys = 'HKLM:\SOFTWARE\Microsoft\Windows\CurrentVersion\Component Based Servicing\RebootPending',
@@ -19,3 +34,6 @@ Invoke-Part 'restart' {
     if (@($manager.PendingFileRenameOperations | Where-Object { $_ }).Count -gt 0) { $signs += 'PendingFileRenameOperations' }
     Add-Item 'restart' @{ signs = $signs }
 }
+# 2 is Microsoft's own service. The last part, because a server without Internet waits long for it.
+$policy = 'HKLM:\SOFTWARE\Policies\Microsoft\Windows\WindowsUpdate\AU'
+if ((Test-Path -Path $policy) -and (Get-ItemProperty -Path $policy).UseWUServer -eq 1) { Invoke-Part 'unapproved' { Find-Update 2 } }

@@ -1,22 +1,25 @@
-# Routing and Remote Access (the VPN server), and connections of all users and of this one (VPN clients).
-Invoke-Part 'service' {
-    $service = Get-CimInstance -ClassName Win32_Service -Filter "Name='RemoteAccess'"
-    if ($null -eq $service) { Add-Item 'service' @{ state = 'Absent'; start = 'Absent' } }
-    else { Add-Item 'service' @{ state = $service.State; start = $service.StartMode } }
+# VPN servers and clients: services, connected adapters, the role Remote Access, and the connections of Windows' own
+# client.
+Invoke-Part 'services' {
+    # Which of them are VPNs is decided by the reader, by name.
+    foreach ($service in @(Get-WmiObject -Class Win32_Service)) {
+        Add-Item 'service' @{ name = $service.Name; title = $service.DisplayName; state = $service.State; start = $service.StartMode }
+    }
+}
+Invoke-Part 'adapters' {
+    foreach ($adapter in @(Get-WmiObject -Class Win32_NetworkAdapter -Filter 'NetConnectionStatus=2')) {
+        if ($null -ne $adapter) { Add-Item 'adapter' @{ name = $adapter.NetConnectionID; about = $adapter.Name; driver = $adapter.ServiceName } }
+    }
 }
 Invoke-Part 'server' {
+    Import-Module RemoteAccess
     $access = Get-RemoteAccess
-    Add-Item 'server' @{
-        vpn = [string]$access.VpnStatus; sites = [string]$access.VpnS2SStatus; direct = [string]$access.DAStatus
-    }
+    Add-Item 'server' @{ vpn = "$($access.VpnStatus)"; sites = "$($access.VpnS2SStatus)"; direct = "$($access.DAStatus)" }
 }
 Invoke-Part 'connections' {
+    Import-Module VpnClient
     foreach ($connection in @(Get-VpnConnection -AllUserConnection) + @(Get-VpnConnection)) {
         if ($null -eq $connection) { continue }
-        Add-Item 'connection' @{
-            name = $connection.Name; server = $connection.ServerAddress; state = [string]$connection.ConnectionStatus
-            kind = [string]$connection.TunnelType
-        }
+        Add-Item 'connection' @{ name = $connection.Name; server = $connection.ServerAddress; state = "$($connection.ConnectionStatus)" }
     }
-    Add-Item 'connections' @{ read = $true }
 }

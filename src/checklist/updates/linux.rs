@@ -5,71 +5,174 @@
 use super::super::findings::Finding;
 use super::super::machine::Visit;
 use super::super::machine::duration_words;
-use super::{WHY_REBOOT, pending};
+use super::{WHY, WHY_REBOOT, pending};
+use jiff::civil::Date;
+use jiff::fmt::rfc2822;
+use jiff::tz::TimeZone;
 
 const DAY: i64 = 86_400;
 /// Lists older than this, in seconds, do not know all pending updates.
 const LISTS_AGE: i64 = 7 * DAY;
-const APT: [&str; 5] = ["apt-get", "-s", "-o", "Debug::NoLocking=true", "dist-upgrade"];
+const APT: [&str; 6] = ["apt-get", "-s", "--ignore-hold", "-o", "Debug::NoLocking=true", "dist-upgrade"];
+const APT_LISTS: [&str; 5] =
+    ["apt-get", "indextargets", "--format", "$(RELEASE)|$(SITE)|$(FILENAME)", "Created-By: Packages"];
+const APT_HELD: [&str; 2] = ["apt-mark", "showhold"];
 const DNF: [&str; 4] = ["dnf", "-q", "-C", "check-update"];
 const DNF_SECURITY: [&str; 6] = ["dnf", "-q", "-C", "updateinfo", "list", "security"];
 const ZYPPER: [&str; 5] = ["zypper", "--non-interactive", "--no-refresh", "--xmlout", "list-patches"];
 
 pub(super) fn look(visit: &Visit<'_>) -> Vec<Finding> {
     let mut findings = if visit.exists("/etc/apt") {
-        vec![
-            apt(visit),
-            lists_age(visit, &["/var/lib/apt/lists", "/var/cache/apt/pkgcache.bin"], "apt-get update"),
-        ]
+        vec![apt(visit), held(visit), security_archive(visit)]
     } else if visit.exists("/etc/zypp") {
-        vec![zypper(visit), lists_age(visit, &["/var/cache/zypp/solv"], "zypper refresh")]
+        vec![zypper(visit), lists_age(visit, "/var/cache/zypp/raw", "zypper refresh")]
     } else if visit.exists("/etc/dnf") || visit.exists("/etc/yum.conf") {
-        vec![dnf(visit), lists_age(visit, &["/var/cache/dnf", "/var/cache/libdnf5"], "dnf makecache")]
+        vec![dnf(visit), lists_age(visit, "/var/cache/dnf", "dnf makecache")]
     } else {
         vec![Finding::could_not_check("Pending updates", "this machine uses neither apt, dnf nor zypper")]
     };
+    findings.push(support_end(visit));
     findings.push(restart(visit));
     findings
 }
 
-/// The age of the package lists: the newest modification time of the given paths.
-fn lists_age(visit: &Visit<'_>, places: &[&str], refresh: &str) -> Finding {
-    let newest = places.iter().filter_map(|place| Some((visit.age(place)?, *place))).min();
-    let Some((age, place)) = newest else {
-        return Finding::could_not_check(
-            "How current the package lists are",
-            format!("{} does not exist", places[0]),
-        )
-        .fix(refresh);
+/// The age of the package lists: that of the oldest repository's, by the time of its index.
+fn lists_age(visit: &Visit<'_>, folder: &str, refresh: &str) -> Finding {
+    let what = "How current the package lists are";
+    let repositories = match visit.names(folder) {
+        Ok(names) => names,
+        Err(problem) => return Finding::could_not_check(what, problem),
     };
-    let title = format!("The package lists were refreshed {} ago", duration_words(age));
-    if age <= LISTS_AGE {
-        return Finding::pass(title).seen(place, "by its modification time");
-    }
-    Finding::warn(title)
-        .seen(place, "by its modification time")
-        .why("Old lists lack the newest updates.")
-        .fix(refresh)
-        .command(&refresh.split(' ').collect::<Vec<_>>())
+    let index = |name: &String| format!("{folder}/{name}/repodata/repomd.xml");
+    let ages = repositories.iter().filter_map(|name| Some((visit.age(&index(name))?, name)));
+    let Some((age, name)) = ages.max() else {
+        return Finding::could_not_check(what, format!("{folder} holds no list")).fix(refresh);
+    };
+    judge_age(&format!("The package lists of {name}"), age, &index(name), refresh)
 }
 
+fn judge_age(what: &str, age: i64, source: &str, refresh: &str) -> Finding {
+    let title = format!("{what} are {} old", duration_words(age));
+    if (-DAY..=LISTS_AGE).contains(&age) {
+        return Finding::pass(title).seen(source, "its date");
+    }
+    let finding = Finding::warn(title).seen(source, "its date").why("Old lists lack the newest updates.");
+    finding.fix(refresh).command(&refresh.split(' ').collect::<Vec<_>>())
+}
+
+/// What apt would install, held packages included: a package on hold still lacks its update.
 fn apt(visit: &Visit<'_>) -> Finding {
-    match visit.ask(&APT) {
-        Ok(said) => match parse_apt(&said) {
-            Ok((all, security)) => {
-                pending(&all, &security, "apt-get -s dist-upgrade", "apt-get dist-upgrade")
+    let what = "Pending updates";
+    let missing = lists(visit).map(|lists| {
+        let missing = lists.iter().filter(|list| !visit.exists(&list.file));
+        missing.map(|list| format!("{} of {}", list.release, list.site)).collect::<Vec<_>>()
+    });
+    match missing {
+        Err(problem) => return Finding::could_not_check(what, problem),
+        Ok(missing) if !missing.is_empty() => {
+            let problem =
+                format!("apt has no list of {}: it was never read, or could not be", missing.join(", "));
+            return Finding::could_not_check(what, problem)
+                .seen(APT_LISTS.join(" "), missing.join("\n"))
+                .fix("apt-get update, and read what it complains about");
+        }
+        Ok(_) => {}
+    }
+    match visit.ask(&APT).and_then(|said| parse_apt(&said)) {
+        Ok((all, security)) => pending(&all, &security, &APT.join(" "), "apt-get dist-upgrade"),
+        Err(problem) => Finding::could_not_check(what, problem),
+    }
+}
+
+/// A list of packages that apt is configured to read.
+struct AptList {
+    release: String,
+    site: String,
+    file: String,
+}
+
+/// The lists of those sources that apt has read at least once.
+fn lists(visit: &Visit<'_>) -> Result<Vec<AptList>, String> {
+    let said = visit.ask(&APT_LISTS)?;
+    let mut lists = Vec::new();
+    for line in said.lines() {
+        match line.split('|').collect::<Vec<_>>()[..] {
+            [release, site, file] if file.starts_with('/') => {
+                lists.push(AptList { release: release.into(), site: site.into(), file: file.into() });
             }
-            Err(problem) => Finding::could_not_check("Pending updates", problem),
-        },
-        Err(problem) => Finding::could_not_check("Pending updates", problem),
+            _ => return Err(format!("apt-get named no list of packages: {line}")),
+        }
+    }
+    if lists.is_empty() {
+        return Err("apt has no list of packages: `apt-get update` never succeeded".to_owned());
+    }
+    Ok(lists)
+}
+
+/// Packages that a person has put on hold.
+fn held(visit: &Visit<'_>) -> Finding {
+    match visit.ask(&APT_HELD) {
+        Err(problem) => Finding::could_not_check("Packages on hold", problem),
+        Ok(said) if said.trim().is_empty() => {
+            Finding::pass("No package is on hold").seen(APT_HELD.join(" "), "none")
+        }
+        Ok(said) => {
+            let names: Vec<&str> = said.split_whitespace().collect();
+            Finding::warn(format!("Packages on hold, which get no updates: {}", names.join(", ")))
+                .seen(APT_HELD.join(" "), &said)
+                .why(WHY)
+                .fix(format!("apt-mark unhold {}", names.join(" ")))
+        }
+    }
+}
+
+/// Whether a security archive is among the sources, and how old its list is. The archive dates it,
+/// so a failed update does not make it look new.
+fn security_archive(visit: &Visit<'_>) -> Finding {
+    let what = "The lists of the security archive";
+    let lists = match lists(visit) {
+        Ok(lists) => lists,
+        Err(problem) => return Finding::could_not_check(what, problem),
+    };
+    let source = APT_LISTS.join(" ");
+    let is_security = |list: &&AptList| list.release.contains("security") || list.site.contains("security");
+    let Some(list) = lists.iter().find(is_security) else {
+        let sources: Vec<String> =
+            lists.iter().map(|list| format!("{} {}", list.site, list.release)).collect();
+        return Finding::fail("No security archive is among those that apt has read")
+            .seen(source, sources.join("\n"))
+            .why(WHY)
+            .fix(
+                "Add it to /etc/apt/sources.list if it is not there (RELEASE-security), then: apt-get update",
+            );
+    };
+    let mark = format!("_dists_{}_", list.release.replace('/', "_"));
+    let Some((archive, _)) = list.file.split_once(&mark) else {
+        return Finding::could_not_check(what, format!("{} names no release", list.file));
+    };
+    let date = ["InRelease", "Release"].into_iter().find_map(|name| {
+        let place = format!("{archive}{mark}{name}");
+        let text = visit.read(&place).ok()??;
+        let date = text.lines().find_map(|line| line.strip_prefix("Date: "))?.replace("UTC", "+0000");
+        Some((rfc2822::parse(&date).ok()?.timestamp(), place))
+    });
+    match date {
+        None => Finding::could_not_check(what, "apt has never read it")
+            .fix("apt-get update")
+            .seen(source, &list.file),
+        Some((date, place)) => {
+            let age = visit.settings().now.as_second() - date.as_second();
+            judge_age(what, age, &place, "apt-get update").seen(source, &list.file)
+        }
     }
 }
 
 /// Reads apt's simulation: `Inst NAME [OLD] (NEW ORIGIN:SUITE, ... [ARCH])`. The security archives
 /// of Debian and Ubuntu have `security` in their name. If there are fewer lines than the summary
-/// line announces, the output is cut short.
+/// line announces, the output is cut short. What it would not upgrade counts as pending, too.
 fn parse_apt(said: &str) -> Result<(Vec<String>, Vec<String>), String> {
-    let announced = said.lines().find_map(announced_by_apt).ok_or("apt-get's simulation gives no count")?;
+    let (announced, kept) =
+        said.lines().find_map(announced_by_apt).ok_or("apt-get's simulation gives no count")?;
     let (mut all, mut security) = (Vec::new(), Vec::new());
     for line in said.lines().filter_map(|line| line.strip_prefix("Inst ")) {
         let (Some(name), Some((_, origin))) = (line.split_whitespace().next(), line.split_once('(')) else {
@@ -82,19 +185,22 @@ fn parse_apt(said: &str) -> Result<(Vec<String>, Vec<String>), String> {
         }
         all.push(described);
     }
-    if all.len() == announced {
-        Ok((all, security))
-    } else {
-        Err("apt-get's simulation is cut short".to_owned())
+    if all.len() != announced {
+        return Err("apt-get's simulation is cut short".to_owned());
     }
+    if kept > 0 {
+        all.push(format!("{kept} more that apt keeps back"));
+    }
+    Ok((all, security))
 }
 
-/// The number of `Inst` lines that this summary line announces: `A upgraded, B newly installed, C
-/// to remove and D not upgraded.` announces A + B.
-fn announced_by_apt(line: &str) -> Option<usize> {
+/// What this summary line announces: `A upgraded, B newly installed, C to remove and D not
+/// upgraded.` are A + B lines, and D packages that are kept back.
+fn announced_by_apt(line: &str) -> Option<(usize, usize)> {
     let (upgraded, rest) = line.split_once(" upgraded, ")?;
-    let new = rest.split_once(" newly installed")?.0;
-    Some(upgraded.trim().parse::<usize>().ok()? + new.trim().parse::<usize>().ok()?)
+    let (new, rest) = rest.split_once(" newly installed")?;
+    let kept = rest.rsplit_once(" and ")?.1.strip_suffix(" not upgraded.")?;
+    Some((upgraded.trim().parse::<usize>().ok()? + new.trim().parse::<usize>().ok()?, kept.parse().ok()?))
 }
 
 fn dnf(visit: &Visit<'_>) -> Finding {
@@ -174,6 +280,48 @@ fn parse_zypper(said: &str) -> Result<(Vec<String>, Vec<String>), String> {
     Ok((all, security))
 }
 
+/// Until when the release gets updates: as the release itself says, or the distribution's own table
+/// (`distro-info-data`), or a person.
+fn support_end(visit: &Visit<'_>) -> Finding {
+    let release = visit.read("/etc/os-release").ok().flatten().unwrap_or_default();
+    let value = |key: &str| {
+        let mut pairs = release.lines().filter_map(|line| line.split_once('='));
+        pairs.find(|(name, _)| *name == key).map_or("", |(_, value)| value.trim_matches('"'))
+    };
+    let table = format!("/usr/share/distro-info/{}.csv", value("ID"));
+    let listed = || {
+        let text = visit.read(&table).ok()??;
+        let column = text.lines().next()?.split(',').position(|name| name == "eol")?;
+        let is_here = |line: &&str| line.split(',').nth(2) == Some(value("VERSION_CODENAME"));
+        text.lines().find(is_here)?.split(',').nth(column).map(str::to_owned)
+    };
+    let (source, end) = match value("SUPPORT_END") {
+        "" => (table.as_str(), listed()),
+        end => ("/etc/os-release", Some(end.to_owned())),
+    };
+    let name = value("PRETTY_NAME");
+    let end = end.and_then(|end| end.parse::<Date>().ok()).and_then(|end| end.to_zoned(TimeZone::UTC).ok());
+    let Some(end) = end else {
+        return Finding::manual("release", format!("Look up until when {name} gets updates"))
+            .seen("/etc/os-release", name)
+            .why(WHY)
+            .fix(
+                "Look on the distribution's page of releases. Debian and Ubuntu: install distro-info-data.",
+            );
+    };
+    let left = end.timestamp().as_second() - visit.settings().now.as_second();
+    let title = |verb: &str| format!("The regular support of {name} {verb} on {}", end.date());
+    match left {
+        ..0 => Finding::warn(title("ended"))
+            .why("It gets no updates any more, or only from a long-term team.")
+            .fix(
+                "Migrate to a release that is supported, or make sure that long-term support is configured.",
+            ),
+        _ => Finding::pass(title("ends")),
+    }
+    .seen(source, end.date().to_string())
+}
+
 /// Whether a restart is due: because the distribution says so, or because a kernel newer than the
 /// running one is installed.
 fn restart(visit: &Visit<'_>) -> Finding {
@@ -243,73 +391,4 @@ fn version_key(version: &str) -> Vec<(u64, String)> {
         rest = &tail[text..];
     }
     key
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::super::machine::tests::recorded;
-    use super::super::super::{Os, Status};
-    use super::*;
-
-    const APT_PENDING: &str = include_str!("../../../tests/data/checklist/linux/apt-pending.txt");
-    const ZYPPER: &str = include_str!("../../../tests/data/checklist/linux/zypper-patches.xml");
-
-    #[test]
-    fn apt_lists_pending_updates_and_the_security_updates_among_them() {
-        let (all, security) = parse_apt(APT_PENDING).unwrap();
-        assert_eq!(all.len(), 4);
-        assert_eq!(security, ["libgcrypt20 1.10.1-3+deb12u1", "zip 3.0-13+deb12u1"]);
-        let none =
-            "Reading package lists...\n0 upgraded, 0 newly installed, 0 to remove and 0 not upgraded.\n";
-        assert_eq!(parse_apt(none), Ok((vec![], vec![])));
-        assert!(parse_apt(&APT_PENDING[..300]).is_err(), "cut short");
-        assert!(parse_apt("").is_err());
-    }
-
-    #[test]
-    fn dnf_is_read_in_both_of_its_forms() {
-        let all = parse_dnf("\nkernel.x86_64   5.14.0-503.el9   baseos\nObsoleting Packages\na.x 1 b\n");
-        assert_eq!(all, ["kernel.x86_64 5.14.0-503.el9"]);
-        let four = "RHSA-2024:1 Important/Sec. kernel-5.14.0-503.x86_64\nRHBA-2024:2 bugfix  x-1.x86_64\n";
-        assert_eq!(parse_dnf_security(four), ["kernel-5.14.0-503.x86_64 (RHSA-2024:1, Important/Sec.)"]);
-        let five =
-            "Name Type Severity Package Issued\nFEDORA-1 security Moderate x-1.x86_64 2024-01-01 00:00:00\n";
-        assert_eq!(parse_dnf_security(five), ["x-1.x86_64 (FEDORA-1, Moderate)"]);
-    }
-
-    #[test]
-    fn zypper_counts_patches_by_category_and_a_cut_list_is_an_error() {
-        let (all, security) = parse_zypper(ZYPPER).unwrap();
-        assert_eq!((all.len(), security.len()), (2, 1));
-        assert!(parse_zypper(&ZYPPER[..300]).is_err());
-    }
-
-    #[test]
-    fn an_installed_kernel_newer_than_the_running_one_needs_a_restart() {
-        let with = |running: &str| {
-            let mut made = recorded(Os::Linux, &[]).file("/proc/sys/kernel/osrelease", running);
-            for version in ["6.1.0-9-amd64", "6.1.0-10-amd64"] {
-                made = made
-                    .file(&format!("/boot/vmlinuz-{version}"), "")
-                    .file(&format!("/lib/modules/{version}/x"), "");
-            }
-            restart(&made.visit())
-        };
-        assert_eq!(with("6.1.0-10-amd64\n").status, Status::Pass);
-        assert_eq!(with("6.1.0-9-amd64\n").status, Status::Fail);
-        assert_eq!(with("6.1.0-8-amd64\n").status, Status::Fail);
-        let why = with("6.1.0-8-amd64\n").why.unwrap_or_default();
-        assert!(why.starts_with("Until the restart"), "the reason is that of a restart: {why}");
-        let outside = recorded(Os::Linux, &[]).file("/proc/sys/kernel/osrelease", "6.18");
-        assert_eq!(restart(&outside.visit()).status, Status::NotApplicable);
-        assert_eq!(restart(&outside.file("/run/reboot-required", "").visit()).status, Status::Fail);
-    }
-
-    #[test]
-    fn a_locked_or_hung_package_manager_is_unknown() {
-        for answer in ["!100 E: Could not open lock file", "!timeout", "garbage"] {
-            let machine = recorded(Os::Linux, &[("apt-get", answer)]).file("/etc/apt/sources.list", "");
-            assert_eq!(look(&machine.visit())[0].status, Status::CouldNotCheck, "{answer}");
-        }
-    }
 }

@@ -1,11 +1,14 @@
-//! Windows Update.
+//! Windows Update, or the WSUS server that takes its place.
+
+use jiff::Timestamp;
 
 use super::super::findings::Finding;
 use super::super::machine::Visit;
-use super::super::powershell::{self, Probed, ProbedItem};
-use super::{WHY_REBOOT, pending};
+use super::super::phrases::several;
+use super::super::powershell;
+use super::super::probes::{Probed, ProbedItem};
+use super::{WHY, WHY_REBOOT, pending};
 
-pub(super) const SCRIPT: &str = include_str!("../scripts/updates.ps1");
 /// Categories by their identifiers, which are the same in every language: security, critical,
 /// service packs, update rollups.
 const URGENT: [&str; 4] = [
@@ -14,6 +17,15 @@ const URGENT: [&str; 4] = [
     "68c5b0a3-d1a6-4553-ae49-01d3a7827828",
     "28bc880e-0592-4cbf-8f95-c79b17911d5f",
 ];
+/// The builds of Windows Server, and the day of their last updates (the end of extended support).
+const LAST_UPDATES: [(&str, &str); 6] = [
+    ("7601", "2020-01-14"),
+    ("9200", "2023-10-10"),
+    ("9600", "2023-10-10"),
+    ("14393", "2027-01-12"),
+    ("17763", "2029-01-09"),
+    ("20348", "2031-10-14"),
+];
 /// `orcSucceeded` of `OperationResultCode`.
 const SUCCEEDED: i64 = 2;
 /// Programs also use `PendingFileRenameOperations` to delete their temporary files. Alone it is a
@@ -21,54 +33,134 @@ const SUCCEEDED: i64 = 2;
 const WEAK_SIGN: &str = "PendingFileRenameOperations";
 
 pub(super) fn look(visit: &Visit<'_>) -> Vec<Finding> {
-    match powershell::ask(visit, SCRIPT) {
-        Ok(probed) => vec![updates(&probed), restart(&probed)],
+    match powershell::ask(visit, "updates") {
+        Ok(probed) => {
+            let mut findings = judge(&probed);
+            findings.push(release(&probed, visit.settings().now));
+            findings
+        }
         Err(problem) => vec![Finding::could_not_check("Pending updates", problem)],
     }
 }
 
-fn updates(probed: &Probed) -> Finding {
-    let what = "Pending updates";
-    let Some(end) = probed.first("updates") else {
-        return Finding::could_not_check(what, probed.reason("updates"))
-            .fix("Check that the service wuauserv may run and that the update server answers.");
+fn judge(probed: &Probed) -> Vec<Finding> {
+    let source = probed.first("source").and_then(|item| Some((item.truth("used")?, item.shown("wsus"))));
+    let asked = match source {
+        Some((true, server)) => format!("the WSUS server {server}"),
+        Some((false, _)) => "Windows Update".to_owned(),
+        None => "the update service".to_owned(),
     };
-    if end.number("code") != Some(SUCCEEDED) {
-        let code = end.shown("code");
-        return Finding::could_not_check(
-            what,
-            format!("Windows Update's search ended with code {code}, not 2 (succeeded)"),
-        );
+    let mut findings = vec![updates(probed, &asked)];
+    match source {
+        Some((true, server)) => findings.push(unapproved(probed, server)),
+        Some((false, _)) => {}
+        None => findings
+            .push(Finding::could_not_check("Which update service this server asks", probed.reason("source"))),
     }
-    let described = |item: &ProbedItem| match item.text("severity") {
+    findings.push(restart(probed));
+    findings
+}
+
+/// The updates that a search found, without optional ones, such as drivers, which are for a person
+/// to choose.
+fn found<'a>(probed: &'a Probed, part: &str) -> Result<Vec<&'a ProbedItem>, String> {
+    let ends = probed.whole(part, "search")?;
+    let code = ends.first().and_then(|end| end.number("code"));
+    if code != Some(SUCCEEDED) {
+        let code = code.map_or_else(|| "-".to_owned(), |code| code.to_string());
+        return Err(format!("the search ended with code {code}, not 2 (succeeded)"));
+    }
+    let mut updates = probed.whole(part, "update")?;
+    updates.retain(|item| item.truth("optional") != Some(true));
+    Ok(updates)
+}
+
+fn described(items: &[&ProbedItem]) -> Vec<String> {
+    let line = |item: &&ProbedItem| match item.text("severity") {
         Some(severity) => format!("{} ({severity})", item.shown("title")),
         None => item.shown("title").to_owned(),
     };
-    // Optional updates, such as drivers, are for a person to choose.
-    let wanted: Vec<&ProbedItem> =
-        probed.part("update").filter(|item| item.truth("optional") != Some(true)).collect();
-    let all: Vec<String> = wanted.iter().map(|item| described(item)).collect();
-    let security: Vec<String> =
-        wanted.iter().filter(|item| urgent(item)).map(|item| described(item)).collect();
-    pending(
-        &all,
-        &security,
-        "Microsoft.Update.Session",
-        "Settings, Windows Update, Check for updates; or `usoclient StartInstall`",
-    )
+    items.iter().map(line).collect()
+}
+
+fn updates(probed: &Probed, asked: &str) -> Finding {
+    match found(probed, "updates") {
+        Ok(wanted) => {
+            let security: Vec<&ProbedItem> = wanted.iter().copied().filter(|item| urgent(item)).collect();
+            pending(
+                &described(&wanted),
+                &described(&security),
+                asked,
+                "Settings (on older servers Control Panel), Windows Update, Check for updates.",
+            )
+        }
+        Err(problem) => Finding::could_not_check("Pending updates", format!("{asked}: {problem}"))
+            .fix("Check that the service wuauserv may run and that the update server answers."),
+    }
+}
+
+/// What Microsoft offers and WSUS does not: updates that nobody has approved there.
+fn unapproved(probed: &Probed, server: &str) -> Finding {
+    let what = format!("Updates that the WSUS server {server} has not approved");
+    let fix = "Approve them in WSUS, or install them by hand before the migration.";
+    let offered = match found(probed, "unapproved") {
+        Ok(offered) => offered,
+        Err(problem) => return Finding::could_not_check(&what, problem).why(WHY).fix(fix),
+    };
+    let approved: Vec<&str> = match found(probed, "updates") {
+        Ok(approved) => approved.iter().filter_map(|item| item.text("id")).collect(),
+        Err(problem) => return Finding::could_not_check(&what, problem).why(WHY).fix(fix),
+    };
+    let is_new = |item: &&ProbedItem| item.text("id").is_none_or(|id| !approved.contains(&id));
+    let missing: Vec<&ProbedItem> = offered.into_iter().filter(is_new).collect();
+    if missing.is_empty() {
+        return Finding::pass(format!("The WSUS server {server} withholds no update"))
+            .seen("Microsoft Update", "none");
+    }
+    let title = format!("The WSUS server {server} has not approved {}", several(missing.len(), "update"));
+    let is_urgent = missing.iter().any(|item| urgent(item));
+    let finding = if is_urgent { Finding::fail(title) } else { Finding::warn(title) };
+    finding.seen("Microsoft Update", described(&missing).join("\n")).why(WHY).fix(fix)
 }
 
 fn urgent(item: &ProbedItem) -> bool {
     let kinds = item.list("kinds");
-    matches!(item.text("severity"), Some("Critical" | "Important"))
+    // Without its categories nobody can say that an update is not urgent.
+    kinds.is_empty()
+        || matches!(item.text("severity"), Some("Critical" | "Important"))
         || kinds.iter().any(|kind| URGENT.iter().any(|urgent| kind.eq_ignore_ascii_case(urgent)))
+}
+
+/// Until when Microsoft updates this release. Workstations share builds with servers, but not dates.
+fn release(probed: &Probed, now: Timestamp) -> Finding {
+    let source = "Win32_OperatingSystem";
+    let Some(item) = probed.first("release") else {
+        return Finding::could_not_check("Until when this release gets updates", probed.reason("release"));
+    };
+    let name = item.shown("name");
+    let evidence = format!("{name}, build {}", item.shown("build"));
+    let is_server = item.number("type").is_some_and(|kind| kind != 1);
+    let known = LAST_UPDATES.iter().find(|(build, _)| is_server && item.text("build") == Some(build));
+    let Some((_, date)) = known else {
+        return Finding::manual("release", format!("Look up until when {name} gets updates"))
+            .seen(source, evidence)
+            .fix("Microsoft's pages on product lifecycle tell it.");
+    };
+    if now.strftime("%Y-%m-%d").to_string().as_str() <= *date {
+        return Finding::pass(format!("{name} gets updates until {date}")).seen(source, evidence);
+    }
+    Finding::warn(format!("{name} got its last updates on {date}")).seen(source, evidence).why(WHY).fix(
+        "Only paid Extended Security Updates go on. Keep the server off the Internet until it is migrated.",
+    )
 }
 
 fn restart(probed: &Probed) -> Finding {
     let Some(item) = probed.first("restart") else {
         return Finding::could_not_check("Whether a restart is pending", probed.reason("restart"));
     };
-    let signs = item.list("signs");
+    let Some(signs) = item.listed("signs") else {
+        return Finding::could_not_check("Whether a restart is pending", "the probe lists no signs");
+    };
     let finding = match signs[..] {
         [] => return Finding::pass("No restart is pending").seen("registry", "no sign of it"),
         [WEAK_SIGN] => Finding::warn("A restart may be pending: files are waiting to be replaced"),
@@ -79,40 +171,95 @@ fn restart(probed: &Probed) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::Status;
-    use super::super::super::powershell::parse;
+    use super::super::super::Status::{self, CouldNotCheck, Fail, Manual, Pass, Warn};
+    use super::super::super::probes::parse;
+    use super::super::super::probes::tests::printed;
     use super::*;
 
+    const PENDING: &str = include_str!("../../../tests/data/checklist/windows/updates-pending-german.txt");
+    const END: &str = r#"{"kind":"search","code":"2"}"#;
+    const NO_WSUS: &str = r#"{"kind":"source","wsus":"","used":"False"}"#;
+    const WSUS: &str = r#"{"kind":"source","wsus":"http://wsus:8530","used":"True"}"#;
+    const UPDATE: &str =
+        r#"{"kind":"update","id":"7","title":"KB1","kinds":["0FA1201D-4330-4FA8-8AE9-B877473B6441"]}"#;
+
+    fn judged(recorded: &str) -> Vec<Finding> {
+        judge(&parse(recorded).unwrap())
+    }
+
     fn statuses(recorded: &str) -> Vec<Status> {
-        let probed = parse(recorded).unwrap();
-        vec![updates(&probed).status, restart(&probed).status]
+        judged(recorded).iter().map(|finding| finding.status).collect()
+    }
+
+    fn signs(signs: &str) -> String {
+        format!(r#"{{"kind":"restart","signs":[{signs}]}}"#)
     }
 
     #[test]
     fn security_updates_and_a_pending_restart_fail_in_any_language() {
-        let pending = include_str!("../../../tests/data/checklist/windows/updates-pending-german.json");
-        assert_eq!(statuses(pending), [Status::Fail, Status::Fail]);
-        let found = updates(&parse(pending).unwrap());
-        assert_eq!(found.title, "1 security update is pending, 2 updates in all");
+        assert_eq!(statuses(PENDING), [Fail, Fail]);
+        assert_eq!(judged(PENDING)[0].title, "1 security update is pending, 2 updates in all");
     }
 
     #[test]
-    fn a_current_server_passes() {
-        let none = r#"{"items":[{"part":"updates","code":"2"},{"part":"restart","signs":[]}],"problems":[]}"#;
-        assert_eq!(statuses(none), [Status::Pass, Status::Pass]);
+    fn a_current_server_passes_and_a_weak_sign_of_a_restart_warns() {
+        let with = |found: &str| {
+            statuses(&printed(&[
+                ("source", NO_WSUS, ""),
+                ("updates", END, ""),
+                ("restart", &signs(found), ""),
+            ]))
+        };
+        assert_eq!(with(""), [Pass, Pass]);
+        assert_eq!(with("\"PendingFileRenameOperations\""), [Pass, Warn]);
+        let restart = r#"{"kind":"restart"}"#;
+        let without = printed(&[("source", NO_WSUS, ""), ("updates", END, ""), ("restart", restart, "")]);
+        assert_eq!(statuses(&without), [Pass, CouldNotCheck], "the signs are missing");
     }
 
     #[test]
-    fn a_weak_sign_of_a_pending_restart_only_warns() {
-        let weak = r#"{"items":[{"part":"updates","code":"2"},{"part":"restart","signs":["PendingFileRenameOperations"]}],"problems":[]}"#;
-        assert_eq!(statuses(weak), [Status::Pass, Status::Warn]);
+    fn wsus_must_answer_and_what_it_withholds_fails() {
+        let both = format!("{UPDATE},{END}");
+        let none = signs("");
+        let with = |approved: (&str, &str), offered: (&str, &str)| {
+            let parts = [
+                ("source", WSUS, ""),
+                ("updates", approved.0, approved.1),
+                ("restart", none.as_str(), ""),
+                ("unapproved", offered.0, offered.1),
+            ];
+            statuses(&printed(&parts))[..2].to_vec()
+        };
+        assert_eq!(with((END, ""), (&both, "")), [Pass, Fail]);
+        assert_eq!(with((&both, ""), (&both, "")), [Fail, Pass]);
+        assert_eq!(with((END, ""), ("", "failed")), [Pass, CouldNotCheck]);
+        assert_eq!(with(("", "failed"), (&both, "")), [CouldNotCheck, CouldNotCheck]);
     }
 
     #[test]
-    fn a_search_that_did_not_succeed_is_unknown() {
-        let aborted = r#"{"items":[{"part":"updates","code":"5"}],"problems":[]}"#;
-        assert_eq!(statuses(aborted), [Status::CouldNotCheck, Status::CouldNotCheck]);
-        let failed = r#"{"items":[],"problems":[{"part":"updates","kind":"failed","text":"Ausnahme von HRESULT: 0x8024402C"}]}"#;
-        assert_eq!(statuses(failed)[0], Status::CouldNotCheck);
+    fn a_release_without_updates_warns_and_one_that_is_not_known_is_looked_up() {
+        let with = |item: &str| {
+            let probed = parse(&printed(&[("release", item, "")])).unwrap();
+            release(&probed, "2026-11-20T12:00:00Z".parse().unwrap()).status
+        };
+        let item = r#"{"kind":"release","name":"Windows Server 2012","build":"9200","type":"2"}"#;
+        assert_eq!(with(item), Warn);
+        assert_eq!(with(&item.replace("9200", "20348")), Pass);
+        assert_eq!(with(&item.replace("9200", "99999")), Manual);
+        assert_eq!(with(&item.replace("\"type\":\"2\"", "\"type\":\"1\"")), Manual);
+        assert_eq!(with(&item.replace("type", "typ")), Manual);
+        assert_eq!(with(""), CouldNotCheck);
+    }
+
+    #[test]
+    fn a_search_that_did_not_succeed_or_lost_its_members_is_unknown() {
+        let with = |items: &str| statuses(&printed(&[("source", NO_WSUS, ""), ("updates", items, "")]))[0];
+        assert_eq!(with(&END.replace('2', "5")), CouldNotCheck);
+        assert_eq!(with(&END.replace('2', "Erfolgreich")), CouldNotCheck);
+        assert_eq!(with(UPDATE), CouldNotCheck);
+        let bare = r#"{"kind":"update","title":"KB1"}"#;
+        assert_eq!(with(&format!("{bare},{END}")), Fail, "an update without its categories may be urgent");
+        assert_eq!(statuses(&printed(&[])), [CouldNotCheck; 3]);
+        assert_eq!(statuses(PENDING.lines().next().unwrap()), [CouldNotCheck; 3]);
     }
 }

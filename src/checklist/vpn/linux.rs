@@ -1,10 +1,10 @@
-//! VPNs on Linux: tunnel links, running programs, and units that start at boot.
+//! VPNs on Linux: tunnels that are up, programs that run, and what starts at the next boot.
 
 use super::super::findings::Finding;
 use super::super::links::{self, Link};
 use super::super::machine::Visit;
 use super::super::phrases::several;
-use super::super::systemd::{enabled_units, running_programs};
+use super::super::systemd::{WANTS, enabled_units, running_programs};
 use super::WHY;
 
 /// Programs (the first 15 characters, as the kernel stores them) and their products.
@@ -25,170 +25,167 @@ const PROGRAMS: [(&str, &str); 14] = [
     ("wireguard-go", "WireGuard"),
 ];
 
-/// The beginnings of unit names and their products.
-const UNITS: [(&str, &str); 12] = [
-    ("wg-quick@", "WireGuard"),
-    ("openvpn", "OpenVPN"),
-    ("strongswan", "strongSwan"),
-    ("ipsec", "IPsec"),
-    ("pptpd", "PPTP"),
-    ("xl2tpd", "L2TP"),
-    ("ocserv", "OpenConnect server"),
-    ("openconnect", "OpenConnect"),
-    ("tailscaled", "Tailscale"),
-    ("zerotier-one", "ZeroTier"),
-    ("vpnc", "vpnc"),
-    ("softether", "SoftEther"),
+/// The beginnings of the names of units.
+const UNITS: [&str; 13] = [
+    "wg-quick@",
+    "openvpn",
+    "strongswan",
+    "ipsec",
+    "pptpd",
+    "xl2tpd",
+    "ocserv",
+    "openconnect",
+    "tailscaled",
+    "zerotier-one",
+    "vpnc",
+    "vpnserver",
+    "softether",
+];
+
+/// Debian's unit that starts what `/etc/default/openvpn` names, and is enabled even where there is
+/// nothing to start.
+const DEBIAN_OPENVPN: &str = "openvpn.service";
+const CONNECTIONS: [&str; 3] = [
+    "/etc/NetworkManager/system-connections",
+    "/run/NetworkManager/system-connections",
+    "/usr/lib/NetworkManager/system-connections",
 ];
 
 pub(super) fn look(visit: &Visit<'_>) -> Vec<Finding> {
-    vec![links(visit), programs(visit), units(visit)]
+    let mut findings = vec![links(visit), programs(visit), units(visit)];
+    findings.extend(connections(visit));
+    findings
 }
 
-/// Tunnels that are up.
-fn links(visit: &Visit<'_>) -> Finding {
-    let what = "Tunnels that are up";
-    let links = match links::links(visit) {
-        Ok(links) => links,
+/// The finding for what was found of one kind, out of everything that was looked at.
+fn judge(what: &str, found: Result<(Vec<String>, String), String>, source: &str, fix: &str) -> Finding {
+    let (found, all) = match found {
+        Ok(found) => found,
         Err(problem) => return Finding::could_not_check(what, problem),
     };
-    let up = links.iter().filter(|link| link.has("UP"));
-    let tunnels: Vec<(&str, String)> =
-        up.filter_map(|link| Some((link.ifname.as_str(), tunnel_kind(link)?))).collect();
-    let source = links::SOURCE;
-    if tunnels.is_empty() {
-        return Finding::pass("No VPN link is up")
-            .seen(source, format!("no tunnel among {}", several(links.len(), "link")));
+    if found.is_empty() {
+        return Finding::pass(format!("{what}: none")).seen(source, format!("none of {all}"));
     }
-    let names: Vec<String> = tunnels.iter().map(|(name, kind)| format!("{name} ({kind})")).collect();
-    let commands: Vec<String> = tunnels.iter().map(|(name, _)| format!("ip link set {name} down")).collect();
-    Finding::fail(format!("VPN links are up: {}", names.join(", ")))
-        .seen(source, names.join("\n"))
-        .why(WHY)
-        .fix(format!(
-            "Stop the service that made them (`wg-quick down NAME`, `systemctl stop openvpn@NAME`), or: {}",
-            commands.join("; ")
-        ))
+    let title = format!("{what}: {}", found.join(", "));
+    Finding::fail(title).seen(source, found.join("\n")).why(WHY).fix(fix)
+}
+
+fn links(visit: &Visit<'_>) -> Finding {
+    let found = links::links(visit).map(|links| {
+        let up = links.iter().filter(|link| link.has("UP"));
+        let named = |link: &Link| Some(format!("{} ({})", link.ifname, tunnel_kind(link)?));
+        (up.filter_map(named).collect(), several(links.len(), "link"))
+    });
+    let fix = "Stop the service that made it (`wg-quick down NAME`, `systemctl stop openvpn@NAME`), or: `ip link set NAME down`.";
+    judge("VPN links that are up", found, links::SOURCE, fix)
 }
 
 /// What kind of VPN a link is, if it is one. A tap link often is an Ethernet port of a virtual
 /// machine, so it counts only if it has the name of a VPN.
-fn tunnel_kind(link: &Link) -> Option<String> {
-    let kind = link.kind().unwrap_or_default();
-    match (kind, link.subtype()) {
-        ("wireguard" | "ppp" | "vti" | "vti6" | "xfrm" | "l2tp" | "ovpn", _) => Some(kind.to_owned()),
+fn tunnel_kind(link: &Link) -> Option<&str> {
+    match (link.kind().unwrap_or_default(), link.subtype()) {
+        (kind @ ("wireguard" | "ppp" | "vti" | "vti6" | "xfrm" | "l2tp" | "ovpn"), _) => Some(kind),
         ("tun", Some("tap")) => {
-            ["tap", "vpn"].iter().any(|start| link.ifname.starts_with(start)).then(|| "tap".to_owned())
+            ["tap", "vpn"].iter().any(|start| link.ifname.starts_with(start)).then_some("tap")
         }
-        ("tun", _) => Some("tun".to_owned()),
-        _ => (link.link_type == "ppp").then(|| "ppp".to_owned()),
+        ("tun", _) => Some("tun"),
+        _ => (link.link_type == "ppp").then_some("ppp"),
     }
 }
 
-/// VPN programs that are running.
 fn programs(visit: &Visit<'_>) -> Finding {
-    let running = match running_programs(visit) {
-        Ok(running) => running,
-        Err(problem) => return Finding::could_not_check("VPN programs that run", problem),
-    };
-    let known =
-        |name: &String| PROGRAMS.iter().find(|(program, _)| program == name).map(|(_, product)| *product);
-    let found: Vec<(&String, &str)> = running.iter().filter_map(|name| Some((name, known(name)?))).collect();
-    let source = "/proc/*/comm";
-    if found.is_empty() {
-        return Finding::pass("No VPN program is running")
-            .seen(source, format!("none of {}", several(running.len(), "running program")));
-    }
-    let names: Vec<String> = found.iter().map(|(name, product)| format!("{product} ({name})")).collect();
-    Finding::fail(format!("VPN programs are running: {}", names.join(", ")))
-        .seen(source, names.join("\n"))
-        .why(WHY)
-        .fix("Stop and disable their services: `systemctl disable --now UNIT`.")
+    let found = running_programs(visit).map(|running| {
+        let known = PROGRAMS.iter().filter(|(program, _)| running.iter().any(|name| name == program));
+        let found = known.map(|(program, product)| format!("{product} ({program})"));
+        (found.collect(), several(running.len(), "running program"))
+    });
+    let fix = "Stop and disable its service: `systemctl disable --now UNIT`.";
+    judge("VPN programs that are running", found, "/proc/*/comm", fix)
 }
 
-/// VPN services that start at the next boot.
 fn units(visit: &Visit<'_>) -> Finding {
-    let source = "systemctl list-unit-files --state=enabled";
-    let enabled = match enabled_units(visit) {
-        Ok(enabled) => enabled,
-        Err(problem) => return Finding::could_not_check("VPN services that start at boot", problem),
-    };
-    if enabled.is_empty() {
-        return Finding::could_not_check(
-            "VPN services that start at boot",
-            "systemctl listed no enabled units at all",
-        );
-    }
-    // A template (`name@.service`) does not start anything by itself.
-    let real = |unit: &&String| !unit.contains("@.");
-    let is_vpn = |unit: &&String| UNITS.iter().any(|(start, _)| unit.starts_with(start));
-    let found: Vec<&String> = enabled.iter().filter(real).filter(is_vpn).collect();
-    if found.is_empty() {
-        return Finding::pass("No VPN service starts at boot")
-            .seen(source, format!("none of {}", several(enabled.len(), "enabled unit")));
-    }
-    let names: Vec<&str> = found.iter().map(|unit| unit.as_str()).collect();
-    let mut finding = Finding::fail(format!("VPN services start at boot: {}", names.join(", ")))
-        .seen(source, names.join("\n"))
-        .why(WHY)
-        .fix(format!("systemctl disable --now {}", names.join(" ")));
-    for unit in &names {
+    let found = enabled_units(visit).and_then(|enabled| {
+        // A template (`name@.service`) does not start anything by itself.
+        let is_vpn = |unit: &&String| {
+            UNITS.iter().any(|start| unit.starts_with(start))
+                && !unit.contains("@.")
+                && *unit != DEBIAN_OPENVPN
+        };
+        let mut found: Vec<String> = enabled.iter().filter(is_vpn).cloned().collect();
+        if enabled.iter().any(|unit| unit == DEBIAN_OPENVPN) {
+            found.extend(started_by_debian(visit)?);
+        }
+        found.extend(networkd_tunnels(visit)?);
+        found.sort_unstable();
+        found.dedup();
+        Ok((found, several(enabled.len(), "enabled unit")))
+    });
+    let services: Vec<String> = found.iter().flat_map(|(found, _)| found.clone()).collect();
+    let fix = format!("systemctl disable --now {}", services.join(" "));
+    let mut finding = judge("VPN services that start at boot", found, WANTS, &fix);
+    for unit in services.iter().filter(|unit| unit.ends_with(".service")) {
         finding = finding.command(&["systemctl", "disable", "--now", unit]);
     }
     finding
 }
 
-#[cfg(test)]
-mod tests {
-    use super::super::super::machine::tests::{TestMachine, recorded};
-    use super::super::super::{Os, Status};
-    use super::*;
+/// The instances that Debian's `openvpn.service` starts: of `/etc/openvpn/NAME.conf`, those that
+/// `AUTOSTART` names, or all.
+fn started_by_debian(visit: &Visit<'_>) -> Result<Vec<String>, String> {
+    let settings = visit.read("/etc/default/openvpn")?.unwrap_or_default();
+    let wanted = settings.lines().rev().find_map(|line| line.trim().strip_prefix("AUTOSTART="));
+    let wanted: Vec<&str> = wanted.unwrap_or("all").trim_matches('"').split_whitespace().collect();
+    let names = visit.names("/etc/openvpn")?;
+    let names = names.iter().filter_map(|name| name.strip_suffix(".conf"));
+    let starts = |name: &&str| wanted.iter().any(|wanted| wanted == name || *wanted == "all");
+    Ok(names.filter(starts).map(|name| format!("openvpn@{name}.service")).collect())
+}
 
-    const PLAIN: &str = include_str!("../../../tests/data/checklist/linux/ip-link-plain.json");
-    const TUN: &str = include_str!("../../../tests/data/checklist/linux/ip-link-tun-up.json");
-    const WIREGUARD: &str = include_str!("../../../tests/data/checklist/linux/ip-link-wireguard.json");
-    const UNITS: &str = "chrony.service enabled enabled\nopenvpn@.service enabled enabled\n";
-
-    fn machine(links: &str, units: &str, program: &str) -> TestMachine {
-        recorded(Os::Linux, &[("ip -j -d addr", links), ("systemctl", units)]).file("/proc/1/comm", program)
+/// Tunnels that systemd-networkd makes at boot.
+fn networkd_tunnels(visit: &Visit<'_>) -> Result<Vec<String>, String> {
+    let mut found = Vec::new();
+    let folder = "/etc/systemd/network";
+    for name in visit.names(folder)?.iter().filter(|name| name.ends_with(".netdev")) {
+        let text = visit.read(&format!("{folder}/{name}"))?.unwrap_or_default();
+        if text.lines().any(|line| line.trim().eq_ignore_ascii_case("Kind=wireguard")) {
+            found.push(name.clone());
+        }
     }
+    Ok(found)
+}
 
-    fn statuses(machine: &TestMachine) -> Vec<Status> {
-        look(&machine.visit()).iter().map(|finding| finding.status).collect()
+/// Connections of NetworkManager that come up by themselves: of WireGuard, unless that is turned
+/// off, and VPNs that another connection names as its second. `None` without connections.
+fn connections(visit: &Visit<'_>) -> Option<Finding> {
+    let mut all = Vec::new();
+    let mut read = || {
+        for folder in CONNECTIONS {
+            for name in visit.names(folder)? {
+                all.push(visit.read(&format!("{folder}/{name}"))?.unwrap_or_default());
+            }
+        }
+        Ok(())
+    };
+    let was_read: Result<(), String> = read();
+    if was_read.is_ok() && all.is_empty() {
+        return None;
     }
-
-    #[test]
-    fn a_machine_without_a_vpn_passes_even_with_an_enabled_template_unit() {
-        assert_eq!(statuses(&machine(PLAIN, UNITS, "init\n")), [Status::Pass; 3]);
-    }
-
-    #[test]
-    fn tunnels_programs_and_units_each_fail() {
-        let units = "wg-quick@wg0.service enabled enabled\n";
-        assert_eq!(statuses(&machine(TUN, units, "openvpn\n")), [Status::Fail; 3]);
-        assert_eq!(statuses(&machine(WIREGUARD, UNITS, "init\n"))[0], Status::Fail);
-    }
-
-    #[test]
-    fn a_tap_port_of_a_virtual_machine_is_not_a_vpn() {
-        let port = r#"[{"ifname":"vnet0","flags":["UP"],"linkinfo":{"info_kind":"tun","info_data":{"type":"tap"}}}]"#;
-        assert_eq!(statuses(&machine(port, UNITS, "init\n"))[0], Status::Pass);
-        assert_eq!(statuses(&machine(&port.replace("vnet0", "tap0"), UNITS, "init\n"))[0], Status::Fail);
-    }
-
-    #[test]
-    fn links_programs_and_units_that_cannot_be_listed_are_unknown() {
-        assert_eq!(statuses(&recorded(Os::Linux, &[])), [Status::CouldNotCheck; 3]);
-        assert_eq!(statuses(&machine("[", "", "x\n"))[0], Status::CouldNotCheck);
-        assert_eq!(statuses(&machine("!denied", "!timeout", "x\n"))[2], Status::CouldNotCheck);
-    }
-
-    #[test]
-    fn enabled_units_can_be_disabled_by_fix() {
-        let found = units(&machine(PLAIN, "openvpn@office.service enabled enabled\n", "x\n").visit());
-        assert_eq!(
-            found.fix.unwrap().commands,
-            [["systemctl", "disable", "--now", "openvpn@office.service"]]
-        );
-    }
+    let value = |text: &str, key: &str| {
+        let mut pairs = text.lines().filter_map(|line| line.split_once('='));
+        pairs
+            .find(|(name, _)| name.trim() == key)
+            .map(|(_, value)| value.trim().to_owned())
+            .unwrap_or_default()
+    };
+    let seconds: String = all.iter().map(|text| value(text, "secondaries")).collect();
+    let comes_up = |text: &&String| match value(text, "type").as_str() {
+        "wireguard" => value(text, "autoconnect") != "false",
+        "vpn" => seconds.contains(&value(text, "uuid")),
+        _ => false,
+    };
+    let named = |text: &String| format!("{} ({})", value(text, "id"), value(text, "type"));
+    let found = was_read
+        .map(|()| (all.iter().filter(comes_up).map(named).collect(), several(all.len(), "connection")));
+    let fix = "nmcli connection modify NAME connection.autoconnect no";
+    Some(judge("VPN connections of NetworkManager that come up by themselves", found, CONNECTIONS[0], fix))
 }

@@ -1,132 +1,278 @@
-//! VPNs on Windows: Routing and Remote Access, and the VPN connections of users.
+//! VPNs on Windows: services of VPN programs, adapters of tunnels, the Remote Access role, and the
+//! connections of Windows' own client.
 
 use super::super::findings::Finding;
 use super::super::machine::Visit;
-use super::super::powershell::{self, Probed};
+use super::super::powershell;
+use super::super::probes::{Probed, ProbedItem};
 use super::WHY;
 
-pub(super) const SCRIPT: &str = include_str!("../scripts/vpn.ps1");
+/// Services that keep a VPN up, by the beginning of their names, and whose they are. OpenVPN's
+/// `OpenVPNServiceInteractive` and WireGuard's `WireGuardManager` only serve a window, and are none.
+const SERVICES: [(&str, &str); 20] = [
+    ("RemoteAccess", "Routing and Remote Access"),
+    ("OpenVPNService", "OpenVPN"),
+    ("OpenVPNServiceLegacy", "OpenVPN"),
+    ("ovpnconnect", "OpenVPN Connect"),
+    ("agent_ovpnconnect", "OpenVPN Connect"),
+    ("WireGuardTunnel$", "WireGuard"),
+    ("Tailscale", "Tailscale"),
+    ("ZeroTierOneService", "ZeroTier"),
+    ("NetBird", "NetBird"),
+    ("Hamachi2Svc", "LogMeIn Hamachi"),
+    ("SEVPNSERVER", "SoftEther VPN Server"),
+    ("SEVPNBRIDGE", "SoftEther VPN Bridge"),
+    ("SEVPNCLIENT", "SoftEther VPN Client"),
+    ("vpnagent", "Cisco AnyConnect or Secure Client"),
+    ("csc_vpnagent", "Cisco Secure Client"),
+    ("PanGPS", "GlobalProtect"),
+    ("FA_Scheduler", "FortiClient"),
+    ("SonicWall_NetExtender", "SonicWall NetExtender"),
+    ("nordvpn-service", "NordVPN"),
+    ("CloudflareWARP", "Cloudflare WARP"),
+];
+/// Drivers of tunnels, by the beginning of the name of their service.
+const DRIVERS: [&str; 7] = ["tap", "ovpn-dco", "wintun", "wireguard", "tailscale", "zttap", "neo_"];
 
 pub(super) fn look(visit: &Visit<'_>) -> Vec<Finding> {
-    match powershell::ask(visit, SCRIPT) {
-        Ok(probed) => vec![service(&probed), server(&probed), connections(&probed)],
+    match powershell::ask(visit, "vpn") {
+        Ok(probed) => judge(&probed),
         Err(problem) => vec![Finding::could_not_check("Virtual private networks", problem)],
     }
 }
 
-fn service(probed: &Probed) -> Finding {
-    let Some(item) = probed.first("service") else {
-        return Finding::could_not_check("The service Routing and Remote Access", probed.reason("service"));
-    };
-    let (state, start) = (item.shown("state"), item.shown("start"));
-    let evidence = format!("state {state}, start mode {start}");
-    match (state, start) {
-        ("Absent", _) => Finding::pass("Routing and Remote Access is not installed"),
-        ("Stopped", "Disabled" | "Manual") => Finding::pass("Routing and Remote Access is stopped"),
-        (_, _) => Finding::fail(format!("Routing and Remote Access is on ({evidence})"))
-            .why(WHY)
-            .fix("Routing and Remote Access console: right-click the server, Disable Routing and Remote Access. Or: \
-                   Set-Service RemoteAccess -StartupType Disabled; Stop-Service RemoteAccess")
-            .command(&["sc", "config", "RemoteAccess", "start=", "disabled"])
-            .command(&["net", "stop", "RemoteAccess", "/y"]),
-    }
-    .seen("Win32_Service RemoteAccess", evidence)
+fn judge(probed: &Probed) -> Vec<Finding> {
+    let mut findings = services(probed);
+    findings.extend([tunnels(probed), server(probed), connections(probed), wizard()]);
+    findings
 }
 
-/// `Get-RemoteAccess` comes with the role. If the command is missing, there is no such server.
+/// One finding for each VPN service that runs or starts by itself, or one that there is none.
+fn services(probed: &Probed) -> Vec<Finding> {
+    let what = "VPN services";
+    let all = match probed.whole("services", "service") {
+        Ok(all) => all,
+        Err(problem) => return vec![Finding::could_not_check(what, problem)],
+    };
+    // Every Windows has services.
+    if all.iter().all(|service| service.text("name").is_none()) {
+        return vec![Finding::could_not_check(what, "Windows listed no services")];
+    }
+    let owner = |service: &ProbedItem| {
+        let name = service.text("name")?.to_lowercase();
+        let is_it = |known: &str| match known.strip_suffix('$') {
+            Some(_) => name.starts_with(&known.to_lowercase()),
+            None => name == known.to_lowercase(),
+        };
+        SERVICES.iter().find(|(known, _)| is_it(known)).map(|(_, owner)| *owner)
+    };
+    let (mut findings, mut off) = (Vec::new(), Vec::new());
+    for service in &all {
+        let Some(owner) = owner(service) else { continue };
+        let (name, state, start) = (service.shown("name"), service.shown("state"), service.shown("start"));
+        let evidence = format!("{name}: state {state}, start mode {start}");
+        if let ("Stopped", "Disabled" | "Manual") = (state, start) {
+            off.push(evidence);
+            continue;
+        }
+        let by_hand = match name {
+            "RemoteAccess" => {
+                "Routing and Remote Access console: right-click the server, Disable Routing and Remote Access. Or: "
+            }
+            _ => "",
+        };
+        findings.push(
+            Finding::fail(format!("{owner} is on: service {name}"))
+                .seen("Win32_Service", evidence)
+                .why(WHY)
+                .fix(format!(
+                    "{by_hand}Set-Service -Name {name} -StartupType Disabled; Stop-Service -Name {name} -Force. \
+                     It can be enabled again after the migration."
+                ))
+                .command(&["sc.exe", "config", name, "start=", "disabled"])
+                .command(&["net.exe", "stop", name, "/y"]),
+        );
+    }
+    if findings.is_empty() {
+        let evidence = if off.is_empty() { "none is installed".to_owned() } else { off.join("\n") };
+        findings
+            .push(Finding::pass("No VPN service runs or starts by itself").seen("Win32_Service", evidence));
+    }
+    findings
+}
+
+fn tunnels(probed: &Probed) -> Finding {
+    let what = "Adapters of tunnels";
+    let adapters = match probed.whole("adapters", "adapter") {
+        Ok(adapters) => adapters,
+        Err(problem) => return Finding::could_not_check(what, problem),
+    };
+    let line = |item: &&ProbedItem| {
+        format!("{} ({}, driver {})", item.shown("name"), item.shown("about"), item.shown("driver"))
+    };
+    let lines: Vec<String> = adapters.iter().map(line).collect();
+    let is_tunnel = |item: &&&ProbedItem| {
+        let driver = item.shown("driver").to_lowercase();
+        DRIVERS.iter().any(|known| driver.starts_with(known))
+    };
+    let up: Vec<String> = adapters.iter().filter(is_tunnel).map(line).collect();
+    let finding = if !up.is_empty() {
+        Finding::fail(format!("A tunnel is up: {}", up.join(", ")))
+            .why(WHY)
+            .fix("Disconnect it in its own program.")
+    } else if let Some(item) = adapters.iter().find(|item| item.text("driver").is_none()) {
+        Finding::could_not_check(what, format!("Windows does not name the driver of {}", item.shown("name")))
+    } else {
+        Finding::pass("No adapter of a known VPN program is connected")
+    };
+    finding.seen("Win32_NetworkAdapter", lines.join("\n"))
+}
+
+/// `Get-RemoteAccess` comes with the tools of the role, which may be missing although the role is
+/// there. Then the service alone tells.
 fn server(probed: &Probed) -> Finding {
     let what = "The Remote Access role";
+    if let Some(missing) = probed.missing("server") {
+        return Finding::not_applicable("The tools of the Remote Access role are not installed")
+            .seen("Import-Module RemoteAccess", missing);
+    }
     let Some(item) = probed.first("server") else {
-        return match probed.problem("server") {
-            Some(missing) if missing.kind == "missing" => {
-                Finding::pass("The Remote Access role is not installed")
-                    .seen("Get-RemoteAccess", &missing.text)
-            }
-            _ => Finding::could_not_check(what, probed.reason("server")),
-        };
+        return Finding::could_not_check(what, probed.reason("server"));
     };
     let parts = [("VPN", "vpn"), ("site-to-site VPN", "sites"), ("DirectAccess", "direct")];
     let evidence: Vec<String> =
         parts.iter().map(|(name, key)| format!("{name}: {}", item.shown(key))).collect();
-    if parts.iter().any(|(_, key)| item.text(key).is_none()) {
-        return Finding::could_not_check(what, "Get-RemoteAccess did not say what is installed");
-    }
-    let on: Vec<&str> = parts
-        .iter()
-        .filter(|(_, key)| item.text(key) != Some("Uninstalled"))
-        .map(|(name, _)| *name)
-        .collect();
-    let finding = if on.is_empty() {
-        Finding::pass("The Remote Access role serves no VPN")
-    } else {
+    let is = |key: &str, state: &str| item.text(key) == Some(state);
+    let on: Vec<&str> = parts.iter().filter(|(_, key)| is(key, "Installed")).map(|(name, _)| *name).collect();
+    let finding = if !on.is_empty() {
         Finding::fail(format!("The Remote Access role serves {}", on.join(", ")))
             .why(WHY)
             .fix("Uninstall-RemoteAccess, or Remove Configuration Settings in the Remote Access Management console.")
+    } else if parts.iter().all(|(_, key)| is(key, "Uninstalled")) {
+        Finding::pass("The Remote Access role serves no VPN")
+    } else {
+        Finding::could_not_check(what, "Get-RemoteAccess did not say what is installed")
     };
     finding.seen("Get-RemoteAccess", evidence.join("\n"))
 }
 
 fn connections(probed: &Probed) -> Finding {
-    if probed.first("connections").is_none() {
-        return match probed.problem("connections") {
-            Some(missing) if missing.kind == "missing" => {
-                Finding::not_applicable("This Windows has no VPN client commands")
-                    .seen("Get-VpnConnection", &missing.text)
-            }
-            _ => Finding::could_not_check("VPN connections", probed.reason("connections")),
-        };
-    }
     let source = "Get-VpnConnection";
-    let all: Vec<String> = probed
-        .part("connection")
-        .map(|item| format!("{} to {}: {}", item.shown("name"), item.shown("server"), item.shown("state")))
-        .collect();
-    let up: Vec<&str> = probed
-        .part("connection")
-        .filter(|item| item.text("state") != Some("Disconnected"))
-        .map(|item| item.shown("name"))
-        .collect();
-    if !up.is_empty() {
-        return Finding::fail(format!("VPN connections are up: {}", up.join(", ")))
-            .seen(source, all.join("\n"))
+    let what = "VPN connections";
+    if let Some(missing) = probed.missing("connections") {
+        return Finding::could_not_check(what, "this Windows has no command that lists them")
+            .seen("Import-Module VpnClient", missing)
+            .fix("Open Network Connections (`ncpa.cpl`), and disconnect every VPN there.");
+    }
+    let connections = match probed.whole("connections", "connection") {
+        Ok(connections) => connections,
+        Err(problem) => return Finding::could_not_check(what, problem),
+    };
+    let line = |item: &&ProbedItem| {
+        format!("{} to {}: {}", item.shown("name"), item.shown("server"), item.shown("state"))
+    };
+    let all: Vec<String> = connections.iter().map(line).collect();
+    let with = |state: &str| -> Vec<&str> {
+        let found = connections.iter().filter(|item| item.text("state") == Some(state));
+        found.map(|item| item.shown("name")).collect()
+    };
+    let (up, down) = (with("Connected"), with("Disconnected"));
+    let finding = if !up.is_empty() {
+        Finding::fail(format!("VPN connections are up: {}", up.join(", ")))
             .why(WHY)
-            .fix("rasdial NAME /disconnect");
-    }
-    if all.is_empty() {
-        return Finding::pass("No VPN connection is set up").seen(source, "none");
-    }
-    Finding::pass("No VPN connection is up").seen(source, all.join("\n"))
+            .fix("rasdial NAME /disconnect")
+    } else if down.len() < connections.len() {
+        Finding::could_not_check(what, "Windows does not say of every connection whether it is up")
+    } else {
+        return Finding::pass("No VPN connection of Windows is up")
+            .seen(source, if all.is_empty() { "none is set up".to_owned() } else { all.join("\n") });
+    };
+    finding.seen(source, all.join("\n"))
+}
+
+/// Essentials and Small Business Server set their VPN up with a wizard of their own. Only that
+/// wizard also takes back what it set up beside the service.
+fn wizard() -> Finding {
+    Finding::manual(
+        "vpn-wizard",
+        "On Essentials or Small Business Server: turn the VPN off in its own wizard",
+    )
+    .why("The wizard also takes back the rules and certificates that it set up, which no command shows.")
+    .fix(
+        "Essentials: Dashboard, Settings, Anywhere Access, Configure, and clear Virtual Private Network. \
+             Small Business Server: Console, Network, Connectivity, Virtual Private Network, Configure. \
+             Elsewhere there is nothing to do: tick it off.",
+    )
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::machine::tests::recorded;
-    use super::super::super::{Os, Status};
+    use super::super::super::Status::{self, CouldNotCheck, Fail, Manual, NotApplicable, Pass};
+    use super::super::super::probes::parse;
+    use super::super::super::probes::tests::printed;
     use super::*;
 
     fn statuses(recording: &str) -> Vec<Status> {
-        let machine = recorded(Os::Windows, &[("powershell", recording)]);
-        look(&machine.visit()).iter().map(|finding| finding.status).collect()
+        judge(&parse(recording).unwrap()).iter().map(|finding| finding.status).collect()
+    }
+
+    fn service(name: &str, state: &str, start: &str) -> Finding {
+        let item = format!(r#"{{"kind":"service","name":"{name}","state":"{state}","start":"{start}"}}"#);
+        services(&parse(&printed(&[("services", &item, "")])).unwrap()).remove(0)
     }
 
     #[test]
-    fn a_server_without_remote_access_passes() {
-        let quiet = include_str!("../../../tests/data/checklist/windows/vpn-none.json");
-        assert_eq!(statuses(quiet), [Status::Pass; 3]);
+    fn a_server_without_vpns_passes_and_leaves_the_wizard_to_a_person() {
+        let quiet = include_str!("../../../tests/data/checklist/windows/vpn-none.txt");
+        assert_eq!(statuses(quiet), [Pass, Pass, NotApplicable, Pass, Manual]);
     }
 
     #[test]
-    fn a_vpn_server_and_a_connection_that_is_up_fail() {
-        let server = include_str!("../../../tests/data/checklist/windows/vpn-server-german.json");
-        assert_eq!(statuses(server), [Status::Fail; 3]);
+    fn a_vpn_server_a_tunnel_and_a_connection_that_is_up_fail() {
+        let server = include_str!("../../../tests/data/checklist/windows/vpn-server-german.txt");
+        assert_eq!(statuses(server), [Fail, Fail, Fail, Fail, Fail, Manual]);
     }
 
     #[test]
-    fn denied_queries_are_unknown() {
-        let denied =
-            r#"{"items":[],"problems":[{"part":"server","kind":"denied","text":"Zugriff verweigert"}]}"#;
-        assert_eq!(statuses(denied), [Status::CouldNotCheck; 3]);
-        assert_eq!(statuses("!timeout"), [Status::CouldNotCheck]);
-        assert_eq!(statuses(r#"{"items":[{"part":"server"#), [Status::CouldNotCheck]);
+    fn services_of_vpn_programs_fail_if_they_run_or_start_by_themselves() {
+        for name in ["OpenVPNService", "WireGuardTunnel$office", "tailscale", "RemoteAccess"] {
+            assert_eq!(service(name, "Running", "Manual").status, Fail, "{name}");
+            assert_eq!(service(name, "Stopped", "Auto").status, Fail, "{name}");
+            assert_eq!(service(name, "Stopped", "Disabled").status, Pass, "{name}");
+            assert_eq!(service(name, "Gestoppt", "Deaktiviert").status, Fail, "{name}: not understood");
+        }
+        for name in ["OpenVPNServiceInteractive", "WireGuardManager", "Spooler"] {
+            assert_eq!(service(name, "Running", "Auto").status, Pass, "{name}");
+        }
+        let commands = service("RemoteAccess", "Running", "Auto").fix.unwrap().commands;
+        assert_eq!(commands[0].join(" "), "sc.exe config RemoteAccess start= disabled");
+    }
+
+    #[test]
+    fn missing_members_other_languages_and_cut_output_are_unknown() {
+        let part = |name: &str, item: &str| {
+            let probed = parse(&printed(&[(name, item, "")])).unwrap();
+            [tunnels(&probed).status, server(&probed).status, connections(&probed).status]
+        };
+        assert_eq!(part("adapters", r#"{"kind":"adapter","name":"Ethernet"}"#)[0], CouldNotCheck);
+        assert_eq!(part("server", r#"{"kind":"server","vpn":"Uninstalled"}"#)[1], CouldNotCheck);
+        let german =
+            r#"{"kind":"server","vpn":"Deinstalliert","sites":"Uninstalled","direct":"Uninstalled"}"#;
+        assert_eq!(part("server", german)[1], CouldNotCheck);
+        assert_eq!(part("connections", r#"{"kind":"connection","name":"x"}"#)[2], CouldNotCheck);
+        assert_eq!(part("connections", r#"{"kind":"connection","state":"Getrennt"}"#)[2], CouldNotCheck);
+        assert_eq!(statuses(&printed(&[("services", r#"{"kind":"service"}"#, "")]))[0], CouldNotCheck);
+        let server = include_str!("../../../tests/data/checklist/windows/vpn-server-german.txt");
+        let cut = server.lines().next().unwrap();
+        assert_eq!(statuses(cut), [CouldNotCheck, CouldNotCheck, CouldNotCheck, CouldNotCheck, Manual]);
+    }
+
+    #[test]
+    fn a_module_that_fails_to_load_is_unknown_and_server_2008_r2_is_asked_by_hand() {
+        let with =
+            |kind| statuses(&printed(&[("server", "", kind), ("connections", "", kind)]))[2..4].to_vec();
+        assert_eq!(with("failed"), [CouldNotCheck, CouldNotCheck]);
+        assert_eq!(with("denied"), [CouldNotCheck, CouldNotCheck]);
+        assert_eq!(with("missing"), [NotApplicable, CouldNotCheck]);
     }
 }

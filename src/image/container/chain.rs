@@ -133,7 +133,7 @@ fn with_notes(mut layer: Layer, name: &str, modified: Option<Timestamp>, link: &
                 .to_owned(),
         );
     }
-    for text in layer.notes.iter_mut().chain(&mut layer.unfinished) {
+    for text in layer.notes.iter_mut().chain(&mut layer.damage).chain(&mut layer.unfinished) {
         *text = format!("Parent {name}: {text}");
     }
     layer
@@ -149,9 +149,11 @@ fn print_id(family: Family, id: [u8; 16]) -> String {
 /// Puts each layer on top of the one below it.
 fn join(layers: Vec<Layer>) -> Result<Disk, Error> {
     let mut notes = Vec::new();
+    let mut damage = Vec::new();
     let mut unfinished = Vec::new();
     for layer in &layers {
         notes.extend_from_slice(&layer.notes);
+        damage.extend_from_slice(&layer.damage);
         unfinished.extend_from_slice(&layer.unfinished);
     }
     let sector_size = layers.first().and_then(|layer| layer.sector_size);
@@ -176,5 +178,5 @@ fn join(layers: Vec<Layer>) -> Result<Disk, Error> {
     let Some((bytes, kind, id, created)) = top else {
         return Err(Error::Damaged("there is no image".to_owned()));
     };
-    Ok(Disk { bytes, sector_size, kind, notes, unfinished, id, created })
+    Ok(Disk { bytes, sector_size, kind, notes, damage, unfinished, id, created })
 }

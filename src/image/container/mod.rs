@@ -9,7 +9,8 @@
 //! - Checksums decide. A damaged copy of a header is survived if the other copy is good, and
 //!   [`Disk::notes`] says so. If no copy is good, that is an error, and never a raw disk.
 //! - A block that the image places where it cannot be is an error of each read of that block, so
-//!   that one damaged entry does not hide all other files.
+//!   that one damaged entry does not hide all other files. [`Disk::damage`] tells of it even if
+//!   nothing reads that block.
 //! - What has no checksum in the format cannot be proven here: the allocation tables and bitmaps of
 //!   both formats, the metadata of VHDX, and all blocks.
 //! - Memory is bounded whatever an image claims: `table` keeps at most 64 MiB of an allocation
@@ -50,6 +51,9 @@ pub struct Disk {
     /// What the user should know: which copy of a header was damaged and which was used, that a log
     /// was replayed. Complete sentences.
     pub notes: Vec<String>,
+    /// What is wrong with an allocation table. The blocks in question cannot be read, and all others
+    /// can.
+    pub damage: Vec<String>,
     /// Signs in the image itself that the program that writes it has not finished or not closed it.
     /// Complete sentences. Neither format has a mark "open now", so no sign proves nothing.
     pub unfinished: Vec<String>,
@@ -133,6 +137,7 @@ struct Layer {
     sector_size: Option<u32>,
     kind: Kind,
     notes: Vec<String>,
+    damage: Vec<String>,
     unfinished: Vec<String>,
     id: Option<[u8; 16]>,
     /// Tells apart files that have the same `id`, so that a chain that leads back to itself is seen.
@@ -162,6 +167,7 @@ impl Layer {
             sector_size: None,
             kind: Kind::Raw,
             notes: Vec::new(),
+            damage: Vec::new(),
             unfinished: Vec::new(),
             id: None,
             copy: [0; 16],

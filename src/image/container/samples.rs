@@ -45,6 +45,7 @@ fn images_of_real_programs_are_read_as_those_programs_read_them() {
         let found: String = found.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(found, sum, "{name}");
         assert_eq!(disk.unfinished.is_empty(), name != "qemu-dirty.vhdx", "{name}: {:?}", disk.unfinished);
+        assert_eq!(disk.damage, [""; 0], "{name}");
         assert_eq!(disk.notes.is_empty(), name != "qemu-dirty.vhdx", "{name}: {:?}", disk.notes);
         let is_child = matches!(disk.kind, Kind::VhdDifferencing | Kind::VhdxDifferencing);
         assert_eq!(is_child, name.contains("child"), "{name} is a {}", disk.kind);

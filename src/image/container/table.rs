@@ -105,6 +105,35 @@ impl<const N: usize> Table<N> {
     }
 }
 
+/// The entries of a table that contradict the format.
+#[derive(Debug, Default)]
+pub(super) struct Faults {
+    count: u64,
+    first: String,
+}
+
+impl Faults {
+    pub(super) fn add(&mut self, error: &Error) {
+        if self.count == 0 {
+            self.first = error.to_string();
+        }
+        self.count += 1;
+    }
+
+    /// A sentence about all of them, if there are any. `format` is that of the file.
+    pub(super) fn into_line(self, format: &str) -> Option<String> {
+        let Self { count, first } = self;
+        Some(match count {
+            0 => return None,
+            1 => format!("the allocation table of the {format} has a damaged entry: {first}"),
+            _ => format!(
+                "the allocation table of the {format} has {count} damaged entries, and their blocks cannot be read; the first: \
+                 {first}"
+            ),
+        })
+    }
+}
+
 impl<const N: usize> fmt::Debug for Table<N> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "Table({} entries at {})", self.entries, self.at)

@@ -53,7 +53,8 @@ pub(super) fn read(bytes: &dyn ReadAt, notes: &mut Vec<String>) -> Result<Geomet
     let size = bytes.len();
     let damage = match parse(&sector, size) {
         Ok(geometry) if got == BOOT_SIZE => {
-            notes.extend(compare_copy(bytes, &geometry));
+            let sectors = u64_le(&sector, 0x28).unwrap_or_default();
+            notes.extend(compare_copy(bytes, &geometry, sectors));
             return Ok(geometry);
         }
         Ok(_) => "the volume ends before it".to_owned(),
@@ -73,10 +74,18 @@ pub(super) fn read(bytes: &dyn ReadAt, notes: &mut Vec<String>) -> Result<Geomet
     }
 }
 
-/// What the copy of a sound boot sector says that the first one does not. An image that was made
-/// of the file system alone ends before the copy. A damaged copy changes nothing.
-fn compare_copy(bytes: &dyn ReadAt, geometry: &Geometry) -> Option<String> {
-    let copy = find_copy(bytes).ok()??;
+/// What the copy of a sound boot sector says that the first one does not, which counts `sectors`. An
+/// image that was made of the file system alone ends before the copy, and so does one that was cut
+/// by its last sector. A damaged copy changes nothing.
+fn compare_copy(bytes: &dyn ReadAt, geometry: &Geometry, sectors: u64) -> Option<String> {
+    let Some(copy) = find_copy(bytes).ok()? else {
+        let has_no_room = bytes.len() / u64::from(geometry.sector_size) == sectors;
+        return has_no_room.then(|| {
+            "the copy of its boot sector is missing, which is in the last sector of a volume: the image was cut short, or \
+             made without it"
+                .to_owned()
+        });
+    };
     (copy != *geometry).then(|| {
         let differing = if copy.clusters == geometry.clusters {
             "sizes or places".to_owned()
@@ -224,8 +233,15 @@ mod tests {
         assert_eq!(notes(&volume), [""; 0], "the same copy");
         volume[0x29] ^= 0x10;
         assert!(notes(&volume)[0].contains("states 2048 clusters instead of 2560"), "{:?}", notes(&volume));
+        volume[0x29] ^= 0x10;
         volume[end + 510] = 0;
         assert_eq!(notes(&volume), [""; 0], "a damaged copy");
+        first[0x28..0x30].copy_from_slice(&20_479_u64.to_le_bytes());
+        volume[..BOOT_SIZE].copy_from_slice(&first);
+        volume[end..].copy_from_slice(&first);
+        assert_eq!(notes(&volume), [""; 0], "a copy behind the last sector that counts");
+        volume.truncate(end);
+        assert!(notes(&volume)[0].contains("the copy of its boot sector is missing"), "{:?}", notes(&volume));
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! hold the compressed unit (linux-ntfs documentation, attribute `$DATA`, "Compressed data").
 
 use std::io::{self, Read};
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::lznt1;
@@ -93,6 +94,19 @@ impl Stream {
             Storage::Plain(value) => value.position(),
             Storage::Lznt1 { clusters, .. } => clusters.extents.position(),
             Storage::Wof(file) => file.data().position(),
+        }
+    }
+
+    /// The first range at byte `from` or behind it that may hold something but zeros. `None`: all
+    /// that follows is zeros, and no reading can fail there.
+    pub fn next_data(&self, from: u64) -> Option<Range<u64>> {
+        match &self.storage {
+            Storage::Plain(value) => match &**value {
+                Value::Resident(_) => (from < self.len).then_some(from..self.len),
+                Value::NonResident(clusters) => clusters.next_data(from, 1),
+            },
+            Storage::Lznt1 { clusters, unit } => clusters.next_data(from, *unit),
+            Storage::Wof(_) => (from < self.len).then_some(from..self.len),
         }
     }
 
@@ -202,9 +216,9 @@ impl StreamReader {
         &self.stream
     }
 
-    /// Reads from `position` on, and returns the number of bytes, at least one. `buffer` is not
-    /// longer than what is left.
-    fn read_from(&mut self, position: u64, buffer: &mut [u8]) -> Result<usize, Error> {
+    /// Reads from `position` on, and returns the number of bytes, at least one. `buffer` must not be
+    /// empty, or longer than what is left.
+    pub fn read_from(&mut self, position: u64, buffer: &mut [u8]) -> Result<usize, Error> {
         let Some(size) = self.stream.block_size() else {
             self.stream.read_block(position, buffer, &mut self.blocks.room)?;
             return Ok(buffer.len());

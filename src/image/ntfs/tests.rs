@@ -327,6 +327,50 @@ fn what_was_never_written_is_zeros() {
     assert_eq!(after.len(), before.len());
     assert_eq!(after[..1500], before[..1500]);
     assert!(after[1500..].iter().all(|byte| *byte == 0));
+    let stream = find(&open(&image).unwrap(), "clusters.txt").stream(&[]).unwrap().unwrap();
+    assert_eq!(stream.next_data(0), Some(0..1500));
+    assert_eq!(stream.next_data(1500), None);
+}
+
+/// The ranges of a stream that may hold data.
+fn data_of(stream: &Stream) -> Vec<std::ops::Range<u64>> {
+    let mut all = Vec::new();
+    while let Some(range) = stream.next_data(all.last().map_or(0, |last: &std::ops::Range<u64>| last.end)) {
+        assert!(range.start < range.end && range.end <= stream.len(), "{range:?}");
+        all.push(range);
+    }
+    all
+}
+
+#[test]
+fn what_is_outside_of_the_data_of_a_stream_is_zeros() {
+    let volume = open(&image()).unwrap();
+    let mut with_holes = 0;
+    for (name, reference) in NAMES.iter().filter(|(name, _)| *name != "5 GiB.bin") {
+        let Some(stream) = volume.file(*reference).unwrap().stream(&[]).unwrap() else { continue };
+        let mut content = read_with(&mut stream.clone().reader(), 1 << 16).unwrap();
+        let data = data_of(&stream);
+        let stored: u64 = data.iter().map(|range| range.end - range.start).sum();
+        with_holes += usize::from(stored < stream.len());
+        let mut reader = stream.reader();
+        for range in data {
+            let range = usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap();
+            // Each range is read by itself, as the copy of a sparse file does.
+            let mut at = range.start;
+            while at < range.end {
+                let mut piece = vec![0; (range.end - at).min(70_000)];
+                let got = reader.read_from(at as u64, &mut piece).unwrap();
+                assert!(piece[..got] == content[at..at + got], "{name} from byte {at}");
+                at += got;
+            }
+            content[range].fill(0);
+        }
+        assert!(content.iter().all(|&byte| byte == 0), "{name}");
+    }
+    assert!(with_holes >= 4, "{with_holes} files have holes");
+    let large = volume.file(NAMES["5 GiB.bin"]).unwrap().stream(&[]).unwrap().unwrap();
+    let stored: u64 = data_of(&large).iter().map(|range| range.end - range.start).sum();
+    assert!(large.len() == 5 << 30 && stored < 1 << 20, "{stored} of {} bytes", large.len());
 }
 
 #[test]

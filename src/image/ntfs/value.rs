@@ -4,6 +4,7 @@
 //! the bytes themselves, or the clusters that hold them. Parts that are missing, out of order or
 //! there twice are errors, and so is a value that is longer than its clusters.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::attribute::{Attribute, AttributeFlags, Body, NonResident};
@@ -143,6 +144,27 @@ impl Clusters {
             return Err(format!("its clusters end before its {} bytes do", self.size));
         }
         Ok(())
+    }
+
+    /// The first range at byte `from` or behind it that may hold something but zeros. `None`: the
+    /// rest is holes, or was never written. Where `unit` bytes are compressed together, they are one.
+    pub(super) fn next_data(&self, from: u64, unit: u64) -> Option<Range<u64>> {
+        let cluster = self.extents.cluster_size();
+        let end = self.size.min(self.initialized);
+        let is_stored = |run: &&Run| run.lcn.is_some();
+        let mut stored = self.extents.runs().from(from / cluster).iter().filter(is_stored).map(|run| {
+            let (start, end) = (run.vcn.saturating_mul(cluster), run.end_vcn().saturating_mul(cluster));
+            (start - start % unit, end.div_ceil(unit).saturating_mul(unit))
+        });
+        let (start, mut data_end) = stored.next()?;
+        let start = start.max(from);
+        for (next, next_end) in stored {
+            if next > data_end {
+                break;
+            }
+            data_end = data_end.max(next_end);
+        }
+        (start < end).then(|| start..data_end.min(end))
     }
 
     /// Fills `buffer` with the bytes of the value from `offset` on, which must all be there. What

@@ -276,6 +276,11 @@ pub fn computer_name() -> Option<String> {
 pub const PERMISSION_HINT: &str =
     "run as a user who may read it: from a prompt opened with \"Run as administrator\", for example";
 
+/// The name that this machine has on its network.
+pub fn host_name() -> Option<String> {
+    computer_name()
+}
+
 /// The key under which a path is looked up: equal for paths that name the same file, whatever their
 /// case.
 pub fn name_key(path: &[u8]) -> Cow<'_, [u8]> {

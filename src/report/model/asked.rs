@@ -161,7 +161,8 @@ pub struct FiltersPart {
 }
 
 impl FiltersPart {
-    fn new(filters: &Filters) -> Self {
+    /// The filters as a report states them.
+    pub fn new(filters: &Filters) -> Self {
         Self {
             include: filters.include.clone(),
             exclude: filters.exclude.clone(),

@@ -43,6 +43,10 @@ pub struct BackupPart {
     pub place: String,
     /// When the backup was taken, if it records that.
     pub taken: Option<Timestamp>,
+    /// Identifies the backup. It changes when another backup replaces it. `None` if nothing
+    /// identifies it, and in reports from before this field existed.
+    #[serde(default)]
+    pub id: Option<String>,
     /// How exactly it records modification times, in nanoseconds.
     pub time_resolution_ns: u64,
 }
@@ -53,6 +57,7 @@ impl BackupPart {
             format: backup.format.to_owned(),
             place: backup.location.text(),
             taken: backup.taken.and_then(|taken| words::moment(taken.at)),
+            id: backup.id.clone(),
             time_resolution_ns: backup.time_resolution_ns,
         }
     }

@@ -4,6 +4,10 @@
 //! its images. But such a name alone does not make a Windows image backup of the folder above it,
 //! unless that is called `WindowsImageBackup`, too. That a folder cannot be read is never taken for
 //! an answer. The error is what the user must hear.
+//!
+//! A folder below a computer that only looks like a backup ([`is_stray`]) may be the newest one,
+//! copied or renamed. So the folder above it counts as that of a computer, but nothing is chosen
+//! there.
 
 use std::fs;
 use std::io;
@@ -17,6 +21,13 @@ use crate::platform::Timestamp;
 
 /// The name of the folder with all computers.
 pub(super) const NAME: &str = "WindowsImageBackup";
+
+/// What the name of a backup begins with.
+const BACKUP: &str = "Backup ";
+
+/// Folders that Windows puts beside the backups of a computer, in lower case. They may be closed to
+/// everybody else.
+const BESIDE_BACKUPS: [&str; 3] = ["catalog", "logs", "sppmetadatacache"];
 
 /// The most entries that a folder of this kind may have. Usually it has a few dozen.
 const MOST_ENTRIES: usize = 10_000;
@@ -47,7 +58,11 @@ impl Level {
         let is_named = time_in(&name).is_some();
         let Ok(entries) = entries(folder) else { return is_named.then_some(Self::Backup) };
         let is_below = is_computer_by_name(folder);
-        if entries.iter().any(|entry| is_backup(entry) && (is_below || holds_images(entry))) {
+        let is_of_computer = |entry: &PathBuf| match is_below {
+            true => is_backup(entry) || is_stray(entry),
+            false => is_backup(entry) && holds_images(entry),
+        };
+        if entries.iter().any(is_of_computer) {
             return Some(Self::Computer);
         }
         let has_specs = entries.iter().any(|entry| file_name(entry).eq_ignore_ascii_case(specs::FILE));
@@ -72,7 +87,23 @@ fn is_of_computers(folder: &Path) -> bool {
 
 /// Whether a folder holds backups of a computer.
 pub(super) fn is_computer(folder: &Path) -> bool {
-    is_or_unknown(folder, |entries| entries.iter().any(|entry| is_backup(entry)))
+    is_or_unknown(folder, |entries| entries.iter().any(|entry| is_backup(entry) || is_stray(entry)))
+}
+
+/// Whether a folder below a computer looks like a backup, but has no name from which its time is
+/// known: `Backup 2026-11-27 210005 - Copy`, or any name if there are images in it.
+pub(super) fn is_stray(folder: &Path) -> bool {
+    let name = file_name(folder).to_ascii_lowercase();
+    let is_of_windows = BESIDE_BACKUPS.contains(&&*name);
+    time_in(&name).is_none()
+        && !is_of_windows
+        && is_folder(folder)
+        && (name.starts_with("backup") || holds_images(folder))
+}
+
+/// Whether this is a folder, as far as is known.
+fn is_folder(path: &Path) -> bool {
+    fs::metadata(path).map_or(true, |found| found.is_dir())
 }
 
 /// Whether a folder that is named like a backup has images.
@@ -92,7 +123,7 @@ pub(super) fn is_absence(error: &io::Error) -> bool {
 
 /// Whether a folder is named like a backup.
 pub(super) fn is_backup(folder: &Path) -> bool {
-    time_in(&file_name(folder)).is_some() && fs::metadata(folder).map_or(true, |found| found.is_dir())
+    time_in(&file_name(folder)).is_some() && is_folder(folder)
 }
 
 /// Whether an entry is named like an image. Whether it can be read shows when it is opened.
@@ -123,7 +154,11 @@ pub(super) fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
 
 /// When the backup of this name began: `Backup 2026-11-27 210005`.
 pub(super) fn time_in(name: &str) -> Option<Timestamp> {
-    let time = name.strip_prefix("Backup ")?;
+    // Windows does not tell apart names by their case.
+    let (start, time) = name.split_at_checked(BACKUP.len())?;
+    if !start.eq_ignore_ascii_case(BACKUP) {
+        return None;
+    }
     // The parser would accept fewer digits.
     let is_plain = time.len() == 17 && time.is_ascii();
     let time = is_plain.then(|| DateTime::strptime("%Y-%m-%d %H%M%S", time).ok())??;
@@ -137,7 +172,9 @@ mod tests {
 
     #[test]
     fn only_names_with_a_time_are_backups() {
-        assert_eq!(time_in("Backup 2019-02-22 124351").map(|time| time.seconds), Some(1_550_839_431));
+        for name in ["Backup 2019-02-22 124351", "backup 2019-02-22 124351"] {
+            assert_eq!(time_in(name).map(|time| time.seconds), Some(1_550_839_431));
+        }
         for other in
             ["Backup", "Backup 2019-02-22", "Backup 2019-02-30 124351", "Backup 2019-2-22 124351 ", "x"]
         {

@@ -227,3 +227,73 @@ fn a_newest_backup_that_lost_its_images_is_not_passed_over_for_an_older_one() {
     }
     assert!(find(world.path(), None, None).unwrap_err().to_string().contains("holds no image"));
 }
+
+#[test]
+fn a_newest_backup_that_was_copied_or_renamed_is_not_passed_over() {
+    for stray in ["Backup 2026-01-02 000000 - Copy", "Backup-2026-01-02", "backup", "old images"] {
+        let (world, computer) = world();
+        let known = backup(&computer, "Backup 2026-01-01 000000");
+        let stray = backup(&computer, stray);
+        for folder in [world.path(), &computer] {
+            let errors = [
+                find(folder, None, None).unwrap_err(),
+                find(folder, Some("Backup 2026-01-01 000000"), None).unwrap_err(),
+                snapshots(folder, None).unwrap_err(),
+            ];
+            let path = path_text(&stray);
+            for error in errors.map(|error| error.to_string()) {
+                assert!(error.contains("not known") && error.contains(&path), "{error}");
+            }
+        }
+        // Whichever the user names is verified.
+        assert!(find(&known, None, None).is_ok() && find(&stray, None, None).is_ok());
+        // It is not passed over if it is the only one, either.
+        fs::remove_dir_all(known).unwrap();
+        assert!(find(world.path(), None, None).is_err());
+        assert!(newest_of(world.path(), "server").is_err());
+    }
+}
+
+#[test]
+fn what_windows_puts_beside_backups_is_none() {
+    let (world, computer) = world();
+    backup(&computer, "backup 2026-01-01 000000");
+    for name in ["Catalog", "Logs", "SPPMetadataCache", "notes"] {
+        fs::create_dir(computer.join(name)).unwrap();
+    }
+    fs::write(computer.join("MediaId"), [7; 16]).unwrap();
+    fs::write(computer.join("backup.log"), "").unwrap();
+    assert_eq!(find(world.path(), None, None).unwrap().name, "backup 2026-01-01 000000");
+}
+
+/// Its backups may be gone, renamed or unfinished. Those of another computer are no substitute.
+#[test]
+fn another_computer_is_not_taken_where_this_one_has_a_folder() {
+    let (world, computer) = world();
+    backup(&computer.with_file_name("OLD"), "Backup 2026-01-01 000000");
+    assert!(find(world.path(), None, Some("server")).is_ok(), "the only one there");
+    fs::create_dir(&computer).unwrap();
+    let error = find(world.path(), None, Some("server")).unwrap_err().to_string();
+    assert!(error.contains("SERVER holds no backup") && error.contains("another computer"), "{error}");
+    assert!(find(world.path(), None, Some("laptop")).is_ok());
+    // A folder with a backup that was renamed is one of a computer, too.
+    backup(&computer, "Backup-2026-02-01");
+    let error = find(world.path(), None, Some("laptop")).unwrap_err().to_string();
+    assert!(error.contains("OLD, SERVER"), "{error}");
+}
+
+#[cfg(unix)]
+#[test]
+fn all_folders_of_windows_are_found_through_links() {
+    let (world, computer) = world();
+    let newest = backup(&computer, "Backup 2026-01-01 000000");
+    let all = computer.parent().unwrap().to_owned();
+    let expected =
+        [newest.clone(), computer.clone(), all.clone()].map(|folder| folder.canonicalize().unwrap());
+    for (name, target) in [("a", world.path()), (NAME, &all), ("c", &computer), ("d", &newest)] {
+        let links = tempfile::tempdir().unwrap();
+        let link = links.path().join(name);
+        std::os::unix::fs::symlink(target, &link).unwrap();
+        assert_eq!(find(&link, None, None).unwrap().folders, expected, "{}", target.display());
+    }
+}

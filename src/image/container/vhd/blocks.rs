@@ -16,7 +16,7 @@ use crate::bytes::ReadAt;
 use crate::image::Error;
 use crate::image::container::bits::{self, Order};
 use crate::image::container::piece::Piece;
-use crate::image::container::table::Table;
+use crate::image::container::table::{Faults, Table};
 use crate::image::container::{read_below, read_exact, read_piece};
 
 use super::footer::{DiskType, Footer};
@@ -50,12 +50,13 @@ pub(in crate::image::container) struct Blocks {
 }
 
 impl Blocks {
+    /// Blocks end at byte `end` at the latest. Also returns what is wrong with the table.
     pub(super) fn new(
         file: Arc<dyn ReadAt>,
         footer: &Footer,
         header: &Header,
         end: u64,
-    ) -> Result<Self, Error> {
+    ) -> Result<(Self, Option<String>), Error> {
         let (size, block_size) = (footer.size, u64::from(header.block_size));
         let blocks = size.div_ceil(block_size);
         let entries = u64::from(header.entries);
@@ -88,7 +89,21 @@ impl Blocks {
         let header_end = footer.header_at.saturating_add(header::LENGTH as u64);
         all.overlapping =
             all.find_overlaps([(0, SECTOR), (footer.header_at, header_end), (header.table_at, table_end)])?;
-        Ok(all)
+        let damage = all.check_table()?;
+        Ok((all, damage))
+    }
+
+    /// Looks at every entry of the table, and says what is wrong with it. Reads meet only the blocks
+    /// that they touch, and a damaged table proves that the image is damaged.
+    fn check_table(&self) -> Result<Option<String>, Error> {
+        let mut faults = Faults::default();
+        self.table.scan(|block, entry| {
+            let used = self.block_size.min(self.size.saturating_sub(block * self.block_size));
+            if let Err(error) = self.place_of(block, entry, used) {
+                faults.add(&error);
+            }
+        })?;
+        Ok(faults.into_line("VHD"))
     }
 
     /// On top of its parent.
@@ -122,9 +137,15 @@ impl Blocks {
         Ok(overlapping)
     }
 
-    /// Where the data of a block begins. `None` if the block is not stored.
-    fn place(&self, block: u64, within: u64, length: u64) -> io::Result<Option<u64>> {
-        let sector = u32::from_be_bytes(self.table.entry(block)?);
+    /// Where the data of a block begins, of which `needed` bytes are going to be read. `None` if the
+    /// block is not stored.
+    fn place(&self, block: u64, needed: u64) -> io::Result<Option<u64>> {
+        Ok(self.place_of(block, self.table.entry(block)?, needed)?)
+    }
+
+    /// Where the data of the block with this `entry` begins.
+    fn place_of(&self, block: u64, entry: [u8; 4], needed: u64) -> Result<Option<u64>, Error> {
+        let sector = u32::from_be_bytes(entry);
         if sector == ABSENT {
             return Ok(None);
         }
@@ -134,15 +155,13 @@ impl Blocks {
             Error::Damaged(format!("block {block} of the VHD (bytes {from} to {to} of the disk) {why}"))
         };
         if !self.overlapping.is_empty() && self.overlapping.binary_search(&sector).is_ok() {
-            return Err(
-                damaged(format!("is at byte {at} of the file, on top of another block or a header")).into()
-            );
+            return Err(damaged(format!("is at byte {at} of the file, on top of another block or a header")));
         }
-        if at + self.bitmap_size + within + length > self.end {
+        if at + self.bitmap_size + needed > self.end {
             let end = self.end;
             let why =
                 format!("is at byte {at} of the file, and reaches beyond the end of its data at byte {end}");
-            return Err(damaged(why).into());
+            return Err(damaged(why));
         }
         Ok(Some(at + self.bitmap_size))
     }
@@ -193,7 +212,7 @@ impl ReadAt for Blocks {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         let Some(mut piece) = Piece::of(buffer, offset, self.size, self.block_size) else { return Ok(0) };
         let (block, within) = (piece.block, piece.within);
-        let Some(data_at) = self.place(block, within, piece.len())? else {
+        let Some(data_at) = self.place(block, within + piece.len())? else {
             return read_below(self.below.as_deref(), piece.out, offset);
         };
         let (is_here, run) = self.run(block, data_at, within, piece.sectors(SECTOR))?;

@@ -45,7 +45,9 @@ pub(super) fn open(file: Arc<dyn ReadAt>, first: &[u8], last: &[u8]) -> Result<L
     let is_differencing = footer.disk_type == footer::DiskType::Differencing;
     layer.kind = if is_differencing { Kind::VhdDifferencing } else { Kind::VhdDynamic };
     layer.parent = is_differencing.then(|| header.parent(&file, &mut layer.notes));
-    layer.content = Content::Vhd(Box::new(Blocks::new(file, &footer, &header, chosen.before_footer)?));
+    let (blocks, damage) = Blocks::new(file, &footer, &header, chosen.before_footer)?;
+    layer.content = Content::Vhd(Box::new(blocks));
+    layer.damage.extend(damage);
     Ok(layer)
 }
 

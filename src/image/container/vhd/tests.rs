@@ -46,7 +46,7 @@ fn a_fixed_disk_is_what_is_before_its_footer() {
 fn a_dynamic_disk_is_its_blocks_and_zeros() {
     let disk = open(dynamic().file()).unwrap();
     assert_eq!(testing::all(&disk.bytes).unwrap(), expected());
-    assert!(disk.notes.is_empty() && disk.unfinished.is_empty());
+    assert!(disk.notes.is_empty() && disk.damage.is_empty() && disk.unfinished.is_empty());
     assert_eq!(disk.created.map(|time| time.seconds), Some(footer::EPOCH));
 }
 
@@ -81,6 +81,11 @@ fn a_block_outside_the_file_or_on_top_of_another_is_an_error_of_its_reads() {
         let disk = open(file).unwrap();
         let error = disk.bytes.read_at(&mut [0; 512], 0).unwrap_err().to_string();
         assert!(error.contains("block 0") && error.contains(why), "entry {entry}: {error}");
+        // It is told without a read, too. Of two blocks in one place, either may be wrong.
+        let [line] = &disk.damage[..] else { panic!("{:?}", disk.damage) };
+        let count =
+            if [second, second - 1].contains(&entry) { "2 damaged entries" } else { "a damaged entry" };
+        assert!(line.contains(count) && line.contains(&error), "entry {entry}: {line}");
         let mut rest = vec![0; 1024];
         disk.bytes.read_full_at(&mut rest, 3 * BLOCK as u64).unwrap();
         assert_eq!(rest, vec![3; 1024], "the last block is not affected");
@@ -91,6 +96,7 @@ fn a_block_outside_the_file_or_on_top_of_another_is_an_error_of_its_reads() {
 fn a_file_that_was_cut_short_fails_where_its_blocks_are_gone() {
     let whole = dynamic().file();
     let disk = open(whole[..whole.len() - 512 - BLOCK].to_vec()).unwrap();
+    assert!(disk.damage[0].contains("block 3"), "{:?}", disk.damage);
     assert!(disk.notes.join(" ").contains("footer at the end of the file is missing"), "{:?}", disk.notes);
     assert!(disk.bytes.read_at(&mut [0; 512], 3 * BLOCK as u64).is_err());
     assert_eq!(disk.bytes.read_at(&mut [0; 512], 0).unwrap(), 512);

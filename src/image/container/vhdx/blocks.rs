@@ -15,7 +15,7 @@ use crate::bytes::ReadAt;
 use crate::image::Error;
 use crate::image::container::bits::{self, Order};
 use crate::image::container::piece::Piece;
-use crate::image::container::table::Table;
+use crate::image::container::table::{Faults, Table};
 use crate::image::container::{read_below, read_exact, read_piece};
 
 use super::MIB;
@@ -63,13 +63,14 @@ enum Place {
 }
 
 impl Blocks {
-    /// `occupied` knows where everything but the blocks is.
+    /// `occupied` knows where everything but the blocks is. Also returns what is wrong with the
+    /// table.
     pub(super) fn new(
         file: Arc<dyn ReadAt>,
         metadata: &Metadata,
         region: Region,
         occupied: Occupied,
-    ) -> Result<Self, Error> {
+    ) -> Result<(Self, Option<String>), Error> {
         let (size, block_size) = (metadata.disk_size, u64::from(metadata.block_size));
         let sector_size = u64::from(metadata.sector_size);
         let is_differencing = metadata.parent_locator.is_some();
@@ -100,8 +101,8 @@ impl Blocks {
             is_differencing,
             below: None,
         };
-        all.find_overlaps()?;
-        Ok(all)
+        let damage = all.check_table()?;
+        Ok((all, damage))
     }
 
     /// On top of its parent.
@@ -109,22 +110,76 @@ impl Blocks {
         Self { below: parent.filter(|_| self.is_differencing), ..self }
     }
 
-    fn find_overlaps(&mut self) -> Result<(), Error> {
-        let (ratio, block_size, is_differencing) = (self.ratio, self.block_size, self.is_differencing);
-        let occupied = &mut self.occupied;
+    /// Looks at every entry of the table, and says what is wrong with it. Reads meet only the blocks
+    /// that they touch, and a damaged table proves that the image is damaged.
+    fn check_table(&mut self) -> Result<Option<String>, Error> {
+        // While it is away, `place_of` knows of no overlaps. They are found here, one by one.
+        let mut occupied = std::mem::take(&mut self.occupied);
+        let mut faults = Faults::default();
+        let mut partly = None;
+        let blocks = self.size.div_ceil(self.block_size);
         self.table.scan(|index, entry| {
             let entry = u64::from_le_bytes(entry);
-            let (state, at) = (entry & 7, (entry >> 20) * MIB);
-            let is_bitmap = index % (ratio + 1) == ratio;
-            let length = match state {
-                BITMAP_PRESENT if is_bitmap && is_differencing => MIB,
-                FULLY_PRESENT | PARTIALLY_PRESENT if !is_bitmap => block_size,
-                _ => return,
-            };
-            occupied.take(at, length);
+            let (chunk, within) = (index / (self.ratio + 1), index % (self.ratio + 1));
+            let block = chunk * self.ratio + within;
+            if within == self.ratio {
+                let partly = partly.take();
+                if self.is_differencing {
+                    self.check_bitmap(block - 1, entry, partly, &mut occupied, &mut faults);
+                }
+                return;
+            }
+            // A differencing disk has entries behind that of its last block, up to the next bitmap.
+            if block >= blocks {
+                return;
+            }
+            let used = self.block_size.min(self.size - block * self.block_size);
+            match self.place_of(block, entry, used) {
+                Err(error) => faults.add(&error),
+                Ok(Place::Below | Place::Zeros) => {}
+                Ok(Place::At(at) | Place::Partly(at)) => {
+                    if !occupied.take(at, self.block_size) {
+                        faults.add(&self.on_top(block, at, "is"));
+                    }
+                    if entry & 7 == PARTIALLY_PRESENT {
+                        partly = partly.or(Some(block));
+                    }
+                }
+            }
         })?;
-        self.occupied.finish();
-        Ok(())
+        occupied.finish();
+        self.occupied = occupied;
+        Ok(faults.into_line("VHDX"))
+    }
+
+    /// Looks at the entry of the bitmap behind the chunk that ends with block `last`. The block
+    /// `partly` needs it.
+    fn check_bitmap(
+        &self,
+        last: u64,
+        entry: u64,
+        partly: Option<u64>,
+        occupied: &mut Occupied,
+        faults: &mut Faults,
+    ) {
+        let what = "has the bitmap of its sectors";
+        match (entry & 7, partly) {
+            _ if entry & RESERVED != 0 => faults.add(&self.damaged(
+                partly.unwrap_or(last),
+                "has reserved bits set in the entry of the bitmap of its sectors",
+            )),
+            (BITMAP_PRESENT, _) => match self.checked(last, entry, MIB, MIB, what) {
+                Err(error) => faults.add(&error),
+                Ok(at) if !occupied.take(at, MIB) => faults.add(&self.on_top(last, at, what)),
+                Ok(_) => {}
+            },
+            (_, Some(block)) => faults.add(&self.without_bitmap(block)),
+            (NOT_PRESENT, None) => {}
+            (other, None) => {
+                let why = format!("has a bitmap of its sectors in state {other}, which is reserved");
+                faults.add(&self.damaged(last, &why));
+            }
+        }
     }
 
     fn damaged(&self, block: u64, why: &str) -> Error {
@@ -132,14 +187,25 @@ impl Blocks {
         Error::Damaged(format!("block {block} of the VHDX (bytes {from} to {to} of the disk) {why}"))
     }
 
+    fn on_top(&self, block: u64, at: u64, what: &str) -> Error {
+        self.damaged(block, &format!("{what} at byte {at} of the file, on top of another block or a header"))
+    }
+
+    fn without_bitmap(&self, block: u64) -> Error {
+        self.damaged(block, "is stored in part, but the bitmap of its sectors is missing")
+    }
+
     /// Where a block is. `needed` bytes of it are going to be read.
     fn place(&self, block: u64, needed: u64) -> io::Result<Place> {
         let entry = u64::from_le_bytes(self.table.entry(block + block / self.ratio)?);
+        Ok(self.place_of(block, entry, needed)?)
+    }
+
+    /// Where the block with this `entry` is.
+    fn place_of(&self, block: u64, entry: u64, needed: u64) -> Result<Place, Error> {
         let state = entry & 7;
         if entry & RESERVED != 0 {
-            return Err(self
-                .damaged(block, "has reserved bits set in its entry of the allocation table")
-                .into());
+            return Err(self.damaged(block, "has reserved bits set in its entry of the allocation table"));
         }
         let place = match state {
             NOT_PRESENT if self.is_differencing => return Ok(Place::Below),
@@ -147,28 +213,23 @@ impl Blocks {
             FULLY_PRESENT => Place::At,
             PARTIALLY_PRESENT if self.is_differencing => Place::Partly,
             PARTIALLY_PRESENT => {
-                return Err(self
-                    .damaged(block, "is marked as stored in part, but this disk has no parent")
-                    .into());
+                return Err(self.damaged(block, "is marked as stored in part, but this disk has no parent"));
             }
-            other => {
-                return Err(self.damaged(block, &format!("is in state {other}, which is reserved")).into());
-            }
+            other => return Err(self.damaged(block, &format!("is in state {other}, which is reserved"))),
         };
         let at = self.checked(block, entry, self.block_size, needed, "is")?;
         Ok(place(at))
     }
 
     /// The byte of the file that an entry names, if that is a place where data can be.
-    fn checked(&self, block: u64, entry: u64, length: u64, needed: u64, what: &str) -> io::Result<u64> {
+    fn checked(&self, block: u64, entry: u64, length: u64, needed: u64, what: &str) -> Result<u64, Error> {
         let (at, end) = ((entry >> 20) * MIB, self.file.len());
         if at < MIB || self.occupied.is_taken_twice(at, length) {
-            let why = format!("{what} at byte {at} of the file, on top of another block or a header");
-            return Err(self.damaged(block, &why).into());
+            return Err(self.on_top(block, at, what));
         }
         if at.checked_add(needed).is_none_or(|needed_end| needed_end > end) {
             let why = format!("{what} at byte {at} of the file, and reaches beyond its end at byte {end}");
-            return Err(self.damaged(block, &why).into());
+            return Err(self.damaged(block, &why));
         }
         Ok(at)
     }
@@ -179,9 +240,7 @@ impl Blocks {
         let chunk = block / self.ratio;
         let entry = u64::from_le_bytes(self.table.entry(chunk * (self.ratio + 1) + self.ratio)?);
         if entry & 7 != BITMAP_PRESENT || entry & RESERVED != 0 {
-            return Err(self
-                .damaged(block, "is stored in part, but the bitmap of its sectors is missing")
-                .into());
+            return Err(self.without_bitmap(block).into());
         }
         let at = self.checked(block, entry, MIB, MIB, "has the bitmap of its sectors")?;
         let sector = (block % self.ratio) * (self.block_size / self.sector_size) + within / self.sector_size;

@@ -93,14 +93,16 @@ fn newer<'a>(first: &'a Copy, second: &'a Copy) -> Result<&'a Copy, Error> {
     Ok(if two > one { second } else { first })
 }
 
-/// Uses the good copy, unless what is left of the damaged one shows that it was the current one and
-/// said something else about the log or the data. The good one is out of date then.
+/// Uses the good copy, unless what is left of the damaged one shows that it may have been the current
+/// one and said something else about the log or the data. The good one is out of date then. If a
+/// single bit of the damaged one is wrong, its checksum tells which, and so which one was current.
 fn instead_of<'a>(damaged: &Copy, good: &'a Copy, notes: &mut Vec<String>) -> Result<&'a Copy, Error> {
     let (bad, why, used) = (damaged.at, damaged.damage.unwrap_or_default(), good.at);
     let place = |header: &Header| (header.version, header.log_length, header.log_at);
     let is_readable = damaged.bytes.starts_with(SIGNATURE) || place(&damaged.header) == place(&good.header);
     let state = |header: &Header| (header.log, header.data_write);
-    if is_readable && state(&damaged.header) != state(&good.header) {
+    let was_older = || with_one_bit(&damaged.bytes).is_some_and(|was| was.sequence < good.header.sequence);
+    if is_readable && state(&damaged.header) != state(&good.header) && !was_older() {
         return Err(Error::Damaged(format!(
             "the header of the VHDX at byte {bad} {why}, and the good one at byte {used} is of another state of the \
              file, so it may be out of date; use another backup"
@@ -108,6 +110,21 @@ fn instead_of<'a>(damaged: &Copy, good: &'a Copy, notes: &mut Vec<String>) -> Re
     }
     notes.push(format!("The header at byte {bad} {why}. The one at byte {used} is used."));
     Ok(good)
+}
+
+/// The header that these bytes were before one bit of them changed: the one whose checksum is right.
+/// Two such headers cannot be, because CRC-32C finds any three wrong bits in so few bytes.
+fn with_one_bit(bytes: &[u8]) -> Option<Header> {
+    let mut bytes = bytes.to_vec();
+    for bit in 0..bytes.len() * 8 {
+        let (at, mask) = (bit / 8, 1 << (bit % 8));
+        bytes.get_mut(at).map(|byte| *byte ^= mask)?;
+        if bytes.starts_with(SIGNATURE) && fields::u32_le(&bytes, 4) == Some(checksum(&bytes)) {
+            return parse(&bytes);
+        }
+        bytes.get_mut(at).map(|byte| *byte ^= mask)?;
+    }
+    None
 }
 
 fn check(header: Header) -> Result<Header, Error> {
@@ -208,6 +225,29 @@ mod tests {
         assert!(error.contains("out of date"), "{error}");
         let overwritten = vec![0x5a; LENGTH];
         assert_eq!(choose(&header(4, [0; 16]), &overwritten).unwrap().1.len(), 1);
+    }
+
+    /// The damaged one says another state, but it was out of date anyway.
+    #[test]
+    fn one_wrong_bit_in_the_older_header_is_only_a_note() {
+        let (old, new) = (header(6, LOG), header(7, [0; 16]));
+        // Signature, checksum, sequence number (7 and 4 are one bit away), log, and the rest.
+        for (at, bit) in [(0, 0), (5, 7), (8, 0), (8, 1), (9, 0), (50, 3), (4095, 7)] {
+            let mut bad = old.clone();
+            bad[at] ^= 1 << bit;
+            for (first, second) in [(&bad, &new), (&new, &bad)] {
+                let (chosen, notes) = choose(first, second).unwrap();
+                assert_eq!((chosen.sequence, notes.len()), (7, 1), "byte {at}");
+            }
+            // The current one, damaged the same way, is never replaced by the older one.
+            let mut bad = header(7, LOG);
+            bad[at] ^= 1 << bit;
+            assert!(choose(&bad, &header(6, [0; 16])).is_err(), "byte {at}");
+        }
+        // Of two wrong bits, nobody knows which they are.
+        let mut bad = old;
+        bad[200] ^= 3;
+        assert!(choose(&bad, &new).is_err());
     }
 
     #[test]

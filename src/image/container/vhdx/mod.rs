@@ -70,7 +70,7 @@ pub(super) fn open(raw: &Arc<dyn ReadAt>) -> Result<Layer, Error> {
         (None, false) => Kind::VhdxDynamic,
     };
     let parent = metadata.parent_locator.as_deref().map(locator::parse).transpose()?;
-    let blocks = Blocks::new(file, &metadata, regions.table, occupied)?;
+    let (blocks, damage) = Blocks::new(file, &metadata, regions.table, occupied)?;
     let unfinished = is_dirty.then(|| {
         "The log of the VHDX is not empty: the program that wrote it is still writing, or was interrupted.".to_owned()
     });
@@ -79,6 +79,7 @@ pub(super) fn open(raw: &Arc<dyn ReadAt>) -> Result<Layer, Error> {
         sector_size: Some(metadata.sector_size),
         kind,
         notes,
+        damage: damage.into_iter().collect(),
         unfinished: unfinished.into_iter().collect(),
         id: Some(header.data_write.0),
         copy: header.file_write.0,

@@ -41,6 +41,7 @@ fn set_entry(file: &mut [u8], block: usize, entry: u64) {
 #[test]
 fn a_dynamic_disk_is_its_blocks_and_zeros() {
     let disk = open(dynamic().file()).unwrap();
+    assert_eq!(disk.damage, [""; 0]);
     assert_eq!(testing::all(&disk.bytes).unwrap(), expected());
     assert_eq!((disk.kind, disk.sector_size, disk.id), (Kind::VhdxDynamic, Some(512), Some([2; 16])));
     assert!(disk.notes.is_empty() && disk.unfinished.is_empty());
@@ -88,9 +89,61 @@ fn an_entry_that_contradicts_the_format_is_an_error_of_its_block() {
         let disk = open(file).unwrap();
         let error = disk.bytes.read_at(&mut [0; 512], 5).unwrap_err().to_string();
         assert!(error.contains("block 0") && error.contains(why), "entry {entry:#x}: {error}");
+        // It is told without a read, too. Of two blocks in one place, either may be wrong.
+        let why = if entry == second | 6 { "block 2" } else { why };
+        assert!(
+            disk.damage[0].contains("a damaged entry") && disk.damage[0].contains(why),
+            "{:?}",
+            disk.damage
+        );
         let mut rest = [1; 4096];
         disk.bytes.read_full_at(&mut rest, 3 * BLOCK as u64).unwrap();
         assert_eq!(rest, [0; 4096], "other blocks can be read");
+    }
+}
+
+#[test]
+fn damaged_entries_are_counted_and_the_first_is_named() {
+    let mut file = dynamic().file();
+    for (block, entry) in [(1, 5), (3, 4), (2, (7 * MIB) | 6)] {
+        set_entry(&mut file, block, entry);
+    }
+    let disk = open(file).unwrap();
+    let [line] = &disk.damage[..] else { panic!("{:?}", disk.damage) };
+    for words in [
+        "3 damaged entries",
+        "the first: block 1 of the VHDX (bytes 1048576 to 2097152 of the disk) is in state 5",
+    ] {
+        assert!(line.contains(words), "{line}");
+    }
+    assert_eq!(open(dynamic().file()).unwrap().damage, [""; 0]);
+}
+
+/// Chunks have 4096 blocks of 1 MiB here, so entry 4096 is that of the first bitmap.
+#[test]
+fn a_damaged_entry_of_a_bitmap_of_sectors_is_told() {
+    let mut child = Vhdx::new(3 * BLOCK as u64, 512).child_of([2; 16], "parent.vhdx");
+    child.sectors(5, 3, 9);
+    let good = child.file();
+    let open = |file: Vec<u8>| Layer::open(Arc::new(file)).unwrap().damage;
+    assert_eq!(open(good.clone()), [""; 0]);
+    for (entry, why) in [
+        (0, "the bitmap of its sectors is missing"),
+        ((4 * MIB) | 8 | 6, "reserved bits"),
+        ((90 * MIB) | 6, "beyond its end"),
+        ((2 * MIB) | 6, "on top of"),
+    ] {
+        let mut file = good.clone();
+        set_entry(&mut file, 4096, entry);
+        let damage = open(file);
+        assert!(damage.len() == 1 && damage[0].contains(why), "entry {entry:#x}: {damage:?}");
+    }
+    // Without a block that needs it, only what the format does not know is damage.
+    child = Vhdx::new(3 * BLOCK as u64, 512).child_of([2; 16], "parent.vhdx");
+    for (entry, is_damage) in [(0, false), ((4 * MIB) | 6, false), (3, true)] {
+        let mut file = child.file();
+        set_entry(&mut file, 4096, entry);
+        assert_eq!(!open(file).is_empty(), is_damage, "entry {entry:#x}");
     }
 }
 
@@ -102,6 +155,7 @@ fn entries_of_sector_bitmaps_are_not_looked_at_without_a_parent() {
     let mut file = vhdx.file();
     set_entry(&mut file, 4096, u64::MAX);
     let disk = open(file).unwrap();
+    assert_eq!(disk.damage, [""; 0]);
     let mut read = [0; 100];
     disk.bytes.read_full_at(&mut read, 4096 * BLOCK as u64).unwrap();
     assert_eq!(read, [9; 100]);
@@ -112,6 +166,7 @@ fn a_file_that_was_cut_short_fails_where_its_blocks_are_gone() {
     let mut file = dynamic().file();
     file.truncate(file.len() - BLOCK / 2);
     let disk = open(file).unwrap();
+    assert!(disk.damage[0].contains("block 2"), "{:?}", disk.damage);
     let mut half = vec![0; BLOCK / 2];
     assert_eq!(disk.bytes.read_full_at(&mut half, 2 * BLOCK as u64).unwrap(), BLOCK / 2);
     let error = disk.bytes.read_at(&mut half, 2 * BLOCK as u64 + 512).unwrap_err().to_string();

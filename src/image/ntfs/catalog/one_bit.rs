@@ -214,3 +214,22 @@ fn a_file_of_a_user_in_a_record_that_is_now_left_free_is_listed() {
     let (is_listed, listing) = listed("sparse", vec![(record(20).start, moved), (entry, reference), free]);
     assert!(is_listed && listing.problems.is_empty(), "{:?}", problems(&listing));
 }
+
+/// Such a folder is no link any more, and nothing else says that it was one.
+#[test]
+fn an_attribute_of_a_type_that_ntfs_does_not_have_is_told() {
+    let volume = Volume::open(VOLUME.clone()).unwrap();
+    let mut buffer = Vec::new();
+    let is_link = |number: &u64| {
+        let Ok(record) = volume.record(*number, &mut buffer) else { return false };
+        let mut attributes = record.attributes();
+        record.is_folder() && attributes.any(|attribute| attribute.unwrap().kind == REPARSE)
+    };
+    let link = (24..volume.record_count()).find(is_link).unwrap();
+    let at = attribute(&record(link), REPARSE, false);
+    let (_, listing, _) = list_all(vec![(at + 2, vec![0x80])]).unwrap();
+    let told = problems(&listing);
+    let what = "has an attribute 0x8000c0, a type that NTFS does not have";
+    assert!(told.len() == 1 && told[0].contains(what), "{told:?}");
+    assert_eq!(listing.others, 2, "it was a link");
+}

@@ -282,6 +282,11 @@ impl Scan {
                     }
                 }
             }
+            // It was another one before, which is lost now.
+            (kind, _) if !kind.is_known() => {
+                let problem = format!("{file} has an {kind}, a type that NTFS does not have");
+                self.findings.about(short_number(file), problem);
+            }
             _ => {}
         }
         Ok(())

@@ -1,0 +1,262 @@
+//! `directory`: Active Directory is in a state that a new domain controller can join.
+//!
+//! Only values that no language changes are judged: numbers of the directory, the columns of
+//! `repadmin /csv`, and whether `dcdiag /q`, which prints nothing but errors, prints anything.
+
+use std::time::Duration;
+
+use super::check::Check;
+use super::findings::Finding;
+use super::machine::Visit;
+use super::phrases::several;
+use super::powershell;
+use super::probes::{Probed, ProbedItem};
+
+const WHY: &str =
+    "The destination becomes a domain controller of this directory and copies it with its faults.";
+/// Functional levels by number, with the versions of Windows Server that they are named after.
+const LEVELS: [(i64, &str); 9] = [
+    (0, "2000"),
+    (1, "2003 interim"),
+    (2, "2003"),
+    (3, "2008"),
+    (4, "2008 R2"),
+    (5, "2012"),
+    (6, "2012 R2"),
+    (7, "2016"),
+    (10, "2025"),
+];
+/// The lowest level that a domain controller with Windows Server 2019 or 2022 can join.
+const LOWEST: i64 = 3;
+/// `msDFSR-Flags` once SYSVOL is replicated by DFSR alone ("Eliminated").
+const ELIMINATED: i64 = 48;
+
+/// The check.
+pub(super) static CHECK: Check = Check {
+    name: "directory",
+    title: "Active Directory",
+    asks: "The directory is healthy, at a level that the destination can join, and SYSVOL is replicated by DFSR.",
+    steps: &[],
+    // dcdiag takes minutes on a slow server.
+    patience: Duration::from_secs(300),
+    linux: |_| vec![Finding::not_applicable("Active Directory is looked at on Windows only")],
+    windows: look,
+};
+
+fn look(visit: &Visit<'_>) -> Vec<Finding> {
+    match powershell::ask(visit, "directory") {
+        Ok(probed) => judge(&probed),
+        Err(problem) => vec![Finding::could_not_check("Active Directory", problem)],
+    }
+}
+
+fn judge(probed: &Probed) -> Vec<Finding> {
+    let role = probed.first("role").and_then(|item| item.number("role"));
+    match role {
+        // 4 and 5 are domain controllers.
+        Some(4 | 5) => {}
+        Some(0..=3) => return vec![Finding::not_applicable("This server is no domain controller")],
+        _ => return vec![Finding::could_not_check("The role of this server", probed.reason("role"))],
+    }
+    let part = |name: &str, what: &str, judge: fn(&ProbedItem) -> Finding| match probed.first(name) {
+        Some(item) => judge(item),
+        None => Finding::could_not_check(what, probed.reason(name)),
+    };
+    vec![
+        part("levels", "The functional levels", levels),
+        part("masters", "The operations masters", masters),
+        part("sysvol", "How SYSVOL is replicated", sysvol),
+        part("replication", "The replication", replication),
+        part("diagnosis", "The diagnosis of dcdiag", diagnosis),
+    ]
+}
+
+fn levels(item: &ProbedItem) -> Finding {
+    let source = "RootDSE";
+    let (Some(domain), Some(forest)) = (item.number("domain"), item.number("forest")) else {
+        return Finding::could_not_check("The functional levels", "the directory does not tell them");
+    };
+    let name = |level: i64| {
+        let known = LEVELS.iter().find(|(number, _)| *number == level);
+        known.map_or_else(|| format!("number {level}"), |(_, name)| (*name).to_owned())
+    };
+    let title =
+        format!("The domain is at the functional level of {}, the forest at {}", name(domain), name(forest));
+    let evidence = format!(
+        "domainFunctionality {domain}, forestFunctionality {forest}, schema version {}",
+        item.shown("schema")
+    );
+    if domain >= LOWEST && forest >= LOWEST {
+        return Finding::pass(title).seen(source, evidence);
+    }
+    Finding::fail(title).seen(source, evidence).why(WHY).fix(
+        "Raise both to 2008 or higher once no older domain controller is left: Active Directory Domains and Trusts. \
+         Windows Server 2025 needs 2016.",
+    )
+}
+
+fn masters(item: &ProbedItem) -> Finding {
+    let roles = [
+        ("pdc", "PDC emulator"),
+        ("rid", "RID master"),
+        ("infrastructure", "infrastructure master"),
+        ("schema", "schema master"),
+        ("naming", "domain naming master"),
+    ];
+    let missing: Vec<&str> =
+        roles.iter().filter(|(key, _)| item.text(key).is_none()).map(|(_, name)| *name).collect();
+    let lines: Vec<String> = roles.iter().map(|(key, name)| format!("{name}: {}", item.shown(key))).collect();
+    let elsewhere: Vec<&str> =
+        roles.iter().filter(|(key, _)| item.text(key) != item.text("here")).map(|(_, name)| *name).collect();
+    let finding = if item.text("here").is_none() || !missing.is_empty() {
+        Finding::could_not_check("The operations masters", "the directory does not name all of them")
+    } else if elsewhere.is_empty() {
+        Finding::pass("This server is all five operations masters")
+    } else {
+        Finding::warn(format!("Another server is {}", elsewhere.join(", ")))
+            .why("Setup transfers the roles from the source server, and Essentials stops if it does not hold them.")
+            .fix("Transfer them here before the migration: `ntdsutil roles`, or Move-ADDirectoryServerOperationMasterRole.")
+    };
+    finding.seen("fSMORoleOwner", lines.join("\n"))
+}
+
+fn sysvol(item: &ProbedItem) -> Finding {
+    let what = "How SYSVOL is replicated";
+    let source = "msDFSR-Flags of CN=DFSR-GlobalSettings";
+    let finding = match (item.truth("dfsr"), item.number("flags")) {
+        (Some(true), Some(ELIMINATED)) => {
+            return Finding::pass("SYSVOL is replicated by DFSR").seen(source, "48");
+        }
+        (Some(true), Some(0 | 16 | 32)) => {
+            Finding::fail("The migration of SYSVOL from FRS to DFSR is not finished")
+        }
+        (Some(false), _) => Finding::fail("SYSVOL is replicated by FRS"),
+        _ => return Finding::could_not_check(what, "the directory does not tell the state of its migration"),
+    };
+    finding
+        .seen(source, item.text("flags").unwrap_or("there is no such object"))
+        .why("Windows Server 2019 and later cannot join a domain whose SYSVOL is replicated by FRS.")
+        .fix(
+            "`dfsrmig /getglobalstate` shows the state. Then dfsrmig /setglobalstate 1, 2 and 3, each after \
+             `dfsrmig /getmigrationstate` reports that all domain controllers have reached the one before.",
+        )
+}
+
+/// `repadmin /showrepl /csv` prints a line of column names and one line for each partner, whose
+/// eighth field is the number of failures.
+fn replication(item: &ProbedItem) -> Finding {
+    let (what, source) = ("The replication", "repadmin /showrepl /csv");
+    let lines = item.list("lines");
+    let said = lines.join("\n");
+    if item.number("code") != Some(0) || !lines.iter().any(|line| line.starts_with("showrepl_COLUMNS")) {
+        return Finding::could_not_check(what, "repadmin's answer is not understood").seen(source, said);
+    }
+    let mut failing = 0;
+    let mut partners = 0;
+    for line in
+        lines.iter().filter(|line| line.starts_with("showrepl_") && !line.starts_with("showrepl_COLUMNS"))
+    {
+        let mut reader =
+            csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(line.as_bytes());
+        let record = reader.records().next().and_then(Result::ok).unwrap_or_default();
+        let failures = record.get(7).and_then(|field| field.trim().parse::<u64>().ok());
+        match (line.starts_with("showrepl_INFO"), failures) {
+            (true, Some(0)) => partners += 1,
+            (true, None) => {
+                return Finding::could_not_check(what, "a line of repadmin is not understood")
+                    .seen(source, said);
+            }
+            _ => failing += 1,
+        }
+    }
+    match (failing, partners) {
+        (0, 0) => Finding::pass("This domain controller has no partner to replicate with").seen(source, said),
+        (0, _) => {
+            Finding::pass(format!("The replication with {} works", several(partners, "partner"))).seen(source, said)
+        }
+        _ => Finding::fail(format!("The replication with {} fails", several(failing, "partner")))
+            .seen(source, said)
+            .why(WHY)
+            .fix("`repadmin /replsummary`, and the event log Directory Service. Remove controllers that are gone for good."),
+    }
+}
+
+fn diagnosis(item: &ProbedItem) -> Finding {
+    let source = "dcdiag /q";
+    let Some(lines) = item.listed("lines") else {
+        return Finding::could_not_check("The diagnosis of dcdiag", "its output is missing");
+    };
+    let said: Vec<&str> = lines.into_iter().filter(|line| !line.trim().is_empty()).collect();
+    match (item.number("code"), said.is_empty()) {
+        (Some(0), true) => Finding::pass("dcdiag finds nothing wrong").seen(source, "no errors"),
+        (_, false) => Finding::fail("dcdiag finds errors")
+            .seen(source, said.join("\n"))
+            .why(WHY)
+            .fix("`dcdiag /v` tells more. Fix each error, or waive it with its reason."),
+        (code, true) => {
+            let code = code.map_or_else(|| "-".to_owned(), |code| code.to_string());
+            Finding::could_not_check("The diagnosis of dcdiag", format!("it ended with code {code}"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Status::{self, CouldNotCheck, Fail, NotApplicable, Pass, Warn};
+    use super::super::probes::parse;
+    use super::super::probes::tests::printed;
+    use super::*;
+
+    const HEALTHY: &str = include_str!("../../tests/data/checklist/windows/directory-healthy.txt");
+
+    fn statuses(recorded: &str) -> Vec<Status> {
+        judge(&parse(recorded).unwrap()).iter().map(|finding| finding.status).collect()
+    }
+
+    /// The statuses after a change, with the one that it changes.
+    #[track_caller]
+    fn changed(from: &str, to: &str, place: usize) -> Status {
+        assert!(HEALTHY.contains(from), "{from}");
+        statuses(&HEALTHY.replace(from, to))[place]
+    }
+
+    #[test]
+    fn a_healthy_directory_passes_and_a_member_server_is_not_applicable() {
+        assert_eq!(statuses(HEALTHY), [Pass; 5]);
+        assert_eq!(statuses(&printed(&[("role", r#"{"kind":"role","role":"3"}"#, "")])), [NotApplicable]);
+    }
+
+    #[test]
+    fn frs_old_levels_foreign_masters_and_complaints_of_the_tools_do_not_pass() {
+        assert_eq!(changed("\"domain\":\"6\"", "\"domain\":\"2\"", 0), Fail);
+        assert_eq!(
+            changed("\"rid\":\"CN=NTDS Settings,CN=SBS01", "\"rid\":\"CN=NTDS Settings,CN=DC02", 1),
+            Warn
+        );
+        assert_eq!(changed("\"flags\":\"48\"", "\"flags\":\"16\"", 2), Fail);
+        assert_eq!(
+            changed("\"dfsr\":\"True\",\"flags\":\"48\"", "\"dfsr\":\"False\",\"flags\":\"\"", 2),
+            Fail
+        );
+        assert_eq!(changed(",RPC,0,", ",RPC,3,", 3), Fail);
+        assert_eq!(changed("showrepl_INFO", "showrepl_ERROR", 3), Fail);
+        assert_eq!(
+            changed("\"lines\":[]", "\"lines\":[\"   SBS01 hat den Test nicht bestanden.\"]", 4),
+            Fail
+        );
+    }
+
+    #[test]
+    fn missing_members_words_of_another_language_and_cut_output_are_unknown() {
+        assert_eq!(changed("\"forest\":\"6\"", "\"forest\":\"Windows2012R2Forest\"", 0), CouldNotCheck);
+        assert_eq!(changed("\"naming\":", "\"x\":", 1), CouldNotCheck);
+        assert_eq!(changed("\"flags\":\"48\"", "\"flags\":\"\"", 2), CouldNotCheck);
+        assert_eq!(changed("\"flags\":\"48\"", "\"flags\":\"Beseitigt\"", 2), CouldNotCheck);
+        assert_eq!(changed("showrepl_COLUMNS", "showrepl_SPALTEN", 3), CouldNotCheck);
+        assert_eq!(changed(",RPC,0,", ",RPC,viele,", 3), CouldNotCheck);
+        assert_eq!(changed("\"lines\":[]", "\"zeilen\":[]", 4), CouldNotCheck);
+        let lines: Vec<&str> = HEALTHY.lines().take(2).collect();
+        assert_eq!(statuses(&lines.join("\n")), [CouldNotCheck; 5]);
+        assert_eq!(statuses(lines[0]), [CouldNotCheck]);
+    }
+}

@@ -1,0 +1,7 @@
+# Critical messages, and I/O errors of the kernel as it words them. The journal was written by systemd-journal-remote.
+version systemd systemd-journal-remote
+. ./old-journal.sh
+old_journal info "all is well"
+logger -p user.crit "fan 2 has failed"
+logger -p user.crit "fan 3 has failed"
+. ./alerts.sh

@@ -1,0 +1,4 @@
+# chronyd follows another chronyd.
+version chrony
+. ./chrony.sh
+ask_chrony

@@ -1,0 +1,3 @@
+# Room everywhere.
+version coreutils
+ask_space
