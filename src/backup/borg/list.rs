@@ -56,7 +56,7 @@ pub(super) fn read(
         Ok(ControlFlow::Break(())) | Err(ProgramError::Cancelled(_)) => return Ok(STOPPED),
         Err(error) => return Err(borg.cannot_run(&error)),
     }
-    let is_whole = running.code().is_some_and(|code| code < 2);
+    let is_whole = running.code().is_some_and(|code| code < 2) && !running.is_cut();
     if !is_whole && list.items == 0 {
         return Err(borg.failed(&problems));
     }

@@ -66,6 +66,8 @@ pub(super) struct Problems {
     /// The last message with a name, or else the last of all.
     text: String,
     is_named: bool,
+    /// The first message without a name.
+    aside: String,
 }
 
 /// The most names of errors that are kept.
@@ -80,6 +82,9 @@ impl Problems {
         {
             cause.clone_into(&mut self.text);
             return;
+        }
+        if id.is_empty() && self.aside.is_empty() {
+            text.trim().clone_into(&mut self.aside);
         }
         if !id.is_empty() && self.ids.len() < IDS {
             self.ids.push(id.to_owned());
@@ -103,7 +108,11 @@ impl Problems {
     /// The first line of the message that says most.
     pub(super) fn text(&self) -> String {
         let line = self.text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("no message");
-        words::printable(line).into_owned()
+        // What ssh says about a connection that fails has no name.
+        match self.has("ConnectionClosedWithHint").then(|| self.aside.lines().next()).flatten() {
+            Some(aside) => words::printable(&format!("{line} ({aside})")).into_owned(),
+            None => words::printable(line).into_owned(),
+        }
     }
 
     /// What a person should know and do next, if borg's error is one of those that have a remedy.

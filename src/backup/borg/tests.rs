@@ -130,6 +130,15 @@ fn borgs_errors_become_the_next_step_of_a_person() {
 }
 
 #[test]
+fn what_ssh_says_about_a_connection_is_told() {
+    let mut problems = Problems::default();
+    problems.note("Remote: ssh: Could not resolve hostname server", "");
+    problems.note("Connection closed by remote host.", "ConnectionClosedWithHint");
+    let told = "Connection closed by remote host. (Remote: ssh: Could not resolve hostname server)";
+    assert_eq!(problems.text(), told);
+}
+
+#[test]
 fn damage_is_told_in_borgs_own_words() {
     for log in both!("damaged.log") {
         let text = problems(log).text();
