@@ -105,11 +105,8 @@ fn asked(script: &str) -> BTreeSet<(&'static str, String)> {
                 let is_own = OWN.iter().any(|own| owner == *own || owner.starts_with(&format!("{own}.")));
                 let is_file =
                     ["_", "folder", "hive", "log"].iter().any(|name| owner.starts_with(&format!("{name}.")));
-                if text.starts_with('$')
-                    && !text.contains('[')
-                    && !is_own
-                    && !(is_file && PLAIN.contains(&&*member))
-                {
+                let is_plain = is_own || text.contains('[') || (is_file && PLAIN.contains(&&*member));
+                if text.starts_with('$') && !is_plain {
                     asked.insert(("member", text));
                 } else if text.starts_with("(Get-ItemProperty") && !text.contains("PSObject") {
                     asked.insert(("member", member));
