@@ -159,12 +159,19 @@ fn a_file_that_borg_check_has_filled_with_zeros_is_bad_whatever_its_original_is(
     assert!(verified.findings().into_values().all(|verdict| verdict == "corrupt"), "{}", verified.ran);
 }
 
+/// Makes an archive that says that it was made at this time.
+fn create_at(repository: &Repository, name: &str, time: &str) {
+    let target = format!("{}::{name}", repository.world.path("b").display());
+    let mut command = repository.command(&["create", "--timestamp", time, &target, "."]);
+    assert!(command.current_dir(repository.world.path("s")).status().unwrap().success());
+}
+
 #[test]
 fn a_backup_that_was_interrupted_is_told_and_only_verified_if_it_is_named() {
     let repository = Repository::new("none", |originals| fs::write(originals.join("a"), "a").unwrap());
     let world = &repository.world;
     // What borg does with a checkpoint at the end, undone.
-    repository.create("nightly");
+    create_at(&repository, "nightly", "2199-01-01T00:00:00");
     repository.borg(&["rename", "b::nightly", "nightly.checkpoint"]);
     let told = "the newest backup is not complete: nightly.checkpoint, taken at";
     world.verify("--sample all").exits(0).says("the archive first").says(told);
@@ -172,7 +179,7 @@ fn a_backup_that_was_interrupted_is_told_and_only_verified_if_it_is_named() {
         .verify("--sample all --snapshot nightly.checkpoint")
         .exits(0)
         .says("the archive nightly.checkpoint");
-    repository.create("complete");
+    create_at(&repository, "complete", "2199-01-02T00:00:00");
     let verified = world.verify("--sample all").exits(0).says("the archive complete");
     assert!(!verified.ran.out.contains("checkpoint"), "{}", verified.ran);
     for name in ["first", "complete"] {
@@ -187,12 +194,7 @@ fn a_backup_that_was_interrupted_is_told_and_only_verified_if_it_is_named() {
 fn the_newest_archive_is_not_one_that_is_called_latest_and_one_from_the_future_is_told() {
     let repository = Repository::new("none", |originals| fs::write(originals.join("a"), "a").unwrap());
     let world = &repository.world;
-    let create = |name: &str, time: &str| {
-        let target = format!("{}::{name}", world.path("b").display());
-        let mut command = repository.command(&["create", "--timestamp", time, &target, "."]);
-        assert!(command.current_dir(world.path("s")).status().unwrap().success());
-    };
-    create("latest", "2025-01-01T00:00:00");
+    create_at(&repository, "latest", "2025-01-01T00:00:00");
     let run = |backup: &str, flags: &str| {
         let always = "--source s --restore-to r --state none --sample all --assume-unchanged";
         world.run(&format!("--backup {backup} {always} {flags}")).exits(0)
@@ -200,7 +202,7 @@ fn the_newest_archive_is_not_one_that_is_called_latest_and_one_from_the_future_i
     tells(&run("b", ""), "the archive first");
     tells(&run("b", "--snapshot latest"), "the archive first");
     tells(&run("borg:b::latest", ""), "the archive latest");
-    create("wrong-clock", "2199-01-01T00:00:00");
+    create_at(&repository, "wrong-clock", "2199-01-01T00:00:00");
     tells(&run("b", ""), "wrong-clock was taken at 2199-01-01T00:00:00Z, which is still to come");
 }
 

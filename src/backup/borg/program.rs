@@ -73,7 +73,7 @@ impl Borg {
             let stand_in = folder.program_folder().map_err(cannot_write)?;
             let made = Shadow::make(local, &stand_in);
             shadow = Some(made.map_err(|source| Error::Open { location: location.clone(), source })?);
-            repository = as_argument(&stand_in).map_err(|problem| Error::program(location, problem))?;
+            repository = as_argument(stand_in).map_err(|problem| Error::program(location, problem))?;
         }
         let secret = secret.map(Hidden);
         Ok(Self { location: location.clone(), repository, secret, base, shadow, began, _folder: folder })
@@ -242,16 +242,16 @@ fn look(repository: &Path) -> std::io::Result<()> {
     }
 }
 
-/// The path of a stand-in as borg takes it. borg replaces what is in braces.
-fn as_argument(stand_in: &Path) -> Result<OsString, String> {
-    let Some(path) = stand_in.to_str() else { return Ok(stand_in.as_os_str().to_owned()) };
-    if path.contains("::") {
-        let folder = words::printable(path);
+/// The path of a stand-in, if borg can take it: it replaces what is in braces, more than once.
+fn as_argument(stand_in: PathBuf) -> Result<OsString, String> {
+    let path = stand_in.to_string_lossy();
+    if ["::", "{", "}"].iter().any(|special| path.contains(special)) {
+        let path = words::printable(&path);
         return Err(format!(
-            "borg cannot work in a folder whose path contains `::`, such as {folder}: restore to another"
+            "borg cannot work in {path}, because of `::` or braces in the path: restore to another folder"
         ));
     }
-    Ok(path.replace('{', "{{").replace('}', "}}").into())
+    Ok(stand_in.into_os_string())
 }
 
 /// What is said if a compact has removed segments during the run.
