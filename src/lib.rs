@@ -73,6 +73,7 @@
 //!    Apart from that, a command writes what it was asked for: a configuration, a manifest, an
 //!    export, or the units, crontab or task of a scheduler. What borg stores about a repository goes
 //!    to the restore folder, or to the system's folder for temporary files if a command has none.
+//!    One exception: in a repository on a server, borg takes its own lock.
 //! 2. Doubt is never "verified". Only bytes that were restored, read back and found equal count.
 //!    Times decide whether a pick is in the statement, before its content is read
 //!    ([`verify::comparable`]). A pick that cannot be compared is replaced from the reserve. A pick

@@ -209,10 +209,14 @@ fn split_scheme(text: &str) -> Option<(&str, &str)> {
     is_scheme.then_some((scheme, rest))
 }
 
-/// Splits what follows the scheme of an address into a path on this machine and what follows the
-/// path: `::` and the name of an archive (borg). `None` if it names another place, such as
-/// `host:/path` or `s3:bucket`.
-fn split_place(rest: &str) -> Option<(&str, &str)> {
+/// What borg takes for a path on this machine, too.
+const FILE: &str = "file://";
+
+/// Splits what follows the scheme of an address into a path on this machine, with or without
+/// `file://`, and what follows the path: `::` and the name of an archive (borg). `None` if it names
+/// another place, such as `host:/path` or `s3:bucket`.
+pub(super) fn split_place(rest: &str) -> Option<(&str, &str)> {
+    let rest = rest.strip_prefix(FILE).unwrap_or(rest);
     // `//host/path` behind an unknown scheme.
     if rest.starts_with("//") {
         return None;
@@ -333,6 +337,10 @@ mod tests {
             ("repo", Some("repo")),
             ("D:\\repo", Some("D:\\repo")),
             ("host:/srv/repo", None),
+            ("file:///srv/repo", Some("/srv/repo")),
+            ("file:///srv/repo::first", Some("/srv/repo")),
+            ("file://folder/repo", Some("folder/repo")),
+            ("file:/srv/repo", None),
             ("me@host:repo::first", None),
             ("ssh://me@host/repo", None),
             ("//me:pass@host/repo", None),
@@ -344,6 +352,8 @@ mod tests {
         let absolute = |text| absolute_address(text, |path| Path::new("/base").join(path));
         let found = absolute("borg:repo::first").unwrap().into_string().unwrap();
         assert_eq!(found.replace('\\', "/"), "borg:/base/repo::first");
+        let found = absolute("borg:file:///srv/repo::first").unwrap().into_string().unwrap();
+        assert_eq!(found.replace('\\', "/"), "borg:/srv/repo::first");
         assert_eq!(absolute("borg:host:repo"), None);
     }
 

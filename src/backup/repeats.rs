@@ -55,6 +55,17 @@ impl Repeats {
         self.known.get().is_some()
     }
 
+    /// How many names occur more than once, as far as is known.
+    pub(super) fn count(&self) -> usize {
+        self.known.get().map_or(0, HashMap::len)
+    }
+
+    /// How often a name occurs, as far as is known.
+    pub(super) fn times(&self, name: &[u8]) -> u32 {
+        let known = self.known.get().filter(|known| !known.is_empty());
+        known.and_then(|known| known.get(&self.hasher.hash_one(name)).copied()).unwrap_or(1)
+    }
+
     /// Starts a pass.
     pub(super) fn pass(&self) -> NamePass<'_> {
         let known = self.known.get();
@@ -124,6 +135,7 @@ mod tests {
         let staying: Vec<bool> = names.iter().map(|name| second.stays(name)).collect();
         assert_eq!(staying, [false, true, false, true, true]);
         assert!(!second.finish());
+        assert_eq!((repeats.count(), repeats.times(b"a"), repeats.times(b"b")), (1, 3, 1));
     }
 
     #[test]

@@ -24,6 +24,15 @@ impl Snapshot {
         let time = self.taken.and_then(words::rfc3339);
         time.map_or_else(String::new, |time| format!(", taken at {time}"))
     }
+
+    /// What a person should know if its time is after `now`.
+    pub(super) fn note_of_future(&self, now: Timestamp) -> Option<String> {
+        let time = words::rfc3339(self.taken.filter(|&taken| taken > now)?)?;
+        Some(format!(
+            "{} was taken at {time}, which is still to come: until then it is the newest, although others may follow",
+            words::printable(&self.name)
+        ))
+    }
 }
 
 /// The word for the newest snapshot.
@@ -35,7 +44,7 @@ const ID_DIGITS: usize = 4;
 /// How many names an error lists.
 const NAMES: usize = 5;
 
-/// Finds the snapshot that a person means: by its name, by the first digits of its id, as `latest`,
+/// Finds the snapshot that a person means: as `latest`, by its name, by the first digits of its id,
 /// by a pattern of names such as `web-*` (the newest of them), or by a time (the newest one that was
 /// taken until then). Times without a zone are those of `zone`.
 ///
@@ -49,6 +58,10 @@ pub(super) fn choose<'a>(
     if snapshots.is_empty() {
         return Err("it holds no snapshots".to_owned());
     }
+    // Before any name: a snapshot may be called like that, and would stay the newest for ever.
+    if asked == LATEST {
+        return newest(snapshots, |_| true).ok_or_else(|| none(snapshots, asked));
+    }
     if let Some(named) = snapshots.iter().find(|snapshot| snapshot.name == asked) {
         return Ok(named);
     }
@@ -56,9 +69,6 @@ pub(super) fn choose<'a>(
         return Err(format!(
             "--snapshot {asked}: several snapshots cannot be verified in one run; name one, such as {LATEST}"
         ));
-    }
-    if asked == LATEST {
-        return newest(snapshots, |_| true).ok_or_else(|| none(snapshots, asked));
     }
     if let Some(found) = by_id(snapshots, asked)? {
         return Ok(found);
@@ -186,6 +196,24 @@ mod tests {
         ] {
             assert_eq!(chosen(asked).as_deref(), Ok(name), "{asked}");
         }
+    }
+
+    #[test]
+    fn latest_is_the_newest_even_if_an_older_one_is_called_so() {
+        let mut snapshots = snapshots();
+        snapshots[0].name = LATEST.to_owned();
+        let chosen = choose(&snapshots, LATEST, &TimeZone::UTC).unwrap();
+        assert_eq!(chosen.name, "mail-1");
+    }
+
+    #[test]
+    fn a_snapshot_from_the_future_is_told() {
+        let [snapshot, ..] = &snapshots()[..] else { return };
+        let taken = snapshot.taken.unwrap();
+        let before = Timestamp { seconds: taken.seconds - 1, ..taken };
+        assert_eq!(snapshot.note_of_future(taken), None);
+        let note = snapshot.note_of_future(before).unwrap();
+        assert!(note.contains("web-1 was taken at 2026-11-25T02:00:00Z, which is still to come"), "{note}");
     }
 
     #[test]

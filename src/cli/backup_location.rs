@@ -47,9 +47,7 @@ pub fn location(
             let said = |&name| Some((name, variable(name, environment)?));
             RESTIC_VARIABLES.iter().filter_map(said).collect()
         }
-        _ => {
-            borg_keys(environment).into_iter().map(|keys| ("BORG_KEYS_DIR", keys.into_os_string())).collect()
-        }
+        _ => borg_folders(environment),
     };
     Ok(location
         .with_snapshot(settings.snapshot.clone())
@@ -128,17 +126,21 @@ fn words(line: &str) -> Vec<OsString> {
     words
 }
 
-/// Where borg looks for key files. It is told, because everything else that borg stores about
-/// repositories goes to a folder that is removed after the run.
-fn borg_keys(environment: &Environment) -> Option<PathBuf> {
+/// Where borg has its key files, and where it remembers repositories. It is told where the keys are,
+/// because everything else that it stores goes to a folder that is removed after the run. What it
+/// remembers is only read.
+fn borg_folders(environment: &Environment) -> Vec<(&'static str, OsString)> {
     let said = |name| variable(name, environment).map(PathBuf::from);
     let below = |folder: PathBuf| folder.join(".config");
     let config = said("BORG_CONFIG_DIR").or_else(|| {
         let home = said("BORG_BASE_DIR").map(below).or_else(|| said("XDG_CONFIG_HOME"));
         home.or_else(|| environment.home.clone().map(below)).map(|folder| folder.join(BORG))
     });
-    let keys = said("BORG_KEYS_DIR").or_else(|| config.map(|folder| folder.join("keys")))?;
-    keys.is_dir().then_some(keys)
+    let folder = |name: &'static str, usual: &str| {
+        let folder = said(name).or_else(|| config.as_ref().map(|config| config.join(usual)))?;
+        folder.is_dir().then(|| (name, folder.into_os_string()))
+    };
+    [folder("BORG_KEYS_DIR", "keys"), folder("BORG_SECURITY_DIR", "security")].into_iter().flatten().collect()
 }
 
 /// The commands that an address `command:NAME` means.

@@ -46,6 +46,8 @@ mod unix;
 #[cfg(target_os = "linux")]
 mod verify_borg;
 #[cfg(target_os = "linux")]
+mod verify_borg_state;
+#[cfg(target_os = "linux")]
 mod verify_command;
 mod verify_completeness;
 mod verify_corruption;

@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use bkverify::backup::{self, Context, Location, Wanted, escape};
+use bkverify::backup::{self, Backup, Context, EntryBatch, Location, Wanted, escape};
 
 use crate::contract::collect;
 use crate::contract::fixtures;
@@ -81,13 +81,13 @@ pub const HOSTILE: &[&[u8]] = &[
 ];
 
 /// A world with originals in `s`, and a repository of them in `b`.
-struct Repository {
-    world: World,
+pub struct Repository {
+    pub world: World,
 }
 
 impl Repository {
     /// Originals that `fill` creates, and an archive `first` of them.
-    fn new(encryption: &str, fill: impl FnOnce(&Path)) -> Self {
+    pub fn new(encryption: &str, fill: impl FnOnce(&Path)) -> Self {
         let world = World::new().folder("s").folder("home").file("password", "pass phrase\n");
         fs::set_permissions(world.path("password"), fs::Permissions::from_mode(0o600)).unwrap();
         fill(&world.path("s"));
@@ -99,29 +99,35 @@ impl Repository {
         repository
     }
 
-    fn create(&self, name: &str) {
+    pub fn create(&self, name: &str) {
         let target = format!("{}::{name}", self.world.path("b").display());
         let mut command = self.command(&["create", &target, "."]);
         assert!(command.current_dir(self.world.path("s")).status().unwrap().success());
     }
 
-    fn command(&self, arguments: &[impl AsRef<OsStr>]) -> Command {
+    pub fn command(&self, arguments: &[impl AsRef<OsStr>]) -> Command {
         fixtures::borg(&self.world.path("home"), &self.world.path(""), arguments)
     }
 
     #[track_caller]
-    fn borg(&self, arguments: &[&str]) -> Output {
+    pub fn borg(&self, arguments: &[&str]) -> Output {
         let output = self.command(arguments).output().unwrap();
         assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         output
     }
 
     /// The segments with content, largest first.
-    fn segments(&self) -> Vec<PathBuf> {
+    pub fn segments(&self) -> Vec<PathBuf> {
         let mut segments: Vec<_> =
             fs::read_dir(self.world.path("b/data/0")).unwrap().map(|entry| entry.unwrap().path()).collect();
         segments.sort_by_key(|path| std::cmp::Reverse(path.metadata().unwrap().len()));
         segments
+    }
+
+    /// The number of the last segment.
+    pub fn newest_segment(&self) -> u64 {
+        let name = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().parse().unwrap();
+        self.segments().iter().map(name).max().unwrap()
     }
 
     /// The files that borg does not restore by itself, one by one, or restores differently.
@@ -232,11 +238,7 @@ fn every_damaged_file_is_found_and_no_other() {
 #[test]
 fn a_damaged_or_missing_index_is_rebuilt_beside_the_repository() {
     let repository = Repository::new("repokey", noisy_files);
-    let index = fs::read_dir(repository.world.path("b"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .find(|path| path.file_name().unwrap().as_bytes().starts_with(b"index."))
-        .unwrap();
+    let index = newest_index(&repository.world.path("b"));
     let mut content = fs::read(&index).unwrap();
     let middle = content.len() / 2;
     content[middle] ^= 1;
@@ -330,7 +332,7 @@ fn an_archive_is_chosen_by_name_id_and_as_the_latest_and_borgs_variables_hold() 
 }
 
 #[test]
-fn a_prune_during_a_run_is_told_for_what_it_is() {
+fn a_compact_during_a_run_is_told_for_what_it_is() {
     let repository = Repository::new("none", noisy_files);
     let location = Location::at(repository.world.path("b"));
     let opened = backup::open(&location, &Context::default()).unwrap();
@@ -338,14 +340,70 @@ fn a_prune_during_a_run_is_told_for_what_it_is() {
     assert_eq!(picks.len(), 16);
     repository.borg(&["delete", "b::first"]);
     repository.borg(&["compact", "--threshold", "0", "b"]);
-    let restored = collect::restore(&*opened, Wanted::These(&picks));
-    let reasons: BTreeMap<_, _> = restored
-        .files
-        .into_iter()
-        .filter_map(|(path, outcome)| Some((escape(&path).into_owned(), outcome.err()?)))
-        .collect();
+    let reasons = reasons(&*opened, &picks);
     assert_eq!(reasons.len(), 16, "{reasons:?}");
-    assert!(reasons.values().all(|reason| reason.contains("was changed while it was read")), "{reasons:?}");
+    assert!(reasons.values().all(|reason| reason.contains("borg compact removed")), "{reasons:?}");
+}
+
+/// Why files cannot be restored, by their paths.
+fn reasons(opened: &dyn Backup, picks: &EntryBatch) -> BTreeMap<String, String> {
+    let restored = collect::restore(opened, Wanted::These(picks));
+    let failed =
+        |(path, outcome): (Vec<u8>, Result<_, String>)| Some((escape(&path).into_owned(), outcome.err()?));
+    restored.files.into_iter().filter_map(failed).collect()
+}
+
+#[test]
+fn a_backup_during_a_run_excuses_no_damage() {
+    let repository = Repository::new("none", noisy_files);
+    let segment = &repository.segments()[0];
+    let mut content = fs::read(segment).unwrap();
+    let middle = content.len() / 2;
+    content[middle] ^= 0x10;
+    fs::write(segment, content).unwrap();
+    let location = Location::at(repository.world.path("b"));
+    let opened = backup::open(&location, &Context::default()).unwrap();
+    let (picks, _) = collect::catalog(&*opened);
+    fs::write(repository.world.path("s/new"), "new").unwrap();
+    repository.create("second");
+    let reasons = reasons(&*opened, &picks);
+    assert_eq!(reasons.len(), 1, "{reasons:?}");
+    assert!(reasons.values().all(|reason| reason.contains("Data integrity error")), "{reasons:?}");
+}
+
+#[test]
+fn a_repository_that_may_not_be_read_or_has_a_damaged_file_at_its_top_is_told_with_the_next_step() {
+    let repository = Repository::new("none", |originals| fs::write(originals.join("a"), "a").unwrap());
+    let b = repository.world.path("b");
+    let run = |world: &World| world.run("--backup borg:b --source s --restore-to r --state none").exits(4);
+    let integrity = newest_index(&b).with_file_name(
+        newest_index(&b).file_name().unwrap().to_str().unwrap().replace("index", "integrity"),
+    );
+    let whole = fs::read(&integrity).unwrap();
+    fs::write(&integrity, [&whole[..], b"\x01"].concat()).unwrap();
+    let ran = run(&repository.world);
+    assert!(ran.err.contains("a file at the top of the repository"), "{ran}");
+    fs::write(&integrity, whole).unwrap();
+    let repository = Repository { world: repository.world.without_root_rights() };
+    for (path, mode) in [("b/config", 0o000), ("b", 0o000)] {
+        let path = repository.world.path(path);
+        let before = path.metadata().unwrap().permissions();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        let ran = run(&repository.world);
+        fs::set_permissions(&path, before).unwrap();
+        assert!(ran.err.contains("Permission denied"), "{ran}");
+    }
+}
+
+#[test]
+fn a_restore_folder_in_which_borg_cannot_work_is_refused_by_its_name() {
+    let repository = Repository::new("none", |originals| fs::write(originals.join("a"), "a").unwrap());
+    let world = repository.world.folder("r{now}").folder("r::x");
+    for folder in ["r{now}", "r::x"] {
+        let flags = "--source s --state none --sample all";
+        let ran = world.run(&format!("--backup b --restore-to {folder} {flags}")).exits(4);
+        assert!(ran.err.contains("restore to another folder"), "{ran}");
+    }
 }
 
 #[test]
@@ -364,13 +422,17 @@ fn a_repository_whose_own_lists_are_damaged_is_refused_in_borgs_words() {
 
 /// In place of ssh, borg is given a program that runs the server's side on this machine.
 #[test]
-fn a_repository_on_a_server_is_read_without_a_lock() {
-    let repository = Repository::new("repokey", noisy_files);
+fn a_repository_on_a_server_is_read_under_borgs_own_lock_and_with_exact_names() {
+    let repository = Repository::new("repokey", |originals| {
+        noisy_files(originals);
+        fs::write(originals.join("really?"), "a question").unwrap();
+        fs::write(originals.join(OsStr::from_bytes(b"bytes \xff")), "bytes").unwrap();
+    });
     let world = repository
         .world
         .file("ssh", "#!/bin/sh\nwhile [ \"$1\" != server ]; do shift; done\nshift\nexec \"$@\"\n");
     fs::set_permissions(world.path("ssh"), fs::Permissions::from_mode(0o755)).unwrap();
-    let before = fingerprint(&world.path("b"));
+    let before = (fingerprint(&world.path("b/data")), world.names("b"));
     let run = |more: &str| {
         let backup = format!("borg:ssh://server{}", world.path("b").display());
         let mut command = world.command(&format!(
@@ -379,11 +441,33 @@ fn a_repository_on_a_server_is_read_without_a_lock() {
         command.env("BORG_RSH", world.path("ssh"));
         crate::world::RunResult::of(command, "")
     };
-    run("--password file:password").exits(0).out_has("16 of 16 identical");
-    assert_eq!(fingerprint(&world.path("b")), before);
+    run("--password file:password").exits(0).out_has("18 of 18 identical");
+    assert_eq!((fingerprint(&world.path("b/data")), world.names("b")), before);
+    let lock = world.path("b/lock.exclusive/other@1.2-0");
+    fs::create_dir(lock.parent().unwrap()).unwrap();
+    fs::write(&lock, "").unwrap();
+    let ran = run("--password file:password").exits(4);
+    assert!(ran.err.contains("another borg holds the lock"), "{ran}");
+    fs::remove_dir_all(lock.parent().unwrap()).unwrap();
     fs::write(world.path("ssh"), "#!/bin/sh\necho 'no route to host' >&2\nexit 255\n").unwrap();
     let ran = run("--password file:password").exits(4);
     assert!(ran.err.contains("the connection") && ran.err.contains("BORG_RSH"), "{ran}");
+}
+
+/// Asserts that standard output contains these words, wherever its lines are broken.
+#[track_caller]
+pub fn tells(ran: &crate::world::RunResult, words: &str) {
+    let out = ran.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(out.contains(words), "{words}: {ran}");
+}
+
+/// The index of the last transaction.
+pub fn newest_index(repository: &Path) -> PathBuf {
+    let files = fs::read_dir(repository).unwrap().map(|entry| entry.unwrap().path());
+    let mut indexes: Vec<_> =
+        files.filter(|path| path.file_name().unwrap().as_bytes().starts_with(b"index.")).collect();
+    assert_eq!(indexes.len(), 1, "{indexes:?}");
+    indexes.remove(0)
 }
 
 #[test]

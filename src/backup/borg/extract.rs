@@ -5,6 +5,7 @@
 //! and is delivered while borg goes on. A round is limited by the length of the command line and by
 //! the disk space that its files take.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 use std::ffi::OsString;
 use std::io;
@@ -13,14 +14,15 @@ use std::ops::ControlFlow;
 use super::list;
 use super::message::{Message, Problems};
 use super::names::printed;
-use super::program::{Borg, CHANGED};
-use super::shadow::Shadow;
+use super::program::{Borg, COMPACTED};
 use crate::backup::delivery::{Delivery, EarlyEnd};
+use crate::backup::repeats::Repeats;
 use crate::backup::{
-    Context, Entry, EntryBatch, Listing, RestoreError, RestoreSink, Scratch, Wanted, Workspace,
+    Context, Entry, EntryBatch, Listing, RestoreError, RestoreSink, Restored, Scratch, Wanted, Workspace,
 };
 use crate::platform;
 use crate::program::{Line, ProgramError};
+use crate::words;
 
 /// The most bytes of paths in one command line. Linux allows 2 MiB for arguments and environment
 /// together, and counts eight more bytes for each argument.
@@ -48,13 +50,13 @@ const OF_THE_WHOLE: [&str; 6] = [
 /// Restores the wanted files.
 pub(super) fn restore(
     borg: &Borg,
-    archive: &str,
+    (archive, repeats): (&str, &Repeats),
     wanted: &Wanted<'_>,
     scratch: &Scratch,
     context: &Context,
     sink: &mut dyn RestoreSink,
 ) -> Result<(), EarlyEnd> {
-    let extraction = Extraction { borg, archive };
+    let extraction = Extraction { borg, archive, repeats };
     let mut delivery = Delivery { scratch, context, sink };
     if delivery.is_cancelled() {
         return Ok(());
@@ -72,6 +74,7 @@ pub(super) fn restore(
 struct Extraction<'a> {
     borg: &'a Borg,
     archive: &'a str,
+    repeats: &'a Repeats,
 }
 
 /// What one call of borg restores.
@@ -99,9 +102,7 @@ impl Extraction<'_> {
         while !left.is_empty() {
             let round = Round::take(picks, &mut left, most);
             let again = match delivery.scratch.workspace(round.bytes) {
-                Ok(workspace) => {
-                    UnderWay::new(self.borg, picks, round, workspace).run(self.archive, delivery)?
-                }
+                Ok(workspace) => UnderWay::new(self, picks, round, workspace).run(self.archive, delivery)?,
                 // Fewer files at once may fit.
                 Err(RestoreError::NoSpace { .. }) if round.len() > 1 => {
                     most = round.bytes / 2;
@@ -130,7 +131,12 @@ impl Extraction<'_> {
         let mut pending = EntryBatch::new();
         let mut ended = Ok(());
         let context = delivery.context;
-        let listing = list::read(self.borg, self.archive, context, &mut |batch| {
+        if !self.repeats.is_known() {
+            let mut pass_by = |_: &EntryBatch| ControlFlow::Continue(());
+            let known = list::read(self.borg, self.archive, self.repeats, context, &mut pass_by);
+            known.map_err(EarlyEnd::Failed)?;
+        }
+        let listing = list::read(self.borg, self.archive, self.repeats, context, &mut |batch| {
             pending.extend(batch.iter().filter(|entry| test(entry)));
             if pending.len() >= COLLECTED {
                 pending.sort_by_position();
@@ -143,7 +149,7 @@ impl Extraction<'_> {
         // Files whose names had to be asked for come last.
         pending.sort_by_position();
         self.restore(&pending, delivery)?;
-        if let (Listing::Damaged(damage), _) = listing.map_err(EarlyEnd::Failed)? {
+        if let Some((Listing::Damaged(damage), _)) = listing.map_err(EarlyEnd::Failed)? {
             damage.into_iter().for_each(|damage| delivery.sink.lost(damage));
         }
         Ok(())
@@ -220,18 +226,32 @@ struct UnderWay<'a> {
     waiting: Vec<bool>,
     /// The first place in `picks` that borg may come to next.
     next: usize,
+    /// How often borg still restores an earlier file with the path of a pick, which the pick replaces.
+    earlier: HashMap<usize, u32>,
+    /// The pick whose earlier file borg is restoring.
+    replaced: Option<usize>,
     problems: Problems,
     /// What borg said about the current file.
     complaint: Option<String>,
 }
 
 impl<'a> UnderWay<'a> {
-    fn new(borg: &'a Borg, entries: &'a EntryBatch, round: Round, workspace: Workspace<'a>) -> Self {
+    fn new(
+        extraction: &Extraction<'a>,
+        entries: &'a EntryBatch,
+        round: Round,
+        workspace: Workspace<'a>,
+    ) -> Self {
         let Round { picks, copies, bytes: _ } = round;
+        let earlier = |(place, &index): (usize, &usize)| {
+            let times = extraction.repeats.times(entries.get(index).path);
+            (times > 1).then(|| (place, times - 1))
+        };
+        let earlier = picks.iter().enumerate().filter_map(earlier).collect();
         let waiting = vec![true; picks.len()];
         let problems = Problems::default();
         Self {
-            borg,
+            borg: extraction.borg,
             entries,
             picks,
             copies,
@@ -239,6 +259,8 @@ impl<'a> UnderWay<'a> {
             current: None,
             waiting,
             next: 0,
+            earlier,
+            replaced: None,
             problems,
             complaint: None,
         }
@@ -266,7 +288,13 @@ impl<'a> UnderWay<'a> {
             }
         }
         let is_done = running.code().is_some_and(|code| code < 2);
+        self.borg.check().map_err(EarlyEnd::Failed)?;
         self.finish(is_done, delivery)?;
+        if let Some(place) = self.replaced.take().filter(|_| !is_done) {
+            self.waiting[place] = false;
+            let failed = Err(self.reason(None));
+            self.deliver(self.picks[place], failed, delivery)?;
+        }
         self.conclude(is_done, delivery)
     }
 
@@ -275,10 +303,16 @@ impl<'a> UnderWay<'a> {
         match Message::parse(line) {
             Message::Next(name) => {
                 self.finish(true, delivery)?;
+                self.replaced = None;
                 let is_named = |&place: &usize| {
                     self.waiting[place] && printed(self.entries.get(self.picks[place]).path) == name
                 };
                 if let Some(place) = (self.next..self.picks.len()).chain(0..self.next).find(is_named) {
+                    if let Some(earlier) = self.earlier.get_mut(&place).filter(|earlier| **earlier > 0) {
+                        *earlier -= 1;
+                        self.replaced = Some(place);
+                        return Ok(());
+                    }
                     self.waiting[place] = false;
                     self.next = place + 1;
                     self.current = Some(place);
@@ -306,6 +340,9 @@ impl<'a> UnderWay<'a> {
         let entry = self.entries.get(index);
         let adopted = self.workspace.adopt(entry.path);
         let first = match adopted {
+            Ok(_) if complaint.as_deref().is_some_and(is_about_content) => Err(RestoreError::Checksum(
+                format!("borg says: {}", words::printable(&complaint.unwrap_or_default())),
+            )),
             Ok(restored) => {
                 // A file of the full size is complete, even if borg failed behind it: borg writes
                 // only what it has checked. Of a hard link the size is not known.
@@ -319,6 +356,16 @@ impl<'a> UnderWay<'a> {
             },
             Err(error) => Err(error),
         };
+        self.deliver(index, first, delivery)
+    }
+
+    /// Delivers a file, and copies of it under its other names.
+    fn deliver(
+        &mut self,
+        index: usize,
+        first: Result<Restored, RestoreError>,
+        delivery: &mut Delivery<'_>,
+    ) -> Result<(), EarlyEnd> {
         let copies = self.copies.remove(&index).unwrap_or_default();
         let mut others = Vec::with_capacity(copies.len());
         for copy in copies {
@@ -328,7 +375,7 @@ impl<'a> UnderWay<'a> {
             };
             others.push((copy, copied));
         }
-        delivery.deliver(entry, first)?;
+        delivery.deliver(self.entries.get(index), first)?;
         others.into_iter().try_for_each(|(copy, copied)| delivery.deliver(self.entries.get(copy), copied))
     }
 
@@ -338,12 +385,13 @@ impl<'a> UnderWay<'a> {
         if complaint.as_deref().is_some_and(is_full) {
             return RestoreError::Scratch(io::ErrorKind::StorageFull.into());
         }
-        if self.borg.shadow().is_some_and(Shadow::has_changed) {
-            return RestoreError::Unsupported(CHANGED.to_owned());
+        let said = complaint.as_deref().map_or_else(|| self.problems.text().into(), Cow::Borrowed);
+        if self.borg.was_compacted(&said) {
+            return RestoreError::Unsupported(COMPACTED.to_owned());
         }
         RestoreError::Damaged(complaint.map_or_else(
             || self.borg.explain(&self.problems),
-            |complaint| format!("borg says: {}", crate::words::printable(&complaint)),
+            |complaint| format!("borg says: {}", words::printable(&complaint)),
         ))
     }
 
@@ -374,10 +422,17 @@ impl<'a> UnderWay<'a> {
     }
 }
 
+/// Whether a complaint about a file says that its content is not what was backed up. A file in which
+/// borg check has replaced damaged chunks with zeros has its full size.
+fn is_about_content(complaint: &str) -> bool {
+    complaint.contains("damaged") || complaint.contains("inconsistency")
+}
+
 /// The same error, for another name of the same file.
 fn like(error: &RestoreError) -> RestoreError {
     match error {
         RestoreError::Unsupported(problem) => RestoreError::Unsupported(problem.clone()),
+        RestoreError::Checksum(problem) => RestoreError::Checksum(problem.clone()),
         RestoreError::Stopped => RestoreError::Stopped,
         error => RestoreError::Damaged(error.to_string()),
     }

@@ -8,6 +8,7 @@ use super::item::Item;
 use super::message::{Message, Problems};
 use super::names::{self, Name};
 use super::program::{Borg, Output};
+use crate::backup::repeats::{NamePass, Repeats, list_with_restart};
 use crate::backup::{CatalogSink, Context, Damage, Entry, EntryBatch, Error, Listing};
 use crate::platform::Timestamp;
 use crate::program::{Line, ProgramError, Running};
@@ -23,40 +24,49 @@ type Take<'a> = dyn FnMut(&EntryBatch) -> ControlFlow<()> + 'a;
 pub(super) fn catalog(
     borg: &Borg,
     archive: &str,
+    repeats: &Repeats,
     context: &Context,
     sink: &dyn CatalogSink,
 ) -> Result<Listing, Error> {
-    let (listing, passed_over) = read(borg, archive, context, &mut |batch| sink.take(batch))?;
-    sink.pass_over(passed_over);
-    Ok(listing)
+    list_with_restart(sink, || {
+        let read = read(borg, archive, repeats, context, &mut |batch| sink.take(batch))?;
+        Ok(read.map(|(listing, passed_over)| {
+            sink.pass_over(passed_over);
+            listing
+        }))
+    })
 }
 
 /// Lists all regular files of an archive to `take`, on this thread. Returns also how many entries
-/// are not regular files.
+/// are not regular files, or `None` if paths repeat and the archive must be listed again.
 pub(super) fn read(
     borg: &Borg,
     archive: &str,
+    repeats: &Repeats,
     context: &Context,
     take: &mut Take<'_>,
-) -> Result<(Listing, u64), Error> {
+) -> Result<Option<(Listing, u64)>, Error> {
     let arguments = ["--json-lines", "--format", "{size}{mtime}"].map(OsString::from);
     let call = borg.call("list", arguments.into_iter().chain([borg.target(Some(archive))]));
     let mut running = borg.start(call, &context.cancel)?;
-    let mut list =
-        List { take, batch: EntryBatch::new(), doubtful: Vec::new(), items: 0, passed_over: 0, odd: 0 };
+    let mut list = List::new(take, repeats.pass());
     let mut problems = Problems::default();
     match list.read(&mut running, &mut problems) {
         Ok(ControlFlow::Continue(())) => {}
-        Ok(ControlFlow::Break(())) | Err(ProgramError::Cancelled(_)) => return Ok((Listing::Stopped, 0)),
+        Ok(ControlFlow::Break(())) | Err(ProgramError::Cancelled(_)) => return Ok(STOPPED),
         Err(error) => return Err(borg.cannot_run(&error)),
     }
-    let is_whole = running.code().is_some_and(|code| code < 2);
+    let is_whole = running.code().is_some_and(|code| code < 2) && !running.is_cut();
     if !is_whole && list.items == 0 {
         return Err(borg.failed(&problems));
     }
     let mut damage = Vec::new();
     if !is_whole {
-        damage.push(Damage::from(format!("the list of files ends early: {}", borg.explain(&problems))));
+        let problem = format!("the list of files ends early: {}", borg.explain(&problems));
+        damage.push(match borg.was_compacted(&problems.text()) {
+            true => Damage::gap(problem, None),
+            false => Damage::loss(problem, None),
+        });
     }
     if list.odd > 0 {
         let lines = words::counted(list.odd, "line");
@@ -64,10 +74,10 @@ pub(super) fn read(
     }
     drop(running);
     if list.flush().is_break() {
-        return Ok((Listing::Stopped, 0));
+        return Ok(STOPPED);
     }
     match list.doubtful(borg, archive, context)? {
-        ControlFlow::Break(()) => return Ok((Listing::Stopped, 0)),
+        ControlFlow::Break(()) => return Ok(STOPPED),
         ControlFlow::Continue(unclear) if unclear > 0 => {
             let files = words::counted(unclear, "file");
             let problem = format!(
@@ -78,12 +88,17 @@ pub(super) fn read(
         }
         ControlFlow::Continue(_) => {}
     }
-    Ok((Listing::ended(damage), list.passed_over))
+    let passed_over = list.passed_over;
+    Ok((!list.paths.finish()).then(|| (Listing::ended(damage), passed_over)))
 }
+
+/// What is returned if the sink wants no more, or the run is cancelled.
+const STOPPED: Option<(Listing, u64)> = Some((Listing::Stopped, 0));
 
 struct List<'a, 't> {
     take: &'a mut Take<'t>,
     batch: EntryBatch,
+    paths: NamePass<'a>,
     /// Files whose printed names hold question marks, each of which may stand for a byte that is not
     /// UTF-8.
     doubtful: Vec<Doubtful>,
@@ -101,7 +116,11 @@ struct Doubtful {
     mtime: Option<Timestamp>,
 }
 
-impl List<'_, '_> {
+impl<'a, 't> List<'a, 't> {
+    fn new(take: &'a mut Take<'t>, paths: NamePass<'a>) -> Self {
+        Self { take, batch: EntryBatch::new(), paths, doubtful: Vec::new(), items: 0, passed_over: 0, odd: 0 }
+    }
+
     fn read(
         &mut self,
         running: &mut Running,
@@ -152,6 +171,9 @@ impl List<'_, '_> {
         size: Option<u64>,
         mtime: Option<Timestamp>,
     ) -> ControlFlow<()> {
+        if !self.paths.stays(path) {
+            return ControlFlow::Continue(());
+        }
         let rest = Entry { size, mtime, position: number, handle: source.as_bytes(), ..Entry::named(b"") };
         self.batch.push_stored(path, &rest);
         if self.batch.len() >= BATCH { self.flush() } else { ControlFlow::Continue(()) }
@@ -177,15 +199,13 @@ impl List<'_, '_> {
         }
         let mut wanted: HashMap<u64, Name> =
             doubtful.iter().map(|file| (file.number, Name::Printed(file.path.clone()))).collect();
-        // On a server the call would write a lock to the repository.
-        let arguments = [borg.target(Some(archive)), "-".into()];
-        if let Some(call) = borg.call_with_lock("debug dump-archive", arguments) {
-            let mut running = borg.start(call, &context.cancel)?;
-            let mut problems = Problems::default();
-            // What borg did not tell stays doubtful.
-            let _ = names::read(Output::new(&mut running, &mut problems), &mut wanted);
-            while let Ok(Some(_)) = running.next_line() {}
-        }
+        // This command cannot do without a lock.
+        let call = borg.call_with_lock("debug dump-archive", [borg.target(Some(archive)), "-".into()]);
+        let mut running = borg.start(call, &context.cancel)?;
+        let mut problems = Problems::default();
+        // What borg did not tell stays doubtful.
+        let _ = names::read(Output::new(&mut running, &mut problems), &mut wanted);
+        while let Ok(Some(_)) = running.next_line() {}
         if context.cancel.is_cancelled() {
             return Ok(ControlFlow::Break(()));
         }

@@ -66,6 +66,8 @@ pub(super) struct Problems {
     /// The last message with a name, or else the last of all.
     text: String,
     is_named: bool,
+    /// The first message without a name.
+    aside: String,
 }
 
 /// The most names of errors that are kept.
@@ -81,6 +83,9 @@ impl Problems {
             cause.clone_into(&mut self.text);
             return;
         }
+        if id.is_empty() && self.aside.is_empty() {
+            text.trim().clone_into(&mut self.aside);
+        }
         if !id.is_empty() && self.ids.len() < IDS {
             self.ids.push(id.to_owned());
         }
@@ -95,10 +100,19 @@ impl Problems {
         self.ids.iter().any(|known| known == id)
     }
 
+    /// Whether borg failed in a way that it does not expect.
+    pub(super) fn is_unexpected(&self) -> bool {
+        self.has(UNEXPECTED)
+    }
+
     /// The first line of the message that says most.
     pub(super) fn text(&self) -> String {
         let line = self.text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("no message");
-        words::printable(line).into_owned()
+        // What ssh says about a connection that fails has no name.
+        match self.has("ConnectionClosedWithHint").then(|| self.aside.lines().next()).flatten() {
+            Some(aside) => words::printable(&format!("{line} ({aside})")).into_owned(),
+            None => words::printable(line).into_owned(),
+        }
     }
 
     /// What a person should know and do next, if borg's error is one of those that have a remedy.
@@ -117,7 +131,7 @@ fn cause_of(text: &str) -> Option<&str> {
 }
 
 /// The names of borg's errors, and what a person can do.
-const REMEDIES: [(&str, &str); 16] = [
+const REMEDIES: [(&str, &str); 18] = [
     (
         "NoPassphraseFailure",
         "the repository is encrypted: say where its passphrase is with --password file:PATH, or set BORG_PASSCOMMAND",
@@ -138,6 +152,11 @@ const REMEDIES: [(&str, &str); 16] = [
     ("Repository.InvalidRepository", "there is no borg repository at this place"),
     ("Repository.AtticRepository", "it is a repository of attic: convert it with borg upgrade"),
     ("Repository.CheckNeeded", "the repository is damaged: run borg check on it"),
+    ("IntegrityError", "data in the repository is damaged: run borg check on it"),
+    (
+        "LockFailed",
+        "borg could not write its lock to the repository: if this account may only read there, mount the repository and name its path (bkverify help borg)",
+    ),
     ("LockTimeout", "another borg holds the lock of the repository: try again when it has ended"),
     (
         "Cache.RepositoryAccessAborted",

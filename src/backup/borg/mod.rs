@@ -9,11 +9,14 @@
 //! file may end with 0. What counts is the file on the disk. The first damaged chunk ends borg, so it
 //! is called again for the files that are left.
 //!
-//! Nothing is written to the repository, not even a lock: borg gets a stand-in ([`shadow`]).
+//! Nothing is written to a repository on this machine, not even a lock: borg gets a stand-in
+//! ([`shadow`]). On a server borg takes its own lock. Without one it would still rebuild a damaged
+//! index, and would do so beside another borg that writes.
 
 mod extract;
 mod item;
 mod list;
+mod memory;
 mod message;
 mod names;
 mod program;
@@ -22,6 +25,7 @@ mod shadow;
 mod tests;
 
 use std::ffi::OsString;
+use std::time::SystemTime;
 
 use jiff::tz::TimeZone;
 use serde::Deserialize;
@@ -30,15 +34,18 @@ use super::delivery::conclude;
 use super::description::{BackupTime, TakenFrom};
 use super::format::{BackupCandidate, Format};
 use super::kept_listing::KeptListing;
+use super::location::split_place;
+use super::repeats::Repeats;
 use super::repository::Repository;
 use super::snapshot::{self, Snapshot};
 use super::{
-    Backup, CatalogSink, Context, Description, Error, Listing, Location, Needs, Reach, RestoreSink, Scratch,
-    Wanted,
+    Backup, CatalogSink, Context, Damage, Description, Error, Listing, Location, Needs, Reach, RestoreSink,
+    Scratch, Wanted,
 };
 use crate::platform::Timestamp;
 use crate::words;
 use item::time;
+use memory::Older;
 use program::Borg;
 
 /// The program, the format and the scheme.
@@ -71,18 +78,25 @@ struct Archive {
     /// Its name.
     name: String,
     listing: KeptListing,
+    /// The paths that occur more than once, of which borg restores the last.
+    repeats: Repeats,
     description: Description,
     notes: Vec<String>,
+    /// What the repository as a whole has lost.
+    damage: Vec<Damage>,
 }
 
 /// The repository as borg names it, and the archive that the address names.
 fn place(location: &Location) -> (OsString, Option<String>) {
-    match (location.address(), location.local()) {
-        (Some((_, rest)), _) => match rest.rsplit_once("::") {
-            Some((place, archive)) if !archive.contains('/') => (place.into(), Some(archive.to_owned())),
-            _ => (rest.into(), None),
-        },
-        (None, local) => (local.map(|path| path.as_os_str().to_owned()).unwrap_or_default(), None),
+    let Some((_, rest)) = location.address() else {
+        return (location.local().map(|path| path.as_os_str().to_owned()).unwrap_or_default(), None);
+    };
+    if let Some((place, archive)) = split_place(rest) {
+        return (place.into(), archive.strip_prefix("::").map(str::to_owned));
+    }
+    match rest.rsplit_once("::") {
+        Some((place, archive)) if !archive.contains('/') => (place.into(), Some(archive.to_owned())),
+        _ => (rest.into(), None),
     }
 }
 
@@ -100,9 +114,21 @@ fn open(candidate: &BackupCandidate<'_>, context: &Context) -> Result<Box<dyn Ba
     };
     let borg = Borg::new(location, place, context)?;
     let listed = Listed::read(&borg, context)?;
-    let snapshots = listed.snapshots();
-    let chosen = snapshot::choose(&snapshots, asked, &TimeZone::system());
-    let chosen = chosen.map_err(|problem| Error::program(location, problem))?;
+    let (snapshots, unfinished) = (listed.snapshots(), listed.unfinished());
+    // What the address names is a name, even if it is `latest`.
+    let complete = snapshots.iter().filter(|snapshot| archive.as_ref() == Some(&snapshot.name));
+    let mut named = complete.chain(unfinished.iter().filter(|unfinished| unfinished.name == asked));
+    let chosen = match named.next() {
+        Some(named) => Ok(named),
+        None => snapshot::choose(&snapshots, asked, &TimeZone::system()),
+    };
+    let chosen = chosen.map_err(|problem| match newest(&unfinished) {
+        Some(only) if snapshots.is_empty() => {
+            let name = words::printable(&only.name);
+            Error::program(location, format!("{problem}, but a backup that was interrupted: {name}"))
+        }
+        _ => Error::program(location, problem),
+    })?;
     let ended = listed.archives.iter().find(|archive| archive.name == chosen.name);
     let taken = ended.and_then(|archive| time(archive.end.as_deref()?)).map(end_of_second);
     let description = Description {
@@ -111,12 +137,39 @@ fn open(candidate: &BackupCandidate<'_>, context: &Context) -> Result<Box<dyn Ba
         snapshot: Some(chosen.name.clone()),
         id: chosen.id.clone(),
         taken: taken.map(|at| BackupTime { at, how: TakenFrom::Record }),
-        unique_names: true,
+        unique_names: false,
         time_resolution_ns: TIME_RESOLUTION_NS,
     };
-    let notes = notes(&borg, &listed, chosen, snapshots.len());
-    let (name, listing) = (chosen.name.clone(), KeptListing::default());
-    Ok(Box::new(Archive { borg, name, listing, description, notes }))
+    let mut notes = notes(&borg, &listed, chosen, snapshots.len());
+    notes.extend(chosen.note_of_future(SystemTime::now().into()));
+    if let Some(begun) = newest(&unfinished)
+        && newest(&snapshots).is_none_or(|complete| begun.taken > complete.taken)
+    {
+        notes.push(format!(
+            "the newest backup is not complete: {}{}, was interrupted or is still being made",
+            words::printable(&begun.name),
+            begun.taken_at()
+        ));
+    }
+    let lost_end = borg.shadow().and_then(shadow::Shadow::lost_end);
+    let mut damage: Vec<Damage> = lost_end.into_iter().map(Damage::from).collect();
+    match borg.older_than_remembered(&listed.repository.id) {
+        Some(Older::Here(gap)) => damage.push(gap),
+        Some(Older::Copy(note)) => notes.push(note),
+        None => {}
+    }
+    let (name, listing, repeats) = (chosen.name.clone(), KeptListing::default(), Repeats::default());
+    Ok(Box::new(Archive { borg, name, listing, repeats, description, notes, damage }))
+}
+
+/// Whether an archive holds what was backed up until a backup was interrupted, or until now.
+fn is_checkpoint(name: &str) -> bool {
+    let is_last = |rest: &str| rest.strip_prefix('.').is_some_and(|rest| rest.parse::<u64>().is_ok());
+    name.rsplit_once(".checkpoint").is_some_and(|(_, rest)| rest.is_empty() || is_last(rest))
+}
+
+fn newest(snapshots: &[Snapshot]) -> Option<&Snapshot> {
+    snapshots.iter().max_by_key(|snapshot| snapshot.taken)
 }
 
 /// borg cuts times off at the second.
@@ -149,6 +202,12 @@ fn notes(borg: &Borg, listed: &Listed, chosen: &Snapshot, count: usize) -> Vec<S
 struct Listed {
     archives: Vec<ListedArchive>,
     encryption: Option<Encryption>,
+    repository: ListedRepository,
+}
+
+#[derive(Debug, Deserialize)]
+struct ListedRepository {
+    id: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -168,21 +227,27 @@ struct ListedArchive {
 impl Listed {
     /// Lists the archives of the repository.
     fn read(borg: &Borg, context: &Context) -> Result<Self, Error> {
-        let arguments = ["--json", "--format", "{end}"].map(OsString::from);
+        let arguments = ["--json", "--consider-checkpoints", "--format", "{end}"].map(OsString::from);
         let answer = borg.ask("list", arguments.into_iter().chain([borg.target(None)]), context)?;
         serde_json::from_str(&answer).map_err(|error| {
             Error::program(borg.location(), format!("what borg list printed is not understood: {error}"))
         })
     }
 
+    /// The archives of complete backups.
     fn snapshots(&self) -> Vec<Snapshot> {
-        let snapshot = |archive: &ListedArchive| Snapshot {
-            name: archive.name.clone(),
-            id: Some(archive.id.clone()),
-            taken: time(&archive.time),
-        };
-        self.archives.iter().map(snapshot).collect()
+        self.archives.iter().filter(|archive| !is_checkpoint(&archive.name)).map(snapshot).collect()
     }
+
+    /// The archives of backups that were interrupted, or are being made.
+    fn unfinished(&self) -> Vec<Snapshot> {
+        self.archives.iter().filter(|archive| is_checkpoint(&archive.name)).map(snapshot).collect()
+    }
+}
+
+fn snapshot(archive: &ListedArchive) -> Snapshot {
+    let (name, id) = (archive.name.clone(), Some(archive.id.clone()));
+    Snapshot { name, id, taken: time(&archive.time) }
 }
 
 impl Backup for Archive {
@@ -196,13 +261,27 @@ impl Backup for Archive {
     }
 
     fn catalog(&self, _needs: Needs, context: &Context, sink: &dyn CatalogSink) -> Result<Listing, Error> {
-        self.listing.catalog(&self.description.location, context, sink, |sink| {
-            list::catalog(&self.borg, &self.name, context, sink)
-        })
+        let listing = self.listing.catalog(&self.description.location, context, sink, |sink| {
+            list::catalog(&self.borg, &self.name, &self.repeats, context, sink)
+        })?;
+        let mut damage = self.damage.clone();
+        match listing {
+            Listing::Stopped => return Ok(Listing::Stopped),
+            Listing::Whole => {}
+            Listing::Damaged(more) => damage.extend(more),
+        }
+        Ok(Listing::ended(damage))
     }
 
     fn notes(&self) -> Vec<String> {
-        self.notes.clone()
+        let mut notes = self.notes.clone();
+        if let repeated @ 1.. = self.repeats.count() {
+            let files = words::counted(repeated as u64, "file");
+            notes.push(format!(
+                "more than once in the archive: {files}; the last one counts, as in borg extract"
+            ));
+        }
+        notes
     }
 
     fn restore(
@@ -212,6 +291,9 @@ impl Backup for Archive {
         context: &Context,
         sink: &mut dyn RestoreSink,
     ) -> Result<(), Error> {
-        conclude(extract::restore(&self.borg, &self.name, &wanted, scratch, context, sink))
+        if let Wanted::Every(_) = wanted {
+            self.damage.iter().for_each(|damage| sink.lost(damage.clone()));
+        }
+        conclude(extract::restore(&self.borg, (&self.name, &self.repeats), &wanted, scratch, context, sink))
     }
 }

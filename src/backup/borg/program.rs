@@ -2,18 +2,20 @@
 //!
 //! borg never asks a person: it has no terminal and no input. It finds its key files where the user
 //! has them, but everything that it would remember about repositories goes to a private folder,
-//! which is removed afterwards. So borg cannot tell that a repository has moved or was replaced. That
-//! hides nothing: whatever is in the repository is compared with the originals.
+//! which is removed afterwards. So borg cannot tell that a repository has moved or was replaced by an
+//! older one. What the user's own borg remembers is compared here instead ([`memory`]).
 
 use std::ffi::OsString;
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::cancel::CancelToken;
 use crate::program::{Call, Line, ProgramError, ProgramOutput, Running};
 use crate::secret::SecretText;
+use crate::words;
 
 use super::NAME;
+use super::memory;
 use super::message::{Message, Problems};
 use super::shadow::Shadow;
 use crate::backup::repository::Repository;
@@ -21,6 +23,9 @@ use crate::backup::{Context, Error, Location, Scratch};
 
 /// How long a call may take whose answer is short. A server may have to read a large index first.
 const PATIENCE: Duration = Duration::from_secs(60 * 60);
+
+/// The variable for the folder in which borg remembers repositories.
+const SECURITY: &str = "BORG_SECURITY_DIR";
 
 /// What to do if borg is missing or too old.
 const INSTALL: &str = "install borg 1.2 or newer (Debian: apt install borgbackup)";
@@ -35,6 +40,8 @@ pub(super) struct Borg {
     /// For what borg remembers about repositories.
     base: PathBuf,
     shadow: Option<Shadow>,
+    /// When the repository was first read.
+    began: SystemTime,
     /// Declared last, because what is in it is used until then.
     _folder: Scratch,
 }
@@ -55,19 +62,21 @@ impl Borg {
         let folder = context.private_folder()?;
         let cannot_write = |source| Error::Scratch { path: folder.path().to_owned(), source };
         let base = folder.program_folder().map_err(cannot_write)?;
+        let began = SystemTime::now();
         let mut shadow = None;
         let mut repository = place;
         if let Some(local) = location.place() {
+            look(local).map_err(|source| Error::Open { location: location.clone(), source })?;
             if Repository::at(local) != Some(Repository::Borg) {
                 return Err(Error::program(location, "there is no borg repository at this place".to_owned()));
             }
             let stand_in = folder.program_folder().map_err(cannot_write)?;
             let made = Shadow::make(local, &stand_in);
             shadow = Some(made.map_err(|source| Error::Open { location: location.clone(), source })?);
-            repository = stand_in.into_os_string();
+            repository = as_argument(stand_in).map_err(|problem| Error::program(location, problem))?;
         }
         let secret = secret.map(Hidden);
-        Ok(Self { location: location.clone(), repository, secret, base, shadow, _folder: folder })
+        Ok(Self { location: location.clone(), repository, secret, base, shadow, began, _folder: folder })
     }
 
     /// The location that the user named.
@@ -91,68 +100,88 @@ impl Borg {
         target
     }
 
-    /// A call of a command that reads the repository without a lock.
+    /// A call of a command that reads the repository, which may be ended early. In a stand-in it takes
+    /// no lock, because the next call would then wait for it. On a server it does: without one, borg
+    /// would rebuild an index beside a backup that writes. The server removes the lock when the
+    /// connection ends.
     pub(super) fn call(&self, command: &str, arguments: impl IntoIterator<Item = OsString>) -> Call {
-        self.prepare(command, arguments, false)
+        let without_lock = self.shadow.as_ref().map(|_| OsString::from("--bypass-lock"));
+        self.call_with_lock(command, without_lock.into_iter().chain(arguments))
     }
 
-    /// A call of a command that reads the stand-in with a lock. Such a call must not be ended early,
-    /// because others would then wait for its lock. `None` if there is no stand-in.
+    /// A call of a command that takes a lock, in the stand-in or on the server. In a stand-in it must
+    /// not be ended early.
     pub(super) fn call_with_lock(
         &self,
         command: &str,
         arguments: impl IntoIterator<Item = OsString>,
-    ) -> Option<Call> {
-        self.shadow.as_ref().map(|_| self.prepare(command, arguments, true))
-    }
-
-    fn prepare(
-        &self,
-        command: &str,
-        arguments: impl IntoIterator<Item = OsString>,
-        takes_lock: bool,
     ) -> Call {
         let mut words = vec![OsString::from(NAME)];
         words.extend(command.split(' ').map(OsString::from));
         words.push("--log-json".into());
-        // A lock would be written to the repository, and would keep a backup from being made.
-        if !(takes_lock && self.shadow.is_some()) {
-            words.push("--bypass-lock".into());
-        }
         words.extend(arguments);
-        let mut environment: Vec<(&'static str, OsString)> = vec![
+        let mut environment = self.location.variables().to_vec();
+        // These win: borg must not write where the user's borg remembers things.
+        environment.extend::<Vec<(&'static str, OsString)>>(vec![
             ("BORG_BASE_DIR", self.base.clone().into()),
             ("BORG_CACHE_DIR", self.base.join("cache").into()),
             ("BORG_CONFIG_DIR", self.base.join("config").into()),
-            ("BORG_SECURITY_DIR", self.base.join("security").into()),
+            (SECURITY, self.base.join("security").into()),
             ("BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK", "yes".into()),
             ("BORG_EXIT_CODES", "legacy".into()),
             // Times are printed without a zone, and names as UTF-8.
             ("TZ", "UTC".into()),
             ("LC_ALL", "C.UTF-8".into()),
-        ];
-        environment.extend(self.location.variables().iter().cloned());
+        ]);
         if let Some(Hidden(secret)) = &self.secret {
             environment.push(("BORG_PASSPHRASE", secret.reveal().into()));
         }
         Call { environment, ..Call::of(words) }
     }
 
-    /// Calls borg for a short answer on standard output. It takes a lock in the stand-in, because borg
-    /// rebuilds a damaged index only with one.
+    /// Whether the user's borg remembers a newer state of the repository with this id. borg must have
+    /// been called before.
+    pub(super) fn older_than_remembered(&self, id: &str) -> Option<memory::Older> {
+        let mut variables = self.location.variables().iter();
+        let (_, folder) = variables.find(|(name, _)| *name == SECURITY)?;
+        if id.is_empty() || !id.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            return None;
+        }
+        let found = self.base.join("security").join(id);
+        memory::compare(&PathBuf::from(folder).join(id), &found, self.location.place(), self.began)
+    }
+
+    /// Calls borg for a short answer on standard output. It takes a lock, because borg rebuilds a
+    /// damaged index only with one.
     pub(super) fn ask(
         &self,
         command: &str,
         arguments: impl IntoIterator<Item = OsString>,
         context: &Context,
     ) -> Result<String, Error> {
-        let output = self.prepare(command, arguments, true).run(Instant::now() + PATIENCE, &context.cancel);
-        let output = output.map_err(|error| self.cannot_run(&error))?;
+        let arguments: Vec<_> = arguments.into_iter().collect();
+        let run = || {
+            let call = self.call_with_lock(command, arguments.iter().cloned());
+            let output = call.run(Instant::now() + PATIENCE, &context.cancel);
+            output.map_err(|error| self.cannot_run(&error))
+        };
         // What is missing from the answer is what counts, and not the exit code: borg ends with 1 for
         // any warning.
-        if output.stdout.trim().is_empty() || output.code.is_none_or(|code| code > 1) {
+        let has_failed = |output: &ProgramOutput| {
+            output.stdout.trim().is_empty() || output.code.is_none_or(|code| code > 1)
+        };
+        let mut output = run()?;
+        // borg removes a damaged index and fails, and makes a new one at the next call.
+        if has_failed(&output) && self.shadow.is_some() && problems_of(&output).is_unexpected() {
+            output = run()?;
+        }
+        if has_failed(&output) {
             check_version(&self.location, context)?;
-            return Err(self.failed(&problems_of(&output)));
+            let problems = problems_of(&output);
+            return Err(match problems.is_unexpected() {
+                true => Error::program(&self.location, format!("{TOP} ({})", self.explain(&problems))),
+                false => self.failed(&problems),
+            });
         }
         Ok(output.stdout)
     }
@@ -180,16 +209,54 @@ impl Borg {
         let said = said.replace(&*stand_in, named.strip_prefix("borg:").unwrap_or(&named));
         match problems.remedy() {
             Some(remedy) => format!("{remedy} (borg says: {said})"),
-            None if self.shadow.as_ref().is_some_and(Shadow::has_changed) => {
-                format!("{CHANGED} (borg says: {said})")
-            }
+            None if self.was_compacted(&said) => format!("{COMPACTED} (borg says: {said})"),
             None => format!("borg says: {said}"),
         }
     }
+
+    /// Whether a compact has caused what borg says. It removes whole segments, and so something is
+    /// not found. Whatever is found and damaged was damaged before.
+    pub(super) fn was_compacted(&self, said: &str) -> bool {
+        let is_missing = ["not found in repository", "No such file or directory"];
+        is_missing.iter().any(|words| said.contains(words))
+            && self.shadow.as_ref().is_some_and(Shadow::has_lost_segments)
+    }
+
+    /// Makes sure that a repository on this machine can still be reached.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        let reached = self.shadow.as_ref().map_or(Ok(()), Shadow::check);
+        reached.map_err(|source| Error::Open { location: self.location.clone(), source })
+    }
 }
 
-/// What is said if a backup, a prune or a compact has changed the repository during the run.
-pub(super) const CHANGED: &str = "the repository was changed while it was read, by a backup, a prune or a compact: verify again when that has ended";
+/// What is said if borg fails in a way that it does not expect before it has read any archive.
+const TOP: &str = "a file at the top of the repository (config, or integrity with a number) may be damaged: compare it with another copy";
+
+/// Makes sure that a repository may be read.
+fn look(repository: &Path) -> std::io::Result<()> {
+    std::fs::read_dir(repository)?;
+    match std::fs::File::open(repository.join("config")) {
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Err(error),
+        // What else is wrong is said for what it is.
+        _ => Ok(()),
+    }
+}
+
+/// The path of a stand-in, if borg can take it: it replaces what is in braces, more than once.
+fn as_argument(stand_in: PathBuf) -> Result<OsString, String> {
+    let path = stand_in.to_string_lossy();
+    if ["::", "{", "}"].iter().any(|special| path.contains(special)) {
+        let path = words::printable(&path);
+        return Err(format!(
+            "borg cannot work in {path}, because of `::` or braces in the path: restore to another folder"
+        ));
+    }
+    Ok(stand_in.into_os_string())
+}
+
+/// What is said if a compact has removed segments during the run.
+pub(super) const COMPACTED: &str =
+    "borg compact removed data of the repository while it was read: verify again when it has ended";
 
 fn check_version(location: &Location, context: &Context) -> Result<(), Error> {
     let call = Call::of(vec![NAME.into(), "--version".into()]);

@@ -6,8 +6,8 @@
 //! stand-in. A repository can then be read-only, and neither a lock that was left there nor one that
 //! is taken at the moment is in the way.
 //!
-//! The copies show the repository as it was at that moment. A prune and compact that runs meanwhile
-//! removes segments. [`Shadow::has_changed`] tells whether one did.
+//! The copies show the repository as it was at that moment. A compact that runs meanwhile removes
+//! segments. [`Shadow::has_lost_segments`] tells whether one did.
 
 use std::fs;
 use std::io;
@@ -26,14 +26,18 @@ const LAST_FOLDERS: usize = 2;
 const CONFIG: &str = "config";
 const DATA: &str = "data";
 /// The files with the number of a transaction behind their names.
-const NUMBERED: [&str; 3] = ["index.", "hints.", "integrity."];
+const NUMBERED: [&str; 3] = [INDEX, "hints.", "integrity."];
+const INDEX: &str = "index.";
 
 /// The stand-in.
 #[derive(Debug)]
 pub(super) struct Shadow {
     repository: PathBuf,
-    /// The files of the last transaction, as they were when they were copied.
-    transaction: Vec<String>,
+    place: PathBuf,
+    /// The file of the newest transaction, and the number of that.
+    newest: Option<(u64, String)>,
+    /// The folders and the names of all segments at that moment.
+    segments: Vec<(u64, u64)>,
 }
 
 impl Shadow {
@@ -43,7 +47,7 @@ impl Shadow {
         fs::copy(repository.join(CONFIG), place.join(CONFIG))?;
         make_writable(&place.join(CONFIG))?;
         let mut attempt = 0;
-        let transaction = loop {
+        loop {
             attempt += 1;
             match copy_transaction(&repository, place) {
                 // borg has written a new transaction in the meantime, and removed the files of the
@@ -51,14 +55,37 @@ impl Shadow {
                 Err(error) if error.kind() == io::ErrorKind::NotFound && attempt < ATTEMPTS => {}
                 done => break done?,
             }
-        };
-        link_segments(&repository.join(DATA), &place.join(DATA))?;
-        Ok(Self { repository, transaction })
+        }
+        let segments = link_segments(&repository.join(DATA), &place.join(DATA))?;
+        let newest = newest_transaction(place, &NUMBERED)?;
+        Ok(Self { repository, place: place.to_owned(), newest, segments })
     }
 
-    /// Whether a backup, a prune or a compact has changed the repository since.
-    pub(super) fn has_changed(&self) -> bool {
-        transaction_files(&self.repository).map_or(true, |now| now != self.transaction)
+    /// What the repository has lost at its end, once borg has read the stand-in. borg goes back to the
+    /// last segment that is whole, and makes an index for it, without a word.
+    pub(super) fn lost_end(&self) -> Option<String> {
+        let (number, name) = self.newest.as_ref()?;
+        let (read, _) = newest_transaction(&self.place, &[INDEX]).ok()??;
+        (read < *number).then(|| {
+            format!(
+                "the repository has lost what was written last: its file {name} belongs to segment {number}, but the last segment                  that is whole is {read}. Keep a copy of the repository before borg writes to it again"
+            )
+        })
+    }
+
+    /// Makes sure that the repository is still where it was.
+    pub(super) fn check(&self) -> io::Result<()> {
+        fs::metadata(self.repository.join(CONFIG)).and(fs::metadata(self.repository.join(DATA))).map(drop)
+    }
+
+    /// Whether a segment is gone that was there at the beginning: a compact has removed it.
+    pub(super) fn has_lost_segments(&self) -> bool {
+        let data = self.repository.join(DATA);
+        let is_gone = |&(folder, segment): &(u64, u64)| {
+            let path = data.join(folder.to_string()).join(segment.to_string());
+            fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+        };
+        self.check().is_ok() && self.segments.iter().any(is_gone)
     }
 
     /// Whether a program holds a lock, or left one behind. Nobody waits for it here.
@@ -67,58 +94,67 @@ impl Shadow {
     }
 }
 
-fn copy_transaction(repository: &Path, place: &Path) -> io::Result<Vec<String>> {
-    let files = transaction_files(repository)?;
-    for name in &files {
-        fs::copy(repository.join(name), place.join(name))?;
-        make_writable(&place.join(name))?;
+fn copy_transaction(repository: &Path, place: &Path) -> io::Result<()> {
+    for (_, name) in transaction_files(repository, &NUMBERED)? {
+        fs::copy(repository.join(&name), place.join(&name))?;
+        make_writable(&place.join(&name))?;
     }
-    Ok(files)
+    Ok(())
 }
 
-/// The names of the files that belong to transactions, sorted.
-fn transaction_files(repository: &Path) -> io::Result<Vec<String>> {
+/// The files that belong to transactions and have one of these prefixes, with their numbers.
+fn transaction_files(repository: &Path, prefixes: &[&str]) -> io::Result<Vec<(u64, String)>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(repository)? {
         if let Ok(name) = entry?.file_name().into_string()
-            && NUMBERED.iter().any(|prefix| name.strip_prefix(prefix).is_some_and(is_number))
+            && let Some(number) = prefixes.iter().find_map(|prefix| number(name.strip_prefix(prefix)?))
         {
-            files.push(name);
+            files.push((number, name));
         }
     }
-    files.sort();
     Ok(files)
 }
 
-fn is_number(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|digit| digit.is_ascii_digit())
+fn newest_transaction(repository: &Path, prefixes: &[&str]) -> io::Result<Option<(u64, String)>> {
+    Ok(transaction_files(repository, prefixes)?.into_iter().max())
 }
 
-/// Links the folders of segments, and in the last of them each segment.
-fn link_segments(data: &Path, place: &Path) -> io::Result<()> {
+/// The number that a text is, written as borg writes it.
+fn number(text: &str) -> Option<u64> {
+    text.parse().ok().filter(|number: &u64| number.to_string() == text)
+}
+
+/// Links the folders of segments, and in the last of them each segment. Returns all segments.
+fn link_segments(data: &Path, place: &Path) -> io::Result<Vec<(u64, u64)>> {
     fs::create_dir(place)?;
-    let mut folders = Vec::new();
-    for entry in fs::read_dir(data)? {
-        if let Ok(name) = entry?.file_name().into_string()
-            && is_number(&name)
-        {
-            folders.push((name.parse::<u64>().unwrap_or(u64::MAX), name));
-        }
-    }
-    folders.sort();
+    let mut all = Vec::new();
+    let folders = numbers(data)?;
     let whole = folders.len().saturating_sub(LAST_FOLDERS);
-    for (index, (_, name)) in folders.iter().enumerate() {
+    for (index, folder) in folders.into_iter().enumerate() {
+        let name = folder.to_string();
+        let segments = numbers(&data.join(&name))?;
         if index < whole {
-            platform::make_link(&data.join(name), &place.join(name))?;
-            continue;
+            platform::make_link(&data.join(&name), &place.join(&name))?;
+        } else {
+            fs::create_dir(place.join(&name))?;
+            for segment in &segments {
+                let segment = segment.to_string();
+                platform::make_link(&data.join(&name).join(&segment), &place.join(&name).join(&segment))?;
+            }
         }
-        fs::create_dir(place.join(name))?;
-        for segment in fs::read_dir(data.join(name))? {
-            let segment = segment?.file_name();
-            platform::make_link(&data.join(name).join(&segment), &place.join(name).join(&segment))?;
-        }
+        all.extend(segments.into_iter().map(|segment| (folder, segment)));
     }
-    Ok(())
+    Ok(all)
+}
+
+/// The names in a folder that are numbers, as borg writes them, in their order.
+fn numbers(folder: &Path) -> io::Result<Vec<u64>> {
+    let mut numbers = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        numbers.extend(entry?.file_name().to_str().and_then(number));
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
 }
 
 /// A copy of a read-only file is read-only, too.

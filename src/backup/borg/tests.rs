@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::item::{Item, time};
 use super::message::{Message, Problems};
 use super::names::{self, Name, printed};
-use super::{Listed, TIME_RESOLUTION_NS};
+use super::{Listed, TIME_RESOLUTION_NS, is_checkpoint};
 
 /// The same recording of both versions.
 macro_rules! both {
@@ -44,6 +44,17 @@ fn archives_are_listed_with_their_names_ids_and_times() {
         assert!(snapshots.iter().all(|snapshot| snapshot.id.as_ref().unwrap().len() == 64));
         assert!(snapshots.iter().all(|snapshot| snapshot.taken.is_some()));
         assert!(listed.archives.iter().all(|archive| time(archive.end.as_ref().unwrap()).is_some()));
+    }
+}
+
+#[test]
+fn archives_of_interrupted_backups_are_told_apart() {
+    for name in ["x.checkpoint", "x.checkpoint.1", "x.checkpoint.checkpoint"] {
+        assert!(is_checkpoint(name), "{name}");
+    }
+    for name in ["x", "checkpoint", "x.checkpoint.", "x.checkpoint.a", "x.checkpoint-2", "x.checkpoint.1.new"]
+    {
+        assert!(!is_checkpoint(name), "{name}");
     }
 }
 
@@ -116,6 +127,15 @@ fn borgs_errors_become_the_next_step_of_a_person() {
     for log in both!("no-archive.log") {
         assert_eq!(problems(log).text(), "Archive nothing does not exist");
     }
+}
+
+#[test]
+fn what_ssh_says_about_a_connection_is_told() {
+    let mut problems = Problems::default();
+    problems.note("Remote: ssh: Could not resolve hostname server", "");
+    problems.note("Connection closed by remote host.", "ConnectionClosedWithHint");
+    let told = "Connection closed by remote host. (Remote: ssh: Could not resolve hostname server)";
+    assert_eq!(problems.text(), told);
 }
 
 #[test]
