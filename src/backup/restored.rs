@@ -77,7 +77,7 @@ impl Restored {
     /// (sparse members).
     pub fn set_len(&mut self, size: u64) -> Result<(), RestoreError> {
         platform::allow_holes(self.file());
-        self.file().set_len(size).map_err(RestoreError::Scratch)?;
+        self.file().set_len(size).map_err(cannot_write)?;
         self.size = size;
         Ok(())
     }

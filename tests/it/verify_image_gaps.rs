@@ -138,6 +138,10 @@ fn a_newest_backup_without_images_is_not_passed_over_for_an_older_one() {
     }
     let run = world.run(&format!("--backup b --restore-to r {BOTH}")).exits(4);
     run.err_has("2026-11-27 210005, holds no image").err_has("Backup 2026-10-01 210005");
+    for asked in ["latest", "Backup*", "2026-11-28"] {
+        let flags = ["--backup", "b", "--restore-to", "r", "--snapshot", asked].join(" ");
+        world.run(&format!("{flags} {BOTH}")).exits(4).err_has("holds no image");
+    }
 }
 
 /// An MBR has no checksum, so its types do not decide that a volume is left out.
@@ -443,6 +447,7 @@ fn an_image_that_is_much_older_than_its_backup_is_a_gap() {
     let gap = "the image of volume D (0c0cfbc4-369e-11e9-a17c-806e6f6e6963.vhd) was last written at 2025-11-27T22:00:00Z";
     world.verify_with(BOTH).exits(3).says(gap);
     world.verify_with("--map C=s --volume C --sample 20").exits(0);
+    world.verify_with("--map D=s --volume D --sample 20").exits(3).says(gap);
 }
 
 /// The log of a sound volume can be read, so this is damage, whatever the log would have said.

@@ -115,8 +115,11 @@ fn open_windows_image_backup(
         Some(asked) => {
             let all = windows_image_backup::snapshots(folder, computer.as_deref()).map_err(failed)?;
             let chosen = snapshot::choose(&all, asked, &TimeZone::system());
-            let chosen = chosen.map(|snapshot| snapshot.name.clone());
-            Some(chosen.map_err(|problem| Error::program(location, problem))?)
+            let chosen = chosen.map_err(|problem| Error::program(location, problem))?;
+            // Whoever asks for the latest, or by a time, does not vouch for the newest backup as
+            // somebody does who writes its name.
+            let is_newest = all.last().is_some_and(|newest| newest.name == chosen.name);
+            (chosen.name == asked || !is_newest).then(|| chosen.name.clone())
         }
     };
     let backup =
@@ -172,8 +175,14 @@ fn open(
     let volumes = volumes::choose(found, location.volume(), is_windows);
     let mut volumes = volumes.map_err(|problem| Error::NotABackup { location: location.clone(), problem })?;
     // What is missing elsewhere does not concern a run about one volume.
-    let is_concerned = |damage: &Damage| damage.lost.is_none() || location.volume().is_none();
-    volumes.damage.extend(about.damage.into_iter().filter(is_concerned));
+    let is_chosen =
+        |name: &[u8]| volumes.readable.iter().any(|volume| volume.prefix.strip_suffix(b"/") == Some(name));
+    let is_concerned = |damage: &Damage| match &damage.lost {
+        Some(Lost::Folder(name)) => location.volume().is_none() || is_chosen(name),
+        lost => lost.is_none() || location.volume().is_none(),
+    };
+    let concerning: Vec<_> = about.damage.into_iter().filter(is_concerned).collect();
+    volumes.damage.extend(concerning);
     if volumes.readable.is_empty() {
         return Err(nothing_to_list(location, about.format, &volumes));
     }

@@ -195,6 +195,9 @@ fn check_names(computer: &Path) -> Result<(), NotFound> {
     )))
 }
 
+/// How long the name of a backup is: `Backup 2026-11-27 210005`.
+const EXACT_NAME: usize = 24;
+
 /// Finds the backup with this name below `folder`, or the newest.
 pub(super) fn find(
     folder: &Path,
@@ -237,7 +240,9 @@ pub(super) fn find(
     }));
     let name = file_name(&place);
     let folders = folders_of(&place);
-    Ok(FoundBackup { taken: time_in(&name), name, folders, images, named, is_complete, damage, notes })
+    // A copy keeps the time at the beginning of its name.
+    let taken = time_in(&name).or_else(|| name.get(..EXACT_NAME).and_then(time_in));
+    Ok(FoundBackup { taken, name, folders, images, named, is_complete, damage, notes })
 }
 
 /// The folder of a backup, and those above it that Windows owns. A link may lead to any of them, so
