@@ -51,7 +51,7 @@ pub struct Folder {
 pub const FORMAT: Format = Format {
     name: "folder",
     kind: "a folder",
-    summary: "a folder with the files as they are (robocopy, rsync, rclone, cp, File History)",
+    summary: "a folder with the files as they are (robocopy, rsync, File History)",
     schemes: &[],
     recognise: |candidate| candidate.folder().is_some_and(|folder| !is_repository(folder)),
     open: |candidate, context| {
