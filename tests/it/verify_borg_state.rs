@@ -37,7 +37,7 @@ fn a_repository_that_has_lost_its_last_segments_does_not_pass() {
     let harms: [(&str, &dyn Fn()); 5] = [
         ("gone", &|| fs::remove_file(segment(newest)).unwrap()),
         ("cut off", &|| {
-            fs::OpenOptions::new().write(true).open(segment(newest)).unwrap().set_len(8).unwrap()
+            fs::OpenOptions::new().write(true).open(segment(newest)).unwrap().set_len(8).unwrap();
         }),
         ("emptied", &|| fs::write(segment(newest), "").unwrap()),
         ("all gone", &|| {
@@ -134,7 +134,7 @@ fn of_several_files_with_the_same_path_the_last_one_counts_as_in_borg_extract() 
 fn a_file_that_borg_check_has_filled_with_zeros_is_bad_whatever_its_original_is() {
     let repository = Repository::new("none", |originals| {
         for name in ["changed", "deleted", "same"] {
-            fs::write(originals.join(name), pack::noise(300_000, name.len() as u8)).unwrap();
+            fs::write(originals.join(name), pack::noise(300_000, name.as_bytes()[0])).unwrap();
         }
     });
     let world = &repository.world;
