@@ -11,6 +11,7 @@ use std::ops::Range;
 
 use crate::platform;
 
+use super::restored::cannot_write;
 use super::scratch_folder::PIECE;
 use super::{RestoreError, Restored, Scratch};
 use crate::bytes::SequentialReader;
@@ -60,7 +61,10 @@ impl Scratch {
         }
         let mut reservation = self.reserve(data, held)?;
         let mut restored = self.create_file().map_err(RestoreError::Scratch)?;
-        restored.set_len(size)?;
+        restored.set_len(size).map_err(|error| match error {
+            RestoreError::Scratch(error) => cannot_write(error),
+            other => other,
+        })?;
         if buffer.len() < PIECE {
             buffer.resize(PIECE, 0);
         }

@@ -77,7 +77,7 @@ impl Restored {
     /// (sparse members).
     pub fn set_len(&mut self, size: u64) -> Result<(), RestoreError> {
         platform::allow_holes(self.file());
-        self.file().set_len(size).map_err(cannot_write)?;
+        self.file().set_len(size).map_err(RestoreError::Scratch)?;
         self.size = size;
         Ok(())
     }
@@ -125,7 +125,7 @@ impl Drop for Restored {
 
 /// What a failed write means. If the file system cannot hold a file this large, that says nothing
 /// about other files, so the run goes on.
-fn cannot_write(error: io::Error) -> RestoreError {
+pub(super) fn cannot_write(error: io::Error) -> RestoreError {
     if error.kind() == io::ErrorKind::FileTooLarge {
         let problem =
             "no file in the restore folder can be that large; choose a restore folder on another disk";
