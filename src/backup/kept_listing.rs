@@ -33,7 +33,7 @@ pub(super) struct KeptListing(Mutex<Option<Whole>>);
 /// A listing that ran to its end without damage.
 #[derive(Debug)]
 struct Whole {
-    /// The files, as [`write`] writes them, compressed.
+    /// The files, as [`write()`] writes them, compressed.
     files: Vec<u8>,
     passed_over: u64,
 }
