@@ -268,8 +268,8 @@ mod tests {
                 ..BackupJob::default()
             };
             let mut world = Self { folder, job, report, now };
-            world.report.backup.place = archive.display().to_string();
             world.job.backup = archive.into();
+            world.report.backup.place = world.job.backup.text();
             world.report.plan.sources.clear();
             world.report.plan.maps.clear();
             world.report.plan.filters = FiltersPart::default();
