@@ -70,7 +70,9 @@ fn a_failing_finding_is_waived_with_a_reason_and_shown_as_waived() {
     let world = World::new();
     let clock = "checklist clock --json - --against 127.0.0.1:9";
     let waive = "checklist waive clock --against 127.0.0.1:9 --reason firewall --valid-for 3d";
-    run(&world, &format!("{waive} no-such-finding")).exits(2).err_has("nothing to waive called \"no-such-finding\"");
+    run(&world, &format!("{waive} no-such-finding"))
+        .exits(2)
+        .err_has("nothing to waive called \"no-such-finding\"");
     run(&world, "checklist waive clock the").exits(2).err_has("--reason");
     run(&world, &format!("{waive} gave")).exits(0).out_has("waived by ");
     has(&run(&world, clock), "waived", "127.0.0.1:9 gave no time");
