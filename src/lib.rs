@@ -23,7 +23,7 @@
 //!                                          │
 //!                                        image
 //!                                          │
-//!      schedule, words, facts, manual, output, program, secret, threads, tls, bytes, lock, cancel, exit
+//!      schedule, words, facts, manual, output, program, secret, threads, http, bytes, lock, cancel, exit
 //!                                          │
 //!                                       platform
 //! ```
@@ -37,7 +37,7 @@
 //! | `cancel` | the cancellation token: the request to end a run | |
 //! | `exit` | the exit codes | |
 //! | `threads` | starts threads, as many as the system allows | |
-//! | `tls` | which certificate authorities are trusted | |
+//! | `http` | how servers are talked to: what every request has in common | |
 //! | `platform` | the only room that depends on the operating system | |
 //! | `bytes` | the bytes of a container, wherever they are stored | `platform` |
 //! | `image` | reads disk images: virtual disks, partitions, NTFS | `bytes`, `platform` |
@@ -47,7 +47,7 @@
 //! | `program` | runs programs with a deadline: the machine's own, and those that the user names | `cancel`, `lock`, `platform` |
 //! | `secret` | passwords and tokens, from a file, a variable or a program | `cancel`, `platform`, `program` |
 //! | `facts` | what another machine needs to know about this one | |
-//! | `backup` | formats behind one small trait | `bytes`, `cancel`, `image`, `lock`, `platform`, `program`, `secret`, `threads`, `tls`, `words` |
+//! | `backup` | formats behind one small trait | `bytes`, `cancel`, `http`, `image`, `lock`, `platform`, `program`, `secret`, `threads`, `words` |
 //! | `plan` | what a run will do: immutable and complete | `backup`, `output`, `platform`, `program`, `secret` |
 //! | `verify` | the flow, with one file per stage | `backup`, `cancel`, `exit`, `lock`, `plan`, `platform`, `threads`, `words` |
 //! | `progress` | what a person sees during a run | `backup`, `lock`, `plan`, `verify`, `words` |
@@ -55,7 +55,7 @@
 //! | `manifest` | lists of the hashes of originals: reads and writes them | `backup`, `cancel`, `exit`, `lock`, `plan`, `platform`, `threads`, `verify`, `words` |
 //! | `history` | what is asked about earlier runs, and how the answers look | `backup`, `exit`, `plan`, `report`, `verify`, `words` |
 //! | `ledger` | what every run found and what is known of every file, in one SQLite file | `backup`, `exit`, `history`, `lock`, `plan`, `platform`, `report`, `verify`, `words` |
-//! | `notify` | tells people and programs how a run ended | `cancel`, `exit`, `plan`, `program`, `report`, `secret`, `tls`, `words` |
+//! | `notify` | tells people and programs how a run ended | `cancel`, `exit`, `http`, `plan`, `program`, `report`, `secret`, `words` |
 //! | `hooks` | programs that run before and after a run | `cancel`, `exit`, `output`, `plan`, `program`, `report`, `words` |
 //! | `bench` | what a verification costs on these disks | `backup`, `cancel`, `exit`, `lock`, `output`, `plan`, `platform`, `threads`, `verify`, `words` |
 //! | `checklist` | the other steps before a migration, with one file per check | `backup`, `cancel`, `exit`, `facts`, `output`, `plan`, `platform`, `program`, `report`, `verify`, `words` |
@@ -84,9 +84,11 @@
 //!    population are in every report ([`verify::sample`] says how, byte by byte).
 //! 5. Nothing that was restored outlives the run, unless a person asks for it. The next run
 //!    recognises and removes what a killed run left.
-//! 6. Memory grows with the sample, not with the backup. There are five exceptions. The first
-//!    listing of a tar keeps 8 bytes for each entry until it ends, to find names that occur twice,
-//!    and up to 16 for each link, device or pipe. The strategy `coverage` keeps 4 MiB and 6 bytes
+//! 6. Memory grows with the sample, not with the backup. There are six exceptions. The first
+//!    listing of a tar, of a borg archive and of what a command lists keeps 8 bytes for each entry until
+//!    it ends, to find names that occur twice; that of a tar also up to 16 for each link, device or
+//!    pipe. What a program has listed is kept until the run ends: 10 to 20 bytes for each file, and
+//!    at most 32 MiB. The strategy `coverage` keeps 4 MiB and 6 bytes
 //!    for each file that the ledger remembers. A run that is resumed keeps 32 bytes for each file
 //!    that it has judged. Listing a disk image keeps the name and 46 bytes for each file of one
 //!    volume at a time. The index of a restic repository takes about 50 bytes for each piece, which is
@@ -108,6 +110,7 @@ pub mod exit;
 pub mod facts;
 pub mod history;
 pub mod hooks;
+mod http;
 pub mod image;
 pub mod ledger;
 mod lock;
@@ -123,7 +126,6 @@ pub mod report;
 pub mod schedule;
 pub mod secret;
 mod threads;
-mod tls;
 pub mod verify;
 pub mod words;
 

@@ -8,15 +8,14 @@ use std::io::Read;
 use std::time::Duration;
 
 use serde_json::json;
+use ureq::Body;
 use ureq::http::{Response, Uri, header};
-use ureq::tls::TlsConfig;
-use ureq::{Agent, Body};
 
 use super::{Failure, Message, in_words, late};
 use crate::exit::ExitCode;
+use crate::http;
 use crate::plan::{WebAddress, Webhook, WebhookForm};
 use crate::secret::SecretText;
-use crate::tls;
 use crate::words::printable;
 
 /// The longest time until a connection is there.
@@ -134,17 +133,9 @@ fn cut(text: &str, most: usize) -> &str {
 fn request(hook: &Webhook, given: &str, post: &Post, patience: Duration) -> Result<String, Failure> {
     let token = hook.token.read()?;
     let secrets = Secrets::new(given, &post.url, hook.form, token.as_ref());
-    let trusted = tls::trusted(hook.ca.as_deref()).map_err(Failure::lasting)?;
-    let agent: Agent = Agent::config_builder()
-        .timeout_global(Some(patience))
-        .timeout_connect(Some(CONNECT.min(patience)))
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        .http_status_as_error(false)
-        .user_agent(concat!("bkverify/", env!("CARGO_PKG_VERSION")))
-        .tls_config(TlsConfig::builder().root_certs(trusted).build())
-        .build()
-        .into();
+    let agent = http::agent(hook.ca.as_deref()).map_err(Failure::lasting)?;
+    let agent = agent.timeout_global(Some(patience)).timeout_connect(Some(CONNECT.min(patience)));
+    let agent = agent.build().new_agent();
     let mut request = agent.post(&post.url).header(header::CONTENT_TYPE, post.content_type);
     if let Some(token) = &token {
         request = request.header(header::AUTHORIZATION, format!("Bearer {}", token.reveal()));

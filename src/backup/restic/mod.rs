@@ -45,7 +45,7 @@ use rustic_core::Id;
 use snapshots::Snapshots;
 use store::{Folder, Store};
 
-use crate::{platform, tls};
+use crate::platform;
 
 /// The program, the format and the scheme.
 const NAME: &str = "restic";
@@ -129,8 +129,7 @@ fn server_at(address: &str, location: &Location, context: &Context) -> Result<Re
     let text = |name| said(name).map(|value| value.to_string_lossy().into_owned());
     let login = text(USERNAME).zip(text(PASSWORD));
     let login = login.map(|(user, password)| Login { user, password: password.into() });
-    let trusted = tls::trusted(said(AUTHORITIES).map(Path::new))?;
-    Rest::new(address, login, trusted, context.cancel.clone())
+    Rest::new(address, login, said(AUTHORITIES).map(Path::new), context.cancel.clone())
 }
 
 /// The variables by which restic finds out how to talk to a REST server.

@@ -7,6 +7,7 @@
 
 use std::fmt;
 use std::io::{self, Read};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -17,12 +18,12 @@ use percent_encoding::percent_decode_str;
 use rustic_core::{FileType, Id};
 use serde::Deserialize;
 use ureq::http::{Response, StatusCode, header};
-use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Body};
 use zeroize::Zeroizing;
 
 use super::store::Store;
 use crate::cancel::CancelToken;
+use crate::http;
 
 /// The second version of the protocol, in which lists have sizes.
 const VERSION: &str = "application/vnd.x.restic.rest.v2";
@@ -65,7 +66,7 @@ impl Rest {
     pub(super) fn new(
         address: &str,
         login: Option<Login>,
-        trusted: RootCerts,
+        ca: Option<&Path>,
         cancel: CancelToken,
     ) -> Result<Self, String> {
         let (address, named) = split_login(address)
@@ -74,18 +75,12 @@ impl Rest {
             let pair = Zeroizing::new(format!("{user}:{}", password.as_str()));
             Zeroizing::new(format!("Basic {}", BASE64_STANDARD.encode(pair.as_bytes())))
         };
-        let agent = Agent::config_builder()
+        let agent = http::agent(ca)?
             .timeout_connect(Some(CONNECT))
             .timeout_recv_response(Some(ANSWER))
             .timeout_recv_body(Some(WHOLE))
-            // A redirect could lead to a server that the user has not named.
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .http_status_as_error(false)
-            .user_agent(concat!("bkverify/", env!("CARGO_PKG_VERSION")))
-            .tls_config(TlsConfig::builder().root_certs(trusted).build())
             .build()
-            .into();
+            .new_agent();
         let authorization = named.or(login).map(header);
         Ok(Self { agent, address, authorization, cancel, is_lost: AtomicBool::new(false) })
     }
@@ -279,7 +274,7 @@ mod tests {
     }
 
     fn rest(address: &str) -> Rest {
-        Rest::new(address, None, RootCerts::WebPki, CancelToken::new()).unwrap()
+        Rest::new(address, None, None, CancelToken::new()).unwrap()
     }
 
     #[test]
@@ -316,7 +311,7 @@ mod tests {
     #[test]
     fn nothing_that_is_printed_of_a_repository_holds_its_password() {
         let login = Login { user: "me".to_owned(), password: Zeroizing::new("hunter2".to_owned()) };
-        let rest = Rest::new("http://you:hunter3@host/", Some(login), RootCerts::WebPki, CancelToken::new());
+        let rest = Rest::new("http://you:hunter3@host/", Some(login), None, CancelToken::new());
         let shown = format!("{:?}", rest.unwrap());
         assert_eq!(shown, "Rest(http://host/)");
     }
