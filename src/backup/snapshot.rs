@@ -29,7 +29,7 @@ impl Snapshot {
     pub(super) fn note_of_future(&self, now: Timestamp) -> Option<String> {
         let time = words::rfc3339(self.taken.filter(|&taken| taken > now)?)?;
         Some(format!(
-            "{} was taken at {time}, which is still to come: until then it is the newest, although others may follow",
+            "{} was taken at {time}, which is still to come: dated in the future, it stays the newest until then, although others may follow",
             words::printable(&self.name)
         ))
     }

@@ -89,7 +89,7 @@ impl Snapshots {
         let count = words::counted(self.all.len() as u64, "snapshot");
         let found = self.all.into_iter().find(|snapshot| Some(&snapshot.id) == id.as_ref());
         let found = found.ok_or_else(|| "it holds no snapshots".to_owned())?;
-        let notes = notes.into_iter().chain(found.remarks());
+        let notes = notes.into_iter().chain(found.name().note_of_future(SystemTime::now().into()));
         let first = format!("{}, of {count} in the repository", found.sentence());
         Ok((found, std::iter::once(first).chain(notes).collect()))
     }
@@ -155,13 +155,6 @@ fn read(repository: &Unlocked, file: &Id) -> Result<Chosen, String> {
 impl Chosen {
     fn name(&self) -> Snapshot {
         Snapshot { name: self.name.clone(), id: Some(self.id.clone()), taken: self.begun }
-    }
-
-    /// What is odd about it.
-    fn remarks(&self) -> Option<String> {
-        let now = Timestamp::from(SystemTime::now());
-        let is_later = self.begun.is_some_and(|begun| begun > now);
-        is_later.then(|| "the snapshot is dated in the future, so it stays the newest until then".to_owned())
     }
 
     fn sentence(&self) -> String {
