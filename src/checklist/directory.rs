@@ -44,10 +44,7 @@ pub(super) static CHECK: Check = Check {
 };
 
 fn look(visit: &Visit<'_>) -> Vec<Finding> {
-    match powershell::ask(visit, "directory") {
-        Ok(probed) => judge(&probed),
-        Err(problem) => vec![Finding::could_not_check("Active Directory", problem)],
-    }
+    powershell::judged(visit, "directory", "Active Directory", judge)
 }
 
 fn judge(probed: &Probed) -> Vec<Finding> {

@@ -40,10 +40,9 @@ fn look_linux(_: &Visit<'_>) -> Vec<Finding> {
 }
 
 fn look_windows(visit: &Visit<'_>) -> Vec<Finding> {
-    match powershell::ask(visit, "migration-tool") {
-        Ok(probed) => vec![tool(&probed, visit.settings().now), groups(&probed)],
-        Err(problem) => vec![Finding::could_not_check("The Migration Preparation Tool", problem)],
-    }
+    powershell::judged(visit, "migration-tool", "The Migration Preparation Tool", |probed| {
+        vec![tool(probed, visit.settings().now), groups(probed)]
+    })
 }
 
 fn tool(probed: &Probed, now: Timestamp) -> Finding {

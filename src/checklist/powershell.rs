@@ -3,10 +3,13 @@
 //! A probe runs on this machine, on another one by PowerShell remoting, or it was run there by hand
 //! and its output is read from a file.
 
+use std::borrow::Cow;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 
+use super::findings::Finding;
 use super::machine::{Visit, duration_words};
 use super::probes::{Probed, Recording, Source, parse};
 
@@ -53,6 +56,19 @@ pub fn ask(visit: &Visit<'_>, name: &str) -> Result<Probed, String> {
         Ok(probed) => Ok(probed.ended_by(problem)),
         Err(_) if output.stdout.trim().is_empty() && problem.is_some() => Err(problem.unwrap_or_default()),
         Err(error) => Err(error),
+    }
+}
+
+/// Asks a probe, and judges what it printed. If nothing of it can be judged, `what` could not be checked.
+pub fn judged(
+    visit: &Visit<'_>,
+    name: &str,
+    what: &str,
+    judge: impl FnOnce(&Probed) -> Vec<Finding>,
+) -> Vec<Finding> {
+    match ask(visit, name) {
+        Ok(probed) => judge(&probed),
+        Err(problem) => vec![Finding::could_not_check(what, problem)],
     }
 }
 
@@ -137,8 +153,7 @@ fn unescape(text: &str) -> String {
         }
     }
     out.push_str(rest);
-    let entities = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")];
-    entities.into_iter().fold(out, |text, (entity, character)| text.replace(entity, character))
+    quick_xml::escape::unescape(&out).map_or_else(|_| out.clone(), Cow::into_owned)
 }
 
 #[cfg(test)]

@@ -163,11 +163,6 @@ impl Probed {
         }
     }
 
-    /// Everything that went wrong.
-    pub fn problems(&self) -> impl Iterator<Item = &ProbeProblem> {
-        self.parts.iter().filter_map(|part| part.problem.as_ref())
-    }
-
     /// The same, with the reason why the probe did not come to its end.
     #[must_use]
     pub fn ended_by(self, ending: Option<String>) -> Self {

@@ -8,10 +8,7 @@ use super::super::probes::{Probed, ProbedItem};
 use super::WHY;
 
 pub(super) fn look(visit: &Visit<'_>) -> Vec<Finding> {
-    match powershell::ask(visit, "alerts") {
-        Ok(probed) => judge(&probed),
-        Err(problem) => vec![Finding::could_not_check("Alerts", problem)],
-    }
+    powershell::judged(visit, "alerts", "Alerts", judge)
 }
 
 /// The alert viewer if Essentials is installed, and the event logs if it is not or cannot be read.

@@ -14,10 +14,7 @@ const FIX: &str = "Run it now: `wbadmin start backup`, then check `wbadmin get v
 const LIMIT: i64 = 2 * 86_400;
 
 pub(super) fn look(visit: &Visit<'_>) -> Vec<Finding> {
-    match powershell::ask(visit, "backup") {
-        Ok(probed) => judge(&probed, visit.settings().now),
-        Err(problem) => vec![Finding::could_not_check("Windows Server Backup", problem)],
-    }
+    powershell::judged(visit, "backup", "Windows Server Backup", |probed| judge(probed, visit.settings().now))
 }
 
 fn judge(probed: &Probed, now: Timestamp) -> Vec<Finding> {

@@ -9,10 +9,7 @@ use super::super::probes::{Probed, ProbedItem};
 use super::WHY;
 
 pub(super) fn look(visit: &Visit<'_>) -> Vec<Finding> {
-    match powershell::ask(visit, "best-practices") {
-        Ok(probed) => judge(&probed),
-        Err(problem) => vec![Finding::could_not_check("The Best Practices Analyzer", problem)],
-    }
+    powershell::judged(visit, "best-practices", "The Best Practices Analyzer", judge)
 }
 
 fn judge(probed: &Probed) -> Vec<Finding> {

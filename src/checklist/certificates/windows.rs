@@ -9,10 +9,9 @@ use super::{SOON, WHY};
 use jiff::Timestamp;
 
 pub(super) fn look(visit: &Visit<'_>) -> Vec<Finding> {
-    match powershell::ask(visit, "certificates") {
-        Ok(probed) => vec![judge(&probed, visit.settings().now)],
-        Err(problem) => vec![Finding::could_not_check("Certificates", problem)],
-    }
+    powershell::judged(visit, "certificates", "Certificates", |probed| {
+        vec![judge(probed, visit.settings().now)]
+    })
 }
 
 fn judge(probed: &Probed, now: Timestamp) -> Finding {

@@ -33,14 +33,11 @@ const SUCCEEDED: i64 = 2;
 const WEAK_SIGN: &str = "PendingFileRenameOperations";
 
 pub(super) fn look(visit: &Visit<'_>) -> Vec<Finding> {
-    match powershell::ask(visit, "updates") {
-        Ok(probed) => {
-            let mut findings = judge(&probed);
-            findings.push(release(&probed, visit.settings().now));
-            findings
-        }
-        Err(problem) => vec![Finding::could_not_check("Pending updates", problem)],
-    }
+    powershell::judged(visit, "updates", "Pending updates", |probed| {
+        let mut findings = judge(probed);
+        findings.push(release(probed, visit.settings().now));
+        findings
+    })
 }
 
 fn judge(probed: &Probed) -> Vec<Finding> {

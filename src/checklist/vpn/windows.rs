@@ -35,10 +35,7 @@ const SERVICES: [(&str, &str); 20] = [
 const DRIVERS: [&str; 7] = ["tap", "ovpn-dco", "wintun", "wireguard", "tailscale", "zttap", "neo_"];
 
 pub(super) fn look(visit: &Visit<'_>) -> Vec<Finding> {
-    match powershell::ask(visit, "vpn") {
-        Ok(probed) => judge(&probed),
-        Err(problem) => vec![Finding::could_not_check("Virtual private networks", problem)],
-    }
+    powershell::judged(visit, "vpn", "Virtual private networks", judge)
 }
 
 fn judge(probed: &Probed) -> Vec<Finding> {
