@@ -68,7 +68,8 @@ impl Shadow {
         let (read, _) = newest_transaction(&self.place, &[INDEX]).ok()??;
         (read < *number).then(|| {
             format!(
-                "the repository has lost what was written last: its file {name} belongs to segment {number}, but the last segment                  that is whole is {read}. Keep a copy of the repository before borg writes to it again"
+                "the repository has lost what was written last: its file {name} belongs to segment {number}, but the last segment \
+                 that is whole is {read}. Keep a copy of the repository before borg writes to it again"
             )
         })
     }
