@@ -1,5 +1,5 @@
-//! How servers are talked to over HTTP: whose certificates are trusted, and what every request has in
-//! common.
+//! How servers are talked to over HTTP: whose certificates are trusted, and what every request has
+//! in common.
 
 use std::path::Path;
 
@@ -24,8 +24,8 @@ pub fn agent(ca: Option<&Path>) -> Result<ConfigBuilder<AgentScope>, String> {
         .tls_config(TlsConfig::builder().root_certs(trusted).build()))
 }
 
-/// The authorities in a file of certificates (PEM). Without a file, those of the system, or the ones
-/// that Mozilla trusts if the system has none.
+/// The authorities in a file of certificates (PEM). Without a file, those of the system, or the
+/// ones that Mozilla trusts if the system has none.
 fn trusted(ca: Option<&Path>) -> Result<RootCerts, String> {
     if let Some(path) = ca {
         let wrong =

@@ -71,9 +71,9 @@
 //! 1. Originals and backups are opened read-only and never written. A run writes below the restore
 //!    folder, into the state folder, and to the reports and metrics that it was given a file for.
 //!    Apart from that, a command writes what it was asked for: a configuration, a manifest, an
-//!    export, or the units, crontab or task of a scheduler. What borg stores about a repository goes
-//!    to the restore folder, or to the system's folder for temporary files if a command has none.
-//!    One exception: in a repository on a server, borg takes its own lock.
+//!    export, or the units, crontab or task of a scheduler. What borg stores about a repository
+//!    goes to the restore folder, or to the system's folder for temporary files if a command has
+//!    none. One exception: in a repository on a server, borg takes its own lock.
 //! 2. Doubt is never "verified". Only bytes that were restored, read back and found equal count.
 //!    Times decide whether a pick is in the statement, before its content is read
 //!    ([`verify::comparable`]). A pick that cannot be compared is replaced from the reserve. A pick
@@ -85,14 +85,14 @@
 //! 5. Nothing that was restored outlives the run, unless a person asks for it. The next run
 //!    recognises and removes what a killed run left.
 //! 6. Memory grows with the sample, not with the backup. There are six exceptions. The first
-//!    listing of a tar, of a borg archive and of what a command lists keeps 8 bytes for each entry until
-//!    it ends, to find names that occur twice; that of a tar also up to 16 for each link, device or
-//!    pipe. What a program has listed is kept until the run ends: 10 to 20 bytes for each file, and
-//!    at most 32 MiB. The strategy `coverage` keeps 4 MiB and 6 bytes
-//!    for each file that the ledger remembers. A run that is resumed keeps 32 bytes for each file
-//!    that it has judged. Listing a disk image keeps the name and 46 bytes for each file of one
-//!    volume at a time. The index of a restic repository takes about 50 bytes for each piece, which is
-//!    a small file or about 1 MiB of a large one, and a pick 32 bytes for each of its pieces.
+//!    listing of a tar, of a borg archive and of what a command lists keeps 8 bytes for each entry
+//!    until it ends, to find names that occur twice; that of a tar also up to 16 for each link,
+//!    device or pipe. What a program has listed is kept until the run ends: 10 to 20 bytes for each
+//!    file, and at most 32 MiB. The strategy `coverage` keeps 4 MiB and 6 bytes for each file that
+//!    the ledger remembers. A run that is resumed keeps 32 bytes for each file that it has judged.
+//!    Listing a disk image keeps the name and 46 bytes for each file of one volume at a time. The
+//!    index of a restic repository takes about 50 bytes for each piece, which is a small file or
+//!    about 1 MiB of a large one, and a pick 32 bytes for each of its pieces.
 //!
 //! Designs that look right at first but were rejected are in the manual: `src/manual/design.md`, or
 //! `bkverify help design`.

@@ -31,8 +31,8 @@ impl Collected {
     }
 }
 
-/// Restores the wanted files of a format that can be read at any position, by `restore_one`. If every
-/// file is wanted, the backup is listed first, and damage of the listing is told.
+/// Restores the wanted files of a format that can be read at any position, by `restore_one`. If
+/// every file is wanted, the backup is listed first, and damage of the listing is told.
 pub(super) fn restore_each(
     backup: &dyn Backup,
     wanted: &Wanted<'_>,

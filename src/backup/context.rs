@@ -30,8 +30,8 @@ impl Context {
         Self { cancel, cold: false, threads: 1, work_folder: None }
     }
 
-    /// A new private folder for what a program needs while it runs. It is removed on drop, or by the
-    /// next run. The restore folder, which has been checked by then, is made if it is missing.
+    /// A new private folder for what a program needs while it runs. It is removed on drop, or by
+    /// the next run. The restore folder, which has been checked by then, is made if it is missing.
     pub(super) fn private_folder(&self) -> Result<Scratch, Error> {
         let below = self.work_folder.clone().unwrap_or_else(std::env::temp_dir);
         std::fs::create_dir_all(&below).map_err(|source| Error::Scratch { path: below.clone(), source })?;

@@ -1,9 +1,9 @@
 //! Copies files with holes: only the ranges with data are read, written and reserved.
 //!
 //! In: content that knows where its data is ([`Sparse`]): an open file, or a file in an image. Out:
-//! a [`Restored`] file with the same holes. A `lastlog` of 400 GB takes a few kilobytes on its disk,
-//! and must not take more in the restore folder. The system tells which ranges of a file hold data.
-//! If it does not, the whole file counts as data.
+//! a [`Restored`] file with the same holes. A `lastlog` of 400 GB takes a few kilobytes on its
+//! disk, and must not take more in the restore folder. The system tells which ranges of a file hold
+//! data. If it does not, the whole file counts as data.
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};

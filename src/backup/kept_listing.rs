@@ -1,9 +1,9 @@
 //! Keeps a listing that takes a program long, so that the program is asked once. A run lists a
 //! backup several times: to find the originals, to draw, and to count.
 //!
-//! The listing is kept in memory, compressed: 10 to 20 bytes for each file. One that would take more
-//! than [`KEPT_MAX`] is not kept, and neither is one that ended early or met damage. Then the program
-//! is asked again.
+//! The listing is kept in memory, compressed: 10 to 20 bytes for each file. One that would take
+//! more than [`KEPT_MAX`] is not kept, and neither is one that ended early or met damage. Then the
+//! program is asked again.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::ops::ControlFlow;

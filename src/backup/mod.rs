@@ -188,8 +188,8 @@ pub trait Backup: Send + Sync {
         Vec::new()
     }
 
-    /// Whether the program that made the backup never stores the content of a file at this path. Its
-    /// original is not missing then.
+    /// Whether the program that made the backup never stores the content of a file at this path.
+    /// Its original is not missing then.
     fn leaves_out(&self, _path: &[u8]) -> bool {
         false
     }

@@ -45,8 +45,8 @@ const ID_DIGITS: usize = 4;
 const NAMES: usize = 5;
 
 /// Finds the snapshot that a person means: as `latest`, by its name, by the first digits of its id,
-/// by a pattern of names such as `web-*` (the newest of them), or by a time (the newest one that was
-/// taken until then). Times without a zone are those of `zone`.
+/// by a pattern of names such as `web-*` (the newest of them), or by a time (the newest one that
+/// was taken until then). Times without a zone are those of `zone`.
 ///
 /// # Errors
 /// A sentence that says what there is instead.

@@ -150,8 +150,8 @@ fn to_adapter(link: Link, leases: &str) -> Option<Adapter> {
     (!addresses.is_empty()).then_some(Adapter { name: link.ifname, addresses })
 }
 
-/// What DHCP clients have noted of their leases. The kernel shows the address of a lease without end
-/// as a static one.
+/// What DHCP clients have noted of their leases. The kernel shows the address of a lease without
+/// end as a static one.
 fn leases(visit: &Visit<'_>) -> Result<String, String> {
     let mut all = String::new();
     for folder in LEASES {

@@ -59,7 +59,8 @@ pub fn ask(visit: &Visit<'_>, name: &str) -> Result<Probed, String> {
     }
 }
 
-/// Asks a probe, and judges what it printed. If nothing of it can be judged, `what` could not be checked.
+/// Asks a probe, and judges what it printed. If nothing of it can be judged, `what` could not be
+/// checked.
 pub fn judged(
     visit: &Visit<'_>,
     name: &str,

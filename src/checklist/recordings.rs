@@ -12,8 +12,8 @@
 //! /etc/x -> /dev/null
 //! ```
 //!
-//! `CHECK-STATE.sh` made the state, and `CHECK-STATE.findings` is what the check must find there. It
-//! is written anew with `BKVERIFY_BLESS=1`.
+//! `CHECK-STATE.sh` made the state, and `CHECK-STATE.findings` is what the check must find there.
+//! It is written anew with `BKVERIFY_BLESS=1`.
 
 use std::collections::BTreeMap;
 use std::fs;

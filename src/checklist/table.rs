@@ -1,9 +1,9 @@
 //! The table of the line-of-business applications: one CSV file, `applications.csv`, that people
 //! fill in by hand or in a spreadsheet.
 //!
-//! Nothing that a person wrote is ever changed: no cell, no row, no added column, no order of rows or
-//! columns. Only the column "Found by bkverify" is ours, and new applications are added at the end.
-//! A file that cannot be understood is left alone and is an error.
+//! Nothing that a person wrote is ever changed: no cell, no row, no added column, no order of rows
+//! or columns. Only the column "Found by bkverify" is ours, and new applications are added at the
+//! end. A file that cannot be understood is left alone and is an error.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -13,8 +13,8 @@ use csv::{QuoteStyle, ReaderBuilder, Terminator, WriterBuilder};
 use super::machine::read_text;
 use crate::output;
 
-/// The columns of the published table, of the two things that the page asks of each application, and
-/// of ours.
+/// The columns of the published table, of the two things that the page asks of each application,
+/// and of ours.
 pub const HEADER: [&str; 6] = [
     "Application or general data folder name",
     "Path to data",

@@ -1,9 +1,9 @@
-//! Where the backup is, and how it is unlocked: from the settings, the configuration's commands, and
-//! the variables that borg and restic know.
+//! Where the backup is, and how it is unlocked: from the settings, the configuration's commands,
+//! and the variables that borg and restic know.
 //!
-//! In: settings and surroundings. Out: a [`Location`]. An existing set-up of borg or restic needs no
-//! second one: `borg:` and `restic:` without a place mean the repository that their variables name.
-//! What those variables say about passwords holds, too, unless a setting says otherwise. borg
+//! In: settings and surroundings. Out: a [`Location`]. An existing set-up of borg or restic needs
+//! no second one: `borg:` and `restic:` without a place mean the repository that their variables
+//! name. What those variables say about passwords holds, too, unless a setting says otherwise. borg
 //! inherits its variables; those of restic are read here, because restic's own program is not run.
 
 use std::ffi::{OsStr, OsString};
@@ -126,9 +126,9 @@ fn words(line: &str) -> Vec<OsString> {
     words
 }
 
-/// Where borg has its key files, and where it remembers repositories. It is told where the keys are,
-/// because everything else that it stores goes to a folder that is removed after the run. What it
-/// remembers is only read.
+/// Where borg has its key files, and where it remembers repositories. It is told where the keys
+/// are, because everything else that it stores goes to a folder that is removed after the run. What
+/// it remembers is only read.
 fn borg_folders(environment: &Environment) -> Vec<(&'static str, OsString)> {
     let said = |name| variable(name, environment).map(PathBuf::from);
     let below = |folder: PathBuf| folder.join(".config");

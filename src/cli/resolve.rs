@@ -125,8 +125,8 @@ pub struct Originals {
     pub engine: Engine,
 }
 
-/// The originals that flags and configuration name. If flags name them, no job is used unless one is
-/// named, and only the defaults of the configuration hold.
+/// The originals that flags and configuration name. If flags name them, no job is used unless one
+/// is named, and only the defaults of the configuration hold.
 pub fn originals(
     flags: Settings,
     (job, config): (Option<&str>, Option<&Path>),

@@ -1,9 +1,9 @@
 //! The observer that feeds the ledger.
 //!
-//! Judges only push a row into a buffer. One thread takes what has come together after five seconds,
-//! or earlier if it is much, and writes it in one transaction. So a run that is killed loses the
-//! picks of its last five seconds. If judges are faster than the disk, they wait for it: memory
-//! stays bounded.
+//! Judges only push a row into a buffer. One thread takes what has come together after five
+//! seconds, or earlier if it is much, and writes it in one transaction. So a run that is killed
+//! loses the picks of its last five seconds. If judges are faster than the disk, they wait for it:
+//! memory stays bounded.
 //!
 //! If the ledger is locked by another process, the picks wait. If it fails, or stays locked, the
 //! rest of the run is not recorded, and [`Recorder::finish`] says so.

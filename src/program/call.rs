@@ -97,14 +97,15 @@ impl Call {
     /// Runs the program to its end, or until `deadline`, or until `cancel` is cancelled.
     ///
     /// # Errors
-    /// If it cannot be started, or did not end by itself, or printed too much. In the last two cases
-    /// the program was ended, with everything that it started.
+    /// If it cannot be started, or did not end by itself, or printed too much. In the last two
+    /// cases the program was ended, with everything that it started.
     pub fn run(self, deadline: Instant, cancel: &CancelToken) -> Result<ProgramOutput, ProgramError> {
         let (output, problem) = self.run_partly(deadline, cancel);
         problem.map_or(Ok(output), Err)
     }
 
-    /// Runs the program in the same way, and also returns what it had printed if it had to be ended.
+    /// Runs the program in the same way, and also returns what it had printed if it had to be
+    /// ended.
     pub fn run_partly(
         mut self,
         deadline: Instant,
@@ -137,8 +138,8 @@ impl Call {
             streams.into_iter().flatten().try_for_each(whole).map(|()| status)
         });
         if ended.is_err() {
-            // Processes that it started may still have the pipes open. Ending what has already ended
-            // does no harm.
+            // Processes that it started may still have the pipes open. Ending what has already
+            // ended does no harm.
             let _ = child.start_kill();
             let _ = child.try_wait();
         }

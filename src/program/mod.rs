@@ -4,8 +4,8 @@
 //! program that hangs is ended together with everything that it started. So is a program that
 //! prints without end.
 //!
-//! What is short is read as a whole ([`Call::run`]), what may be long line by line while the program
-//! runs ([`Call::start`]).
+//! What is short is read as a whole ([`Call::run`]), what may be long line by line while the
+//! program runs ([`Call::start`]).
 //!
 //! There are two kinds of programs. Those that this program asks something ([`Programs`]) never run
 //! through a shell and never get input. They always run in the C locale, so that parsers only have

@@ -32,8 +32,8 @@ const TICK: Duration = Duration::from_millis(50);
 const PACE: Duration = Duration::from_millis(1);
 const PIECE: usize = 1 << 14;
 
-/// How long to wait for the rest of the output of a program that has ended, if what it started still
-/// has its streams open.
+/// How long to wait for the rest of the output of a program that has ended, if what it started
+/// still has its streams open.
 const REST: Duration = Duration::from_secs(2);
 
 /// One line, without its end.
@@ -61,8 +61,8 @@ pub struct Running {
 
 impl Call {
     /// Starts the program, to read its lines while it runs. `end` is the byte that ends a line of
-    /// standard output, if what it prints there counts; a line of standard error ends as usual. Input
-    /// is not supported.
+    /// standard output, if what it prints there counts; a line of standard error ends as usual.
+    /// Input is not supported.
     pub fn start(
         mut self,
         end: Option<u8>,
@@ -150,8 +150,8 @@ impl Running {
         Ok(is_over)
     }
 
-    /// Whether it has ended while something that it had started could still print, so that lines may
-    /// be missing.
+    /// Whether it has ended while something that it had started could still print, so that lines
+    /// may be missing.
     pub fn is_cut(&self) -> bool {
         self.is_cut
     }
@@ -193,8 +193,8 @@ impl<S: Read> Read for Paced<S> {
     }
 }
 
-/// Reads a stream to its end on a thread of its own. Without an `end`, a line ends as usual, and one
-/// that is too long is cut: a bar of progress has no end, and is no reason to end the program.
+/// Reads a stream to its end on a thread of its own. Without an `end`, a line ends as usual, and
+/// one that is too long is cut: a bar of progress has no end, and is no reason to end the program.
 fn read(
     name: &str,
     stream: impl Read + Send + 'static,

@@ -28,8 +28,8 @@ pub(super) fn warning(model: &Model) -> Option<String> {
     ))
 }
 
-/// Says which folders at the top seem to be missing altogether, such as a whole drive. That is rarely
-/// intended, and must not be taken for a matter of `exclude`.
+/// Says which folders at the top seem to be missing altogether, such as a whole drive. That is
+/// rarely intended, and must not be taken for a matter of `exclude`.
 fn nothing_of(exclude: &[String]) -> String {
     let whole = exclude.iter().filter_map(|glob| glob.strip_suffix("**"));
     let whole = whole.filter(|folder| folder.find('/') == Some(folder.len() - 1));

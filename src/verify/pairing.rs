@@ -109,8 +109,8 @@ impl RespelledPath<'_> {
 }
 
 impl Pairing {
-    /// Makes the rules. Maps are taken as given. For sources, the backup is searched. Without either,
-    /// the run has no originals, and every file of the backup belongs to it. If the run is
+    /// Makes the rules. Maps are taken as given. For sources, the backup is searched. Without
+    /// either, the run has no originals, and every file of the backup belongs to it. If the run is
     /// cancelled meanwhile, the rules are incomplete, but nothing uses them then.
     ///
     /// # Errors
@@ -195,7 +195,8 @@ impl Pairing {
             // damaged part. Then the damage is the finding.
             let is_excused = listed == 0 || !damage.is_empty();
             self.unpaired = (maps.len()..prefixes.len()).filter(|&root| is_lost(&prefixes[root])).collect();
-            // From nothing to nothing is no mistake: a volume that was mounted in a folder may be empty.
+            // From nothing to nothing is no mistake: a volume that was mounted in a folder may be
+            // empty.
             let is_empty = |root: usize| !has_entries[root] && self.roots[root].is_empty();
             let dead =
                 maps.iter().enumerate().filter(|&(root, _)| is_lost(&prefixes[root]) && !is_empty(root));

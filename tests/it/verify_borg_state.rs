@@ -1,6 +1,6 @@
-//! Whole runs on repositories of the installed borg that are not what they were, or hold more than they
-//! seem to: lost and older states, archives that are not complete, files that occur twice, names of another
-//! kind.
+//! Whole runs on repositories of the installed borg that are not what they were, or hold more than
+//! they seem to: lost and older states, archives that are not complete, files that occur twice,
+//! names of another kind.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,5 +1,5 @@
-//! Whole runs on repositories of the installed restic: odd names, damage with restic's own restore as
-//! the truth, passwords, and errors with their next steps.
+//! Whole runs on repositories of the installed restic: odd names, damage with restic's own restore
+//! as the truth, passwords, and errors with their next steps.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -20,8 +20,8 @@ use crate::unix::{all_losses_are_found, fingerprint};
 use crate::verify_borg::HOSTILE;
 use crate::world::{RunResult, World, shown};
 
-/// A world with originals in `s`, and a repository of them in `b`, which has a pack for each call of
-/// `backup`.
+/// A world with originals in `s`, and a repository of them in `b`, which has a pack for each call
+/// of `backup`.
 pub struct Repository {
     pub world: World,
 }

@@ -119,8 +119,8 @@ impl World {
     #[track_caller]
     pub fn verify_with(&self, arguments: &str) -> Verified {
         let cache = if arguments.contains("--cache") { "" } else { "--cache use" };
-        // What an earlier run of the same test remembers must not decide anything, unless the test is
-        // about that.
+        // What an earlier run of the same test remembers must not decide anything, unless the test
+        // is about that.
         let remembers =
             ["--state", "--resume", "coverage", "--job"].iter().any(|flag| arguments.contains(flag));
         let state = if remembers { "" } else { "--state none" };

@@ -121,8 +121,8 @@ impl Extraction<'_> {
         Ok(())
     }
 
-    /// Restores every file that passes the test, while the archive is listed: borg waits with the rest
-    /// of the list until the files before it are restored.
+    /// Restores every file that passes the test, while the archive is listed: borg waits with the
+    /// rest of the list until the files before it are restored.
     fn restore_every(
         &self,
         test: &(dyn Fn(&Entry<'_>) -> bool + Sync),
@@ -158,8 +158,8 @@ impl Extraction<'_> {
 
 impl Round {
     /// Takes the next entries, as many as one call may restore. Other names of a file that is in it
-    /// already are restored as copies: borg would link them to each other, and a file with two names
-    /// is not accepted from a program.
+    /// already are restored as copies: borg would link them to each other, and a file with two
+    /// names is not accepted from a program.
     fn take(entries: &EntryBatch, left: &mut VecDeque<usize>, most: u64) -> Self {
         let mut round = Self::default();
         let mut names: HashMap<String, usize> = HashMap::new();
@@ -226,7 +226,8 @@ struct UnderWay<'a> {
     waiting: Vec<bool>,
     /// The first place in `picks` that borg may come to next.
     next: usize,
-    /// How often borg still restores an earlier file with the path of a pick, which the pick replaces.
+    /// How often borg still restores an earlier file with the path of a pick, which the pick
+    /// replaces.
     earlier: HashMap<usize, u32>,
     /// The pick whose earlier file borg is restoring.
     replaced: Option<usize>,
@@ -422,8 +423,8 @@ impl<'a> UnderWay<'a> {
     }
 }
 
-/// Whether a complaint about a file says that its content is not what was backed up. A file in which
-/// borg check has replaced damaged chunks with zeros has its full size.
+/// Whether a complaint about a file says that its content is not what was backed up. A file in
+/// which borg check has replaced damaged chunks with zeros has its full size.
 fn is_about_content(complaint: &str) -> bool {
     complaint.contains("damaged") || complaint.contains("inconsistency")
 }

@@ -99,8 +99,8 @@ struct List<'a, 't> {
     take: &'a mut Take<'t>,
     batch: EntryBatch,
     paths: NamePass<'a>,
-    /// Files whose printed names hold question marks, each of which may stand for a byte that is not
-    /// UTF-8.
+    /// Files whose printed names hold question marks, each of which may stand for a byte that is
+    /// not UTF-8.
     doubtful: Vec<Doubtful>,
     items: u64,
     passed_over: u64,
@@ -185,8 +185,8 @@ impl<'a, 't> List<'a, 't> {
         flow
     }
 
-    /// Asks for the exact names of the doubtful files, and passes them on. Returns how many names are
-    /// still not known.
+    /// Asks for the exact names of the doubtful files, and passes them on. Returns how many names
+    /// are still not known.
     fn doubtful(
         &mut self,
         borg: &Borg,

@@ -31,8 +31,9 @@ pub(super) enum Older {
     Copy(String),
 }
 
-/// Compares what the user's borg remembers in the folder `remembered` with what was found now, which
-/// is in the folder `found`. What was remembered after `began` says nothing about what is read.
+/// Compares what the user's borg remembers in the folder `remembered` with what was found now,
+/// which is in the folder `found`. What was remembered after `began` says nothing about what is
+/// read.
 pub(super) fn compare(
     remembered: &Path,
     found: &Path,

@@ -10,8 +10,8 @@ use crate::words;
 /// One line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Message {
-    /// `--list`: the path of the file that is restored next. Bytes that are not UTF-8 are replaced by
-    /// question marks.
+    /// `--list`: the path of the file that is restored next. Bytes that are not UTF-8 are replaced
+    /// by question marks.
     Next(String),
     /// A warning or an error, with the name of the error if borg gives it one.
     Problem { text: String, id: String },

@@ -5,9 +5,9 @@
 //! calls of `borg extract` as possible, because each of them reads the list of all files first. A
 //! file is delivered as soon as borg begins with the next one.
 //!
-//! borg's exit code says little: it may be 1 although every pattern matched, and an extract that misses a
-//! file may end with 0. What counts is the file on the disk. The first damaged chunk ends borg, so it
-//! is called again for the files that are left.
+//! borg's exit code says little: it may be 1 although every pattern matched, and an extract that
+//! misses a file may end with 0. What counts is the file on the disk. The first damaged chunk ends
+//! borg, so it is called again for the files that are left.
 //!
 //! Nothing is written to a repository on this machine, not even a lock: borg gets a stand-in
 //! ([`shadow`]). On a server borg takes its own lock. Without one it would still rebuild a damaged

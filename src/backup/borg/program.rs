@@ -2,8 +2,8 @@
 //!
 //! borg never asks a person: it has no terminal and no input. It finds its key files where the user
 //! has them, but everything that it would remember about repositories goes to a private folder,
-//! which is removed afterwards. So borg cannot tell that a repository has moved or was replaced by an
-//! older one. What the user's own borg remembers is compared here instead ([`memory`]).
+//! which is removed afterwards. So borg cannot tell that a repository has moved or was replaced by
+//! an older one. What the user's own borg remembers is compared here instead ([`memory`]).
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -100,17 +100,17 @@ impl Borg {
         target
     }
 
-    /// A call of a command that reads the repository, which may be ended early. In a stand-in it takes
-    /// no lock, because the next call would then wait for it. On a server it does: without one, borg
-    /// would rebuild an index beside a backup that writes. The server removes the lock when the
-    /// connection ends.
+    /// A call of a command that reads the repository, which may be ended early. In a stand-in it
+    /// takes no lock, because the next call would then wait for it. On a server it does: without
+    /// one, borg would rebuild an index beside a backup that writes. The server removes the lock
+    /// when the connection ends.
     pub(super) fn call(&self, command: &str, arguments: impl IntoIterator<Item = OsString>) -> Call {
         let without_lock = self.shadow.as_ref().map(|_| OsString::from("--bypass-lock"));
         self.call_with_lock(command, without_lock.into_iter().chain(arguments))
     }
 
-    /// A call of a command that takes a lock, in the stand-in or on the server. In a stand-in it must
-    /// not be ended early.
+    /// A call of a command that takes a lock, in the stand-in or on the server. In a stand-in it
+    /// must not be ended early.
     pub(super) fn call_with_lock(
         &self,
         command: &str,
@@ -139,8 +139,8 @@ impl Borg {
         Call { environment, ..Call::of(words) }
     }
 
-    /// Whether the user's borg remembers a newer state of the repository with this id. borg must have
-    /// been called before.
+    /// Whether the user's borg remembers a newer state of the repository with this id. borg must
+    /// have been called before.
     pub(super) fn older_than_remembered(&self, id: &str) -> Option<memory::Older> {
         let mut variables = self.location.variables().iter();
         let (_, folder) = variables.find(|(name, _)| *name == SECURITY)?;
@@ -165,8 +165,8 @@ impl Borg {
             let output = call.run(Instant::now() + PATIENCE, &context.cancel);
             output.map_err(|error| self.cannot_run(&error))
         };
-        // What is missing from the answer is what counts, and not the exit code: borg ends with 1 for
-        // any warning.
+        // What is missing from the answer is what counts, and not the exit code: borg ends with 1
+        // for any warning.
         let has_failed = |output: &ProgramOutput| {
             output.stdout.trim().is_empty() || output.code.is_none_or(|code| code > 1)
         };

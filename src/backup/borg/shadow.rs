@@ -1,10 +1,10 @@
 //! A stand-in for a repository on this machine, which borg reads in its place.
 //!
-//! Even `borg list` writes to a repository: it takes a lock, and it rebuilds an index that is damaged
-//! or missing. The stand-in is a folder with copies of the small files at the top of the repository,
-//! and links to its segments. So borg reads the same data, but whatever it writes goes to the
-//! stand-in. A repository can then be read-only, and neither a lock that was left there nor one that
-//! is taken at the moment is in the way.
+//! Even `borg list` writes to a repository: it takes a lock, and it rebuilds an index that is
+//! damaged or missing. The stand-in is a folder with copies of the small files at the top of the
+//! repository, and links to its segments. So borg reads the same data, but whatever it writes goes
+//! to the stand-in. A repository can then be read-only, and neither a lock that was left there nor
+//! one that is taken at the moment is in the way.
 //!
 //! The copies show the repository as it was at that moment. A compact that runs meanwhile removes
 //! segments. [`Shadow::has_lost_segments`] tells whether one did.
@@ -61,8 +61,8 @@ impl Shadow {
         Ok(Self { repository, place: place.to_owned(), newest, segments })
     }
 
-    /// What the repository has lost at its end, once borg has read the stand-in. borg goes back to the
-    /// last segment that is whole, and makes an index for it, without a word.
+    /// What the repository has lost at its end, once borg has read the stand-in. borg goes back to
+    /// the last segment that is whole, and makes an index for it, without a word.
     pub(super) fn lost_end(&self) -> Option<String> {
         let (number, name) = self.newest.as_ref()?;
         let (read, _) = newest_transaction(&self.place, &[INDEX]).ok()??;

@@ -15,8 +15,8 @@ use crate::words;
 /// How many entries are passed on at once.
 const BATCH: usize = 512;
 
-/// Lists all files to `sink`. `None` if paths were listed more than once: then it is to be called again,
-/// and passes the last file of each such path on.
+/// Lists all files to `sink`. `None` if paths were listed more than once: then it is to be called
+/// again, and passes the last file of each such path on.
 pub(super) fn catalog(
     backup: &ByCommand,
     context: &Context,

@@ -114,14 +114,14 @@ struct ByCommand {
     commands: Commands,
     listing: KeptListing,
     repeats: Repeats,
-    /// How many calls for a single file have failed since the beginning, or [`NEVER_VAIN`] once one has
-    /// restored something.
+    /// How many calls for a single file have failed since the beginning, or [`NEVER_VAIN`] once one
+    /// has restored something.
     vain_calls: AtomicUsize,
     description: Description,
 }
 
-/// After so many calls that restored nothing, it is no longer the single files that are damaged: the
-/// backup is not mounted, or the command is wrong.
+/// After so many calls that restored nothing, it is no longer the single files that are damaged:
+/// the backup is not mounted, or the command is wrong.
 const VAIN_MAX: usize = 10;
 const NEVER_VAIN: usize = usize::MAX;
 

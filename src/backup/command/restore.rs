@@ -1,7 +1,8 @@
 //! Calls of the restore command.
 //!
 //! The command is told which files are wanted, and restores them below a folder. It is told in the
-//! words of its command line, in which these are replaced, and by variables, for a line of the shell:
+//! words of its command line, in which these are replaced, and by variables, for a line of the
+//! shell:
 //!
 //! | in a word | variable | what it is |
 //! |---|---|---|
@@ -32,7 +33,8 @@ const PATHS: &str = "{paths}";
 const PATH: &str = "{path}";
 const TARGET: &str = "{target}";
 
-/// What is in a workspace: the folder to restore to, the two lists, and the file of a single target.
+/// What is in a workspace: the folder to restore to, the two lists, and the file of a single
+/// target.
 const FILES_FOLDER: &str = "files";
 const LIST_FILE: &str = "list";
 const LIST0_FILE: &str = "list0";
@@ -101,9 +103,9 @@ pub(super) fn restore(
     Ok(())
 }
 
-/// Restores these files in one call, and delivers them. Returns those that another call by themselves
-/// may restore: a program that links two names of a file to each other has to restore one of them at
-/// a time.
+/// Restores these files in one call, and delivers them. Returns those that another call by
+/// themselves may restore: a program that links two names of a file to each other has to restore
+/// one of them at a time.
 fn call(
     backup: &ByCommand,
     picks: &EntryBatch,

@@ -206,7 +206,8 @@ impl Opener<'_> {
         all.push(Candidate { number, name, part, is_bare, aliases, is_drive, files, content });
     }
 
-    /// The disk in the image file of `volume`. The outer error ends the run, the inner one is about this image.
+    /// The disk in the image file of `volume`. The outer error ends the run, the inner one is about
+    /// this image.
     fn disk(
         &self,
         file: &ImageFile,

@@ -252,7 +252,8 @@ pub struct NewestImage {
     pub name: String,
     /// The roots of the drives that are in it.
     pub drives: Vec<PathBuf>,
-    /// The volumes in it that were mounted in a folder: what their paths begin with, and the folder.
+    /// The volumes in it that were mounted in a folder: what their paths begin with, and the
+    /// folder.
     pub mounted: Vec<(String, PathBuf)>,
     /// What the volumes in it are called that cannot be compared: nothing says where they were, or
     /// the drive with their letter now holds the backup.

@@ -11,16 +11,16 @@
 //! | another file system, or an encrypted one | a gap: it is not known what is in it |
 //! | NTFS that is damaged beyond reading | damage: the run fails |
 //!
-//! An image of a drive or of a mounted volume that has nothing but partitions of the system is a gap.
-//! An MBR has no checksum, so its types alone are not believed: a partition is one of the system if
-//! its file system is that of such a partition, and NTFS must hold `Recovery/WindowsRE`.
+//! An image of a drive or of a mounted volume that has nothing but partitions of the system is a
+//! gap. An MBR has no checksum, so its types alone are not believed: a partition is one of the
+//! system if its file system is that of such a partition, and NTFS must hold `Recovery/WindowsRE`.
 //!
 //! A partition that the user names (`--volume`) is read whatever it is for, and no other is.
 //!
 //! # Paths
-//! Paths begin with the letter of the drive (`C/Users/...`) if the backup says which it was, or else
-//! with `Volume{GUID}` or the name of the image. Of a single image, paths begin with the number of
-//! the partition, or at the root of the volume if only one is listed.
+//! Paths begin with the letter of the drive (`C/Users/...`) if the backup says which it was, or
+//! else with `Volume{GUID}` or the name of the image. Of a single image, paths begin with the
+//! number of the partition, or at the root of the volume if only one is listed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{ControlFlow, Range};

@@ -130,9 +130,9 @@ pub(super) fn is_one(folder: &Path) -> bool {
     Level::of(folder).is_some()
 }
 
-/// The folder of the computer whose backups `folder` holds. If it holds folders of computers: that of
-/// `this_computer` if it is there, whatever is in it, or else the only one with backups. `None` if
-/// `folder` is a backup itself.
+/// The folder of the computer whose backups `folder` holds. If it holds folders of computers: that
+/// of `this_computer` if it is there, whatever is in it, or else the only one with backups. `None`
+/// if `folder` is a backup itself.
 fn computer(folder: &Path, this_computer: Option<&str>) -> Result<Option<PathBuf>, NotFound> {
     let folder = match Level::of(folder) {
         Some(Level::Parent) => folder.join(NAME),

@@ -86,8 +86,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Lists one folder, and calls `below` for each folder in it. No folder can contain itself: each
-    /// list is found by its hash.
+    /// Lists one folder, and calls `below` for each folder in it. No folder can contain itself:
+    /// each list is found by its hash.
     fn folder(&self, path: &[u8], tree: Id, below: &mut dyn FnMut(Vec<u8>, Id)) {
         if self.context.cancel.is_cancelled() {
             self.stopped.store(true, Ordering::Relaxed);
@@ -151,7 +151,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Where the first piece of a file is: files in the same pack have positions next to each other.
+    /// Where the first piece of a file is: files in the same pack have positions next to each
+    /// other.
     fn position(&self, handle: &[u8]) -> u64 {
         let first = handle.first_chunk::<32>().copied().map(Id::new);
         let place = first.and_then(|hash| self.repository.pack_of::<DataId>(hash));

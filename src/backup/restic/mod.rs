@@ -7,13 +7,14 @@
 //! - The library decrypts, decompresses, and knows where each piece is. It reads through [`place`],
 //!   which can only read. Its own `restore` is not used: that ends at the first damaged pack, and
 //!   leaves files with holes.
-//! - Each piece of a file must have the hash by which the file refers to it ([`repository`]). So a file
-//!   that was restored is what restic stored, bit by bit.
-//! - An entry's handle holds the hashes of the file's pieces: 32 bytes for each, and a piece has about
-//!   1 MiB, or is a whole small file. The index, which stays in memory, takes about 50 bytes for each
-//!   piece of the whole repository.
-//! - No lock is taken, so that a repository can be read-only. A prune can therefore remove packs during
-//!   a run, and then the index files that named them, too. That is noticed, and said instead of damage.
+//! - Each piece of a file must have the hash by which the file refers to it ([`repository`]). So a
+//!   file that was restored is what restic stored, bit by bit.
+//! - An entry's handle holds the hashes of the file's pieces: 32 bytes for each, and a piece has
+//!   about 1 MiB, or is a whole small file. The index, which stays in memory, takes about 50 bytes
+//!   for each piece of the whole repository.
+//! - No lock is taken, so that a repository can be read-only. A prune can therefore remove packs
+//!   during a run, and then the index files that named them, too. That is noticed, and said instead
+//!   of damage.
 
 mod content;
 mod list;

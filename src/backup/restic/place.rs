@@ -1,9 +1,9 @@
 //! The files of a repository, for the library that understands them.
 //!
 //! The library reads through this and nothing else. Every request to write is refused here, so
-//! nothing that the library does can change a repository. What it may not find out by itself is also
-//! checked here: whether the name of a file is the hash of its content, whether a pack reaches as far
-//! as the index says, and how much memory a key file asks for.
+//! nothing that the library does can change a repository. What it may not find out by itself is
+//! also checked here: whether the name of a file is the hash of its content, whether a pack reaches
+//! as far as the index says, and how much memory a key file asks for.
 
 use std::collections::HashSet;
 use std::io;

@@ -1,8 +1,8 @@
 //! An open repository: its pieces by their hashes, and what its problems mean.
 //!
 //! restic cuts files into pieces (blobs), which lie in packs; an index says where. The library
-//! decrypts a piece and checks that it was encrypted with the key of this repository. Here its hash is
-//! checked, too: that is the name by which a file refers to it.
+//! decrypts a piece and checks that it was encrypted with the key of this repository. Here its hash
+//! is checked, too: that is the name by which a file refers to it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -147,8 +147,8 @@ impl Opened {
     }
 
     /// The same problem, unless something is missing because a prune has removed it, or because the
-    /// whole repository has gone. Bytes that are there and wrong are damage whatever a prune does: a
-    /// pack never changes.
+    /// whole repository has gone. Bytes that are there and wrong are damage whatever a prune does:
+    /// a pack never changes.
     fn judged(&self, problem: Problem) -> Problem {
         match self.place.now() {
             State::Pruned if problem.is_missing => {
@@ -263,8 +263,8 @@ fn is_forged(error: &RusticError) -> bool {
     false
 }
 
-/// Calls the library. If it panics, that is a problem with what it was to read, and does not end the
-/// run.
+/// Calls the library. If it panics, that is a problem with what it was to read, and does not end
+/// the run.
 fn guard<T>(call: impl FnOnce() -> RusticResult<T>) -> Result<T, Problem> {
     match catch_unwind(AssertUnwindSafe(call)) {
         Ok(outcome) => outcome.map_err(Problem::from),

@@ -1,9 +1,9 @@
-//! A repository on a server that speaks restic's REST protocol: `rest-server`, or `rclone serve restic`
-//! for whatever rclone can reach.
+//! A repository on a server that speaks restic's REST protocol: `rest-server`, or `rclone serve
+//! restic` for whatever rclone can reach.
 //!
-//! The protocol is that of restic's manual, in its chapter "REST Backend". Only GET and HEAD are used.
-//! A server that cannot be reached is asked again a few times. After that it is not asked any more:
-//! the rest of the run would wait for each file.
+//! The protocol is that of restic's manual, in its chapter "REST Backend". Only GET and HEAD are
+//! used. A server that cannot be reached is asked again a few times. After that it is not asked any
+//! more: the rest of the run would wait for each file.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -253,8 +253,8 @@ mod tests {
         }
     }
 
-    /// A server that gives these answers, one for each connection, and then none. Returns how often it
-    /// was asked.
+    /// A server that gives these answers, one for each connection, and then none. Returns how often
+    /// it was asked.
     fn server(answers: Vec<&'static str>) -> (String, std::sync::Arc<std::sync::atomic::AtomicUsize>) {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());

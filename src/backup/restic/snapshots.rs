@@ -1,7 +1,7 @@
 //! The snapshots of a repository, and which of them is meant.
 //!
-//! `--snapshot` can narrow the choice: `host=web`, `path=/srv/data`, `tag=daily`, joined by commas, and
-//! last an id or a time. Without that, it is the newest of those that fit.
+//! `--snapshot` can narrow the choice: `host=web`, `path=/srv/data`, `tag=daily`, joined by commas,
+//! and last an id or a time. Without that, it is the newest of those that fit.
 
 use std::collections::BTreeSet;
 use std::time::SystemTime;
@@ -94,7 +94,8 @@ impl Snapshots {
         Ok((found, std::iter::once(first).chain(notes).collect()))
     }
 
-    /// Refuses another host's snapshot if this machine has some, and nobody has said which is meant.
+    /// Refuses another host's snapshot if this machine has some, and nobody has said which is
+    /// meant.
     fn check_host(
         &self,
         id: Option<&str>,

@@ -1,4 +1,5 @@
-//! Where the files of a repository are: a folder of this machine, or a server ([`rest`](super::rest)).
+//! Where the files of a repository are: a folder of this machine, or a server
+//! ([`rest`](super::rest)).
 
 use std::collections::HashSet;
 use std::fmt;

@@ -115,8 +115,8 @@ fn raid(visit: &Visit<'_>) -> Finding {
     }
 }
 
-/// The arrays that lack a member (`[U_]` instead of `[UU]`, or a member marked `(F)`) or do not run,
-/// and the others.
+/// The arrays that lack a member (`[U_]` instead of `[UU]`, or a member marked `(F)`) or do not
+/// run, and the others.
 fn arrays(said: &str) -> [Vec<String>; 3] {
     let mut found = [Vec::new(), Vec::new(), Vec::new()];
     let mut lines = said.lines().peekable();

@@ -134,8 +134,8 @@ fn real(place: &Path) -> PathBuf {
     place.canonicalize().unwrap_or_else(|_| place.to_owned())
 }
 
-/// What is in a folder, without files that were written after `taken`, and whether there is any file
-/// at all. `None` if that cannot be found out.
+/// What is in a folder, without files that were written after `taken`, and whether there is any
+/// file at all. `None` if that cannot be found out.
 fn there(place: &Path, taken: Option<SystemTime>, deadline: Instant) -> Option<(Amount, bool)> {
     if place.symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
         return Some(((0, 0), false));

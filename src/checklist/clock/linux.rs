@@ -12,8 +12,8 @@ const TIMESYNC: [&str; 2] = ["timedatectl", "show"];
 /// systemd-timesyncd writes it each time that a server answers.
 const TIMESYNC_STAMP: &str = "/run/systemd/timesync/synchronized";
 const NTPD: [&str; 2] = ["ntpq", "-pn"];
-/// The longest time in seconds between two answers of a server that is followed. The services ask at
-/// least every 36 minutes.
+/// The longest time in seconds between two answers of a server that is followed. The services ask
+/// at least every 36 minutes.
 const SILENCE: i64 = 3 * 3_600;
 
 /// What a time service says about itself: the server that it follows, or why it follows none.

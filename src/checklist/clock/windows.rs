@@ -10,7 +10,8 @@ use super::super::probes::{Probed, ProbedItem, Source};
 
 const WHY: &str = "A clock that follows no server drifts until Kerberos refuses the machine.";
 const FOLLOWS: &str = "What the Windows Time service follows";
-/// The reference identifiers of a machine that follows nobody: none, its own clock (`LOCL`), itself.
+/// The reference identifiers of a machine that follows nobody: none, its own clock (`LOCL`),
+/// itself.
 const NOBODY: [u32; 3] = [0, 0x4C4F_434C, 0x7F00_0001];
 /// The reference identifier of a machine that follows its Hyper-V host: `VMTP`.
 const HOST: u32 = 0x564D_5450;

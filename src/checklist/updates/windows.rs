@@ -128,7 +128,8 @@ fn urgent(item: &ProbedItem) -> bool {
         || kinds.iter().any(|kind| URGENT.iter().any(|urgent| kind.eq_ignore_ascii_case(urgent)))
 }
 
-/// Until when Microsoft updates this release. Workstations share builds with servers, but not dates.
+/// Until when Microsoft updates this release. Workstations share builds with servers, but not
+/// dates.
 fn release(probed: &Probed, now: Timestamp) -> Finding {
     let source = "Win32_OperatingSystem";
     let Some(item) = probed.first("release") else {

@@ -8,7 +8,8 @@ use super::super::probes::{Probed, ProbedItem};
 use super::WHY;
 
 /// Services that keep a VPN up, by the beginning of their names, and whose they are. OpenVPN's
-/// `OpenVPNServiceInteractive` and WireGuard's `WireGuardManager` only serve a window, and are none.
+/// `OpenVPNServiceInteractive` and WireGuard's `WireGuardManager` only serve a window, and are
+/// none.
 const SERVICES: [(&str, &str); 20] = [
     ("RemoteAccess", "Routing and Remote Access"),
     ("OpenVPNService", "OpenVPN"),

@@ -51,14 +51,14 @@ pub struct Disk {
     /// What the user should know: which copy of a header was damaged and which was used, that a log
     /// was replayed. Complete sentences.
     pub notes: Vec<String>,
-    /// What is wrong with an allocation table. The blocks in question cannot be read, and all others
-    /// can.
+    /// What is wrong with an allocation table. The blocks in question cannot be read, and all
+    /// others can.
     pub damage: Vec<String>,
     /// Signs in the image itself that the program that writes it has not finished or not closed it.
     /// Complete sentences. Neither format has a mark "open now", so no sign proves nothing.
     pub unfinished: Vec<String>,
-    /// What a child of this image calls its parent: the unique id of a VHD, the `DataWriteGuid` of a
-    /// VHDX.
+    /// What a child of this image calls its parent: the unique id of a VHD, the `DataWriteGuid` of
+    /// a VHDX.
     pub id: Option<[u8; 16]>,
     /// When the image was made. Only VHD says so.
     pub created: Option<Timestamp>,
@@ -113,7 +113,8 @@ impl fmt::Display for Kind {
     }
 }
 
-/// Which format a file has, by its `first` and its `last` 512 bytes (all of them, if it is shorter).
+/// Which format a file has, by its `first` and its `last` 512 bytes (all of them, if it is
+/// shorter).
 ///
 /// A damaged header is recognised as well: the file is then of that format, and [`open`] says what
 /// is damaged. `None` means that no trace of a header is there: a raw image, or no image at all. A
@@ -140,7 +141,8 @@ struct Layer {
     damage: Vec<String>,
     unfinished: Vec<String>,
     id: Option<[u8; 16]>,
-    /// Tells apart files that have the same `id`, so that a chain that leads back to itself is seen.
+    /// Tells apart files that have the same `id`, so that a chain that leads back to itself is
+    /// seen.
     copy: [u8; 16],
     created: Option<Timestamp>,
     parent: Option<ParentLink>,

@@ -1,8 +1,8 @@
 //! Allocation tables: an array in the image file that says where each block is.
 //!
 //! A table can be large: 512 MiB for a disk of 64 TiB with blocks of 1 MiB. So it is read in pages
-//! when they are needed, and the first 64 MiB of pages stay in memory. Looking up an entry of a page
-//! in memory takes no lock.
+//! when they are needed, and the first 64 MiB of pages stay in memory. Looking up an entry of a
+//! page in memory takes no lock.
 
 use std::fmt;
 use std::io;

@@ -41,8 +41,8 @@ impl AttributeKind {
     /// Ends the attributes of a record.
     const END: Self = Self(u32::MAX);
 
-    /// Whether it is one of the sixteen types that NTFS has (linux-ntfs documentation, "Attributes").
-    /// `$AttrDef` could add others, from 0x1000 on, but no Windows has ever done so.
+    /// Whether it is one of the sixteen types that NTFS has (linux-ntfs documentation,
+    /// "Attributes"). `$AttrDef` could add others, from 0x1000 on, but no Windows has ever done so.
     pub(super) fn is_known(self) -> bool {
         self.0.is_multiple_of(0x10)
             && (Self::STANDARD_INFORMATION..=Self::LOGGED_UTILITY_STREAM).contains(&self)

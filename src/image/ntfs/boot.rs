@@ -74,9 +74,9 @@ pub(super) fn read(bytes: &dyn ReadAt, notes: &mut Vec<String>) -> Result<Geomet
     }
 }
 
-/// What the copy of a sound boot sector says that the first one does not, which counts `sectors`. An
-/// image that was made of the file system alone ends before the copy, and so does one that was cut
-/// by its last sector. A damaged copy changes nothing.
+/// What the copy of a sound boot sector says that the first one does not, which counts `sectors`.
+/// An image that was made of the file system alone ends before the copy, and so does one that was
+/// cut by its last sector. A damaged copy changes nothing.
 fn compare_copy(bytes: &dyn ReadAt, geometry: &Geometry, sectors: u64) -> Option<String> {
     let Some(copy) = find_copy(bytes).ok()? else {
         let has_no_room = bytes.len() / u64::from(geometry.sector_size) == sectors;

@@ -216,8 +216,8 @@ impl StreamReader {
         &self.stream
     }
 
-    /// Reads from `position` on, and returns the number of bytes, at least one. `buffer` must not be
-    /// empty, or longer than what is left.
+    /// Reads from `position` on, and returns the number of bytes, at least one. `buffer` must not
+    /// be empty, or longer than what is left.
     pub fn read_from(&mut self, position: u64, buffer: &mut [u8]) -> Result<usize, Error> {
         let Some(size) = self.stream.block_size() else {
             self.stream.read_block(position, buffer, &mut self.blocks.room)?;

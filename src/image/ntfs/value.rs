@@ -147,7 +147,8 @@ impl Clusters {
     }
 
     /// The first range at byte `from` or behind it that may hold something but zeros. `None`: the
-    /// rest is holes, or was never written. Where `unit` bytes are compressed together, they are one.
+    /// rest is holes, or was never written. Where `unit` bytes are compressed together, they are
+    /// one.
     pub(super) fn next_data(&self, from: u64, unit: u64) -> Option<Range<u64>> {
         let cluster = self.extents.cluster_size();
         let end = self.size.min(self.initialized);

@@ -176,8 +176,8 @@ pub fn borg(home: &Path, place: &Path, arguments: &[impl AsRef<std::ffi::OsStr>]
     command
 }
 
-/// A folder that `make` fills, once for all tests and runs: every call of restic takes seconds. What
-/// it is made of is part of its name. No test may change what is in it.
+/// A folder that `make` fills, once for all tests and runs: every call of restic takes seconds.
+/// What it is made of is part of its name. No test may change what is in it.
 #[cfg(target_os = "linux")]
 fn made_once(name: &str, make: impl FnOnce(&Path)) -> PathBuf {
     let content = blake3::hash(&std::fs::read(archive("gnu.tar")).unwrap()).to_hex();

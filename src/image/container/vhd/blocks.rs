@@ -1,7 +1,7 @@
 //! The blocks of a dynamic or differencing VHD ("Block Allocation Table and Data Blocks").
 //!
-//! A block is a bitmap, padded to whole sectors, and the data behind it. In a differencing disk, the
-//! bit of a sector says whether it is here or in the parent.
+//! A block is a bitmap, padded to whole sectors, and the data behind it. In a differencing disk,
+//! the bit of a sector says whether it is here or in the parent.
 //!
 //! In a dynamic disk, the bit says whether the sector was ever written. The specification demands
 //! that a sector whose bit is clear is zeros on the disk. So programs may go by the bitmap, as
@@ -93,8 +93,8 @@ impl Blocks {
         Ok((all, damage))
     }
 
-    /// Looks at every entry of the table, and says what is wrong with it. Reads meet only the blocks
-    /// that they touch, and a damaged table proves that the image is damaged.
+    /// Looks at every entry of the table, and says what is wrong with it. Reads meet only the
+    /// blocks that they touch, and a damaged table proves that the image is damaged.
     fn check_table(&self) -> Result<Option<String>, Error> {
         let mut faults = Faults::default();
         self.table.scan(|block, entry| {
@@ -137,8 +137,8 @@ impl Blocks {
         Ok(overlapping)
     }
 
-    /// Where the data of a block begins, of which `needed` bytes are going to be read. `None` if the
-    /// block is not stored.
+    /// Where the data of a block begins, of which `needed` bytes are going to be read. `None` if
+    /// the block is not stored.
     fn place(&self, block: u64, needed: u64) -> io::Result<Option<u64>> {
         Ok(self.place_of(block, self.table.entry(block)?, needed)?)
     }

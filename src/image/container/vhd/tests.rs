@@ -13,8 +13,8 @@ fn open(file: Vec<u8>) -> Result<container::Disk, Error> {
     container::open(Arc::new(file), &NoParents)
 }
 
-/// Four blocks of eight sectors: one full, one with two sectors, one absent, one full and cut by the
-/// end of the disk.
+/// Four blocks of eight sectors: one full, one with two sectors, one absent, one full and cut by
+/// the end of the disk.
 fn dynamic() -> Vhd {
     let mut vhd = Vhd::new(3, 3 * BLOCK as u64 + 1024, BLOCK as u32);
     vhd.write(0, &[1; BLOCK]);

@@ -110,8 +110,8 @@ impl Blocks {
         Self { below: parent.filter(|_| self.is_differencing), ..self }
     }
 
-    /// Looks at every entry of the table, and says what is wrong with it. Reads meet only the blocks
-    /// that they touch, and a damaged table proves that the image is damaged.
+    /// Looks at every entry of the table, and says what is wrong with it. Reads meet only the
+    /// blocks that they touch, and a damaged table proves that the image is damaged.
     fn check_table(&mut self) -> Result<Option<String>, Error> {
         // While it is away, `place_of` knows of no overlaps. They are found here, one by one.
         let mut occupied = std::mem::take(&mut self.occupied);

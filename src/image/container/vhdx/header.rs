@@ -93,9 +93,10 @@ fn newer<'a>(first: &'a Copy, second: &'a Copy) -> Result<&'a Copy, Error> {
     Ok(if two > one { second } else { first })
 }
 
-/// Uses the good copy, unless what is left of the damaged one shows that it may have been the current
-/// one and said something else about the log or the data. The good one is out of date then. If a
-/// single bit of the damaged one is wrong, its checksum tells which, and so which one was current.
+/// Uses the good copy, unless what is left of the damaged one shows that it may have been the
+/// current one and said something else about the log or the data. The good one is out of date then.
+/// If a single bit of the damaged one is wrong, its checksum tells which, and so which one was
+/// current.
 fn instead_of<'a>(damaged: &Copy, good: &'a Copy, notes: &mut Vec<String>) -> Result<&'a Copy, Error> {
     let (bad, why, used) = (damaged.at, damaged.damage.unwrap_or_default(), good.at);
     let place = |header: &Header| (header.version, header.log_length, header.log_at);
@@ -112,8 +113,8 @@ fn instead_of<'a>(damaged: &Copy, good: &'a Copy, notes: &mut Vec<String>) -> Re
     Ok(good)
 }
 
-/// The header that these bytes were before one bit of them changed: the one whose checksum is right.
-/// Two such headers cannot be, because CRC-32C finds any three wrong bits in so few bytes.
+/// The header that these bytes were before one bit of them changed: the one whose checksum is
+/// right. Two such headers cannot be, because CRC-32C finds any three wrong bits in so few bytes.
 fn with_one_bit(bytes: &[u8]) -> Option<Header> {
     let mut bytes = bytes.to_vec();
     for bit in 0..bytes.len() * 8 {

@@ -1,8 +1,8 @@
 //! VHDX: \[MS-VHDX\], version 20240423.
 //!
-//! A header section of 1 MiB with two copies of everything, a log, an allocation table, metadata, and
-//! blocks, all at multiples of 1 MiB. All numbers are little-endian. Headers, region tables and log
-//! have checksums (CRC-32C); the allocation table, the metadata and the blocks have none.
+//! A header section of 1 MiB with two copies of everything, a log, an allocation table, metadata,
+//! and blocks, all at multiples of 1 MiB. All numbers are little-endian. Headers, region tables and
+//! log have checksums (CRC-32C); the allocation table, the metadata and the blocks have none.
 //!
 //! The order is that of the specification: header, log, and only then everything else, as the log
 //! leaves it.
@@ -88,7 +88,8 @@ pub(super) fn open(raw: &Arc<dyn ReadAt>) -> Result<Layer, Error> {
     })
 }
 
-/// Marks header section, log and regions as taken. They must be within the file and must not overlap.
+/// Marks header section, log and regions as taken. They must be within the file and must not
+/// overlap.
 fn structures(
     file: &dyn ReadAt,
     header: &header::Header,
