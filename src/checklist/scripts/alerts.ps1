@@ -1,4 +1,5 @@
-# Essentials' alert viewer where there is one; critical and error events of the last days; disks; services.
+# Essentials' alert viewer where there is one; critical and error events of the last days; disks;
+# services.
 Invoke-Part 'alerts' {
     Import-Module WssCmdlets
     foreach ($alert in @(Get-WssAlert)) {
@@ -26,7 +27,8 @@ Invoke-Part 'events' {
     }
 }
 Invoke-Part 'disks' {
-    # The class, not Get-PhysicalDisk: the command shows the health as a word in the machine's language.
+    # The class, not Get-PhysicalDisk: the command shows the health as a word in the machine's
+    # language.
     foreach ($disk in @(Get-WmiObject -Namespace 'root\Microsoft\Windows\Storage' -Class MSFT_PhysicalDisk)) {
         if ($null -eq $disk) { continue }
         Add-Item 'disk' @{ name = $disk.FriendlyName; health = $disk.HealthStatus; state = @($disk.OperationalStatus) }

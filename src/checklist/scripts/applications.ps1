@@ -1,5 +1,5 @@
-# Installed programs of the machine and of each user, folders of programs and of their data, services outside Windows,
-# databases, mail stores, add-ins of Essentials, and shared folders.
+# Installed programs of the machine and of each user, folders of programs and of their data,
+# services outside Windows, databases, mail stores, add-ins of Essentials, and shared folders.
 Invoke-Part 'programs' {
     $keys = @('HKLM:\SOFTWARE\Microsoft\Windows\CurrentVersion\Uninstall\*',
         'HKLM:\SOFTWARE\WOW6432Node\Microsoft\Windows\CurrentVersion\Uninstall\*')
@@ -14,7 +14,8 @@ Invoke-Part 'programs' {
     }
 }
 Invoke-Part 'folders' {
-    # Microsoft's folder among the programs holds Exchange beside parts of Windows: its children are listed one by one.
+    # Microsoft's folder among the programs holds Exchange beside parts of Windows: its children are
+    # listed one by one.
     $roots = @($env:ProgramFiles, ${env:ProgramFiles(x86)}, $env:ProgramData, "$env:SystemDrive\inetpub",
         "$env:ProgramFiles\Microsoft", "${env:ProgramFiles(x86)}\Microsoft")
     foreach ($root in $roots) {

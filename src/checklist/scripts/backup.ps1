@@ -1,4 +1,5 @@
-# Windows Server Backup: its summary, what its schedule covers, and the newest events of its channel.
+# Windows Server Backup: its summary, what its schedule covers, and the newest events of its
+# channel.
 Invoke-Part 'summary' {
     # Server 2008 R2 has a snap-in, later versions a module.
     if (@(Get-PSSnapin -Registered | Where-Object { $_.Name -eq 'Windows.ServerBackup' }).Count -gt 0) {

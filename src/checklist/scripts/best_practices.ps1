@@ -1,5 +1,6 @@
-# Best Practices Analyzer: every installed model, scanned when its last scan is older than a day, and everything that
-# does not comply. Then Essentials' own analyser. Each scan is a part of its own: scans are slow.
+# Best Practices Analyzer: every installed model, scanned when its last scan is older than a day,
+# and everything that does not comply. Then Essentials' own analyser. Each scan is a part of its
+# own: scans are slow.
 $models = New-Object System.Collections.ArrayList
 Invoke-Part 'models' {
     Import-Module BestPractices

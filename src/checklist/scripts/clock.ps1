@@ -1,5 +1,5 @@
-# The Windows Time service: its state, what it is configured to follow, what it follows; the time zone; and the host of a
-# virtual machine.
+# The Windows Time service: its state, what it is configured to follow, what it follows; the time
+# zone; and the host of a virtual machine.
 Invoke-Part 'service' {
     $service = Get-WmiObject -Class Win32_Service -Filter "Name='W32Time'"
     if ($null -eq $service) { throw 'the service W32Time does not exist' }

@@ -1,13 +1,15 @@
-# What every probe begins with. Windows PowerShell 2.0 and newer; reads only. Each part prints one line of JSON in pure
-# ASCII when it is done, so that a part that hangs loses nothing of the others. ConvertTo-Json is not used: it is newer
-# than 2.0, and prints dates, numbers and short lists differently from version to version.
+# What every probe begins with. Windows PowerShell 2.0 and newer; reads only. Each part prints one
+# line of JSON in pure ASCII when it is done, so that a part that hangs loses nothing of the others.
+# ConvertTo-Json is not used: it is newer than 2.0, and prints dates, numbers and short lists
+# differently from version to version.
 $mode = "$($ExecutionContext.SessionState.LanguageMode)"
 if ($mode -ne '' -and $mode -ne 'FullLanguage') { '{"mode":"' + $mode + '"}'; return }
 $ErrorActionPreference = 'Stop'
 $ProgressPreference = 'SilentlyContinue'
 $WarningPreference = 'SilentlyContinue'
 
-# Text that is the same in every language's Windows: dates in UTC, numbers by the invariant culture, nothing as ''.
+# Text that is the same in every language's Windows: dates in UTC, numbers by the invariant culture,
+# nothing as ''.
 function Text($value) {
     if ($null -eq $value) { return '' }
     if ($value -is [datetime]) {
@@ -23,7 +25,8 @@ function Quote($value) {
     return '"' + $text + '"'
 }
 
-# Adds one item to the part that is running: its kind, and a table of values that become texts. Lists stay lists.
+# Adds one item to the part that is running: its kind, and a table of values that become texts.
+# Lists stay lists.
 function Add-Item([string]$kind, [hashtable]$values) {
     $fields = @('"kind":' + (Quote $kind))
     foreach ($key in $values.Keys) {
@@ -41,8 +44,8 @@ function Describe($object) {
     return @($object.PSObject.Properties | ForEach-Object { "$($_.Name): $(try { Text $_.Value } catch { 'unreadable' })" })
 }
 
-# Why a part failed. A command or module that this Windows does not have is 'missing'; one that is there but cannot be
-# loaded has failed.
+# Why a part failed. A command or module that this Windows does not have is 'missing'; one that is
+# there but cannot be loaded has failed.
 function Explain($failure) {
     $kind = 'failed'
     $id = "$($failure.FullyQualifiedErrorId)"

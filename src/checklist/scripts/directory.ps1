@@ -1,5 +1,5 @@
-# Active Directory: levels, schema, operations masters, how SYSVOL is replicated, and what the tools complain of. The tools
-# come last, because they are slow.
+# Active Directory: levels, schema, operations masters, how SYSVOL is replicated, and what the tools
+# complain of. The tools come last, because they are slow.
 $computer = Get-WmiObject -Class Win32_ComputerSystem
 Invoke-Part 'role' { Add-Item 'role' @{ role = [int]$computer.DomainRole } }
 if ($computer.DomainRole -lt 4) { return }

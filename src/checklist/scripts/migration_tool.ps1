@@ -1,5 +1,5 @@
-# Traces of the Migration Preparation Tool: an uninstall entry, its logs and those of adprep, which it runs; and the
-# groups of the current user.
+# Traces of the Migration Preparation Tool: an uninstall entry, its logs and those of adprep, which
+# it runs; and the groups of the current user.
 Invoke-Part 'tool' {
     $keys = 'HKLM:\SOFTWARE\Microsoft\Windows\CurrentVersion\Uninstall\*',
         'HKLM:\SOFTWARE\WOW6432Node\Microsoft\Windows\CurrentVersion\Uninstall\*'

@@ -1,5 +1,5 @@
-# Adapters with TCP/IP, and their addresses with the way each was assigned. Classes, not Get-NetAdapter, which Server
-# 2008 R2 does not have.
+# Adapters with TCP/IP, and their addresses with the way each was assigned. Classes, not
+# Get-NetAdapter, which Server 2008 R2 does not have.
 Invoke-Part 'adapters' {
     foreach ($adapter in @(Get-WmiObject -Class Win32_NetworkAdapterConfiguration -Filter 'IPEnabled=TRUE')) {
         if ($null -eq $adapter) { continue }

@@ -1,5 +1,5 @@
-# Updates that this server's own update service would install; with WSUS also those that Microsoft offers and WSUS has
-# not approved; and the signs that a restart is pending.
+# Updates that this server's own update service would install; with WSUS also those that Microsoft
+# offers and WSUS has not approved; and the signs that a restart is pending.
 function Find-Update($selection) {
     $searcher = (New-Object -ComObject Microsoft.Update.Session).CreateUpdateSearcher()
     if ($null -ne $selection) { $searcher.ServerSelection = $selection }

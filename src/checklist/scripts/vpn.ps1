@@ -1,5 +1,5 @@
-# VPN servers and clients: services, connected adapters, the role Remote Access, and the connections of Windows' own
-# client.
+# VPN servers and clients: services, connected adapters, the role Remote Access, and the connections
+# of Windows' own client.
 Invoke-Part 'services' {
     # Which of them are VPNs is decided by the reader, by name.
     foreach ($service in @(Get-WmiObject -Class Win32_Service)) {

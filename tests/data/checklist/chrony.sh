@@ -1,4 +1,5 @@
-# A chronyd that follows another one on this machine; neither sets the clock. With an argument, nothing is started.
+# A chronyd that follows another one on this machine; neither sets the clock. With an argument,
+# nothing is started.
 ask_chrony() {
   ask chronyc -c tracking
   ask chronyc -n -c sources

@@ -1,9 +1,10 @@
 #!/bin/bash
 # Makes recordings of Linux machines anew, or some of them: make.sh WORK [NAME...]
 #
-# WORK is a folder with 2 GB of room. Each machines/NAME.sh runs as root in a container of its own that booted systemd, and
-# leaves machines/NAME.txt. A script that begins with `# host` runs on this machine instead, because a container cannot
-# make its state. Needs root, debootstrap, systemd-container, and a Debian mirror.
+# WORK is a folder with 2 GB of room. Each machines/NAME.sh runs as root in a container of its own
+# that booted systemd, and leaves machines/NAME.txt. A script that begins with `# host` runs on this
+# machine instead, because a container cannot make its state. Needs root, debootstrap,
+# systemd-container, and a Debian mirror.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 work=$1

@@ -1,4 +1,5 @@
-# What the scripts beside the recordings share. Source it; then `ask` and `keep` add to the file $OUT.
+# What the scripts beside the recordings share. Source it; then `ask` and `keep` add to the file
+# $OUT.
 #
 # ask PROGRAM ARGUMENTS...   runs a program in the C locale and notes what it printed
 # keep PATH...               notes text files, with their times, and links with their targets
@@ -30,7 +31,8 @@ ask_comms() { keep /proc/1/comm $(for pid in $(pgrep -v -x 'bash|pgrep'); do ech
 # touch_only PATH...   notes that files exist, without their content
 touch_only() { for path; do [ ! -e "$path" ] || echo "$path" >> "$OUT"; done; }
 
-# ask_space            asks for the room on the file systems; the size of the machine below does not matter
+# ask_space            asks for the room on the file systems; the size of the machine below does not
+# matter
 ask_space() {
   umount -q /etc/resolv.conf /run/host/* 2> /dev/null || true
   ask df -l -B1 --output=fstype,used,avail,iused,iavail,target

@@ -1,4 +1,5 @@
-# Critical messages, and I/O errors of the kernel as it words them. The journal was written by systemd-journal-remote.
+# Critical messages, and I/O errors of the kernel as it words them. The journal was written by
+# systemd-journal-remote.
 version systemd systemd-journal-remote
 . ./old-journal.sh
 old_journal info "all is well"

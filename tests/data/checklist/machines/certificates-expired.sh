@@ -1,4 +1,5 @@
-# nginx names certificates that have expired, that will soon, and that are valid for long, and one that is not there.
+# nginx names certificates that have expired, that will soon, and that are valid for long, and one
+# that is not there.
 version openssl
 mkdir -p /etc/nginx/conf.d /etc/ssl/site
 make_one() {  # make_one NAME DAYS

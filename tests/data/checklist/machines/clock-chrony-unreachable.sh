@@ -1,4 +1,5 @@
-# chronyd followed a server, which has not answered its last eight questions. `tracking` still says Normal.
+# chronyd followed a server, which has not answered its last eight questions. `tracking` still says
+# Normal.
 version chrony
 . ./chrony.sh
 kill "$server"

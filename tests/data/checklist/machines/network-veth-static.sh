@@ -1,4 +1,5 @@
-# A container's port with a static address, and bridges: one of Docker's, and one that carries the server's address.
+# A container's port with a static address, and bridges: one of Docker's, and one that carries the
+# server's address.
 version iproute2
 ip link add eth0 type veth peer name outside
 ip addr add 192.168.7.9/24 dev eth0

@@ -1,4 +1,5 @@
-# Nothing but small files: all inodes are used, and the space is free. A second file system is read-only.
+# Nothing but small files: all inodes are used, and the space is free. A second file system is
+# read-only.
 version coreutils
 mkdir -p /srv/mail /srv/old
 mount -t tmpfs -o size=4M,nr_inodes=20 mail /srv/mail

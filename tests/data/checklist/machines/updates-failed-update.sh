@@ -1,4 +1,5 @@
-# The lists are three weeks old, and today's `apt-get update` failed: it makes the folder of the lists look new.
+# The lists are three weeks old, and today's `apt-get update` failed: it makes the folder of the
+# lists look new.
 version apt dpkg
 . ./archive.sh
 package demo 1 && dpkg -i /root/demo_1_all.deb > /dev/null

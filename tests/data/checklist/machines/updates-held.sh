@@ -1,5 +1,6 @@
-# A package on hold whose update is a security update, and no security archive: everything else is up to date.
-# A local archive stands for Debian's. Its name says that it is one of security updates, as in Debian's and Ubuntu's.
+# A package on hold whose update is a security update, and no security archive: everything else is
+# up to date. A local archive stands for Debian's. Its name says that it is one of security updates,
+# as in Debian's and Ubuntu's.
 version apt dpkg
 . ./archive.sh
 package demo 1 && dpkg -i /root/demo_1_all.deb > /dev/null

@@ -1,4 +1,5 @@
-# Units enabled as instances, which `systemctl list-unit-files` does not show, and what other programs start at boot.
+# Units enabled as instances, which `systemctl list-unit-files` does not show, and what other
+# programs start at boot.
 version systemd openvpn wireguard-tools network-manager
 printf '[Interface]\nPrivateKey = %s\n' "$(wg genkey)" > /etc/wireguard/wg0.conf
 mkdir -p /etc/openvpn/client
