@@ -239,6 +239,11 @@ impl<'a> Visit<'a> {
 
 /// The text of a regular file of at most 32 MiB; `None` if it does not exist.
 pub fn read_text(path: &Path) -> Result<Option<String>, String> {
+    Ok(read_bytes(path)?.map(|bytes| decode(&bytes)))
+}
+
+/// The bytes of a regular file of at most 32 MiB; `None` if it does not exist.
+pub(super) fn read_bytes(path: &Path) -> Result<Option<Vec<u8>>, String> {
     let missing =
         |error: &std::io::Error| matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory);
     match path.metadata() {
@@ -253,7 +258,7 @@ pub fn read_text(path: &Path) -> Result<Option<String>, String> {
     if bytes.len() as u64 > FILE_LIMIT {
         return Err("is larger than 32 MiB".to_owned());
     }
-    Ok(Some(decode(&bytes)))
+    Ok(Some(bytes))
 }
 
 /// Seconds as a person would say them: `3 days`, `5 h`, `40 s`.

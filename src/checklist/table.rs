@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use csv::{QuoteStyle, ReaderBuilder, Terminator, WriterBuilder};
 
-use super::machine::read_text;
+use super::machine::{read_bytes, read_text};
 use crate::output;
 
 /// The columns of the published table, of the two things that the page asks of each application,
@@ -69,15 +69,10 @@ impl Table {
                 place.display()
             )
         };
-        // This limits the size and refuses anything but a regular file.
-        let text = match read_text(&place).map_err(&wrong)? {
-            None => String::new(),
-            // Text that is not UTF-8 is an error, because writing it back would destroy it.
-            Some(_) => std::fs::read(&place).map_err(|error| wrong(error.to_string())).and_then(|bytes| {
-                String::from_utf8(bytes)
-                    .map_err(|_| wrong("it is not UTF-8; save it as \"CSV UTF-8\"".to_owned()))
-            })?,
-        };
+        let bytes = read_bytes(&place).map_err(&wrong)?.unwrap_or_default();
+        // Text that is not UTF-8 is an error, because writing it back would destroy it.
+        let text = String::from_utf8(bytes)
+            .map_err(|_| wrong("it is not UTF-8; save it as \"CSV UTF-8\"".to_owned()))?;
         Self::parse(&text, place.clone()).map_err(wrong)
     }
 
