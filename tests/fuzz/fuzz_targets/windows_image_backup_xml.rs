@@ -6,12 +6,19 @@
 #[allow(dead_code)]
 mod specs;
 
-// The reader calls this `crate::image`.
+// The reader calls these `crate::image` and `crate::backup::path::escape`.
 use bkverify::image;
+mod backup {
+    pub mod path {
+        pub use bkverify::backup::escape;
+    }
+}
+
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
-    let mut letters = specs::Letters::new();
-    let _ = specs::read(input, &mut letters);
-    assert!(letters.values().all(|letter| letter.is_ascii_uppercase()), "{letters:?}");
+    let mut volumes = specs::NamedVolumes::new();
+    let _ = specs::read(input, &mut volumes);
+    let mut letters = volumes.values().filter_map(|volume| volume.letter);
+    assert!(letters.all(|letter| letter.is_ascii_uppercase()), "{volumes:?}");
 });
