@@ -27,7 +27,7 @@ use super::known_counts::KnownBy;
 use super::memory::PathKey;
 use super::original::{FoundOriginal, find};
 use super::reason::{self, unreadable};
-use super::record::{Hashes, PickRecord};
+use super::record::{Hashes, PickRecord, UsedHash};
 use super::tally::{LISTED_MAX, PickTally, RECONSIDERED_MAX};
 use super::verdict::{FromBackup, Original, Verdict, judge, judge_with};
 
@@ -67,11 +67,14 @@ impl<'a> Judge<'a> {
     /// Compares one restored file with its original. Returns `None` if the run was cancelled before
     /// the comparison was complete, and an error if the copy cannot be read.
     fn compare(&mut self, entry: &Entry<'_>, restored: Restored) -> Result<Option<Judged>, io::Error> {
+        let recorded = self.context.recorded(entry);
+        if self.context.is_past(entry) {
+            return self.past(entry, restored, &recorded);
+        }
         let (sought, found) = find(self.context.pairing, entry.path);
         if sought.is_respelled {
             self.context.pairing.count_respelled();
         }
-        let recorded = self.context.recorded(entry);
         let vouched_by = entry.vouched_by.or(self.context.vouched_by.get().copied());
         let given = FromBackup::Restored { size: restored.size(), vouched: vouched_by.is_some() };
         let mut record =
@@ -118,6 +121,9 @@ impl<'a> Judge<'a> {
         let evidence = evidence.filter(|evidence| record.comparable || !evidence.fits_copy);
         record.verdict = judge_with(given, &original, &recorded, evidence);
         record.known = known.map(|known| known.used(by_known && !by_times));
+        if self.context.several.is_some() && !record.comparable && !self.confirm(&restored, &mut record)? {
+            return Ok(None);
+        }
         let is_open = !matches!(original, Original::Read { steady: false, .. } | Original::Unreadable);
         record.pending = state.filter(|_| is_open).and_then(|state| self.pending(&record, state));
         if record.verdict != Verdict::Verified {
@@ -128,6 +134,52 @@ impl<'a> Judge<'a> {
         }
         record.confirmed_mtime = confirmed_mtime(&recorded, state);
         Ok(Some(Judged { record, restored: Some(restored) }))
+    }
+
+    /// Judges what only older ones of several snapshots hold. It has no original.
+    fn past(
+        &mut self,
+        entry: &Entry<'_>,
+        restored: Restored,
+        recorded: &Recorded,
+    ) -> Result<Option<Judged>, io::Error> {
+        let size = restored.size();
+        let mut record = PickRecord { restored_size: Some(size), ..record_of(entry, None) };
+        let given = FromBackup::Restored { size, vouched: true };
+        record.verdict = judge(given, &Original::Absent, recorded);
+        if !self.confirm(&restored, &mut record)? {
+            return Ok(None);
+        }
+        if record.verdict != Verdict::Verified {
+            record.reason = reason::of(&record, &Original::Absent, recorded, None, None);
+        }
+        Ok(Some(Judged { record, restored: Some(restored) }))
+    }
+
+    /// In a run over several snapshots: what cannot be compared with an original is verified by the
+    /// repository, which has confirmed each piece of it. That it can be restored does not depend on
+    /// what it holds, so it is in the statement, as is what cannot be restored. Returns whether the
+    /// copy was read back to its end.
+    fn confirm(&mut self, restored: &Restored, record: &mut PickRecord) -> Result<bool, io::Error> {
+        let JudgeContext { hashing, cancel, .. } = self.context;
+        let hash = match record.hashes {
+            Some(hashes) => hashes.restored,
+            None => match hashing.large(restored.file(), restored.size(), cancel) {
+                Ok(copy) => {
+                    self.tally.hashed_bytes += copy.size;
+                    record.hashes = Some(Hashes { restored: copy.hash, original: None });
+                    copy.hash
+                }
+                Err(_) if cancel.is_cancelled() => return Ok(false),
+                Err(error) => return Err(error),
+            },
+        };
+        record.comparable = true;
+        if !record.verdict.is_decided() {
+            record.verdict = Verdict::Verified;
+            record.known = Some(UsedHash { hash, by: KnownBy::Repository, decided: true });
+        }
+        Ok(true)
     }
 
     /// What is known of an entry from before the run. The ledger is asked only if times do not
@@ -313,11 +365,11 @@ impl<'a> Judge<'a> {
     /// because its times decide whether the pick is in the statement.
     fn failed(&mut self, entry: &Entry<'_>, error: &RestoreError) -> Judged {
         let (place, found) = match entry.problem {
-            None => {
+            None if !self.context.is_past(entry) => {
                 let (sought, found) = find(self.context.pairing, entry.path);
                 (sought.place, found)
             }
-            Some(_) => (None, FoundOriginal::Gone),
+            _ => (None, FoundOriginal::Gone),
         };
         let recorded = self.context.recorded(entry);
         let given = match error {
@@ -343,7 +395,11 @@ impl<'a> Judge<'a> {
             verdict: judge(given, &Original::Gone, &recorded),
             // If no recorded time decides it, the pick counts as comparable. A bad pick too many
             // makes the statement weaker, but never wrong.
-            comparable: is_tried && (by_times || speaks || standing == Some(Standing::Unknown)),
+            comparable: is_tried
+                && (by_times
+                    || speaks
+                    || standing == Some(Standing::Unknown)
+                    || self.context.several.is_some()),
             known: known.map(|known| known.used(speaks && !by_times)),
             reason: reason::of_failure(error),
             original_size: state.map(|state| state.size),
@@ -420,6 +476,7 @@ impl RestoreSink for Judge<'_> {
         }
         self.large_file_lock = one_large_file.as_ref().map(lock);
         if let Some(lock) = one_ahead.as_ref().and_then(|lock| lock.try_lock().ok())
+            && !self.context.is_past(entry)
             && let (_, FoundOriginal::Open { file, before }) = find(pairing, entry.path)
         {
             self.ahead = Ahead::begin(file, before, *hash, cancel).map(|ahead| (ahead, lock));

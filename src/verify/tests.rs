@@ -31,6 +31,7 @@ pub(super) fn description() -> Description {
         taken: Some(BackupTime { at, how: TakenFrom::FileTime }),
         unique_names: false,
         time_resolution_ns: 1,
+        several: None,
     }
 }
 

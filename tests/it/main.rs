@@ -76,6 +76,8 @@ mod verify_restic;
 #[cfg(target_os = "linux")]
 mod verify_restic_rest;
 mod verify_resume;
+#[cfg(target_os = "linux")]
+mod verify_snapshots;
 mod verify_statement;
 #[cfg(unix)]
 mod verify_stop;

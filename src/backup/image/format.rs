@@ -198,6 +198,7 @@ fn open(
         taken: newest.map(|at| BackupTime { at, how: TakenFrom::FileTime }),
         unique_names: true,
         time_resolution_ns: TIME_RESOLUTION_NS,
+        several: None,
     };
     let cached = if context.cold { cached(&volumes) } else { None };
     Ok(Box::new(Images {

@@ -296,6 +296,18 @@ impl AssurancePart {
     }
 }
 
+/// The snapshots of a run over several.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotsPart {
+    /// How many they are.
+    pub count: u64,
+    /// How many files were verified although they have no original to compare with: the repository
+    /// confirmed them.
+    pub confirmed: u64,
+    /// By what.
+    pub confirmed_by: String,
+}
+
 /// A pick that is not `verified`, or that is unlike what was known of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FindingPart {
