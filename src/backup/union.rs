@@ -20,6 +20,7 @@ use super::{
     Needs, PathRoot, Reach, RestoreError, RestoreSink, Restored, Scratch, Several, Wanted, escape,
 };
 use crate::lock::lock;
+use crate::platform::Timestamp;
 
 /// How a format tells one version of a file from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,7 +109,7 @@ impl Union {
             }
             Version::SizeAndTime => {
                 hasher.update(&entry.size.unwrap_or(u64::MAX).to_le_bytes());
-                hasher.update(&entry.mtime.map_or(i128::MIN, |time| time.as_nanos()).to_le_bytes());
+                hasher.update(&entry.mtime.map_or(i128::MIN, Timestamp::as_nanos).to_le_bytes());
             }
         }
         let hash = *hasher.finalize().as_bytes();

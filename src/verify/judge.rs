@@ -4,6 +4,8 @@
 //! Each thread has a judge of its own. It reads originals and restored copies. It writes nothing
 //! except the copies that the user wants to keep.
 
+mod past;
+
 use std::fs::File;
 use std::io;
 use std::ops::ControlFlow;
@@ -27,7 +29,7 @@ use super::known_counts::KnownBy;
 use super::memory::PathKey;
 use super::original::{FoundOriginal, find};
 use super::reason::{self, unreadable};
-use super::record::{Hashes, PickRecord, UsedHash};
+use super::record::{Hashes, PickRecord};
 use super::tally::{LISTED_MAX, PickTally, RECONSIDERED_MAX};
 use super::verdict::{FromBackup, Original, Verdict, judge, judge_with};
 
@@ -134,52 +136,6 @@ impl<'a> Judge<'a> {
         }
         record.confirmed_mtime = confirmed_mtime(&recorded, state);
         Ok(Some(Judged { record, restored: Some(restored) }))
-    }
-
-    /// Judges what only older ones of several snapshots hold. It has no original.
-    fn past(
-        &mut self,
-        entry: &Entry<'_>,
-        restored: Restored,
-        recorded: &Recorded,
-    ) -> Result<Option<Judged>, io::Error> {
-        let size = restored.size();
-        let mut record = PickRecord { restored_size: Some(size), ..record_of(entry, None) };
-        let given = FromBackup::Restored { size, vouched: true };
-        record.verdict = judge(given, &Original::Absent, recorded);
-        if !self.confirm(&restored, &mut record)? {
-            return Ok(None);
-        }
-        if record.verdict != Verdict::Verified {
-            record.reason = reason::of(&record, &Original::Absent, recorded, None, None);
-        }
-        Ok(Some(Judged { record, restored: Some(restored) }))
-    }
-
-    /// In a run over several snapshots: what cannot be compared with an original is verified by the
-    /// repository, which has confirmed each piece of it. That it can be restored does not depend on
-    /// what it holds, so it is in the statement, as is what cannot be restored. Returns whether the
-    /// copy was read back to its end.
-    fn confirm(&mut self, restored: &Restored, record: &mut PickRecord) -> Result<bool, io::Error> {
-        let JudgeContext { hashing, cancel, .. } = self.context;
-        let hash = match record.hashes {
-            Some(hashes) => hashes.restored,
-            None => match hashing.large(restored.file(), restored.size(), cancel) {
-                Ok(copy) => {
-                    self.tally.hashed_bytes += copy.size;
-                    record.hashes = Some(Hashes { restored: copy.hash, original: None });
-                    copy.hash
-                }
-                Err(_) if cancel.is_cancelled() => return Ok(false),
-                Err(error) => return Err(error),
-            },
-        };
-        record.comparable = true;
-        if !record.verdict.is_decided() {
-            record.verdict = Verdict::Verified;
-            record.known = Some(UsedHash { hash, by: KnownBy::Repository, decided: true });
-        }
-        Ok(true)
     }
 
     /// What is known of an entry from before the run. The ledger is asked only if times do not

@@ -31,6 +31,9 @@ pub(super) struct Chosen {
     tags: Vec<String>,
 }
 
+/// What was chosen, and what a person should know of it.
+type WithNotes<T> = (T, Vec<String>);
+
 /// All snapshots of a repository.
 #[derive(Debug)]
 pub(super) struct Snapshots {
@@ -63,11 +66,7 @@ impl Snapshots {
     }
 
     /// The snapshot that a person means.
-    pub(super) fn choose(
-        self,
-        asked: &str,
-        this_host: Option<&str>,
-    ) -> Result<(Chosen, Vec<String>), String> {
+    pub(super) fn choose(self, asked: &str, this_host: Option<&str>) -> Result<WithNotes<Chosen>, String> {
         let (tests, asked) = Test::parse(asked)?;
         let names = self.fitting(&tests)?;
         let chosen = snapshot::choose(&names, asked, &TimeZone::system());
@@ -93,7 +92,7 @@ impl Snapshots {
         &self,
         asked: &str,
         this_host: Option<&str>,
-    ) -> Result<Option<(Vec<Chosen>, Vec<String>)>, String> {
+    ) -> Result<Option<WithNotes<Vec<Chosen>>>, String> {
         let (tests, asked) = Test::parse(asked)?;
         let names = self.fitting(&tests)?;
         let Some(range) = snapshot::range(&names, asked)? else { return Ok(None) };

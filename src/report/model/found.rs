@@ -296,15 +296,14 @@ impl AssurancePart {
     }
 }
 
-/// The snapshots of a run over several.
+/// Several snapshots.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SnapshotsPart {
     /// How many they are.
     pub count: u64,
-    /// How many files were verified although they have no original to compare with: the repository
-    /// confirmed them.
+    /// How many files without an original were verified because of [`Self::confirmed_by`].
     pub confirmed: u64,
-    /// By what.
+    /// What the repository confirms its files by.
     pub confirmed_by: String,
 }
 
@@ -317,8 +316,7 @@ pub struct FindingPart {
     pub original: Option<String>,
     /// The verdict.
     pub verdict: Verdict,
-    /// Whether it could be compared. Then the statement is about it, unless it was judged `beside`
-    /// the sample.
+    /// Whether it could be compared. The statement is about it then, unless it is `beside`.
     pub comparable: bool,
     /// Whether it was judged beside the sample.
     #[serde(default)]
@@ -326,7 +324,7 @@ pub struct FindingPart {
     /// Whether backup and original are equal, but not to the hash that was known of this version.
     #[serde(default)]
     pub unlike: bool,
-    /// The reason for the verdict, in words.
+    /// The reason, in words.
     pub reason: String,
     /// Size of the restored copy.
     pub restored_size: Option<u64>,
@@ -336,7 +334,7 @@ pub struct FindingPart {
     pub restored_hash: Option<String>,
     /// Hash of the original.
     pub original_hash: Option<String>,
-    /// Who knew a hash of the file from before the run: `manifest` or `ledger`.
+    /// Who knew a hash of the file: `manifest`, `ledger` or `repository`.
     #[serde(default)]
     pub known_by: Option<String>,
     /// The hash that was known.
