@@ -276,15 +276,22 @@ pub fn newest_of_this_computer() -> Result<Option<NewestImage>, Error> {
 
 /// The newest image backup of `computer` on these drives. See [`newest_of_this_computer`].
 pub fn newest_image_on(drives: &[PathBuf], computer: &str) -> Result<Option<NewestImage>, Error> {
+    let failed = |root: &PathBuf, problem: NotFound| Error::NotABackup {
+        location: Location::at(root),
+        problem: format!("{problem}; to verify the backup on another drive, name it with --backup"),
+    };
     let search = |root: &PathBuf| {
-        windows_image_backup::newest_of(root, computer).map_err(|problem| Error::NotABackup {
-            location: Location::at(root),
-            problem: format!("{problem}; to verify the backup on another drive, name it with --backup"),
-        })
+        windows_image_backup::newest_of(root, computer).map_err(|problem| failed(root, problem))
     };
     let found = drives.iter().map(search).collect::<Result<Vec<_>, Error>>()?;
     let newest = found.into_iter().flatten().max_by_key(|(_, backup)| backup.taken);
-    Ok(newest.map(|(folder, backup)| newest_image(folder, backup)))
+    let Some((folder, backup)) = newest else { return Ok(None) };
+    for root in drives {
+        let place = folder.join(&backup.name);
+        windows_image_backup::check_elsewhere(root, computer, &place)
+            .map_err(|problem| failed(root, problem))?;
+    }
+    Ok(Some(newest_image(folder, backup)))
 }
 
 fn newest_image(folder: PathBuf, backup: FoundBackup) -> NewestImage {
@@ -351,6 +358,13 @@ mod tests {
         let roots = [sound.path().to_owned(), failed.path().to_owned()];
         let error = newest_image_on(&roots, "SERVER").unwrap_err().to_string();
         for word in [&*failed.path().to_string_lossy(), "2026-11-27", "holds no image", "--backup"] {
+            assert!(error.contains(word), "{error}");
+        }
+        // A newer one may have been renamed on any drive.
+        std::fs::rename(failed.path().join("WindowsImageBackup"), failed.path().join("WindowsImageBackup 2"))
+            .unwrap();
+        let error = newest_image_on(&roots, "SERVER").unwrap_err().to_string();
+        for word in [&*failed.path().to_string_lossy(), "is newer than", "2026-11-27"] {
             assert!(error.contains(word), "{error}");
         }
         // A drive that cannot be listed is not a drive without a backup.

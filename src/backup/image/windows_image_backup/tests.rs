@@ -10,7 +10,7 @@ const D: &str = "0c0cfbc4-369e-11e9-a17c-806e6f6e6963";
 
 /// Makes the folder of a backup with three images: of drive C, of a volume without a letter, and of
 /// the EFI system partition.
-fn backup(computer: &Path, name: &str) -> PathBuf {
+pub(super) fn backup(computer: &Path, name: &str) -> PathBuf {
     let folder = computer.join(name);
     fs::create_dir_all(&folder).unwrap();
     for image in [C, D, "Esp"] {
@@ -24,7 +24,7 @@ fn backup(computer: &Path, name: &str) -> PathBuf {
     folder
 }
 
-fn world() -> (tempfile::TempDir, PathBuf) {
+pub(super) fn world() -> (tempfile::TempDir, PathBuf) {
     let world = tempfile::tempdir().unwrap();
     let computer = world.path().join(NAME).join("SERVER");
     (world, computer)
@@ -258,7 +258,7 @@ fn a_newest_backup_that_was_copied_or_renamed_is_not_passed_over() {
 fn what_windows_puts_beside_backups_is_none() {
     let (world, computer) = world();
     backup(&computer, "backup 2026-01-01 000000");
-    for name in ["Catalog", "Logs", "SPPMetadataCache", "notes"] {
+    for name in ["Catalog", "Logs", "SPPMetadataCache", "notes", "BackupTemp", "Backup logs"] {
         fs::create_dir(computer.join(name)).unwrap();
     }
     fs::write(computer.join("MediaId"), [7; 16]).unwrap();
