@@ -62,6 +62,7 @@ mod verify_guards;
 #[cfg(target_os = "linux")]
 mod verify_harm;
 mod verify_image;
+mod verify_image_age;
 mod verify_image_gaps;
 mod verify_input;
 #[cfg(unix)]

@@ -11,6 +11,7 @@ use jiff::tz::TimeZone;
 use super::candidates::{Candidates, Opener, is_container};
 use super::file::{ImageFile, WAIT};
 use super::left_out::LeftOut;
+use super::specs;
 use super::volumes::{self, Volumes};
 use super::windows_image_backup::{self, FoundBackup, FoundImage, NotFound};
 use super::{Images, TIME_RESOLUTION_NS, cached};
@@ -21,7 +22,7 @@ use crate::backup::{
 };
 use crate::bytes::ReadAt;
 use crate::image::{FileSystem, partition};
-use crate::platform;
+use crate::platform::{self, Timestamp};
 use crate::words;
 
 /// Folders with the images of all volumes of a computer.
@@ -55,6 +56,7 @@ pub const FILE: Format = Format {
         let about = About {
             format: FILE.name,
             snapshot: None,
+            began: None,
             folders: Vec::new(),
             damage: Vec::new(),
             notes: Vec::new(),
@@ -72,6 +74,8 @@ const MOST_SECONDS_BEFORE: i64 = 24 * 60 * 60;
 struct About {
     format: &'static str,
     snapshot: Option<String>,
+    /// When it began, if its name tells.
+    began: Option<Timestamp>,
     folders: Vec<PathBuf>,
     damage: Vec<Damage>,
     notes: Vec<String>,
@@ -122,7 +126,7 @@ fn open_windows_image_backup(
             (chosen.name == asked || !is_newest).then(|| chosen.name.clone())
         }
     };
-    let backup =
+    let mut backup =
         windows_image_backup::find(folder, wanted.as_deref(), computer.as_deref()).map_err(failed)?;
     let opener = Opener { location, cold: context.cold, is_named: true };
     let found = opener.open(&backup.images)?;
@@ -134,34 +138,41 @@ fn open_windows_image_backup(
         );
         return Err(Error::NotABackup { location: location.clone(), problem });
     }
-    let old = of_an_earlier_backup(&backup, &found.files);
-    let FoundBackup { name, folders, mut damage, notes, .. } = backup;
-    damage.extend(old);
-    let about = About { format: WINDOWS.name, snapshot: Some(name), folders, damage, notes };
+    of_an_earlier_backup(&mut backup, &found.files);
+    let FoundBackup { name, taken, folders, damage, notes, .. } = backup;
+    let about = About { format: WINDOWS.name, snapshot: Some(name), began: taken, folders, damage, notes };
     open(location, found, about, context)
 }
 
-/// The images that were last written long before their backup began. Each backup writes to all of
-/// its images, so these may be of an earlier one. A copy only makes a file younger.
-fn of_an_earlier_backup(backup: &FoundBackup, files: &[ImageFile]) -> Vec<Damage> {
-    let Some(began) = backup.taken else { return Vec::new() };
-    let old = backup.images.iter().filter_map(|image| {
+/// The files of a backup that were last written long before it began. Each backup writes to all of
+/// its images, so these may be of an earlier one, and `BackupSpecs.xml` may name other volumes. A
+/// copy only makes a file younger. If the name of the backup has no time, the images are held
+/// against `BackupSpecs.xml`, which is written last.
+fn of_an_earlier_backup(backup: &mut FoundBackup, files: &[ImageFile]) {
+    let (began, what) = match (backup.taken, backup.completed) {
+        (Some(began), _) => (began, format!("{} began", backup.name)),
+        (None, Some(completed)) => (completed, format!("{} was written", specs::FILE)),
+        (None, None) => return,
+    };
+    let earliest = began.seconds.saturating_sub(MOST_SECONDS_BEFORE);
+    let old = |file: &str, written: Timestamp| {
+        let at = words::rfc3339(written).unwrap_or_default();
+        let problem = format!(
+            "{file} was last written at {at}, long before {what}: it may be of an earlier backup; if only its time is wrong, correct \
+             that"
+        );
+        (written.seconds < earliest).then_some(problem)
+    };
+    let specs = backup.completed.and_then(|written| old(specs::FILE, written));
+    // It may not name all volumes of the backup.
+    backup.damage.extend(specs.map(|problem| Damage::gap(problem, None)));
+    let images = backup.images.iter().filter_map(|image| {
         let file = files.iter().find(|file| file.path() == image.path)?;
-        let written = file.stat().mtime;
-        let is_old = written.seconds < began.seconds.saturating_sub(MOST_SECONDS_BEFORE);
-        let written = words::rfc3339(written).unwrap_or_default();
-        is_old.then(|| {
-            let name = image.name();
-            let problem = format!(
-                "the image of volume {name} ({}) was last written at {written}, long before {} began: it may be of an \
-                 earlier backup; if only its time is wrong, correct that",
-                file.name(),
-                backup.name
-            );
-            Damage::gap(problem, Some(Lost::Folder(name.into_bytes())))
-        })
+        let name = image.name();
+        let problem = old(&format!("the image of volume {name} ({})", file.name()), file.stat().mtime)?;
+        Some(Damage::gap(problem, Some(Lost::Folder(name.into_bytes()))))
     });
-    old.collect()
+    backup.damage.extend(images);
 }
 
 /// The backup in these images.
@@ -187,7 +198,8 @@ fn open(
         return Err(nothing_to_list(location, about.format, &volumes));
     }
     volumes.notes.splice(0..0, about.notes);
-    let newest = volumes.files.iter().map(|file| file.stat().mtime).max();
+    // A copy may have lost the times of the files, but no backup is older than its name says.
+    let newest = volumes.files.iter().map(|file| file.stat().mtime).chain(about.began).max();
     let description = Description {
         location: location.clone(),
         format: about.format,

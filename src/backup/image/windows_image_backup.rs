@@ -61,6 +61,8 @@ pub(super) struct FoundBackup {
     pub(super) named: NamedVolumes,
     /// Whether the file is there that is written when all images are complete.
     pub(super) is_complete: bool,
+    /// When that file was last written.
+    pub(super) completed: Option<Timestamp>,
     /// What of the backup is missing.
     pub(super) damage: Vec<Damage>,
     /// What a person should know about this choice.
@@ -225,7 +227,7 @@ pub(super) fn find(
         return Err(NotFound::Choice(format!("it is the backup {}, and no other", file_name(&place))));
     }
     let files = entries_of(&place)?;
-    let Inventory { named, letters, is_complete, mut damage } =
+    let Inventory { named, letters, is_complete, completed, mut damage } =
         Inventory::of(&place, &files, is_chosen_by_user, &mut notes);
     let images = files.into_iter().filter(|path| is_image(path)).map(|path| {
         let guid = guid_of(&path);
@@ -251,7 +253,7 @@ pub(super) fn find(
     let name = file_name(&place);
     let folders = folders_of(&place);
     let taken = time_of_copy(&name);
-    Ok(FoundBackup { taken, name, folders, images, named, is_complete, damage, notes })
+    Ok(FoundBackup { taken, name, folders, images, named, is_complete, completed, damage, notes })
 }
 
 /// The folder of a backup, and those above it that Windows owns. A link may lead to any of them, so
@@ -341,15 +343,17 @@ struct Inventory {
     letters: NamedVolumes,
     /// Whether the file is there that names the volumes.
     is_complete: bool,
+    /// When that file was last written.
+    completed: Option<Timestamp>,
     damage: Vec<Damage>,
 }
 
 impl Inventory {
     /// Reads the XML files among these.
     fn of(folder: &Path, files: &[PathBuf], is_chosen_by_user: bool, notes: &mut Vec<String>) -> Self {
-        let (mut named, mut damage) = (NamedVolumes::new(), Vec::new());
+        let (mut named, mut damage, mut completed) = (NamedVolumes::new(), Vec::new(), None);
         let first = files.iter().find(|path| is_specs(path));
-        match first.map(|path| read_xml(path, &mut named)) {
+        match first.map(|path| read_xml(path, &mut named, &mut completed)) {
             Some(Ok(())) => damage.extend(not_named(files, &named)),
             Some(Err(problem)) => damage.push(Damage::gap(
                 format!("{problem}; so the backup may have more volumes than its images tell"),
@@ -374,13 +378,13 @@ impl Inventory {
             for path in files.iter().filter(is_xml).take(MOST_XML_FILES) {
                 // These files are not known to name drives, so what is wrong with them tells
                 // nothing.
-                let _ = read_xml(path, &mut letters);
+                let _ = read_xml(path, &mut letters, &mut None);
             }
         }
         if !has_letter(&letters) {
             notes.push("no file of the backup tells which drive letters its volumes had".to_owned());
         }
-        Self { named, letters, is_complete: first.is_some(), damage }
+        Self { named, letters, is_complete: first.is_some(), completed, damage }
     }
 }
 
@@ -388,11 +392,14 @@ fn no_specs() -> String {
     format!("{} is missing, which Windows writes when a backup is complete", specs::FILE)
 }
 
-/// Reads the volumes that an XML file names. An error says what is wrong with the file.
-fn read_xml(path: &Path, volumes: &mut NamedVolumes) -> Result<(), String> {
+/// Reads the volumes that an XML file names, and when it was last written. An error says what is
+/// wrong with the file.
+fn read_xml(path: &Path, volumes: &mut NamedVolumes, written: &mut Option<Timestamp>) -> Result<(), String> {
     let mut bytes = Vec::new();
-    let read = platform::open_to_read(path, false)
-        .and_then(|file| file.take(specs::MOST_BYTES + 1).read_to_end(&mut bytes));
+    let read = platform::open_to_read(path, false).and_then(|file| {
+        *written = Some(platform::stat(&file)?.mtime);
+        file.take(specs::MOST_BYTES + 1).read_to_end(&mut bytes)
+    });
     let read = match read {
         Err(error) => Err(error.to_string()),
         Ok(_) if bytes.len() as u64 > specs::MOST_BYTES => Err("it is far too large".to_owned()),

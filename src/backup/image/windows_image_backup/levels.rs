@@ -54,7 +54,7 @@ impl Level {
         if is_of_computers(&folder.join(NAME)) {
             return Some(Self::Parent);
         }
-        let is_named = time_in(&name).is_some();
+        let is_named = time_of_copy(&name).is_some();
         let Ok(entries) = entries(folder) else { return is_named.then_some(Self::Backup) };
         let is_below = is_computer_by_name(folder);
         let is_of_computer = |entry: &PathBuf| match is_below {
