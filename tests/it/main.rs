@@ -64,6 +64,8 @@ mod verify_harm;
 mod verify_image;
 mod verify_image_age;
 mod verify_image_gaps;
+#[cfg(target_os = "linux")]
+mod verify_image_made;
 mod verify_input;
 #[cfg(unix)]
 mod verify_kill;

@@ -73,7 +73,8 @@ fn a_renamed_backup_has_an_age_too() {
     fs::remove_file(copy.join("BackupSpecs.xml")).unwrap();
     set_mtime(&copy.join(format!("{GUID_OF_D}.vhd")), LONG_BEFORE);
     set_mtime(&copy.join(format!("{GUID}.vhdx")), AFTER);
-    let mut command = world.command(&format!("--restore-to r --map Volume{{{GUID}}}=s --sample 20 --backup"));
+    let mut command =
+        world.command(&format!("--restore-to r --map Volume{{{GUID_OF_D}}}=s --sample 20 --backup"));
     command.arg(&copy);
     let gap = format!("long before {NAME} - Copy began");
     crate::world::RunResult::of(command, "").exits(3).out_has(&gap);
