@@ -267,9 +267,11 @@ pub struct NewestImage {
     /// The volumes in it that were mounted in a folder: what their paths begin with, and the
     /// folder.
     pub mounted: Vec<(String, PathBuf)>,
-    /// What the volumes in it are called that cannot be compared: nothing says where they were, or
-    /// the drive with their letter now holds the backup.
-    pub others: Vec<String>,
+    /// What the volumes in it are called that cannot be compared, because the drive with their
+    /// letter now holds the backup.
+    pub displaced: Vec<String>,
+    /// What the others are called that cannot be compared: they had neither a letter nor a folder.
+    pub placeless: Vec<String>,
 }
 
 /// Looks for image backups of this computer on the drives of this machine, and returns the newest.
@@ -314,11 +316,12 @@ fn newest_image(folder: PathBuf, backup: FoundBackup) -> NewestImage {
     // The drive that holds the backup is no original: nothing can be compared with itself.
     drives.retain(|root| !folder.starts_with(root));
     let is_compared = |letter| drives.contains(&PathBuf::from(format!("{letter}:\\")));
-    let others = backup.images.iter().filter(|image| match (image.letter, image.guid) {
-        (Some(letter), _) => !is_compared(letter),
-        (None, guid) => guid.is_some() && !image.is_mounted,
-    });
-    let others = others.map(FoundImage::name).collect();
+    let names = |is: &dyn Fn(&FoundImage) -> bool| {
+        let images = backup.images.iter().filter(|image| is(image));
+        images.map(FoundImage::name).collect()
+    };
+    let displaced = names(&|image| image.letter.is_some_and(|letter| !is_compared(letter)));
+    let placeless = names(&|image| image.letter.is_none() && image.guid.is_some() && !image.is_mounted);
     drives.sort();
     drives.dedup();
     let mounted = backup.named.iter().filter_map(|(guid, volume)| {
@@ -326,7 +329,7 @@ fn newest_image(folder: PathBuf, backup: FoundBackup) -> NewestImage {
         Some((windows_image_backup::volume_name(*guid, None), PathBuf::from(folder)))
     });
     let mounted = mounted.collect();
-    NewestImage { folder, name: backup.name, drives, mounted, others }
+    NewestImage { folder, name: backup.name, drives, mounted, displaced, placeless }
 }
 
 #[cfg(test)]
@@ -390,7 +393,8 @@ mod tests {
         let folder = root.path().join("WindowsImageBackup/SERVER");
         let backup = windows_image_backup::find(&folder, None, None).unwrap();
         let found = newest_image(PathBuf::from("E:\\").join("SERVER"), backup);
-        assert_eq!((found.drives, found.others), (vec![], vec!["E".to_owned()]));
+        assert_eq!((found.drives, found.displaced), (vec![], vec!["E".to_owned()]));
+        assert_eq!(found.placeless, [""; 0]);
     }
 
     #[test]
@@ -410,6 +414,7 @@ mod tests {
         let found = newest_image_on(&[root.path().to_owned()], "SERVER").unwrap().unwrap();
         assert_eq!(found.drives, [PathBuf::from("D:\\")]);
         assert_eq!(found.mounted, [(format!("Volume{{{mounted}}}"), PathBuf::from("C:\\mount\\"))]);
-        assert_eq!(found.others.len(), 2, "{:?}", found.others);
+        assert_eq!(found.displaced, [""; 0]);
+        assert_eq!(found.placeless.len(), 2, "{:?}", found.placeless);
     }
 }
