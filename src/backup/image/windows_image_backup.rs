@@ -241,11 +241,14 @@ pub(super) fn find(
         return Err(NotFound::Choice(format!("{} holds no image (.vhd or .vhdx)", path_text(&place))));
     }
     damage.extend(without_image(&named, &images, &mut notes));
-    let partial = named.iter().filter(|(_, volume)| volume.is_partial);
-    notes.extend(partial.map(|(guid, volume)| {
+    notes.extend(named.iter().filter(|(_, volume)| volume.is_partial).map(|(guid, volume)| {
+        let left_out = match &volume.left_out[..] {
+            [] => String::new(),
+            paths => format!(", which leaves out {}", paths.join(", ")),
+        };
         format!(
-            "only chosen files of volume {} are in the backup, by {}: leave out the others with --exclude, or completeness names \
-             them as missing",
+            "only chosen files of volume {} are in the backup, by {}{left_out}: leave out the others with --exclude, or \
+             completeness names them as missing",
             volume_name(*guid, volume.letter),
             specs::FILE
         )

@@ -127,6 +127,31 @@ fn a_volume_that_the_xml_names_without_an_image_is_a_gap_with_its_path() {
 }
 
 #[test]
+fn what_a_backup_leaves_out_is_named_and_bounded() {
+    let (world, computer) = world();
+    let folder = backup(&computer, "Backup 2026-01-01 000000");
+    let spec = |path: &str, is_included: bool| {
+        format!(r#"<FileSpec FilePath="{path}" FileName="*" IsRecursive="true" IsInclude="{is_included}"/>"#)
+    };
+    let volume = |specs: &str| {
+        let text = format!(
+            r#"<x><v Name="\\?\Volume{{{C}}}\" AccessPath="C:">{}{specs}</v><v Name="\\?\Volume{{{D}}}\"/></x>"#,
+            spec("C:\\", true)
+        );
+        fs::write(folder.join(specs::FILE), text).unwrap();
+        let notes = find(world.path(), None, None).unwrap().notes;
+        notes.into_iter().find(|note| note.starts_with("only chosen files of volume C"))
+    };
+    assert_eq!(volume(""), None);
+    let note = volume(&(spec("C:\\Temp\\", false) + &spec("C:\\Video", false))).unwrap();
+    assert!(note.contains("which leaves out C/Temp/*, C/Video/*: leave out"), "{note}");
+    let many: String = (0..1000).map(|number| spec(&format!("C:\\{number}"), false)).collect();
+    let long = spec(&"x".repeat(5000), false);
+    let note = volume(&(long + &many)).unwrap();
+    assert!(note.contains("C/9/*") && note.len() < 500, "{note}");
+}
+
+#[test]
 fn the_image_of_the_efi_partition_stands_for_one_volume_without_a_letter() {
     let (world, computer) = world();
     let folder = backup(&computer, "Backup 2026-01-01 000000");
