@@ -314,7 +314,7 @@ fn choose(computer: &Path, name: Option<&str>, notes: &mut Vec<String>) -> Resul
 
 /// What is in the folder of a backup. Its path is in the error: the user may have named one above.
 fn entries_of(backup: &Path) -> io::Result<Vec<PathBuf>> {
-    entries(backup).map_err(|error| elsewhere::in_folder(backup, error))
+    entries(backup).map_err(|error| elsewhere::in_folder(backup, &error))
 }
 
 /// Makes sure that the newest backup can be verified. An older one is never taken in its place

@@ -81,12 +81,12 @@ impl Search<'_> {
             // There are many such folders, and nobody but the system may list some of them.
             Err(_) if holds == Holds::Anything => return Ok(()),
             Err(error) if levels::is_absence(&error) => return Ok(()),
-            entries => entries.map_err(|error| in_folder(folder, error))?,
+            entries => entries.map_err(|error| in_folder(folder, &error))?,
         };
         for entry in entries {
             let entry = match entry {
                 Err(_) if holds == Holds::Anything => continue,
-                entry => entry.map_err(|error| in_folder(folder, error))?,
+                entry => entry.map_err(|error| in_folder(folder, &error))?,
             };
             if entry.file_type().is_ok_and(|kind| kind.is_file()) {
                 continue;
@@ -134,7 +134,7 @@ impl Search<'_> {
 }
 
 /// An error about a folder that the user did not name, with its path.
-pub(super) fn in_folder(folder: &Path, error: io::Error) -> io::Error {
+pub(super) fn in_folder(folder: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path_text(folder)))
 }
 
