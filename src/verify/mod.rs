@@ -217,6 +217,7 @@ fn verify(
     let mut judged = outcome.counts.clone();
     outcome.beside.iter().for_each(|beside| judged.merge(beside));
     let gone = nearby::note(&judged, &outcome.findings, &pairing);
+    outcome.notes.extend(plan.origin.notes.iter().cloned());
     outcome
         .notes
         .extend(gone.into_iter().chain(backup.notes()).chain(leftovers).chain(pairing.notes()).chain(stays));

@@ -107,6 +107,17 @@ fn a_backup_that_reads_the_same_twice_passes() {
 }
 
 #[test]
+fn the_report_has_what_the_plan_says_about_a_backup_that_nobody_named() {
+    let (originals, target) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    std::fs::write(originals.path().join("a"), "content").unwrap();
+    let mut plan = plan(originals.path(), target.path());
+    plan.origin.notes = vec!["volume E is not compared".to_owned()];
+    let backup = Fickle { listed: &["a"], given: &["a"], lost: None, description: description() };
+    let found = run_on(&plan, &backup, Memory::default(), &CancelToken::new(), &Silent).unwrap();
+    assert!(found.notes.contains(&plan.origin.notes[0]), "{:?}", found.notes);
+}
+
+#[test]
 fn a_second_reading_that_gives_fewer_files_or_others_fails() {
     let given: [&'static [&'static str]; 3] =
         [&["a", "b", "c"], &["a", "b", "c", "x"], &["a", "b", "c", "d", "x"]];
