@@ -128,7 +128,7 @@ fn every_flag_that_a_document_names_exists() {
         .into_iter()
         .chain(["--nocapture", "--substitute", "--warning", "--tag", "--binary", "--zero"])
         .chain(["--bypass-lock", "--verify-data", "--read-data", "--read-only", "--from0", "--files-from"])
-        .chain(["--recursive", "--files-only", "--files-from-raw", "--addr", "--bench"])
+        .chain(["--recursive", "--files-only", "--files-from-raw", "--addr", "--bench", "--no-encryption"])
         .collect::<HashSet<_>>();
     for (path, text) in documents() {
         // The code of the examples has flags of many programs, and none of bkverify.
