@@ -66,7 +66,9 @@ pub const FORMAT: Format = Format {
     open,
     snapshots: Some(|candidate, context| {
         let (place, _) = place(candidate.location());
-        Ok(Listed::read(&Borg::new(candidate.location(), place, context)?, context)?.snapshots())
+        let listed = Listed::read(&Borg::new(candidate.location(), place, context)?, context)?;
+        let listed = listed.map_err(|damage| Error::program(candidate.location(), damage.to_string()))?;
+        Ok(listed.snapshots())
     }),
     has_volumes: false,
 };
@@ -75,8 +77,8 @@ pub const FORMAT: Format = Format {
 #[derive(Debug)]
 struct Archive {
     borg: Borg,
-    /// Its name.
-    name: String,
+    /// Its name. `None` if the repository is so damaged that the archive cannot be found.
+    name: Option<String>,
     listing: KeptListing,
     /// The paths that occur more than once, of which borg restores the last.
     repeats: Repeats,
@@ -113,7 +115,13 @@ fn open(candidate: &BackupCandidate<'_>, context: &Context) -> Result<Box<dyn Ba
         (archive, snapshot) => archive.or(snapshot).unwrap_or("latest"),
     };
     let borg = Borg::new(location, place, context)?;
-    let listed = Listed::read(&borg, context)?;
+    let listed = match Listed::read(&borg, context)? {
+        Ok(listed) => listed,
+        Err(damage) => {
+            let problem = format!("the archives of the repository cannot be listed: {damage}");
+            return Ok(Box::new(Archive::unlisted(borg, Damage::from(problem))));
+        }
+    };
     let (snapshots, unfinished) = (listed.snapshots(), listed.unfinished());
     // What the address names is a name, even if it is `latest`.
     let complete = snapshots.iter().filter(|snapshot| archive.as_ref() == Some(&snapshot.name));
@@ -122,24 +130,16 @@ fn open(candidate: &BackupCandidate<'_>, context: &Context) -> Result<Box<dyn Ba
         Some(named) => Ok(named),
         None => snapshot::choose(&snapshots, asked, &TimeZone::system()),
     };
-    let chosen = chosen.map_err(|problem| match newest(&unfinished) {
-        Some(only) if snapshots.is_empty() => {
-            let name = words::printable(&only.name);
-            Error::program(location, format!("{problem}, but a backup that was interrupted: {name}"))
-        }
-        _ => Error::program(location, problem),
-    })?;
+    let lost_end = borg.shadow().and_then(shadow::Shadow::lost_end).map(Damage::from);
+    let chosen = match (chosen, lost_end.clone()) {
+        (Ok(chosen), _) => chosen,
+        // The archive was in what is lost.
+        (Err(_), Some(lost)) => return Ok(Box::new(Archive::unlisted(borg, lost))),
+        (Err(problem), None) => return Err(no_archive(location, problem, &snapshots, &unfinished)),
+    };
     let ended = listed.archives.iter().find(|archive| archive.name == chosen.name);
     let taken = ended.and_then(|archive| time(archive.end.as_deref()?)).map(end_of_second);
-    let description = Description {
-        location: location.clone(),
-        format: NAME,
-        snapshot: Some(chosen.name.clone()),
-        id: chosen.id.clone(),
-        taken: taken.map(|at| BackupTime { at, how: TakenFrom::Record }),
-        unique_names: false,
-        time_resolution_ns: TIME_RESOLUTION_NS,
-    };
+    let description = describe(location, Some(chosen), taken);
     let mut notes = notes(&borg, &listed, chosen, snapshots.len());
     notes.extend(chosen.note_of_future(SystemTime::now().into()));
     if let Some(begun) = newest(&unfinished)
@@ -151,15 +151,47 @@ fn open(candidate: &BackupCandidate<'_>, context: &Context) -> Result<Box<dyn Ba
             begun.taken_at()
         ));
     }
-    let lost_end = borg.shadow().and_then(shadow::Shadow::lost_end);
-    let mut damage: Vec<Damage> = lost_end.into_iter().map(Damage::from).collect();
+    let mut damage: Vec<Damage> = lost_end.into_iter().collect();
     match borg.older_than_remembered(&listed.repository.id) {
         Some(Older::Here(gap)) => damage.push(gap),
         Some(Older::Copy(note)) => notes.push(note),
         None => {}
     }
-    let (name, listing, repeats) = (chosen.name.clone(), KeptListing::default(), Repeats::default());
+    let (name, listing, repeats) = (Some(chosen.name.clone()), KeptListing::default(), Repeats::default());
     Ok(Box::new(Archive { borg, name, listing, repeats, description, notes, damage }))
+}
+
+/// The error if no archive is the one that is asked for.
+fn no_archive(location: &Location, problem: String, snapshots: &[Snapshot], unfinished: &[Snapshot]) -> Error {
+    match newest(unfinished) {
+        Some(only) if snapshots.is_empty() => {
+            let name = words::printable(&only.name);
+            Error::program(location, format!("{problem}, but a backup that was interrupted: {name}"))
+        }
+        _ => Error::program(location, problem),
+    }
+}
+
+fn describe(location: &Location, chosen: Option<&Snapshot>, taken: Option<Timestamp>) -> Description {
+    Description {
+        location: location.clone(),
+        format: NAME,
+        snapshot: chosen.map(|chosen| chosen.name.clone()),
+        id: chosen.and_then(|chosen| chosen.id.clone()),
+        taken: taken.map(|at| BackupTime { at, how: TakenFrom::Record }),
+        unique_names: false,
+        time_resolution_ns: TIME_RESOLUTION_NS,
+    }
+}
+
+impl Archive {
+    /// What stands for an archive that damage has made unreadable: every file is lost.
+    fn unlisted(borg: Borg, damage: Damage) -> Self {
+        let description = describe(borg.location(), None, None);
+        let (listing, repeats) = (KeptListing::default(), Repeats::default());
+        let damage = vec![damage];
+        Self { borg, name: None, listing, repeats, description, notes: Vec::new(), damage }
+    }
 }
 
 /// Whether an archive holds what was backed up until a backup was interrupted, or until now.
@@ -187,6 +219,14 @@ fn notes(borg: &Borg, listed: &Listed, chosen: &Snapshot, count: usize) -> Vec<S
     if borg.shadow().is_some_and(shadow::Shadow::is_locked) {
         notes.push(
             "a borg holds the lock of the repository, or has left it behind: the repository was read without waiting for it"
+                .to_owned(),
+        );
+    }
+    let is_new = |shadow: &shadow::Shadow| shadow.has_new_index() && shadow.lost_end().is_none();
+    if borg.shadow().is_some_and(is_new) {
+        notes.push(
+            "the index of the repository is damaged, missing or out of date, and borg made a new one for this run: run borg \
+             check on the repository"
                 .to_owned(),
         );
     }
@@ -225,11 +265,14 @@ struct ListedArchive {
 }
 
 impl Listed {
-    /// Lists the archives of the repository.
-    fn read(borg: &Borg, context: &Context) -> Result<Self, Error> {
+    /// Lists the archives of the repository, or tells what is damaged, so that it cannot be done.
+    fn read(borg: &Borg, context: &Context) -> Result<Result<Self, Damage>, Error> {
         let arguments = ["--json", "--consider-checkpoints", "--format", "{end}"].map(OsString::from);
-        let answer = borg.ask("list", arguments.into_iter().chain([borg.target(None)]), context)?;
-        serde_json::from_str(&answer).map_err(|error| {
+        let answer = match borg.ask("list", arguments.into_iter().chain([borg.target(None)]), context)? {
+            Ok(answer) => answer,
+            Err(damage) => return Ok(Err(damage)),
+        };
+        serde_json::from_str(&answer).map(Ok).map_err(|error| {
             Error::program(borg.location(), format!("what borg list printed is not understood: {error}"))
         })
     }
@@ -261,8 +304,9 @@ impl Backup for Archive {
     }
 
     fn catalog(&self, _needs: Needs, context: &Context, sink: &dyn CatalogSink) -> Result<Listing, Error> {
+        let Some(name) = &self.name else { return Ok(Listing::ended(self.damage.clone())) };
         let listing = self.listing.catalog(&self.description.location, context, sink, |sink| {
-            list::catalog(&self.borg, &self.name, &self.repeats, context, sink)
+            list::catalog(&self.borg, name, &self.repeats, context, sink)
         })?;
         let mut damage = self.damage.clone();
         match listing {
@@ -294,6 +338,8 @@ impl Backup for Archive {
         if let Wanted::Every(_) = wanted {
             self.damage.iter().for_each(|damage| sink.lost(damage.clone()));
         }
-        conclude(extract::restore(&self.borg, (&self.name, &self.repeats), &wanted, scratch, context, sink))
+        let Some(name) = &self.name else { return Ok(()) };
+        let archive = (&**name, &self.listing, &self.repeats);
+        conclude(extract::restore(&self.borg, archive, &wanted, scratch, context, sink))
     }
 }

@@ -160,8 +160,14 @@ impl ListForm {
     }
 }
 
+/// The longest record in bytes. No system has paths of half that length.
+const RECORD_MAX: usize = 1 << 17;
+
 /// Reads a record. `None` if it cannot be read.
 fn read(form: ListForm, record: &[u8]) -> Option<Found> {
+    if record.len() > RECORD_MAX {
+        return None;
+    }
     match form {
         ListForm::Json => json(record),
         ListForm::Find => find(record),
