@@ -234,8 +234,11 @@ fn a_repository_that_file_names_is_not_written_either() {
 #[test]
 fn damage_of_what_is_needed_to_list_an_archive_is_a_failure() {
     let repository = Repository::new("none", |originals| fs::write(originals.join("a"), "a").unwrap());
-    let said =
-        ["the archives of the repository cannot be listed", "the list of files ends early", "has lost what was"];
+    let said = [
+        "the archives of the repository cannot be listed",
+        "the list of files ends early",
+        "has lost what was",
+    ];
     let mut seen = BTreeSet::new();
     for segment in repository.segments() {
         let sound = fs::read(&segment).unwrap();

@@ -162,7 +162,12 @@ fn open(candidate: &BackupCandidate<'_>, context: &Context) -> Result<Box<dyn Ba
 }
 
 /// The error if no archive is the one that is asked for.
-fn no_archive(location: &Location, problem: String, snapshots: &[Snapshot], unfinished: &[Snapshot]) -> Error {
+fn no_archive(
+    location: &Location,
+    problem: String,
+    snapshots: &[Snapshot],
+    unfinished: &[Snapshot],
+) -> Error {
     match newest(unfinished) {
         Some(only) if snapshots.is_empty() => {
             let name = words::printable(&only.name);

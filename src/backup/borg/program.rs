@@ -180,9 +180,7 @@ impl Borg {
             let problems = problems_of(&output);
             return match problems.is_unexpected() {
                 _ if self.is_damage(&problems) => Ok(Err(Damage::from(self.explain(&problems)))),
-                true => {
-                    Err(Error::program(&self.location, format!("{TOP} ({})", self.explain(&problems))))
-                }
+                true => Err(Error::program(&self.location, format!("{TOP} ({})", self.explain(&problems)))),
                 false => Err(self.failed(&problems)),
             };
         }
