@@ -209,8 +209,8 @@ impl Borg {
         let (stand_in, named) = (self.repository.to_string_lossy(), self.location.text());
         let said = said.replace(&*stand_in, named.strip_prefix("borg:").unwrap_or(&named));
         match problems.remedy() {
+            _ if self.was_compacted(&said) => format!("{COMPACTED} (borg says: {said})"),
             Some(remedy) => format!("{remedy} (borg says: {said})"),
-            None if self.was_compacted(&said) => format!("{COMPACTED} (borg says: {said})"),
             None => format!("borg says: {said}"),
         }
     }
@@ -218,7 +218,8 @@ impl Borg {
     /// Whether a compact has caused what borg says. It removes whole segments, and so something is
     /// not found. Whatever is found and damaged was damaged before.
     pub(super) fn was_compacted(&self, said: &str) -> bool {
-        let is_missing = ["not found in repository", "No such file or directory"];
+        // The last is borg 1.4's, if the last segment is gone.
+        let is_missing = ["not found in repository", "No such file or directory", "Inconsistency detected"];
         is_missing.iter().any(|words| said.contains(words))
             && self.shadow.as_ref().is_some_and(Shadow::has_lost_segments)
     }
