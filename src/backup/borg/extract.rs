@@ -434,7 +434,7 @@ impl<'a> UnderWay<'a> {
 /// Whether a complaint about a file says that its content is not what was backed up. A file in
 /// which borg check has replaced damaged chunks with zeros has its full size. borg 1.4 keeps to
 /// itself what is wrong, but restoring has no other error of this name.
-fn is_about_content(complaint: &str) -> bool {
+pub(super) fn is_about_content(complaint: &str) -> bool {
     complaint.contains("damaged") || complaint.contains("inconsistency") || complaint == "backup error"
 }
 
