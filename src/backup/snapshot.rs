@@ -94,11 +94,13 @@ pub(super) struct Range<'a> {
 const ALL: &str = "all";
 const LAST: &str = "last:";
 
-/// The snapshots that a person means by `all` or `last:7`. `None` for everything else.
+/// The snapshots that a person means by `all` or `last:7`, or `web-*,last:7` for those whose names
+/// match. `None` for everything else.
 ///
 /// # Errors
 /// If there are none, or the number is not one.
 pub(super) fn range<'a>(snapshots: &'a [Snapshot], asked: &str) -> Result<Option<Range<'a>>, String> {
+    let (pattern, asked) = asked.rsplit_once(',').unwrap_or(("*", asked));
     let most = match (asked == ALL, asked.strip_prefix(LAST)) {
         (true, _) => snapshots.len(),
         (false, Some(number)) => number.parse().ok().filter(|&number| number > 0).ok_or_else(|| {
@@ -109,7 +111,13 @@ pub(super) fn range<'a>(snapshots: &'a [Snapshot], asked: &str) -> Result<Option
     if snapshots.is_empty() {
         return Err("it holds no snapshots".to_owned());
     }
-    let mut chosen: Vec<_> = snapshots.iter().collect();
+    let is_like = |snapshot: &&Snapshot| is_match(pattern.as_bytes(), snapshot.name.as_bytes());
+    let mut chosen: Vec<_> = snapshots.iter().filter(is_like).collect();
+    if chosen.is_empty() {
+        return Err(none(snapshots, pattern));
+    }
+    // Of two with the same time, the later one counts as the newest, as in `newest`.
+    chosen.reverse();
     chosen.sort_by_key(|snapshot| Reverse(snapshot.taken));
     chosen.truncate(most);
     Ok(Some(Range { snapshots: chosen, of: snapshots.len() }))
@@ -127,7 +135,7 @@ impl Range<'_> {
         };
         let count = words::counted(self.snapshots.len() as u64, "snapshot");
         format!(
-            "{count} of {}: {ends}; each path begins with the newest of them that holds this version of the file",
+            "{count} of {}: {ends}; each path begins with the name of one of them, and only the newest is compared with originals",
             self.of
         )
     }
@@ -264,6 +272,9 @@ mod tests {
         assert_eq!(names("all"), "mail-1 web-2 web-1 2026-11-24");
         assert_eq!(names("last:2"), "mail-1 web-2");
         assert_eq!(names("last:9"), names("all"));
+        assert_eq!(names("web-*,all"), "web-2 web-1");
+        assert_eq!(names("web-*,last:1"), "web-2");
+        assert!(range(&snapshots, "db-*,all").unwrap_err().contains("no snapshot db-*"));
         assert!(range(&snapshots, "latest").unwrap().is_none());
         for asked in ["last:", "last:0", "last:-1", "last:x"] {
             let error = range(&snapshots, asked).unwrap_err();

@@ -3,32 +3,32 @@
 //! In: the snapshots, newest first. Out: one [`Backup`], whose paths begin with the name of a
 //! snapshot: the newest that holds this version of the file. So what begins with the newest of all
 //! is what a run over that one alone would list, and it can be compared with originals. Everything
-//! else is past. A version that several snapshots share is stored once, and it is listed once.
+//! else is past.
 //!
-//! The key of a version takes 16 bytes of memory.
+//! A version that several snapshots share is listed once, if the format can tell that they share
+//! it. What is known of it takes up to 80 bytes of memory.
 
 use std::collections::HashMap;
-use std::error::Error as _;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::description::BackupTime;
 use super::{
     Backup, CatalogSink, Context, Damage, Description, Entry, EntryBatch, Error, Listing, Location, Lost,
     Needs, PathRoot, Reach, RestoreError, RestoreSink, Restored, Scratch, Several, Wanted, escape,
 };
-use crate::lock::lock;
-use crate::platform::Timestamp;
+use crate::lock::{into_inner, lock};
 
-/// How a format tells one version of a file from another.
+/// Whether a format can tell that two snapshots hold the same version of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Version {
+pub(super) enum Versions {
     /// By its handle, which holds the hashes of its pieces.
-    Handle,
-    /// By its size and modification time: the format does not tell more.
-    SizeAndTime,
+    ByHandle,
+    /// It cannot. Size and time are not enough: two archives may hold the same file in different
+    /// chunks, of which only the older ones are damaged.
+    Unknown,
 }
 
 /// What all snapshots have in common.
@@ -37,7 +37,7 @@ pub(super) struct Common<'a> {
     /// What the user wrote: `all`, `last:7`.
     pub(super) asked: &'a str,
     pub(super) format: &'static str,
-    pub(super) version: Version,
+    pub(super) versions: Versions,
     /// See [`Several::confirmed_by`].
     pub(super) confirmed_by: &'static str,
     pub(super) time_resolution_ns: u64,
@@ -47,10 +47,12 @@ pub(super) struct Common<'a> {
 pub(super) struct Union {
     /// Newest first.
     parts: Vec<Part>,
-    version: Version,
+    versions: Versions,
     /// The newest part that holds each version that was listed, by its key. It does not change: every
     /// listing goes through the parts in their order.
     owners: Mutex<HashMap<u128, u32>>,
+    /// Whether a part was listed for the first time, and began again.
+    has_restarted: AtomicBool,
     description: Description,
     notes: Vec<String>,
 }
@@ -93,65 +95,66 @@ impl Union {
         let part = |(name, backup): (String, _)| Part { name: name.into_bytes(), backup };
         Self {
             parts: parts.into_iter().map(part).collect(),
-            version: common.version,
+            versions: common.versions,
             owners: Mutex::default(),
+            has_restarted: AtomicBool::new(false),
             description,
             notes,
         }
     }
 
-    fn key(&self, entry: &Entry<'_>) -> u128 {
+    /// Whether an entry of a part is listed with that part, and not with a newer one. Called in the
+    /// order of the parts.
+    fn is_owned_by(&self, part: u32, entry: &Entry<'_>) -> bool {
+        let Versions::ByHandle = self.versions else { return true };
         let mut hasher = blake3::Hasher::new();
         hasher.update(&(entry.path.len() as u64).to_le_bytes()).update(entry.path);
-        match self.version {
-            Version::Handle => {
-                hasher.update(entry.handle);
-            }
-            Version::SizeAndTime => {
-                hasher.update(&entry.size.unwrap_or(u64::MAX).to_le_bytes());
-                hasher.update(&entry.mtime.map_or(i128::MIN, Timestamp::as_nanos).to_le_bytes());
-            }
-        }
+        hasher.update(&entry.size.unwrap_or(u64::MAX).to_le_bytes()).update(entry.handle);
         let hash = *hasher.finalize().as_bytes();
-        hash.first_chunk().map_or(0, |half| u128::from_le_bytes(*half))
+        let key = hash.first_chunk().map_or(0, |half| u128::from_le_bytes(*half));
+        *lock(&self.owners).entry(key).or_insert(part) == part
     }
 
-    /// Lists all parts, one after the other. Returns how the listing ended, and whether one of them
-    /// began again.
-    fn list(&self, context: &Context, sink: &dyn CatalogSink) -> Result<(Listing, bool), Error> {
-        let (mut damage, mut has_restarted, mut problem) = (Vec::new(), false, None);
+    /// Lists all parts, one after the other. One that cannot be listed does not hide the others.
+    fn list(&self, context: &Context, sink: &dyn CatalogSink) -> Result<Listing, Error> {
+        let mut damage: Vec<Damage> = Vec::new();
+        let (mut failed, mut problem) = (0, None);
         for (number, part) in (0..).zip(&self.parts) {
-            let sink = PartSink { union: self, part, number, sink, has_restarted: AtomicBool::new(false) };
+            let sink = PartSink { union: self, part, number, sink, files: AtomicU64::new(0) };
             let needs = Needs { size: true, mtime: true };
-            match part.backup.catalog(needs, context, &sink) {
-                Ok(Listing::Whole) => {}
-                Ok(Listing::Stopped) => return Ok((Listing::Stopped, false)),
-                Ok(Listing::Damaged(lost)) => {
-                    for lost in lost.into_iter().map(|lost| part.damage(lost)) {
-                        // What concerns the whole repository is told by each part.
-                        if !damage.contains(&lost) {
-                            damage.push(lost);
-                        }
-                    }
-                }
+            let found = match part.backup.catalog(needs, context, &sink) {
+                Ok(Listing::Whole) => Vec::new(),
+                Ok(Listing::Stopped) => return Ok(Listing::Stopped),
+                Ok(Listing::Damaged(found)) => found.into_iter().map(|found| part.damage(found)).collect(),
                 Err(error) => {
-                    let name = escape(&part.name);
-                    let cause = error.source().map_or_else(String::new, |cause| format!(": {cause}"));
-                    let text = format!("the snapshot {name} cannot be listed: {error}{cause}");
-                    damage.push(Damage::gap(text, Some(Lost::Folder(part.name.clone()))));
+                    failed += 1;
+                    let gap = part.failed(&error);
                     problem = Some(error);
+                    vec![gap]
+                }
+            };
+            if number == 0 && found.is_empty() && sink.files.into_inner() == 0 && self.parts.len() > 1 {
+                let name = escape(&part.name);
+                let text = format!(
+                    "the newest snapshot, {name}, holds no files: check the job that makes it, or name others with --snapshot"
+                );
+                damage.push(Damage::gap(text, None));
+            }
+            for found in found {
+                // What concerns the whole repository is told by each part.
+                if !damage.contains(&found) {
+                    damage.push(found);
                 }
             }
-            has_restarted |= sink.has_restarted.into_inner();
         }
         match problem {
-            Some(error) if damage.len() == self.parts.len() => Err(error),
-            _ => Ok((Listing::ended(damage), has_restarted)),
+            Some(error) if failed == self.parts.len() => Err(error),
+            _ => Ok(Listing::ended(damage)),
         }
     }
 
     /// The entries of each part among these, with the paths that they have in it.
-    fn shared_out(&self, wanted: &EntryBatch) -> Vec<EntryBatch> {
+    fn split_by_part(&self, wanted: &EntryBatch) -> Vec<EntryBatch> {
         let numbers: HashMap<&[u8], usize> =
             self.parts.iter().enumerate().map(|(number, part)| (&*part.name, number)).collect();
         let mut shares = vec![EntryBatch::new(); self.parts.len()];
@@ -169,6 +172,17 @@ impl Part {
     /// The path of an entry in the whole.
     fn path(&self, inside: &[u8]) -> Vec<u8> {
         [&*self.name, b"/", inside].concat()
+    }
+
+    /// That nothing is known of this part.
+    fn failed(&self, error: &Error) -> Damage {
+        let name = escape(&self.name);
+        let problem = match error {
+            Error::Program { problem, .. } => problem.clone(),
+            error => error.to_string(),
+        };
+        let problem = format!("the snapshot {name} cannot be read: {problem}");
+        Damage::gap(problem, Some(Lost::Folder(self.name.clone())))
     }
 
     /// Damage of this part, as damage of the whole.
@@ -189,27 +203,25 @@ struct PartSink<'a> {
     part: &'a Part,
     number: u32,
     sink: &'a dyn CatalogSink,
-    has_restarted: AtomicBool,
+    /// How many files the part has listed.
+    files: AtomicU64,
 }
 
 impl CatalogSink for PartSink<'_> {
     fn take(&self, entries: &EntryBatch) -> ControlFlow<()> {
-        let keys: Vec<u128> = entries.iter().map(|entry| self.union.key(&entry)).collect();
+        self.files.fetch_add(entries.len() as u64, Ordering::Relaxed);
         let folder = self.part.path(b"");
         let mut batch = EntryBatch::new();
-        let mut owners = lock(&self.union.owners);
-        for (entry, key) in entries.iter().zip(keys) {
-            if *owners.entry(key).or_insert(self.number) == self.number {
-                batch.push_parts(&folder, entry.path, &entry);
-            }
+        for entry in entries.iter().filter(|entry| self.union.is_owned_by(self.number, entry)) {
+            batch.push_parts(&folder, entry.path, &entry);
         }
-        drop(owners);
         if batch.is_empty() { ControlFlow::Continue(()) } else { self.sink.take(&batch) }
     }
 
-    /// The whole listing is made again once all parts have been listed to their ends.
+    /// Only of a format whose versions are not told apart. The whole listing begins again then,
+    /// which is its first: no part begins again after it was listed to its end.
     fn restart(&self) {
-        self.has_restarted.store(true, Ordering::Relaxed);
+        self.union.has_restarted.store(true, Ordering::Relaxed);
     }
 
     fn pass_over(&self, count: u64) {
@@ -217,15 +229,21 @@ impl CatalogSink for PartSink<'_> {
     }
 }
 
-/// Receives a listing that nobody wants.
-struct Nobody;
+/// Collects what is wanted of a listing.
+struct Collector<'a> {
+    is_wanted: &'a (dyn Fn(&Entry<'_>) -> bool + Sync),
+    found: Mutex<EntryBatch>,
+}
 
-impl CatalogSink for Nobody {
-    fn take(&self, _entries: &EntryBatch) -> ControlFlow<()> {
+impl CatalogSink for Collector<'_> {
+    fn take(&self, entries: &EntryBatch) -> ControlFlow<()> {
+        lock(&self.found).extend(entries.iter().filter(|entry| (self.is_wanted)(entry)));
         ControlFlow::Continue(())
     }
 
-    fn restart(&self) {}
+    fn restart(&self) {
+        lock(&self.found).clear();
+    }
 }
 
 /// Passes on what a part restores.
@@ -263,13 +281,13 @@ impl Backup for Union {
     }
 
     fn catalog(&self, _needs: Needs, context: &Context, sink: &dyn CatalogSink) -> Result<Listing, Error> {
-        let (listing, has_restarted) = self.list(context, sink)?;
-        if !has_restarted {
+        self.has_restarted.store(false, Ordering::Relaxed);
+        let listing = self.list(context, sink)?;
+        if matches!(listing, Listing::Stopped) || !self.has_restarted.load(Ordering::Relaxed) {
             return Ok(listing);
         }
         sink.restart();
-        // No part begins again a second time.
-        Ok(self.list(context, sink)?.0)
+        self.list(context, sink)
     }
 
     fn notes(&self) -> Vec<String> {
@@ -288,30 +306,36 @@ impl Backup for Union {
         context: &Context,
         sink: &mut dyn RestoreSink,
     ) -> Result<(), Error> {
-        let shares = match wanted {
-            Wanted::These(entries) => self.shared_out(entries),
-            // Who owns what must be known.
-            Wanted::Every(_) if lock(&self.owners).is_empty() => {
-                let _ = self.list(context, &Nobody)?;
-                Vec::new()
+        let shares = match (&wanted, self.versions) {
+            (Wanted::These(entries), _) => Some(self.split_by_part(entries)),
+            // What a part holds need not be what it is to restore.
+            (Wanted::Every(is_wanted), Versions::ByHandle) => {
+                let collector = Collector { is_wanted: *is_wanted, found: Mutex::default() };
+                if let Listing::Damaged(damage) = self.catalog(Needs::default(), context, &collector)? {
+                    damage.into_iter().for_each(|damage| sink.lost(damage));
+                }
+                Some(self.split_by_part(&into_inner(collector.found)))
             }
-            Wanted::Every(_) => Vec::new(),
+            (Wanted::Every(_), Versions::Unknown) => None,
         };
-        for (number, part) in (0..).zip(&self.parts) {
+        for (number, part) in self.parts.iter().enumerate() {
             let mut sink = PartRestore { part, sink: &mut *sink, is_over: false };
-            match &wanted {
-                Wanted::These(_) => {
-                    if let Some(share) = shares.get(number as usize).filter(|share| !share.is_empty()) {
-                        part.backup.restore(Wanted::These(share), scratch, context, &mut sink)?;
-                    }
+            let share = shares.as_ref().and_then(|shares| shares.get(number));
+            let restored = match (&wanted, share) {
+                (_, Some(share)) if share.is_empty() => Ok(()),
+                (_, Some(share)) => part.backup.restore(Wanted::These(share), scratch, context, &mut sink),
+                (Wanted::Every(is_wanted), None) => {
+                    let is_wanted =
+                        |entry: &Entry<'_>| is_wanted(&Entry { path: &part.path(entry.path), ..*entry });
+                    part.backup.restore(Wanted::Every(&is_wanted), scratch, context, &mut sink)
                 }
-                Wanted::Every(is_wanted) => {
-                    let is_wanted = |entry: &Entry<'_>| {
-                        lock(&self.owners).get(&self.key(entry)) == Some(&number)
-                            && is_wanted(&Entry { path: &part.path(entry.path), ..*entry })
-                    };
-                    part.backup.restore(Wanted::Every(&is_wanted), scratch, context, &mut sink)?;
-                }
+                (Wanted::These(_), None) => Ok(()),
+            };
+            match restored {
+                Ok(()) => {}
+                Err(error @ Error::Scratch { .. }) => return Err(error),
+                // The other snapshots are judged all the same.
+                Err(error) => sink.sink.lost(part.failed(&error)),
             }
             if sink.is_over || context.cancel.is_cancelled() {
                 break;

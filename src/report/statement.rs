@@ -325,7 +325,7 @@ fn of_snapshots(snapshots: &SnapshotsPart) -> String {
     let by = &snapshots.confirmed_by;
     match snapshots.confirmed {
         0 => format!("of the {those} (each version once)"),
-        _ => format!("of the {those} (each version once; {by} confirms those without an original)"),
+        _ => format!("of the {those} (each version once; {by} confirms those that only older ones hold)"),
     }
 }
 

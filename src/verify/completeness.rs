@@ -24,7 +24,9 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crate::backup::{Backup, CatalogSink, Context, Damage, Entry, EntryBatch, Folder, Listing, Lost};
+use crate::backup::{
+    Backup, CatalogSink, Context, Damage, Entry, EntryBatch, Folder, Listing, Lost, PathRoot, Several,
+};
 use crate::cancel::CancelToken;
 use crate::lock::{into_inner, lock};
 use crate::plan::{Claims, Plan, SampleSize};
@@ -63,6 +65,8 @@ pub struct Lookup {
     by_key: HashMap<Vec<u8>, Vec<usize>>,
     name_filter: NameFilter,
     newest: NewestEntries,
+    /// The snapshots, if the backup is several. Originals are looked up in the newest.
+    several: Option<Several>,
 }
 
 #[derive(Debug)]
@@ -182,19 +186,33 @@ impl Lookup {
             by_key,
             name_filter,
             newest: NewestEntries::default(),
+            several: None,
         }
+    }
+
+    /// The same look-up in a backup that may be several snapshots.
+    #[must_use]
+    pub fn in_newest_of(self, several: Option<Several>) -> Self {
+        Self { several, ..self }
     }
 
     /// Records that the backup lists an entry.
     pub fn note(&self, entry: &Entry<'_>) {
+        let mut path = entry.path;
+        if let Some(several) = &self.several {
+            if several.is_past(path) {
+                return;
+            }
+            path = PathRoot::Snapshot.strip(path);
+        }
         self.newest.note(entry);
-        let name = key(entry.path);
+        let name = key(path);
         if !self.name_filter.may_hold(&name) {
             return;
         }
         for &index in self.by_key.get(&*name).into_iter().flatten() {
             let drawn = &self.drawn[index];
-            if platform::is_same_name(&drawn.name, entry.path) {
+            if platform::is_same_name(&drawn.name, path) {
                 drawn.found.store(true, Ordering::Relaxed);
             } else {
                 let mut respelled = lock(&drawn.respelled);

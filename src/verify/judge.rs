@@ -71,7 +71,7 @@ impl<'a> Judge<'a> {
     fn compare(&mut self, entry: &Entry<'_>, restored: Restored) -> Result<Option<Judged>, io::Error> {
         let recorded = self.context.recorded(entry);
         if self.context.is_past(entry) {
-            return self.past(entry, restored, &recorded);
+            return self.judge_past(entry, restored, &recorded);
         }
         let (sought, found) = find(self.context.pairing, entry.path);
         if sought.is_respelled {
@@ -123,9 +123,6 @@ impl<'a> Judge<'a> {
         let evidence = evidence.filter(|evidence| record.comparable || !evidence.fits_copy);
         record.verdict = judge_with(given, &original, &recorded, evidence);
         record.known = known.map(|known| known.used(by_known && !by_times));
-        if self.context.several.is_some() && !record.comparable && !self.confirm(&restored, &mut record)? {
-            return Ok(None);
-        }
         let is_open = !matches!(original, Original::Read { steady: false, .. } | Original::Unreadable);
         record.pending = state.filter(|_| is_open).and_then(|state| self.pending(&record, state));
         if record.verdict != Verdict::Verified {
@@ -352,10 +349,7 @@ impl<'a> Judge<'a> {
             // If no recorded time decides it, the pick counts as comparable. A bad pick too many
             // makes the statement weaker, but never wrong.
             comparable: is_tried
-                && (by_times
-                    || speaks
-                    || standing == Some(Standing::Unknown)
-                    || self.context.several.is_some()),
+                && (by_times || speaks || standing == Some(Standing::Unknown) || self.context.is_past(entry)),
             known: known.map(|known| known.used(speaks && !by_times)),
             reason: reason::of_failure(error),
             original_size: state.map(|state| state.size),

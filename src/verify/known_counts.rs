@@ -12,7 +12,7 @@ pub enum KnownBy {
     Manifest,
     /// The ledger of earlier runs.
     Ledger,
-    /// The repository itself, about what cannot be compared with an original.
+    /// The repository itself, about what only its older snapshots hold.
     Repository,
 }
 
@@ -47,7 +47,8 @@ pub struct KnownCounts {
     pub by_manifest: u64,
     /// Picks that are comparable only because the ledger knows them.
     pub by_ledger: u64,
-    /// Picks that are comparable only because the repository confirms them.
+    /// Files, in the sample or beside it, that only older snapshots hold. The repository confirmed
+    /// them.
     #[serde(default)]
     pub by_repository: u64,
     /// Picks for which the manifest decides nothing because nothing shows that the backup was made

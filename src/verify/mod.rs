@@ -165,8 +165,14 @@ fn verify(
     let cold = plan.engine.cache == CachePolicy::Drop;
     let description = backup.description();
     let filter = filter.for_paths(description.path_root());
-    if description.several.is_some() && memory.manifest.is_some() {
-        return Err(Error::ManifestOfOne);
+    if description.several.is_some() {
+        if memory.manifest.is_some() {
+            return Err(Error::SeveralSnapshots("a manifest knows one version of each file"));
+        }
+        // A version that was bad may now be listed with a newer snapshot.
+        if !plan.draw.filters.only.is_empty() {
+            return Err(Error::SeveralSnapshots("--recheck is about files of one snapshot"));
+        }
     }
     observer.begins(plan, description);
     let run = context(plan, cancel);
@@ -174,11 +180,10 @@ fn verify(
         .leaving_alone(OwnFiles::of(plan.outputs.state.as_deref()));
     let naming = memory.manifest.map(|manifest| Naming::find(backup, &pairing, manifest, cancel));
     let naming = naming.transpose()?.flatten();
-    // That a file is in some snapshot does not say that it is in the newest.
-    let looks_up = plan.claims.completeness.originals > 0 && description.several.is_none();
-    let lookup = (looks_up && !pairing.has_no_originals())
+    let lookup = (plan.claims.completeness.originals > 0 && !pairing.has_no_originals())
         .then(|| Lookup::draw(plan, &pairing, &filter, cancel))
-        .transpose()?;
+        .transpose()?
+        .map(|lookup| lookup.in_newest_of(description.several.clone()));
     let ranker = Ranker::new(&plan.draw.seed);
 
     let scratch = Scratch::create(&plan.target.restore_to, cancel.clone())?;

@@ -92,11 +92,11 @@ impl PickTally {
                 self.pending.push(Pending { touched, noted, path, beside: record.beside, key });
             }
         }
-        match record.known.filter(|known| known.decided && !record.beside).map(|known| known.by) {
-            Some(KnownBy::Manifest) => self.known.by_manifest += 1,
-            Some(KnownBy::Ledger) => self.known.by_ledger += 1,
+        match record.known.filter(|known| known.decided).map(|known| known.by) {
             Some(KnownBy::Repository) => self.known.by_repository += 1,
-            None => {}
+            Some(KnownBy::Manifest) if !record.beside => self.known.by_manifest += 1,
+            Some(KnownBy::Ledger) if !record.beside => self.known.by_ledger += 1,
+            _ => {}
         }
         self.known.unlike += u64::from(record.unlike);
         if record.is_finding() && listed {

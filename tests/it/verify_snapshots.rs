@@ -138,26 +138,27 @@ impl History {
 }
 
 #[test]
-fn every_version_in_all_snapshots_is_verified_once() {
+fn every_version_in_all_snapshots_is_verified_and_restic_counts_it_once() {
     for program in BOTH {
         let history = History::new(program);
+        // restic: same-0 to same-3, late and touched, edited in three versions, and what was deleted.
+        // borg: seven files, eight and seven.
+        let (all, two) = if program == Program::Restic { (10, 9) } else { (22, 15) };
         for sample in ["all", "1000"] {
             let found = history.verify("all", &format!("--sample {sample}")).exits(0);
-            // same-0 to same-3, late and touched, and edited in three versions, and what was deleted.
-            // restic knows that the content of touched has not changed; borg does not tell.
-            let files = 10 + u64::from(program == Program::Borg);
-            assert_eq!(found.number("/population/files"), files, "{program:?}: {}", found.ran);
-            assert_eq!(found.number("/counts/comparable_verified"), files, "{program:?}");
+            assert_eq!(found.number("/population/files"), all, "{program:?}: {}", found.ran);
+            assert_eq!(found.number("/counts/comparable_verified"), all, "{program:?}");
             // The newest snapshot is compared with the originals.
-            let confirmed = files - 7;
+            let confirmed = all - 7;
             assert_eq!(found.number("/snapshots/confirmed"), confirmed, "{program:?}: {}", found.ran);
             assert_eq!(found.number("/snapshots/count"), 3);
+            assert_eq!(found.number("/completeness/looked_up"), 7, "{program:?}: {}", found.ran);
             let says = format!("7 identical to their originals, {confirmed} restored as the repository");
             let headline = found.at("/headline").as_str().unwrap();
             assert!(headline.contains(&says), "{headline}");
         }
-        let two = history.verify("last:2", "--sample all").exits(0);
-        assert_eq!(two.number("/population/files"), 9, "{program:?}: {}", two.ran);
+        let found = history.verify("last:2", "--sample all").exits(0);
+        assert_eq!(found.number("/population/files"), two, "{program:?}: {}", found.ran);
         let one = history.verify("last:1", "--sample all").exits(0);
         assert_eq!((one.number("/population/files"), one.number("/snapshots/confirmed")), (7, 0));
     }
@@ -194,26 +195,86 @@ fn the_newest_of_several_snapshots_is_compared_with_the_originals_as_always() {
         let history = History::new(program);
         // The same time and other bytes: one side has rotted.
         history.write("same-1", 100_000, 99, 1);
-        // Modified since: that says nothing, but the version of the snapshot can be restored.
+        // Modified since.
         fs::write(history.world.path("s/same-2"), "modified since").unwrap();
+        // Deleted from the newest snapshot, so it is missing there, although older ones hold it.
+        history.write("deleted", 60_000, 20, 1);
         let found = history.verify("all", "--sample all");
         let verdict = match program {
             Program::Restic => "original-corrupt",
             Program::Borg => "corrupt",
         };
-        found.exits(1).finds(&[(&history.path(3, "same-1"), verdict)]);
+        found
+            .exits(1)
+            .finds(&[(&history.path(3, "same-1"), verdict), (&history.path(3, "same-2"), "changed")]);
+        let found = history.verify("all", "--sample all --completeness 100");
+        assert_eq!(found.at("/completeness/missing").as_array().map_or(0, Vec::len), 0, "{}", found.ran);
+        assert_eq!(found.number("/completeness/looked_up"), 7, "{}", found.ran);
     }
 }
 
 #[test]
-fn filters_and_maps_know_paths_without_the_name_of_the_snapshot() {
+fn originals_that_were_all_overwritten_are_no_pass_however_many_snapshots_there_are() {
     for program in BOTH {
         let history = History::new(program);
-        let found = history.verify("all", "--sample all --include /edited --include /deleted");
-        let found = found.exits(0);
-        assert_eq!(found.number("/population/files"), 4, "{program:?}: {}", found.ran);
-        assert_eq!(found.number("/snapshots/confirmed"), 3, "{program:?}");
+        for name in history.world.names("s") {
+            fs::write(history.world.path("s").join(name), "ransom").unwrap();
+        }
+        for snapshot in ["latest", "all"] {
+            let found = history.verify(snapshot, "--sample all").exits(3);
+            assert_eq!(found.number("/counts/changed"), 7, "{program:?} {snapshot}: {}", found.ran);
+        }
     }
+}
+
+#[test]
+fn a_newest_snapshot_without_files_is_no_pass() {
+    for program in BOTH {
+        let mut history = History::new(program);
+        let s = history.world.path("s");
+        let names = history.world.names("s");
+        // restic refuses to back up nothing at all.
+        fs::create_dir(s.join("folder")).unwrap();
+        for name in names {
+            fs::rename(s.join(&name), history.world.path("home").join(name)).unwrap();
+        }
+        history.back_up();
+        for entry in fs::read_dir(history.world.path("home")).unwrap() {
+            let entry = entry.unwrap();
+            if entry.file_type().unwrap().is_file() {
+                fs::rename(entry.path(), s.join(entry.file_name())).unwrap();
+            }
+        }
+        let found = history.verify("all", "--sample all").exits(3);
+        found.says("holds no files: check the job that makes it");
+    }
+}
+
+#[test]
+fn filters_know_paths_without_the_name_of_the_snapshot() {
+    for program in BOTH {
+        let history = History::new(program);
+        let found = history.verify("all", "--sample all --include /edited --include /deleted").exits(0);
+        let files = if program == Program::Restic { 4 } else { 5 };
+        assert_eq!(found.number("/population/files"), files, "{program:?}: {}", found.ran);
+        assert_eq!(found.number("/snapshots/confirmed"), files - 1, "{program:?}");
+    }
+}
+
+#[test]
+fn snapshots_of_several_folders_are_refused_until_it_is_said_which_are_meant() {
+    let mut history = History::new(Program::Restic);
+    fs::create_dir(history.world.path("home/other")).unwrap();
+    fs::write(history.world.path("home/other/x"), "x").unwrap();
+    let other = history.world.path("home/other");
+    history.call(&["backup", other.to_str().unwrap()]);
+    history.write("edited", 53_000, 13, 4);
+    history.back_up();
+    let found = history.verify("all", "").exits(4);
+    let message = found.at("/error/message").as_str().unwrap().to_owned();
+    assert!(message.contains("2 hosts or groups of folders"), "{message}");
+    let path = format!("path={},all", history.world.path("s").display());
+    history.verify(&path, "--sample all").exits(0);
 }
 
 #[test]

@@ -39,7 +39,7 @@ use super::location::split_place;
 use super::repeats::Repeats;
 use super::repository::Repository;
 use super::snapshot::{self, Range, Snapshot};
-use super::union::{Common, Union, Version};
+use super::union::{Common, Union, Versions};
 use super::{
     Backup, CatalogSink, Context, Damage, Description, Error, Listing, Location, Needs, Reach, RestoreSink,
     Scratch, Wanted,
@@ -155,7 +155,7 @@ fn open(candidate: &BackupCandidate<'_>, context: &Context) -> Result<Box<dyn Ba
                 location,
                 asked,
                 format: NAME,
-                version: Version::SizeAndTime,
+                versions: Versions::Unknown,
                 confirmed_by: CONFIRMED_BY,
                 time_resolution_ns: TIME_RESOLUTION_NS,
             };

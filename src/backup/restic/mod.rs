@@ -35,7 +35,7 @@ use super::delivery::{Delivery, EarlyEnd};
 use super::description::{BackupTime, TakenFrom};
 use super::format::{BackupCandidate, Format};
 use super::repository::Repository;
-use super::union::{Common, Union, Version};
+use super::union::{Common, Union, Versions};
 use super::{
     Backup, CatalogSink, Context, Description, Entry, Error, Listing, Location, Needs, RestoreError,
     RestoreSink, Restored, Scratch, Wanted,
@@ -100,7 +100,7 @@ fn open(candidate: &BackupCandidate<'_>, context: &Context) -> Result<Box<dyn Ba
             location,
             asked,
             format: NAME,
-            version: Version::Handle,
+            versions: Versions::ByHandle,
             confirmed_by: VOUCHER,
             time_resolution_ns: TIME_RESOLUTION_NS,
         };

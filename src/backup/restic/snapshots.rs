@@ -99,11 +99,11 @@ impl Snapshots {
         if let Some(problem) = self.unreadable.first() {
             return Err(may_be_meant(problem));
         }
-        let mut chosen = Vec::new();
-        for Snapshot { id, .. } in &range.snapshots {
-            self.check_host(id.as_deref(), asked, &tests, this_host)?;
-            chosen.extend(self.all.iter().find(|snapshot| Some(&snapshot.id) == id.as_ref()).cloned());
-        }
+        let find =
+            |named: &&Snapshot| self.all.iter().find(|one| Some(&one.id) == named.id.as_ref()).cloned();
+        let chosen: Vec<_> = range.snapshots.iter().filter_map(find).collect();
+        check_kinds(&chosen, asked)?;
+        self.check_host(chosen.first().map(|newest| &*newest.id), asked, &tests, this_host)?;
         let now = SystemTime::now().into();
         let future = range.snapshots.iter().filter_map(|snapshot| snapshot.note_of_future(now));
         let notes = std::iter::once(range.note()).chain(self.notes(&tests)).chain(future);
@@ -161,6 +161,21 @@ impl Snapshots {
         }
         vec![format!("the repository holds snapshots of several hosts or paths; {}", self.kinds())]
     }
+}
+
+/// Refuses snapshots of several hosts or folders: only the newest of all is compared with originals,
+/// so what the others hold would not be, although it has some.
+fn check_kinds(chosen: &[Chosen], asked: &str) -> Result<(), String> {
+    let kinds: BTreeSet<_> = chosen.iter().map(|snapshot| (&snapshot.host, &snapshot.paths)).collect();
+    let Some((host, paths)) = kinds.first().filter(|_| kinds.len() > 1) else { return Ok(()) };
+    let path = paths.first().map_or("", |path| path);
+    Err(format!(
+        "these snapshots are of {} hosts or groups of folders, which is more than one backup: say which is meant, such as \
+         --snapshot host={},path={},{asked}",
+        kinds.len(),
+        words::printable(host),
+        words::printable(path)
+    ))
 }
 
 /// The error about a snapshot that cannot be read.
