@@ -1,6 +1,8 @@
 //! `updates`: the latest updates and service packs are installed, critical and security ones first.
 
+mod apt;
 mod linux;
+mod rpm;
 mod windows;
 
 use std::time::Duration;
@@ -31,7 +33,7 @@ fn pending(all: &[String], security: &[String], source: &str, fix: &str) -> Find
     let finding = if security.is_empty() && all.is_empty() {
         return Finding::pass("No updates are pending").seen(source, "none");
     } else if security.is_empty() {
-        Finding::warn(format!("{} pending, no security updates", are(all.len(), "update")))
+        Finding::warn(format!("{} pending, none of them known as a security update", are(all.len(), "update")))
             .seen(source, all.join("\n"))
     } else {
         Finding::fail(format!(
