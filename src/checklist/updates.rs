@@ -33,8 +33,11 @@ fn pending(all: &[String], security: &[String], source: &str, fix: &str) -> Find
     let finding = if security.is_empty() && all.is_empty() {
         return Finding::pass("No updates are pending").seen(source, "none");
     } else if security.is_empty() {
-        Finding::warn(format!("{} pending, none of them known as a security update", are(all.len(), "update")))
-            .seen(source, all.join("\n"))
+        Finding::warn(format!(
+            "{} pending, none of them known as a security update",
+            are(all.len(), "update")
+        ))
+        .seen(source, all.join("\n"))
     } else {
         Finding::fail(format!(
             "{} pending, {} in all",

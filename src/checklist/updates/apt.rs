@@ -88,7 +88,8 @@ fn updates(visit: &Visit<'_>, lists: &Result<Vec<List>, String>) -> Finding {
     let missing: Vec<String> =
         lists.iter().filter(|list| !visit.exists(&list.file)).map(List::named).collect();
     if !missing.is_empty() {
-        let problem = format!("apt has no list of {}: it was never read, or could not be", missing.join(", "));
+        let problem =
+            format!("apt has no list of {}: it was never read, or could not be", missing.join(", "));
         return Finding::could_not_check(what, problem)
             .seen(LISTS.join(" "), missing.join("\n"))
             .fix("apt-get update, and read what it complains about");
@@ -220,16 +221,14 @@ fn security_archive(visit: &Visit<'_>, lists: &Result<Vec<List>, String>) -> Fin
     let release = os_release(visit);
     // A derivative names the release of Debian or Ubuntu that it is made of.
     let keys = ["VERSION_CODENAME", "UBUNTU_CODENAME", "DEBIAN_CODENAME"];
-    let codenames: Vec<&str> =
-        keys.iter().filter_map(|key| release.get(*key)).map(String::as_str).collect();
+    let codenames: Vec<&str> = keys.iter().filter_map(|key| release.get(*key)).map(String::as_str).collect();
     let is_it = |list: &&List| {
         let codename = list.codename.split(['-', '/']).next().unwrap_or_default();
         list.is_security() && list.component == "main" && codenames.contains(&codename)
     };
     let Some(list) = lists.iter().find(is_it) else {
         let sources: Vec<String> = lists.iter().map(List::named).collect();
-        let title =
-            format!("No list of the security archive (main) of {} was read", codenames.join(", "));
+        let title = format!("No list of the security archive (main) of {} was read", codenames.join(", "));
         return Finding::fail(title).seen(source, sources.join("\n")).why(WHY).fix(
             "Add it to /etc/apt/sources.list if it is not there (RELEASE-security main), then: apt-get update",
         );
@@ -237,10 +236,12 @@ fn security_archive(visit: &Visit<'_>, lists: &Result<Vec<List>, String>) -> Fin
     match visit.ask(&POLICY).and_then(|said| priority(&said, list)) {
         Err(problem) => return Finding::could_not_check(what, problem),
         Ok(low @ ..USUAL_PRIORITY) => {
-            return Finding::fail(format!("apt may not update from the security archive: its priority is {low}"))
-                .seen(POLICY.join(" "), list.named())
-                .why(WHY)
-                .fix("Remove the pin from /etc/apt/preferences.d, then: apt-get dist-upgrade");
+            return Finding::fail(format!(
+                "apt may not update from the security archive: its priority is {low}"
+            ))
+            .seen(POLICY.join(" "), list.named())
+            .why(WHY)
+            .fix("Remove the pin from /etc/apt/preferences.d, then: apt-get dist-upgrade");
         }
         Ok(_) => {}
     }

@@ -105,9 +105,11 @@ fn kernel(visit: &Visit<'_>) -> Result<Finding, String> {
     let evidence = format!("running {running}, installed: {}", installed.join(", "));
     let of_its_flavour = installed.iter().filter(|version| flavour(version) == flavour(running));
     let finding = match of_its_flavour.max_by_key(|version| version_key(version)) {
-        None if installed.is_empty() && visit.names("/lib/modules")?.is_empty() => Finding::not_applicable(
-            format!("No kernel is installed here; {running} comes from outside (a container or a virtual machine)"),
-        ),
+        None if installed.is_empty() && visit.names("/lib/modules")?.is_empty() => {
+            Finding::not_applicable(format!(
+                "No kernel is installed here; {running} comes from outside (a container or a virtual machine)"
+            ))
+        }
         None if installed.is_empty() => {
             return Err("its image is not where bkverify looks for it; compare `uname -r` by hand".to_owned());
         }

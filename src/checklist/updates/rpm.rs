@@ -1,7 +1,7 @@
 //! dnf and zypper. Both are silent about a repository whose list they do not have, so the settings
 //! say which repositories there are, and the lists of all must be there.
 
-use super::super::findings::Finding;
+use super::super::findings::{Finding, Status};
 use super::super::machine::Visit;
 use super::super::phrases::are;
 use super::linux::judge_age;
@@ -23,6 +23,8 @@ const DNF_SECURITY: [&str; 8] = [
 const ZYPPER: [&str; 5] = ["zypper", "--non-interactive", "--no-refresh", "--xmlout", "list-patches"];
 const ZYPPER_PACKAGES: [&str; 5] =
     ["zypper", "--non-interactive", "--no-refresh", "--xmlout", "list-updates"];
+/// How zypper says that no repository has patches. It is no error to it.
+const NO_PATCHES: &str = "status=\"no-update-repositories\"";
 /// Where packages are locked to their versions (dnf 4, dnf 5, zypper), and how the lines begin that
 /// name them.
 const LOCKS: [(&str, &str); 3] = [
@@ -34,12 +36,20 @@ const LOCKS: [(&str, &str); 3] = [
 pub(super) fn dnf(visit: &Visit<'_>) -> Vec<Finding> {
     let settings = ["/etc/yum.repos.d", "/etc/distro.repos.d"];
     let all = repositories(visit, &settings, &["/var/cache/libdnf5", "/var/cache/dnf"]);
-    vec![judge(&all, "dnf makecache", |all| dnf_updates(visit, all)), age(visit, &all, "dnf makecache"), locks(visit)]
+    vec![
+        judge(&all, "dnf makecache", |all| dnf_updates(visit, all)),
+        age(visit, &all, "dnf makecache"),
+        locks(visit),
+    ]
 }
 
 pub(super) fn zypper(visit: &Visit<'_>) -> Vec<Finding> {
     let all = repositories(visit, &["/etc/zypp/repos.d"], &["/var/cache/zypp/raw"]);
-    vec![judge(&all, "zypper refresh", |all| zypper_updates(visit, all)), age(visit, &all, "zypper refresh"), locks(visit)]
+    vec![
+        judge(&all, "zypper refresh", |all| zypper_updates(visit, all)),
+        age(visit, &all, "zypper refresh"),
+        locks(visit),
+    ]
 }
 
 /// A repository that is in use.
@@ -74,7 +84,8 @@ fn repositories(visit: &Visit<'_>, settings: &[&str], caches: &[&str]) -> Result
         let mut list = None;
         for cache in caches {
             // dnf appends 16 digits of a hash.
-            let is_it = |folder: &&String| match folder.strip_prefix(&name).map(|rest| rest.strip_prefix('-')) {
+            let is_it = |folder: &&String| match folder.strip_prefix(&name).map(|rest| rest.strip_prefix('-'))
+            {
                 Some(None) => **folder == name,
                 Some(Some(hash)) => hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()),
                 None => false,
@@ -103,7 +114,12 @@ fn judge(
             all.iter().filter(|one| one.list.is_none()).map(|one| one.name.as_str()).collect();
         if missing.is_empty() {
             let names: Vec<&str> = all.iter().map(|one| one.name.as_str()).collect();
-            return Ok(ask(all)?.seen("the repositories that are enabled", names.join("\n")));
+            let mut finding = ask(all)?.seen("the repositories that are enabled", names.join("\n"));
+            if finding.status == Status::Pass {
+                // Whether the one with the updates is among them is for a person to see.
+                finding.title = format!("{}, by the repository {}", finding.title, names.join(", "));
+            }
+            return Ok(finding);
         }
         Err(format!("there is no list of the repository {}", missing.join(", ")))
     });
@@ -210,6 +226,7 @@ fn parse_dnf_security(said: &str) -> Vec<String> {
 fn zypper_updates(visit: &Visit<'_>, repositories: &[Repository]) -> Result<Finding, String> {
     let mut found = [Vec::new(), Vec::new()];
     let [all, security] = &mut found;
+    let mut has_patches = true;
     for command in [ZYPPER, ZYPPER_PACKAGES] {
         let output = visit.run(&command).map_err(|error| error.to_string())?;
         // 100 means that updates are needed, 101 that security updates are needed.
@@ -217,6 +234,10 @@ fn zypper_updates(visit: &Visit<'_>, repositories: &[Repository]) -> Result<Find
             return Err(format!("`{}`: {}", command.join(" "), output.complaint()));
         }
         parse_zypper(&output.stdout, all, security)?;
+        has_patches &= !output.stdout.contains(NO_PATCHES);
+    }
+    if all.is_empty() && !has_patches {
+        return Err("no repository that is enabled has patches, and no newer package is known".to_owned());
     }
     if security.is_empty() && !all.is_empty() && !repositories.iter().any(|one| one.has_advisories) {
         return Ok(Finding::could_not_check(
@@ -241,7 +262,9 @@ fn parse_zypper(said: &str, all: &mut Vec<String>, security: &mut Vec<String>) -
             let start = tag.find(&format!("{key}=\""))? + key.len() + 2;
             tag[start..].split('"').next()
         };
-        let Some(name) = value("name") else { return Err("zypper listed an update without a name".to_owned()) };
+        let Some(name) = value("name") else {
+            return Err("zypper listed an update without a name".to_owned());
+        };
         let described = match value("kind") {
             Some("patch") => format!("patch {name} ({})", value("severity").unwrap_or("unrated")),
             _ => format!("package {name} {}", value("edition").unwrap_or_default()),
