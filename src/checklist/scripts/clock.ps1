@@ -7,7 +7,7 @@ Invoke-Part 'service' {
 }
 Invoke-Part 'role' {
     $computer = Get-WmiObject -Class Win32_ComputerSystem
-    Add-Item 'role' @{ joined = $computer.PartOfDomain; role = [int]$computer.DomainRole; domain = $computer.Domain }
+    Add-Item 'role' @{ joined = $computer.PartOfDomain; role = $computer.DomainRole; domain = $computer.Domain }
 }
 Invoke-Part 'settings' {
     $settings = Get-ItemProperty -Path 'HKLM:\SYSTEM\CurrentControlSet\Services\W32Time\Parameters'
