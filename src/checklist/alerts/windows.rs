@@ -81,7 +81,9 @@ fn event_logs(probed: &Probed) -> Finding {
         Ok(Some(Events { critical, errors, lines })) => {
             let finding = match critical {
                 0 => Finding::warn(format!("{errors} error and no critical events in the last 7 days")),
-                _ => Finding::fail(format!("{critical} critical and {errors} error events in the last 7 days")),
+                _ => {
+                    Finding::fail(format!("{critical} critical and {errors} error events in the last 7 days"))
+                }
             };
             finding.seen(source, lines.join("\n")).why(WHY).fix(
                 "Open Custom Views, Administrative Events in Event Viewer, and fix the causes of the most frequent ones.",

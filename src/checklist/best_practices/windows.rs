@@ -30,9 +30,9 @@ fn judge(probed: &Probed, now: Timestamp) -> Vec<Finding> {
         match results(probed, model, now) {
             Ok(age) => scanned.push(format!("{name}: {} ago", duration_words(age))),
             Err(problem) => findings.push(
-                Finding::could_not_check(&format!("The analysis of {name}"), problem)
-                    .why(WHY)
-                    .fix(format!("As administrator, in PowerShell: Invoke-BpaModel -Id {name}. Then check again.")),
+                Finding::could_not_check(&format!("The analysis of {name}"), problem).why(WHY).fix(format!(
+                    "As administrator, in PowerShell: Invoke-BpaModel -Id {name}. Then check again."
+                )),
             ),
         }
     }
@@ -84,7 +84,9 @@ fn models(probed: &Probed, scanned: &[String]) -> Finding {
             Finding::not_applicable("No installed role has rules for the Best Practices Analyzer")
                 .seen(source, "none")
         }
-        Ok(_) if scanned.is_empty() => Finding::could_not_check(what, "of no model there is a recent analysis"),
+        Ok(_) if scanned.is_empty() => {
+            Finding::could_not_check(what, "of no model there is a recent analysis")
+        }
         Ok(_) => Finding::pass(format!(
             "The analysis of {} is complete and recent; each problem is listed by itself",
             several(scanned.len(), "model")
@@ -100,7 +102,8 @@ fn essentials(probed: &Probed) -> Finding {
                 .fix("As administrator, in PowerShell: Invoke-WssBpaScan. Then check again.")
         }
         (Ok(results), _) => {
-            let title = "Essentials' own analysis was run (when, it does not say); each problem is listed by itself";
+            let title =
+                "Essentials' own analysis was run (when, it does not say); each problem is listed by itself";
             Finding::pass(title).seen("Get-WssBpaScanResult", several(results.len(), "result"))
         }
         (_, Some(missing)) => Finding::not_applicable("This server is not Windows Server Essentials")

@@ -11,7 +11,8 @@ Invoke-Part 'role' {
 }
 Invoke-Part 'settings' {
     $settings = Get-ItemProperty -Path 'HKLM:\SYSTEM\CurrentControlSet\Services\W32Time\Parameters'
-    Add-Item 'settings' @{ type = $settings.Type; servers = $settings.NtpServer }
+    $client = Get-ItemProperty -Path 'HKLM:\SYSTEM\CurrentControlSet\Services\W32Time\TimeProviders\NtpClient'
+    Add-Item 'settings' @{ type = $settings.Type; servers = $settings.NtpServer; special = $client.SpecialPollInterval }
 }
 Invoke-Part 'status' {
     # What a program prints as an error is text to read here, not an error of the script.
