@@ -106,8 +106,10 @@ fn essentials(probed: &Probed) -> Finding {
                 "Essentials' own analysis was run (when, it does not say); each problem is listed by itself";
             Finding::pass(title).seen("Get-WssBpaScanResult", several(results.len(), "result"))
         }
-        (_, Some(missing)) => Finding::not_applicable("This server is not Windows Server Essentials")
-            .seen("Import-Module WssCmdlets", missing),
+        (_, Some(missing)) => {
+            Finding::not_applicable("The module of Windows Server Essentials is not installed")
+                .seen("Import-Module WssCmdlets", missing)
+        }
         (Err(problem), None) => Finding::could_not_check("Essentials' own analysis", problem),
     }
 }
