@@ -158,7 +158,7 @@ fn a_running_openvpn_fails() {
     let arguments = ["--dev", "null", "--remote", "127.0.0.1", "--lport", "0", "--verb", "0"];
     let _openvpn = RunningProgram::start("openvpn", &arguments);
     thread::sleep(Duration::from_millis(500));
-    has(&run(&World::new(), "checklist vpn --json -"), "fail", "OpenVPN (openvpn)");
+    has(&run(&World::new(), "checklist vpn --json -"), "fail", "VPN programs that are running: openvpn");
 }
 
 #[test]
@@ -225,12 +225,16 @@ fn fix_asks_first_and_checks_again_afterwards() {
     let release = "x_dists_demo-security_Release";
     let world = World::new().file(release, "Date: Sat, 07 Nov 2020 12:00:00 UTC\n");
     let place = world.path("");
-    let list = format!("demo-security|http://x|{}/x_dists_demo-security_main", place.display());
+    let list = format!(
+        "demo-security|$VERSION_CODENAME|main|x|http://x|{}/x_dists_demo-security_main",
+        place.display()
+    );
     let script = format!(
-        "cd {0}\ncase \"$1\" in\nindextargets) echo '{list}';;\nupdate) date -u '+Date: %a, %d %b %Y %T UTC' > {release};;\nesac",
+        "cd {0}\n. /etc/os-release\ncase \"$*\" in\n*indextargets*) echo \"{list}\";;\nupdate) date -u '+Date: %a, %d %b %Y %T UTC' > {release};;\nesac",
         place.display()
     );
     let folder = with_program(&world, "apt-get", &script);
+    with_program(&world, "apt-cache", "echo 500 http://x demo-security/main amd64 Packages");
     let old = world.read(release);
     let refused = run_with_program(&world, &folder, "checklist updates --fix", "n\n");
     assert!(refused.out.contains("this will run:\n    apt-get update"), "{refused}");

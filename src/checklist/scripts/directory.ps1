@@ -39,7 +39,7 @@ Invoke-Part 'sysvol' {
 }
 Invoke-Part 'controllers' {
     $root = Find-Entry 'RootDSE'
-    $search = New-Object System.DirectoryServices.DirectorySearcher((Find-Entry ('CN=Sites,' + (Read-Value $root 'configurationNamingContext'))), '(objectClass=nTDSDSA)')
+    [System.DirectoryServices.DirectorySearcher]$search = New-Object System.DirectoryServices.DirectorySearcher((Find-Entry ('CN=Sites,' + (Read-Value $root 'configurationNamingContext'))), '(objectClass=nTDSDSA)')
     Add-Item 'controllers' @{ count = @($search.FindAll()).Count }
 }
 Invoke-Part 'log Directory Service' { Add-Events @{ LogName = 'Directory Service'; Level = 1, 2 } 40 }

@@ -6,8 +6,7 @@ use jiff::fmt::rfc2822;
 use super::super::findings::Finding;
 use super::super::machine::Visit;
 use super::super::phrases::several;
-use super::linux::{judge_age, os_release};
-use super::{WHY, pending};
+use super::{WHY, judge_age, os_release, pending};
 
 /// So that apt writes neither its caches nor a log of what it planned.
 macro_rules! reading {

@@ -4,15 +4,10 @@
 
 use super::super::findings::Finding;
 use super::super::machine::Visit;
-use super::super::machine::duration_words;
-use super::{WHY, WHY_REBOOT, apt, rpm};
+use super::{WHY, WHY_REBOOT, apt, os_release, rpm};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use std::collections::HashMap;
 
-const DAY: i64 = 86_400;
-/// Lists older than this, in seconds, do not know all pending updates.
-const LISTS_AGE: i64 = 7 * DAY;
 pub(super) fn look(visit: &Visit<'_>) -> Vec<Finding> {
     let mut findings = if visit.exists("/etc/apt") {
         apt::look(visit)
@@ -26,23 +21,6 @@ pub(super) fn look(visit: &Visit<'_>) -> Vec<Finding> {
     findings.push(support_end(visit));
     findings.push(restart(visit));
     findings
-}
-
-/// The finding for lists of this age.
-pub(super) fn judge_age(what: &str, age: i64, source: &str, refresh: &str) -> Finding {
-    let title = format!("{what} are {} old", duration_words(age));
-    if (-DAY..=LISTS_AGE).contains(&age) {
-        return Finding::pass(title).seen(source, "its date");
-    }
-    let finding = Finding::warn(title).seen(source, "its date").why("Old lists lack the newest updates.");
-    finding.fix(refresh).command(&refresh.split(' ').collect::<Vec<_>>())
-}
-
-/// What the release says about itself: `KEY=value`, or `KEY="value"`.
-pub(super) fn os_release(visit: &Visit<'_>) -> HashMap<String, String> {
-    let text = visit.read("/etc/os-release").ok().flatten().unwrap_or_default();
-    let pairs = text.lines().filter_map(|line| line.split_once('='));
-    pairs.map(|(key, value)| (key.to_owned(), value.trim_matches('"').to_owned())).collect()
 }
 
 /// Until when the release gets updates: as the release itself says, or the distribution's own table
@@ -170,4 +148,49 @@ fn version_key(version: &str) -> Vec<(u64, String)> {
         rest = &tail[text..];
     }
     key
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::Os;
+    use super::super::super::Status::{self, CouldNotCheck, Fail, NotApplicable, Pass};
+    use super::super::super::machine::tests::recorded;
+    use super::*;
+
+    /// Whether a restart is due on a machine where this kernel runs, with these files, and with
+    /// this version of the running kernel's package.
+    fn with(running: &str, files: &[&str], package: &str) -> Status {
+        let mut machine = recorded(Os::Linux, &[("dpkg-query -W", package)])
+            .file("/proc/sys/kernel/osrelease", running)
+            .file("/proc/version", "Linux version x (gcc) #1 SMP Debian 6.1.140-1 (2025-05-22)");
+        for file in files {
+            machine = machine.file(file, "");
+        }
+        restart(&machine.visit()).status
+    }
+
+    const HERE: [&str; 2] = ["/boot/vmlinuz-6.1.0-37-amd64", "/lib/modules/6.1.0-37-amd64/x"];
+
+    #[test]
+    fn a_newer_kernel_of_the_same_flavour_asks_for_a_restart() {
+        let also = |files: [&'static str; 2]| with("6.1.0-37-amd64", &[HERE, files].concat(), "6.1.140-1");
+        assert_eq!(with("6.1.0-37-amd64", &HERE, "6.1.140-1"), Pass);
+        assert_eq!(also(["/boot/vmlinuz-6.1.0-40-amd64", "/lib/modules/6.1.0-40-amd64/x"]), Fail);
+        assert_eq!(also(["/boot/vmlinuz-6.1.0-40-rt-amd64", "/lib/modules/6.1.0-40-rt-amd64/x"]), Pass);
+        assert_eq!(also(["/boot/vmlinuz-6.1.0-9-amd64", "/lib/modules/6.1.0-9-amd64/x"]), Pass, "older");
+        assert_eq!(with("6.1.0-36-amd64", &HERE, "6.1.140-1"), Fail, "it is gone");
+    }
+
+    #[test]
+    fn another_build_of_the_running_kernel_and_the_mark_of_suse_ask_for_a_restart() {
+        assert_eq!(with("6.1.0-37-amd64", &HERE, "6.1.147-1"), Fail);
+        assert_eq!(with("6.1.0-37-amd64", &HERE, "!1 no packages found"), CouldNotCheck);
+        assert_eq!(with("6.1.0-37-amd64", &[HERE[0], HERE[1], "/run/reboot-needed"], "6.1.140-1"), Fail);
+    }
+
+    #[test]
+    fn a_kernel_in_another_place_is_unknown_and_none_at_all_is_a_container() {
+        assert_eq!(with("9.9.9", &["/lib/modules/9.9.9/vmlinuz"], ""), CouldNotCheck);
+        assert_eq!(with("9.9.9", &[], ""), NotApplicable);
+    }
 }

@@ -4,8 +4,7 @@
 use super::super::findings::{Finding, Status};
 use super::super::machine::Visit;
 use super::super::phrases::are;
-use super::linux::judge_age;
-use super::{WHY, pending};
+use super::{WHY, judge_age, pending};
 
 /// Without plugins and exclusions: a package that is locked to a version still lacks its update.
 const DNF: [&str; 6] =

@@ -65,8 +65,7 @@ fn judge(what: &str, found: Result<(Vec<String>, String), String>, source: &str,
         Err(problem) => return Finding::could_not_check(what, problem),
     };
     if found.is_empty() {
-        return Finding::pass(format!("{what}: none of those that bkverify knows"))
-            .seen(source, format!("none of {all}"));
+        return Finding::pass(format!("{what}: none that is known")).seen(source, format!("none of {all}"));
     }
     let title = format!("{what}: {}", found.join(", "));
     Finding::fail(title).seen(source, found.join("\n")).why(WHY).fix(fix)
@@ -177,7 +176,7 @@ fn settings(visit: &Visit<'_>) -> Option<Finding> {
     let finding = match was_read {
         Err(problem) => Finding::could_not_check(what, problem).fix("Run as root."),
         Ok(()) if all == 0 => return None,
-        Ok(()) if found.is_empty() => Finding::pass(format!("{what}: none of those that bkverify knows"))
+        Ok(()) if found.is_empty() => Finding::pass(format!("{what}: none that is known"))
             .seen(SETTINGS.join(", "), format!("none of {}", several(all, "file"))),
         Ok(()) => Finding::warn(format!("{what}: {}", found.join("; ")))
             .seen(SETTINGS.join(", "), found.join("\n"))
