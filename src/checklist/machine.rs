@@ -13,7 +13,7 @@ use jiff::{Timestamp, Zoned};
 
 use crate::backup::Location;
 use crate::facts::Facts;
-use crate::plan::{Filters, Map, SampleSize};
+use crate::plan::{Claims, Filters, Map, SampleSize};
 
 use crate::program::{ProgramError, ProgramOutput, Programs, decode};
 
@@ -93,6 +93,19 @@ pub struct BackupJob {
     pub sample: SampleSize,
     /// Which files it leaves out.
     pub filters: Filters,
+    /// What a run is to prove.
+    pub claims: Claims,
+    /// The manifest that knows the originals.
+    pub manifest: Option<PathBuf>,
+    /// Whether it is the top of the file, which no `--job` names.
+    pub has_no_name: bool,
+}
+
+impl BackupJob {
+    /// The command that verifies it.
+    pub fn command(&self) -> String {
+        if self.has_no_name { "bkverify".to_owned() } else { format!("bkverify --job {}", self.name) }
+    }
 }
 
 /// What the person specified in flags and configuration, with defaults filled in.

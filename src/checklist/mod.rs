@@ -34,6 +34,7 @@ pub mod space;
 mod systemd;
 pub mod table;
 pub mod ticks;
+mod tree;
 mod updates;
 mod vpn;
 

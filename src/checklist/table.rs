@@ -25,8 +25,9 @@ pub const HEADER: [&str; 6] = [
 ];
 const NAME: usize = 0;
 const PATH: usize = 1;
+const NOTES: usize = 2;
 /// The columns that a person fills in.
-const BY_PERSON: [usize; 3] = [2, 3, 4];
+const BY_PERSON: [usize; 4] = [PATH, NOTES, 3, 4];
 const FOUND: usize = 5;
 const FILE: &str = "applications.csv";
 /// Spreadsheets recognise UTF-8 by it.
@@ -205,14 +206,14 @@ impl<'a> Row<'a> {
         self.cell(NAME)
     }
 
-    /// The path of its data; may be empty.
+    /// The path of its data. Empty if it is not known, or if a dash says that there is none.
     pub fn path(&self) -> &'a str {
-        self.cell(PATH)
+        Some(self.cell(PATH)).filter(|path| *path != "-").unwrap_or_default()
     }
 
     /// What a person noted.
     pub fn notes(&self) -> &'a str {
-        self.cell(BY_PERSON[0])
+        self.cell(NOTES)
     }
 
     /// What identifies it: its path, or its name if it has no path.

@@ -39,8 +39,8 @@ pub(super) struct Look {
     /// Keep the applications table in this folder [default: the state folder]
     #[arg(long, value_name = "DIR")]
     table: Option<PathBuf>,
-    /// Let no check take longer than this [default: 30s; 5m for updates, best-practices and
-    /// applications]
+    /// Let no check take longer than this [default: 30s; 5m for backup, updates, best-practices,
+    /// directory and applications]
     #[arg(long, value_name = "TIME")]
     pub timeout: Option<Limit>,
     /// Read this configuration instead of the first that is found
@@ -108,8 +108,11 @@ fn jobs(config: &Config, environment: &Environment) -> Result<Vec<BackupJob>, Er
         let (name, settings) = config.choose(name)?;
         let filters = resolve::filters(&settings, environment)?;
         let sample = resolve::sample_size(&settings);
+        let has_originals = !settings.source.iter().any(Source::is_none);
+        let claims = resolve::claims(&settings, has_originals);
         let Some(backup) = settings.backup else { continue };
         let backup = registry::locate(&backup.0, Path::new(""));
+        let has_no_name = name.is_none();
         let name = name.unwrap_or_else(|| "the configured job".to_owned());
         let report = settings.reports.of("json").and_then(Output::file).map(Path::to_owned);
         jobs.push(BackupJob {
@@ -120,6 +123,9 @@ fn jobs(config: &Config, environment: &Environment) -> Result<Vec<BackupJob>, Er
             report,
             sample,
             filters,
+            claims,
+            manifest: settings.manifest,
+            has_no_name,
         });
     }
     Ok(jobs)
