@@ -140,7 +140,9 @@ mod tests {
     /// A machine with one volume, of which so many bytes are used, and a backup of 4 KiB of it.
     fn machine(backup: &std::path::Path, used: u64) -> TestMachine {
         std::fs::write(backup.join("letter"), [b'x'; 4_096]).unwrap();
-        let df = format!("Type Used Avail IUsed IFree Mounted on\next4 {used} 9000000 10 90 /\n");
+        let df = format!(
+            "Filesystem Type Used Avail IUsed IFree Mounted on\n/dev/vda ext4 {used} 9000000 10 90 /\n"
+        );
         let made = recorded(Os::Linux, &[("df", &df)]).file("/letter", &"x".repeat(4_096));
         let made = made.file("/proc/self/mounts", "/dev/vda / ext4 rw 0 0\n");
         let sources = vec![made.machine.root.clone()];

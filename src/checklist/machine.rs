@@ -70,9 +70,15 @@ impl Against {
     /// Why facts that were read at this time say nothing any more, if they are too old.
     pub fn too_old(facts: &Facts, read: Timestamp) -> Option<String> {
         let age = read.duration_since(facts.time).as_secs();
-        (age > FACTS_AGE).then(|| {
-            format!("the facts of {} are {} old; have them written anew", facts.name, duration_words(age))
-        })
+        let name = &facts.name;
+        match age {
+            ..0 if age < -FACTS_AGE => {
+                Some(format!("the facts of {name} are dated in the future; correct the clocks"))
+            }
+            _ => (age > FACTS_AGE).then(|| {
+                format!("the facts of {name} are {} old; have them written anew", duration_words(age))
+            }),
+        }
     }
 }
 
@@ -364,6 +370,17 @@ pub(super) mod tests {
         assert_eq!(duration_words(3_600), "60 min");
         assert_eq!(duration_words(90_000), "25 h");
         assert_eq!(duration_words(400_000), "4 days");
+    }
+
+    #[test]
+    fn facts_are_of_no_use_a_day_before_or_after_they_were_written() {
+        let mut facts = crate::facts::gather("dc01".to_owned(), "Linux".to_owned(), None).unwrap();
+        let now = facts.time;
+        assert_eq!(Against::too_old(&facts, now), None);
+        for hours in [-25, 25] {
+            facts.time = now + jiff::SignedDuration::from_hours(hours);
+            assert!(Against::too_old(&facts, now).is_some(), "{hours}");
+        }
     }
 
     #[test]

@@ -124,14 +124,19 @@ fn judge(job: &BackupJob, report: &Model, change: Result<Option<String>, String>
             "The newest run of {name} proves less than the job asks for: {weakness}"
         ));
     }
+    if age > PROOF_AGE {
+        return Finding::warn(format!("The backup of {name} was last verified {ago} ago"));
+    }
+    judge_claim(name, report, &ago)
+}
+
+/// What the sample of a run that passed so long ago proves.
+fn judge_claim(name: &str, report: &Model, ago: &str) -> Finding {
     let Some(claim) = &report.assurance else {
         return Finding::fail(format!(
             "The newest run of {name} could compare no file, which proves nothing"
         ));
     };
-    if age > PROOF_AGE {
-        return Finding::warn(format!("The backup of {name} was last verified {ago} ago"));
-    }
     let of = if claim.domain == "comparable-bytes" {
         "the bytes of its comparable files"
     } else {
@@ -140,9 +145,10 @@ fn judge(job: &BackupJob, report: &Model, change: Result<Option<String>, String>
     let sure = words::percent(claim.confidence);
     let bad = words::percent(claim.at_most_bad_share);
     if claim.at_most_bad_share > MOST_BAD || claim.confidence < LEAST_SURE {
-        return unknown(&format!(
-            "the run proves little: with {sure} confidence, up to {bad} of {of} may be bad"
-        ));
+        return Finding::could_not_check(
+            &format!("Whether the backup of {name} restores"),
+            format!("the run proves little: with {sure} confidence, up to {bad} of {of} may be bad"),
+        );
     }
     let (compared, drawn) = (report.counts.comparable, report.counts.drawn);
     if compared < drawn / 2 {

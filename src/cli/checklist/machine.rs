@@ -54,6 +54,12 @@ impl Look {
         let config = config::load(self.config.as_deref(), environment)?;
         let folder = &environment.current_dir;
         let against = self.against.as_deref().map(|text| read_against(text, folder)).transpose()?;
+        if let Some(Against::Facts { place, facts, .. }) = &against
+            && (&facts.name, &facts.system) == (&here.name, &here.system)
+        {
+            return Err(Error::usage(format!("the facts in {place} are of {} itself", facts.name))
+                .hint("write them on the destination: bkverify facts --json > facts.json"));
+        }
         let jobs = config.as_ref().map(|config| jobs(config, environment)).transpose()?.unwrap_or_default();
         let table = self.table.as_ref().map(|folder| environment.base().absolute(folder));
         let probes = self.probes(folder)?;
