@@ -179,15 +179,14 @@ enum Word<'a> {
 impl<'a> Word<'a> {
     fn of(word: &'a str) -> Self {
         let number = word.trim_matches(['%', ';', '(', ')', '+', '-', ':']).replace(',', "");
+        // A date, or hours and minutes; not an address with a port.
         let is_time = |word: &str| {
-            let digits = word.bytes().filter(u8::is_ascii_digit).count();
-            let marks =
-                word.bytes().filter(|byte| matches!(byte, b':' | b'-' | b'T' | b'Z' | b'.' | b'+')).count();
-            digits >= 4
-                && marks >= 2
-                && digits + marks == word.len()
-                && !word.contains("::")
-                && word.contains([':', '-'])
+            let is_date = word.len() >= 10 && word.as_bytes()[4] == b'-' && word.as_bytes()[7] == b'-';
+            let parts: Vec<&str> = word.split(':').collect();
+            let are_clock =
+                parts.iter().all(|part| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit()));
+            let begins = word.bytes().take(2).all(|byte| byte.is_ascii_digit());
+            begins && (is_date || (matches!(parts.len(), 2 | 3) && are_clock))
         };
         match number.parse::<f64>() {
             Ok(number) if number.is_finite() && word.starts_with(|letter: char| !letter.is_alphabetic()) => {
@@ -288,6 +287,7 @@ mod tests {
         assert!(
             !same("eth0 has 192.168.7.1", "eth0 has 192.168.7.2") && !same("on 10::1 now", "on 10::2 now")
         );
+        assert!(!same("asked 192.0.2.1:9", "asked 192.0.2.1:8") && same("since 10:59", "since 11:00"));
         assert!(!same("10 GiB", "10 TiB") && !same("a b", "a"));
     }
 

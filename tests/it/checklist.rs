@@ -46,8 +46,8 @@ fn a_mistyped_check_is_a_usage_error_with_the_nearest_name() {
 }
 
 /// The facts of this machine as those of another.
-fn facts_of_another(world: &World) -> Value {
-    let mut facts: Value = serde_json::from_str(&run(world, "facts --json").out).unwrap();
+pub fn of_another(facts: &str) -> Value {
+    let mut facts: Value = serde_json::from_str(facts).unwrap();
     facts["name"] = "dc01".into();
     facts
 }
@@ -110,7 +110,7 @@ fn facts_through_a_pipe_are_compared_with_clock_and_time_zone() {
     let world = World::new();
     let own = run(&world, "facts --json").out;
     RunResult::of(command(&world, "checklist clock --against -"), &own).exits(2).err_has("itself");
-    let mut elsewhere = facts_of_another(&world);
+    let mut elsewhere = of_another(&own);
     let ran = RunResult::of(command(&world, "checklist clock --against - --json -"), &elsewhere.to_string());
     has(&ran, "pass", "Same time zone as");
     elsewhere["zone"]["offsets"][6] = 3_600.into();
@@ -148,7 +148,8 @@ fn at_most_one_report_goes_to_standard_output() {
     run(&world, "checklist --json - --fix").exits(2).err_has("--fix and --json");
     run(&world, "checklist --json").exits(2).err_has("--json <FILE>");
     run(&world, "facts --json f.json").exits(0).out_is("");
-    let world = world.file("dc01.json", facts_of_another(&World::new()).to_string());
+    let another = of_another(&world.read("f.json")).to_string();
+    let world = world.file("dc01.json", another);
     run(&world, "checklist clock --against dc01.json").out_has("Same time zone as");
 }
 
@@ -169,7 +170,7 @@ fn without_a_terminal_the_page_is_80_columns_wide_and_coloured_only_on_request()
 #[test]
 fn a_quiet_run_prints_nothing_unless_something_is_wrong() {
     let world = World::new();
-    let mut elsewhere = facts_of_another(&world);
+    let mut elsewhere = of_another(&run(&world, "facts --json").out);
     let quiet = RunResult::of(command(&world, "checklist clock --against - --quiet"), &elsewhere.to_string());
     assert_eq!(quiet.out.is_empty(), quiet.code == Some(0), "{quiet}");
     elsewhere["zone"]["offsets"][6] = 3_600.into();
@@ -222,7 +223,7 @@ fn a_record_replaces_no_backup_no_original_and_no_file_that_is_named_like_a_chec
 
 /// A folder backup of two files, configured as the job `n`, and verified.
 fn verified() -> World {
-    let config = "[jobs.n]\nbackup = 'copy'\nsource = 'live'\nsample = 'all'\njson = 'report.json'\nrestore_to = 'scratch'\n";
+    let config = "[jobs.n]\nbackup = 'copy'\nsource = 'live'\nsample = 'all'\njson = 'report.json'\nrestore-to = 'scratch'\n";
     let mut world = World::new().file("bkverify.toml", config);
     for file in ["live/deep/a", "live/deep/b", "copy/deep/a", "copy/deep/b"] {
         world = world.file(file, "the same");
