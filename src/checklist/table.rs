@@ -46,6 +46,15 @@ pub struct Discovered {
     pub path: String,
 }
 
+impl Discovered {
+    /// The same with a name that no spreadsheet takes for a formula: anybody who may make a folder
+    /// in `/srv` chooses its name. Paths begin with `/` or a letter.
+    fn without_formula(&self) -> Self {
+        let name = self.name.trim_start_matches(['=', '+', '-', '@', '\t', '\r', ' ']);
+        Self { name: if name.is_empty() { "?" } else { name }.to_owned(), path: self.path.clone() }
+    }
+}
+
 /// The table, with all cells as they are in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
@@ -160,6 +169,7 @@ impl Table {
 
     /// Adds what was found. `say` returns the text of our column for a path.
     pub fn update(&mut self, found: &[Discovered], today: &str, say: impl Fn(&str) -> String) {
+        let found: Vec<Discovered> = found.iter().map(Discovered::without_formula).collect();
         let key =
             |item: &Discovered| if item.path.is_empty() { item.name.clone() } else { item.path.clone() };
         let here: HashSet<String> = found.iter().map(key).collect();
@@ -296,6 +306,16 @@ mod tests {
         );
         let row = table.rows().next().unwrap();
         assert_eq!((row.name(), row.path(), row.open().len()), ("SQL", "D:\\Data", 3));
+    }
+
+    #[test]
+    fn a_name_that_a_spreadsheet_would_run_is_defused() {
+        let folder = tempfile::tempdir().unwrap();
+        for _ in 0..2 {
+            let lines = run(folder.path(), &["=HYPERLINK(1)", "@SUM(1)", "-"]);
+            let names: Vec<&str> = lines.iter().filter_map(|line| line.split(" | ").next()).collect();
+            assert_eq!(names, ["HYPERLINK(1)", "SUM(1)", "?"]);
+        }
     }
 
     #[test]
