@@ -306,9 +306,7 @@ mod tests {
         let volume = r#"{"kind":"volume","name":"C:","size":"100","free":"50"}"#;
         assert_eq!(status(volume), Status::Pass);
         assert_eq!(status(&volume.replace("\"50\"", "\"1\"")), Status::Fail);
-        for (member, other) in [("100", "0"), ("100", "viel"), ("size", "groesse"), ("free", "frei")] {
-            assert_eq!(status(&volume.replace(member, other)), Status::CouldNotCheck, "{member}");
-        }
+        assert_eq!(status(&volume.replace("100", "0")), Status::CouldNotCheck);
         assert_eq!(status(""), Status::CouldNotCheck);
     }
 }

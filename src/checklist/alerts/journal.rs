@@ -32,10 +32,17 @@ const KERNEL_MOST: usize = 1_000;
 /// `-r`, systemd 252 finds none if that entry is of an earlier boot.
 const OLDER: [&str; 6] = ["journalctl", "--no-pager", "-r", "-n1", "--until=-7d", "--output=json"];
 const NEWER: [&str; 5] = ["journalctl", "--no-pager", "-n1", "--since=-7d", "--output=json"];
-const UNITS: [&str; 5] =
-    ["systemctl", "show", "*", "--property=Id,ActiveState,SubState,NRestarts", "--no-pager"];
-/// A service that systemd has restarted this often did not come back from a rare accident.
+const UNITS: [&str; 5] = [
+    "systemctl",
+    "show",
+    "*",
+    "--property=Id,ActiveState,SubState,NRestarts,ActiveEnterTimestampMonotonic",
+    "--no-pager",
+];
+/// A service that systemd has restarted this often, the last time within a day, did not come back
+/// from a rare accident. systemd counts since the boot.
 const RESTARTS: u64 = 3;
+const DAY: f64 = 86_400.0;
 
 /// Messages that contain one of the signs in [`KERNEL`] but report no failure.
 const HARMLESS: [&str; 4] = ["edac driver", "edac mc: ver", "giving out device to module", "corrected error"];
@@ -162,6 +169,8 @@ fn units(visit: &Visit<'_>) -> Finding {
         Ok(said) => said,
         Err(problem) => return Finding::could_not_check(what, problem),
     };
+    let uptime = visit.read("/proc/uptime").ok().flatten();
+    let uptime = uptime.and_then(|text| text.split(' ').next()?.parse::<f64>().ok());
     let (mut bad, mut count) = (Vec::new(), 0);
     for unit in said.split("\n\n").filter(|unit| !unit.trim().is_empty()) {
         let value = |key: &str| {
@@ -176,7 +185,10 @@ fn units(visit: &Visit<'_>) -> Finding {
         let restarts: u64 = value("NRestarts").and_then(|count| count.parse().ok()).unwrap_or(0);
         // A console starts anew after each log-out.
         let is_console = name.contains("getty");
-        if active == "failed" || sub == "auto-restart" || (restarts >= RESTARTS && !is_console) {
+        let entered = value("ActiveEnterTimestampMonotonic").and_then(|micros| micros.parse::<f64>().ok());
+        let is_long_ago = uptime.zip(entered).is_some_and(|(now, entered)| now - entered / 1e6 > DAY);
+        let is_loop = restarts >= RESTARTS && !is_console && !is_long_ago;
+        if active == "failed" || sub == "auto-restart" || is_loop {
             bad.push(format!(
                 "{name} ({active}, {sub}, restarted {})",
                 several(usize::try_from(restarts).unwrap_or(usize::MAX), "time")
@@ -195,4 +207,28 @@ fn units(visit: &Visit<'_>) -> Finding {
         .seen(source, bad.join("\n"))
         .why(WHY)
         .fix(format!("`systemctl status {}` says why.", names.join(" ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::machine::tests::recorded;
+    use super::super::super::{Os, Status};
+    use super::*;
+
+    /// The status where this unit was restarted three times, so many seconds after the boot, of a
+    /// machine that runs for ten days.
+    fn restarted(name: &str, after: u64) -> Status {
+        let unit = format!(
+            "Id={name}\nActiveState=active\nSubState=running\nNRestarts=3\nActiveEnterTimestampMonotonic={after}000000\n"
+        );
+        let made = recorded(Os::Linux, &[("systemctl show", &unit)]).file("/proc/uptime", "864000.11 1.00\n");
+        units(&made.visit()).status
+    }
+
+    #[test]
+    fn restarts_of_long_ago_and_of_consoles_are_no_loop() {
+        assert_eq!(restarted("shop.service", 863_000), Status::Fail);
+        assert_eq!(restarted("shop.service", 400_000), Status::Pass);
+        assert_eq!(restarted("getty@tty1.service", 863_000), Status::Pass);
+    }
 }

@@ -5,6 +5,6 @@ signs='i/o error|medium error|uncorrected error|uncorrectable|hardware error|mac
 ask journalctl --no-pager -r _TRANSPORT=kernel -p warning -n1000 --since=-7d --output=json "--grep=$signs"
 ask journalctl --no-pager -r -n1 --until=-7d --output=json
 ask journalctl --no-pager -n1 --since=-7d --output=json
-ask systemctl show '*' --property=Id,ActiveState,SubState,NRestarts --no-pager
+ask systemctl show '*' --property=Id,ActiveState,SubState,NRestarts,ActiveEnterTimestampMonotonic --no-pager
 ask smartctl --scan -j
-keep /proc/1/comm /proc/self/mounts
+keep /proc/1/comm /proc/uptime /proc/self/mounts
