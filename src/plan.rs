@@ -78,6 +78,8 @@ pub struct Origin {
     pub job: Option<String>,
     /// The configuration file that was read.
     pub config: Option<PathBuf>,
+    /// What the report must say about a backup that nobody named.
+    pub notes: Vec<String>,
 }
 
 /// What is verified, and where.

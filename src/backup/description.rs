@@ -24,6 +24,50 @@ pub struct Description {
     pub unique_names: bool,
     /// Resolution of the recorded modification times, in nanoseconds (zip: 2 s; ext4: 1 ns).
     pub time_resolution_ns: u64,
+    /// If these are several snapshots, opened as one backup.
+    pub several: Option<Several>,
+}
+
+/// Several snapshots that were opened as one backup. Each path begins with the name of a snapshot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Several {
+    /// How many.
+    pub count: u64,
+    /// The name of the newest. What it holds may have an original.
+    pub newest: Vec<u8>,
+    /// What confirms the content of a restored file that has no original to compare with, because
+    /// only an old snapshot holds it: `SHA-256 in the repository`.
+    pub confirmed_by: &'static str,
+}
+
+impl Several {
+    /// Whether only older snapshots hold the file of this path.
+    pub fn is_past(&self, path: &[u8]) -> bool {
+        path.strip_prefix(&*self.newest).is_none_or(|rest| !rest.starts_with(b"/"))
+    }
+}
+
+/// With what the paths of a backup begin.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PathRoot {
+    /// With a folder or file of what was backed up.
+    #[default]
+    Backup,
+    /// With the name of the snapshot, of which there are several.
+    Snapshot,
+}
+
+impl PathRoot {
+    /// The path of the same file in a backup of one snapshot.
+    pub fn strip(self, path: &[u8]) -> &[u8] {
+        match self {
+            Self::Backup => path,
+            Self::Snapshot => {
+                let name = path.iter().position(|&byte| byte == b'/');
+                name.map_or(&[], |end| &path[end + 1..])
+            }
+        }
+    }
 }
 
 /// When a backup was taken.
@@ -73,7 +117,13 @@ impl Description {
             taken: Some(BackupTime { at: stat.mtime, how: TakenFrom::FileTime }),
             unique_names: false,
             time_resolution_ns,
+            several: None,
         }
+    }
+
+    /// With what its paths begin.
+    pub fn path_root(&self) -> PathRoot {
+        if self.several.is_some() { PathRoot::Snapshot } else { PathRoot::Backup }
     }
 
     /// When it was taken, whatever the source of that time.
@@ -97,6 +147,16 @@ pub(super) fn archive_id(stat: &Stat, first: &[u8]) -> String {
 mod tests {
     use super::*;
     use crate::platform::Kind;
+
+    #[test]
+    fn the_name_of_a_snapshot_is_no_part_of_the_path_in_it() {
+        for (path, inside) in
+            [(&b"old/srv/x"[..], &b"srv/x"[..]), (b"old/x", b"x"), (b"old", b""), (b"", b"")]
+        {
+            assert_eq!(PathRoot::Snapshot.strip(path), inside);
+            assert_eq!(PathRoot::Backup.strip(path), path);
+        }
+    }
 
     #[test]
     fn an_archive_keeps_its_id_on_another_disk_and_its_successor_has_another() {

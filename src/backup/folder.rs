@@ -148,6 +148,7 @@ impl Backup for Folder {
             taken: self.taken().map(|at| BackupTime { at, how: TakenFrom::NewestChange }),
             unique_names: true,
             time_resolution_ns: 1,
+            several: None,
         })
     }
 

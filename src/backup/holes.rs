@@ -3,7 +3,8 @@
 //! In: content that knows where its data is ([`Sparse`]): an open file, or a file in an image. Out:
 //! a [`Restored`] file with the same holes. A `lastlog` of 400 GB takes a few kilobytes on its
 //! disk, and must not take more in the restore folder. The system tells which ranges of a file hold
-//! data. If it does not, the whole file counts as data.
+//! data. If it does not, the whole file counts as data. On FAT and exFAT, holes take space like data:
+//! there the whole size is reserved.
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
@@ -11,6 +12,7 @@ use std::ops::Range;
 
 use crate::platform;
 
+use super::reservation::Reservation;
 use super::restored::cannot_write;
 use super::scratch_folder::PIECE;
 use super::{RestoreError, Restored, Scratch};
@@ -45,6 +47,29 @@ impl Scratch {
         self.restore_beside(1, &mut content, Some(of.size()), buffer)
     }
 
+    /// A file of `size` bytes that is one hole, into which the caller writes `data` bytes, and the
+    /// space for these. Where holes take space, that is reserved and taken, too.
+    pub(super) fn create_sparse(
+        &self,
+        data: u64,
+        size: u64,
+        held: u64,
+    ) -> Result<(Restored, Reservation<'_>), RestoreError> {
+        let filled = if self.keeps_holes() { 0 } else { size.saturating_sub(data) };
+        let mut reservation = self.reserve(data.saturating_add(filled), held)?;
+        let mut restored = self.create_file().map_err(RestoreError::Scratch)?;
+        restored.set_len(size)?;
+        restored.count_filled(filled);
+        reservation.use_up(filled);
+        Ok((restored, reservation))
+    }
+
+    /// Whether holes take no space in the restore folder. The first call tries it.
+    fn keeps_holes(&self) -> bool {
+        let tries = || self.create_file().is_ok_and(|empty| platform::keeps_holes(empty.file()));
+        *self.inner.keeps_holes.get_or_init(tries)
+    }
+
     /// Restores content with holes, range by range, for a caller that holds `held` other restored
     /// files.
     pub(super) fn copy_sparse(
@@ -59,9 +84,8 @@ impl Scratch {
             data += range.end - range.start;
             at = range.end;
         }
-        let mut reservation = self.reserve(data, held)?;
-        let mut restored = self.create_file().map_err(RestoreError::Scratch)?;
-        restored.set_len(size).map_err(|error| match error {
+        let created = self.create_sparse(data, size, held);
+        let (mut restored, mut reservation) = created.map_err(|error| match error {
             RestoreError::Scratch(error) => cannot_write(error),
             other => other,
         })?;
@@ -146,6 +170,33 @@ mod tests {
         }
         // Only what was written needs space, and none is left reserved.
         assert!(scratch.restore(&mut &b"after"[..], Some(5), &mut Vec::new()).is_ok());
+    }
+
+    #[test]
+    fn where_holes_take_space_a_file_that_is_too_large_by_them_is_one_that_does_not_fit() {
+        let target = tempfile::tempdir().unwrap();
+        let scratch = Scratch::create(target.path(), CancelToken::new()).unwrap();
+        scratch.inner.keeps_holes.set(false).unwrap();
+        let refused = scratch.copy_sparse(0, &mut Huge, HUGE, &mut Vec::new()).unwrap_err();
+        assert!(matches!(refused, RestoreError::NoSpace { needed: HUGE, .. }), "{refused}");
+        // What fits is restored, and all that was counted for it is given back.
+        let mut small = tempfile::tempfile().unwrap();
+        platform::allow_holes(&small);
+        small.set_len(5 << 20).unwrap();
+        small.write_all(b"start").unwrap();
+        let copy = scratch.copy_sparse(0, &mut &small, 5 << 20, &mut Vec::new()).unwrap();
+        assert_eq!((copy.size(), scratch.inner.space.written()), (5 << 20, 5 << 20));
+        drop(copy);
+        assert_eq!(scratch.inner.space.written(), 0);
+    }
+
+    #[test]
+    fn whether_holes_take_space_is_tried_once_and_leaves_nothing() {
+        let target = tempfile::tempdir().unwrap();
+        let scratch = Scratch::create(target.path(), CancelToken::new()).unwrap();
+        assert!(scratch.keeps_holes() && scratch.keeps_holes());
+        assert_eq!(scratch.restore(&mut &b"after"[..], None, &mut Vec::new()).unwrap().size(), 5);
+        assert_eq!(std::fs::metadata(scratch.path().join("000000")).unwrap().len(), 0);
     }
 
     #[test]

@@ -53,6 +53,7 @@ fn described(location: &str) -> Description {
         taken: None,
         unique_names: false,
         time_resolution_ns: 1,
+        several: None,
     }
 }
 

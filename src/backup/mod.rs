@@ -35,13 +35,14 @@ mod scratch;
 mod scratch_folder;
 mod snapshot;
 mod tar;
+mod union;
 mod workspace;
 mod zip;
 
 pub use crate::secret::Secret;
 pub use command::{Commands, ListForm};
 pub use context::Context;
-pub use description::{BackupTime, Description, TakenFrom};
+pub use description::{BackupTime, Description, PathRoot, Several, TakenFrom};
 pub use entry::{Entry, EntryBatch};
 pub use error::{Damage, DamageKind, Error, Lost, RestoreError};
 pub use folder::Folder;

@@ -59,6 +59,12 @@ impl DiskSpace {
         self.files.fetch_sub(1, Ordering::AcqRel);
     }
 
+    /// Bytes in files on the disk.
+    #[cfg(test)]
+    pub(super) fn written(&self) -> u64 {
+        self.written.load(Ordering::Acquire)
+    }
+
     /// Reserves `size` bytes as soon as they fit. `held` is the number of files that the caller
     /// itself holds, which are not emptied while it waits. `free` returns the number of free bytes.
     ///

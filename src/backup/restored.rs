@@ -66,6 +66,11 @@ impl Restored {
         self.written += bytes;
     }
 
+    /// Counts `bytes` of its holes that take up disk space.
+    pub(super) fn count_filled(&mut self, bytes: u64) {
+        self.written += bytes;
+    }
+
     /// Appends `bytes`.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
         self.file_mut()?.write_all(bytes).map_err(cannot_write)?;

@@ -7,8 +7,8 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock};
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions};
@@ -41,6 +41,8 @@ pub(super) struct ScratchFolder {
     /// Empty files that can be filled again, with their numbers.
     pub(super) idle: Mutex<Vec<(File, u64)>>,
     pub(super) space: DiskSpace,
+    /// Whether holes of files take no space here, once that was asked.
+    pub(super) keeps_holes: OnceLock<bool>,
     /// The folder that contains all workspaces, once it was created.
     workspaces: Mutex<Option<Dir>>,
 }
@@ -112,6 +114,7 @@ impl ScratchFolder {
             next: AtomicU64::new(0),
             idle: Mutex::default(),
             space: DiskSpace::default(),
+            keeps_holes: OnceLock::new(),
             workspaces: Mutex::default(),
         })
     }

@@ -1,5 +1,7 @@
 //! Which of several backups at one location is meant.
 
+use std::cmp::Reverse;
+
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 
@@ -65,11 +67,6 @@ pub(super) fn choose<'a>(
     if let Some(named) = snapshots.iter().find(|snapshot| snapshot.name == asked) {
         return Ok(named);
     }
-    if asked == "all" || asked.starts_with("last:") {
-        return Err(format!(
-            "--snapshot {asked}: several snapshots cannot be verified in one run; name one, such as {LATEST}"
-        ));
-    }
     if let Some(found) = by_id(snapshots, asked)? {
         return Ok(found);
     }
@@ -83,6 +80,57 @@ pub(super) fn choose<'a>(
     }
     let is_like = |snapshot: &Snapshot| is_match(asked.as_bytes(), snapshot.name.as_bytes());
     newest(snapshots, is_like).ok_or_else(|| none(snapshots, asked))
+}
+
+/// Several snapshots that a person means, the newest first.
+#[derive(Debug)]
+pub(super) struct Range<'a> {
+    pub(super) snapshots: Vec<&'a Snapshot>,
+    /// How many there are to choose from.
+    of: usize,
+}
+
+/// The word for all snapshots, and how the newest few are asked for: `last:7`.
+const ALL: &str = "all";
+const LAST: &str = "last:";
+
+/// The snapshots that a person means by `all` or `last:7`. `None` for everything else.
+///
+/// # Errors
+/// If there are none, or the number is not one.
+pub(super) fn range<'a>(snapshots: &'a [Snapshot], asked: &str) -> Result<Option<Range<'a>>, String> {
+    let most = match (asked == ALL, asked.strip_prefix(LAST)) {
+        (true, _) => snapshots.len(),
+        (false, Some(number)) => number.parse().ok().filter(|&number| number > 0).ok_or_else(|| {
+            format!("--snapshot {}: write how many, such as {LAST}7", words::printable(asked))
+        })?,
+        (false, None) => return Ok(None),
+    };
+    if snapshots.is_empty() {
+        return Err("it holds no snapshots".to_owned());
+    }
+    let mut chosen: Vec<_> = snapshots.iter().collect();
+    chosen.sort_by_key(|snapshot| Reverse(snapshot.taken));
+    chosen.truncate(most);
+    Ok(Some(Range { snapshots: chosen, of: snapshots.len() }))
+}
+
+impl Range<'_> {
+    /// Which they are, for a person.
+    pub(super) fn note(&self) -> String {
+        let name =
+            |snapshot: &Snapshot| format!("{}{}", words::printable(&snapshot.name), snapshot.taken_at());
+        let ends = match &*self.snapshots {
+            [only] => name(only),
+            [newest, .., oldest] => format!("{} to {}", name(oldest), name(newest)),
+            [] => String::new(),
+        };
+        let count = words::counted(self.snapshots.len() as u64, "snapshot");
+        format!(
+            "{count} of {}: {ends}; each path begins with the newest of them that holds this version of the file",
+            self.of
+        )
+    }
 }
 
 /// The newest of those that pass. One without a time is older than all others.
@@ -147,7 +195,7 @@ fn is_match(pattern: &[u8], name: &[u8]) -> bool {
 
 fn none(snapshots: &[Snapshot], asked: &str) -> String {
     let mut newest: Vec<&Snapshot> = snapshots.iter().collect();
-    newest.sort_by_key(|snapshot| std::cmp::Reverse(snapshot.taken));
+    newest.sort_by_key(|snapshot| Reverse(snapshot.taken));
     let names: Vec<_> = newest.iter().take(NAMES).map(|snapshot| words::printable(&snapshot.name)).collect();
     let more = if newest.len() > NAMES { "the newest are" } else { "there are" };
     format!("it has no snapshot {}; {more} {}", words::printable(asked), names.join(", "))
@@ -207,6 +255,29 @@ mod tests {
     }
 
     #[test]
+    fn several_snapshots_come_newest_first_and_never_more_than_asked_for() {
+        let snapshots = snapshots();
+        let names = |asked| {
+            let range = range(&snapshots, asked).unwrap().unwrap();
+            range.snapshots.iter().map(|snapshot| snapshot.name.clone()).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(names("all"), "mail-1 web-2 web-1 2026-11-24");
+        assert_eq!(names("last:2"), "mail-1 web-2");
+        assert_eq!(names("last:9"), names("all"));
+        assert!(range(&snapshots, "latest").unwrap().is_none());
+        for asked in ["last:", "last:0", "last:-1", "last:x"] {
+            let error = range(&snapshots, asked).unwrap_err();
+            assert!(error.contains("write how many, such as last:7"), "{error}");
+        }
+        assert_eq!(range(&[], "all").unwrap_err(), "it holds no snapshots");
+        let note = range(&snapshots, "last:2").unwrap().unwrap().note();
+        assert!(
+            note.starts_with("2 snapshots of 4: web-2, taken at 2026-11-26T02:00:00Z to mail-1"),
+            "{note}"
+        );
+    }
+
+    #[test]
     fn a_snapshot_from_the_future_is_told() {
         let [snapshot, ..] = &snapshots()[..] else { return };
         let taken = snapshot.taken.unwrap();
@@ -222,8 +293,6 @@ mod tests {
             ("abcd", "several snapshots begin with abcd"),
             ("db-*", "it has no snapshot db-*; there are mail-1, web-2, web-1, 2026-11-24"),
             ("2026-11-23", "the oldest is from 2026-11-24"),
-            ("all", "several snapshots cannot be verified in one run"),
-            ("last:7", "several snapshots cannot be verified in one run"),
             ("\u{1b}x", "it has no snapshot ?x"),
         ] {
             let error = chosen(asked).unwrap_err();

@@ -33,10 +33,13 @@ use crate::verify::strategy;
 /// attached drives is taken ([`attached`]).
 pub fn plan(mut flags: Verify, environment: &Environment) -> Result<Plan, Error> {
     let config = config::load(flags.invocation.config.as_deref(), environment)?;
+    let mut notes = Vec::new();
     if config.is_none() && flags.invocation.job.is_none() {
-        attached::complete(&mut flags.settings, flags.invocation.quiet, environment)?;
+        notes = attached::complete(&mut flags.settings, flags.invocation.quiet, environment)?;
     }
-    resolve(flags, config.as_ref(), environment)
+    let mut plan = resolve(flags, config.as_ref(), environment)?;
+    plan.origin.notes = notes;
+    Ok(plan)
 }
 
 /// Makes the plan for the flags and the configuration that was found.
@@ -90,7 +93,7 @@ pub fn resolve(flags: Verify, config: Option<&Config>, environment: &Environment
     let seed_is_given = settings.seed.is_some();
     let seed = settings.seed.unwrap_or_else(|| environment.fresh_seed.clone());
     Ok(Plan {
-        origin: Origin { job, config: place },
+        origin: Origin { job, config: place, notes: Vec::new() },
         target,
         manifest: settings.manifest,
         draw: Draw { strategy, sample, seed, seed_is_given, filters },
@@ -201,7 +204,8 @@ fn check_originals(settings: &Settings, has_ledger: bool) -> Result<bool, Error>
     Ok(false)
 }
 
-fn claims(settings: &Settings, has_originals: bool) -> Claims {
+/// What a run is to prove.
+pub fn claims(settings: &Settings, has_originals: bool) -> Claims {
     let usual = Claims::default();
     Claims {
         confidence: settings.confidence.map_or(usual.confidence, |confidence| confidence.0),

@@ -73,8 +73,8 @@ settings! {
             plan: |plan| vec![plan.target.backup.text()],
         }
         /// Which of the backups in a repository: latest, a name, the first digits of its id, a pattern
-        /// of names such as web-*, or a time such as 2026-05-01, for the newest until then
-        /// [default: latest]
+        /// of names such as web-*, or a time such as 2026-05-01, for the newest until then; or several:
+        /// all, or last:7 [default: latest]
         #[arg(long, value_name = "NAME|TIME", help_heading = WHERE)]
         #[serde(deserialize_with = "parsed")]
         snapshot: Option<String> {

@@ -40,6 +40,7 @@ topics! {
     "images": "Windows image backups and disk images, without mounting them",
     "borg": "repositories of borg, archives and passphrases",
     "restic": "repositories of restic, snapshots and passwords",
+    "snapshots": "several snapshots in one run",
     "command": "backups of any other program, by two commands of it",
     "sampling": "the draw, the verdicts, and what a run proves",
     "manifest": "which side of a difference is wrong, and servers that are gone",

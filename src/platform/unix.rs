@@ -310,8 +310,14 @@ pub fn is_same_name(one: &[u8], other: &[u8]) -> bool {
     one == other
 }
 
-/// Lets a file have holes that take no space. Here every file can have them.
+/// Lets a file have holes. Here every file can have them.
 pub fn allow_holes(_: &File) {}
+
+/// Whether holes take no space in the file system of an empty file, which gets one. FAT and exFAT
+/// fill them, and so do some servers.
+pub fn keeps_holes(empty: &File) -> bool {
+    empty.set_len(1 << 20).is_ok() && has_holes(empty)
+}
 
 /// The path that a file of this name gets on this system. Here every name is possible.
 pub fn holdable_name(path: &[u8]) -> PathBuf {

@@ -15,7 +15,7 @@ use crate::verify::strategy;
 
 use super::model::{
     AssurancePart, BackupPart, CompletenessPart, CountsPart, EffortPart, ErrorPart, FindingPart, Model,
-    PlanPart, PopulationPart, SCHEMA_NAME, SamplePart,
+    PlanPart, PopulationPart, SCHEMA_NAME, SamplePart, SnapshotsPart,
 };
 use super::statement;
 
@@ -51,6 +51,11 @@ impl Model {
             beside: outcome.beside.as_ref().map(CountsPart::new),
             findings: outcome.findings.iter().map(FindingPart::new).collect(),
             completeness: outcome.completeness.as_ref().map(CompletenessPart::new),
+            snapshots: outcome.backup.several.as_ref().map(|several| SnapshotsPart {
+                count: several.count,
+                confirmed: outcome.known.by_repository,
+                confirmed_by: several.confirmed_by.to_owned(),
+            }),
             damage: outcome.damage.clone(),
             denied: outcome.gaps.clone(),
             notes: outcome.notes.clone(),
@@ -112,6 +117,7 @@ impl Model {
             assurance: None,
             findings: Vec::new(),
             completeness: None,
+            snapshots: None,
             damage: Vec::new(),
             denied: Vec::new(),
             notes: Vec::new(),

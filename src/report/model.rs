@@ -28,7 +28,7 @@ mod found;
 pub use asked::{FiltersPart, MapPart, PlanPart, SizePart};
 pub use found::{
     AssurancePart, BackupPart, CompletenessPart, CountsPart, DifferencePart, EffortPart, ErrorPart,
-    FindingPart, PopulationPart, SamplePart,
+    FindingPart, PopulationPart, SamplePart, SnapshotsPart,
 };
 
 use jiff::Timestamp;
@@ -88,6 +88,9 @@ pub struct Model {
     pub findings: Vec<FindingPart>,
     /// The originals that were looked up in the backup.
     pub completeness: Option<CompletenessPart>,
+    /// The snapshots, if the run was over several. `None` in reports from before this field existed.
+    #[serde(default)]
+    pub snapshots: Option<SnapshotsPart>,
     /// Parts of the backup that are lost. Each of them is a failure.
     pub damage: Vec<String>,
     /// Parts of the backup of which nobody knows what is there: this account may not list them,

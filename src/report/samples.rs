@@ -63,6 +63,7 @@ fn outcome(verdicts: &[(Verdict, u64)], wanted: u64) -> Outcome {
             taken: Some(BackupTime { at: TAKEN, how: TakenFrom::FileTime }),
             unique_names: true,
             time_resolution_ns: 1,
+            several: None,
         },
         population: Population {
             files: 10_000,

@@ -8,7 +8,7 @@ use crate::verify::verdict::Verdict;
 use crate::words;
 
 use super::completeness;
-use super::model::{CountsPart, FindingPart, Model};
+use super::model::{CountsPart, FindingPart, Model, SnapshotsPart};
 
 /// What was found, in one sentence: `498 of 500 identical, 2 bad in the backup; 500 of 560 drawn
 /// could be compared.`
@@ -17,8 +17,7 @@ pub(super) fn headline(model: &Model) -> String {
     // Bad files are counted even if their originals changed.
     let compared = sum(model, |counts| counts.comparable + counts.outside_bad());
     if compared > 0 {
-        let verified = words::count(sum(model, |counts| counts.comparable_verified));
-        parts.push(format!("{verified} of {} identical", words::count(compared)));
+        parts.push(good(model, compared));
     } else if model.population.files == 0 && model.population.whole {
         parts.push("There is no file to verify".to_owned());
     } else {
@@ -34,6 +33,22 @@ pub(super) fn headline(model: &Model) -> String {
     };
     let warning = completeness::warning(model).map_or_else(String::new, |warning| format!(" {warning}"));
     format!("{}{drawn}.{warning}", parts.join(", "))
+}
+
+/// How many of the compared files are good. A file without an original is not called identical.
+fn good(model: &Model, compared: u64) -> String {
+    let verified = sum(model, |counts| counts.comparable_verified);
+    let confirmed = model.snapshots.as_ref().map_or(0, |snapshots| snapshots.confirmed);
+    let (good, of) = (words::count(verified), words::count(compared));
+    match (verified.saturating_sub(confirmed), confirmed) {
+        (_, 0) => format!("{good} of {of} identical"),
+        (0, _) => format!("{good} of {of} restored as the repository stored them"),
+        (identical, confirmed) => format!(
+            "{good} of {of} good ({} identical to their originals, {} restored as the repository stored them)",
+            words::count(identical),
+            words::count(confirmed)
+        ),
+    }
 }
 
 /// A number of files in the sample and beside it.
@@ -285,18 +300,32 @@ pub(super) fn unresolved(model: &Model) -> (u64, u64) {
 
 /// Which files the statement is about.
 pub(super) fn which(model: &Model, known: &KnownCounts) -> String {
-    let Model { population, damage, denied, .. } = model;
+    let Model { population, damage, denied, snapshots, .. } = model;
+    let compared = match snapshots {
+        Some(snapshots) => of_snapshots(snapshots),
+        None => comparable(model, known).to_owned(),
+    };
     let limits = [
         (!damage.is_empty() || !denied.is_empty() || population.unlisted > 0, "that can be listed"),
         (population.filtered > 0, "that passed the filters"),
         (population.unmapped > 0, "with a source"),
-        (true, comparable(model, known)),
+        (true, &compared),
     ];
     let limits: Vec<&str> = limits.into_iter().filter(|(holds, _)| *holds).map(|(_, words)| words).collect();
     match limits[..] {
         [one] => one.to_owned(),
         [one, other] => format!("{one} and {other}"),
         [..] => format!("{} and {}", limits[..limits.len() - 1].join(", "), limits[limits.len() - 1]),
+    }
+}
+
+/// The files of several snapshots.
+fn of_snapshots(snapshots: &SnapshotsPart) -> String {
+    let those = words::counted(snapshots.count, "snapshot");
+    let by = &snapshots.confirmed_by;
+    match snapshots.confirmed {
+        0 => format!("of the {those} (each version once)"),
+        _ => format!("of the {those} (each version once; {by} confirms those without an original)"),
     }
 }
 

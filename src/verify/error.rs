@@ -44,6 +44,9 @@ pub enum Error {
     /// A run cannot be resumed. The text says why.
     #[error("the run cannot be resumed, because {0}")]
     NotResumable(&'static str),
+    /// The run is over several snapshots, and has a manifest.
+    #[error("a manifest knows one version of each file, and --snapshot names several snapshots")]
+    ManifestOfOne,
     /// A folder of originals cannot be opened.
     #[error("cannot open the originals' folder {}", place.display())]
     Originals {
@@ -175,6 +178,7 @@ impl Error {
             | Self::NothingKnown { .. }
             | Self::EmptyPopulation { .. }
             | Self::NotResumable(_)
+            | Self::ManifestOfOne
             | Self::Overlap { .. }
             | Self::SameFolder { .. }
             | Self::ReportOverlap { .. }
@@ -223,6 +227,7 @@ impl Error {
             Self::EmptyPopulation { .. } => {
                 "loosen --include, --exclude, the size and time limits, or add a --source"
             }
+            Self::ManifestOfOne => "leave out --manifest, or name one snapshot",
             Self::NotResumable(_) => "begin a new run, without --resume",
             Self::Originals { .. } => "check the path given by --source or --map, and that you may read it",
             Self::Unresolved { .. } => {

@@ -8,7 +8,7 @@ use std::path::{Component, Path};
 
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
-use crate::backup::{Damage, Entry, Needs};
+use crate::backup::{Damage, Entry, Needs, PathRoot};
 use crate::plan::Filters;
 use crate::platform;
 
@@ -22,6 +22,7 @@ pub struct Filter {
     exclude: Option<Gitignore>,
     /// Matches folders that contain no file of the population.
     whole_folders: Option<Gitignore>,
+    root: PathRoot,
 }
 
 impl Filter {
@@ -30,7 +31,13 @@ impl Filter {
         let include = compile(&limits.include)?;
         let exclude = compile(&limits.exclude)?;
         let whole_folders = compile(&whole_folders(&limits.exclude))?;
-        Ok(Self { limits: limits.clone(), include, exclude, whole_folders })
+        Ok(Self { limits: limits.clone(), include, exclude, whole_folders, root: PathRoot::default() })
+    }
+
+    /// The same filter for a backup whose paths begin so.
+    #[must_use]
+    pub fn for_paths(self, root: PathRoot) -> Self {
+        Self { root, ..self }
     }
 
     /// The metadata that a listing must provide for this filter.
@@ -63,6 +70,7 @@ impl Filter {
     /// Whether a folder of this path may contain files of the population. If that is not certain,
     /// the answer is yes.
     pub fn may_include_below(&self, folder: &[u8]) -> bool {
+        let folder = self.root.strip(folder);
         // Single files are judged as in a run over the whole backup, by the newest time in all of it.
         if folder.is_empty() || !self.limits.only.is_empty() {
             return true;
@@ -89,7 +97,7 @@ impl Filter {
         if self.include.is_none() && self.exclude.is_none() {
             return true;
         }
-        let path = spelling::composed(path);
+        let path = spelling::composed(self.root.strip(path));
         let path = platform::path_from_bytes(&path);
         let hit = |globs: &Gitignore| globs.matched_path_or_any_parents(&*relative(&path), false).is_ignore();
         self.include.as_ref().is_none_or(hit) && !self.exclude.as_ref().is_some_and(hit)

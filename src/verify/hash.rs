@@ -5,6 +5,7 @@
 //! read independently. A small file takes one read into a reused buffer. Large files are shared by
 //! all free threads, both sides at once.
 
+mod pieces;
 mod segments;
 
 use std::fs::File;
@@ -20,6 +21,7 @@ use crate::plan::Algorithm;
 use crate::platform;
 use crate::threads;
 
+use self::pieces::Pieces;
 use super::difference::{Comparer, Difference};
 
 /// Files up to this size are read at once, larger ones in pieces of this many bytes.
@@ -175,7 +177,7 @@ impl Hashing {
     /// Hashes a file inside the pool: with all of its threads, if the algorithm allows that.
     fn shared(&self, file: &File, size: u64, cancel: &CancelToken) -> io::Result<Hashed> {
         let shared = match self.algorithm {
-            Algorithm::Blake3 => segments::hash(file, size, cancel)?,
+            Algorithm::Blake3 => segments::hash(Pieces::of(file, size), size, cancel)?,
             Algorithm::Sha256 => None,
         };
         shared.map_or_else(|| hash_alone(file, size, self.algorithm, cancel), Ok)
@@ -201,7 +203,8 @@ fn hash_file(
         buffer.resize(length, 0);
     }
     let mut piece = &mut buffer[..length];
-    let got = read_first(file, piece, size_hint)?;
+    let file = Pieces::of(file, size_hint);
+    let got = file.read_first(piece, size_hint)?;
     if got < piece.len() {
         return Ok(Hashed { hash: hash_whole(algorithm, &piece[..got]), size: got as u64 });
     }
@@ -216,7 +219,7 @@ fn hash_file(
         if cancel.is_cancelled() {
             return Err(io::ErrorKind::Interrupted.into());
         }
-        let got = read_full_at(file, piece, size)?;
+        let got = file.read(piece, size)?;
         hasher.update(&piece[..got]);
         size += got as u64;
         if got < piece.len() {
@@ -237,10 +240,12 @@ pub fn describe_difference(
     first.resize(PIECE, 0);
     second.resize(PIECE, 0);
     let mut comparer = Comparer::new();
+    let pieces = |file| Ok::<_, io::Error>(Pieces::of(file, platform::stat(file)?.size));
+    let (one, other) = (pieces(original)?, pieces(restored)?);
     let (mut original_size, mut restored_size) = (0, 0);
     loop {
-        let here = read_full_at(original, first, original_size)?;
-        let there = read_full_at(restored, second, restored_size)?;
+        let here = one.read(first, original_size)?;
+        let there = other.read(second, restored_size)?;
         let common = here.min(there);
         if cancel.is_cancelled() {
             return Ok(None);
@@ -254,25 +259,4 @@ pub fn describe_difference(
     }
     let rest = |file: &File, size| Ok::<u64, io::Error>(platform::stat(file)?.size.max(size));
     Ok(comparer.finish(rest(original, original_size)?, rest(restored, restored_size)?))
-}
-
-/// Reads the beginning of a file. If it is exactly as long as expected, this is also the end, which
-/// saves the read that would return nothing.
-fn read_first(file: &File, buffer: &mut [u8], expected: u64) -> io::Result<usize> {
-    let got = platform::read_at(file, buffer, 0)?;
-    if got as u64 == expected || got == 0 {
-        return Ok(got);
-    }
-    Ok(got + read_full_at(file, &mut buffer[got..], got as u64)?)
-}
-
-fn read_full_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match platform::read_at(file, &mut buffer[filled..], offset + filled as u64)? {
-            0 => break,
-            got => filled += got,
-        }
-    }
-    Ok(filled)
 }

@@ -4,6 +4,8 @@
 //! Each thread has a judge of its own. It reads originals and restored copies. It writes nothing
 //! except the copies that the user wants to keep.
 
+mod past;
+
 use std::fs::File;
 use std::io;
 use std::ops::ControlFlow;
@@ -67,11 +69,14 @@ impl<'a> Judge<'a> {
     /// Compares one restored file with its original. Returns `None` if the run was cancelled before
     /// the comparison was complete, and an error if the copy cannot be read.
     fn compare(&mut self, entry: &Entry<'_>, restored: Restored) -> Result<Option<Judged>, io::Error> {
+        let recorded = self.context.recorded(entry);
+        if self.context.is_past(entry) {
+            return self.past(entry, restored, &recorded);
+        }
         let (sought, found) = find(self.context.pairing, entry.path);
         if sought.is_respelled {
             self.context.pairing.count_respelled();
         }
-        let recorded = self.context.recorded(entry);
         let vouched_by = entry.vouched_by.or(self.context.vouched_by.get().copied());
         let given = FromBackup::Restored { size: restored.size(), vouched: vouched_by.is_some() };
         let mut record =
@@ -118,6 +123,9 @@ impl<'a> Judge<'a> {
         let evidence = evidence.filter(|evidence| record.comparable || !evidence.fits_copy);
         record.verdict = judge_with(given, &original, &recorded, evidence);
         record.known = known.map(|known| known.used(by_known && !by_times));
+        if self.context.several.is_some() && !record.comparable && !self.confirm(&restored, &mut record)? {
+            return Ok(None);
+        }
         let is_open = !matches!(original, Original::Read { steady: false, .. } | Original::Unreadable);
         record.pending = state.filter(|_| is_open).and_then(|state| self.pending(&record, state));
         if record.verdict != Verdict::Verified {
@@ -313,11 +321,11 @@ impl<'a> Judge<'a> {
     /// because its times decide whether the pick is in the statement.
     fn failed(&mut self, entry: &Entry<'_>, error: &RestoreError) -> Judged {
         let (place, found) = match entry.problem {
-            None => {
+            None if !self.context.is_past(entry) => {
                 let (sought, found) = find(self.context.pairing, entry.path);
                 (sought.place, found)
             }
-            Some(_) => (None, FoundOriginal::Gone),
+            _ => (None, FoundOriginal::Gone),
         };
         let recorded = self.context.recorded(entry);
         let given = match error {
@@ -343,7 +351,11 @@ impl<'a> Judge<'a> {
             verdict: judge(given, &Original::Gone, &recorded),
             // If no recorded time decides it, the pick counts as comparable. A bad pick too many
             // makes the statement weaker, but never wrong.
-            comparable: is_tried && (by_times || speaks || standing == Some(Standing::Unknown)),
+            comparable: is_tried
+                && (by_times
+                    || speaks
+                    || standing == Some(Standing::Unknown)
+                    || self.context.several.is_some()),
             known: known.map(|known| known.used(speaks && !by_times)),
             reason: reason::of_failure(error),
             original_size: state.map(|state| state.size),
@@ -420,6 +432,7 @@ impl RestoreSink for Judge<'_> {
         }
         self.large_file_lock = one_large_file.as_ref().map(lock);
         if let Some(lock) = one_ahead.as_ref().and_then(|lock| lock.try_lock().ok())
+            && !self.context.is_past(entry)
             && let (_, FoundOriginal::Open { file, before }) = find(pairing, entry.path)
         {
             self.ahead = Ahead::begin(file, before, *hash, cancel).map(|ahead| (ahead, lock));

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::time::SystemTime;
 
-use crate::backup::{Damage, Description, Entry};
+use crate::backup::{Damage, Description, Entry, Several};
 use crate::cancel::CancelToken;
 use crate::lock::lock;
 use crate::plan::{Algorithm, Keep, Plan};
@@ -40,6 +40,8 @@ pub struct JudgeContext<'a> {
     pub newest: OnceLock<Timestamp>,
     /// What vouches for the content of every file. Set after the backup was listed.
     pub vouched_by: OnceLock<&'static str>,
+    /// The snapshots, if the backup is several.
+    pub several: Option<Several>,
     /// The hash algorithm.
     pub hash: Algorithm,
     /// Computes the hash.
@@ -118,6 +120,7 @@ impl<'a> JudgeContext<'a> {
             },
             newest: OnceLock::new(),
             vouched_by: OnceLock::new(),
+            several: description.several.clone(),
             hash: plan.engine.hash,
             hashing: Hashing::new(plan.engine.hash, plan.engine.threads),
             one_ahead: (disks.reads_ahead && plan.engine.threads > 1).then(Mutex::default),
@@ -164,6 +167,11 @@ impl JudgeContext<'_> {
             newest: self.newest.get().copied(),
             ..self.recorded
         }
+    }
+
+    /// Whether only older ones of several snapshots hold an entry.
+    pub fn is_past(&self, entry: &Entry<'_>) -> bool {
+        self.several.as_ref().is_some_and(|several| several.is_past(entry.path))
     }
 
     /// What the manifest knows of the file at this path in the backup.

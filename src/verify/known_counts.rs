@@ -12,6 +12,8 @@ pub enum KnownBy {
     Manifest,
     /// The ledger of earlier runs.
     Ledger,
+    /// The repository itself, about what cannot be compared with an original.
+    Repository,
 }
 
 impl KnownBy {
@@ -20,6 +22,7 @@ impl KnownBy {
         match self {
             Self::Manifest => "manifest",
             Self::Ledger => "ledger",
+            Self::Repository => "repository",
         }
     }
 
@@ -28,6 +31,7 @@ impl KnownBy {
         match self {
             Self::Manifest => "the manifest",
             Self::Ledger => "an earlier run",
+            Self::Repository => "the repository",
         }
     }
 }
@@ -43,6 +47,9 @@ pub struct KnownCounts {
     pub by_manifest: u64,
     /// Picks that are comparable only because the ledger knows them.
     pub by_ledger: u64,
+    /// Picks that are comparable only because the repository confirms them.
+    #[serde(default)]
+    pub by_repository: u64,
     /// Picks for which the manifest decides nothing because nothing shows that the backup was made
     /// after it.
     pub too_late: u64,
@@ -58,6 +65,7 @@ impl KnownCounts {
         self.not_in_manifest += others.not_in_manifest;
         self.by_manifest += others.by_manifest;
         self.by_ledger += others.by_ledger;
+        self.by_repository += others.by_repository;
         self.too_late += others.too_late;
         self.unlike += others.unlike;
     }

@@ -45,6 +45,7 @@ pub fn list(plan: &Plan, needs: Needs, cancel: &CancelToken, to: &dyn Listed) ->
     let filter = Filter::new(&plan.draw.filters)?;
     let context = Context::new(cancel.clone()).with_threads(plan.engine.threads.min(LISTING_THREADS));
     let backup = backup::open(&plan.target.backup, &context)?;
+    let filter = filter.for_paths(backup.description().path_root());
     let (sources, maps) = (&plan.target.sources, &plan.target.maps);
     let pairing = Pairing::new(&*backup, sources, maps, false, Some(&filter), cancel)?;
     let ranker = Ranker::new(&plan.draw.seed);

@@ -55,7 +55,7 @@ mod schedule;
 mod settled;
 mod sharing;
 pub mod size;
-mod spelling;
+pub mod spelling;
 pub mod statement;
 pub mod strategy;
 mod taken;
@@ -164,13 +164,19 @@ fn verify(
     let cancel = &cancel.with_deadline(plan.limits.time_limit.map(|limit| clock + limit));
     let cold = plan.engine.cache == CachePolicy::Drop;
     let description = backup.description();
+    let filter = filter.for_paths(description.path_root());
+    if description.several.is_some() && memory.manifest.is_some() {
+        return Err(Error::ManifestOfOne);
+    }
     observer.begins(plan, description);
     let run = context(plan, cancel);
     let pairing = Pairing::new(backup, &plan.target.sources, &plan.target.maps, cold, Some(&filter), cancel)?
         .leaving_alone(OwnFiles::of(plan.outputs.state.as_deref()));
     let naming = memory.manifest.map(|manifest| Naming::find(backup, &pairing, manifest, cancel));
     let naming = naming.transpose()?.flatten();
-    let lookup = (plan.claims.completeness.originals > 0 && !pairing.has_no_originals())
+    // That a file is in some snapshot does not say that it is in the newest.
+    let looks_up = plan.claims.completeness.originals > 0 && description.several.is_none();
+    let lookup = (looks_up && !pairing.has_no_originals())
         .then(|| Lookup::draw(plan, &pairing, &filter, cancel))
         .transpose()?;
     let ranker = Ranker::new(&plan.draw.seed);
@@ -211,6 +217,7 @@ fn verify(
     let mut judged = outcome.counts.clone();
     outcome.beside.iter().for_each(|beside| judged.merge(beside));
     let gone = nearby::note(&judged, &outcome.findings, &pairing);
+    outcome.notes.extend(plan.origin.notes.iter().cloned());
     outcome
         .notes
         .extend(gone.into_iter().chain(backup.notes()).chain(leftovers).chain(pairing.notes()).chain(stays));

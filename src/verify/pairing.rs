@@ -14,7 +14,9 @@ use std::path::{Component, Path, PathBuf, Prefix};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::backup::{Backup, CatalogSink, Context, Damage, EntryBatch, Listing, Needs, escape, path_text};
+use crate::backup::{
+    Backup, CatalogSink, Context, Damage, EntryBatch, Listing, Needs, PathRoot, escape, path_text,
+};
 use crate::cancel::CancelToken;
 use crate::lock::{into_inner, lock};
 use crate::plan::Map;
@@ -76,6 +78,7 @@ pub struct Pairing {
     /// How many entries were compared with an original whose name has another Unicode spelling.
     respelled: AtomicU64,
     own_files: OwnFiles,
+    path_root: PathRoot,
 }
 
 /// A path at which an entry's original may be.
@@ -133,6 +136,7 @@ impl Pairing {
             speller: Speller::default(),
             respelled: AtomicU64::new(0),
             own_files: OwnFiles::default(),
+            path_root: backup.description().path_root(),
         };
         if sources.is_empty() && maps.is_empty() {
             return Ok(pairing);
@@ -243,6 +247,7 @@ impl Pairing {
 
     /// Every path at which the entry's original may be, in the order in which they are tried.
     pub fn original_paths<'a>(&'a self, path: &'a [u8]) -> impl Iterator<Item = OriginalPath<'a>> {
+        let path = self.path_root.strip(path);
         self.rules.iter().filter_map(move |rule| {
             Some(OriginalPath { root: &self.roots[rule.root], path: below(path, &rule.from)? })
         })
@@ -255,6 +260,7 @@ impl Pairing {
         if path.is_ascii() {
             return None;
         }
+        let path = self.path_root.strip(path);
         self.rules.iter().find_map(|rule| {
             let root = &self.roots[rule.root];
             let path = self.speller.find(rule.root, &root.tree, below(path, &rule.from)?)?;
@@ -284,12 +290,14 @@ impl Pairing {
 
     /// Whether any rule says where the entry's original is, or there are no originals at all.
     pub fn covers(&self, path: &[u8]) -> bool {
+        let path = self.path_root.strip(path);
         self.has_no_originals() || self.rules.iter().any(|rule| below(path, &rule.from).is_some())
     }
 
     /// Whether any rule may say where the originals of files in this folder of the backup are, or
     /// the original of this file.
     pub fn may_cover_below(&self, folder: &[u8]) -> bool {
+        let folder = self.path_root.strip(folder);
         let may_cover = |rule: &PairingRule| {
             platform::is_same_name(folder, &rule.from)
                 || below(folder, &rule.from).is_some()
@@ -435,19 +443,20 @@ impl CatalogSink for PrefixSearch<'_> {
         let mut state = lock(&self.state);
         for entry in entries.iter().filter(|entry| entry.problem.is_none()) {
             state.listed += 1;
+            let path = self.pairing.path_root.strip(entry.path);
             if state.examples.len() < 2 {
-                state.examples.push(entry.path.to_vec());
+                state.examples.push(path.to_vec());
             }
             // To look up an original costs a system call for each prefix. A few hundred entries are
             // enough for most roots. After them, only roots that are still in doubt are tried.
             let all = state.listed <= ENTRIES_TRIED_BY_ALL;
             let SearchState { prefixes, has_entries, .. } = &mut *state;
             for (has_entries, prefixes) in has_entries.iter_mut().zip(&*prefixes) {
-                *has_entries |= prefixes.iter().any(|prefix| below(entry.path, &prefix.from).is_some());
+                *has_entries |= prefixes.iter().any(|prefix| below(path, &prefix.from).is_some());
             }
             for (prefixes, root) in prefixes.iter_mut().zip(&self.pairing.roots) {
                 if all || most_hits(prefixes) < HITS_SURE {
-                    try_prefixes(prefixes, root, entry.path);
+                    try_prefixes(prefixes, root, path);
                 }
             }
         }

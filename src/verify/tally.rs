@@ -95,6 +95,7 @@ impl PickTally {
         match record.known.filter(|known| known.decided && !record.beside).map(|known| known.by) {
             Some(KnownBy::Manifest) => self.known.by_manifest += 1,
             Some(KnownBy::Ledger) => self.known.by_ledger += 1,
+            Some(KnownBy::Repository) => self.known.by_repository += 1,
             None => {}
         }
         self.known.unlike += u64::from(record.unlike);

@@ -31,6 +31,7 @@ pub(super) fn description() -> Description {
         taken: Some(BackupTime { at, how: TakenFrom::FileTime }),
         unique_names: false,
         time_resolution_ns: 1,
+        several: None,
     }
 }
 
@@ -103,6 +104,17 @@ fn a_backup_that_reads_the_same_twice_passes() {
     });
     assert_eq!((found.exit_code(), found.population.files), (ExitCode::Pass, 4));
     assert_eq!((found.counts.comparable(), found.damage.len()), (4, 0));
+}
+
+#[test]
+fn the_report_has_what_the_plan_says_about_a_backup_that_nobody_named() {
+    let (originals, target) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    std::fs::write(originals.path().join("a"), "content").unwrap();
+    let mut plan = plan(originals.path(), target.path());
+    plan.origin.notes = vec!["volume E is not compared".to_owned()];
+    let backup = Fickle { listed: &["a"], given: &["a"], lost: None, description: description() };
+    let found = run_on(&plan, &backup, Memory::default(), &CancelToken::new(), &Silent).unwrap();
+    assert!(found.notes.contains(&plan.origin.notes[0]), "{:?}", found.notes);
 }
 
 #[test]

@@ -46,6 +46,7 @@ fn described(format: &'static str) -> Description {
         taken: Some(BackupTime { at, how: TakenFrom::Record }),
         unique_names: true,
         time_resolution_ns: 1,
+        several: None,
     }
 }
 

@@ -62,7 +62,10 @@ mod verify_guards;
 #[cfg(target_os = "linux")]
 mod verify_harm;
 mod verify_image;
+mod verify_image_age;
 mod verify_image_gaps;
+#[cfg(target_os = "linux")]
+mod verify_image_made;
 mod verify_input;
 #[cfg(unix)]
 mod verify_kill;
@@ -76,6 +79,8 @@ mod verify_restic;
 #[cfg(target_os = "linux")]
 mod verify_restic_rest;
 mod verify_resume;
+#[cfg(target_os = "linux")]
+mod verify_snapshots;
 mod verify_statement;
 #[cfg(unix)]
 mod verify_stop;

@@ -1,5 +1,5 @@
 //! Disk images, and the folders of them that Windows Server Backup writes. The committed images
-//! were made by real programs (`fixtures/images/make.sh`); on Linux, more are made here.
+//! were made by real programs (`fixtures/images/make.sh`).
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -37,7 +37,7 @@ pub fn windows_image_backup(world: &World, computer: &str, name: &str, image: &[
 }
 
 /// The only place of these bytes.
-fn place(image: &[u8], bytes: &[u8]) -> usize {
+pub fn place(image: &[u8], bytes: &[u8]) -> usize {
     let first = bytes[0];
     let starts = image.iter().enumerate().filter(|(_, byte)| **byte == first).map(|(at, _)| at);
     let mut found = starts.filter(|&at| image[at..].starts_with(bytes));
@@ -332,110 +332,4 @@ fn a_sparse_file_is_restored_with_its_holes() {
     backup.restore(Wanted::These(&wanted), &scratch, &Context::default(), &mut sizes).unwrap();
     let [(size, stored)] = sizes.0[..] else { panic!("{:?}", sizes.0) };
     assert!(size == 5 << 30 && stored < 1 << 20, "{stored} of {size} bytes");
-}
-
-/// Made by the programs of this machine, from files of this test: the whole way.
-#[cfg(target_os = "linux")]
-mod made {
-    use std::process::Command;
-
-    use super::*;
-    use crate::pack::tree;
-
-    /// Runs a program that the test cannot do without.
-    fn run(world: &World, line: &str) {
-        let (program, arguments) = line.split_once(' ').unwrap();
-        let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap());
-        let made = Command::new(program)
-            .args(arguments.split(' '))
-            .current_dir(world.path(""))
-            .env("PATH", path)
-            .output()
-            .unwrap_or_else(|error| {
-                panic!("{program}: {error}; apt-get install ntfs-3g wimtools gdisk qemu-utils, or run .ci/setup with these names")
-            });
-        assert!(made.status.success(), "{line}: {}", String::from_utf8_lossy(&made.stderr));
-    }
-
-    /// A VHDX of a disk with an NTFS volume that holds the originals.
-    fn image(world: &World) -> Vec<u8> {
-        fs::File::create(world.path("volume")).unwrap().set_len(8 << 20).unwrap();
-        fs::File::create(world.path("disk")).unwrap().set_len(12 << 20).unwrap();
-        run(world, "mkntfs -q -F -Q volume");
-        // By default, wimlib leaves out what Windows would.
-        fs::write(world.path("config"), "[ExclusionList]\n").unwrap();
-        run(world, "wimlib-imagex capture --compress=none --no-acls --config=config s wim");
-        run(world, "wimlib-imagex apply wim 1 volume");
-        run(world, "sgdisk -n 1:2048:18431 -t 1:0700 disk");
-        let volume = fs::read(world.path("volume")).unwrap();
-        let mut bytes = fs::read(world.path("disk")).unwrap();
-        bytes[1 << 20..(1 << 20) + volume.len()].copy_from_slice(&volume);
-        fs::write(world.path("disk"), bytes).unwrap();
-        run(world, "qemu-img convert -O vhdx -o subformat=dynamic disk vhdx");
-        fs::read(world.path("vhdx")).unwrap()
-    }
-
-    #[test]
-    fn what_windows_leaves_out_of_an_image_is_neither_verified_nor_missing() {
-        let world = World::new().originals(&tree()).file("s/pagefile.sys", "p".repeat(8192));
-        let files = walkdir::WalkDir::new(world.path("s")).into_iter();
-        let files = files.filter(|entry| entry.as_ref().unwrap().file_type().is_file()).count() as u64;
-        let image = image(&world);
-        windows_image_backup(&world, "SERVER", NAME, &image);
-        let verified = world.verify_with("--map C=s --sample all --completeness 1000").exits(0).finds(&[]);
-        assert_eq!(verified.number("/population/files"), files - 1);
-        assert!(verified.json["notes"].to_string().contains("C/pagefile.sys (8.00 KiB)"), "{}", verified.ran);
-        // In any other image, it is a file like others.
-        fs::remove_dir_all(world.path("b")).unwrap();
-        fs::write(world.path("b"), &image).unwrap();
-        assert_eq!(world.verify("--sample all").exits(0).number("/population/files"), files);
-    }
-
-    /// Windows makes page files of whole pages.
-    #[test]
-    fn a_users_file_that_is_called_like_a_page_file_is_verified() {
-        let world = World::new().originals(&tree()).file("s/hiberfil.sys", "a diary");
-        windows_image_backup(&world, "SERVER", NAME, &image(&world));
-        world.verify_with("--map C=s --sample all").exits(0).finds(&[]);
-        fs::write(world.path("s/hiberfil.sys"), "another").unwrap();
-        world
-            .verify_with("--map C=s --sample all --assume-unchanged")
-            .exits(1)
-            .finds(&[("C/hiberfil.sys", "corrupt")]);
-    }
-
-    /// A volume that only its type in an MBR makes one of the system.
-    #[test]
-    fn the_recovery_volume_of_an_mbr_is_left_out_for_what_it_holds() {
-        let world = originals().file("other/Recovery/WindowsRE/Winre.wim", "rescue");
-        fs::File::create(world.path("volume")).unwrap().set_len(4 << 20).unwrap();
-        run(&world, "mkntfs -q -F -Q volume");
-        run(&world, "wimlib-imagex capture --compress=none --no-acls other wim");
-        run(&world, "wimlib-imagex apply wim 1 volume");
-        let recovery = fs::read(world.path("volume")).unwrap();
-        let mut disk = disk(&[fixtures::image("tree.ntfs"), recovery]);
-        disk[446 + 16 + 4] = 0x27;
-        fs::write(world.path("b"), disk).unwrap();
-        let verified = world.verify("--sample all").exits(0);
-        assert_eq!(verified.number("/population/files"), FILES);
-        verified.says("partition 2 is not part of this verification: recovery, NTFS");
-    }
-
-    #[test]
-    fn an_image_that_programs_made_of_a_real_tree_passes_and_a_planted_corruption_is_found() {
-        let world = World::new().originals(&tree());
-        let image = image(&world);
-        windows_image_backup(&world, "SERVER", NAME, &image);
-        world.verify_with("--map C=s --sample all").exits(0).finds(&[]);
-        let report = fs::read(world.path("s").join("docs").join("report.bin")).unwrap();
-        let mut rotten = image;
-        let at = place(&rotten, &report[report.len() / 2..report.len() / 2 + 64]);
-        rotten[at] ^= 0x10;
-        windows_image_backup(&world, "SERVER", NAME, &rotten);
-        world
-            .verify_with("--map C=s --sample all")
-            .exits(1)
-            .finds(&[("C/docs/report.bin", "corrupt")])
-            .says("one flipped bit");
-    }
 }

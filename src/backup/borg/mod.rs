@@ -25,6 +25,7 @@ mod shadow;
 mod tests;
 
 use std::ffi::OsString;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use jiff::tz::TimeZone;
@@ -38,6 +39,7 @@ use super::location::split_place;
 use super::repeats::Repeats;
 use super::repository::Repository;
 use super::snapshot::{self, Snapshot};
+use super::union::{Common, Union, Version};
 use super::{
     Backup, CatalogSink, Context, Damage, Description, Error, Listing, Location, Needs, Reach, RestoreSink,
     Scratch, Wanted,
@@ -50,6 +52,9 @@ use program::Borg;
 
 /// The program, the format and the scheme.
 const NAME: &str = "borg";
+
+/// What confirms the content of a file: borg restores no chunk that is not the one that was stored.
+const CONFIRMED_BY: &str = "borg's own hash of each chunk";
 
 /// borg prints times in microseconds, rounded.
 const TIME_RESOLUTION_NS: u64 = 1_000;
@@ -74,7 +79,7 @@ pub const FORMAT: Format = Format {
 /// An archive in a repository.
 #[derive(Debug)]
 struct Archive {
-    borg: Borg,
+    borg: Arc<Borg>,
     /// Its name.
     name: String,
     listing: KeptListing,
@@ -112,9 +117,33 @@ fn open(candidate: &BackupCandidate<'_>, context: &Context) -> Result<Box<dyn Ba
         }
         (archive, snapshot) => archive.or(snapshot).unwrap_or("latest"),
     };
-    let borg = Borg::new(location, place, context)?;
+    let borg = Arc::new(Borg::new(location, place, context)?);
     let listed = Listed::read(&borg, context)?;
     let (snapshots, unfinished) = (listed.snapshots(), listed.unfinished());
+    let mut notes = notes(&borg, &listed);
+    notes.extend(note_of_unfinished(&snapshots, &unfinished));
+    let damage = damage(&borg, &listed, &mut notes);
+    let fail = |problem| Error::program(location, problem);
+    let range = if archive.is_none() { snapshot::range(&snapshots, asked).map_err(fail)? } else { None };
+    let now = SystemTime::now().into();
+    if let Some(range) = range {
+        notes.insert(0, range.note());
+        notes.extend(range.snapshots.iter().filter_map(|snapshot| snapshot.note_of_future(now)));
+        let common = Common {
+            location,
+            asked,
+            format: NAME,
+            version: Version::SizeAndTime,
+            confirmed_by: CONFIRMED_BY,
+            time_resolution_ns: TIME_RESOLUTION_NS,
+        };
+        let part = |chosen: &Snapshot| {
+            let part = Archive::new(&borg, &listed, chosen, Vec::new(), damage.clone());
+            (chosen.name.clone(), Box::new(part) as _)
+        };
+        let parts = range.snapshots.into_iter().map(part).collect();
+        return Ok(Box::new(Union::new(&common, parts, notes)));
+    }
     // What the address names is a name, even if it is `latest`.
     let complete = snapshots.iter().filter(|snapshot| archive.as_ref() == Some(&snapshot.name));
     let mut named = complete.chain(unfinished.iter().filter(|unfinished| unfinished.name == asked));
@@ -125,32 +154,44 @@ fn open(candidate: &BackupCandidate<'_>, context: &Context) -> Result<Box<dyn Ba
     let chosen = chosen.map_err(|problem| match newest(&unfinished) {
         Some(only) if snapshots.is_empty() => {
             let name = words::printable(&only.name);
-            Error::program(location, format!("{problem}, but a backup that was interrupted: {name}"))
+            fail(format!("{problem}, but a backup that was interrupted: {name}"))
         }
-        _ => Error::program(location, problem),
+        _ => fail(problem),
     })?;
-    let ended = listed.archives.iter().find(|archive| archive.name == chosen.name);
-    let taken = ended.and_then(|archive| time(archive.end.as_deref()?)).map(end_of_second);
-    let description = Description {
-        location: location.clone(),
-        format: NAME,
-        snapshot: Some(chosen.name.clone()),
-        id: chosen.id.clone(),
-        taken: taken.map(|at| BackupTime { at, how: TakenFrom::Record }),
-        unique_names: false,
-        time_resolution_ns: TIME_RESOLUTION_NS,
-    };
-    let mut notes = notes(&borg, &listed, chosen, snapshots.len());
-    notes.extend(chosen.note_of_future(SystemTime::now().into()));
-    if let Some(begun) = newest(&unfinished)
-        && newest(&snapshots).is_none_or(|complete| begun.taken > complete.taken)
-    {
-        notes.push(format!(
-            "the newest backup is not complete: {}{}, was interrupted or is still being made",
-            words::printable(&begun.name),
-            begun.taken_at()
-        ));
+    let name = words::printable(&chosen.name);
+    let count = words::counted(snapshots.len() as u64, "archive");
+    notes.insert(0, format!("the archive {name}{}, of {count} in the repository", chosen.taken_at()));
+    notes.extend(chosen.note_of_future(now));
+    Ok(Box::new(Archive::new(&borg, &listed, chosen, notes, damage)))
+}
+
+impl Archive {
+    fn new(
+        borg: &Arc<Borg>,
+        listed: &Listed,
+        chosen: &Snapshot,
+        notes: Vec<String>,
+        damage: Vec<Damage>,
+    ) -> Self {
+        let ended = listed.archives.iter().find(|archive| archive.name == chosen.name);
+        let taken = ended.and_then(|archive| time(archive.end.as_deref()?)).map(end_of_second);
+        let description = Description {
+            location: borg.location().clone(),
+            format: NAME,
+            snapshot: Some(chosen.name.clone()),
+            id: chosen.id.clone(),
+            taken: taken.map(|at| BackupTime { at, how: TakenFrom::Record }),
+            unique_names: false,
+            time_resolution_ns: TIME_RESOLUTION_NS,
+            several: None,
+        };
+        let (name, listing, repeats) = (chosen.name.clone(), KeptListing::default(), Repeats::default());
+        Self { borg: Arc::clone(borg), name, listing, repeats, description, notes, damage }
     }
+}
+
+/// What the repository as a whole has lost, or may have.
+fn damage(borg: &Borg, listed: &Listed, notes: &mut Vec<String>) -> Vec<Damage> {
     let lost_end = borg.shadow().and_then(shadow::Shadow::lost_end);
     let mut damage: Vec<Damage> = lost_end.into_iter().map(Damage::from).collect();
     match borg.older_than_remembered(&listed.repository.id) {
@@ -158,8 +199,19 @@ fn open(candidate: &BackupCandidate<'_>, context: &Context) -> Result<Box<dyn Ba
         Some(Older::Copy(note)) => notes.push(note),
         None => {}
     }
-    let (name, listing, repeats) = (chosen.name.clone(), KeptListing::default(), Repeats::default());
-    Ok(Box::new(Archive { borg, name, listing, repeats, description, notes, damage }))
+    damage
+}
+
+/// What a person should know of a backup that is newer than all complete ones.
+fn note_of_unfinished(snapshots: &[Snapshot], unfinished: &[Snapshot]) -> Option<String> {
+    let begun = newest(unfinished)?;
+    newest(snapshots).is_none_or(|complete| begun.taken > complete.taken).then(|| {
+        format!(
+            "the newest backup is not complete: {}{}, was interrupted or is still being made",
+            words::printable(&begun.name),
+            begun.taken_at()
+        )
+    })
 }
 
 /// Whether an archive holds what was backed up until a backup was interrupted, or until now.
@@ -177,13 +229,8 @@ fn end_of_second(time: Timestamp) -> Timestamp {
     Timestamp { nanos: 999_999_999, ..time }
 }
 
-fn notes(borg: &Borg, listed: &Listed, chosen: &Snapshot, count: usize) -> Vec<String> {
-    let mut notes = vec![format!(
-        "the archive {}{}, of {} in the repository",
-        words::printable(&chosen.name),
-        chosen.taken_at(),
-        words::counted(count as u64, "archive")
-    )];
+fn notes(borg: &Borg, listed: &Listed) -> Vec<String> {
+    let mut notes = Vec::new();
     if borg.shadow().is_some_and(shadow::Shadow::is_locked) {
         notes.push(
             "a borg holds the lock of the repository, or has left it behind: the repository was read without waiting for it"

@@ -95,6 +95,7 @@ pub const FORMAT: Format = Format {
             taken: None,
             unique_names: false,
             time_resolution_ns: 1,
+            several: None,
         };
         Ok(Box::new(ByCommand {
             commands,

@@ -11,6 +11,7 @@ use jiff::tz::TimeZone;
 use super::candidates::{Candidates, Opener, is_container};
 use super::file::{ImageFile, WAIT};
 use super::left_out::LeftOut;
+use super::specs;
 use super::volumes::{self, Volumes};
 use super::windows_image_backup::{self, FoundBackup, FoundImage, NotFound};
 use super::{Images, TIME_RESOLUTION_NS, cached};
@@ -21,7 +22,7 @@ use crate::backup::{
 };
 use crate::bytes::ReadAt;
 use crate::image::{FileSystem, partition};
-use crate::platform;
+use crate::platform::{self, Timestamp};
 use crate::words;
 
 /// Folders with the images of all volumes of a computer.
@@ -55,6 +56,7 @@ pub const FILE: Format = Format {
         let about = About {
             format: FILE.name,
             snapshot: None,
+            began: None,
             folders: Vec::new(),
             damage: Vec::new(),
             notes: Vec::new(),
@@ -72,6 +74,8 @@ const MOST_SECONDS_BEFORE: i64 = 24 * 60 * 60;
 struct About {
     format: &'static str,
     snapshot: Option<String>,
+    /// When it began, if its name tells.
+    began: Option<Timestamp>,
     folders: Vec<PathBuf>,
     damage: Vec<Damage>,
     notes: Vec<String>,
@@ -122,7 +126,7 @@ fn open_windows_image_backup(
             (chosen.name == asked || !is_newest).then(|| chosen.name.clone())
         }
     };
-    let backup =
+    let mut backup =
         windows_image_backup::find(folder, wanted.as_deref(), computer.as_deref()).map_err(failed)?;
     let opener = Opener { location, cold: context.cold, is_named: true };
     let found = opener.open(&backup.images)?;
@@ -134,34 +138,41 @@ fn open_windows_image_backup(
         );
         return Err(Error::NotABackup { location: location.clone(), problem });
     }
-    let old = of_an_earlier_backup(&backup, &found.files);
-    let FoundBackup { name, folders, mut damage, notes, .. } = backup;
-    damage.extend(old);
-    let about = About { format: WINDOWS.name, snapshot: Some(name), folders, damage, notes };
+    of_an_earlier_backup(&mut backup, &found.files);
+    let FoundBackup { name, taken, folders, damage, notes, .. } = backup;
+    let about = About { format: WINDOWS.name, snapshot: Some(name), began: taken, folders, damage, notes };
     open(location, found, about, context)
 }
 
-/// The images that were last written long before their backup began. Each backup writes to all of
-/// its images, so these may be of an earlier one. A copy only makes a file younger.
-fn of_an_earlier_backup(backup: &FoundBackup, files: &[ImageFile]) -> Vec<Damage> {
-    let Some(began) = backup.taken else { return Vec::new() };
-    let old = backup.images.iter().filter_map(|image| {
+/// The files of a backup that were last written long before it began. Each backup writes to all of
+/// its images, so these may be of an earlier one, and `BackupSpecs.xml` may name other volumes. A
+/// copy only makes a file younger. If the name of the backup has no time, the images are held
+/// against `BackupSpecs.xml`, which is written last.
+fn of_an_earlier_backup(backup: &mut FoundBackup, files: &[ImageFile]) {
+    let (began, what) = match (backup.taken, backup.completed) {
+        (Some(began), _) => (began, format!("{} began", backup.name)),
+        (None, Some(completed)) => (completed, format!("{} was written", specs::FILE)),
+        (None, None) => return,
+    };
+    let earliest = began.seconds.saturating_sub(MOST_SECONDS_BEFORE);
+    let old = |file: &str, written: Timestamp| {
+        let at = words::rfc3339(written).unwrap_or_default();
+        let problem = format!(
+            "{file} was last written at {at}, long before {what}: it may be of an earlier backup; if only its time is wrong, correct \
+             that"
+        );
+        (written.seconds < earliest).then_some(problem)
+    };
+    let specs = backup.completed.and_then(|written| old(specs::FILE, written));
+    // It may not name all volumes of the backup.
+    backup.damage.extend(specs.map(|problem| Damage::gap(problem, None)));
+    let images = backup.images.iter().filter_map(|image| {
         let file = files.iter().find(|file| file.path() == image.path)?;
-        let written = file.stat().mtime;
-        let is_old = written.seconds < began.seconds.saturating_sub(MOST_SECONDS_BEFORE);
-        let written = words::rfc3339(written).unwrap_or_default();
-        is_old.then(|| {
-            let name = image.name();
-            let problem = format!(
-                "the image of volume {name} ({}) was last written at {written}, long before {} began: it may be of an \
-                 earlier backup; if only its time is wrong, correct that",
-                file.name(),
-                backup.name
-            );
-            Damage::gap(problem, Some(Lost::Folder(name.into_bytes())))
-        })
+        let name = image.name();
+        let problem = old(&format!("the image of volume {name} ({})", file.name()), file.stat().mtime)?;
+        Some(Damage::gap(problem, Some(Lost::Folder(name.into_bytes()))))
     });
-    old.collect()
+    backup.damage.extend(images);
 }
 
 /// The backup in these images.
@@ -187,7 +198,8 @@ fn open(
         return Err(nothing_to_list(location, about.format, &volumes));
     }
     volumes.notes.splice(0..0, about.notes);
-    let newest = volumes.files.iter().map(|file| file.stat().mtime).max();
+    // A copy may have lost the times of the files, but no backup is older than its name says.
+    let newest = volumes.files.iter().map(|file| file.stat().mtime).chain(about.began).max();
     let description = Description {
         location: location.clone(),
         format: about.format,
@@ -198,6 +210,7 @@ fn open(
         taken: newest.map(|at| BackupTime { at, how: TakenFrom::FileTime }),
         unique_names: true,
         time_resolution_ns: TIME_RESOLUTION_NS,
+        several: None,
     };
     let cached = if context.cold { cached(&volumes) } else { None };
     Ok(Box::new(Images {
@@ -255,9 +268,11 @@ pub struct NewestImage {
     /// The volumes in it that were mounted in a folder: what their paths begin with, and the
     /// folder.
     pub mounted: Vec<(String, PathBuf)>,
-    /// What the volumes in it are called that cannot be compared: nothing says where they were, or
-    /// the drive with their letter now holds the backup.
-    pub others: Vec<String>,
+    /// What the volumes in it are called that cannot be compared, because the drive with their
+    /// letter now holds the backup.
+    pub displaced: Vec<String>,
+    /// What the others are called that cannot be compared: they had neither a letter nor a folder.
+    pub placeless: Vec<String>,
 }
 
 /// Looks for image backups of this computer on the drives of this machine, and returns the newest.
@@ -276,15 +291,22 @@ pub fn newest_of_this_computer() -> Result<Option<NewestImage>, Error> {
 
 /// The newest image backup of `computer` on these drives. See [`newest_of_this_computer`].
 pub fn newest_image_on(drives: &[PathBuf], computer: &str) -> Result<Option<NewestImage>, Error> {
+    let failed = |root: &PathBuf, problem: NotFound| Error::NotABackup {
+        location: Location::at(root),
+        problem: format!("{problem}; to verify the backup on another drive, name it with --backup"),
+    };
     let search = |root: &PathBuf| {
-        windows_image_backup::newest_of(root, computer).map_err(|problem| Error::NotABackup {
-            location: Location::at(root),
-            problem: format!("{problem}; to verify the backup on another drive, name it with --backup"),
-        })
+        windows_image_backup::newest_of(root, computer).map_err(|problem| failed(root, problem))
     };
     let found = drives.iter().map(search).collect::<Result<Vec<_>, Error>>()?;
     let newest = found.into_iter().flatten().max_by_key(|(_, backup)| backup.taken);
-    Ok(newest.map(|(folder, backup)| newest_image(folder, backup)))
+    let Some((folder, backup)) = newest else { return Ok(None) };
+    for root in drives {
+        let place = folder.join(&backup.name);
+        windows_image_backup::check_elsewhere(root, computer, &place)
+            .map_err(|problem| failed(root, problem))?;
+    }
+    Ok(Some(newest_image(folder, backup)))
 }
 
 fn newest_image(folder: PathBuf, backup: FoundBackup) -> NewestImage {
@@ -295,11 +317,12 @@ fn newest_image(folder: PathBuf, backup: FoundBackup) -> NewestImage {
     // The drive that holds the backup is no original: nothing can be compared with itself.
     drives.retain(|root| !folder.starts_with(root));
     let is_compared = |letter| drives.contains(&PathBuf::from(format!("{letter}:\\")));
-    let others = backup.images.iter().filter(|image| match (image.letter, image.guid) {
-        (Some(letter), _) => !is_compared(letter),
-        (None, guid) => guid.is_some() && !image.is_mounted,
-    });
-    let others = others.map(FoundImage::name).collect();
+    let names = |is: &dyn Fn(&FoundImage) -> bool| {
+        let images = backup.images.iter().filter(|image| is(image));
+        images.map(FoundImage::name).collect()
+    };
+    let displaced = names(&|image| image.letter.is_some_and(|letter| !is_compared(letter)));
+    let placeless = names(&|image| image.letter.is_none() && image.guid.is_some() && !image.is_mounted);
     drives.sort();
     drives.dedup();
     let mounted = backup.named.iter().filter_map(|(guid, volume)| {
@@ -307,7 +330,7 @@ fn newest_image(folder: PathBuf, backup: FoundBackup) -> NewestImage {
         Some((windows_image_backup::volume_name(*guid, None), PathBuf::from(folder)))
     });
     let mounted = mounted.collect();
-    NewestImage { folder, name: backup.name, drives, mounted, others }
+    NewestImage { folder, name: backup.name, drives, mounted, displaced, placeless }
 }
 
 #[cfg(test)]
@@ -353,6 +376,13 @@ mod tests {
         for word in [&*failed.path().to_string_lossy(), "2026-11-27", "holds no image", "--backup"] {
             assert!(error.contains(word), "{error}");
         }
+        // A newer one may have been renamed on any drive.
+        std::fs::rename(failed.path().join("WindowsImageBackup"), failed.path().join("WindowsImageBackup 2"))
+            .unwrap();
+        let error = newest_image_on(&roots, "SERVER").unwrap_err().to_string();
+        for word in [&*failed.path().to_string_lossy(), "is newer than", "2026-11-27"] {
+            assert!(error.contains(word), "{error}");
+        }
         // A drive that cannot be listed is not a drive without a backup.
         let unreadable = PathBuf::from("no\0such");
         assert!(newest_image_on(&[sound.path().to_owned(), unreadable], "SERVER").is_err());
@@ -364,7 +394,8 @@ mod tests {
         let folder = root.path().join("WindowsImageBackup/SERVER");
         let backup = windows_image_backup::find(&folder, None, None).unwrap();
         let found = newest_image(PathBuf::from("E:\\").join("SERVER"), backup);
-        assert_eq!((found.drives, found.others), (vec![], vec!["E".to_owned()]));
+        assert_eq!((found.drives, found.displaced), (vec![], vec!["E".to_owned()]));
+        assert_eq!(found.placeless, [""; 0]);
     }
 
     #[test]
@@ -384,6 +415,7 @@ mod tests {
         let found = newest_image_on(&[root.path().to_owned()], "SERVER").unwrap().unwrap();
         assert_eq!(found.drives, [PathBuf::from("D:\\")]);
         assert_eq!(found.mounted, [(format!("Volume{{{mounted}}}"), PathBuf::from("C:\\mount\\"))]);
-        assert_eq!(found.others.len(), 2, "{:?}", found.others);
+        assert_eq!(found.displaced, [""; 0]);
+        assert_eq!(found.placeless.len(), 2, "{:?}", found.placeless);
     }
 }

@@ -46,6 +46,9 @@ pub(super) const MOST_BYTES: u64 = 4 << 20;
 /// The most elements of a file that are looked at.
 const MOST_ELEMENTS: usize = 100_000;
 
+/// How many files and folders are named that are left out.
+const MOST_LEFT_OUT: usize = 10;
+
 /// The volumes that a file names.
 pub(super) type NamedVolumes = BTreeMap<Guid, NamedVolume>;
 
@@ -58,6 +61,8 @@ pub(super) struct NamedVolume {
     pub(super) folder: Option<String>,
     /// Whether only chosen files of it are in the backup.
     pub(super) is_partial: bool,
+    /// Some of the files and folders that are left out.
+    pub(super) left_out: Vec<String>,
 }
 
 /// Adds the volumes that an XML file names to `volumes`. An error says why the rest of the file
@@ -141,6 +146,8 @@ impl Search<'_> {
             return;
         };
         volume.is_partial |= is_selection(&attributes, volume);
+        let left_out = left_out(&attributes).filter(|_| volume.left_out.len() < MOST_LEFT_OUT);
+        volume.left_out.extend(left_out);
         let drive =
             attributes.iter().filter(|(name, _)| name == b"filepath").find_map(|(_, path)| letter(path));
         if let Some(drive) = drive.filter(|&drive| volume.letter != Some(drive)) {
@@ -218,6 +225,14 @@ fn is_selection(attributes: &[(Vec<u8>, String)], volume: &NamedVolume) -> bool 
         b"isrecursive" | b"isinclude" => value.eq_ignore_ascii_case("true"),
         _ => true,
     })
+}
+
+/// What a `FileSpec` with these attributes leaves out, as the paths of the backup are: `D/Temp/*`.
+fn left_out(attributes: &[(Vec<u8>, String)]) -> Option<String> {
+    let value = |of: &[u8]| attributes.iter().find(|(name, _)| name == of).map(|(_, value)| value.trim());
+    value(b"isinclude").filter(|included| included.eq_ignore_ascii_case("false"))?;
+    let path = format!("{}\\{}", value(b"filepath")?.trim_end_matches('\\'), value(b"filename")?);
+    (path.len() < 1000).then(|| escape(path.replace(":\\", "/").replace('\\', "/").as_bytes()).into_owned())
 }
 
 /// The letter of a drive's root: `C:` or `C:\`.

@@ -20,6 +20,7 @@
 //! files. That each image is named after its volume, and that an image for the EFI system partition
 //! is called `Esp.vhdx`, is known from listings, too.
 
+mod elsewhere;
 mod levels;
 #[cfg(test)]
 mod tests;
@@ -33,8 +34,10 @@ use crate::backup::{Damage, Lost, Snapshot};
 use crate::image::Guid;
 use crate::platform::{self, Timestamp};
 
+pub(super) use self::elsewhere::check as check_elsewhere;
 use self::levels::{
-    Level, NAME, entries, file_name, holds_images, is_backup, is_computer, is_image, is_stray, time_in,
+    Level, NAME, entries, file_name, holds_images, is_backup, is_computer, is_image, is_specs, is_stray,
+    time_in, time_of_copy,
 };
 
 /// The most XML files that are searched for drive letters.
@@ -58,6 +61,8 @@ pub(super) struct FoundBackup {
     pub(super) named: NamedVolumes,
     /// Whether the file is there that is written when all images are complete.
     pub(super) is_complete: bool,
+    /// When that file was last written.
+    pub(super) completed: Option<Timestamp>,
     /// What of the backup is missing.
     pub(super) damage: Vec<Damage>,
     /// What a person should know about this choice.
@@ -183,7 +188,11 @@ pub(super) fn snapshots(folder: &Path, this_computer: Option<&str>) -> Result<Ve
 /// Makes sure that the time of every backup of a computer is known: the newest may be one that
 /// somebody copied or renamed.
 fn check_names(computer: &Path) -> Result<(), NotFound> {
-    let strays: Vec<_> = entries(computer)?.into_iter().filter(|entry| is_stray(entry)).collect();
+    let backups = backups_of(computer)?;
+    // A link such as `current` adds nothing.
+    let is_known = |entry: &PathBuf| backups.iter().any(|known| platform::is_same_file(known, entry));
+    let strays = entries(computer)?.into_iter().filter(|entry| is_stray(entry) && !is_known(entry));
+    let strays: Vec<_> = strays.collect();
     let Some(first) = strays.first() else { return Ok(()) };
     let names: Vec<_> = strays.iter().map(|place| file_name(place)).collect();
     Err(NotFound::Choice(format!(
@@ -195,9 +204,6 @@ fn check_names(computer: &Path) -> Result<(), NotFound> {
     )))
 }
 
-/// How long the name of a backup is: `Backup 2026-11-27 210005`.
-const EXACT_NAME: usize = 24;
-
 /// Finds the backup with this name below `folder`, or the newest.
 pub(super) fn find(
     folder: &Path,
@@ -208,14 +214,20 @@ pub(super) fn find(
     let computer = computer(folder, this_computer)?;
     let is_chosen_by_user = computer.is_none() || name.is_some();
     let place = match computer {
-        Some(computer) => choose(&computer, name, &mut notes)?,
+        Some(computer) => {
+            let place = choose(&computer, name, &mut notes)?;
+            if name.is_none() {
+                check_elsewhere(folder, &file_name(&computer), &place)?;
+            }
+            place
+        }
         None => folder.to_owned(),
     };
     if name.is_some_and(|name| name != file_name(&place)) {
         return Err(NotFound::Choice(format!("it is the backup {}, and no other", file_name(&place))));
     }
-    let files = entries(&place)?;
-    let Inventory { named, letters, is_complete, mut damage } =
+    let files = entries_of(&place)?;
+    let Inventory { named, letters, is_complete, completed, mut damage } =
         Inventory::of(&place, &files, is_chosen_by_user, &mut notes);
     let images = files.into_iter().filter(|path| is_image(path)).map(|path| {
         let guid = guid_of(&path);
@@ -229,20 +241,22 @@ pub(super) fn find(
         return Err(NotFound::Choice(format!("{} holds no image (.vhd or .vhdx)", path_text(&place))));
     }
     damage.extend(without_image(&named, &images, &mut notes));
-    let partial = named.iter().filter(|(_, volume)| volume.is_partial);
-    notes.extend(partial.map(|(guid, volume)| {
+    notes.extend(named.iter().filter(|(_, volume)| volume.is_partial).map(|(guid, volume)| {
+        let left_out = match &volume.left_out[..] {
+            [] => String::new(),
+            paths => format!(", which leaves out {}", paths.join(", ")),
+        };
         format!(
-            "only chosen files of volume {} are in the backup, by {}: leave out the others with --exclude, or completeness names \
-             them as missing",
+            "only chosen files of volume {} are in the backup, by {}{left_out}: leave out the others with --exclude, or \
+             completeness names them as missing",
             volume_name(*guid, volume.letter),
             specs::FILE
         )
     }));
     let name = file_name(&place);
     let folders = folders_of(&place);
-    // A copy keeps the time at the beginning of its name.
-    let taken = time_in(&name).or_else(|| name.get(..EXACT_NAME).and_then(time_in));
-    Ok(FoundBackup { taken, name, folders, images, named, is_complete, damage, notes })
+    let taken = time_of_copy(&name);
+    Ok(FoundBackup { taken, name, folders, images, named, is_complete, completed, damage, notes })
 }
 
 /// The folder of a backup, and those above it that Windows owns. A link may lead to any of them, so
@@ -298,15 +312,19 @@ fn choose(computer: &Path, name: Option<&str>, notes: &mut Vec<String>) -> Resul
     Ok(found)
 }
 
+/// What is in the folder of a backup. Its path is in the error: the user may have named one above.
+fn entries_of(backup: &Path) -> io::Result<Vec<PathBuf>> {
+    entries(backup).map_err(|error| elsewhere::in_folder(backup, &error))
+}
+
 /// Makes sure that the newest backup can be verified. An older one is never taken in its place
 /// unless the user says so.
 fn check_newest(newest: &Path, backups: &[PathBuf]) -> Result<(), NotFound> {
-    let files = entries(newest)?;
+    let files = entries_of(newest)?;
     let older = backups.iter().rev().skip(1).find(|older| holds_images(older));
-    let is_specs = |path: &PathBuf| file_name(path).eq_ignore_ascii_case(specs::FILE);
     let problem = if !files.iter().any(|path| is_image(path)) {
         "holds no image (.vhd or .vhdx)".to_owned()
-    } else if older.is_some() && !files.iter().any(is_specs) {
+    } else if older.is_some() && !files.iter().any(|path| is_specs(path)) {
         format!("has no {}, which is written when a backup is complete", specs::FILE)
     } else {
         return Ok(());
@@ -328,16 +346,17 @@ struct Inventory {
     letters: NamedVolumes,
     /// Whether the file is there that names the volumes.
     is_complete: bool,
+    /// When that file was last written.
+    completed: Option<Timestamp>,
     damage: Vec<Damage>,
 }
 
 impl Inventory {
     /// Reads the XML files among these.
     fn of(folder: &Path, files: &[PathBuf], is_chosen_by_user: bool, notes: &mut Vec<String>) -> Self {
-        let is_specs = |path: &&PathBuf| file_name(path).eq_ignore_ascii_case(specs::FILE);
-        let (mut named, mut damage) = (NamedVolumes::new(), Vec::new());
-        let first = files.iter().find(is_specs);
-        match first.map(|path| read_xml(path, &mut named)) {
+        let (mut named, mut damage, mut completed) = (NamedVolumes::new(), Vec::new(), None);
+        let first = files.iter().find(|path| is_specs(path));
+        match first.map(|path| read_xml(path, &mut named, &mut completed)) {
             Some(Ok(())) => damage.extend(not_named(files, &named)),
             Some(Err(problem)) => damage.push(Damage::gap(
                 format!("{problem}; so the backup may have more volumes than its images tell"),
@@ -362,13 +381,13 @@ impl Inventory {
             for path in files.iter().filter(is_xml).take(MOST_XML_FILES) {
                 // These files are not known to name drives, so what is wrong with them tells
                 // nothing.
-                let _ = read_xml(path, &mut letters);
+                let _ = read_xml(path, &mut letters, &mut None);
             }
         }
         if !has_letter(&letters) {
             notes.push("no file of the backup tells which drive letters its volumes had".to_owned());
         }
-        Self { named, letters, is_complete: first.is_some(), damage }
+        Self { named, letters, is_complete: first.is_some(), completed, damage }
     }
 }
 
@@ -376,11 +395,14 @@ fn no_specs() -> String {
     format!("{} is missing, which Windows writes when a backup is complete", specs::FILE)
 }
 
-/// Reads the volumes that an XML file names. An error says what is wrong with the file.
-fn read_xml(path: &Path, volumes: &mut NamedVolumes) -> Result<(), String> {
+/// Reads the volumes that an XML file names, and when it was last written. An error says what is
+/// wrong with the file.
+fn read_xml(path: &Path, volumes: &mut NamedVolumes, written: &mut Option<Timestamp>) -> Result<(), String> {
     let mut bytes = Vec::new();
-    let read = platform::open_to_read(path, false)
-        .and_then(|file| file.take(specs::MOST_BYTES + 1).read_to_end(&mut bytes));
+    let read = platform::open_to_read(path, false).and_then(|file| {
+        *written = Some(platform::stat(&file)?.mtime);
+        file.take(specs::MOST_BYTES + 1).read_to_end(&mut bytes)
+    });
     let read = match read {
         Err(error) => Err(error.to_string()),
         Ok(_) if bytes.len() as u64 > specs::MOST_BYTES => Err("it is far too large".to_owned()),

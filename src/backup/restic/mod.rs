@@ -28,12 +28,14 @@ mod store;
 
 use std::cell::RefCell;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::collected::restore_each;
 use super::delivery::{Delivery, EarlyEnd};
 use super::description::{BackupTime, TakenFrom};
 use super::format::{BackupCandidate, Format};
 use super::repository::Repository;
+use super::union::{Common, Union, Version};
 use super::{
     Backup, CatalogSink, Context, Description, Entry, Error, Listing, Location, Needs, RestoreError,
     RestoreSink, Restored, Scratch, Wanted,
@@ -43,13 +45,16 @@ use place::Place;
 use repository::{Opened, Unlocked};
 use rest::{Login, Rest};
 use rustic_core::Id;
-use snapshots::Snapshots;
+use snapshots::{Chosen, Snapshots};
 use store::{Folder, Store};
 
 use crate::platform;
 
 /// The program, the format and the scheme.
 const NAME: &str = "restic";
+
+/// restic records times in nanoseconds.
+const TIME_RESOLUTION_NS: u64 = 1;
 
 /// What confirms the content of a file: each of its pieces has the hash that was stored with it.
 const VOUCHER: &str = "SHA-256 in the repository";
@@ -75,7 +80,7 @@ pub const FORMAT: Format = Format {
 /// One snapshot of a repository.
 #[derive(Debug)]
 struct Restic {
-    repository: Opened,
+    repository: Arc<Opened>,
     /// The hash of the list of what is at the top.
     tree: Id,
     description: Description,
@@ -88,18 +93,26 @@ fn open(candidate: &BackupCandidate<'_>, context: &Context) -> Result<Box<dyn Ba
     let unlocked = unlock(location, context)?;
     let snapshots = Snapshots::read(&unlocked).map_err(fail)?;
     let (asked, host) = (location.snapshot().unwrap_or("latest"), platform::host_name());
+    let several = snapshots.choose_several(asked, host.as_deref()).map_err(fail)?;
+    if let Some((chosen, notes)) = several {
+        let repository = Arc::new(unlocked.index().map_err(fail)?);
+        let common = Common {
+            location,
+            asked,
+            format: NAME,
+            version: Version::Handle,
+            confirmed_by: VOUCHER,
+            time_resolution_ns: TIME_RESOLUTION_NS,
+        };
+        let part = |chosen: Chosen| {
+            (chosen.name.clone(), Box::new(Restic::new(location, &repository, chosen, Vec::new())) as _)
+        };
+        let parts = chosen.into_iter().map(part).collect();
+        return Ok(Box::new(Union::new(&common, parts, notes)));
+    }
     let (chosen, notes) = snapshots.choose(asked, host.as_deref()).map_err(fail)?;
-    let repository = unlocked.index().map_err(fail)?;
-    let description = Description {
-        location: location.clone(),
-        format: NAME,
-        snapshot: Some(chosen.name),
-        id: Some(chosen.id),
-        taken: chosen.complete.map(|at| BackupTime { at, how: TakenFrom::Record }),
-        unique_names: true,
-        time_resolution_ns: 1,
-    };
-    Ok(Box::new(Restic { repository, tree: chosen.tree, description, notes }))
+    let repository = Arc::new(unlocked.index().map_err(fail)?);
+    Ok(Box::new(Restic::new(location, &repository, chosen, notes)))
 }
 
 /// Opens a repository with its password.
@@ -158,6 +171,20 @@ fn look(location: &Location, place: &Path) -> Result<(), Error> {
 }
 
 impl Restic {
+    fn new(location: &Location, repository: &Arc<Opened>, chosen: Chosen, notes: Vec<String>) -> Self {
+        let description = Description {
+            location: location.clone(),
+            format: NAME,
+            snapshot: Some(chosen.name),
+            id: Some(chosen.id),
+            taken: chosen.complete.map(|at| BackupTime { at, how: TakenFrom::Record }),
+            unique_names: true,
+            time_resolution_ns: TIME_RESOLUTION_NS,
+            several: None,
+        };
+        Self { repository: Arc::clone(repository), tree: chosen.tree, description, notes }
+    }
+
     fn restore_one(&self, mut entry: Entry<'_>, delivery: &mut Delivery<'_>) -> Result<(), EarlyEnd> {
         let outcome = match entry.problem {
             Some(problem) => Err(RestoreError::Name(problem)),

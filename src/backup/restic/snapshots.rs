@@ -16,7 +16,7 @@ use crate::platform::Timestamp;
 use crate::words;
 
 /// One snapshot.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Chosen {
     pub(super) name: String,
     pub(super) id: String,
@@ -30,6 +30,9 @@ pub(super) struct Chosen {
     paths: Vec<String>,
     tags: Vec<String>,
 }
+
+/// What was chosen, and what a person should know of it.
+type WithNotes<T> = (T, Vec<String>);
 
 /// All snapshots of a repository.
 #[derive(Debug)]
@@ -63,25 +66,15 @@ impl Snapshots {
     }
 
     /// The snapshot that a person means.
-    pub(super) fn choose(
-        self,
-        asked: &str,
-        this_host: Option<&str>,
-    ) -> Result<(Chosen, Vec<String>), String> {
+    pub(super) fn choose(self, asked: &str, this_host: Option<&str>) -> Result<WithNotes<Chosen>, String> {
         let (tests, asked) = Test::parse(asked)?;
-        let passes = |snapshot: &&Chosen| tests.iter().all(|test| test.passes(snapshot));
-        let names: Vec<_> = self.all.iter().filter(passes).map(Chosen::name).collect();
-        if names.is_empty() && !self.all.is_empty() {
-            return Err(format!("no snapshot fits that; {}", self.kinds()));
-        }
+        let names = self.fitting(&tests)?;
         let chosen = snapshot::choose(&names, asked, &TimeZone::system());
         let by_id = |chosen: &&Snapshot| chosen.id.as_ref().is_some_and(|id| id.starts_with(asked));
         if let Some(problem) = self.unreadable.first()
             && chosen.as_ref().ok().is_none_or(|chosen| !by_id(chosen))
         {
-            return Err(format!(
-                "{problem}, and it may be the one that is meant: run restic check, or name another with --snapshot ID"
-            ));
+            return Err(may_be_meant(problem));
         }
         let id = chosen?.id.clone();
         self.check_host(id.as_deref(), asked, &tests, this_host)?;
@@ -92,6 +85,39 @@ impl Snapshots {
         let notes = notes.into_iter().chain(found.name().note_of_future(SystemTime::now().into()));
         let first = format!("{}, of {count} in the repository", found.sentence());
         Ok((found, std::iter::once(first).chain(notes).collect()))
+    }
+
+    /// The snapshots that a person means, the newest first, if several are meant (`all`, `last:7`).
+    pub(super) fn choose_several(
+        &self,
+        asked: &str,
+        this_host: Option<&str>,
+    ) -> Result<Option<WithNotes<Vec<Chosen>>>, String> {
+        let (tests, asked) = Test::parse(asked)?;
+        let names = self.fitting(&tests)?;
+        let Some(range) = snapshot::range(&names, asked)? else { return Ok(None) };
+        if let Some(problem) = self.unreadable.first() {
+            return Err(may_be_meant(problem));
+        }
+        let mut chosen = Vec::new();
+        for Snapshot { id, .. } in &range.snapshots {
+            self.check_host(id.as_deref(), asked, &tests, this_host)?;
+            chosen.extend(self.all.iter().find(|snapshot| Some(&snapshot.id) == id.as_ref()).cloned());
+        }
+        let now = SystemTime::now().into();
+        let future = range.snapshots.iter().filter_map(|snapshot| snapshot.note_of_future(now));
+        let notes = std::iter::once(range.note()).chain(self.notes(&tests)).chain(future);
+        Ok(Some((chosen, notes.collect())))
+    }
+
+    /// What a person can choose from with these tests.
+    fn fitting(&self, tests: &[Test<'_>]) -> Result<Vec<Snapshot>, String> {
+        let passes = |snapshot: &&Chosen| tests.iter().all(|test| test.passes(snapshot));
+        let names: Vec<_> = self.all.iter().filter(passes).map(Chosen::name).collect();
+        if names.is_empty() && !self.all.is_empty() {
+            return Err(format!("no snapshot fits that; {}", self.kinds()));
+        }
+        Ok(names)
     }
 
     /// Refuses another host's snapshot if this machine has some, and nobody has said which is
@@ -135,6 +161,13 @@ impl Snapshots {
         }
         vec![format!("the repository holds snapshots of several hosts or paths; {}", self.kinds())]
     }
+}
+
+/// The error about a snapshot that cannot be read.
+fn may_be_meant(problem: &str) -> String {
+    format!(
+        "{problem}, and it may be the one that is meant: run restic check, or name another with --snapshot ID"
+    )
 }
 
 fn read(repository: &Unlocked, file: &Id) -> Result<Chosen, String> {

@@ -66,11 +66,10 @@ fn write_segments(
     buffer: &mut Vec<u8>,
 ) -> Result<Restored, RestoreError> {
     sparse::check(map, size, data.left()).map_err(RestoreError::Damaged)?;
-    let mut reservation = scratch.reserve(data.left(), 0)?;
-    let mut restored = scratch.create_file().map_err(RestoreError::Scratch)?;
     // The final size is set first. If no file can be that large, the archive is at fault and not
     // the folder.
-    restored.set_len(size).map_err(|error| match error {
+    let created = scratch.create_sparse(data.left(), size, 0);
+    let (mut restored, mut reservation) = created.map_err(|error| match error {
         RestoreError::Scratch(error) if is_impossible_size(&error) => RestoreError::Damaged(format!(
             "it claims to be {size} bytes long, but no file in the restore folder can be that long ({error})"
         )),

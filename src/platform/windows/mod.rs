@@ -301,11 +301,16 @@ pub fn is_same_file(one: &Path, other: &Path) -> bool {
 
 /// Lets a file have holes that take no space. File systems without holes fill them.
 pub fn allow_holes(file: &File) {
+    keeps_holes(file);
+}
+
+/// The same. Says whether the file system can do it: FAT and exFAT cannot.
+pub fn keeps_holes(file: &File) -> bool {
     let mut returned = 0;
     // SAFETY: the handle is open as long as `file` is borrowed. The call takes no input and gives
     // no output, as the null pointers of length zero say. It writes only to `returned`, which
     // outlives it. Without an overlapped structure the call is complete on return.
-    unsafe {
+    let done = unsafe {
         DeviceIoControl(
             file.as_raw_handle(),
             FSCTL_SET_SPARSE,
@@ -315,8 +320,9 @@ pub fn allow_holes(file: &File) {
             0,
             &raw mut returned,
             std::ptr::null_mut(),
-        );
-    }
+        )
+    };
+    done != 0
 }
 
 /// A path from its bytes, with `/` replaced by `\`. Bytes that form no Windows name become lone

@@ -296,6 +296,17 @@ impl AssurancePart {
     }
 }
 
+/// Several snapshots.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotsPart {
+    /// How many they are.
+    pub count: u64,
+    /// How many files without an original were verified because of [`Self::confirmed_by`].
+    pub confirmed: u64,
+    /// What the repository confirms its files by.
+    pub confirmed_by: String,
+}
+
 /// A pick that is not `verified`, or that is unlike what was known of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FindingPart {
@@ -305,8 +316,7 @@ pub struct FindingPart {
     pub original: Option<String>,
     /// The verdict.
     pub verdict: Verdict,
-    /// Whether it could be compared. Then the statement is about it, unless it was judged `beside`
-    /// the sample.
+    /// Whether it could be compared. The statement is about it then, unless it is `beside`.
     pub comparable: bool,
     /// Whether it was judged beside the sample.
     #[serde(default)]
@@ -314,7 +324,7 @@ pub struct FindingPart {
     /// Whether backup and original are equal, but not to the hash that was known of this version.
     #[serde(default)]
     pub unlike: bool,
-    /// The reason for the verdict, in words.
+    /// The reason, in words.
     pub reason: String,
     /// Size of the restored copy.
     pub restored_size: Option<u64>,
@@ -324,7 +334,7 @@ pub struct FindingPart {
     pub restored_hash: Option<String>,
     /// Hash of the original.
     pub original_hash: Option<String>,
-    /// Who knew a hash of the file from before the run: `manifest` or `ledger`.
+    /// Who knew a hash of the file: `manifest`, `ledger` or `repository`.
     #[serde(default)]
     pub known_by: Option<String>,
     /// The hash that was known.

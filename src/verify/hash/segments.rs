@@ -8,7 +8,6 @@
 //! instead of ending the run with its report. Nor is mapping faster (`cargo bench --bench hash`).
 
 use std::cell::RefCell;
-use std::fs::File;
 use std::io;
 
 use blake3::hazmat::{ChainingValue, HasherExt, Mode, merge_subtrees_non_root, merge_subtrees_root};
@@ -16,7 +15,8 @@ use rayon::prelude::*;
 
 use crate::cancel::CancelToken;
 
-use super::{Hash, Hashed, read_full_at};
+use super::pieces::Pieces;
+use super::{Hash, Hashed};
 
 /// Bytes in a segment. A power of two of at least 1024 bytes is a complete subtree.
 const SEGMENT: usize = 512 << 10;
@@ -39,11 +39,16 @@ pub fn with_buffer<T>(work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
 /// Hashes a file from beginning to end with the threads of the current pool. The file should have
 /// `size` bytes. `None` if it turns out to be no longer than one segment, which is not worth
 /// sharing.
-pub fn hash(file: &File, size: u64, cancel: &CancelToken) -> io::Result<Option<Hashed>> {
+pub(super) fn hash(file: Pieces<'_>, size: u64, cancel: &CancelToken) -> io::Result<Option<Hashed>> {
     in_segments(file, size, SEGMENT, cancel)
 }
 
-fn in_segments(file: &File, size: u64, segment: usize, cancel: &CancelToken) -> io::Result<Option<Hashed>> {
+fn in_segments(
+    file: Pieces<'_>,
+    size: u64,
+    segment: usize,
+    cancel: &CancelToken,
+) -> io::Result<Option<Hashed>> {
     let mut tree = SubtreeStack::default();
     let mut end = 0;
     let mut values = Vec::new();
@@ -72,7 +77,7 @@ fn in_segments(file: &File, size: u64, segment: usize, cancel: &CancelToken) -> 
 
 /// Reads and hashes one segment. The second value is its length in bytes.
 fn subtree(
-    file: &File,
+    file: Pieces<'_>,
     begin: u64,
     segment: usize,
     cancel: &CancelToken,
@@ -81,7 +86,7 @@ fn subtree(
         return Err(io::ErrorKind::Interrupted.into());
     }
     with_buffer(|buffer| {
-        let got = read_full_at(file, &mut buffer[..segment], begin)?;
+        let got = file.read(&mut buffer[..segment], begin)?;
         if got == 0 {
             return Ok((ChainingValue::default(), 0));
         }
@@ -127,6 +132,7 @@ impl SubtreeStack {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
     use std::io::Write;
 
     use proptest::prelude::*;
@@ -144,7 +150,7 @@ mod tests {
         fn segments_give_the_hash_of_the_whole(size in 0_usize..140_000, wrong_by in -70_000_i64..70_000) {
             let content: Vec<u8> = (0..size).map(|index| (index * index / 251).to_le_bytes()[0]).collect();
             let expected = (size as u64).saturating_add_signed(wrong_by);
-            let hashed = in_segments(&file(&content), expected, 1024, &CancelToken::new()).unwrap();
+            let hashed = in_segments(Pieces::of(&file(&content), expected), expected, 1024, &CancelToken::new()).unwrap();
             let whole = Hash(*blake3::hash(&content).as_bytes());
             prop_assert_eq!(hashed, (size > 1024).then_some(Hashed { hash: whole, size: size as u64 }));
         }
@@ -154,7 +160,9 @@ mod tests {
     fn full_segments_and_one_byte_more_are_hashed_like_all_others() {
         for size in [2 * SEGMENT, 3 * SEGMENT, 3 * SEGMENT + 1, 40 * SEGMENT - 1] {
             let content = vec![7; size];
-            let hashed = hash(&file(&content), size as u64, &CancelToken::new()).unwrap().unwrap();
+            let file = file(&content);
+            let pieces = Pieces::of(&file, size as u64);
+            let hashed = hash(pieces, size as u64, &CancelToken::new()).unwrap().unwrap();
             assert_eq!((hashed.size, hashed.hash.0), (size as u64, *blake3::hash(&content).as_bytes()));
         }
     }
@@ -163,6 +171,8 @@ mod tests {
     fn a_stop_ends_it() {
         let cancel = CancelToken::new();
         cancel.cancel();
-        assert_eq!(hash(&file(&[1; 4096]), 4096, &cancel).unwrap_err().kind(), io::ErrorKind::Interrupted);
+        let file = file(&[1; 4096]);
+        let stopped = hash(Pieces::of(&file, 4096), 4096, &cancel).unwrap_err();
+        assert_eq!(stopped.kind(), io::ErrorKind::Interrupted);
     }
 }

@@ -25,8 +25,7 @@ pub(super) const NAME: &str = "WindowsImageBackup";
 /// What the name of a backup begins with.
 const BACKUP: &str = "Backup ";
 
-/// Folders that Windows puts beside the backups of a computer, in lower case. They may be closed to
-/// everybody else.
+/// Folders that Windows puts beside the backups of a computer. They may be closed to everybody else.
 const BESIDE_BACKUPS: [&str; 3] = ["catalog", "logs", "sppmetadatacache"];
 
 /// The most entries that a folder of this kind may have. Usually it has a few dozen.
@@ -55,7 +54,7 @@ impl Level {
         if is_of_computers(&folder.join(NAME)) {
             return Some(Self::Parent);
         }
-        let is_named = time_in(&name).is_some();
+        let is_named = time_of_copy(&name).is_some();
         let Ok(entries) = entries(folder) else { return is_named.then_some(Self::Backup) };
         let is_below = is_computer_by_name(folder);
         let is_of_computer = |entry: &PathBuf| match is_below {
@@ -65,14 +64,15 @@ impl Level {
         if entries.iter().any(is_of_computer) {
             return Some(Self::Computer);
         }
-        let has_specs = entries.iter().any(|entry| file_name(entry).eq_ignore_ascii_case(specs::FILE));
+        let has_specs = entries.iter().any(|entry| is_specs(entry));
         let has_images = entries.iter().any(|entry| is_image(entry));
         (if has_images { is_named || has_specs } else { is_named && has_specs }).then_some(Self::Backup)
     }
 }
 
-fn is_named_for_computers(name: &str) -> bool {
-    name.to_ascii_lowercase().starts_with(&NAME.to_ascii_lowercase())
+/// Whether a folder is named like that of all computers, or as a copy of it may be.
+pub(super) fn is_named_for_computers(name: &str) -> bool {
+    name.to_ascii_lowercase().contains(&NAME.to_ascii_lowercase())
 }
 
 /// Whether a folder is in one that is named as that of all computers.
@@ -93,16 +93,26 @@ pub(super) fn is_computer(folder: &Path) -> bool {
 /// Whether a folder below a computer looks like a backup, but has no name from which its time is
 /// known: `Backup 2026-11-27 210005 - Copy`, or any name if there are images in it.
 pub(super) fn is_stray(folder: &Path) -> bool {
-    let name = file_name(folder).to_ascii_lowercase();
-    let is_of_windows = BESIDE_BACKUPS.contains(&&*name);
+    let name = file_name(folder);
+    // Many folders begin with this word. A backup has a time, too, or something in it.
+    let is_word = name.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("backup"));
+    let is_dated = is_word && name.contains(|character: char| character.is_ascii_digit());
     time_in(&name).is_none()
-        && !is_of_windows
+        && !is_beside_backups(&name)
         && is_folder(folder)
-        && (name.starts_with("backup") || holds_images(folder))
+        && (is_dated
+            || is_or_unknown(folder, |entries| {
+                entries.iter().any(|entry| is_image(entry) || is_specs(entry))
+            }))
+}
+
+/// Whether Windows puts a folder of this name beside the backups of a computer.
+pub(super) fn is_beside_backups(name: &str) -> bool {
+    BESIDE_BACKUPS.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
 /// Whether this is a folder, as far as is known.
-fn is_folder(path: &Path) -> bool {
+pub(super) fn is_folder(path: &Path) -> bool {
     fs::metadata(path).map_or(true, |found| found.is_dir())
 }
 
@@ -130,6 +140,11 @@ pub(super) fn is_backup(folder: &Path) -> bool {
 pub(super) fn is_image(path: &Path) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     ["vhd", "vhdx"].iter().any(|known| extension.eq_ignore_ascii_case(known))
+}
+
+/// Whether an entry is the file that names the volumes of a backup.
+pub(super) fn is_specs(path: &Path) -> bool {
+    file_name(path).eq_ignore_ascii_case(specs::FILE)
 }
 
 pub(super) fn file_name(path: &Path) -> String {
@@ -164,6 +179,15 @@ pub(super) fn time_in(name: &str) -> Option<Timestamp> {
     let time = is_plain.then(|| DateTime::strptime("%Y-%m-%d %H%M%S", time).ok())??;
     let seconds = time.to_zoned(TimeZone::UTC).ok()?.timestamp().as_second();
     Some(Timestamp { seconds, nanos: 0 })
+}
+
+/// How long the name of a backup is: `Backup 2026-11-27 210005`.
+const EXACT_NAME: usize = 24;
+
+/// The same of a name that may be that of a copy, which keeps the time at its beginning:
+/// `Backup 2026-11-27 210005 - Copy`.
+pub(super) fn time_of_copy(name: &str) -> Option<Timestamp> {
+    time_in(name).or_else(|| name.get(..EXACT_NAME).and_then(time_in))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ const D: &str = "0c0cfbc4-369e-11e9-a17c-806e6f6e6963";
 
 /// Makes the folder of a backup with three images: of drive C, of a volume without a letter, and of
 /// the EFI system partition.
-fn backup(computer: &Path, name: &str) -> PathBuf {
+pub(super) fn backup(computer: &Path, name: &str) -> PathBuf {
     let folder = computer.join(name);
     fs::create_dir_all(&folder).unwrap();
     for image in [C, D, "Esp"] {
@@ -24,7 +24,7 @@ fn backup(computer: &Path, name: &str) -> PathBuf {
     folder
 }
 
-fn world() -> (tempfile::TempDir, PathBuf) {
+pub(super) fn world() -> (tempfile::TempDir, PathBuf) {
     let world = tempfile::tempdir().unwrap();
     let computer = world.path().join(NAME).join("SERVER");
     (world, computer)
@@ -124,6 +124,31 @@ fn a_volume_that_the_xml_names_without_an_image_is_a_gap_with_its_path() {
     let found = find(world.path(), None, None).unwrap();
     assert!(gaps(&found)[0].starts_with("volume C is missing"), "{:?}", found.damage);
     assert_eq!(found.damage[0].lost, Some(Lost::Folder(b"C".to_vec())));
+}
+
+#[test]
+fn what_a_backup_leaves_out_is_named_and_bounded() {
+    let (world, computer) = world();
+    let folder = backup(&computer, "Backup 2026-01-01 000000");
+    let spec = |path: &str, is_included: bool| {
+        format!(r#"<FileSpec FilePath="{path}" FileName="*" IsRecursive="true" IsInclude="{is_included}"/>"#)
+    };
+    let volume = |specs: &str| {
+        let text = format!(
+            r#"<x><v Name="\\?\Volume{{{C}}}\" AccessPath="C:">{}{specs}</v><v Name="\\?\Volume{{{D}}}\"/></x>"#,
+            spec("C:\\", true)
+        );
+        fs::write(folder.join(specs::FILE), text).unwrap();
+        let notes = find(world.path(), None, None).unwrap().notes;
+        notes.into_iter().find(|note| note.starts_with("only chosen files of volume C"))
+    };
+    assert_eq!(volume(""), None);
+    let note = volume(&(spec("C:\\Temp\\", false) + &spec("C:\\Video", false))).unwrap();
+    assert!(note.contains("which leaves out C/Temp/*, C/Video/*: leave out"), "{note}");
+    let many: String = (0..1000).map(|number| spec(&format!("C:\\{number}"), false)).collect();
+    let long = spec(&"x".repeat(5000), false);
+    let note = volume(&(long + &many)).unwrap();
+    assert!(note.contains("C/9/*") && note.len() < 500, "{note}");
 }
 
 #[test]
@@ -258,7 +283,7 @@ fn a_newest_backup_that_was_copied_or_renamed_is_not_passed_over() {
 fn what_windows_puts_beside_backups_is_none() {
     let (world, computer) = world();
     backup(&computer, "backup 2026-01-01 000000");
-    for name in ["Catalog", "Logs", "SPPMetadataCache", "notes"] {
+    for name in ["Catalog", "Logs", "SPPMetadataCache", "notes", "BackupTemp", "Backup logs"] {
         fs::create_dir(computer.join(name)).unwrap();
     }
     fs::write(computer.join("MediaId"), [7; 16]).unwrap();
