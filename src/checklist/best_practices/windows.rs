@@ -150,12 +150,6 @@ mod tests {
     }
 
     #[test]
-    fn scans_that_were_not_reached_are_unknown() {
-        let lines: Vec<&str> = RESULTS.lines().take(2).collect();
-        assert_eq!(statuses(&lines.join("\n")), [CouldNotCheck; 4]);
-    }
-
-    #[test]
     fn an_analysis_that_is_old_or_was_never_run_is_unknown() {
         for when in ["2026-09-01T03:00:00Z", "Never", "Nie", "2027-09-01T03:00:00Z", ""] {
             assert_eq!(statuses(&RESULTS.replace("2026-11-19T03:00:00Z", when))[2], CouldNotCheck, "{when}");

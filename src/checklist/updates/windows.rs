@@ -58,8 +58,8 @@ fn judge(probed: &Probed) -> Vec<Finding> {
     findings
 }
 
-/// The updates that a search found, without those that are optional and not urgent, such as drivers:
-/// a person chooses them.
+/// The updates that a search found, without those that are optional and not urgent, such as
+/// drivers: a person chooses them.
 fn found<'a>(probed: &'a Probed, part: &str) -> Result<Vec<&'a ProbedItem>, String> {
     let ends = probed.whole(part, "search")?;
     if ends.is_empty() || ends.iter().any(|end| end.number("code") != Some(SUCCEEDED)) {
