@@ -176,6 +176,21 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// The most characters of a path in a message.
+const PATH_MAX: usize = 1_000;
+
+/// A path as a message shows it: of one that is absurdly long, the middle is left out.
+pub fn cut(path: &str) -> Cow<'_, str> {
+    let length = path.chars().count();
+    if length <= PATH_MAX {
+        return Cow::Borrowed(path);
+    }
+    let half = PATH_MAX / 2;
+    let begin: String = path.chars().take(half).collect();
+    let end: String = path.chars().skip(length - half).collect();
+    format!("{begin} [{} more] {end}", counted((length - 2 * half) as u64, "character")).into()
+}
+
 /// Whether a character is invisible, but may change what is shown: it can make a name look like
 /// another one, or reverse the text around it (Unicode TR 36).
 ///
@@ -290,6 +305,15 @@ mod tests {
         assert_eq!(time(0).as_deref(), Some("1970-01-01T00:00:00Z"));
         assert_eq!(time(-1).as_deref(), Some("1969-12-31T23:59:59Z"));
         assert_eq!(time(i64::MAX), None);
+    }
+
+    #[test]
+    fn only_the_middle_of_an_absurdly_long_path_is_left_out() {
+        assert_eq!(cut("a/b"), "a/b");
+        let long = format!("{}{}", "ä".repeat(999), "b");
+        assert_eq!(cut(&long), long);
+        let shown = cut(&"ü".repeat(5_000)).into_owned();
+        assert_eq!(shown, format!("{0} [4,000 characters more] {0}", "ü".repeat(500)));
     }
 
     #[test]

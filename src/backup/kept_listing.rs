@@ -7,8 +7,8 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::ops::ControlFlow;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use zstd::stream::{Decoder, Encoder};
 
@@ -28,7 +28,7 @@ const BATCH: usize = 512;
 
 /// The listing of a backup that cannot change while it is open.
 #[derive(Debug, Default)]
-pub(super) struct KeptListing(Mutex<Option<Whole>>);
+pub(super) struct KeptListing(Mutex<Option<Arc<Whole>>>);
 
 /// A listing that ran to its end without damage.
 #[derive(Debug)]
@@ -47,35 +47,55 @@ impl KeptListing {
         sink: &dyn CatalogSink,
         list: impl FnOnce(&dyn CatalogSink) -> Result<Listing, Error>,
     ) -> Result<Listing, Error> {
+        // One caller lists, and the others wait for what it keeps.
         let mut kept = lock(&self.0);
         if let Some(whole) = &*kept {
-            let replayed = whole.replay(context, sink);
-            return replayed.map_err(|source| Error::Open { location: location.clone(), source });
+            let replayed = whole.replay(context, &mut |batch| sink.take(batch));
+            let listing = replayed.map_err(|source| Error::Open { location: location.clone(), source })?;
+            if matches!(listing, Listing::Whole) {
+                sink.pass_over(whole.passed_over);
+            }
+            return Ok(listing);
         }
         let keeper =
             Keeper { sink, files: Mutex::new(Encoder::new(Vec::new(), LEVEL).ok()), passed_over: 0.into() };
         let listing = list(&keeper)?;
         if matches!(listing, Listing::Whole) {
-            *kept = keeper.into_whole();
+            *kept = keeper.into_whole().map(Arc::new);
         }
         Ok(listing)
+    }
+
+    /// Passes what is kept to `take`, on this thread. `None` if nothing is kept.
+    pub(super) fn replay(
+        &self,
+        location: &Location,
+        context: &Context,
+        take: &mut dyn FnMut(&EntryBatch) -> ControlFlow<()>,
+    ) -> Option<Result<Listing, Error>> {
+        let whole = lock(&self.0).clone()?;
+        let replayed = whole.replay(context, take);
+        Some(replayed.map_err(|source| Error::Open { location: location.clone(), source }))
     }
 }
 
 impl Whole {
-    fn replay(&self, context: &Context, sink: &dyn CatalogSink) -> io::Result<Listing> {
+    fn replay(
+        &self,
+        context: &Context,
+        take: &mut dyn FnMut(&EntryBatch) -> ControlFlow<()>,
+    ) -> io::Result<Listing> {
         let mut files = BufReader::new(Decoder::new(&*self.files)?);
         let (mut batch, mut buffer) = (EntryBatch::new(), Vec::new());
         loop {
             let is_more = read(&mut files, &mut buffer, &mut batch)?;
             if batch.len() >= BATCH || !is_more {
-                if context.cancel.is_cancelled() || sink.take(&batch).is_break() {
+                if context.cancel.is_cancelled() || take(&batch).is_break() {
                     return Ok(Listing::Stopped);
                 }
                 batch.clear();
             }
             if !is_more {
-                sink.pass_over(self.passed_over);
                 return Ok(Listing::Whole);
             }
         }
@@ -221,6 +241,14 @@ mod tests {
                 let listed = list(&kept, &batch, Listing::Whole, &mut asked);
                 prop_assert_eq!(parts(&listed), parts(&batch));
             }
+            let mut replayed = EntryBatch::new();
+            let take = &mut |batch: &EntryBatch| {
+                replayed.extend(batch.iter());
+                ControlFlow::Continue(())
+            };
+            let listing = kept.replay(&Location::at("/b"), &Context::default(), take);
+            prop_assert!(matches!(listing, Some(Ok(Listing::Whole))));
+            prop_assert_eq!(parts(&replayed), parts(&batch));
             prop_assert_eq!(asked, 1);
         }
     }

@@ -113,9 +113,13 @@ impl DfRow {
     fn parse(line: &str) -> Option<Self> {
         let mut words = line.split_whitespace();
         let (source, kind) = (words.next()?.to_owned(), words.next()?.to_owned());
-        // `-` stands for what a file system does not count.
-        let mut number =
-            || words.next().and_then(|word| if word == "-" { Some(0) } else { word.parse().ok() });
+        // `-` stands for what a file system does not count. Some that count wrongly get a number
+        // below zero.
+        let count = |word: &str| match word.strip_prefix('-') {
+            Some(rest) if rest.bytes().all(|byte| byte.is_ascii_digit()) => Some(0),
+            _ => word.parse().ok(),
+        };
+        let mut number = || words.next().and_then(count);
         let (used, free, inodes) = (number()?, number()?, (number()?, number()?));
         let place = words.collect::<Vec<_>>().join(" ");
         (!place.is_empty()).then_some(Self { source, kind, used, free, inodes, place })
@@ -277,6 +281,8 @@ mod tests {
         let root = "/dev/vda ext4 10 90 10 90 /\n";
         let mail = "/dev/vdb ext4 10 90 - - /srv/my mail\n";
         assert_eq!(found("", &format!("{root}{mail}")).status, Status::Pass);
+        let fuse = "/n.img fuse 45666304 688332800 -15 704983 /mnt/n\n";
+        assert_eq!(found("", &format!("{root}{mail}{fuse}")).status, Status::Pass, "as ntfs-3g counts");
         let nobody = found("", root);
         assert_eq!(nobody.status, Status::CouldNotCheck, "{nobody:?}");
         assert!(nobody.title.contains("df does not tell about /srv/my\\040mail"), "{nobody:?}");

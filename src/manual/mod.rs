@@ -42,6 +42,7 @@ topics! {
     "restic": "repositories of restic, snapshots and passwords",
     "snapshots": "several snapshots in one run",
     "command": "backups of any other program, by two commands of it",
+    "command-examples": "these commands for duplicity, Bacula, rclone and others",
     "sampling": "the draw, the verdicts, and what a run proves",
     "manifest": "which side of a difference is wrong, and servers that are gone",
     "reports": "summary, JSON, JUnit and monitoring",

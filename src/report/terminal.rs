@@ -188,12 +188,20 @@ fn findings(
     total: u64,
     which: impl Fn(&FindingPart) -> bool,
 ) -> List {
+    let mut last = String::new();
     let items = model.findings.iter().filter(|finding| which(finding)).take(LIST_LINES).map(|finding| {
-        let reason = wrap(&why(finding), 6, style.width);
-        format!("  {}: {}\n{reason}", finding.word(), printable(&finding.path))
+        let why = why(finding);
+        // What a program has said about all files of one call is said once.
+        let is_said = why == last && why.len() > LONG_REASON;
+        let reason = wrap(if is_said { "for the same reason" } else { &why }, 6, style.width);
+        last = why;
+        format!("  {}: {}\n{reason}", finding.word(), printable(&words::cut(&finding.path)))
     });
     List { title, items: items.collect(), total }
 }
+
+/// A reason of more bytes is not repeated for the next file.
+const LONG_REASON: usize = 160;
 
 /// How many files are listed that are unlike what was known of them.
 pub fn unlike(model: &Model) -> u64 {

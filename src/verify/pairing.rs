@@ -240,7 +240,7 @@ impl Pairing {
         });
         Error::NothingPairs {
             root: root.folder.clone(),
-            entries: examples.iter().map(|path| escape(path).into_owned()).collect(),
+            entries: examples.iter().map(|path| words::cut(&escape(path)).into_owned()).collect(),
             originals,
         }
     }
@@ -328,7 +328,7 @@ impl Pairing {
             let like = self.example.as_ref().map(|path| {
                 format!(
                     " (its paths are like {}; if the folder is for these, say so with --map)",
-                    escape(path)
+                    words::cut(&escape(path))
                 )
             });
             format!(

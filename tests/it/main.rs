@@ -12,6 +12,8 @@ mod checklist_linux;
 mod checklist_windows;
 mod cli;
 mod cli_config;
+#[cfg(target_os = "linux")]
+mod command_examples;
 mod contract;
 mod doors;
 mod history;

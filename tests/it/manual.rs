@@ -128,10 +128,13 @@ fn every_flag_that_a_document_names_exists() {
         .into_iter()
         .chain(["--nocapture", "--substitute", "--warning", "--tag", "--binary", "--zero"])
         .chain(["--bypass-lock", "--verify-data", "--read-data", "--read-only", "--from0", "--files-from"])
-        .chain(["--recursive", "--files-only", "--files-from-raw", "--addr", "--bench"])
+        .chain(["--recursive", "--files-only", "--files-from-raw", "--addr", "--bench", "--no-encryption"])
         .collect::<HashSet<_>>();
     for (path, text) in documents() {
-        for flag in flags(text).filter(|flag| !foreign.contains(flag)) {
+        // The code of the examples has flags of many programs, and none of bkverify.
+        let is_examples = path.ends_with("command-examples.md");
+        let text = text.split("```").step_by(if is_examples { 2 } else { 1 }).collect::<String>();
+        for flag in flags(&text).filter(|flag| !foreign.contains(flag)) {
             assert!(known.contains(flag), "{} names {flag}, the program does not know it", path.display());
         }
     }

@@ -154,7 +154,7 @@ fn a_file_that_borg_check_has_filled_with_zeros_is_bad_whatever_its_original_is(
     assert_eq!(bad.len(), 3, "{}", verified.ran);
     fs::write(world.path("s/changed"), "changed").unwrap();
     fs::remove_file(world.path("s/deleted")).unwrap();
-    let verified = world.verify("--sample all").exits(1).says("damaged (all-zero) chunks");
+    let verified = world.verify("--sample all").exits(1).says("borg says: ");
     assert_eq!(verified.findings().into_keys().collect::<BTreeSet<_>>(), bad, "{}", verified.ran);
     assert!(verified.findings().into_values().all(|verdict| verdict == "corrupt"), "{}", verified.ran);
 }
@@ -223,8 +223,35 @@ fn a_repository_that_file_names_is_not_written_either() {
         crate::world::RunResult::of(command, "")
     };
     for backup in [format!("borg:file://{}", b.display()), "borg:".to_owned(), "borg:::first".to_owned()] {
-        run(&backup, "r").exits(0).out_has("2 of 2 identical");
+        let ran = run(&backup, "r").exits(0).out_has("2 of 2 identical");
+        tells(&ran, "and borg made a new one for this run: run borg check on the repository");
         run(&backup, "b/data").exits(2);
         assert_eq!(fingerprint(&b), before, "{backup}");
     }
+}
+
+/// Whether borg finds it in the list of files, in that of the archives, or in its last commit.
+#[test]
+fn damage_of_what_is_needed_to_list_an_archive_is_a_failure() {
+    let repository = Repository::new("none", |originals| fs::write(originals.join("a"), "a").unwrap());
+    let said = [
+        "the archives of the repository cannot be listed",
+        "the list of files ends early",
+        "has lost what was",
+    ];
+    let mut seen = BTreeSet::new();
+    for segment in repository.segments() {
+        let sound = fs::read(&segment).unwrap();
+        for at in (8..sound.len()).step_by(90) {
+            let mut damaged = sound.clone();
+            damaged[at] ^= 1;
+            fs::write(&segment, damaged).unwrap();
+            let ran = repository.world.run("--backup b --source s --restore-to r --state none --sample all");
+            // borg needs neither the first commits nor what it has replaced.
+            assert!(matches!(ran.code, Some(0 | 1)), "{segment:?} {at}: {ran}");
+            seen.extend(said.into_iter().filter(|words| ran.code == Some(1) && ran.out.contains(words)));
+        }
+        fs::write(&segment, sound).unwrap();
+    }
+    assert_eq!(seen.len(), said.len(), "{seen:?}");
 }

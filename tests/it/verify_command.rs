@@ -1,25 +1,14 @@
-//! Whole runs on backups of other programs, with the commands that the manual shows.
+//! Whole runs on backups of other programs, for which scripts stand.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::process::Command;
 
 use crate::pack;
-use crate::unix::fingerprint;
 use crate::world::{RunResult, World};
 
-/// The configuration below a heading of the manual, for backups in this world.
-fn shown(world: &World, heading: &str) -> String {
-    let page = bkverify::manual::find("command").unwrap().text;
-    let section = page.split(&format!("\n## {heading}\n")).nth(1).unwrap();
-    let block = section.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
-    block.replace("/backup/", &format!("{}/", world.path("backup").display()))
-}
-
-/// Originals in `s`, with all that these programs can restore.
+/// Seven originals in `s`.
 fn world() -> World {
     World::new()
-        .folder("backup")
         .file("s/plain", "plain")
         .file("s/folder/with \"quotes\", <angles> & 'more'", "quoted")
         .file("s/folder/[0-9]*?$HOME", "patterns")
@@ -27,105 +16,6 @@ fn world() -> World {
         .file("s/-dash ", "dash")
         .file("s/empty", "")
         .file("s/noise", pack::noise(300_000, 7))
-}
-
-#[track_caller]
-fn run(program: &str, arguments: &[&str], world: &World) {
-    let output = Command::new(program)
-        .args(arguments)
-        .current_dir(world.path(""))
-        .env("HOME", world.path("home"))
-        .output();
-    let output = output.unwrap_or_else(|error| {
-        panic!("{program}: {error}; apt-get install dar rdiff-backup rclone squashfs-tools, or run .ci/setup with these names")
-    });
-    assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
-}
-
-/// Verifies with the configuration of the manual, and again after an original has been modified
-/// without a trace.
-#[track_caller]
-fn verifies(world: World, name: &str, flags: &str) {
-    let configuration = shown(&world, name);
-    let world = world.file("bkverify.toml", configuration);
-    let before = fingerprint(&world.path("backup"));
-    let arguments =
-        format!("--backup command:{name} --source s --restore-to r --state none --sample all {flags}");
-    let ran = world.run(&arguments).exits(0);
-    assert!(ran.out.contains("7 of 7 identical"), "{ran}");
-    let sampled = world.run(&arguments.replace("all", "5")).exits(0);
-    assert!(sampled.out.contains("5 of 5 identical"), "{sampled}");
-    let noise = world.path("s/noise");
-    let modified = fs::metadata(&noise).unwrap().modified().unwrap();
-    fs::write(&noise, pack::noise(300_000, 8)).unwrap();
-    fs::File::options().write(true).open(&noise).unwrap().set_modified(modified).unwrap();
-    let ran = world.run(&arguments).exits(1);
-    assert!(ran.out.contains("noise"), "{ran}");
-    // rdiff-backup itself writes to a repository that it restores from.
-    if name != "rdiff-backup" {
-        assert_eq!(fingerprint(&world.path("backup")), before);
-    }
-    assert_eq!(world.names("r"), [""; 0]);
-}
-
-#[test]
-fn dar_is_verified_by_the_commands_of_the_manual() {
-    let world = world().file("s/empty", "").file("s/folder/back\\slash", "x").file("s/plain", "plain");
-    std::fs::remove_file(world.path("s/deep/er/Grüße")).unwrap();
-    run("dar", &["-Q", "-c", "backup/full", "-R", "s"], &world);
-    verifies(world, "dar", "");
-}
-
-#[test]
-fn rdiff_backup_is_verified_by_the_commands_of_the_manual() {
-    let world = world();
-    run("rdiff-backup", &["backup", "s", "backup/repository"], &world);
-    verifies(world, "rdiff-backup", "");
-}
-
-#[test]
-fn rclone_is_verified_by_the_commands_of_the_manual() {
-    let world = world();
-    run("rclone", &["copy", "s", "backup/remote"], &world);
-    verifies(world, "rclone", "");
-}
-
-#[test]
-fn squashfs_is_verified_by_the_commands_of_the_manual() {
-    let world = world();
-    run("mksquashfs", &["s", "backup/image.sqfs", "-quiet", "-no-progress"], &world);
-    verifies(world, "squashfs", "--assume-unchanged");
-}
-
-/// The exit code of a line for the shell is that of its last program.
-#[test]
-fn a_list_that_a_damaged_image_shortens_does_not_pass() {
-    let world = world();
-    for number in 0..400 {
-        fs::write(world.path(&format!("s/deep/a-rather-long-name-{number}")), "x").unwrap();
-    }
-    run("mksquashfs", &["s", "backup/image.sqfs", "-quiet", "-no-progress", "-nopad"], &world);
-    let configuration = shown(&world, "squashfs");
-    let world = world.file("bkverify.toml", configuration);
-    let image = world.path("backup/image.sqfs");
-    let sound = fs::read(&image).unwrap();
-    let mut failed = 0;
-    for place in 1..80 {
-        let mut damaged = sound.clone();
-        let at = sound.len() - place * 31;
-        damaged[at] ^= 0x40;
-        fs::write(&image, damaged).unwrap();
-        let listed = Command::new("unsquashfs").arg("-lln").arg(&image).output().unwrap();
-        if listed.status.success() {
-            continue;
-        }
-        failed += 1;
-        let ran = world.run(
-            "--backup command:squashfs --source s --restore-to r --state none --sample all --assume-unchanged",
-        );
-        assert_ne!(ran.code, Some(0), "byte {at}: {ran}");
-    }
-    assert!(failed > 0);
 }
 
 /// A script that stands for the user's program.

@@ -16,6 +16,7 @@ use super::message::{Message, Problems};
 use super::names::printed;
 use super::program::{Borg, COMPACTED};
 use crate::backup::delivery::{Delivery, EarlyEnd};
+use crate::backup::kept_listing::KeptListing;
 use crate::backup::repeats::Repeats;
 use crate::backup::{
     Context, Entry, EntryBatch, Listing, RestoreError, RestoreSink, Restored, Scratch, Wanted, Workspace,
@@ -50,13 +51,13 @@ const OF_THE_WHOLE: [&str; 6] = [
 /// Restores the wanted files.
 pub(super) fn restore(
     borg: &Borg,
-    (archive, repeats): (&str, &Repeats),
+    (archive, kept, repeats): (&str, &KeptListing, &Repeats),
     wanted: &Wanted<'_>,
     scratch: &Scratch,
     context: &Context,
     sink: &mut dyn RestoreSink,
 ) -> Result<(), EarlyEnd> {
-    let extraction = Extraction { borg, archive, repeats };
+    let extraction = Extraction { borg, archive, kept, repeats };
     let mut delivery = Delivery { scratch, context, sink };
     if delivery.is_cancelled() {
         return Ok(());
@@ -74,6 +75,7 @@ pub(super) fn restore(
 struct Extraction<'a> {
     borg: &'a Borg,
     archive: &'a str,
+    kept: &'a KeptListing,
     repeats: &'a Repeats,
 }
 
@@ -121,8 +123,9 @@ impl Extraction<'_> {
         Ok(())
     }
 
-    /// Restores every file that passes the test, while the archive is listed: borg waits with the
-    /// rest of the list until the files before it are restored.
+    /// Restores every file that passes the test, while the archive is listed: from what is kept of
+    /// an earlier listing, or else by borg, which waits with the rest of the list until the files
+    /// before it are restored.
     fn restore_every(
         &self,
         test: &(dyn Fn(&Entry<'_>) -> bool + Sync),
@@ -136,7 +139,7 @@ impl Extraction<'_> {
             let known = list::read(self.borg, self.archive, self.repeats, context, &mut pass_by);
             known.map_err(EarlyEnd::Failed)?;
         }
-        let listing = list::read(self.borg, self.archive, self.repeats, context, &mut |batch| {
+        let take = &mut |batch: &EntryBatch| {
             pending.extend(batch.iter().filter(|entry| test(entry)));
             if pending.len() >= COLLECTED {
                 pending.sort_by_position();
@@ -144,12 +147,17 @@ impl Extraction<'_> {
                 pending.clear();
             }
             if ended.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-        });
+        };
+        let listing = match self.kept.replay(self.borg.location(), context, take) {
+            Some(listing) => listing,
+            None => list::read(self.borg, self.archive, self.repeats, context, take)
+                .map(|listed| listed.map_or(Listing::Stopped, |(listing, _)| listing)),
+        };
         ended?;
         // Files whose names had to be asked for come last.
         pending.sort_by_position();
         self.restore(&pending, delivery)?;
-        if let Some((Listing::Damaged(damage), _)) = listing.map_err(EarlyEnd::Failed)? {
+        if let Listing::Damaged(damage) = listing.map_err(EarlyEnd::Failed)? {
             damage.into_iter().for_each(|damage| delivery.sink.lost(damage));
         }
         Ok(())
@@ -424,9 +432,10 @@ impl<'a> UnderWay<'a> {
 }
 
 /// Whether a complaint about a file says that its content is not what was backed up. A file in
-/// which borg check has replaced damaged chunks with zeros has its full size.
-fn is_about_content(complaint: &str) -> bool {
-    complaint.contains("damaged") || complaint.contains("inconsistency")
+/// which borg check has replaced damaged chunks with zeros has its full size. borg 1.4 keeps to
+/// itself what is wrong, but restoring has no other error of this name.
+pub(super) fn is_about_content(complaint: &str) -> bool {
+    complaint.contains("damaged") || complaint.contains("inconsistency") || complaint == "backup error"
 }
 
 /// The same error, for another name of the same file.

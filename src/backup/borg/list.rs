@@ -57,7 +57,7 @@ pub(super) fn read(
         Err(error) => return Err(borg.cannot_run(&error)),
     }
     let is_whole = running.code().is_some_and(|code| code < 2) && !running.is_cut();
-    if !is_whole && list.items == 0 {
+    if !is_whole && list.items == 0 && !borg.is_damage(&problems) {
         return Err(borg.failed(&problems));
     }
     let mut damage = Vec::new();

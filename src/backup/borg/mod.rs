@@ -38,7 +38,7 @@ use super::kept_listing::KeptListing;
 use super::location::split_place;
 use super::repeats::Repeats;
 use super::repository::Repository;
-use super::snapshot::{self, Snapshot};
+use super::snapshot::{self, Range, Snapshot};
 use super::union::{Common, Union, Version};
 use super::{
     Backup, CatalogSink, Context, Damage, Description, Error, Listing, Location, Needs, Reach, RestoreSink,
@@ -71,7 +71,9 @@ pub const FORMAT: Format = Format {
     open,
     snapshots: Some(|candidate, context| {
         let (place, _) = place(candidate.location());
-        Ok(Listed::read(&Borg::new(candidate.location(), place, context)?, context)?.snapshots())
+        let listed = Listed::read(&Borg::new(candidate.location(), place, context)?, context)?;
+        let listed = listed.map_err(|damage| Error::program(candidate.location(), damage.to_string()))?;
+        Ok(listed.snapshots())
     }),
     has_volumes: false,
 };
@@ -80,8 +82,8 @@ pub const FORMAT: Format = Format {
 #[derive(Debug)]
 struct Archive {
     borg: Arc<Borg>,
-    /// Its name.
-    name: String,
+    /// Its name. `None` if the repository is so damaged that the archive cannot be found.
+    name: Option<String>,
     listing: KeptListing,
     /// The paths that occur more than once, of which borg restores the last.
     repeats: Repeats,
@@ -118,82 +120,92 @@ fn open(candidate: &BackupCandidate<'_>, context: &Context) -> Result<Box<dyn Ba
         (archive, snapshot) => archive.or(snapshot).unwrap_or("latest"),
     };
     let borg = Arc::new(Borg::new(location, place, context)?);
-    let listed = Listed::read(&borg, context)?;
+    let listed = match Listed::read(&borg, context)? {
+        Ok(listed) => listed,
+        Err(damage) => {
+            let problem = format!("the archives of the repository cannot be listed: {damage}");
+            return Ok(Box::new(Archive::unlisted(&borg, Damage::from(problem))));
+        }
+    };
     let (snapshots, unfinished) = (listed.snapshots(), listed.unfinished());
     let mut notes = notes(&borg, &listed);
     notes.extend(note_of_unfinished(&snapshots, &unfinished));
-    let damage = damage(&borg, &listed, &mut notes);
-    let fail = |problem| Error::program(location, problem);
-    let range = if archive.is_none() { snapshot::range(&snapshots, asked).map_err(fail)? } else { None };
-    let now = SystemTime::now().into();
-    if let Some(range) = range {
-        notes.insert(0, range.note());
-        notes.extend(range.snapshots.iter().filter_map(|snapshot| snapshot.note_of_future(now)));
-        let common = Common {
-            location,
-            asked,
-            format: NAME,
-            version: Version::SizeAndTime,
-            confirmed_by: CONFIRMED_BY,
-            time_resolution_ns: TIME_RESOLUTION_NS,
-        };
-        let part = |chosen: &Snapshot| {
-            let part = Archive::new(&borg, &listed, chosen, Vec::new(), damage.clone());
-            (chosen.name.clone(), Box::new(part) as _)
-        };
-        let parts = range.snapshots.into_iter().map(part).collect();
-        return Ok(Box::new(Union::new(&common, parts, notes)));
-    }
-    // What the address names is a name, even if it is `latest`.
-    let complete = snapshots.iter().filter(|snapshot| archive.as_ref() == Some(&snapshot.name));
-    let mut named = complete.chain(unfinished.iter().filter(|unfinished| unfinished.name == asked));
-    let chosen = match named.next() {
-        Some(named) => Ok(named),
-        None => snapshot::choose(&snapshots, asked, &TimeZone::system()),
+    let lost_end = borg.shadow().and_then(shadow::Shadow::lost_end).map(Damage::from);
+    let damage = damage(&borg, &listed, lost_end.clone(), &mut notes);
+    let choice = choose(&snapshots, &unfinished, archive.as_deref(), asked);
+    let chosen = match (choice, lost_end) {
+        (Ok(chosen), _) => chosen,
+        // The archive was in what is lost.
+        (Err(_), Some(lost)) => return Ok(Box::new(Archive::unlisted(&borg, lost))),
+        (Err(problem), None) => return Err(Error::program(location, problem)),
     };
-    let chosen = chosen.map_err(|problem| match newest(&unfinished) {
-        Some(only) if snapshots.is_empty() => {
-            let name = words::printable(&only.name);
-            fail(format!("{problem}, but a backup that was interrupted: {name}"))
+    let future = |snapshot: &Snapshot| snapshot.note_of_future(SystemTime::now().into());
+    match chosen {
+        Chosen::One(chosen) => {
+            let name = words::printable(&chosen.name);
+            let count = words::counted(snapshots.len() as u64, "archive");
+            notes.insert(0, format!("the archive {name}{}, of {count} in the repository", chosen.taken_at()));
+            notes.extend(future(chosen));
+            Ok(Box::new(Archive::new(&borg, &listed, chosen, notes, damage)))
         }
-        _ => fail(problem),
-    })?;
-    let name = words::printable(&chosen.name);
-    let count = words::counted(snapshots.len() as u64, "archive");
-    notes.insert(0, format!("the archive {name}{}, of {count} in the repository", chosen.taken_at()));
-    notes.extend(chosen.note_of_future(now));
-    Ok(Box::new(Archive::new(&borg, &listed, chosen, notes, damage)))
+        Chosen::Several(range) => {
+            notes.insert(0, range.note());
+            notes.extend(range.snapshots.iter().filter_map(|snapshot| future(snapshot)));
+            let common = Common {
+                location,
+                asked,
+                format: NAME,
+                version: Version::SizeAndTime,
+                confirmed_by: CONFIRMED_BY,
+                time_resolution_ns: TIME_RESOLUTION_NS,
+            };
+            let part = |chosen: &Snapshot| {
+                let part = Archive::new(&borg, &listed, chosen, Vec::new(), damage.clone());
+                (chosen.name.clone(), Box::new(part) as _)
+            };
+            let parts = range.snapshots.into_iter().map(part).collect();
+            Ok(Box::new(Union::new(&common, parts, notes)))
+        }
+    }
 }
 
-impl Archive {
-    fn new(
-        borg: &Arc<Borg>,
-        listed: &Listed,
-        chosen: &Snapshot,
-        notes: Vec<String>,
-        damage: Vec<Damage>,
-    ) -> Self {
-        let ended = listed.archives.iter().find(|archive| archive.name == chosen.name);
-        let taken = ended.and_then(|archive| time(archive.end.as_deref()?)).map(end_of_second);
-        let description = Description {
-            location: borg.location().clone(),
-            format: NAME,
-            snapshot: Some(chosen.name.clone()),
-            id: chosen.id.clone(),
-            taken: taken.map(|at| BackupTime { at, how: TakenFrom::Record }),
-            unique_names: false,
-            time_resolution_ns: TIME_RESOLUTION_NS,
-            several: None,
-        };
-        let (name, listing, repeats) = (chosen.name.clone(), KeptListing::default(), Repeats::default());
-        Self { borg: Arc::clone(borg), name, listing, repeats, description, notes, damage }
+/// What is to be verified.
+enum Chosen<'a> {
+    One(&'a Snapshot),
+    Several(Range<'a>),
+}
+
+/// Finds what is asked for. What the address names is a name, even if it is `latest` or `all`.
+///
+/// # Errors
+/// A sentence that says what there is instead.
+fn choose<'a>(
+    snapshots: &'a [Snapshot],
+    unfinished: &'a [Snapshot],
+    archive: Option<&str>,
+    asked: &str,
+) -> Result<Chosen<'a>, String> {
+    let complete = snapshots.iter().filter(|snapshot| archive == Some(&*snapshot.name));
+    let mut named = complete.chain(unfinished.iter().filter(|unfinished| unfinished.name == asked));
+    if let Some(named) = named.next() {
+        return Ok(Chosen::One(named));
     }
+    let range = if archive.is_none() { snapshot::range(snapshots, asked)? } else { None };
+    let chosen = match range {
+        Some(range) => Ok(Chosen::Several(range)),
+        None => snapshot::choose(snapshots, asked, &TimeZone::system()).map(Chosen::One),
+    };
+    chosen.map_err(|problem| match newest(unfinished) {
+        Some(only) if snapshots.is_empty() => {
+            format!("{problem}, but a backup that was interrupted: {}", words::printable(&only.name))
+        }
+        _ => problem,
+    })
 }
 
 /// What the repository as a whole has lost, or may have.
-fn damage(borg: &Borg, listed: &Listed, notes: &mut Vec<String>) -> Vec<Damage> {
-    let lost_end = borg.shadow().and_then(shadow::Shadow::lost_end);
-    let mut damage: Vec<Damage> = lost_end.into_iter().map(Damage::from).collect();
+fn damage(borg: &Borg, listed: &Listed, lost_end: Option<Damage>, notes: &mut Vec<String>) -> Vec<Damage> {
+    let mut damage: Vec<Damage> = lost_end.into_iter().collect();
     match borg.older_than_remembered(&listed.repository.id) {
         Some(Older::Here(gap)) => damage.push(gap),
         Some(Older::Copy(note)) => notes.push(note),
@@ -212,6 +224,51 @@ fn note_of_unfinished(snapshots: &[Snapshot], unfinished: &[Snapshot]) -> Option
             begun.taken_at()
         )
     })
+}
+
+fn describe(location: &Location, chosen: Option<&Snapshot>, taken: Option<Timestamp>) -> Description {
+    Description {
+        location: location.clone(),
+        format: NAME,
+        snapshot: chosen.map(|chosen| chosen.name.clone()),
+        id: chosen.and_then(|chosen| chosen.id.clone()),
+        taken: taken.map(|at| BackupTime { at, how: TakenFrom::Record }),
+        unique_names: false,
+        time_resolution_ns: TIME_RESOLUTION_NS,
+        several: None,
+    }
+}
+
+impl Archive {
+    fn new(
+        borg: &Arc<Borg>,
+        listed: &Listed,
+        chosen: &Snapshot,
+        notes: Vec<String>,
+        damage: Vec<Damage>,
+    ) -> Self {
+        let ended = listed.archives.iter().find(|archive| archive.name == chosen.name);
+        let taken = ended.and_then(|archive| time(archive.end.as_deref()?)).map(end_of_second);
+        let description = describe(borg.location(), Some(chosen), taken);
+        Self { name: Some(chosen.name.clone()), description, notes, damage, ..Self::of(borg) }
+    }
+
+    /// What stands for an archive that damage has made unreadable: every file is lost.
+    fn unlisted(borg: &Arc<Borg>, damage: Damage) -> Self {
+        Self { damage: vec![damage], ..Self::of(borg) }
+    }
+
+    fn of(borg: &Arc<Borg>) -> Self {
+        Self {
+            borg: Arc::clone(borg),
+            name: None,
+            listing: KeptListing::default(),
+            repeats: Repeats::default(),
+            description: describe(borg.location(), None, None),
+            notes: Vec::new(),
+            damage: Vec::new(),
+        }
+    }
 }
 
 /// Whether an archive holds what was backed up until a backup was interrupted, or until now.
@@ -234,6 +291,14 @@ fn notes(borg: &Borg, listed: &Listed) -> Vec<String> {
     if borg.shadow().is_some_and(shadow::Shadow::is_locked) {
         notes.push(
             "a borg holds the lock of the repository, or has left it behind: the repository was read without waiting for it"
+                .to_owned(),
+        );
+    }
+    let is_new = |shadow: &shadow::Shadow| shadow.has_new_index() && shadow.lost_end().is_none();
+    if borg.shadow().is_some_and(is_new) {
+        notes.push(
+            "the index of the repository is damaged, missing or out of date, and borg made a new one for this run: run borg \
+             check on the repository"
                 .to_owned(),
         );
     }
@@ -272,11 +337,14 @@ struct ListedArchive {
 }
 
 impl Listed {
-    /// Lists the archives of the repository.
-    fn read(borg: &Borg, context: &Context) -> Result<Self, Error> {
+    /// Lists the archives of the repository, or tells what is damaged, so that it cannot be done.
+    fn read(borg: &Borg, context: &Context) -> Result<Result<Self, Damage>, Error> {
         let arguments = ["--json", "--consider-checkpoints", "--format", "{end}"].map(OsString::from);
-        let answer = borg.ask("list", arguments.into_iter().chain([borg.target(None)]), context)?;
-        serde_json::from_str(&answer).map_err(|error| {
+        let answer = match borg.ask("list", arguments.into_iter().chain([borg.target(None)]), context)? {
+            Ok(answer) => answer,
+            Err(damage) => return Ok(Err(damage)),
+        };
+        serde_json::from_str(&answer).map(Ok).map_err(|error| {
             Error::program(borg.location(), format!("what borg list printed is not understood: {error}"))
         })
     }
@@ -308,8 +376,9 @@ impl Backup for Archive {
     }
 
     fn catalog(&self, _needs: Needs, context: &Context, sink: &dyn CatalogSink) -> Result<Listing, Error> {
+        let Some(name) = &self.name else { return Ok(Listing::ended(self.damage.clone())) };
         let listing = self.listing.catalog(&self.description.location, context, sink, |sink| {
-            list::catalog(&self.borg, &self.name, &self.repeats, context, sink)
+            list::catalog(&self.borg, name, &self.repeats, context, sink)
         })?;
         let mut damage = self.damage.clone();
         match listing {
@@ -341,6 +410,8 @@ impl Backup for Archive {
         if let Wanted::Every(_) = wanted {
             self.damage.iter().for_each(|damage| sink.lost(damage.clone()));
         }
-        conclude(extract::restore(&self.borg, (&self.name, &self.repeats), &wanted, scratch, context, sink))
+        let Some(name) = &self.name else { return Ok(()) };
+        let archive = (&**name, &self.listing, &self.repeats);
+        conclude(extract::restore(&self.borg, archive, &wanted, scratch, context, sink))
     }
 }

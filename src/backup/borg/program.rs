@@ -19,7 +19,7 @@ use super::memory;
 use super::message::{Message, Problems};
 use super::shadow::Shadow;
 use crate::backup::repository::Repository;
-use crate::backup::{Context, Error, Location, Scratch};
+use crate::backup::{Context, Damage, Error, Location, Scratch};
 
 /// How long a call may take whose answer is short. A server may have to read a large index first.
 const PATIENCE: Duration = Duration::from_secs(60 * 60);
@@ -151,14 +151,14 @@ impl Borg {
         memory::compare(&PathBuf::from(folder).join(id), &found, self.location.place(), self.began)
     }
 
-    /// Calls borg for a short answer on standard output. It takes a lock, because borg rebuilds a
-    /// damaged index only with one.
+    /// Calls borg for a short answer on standard output, or tells what is damaged, so that it has no
+    /// answer. It takes a lock, because borg rebuilds a damaged index only with one.
     pub(super) fn ask(
         &self,
         command: &str,
         arguments: impl IntoIterator<Item = OsString>,
         context: &Context,
-    ) -> Result<String, Error> {
+    ) -> Result<Result<String, Damage>, Error> {
         let arguments: Vec<_> = arguments.into_iter().collect();
         let run = || {
             let call = self.call_with_lock(command, arguments.iter().cloned());
@@ -178,12 +178,13 @@ impl Borg {
         if has_failed(&output) {
             check_version(&self.location, context)?;
             let problems = problems_of(&output);
-            return Err(match problems.is_unexpected() {
-                true => Error::program(&self.location, format!("{TOP} ({})", self.explain(&problems))),
-                false => self.failed(&problems),
-            });
+            return match problems.is_unexpected() {
+                _ if self.is_damage(&problems) => Ok(Err(Damage::from(self.explain(&problems)))),
+                true => Err(Error::program(&self.location, format!("{TOP} ({})", self.explain(&problems)))),
+                false => Err(self.failed(&problems)),
+            };
         }
-        Ok(output.stdout)
+        Ok(Ok(output.stdout))
     }
 
     /// Starts a call whose answer is long.
@@ -208,8 +209,8 @@ impl Borg {
         let (stand_in, named) = (self.repository.to_string_lossy(), self.location.text());
         let said = said.replace(&*stand_in, named.strip_prefix("borg:").unwrap_or(&named));
         match problems.remedy() {
+            _ if self.was_compacted(&said) => format!("{COMPACTED} (borg says: {said})"),
             Some(remedy) => format!("{remedy} (borg says: {said})"),
-            None if self.was_compacted(&said) => format!("{COMPACTED} (borg says: {said})"),
             None => format!("borg says: {said}"),
         }
     }
@@ -217,9 +218,19 @@ impl Borg {
     /// Whether a compact has caused what borg says. It removes whole segments, and so something is
     /// not found. Whatever is found and damaged was damaged before.
     pub(super) fn was_compacted(&self, said: &str) -> bool {
-        let is_missing = ["not found in repository", "No such file or directory"];
+        // The last is borg 1.4's, if the last segment is gone.
+        let is_missing = ["not found in repository", "No such file or directory", "Inconsistency detected"];
         is_missing.iter().any(|words| said.contains(words))
             && self.shadow.as_ref().is_some_and(Shadow::has_lost_segments)
+    }
+
+    /// Whether borg has failed because data of the repository is wrong or lost. On a server a
+    /// compact may have removed what is missing.
+    pub(super) fn is_damage(&self, problems: &Problems) -> bool {
+        let is_missing = problems.has("Repository.ObjectNotFound")
+            && self.shadow.is_some()
+            && !self.was_compacted(&problems.text());
+        problems.has("IntegrityError") || is_missing
     }
 
     /// Makes sure that a repository on this machine can still be reached.

@@ -12,6 +12,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use crate::platform;
 
@@ -36,6 +37,8 @@ pub(super) struct Shadow {
     place: PathBuf,
     /// The file of the newest transaction, and the number of that.
     newest: Option<(u64, String)>,
+    /// The file of the newest index, and when it was copied.
+    index: Option<(String, SystemTime)>,
     /// The folders and the names of all segments at that moment.
     segments: Vec<(u64, u64)>,
 }
@@ -58,7 +61,14 @@ impl Shadow {
         }
         let segments = link_segments(&repository.join(DATA), &place.join(DATA))?;
         let newest = newest_transaction(place, &NUMBERED)?;
-        Ok(Self { repository, place: place.to_owned(), newest, segments })
+        let index = newest_index(place)?;
+        Ok(Self { repository, place: place.to_owned(), newest, index, segments })
+    }
+
+    /// Whether borg has made a new index for the stand-in, because that of the repository is
+    /// damaged, missing, or older than the last segment.
+    pub(super) fn has_new_index(&self) -> bool {
+        newest_index(&self.place).is_ok_and(|index| index != self.index)
     }
 
     /// What the repository has lost at its end, once borg has read the stand-in. borg goes back to
@@ -118,6 +128,12 @@ fn transaction_files(repository: &Path, prefixes: &[&str]) -> io::Result<Vec<(u6
 
 fn newest_transaction(repository: &Path, prefixes: &[&str]) -> io::Result<Option<(u64, String)>> {
     Ok(transaction_files(repository, prefixes)?.into_iter().max())
+}
+
+fn newest_index(repository: &Path) -> io::Result<Option<(String, SystemTime)>> {
+    let Some((_, name)) = newest_transaction(repository, &[INDEX])? else { return Ok(None) };
+    let modified = fs::metadata(repository.join(&name))?.modified()?;
+    Ok(Some((name, modified)))
 }
 
 /// The number that a text is, written as borg writes it.

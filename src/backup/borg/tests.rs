@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use proptest::prelude::*;
 
+use super::extract::is_about_content;
 use super::item::{Item, time};
 use super::message::{Message, Problems};
 use super::names::{self, Name, printed};
@@ -44,6 +45,18 @@ fn archives_are_listed_with_their_names_ids_and_times() {
         assert!(snapshots.iter().all(|snapshot| snapshot.id.as_ref().unwrap().len() == 64));
         assert!(snapshots.iter().all(|snapshot| snapshot.taken.is_some()));
         assert!(listed.archives.iter().all(|archive| time(archive.end.as_ref().unwrap()).is_some()));
+    }
+}
+
+#[test]
+fn what_is_said_of_a_file_that_a_repair_has_filled_with_zeros_is_about_its_content() {
+    for log in both!("repaired.log") {
+        let complaints = messages(log).into_iter().filter_map(|message| match message {
+            Message::Problem { text, .. } => text.strip_prefix("noise: ").map(str::to_owned),
+            _ => None,
+        });
+        let complaints: Vec<_> = complaints.collect();
+        assert!(complaints.len() == 1 && is_about_content(&complaints[0]), "{complaints:?}");
     }
 }
 

@@ -160,8 +160,14 @@ impl ListForm {
     }
 }
 
+/// The longest record in bytes. No system has paths of half that length.
+const RECORD_MAX: usize = 1 << 17;
+
 /// Reads a record. `None` if it cannot be read.
 fn read(form: ListForm, record: &[u8]) -> Option<Found> {
+    if record.len() > RECORD_MAX {
+        return None;
+    }
     match form {
         ListForm::Json => json(record),
         ListForm::Find => find(record),
@@ -254,7 +260,7 @@ fn json(record: &[u8]) -> Option<Found> {
         Some(kind) if OTHER_KINDS.contains(&kind) => false,
         Some(_) => return None,
     };
-    if file.is_folder || !is_file {
+    if file.is_folder || !is_file || file.path.ends_with('/') {
         return Some(Found::Folder);
     }
     let mtime = match file.mtime {
@@ -312,6 +318,7 @@ mod tests {
             (ListForm::Json, br#"{"Path":"a","Size":-1,"ModTime":"2026-11-27T10:00:00Z","IsDir":true}"#, Some(Found::Folder)),
             (ListForm::Json, br#"{"path":"x","size":7,"mtime":1700000000.125}"#, file(b"x", Some(7), Some(1_700_000_000_125_000_000))),
             (ListForm::Json, br#"{"path":"x","type":"symlink"}"#, Some(Found::Folder)),
+            (ListForm::Json, br#"{"path":"x/","size":7}"#, Some(Found::Folder)),
             (ListForm::Json, br#"{"path":"x","type":"regular file"}"#, file(b"x", None, None)),
             (ListForm::Json, br#"{"path":"x","type":"fichier"}"#, None),
             (ListForm::Json, b"{\"size\":7}", None),

@@ -28,7 +28,7 @@ const MORE: &str = "many more folders cannot be listed";
 /// Lists all regular files below the folder whose list has this hash.
 ///
 /// # Errors
-/// If that list cannot be read.
+/// If that list cannot be read, and the backup is not to blame.
 pub(super) fn catalog(
     repository: &Opened,
     root: Id,
@@ -44,8 +44,11 @@ pub(super) fn catalog(
         stopped: AtomicBool::new(false),
         damage: Mutex::new(DamageLines::up_to(DAMAGE_MAX, MORE)),
     };
-    // What cannot even begin is no listing.
-    repository.blob::<TreeId>(root)?;
+    // What cannot even begin is no listing. If the list is damaged, every file is lost.
+    match repository.blob::<TreeId>(root) {
+        Err(problem) if !problem.is_damage() => return Err(problem),
+        _ => {}
+    }
     match threads::pool(threads, "list") {
         Some(pool) => pool.scope(|scope| walk.by_tasks(&[], root, scope)),
         None => walk.alone(root),

@@ -186,6 +186,11 @@ impl Problem {
         }
     }
 
+    /// Whether the repository has lost something, for good.
+    pub(super) fn is_damage(&self) -> bool {
+        self.denied.is_none() && !self.is_pruned
+    }
+
     /// Whether the backup is not to blame.
     pub(super) fn is_denied(&self) -> bool {
         self.denied == Some(std::io::ErrorKind::PermissionDenied)
