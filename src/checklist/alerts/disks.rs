@@ -108,9 +108,8 @@ fn health(report: &Value) -> Result<Health, String> {
     };
     let log = "/nvme_smart_health_information_log";
     let lost = [attribute(197), attribute(198), number(&format!("{log}/media_errors"))];
-    match lost.into_iter().flatten().max() {
-        Some(worst @ 1..) => return Ok(Health::Bad(format!("blocks that cannot be read: {worst}"))),
-        _ => {}
+    if let Some(worst @ 1..) = lost.into_iter().flatten().max() {
+        return Ok(Health::Bad(format!("blocks that cannot be read: {worst}")));
     }
     // Bits 0 to 2 say that smartctl could not ask, bits 3 to 7 that the disk complains.
     let status = number("/smartctl/exit_status").ok_or("smartctl does not say how it ended")?;

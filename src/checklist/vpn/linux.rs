@@ -107,7 +107,7 @@ fn programs(visit: &Visit<'_>) -> Finding {
 
 fn units(visit: &Visit<'_>) -> Finding {
     let what = "VPN services that start at boot";
-    let (enabled, by_openvpn, netdevs) = match all_units(visit) {
+    let [enabled, by_openvpn, netdevs] = match all_units(visit) {
         Ok(found) => found,
         Err(problem) => return Finding::could_not_check(what, problem),
     };
@@ -144,11 +144,11 @@ fn units(visit: &Visit<'_>) -> Finding {
 
 /// The units that are enabled, the instances of OpenVPN that Debian's unit starts, and the tunnels
 /// of systemd-networkd.
-fn all_units(visit: &Visit<'_>) -> Result<(Vec<String>, Vec<String>, Vec<String>), String> {
+fn all_units(visit: &Visit<'_>) -> Result<[Vec<String>; 3], String> {
     let enabled = enabled_units(visit)?;
     let starts_openvpn = enabled.iter().any(|unit| unit == DEBIAN_OPENVPN);
     let by_openvpn = if starts_openvpn { started_by_debian(visit)? } else { Vec::new() };
-    Ok((enabled, by_openvpn, networkd_tunnels(visit)?))
+    Ok([enabled, by_openvpn, networkd_tunnels(visit)?])
 }
 
 /// What else may start a VPN: the settings of netplan and ifupdown, `rc.local`, and cron. `None` if
