@@ -58,7 +58,7 @@
 //! | `notify` | tells people and programs how a run ended | `cancel`, `exit`, `http`, `plan`, `program`, `report`, `secret`, `words` |
 //! | `hooks` | programs that run before and after a run | `cancel`, `exit`, `output`, `plan`, `program`, `report`, `words` |
 //! | `bench` | what a verification costs on these disks | `backup`, `cancel`, `exit`, `lock`, `output`, `plan`, `platform`, `threads`, `verify`, `words` |
-//! | `checklist` | the other steps before a migration, with one file per check | `backup`, `cancel`, `exit`, `facts`, `output`, `plan`, `platform`, `program`, `report`, `verify`, `words` |
+//! | `checklist` | the other steps before a migration, each in a file or a folder | `backup`, `cancel`, `exit`, `facts`, `lock`, `output`, `plan`, `platform`, `program`, `report`, `verify`, `words` |
 //! | `schedule` | what has a scheduler of the machine run a job, and tells whether it did | `exit`, `output`, `program` |
 //! | `cli` | the only room that knows the command line, the configuration file and the environment | `backup`, `bench`, `cancel`, `checklist`, `exit`, `facts`, `history`, `hooks`, `ledger`, `lock`, `manifest`, `manual`, `notify`, `output`, `plan`, `platform`, `program`, `progress`, `report`, `schedule`, `secret`, `threads`, `verify`, `words` |
 //!

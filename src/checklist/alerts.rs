@@ -4,6 +4,8 @@ mod disks;
 mod journal;
 mod windows;
 
+pub(super) use windows::{Events, events};
+
 use super::check::{Check, PATIENCE};
 use super::findings::Finding;
 use super::machine::Visit;

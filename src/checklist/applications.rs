@@ -2,10 +2,10 @@
 //! its data.
 //!
 //! The check maintains the published table (see [`table`](super::table)) and goes beyond it: for
-//! each data path it counts the files and bytes in the catalogs of the backups. Data that is in no
-//! backup is a failure.
+//! each data path it looks for the files in the catalogs of the backups. Data that is in no backup
+//! is a failure.
 
-mod coverage;
+pub(super) mod coverage;
 mod linux;
 mod windows;
 
@@ -13,23 +13,23 @@ use std::time::Duration;
 
 use self::coverage::{Coverage, Held};
 use super::check::Check;
-use super::findings::Finding;
-use super::findings::Status;
+use super::findings::{Finding, Status};
 use super::machine::Visit;
-use super::phrases::are;
+use super::phrases::{are, several};
 use super::table::{Discovered, Table};
 
 const WHY: &str = "Setup migrates the system, not the applications. Data that is neither planned for nor backed \
                    up is lost.";
-/// A note that begins with this says that nobody needs the data.
-const LEFT_OUT: &str = "no backup";
+/// A note that begins with this, and then says why, tells that nobody needs the data. The colon
+/// keeps complaints ("No backup exists yet!") from being read as consent.
+const LEFT_OUT: &str = "no backup:";
 
 /// The check.
 pub(super) static CHECK: Check = Check {
     name: "applications",
     title: "Applications and their data",
     asks: "There is a plan for every line-of-business application: its name, the path to its data, and notes.",
-    steps: &["applications"],
+    steps: &[],
     // The catalogs of all backups are read, which takes time.
     patience: Duration::from_secs(300),
     linux: look_linux,
@@ -88,22 +88,22 @@ fn judge(table: &Table, coverage: &Coverage) -> Vec<Finding> {
         (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for row in table.rows().filter(|row| !row.path().is_empty()) {
         let line = format!("{}: {}: {}", row.name(), row.path(), coverage.words(row.path()));
-        let found = coverage.of(row.path());
-        match found {
+        let reason = row.notes().to_lowercase().strip_prefix(LEFT_OUT).map(|why| why.trim().len());
+        match coverage.of(row.path()) {
             Held::NoData => {}
-            Held::Unknown => unknown.push(line),
-            Held::Some { .. } if !found.is_part() => held.push(line),
-            _ if row.notes().to_lowercase().starts_with(LEFT_OUT) => {
+            Held::Some(share) if !share.is_part() => held.push(line),
+            _ if reason.is_some_and(|length| length > 0) => {
                 left_out.push(format!("{line} ({})", row.notes()));
             }
-            Held::Some { .. } => part.push(line),
+            Held::Unknown(_) => unknown.push(line),
+            Held::Some(_) => part.push(line),
             Held::Nothing => lost.push(line),
         }
     }
     let mut findings = Vec::new();
     let source = "the backups' catalogs";
     let fix = format!(
-        "Add them to the backup. For data that nobody needs, begin the note in the table with \"{LEFT_OUT}\" and say why."
+        "Add them to the backup. For data that nobody needs, write \"{LEFT_OUT}\" and the reason into its note."
     );
     for (lines, where_it_is) in [(lost, "in no backup"), (part, "in a backup only in part")] {
         if !lines.is_empty() {
@@ -112,17 +112,21 @@ fn judge(table: &Table, coverage: &Coverage) -> Vec<Finding> {
         }
     }
     if !unknown.is_empty() {
-        let problem = coverage.problem().unwrap_or("some folders could not be read");
+        let what = "Whether the backup holds the applications' data";
+        let problem = format!("unknown for {}", several(unknown.len(), "data folder"));
         findings.push(
-            Finding::could_not_check("Whether the backup holds the applications' data", problem)
+            Finding::could_not_check(what, problem)
                 .seen("data folders", unknown.join("\n"))
                 .why(WHY)
-                .fix("Configure the backup job (`bkverify init`), or run as a user who may read these folders."),
+                .fix("Configure the backup job (`bkverify init`), correct the paths in the table, or run as a user who may \
+                      read these folders."),
         );
     }
     if !held.is_empty() {
-        let title =
-            format!("{} in a backup, with every file that is older than it", are(held.len(), "data folder"));
+        let title = format!(
+            "{} in a backup, with every file that has not changed since it was taken",
+            are(held.len(), "data folder")
+        );
         findings.push(Finding::pass(title).seen(source, held.join("\n")));
     }
     if !left_out.is_empty() {
@@ -143,22 +147,23 @@ fn filled_in(table: &Table) -> Finding {
         .map(|row| format!("{}: {}", row.name(), row.open().join(", ")))
         .collect();
     let finding = if rows.is_empty() {
-        Finding::manual("applications", "No application was found: add yours to the table")
+        Finding::warn("No application was found: add yours to the table")
     } else if open.is_empty() {
         return Finding::pass("Every application has a plan, its vendor's word and its install media")
             .seen(place, rows.join("\n"));
     } else {
-        let title = format!(
-            "Plan each application, ask its vendor how to migrate it, and find its install media: {} of {} are open",
-            open.len(),
-            rows.len()
-        );
-        Finding::manual("applications", title).seen("still to fill in", open.join("\n"))
+        // No tick answers this: the cells do.
+        let title =
+            format!("The table of applications is not filled in: {} of {} are open", open.len(), rows.len());
+        Finding::fail(title).seen("still to fill in", open.join("\n"))
     };
     finding
         .seen(&place, rows.join("\n"))
         .why(WHY)
-        .fix(format!("Fill in {place}; a dash stands for what does not apply."))
+        .fix(format!(
+            "Plan each application, ask its vendor how to migrate it, and find its install media. Fill in {place}; a dash \
+             stands for what does not apply."
+        ))
 }
 
 #[cfg(test)]
@@ -168,12 +173,19 @@ mod tests {
     use super::*;
     use crate::plan::Filters;
 
-    /// A machine whose `/srv/a` is backed up and whose `/srv/b` is not.
+    /// A machine whose `/srv/a` is backed up and whose `/srv/b` is not. Both are older than the
+    /// backup.
     fn machine(backup: &std::path::Path) -> TestMachine {
-        std::fs::create_dir_all(backup.join("a")).unwrap();
-        std::fs::write(backup.join("a/x"), "four").unwrap();
         let made = recorded(Os::Linux, &[("dpkg-query", "")]).file("/var/lib/dpkg/status", "");
         let made = made.file("/srv/a/x", "four").file("/srv/b/y", "data");
+        backed_up(made, backup)
+    }
+
+    fn backed_up(made: TestMachine, backup: &std::path::Path) -> TestMachine {
+        std::fs::create_dir_all(backup.join("a")).unwrap();
+        std::fs::write(backup.join("a/x"), "four").unwrap();
+        // The time of a folder is that of its newest change at the top.
+        std::fs::write(backup.join("now"), "").unwrap();
         let sources = vec![made.machine.root.join("srv")];
         let job = BackupJob { name: "n".into(), backup: backup.into(), sources, ..BackupJob::default() };
         made.with(|settings| settings.jobs = vec![job])
@@ -183,17 +195,30 @@ mod tests {
         CHECK.run(&made.visit()).iter().map(|finding| finding.status).collect()
     }
 
+    fn table(made: &TestMachine) -> String {
+        std::fs::read_to_string(made.machine.settings.table.join("applications.csv")).unwrap()
+    }
+
+    /// Writes the table anew.
+    fn fill_in(made: &TestMachine, from: &str, to: &str) {
+        let text = table(made);
+        assert!(text.contains(from), "{text}");
+        std::fs::write(made.machine.settings.table.join("applications.csv"), text.replace(from, to)).unwrap();
+    }
+
     #[test]
     fn data_in_no_backup_fails_until_a_note_says_that_nobody_needs_it() {
         let backup = tempfile::tempdir().unwrap();
         let made = machine(backup.path());
-        assert_eq!(statuses(&made), [Status::Fail, Status::Pass, Status::Manual]);
-        let place = made.machine.settings.table.join("applications.csv");
-        let text = std::fs::read_to_string(&place).unwrap();
-        assert!(text.contains("b,/srv/b,,,,NOT IN ANY BACKUP"), "{text}");
-        assert!(text.contains("a,/srv/a,,,,\"in the backup: 1 file, 4"), "{text}");
-        std::fs::write(&place, text.replace("/srv/b,,,", "/srv/b,No backup: scratch,-,-")).unwrap();
-        assert_eq!(statuses(&made), [Status::Pass, Status::Waived, Status::Manual]);
+        assert_eq!(statuses(&made), [Status::Fail, Status::Pass, Status::Fail]);
+        assert!(table(&made).contains("b,/srv/b,,,,NOT IN ANY BACKUP"), "{}", table(&made));
+        assert!(table(&made).contains("a,/srv/a,,,,in the backup: 1 of 1 file"), "{}", table(&made));
+        fill_in(&made, "/srv/b,,,", "/srv/b,No backup exists yet - fix this!,-,-");
+        assert_eq!(statuses(&made), [Status::Fail, Status::Pass, Status::Fail]);
+        fill_in(&made, "No backup exists yet - fix this!", "No backup: scratch");
+        assert_eq!(statuses(&made), [Status::Pass, Status::Waived, Status::Fail]);
+        fill_in(&made, "/srv/a,,,", "/srv/a,ask Ann,-,-");
+        assert_eq!(statuses(&made), [Status::Pass, Status::Waived, Status::Pass]);
     }
 
     #[test]
@@ -203,17 +228,39 @@ mod tests {
         for number in 0..20 {
             made = made.file(&format!("/srv/a/{number}"), "1");
         }
-        // A backup that was taken before these files were written need not hold them.
-        let old = std::time::SystemTime::now() - Duration::from_secs(86_400);
-        for entry in std::fs::read_dir(made.machine.root.join("srv/a")).unwrap() {
-            std::fs::File::options()
-                .write(true)
-                .open(entry.unwrap().path())
-                .unwrap()
-                .set_modified(old)
-                .unwrap();
+        let made = backed_up(made, backup.path());
+        assert_eq!(statuses(&made), [Status::Fail, Status::Fail, Status::Fail]);
+        assert!(table(&made).contains("1 of 21 files; 20 missing, such as"), "{}", table(&made));
+    }
+
+    #[test]
+    fn as_many_other_files_in_the_backup_are_not_the_folder() {
+        let backup = tempfile::tempdir().unwrap();
+        let made = machine(backup.path()).file("/srv/a/z", "four");
+        std::fs::write(backup.path().join("a/other"), "four").unwrap();
+        let made = backed_up(made, backup.path());
+        assert_eq!(statuses(&made), [Status::Fail, Status::Fail, Status::Fail]);
+    }
+
+    #[test]
+    fn a_folder_most_of_which_was_changed_since_the_backup_is_unknown() {
+        let folder = tempfile::tempdir().unwrap();
+        let archive = folder.path().join("b.tar");
+        let mut builder = tar::Builder::new(std::fs::File::create(&archive).unwrap());
+        for (name, size) in [("srv/a/x", 4), ("srv/b/y", 4)] {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(size);
+            builder.append_data(&mut header, name, &b"four"[..]).unwrap();
         }
-        assert_eq!(statuses(&made), [Status::Fail, Status::Fail, Status::Manual]);
+        let old = std::time::SystemTime::now() - Duration::from_secs(86_400);
+        builder.into_inner().unwrap().set_modified(old).unwrap();
+        let mut made = machine(&folder.path().join("unused"));
+        for number in 0..3 {
+            made = made.file(&format!("/srv/a/{number}"), "1");
+        }
+        let made = made.with(|settings| settings.jobs[0].backup = archive.into());
+        assert_eq!(statuses(&made), [Status::CouldNotCheck, Status::Pass, Status::Fail]);
+        assert!(table(&made).contains("1 of 4 files; 3 changed since"), "{}", table(&made));
     }
 
     #[test]
@@ -222,19 +269,24 @@ mod tests {
         let made = machine(backup.path());
         let exclude = vec!["a/**".to_owned()];
         let made = made.with(|settings| settings.jobs[0].filters = Filters { exclude, ..Filters::default() });
-        assert_eq!(statuses(&made), [Status::Fail, Status::Manual]);
+        assert_eq!(statuses(&made), [Status::Fail, Status::Fail]);
     }
 
     #[test]
-    fn without_a_backup_job_coverage_is_unknown() {
+    fn a_path_in_the_table_that_does_not_exist_is_unknown() {
+        let backup = tempfile::tempdir().unwrap();
+        let made = machine(backup.path());
+        statuses(&made);
+        fill_in(&made, "b,/srv/b,", "Typo,/srv/bb,");
+        assert!(statuses(&made).contains(&Status::CouldNotCheck));
+    }
+
+    #[test]
+    fn without_a_backup_job_or_with_an_absent_backup_coverage_is_unknown() {
         let backup = tempfile::tempdir().unwrap();
         let made = machine(backup.path()).with(|settings| settings.jobs.clear());
-        assert_eq!(statuses(&made), [Status::CouldNotCheck, Status::Manual]);
-    }
-
-    #[test]
-    fn an_absent_backup_leaves_coverage_unknown() {
-        let made = machine(tempfile::tempdir().unwrap().path());
-        assert_eq!(statuses(&made), [Status::CouldNotCheck, Status::Manual]);
+        assert_eq!(statuses(&made), [Status::CouldNotCheck, Status::Fail]);
+        let absent = machine(backup.path()).with(|settings| settings.jobs[0].backup = "/no/such".into());
+        assert_eq!(statuses(&absent), [Status::CouldNotCheck, Status::Fail]);
     }
 }

@@ -2,7 +2,7 @@
 //! fixed.
 //!
 //! Windows: the Best Practices Analyzer of every installed role, and that of Essentials. Linux:
-//! Lynis. Only its report file is read, because running it would write to the machine.
+//! Lynis. Only what they have stored is read, because running them would write to the machine.
 
 mod linux;
 mod windows;
@@ -19,7 +19,7 @@ pub(super) static CHECK: Check = Check {
     title: "Best practices analysis",
     asks: "A best practices analysis of Active Directory, the registry and the web server's metabase finds no problems.",
     steps: &[],
-    // The analysis of a role takes up to a minute.
+    // Reading the results of a role may take a while.
     patience: Duration::from_secs(300),
     linux: linux::look,
     windows: windows::look,

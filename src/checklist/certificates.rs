@@ -1,7 +1,7 @@
 //! `certificates`: the certificates of this server's services do not expire during the migration.
 //!
-//! Linux: those that the settings of web, mail and directory servers name, and those of Let's
-//! Encrypt. OpenSSL reads their dates.
+//! Linux: those that the settings of web, mail, directory and other servers name, and those of
+//! Let's Encrypt. OpenSSL reads their dates.
 
 mod windows;
 
@@ -21,19 +21,39 @@ const DAY: i64 = 86_400;
 /// A certificate that ends sooner than this, in seconds, may end during the migration.
 const SOON: i64 = 30 * DAY;
 
-/// Settings that name certificates: files, or folders of files.
-const SETTINGS: [&str; 10] = [
+/// Settings that name certificates: files, or folders of files, and of folders of these.
+const SETTINGS: [&str; 21] = [
     "/etc/nginx",
-    "/etc/nginx/conf.d",
-    "/etc/nginx/sites-enabled",
-    "/etc/apache2/sites-enabled",
-    "/etc/httpd/conf.d",
-    "/etc/postfix/main.cf",
-    "/etc/dovecot/conf.d",
-    "/etc/ldap/slapd.conf",
+    "/etc/apache2",
+    "/etc/httpd",
+    "/etc/caddy",
+    "/etc/lighttpd",
+    "/etc/postfix",
+    "/etc/exim4",
+    "/etc/dovecot",
+    "/etc/ldap",
+    "/etc/openldap",
     "/etc/samba/smb.conf",
-    "/etc/haproxy/haproxy.cfg",
+    "/etc/haproxy",
+    "/etc/stunnel",
+    "/etc/postgresql",
+    "/etc/mysql",
+    "/etc/my.cnf",
+    "/etc/my.cnf.d",
+    "/etc/cockpit",
+    "/etc/proftpd",
+    "/etc/vsftpd.conf",
+    "/etc/vsftpd",
 ];
+/// How deep folders of settings are read, and how many files of them: no server has more.
+const DEPTH: usize = 4;
+const FILES: usize = 5_000;
+/// Settings that name a certificate.
+const NAMES: &str = "ssl_certificate ssl_client_certificate sslcertificatefile sslcacertificatefile ssl_cert \
+    ssl_cert_file smtpd_tls_cert_file smtpd_tls_chain_files olctlscertificatefile tlscertificatefile ssl-cert \
+    tls_certificate cert tls";
+/// Parts of the names of files that are not about this server, and of names with a variable.
+const NOT_OURS: &str = "ca-certificates.crt ca-bundle snakeoil $ * {";
 const LETS_ENCRYPT: &str = "/etc/letsencrypt/live";
 
 /// The check.
@@ -41,7 +61,7 @@ pub(super) static CHECK: Check = Check {
     name: "certificates",
     title: "Certificates that expire",
     asks: "No certificate of this server expires before the migration is over.",
-    steps: &["certificates"],
+    steps: &[],
     patience: PATIENCE,
     linux,
     windows: windows::look,
@@ -49,27 +69,30 @@ pub(super) static CHECK: Check = Check {
 
 fn linux(visit: &Visit<'_>) -> Vec<Finding> {
     let what = "Certificates";
-    let places = match named(visit) {
-        Ok(places) => places,
+    let files = match named(visit) {
+        Ok(files) => files,
         Err(problem) => return vec![Finding::could_not_check(what, problem).fix("Run as root.")],
     };
     let source = format!("{}, {LETS_ENCRYPT}", SETTINGS.join(", "));
-    if places.is_empty() {
-        return vec![
-            Finding::not_applicable("No web, mail or directory server names a certificate")
-                .seen(source, "none"),
-        ];
+    if files.is_empty() {
+        let servers: Vec<&str> = SETTINGS.into_iter().filter(|place| visit.exists(place)).collect();
+        let finding = if servers.is_empty() {
+            Finding::not_applicable("No server whose settings bkverify reads is installed")
+        } else {
+            Finding::not_applicable("No certificate is named in the settings that bkverify reads")
+        };
+        return vec![finding.seen(source, servers.join("\n"))];
     }
     let (mut ended, mut soon, mut unknown, mut good) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for place in &places {
-        match end(visit, place) {
-            Ok(left @ ..0) => ended.push(format!("{place} expired {} ago", duration_words(-left))),
-            Ok(left @ 0..SOON) => soon.push(format!("{place} expires in {}", duration_words(left))),
-            Ok(left) => good.push(format!("{place} expires in {}", duration_words(left))),
-            Err(problem) => unknown.push(format!("{place}: {problem}")),
+    for file in &files {
+        match end(visit, file) {
+            Ok(left @ ..0) => ended.push(format!("{file} expired {} ago", duration_words(-left))),
+            Ok(left @ 0..SOON) => soon.push(format!("{file} expires in {}", duration_words(left))),
+            Ok(left) => good.push(format!("{file} expires in {}", duration_words(left))),
+            Err(problem) => unknown.push(format!("{file}: {problem}")),
         }
     }
-    let ask = "openssl x509 -noout -enddate -in";
+    let ask = "openssl storeutl -noout -text -certs";
     let fix = "Renew them, or issue new ones on the destination.";
     let mut findings = Vec::new();
     if !ended.is_empty() {
@@ -93,7 +116,7 @@ fn linux(visit: &Visit<'_>) -> Vec<Finding> {
         );
     }
     if !good.is_empty() {
-        let title = format!("{} valid for 30 days and more", are(good.len(), "certificate"));
+        let title = format!("{} valid for 30 days and more", are(good.len(), "named certificate"));
         findings.push(Finding::pass(title).seen(ask, good.join("\n")));
     }
     findings
@@ -103,37 +126,90 @@ fn linux(visit: &Visit<'_>) -> Vec<Finding> {
 fn named(visit: &Visit<'_>) -> Result<BTreeSet<String>, String> {
     let mut files = Vec::new();
     for place in SETTINGS {
-        let names = visit.names(place)?;
-        files.extend(names.iter().map(|name| format!("{place}/{name}")));
-        files.push(place.to_owned());
+        settings(visit, place, 0, &mut files)?;
     }
     let mut found = BTreeSet::new();
-    for file in files.iter().filter(|file| visit.place(file).is_file()) {
+    for file in &files {
         let text = visit.read(file)?.unwrap_or_default();
-        let lines = text.lines().map(str::trim).filter(|line| !line.starts_with(['#', ';']));
-        let words = lines.flat_map(|line| line.split([' ', '\t', '=', '<', ';', '"', '\'', ',']));
-        let is_certificate = |word: &&str| {
-            word.starts_with('/') && [".pem", ".crt", ".cer"].iter().any(|end| word.ends_with(end))
-        };
-        found.extend(words.filter(is_certificate).map(str::to_owned));
+        let folder = file.rsplit_once('/').map_or("/", |(folder, _)| folder);
+        for name in text.lines().flat_map(certificates) {
+            if name.starts_with('/') {
+                found.insert(name.to_owned());
+                continue;
+            }
+            // A server looks from the folder of its settings, or of the file that names it.
+            let server: String = file.split_inclusive('/').take(3).collect();
+            let places = [format!("{folder}/{name}"), format!("{server}{name}")];
+            found.insert(places.iter().find(|place| visit.exists(place)).unwrap_or(&places[0]).clone());
+        }
     }
     for name in visit.names(LETS_ENCRYPT)? {
-        found.insert(format!("{LETS_ENCRYPT}/{name}/cert.pem"));
+        let folder = format!("{LETS_ENCRYPT}/{name}");
+        if visit.place(&folder).is_dir() {
+            found.insert(format!("{folder}/cert.pem"));
+        }
     }
-    // A private key may have such a name, too. What cannot be read stays, and is told.
-    found.retain(|place| match visit.read(place) {
-        Ok(Some(text)) => text.contains("BEGIN CERTIFICATE"),
-        Ok(None) | Err(_) => true,
-    });
+    // The line may be about a key. What cannot be read stays, and is told.
+    found.retain(|place| !visit.read(place).is_ok_and(|text| text.is_some_and(|text| is_key(&text))));
     Ok(found)
 }
 
-/// How long a certificate is still valid, in seconds.
-fn end(visit: &Visit<'_>, place: &str) -> Result<i64, String> {
-    let said = visit.ask(&["openssl", "x509", "-noout", "-enddate", "-in", place])?;
-    let date = said.trim().strip_prefix("notAfter=").unwrap_or_default().replace("  ", " ");
-    let end =
-        DateTime::strptime("%b %d %H:%M:%S %Y GMT", &date).and_then(|date| date.to_zoned(TimeZone::UTC));
-    let end = end.map_err(|_| "openssl names no date".to_owned())?;
-    Ok(end.timestamp().as_second() - visit.settings().now.as_second())
+/// Adds the files at and below a place.
+fn settings(visit: &Visit<'_>, place: &str, depth: usize, files: &mut Vec<String>) -> Result<(), String> {
+    if visit.place(place).is_file() {
+        files.push(place.to_owned());
+    } else if depth < DEPTH && !place.ends_with("-available") {
+        for name in visit.names(place)? {
+            settings(visit, &format!("{place}/{name}"), depth + 1, files)?;
+        }
+    }
+    if files.len() > FILES { Err(format!("{place} holds too many files")) } else { Ok(()) }
+}
+
+/// What a line of settings names as a certificate: by a setting whose name says so, or by the
+/// ending of an absolute path. Lists of authorities that everybody trusts, and the certificate that
+/// Debian makes for a start, are none of this server's.
+fn certificates(line: &str) -> Vec<&str> {
+    let line = line.trim();
+    if line.starts_with(['#', ';']) {
+        return Vec::new();
+    }
+    let is_edge =
+        |letter: char| letter.is_whitespace() || matches!(letter, '=' | '<' | ';' | '"' | '\'' | ',');
+    let mut words = line.split(is_edge).filter(|word| !word.is_empty());
+    let key = words.next().unwrap_or_default().trim_end_matches(':').to_lowercase();
+    let is_setting = NAMES.split_whitespace().any(|name| name == key);
+    let is_it = |word: &&str| {
+        let has_ending = [".pem", ".crt", ".cer", ".cert"].iter().any(|end| word.ends_with(end));
+        (if is_setting { has_ending || word.starts_with('/') } else { has_ending && word.starts_with('/') })
+            && !NOT_OURS.split_whitespace().any(|other| word.contains(other))
+    };
+    words.filter(is_it).collect()
+}
+
+/// Whether a file holds a private key, or parameters, and no certificate.
+fn is_key(text: &str) -> bool {
+    text.contains("-----BEGIN ") && !text.contains("BEGIN CERTIFICATE") && !text.contains("BEGIN TRUSTED")
+}
+
+/// How long the first of a file's certificates to expire is still valid, in seconds. The store of
+/// OpenSSL reads every certificate of a file, as text or not.
+fn end(visit: &Visit<'_>, file: &str) -> Result<i64, String> {
+    // Its exit code is 1 if the file also holds a key.
+    let output = visit.run(&["openssl", "storeutl", "-noout", "-text", "-certs", file]);
+    let output = output.map_err(|error| error.to_string())?;
+    let said = output.stdout.lines().map(str::trim);
+    let total = said.clone().find_map(|line| line.strip_prefix("Total found: ")?.parse::<usize>().ok());
+    let dates: Vec<&str> = said.filter_map(|line| line.strip_prefix("Not After :")).collect();
+    if dates.is_empty() || total != Some(dates.len()) {
+        return Err(format!("openssl finds no certificate in it: {}", output.complaint()));
+    }
+    let mut ends = Vec::new();
+    for date in dates {
+        let date = date.trim().replace("  ", " ");
+        let end =
+            DateTime::strptime("%b %d %H:%M:%S %Y GMT", &date).and_then(|date| date.to_zoned(TimeZone::UTC));
+        ends.push(end.map_err(|_| "openssl names no date".to_owned())?.timestamp().as_second());
+    }
+    Ok(ends.into_iter().min().unwrap_or_default() - visit.settings().now.as_second())
 }

@@ -1,6 +1,5 @@
-//! The file of a check exports one `CHECK`, and [`CHECKS`](super::CHECKS) lists it. Nothing else
-//! has to change for a new check. A check is data and not a trait, because checks differ in nothing
-//! but these few fields.
+//! The file of a check exports one `CHECK`, and [`CHECKS`](super::CHECKS) lists it. A check is data
+//! and not a trait, because checks differ in nothing but these few fields.
 
 use std::time::Duration;
 

@@ -222,10 +222,10 @@ impl Record {
         self.checks.iter().flat_map(|check| &check.findings)
     }
 
-    /// `fail` if anything fails, otherwise `could-not-check` if anything is unknown, otherwise
-    /// `waived` if anything is, otherwise `pass`. A record without findings has checked nothing.
+    /// The first of `fail`, `could-not-check`, `waived`, `warn` and `manual` that any finding has,
+    /// otherwise `pass`. A record without findings has checked nothing.
     pub fn verdict(&self) -> Status {
-        let statuses = [Status::Fail, Status::CouldNotCheck, Status::Waived];
+        let statuses = [Status::Fail, Status::CouldNotCheck, Status::Waived, Status::Warn, Status::Manual];
         let found = statuses.into_iter().find(|status| self.count(*status) > 0);
         let nothing = if self.findings().next().is_none() { Status::CouldNotCheck } else { Status::Pass };
         found.unwrap_or(nothing)
@@ -270,7 +270,9 @@ mod tests {
     #[test]
     fn a_failure_outweighs_an_unknown_and_an_unknown_outweighs_a_pass() {
         use Status::{CouldNotCheck, Fail, Manual, NotApplicable, Pass, Waived, Warn};
-        assert_eq!(record(&[Pass, Warn, Manual, NotApplicable]).verdict(), Pass);
+        assert_eq!(record(&[Pass, NotApplicable]).verdict(), Pass);
+        assert_eq!(record(&[Pass, Warn, Manual]).verdict(), Warn);
+        assert_eq!(record(&[Pass, Manual]).verdict(), Manual);
         assert_eq!(record(&[Pass, CouldNotCheck, Warn]).verdict(), CouldNotCheck);
         assert_eq!(record(&[Fail, CouldNotCheck, Waived]).verdict(), Fail);
         assert_eq!(record(&[Pass, Waived, Warn, Manual]).verdict(), Waived, "a waiver is no pass");

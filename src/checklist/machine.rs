@@ -13,7 +13,7 @@ use jiff::{Timestamp, Zoned};
 
 use crate::backup::Location;
 use crate::facts::Facts;
-use crate::plan::{Filters, Map, SampleSize};
+use crate::plan::{Claims, Filters, Map, SampleSize};
 
 use crate::program::{ProgramError, ProgramOutput, Programs, decode};
 
@@ -70,9 +70,15 @@ impl Against {
     /// Why facts that were read at this time say nothing any more, if they are too old.
     pub fn too_old(facts: &Facts, read: Timestamp) -> Option<String> {
         let age = read.duration_since(facts.time).as_secs();
-        (age > FACTS_AGE).then(|| {
-            format!("the facts of {} are {} old; have them written anew", facts.name, duration_words(age))
-        })
+        let name = &facts.name;
+        match age {
+            ..0 if age < -FACTS_AGE => {
+                Some(format!("the facts of {name} are dated in the future; correct the clocks"))
+            }
+            _ => (age > FACTS_AGE).then(|| {
+                format!("the facts of {name} are {} old; have them written anew", duration_words(age))
+            }),
+        }
     }
 }
 
@@ -93,6 +99,19 @@ pub struct BackupJob {
     pub sample: SampleSize,
     /// Which files it leaves out.
     pub filters: Filters,
+    /// What a run is to prove.
+    pub claims: Claims,
+    /// The manifest that knows the originals.
+    pub manifest: Option<PathBuf>,
+    /// Whether it is the top of the file, which no `--job` names.
+    pub has_no_name: bool,
+}
+
+impl BackupJob {
+    /// The command that verifies it.
+    pub fn command(&self) -> String {
+        if self.has_no_name { "bkverify".to_owned() } else { format!("bkverify --job {}", self.name) }
+    }
 }
 
 /// What the person specified in flags and configuration, with defaults filled in.
@@ -351,6 +370,17 @@ pub(super) mod tests {
         assert_eq!(duration_words(3_600), "60 min");
         assert_eq!(duration_words(90_000), "25 h");
         assert_eq!(duration_words(400_000), "4 days");
+    }
+
+    #[test]
+    fn facts_are_of_no_use_a_day_before_or_after_they_were_written() {
+        let mut facts = crate::facts::gather("dc01".to_owned(), "Linux".to_owned(), None).unwrap();
+        let now = facts.time;
+        assert_eq!(Against::too_old(&facts, now), None);
+        for hours in [-25, 25] {
+            facts.time = now + jiff::SignedDuration::from_hours(hours);
+            assert!(Against::too_old(&facts, now).is_some(), "{hours}");
+        }
     }
 
     #[test]

@@ -113,7 +113,7 @@ fn groups(probed: &Probed) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::super::Os;
-    use super::super::Status::{self, CouldNotCheck, Fail, Manual, NotApplicable, Pass, Warn};
+    use super::super::Status::{self, Fail, Manual, NotApplicable, Pass, Warn};
     use super::super::machine::tests::recorded;
     use super::super::probes::tests::printed;
     use super::*;
@@ -147,16 +147,6 @@ mod tests {
         let adprep = r#"{"kind":"adprep","path":"C:\\Windows\\debug\\adprep\\logs\\1\\ADPrep.log","time":"2020-01-01T00:00:00Z"}"#;
         let old = printed(&[("tool", adprep, ""), ("groups", groups, "")]);
         assert_eq!(statuses(&old)[0], Manual, "adprep alone is not the tool");
-    }
-
-    #[test]
-    fn missing_members_cut_output_and_silence_are_unknown() {
-        assert_eq!(statuses(&RECENT.replace("\"time\"", "\"zeit\"")), [CouldNotCheck, Pass]);
-        assert_eq!(statuses(&RECENT.replace("\"sids\"", "\"gruppen\"")), [Manual, CouldNotCheck]);
-        assert_eq!(statuses(&RECENT.replace("2026-11-15T09:30:00Z", "15.11.2026"))[0], CouldNotCheck);
-        assert_eq!(statuses(RECENT.lines().next().unwrap()), [CouldNotCheck; 2]);
-        assert_eq!(statuses(&printed(&[])), [CouldNotCheck; 2]);
-        assert_eq!(statuses("!timeout"), [CouldNotCheck]);
     }
 
     #[test]

@@ -3,6 +3,10 @@
 //! Clients lose a server whose address changes. A server with several adapters registers several
 //! addresses under its name, so the destination may talk to the wrong one.
 
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+
 use super::check::{Check, PATIENCE};
 use super::findings::Finding;
 use super::links::{self, Link};
@@ -40,14 +44,10 @@ pub(super) static CHECK: Check = Check {
 };
 
 fn look_linux(visit: &Visit<'_>) -> Vec<Finding> {
-    match links::links(visit) {
-        Ok(links) => match leases(visit) {
-            Ok(leases) => {
-                judge(&linux_adapters(links, &leases), links::SOURCE, dhcp_clients(visit).as_deref())
-            }
-            Err(problem) => vec![Finding::could_not_check("The leases of DHCP", problem).fix("Run as root.")],
-        },
-        Err(problem) => vec![Finding::could_not_check("The network adapters", problem)],
+    let adapters = links::links(visit).and_then(|links| Ok(linux_adapters(links, &leases(visit)?)));
+    match adapters.and_then(|adapters| Ok((adapters, dhcp_client(visit)?))) {
+        Ok((adapters, client)) => judge(&adapters, links::SOURCE, client.as_deref()),
+        Err(problem) => vec![Finding::could_not_check("The network adapters", problem).fix("Run as root.")],
     }
 }
 
@@ -119,7 +119,7 @@ fn describe(adapter: &Adapter) -> String {
 /// Adapters that are up and have a global address. Besides hardware these are bridges, bonds and
 /// the like, which carry the server's address instead, and the ports of containers. Tunnels and
 /// the bridges of container programs do not count.
-fn linux_adapters(links: Vec<Link>, leases: &str) -> Vec<Adapter> {
+fn linux_adapters(links: Vec<Link>, leases: &[String]) -> Vec<Adapter> {
     let is_of_containers = |name: &str| {
         // Docker names a bridge `br-` and 12 hexadecimal digits.
         let docker =
@@ -127,50 +127,82 @@ fn linux_adapters(links: Vec<Link>, leases: &str) -> Vec<Adapter> {
         let starts = ["docker", "virbr", "lxcbr", "lxdbr", "incusbr", "cni", "podman"];
         docker || starts.iter().any(|start| name.starts_with(start))
     };
-    let kinds = ["bridge", "bond", "vlan", "team", "veth", "macvlan", "ipvlan"];
+    let kinds = [
+        "bridge",
+        "bond",
+        "vlan",
+        "team",
+        "veth",
+        "macvlan",
+        "ipvlan",
+        "openvswitch",
+        "dummy",
+        "vrf",
+        "ipoib",
+    ];
     let carries =
         |link: &Link| link.kind().is_none_or(|kind| kinds.contains(&kind)) && !is_of_containers(&link.ifname);
-    let is_used = |link: &Link| link.has("UP") && !link.has("LOOPBACK") && carries(link);
+    // Hardware without a cable is not in use. A bridge may have no ports yet.
+    let has_carrier = |link: &Link| link.kind().is_some() || link.has("LOWER_UP");
+    let is_used = |link: &Link| link.has("UP") && !link.has("LOOPBACK") && carries(link) && has_carrier(link);
     links.into_iter().filter(is_used).filter_map(|link| to_adapter(link, leases)).collect()
 }
 
-fn to_adapter(link: Link, leases: &str) -> Option<Adapter> {
+fn to_adapter(link: Link, leases: &[String]) -> Option<Adapter> {
     let global = link
         .addr_info
         .into_iter()
         .filter(|found| found.scope.as_deref() == Some("global") && !found.temporary);
-    let leased = leases.split([' ', '\t', '\n', '=', ';', '"']);
     let addresses: Vec<(String, bool)> = global
         .filter_map(|found| {
             let local = found.local?;
-            let dynamic = found.dynamic || leased.clone().any(|word| word == local);
+            let dynamic = found.dynamic || leases.contains(&local);
             Some((format!("{local}/{}", found.prefixlen?), dynamic))
         })
         .collect();
     (!addresses.is_empty()).then_some(Adapter { name: link.ifname, addresses })
 }
 
-/// What DHCP clients have noted of their leases. The kernel shows the address of a lease without
-/// end as a static one.
-fn leases(visit: &Visit<'_>) -> Result<String, String> {
-    let mut all = String::new();
+/// The addresses that DHCP clients have noted as leased. The kernel shows the address of a lease
+/// without end as a static one.
+fn leases(visit: &Visit<'_>) -> Result<Vec<String>, String> {
+    let mut all = Vec::new();
     for folder in LEASES {
         for name in visit.names(folder)? {
             // networkd names a file by the number of its link. `timestamps` and the like hold none.
             if name.contains("lease") || folder.ends_with("leases") {
-                all.push_str(&visit.read(&format!("{folder}/{name}"))?.unwrap_or_default());
-                all.push('\n');
+                let text = visit.read(&format!("{folder}/{name}"))?.unwrap_or_default();
+                all.extend(leased(&text, visit.settings().now));
             }
         }
     }
     Ok(all)
 }
 
+/// The addresses of the leases in a file that have not ended: `ADDRESS=` of networkd and
+/// NetworkManager; `fixed-address` and `expire` of dhclient, which keeps leases of years ago.
+fn leased(text: &str, now: Timestamp) -> Vec<String> {
+    let mut found = Vec::new();
+    for line in text.lines().map(|line| line.trim().trim_end_matches(';')) {
+        if let Some(address) = line.strip_prefix("ADDRESS=").or_else(|| line.strip_prefix("fixed-address ")) {
+            found.push(address.to_owned());
+        } else if let Some(("expire", end)) = line.split_once(' ') {
+            let end = end.split_once(' ').map_or("", |(_, end)| end);
+            let end =
+                DateTime::strptime("%Y/%m/%d %H:%M:%S", end).and_then(|end| end.to_zoned(TimeZone::UTC));
+            if end.is_ok_and(|end| end.timestamp() < now) {
+                found.pop();
+            }
+        }
+    }
+    found
+}
+
 /// The name of a running DHCP client. Such clients leave no trace in the kernel's list of
 /// addresses.
-fn dhcp_clients(visit: &Visit<'_>) -> Option<String> {
-    let running = running_programs(visit).unwrap_or_default();
-    running.into_iter().find(|name| matches!(name.as_str(), "dhclient" | "dhcpcd" | "udhcpc" | "pump"))
+fn dhcp_client(visit: &Visit<'_>) -> Result<Option<String>, String> {
+    let is_client = |name: &String| matches!(name.as_str(), "dhclient" | "dhcpcd" | "udhcpc" | "pump");
+    Ok(running_programs(visit)?.into_iter().find(is_client))
 }
 
 /// Adapters with TCP/IP. An address of version 4 is from DHCP if its adapter asks DHCP. How an
@@ -187,8 +219,10 @@ fn windows_adapters(probed: &Probed) -> Result<Vec<Adapter>, String> {
         let dhcp =
             item.truth("dhcp").ok_or_else(|| format!("Windows does not say whether {name} asks DHCP"))?;
         let all = item.listed("addresses").ok_or_else(|| format!("Windows lists no addresses of {name}"))?;
+        let masks = item.listed("masks").filter(|masks| masks.len() == all.len());
+        let masks = masks.ok_or_else(|| format!("Windows lists no mask for each address of {name}"))?;
         let mut addresses = Vec::new();
-        for (address, mask) in all.into_iter().zip(item.list("masks")) {
+        for (address, mask) in all.into_iter().zip(masks) {
             let origin = origins.iter().find(|origin| origin.text("address") == Some(address));
             let is = |key: &str, value: &str| origin.is_some_and(|origin| origin.text(key) == Some(value));
             let is_local = address.to_lowercase().starts_with("fe80:") || address.starts_with("169.254.");
@@ -196,6 +230,9 @@ fn windows_adapters(probed: &Probed) -> Result<Vec<Adapter>, String> {
                 continue;
             }
             let is_v6 = address.contains(':');
+            if is_v6 && origin.is_none_or(|origin| origin.text("prefix").is_none()) {
+                return Err(format!("this Windows does not tell how {address} was assigned"));
+            }
             let assigned =
                 if is_v6 { is("prefix", "RouterAdvertisement") || is("prefix", "Dhcp") } else { dhcp };
             addresses.push((format!("{address}/{mask}"), assigned));
@@ -218,7 +255,7 @@ mod tests {
     const ONE: &str = include_str!("../../tests/data/checklist/windows/network-one.txt");
 
     fn statuses(os: Os, program: &str, answer: &str) -> Vec<Status> {
-        let machine = recorded(os, &[(program, answer)]);
+        let machine = recorded(os, &[(program, answer)]).file("/proc/1/comm", "init");
         CHECK.run(&machine.visit()).iter().map(|finding| finding.status).collect()
     }
 
@@ -246,19 +283,41 @@ mod tests {
     }
 
     #[test]
-    fn adapters_of_windows_without_a_documented_member_are_unknown() {
-        for (member, other) in
-            [("\"dhcp\":\"False\"", "\"dhcp\":\"Falsch\""), ("addresses", "adressen"), ("name", "x")]
-        {
-            let text = ONE.replace(member, other);
-            assert_eq!(statuses(Os::Windows, "powershell", &text), [Status::CouldNotCheck], "{member}");
-        }
-        let cut = ONE.lines().next().unwrap();
-        assert_eq!(statuses(Os::Windows, "powershell", cut), [Status::CouldNotCheck]);
+    fn adapters_of_windows_whose_masks_or_origins_are_unknown_are_unknown() {
+        let short = TWO.replace("\"masks\":[\"255.255.255.0\"]", "\"masks\":[]");
+        assert_eq!(statuses(Os::Windows, "powershell", &short), [Status::CouldNotCheck]);
+        let unknown = ONE.replace("fe80::", "2001:db8::");
+        let unknown = unknown.replace("\"prefix\":\"WellKnown\"", "\"prefix\":\"\"");
+        assert_eq!(statuses(Os::Windows, "powershell", &unknown), [Status::CouldNotCheck]);
         let server_2008 =
             ONE.replace("\"problem\":null", "\"problem\":{\"kind\":\"missing\",\"text\":\"x\"}");
         let server_2008 =
             server_2008.replacen("\"problem\":{\"kind\":\"missing\",\"text\":\"x\"}", "\"problem\":null", 1);
         assert_eq!(statuses(Os::Windows, "powershell", &server_2008), [Status::Pass, Status::Pass]);
+    }
+
+    /// What is found where an adapter has the address that a lease of dhclient names.
+    fn with_lease(end: &str) -> Status {
+        let link = r#"[{"ifname":"eth0","flags":["UP","LOWER_UP"],"addr_info":[{"local":"192.0.2.7","prefixlen":24,"scope":"global"}]}]"#;
+        let lease = format!(
+            "lease {{\n  fixed-address 192.0.2.7;\n  option routers 192.0.2.1;\n  expire {end};\n}}\n"
+        );
+        let made = recorded(Os::Linux, &[("ip", link)]).file("/proc/1/comm", "init");
+        CHECK.run(&made.file("/var/lib/dhcp/dhclient.leases", &lease).visit())[1].status
+    }
+
+    #[test]
+    fn a_lease_that_ended_years_ago_says_nothing_of_a_static_address() {
+        assert_eq!(with_lease("4 2024/05/02 10:00:00"), Status::Pass);
+        assert_eq!(with_lease("4 2094/12/16 20:14:32"), Status::Fail);
+        assert_eq!(with_lease("never"), Status::Fail);
+    }
+
+    #[test]
+    fn an_adapter_without_a_cable_is_not_in_use_and_hidden_programs_are_unknown() {
+        let link = r#"[{"ifname":"eth0","flags":["NO-CARRIER","UP"],"addr_info":[{"local":"192.0.2.7","prefixlen":24,"scope":"global"}]}]"#;
+        assert_eq!(statuses(Os::Linux, "ip", link), [Status::Fail]);
+        let hidden = recorded(Os::Linux, &[("ip", link)]);
+        assert_eq!(CHECK.run(&hidden.visit())[0].status, Status::CouldNotCheck);
     }
 }

@@ -109,8 +109,11 @@ pub fn all_probes() -> String {
         env!("CARGO_PKG_VERSION")
     );
     for (name, _) in PROBES {
-        text.push_str(&format!("\nWrite-Host 'asking {name}'\n"));
-        text.push_str(&program(name, "& $probe", "Add-Content -Path $file -Value $_ -Encoding ASCII"));
+        let probe = program(name, "& $probe", "Add-Content -Path $file -Value $_ -Encoding ASCII");
+        // A probe that cannot begin must not end those after it.
+        text.push_str(&format!(
+            "\nWrite-Host 'asking {name}'\ntry {{\n{probe}}} catch {{ Write-Host \"{name}: $_\" }}\n"
+        ));
     }
     text.push_str("\nWrite-Host \"written to $file\"\n");
     text

@@ -106,7 +106,11 @@ impl Recording {
                 return Err(format!("it is about two machines, {} and {}", all.computer, probed.computer));
             }
             all.taken = all.taken.min(taken);
-            all.probes.insert(probed.name.clone(), probed);
+            // The newest run counts, wherever it stands in the file.
+            let is_older = |known: &Probed| known.taken > probed.taken;
+            if !all.probes.get(&probed.name).is_some_and(is_older) {
+                all.probes.insert(probed.name.clone(), probed);
+            }
         }
         found.ok_or_else(|| "it holds no output of a probe".to_owned())
     }
@@ -264,7 +268,10 @@ pub fn parse(printed: &str) -> Result<Probed, String> {
 fn part(line: &ProbedItem) -> Option<Part> {
     let name = line.text("part")?.to_owned();
     let items = line.0.get("items").and_then(Value::as_array)?;
-    let items = items.iter().filter_map(Value::as_object).map(|item| ProbedItem(item.clone())).collect();
+    // An item that is none makes the part unknown, and not shorter.
+    let items: Option<Vec<_>> =
+        items.iter().map(|item| Some(ProbedItem(item.as_object()?.clone()))).collect();
+    let items = items?;
     let problem = match line.0.get("problem")? {
         Value::Null => None,
         Value::Object(found) => {
@@ -343,5 +350,21 @@ pub(super) mod tests {
         assert!(Recording::parse(&two).unwrap_err().contains("DC01 and DC02"));
         assert!(Recording::parse("{}").is_err());
         assert!(Recording::parse(&one.replace("2026-11-20T10:00:00Z", "20.11.2026")).is_err());
+    }
+
+    #[test]
+    fn the_newest_run_of_a_probe_counts_wherever_it_stands() {
+        let new = printed(&[("a", r#"{"kind":"new"}"#, "")]);
+        let old = printed(&[("a", r#"{"kind":"old"}"#, "")]).replace("2026-11-20T10", "2026-11-20T09");
+        for text in [format!("{old}{new}"), format!("{new}{old}")] {
+            let recording = Recording::parse(&text).unwrap();
+            assert!(recording.newest("x").unwrap().first("new").is_some());
+        }
+    }
+
+    #[test]
+    fn a_part_with_an_item_that_is_none_is_unknown() {
+        let probed = parse(&printed(&[("a", r#"{"kind":"n"},5"#, "")])).unwrap();
+        assert!(probed.whole("a", "n").is_err());
     }
 }

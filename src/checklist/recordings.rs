@@ -14,6 +14,10 @@
 //!
 //! `CHECK-STATE.sh` made the state, and `CHECK-STATE.findings` is what the check must find there.
 //! It is written anew with `BKVERIFY_BLESS=1`.
+//!
+//! `windows/NAME.txt` is what a probe prints. Each of them is also spoiled in every way that another
+//! Windows may spoil it: a member is missing, has a word of another language or is empty, or the
+//! output ends behind any line.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,8 +25,10 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use jiff::Timestamp;
+use serde_json::Value;
 
 use super::machine::tests::{TestMachine, recorded};
+use super::probes::{self, Source};
 use super::{CHECKS, Check, Finding, Os, Status};
 use crate::platform;
 use crate::program::{ProgramError, ProgramOutput, Programs};
@@ -180,4 +186,75 @@ fn a_program_that_does_not_answer_supports_no_pass() {
             }
         }
     }
+}
+
+/// Parts and members in which another word is another thing, and no other language's word for the
+/// same. The probe asks for services by their names.
+const NAMES: [(&str, &str); 3] = [("services", "name"), ("adapters", "driver"), ("host", "model")];
+
+/// What a probe printed, and in which way it was spoiled.
+fn spoiled(printed: &str) -> Vec<(String, String)> {
+    let lines: Vec<&str> = printed.lines().collect();
+    let mut all = Vec::new();
+    for (number, line) in lines.iter().enumerate() {
+        all.push((format!("cut off behind line {}", number + 1), lines[..=number].join("\n")));
+        let whole: Value = serde_json::from_str(line).unwrap();
+        let items = whole["items"].as_array().cloned().unwrap_or_default();
+        for (at, item) in items.iter().enumerate() {
+            let is_name = |member: &str| NAMES.contains(&(whole["part"].as_str().unwrap(), member));
+            for member in item.as_object().unwrap().keys().filter(|key| *key != "kind" && !is_name(key)) {
+                for other in [None, Some("Wort"), Some("")] {
+                    let mut line = whole.clone();
+                    let item = line["items"][at].as_object_mut().unwrap();
+                    match other {
+                        None => drop(item.remove(member)),
+                        Some(word) => drop(item.insert(member.clone(), word.into())),
+                    }
+                    let mut lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
+                    lines[number] = line.to_string();
+                    all.push((
+                        format!("{member} of item {at} of {} is {other:?}", whole["part"]),
+                        lines.join("\n"),
+                    ));
+                }
+            }
+        }
+    }
+    all
+}
+
+#[test]
+fn what_windows_prints_supports_no_pass_when_it_is_spoiled() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/checklist/windows");
+    let mut wrong = String::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let place = entry.unwrap().path();
+        if place.extension().is_none_or(|ending| ending != "txt") {
+            continue;
+        }
+        let printed = fs::read_to_string(&place).unwrap();
+        let begin: Value = serde_json::from_str(printed.lines().next().unwrap()).unwrap();
+        let check = CHECKS.iter().find(|check| begin["probe"] == check.name).unwrap();
+        let mut made = recorded(Os::Windows, &[]);
+        let mut find = |printed: &str| {
+            made.machine.probes = Source::File(probes::Recording::parse(printed).unwrap());
+            check.run(&made.visit())
+        };
+        let count = |findings: &[Finding], statuses: &[Status]| {
+            findings.iter().filter(|finding| statuses.contains(&finding.status)).count()
+        };
+        let judged = |findings: &[Finding]| {
+            let unknown = count(findings, &[Status::CouldNotCheck]);
+            let good = count(findings, &[Status::Pass, Status::NotApplicable]);
+            (unknown, good, count(findings, &[Status::Fail, Status::Warn]))
+        };
+        let (unknown, good, bad) = judged(&find(&printed));
+        for (how, printed) in spoiled(&printed) {
+            let (more_unknown, more_good, fewer_bad) = judged(&find(&printed));
+            if more_unknown <= unknown && (more_good > good || fewer_bad < bad) {
+                wrong += &format!("{}: {how}\n", place.file_name().unwrap().display());
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
 }

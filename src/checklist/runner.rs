@@ -24,17 +24,8 @@ struct Started {
     check: &'static Check,
     at: Instant,
     limit: Duration,
-    ended: Option<CheckEnd>,
-}
-
-/// How a check ended.
-enum CheckEnd {
-    /// It returned these findings after this time.
-    Done(Vec<Finding>, Duration),
-    /// Its thread panicked.
-    Broke,
-    /// It did not return in time.
-    Late,
+    /// What it found, and after which time; set once it has ended or was given up.
+    ended: Option<(Vec<Finding>, Duration)>,
 }
 
 /// Runs `checks` in parallel. `timeout` replaces each check's own patience. Steps that a person has
@@ -64,7 +55,10 @@ pub fn run(
             Err(_) => {
                 let now = Instant::now();
                 for late in all.iter_mut().filter(|started| started.ended.is_none() && started.end() <= now) {
-                    late.ended = Some(CheckEnd::Late);
+                    let problem = format!("no answer within {} s", late.limit.as_secs_f64());
+                    let finding = Finding::could_not_check(late.check.title, problem);
+                    late.ended =
+                        Some((vec![finding.fix("Allow more time with --timeout.")], late.at.elapsed()));
                 }
             }
         }
@@ -90,16 +84,18 @@ fn start(
     check: &'static Check,
     machine: &Arc<Machine>,
     timeout: Option<Duration>,
-    sender: &Sender<(usize, CheckEnd)>,
+    sender: &Sender<(usize, (Vec<Finding>, Duration))>,
 ) -> Started {
     let limit = timeout.unwrap_or(check.patience);
     let at = Instant::now();
     let (machine, to) = (Arc::clone(machine), sender.clone());
     let work = move || {
         let look = AssertUnwindSafe(|| check.run(&Visit::new(&machine, at + limit)));
-        let ended = catch_unwind(look).map(|findings| CheckEnd::Done(findings, at.elapsed()));
+        let broke =
+            |_| vec![Finding::could_not_check(check.title, "the check itself broke; please report this")];
+        let findings = catch_unwind(look).unwrap_or_else(broke);
         // If the limit has passed, nobody is receiving any more.
-        let _ = to.send((number, ended.unwrap_or(CheckEnd::Broke)));
+        let _ = to.send((number, (findings, at.elapsed())));
     };
     if thread::Builder::new().name(check.name.to_owned()).spawn(work.clone()).is_err() {
         // If no thread can be started, the checks run one after the other.
@@ -109,16 +105,8 @@ fn start(
 }
 
 fn finish(started: Started) -> Checked {
-    let Started { check, at, limit, ended } = started;
-    let unknown = |problem: &str| Finding::could_not_check(check.title, problem);
-    let (mut findings, took) = match ended {
-        Some(CheckEnd::Done(findings, took)) => (findings, took),
-        Some(CheckEnd::Broke) => (vec![unknown("the check itself broke; please report this")], at.elapsed()),
-        Some(CheckEnd::Late) | None => {
-            let late = unknown(&format!("no answer within {} s", limit.as_secs_f64()));
-            (vec![late.fix("Allow more time with --timeout.")], at.elapsed())
-        }
-    };
+    let Started { check, at, ended, .. } = started;
+    let (mut findings, took) = ended.unwrap_or_else(|| (Vec::new(), at.elapsed()));
     if findings.is_empty() {
         findings.push(Finding::could_not_check(check.title, "the check reported nothing"));
     }

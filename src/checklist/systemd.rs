@@ -41,14 +41,15 @@ pub(super) fn enabled_units(visit: &Visit<'_>) -> Result<Vec<String>, String> {
 
 /// The names of the running programs, from `/proc/PID/comm`.
 pub(super) fn running_programs(visit: &Visit<'_>) -> Result<Vec<String>, String> {
+    // With `hidepid`, a user sees only programs of his own.
+    if !visit.read("/proc/1/comm").is_ok_and(|name| name.is_some()) {
+        return Err("this user may not see every program that is running; run as root".to_owned());
+    }
     let pids =
         visit.names("/proc")?.into_iter().filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()));
     // A process may end while it is being read.
     let mut names: Vec<String> =
         pids.filter_map(|pid| visit.read(&format!("/proc/{pid}/comm")).ok().flatten()).collect();
-    if names.is_empty() {
-        return Err("/proc lists no processes".to_owned());
-    }
     for name in &mut names {
         name.truncate(name.trim_end().len());
     }

@@ -25,8 +25,9 @@ pub const HEADER: [&str; 6] = [
 ];
 const NAME: usize = 0;
 const PATH: usize = 1;
+const NOTES: usize = 2;
 /// The columns that a person fills in.
-const BY_PERSON: [usize; 3] = [2, 3, 4];
+const BY_PERSON: [usize; 4] = [PATH, NOTES, 3, 4];
 const FOUND: usize = 5;
 const FILE: &str = "applications.csv";
 /// Spreadsheets recognise UTF-8 by it.
@@ -43,6 +44,15 @@ pub struct Discovered {
     pub name: String,
     /// The path of its data; empty if it is not known.
     pub path: String,
+}
+
+impl Discovered {
+    /// The same with a name that no spreadsheet takes for a formula: anybody who may make a folder
+    /// in `/srv` chooses its name. Paths begin with `/` or a letter.
+    fn without_formula(&self) -> Self {
+        let name = self.name.trim_start_matches(['=', '+', '-', '@', '\t', '\r', ' ']);
+        Self { name: if name.is_empty() { "?" } else { name }.to_owned(), path: self.path.clone() }
+    }
 }
 
 /// The table, with all cells as they are in the file.
@@ -159,6 +169,7 @@ impl Table {
 
     /// Adds what was found. `say` returns the text of our column for a path.
     pub fn update(&mut self, found: &[Discovered], today: &str, say: impl Fn(&str) -> String) {
+        let found: Vec<Discovered> = found.iter().map(Discovered::without_formula).collect();
         let key =
             |item: &Discovered| if item.path.is_empty() { item.name.clone() } else { item.path.clone() };
         let here: HashSet<String> = found.iter().map(key).collect();
@@ -205,14 +216,14 @@ impl<'a> Row<'a> {
         self.cell(NAME)
     }
 
-    /// The path of its data; may be empty.
+    /// The path of its data. Empty if it is not known, or if a dash says that there is none.
     pub fn path(&self) -> &'a str {
-        self.cell(PATH)
+        Some(self.cell(PATH)).filter(|path| *path != "-").unwrap_or_default()
     }
 
     /// What a person noted.
     pub fn notes(&self) -> &'a str {
-        self.cell(BY_PERSON[0])
+        self.cell(NOTES)
     }
 
     /// What identifies it: its path, or its name if it has no path.
@@ -295,6 +306,16 @@ mod tests {
         );
         let row = table.rows().next().unwrap();
         assert_eq!((row.name(), row.path(), row.open().len()), ("SQL", "D:\\Data", 3));
+    }
+
+    #[test]
+    fn a_name_that_a_spreadsheet_would_run_is_defused() {
+        let folder = tempfile::tempdir().unwrap();
+        for _ in 0..2 {
+            let lines = run(folder.path(), &["=HYPERLINK(1)", "@SUM(1)", "-"]);
+            let names: Vec<&str> = lines.iter().filter_map(|line| line.split(" | ").next()).collect();
+            assert_eq!(names, ["HYPERLINK(1)", "SUM(1)", "?"]);
+        }
     }
 
     #[test]

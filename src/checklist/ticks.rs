@@ -2,12 +2,10 @@
 //! failures that they accept (`bkverify checklist waive`).
 //!
 //! Both are kept in a small JSON file in the state folder, with who, why and when, the newest last.
-//! Entries are never removed, because they are part of the record. Each counts until it expires. A
-//! tick answers one manual step and nothing else. A waiver covers one finding as it was: if other
-//! names appear in its title or its evidence, or it gets worse, the waiver no longer covers it.
+//! Entries are never removed, because they are part of the record. Each counts until it expires,
+//! and covers one finding as it was seen: if other names appear in its title or its evidence, if a
+//! number becomes more than twice as large, or if the finding gets worse, it is not covered.
 
-use std::collections::BTreeSet;
-use std::io::Write;
 use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
@@ -15,14 +13,19 @@ use serde::{Deserialize, Serialize};
 
 use super::findings::{Checked, Evidence, Finding, Status, plain};
 use super::machine::read_text;
+use crate::output;
 
 /// The name of the file in the state folder.
 pub const FILE: &str = "checklist-ticks.json";
-const SCHEMA: &str = "bkverify-ticks/1";
+const SCHEMA: &str = "bkverify-ticks/2";
 /// How long a tick counts if the person does not say: the Migration Preparation Tool's two weeks.
 pub const TICK_HOLDS: SignedDuration = SignedDuration::from_hours(14 * 24);
 /// How long a waiver counts if the person does not say.
 pub const WAIVER_HOLDS: SignedDuration = SignedDuration::from_hours(30 * 24);
+/// The longest time that either may count.
+pub const LONGEST: SignedDuration = SignedDuration::from_hours(366 * 24);
+/// A number that has become larger by this factor is another finding.
+const GROWN: f64 = 2.0;
 
 /// All ticks and waivers of a machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,8 +37,10 @@ pub struct Ticks {
 /// One step that a person has done, or one finding that a person accepts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tick {
-    /// The step's name. Of a waiver, the check's name.
-    pub name: String,
+    /// The check's name.
+    pub check: String,
+    /// The name of the step that was done. `None` if this waives a finding.
+    pub step: Option<String>,
     /// What the person wrote.
     pub note: String,
     /// Who did it.
@@ -43,52 +48,28 @@ pub struct Tick {
     /// When it was ticked off.
     pub when: Timestamp,
     /// When it stops counting.
-    pub until: Option<Timestamp>,
-    /// The finding that is accepted. `None` if this ticks a step off.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub waives: Option<Waived>,
-}
-
-/// A finding as it was when it was waived.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Waived {
-    /// Its title.
+    pub until: Timestamp,
+    /// The title of the finding as it was seen.
     pub title: String,
     /// Its status. A worse one is not covered.
     pub status: Status,
-    /// The lines of its evidence. Others are not covered: a new name among many does not change the
-    /// title.
-    pub seen: BTreeSet<String>,
-}
-
-/// Why ticks cannot be read or written.
-#[derive(Debug, thiserror::Error)]
-pub enum TicksError {
-    /// The file cannot be read.
-    #[error(
-        "cannot read the ticked steps in {place}: {problem}; repair the file, or move it away to start afresh"
-    )]
-    Read {
-        /// The file.
-        place: String,
-        /// What is wrong.
-        problem: String,
-    },
-    /// The file cannot be written.
-    #[error("cannot write the ticked steps to {place}: {source}")]
-    Write {
-        /// The file.
-        place: String,
-        /// What the system says.
-        source: std::io::Error,
-    },
+    /// The lines of its evidence.
+    pub seen: Vec<String>,
 }
 
 impl Ticks {
     /// Reads the ticks in the state folder. There are none if there is no file.
-    pub fn load(state: &Path) -> Result<Self, TicksError> {
+    ///
+    /// # Errors
+    /// If there is a file that cannot be read.
+    pub fn load(state: &Path) -> Result<Self, String> {
         let place = state.join(FILE);
-        let problem = |problem: String| TicksError::Read { place: place.display().to_string(), problem };
+        let problem = |problem: String| {
+            let place = place.display();
+            format!(
+                "cannot read the ticked steps in {place}: {problem}; repair the file, or move it away to start afresh"
+            )
+        };
         let Some(text) = read_text(&place).map_err(problem)? else { return Ok(Self::default()) };
         let ticks: Self = serde_json::from_str(&text).map_err(|error| problem(error.to_string()))?;
         if ticks.schema != SCHEMA {
@@ -99,9 +80,13 @@ impl Ticks {
 
     /// Adds one tick to the file in the state folder. The folder is created if necessary. The file
     /// is replaced as a whole, under a lock, so that two people at once lose nothing.
-    pub fn record(state: &Path, tick: Tick) -> Result<(), TicksError> {
+    ///
+    /// # Errors
+    /// If it cannot be written, or what is there cannot be read.
+    pub fn record(state: &Path, tick: Tick) -> Result<(), String> {
         let place = state.join(FILE);
-        let failed = |source| TicksError::Write { place: place.display().to_string(), source };
+        let failed =
+            |error: std::io::Error| format!("cannot write the ticked steps to {}: {error}", place.display());
         std::fs::create_dir_all(state).map_err(failed)?;
         let lock = std::fs::File::create(state.join("checklist-ticks.lock")).map_err(failed)?;
         lock.lock().map_err(failed)?;
@@ -109,92 +94,122 @@ impl Ticks {
         SCHEMA.clone_into(&mut ticks.schema);
         ticks.ticks.push(tick);
         let text = serde_json::to_vec_pretty(&ticks).map_err(|error| failed(error.into()))?;
-        let mut file = tempfile::NamedTempFile::new_in(state).map_err(failed)?;
-        file.write_all(&text).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
-        file.persist(&place).map_err(|error| failed(error.error))?;
-        Ok(())
+        output::replace(&place, &text).map_err(failed)
     }
 
-    /// The newest tick for a step, or the newest waiver that covers a finding of `check`.
-    fn newest(&self, check: &str, finding: &Finding) -> Option<&Tick> {
-        self.ticks.iter().rev().find(|tick| match (&tick.waives, finding.step) {
-            (None, Some(step)) => finding.status == Status::Manual && tick.name == step,
-            (Some(waived), _) => tick.name == check && waived.covers(finding),
-            (None, None) => false,
-        })
+    /// The newest tick or waiver that covers a finding of `check`. One from the future counts for
+    /// nothing.
+    fn newest(&self, check: &str, finding: &Finding, now: Timestamp) -> Option<&Tick> {
+        let covers = |tick: &&Tick| tick.check == check && tick.when <= now && tick.covers(finding);
+        self.ticks.iter().rev().find(covers)
     }
 }
 
 impl Tick {
-    /// A tick made now that counts for the time `valid`.
-    pub fn new(name: &str, note: &str, who: &str, now: Timestamp, valid: SignedDuration) -> Self {
-        // A time beyond the end of the calendar never comes.
-        let until = Some(now.checked_add(valid).unwrap_or(Timestamp::MAX));
+    /// A tick of a finding, made now, that counts for the time `valid`. If the finding is a manual
+    /// step, it says that the step was done, otherwise that the finding is accepted.
+    pub fn new(
+        check: &str,
+        finding: &Finding,
+        (who, note): (&str, &str),
+        now: Timestamp,
+        valid: SignedDuration,
+    ) -> Self {
         Self {
-            name: name.to_owned(),
+            check: check.to_owned(),
+            step: finding.step.filter(|_| finding.status == Status::Manual).map(str::to_owned),
             note: note.to_owned(),
             who: who.to_owned(),
             when: now,
-            until,
-            waives: None,
+            until: now.checked_add(valid).unwrap_or(Timestamp::MAX),
+            title: finding.title.clone(),
+            status: finding.status,
+            seen: lines(finding).map(str::to_owned).collect(),
         }
-    }
-
-    /// The same as a waiver of a finding.
-    #[must_use]
-    pub fn waiving(mut self, finding: &Finding) -> Self {
-        let seen = lines(finding).collect();
-        self.waives = Some(Waived { title: finding.title.clone(), status: finding.status, seen });
-        self
-    }
-
-    /// When it stops counting. Earlier versions wrote ticks without an end.
-    fn until(&self) -> Timestamp {
-        self.until.or_else(|| self.when.checked_add(TICK_HOLDS).ok()).unwrap_or(self.when)
     }
 
     /// The tick in words.
     pub fn words(&self) -> String {
-        let verb = if self.waives.is_some() { "waived" } else { "done" };
-        let (who, when, until, note) = (&self.who, self.when, self.until(), &self.note);
+        let verb = if self.step.is_some() { "done" } else { "waived" };
+        let Self { who, when, until, note, .. } = self;
         plain(&format!("{verb} by {who} on {when:.0}, counts until {until:.0}: {note}"))
     }
-}
 
-impl Waived {
     fn covers(&self, finding: &Finding) -> bool {
-        let may_be = matches!(finding.status, Status::Fail | Status::CouldNotCheck | Status::Warn);
-        let is_seen = lines(finding).all(|line| self.seen.contains(&line));
-        may_be && finding.status <= self.status && subject(&finding.title) == subject(&self.title) && is_seen
+        let is_of_its_kind = match finding.status {
+            Status::Manual => self.step.as_deref() == finding.step && finding.step.is_some(),
+            Status::Fail | Status::CouldNotCheck | Status::Warn => self.step.is_none(),
+            Status::Pass | Status::NotApplicable | Status::Waived => false,
+        };
+        let is_seen = |line: &str| self.seen.iter().any(|seen| is_no_worse(seen, line));
+        is_of_its_kind
+            && finding.status <= self.status
+            && is_no_worse(&self.title, &finding.title)
+            && lines(finding).all(is_seen)
     }
 }
 
 /// What a finding names in its evidence, line by line.
-fn lines(finding: &Finding) -> impl Iterator<Item = String> {
-    finding.evidence.iter().flat_map(|seen| seen.text.lines()).map(|line| subject(line).join(" "))
+fn lines(finding: &Finding) -> impl Iterator<Item = &str> {
+    finding.evidence.iter().flat_map(|seen| seen.text.lines()).filter(|line| !line.trim().is_empty())
 }
 
-/// A line without its counts, ages and shares, which change from day to day. Addresses and names
-/// stay, with the digits in them.
-fn subject(title: &str) -> Vec<&str> {
-    let is_number = |word: &&str| {
-        word.matches('.').count() <= 1
-            && word.chars().all(|letter| matches!(letter, '0'..='9' | '.' | ',' | '%'))
+/// Whether a line says the same as another one before, with numbers that have hardly grown. Times
+/// may be any.
+fn is_no_worse(before: &str, now: &str) -> bool {
+    let (before, now) = (before.split_whitespace().map(Word::of), now.split_whitespace().map(Word::of));
+    let is_no_worse = |(before, now)| match (before, now) {
+        (Word::Number(before), Word::Number(now)) => now <= before * GROWN,
+        (before, now) => before == now,
     };
-    title.split_whitespace().filter(|word| !is_number(word)).collect()
+    before.clone().count() == now.clone().count() && before.zip(now).all(is_no_worse)
+}
+
+/// A word of a title or of evidence.
+#[derive(Debug, PartialEq)]
+enum Word<'a> {
+    /// A count, an age or a share.
+    Number(f64),
+    /// A date or a time of day.
+    Time,
+    /// A name, an address, a version, or any other word.
+    Name(&'a str),
+}
+
+impl<'a> Word<'a> {
+    fn of(word: &'a str) -> Self {
+        let number = word.trim_matches(['%', ';', '(', ')', '+', '-', ':']).replace(',', "");
+        // A date, or hours and minutes; not an address with a port.
+        let is_time = |word: &str| {
+            let is_date = word.len() >= 10 && word.as_bytes()[4] == b'-' && word.as_bytes()[7] == b'-';
+            let parts: Vec<&str> = word.split(':').collect();
+            let are_clock =
+                parts.iter().all(|part| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit()));
+            let begins = word.bytes().take(2).all(|byte| byte.is_ascii_digit());
+            begins && (is_date || (matches!(parts.len(), 2 | 3) && are_clock))
+        };
+        match number.parse::<f64>() {
+            Ok(number) if number.is_finite() && word.starts_with(|letter: char| !letter.is_alphabetic()) => {
+                Self::Number(number)
+            }
+            _ if is_time(word.trim_end_matches([',', ';'])) => Self::Time,
+            _ => Self::Name(word),
+        }
+    }
 }
 
 /// Turns manual steps that are ticked off into passes, and findings that are waived into waived
 /// ones. A tick that has expired is shown as evidence.
 pub fn apply(checked: &mut Checked, ticks: &Ticks, now: Timestamp) {
     for finding in &mut checked.findings {
-        let Some(tick) = ticks.newest(checked.name, finding) else { continue };
-        let holds = now < tick.until();
-        let verb = if tick.waives.is_some() { "waived" } else { "ticked off" };
+        let Some(tick) = ticks.newest(checked.name, finding, now) else { continue };
+        let (verb, status) =
+            if tick.step.is_some() { ("ticked off", Status::Pass) } else { ("waived", Status::Waived) };
+        let holds = now < tick.until;
         let source = if holds { verb.to_owned() } else { format!("{verb}, but expired") };
         finding.evidence.push(Evidence { source, text: tick.words() });
         if holds {
-            finding.status = if tick.waives.is_some() { Status::Waived } else { Status::Pass };
+            finding.status = status;
             finding.title = format!("{} ({})", finding.title, tick.words());
         }
     }
@@ -203,74 +218,91 @@ pub fn apply(checked: &mut Checked, ticks: &Ticks, now: Timestamp) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use Status::{CouldNotCheck, Fail, Manual, Pass, Waived, Warn};
+
+    const NOW: &str = "2026-11-01T10:00:00Z";
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()
     }
 
-    fn checked() -> Checked {
-        let failing = Finding::fail("VPN services start at boot: wg-quick@wg0.service");
-        let findings = vec![
-            Finding::manual("run-it", "run it"),
-            Finding::manual("other", "another"),
-            failing,
-            Finding::warn("2 updates are pending"),
-        ];
-        Checked { name: "a", title: "", asks: "", findings, seconds: 0.0 }
+    fn tick(check: &str, finding: &Finding) -> Tick {
+        Tick::new(check, finding, ("admin@dc01", "no errors"), at(NOW), TICK_HOLDS)
     }
 
-    /// The statuses after these ticks at this time.
-    fn statuses(ticks: &[Tick], now: &str) -> Vec<Status> {
+    /// The status of a finding of the check `a` after these ticks at this time.
+    fn status(ticks: &[Tick], finding: &Finding, now: &str) -> Status {
         let ticks = Ticks { schema: SCHEMA.into(), ticks: ticks.to_vec() };
-        let mut checked = checked();
+        let findings = vec![finding.clone()];
+        let mut checked = Checked { name: "a", title: "", asks: "", findings, seconds: 0.0 };
         apply(&mut checked, &ticks, at(now));
-        checked.findings.iter().map(|finding| finding.status).collect()
+        checked.findings[0].status
     }
 
-    fn tick(name: &str) -> Tick {
-        Tick::new(name, "no errors", "admin@dc01", at("2026-11-01T10:00:00Z"), TICK_HOLDS)
+    fn full(volumes: &str) -> Finding {
+        Finding::manual("full-backup", "Confirm that a full backup was made").seen("mounts", volumes)
     }
 
     #[test]
-    fn a_tick_answers_one_manual_step_and_nothing_else_until_it_expires() {
-        use Status::{Fail, Manual, Pass, Warn};
-        assert_eq!(statuses(&[tick("run-it")], "2026-11-15T09:59:59Z"), [Pass, Manual, Fail, Warn]);
-        assert_eq!(statuses(&[tick("run-it")], "2026-11-15T10:00:00Z"), [Manual, Manual, Fail, Warn]);
-        assert_eq!(statuses(&[tick("a")], "2026-11-02T10:00:00Z"), [Manual, Manual, Fail, Warn]);
-        let endless = Tick { until: None, ..tick("run-it") };
-        assert_eq!(statuses(&[endless], "2027-11-02T10:00:00Z"), [Manual, Manual, Fail, Warn]);
+    fn a_tick_answers_one_manual_step_as_it_was_seen_until_it_expires() {
+        let ticks = [tick("a", &full("/: 3 files\n/srv: 10 GiB used"))];
+        let after = |finding: &Finding| status(&ticks, finding, "2026-11-02T10:00:00Z");
+        assert_eq!(after(&full("/: 4 files\n/srv: 11 GiB used")), Pass);
+        assert_eq!(after(&full("/: 4 files\n/srv: 100 GiB used")), Manual, "it has grown");
+        assert_eq!(after(&full("/: 3 files\n/srv: 10 GiB used\n/new: 1 GiB used")), Manual, "a new volume");
+        let other = Finding { step: Some("other"), ..full("/: 3 files") };
+        assert_eq!(after(&other), Manual);
+        assert_eq!(after(&Finding { status: Fail, ..full("/: 3 files") }), Fail);
+        assert_eq!(status(&ticks, &full("/: 3 files"), "2026-11-15T09:59:59Z"), Pass);
+        assert_eq!(status(&ticks, &full("/: 3 files"), "2026-11-15T10:00:00Z"), Manual);
+        assert_eq!(status(&ticks, &full("/: 3 files"), "2026-10-31T10:00:00Z"), Manual, "from the future");
     }
 
     #[test]
     fn a_waiver_is_shown_as_waived_and_covers_only_what_was_seen() {
-        use Status::{Fail, Manual, Waived, Warn};
-        let failing = checked().findings.remove(2);
-        let now = "2026-11-02T10:00:00Z";
-        assert_eq!(statuses(&[tick("a").waiving(&failing)], now), [Manual, Manual, Waived, Warn]);
-        assert_eq!(statuses(&[tick("b").waiving(&failing)], now), [Manual, Manual, Fail, Warn]);
+        let failing = Finding::fail("VPN services start at boot: wg-quick@wg0.service");
+        assert_eq!(status(&[tick("a", &failing)], &failing, NOW), Waived);
+        assert_eq!(status(&[tick("b", &failing)], &failing, NOW), Fail);
         let other = Finding::fail("VPN services start at boot: wg-quick@wg1.service");
-        assert_eq!(statuses(&[tick("a").waiving(&other)], now), [Manual, Manual, Fail, Warn]);
-        let among_others = |names: &str| Finding::fail("7 folders are in no backup").seen("catalog", names);
-        let waiver = Tick::new("a", "x", "me", at(now), TICK_HOLDS).waiving(&among_others("/a: 3 files\n/b"));
-        let covers = |names: &str| waiver.waives.as_ref().unwrap().covers(&among_others(names));
-        assert!(covers("/a: 4 files\n/b") && covers("/b") && !covers("/a: 3 files\n/c"));
-        let milder = Finding { status: Warn, ..failing };
-        assert_eq!(statuses(&[tick("a").waiving(&milder)], now), [Manual, Manual, Fail, Warn]);
-        let yesterday = Finding::warn("1 updates are pending");
-        assert_eq!(statuses(&[tick("a").waiving(&yesterday)], now), [Manual, Manual, Fail, Waived]);
+        assert_eq!(status(&[tick("a", &other)], &failing, NOW), Fail);
+        let milder = Finding { status: Warn, ..failing.clone() };
+        assert_eq!(status(&[tick("a", &milder)], &failing, NOW), Fail);
+        assert_eq!(status(&[tick("a", &failing)], &milder, NOW), Waived);
+        let among = |names: &str| Finding::fail("7 folders are in no backup").seen("catalog", names);
+        let ticks = [tick("a", &among("/a: 3 files\n/b"))];
+        let covered = |names: &str| status(&ticks, &among(names), NOW) == Waived;
+        assert!(covered("/a: 4 files\n/b") && covered("/b"));
+        assert!(!covered("/a: 3 files\n/c") && !covered("/a: 65000 files"));
+    }
+
+    #[test]
+    fn times_may_change_and_numbers_may_grow_a_little() {
+        let same = |before: &str, now: &str| is_no_worse(before, now);
+        assert!(same("This clock is +360.123 s ahead", "This clock is +361.9 s ahead"));
+        assert!(same(
+            "5 times disk 7, last 2026-11-20T10:00:00Z: bad",
+            "6 times disk 7, last 2026-11-27T11:30:00Z: bad"
+        ));
+        assert!(same("97% full", "100% full") && !same("1 critical message", "900 critical message"));
+        assert!(
+            !same("eth0 has 192.168.7.1", "eth0 has 192.168.7.2") && !same("on 10::1 now", "on 10::2 now")
+        );
+        assert!(!same("asked 192.0.2.1:9", "asked 192.0.2.1:8") && same("since 10:59", "since 11:00"));
+        assert!(!same("10 GiB", "10 TiB") && !same("a b", "a"));
     }
 
     #[test]
     fn all_ticks_are_kept_and_a_damaged_file_is_an_error_and_is_not_overwritten() {
         let folder = tempfile::tempdir().unwrap();
-        for note in ["first", "second"] {
-            Ticks::record(folder.path(), Tick { note: note.into(), ..tick("a") }).unwrap();
+        let unknown = Finding::new(CouldNotCheck, "x");
+        for _ in 0..2 {
+            Ticks::record(folder.path(), tick("a", &unknown)).unwrap();
         }
         assert_eq!(Ticks::load(folder.path()).unwrap().ticks.len(), 2);
         let place = folder.path().join(FILE);
         std::fs::write(&place, "{\"ticks\":").unwrap();
         assert!(Ticks::load(folder.path()).is_err());
-        assert!(Ticks::record(folder.path(), tick("a")).is_err());
+        assert!(Ticks::record(folder.path(), tick("a", &unknown)).is_err());
         assert_eq!(std::fs::read_to_string(place).unwrap(), "{\"ticks\":");
     }
 }

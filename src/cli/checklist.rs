@@ -118,7 +118,7 @@ fn after_help() -> String {
 pub fn run(arguments: &ChecklistArgs, environment: &Environment) -> Result<ExitCode, Error> {
     let here = Surroundings::read()?;
     match &arguments.command {
-        Some(ChecklistCommand::Done(done)) => say::done(done, here, environment.now.timestamp()),
+        Some(ChecklistCommand::Done(done)) => say::done(done, environment, here),
         Some(ChecklistCommand::Waive(waive)) => say::waive(waive, environment, here),
         None => check(arguments, environment, here),
     }
@@ -133,7 +133,7 @@ fn check(
     let stdout_taken = takes_stdout(arguments)?;
     let machine = Arc::new(arguments.look.machine(environment, &mut here)?);
     check_outputs(arguments, &machine.settings.jobs, environment.base())?;
-    let ticks = Ticks::load(&here.state).map_err(|error| unusable(&error))?;
+    let ticks = Ticks::load(&here.state).map_err(unusable)?;
     let limit = arguments.look.timeout.map(|Limit(time)| time);
     let shows_progress = environment.stderr_is_terminal && !environment.dumb_terminal && !arguments.quiet;
     let look = |checks: &[&'static Check]| {
@@ -249,8 +249,8 @@ fn exit_code(record: &Record) -> ExitCode {
     }
 }
 
-fn unusable(error: &dyn std::error::Error) -> Error {
-    Error::from_stage(ExitCode::Unusable, error, None)
+fn unusable(problem: String) -> Error {
+    Error::new(ExitCode::Unusable, problem)
 }
 
 #[cfg(test)]

@@ -45,9 +45,8 @@ impl Surroundings {
                 .hint("a name has letters, digits, dots and hyphens, such as dc01.contoso.com"));
         }
         computer.clone_into(&mut self.name);
-        // `DC01`, `dc01` and `dc01.contoso.com` are one machine.
-        let short = computer.split('.').next().unwrap_or(computer).to_lowercase();
-        self.state = self.state.join("computers").join(short);
+        // `DC01` and `dc01` are one machine. `dc01.contoso.com` may be one of another customer.
+        self.state = self.state.join("computers").join(computer.to_lowercase());
         Ok(())
     }
 }
@@ -141,10 +140,11 @@ mod tests {
             who: "c".into(),
             state: PathBuf::from("/state"),
         };
-        for name in ["DC01", "dc01.contoso.com"] {
+        for (name, folder) in [("DC01", "dc01"), ("dc01.Contoso.com", "dc01.contoso.com")] {
             let mut there = here.clone();
             there.look_at(name).unwrap();
-            assert_eq!((there.name.as_str(), there.state), (name, PathBuf::from("/state/computers/dc01")));
+            let state = PathBuf::from("/state/computers").join(folder);
+            assert_eq!((there.name.as_str(), there.state), (name, state));
         }
         for name in ["", "..", ".", "a/b", "x' ; y", "ä"] {
             assert!(here.clone().look_at(name).is_err(), "{name}");

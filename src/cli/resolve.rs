@@ -204,7 +204,8 @@ fn check_originals(settings: &Settings, has_ledger: bool) -> Result<bool, Error>
     Ok(false)
 }
 
-fn claims(settings: &Settings, has_originals: bool) -> Claims {
+/// What a run is to prove.
+pub fn claims(settings: &Settings, has_originals: bool) -> Claims {
     let usual = Claims::default();
     Claims {
         confidence: settings.confidence.map_or(usual.confidence, |confidence| confidence.0),

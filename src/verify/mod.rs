@@ -55,7 +55,7 @@ mod schedule;
 mod settled;
 mod sharing;
 pub mod size;
-mod spelling;
+pub mod spelling;
 pub mod statement;
 pub mod strategy;
 mod taken;

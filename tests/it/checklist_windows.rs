@@ -43,7 +43,8 @@ fn a_file_of_probes_is_judged_as_that_server() {
     // What the file does not tell, and what only that server can know.
     has(&ran, "could-not-check", "the probe certificates was not run there");
     has(&ran, "manual", "Compare that clock with the destination's");
-    has(&ran, "could-not-check", "the folders are on another machine");
+    has(&ran, "could-not-check", "Whether the backup holds the applications' data");
+    has(&ran, "warn", "nearly full");
 }
 
 #[test]
@@ -58,11 +59,21 @@ fn what_is_older_than_a_day_is_unknown() {
 #[test]
 fn a_tick_for_this_machine_is_none_for_another() {
     let world = World::new().file("probes.txt", probes(1));
-    let vpn = "checklist vpn --from probes.txt --json -";
-    run(&world, "checklist done vpn-wizard --note here").exits(0);
-    has(&run(&world, vpn), "manual", "turn the VPN off in its own wizard");
-    run(&world, "checklist done vpn-wizard --note there --computer sbs01").exits(0);
-    has(&run(&world, vpn), "pass", "turn the VPN off in its own wizard");
+    let clock = "checklist clock --from probes.txt --json -";
+    let step = "checklist done clock-installation";
+    run(&world, &format!("{step} --ntp 127.0.0.1:9 --note here")).exits(0);
+    has(&run(&world, clock), "manual", "check the destination's clock and time zone once more");
+    run(&world, &format!("{step} --from probes.txt --note there")).exits(0);
+    has(&run(&world, clock), "pass", "check the destination's clock and time zone once more");
+}
+
+#[test]
+fn a_job_of_this_machine_says_nothing_about_another() {
+    let config = "[jobs.n]\nbackup = 'b'\nsource = 's'\njson = 'r.json'\n";
+    let world = World::new().file("probes.txt", probes(1)).file("bkverify.toml", config);
+    let ran = run(&world, "checklist backup --from probes.txt --json -");
+    has(&ran, "could-not-check", "the configured jobs are of this machine");
+    assert!(!ran.out.contains("of n was"), "{ran}");
 }
 
 #[test]

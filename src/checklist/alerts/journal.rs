@@ -10,33 +10,41 @@ use super::{WHY, grouped};
 
 const CRITICAL: [&str; 7] =
     ["journalctl", "--no-pager", "-p", "crit", "-n500", "--since=-7d", "--output=json"];
-const KERNEL: [&str; 8] =
-    ["journalctl", "--no-pager", "-k", "-p", "warning", "-n2000", "--since=-7d", "--output=json"];
+/// What the kernel said that may mean failing hardware. Not `-k`, which leaves out all boots but the
+/// last: a disk that fails makes a server start anew. The signs are searched for by journalctl, so
+/// that harmless messages, such as those of a firewall, cannot crowd them out.
+const KERNEL: [&str; 10] = [
+    "journalctl",
+    "--no-pager",
+    "-r",
+    "_TRANSPORT=kernel",
+    "-p",
+    "warning",
+    "-n1000",
+    "--since=-7d",
+    "--output=json",
+    "--grep=i/o error|medium error|uncorrected error|uncorrectable|hardware error|machine check|edac|\
+ata bus error|failed command: |ext4-fs error|xfs_error|corruption detected",
+];
+/// As many messages as [`KERNEL`] asks for: there may be more.
+const KERNEL_MOST: usize = 1_000;
 /// One entry from before the days that are looked at, if the journal reaches so far back. Without
 /// `-r`, systemd 252 finds none if that entry is of an earlier boot.
 const OLDER: [&str; 6] = ["journalctl", "--no-pager", "-r", "-n1", "--until=-7d", "--output=json"];
 const NEWER: [&str; 5] = ["journalctl", "--no-pager", "-n1", "--since=-7d", "--output=json"];
-const UNITS: [&str; 5] =
-    ["systemctl", "show", "*", "--property=Id,ActiveState,SubState,NRestarts", "--no-pager"];
-/// A service that systemd has restarted this often did not come back from a rare accident.
-const RESTARTS: u64 = 3;
-
-/// Kernel messages that mean failing hardware, in lower case.
-const HARDWARE: [&str; 12] = [
-    "i/o error",
-    "medium error",
-    "uncorrected error",
-    "uncorrectable",
-    "hardware error",
-    "machine check",
-    "edac",
-    "ata bus error",
-    "failed command: ",
-    "ext4-fs error",
-    "xfs_error",
-    "corruption detected",
+const UNITS: [&str; 5] = [
+    "systemctl",
+    "show",
+    "*",
+    "--property=Id,ActiveState,SubState,NRestarts,ActiveEnterTimestampMonotonic",
+    "--no-pager",
 ];
-/// Messages that contain one of [`HARDWARE`] but report no failure.
+/// A service that systemd has restarted this often, the last time within a day, did not come back
+/// from a rare accident. systemd counts since the boot.
+const RESTARTS: u64 = 3;
+const DAY: f64 = 86_400.0;
+
+/// Messages that contain one of the signs in [`KERNEL`] but report no failure.
 const HARMLESS: [&str; 4] = ["edac driver", "edac mc: ver", "giving out device to module", "corrected error"];
 
 pub(super) fn look(visit: &Visit<'_>) -> Vec<Finding> {
@@ -44,17 +52,41 @@ pub(super) fn look(visit: &Visit<'_>) -> Vec<Finding> {
 }
 
 /// The messages of the journal that a query finds. A user sees only some of it, and journalctl says
-/// so on standard error and succeeds.
+/// so on standard error and succeeds, as it does when it passes over a damaged file.
 fn journal(visit: &Visit<'_>, query: &[&str]) -> Result<Vec<String>, String> {
     let output = visit.run(query).map_err(|error| error.to_string())?;
     let said = output.stderr.to_lowercase();
     if said.contains("not seeing messages") || said.contains("insufficient permissions") {
         return Err("this user may read only a part of the journal; run as root".to_owned());
     }
-    if !output.succeeded() {
+    // With `--grep`, journalctl exits with 1 if nothing fits.
+    let found_nothing = output.code == Some(1) && output.stdout.is_empty();
+    if !said.trim().is_empty() || !(output.succeeded() || found_nothing) {
         return Err(format!("journalctl: {}", output.complaint()));
     }
     messages(&output.stdout)
+}
+
+/// Whether the journal holds the last 7 days, and not only a part of them.
+fn holds_the_days(visit: &Visit<'_>) -> Result<bool, String> {
+    if journal(visit, &NEWER)?.is_empty() {
+        return Err("the journal has no entry of the last 7 days".to_owned());
+    }
+    Ok(!journal(visit, &OLDER)?.is_empty())
+}
+
+/// The finding if a query found nothing bad: a pass only if the journal holds all of the days.
+fn nothing(visit: &Visit<'_>, (what, none): (&str, &str), source: &str) -> Finding {
+    match holds_the_days(visit) {
+        Ok(true) => Finding::pass(format!("{none} in the system's journal of the last 7 days")),
+        Ok(false) => Finding::warn(format!("{none}, but the journal holds less than the last 7 days"))
+            .why("What was logged before it begins is not known.")
+            .fix("Make it persistent: mkdir -p /var/log/journal, then systemctl restart systemd-journald."),
+        Err(problem) => Finding::could_not_check(what, problem),
+    }
+    .seen(source, "none")
+    .seen(OLDER.join(" "), "whether it reaches so far back")
+    .seen(NEWER.join(" "), "whether it is written")
 }
 
 /// The messages from `journalctl --output=json`: one object per line. A message with bytes that are
@@ -97,59 +129,36 @@ fn critical(visit: &Visit<'_>) -> Finding {
             .why(WHY)
             .fix("Read them with `journalctl -p crit --since=-7d` and fix their causes.");
     }
-    // An empty answer means something only if there are entries at all.
-    match (journal(visit, &OLDER), journal(visit, &NEWER)) {
-        (_, Ok(newer)) if newer.is_empty() => {
-            Finding::could_not_check(what, "the journal has no entry of the last 7 days")
-        }
-        (Ok(older), Ok(_)) if older.is_empty() => {
-            Finding::warn("No critical messages, but the journal holds less than the last 7 days")
-                .why("What was logged before it begins is not known.")
-                .fix(
-                    "Make it persistent: mkdir -p /var/log/journal, then systemctl restart systemd-journald.",
-                )
-        }
-        (Ok(_), Ok(_)) => Finding::pass("No critical messages in the system's journal of the last 7 days"),
-        (Err(problem), _) | (_, Err(problem)) => Finding::could_not_check(what, problem),
-    }
-    .seen(source, "none")
-    .seen(OLDER.join(" "), "whether it reaches so far back")
-    .seen(NEWER.join(" "), "whether it is written")
+    nothing(visit, (what, "No critical messages"), &source)
 }
 
 fn kernel(visit: &Visit<'_>) -> Finding {
     let what = "Hardware errors that the kernel reported";
-    let written = journal(visit, &NEWER).and_then(|newer| match newer.is_empty() {
-        true => Err("the journal has no entry of the last 7 days".to_owned()),
-        false => journal(visit, &KERNEL),
-    });
-    // Without a journal, the kernel's own buffer still has the messages since boot.
-    let (source, found) = match written {
-        Ok(found) => (KERNEL.join(" "), found),
-        Err(problem) => match visit.ask(&["dmesg"]) {
-            Ok(said) if !said.trim().is_empty() => {
-                ("dmesg".to_owned(), said.lines().map(str::to_owned).collect())
-            }
-            Ok(_) => return Finding::could_not_check(what, format!("{problem}; dmesg is empty")),
-            Err(other) => return Finding::could_not_check(what, format!("{problem}; {other}")),
-        },
+    let source = KERNEL.join(" ");
+    let found = match journal(visit, &KERNEL) {
+        Ok(found) => found,
+        Err(problem) => {
+            return Finding::could_not_check(what, problem).fix("Read `dmesg` and /var/log/kern.log.");
+        }
     };
-    let bad: Vec<&str> = found.iter().map(String::as_str).filter(|line| is_hardware_error(line)).collect();
-    if bad.is_empty() {
-        return Finding::pass("The kernel reported no hardware errors")
-            .seen(source, several(found.len(), "message"));
+    let bad: Vec<&str> = found.iter().map(String::as_str).filter(|line| !is_harmless(line)).collect();
+    if !bad.is_empty() {
+        return Finding::fail(format!("The kernel reported {}", several(bad.len(), "hardware error")))
+            .seen(source, grouped(bad.into_iter()).join("\n"))
+            .why(WHY)
+            .fix("Check disks, cables and memory; verify the backup before anything else.");
     }
-    Finding::fail(format!("The kernel reported {}", several(bad.len(), "hardware error")))
-        .seen(source, grouped(bad.into_iter()).join("\n"))
-        .why(WHY)
-        .fix("Check disks, cables and memory; verify the backup before anything else.")
+    if found.len() >= KERNEL_MOST {
+        return Finding::could_not_check(what, "there are too many messages to look through")
+            .seen(source, &found[0]);
+    }
+    nothing(visit, (what, "The kernel reported no hardware errors"), &source)
 }
 
-fn is_hardware_error(line: &str) -> bool {
+/// "Uncorrected error" contains "corrected error".
+fn is_harmless(line: &str) -> bool {
     let line = line.to_lowercase();
-    // "uncorrected error" contains "corrected error".
-    let is_harmless = HARMLESS.iter().any(|word| line.contains(word)) && !line.contains("uncorrected");
-    HARDWARE.iter().any(|sign| line.contains(sign)) && !is_harmless
+    HARMLESS.iter().any(|word| line.contains(word)) && !line.contains("uncorrected")
 }
 
 /// Units that have failed, wait to be started again, or were restarted again and again.
@@ -160,6 +169,8 @@ fn units(visit: &Visit<'_>) -> Finding {
         Ok(said) => said,
         Err(problem) => return Finding::could_not_check(what, problem),
     };
+    let uptime = visit.read("/proc/uptime").ok().flatten();
+    let uptime = uptime.and_then(|text| text.split(' ').next()?.parse::<f64>().ok());
     let (mut bad, mut count) = (Vec::new(), 0);
     for unit in said.split("\n\n").filter(|unit| !unit.trim().is_empty()) {
         let value = |key: &str| {
@@ -172,7 +183,12 @@ fn units(visit: &Visit<'_>) -> Finding {
         };
         count += 1;
         let restarts: u64 = value("NRestarts").and_then(|count| count.parse().ok()).unwrap_or(0);
-        if active == "failed" || sub == "auto-restart" || restarts >= RESTARTS {
+        // A console starts anew after each log-out.
+        let is_console = name.contains("getty");
+        let entered = value("ActiveEnterTimestampMonotonic").and_then(|micros| micros.parse::<f64>().ok());
+        let is_long_ago = uptime.zip(entered).is_some_and(|(now, entered)| now - entered / 1e6 > DAY);
+        let is_loop = restarts >= RESTARTS && !is_console && !is_long_ago;
+        if active == "failed" || sub == "auto-restart" || is_loop {
             bad.push(format!(
                 "{name} ({active}, {sub}, restarted {})",
                 several(usize::try_from(restarts).unwrap_or(usize::MAX), "time")
@@ -191,4 +207,28 @@ fn units(visit: &Visit<'_>) -> Finding {
         .seen(source, bad.join("\n"))
         .why(WHY)
         .fix(format!("`systemctl status {}` says why.", names.join(" ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::machine::tests::recorded;
+    use super::super::super::{Os, Status};
+    use super::*;
+
+    /// The status where this unit was restarted three times, so many seconds after the boot, of a
+    /// machine that runs for ten days.
+    fn restarted(name: &str, after: u64) -> Status {
+        let unit = format!(
+            "Id={name}\nActiveState=active\nSubState=running\nNRestarts=3\nActiveEnterTimestampMonotonic={after}000000\n"
+        );
+        let made = recorded(Os::Linux, &[("systemctl show", &unit)]).file("/proc/uptime", "864000.11 1.00\n");
+        units(&made.visit()).status
+    }
+
+    #[test]
+    fn restarts_of_long_ago_and_of_consoles_are_no_loop() {
+        assert_eq!(restarted("shop.service", 863_000), Status::Fail);
+        assert_eq!(restarted("shop.service", 400_000), Status::Pass);
+        assert_eq!(restarted("getty@tty1.service", 863_000), Status::Pass);
+    }
 }

@@ -11,14 +11,15 @@ pub(super) fn look(visit: &Visit<'_>) -> Vec<Finding> {
     powershell::judged(visit, "alerts", "Alerts", judge)
 }
 
-/// The alert viewer if Essentials is installed, and the event logs if it is not or cannot be read.
+/// The alert viewer, if Essentials is installed. It knows nothing of the event logs, and shows
+/// nothing if its own service is stopped.
 fn judge(probed: &Probed) -> Vec<Finding> {
     let mut findings = match probed.whole("alerts", "alert") {
         Ok(alerts) => vec![viewer(&alerts)],
-        Err(_) if probed.missing("alerts").is_some() => vec![events(probed)],
-        Err(problem) => vec![Finding::could_not_check("The alert viewer", problem), events(probed)],
+        Err(_) if probed.missing("alerts").is_some() => Vec::new(),
+        Err(problem) => vec![Finding::could_not_check("The alert viewer", problem)],
     };
-    findings.extend([disks(probed), services(probed)]);
+    findings.extend([event_logs(probed), disks(probed), services(probed)]);
     findings
 }
 
@@ -30,6 +31,10 @@ fn viewer(alerts: &[&ProbedItem]) -> Finding {
     };
     // The names of `HealthStatus`, which no language changes.
     let (bad, mild) = (with(&["Critical"]), with(&["Warning"]));
+    let is_hidden = |alert: &&&ProbedItem| {
+        alert.truth("ignored") == Some(true) && alert.text("severity") == Some("Critical")
+    };
+    let hidden: Vec<&str> = alerts.iter().filter(is_hidden).map(|alert| alert.shown("title")).collect();
     let known = bad + mild + with(&["Information", "OK", "Report"]);
     let line = |alert: &&&ProbedItem| match alert.text("title") {
         Some(title) => {
@@ -49,6 +54,10 @@ fn viewer(alerts: &[&ProbedItem]) -> Finding {
         Finding::could_not_check("The alert viewer", "an alert has a severity that bkverify does not know")
     } else if mild > 0 {
         Finding::warn(format!("The alert viewer shows {}, none of them critical", several(mild, "warning")))
+    } else if !hidden.is_empty() {
+        Finding::warn(format!("Somebody has disabled critical alerts: {}", hidden.join(", ")))
+    } else if alerts.is_empty() {
+        return Finding::pass("The alert viewer shows nothing at all").seen(source, "nothing");
     } else {
         let disabled = several(alerts.len() - open.len(), "disabled alert");
         return Finding::pass("The alert viewer shows no problems")
@@ -60,35 +69,64 @@ fn viewer(alerts: &[&ProbedItem]) -> Finding {
         .fix("Open the alert viewer in the Dashboard, and follow each alert's resolution.")
 }
 
-fn events(probed: &Probed) -> Finding {
+fn event_logs(probed: &Probed) -> Finding {
     let what = "Critical and error events of the last 7 days";
     let source = "event logs System, Application";
-    let events = match probed.whole("events", "event") {
-        Ok(events) => events,
-        Err(problem) => return Finding::could_not_check(what, problem),
-    };
-    let (mut critical, mut errors, mut lines) = (0, 0, Vec::new());
-    for event in events {
-        let (Some(count), Some(level)) = (event.number("count"), event.number("level")) else {
-            return Finding::could_not_check(what, "a group of events came without its count or level");
-        };
-        *(if level == 1 { &mut critical } else { &mut errors }) += count;
-        let (provider, id) = (event.shown("provider"), event.shown("id"));
-        let (time, message) = (event.shown("time"), event.shown("message"));
-        lines.push(format!("{count} times {provider} {id}, last {time}: {message}"));
+    match events(probed, "events") {
+        Err(problem) => Finding::could_not_check(what, problem),
+        Ok(None) => Finding::could_not_check(what, "Windows says that these logs do not exist"),
+        Ok(Some(Events { critical: 0, errors: 0, .. })) => {
+            Finding::pass("No critical or error events in the last 7 days").seen(source, "none")
+        }
+        Ok(Some(Events { critical, errors, lines })) => {
+            let finding = match critical {
+                0 => Finding::warn(format!("{errors} error and no critical events in the last 7 days")),
+                _ => {
+                    Finding::fail(format!("{critical} critical and {errors} error events in the last 7 days"))
+                }
+            };
+            finding.seen(source, lines.join("\n")).why(WHY).fix(
+                "Open Custom Views, Administrative Events in Event Viewer, and fix the causes of the most frequent ones.",
+            )
+        }
     }
-    let finding = match (critical, errors) {
-        (0, 0) => {
-            return Finding::pass("No critical or error events in the last 7 days").seen(source, "none");
+}
+
+/// What logs hold of the last 7 days.
+pub(in super::super) struct Events {
+    /// How many are critical.
+    pub critical: i64,
+    /// How many are errors.
+    pub errors: i64,
+    /// One of each kind, in words.
+    pub lines: Vec<String>,
+}
+
+/// The events of a part of a probe. `None` if there is no such log.
+pub(in super::super) fn events(probed: &Probed, part: &str) -> Result<Option<Events>, String> {
+    let (mut critical, mut errors) = (None, None);
+    for read in probed.whole(part, "read")? {
+        if read.truth("absent") == Some(true) {
+            return Ok(None);
         }
-        (0, errors) => Finding::warn(format!("{errors} error and no critical events in the last 7 days")),
-        (critical, errors) => {
-            Finding::fail(format!("{critical} critical and {errors} error events in the last 7 days"))
+        let count = read.number("events").ok_or("it is not told how many events there are")?;
+        match read.text("level") {
+            Some("1") => critical = Some(count),
+            Some("2") => errors = Some(count),
+            None if read.listed("level").is_some() => (critical, errors) = (Some(0), Some(count)),
+            _ => return Err("the level of some events is not told".to_owned()),
         }
+    }
+    let (Some(critical), Some(errors)) = (critical, errors) else {
+        return Err("it is not told how many of each level there are".to_owned());
     };
-    finding.seen(source, lines.join("\n")).why(WHY).fix(
-        "Open Custom Views, Administrative Events in Event Viewer, and fix the causes of the most frequent ones.",
-    )
+    let line = |event: &&ProbedItem| {
+        let (count, provider, id) = (event.shown("count"), event.shown("provider"), event.shown("id"));
+        let (time, message) = (event.shown("time"), event.shown("message"));
+        format!("{count} times {provider} {id}, last {time}: {message}")
+    };
+    let lines = probed.whole(part, "event")?.iter().map(line).collect();
+    Ok(Some(Events { critical, errors, lines }))
 }
 
 fn disks(probed: &Probed) -> Finding {
@@ -149,8 +187,6 @@ mod tests {
     use super::super::super::probes::tests::printed;
     use super::*;
 
-    const DISK: &str = r#"{"kind":"disk","name":"A","health":"0","state":["2"]}"#;
-
     fn statuses(recorded: &str) -> Vec<Status> {
         judge(&parse(recorded).unwrap()).iter().map(|finding| finding.status).collect()
     }
@@ -163,11 +199,25 @@ mod tests {
     #[test]
     fn alerts_of_essentials_are_read_by_the_names_that_no_language_changes() {
         let essentials = include_str!("../../../tests/data/checklist/windows/alerts-essentials.txt");
-        assert_eq!(statuses(essentials), [Fail, Pass, Pass]);
+        assert_eq!(statuses(essentials), [Fail, Pass, Pass, Pass]);
         assert_eq!(viewer_with(""), Pass);
         assert_eq!(viewer_with(r#"{"kind":"alert","severity":"Warning","title":"x"}"#), Warn);
         let disabled = r#"{"kind":"alert","severity":"Critical","title":"x","ignored":"True"}"#;
-        assert_eq!(viewer_with(disabled), Pass);
+        assert_eq!(viewer_with(disabled), Warn);
+    }
+
+    #[test]
+    fn a_silent_viewer_hides_no_critical_event() {
+        let read = |level: &str, count: &str| {
+            format!(r#"{{"kind":"read","level":"{level}","events":"{count}","absent":"False"}}"#)
+        };
+        let with = |events: &str| statuses(&printed(&[("alerts", "", ""), ("events", events, "")]))[1];
+        assert_eq!(with(&format!("{},{}", read("1", "400"), read("2", "0"))), Fail);
+        assert_eq!(with(&format!("{},{}", read("1", "0"), read("2", "2000"))), Warn);
+        assert_eq!(with(&format!("{},{}", read("1", "0"), read("2", "0"))), Pass);
+        assert_eq!([with(&read("1", "0")), with(&read("2", "0"))], [CouldNotCheck; 2], "one of them");
+        assert_eq!(with(&read("2", "viele")), CouldNotCheck);
+        assert_eq!(with(""), CouldNotCheck);
     }
 
     #[test]
@@ -188,31 +238,8 @@ mod tests {
 
     #[test]
     fn a_viewer_that_fails_to_load_is_unknown_and_the_event_logs_are_read_too() {
-        let text = printed(&[("alerts", "", "failed"), ("events", "", "")]);
+        let read = r#"{"kind":"read","level":"1","events":"0"},{"kind":"read","level":"2","events":"0"}"#;
+        let text = printed(&[("alerts", "", "failed"), ("events", read, "")]);
         assert_eq!(statuses(&text)[..2], [CouldNotCheck, Pass]);
-    }
-
-    #[test]
-    fn missing_members_are_unknown() {
-        let event = r#"{"kind":"event","count":"3","id":"7"}"#;
-        let parts = [("alerts", "", "missing"), ("events", event, "")];
-        assert_eq!(statuses(&printed(&parts))[0], CouldNotCheck);
-        let disk = |item: &str| statuses(&printed(&[("alerts", "", ""), ("disks", item, "")]))[1];
-        assert_eq!(disk(DISK), Pass);
-        assert_eq!(disk(&DISK.replace("\"0\"", "\"5\"")), CouldNotCheck);
-        assert_eq!(
-            disk(&DISK.replace("\"0\"", "\"Fehlerfrei\"")),
-            CouldNotCheck,
-            "a word of another language"
-        );
-        assert_eq!(disk(&DISK.replace("\"health\":\"0\",", "")), CouldNotCheck);
-        assert_eq!(disk(""), CouldNotCheck);
-    }
-
-    #[test]
-    fn what_is_cut_short_is_unknown_everywhere() {
-        let whole = include_str!("../../../tests/data/checklist/windows/alerts-events-german.txt");
-        let begin: String = whole.lines().take(1).collect();
-        assert_eq!(statuses(&begin), [CouldNotCheck; 4]);
     }
 }

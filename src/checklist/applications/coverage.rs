@@ -1,108 +1,146 @@
 //! How many files and bytes of each data folder are in the configured backups.
 //!
-//! Each backup's catalog is streamed once. Entries are paired with originals by the same rules as
-//! in a verification.
+//! Each folder is looked through, then each backup's catalog is streamed once. Files are paired by
+//! the rules of a verification, and name by name: other files of the same number are no backup.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::sync::Mutex;
+use std::time::Instant;
 
-use walkdir::WalkDir;
-
-use crate::backup::{self, CatalogSink, Context, EntryBatch, Listing, Needs};
+use crate::backup::{self, BackupTime, CatalogSink, Context, EntryBatch, Listing, Needs};
 use crate::cancel::CancelToken;
-use crate::platform;
+use crate::lock::{into_inner, lock};
+use crate::platform::{self, Kind};
 use crate::verify::Filter;
 use crate::verify::pairing::Pairing;
+use crate::verify::spelling::composed;
 use crate::words;
 
-use super::super::machine::BackupJob;
-use super::super::machine::Visit;
-
-/// Files and bytes.
-type Amount = (u64, u64);
+use super::super::machine::{BackupJob, Visit};
+use super::super::tree;
 
 /// What the backups contain of one folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Held {
-    /// This much, in the backup that contains the most of what is there.
-    Some {
-        /// What the backup holds.
-        held: Amount,
-        /// What is in the folder, without files that were written after the backup.
-        there: Amount,
-    },
+pub(in super::super) enum Held {
+    /// This share, in the backup that contains the most of what is there.
+    Some(Share),
     /// Nothing, although there is data.
     Nothing,
-    /// There is no data: the folder contains no files or does not exist.
+    /// There is no data: the folder contains no files.
     NoData,
-    /// Unknown.
-    Unknown,
+    /// Unknown, for this reason.
+    Unknown(String),
 }
 
-impl Held {
-    /// Whether a part of the folder is missing in the backup: files or bytes. A few bytes may be
-    /// missing because files have grown since.
-    pub(super) fn is_part(&self) -> bool {
-        matches!(self, Self::Some { held, there } if held.0 < there.0 || held.1 < there.1 / 10 * 9)
+/// How much of a folder a backup contains.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(in super::super) struct Share {
+    /// Files in the folder.
+    there: u64,
+    /// Those that the backup has under the same name.
+    held: u64,
+    /// Those that it lacks, although they have not changed since it was taken, and one of them.
+    missing: u64,
+    example: String,
+    /// The bytes of files that have not changed since: in the backup, and in the folder.
+    bytes: (u64, u64),
+}
+
+impl Share {
+    /// Whether a part of the folder is missing in the backup: files or bytes.
+    pub(in super::super) fn is_part(&self) -> bool {
+        self.missing > 0 || self.bytes.0 < self.bytes.1 / 10 * 9
+    }
+
+    /// Whether the backup lacks so many files that were made or changed since it was taken that it
+    /// tells little about the folder.
+    fn is_too_old(&self) -> bool {
+        self.missing == 0 && (self.there - self.held).saturating_mul(4) > self.there
+    }
+
+    fn words(&self) -> String {
+        let Self { there, held, missing, example, bytes } = self;
+        let lacking = there - held;
+        let newer =
+            if lacking > *missing { format!("; {} changed since", lacking - missing) } else { String::new() };
+        let amount = format!("{} of {}{newer}", words::count(*held), words::counted(*there, "file"));
+        if *missing > 0 {
+            format!("PART of it is in the backup: {amount}; {missing} missing, such as {example}")
+        } else if self.is_part() {
+            let (held, there) = (words::bytes(bytes.0), words::bytes(bytes.1));
+            format!("PART of it is in the backup: {amount}, but {held} of {there}")
+        } else {
+            format!("in the backup: {amount}")
+        }
     }
 }
 
 /// What the backups contain of all folders.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Coverage {
     held: HashMap<String, Held>,
-    problems: Vec<String>,
 }
 
 impl Coverage {
     /// Looks up every folder in the backup of every job.
-    pub(super) fn measure(visit: &Visit<'_>, folders: &[String]) -> Self {
-        let mut problems = Vec::new();
+    pub(super) fn measure(visit: &Visit<'_>, names: &[String]) -> Self {
+        let unknown = |problem: &str| {
+            let held = names.iter().map(|name| (name.clone(), Held::Unknown(problem.to_owned())));
+            Self { held: held.collect() }
+        };
         if visit.probes().is_remote() {
             // A folder of the same name here is not that server's.
-            let problem = "the folders are on another machine; run bkverify there";
-            return Self { held: HashMap::new(), problems: vec![problem.to_owned()] };
+            return unknown("the folders are on another machine; run bkverify there");
         }
-        if visit.settings().jobs.is_empty() {
-            problems.push("no backup job is configured".to_owned());
-        }
-        let places: Vec<PathBuf> = folders.iter().map(|folder| real(&visit.place(folder))).collect();
-        // The job whose backup holds most of a folder speaks for it.
-        let mut most: Vec<(Amount, Option<SystemTime>)> = vec![((0, 0), None); folders.len()];
-        for job in &visit.settings().jobs {
-            match count(job, &places, visit.deadline()) {
-                Ok((counts, taken)) => {
-                    for (most, count) in most.iter_mut().zip(counts) {
-                        *most = if count > most.0 { (count, taken) } else { *most };
-                    }
+        let hasher = RandomState::new();
+        let mut folders = Vec::new();
+        let mut held = HashMap::new();
+        for name in names {
+            match Folder::look_through(&visit.place(name), visit.deadline(), &hasher) {
+                Ok(folder) => folders.push((name, folder)),
+                Err(problem) => {
+                    held.insert(name.clone(), Held::Unknown(problem));
                 }
-                Err(problem) => problems.push(format!("{}: {problem}", job.name)),
             }
         }
-        let held = folders.iter().zip(places.iter().zip(most)).map(|(folder, (place, (held, taken)))| {
-            let held = match (held.0, there(place, taken, visit.deadline())) {
-                (_, None) => Held::Unknown,
-                (1.., Some((there, _))) => Held::Some { held, there },
-                (0, Some((_, false))) => Held::NoData,
-                (0, Some(_)) if problems.is_empty() => Held::Nothing,
-                (0, Some(_)) => Held::Unknown,
+        let mut problem = visit.settings().jobs.is_empty().then(|| "no backup job is configured".to_owned());
+        let mut best: Vec<Share> = vec![Share::default(); folders.len()];
+        let bare: Vec<&Folder> = folders.iter().map(|(_, folder)| folder).collect();
+        for job in &visit.settings().jobs {
+            match search(job, &bare, visit.deadline(), &hasher) {
+                Ok((found, taken)) => {
+                    for ((best, folder), found) in best.iter_mut().zip(&bare).zip(&found) {
+                        let share = folder.share(found, taken);
+                        if (share.held, best.missing) > (best.held, share.missing) {
+                            *best = share;
+                        }
+                    }
+                }
+                Err(error) => problem = Some(format!("{}: {error}", job.name)),
+            }
+        }
+        for ((name, folder), share) in folders.into_iter().zip(best) {
+            let judged = match (share.held, &problem) {
+                _ if folder.files.is_empty() => Held::NoData,
+                (0, None) => Held::Nothing,
+                (0, Some(problem)) => Held::Unknown(problem.clone()),
+                _ if share.is_too_old() => Held::Unknown(format!(
+                    "too many of its files were made or changed since the backup was taken, and are not in it ({})",
+                    share.words()
+                )),
+                _ => Held::Some(share),
             };
-            (folder.clone(), held)
-        });
-        Self { held: held.collect(), problems }
+            held.insert(name.clone(), judged);
+        }
+        Self { held }
     }
 
     /// What is known about a folder.
     pub(super) fn of(&self, folder: &str) -> &Held {
-        self.held.get(folder).unwrap_or(&Held::Unknown)
-    }
-
-    /// Why something is unknown, if it is.
-    pub(super) fn problem(&self) -> Option<&str> {
-        self.problems.first().map(String::as_str)
+        self.held.get(folder).unwrap_or(&Held::NoData)
     }
 
     /// The text for a folder in the table.
@@ -111,61 +149,104 @@ impl Coverage {
             return "no data folder known".to_owned();
         }
         match self.of(folder) {
-            part @ Held::Some { held, there } if part.is_part() => {
-                format!("PART of it is in the backup: {} of {}", amount(*held), amount(*there))
-            }
-            Held::Some { held, there } => {
-                format!("in the backup: {} ({} there)", amount(*held), amount(*there))
-            }
+            Held::Some(share) => share.words(),
             Held::Nothing => "NOT IN ANY BACKUP".to_owned(),
             Held::NoData => "no files there".to_owned(),
-            Held::Unknown => "not known whether a backup holds it".to_owned(),
+            Held::Unknown(problem) => format!("not known whether a backup holds it: {problem}"),
         }
     }
 }
 
-/// `12 files, 3.4 MB`.
-fn amount((files, bytes): Amount) -> String {
-    format!("{}, {}", words::counted(files, "file"), words::bytes(bytes))
+/// A folder of this machine.
+pub(in super::super) struct Folder {
+    /// Its path without links, so that two names of the same folder compare equal.
+    place: PathBuf,
+    /// Its files, by the hashes of their names: 40 bytes for each.
+    files: HashMap<u64, OwnFile>,
 }
 
-/// A path without links, so that two names of the same folder compare equal.
+/// A file of a folder.
+struct OwnFile {
+    size: u64,
+    /// When it was last written, moved or given another owner, in seconds since 1970.
+    changed: i64,
+}
+
+impl Folder {
+    /// A folder whose files do not matter, to count what a backup has of it.
+    pub(in super::super) fn at(place: &Path) -> Self {
+        Self { place: real(place), files: HashMap::new() }
+    }
+
+    fn look_through(place: &Path, deadline: Instant, hasher: &RandomState) -> Result<Self, String> {
+        let mut folder = Self::at(place);
+        let exists = tree::walk(&folder.place, deadline, &mut |path, stat| {
+            if stat.kind == Kind::File {
+                let changed = stat.changed.map_or(stat.mtime.seconds, |changed| changed.seconds);
+                let changed = changed.max(stat.mtime.seconds);
+                folder.files.insert(key(hasher, path), OwnFile { size: stat.size, changed });
+            }
+        })?;
+        if exists { Ok(folder) } else { Err(format!("{} does not exist", place.display())) }
+    }
+
+    /// How much of the folder a backup has.
+    fn share(&self, found: &Found, taken: Option<BackupTime>) -> Share {
+        let mut share = Share { there: self.files.len() as u64, ..Share::default() };
+        for (name, file) in &self.files {
+            // What changed after a backup need not be in it as it is now. Of a folder, the time is
+            // no later than its last copy, so that nothing is missed too much.
+            let is_newer = taken.is_none_or(|taken| file.changed > taken.at.seconds);
+            match found.sizes.get(name) {
+                Some(size) => {
+                    share.held += 1;
+                    if !is_newer {
+                        share.bytes.0 = share.bytes.0.saturating_add(size.unwrap_or(file.size));
+                        share.bytes.1 = share.bytes.1.saturating_add(file.size);
+                    }
+                }
+                None if is_newer => {}
+                None => share.missing += 1,
+            }
+        }
+        share
+    }
+}
+
+/// A name that is the same in both Unicode spellings, and in small and large letters.
+fn key(hasher: &RandomState, name: &[u8]) -> u64 {
+    hasher.hash_one(String::from_utf8_lossy(&composed(name)).to_lowercase())
+}
+
+/// A path without links.
 fn real(place: &Path) -> PathBuf {
     place.canonicalize().unwrap_or_else(|_| place.to_owned())
 }
 
-/// What is in a folder, without files that were written after `taken`, and whether there is any
-/// file at all. `None` if that cannot be found out.
-fn there(place: &Path, taken: Option<SystemTime>, deadline: Instant) -> Option<(Amount, bool)> {
-    if place.symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
-        return Some(((0, 0), false));
-    }
-    let (mut found, mut any) = ((0, 0), false);
-    for entry in WalkDir::new(place) {
-        if Instant::now() >= deadline {
-            return None;
-        }
-        let entry = entry.ok()?;
-        if !entry.file_type().is_file() {
-            continue;
-        }
-        any = true;
-        let metadata = entry.metadata().ok()?;
-        let is_newer = taken.is_some_and(|taken| metadata.modified().is_ok_and(|time| time > taken));
-        if !is_newer {
-            found = (found.0 + 1, found.1 + metadata.len());
-        }
-    }
-    Some((found, any))
+/// What a backup has of one folder.
+#[derive(Debug, Clone, Default)]
+pub(in super::super) struct Found {
+    /// Files.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Files whose size the format does not list.
+    pub unsized_files: u64,
+    /// The sizes of those that are in the folder, too, by the hashes of their names.
+    sizes: HashMap<u64, Option<u64>>,
 }
 
-/// The files and bytes of each folder in one job's backup, and when it was taken. What the job's
-/// filters leave out is not verified, so it does not count.
-fn count(
+/// What one job's backup has of each folder, and when it was taken. What the job's filters leave
+/// out is not verified, so it does not count.
+///
+/// # Errors
+/// Why that is not known.
+pub(in super::super) fn search(
     job: &BackupJob,
-    folders: &[PathBuf],
+    folders: &[&Folder],
     deadline: Instant,
-) -> Result<(Vec<Amount>, Option<SystemTime>), String> {
+    hasher: &RandomState,
+) -> Result<(Vec<Found>, Option<BackupTime>), String> {
     let chained = |error: &dyn std::error::Error| match error.source() {
         Some(cause) => format!("{error}: {cause}"),
         None => error.to_string(),
@@ -177,21 +258,21 @@ fn count(
     let pairing = pairing.map_err(|error| chained(&error))?;
     let roots: Vec<(PathBuf, Vec<u8>)> =
         pairing.roots().map(|(root, from)| (real(&root.folder), from.to_vec())).collect();
-    let prefixes =
-        |folder: &PathBuf| roots.iter().filter_map(|(root, from)| prefix(folder, root, from)).collect();
+    let rules = |folder: &&Folder| {
+        roots.iter().filter_map(|(root, from)| Rule::of(&folder.place, root, from)).collect()
+    };
     let filter = Filter::new(&job.filters).map_err(|error| chained(&error))?;
     let needs = Needs { size: true, ..filter.needs() };
-    let counter = Counter {
+    let finder = Finder {
         filter,
-        prefixes: folders.iter().map(prefixes).collect(),
-        counts: folders.iter().map(|_| (AtomicU64::new(0), AtomicU64::new(0))).collect(),
+        rules: folders.iter().map(rules).collect(),
+        folders,
+        hasher,
+        found: Mutex::new(vec![Found::default(); folders.len()]),
         deadline,
     };
-    match backup.catalog(needs, &context, &counter).map_err(|error| chained(&error))? {
-        Listing::Whole => {
-            let seconds = backup.description().taken.and_then(|taken| u64::try_from(taken.at.seconds).ok());
-            Ok((counter.result(), seconds.map(|seconds| UNIX_EPOCH + Duration::from_secs(seconds))))
-        }
+    match backup.catalog(needs, &context, &finder).map_err(|error| chained(&error))? {
+        Listing::Whole => Ok((into_inner(finder.found), backup.description().taken)),
         Listing::Stopped => Err("its catalog could not be read in time".to_owned()),
         Listing::Damaged(parts) => {
             let first = parts.first().map_or("", |part| part.problem.as_str());
@@ -200,42 +281,65 @@ fn count(
     }
 }
 
-/// The beginning that the paths of a folder's files have in the backup, by one rule of the pairing.
-/// Empty if all entries are below the folder.
-fn prefix(folder: &Path, root: &Path, from: &[u8]) -> Option<Vec<u8>> {
-    if let Ok(inside) = folder.strip_prefix(root) {
-        let inside = platform::path_to_bytes(inside);
-        let parts = [from, &*inside];
-        return Some(parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(&b'/'));
-    }
-    root.starts_with(folder).then(|| from.to_vec())
+/// How the paths of a folder's files are named in a backup: `from` there is `to` in the folder.
+#[derive(Debug, PartialEq, Eq)]
+struct Rule {
+    from: Vec<u8>,
+    to: Vec<u8>,
 }
 
-struct Counter {
+impl Rule {
+    /// By one rule of the pairing: the originals below `root` are below `from` in the backup.
+    fn of(folder: &Path, root: &Path, from: &[u8]) -> Option<Self> {
+        let bytes = |path: &Path| platform::path_to_bytes(path).into_owned();
+        if let Ok(inside) = folder.strip_prefix(root) {
+            return Some(Self { from: joined(from, &bytes(inside)), to: Vec::new() });
+        }
+        let to = bytes(root.strip_prefix(folder).ok()?);
+        Some(Self { from: from.to_vec(), to })
+    }
+
+    /// The name in the folder of what has this path in the backup.
+    fn name(&self, path: &[u8]) -> Option<Vec<u8>> {
+        let rest = path.strip_prefix(&*self.from)?;
+        match rest.strip_prefix(b"/") {
+            Some(rest) => Some(joined(&self.to, rest)),
+            None if self.from.is_empty() || rest.is_empty() => Some(joined(&self.to, rest)),
+            None => None,
+        }
+    }
+}
+
+fn joined(one: &[u8], other: &[u8]) -> Vec<u8> {
+    [one, other].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(&b'/')
+}
+
+struct Finder<'a> {
     filter: Filter,
-    /// For each folder, the beginnings that the paths of its files may have.
-    prefixes: Vec<Vec<Vec<u8>>>,
-    /// For each folder, its files and bytes.
-    counts: Vec<(AtomicU64, AtomicU64)>,
+    folders: &'a [&'a Folder],
+    /// Of each folder.
+    rules: Vec<Vec<Rule>>,
+    hasher: &'a RandomState,
+    /// Of each folder.
+    found: Mutex<Vec<Found>>,
     deadline: Instant,
 }
 
-impl Counter {
-    fn result(self) -> Vec<(u64, u64)> {
-        self.counts.into_iter().map(|(files, bytes)| (files.into_inner(), bytes.into_inner())).collect()
-    }
-}
-
-impl CatalogSink for Counter {
+impl CatalogSink for Finder<'_> {
     fn take(&self, entries: &EntryBatch) -> ControlFlow<()> {
         if Instant::now() >= self.deadline {
             return ControlFlow::Break(());
         }
+        let mut found = lock(&self.found);
         for entry in entries.iter().filter(|entry| self.filter.includes(entry)) {
-            for (prefixes, (files, bytes)) in self.prefixes.iter().zip(&self.counts) {
-                if prefixes.iter().any(|prefix| begins(entry.path, prefix)) {
-                    files.fetch_add(1, Ordering::Relaxed);
-                    bytes.fetch_add(entry.size.unwrap_or(0), Ordering::Relaxed);
+            for ((folder, rules), found) in self.folders.iter().zip(&self.rules).zip(found.iter_mut()) {
+                let Some(name) = rules.iter().find_map(|rule| rule.name(entry.path)) else { continue };
+                found.files += 1;
+                found.bytes = found.bytes.saturating_add(entry.size.unwrap_or(0));
+                found.unsized_files += u64::from(entry.size.is_none());
+                let name = key(self.hasher, &name);
+                if folder.files.contains_key(&name) {
+                    found.sizes.insert(name, entry.size);
                 }
             }
         }
@@ -243,34 +347,31 @@ impl CatalogSink for Counter {
     }
 
     fn restart(&self) {
-        for counter in self.counts.iter().flat_map(|(files, bytes)| [files, bytes]) {
-            counter.store(0, Ordering::Relaxed);
-        }
+        lock(&self.found).iter_mut().for_each(|found| *found = Found::default());
     }
-}
-
-/// Whether a path is `prefix` or is below it.
-fn begins(path: &[u8], prefix: &[u8]) -> bool {
-    prefix.is_empty()
-        || path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn name(folder: &str, root: &str, from: &[u8], path: &[u8]) -> Option<String> {
+        let rule = Rule::of(Path::new(folder), Path::new(root), from)?;
+        rule.name(path).map(|name| String::from_utf8(name).unwrap())
+    }
+
     #[test]
-    fn prefixes_follow_the_pairing_rules_in_both_directions() {
-        let inside = prefix(Path::new("/srv/data/app"), Path::new("/srv"), b"backup");
-        assert_eq!(inside.as_deref(), Some(&b"backup/data/app"[..]));
-        assert_eq!(prefix(Path::new("/srv"), Path::new("/srv"), b"").as_deref(), Some(&b""[..]));
-        assert_eq!(prefix(Path::new("/srv"), Path::new("/srv/data"), b"d").as_deref(), Some(&b"d"[..]));
-        assert_eq!(prefix(Path::new("/srv2"), Path::new("/srv"), b""), None);
+    fn names_follow_the_pairing_rules_in_both_directions() {
+        let inside = name("/srv/data/app", "/srv", b"backup", b"backup/data/app/x/y");
+        assert_eq!(inside.as_deref(), Some("x/y"));
+        assert_eq!(name("/srv", "/srv", b"", b"a/b").as_deref(), Some("a/b"));
+        assert_eq!(name("/srv", "/srv/data", b"d", b"d/x").as_deref(), Some("data/x"));
+        assert_eq!(name("/srv/one.db", "/srv", b"", b"one.db").as_deref(), Some(""));
+        assert_eq!(name("/srv2", "/srv", b"", b"x"), None);
     }
 
     #[test]
     fn a_folder_with_a_longer_name_is_a_different_folder() {
-        assert!(begins(b"data/x", b"data") && begins(b"data", b"data") && begins(b"x", b""));
-        assert!(!begins(b"database/x", b"data"));
+        assert_eq!(name("/srv/data", "/srv", b"", b"database/x"), None);
     }
 }

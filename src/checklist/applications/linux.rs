@@ -62,48 +62,11 @@ const VOLUMES: [(&str, &str, &str); 2] = [
 ];
 
 /// Packages of the system itself. Their services keep no data that a person would plan for.
-const SYSTEM: [&str; 40] = [
-    "systemd",
-    "dbus",
-    "udev",
-    "cron",
-    "cronie",
-    "openssh-server",
-    "sudo",
-    "util-linux",
-    "e2fsprogs",
-    "initscripts",
-    "rsyslog",
-    "procps",
-    "lvm2",
-    "mdadm",
-    "chrony",
-    "ntp",
-    "ntpsec",
-    "policykit-1",
-    "polkitd",
-    "polkit",
-    "udisks2",
-    "network-manager",
-    "NetworkManager",
-    "networkmanager",
-    "wpasupplicant",
-    "avahi-daemon",
-    "bluez",
-    "unattended-upgrades",
-    "apt",
-    "packagekit",
-    "smartmontools",
-    "lynis",
-    "plymouth",
-    "man-db",
-    "logrotate",
-    "dracut",
-    "firewalld",
-    "selinux",
-    "alsa-utils",
-    "apparmor",
-];
+const SYSTEM: &str = "systemd dbus udev cron cronie openssh-server sudo util-linux e2fsprogs initscripts rsyslog \
+    procps lvm2 mdadm chrony ntp ntpsec policykit-1 polkitd polkit udisks2 network-manager \
+    NetworkManager networkmanager wpasupplicant avahi-daemon bluez unattended-upgrades apt \
+    packagekit smartmontools lynis plymouth man-db logrotate dracut firewalld selinux alsa-utils \
+    apparmor";
 
 pub(super) fn discover(visit: &Visit<'_>) -> Discovery {
     let mut problems = Vec::new();
@@ -117,10 +80,7 @@ pub(super) fn discover(visit: &Visit<'_>) -> Discovery {
         }
         Err(problem) => problems.push(problem),
     }
-    match folders(visit) {
-        Ok(more) => found.extend(more),
-        Err(problem) => problems.push(problem),
-    }
+    folders(visit, &mut found, &mut problems);
     // One row per path. The application's own name takes precedence over a general one.
     let mut seen = BTreeSet::new();
     found
@@ -138,7 +98,7 @@ fn packages(visit: &Visit<'_>) -> Result<BTreeMap<String, Vec<String>>, String> 
         return Err("this machine has neither dpkg's nor rpm's database".to_owned());
     };
     packages.retain(|package, _| {
-        !SYSTEM.iter().any(|system| package == system || package.starts_with("systemd-"))
+        !SYSTEM.split(' ').any(|system| package == system) && !package.starts_with("systemd-")
     });
     Ok(packages)
 }
@@ -224,18 +184,21 @@ fn has_entries(visit: &Visit<'_>, path: &str) -> bool {
     visit.names(path).map_or(true, |names| !names.is_empty())
 }
 
-/// Folders that contain applications or data by convention.
-fn folders(visit: &Visit<'_>) -> Result<Vec<Discovered>, String> {
-    let mut found = Vec::new();
+/// Folders that contain applications or data by convention. What this user may not list is a
+/// problem: applications may be hidden in it.
+fn folders(visit: &Visit<'_>, found: &mut Vec<Discovered>, problems: &mut Vec<String>) {
+    let mut names = |folder: &str| {
+        visit.names(folder).unwrap_or_else(|problem| {
+            problems.push(problem);
+            Vec::new()
+        })
+    };
     for collection in COLLECTIONS {
-        for name in visit.names(collection)? {
-            found.push(Discovered { path: format!("{collection}/{name}"), name });
-        }
+        let of = |name: String| Discovered { path: format!("{collection}/{name}"), name };
+        found.extend(names(collection).into_iter().map(of));
     }
     for (kind, folder, data) in VOLUMES {
-        // These folders belong to root. A user who cannot list them learns about it from the data
-        // folders that stay unknown.
-        for name in visit.names(folder).unwrap_or_default() {
+        for name in names(folder) {
             let path = format!("{folder}/{name}/{data}");
             if visit.exists(&path) {
                 found.push(Discovered { name: format!("{kind} {name}"), path });
@@ -247,7 +210,6 @@ fn folders(visit: &Visit<'_>) -> Result<Vec<Discovered>, String> {
             found.push(Discovered { name: name.to_owned(), path: path.to_owned() });
         }
     }
-    Ok(found)
 }
 
 #[cfg(test)]

@@ -8,34 +8,11 @@ use super::super::table::Discovered;
 use super::Discovery;
 
 /// Folders that belong to Windows itself.
-const SYSTEM: [&str; 26] = [
-    "Common Files",
-    "Edge",
-    "EdgeCore",
-    "EdgeUpdate",
-    "EdgeWebView",
-    "Internet Explorer",
-    "Microsoft",
-    "ModifiableWindowsApps",
-    "Package Cache",
-    "Packages",
-    "regid.1991-06.com.microsoft",
-    "SoftwareDistribution",
-    "ssh",
-    "USOPrivate",
-    "USOShared",
-    "Windows Defender",
-    "Windows Defender Advanced Threat Protection",
-    "Windows Mail",
-    "Windows Media Player",
-    "Windows NT",
-    "Windows Photo Viewer",
-    "Windows Portable Devices",
-    "Windows Security",
-    "Windows Sidebar",
-    "WindowsApps",
-    "WindowsPowerShell",
-];
+const SYSTEM: &str = "Common Files|Edge|EdgeCore|EdgeUpdate|EdgeWebView|Internet Explorer|Microsoft|\
+    ModifiableWindowsApps|Package Cache|Packages|regid.1991-06.com.microsoft|SoftwareDistribution|\
+    ssh|USOPrivate|USOShared|Windows Defender|Windows Defender Advanced Threat Protection|\
+    Windows Mail|Windows Media Player|Windows NT|Windows Photo Viewer|Windows Portable Devices|\
+    Windows Security|Windows Sidebar|WindowsApps|WindowsPowerShell";
 
 pub(super) fn discover(visit: &Visit<'_>) -> Discovery {
     match powershell::ask(visit, "applications") {
@@ -59,11 +36,15 @@ fn gather(probed: &Probed) -> Discovery {
         let own = data.iter().find(|folder| belongs(program, folder)).and_then(|folder| folder.text("path"));
         rows.add(program.text("name"), own.or_else(|| program.text("folder")));
     }
-    for folder in probed.all("folder") {
+    for folder in probed.all("folder").filter(|folder| !is_of_windows(folder.shown("name"))) {
         rows.add(folder.text("name"), folder.text("path"));
     }
     for service in probed.all("service") {
         let folder = service.text("command").and_then(program_folder);
+        let last = folder.as_deref().and_then(|folder| folder.rsplit('\\').next()).unwrap_or_default();
+        if is_of_windows(last) {
+            continue;
+        }
         // A service is not an application of its own if its program already has a row.
         if !folder.as_deref().is_some_and(|folder| rows.holds(folder)) {
             rows.add(service.text("title").or(service.text("name")), folder.as_deref());
@@ -100,21 +81,19 @@ fn program_folder(command: &str) -> Option<String> {
     program.rsplit_once('\\').map(|(folder, _)| folder.to_owned())
 }
 
+/// Whether a folder of this name is one of Windows itself. A share of this name is not.
+fn is_of_windows(folder: &str) -> bool {
+    SYSTEM.split('|').any(|system| system.eq_ignore_ascii_case(folder))
+}
+
 #[derive(Default)]
 struct Rows(Vec<Discovered>);
 
 impl Rows {
-    /// Adds a row, unless its folder belongs to Windows or the row exists already.
+    /// Adds a row, unless it exists already.
     fn add(&mut self, name: Option<&str>, path: Option<&str>) {
         let Some(name) = name else { return };
         let path = path.map(|path| path.trim_matches('"').trim_end_matches('\\')).unwrap_or_default();
-        let last = path.rsplit('\\').next().unwrap_or_default();
-        if SYSTEM.iter().any(|system| system.eq_ignore_ascii_case(last) || system.eq_ignore_ascii_case(name))
-        {
-            return;
-        }
-        // A spreadsheet would treat such a name as a formula.
-        let name = name.trim_start_matches(['=', '+', '-', '@']).trim();
         let same = |row: &Discovered| {
             if path.is_empty() {
                 row.name.eq_ignore_ascii_case(name)

@@ -11,6 +11,9 @@ use super::WHY;
 const REPORT: &str = "/var/log/lynis-report.dat";
 /// The age in seconds at which a report becomes stale.
 const AGE: i64 = 30 * 86_400;
+const HOST_NAME: &str = "/proc/sys/kernel/hostname";
+/// A run of all tests does more than 200 of them.
+const MOST_TESTS: u32 = 100;
 const RUN: [&str; 5] = ["lynis", "audit", "system", "--quick", "--no-colors"];
 
 pub(super) fn look(visit: &Visit<'_>) -> Vec<Finding> {
@@ -49,6 +52,24 @@ fn judge(visit: &Visit<'_>, report: &str) -> Vec<Finding> {
             Finding::could_not_check("The Lynis report", format!("{REPORT} is incomplete"))
                 .fix(RUN.join(" ")),
         ];
+    }
+    // A run of some tests ends in the same way.
+    let [group, category] = ["test_group", "test_category"].map(|key| value(key).unwrap_or("?"));
+    let tests = value("lynis_tests_done").and_then(|count| count.parse::<u32>().ok());
+    if (group, category) != ("all", "all") || tests.is_none_or(|tests| tests < MOST_TESTS) {
+        let tests = tests.map_or_else(|| "?".to_owned(), |tests| tests.to_string());
+        let problem = format!("it is of {tests} tests (group {group}, category {category}), not of all");
+        return vec![Finding::could_not_check("The Lynis report", problem).fix(RUN.join(" "))];
+    }
+    let here = match visit.read(HOST_NAME) {
+        Ok(name) => name.unwrap_or_default(),
+        Err(problem) => return vec![Finding::could_not_check("The Lynis report", problem)],
+    };
+    let short = |name: &str| name.trim().split('.').next().unwrap_or_default().to_lowercase();
+    let of = value("hostname").unwrap_or("?");
+    if short(of) != short(&here) {
+        let problem = format!("it is about {of}, not about {}", here.trim());
+        return vec![Finding::could_not_check("The Lynis report", problem).fix(RUN.join(" "))];
     }
     let about = format!(
         "Lynis {}, run {}, hardening index {}",

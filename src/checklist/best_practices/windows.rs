@@ -1,32 +1,56 @@
 //! The Best Practices Analyzer: each result that does not comply, with its problem, impact and
 //! resolution.
 
+use jiff::Timestamp;
+
 use super::super::findings::Finding;
-use super::super::machine::Visit;
+use super::super::machine::{Visit, duration_words};
 use super::super::phrases::several;
 use super::super::powershell;
 use super::super::probes::{Probed, ProbedItem};
 use super::WHY;
 
+/// The age in seconds at which a scan becomes stale.
+const AGE: i64 = 30 * 86_400;
+
 pub(super) fn look(visit: &Visit<'_>) -> Vec<Finding> {
-    powershell::judged(visit, "best-practices", "The Best Practices Analyzer", judge)
+    powershell::judged(visit, "best-practices", "The Best Practices Analyzer", |probed| {
+        judge(probed, visit.settings().now)
+    })
 }
 
-fn judge(probed: &Probed) -> Vec<Finding> {
-    let mut findings: Vec<Finding> =
-        probed.all("result").filter(|item| item.truth("excluded") != Some(true)).map(result).collect();
+fn judge(probed: &Probed, now: Timestamp) -> Vec<Finding> {
+    let is_told = |item: &&ProbedItem| {
+        item.truth("excluded") != Some(true) && item.text("severity") != Some("Information")
+    };
+    let mut findings: Vec<Finding> = probed.all("result").filter(is_told).map(result).collect();
     let mut scanned = Vec::new();
-    for model in probed.all("model").map(|item| item.shown("id")) {
-        match probed.whole(&format!("scan of {model}"), "result") {
-            Ok(_) => scanned.push(model),
-            Err(problem) => {
-                findings.push(Finding::could_not_check(&format!("The analysis of {model}"), problem));
-            }
+    for model in probed.all("model") {
+        let name = model.shown("id");
+        match results(probed, model, now) {
+            Ok(age) => scanned.push(format!("{name}: {} ago", duration_words(age))),
+            Err(problem) => findings.push(
+                Finding::could_not_check(&format!("The analysis of {name}"), problem).why(WHY).fix(format!(
+                    "As administrator, in PowerShell: Invoke-BpaModel -Id {name}. Then check again."
+                )),
+            ),
         }
     }
     findings.push(models(probed, &scanned));
     findings.push(essentials(probed));
     findings
+}
+
+/// How long ago a model was scanned, in seconds, if its results were read and still count.
+fn results(probed: &Probed, model: &ProbedItem, now: Timestamp) -> Result<i64, String> {
+    let id = model.text("id").ok_or("Windows does not name it")?;
+    probed.whole(&format!("results of {id}"), "result")?;
+    let scanned = model.time("scanned").ok_or("it was not run, or Windows does not say when")?;
+    let age = now.as_second() - scanned.as_second();
+    match age {
+        -86_400..=AGE => Ok(age),
+        _ => Err(format!("it ran on {scanned:.0}, and covers nothing since")),
+    }
 }
 
 fn result(item: &ProbedItem) -> Finding {
@@ -48,7 +72,7 @@ fn result(item: &ProbedItem) -> Finding {
 }
 
 /// Which models were analysed. A pass is only about those models, and only if there were any.
-fn models(probed: &Probed, scanned: &[&str]) -> Finding {
+fn models(probed: &Probed, scanned: &[String]) -> Finding {
     let what = "The Best Practices Analyzer";
     let source = "Get-BpaModel, Get-BpaResult";
     if let Some(missing) = probed.missing("models") {
@@ -60,9 +84,11 @@ fn models(probed: &Probed, scanned: &[&str]) -> Finding {
             Finding::not_applicable("No installed role has rules for the Best Practices Analyzer")
                 .seen(source, "none")
         }
-        Ok(_) if scanned.is_empty() => Finding::could_not_check(what, "no model could be analysed"),
+        Ok(_) if scanned.is_empty() => {
+            Finding::could_not_check(what, "of no model there is a recent analysis")
+        }
         Ok(_) => Finding::pass(format!(
-            "The analysis of {} is complete; each problem is listed by itself",
+            "The analysis of {} is complete and recent; each problem is listed by itself",
             several(scanned.len(), "model")
         ))
         .seen(source, scanned.join("\n")),
@@ -71,10 +97,19 @@ fn models(probed: &Probed, scanned: &[&str]) -> Finding {
 
 fn essentials(probed: &Probed) -> Finding {
     match (probed.whole("essentials", "result"), probed.missing("essentials")) {
-        (Ok(_), _) => Finding::pass("Essentials' own analysis is complete; each problem is listed by itself")
-            .seen("Get-WssBpaScanResult", "complete"),
-        (_, Some(missing)) => Finding::not_applicable("This server is not Windows Server Essentials")
-            .seen("Import-Module WssCmdlets", missing),
+        (Ok(results), _) if results.is_empty() => {
+            Finding::could_not_check("Essentials' own analysis", "it was not run, or found nothing at all")
+                .fix("As administrator, in PowerShell: Invoke-WssBpaScan. Then check again.")
+        }
+        (Ok(results), _) => {
+            let title =
+                "Essentials' own analysis was run (when, it does not say); each problem is listed by itself";
+            Finding::pass(title).seen("Get-WssBpaScanResult", several(results.len(), "result"))
+        }
+        (_, Some(missing)) => {
+            Finding::not_applicable("The module of Windows Server Essentials is not installed")
+                .seen("Import-Module WssCmdlets", missing)
+        }
         (Err(problem), None) => Finding::could_not_check("Essentials' own analysis", problem),
     }
 }
@@ -88,14 +123,18 @@ mod tests {
 
     const RESULTS: &str = include_str!("../../../tests/data/checklist/windows/bpa-results.txt");
 
+    fn findings(recorded: &str) -> Vec<Finding> {
+        judge(&parse(recorded).unwrap(), "2026-11-20T12:00:00Z".parse().unwrap())
+    }
+
     fn statuses(recorded: &str) -> Vec<Status> {
-        judge(&parse(recorded).unwrap()).iter().map(|finding| finding.status).collect()
+        findings(recorded).iter().map(|finding| finding.status).collect()
     }
 
     #[test]
     fn every_result_is_a_finding_with_impact_and_resolution() {
         assert_eq!(statuses(RESULTS), [Fail, Warn, CouldNotCheck, Pass, NotApplicable]);
-        let first = &judge(&parse(RESULTS).unwrap())[0];
+        let first = &findings(RESULTS)[0];
         assert!(first.why.as_deref().unwrap().contains("replication"));
         assert!(first.fix.as_ref().unwrap().advice.contains("second domain controller"));
     }
@@ -105,15 +144,21 @@ mod tests {
         let issue = r#"{"kind":"result","model":"Essentials","all":["IssueText: DNS"]}"#;
         let text = printed(&[("models", "", "missing"), ("essentials", issue, "")]);
         assert_eq!(statuses(&text), [CouldNotCheck, NotApplicable, Pass]);
-        assert_eq!(judge(&parse(&text).unwrap())[0].evidence[0].text, "IssueText: DNS");
+        assert_eq!(findings(&text)[0].evidence[0].text, "IssueText: DNS");
         let german = RESULTS.replace("\"Error\"", "\"Fehler\"");
         assert_eq!(statuses(&german)[0], CouldNotCheck);
     }
 
     #[test]
-    fn scans_that_were_not_reached_are_unknown() {
-        let lines: Vec<&str> = RESULTS.lines().take(2).collect();
-        assert_eq!(statuses(&lines.join("\n")), [CouldNotCheck; 4]);
+    fn an_analysis_that_is_old_or_was_never_run_is_unknown() {
+        for when in ["2026-09-01T03:00:00Z", "Never", "Nie", "2027-09-01T03:00:00Z", ""] {
+            assert_eq!(statuses(&RESULTS.replace("2026-11-19T03:00:00Z", when))[2], CouldNotCheck, "{when}");
+        }
+        let text = printed(&[("models", "", "missing"), ("essentials", "", "")]);
+        assert_eq!(statuses(&text), [NotApplicable, CouldNotCheck]);
+        let fine = r#"{"kind":"result","severity":"Information","title":"x"}"#;
+        let text = printed(&[("models", "", "missing"), ("essentials", fine, "")]);
+        assert_eq!(statuses(&text), [NotApplicable, Pass]);
     }
 
     #[test]

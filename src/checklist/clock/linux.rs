@@ -3,12 +3,14 @@
 use super::super::findings::Finding;
 use super::super::machine::{Visit, duration_words};
 use super::super::systemd::running_programs;
+use super::{LIMIT, seconds_words};
 
 const WHY: &str =
     "A clock that follows no server drifts by seconds a day, which goes unnoticed until logons fail.";
 const CHRONY: [&str; 3] = ["chronyc", "-c", "tracking"];
 const CHRONY_SOURCES: [&str; 4] = ["chronyc", "-n", "-c", "sources"];
 const TIMESYNC: [&str; 2] = ["timedatectl", "show"];
+const TIMESYNC_SERVERS: [&str; 2] = ["timedatectl", "show-timesync"];
 /// systemd-timesyncd writes it each time that a server answers.
 const TIMESYNC_STAMP: &str = "/run/systemd/timesync/synchronized";
 const NTPD: [&str; 2] = ["ntpq", "-pn"];
@@ -41,6 +43,12 @@ pub(super) fn service(visit: &Visit<'_>) -> Finding {
                    then `systemctl enable --now chronyd`.");
     };
     match state {
+        Ok(Ok(server)) if server.starts_with("PHC") => Finding::warn(format!(
+            "The clock follows the host of this virtual machine, not an NTP server: {server}"
+        ))
+        .seen(source, server)
+        .why("If the host's clock is wrong, so is this one.")
+        .fix("Compare the host's clock, or name a server in chrony's settings."),
         Ok(Ok(server)) => Finding::pass(format!("The time service follows {server}")).seen(source, server),
         Ok(Err(why)) => Finding::fail(format!("The time service follows no NTP server: {why}"))
             .seen(source, why)
@@ -53,8 +61,9 @@ pub(super) fn service(visit: &Visit<'_>) -> Finding {
     }
 }
 
-/// chronyd goes on saying that all is normal when its servers no longer answer. So the time of the
-/// last answer and the reach of the server count, too: a bit for each of the last eight questions.
+/// chronyd goes on saying that all is normal when its servers no longer answer, and while the clock
+/// is far off. So the time of the last answer counts, too, and so do the offset, the largest error,
+/// and the reach of the server: a bit for each of the last eight questions.
 fn chrony(visit: &Visit<'_>) -> Result<Followed, String> {
     let said = visit.ask(&CHRONY)?;
     let fields: Vec<&str> = said.trim().split(',').collect();
@@ -62,7 +71,11 @@ fn chrony(visit: &Visit<'_>) -> Result<Followed, String> {
         return Err("chronyc printed no tracking line".to_owned());
     };
     let updated = updated.split('.').next().and_then(|seconds| seconds.parse::<i64>().ok());
-    let (14, Some(updated)) = (fields.len(), updated) else {
+    let number = |index: usize| fields.get(index).and_then(|field| field.parse::<f64>().ok());
+    let numbers = [number(2), number(4), number(10), number(11)];
+    let (14, Some(updated), [Some(hops), Some(offset), Some(delay), Some(dispersion)]) =
+        (fields.len(), updated, numbers)
+    else {
         return Err("chronyc's tracking line is cut short".to_owned());
     };
     if reference == "7F7F0101" {
@@ -71,7 +84,15 @@ fn chrony(visit: &Visit<'_>) -> Result<Followed, String> {
     if reference == "00000000" || !matches!(leap, "Normal" | "Insert second" | "Delete second") {
         return Ok(Err("chronyd is not synchronised".to_owned()));
     }
+    let error = dispersion + delay / 2.0;
+    if hops >= 16.0 || offset.abs() > LIMIT || error > LIMIT {
+        let (offset, error) = (seconds_words(offset.abs()), seconds_words(error));
+        return Ok(Err(format!("stratum {stratum}, {offset} off, with an error of up to {error}")));
+    }
     let silence = visit.settings().now.as_second() - updated;
+    if silence < -60 {
+        return Err("chronyd's last answer lies in the future: the clock was set back".to_owned());
+    }
     if silence > SILENCE {
         return Ok(Err(format!("no server has answered chronyd for {}", duration_words(silence))));
     }
@@ -108,13 +129,15 @@ fn timesyncd(visit: &Visit<'_>) -> Result<Followed, String> {
 }
 
 /// `ntpq -pn` lists the servers: a mark, the address, its reference, its stratum, ... and the reach
-/// as the seventh. The one that is followed has the mark `*`.
+/// as the seventh. The one that is followed has the mark `*`, or `o` with a pulse per second. The
+/// fifth is when it answered, in seconds or with `m`, `h` or `d`. The ninth is the offset in
+/// milliseconds.
 fn ntpd(visit: &Visit<'_>) -> Result<Followed, String> {
     let said = visit.ask(&NTPD)?;
     if !said.contains("refid") {
         return Err("ntpq listed no servers".to_owned());
     }
-    let Some(line) = said.lines().find_map(|line| line.strip_prefix('*')) else {
+    let Some(line) = said.lines().find_map(|line| line.strip_prefix(['*', 'o'])) else {
         return Ok(Err("ntpd has selected none of its servers".to_owned()));
     };
     match line.split_whitespace().collect::<Vec<_>>()[..] {
@@ -125,12 +148,28 @@ fn ntpd(visit: &Visit<'_>) -> Result<Followed, String> {
         [server, _, _, _, _, _, "0", ..] => {
             Ok(Err(format!("{server} has not answered ntpd's last eight questions")))
         }
-        [server, _, stratum, _, _, _, _, ..] => Ok(Ok(format!("{server} (stratum {stratum}, ntpd)"))),
+        [server, _, stratum, _, when, _, _, _, offset, ..] => {
+            let Ok(offset) = offset.parse::<f64>() else {
+                return Err(format!("ntpq tells no offset of {server}"));
+            };
+            let hours = when.strip_suffix('h').and_then(|hours| hours.parse::<i64>().ok());
+            if when.ends_with('d') || hours.is_some_and(|hours| hours * 3_600 > SILENCE) {
+                return Ok(Err(format!("{server} answered ntpd {when} ago")));
+            }
+            if offset.abs() > LIMIT * 1_000.0 {
+                return Ok(Err(format!(
+                    "the clock is {} off from {server}",
+                    seconds_words(offset.abs() / 1_000.0)
+                )));
+            }
+            Ok(Ok(format!("{server} (stratum {stratum}, ntpd)")))
+        }
         _ => Err("ntpq's line of a server is cut short".to_owned()),
     }
 }
 
-/// The servers that the time services are configured with.
+/// The servers that the time services are configured with, and that systemd-timesyncd follows if it
+/// runs: some are built into it.
 pub(super) fn configured_servers(visit: &Visit<'_>) -> Result<Vec<String>, String> {
     let mut servers = Vec::new();
     for (folder, ending) in [("/etc/chrony/conf.d", ".conf"), ("/etc/chrony/sources.d", ".sources")] {
@@ -141,7 +180,10 @@ pub(super) fn configured_servers(visit: &Visit<'_>) -> Result<Vec<String>, Strin
     for file in ["/etc/chrony/chrony.conf", "/etc/chrony.conf", "/etc/ntp.conf", "/etc/ntpsec/ntp.conf"] {
         servers.extend(named_servers(&visit.read(file)?.unwrap_or_default()));
     }
-    servers.extend(timesyncd_servers(&visit.read("/etc/systemd/timesyncd.conf")?.unwrap_or_default()));
+    // Asked while it does not run, timedatectl would start it.
+    if servers.is_empty() && running_programs(visit)?.iter().any(|name| name == "systemd-timesyn") {
+        servers.extend(timesyncd_servers(&visit.ask(&TIMESYNC_SERVERS)?));
+    }
     Ok(servers)
 }
 
@@ -158,9 +200,71 @@ fn named_servers(text: &str) -> Vec<String> {
     servers
 }
 
-/// `NTP=a b` and `FallbackNTP=` of systemd-timesyncd.
+/// The servers of systemd-timesyncd, the one that it follows first: `ServerName=NAME`, then
+/// `SystemNTPServers=NAME NAME` and the like.
 fn timesyncd_servers(text: &str) -> Vec<String> {
-    let values = text.lines().filter_map(|line| line.trim().split_once('='));
-    let values = values.filter(|(key, _)| matches!(*key, "NTP" | "FallbackNTP"));
-    values.flat_map(|(_, value)| value.split_whitespace().map(str::to_owned)).collect()
+    let value = |key: &str| {
+        let mut pairs = text.lines().filter_map(|line| line.split_once('='));
+        pairs.find(|(name, _)| *name == key).map_or("", |(_, value)| value)
+    };
+    let keys = ["ServerName", "SystemNTPServers", "LinkNTPServers", "FallbackNTPServers"];
+    keys.iter().flat_map(|key| value(key).split_whitespace()).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::Os;
+    use super::super::super::Status::{self, CouldNotCheck, Fail, Pass, Warn};
+    use super::super::super::machine::tests::{TestMachine, recorded};
+    use super::*;
+
+    const TRACKING: &str =
+        "C0A80001,192.168.0.1,3,1795175990.5,0.000012,0.00001,0.00002,-12.3,0.0,0.1,0.02,0.001,64.2,Normal";
+    const SOURCES: &str = "^,*,192.168.0.1,2,6,377,12,0.0001,0.0001,0.002\n";
+    const NTPQ: &str = "     remote           refid      st t when poll reach   delay   offset  jitter\n*192.168.0.1     10.0.0.1         2 u   33   64  377    0.123    0.456   0.078\n";
+
+    fn running(program: &str, answers: &[(&str, &str)]) -> TestMachine {
+        recorded(Os::Linux, answers).file("/proc/1/comm", "systemd").file("/proc/2/comm", program)
+    }
+
+    fn chronyd(tracking: &str, sources: &str) -> Status {
+        let answers = [("chronyc -c tracking", tracking), ("chronyc -n -c sources", sources)];
+        service(&running("chronyd", &answers).visit()).status
+    }
+
+    #[test]
+    fn a_clock_that_chronyd_itself_calls_wrong_does_not_pass() {
+        assert_eq!(chronyd(TRACKING, SOURCES), Pass);
+        assert_eq!(chronyd(&TRACKING.replace(",0.000012,", ",3600.5,"), SOURCES), Fail, "it is slewing");
+        assert_eq!(chronyd(&TRACKING.replace(",0.000012,", ",-3600.5,"), SOURCES), Fail);
+        assert_eq!(chronyd(&TRACKING.replace(",0.001,64.2", ",900.0,64.2"), SOURCES), Fail, "dispersion");
+        assert_eq!(chronyd(&TRACKING.replace(",3,17", ",16,17"), SOURCES), Fail);
+        let ahead = TRACKING.replace("1795175990", "1827403190");
+        assert_eq!(chronyd(&ahead, SOURCES), CouldNotCheck, "the clock was set back");
+        assert_eq!(chronyd(&TRACKING.replace(",0.000012,", ",schnell,"), SOURCES), CouldNotCheck);
+        assert_eq!(chronyd(TRACKING, &SOURCES.replace(",377,", ",0,")), Fail, "the reach");
+        assert_eq!(chronyd(TRACKING, "#,*,PHC0,0,6,377,12,0.0001,0.0001,0.002\n"), Warn, "the host");
+    }
+
+    #[test]
+    fn a_server_of_ntpd_that_is_silent_or_far_off_fails() {
+        let with = |said: &str| service(&running("ntpd", &[("ntpq -pn", said)]).visit()).status;
+        assert_eq!(with(NTPQ), Pass);
+        assert_eq!(with(&NTPQ.replace('*', "o")), Pass, "a pulse per second");
+        assert_eq!(with(&NTPQ.replace("  33 ", "  8d ")), Fail);
+        assert_eq!(with(&NTPQ.replace("  33 ", "  7h ")), Fail);
+        assert_eq!(with(&NTPQ.replace("0.456", "-900000.1")), Fail);
+        assert_eq!(with(&NTPQ.replace("0.456", "viel")), CouldNotCheck);
+        assert_eq!(with(&NTPQ.replace(" 377 ", "   0 ")), Fail);
+        assert_eq!(with(&NTPQ.replace('*', "+")), Fail);
+    }
+
+    #[test]
+    fn the_servers_that_are_built_into_timesyncd_are_asked_for_while_it_runs() {
+        let said = "FallbackNTPServers=0.debian.pool.ntp.org 1.debian.pool.ntp.org\nServerName=0.debian.pool.ntp.org\nServerAddress=192.0.2.1\n";
+        let answers = [("timedatectl show-timesync", said)];
+        let servers = |program: &str| configured_servers(&running(program, &answers).visit()).unwrap();
+        assert_eq!(servers("systemd-timesyn")[0], "0.debian.pool.ntp.org");
+        assert!(servers("bash").is_empty());
+    }
 }

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use super::super::findings::Finding;
-use super::super::machine::{Visit, duration_words};
+use super::super::machine::Visit;
 use super::super::powershell;
 use super::super::probes::{Probed, ProbedItem, Source};
 
@@ -15,8 +15,13 @@ const FOLLOWS: &str = "What the Windows Time service follows";
 const NOBODY: [u32; 3] = [0, 0x4C4F_434C, 0x7F00_0001];
 /// The reference identifier of a machine that follows its Hyper-V host: `VMTP`.
 const HOST: u32 = 0x564D_5450;
-/// The longest time since the last synchronisation, in seconds.
-const STALE: f64 = 86_400.0;
+/// The shortest time since the last synchronisation that is too long, in seconds. It is too long
+/// from twice the time on that the service waits between two questions.
+const STALE: f64 = 10_800.0;
+/// How many lines `w32tm /query /status /verbose` prints that are not empty.
+const LINES: usize = 16;
+/// The bit of a server's flags that makes the service wait `SpecialPollInterval` seconds.
+const SPECIAL_INTERVAL: u32 = 1;
 /// The role of a domain controller that is its domain's PDC emulator (`DomainRole`).
 const PDC_EMULATOR: i64 = 5;
 
@@ -136,24 +141,85 @@ struct Status {
     leap: u32,
     stratum: u32,
     reference: u32,
+    /// The seconds between two questions are 2 to this power.
+    poll: u32,
+    /// Seconds between this clock and the server's.
+    offset: f64,
+    /// 2 means that the service follows its server.
+    state: u32,
+    /// The code with which the last synchronisation ended.
+    error: u32,
     /// Seconds since the last synchronisation.
     age: f64,
 }
 
 impl Status {
-    /// The first line has the leap indicator, the second the stratum, the sixth the reference
-    /// identifier, and the last one the time since the last synchronisation.
+    /// Reads the lines by their order: leap indicator, stratum, precision, root delay, root
+    /// dispersion, reference, last synchronisation, source, poll interval, phase offset, clock
+    /// rate, state machine, flags, role, last error, age.
     fn parse(lines: &[&str]) -> Option<Self> {
-        let value = |line: &str| line.split_once(':').map(|(_, value)| value.trim().to_owned());
+        let lines: Vec<&str> = lines.iter().copied().filter(|line| !line.trim().is_empty()).collect();
+        if lines.len() != LINES {
+            return None;
+        }
+        let value = |index: usize| lines.get(index)?.split_once(':').map(|(_, value)| value.trim());
         let digits = |index: usize| -> Option<u32> {
-            let value = value(lines.get(index)?)?;
-            value.split(|letter: char| !letter.is_ascii_digit()).next()?.parse().ok()
+            value(index)?.split(|letter: char| !letter.is_ascii_digit()).next()?.parse().ok()
+        };
+        let seconds = |index: usize| -> Option<f64> {
+            let seconds: f64 = value(index)?.strip_suffix('s')?.replace(',', ".").parse().ok()?;
+            seconds.is_finite().then_some(seconds)
         };
         let reference = lines.get(5)?.split_once("0x")?.1.get(..8)?;
-        let last = lines.iter().rev().find(|line| !line.trim().is_empty())?;
-        let age = value(last)?.strip_suffix('s')?.replace(',', ".").parse().ok()?;
-        let reference = u32::from_str_radix(reference, 16).ok()?;
-        Some(Self { leap: digits(0)?, stratum: digits(1)?, reference, age })
+        Some(Self {
+            leap: digits(0)?,
+            stratum: digits(1)?,
+            reference: u32::from_str_radix(reference, 16).ok()?,
+            poll: digits(8)?,
+            offset: seconds(9)?,
+            state: digits(11)?,
+            error: digits(14)?,
+            age: seconds(15)?,
+        })
+    }
+
+    /// Why the service cannot be said to follow a server.
+    fn problem(&self, settings: &ProbedItem) -> Option<String> {
+        if self.leap == 3
+            || !(1..16).contains(&self.stratum)
+            || NOBODY.contains(&self.reference)
+            || self.state == 0
+        {
+            return Some("The Windows Time service follows no server".to_owned());
+        }
+        if self.reference == HOST {
+            return Some("The clock follows the Hyper-V host, not a time server".to_owned());
+        }
+        if self.error != 0 {
+            return Some(format!("The last synchronisation of the clock ended with error {}", self.error));
+        }
+        if self.offset.abs() > super::LIMIT {
+            let offset = super::seconds_words(self.offset.abs());
+            return Some(format!("The Windows Time service says that the clock is {offset} off"));
+        }
+        (self.age > self.patience(settings)).then(|| {
+            let age = super::seconds_words(self.age);
+            format!("The Windows Time service last heard from its server {age} ago")
+        })
+    }
+
+    /// The longest time in seconds that the service may not have heard from its server.
+    fn patience(&self, settings: &ProbedItem) -> f64 {
+        let flags = settings.text("servers").unwrap_or_default().split_whitespace();
+        let flags = flags.filter_map(|server| u32::from_str_radix(server.split_once(",0x")?.1, 16).ok());
+        let is_special =
+            settings.text("type") == Some("NTP") && flags.clone().any(|flags| flags & SPECIAL_INTERVAL != 0);
+        let special = settings.text("special").and_then(|text| text.trim().parse::<u32>().ok());
+        let interval = match special.filter(|_| is_special) {
+            Some(special) => f64::from(special),
+            None => 2.0_f64.powi(i32::try_from(self.poll.min(17)).unwrap_or(0)),
+        };
+        (interval * 2.0).max(STALE)
     }
 }
 
@@ -167,15 +233,17 @@ fn judge_status(status: &ProbedItem, probed: &Probed, ntp: Option<&str>) -> Find
         return unknown(first.copied().unwrap_or("w32tm printed nothing"));
     }
     let Some(found) = Status::parse(&lines) else { return unknown("w32tm's answer is not understood") };
-    let follows_domain = probed.first("settings").and_then(|settings| settings.text("type")) == Some("NT5DS");
-    let finding = if found.leap == 3 || found.stratum == 0 || NOBODY.contains(&found.reference) {
-        Finding::fail("The Windows Time service follows no server")
-    } else if found.reference == HOST {
-        Finding::fail("The clock follows the Hyper-V host, not a time server")
-    } else if found.age > STALE {
-        let age = duration_words(rounded(found.age));
-        Finding::fail(format!("The Windows Time service last heard from its server {age} ago"))
-    } else if is_pdc_emulator(probed) && follows_domain {
+    let settings = probed.first("settings");
+    let Some((settings, kind)) = settings.and_then(|item| Some((item, item.text("type")?))) else {
+        return unknown("the registry does not tell how it is set up");
+    };
+    let finding = if kind == "NoSync" {
+        Finding::fail("The Windows Time service is set up to follow no server (NoSync)")
+    } else if let Some(problem) = found.problem(settings) {
+        Finding::fail(problem)
+    } else if found.state != 2 {
+        Finding::warn("The Windows Time service is adjusting to its server: check again in some minutes")
+    } else if is_pdc_emulator(probed) && kind == "NT5DS" {
         // Only that of a child domain has anybody above it.
         Finding::warn(
             "The PDC emulator follows the domain, whose clock it is itself unless this is a child domain",
@@ -184,11 +252,6 @@ fn judge_status(status: &ProbedItem, probed: &Probed, ntp: Option<&str>) -> Find
         return Finding::pass("The Windows Time service follows a server").seen(source, said);
     };
     remedy(finding.seen(source, said).why(WHY), probed, ntp)
-}
-
-/// Whole seconds, for words.
-fn rounded(seconds: f64) -> i64 {
-    jiff::SignedDuration::try_from_secs_f64(seconds).map_or(i64::MAX, |time| time.as_secs())
 }
 
 /// The command of the published page follows the domain. On the PDC emulator that is its own clock,
@@ -249,7 +312,6 @@ fn judge_host(probed: &Probed) -> Finding {
 mod tests {
     use super::super::super::Status as Found;
     use super::super::super::probes::parse;
-    use super::super::super::probes::tests::printed;
     use super::*;
     use Found::{CouldNotCheck, Fail, Manual, NotApplicable, Pass, Warn};
 
@@ -305,8 +367,36 @@ mod tests {
     #[test]
     fn a_synchronisation_long_ago_fails_and_one_at_an_unknown_time_is_unknown() {
         assert_eq!(statuses(&FOLLOWING.replace(": 61.5s", ": 90000.5s"))[1], Fail);
+        assert_eq!(statuses(&FOLLOWING.replace(": 61.5s", ": 20000.5s"))[1], Fail, "twice 1024 s is over");
+        let rarely = FOLLOWING.replace("10 (1024s)", "15 (32768s)").replace(": 61.5s", ": 60000.5s");
+        assert_eq!(statuses(&rarely)[1], Pass);
+        let weekly = FOLLOWING
+            .replace("\"NT5DS\"", "\"NTP\"")
+            .replace("\"servers\":", "\"special\":\"604800\",\"servers\":")
+            .replace(": 61.5s", ": 259200.5s");
+        assert_eq!(statuses(&weekly)[1], Pass, "a server outside a domain asks once a week");
+        assert_eq!(statuses(&weekly.replace(",0x9", ",0x8"))[1], Fail);
         assert_eq!(statuses(&FOLLOWING.replace(": 61.5s", ": gestern"))[1], CouldNotCheck);
         assert_eq!(statuses(&FOLLOWING.replace(": 61.5s", ": 61,5s"))[1], Pass);
+    }
+
+    #[test]
+    fn what_the_service_complains_of_does_not_pass() {
+        let with = |from: &str, to: &str| {
+            assert!(FOLLOWING.contains(from), "{from}");
+            statuses(&FOLLOWING.replace(from, to))[1]
+        };
+        assert_eq!(with("Error: 0 (The command completed successfully.)", "Error: 2 (too big)"), Fail);
+        assert_eq!(with("Machine: 2 (Sync)", "Machine: 0 (Unset)"), Fail);
+        assert_eq!(with("Machine: 2 (Sync)", "Machine: 3 (Spike)"), Warn);
+        assert_eq!(with("Stratum: 4 ", "Stratum: 16 "), Fail);
+        assert_eq!(with("Offset: 0.0001527s", "Offset: -3000.0000000s"), Fail);
+        assert_eq!(with("\"NT5DS\"", "\"NoSync\""), Fail);
+        assert_eq!(with("\"type\":\"NT5DS\"", "\"typ\":\"NT5DS\""), CouldNotCheck);
+        for cut in ["\"State Machine", "\"Last Sync Error", "\"Phase Offset", "\"Time since"] {
+            let rest = FOLLOWING.split_once(cut).unwrap().1.split_once("]}").unwrap().0.to_owned();
+            assert_eq!(with(&format!(",{cut}{rest}"), ""), CouldNotCheck, "cut before {cut}");
+        }
     }
 
     #[test]
@@ -314,18 +404,6 @@ mod tests {
         assert_eq!(statuses(STOPPED)[..2], [Fail, CouldNotCheck]);
         let advice = judged(STOPPED, None).remove(0).fix.unwrap().advice;
         assert!(advice.starts_with("sc.exe config"), "in PowerShell, `sc` writes a file: {advice}");
-    }
-
-    #[test]
-    fn missing_members_and_cut_output_are_unknown() {
-        let unknown = [CouldNotCheck; 3];
-        assert_eq!(statuses(&printed(&[])), unknown);
-        assert!(servers(&parse(&printed(&[])).unwrap()).is_err());
-        assert_eq!(statuses(FOLLOWING.lines().next().unwrap()), unknown);
-        let renamed = FOLLOWING.replace("\"state\"", "\"zustand\"").replace("\"lines\"", "\"zeilen\"");
-        assert_eq!(statuses(&renamed.replace("\"model\"", "\"modell\"")), unknown);
-        let short = FOLLOWING.replace("\"Poll Interval", "\"x\"],\"rest\":[\"Poll Interval");
-        assert_eq!(statuses(&short)[1], CouldNotCheck);
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! The fields are `schema`, `bkverify` (the version), `machine`, `system`, `taken` (UTC), `verdict`
-//! (`pass`, `waived`, `fail`, `could-not-check`), `counts` by status, and `checks`. Each check has
+//! (`pass`, `manual`, `warn`, `waived`, `could-not-check`, `fail`), `counts` by status, and `checks`. Each check has
 //! `name`, `title`, `asks`, `status`, `seconds` and `findings` (`status`, `title`, `step` by which
 //! it is ticked off, `evidence` with `source` and `text`, `why`, `fix` with `advice` and
 //! `commands`).

@@ -31,7 +31,10 @@ fn verdict(record: &Record) -> &'static str {
         Status::Fail => "NOT READY: something fails",
         Status::CouldNotCheck => "UNDECIDED: something could not be checked",
         Status::Waived => "NOTHING ELSE FAILS: what fails was waived by a person",
-        _ if record.count(Status::Manual) > 0 => "NOTHING FAILS, but some steps are left to a person",
+        Status::Warn | Status::Manual if record.count(Status::Manual) > 0 => {
+            "NOTHING FAILS, but some steps are left to a person"
+        }
+        Status::Warn => "NOTHING FAILS, but there are warnings",
         _ => "NOTHING FAILS",
     }
 }

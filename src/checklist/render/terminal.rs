@@ -35,7 +35,7 @@ pub fn render(record: &Record, page: Page) -> String {
     let _ = writeln!(out, "{}", paint(verdict(record), status, page.color));
     let facts = format!("{} · {} · {:.0}", record.machine, record.system, record.taken);
     for line in [summary(record), facts] {
-        let _ = writeln!(out, "  {}", wrap(&line, page.width - 2, "  "));
+        let _ = writeln!(out, "  {}", wrap(&line, page.width, 2));
     }
     out
 }
@@ -46,7 +46,7 @@ fn render_check(out: &mut String, check: &Checked, page: Page) {
     let _ = writeln!(out, "{title}  {} ({:.1} s)", check.name, check.seconds);
     for finding in &check.findings {
         let label = paint(&format!("{:<15}", finding.status), finding.status, page.color);
-        let _ = writeln!(out, "  {label} {}", wrap(&finding.title, page.width - INDENT.len(), INDENT));
+        let _ = writeln!(out, "  {label} {}", wrap(&finding.title, page.width, INDENT.len()));
         if !matches!(finding.status, Status::Pass | Status::NotApplicable) {
             render_details(out, finding, page.width);
         }
@@ -79,29 +79,13 @@ fn render_details(out: &mut String, finding: &Finding, width: usize) {
 
 /// A sentence after its label.
 fn detail(out: &mut String, label: &str, text: &str, width: usize) {
-    let hanging = format!("{INDENT}{}", " ".repeat(label.len()));
-    let _ = writeln!(out, "{INDENT}{label}{}", wrap(text, width - hanging.len(), &hanging));
+    let _ = writeln!(out, "{INDENT}{label}{}", wrap(text, width, INDENT.len() + label.len()));
 }
 
-/// Wraps text at spaces. Lines after the first begin with `indent`. A word that is too long is not
-/// broken.
-fn wrap(text: &str, width: usize, indent: &str) -> String {
-    let mut out = String::new();
-    let mut column = 0;
-    for word in text.split_whitespace() {
-        let length = word.chars().count();
-        if column > 0 && column + 1 + length > width {
-            out.push('\n');
-            out.push_str(indent);
-            column = 0;
-        } else if column > 0 {
-            out.push(' ');
-            column += 1;
-        }
-        out.push_str(word);
-        column += length;
-    }
-    out
+/// Text that begins behind `indent` characters, and is wrapped to stay behind them.
+fn wrap(text: &str, width: usize, indent: usize) -> String {
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    words::wrap(&format!("{:indent$}{text}", ""), width, indent).split_off(indent)
 }
 
 /// Cuts a line off to make it fit. Evidence is lists and logs, which wrapping would make
@@ -165,9 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn long_text_is_broken_at_spaces() {
-        assert_eq!(wrap("aa bb cc", 5, "  "), "aa bb\n  cc");
-        assert_eq!(wrap("aaaaaaaa b", 5, " "), "aaaaaaaa\n b");
+    fn quoted_lines_are_cut_off() {
         assert_eq!((cut("abcdef", 4), cut("abcd", 4)), ("abc…".to_owned(), "abcd".to_owned()));
     }
 }

@@ -11,20 +11,9 @@ Invoke-Part 'alerts' {
     }
 }
 Invoke-Part 'events' {
-    $filter = @{ LogName = 'System', 'Application'; Level = 1, 2; StartTime = (Get-Date).AddDays(-7) }
-    $events = @()
-    try { $events = @(Get-WinEvent -FilterHashtable $filter -MaxEvents 2000) } catch {
-        if ("$($_.FullyQualifiedErrorId)" -notlike 'NoMatchingEventsFound*') { throw }
-    }
-    foreach ($group in @($events | Group-Object -Property ProviderName, Id, Level | Sort-Object -Property Count -Descending | Select-Object -First 40)) {
-        $first = $group.Group[0]
-        $message = Text $first.Message
-        if ($message.Length -gt 300) { $message = $message.Substring(0, 300) }
-        Add-Item 'event' @{
-            count = $group.Count; provider = $first.ProviderName; id = $first.Id; level = [int]$first.Level
-            time = $first.TimeCreated; message = $message
-        }
-    }
+    # The critical ones by themselves, and all of them: errors are many, and must not push one out.
+    Add-Events @{ LogName = 'System', 'Application'; Level = 1 } 2000
+    Add-Events @{ LogName = 'System', 'Application'; Level = 2 } 40
 }
 Invoke-Part 'disks' {
     # The class, not Get-PhysicalDisk: the command shows the health as a word in the machine's

@@ -1,6 +1,5 @@
-# Best Practices Analyzer: every installed model, scanned when its last scan is older than a day,
-# and everything that does not comply. Then Essentials' own analyser. Each scan is a part of its
-# own: scans are slow.
+# Best Practices Analyzer: the stored results of every installed model, and when it was scanned.
+# Then those of Essentials' own analyser. A scan would write to the server, and is not started.
 $models = New-Object System.Collections.ArrayList
 Invoke-Part 'models' {
     Import-Module BestPractices
@@ -18,20 +17,11 @@ function Add-Result($result, $model) {
 }
 foreach ($model in $models) {
     $id = Text $model.Id
-    Invoke-Part "scan of $id" {
-        $old = $true
-        if ($model.LastScanTime -is [datetime]) { $old = $model.LastScanTime -lt (Get-Date).AddDays(-1) }
-        # `-Id`: the long name of the parameter changed after Server 2008 R2.
-        if ($old) { [void](Invoke-BpaModel -Id $id) }
-        foreach ($result in @(Get-BpaResult -Id $id)) {
-            if ($null -ne $result -and "$($result.Severity)" -ne 'Information') { Add-Result $result $id }
-        }
+    Invoke-Part "results of $id" {
+        foreach ($result in @(Get-BpaResult -Id $id)) { if ($null -ne $result) { Add-Result $result $id } }
     }
 }
 Invoke-Part 'essentials' {
     Import-Module WssCmdlets
-    [void](Invoke-WssBpaScan)
-    foreach ($result in @(Get-WssBpaScanResult)) {
-        if ($null -ne $result -and "$($result.Severity)" -ne 'Information') { Add-Result $result 'Essentials' }
-    }
+    foreach ($result in @(Get-WssBpaScanResult)) { if ($null -ne $result) { Add-Result $result 'Essentials' } }
 }

@@ -7,11 +7,12 @@ Invoke-Part 'service' {
 }
 Invoke-Part 'role' {
     $computer = Get-WmiObject -Class Win32_ComputerSystem
-    Add-Item 'role' @{ joined = $computer.PartOfDomain; role = [int]$computer.DomainRole; domain = $computer.Domain }
+    Add-Item 'role' @{ joined = $computer.PartOfDomain; role = $computer.DomainRole; domain = $computer.Domain }
 }
 Invoke-Part 'settings' {
     $settings = Get-ItemProperty -Path 'HKLM:\SYSTEM\CurrentControlSet\Services\W32Time\Parameters'
-    Add-Item 'settings' @{ type = $settings.Type; servers = $settings.NtpServer }
+    $client = Get-ItemProperty -Path 'HKLM:\SYSTEM\CurrentControlSet\Services\W32Time\TimeProviders\NtpClient'
+    Add-Item 'settings' @{ type = $settings.Type; servers = $settings.NtpServer; special = $client.SpecialPollInterval }
 }
 Invoke-Part 'status' {
     # What a program prints as an error is text to read here, not an error of the script.

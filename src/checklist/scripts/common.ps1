@@ -57,6 +57,26 @@ function Explain($failure) {
     return '{"kind":"' + $kind + '","text":' + (Quote $failure.Exception.Message) + '}'
 }
 
+# Adds what a filter finds in event logs of the last 7 days: how many events, and one of each kind,
+# the most frequent first. A log that does not exist is 'absent'.
+function Add-Events([hashtable]$filter, [int]$most) {
+    $filter['StartTime'] = (Get-Date).AddDays(-7)
+    $events = @()
+    try { $events = @(Get-WinEvent -FilterHashtable $filter -MaxEvents 2000) } catch {
+        if ("$($_.FullyQualifiedErrorId)" -like 'NoMatchingLogsFound*') { Add-Item 'read' @{ level = $filter['Level']; absent = $true }; return }
+        if ("$($_.FullyQualifiedErrorId)" -notlike 'NoMatchingEventsFound*') { throw }
+    }
+    Add-Item 'read' @{ level = $filter['Level']; events = $events.Count; absent = $false }
+    foreach ($group in @($events | Group-Object -Property ProviderName, Id | Sort-Object -Property Count -Descending | Select-Object -First $most)) {
+        $first = $group.Group[0]
+        $message = Text $first.Message
+        if ($message.Length -gt 300) { $message = $message.Substring(0, 300) }
+        Add-Item 'event' @{
+            count = $group.Count; provider = $first.ProviderName; id = $first.Id; time = $first.TimeCreated; message = $message
+        }
+    }
+}
+
 # Runs one part of the probe, and prints it. A failure ends that part alone.
 function Invoke-Part([string]$partName, [scriptblock]$partBlock) {
     $partItems = New-Object System.Collections.ArrayList

@@ -8,7 +8,7 @@ Invoke-Part 'services' {
 }
 Invoke-Part 'adapters' {
     foreach ($adapter in @(Get-WmiObject -Class Win32_NetworkAdapter -Filter 'NetConnectionStatus=2')) {
-        if ($null -ne $adapter) { Add-Item 'adapter' @{ name = $adapter.NetConnectionID; about = $adapter.Name; driver = $adapter.ServiceName } }
+        if ($null -ne $adapter) { Add-Item 'adapter' @{ name = $adapter.NetConnectionID; about = $adapter.Name; driver = $adapter.ServiceName; device = $adapter.PNPDeviceID } }
     }
 }
 Invoke-Part 'server' {

@@ -1,33 +1,20 @@
-//! Package managers on Linux: apt, dnf, zypper. Each is asked to simulate an update from its own
-//! cached lists, so that nothing on the machine changes. The age of those lists is a separate
-//! finding.
+//! Updates on Linux: apt, dnf or zypper is asked what it would update by its own lists, which are
+//! not refreshed. How old these are is a separate finding. So are the end of the release's support,
+//! and a restart that is due.
 
 use super::super::findings::Finding;
 use super::super::machine::Visit;
-use super::super::machine::duration_words;
-use super::{WHY, WHY_REBOOT, pending};
+use super::{WHY, WHY_REBOOT, apt, os_release, rpm};
 use jiff::civil::Date;
-use jiff::fmt::rfc2822;
 use jiff::tz::TimeZone;
-
-const DAY: i64 = 86_400;
-/// Lists older than this, in seconds, do not know all pending updates.
-const LISTS_AGE: i64 = 7 * DAY;
-const APT: [&str; 6] = ["apt-get", "-s", "--ignore-hold", "-o", "Debug::NoLocking=true", "dist-upgrade"];
-const APT_LISTS: [&str; 5] =
-    ["apt-get", "indextargets", "--format", "$(RELEASE)|$(SITE)|$(FILENAME)", "Created-By: Packages"];
-const APT_HELD: [&str; 2] = ["apt-mark", "showhold"];
-const DNF: [&str; 4] = ["dnf", "-q", "-C", "check-update"];
-const DNF_SECURITY: [&str; 6] = ["dnf", "-q", "-C", "updateinfo", "list", "security"];
-const ZYPPER: [&str; 5] = ["zypper", "--non-interactive", "--no-refresh", "--xmlout", "list-patches"];
 
 pub(super) fn look(visit: &Visit<'_>) -> Vec<Finding> {
     let mut findings = if visit.exists("/etc/apt") {
-        vec![apt(visit), held(visit), security_archive(visit)]
+        apt::look(visit)
     } else if visit.exists("/etc/zypp") {
-        vec![zypper(visit), lists_age(visit, "/var/cache/zypp/raw", "zypper refresh")]
+        rpm::zypper(visit)
     } else if visit.exists("/etc/dnf") || visit.exists("/etc/yum.conf") {
-        vec![dnf(visit), lists_age(visit, "/var/cache/dnf", "dnf makecache")]
+        rpm::dnf(visit)
     } else {
         vec![Finding::could_not_check("Pending updates", "this machine uses neither apt, dnf nor zypper")]
     };
@@ -36,258 +23,11 @@ pub(super) fn look(visit: &Visit<'_>) -> Vec<Finding> {
     findings
 }
 
-/// The age of the package lists: that of the oldest repository's, by the time of its index.
-fn lists_age(visit: &Visit<'_>, folder: &str, refresh: &str) -> Finding {
-    let what = "How current the package lists are";
-    let repositories = match visit.names(folder) {
-        Ok(names) => names,
-        Err(problem) => return Finding::could_not_check(what, problem),
-    };
-    let index = |name: &String| format!("{folder}/{name}/repodata/repomd.xml");
-    let ages = repositories.iter().filter_map(|name| Some((visit.age(&index(name))?, name)));
-    let Some((age, name)) = ages.max() else {
-        return Finding::could_not_check(what, format!("{folder} holds no list")).fix(refresh);
-    };
-    judge_age(&format!("The package lists of {name}"), age, &index(name), refresh)
-}
-
-fn judge_age(what: &str, age: i64, source: &str, refresh: &str) -> Finding {
-    let title = format!("{what} are {} old", duration_words(age));
-    if (-DAY..=LISTS_AGE).contains(&age) {
-        return Finding::pass(title).seen(source, "its date");
-    }
-    let finding = Finding::warn(title).seen(source, "its date").why("Old lists lack the newest updates.");
-    finding.fix(refresh).command(&refresh.split(' ').collect::<Vec<_>>())
-}
-
-/// What apt would install, held packages included: a package on hold still lacks its update.
-fn apt(visit: &Visit<'_>) -> Finding {
-    let what = "Pending updates";
-    let missing = lists(visit).map(|lists| {
-        let missing = lists.iter().filter(|list| !visit.exists(&list.file));
-        missing.map(|list| format!("{} of {}", list.release, list.site)).collect::<Vec<_>>()
-    });
-    match missing {
-        Err(problem) => return Finding::could_not_check(what, problem),
-        Ok(missing) if !missing.is_empty() => {
-            let problem =
-                format!("apt has no list of {}: it was never read, or could not be", missing.join(", "));
-            return Finding::could_not_check(what, problem)
-                .seen(APT_LISTS.join(" "), missing.join("\n"))
-                .fix("apt-get update, and read what it complains about");
-        }
-        Ok(_) => {}
-    }
-    match visit.ask(&APT).and_then(|said| parse_apt(&said)) {
-        Ok((all, security)) => pending(&all, &security, &APT.join(" "), "apt-get dist-upgrade"),
-        Err(problem) => Finding::could_not_check(what, problem),
-    }
-}
-
-/// A list of packages that apt is configured to read.
-struct AptList {
-    release: String,
-    site: String,
-    file: String,
-}
-
-/// The lists of those sources that apt has read at least once.
-fn lists(visit: &Visit<'_>) -> Result<Vec<AptList>, String> {
-    let said = visit.ask(&APT_LISTS)?;
-    let mut lists = Vec::new();
-    for line in said.lines() {
-        match line.split('|').collect::<Vec<_>>()[..] {
-            [release, site, file] if file.starts_with('/') => {
-                lists.push(AptList { release: release.into(), site: site.into(), file: file.into() });
-            }
-            _ => return Err(format!("apt-get named no list of packages: {line}")),
-        }
-    }
-    if lists.is_empty() {
-        return Err("apt has no list of packages: `apt-get update` never succeeded".to_owned());
-    }
-    Ok(lists)
-}
-
-/// Packages that a person has put on hold.
-fn held(visit: &Visit<'_>) -> Finding {
-    match visit.ask(&APT_HELD) {
-        Err(problem) => Finding::could_not_check("Packages on hold", problem),
-        Ok(said) if said.trim().is_empty() => {
-            Finding::pass("No package is on hold").seen(APT_HELD.join(" "), "none")
-        }
-        Ok(said) => {
-            let names: Vec<&str> = said.split_whitespace().collect();
-            Finding::warn(format!("Packages on hold, which get no updates: {}", names.join(", ")))
-                .seen(APT_HELD.join(" "), &said)
-                .why(WHY)
-                .fix(format!("apt-mark unhold {}", names.join(" ")))
-        }
-    }
-}
-
-/// Whether a security archive is among the sources, and how old its list is. The archive dates it,
-/// so a failed update does not make it look new.
-fn security_archive(visit: &Visit<'_>) -> Finding {
-    let what = "The lists of the security archive";
-    let lists = match lists(visit) {
-        Ok(lists) => lists,
-        Err(problem) => return Finding::could_not_check(what, problem),
-    };
-    let source = APT_LISTS.join(" ");
-    let is_security = |list: &&AptList| list.release.contains("security") || list.site.contains("security");
-    let Some(list) = lists.iter().find(is_security) else {
-        let sources: Vec<String> =
-            lists.iter().map(|list| format!("{} {}", list.site, list.release)).collect();
-        return Finding::fail("No security archive is among those that apt has read")
-            .seen(source, sources.join("\n"))
-            .why(WHY)
-            .fix(
-                "Add it to /etc/apt/sources.list if it is not there (RELEASE-security), then: apt-get update",
-            );
-    };
-    let mark = format!("_dists_{}_", list.release.replace('/', "_"));
-    let Some((archive, _)) = list.file.split_once(&mark) else {
-        return Finding::could_not_check(what, format!("{} names no release", list.file));
-    };
-    let date = ["InRelease", "Release"].into_iter().find_map(|name| {
-        let place = format!("{archive}{mark}{name}");
-        let text = visit.read(&place).ok()??;
-        let date = text.lines().find_map(|line| line.strip_prefix("Date: "))?.replace("UTC", "+0000");
-        Some((rfc2822::parse(&date).ok()?.timestamp(), place))
-    });
-    match date {
-        None => Finding::could_not_check(what, "apt has never read it")
-            .fix("apt-get update")
-            .seen(source, &list.file),
-        Some((date, place)) => {
-            let age = visit.settings().now.as_second() - date.as_second();
-            judge_age(what, age, &place, "apt-get update").seen(source, &list.file)
-        }
-    }
-}
-
-/// Reads apt's simulation: `Inst NAME [OLD] (NEW ORIGIN:SUITE, ... [ARCH])`. The security archives
-/// of Debian and Ubuntu have `security` in their name. If there are fewer lines than the summary
-/// line announces, the output is cut short. What it would not upgrade counts as pending, too.
-fn parse_apt(said: &str) -> Result<(Vec<String>, Vec<String>), String> {
-    let (announced, kept) =
-        said.lines().find_map(announced_by_apt).ok_or("apt-get's simulation gives no count")?;
-    let (mut all, mut security) = (Vec::new(), Vec::new());
-    for line in said.lines().filter_map(|line| line.strip_prefix("Inst ")) {
-        let (Some(name), Some((_, origin))) = (line.split_whitespace().next(), line.split_once('(')) else {
-            return Err(format!("apt-get printed an unexpected line: {line}"));
-        };
-        let version = origin.split_whitespace().next().unwrap_or_default();
-        let described = format!("{name} {version}");
-        if origin.to_ascii_lowercase().contains("security") {
-            security.push(described.clone());
-        }
-        all.push(described);
-    }
-    if all.len() != announced {
-        return Err("apt-get's simulation is cut short".to_owned());
-    }
-    if kept > 0 {
-        all.push(format!("{kept} more that apt keeps back"));
-    }
-    Ok((all, security))
-}
-
-/// What this summary line announces: `A upgraded, B newly installed, C to remove and D not
-/// upgraded.` are A + B lines, and D packages that are kept back.
-fn announced_by_apt(line: &str) -> Option<(usize, usize)> {
-    let (upgraded, rest) = line.split_once(" upgraded, ")?;
-    let (new, rest) = rest.split_once(" newly installed")?;
-    let kept = rest.rsplit_once(" and ")?.1.strip_suffix(" not upgraded.")?;
-    Some((upgraded.trim().parse::<usize>().ok()? + new.trim().parse::<usize>().ok()?, kept.parse().ok()?))
-}
-
-fn dnf(visit: &Visit<'_>) -> Finding {
-    let what = "Pending updates";
-    let all = match visit.run(&DNF) {
-        // dnf exits with 100 if there are updates.
-        Ok(output) if matches!(output.code, Some(0 | 100)) => parse_dnf(&output.stdout),
-        Ok(output) => {
-            return Finding::could_not_check(what, format!("`{}`: {}", DNF.join(" "), output.complaint()));
-        }
-        Err(error) => return Finding::could_not_check(what, error),
-    };
-    match visit.ask(&DNF_SECURITY) {
-        Ok(said) => pending(&all, &parse_dnf_security(&said), "dnf check-update", "dnf upgrade"),
-        Err(problem) => Finding::could_not_check(what, problem),
-    }
-}
-
-/// Lines `NAME.ARCH  VERSION  REPOSITORY`, up to the list of obsoletes.
-fn parse_dnf(said: &str) -> Vec<String> {
-    let lines = said.lines().take_while(|line| !line.starts_with("Obsoleting"));
-    let fields = lines.map(|line| line.split_whitespace().collect::<Vec<_>>());
-    fields.filter(|words| words.len() == 3).map(|words| format!("{} {}", words[0], words[1])).collect()
-}
-
-/// Lines `ADVISORY SEVERITY/Sec. PACKAGE` (dnf 4) or `ADVISORY security SEVERITY PACKAGE ...` (dnf
-/// 5).
-fn parse_dnf_security(said: &str) -> Vec<String> {
-    let fields = said.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
-    fields
-        .filter_map(|words| match words[..] {
-            [advisory, severity, package] if severity.ends_with("/Sec.") => {
-                Some(format!("{package} ({advisory}, {severity})"))
-            }
-            [advisory, "security", severity, package, ..] => {
-                Some(format!("{package} ({advisory}, {severity})"))
-            }
-            _ => None,
-        })
-        .collect()
-}
-
-fn zypper(visit: &Visit<'_>) -> Finding {
-    let what = "Pending updates";
-    match visit.run(&ZYPPER) {
-        // 100 means that updates are needed, 101 that security updates are needed.
-        Ok(output) if matches!(output.code, Some(0 | 100 | 101)) => match parse_zypper(&output.stdout) {
-            Ok((all, security)) => pending(&all, &security, "zypper list-patches", "zypper patch"),
-            Err(problem) => Finding::could_not_check(what, problem),
-        },
-        Ok(output) => {
-            Finding::could_not_check(what, format!("`{}`: {}", ZYPPER.join(" "), output.complaint()))
-        }
-        Err(error) => Finding::could_not_check(what, error),
-    }
-}
-
-/// Reads zypper's XML: one `<update name="..." kind="patch" category="security"
-/// severity="important" ...>` per patch, up to `</update-list>`.
-fn parse_zypper(said: &str) -> Result<(Vec<String>, Vec<String>), String> {
-    if !said.contains("</stream>") || !(said.contains("</update-list>") || said.contains("<update-list/>")) {
-        return Err("zypper's list of patches is incomplete".to_owned());
-    }
-    let (mut all, mut security) = (Vec::new(), Vec::new());
-    for tag in said.split("<update ").skip(1).filter_map(|rest| rest.split_once('>').map(|(tag, _)| tag)) {
-        let value = |key: &str| {
-            let start = tag.find(&format!("{key}=\""))? + key.len() + 2;
-            tag[start..].split('"').next()
-        };
-        let Some(name) = value("name") else { return Err("zypper listed a patch without a name".to_owned()) };
-        let described = format!("{name} ({})", value("severity").unwrap_or("unrated"));
-        if value("category") == Some("security") {
-            security.push(described.clone());
-        }
-        all.push(described);
-    }
-    Ok((all, security))
-}
-
 /// Until when the release gets updates: as the release itself says, or the distribution's own table
 /// (`distro-info-data`), or a person.
 fn support_end(visit: &Visit<'_>) -> Finding {
-    let release = visit.read("/etc/os-release").ok().flatten().unwrap_or_default();
-    let value = |key: &str| {
-        let mut pairs = release.lines().filter_map(|line| line.split_once('='));
-        pairs.find(|(name, _)| *name == key).map_or("", |(_, value)| value.trim_matches('"'))
-    };
+    let release = os_release(visit);
+    let value = |key: &str| release.get(key).map_or("", String::as_str);
     let table = format!("/usr/share/distro-info/{}.csv", value("ID"));
     let listed = || {
         let text = visit.read(&table).ok()??;
@@ -322,43 +62,58 @@ fn support_end(visit: &Visit<'_>) -> Finding {
     .seen(source, end.date().to_string())
 }
 
-/// Whether a restart is due: because the distribution says so, or because a kernel newer than the
-/// running one is installed.
+/// Whether a restart is due: because the distribution says so, or because a newer kernel than the
+/// running one is installed. Libraries that running programs still use in their old version are
+/// not looked for.
 fn restart(visit: &Visit<'_>) -> Finding {
-    let mark = "/run/reboot-required";
-    if visit.exists(mark) || visit.exists("/var/run/reboot-required") {
+    let marks = ["/run/reboot-required", "/var/run/reboot-required", "/run/reboot-needed"];
+    if let Some(mark) = marks.into_iter().find(|mark| visit.exists(mark)) {
         let packages = visit.read("/run/reboot-required.pkgs").ok().flatten().unwrap_or_default();
         return due("A restart is required by installed updates").seen(mark, packages);
     }
-    let running = match visit.read("/proc/sys/kernel/osrelease") {
-        Ok(Some(release)) => release.trim().to_owned(),
-        Ok(None) => {
-            return Finding::could_not_check(
-                "The running kernel",
-                "/proc/sys/kernel/osrelease does not exist",
-            );
-        }
-        Err(problem) => return Finding::could_not_check("The running kernel", problem),
-    };
-    let installed = match installed_kernels(visit) {
-        Ok(installed) => installed,
-        Err(problem) => return Finding::could_not_check("The installed kernels", problem),
-    };
-    let evidence = format!("running {running}, installed: {}", installed.join(", "));
+    kernel(visit).unwrap_or_else(|problem| Finding::could_not_check("The running kernel", problem))
+}
+
+fn kernel(visit: &Visit<'_>) -> Result<Finding, String> {
+    let place = "/proc/sys/kernel/osrelease";
+    let running = visit.read(place)?.ok_or_else(|| format!("{place} does not exist"))?;
+    let running = running.trim();
+    let installed = installed_kernels(visit)?;
     let source = "/proc/sys/kernel/osrelease, /boot, /lib/modules";
-    match newest(&installed) {
-        None => Finding::not_applicable(format!(
-            "No kernel is installed here; {running} comes from outside (a container or a virtual machine)"
-        )),
-        Some(newest) if *newest == running => {
-            Finding::pass(format!("The newest installed kernel is running ({running})"))
+    let evidence = format!("running {running}, installed: {}", installed.join(", "));
+    let of_its_flavour = installed.iter().filter(|version| flavour(version) == flavour(running));
+    let finding = match of_its_flavour.max_by_key(|version| version_key(version)) {
+        None if installed.is_empty() && visit.names("/lib/modules")?.is_empty() => {
+            Finding::not_applicable(format!(
+                "No kernel is installed here; {running} comes from outside (a container or a virtual machine)"
+            ))
         }
-        Some(_) if !installed.contains(&running) => {
-            due(&format!("The running kernel {running} is not among those installed"))
+        None if installed.is_empty() => {
+            return Err("its image is not where bkverify looks for it; compare `uname -r` by hand".to_owned());
         }
-        Some(newest) => due(&format!("Kernel {running} is running, but {newest} is installed")),
-    }
-    .seen(source, evidence)
+        Some(newest) if *newest != running && installed.iter().any(|version| version == running) => {
+            due(&format!("Kernel {running} is running, but {newest} is installed"))
+        }
+        Some(newest) if *newest == running => match rebuilt(visit, running)? {
+            Some(version) => {
+                due(&format!("Another build of the kernel {running} is installed than runs: {version}"))
+            }
+            None => Finding::pass(format!("The newest installed kernel is running ({running})")),
+        },
+        _ => due(&format!("The running kernel {running} is not among those installed")),
+    };
+    Ok(finding.seen(source, evidence))
+}
+
+/// The version of the installed package of the running kernel, if another build of it runs. Debian
+/// keeps the kernel's name over updates, and writes the package's version into the kernel.
+fn rebuilt(visit: &Visit<'_>, running: &str) -> Result<Option<String>, String> {
+    let built = visit.read("/proc/version")?.unwrap_or_default();
+    let Some((_, built)) = built.split_once(" Debian ") else { return Ok(None) };
+    let built = built.split_whitespace().next().unwrap_or_default();
+    let package = format!("linux-image-{running}");
+    let version = visit.ask(&["dpkg-query", "-W", "-f", "${Version}", &package])?;
+    Ok((version.trim() != built).then(|| version.trim().to_owned()))
 }
 
 fn due(title: &str) -> Finding {
@@ -369,14 +124,16 @@ fn due(title: &str) -> Finding {
 fn installed_kernels(visit: &Visit<'_>) -> Result<Vec<String>, String> {
     let images = visit.names("/boot")?;
     let modules = visit.names("/lib/modules")?;
-    let images = images
-        .iter()
-        .filter_map(|name| name.strip_prefix("vmlinuz-").or_else(|| name.strip_prefix("vmlinux-")));
-    Ok(images.filter(|version| modules.iter().any(|name| name == version)).map(str::to_owned).collect())
+    let is_here = |version: &String| {
+        ["vmlinuz", "vmlinux"].iter().any(|kind| images.contains(&format!("{kind}-{version}")))
+    };
+    Ok(modules.into_iter().filter(is_here).collect())
 }
 
-fn newest(versions: &[String]) -> Option<&String> {
-    versions.iter().max_by_key(|version| version_key(version))
+/// What a kernel is built for, such as `cloud-amd64`: the parts of its name that are no number. A
+/// newer kernel for something else does not replace it.
+fn flavour(version: &str) -> Vec<&str> {
+    version.split('-').filter(|part| !part.starts_with(|letter: char| letter.is_ascii_digit())).collect()
 }
 
 /// A key that compares versions: runs of digits as numbers, other runs as text.
@@ -391,4 +148,49 @@ fn version_key(version: &str) -> Vec<(u64, String)> {
         rest = &tail[text..];
     }
     key
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::Os;
+    use super::super::super::Status::{self, CouldNotCheck, Fail, NotApplicable, Pass};
+    use super::super::super::machine::tests::recorded;
+    use super::*;
+
+    /// Whether a restart is due on a machine where this kernel runs, with these files, and with
+    /// this version of the running kernel's package.
+    fn with(running: &str, files: &[&str], package: &str) -> Status {
+        let mut machine = recorded(Os::Linux, &[("dpkg-query -W", package)])
+            .file("/proc/sys/kernel/osrelease", running)
+            .file("/proc/version", "Linux version x (gcc) #1 SMP Debian 6.1.140-1 (2025-05-22)");
+        for file in files {
+            machine = machine.file(file, "");
+        }
+        restart(&machine.visit()).status
+    }
+
+    const HERE: [&str; 2] = ["/boot/vmlinuz-6.1.0-37-amd64", "/lib/modules/6.1.0-37-amd64/x"];
+
+    #[test]
+    fn a_newer_kernel_of_the_same_flavour_asks_for_a_restart() {
+        let also = |files: [&'static str; 2]| with("6.1.0-37-amd64", &[HERE, files].concat(), "6.1.140-1");
+        assert_eq!(with("6.1.0-37-amd64", &HERE, "6.1.140-1"), Pass);
+        assert_eq!(also(["/boot/vmlinuz-6.1.0-40-amd64", "/lib/modules/6.1.0-40-amd64/x"]), Fail);
+        assert_eq!(also(["/boot/vmlinuz-6.1.0-40-rt-amd64", "/lib/modules/6.1.0-40-rt-amd64/x"]), Pass);
+        assert_eq!(also(["/boot/vmlinuz-6.1.0-9-amd64", "/lib/modules/6.1.0-9-amd64/x"]), Pass, "older");
+        assert_eq!(with("6.1.0-36-amd64", &HERE, "6.1.140-1"), Fail, "it is gone");
+    }
+
+    #[test]
+    fn another_build_of_the_running_kernel_and_the_mark_of_suse_ask_for_a_restart() {
+        assert_eq!(with("6.1.0-37-amd64", &HERE, "6.1.147-1"), Fail);
+        assert_eq!(with("6.1.0-37-amd64", &HERE, "!1 no packages found"), CouldNotCheck);
+        assert_eq!(with("6.1.0-37-amd64", &[HERE[0], HERE[1], "/run/reboot-needed"], "6.1.140-1"), Fail);
+    }
+
+    #[test]
+    fn a_kernel_in_another_place_is_unknown_and_none_at_all_is_a_container() {
+        assert_eq!(with("9.9.9", &["/lib/modules/9.9.9/vmlinuz"], ""), CouldNotCheck);
+        assert_eq!(with("9.9.9", &[], ""), NotApplicable);
+    }
 }

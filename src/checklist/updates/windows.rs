@@ -47,7 +47,7 @@ fn judge(probed: &Probed) -> Vec<Finding> {
         Some((false, _)) => "Windows Update".to_owned(),
         None => "the update service".to_owned(),
     };
-    let mut findings = vec![updates(probed, &asked)];
+    let mut findings = vec![updates(probed, &asked), hidden(probed)];
     match source {
         Some((true, server)) => findings.push(unapproved(probed, server)),
         Some((false, _)) => {}
@@ -58,17 +58,16 @@ fn judge(probed: &Probed) -> Vec<Finding> {
     findings
 }
 
-/// The updates that a search found, without optional ones, such as drivers, which are for a person
-/// to choose.
+/// The updates that a search found, without those that are optional and not urgent, such as
+/// drivers: a person chooses them.
 fn found<'a>(probed: &'a Probed, part: &str) -> Result<Vec<&'a ProbedItem>, String> {
     let ends = probed.whole(part, "search")?;
-    let code = ends.first().and_then(|end| end.number("code"));
-    if code != Some(SUCCEEDED) {
-        let code = code.map_or_else(|| "-".to_owned(), |code| code.to_string());
-        return Err(format!("the search ended with code {code}, not 2 (succeeded)"));
+    if ends.is_empty() || ends.iter().any(|end| end.number("code") != Some(SUCCEEDED)) {
+        let codes: Vec<&str> = ends.iter().map(|end| end.shown("code")).collect();
+        return Err(format!("the search ended with code {}, not 2 (succeeded)", codes.join(", ")));
     }
     let mut updates = probed.whole(part, "update")?;
-    updates.retain(|item| item.truth("optional") != Some(true));
+    updates.retain(|item| item.truth("optional") != Some(true) || urgent(item));
     Ok(updates)
 }
 
@@ -96,7 +95,20 @@ fn updates(probed: &Probed, asked: &str) -> Finding {
     }
 }
 
-/// What Microsoft offers and WSUS does not: updates that nobody has approved there.
+/// Updates that somebody has hidden, which keeps Windows from installing them.
+fn hidden(probed: &Probed) -> Finding {
+    let what = "Updates that somebody has hidden";
+    match found(probed, "hidden") {
+        Err(problem) => Finding::could_not_check(what, problem),
+        Ok(found) if found.is_empty() => Finding::pass("No update is hidden").seen(what, "none"),
+        Ok(found) => Finding::warn(format!("Somebody has hidden {}", several(found.len(), "update")))
+            .seen(what, described(&found).join("\n"))
+            .why(WHY)
+            .fix("Windows Update, Restore hidden updates."),
+    }
+}
+
+/// What Windows Update offers and WSUS does not: updates that nobody has approved there.
 fn unapproved(probed: &Probed, server: &str) -> Finding {
     let what = format!("Updates that the WSUS server {server} has not approved");
     let fix = "Approve them in WSUS, or install them by hand before the migration.";
@@ -111,13 +123,13 @@ fn unapproved(probed: &Probed, server: &str) -> Finding {
     let is_new = |item: &&ProbedItem| item.text("id").is_none_or(|id| !approved.contains(&id));
     let missing: Vec<&ProbedItem> = offered.into_iter().filter(is_new).collect();
     if missing.is_empty() {
-        return Finding::pass(format!("The WSUS server {server} withholds no update"))
-            .seen("Microsoft Update", "none");
+        return Finding::pass(format!("The WSUS server {server} withholds no update of Windows itself"))
+            .seen("Windows Update, which offers no other products", "none");
     }
     let title = format!("The WSUS server {server} has not approved {}", several(missing.len(), "update"));
     let is_urgent = missing.iter().any(|item| urgent(item));
     let finding = if is_urgent { Finding::fail(title) } else { Finding::warn(title) };
-    finding.seen("Microsoft Update", described(&missing).join("\n")).why(WHY).fix(fix)
+    finding.seen("Windows Update", described(&missing).join("\n")).why(WHY).fix(fix)
 }
 
 fn urgent(item: &ProbedItem) -> bool {
@@ -195,7 +207,7 @@ mod tests {
 
     #[test]
     fn security_updates_and_a_pending_restart_fail_in_any_language() {
-        assert_eq!(statuses(PENDING), [Fail, Fail]);
+        assert_eq!(statuses(PENDING), [Fail, Pass, Fail]);
         assert_eq!(judged(PENDING)[0].title, "1 security update is pending, 2 updates in all");
     }
 
@@ -205,14 +217,15 @@ mod tests {
             statuses(&printed(&[
                 ("source", NO_WSUS, ""),
                 ("updates", END, ""),
+                ("hidden", END, ""),
                 ("restart", &signs(found), ""),
             ]))
         };
-        assert_eq!(with(""), [Pass, Pass]);
-        assert_eq!(with("\"PendingFileRenameOperations\""), [Pass, Warn]);
+        assert_eq!(with(""), [Pass; 3]);
+        assert_eq!(with("\"PendingFileRenameOperations\""), [Pass, Pass, Warn]);
         let restart = r#"{"kind":"restart"}"#;
         let without = printed(&[("source", NO_WSUS, ""), ("updates", END, ""), ("restart", restart, "")]);
-        assert_eq!(statuses(&without), [Pass, CouldNotCheck], "the signs are missing");
+        assert_eq!(statuses(&without), [Pass, CouldNotCheck, CouldNotCheck], "the signs are missing");
     }
 
     #[test]
@@ -226,7 +239,8 @@ mod tests {
                 ("restart", none.as_str(), ""),
                 ("unapproved", offered.0, offered.1),
             ];
-            statuses(&printed(&parts))[..2].to_vec()
+            let found = statuses(&printed(&parts));
+            [found[0], found[2]]
         };
         assert_eq!(with((END, ""), (&both, "")), [Pass, Fail]);
         assert_eq!(with((&both, ""), (&both, "")), [Fail, Pass]);
@@ -250,6 +264,18 @@ mod tests {
     }
 
     #[test]
+    fn optional_and_hidden_updates_for_security_are_told() {
+        let with = |item: &str, part: &str, place: usize| {
+            let text = printed(&[("source", NO_WSUS, ""), (part, &format!("{item},{END}"), "")]);
+            statuses(&text)[place]
+        };
+        let optional = UPDATE.replace("\"title\"", "\"optional\":\"True\",\"title\"");
+        assert_eq!(with(&optional, "updates", 0), Fail);
+        assert_eq!(with(&optional.replace("0FA1201D", "EBFC1FC5"), "updates", 0), Pass, "a driver");
+        assert_eq!(with(UPDATE, "hidden", 1), Warn);
+    }
+
+    #[test]
     fn a_search_that_did_not_succeed_or_lost_its_members_is_unknown() {
         let with = |items: &str| statuses(&printed(&[("source", NO_WSUS, ""), ("updates", items, "")]))[0];
         assert_eq!(with(&END.replace('2', "5")), CouldNotCheck);
@@ -257,7 +283,8 @@ mod tests {
         assert_eq!(with(UPDATE), CouldNotCheck);
         let bare = r#"{"kind":"update","title":"KB1"}"#;
         assert_eq!(with(&format!("{bare},{END}")), Fail, "an update without its categories may be urgent");
-        assert_eq!(statuses(&printed(&[])), [CouldNotCheck; 3]);
-        assert_eq!(statuses(PENDING.lines().next().unwrap()), [CouldNotCheck; 3]);
+        assert_eq!(with(&format!("{END},{}", END.replace('2', "4"))), CouldNotCheck, "a second search");
+        assert_eq!(statuses(&printed(&[])), [CouldNotCheck; 4]);
+        assert_eq!(statuses(PENDING.lines().next().unwrap()), [CouldNotCheck; 4]);
     }
 }

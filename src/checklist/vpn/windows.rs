@@ -7,33 +7,21 @@ use super::super::powershell;
 use super::super::probes::{Probed, ProbedItem};
 use super::WHY;
 
-/// Services that keep a VPN up, by the beginning of their names, and whose they are. OpenVPN's
+/// Services that keep a VPN up, by their names, or by how these begin before a `*`. OpenVPN's
 /// `OpenVPNServiceInteractive` and WireGuard's `WireGuardManager` only serve a window, and are
 /// none.
-const SERVICES: [(&str, &str); 20] = [
-    ("RemoteAccess", "Routing and Remote Access"),
-    ("OpenVPNService", "OpenVPN"),
-    ("OpenVPNServiceLegacy", "OpenVPN"),
-    ("ovpnconnect", "OpenVPN Connect"),
-    ("agent_ovpnconnect", "OpenVPN Connect"),
-    ("WireGuardTunnel$", "WireGuard"),
-    ("Tailscale", "Tailscale"),
-    ("ZeroTierOneService", "ZeroTier"),
-    ("NetBird", "NetBird"),
-    ("Hamachi2Svc", "LogMeIn Hamachi"),
-    ("SEVPNSERVER", "SoftEther VPN Server"),
-    ("SEVPNBRIDGE", "SoftEther VPN Bridge"),
-    ("SEVPNCLIENT", "SoftEther VPN Client"),
-    ("vpnagent", "Cisco AnyConnect or Secure Client"),
-    ("csc_vpnagent", "Cisco Secure Client"),
-    ("PanGPS", "GlobalProtect"),
-    ("FA_Scheduler", "FortiClient"),
-    ("SonicWall_NetExtender", "SonicWall NetExtender"),
-    ("nordvpn-service", "NordVPN"),
-    ("CloudflareWARP", "Cloudflare WARP"),
-];
+const SERVICES: &str = "RemoteAccess OpenVPNService OpenVPNServiceLegacy ovpnconnect agent_ovpnconnect \
+    WireGuardTunnel$* Tailscale ZeroTierOneService NetBird Hamachi2Svc SEVPNSERVER SEVPNBRIDGE SEVPNCLIENT \
+    vpnagent csc_vpnagent PanGPS FA_Scheduler SonicWall_NetExtender nordvpn-service CloudflareWARP MullvadVPN \
+    RvControlSvc TracSrvWrapper dsAccessService scvpn ZSATunnel tinc.* iked ipsecd nebula edge ExpressVPNService \
+    F5FltSrv ProtonVPN* sshuttle";
 /// Drivers of tunnels, by the beginning of the name of their service.
-const DRIVERS: [&str; 7] = ["tap", "ovpn-dco", "wintun", "wireguard", "tailscale", "zttap", "neo_"];
+const DRIVERS: &str = "tap ovpn-dco wintun wireguard tailscale zttap neo_ vpnva ftsvnic ft_vnic jnprva vna_ap csc_ pangpd mullvad";
+/// The number of an adapter's device if no hardware is behind it. Most of them are tunnels.
+const NO_HARDWARE: &str = "ROOT\\";
+/// Drivers of Windows' own adapters without hardware, which are none: its virtual switch, its team,
+/// its loopback.
+const OWN_DRIVERS: &str = "vmsmp vmsnpxy ndisimplatformmp mslbfoprovider loop";
 
 pub(super) fn look(visit: &Visit<'_>) -> Vec<Finding> {
     powershell::judged(visit, "vpn", "Virtual private networks", judge)
@@ -56,17 +44,15 @@ fn services(probed: &Probed) -> Vec<Finding> {
     if all.iter().all(|service| service.text("name").is_none()) {
         return vec![Finding::could_not_check(what, "Windows listed no services")];
     }
-    let owner = |service: &ProbedItem| {
-        let name = service.text("name")?.to_lowercase();
-        let is_it = |known: &str| match known.strip_suffix('$') {
-            Some(_) => name.starts_with(&known.to_lowercase()),
-            None => name == known.to_lowercase(),
-        };
-        SERVICES.iter().find(|(known, _)| is_it(known)).map(|(_, owner)| *owner)
+    let is_vpn = |service: &ProbedItem| {
+        let name = service.text("name").unwrap_or_default().to_lowercase();
+        SERVICES.to_lowercase().split_whitespace().any(|known| match known.strip_suffix('*') {
+            Some(start) => name.starts_with(start),
+            None => name == known,
+        })
     };
     let (mut findings, mut off) = (Vec::new(), Vec::new());
-    for service in &all {
-        let Some(owner) = owner(service) else { continue };
+    for service in all.iter().filter(|service| is_vpn(service)) {
         let (name, state, start) = (service.shown("name"), service.shown("state"), service.shown("start"));
         let evidence = format!("{name}: state {state}, start mode {start}");
         if let ("Stopped", "Disabled" | "Manual") = (state, start) {
@@ -80,11 +66,11 @@ fn services(probed: &Probed) -> Vec<Finding> {
             _ => "",
         };
         findings.push(
-            Finding::fail(format!("{owner} is on: service {name}"))
+            Finding::fail(format!("A VPN is on: service {name} ({})", service.shown("title")))
                 .seen("Win32_Service", evidence)
                 .why(WHY)
                 .fix(format!(
-                    "{by_hand}Set-Service -Name {name} -StartupType Disabled; Stop-Service -Name {name} -Force. \
+                    "{by_hand}Set-Service -Name '{name}' -StartupType Disabled; Stop-Service -Name '{name}' -Force. \
                      It can be enabled again after the migration."
                 ))
                 .command(&["sc.exe", "config", name, "start=", "disabled"])
@@ -93,8 +79,10 @@ fn services(probed: &Probed) -> Vec<Finding> {
     }
     if findings.is_empty() {
         let evidence = if off.is_empty() { "none is installed".to_owned() } else { off.join("\n") };
-        findings
-            .push(Finding::pass("No VPN service runs or starts by itself").seen("Win32_Service", evidence));
+        findings.push(
+            Finding::pass("No VPN service that bkverify knows runs or starts by itself")
+                .seen("Win32_Service", evidence),
+        );
     }
     findings
 }
@@ -109,19 +97,29 @@ fn tunnels(probed: &Probed) -> Finding {
         format!("{} ({}, driver {})", item.shown("name"), item.shown("about"), item.shown("driver"))
     };
     let lines: Vec<String> = adapters.iter().map(line).collect();
-    let is_tunnel = |item: &&&ProbedItem| {
+    let has_driver = |item: &ProbedItem, known: &str| {
         let driver = item.shown("driver").to_lowercase();
-        DRIVERS.iter().any(|known| driver.starts_with(known))
+        known.split_whitespace().any(|known| driver.starts_with(known))
     };
-    let up: Vec<String> = adapters.iter().filter(is_tunnel).map(line).collect();
+    let up: Vec<String> = adapters.iter().filter(|item| has_driver(item, DRIVERS)).map(line).collect();
+    let is_soft = |item: &&&ProbedItem| {
+        item.shown("device").to_uppercase().starts_with(NO_HARDWARE) && !has_driver(item, OWN_DRIVERS)
+    };
+    let soft: Vec<String> = adapters.iter().filter(is_soft).map(line).collect();
+    let is_bare = |item: &&&ProbedItem| item.text("driver").is_none() || item.text("device").is_none();
     let finding = if !up.is_empty() {
         Finding::fail(format!("A tunnel is up: {}", up.join(", ")))
             .why(WHY)
             .fix("Disconnect it in its own program.")
-    } else if let Some(item) = adapters.iter().find(|item| item.text("driver").is_none()) {
-        Finding::could_not_check(what, format!("Windows does not name the driver of {}", item.shown("name")))
+    } else if let Some(item) = adapters.iter().find(is_bare) {
+        let problem = format!("Windows does not name the driver and device of {}", item.shown("name"));
+        Finding::could_not_check(what, problem)
+    } else if !soft.is_empty() {
+        Finding::warn(format!("Adapters without hardware are connected: {}", soft.join(", ")))
+            .why(WHY)
+            .fix("If one belongs to a VPN, disconnect it in its own program.")
     } else {
-        Finding::pass("No adapter of a known VPN program is connected")
+        Finding::pass("No adapter of a VPN program that bkverify knows is connected")
     };
     finding.seen("Win32_NetworkAdapter", lines.join("\n"))
 }
@@ -233,7 +231,9 @@ mod tests {
 
     #[test]
     fn services_of_vpn_programs_fail_if_they_run_or_start_by_themselves() {
-        for name in ["OpenVPNService", "WireGuardTunnel$office", "tailscale", "RemoteAccess"] {
+        for name in
+            ["OpenVPNService", "WireGuardTunnel$office", "tailscale", "RemoteAccess", "tinc.hq", "MullvadVPN"]
+        {
             assert_eq!(service(name, "Running", "Manual").status, Fail, "{name}");
             assert_eq!(service(name, "Stopped", "Auto").status, Fail, "{name}");
             assert_eq!(service(name, "Stopped", "Disabled").status, Pass, "{name}");
@@ -247,22 +247,18 @@ mod tests {
     }
 
     #[test]
-    fn missing_members_other_languages_and_cut_output_are_unknown() {
-        let part = |name: &str, item: &str| {
-            let probed = parse(&printed(&[(name, item, "")])).unwrap();
-            [tunnels(&probed).status, server(&probed).status, connections(&probed).status]
+    fn a_connected_adapter_without_hardware_is_told() {
+        let with = |driver: &str, device: &str| {
+            let item = format!(
+                r#"{{"kind":"adapter","name":"x","about":"y","driver":"{driver}","device":"{device}"}}"#
+            );
+            tunnels(&parse(&printed(&[("adapters", &item, "")])).unwrap()).status
         };
-        assert_eq!(part("adapters", r#"{"kind":"adapter","name":"Ethernet"}"#)[0], CouldNotCheck);
-        assert_eq!(part("server", r#"{"kind":"server","vpn":"Uninstalled"}"#)[1], CouldNotCheck);
-        let german =
-            r#"{"kind":"server","vpn":"Deinstalliert","sites":"Uninstalled","direct":"Uninstalled"}"#;
-        assert_eq!(part("server", german)[1], CouldNotCheck);
-        assert_eq!(part("connections", r#"{"kind":"connection","name":"x"}"#)[2], CouldNotCheck);
-        assert_eq!(part("connections", r#"{"kind":"connection","state":"Getrennt"}"#)[2], CouldNotCheck);
-        assert_eq!(statuses(&printed(&[("services", r#"{"kind":"service"}"#, "")]))[0], CouldNotCheck);
-        let server = include_str!("../../../tests/data/checklist/windows/vpn-server-german.txt");
-        let cut = server.lines().next().unwrap();
-        assert_eq!(statuses(cut), [CouldNotCheck, CouldNotCheck, CouldNotCheck, CouldNotCheck, Manual]);
+        assert_eq!(with("e1iexpress", "PCI\\\\VEN_8086"), Pass);
+        assert_eq!(with("vpnva", "ROOT\\\\NET\\\\0000"), Fail);
+        assert_eq!(with("somevpn", "ROOT\\\\NET\\\\0000"), super::super::super::Status::Warn);
+        assert_eq!(with("VMSMP", "ROOT\\\\VMS_MP\\\\0000"), Pass, "Hyper-V's switch");
+        assert_eq!(with("somevpn", ""), CouldNotCheck);
     }
 
     #[test]

@@ -39,8 +39,8 @@ pub(super) struct Look {
     /// Keep the applications table in this folder [default: the state folder]
     #[arg(long, value_name = "DIR")]
     table: Option<PathBuf>,
-    /// Let no check take longer than this [default: 30s; 5m for updates, best-practices and
-    /// applications]
+    /// Let no check take longer than this [default: 30s; 5m for backup, updates, best-practices,
+    /// directory and applications]
     #[arg(long, value_name = "TIME")]
     pub timeout: Option<Limit>,
     /// Read this configuration instead of the first that is found
@@ -54,6 +54,12 @@ impl Look {
         let config = config::load(self.config.as_deref(), environment)?;
         let folder = &environment.current_dir;
         let against = self.against.as_deref().map(|text| read_against(text, folder)).transpose()?;
+        if let Some(Against::Facts { place, facts, .. }) = &against
+            && (&facts.name, &facts.system) == (&here.name, &here.system)
+        {
+            return Err(Error::usage(format!("the facts in {place} are of {} itself", facts.name))
+                .hint("write them on the destination: bkverify facts --json > facts.json"));
+        }
         let jobs = config.as_ref().map(|config| jobs(config, environment)).transpose()?.unwrap_or_default();
         let table = self.table.as_ref().map(|folder| environment.base().absolute(folder));
         let probes = self.probes(folder)?;
@@ -108,8 +114,11 @@ fn jobs(config: &Config, environment: &Environment) -> Result<Vec<BackupJob>, Er
         let (name, settings) = config.choose(name)?;
         let filters = resolve::filters(&settings, environment)?;
         let sample = resolve::sample_size(&settings);
+        let has_originals = !settings.source.iter().any(Source::is_none);
+        let claims = resolve::claims(&settings, has_originals);
         let Some(backup) = settings.backup else { continue };
         let backup = registry::locate(&backup.0, Path::new(""));
+        let has_no_name = name.is_none();
         let name = name.unwrap_or_else(|| "the configured job".to_owned());
         let report = settings.reports.of("json").and_then(Output::file).map(Path::to_owned);
         jobs.push(BackupJob {
@@ -120,6 +129,9 @@ fn jobs(config: &Config, environment: &Environment) -> Result<Vec<BackupJob>, Er
             report,
             sample,
             filters,
+            claims,
+            manifest: settings.manifest,
+            has_no_name,
         });
     }
     Ok(jobs)

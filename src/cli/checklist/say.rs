@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use clap::Args;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
 use super::super::environment::Environment;
 use super::super::error::{self, Error, nearest};
@@ -11,13 +11,13 @@ use super::super::local::Surroundings;
 use super::super::values::Limit;
 use super::machine::Look;
 use super::{known, unusable};
-use crate::checklist::ticks::{TICK_HOLDS, Tick, Ticks, WAIVER_HOLDS};
-use crate::checklist::{CHECKS, Finding, Status, runner};
+use crate::checklist::ticks::{LONGEST, TICK_HOLDS, Tick, Ticks, WAIVER_HOLDS};
+use crate::checklist::{CHECKS, Check, Finding, Status, runner};
 use crate::exit::ExitCode;
 
 #[derive(Debug, Args)]
 pub(super) struct Done {
-    /// The step that was done, as the page names it
+    /// The step that was done, as the page names it; its check is run again
     #[arg(value_name = "STEP")]
     step: String,
     /// What was done, for the record
@@ -26,9 +26,8 @@ pub(super) struct Done {
     /// How long it counts [default: 14d]
     #[arg(long, value_name = "TIME")]
     valid_for: Option<Limit>,
-    /// The Windows server on which it was done, if it was not this machine
-    #[arg(long, value_name = "NAME")]
-    computer: Option<String>,
+    #[command(flatten)]
+    look: Look,
 }
 
 #[derive(Debug, Args)]
@@ -49,59 +48,71 @@ pub(super) struct Waive {
     look: Look,
 }
 
-/// Ticks a step off.
-pub(super) fn done(done: &Done, mut here: Surroundings, now: Timestamp) -> Result<ExitCode, Error> {
-    let steps = || CHECKS.iter().flat_map(|check| check.steps.iter().copied());
-    let Some(step) = steps().find(|step| *step == done.step) else {
-        let hint = match nearest(&done.step, steps()) {
+/// Ticks a step off, as it is now.
+pub(super) fn done(done: &Done, environment: &Environment, here: Surroundings) -> Result<ExitCode, Error> {
+    let steps = || CHECKS.iter().flat_map(|check| check.steps.iter().map(|step| (*check, *step)));
+    let Some((check, step)) = steps().find(|(_, step)| *step == done.step) else {
+        let hint = match nearest(&done.step, steps().map(|(_, step)| step)) {
             Some(near) => format!("did you mean {near}?"),
-            None => format!("the steps are: {}", steps().collect::<Vec<_>>().join(", ")),
+            None => {
+                let all: Vec<&str> = steps().map(|(_, step)| step).collect();
+                format!("the steps are: {}", all.join(", "))
+            }
         };
         return Err(Error::usage(format!("there is no step \"{}\"", done.step)).hint(hint));
     };
     let note = said("note", &done.note, "write what was done: --note \"ran it on dc01, no errors\"")?;
-    if let Some(computer) = &done.computer {
-        here.look_at(computer)?;
-    }
-    let tick = Tick::new(step, note, &here.who, now, valid(done.valid_for, TICK_HOLDS)?);
-    record(&here, &tick)
+    let valid = valid(done.valid_for, TICK_HOLDS)?;
+    let is_it = |finding: &Finding| finding.status == Status::Manual && finding.step == Some(step);
+    say(check, (&done.look, is_it), environment, here, (step, note, valid))
 }
 
 /// Waives the one finding of a check that fits.
-pub(super) fn waive(
-    waive: &Waive,
-    environment: &Environment,
-    mut here: Surroundings,
-) -> Result<ExitCode, Error> {
+pub(super) fn waive(waive: &Waive, environment: &Environment, here: Surroundings) -> Result<ExitCode, Error> {
     let check = known(&waive.check)?;
     let hint = "write why it is no obstacle: --reason \"the migration runs over this VPN\"";
     let reason = said("reason", &waive.reason, hint)?;
     let valid = valid(waive.valid_for, WAIVER_HOLDS)?;
-    let machine = Arc::new(waive.look.machine(environment, &mut here)?);
-    let limit = waive.look.timeout.map(|Limit(time)| time);
-    let checked = runner::run(&[check], &machine, limit, &Ticks::default(), &mut |_| {});
-    let may_be =
-        |finding: &&Finding| matches!(finding.status, Status::Fail | Status::CouldNotCheck | Status::Warn);
-    let all: Vec<&Finding> = checked.iter().flat_map(|check| &check.findings).filter(may_be).collect();
     let wanted = waive.title.to_lowercase();
-    let fits = all.iter().filter(|finding| finding.title.to_lowercase().contains(&wanted));
-    match fits.copied().collect::<Vec<_>>()[..] {
-        [finding] => {
-            let tick = Tick::new(check.name, reason, &here.who, machine.settings.now, valid);
-            record(&here, &tick.waiving(finding))
-        }
-        [] => Err(refused(check.name, &format!("has nothing to waive called \"{}\"", waive.title), &all)),
-        _ => Err(refused(check.name, &format!("has several findings called \"{}\"", waive.title), &all)),
-    }
+    let is_it = |finding: &Finding| may_be_waived(finding) && finding.title.to_lowercase().contains(&wanted);
+    say(check, (&waive.look, is_it), environment, here, (&waive.title, reason, valid))
 }
 
-fn refused(check: &str, problem: &str, all: &[&Finding]) -> Error {
-    let titles: Vec<String> = all.iter().map(|finding| format!("\"{}\"", finding.title)).collect();
+fn may_be_waived(finding: &Finding) -> bool {
+    matches!(finding.status, Status::Fail | Status::CouldNotCheck | Status::Warn)
+}
+
+/// Runs the check, and records what the person says about the one finding that is meant, as it is
+/// now: later it may be another.
+fn say(
+    check: &'static Check,
+    (look, is_it): (&Look, impl Fn(&Finding) -> bool),
+    environment: &Environment,
+    mut here: Surroundings,
+    (called, text, valid): (&str, &str, SignedDuration),
+) -> Result<ExitCode, Error> {
+    let machine = Arc::new(look.machine(environment, &mut here)?);
+    let limit = look.timeout.map(|Limit(time)| time);
+    let checked = runner::run(&[check], &machine, limit, &Ticks::default(), &mut |_| {});
+    let all: Vec<&Finding> = checked.iter().flat_map(|check| &check.findings).collect();
+    let problem = match all.iter().filter(|finding| is_it(finding)).collect::<Vec<_>>()[..] {
+        [finding] => {
+            let tick = Tick::new(check.name, finding, (&here.who, text), machine.settings.now, valid);
+            Ticks::record(&here.state, tick.clone()).map_err(unusable)?;
+            error::print(format!("{}: {}\n", tick.title, tick.words()).as_bytes())?;
+            return Ok(ExitCode::Pass);
+        }
+        [] => format!("the check {} finds nothing to tick off or waive called \"{called}\"", check.name),
+        _ => format!("the check {} has several findings called \"{called}\"", check.name),
+    };
+    let open = all.iter().filter(|finding| may_be_waived(finding) || finding.status == Status::Manual);
+    let titles: Vec<String> = open.map(|finding| format!("\"{}\"", finding.title)).collect();
     let hint = match titles[..] {
-        [] => "only what fails, warns or could not be checked can be waived".to_owned(),
+        [] => "a manual step can be ticked off; what fails, warns or could not be checked can be waived"
+            .to_owned(),
         _ => format!("it found: {}", titles.join("; ")),
     };
-    Error::usage(format!("the check {check} {problem}")).hint(hint)
+    Err(Error::usage(problem).hint(hint))
 }
 
 fn said<'a>(what: &str, text: &'a str, hint: &str) -> Result<&'a str, Error> {
@@ -112,13 +123,7 @@ fn said<'a>(what: &str, text: &'a str, hint: &str) -> Result<&'a str, Error> {
 }
 
 fn valid(given: Option<Limit>, otherwise: SignedDuration) -> Result<SignedDuration, Error> {
-    let given = given.map(|Limit(time)| SignedDuration::try_from(time)).transpose();
-    Ok(given.map_err(|_| Error::usage("--valid-for is too long"))?.unwrap_or(otherwise))
-}
-
-fn record(here: &Surroundings, tick: &Tick) -> Result<ExitCode, Error> {
-    Ticks::record(&here.state, tick.clone()).map_err(|error| unusable(&error))?;
-    let what = tick.waives.as_ref().map_or(&tick.name, |waived| &waived.title);
-    error::print(format!("{what}: {}\n", tick.words()).as_bytes())?;
-    Ok(ExitCode::Pass)
+    let Some(Limit(time)) = given else { return Ok(otherwise) };
+    let time = SignedDuration::try_from(time).ok().filter(|time| *time <= LONGEST);
+    time.ok_or_else(|| Error::usage("--valid-for is longer than a year"))
 }

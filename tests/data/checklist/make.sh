@@ -12,7 +12,7 @@ shift
 base=$work/base
 packages=systemd,systemd-sysv,dbus,iproute2,procps,chrony,openvpn,wireguard-tools,network-manager,lynis,openssl
 [ -d "$base" ] || debootstrap --variant=minbase \
-  --include=$packages,libpam-systemd,distro-info-data,systemd-journal-remote,dnsmasq-base,isc-dhcp-client,udhcpd,btrfs-progs,smartmontools,mdadm,zip,util-linux,findutils bookworm "$base" > "$work/base.log"
+  --include=$packages,libpam-systemd,distro-info-data,systemd-journal-remote,dnsmasq-base,isc-dhcp-client,udhcpd,btrfs-progs,smartmontools,mdadm,zip,util-linux,findutils,dnf,zypper,createrepo-c,rpm,netplan.io,ifupdown,tinc,nginx-light bookworm "$base" > "$work/base.log"
 
 # The container's first process, as this machine numbers it.
 first() { pgrep -P "$(cat "$work/nspawn.pid")" | head -1; }

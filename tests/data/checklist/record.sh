@@ -35,6 +35,6 @@ touch_only() { for path; do [ ! -e "$path" ] || echo "$path" >> "$OUT"; done; }
 # matter
 ask_space() {
   umount -q /etc/resolv.conf /run/host/* 2> /dev/null || true
-  ask df -l -B1 --output=fstype,used,avail,iused,iavail,target
+  ask df -l -B1 --output=source,fstype,used,avail,iused,iavail,target
   keep /proc/self/mounts
 }

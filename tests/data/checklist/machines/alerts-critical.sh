@@ -1,8 +1,8 @@
-# Critical messages, and I/O errors of the kernel as it words them. The journal was written by
+# Critical messages. The older part of the journal was written by
 # systemd-journal-remote.
 version systemd systemd-journal-remote
 . ./old-journal.sh
-old_journal info "all is well"
+old_journal "all is well"
 logger -p user.crit "fan 2 has failed"
 logger -p user.crit "fan 3 has failed"
 . ./alerts.sh

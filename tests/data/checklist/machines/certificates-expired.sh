@@ -12,5 +12,5 @@ make_one good 300
 for name in old soon good gone; do
   printf 'server {\n  ssl_certificate /etc/ssl/site/%s.pem;\n  ssl_certificate_key /etc/ssl/private/%s.key;\n}\n' $name $name
 done > /etc/nginx/conf.d/sites.conf
-for name in gone good old soon; do ask openssl x509 -noout -enddate -in /etc/ssl/site/$name.pem; done
+for name in gone good old soon; do ask openssl storeutl -noout -text -certs /etc/ssl/site/$name.pem; done
 keep /etc/nginx/conf.d/sites.conf /etc/ssl/site/*
