@@ -41,9 +41,9 @@ pub struct Several {
 }
 
 impl Several {
-    /// Whether only older snapshots hold the file of this path.
-    pub fn is_past(&self, path: &[u8]) -> bool {
-        path.strip_prefix(&*self.newest).is_none_or(|rest| !rest.starts_with(b"/"))
+    /// The path in the newest snapshot. `None` if only older ones hold the file.
+    pub fn in_newest<'a>(&self, path: &'a [u8]) -> Option<&'a [u8]> {
+        path.strip_prefix(&*self.newest)?.strip_prefix(b"/")
     }
 }
 

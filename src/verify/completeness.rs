@@ -25,7 +25,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::backup::{
-    Backup, CatalogSink, Context, Damage, Entry, EntryBatch, Folder, Listing, Lost, PathRoot, Several,
+    Backup, CatalogSink, Context, Damage, Entry, EntryBatch, Folder, Listing, Lost, Several,
 };
 use crate::cancel::CancelToken;
 use crate::lock::{into_inner, lock};
@@ -118,6 +118,7 @@ impl Lookup {
         plan: &Plan,
         pairing: &Pairing,
         filter: &Filter,
+        several: Option<&Several>,
         cancel: &CancelToken,
     ) -> Result<Self, Error> {
         let asked = plan.claims.completeness;
@@ -166,7 +167,7 @@ impl Lookup {
             let most = usize::try_from(candidates).unwrap_or(usize::MAX);
             draw.picks.iter().take(most).map(|entry| DrawnOriginal::new(&entry)).collect()
         });
-        Ok(Self::new(&plan.claims, originals, unlisted, drawn))
+        Ok(Self { several: several.cloned(), ..Self::new(&plan.claims, originals, unlisted, drawn) })
     }
 
     fn new(claims: &Claims, originals: u64, unlisted: Vec<String>, drawn: Vec<DrawnOriginal>) -> Self {
@@ -190,21 +191,10 @@ impl Lookup {
         }
     }
 
-    /// The same look-up in a backup that may be several snapshots.
-    #[must_use]
-    pub fn in_newest_of(self, several: Option<Several>) -> Self {
-        Self { several, ..self }
-    }
-
     /// Records that the backup lists an entry.
     pub fn note(&self, entry: &Entry<'_>) {
-        let mut path = entry.path;
-        if let Some(several) = &self.several {
-            if several.is_past(path) {
-                return;
-            }
-            path = PathRoot::Snapshot.strip(path);
-        }
+        let path = self.several.as_ref().map_or(Some(entry.path), |several| several.in_newest(entry.path));
+        let Some(path) = path else { return };
         self.newest.note(entry);
         let name = key(path);
         if !self.name_filter.may_hold(&name) {

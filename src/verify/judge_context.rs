@@ -171,7 +171,7 @@ impl JudgeContext<'_> {
 
     /// Whether only older ones of several snapshots hold an entry.
     pub fn is_past(&self, entry: &Entry<'_>) -> bool {
-        self.several.as_ref().is_some_and(|several| several.is_past(entry.path))
+        self.several.as_ref().is_some_and(|several| several.in_newest(entry.path).is_none())
     }
 
     /// What the manifest knows of the file at this path in the backup.

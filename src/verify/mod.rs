@@ -181,9 +181,8 @@ fn verify(
     let naming = memory.manifest.map(|manifest| Naming::find(backup, &pairing, manifest, cancel));
     let naming = naming.transpose()?.flatten();
     let lookup = (plan.claims.completeness.originals > 0 && !pairing.has_no_originals())
-        .then(|| Lookup::draw(plan, &pairing, &filter, cancel))
-        .transpose()?
-        .map(|lookup| lookup.in_newest_of(description.several.clone()));
+        .then(|| Lookup::draw(plan, &pairing, &filter, description.several.as_ref(), cancel))
+        .transpose()?;
     let ranker = Ranker::new(&plan.draw.seed);
 
     let scratch = Scratch::create(&plan.target.restore_to, cancel.clone())?;
