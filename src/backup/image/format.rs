@@ -273,6 +273,8 @@ pub struct NewestImage {
     pub displaced: Vec<String>,
     /// What the others are called that cannot be compared: they had neither a letter nor a folder.
     pub placeless: Vec<String>,
+    /// Notes about folders on other drives that were not searched for a newer backup.
+    pub unsearched: Vec<String>,
 }
 
 /// Looks for image backups of this computer on the drives of this machine, and returns the newest.
@@ -301,12 +303,15 @@ pub fn newest_image_on(drives: &[PathBuf], computer: &str) -> Result<Option<Newe
     let found = drives.iter().map(search).collect::<Result<Vec<_>, Error>>()?;
     let newest = found.into_iter().flatten().max_by_key(|(_, backup)| backup.taken);
     let Some((folder, backup)) = newest else { return Ok(None) };
-    for root in drives {
-        let place = folder.join(&backup.name);
-        windows_image_backup::check_elsewhere(root, computer, &place)
-            .map_err(|problem| failed(root, problem))?;
-    }
-    Ok(Some(newest_image(folder, backup)))
+    let place = folder.join(&backup.name);
+    let check = |root: &PathBuf| {
+        windows_image_backup::check_elsewhere(root, computer, &place).map_err(|problem| failed(root, problem))
+    };
+    // The run itself searches the drive with the backup once more, and adds these notes.
+    let others = drives.iter().map(|root| Ok((root, check(root)?))).collect::<Result<Vec<_>, Error>>()?;
+    let others = others.into_iter().filter(|(root, _)| !folder.starts_with(root));
+    let unsearched = others.flat_map(|(_, notes)| notes).collect();
+    Ok(Some(NewestImage { unsearched, ..newest_image(folder, backup) }))
 }
 
 fn newest_image(folder: PathBuf, backup: FoundBackup) -> NewestImage {
@@ -330,7 +335,7 @@ fn newest_image(folder: PathBuf, backup: FoundBackup) -> NewestImage {
         Some((windows_image_backup::volume_name(*guid, None), PathBuf::from(folder)))
     });
     let mounted = mounted.collect();
-    NewestImage { folder, name: backup.name, drives, mounted, displaced, placeless }
+    NewestImage { folder, name: backup.name, drives, mounted, displaced, placeless, unsearched: Vec::new() }
 }
 
 #[cfg(test)]
