@@ -70,6 +70,10 @@ pub const FILE: Format = Format {
 /// An image may have been written so long before its backup: clocks and time zones may be wrong.
 const MOST_SECONDS_BEFORE: i64 = 24 * 60 * 60;
 
+/// The same before `BackupSpecs.xml` is written. A first backup to a slow disk takes days, and so
+/// does a copy that gives each file the time at which it was copied.
+const MOST_SECONDS_BEFORE_THE_END: i64 = 7 * 24 * 60 * 60;
+
 /// What is known of a backup before its images are opened.
 struct About {
     format: &'static str,
@@ -147,14 +151,17 @@ fn open_windows_image_backup(
 /// The files of a backup that were last written long before it began. Each backup writes to all of
 /// its images, so these may be of an earlier one, and `BackupSpecs.xml` may name other volumes. A
 /// copy only makes a file younger. If the name of the backup has no time, the images are held
-/// against `BackupSpecs.xml`, which is written last.
+/// against `BackupSpecs.xml`, which is written last. An image of the week before is not noticed
+/// then.
 fn of_an_earlier_backup(backup: &mut FoundBackup, files: &[ImageFile]) {
-    let (began, what) = match (backup.taken, backup.completed) {
-        (Some(began), _) => (began, format!("{} began", backup.name)),
-        (None, Some(completed)) => (completed, format!("{} was written", specs::FILE)),
+    let (time, most_before, what) = match (backup.taken, backup.completed) {
+        (Some(began), _) => (began, MOST_SECONDS_BEFORE, format!("{} began", backup.name)),
+        (None, Some(completed)) => {
+            (completed, MOST_SECONDS_BEFORE_THE_END, format!("{} was written", specs::FILE))
+        }
         (None, None) => return,
     };
-    let earliest = began.seconds.saturating_sub(MOST_SECONDS_BEFORE);
+    let earliest = time.seconds.saturating_sub(most_before);
     let old = |file: &str, written: Timestamp| {
         let at = words::rfc3339(written).unwrap_or_default();
         let problem = format!(
