@@ -22,6 +22,8 @@ use std::ffi::OsStr;
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
@@ -38,6 +40,10 @@ pub(super) const MARKER: &str = "bkverify-scratch.lock";
 pub(super) const WORKSPACES: &str = "workspaces";
 /// The most bytes of a marker that are read. A marker has a few lines of text and one number.
 const MARKER_MAX: u64 = 4096;
+
+/// How often removing a folder that should be empty is tried, and the pause between two attempts.
+const ATTEMPTS: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// What earlier runs left behind, and what became of it.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -242,6 +248,8 @@ pub(super) fn remove_ours(parent: &Dir, name: &str, dir: Dir, mut marker: Option
         }
         platform::remove_file_even_read_only(&dir, Path::new(&file))?;
     }
+    // NFS and many FUSE file systems keep a removed file in its folder until it is closed.
+    drop(marker);
     remove_named(parent, name, dir)?;
     Ok(true)
 }
@@ -253,7 +261,19 @@ fn remove_named(parent: &Dir, name: &str, dir: Dir) -> io::Result<()> {
     }
     // Windows cannot remove an open folder.
     drop(dir);
-    parent.remove_dir(name)
+    once_empty(|| parent.remove_dir(name))
+}
+
+/// Removes a folder that has just been emptied. With FUSE, files that were closed and removed may
+/// stay in it for a moment.
+fn once_empty(mut remove: impl FnMut() -> io::Result<()>) -> io::Result<()> {
+    for _ in 1..ATTEMPTS {
+        match remove() {
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => thread::sleep(PAUSE),
+            done => return done,
+        }
+    }
+    remove()
 }
 
 #[cfg(test)]
@@ -364,6 +384,26 @@ mod tests {
         std::fs::write(foreign.join("2023"), "holidays").unwrap();
         assert_eq!(remove_leftovers(target.path()).unwrap().left, std::slice::from_ref(&foreign));
         assert!(foreign.join("2023").exists());
+    }
+
+    /// As FUSE answers while it still closes a removed file.
+    #[test]
+    fn a_folder_that_is_not_yet_empty_is_removed_a_moment_later() {
+        let mut answers =
+            [Err(io::ErrorKind::DirectoryNotEmpty), Err(io::ErrorKind::DirectoryNotEmpty), Ok(())]
+                .into_iter()
+                .map(|answer| answer.map_err(io::Error::from));
+        once_empty(|| answers.next().unwrap()).unwrap();
+        assert!(answers.next().is_none());
+        for kind in [io::ErrorKind::DirectoryNotEmpty, io::ErrorKind::PermissionDenied] {
+            let mut asked = 0;
+            let always = || {
+                asked += 1;
+                Err(kind.into())
+            };
+            assert_eq!(once_empty(always).unwrap_err().kind(), kind);
+            assert_eq!(asked > 1, kind == io::ErrorKind::DirectoryNotEmpty);
+        }
     }
 
     #[test]

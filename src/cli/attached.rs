@@ -37,13 +37,14 @@ pub fn complete(
             .hint("name the backup with --backup, or run this as administrator")
     })?;
     let Some(found) = found else { return Ok(Vec::new()) };
+    let unsearched = found.unsearched.clone();
     let Completed { chosen, displaced, placeless } = fill_in(settings, found);
     if !is_quiet {
         error::tell(&chosen);
-        placeless.iter().for_each(|note| error::tell(note));
+        placeless.iter().chain(&unsearched).for_each(|note| error::tell(note));
     }
     displaced.iter().for_each(|note| error::warn(note));
-    Ok(displaced.into_iter().chain(placeless).collect())
+    Ok(displaced.into_iter().chain(placeless).chain(unsearched).collect())
 }
 
 /// What a person must know about a backup that was found.
@@ -59,7 +60,7 @@ struct Completed {
 
 /// Takes what was found.
 fn fill_in(settings: &mut Settings, found: NewestImage) -> Completed {
-    let NewestImage { folder, name, drives, mounted, displaced, placeless } = found;
+    let NewestImage { folder, name, drives, mounted, displaced, placeless, .. } = found;
     let mut chosen =
         format!("no backup was named: verifying the newest of this computer, {name} in {}", folder.display());
     settings.backup = Some(Address(folder));
@@ -104,6 +105,7 @@ mod tests {
             mounted: vec![("Volume{1}".to_owned(), "/c/mount".into())],
             displaced: vec!["E".to_owned()],
             placeless: vec!["Volume{2}".to_owned()],
+            unsearched: vec!["not searched".to_owned()],
         }
     }
 
@@ -155,8 +157,9 @@ mod tests {
         let plan = resolve::plan(flags, &environment).unwrap();
         let notes = &plan.origin.notes;
         assert!(notes[0].starts_with("volume E ") && notes[1].starts_with("volume Volume{2} "), "{notes:?}");
+        assert_eq!(notes[2..], ["not searched"]);
         let flags = Verify::parse("--restore-to /r --source /mine --quiet");
-        assert_eq!(resolve::plan(flags, &environment).unwrap().origin.notes, [""; 0]);
+        assert_eq!(resolve::plan(flags, &environment).unwrap().origin.notes, ["not searched"]);
     }
 
     #[test]

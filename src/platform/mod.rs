@@ -74,8 +74,8 @@ pub use made::{empty_made_dir, open_made_dir, open_made_file};
 pub use memory::memory;
 pub use os::{
     PERMISSION_HINT, Tree, account, administrators_state_dir, allow_holes, computer_name, copy_in_kernel,
-    drives, free_space, has_holes, holdable_name, host_name, is_in_use, is_same_file, is_same_name,
-    is_spinning, keeps_holes, may_write_to, name_key, next_data, open_to_read, path_from_bytes,
+    drives, first_data, free_space, has_holes, holdable_name, host_name, is_in_use, is_same_file,
+    is_same_name, is_spinning, keeps_holes, may_write_to, name_key, next_data, open_to_read, path_from_bytes,
     path_to_bytes, read_at, stat, system_config_dir, system_state_dir, volume,
 };
 pub use private::{

@@ -218,25 +218,42 @@ pub fn has_holes(file: &File) -> bool {
     file.metadata().is_ok_and(|found| found.blocks().saturating_mul(512) < found.size())
 }
 
-/// The first range at or after `at` that holds data, in a file of `size` bytes; `None` if the rest
-/// is a hole. Moves the file's position.
+/// The first byte at or after `at` that is no hole, in a file of `size` bytes; `None` if the rest is
+/// a hole. Does not ask where the data ends: some file systems go through all of it to tell. Moves
+/// the file's position.
 #[cfg(target_os = "linux")]
-pub fn next_data(file: &File, at: u64, size: u64) -> io::Result<Option<std::ops::Range<u64>>> {
+pub fn first_data(file: &File, at: u64, size: u64) -> io::Result<Option<u64>> {
     use rustix::io::Errno;
     if at >= size {
         return Ok(None);
     }
     match fs::seek(file, fs::SeekFrom::Data(at)) {
-        Ok(start) if start < size => {
-            let end = fs::seek(file, fs::SeekFrom::Hole(start))?.min(size);
-            // A file that changes meanwhile must not cause an endless loop.
-            Ok((end > start).then_some(start..end))
-        }
+        Ok(start) => Ok((start < size).then_some(start)),
         // The rest is a hole.
-        Ok(_) | Err(Errno::NXIO) => Ok(None),
-        Err(Errno::INVAL) => Ok(Some(at..size)),
+        Err(Errno::NXIO) => Ok(None),
+        Err(Errno::INVAL) => Ok(Some(at)),
         Err(error) => Err(error.into()),
     }
+}
+
+/// This system is not asked about holes: everything counts as data.
+#[cfg(not(target_os = "linux"))]
+pub fn first_data(_: &File, at: u64, size: u64) -> io::Result<Option<u64>> {
+    Ok((at < size).then_some(at))
+}
+
+/// The first range at or after `at` that holds data, in a file of `size` bytes; `None` if the rest
+/// is a hole. Moves the file's position.
+#[cfg(target_os = "linux")]
+pub fn next_data(file: &File, at: u64, size: u64) -> io::Result<Option<std::ops::Range<u64>>> {
+    let Some(start) = first_data(file, at, size)? else { return Ok(None) };
+    let end = match fs::seek(file, fs::SeekFrom::Hole(start)) {
+        // Where it is not known, or the file changed meanwhile, all the rest counts as data.
+        Err(rustix::io::Errno::INVAL) => size,
+        Ok(end) if end <= start => size,
+        end => end?.min(size),
+    };
+    Ok(Some(start..end))
 }
 
 /// This system is not asked about holes: everything counts as data.

@@ -70,6 +70,10 @@ pub const FILE: Format = Format {
 /// An image may have been written so long before its backup: clocks and time zones may be wrong.
 const MOST_SECONDS_BEFORE: i64 = 24 * 60 * 60;
 
+/// The same before `BackupSpecs.xml` is written. A first backup to a slow disk takes days, and so
+/// does a copy that gives each file the time at which it was copied.
+const MOST_SECONDS_BEFORE_THE_END: i64 = 7 * 24 * 60 * 60;
+
 /// What is known of a backup before its images are opened.
 struct About {
     format: &'static str,
@@ -147,14 +151,17 @@ fn open_windows_image_backup(
 /// The files of a backup that were last written long before it began. Each backup writes to all of
 /// its images, so these may be of an earlier one, and `BackupSpecs.xml` may name other volumes. A
 /// copy only makes a file younger. If the name of the backup has no time, the images are held
-/// against `BackupSpecs.xml`, which is written last.
+/// against `BackupSpecs.xml`, which is written last. An image of the week before is not noticed
+/// then.
 fn of_an_earlier_backup(backup: &mut FoundBackup, files: &[ImageFile]) {
-    let (began, what) = match (backup.taken, backup.completed) {
-        (Some(began), _) => (began, format!("{} began", backup.name)),
-        (None, Some(completed)) => (completed, format!("{} was written", specs::FILE)),
+    let (time, most_before, what) = match (backup.taken, backup.completed) {
+        (Some(began), _) => (began, MOST_SECONDS_BEFORE, format!("{} began", backup.name)),
+        (None, Some(completed)) => {
+            (completed, MOST_SECONDS_BEFORE_THE_END, format!("{} was written", specs::FILE))
+        }
         (None, None) => return,
     };
-    let earliest = began.seconds.saturating_sub(MOST_SECONDS_BEFORE);
+    let earliest = time.seconds.saturating_sub(most_before);
     let old = |file: &str, written: Timestamp| {
         let at = words::rfc3339(written).unwrap_or_default();
         let problem = format!(
@@ -273,6 +280,8 @@ pub struct NewestImage {
     pub displaced: Vec<String>,
     /// What the others are called that cannot be compared: they had neither a letter nor a folder.
     pub placeless: Vec<String>,
+    /// Notes about folders on other drives that were not searched for a newer backup.
+    pub unsearched: Vec<String>,
 }
 
 /// Looks for image backups of this computer on the drives of this machine, and returns the newest.
@@ -301,12 +310,15 @@ pub fn newest_image_on(drives: &[PathBuf], computer: &str) -> Result<Option<Newe
     let found = drives.iter().map(search).collect::<Result<Vec<_>, Error>>()?;
     let newest = found.into_iter().flatten().max_by_key(|(_, backup)| backup.taken);
     let Some((folder, backup)) = newest else { return Ok(None) };
-    for root in drives {
-        let place = folder.join(&backup.name);
-        windows_image_backup::check_elsewhere(root, computer, &place)
-            .map_err(|problem| failed(root, problem))?;
-    }
-    Ok(Some(newest_image(folder, backup)))
+    let place = folder.join(&backup.name);
+    let check = |root: &PathBuf| {
+        windows_image_backup::check_elsewhere(root, computer, &place).map_err(|problem| failed(root, problem))
+    };
+    // The run itself searches the drive with the backup once more, and adds these notes.
+    let others = drives.iter().map(|root| Ok((root, check(root)?))).collect::<Result<Vec<_>, Error>>()?;
+    let others = others.into_iter().filter(|(root, _)| !folder.starts_with(root));
+    let unsearched = others.flat_map(|(_, notes)| notes).collect();
+    Ok(Some(NewestImage { unsearched, ..newest_image(folder, backup) }))
 }
 
 fn newest_image(folder: PathBuf, backup: FoundBackup) -> NewestImage {
@@ -330,7 +342,7 @@ fn newest_image(folder: PathBuf, backup: FoundBackup) -> NewestImage {
         Some((windows_image_backup::volume_name(*guid, None), PathBuf::from(folder)))
     });
     let mounted = mounted.collect();
-    NewestImage { folder, name: backup.name, drives, mounted, displaced, placeless }
+    NewestImage { folder, name: backup.name, drives, mounted, displaced, placeless, unsearched: Vec::new() }
 }
 
 #[cfg(test)]

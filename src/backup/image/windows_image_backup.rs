@@ -211,24 +211,27 @@ pub(super) fn find(
     this_computer: Option<&str>,
 ) -> Result<FoundBackup, NotFound> {
     let mut notes = Vec::new();
-    let computer = computer(folder, this_computer)?;
-    let is_chosen_by_user = computer.is_none() || name.is_some();
-    let place = match computer {
-        Some(computer) => {
-            let place = choose(&computer, name, &mut notes)?;
-            if name.is_none() {
-                check_elsewhere(folder, &file_name(&computer), &place)?;
-            }
-            place
-        }
-        None => folder.to_owned(),
-    };
-    if name.is_some_and(|name| name != file_name(&place)) {
-        return Err(NotFound::Choice(format!("it is the backup {}, and no other", file_name(&place))));
+    let Some(computer) = computer(folder, this_computer)? else { return read(folder, name, true, notes) };
+    let place = choose(&computer, name, &mut notes)?;
+    if name.is_none() {
+        notes.extend(check_elsewhere(folder, &file_name(&computer), &place)?);
     }
-    let files = entries_of(&place)?;
+    read(&place, name, name.is_some(), notes)
+}
+
+/// Reads what is in the folder of a backup, which must have this name.
+fn read(
+    place: &Path,
+    name: Option<&str>,
+    is_chosen_by_user: bool,
+    mut notes: Vec<String>,
+) -> Result<FoundBackup, NotFound> {
+    if name.is_some_and(|name| name != file_name(place)) {
+        return Err(NotFound::Choice(format!("it is the backup {}, and no other", file_name(place))));
+    }
+    let files = entries_of(place)?;
     let Inventory { named, letters, is_complete, completed, mut damage } =
-        Inventory::of(&place, &files, is_chosen_by_user, &mut notes);
+        Inventory::of(place, &files, is_chosen_by_user, &mut notes);
     let images = files.into_iter().filter(|path| is_image(path)).map(|path| {
         let guid = guid_of(&path);
         let letter = guid.and_then(|guid| letters.get(&guid)?.letter);
@@ -238,7 +241,7 @@ pub(super) fn find(
     });
     let images: Vec<_> = images.collect();
     if images.is_empty() {
-        return Err(NotFound::Choice(format!("{} holds no image (.vhd or .vhdx)", path_text(&place))));
+        return Err(NotFound::Choice(format!("{} holds no image (.vhd or .vhdx)", path_text(place))));
     }
     damage.extend(without_image(&named, &images, &mut notes));
     notes.extend(named.iter().filter(|(_, volume)| volume.is_partial).map(|(guid, volume)| {
@@ -253,8 +256,8 @@ pub(super) fn find(
             specs::FILE
         )
     }));
-    let name = file_name(&place);
-    let folders = folders_of(&place);
+    let name = file_name(place);
+    let folders = folders_of(place);
     let taken = time_of_copy(&name);
     Ok(FoundBackup { taken, name, folders, images, named, is_complete, completed, damage, notes })
 }
@@ -270,7 +273,7 @@ fn folders_of(backup: &Path) -> Vec<PathBuf> {
 }
 
 /// The newest backup of a computer below the root of a drive, and the folder of that computer.
-/// `None` if the drive has none.
+/// `None` if the drive has none. Other places are not searched: see [`check_elsewhere`].
 pub(super) fn newest_of(root: &Path, computer: &str) -> Result<Option<(PathBuf, FoundBackup)>, NotFound> {
     let computers = match entries(&root.join(NAME)) {
         Err(error) if levels::is_absence(&error) => return Ok(None),
@@ -281,8 +284,9 @@ pub(super) fn newest_of(root: &Path, computer: &str) -> Result<Option<(PathBuf, 
     if !is_computer(&folder) {
         return Ok(None);
     }
-    let newest = find(&folder, None, None)?;
-    Ok(Some((folder, newest)))
+    let mut notes = Vec::new();
+    let newest = choose(&folder, None, &mut notes)?;
+    Ok(Some((folder, read(&newest, None, false, notes)?)))
 }
 
 /// The backup of a computer with this name, or the newest.

@@ -238,6 +238,12 @@ pub fn has_holes(_: &File) -> bool {
     false
 }
 
+/// The first byte at or after `at` that is no hole, in a file of `size` bytes. This system is not
+/// asked about holes.
+pub fn first_data(_: &File, at: u64, size: u64) -> io::Result<Option<u64>> {
+    Ok((at < size).then_some(at))
+}
+
 /// The first range at or after `at` that holds data, in a file of `size` bytes. This system is not
 /// asked about holes, so that is everything up to the end.
 pub fn next_data(_: &File, at: u64, size: u64) -> io::Result<Option<std::ops::Range<u64>>> {

@@ -28,6 +28,11 @@ const BACKUP: &str = "Backup ";
 /// Folders that Windows puts beside the backups of a computer. They may be closed to everybody else.
 const BESIDE_BACKUPS: [&str; 3] = ["catalog", "logs", "sppmetadatacache"];
 
+/// Folders that systems put at the root of a disk, and on network shares. Nobody has moved a backup
+/// there, and most users may not list them.
+const OF_THE_SYSTEM: [&str; 4] =
+    ["$recycle.bin", "documents and settings", "lost+found", "system volume information"];
+
 /// The most entries that a folder of this kind may have. Usually it has a few dozen.
 const MOST_ENTRIES: usize = 10_000;
 
@@ -87,7 +92,8 @@ fn is_of_computers(folder: &Path) -> bool {
 
 /// Whether a folder holds backups of a computer.
 pub(super) fn is_computer(folder: &Path) -> bool {
-    is_or_unknown(folder, |entries| entries.iter().any(|entry| is_backup(entry) || is_stray(entry)))
+    !is_of_the_system(&file_name(folder))
+        && is_or_unknown(folder, |entries| entries.iter().any(|entry| is_backup(entry) || is_stray(entry)))
 }
 
 /// Whether a folder below a computer looks like a backup, but has no name from which its time is
@@ -109,6 +115,11 @@ pub(super) fn is_stray(folder: &Path) -> bool {
 /// Whether Windows puts a folder of this name beside the backups of a computer.
 pub(super) fn is_beside_backups(name: &str) -> bool {
     BESIDE_BACKUPS.iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
+/// Whether a system puts a folder of this name beside those of users.
+pub(super) fn is_of_the_system(name: &str) -> bool {
+    OF_THE_SYSTEM.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
 /// Whether this is a folder, as far as is known.
