@@ -36,7 +36,7 @@ impl Repository {
     }
 
     /// Backs up the originals.
-    fn backup(&self, flags: &[&str]) {
+    pub fn backup(&self, flags: &[&str]) {
         let mut arguments = vec!["backup", "."];
         arguments.extend(flags);
         self.restic(&arguments);
