@@ -204,7 +204,7 @@ impl Problem {
         self.denied == Some(std::io::ErrorKind::PermissionDenied) || self.is_pruned || self.is_away
     }
 
-    /// Whether reading has failed in a way for which nobody else has a better explanation.
+    /// Whether the system or the server failed to read it, and has not said why.
     fn is_unread(&self) -> bool {
         self.denied.is_some() && !self.is_gap()
     }

@@ -108,9 +108,13 @@ impl Rest {
             return Err(unknown("the server no longer answers"));
         }
         let refusal = match self.patiently(url, range, most) {
-            Err(refusal) if refusal.why != Why::Lasting && !self.cancel.is_cancelled() => refusal,
+            Err(refusal) if refusal.why != Why::Lasting => refusal,
             answer => return answer.map_err(|refusal| refusal.error),
         };
+        // It was not asked as often as it should be.
+        if self.cancel.is_cancelled() {
+            return Err(unknown(refusal.error));
+        }
         // One file that the server cannot read must not hide the others.
         let config = self.url(FileType::Config, &Id::default());
         if url == config || self.patiently(&config, None, LARGEST).is_err() {
