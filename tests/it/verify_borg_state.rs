@@ -255,3 +255,28 @@ fn damage_of_what_is_needed_to_list_an_archive_is_a_failure() {
     }
     assert_eq!(seen.len(), said.len(), "{seen:?}");
 }
+
+#[test]
+fn a_damaged_old_archive_does_not_keep_the_newest_from_being_verified() {
+    let repository = Repository::new("none", |originals| fs::write(originals.join("a"), "a").unwrap());
+    let listed: serde_json::Value =
+        serde_json::from_slice(&repository.borg(&["list", "--json", "b"]).stdout).unwrap();
+    let id = listed["archives"][0]["id"].as_str().unwrap();
+    let id: Vec<u8> = (0..32).map(|at| u8::from_str_radix(&id[2 * at..2 * at + 2], 16).unwrap()).collect();
+    repository.create("second");
+    let mut damaged = 0;
+    for segment in repository.segments() {
+        let mut content = fs::read(&segment).unwrap();
+        // An entry has a tag, its id, and its data. Tag 0 or 3 is that of data.
+        let is_entry = |&at: &usize| matches!(content[at - 1], 0 | 3) && content[at..].starts_with(&id);
+        if let Some(at) = (1..content.len()).find(is_entry) {
+            content[at + 60] ^= 1;
+            fs::write(&segment, content).unwrap();
+            damaged += 1;
+        }
+    }
+    assert_eq!(damaged, 1);
+    let world = &repository.world;
+    world.verify("--sample all").exits(0).says("the archive second").says("when they began counts instead");
+    world.verify("--sample all --snapshot first").exits(1).says("the list of files ends early");
+}

@@ -126,6 +126,18 @@ fn a_command_that_fails_is_told_with_its_last_words() {
 }
 
 #[test]
+fn hard_links_that_a_program_restores_as_such_are_good_however_many_there_are() {
+    let restore = "cd \"$(dirname \"$0\")/s\" && tar -c --null -T \"$1\" | tar -x -C \"$2\"";
+    let mut world = scripted(LIST, restore, "");
+    for number in 0..101 {
+        let name = format!("s/link-{number}");
+        world = world.file(&name, name.clone());
+        fs::hard_link(world.path(&name), world.path(&format!("s/second-{number}"))).unwrap();
+    }
+    verify(&world).exits(0).out_has("209 of 209 identical");
+}
+
+#[test]
 fn a_backup_that_is_not_mounted_is_not_called_damaged_although_files_are_restored_one_by_one() {
     let mut world = scripted(LIST, "exit 1", "");
     for number in 0..20 {

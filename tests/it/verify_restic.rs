@@ -36,7 +36,7 @@ impl Repository {
     }
 
     /// Backs up the originals.
-    fn backup(&self, flags: &[&str]) {
+    pub fn backup(&self, flags: &[&str]) {
         let mut arguments = vec!["backup", "."];
         arguments.extend(flags);
         self.restic(&arguments);
@@ -379,11 +379,13 @@ fn a_prune_during_a_run_excuses_what_is_missing_and_not_what_is_damaged() {
     set_mode(pack, 0o700, 0o600);
     fs::write(pack, content).unwrap();
     let index = fs::read_dir(repository.world.path("b/index")).unwrap().next().unwrap().unwrap().path();
-    fs::remove_file(index).unwrap();
+    let content = fs::read(&index).unwrap();
+    fs::remove_file(&index).unwrap();
     let restored = collect::restore(&*opened, Wanted::These(&picks));
     let reasons: Vec<_> = restored.files.into_values().filter_map(Result::err).collect();
     assert!(!reasons.is_empty() && reasons.iter().all(|reason| reason.contains("is damaged")), "{reasons:?}");
     // A place that is no longer mounted is no prune, and no damage.
+    fs::write(index, content).unwrap();
     let opened = repository.open();
     fs::rename(repository.world.path("b"), repository.world.path("away")).unwrap();
     let restored = collect::restore(&*opened, Wanted::These(&picks));

@@ -248,7 +248,9 @@ impl Archive {
         damage: Vec<Damage>,
     ) -> Self {
         let ended = listed.archives.iter().find(|archive| archive.name == chosen.name);
-        let taken = ended.and_then(|archive| time(archive.end.as_deref()?)).map(end_of_second);
+        // An original that was modified after the start proves nothing, then.
+        let taken = ended.and_then(|archive| time(archive.end.as_ref().unwrap_or(&archive.time)));
+        let taken = taken.map(end_of_second);
         let description = describe(borg.location(), Some(chosen), taken);
         Self { name: Some(chosen.name.clone()), description, notes, damage, ..Self::of(borg) }
     }
@@ -302,6 +304,13 @@ fn notes(borg: &Borg, listed: &Listed) -> Vec<String> {
                 .to_owned(),
         );
     }
+    if listed.archives.iter().any(|archive| archive.end.is_none()) {
+        notes.push(
+            "borg cannot read every archive, and so does not tell when they ended; when they began counts instead: run borg \
+             check on the repository"
+                .to_owned(),
+        );
+    }
     let is_open = listed.encryption.as_ref().is_some_and(|encryption| encryption.mode == "none");
     if is_open && *borg.location().secret() != super::Secret::None {
         notes.push("the repository is not encrypted, although a password is set for it".to_owned());
@@ -339,8 +348,16 @@ struct ListedArchive {
 impl Listed {
     /// Lists the archives of the repository, or tells what is damaged, so that it cannot be done.
     fn read(borg: &Borg, context: &Context) -> Result<Result<Self, Damage>, Error> {
-        let arguments = ["--json", "--consider-checkpoints", "--format", "{end}"].map(OsString::from);
-        let answer = match borg.ask("list", arguments.into_iter().chain([borg.target(None)]), context)? {
+        // To tell their ends, borg reads from every archive. A damaged one must not hide the others.
+        match Self::ask(borg, &["--format", "{end}"], context) {
+            Ok(Ok(listed)) => Ok(Ok(listed)),
+            _ => Self::ask(borg, &[], context),
+        }
+    }
+
+    fn ask(borg: &Borg, flags: &[&str], context: &Context) -> Result<Result<Self, Damage>, Error> {
+        let arguments = ["--json", "--consider-checkpoints"].iter().chain(flags).map(OsString::from);
+        let answer = match borg.ask("list", arguments.chain([borg.target(None)]), context)? {
             Ok(answer) => answer,
             Err(damage) => return Ok(Err(damage)),
         };

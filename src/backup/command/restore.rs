@@ -43,9 +43,6 @@ const TARGET_FILE: &str = "target";
 /// The most bytes of paths that one call is given as words.
 const COMMAND_LINE: usize = 1 << 20;
 
-/// The most files of a call that failed that are tried again one by one.
-const AGAIN: usize = 100;
-
 /// Whether a text occurs in a command.
 fn names(command: &CommandLine, placeholder: &str, variable: &str) -> bool {
     match command {
@@ -144,7 +141,8 @@ fn call(
     for (place, entry) in batch.iter().enumerate() {
         let Some(outcome) = found[place].take() else { continue };
         let is_damaged = matches!(outcome, Err(RestoreError::Damaged(_)));
-        if is_damaged && round.len() > 1 && again.len() < AGAIN {
+        // However many there are: a file may be called bad only after a call of its own.
+        if is_damaged && round.len() > 1 {
             again.push(round[place]);
         } else {
             delivery.deliver(entry, outcome)?;

@@ -100,7 +100,7 @@ impl<'a> Walk<'a> {
         }
         let content = match self.repository.blob::<TreeId>(tree) {
             Ok(content) => content,
-            Err(problem) => return self.lose(path, &problem.sentence(), problem.is_denied()),
+            Err(problem) => return self.lose(path, &problem.sentence(), problem.is_gap()),
         };
         let Ok(Tree { nodes }) = serde_json::from_slice(&content) else {
             return self.lose(path, "its list of files is not understood", false);

@@ -23,7 +23,7 @@ use crate::words;
 const PRUNED: &str = "the repository was changed while it was read, by restic prune or forget --prune: verify again when that has ended";
 
 /// What is said if the repository is no longer where it was.
-const GONE: &str = "the repository can no longer be read: see whether the place where it is is still mounted";
+const GONE: &str = "the repository can no longer be read: see whether the server runs, or the place where it is is still mounted";
 
 /// What a person can do if files of the repository may not be read.
 const ACCOUNT: &str = "run bkverify as an account that may read the repository";
@@ -127,7 +127,11 @@ impl Opened {
         if self.pack_of::<T>(hash).is_none() {
             let kind = if T::TYPE == BlobType::Tree { "a list of files" } else { "a piece of it" };
             let text = format!("{kind} ({hash}) is in no index");
-            return Err(self.judged(Problem { text, is_missing: true, ..Problem::default() }));
+            // The index is in memory, so a repository that has gone is no excuse.
+            return Err(match self.place.now() {
+                State::Pruned => Problem::pruned(),
+                _ => Problem { text, ..Problem::default() },
+            });
         }
         let content = guard(|| self.files.get_blob_cached(&id, T::TYPE)).map_err(|problem| {
             let pack = self.pack_of::<T>(hash).map(|(pack, _)| pack.to_string()).unwrap_or_default();
@@ -151,11 +155,9 @@ impl Opened {
     /// a pack never changes.
     fn judged(&self, problem: Problem) -> Problem {
         match self.place.now() {
-            State::Pruned if problem.is_missing => {
-                Problem { text: PRUNED.to_owned(), is_pruned: true, ..problem }
-            }
-            State::Gone if problem.is_missing => {
-                Problem { text: GONE.to_owned(), denied: Some(std::io::ErrorKind::Other), ..problem }
+            State::Pruned if problem.is_missing => Problem::pruned(),
+            State::Gone if problem.is_missing || problem.is_unread() => {
+                Problem { text: GONE.to_owned(), is_away: true, ..problem }
             }
             _ => problem,
         }
@@ -171,6 +173,8 @@ pub(super) struct Problem {
     /// It is not there.
     is_missing: bool,
     is_pruned: bool,
+    /// The server or the place does not give it, and nothing is known about it.
+    is_away: bool,
     /// What the system says, if that is the reason.
     denied: Option<std::io::ErrorKind>,
 }
@@ -179,21 +183,30 @@ impl Problem {
     /// What a person should know and do next.
     pub(super) fn sentence(&self) -> String {
         match self {
-            Self { is_pruned: true, .. } => self.text.clone(),
+            Self { is_pruned: true, .. } | Self { is_away: true, .. } => self.text.clone(),
             Self { denied: Some(std::io::ErrorKind::PermissionDenied), .. } => self.and(ACCOUNT),
             Self { denied: Some(_), .. } => self.text.clone(),
             _ => self.and(CHECK),
         }
     }
 
+    fn pruned() -> Self {
+        Self { text: PRUNED.to_owned(), is_pruned: true, ..Self::default() }
+    }
+
     /// Whether the repository has lost something, for good.
     pub(super) fn is_damage(&self) -> bool {
-        self.denied.is_none() && !self.is_pruned
+        self.denied.is_none() && !self.is_pruned && !self.is_away
     }
 
     /// Whether the backup is not to blame.
-    pub(super) fn is_denied(&self) -> bool {
-        self.denied == Some(std::io::ErrorKind::PermissionDenied)
+    pub(super) fn is_gap(&self) -> bool {
+        self.denied == Some(std::io::ErrorKind::PermissionDenied) || self.is_pruned || self.is_away
+    }
+
+    /// Whether the system or the server failed to read it, and has not said why.
+    fn is_unread(&self) -> bool {
+        self.denied.is_some() && !self.is_gap()
     }
 
     fn and(&self, next: &str) -> String {
@@ -213,8 +226,8 @@ impl From<Problem> for RestoreError {
     fn from(problem: Problem) -> Self {
         let sentence = problem.sentence();
         match problem {
+            Problem { is_pruned: true, .. } | Problem { is_away: true, .. } => Self::Unsupported(sentence),
             Problem { denied: Some(kind), .. } => Self::Read(std::io::Error::new(kind, sentence)),
-            Problem { is_pruned: true, .. } => Self::Unsupported(sentence),
             Problem { is_checksum: true, .. } => Self::Checksum(sentence),
             _ => Self::Damaged(sentence),
         }
@@ -231,7 +244,9 @@ impl From<&Fault> for Problem {
             _ => None,
         };
         let is_missing = matches!(fault, Fault::Missing(_));
-        Self { text: fault.to_string(), denied, is_missing, ..Self::default() }
+        // So says a server that does not answer, and a mounted place whose program has ended.
+        let is_away = denied == Some(std::io::ErrorKind::NotConnected);
+        Self { text: fault.to_string(), denied, is_missing, is_away, ..Self::default() }
     }
 }
 

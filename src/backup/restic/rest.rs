@@ -2,12 +2,17 @@
 //! restic` for whatever rclone can reach.
 //!
 //! The protocol is that of restic's manual, in its chapter "REST Backend". Only GET and HEAD are
-//! used. A server that cannot be reached is asked again a few times. After that it is not asked any
-//! more: the rest of the run would wait for each file.
+//! used. A server that gives no answer is asked again a few times. If it then does not give its file
+//! `config` either, it is not asked any more: the rest of the run would wait for each file.
+//!
+//! An error of the kind `NotConnected` says that nothing is known about what was asked for. Any
+//! other is about the file itself.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::io::{self, Read};
 use std::path::Path;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -24,6 +29,7 @@ use zeroize::Zeroizing;
 use super::store::Store;
 use crate::cancel::CancelToken;
 use crate::http;
+use crate::lock::lock;
 
 /// The second version of the protocol, in which lists have sizes.
 const VERSION: &str = "application/vnd.x.restic.rest.v2";
@@ -52,6 +58,9 @@ pub(super) struct Rest {
     cancel: CancelToken,
     /// The server did not answer, although it was asked several times.
     is_lost: AtomicBool,
+    /// The addresses at which the server fails, although it gives other files. They are asked for
+    /// once, and not several times for each piece of a pack.
+    failing: Mutex<HashSet<String>>,
 }
 
 /// The name and the password for a server.
@@ -82,7 +91,8 @@ impl Rest {
             .build()
             .new_agent();
         let authorization = named.or(login).map(header);
-        Ok(Self { agent, address, authorization, cancel, is_lost: AtomicBool::new(false) })
+        let (is_lost, failing) = (AtomicBool::new(false), Mutex::default());
+        Ok(Self { agent, address, authorization, cancel, is_lost, failing })
     }
 
     fn url(&self, kind: FileType, id: &Id) -> String {
@@ -94,65 +104,123 @@ impl Rest {
 
     /// Asks for the content of an address, or for a range of its bytes, until the server answers.
     fn get(&self, url: &str, range: Option<&str>, most: u64) -> io::Result<Vec<u8>> {
-        self.patiently(|| {
-            let mut request = self.agent.get(url).header(header::ACCEPT, VERSION);
-            if let Some(range) = range {
-                request = request.header(header::RANGE, range);
-            }
-            if let Some(authorization) = &self.authorization {
-                request = request.header(header::AUTHORIZATION, authorization.as_str());
-            }
-            let response = request.call().map_err(|error| Refusal::passing(&error))?;
-            // The file ends before this range.
-            if range.is_some() && response.status() == StatusCode::RANGE_NOT_SATISFIABLE {
-                return Ok(Vec::new());
-            }
-            let wanted = if range.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
-            let response = judge(response, wanted)?;
-            let mut content = Vec::new();
-            let mut body = response.into_body().into_reader().take(most);
-            body.read_to_end(&mut content).map_err(|error| Refusal::passing(&error))?;
-            Ok(content)
-        })
+        if self.is_lost.load(Ordering::Relaxed) {
+            return Err(unknown("the server no longer answers"));
+        }
+        let refusal = match self.patiently(url, range, most) {
+            Err(refusal) if refusal.why != Why::Lasting => refusal,
+            answer => return answer.map_err(|refusal| refusal.error),
+        };
+        // It was not asked as often as it should be.
+        if self.cancel.is_cancelled() {
+            return Err(unknown(refusal.error));
+        }
+        // One file that the server cannot read must not hide the others.
+        let config = self.url(FileType::Config, &Id::default());
+        if url == config || self.patiently(&config, None, LARGEST).is_err() {
+            self.is_lost.store(true, Ordering::Relaxed);
+            return Err(unknown(refusal.error));
+        }
+        if refusal.why == Why::Failing {
+            lock(&self.failing).insert(url.to_owned());
+        }
+        Err(refusal.error)
+    }
+
+    /// Asks for a file to its end.
+    fn all(&self, url: &str) -> io::Result<Vec<u8>> {
+        let content = self.get(url, None, LARGEST + 1)?;
+        if content.len() as u64 > LARGEST {
+            return Err(unknown("the server sends more than 1 GiB, which no such file has"));
+        }
+        Ok(content)
     }
 
     /// Makes a request several times, if the reason why it fails may pass.
-    fn patiently<T>(&self, mut request: impl FnMut() -> Result<T, Refusal>) -> io::Result<T> {
-        for number in 1.. {
-            if self.is_lost.load(Ordering::Relaxed) {
-                break;
-            }
-            match request() {
-                Ok(answer) => return Ok(answer),
-                Err(Refusal { error, is_passing: false }) => return Err(error),
-                Err(Refusal { error, .. }) if number == TRIES || self.cancel.is_cancelled() => {
-                    self.is_lost.store(true, Ordering::Relaxed);
-                    return Err(error);
+    fn patiently(&self, url: &str, range: Option<&str>, most: u64) -> Result<Vec<u8>, Refusal> {
+        let tries = if lock(&self.failing).contains(url) { 1 } else { TRIES };
+        for number in 1..tries {
+            match self.once(url, range, most) {
+                Err(refusal) if refusal.why != Why::Lasting && !self.cancel.is_cancelled() => {
+                    thread::sleep(BETWEEN * number);
                 }
-                Err(_) => thread::sleep(BETWEEN * number),
+                answer => return answer,
             }
         }
-        Err(io::Error::other("the server no longer answers"))
+        self.once(url, range, most)
+    }
+
+    fn once(&self, url: &str, range: Option<&str>, most: u64) -> Result<Vec<u8>, Refusal> {
+        let mut request = self.agent.get(url).header(header::ACCEPT, VERSION);
+        if let Some(range) = range {
+            request = request.header(header::RANGE, range);
+        }
+        if let Some(authorization) = &self.authorization {
+            request = request.header(header::AUTHORIZATION, authorization.as_str());
+        }
+        let response = request.call().map_err(|error| Refusal::without_answer(&error))?;
+        // The file ends before this range.
+        if range.is_some() && response.status() == StatusCode::RANGE_NOT_SATISFIABLE {
+            return Ok(Vec::new());
+        }
+        let wanted = if range.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
+        let response = judge(response, wanted)?;
+        let mut content = Vec::new();
+        let mut body = response.into_body().into_reader().take(most);
+        body.read_to_end(&mut content).map_err(|error| Refusal::failing(&error))?;
+        Ok(content)
     }
 }
 
-/// Why a server gave no answer.
+/// The error if nothing is known about what was asked for.
+fn unknown(why: impl fmt::Display) -> io::Error {
+    io::Error::new(io::ErrorKind::NotConnected, why.to_string())
+}
+
+/// Why a server did not give what it was asked for.
 struct Refusal {
     error: io::Error,
-    /// Whether it may answer later.
-    is_passing: bool,
+    why: Why,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Why {
+    /// It would say the same again.
+    Lasting,
+    /// It does not answer, or is busy.
+    Away,
+    /// It fails, maybe with this file alone.
+    Failing,
 }
 
 impl Refusal {
-    fn passing(error: &dyn fmt::Display) -> Self {
-        Self { error: io::Error::other(format!("the server does not answer: {error}")), is_passing: true }
+    fn without_answer(error: &ureq::Error) -> Self {
+        let is_distrusted = match error {
+            ureq::Error::Tls(_) | ureq::Error::Rustls(_) => true,
+            // The encryption speaks in the place of the socket.
+            ureq::Error::Io(error) => error.kind() == io::ErrorKind::InvalidData,
+            _ => false,
+        };
+        if is_distrusted {
+            let text = format!("the server cannot be trusted ({error}): see RESTIC_CACERT");
+            return Self { error: unknown(text), why: Why::Lasting };
+        }
+        Self::away(error)
+    }
+
+    fn away(error: &dyn fmt::Display) -> Self {
+        Self { error: unknown(format!("the server does not answer: {error}")), why: Why::Away }
+    }
+
+    fn failing(error: &dyn fmt::Display) -> Self {
+        Self { error: io::Error::other(format!("the server fails: {error}")), why: Why::Failing }
     }
 }
 
 /// The answer, if it is what was asked for.
 fn judge(response: Response<Body>, wanted: StatusCode) -> Result<Response<Body>, Refusal> {
     let status = response.status();
-    let lasting = |kind, text: String| Err(Refusal { error: io::Error::new(kind, text), is_passing: false });
+    let lasting = |kind, text: String| Err(Refusal { error: io::Error::new(kind, text), why: Why::Lasting });
     match status {
         _ if status == wanted => Ok(response),
         StatusCode::NOT_FOUND => lasting(io::ErrorKind::NotFound, "the server does not have it".to_owned()),
@@ -160,11 +228,14 @@ fn judge(response: Response<Body>, wanted: StatusCode) -> Result<Response<Body>,
             io::ErrorKind::PermissionDenied,
             format!("the server refuses it ({status}): see RESTIC_REST_USERNAME and RESTIC_REST_PASSWORD"),
         ),
-        _ if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
-            Err(Refusal::passing(&status))
-        }
+        // What the server, or one before it, says about itself and not about the file.
+        StatusCode::TOO_MANY_REQUESTS
+        | StatusCode::BAD_GATEWAY
+        | StatusCode::SERVICE_UNAVAILABLE
+        | StatusCode::GATEWAY_TIMEOUT => Err(Refusal::away(&status)),
+        _ if status.is_server_error() => Err(Refusal::failing(&status)),
         _ => lasting(
-            io::ErrorKind::Other,
+            io::ErrorKind::NotConnected,
             format!("the server gives an answer that was not asked for: {status}"),
         ),
     }
@@ -199,7 +270,7 @@ enum Listed {
 
 impl Store for Rest {
     fn names(&self, kind: FileType) -> io::Result<Vec<String>> {
-        let list = self.get(&format!("{}{}/", self.address, kind.dirname()), None, LARGEST)?;
+        let list = self.all(&format!("{}{}/", self.address, kind.dirname()))?;
         let list: Vec<Listed> = serde_json::from_slice(&list)
             .map_err(|error| io::Error::other(format!("the server gives no list of files: {error}")))?;
         let name = |(Listed::Sized { name } | Listed::Named(name))| name;
@@ -211,7 +282,7 @@ impl Store for Rest {
     }
 
     fn whole(&self, kind: FileType, id: &Id) -> io::Result<Vec<u8>> {
-        self.get(&self.url(kind, id), None, LARGEST)
+        self.all(&self.url(kind, id))
     }
 
     fn part(&self, kind: FileType, id: &Id, offset: u32, length: u32) -> io::Result<Vec<u8>> {
@@ -292,6 +363,25 @@ mod tests {
         let error = rest.whole(FileType::Key, &Id::default()).unwrap_err();
         assert_eq!(error.to_string(), "the server no longer answers");
         assert_eq!(asked.load(Ordering::SeqCst), until_then);
+    }
+
+    #[test]
+    fn a_server_that_fails_with_one_file_is_asked_for_others() {
+        let fails = "HTTP/1.1 500 Error\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+        let cut = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\na";
+        let busy = "HTTP/1.1 503 Busy\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+        let whole = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nab";
+        for (answer, kind) in
+            [(fails, io::ErrorKind::Other), (cut, io::ErrorKind::Other), (busy, io::ErrorKind::NotConnected)]
+        {
+            // The fifth request is for the file config.
+            let (address, _) = server(vec![answer, answer, answer, answer, whole, whole]);
+            let rest = rest(&address);
+            assert_eq!(rest.whole(FileType::Key, &Id::default()).unwrap_err().kind(), kind, "{answer}");
+            assert_eq!(rest.whole(FileType::Key, &Id::default()).unwrap(), b"ab", "{answer}");
+            let error = rest.whole(FileType::Key, &Id::default()).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::NotConnected, "it is gone: {error}");
+        }
     }
 
     #[test]
